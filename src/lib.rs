@@ -1,5 +1,14 @@
-//! Ternflock.
+//! Trains networks on CPU clusters: MPI ranks exchange TernGrad gradients packed to 2 bits and leave an HDF5 checkpoint.
+//!
+//! Layers, an arrow only ever downward: `cli`, then `train`, then `optim` `data` `checkpoint` `report` (which do not know
+//! each other), then `models` and `nn`, then `tensor`, then `job` `error` `rng`. `train` alone reaches the crate
+//! `ternflock-collectives`.
+
+// Links OpenBLAS in; nothing else mentions it.
 use blas_src as _;
 
 pub mod error;
+pub mod models;
+pub mod nn;
 pub mod rng;
+pub mod tensor;

@@ -1,0 +1,147 @@
+//! What every layer does: the wall between the graph and the layers.
+
+use super::Shape;
+use super::init::Init;
+
+/// A tensor of parameters that a layer asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterSpec {
+    /// Its name within the layer: "weight" or "bias".
+    pub name: &'static str,
+    /// Its shape, output dimension first, as in PyTorch: conv2d weight [filters, C, R, S], linear weight [units, D].
+    pub shape: Vec<usize>,
+    /// The distribution of its initial values.
+    pub init: Init,
+    /// The number of inputs that each output sums over, for `init`.
+    pub fan_in: usize,
+    /// The number of outputs that each input feeds, for `init`.
+    pub fan_out: usize,
+    /// Whether weight decay applies: to weights, not to biases.
+    pub decay: bool,
+}
+
+/// A layer's description: what it makes of its inputs' shapes. A message of an `Err` says what does not fit, with both
+/// shapes; the graph adds the layer's name.
+pub trait Describe {
+    /// The shape of one output sample.
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String>;
+
+    /// The parameters it needs, in a fixed order.
+    fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String>;
+
+    /// Multiply-adds of the forward pass a sample.
+    fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String>;
+
+    /// The layer with its buffers, for batches of at most `batch` samples.
+    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String>;
+}
+
+/// Training or evaluation: what dropout and batch norm ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A training step: backward will follow.
+    Train,
+    /// No backward will follow.
+    Evaluate,
+}
+
+/// What a forward pass sees.
+pub struct Forward<'a> {
+    /// N.
+    pub batch: usize,
+    /// Whether a backward pass will follow.
+    pub mode: Mode,
+    /// The layer's parameters, in the order of [`Describe::parameters`].
+    pub parameters: Tensors<'a>,
+    /// The inputs.
+    pub x: Inputs<'a>,
+    /// The output to write.
+    pub y: &'a mut [f32],
+}
+
+/// What a backward pass sees.
+pub struct Backward<'a> {
+    /// N.
+    pub batch: usize,
+    /// The layer's parameters.
+    pub parameters: Tensors<'a>,
+    /// Their gradients, to overwrite.
+    pub gradients: TensorsMut<'a>,
+    /// The inputs of the forward pass.
+    pub x: Inputs<'a>,
+    /// Its output.
+    pub y: &'a [f32],
+    /// The gradient with respect to the output.
+    pub dy: &'a [f32],
+    /// The gradients with respect to the inputs, to overwrite.
+    pub dx: InputGradients<'a>,
+}
+
+/// A layer that can run. Buffers are sized when it is built; a pass allocates nothing.
+pub trait Layer: Send {
+    /// Computes `y` from `x`.
+    fn forward(&mut self, pass: Forward<'_>);
+
+    /// Overwrites the parameters' gradients and `dx` from `dy`; always called after `forward` on the same batch.
+    fn backward(&mut self, pass: Backward<'_>);
+}
+
+/// A layer's slices of a flat vector, by position in [`Describe::parameters`].
+#[derive(Clone, Copy)]
+pub struct Tensors<'a> {
+    pub(super) flat: &'a [f32],
+    pub(super) ranges: &'a [std::ops::Range<usize>],
+}
+
+impl<'a> Tensors<'a> {
+    /// Tensor `index`.
+    pub fn get(&self, index: usize) -> &'a [f32] {
+        &self.flat[self.ranges[index].clone()]
+    }
+}
+
+/// As [`Tensors`], to write.
+pub struct TensorsMut<'a> {
+    pub(super) flat: &'a mut [f32],
+    pub(super) ranges: &'a [std::ops::Range<usize>],
+}
+
+impl TensorsMut<'_> {
+    /// Tensor `index`.
+    pub fn get(&mut self, index: usize) -> &mut [f32] {
+        &mut self.flat[self.ranges[index].clone()]
+    }
+}
+
+/// The outputs of the layers that feed this one.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    pub(super) buffers: &'a [Vec<f32>],
+    pub(super) sources: &'a [usize],
+    pub(super) elements: &'a [usize],
+}
+
+impl<'a> Inputs<'a> {
+    /// Input `index`, cut to the batch.
+    pub fn get(&self, index: usize) -> &'a [f32] {
+        let source = self.sources[index];
+        &self.buffers[source][..self.elements[source]]
+    }
+}
+
+/// Where the gradients with respect to the inputs go.
+pub struct InputGradients<'a> {
+    pub(super) buffers: &'a mut [Vec<f32>],
+    pub(super) sources: &'a [usize],
+    pub(super) elements: &'a [usize],
+    pub(super) wanted: &'a [bool],
+}
+
+impl InputGradients<'_> {
+    /// The gradient with respect to input `index`, or none where nobody needs it: the data has no use for one, and the
+    /// first convolution's is the dearest of the network.
+    pub fn get(&mut self, index: usize) -> Option<&mut [f32]> {
+        let source = self.sources[index];
+        self.wanted[source].then(|| &mut self.buffers[source][..self.elements[source]])
+    }
+}

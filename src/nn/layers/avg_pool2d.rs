@@ -1,0 +1,72 @@
+//! Mean over windows of images [C, N, H, W].
+
+use serde::{Deserialize, Serialize};
+
+use super::window::{Pooling, covered};
+use crate::nn::Shape;
+use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::tensor::Window;
+
+/// Mean pooling. A window that hangs over an edge divides by the pixels it covers, padding left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AvgPool2d(pub Pooling);
+
+impl Describe for AvgPool2d {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        let Window { channels, output: (height, width), .. } = self.0.window(inputs)?;
+        Ok(Shape::Image { channels, height, width })
+    }
+
+    fn parameters(&self, _: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
+        Ok(Vec::new())
+    }
+
+    fn multiply_adds(&self, _: &[Shape]) -> Result<u64, String> {
+        Ok(0)
+    }
+
+    fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
+        Ok(Box::new(Mean { window: self.0.window(inputs)? }))
+    }
+}
+
+struct Mean {
+    window: Window,
+}
+
+impl Mean {
+    /// Calls `visit(position, pixel, 1 / pixels covered)` for every pixel of every window of one plane.
+    fn visit(&self, mut visit: impl FnMut(usize, usize, f32)) {
+        let w = &self.window;
+        for p in 0..w.output.0 {
+            let rows = covered(p, w.kernel.0, w.stride.0, w.padding.0, w.size.0);
+            for q in 0..w.output.1 {
+                let columns = covered(q, w.kernel.1, w.stride.1, w.padding.1, w.size.1);
+                let share = 1.0 / (rows.len() * columns.len()) as f32;
+                for at in rows.clone().flat_map(|h| columns.clone().map(move |v| h * w.size.1 + v)) {
+                    visit(p * w.output.1 + q, at, share);
+                }
+            }
+        }
+    }
+}
+
+impl Layer for Mean {
+    fn forward(&mut self, pass: Forward<'_>) {
+        let planes = pass.x.get(0).chunks_exact(self.window.size.0 * self.window.size.1);
+        for (plane, outputs) in planes.zip(pass.y.chunks_exact_mut(self.window.positions())) {
+            outputs.fill(0.0);
+            self.visit(|position, pixel, share| outputs[position] += share * plane[pixel]);
+        }
+    }
+
+    fn backward(&mut self, mut pass: Backward<'_>) {
+        let Some(dx) = pass.dx.get(0) else { return };
+        dx.fill(0.0);
+        let planes = dx.chunks_exact_mut(self.window.size.0 * self.window.size.1);
+        for (plane, dy) in planes.zip(pass.dy.chunks_exact(self.window.positions())) {
+            self.visit(|position, pixel, share| plane[pixel] += share * dy[position]);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Every layer's gradients against central differences, coordinate by coordinate, for inputs and parameters alike.
+//!
+//! The loss is L = sum of r_i y_i with a fixed r, summed in f64. Each layer here is linear in every single coordinate
+//! between its kinks, so a difference of any step has no truncation error; and inputs, parameters and r are small
+//! integers, so that products and sums below 2^24 are exact in f32 and the comparison can demand equality. Inputs are
+//! distinct odd integers: a step of 1 can reach a kink (zero, or a tie in a window) but never cross it.
+
+use serde_json::{Value, json};
+
+use crate::nn::layer::{Backward, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
+use crate::nn::{LayerSpec, Shape};
+use crate::rng::{Purpose, Stream};
+
+struct Check {
+    layer: Box<dyn Layer>,
+    batch: usize,
+    ranges: Vec<std::ops::Range<usize>>,
+    x: Vec<f32>,
+    parameters: Vec<f32>,
+    y: Vec<f32>,
+    r: Vec<f32>,
+}
+
+fn order(n: usize, subject: u32) -> Vec<usize> {
+    let stream = Stream { seed: 3, purpose: Purpose::Test, step: 0, subject, tensor: 0 };
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by_key(|&i| stream.word(i as u64));
+    order
+}
+
+fn odd_integers(n: usize) -> Vec<f32> {
+    order(n, 1).iter().map(|&i| 2.0 * i as f32 + 1.0 - 2.0 * (n / 2) as f32).collect()
+}
+
+fn small_integers(n: usize, subject: u32) -> Vec<f32> {
+    order(n, subject).iter().map(|&i| (i % 7) as f32 - 3.0).collect()
+}
+
+impl Check {
+    fn new(spec: Value, input: Shape, batch: usize) -> Check {
+        let spec: LayerSpec = serde_json::from_value(spec).unwrap();
+        let describe = spec.describe();
+        let mut ranges = Vec::new();
+        for parameter in describe.parameters(&[input]).unwrap() {
+            let start = ranges.last().map_or(0, |r: &std::ops::Range<usize>| r.end);
+            ranges.push(start..start + parameter.shape.iter().product::<usize>());
+        }
+        let outputs = describe.output(&[input]).unwrap().elements() * batch;
+        Check {
+            // Room for more than the batch, as in a last, smaller batch.
+            layer: describe.build(&[input], batch + 2).unwrap(),
+            batch,
+            x: odd_integers(input.elements() * batch),
+            parameters: small_integers(ranges.last().map_or(0, |r| r.end), 2),
+            ranges,
+            y: vec![f32::NAN; outputs],
+            r: small_integers(outputs, 3),
+        }
+    }
+
+    fn loss(&mut self) -> f64 {
+        self.layer.forward(Forward {
+            batch: self.batch,
+            mode: Mode::Train,
+            parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
+            x: Inputs { buffers: &[self.x.clone()], sources: &[0], elements: &[self.x.len()] },
+            y: &mut self.y,
+        });
+        self.y.iter().zip(&self.r).map(|(&y, &r)| f64::from(y) * f64::from(r)).sum()
+    }
+
+    /// Gradients with respect to the input and to the parameters; none is asked of the input if `wanted` is false.
+    fn gradients(&mut self, wanted: bool) -> (Vec<f32>, Vec<f32>) {
+        self.loss();
+        let mut dx = [vec![f32::NAN; self.x.len()]];
+        let mut gradients = vec![f32::NAN; self.parameters.len()];
+        self.layer.backward(Backward {
+            batch: self.batch,
+            parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
+            gradients: TensorsMut { flat: &mut gradients, ranges: &self.ranges },
+            x: Inputs { buffers: &[self.x.clone()], sources: &[0], elements: &[self.x.len()] },
+            y: &self.y,
+            dy: &self.r,
+            dx: InputGradients {
+                buffers: &mut dx,
+                sources: &[0],
+                elements: &[self.x.len()],
+                wanted: &[wanted],
+            },
+        });
+        let [dx] = dx;
+        (dx, gradients)
+    }
+
+    fn run(mut self, tolerance: f64) {
+        let (dx, gradients) = self.gradients(true);
+        assert!(dx.iter().any(|&g| g != 0.0), "all gradients are zero: nothing is checked");
+        for (what, computed) in [("input", dx), ("parameter", gradients.clone())] {
+            for (i, &gradient) in computed.iter().enumerate() {
+                let mut moved = |by: f32| {
+                    let place = if what == "input" { &mut self.x[i] } else { &mut self.parameters[i] };
+                    let value = std::mem::replace(place, *place + by);
+                    let loss = self.loss();
+                    *if what == "input" { &mut self.x[i] } else { &mut self.parameters[i] } = value;
+                    loss
+                };
+                let difference = (moved(1.0) - moved(-1.0)) / 2.0;
+                let error = (f64::from(gradient) - difference).abs();
+                assert!(error <= tolerance, "{what} {i}: {gradient}, differences say {difference}");
+            }
+        }
+        assert_eq!(self.gradients(false).1, gradients, "the same whether or not the input's is wanted");
+    }
+}
+
+const IMAGE: Shape = Shape::Image { channels: 2, height: 5, width: 6 };
+
+#[test]
+fn linear() {
+    for bias in [true, false] {
+        let input = Shape::Vector { features: 7 };
+        Check::new(json!({"type": "linear", "units": 5, "bias": bias}), input, 4).run(0.0);
+    }
+}
+
+#[test]
+fn conv2d() {
+    let cases = [(json!(1), 1, 0), (json!(3), 1, 1), (json!(3), 2, 1), (json!([5, 2]), 3, 1)];
+    for (kernel, stride, padding) in cases {
+        for bias in [true, false] {
+            let spec = json!({"type": "conv2d", "filters": 3, "kernel": kernel, "stride": stride,
+                              "padding": padding, "bias": bias});
+            Check::new(spec, IMAGE, 3).run(0.0);
+        }
+    }
+}
+
+/// So many samples that the columns need several tiles, the last of them smaller.
+#[test]
+fn conv2d_in_tiles() {
+    let image = Shape::Image { channels: 1, height: 64, width: 60 };
+    let spec = json!({"type": "conv2d", "filters": 2, "kernel": [6, 1], "stride": [20, 1]});
+    let mut small = Check::new(spec, image, 71);
+    // Smaller inputs keep the sums over 71 samples exact; the parameters touch every tile, and checking all 270,000
+    // inputs would take minutes.
+    small.x = small_integers(small.x.len(), 4);
+    let (_, gradients) = small.gradients(true);
+    for (i, &gradient) in gradients.iter().enumerate() {
+        let value = small.parameters[i];
+        small.parameters[i] = value + 1.0;
+        let up = small.loss();
+        small.parameters[i] = value - 1.0;
+        let difference = (up - small.loss()) / 2.0;
+        small.parameters[i] = value;
+        assert_eq!(f64::from(gradient), difference, "parameter {i}");
+    }
+}
+
+#[test]
+fn max_pool2d() {
+    for (kernel, stride, padding, ceil) in [(2, 2, 0, false), (3, 2, 1, true), (3, 2, 0, true)] {
+        let spec = json!({"type": "max_pool2d", "kernel": kernel, "stride": stride, "padding": padding,
+                          "ceil": ceil});
+        Check::new(spec, IMAGE, 3).run(0.0);
+    }
+}
+
+/// A mean of at most 9 values of at most 180 by a rounded 1/9 errs by under 10 x 180 units of 2^-24 an output; at most
+/// 4 windows, weighted by at most 3, share an input.
+#[test]
+fn avg_pool2d() {
+    for (kernel, stride, padding, ceil) in [(2, 2, 0, false), (3, 2, 1, true), (3, 2, 0, true)] {
+        let spec = json!({"type": "avg_pool2d", "kernel": kernel, "stride": stride, "padding": padding,
+                          "ceil": ceil});
+        Check::new(spec, IMAGE, 3).run(10.0 * 180.0 * 12.0 * 2f64.powi(-24));
+    }
+}
+
+#[test]
+fn relu() {
+    Check::new(json!({"type": "relu"}), IMAGE, 3).run(0.0);
+}
+
+#[test]
+fn flatten() {
+    Check::new(json!({"type": "flatten"}), IMAGE, 3).run(0.0);
+}

@@ -1,0 +1,78 @@
+//! The arithmetic of sliding windows, shared by convolution and pooling.
+
+use serde::{Deserialize, Serialize};
+
+use super::single_image;
+use crate::nn::Shape;
+use crate::nn::spec::{Pair, default};
+use crate::tensor::Window;
+
+/// The options of both poolings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pooling {
+    /// Window height and width.
+    pub kernel: Pair,
+    /// Step of the window; the kernel if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stride: Option<Pair>,
+    /// Rows and columns around the image.
+    #[serde(default = "default::zero")]
+    pub padding: Pair,
+    /// Round the output size up, as Caffe does, instead of down.
+    #[serde(default)]
+    pub ceil: bool,
+}
+
+impl Pooling {
+    pub(super) fn window(&self, inputs: &[Shape]) -> Result<Window, String> {
+        let stride = self.stride.unwrap_or(self.kernel);
+        window(single_image(inputs)?, self.kernel.get(), stride.get(), self.padding.get(), self.ceil)
+    }
+}
+
+/// The window of a convolution or pooling over (C, H, W) images. With `ceil` the last window may hang over the lower or
+/// right edge, as Caffe's pooling does; it must still begin inside the image or its left padding.
+pub fn window(
+    image: (usize, usize, usize),
+    kernel: (usize, usize),
+    stride: (usize, usize),
+    padding: (usize, usize),
+    ceil: bool,
+) -> Result<Window, String> {
+    let (channels, height, width) = image;
+    let side = |name, size: usize, kernel: usize, stride: usize, padding: usize| {
+        if kernel == 0 || stride == 0 {
+            return Err("kernel and stride must be at least 1".to_string());
+        }
+        if padding >= kernel {
+            return Err(format!("padding {padding} must be smaller than the kernel {kernel}"));
+        }
+        let padded = size + 2 * padding;
+        let Some(room) = padded.checked_sub(kernel) else {
+            return Err(format!(
+                "a kernel of {name} {kernel} does not fit {name} {size} with padding {padding}"
+            ));
+        };
+        let outputs = if ceil { room.div_ceil(stride) } else { room / stride } + 1;
+        let last_outside = (outputs - 1) * stride >= size + padding;
+        Ok(if last_outside { outputs - 1 } else { outputs })
+    };
+    let output = (
+        side("height", height, kernel.0, stride.0, padding.0)?,
+        side("width", width, kernel.1, stride.1, padding.1)?,
+    );
+    Ok(Window { channels, size: (height, width), kernel, stride, padding, output })
+}
+
+/// The part of one side that a pooling window covers: rows or columns of the image.
+pub fn covered(
+    index: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    size: usize,
+) -> std::ops::Range<usize> {
+    let first = index * stride;
+    first.saturating_sub(padding)..(first + kernel).saturating_sub(padding).min(size)
+}

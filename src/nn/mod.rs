@@ -1,0 +1,27 @@
+//! Layers with forward and backward side by side, and the graph they form.
+//!
+//! - [`spec`]: what a layer *is* (type, options): the words of job files and checkpoints.
+//! - [`graph`]: layers by name with their inputs, checked, shapes inferred: the structure of a network.
+//! - [`layers`]: one file a layer: its options, shapes, parameters, forward and backward.
+//! - [`network`]: a graph with parameters and buffers, ready to run.
+//! - [`loss`]: softmax cross-entropy.
+//!
+//! Letters: N samples of a batch, C channels, H W height and width, D features. Images are stored [C, N, H, W]
+//! (docs/adr/0003-channel-major-images.md), vectors [N, D].
+
+pub mod graph;
+pub mod init;
+pub mod layer;
+pub mod layers;
+pub mod loss;
+pub mod network;
+pub mod parameters;
+pub mod shape;
+pub mod spec;
+
+pub use graph::{Graph, Node};
+pub use loss::{Tally, softmax_cross_entropy};
+pub use network::Network;
+pub use parameters::{Parameter, Parameters};
+pub use shape::Shape;
+pub use spec::LayerSpec;

@@ -1,0 +1,251 @@
+//! A graph with parameters and buffers, ready to run forward and backward.
+
+use std::ops::Range;
+
+use super::graph::Graph;
+use super::layer::{Backward, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
+use super::parameters::Parameters;
+use crate::error::Result;
+
+/// A network that can run batches of up to `capacity` samples. All buffers are sized here; a step allocates nothing.
+pub struct Network {
+    graph: Graph,
+    /// All parameters and their gradients.
+    pub parameters: Parameters,
+    layers: Vec<Box<dyn Layer>>,
+    ranges: Vec<Vec<Range<usize>>>,
+    capacity: usize,
+    /// By source number: the input's, then each layer's output.
+    outputs: Vec<Vec<f32>>,
+    /// Gradients by source number; empty where nobody wants one.
+    gradients: Vec<Vec<f32>>,
+    wanted: Vec<bool>,
+    /// Whether the backward pass under way has given a source its first gradient.
+    written: Vec<bool>,
+    /// What a source that several layers read has been given so far; empty for the others.
+    earlier: Vec<Vec<f32>>,
+    /// Elements of each source for the batch under way.
+    elements: Vec<usize>,
+}
+
+impl Network {
+    /// A network of `graph` with all parameters zero, for batches of up to `capacity` samples.
+    pub fn new(graph: Graph, capacity: usize) -> Result<Network> {
+        let parameters = Parameters::new(&graph)?;
+        let count = graph.layers().len();
+        let layers: Vec<Box<dyn Layer>> = (0..count)
+            .map(|i| graph.ask(i, |node, shapes| node.layer.describe().build(shapes, capacity)))
+            .collect::<Result<_>>()?;
+        let ranges: Vec<_> = (0..count).map(|i| parameters.ranges(i)).collect();
+
+        // A source needs a gradient when parameters stand somewhere before it.
+        let mut wanted = vec![false; count + 1];
+        let mut readers = vec![0; count + 1];
+        for i in 0..count {
+            let sources = graph.sources(i);
+            wanted[i + 1] = !ranges[i].is_empty() || sources.iter().any(|&source| wanted[source]);
+            sources.iter().for_each(|&source| readers[source] += 1);
+        }
+        let buffer = |source: usize| vec![0.0; graph.shape(source).elements() * capacity];
+        let outputs = (0..=count).map(buffer).collect();
+        let sized = |yes: &dyn Fn(usize) -> bool| {
+            (0..=count).map(|source| if yes(source) { buffer(source) } else { Vec::new() }).collect()
+        };
+        let gradients = sized(&|source| wanted[source]);
+        let earlier = sized(&|source| wanted[source] && readers[source] > 1);
+        let (written, elements) = (vec![false; count + 1], vec![0; count + 1]);
+        Ok(Network {
+            graph,
+            parameters,
+            layers,
+            ranges,
+            capacity,
+            outputs,
+            gradients,
+            wanted,
+            written,
+            earlier,
+            elements,
+        })
+    }
+
+    /// The structure.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The largest batch.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The input of `batch` samples, to be written before [`Network::forward`]: [C, N, H, W] or [N, D].
+    pub fn input_mut(&mut self, batch: usize) -> &mut [f32] {
+        assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
+        &mut self.outputs[0][..self.graph.input().elements() * batch]
+    }
+
+    /// Runs `batch` samples and returns the output [N, K].
+    pub fn forward(&mut self, batch: usize, mode: Mode) -> &[f32] {
+        assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
+        for (source, elements) in self.elements.iter_mut().enumerate() {
+            *elements = self.graph.shape(source).elements() * batch;
+        }
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            let (before, rest) = self.outputs.split_at_mut(i + 1);
+            layer.forward(Forward {
+                batch,
+                mode,
+                parameters: Tensors { flat: &self.parameters.values, ranges: &self.ranges[i] },
+                x: Inputs { buffers: before, sources: self.graph.sources(i), elements: &self.elements },
+                y: &mut rest[0][..self.elements[i + 1]],
+            });
+        }
+        self.output()
+    }
+
+    /// The output of the last forward pass: [N, K].
+    pub fn output(&self) -> &[f32] {
+        let last = self.layers.len();
+        &self.outputs[last][..self.elements[last]]
+    }
+
+    /// The output of the last forward pass, and the place for the gradient with respect to it.
+    pub fn output_and_gradient(&mut self) -> (&[f32], &mut [f32]) {
+        let last = self.layers.len();
+        let elements = self.elements[last];
+        (&self.outputs[last][..elements], &mut self.gradients[last][..elements])
+    }
+
+    /// Computes all parameters' gradients for the last forward pass, from the gradient written into
+    /// [`Network::output_and_gradient`].
+    pub fn backward(&mut self, batch: usize) {
+        self.written.fill(false);
+        for i in (0..self.layers.len()).rev().filter(|&i| self.wanted[i + 1]) {
+            // A source that a later layer has already given a gradient: set that aside, and add it afterwards.
+            let shared = |source: &&usize| self.wanted[**source] && self.written[**source];
+            for &source in self.graph.sources(i).iter().filter(shared) {
+                std::mem::swap(&mut self.gradients[source], &mut self.earlier[source]);
+            }
+            let (before, rest) = self.gradients.split_at_mut(i + 1);
+            let (sources, elements) = (self.graph.sources(i), &self.elements[..]);
+            self.layers[i].backward(Backward {
+                batch,
+                parameters: Tensors { flat: &self.parameters.values, ranges: &self.ranges[i] },
+                gradients: TensorsMut { flat: &mut self.parameters.gradients, ranges: &self.ranges[i] },
+                x: Inputs { buffers: &self.outputs, sources, elements },
+                y: &self.outputs[i + 1][..elements[i + 1]],
+                dy: &rest[0][..elements[i + 1]],
+                dx: InputGradients { buffers: before, sources, elements, wanted: &self.wanted },
+            });
+            for &source in sources.iter().filter(|&&source| self.wanted[source]) {
+                if std::mem::replace(&mut self.written[source], true) {
+                    let sums = &mut self.gradients[source][..elements[source]];
+                    sums.iter_mut().zip(&self.earlier[source]).for_each(|(sum, earlier)| *sum += earlier);
+                }
+            }
+        }
+    }
+
+    /// Names the first tensor of the last pass that holds a NaN or an infinity, in the order of the computation:
+    /// "input", a parameter or a layer's output.
+    pub fn first_non_finite(&self) -> Option<String> {
+        let bad = |values: &[f32]| values.iter().position(|v| !v.is_finite()).map(|at| (at, values[at]));
+        let say = |what: String, (at, value): (usize, f32)| format!("{what} holds {value} at element {at}");
+        if let Some(found) = bad(&self.outputs[0][..self.elements[0]]) {
+            return Some(say("the input".into(), found));
+        }
+        for (i, node) in self.graph.layers().iter().enumerate() {
+            for parameter in self.parameters.table.iter().filter(|p| p.layer == i) {
+                if let Some(found) = bad(&self.parameters.values[parameter.range.clone()]) {
+                    return Some(say(format!("parameter `{}`", parameter.name), found));
+                }
+            }
+            if let Some(found) = bad(&self.outputs[i + 1][..self.elements[i + 1]]) {
+                return Some(say(format!("the output of layer `{}`", node.name), found));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Shape;
+    use serde_json::{Value, json};
+
+    fn network(layers: Value, capacity: usize) -> Network {
+        let input = Shape::Vector { features: 3 };
+        let tables: Vec<serde_json::Map<String, Value>> = serde_json::from_value(layers).unwrap();
+        let mut network = Network::new(Graph::from_tables(input, tables).unwrap(), capacity).unwrap();
+        let count = network.parameters.values.len();
+        network.parameters.values = (0..count).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
+        network
+    }
+
+    /// Three layers read `a`: its gradient, seen in the gradient of its parameters, is the sum of all paths. All values
+    /// are small integers and the network is linear in each of them, so central differences are exact.
+    #[test]
+    fn gradients_of_branches_add_up() {
+        let layers = json!([
+            {"name": "a", "type": "linear", "units": 4},
+            {"name": "b", "type": "linear", "units": 4},
+            {"name": "c", "type": "linear", "units": 4, "inputs": ["a"]},
+            {"name": "sum", "type": "add", "inputs": ["a", "b", "c"]},
+            {"name": "d", "type": "linear", "units": 2},
+        ]);
+        let mut network = network(layers, 2);
+        let mut loss = |values: &[f32]| -> f64 {
+            network.parameters.values.copy_from_slice(values);
+            network.input_mut(2).copy_from_slice(&[1.0, -2.0, 3.0, 0.0, 2.0, -1.0]);
+            let y = network.forward(2, Mode::Train);
+            y.iter().zip([1.0, -2.0, 3.0, 2.0]).map(|(&y, r)| f64::from(y) * r).sum()
+        };
+        let count = 4 * 4 + 4 * 5 + 4 * 5 + 2 * 5;
+        let values: Vec<f32> = (0..count).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
+        let differences: Vec<f64> = (0..count)
+            .map(|i| {
+                let at = |by: f32| {
+                    (0..count).map(|j| values[j] + if i == j { by } else { 0.0 }).collect::<Vec<_>>()
+                };
+                (loss(&at(1.0)) - loss(&at(-1.0))) / 2.0
+            })
+            .collect();
+        loss(&values);
+        for _ in 0..2 {
+            network.output_and_gradient().1.copy_from_slice(&[1.0, -2.0, 3.0, 2.0]);
+            network.backward(2);
+            let gradients: Vec<f64> = network.parameters.gradients.iter().map(|&g| f64::from(g)).collect();
+            assert_eq!(gradients, differences);
+        }
+    }
+
+    #[test]
+    fn a_smaller_batch_computes_the_same_rows() {
+        let layers =
+            json!([{"type": "linear", "units": 4}, {"type": "relu"}, {"type": "linear", "units": 2}]);
+        let mut network = network(layers, 3);
+        let x = [1.0, -2.0, 3.0, 0.5, 4.0, -1.0, 2.0, 2.0, 2.0];
+        network.input_mut(3).copy_from_slice(&x);
+        let all = network.forward(3, Mode::Evaluate).to_vec();
+        network.input_mut(2).copy_from_slice(&x[..6]);
+        assert_eq!(network.forward(2, Mode::Evaluate), &all[..4]);
+    }
+
+    #[test]
+    fn the_first_bad_tensor_is_named() {
+        let layers = json!([{"name": "a", "type": "linear", "units": 4}, {"name": "b", "type": "relu"}]);
+        let mut network = network(layers, 1);
+        network.input_mut(1).fill(1.0);
+        network.forward(1, Mode::Train);
+        assert_eq!(network.first_non_finite(), None);
+        network.parameters.values[5] = f32::NAN;
+        network.forward(1, Mode::Train);
+        assert_eq!(network.first_non_finite().unwrap(), "parameter `a/weight` holds NaN at element 5");
+        network.parameters.values[5] = 3e38;
+        network.input_mut(1).fill(3e38);
+        network.forward(1, Mode::Train);
+        assert!(network.first_non_finite().unwrap().starts_with("the output of layer `a` holds"));
+    }
+}

@@ -1,0 +1,96 @@
+//! What a layer is, in the words of job files and checkpoints: `type = "conv2d"` and its options.
+
+use serde::{Deserialize, Serialize};
+
+use super::layer::Describe;
+use super::layers::{Add, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Relu};
+
+/// A layer's type and options. A new layer is a file in `layers/` and a line here and in [`LayerSpec::describe`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum LayerSpec {
+    /// Two-dimensional convolution.
+    Conv2d(Conv2d),
+    /// Maximum over windows.
+    MaxPool2d(MaxPool2d),
+    /// Mean over windows.
+    AvgPool2d(AvgPool2d),
+    /// Fully connected.
+    Linear(Linear),
+    /// Rectifier.
+    Relu(Relu),
+    /// Images to vectors.
+    Flatten(Flatten),
+    /// Sum of several inputs.
+    Add(Add),
+}
+
+impl LayerSpec {
+    /// The layer's own description.
+    pub fn describe(&self) -> &dyn Describe {
+        match self {
+            LayerSpec::Conv2d(layer) => layer,
+            LayerSpec::MaxPool2d(layer) => layer,
+            LayerSpec::AvgPool2d(layer) => layer,
+            LayerSpec::Linear(layer) => layer,
+            LayerSpec::Relu(layer) => layer,
+            LayerSpec::Flatten(layer) => layer,
+            LayerSpec::Add(layer) => layer,
+        }
+    }
+
+    /// The word that names the type in job files.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            LayerSpec::Conv2d(_) => "conv2d",
+            LayerSpec::MaxPool2d(_) => "max_pool2d",
+            LayerSpec::AvgPool2d(_) => "avg_pool2d",
+            LayerSpec::Linear(_) => "linear",
+            LayerSpec::Relu(_) => "relu",
+            LayerSpec::Flatten(_) => "flatten",
+            LayerSpec::Add(_) => "add",
+        }
+    }
+}
+
+/// A height and a width; written `3` for both or `[5, 3]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Pair {
+    /// The same for both.
+    Both(usize),
+    /// Height, then width.
+    Each(usize, usize),
+}
+
+impl Pair {
+    /// (height, width).
+    pub fn get(self) -> (usize, usize) {
+        match self {
+            Pair::Both(both) => (both, both),
+            Pair::Each(height, width) => (height, width),
+        }
+    }
+}
+
+/// Values that options have when a job file leaves them out.
+pub(super) mod default {
+    use super::Pair;
+    use crate::nn::init::Init;
+
+    pub fn yes() -> bool {
+        true
+    }
+
+    pub fn zero() -> Pair {
+        Pair::Both(0)
+    }
+
+    pub fn one() -> Pair {
+        Pair::Both(1)
+    }
+
+    pub fn init() -> Init {
+        Init::LecunUniform
+    }
+}
