@@ -1,5 +1,39 @@
 //! Ranks and bytes: transports, the TernGrad codec on bit planes, and the all-reduces that carry it.
 //!
-//! This crate knows no tensors, layers, arrays or job files.
+//! This crate knows no tensors, layers, arrays or job files. Its vocabulary, used to the letter everywhere:
+//!
+//! - **world**: the number of processes (or threads) that work together, `P` in formulas; **rank**: which of them this
+//!   one is, `0..P`.
+//! - **word**: a `u64`, the unit of every message. Lengths of messages and payloads are in words unless said otherwise.
+//! - **block**: 512 elements, the unit in which a payload of planes is cut.
+//! - **plane**: one bit of each element of a block, 8 words. Plane `p` holds bit `p` of the two's complement.
+//! - **width**: the number of planes of a block: 2 for a ternary, [`planes::width`]`(k)` for the sum over `k` ranks.
+//! - **chunk**: one of the `P` nearly equal parts a payload is cut into ([`ring::chunk`]).
+//! - **hop**: one message to the next rank of a ring together with one from the previous.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`transport`] | how messages travel: the trait, MPI ranks, threads as ranks, a meter |
+//! | [`philox`] | the counter-based generator |
+//! | [`planes`] | layout and addition of bit-sliced integers |
+//! | [`codec`] | gradients to ternaries and sums of ternaries back to gradients |
+//! | [`ring`] | chunks and the hops of a ring, common to the two that follow |
+//! | [`ring_ternary`] | exact all-reduce of ternaries as widening integer sums |
+//! | [`ring_float`] | all-reduce of float32 |
+//! | [`small`] | maximum, all-gather, broadcast, barrier and agreement for a few words |
+//!
+//! Steps and bytes of each algorithm are in `docs/algorithms.md`; the `traffic` function beside an algorithm predicts
+//! them to the byte and the tests hold it against the meter.
 
+pub mod codec;
+pub mod error;
 pub mod philox;
+pub mod planes;
+pub mod ring;
+pub mod ring_float;
+pub mod ring_ternary;
+pub mod small;
+pub mod transport;
+
+pub use error::{Error, Result};
+pub use transport::Transport;

@@ -1,0 +1,124 @@
+//! What the codec must know of a tensor before it can encode it.
+
+/// Running sums kept apart by index modulo this, then added as a binary tree: the order of additions is part of the
+/// definition, so that a vectorised version gives the same bits.
+const LANES: usize = 16;
+
+/// A spread this small beside the mean is the rounding of f32 and of the sums below, not spread.
+const NEGLIGIBLE: f64 = 1.0 / (1_u64 << 32) as f64;
+
+/// Extent and spread of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    /// Largest magnitude.
+    pub max_abs: f32,
+    /// Standard deviation about the mean, of the elements as a population. 0 if it is below 2^-16 of the mean.
+    pub sigma: f32,
+    /// Index of the first element that is NaN or infinite. If there is one, the other fields mean nothing.
+    pub non_finite: Option<usize>,
+}
+
+impl Moments {
+    /// The moments of `values`; all zero if there are none.
+    pub fn of(values: &[f32]) -> Self {
+        let mut largest = [0_u32; LANES];
+        let (mut sum, mut squares) = ([0_f64; LANES], [0_f64; LANES]);
+        for group in values.chunks(LANES) {
+            for (lane, value) in group.iter().enumerate() {
+                largest[lane] = largest[lane].max(value.abs().to_bits());
+                let wide = f64::from(*value);
+                sum[lane] += wide;
+                // Exact, so that a fused multiply-add gives the same bits.
+                squares[lane] += wide * wide;
+            }
+        }
+        // As bits, magnitudes are ordered as the floats are, with infinity and then NaN above all others.
+        let max_abs = f32::from_bits(largest.into_iter().max().unwrap_or(0));
+        if !max_abs.is_finite() {
+            let non_finite = values.iter().position(|value| !value.is_finite());
+            return Moments { max_abs, sigma: f32::NAN, non_finite };
+        }
+        let count = values.len().max(1) as f64;
+        let mean = tree(sum) / count;
+        let variance = tree(squares) / count - mean * mean;
+        let spread = variance > NEGLIGIBLE * mean * mean;
+        Moments { max_abs, sigma: if spread { variance.sqrt() as f32 } else { 0.0 }, non_finite: None }
+    }
+
+    /// The threshold at `factor` standard deviations (the paper's c, 2.5 there); infinite for a `factor` of 0, which
+    /// turns clipping off, and for a tensor without spread, which has no outliers to clip.
+    pub fn clip(&self, factor: f32) -> f32 {
+        let clip = factor * self.sigma;
+        if clip > 0.0 { clip } else { f32::INFINITY }
+    }
+
+    /// This rank's scale: the largest magnitude after clipping at `clip`. The scale to encode with is the maximum of
+    /// these over all ranks.
+    pub fn scale(&self, clip: f32) -> f32 {
+        self.max_abs.min(clip)
+    }
+}
+
+/// Adds lanes 8 apart, then 4, 2 and 1.
+fn tree(mut lanes: [f64; LANES]) -> f64 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn agree_with_the_definition_in_two_passes(values in prop::collection::vec(-1e3_f32..1e3, 1..300)) {
+            let count = values.len() as f64;
+            let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
+            let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / count;
+            let moments = Moments::of(&values);
+            prop_assert_eq!(moments.max_abs, values.iter().fold(0.0, |m: f32, v| m.max(v.abs())));
+            prop_assert_eq!(moments.non_finite, None);
+            // The two sums have relative errors of some n ulp of f64, the difference those of the larger one; a
+            // variance that is not negligible is then good to about n 2^-53 2^32, far below f32's 2^-24 for n < 300
+            // unless the values are nearly equal.
+            let tolerance = variance.sqrt() * 1e-6 + mean.abs() * 2.0_f64.powi(-16);
+            prop_assert!((f64::from(moments.sigma) - variance.sqrt()).abs() <= tolerance);
+        }
+    }
+
+    #[test]
+    fn the_first_non_finite_element_is_named() {
+        let mut values = vec![1.0_f32; 40];
+        values[37] = f32::NEG_INFINITY;
+        assert_eq!(Moments::of(&values).non_finite, Some(37));
+        values[5] = -f32::NAN;
+        assert_eq!(Moments::of(&values).non_finite, Some(5));
+    }
+
+    #[test]
+    fn the_range_of_f32_does_not_overflow_or_vanish() {
+        let (big, small) = (f32::MAX, f32::from_bits(1));
+        assert_eq!(Moments::of(&[big, -big]), Moments { max_abs: big, sigma: big, non_finite: None });
+        assert_eq!(Moments::of(&[small, -small]), Moments { max_abs: small, sigma: small, non_finite: None });
+        assert_eq!(Moments::of(&[]), Moments { max_abs: 0.0, sigma: 0.0, non_finite: None });
+    }
+
+    #[test]
+    fn clipping_is_off_without_a_factor_or_without_spread() {
+        let spread = Moments::of(&[-1.0, 1.0]);
+        assert_eq!(spread.clip(0.5), 0.5);
+        assert_eq!(spread.scale(spread.clip(0.5)), 0.5);
+        assert_eq!(spread.scale(spread.clip(2.5)), 1.0);
+        assert_eq!(spread.clip(0.0), f32::INFINITY);
+        let constant = Moments::of(&vec![0.1_f32; 100_003]);
+        assert_eq!(constant.sigma, 0.0);
+        assert_eq!(constant.scale(constant.clip(2.5)), 0.1);
+    }
+}

@@ -1,0 +1,77 @@
+//! What can go wrong between ranks, as values. Every message names the ranks it is about.
+
+/// The result of every fallible function of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failed exchange. After any of them but [`Error::Timeout`] the ranks are out of step with each other, and a job
+/// under MPI can only end through [`transport::mpi::abort`](crate::transport::mpi::abort).
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A peer did not do its part before the deadline.
+    #[error("rank {rank} waited {seconds:.2} s for rank {peer} to {what}: that rank is late, stuck or dead")]
+    Timeout {
+        /// The rank that waited.
+        rank: usize,
+        /// The rank it waited for.
+        peer: usize,
+        /// What the peer should have done, as in "send 12 words".
+        what: String,
+        /// How long the rank waited.
+        seconds: f64,
+    },
+
+    /// A peer has ended and will never answer.
+    #[error("rank {peer} has ended while rank {rank} still needed it")]
+    PeerGone {
+        /// The rank that needed the other.
+        rank: usize,
+        /// The rank that is gone.
+        peer: usize,
+    },
+
+    /// A message had another length than its receiver was to get.
+    #[error(
+        "rank {rank} expected {expected_words} words from rank {peer} and got {got_words}: \
+         these ranks do not exchange the same tensors in the same order"
+    )]
+    LengthMismatch {
+        /// The receiver.
+        rank: usize,
+        /// The sender.
+        peer: usize,
+        /// Length the receiver expected.
+        expected_words: usize,
+        /// Length of the message.
+        got_words: usize,
+    },
+
+    /// Ranks hold different values of something that must be equal everywhere.
+    #[error("{what} is {peer_value:#018x} on rank {peer} and {value:#018x} on rank {rank}")]
+    Disagree {
+        /// What should be equal.
+        what: String,
+        /// The lowest rank, always 0.
+        rank: usize,
+        /// Its value.
+        value: u64,
+        /// The first rank that holds another.
+        peer: usize,
+        /// The other value.
+        peer_value: u64,
+    },
+
+    /// MPI could not be started in this process.
+    #[error("MPI could not be started: {0}")]
+    Init(String),
+
+    /// A call into the MPI library failed.
+    #[error("rank {rank}: {call} failed: {text}")]
+    Mpi {
+        /// The rank that called.
+        rank: usize,
+        /// The function of the MPI standard.
+        call: &'static str,
+        /// The library's own words, or why the call was not made.
+        text: String,
+    },
+}

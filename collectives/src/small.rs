@@ -1,0 +1,113 @@
+//! Collectives for a few words, where the number of messages in a row counts and their size does not.
+//!
+//! All of them take `ceil(log2 P)` rounds for any P. In round `k` a rank exchanges with those `2^k` away, so knowledge
+//! doubles its reach each round.
+
+use crate::transport::meter::Traffic;
+use crate::{Error, Result, Transport};
+
+/// The distances of the rounds: 1, 2, 4, ... below `world`.
+fn distances(world: usize) -> impl Iterator<Item = usize> {
+    (0..usize::BITS).map(|round| 1 << round).take_while(move |distance| *distance < world)
+}
+
+/// Replaces each of `values` by its maximum over all ranks (dissemination). Works for non-negative floats as their
+/// bits, which are ordered as the floats are.
+///
+/// After the last round some values have reached a rank twice unless P is a power of two, which a maximum does not mind.
+pub fn max(transport: &mut dyn Transport, values: &mut [u32]) -> Result<()> {
+    let (rank, world) = (transport.rank(), transport.world());
+    for distance in distances(world) {
+        let mut message = transport.buffer(values.len().div_ceil(2));
+        if let Some(last) = message.last_mut() {
+            *last = 0;
+        }
+        bytemuck::cast_slice_mut(&mut message)[..values.len()].copy_from_slice(values);
+        let words = message.len();
+        transport.send((rank + distance) % world, message)?;
+        let received = transport.recv((rank + world - distance) % world, words)?;
+        for (value, other) in values.iter_mut().zip(bytemuck::cast_slice(&received)) {
+            *value = (*value).max(*other);
+        }
+        transport.recycle(received);
+    }
+    transport.flush()
+}
+
+/// Exactly what [`max`] of `values` values sends and receives on each rank.
+pub fn max_traffic(values: usize, world: usize) -> Traffic {
+    let words = values.div_ceil(2);
+    distances(world).map(|_| Traffic::sent(words) + Traffic::received(words)).sum()
+}
+
+/// Returns when every rank has called it.
+pub fn barrier(transport: &mut dyn Transport) -> Result<()> {
+    max(transport, &mut [])
+}
+
+/// The records of all ranks in rank order; every rank gives one of the same length (Bruck's algorithm).
+pub fn all_gather(transport: &mut dyn Transport, record: &[u64]) -> Result<Vec<u64>> {
+    let (rank, world, length) = (transport.rank(), transport.world(), record.len());
+    // Records in ring order from this rank's own: what a peer lacks is always the front of it.
+    let mut records = Vec::with_capacity(world * length);
+    records.extend_from_slice(record);
+    for distance in distances(world) {
+        let words = distance.min(world - distance) * length;
+        let mut message = transport.buffer(words);
+        message.copy_from_slice(&records[..words]);
+        transport.send((rank + world - distance) % world, message)?;
+        let received = transport.recv((rank + distance) % world, words)?;
+        records.extend_from_slice(&received);
+        transport.recycle(received);
+    }
+    records.rotate_right(rank * length);
+    transport.flush()?;
+    Ok(records)
+}
+
+/// Exactly what [`all_gather`] of records of `length` words sends and receives on each rank.
+pub fn all_gather_traffic(length: usize, world: usize) -> Traffic {
+    let words = |distance: usize| distance.min(world - distance) * length;
+    distances(world).map(|d| Traffic::sent(words(d)) + Traffic::received(words(d))).sum()
+}
+
+/// Gives rank 0's `words` to every rank (binomial tree). What the others held is replaced, whatever its length.
+pub fn broadcast(transport: &mut dyn Transport, words: &mut Vec<u64>) -> Result<()> {
+    let (rank, world) = (transport.rank(), transport.world());
+    for distance in distances(world) {
+        if rank < distance && rank + distance < world {
+            // The length goes ahead, because the receiver does not know it.
+            for content in [&[words.len() as u64], words.as_slice()] {
+                let mut message = transport.buffer(content.len());
+                message.copy_from_slice(content);
+                transport.send(rank + distance, message)?;
+            }
+        } else if (distance..2 * distance).contains(&rank) {
+            let length = transport.recv(rank - distance, 1)?;
+            let message = transport.recv(rank - distance, length[0] as usize)?;
+            words.clear();
+            words.extend_from_slice(&message);
+            transport.recycle(length);
+            transport.recycle(message);
+        }
+    }
+    transport.flush()
+}
+
+/// Makes sure that `value` is the same on all ranks. `what` says what it is, for the message of a refusal.
+///
+/// # Errors
+/// [`Error::Disagree`], the same on every rank.
+pub fn agree(transport: &mut dyn Transport, what: &str, value: u64) -> Result<()> {
+    let values = all_gather(transport, &[value])?;
+    match values.iter().position(|other| *other != values[0]) {
+        None => Ok(()),
+        Some(peer) => Err(Error::Disagree {
+            what: what.to_owned(),
+            rank: 0,
+            value: values[0],
+            peer,
+            peer_value: values[peer],
+        }),
+    }
+}

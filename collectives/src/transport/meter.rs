@@ -1,0 +1,128 @@
+//! Counting what crosses a transport.
+
+use std::iter::Sum;
+use std::ops::{Add, Sub};
+
+use super::Transport;
+use crate::Result;
+
+/// Messages and bytes of one rank. Bytes are payload: what a transport adds as headers is not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages given to `send`.
+    pub messages_sent: u64,
+    /// Their bytes.
+    pub bytes_sent: u64,
+    /// Messages returned by `recv`.
+    pub messages_received: u64,
+    /// Their bytes.
+    pub bytes_received: u64,
+}
+
+impl Traffic {
+    /// The traffic of sending one message of `words` words.
+    pub fn sent(words: usize) -> Self {
+        Traffic { messages_sent: 1, bytes_sent: bytes(words), ..Traffic::default() }
+    }
+
+    /// The traffic of receiving one message of `words` words.
+    pub fn received(words: usize) -> Self {
+        Traffic { messages_received: 1, bytes_received: bytes(words), ..Traffic::default() }
+    }
+}
+
+fn bytes(words: usize) -> u64 {
+    size_of::<u64>() as u64 * words as u64
+}
+
+impl Add for Traffic {
+    type Output = Traffic;
+
+    fn add(self, other: Traffic) -> Traffic {
+        Traffic {
+            messages_sent: self.messages_sent + other.messages_sent,
+            bytes_sent: self.bytes_sent + other.bytes_sent,
+            messages_received: self.messages_received + other.messages_received,
+            bytes_received: self.bytes_received + other.bytes_received,
+        }
+    }
+}
+
+/// What happened between two readings of a meter: the later minus the earlier.
+impl Sub for Traffic {
+    type Output = Traffic;
+
+    fn sub(self, earlier: Traffic) -> Traffic {
+        Traffic {
+            messages_sent: self.messages_sent - earlier.messages_sent,
+            bytes_sent: self.bytes_sent - earlier.bytes_sent,
+            messages_received: self.messages_received - earlier.messages_received,
+            bytes_received: self.bytes_received - earlier.bytes_received,
+        }
+    }
+}
+
+impl Sum for Traffic {
+    fn sum<I: Iterator<Item = Traffic>>(parts: I) -> Traffic {
+        parts.fold(Traffic::default(), Traffic::add)
+    }
+}
+
+/// A transport that counts what crosses it.
+#[derive(Debug)]
+pub struct Metered<T> {
+    inner: T,
+    traffic: Traffic,
+}
+
+impl<T: Transport> Metered<T> {
+    /// `inner` with a meter at zero.
+    pub fn new(inner: T) -> Self {
+        Metered { inner, traffic: Traffic::default() }
+    }
+
+    /// Everything counted so far. Subtract two readings for what lies between them.
+    pub fn reading(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// The transport without its meter.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+}
+
+impl<T: Transport> Transport for Metered<T> {
+    fn rank(&self) -> usize {
+        self.inner.rank()
+    }
+
+    fn world(&self) -> usize {
+        self.inner.world()
+    }
+
+    fn buffer(&mut self, words: usize) -> Vec<u64> {
+        self.inner.buffer(words)
+    }
+
+    fn recycle(&mut self, buffer: Vec<u64>) {
+        self.inner.recycle(buffer);
+    }
+
+    fn send(&mut self, to: usize, message: Vec<u64>) -> Result<()> {
+        let words = message.len();
+        self.inner.send(to, message)?;
+        self.traffic = self.traffic + Traffic::sent(words);
+        Ok(())
+    }
+
+    fn recv(&mut self, from: usize, words: usize) -> Result<Vec<u64>> {
+        let message = self.inner.recv(from, words)?;
+        self.traffic = self.traffic + Traffic::received(words);
+        Ok(message)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.inner.flush()
+    }
+}

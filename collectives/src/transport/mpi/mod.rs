@@ -1,0 +1,204 @@
+//! Ranks of an MPI job.
+//!
+//! Receives are matched as messages arrive, from any rank and whatever this rank is waiting for: a matched probe tells
+//! the exact length, so each message lands in a buffer of its own size, one of the wrong length is an error rather
+//! than a truncation, and transfers from several peers run side by side.
+
+mod launch;
+mod transfer;
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::mem::{self, ManuallyDrop};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mpi::environment::{self, Threading, Universe};
+use mpi::ffi;
+use mpi::topology::{Communicator, SimpleCommunicator};
+use mpi::traits::AsRaw;
+
+pub use launch::{abort, abort_on_panic, library_version};
+use transfer::{Transfer, check};
+
+use super::Transport;
+use super::pool::Pool;
+use crate::{Error, Result};
+
+/// How long a wait polls, giving its core away between polls, before it starts to sleep between them. Messages of a
+/// running collective come well within this; only a rank that waits for slow peers reaches the sleeps.
+const POLL: Duration = Duration::from_millis(20);
+const NAP: Duration = Duration::from_micros(100);
+
+/// This process as a rank of its MPI job. Only the thread that called [`MpiTransport::init`] can use it.
+///
+/// Dropping it ends MPI in this process, which on some libraries waits for the other ranks to do the same. A rank that
+/// leaves early because of an error should call [`abort`] instead.
+pub struct MpiTransport {
+    rank: usize,
+    world: usize,
+    deadline: Duration,
+    pool: Pool,
+    sends: Vec<Transfer>,
+    /// Messages that have been matched and are on their way in, by sending rank, in order.
+    arrivals: Vec<VecDeque<Transfer>>,
+    communicator: ManuallyDrop<SimpleCommunicator>,
+    universe: ManuallyDrop<Universe>,
+    only_this_thread: PhantomData<*const ()>,
+}
+
+impl MpiTransport {
+    /// Starts MPI in this process with `MPI_THREAD_FUNNELED` and joins the job's world. Every wait lasts at most
+    /// `deadline`.
+    ///
+    /// # Errors
+    /// [`Error::Init`] if MPI was started before, or offers less than this level of thread support.
+    pub fn init(deadline: Duration) -> Result<Self> {
+        let (universe, level) =
+            environment::initialize_with_threading(Threading::Funneled).ok_or_else(|| {
+                Error::Init("this process has started it before, and it can only start once".into())
+            })?;
+        if level < Threading::Funneled {
+            let text = format!("this library was built for {level:?} thread support, Funneled is needed");
+            return Err(Error::Init(text));
+        }
+        // Messages on a communicator of their own cannot be mistaken for those of other code in this process.
+        let communicator = universe.world().duplicate();
+        // SAFETY: the communicator is valid and this call keeps no pointer.
+        let code = unsafe { ffi::MPI_Comm_set_errhandler(communicator.as_raw(), ffi::RSMPI_ERRORS_RETURN) };
+        let rank = communicator.rank() as usize;
+        check(rank, "MPI_Comm_set_errhandler", code)?;
+        let world = communicator.size() as usize;
+        Ok(MpiTransport {
+            rank,
+            world,
+            deadline,
+            pool: Pool::default(),
+            sends: Vec::new(),
+            arrivals: (0..world).map(|_| VecDeque::new()).collect(),
+            communicator: ManuallyDrop::new(communicator),
+            universe: ManuallyDrop::new(universe),
+            only_this_thread: PhantomData,
+        })
+    }
+
+    /// Changes how long a wait may last, and returns how long it could until now: a start-up phase may need more
+    /// patience than a training step.
+    pub fn set_deadline(&mut self, deadline: Duration) -> Duration {
+        mem::replace(&mut self.deadline, deadline)
+    }
+
+    /// The host this rank runs on, as MPI calls it.
+    pub fn processor_name(&self) -> String {
+        environment::processor_name().unwrap_or_default()
+    }
+
+    /// Begins to receive every message that has arrived, and recycles the buffers of sends that have left.
+    fn progress(&mut self) -> Result<()> {
+        while let Some(arrival) = Transfer::arrival(&self.communicator, &mut self.pool)? {
+            self.arrivals[arrival.peer].push_back(arrival);
+        }
+        let mut index = 0;
+        while index < self.sends.len() {
+            if self.sends[index].test()? {
+                self.pool.give(self.sends.swap_remove(index).into_buffer());
+            } else {
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first message of rank `from`, if it is complete.
+    fn take_arrival(&mut self, from: usize) -> Result<Option<Vec<u64>>> {
+        let complete = match self.arrivals[from].front_mut() {
+            Some(first) => first.test()?,
+            None => false,
+        };
+        Ok(if complete { self.arrivals[from].pop_front().map(Transfer::into_buffer) } else { None })
+    }
+
+    /// Lets others run before the next poll of a wait that began at `start`; false once the deadline has passed.
+    fn may_wait_on(&self, start: Instant) -> bool {
+        let waited = start.elapsed();
+        if waited < POLL {
+            thread::yield_now();
+        } else {
+            thread::sleep(NAP);
+        }
+        waited < self.deadline
+    }
+
+    fn timeout(&self, peer: usize, what: String, start: Instant) -> Error {
+        Error::Timeout { rank: self.rank, peer, what, seconds: start.elapsed().as_secs_f64() }
+    }
+}
+
+impl Transport for MpiTransport {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn world(&self) -> usize {
+        self.world
+    }
+
+    fn buffer(&mut self, words: usize) -> Vec<u64> {
+        self.pool.take(words)
+    }
+
+    fn recycle(&mut self, buffer: Vec<u64>) {
+        self.pool.give(buffer);
+    }
+
+    fn send(&mut self, to: usize, message: Vec<u64>) -> Result<()> {
+        self.sends.push(Transfer::send(&self.communicator, to, message)?);
+        Ok(())
+    }
+
+    fn recv(&mut self, from: usize, words: usize) -> Result<Vec<u64>> {
+        let start = Instant::now();
+        loop {
+            self.progress()?;
+            if let Some(message) = self.take_arrival(from)? {
+                if message.len() == words {
+                    return Ok(message);
+                }
+                let got_words = message.len();
+                self.recycle(message);
+                let rank = self.rank;
+                return Err(Error::LengthMismatch { rank, peer: from, expected_words: words, got_words });
+            }
+            if !self.may_wait_on(start) {
+                return Err(self.timeout(from, format!("send {words} words"), start));
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            self.progress()?;
+            let Some(first) = self.sends.first() else { return Ok(()) };
+            if !self.may_wait_on(start) {
+                return Err(self.timeout(first.peer, format!("take {} words", first.words()), start));
+            }
+        }
+    }
+}
+
+/// Ends MPI if nothing is in flight. Otherwise MPI is left running, because ending it would wait for peers that will
+/// not come: the process then exits without it and the launcher ends the whole job.
+impl Drop for MpiTransport {
+    fn drop(&mut self) {
+        let quiet =
+            !thread::panicking() && self.flush().is_ok() && self.arrivals.iter().all(VecDeque::is_empty);
+        if quiet {
+            // SAFETY: neither field is used again, and the communicator goes before the MPI it belongs to.
+            unsafe {
+                ManuallyDrop::drop(&mut self.communicator);
+                ManuallyDrop::drop(&mut self.universe);
+            }
+        }
+    }
+}

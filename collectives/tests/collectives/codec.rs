@@ -1,0 +1,199 @@
+//! The codec: its definition, its statistics, and the way of a gradient from ranks to their mean.
+
+use proptest::prelude::*;
+use ternflock_collectives::codec::{Layout, Moments, decode, encode};
+use ternflock_collectives::philox::{Purpose, Stream};
+use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORD, width};
+use ternflock_collectives::transport::Transport;
+use ternflock_collectives::{ring_ternary, small};
+
+use crate::{on_ranks, random};
+
+const STREAM: Stream = Stream { seed: 42, purpose: Purpose::Ternary, step: 0, subject: 0, tensor: 0 };
+
+/// The ternaries of `values` as integers.
+fn ternaries(values: &[f32], clip: f32, scale: f32, stream: Stream) -> Vec<i32> {
+    let layout = Layout::new([values.len()]);
+    let mut payload = vec![0; layout.words(TERNARY)];
+    encode(values, clip, scale, &stream, 0, &mut payload);
+    (0..values.len()).map(|element| planes::get(&payload, TERNARY, element)).collect()
+}
+
+fn gradient(seed: u64, rank: usize, elements: usize) -> Vec<f32> {
+    random(seed, rank).take(elements).map(|word| (word as i64 as f32) / 2.0_f32.powi(63)).collect()
+}
+
+proptest! {
+    /// Rounding as a comparison of integers, in f64, one element at a time.
+    #[test]
+    fn every_element_follows_the_definition(
+        values in prop::collection::vec(prop_oneof![-2.0_f32..2.0, -1e-3_f32..1e-3], 0..200),
+        clip in prop_oneof![0.1_f32..3.0, Just(f32::INFINITY)],
+        step in 0..1000_u64,
+    ) {
+        let scale = Moments::of(&values).scale(clip);
+        prop_assume!(scale > 0.0);
+        let stream = Stream { step, ..STREAM };
+        for (element, ternary) in ternaries(&values, clip, scale, stream).into_iter().enumerate() {
+            let x = values[element].abs().min(clip) / scale;
+            let threshold = f64::from(x) * 2.0_f64.powi(23) - 0.5;
+            let kept = f64::from(stream.word(element as u64) >> 9) < threshold;
+            let expected = if kept { values[element].signum() as i32 } else { 0 };
+            prop_assert_eq!(ternary, expected, "element {} = {}", element, values[element]);
+        }
+    }
+
+    #[test]
+    fn what_is_decoded_is_what_was_encoded_and_neighbours_are_untouched(
+        lengths in prop::collection::vec(0..150_usize, 1..6), chosen in 0..6_usize,
+    ) {
+        let layout = Layout::new(lengths.iter().copied());
+        let chosen = chosen % lengths.len();
+        // Ones everywhere: whatever encode writes outside its words would show.
+        let mut payload = vec![u64::MAX; layout.words(TERNARY)];
+        let values = gradient(7, 0, lengths[chosen]);
+        encode(&values, f32::INFINITY, 1.0, &STREAM, layout.first_word(chosen), &mut payload);
+        let mut decoded = vec![f32::NAN; values.len()];
+        decode(&payload, TERNARY, layout.first_word(chosen), 0.5, &mut decoded);
+        let expected: Vec<f32> =
+            ternaries(&values, f32::INFINITY, 1.0, STREAM).iter().map(|t| *t as f32 * 0.5).collect();
+        prop_assert_eq!(decoded, expected);
+        let first = layout.first_word(chosen) * WORD;
+        let written = first..first + values.len().next_multiple_of(WORD);
+        for element in 0..layout.blocks() * BLOCK {
+            let ternary = planes::get(&payload, TERNARY, element);
+            if !written.contains(&element) {
+                prop_assert_eq!(ternary, -1, "element {} was written", element);
+            } else if element >= first + values.len() {
+                prop_assert_eq!(ternary, 0, "padding {} is not zero", element);
+            }
+        }
+    }
+
+    #[test]
+    fn ranks_decode_the_mean_of_their_ternaries(
+        world in 1..=9_usize, lengths in prop::collection::vec(0..700_usize, 0..5), seed in any::<u64>(),
+    ) {
+        let layout = Layout::new(lengths.iter().copied());
+        let results = on_ranks(world, |rank| {
+            let gradients: Vec<_> =
+                lengths.iter().enumerate().map(|(tensor, n)| gradient(seed ^ tensor as u64, rank.rank(), *n)).collect();
+            let clips: Vec<_> = gradients.iter().map(|g| Moments::of(g).clip(1.5)).collect();
+            let mut scales: Vec<_> =
+                gradients.iter().zip(&clips).map(|(g, c)| Moments::of(g).scale(*c).to_bits()).collect();
+            small::max(rank, &mut scales).expect("max runs");
+            let scales: Vec<_> = scales.into_iter().map(f32::from_bits).collect();
+
+            let mut payload = vec![0; layout.words(TERNARY)];
+            let stream = |tensor| Stream { seed, subject: rank.rank() as u32, tensor, ..STREAM };
+            let mut ternary = Vec::new();
+            for (tensor, gradient) in gradients.iter().enumerate() {
+                let stream = stream(tensor as u16);
+                encode(gradient, clips[tensor], scales[tensor], &stream, layout.first_word(tensor), &mut payload);
+                ternary.push(ternaries(gradient, clips[tensor], scales[tensor], stream));
+            }
+            let mut sums = vec![0; layout.words(width(world))];
+            ring_ternary::sum(rank, &payload, layout.blocks(), &mut sums).expect("the ring runs");
+            let means: Vec<_> = lengths.iter().enumerate().map(|(tensor, elements)| {
+                let mut mean = vec![0.0; *elements];
+                let factor = scales[tensor] / world as f32;
+                decode(&sums, width(world), layout.first_word(tensor), factor, &mut mean);
+                mean
+            }).collect();
+            (ternary, scales, means)
+        });
+        let (_, scales, means) = &results[0].0;
+        for (tensor, elements) in lengths.iter().enumerate() {
+            for element in 0..*elements {
+                let total: i32 = results.iter().map(|((ternary, ..), _)| ternary[tensor][element]).sum();
+                prop_assert_eq!(means[tensor][element], total as f32 * (scales[tensor] / world as f32));
+            }
+        }
+        for ((_, _, other), _) in &results {
+            prop_assert_eq!(other, means);
+        }
+    }
+}
+
+#[test]
+fn rounding_is_unbiased() {
+    let count = 1 << 18;
+    for x in [1e-4_f32, 0.01, 0.25, 0.5, 0.9, 0.999] {
+        for sign in [1.0, -1.0] {
+            let sum: i32 = ternaries(&vec![sign * 3.0 * x; count], f32::INFINITY, 3.0, STREAM).iter().sum();
+            let (n, p) = (count as f64, f64::from(x));
+            // Five standard deviations of a binomial count, and the bias the definition allows.
+            let tolerance = 5.0 * (n * p * (1.0 - p)).sqrt() + n * 2.0_f64.powi(-24);
+            assert!(
+                (f64::from(sum) * f64::from(sign) - n * p).abs() < tolerance,
+                "{sum} of {count} for x = {x}"
+            );
+        }
+    }
+}
+
+#[test]
+fn magnitudes_at_the_scale_and_above_are_always_kept() {
+    for values in [[0.25, -0.25], [0.7, -f32::MAX]] {
+        let all = values.repeat(5000);
+        let expected = [1, -1].repeat(5000);
+        assert_eq!(ternaries(&all, f32::INFINITY, 0.25, STREAM), expected);
+        assert_eq!(ternaries(&all, 0.25, 0.25, STREAM), expected);
+    }
+}
+
+/// Counts the elements that are non-zero in both; for independent fair draws this is a binomial count with p = 1/4.
+fn assert_independent(a: &[i32], b: &[i32], what: &str) {
+    let n = a.len().min(b.len()) as f64;
+    let both = a.iter().zip(b).filter(|(a, b)| **a != 0 && **b != 0).count() as f64;
+    let tolerance = 5.0 * (n * 0.25 * 0.75).sqrt();
+    assert!((both - n / 4.0).abs() < tolerance, "{both} of {n}: {what}");
+}
+
+#[test]
+fn draws_are_independent_across_ranks_steps_tensors_and_neighbours() {
+    let half = vec![0.5; 1 << 17];
+    let draw = |stream| ternaries(&half, f32::INFINITY, 1.0, stream);
+    let base = draw(STREAM);
+    assert_independent(&base, &draw(Stream { subject: 1, ..STREAM }), "ranks 0 and 1");
+    assert_independent(&base, &draw(Stream { step: 1, ..STREAM }), "steps 0 and 1");
+    assert_independent(&base, &draw(Stream { tensor: 1, ..STREAM }), "tensors 0 and 1");
+    assert_independent(&base, &draw(Stream { seed: 43, ..STREAM }), "seeds 42 and 43");
+    for lag in [1, 2, 3, 4, 5, 8, 64, 512] {
+        assert_independent(&base, &base[lag..], &format!("elements {lag} apart"));
+    }
+    assert_eq!(base, draw(STREAM), "the same stream must draw the same");
+}
+
+#[test]
+fn the_smallest_scales_work_and_a_scale_of_zero_is_all_zero() {
+    let tiny = f32::from_bits(3);
+    assert_eq!(ternaries(&[tiny, -tiny, 0.0, -0.0], f32::INFINITY, tiny, STREAM), [1, -1, 0, 0]);
+    let third: i32 = ternaries(&vec![f32::from_bits(1); 30_000], f32::INFINITY, tiny, STREAM).iter().sum();
+    // Binomial, p = 1/3: five standard deviations are 408.
+    assert!((third - 10_000).abs() < 408, "{third}");
+    assert_eq!(ternaries(&[1.0, -1.0, 0.0], f32::INFINITY, 0.0, STREAM), [0, 0, 0]);
+}
+
+#[test]
+fn what_is_not_finite_has_a_defined_place() {
+    let values = [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+    for clip in [0.5, f32::INFINITY] {
+        assert_eq!(ternaries(&values, clip, 0.5, STREAM), [0, 0, 1, -1]);
+    }
+}
+
+#[test]
+fn sums_of_all_widths_decode() {
+    for world in 1..=20_usize {
+        for total in [-(world as i32), -1, 0, 1, world as i32] {
+            let planes = width(world);
+            let payload: Vec<u64> = (0..planes)
+                .flat_map(|plane| [if total >> plane & 1 == 1 { u64::MAX } else { 0 }; 8])
+                .collect();
+            let mut values = [0.0; 100];
+            decode(&payload, planes, 2, 0.25, &mut values);
+            assert_eq!(values, [total as f32 * 0.25; 100]);
+        }
+    }
+}

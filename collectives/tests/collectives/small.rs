@@ -1,0 +1,91 @@
+//! The collectives of a few words, for any P.
+
+use proptest::prelude::*;
+use ternflock_collectives::transport::Transport;
+use ternflock_collectives::transport::meter::Traffic;
+use ternflock_collectives::{Error, small};
+
+use crate::{on_ranks, random};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn max_is_the_maximum_over_ranks(world in 1..=17_usize, length in 0..9_usize, seed in any::<u64>()) {
+        let input = |rank| random(seed, rank).take(length).map(|word| word as u32).collect::<Vec<_>>();
+        let expected: Vec<u32> =
+            (0..length).map(|index| (0..world).map(|rank| input(rank)[index]).max().unwrap_or(0)).collect();
+        let results = on_ranks(world, |rank| {
+            let mut values = input(rank.rank());
+            small::max(rank, &mut values).expect("max runs");
+            values
+        });
+        for (values, traffic) in results {
+            prop_assert_eq!(values, expected.clone());
+            prop_assert_eq!(traffic, small::max_traffic(length, world));
+            prop_assert_eq!(traffic.messages_sent, (world as f64).log2().ceil() as u64);
+        }
+    }
+
+    #[test]
+    fn all_gather_returns_all_records_in_rank_order(
+        world in 1..=17_usize, length in 0..5_usize, seed in any::<u64>(),
+    ) {
+        let record = |rank| random(seed, rank).take(length).collect::<Vec<_>>();
+        let expected: Vec<u64> = (0..world).flat_map(record).collect();
+        let results = on_ranks(world, |rank| {
+            let record = record(rank.rank());
+            small::all_gather(rank, &record).expect("all-gather runs")
+        });
+        for (records, traffic) in results {
+            prop_assert_eq!(records, expected.clone());
+            prop_assert_eq!(traffic, small::all_gather_traffic(length, world));
+            prop_assert_eq!(traffic.bytes_sent, 8 * (length * (world - 1)) as u64);
+        }
+    }
+
+    #[test]
+    fn broadcast_gives_rank_0s_words_to_all(world in 1..=17_usize, length in 0..50_usize) {
+        let results = on_ranks(world, |rank| {
+            let mut words: Vec<u64> = match rank.rank() {
+                0 => random(1, 0).take(length).collect(),
+                other => vec![7; other],
+            };
+            small::broadcast(rank, &mut words).expect("broadcast runs");
+            words
+        });
+        let expected: Vec<u64> = random(1, 0).take(length).collect();
+        let total: Traffic = results.iter().map(|(_, traffic)| *traffic).sum();
+        prop_assert_eq!(total.bytes_sent, 8 * ((world - 1) * (length + 1)) as u64);
+        for (words, _) in results {
+            prop_assert_eq!(words, expected.clone());
+        }
+    }
+}
+
+#[test]
+fn floats_as_bits_have_the_maximum_of_the_floats() {
+    let scales = [0.0, f32::from_bits(1), 1e-30, 0.5, 3e38];
+    let results = on_ranks(scales.len(), |rank| {
+        let mut values = [scales[rank.rank()].to_bits()];
+        small::max(rank, &mut values).expect("max runs");
+        f32::from_bits(values[0])
+    });
+    assert!(results.iter().all(|(scale, _)| *scale == 3e38));
+}
+
+#[test]
+fn a_disagreement_names_the_same_two_ranks_everywhere() {
+    for world in 1..=6 {
+        let equal = on_ranks(world, |rank| small::agree(rank, "the hash of the job", 5));
+        assert!(equal.iter().all(|(result, _)| *result == Ok(())));
+        let differ = on_ranks(world, |rank| {
+            let value = (rank.rank() / 3) as u64;
+            small::agree(rank, "the hash of the job", value)
+        });
+        let error =
+            Error::Disagree { what: "the hash of the job".into(), rank: 0, value: 0, peer: 3, peer_value: 1 };
+        let expected = if world > 3 { Err(error) } else { Ok(()) };
+        assert!(differ.iter().all(|(result, _)| *result == expected));
+    }
+}

@@ -1,0 +1,147 @@
+//! The collectives over MPI against what one process computes, with their traffic against the meter.
+
+use std::time::{Duration, SystemTime};
+
+use ternflock_collectives::philox::{Purpose, Stream};
+use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORDS, width};
+use ternflock_collectives::transport::meter::Metered;
+use ternflock_collectives::transport::mpi::MpiTransport;
+use ternflock_collectives::{Error, Transport, ring_float, ring_ternary, small};
+
+/// Words that differ a rank and a size.
+fn random(rank: usize, size: usize) -> impl Iterator<Item = u64> {
+    let stream =
+        Stream { seed: 9, purpose: Purpose::Test, step: size as u64, subject: rank as u32, tensor: 0 };
+    (0..).map(move |index| u64::from(stream.word(2 * index)) << 32 | u64::from(stream.word(2 * index + 1)))
+}
+
+fn ternaries(rank: usize, blocks: usize) -> Vec<u64> {
+    let mut payload: Vec<u64> = random(rank, blocks).take(planes::words(blocks, TERNARY)).collect();
+    for block in payload.as_chunks_mut::<{ TERNARY * WORDS }>().0 {
+        let (nonzero, negative) = block.split_at_mut(WORDS);
+        nonzero.iter().zip(negative).for_each(|(nonzero, negative)| *negative &= nonzero);
+    }
+    payload
+}
+
+/// Sizes around the number of ranks, where chunks are empty or uneven, and one large enough to leave the small
+/// messages' path of an MPI library.
+fn sizes(world: usize) -> [usize; 8] {
+    [0, 1, 2, world - 1, world, world + 1, 37, 2000]
+}
+
+pub fn ring_ternary(transport: &mut MpiTransport) {
+    let (rank, world) = (transport.rank(), transport.world());
+    for blocks in sizes(world) {
+        let mut sums = vec![u64::MAX; planes::words(blocks, width(world))];
+        let mut meter = Metered::new(&mut *transport);
+        ring_ternary::sum(&mut meter, &ternaries(rank, blocks), blocks, &mut sums).expect("the ring runs");
+        assert_eq!(meter.reading(), ring_ternary::traffic(blocks, world, rank), "{blocks} blocks");
+        let inputs: Vec<_> = (0..world).map(|rank| ternaries(rank, blocks)).collect();
+        for element in 0..blocks * BLOCK {
+            let plain: i32 = inputs.iter().map(|input| planes::get(input, TERNARY, element)).sum();
+            assert_eq!(
+                planes::get(&sums, width(world), element),
+                plain,
+                "element {element} of {blocks} blocks"
+            );
+        }
+    }
+}
+
+pub fn ring_float(transport: &mut MpiTransport) {
+    let (rank, world) = (transport.rank(), transport.world());
+    for elements in sizes(world).map(|size| 51 * size) {
+        let floats = |rank| random(rank, elements).take(elements).map(|word| word as i64 as f32 / 1e18);
+        let mut sums: Vec<f32> = floats(rank).collect();
+        let mut meter = Metered::new(&mut *transport);
+        ring_float::sum(&mut meter, &mut sums).expect("the ring runs");
+        assert_eq!(meter.reading(), ring_float::traffic(elements, world, rank), "{elements} elements");
+
+        let mut exact = vec![(0.0, 0.0); elements];
+        for rank in 0..world {
+            for ((sum, magnitude), term) in exact.iter_mut().zip(floats(rank)) {
+                *sum += f64::from(term);
+                *magnitude += f64::from(term).abs();
+            }
+        }
+        for (element, (sum, (exact, magnitude))) in sums.iter().zip(exact).enumerate() {
+            // P - 1 roundings of partial sums that stay below the sum of magnitudes.
+            let tolerance = world as f64 * 2.0_f64.powi(-24) * magnitude;
+            assert!(
+                (f64::from(*sum) - exact).abs() <= tolerance,
+                "element {element}: {sum}, exactly {exact}"
+            );
+        }
+        let hash = sums.iter().fold(0_u64, |hash, sum| hash.rotate_left(5) ^ u64::from(sum.to_bits()));
+        small::agree(transport, "the sum", hash).expect("the same bits on every rank");
+    }
+}
+
+pub fn max(transport: &mut MpiTransport) {
+    let (rank, world) = (transport.rank(), transport.world());
+    for length in [0, 1, 2, 7, 1000] {
+        let input = |rank| random(rank, length).take(length).map(|word| word as u32);
+        let mut values: Vec<u32> = input(rank).collect();
+        let mut meter = Metered::new(&mut *transport);
+        small::max(&mut meter, &mut values).expect("max runs");
+        assert_eq!(meter.reading(), small::max_traffic(length, world));
+        for rank in 0..world {
+            assert!(
+                values.iter().zip(input(rank)).all(|(max, value)| *max >= value),
+                "rank {rank} has a larger one"
+            );
+        }
+        let inputs: Vec<Vec<u32>> = (0..world).map(|rank| input(rank).collect()).collect();
+        for (index, max) in values.iter().enumerate() {
+            assert!(inputs.iter().any(|input| input[index] == *max), "{max} is no rank's value {index}");
+        }
+    }
+}
+
+pub fn all_gather(transport: &mut MpiTransport) {
+    let (rank, world) = (transport.rank(), transport.world());
+    for length in [0, 1, 3, 50_000] {
+        let record = |rank| random(rank, length).take(length);
+        let own: Vec<u64> = record(rank).collect();
+        let mut meter = Metered::new(&mut *transport);
+        let records = small::all_gather(&mut meter, &own).expect("all-gather runs");
+        assert_eq!(meter.reading(), small::all_gather_traffic(length, world));
+        assert!(records.into_iter().eq((0..world).flat_map(record)), "records of {length} words");
+    }
+}
+
+pub fn broadcast(transport: &mut MpiTransport) {
+    for length in [0, 1, 100, 300_000] {
+        let from_root = || random(0, length).take(length);
+        let mut words: Vec<u64> = if transport.rank() == 0 { from_root().collect() } else { vec![5; 3] };
+        small::broadcast(transport, &mut words).expect("broadcast runs");
+        assert!(words.into_iter().eq(from_root()), "{length} words");
+    }
+}
+
+/// Nobody leaves before the last has come; all ranks read the same clock, being on one host.
+pub fn barrier(transport: &mut MpiTransport) {
+    let now = || {
+        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        time.as_nanos() as u64
+    };
+    let rank = transport.rank();
+    std::thread::sleep(Duration::from_millis(rank as u64 * 5));
+    let came = now();
+    small::barrier(transport).expect("the barrier runs");
+    let times = small::all_gather(transport, &[came, now()]).expect("all-gather runs");
+    let last_came = times.iter().step_by(2).max();
+    let first_left = times.iter().skip(1).step_by(2).min();
+    assert!(first_left >= last_came, "a rank left at {first_left:?}, another came at {last_came:?}");
+}
+
+/// A value that one rank holds otherwise is refused on all ranks, naming it.
+pub fn agree(transport: &mut MpiTransport) {
+    let (rank, last) = (transport.rank(), transport.world() - 1);
+    small::agree(transport, "the job", 77).expect("all hold 77");
+    let value = if rank == last { 78 } else { 77 };
+    let error = small::agree(transport, "the job", value).expect_err("one holds 78");
+    let expected = Error::Disagree { what: "the job".into(), rank: 0, value: 77, peer: last, peer_value: 78 };
+    assert_eq!(error, expected);
+}

@@ -1,0 +1,81 @@
+//! Everything that needs several processes.
+//!
+//! Started by `cargo test`, this program runs itself under `mpirun` for each number of ranks in turn; started by a
+//! launcher, it is one of those ranks. To add a case, write a function and one line of [`CASES`].
+//!
+//! Sample runs:
+//! - `cargo test --release --test parallel`
+//! - `cargo test --release --test parallel -- ring_ternary::p4` (any part of the names that `--list` prints)
+//! - `MPIRUN=mpirun.mpich cargo test --release --test parallel`
+//! - `mpirun -n 2 target/release/deps/parallel-... collectives` (the cases of two ranks, output as it comes)
+
+mod collectives;
+mod fatal;
+mod inside;
+mod launch;
+mod options;
+mod outside;
+mod transport;
+
+use std::process::ExitCode;
+
+use launch::Launcher;
+use options::Options;
+use ternflock_collectives::transport::mpi::MpiTransport;
+
+/// One test, at several numbers of ranks.
+struct Case {
+    name: &'static str,
+    worlds: &'static [usize],
+    body: Body,
+}
+
+/// What a case is; one fails by panicking.
+enum Body {
+    /// A function that every rank of a job runs.
+    Ranks(fn(&mut MpiTransport)),
+    /// A function outside MPI, given the number of ranks, that runs jobs of its own and looks at how they end.
+    Job(fn(&Launcher, usize)),
+}
+
+use Body::{Job, Ranks};
+
+/// Numbers of ranks: all that are tested, those with a peer to talk to, and one for what takes a second each.
+const ANY: &[usize] = &[1, 2, 3, 4, 5, 8];
+const PEERS: &[usize] = &[2, 3, 4, 5, 8];
+const THREE: &[usize] = &[3];
+
+const CASES: &[Case] = &[
+    Case { name: "transport::large_messages", worlds: ANY, body: Ranks(transport::large_messages) },
+    Case { name: "transport::order", worlds: PEERS, body: Ranks(transport::order) },
+    Case { name: "transport::late_peer", worlds: PEERS, body: Ranks(transport::late_peer) },
+    Case { name: "transport::wrong_length", worlds: PEERS, body: Ranks(transport::wrong_length) },
+    Case { name: "transport::describes_itself", worlds: ANY, body: Ranks(transport::describes_itself) },
+    Case { name: "collectives::ring_ternary", worlds: ANY, body: Ranks(collectives::ring_ternary) },
+    Case { name: "collectives::ring_float", worlds: ANY, body: Ranks(collectives::ring_float) },
+    Case { name: "collectives::max", worlds: ANY, body: Ranks(collectives::max) },
+    Case { name: "collectives::all_gather", worlds: ANY, body: Ranks(collectives::all_gather) },
+    Case { name: "collectives::broadcast", worlds: ANY, body: Ranks(collectives::broadcast) },
+    Case { name: "collectives::barrier", worlds: ANY, body: Ranks(collectives::barrier) },
+    Case { name: "collectives::agree", worlds: PEERS, body: Ranks(collectives::agree) },
+    Case { name: "fatal::panic", worlds: PEERS, body: Job(fatal::panic) },
+    Case { name: "fatal::abort", worlds: THREE, body: Job(fatal::abort) },
+    Case { name: "fatal::killed", worlds: THREE, body: Job(fatal::killed) },
+    Case { name: "fatal::message_nobody_takes", worlds: THREE, body: Job(fatal::message_nobody_takes) },
+];
+
+impl Case {
+    /// The case's name at `world` ranks.
+    fn label(&self, world: usize) -> String {
+        format!("{}::p{world}", self.name)
+    }
+}
+
+fn main() -> ExitCode {
+    let run = Options::parse(std::env::args().skip(1))
+        .and_then(|options| if launch::is_rank() { inside::run(&options) } else { outside::run(&options) });
+    run.unwrap_or_else(|message| {
+        eprintln!("parallel tests: {message}");
+        ExitCode::FAILURE
+    })
+}

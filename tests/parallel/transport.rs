@@ -1,0 +1,102 @@
+//! Messages between MPI ranks.
+
+use std::time::{Duration, Instant};
+
+use ternflock_collectives::transport::mpi::{self, MpiTransport};
+use ternflock_collectives::{Error, Transport};
+
+fn ring(transport: &MpiTransport) -> (usize, usize) {
+    let (rank, world) = (transport.rank(), transport.world());
+    ((rank + 1) % world, (rank + world - 1) % world)
+}
+
+/// 8 MB around the ring, several at once. Flushing before receiving would deadlock if a rank that waits for its own
+/// sends did not take in those of others.
+pub fn large_messages(transport: &mut MpiTransport) {
+    const WORDS: usize = 1 << 20;
+    let (next, previous) = ring(transport);
+    let contents = |rank: usize, message: u64| {
+        (0..WORDS as u64).map(move |word| word << 16 | (rank as u64) << 8 | message)
+    };
+    for message in 0..3 {
+        let mut buffer = transport.buffer(WORDS);
+        buffer.iter_mut().zip(contents(transport.rank(), message)).for_each(|(word, value)| *word = value);
+        transport.send(next, buffer).expect("sends");
+    }
+    transport.flush().expect("the next rank takes the messages");
+    for message in 0..3 {
+        let buffer = transport.recv(previous, WORDS).expect("receives");
+        assert!(buffer.iter().copied().eq(contents(previous, message)), "message {message} has other words");
+        transport.recycle(buffer);
+    }
+}
+
+/// Messages of very different lengths take different paths through an MPI library, and still arrive in order from each
+/// rank, in whatever order the ranks are asked.
+pub fn order(transport: &mut MpiTransport) {
+    const LENGTHS: [usize; 8] = [1, 100_000, 0, 2, 5_000, 300_000, 3, 500];
+    let (rank, world) = (transport.rank(), transport.world());
+    for peer in (0..world).filter(|peer| *peer != rank) {
+        for (message, length) in LENGTHS.into_iter().enumerate() {
+            transport.send(peer, vec![(rank * 100 + message) as u64; length]).expect("sends");
+        }
+    }
+    for peer in (0..world).rev().filter(|peer| *peer != rank) {
+        for (message, length) in LENGTHS.into_iter().enumerate() {
+            let received = transport.recv(peer, length).expect("receives");
+            assert!(
+                received.iter().all(|word| *word == (peer * 100 + message) as u64),
+                "message {message} of {peer}"
+            );
+        }
+    }
+    transport.flush().expect("all have left");
+}
+
+/// Rank 0 waits in vain for the last rank, says so in time, and still gets the message when it comes.
+pub fn late_peer(transport: &mut MpiTransport) {
+    let last = transport.world() - 1;
+    if transport.rank() == 0 {
+        let patience = Duration::from_millis(150);
+        let before = transport.set_deadline(patience);
+        let start = Instant::now();
+        let error = transport.recv(last, 5).expect_err("nothing was sent");
+        assert!(start.elapsed() >= patience);
+        transport.set_deadline(before);
+        match error {
+            Error::Timeout { rank: 0, peer, .. } if peer == last => {}
+            other => panic!("{other}"),
+        }
+        transport.send(last, vec![1]).expect("sends");
+        assert_eq!(transport.recv(last, 5).expect("comes now"), [8; 5]);
+    } else if transport.rank() == last {
+        transport.recv(0, 1).expect("rank 0 has given up");
+        transport.send(0, vec![8; 5]).expect("sends");
+        transport.flush().expect("leaves");
+    }
+}
+
+/// Shorter and longer messages, small and large, are refused with both lengths, and the next one is read.
+pub fn wrong_length(transport: &mut MpiTransport) {
+    const SENT: [usize; 5] = [0, 3, 200, 40_000, 400_000];
+    let (next, previous) = ring(transport);
+    for length in SENT {
+        transport.send(next, vec![1; length]).expect("sends");
+    }
+    transport.send(next, vec![2; 100]).expect("sends");
+    for got_words in SENT {
+        let error = transport.recv(previous, 100).expect_err("another length");
+        let rank = transport.rank();
+        assert_eq!(error, Error::LengthMismatch { rank, peer: previous, expected_words: 100, got_words });
+    }
+    assert_eq!(transport.recv(previous, 100).expect("the right length"), [2; 100]);
+    transport.flush().expect("leaves");
+}
+
+/// The library and the host have names, and MPI starts only once.
+pub fn describes_itself(transport: &mut MpiTransport) {
+    assert!(mpi::library_version().contains('.'), "{:?}", mpi::library_version());
+    assert!(!mpi::library_version().contains('\n'));
+    assert!(!transport.processor_name().is_empty());
+    assert!(matches!(MpiTransport::init(Duration::ZERO), Err(Error::Init(_))));
+}
