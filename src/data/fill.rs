@@ -1,0 +1,164 @@
+//! From bytes to what a network takes in.
+
+use super::Images;
+use crate::error::{Error, Result};
+
+/// What is subtracted from each channel, and by what the rest is divided; in units where full scale is 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalise {
+    /// `[C]`
+    pub mean: Vec<f32>,
+    /// `[C]`, each above zero.
+    pub std: Vec<f32>,
+}
+
+/// Turns samples into network inputs: (pixel / full scale - mean) / std, by one look-up a pixel.
+#[derive(Clone, Debug)]
+pub struct Fill {
+    /// `[C]`: the value of each byte.
+    tables: Vec<[f32; 256]>,
+}
+
+impl Fill {
+    /// For pictures like `images`; without `normalise`, full scale becomes 1 and that is all.
+    ///
+    /// # Errors
+    /// When `normalise` is not one finite mean and one positive standard deviation a channel.
+    pub fn new(images: &Images, normalise: Option<&Normalise>) -> Result<Self> {
+        let channels = images.channels;
+        let plain = Normalise { mean: vec![0.0; channels], std: vec![1.0; channels] };
+        let Normalise { mean, std } = normalise.unwrap_or(&plain);
+        if mean.len() != channels || std.len() != channels {
+            return Err(Error::Usage(format!(
+                "normalisation has {} means and {} standard deviations, but the images have {channels} channels",
+                mean.len(),
+                std.len()
+            )));
+        }
+        if !(mean.iter().all(|mean| mean.is_finite()) && std.iter().all(|std| std.is_normal() && *std > 0.0))
+        {
+            return Err(Error::Usage(format!(
+                "normalisation by mean {mean:?} and standard deviation {std:?}: means must be finite, deviations positive"
+            )));
+        }
+        let full_scale = f32::from(images.full_scale);
+        let tables = mean
+            .iter()
+            .zip(std)
+            .map(|(mean, std)| std::array::from_fn(|byte| (byte as f32 / full_scale - mean) / std))
+            .collect();
+        Ok(Fill { tables })
+    }
+
+    /// Writes `samples` of `images` to `out`, `[C, N, H, W]` with N = `samples.len()`: channel by channel over the batch.
+    ///
+    /// # Errors
+    /// When `out` is of another size.
+    pub fn pixels(&self, images: &Images, samples: &[usize], out: &mut [f32]) -> Result<()> {
+        let (channels, area) = (images.channels, images.height * images.width);
+        if self.tables.len() != channels || out.len() != channels * samples.len() * area {
+            return Err(Error::Shape {
+                layer: "data".into(),
+                operation: "fill".into(),
+                message: format!(
+                    "{} samples of {channels}x{}x{} do not fit {} values of {} channels",
+                    samples.len(),
+                    images.height,
+                    images.width,
+                    out.len(),
+                    self.tables.len()
+                ),
+            });
+        }
+        for (channel, table) in self.tables.iter().enumerate() {
+            for (position, &sample) in samples.iter().enumerate() {
+                let plane = &images.sample(sample)[channel * area..][..area];
+                let values = &mut out[(channel * samples.len() + position) * area..][..area];
+                for (value, &byte) in values.iter_mut().zip(plane) {
+                    *value = table[usize::from(byte)];
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Replaces `out` by the labels of `samples`, `[N]`.
+pub fn labels(images: &Images, samples: &[usize], out: &mut Vec<usize>) {
+    out.clear();
+    out.extend(samples.iter().map(|&sample| usize::from(images.labels[sample])));
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn images(samples: usize, channels: usize, height: usize, width: usize) -> Images {
+        Images {
+            channels,
+            height,
+            width,
+            pixels: (0..samples * channels * height * width).map(|i| (i * 37 % 256) as u8).collect(),
+            labels: (0..samples).map(|i| (i % 7) as u8).collect(),
+            classes: 7,
+            full_scale: 255,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_is_where_the_network_looks_for_it(
+            n in 0usize..5, c in 1usize..4, h in 1usize..5, w in 1usize..5, seed in any::<usize>()
+        ) {
+            let images = images(10, c, h, w);
+            let normalise = Normalise { mean: vec![0.1, 0.2, 0.3][..c].into(), std: vec![0.5, 0.25, 2.0][..c].into() };
+            let samples: Vec<usize> = (0..n).map(|i| seed.wrapping_add(i * 3) % 10).collect();
+            let mut out = vec![f32::NAN; c * n * h * w];
+            Fill::new(&images, Some(&normalise)).unwrap().pixels(&images, &samples, &mut out).unwrap();
+            for (i, sample) in samples.iter().enumerate() {
+                for (channel, (mean, std)) in normalise.mean.iter().zip(&normalise.std).enumerate() {
+                    for y in 0..h {
+                        for x in 0..w {
+                            let pixel = images.pixels[((sample * c + channel) * h + y) * w + x];
+                            let expected = (f32::from(pixel) / 255.0 - mean) / std;
+                            prop_assert_eq!(out[((channel * n + i) * h + y) * w + x], expected);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn full_scale_becomes_one() {
+        for full_scale in [16, 255] {
+            let images = Images { pixels: vec![0, full_scale], full_scale, ..images(1, 1, 1, 2) };
+            let mut out = [f32::NAN; 2];
+            Fill::new(&images, None).unwrap().pixels(&images, &[0], &mut out).unwrap();
+            assert_eq!(out, [0.0, 1.0]);
+        }
+    }
+
+    #[test]
+    fn labels_follow_the_samples() {
+        let mut out = vec![99; 3];
+        labels(&images(10, 1, 1, 1), &[9, 0, 6, 9], &mut out);
+        assert_eq!(out, [2, 0, 6, 2]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let images = images(2, 3, 2, 2);
+        let refusal = |mean: &[f32], std: &[f32]| {
+            let normalise = Normalise { mean: mean.into(), std: std.into() };
+            Fill::new(&images, Some(&normalise)).unwrap_err().to_string()
+        };
+        assert!(refusal(&[0.5], &[1.0; 3]).contains("1 means and 3 standard deviations"));
+        assert!(refusal(&[0.0; 3], &[1.0, 0.0, 1.0]).contains("deviations positive"));
+        assert!(refusal(&[0.0, f32::NAN, 0.0], &[1.0; 3]).contains("means must be finite"));
+        let message = Fill::new(&images, None).unwrap().pixels(&images, &[0, 1], &mut [0.0; 12]).unwrap_err();
+        assert!(message.to_string().contains("2 samples of 3x2x2 do not fit 12 values"), "{message}");
+    }
+}

@@ -1,0 +1,332 @@
+//! IDX, the format MNIST was published in: a magic number, the dimensions as big-endian u32, then the bytes.
+//! Files may be compressed with gzip; that is told by their content, not by their name.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use super::Images;
+use crate::error::{Error, Result};
+
+/// The canonical names: training images and labels, test images and labels. Each may end in `.gz`.
+pub(super) const FILES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
+
+/// Unsigned bytes in three dimensions: N, H, W.
+const IMAGES: u32 = 0x0000_0803;
+/// Unsigned bytes in one dimension: N.
+const LABELS: u32 = 0x0000_0801;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The file called `name`, or `name.gz`, in `directory`.
+pub(super) fn find(directory: &Path, name: &str) -> Option<PathBuf> {
+    [directory.join(name), directory.join(format!("{name}.gz"))].into_iter().find(|path| path.is_file())
+}
+
+/// Reads the training and the test set from the four files in `directory`.
+///
+/// With `classes` of `None`, there are as many as the largest training label says.
+///
+/// # Errors
+/// When a file is missing, unreadable or not what its name says, or two files do not belong together.
+pub(super) fn read(directory: &Path, classes: Option<usize>) -> Result<(Images, Images)> {
+    let mut paths = Vec::new();
+    for name in FILES {
+        paths.push(find(directory, name).ok_or_else(|| {
+            Error::data(directory, format!("there is no file {name} or {name}.gz in this directory"))
+        })?);
+    }
+    let train = read_pair(&paths[0], &paths[1], classes)?;
+    let test = read_pair(&paths[2], &paths[3], Some(train.classes))?;
+    if (train.height, train.width) != (test.height, test.width) {
+        return Err(Error::data(
+            &paths[2],
+            format!(
+                "images are {}x{}, but those of {} are {}x{}",
+                test.height,
+                test.width,
+                paths[0].display(),
+                train.height,
+                train.width
+            ),
+        ));
+    }
+    Ok((train, test))
+}
+
+/// Reads `images` with their `labels`.
+fn read_pair(images: &Path, labels: &Path, classes: Option<usize>) -> Result<Images> {
+    let ([samples, height, width], pixels) = read_array(images, IMAGES)?;
+    let ([count], values) = read_array(labels, LABELS)?;
+    if samples != count {
+        return Err(Error::data(
+            images,
+            format!("holds {samples} images, but {} holds {count} labels", labels.display()),
+        ));
+    }
+    let classes = classes.unwrap_or_else(|| values.iter().max().map_or(0, |&label| usize::from(label) + 1));
+    if let Some((index, label)) = values.iter().enumerate().find(|(_, label)| usize::from(**label) >= classes)
+    {
+        return Err(Error::data(
+            labels,
+            format!("label {index} is {label}, but there are only the classes 0 to {}", classes - 1),
+        ));
+    }
+    Ok(Images { channels: 1, height, width, pixels, labels: values, classes, full_scale: u8::MAX })
+}
+
+/// Reads an array of `D` dimensions from the file at `path`, whose magic number must be `magic`.
+///
+/// However large the header says the array is, no more memory is used than about twice what the file really holds.
+fn read_array<const D: usize>(path: &Path, magic: u32) -> Result<([usize; D], Vec<u8>)> {
+    let mut reader = open(path)?;
+    let found = read_u32(&mut *reader).map_err(|error| header_error(path, &error))?;
+    if found != magic {
+        return Err(Error::data(path, wrong_magic(found, magic)));
+    }
+    let mut dimensions = [0; D];
+    for dimension in &mut dimensions {
+        *dimension = read_u32(&mut *reader).map_err(|error| header_error(path, &error))? as usize;
+    }
+    let shape = dimensions.map(|dimension| dimension.to_string()).join("x");
+    let size = dimensions
+        .iter()
+        .try_fold(1usize, |size, &dimension| size.checked_mul(dimension))
+        .filter(|&size| size > 0 && size < isize::MAX as usize)
+        .ok_or_else(|| {
+            Error::data(path, format!("its header claims an impossible array of {shape} bytes"))
+        })?;
+
+    let mut bytes = Vec::new();
+    reader.take(size as u64 + 1).read_to_end(&mut bytes).map_err(|error| read_error(path, &error))?;
+    match bytes.len() {
+        held if held < size => Err(Error::data(
+            path,
+            format!("cut short: its header claims {shape} = {size} bytes, but only {held} follow"),
+        )),
+        held if held > size => Err(Error::data(
+            path,
+            format!("more bytes follow than the {shape} = {size} that its header claims"),
+        )),
+        _ => Ok((dimensions, bytes)),
+    }
+}
+
+/// The content of the file at `path`, uncompressed if it is compressed.
+pub(super) fn open(path: &Path) -> Result<Box<dyn Read>> {
+    let file = File::open(path).map_err(|error| read_error(path, &error))?;
+    let mut start = Vec::new();
+    (&file).take(GZIP.len() as u64).read_to_end(&mut start).map_err(|error| read_error(path, &error))?;
+    let compressed = start == GZIP;
+    let whole = io::Cursor::new(start).chain(file);
+    Ok(if compressed {
+        Box::new(MultiGzDecoder::new(BufReader::new(whole)))
+    } else {
+        Box::new(BufReader::new(whole))
+    })
+}
+
+/// Says that the content of `path` could not be read.
+pub(super) fn read_error(path: &Path, error: &io::Error) -> Error {
+    let message = match error.kind() {
+        ErrorKind::UnexpectedEof => {
+            "the compressed data are cut short: copy or fetch the file again".to_owned()
+        }
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+            format!("the compressed data are damaged ({error}): copy or fetch the file again")
+        }
+        _ => format!("cannot be read: {error}"),
+    };
+    Error::data(path, message)
+}
+
+fn header_error(path: &Path, error: &io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => Error::data(path, "cut short: it ends inside its header"),
+        _ => read_error(path, error),
+    }
+}
+
+fn read_u32(reader: &mut dyn Read) -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    reader.read_exact(&mut bytes)?;
+    Ok(u32::from_be_bytes(bytes))
+}
+
+fn wrong_magic(found: u32, expected: u32) -> String {
+    let kind = |magic| match magic {
+        IMAGES => "images",
+        LABELS => "labels",
+        _ => "another kind of IDX data",
+    };
+    if found >> 16 != 0 {
+        return format!(
+            "not an IDX file: it begins with {found:#010x}, not with {expected:#010x} ({})",
+            kind(expected)
+        );
+    }
+    format!(
+        "mislabelled: it holds {} (magic {found:#010x}) where {} (magic {expected:#010x}) should be",
+        kind(found),
+        kind(expected)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// The bytes of an IDX file.
+    fn idx(magic: u32, dimensions: &[u32], data: &[u8]) -> Vec<u8> {
+        let header = std::iter::once(&magic).chain(dimensions).flat_map(|word| word.to_be_bytes());
+        header.chain(data.iter().copied()).collect()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Two samples of 2x3 pixels to train on, one to test.
+    fn sound() -> [Vec<u8>; 4] {
+        [
+            idx(IMAGES, &[2, 2, 3], &[0, 1, 2, 3, 4, 5, 250, 251, 252, 253, 254, 255]),
+            idx(LABELS, &[2], &[2, 0]),
+            idx(IMAGES, &[1, 2, 3], &[9; 6]),
+            idx(LABELS, &[1], &[1]),
+        ]
+    }
+
+    fn directory(files: &[Vec<u8>; 4]) -> TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, bytes) in FILES.iter().zip(files) {
+            std::fs::write(directory.path().join(name), bytes).unwrap();
+        }
+        directory
+    }
+
+    /// What is said when file `which` of a sound directory holds `bytes` instead.
+    fn refusal(which: usize, bytes: Vec<u8>) -> String {
+        let mut files = sound();
+        files[which] = bytes;
+        let directory = directory(&files);
+        let message = read(directory.path(), Some(3)).unwrap_err().to_string();
+        assert!(message.contains(FILES[which]), "{message}");
+        message
+    }
+
+    #[test]
+    fn raw_and_compressed_files_hold_the_same() {
+        let raw = directory(&sound());
+        let (train, test) = read(raw.path(), None).unwrap();
+        assert_eq!((train.channels, train.height, train.width, train.len()), (1, 2, 3, 2));
+        assert_eq!(train.sample(1), [250, 251, 252, 253, 254, 255]);
+        assert_eq!((train.labels.as_slice(), train.classes, train.full_scale), ([2, 0].as_slice(), 3, 255));
+        assert_eq!((test.len(), test.classes), (1, 3));
+
+        // Compressed, with the ending that says so and without it.
+        for ending in ["", ".gz"] {
+            let compressed = tempfile::tempdir().unwrap();
+            for (name, bytes) in FILES.iter().zip(sound()) {
+                std::fs::write(compressed.path().join(format!("{name}{ending}")), gzip(&bytes)).unwrap();
+            }
+            assert_eq!(read(compressed.path(), None).unwrap(), (train.clone(), test.clone()), "{ending}");
+        }
+    }
+
+    #[test]
+    fn files_of_the_wrong_length_are_refused() {
+        let [images, labels, ..] = sound();
+        let mut longer = images.clone();
+        longer.push(0);
+        for (bytes, expected) in [
+            (images[..27].to_vec(), "cut short: its header claims 2x2x3 = 12 bytes, but only 11 follow"),
+            (images[..10].to_vec(), "cut short: it ends inside its header"),
+            (Vec::new(), "cut short: it ends inside its header"),
+            (longer.clone(), "more bytes follow than the 2x2x3 = 12"),
+            (gzip(&longer), "more bytes follow than the 2x2x3 = 12"),
+        ] {
+            let message = refusal(0, bytes);
+            assert!(message.contains(expected), "{message}");
+        }
+        let whole = gzip(&labels);
+        assert!(refusal(1, whole[..whole.len() - 9].to_vec()).contains("compressed data are cut short"));
+        let mut flipped = gzip(&labels);
+        let checksum = flipped.len() - 8;
+        flipped[checksum] ^= 1;
+        assert!(refusal(1, flipped).contains("compressed data are damaged"));
+    }
+
+    #[test]
+    fn absurd_dimensions_are_refused() {
+        let message = refusal(0, idx(IMAGES, &[u32::MAX; 3], &[0; 100]));
+        assert!(message.contains("impossible array of 4294967295x4294967295x4294967295"), "{message}");
+        // Possible on paper, so memory must follow what the file holds and not what it claims: 2^57 bytes.
+        let message = refusal(0, gzip(&idx(IMAGES, &[1 << 31, 1 << 13, 1 << 13], &[0; 100])));
+        assert!(message.contains("but only 100 follow"), "{message}");
+        let message = refusal(1, idx(LABELS, &[0], &[]));
+        assert!(message.contains("impossible array of 0 bytes"), "{message}");
+    }
+
+    #[test]
+    fn files_of_another_kind_are_refused() {
+        let [images, labels, ..] = sound();
+        let message = refusal(0, labels.clone());
+        assert!(message.contains("it holds labels (magic 0x00000801) where images"), "{message}");
+        let message = refusal(3, images.clone());
+        assert!(message.contains("it holds images (magic 0x00000803) where labels"), "{message}");
+        let message = refusal(0, idx(0x0D03, &[2, 2, 3], &[0; 48]));
+        assert!(message.contains("it holds another kind of IDX data (magic 0x00000d03)"), "{message}");
+        let message = refusal(1, b"<!DOCTYPE html>".to_vec());
+        assert!(message.contains("not an IDX file"), "{message}");
+    }
+
+    #[test]
+    fn files_that_do_not_belong_together_are_refused() {
+        let message = refusal(0, idx(IMAGES, &[1, 2, 3], &[0; 6]));
+        assert!(message.contains("holds 1 images, but ") && message.contains("holds 2 labels"), "{message}");
+        assert!(message.contains(FILES[1]), "{message}");
+        let message = refusal(2, idx(IMAGES, &[1, 3, 2], &[0; 6]));
+        assert!(message.contains("images are 3x2, but those of") && message.contains("are 2x3"), "{message}");
+        let message = refusal(1, idx(LABELS, &[2], &[2, 3]));
+        assert!(message.contains("label 1 is 3, but there are only the classes 0 to 2"), "{message}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let directory = directory(&sound());
+        std::fs::remove_file(directory.path().join(FILES[3])).unwrap();
+        let message = read(directory.path(), None).unwrap_err().to_string();
+        assert!(message.contains("no file t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz"), "{message}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(which in 0usize..4, bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let mut files = sound();
+            files[which] = bytes;
+            prop_assert!(read(directory(&files).path(), None).is_err());
+        }
+
+        #[test]
+        fn one_changed_header_byte_is_noticed(byte in 0usize..16, to in any::<u8>()) {
+            let mut files = sound();
+            prop_assume!(files[0][byte] != to);
+            files[0][byte] = to;
+            prop_assert!(read(directory(&files).path(), None).is_err());
+        }
+    }
+}

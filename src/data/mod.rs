@@ -1,0 +1,125 @@
+//! What a network learns from: data sets, where they are found, and the order in which samples are drawn.
+//!
+//! Shapes: N samples, C channels, H rows, W columns.
+
+mod batch;
+mod digits;
+mod fetch;
+mod fill;
+mod idx;
+mod open;
+mod origin;
+mod registry;
+
+pub use batch::{Order, shard};
+pub use fetch::fetch;
+pub use fill::{Fill, Normalise, labels};
+pub use open::{default_directory, locate, open};
+pub use registry::{DATASETS, Entry, Format, Origin, find};
+
+use crate::error::{Error, Result};
+
+/// Labelled pictures of one size, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// C: 1 for grey, 3 for colour.
+    pub channels: usize,
+    /// H, in pixels.
+    pub height: usize,
+    /// W, in pixels.
+    pub width: usize,
+    /// `[N, C, H, W]`, sample by sample.
+    pub pixels: Vec<u8>,
+    /// `[N]`, each below `classes`.
+    pub labels: Vec<u8>,
+    /// How many classes there are, also those that no sample here belongs to.
+    pub classes: usize,
+    /// The pixel value that means 1.0: 255 for ordinary pictures, 16 for the digits.
+    pub full_scale: u8,
+}
+
+impl Images {
+    /// N, the number of samples.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no sample at all.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The number of values of one sample: C * H * W.
+    pub fn sample_size(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// The pixels of sample `index`, `[C, H, W]`.
+    pub fn sample(&self, index: usize) -> &[u8] {
+        let size = self.sample_size();
+        &self.pixels[index * size..][..size]
+    }
+
+    /// Takes the last `count` samples away into a set of their own.
+    fn split_off(&mut self, count: usize) -> Images {
+        let kept = self.len() - count;
+        Images {
+            pixels: self.pixels.split_off(kept * self.sample_size()),
+            labels: self.labels.split_off(kept),
+            ..*self
+        }
+    }
+}
+
+/// A data set: the samples to learn from, and those that only measure what was learnt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// Its name in [`DATASETS`].
+    pub name: &'static str,
+    /// The training set.
+    pub train: Images,
+    /// The test set.
+    pub test: Images,
+}
+
+impl Dataset {
+    /// Takes the last `count` training samples away as a validation set, to choose hyper-parameters without the test set.
+    ///
+    /// # Errors
+    /// When nothing would be left to train on.
+    pub fn hold_out(&mut self, count: usize) -> Result<Images> {
+        let samples = self.train.len();
+        if count >= samples {
+            return Err(Error::data(
+                self.name,
+                format!("cannot hold out {count} of {samples} training samples: at least one must be left"),
+            ));
+        }
+        Ok(self.train.split_off(count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn held_out_samples_leave_the_training_set() {
+        let whole = digits::load().unwrap();
+        let mut rest = whole.clone();
+        let validation = rest.hold_out(438).unwrap();
+        assert_eq!((rest.train.len(), validation.len()), (1000, 438));
+        assert_eq!(rest.test, whole.test);
+        assert_eq!([rest.train.pixels, validation.pixels].concat(), whole.train.pixels);
+        assert_eq!([rest.train.labels, validation.labels].concat(), whole.train.labels);
+        assert_eq!((validation.classes, validation.full_scale), (10, 16));
+    }
+
+    #[test]
+    fn something_is_left_to_train_on() {
+        let mut digits = digits::load().unwrap();
+        let message = digits.hold_out(1438).unwrap_err().to_string();
+        assert!(message.contains("cannot hold out 1438 of 1438"), "{message}");
+        assert_eq!(digits.hold_out(0).unwrap().len(), 0);
+    }
+}

@@ -1,0 +1,159 @@
+//! Finding a data set on this machine and reading it.
+
+use std::path::{Path, PathBuf};
+
+use super::{Dataset, Entry, Format, Origin, digits, idx, registry};
+use crate::error::{Error, Result};
+
+/// Names a directory that has one directory a data set, shared by a user's projects or by a cluster's users.
+const ROOT: &str = "TERNFLOCK_DATA";
+
+/// Opens the data set called `name` from `directory`, or from the first place that has it: `$TERNFLOCK_DATA/<name>`,
+/// `data/<name>` under the current directory, the directory of the operating system's package.
+///
+/// # Errors
+/// When there is no such data set, when it is found nowhere (the message says where it was looked for and how to get
+/// it), and when its files are damaged or do not belong together.
+pub fn open(name: &str, directory: Option<&Path>) -> Result<Dataset> {
+    let entry = registry::find(name)?;
+    match entry.format {
+        Format::Digits => match directory {
+            None => digits::load(),
+            Some(directory) => Err(Error::data(
+                directory,
+                "the digits are part of the program and are read from no directory: leave it out",
+            )),
+        },
+        Format::Idx { classes, .. } => {
+            let directory = match directory {
+                Some(directory) => directory.to_owned(),
+                None => locate(entry).ok_or_else(|| not_found(entry, root().as_deref()))?,
+            };
+            let (train, test) = idx::read(&directory, classes)?;
+            Ok(Dataset { name: entry.name, train, test })
+        }
+    }
+}
+
+/// The directory that `open` reads `entry` from when it is given none. A directory with only some of the files counts:
+/// `open` then says which are missing.
+pub fn locate(entry: &Entry) -> Option<PathBuf> {
+    candidates(entry, root().as_deref()).into_iter().find(|directory| holds_any(directory))
+}
+
+/// Where a fetched data set belongs: `$TERNFLOCK_DATA/<name>` if that variable is set, else `data/<name>`.
+pub fn default_directory(name: &str) -> PathBuf {
+    root().unwrap_or_else(|| "data".into()).join(name)
+}
+
+fn root() -> Option<PathBuf> {
+    std::env::var_os(ROOT).filter(|root| !root.is_empty()).map(PathBuf::from)
+}
+
+fn holds_any(directory: &Path) -> bool {
+    idx::FILES.iter().any(|name| idx::find(directory, name).is_some())
+}
+
+/// The directories that may hold `entry`, the first choice first; none for a set that only its owner can place.
+fn candidates(entry: &Entry, root: Option<&Path>) -> Vec<PathBuf> {
+    if entry.origins.is_empty() {
+        return Vec::new();
+    }
+    let packaged = entry.origins.iter().filter_map(|origin| match origin {
+        Origin::Directory(directory) => Some(PathBuf::from(directory)),
+        _ => None,
+    });
+    root.map(|root| root.join(entry.name))
+        .into_iter()
+        .chain([Path::new("data").join(entry.name)])
+        .chain(packaged)
+        .collect()
+}
+
+fn not_found(entry: &Entry, root: Option<&Path>) -> Error {
+    let Entry { name, origins, .. } = entry;
+    if origins.is_empty() {
+        return Error::Usage(format!(
+            "data set `{name}` needs the directory that holds its files: {} (raw or .gz)",
+            idx::FILES.join(", ")
+        ));
+    }
+    let mut message = "not found. Looked in".to_owned();
+    for directory in candidates(entry, root) {
+        message += &format!("\n  {}", directory.display());
+    }
+    if root.is_none() {
+        message += &format!("\n  ${ROOT}/{name}, but {ROOT} is not set");
+    }
+    message += &format!("\nGet it with\n  ternflock data fetch {name}");
+    for origin in *origins {
+        if let Origin::Debian { package, .. } = origin {
+            message += &format!("\n  apt-get install {package}");
+        }
+    }
+    message += "\nor train without a download: jobs/lenet-digits.toml needs no data";
+    Error::data(name, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_own_directories_come_before_the_packages() {
+        let entry = registry::find("fashion-mnist").unwrap();
+        let expected = ["root/fashion-mnist", "data/fashion-mnist", "/usr/share/datasets/fashion-mnist"];
+        assert_eq!(candidates(entry, Some(Path::new("root"))), expected.map(PathBuf::from));
+        assert_eq!(candidates(entry, None), expected[1..].iter().map(PathBuf::from).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_how_to_get_it() {
+        let message = not_found(registry::find("fashion-mnist").unwrap(), None).to_string();
+        for part in [
+            "fashion-mnist: not found",
+            "\n  data/fashion-mnist\n",
+            "\n  /usr/share/datasets/fashion-mnist\n",
+            "TERNFLOCK_DATA is not set",
+            "ternflock data fetch fashion-mnist",
+            "apt-get install dataset-fashion-mnist",
+            "jobs/lenet-digits.toml",
+        ] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        let message = not_found(registry::find("mnist").unwrap(), Some(Path::new("root"))).to_string();
+        assert!(message.contains("\n  root/mnist\n") && !message.contains("apt-get"), "{message}");
+    }
+
+    #[test]
+    fn a_set_of_ones_own_needs_its_directory() {
+        let message = open("idx", None).unwrap_err().to_string();
+        assert!(
+            message.contains("needs the directory that holds its files: train-images-idx3-ubyte,"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn the_digits_need_no_directory() {
+        assert_eq!(open("digits", None).unwrap().name, "digits");
+        let message = open("digits", Some(Path::new("elsewhere"))).unwrap_err().to_string();
+        assert!(message.starts_with("elsewhere: the digits are part of the program"), "{message}");
+    }
+
+    #[test]
+    fn a_directory_that_is_given_is_the_only_one_looked_in() {
+        let empty = tempfile::tempdir().unwrap();
+        let message = open("fashion-mnist", Some(empty.path())).unwrap_err().to_string();
+        assert!(message.contains("there is no file train-images-idx3-ubyte"), "{message}");
+        assert!(message.starts_with(&empty.path().display().to_string()), "{message}");
+    }
+
+    #[test]
+    fn a_directory_with_one_of_the_files_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(!holds_any(directory.path()));
+        std::fs::write(directory.path().join("t10k-labels-idx1-ubyte.gz"), "").unwrap();
+        assert!(holds_any(directory.path()));
+    }
+}
