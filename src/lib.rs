@@ -1,12 +1,13 @@
 //! Trains networks on CPU clusters: MPI ranks exchange TernGrad gradients packed to 2 bits and leave an HDF5 checkpoint.
 //!
-//! Layers, an arrow only ever downward: `cli`, then `train`, then `optim`, [`data`], `checkpoint` and `report`
+//! Layers, an arrow only ever downward: `cli`, then `train`, then `optim`, [`data`], [`checkpoint`] and `report`
 //! (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then `job`, [`error`] and [`rng`].
 //! `train` alone exchanges anything between ranks, through the crate `ternflock-collectives`.
 
 // Links OpenBLAS in; nothing else mentions it.
 use blas_src as _;
 
+pub mod checkpoint;
 pub mod data;
 pub mod error;
 pub mod models;

@@ -1,0 +1,129 @@
+//! The first 512 bytes of a checkpoint, a block HDF5 leaves to its user: one line of ASCII, then zeros.
+//!
+//! ```text
+//! ternflock-checkpoint 1 <bytes that follow the block> <xxh3-128 of those bytes, 32 hex digits>\n
+//! ```
+//!
+//! HDF5 trusts the lengths and addresses it reads: from a damaged file it may crash or ask for any amount of memory.
+//! So the whole file is compared with this line first.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::FORMAT_VERSION;
+
+/// The size of the block: the smallest HDF5 allows.
+pub(super) const SIZE: usize = 512;
+
+const MAGIC: &[u8] = b"ternflock-checkpoint ";
+const DAMAGED: &str = "its header is damaged; use an earlier checkpoint";
+const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
+
+/// Writes to `file` the HDF5 file `image`, its blank header replaced by the one that fits the rest.
+pub(super) fn seal(mut image: &File, mut file: &File) -> io::Result<()> {
+    image.seek(SeekFrom::Start(SIZE as u64))?;
+    let (length, digest) = digest(image)?;
+    image.seek(SeekFrom::Start(SIZE as u64))?;
+    file.write_all(&block(length, digest))?;
+    io::copy(&mut image, &mut file).map(drop)
+}
+
+/// Compares the file at `path` with its header, and returns the number of bytes after the block.
+pub(super) fn verify(path: &Path) -> Result<u64, String> {
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    // Opening a pipe would wait for a writer.
+    if !metadata.is_file() {
+        return Err("is not a file".into());
+    }
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut start = Vec::with_capacity(SIZE);
+    (&mut file).take(SIZE as u64).read_to_end(&mut start).map_err(unreadable)?;
+    let (length, digest) = parse(&start, metadata.len())?;
+    if start[..] != block(length, digest) {
+        return Err(DAMAGED.into());
+    }
+    let expected = length.saturating_add(SIZE as u64);
+    let found = metadata.len();
+    if found < expected {
+        return Err(format!(
+            "is cut short: expected {expected} bytes, found {found}; use an earlier checkpoint"
+        ));
+    }
+    if found > expected {
+        return Err(format!("has grown since it was written: expected {expected} bytes, found {found}"));
+    }
+    if self::digest(&file).map_err(unreadable)? != (length, digest) {
+        return Err(
+            "its checksum does not match: it changed since it was written; use an earlier checkpoint".into(),
+        );
+    }
+    Ok(length)
+}
+
+/// The length and digest that the header states, or why these bytes are not one.
+fn parse(start: &[u8], size: u64) -> Result<(u64, u128), String> {
+    if start.is_empty() {
+        return Err("is empty".into());
+    }
+    if start.starts_with(HDF5_SIGNATURE) {
+        return Err("is an HDF5 file, but not a ternflock checkpoint: it has no ternflock header".into());
+    }
+    if start.len() == SIZE && start.iter().all(|&byte| byte == 0) {
+        return Err(
+            "begins with zeros: it was never finished, or lost its beginning; use an earlier checkpoint"
+                .into(),
+        );
+    }
+    if !start.starts_with(MAGIC) && !MAGIC.starts_with(start) {
+        return Err("is not a ternflock checkpoint".into());
+    }
+    if start.len() < SIZE {
+        return Err(format!(
+            "is cut short: found {size} bytes, its header alone has {SIZE}; use an earlier checkpoint"
+        ));
+    }
+    let line = start[MAGIC.len()..].split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let mut words = str::from_utf8(line).map_err(|_| DAMAGED)?.split(' ');
+    let version: u32 = words.next().and_then(|word| word.parse().ok()).ok_or(DAMAGED)?;
+    if version > FORMAT_VERSION {
+        return Err(format!(
+            "has the format version {version}, this program reads up to {FORMAT_VERSION}: use a newer ternflock"
+        ));
+    }
+    let length = words.next().and_then(|word| word.parse().ok()).ok_or(DAMAGED)?;
+    let digest = words.next().and_then(|word| u128::from_str_radix(word, 16).ok()).ok_or(DAMAGED)?;
+    Ok((length, digest))
+}
+
+fn block(length: u64, digest: u128) -> [u8; SIZE] {
+    let line = format!("{FORMAT_VERSION} {length} {digest:032x}\n");
+    let mut block = [0; SIZE];
+    block[..MAGIC.len()].copy_from_slice(MAGIC);
+    block[MAGIC.len()..][..line.len()].copy_from_slice(line.as_bytes());
+    block
+}
+
+/// The number and digest of the bytes from here to the end of `file`.
+fn digest(mut file: &File) -> io::Result<(u64, u128)> {
+    let mut hasher = Xxh3::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut length = 0;
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((length, hasher.digest128())),
+            Ok(count) => {
+                hasher.update(&buffer[..count]);
+                length += count as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn unreadable(error: io::Error) -> String {
+    format!("cannot be read: {error}")
+}

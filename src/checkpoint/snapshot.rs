@@ -1,0 +1,233 @@
+//! What a checkpoint holds, as plain values. `V` is `Vec<f32>` in a loaded snapshot; to save, `&[f32]` avoids a copy.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::de::IgnoredAny;
+
+use super::Origin;
+
+/// A run at one step: the network as it now is, its parameters, and what the run needs to go on.
+#[derive(Clone, Debug)]
+pub struct Snapshot<V = Vec<f32>> {
+    /// What wrote it, and when.
+    pub origin: Origin,
+    /// The network's graph as JSON; with the parameters it is the whole model.
+    pub network: String,
+    /// The effective job, as TOML.
+    pub job: String,
+    /// The trained tensors, in the network's order, those of one layer next to each other.
+    pub parameters: Vec<Tensor<V>>,
+    /// The optimizer's state, a slot for each kind of value it keeps. Plain SGD has none.
+    pub optimizer: Vec<Slot<V>>,
+    /// How far the run is.
+    pub progress: Progress,
+}
+
+/// A named array of `shape`, row-major.
+#[derive(Clone, Debug)]
+pub struct Tensor<V = Vec<f32>> {
+    /// `layer/tensor`, for example `conv1/weight`. Neither part is empty, `.`, or holds another `/`.
+    pub name: String,
+    /// The length of each dimension; none for a single number.
+    pub shape: Vec<usize>,
+    /// The elements: as many as the product of `shape`.
+    pub values: V,
+}
+
+/// One kind of value an optimizer keeps for tensors, for example `momentum`.
+#[derive(Clone, Debug)]
+pub struct Slot<V = Vec<f32>> {
+    /// The slot's name: no `/`.
+    pub name: String,
+    /// Its tensors, named after the parameters they belong to.
+    pub tensors: Vec<Tensor<V>>,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u64,
+    /// Epochs completed.
+    pub epoch: u64,
+    /// Samples seen, over all ranks.
+    pub samples_seen: u64,
+    /// The ranks that trained it.
+    pub world: u64,
+    /// The best evaluation so far.
+    pub best: Option<Best>,
+    /// What was measured at this step, by name.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// The best evaluation of a run.
+#[derive(Clone, Debug)]
+pub struct Best {
+    /// The step it was seen at.
+    pub step: u64,
+    /// What was compared, for example `accuracy` or `perplexity`.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
+}
+
+impl<V: AsRef<[f32]>> Snapshot<V> {
+    /// Refuses what a file could not hold or a reader could not understand.
+    pub(super) fn check(&self) -> Result<(), String> {
+        check_network(&self.network)?;
+        let texts = [&self.network, &self.job, &self.origin.program_version, &self.origin.created];
+        let metric = self.progress.best.as_ref().map(|best| &best.metric);
+        if texts.into_iter().chain(metric).any(|text| text.contains('\0')) {
+            return Err("a text holds a NUL character, which HDF5 strings cannot".into());
+        }
+        self.progress.metrics.keys().try_for_each(|name| check_name(name, "metric"))?;
+        check_tensors(&self.parameters)?;
+        let mut seen = HashSet::new();
+        for slot in &self.optimizer {
+            check_part(&slot.name, "optimizer slot")?;
+            if !seen.insert(&slot.name) {
+                return Err(format!("two optimizer slots are named `{}`", slot.name));
+            }
+            check_tensors(&slot.tensors)
+                .map_err(|reason| format!("optimizer slot `{}`: {reason}", slot.name))?;
+        }
+        Ok(())
+    }
+}
+
+impl<V> Tensor<V> {
+    /// The layer it belongs to: the first part of its name.
+    pub fn layer(&self) -> &str {
+        self.name.split('/').next().unwrap_or_default()
+    }
+}
+
+impl<V: AsRef<[f32]>> Tensor<V> {
+    /// Whether both have the same name, shape and bits: a NaN equals itself, 0 is not -0.
+    pub fn same_bits<W: AsRef<[f32]>>(&self, other: &Tensor<W>) -> bool {
+        let bytes = bytemuck::cast_slice::<f32, u8>;
+        (&self.name, &self.shape) == (&other.name, &other.shape)
+            && bytes(self.values.as_ref()) == bytes(other.values.as_ref())
+    }
+}
+
+impl Progress {
+    /// Whether both are the same to the bit: a NaN equals itself, 0 is not -0.
+    pub fn same_bits(&self, other: &Progress) -> bool {
+        let counts = |p: &Progress| (p.step, p.epoch, p.samples_seen, p.world);
+        let best = |p: &Progress| p.best.clone().map(|best| (best.step, best.metric, best.value.to_bits()));
+        counts(self) == counts(other)
+            && best(self) == best(other)
+            && self.metrics.len() == other.metrics.len()
+            && self
+                .metrics
+                .iter()
+                .zip(&other.metrics)
+                .all(|(a, b)| a.0 == b.0 && a.1.to_bits() == b.1.to_bits())
+    }
+}
+
+/// Refuses a network that is not JSON.
+pub(super) fn check_network(network: &str) -> Result<(), String> {
+    serde_json::from_str::<IgnoredAny>(network)
+        .map(drop)
+        .map_err(|error| format!("its network is not JSON: {error}"))
+}
+
+/// The elements of `shape`, or `None` when they cannot be counted.
+pub(super) fn elements(shape: &[usize]) -> Option<usize> {
+    // The rest of an empty tensor's shape must be countable too: HDF5 multiplies it out.
+    let product = shape.iter().filter(|&&length| length > 0).try_fold(1, |n: usize, &d| n.checked_mul(d))?;
+    Some(if shape.contains(&0) { 0 } else { product })
+}
+
+fn check_tensors<V: AsRef<[f32]>>(tensors: &[Tensor<V>]) -> Result<(), String> {
+    let (mut names, mut layers, mut last) = (HashSet::new(), HashSet::new(), None);
+    for Tensor { name, shape, values } in tensors {
+        let (layer, tensor) =
+            name.split_once('/').ok_or_else(|| format!("the tensor name `{name}` is not `layer/tensor`"))?;
+        check_part(layer, "layer")?;
+        check_part(tensor, "tensor")?;
+        let found = values.as_ref().len();
+        if elements(shape) != Some(found) {
+            return Err(format!("tensor `{name}` has the shape {shape:?} but {found} values"));
+        }
+        if !names.insert(name) {
+            return Err(format!("two tensors are named `{name}`"));
+        }
+        // A layer is one group, so its place in the order is one place.
+        if last.replace(layer) != Some(layer) && !layers.insert(layer) {
+            return Err(format!("the tensors of layer `{layer}` are not next to each other"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a name that is not one component of an HDF5 path.
+fn check_part(name: &str, what: &str) -> Result<(), String> {
+    if name == "." || name.contains('/') {
+        return Err(format!("the {what} name `{name}` is `.` or holds a `/`"));
+    }
+    check_name(name, what)
+}
+
+/// Refuses a name that HDF5 cannot hold.
+fn check_name(name: &str, what: &str) -> Result<(), String> {
+    // An object header message, which holds a name, has at most 64 kB; far less is already a mistake.
+    const LONGEST: usize = 1024;
+    if name.is_empty() || name.len() > LONGEST || name.contains('\0') {
+        let start: String = name.chars().take(40).collect();
+        return Err(format!(
+            "the {what} name {start:?} is empty, longer than {LONGEST} bytes, or holds a NUL"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_parameters(tensors: &[(&str, &[usize], usize)]) -> Result<(), String> {
+        let parameters = tensors
+            .iter()
+            .map(|(name, shape, len)| Tensor {
+                name: (*name).into(),
+                shape: shape.to_vec(),
+                values: vec![0.0; *len],
+            })
+            .collect();
+        let (network, job) = ("{}".into(), String::new());
+        let (optimizer, progress) = (vec![], Progress::default());
+        Snapshot { origin: Origin::now(), network, job, parameters, optimizer, progress }.check()
+    }
+
+    #[test]
+    fn names_are_a_layer_and_a_tensor() {
+        for name in ["weight", "/weight", "conv1/", "a/b/weight", "./weight", "conv1/.", "", "/", "a\0/b"] {
+            assert!(with_parameters(&[(name, &[1], 1)]).is_err(), "{name:?} was accepted");
+        }
+        for name in ["conv1/weight", "../..", "größe 1/µ", "层/権重", "a.b\\c:d\n/weight"] {
+            assert_eq!(with_parameters(&[(name, &[1], 1)]), Ok(()), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_layer_has_one_place_and_a_tensor_one_name() {
+        let (shape, one) = (&[1][..], 1);
+        let twice = with_parameters(&[("a/w", shape, one), ("a/w", shape, one)]);
+        assert!(twice.unwrap_err().contains("two tensors are named `a/w`"));
+        let torn = with_parameters(&[("a/w", shape, one), ("b/w", shape, one), ("a/b", shape, one)]);
+        assert!(torn.unwrap_err().contains("layer `a` are not next to each other"));
+        assert_eq!(with_parameters(&[("a/w", shape, one), ("a/b", shape, one), ("b/w", shape, one)]), Ok(()));
+    }
+
+    #[test]
+    fn a_shape_counts_its_values() {
+        assert!(with_parameters(&[("a/w", &[2, 3], 5)]).is_err());
+        assert!(with_parameters(&[("a/w", &[usize::MAX, 2], 0)]).is_err());
+        assert!(with_parameters(&[("a/w", &[usize::MAX, 2, 0], 0)]).is_err());
+        assert_eq!(with_parameters(&[("a/w", &[], 1)]), Ok(()));
+        assert_eq!(with_parameters(&[("a/w", &[0, 3], 0)]), Ok(()));
+    }
+}

@@ -1,0 +1,146 @@
+//! The directory `checkpoints/` of a run: `step-<step>.h5` for the last few steps, and `best.h5`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use super::partial::{Partial, is_partial};
+use super::{Snapshot, load, save, verify};
+use crate::error::{Error, Result};
+
+/// The checkpoints of one run, written by one process.
+#[derive(Debug)]
+pub struct Store {
+    directory: PathBuf,
+    keep: NonZeroUsize,
+}
+
+/// A checkpoint in a [`Store`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The steps the run had done.
+    pub step: u64,
+    /// Its file.
+    pub path: PathBuf,
+}
+
+impl Store {
+    /// Opens `<run_dir>/checkpoints`, creates it if need be, and removes the temporary files a killed run has left.
+    /// The last `keep` checkpoints will be kept, and the best.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] when the directory cannot be created, read or cleaned.
+    pub fn open(run_dir: impl AsRef<Path>, keep: NonZeroUsize) -> Result<Self> {
+        let directory = run_dir.as_ref().join("checkpoints");
+        fs::create_dir_all(&directory).map_err(|error| {
+            Error::checkpoint(&directory, format!("cannot be created: {error}; choose another run directory"))
+        })?;
+        let store = Store { directory, keep };
+        for name in store.names()?.iter().filter(|name| is_partial(name)) {
+            remove(&store.directory.join(name))?;
+        }
+        Ok(store)
+    }
+
+    /// Writes `snapshot` as the checkpoint of its step. Then makes it `best.h5` if `is_best`, and removes all but the
+    /// last `keep` checkpoints up to this step. Returns its path.
+    ///
+    /// # Errors
+    ///
+    /// As for [`save`]: the checkpoints that were there still are.
+    pub fn save<V: AsRef<[f32]>>(&self, snapshot: &Snapshot<V>, is_best: bool) -> Result<PathBuf> {
+        let step = snapshot.progress.step;
+        let path = self.directory.join(format!("step-{step:010}.h5"));
+        save(&path, snapshot)?;
+        if is_best {
+            let best = self.best_path();
+            Partial::of(&path, &best)
+                .and_then(|partial| partial.rename(&best))
+                .map_err(|reason| Error::checkpoint(&best, reason))?;
+        }
+        // Those of later steps belong to a run that was taken up again from an earlier one: not ours to judge.
+        let up_to_here: Vec<_> = self.list()?.into_iter().filter(|saved| saved.step <= step).collect();
+        for old in up_to_here.iter().rev().skip(self.keep.get()) {
+            remove(&old.path)?;
+        }
+        Ok(path)
+    }
+
+    /// The checkpoints by step, `best.h5` not among them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] when the directory cannot be read.
+    pub fn list(&self) -> Result<Vec<Saved>> {
+        let saved = |name: &String| {
+            let digits = name.strip_prefix("step-")?.strip_suffix(".h5")?;
+            Some(Saved { step: digits.parse().ok()?, path: self.directory.join(name) })
+        };
+        let mut list: Vec<_> = self.names()?.iter().filter_map(saved).collect();
+        list.sort_by_key(|saved| saved.step);
+        Ok(list)
+    }
+
+    /// The checkpoint with the highest step.
+    ///
+    /// # Errors
+    ///
+    /// As for [`list`](Self::list).
+    pub fn latest(&self) -> Result<Option<PathBuf>> {
+        Ok(self.list()?.pop().map(|saved| saved.path))
+    }
+
+    /// The best checkpoint, if one was saved as such.
+    pub fn best(&self) -> Option<PathBuf> {
+        Some(self.best_path()).filter(|path| path.exists())
+    }
+
+    /// Loads the checkpoint with the highest step, and says which it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`load`]; then the message also names the newest earlier checkpoint that is whole.
+    pub fn load_latest(&self) -> Result<Option<(PathBuf, Snapshot)>> {
+        let mut list = self.list()?;
+        let Some(Saved { path, .. }) = list.pop() else { return Ok(None) };
+        match load(&path) {
+            Ok(snapshot) => Ok(Some((path, snapshot))),
+            Err(Error::Checkpoint { path, message }) => {
+                let whole = list.into_iter().rev().find(|saved| verify(&saved.path).is_ok());
+                let advice = whole.map_or("no earlier checkpoint here is whole".into(), |saved| {
+                    let earlier = saved.path.display();
+                    format!(
+                        "{earlier} is whole: move the damaged file away to resume from step {}",
+                        saved.step
+                    )
+                });
+                Err(Error::checkpoint(path, format!("{message}; {advice}")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn best_path(&self) -> PathBuf {
+        self.directory.join("best.h5")
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let names = fs::read_dir(&self.directory)
+            .and_then(|entries| {
+                entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<std::io::Result<Vec<_>>>()
+            })
+            .map_err(|error| Error::checkpoint(&self.directory, format!("cannot be read: {error}")))?;
+        Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::checkpoint(path, format!("is no longer needed but cannot be removed: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,123 @@
+//! A snapshot into an HDF5 file (docs/checkpoint-format.md).
+
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::{fs, io};
+
+use hdf5::file::FileCloseDegree;
+use hdf5::plist::group_create::LinkCreationOrder;
+use hdf5::plist::link_create::CharEncoding;
+use hdf5::types::VarLenUnicode;
+use hdf5::{File, Group};
+
+use super::snapshot::{Progress, Snapshot, Tensor};
+use super::{FORMAT_VERSION, header};
+
+/// The value of the root attribute `format`.
+pub(super) const FORMAT: &str = "ternflock checkpoint";
+
+/// The checked `snapshot` as an HDF5 file in memory, its header still blank.
+///
+/// HDF5 does not recover from a disk that fills up while it writes: the file cannot be closed any more, and its objects
+/// stay in the library. So HDF5 writes to memory, and the disk gets finished bytes from code that is ready to fail.
+pub(super) fn image<V: AsRef<[f32]>>(snapshot: &Snapshot<V>) -> Result<fs::File, String> {
+    let image = memory_file().map_err(|error| format!("no memory for the file: {error}"))?;
+    // The `stdio` driver opens a path as it stands; the default one would resolve this link, which leads to no file.
+    let file = File::with_options()
+        .with_fcpl(|create| create.userblock(header::SIZE as u64))
+        .with_fapl(|access| access.fclose_degree(FileCloseDegree::Strong).stdio())
+        .create(format!("/proc/self/fd/{}", image.as_raw_fd()))
+        .map_err(cause)?;
+    let written = contents(&file, snapshot);
+    let closed = file.close();
+    written.and(closed).map_err(cause)?;
+    Ok(image)
+}
+
+fn memory_file() -> io::Result<fs::File> {
+    // SAFETY: the name is a C string. The descriptor is new, and only the `File` has it.
+    unsafe {
+        match libc::memfd_create(c"ternflock-checkpoint".as_ptr(), libc::MFD_CLOEXEC) {
+            -1 => Err(io::Error::last_os_error()),
+            descriptor => Ok(fs::File::from_raw_fd(descriptor)),
+        }
+    }
+}
+
+/// The system's words for what failed inside HDF5, or HDF5's own.
+pub(super) fn cause(error: hdf5::Error) -> String {
+    let stack = error.stack();
+    let system = stack.iter().flat_map(|stack| stack.iter()).find_map(|frame| {
+        let (_, message) = frame.desc().split_once("error message = '")?;
+        Some(message.split('\'').next()?.to_owned())
+    });
+    system.unwrap_or_else(|| format!("HDF5: {error}"))
+}
+
+fn contents<V: AsRef<[f32]>>(file: &File, snapshot: &Snapshot<V>) -> hdf5::Result<()> {
+    text_attribute(file, "format", FORMAT)?;
+    file.new_attr::<u32>().create("format_version")?.write_scalar(&FORMAT_VERSION)?;
+    text_attribute(file, "program_version", &snapshot.origin.program_version)?;
+    text_attribute(file, "created", &snapshot.origin.created)?;
+    text_dataset(file, "network", &snapshot.network)?;
+    text_dataset(file, "job", &snapshot.job)?;
+    tensors(&ordered_group(file, "parameters")?, &snapshot.parameters)?;
+    let optimizer = ordered_group(file, "optimizer")?;
+    for slot in &snapshot.optimizer {
+        tensors(&ordered_group(&optimizer, &slot.name)?, &slot.tensors)?;
+    }
+    progress(&ordered_group(file, "progress")?, &snapshot.progress)
+}
+
+fn tensors<V: AsRef<[f32]>>(group: &Group, tensors: &[Tensor<V>]) -> hdf5::Result<()> {
+    for layer in tensors.chunk_by(|a, b| a.layer() == b.layer()) {
+        ordered_group(group, layer[0].layer())?;
+        for tensor in layer {
+            let empty = group.new_dataset::<f32>().shape(&tensor.shape).char_encoding(CharEncoding::Utf8);
+            let dataset = empty.create(tensor.name.as_str())?;
+            if !tensor.values.as_ref().is_empty() {
+                dataset.write_raw(tensor.values.as_ref())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn progress(group: &Group, progress: &Progress) -> hdf5::Result<()> {
+    let count = |name, value: u64| group.new_attr::<u64>().create(name)?.write_scalar(&value);
+    count("step", progress.step)?;
+    count("epoch", progress.epoch)?;
+    count("samples_seen", progress.samples_seen)?;
+    count("world", progress.world)?;
+    if let Some(best) = &progress.best {
+        count("best_step", best.step)?;
+        text_attribute(group, "best_metric", &best.metric)?;
+        group.new_attr::<f64>().create("best_value")?.write_scalar(&best.value)?;
+    }
+    let metrics = ordered_group(group, "metrics")?;
+    for (name, value) in &progress.metrics {
+        let attribute = metrics.new_attr::<f64>().char_encoding(CharEncoding::Utf8);
+        attribute.create(name.as_str())?.write_scalar(value)?;
+    }
+    Ok(())
+}
+
+/// A group that remembers the order its members were created in: the network's.
+fn ordered_group(parent: &Group, name: &str) -> hdf5::Result<Group> {
+    parent
+        .create_group_builder()
+        .with_gcpl(|create| create.link_creation_order(LinkCreationOrder::Indexed))
+        .char_encoding(CharEncoding::Utf8)
+        .create(name)
+}
+
+fn text_attribute(group: &Group, name: &str, text: &str) -> hdf5::Result<()> {
+    group.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&varlen(text)?)
+}
+
+fn text_dataset(group: &Group, name: &str, text: &str) -> hdf5::Result<()> {
+    group.new_dataset::<VarLenUnicode>().create(name)?.write_scalar(&varlen(text)?)
+}
+
+fn varlen(text: &str) -> hdf5::Result<VarLenUnicode> {
+    text.parse().map_err(|error| hdf5::Error::Internal(format!("{error}")))
+}

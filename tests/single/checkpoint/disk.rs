@@ -1,0 +1,179 @@
+//! A full disk, a directory that cannot be written, or a kill costs the new checkpoint, never the previous one.
+//! The disks are small tmpfs mounts; where mounting is not permitted these tests say so and pass.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ternflock::checkpoint::{Store, load, save};
+
+use crate::{assert_same, names, sample, tensor};
+
+const PAGE: usize = 4096;
+/// Tells [`fill`] where its disk is.
+const DISK: &str = "TERNFLOCK_TEST_DISK";
+/// Tells [`save_on_and_on`] where its run is.
+const RUN: &str = "TERNFLOCK_TEST_RUN";
+
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// A tmpfs of `pages`, or `None` and a printed word where mounting is not permitted.
+    fn mount(pages: usize) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let size = format!("size={}", pages * PAGE);
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(directory.path()).output();
+        if mount.is_ok_and(|output| output.status.success()) {
+            return Some(SmallDisk(directory));
+        }
+        // Past the test harness, which keeps what a passing test prints.
+        let word = b"skipped: mounting a tmpfs is not permitted here; run as root to test full disks\n";
+        std::io::stderr().write_all(word).unwrap();
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(self.path()).status();
+        assert!(unmounted.is_ok_and(|status| status.success()), "{} stays mounted", self.path().display());
+    }
+}
+
+#[test]
+fn a_directory_that_is_missing_or_read_only_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let message = save(directory.path().join("missing/a.h5"), &sample(1)).unwrap_err().to_string();
+    assert!(
+        message.contains("missing/a.h5: cannot be saved") && message.contains("No such file"),
+        "{message}"
+    );
+
+    let Some(disk) = SmallDisk::mount(256) else { return };
+    let store = Store::open(disk.path(), NonZeroUsize::MIN).unwrap();
+    let first = sample(1);
+    let path = store.save(&first, true).unwrap();
+    let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(disk.path()).status();
+    assert!(remount.unwrap().success());
+    let message = store.save(&sample(2), true).unwrap_err().to_string();
+    assert!(message.contains("step-0000000002.h5: cannot be saved: cannot create"), "{message}");
+    assert!(message.contains("Read-only file system"), "{message}");
+    assert_same(&load(path).unwrap(), &first);
+}
+
+/// The saving is done by another process, [`fill`], so that its exit and its standard error can be seen too.
+#[test]
+fn a_full_disk_keeps_the_previous_checkpoint() {
+    let Some(disk) = SmallDisk::mount(256) else { return };
+    let this = std::env::current_exe().unwrap();
+    let fill = Command::new(this)
+        .args(["--exact", "disk::fill", "--ignored"])
+        .env(DISK, disk.path())
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&fill.stdout), String::from_utf8_lossy(&fill.stderr));
+    assert!(fill.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", fill.status);
+    assert!(err.is_empty(), "HDF5 is not silent: {err}");
+}
+
+#[test]
+#[ignore = "run by a_full_disk_keeps_the_previous_checkpoint"]
+fn fill() {
+    let Ok(disk) = std::env::var(DISK) else { return };
+    let (path, filler) = (Path::new(&disk).join("run.h5"), Path::new(&disk).join("filler"));
+    let previous = sample(1);
+    let mut next = sample(2);
+    next.parameters.push(tensor("large/weight", &[20_000], vec![0.5; 20_000]));
+    next.parameters
+        .extend((0..20).map(|i| tensor(&format!("layer {i}/weight"), &[2500], vec![i as f32; 2500])));
+    let mut refused = 0;
+    for free_pages in (0..100).chain([0, 1, 2]) {
+        save(&path, &previous).unwrap();
+        fill_to(free_pages, &filler);
+        match save(&path, &next) {
+            Ok(()) => assert_same(&load(&path).unwrap(), &next),
+            Err(error) => {
+                refused += 1;
+                let message = error.to_string();
+                let figures =
+                    format!("it needs 0.31 MB, {:.2} MB are free", (free_pages * PAGE) as f64 / 1e6);
+                assert!(message.contains("run.h5: cannot be saved: No space left on device"), "{message}");
+                assert!(message.contains(&figures), "{free_pages} pages: {message}");
+                assert_same(&load(&path).unwrap(), &previous);
+            }
+        }
+        assert_eq!(names(Path::new(&disk)), ["filler", "run.h5"]);
+        fs::remove_file(&filler).unwrap();
+        save(&path, &next).unwrap();
+        assert_same(&load(&path).unwrap(), &next);
+    }
+    assert!(
+        (53..83).contains(&refused),
+        "{refused} of 83 were refused: the disk was not full, or never had room"
+    );
+}
+
+/// Fills the disk of `filler` until it has room for `pages`.
+fn fill_to(pages: usize, filler: &Path) {
+    let mut file = File::create(filler).unwrap();
+    let mut written = 0;
+    while file.write_all(&[1; PAGE]).is_ok() {
+        written += PAGE;
+    }
+    file.set_len((written - pages * PAGE) as u64).unwrap();
+}
+
+#[test]
+fn a_kill_leaves_complete_checkpoints_alone() {
+    let run = tempfile::tempdir().unwrap();
+    let (mut last, mut kills, mut in_the_middle) = (None, 0, 0);
+    while in_the_middle < 5 {
+        let store = Store::open(run.path(), NonZeroUsize::MIN).unwrap();
+        let mut saving = Command::new(std::env::current_exe().unwrap());
+        saving
+            .args(["--exact", "disk::save_on_and_on", "--ignored"])
+            .env(RUN, run.path())
+            .stdout(Stdio::null());
+        let mut saving = saving.spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while store.latest().unwrap() == last {
+            assert!(Instant::now() < deadline, "no checkpoint in 30 s");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_micros(kills * 1700 % 10_000));
+        saving.kill().unwrap();
+        saving.wait().unwrap();
+        let directory = run.path().join("checkpoints");
+        kills += 1;
+        in_the_middle += u64::from(names(&directory).iter().any(|name| name.starts_with('.')));
+        assert!(kills < 100, "{in_the_middle} of {kills} kills came while a checkpoint was written");
+        let store = Store::open(run.path(), NonZeroUsize::MIN).unwrap();
+        for name in names(&directory) {
+            load(directory.join(name)).unwrap();
+        }
+        last = store.latest().unwrap();
+    }
+    let store = Store::open(run.path(), NonZeroUsize::MIN).unwrap();
+    assert!(store.latest().unwrap().is_some() && store.best().is_some());
+}
+
+#[test]
+#[ignore = "run by a_kill_leaves_complete_checkpoints_alone, which ends it"]
+fn save_on_and_on() {
+    let Ok(run) = std::env::var(RUN) else { return };
+    let store = Store::open(run, NonZeroUsize::MIN).unwrap();
+    let next = store.list().unwrap().last().map_or(0, |saved| saved.step + 1);
+    for step in next.. {
+        let mut snapshot = sample(step);
+        snapshot.parameters.push(tensor("large/weight", &[100_000], vec![step as f32; 100_000]));
+        store.save(&snapshot, step % 3 == 0).unwrap();
+    }
+}

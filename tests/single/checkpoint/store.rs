@@ -1,0 +1,119 @@
+//! The directory of a run: what stays, what goes, what a killed run leaves.
+
+use std::fs;
+use std::num::NonZeroUsize;
+
+use ternflock::checkpoint::{Saved, Store, load};
+
+use crate::{assert_same, names, sample};
+
+fn open(run: &tempfile::TempDir, keep: usize) -> Store {
+    Store::open(run.path(), NonZeroUsize::new(keep).unwrap()).unwrap()
+}
+
+#[test]
+fn the_last_few_and_the_best_stay() {
+    let run = tempfile::tempdir().unwrap();
+    let store = open(&run, 2);
+    assert_eq!((store.latest().unwrap(), store.best(), store.list().unwrap()), (None, None, vec![]));
+    assert!(store.load_latest().unwrap().is_none());
+    let directory = run.path().join("checkpoints");
+    let best = sample(2);
+    for (snapshot, is_best, stay) in [
+        (sample(1), true, &["best.h5", "step-0000000001.h5"][..]),
+        (best.clone(), true, &["best.h5", "step-0000000001.h5", "step-0000000002.h5"]),
+        (sample(30), false, &["best.h5", "step-0000000002.h5", "step-0000000030.h5"]),
+        (sample(12_345_678_901), false, &["best.h5", "step-0000000030.h5", "step-12345678901.h5"]),
+    ] {
+        let path = store.save(&snapshot, is_best).unwrap();
+        assert_same(&load(path).unwrap(), &snapshot);
+        assert_eq!(names(&directory), stay);
+    }
+    // By number, not by name.
+    let latest = directory.join("step-12345678901.h5");
+    assert_eq!(store.latest().unwrap(), Some(latest.clone()));
+    let list = [(30, directory.join("step-0000000030.h5")), (12_345_678_901, latest)];
+    assert_eq!(store.list().unwrap(), list.map(|(step, path)| Saved { step, path }));
+    assert_same(&load(store.best().unwrap()).unwrap(), &best);
+    assert_eq!(store.load_latest().unwrap().unwrap().1.progress.step, 12_345_678_901);
+}
+
+#[test]
+fn saving_a_step_again_replaces_it_and_its_best() {
+    let run = tempfile::tempdir().unwrap();
+    let store = open(&run, 1);
+    store.save(&sample(5), true).unwrap();
+    let mut again = sample(5);
+    again.job = "again".into();
+    let path = store.save(&again, true).unwrap();
+    assert_same(&load(path).unwrap(), &again);
+    assert_same(&load(store.best().unwrap()).unwrap(), &again);
+    // An unchanged best is linked to the file that already is it.
+    assert_eq!(names(&run.path().join("checkpoints")), ["best.h5", "step-0000000005.h5"]);
+}
+
+#[test]
+fn an_earlier_step_never_removes_itself_or_later_ones() {
+    let run = tempfile::tempdir().unwrap();
+    let store = open(&run, 1);
+    store.save(&sample(100), false).unwrap();
+    store.save(&sample(3), false).unwrap();
+    store.save(&sample(4), false).unwrap();
+    let steps: Vec<_> = store.list().unwrap().iter().map(|saved| saved.step).collect();
+    assert_eq!(steps, [4, 100]);
+}
+
+#[test]
+fn what_a_killed_run_left_is_cleaned_and_nothing_else() {
+    let run = tempfile::tempdir().unwrap();
+    open(&run, 1).save(&sample(1), true).unwrap();
+    let directory = run.path().join("checkpoints");
+    let foreign = [".hidden", "notes.partial-7", "step-2.h5.bak", "step-x.h5"];
+    for name in foreign.into_iter().chain([".step-0000000002.h5.partial-7", ".best.h5.partial-123"]) {
+        fs::write(directory.join(name), "left").unwrap();
+    }
+    let store = open(&run, 1);
+    let mut stay = [&foreign[..], &["best.h5", "step-0000000001.h5"]].concat();
+    stay.sort();
+    assert_eq!(names(&directory), stay);
+    assert_eq!(store.list().unwrap().len(), 1);
+}
+
+#[test]
+fn a_left_temporary_file_of_the_same_process_number_is_overwritten() {
+    let run = tempfile::tempdir().unwrap();
+    let store = open(&run, 1);
+    let directory = run.path().join("checkpoints");
+    for name in ["step-0000000001.h5", "best.h5"] {
+        fs::write(directory.join(format!(".{name}.partial-{}", std::process::id())), "left").unwrap();
+    }
+    let first = sample(1);
+    store.save(&first, true).unwrap();
+    assert_same(&load(store.best().unwrap()).unwrap(), &first);
+    assert_eq!(names(&directory), ["best.h5", "step-0000000001.h5"]);
+}
+
+#[test]
+fn a_damaged_latest_is_refused_and_the_last_whole_one_named() {
+    let run = tempfile::tempdir().unwrap();
+    let store = open(&run, 3);
+    let paths = [1, 2, 3].map(|step| store.save(&sample(step), false).unwrap());
+    let cut = |path| fs::File::options().write(true).open(path).unwrap().set_len(1000).unwrap();
+    let refusal = || store.load_latest().map(drop).unwrap_err().to_string();
+    cut(&paths[2]);
+    cut(&paths[1]);
+    let message = refusal();
+    assert!(message.starts_with(&format!("{}: is cut short", paths[2].display())), "{message}");
+    let advice = format!("{} is whole: move the damaged file away to resume from step 1", paths[0].display());
+    assert!(message.ends_with(&advice), "{message}");
+    cut(&paths[0]);
+    assert!(refusal().ends_with("no earlier checkpoint here is whole"));
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let run = tempfile::tempdir().unwrap();
+    fs::write(run.path().join("checkpoints"), "a file").unwrap();
+    let message = Store::open(run.path(), NonZeroUsize::MIN).unwrap_err().to_string();
+    assert!(message.contains("checkpoints: cannot be created"), "{message}");
+}
