@@ -1,7 +1,7 @@
 //! Trains networks on CPU clusters: MPI ranks exchange TernGrad gradients packed to 2 bits and leave an HDF5 checkpoint.
 //!
 //! Layers, an arrow only ever downward: `cli`, then `train`, then `optim`, [`data`], [`checkpoint`] and `report`
-//! (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then `job`, [`error`] and [`rng`].
+//! (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then [`job`], [`error`] and [`rng`].
 //! `train` alone exchanges anything between ranks, through the crate `ternflock-collectives`.
 
 // Links OpenBLAS in; nothing else mentions it.
@@ -10,6 +10,7 @@ use blas_src as _;
 pub mod checkpoint;
 pub mod data;
 pub mod error;
+pub mod job;
 pub mod models;
 pub mod nn;
 pub mod rng;

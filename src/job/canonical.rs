@@ -1,0 +1,84 @@
+//! A job as text: complete, always in the same order, and read back to an equal job. Two jobs are equal exactly when
+//! their texts are, so the text is what is stored, hashed and compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::problems::Problems;
+use super::{Job, read, source};
+use crate::error::{Error, Result};
+
+impl Job {
+    /// The job file that says all of this job, defaults included.
+    ///
+    /// # Panics
+    /// If `data.dir` is not UTF-8, which no job file can say.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("sections of scalars, arrays and tables with string keys are TOML")
+    }
+
+    /// Reads what [`Job::to_toml`] wrote, or any job file that says its `name`. Keys that later versions added take
+    /// their defaults.
+    ///
+    /// # Errors
+    /// [`Error::Job`], placed at `job:line`.
+    pub fn from_toml(text: &str) -> Result<Job> {
+        let (table, source) = source::parse("job".to_owned(), text)?;
+        read(&table, &source, Problems::default(), None)
+    }
+
+    /// A hash of the job, equal on all ranks that run the same one: xxh3 of its canonical text. Comments, spacing and
+    /// the order of keys do not change it; any value does.
+    pub fn hash(&self) -> u64 {
+        xxh3_64(self.to_toml().as_bytes())
+    }
+
+    /// What makes `other` another job than this one, a value a line: `train.steps: 100 -> 200`.
+    pub fn differences(&self, other: &Job) -> Vec<String> {
+        let (old, new) = (values(&self.to_toml()), values(&other.to_toml()));
+        let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        let said = |value: Option<&String>| value.map_or("not set", |value| value).to_owned();
+        let changed = paths.into_iter().filter(|&path| old.get(path) != new.get(path));
+        changed.map(|path| format!("{path}: {} -> {}", said(old.get(path)), said(new.get(path)))).collect()
+    }
+}
+
+impl TryFrom<Table> for Job {
+    type Error = Error;
+
+    fn try_from(table: Table) -> Result<Self> {
+        Job::from_toml(&table.to_string())
+    }
+}
+
+/// Every value of canonical text by its path, as it is written there.
+pub(super) fn values(text: &str) -> BTreeMap<String, String> {
+    let document = DeTable::parse(text).expect("canonical text is TOML");
+    let mut values = BTreeMap::new();
+    for (key, value) in document.get_ref() {
+        flatten(key.get_ref(), value, text, &mut values);
+    }
+    values
+}
+
+/// Tables, and arrays of tables, are opened; arrays of anything else are one value.
+fn flatten(path: &str, value: &Spanned<DeValue>, text: &str, values: &mut BTreeMap<String, String>) {
+    match value.get_ref() {
+        DeValue::Table(table) => {
+            for (key, value) in table {
+                flatten(&format!("{path}.{}", key.get_ref()), value, text, values);
+            }
+        }
+        DeValue::Array(entries) if entries.iter().any(|entry| entry.get_ref().is_table()) => {
+            for (i, entry) in entries.iter().enumerate() {
+                flatten(&format!("{path}[{i}]"), entry, text, values);
+            }
+        }
+        _ => {
+            values.insert(path.to_owned(), text[value.span()].to_owned());
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `[data]`: what the job trains and evaluates on.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::read::Section;
+use super::value::{Rule, one_of};
+
+/// The names that `data.dataset` may hold.
+pub const DATASETS: [&str; 4] = ["mnist", "fashion-mnist", "digits", "idx"];
+
+/// The section `[data]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Data {
+    /// One of [`DATASETS`].
+    pub dataset: String,
+    /// The directory of the files; `None`: where this dataset is usually found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// Training samples held out to evaluate on; 0: evaluate on the test set.
+    pub validation: usize,
+    /// The mean to subtract from each channel of the pixels, which lie in 0..1. There exactly where `std` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<f32>>,
+    /// The standard deviation to divide each channel by, as many as there are means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub std: Option<Vec<f32>>,
+}
+
+impl Data {
+    pub(super) fn read(section: &mut Section) -> Self {
+        let all_positive = Rule::new("one or more numbers above 0", |std: &Vec<f32>| {
+            !std.is_empty() && std.iter().all(|&deviation| deviation > 0.0)
+        });
+        let data = Data {
+            dataset: section
+                .required("dataset", &Rule::new("the name of a dataset", |name: &String| !name.is_empty())),
+            dir: section.optional("dir", &Rule::ANY),
+            validation: section.or("validation", 0, &Rule::ANY),
+            mean: section
+                .optional("mean", &Rule::new("one or more numbers", |mean: &Vec<f32>| !mean.is_empty())),
+            std: section.optional("std", &all_positive),
+        };
+        data.check(section);
+        data
+    }
+
+    fn check(&self, section: &mut Section) {
+        // One that is missing or no name was reported already and reads as "".
+        if !self.dataset.is_empty() && !DATASETS.contains(&self.dataset.as_str()) {
+            let names = one_of(DATASETS.into_iter());
+            section.refuse("dataset", format!("data.dataset must be {names}, found \"{}\"", self.dataset));
+        }
+        if self.dataset == "idx" && !section.has("dir") {
+            section.refuse("dataset", "data.dataset = \"idx\" needs `dir`, the directory of the IDX files");
+        }
+        for (key, other) in [("mean", "std"), ("std", "mean")] {
+            if section.has(key) && !section.has(other) {
+                section.refuse(key, format!("data.{key} needs data.{other} beside it"));
+            }
+        }
+        if let (Some(mean), Some(std)) = (&self.mean, &self.std)
+            && mean.len() != std.len()
+        {
+            let counts = format!("found {} and {}", mean.len(), std.len());
+            section.refuse(
+                "std",
+                format!("data.mean and data.std must hold one number a channel, both; {counts}"),
+            );
+        }
+    }
+}

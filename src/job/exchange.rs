@@ -1,0 +1,68 @@
+//! `[exchange]`: how the ranks average their gradients.
+
+use serde::Serialize;
+use toml::Value;
+
+use super::read::Section;
+use super::value::{FromValue, Rule, choose};
+
+/// The section `[exchange]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Exchange {
+    /// What travels.
+    pub gradients: Gradients,
+    /// Gradients are clipped at this many standard deviations of their tensor; 0: not at all.
+    pub clip_sigma: f64,
+    /// Tensors of fewer elements travel as float32.
+    pub min_elements: usize,
+    /// Layers whose tensors travel as float32: names of layers, or "logits" for the network's output layer.
+    pub keep_float: Vec<String>,
+    /// Steps between comparisons of all ranks' parameters; 0: never.
+    pub verify_every: u64,
+    /// Seconds to wait for another rank before the job is ended, above 0.
+    pub timeout: f64,
+}
+
+/// The forms a gradient travels in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gradients {
+    /// TernGrad: -1, 0 or 1 times one scale a tensor, in 2 bits.
+    #[default]
+    Ternary,
+    /// As they are, in 32 bits.
+    Float32,
+}
+
+impl FromValue for Gradients {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        choose(value, &[("ternary", Self::Ternary), ("float32", Self::Float32)])
+    }
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Exchange {
+            gradients: Gradients::default(),
+            clip_sigma: 2.5,
+            min_elements: 512,
+            keep_float: vec!["logits".to_owned()],
+            verify_every: 100,
+            timeout: 300.0,
+        }
+    }
+}
+
+impl Exchange {
+    pub(super) fn read(section: &mut Section) -> Self {
+        let default = Exchange::default();
+        Exchange {
+            gradients: section.or("gradients", default.gradients, &Rule::ANY),
+            clip_sigma: section.or("clip_sigma", default.clip_sigma, &Rule::NOT_NEGATIVE),
+            min_elements: section.or("min_elements", default.min_elements, &Rule::ANY),
+            keep_float: section.or("keep_float", default.keep_float, &Rule::ANY),
+            verify_every: section.or("verify_every", default.verify_every, &Rule::ANY),
+            timeout: section.or("timeout", default.timeout, &Rule::POSITIVE),
+        }
+    }
+}

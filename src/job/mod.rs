@@ -1,0 +1,144 @@
+//! Job files: what to train, on what, and how. `docs/job-file.md` describes every key.
+//!
+//! A section is a file here: a struct, its defaults, and a `read` that names its keys. Reading collects every problem
+//! of a job before it refuses it; each is placed at the line, or the `--set`, that said the offending value.
+
+mod canonical;
+mod checkpoint;
+mod data;
+mod exchange;
+mod model;
+mod names;
+mod optimizer;
+mod overrides;
+mod problems;
+mod read;
+mod schedule;
+mod source;
+mod train;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+pub use checkpoint::Checkpoint;
+pub use data::{DATASETS, Data};
+pub use exchange::{Exchange, Gradients};
+pub use model::Model;
+pub use optimizer::{Optimizer, OptimizerKind};
+pub use schedule::Schedule;
+pub use source::Source;
+pub use train::Train;
+
+use crate::error::{Error, Result};
+use problems::Problems;
+use read::Reader;
+use value::Rule;
+
+/// A job, complete: every default is filled in, every value is within its bounds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Table")]
+pub struct Job {
+    /// The job's name, fit to name a directory: `name` at the top of the file, by default the file's own name
+    /// without its ending.
+    pub name: String,
+    /// What it trains on.
+    pub data: Data,
+    /// The network.
+    pub model: Model,
+    /// How long and how much at a time.
+    pub train: Train,
+    /// The update rule.
+    pub optimizer: Optimizer,
+    /// The learning rate from step to step.
+    pub schedule: Schedule,
+    /// How gradients are averaged.
+    pub exchange: Exchange,
+    /// What is written down.
+    pub checkpoint: Checkpoint,
+}
+
+/// A job and where each of its values was said.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The effective job.
+    pub job: Job,
+    /// Whom to blame for a value of it.
+    pub source: Source,
+}
+
+/// Reads the job file at `path` and lays each of `sets` (`section.key=value`) over it, the last one said winning.
+///
+/// # Errors
+/// [`Error::Job`] with everything that is wrong, one line a problem, each line with its place.
+pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
+    let path = path.as_ref();
+    let file = path.display().to_string();
+    let text = read_text(path, &file)?;
+    let (mut table, mut source) = source::parse(file, &text)?;
+    let mut problems = Problems::default();
+    overrides::apply(sets, &mut table, &mut source, &mut problems);
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy());
+    let job = read(&table, &source, problems, stem.as_deref())?;
+    Ok(Loaded { job, source })
+}
+
+fn read_text(path: &Path, file: &str) -> Result<String> {
+    let refuse = |at: String, message: String| Error::Job { at, message };
+    let bytes = fs::read(path)
+        .map_err(|error| refuse(file.to_owned(), format!("cannot read the job file: {error}")))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = source::line_of(error.as_bytes(), error.utf8_error().valid_up_to());
+        refuse(format!("{file}:{line}"), "not UTF-8; save the job file as UTF-8 text".to_owned())
+    })
+}
+
+/// Reads a job from its values. One that says no name is called `stem`.
+fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>) -> Result<Job> {
+    let mut reader = Reader::new(table, source, problems);
+    let job = Job {
+        name: read_name(&mut reader, stem),
+        data: Data::read(&mut reader.section("data")),
+        model: Model::read(&mut reader.section("model")),
+        train: Train::read(&mut reader.section("train")),
+        optimizer: Optimizer::read(&mut reader.section("optimizer")),
+        schedule: Schedule::read(&mut reader.section("schedule")),
+        exchange: Exchange::read(&mut reader.section("exchange")),
+        checkpoint: Checkpoint::read(&mut reader.section("checkpoint")),
+    };
+    reader.finish().into_result(source)?;
+    Ok(job)
+}
+
+/// The name says which directory the run goes to, so it must be fit for one.
+fn read_name(reader: &mut Reader, stem: Option<&str>) -> String {
+    const FIT: Rule<String> =
+        Rule::new("1 to 100 letters, digits, `.`, `_` or `-`, the first a letter or digit", |name| {
+            is_fit(name)
+        });
+    let mut top = reader.top();
+    if top.has("name") {
+        return top.or("name", String::new(), &FIT);
+    }
+    top.know("name");
+    let name = stem.unwrap_or_default().to_owned();
+    if !is_fit(&name) {
+        let must_be = FIT.must_be;
+        top.refuse(
+            "name",
+            format!("a job's name must be {must_be}, found \"{name}\"; rename the file or set `name`"),
+        );
+    }
+    name
+}
+
+fn is_fit(name: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=100).contains(&name.len()) && name.as_bytes()[0].is_ascii_alphanumeric() && name.bytes().all(inside)
+}

@@ -1,0 +1,192 @@
+//! `--set section.key=value`: values of the command line laid over those of the file.
+
+use toml::de::DeValue;
+use toml::{Table, Value};
+
+use super::problems::Problems;
+use super::source::{Place, Source, Walk};
+use super::{Model, Train, names};
+
+/// Lays each of `sets` over `table`, in order; what was said last holds.
+///
+/// Two rules keep an override from contradicting the file it overrides. Of two keys that exclude each other, the one
+/// said last replaces the other. And a schedule of another kind is another schedule: the keys that the file gives to
+/// its own kind are dropped.
+pub(super) fn apply(sets: &[String], table: &mut Table, source: &mut Source, problems: &mut Problems) {
+    let file_kind = get(table, "schedule", "kind").cloned();
+    for (order, set) in sets.iter().enumerate() {
+        let place = Place::Set(order, set.clone());
+        let (section, key, text) = match split(set) {
+            Ok(parts) => parts,
+            Err(message) => {
+                problems.add(place, message);
+                continue;
+            }
+        };
+        drop_excluded(section, key, table, source);
+        let path = names::path(section, key);
+        source.replace(&path, Some(place.clone()));
+        let value = match DeValue::parse(text) {
+            Ok(value) => {
+                Walk { place: &|_| place.clone(), source, problems }.value(value.get_ref(), 0, &path)
+            }
+            // What is not TOML is a string: `exchange.gradients=float32` needs no quotes.
+            Err(_) => Some(Value::String(text.to_owned())),
+        };
+        if let Some(value) = value {
+            insert(section, key, value, table);
+        }
+    }
+    if source.is_set("schedule.kind") && get(table, "schedule", "kind") != file_kind.as_ref() {
+        drop_other_kind(table, source);
+    }
+}
+
+/// The section ("" for the top of the file), the key and the value's text of a `--set`.
+fn split(set: &str) -> Result<(&str, &str, &str), String> {
+    let Some((path, text)) = set.split_once('=') else {
+        return Err("expected section.key=value, such as `train.steps=100`".to_owned());
+    };
+    let (path, text) = (path.trim(), text.trim());
+    let (section, key) = path.split_once('.').unwrap_or(("", path));
+    let is_whole_section = section.is_empty() && text.starts_with('{');
+    if key.is_empty() || key.contains('.') || path.starts_with('.') || is_whole_section {
+        return Err(format!("expected section.key=value, one key at a time, found `{path}`"));
+    }
+    Ok((section, key, text))
+}
+
+fn insert(section: &str, key: &str, value: Value, table: &mut Table) {
+    let target = match section {
+        "" => Some(table),
+        section => table.entry(section).or_insert_with(|| Value::Table(Table::new())).as_table_mut(),
+    };
+    // A section that is no table is reported when it is read.
+    if let Some(target) = target {
+        target.insert(key.to_owned(), value);
+    }
+}
+
+fn get<'a>(table: &'a Table, section: &str, key: &str) -> Option<&'a Value> {
+    table.get(section)?.as_table()?.get(key)
+}
+
+fn remove(section: &str, key: &str, table: &mut Table, source: &mut Source) {
+    if let Some(Value::Table(keys)) = table.get_mut(section) {
+        keys.remove(key);
+        source.replace(&names::path(section, key), None);
+    }
+}
+
+fn drop_excluded(section: &str, key: &str, table: &mut Table, source: &mut Source) {
+    let pair = match section {
+        "train" => Train::LENGTH,
+        "model" => Model::STRUCTURE,
+        _ => return,
+    };
+    if pair.contains(&key) {
+        pair.iter().filter(|&&other| other != key).for_each(|other| remove(section, other, table, source));
+    }
+}
+
+fn drop_other_kind(table: &mut Table, source: &mut Source) {
+    let Some(Value::Table(schedule)) = table.get("schedule") else { return };
+    let keys = schedule.keys().filter(|key| !source.is_set(&names::path("schedule", key)));
+    for key in keys.cloned().collect::<Vec<String>>() {
+        remove("schedule", &key, table, source);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::job::tests::{MINIMAL, accepted, minimal, refused};
+    use crate::job::{Gradients, Schedule};
+
+    #[test]
+    fn an_override_wins_over_the_file_and_over_earlier_ones() {
+        let sets =
+            ["optimizer.learning_rate=0.5", "exchange.gradients=float32", "optimizer.learning_rate = 1e-3"];
+        let job = accepted(MINIMAL, &sets).job;
+        assert_eq!(job.optimizer.learning_rate, 0.001);
+        assert_eq!(job.exchange.gradients, Gradients::Float32);
+    }
+
+    #[test]
+    fn a_value_is_toml_where_it_can_be_and_a_string_where_not() {
+        let job =
+            accepted(MINIMAL, &["exchange.keep_float=[\"logits\", 'conv1']", "data.dir=/some where/a=b"]).job;
+        assert_eq!(job.exchange.keep_float, ["logits", "conv1"]);
+        assert_eq!(job.data.dir.unwrap().to_str(), Some("/some where/a=b"));
+        assert_eq!(
+            refused(MINIMAL, &["train.epochs=1 2"]),
+            [
+                "--set train.epochs=1 2: train.epochs must be a whole number of at least 0, found the string \"1 2\""
+            ]
+        );
+    }
+
+    #[test]
+    fn bad_overrides_are_blamed_themselves() {
+        assert_eq!(
+            refused(
+                MINIMAL.replace("epochs", "epoch"),
+                &[
+                    "train.sead=3",
+                    "trian.seed=3",
+                    "epochs=3",
+                    "train.log_every=-1",
+                    "nothing",
+                    "a.b.c=1",
+                    ".x=1",
+                    "train={ steps = 1 }",
+                    "exchange.timeout=1e999",
+                ]
+            ),
+            [
+                "job.toml:6: unknown key `epoch` in [train]; did you mean `epochs`?",
+                "--set train.sead=3: unknown key `sead` in [train]; did you mean `seed`?",
+                "--set trian.seed=3: unknown section [trian]; did you mean [train]?",
+                "--set epochs=3: unknown key `epochs` at the top of the file; it belongs in [train]",
+                "--set train.log_every=-1: train.log_every must be a whole number of at least 0, \
+                 found the integer -1",
+                "--set nothing: expected section.key=value, such as `train.steps=100`",
+                "--set a.b.c=1: expected section.key=value, one key at a time, found `a.b.c`",
+                "--set .x=1: expected section.key=value, one key at a time, found `.x`",
+                "--set train={ steps = 1 }: expected section.key=value, one key at a time, found `train`",
+                "--set exchange.timeout=1e999: exchange.timeout must be a finite number, found 1e999",
+            ]
+        );
+    }
+
+    #[test]
+    fn of_two_keys_that_exclude_each_other_the_last_said_holds() {
+        let train = accepted(MINIMAL, &["train.steps=100"]).job.train;
+        assert_eq!((train.epochs, train.steps), (None, Some(100)));
+        let train = accepted(MINIMAL, &["train.steps=100", "train.epochs=2"]).job.train;
+        assert_eq!((train.epochs, train.steps), (Some(2), None));
+        let model = accepted(MINIMAL, &["model.layers=[{ type = 'linear', units = 10 }]"]).job.model;
+        assert_eq!((model.preset, model.layers.map(|layers| layers.len())), (None, Some(1)));
+    }
+
+    #[test]
+    fn a_schedule_of_another_kind_starts_afresh() {
+        let text = minimal("[schedule]\nkind = \"step\"\ngamma = 0.5\nevery = 10\n");
+        let schedule = |sets: &[&str]| accepted(&text, sets).job.schedule;
+        assert_eq!(schedule(&["schedule.kind=fixed"]), Schedule::Fixed);
+        assert_eq!(schedule(&["schedule.kind=inv"]), Schedule::Inv { gamma: 0.0001, power: 0.75 });
+        assert_eq!(
+            schedule(&["schedule.power=2", "schedule.kind=polynomial"]),
+            Schedule::Polynomial { power: 2.0 },
+            "what --set itself gives stays"
+        );
+        assert_eq!(
+            schedule(&["schedule.kind=step"]),
+            Schedule::Step { gamma: 0.5, every: 10 },
+            "the same kind"
+        );
+        assert_eq!(
+            refused(&text, &["schedule.kind=fixed", "schedule.every=3"]),
+            ["--set schedule.every=3: schedule.every belongs to kind = \"step\"; this schedule is \"fixed\""]
+        );
+    }
+}

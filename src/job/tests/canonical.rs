@@ -1,0 +1,230 @@
+//! A job's text, hash and differences, and the reference of its keys.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use proptest::prelude::*;
+
+use super::{MINIMAL, accepted, load_text};
+use crate::job::canonical::values;
+use crate::job::*;
+
+/// A job that holds every key there is, but those of other schedules and the other of two that exclude each other.
+fn everything() -> Job {
+    let layers = "x = [[1, 2], []]\nname = \"a \\\"b\\\"\"\nt = 1979-05-27\n[deep]\nk = [{ b = 1.5 }]"
+        .parse()
+        .unwrap();
+    Job {
+        name: "all".into(),
+        data: Data {
+            dataset: "idx".into(),
+            dir: Some("a dir/\u{e4}".into()),
+            validation: 5,
+            mean: Some(vec![0.1, -0.0]),
+            std: Some(vec![1e-7, 3.0]),
+        },
+        model: Model { preset: None, layers: Some(vec![layers, Table::new()]) },
+        train: Train {
+            epochs: None,
+            steps: Some(7),
+            global_batch: 3,
+            seed: i64::MAX as u64,
+            eval_every: Some(0),
+            log_every: 9,
+        },
+        optimizer: Optimizer {
+            kind: OptimizerKind::Sgd,
+            learning_rate: 0.01,
+            momentum: 0.0,
+            weight_decay: 1e-300,
+        },
+        schedule: Schedule::Multistep { gamma: 0.1, milestones: vec![1, 5] },
+        exchange: Exchange { keep_float: vec!["logits".into(), "conv1".into()], ..Exchange::default() },
+        checkpoint: Checkpoint { best: false, ..Checkpoint::default() },
+    }
+}
+
+#[test]
+fn the_text_of_a_job_is_a_job_file() {
+    let expected = "\
+name = \"job\"
+
+[data]
+dataset = \"digits\"
+validation = 0
+
+[model]
+preset = \"lenet\"
+
+[train]
+epochs = 1
+global_batch = 64
+seed = 1
+log_every = 100
+
+[optimizer]
+kind = \"sgd\"
+learning_rate = 0.1
+momentum = 0.9
+weight_decay = 0.0005
+
+[schedule]
+kind = \"fixed\"
+
+[exchange]
+gradients = \"ternary\"
+clip_sigma = 2.5
+min_elements = 512
+keep_float = [\"logits\"]
+verify_every = 100
+timeout = 300.0
+
+[checkpoint]
+every = 1000
+keep = 3
+best = true
+";
+    assert_eq!(accepted(MINIMAL, &[]).job.to_toml(), expected);
+}
+
+#[test]
+fn a_job_survives_its_text_and_its_serialised_form() {
+    let job = everything();
+    let text = job.to_toml();
+    assert_eq!(Job::from_toml(&text).unwrap(), job);
+    assert_eq!(accepted(&text, &[]).job, job, "the same through a file");
+    let json = serde_json::to_string(&accepted(MINIMAL, &[]).job).unwrap();
+    assert_eq!(serde_json::from_str::<Job>(&json).unwrap(), accepted(MINIMAL, &[]).job);
+}
+
+#[test]
+fn a_stored_job_must_be_whole() {
+    let error = Job::from_toml("[data]\ndataset = 1\n").unwrap_err().to_string();
+    assert!(error.starts_with("job:2: data.dataset must be a string, found the integer 1\njob: "), "{error}");
+    assert!(error.contains("a job's name must be"), "{error}");
+}
+
+#[test]
+fn the_hash_is_that_of_the_values_alone() {
+    let job = accepted(MINIMAL, &[]).job;
+    let sections: Vec<String> = MINIMAL.split('[').skip(1).map(|section| format!("[{section}")).collect();
+    let other =
+        sections.iter().rev().map(|section| section.replace(" = ", "=") + "# why\n\n").collect::<String>();
+    let other = other.replace("learning_rate=0.1", "momentum = 0.90\nlearning_rate = 1e-1");
+    assert_eq!(accepted(&other, &[]).job.hash(), job.hash());
+}
+
+#[test]
+fn every_value_changes_the_hash_and_is_told_as_a_difference() {
+    let sets = [
+        "name=other",
+        "data.dataset=mnist",
+        "data.dir=x",
+        "data.validation=1",
+        "model.preset=other",
+        "train.epochs=2",
+        "train.global_batch=65",
+        "train.seed=2",
+        "train.eval_every=0",
+        "train.log_every=101",
+        "optimizer.learning_rate=0.10000000000000002",
+        "optimizer.momentum=0.8",
+        "optimizer.weight_decay=0",
+        "schedule.kind=polynomial",
+        "exchange.gradients=float32",
+        "exchange.clip_sigma=0",
+        "exchange.min_elements=1",
+        "exchange.keep_float=[]",
+        "exchange.verify_every=0",
+        "exchange.timeout=1",
+        "checkpoint.every=1",
+        "checkpoint.keep=1",
+        "checkpoint.best=false",
+    ];
+    let job = accepted(MINIMAL, &[]).job;
+    let mut hashes = HashSet::from([job.hash()]);
+    for set in sets {
+        let other = accepted(MINIMAL, &[set]).job;
+        assert!(hashes.insert(other.hash()), "{set}");
+        let key = set.split('=').next().unwrap();
+        assert!(job.differences(&other)[0].starts_with(&format!("{key}: ")), "{:?}", job.differences(&other));
+    }
+}
+
+#[test]
+fn differences_name_the_values_that_differ() {
+    let job = accepted(MINIMAL, &[]).job;
+    assert_eq!(job.differences(&job), Vec::<String>::new());
+    let other =
+        accepted(MINIMAL, &["train.steps=200", "exchange.keep_float=[]", "optimizer.momentum=0.5"]).job;
+    assert_eq!(
+        job.differences(&other),
+        [
+            "exchange.keep_float: [\"logits\"] -> []",
+            "optimizer.momentum: 0.9 -> 0.5",
+            "train.epochs: 1 -> not set",
+            "train.steps: not set -> 200",
+        ]
+    );
+    let layers = |filters: u64| {
+        let layers = format!("model.layers=[{{ type = 'relu' }}, {{ filters = {filters} }}]");
+        accepted(MINIMAL, &[&layers]).job
+    };
+    assert_eq!(layers(16).differences(&layers(32)), ["model.layers[1].filters: 16 -> 32"]);
+}
+
+/// `docs/job-file.md` describes every key, with the default it has.
+#[test]
+fn the_reference_is_complete() {
+    let mut documented = BTreeMap::new();
+    let mut section = "";
+    for line in include_str!("../../../docs/job-file.md").lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            section = heading.strip_prefix('[').map_or("", |name| name.trim_end_matches(']'));
+        }
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        if let ["", key, _, default, ..] = cells[..]
+            && let Some(key) = key.strip_prefix('`').and_then(|key| key.strip_suffix('`'))
+            && !key.starts_with('"')
+        {
+            documented.insert(names::path(section, key), default);
+        }
+    }
+
+    let said = ["name", "data.dataset", "model.preset", "train.epochs", "optimizer.learning_rate"];
+    let defaults = values(&accepted(MINIMAL, &[]).job.to_toml());
+    for (path, default) in defaults.iter().filter(|(path, _)| !said.contains(&path.as_str())) {
+        assert_eq!(documented.get(path), Some(&format!("`{default}`").as_str()), "{path}");
+    }
+
+    let schedules = [Schedule::Step { gamma: 1.0, every: 1 }, Schedule::Polynomial { power: 1.0 }];
+    let mut jobs = vec![everything(), accepted(MINIMAL, &[]).job];
+    jobs.extend(schedules.map(|schedule| Job { schedule, ..everything() }));
+    let paths = jobs.iter().flat_map(|job| values(&job.to_toml()).into_keys());
+    let keys: BTreeSet<String> = paths.map(|path| path.split('[').next().unwrap().to_owned()).collect();
+    assert_eq!(documented.into_keys().collect::<BTreeSet<_>>(), keys);
+}
+
+proptest! {
+    /// Damaged in one place, the file is refused as a job file, or is another job.
+    #[test]
+    fn no_text_does_worse_than_being_refused(at in 0usize..500, cut in 0usize..4, patch in "[\\[\\]\\n\\.=\"#a0{},_ä-]{0,3}") {
+        let text = accepted(MINIMAL, &[]).job.to_toml();
+        let start = at.min(text.len());
+        let damaged = format!("{}{patch}{}", &text[..start], &text[(start + cut).min(text.len())..]);
+        match load_text(&damaged, &[]).0 {
+            Ok(Loaded { job, .. }) => prop_assert_eq!(Job::from_toml(&job.to_toml()).unwrap(), job),
+            Err(error) => prop_assert!(matches!(error, Error::Job { .. }), "{}", error),
+        }
+    }
+
+    #[test]
+    fn numbers_survive_the_text(rate in 0.0f64.., batch in 1usize.., seed in 0..=i64::MAX as u64, mean: f32) {
+        prop_assume!(rate > 0.0 && rate.is_finite() && mean.is_finite());
+        let mut job = everything();
+        job.optimizer.learning_rate = rate;
+        job.train.global_batch = batch.min(i64::MAX as usize);
+        job.train.seed = seed;
+        job.data.mean = Some(vec![mean, 0.1]);
+        prop_assert_eq!(Job::from_toml(&job.to_toml()).unwrap(), job);
+    }
+}
