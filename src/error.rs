@@ -70,12 +70,77 @@ pub enum Error {
         what: String,
     },
 
-    /// The ranks could not exchange, or do not agree on something they must agree on.
+    /// The ranks could not exchange: one is late, gone, or sent what was not expected.
     #[error("{0}")]
     Exchange(String),
+
+    /// The ranks do not agree on something they must agree on; every rank returns this error.
+    #[error("{0}")]
+    Disagree(String),
+
+    /// This rank failed in something that all ranks did together; the others return [`Error::Elsewhere`].
+    #[error("{0}")]
+    OnAllRanks(Box<Error>),
+
+    /// Another rank failed in something that all ranks did together, and says so itself.
+    #[error("rank {rank} has failed")]
+    Elsewhere {
+        /// The lowest rank that failed.
+        rank: usize,
+        /// How.
+        kind: Kind,
+    },
+}
+
+/// The kinds of errors, for exit codes and for telling other ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Of the command line, the job or the network.
+    Usage = 1,
+    /// Of data files.
+    Data,
+    /// Of checkpoints.
+    Checkpoint,
+    /// Of the run directory.
+    RunDir,
+    /// Training has diverged.
+    NonFinite,
+    /// Between ranks.
+    Exchange,
+}
+
+impl Kind {
+    const ALL: [Kind; 6] =
+        [Kind::Usage, Kind::Data, Kind::Checkpoint, Kind::RunDir, Kind::NonFinite, Kind::Exchange];
+
+    /// The kind whose number is `number`.
+    pub fn from_number(number: u8) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
 }
 
 impl Error {
+    /// What kind of error it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::Usage(_) | Error::Job { .. } | Error::Shape { .. } => Kind::Usage,
+            Error::Data { .. } => Kind::Data,
+            Error::Checkpoint { .. } => Kind::Checkpoint,
+            Error::RunDir { .. } => Kind::RunDir,
+            Error::NonFinite { .. } => Kind::NonFinite,
+            Error::Exchange(_) | Error::Disagree(_) => Kind::Exchange,
+            Error::OnAllRanks(error) => error.kind(),
+            Error::Elsewhere { kind, .. } => *kind,
+        }
+    }
+
+    /// Whether every rank has returned an error and none is left waiting, so that all can end by themselves.
+    pub fn is_on_all_ranks(&self) -> bool {
+        use Error::{Disagree, Elsewhere, NonFinite, OnAllRanks};
+        matches!(self, NonFinite { .. } | Disagree(_) | OnAllRanks(_) | Elsewhere { .. })
+    }
+
     /// A [`Error::Data`] about `path`.
     pub fn data(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Error::Data { path: path.as_ref().into(), message: message.into() }

@@ -1,6 +1,6 @@
 //! Trains networks on CPU clusters: MPI ranks exchange TernGrad gradients packed to 2 bits and leave an HDF5 checkpoint.
 //!
-//! Layers, an arrow only ever downward: `cli`, then `train`, then `optim`, [`data`], [`checkpoint`] and `report`
+//! Layers, an arrow only ever downward: [`cli`], then [`train`], then [`optim`], [`data`], [`checkpoint`] and [`report`]
 //! (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then [`job`], [`error`] and [`rng`].
 //! `train` alone exchanges anything between ranks, through the crate `ternflock-collectives`.
 
@@ -8,10 +8,14 @@
 use blas_src as _;
 
 pub mod checkpoint;
+pub mod cli;
 pub mod data;
 pub mod error;
 pub mod job;
 pub mod models;
 pub mod nn;
+pub mod optim;
+pub mod report;
 pub mod rng;
 pub mod tensor;
+pub mod train;

@@ -1,2 +1,5 @@
-//! The program.
-fn main() {}
+//! The program `ternflock`; everything is in the library's `cli`.
+
+fn main() -> std::process::ExitCode {
+    ternflock::cli::main()
+}

@@ -23,20 +23,27 @@ impl Tally {
     }
 }
 
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.loss += other.loss;
+        self.correct += other.correct;
+        self.samples += other.samples;
+    }
+}
+
 /// Cross-entropy of softmax(`logits` [N, K]) against `labels` [N]. With `gradient`, also writes [N, K]
 /// `weight * (softmax - one-hot)`: the gradient of `weight` times the sum of losses.
 ///
 /// The largest logit is subtracted first, so that no exponential overflows.
 pub fn softmax_cross_entropy(
     logits: &[f32],
-    labels: &[u32],
+    labels: &[usize],
     weight: f32,
     mut gradient: Option<&mut [f32]>,
 ) -> Tally {
     let mut tally = Tally::default();
     let Some(classes) = logits.len().checked_div(labels.len()) else { return tally };
     for (n, (row, &label)) in logits.chunks_exact(classes).zip(labels).enumerate() {
-        let label = label as usize;
         let best = (1..classes).fold(0, |best, k| if row[k] > row[best] { k } else { best });
         let largest = row[best];
         let sum: f32 = row.iter().map(|&logit| (logit - largest).exp()).sum();
@@ -78,12 +85,11 @@ mod tests {
     /// of values at most `weight`, hence 8 units of 2^-24 times the weight; the differences err by less.
     #[test]
     fn gradient_equals_finite_differences() {
-        let (logits, labels, weight) = ([0.5f32, -1.0, 2.0, 0.25, 0.0, -3.0], [2u32, 0], 0.5f32);
+        let (logits, labels, weight) = ([0.5f32, -1.0, 2.0, 0.25, 0.0, -3.0], [2usize, 0], 0.5f32);
         let loss = |logits: &[f64]| -> f64 {
             let row = |n: usize| &logits[n * 3..n * 3 + 3];
-            let one = |n: usize, label: u32| {
-                row(n).iter().map(|l| l.exp()).sum::<f64>().ln() - row(n)[label as usize]
-            };
+            let one =
+                |n: usize, label: usize| row(n).iter().map(|l| l.exp()).sum::<f64>().ln() - row(n)[label];
             f64::from(weight) * (one(0, labels[0]) + one(1, labels[1]))
         };
         let mut gradient = [0.0; 6];

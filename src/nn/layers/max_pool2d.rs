@@ -51,13 +51,17 @@ impl Layer for Maximum {
                 for q in 0..w.output.1 {
                     let columns = covered(q, w.kernel.1, w.stride.1, w.padding.1, w.size.1);
                     let mut best = rows.start * w.size.1 + columns.start;
-                    for at in rows.clone().flat_map(|h| columns.clone().map(move |v| h * w.size.1 + v)) {
-                        // A NaN wins, so that it is seen.
-                        if plane[at] > plane[best] || plane[at].is_nan() {
-                            best = at;
+                    let mut largest = plane[best];
+                    for h in rows.clone() {
+                        let line = h * w.size.1;
+                        for at in line + columns.start..line + columns.end {
+                            // A NaN wins, so that it is seen.
+                            if plane[at] > largest || plane[at].is_nan() {
+                                (best, largest) = (at, plane[at]);
+                            }
                         }
                     }
-                    outputs[p * w.output.1 + q] = plane[best];
+                    outputs[p * w.output.1 + q] = largest;
                     winners[p * w.output.1 + q] = best as u32;
                 }
             }

@@ -1,0 +1,102 @@
+//! `ternflock eval`.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::arguments::Eval;
+use super::exit;
+use super::launch::{is_not_first, launch};
+use super::numbers::{duration, percent, thousands};
+use super::table::table;
+use crate::checkpoint::{self, Snapshot};
+use crate::data::{self, Fill, Normalise};
+use crate::error::{Error, Result};
+use crate::job::{Exchange, Job};
+use crate::nn::Tally;
+use crate::train::{Evaluator, World, evaluate, place, restore_network};
+
+/// Samples evaluated at once.
+const BATCH: usize = 100;
+
+/// Evaluates the checkpoint on the test set; the ranks share the samples.
+pub fn main(arguments: &Eval) -> ExitCode {
+    let mut world = match launch(Duration::from_secs_f64(Exchange::default().timeout)) {
+        Ok(world) => world,
+        Err(error) if is_not_first() => return exit::quietly(&error),
+        Err(error) => return exit::fail(&error),
+    };
+    match measure(arguments, &mut world) {
+        Ok(result) => {
+            if world.rank() == 0 {
+                print!("{}", result.say(arguments));
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => exit::fail_on(world, &error),
+    }
+}
+
+struct Measured {
+    snapshot: Snapshot,
+    dataset: String,
+    tally: Tally,
+    seconds: f64,
+}
+
+fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
+    place(world)?;
+    let prepared = prepare(arguments);
+    let (snapshot, dataset, mut evaluator, mut network) = world.together(prepared)?;
+    let start = Instant::now();
+    let tally = evaluate(&mut evaluator, &mut network, world)?;
+    Ok(Measured { snapshot, dataset, tally, seconds: start.elapsed().as_secs_f64() })
+}
+
+fn prepare(arguments: &Eval) -> Result<(Snapshot, String, Evaluator, crate::nn::Network)> {
+    let path = &arguments.checkpoint;
+    let snapshot = checkpoint::load(path)?;
+    let network = restore_network(path, &snapshot, BATCH)?;
+    let job = Job::from_toml(&snapshot.job)?;
+    let dir = arguments.data_dir.as_deref().or(job.data.dir.as_deref());
+    let test = data::open(&job.data.dataset, dir)?.test;
+    let normalise = job.data.mean.zip(job.data.std).map(|(mean, std)| Normalise { mean, std });
+    let fill = Fill::new(&test, normalise.as_ref())?;
+    let (needed, found) = (network.graph().input().elements(), test.sample_size());
+    if needed != found {
+        let input = network.graph().input();
+        let message = format!("its network takes samples of {input}, the data has {found} values a sample");
+        return Err(Error::checkpoint(path, message));
+    }
+    Ok((snapshot, job.data.dataset, Evaluator::new(test, fill), network))
+}
+
+impl Measured {
+    fn say(&self, arguments: &Eval) -> String {
+        let (tally, path) = (&self.tally, arguments.checkpoint.display().to_string());
+        let (accuracy, speed) = (tally.accuracy(), tally.samples as f64 / self.seconds);
+        if arguments.json {
+            let object = json!({
+                "checkpoint": path,
+                "step": self.snapshot.progress.step,
+                "dataset": self.dataset,
+                "set": "test",
+                "samples": tally.samples,
+                "correct": tally.correct,
+                "accuracy": accuracy,
+                "loss": tally.mean_loss(),
+                "seconds": self.seconds,
+                "samples_per_s": speed,
+            });
+            return format!("{object}\n");
+        }
+        let rows = [
+            ("checkpoint", format!("{path}, step {}", thousands(self.snapshot.progress.step))),
+            ("test set", format!("{}, {} samples", self.dataset, thousands(tally.samples))),
+            ("accuracy", format!("{} (loss {:.4})", percent(accuracy), tally.mean_loss())),
+            ("time", format!("{}, {} samples/s", duration(self.seconds), thousands(speed as u64))),
+        ];
+        table(&rows.map(|(name, value)| vec![name.to_string(), value]), &[])
+    }
+}

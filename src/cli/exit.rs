@@ -1,0 +1,52 @@
+//! Errors as messages and exit codes, and the end of a job of many ranks.
+
+use std::process::ExitCode;
+
+use crate::error::{Error, Kind};
+use crate::train::World;
+use ternflock_collectives::transport::mpi;
+
+/// A signal ended the run after a checkpoint: BSD's EX_TEMPFAIL, "try again later".
+pub const INTERRUPTED: u8 = 75;
+
+fn code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Usage => 2,
+        Kind::Data => 3,
+        Kind::Checkpoint => 4,
+        Kind::RunDir => 5,
+        Kind::NonFinite => 6,
+        Kind::Exchange => 7,
+    }
+}
+
+/// Prints `error` of a single process and returns its exit code.
+pub fn fail(error: &Error) -> ExitCode {
+    eprintln!("ternflock: {error}");
+    code(error.kind()).into()
+}
+
+/// Ends this rank of `world` after `error`. If the other ranks may be waiting for it, all of them are ended at once.
+pub fn fail_on(world: World, error: &Error) -> ExitCode {
+    let said_elsewhere = match error {
+        Error::Elsewhere { .. } => true,
+        Error::NonFinite { .. } | Error::Disagree(_) => world.rank() != 0,
+        _ => false,
+    };
+    if !said_elsewhere {
+        let who = match world.size() {
+            1 => String::new(),
+            _ => format!("rank {} on {}: ", world.rank(), world.host()),
+        };
+        eprintln!("ternflock: {who}{error}");
+    }
+    if world.size() > 1 && !error.is_on_all_ranks() {
+        mpi::abort(code(error.kind()).into());
+    }
+    code(error.kind()).into()
+}
+
+/// The exit code of `error`, which another process says.
+pub fn quietly(error: &Error) -> ExitCode {
+    code(error.kind()).into()
+}

@@ -1,0 +1,29 @@
+//! The command line. One file a subcommand; here alone is anything printed and the process ended.
+
+mod arguments;
+mod data;
+mod eval;
+mod exit;
+mod inspect;
+mod launch;
+mod numbers;
+mod table;
+mod terminal;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// Parses the command line, does what it says, and returns the exit code.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Command::Train(arguments) => train::main(&arguments),
+        Command::Eval(arguments) => eval::main(&arguments),
+        Command::Inspect(arguments) => inspect::main(&arguments),
+        Command::Data(arguments) => data::main(&arguments),
+    }
+}

@@ -1,0 +1,90 @@
+//! A run's events on the terminal: a progress bar where there is one, plain lines otherwise.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::numbers::{percent, thousands};
+use crate::report::Event;
+
+/// Shows the events of a run on standard error.
+pub struct Terminal {
+    bar: Option<ProgressBar>,
+}
+
+impl Terminal {
+    /// For rank 0; shows a bar if standard error is a terminal.
+    pub fn new() -> Terminal {
+        Terminal { bar: std::io::stderr().is_terminal().then(ProgressBar::hidden) }
+    }
+
+    /// Shows `event`.
+    pub fn show(&mut self, event: &Event) {
+        if let Event::Start { step, steps, .. } = event
+            && let Some(bar) = &mut self.bar
+        {
+            *bar = ProgressBar::new(*steps).with_position(*step);
+            let template = "step {pos}/{len} {wide_bar} {msg} {eta} left";
+            bar.set_style(
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+        }
+        match (&self.bar, event) {
+            (Some(bar), Event::Train { step, loss, samples_per_s, .. }) => {
+                bar.set_position(*step);
+                bar.set_message(format!("loss {loss:.4}, {} samples/s,", thousands(*samples_per_s as u64)));
+            }
+            (Some(bar), Event::End(_)) => bar.finish_and_clear(),
+            _ => {}
+        }
+        let Some(line) = line(event, self.bar.is_some()) else { return };
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+}
+
+/// The event as a line; a bar shows training and checkpoints by itself.
+fn line(event: &Event, bar: bool) -> Option<String> {
+    match event {
+        Event::Start { .. } => Some(start_line(event)),
+        Event::Train { .. } if bar => None,
+        Event::Train { step, epoch, loss, accuracy, learning_rate, samples_per_s, .. } => Some(format!(
+            "step {step:>6}  epoch {epoch:6.2}  loss {loss:.4}  training accuracy {}  lr {learning_rate:.5}  {} samples/s",
+            percent(*accuracy),
+            thousands(*samples_per_s as u64)
+        )),
+        Event::Evaluate { step, set, loss, accuracy, samples, best } => Some(format!(
+            "step {step:>6}  {set} accuracy {} of {} samples, loss {loss:.4}{}",
+            percent(*accuracy),
+            thousands(*samples),
+            if *best { ", the best so far" } else { "" }
+        )),
+        Event::Checkpoint { .. } if bar => None,
+        Event::Checkpoint { step, path } => Some(format!("step {step:>6}  checkpoint {}", path.display())),
+        Event::Note { text, .. } => Some(text.clone()),
+        Event::End(_) => None,
+    }
+}
+
+fn start_line(event: &Event) -> String {
+    let Event::Start { job, run_dir, ranks, hosts, blas_threads, blas_reason, .. } = event else {
+        return String::new();
+    };
+    let Event::Start { parameters, ternary_parameters, samples, step, steps, .. } = event else {
+        return String::new();
+    };
+    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let [parameters, ternary, samples] =
+        [parameters, ternary_parameters, samples].map(|n| thousands(*n as u64));
+    format!(
+        "{job}: {} on {}, {} of BLAS a rank ({blas_reason})\n\
+         {parameters} parameters, {ternary} of them with ternary gradients; {samples} samples; \
+         steps {step} to {steps}; writing to {}",
+        plural(*ranks, "rank"),
+        plural(*hosts, "host"),
+        plural(*blas_threads, "thread"),
+        run_dir.display()
+    )
+}

@@ -1,0 +1,100 @@
+//! `ternflock train`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+
+use super::arguments::Train;
+use super::exit::{self, INTERRUPTED};
+use super::launch::{is_not_first, launch};
+use super::numbers::{bytes, duration, percent, thousands};
+use super::table::table;
+use super::terminal::Terminal;
+use crate::job::{self, Exchange};
+use crate::report::Summary;
+use crate::train::{Options, run};
+
+/// Runs the job; on rank 0, ends with a table of what came out of it.
+pub fn main(arguments: &Train) -> ExitCode {
+    let loaded = job::load(&arguments.job, &arguments.sets);
+    // A job that cannot be read has no timeout of its own; the ranks still meet, so that one of them speaks for all.
+    let timeout = loaded.as_ref().map_or(Exchange::default().timeout, |loaded| loaded.job.exchange.timeout);
+    let mut world = match launch(Duration::from_secs_f64(timeout)) {
+        Ok(world) => world,
+        Err(error) if is_not_first() => return exit::quietly(&error),
+        Err(error) => return exit::fail(&error),
+    };
+    let loaded = match world.together(loaded) {
+        Ok(loaded) => loaded,
+        Err(error) => return exit::fail_on(world, &error),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    if let Err(error) = stop_on_signals(&stop) {
+        eprintln!("ternflock: signals cannot be caught, they will end the run at once: {error}");
+    }
+    let mut terminal = (world.rank() == 0).then(Terminal::new);
+    let mut sink = |event: &_| terminal.as_mut().map_or((), |terminal| terminal.show(event));
+    let options = Options { run_dir: arguments.run_dir.clone(), resume: arguments.resume };
+    match run(&loaded, &options, &mut world, &stop, &mut sink) {
+        Ok(summary) => {
+            if world.rank() == 0 && summary.complete {
+                print!("{}", closing(&summary, world.size()));
+            }
+            if summary.complete { ExitCode::SUCCESS } else { INTERRUPTED.into() }
+        }
+        Err(error) => exit::fail_on(world, &error),
+    }
+}
+
+/// A signal asks for the end of the run after its step; a second one of the same kind ends the process at once.
+fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
+    for signal in [SIGINT, SIGTERM, SIGUSR1, SIGUSR2] {
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(stop))?;
+        signal_hook::flag::register(signal, Arc::clone(stop))?;
+    }
+    Ok(())
+}
+
+/// The table at the end of a run.
+fn closing(summary: &Summary, ranks: usize) -> String {
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: String| rows.push(vec![name.to_string(), value]);
+    if let (Some(accuracy), Some(loss)) = (summary.accuracy, summary.loss) {
+        row(&format!("{} accuracy", summary.set), format!("{} (loss {loss:.4})", percent(accuracy)));
+    }
+    let speed = thousands(summary.samples_per_s as u64);
+    row("time", format!("{}, training at {speed} samples/s", duration(summary.seconds)));
+    row("bytes on the wire", wire(summary, ranks));
+    row("checkpoint", summary.checkpoint.display().to_string());
+    let best = summary.best_checkpoint.as_ref().unwrap_or(&summary.checkpoint).display().to_string();
+    if summary.best_checkpoint.is_some() {
+        row("best checkpoint", best.clone());
+    }
+    format!(
+        "\n{}\nnext:\n  ternflock eval {best}\n  ternflock inspect {best}\n  h5dump -H {best}\n",
+        table(&rows, &[])
+    )
+}
+
+fn wire(summary: &Summary, ranks: usize) -> String {
+    let traffic = &summary.traffic;
+    if ranks == 1 {
+        return "none: one rank has nobody to exchange with".into();
+    }
+    if traffic.bytes_per_step == 0.0 {
+        return "none: no step was left to do".into();
+    }
+    let formula = match traffic.bytes_per_step == traffic.formula_bytes_per_step as f64 {
+        true => "just as the formula says".into(),
+        false => format!("the formula says {}", bytes(traffic.formula_bytes_per_step as f64)),
+    };
+    format!(
+        "{} a step from rank 0, {formula}; float32 would send {}: {:.1} times as many",
+        bytes(traffic.bytes_per_step),
+        bytes(traffic.float32_bytes_per_step as f64),
+        traffic.float32_bytes_per_step as f64 / traffic.bytes_per_step
+    )
+}

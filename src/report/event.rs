@@ -1,0 +1,138 @@
+//! The events of a run. Each is a line of `metrics.jsonl`, told apart by its key `event`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Phases;
+
+/// Something a run has to say.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Once, before the first step.
+    Start {
+        /// The job's name.
+        job: String,
+        /// Where everything is written.
+        run_dir: PathBuf,
+        /// Ranks.
+        ranks: usize,
+        /// Hosts they run on.
+        hosts: usize,
+        /// Threads of BLAS in each rank.
+        blas_threads: usize,
+        /// Why so many.
+        blas_reason: String,
+        /// Parameters of the network.
+        parameters: usize,
+        /// Of these, how many travel as ternaries.
+        ternary_parameters: usize,
+        /// Training samples.
+        samples: usize,
+        /// The step the run begins at: 0, or that of the checkpoint it resumes from.
+        step: u64,
+        /// The step it ends at.
+        steps: u64,
+    },
+    /// A stretch of training steps, over all ranks.
+    Train {
+        /// Steps done.
+        step: u64,
+        /// Passes over the training set, with the part of the present one.
+        epoch: f64,
+        /// Mean loss of the stretch's samples, in nats.
+        loss: f64,
+        /// Share of them that was classified right while training.
+        accuracy: f64,
+        /// Learning rate of the last step.
+        learning_rate: f64,
+        /// Samples of all ranks a second.
+        samples_per_s: f64,
+        /// Bytes that rank 0 has sent in the stretch to average gradients.
+        bytes_sent: u64,
+        /// Seconds a step, mean over ranks and steps.
+        phases: Phases,
+    },
+    /// An evaluation.
+    Evaluate {
+        /// Steps done.
+        step: u64,
+        /// "test" or "validation".
+        set: &'static str,
+        /// Mean loss, in nats.
+        loss: f64,
+        /// Share of correct samples.
+        accuracy: f64,
+        /// Samples.
+        samples: u64,
+        /// Whether it is the best so far.
+        best: bool,
+    },
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Steps done.
+        step: u64,
+        /// Its file.
+        path: PathBuf,
+    },
+    /// Something worth a sentence.
+    Note {
+        /// Steps done.
+        step: u64,
+        /// The sentence.
+        text: String,
+    },
+    /// Once, at the end.
+    End(Summary),
+}
+
+impl Event {
+    /// Steps done when it happened.
+    pub fn step(&self) -> u64 {
+        match self {
+            Event::Start { step, .. }
+            | Event::Train { step, .. }
+            | Event::Evaluate { step, .. }
+            | Event::Checkpoint { step, .. }
+            | Event::Note { step, .. } => *step,
+            Event::End(summary) => summary.step,
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Steps done.
+    pub step: u64,
+    /// Whether all steps were done; otherwise a signal ended the run.
+    pub complete: bool,
+    /// "test" or "validation".
+    pub set: &'static str,
+    /// Share of correct samples of the last evaluation; none if the run was interrupted.
+    pub accuracy: Option<f64>,
+    /// Mean loss of the last evaluation.
+    pub loss: Option<f64>,
+    /// Seconds of training and evaluating in this run, data loading left out.
+    pub seconds: f64,
+    /// Samples of all ranks a second, over all training steps of this run.
+    pub samples_per_s: f64,
+    /// What rank 0 sent to average gradients.
+    pub traffic: Traffic,
+    /// The last checkpoint.
+    pub checkpoint: PathBuf,
+    /// The checkpoint of the best evaluation, if one is kept.
+    pub best_checkpoint: Option<PathBuf>,
+}
+
+/// Bytes that a rank sends each step to average gradients.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Traffic {
+    /// Counted at the transport, mean over the steps of this run.
+    pub bytes_per_step: f64,
+    /// As docs/algorithms.md predicts.
+    pub formula_bytes_per_step: u64,
+    /// What a float32 ring would send.
+    pub float32_bytes_per_step: u64,
+}

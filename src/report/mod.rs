@@ -1,0 +1,9 @@
+//! What a run says: events, for the terminal and for `metrics.jsonl` alike.
+
+mod event;
+mod metrics;
+mod phases;
+
+pub use event::{Event, Summary, Traffic};
+pub use metrics::Metrics;
+pub use phases::Phases;

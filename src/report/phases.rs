@@ -1,0 +1,59 @@
+//! Where the time of a step goes.
+
+use std::ops::{Add, AddAssign};
+
+use serde::Serialize;
+
+/// Seconds spent in each phase of one step or of several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Phases {
+    /// Drawing the batch, forward, loss and backward.
+    pub compute: f64,
+    /// Moments of the gradients, and their rounding to ternary planes.
+    pub encode: f64,
+    /// Until all ranks have met in the step's first message, which carries the scales: a slower rank shows here.
+    pub wait: f64,
+    /// The all-reduces: the wire.
+    pub exchange: f64,
+    /// Planes back to gradients.
+    pub decode: f64,
+    /// The optimizer.
+    pub update: f64,
+}
+
+impl Phases {
+    /// In the order of the fields, to be sent as words.
+    pub fn to_array(self) -> [f64; 6] {
+        [self.compute, self.encode, self.wait, self.exchange, self.decode, self.update]
+    }
+
+    /// The inverse of [`Phases::to_array`].
+    pub fn from_array([compute, encode, wait, exchange, decode, update]: [f64; 6]) -> Phases {
+        Phases { compute, encode, wait, exchange, decode, update }
+    }
+
+    /// Each phase's share of a time `of`, or its mean over `of` things.
+    pub fn divided_by(self, of: f64) -> Phases {
+        Phases::from_array(self.to_array().map(|seconds| seconds / of))
+    }
+
+    /// All of it.
+    pub fn total(self) -> f64 {
+        self.to_array().iter().sum()
+    }
+}
+
+impl Add for Phases {
+    type Output = Phases;
+
+    fn add(self, other: Phases) -> Phases {
+        let (mine, theirs) = (self.to_array(), other.to_array());
+        Phases::from_array(std::array::from_fn(|i| mine[i] + theirs[i]))
+    }
+}
+
+impl AddAssign for Phases {
+    fn add_assign(&mut self, other: Phases) {
+        *self = *self + other;
+    }
+}

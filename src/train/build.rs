@@ -1,0 +1,41 @@
+//! From a job to a checked graph, with the job file's line in every objection.
+
+use crate::error::{Error, Result};
+use crate::job::{Model, Source};
+use crate::models::{self, PRESETS};
+use crate::nn::{Graph, Shape};
+
+/// The network that `model` asks for, for samples of shape `input` and `classes` classes.
+///
+/// # Errors
+/// [`Error::Job`] with the place of the preset or of the layer that does not fit.
+pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize) -> Result<Graph> {
+    let blame = |path: &str, error: Error| Error::Job { at: source.at(path), message: error.to_string() };
+    let graph = match (&model.preset, &model.layers) {
+        (Some(name), _) => {
+            models::preset(name, input, classes).map_err(|error| blame("model.preset", error))?
+        }
+        (None, Some(tables)) => {
+            let tables = tables.iter().map(|table| {
+                let value = serde_json::to_value(table).unwrap_or_default();
+                value.as_object().cloned().unwrap_or_default()
+            });
+            Graph::from_tables(input, tables)
+                .map_err(|(error, table)| blame(&format!("model.layers[{table}]"), error))?
+        }
+        (None, None) => {
+            let message = format!("model needs a preset ({}) or layers", PRESETS.join(", "));
+            return Err(Error::Job { at: source.at("model"), message });
+        }
+    };
+    if graph.output() != (Shape::Vector { features: classes }) {
+        let last = graph.layers().len().saturating_sub(1);
+        let path = if model.layers.is_some() { format!("model.layers[{last}]") } else { "model".into() };
+        let output = graph.output();
+        let message = format!(
+            "the network ends in {output}, but the data has {classes} classes: it must end in a vector of {classes}"
+        );
+        return Err(Error::Job { at: source.at(&path), message });
+    }
+    Ok(graph)
+}

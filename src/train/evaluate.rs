@@ -1,0 +1,54 @@
+//! Evaluation: every sample counted exactly once, over all ranks.
+
+use super::world::World;
+use crate::data::{Fill, Images, labels, shard};
+use crate::error::Result;
+use crate::nn::layer::Mode;
+use crate::nn::{Network, Tally, softmax_cross_entropy};
+
+/// A set of samples and the buffers to evaluate on it.
+pub struct Evaluator {
+    images: Images,
+    fill: Fill,
+    samples: Vec<usize>,
+    labels: Vec<usize>,
+}
+
+impl Evaluator {
+    /// Evaluates on all of `images`.
+    pub fn new(images: Images, fill: Fill) -> Evaluator {
+        Evaluator { images, fill, samples: Vec::new(), labels: Vec::new() }
+    }
+
+    /// The tally of samples `range`, in batches of the network's capacity.
+    pub fn tally(&mut self, network: &mut Network, range: std::ops::Range<usize>) -> Result<Tally> {
+        let mut total = Tally::default();
+        for first in range.clone().step_by(network.capacity()) {
+            self.samples.clear();
+            self.samples.extend(first..range.end.min(first + network.capacity()));
+            let batch = self.samples.len();
+            self.fill.pixels(&self.images, &self.samples, network.input_mut(batch))?;
+            labels(&self.images, &self.samples, &mut self.labels);
+            let logits = network.forward(batch, Mode::Evaluate);
+            total += softmax_cross_entropy(logits, &self.labels, 1.0, None);
+        }
+        Ok(total)
+    }
+}
+
+/// The tally of the whole set, each rank having done its part of it. The sum is taken in the order of the ranks, so it
+/// is the same number everywhere.
+pub fn evaluate(evaluator: &mut Evaluator, network: &mut Network, world: &mut World) -> Result<Tally> {
+    let part = shard(evaluator.images.len(), world.rank(), world.size());
+    let mine = evaluator.tally(network, part)?;
+    sum_tallies(world, mine)
+}
+
+/// The sum of all ranks' tallies.
+pub(super) fn sum_tallies(world: &mut World, mine: Tally) -> Result<Tally> {
+    let all = world.gather([mine.loss.to_bits(), mine.correct, mine.samples])?;
+    Ok(all.into_iter().fold(Tally::default(), |mut sum, [loss, correct, samples]| {
+        sum += Tally { loss: f64::from_bits(loss), correct, samples };
+        sum
+    }))
+}

@@ -1,0 +1,33 @@
+//! Training over ranks: the step as named phases, the run around it, and what survives a restart.
+//!
+//! The order of one step (docs/algorithms.md):
+//! 1. *compute*: draw this rank's part of the global batch, forward, loss, backward;
+//! 2. *average*: clip, agree on scales, round to ternary, sum over ranks, decode ([`exchange`]);
+//! 3. *update*: weight decay, momentum, learning rate, on values that are equal on every rank.
+//!
+//! This is the only room that reaches the crate of collectives; [`exchange::AverageGradients`] and [`world::World`] are
+//! the wall.
+
+mod build;
+mod evaluate;
+mod exchange;
+mod hash;
+mod placement;
+mod run;
+mod run_dir;
+mod start;
+mod state;
+mod stretch;
+mod trainer;
+mod world;
+
+pub use build::build_graph;
+pub use evaluate::{Evaluator, evaluate};
+pub use exchange::{Agreed, AverageGradients, Exchange, Local};
+pub use hash::hash_values;
+pub use placement::{Placement, place};
+pub use run::{Options, run};
+pub use run_dir::RunDir;
+pub use state::restore_network;
+pub use trainer::Trainer;
+pub use world::World;

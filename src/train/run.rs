@@ -1,0 +1,198 @@
+//! A whole run: step until done or told to stop; verify, log, evaluate and write checkpoints on the way.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use ternflock_collectives::ring_float;
+
+use super::evaluate::{Evaluator, evaluate};
+use super::exchange::AverageGradients;
+use super::hash::hash_values;
+use super::state::snapshot;
+use super::stretch::Stretch;
+use super::trainer::Trainer;
+use super::world::World;
+use crate::checkpoint::{Best, Store};
+use crate::error::Result;
+use crate::job::{Job, Loaded};
+use crate::nn::Tally;
+use crate::report::{Event, Metrics, Summary, Traffic};
+
+/// How a run was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where it goes; by default a directory of its own under `runs/`.
+    pub run_dir: Option<PathBuf>,
+    /// Whether it continues from the latest checkpoint of that directory.
+    pub resume: bool,
+}
+
+/// Runs `loaded` on the ranks of `world` until its last step, or until `stop` is set on one of them. Events go to `sink`
+/// on every rank, and on rank 0 into the run directory too.
+///
+/// # Errors
+/// Whatever went wrong, after which the other ranks may be waiting: a caller with several processes must end them all.
+/// Checkpoints written before stay whole.
+pub fn run(
+    loaded: &Loaded,
+    options: &Options,
+    world: &mut World,
+    stop: &AtomicBool,
+    sink: &mut dyn FnMut(&Event),
+) -> Result<Summary> {
+    Run::start(loaded, options, world, sink)?.finish(world, stop)
+}
+
+/// A run under way; [`Run::start`] is in its own file.
+pub(super) struct Run<'a> {
+    pub job: &'a Job,
+    pub trainer: Trainer,
+    pub evaluator: Evaluator,
+    /// What is evaluated on: "test" or "validation".
+    pub set: &'static str,
+    pub stretch: Stretch,
+    /// Checkpoints and events, on rank 0.
+    pub store: Option<Store>,
+    pub metrics: Option<Metrics>,
+    pub sink: &'a mut dyn FnMut(&Event),
+    pub best: Option<Best>,
+    /// The last evaluation and its step.
+    pub last: Option<(u64, Tally)>,
+    /// The checkpoint it resumed from was written in haste, before an evaluation that was due.
+    pub owes_evaluation: bool,
+    /// The last checkpoint.
+    pub checkpoint: PathBuf,
+    pub first_step: u64,
+    pub training_seconds: f64,
+    pub bytes_sent: u64,
+}
+
+impl Run<'_> {
+    fn finish(mut self, world: &mut World, stop: &AtomicBool) -> Result<Summary> {
+        let start = Instant::now();
+        let mut stopped = false;
+        if self.owes_evaluation && self.evaluate(world)? && self.job.checkpoint.best {
+            self.save(world, true)?;
+        }
+        while self.trainer.step < self.trainer.steps && !stopped {
+            let step = self.trainer.step(world, stop.load(Ordering::Relaxed))?;
+            self.training_seconds += step.seconds;
+            self.bytes_sent += step.bytes_sent;
+            self.stretch.add(&step);
+            stopped = step.stop;
+            self.after_step(world, stopped)?;
+        }
+        let complete = self.trainer.step >= self.trainer.steps;
+        if complete && self.last.is_none() {
+            self.evaluate(world)?;
+        }
+        let summary = self.summary(world, complete, start.elapsed().as_secs_f64());
+        self.say(Event::End(summary.clone()))?;
+        Ok(summary)
+    }
+
+    /// What is due after a step. All ranks decide alike. A stop skips the evaluation: there may be little time.
+    fn after_step(&mut self, world: &mut World, stopped: bool) -> Result<()> {
+        let (step, job) = (self.trainer.step, self.job);
+        let is_last = step == self.trainer.steps;
+        let due = |every: u64| every != 0 && step.is_multiple_of(every);
+        if due(job.exchange.verify_every) || is_last {
+            self.verify(world)?;
+        }
+        let evaluates = is_last || (self.evaluation_is_due() && !stopped);
+        if due(job.train.log_every) || evaluates || stopped {
+            let event = self.stretch.finish(world, &self.trainer)?;
+            event.map_or(Ok(()), |event| self.say(event))?;
+        }
+        let best = evaluates && self.evaluate(world)? && job.checkpoint.best;
+        if due(job.checkpoint.every) || is_last || stopped || best {
+            self.save(world, best)?;
+        }
+        if stopped && !is_last {
+            let text = format!("a signal ends the run after step {step}; --resume continues it");
+            self.say(Event::Note { step, text })?;
+        }
+        Ok(())
+    }
+
+    /// Whether the step just done was the last of an epoch, or of the job's own interval.
+    pub(super) fn evaluation_is_due(&self) -> bool {
+        let step = self.trainer.step;
+        match self.job.train.eval_every {
+            Some(every) => every != 0 && step.is_multiple_of(every),
+            None => self.trainer.epoch().floor() > self.trainer.epoch_at(step - 1).floor(),
+        }
+    }
+
+    /// Makes sure that all ranks are at the same step with the same parameters and momentum.
+    pub(super) fn verify(&mut self, world: &mut World) -> Result<()> {
+        let trainer = &self.trainer;
+        world.agree("the step", trainer.step)?;
+        let state = [&trainer.network.parameters.values, &trainer.optimizer.velocity];
+        let [values, velocity] = state.map(|values| hash_values(values));
+        // Rotated, so that two equal hashes do not cancel.
+        let hash = values ^ velocity.rotate_left(1);
+        world.agree(&format!("step {}: the hash of parameters and momentum", trainer.step), hash)
+    }
+
+    /// Evaluates; whether it was the best so far.
+    fn evaluate(&mut self, world: &mut World) -> Result<bool> {
+        let tally = evaluate(&mut self.evaluator, &mut self.trainer.network, world)?;
+        let (step, accuracy) = (self.trainer.step, tally.accuracy());
+        let best = self.best.as_ref().is_none_or(|best| accuracy > best.value);
+        if best {
+            self.best = Some(Best { step, metric: "accuracy".into(), value: accuracy });
+        }
+        self.last = Some((step, tally));
+        let (loss, samples) = (tally.mean_loss(), tally.samples);
+        self.say(Event::Evaluate { step, set: self.set, loss, accuracy, samples, best })?;
+        Ok(best)
+    }
+
+    /// Writes a checkpoint on rank 0; no rank goes on before it is complete.
+    fn save(&mut self, world: &mut World, best: bool) -> Result<()> {
+        let step = self.trainer.step;
+        let mut path = String::new();
+        if let Some(store) = &self.store {
+            let mut snapshot = snapshot(&self.trainer, self.job, world.size(), self.best.clone());
+            if let Some((_, tally)) = self.last.filter(|(at, _)| *at == step) {
+                let metrics = [("accuracy", tally.accuracy()), ("loss", tally.mean_loss())];
+                let named = metrics.map(|(name, value)| (format!("{}_{name}", self.set), value));
+                snapshot.progress.metrics.extend(named);
+            }
+            path = store.save(&snapshot, best)?.display().to_string();
+        }
+        self.checkpoint = world.broadcast(&path)?.into();
+        self.say(Event::Checkpoint { step, path: self.checkpoint.clone() })
+    }
+
+    pub(super) fn say(&mut self, event: Event) -> Result<()> {
+        (self.sink)(&event);
+        self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.write(&event))
+    }
+
+    fn summary(&self, world: &World, complete: bool, seconds: f64) -> Summary {
+        let (rank, size) = (world.rank(), world.size());
+        let steps = self.trainer.step - self.first_step;
+        let samples = steps as f64 * self.job.train.global_batch as f64;
+        let parameters = self.trainer.network.parameters.values.len();
+        let last = self.last.filter(|_| complete).map(|(_, tally)| tally);
+        Summary {
+            step: self.trainer.step,
+            complete,
+            set: self.set,
+            accuracy: last.map(|tally| tally.accuracy()),
+            loss: last.map(|tally| tally.mean_loss()),
+            seconds,
+            samples_per_s: if steps == 0 { 0.0 } else { samples / self.training_seconds },
+            traffic: Traffic {
+                bytes_per_step: self.bytes_sent as f64 / steps.max(1) as f64,
+                formula_bytes_per_step: self.trainer.exchange().formula_bytes(rank, size),
+                float32_bytes_per_step: ring_float::traffic(parameters, size, rank).bytes_sent,
+            },
+            checkpoint: self.checkpoint.clone(),
+            best_checkpoint: self.store.as_ref().and_then(Store::best),
+        }
+    }
+}

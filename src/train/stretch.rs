@@ -1,0 +1,51 @@
+//! The steps between two lines of the log.
+
+use super::evaluate::sum_tallies;
+use super::trainer::{Step, Trainer};
+use super::world::World;
+use crate::error::Result;
+use crate::nn::Tally;
+use crate::report::{Event, Phases};
+
+/// What the steps since the last line came to on this rank; evaluations and checkpoints between them left out.
+#[derive(Default)]
+pub struct Stretch {
+    steps: u64,
+    seconds: f64,
+    bytes_sent: u64,
+    tally: Tally,
+    phases: Phases,
+}
+
+impl Stretch {
+    /// Adds a step.
+    pub fn add(&mut self, step: &Step) {
+        self.steps += 1;
+        self.seconds += step.seconds;
+        self.bytes_sent += step.bytes_sent;
+        self.tally += step.tally;
+        self.phases += step.phases;
+    }
+
+    /// The line about all ranks' part of the stretch, unless it is empty; the next one begins here.
+    pub fn finish(&mut self, world: &mut World, trainer: &Trainer) -> Result<Option<Event>> {
+        let Stretch { steps, seconds, bytes_sent, tally, phases } = std::mem::take(self);
+        if steps == 0 {
+            return Ok(None);
+        }
+        let tally = sum_tallies(world, tally)?;
+        let all = world.gather(phases.to_array().map(f64::to_bits))?;
+        let all = all.into_iter().map(|bits| Phases::from_array(bits.map(f64::from_bits)));
+        let phases = all.fold(Phases::default(), std::ops::Add::add);
+        Ok(Some(Event::Train {
+            step: trainer.step,
+            epoch: trainer.epoch(),
+            loss: tally.mean_loss(),
+            accuracy: tally.accuracy(),
+            learning_rate: trainer.learning_rate(trainer.step - 1),
+            samples_per_s: tally.samples as f64 / seconds,
+            bytes_sent,
+            phases: phases.divided_by((steps * world.size() as u64) as f64),
+        }))
+    }
+}

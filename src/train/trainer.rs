@@ -1,0 +1,178 @@
+//! One training step, as named phases.
+
+use std::time::Instant;
+
+use super::exchange::{AverageGradients, Exchange, Local};
+use super::world::World;
+use crate::data::{Fill, Images, Order, labels};
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::nn::layer::Mode;
+use crate::nn::{Graph, Network, Tally, softmax_cross_entropy};
+use crate::optim::{Sgd, learning_rate};
+use crate::report::Phases;
+
+/// Everything a step works on.
+pub struct Trainer {
+    /// The network and its parameters.
+    pub network: Network,
+    /// The optimizer and its state.
+    pub optimizer: Sgd,
+    /// Steps done.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub steps: u64,
+    exchange: Exchange,
+    images: Images,
+    fill: Fill,
+    order: Order,
+    global_batch: usize,
+    job: Job,
+    samples: Vec<usize>,
+    labels: Vec<usize>,
+}
+
+/// What a step came to on this rank.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Of this rank's part of the batch.
+    pub tally: Tally,
+    /// Where its time went.
+    pub phases: Phases,
+    /// All of its time.
+    pub seconds: f64,
+    /// What this rank has sent to average gradients.
+    pub bytes_sent: u64,
+    /// Whether some rank wants to stop now.
+    pub stop: bool,
+}
+
+/// Evaluation runs in batches of at least this many samples, however small a rank's share of a training batch is.
+const EVALUATION_BATCH: usize = 64;
+
+impl Trainer {
+    /// A trainer of `job` at step 0, on `world` ranks, with freshly drawn parameters.
+    pub fn new(job: &Job, graph: Graph, images: Images, fill: Fill, world: usize) -> Result<Trainer> {
+        let global_batch = job.train.global_batch;
+        let share = global_batch.div_ceil(world);
+        let mut network = Network::new(graph, share.max(EVALUATION_BATCH))?;
+        network.parameters.initialise(job.train.seed);
+        let exchange =
+            Exchange::new(&job.exchange, job.train.seed, network.graph(), &network.parameters, world)?;
+        let parameters = network.parameters.values.len();
+        let steps = match (job.train.steps, job.train.epochs) {
+            (Some(steps), _) => steps,
+            (None, epochs) => (epochs.unwrap_or(1) * images.len() as u64).div_ceil(global_batch as u64),
+        };
+        Ok(Trainer {
+            optimizer: Sgd::new(job.optimizer.momentum, job.optimizer.weight_decay, parameters),
+            network,
+            step: 0,
+            steps,
+            exchange,
+            order: Order::new(job.train.seed, images.len(), global_batch)?,
+            images,
+            fill,
+            global_batch,
+            job: job.clone(),
+            samples: Vec::with_capacity(share),
+            labels: Vec::with_capacity(share),
+        })
+    }
+
+    /// Samples of the training set.
+    pub fn training_samples(&self) -> usize {
+        self.images.len()
+    }
+
+    /// Passes over the training set so far.
+    pub fn epoch(&self) -> f64 {
+        self.epoch_at(self.step)
+    }
+
+    /// Passes over the training set when `step` steps are done.
+    pub fn epoch_at(&self, step: u64) -> f64 {
+        (step * self.global_batch as u64) as f64 / self.images.len() as f64
+    }
+
+    /// The exchange, for its numbers.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The learning rate of step `step`.
+    pub fn learning_rate(&self, step: u64) -> f64 {
+        learning_rate(&self.job.schedule, self.job.optimizer.learning_rate, step, self.steps)
+    }
+
+    /// Does one step. `stop` is this rank's wish to stop after it; the answer says whether any rank has it.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] on all ranks when the loss or a gradient of one is not finite: the parameters are then
+    /// still those of the step before. [`Error::Exchange`] when ranks are late or gone.
+    pub fn step(&mut self, world: &mut World, stop: bool) -> Result<Step> {
+        let mut phases = Phases::default();
+        let start = Instant::now();
+        let tally = self.compute(world)?;
+        phases.compute += start.elapsed().as_secs_f64();
+
+        let before = world.traffic().bytes_sent;
+        let local = Local { stop, non_finite: !tally.loss.is_finite() };
+        let gradients = &mut self.network.parameters.gradients;
+        let agreed = self.exchange.average(world, self.step, gradients, local, &mut phases)?;
+        if let Some(rank) = agreed.non_finite {
+            return Err(self.explain_non_finite(world, rank, tally)?);
+        }
+
+        let bytes_sent = world.traffic().bytes_sent - before;
+
+        let update = Instant::now();
+        self.update();
+        phases.update += update.elapsed().as_secs_f64();
+        self.step += 1;
+        Ok(Step { tally, phases, seconds: start.elapsed().as_secs_f64(), bytes_sent, stop: agreed.stop })
+    }
+
+    /// Forward and backward on this rank's part of the batch. Each sample weighs P / batch, so that the mean over ranks
+    /// is the mean over the batch even where parts differ by one sample.
+    fn compute(&mut self, world: &World) -> Result<Tally> {
+        let part = self.order.shard(world.rank(), world.size());
+        self.order.indices(self.step, part, &mut self.samples);
+        let batch = self.samples.len();
+        self.fill.pixels(&self.images, &self.samples, self.network.input_mut(batch))?;
+        labels(&self.images, &self.samples, &mut self.labels);
+        self.network.forward(batch, Mode::Train);
+        let weight = world.size() as f32 / self.global_batch as f32;
+        let (logits, gradient) = self.network.output_and_gradient();
+        let tally = softmax_cross_entropy(logits, &self.labels, weight, Some(gradient));
+        self.network.backward(batch);
+        Ok(tally)
+    }
+
+    fn update(&mut self) {
+        let rate = self.learning_rate(self.step);
+        let parameters = &mut self.network.parameters;
+        for parameter in &parameters.table {
+            let (gradients, values) = (&parameters.gradients, &mut parameters.values);
+            self.optimizer.update(parameter.range.clone(), parameter.spec.decay, rate, gradients, values);
+        }
+    }
+
+    /// The same error on every rank: the words of rank `rank`, which saw the bad value.
+    fn explain_non_finite(&self, world: &mut World, rank: usize, tally: Tally) -> Result<Error> {
+        let loss = tally.mean_loss();
+        let bad_gradient = || {
+            let parameters = &self.network.parameters;
+            parameters.table.iter().find_map(|parameter| {
+                let values = &parameters.gradients[parameter.range.clone()];
+                let at = values.iter().position(|g| !g.is_finite())?;
+                Some(format!("the gradient of `{}` holds {} at element {at}", parameter.name, values[at]))
+            })
+        };
+        let found = self.network.first_non_finite().or_else(bad_gradient).unwrap_or_default();
+        let what = world.tell(rank, &format!("the loss is {loss}; {found}"))?;
+        let rate = self.learning_rate(self.step);
+        let what = format!("{what} (learning rate {rate}; a smaller one may help)");
+        Ok(Error::NonFinite { step: self.step, rank, what })
+    }
+}

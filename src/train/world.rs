@@ -1,0 +1,114 @@
+//! The ranks as the trainer sees them: a few agreements, over any transport.
+
+use ternflock_collectives::transport::meter::{Metered, Traffic};
+use ternflock_collectives::{Error as Failure, Transport, small};
+
+use crate::error::{Error, Kind, Result};
+
+/// This rank among all ranks.
+pub struct World {
+    transport: Metered<Box<dyn Transport>>,
+    host: String,
+}
+
+impl World {
+    /// The ranks that `transport` reaches; `host` is the name of the machine this one runs on.
+    pub fn new(transport: Box<dyn Transport>, host: String) -> World {
+        World { transport: Metered::new(transport), host }
+    }
+
+    /// This rank, from 0.
+    pub fn rank(&self) -> usize {
+        self.transport.rank()
+    }
+
+    /// The number of ranks.
+    pub fn size(&self) -> usize {
+        self.transport.world()
+    }
+
+    /// The machine this rank runs on.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Everything counted so far.
+    pub fn traffic(&self) -> Traffic {
+        self.transport.reading()
+    }
+
+    /// What collectives run on.
+    pub(super) fn transport(&mut self) -> &mut dyn Transport {
+        &mut self.transport
+    }
+
+    /// The records of all ranks, in rank order.
+    pub fn gather<const N: usize>(&mut self, record: [u64; N]) -> Result<Vec<[u64; N]>> {
+        let words = small::all_gather(&mut self.transport, &record).map_err(failed)?;
+        Ok(words.as_chunks().0.to_vec())
+    }
+
+    /// Returns when all ranks have called it.
+    pub fn barrier(&mut self) -> Result<()> {
+        small::barrier(&mut self.transport).map_err(failed)
+    }
+
+    /// Goes on only if all ranks were successful: of several failures the lowest rank's is kept, and all other ranks
+    /// return [`Error::Elsewhere`]. So a failure is said once, and nobody waits for a rank that has given up.
+    pub fn together<T>(&mut self, result: Result<T>) -> Result<T> {
+        let mine = result.as_ref().err().map_or(0, |error| u64::from(error.kind() as u8));
+        let all = self.gather([mine])?;
+        let Some(rank) = all.iter().position(|[number]| *number != 0) else { return result };
+        match result {
+            Err(error) if rank == self.rank() => Err(Error::OnAllRanks(Box::new(error))),
+            _ => {
+                let kind = Kind::from_number(all[rank][0] as u8).unwrap_or(Kind::Exchange);
+                Err(Error::Elsewhere { rank, kind })
+            }
+        }
+    }
+
+    /// Refuses to go on unless `value` is the same on all ranks. `what` names it in the message.
+    pub fn agree(&mut self, what: &str, value: u64) -> Result<()> {
+        small::agree(&mut self.transport, what, value).map_err(|failure| match failure {
+            Failure::Disagree { .. } => Error::Disagree(failure.to_string()),
+            other => failed(other),
+        })
+    }
+
+    /// Rank 0's `text`, on every rank.
+    pub fn broadcast(&mut self, text: &str) -> Result<String> {
+        let mut words = to_words(text);
+        small::broadcast(&mut self.transport, &mut words).map_err(failed)?;
+        Ok(to_text(&words))
+    }
+
+    /// The `text` of rank `rank`, on every rank; at most 248 bytes of it.
+    pub fn tell(&mut self, rank: usize, text: &str) -> Result<String> {
+        let mut record = [0; 32];
+        let words = to_words(&text[..text.floor_char_boundary(8 * (record.len() - 1))]);
+        record[..words.len()].copy_from_slice(&words);
+        Ok(to_text(&self.gather(record)?[rank]))
+    }
+}
+
+/// The length of `text` in bytes, then its bytes, eight a word.
+fn to_words(text: &str) -> Vec<u64> {
+    let word = |part: &[u8]| {
+        let mut bytes = [0; 8];
+        bytes[..part.len()].copy_from_slice(part);
+        u64::from_le_bytes(bytes)
+    };
+    std::iter::once(text.len() as u64).chain(text.as_bytes().chunks(8).map(word)).collect()
+}
+
+/// The inverse of [`to_words`]; words after the text are ignored.
+fn to_text(words: &[u64]) -> String {
+    let bytes: Vec<u8> = words[1..].iter().flat_map(|word| word.to_le_bytes()).collect();
+    String::from_utf8_lossy(&bytes[..words[0] as usize]).into_owned()
+}
+
+/// A failure of the ranks' exchange as an error of the program.
+pub(super) fn failed(failure: Failure) -> Error {
+    Error::Exchange(failure.to_string())
+}
