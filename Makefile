@@ -1,0 +1,53 @@
+# Every target is a command one could type; `make -n TARGET` shows it.
+
+# How many ranks train, what they train, and what starts them.
+NP ?= 2
+JOB ?= jobs/lenet-fashion.toml
+MPIRUN ?= mpirun
+
+TERNFLOCK := $(or $(CARGO_TARGET_DIR),target)/release/ternflock
+
+# rustup's place, should the shell not know it yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# More ranks than cores are welcome: Open MPI 4, then 5. Other launchers do not read these.
+export OMPI_MCA_rmaps_base_oversubscribe := true
+export PRTE_MCA_rmaps_default_mapping_policy := :oversubscribe
+ifeq ($(shell id -u),0)
+export OMPI_ALLOW_RUN_AS_ROOT := 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
+endif
+
+.PHONY: help setup build train test lint reproduce clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what is missing (Debian, Ubuntu), or say how to
+	./setup.sh
+
+build: setup ## Build target/release/ternflock
+	cargo build --release
+
+train: build ## Train LeNet on Fashion-MNIST with 2 ranks; NP=4 and JOB=jobs/... change that
+	@job=$(JOB); \
+	if [ "$$job" = jobs/lenet-fashion.toml ] && ! ./setup.sh has-data && ! $(TERNFLOCK) data fetch fashion-mnist; then \
+		job=jobs/lenet-digits.toml; \
+		echo "make train: there is no Fashion-MNIST to be had; training on the built-in digits instead: $$job" >&2; \
+	fi; \
+	set -x; $(MPIRUN) -n $(NP) $(TERNFLOCK) train "$$job"
+
+test: ## Run all tests, the parallel ones under mpirun included
+	./setup.sh test
+	cargo test --release --workspace
+
+lint: ## Check format, lints and documentation
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --workspace
+
+reproduce: build ## Make the figures of docs/results.md again (slow)
+	tests/reproduce.sh
+
+clean: ## Remove what was built; runs and data stay
+	cargo clean

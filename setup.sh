@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# Makes this machine ready to build and train: `./setup.sh`; to run the tests too: `./setup.sh test`.
+# On Debian and Ubuntu it installs what is missing by apt, with sudo when not root. Elsewhere, or without the right to
+# install, it names what is missing with the commands that bring it, and ends with 3. `./setup.sh has-data` only asks
+# whether Fashion-MNIST is here.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+BUILD_PACKAGES=(openmpi-bin libopenmpi-dev libhdf5-dev libopenblas-dev libclang-dev pkg-config gcc make curl
+    ca-certificates)
+TEST_PACKAGES=(hdf5-tools python3-h5py)
+DATA_PACKAGE=dataset-fashion-mnist
+MISSING=3
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Where `ternflock` looks for it (src/data/open.rs).
+has_data() {
+    local directory
+    for directory in "${TERNFLOCK_DATA:+$TERNFLOCK_DATA/fashion-mnist}" data/fashion-mnist \
+        /usr/share/datasets/fashion-mnist; do
+        [[ -n $directory ]] && compgen -G "$directory/train-images-idx3-ubyte*" >/dev/null && return
+    done
+    return 1
+}
+
+# Only looks: a Rust toolchain belongs to the user, and an old one is not to be replaced unasked.
+check_rust() {
+    local wanted found
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    export PATH="$PATH:$HOME/.cargo/bin"
+    if ! has cargo || ! has rustc; then
+        say "cargo is missing: Rust $wanted or newer is needed. Get it with"
+        say "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
+        say "    . \"\$HOME/.cargo/env\""
+        exit $MISSING
+    fi
+    found=$(rustc --version | cut -d' ' -f2)
+    if [[ $(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1) != "$wanted" ]]; then
+        say "rustc is $found, but $wanted or newer is needed. Get it with"
+        say "    rustup update stable    (or install rustup: https://rustup.rs)"
+        exit $MISSING
+    fi
+}
+
+installed() { [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
+may_install() { [[ $EUID == 0 ]] || has sudo; }
+
+apt_get() {
+    local as_root=()
+    [[ $EUID == 0 ]] || as_root=(sudo)
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@"
+}
+
+# Installs those of the given packages that are not.
+install_packages() {
+    local package missing=()
+    for package in "$@"; do
+        installed "$package" || missing+=("$package")
+    done
+    [[ ${#missing[@]} == 0 ]] && return
+    say "installing by apt: ${missing[*]}"
+    apt_get update && apt_get install --yes --no-install-recommends "${missing[@]}"
+}
+
+# Packages are not the only way tools come to a machine: where apt does not manage, what counts is whether they work.
+setup_debian() {
+    local purpose=$1 packages=("${BUILD_PACKAGES[@]}")
+    [[ $purpose == test ]] && packages+=("${TEST_PACKAGES[@]}")
+    if ! install_packages "${packages[@]}"; then
+        say "apt did not install what is needed; its own message is above"
+        check_tools "$purpose"
+    fi
+    if ! has_data && ! install_packages "$DATA_PACKAGE"; then
+        say "the package $DATA_PACKAGE could not be installed; jobs/lenet-digits.toml trains without it"
+    fi
+}
+
+# Whether the linker finds OpenBLAS, by whatever means it was brought: package, module, Spack, conda.
+links_openblas() { printf 'int main(void) { return 0; }\n' | cc -x c - -lopenblas -o /dev/null 2>/dev/null; }
+
+has_hdf5() { [[ -n ${HDF5_DIR:-} ]] || has h5cc || pkg-config --exists hdf5 2>/dev/null; }
+
+has_libclang() {
+    [[ -n ${LIBCLANG_PATH:-} ]] || has llvm-config || ldconfig -p 2>/dev/null | grep -q 'libclang[-.0-9]*\.so'
+}
+
+has_h5py() { python3 -c 'import h5py' 2>/dev/null || /usr/bin/python3 -c 'import h5py' 2>/dev/null; }
+
+check_tools() {
+    local missing=()
+    has cc || missing+=("a C compiler (cc)")
+    has make || missing+=("make")
+    has pkg-config || missing+=("pkg-config")
+    has mpicc && has mpirun || missing+=("MPI (mpicc, mpirun)")
+    has_hdf5 || missing+=("HDF5 (h5cc, hdf5.pc or HDF5_DIR)")
+    links_openblas || missing+=("OpenBLAS (cc -lopenblas)")
+    has_libclang || missing+=("libclang (LIBCLANG_PATH)")
+    if [[ $1 == test ]]; then
+        has h5dump || missing+=("h5dump, for tests")
+        has_h5py || missing+=("Python's h5py, for tests")
+    fi
+    [[ ${#missing[@]} == 0 ]] && return
+    say "missing on this machine:"
+    local what
+    for what in "${missing[@]}"; do say "    $what"; done
+    how_to_get_tools
+    exit $MISSING
+}
+
+how_to_get_tools() {
+    cat >&2 <<'END'
+Get them in one of these ways, then run this again:
+
+Debian, Ubuntu (as root):
+    apt-get update
+    apt-get install openmpi-bin libopenmpi-dev libhdf5-dev libopenblas-dev libclang-dev pkg-config gcc make curl \
+        hdf5-tools python3-h5py
+
+Fedora, RHEL and relatives (with EPEL and CRB), as root:
+    dnf install openmpi-devel hdf5-devel openblas-devel clang-devel pkgconf-pkg-config gcc make curl hdf5 python3-h5py
+    module load mpi/openmpi-x86_64
+
+Spack, without root:
+    spack install openmpi hdf5~mpi openblas llvm+clang pkgconf py-h5py~mpi
+    spack load openmpi hdf5~mpi openblas llvm pkgconf py-h5py
+    export HDF5_DIR="$(spack location -i hdf5~mpi)" LIBCLANG_PATH="$(spack location -i llvm)/lib"
+    export LIBRARY_PATH="$(spack location -i openblas)/lib:$HDF5_DIR/lib"
+    export LD_LIBRARY_PATH="$LIBRARY_PATH"
+
+conda-forge, without root:
+    conda create -n ternflock -c conda-forge openmpi hdf5 openblas clang libclang pkg-config c-compiler make h5py
+    conda activate ternflock
+    export HDF5_DIR="$CONDA_PREFIX" LIBCLANG_PATH="$CONDA_PREFIX/lib"
+    export LIBRARY_PATH="$CONDA_PREFIX/lib" LD_LIBRARY_PATH="$CONDA_PREFIX/lib"
+
+A cluster's own modules do as well: load its Open MPI, HDF5 (serial), OpenBLAS and LLVM.
+END
+}
+
+main() {
+    case $1 in
+        '' | test) ;;
+        has-data) has_data; return ;;
+        *) say "usage: ./setup.sh [test | has-data]"; exit 2 ;;
+    esac
+    if has apt-get && has dpkg-query && may_install; then
+        setup_debian "$1"
+    else
+        check_tools "$1"
+        has_data || say "there is no Fashion-MNIST here yet: ternflock data fetch fashion-mnist"
+    fi
+    check_rust
+}
+
+main "${1:-}"
