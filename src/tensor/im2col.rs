@@ -35,75 +35,91 @@ impl Window {
     }
 
     /// The output columns `q` whose window column `s` falls inside the image.
-    fn inside(&self, s: usize) -> Range<usize> {
+    pub fn inside(&self, s: usize) -> Range<usize> {
         let (stride, padding) = (self.stride.1, self.padding.1);
         let first = padding.saturating_sub(s).div_ceil(stride);
         let past = (self.size.1 + padding).saturating_sub(s).div_ceil(stride).min(self.output.1);
         first.min(past)..past
     }
 
-    /// Calls `visit(row, sample, p, input_row)` for each line of Q positions of the column matrix, in memory order;
-    /// `input_row` is the start of the image row under it, or none where the window hangs over the edge.
-    fn lines(
-        &self,
-        batch: usize,
-        samples: Range<usize>,
-        mut visit: impl FnMut(usize, usize, usize, Option<usize>),
-    ) {
+    /// Calls `visit(line)` for each line of Q positions of the column matrix, in memory order.
+    fn lines(&self, batch: usize, samples: Range<usize>, mut visit: impl FnMut(Line)) {
         let ((height, width), (kernel_rows, kernel_columns)) = (self.size, self.kernel);
+        let mut start = 0;
         for row in 0..self.rows() {
             let (c, r) = (row / (kernel_rows * kernel_columns), row / kernel_columns % kernel_rows);
-            for (index, n) in samples.clone().enumerate() {
+            let s = row % kernel_columns;
+            let inside = self.inside(s);
+            // Where the line is inside, its first pixel is; elsewhere the number is not used.
+            let first = (inside.start * self.stride.1 + s).saturating_sub(self.padding.1);
+            for n in samples.clone() {
                 for p in 0..self.output.0 {
-                    let h = (p * self.stride.0 + r).checked_sub(self.padding.0).filter(|&h| h < height);
-                    visit(row, index, p, h.map(|h| ((c * batch + n) * height + h) * width));
+                    let h = (p * self.stride.0 + r).wrapping_sub(self.padding.0);
+                    let (from, to) = if h < height && inside.start < inside.end {
+                        (((c * batch + n) * height + h) * width + first, inside.end)
+                    } else {
+                        (0, inside.start)
+                    };
+                    visit(Line { start, inside: inside.start..to, from });
+                    start += self.output.1;
                 }
             }
         }
     }
 }
 
+/// One line of the column matrix: Q positions from `start` on, of which those `inside` lie over the image, over its
+/// pixels from `from` on; the others lie over the padding.
+struct Line {
+    start: usize,
+    inside: Range<usize>,
+    from: usize,
+}
+
 /// Writes the windows of `samples` out of `images` [C, batch, H, W] as `columns` [C R S, samples, P, Q].
 pub fn im2col(window: &Window, images: &[f32], batch: usize, samples: Range<usize>, columns: &mut [f32]) {
-    let (count, (outputs, stride)) = (samples.len(), (window.output.1, window.stride.1));
-    window.lines(batch, samples, |row, n, p, input| {
-        let start = ((row * count + n) * window.output.0 + p) * outputs;
+    let (outputs, stride) = (window.output.1, window.stride.1);
+    window.lines(batch, samples, |Line { start, inside, from }| {
         let line = &mut columns[start..start + outputs];
-        let Some(input) = input else { return line.fill(0.0) };
-        let s = row % window.kernel.1;
-        let inside = window.inside(s);
         line[..inside.start].fill(0.0);
         line[inside.end..].fill(0.0);
-        if inside.is_empty() {
-            return;
-        }
-        let first = input + inside.start * stride + s - window.padding.1;
-        if stride == 1 {
-            let source = &images[first..first + inside.len()];
-            line[inside].iter_mut().zip(source).for_each(|(to, from)| *to = *from);
-        } else {
-            let source = images[first..].iter().step_by(stride);
-            line[inside].iter_mut().zip(source).for_each(|(to, from)| *to = *from);
+        let line = &mut line[inside];
+        match stride {
+            1 => copy_short(&images[from..from + line.len()], line),
+            _ => {
+                line.iter_mut().zip(images[from..].iter().step_by(stride)).for_each(|(to, from)| *to = *from)
+            }
         }
     });
 }
 
+/// Copies a line of an image. Lines are so short (8 pixels in LeNet's second layer) that a call of memcpy would cost more
+/// than its work.
+#[inline]
+fn copy_short(from: &[f32], to: &mut [f32]) {
+    let ((from_eights, from_rest), (to_eights, to_rest)) = (from.as_chunks::<8>(), to.as_chunks_mut::<8>());
+    for (to, from) in to_eights.iter_mut().zip(from_eights) {
+        *to = *from;
+    }
+    let ((from_fours, from_rest), (to_fours, to_rest)) =
+        (from_rest.as_chunks::<4>(), to_rest.as_chunks_mut::<4>());
+    for (to, from) in to_fours.iter_mut().zip(from_fours) {
+        *to = *from;
+    }
+    for (to, from) in to_rest.iter_mut().zip(from_rest) {
+        *to = *from;
+    }
+}
+
 /// Adds each element of `columns` [C R S, samples, P, Q] to the pixel it was taken from: the transpose of [`im2col`].
 pub fn col2im_add(window: &Window, columns: &[f32], batch: usize, samples: Range<usize>, images: &mut [f32]) {
-    let (count, (outputs, stride)) = (samples.len(), (window.output.1, window.stride.1));
-    window.lines(batch, samples, |row, n, p, input| {
-        let s = row % window.kernel.1;
-        let inside = window.inside(s);
-        let (Some(input), false) = (input, inside.is_empty()) else { return };
-        let start = ((row * count + n) * window.output.0 + p) * outputs;
-        let first = input + inside.start * stride + s - window.padding.1;
+    let stride = window.stride.1;
+    window.lines(batch, samples, |Line { start, inside, from }| {
         let line = &columns[start + inside.start..start + inside.end];
-        if stride == 1 {
-            let target = &mut images[first..first + line.len()];
-            target.iter_mut().zip(line).for_each(|(to, from)| *to += *from);
-        } else {
-            let target = images[first..].iter_mut().step_by(stride);
-            target.zip(line).for_each(|(to, from)| *to += *from);
+        let add = |(to, from): (&mut f32, &f32)| *to += *from;
+        match stride {
+            1 => images[from..from + line.len()].iter_mut().zip(line).for_each(add),
+            _ => images[from..].iter_mut().step_by(stride).zip(line).for_each(add),
         }
     });
 }
