@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::arguments::Inspect;
 use super::exit;
@@ -12,6 +13,7 @@ use crate::checkpoint::{self, Snapshot};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::nn::{Graph, Parameters};
+use crate::train::hash_values;
 
 /// Shows the checkpoint's network and counters. FLOPs are those of the forward pass of one sample, a multiply-add
 /// counted as two.
@@ -62,6 +64,14 @@ fn rows(graph: &Graph) -> Result<Vec<Row>> {
     graph.layers().iter().enumerate().map(row).collect()
 }
 
+/// A hash of all parameters and of the optimizer's state: equal for runs that are equal to the bit.
+fn hash(snapshot: &Snapshot) -> String {
+    let state = snapshot.optimizer.iter().flat_map(|slot| &slot.tensors);
+    let tensors = snapshot.parameters.iter().chain(state);
+    let hashes: Vec<u64> = tensors.map(|tensor| hash_values(&tensor.values)).collect();
+    format!("{:016x}", xxh3_64(bytemuck::cast_slice(&hashes)))
+}
+
 fn network_name(job: &Job) -> &str {
     job.model.preset.as_deref().unwrap_or(&job.name)
 }
@@ -90,6 +100,7 @@ fn as_json(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph) -> Result<St
         "samples_seen": progress.samples_seen,
         "ranks": progress.world,
         "metrics": progress.metrics,
+        "hash": hash(snapshot),
         "best": best,
         "layers": rows.iter().map(layer).collect::<Vec<_>>(),
     });
@@ -132,7 +143,7 @@ fn as_text(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph) -> Result<St
                 progress.world
             ),
         ),
-        ("tensors", format!("{} of parameters", bytes(4.0 * params as f64))),
+        ("tensors", format!("{} of parameters, hash {}", bytes(4.0 * params as f64), hash(snapshot))),
     ];
     if let Some(best) = &progress.best {
         about.push(("best", format!("{} {:.4} at step {}", best.metric, best.value, thousands(best.step))));

@@ -145,7 +145,16 @@ pub fn find(name: &str) -> Result<&'static Entry> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// A job file is refused for an unknown name before anything is opened, so `job` knows the names too.
+    #[test]
+    fn job_files_take_the_same_names() {
+        let names: BTreeSet<_> = DATASETS.iter().map(|entry| entry.name).collect();
+        assert_eq!(names, BTreeSet::from(crate::job::DATASETS));
+    }
 
     #[test]
     fn names_are_unique_and_found() {
