@@ -8,7 +8,7 @@ use super::init::Init;
 pub struct ParameterSpec {
     /// Its name within the layer: "weight" or "bias".
     pub name: &'static str,
-    /// Its shape, output dimension first, as in PyTorch: conv2d weight [filters, C, R, S], linear weight [units, D].
+    /// Its shape, output dimension first, as in PyTorch: conv2d weight `[filters, C, R, S]`, linear weight `[units, D]`.
     pub shape: Vec<usize>,
     /// The distribution of its initial values.
     pub init: Init,

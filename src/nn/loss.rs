@@ -31,7 +31,7 @@ impl std::ops::AddAssign for Tally {
     }
 }
 
-/// Cross-entropy of softmax(`logits` [N, K]) against `labels` [N]. With `gradient`, also writes [N, K]
+/// Cross-entropy of softmax(`logits` `[N, K]`) against `labels` `[N]`. With `gradient`, also writes `[N, K]`,
 /// `weight * (softmax - one-hot)`: the gradient of `weight` times the sum of losses.
 ///
 /// The largest logit is subtracted first, so that no exponential overflows.

@@ -79,13 +79,13 @@ impl Network {
         self.capacity
     }
 
-    /// The input of `batch` samples, to be written before [`Network::forward`]: [C, N, H, W] or [N, D].
+    /// The input of `batch` samples, to be written before [`Network::forward`]: `[C, N, H, W]` or `[N, D]`.
     pub fn input_mut(&mut self, batch: usize) -> &mut [f32] {
         assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
         &mut self.outputs[0][..self.graph.input().elements() * batch]
     }
 
-    /// Runs `batch` samples and returns the output [N, K].
+    /// Runs `batch` samples and returns the output `[N, K]`.
     pub fn forward(&mut self, batch: usize, mode: Mode) -> &[f32] {
         assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
         for (source, elements) in self.elements.iter_mut().enumerate() {
@@ -104,7 +104,7 @@ impl Network {
         self.output()
     }
 
-    /// The output of the last forward pass: [N, K].
+    /// The output of the last forward pass: `[N, K]`.
     pub fn output(&self) -> &[f32] {
         let last = self.layers.len();
         &self.outputs[last][..self.elements[last]]

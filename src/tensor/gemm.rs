@@ -3,7 +3,7 @@
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// `c = alpha a b + beta c`, with `a` [m, k], `b` [k, n], `c` [m, n]; any view may be transposed or cut out of a
+/// `c = alpha a b + beta c`, with `a` `[m, k]`, `b` `[k, n]`, `c` `[m, n]`; any view may be transposed or cut out of a
 /// larger matrix. With `beta` 0 the old content of `c` is not read.
 pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
     general_mat_mul(alpha, &a, &b, beta, &mut c);

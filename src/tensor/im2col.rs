@@ -1,7 +1,7 @@
 //! Convolution windows as matrix columns.
 //!
 //! Letters: C channels, N samples, H W input height and width, R S kernel height and width, P Q output height and width.
-//! Images are [C, N, H, W]: a channel's values over the whole batch are contiguous, so that a convolution is
+//! Images are `[C, N, H, W]`: a channel's values over the whole batch are contiguous, so that a convolution is
 //! `[filters, C R S] x [C R S, N P Q]` with no transposition on either side (docs/adr/0003-channel-major-images.md).
 
 use std::ops::Range;
@@ -76,7 +76,7 @@ struct Line {
     from: usize,
 }
 
-/// Writes the windows of `samples` out of `images` [C, batch, H, W] as `columns` [C R S, samples, P, Q].
+/// Writes the windows of `samples` out of `images` `[C, batch, H, W]` as `columns` `[C R S, samples, P, Q]`.
 pub fn im2col(window: &Window, images: &[f32], batch: usize, samples: Range<usize>, columns: &mut [f32]) {
     let (outputs, stride) = (window.output.1, window.stride.1);
     window.lines(batch, samples, |Line { start, inside, from }| {
@@ -111,7 +111,7 @@ fn copy_short(from: &[f32], to: &mut [f32]) {
     }
 }
 
-/// Adds each element of `columns` [C R S, samples, P, Q] to the pixel it was taken from: the transpose of [`im2col`].
+/// Adds each element of `columns` `[C R S, samples, P, Q]` to the pixel it was taken from: the transpose of [`im2col`].
 pub fn col2im_add(window: &Window, columns: &[f32], batch: usize, samples: Range<usize>, images: &mut [f32]) {
     let stride = window.stride.1;
     window.lines(batch, samples, |Line { start, inside, from }| {

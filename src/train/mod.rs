@@ -2,10 +2,10 @@
 //!
 //! The order of one step (docs/algorithms.md):
 //! 1. *compute*: draw this rank's part of the global batch, forward, loss, backward;
-//! 2. *average*: clip, agree on scales, round to ternary, sum over ranks, decode ([`exchange`]);
+//! 2. *average*: clip, agree on scales, round to ternary, sum over ranks, decode (`exchange.rs`);
 //! 3. *update*: weight decay, momentum, learning rate, on values that are equal on every rank.
 //!
-//! This is the only room that reaches the crate of collectives; [`exchange::AverageGradients`] and [`world::World`] are
+//! This is the only room that reaches the crate of collectives; [`AverageGradients`] and [`World`] are
 //! the wall.
 
 mod build;

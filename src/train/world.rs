@@ -78,7 +78,7 @@ impl World {
 
     /// Rank 0's `text`, on every rank.
     pub fn broadcast(&mut self, text: &str) -> Result<String> {
-        let mut words = to_words(text);
+        let mut words = to_words(text.as_bytes());
         small::broadcast(&mut self.transport, &mut words).map_err(failed)?;
         Ok(to_text(&words))
     }
@@ -86,20 +86,20 @@ impl World {
     /// The `text` of rank `rank`, on every rank; at most 248 bytes of it.
     pub fn tell(&mut self, rank: usize, text: &str) -> Result<String> {
         let mut record = [0; 32];
-        let words = to_words(&text[..text.floor_char_boundary(8 * (record.len() - 1))]);
+        let words = to_words(&text.as_bytes()[..text.len().min(8 * (record.len() - 1))]);
         record[..words.len()].copy_from_slice(&words);
         Ok(to_text(&self.gather(record)?[rank]))
     }
 }
 
 /// The length of `text` in bytes, then its bytes, eight a word.
-fn to_words(text: &str) -> Vec<u64> {
+fn to_words(text: &[u8]) -> Vec<u64> {
     let word = |part: &[u8]| {
         let mut bytes = [0; 8];
         bytes[..part.len()].copy_from_slice(part);
         u64::from_le_bytes(bytes)
     };
-    std::iter::once(text.len() as u64).chain(text.as_bytes().chunks(8).map(word)).collect()
+    std::iter::once(text.len() as u64).chain(text.chunks(8).map(word)).collect()
 }
 
 /// The inverse of [`to_words`]; words after the text are ignored.

@@ -1,4 +1,4 @@
-//! Mean over windows of images [C, N, H, W].
+//! Mean over windows of images `[C, N, H, W]`.
 
 use serde::{Deserialize, Serialize};
 

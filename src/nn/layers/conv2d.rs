@@ -1,6 +1,6 @@
 //! Two-dimensional convolution as a matrix product on im2col tiles (cross-correlation, as in Caffe and PyTorch).
 //!
-//! Letters: F filters, C channels, N samples, R S kernel, P Q output; images [C, N, H, W].
+//! Letters: F filters, C channels, N samples, R S kernel, P Q output; images `[C, N, H, W]`.
 
 use ndarray::s;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::spec::{Pair, default};
 use crate::tensor::{Window, col2im_add, gemm, im2col, matrix, matrix_mut};
 
-/// Convolution: weight [F, C, R, S], bias [F].
+/// Convolution: weight `[F, C, R, S]`, bias `[F]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2d {
@@ -88,7 +88,7 @@ struct Convolution {
     bias: bool,
     /// Samples a tile.
     tile: usize,
-    /// One tile: [C R S, samples, P, Q].
+    /// One tile: `[C R S, samples, P, Q]`.
     columns: Vec<f32>,
 }
 

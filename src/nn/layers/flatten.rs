@@ -1,4 +1,4 @@
-//! Images [C, N, H, W] to vectors [N, C H W].
+//! Images `[C, N, H, W]` to vectors `[N, C H W]`.
 
 use serde::{Deserialize, Serialize};
 

@@ -63,7 +63,7 @@ impl Check {
             batch: self.batch,
             mode: Mode::Train,
             parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
-            x: Inputs { buffers: &[self.x.clone()], sources: &[0], elements: &[self.x.len()] },
+            x: Inputs { buffers: std::slice::from_ref(&self.x), sources: &[0], elements: &[self.x.len()] },
             y: &mut self.y,
         });
         self.y.iter().zip(&self.r).map(|(&y, &r)| f64::from(y) * f64::from(r)).sum()
@@ -78,7 +78,7 @@ impl Check {
             batch: self.batch,
             parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
             gradients: TensorsMut { flat: &mut gradients, ranges: &self.ranges },
-            x: Inputs { buffers: &[self.x.clone()], sources: &[0], elements: &[self.x.len()] },
+            x: Inputs { buffers: std::slice::from_ref(&self.x), sources: &[0], elements: &[self.x.len()] },
             y: &self.y,
             dy: &self.r,
             dx: InputGradients {

@@ -9,7 +9,7 @@ use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::spec::default;
 use crate::tensor::{gemm, matrix, matrix_mut};
 
-/// Fully connected layer: weight [U, D], bias [U].
+/// Fully connected layer: weight `[U, D]`, bias `[U]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {

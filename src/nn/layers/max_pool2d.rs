@@ -1,4 +1,4 @@
-//! Maximum over windows of images [C, N, H, W].
+//! Maximum over windows of images `[C, N, H, W]`.
 
 use std::ops::Range;
 
