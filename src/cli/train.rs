@@ -49,10 +49,13 @@ pub fn main(arguments: &Train) -> ExitCode {
     }
 }
 
-/// A signal asks for the end of the run after its step; a second one of the same kind ends the process at once.
+/// A signal asks for the end of the run after its step; a second SIGINT ends the process at once. A launcher that is
+/// interrupted may send its ranks several kinds of signals, so only an impatient user counts as a second.
 fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register_conditional_shutdown(SIGINT, 128 + SIGINT, Arc::clone(&interrupted))?;
+    signal_hook::flag::register(SIGINT, interrupted)?;
     for signal in [SIGINT, SIGTERM, SIGUSR1, SIGUSR2] {
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(stop))?;
         signal_hook::flag::register(signal, Arc::clone(stop))?;
     }
     Ok(())

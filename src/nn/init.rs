@@ -3,7 +3,6 @@
 use rand_distr::{Distribution, StandardNormal, Uniform};
 use serde::{Deserialize, Serialize};
 
-use super::layer::ParameterSpec;
 use crate::rng::{Purpose, Reader, Stream};
 
 /// The distribution of initial weights.
@@ -20,15 +19,24 @@ pub enum Init {
     HeNormal,
 }
 
+/// How many inputs each output of a tensor sums over, and how many outputs each input feeds; both at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fan {
+    /// Inputs of an output.
+    pub inputs: usize,
+    /// Outputs of an input.
+    pub outputs: usize,
+}
+
 /// Fills `values` with the initial values of parameter number `tensor` of a network: a pure function of `seed`.
-pub fn initialise(spec: &ParameterSpec, seed: u64, tensor: u16, values: &mut [f32]) {
+pub fn initialise(init: Init, fan: Fan, seed: u64, tensor: u16, values: &mut [f32]) {
     let stream = Stream { seed, purpose: Purpose::Initialise, step: 0, subject: 0, tensor };
     let mut reader = Reader::new(stream);
-    let fan_in = spec.fan_in as f32;
-    match spec.init {
+    let (fan_in, fan_out) = (fan.inputs as f32, fan.outputs as f32);
+    match init {
         Init::Zero => values.fill(0.0),
         Init::LecunUniform => uniform((3.0 / fan_in).sqrt(), &mut reader, values),
-        Init::XavierUniform => uniform((6.0 / (fan_in + spec.fan_out as f32)).sqrt(), &mut reader, values),
+        Init::XavierUniform => uniform((6.0 / (fan_in + fan_out)).sqrt(), &mut reader, values),
         Init::HeNormal => {
             let deviation = (2.0 / fan_in).sqrt();
             values.fill_with(|| {
@@ -53,16 +61,8 @@ mod tests {
     const FAN_OUT: usize = 150;
 
     fn drawn(init: Init, seed: u64, tensor: u16) -> Vec<f32> {
-        let spec = ParameterSpec {
-            name: "weight",
-            shape: vec![100, 200],
-            init,
-            fan_in: FAN_IN,
-            fan_out: FAN_OUT,
-            decay: true,
-        };
         let mut values = vec![0.0; 20_000];
-        initialise(&spec, seed, tensor, &mut values);
+        initialise(init, Fan { inputs: FAN_IN, outputs: FAN_OUT }, seed, tensor, &mut values);
         values
     }
 

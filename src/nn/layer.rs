@@ -1,7 +1,7 @@
 //! What every layer does: the wall between the graph and the layers.
 
 use super::Shape;
-use super::init::Init;
+use super::init::{Fan, Init};
 
 /// A tensor of parameters that a layer asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,10 +12,8 @@ pub struct ParameterSpec {
     pub shape: Vec<usize>,
     /// The distribution of its initial values.
     pub init: Init,
-    /// The number of inputs that each output sums over, for `init`.
-    pub fan_in: usize,
-    /// The number of outputs that each input feeds, for `init`.
-    pub fan_out: usize,
+    /// What `init` needs to know of its place.
+    pub fan: Fan,
     /// Whether weight decay applies: to weights, not to biases.
     pub decay: bool,
 }
@@ -26,11 +24,15 @@ pub trait Describe {
     /// The shape of one output sample.
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String>;
 
-    /// The parameters it needs, in a fixed order.
-    fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String>;
+    /// The parameters it needs, in a fixed order; none unless a layer says otherwise.
+    fn parameters(&self, _inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
+        Ok(Vec::new())
+    }
 
-    /// Multiply-adds of the forward pass a sample.
-    fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String>;
+    /// Multiply-adds of the forward pass a sample; none unless a layer says otherwise.
+    fn multiply_adds(&self, _inputs: &[Shape]) -> Result<u64, String> {
+        Ok(0)
+    }
 
     /// The layer with its buffers, for batches of at most `batch` samples.
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String>;

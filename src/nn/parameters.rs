@@ -54,7 +54,8 @@ impl Parameters {
     /// Draws all initial values: a pure function of `seed`.
     pub fn initialise(&mut self, seed: u64) {
         for (index, parameter) in self.table.iter().enumerate() {
-            initialise(&parameter.spec, seed, index as u16, &mut self.values[parameter.range.clone()]);
+            let (spec, values) = (&parameter.spec, &mut self.values[parameter.range.clone()]);
+            initialise(spec.init, spec.fan, seed, index as u16, values);
         }
     }
 

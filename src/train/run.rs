@@ -152,19 +152,20 @@ impl Run<'_> {
 
     /// Writes a checkpoint on rank 0; no rank goes on before it is complete.
     fn save(&mut self, world: &mut World, best: bool) -> Result<()> {
-        let step = self.trainer.step;
-        let mut path = String::new();
-        if let Some(store) = &self.store {
-            let mut snapshot = snapshot(&self.trainer, self.job, world.size(), self.best.clone());
-            if let Some((_, tally)) = self.last.filter(|(at, _)| *at == step) {
-                let metrics = [("accuracy", tally.accuracy()), ("loss", tally.mean_loss())];
-                let named = metrics.map(|(name, value)| (format!("{}_{name}", self.set), value));
-                snapshot.progress.metrics.extend(named);
-            }
-            path = store.save(&snapshot, best)?.display().to_string();
+        let saved = self.store.as_ref().map(|store| self.write(store, world.size(), best)).transpose();
+        let path = world.together(saved)?.unwrap_or_default();
+        self.checkpoint = world.broadcast(&path.display().to_string())?.into();
+        self.say(Event::Checkpoint { step: self.trainer.step, path: self.checkpoint.clone() })
+    }
+
+    fn write(&self, store: &Store, world: usize, best: bool) -> Result<PathBuf> {
+        let mut snapshot = snapshot(&self.trainer, self.job, world, self.best.clone());
+        if let Some((_, tally)) = self.last.filter(|(step, _)| *step == self.trainer.step) {
+            let metrics = [("accuracy", tally.accuracy()), ("loss", tally.mean_loss())];
+            let named = metrics.map(|(name, value)| (format!("{}_{name}", self.set), value));
+            snapshot.progress.metrics.extend(named);
         }
-        self.checkpoint = world.broadcast(&path)?.into();
-        self.say(Event::Checkpoint { step, path: self.checkpoint.clone() })
+        store.save(&snapshot, best)
     }
 
     pub(super) fn say(&mut self, event: Event) -> Result<()> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::nn::Shape;
-use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::layer::{Backward, Describe, Forward, Layer};
 
 /// Sum of two or more inputs, element by element.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,14 +19,6 @@ impl Describe for Add {
                 Some(other) => Err(format!("adds inputs of one shape, got {first} and {other}")),
             },
         }
-    }
-
-    fn parameters(&self, _: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        Ok(Vec::new())
-    }
-
-    fn multiply_adds(&self, _: &[Shape]) -> Result<u64, String> {
-        Ok(0)
     }
 
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

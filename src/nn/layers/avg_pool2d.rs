@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::window::{Pooling, covered};
 use crate::nn::Shape;
-use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::layer::{Backward, Describe, Forward, Layer};
 use crate::tensor::Window;
 
 /// Mean pooling. A window that hangs over an edge divides by the pixels it covers, padding left out.
@@ -16,14 +16,6 @@ impl Describe for AvgPool2d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let Window { channels, output: (height, width), .. } = self.0.window(inputs)?;
         Ok(Shape::Image { channels, height, width })
-    }
-
-    fn parameters(&self, _: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        Ok(Vec::new())
-    }
-
-    fn multiply_adds(&self, _: &[Shape]) -> Result<u64, String> {
-        Ok(0)
     }
 
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

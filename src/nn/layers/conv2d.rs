@@ -9,7 +9,7 @@ use super::linear::with_bias;
 use super::single_image;
 use super::window::window;
 use crate::nn::Shape;
-use crate::nn::init::Init;
+use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::spec::{Pair, default};
 use crate::tensor::{Window, col2im_add, gemm, im2col, matrix, matrix_mut};
@@ -61,8 +61,7 @@ impl Describe for Conv2d {
             name: "weight",
             shape: vec![self.filters, window.channels, rows, columns],
             init: self.init,
-            fan_in: window.rows(),
-            fan_out: self.filters * rows * columns,
+            fan: Fan { inputs: window.rows(), outputs: self.filters * rows * columns },
             decay: true,
         };
         Ok(with_bias(weight, self.bias))

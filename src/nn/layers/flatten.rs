@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::single_image;
 use crate::nn::Shape;
-use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::layer::{Backward, Describe, Forward, Layer};
 
 /// Turns images into vectors, channel by channel as in PyTorch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,14 +15,6 @@ impl Describe for Flatten {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (channels, height, width) = single_image(inputs)?;
         Ok(Shape::Vector { features: channels * height * width })
-    }
-
-    fn parameters(&self, _: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        Ok(Vec::new())
-    }
-
-    fn multiply_adds(&self, _: &[Shape]) -> Result<u64, String> {
-        Ok(0)
     }
 
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::single_vector;
 use crate::nn::Shape;
-use crate::nn::init::Init;
+use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::spec::default;
 use crate::tensor::{gemm, matrix, matrix_mut};
@@ -38,8 +38,7 @@ impl Describe for Linear {
             name: "weight",
             shape: vec![self.units, features],
             init: self.init,
-            fan_in: features,
-            fan_out: self.units,
+            fan: Fan { inputs: features, outputs: self.units },
             decay: true,
         };
         Ok(with_bias(weight, self.bias))

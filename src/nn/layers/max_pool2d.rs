@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::window::{Pooling, covered};
 use crate::nn::Shape;
-use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::layer::{Backward, Describe, Forward, Layer};
 use crate::tensor::Window;
 
 /// Maximum pooling; padding never wins.
@@ -18,14 +18,6 @@ impl Describe for MaxPool2d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let Window { channels, output: (height, width), .. } = self.0.window(inputs)?;
         Ok(Shape::Image { channels, height, width })
-    }
-
-    fn parameters(&self, _: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        Ok(Vec::new())
-    }
-
-    fn multiply_adds(&self, _: &[Shape]) -> Result<u64, String> {
-        Ok(0)
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::single;
 use crate::nn::Shape;
-use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::layer::{Backward, Describe, Forward, Layer};
 
 /// Rectifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,14 +14,6 @@ pub struct Relu {}
 impl Describe for Relu {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         single(inputs)
-    }
-
-    fn parameters(&self, _: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        Ok(Vec::new())
-    }
-
-    fn multiply_adds(&self, _: &[Shape]) -> Result<u64, String> {
-        Ok(0)
     }
 
     fn build(&self, _: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
