@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::arguments::{Data, DataCommand};
 use super::exit;
+use super::streams::{log, print};
 use super::table::table;
 use crate::data::{self, DATASETS, Entry, Format};
 
@@ -19,21 +20,21 @@ pub fn main(arguments: &Data) -> ExitCode {
 }
 
 fn list(json: bool) -> ExitCode {
-    if json {
+    let text = if json {
         let entry = |entry: &Entry| {
             json!({"name": entry.name, "about": entry.about, "size": entry.size, "licence": entry.licence,
                    "here": here(entry)})
         };
-        println!("{}", json!({"datasets": DATASETS.iter().map(entry).collect::<Vec<_>>()}));
+        format!("{}\n", json!({"datasets": DATASETS.iter().map(entry).collect::<Vec<_>>()}))
     } else {
         let mut rows = vec![["name", "size", "here", "licence", "what it is"].map(String::from).to_vec()];
         for entry in DATASETS {
             let cells = [entry.name, entry.size, &here(entry), entry.licence, entry.about];
             rows.push(cells.map(String::from).to_vec());
         }
-        print!("{}", table(&rows, &[]));
-    }
-    ExitCode::SUCCESS
+        table(&rows, &[])
+    };
+    print(&text)
 }
 
 /// Where jobs would read it from.
@@ -48,11 +49,8 @@ fn here(entry: &Entry) -> String {
 
 fn fetch(name: &str, into: Option<&Path>) -> ExitCode {
     let into = into.map_or_else(|| data::default_directory(name), Path::to_path_buf);
-    match data::fetch(name, &into, &mut |line| eprintln!("{line}")) {
-        Ok(path) => {
-            println!("{}", path.display());
-            ExitCode::SUCCESS
-        }
+    match data::fetch(name, &into, &mut |line| log(line)) {
+        Ok(path) => print(&format!("{}\n", path.display())),
         Err(error) => exit::fail(&error),
     }
 }

@@ -9,6 +9,7 @@ use super::arguments::Eval;
 use super::exit;
 use super::launch::{is_not_first, launch};
 use super::numbers::{duration, percent, thousands};
+use super::streams::print;
 use super::table::table;
 use crate::checkpoint::{self, Snapshot};
 use crate::data::{self, Fill, Normalise};
@@ -28,12 +29,8 @@ pub fn main(arguments: &Eval) -> ExitCode {
         Err(error) => return exit::fail(&error),
     };
     match measure(arguments, &mut world) {
-        Ok(result) => {
-            if world.rank() == 0 {
-                print!("{}", result.say(arguments));
-            }
-            ExitCode::SUCCESS
-        }
+        Ok(result) if world.rank() == 0 => print(&result.say(arguments)),
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => exit::fail_on(world, &error),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::streams::log;
 use crate::error::{Error, Kind};
 use crate::train::World;
 use ternflock_collectives::transport::mpi;
@@ -22,7 +23,7 @@ fn code(kind: Kind) -> u8 {
 
 /// Prints `error` of a single process and returns its exit code.
 pub fn fail(error: &Error) -> ExitCode {
-    eprintln!("ternflock: {error}");
+    log(format_args!("ternflock: {error}"));
     code(error.kind()).into()
 }
 
@@ -38,7 +39,7 @@ pub fn fail_on(world: World, error: &Error) -> ExitCode {
             1 => String::new(),
             _ => format!("rank {} on {}: ", world.rank(), world.host()),
         };
-        eprintln!("ternflock: {who}{error}");
+        log(format_args!("ternflock: {who}{error}"));
     }
     if world.size() > 1 && !error.is_on_all_ranks() {
         mpi::abort(code(error.kind()).into());

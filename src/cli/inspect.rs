@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::arguments::Inspect;
 use super::exit;
 use super::numbers::{bytes, thousands};
+use super::streams::print;
 use super::table::table;
 use crate::checkpoint::{self, Snapshot};
 use crate::error::{Error, Result};
@@ -28,10 +29,7 @@ pub fn main(arguments: &Inspect) -> ExitCode {
         }
     });
     match shown {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => print(&text),
         Err(error) => exit::fail(&error),
     }
 }

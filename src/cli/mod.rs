@@ -7,6 +7,7 @@ mod exit;
 mod inspect;
 mod launch;
 mod numbers;
+mod streams;
 mod table;
 mod terminal;
 mod train;

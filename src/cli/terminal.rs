@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::numbers::{percent, thousands};
+use super::streams::log;
 use crate::report::Event;
 
 /// Shows the events of a run on standard error.
@@ -39,8 +40,8 @@ impl Terminal {
         }
         let Some(line) = line(event, self.bar.is_some()) else { return };
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| log(line)),
+            None => log(line),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::arguments::Train;
 use super::exit::{self, INTERRUPTED};
 use super::launch::{is_not_first, launch};
 use super::numbers::{bytes, duration, percent, thousands};
+use super::streams::{log, print};
 use super::table::table;
 use super::terminal::Terminal;
 use crate::job::{self, Exchange};
@@ -33,18 +34,15 @@ pub fn main(arguments: &Train) -> ExitCode {
     };
     let stop = Arc::new(AtomicBool::new(false));
     if let Err(error) = stop_on_signals(&stop) {
-        eprintln!("ternflock: signals cannot be caught, they will end the run at once: {error}");
+        log(format_args!("ternflock: signals cannot be caught, they will end the run at once: {error}"));
     }
     let mut terminal = (world.rank() == 0).then(Terminal::new);
     let mut sink = |event: &_| terminal.as_mut().map_or((), |terminal| terminal.show(event));
     let options = Options { run_dir: arguments.run_dir.clone(), resume: arguments.resume };
     match run(&loaded, &options, &mut world, &stop, &mut sink) {
-        Ok(summary) => {
-            if world.rank() == 0 && summary.complete {
-                print!("{}", closing(&summary, world.size()));
-            }
-            if summary.complete { ExitCode::SUCCESS } else { INTERRUPTED.into() }
-        }
+        Ok(summary) if !summary.complete => INTERRUPTED.into(),
+        Ok(summary) if world.rank() == 0 => print(&closing(&summary, world.size())),
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => exit::fail_on(world, &error),
     }
 }
