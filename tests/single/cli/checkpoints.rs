@@ -1,0 +1,149 @@
+//! `ternflock eval` and `ternflock inspect`: what they say of a checkpoint, and of what is none (exit code 4).
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::program::{Place, finish};
+
+const CHECKPOINT: &str = "run/checkpoints/step-0000000020.h5";
+
+/// A place where `tiny.toml` has been trained.
+fn trained() -> Place {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run").ended(0);
+    place
+}
+
+/// Three steps of the job that comes with the program.
+#[test]
+fn the_digits_network_is_what_its_job_says() {
+    let place = Place::new();
+    let job = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/lenet-digits.toml");
+    let sets = ["train.steps=3", "train.eval_every=0"].map(|set| ["--set", set]).concat();
+    let arguments = [&["train", job, "--run-dir", "run"], &sets[..]].concat();
+    finish(&mut place.command(&arguments)).ended(0);
+    let shown = place.inspect("run/checkpoints/best.h5");
+    let expected = json!({
+        "checkpoint": "run/checkpoints/best.h5", "job": "lenet-digits", "network": "lenet-digits", "input": "1x8x8",
+        "params": 13706, "flops": 2 * (9 * 16 * 64 + 9 * 16 * 32 * 16 + 128 * 64 + 64 * 10),
+        "step": 3, "epoch": 0, "samples_seen": 96, "ranks": 1, "program_version": env!("CARGO_PKG_VERSION"),
+    });
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&shown[key], value, "{key}");
+    }
+    let layers = shown["layers"].as_array().unwrap();
+    let rows: Vec<String> = layers
+        .iter()
+        .map(|l| format!("{} {} {} {}", l["name"], l["type"], l["output"], l["params"]))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            r#""conv1" "conv2d" "16x8x8" 160"#,
+            r#""relu_2" "relu" "16x8x8" 0"#,
+            r#""max_pool2d_3" "max_pool2d" "16x4x4" 0"#,
+            r#""conv2" "conv2d" "32x4x4" 4640"#,
+            r#""relu_5" "relu" "32x4x4" 0"#,
+            r#""max_pool2d_6" "max_pool2d" "32x2x2" 0"#,
+            r#""flatten_7" "flatten" "128" 0"#,
+            r#""hidden" "linear" "64" 8256"#,
+            r#""relu_9" "relu" "64" 0"#,
+            r#""logits" "linear" "10" 650"#,
+        ]
+    );
+    assert_eq!(layers[3]["shapes"], json!({"weight": [32, 16, 3, 3], "bias": [32]}));
+    assert_eq!((&layers[3]["inputs"], &layers[3]["flops"]), (&json!(["max_pool2d_3"]), &json!(147456)));
+    let hash = shown["hash"].as_str().unwrap();
+    assert!(hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{hash}");
+    let accuracy = &shown["metrics"]["test_accuracy"];
+    assert_eq!(shown["best"], json!({"step": 3, "metric": "accuracy", "value": accuracy}));
+}
+
+#[test]
+fn inspect_shows_the_same_to_people() {
+    let place = trained();
+    let shown = place.run(&format!("inspect {CHECKPOINT}")).ended(0);
+    let hash = place.inspect(CHECKPOINT)["hash"].as_str().unwrap().to_owned();
+    for part in
+        [CHECKPOINT, "step 20, epoch 0, 640 samples, 1 ranks", "conv1", "4x1x3x3", "10x36", "410", &hash]
+    {
+        assert!(shown.out.contains(part), "no `{part}` in\n{}", shown.out);
+    }
+    assert_eq!(shown.err, "");
+}
+
+/// The accuracy of the run's own last evaluation, measured again from the file alone.
+#[test]
+fn eval_measures_what_the_run_measured() {
+    let place = trained();
+    let measured = place.run(&format!("eval {CHECKPOINT} --json")).json();
+    let metrics = &place.inspect(CHECKPOINT)["metrics"];
+    assert_eq!(measured["accuracy"], metrics["test_accuracy"]);
+    // Batches of another size are summed in another order.
+    let [loss, before] = [&measured["loss"], &metrics["test_loss"]].map(|loss| loss.as_f64().unwrap());
+    assert!((loss - before).abs() < 1e-5 * before, "{loss} {before}");
+    let fixed =
+        json!({"checkpoint": CHECKPOINT, "step": 20, "dataset": "digits", "set": "test", "samples": 359});
+    for (key, value) in fixed.as_object().unwrap() {
+        assert_eq!(&measured[key], value, "{key}");
+    }
+    let [correct, accuracy] = ["correct", "accuracy"].map(|key| measured[key].as_f64().unwrap());
+    assert_eq!(accuracy, correct / 359.0);
+    assert!(
+        ["seconds", "samples_per_s"].iter().all(|key| measured[key].as_f64().is_some_and(|x| x > 0.0)),
+        "{measured}"
+    );
+
+    let text = place.run(&format!("eval {CHECKPOINT}")).ended(0).out;
+    for part in ["digits, 359 samples", &format!("{:.2} %", 100.0 * accuracy), "step 20"] {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+}
+
+/// What is damaged, foreign or missing is refused by name wherever a checkpoint is read.
+#[test]
+fn what_is_no_whole_checkpoint_is_refused_by_name() {
+    let place = trained();
+    let whole = fs::read(place.path(CHECKPOINT)).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    place.write("flipped.h5", &flipped);
+    place.write("cut.h5", &whole[..whole.len() - 1]);
+    place.write("empty.h5", "");
+    place.write("bare.h5", &whole[512..]);
+    for (file, reason) in [
+        ("flipped.h5", "its checksum does not match"),
+        ("cut.h5", "is cut short: expected"),
+        ("empty.h5", "is empty"),
+        ("bare.h5", "is an HDF5 file, but not a ternflock checkpoint"),
+        ("tiny.toml", "is not a ternflock checkpoint"),
+        ("run", "is not a file"),
+        ("nowhere.h5", "cannot be read: No such file"),
+    ] {
+        for subcommand in ["eval", "eval --json", "inspect", "inspect --json"] {
+            place.run(&format!("{subcommand} {file}")).refused(4, &[&format!("ternflock: {file}: {reason}")]);
+        }
+    }
+}
+
+/// The newest checkpoint is damaged: the advice names the one before it, which then leads to the same end.
+#[test]
+fn a_damaged_checkpoint_is_not_resumed_from() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run --set checkpoint.every=10").ended(0);
+    let hash: Value = place.inspect(CHECKPOINT)["hash"].clone();
+    let mut bytes = fs::read(place.path(CHECKPOINT)).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 0x80;
+    place.write(CHECKPOINT, &bytes);
+    let resume = "train tiny.toml --run-dir run --set checkpoint.every=10 --resume";
+    let advice =
+        "run/checkpoints/step-0000000010.h5 is whole: move the damaged file away to resume from step 10";
+    place.run(resume).refused(4, &[CHECKPOINT, "its checksum does not match", advice]);
+    assert_eq!(fs::read(place.path(CHECKPOINT)).unwrap(), bytes);
+
+    fs::rename(place.path(CHECKPOINT), place.path("damaged.h5")).unwrap();
+    place.run(resume).ended(0);
+    assert_eq!(place.inspect(CHECKPOINT)["hash"], hash);
+}

@@ -1,0 +1,175 @@
+//! `ternflock data`, and training on files that are missing, damaged, or right: exit code 3 for what is not.
+
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+
+use crate::program::Place;
+
+const FILES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
+
+/// The job `tiny.toml` on the files in `pictures/`.
+const TRAIN: &str =
+    "train tiny.toml --set data.dataset=idx --set data.dir=pictures --set train.steps=5 --run-dir run";
+
+/// An IDX file: bytes in as many dimensions as are given.
+fn idx(dimensions: &[u32], data: &[u8]) -> Vec<u8> {
+    let magic = 0x0800 + dimensions.len() as u32;
+    let header = std::iter::once(&magic).chain(dimensions).flat_map(|word| word.to_be_bytes());
+    header.chain(data.iter().copied()).collect()
+}
+
+/// `count` pictures of 8x8 and their labels: class k is a bright column k, or row k - 8.
+fn pictures(count: u32) -> [Vec<u8>; 2] {
+    let labels: Vec<u8> = (0..count).map(|i| (i % 10) as u8).collect();
+    let bright = |label: u8, at: u8| if label < 8 { at % 8 == label } else { at / 8 == label - 8 };
+    let pixels =
+        labels.iter().flat_map(|&label| (0..64).map(move |at| if bright(label, at) { 255 } else { 0 }));
+    [idx(&[count, 8, 8], &pixels.collect::<Vec<u8>>()), idx(&[count], &labels)]
+}
+
+/// Forty pictures to train on, twenty to test.
+fn sound() -> [Vec<u8>; 4] {
+    let [[images, labels], [test_images, test_labels]] = [pictures(40), pictures(20)];
+    [images, labels, test_images, test_labels]
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn place(files: &[Vec<u8>; 4], ending: &str) -> Place {
+    let place = Place::new();
+    FILES.iter().zip(files).for_each(|(name, bytes)| place.write(&format!("pictures/{name}{ending}"), bytes));
+    place
+}
+
+/// What a run on sound files, but for file `which`, must say; it must name the file and leave no run directory.
+#[track_caller]
+fn refused(which: usize, bytes: &[u8], parts: &[&str]) {
+    for (ending, bytes) in [("", bytes.to_vec()), (".gz", gzip(bytes))] {
+        let mut files = sound();
+        files[which] = bytes;
+        let place = place(&files, "");
+        if ending == ".gz" {
+            let path = |ending| place.path(&format!("pictures/{}{ending}", FILES[which]));
+            std::fs::rename(path(""), path(".gz")).unwrap();
+        }
+        place.run(TRAIN).refused(3, &[&[FILES[which]], parts].concat());
+        assert_eq!(place.names("."), ["pictures", "tiny.toml"]);
+    }
+}
+
+#[test]
+fn pictures_of_ones_own_train_raw_and_compressed() {
+    let compressed = sound().map(|bytes| gzip(&bytes));
+    let hashes = [place(&sound(), ""), place(&compressed, ".gz"), place(&compressed, "")].map(|place| {
+        let out = place.run(TRAIN).ended(0).out;
+        assert!(out.contains("test accuracy"), "{out}");
+        let checkpoint = "run/checkpoints/step-0000000005.h5";
+        let measured = place.run(&format!("eval {checkpoint} --json")).json();
+        assert_eq!((measured["dataset"].as_str(), measured["samples"].as_u64()), (Some("idx"), Some(20)));
+        place.inspect(checkpoint)["hash"].clone()
+    });
+    assert!(hashes[0] == hashes[1] && hashes[0] == hashes[2], "{hashes:?}");
+}
+
+#[test]
+fn truncated_files_are_refused() {
+    let [images, labels, ..] = sound();
+    let cut = "cut short: its header claims 40x8x8 = 2560 bytes, but only 2559 follow";
+    refused(0, &images[..images.len() - 1], &[cut]);
+    refused(0, &images[..9], &["cut short: it ends inside its header"]);
+    refused(1, &[], &["cut short: it ends inside its header"]);
+    refused(1, &[&labels[..], &[0]].concat(), &["more bytes follow than the 40 = 40 that its header claims"]);
+
+    let mut files = sound();
+    let whole = gzip(&files[0]);
+    files[0] = whole[..whole.len() - 12].to_vec();
+    place(&files, "").run(TRAIN).refused(3, &[FILES[0], "the compressed data are cut short: copy or fetch"]);
+}
+
+#[test]
+fn files_of_another_kind_are_refused() {
+    let [images, labels, ..] = sound();
+    refused(0, b"<!DOCTYPE html><html></html>", &["not an IDX file"]);
+    refused(0, &labels, &["mislabelled: it holds labels (magic 0x00000801) where images"]);
+    refused(3, &images, &["mislabelled: it holds images (magic 0x00000803) where labels"]);
+}
+
+#[test]
+fn files_that_do_not_belong_together_are_refused() {
+    let [images, labels] = pictures(39);
+    refused(0, &images, &["holds 39 images, but ", "train-labels-idx1-ubyte", "holds 40 labels"]);
+    refused(1, &labels, &["holds 40 images, but ", "train-labels-idx1-ubyte", "holds 39 labels"]);
+    refused(2, &idx(&[20, 4, 16], &[0; 1280]), &["images are 4x16, but those of", "are 8x8"]);
+    refused(3, &idx(&[20], &[10; 20]), &["label 0 is 10, but there are only the classes 0 to 9"]);
+}
+
+/// However large a header says the data are, the file's own size bounds the memory: it is refused at once.
+#[test]
+fn absurd_headers_are_refused() {
+    refused(0, &idx(&[u32::MAX; 3], &[0; 100]), &["impossible array"]);
+    refused(0, &idx(&[1 << 31, 1 << 13, 1 << 13], &[0; 100]), &["but only 100 follow"]);
+}
+
+#[test]
+fn missing_data_are_refused_with_where_they_were_looked_for_and_how_to_get_them() {
+    let place = Place::new();
+    let looked = ["mnist: not found. Looked in\n", "\n  data/mnist\n", "TERNFLOCK_DATA is not set\n"];
+    let advice = ["\n  ternflock data fetch mnist\n", "jobs/lenet-digits.toml needs no data"];
+    place.run("train tiny.toml --set data.dataset=mnist").refused(3, &[&looked[..], &advice].concat());
+    // A directory that was asked for is the only one looked in.
+    for name in ["mnist", "fashion-mnist"] {
+        let line = format!("train tiny.toml --set data.dataset={name} --set data.dir=nowhere");
+        place.run(&line).refused(3, &["nowhere: there is no file train-images-idx3-ubyte"]);
+    }
+    assert_eq!(place.names("."), ["tiny.toml"]);
+}
+
+#[test]
+fn the_list_says_what_there_is_and_where() {
+    let place = Place::new();
+    let text = place.run("data list").ended(0).out;
+    for name in ["digits", "fashion-mnist", "mnist", "idx"] {
+        assert!(
+            text.lines().any(|line| line.trim_start().starts_with(&format!("{name} "))),
+            "{name}:\n{text}"
+        );
+    }
+    place.write("data/mnist/t10k-labels-idx1-ubyte", "");
+    let list = place.run("data list --json").json();
+    let entry = |name: &str| {
+        let entries = list["datasets"].as_array().unwrap();
+        entries.iter().find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("no {name} in {list}"))
+    };
+    assert_eq!(entry("digits")["here"], "built in");
+    assert_eq!(entry("mnist")["here"], "data/mnist");
+    for key in ["about", "size", "licence"] {
+        assert!(entry("fashion-mnist")[key].as_str().is_some_and(|text| !text.is_empty()), "{list}");
+    }
+}
+
+#[test]
+fn only_data_sets_that_are_known_and_published_are_fetched() {
+    let place = Place::new();
+    let names = "no data set is called `nosuch`; there are: digits, fashion-mnist, mnist, idx";
+    place.run("data fetch nosuch").refused(2, &[names]);
+    place.run("data fetch digits").refused(2, &["nothing to fetch for `digits`"]);
+    // What the user put there is not replaced, and no origin is asked.
+    place.write("mine/train-images-idx3-ubyte", "mine");
+    place
+        .run("data fetch mnist --into mine")
+        .refused(3, &["mine/train-images-idx3-ubyte: the sha256", "move it away"]);
+    assert_eq!(
+        (place.names("."), place.read("mine/train-images-idx3-ubyte")),
+        (vec!["mine".into(), "tiny.toml".into()], "mine".into())
+    );
+}

@@ -1,0 +1,130 @@
+//! Job files and overrides that are refused: exit code 2, and the place of everything that is wrong.
+
+use crate::program::{Place, TINY, finish};
+
+/// What is said of `job.toml` holding `text`; nothing may come of it.
+#[track_caller]
+fn refused(text: &str, sets: &[&str], parts: &[&str]) {
+    let place = Place::new();
+    place.write("job.toml", text);
+    let mut arguments = vec!["train", "job.toml"];
+    sets.iter().for_each(|set| arguments.extend(["--set", set]));
+    finish(&mut place.command(&arguments)).refused(2, parts);
+    assert_eq!(place.names("."), ["job.toml", "tiny.toml"]);
+}
+
+/// `text` with `from`, which stands there once, made `to`; and the line of that.
+fn replaced(from: &str, to: &str) -> (String, usize) {
+    assert_eq!(TINY.matches(from).count(), 1, "{from}");
+    (TINY.replace(from, to), TINY[..TINY.find(from).unwrap()].lines().count() + 1)
+}
+
+#[test]
+fn a_missing_job_file_is_named() {
+    let place = Place::new();
+    place
+        .run("train nowhere/job.toml")
+        .refused(2, &["nowhere/job.toml: cannot read the job file: No such file"]);
+    place.run("train .").refused(2, &["cannot read the job file: Is a directory"]);
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_with_its_line() {
+    let (text, line) = replaced("learning_rate = 0.05", "learning_rat = 0.05\nmomentum = 1.5");
+    let text = text.replace("[train]", "[trian]").replace("\"digits\"", "8");
+    let trian = 1 + TINY.lines().position(|line| line == "[train]").unwrap();
+    refused(
+        &text,
+        &["exchange.gradients=ternery", "train.sead=3"],
+        &[
+            "ternflock: job.toml:2: data.dataset must be",
+            &format!("\njob.toml:{trian}: unknown section [trian]; did you mean [train]?\n"),
+            &format!(
+                "\njob.toml:{line}: unknown key `learning_rat` in [optimizer]; did you mean `learning_rate`?\n"
+            ),
+            &format!(
+                "\njob.toml:{}: optimizer.momentum must be at least 0 and below 1, found the float 1.5\n",
+                line + 1
+            ),
+            "\n--set exchange.gradients=ternery: exchange.gradients must be one of \"ternary\", \"float32\", found",
+            "\n--set train.sead=3: unknown key `sead` in [train]; did you mean `seed`?\n",
+        ],
+    );
+}
+
+#[test]
+fn text_that_is_not_toml_is_refused_with_its_line() {
+    refused("[data]\ndataset = \n", &[], &["job.toml:2: not valid TOML"]);
+}
+
+#[test]
+fn overrides_are_blamed_as_they_were_given() {
+    for (set, message) in [
+        ("nothing", "expected section.key=value, such as `train.steps=100`"),
+        ("steps=3", "unknown key `steps` at the top of the file; it belongs in [train]"),
+        ("optimizer.learning_rate=fast", "found the string \"fast\""),
+        ("optimizer.learning_rate=inf", "must be a finite number"),
+        ("train.global_batch=0", "train.global_batch must be at least 1, found the integer 0"),
+        ("train.steps=-1", "found the integer -1"),
+        (
+            "data.dataset=minst",
+            "must be one of \"mnist\", \"fashion-mnist\", \"digits\", \"idx\", found \"minst\"",
+        ),
+        ("schedule.power=2", "schedule.power belongs to kind"),
+    ] {
+        refused(TINY, &[set], &[&format!("ternflock: --set {set}: "), message]);
+    }
+    // The line of the job file is not to blame for what --set replaced.
+    refused(TINY, &["train.epochs=0"], &["--set train.epochs=0: train.epochs must be at least 1"]);
+}
+
+#[test]
+fn an_unknown_preset_is_refused_with_the_list() {
+    let model = TINY.find("[[model.layers]]").unwrap();
+    let text = format!("{}[model]\npreset = \"lennet\"\n", &TINY[..model]);
+    let line = text.lines().count();
+    refused(&text, &[], &[&format!("job.toml:{line}: no preset is called `lennet`; there are: lenet")]);
+}
+
+/// Each at the line of its layer, which is that of its `[[model.layers]]`, by name, with what it needs and what it got.
+#[test]
+fn a_layer_that_does_not_fit_is_named_with_both_shapes() {
+    let layer = |number: usize| {
+        let heads = TINY.lines().enumerate().filter(|(_, line)| *line == "[[model.layers]]");
+        heads.map(|(index, _)| index + 1).nth(number).unwrap()
+    };
+    let at = |line: usize, message: &str| format!("ternflock: job.toml:{line}: {message}");
+
+    let (wide, _) = replaced("kernel = 3", "kernel = 9");
+    let message = "layer `conv1` (conv2d): a kernel of height 9 does not fit height 8 with padding 0";
+    refused(&wide, &[], &[&at(layer(0), message)]);
+
+    let (no_flatten, _) = replaced("type = \"flatten\"", "type = \"relu\"");
+    let message =
+        "layer `logits` (linear): takes vectors, got images of 4x3x3; put a `flatten` layer before it";
+    refused(&no_flatten, &[], &[&at(layer(4), message)]);
+
+    let (typo, _) = replaced("filters = 4", "filter = 4");
+    refused(&typo, &[], &[&at(layer(0), "layer `conv1` (conv2d): unknown field `filter`")]);
+}
+
+#[test]
+fn a_network_that_ends_in_another_number_of_classes_is_refused() {
+    let (text, line) = replaced("units = 10", "units = 7");
+    let message = "the network ends in 7, but the data has 10 classes: it must end in a vector of 10";
+    refused(&text, &[], &[&format!("ternflock: job.toml:{}: {message}", line - 3)]);
+}
+
+#[test]
+fn what_stays_float_must_be_a_layer() {
+    let names = "no layer is called `conv2`; there are conv1, relu_2, pool1, flatten_4, logits";
+    refused(TINY, &["exchange.keep_float=[\"conv2\"]"], &["--set exchange.keep_float=[\"conv2\"]: ", names]);
+    let text = format!("{TINY}\n[exchange]\nkeep_float = [\"logits\", \"conv2\"]\n");
+    let line = text.lines().count();
+    refused(&text, &[], &[&format!("ternflock: job.toml:{line}: "), names]);
+}
+
+#[test]
+fn normalisation_must_fit_the_channels() {
+    refused(TINY, &["data.mean=[0.5,0.5,0.5]", "data.std=[1,1,1]"], &["--set data.mean=[0.5,0.5,0.5]: "]);
+}

@@ -1,0 +1,15 @@
+//! The command line: the real program as one process without a launcher, its exit codes, and what it says where.
+//!
+//! Every test runs it in a temporary directory of its own ([`program::Place`]) and ends it at a deadline.
+
+mod checkpoints;
+mod data;
+mod help;
+mod job;
+mod launch;
+mod program;
+mod run_dir;
+mod running;
+mod signals;
+mod streams;
+mod train;

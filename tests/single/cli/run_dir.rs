@@ -1,0 +1,125 @@
+//! Where a run goes: never over another run, never where it cannot be written (exit code 5).
+
+use std::process::Command;
+
+use crate::program::Place;
+
+/// Every file below `name` with its content.
+fn content(place: &Place, name: &str) -> Vec<(String, Vec<u8>)> {
+    place
+        .names(name)
+        .into_iter()
+        .flat_map(|entry| {
+            let path = format!("{name}/{entry}");
+            match place.path(&path).is_dir() {
+                true => content(place, &path),
+                false => vec![(path.clone(), std::fs::read(place.path(&path)).unwrap())],
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn a_run_without_a_directory_takes_the_next_free_one() {
+    let place = Place::new();
+    place.run("train tiny.toml").ended(0);
+    let first = content(&place, "runs/tiny");
+    assert_eq!(place.names("runs/tiny"), ["checkpoints", "job.toml", "metrics.jsonl"]);
+    let second = place.run("train tiny.toml").ended(0);
+    assert!(second.err.contains("writing to runs/tiny-2"), "{}", second.err);
+    assert!(second.out.contains("runs/tiny-2/checkpoints/step-0000000020.h5"), "{}", second.out);
+    assert_eq!(place.names("runs"), ["tiny", "tiny-2"]);
+    assert_eq!(content(&place, "runs/tiny"), first);
+
+    // The last of them is the one to resume.
+    let third = place.run("train tiny.toml --resume --set train.steps=25").ended(0);
+    assert!(third.err.contains("steps 20 to 25; writing to runs/tiny-2"), "{}", third.err);
+    assert_eq!(content(&place, "runs/tiny"), first);
+}
+
+#[test]
+fn a_used_directory_is_refused_and_stays_as_it_is() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run").ended(0);
+    let before = content(&place, "run");
+    let advice = "run: holds a run already; continue it with --resume, or give another --run-dir";
+    place.run("train tiny.toml --run-dir run --set train.steps=3").refused(5, &[advice]);
+    assert_eq!(content(&place, "run"), before);
+}
+
+/// Nothing is left to do: the run says so, evaluates, and is done.
+#[test]
+fn a_complete_run_resumes_to_its_end() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run").ended(0);
+    let hash = |place: &Place| place.inspect("run/checkpoints/step-0000000020.h5")["hash"].clone();
+    let before = hash(&place);
+    let again = place.run("train tiny.toml --run-dir run --resume").ended(0);
+    assert!(again.out.contains("test accuracy"), "{}", again.out);
+    assert_eq!(hash(&place), before);
+}
+
+#[test]
+fn there_must_be_something_to_resume() {
+    let place = Place::new();
+    let advice = "holds no run to resume; start one without --resume";
+    place.run("train tiny.toml --resume").refused(5, &["runs/tiny: ", advice]);
+    place.run("train tiny.toml --resume --run-dir nowhere").refused(5, &["nowhere: ", advice]);
+    assert_eq!(place.names("."), ["tiny.toml"]);
+    place.write("empty/job.toml", "");
+    place
+        .run("train tiny.toml --resume --run-dir empty")
+        .refused(5, &["empty: holds no checkpoint to resume from"]);
+}
+
+#[test]
+fn another_network_does_not_resume() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run").ended(0);
+    place.write("other.toml", place.read("tiny.toml").replace("filters = 4", "filters = 5"));
+    let parts = ["step-0000000020.h5: holds another network than the job asks for"];
+    place.run("train other.toml --run-dir run --resume").refused(4, &parts);
+}
+
+/// Root may write anywhere, but not below a file, nor on a disk mounted read-only.
+#[test]
+fn a_directory_that_cannot_be_written_is_refused() {
+    let place = Place::new();
+    place.write("file", "mine");
+    for directory in ["file", "file/below"] {
+        place
+            .run(&format!("train tiny.toml --run-dir {directory}"))
+            .refused(5, &[&format!("{directory}: cannot be written: ")]);
+    }
+    assert_eq!(place.read("file"), "mine");
+
+    place.write("disk/file", "");
+    let Some(_disk) = ReadOnly::mount(&place) else { return };
+    place
+        .run("train tiny.toml --run-dir disk/run")
+        .refused(5, &["disk/run: cannot be written: Read-only file system"]);
+}
+
+/// An empty file system over `disk`, which cannot be written.
+struct ReadOnly(std::path::PathBuf);
+
+impl ReadOnly {
+    fn mount(place: &Place) -> Option<ReadOnly> {
+        let path = place.path("disk");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "ro", "none"]).arg(&path).output();
+        if mount.is_ok_and(|output| output.status.success()) {
+            return Some(ReadOnly(path));
+        }
+        // Past the test harness, which keeps what a passing test prints.
+        let word = "skipped: mounting a tmpfs is not permitted here; run as root to test read-only disks\n";
+        std::io::Write::write_all(&mut std::io::stderr(), word.as_bytes()).unwrap();
+        None
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(&self.0).status();
+        assert!(unmounted.is_ok_and(|status| status.success()), "{} stays mounted", self.0.display());
+    }
+}

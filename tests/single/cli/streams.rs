@@ -1,0 +1,64 @@
+//! Readers that leave early, as in `ternflock inspect CHECKPOINT | head -0`, are no reason to fail, let alone to panic.
+
+use std::process::{Command, Stdio};
+
+use crate::program::{Finished, Place, finish};
+use crate::running::Running;
+
+/// A pipe that nobody reads.
+fn closed() -> Stdio {
+    std::io::pipe().unwrap().1.into()
+}
+
+/// Runs `command` with a standard output that nobody reads.
+fn unread(command: &mut Command) -> Finished {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let child = command.stdout(closed()).stderr(file.reopen().unwrap()).spawn().unwrap();
+    let code = Running(child).end();
+    Finished { code, out: String::new(), err: std::fs::read_to_string(file.path()).unwrap() }
+}
+
+#[test]
+fn nobody_reads_standard_output() {
+    let place = Place::new();
+    unread(&mut place.command(&["train", "tiny.toml", "--run-dir", "run"])).ended(0);
+    let checkpoint = "run/checkpoints/best.h5";
+    for arguments in [
+        vec!["--help"],
+        vec!["data", "list"],
+        vec!["data", "list", "--json"],
+        vec!["inspect", checkpoint],
+        vec!["inspect", checkpoint, "--json"],
+        vec!["eval", checkpoint, "--json"],
+    ] {
+        let ended = unread(&mut place.command(&arguments)).ended(0);
+        assert_eq!(ended.err, "", "{arguments:?}");
+    }
+}
+
+/// A run does not end because the reader of its log does.
+#[test]
+fn nobody_reads_standard_error() {
+    let place = Place::new();
+    let mut command =
+        place.command(&["train", "tiny.toml", "--run-dir", "run", "--set", "train.log_every=1"]);
+    let child = command.stdout(Stdio::null()).stderr(closed()).spawn().unwrap();
+    assert_eq!(Running(child).end(), Some(0));
+    assert_eq!(place.inspect("run/checkpoints/best.h5")["step"], 20);
+}
+
+/// A result that could not be written is a failure.
+#[test]
+fn a_full_disk_under_standard_output_is_said() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+        return eprintln!("skipped: there is no /dev/full here");
+    };
+    let place = Place::new();
+    let mut command = place.command(&["data", "list"]);
+    let err = tempfile::NamedTempFile::new().unwrap();
+    let child = command.stdout(full).stderr(err.reopen().unwrap()).spawn().unwrap();
+    assert_eq!(Running(child).end(), Some(2));
+    let said = std::fs::read_to_string(err.path()).unwrap();
+    assert!(said.starts_with("ternflock: standard output cannot be written: "), "{said}");
+    finish(&mut place.command(&["data", "list"])).ended(0);
+}

@@ -1,0 +1,105 @@
+//! What `ternflock train` says where, and what it leaves behind.
+
+use serde_json::Value;
+
+use crate::program::{Place, TINY};
+
+#[test]
+fn a_run_ends_with_a_table_and_what_to_do_next() {
+    let place = Place::new();
+    let run = place.run("train tiny.toml --run-dir run --set train.log_every=5").ended(0);
+    let last = "run/checkpoints/step-0000000020.h5";
+    let best = "run/checkpoints/best.h5";
+    let accuracy = place.inspect(last)["metrics"]["test_accuracy"].as_f64().unwrap();
+    let row = |name: &str| {
+        let row = run.out.lines().find_map(|line| line.trim_start().strip_prefix(name));
+        row.unwrap_or_else(|| panic!("no `{name}` in\n{}", run.out)).trim_start()
+    };
+    assert!(row("test accuracy ").starts_with(&format!("{:.2} % (loss ", 100.0 * accuracy)), "{}", run.out);
+    assert!(row("time ").contains(" s, training at ") && row("time ").ends_with(" samples/s"), "{}", run.out);
+    assert_eq!(row("bytes on the wire "), "none: one rank has nobody to exchange with");
+    assert_eq!((row("checkpoint "), row("best checkpoint ")), (last, best));
+    let next = run.out.split_once("\nnext:\n").unwrap().1;
+    assert_eq!(next, format!("  ternflock eval {best}\n  ternflock inspect {best}\n  h5dump -H {best}\n"));
+    // The advice is good.
+    place.run(&format!("eval {best}")).ended(0);
+    place.run(&format!("inspect {best}")).ended(0);
+}
+
+/// Plain lines, no bar and no escape sequences: standard error is no terminal here.
+#[test]
+fn the_log_goes_to_standard_error_in_plain_lines() {
+    let place = Place::new();
+    let run = place.run("train tiny.toml --run-dir run --set train.log_every=5").ended(0);
+    let lines: Vec<&str> = run.err.lines().collect();
+    assert!(lines[0].starts_with("tiny: 1 rank on 1 host, 1 thread of BLAS a rank ("), "{}", run.err);
+    assert!(lines[1].ends_with("steps 0 to 20; writing to run"), "{}", run.err);
+    let starts = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+    assert_eq!([starts("step      5  epoch"), starts("step     20  epoch")], [1, 1], "{}", run.err);
+    assert_eq!(
+        [starts("step     20  test accuracy"), starts("step     20  checkpoint run/")],
+        [1, 1],
+        "{}",
+        run.err
+    );
+    for text in [&run.out, &run.err] {
+        assert!(!text.contains(['\x1b', '\r']), "{text:?}");
+    }
+    assert!(!run.out.contains("step "), "{}", run.out);
+}
+
+#[test]
+fn the_run_directory_holds_the_job_and_the_metrics() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run --set train.log_every=5 --set train.seed=7").ended(0);
+    let events: Vec<Value> =
+        place.read("run/metrics.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["start", "train", "train", "train", "train", "evaluate", "checkpoint", "end"]);
+    for key in ["loss", "accuracy", "learning_rate", "samples_per_s", "bytes_sent", "epoch"] {
+        assert!(events[1][key].is_number(), "{key}: {}", events[1]);
+    }
+    for phase in ["compute", "encode", "wait", "exchange", "decode", "update"] {
+        assert!(
+            events[1]["phases"][phase].as_f64().is_some_and(|seconds| seconds >= 0.0),
+            "{phase}: {}",
+            events[1]
+        );
+    }
+    // The effective job is a job file that does the same.
+    assert!(place.read("run/job.toml").contains("seed = 7"));
+    place.run("train run/job.toml --run-dir again").ended(0);
+    let [first, again] =
+        ["run", "again"].map(|dir| place.inspect(&format!("{dir}/checkpoints/step-0000000020.h5")));
+    assert_eq!((&first["hash"], &first["job"]), (&again["hash"], &again["job"]));
+}
+
+#[test]
+fn a_run_that_diverges_stops_with_the_step_and_the_tensor() {
+    let place = Place::new();
+    let run = place.run("train tiny.toml --run-dir run --set optimizer.learning_rate=1e30").ended(6);
+    let said = run.err.lines().last().unwrap();
+    assert!(said.starts_with("ternflock: step 1, rank 0: the loss is "), "{said}");
+    assert!(
+        said.contains("the output of layer `logits` holds ") && said.contains("a smaller one may help"),
+        "{said}"
+    );
+    assert_eq!(run.out, "");
+    // No checkpoint of a broken network.
+    assert_eq!(place.names("run/checkpoints"), [""; 0]);
+}
+
+#[test]
+fn a_held_out_set_is_what_is_evaluated() {
+    let place = Place::new();
+    place.write("held.toml", TINY.replace("dataset = \"digits\"", "dataset = \"digits\"\nvalidation = 100"));
+    let run = place.run("train held.toml --run-dir run").ended(0);
+    assert!(
+        run.out.contains("validation accuracy") && run.err.contains("1,338 samples"),
+        "{}{}",
+        run.out,
+        run.err
+    );
+    assert!(run.err.contains("of 100 samples"), "{}", run.err);
+    place.run("train held.toml --set data.validation=1438").refused(3, &["cannot hold out 1438 of 1438"]);
+}
