@@ -244,8 +244,8 @@ fn kept_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
     names
         .iter()
         .map(|name| {
-            let named = find(name).or_else(|| find(logits.filter(|_| name == LOGITS)?));
-            named.ok_or_else(|| {
+            let layer = if name == LOGITS { logits } else { Some(name.as_str()) };
+            layer.and_then(find).ok_or_else(|| {
                 let layers: Vec<&str> = graph.layers().iter().map(|node| node.name.as_str()).collect();
                 Error::Usage(format!(
                     "exchange.keep_float: no layer is called `{name}`; there are {}, and `{LOGITS}` for the last \

@@ -18,7 +18,8 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Chooses and creates the directory on rank 0, for all ranks.
+    /// Chooses the directory on rank 0, for all ranks, and creates it with the effective job in it, unless the run
+    /// resumes: then the job is written with [`RunDir::write_job`] once it is known to fit the checkpoint.
     ///
     /// Without `asked`, a new run takes `runs/NAME`, or `runs/NAME-2` and so on where that one is used; a run that
     /// resumes takes the last of these that is used. With `asked`, a new run refuses a directory that holds another
@@ -26,12 +27,13 @@ impl RunDir {
     pub fn open(job: &Job, asked: Option<&Path>, resume: bool, world: &mut World) -> Result<RunDir> {
         // Only rank 0 looks, because what it finds may change while others look too.
         let chosen = match world.rank() {
-            0 => {
-                RunDir::choose(Path::new(RUNS), &job.name, asked, resume).and_then(|path| create(&path, job))
-            }
-            _ => Ok(String::new()),
+            0 => RunDir::choose(Path::new(RUNS), &job.name, asked, resume).and_then(|path| {
+                let run_dir = RunDir { path };
+                if resume { Ok(()) } else { run_dir.write_job(job) }.map(|()| run_dir)
+            }),
+            _ => Ok(RunDir { path: PathBuf::new() }),
         };
-        let chosen = world.together(chosen)?;
+        let chosen = world.together(chosen)?.path.display().to_string();
         Ok(RunDir { path: world.broadcast(&chosen)?.into() })
     }
 
@@ -67,18 +69,17 @@ impl RunDir {
         &self.path
     }
 
+    /// Writes the effective job into the directory, which is created if need be.
+    pub fn write_job(&self, job: &Job) -> Result<()> {
+        std::fs::create_dir_all(&self.path)
+            .and_then(|()| write_whole(&self.path.join("job.toml"), &job.to_toml()))
+            .map_err(|e| Error::run_dir(&self.path, format!("cannot be written: {e}")))
+    }
+
     /// The file of events.
     pub fn metrics(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
     }
-}
-
-/// Creates the directory at `path` with the effective job in it; returns the path as text.
-fn create(path: &Path, job: &Job) -> Result<String> {
-    std::fs::create_dir_all(path)
-        .and_then(|()| write_whole(&path.join("job.toml"), &job.to_toml()))
-        .map_err(|e| Error::run_dir(path, format!("cannot be written: {e}")))?;
-    Ok(path.display().to_string())
 }
 
 /// Whether a run has been in `path`.

@@ -86,7 +86,10 @@ impl<'a> Run<'a> {
             let path: PathBuf = world.together(newest)?.unwrap_or_default();
             let path: PathBuf = world.broadcast(&path.display().to_string())?.into();
             let resumed = self.resume_from(&path, world.size());
-            world.together(resumed)?
+            let notes = world.together(resumed)?;
+            let written = if world.rank() == 0 { run_dir.write_job(self.job) } else { Ok(()) };
+            world.together(written)?;
+            notes
         } else {
             Vec::new()
         };

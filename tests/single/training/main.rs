@@ -1,0 +1,12 @@
+//! Training with ranks as threads of one process: the exchange against its definition, and whole runs of the digits job.
+
+mod agreement;
+mod digits;
+mod exchange;
+mod ranks;
+mod ranks_agree;
+mod records;
+mod resume;
+
+/// Numbers of ranks at which what holds for any number is tested.
+const WORLDS: [usize; 6] = [1, 2, 3, 4, 5, 8];

@@ -1,0 +1,126 @@
+//! A run that is interrupted and resumed is the run that was not, to the bit.
+
+use std::fs;
+use std::path::Path;
+
+use ternflock::error::Kind;
+
+use crate::digits::{
+    JOB, assert_same_state, at_step, checkpoints, load, metrics, resume, short, steps, train, train_until,
+};
+
+/// Logged, evaluated and saved at steps that do not coincide, with a learning rate that changes at every step.
+const RHYTHM: [&str; 3] = ["train.eval_every=5", "checkpoint.every=4", "schedule.kind=polynomial"];
+
+/// A stop at step 10, between checkpoints and where an evaluation is due, which the resumed run then makes up for. And a
+/// stop at step 11 whose checkpoint is lost, as a killed run's would be: it goes on from step 8.
+#[test]
+fn a_resumed_run_equals_the_uninterrupted_one() {
+    for gradients in ["ternary", "float32"] {
+        let loaded = short(&[&RHYTHM[..], &[&format!("exchange.gradients={gradients}")]].concat());
+        for ranks in [1, 3] {
+            let straight = tempfile::tempdir().unwrap();
+            train(ranks, &loaded, straight.path()).iter().for_each(|rank| assert!(rank.summary().complete));
+            for (stop, lost) in [(10, false), (11, true)] {
+                let halved = tempfile::tempdir().unwrap();
+                let first = train_until(stop, ranks, &loaded, halved.path());
+                for rank in &first {
+                    assert_eq!((rank.summary().complete, rank.summary().step), (false, stop));
+                    let last = rank.notes().pop().unwrap();
+                    assert!(
+                        last.contains(&format!("after step {stop}")) && last.contains("--resume"),
+                        "{last}"
+                    );
+                }
+                if lost {
+                    fs::remove_file(at_step(halved.path(), stop)).unwrap();
+                }
+                let second = resume(ranks, &loaded, halved.path());
+                for rank in &second {
+                    assert!(rank.summary().complete && rank.notes().is_empty(), "{:?}", rank.notes());
+                }
+                assert_same_state(&load(straight.path(), 20), &load(halved.path(), 20));
+                assert_same_records(straight.path(), halved.path());
+            }
+        }
+    }
+}
+
+/// Every step was logged once, every evaluation made once and to the same effect, and the same one was the best.
+fn assert_same_records(straight: &Path, halved: &Path) {
+    assert_eq!(steps(&metrics(halved, "train")), Vec::from_iter(1..=20));
+    assert_eq!(metrics(straight, "evaluate"), metrics(halved, "evaluate"));
+    assert_eq!(steps(&metrics(halved, "evaluate")), [5, 10, 15, 20]);
+    let losses = |run| -> Vec<_> { metrics(run, "train").iter().map(|line| line["loss"].clone()).collect() };
+    assert_eq!(losses(straight), losses(halved));
+    let best = |run: &Path| ternflock::checkpoint::load(run.join("checkpoints/best.h5")).unwrap();
+    assert_same_state(&best(straight), &best(halved));
+}
+
+#[test]
+fn a_finished_run_goes_on_under_a_longer_job_and_says_what_has_changed() {
+    let fixed = |steps| short(&["schedule.kind=fixed", steps]);
+    let (straight, halved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    train(2, &fixed("train.steps=20"), straight.path());
+    train(2, &fixed("train.steps=10"), halved.path());
+    let ended = resume(2, &fixed("train.steps=20"), halved.path());
+    for rank in &ended {
+        assert_eq!(rank.notes(), ["the job differs from the checkpoint's: train.steps: 10 -> 20"]);
+    }
+    let (mut straight, halved) = (load(straight.path(), 20), load(halved.path(), 20));
+    // An evaluation was due at the end of the shorter run.
+    straight.progress.best = halved.progress.best.clone();
+    assert_same_state(&straight, &halved);
+}
+
+#[test]
+fn all_that_has_changed_is_said_and_the_job_of_the_directory_is_the_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    train_until(6, 3, &short(&[]), directory.path());
+    let changed = short(&["optimizer.learning_rate=0.01", "exchange.gradients=float32"]);
+    let ended = resume(2, &changed, directory.path());
+    for rank in &ended {
+        let notes = rank.notes();
+        let [job, ranks] = notes.as_slice() else { panic!("{notes:?}") };
+        assert!(job.contains("exchange.gradients: \"ternary\" -> \"float32\""), "{job}");
+        assert!(job.contains("optimizer.learning_rate: 0.02 -> 0.01"), "{job}");
+        assert!(ranks.contains("on 3 ranks until now, on 2 from here"), "{ranks}");
+        assert!(rank.summary().complete);
+    }
+    let said = metrics(directory.path(), "note");
+    assert!(said.iter().any(|note| note["text"].as_str().unwrap().contains("on 3 ranks until now")));
+    let stored = fs::read_to_string(directory.path().join("job.toml")).unwrap();
+    assert_eq!(stored, changed.job.to_toml());
+}
+
+#[test]
+fn another_network_is_refused_and_nothing_is_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = directory.path().join("run");
+    train(2, &short(&["train.steps=3"]), &run);
+    let file = directory.path().join("wider.toml");
+    fs::write(&file, fs::read_to_string(JOB).unwrap().replace("units = 64", "units = 65")).unwrap();
+    let wider = ternflock::job::load(&file, &[]).unwrap();
+
+    let paths = [at_step(&run, 3), run.join("job.toml"), run.join("metrics.jsonl")];
+    let before = paths.clone().map(|path| fs::read(path).unwrap());
+    let ended = resume(2, &wider, &run);
+    let message = ended[0].result.as_ref().err().unwrap().to_string();
+    assert!(message.contains("step-0000000003.h5: holds another network"), "{message}");
+    assert_eq!(ended[1].result.as_ref().err().unwrap().kind(), Kind::Checkpoint);
+    assert!(paths.map(|path| fs::read(path).unwrap()) == before);
+    assert_eq!(checkpoints(&run), ["best.h5", "step-0000000003.h5"]);
+}
+
+#[test]
+fn a_finished_run_has_nothing_left_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let loaded = short(&["train.steps=5"]);
+    train(2, &loaded, directory.path());
+    let before = fs::read(at_step(directory.path(), 5)).unwrap();
+    for rank in resume(2, &loaded, directory.path()) {
+        assert!(rank.summary().complete && rank.summary().accuracy.is_some());
+        assert!(rank.losses().is_empty());
+    }
+    assert_eq!(fs::read(at_step(directory.path(), 5)).unwrap(), before);
+}
