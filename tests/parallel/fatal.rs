@@ -7,7 +7,8 @@ use std::time::Duration;
 use ternflock_collectives::Transport;
 use ternflock_collectives::transport::mpi::{self, MpiTransport};
 
-use crate::launch::{Finished, Launcher};
+use crate::launch::Launcher;
+use crate::running::Finished;
 
 /// Exit code of a rank whose act returns.
 pub const RETURNED: u8 = 3;

@@ -10,11 +10,17 @@
 //! - `mpirun -n 2 target/release/deps/parallel-... collectives` (the cases of two ranks, output as it comes)
 
 mod collectives;
+#[path = "../single/training/digits.rs"]
+mod digits;
 mod fatal;
 mod inside;
 mod launch;
 mod options;
 mod outside;
+#[path = "../single/training/ranks.rs"]
+mod ranks;
+mod running;
+mod training;
 mod transport;
 
 use std::process::ExitCode;
@@ -43,7 +49,9 @@ use Body::{Job, Ranks};
 /// Numbers of ranks: all that are tested, those with a peer to talk to, and one for what takes a second each.
 const ANY: &[usize] = &[1, 2, 3, 4, 5, 8];
 const PEERS: &[usize] = &[2, 3, 4, 5, 8];
+const TWO: &[usize] = &[2];
 const THREE: &[usize] = &[3];
+const TWO_AND_THREE: &[usize] = &[2, 3];
 
 const CASES: &[Case] = &[
     Case { name: "transport::large_messages", worlds: ANY, body: Ranks(transport::large_messages) },
@@ -62,6 +70,14 @@ const CASES: &[Case] = &[
     Case { name: "fatal::abort", worlds: THREE, body: Job(fatal::abort) },
     Case { name: "fatal::killed", worlds: THREE, body: Job(fatal::killed) },
     Case { name: "fatal::message_nobody_takes", worlds: THREE, body: Job(fatal::message_nobody_takes) },
+    Case { name: "training::same_bits", worlds: ANY, body: Job(training::same_bits) },
+    Case { name: "training::eval", worlds: THREE, body: Job(training::eval) },
+    Case { name: "training::kill_and_resume", worlds: TWO_AND_THREE, body: Job(training::kill_and_resume) },
+    Case { name: "training::signal", worlds: TWO_AND_THREE, body: Job(training::signal) },
+    Case { name: "training::rank_killed", worlds: THREE, body: Job(training::rank_killed) },
+    Case { name: "training::diverges", worlds: THREE, body: Job(training::diverges) },
+    Case { name: "training::bad_job", worlds: THREE, body: Job(training::bad_job) },
+    Case { name: "training::full_disk", worlds: TWO, body: Job(training::full_disk) },
 ];
 
 impl Case {

@@ -1,17 +1,10 @@
-//! Runs of the shipped digits job, shortened, and what they leave.
+//! The shipped digits job, and the checkpoints its runs leave.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
 use ternflock::checkpoint::{self, Snapshot};
-use ternflock::error::Result;
 use ternflock::job::{self, Loaded};
-use ternflock::report::{Event, Summary};
-use ternflock::train::{Options, run};
-
-use crate::ranks::on_ranks;
 
 /// The job as it is shipped.
 pub const JOB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/lenet-digits.toml");
@@ -19,78 +12,6 @@ pub const JOB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/lenet-digits.to
 /// The shipped job with `sets` over it.
 pub fn shipped(sets: &[&str]) -> Loaded {
     job::load(JOB, &sets.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
-}
-
-/// The job cut to 20 steps, every one of them logged and verified.
-pub fn short(sets: &[&str]) -> Loaded {
-    shipped(&[&["train.steps=20", "train.log_every=1", "exchange.verify_every=1"], sets].concat())
-}
-
-/// What a run comes to on one rank.
-pub struct Ended {
-    pub result: Result<Summary>,
-    pub events: Vec<Event>,
-}
-
-impl Ended {
-    pub fn summary(&self) -> &Summary {
-        self.result.as_ref().unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// The sentences it said.
-    pub fn notes(&self) -> Vec<String> {
-        let text = |event: &Event| match event {
-            Event::Note { text, .. } => Some(text.clone()),
-            _ => None,
-        };
-        self.events.iter().filter_map(text).collect()
-    }
-
-    /// Mean loss of each step.
-    pub fn losses(&self) -> Vec<f64> {
-        let loss = |event: &Event| match event {
-            Event::Train { loss, .. } => Some(*loss),
-            _ => None,
-        };
-        self.events.iter().filter_map(loss).collect()
-    }
-}
-
-/// A new run in `directory`.
-pub fn train(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
-    start(ranks, loaded, directory, false, None)
-}
-
-/// The run of `directory`, continued.
-pub fn resume(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
-    start(ranks, loaded, directory, true, None)
-}
-
-/// A new run in `directory` that the last rank ends after step `step`, by a wish it has from the step before on.
-pub fn train_until(step: u64, ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
-    start(ranks, loaded, directory, false, Some(step - 1))
-}
-
-fn start(
-    ranks: usize,
-    loaded: &Loaded,
-    directory: &Path,
-    resume: bool,
-    wish_after: Option<u64>,
-) -> Vec<Ended> {
-    let options = Options { run_dir: Some(directory.into()), resume };
-    on_ranks(ranks, |mut world| {
-        let (stop, mut events) = (AtomicBool::new(false), Vec::new());
-        let is_last = world.rank() == world.size() - 1;
-        let mut sink = |event: &Event| {
-            if is_last && Some(event.step()) == wish_after {
-                stop.store(true, Ordering::Relaxed);
-            }
-            events.push(event.clone());
-        };
-        let result = run(loaded, &options, &mut world, &stop, &mut sink);
-        Ended { result, events }
-    })
 }
 
 /// The file of the checkpoint at `step`.
@@ -113,18 +34,6 @@ pub fn assert_same_state(a: &Snapshot, b: &Snapshot) {
     let (a, b) = (tensors(a), tensors(b));
     assert_eq!(a.len(), b.len());
     a.iter().zip(&b).for_each(|(a, b)| assert!(a.same_bits(b), "`{}` differs", a.name));
-}
-
-/// The lines of the run's `metrics.jsonl` about `event`.
-pub fn metrics(directory: &Path, event: &str) -> Vec<Value> {
-    let text = fs::read_to_string(directory.join("metrics.jsonl")).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.filter(|line| line["event"] == event).collect()
-}
-
-/// The steps of `lines`.
-pub fn steps(lines: &[Value]) -> Vec<u64> {
-    lines.iter().map(|line| line["step"].as_u64().unwrap()).collect()
 }
 
 /// The names in the run's directory of checkpoints, sorted.

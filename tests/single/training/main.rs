@@ -7,6 +7,7 @@ mod ranks;
 mod ranks_agree;
 mod records;
 mod resume;
+mod runs;
 
 /// Numbers of ranks at which what holds for any number is tested.
 const WORLDS: [usize; 6] = [1, 2, 3, 4, 5, 8];

@@ -14,8 +14,9 @@ use ternflock::train::{
 };
 
 use crate::WORLDS;
-use crate::digits::{JOB, at_step, load, short, train};
+use crate::digits::{JOB, at_step, load};
 use crate::ranks::on_ranks;
+use crate::runs::{short, train};
 
 /// A rank's parameters after `steps` steps of the bare trainer, without the run around it.
 fn parameters(loaded: &Loaded, steps: u64, world: &mut World) -> Vec<f32> {

@@ -6,9 +6,8 @@ use serde_json::Value;
 use ternflock::checkpoint::{self, verify};
 use ternflock::error::{Error, Kind};
 
-use crate::digits::{
-    assert_same_state, at_step, checkpoints, load, metrics, resume, shipped, short, steps, train,
-};
+use crate::digits::{assert_same_state, at_step, checkpoints, load, shipped};
+use crate::runs::{Ended, metrics, resume, short, steps, train};
 
 fn is_number(value: &Value) -> bool {
     value.as_f64().is_some_and(f64::is_finite)
@@ -92,7 +91,7 @@ fn a_run_never_overwrites_another() {
     train(2, &loaded, directory.path());
     let before = fs::read(at_step(directory.path(), 4)).unwrap();
     let lines = fs::read(directory.path().join("metrics.jsonl")).unwrap();
-    let refused = |ended: Vec<crate::digits::Ended>, part: &str| {
+    let refused = |ended: Vec<Ended>, part: &str| {
         let message = ended[0].result.as_ref().err().unwrap().to_string();
         assert!(message.contains(part), "{message}");
         assert!(ended.iter().all(|rank| rank.result.as_ref().err().unwrap().kind() == Kind::RunDir));

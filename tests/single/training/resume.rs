@@ -5,9 +5,8 @@ use std::path::Path;
 
 use ternflock::error::Kind;
 
-use crate::digits::{
-    JOB, assert_same_state, at_step, checkpoints, load, metrics, resume, short, steps, train, train_until,
-};
+use crate::digits::{JOB, assert_same_state, at_step, checkpoints, load};
+use crate::runs::{metrics, resume, short, steps, train, train_until};
 
 /// Logged, evaluated and saved at steps that do not coincide, with a learning rate that changes at every step.
 const RHYTHM: [&str; 3] = ["train.eval_every=5", "checkpoint.every=4", "schedule.kind=polynomial"];

@@ -1,0 +1,175 @@
+//! A job that is under way: waiting for it, signals to it and its ranks, and its end.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A job that takes longer is ended.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// How long a job that is asked to end may take to do so.
+const GRACE: Duration = Duration::from_secs(5);
+/// How often a condition is looked at.
+const GLANCE: Duration = Duration::from_millis(5);
+
+/// Variables by which launchers tell a process its rank.
+const RANKS: [&str; 3] = ["OMPI_COMM_WORLD_RANK=", "PMIX_RANK=", "PMI_RANK="];
+
+/// A launcher and its ranks. Whoever drops it before its end, kills it.
+pub struct Running {
+    child: Child,
+    output: File,
+    start: Instant,
+}
+
+/// How a job ended.
+pub struct Finished {
+    /// Exit code of the launcher; none if it was killed.
+    pub code: Option<i32>,
+    /// From start to end.
+    pub seconds: f64,
+    /// Standard output and standard error of all ranks.
+    pub output: String,
+}
+
+impl Running {
+    /// Starts `command`, a launcher's.
+    pub fn start(mut command: Command) -> io::Result<Self> {
+        let (output, start) = (tempfile::tempfile()?, Instant::now());
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
+        Ok(Running { child: command.spawn()?, output, start })
+    }
+
+    /// The process id of the launcher.
+    pub fn launcher(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The process ids of the ranks, in rank order.
+    pub fn ranks(&self) -> Vec<u32> {
+        let mut ranks: Vec<_> =
+            descendants(self.launcher()).into_iter().filter_map(|pid| Some((rank(pid)?, pid))).collect();
+        ranks.sort_unstable();
+        ranks.into_iter().map(|(_, pid)| pid).collect()
+    }
+
+    /// Waits for `condition`, at most until the deadline.
+    ///
+    /// # Panics
+    /// If the job ends before it holds, or it never does.
+    pub fn wait_until(&mut self, what: &str, condition: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            let ended = self.child.try_wait().expect("the launcher can be waited for");
+            if ended.is_some() || start.elapsed() > DEADLINE {
+                panic!("waited in vain until {what}; the job said:\n{}", self.said());
+            }
+            thread::sleep(GLANCE);
+        }
+    }
+
+    /// Kills the launcher and all it has started, at once, and waits until nothing of it runs.
+    pub fn kill(mut self) -> io::Result<Finished> {
+        let all = self.kill_all();
+        let finished = self.wait()?;
+        let start = Instant::now();
+        while all.iter().any(|pid| is_alive(*pid)) {
+            assert!(start.elapsed() < DEADLINE, "processes {all:?} survive SIGKILL");
+            thread::sleep(GLANCE);
+        }
+        Ok(finished)
+    }
+
+    /// Waits for the launcher, at the deadline first asks it to end its job and then kills it.
+    pub fn finish(mut self) -> io::Result<Finished> {
+        self.wait()
+    }
+
+    fn wait(&mut self) -> io::Result<Finished> {
+        let status = self.wait_for_status()?;
+        Ok(Finished { code: status.code(), seconds: self.start.elapsed().as_secs_f64(), output: self.said() })
+    }
+
+    fn wait_for_status(&mut self) -> io::Result<ExitStatus> {
+        let mut asked = false;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if !asked && self.start.elapsed() > DEADLINE {
+                asked = true;
+                io::Write::write_all(&mut self.output, format!("\n[ended after {DEADLINE:?}]\n").as_bytes())?;
+                signal(self.launcher(), libc::SIGTERM);
+            }
+            if self.start.elapsed() > DEADLINE + GRACE {
+                self.kill_all();
+            }
+            thread::sleep(GLANCE);
+        }
+    }
+
+    fn kill_all(&self) -> Vec<u32> {
+        let all = [vec![self.launcher()], descendants(self.launcher())].concat();
+        all.iter().for_each(|pid| signal(*pid, libc::SIGKILL));
+        all
+    }
+
+    fn said(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let read = self.output.rewind().and_then(|()| self.output.read_to_end(&mut bytes));
+        read.expect("the output can be read");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.kill_all();
+            // Nothing more can be done about a launcher that cannot be waited for.
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Sends `signal` to a process of a job that is under way.
+pub fn signal(pid: u32, signal: libc::c_int) {
+    // SAFETY: a plain system call.
+    unsafe { libc::kill(pid as libc::pid_t, signal) };
+}
+
+/// The processes that `pid` has started, and those that these have.
+fn descendants(pid: u32) -> Vec<u32> {
+    let numbers = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    let processes: Vec<u32> =
+        fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(numbers).collect();
+    let parents: Vec<_> = processes.into_iter().filter_map(|pid| Some((pid, stat(pid)?.1))).collect();
+    let (mut all, mut next) = (vec![pid], 0);
+    while let Some(parent) = all.get(next).copied() {
+        all.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| pid));
+        next += 1;
+    }
+    all.split_off(1)
+}
+
+/// State and parent of process `pid`.
+fn stat(pid: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before them may hold anything, a closing bracket too.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// The rank that process `pid` is, if it is one.
+fn rank(pid: u32) -> Option<usize> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    let value = |name: &&str| environment.split('\0').find_map(|variable| variable.strip_prefix(*name));
+    RANKS.iter().find_map(value)?.parse().ok()
+}
+
+/// Whether process `pid` still runs; one that has ended and is only remembered does not.
+fn is_alive(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| !"ZX".contains(state))
+}

@@ -1,0 +1,73 @@
+//! The program itself under `mpirun`: the same bits as with ranks as threads of one process, and every end but the good
+//! one (`interrupted`, `refused`).
+
+mod interrupted;
+mod refused;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::Value;
+use ternflock::train::{Options, run};
+
+use crate::digits::{JOB, assert_same_state, at_step, load, shipped};
+use crate::launch::Launcher;
+use crate::ranks::on_ranks;
+use crate::running::Running;
+pub use interrupted::{kill_and_resume, rank_killed, signal};
+pub use refused::{bad_job, diverges, full_disk};
+
+/// The program with `arguments` under the launcher.
+fn ternflock(launcher: &Launcher, ranks: usize, arguments: &[&str]) -> Running {
+    let program = Path::new(env!("CARGO_BIN_EXE_ternflock"));
+    launcher.start(ranks, program, arguments).expect("the launcher starts")
+}
+
+/// `ternflock train` of the digits with `sets`, into `run_dir`; with `more` arguments.
+fn train(launcher: &Launcher, ranks: usize, sets: &[&str], run_dir: &Path, more: &[&str]) -> Running {
+    let run_dir = run_dir.to_str().expect("a temporary directory is UTF-8");
+    let mut arguments = vec!["train", JOB, "--run-dir", run_dir];
+    sets.iter().for_each(|set| arguments.extend(["--set", set]));
+    arguments.extend(more);
+    ternflock(launcher, ranks, &arguments)
+}
+
+/// The same with ranks as threads of this process.
+fn train_threads(ranks: usize, sets: &[&str], run_dir: &Path) {
+    let (loaded, options) = (shipped(sets), Options { run_dir: Some(run_dir.into()), resume: false });
+    for result in
+        on_ranks(ranks, |mut world| run(&loaded, &options, &mut world, &AtomicBool::new(false), &mut |_| {}))
+    {
+        assert!(result.expect("the run goes well").complete);
+    }
+}
+
+/// A batch that most numbers of ranks do not divide, verified at each step.
+pub fn same_bits(launcher: &Launcher, ranks: usize) {
+    for gradients in ["exchange.gradients=ternary", "exchange.gradients=float32"] {
+        let sets = ["train.steps=12", "train.global_batch=37", "exchange.verify_every=1", gradients];
+        let (processes, threads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let end = train(launcher, ranks, &sets, processes.path(), &[]).finish().unwrap();
+        assert_eq!(end.code, Some(0), "{}", end.output);
+        train_threads(ranks, &sets, threads.path());
+        assert_same_state(&load(processes.path(), 12), &load(threads.path(), 12));
+    }
+}
+
+/// Several ranks count exactly what one counts.
+pub fn eval(launcher: &Launcher, ranks: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    train_threads(2, &["train.steps=60"], directory.path());
+    let path = at_step(directory.path(), 60);
+    let counts = |ranks| {
+        let end = ternflock(launcher, ranks, &["eval", path.to_str().unwrap(), "--json"]).finish().unwrap();
+        assert_eq!(end.code, Some(0), "{}", end.output);
+        let line = end.output.lines().find(|line| line.starts_with('{')).expect("an object");
+        let object: Value = serde_json::from_str(line).unwrap();
+        ["samples", "correct", "accuracy"].map(|key| object[key].clone())
+    };
+    let [samples, correct, accuracy] = counts(ranks);
+    assert_eq!([&samples, &correct, &accuracy].map(Clone::clone), counts(1));
+    assert_eq!(samples, 359);
+    assert_eq!(accuracy.as_f64().unwrap(), correct.as_u64().unwrap() as f64 / 359.0);
+}

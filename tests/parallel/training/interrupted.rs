@@ -1,0 +1,88 @@
+//! Jobs that are ended from outside while they train.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::Value;
+use ternflock::checkpoint::verify;
+
+use super::{train, train_threads};
+use crate::digits::{assert_same_state, at_step, checkpoints, load};
+use crate::launch::Launcher;
+use crate::running::{self, Running};
+
+/// Far more steps than any of these jobs gets to do, at a learning rate that does not depend on how many there are.
+const STEPS: &str = "train.steps=1000000000";
+const ENDLESS: [&str; 3] = ["schedule.kind=fixed", "train.eval_every=0", "checkpoint.every=5"];
+
+/// When a job must have ended after what ended it, far below how long its ranks would wait for each other.
+const SOON_SECONDS: f64 = 20.0;
+
+/// The step of the newest checkpoint; 0 if there is none.
+fn newest(run: &Path) -> u64 {
+    let step = |name: &String| name.strip_prefix("step-")?.strip_suffix(".h5")?.parse().ok();
+    let exists = run.join("checkpoints").exists();
+    if exists { checkpoints(run).iter().filter_map(step).max().unwrap_or(0) } else { 0 }
+}
+
+/// A job of `ranks` in the middle of its training, with a checkpoint or two behind it.
+fn under_way(launcher: &Launcher, ranks: usize, run: &Path) -> Running {
+    let mut job = train(launcher, ranks, &[&[STEPS], &ENDLESS[..]].concat(), run, &[]);
+    job.wait_until("there is a checkpoint of step 10", || newest(run) >= 10);
+    assert_eq!(job.ranks().len(), ranks);
+    job
+}
+
+/// Every process of the job is killed at once. What goes on from its last checkpoint ends as a run that nothing has
+/// happened to, with every step in its records once.
+pub fn kill_and_resume(launcher: &Launcher, ranks: usize) {
+    let (killed, straight) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    under_way(launcher, ranks, killed.path()).kill().unwrap();
+
+    let last = newest(killed.path()) + 7;
+    let steps = format!("train.steps={last}");
+    let sets = [&[&steps, "train.log_every=1"], &ENDLESS[..]].concat();
+    let end = train(launcher, ranks, &sets, killed.path(), &["--resume"]).finish().unwrap();
+    assert_eq!(end.code, Some(0), "{}", end.output);
+    train_threads(ranks, &sets, straight.path());
+    assert_same_state(&load(killed.path(), last), &load(straight.path(), last));
+
+    let lines = fs::read_to_string(killed.path().join("metrics.jsonl")).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let trained: Vec<_> =
+        lines.filter(|line| line["event"] == "train").map(|line| line["step"].as_u64().unwrap()).collect();
+    assert!(trained.is_sorted_by(|a, b| a < b), "{trained:?}");
+    assert!(trained.ends_with(&Vec::from_iter(last - 6..=last)), "{trained:?}");
+}
+
+/// One rank gets SIGTERM, as at the end of its time in a batch queue, or the launcher SIGUSR1, which it hands on.
+pub fn signal(launcher: &Launcher, ranks: usize) {
+    for to_launcher in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let job = under_way(launcher, ranks, directory.path());
+        match to_launcher {
+            true => running::signal(job.launcher(), libc::SIGUSR1),
+            false => running::signal(job.ranks()[ranks - 1], libc::SIGTERM),
+        }
+        let end = job.finish().unwrap();
+        assert_eq!(end.code, Some(75), "{}", end.output);
+        let step = newest(directory.path());
+        let sentence = format!("a signal ends the run after step {step}; --resume continues it");
+        assert_eq!(end.output.matches(&sentence).count(), 1, "not once `{sentence}`:\n{}", end.output);
+        assert_eq!(load(directory.path(), step).progress.step, step);
+    }
+}
+
+/// The others do not wait for a rank that is gone.
+pub fn rank_killed(launcher: &Launcher, ranks: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let job = under_way(launcher, ranks, directory.path());
+    let start = Instant::now();
+    running::signal(job.ranks()[1], libc::SIGKILL);
+    let end = job.finish().unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(seconds < SOON_SECONDS, "took {seconds} s:\n{}", end.output);
+    assert_ne!(end.code, Some(0), "{}", end.output);
+    verify(at_step(directory.path(), newest(directory.path()))).unwrap();
+}

@@ -1,0 +1,98 @@
+//! Runs of the digits job with ranks as threads, and what they say.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+use ternflock::error::Result;
+use ternflock::job::Loaded;
+use ternflock::report::{Event, Summary};
+use ternflock::train::{Options, run};
+
+use crate::digits::shipped;
+use crate::ranks::on_ranks;
+
+/// The job cut to 20 steps, every one of them logged and verified.
+pub fn short(sets: &[&str]) -> Loaded {
+    shipped(&[&["train.steps=20", "train.log_every=1", "exchange.verify_every=1"], sets].concat())
+}
+
+/// What a run comes to on one rank.
+pub struct Ended {
+    pub result: Result<Summary>,
+    pub events: Vec<Event>,
+}
+
+impl Ended {
+    pub fn summary(&self) -> &Summary {
+        self.result.as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The sentences it said.
+    pub fn notes(&self) -> Vec<String> {
+        let text = |event: &Event| match event {
+            Event::Note { text, .. } => Some(text.clone()),
+            _ => None,
+        };
+        self.events.iter().filter_map(text).collect()
+    }
+
+    /// Mean loss of each step.
+    pub fn losses(&self) -> Vec<f64> {
+        let loss = |event: &Event| match event {
+            Event::Train { loss, .. } => Some(*loss),
+            _ => None,
+        };
+        self.events.iter().filter_map(loss).collect()
+    }
+}
+
+/// A new run in `directory`.
+pub fn train(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
+    start(ranks, loaded, directory, false, None)
+}
+
+/// The run of `directory`, continued.
+pub fn resume(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
+    start(ranks, loaded, directory, true, None)
+}
+
+/// A new run in `directory` that the last rank ends after step `step`, by a wish it has from the step before on.
+pub fn train_until(step: u64, ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
+    start(ranks, loaded, directory, false, Some(step - 1))
+}
+
+fn start(
+    ranks: usize,
+    loaded: &Loaded,
+    directory: &Path,
+    resume: bool,
+    wish_after: Option<u64>,
+) -> Vec<Ended> {
+    let options = Options { run_dir: Some(directory.into()), resume };
+    on_ranks(ranks, |mut world| {
+        let (stop, mut events) = (AtomicBool::new(false), Vec::new());
+        let is_last = world.rank() == world.size() - 1;
+        let mut sink = |event: &Event| {
+            if is_last && Some(event.step()) == wish_after {
+                stop.store(true, Ordering::Relaxed);
+            }
+            events.push(event.clone());
+        };
+        let result = run(loaded, &options, &mut world, &stop, &mut sink);
+        Ended { result, events }
+    })
+}
+
+/// The lines of the run's `metrics.jsonl` about `event`.
+pub fn metrics(directory: &Path, event: &str) -> Vec<Value> {
+    let text = fs::read_to_string(directory.join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["event"] == event).collect()
+}
+
+/// The steps of `lines`.
+pub fn steps(lines: &[Value]) -> Vec<u64> {
+    lines.iter().map(|line| line["step"].as_u64().unwrap()).collect()
+}
