@@ -1,0 +1,102 @@
+//! One layer at a time: output and gradients under the loss sum(projection * output).
+//!
+//! The gradient with respect to a layer's input is seen by making that input a parameter: in front stands a convolution
+//! of one pixel, a different channel of it set in each sample, whose kernel is as large as the image. Its output is its
+//! weight, turned by 180 degrees, and so the gradient of its weight is that of its output. All its sums have one term
+//! that is not zero, so it adds no error. For vectors a linear layer does the same.
+//!
+//! Letters: N samples, C channels, H W image; a vector of C features is taken for C channels of 1x1.
+
+use serde_json::{Map, Value, json};
+use ternflock::nn::layer::Mode;
+use ternflock::nn::{Graph, Network, Shape};
+
+use crate::{BIAS, INPUT, PROJECTION, ROUNDING, WEIGHT, assert_close, floats, sizes, values};
+
+#[test]
+fn layers_compute_what_pytorch_says() {
+    let golden: Value = serde_json::from_str(include_str!("layers.json")).unwrap();
+    let cases = golden["layers"].as_array().unwrap();
+    cases.iter().for_each(check);
+    for kind in ["conv2d", "max_pool2d", "avg_pool2d", "linear", "relu"] {
+        assert!(cases.iter().any(|case| case["layer"]["type"] == kind), "no {kind}");
+    }
+}
+
+fn check(case: &Value) {
+    let input = sizes(&case["input"]);
+    let mut network = network(&case["layer"], &input);
+    let ranges: Vec<_> = network.parameters.table.iter().map(|parameter| parameter.range.clone()).collect();
+    let source = places(&input);
+    for (&place, value) in source.iter().zip(values(INPUT, source.len())) {
+        network.parameters.values[place] = value;
+    }
+    for (range, seed) in ranges[1..].iter().zip([WEIGHT, BIAS]) {
+        network.parameters.values[range.clone()].copy_from_slice(&values(seed, range.len()));
+    }
+
+    let n = input[0];
+    network
+        .input_mut(n)
+        .iter_mut()
+        .enumerate()
+        .for_each(|(i, x)| *x = if i % n == i / n { 1.0 } else { 0.0 });
+    network.forward(n, Mode::Train);
+    let order = torch_order(&sizes(&case["output"]["shape"]));
+    let (output, gradient) = network.output_and_gradient();
+    let output: Vec<f32> = order.iter().map(|&at| output[at]).collect();
+    order.iter().zip(values(PROJECTION, order.len())).for_each(|(&at, value)| gradient[at] = value);
+    network.backward(n);
+
+    compare(case, "output", &output);
+    let gradients = &network.parameters.gradients;
+    compare(case, "input_gradient", &source.iter().map(|&place| gradients[place]).collect::<Vec<_>>());
+    for (range, name) in ranges[1..].iter().zip(["weight_gradient", "bias_gradient"]) {
+        compare(case, name, &gradients[range.clone()]);
+    }
+}
+
+/// The layer of `table` behind the one whose parameters are its input.
+fn network(table: &Value, input: &[usize]) -> Network {
+    let (shape, source) = match *input {
+        [n, c, h, w] => {
+            let kernel = json!({"type": "conv2d", "filters": c, "kernel": [h, w], "padding": [h - 1, w - 1], "bias": false});
+            (Shape::Image { channels: n, height: 1, width: 1 }, kernel)
+        }
+        [n, c] => (Shape::Vector { features: n }, json!({"type": "linear", "units": c, "bias": false})),
+        _ => panic!("{input:?} is neither [N, C, H, W] nor [N, D]"),
+    };
+    let tables: Vec<Map<String, Value>> = serde_json::from_value(json!([source, table])).unwrap();
+    let graph = Graph::from_tables(shape, tables).unwrap_or_else(|(error, _)| panic!("{table}: {error}"));
+    Network::new(graph, input[0]).unwrap()
+}
+
+/// Where in the first weight, [C, N, H, W] and turned, each element of the input [N, C, H, W] stands.
+fn places(input: &[usize]) -> Vec<usize> {
+    let (n, c, pixels) = (input[0], input[1], input[2..].iter().product::<usize>());
+    let plane =
+        |sample: usize, channel: usize| (0..pixels).rev().map(move |at| (channel * n + sample) * pixels + at);
+    (0..n).flat_map(|sample| (0..c).flat_map(move |channel| plane(sample, channel))).collect()
+}
+
+/// Where in an output of ours, [C, N, P, Q] or [N, K], each element of PyTorch's [N, C, P, Q] or [N, K] stands.
+fn torch_order(shape: &[usize]) -> Vec<usize> {
+    let [n, c, p, q] = *shape else { return (0..shape.iter().product()).collect() };
+    let plane = |sample: usize, channel: usize| (0..p * q).map(move |at| (channel * n + sample) * p * q + at);
+    (0..n).flat_map(|sample| (0..c).flat_map(move |channel| plane(sample, channel))).collect()
+}
+
+/// A sum of n terms, each rounded once and of magnitude at most 1, is off by at most n roundings of at most n, in
+/// whatever order it is taken (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.2). A copy is exact.
+#[track_caller]
+fn compare(case: &Value, name: &str, found: &[f32]) {
+    let golden = &case[name];
+    assert_eq!(sizes(&golden["shape"]).iter().product::<usize>(), found.len(), "{name} of {}", case["layer"]);
+    let terms = golden["terms"].as_f64().unwrap();
+    assert_close(
+        &format!("{name} of {}", case["layer"]),
+        found,
+        &floats(&golden["values"]),
+        terms * terms * ROUNDING,
+    );
+}

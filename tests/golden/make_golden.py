@@ -1,0 +1,209 @@
+"""Makes layers.json and lenet.json: what PyTorch says, in double precision, that our layers and LeNet should compute.
+
+    python3 -m venv env && env/bin/pip install torch numpy && env/bin/python tests/golden/make_golden.py
+
+Inputs, parameters and projections are not stored: both sides compute them from `values`. Results are stored in
+PyTorch's order, [N, C, H, W]. The files say which versions made them; tests/golden/main.rs reads them.
+"""
+
+import json
+import pathlib
+import platform
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+# The seeds of `values`.
+INPUT, WEIGHT, BIAS, PROJECTION = 1, 2, 3, 4
+
+
+def values(seed, *shape):
+    """Numbers in [-1, 1) with 24 bits, exact in float32: a hash (lowbias32) of the seed and of each element's index."""
+    x = np.arange(np.prod(shape), dtype=np.uint32) + np.uint32(seed * 0x9E3779B9 % 2**32)
+    for shift, factor in [(16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)]:
+        x = (x ^ (x >> np.uint32(shift))) * np.uint32(factor)
+    return torch.tensor(((x >> np.uint32(8)).astype(np.float64) / 2**23 - 1).reshape(shape))
+
+
+def pair(option):
+    return option if isinstance(option, list) else [option, option]
+
+
+# Letters: N samples, C channels, H W image, F filters, R S kernel, P Q output, D features, U units.
+N, C, H, W = 2, 2, 7, 6
+D = 9
+
+
+def conv2d(x, o):
+    weight = values(WEIGHT, o["filters"], C, *pair(o["kernel"])).requires_grad_()
+    bias = values(BIAS, o["filters"]).requires_grad_() if o.get("bias", True) else None
+    y = F.conv2d(x, weight, bias, stride=o.get("stride", 1), padding=o.get("padding", 0))
+    (r, s), (p, q) = pair(o["kernel"]), y.shape[2:]
+    return y, weight, bias, dict(output=C * r * s + 1, input=o["filters"] * r * s, parameters=N * p * q)
+
+
+def linear(x, o):
+    weight = values(WEIGHT, o["units"], D).requires_grad_()
+    bias = values(BIAS, o["units"]).requires_grad_() if o.get("bias", True) else None
+    return F.linear(x, weight, bias), weight, bias, dict(output=D + 1, input=o["units"], parameters=N)
+
+
+def pooling(pool, terms_of_a_mean, **more):
+    def run(x, o):
+        r, s = pair(o["kernel"])
+        window = dict(stride=o.get("stride"), padding=o.get("padding", 0), ceil_mode=o.get("ceil", False))
+        y = pool(x, o["kernel"], **window, **more)
+        return y, None, None, dict(output=r * s if terms_of_a_mean else 1, input=r * s)
+
+    return run
+
+
+def relu(x, o):
+    return F.relu(x), None, None, dict(output=1, input=1)
+
+
+LAYERS = {
+    "conv2d": conv2d,
+    "max_pool2d": pooling(F.max_pool2d, False),
+    "avg_pool2d": pooling(F.avg_pool2d, True, count_include_pad=False),
+    "linear": linear,
+    "relu": relu,
+}
+
+POOLINGS = [
+    dict(kernel=2),
+    dict(kernel=2, ceil=True),
+    dict(kernel=3, stride=1),
+    dict(kernel=3, stride=2),
+    dict(kernel=3, stride=2, ceil=True),
+    dict(kernel=3, stride=2, padding=1),
+    dict(kernel=3, stride=2, padding=1, ceil=True),
+    dict(kernel=2, stride=3, ceil=True),
+    dict(kernel=[3, 2], stride=[3, 1], padding=[1, 1]),
+]
+CASES = [
+    ("conv2d", dict(filters=3, kernel=3)),
+    ("conv2d", dict(filters=3, kernel=3, stride=2, padding=1)),
+    ("conv2d", dict(filters=2, kernel=[2, 3], stride=[1, 2], padding=[0, 1], bias=False)),
+    ("conv2d", dict(filters=4, kernel=1)),
+    ("conv2d", dict(filters=2, kernel=5, stride=3, padding=4)),
+    *[("max_pool2d", options) for options in POOLINGS],
+    *[("avg_pool2d", options) for options in POOLINGS],
+    ("linear", dict(units=5)),
+    ("linear", dict(units=4, bias=False)),
+    ("relu", {}),
+]
+
+
+def digits(value, count):
+    return float(f"{value:.{count}g}")
+
+
+def result(tensor, terms):
+    """Nine digits name a float32 exactly. `terms`: how many numbers of magnitude at most 1 each element is a sum of."""
+    return dict(shape=list(tensor.shape), values=[digits(v, 9) for v in tensor.flatten().tolist()], terms=terms)
+
+
+def layer_case(kind, options):
+    """One layer under the loss sum(projection * output)."""
+    x = values(INPUT, *([N, D] if kind == "linear" else [N, C, H, W])).requires_grad_()
+    y, weight, bias, terms = LAYERS[kind](x, options)
+    (y * values(PROJECTION, *y.shape)).sum().backward()
+    case = dict(layer=dict(type=kind, **options), input=list(x.shape), output=result(y, terms["output"]))
+    case["input_gradient"] = result(x.grad, terms["input"])
+    for name, parameter in [("weight_gradient", weight), ("bias_gradient", bias)]:
+        if parameter is not None:
+            case[name] = result(parameter.grad, terms["parameters"])
+    return case
+
+
+def loss_case(scale):
+    """Mean softmax cross-entropy of logits within +-scale."""
+    logits = (scale * values(INPUT, 4, 5)).requires_grad_()
+    labels = [2, 0, 4, 2]
+    loss = F.cross_entropy(logits, torch.tensor(labels))
+    loss.backward()
+    gradient = result(logits.grad, 1)["values"]
+    return dict(scale=scale, shape=[4, 5], labels=labels, loss=loss.item(), gradient=gradient)
+
+
+# Caffe's LeNet, which has no rectifier behind its convolutions; each scale is a power of two near the usual one.
+LENET = [
+    ("conv1", (20, 1, 5, 5), 2**-2),
+    ("conv2", (50, 20, 5, 5), 2**-4),
+    ("ip1", (500, 800), 2**-4),
+    ("ip2", (10, 500), 2**-4),
+]
+LABELS = [3, 1, 4, 1, 5]
+STEPS = 10
+# The seed of the pictures: of a dozen, the one whose maxima and rectifiers are decided by the widest margin.
+PICTURES = 104
+
+
+def lenet_run(dtype):
+    """Ten steps of SGD on one batch; biases do not decay. Returns the losses, the projections of the final parameters,
+    and the smallest margin by which any maximum or rectifier was decided: float32 decides alike only if that is larger
+    than its errors."""
+    torch.set_default_dtype(dtype)
+    x = ((values(PICTURES, len(LABELS), 1, 28, 28) + 1) / 2).to(dtype)
+    tensors = {}
+    for i, (name, shape, scale) in enumerate(LENET):
+        tensors[f"{name}/weight"] = scale * values(WEIGHT + 10 * i, *shape)
+        tensors[f"{name}/bias"] = scale * values(BIAS + 10 * i, shape[0])
+    tensors = {name: tensor.to(dtype).requires_grad_() for name, tensor in tensors.items()}
+    groups = [
+        dict(params=[tensor for name, tensor in tensors.items() if name.endswith(kind)], weight_decay=decay)
+        for kind, decay in [("weight", 0.0005), ("bias", 0.0)]
+    ]
+    optimizer = torch.optim.SGD(groups, lr=0.01, momentum=0.9)
+    margins = []
+
+    def pool(maps):
+        windows = maps.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4).sort().values
+        margins.append((windows[..., 3] - windows[..., 2]).min().item())
+        return F.max_pool2d(maps, 2)
+
+    losses = []
+    for _ in range(STEPS):
+        maps = pool(F.conv2d(x, tensors["conv1/weight"], tensors["conv1/bias"]))
+        maps = pool(F.conv2d(maps, tensors["conv2/weight"], tensors["conv2/bias"]))
+        hidden = F.linear(maps.flatten(1), tensors["ip1/weight"], tensors["ip1/bias"])
+        margins.append(hidden.abs().min().item())
+        logits = F.linear(F.relu(hidden), tensors["ip2/weight"], tensors["ip2/bias"])
+        loss = F.cross_entropy(logits, torch.tensor(LABELS))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    def project(tensor):
+        return (tensor.detach().double() * values(PROJECTION, *tensor.shape)).sum().item()
+
+    return losses, {name: project(tensor) for name, tensor in tensors.items()}, min(margins)
+
+
+def lenet():
+    losses, projections, margin = lenet_run(torch.float64)
+    assert margin > 2e-6, f"a maximum or rectifier is decided by {margin}: too little for float32 to decide alike"
+    # Not stored; the test's comments cite them.
+    single_losses, single_projections, _ = lenet_run(torch.float32)
+    print("PyTorch's float32 differs in the losses by at most", max(abs(a - b) for a, b in zip(losses, single_losses)))
+    print("and in the projections by", {n: abs(projections[n] - single_projections[n]) for n in projections})
+    layers = [dict(name=name, shape=shape, scale=scale) for name, shape, scale in LENET]
+    losses = [digits(loss, 12) for loss in losses]
+    projections = {name: digits(projection, 12) for name, projection in projections.items()}
+    return dict(pictures=PICTURES, labels=LABELS, layers=layers, losses=losses, projections=projections)
+
+
+def write(name, **content):
+    made_with = dict(torch=torch.__version__, numpy=np.__version__, python=platform.python_version())
+    text = json.dumps(dict(made_with=made_with, **content), separators=(",", ":"))
+    # A line a case, so that a change shows where it is.
+    text = text.replace('{"layer"', '\n{"layer"').replace('{"scale"', '\n{"scale"') + "\n"
+    (pathlib.Path(__file__).parent / name).write_text(text)
+
+
+write("layers.json", layers=[layer_case(*case) for case in CASES], losses=[loss_case(scale) for scale in [4.0, 512.0]])
+write("lenet.json", **lenet())
