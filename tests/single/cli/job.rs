@@ -79,11 +79,11 @@ fn overrides_are_blamed_as_they_were_given() {
 }
 
 #[test]
-fn an_unknown_preset_is_refused_with_the_list() {
+fn an_unknown_preset_is_refused_with_the_nearest() {
     let model = TINY.find("[[model.layers]]").unwrap();
     let text = format!("{}[model]\npreset = \"lennet\"\n", &TINY[..model]);
     let line = text.lines().count();
-    refused(&text, &[], &[&format!("job.toml:{line}: no preset is called `lennet`; there are: lenet")]);
+    refused(&text, &[], &[&format!("job.toml:{line}: no preset is called `lennet`; did you mean `lenet`?")]);
 }
 
 /// Each at the line of its layer, which is that of its `[[model.layers]]`, by name, with what it needs and what it got.
@@ -105,7 +105,11 @@ fn a_layer_that_does_not_fit_is_named_with_both_shapes() {
     refused(&no_flatten, &[], &[&at(layer(4), message)]);
 
     let (typo, _) = replaced("filters = 4", "filter = 4");
-    refused(&typo, &[], &[&at(layer(0), "layer `conv1` (conv2d): unknown field `filter`")]);
+    refused(
+        &typo,
+        &[],
+        &[&at(layer(0), "layer `conv1` (conv2d): unknown key `filter`; did you mean `filters`?")],
+    );
 }
 
 #[test]
@@ -117,11 +121,12 @@ fn a_network_that_ends_in_another_number_of_classes_is_refused() {
 
 #[test]
 fn what_stays_float_must_be_a_layer() {
-    let names = "no layer is called `conv2`; there are conv1, relu_2, pool1, flatten_4, logits";
-    refused(TINY, &["exchange.keep_float=[\"conv2\"]"], &["--set exchange.keep_float=[\"conv2\"]: ", names]);
-    let text = format!("{TINY}\n[exchange]\nkeep_float = [\"logits\", \"conv2\"]\n");
+    let near = "no layer is called `conv2`; did you mean `conv1`?";
+    refused(TINY, &["exchange.keep_float=[\"conv2\"]"], &["--set exchange.keep_float=[\"conv2\"]: ", near]);
+    let text = format!("{TINY}\n[exchange]\nkeep_float = [\"logits\", \"embedding\"]\n");
     let line = text.lines().count();
-    refused(&text, &[], &[&format!("ternflock: job.toml:{line}: "), names]);
+    let all = "no layer is called `embedding`; there are `conv1`, `relu_2`, `pool1`, `flatten_4`, `logits`";
+    refused(&text, &[], &[&format!("ternflock: job.toml:{line}: "), all]);
 }
 
 #[test]

@@ -45,3 +45,15 @@ fn eval_is_as_careful() {
     let mut command = place.command(&["eval", "run/checkpoints/best.h5", "--json"]);
     finish(command.env("PMI_RANK", "0").env("PMI_SIZE", "2")).refused(2, &["rank 0 of 1"]);
 }
+
+/// These need no other ranks: under a launcher the first process says it, and the others nothing.
+#[test]
+fn what_each_process_would_say_alike_is_said_once() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run").ended(0);
+    for arguments in [&["inspect", "run/checkpoints/best.h5", "--json"][..], &["data", "list", "--json"]] {
+        let rank = |rank| finish(place.command(arguments).env("PMIX_RANK", rank)).ended(0);
+        assert!(rank("0").json().is_object());
+        assert_eq!(rank("1").out, "");
+    }
+}

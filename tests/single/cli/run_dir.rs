@@ -66,10 +66,22 @@ fn there_must_be_something_to_resume() {
     place.run("train tiny.toml --resume").refused(5, &["runs/tiny: ", advice]);
     place.run("train tiny.toml --resume --run-dir nowhere").refused(5, &["nowhere: ", advice]);
     assert_eq!(place.names("."), ["tiny.toml"]);
-    place.write("empty/job.toml", "");
-    place
-        .run("train tiny.toml --resume --run-dir empty")
-        .refused(5, &["empty: holds no checkpoint to resume from"]);
+}
+
+/// A run that was ended before its first checkpoint is not lost to whoever restarts it with --resume.
+#[test]
+fn a_run_without_a_checkpoint_resumes_from_its_start() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run").ended(0);
+    let hash = |dir: &str| place.inspect(&format!("{dir}/checkpoints/step-0000000020.h5"))["hash"].clone();
+    place.write("cut/job.toml", place.read("run/job.toml"));
+    let resumed = place.run("train tiny.toml --run-dir cut --resume").ended(0);
+    assert!(
+        resumed.err.contains("there is no checkpoint yet to resume from: starting at step 0"),
+        "{}",
+        resumed.err
+    );
+    assert_eq!(hash("cut"), hash("run"));
 }
 
 #[test]

@@ -19,8 +19,10 @@ fn a_run_ends_with_a_table_and_what_to_do_next() {
     assert!(row("time ").contains(" s, training at ") && row("time ").ends_with(" samples/s"), "{}", run.out);
     assert_eq!(row("bytes on the wire "), "none: one rank has nobody to exchange with");
     assert_eq!((row("checkpoint "), row("best checkpoint ")), (last, best));
-    let next = run.out.split_once("\nnext:\n").unwrap().1;
-    assert_eq!(next, format!("  ternflock eval {best}\n  ternflock inspect {best}\n  h5dump -H {best}\n"));
+    // By the name that the program was called by.
+    let program = env!("CARGO_BIN_EXE_ternflock");
+    let next = format!("  {program} eval {best}\n  {program} inspect {best}\n  h5dump -H {best}\n");
+    assert_eq!(run.out.split_once("\nnext:\n").unwrap().1, next);
     // The advice is good.
     place.run(&format!("eval {best}")).ended(0);
     place.run(&format!("inspect {best}")).ended(0);
@@ -101,5 +103,7 @@ fn a_held_out_set_is_what_is_evaluated() {
         run.err
     );
     assert!(run.err.contains("of 100 samples"), "{}", run.err);
-    place.run("train held.toml --set data.validation=1438").refused(3, &["cannot hold out 1438 of 1438"]);
+    place
+        .run("train held.toml --set data.validation=1438")
+        .refused(2, &["--set data.validation=1438: ", "cannot hold out 1438 of 1438"]);
 }
