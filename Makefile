@@ -30,7 +30,7 @@ build: setup ## Build target/release/ternflock
 	cargo build --release
 
 train: build ## Train LeNet on Fashion-MNIST with 2 ranks; NP=4 and JOB=jobs/... change that
-	@job=$(JOB); \
+	@job='$(JOB)'; \
 	if [ "$$job" = jobs/lenet-fashion.toml ] && ! ./setup.sh has-data && ! $(TERNFLOCK) data fetch fashion-mnist; then \
 		job=jobs/lenet-digits.toml; \
 		echo "make train: there is no Fashion-MNIST to be had; training on the built-in digits instead: $$job" >&2; \

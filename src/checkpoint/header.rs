@@ -27,7 +27,7 @@ pub(super) fn seal(mut image: &File, mut file: &File) -> io::Result<()> {
     image.seek(SeekFrom::Start(SIZE as u64))?;
     let (length, digest) = digest(image)?;
     image.seek(SeekFrom::Start(SIZE as u64))?;
-    file.write_all(&block(length, digest))?;
+    file.write_all(&block(FORMAT_VERSION, length, digest))?;
     io::copy(&mut image, &mut file).map(drop)
 }
 
@@ -41,8 +41,8 @@ pub(super) fn verify(path: &Path) -> Result<u64, String> {
     let mut file = File::open(path).map_err(unreadable)?;
     let mut start = Vec::with_capacity(SIZE);
     (&mut file).take(SIZE as u64).read_to_end(&mut start).map_err(unreadable)?;
-    let (length, digest) = parse(&start, metadata.len())?;
-    if start[..] != block(length, digest) {
+    let (version, length, digest) = parse(&start, metadata.len())?;
+    if start[..] != block(version, length, digest) {
         return Err(DAMAGED.into());
     }
     let expected = length.saturating_add(SIZE as u64);
@@ -63,8 +63,8 @@ pub(super) fn verify(path: &Path) -> Result<u64, String> {
     Ok(length)
 }
 
-/// The length and digest that the header states, or why these bytes are not one.
-fn parse(start: &[u8], size: u64) -> Result<(u64, u128), String> {
+/// The version, length and digest that the header states, or why these bytes are not one.
+fn parse(start: &[u8], size: u64) -> Result<(u32, u64, u128), String> {
     if start.is_empty() {
         return Err("is empty".into());
     }
@@ -93,13 +93,16 @@ fn parse(start: &[u8], size: u64) -> Result<(u64, u128), String> {
             "has the format version {version}, this program reads up to {FORMAT_VERSION}: use a newer ternflock"
         ));
     }
+    if version == 0 {
+        return Err(DAMAGED.into());
+    }
     let length = words.next().and_then(|word| word.parse().ok()).ok_or(DAMAGED)?;
     let digest = words.next().and_then(|word| u128::from_str_radix(word, 16).ok()).ok_or(DAMAGED)?;
-    Ok((length, digest))
+    Ok((version, length, digest))
 }
 
-fn block(length: u64, digest: u128) -> [u8; SIZE] {
-    let line = format!("{FORMAT_VERSION} {length} {digest:032x}\n");
+fn block(version: u32, length: u64, digest: u128) -> [u8; SIZE] {
+    let line = format!("{version} {length} {digest:032x}\n");
     let mut block = [0; SIZE];
     block[..MAGIC.len()].copy_from_slice(MAGIC);
     block[MAGIC.len()..][..line.len()].copy_from_slice(line.as_bytes());

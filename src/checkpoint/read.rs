@@ -67,9 +67,9 @@ impl Reader {
         let reader = Reader { file: File::open(path).map_err(cause)?, bytes };
         let format = attribute(&reader.file, "format", text)?;
         let version = attribute(&reader.file, "format_version", |value| value.read_scalar::<u32>())?;
-        if (format.as_str(), version) != (FORMAT, FORMAT_VERSION) {
+        if format != FORMAT || !(1..=FORMAT_VERSION).contains(&version) {
             return Err(format!(
-                "says it is a `{format}` of version {version}, not a `{FORMAT}` of {FORMAT_VERSION}"
+                "says it is a `{format}` of version {version}, not a `{FORMAT}` of 1 to {FORMAT_VERSION}"
             ));
         }
         Ok(reader)
@@ -97,7 +97,8 @@ impl Reader {
             step: count("step")?,
             epoch: count("epoch")?,
             samples_seen: count("samples_seen")?,
-            world: count("world")?,
+            ranks: count("ranks")?,
+            blas_threads: count("blas_threads")?,
             best: has_best.then(best).transpose()?,
             metrics: names
                 .into_iter()

@@ -53,7 +53,9 @@ pub struct Progress {
     /// Samples seen, over all ranks.
     pub samples_seen: u64,
     /// The ranks that trained it.
-    pub world: u64,
+    pub ranks: u64,
+    /// Threads of BLAS in each of them: another number sums in another order.
+    pub blas_threads: u64,
     /// The best evaluation so far.
     pub best: Option<Best>,
     /// What was measured at this step, by name.
@@ -114,7 +116,7 @@ impl<V: AsRef<[f32]>> Tensor<V> {
 impl Progress {
     /// Whether both are the same to the bit: a NaN equals itself, 0 is not -0.
     pub fn same_bits(&self, other: &Progress) -> bool {
-        let counts = |p: &Progress| (p.step, p.epoch, p.samples_seen, p.world);
+        let counts = |p: &Progress| (p.step, p.epoch, p.samples_seen, p.ranks, p.blas_threads);
         let best = |p: &Progress| p.best.clone().map(|best| (best.step, best.metric, best.value.to_bits()));
         counts(self) == counts(other)
             && best(self) == best(other)

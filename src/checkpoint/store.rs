@@ -55,10 +55,7 @@ impl Store {
         let path = self.directory.join(format!("step-{step:010}.h5"));
         save(&path, snapshot)?;
         if is_best {
-            let best = self.best_path();
-            Partial::of(&path, &best)
-                .and_then(|partial| partial.rename(&best))
-                .map_err(|reason| Error::checkpoint(&best, reason))?;
+            self.make_best(&path)?;
         }
         // Those of later steps belong to a run that was taken up again from an earlier one: not ours to judge.
         let up_to_here: Vec<_> = self.list()?.into_iter().filter(|saved| saved.step <= step).collect();
@@ -66,6 +63,19 @@ impl Store {
             remove(&old.path)?;
         }
         Ok(path)
+    }
+
+    /// Makes the checkpoint at `path` the best too. A run that was killed between writing a checkpoint and this does it
+    /// when it is taken up again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] when `best.h5` cannot be written; the one that was there still is.
+    pub fn make_best(&self, path: &Path) -> Result<()> {
+        let best = self.best_path();
+        Partial::of(path, &best)
+            .and_then(|partial| partial.rename(&best))
+            .map_err(|reason| Error::checkpoint(&best, reason))
     }
 
     /// The checkpoints by step, `best.h5` not among them.

@@ -87,7 +87,8 @@ fn progress(group: &Group, progress: &Progress) -> hdf5::Result<()> {
     count("step", progress.step)?;
     count("epoch", progress.epoch)?;
     count("samples_seen", progress.samples_seen)?;
-    count("world", progress.world)?;
+    count("ranks", progress.ranks)?;
+    count("blas_threads", progress.blas_threads)?;
     if let Some(best) = &progress.best {
         count("best_step", best.step)?;
         text_attribute(group, "best_metric", &best.metric)?;

@@ -7,12 +7,16 @@ use serde_json::json;
 
 use super::arguments::{Data, DataCommand};
 use super::exit;
+use super::launch::is_not_first;
 use super::streams::{log, print};
 use super::table::table;
 use crate::data::{self, DATASETS, Entry, Format};
 
 /// Lists data sets, or fetches one.
 pub fn main(arguments: &Data) -> ExitCode {
+    if is_not_first() {
+        return ExitCode::SUCCESS;
+    }
     match &arguments.command {
         DataCommand::List { json } => list(*json),
         DataCommand::Fetch { name, into } => fetch(name, into.as_deref()),

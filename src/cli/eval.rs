@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::arguments::Eval;
 use super::exit;
@@ -15,11 +16,8 @@ use crate::checkpoint::{self, Snapshot};
 use crate::data::{self, Fill, Normalise};
 use crate::error::{Error, Result};
 use crate::job::{Exchange, Job};
-use crate::nn::Tally;
-use crate::train::{Evaluator, World, evaluate, place, restore_network};
-
-/// Samples evaluated at once.
-const BATCH: usize = 100;
+use crate::nn::{Network, Shape, Tally};
+use crate::train::{EVALUATION_BATCH, Evaluator, World, evaluate, hash_values, place, restore_network};
 
 /// Evaluates the checkpoint on the test set; the ranks share the samples.
 pub fn main(arguments: &Eval) -> ExitCode {
@@ -46,24 +44,32 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     place(world)?;
     let prepared = prepare(arguments);
     let (snapshot, dataset, mut evaluator, mut network) = world.together(prepared)?;
+    world.agree("the hash of the checkpoint's parameters", hash_values(&network.parameters.values))?;
+    world.agree("the hash of its network", xxh3_64(snapshot.network.as_bytes()))?;
+    world.agree("the hash of the test data", evaluator.images().hash())?;
     let start = Instant::now();
     let tally = evaluate(&mut evaluator, &mut network, world)?;
     Ok(Measured { snapshot, dataset, tally, seconds: start.elapsed().as_secs_f64() })
 }
 
-fn prepare(arguments: &Eval) -> Result<(Snapshot, String, Evaluator, crate::nn::Network)> {
+fn prepare(arguments: &Eval) -> Result<(Snapshot, String, Evaluator, Network)> {
     let path = &arguments.checkpoint;
     let snapshot = checkpoint::load(path)?;
-    let network = restore_network(path, &snapshot, BATCH)?;
-    let job = Job::from_toml(&snapshot.job)?;
+    let network = restore_network(path, &snapshot, EVALUATION_BATCH)?;
+    let job = Job::from_toml(&snapshot.job)
+        .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
     let dir = arguments.data_dir.as_deref().or(job.data.dir.as_deref());
     let test = data::open(&job.data.dataset, dir)?.test;
     let normalise = job.data.mean.zip(job.data.std).map(|(mean, std)| Normalise { mean, std });
     let fill = Fill::new(&test, normalise.as_ref())?;
-    let (needed, found) = (network.graph().input().elements(), test.sample_size());
-    if needed != found {
-        let input = network.graph().input();
-        let message = format!("its network takes samples of {input}, the data has {found} values a sample");
+    let given = Shape::Image { channels: test.channels, height: test.height, width: test.width };
+    let (graph, classes) = (network.graph(), Shape::Vector { features: test.classes });
+    if graph.input() != given || graph.output() != classes {
+        let (input, output) = (graph.input(), graph.output());
+        let message = format!(
+            "its network makes {output} logits of samples of {input}, but `{}` has {classes} classes of {given}",
+            job.data.dataset
+        );
         return Err(Error::checkpoint(path, message));
     }
     Ok((snapshot, job.data.dataset, Evaluator::new(test, fill), network))

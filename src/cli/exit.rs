@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use super::streams::log;
 use crate::error::{Error, Kind};
 use crate::train::World;
-use ternflock_collectives::transport::mpi;
 
 /// A signal ended the run after a checkpoint: BSD's EX_TEMPFAIL, "try again later".
 pub const INTERRUPTED: u8 = 75;
@@ -29,20 +28,16 @@ pub fn fail(error: &Error) -> ExitCode {
 
 /// Ends this rank of `world` after `error`. If the other ranks may be waiting for it, all of them are ended at once.
 pub fn fail_on(world: World, error: &Error) -> ExitCode {
-    let said_elsewhere = match error {
-        Error::Elsewhere { .. } => true,
-        Error::NonFinite { .. } | Error::Disagree(_) => world.rank() != 0,
-        _ => false,
-    };
-    if !said_elsewhere {
-        let who = match world.size() {
-            1 => String::new(),
-            _ => format!("rank {} on {}: ", world.rank(), world.host()),
-        };
-        log(format_args!("ternflock: {who}{error}"));
+    match error {
+        Error::Elsewhere { .. } => {}
+        // The same on every rank, and it names the ranks it is about.
+        Error::NonFinite { .. } | Error::Disagree(_) if world.rank() != 0 => {}
+        Error::NonFinite { .. } | Error::Disagree(_) => log(format_args!("ternflock: {error}")),
+        _ if world.size() == 1 => log(format_args!("ternflock: {error}")),
+        _ => log(format_args!("ternflock: rank {} on {}: {error}", world.rank(), world.host())),
     }
     if world.size() > 1 && !error.is_on_all_ranks() {
-        mpi::abort(code(error.kind()).into());
+        World::abort(code(error.kind()).into());
     }
     code(error.kind()).into()
 }

@@ -7,18 +7,22 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::arguments::Inspect;
 use super::exit;
+use super::launch::is_not_first;
 use super::numbers::{bytes, thousands};
 use super::streams::print;
 use super::table::table;
 use crate::checkpoint::{self, Snapshot};
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::nn::{Graph, Parameters};
+use crate::nn::{Graph, parameters};
 use crate::train::hash_values;
 
 /// Shows the checkpoint's network and counters. FLOPs are those of the forward pass of one sample, a multiply-add
 /// counted as two.
 pub fn main(arguments: &Inspect) -> ExitCode {
+    if is_not_first() {
+        return ExitCode::SUCCESS;
+    }
     let shown = checkpoint::load(&arguments.checkpoint).and_then(|snapshot| {
         let graph = Graph::from_json(&snapshot.network)
             .map_err(|error| Error::checkpoint(&arguments.checkpoint, error.to_string()))?;
@@ -46,9 +50,9 @@ struct Row {
 }
 
 fn rows(graph: &Graph) -> Result<Vec<Row>> {
-    let parameters = Parameters::new(graph)?;
+    let table = parameters::table(graph)?;
     let row = |(index, node): (usize, &crate::nn::Node)| {
-        let mine = || parameters.table.iter().filter(|p| p.layer == index);
+        let mine = || table.iter().filter(|p| p.layer == index);
         Ok(Row {
             name: node.name.clone(),
             kind: node.layer.kind(),
@@ -96,7 +100,8 @@ fn as_json(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph) -> Result<St
         "step": progress.step,
         "epoch": progress.epoch,
         "samples_seen": progress.samples_seen,
-        "ranks": progress.world,
+        "ranks": progress.ranks,
+        "blas_threads": progress.blas_threads,
         "metrics": progress.metrics,
         "hash": hash(snapshot),
         "best": best,
@@ -138,7 +143,7 @@ fn as_text(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph) -> Result<St
                 thousands(progress.step),
                 progress.epoch,
                 thousands(progress.samples_seen),
-                progress.world
+                progress.ranks
             ),
         ),
         ("tensors", format!("{} of parameters, hash {}", bytes(4.0 * params as f64), hash(snapshot))),

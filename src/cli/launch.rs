@@ -6,9 +6,6 @@
 
 use std::time::Duration;
 
-use ternflock_collectives::transport::mpi::{self, MpiTransport};
-use ternflock_collectives::transport::threads;
-
 use crate::error::{Error, Result};
 use crate::train::World;
 
@@ -51,21 +48,12 @@ fn recognise(variable: impl Fn(&str) -> Option<String>) -> Launch {
 /// [`Error::Usage`] when the launcher has started several processes that MPI does not join into one world.
 pub fn launch(deadline: Duration) -> Result<World> {
     match recognise(|name| std::env::var(name).ok()) {
-        Launch::Alone => {
-            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            Ok(World::new(Box::new(threads::solo(deadline)), host.trim().into()))
-        }
+        Launch::Alone => Ok(World::alone(deadline)),
         Launch::Lost(ranks) => Err(Error::Usage(format!(
             "srun has started {ranks} processes that cannot find each other, so each would be rank 0 of 1: start them \
              with `srun --mpi=pmix` (or pmi2; `srun --mpi=list` says what there is), or with mpirun"
         ))),
-        Launch::Mpi(claimed) => {
-            let transport = MpiTransport::init(deadline).map_err(|error| Error::Usage(error.to_string()))?;
-            mpi::abort_on_panic();
-            let host = transport.processor_name();
-            let world = World::new(Box::new(transport), host);
-            check(world, claimed)
-        }
+        Launch::Mpi(claimed) => check(World::join(deadline)?, claimed),
     }
 }
 
@@ -74,7 +62,7 @@ fn check(world: World, claimed: Option<(usize, &'static str)>) -> Result<World> 
         Some((ranks, launcher)) if ranks > 1 && world.size() == 1 => Err(Error::Usage(format!(
             "the launcher ({launcher}) has started {ranks} processes, but MPI makes each of them rank 0 of 1: this \
              program was built against {}; start it with that library's own mpirun, or rebuild it",
-            mpi::library_version()
+            World::mpi_library()
         ))),
         _ => Ok(world),
     }

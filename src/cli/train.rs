@@ -74,8 +74,9 @@ fn closing(summary: &Summary, ranks: usize) -> String {
     if summary.best_checkpoint.is_some() {
         row("best checkpoint", best.clone());
     }
+    let program = std::env::args().next().unwrap_or_else(|| "ternflock".into());
     format!(
-        "\n{}\nnext:\n  ternflock eval {best}\n  ternflock inspect {best}\n  h5dump -H {best}\n",
+        "\n{}\nnext:\n  {program} eval {best}\n  {program} inspect {best}\n  h5dump -H {best}\n",
         table(&rows, &[])
     )
 }

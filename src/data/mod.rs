@@ -17,6 +17,8 @@ pub use fill::{Fill, Normalise, labels};
 pub use open::{default_directory, locate, open};
 pub use registry::{DATASETS, Entry, Format, Origin, find};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::error::{Error, Result};
 
 /// Labelled pictures of one size, as bytes.
@@ -58,6 +60,15 @@ impl Images {
     pub fn sample(&self, index: usize) -> &[u8] {
         let size = self.sample_size();
         &self.pixels[index * size..][..size]
+    }
+
+    /// A hash of everything: ranks with equal hashes read the same data.
+    pub fn hash(&self) -> u64 {
+        let sizes = [self.channels, self.height, self.width, self.classes, usize::from(self.full_scale)];
+        let [channels, height, width, classes, full_scale] = sizes.map(|size| size as u64);
+        let (pixels, labels) = (xxh3_64(&self.pixels), xxh3_64(&self.labels));
+        let all = [channels, height, width, classes, full_scale, pixels, labels];
+        xxh3_64(bytemuck::cast_slice(&all))
     }
 
     /// Takes the last `count` samples away into a set of their own.

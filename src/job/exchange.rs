@@ -56,13 +56,15 @@ impl Default for Exchange {
 impl Exchange {
     pub(super) fn read(section: &mut Section) -> Self {
         let default = Exchange::default();
+        let clip = Rule::new("0 or at least 0.001", |&clip| clip == 0.0 || clip >= 0.001);
+        let seconds = Rule::new("above 0 and at most 1000000", |&seconds| seconds > 0.0 && seconds <= 1e6);
         Exchange {
             gradients: section.or("gradients", default.gradients, &Rule::ANY),
-            clip_sigma: section.or("clip_sigma", default.clip_sigma, &Rule::NOT_NEGATIVE),
+            clip_sigma: section.or("clip_sigma", default.clip_sigma, &clip),
             min_elements: section.or("min_elements", default.min_elements, &Rule::ANY),
             keep_float: section.or("keep_float", default.keep_float, &Rule::ANY),
             verify_every: section.or("verify_every", default.verify_every, &Rule::ANY),
-            timeout: section.or("timeout", default.timeout, &Rule::POSITIVE),
+            timeout: section.or("timeout", default.timeout, &seconds),
         }
     }
 }

@@ -31,6 +31,7 @@ pub use checkpoint::Checkpoint;
 pub use data::{DATASETS, Data};
 pub use exchange::{Exchange, Gradients};
 pub use model::Model;
+pub use names::suggest;
 pub use optimizer::{Optimizer, OptimizerKind};
 pub use schedule::Schedule;
 pub use source::Source;

@@ -98,6 +98,14 @@ fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
     candidates.filter(|candidate| near(candidate)).min_by_key(|candidate| distance(candidate))
 }
 
+/// Advice about an unknown `word` where one of `candidates` was meant: the nearest of them, or all.
+pub fn suggest(word: &str, candidates: &[&str]) -> String {
+    match nearest(word, candidates.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", list(candidates.iter().copied(), "`", "`")),
+    }
+}
+
 fn list<'a>(names: impl Iterator<Item = &'a str>, open: &str, close: &str) -> String {
     names.map(|name| format!("{open}{name}{close}")).collect::<Vec<_>>().join(", ")
 }

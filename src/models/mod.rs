@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
+use crate::job::suggest;
 use crate::nn::{Graph, Shape};
 
 /// Names that `model.preset` takes.
@@ -12,7 +13,7 @@ pub const PRESETS: &[&str] = &["lenet"];
 pub fn preset(name: &str, input: Shape, classes: usize) -> Result<Graph> {
     match name {
         "lenet" => lenet(input, classes),
-        _ => Err(Error::Usage(format!("no preset is called `{name}`; there are: {}", PRESETS.join(", ")))),
+        _ => Err(Error::Usage(format!("no preset is called `{name}`; {}", suggest(name, PRESETS)))),
     }
 }
 
@@ -37,13 +38,12 @@ fn lenet(input: Shape, classes: usize) -> Result<Graph> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::Parameters;
+    use crate::nn::parameters::{count, table};
 
     #[test]
     fn lenet_has_its_published_shape() {
         let graph = preset("lenet", Shape::Image { channels: 1, height: 28, width: 28 }, 10).unwrap();
-        let parameters = Parameters::new(&graph).unwrap();
-        assert_eq!(parameters.values.len(), 431_080);
+        assert_eq!(count(&table(&graph).unwrap()), 431_080);
         assert_eq!(graph.output(), Shape::Vector { features: 10 });
         assert_eq!(graph.logits_layer().unwrap(), Some("ip2"));
     }

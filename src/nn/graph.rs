@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::layer::ParameterSpec;
+use super::size::elements;
 use super::{LayerSpec, Shape};
 use crate::error::{Error, Result};
+use crate::job::suggest;
 
 /// The name by which layers refer to the network's input.
 pub const INPUT: &str = "input";
@@ -46,8 +48,9 @@ impl Graph {
     pub fn new(input: Shape, layers: Vec<Node>) -> Result<Graph> {
         let mut numbers = HashMap::from([(INPUT, 0)]);
         let (mut sources, mut shapes) = (Vec::new(), vec![input]);
-        if input.elements() == 0 {
-            return Err(shape_error(INPUT, "input", format!("a sample of {input} has no elements")));
+        let fail = |message| shape_error(INPUT, "input", message);
+        if shape_elements(input).map_err(fail)? == 0 {
+            return Err(fail(format!("a sample of {input} has no elements")));
         }
         for (index, node) in layers.iter().enumerate() {
             let fail = |message| shape_error(&node.name, node.layer.kind(), message);
@@ -61,6 +64,7 @@ impl Graph {
             }
             let inputs: Vec<Shape> = from.iter().map(|&source| shapes[source]).collect();
             let shape = node.layer.describe().output(&inputs).map_err(fail)?;
+            shape_elements(shape).map_err(fail)?;
             if numbers.insert(&node.name, index + 1).is_some() {
                 return Err(fail("another layer has this name".into()));
             }
@@ -203,8 +207,33 @@ impl Node {
             Some(inputs) => serde_json::from_value(inputs)
                 .map_err(|_| fail("`inputs` must be a list of layer names".into()))?,
         };
-        let layer = serde_json::from_value(Value::Object(table)).map_err(|e| fail(e.to_string()))?;
+        let layer =
+            serde_json::from_value(Value::Object(table)).map_err(|e| fail(explain(&e.to_string())))?;
         Ok(Node { name, inputs, layer })
+    }
+}
+
+/// What serde says of a layer's table, in the words of job files; an unknown word gets the nearest known one.
+fn explain(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let words = |what: &str, word: &str, known: Vec<&str>| {
+        format!("unknown {what} `{word}`; {}", suggest(word, &known))
+    };
+    match (message.split(' ').nth(1), quoted.next()) {
+        (Some("field"), Some(word)) if message.starts_with("unknown") => words("key", word, quoted.collect()),
+        (Some("variant"), Some(word)) if message.starts_with("unknown") => {
+            words("type", word, quoted.collect())
+        }
+        (Some("field"), Some(word)) if message.starts_with("missing") => format!("needs the key `{word}`"),
+        _ => message.into(),
+    }
+}
+
+/// A sample's elements, if they are not too many.
+fn shape_elements(shape: Shape) -> std::result::Result<usize, String> {
+    match shape {
+        Shape::Image { channels, height, width } => elements(&[channels, height, width]),
+        Shape::Vector { features } => elements(&[features]),
     }
 }
 
@@ -213,6 +242,9 @@ fn check_name(name: &str) -> std::result::Result<(), String> {
     let sane = |c: char| c.is_alphanumeric() || "_-.:".contains(c);
     match name {
         "" => Err("a layer's name cannot be empty".into()),
+        _ if name.len() > 255 => {
+            Err(format!("a layer's name of {} bytes is too long; 255 are enough", name.len()))
+        }
         INPUT => Err(format!("`{INPUT}` names the network's input and cannot name a layer")),
         "." | ".." => Err("a layer's name cannot be dots alone".into()),
         _ if !name.chars().all(sane) => Err("a name may hold letters, digits and _ - . : only".into()),
@@ -271,9 +303,13 @@ mod tests {
             (json!([linear]), "ip1", "takes vectors, got images of 1x8x8"),
             (json!([{"type": "conv2d", "filters": 4, "kernel": 9}]), "conv2d_1", "kernel of height 9"),
             (json!([{"type": "conv2d", "filters": 0, "kernel": 3}]), "conv2d_1", "at least 1"),
-            (json!([{"type": "conv2d", "filter": 4, "kernel": 3}]), "conv2d_1", "unknown field `filter`"),
-            (json!([{"type": "conv3d"}]), "conv3d_1", "unknown variant `conv3d`"),
-            (json!([{"kernel": 3}]), "no type_1", "missing field `type`"),
+            (
+                json!([{"type": "conv2d", "filter": 4, "kernel": 3}]),
+                "conv2d_1",
+                "unknown key `filter`; did you mean `filters`?",
+            ),
+            (json!([{"type": "conv3d"}]), "conv3d_1", "unknown type `conv3d`; did you mean `conv2d`?"),
+            (json!([{"kernel": 3}]), "no type_1", "needs the key `type`"),
             (json!([{"type": "flatten"}, {"type": "relu", "inputs": ["nowhere"]}]), "relu_2", "`nowhere`"),
             (json!([{"type": "flatten"}, {"type": "flatten", "inputs": ["input"]}]), "flatten_1", "no later"),
             (json!([{"type": "flatten", "name": "input"}]), "input", "cannot name a layer"),

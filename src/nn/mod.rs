@@ -17,6 +17,7 @@ pub mod loss;
 pub mod network;
 pub mod parameters;
 pub mod shape;
+mod size;
 pub mod spec;
 
 pub use graph::{Graph, Node};

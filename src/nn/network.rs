@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use super::graph::Graph;
 use super::layer::{Backward, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
-use super::parameters::Parameters;
-use crate::error::Result;
+use super::parameters::{Parameters, table};
+use super::size::check_memory;
+use crate::error::{Error, Result};
 
 /// A network that can run batches of up to `capacity` samples. All buffers are sized here; a step allocates nothing.
 pub struct Network {
@@ -31,7 +32,13 @@ pub struct Network {
 impl Network {
     /// A network of `graph` with all parameters zero, for batches of up to `capacity` samples.
     pub fn new(graph: Graph, capacity: usize) -> Result<Network> {
-        let parameters = Parameters::new(&graph)?;
+        let table = table(&graph)?;
+        check_memory(&graph, &table, capacity).map_err(|message| Error::Shape {
+            layer: "network".into(),
+            operation: "graph".into(),
+            message,
+        })?;
+        let parameters = Parameters::with(table);
         let count = graph.layers().len();
         let layers: Vec<Box<dyn Layer>> = (0..count)
             .map(|i| graph.ask(i, |node, shapes| node.layer.describe().build(shapes, capacity)))

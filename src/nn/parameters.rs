@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::graph::Graph;
 use super::init::initialise;
 use super::layer::ParameterSpec;
+use super::size::elements;
 use crate::error::{Error, Result};
 
 /// One tensor of the table.
@@ -22,6 +23,32 @@ pub struct Parameter {
     pub range: Range<usize>,
 }
 
+/// The tensors of `graph`, in its order: what stands where in the flat vectors.
+pub fn table(graph: &Graph) -> Result<Vec<Parameter>> {
+    let (mut table, mut end) = (Vec::new(), 0);
+    for (layer, node) in graph.layers().iter().enumerate() {
+        for spec in graph.parameters(layer)? {
+            let start = end;
+            end += elements(&spec.shape).map_err(|message| {
+                let (layer, operation) = (node.name.clone(), node.layer.kind().into());
+                Error::Shape { layer, operation, message }
+            })?;
+            let name = format!("{}/{}", node.name, spec.name);
+            table.push(Parameter { name, layer, spec, range: start..end });
+        }
+    }
+    if table.len() > usize::from(u16::MAX) {
+        let message = format!("{} tensors of parameters; there may be {}", table.len(), u16::MAX);
+        return Err(Error::Shape { layer: "network".into(), operation: "graph".into(), message });
+    }
+    Ok(table)
+}
+
+/// The number of parameters of `table`.
+pub fn count(table: &[Parameter]) -> usize {
+    table.last().map_or(0, |last| last.range.end)
+}
+
 /// Values, gradients and the table.
 #[derive(Clone, Debug)]
 pub struct Parameters {
@@ -34,21 +61,15 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// The table of `graph`, with all values zero.
+    /// The parameters of `graph`, all zero.
     pub fn new(graph: &Graph) -> Result<Parameters> {
-        let (mut table, mut end) = (Vec::new(), 0);
-        for (layer, node) in graph.layers().iter().enumerate() {
-            for spec in graph.parameters(layer)? {
-                let start = end;
-                end += spec.shape.iter().product::<usize>();
-                let name = format!("{}/{}", node.name, spec.name);
-                table.push(Parameter { name, layer, spec, range: start..end });
-            }
-        }
-        if table.len() > usize::from(u16::MAX) {
-            return Err(Error::Usage(format!("{} tensors; a network may have {}", table.len(), u16::MAX)));
-        }
-        Ok(Parameters { table, values: vec![0.0; end], gradients: vec![0.0; end] })
+        Ok(Parameters::with(table(graph)?))
+    }
+
+    /// The parameters of `table`, all zero.
+    pub(super) fn with(table: Vec<Parameter>) -> Parameters {
+        let count = count(&table);
+        Parameters { table, values: vec![0.0; count], gradients: vec![0.0; count] }
     }
 
     /// Draws all initial values: a pure function of `seed`.

@@ -1,9 +1,20 @@
 //! From a job to a checked graph, with the job file's line in every objection.
 
 use crate::error::{Error, Result};
-use crate::job::{Model, Source};
+use crate::job::{self, Model, Source};
 use crate::models::{self, PRESETS};
 use crate::nn::{Graph, Shape};
+
+/// Refuses a preset that does not exist, before any data is opened.
+pub(super) fn check_preset(model: &Model, source: &Source) -> Result<()> {
+    match &model.preset {
+        Some(name) if !PRESETS.contains(&name.as_str()) => {
+            let message = format!("no preset is called `{name}`; {}", job::suggest(name, PRESETS));
+            Err(Error::Job { at: source.at("model.preset"), message })
+        }
+        _ => Ok(()),
+    }
+}
 
 /// The network that `model` asks for, for samples of shape `input` and `classes` classes.
 ///
@@ -28,6 +39,10 @@ pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize)
             return Err(Error::Job { at: source.at("model"), message });
         }
     };
+    if graph.logits_layer()?.is_none() {
+        let message = "the network has no parameters: there is nothing to train".into();
+        return Err(Error::Job { at: source.at("model"), message });
+    }
     if graph.output() != (Shape::Vector { features: classes }) {
         let last = graph.layers().len().saturating_sub(1);
         let path = if model.layers.is_some() { format!("model.layers[{last}]") } else { "model".into() };

@@ -6,6 +6,9 @@ use crate::error::Result;
 use crate::nn::layer::Mode;
 use crate::nn::{Network, Tally, softmax_cross_entropy};
 
+/// Evaluation runs in batches of at least this many samples, however small a rank's share of a training batch is.
+pub const EVALUATION_BATCH: usize = 64;
+
 /// A set of samples and the buffers to evaluate on it.
 pub struct Evaluator {
     images: Images,
@@ -18,6 +21,11 @@ impl Evaluator {
     /// Evaluates on all of `images`.
     pub fn new(images: Images, fill: Fill) -> Evaluator {
         Evaluator { images, fill, samples: Vec::new(), labels: Vec::new() }
+    }
+
+    /// What is evaluated on.
+    pub fn images(&self) -> &Images {
+        &self.images
     }
 
     /// The tally of samples `range`, in batches of the network's capacity.

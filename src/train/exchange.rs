@@ -12,7 +12,7 @@ use ternflock_collectives::{ring_float, ring_ternary, small};
 
 use super::world::{World, failed};
 use crate::error::{Error, Result};
-use crate::job;
+use crate::job::{self, suggest};
 use crate::nn::{Graph, Parameters};
 use crate::report::Phases;
 use crate::rng::{Purpose, Stream};
@@ -238,21 +238,16 @@ impl AverageGradients for Exchange {
 }
 
 /// The numbers of the layers that `names` keep in float32.
-fn kept_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
+pub(super) fn kept_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
     let logits = graph.logits_layer()?;
-    let find = |name: &str| graph.layers().iter().position(|node| node.name == name);
-    names
-        .iter()
-        .map(|name| {
-            let layer = if name == LOGITS { logits } else { Some(name.as_str()) };
-            layer.and_then(find).ok_or_else(|| {
-                let layers: Vec<&str> = graph.layers().iter().map(|node| node.name.as_str()).collect();
-                Error::Usage(format!(
-                    "exchange.keep_float: no layer is called `{name}`; there are {}, and `{LOGITS}` for the last \
-                     layer with parameters",
-                    layers.join(", ")
-                ))
-            })
-        })
-        .collect()
+    let refuse = |name: &String| {
+        let known: Vec<&str> = graph.layers().iter().map(|node| node.name.as_str()).chain([LOGITS]).collect();
+        let advice = suggest(name, &known);
+        Error::Usage(format!("exchange.keep_float: no layer is called `{name}`; {advice}"))
+    };
+    let number = |name: &String| {
+        let layer = if name == LOGITS { logits } else { Some(name.as_str()) };
+        graph.layers().iter().position(|node| Some(node.name.as_str()) == layer).ok_or_else(|| refuse(name))
+    };
+    names.iter().map(number).collect()
 }

@@ -22,7 +22,7 @@ mod trainer;
 mod world;
 
 pub use build::build_graph;
-pub use evaluate::{Evaluator, evaluate};
+pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use exchange::{Agreed, AverageGradients, Exchange, Local};
 pub use hash::hash_values;
 pub use placement::{Placement, place};

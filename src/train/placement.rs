@@ -30,10 +30,15 @@ pub fn place(world: &mut World) -> Result<Placement> {
     hosts.sort_unstable();
     hosts.dedup();
     let sharing = all.iter().filter(|record| **record == mine).count();
-    let asked = VARIABLES.into_iter().find(|name| std::env::var_os(name).is_some());
+    let asked = VARIABLES.into_iter().find(|name| is_number(&std::env::var(name).unwrap_or_default()));
     let (threads, reason) = decide(cores.len(), sharing, asked.map(|name| (name, blas_threads())));
     set_blas_threads(threads);
     Ok(Placement { hosts: hosts.len(), threads, reason })
+}
+
+/// Whether OpenBLAS takes `value` for a number of threads.
+fn is_number(value: &str) -> bool {
+    value.trim().parse::<usize>().is_ok_and(|threads| threads > 0)
 }
 
 /// The number of threads for a rank that may use `cores` cores together with `sharing` ranks (itself included), unless

@@ -9,12 +9,13 @@ use ternflock_collectives::ring_float;
 use super::evaluate::{Evaluator, evaluate};
 use super::exchange::AverageGradients;
 use super::hash::hash_values;
+use super::run_dir::RunDir;
 use super::state::snapshot;
 use super::stretch::Stretch;
 use super::trainer::Trainer;
 use super::world::World;
 use crate::checkpoint::{Best, Store};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
 use crate::nn::Tally;
 use crate::report::{Event, Metrics, Summary, Traffic};
@@ -51,6 +52,7 @@ pub(super) struct Run<'a> {
     pub evaluator: Evaluator,
     /// What is evaluated on: "test" or "validation".
     pub set: &'static str,
+    pub run_dir: RunDir,
     pub stretch: Stretch,
     /// Checkpoints and events, on rank 0.
     pub store: Option<Store>,
@@ -97,6 +99,7 @@ impl Run<'_> {
         let (step, job) = (self.trainer.step, self.job);
         let is_last = step == self.trainer.steps;
         let due = |every: u64| every != 0 && step.is_multiple_of(every);
+        let saves = due(job.checkpoint.every) || is_last || stopped;
         if due(job.exchange.verify_every) || is_last {
             self.verify(world)?;
         }
@@ -105,8 +108,11 @@ impl Run<'_> {
             let event = self.stretch.finish(world, &self.trainer)?;
             event.map_or(Ok(()), |event| self.say(event))?;
         }
+        if evaluates || saves {
+            self.trainer.check_parameters()?;
+        }
         let best = evaluates && self.evaluate(world)? && job.checkpoint.best;
-        if due(job.checkpoint.every) || is_last || stopped || best {
+        if saves || best {
             self.save(world, best)?;
         }
         if stopped && !is_last {
@@ -140,6 +146,13 @@ impl Run<'_> {
     fn evaluate(&mut self, world: &mut World) -> Result<bool> {
         let tally = evaluate(&mut self.evaluator, &mut self.trainer.network, world)?;
         let (step, accuracy) = (self.trainer.step, tally.accuracy());
+        if !tally.loss.is_finite() {
+            let what = format!(
+                "the {} loss is {} with finite parameters: they have grown too large",
+                self.set, tally.loss
+            );
+            return Err(Error::NonFinite { step, rank: 0, what });
+        }
         let best = self.best.as_ref().is_none_or(|best| accuracy > best.value);
         if best {
             self.best = Some(Best { step, metric: "accuracy".into(), value: accuracy });

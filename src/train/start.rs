@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::build::build_graph;
+use super::build::{build_graph, check_preset};
 use super::evaluate::Evaluator;
+use super::exchange::kept_layers;
 use super::placement::place;
 use super::run::{Options, Run};
 use super::run_dir::RunDir;
 use super::state::restore;
 use super::stretch::Stretch;
-use super::trainer::Trainer;
+use super::trainer::{Trainer, count_steps};
 use super::world::World;
 use crate::checkpoint::{self, Snapshot, Store};
 use crate::data::{self, Fill, Images, Normalise};
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
 use crate::nn::Shape;
 use crate::report::{Event, Metrics};
+use crate::tensor::blas_threads;
 
 impl<'a> Run<'a> {
     /// Prepares the run and says so.
@@ -31,10 +33,16 @@ impl<'a> Run<'a> {
     ) -> Result<Run<'a>> {
         let job = &loaded.job;
         world.agree("the hash of the job", job.hash())?;
+        world.agree(
+            "the hash of the options --resume and --run-dir",
+            xxh3_64(format!("{options:?}").as_bytes()),
+        )?;
         let placement = place(world)?;
-        let opened = check_batch(loaded, world).and_then(|()| open_data(job));
+        let opened = check_batch(loaded, world)
+            .and_then(|()| check_preset(&job.model, &loaded.source))
+            .and_then(|()| open_data(loaded));
         let (train, evaluation, set) = world.together(opened)?;
-        world.agree("the hash of the training data", xxh3_64(&train.pixels) ^ xxh3_64(&train.labels))?;
+        world.agree("the hash of the data", train.hash() ^ evaluation.hash().rotate_left(1))?;
         let built = build_trainer(loaded, train, world.size());
         let (trainer, fill) = world.together(built)?;
         let run_dir = RunDir::open(job, options.run_dir.as_deref(), options.resume, world)?;
@@ -43,6 +51,7 @@ impl<'a> Run<'a> {
             trainer,
             evaluator: Evaluator::new(evaluation, fill),
             set,
+            run_dir,
             stretch: Stretch::default(),
             store: None,
             metrics: None,
@@ -55,10 +64,10 @@ impl<'a> Run<'a> {
             training_seconds: 0.0,
             bytes_sent: 0,
         };
-        let notes = run.open_store(&run_dir, options.resume, world)?;
+        let notes = run.open_store(options.resume, world)?;
         run.say(Event::Start {
             job: job.name.clone(),
-            run_dir: run_dir.path().into(),
+            run_dir: run.run_dir.path().into(),
             ranks: world.size(),
             hosts: placement.hosts,
             blas_threads: placement.threads,
@@ -76,44 +85,46 @@ impl<'a> Run<'a> {
 
     /// Opens the checkpoints and, to resume, goes to the latest of them, on every rank alike. Returns what is worth
     /// saying about that.
-    fn open_store(&mut self, run_dir: &RunDir, resume: bool, world: &mut World) -> Result<Vec<String>> {
+    fn open_store(&mut self, resume: bool, world: &mut World) -> Result<Vec<String>> {
         let keep = NonZeroUsize::new(self.job.checkpoint.keep).unwrap_or(NonZeroUsize::MIN);
         // Rank 0 alone opens the store, which cleans up what a killed run has left; the others only read, after it.
-        let opened = (world.rank() == 0).then(|| Store::open(run_dir.path(), keep)).transpose();
+        let opened = (world.rank() == 0).then(|| Store::open(self.run_dir.path(), keep)).transpose();
         let store = world.together(opened)?;
-        let notes = if resume {
-            let newest = store.as_ref().map(|store| self.newest(store, run_dir)).transpose();
-            let path: PathBuf = world.together(newest)?.unwrap_or_default();
-            let path: PathBuf = world.broadcast(&path.display().to_string())?.into();
-            let resumed = self.resume_from(&path, world.size());
-            let notes = world.together(resumed)?;
-            let written = if world.rank() == 0 { run_dir.write_job(self.job) } else { Ok(()) };
-            world.together(written)?;
-            notes
-        } else {
-            Vec::new()
-        };
+        self.store = store;
+        let notes = if resume { self.resume(world)? } else { Vec::new() };
         self.first_step = self.trainer.step;
         self.verify(world)?;
-        self.store = store;
         let metrics =
-            (world.rank() == 0).then(|| Metrics::open(run_dir.metrics(), self.first_step)).transpose();
+            (world.rank() == 0).then(|| Metrics::open(self.run_dir.metrics(), self.first_step)).transpose();
         self.metrics = world.together(metrics)?;
         Ok(notes)
     }
 
-    /// The newest checkpoint of `store`, which must be whole.
-    fn newest(&self, store: &Store, run_dir: &RunDir) -> Result<PathBuf> {
-        let (path, _) = store
-            .load_latest()?
-            .ok_or_else(|| Error::run_dir(run_dir.path(), "holds no checkpoint to resume from"))?;
-        Ok(path)
+    /// Goes to the newest checkpoint, which must be whole; a run that was ended before its first one starts again.
+    fn resume(&mut self, world: &mut World) -> Result<Vec<String>> {
+        let newest = self.store.as_ref().map(Store::load_latest).transpose();
+        let newest = world.together(newest)?.flatten();
+        let path = newest.as_ref().map(|(path, _)| path.display().to_string());
+        let path: PathBuf = world.broadcast(&path.unwrap_or_default())?.into();
+        if path.as_os_str().is_empty() {
+            return Ok(vec!["there is no checkpoint yet to resume from: starting at step 0".into()]);
+        }
+        let snapshot = newest.map_or_else(|| checkpoint::load(&path), |(_, snapshot)| Ok(snapshot));
+        let resumed = snapshot.and_then(|snapshot| self.resume_from(&path, snapshot, world.size()));
+        let notes = world.together(resumed)?;
+        let written = if world.rank() == 0 { self.run_dir.write_job(self.job) } else { Ok(()) };
+        world.together(written)?;
+        Ok(notes)
     }
 
-    fn resume_from(&mut self, path: &Path, world: usize) -> Result<Vec<String>> {
-        let snapshot = checkpoint::load(path)?;
+    fn resume_from(&mut self, path: &Path, snapshot: Snapshot, world: usize) -> Result<Vec<String>> {
+        let notes = self.what_differs(path, &snapshot, world)?;
         restore(&mut self.trainer, &snapshot).map_err(|message| Error::checkpoint(path, message))?;
-        let notes = self.what_differs(&snapshot, world);
+        // The run may have been killed after it wrote its best checkpoint and before it made it the best.
+        let is_best = snapshot.progress.best.as_ref().is_some_and(|best| best.step == snapshot.progress.step);
+        if let Some(store) = self.store.as_ref().filter(|_| is_best && self.job.checkpoint.best) {
+            store.make_best(path)?;
+        }
         self.owes_evaluation =
             self.trainer.step > 0 && self.evaluation_is_due() && snapshot.progress.metrics.is_empty();
         self.best = snapshot.progress.best;
@@ -121,26 +132,48 @@ impl<'a> Run<'a> {
         Ok(notes)
     }
 
-    /// What makes this run another than the one that wrote `snapshot`.
-    fn what_differs(&self, snapshot: &Snapshot, world: usize) -> Vec<String> {
-        let mut notes = Vec::new();
-        match Job::from_toml(&snapshot.job).map(|stored| stored.differences(self.job)) {
-            Ok(differences) if differences.is_empty() => {}
-            Ok(differences) => {
-                notes.push(format!("the job differs from the checkpoint's: {}", differences.join("; ")))
-            }
-            Err(error) => notes.push(format!("the checkpoint's job cannot be compared: {error}")),
+    /// What makes this run another than the one that wrote `snapshot`; what would make nonsense of its counters is
+    /// refused.
+    fn what_differs(&self, path: &Path, snapshot: &Snapshot, world: usize) -> Result<Vec<String>> {
+        let stored = Job::from_toml(&snapshot.job)
+            .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
+        let differences = stored.differences(self.job);
+        if let Some(difference) =
+            differences.iter().find(|difference| FIXED.iter().any(|key| difference.starts_with(key)))
+        {
+            let message = format!(
+                "cannot be resumed with another order of samples ({difference}): give the job it was trained with, or \
+                 start a new run"
+            );
+            return Err(Error::checkpoint(path, message));
         }
-        if snapshot.progress.world != world as u64 {
-            let before = snapshot.progress.world;
+        let mut notes = Vec::new();
+        if !differences.is_empty() {
+            notes.push(format!("the job differs from the checkpoint's: {}", differences.join("; ")));
+        }
+        let progress = &snapshot.progress;
+        if progress.ranks != world as u64 {
             notes.push(format!(
-                "on {before} ranks until now, on {world} from here: batches and their order stay, but ternary rounding \
-                 and the order of sums differ from a run on {before}"
+                "on {} ranks until now, on {world} from here: batches and their order stay, but ternary rounding and \
+                 the order of sums differ from a run on {}",
+                progress.ranks, progress.ranks
             ));
         }
-        notes
+        let threads = blas_threads() as u64;
+        if progress.blas_threads != threads {
+            notes.push(format!(
+                "with {} threads of BLAS until now, with {threads} from here: sums are rounded differently, so the \
+                 weights will not be, to the bit, those of an uninterrupted run (OPENBLAS_NUM_THREADS={} would make \
+                 them so)",
+                progress.blas_threads, progress.blas_threads
+            ));
+        }
+        Ok(notes)
     }
 }
+
+/// Keys of a job that decide which samples a step sees.
+const FIXED: [&str; 4] = ["data.dataset", "data.validation", "train.global_batch", "train.seed"];
 
 fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
     let (batch, ranks) = (loaded.job.train.global_batch, world.size());
@@ -154,12 +187,17 @@ fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
 }
 
 /// The training set, the set to evaluate on, and what the latter is called.
-fn open_data(job: &Job) -> Result<(Images, Images, &'static str)> {
-    let mut dataset = data::open(&job.data.dataset, job.data.dir.as_deref())?;
-    match job.data.validation {
+fn open_data(loaded: &Loaded) -> Result<(Images, Images, &'static str)> {
+    let data = &loaded.job.data;
+    let mut dataset = data::open(&data.dataset, data.dir.as_deref())?;
+    match data.validation {
         0 => Ok((dataset.train, dataset.test, "test")),
         count => {
-            let validation = dataset.hold_out(count)?;
+            let blame = |error: Error| Error::Job {
+                at: loaded.source.at("data.validation"),
+                message: error.to_string(),
+            };
+            let validation = dataset.hold_out(count).map_err(blame)?;
             Ok((dataset.train, validation, "validation"))
         }
     }
@@ -168,16 +206,22 @@ fn open_data(job: &Job) -> Result<(Images, Images, &'static str)> {
 /// The trainer, and how its data is turned into network inputs; objections carry the job file's line.
 fn build_trainer(loaded: &Loaded, train: Images, world: usize) -> Result<(Trainer, Fill)> {
     let (job, source) = (&loaded.job, &loaded.source);
-    let blame = |path: &str, error: Error| match error {
-        Error::Usage(message) => Error::Job { at: source.at(path), message },
-        other => other,
+    let blame = |path: &'static str| {
+        move |error: Error| match error {
+            Error::Usage(_) | Error::Shape { .. } => {
+                Error::Job { at: source.at(path), message: error.to_string() }
+            }
+            other => other,
+        }
     };
     let input = Shape::Image { channels: train.channels, height: train.height, width: train.width };
     let graph = build_graph(&job.model, source, input, train.classes)?;
+    kept_layers(&job.exchange.keep_float, &graph).map_err(blame("exchange.keep_float"))?;
+    let length = if job.train.steps.is_some() { "train.steps" } else { "train.epochs" };
+    count_steps(job, train.len()).map_err(blame(length))?;
     let normalise = job.data.mean.clone().zip(job.data.std.clone());
     let normalise = normalise.map(|(mean, std)| Normalise { mean, std });
-    let fill = Fill::new(&train, normalise.as_ref()).map_err(|error| blame("data.mean", error))?;
-    let trainer = Trainer::new(job, graph, train, fill.clone(), world)
-        .map_err(|error| blame("exchange.keep_float", error))?;
+    let fill = Fill::new(&train, normalise.as_ref()).map_err(blame("data.mean"))?;
+    let trainer = Trainer::new(job, graph, train, fill.clone(), world).map_err(blame("model"))?;
     Ok((trainer, fill))
 }

@@ -6,8 +6,9 @@ use crate::checkpoint::{Best, Origin, Progress, Slot, Snapshot, Tensor};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::nn::{Graph, Network, Parameter, Parameters};
+use crate::tensor::blas_threads;
 
-use super::trainer::Trainer;
+use super::trainer::{LONGEST, Trainer};
 
 /// The optimizer's slot in a checkpoint.
 const MOMENTUM: &str = "momentum";
@@ -39,7 +40,8 @@ pub fn snapshot<'a>(
             step: trainer.step,
             epoch: samples_seen / trainer.training_samples() as u64,
             samples_seen,
-            world: world as u64,
+            ranks: world as u64,
+            blas_threads: blas_threads() as u64,
             best,
             metrics: Default::default(),
         },
@@ -51,6 +53,9 @@ pub fn restore(trainer: &mut Trainer, snapshot: &Snapshot) -> std::result::Resul
     let stored = Graph::from_json(&snapshot.network).map_err(|error| error.to_string())?;
     if stored != *trainer.network.graph() {
         return Err("holds another network than the job asks for; give the job it was trained with".into());
+    }
+    if snapshot.progress.step > LONGEST {
+        return Err(format!("says it is at step {}, beyond any run", snapshot.progress.step));
     }
     let slot = snapshot.optimizer.iter().find(|slot| slot.name == MOMENTUM);
     let slot = slot.ok_or_else(|| format!("has no optimizer slot `{MOMENTUM}`"))?;

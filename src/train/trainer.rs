@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::evaluate::EVALUATION_BATCH;
 use super::exchange::{AverageGradients, Exchange, Local};
 use super::world::World;
 use crate::data::{Fill, Images, Order, labels};
@@ -32,6 +33,25 @@ pub struct Trainer {
     labels: Vec<usize>,
 }
 
+/// Steps are part of the key of random numbers, which has 40 bits for them.
+pub(super) const LONGEST: u64 = (1 << 40) - 1;
+
+/// The length of the run in steps.
+pub(super) fn count_steps(job: &Job, samples: usize) -> Result<u64> {
+    let steps = match (job.train.steps, job.train.epochs) {
+        (Some(steps), _) => Some(steps),
+        (None, epochs) => {
+            let all = epochs.unwrap_or(1).checked_mul(samples as u64);
+            all.map(|all| all.div_ceil(job.train.global_batch as u64))
+        }
+    };
+    steps.filter(|&steps| steps <= LONGEST).ok_or_else(|| {
+        Error::Usage(format!(
+            "a run is at most {LONGEST} steps long; set train.steps or train.epochs to less"
+        ))
+    })
+}
+
 /// What a step came to on this rank.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
@@ -47,9 +67,6 @@ pub struct Step {
     pub stop: bool,
 }
 
-/// Evaluation runs in batches of at least this many samples, however small a rank's share of a training batch is.
-const EVALUATION_BATCH: usize = 64;
-
 impl Trainer {
     /// A trainer of `job` at step 0, on `world` ranks, with freshly drawn parameters.
     pub fn new(job: &Job, graph: Graph, images: Images, fill: Fill, world: usize) -> Result<Trainer> {
@@ -60,10 +77,7 @@ impl Trainer {
         let exchange =
             Exchange::new(&job.exchange, job.train.seed, network.graph(), &network.parameters, world)?;
         let parameters = network.parameters.values.len();
-        let steps = match (job.train.steps, job.train.epochs) {
-            (Some(steps), _) => steps,
-            (None, epochs) => (epochs.unwrap_or(1) * images.len() as u64).div_ceil(global_batch as u64),
-        };
+        let steps = count_steps(job, images.len())?;
         Ok(Trainer {
             optimizer: Sgd::new(job.optimizer.momentum, job.optimizer.weight_decay, parameters),
             network,
@@ -156,6 +170,21 @@ impl Trainer {
             let (gradients, values) = (&parameters.gradients, &mut parameters.values);
             self.optimizer.update(parameter.range.clone(), parameter.spec.decay, rate, gradients, values);
         }
+    }
+
+    /// Refuses parameters that the last update has made NaN or infinite, before they are evaluated or written down. They
+    /// are the same on every rank, and so is the answer.
+    pub fn check_parameters(&self) -> Result<()> {
+        let parameters = &self.network.parameters;
+        let Some(at) = parameters.values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+        let bad = parameters.table.iter().find(|parameter| parameter.range.contains(&at));
+        let name = bad.map_or("", |parameter| &parameter.name);
+        let what = format!(
+            "parameter `{name}` became {} in the update before (learning rate {}; a smaller one may help)",
+            parameters.values[at],
+            self.learning_rate(self.step.saturating_sub(1))
+        );
+        Err(Error::NonFinite { step: self.step, rank: 0, what })
     }
 
     /// The same error on every rank: the words of rank `rank`, which saw the bad value.

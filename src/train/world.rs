@@ -1,6 +1,10 @@
 //! The ranks as the trainer sees them: a few agreements, over any transport.
 
+use std::time::Duration;
+
 use ternflock_collectives::transport::meter::{Metered, Traffic};
+use ternflock_collectives::transport::mpi::{self, MpiTransport};
+use ternflock_collectives::transport::threads;
 use ternflock_collectives::{Error as Failure, Transport, small};
 
 use crate::error::{Error, Kind, Result};
@@ -15,6 +19,34 @@ impl World {
     /// The ranks that `transport` reaches; `host` is the name of the machine this one runs on.
     pub fn new(transport: Box<dyn Transport>, host: String) -> World {
         World { transport: Metered::new(transport), host }
+    }
+
+    /// A world of this process alone, without MPI.
+    pub fn alone(deadline: Duration) -> World {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        World::new(Box::new(threads::solo(deadline)), host.trim().into())
+    }
+
+    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them. Waits between ranks last at
+    /// most `deadline`.
+    ///
+    /// # Errors
+    /// [`Error::Exchange`] if MPI cannot be started.
+    pub fn join(deadline: Duration) -> Result<World> {
+        let transport = MpiTransport::init(deadline).map_err(failed)?;
+        mpi::abort_on_panic();
+        let host = transport.processor_name();
+        Ok(World::new(Box::new(transport), host))
+    }
+
+    /// The MPI library that [`World::join`] uses.
+    pub fn mpi_library() -> String {
+        mpi::library_version()
+    }
+
+    /// Ends every process of this job, now, with exit code `code`.
+    pub fn abort(code: i32) -> ! {
+        mpi::abort(code)
     }
 
     /// This rank, from 0.

@@ -11,6 +11,7 @@ use super::window::window;
 use crate::nn::Shape;
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::size::elements;
 use crate::nn::spec::{Pair, default};
 use crate::tensor::{Window, col2im_add, gemm, im2col, matrix, matrix_mut};
 
@@ -44,7 +45,13 @@ impl Conv2d {
         if self.filters == 0 {
             return Err("filters must be at least 1".into());
         }
-        window(single_image(inputs)?, self.kernel.get(), self.stride.get(), self.padding.get(), false)
+        let image = single_image(inputs)?;
+        let window = window(image, self.kernel.get(), self.stride.get(), self.padding.get(), false)?;
+        let (rows, columns) = window.kernel;
+        // The weight, and the column matrix of one sample.
+        elements(&[self.filters, window.channels, rows, columns])?;
+        elements(&[window.channels, rows, columns, window.output.0, window.output.1])?;
+        Ok(window)
     }
 }
 
@@ -69,7 +76,7 @@ impl Describe for Conv2d {
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
         let window = self.window(inputs)?;
-        Ok((self.filters * window.rows() * window.positions()) as u64)
+        Ok((self.filters as u64).saturating_mul((window.rows() * window.positions()) as u64))
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {

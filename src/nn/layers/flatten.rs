@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::single_image;
 use crate::nn::Shape;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
+use crate::nn::size::elements;
 
 /// Turns images into vectors, channel by channel as in PyTorch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,7 +15,7 @@ pub struct Flatten {}
 impl Describe for Flatten {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (channels, height, width) = single_image(inputs)?;
-        Ok(Shape::Vector { features: channels * height * width })
+        Ok(Shape::Vector { features: elements(&[channels, height, width])? })
     }
 
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

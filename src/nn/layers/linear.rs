@@ -6,6 +6,7 @@ use super::single_vector;
 use crate::nn::Shape;
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::size::elements;
 use crate::nn::spec::default;
 use crate::tensor::{gemm, matrix, matrix_mut};
 
@@ -25,7 +26,8 @@ pub struct Linear {
 
 impl Describe for Linear {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        single_vector(inputs)?;
+        let features = single_vector(inputs)?;
+        elements(&[self.units, features])?;
         match self.units {
             0 => Err("units must be at least 1".into()),
             units => Ok(Shape::Vector { features: units }),

@@ -31,6 +31,9 @@ impl Pooling {
     }
 }
 
+/// No image has a longer side.
+const LARGEST: usize = 1 << 20;
+
 /// The window of a convolution or pooling over (C, H, W) images. With `ceil` the last window may hang over the lower or
 /// right edge, as Caffe's pooling does; it must still begin inside the image or its left padding.
 pub fn window(
@@ -44,6 +47,9 @@ pub fn window(
     let side = |name, size: usize, kernel: usize, stride: usize, padding: usize| {
         if kernel == 0 || stride == 0 {
             return Err("kernel and stride must be at least 1".to_string());
+        }
+        if kernel.max(stride) > LARGEST {
+            return Err(format!("kernel and stride must be at most {LARGEST}"));
         }
         if padding >= kernel {
             return Err(format!("padding {padding} must be smaller than the kernel {kernel}"));

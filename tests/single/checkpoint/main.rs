@@ -53,7 +53,8 @@ fn sample(step: u64) -> Snapshot {
             step,
             epoch: 2,
             samples_seen: u64::MAX,
-            world: 4,
+            ranks: 4,
+            blas_threads: 2,
             best: Some(best),
             metrics: BTreeMap::from([
                 ("loss".into(), f64::from_bits(0x7ff8_0000_dead_beef)),

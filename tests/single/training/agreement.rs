@@ -96,7 +96,7 @@ fn logits_always_means_the_output_layer() {
 #[test]
 fn a_layer_to_keep_that_is_not_there_is_refused_with_those_that_are() {
     let message = exchange("a", "b", &["logits", "ip3"]).err().unwrap().to_string();
-    for part in ["exchange.keep_float", "`ip3`", "a, b, relu_3", "`logits`"] {
+    for part in ["exchange.keep_float", "`ip3`", "`a`, `b`, `relu_3`", "`logits`"] {
         assert!(message.contains(part), "{message}");
     }
 }

@@ -1,0 +1,57 @@
+//! Sizes that job files can ask for and memory cannot hold: refused before anything is allocated.
+
+use super::graph::Graph;
+use super::parameters::{Parameter, count};
+
+/// No tensor has more elements than this, so that products of two such numbers are the only ones to be careful with.
+const LIMIT: u128 = 1 << 40;
+
+/// The number of elements of a tensor of shape `dimensions`.
+pub fn elements(dimensions: &[usize]) -> Result<usize, String> {
+    let product = dimensions.iter().try_fold(1u128, |product, &d| product.checked_mul(d as u128));
+    match product {
+        Some(product) if product <= LIMIT => Ok(product as usize),
+        _ => Err(format!("a tensor of shape {dimensions:?} is larger than the limit of 2^40 elements")),
+    }
+}
+
+/// Bytes of a network of `graph` for batches of `capacity`, with its gradients and an optimizer's buffer.
+fn required_bytes(graph: &Graph, table: &[Parameter], capacity: usize) -> u128 {
+    let sources = 0..=graph.layers().len();
+    let activations: u128 = sources.map(|source| graph.shape(source).elements() as u128).sum();
+    let parameters = count(table) as u128;
+    4 * (2 * activations * capacity as u128 + 3 * parameters)
+}
+
+/// Refuses a network that does not fit into the memory that is free now, where the system says how much that is.
+pub fn check_memory(graph: &Graph, table: &[Parameter], capacity: usize) -> Result<(), String> {
+    let needed = required_bytes(graph, table, capacity);
+    match available_bytes() {
+        Some(available) if needed > available => Err(format!(
+            "with batches of {capacity} a rank it needs {:.1} GB of memory, and {:.1} GB are free; make the network or \
+             the batch smaller, or use more ranks",
+            needed as f64 / 1e9,
+            available as f64 / 1e9
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn available_bytes() -> Option<u128> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace().next()?.parse::<u128>().ok().map(|kilobytes| 1024 * kilobytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absurd_shapes_are_refused_without_overflow() {
+        assert_eq!(elements(&[3, 4, 0]), Ok(0));
+        assert_eq!(elements(&[1 << 20, 1 << 20]), Ok(1 << 40));
+        assert!(elements(&[1 << 20, 1 << 20, 2]).is_err());
+        assert!(elements(&[usize::MAX; 5]).is_err());
+    }
+}
