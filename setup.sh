@@ -26,16 +26,17 @@ has_data() {
     return 1
 }
 
-# Only looks: a Rust toolchain belongs to the user, and an old one is not to be replaced unasked.
+# Installs Rust where there is none, for this user alone, by rustup; one that is too old is the user's to replace.
 check_rust() {
     local wanted found
     wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
     export PATH="$PATH:$HOME/.cargo/bin"
     if ! has cargo || ! has rustc; then
-        say "cargo is missing: Rust $wanted or newer is needed. Get it with"
-        say "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
-        say "    . \"\$HOME/.cargo/env\""
-        exit $MISSING
+        say "cargo is missing: installing Rust by rustup into $HOME/.cargo"
+        if ! install_rust; then
+            say "that did not work. Rust $wanted or newer is needed: https://rustup.rs tells how to get it"
+            exit $MISSING
+        fi
     fi
     found=$(rustc --version | cut -d' ' -f2)
     if [[ $(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1) != "$wanted" ]]; then
@@ -43,6 +44,16 @@ check_rust() {
         say "    rustup update stable    (or install rustup: https://rustup.rs)"
         exit $MISSING
     fi
+}
+
+install_rust() {
+    local installer
+    installer=$(mktemp) || return
+    curl --proto '=https' --tlsv1.2 --silent --show-error --fail --output "$installer" https://sh.rustup.rs &&
+        sh "$installer" -y --profile minimal --no-modify-path >&2
+    local result=$?
+    rm -f "$installer"
+    return $result
 }
 
 installed() { [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }

@@ -141,10 +141,20 @@ fn conv2d_in_tiles() {
     let image = Shape::Image { channels: 1, height: 64, width: 60 };
     let spec = json!({"type": "conv2d", "filters": 2, "kernel": [6, 1], "stride": [20, 1]});
     let mut small = Check::new(spec, image, 71);
-    // Smaller inputs keep the sums over 71 samples exact; the parameters touch every tile, and checking all 270,000
-    // inputs would take minutes.
+    // Smaller inputs keep the sums over 71 samples exact. The parameters touch every tile; checking all 270,000 inputs
+    // would take minutes.
     small.x = small_integers(small.x.len(), 4);
-    let (_, gradients) = small.gradients(true);
+    let (dx, gradients) = small.gradients(true);
+    // A pixel of each tile: the first, one in the middle, the last.
+    for i in [0, small.x.len() / 2, small.x.len() - 61] {
+        let value = small.x[i];
+        small.x[i] = value + 1.0;
+        let up = small.loss();
+        small.x[i] = value - 1.0;
+        let difference = (up - small.loss()) / 2.0;
+        small.x[i] = value;
+        assert_eq!(f64::from(dx[i]), difference, "pixel {i}");
+    }
     for (i, &gradient) in gradients.iter().enumerate() {
         let value = small.parameters[i];
         small.parameters[i] = value + 1.0;
@@ -156,9 +166,32 @@ fn conv2d_in_tiles() {
     }
 }
 
+/// Kernel, stride, padding, rounding up; strides 1 and 2 have loops of their own.
+const POOLINGS: [(usize, usize, usize, bool); 5] =
+    [(2, 2, 0, false), (3, 2, 1, true), (3, 2, 0, true), (3, 1, 1, false), (2, 3, 1, true)];
+
+#[test]
+fn rectangular_windows() {
+    for kind in ["max_pool2d", "avg_pool2d"] {
+        let spec = json!({"type": kind, "kernel": [3, 2], "stride": [1, 2], "padding": [1, 0]});
+        Check::new(spec, IMAGE, 3).run(10.0 * 180.0 * 12.0 * 2f64.powi(-24));
+    }
+}
+
+#[test]
+fn a_nan_wins_its_windows() {
+    for stride in [1, 2, 3] {
+        let mut check = Check::new(json!({"type": "max_pool2d", "kernel": 3, "stride": stride}), IMAGE, 1);
+        check.x[7] = f32::NAN;
+        check.loss();
+        // Pixel 7 is row 1, column 1 of the first channel: the first window covers it.
+        assert!(check.y[0].is_nan() && check.y.iter().any(|y| !y.is_nan()), "stride {stride}: {:?}", check.y);
+    }
+}
+
 #[test]
 fn max_pool2d() {
-    for (kernel, stride, padding, ceil) in [(2, 2, 0, false), (3, 2, 1, true), (3, 2, 0, true)] {
+    for (kernel, stride, padding, ceil) in POOLINGS {
         let spec = json!({"type": "max_pool2d", "kernel": kernel, "stride": stride, "padding": padding,
                           "ceil": ceil});
         Check::new(spec, IMAGE, 3).run(0.0);
@@ -169,7 +202,7 @@ fn max_pool2d() {
 /// 4 windows, weighted by at most 3, share an input.
 #[test]
 fn avg_pool2d() {
-    for (kernel, stride, padding, ceil) in [(2, 2, 0, false), (3, 2, 1, true), (3, 2, 0, true)] {
+    for (kernel, stride, padding, ceil) in POOLINGS {
         let spec = json!({"type": "avg_pool2d", "kernel": kernel, "stride": stride, "padding": padding,
                           "ceil": ceil});
         Check::new(spec, IMAGE, 3).run(10.0 * 180.0 * 12.0 * 2f64.powi(-24));

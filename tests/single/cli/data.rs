@@ -173,3 +173,23 @@ fn only_data_sets_that_are_known_and_published_are_fetched() {
         (vec!["mine".into(), "tiny.toml".into()], "mine".into())
     );
 }
+
+/// A checkpoint is only measured on data of its own shape and classes.
+#[test]
+fn other_data_than_the_network_was_made_for_are_refused() {
+    let place = place(&sound(), "");
+    place.run(TRAIN).ended(0);
+    let eval = |dir: &str| place.run(&format!("eval run/checkpoints/best.h5 --data-dir {dir}"));
+    eval("pictures").ended(0);
+    let made_for = "its network makes 10 logits of samples of 1x8x8, but `idx` has ";
+    for (dir, shape, labels, found) in [
+        ("wide", [4, 4, 16], [0, 1, 2, 9], "10 classes of 1x4x16"),
+        ("few", [4, 8, 8], [0, 1, 2, 2], "3 classes of 1x8x8"),
+    ] {
+        for (pictures, names) in [(FILES[0], FILES[1]), (FILES[2], FILES[3])] {
+            place.write(&format!("{dir}/{pictures}"), idx(&shape, &[7; 256]));
+            place.write(&format!("{dir}/{names}"), idx(&[4], &labels));
+        }
+        eval(dir).refused(4, &["run/checkpoints/best.h5: ", made_for, found]);
+    }
+}

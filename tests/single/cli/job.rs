@@ -133,3 +133,35 @@ fn what_stays_float_must_be_a_layer() {
 fn normalisation_must_fit_the_channels() {
     refused(TINY, &["data.mean=[0.5,0.5,0.5]", "data.std=[1,1,1]"], &["--set data.mean=[0.5,0.5,0.5]: "]);
 }
+
+/// Sizes that no machine has are refused before anything is allocated, with their line.
+#[test]
+fn sizes_beyond_all_memory_are_refused() {
+    let logits = TINY.lines().position(|line| line.starts_with("units")).unwrap() - 2;
+    for units in ["1000000000000000", "9223372036854775807", "288230376151711744"] {
+        let (text, _) = replaced("units = 10", &format!("units = {units}"));
+        refused(
+            &text,
+            &[],
+            &[&format!("job.toml:{logits}: layer `logits` (linear): "), "limit of 2^40 elements"],
+        );
+    }
+    for filters in ["1000000000", "9223372036854775807"] {
+        let (text, _) = replaced("filters = 4", &format!("filters = {filters}"));
+        refused(&text, &[], &["job.toml:"]);
+    }
+    for batch in ["1000000000000", "9223372036854775807"] {
+        refused(TINY, &[&format!("train.global_batch={batch}")], &["GB of memory", "GB are free"]);
+    }
+    refused(TINY, &["train.epochs=9223372036854775807"], &["--set train.epochs=", "steps long"]);
+    refused(TINY, &["train.steps=9223372036854775807"], &["--set train.steps=", "steps long"]);
+    refused(TINY, &["exchange.timeout=1e300"], &["--set exchange.timeout=1e300: ", "at most 1000000"]);
+}
+
+#[test]
+fn a_network_without_parameters_is_refused() {
+    let model = TINY.find("[[model.layers]]").unwrap();
+    let layers = "[[model.layers]]\ntype = \"avg_pool2d\"\nkernel = [4, 7]\nstride = 1\n\
+                  [[model.layers]]\ntype = \"flatten\"\n[exchange]\nkeep_float = []\n";
+    refused(&format!("{}{layers}", &TINY[..model]), &[], &["the network has no parameters"]);
+}

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use crate::program::Place;
+use crate::program::{Place, finish};
+use crate::running::Watched;
 
 /// Every file below `name` with its content.
 fn content(place: &Place, name: &str) -> Vec<(String, Vec<u8>)> {
@@ -24,7 +25,7 @@ fn a_run_without_a_directory_takes_the_next_free_one() {
     let place = Place::new();
     place.run("train tiny.toml").ended(0);
     let first = content(&place, "runs/tiny");
-    assert_eq!(place.names("runs/tiny"), ["checkpoints", "job.toml", "metrics.jsonl"]);
+    assert_eq!(place.names("runs/tiny"), [".lock", "checkpoints", "job.toml", "metrics.jsonl"]);
     let second = place.run("train tiny.toml").ended(0);
     assert!(second.err.contains("writing to runs/tiny-2"), "{}", second.err);
     assert!(second.out.contains("runs/tiny-2/checkpoints/step-0000000020.h5"), "{}", second.out);
@@ -134,4 +135,62 @@ impl Drop for ReadOnly {
         let unmounted = Command::new("umount").arg(&self.0).status();
         assert!(unmounted.is_ok_and(|status| status.success()), "{} stays mounted", self.0.display());
     }
+}
+
+/// A run that is under way is not disturbed by another that would continue it.
+#[test]
+fn a_directory_belongs_to_one_run_at_a_time() {
+    let place = Place::new();
+    let run = Watched::start(place.command(&[
+        "train",
+        "tiny.toml",
+        "--run-dir",
+        "run",
+        "--set",
+        "train.steps=1500",
+        "--set",
+        "train.log_every=1",
+        "--set",
+        "checkpoint.every=5",
+    ]));
+    run.read_until("step     20  ");
+    place.run("train tiny.toml --run-dir run --resume").refused(5, &["run: another run is writing there"]);
+    run.finish().ended(0);
+    assert_eq!(place.inspect("run/checkpoints/step-0000001500.h5")["step"], 1500);
+}
+
+/// What decides which samples a step sees cannot change in the middle; other changes are said.
+#[test]
+fn a_run_resumes_with_its_own_order_of_samples() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run --set train.steps=5").ended(0);
+    for set in ["train.seed=2", "train.global_batch=16", "data.validation=100"] {
+        let resumed = place.run(&format!("train tiny.toml --run-dir run --resume --set {set}"));
+        let key = set.split('=').next().unwrap();
+        resumed.refused(4, &["another order of samples", key]);
+    }
+    let resumed = place.run("train tiny.toml --run-dir run --resume --set optimizer.momentum=0.5").ended(0);
+    assert!(resumed.err.contains("optimizer.momentum: 0.9 -> 0.5"), "{}", resumed.err);
+}
+
+/// Another number of threads sums in another order: the run goes on, and says that it is no longer the same to the bit.
+#[test]
+fn another_number_of_blas_threads_is_said() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run --set train.steps=5").ended(0);
+    let mut command = place.command(&["train", "tiny.toml", "--run-dir", "run", "--resume"]);
+    let resumed = finish(command.env("OPENBLAS_NUM_THREADS", "2")).ended(0);
+    assert!(resumed.err.contains("with 1 threads of BLAS until now, with 2 from here"), "{}", resumed.err);
+}
+
+/// Killed after it wrote its best checkpoint and before it made it the best: resuming makes up for it.
+#[test]
+fn a_best_checkpoint_that_was_not_linked_yet_is_linked_on_resume() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run").ended(0);
+    let last = place.inspect("run/checkpoints/step-0000000020.h5");
+    assert_eq!(last["best"]["step"], 20);
+    std::fs::remove_file(place.path("run/checkpoints/best.h5")).unwrap();
+    place.run("train tiny.toml --run-dir run --resume").ended(0);
+    assert_eq!(place.inspect("run/checkpoints/best.h5")["hash"], last["hash"]);
 }

@@ -107,3 +107,20 @@ fn a_held_out_set_is_what_is_evaluated() {
         .run("train held.toml --set data.validation=1438")
         .refused(2, &["--set data.validation=1438: ", "cannot hold out 1438 of 1438"]);
 }
+
+/// The loss of a step is that before its update: parameters that the last one breaks must be seen all the same, and no
+/// checkpoint of theirs may replace one that is whole.
+#[test]
+fn parameters_that_the_last_update_breaks_are_neither_evaluated_nor_saved() {
+    let place = Place::new();
+    let run =
+        place.run("train tiny.toml --run-dir one --set train.steps=1 --set optimizer.learning_rate=1e300");
+    let run = run.refused(6, &["step 1, rank 0: parameter `conv1/weight` became ", "a smaller one may help"]);
+    assert!(!run.err.contains("the best so far"), "{}", run.err);
+    let jump = "--set schedule.kind=multistep --set schedule.milestones=[4] --set schedule.gamma=1e300";
+    let keep = "--set checkpoint.every=1 --set checkpoint.keep=1";
+    place.run(&format!("train tiny.toml --run-dir two {jump} {keep}")).ended(6);
+    assert_eq!(place.names("two/checkpoints"), ["step-0000000004.h5"]);
+    let resumed = place.run(&format!("train tiny.toml --run-dir two --resume {keep}")).ended(0);
+    assert!(resumed.out.contains("test accuracy"));
+}
