@@ -61,11 +61,31 @@ impl Stream {
     #[inline]
     pub fn block(&self, block: u32) -> [u32; 4] {
         debug_assert!(self.step < 1 << 40, "steps are counted in 40 bits");
+        let [subject, step, tail] = self.counter();
+        philox4x32([block, subject, step, tail], self.key())
+    }
+
+    /// The counter's words after that of the block.
+    fn counter(&self) -> [u32; 3] {
         let tail = (self.step >> 32) as u32 & 0xFF
             | u32::from(self.tensor) << 8
             | u32::from(self.purpose as u8) << 24;
-        let counter = [block, self.subject, self.step as u32, tail];
-        philox4x32(counter, [self.seed as u32, (self.seed >> 32) as u32])
+        [self.subject, self.step as u32, tail]
+    }
+
+    fn key(&self) -> [u32; 2] {
+        [self.seed as u32, (self.seed >> 32) as u32]
+    }
+
+    /// What a kernel that draws many blocks at a time needs to know.
+    pub(crate) fn lanes(&self) -> Lanes {
+        let mut key = self.key();
+        let keys = std::array::from_fn(|_| {
+            let round = key;
+            key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+            round
+        });
+        Lanes { counter: self.counter(), keys, multiply: MULTIPLY }
     }
 
     /// Word `index` of the stream, `index` below 2^34.
@@ -73,6 +93,16 @@ impl Stream {
     pub fn word(&self, index: u64) -> u32 {
         self.block((index / 4) as u32)[(index % 4) as usize]
     }
+}
+
+/// A stream's constants, for kernels that run the rounds on several blocks side by side.
+pub(crate) struct Lanes {
+    /// The counter's words after that of the block.
+    pub counter: [u32; 3],
+    /// The key of each round.
+    pub keys: [[u32; 2]; ROUNDS],
+    /// The multipliers.
+    pub multiply: [u32; 2],
 }
 
 #[cfg(test)]

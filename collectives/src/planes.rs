@@ -6,6 +6,8 @@
 //! sign. For a ternary (width 2: 0 = 00, 1 = 01, -1 = 11) plane 0 is therefore the non-zero plane and plane 1 the
 //! negative plane.
 
+use crate::kernels;
+
 /// Elements of a block.
 pub const BLOCK: usize = 512;
 
@@ -55,29 +57,11 @@ pub fn add(a: &[u64], a_width: usize, b: &[u64], b_width: usize, sum: &mut [u64]
     assert_eq!(sum.len(), words(blocks, sum_width), "the sum is not a whole number of blocks");
     assert_eq!(a.len(), words(blocks, a_width), "the first payload has other blocks than the sum");
     assert_eq!(b.len(), words(blocks, b_width), "the second payload has other blocks than the sum");
-    let a = a.chunks_exact(words(1, a_width));
-    let b = b.chunks_exact(words(1, b_width));
-    for ((a, b), sum) in a.zip(b).zip(sum.chunks_exact_mut(words(1, sum_width))) {
-        add_block(a.as_chunks().0, b.as_chunks().0, sum.as_chunks_mut().0);
-    }
+    kernels::best().add(a, a_width, b, b_width, sum, sum_width);
 }
 
-type Plane = [u64; WORDS];
-
-/// A ripple of full adders from plane to plane, 512 elements side by side. A number's sign plane stands for all planes
-/// above it.
-#[inline]
-fn add_block(a: &[Plane], b: &[Plane], sum: &mut [Plane]) {
-    let mut carry = [0; WORDS];
-    for (plane, sum) in sum.iter_mut().enumerate() {
-        let (a, b) = (&a[plane.min(a.len() - 1)], &b[plane.min(b.len() - 1)]);
-        for word in 0..WORDS {
-            let either = a[word] ^ b[word];
-            sum[word] = either ^ carry[word];
-            carry[word] = a[word] & b[word] | either & carry[word];
-        }
-    }
-}
+/// One plane of a block.
+pub(crate) type Plane = [u64; WORDS];
 
 #[cfg(test)]
 mod tests {

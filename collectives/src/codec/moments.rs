@@ -1,8 +1,6 @@
 //! What the codec must know of a tensor before it can encode it.
 
-/// Running sums kept apart by index modulo this, then added as a binary tree: the order of additions is part of the
-/// definition, so that a vectorised version gives the same bits.
-const LANES: usize = 16;
+use crate::kernels::{self, LANES};
 
 /// A spread this small beside the mean is the rounding of f32 and of the sums below, not spread.
 const NEGLIGIBLE: f64 = 1.0 / (1_u64 << 32) as f64;
@@ -21,26 +19,16 @@ pub struct Moments {
 impl Moments {
     /// The moments of `values`; all zero if there are none.
     pub fn of(values: &[f32]) -> Self {
-        let mut largest = [0_u32; LANES];
-        let (mut sum, mut squares) = ([0_f64; LANES], [0_f64; LANES]);
-        for group in values.chunks(LANES) {
-            for (lane, value) in group.iter().enumerate() {
-                largest[lane] = largest[lane].max(value.abs().to_bits());
-                let wide = f64::from(*value);
-                sum[lane] += wide;
-                // Exact, so that a fused multiply-add gives the same bits.
-                squares[lane] += wide * wide;
-            }
-        }
+        let sums = kernels::best().sums(values);
         // As bits, magnitudes are ordered as the floats are, with infinity and then NaN above all others.
-        let max_abs = f32::from_bits(largest.into_iter().max().unwrap_or(0));
+        let max_abs = f32::from_bits(sums.largest.into_iter().max().unwrap_or(0));
         if !max_abs.is_finite() {
             let non_finite = values.iter().position(|value| !value.is_finite());
             return Moments { max_abs, sigma: f32::NAN, non_finite };
         }
         let count = values.len().max(1) as f64;
-        let mean = tree(sum) / count;
-        let variance = tree(squares) / count - mean * mean;
+        let mean = tree(sums.sum) / count;
+        let variance = tree(sums.squares) / count - mean * mean;
         let spread = variance > NEGLIGIBLE * mean * mean;
         Moments { max_abs, sigma: if spread { variance.sqrt() as f32 } else { 0.0 }, non_finite: None }
     }

@@ -2,6 +2,7 @@
 
 mod codec;
 mod faults;
+mod kernels;
 mod rings;
 mod small;
 

@@ -1,0 +1,134 @@
+//! The inner loops that touch every element: sums, encode, decode and the addition of planes.
+//!
+//! Each instruction set has a file with all four. They give the same bits on all input, so the choice, made once for the
+//! machine the program runs on, is seen in time alone; tests hold every set against the portable loops.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod portable;
+
+use std::sync::LazyLock;
+
+use crate::philox::Stream;
+use crate::planes::{self, TERNARY, WORD};
+
+/// Running sums are kept apart by index modulo this, then added as a binary tree: the order of additions is part of the
+/// definition, so that all kernels give the same bits.
+pub const LANES: usize = 16;
+
+/// What [`Moments`](crate::codec::Moments) are made of, by lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sums {
+    /// Bits of the largest magnitude; NaN is above infinity.
+    pub largest: [u32; LANES],
+    /// Sum of the values.
+    pub sum: [f64; LANES],
+    /// Sum of their squares.
+    pub squares: [f64; LANES],
+}
+
+type Add = unsafe fn(&[u64], usize, &[u64], usize, &mut [u64], usize);
+
+/// The kernels of one instruction set, which this machine has.
+pub struct Kernels {
+    isa: &'static str,
+    sums: unsafe fn(&[f32]) -> Sums,
+    encode: unsafe fn(&[f32], f32, f32, &Stream, usize, &mut [u64]),
+    decode: unsafe fn(&[u64], usize, usize, f32, &mut [f32]),
+    add: Add,
+}
+
+const PORTABLE: Kernels = Kernels {
+    isa: "portable",
+    sums: portable::sums,
+    encode: portable::encode,
+    decode: portable::decode,
+    add: portable::add,
+};
+
+/// The kernels this machine can run, the fastest last.
+static AVAILABLE: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut))]
+    let mut available = vec![PORTABLE];
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        available.push(Kernels {
+            isa: "avx2",
+            sums: avx2::sums,
+            encode: avx2::encode,
+            decode: avx2::decode,
+            add: avx2::add,
+        });
+    }
+    available
+});
+
+/// All kernels this machine can run, the fastest last.
+pub fn available() -> &'static [Kernels] {
+    &AVAILABLE
+}
+
+/// The fastest kernels of this machine.
+pub fn best() -> &'static Kernels {
+    AVAILABLE.last().unwrap_or(&PORTABLE)
+}
+
+// SAFETY of all calls below: a set is in `AVAILABLE` only if the machine has its instructions, and there is no other way
+// to get one. Lengths are checked here, once for all sets.
+impl Kernels {
+    /// The instruction set: "portable", "avx2".
+    pub fn isa(&self) -> &'static str {
+        self.isa
+    }
+
+    /// The sums that a tensor's moments are made of.
+    pub fn sums(&self, values: &[f32]) -> Sums {
+        // SAFETY: see above.
+        unsafe { (self.sums)(values) }
+    }
+
+    /// [`codec::encode`](crate::codec::encode) by these kernels.
+    pub fn encode(
+        &self,
+        values: &[f32],
+        clip: f32,
+        scale: f32,
+        stream: &Stream,
+        first_word: usize,
+        planes: &mut [u64],
+    ) {
+        check(planes.len(), TERNARY, first_word, values.len());
+        // SAFETY: see above.
+        unsafe { (self.encode)(values, clip, scale, stream, first_word, planes) }
+    }
+
+    /// [`codec::decode`](crate::codec::decode) by these kernels.
+    pub fn decode(&self, planes: &[u64], width: usize, first_word: usize, factor: f32, values: &mut [f32]) {
+        check(planes.len(), width, first_word, values.len());
+        // SAFETY: see above.
+        unsafe { (self.decode)(planes, width, first_word, factor, values) }
+    }
+
+    /// [`planes::add`] by these kernels.
+    pub fn add(
+        &self,
+        a: &[u64],
+        a_width: usize,
+        b: &[u64],
+        b_width: usize,
+        sum: &mut [u64],
+        sum_width: usize,
+    ) {
+        // SAFETY: see above.
+        unsafe { (self.add)(a, a_width, b, b_width, sum, sum_width) }
+    }
+}
+
+/// Panics if a payload of `length` words at `width` does not hold `values` values from `first_word` on.
+fn check(length: usize, width: usize, first_word: usize, values: usize) {
+    let needed = first_word + values.div_ceil(WORD);
+    assert!(
+        planes::words(needed.div_ceil(planes::WORDS), width) <= length,
+        "the payload ends before the values do"
+    );
+}

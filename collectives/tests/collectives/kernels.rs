@@ -1,0 +1,122 @@
+//! Every instruction set's kernels against the portable ones, which come first, to the bit.
+
+use proptest::prelude::*;
+use ternflock_collectives::kernels::{Kernels, available};
+use ternflock_collectives::philox::{Purpose, Stream};
+use ternflock_collectives::planes::{self, TERNARY, WORD, WORDS, width};
+
+/// Any bit pattern, the special ones often; `finite` leaves out NaN and infinities.
+fn float() -> impl Strategy<Value = f32> {
+    let special = prop::sample::select(vec![
+        0.0,
+        -0.0,
+        f32::NAN,
+        -f32::NAN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::MAX,
+        f32::MIN,
+        f32::MIN_POSITIVE,
+        f32::from_bits(1),
+        f32::from_bits(0x8000_0001),
+        1.0,
+        -1.0,
+    ]);
+    prop_oneof![4 => -2.0_f32..2.0, 2 => any::<u32>().prop_map(f32::from_bits), 1 => special]
+}
+
+fn stream() -> impl Strategy<Value = Stream> {
+    (any::<u64>(), 0..1_u64 << 40, any::<u32>(), any::<u16>()).prop_map(|(seed, step, subject, tensor)| {
+        Stream { seed, purpose: Purpose::Ternary, step, subject, tensor }
+    })
+}
+
+fn others() -> (&'static Kernels, &'static [Kernels]) {
+    let (portable, others) = available().split_first().expect("there is always a portable set");
+    assert_eq!(portable.isa(), "portable");
+    (portable, others)
+}
+
+#[test]
+fn this_machine_is_not_left_to_the_portable_kernels() {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        assert!(others().1.iter().any(|kernels| kernels.isa() == "avx2"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn sums_are_the_same(values in prop::collection::vec(float(), 0..200)) {
+        let bits = |kernels: &Kernels| {
+            let sums = kernels.sums(&values);
+            let all = sums.sum.into_iter().chain(sums.squares);
+            // Which NaN a sum of NaNs is, and its sign, is nobody's business.
+            (sums.largest, all.map(|sum| if sum.is_nan() { u64::MAX } else { sum.to_bits() }).collect::<Vec<_>>())
+        };
+        let (portable, others) = others();
+        others.iter().try_for_each(|kernels| {
+            prop_assert_eq!(bits(kernels), bits(portable), "{}", kernels.isa());
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn ternaries_are_the_same(
+        values in prop::collection::vec(float(), 0..300), clip in float(), scale in float(), stream in stream(),
+        first in 0..20_usize,
+    ) {
+        let blocks = (first + values.len().div_ceil(WORD)).div_ceil(WORDS);
+        let encode = |kernels: &Kernels| {
+            // What no value owns must stay as it was.
+            let mut payload = vec![0xA5A5_A5A5_A5A5_A5A5; planes::words(blocks, TERNARY)];
+            kernels.encode(&values, clip, scale, &stream, first, &mut payload);
+            payload
+        };
+        let (portable, others) = others();
+        others.iter().try_for_each(|kernels| {
+            prop_assert_eq!(encode(kernels), encode(portable), "{}", kernels.isa());
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn decoded_values_are_the_same(
+        ranks in 1..1000_usize, elements in 0..300_usize, first in 0..20_usize, factor in float(), seed in any::<u64>(),
+    ) {
+        let width = width(ranks);
+        let blocks = (first + elements.div_ceil(WORD)).div_ceil(WORDS);
+        let stream = Stream { seed, purpose: Purpose::Test, step: 0, subject: 0, tensor: 0 };
+        let word = |i: usize| u64::from(stream.word(2 * i as u64)) << 32 | u64::from(stream.word(2 * i as u64 + 1));
+        let payload: Vec<u64> = (0..planes::words(blocks, width)).map(word).collect();
+        let decode = |kernels: &Kernels| {
+            let mut values = vec![1.5_f32; elements];
+            kernels.decode(&payload, width, first, factor, &mut values);
+            let bits = |v: f32| if v.is_nan() { u32::MAX } else { v.to_bits() };
+            values.into_iter().map(bits).collect::<Vec<_>>()
+        };
+        let (portable, others) = others();
+        others.iter().try_for_each(|kernels| {
+            prop_assert_eq!(decode(kernels), decode(portable), "{}", kernels.isa());
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn added_planes_are_the_same(j in 1..300_usize, k in 1..300_usize, blocks in 0..4_usize, seed in any::<u64>()) {
+        let stream = Stream { seed, purpose: Purpose::Test, step: 1, subject: 0, tensor: 0 };
+        let word = |i: usize| u64::from(stream.word(2 * i as u64)) << 32 | u64::from(stream.word(2 * i as u64 + 1));
+        let a: Vec<u64> = (0..planes::words(blocks, width(j))).map(word).collect();
+        let b: Vec<u64> = (0..planes::words(blocks, width(k))).map(|i| word(i + 1000)).collect();
+        let add = |kernels: &Kernels| {
+            let mut sum = vec![0; planes::words(blocks, width(j + k))];
+            kernels.add(&a, width(j), &b, width(k), &mut sum, width(j + k));
+            sum
+        };
+        let (portable, others) = others();
+        others.iter().try_for_each(|kernels| {
+            prop_assert_eq!(add(kernels), add(portable), "{}", kernels.isa());
+            Ok(())
+        })?;
+    }
+}
