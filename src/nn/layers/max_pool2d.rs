@@ -27,88 +27,58 @@ impl Describe for MaxPool2d {
 
 struct Maximum {
     window: Window,
-    /// By column of the window: the outputs of a row for which it lies over the image.
-    inside: Vec<Range<usize>>,
-    /// By output of a row: the first column its window covers.
-    first: Vec<usize>,
+    /// By output of a column or a row: the rows or columns its window covers.
+    rows: Vec<Range<usize>>,
+    columns: Vec<Range<usize>>,
     /// The pixel of its own H x W plane that gave each output.
     winners: Vec<u32>,
 }
 
 impl Maximum {
     fn new(window: Window, batch: usize) -> Maximum {
-        let first = |q| covered(q, window.kernel.1, window.stride.1, window.padding.1, window.size.1).start;
+        let Window { size, kernel, stride, padding, output, .. } = window;
+        let row = |p| covered(p, kernel.0, stride.0, padding.0, size.0);
+        let column = |q| covered(q, kernel.1, stride.1, padding.1, size.1);
         Maximum {
-            inside: (0..window.kernel.1).map(|s| window.inside(s)).collect(),
-            first: (0..window.output.1).map(first).collect(),
+            rows: (0..output.0).map(row).collect(),
+            columns: (0..output.1).map(column).collect(),
             winners: vec![0; window.channels * window.positions() * batch],
             window,
         }
     }
 }
 
-/// Output row `p` of one plane: for each element of the window, all windows of the row side by side.
-fn pool_line(
-    pool: (&Window, &[Range<usize>], &[usize]),
-    plane: &[f32],
-    p: usize,
-    largest: &mut [f32],
-    best: &mut [u32],
-) {
-    let (w, inside, first) = pool;
-    let rows = covered(p, w.kernel.0, w.stride.0, w.padding.0, w.size.0);
-    largest.fill(f32::NEG_INFINITY);
-    best.iter_mut().zip(first).for_each(|(best, column)| *best = (rows.start * w.size.1 + column) as u32);
-    for h in rows {
-        for (s, inside) in inside.iter().enumerate().filter(|(_, inside)| !inside.is_empty()) {
-            let first = h * w.size.1 + inside.start * w.stride.1 + s - w.padding.1;
-            let (largest, best) = (&mut largest[inside.clone()], &mut best[inside.clone()]);
-            match w.stride.1 {
-                1 => take_larger::<1>(plane, first, largest, best),
-                2 => take_larger::<2>(plane, first, largest, best),
-                stride => {
-                    for (q, state) in largest.iter_mut().zip(best).enumerate() {
-                        larger(plane[first + q * stride], first + q * stride, state);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// [`larger`] for every STRIDE-th pixel from `first` on; a constant stride lets it run on several at a time.
-fn take_larger<const STRIDE: usize>(plane: &[f32], first: usize, largest: &mut [f32], best: &mut [u32]) {
-    let last = largest.len() - 1;
-    // The last pixel may have no whole stride behind it.
-    let steps = &plane[first..].as_chunks::<STRIDE>().0[..last];
-    let states = largest.iter_mut().zip(best.iter_mut());
-    for (q, (step, state)) in steps.iter().zip(states).enumerate() {
-        larger(step[0], first + q * STRIDE, state);
-    }
-    let at = first + last * STRIDE;
-    larger(plane[at], at, (&mut largest[last], &mut best[last]));
-}
-
-/// Replaces the largest pixel so far and its place, if `pixel` is larger. A NaN wins, so that it is seen. The choice is
-/// made with bit masks, because a select is compiled to a branch, which pixels make unpredictable.
+/// A pixel and its place as one integer, such that of two the larger belongs to the larger pixel, and of equal pixels to
+/// the first. A maximum of integers compiles to no branch; a comparison of pixels does, and no one can predict it.
 #[inline]
-fn larger(pixel: f32, at: usize, (largest, best): (&mut f32, &mut u32)) {
-    let mask = u32::from((pixel > *largest) | pixel.is_nan()).wrapping_neg();
-    *largest = f32::from_bits(pixel.to_bits() & mask | largest.to_bits() & !mask);
-    *best = at as u32 & mask | *best & !mask;
+fn rank((pixel, at): (f32, usize)) -> u64 {
+    let bits = pixel.to_bits();
+    let negative = ((bits as i32) >> 31) as u32;
+    let ordered = bits ^ (negative | 1 << 31);
+    // A NaN is above all others, so that it is seen, whatever its sign.
+    let ordered = if pixel.is_nan() { u32::MAX } else { ordered };
+    u64::from(ordered) << 32 | u64::from(!(at as u32))
 }
 
 impl Layer for Maximum {
     fn forward(&mut self, pass: Forward<'_>) {
-        let w = self.window;
-        let planes = pass.x.get(0).chunks_exact(w.size.0 * w.size.1);
-        let outputs = pass.y.chunks_exact_mut(w.positions());
-        let winners = self.winners.chunks_exact_mut(w.positions());
-        let pool = (&w, &self.inside[..], &self.first[..]);
-        for ((plane, outputs), winners) in planes.zip(outputs).zip(winners) {
-            let lines = outputs.chunks_exact_mut(w.output.1).zip(winners.chunks_exact_mut(w.output.1));
-            for (p, (largest, best)) in lines.enumerate() {
-                pool_line(pool, plane, p, largest, best);
+        let (area, width) = (self.window.size.0 * self.window.size.1, self.window.size.1);
+        let outputs = pass.y.chunks_exact_mut(self.window.positions());
+        let winners = self.winners.chunks_exact_mut(self.window.positions());
+        for ((plane, outputs), winners) in pass.x.get(0).chunks_exact(area).zip(outputs).zip(winners) {
+            let windows =
+                self.rows.iter().flat_map(|rows| self.columns.iter().map(move |columns| (rows, columns)));
+            for (((rows, columns), output), winner) in windows.zip(outputs).zip(winners) {
+                let mut best = 0;
+                for h in rows.clone() {
+                    let line = h * width..(h + 1) * width;
+                    let places = line.start + columns.start..;
+                    for pixel in plane[line][columns.clone()].iter().copied().zip(places) {
+                        best = rank(pixel).max(best);
+                    }
+                }
+                *winner = !(best as u32);
+                *output = plane[*winner as usize];
             }
         }
     }
