@@ -8,7 +8,6 @@ use ternflock_collectives::ring_float;
 
 use super::evaluate::{Evaluator, evaluate};
 use super::exchange::AverageGradients;
-use super::hash::hash_values;
 use super::run_dir::RunDir;
 use super::state::snapshot;
 use super::stretch::Stretch;
@@ -101,7 +100,7 @@ impl Run<'_> {
         let due = |every: u64| every != 0 && step.is_multiple_of(every);
         let saves = due(job.checkpoint.every) || is_last || stopped;
         if due(job.exchange.verify_every) || is_last {
-            self.verify(world)?;
+            self.trainer.verify(world)?;
         }
         let evaluates = is_last || (self.evaluation_is_due() && !stopped);
         if due(job.train.log_every) || evaluates || stopped {
@@ -129,17 +128,6 @@ impl Run<'_> {
             Some(every) => every != 0 && step.is_multiple_of(every),
             None => self.trainer.epoch().floor() > self.trainer.epoch_at(step - 1).floor(),
         }
-    }
-
-    /// Makes sure that all ranks are at the same step with the same parameters and momentum.
-    pub(super) fn verify(&mut self, world: &mut World) -> Result<()> {
-        let trainer = &self.trainer;
-        world.agree("the step", trainer.step)?;
-        let state = [&trainer.network.parameters.values, &trainer.optimizer.velocity];
-        let [values, velocity] = state.map(|values| hash_values(values));
-        // Rotated, so that two equal hashes do not cancel.
-        let hash = values ^ velocity.rotate_left(1);
-        world.agree(&format!("step {}: the hash of parameters and momentum", trainer.step), hash)
     }
 
     /// Evaluates; whether it was the best so far.

@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
         self.store = store;
         let notes = if resume { self.resume(world)? } else { Vec::new() };
         self.first_step = self.trainer.step;
-        self.verify(world)?;
+        self.trainer.verify(world)?;
         let metrics =
             (world.rank() == 0).then(|| Metrics::open(self.run_dir.metrics(), self.first_step)).transpose();
         self.metrics = world.together(metrics)?;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::evaluate::EVALUATION_BATCH;
 use super::exchange::{AverageGradients, Exchange, Local};
+use super::hash::hash_values;
 use super::world::World;
 use crate::data::{Fill, Images, Order, labels};
 use crate::error::{Error, Result};
@@ -170,6 +171,18 @@ impl Trainer {
             let (gradients, values) = (&parameters.gradients, &mut parameters.values);
             self.optimizer.update(parameter.range.clone(), parameter.spec.decay, rate, gradients, values);
         }
+    }
+
+    /// Makes sure that all ranks are at the same step, with the same parameters and momentum to the bit.
+    ///
+    /// # Errors
+    /// [`Error::Disagree`] on all ranks, naming two that differ.
+    pub fn verify(&self, world: &mut World) -> Result<()> {
+        world.agree("the step", self.step)?;
+        let values = hash_values(&self.network.parameters.values);
+        // Rotated, so that two equal hashes do not cancel.
+        let hash = values ^ hash_values(&self.optimizer.velocity).rotate_left(1);
+        world.agree(&format!("step {}: the hash of parameters and momentum", self.step), hash)
     }
 
     /// Refuses parameters that the last update has made NaN or infinite, before they are evaluated or written down. They

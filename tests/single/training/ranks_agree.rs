@@ -14,7 +14,7 @@ use ternflock::train::{
 };
 
 use crate::WORLDS;
-use crate::digits::{JOB, at_step, load};
+use crate::digits::{JOB, at_step, load, shipped};
 use crate::ranks::on_ranks;
 use crate::runs::{short, train};
 
@@ -152,5 +152,40 @@ fn every_test_sample_is_counted_once_at_any_number_of_ranks() {
         assert_eq!((shared.samples, shared.correct), (alone.samples, alone.correct), "{ranks} ranks");
         // The same f32 losses up to the order of the sums in them, as above; added as f64.
         assert!((shared.loss / alone.loss - 1.0).abs() < 2e-5);
+    }
+}
+
+/// One bit of one parameter, or of the momentum, on one rank: every rank refuses to go on and names it.
+#[test]
+fn ranks_that_have_drifted_apart_are_found() {
+    let data = data::open("digits", None).unwrap().train;
+    let fill = Fill::new(&data, None).unwrap();
+    let loaded = shipped(&["train.steps=2"]);
+    let input = Shape::Image { channels: 1, height: 8, width: 8 };
+    let graph = build_graph(&loaded.job.model, &loaded.source, input, 10).unwrap();
+    for drifts in [None, Some("parameter"), Some("momentum")] {
+        let verdicts = on_ranks(3, |mut world| {
+            let mut trainer =
+                Trainer::new(&loaded.job, graph.clone(), data.clone(), fill.clone(), world.size()).unwrap();
+            trainer.step(&mut world, false).unwrap();
+            let flip = |value: &mut f32| *value = f32::from_bits(value.to_bits() ^ 1);
+            match (drifts, world.rank()) {
+                (Some("parameter"), 2) => flip(&mut trainer.network.parameters.values[777]),
+                (Some("momentum"), 2) => flip(&mut trainer.optimizer.velocity[777]),
+                _ => {}
+            }
+            trainer.verify(&mut world).map_err(|error| error.to_string())
+        });
+        for verdict in verdicts {
+            match (drifts, verdict) {
+                (None, Ok(())) => {}
+                (Some(_), Err(message)) => {
+                    let parts =
+                        ["step 1: the hash of parameters and momentum is", "on rank 2 and", "on rank 0"];
+                    assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+                }
+                (drifts, verdict) => panic!("{drifts:?}: {verdict:?}"),
+            }
+        }
     }
 }
