@@ -31,6 +31,13 @@ fn stream() -> impl Strategy<Value = Stream> {
     })
 }
 
+/// Random words.
+fn payload(seed: u64, words: usize) -> Vec<u64> {
+    let stream = Stream { seed, purpose: Purpose::Test, step: 0, subject: 0, tensor: 0 };
+    let half = |i: usize| u64::from(stream.word(i as u64));
+    (0..words).map(|i| half(2 * i) << 32 | half(2 * i + 1)).collect()
+}
+
 fn others() -> (&'static Kernels, &'static [Kernels]) {
     let (portable, others) = available().split_first().expect("there is always a portable set");
     assert_eq!(portable.isa(), "portable");
@@ -86,9 +93,7 @@ proptest! {
     ) {
         let width = width(ranks);
         let blocks = (first + elements.div_ceil(WORD)).div_ceil(WORDS);
-        let stream = Stream { seed, purpose: Purpose::Test, step: 0, subject: 0, tensor: 0 };
-        let word = |i: usize| u64::from(stream.word(2 * i as u64)) << 32 | u64::from(stream.word(2 * i as u64 + 1));
-        let payload: Vec<u64> = (0..planes::words(blocks, width)).map(word).collect();
+        let payload = payload(seed, planes::words(blocks, width));
         let decode = |kernels: &Kernels| {
             let mut values = vec![1.5_f32; elements];
             kernels.decode(&payload, width, first, factor, &mut values);
@@ -104,10 +109,8 @@ proptest! {
 
     #[test]
     fn added_planes_are_the_same(j in 1..300_usize, k in 1..300_usize, blocks in 0..4_usize, seed in any::<u64>()) {
-        let stream = Stream { seed, purpose: Purpose::Test, step: 1, subject: 0, tensor: 0 };
-        let word = |i: usize| u64::from(stream.word(2 * i as u64)) << 32 | u64::from(stream.word(2 * i as u64 + 1));
-        let a: Vec<u64> = (0..planes::words(blocks, width(j))).map(word).collect();
-        let b: Vec<u64> = (0..planes::words(blocks, width(k))).map(|i| word(i + 1000)).collect();
+        let a = payload(seed, planes::words(blocks, width(j)));
+        let b = payload(!seed, planes::words(blocks, width(k)));
         let add = |kernels: &Kernels| {
             let mut sum = vec![0; planes::words(blocks, width(j + k))];
             kernels.add(&a, width(j), &b, width(k), &mut sum, width(j + k));
