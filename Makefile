@@ -8,7 +8,7 @@ MPIRUN ?= mpirun
 TERNFLOCK := $(or $(CARGO_TARGET_DIR),target)/release/ternflock
 
 # rustup's place, should the shell not know it yet.
-export PATH := $(PATH):$(HOME)/.cargo/bin
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 # More ranks than cores are welcome: Open MPI 4, then 5. Other launchers do not read these.
 export OMPI_MCA_rmaps_base_oversubscribe := true

@@ -26,15 +26,15 @@ has_data() {
     return 1
 }
 
-# Installs Rust where there is none, for this user alone, by rustup; one that is too old is the user's to replace.
+# Where packages may be installed, so may Rust, for this user alone, by rustup; one that is too old is the user's to
+# replace.
 check_rust() {
     local wanted found
     wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-    export PATH="$PATH:$HOME/.cargo/bin"
+    export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
     if ! has cargo || ! has rustc; then
-        say "cargo is missing: installing Rust by rustup into $HOME/.cargo"
-        if ! install_rust; then
-            say "that did not work. Rust $wanted or newer is needed: https://rustup.rs tells how to get it"
+        if [[ $1 != install ]] || ! install_rust; then
+            say "cargo is missing: Rust $wanted or newer is needed: https://rustup.rs tells how to get it"
             exit $MISSING
         fi
     fi
@@ -47,6 +47,7 @@ check_rust() {
 }
 
 install_rust() {
+    say "cargo is missing: installing Rust by rustup"
     local installer
     installer=$(mktemp) || return
     curl --proto '=https' --tlsv1.2 --silent --show-error --fail --output "$installer" https://sh.rustup.rs &&
@@ -160,11 +161,12 @@ main() {
     esac
     if has apt-get && has dpkg-query && may_install; then
         setup_debian "$1"
+        check_rust install
     else
         check_tools "$1"
         has_data || say "there is no Fashion-MNIST here yet: ternflock data fetch fashion-mnist"
+        check_rust look
     fi
-    check_rust
 }
 
 main "${1:-}"

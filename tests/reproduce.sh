@@ -14,7 +14,7 @@ mkdir -p "$out"
 
 [[ -n $("$program" data list | awk '$1 == "mnist" && $0 ~ / no /') ]] && "$program" data fetch mnist
 
-accuracy() { # GRADIENTS RANKS SEED
+measure() { # GRADIENTS RANKS SEED: accuracy and bytes a step of rank 0
   local dir=$out/lenet-mnist-$1-p$2-seed$3 launch=()
   (($2 > 1)) && launch=("${MPIRUN:-mpirun}" -n "$2")
   if ! grep -qs '"complete":true' "$dir/metrics.jsonl"; then
@@ -23,16 +23,18 @@ accuracy() { # GRADIENTS RANKS SEED
       --set train.seed="$3" --set train.steps="${STEPS:-10000}" > "$dir.log" 2>&1 < /dev/null ||
       { tail -n 5 "$dir.log" >&2; return 1; }
   fi
-  tail -n 1 "$dir/metrics.jsonl" | sed 's/.*"accuracy":\([0-9.]*\).*/\1/'
+  tail -n 1 "$dir/metrics.jsonl" | sed 's/.*"accuracy":\([0-9.]*\).*"bytes_per_step":\([0-9.]*\).*/\1 \2/'
 }
 
-echo "| seed | ranks | float32 | ternary | difference |"
-echo "|---|---|---|---|---|"
+echo "| seed | ranks | float32 | ternary | difference | bytes a step: float32 | ternary |"
+echo "|---|---|---|---|---|---|---|"
 for seed in ${SEEDS:-123}; do
   for ranks in ${RANKS:-1 2 4 8}; do
-    float=$(accuracy float32 "$ranks" "$seed")
-    ternary=$(accuracy ternary "$ranks" "$seed")
-    awk -v s="$seed" -v p="$ranks" -v f="$float" -v t="$ternary" \
-      'BEGIN { printf "| %s | %s | %.2f %% | %.2f %% | %+.2f |\n", s, p, 100 * f, 100 * t, 100 * (t - f) }'
+    float=$(measure float32 "$ranks" "$seed")
+    ternary=$(measure ternary "$ranks" "$seed")
+    awk -v s="$seed" -v p="$ranks" -v f="$float" -v t="$ternary" 'BEGIN {
+      split(f, float); split(t, ternary); difference = 100 * (ternary[1] - float[1])
+      printf "| %s | %s | %.2f %% | %.2f %% | %+.2f | %d | %d |\n", s, p, 100 * float[1], 100 * ternary[1],
+        difference, float[2], ternary[2] }'
   done
 done

@@ -33,6 +33,9 @@ pub fn fail_on(world: World, error: &Error) -> ExitCode {
         // The same on every rank, and it names the ranks it is about.
         Error::NonFinite { .. } | Error::Disagree(_) if world.rank() != 0 => {}
         Error::NonFinite { .. } | Error::Disagree(_) => log(format_args!("ternflock: {error}")),
+        Error::OnAllRanks(inner) if inner.kind() == Kind::NonFinite => {
+            log(format_args!("ternflock: {error}"))
+        }
         _ if world.size() == 1 => log(format_args!("ternflock: {error}")),
         _ => log(format_args!("ternflock: rank {} on {}: {error}", world.rank(), world.host())),
     }

@@ -2,7 +2,7 @@
 //!
 //! A process that no launcher started does without MPI: it starts faster, and runs where MPI's daemons do not. One that
 //! a launcher did start must find the other ranks: P processes that each believe to be rank 0 of 1 would do the same
-//! work P times and overwrite each other's files.
+//! work P times.
 
 use std::time::Duration;
 
@@ -45,7 +45,8 @@ fn recognise(variable: impl Fn(&str) -> Option<String>) -> Launch {
 /// Joins the ranks that the launcher has started. Waits between ranks last at most `deadline`.
 ///
 /// # Errors
-/// [`Error::Usage`] when the launcher has started several processes that MPI does not join into one world.
+/// [`Error::Usage`] when the launcher has started several processes that MPI does not join into one world,
+/// [`Error::Exchange`] when MPI cannot be started.
 pub fn launch(deadline: Duration) -> Result<World> {
     match recognise(|name| std::env::var(name).ok()) {
         Launch::Alone => Ok(World::alone(deadline)),

@@ -219,8 +219,12 @@ fn explain(message: &str) -> String {
     let words = |what: &str, word: &str, known: Vec<&str>| {
         format!("unknown {what} `{word}`; {}", suggest(word, &known))
     };
+    // Every layer has these, whatever else it has.
+    let common = ["type", "name", "inputs"];
     match (message.split(' ').nth(1), quoted.next()) {
-        (Some("field"), Some(word)) if message.starts_with("unknown") => words("key", word, quoted.collect()),
+        (Some("field"), Some(word)) if message.starts_with("unknown") => {
+            words("key", word, quoted.chain(common).collect())
+        }
         (Some("variant"), Some(word)) if message.starts_with("unknown") => {
             words("type", word, quoted.collect())
         }
@@ -307,6 +311,11 @@ mod tests {
                 json!([{"type": "conv2d", "filter": 4, "kernel": 3}]),
                 "conv2d_1",
                 "unknown key `filter`; did you mean `filters`?",
+            ),
+            (
+                json!([{"type": "flatten", "nme": "f"}]),
+                "flatten_1",
+                "unknown key `nme`; did you mean `name`?",
             ),
             (json!([{"type": "conv3d"}]), "conv3d_1", "unknown type `conv3d`; did you mean `conv2d`?"),
             (json!([{"kernel": 3}]), "no type_1", "needs the key `type`"),

@@ -34,6 +34,11 @@ pub trait Describe {
         Ok(0)
     }
 
+    /// Elements of the buffers that [`Describe::build`] makes for batches of `batch`; none unless a layer says otherwise.
+    fn scratch(&self, _inputs: &[Shape], _batch: usize) -> Result<usize, String> {
+        Ok(0)
+    }
+
     /// The layer with its buffers, for batches of at most `batch` samples.
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String>;
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::graph::Graph;
 use super::layer::{Backward, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
 use super::parameters::{Parameters, table};
-use super::size::check_memory;
-use crate::error::{Error, Result};
+use super::size::{check_memory, wanted};
+use crate::error::Result;
 
 /// A network that can run batches of up to `capacity` samples. All buffers are sized here; a step allocates nothing.
 pub struct Network {
@@ -33,11 +33,8 @@ impl Network {
     /// A network of `graph` with all parameters zero, for batches of up to `capacity` samples.
     pub fn new(graph: Graph, capacity: usize) -> Result<Network> {
         let table = table(&graph)?;
-        check_memory(&graph, &table, capacity).map_err(|message| Error::Shape {
-            layer: "network".into(),
-            operation: "graph".into(),
-            message,
-        })?;
+        check_memory(&graph, &table, capacity)?;
+        let wanted = wanted(&graph, &table);
         let parameters = Parameters::with(table);
         let count = graph.layers().len();
         let layers: Vec<Box<dyn Layer>> = (0..count)
@@ -45,14 +42,8 @@ impl Network {
             .collect::<Result<_>>()?;
         let ranges: Vec<_> = (0..count).map(|i| parameters.ranges(i)).collect();
 
-        // A source needs a gradient when parameters stand somewhere before it.
-        let mut wanted = vec![false; count + 1];
         let mut readers = vec![0; count + 1];
-        for i in 0..count {
-            let sources = graph.sources(i);
-            wanted[i + 1] = !ranges[i].is_empty() || sources.iter().any(|&source| wanted[source]);
-            sources.iter().for_each(|&source| readers[source] += 1);
-        }
+        (0..count).flat_map(|i| graph.sources(i)).for_each(|&source| readers[source] += 1);
         let buffer = |source: usize| vec![0.0; graph.shape(source).elements() * capacity];
         let outputs = (0..=count).map(buffer).collect();
         let sized = |yes: &dyn Fn(usize) -> bool| {

@@ -2,12 +2,13 @@
 
 use super::graph::Graph;
 use super::parameters::{Parameter, count};
+use crate::error::{Error, Result};
 
 /// No tensor has more elements than this, so that products of two such numbers are the only ones to be careful with.
 const LIMIT: u128 = 1 << 40;
 
 /// The number of elements of a tensor of shape `dimensions`.
-pub fn elements(dimensions: &[usize]) -> Result<usize, String> {
+pub fn elements(dimensions: &[usize]) -> std::result::Result<usize, String> {
     let product = dimensions.iter().try_fold(1u128, |product, &d| product.checked_mul(d as u128));
     match product {
         Some(product) if product <= LIMIT => Ok(product as usize),
@@ -15,24 +16,44 @@ pub fn elements(dimensions: &[usize]) -> Result<usize, String> {
     }
 }
 
-/// Bytes of a network of `graph` for batches of `capacity`, with its gradients and an optimizer's buffer.
-fn required_bytes(graph: &Graph, table: &[Parameter], capacity: usize) -> u128 {
-    let sources = 0..=graph.layers().len();
-    let activations: u128 = sources.map(|source| graph.shape(source).elements() as u128).sum();
-    let parameters = count(table) as u128;
-    4 * (2 * activations * capacity as u128 + 3 * parameters)
+/// Of each source, whether it needs a gradient: parameters stand somewhere before it.
+pub fn wanted(graph: &Graph, table: &[Parameter]) -> Vec<bool> {
+    let mut wanted = vec![false];
+    for layer in 0..graph.layers().len() {
+        let has_parameters = table.iter().any(|parameter| parameter.layer == layer);
+        wanted.push(has_parameters || graph.sources(layer).iter().any(|&source| wanted[source]));
+    }
+    wanted
+}
+
+/// Bytes of a network of `graph` for batches of `capacity`: outputs, gradients and the layers' buffers, and three numbers
+/// a parameter, one of them the optimizer's.
+fn required_bytes(graph: &Graph, table: &[Parameter], capacity: usize) -> Result<u128> {
+    let mut elements = 3 * count(table) as u128;
+    for (source, wanted) in wanted(graph, table).into_iter().enumerate() {
+        let copies = if wanted { 2 } else { 1 };
+        elements += copies * capacity as u128 * graph.shape(source).elements() as u128;
+    }
+    for layer in 0..graph.layers().len() {
+        elements += graph.ask(layer, |node, shapes| node.layer.describe().scratch(shapes, capacity))? as u128;
+    }
+    Ok(4 * elements)
 }
 
 /// Refuses a network that does not fit into the memory that is free now, where the system says how much that is.
-pub fn check_memory(graph: &Graph, table: &[Parameter], capacity: usize) -> Result<(), String> {
-    let needed = required_bytes(graph, table, capacity);
+pub fn check_memory(graph: &Graph, table: &[Parameter], capacity: usize) -> Result<()> {
+    let needed = required_bytes(graph, table, capacity)?;
     match available_bytes() {
-        Some(available) if needed > available => Err(format!(
-            "with batches of {capacity} a rank it needs {:.1} GB of memory, and {:.1} GB are free; make the network or \
-             the batch smaller, or use more ranks",
-            needed as f64 / 1e9,
-            available as f64 / 1e9
-        )),
+        Some(available) if needed > available => Err(Error::Shape {
+            layer: "network".into(),
+            operation: "graph".into(),
+            message: format!(
+                "for {capacity} samples at a time a rank needs {:.1} GB of memory, and {:.1} GB are free; make the \
+                 network smaller, or the part of the batch that a rank computes",
+                needed as f64 / 1e9,
+                available as f64 / 1e9
+            ),
+        }),
         _ => Ok(()),
     }
 }

@@ -52,6 +52,11 @@ pub trait AverageGradients {
     fn formula_bytes(&self, rank: usize, world: usize) -> u64;
 }
 
+/// Bytes that a rank of `world` would send to average `parameters` gradients in float32.
+pub fn float32_bytes(parameters: usize, rank: usize, world: usize) -> u64 {
+    ring_float::traffic(parameters, world, rank).bytes_sent
+}
+
 /// The exchange of a job: which tensors travel as ternaries, which as float32, and the buffers of both.
 pub struct Exchange {
     seed: u64,

@@ -36,9 +36,11 @@ pub fn place(world: &mut World) -> Result<Placement> {
     Ok(Placement { hosts: hosts.len(), threads, reason })
 }
 
-/// Whether OpenBLAS takes `value` for a number of threads.
+/// Whether OpenBLAS takes `value` for a number of threads: it reads the digits it begins with, as of `4,2`.
 fn is_number(value: &str) -> bool {
-    value.trim().parse::<usize>().is_ok_and(|threads| threads > 0)
+    let value = value.trim_start();
+    let digits = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+    value[..digits].parse::<usize>().is_ok_and(|threads| threads > 0)
 }
 
 /// The number of threads for a rank that may use `cores` cores together with `sharing` ranks (itself included), unless

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use ternflock_collectives::ring_float;
-
 use super::evaluate::{Evaluator, evaluate};
-use super::exchange::AverageGradients;
+use super::exchange::{AverageGradients, float32_bytes};
 use super::run_dir::RunDir;
 use super::state::snapshot;
 use super::stretch::Stretch;
@@ -108,7 +106,8 @@ impl Run<'_> {
             event.map_or(Ok(()), |event| self.say(event))?;
         }
         if evaluates || saves {
-            self.trainer.check_parameters()?;
+            let checked = self.trainer.check_parameters(world.rank());
+            world.together(checked)?;
         }
         let best = evaluates && self.evaluate(world)? && job.checkpoint.best;
         if saves || best {
@@ -191,7 +190,7 @@ impl Run<'_> {
             traffic: Traffic {
                 bytes_per_step: self.bytes_sent as f64 / steps.max(1) as f64,
                 formula_bytes_per_step: self.trainer.exchange().formula_bytes(rank, size),
-                float32_bytes_per_step: ring_float::traffic(parameters, size, rank).bytes_sent,
+                float32_bytes_per_step: float32_bytes(parameters, rank, size),
             },
             checkpoint: self.checkpoint.clone(),
             best_checkpoint: self.store.as_ref().and_then(Store::best),

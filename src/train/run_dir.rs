@@ -1,6 +1,6 @@
 //! The directory of a run: which one it is, and what stands in it.
 //!
-//! `job.toml` the effective job, `metrics.jsonl` the events, `checkpoints/` the checkpoints.
+//! `job.toml` the effective job, `metrics.jsonl` the events, `checkpoints/` the checkpoints, `.lock` the lock.
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -33,7 +33,10 @@ impl RunDir {
     /// run: nothing is ever overwritten, even by two runs that start at the same time.
     pub fn open(job: &Job, asked: Option<&Path>, resume: bool, world: &mut World) -> Result<RunDir> {
         let chosen = match world.rank() {
-            0 => RunDir::choose(Path::new(RUNS), job, asked, resume).and_then(|path| as_text(&path)),
+            0 => asked.map_or(Ok(String::new()), as_text).and_then(|_| {
+                let path = RunDir::choose(Path::new(RUNS), job, asked, resume)?;
+                as_text(&path)
+            }),
             _ => Ok(String::new()),
         };
         let chosen = world.together(chosen)?;
@@ -110,7 +113,7 @@ fn claim(path: &Path, job: &Job) -> Result<bool> {
 }
 
 /// Locks the directory against other runs, until the process ends, however it ends. A file system without locks gives
-/// none.
+/// none, and then only new runs are kept apart.
 fn lock(path: &Path) -> Result<Option<File>> {
     let file = File::create(path.join(LOCK)).map_err(|error| cannot_write(path, error))?;
     match file.try_lock() {

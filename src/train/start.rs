@@ -102,19 +102,33 @@ impl<'a> Run<'a> {
 
     /// Goes to the newest checkpoint, which must be whole; a run that was ended before its first one starts again.
     fn resume(&mut self, world: &mut World) -> Result<Vec<String>> {
-        let newest = self.store.as_ref().map(Store::load_latest).transpose();
+        let newest = self.store.as_ref().map(|store| self.newest(store)).transpose();
         let newest = world.together(newest)?.flatten();
         let path = newest.as_ref().map(|(path, _)| path.display().to_string());
         let path: PathBuf = world.broadcast(&path.unwrap_or_default())?.into();
-        if path.as_os_str().is_empty() {
-            return Ok(vec!["there is no checkpoint yet to resume from: starting at step 0".into()]);
-        }
-        let snapshot = newest.map_or_else(|| checkpoint::load(&path), |(_, snapshot)| Ok(snapshot));
-        let resumed = snapshot.and_then(|snapshot| self.resume_from(&path, snapshot, world.size()));
-        let notes = world.together(resumed)?;
+        let notes = if path.as_os_str().is_empty() {
+            vec!["there is no checkpoint yet to resume from: starting at step 0".into()]
+        } else {
+            let snapshot = newest.map_or_else(|| checkpoint::load(&path), |(_, snapshot)| Ok(snapshot));
+            let resumed = snapshot.and_then(|snapshot| self.resume_from(&path, snapshot, world.size()));
+            world.together(resumed)?
+        };
         let written = if world.rank() == 0 { self.run_dir.write_job(self.job) } else { Ok(()) };
         world.together(written)?;
         Ok(notes)
+    }
+
+    /// The newest checkpoint. Without one there must be no best one either, which a fresh start would replace.
+    fn newest(&self, store: &Store) -> Result<Option<(PathBuf, Snapshot)>> {
+        let newest = store.load_latest()?;
+        match store.best() {
+            Some(best) if newest.is_none() => {
+                let message =
+                    "stands here without any checkpoint to resume from; move it away to start at step 0";
+                Err(Error::checkpoint(best, message))
+            }
+            _ => Ok(newest),
+        }
     }
 
     fn resume_from(&mut self, path: &Path, snapshot: Snapshot, world: usize) -> Result<Vec<String>> {
@@ -162,7 +176,7 @@ impl<'a> Run<'a> {
         let threads = blas_threads() as u64;
         if progress.blas_threads != threads {
             notes.push(format!(
-                "with {} threads of BLAS until now, with {threads} from here: sums are rounded differently, so the \
+                "with {} threads of BLAS on rank 0 until now, with {threads} from here: sums are rounded differently, so the \
                  weights will not be, to the bit, those of an uninterrupted run (OPENBLAS_NUM_THREADS={} would make \
                  them so)",
                 progress.blas_threads, progress.blas_threads

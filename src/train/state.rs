@@ -89,7 +89,7 @@ fn flat(parameters: &Parameters, tensors: &[Tensor]) -> std::result::Result<Vec<
 pub fn restore_network(path: &std::path::Path, snapshot: &Snapshot, capacity: usize) -> Result<Network> {
     let refuse = |message: String| Error::checkpoint(path, message);
     let graph = Graph::from_json(&snapshot.network).map_err(|error| refuse(error.to_string()))?;
-    let mut network = Network::new(graph, capacity)?;
+    let mut network = Network::new(graph, capacity).map_err(|error| refuse(error.to_string()))?;
     network.parameters.values = flat(&network.parameters, &snapshot.parameters).map_err(refuse)?;
     Ok(network)
 }

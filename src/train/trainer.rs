@@ -185,9 +185,8 @@ impl Trainer {
         world.agree(&format!("step {}: the hash of parameters and momentum", self.step), hash)
     }
 
-    /// Refuses parameters that the last update has made NaN or infinite, before they are evaluated or written down. They
-    /// are the same on every rank, and so is the answer.
-    pub fn check_parameters(&self) -> Result<()> {
+    /// Refuses parameters that the last update has made NaN or infinite, before they are evaluated or written down.
+    pub fn check_parameters(&self, rank: usize) -> Result<()> {
         let parameters = &self.network.parameters;
         let Some(at) = parameters.values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
         let bad = parameters.table.iter().find(|parameter| parameter.range.contains(&at));
@@ -197,7 +196,7 @@ impl Trainer {
             parameters.values[at],
             self.learning_rate(self.step.saturating_sub(1))
         );
-        Err(Error::NonFinite { step: self.step, rank: 0, what })
+        Err(Error::NonFinite { step: self.step, rank, what })
     }
 
     /// The same error on every rank: the words of rank `rank`, which saw the bad value.

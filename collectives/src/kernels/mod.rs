@@ -119,6 +119,18 @@ impl Kernels {
         sum: &mut [u64],
         sum_width: usize,
     ) {
+        let blocks = sum.len() / planes::words(1, sum_width);
+        assert_eq!(sum.len(), planes::words(blocks, sum_width), "the sum is not a whole number of blocks");
+        assert_eq!(
+            a.len(),
+            planes::words(blocks, a_width),
+            "the first payload has other blocks than the sum"
+        );
+        assert_eq!(
+            b.len(),
+            planes::words(blocks, b_width),
+            "the second payload has other blocks than the sum"
+        );
         // SAFETY: see above.
         unsafe { (self.add)(a, a_width, b, b_width, sum, sum_width) }
     }

@@ -55,6 +55,12 @@ impl Conv2d {
     }
 }
 
+/// Samples whose columns make a tile.
+fn tile(window: &Window, batch: usize) -> usize {
+    let sample = window.rows() * window.positions();
+    (TILE_BYTES / (sample * size_of::<f32>())).clamp(1, batch.max(1))
+}
+
 impl Describe for Conv2d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (height, width) = self.window(inputs)?.output;
@@ -79,11 +85,14 @@ impl Describe for Conv2d {
         Ok((self.filters as u64).saturating_mul((window.rows() * window.positions()) as u64))
     }
 
+    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+        let window = self.window(inputs)?;
+        Ok(window.rows() * window.positions() * tile(&window, batch))
+    }
+
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
         let window = self.window(inputs)?;
-        let sample = window.rows() * window.positions();
-        let tile = (TILE_BYTES / (sample * size_of::<f32>())).clamp(1, batch.max(1));
-        let columns = vec![0.0; sample * tile];
+        let (tile, columns) = (tile(&window, batch), vec![0.0; self.scratch(inputs, batch)?]);
         Ok(Box::new(Convolution { window, filters: self.filters, bias: self.bias, tile, columns }))
     }
 }

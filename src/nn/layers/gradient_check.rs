@@ -189,6 +189,16 @@ fn a_nan_wins_its_windows() {
     }
 }
 
+/// -0 and 0 are equal, so the first of them wins.
+#[test]
+fn of_equal_pixels_the_first_wins() {
+    let image = Shape::Image { channels: 1, height: 1, width: 4 };
+    let mut check = Check::new(json!({"type": "max_pool2d", "kernel": [1, 2]}), image, 1);
+    check.x.copy_from_slice(&[-0.0, 0.0, 0.0, -0.0]);
+    check.r.copy_from_slice(&[1.0, 2.0]);
+    assert_eq!(check.gradients(true).0, [1.0, 0.0, 2.0, 0.0]);
+}
+
 #[test]
 fn max_pool2d() {
     for (kernel, stride, padding, ceil) in POOLINGS {

@@ -20,6 +20,11 @@ impl Describe for MaxPool2d {
         Ok(Shape::Image { channels, height, width })
     }
 
+    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+        let window = self.0.window(inputs)?;
+        Ok((window.channels * window.positions()).saturating_mul(batch))
+    }
+
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(Maximum::new(self.0.window(inputs)?, batch)))
     }
@@ -52,7 +57,8 @@ impl Maximum {
 /// the first. A maximum of integers compiles to no branch; a comparison of pixels does, and no one can predict it.
 #[inline]
 fn rank((pixel, at): (f32, usize)) -> u64 {
-    let bits = pixel.to_bits();
+    // Adding zero makes -0 the same as 0.
+    let bits = (pixel + 0.0).to_bits();
     let negative = ((bits as i32) >> 31) as u32;
     let ordered = bits ^ (negative | 1 << 31);
     // A NaN is above all others, so that it is seen, whatever its sign.

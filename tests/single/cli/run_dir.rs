@@ -180,7 +180,11 @@ fn another_number_of_blas_threads_is_said() {
     place.run("train tiny.toml --run-dir run --set train.steps=5").ended(0);
     let mut command = place.command(&["train", "tiny.toml", "--run-dir", "run", "--resume"]);
     let resumed = finish(command.env("OPENBLAS_NUM_THREADS", "2")).ended(0);
-    assert!(resumed.err.contains("with 1 threads of BLAS until now, with 2 from here"), "{}", resumed.err);
+    assert!(
+        resumed.err.contains("with 1 threads of BLAS on rank 0 until now, with 2 from here"),
+        "{}",
+        resumed.err
+    );
 }
 
 /// Killed after it wrote its best checkpoint and before it made it the best: resuming makes up for it.
@@ -193,4 +197,16 @@ fn a_best_checkpoint_that_was_not_linked_yet_is_linked_on_resume() {
     std::fs::remove_file(place.path("run/checkpoints/best.h5")).unwrap();
     place.run("train tiny.toml --run-dir run --resume").ended(0);
     assert_eq!(place.inspect("run/checkpoints/best.h5")["hash"], last["hash"]);
+}
+
+/// A fresh start would replace it.
+#[test]
+fn a_best_checkpoint_alone_is_nothing_to_resume_from() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run").ended(0);
+    std::fs::remove_file(place.path("run/checkpoints/step-0000000020.h5")).unwrap();
+    let before = content(&place, "run");
+    let resumed = place.run("train tiny.toml --run-dir run --resume --set optimizer.momentum=0.5");
+    resumed.refused(4, &["best.h5: stands here without any checkpoint to resume from"]);
+    assert_eq!(content(&place, "run"), before);
 }
