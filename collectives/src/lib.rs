@@ -15,8 +15,8 @@
 //! |---|---|
 //! | [`transport`] | how messages travel: the trait, MPI ranks, threads as ranks, a meter |
 //! | [`philox`] | the counter-based generator |
-//! | [`planes`] | layout and addition of bit-sliced integers |
-//! | [`kernels`] | the inner loops of both, for each instruction set |
+//! | [`planes`] | layout of bit-sliced integers |
+//! | [`kernels`] | the inner loops: encode, add, decode, for each instruction set |
 //! | [`codec`] | gradients to ternaries and sums of ternaries back to gradients |
 //! | [`ring`] | chunks and the hops of a ring, common to the two that follow |
 //! | [`ring_ternary`] | exact all-reduce of ternaries as widening integer sums |

@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use crate::planes::{self, TERNARY, width, words};
+use crate::kernels;
+use crate::planes::{TERNARY, width, words};
 use crate::ring::{Ring, chunk, shift_traffic};
 use crate::transport::meter::Traffic;
 use crate::{Result, Transport};
@@ -36,7 +37,7 @@ pub fn sum(transport: &mut dyn Transport, ternary: &[u64], blocks: usize, sums: 
         let received = ring.shift(transport, carried, part(chunks.received, narrow).len())?;
         carried = transport.buffer(part(chunks.received, wide).len());
         let own = &ternary[part(chunks.received, TERNARY)];
-        planes::add(&received, narrow, own, TERNARY, &mut carried, wide);
+        kernels::best().add(&received, narrow, own, TERNARY, &mut carried, wide);
         transport.recycle(received);
     }
 

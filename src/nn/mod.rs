@@ -14,6 +14,7 @@ pub mod init;
 pub mod layer;
 pub mod layers;
 pub mod loss;
+mod memory;
 pub mod network;
 pub mod parameters;
 pub mod shape;

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::graph::Graph;
 use super::layer::{Backward, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
+use super::memory::{check_memory, wanted};
 use super::parameters::{Parameters, table};
-use super::size::{check_memory, wanted};
 use crate::error::Result;
 
 /// A network that can run batches of up to `capacity` samples. All buffers are sized here; a step allocates nothing.

@@ -109,7 +109,12 @@ impl Kernels {
         unsafe { (self.decode)(planes, width, first_word, factor, values) }
     }
 
-    /// [`planes::add`] by these kernels.
+    /// Adds element by element: `sum = a + b`, three payloads of as many blocks at their own widths.
+    ///
+    /// The sum must fit: `a` over `j` ranks and `b` over `k` need a `sum_width` of at least [`planes::width`]`(j + k)`.
+    ///
+    /// # Panics
+    /// If the slices do not hold the same number of whole blocks.
     pub fn add(
         &self,
         a: &[u64],
@@ -143,4 +148,51 @@ fn check(length: usize, width: usize, first_word: usize, values: usize) {
         planes::words(needed.div_ceil(planes::WORDS), width) <= length,
         "the payload ends before the values do"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::planes::tests::lay;
+    use crate::planes::{BLOCK, get, width, words};
+
+    proptest! {
+        #[test]
+        fn a_sum_of_planes_is_the_planes_of_the_sum(
+            j in 1..40_i32, k in 1..40_i32, blocks in 0..4_usize, seed in any::<u64>(),
+        ) {
+            let draw = |salt: u64, ranks: i32| -> Vec<i32> {
+                let mut state = seed ^ salt;
+                (0..blocks * BLOCK).map(|_| {
+                    state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    (state >> 33) as i32 % (2 * ranks + 1) - ranks
+                }).collect()
+            };
+            let (a, b) = (draw(1, j), draw(2, k));
+            let (a_width, b_width) = (width(j as usize), width(k as usize));
+            let sum_width = width((j + k) as usize);
+            let mut sum = vec![u64::MAX; words(blocks, sum_width)];
+            best().add(&lay(&a, a_width), a_width, &lay(&b, b_width), b_width, &mut sum, sum_width);
+            let expected: Vec<i32> = a.iter().zip(&b).map(|(a, b)| a + b).collect();
+            prop_assert_eq!(&sum, &lay(&expected, sum_width));
+            for (element, value) in expected.iter().enumerate() {
+                prop_assert_eq!(get(&sum, sum_width, element), *value);
+            }
+        }
+    }
+
+    #[test]
+    fn the_extremes_of_every_width_add_without_overflow() {
+        for ranks in 1..70 {
+            for sign in [-1, 1] {
+                let all = vec![sign * ranks; BLOCK];
+                let (narrow, wide) = (width(ranks as usize), width(2 * ranks as usize));
+                let mut sum = vec![0; words(1, wide)];
+                best().add(&lay(&all, narrow), narrow, &lay(&all, narrow), narrow, &mut sum, wide);
+                assert_eq!(get(&sum, wide, 17), 2 * sign * ranks);
+            }
+        }
+    }
 }

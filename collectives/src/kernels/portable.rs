@@ -87,7 +87,7 @@ pub(super) fn add_group(sums: &mut Sums, group: &[f32]) {
     }
 }
 
-/// [`planes::add`](crate::planes::add), block by block.
+/// [`Kernels::add`](super::Kernels::add), block by block.
 #[inline(always)]
 pub(super) fn add(a: &[u64], a_width: usize, b: &[u64], b_width: usize, sum: &mut [u64], sum_width: usize) {
     let a = a.chunks_exact(words(1, a_width));
