@@ -8,23 +8,25 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::arguments::Eval;
 use super::exit;
-use super::launch::{is_not_first, launch};
+use super::launch::launch_or_say;
 use super::numbers::{duration, percent, thousands};
 use super::streams::print;
 use super::table::table;
 use crate::checkpoint::{self, Snapshot};
-use crate::data::{self, Fill, Normalise};
+use crate::data;
 use crate::error::{Error, Result};
 use crate::job::{Exchange, Job};
 use crate::nn::{Network, Shape, Tally};
-use crate::train::{EVALUATION_BATCH, Evaluator, World, evaluate, hash_values, place, restore_network};
+use crate::train::{
+    EVALUATION_BATCH, Evaluator, World, build_fill, evaluate, hash_values, input_shape, place,
+    restore_network,
+};
 
 /// Evaluates the checkpoint on the test set; the ranks share the samples.
 pub fn main(arguments: &Eval) -> ExitCode {
-    let mut world = match launch(Duration::from_secs_f64(Exchange::default().timeout)) {
+    let mut world = match launch_or_say(Duration::from_secs_f64(Exchange::default().timeout)) {
         Ok(world) => world,
-        Err(error) if is_not_first() => return exit::quietly(&error),
-        Err(error) => return exit::fail(&error),
+        Err(code) => return code,
     };
     match measure(arguments, &mut world) {
         Ok(result) if world.rank() == 0 => print(&result.say(arguments)),
@@ -60,9 +62,7 @@ fn prepare(arguments: &Eval) -> Result<(Snapshot, String, Evaluator, Network)> {
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
     let dir = arguments.data_dir.as_deref().or(job.data.dir.as_deref());
     let test = data::open(&job.data.dataset, dir)?.test;
-    let normalise = job.data.mean.zip(job.data.std).map(|(mean, std)| Normalise { mean, std });
-    let fill = Fill::new(&test, normalise.as_ref())?;
-    let given = Shape::Image { channels: test.channels, height: test.height, width: test.width };
+    let (fill, given) = (build_fill(&job.data, &test)?, input_shape(&test));
     let (graph, classes) = (network.graph(), Shape::Vector { features: test.classes });
     if graph.input() != given || graph.output() != classes {
         let (input, output) = (graph.input(), graph.output());

@@ -4,9 +4,11 @@
 //! a launcher did start must find the other ranks: P processes that each believe to be rank 0 of 1 would do the same
 //! work P times.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use super::exit;
+use crate::error::Error;
 use crate::train::World;
 
 /// Variables by which launchers tell a process how many ranks there are, and who sets them.
@@ -47,7 +49,7 @@ fn recognise(variable: impl Fn(&str) -> Option<String>) -> Launch {
 /// # Errors
 /// [`Error::Usage`] when the launcher has started several processes that MPI does not join into one world,
 /// [`Error::Exchange`] when MPI cannot be started.
-pub fn launch(deadline: Duration) -> Result<World> {
+fn launch(deadline: Duration) -> Result<World, Error> {
     match recognise(|name| std::env::var(name).ok()) {
         Launch::Alone => Ok(World::alone(deadline)),
         Launch::Lost(ranks) => Err(Error::Usage(format!(
@@ -58,7 +60,12 @@ pub fn launch(deadline: Duration) -> Result<World> {
     }
 }
 
-fn check(world: World, claimed: Option<(usize, &'static str)>) -> Result<World> {
+/// [`launch`], or the exit code where that fails, said by the first process alone.
+pub fn launch_or_say(deadline: Duration) -> Result<World, ExitCode> {
+    launch(deadline).map_err(|error| if is_not_first() { exit::quietly(&error) } else { exit::fail(&error) })
+}
+
+fn check(world: World, claimed: Option<(usize, &'static str)>) -> Result<World, Error> {
     match claimed {
         Some((ranks, launcher)) if ranks > 1 && world.size() == 1 => Err(Error::Usage(format!(
             "the launcher ({launcher}) has started {ranks} processes, but MPI makes each of them rank 0 of 1: this \

@@ -70,10 +70,20 @@ fn line(event: &Event, bar: bool) -> Option<String> {
 }
 
 fn start_line(event: &Event) -> String {
-    let Event::Start { job, run_dir, ranks, hosts, blas_threads, blas_reason, .. } = event else {
-        return String::new();
-    };
-    let Event::Start { parameters, ternary_parameters, samples, step, steps, .. } = event else {
+    let Event::Start {
+        job,
+        run_dir,
+        ranks,
+        hosts,
+        blas_threads,
+        blas_reason,
+        parameters,
+        ternary_parameters,
+        samples,
+        step,
+        steps,
+    } = event
+    else {
         return String::new();
     };
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });

@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use super::arguments::Train;
 use super::exit::{self, INTERRUPTED};
-use super::launch::{is_not_first, launch};
+use super::launch::launch_or_say;
 use super::numbers::{bytes, duration, percent, thousands};
 use super::streams::{log, print};
 use super::table::table;
@@ -23,10 +23,9 @@ pub fn main(arguments: &Train) -> ExitCode {
     let loaded = job::load(&arguments.job, &arguments.sets);
     // A job that cannot be read has no timeout of its own; the ranks still meet, so that one of them speaks for all.
     let timeout = loaded.as_ref().map_or(Exchange::default().timeout, |loaded| loaded.job.exchange.timeout);
-    let mut world = match launch(Duration::from_secs_f64(timeout)) {
+    let mut world = match launch_or_say(Duration::from_secs_f64(timeout)) {
         Ok(world) => world,
-        Err(error) if is_not_first() => return exit::quietly(&error),
-        Err(error) => return exit::fail(&error),
+        Err(code) => return code,
     };
     let loaded = match world.together(loaded) {
         Ok(loaded) => loaded,

@@ -13,8 +13,13 @@ pub const PRESETS: &[&str] = &["lenet"];
 pub fn preset(name: &str, input: Shape, classes: usize) -> Result<Graph> {
     match name {
         "lenet" => lenet(input, classes),
-        _ => Err(Error::Usage(format!("no preset is called `{name}`; {}", suggest(name, PRESETS)))),
+        _ => Err(unknown(name)),
     }
+}
+
+/// What to say of a `name` that no preset has.
+pub fn unknown(name: &str) -> Error {
+    Error::Usage(format!("no preset is called `{name}`; {}", suggest(name, PRESETS)))
 }
 
 /// LeNet as in Caffe's MNIST example: 20 and 50 filters of 5x5 without rectifiers, 500 units, and the logits; 431,080

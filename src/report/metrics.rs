@@ -21,8 +21,7 @@ impl Metrics {
         let fail = |e: std::io::Error| Error::run_dir(&path, format!("cannot be written: {e}"));
         if path.exists() {
             let kept = lines_up_to(&path, step).map_err(fail)?;
-            let partial = path.with_extension("partial");
-            std::fs::write(&partial, kept).and_then(|()| std::fs::rename(&partial, &path)).map_err(fail)?;
+            write_whole(&path, &kept).map_err(fail)?;
         }
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
         Ok(Metrics { path, file })
@@ -36,6 +35,13 @@ impl Metrics {
             .write_all(line.as_bytes())
             .map_err(|e| Error::run_dir(&self.path, format!("cannot be written: {e}")))
     }
+}
+
+/// Writes `text` so that `path` holds all of it or what it held before.
+pub fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, text)?;
+    std::fs::rename(&partial, path)
 }
 
 /// The whole lines of the file whose `step` is at most `step`; a line cut short by a kill is dropped.

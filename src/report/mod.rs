@@ -5,5 +5,5 @@ mod metrics;
 mod phases;
 
 pub use event::{Event, Summary, Traffic};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, write_whole};
 pub use phases::Phases;

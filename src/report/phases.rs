@@ -36,11 +36,6 @@ impl Phases {
     pub fn divided_by(self, of: f64) -> Phases {
         Phases::from_array(self.to_array().map(|seconds| seconds / of))
     }
-
-    /// All of it.
-    pub fn total(self) -> f64 {
-        self.to_array().iter().sum()
-    }
 }
 
 impl Add for Phases {

@@ -1,15 +1,28 @@
 //! From a job to a checked graph, with the job file's line in every objection.
 
+use crate::data::{Fill, Images, Normalise};
 use crate::error::{Error, Result};
-use crate::job::{self, Model, Source};
+use crate::job::{Data, Model, Source};
 use crate::models::{self, PRESETS};
 use crate::nn::{Graph, Shape};
+
+/// The shape of the samples of `images`, as a network takes them.
+pub fn input_shape(images: &Images) -> Shape {
+    Shape::Image { channels: images.channels, height: images.height, width: images.width }
+}
+
+/// How `images` are turned into network inputs: as `[data]` says.
+pub fn build_fill(data: &Data, images: &Images) -> Result<Fill> {
+    let normalise = data.mean.clone().zip(data.std.clone());
+    let normalise = normalise.map(|(mean, std)| Normalise { mean, std });
+    Fill::new(images, normalise.as_ref())
+}
 
 /// Refuses a preset that does not exist, before any data is opened.
 pub(super) fn check_preset(model: &Model, source: &Source) -> Result<()> {
     match &model.preset {
         Some(name) if !PRESETS.contains(&name.as_str()) => {
-            let message = format!("no preset is called `{name}`; {}", job::suggest(name, PRESETS));
+            let message = models::unknown(name).to_string();
             Err(Error::Job { at: source.at("model.preset"), message })
         }
         _ => Ok(()),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::world::World;
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::report::write_whole;
 
 /// Where runs go that were not given a directory.
 const RUNS: &str = "runs";
@@ -134,13 +135,6 @@ fn cannot_write(path: &Path, error: std::io::Error) -> Error {
 fn as_text(path: &Path) -> Result<String> {
     let text = path.to_str().ok_or_else(|| Error::run_dir(path, "is not UTF-8; give another --run-dir"))?;
     Ok(text.into())
-}
-
-/// Writes `text` so that `path` holds all of it or what it held before.
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, text)?;
-    std::fs::rename(&partial, path)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::build::{build_graph, check_preset};
+use super::build::{build_fill, build_graph, check_preset, input_shape};
 use super::evaluate::Evaluator;
 use super::exchange::kept_layers;
 use super::placement::place;
@@ -16,10 +16,9 @@ use super::stretch::Stretch;
 use super::trainer::{Trainer, count_steps};
 use super::world::World;
 use crate::checkpoint::{self, Snapshot, Store};
-use crate::data::{self, Fill, Images, Normalise};
+use crate::data::{self, Fill, Images};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
-use crate::nn::Shape;
 use crate::report::{Event, Metrics};
 use crate::tensor::blas_threads;
 
@@ -228,14 +227,11 @@ fn build_trainer(loaded: &Loaded, train: Images, world: usize) -> Result<(Traine
             other => other,
         }
     };
-    let input = Shape::Image { channels: train.channels, height: train.height, width: train.width };
-    let graph = build_graph(&job.model, source, input, train.classes)?;
+    let graph = build_graph(&job.model, source, input_shape(&train), train.classes)?;
     kept_layers(&job.exchange.keep_float, &graph).map_err(blame("exchange.keep_float"))?;
     let length = if job.train.steps.is_some() { "train.steps" } else { "train.epochs" };
     count_steps(job, train.len()).map_err(blame(length))?;
-    let normalise = job.data.mean.clone().zip(job.data.std.clone());
-    let normalise = normalise.map(|(mean, std)| Normalise { mean, std });
-    let fill = Fill::new(&train, normalise.as_ref()).map_err(blame("data.mean"))?;
+    let fill = build_fill(&job.data, &train).map_err(blame("data.mean"))?;
     let trainer = Trainer::new(job, graph, train, fill.clone(), world).map_err(blame("model"))?;
     Ok((trainer, fill))
 }

@@ -28,7 +28,6 @@ pub struct Trainer {
     images: Images,
     fill: Fill,
     order: Order,
-    global_batch: usize,
     job: Job,
     samples: Vec<usize>,
     labels: Vec<usize>,
@@ -88,7 +87,6 @@ impl Trainer {
             order: Order::new(job.train.seed, images.len(), global_batch)?,
             images,
             fill,
-            global_batch,
             job: job.clone(),
             samples: Vec::with_capacity(share),
             labels: Vec::with_capacity(share),
@@ -107,7 +105,7 @@ impl Trainer {
 
     /// Passes over the training set when `step` steps are done.
     pub fn epoch_at(&self, step: u64) -> f64 {
-        (step * self.global_batch as u64) as f64 / self.images.len() as f64
+        (step * self.job.train.global_batch as u64) as f64 / self.images.len() as f64
     }
 
     /// The exchange, for its numbers.
@@ -157,7 +155,7 @@ impl Trainer {
         self.fill.pixels(&self.images, &self.samples, self.network.input_mut(batch))?;
         labels(&self.images, &self.samples, &mut self.labels);
         self.network.forward(batch, Mode::Train);
-        let weight = world.size() as f32 / self.global_batch as f32;
+        let weight = world.size() as f32 / self.job.train.global_batch as f32;
         let (logits, gradient) = self.network.output_and_gradient();
         let tally = softmax_cross_entropy(logits, &self.labels, weight, Some(gradient));
         self.network.backward(batch);

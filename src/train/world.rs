@@ -80,11 +80,6 @@ impl World {
         Ok(words.as_chunks().0.to_vec())
     }
 
-    /// Returns when all ranks have called it.
-    pub fn barrier(&mut self) -> Result<()> {
-        small::barrier(&mut self.transport).map_err(failed)
-    }
-
     /// Goes on only if all ranks were successful: of several failures the lowest rank's is kept, and all other ranks
     /// return [`Error::Elsewhere`]. So a failure is said once, and nobody waits for a rank that has given up.
     pub fn together<T>(&mut self, result: Result<T>) -> Result<T> {

@@ -85,11 +85,6 @@ impl<T: Transport> Metered<T> {
     pub fn reading(&self) -> Traffic {
         self.traffic
     }
-
-    /// The transport without its meter.
-    pub fn into_inner(self) -> T {
-        self.inner
-    }
 }
 
 impl<T: Transport> Transport for Metered<T> {
