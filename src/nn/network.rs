@@ -15,6 +15,8 @@ pub struct Network {
     pub parameters: Parameters,
     layers: Vec<Box<dyn Layer>>,
     ranges: Vec<Vec<Range<usize>>>,
+    /// By layer: where its tensors, and those of all later ones, begin.
+    starts: Vec<usize>,
     capacity: usize,
     /// By source number: the input's, then each layer's output.
     outputs: Vec<Vec<f32>>,
@@ -41,6 +43,12 @@ impl Network {
             .map(|i| graph.ask(i, |node, shapes| node.layer.describe().build(shapes, capacity)))
             .collect::<Result<_>>()?;
         let ranges: Vec<_> = (0..count).map(|i| parameters.ranges(i)).collect();
+        let starts = ranges.iter().scan(0, |end, ranges| {
+            let start = *end;
+            *end = ranges.last().map_or(start, |last| last.end);
+            Some(start)
+        });
+        let starts = starts.collect();
 
         let mut readers = vec![0; count + 1];
         (0..count).flat_map(|i| graph.sources(i)).for_each(|&source| readers[source] += 1);
@@ -57,6 +65,7 @@ impl Network {
             parameters,
             layers,
             ranges,
+            starts,
             capacity,
             outputs,
             gradients,
@@ -118,29 +127,55 @@ impl Network {
     /// Computes all parameters' gradients for the last forward pass, from the gradient written into
     /// [`Network::output_and_gradient`].
     pub fn backward(&mut self, batch: usize) {
-        self.written.fill(false);
-        for i in (0..self.layers.len()).rev().filter(|&i| self.wanted[i + 1]) {
-            // A source that a later layer has already given a gradient: set that aside, and add it afterwards.
-            let shared = |source: &&usize| self.wanted[**source] && self.written[**source];
-            for &source in self.graph.sources(i).iter().filter(shared) {
-                std::mem::swap(&mut self.gradients[source], &mut self.earlier[source]);
-            }
-            let (before, rest) = self.gradients.split_at_mut(i + 1);
-            let (sources, elements) = (self.graph.sources(i), &self.elements[..]);
-            self.layers[i].backward(Backward {
-                batch,
-                parameters: Tensors { flat: &self.parameters.values, ranges: &self.ranges[i] },
-                gradients: TensorsMut { flat: &mut self.parameters.gradients, ranges: &self.ranges[i] },
-                x: Inputs { buffers: &self.outputs, sources, elements },
-                y: &self.outputs[i + 1][..elements[i + 1]],
-                dy: &rest[0][..elements[i + 1]],
-                dx: InputGradients { buffers: before, sources, elements, wanted: &self.wanted },
-            });
-            for &source in sources.iter().filter(|&&source| self.wanted[source]) {
-                if std::mem::replace(&mut self.written[source], true) {
-                    let sums = &mut self.gradients[source][..elements[source]];
-                    sums.iter_mut().zip(&self.earlier[source]).for_each(|(sum, earlier)| *sum += earlier);
+        self.backward_in_parts(batch, &[0], &mut |_| ());
+    }
+
+    /// [`Network::backward`] that gives the gradients away as they become final, the last layers' first. `parts` are the
+    /// layers that parts begin with, descending to 0; a part ends where the one before it begins. `done` gets each
+    /// part's piece of `parameters.gradients`.
+    ///
+    /// # Panics
+    /// Unless `parts` descend to 0.
+    pub fn backward_in_parts<'a>(
+        &'a mut self,
+        batch: usize,
+        parts: &[usize],
+        done: &mut dyn FnMut(&'a mut [f32]),
+    ) {
+        assert!(parts.last() == Some(&0) && parts.is_sorted_by(|later, earlier| later > earlier));
+        let Network { graph, parameters, starts, outputs, gradients, wanted, written, earlier, elements, .. } =
+            self;
+        let (values, mut unfinished) = (&parameters.values[..], &mut parameters.gradients[..]);
+        let mut parts = parts.iter().peekable();
+        written.fill(false);
+        for i in (0..self.layers.len()).rev() {
+            if wanted[i + 1] {
+                // A source that a later layer has already given a gradient: set that aside, and add it afterwards.
+                for &source in graph.sources(i).iter().filter(|&&source| wanted[source] && written[source]) {
+                    std::mem::swap(&mut gradients[source], &mut earlier[source]);
                 }
+                let (before, rest) = gradients.split_at_mut(i + 1);
+                let (sources, elements, ranges) = (graph.sources(i), &elements[..], &self.ranges[i][..]);
+                self.layers[i].backward(Backward {
+                    batch,
+                    parameters: Tensors { flat: values, ranges },
+                    gradients: TensorsMut { flat: unfinished, ranges },
+                    x: Inputs { buffers: outputs, sources, elements },
+                    y: &outputs[i + 1][..elements[i + 1]],
+                    dy: &rest[0][..elements[i + 1]],
+                    dx: InputGradients { buffers: before, sources, elements, wanted },
+                });
+                for &source in sources.iter().filter(|&&source| wanted[source]) {
+                    if std::mem::replace(&mut written[source], true) {
+                        let sums = &mut gradients[source][..elements[source]];
+                        sums.iter_mut().zip(&earlier[source]).for_each(|(sum, earlier)| *sum += earlier);
+                    }
+                }
+            }
+            if parts.next_if_eq(&&i).is_some() {
+                let (rest, finished) = unfinished.split_at_mut(starts[i]);
+                unfinished = rest;
+                done(finished);
             }
         }
     }
@@ -216,6 +251,30 @@ mod tests {
             network.backward(2);
             let gradients: Vec<f64> = network.parameters.gradients.iter().map(|&g| f64::from(g)).collect();
             assert_eq!(gradients, differences);
+        }
+    }
+
+    #[test]
+    fn parts_of_the_gradients_leave_in_backward_order() {
+        let layers = json!([
+            {"type": "linear", "units": 4}, {"type": "relu"}, {"type": "linear", "units": 3},
+            {"type": "relu"}, {"type": "linear", "units": 2},
+        ]);
+        let mut network = network(layers, 1);
+        network.input_mut(1).copy_from_slice(&[1.0, -2.0, 3.0]);
+        network.forward(1, Mode::Train);
+        network.output_and_gradient().1.copy_from_slice(&[1.0, 2.0]);
+        network.backward(1);
+        let whole = network.parameters.gradients.clone();
+        for (parts, cuts) in [(&[0][..], &[0][..]), (&[3, 1, 0], &[31, 16, 0]), (&[4, 2, 0], &[31, 16, 0])] {
+            network.parameters.gradients.fill(f32::NAN);
+            let (mut end, mut cuts) = (whole.len(), cuts.iter());
+            network.backward_in_parts(1, parts, &mut |part| {
+                let start = *cuts.next().expect("as many parts as were asked for");
+                assert_eq!(part, &whole[start..end], "parts {parts:?}");
+                end = start;
+            });
+            assert_eq!((end, cuts.next()), (0, None));
         }
     }
 
