@@ -56,6 +56,7 @@ const TWO_AND_THREE: &[usize] = &[2, 3];
 const CASES: &[Case] = &[
     Case { name: "transport::large_messages", worlds: ANY, body: Ranks(transport::large_messages) },
     Case { name: "transport::order", worlds: PEERS, body: Ranks(transport::order) },
+    Case { name: "transport::lanes", worlds: ANY, body: Ranks(transport::lanes) },
     Case { name: "transport::late_peer", worlds: PEERS, body: Ranks(transport::late_peer) },
     Case { name: "transport::wrong_length", worlds: PEERS, body: Ranks(transport::wrong_length) },
     Case { name: "transport::describes_itself", worlds: ANY, body: Ranks(transport::describes_itself) },

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ternflock_collectives::transport::Lane;
 use ternflock_collectives::transport::mpi::{self, MpiTransport};
 use ternflock_collectives::{Error, Transport};
 
@@ -53,6 +54,27 @@ pub fn order(transport: &mut MpiTransport) {
     transport.flush().expect("all have left");
 }
 
+/// Lanes do not wait for each other: what is asked for last was sent first, and is large.
+pub fn lanes(transport: &mut MpiTransport) {
+    const LANES: [(Lane, usize); 3] = [(Lane::Bulk, 300_000), (Lane::Ahead, 40), (Lane::Notes, 3)];
+    let (next, previous) = ring(transport);
+    let word = |rank: usize, lane: Lane, message: u64| 100 * rank as u64 + 10 * lane as u64 + message;
+    for message in 0..3 {
+        for (lane, words) in LANES {
+            let content = word(transport.rank(), lane, message);
+            transport.send_on(lane, next, vec![content; words]).expect("sends");
+        }
+    }
+    for (lane, words) in LANES.into_iter().rev() {
+        for message in 0..3 {
+            let received = transport.recv_on(lane, previous, words).expect("receives");
+            let content = word(previous, lane, message);
+            assert!(received.iter().all(|word| *word == content), "message {message} of {lane:?}");
+        }
+    }
+    transport.flush().expect("all have left");
+}
+
 /// Rank 0 waits in vain for the last rank, says so in time, and still gets the message when it comes.
 pub fn late_peer(transport: &mut MpiTransport) {
     let last = transport.world() - 1;
@@ -93,10 +115,12 @@ pub fn wrong_length(transport: &mut MpiTransport) {
     transport.flush().expect("leaves");
 }
 
-/// The library and the host have names, and MPI starts only once.
+/// The library and the host have names, the ranks have nodes, and MPI starts only once.
 pub fn describes_itself(transport: &mut MpiTransport) {
     assert!(mpi::library_version().contains('.'), "{:?}", mpi::library_version());
     assert!(!mpi::library_version().contains('\n'));
     assert!(!transport.processor_name().is_empty());
+    // The launcher of these tests starts all ranks on this machine.
+    assert_eq!(transport.nodes(), vec![0; transport.world()]);
     assert!(matches!(MpiTransport::init(Duration::ZERO), Err(Error::Init(_))));
 }

@@ -1,12 +1,16 @@
 //! Ranks as threads of one process: the transport of tests, and of a job that runs without a launcher.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Transport;
 use super::pool::Pool;
+use super::{Lane, Transport, Wait};
 use crate::{Error, Result};
+
+/// How long a pause lasts if nothing arrives: short beside every deadline, long beside what waking up costs.
+const NAP: Duration = Duration::from_millis(1);
 
 /// One rank of a world of threads. Move it into the thread that is to be that rank; dropping it tells its peers that
 /// the rank is gone.
@@ -14,33 +18,58 @@ use crate::{Error, Result};
 pub struct ThreadTransport {
     rank: usize,
     deadline: Duration,
-    /// By receiving rank, and by sending rank.
-    outgoing: Vec<Sender<Vec<u64>>>,
-    incoming: Vec<Receiver<Vec<u64>>>,
-    /// Shared, because buffers wander between ranks together with their messages.
-    pool: Arc<Mutex<Pool>>,
+    shared: Arc<Shared>,
+    /// The arrivals in this rank's mailbox up to the end of its last pause.
+    seen: u64,
 }
 
-/// The ranks of a world of `size` threads, in rank order. Each waits at most `deadline` for a message.
+/// What all ranks of a world hold together.
+#[derive(Debug)]
+struct Shared {
+    nodes: Vec<usize>,
+    /// By receiving rank.
+    mailboxes: Vec<Mailbox>,
+    /// Buffers wander between ranks together with their messages.
+    pool: Mutex<Pool>,
+}
+
+#[derive(Debug)]
+struct Mailbox {
+    mail: Mutex<Mail>,
+    arrived: Condvar,
+}
+
+/// What has come for one rank.
+#[derive(Debug)]
+struct Mail {
+    /// By sending rank, and by lane.
+    messages: Vec<[VecDeque<Vec<u64>>; Lane::ALL.len()]>,
+    /// By rank: whether it has ended.
+    gone: Vec<bool>,
+    /// Messages that have come, and ranks that have ended.
+    arrivals: u64,
+}
+
+/// The ranks of a world of `size` threads, in rank order, on one node. Each waits at most `deadline` for a message.
 pub fn world(size: usize, deadline: Duration) -> Vec<ThreadTransport> {
-    let pool = Arc::new(Mutex::new(Pool::default()));
-    let mut ranks: Vec<ThreadTransport> = (0..size)
-        .map(|rank| ThreadTransport {
-            rank,
-            deadline,
-            outgoing: Vec::with_capacity(size),
-            incoming: Vec::with_capacity(size),
-            pool: Arc::clone(&pool),
-        })
-        .collect();
-    for from in 0..size {
-        for to in 0..size {
-            let (sender, receiver) = channel();
-            ranks[from].outgoing.push(sender);
-            ranks[to].incoming.push(receiver);
-        }
-    }
-    ranks
+    world_on(&vec![0; size], deadline)
+}
+
+/// The same with rank `r` on the node `nodes[r]`, as [`Transport::nodes`] numbers them.
+pub fn world_on(nodes: &[usize], deadline: Duration) -> Vec<ThreadTransport> {
+    let size = nodes.len();
+    let mail = || Mail {
+        messages: (0..size).map(|_| Default::default()).collect(),
+        gone: vec![false; size],
+        arrivals: 0,
+    };
+    let mailbox = |_| Mailbox { mail: Mutex::new(mail()), arrived: Condvar::new() };
+    let shared = Arc::new(Shared {
+        nodes: nodes.to_vec(),
+        mailboxes: (0..size).map(mailbox).collect(),
+        pool: Mutex::default(),
+    });
+    (0..size).map(|rank| ThreadTransport { rank, deadline, shared: Arc::clone(&shared), seen: 0 }).collect()
 }
 
 /// The only rank of a world of one.
@@ -48,10 +77,18 @@ pub fn solo(deadline: Duration) -> ThreadTransport {
     world(1, deadline).remove(0)
 }
 
-impl ThreadTransport {
-    fn pool(&self) -> MutexGuard<'_, Pool> {
-        // A panic elsewhere cannot leave the pool half-changed.
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+/// A panic elsewhere leaves neither mailbox nor pool half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Mailbox {
+    /// Changes the mail as `change` says, and wakes the rank that pauses.
+    fn deliver(&self, change: impl FnOnce(&mut Mail)) {
+        let mut mail = lock(&self.mail);
+        change(&mut mail);
+        mail.arrivals += 1;
+        self.arrived.notify_one();
     }
 }
 
@@ -61,42 +98,71 @@ impl Transport for ThreadTransport {
     }
 
     fn world(&self) -> usize {
-        self.outgoing.len()
+        self.shared.mailboxes.len()
     }
 
+    fn nodes(&self) -> &[usize] {
+        &self.shared.nodes
+    }
+
+    fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    fn set_context(&mut self, _: fmt::Arguments<'_>) {}
+
     fn buffer(&mut self, words: usize) -> Vec<u64> {
-        self.pool().take(words)
+        lock(&self.shared.pool).take(words)
     }
 
     fn recycle(&mut self, buffer: Vec<u64>) {
-        self.pool().give(buffer);
+        lock(&self.shared.pool).give(buffer);
     }
 
-    fn send(&mut self, to: usize, message: Vec<u64>) -> Result<()> {
-        self.outgoing[to].send(message).map_err(|_| Error::PeerGone { rank: self.rank, peer: to })
-    }
-
-    fn recv(&mut self, from: usize, words: usize) -> Result<Vec<u64>> {
+    fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
         let rank = self.rank;
-        let message = self.incoming[from].recv_timeout(self.deadline).map_err(|why| match why {
-            RecvTimeoutError::Timeout => Error::Timeout {
-                rank,
-                peer: from,
-                what: format!("send {words} words"),
-                seconds: self.deadline.as_secs_f64(),
-            },
-            RecvTimeoutError::Disconnected => Error::PeerGone { rank, peer: from },
-        })?;
-        if message.len() == words {
-            return Ok(message);
+        if lock(&self.shared.mailboxes[rank].mail).gone[to] {
+            return Err(Error::PeerGone { rank, peer: to });
         }
-        let got_words = message.len();
-        self.recycle(message);
-        Err(Error::LengthMismatch { rank, peer: from, expected_words: words, got_words })
+        self.shared.mailboxes[to].deliver(|mail| mail.messages[rank][lane as usize].push_back(message));
+        Ok(())
     }
 
-    fn flush(&mut self) -> Result<()> {
+    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+        let rank = self.rank;
+        let mut mail = lock(&self.shared.mailboxes[rank].mail);
+        let (message, gone) = (mail.messages[from][lane as usize].pop_front(), mail.gone[from]);
+        drop(mail);
+        match message {
+            Some(message) if message.len() == words => Ok(Some(message)),
+            Some(message) => {
+                let got_words = message.len();
+                self.recycle(message);
+                Err(Error::LengthMismatch { rank, peer: from, expected_words: words, got_words })
+            }
+            None if gone => Err(Error::PeerGone { rank, peer: from }),
+            None => Ok(None),
+        }
+    }
+
+    fn pending(&mut self) -> Result<Option<(usize, usize)>> {
         // A message is in its receiver's mailbox as soon as it is sent.
+        Ok(None)
+    }
+
+    fn pause(&mut self, wait: &Wait) -> Result<()> {
+        wait.check(self.rank, self.deadline)?;
+        let mailbox = &self.shared.mailboxes[self.rank];
+        let nap = NAP.min(self.deadline.saturating_sub(wait.lasted()));
+        let nothing_new = |mail: &mut Mail| mail.arrivals == self.seen;
+        let woken = mailbox.arrived.wait_timeout_while(lock(&mailbox.mail), nap, nothing_new);
+        self.seen = woken.unwrap_or_else(PoisonError::into_inner).0.arrivals;
         Ok(())
+    }
+}
+
+impl Drop for ThreadTransport {
+    fn drop(&mut self) {
+        self.shared.mailboxes.iter().for_each(|mailbox| mailbox.deliver(|mail| mail.gone[self.rank] = true));
     }
 }

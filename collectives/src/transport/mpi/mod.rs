@@ -5,13 +5,15 @@
 //! than a truncation, and transfers from several peers run side by side.
 
 mod launch;
+mod nodes;
 mod transfer;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mpi::environment::{self, Threading, Universe};
 use mpi::ffi;
@@ -21,14 +23,9 @@ use mpi::traits::AsRaw;
 pub use launch::{abort, abort_on_panic, library_version};
 use transfer::{Transfer, check};
 
-use super::Transport;
 use super::pool::Pool;
+use super::{Lane, Transport, Wait};
 use crate::{Error, Result};
-
-/// How long a wait polls, giving its core away between polls, before it starts to sleep between them. Messages of a
-/// running collective come well within this; only a rank that waits for slow peers reaches the sleeps.
-const POLL: Duration = Duration::from_millis(20);
-const NAP: Duration = Duration::from_micros(100);
 
 /// This process as a rank of its MPI job. Only the thread that called [`MpiTransport::init`] can use it.
 ///
@@ -36,12 +33,12 @@ const NAP: Duration = Duration::from_micros(100);
 /// leaves early because of an error should call [`abort`] instead.
 pub struct MpiTransport {
     rank: usize,
-    world: usize,
+    nodes: Vec<usize>,
     deadline: Duration,
     pool: Pool,
     sends: Vec<Transfer>,
-    /// Messages that have been matched and are on their way in, by sending rank, in order.
-    arrivals: Vec<VecDeque<Transfer>>,
+    /// Messages that have been matched and are on their way in, by sending rank and by lane, in order.
+    arrivals: Vec<[VecDeque<Transfer>; Lane::ALL.len()]>,
     communicator: ManuallyDrop<SimpleCommunicator>,
     universe: ManuallyDrop<Universe>,
     only_this_thread: PhantomData<*const ()>,
@@ -68,14 +65,13 @@ impl MpiTransport {
         let code = unsafe { ffi::MPI_Comm_set_errhandler(communicator.as_raw(), ffi::RSMPI_ERRORS_RETURN) };
         let rank = communicator.rank() as usize;
         check(rank, "MPI_Comm_set_errhandler", code)?;
-        let world = communicator.size() as usize;
         Ok(MpiTransport {
             rank,
-            world,
+            nodes: nodes::of(&communicator),
             deadline,
             pool: Pool::default(),
             sends: Vec::new(),
-            arrivals: (0..world).map(|_| VecDeque::new()).collect(),
+            arrivals: (0..communicator.size()).map(|_| Default::default()).collect(),
             communicator: ManuallyDrop::new(communicator),
             universe: ManuallyDrop::new(universe),
             only_this_thread: PhantomData,
@@ -96,7 +92,7 @@ impl MpiTransport {
     /// Begins to receive every message that has arrived, and recycles the buffers of sends that have left.
     fn progress(&mut self) -> Result<()> {
         while let Some(arrival) = Transfer::arrival(&self.communicator, &mut self.pool)? {
-            self.arrivals[arrival.peer].push_back(arrival);
+            self.arrivals[arrival.peer][arrival.lane as usize].push_back(arrival);
         }
         let mut index = 0;
         while index < self.sends.len() {
@@ -109,28 +105,14 @@ impl MpiTransport {
         Ok(())
     }
 
-    /// The first message of rank `from`, if it is complete.
-    fn take_arrival(&mut self, from: usize) -> Result<Option<Vec<u64>>> {
-        let complete = match self.arrivals[from].front_mut() {
+    /// The first message of rank `from` in `lane`, if it is complete.
+    fn take_arrival(&mut self, lane: Lane, from: usize) -> Result<Option<Vec<u64>>> {
+        let arrivals = &mut self.arrivals[from][lane as usize];
+        let complete = match arrivals.front_mut() {
             Some(first) => first.test()?,
             None => false,
         };
-        Ok(if complete { self.arrivals[from].pop_front().map(Transfer::into_buffer) } else { None })
-    }
-
-    /// Lets others run before the next poll of a wait that began at `start`; false once the deadline has passed.
-    fn may_wait_on(&self, start: Instant) -> bool {
-        let waited = start.elapsed();
-        if waited < POLL {
-            thread::yield_now();
-        } else {
-            thread::sleep(NAP);
-        }
-        waited < self.deadline
-    }
-
-    fn timeout(&self, peer: usize, what: String, start: Instant) -> Error {
-        Error::Timeout { rank: self.rank, peer, what, seconds: start.elapsed().as_secs_f64() }
+        Ok(if complete { arrivals.pop_front().map(Transfer::into_buffer) } else { None })
     }
 }
 
@@ -140,8 +122,18 @@ impl Transport for MpiTransport {
     }
 
     fn world(&self) -> usize {
-        self.world
+        self.nodes.len()
     }
+
+    fn nodes(&self) -> &[usize] {
+        &self.nodes
+    }
+
+    fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    fn set_context(&mut self, _: fmt::Arguments<'_>) {}
 
     fn buffer(&mut self, words: usize) -> Vec<u64> {
         self.pool.take(words)
@@ -151,39 +143,32 @@ impl Transport for MpiTransport {
         self.pool.give(buffer);
     }
 
-    fn send(&mut self, to: usize, message: Vec<u64>) -> Result<()> {
-        self.sends.push(Transfer::send(&self.communicator, to, message)?);
+    fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
+        self.sends.push(Transfer::send(&self.communicator, lane, to, message)?);
         Ok(())
     }
 
-    fn recv(&mut self, from: usize, words: usize) -> Result<Vec<u64>> {
-        let start = Instant::now();
-        loop {
-            self.progress()?;
-            if let Some(message) = self.take_arrival(from)? {
-                if message.len() == words {
-                    return Ok(message);
-                }
+    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+        self.progress()?;
+        match self.take_arrival(lane, from)? {
+            Some(message) if message.len() != words => {
                 let got_words = message.len();
                 self.recycle(message);
-                let rank = self.rank;
-                return Err(Error::LengthMismatch { rank, peer: from, expected_words: words, got_words });
+                Err(Error::LengthMismatch { rank: self.rank, peer: from, expected_words: words, got_words })
             }
-            if !self.may_wait_on(start) {
-                return Err(self.timeout(from, format!("send {words} words"), start));
-            }
+            arrival => Ok(arrival),
         }
     }
 
-    fn flush(&mut self) -> Result<()> {
-        let start = Instant::now();
-        loop {
-            self.progress()?;
-            let Some(first) = self.sends.first() else { return Ok(()) };
-            if !self.may_wait_on(start) {
-                return Err(self.timeout(first.peer, format!("take {} words", first.words()), start));
-            }
-        }
+    fn pending(&mut self) -> Result<Option<(usize, usize)>> {
+        self.progress()?;
+        Ok(self.sends.first().map(|send| (send.peer, send.words())))
+    }
+
+    fn pause(&mut self, wait: &Wait) -> Result<()> {
+        wait.check(self.rank, self.deadline)?;
+        wait.yield_or_nap();
+        Ok(())
     }
 }
 
@@ -191,8 +176,9 @@ impl Transport for MpiTransport {
 /// not come: the process then exits without it and the launcher ends the whole job.
 impl Drop for MpiTransport {
     fn drop(&mut self) {
-        let quiet =
-            !thread::panicking() && self.flush().is_ok() && self.arrivals.iter().all(VecDeque::is_empty);
+        let quiet = !thread::panicking()
+            && self.flush().is_ok()
+            && self.arrivals.iter().flatten().all(VecDeque::is_empty);
         if quiet {
             // SAFETY: neither field is used again, and the communicator goes before the MPI it belongs to.
             unsafe {

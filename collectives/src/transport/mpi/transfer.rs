@@ -7,17 +7,18 @@ use mpi::ffi;
 use mpi::topology::{Communicator, SimpleCommunicator};
 use mpi::traits::AsRaw;
 
+use super::super::Lane;
 use super::super::pool::Pool;
 use crate::{Error, Result};
 
-/// All messages carry one tag: their order between two ranks says what they are.
-const TAG: c_int = 0;
 const SUCCESS: c_int = ffi::MPI_SUCCESS as c_int;
 
 /// An unfinished send or receive. The buffer's words stay where they are on the heap however the transfer is moved.
 pub(super) struct Transfer {
     /// The rank at the other end.
     pub peer: usize,
+    /// Its number is the message's tag.
+    pub lane: Lane,
     rank: usize,
     request: ffi::MPI_Request,
     buffer: Vec<u64>,
@@ -26,7 +27,7 @@ pub(super) struct Transfer {
 
 impl Transfer {
     /// Starts sending `buffer` to rank `to`.
-    pub fn send(communicator: &SimpleCommunicator, to: usize, buffer: Vec<u64>) -> Result<Self> {
+    pub fn send(communicator: &SimpleCommunicator, lane: Lane, to: usize, buffer: Vec<u64>) -> Result<Self> {
         let rank = communicator.rank() as usize;
         let count = c_int::try_from(buffer.len()).map_err(|_| Error::Mpi {
             rank,
@@ -37,7 +38,7 @@ impl Transfer {
                 c_int::MAX
             ),
         })?;
-        let mut transfer = Transfer::idle(rank, to, buffer);
+        let mut transfer = Transfer::idle(rank, to, lane, buffer);
         // SAFETY: the buffer holds `count` initialised words and outlives the request, as `Transfer` frees it only
         // after `test` has seen the request complete; the communicator is valid.
         let code = unsafe {
@@ -46,7 +47,7 @@ impl Transfer {
                 count,
                 ffi::RSMPI_UINT64_T,
                 to as c_int,
-                TAG,
+                lane as c_int,
                 communicator.as_raw(),
                 &mut transfer.request,
             )
@@ -66,7 +67,7 @@ impl Transfer {
         let code = unsafe {
             ffi::MPI_Improbe(
                 ffi::RSMPI_ANY_SOURCE,
-                TAG,
+                ffi::RSMPI_ANY_TAG,
                 communicator.as_raw(),
                 &mut found,
                 &mut message,
@@ -83,7 +84,9 @@ impl Transfer {
         let code = unsafe { ffi::MPI_Get_count(&status, ffi::RSMPI_UINT64_T, &mut words) };
         check(rank, "MPI_Get_count", code)?;
 
-        let mut transfer = Transfer::idle(rank, status.MPI_SOURCE as usize, pool.take(words as usize));
+        // Only this transport sends on its communicator, so that the tag is the number of a lane.
+        let (peer, lane) = (status.MPI_SOURCE as usize, Lane::ALL[status.MPI_TAG as usize]);
+        let mut transfer = Transfer::idle(rank, peer, lane, pool.take(words as usize));
         // SAFETY: the buffer has room for the message's `words` words and outlives the request, as `Transfer` frees
         // it only after `test` has seen the request complete; `message` is the one just matched.
         let code = unsafe {
@@ -99,10 +102,10 @@ impl Transfer {
         Ok(Some(transfer))
     }
 
-    fn idle(rank: usize, peer: usize, buffer: Vec<u64>) -> Self {
+    fn idle(rank: usize, peer: usize, lane: Lane, buffer: Vec<u64>) -> Self {
         // SAFETY: reads a constant of the MPI library.
         let request = unsafe { ffi::RSMPI_REQUEST_NULL };
-        Transfer { peer, rank, request, buffer, complete: false }
+        Transfer { peer, lane, rank, request, buffer, complete: false }
     }
 
     /// Whether the transfer is complete. Gives MPI the occasion to move it along.

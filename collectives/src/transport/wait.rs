@@ -1,0 +1,72 @@
+//! A wait for a peer, as whoever pauses in it sees it.
+
+use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::{Error, Result};
+
+/// What a peer has to do before this rank can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// To send a message of so many words.
+    Send(usize),
+    /// To take a message of so many words.
+    Take(usize),
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Act::Send(words) => write!(f, "send {words} words"),
+            Act::Take(words) => write!(f, "take {words} words"),
+        }
+    }
+}
+
+/// A wait for a peer.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// The rank waited for.
+    pub peer: usize,
+    /// What it has to do.
+    pub act: Act,
+    /// When the wait began.
+    pub since: Instant,
+}
+
+/// How long a wait polls, giving its core away between polls, before it starts to sleep between them. Messages of a
+/// running collective come well within this; only a rank that waits for slow peers reaches the sleeps.
+const POLL: Duration = Duration::from_millis(20);
+const NAP: Duration = Duration::from_micros(100);
+
+impl Wait {
+    /// A wait that begins now.
+    pub fn begin(peer: usize, act: Act) -> Self {
+        Wait { peer, act, since: Instant::now() }
+    }
+
+    /// How long it has lasted.
+    pub fn lasted(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// An error if rank `rank` has waited for `deadline`.
+    pub(super) fn check(&self, rank: usize, deadline: Duration) -> Result<()> {
+        let lasted = self.lasted();
+        if lasted < deadline {
+            return Ok(());
+        }
+        let what = self.act.to_string();
+        Err(Error::Timeout { rank, peer: self.peer, what, seconds: lasted.as_secs_f64() })
+    }
+
+    /// Lets others have this core: for as long as they want it at first, later for a nap.
+    pub(super) fn yield_or_nap(&self) {
+        if self.lasted() < POLL {
+            thread::yield_now();
+        } else {
+            thread::sleep(NAP);
+        }
+    }
+}
