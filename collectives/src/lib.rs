@@ -8,7 +8,7 @@
 //! - **block**: 512 elements, the unit in which a payload of planes is cut.
 //! - **plane**: one bit of each element of a block, 8 words. Plane `p` holds bit `p` of the two's complement.
 //! - **width**: the number of planes of a block: 2 for a ternary, [`planes::width`]`(k)` for the sum over `k` ranks.
-//! - **chunk**: one of the `P` nearly equal parts a payload is cut into ([`ring::chunk`]).
+//! - **chunk**: one of the `P` nearly equal parts a payload is cut into ([`all_reduce::ring::chunk`]).
 //! - **hop**: one message to the next rank of a ring together with one from the previous.
 //!
 //! | module | what is in it |
@@ -18,22 +18,18 @@
 //! | [`planes`] | layout of bit-sliced integers |
 //! | [`kernels`] | the inner loops: encode, add, decode, for each instruction set |
 //! | [`codec`] | gradients to ternaries and sums of ternaries back to gradients |
-//! | [`ring`] | chunks and the hops of a ring, common to the two that follow |
-//! | [`ring_ternary`] | exact all-reduce of ternaries as widening integer sums |
-//! | [`ring_float`] | all-reduce of float32 |
+//! | [`all_reduce`] | sums over all ranks: exact ones of ternaries, and of float32 |
 //! | [`small`] | maximum, all-gather, broadcast, barrier and agreement for a few words |
 //!
 //! Steps and bytes of each algorithm are in `docs/algorithms.md`; the `traffic` function beside an algorithm predicts
 //! them to the byte and the tests hold it against the meter.
 
+pub mod all_reduce;
 pub mod codec;
 pub mod error;
 pub mod kernels;
 pub mod philox;
 pub mod planes;
-pub mod ring;
-pub mod ring_float;
-pub mod ring_ternary;
 pub mod small;
 pub mod transport;
 

@@ -6,9 +6,10 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use ternflock_collectives::all_reduce::{ring_f32, ring_ternary};
 use ternflock_collectives::codec::{Layout, Moments, decode, encode};
 use ternflock_collectives::planes::{TERNARY, width};
-use ternflock_collectives::{ring_float, ring_ternary, small};
+use ternflock_collectives::small;
 
 use super::world::{World, failed};
 use crate::error::{Error, Result};
@@ -54,7 +55,7 @@ pub trait AverageGradients {
 
 /// Bytes that a rank of `world` would send to average `parameters` gradients in float32.
 pub fn float32_bytes(parameters: usize, rank: usize, world: usize) -> u64 {
-    ring_float::traffic(parameters, world, rank).bytes_sent
+    ring_f32::traffic(parameters, world, rank).bytes_sent
 }
 
 /// The exchange of a job: which tensors travel as ternaries, which as float32, and the buffers of both.
@@ -227,7 +228,7 @@ impl AverageGradients for Exchange {
         phases.encode += lap();
         ring_ternary::sum(world.transport(), &self.planes, self.layout.blocks(), &mut self.sums)
             .map_err(at_step)?;
-        ring_float::sum(world.transport(), &mut self.packed).map_err(at_step)?;
+        ring_f32::sum(world.transport(), &mut self.packed).map_err(at_step)?;
         phases.exchange += lap();
         self.decode(size, gradients);
         self.unpack(size, gradients);
@@ -238,7 +239,7 @@ impl AverageGradients for Exchange {
     fn formula_bytes(&self, rank: usize, world: usize) -> u64 {
         small::max_traffic(self.words.len(), world).bytes_sent
             + ring_ternary::traffic(self.layout.blocks(), world, rank).bytes_sent
-            + ring_float::traffic(self.packed.len(), world, rank).bytes_sent
+            + ring_f32::traffic(self.packed.len(), world, rank).bytes_sent
     }
 }
 

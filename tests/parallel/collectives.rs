@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use ternflock_collectives::all_reduce::{ring_f32, ring_ternary};
 use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORDS, width};
 use ternflock_collectives::transport::meter::Metered;
 use ternflock_collectives::transport::mpi::MpiTransport;
-use ternflock_collectives::{Error, Transport, ring_float, ring_ternary, small};
+use ternflock_collectives::{Error, Transport, small};
 
 /// Words that differ a rank and a size.
 fn random(rank: usize, size: usize) -> impl Iterator<Item = u64> {
@@ -49,14 +50,14 @@ pub fn ring_ternary(transport: &mut MpiTransport) {
     }
 }
 
-pub fn ring_float(transport: &mut MpiTransport) {
+pub fn ring_f32(transport: &mut MpiTransport) {
     let (rank, world) = (transport.rank(), transport.world());
     for elements in sizes(world).map(|size| 51 * size) {
         let floats = |rank| random(rank, elements).take(elements).map(|word| word as i64 as f32 / 1e18);
         let mut sums: Vec<f32> = floats(rank).collect();
         let mut meter = Metered::new(&mut *transport);
-        ring_float::sum(&mut meter, &mut sums).expect("the ring runs");
-        assert_eq!(meter.reading(), ring_float::traffic(elements, world, rank), "{elements} elements");
+        ring_f32::sum(&mut meter, &mut sums).expect("the ring runs");
+        assert_eq!(meter.reading(), ring_f32::traffic(elements, world, rank), "{elements} elements");
 
         let mut exact = vec![(0.0, 0.0); elements];
         for rank in 0..world {

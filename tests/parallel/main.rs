@@ -61,7 +61,7 @@ const CASES: &[Case] = &[
     Case { name: "transport::wrong_length", worlds: PEERS, body: Ranks(transport::wrong_length) },
     Case { name: "transport::describes_itself", worlds: ANY, body: Ranks(transport::describes_itself) },
     Case { name: "collectives::ring_ternary", worlds: ANY, body: Ranks(collectives::ring_ternary) },
-    Case { name: "collectives::ring_float", worlds: ANY, body: Ranks(collectives::ring_float) },
+    Case { name: "collectives::ring_f32", worlds: ANY, body: Ranks(collectives::ring_f32) },
     Case { name: "collectives::max", worlds: ANY, body: Ranks(collectives::max) },
     Case { name: "collectives::all_gather", worlds: ANY, body: Ranks(collectives::all_gather) },
     Case { name: "collectives::broadcast", worlds: ANY, body: Ranks(collectives::broadcast) },

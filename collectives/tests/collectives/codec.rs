@@ -1,11 +1,12 @@
 //! The codec: its definition, its statistics, and the way of a gradient from ranks to their mean.
 
 use proptest::prelude::*;
+use ternflock_collectives::all_reduce::ring_ternary;
 use ternflock_collectives::codec::{Layout, Moments, decode, encode};
 use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORD, width};
+use ternflock_collectives::small;
 use ternflock_collectives::transport::Transport;
-use ternflock_collectives::{ring_ternary, small};
 
 use crate::{on_ranks, random};
 

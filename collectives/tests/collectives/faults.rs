@@ -3,11 +3,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ternflock_collectives::all_reduce::{ring_f32, ring_ternary};
 use ternflock_collectives::planes::{TERNARY, width, words};
 use ternflock_collectives::transport::Lane;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::threads::{self, ThreadTransport};
-use ternflock_collectives::{Error, Transport, ring_float, ring_ternary, small};
+use ternflock_collectives::{Error, Transport, small};
 
 fn pair(deadline: Duration) -> (ThreadTransport, ThreadTransport) {
     let mut ranks = threads::world(2, deadline).into_iter();
@@ -121,7 +122,7 @@ fn a_rank_that_dies_in_a_ring_ends_it_for_all() {
 fn ranks_with_different_element_counts_fail_instead_of_adding_strangers() {
     let outcomes = outcomes(2, |rank| {
         let mut values = vec![1.0; 100 + 50 * rank.rank()];
-        ring_float::sum(rank, &mut values)
+        ring_f32::sum(rank, &mut values)
     });
     assert!(
         outcomes.iter().any(|outcome| matches!(outcome, Err(Error::LengthMismatch { .. }))),

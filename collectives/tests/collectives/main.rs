@@ -1,9 +1,9 @@
 //! The collectives and the codec on ranks that are threads, for worlds and sizes drawn at random.
 
+mod all_reduce;
 mod codec;
 mod faults;
 mod kernels;
-mod rings;
 mod small;
 
 use std::thread;

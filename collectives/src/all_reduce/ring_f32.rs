@@ -3,7 +3,7 @@
 //! Float addition is not associative, but here each chunk is summed in one order only (from the rank after its owner
 //! around the ring to the owner) and the finished sums are then copied, so all ranks end with the same bits.
 
-use crate::ring::{Ring, chunk, shift_traffic};
+use super::ring::{Ring, chunk, shift_traffic};
 use crate::transport::meter::Traffic;
 use crate::{Result, Transport};
 

@@ -4,10 +4,10 @@ use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use ternflock_collectives::all_reduce::{ring_f32, ring_ternary};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORDS, width};
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::{Transport, threads};
-use ternflock_collectives::{ring_float, ring_ternary};
 
 use crate::{on_ranks, random};
 
@@ -60,14 +60,14 @@ proptest! {
     ) {
         let results = on_ranks(world, |rank| {
             let mut values = floats(seed, rank.rank(), elements);
-            ring_float::sum(rank, &mut values).expect("the ring runs");
+            ring_f32::sum(rank, &mut values).expect("the ring runs");
             values
         });
         let inputs: Vec<_> = (0..world).map(|rank| floats(seed, rank, elements)).collect();
         for (rank, (sums, traffic)) in results.iter().enumerate() {
             let bits = |values: &[f32]| -> Vec<u32> { values.iter().map(|value| value.to_bits()).collect() };
             prop_assert_eq!(bits(sums), bits(&results[0].0), "rank {} holds other bits than rank 0", rank);
-            prop_assert_eq!(*traffic, ring_float::traffic(elements, world, rank));
+            prop_assert_eq!(*traffic, ring_f32::traffic(elements, world, rank));
         }
         for (element, sum) in results[0].0.iter().enumerate() {
             let terms = || inputs.iter().map(|input| f64::from(input[element]));
@@ -87,7 +87,7 @@ fn rounded_sums_of_floats_do_depend_on_their_order() {
     let inputs = [1e8_f32, 1.0, -1e8];
     let results = on_ranks(3, |rank| {
         let mut values = [inputs[rank.rank()]; 1];
-        ring_float::sum(rank, &mut values).expect("the ring runs");
+        ring_f32::sum(rank, &mut values).expect("the ring runs");
         values[0]
     });
     assert_eq!((1e8_f32 + 1.0) - 1e8, 0.0);
@@ -113,7 +113,7 @@ fn a_world_of_one_has_its_own_sum_and_no_traffic() {
     let (ternary, mut values) = (ternaries(3, 0, 4), floats(3, 0, 99));
     let mut sums = vec![0; ternary.len()];
     ring_ternary::sum(&mut solo, &ternary, 4, &mut sums).expect("nobody to wait for");
-    ring_float::sum(&mut solo, &mut values).expect("nobody to wait for");
+    ring_f32::sum(&mut solo, &mut values).expect("nobody to wait for");
     assert_eq!((sums, values), (ternary, floats(3, 0, 99)));
     assert_eq!(solo.reading(), Traffic::default());
 }
@@ -126,7 +126,7 @@ fn bytes_an_element_are_those_of_the_documented_table() {
         let elements = (blocks * BLOCK) as f64;
         let bytes = ring_ternary::traffic(blocks, world, 1).bytes_sent as f64;
         assert_eq!(bytes / elements, ternary);
-        assert_eq!(ring_float::traffic(blocks * BLOCK, world, 1).bytes_sent as f64 / elements, float);
+        assert_eq!(ring_f32::traffic(blocks * BLOCK, world, 1).bytes_sent as f64 / elements, float);
     }
 }
 
@@ -142,7 +142,7 @@ fn traffic_is_the_documented_formula() {
             let ternary = ring_ternary::traffic(blocks, world, rank);
             assert_eq!(ternary.bytes_sent, chunk as u64 * 64 * planes, "P = {world}");
             assert_eq!(ternary.messages_sent, 2 * (p - 1));
-            let float = ring_float::traffic(blocks * BLOCK, world, rank);
+            let float = ring_f32::traffic(blocks * BLOCK, world, rank);
             assert_eq!(float.bytes_sent, 8 * (p - 1) * (chunk * BLOCK) as u64);
             assert_eq!((float.bytes_received, float.messages_sent), (float.bytes_sent, 2 * (p - 1)));
         }

@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
+use super::ring::{Ring, chunk, shift_traffic};
 use crate::kernels;
 use crate::planes::{TERNARY, width, words};
-use crate::ring::{Ring, chunk, shift_traffic};
 use crate::transport::meter::Traffic;
 use crate::{Result, Transport};
 
