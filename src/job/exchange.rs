@@ -17,6 +17,12 @@ pub struct Exchange {
     pub min_elements: usize,
     /// Layers whose tensors travel as float32: names of layers, or "logits" for the network's output layer.
     pub keep_float: Vec<String>,
+    /// Whether gradients are averaged while the step still computes others.
+    pub overlap: bool,
+    /// Gradients travel together until they are so many elements.
+    pub bucket_elements: usize,
+    /// Whether what rounding leaves of a gradient is added to the next step's.
+    pub error_feedback: bool,
     /// Steps between comparisons of all ranks' parameters; 0: never.
     pub verify_every: u64,
     /// Seconds to wait for another rank before the job is ended, above 0.
@@ -47,6 +53,9 @@ impl Default for Exchange {
             clip_sigma: 2.5,
             min_elements: 512,
             keep_float: vec!["logits".to_owned()],
+            overlap: true,
+            bucket_elements: 1 << 18,
+            error_feedback: false,
             verify_every: 100,
             timeout: 300.0,
         }
@@ -57,12 +66,16 @@ impl Exchange {
     pub(super) fn read(section: &mut Section) -> Self {
         let default = Exchange::default();
         let clip = Rule::new("0 or at least 0.001", |&clip| clip == 0.0 || clip >= 0.001);
+        let bucket = Rule::new("at least 1", |&elements| elements > 0);
         let seconds = Rule::new("above 0 and at most 1000000", |&seconds| seconds > 0.0 && seconds <= 1e6);
         Exchange {
             gradients: section.or("gradients", default.gradients, &Rule::ANY),
             clip_sigma: section.or("clip_sigma", default.clip_sigma, &clip),
             min_elements: section.or("min_elements", default.min_elements, &Rule::ANY),
             keep_float: section.or("keep_float", default.keep_float, &Rule::ANY),
+            overlap: section.or("overlap", default.overlap, &Rule::ANY),
+            bucket_elements: section.or("bucket_elements", default.bucket_elements, &bucket),
+            error_feedback: section.or("error_feedback", default.error_feedback, &Rule::ANY),
             verify_every: section.or("verify_every", default.verify_every, &Rule::ANY),
             timeout: section.or("timeout", default.timeout, &seconds),
         }

@@ -143,8 +143,9 @@ impl Network {
         done: &mut dyn FnMut(&'a mut [f32]),
     ) {
         assert!(parts.last() == Some(&0) && parts.is_sorted_by(|later, earlier| later > earlier));
-        let Network { graph, parameters, starts, outputs, gradients, wanted, written, earlier, elements, .. } =
-            self;
+        let Network {
+            graph, parameters, starts, outputs, gradients, wanted, written, earlier, elements, ..
+        } = self;
         let (values, mut unfinished) = (&parameters.values[..], &mut parameters.gradients[..]);
         let mut parts = parts.iter().peekable();
         written.fill(false);

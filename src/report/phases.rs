@@ -19,17 +19,26 @@ pub struct Phases {
     pub decode: f64,
     /// The optimizer.
     pub update: f64,
+    /// How much of `encode`, `wait`, `exchange` and `decode` ran while the step was still computing.
+    pub hidden: f64,
 }
 
 impl Phases {
     /// In the order of the fields, to be sent as words.
-    pub fn to_array(self) -> [f64; 6] {
-        [self.compute, self.encode, self.wait, self.exchange, self.decode, self.update]
+    pub fn to_array(self) -> [f64; 7] {
+        let Phases { compute, encode, wait, exchange, decode, update, hidden } = self;
+        [compute, encode, wait, exchange, decode, update, hidden]
     }
 
     /// The inverse of [`Phases::to_array`].
-    pub fn from_array([compute, encode, wait, exchange, decode, update]: [f64; 6]) -> Phases {
-        Phases { compute, encode, wait, exchange, decode, update }
+    pub fn from_array([compute, encode, wait, exchange, decode, update, hidden]: [f64; 7]) -> Phases {
+        Phases { compute, encode, wait, exchange, decode, update, hidden }
+    }
+
+    /// Seconds in which something was done, counted twice where two things were done at a time.
+    pub fn busy(self) -> f64 {
+        let Phases { compute, encode, wait, exchange, decode, update, hidden: _ } = self;
+        compute + encode + wait + exchange + decode + update
     }
 
     /// Each phase's share of a time `of`, or its mean over `of` things.

@@ -2,11 +2,11 @@
 //!
 //! The order of one step (docs/algorithms.md):
 //! 1. *compute*: draw this rank's part of the global batch, forward, loss, backward;
-//! 2. *average*: clip, agree on scales, round to ternary, sum over ranks, decode (`exchange.rs`);
+//! 2. *average*: clip, agree on scales, round to ternary, sum over ranks, decode (`exchange/`), part by part while 1. is
+//!    still at work on the rest;
 //! 3. *update*: weight decay, momentum, learning rate, on values that are equal on every rank.
 //!
-//! This is the only room that reaches the crate of collectives; [`AverageGradients`] and [`World`] are
-//! the wall.
+//! This is the only room that reaches the crate of collectives; [`Exchange`] and [`World`] are the wall.
 
 mod build;
 mod evaluate;
@@ -23,7 +23,7 @@ mod world;
 
 pub use build::{build_fill, build_graph, input_shape};
 pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
-pub use exchange::{Agreed, AverageGradients, Exchange, Local};
+pub use exchange::{Agreed, Exchange, Give};
 pub use hash::hash_values;
 pub use placement::{Placement, place};
 pub use run::{Options, run};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::evaluate::{Evaluator, evaluate};
-use super::exchange::{AverageGradients, float32_bytes};
+use super::exchange::float32_bytes;
 use super::run_dir::RunDir;
 use super::state::snapshot;
 use super::stretch::Stretch;

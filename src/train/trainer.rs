@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::evaluate::EVALUATION_BATCH;
-use super::exchange::{AverageGradients, Exchange, Local};
+use super::exchange::{Agreed, Exchange};
 use super::hash::hash_values;
 use super::world::World;
-use crate::data::{Fill, Images, Order, labels};
+use crate::data::{self, Fill, Images, Order};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::nn::layer::Mode;
@@ -125,20 +125,13 @@ impl Trainer {
     /// still those of the step before. [`Error::Exchange`] when ranks are late or gone.
     pub fn step(&mut self, world: &mut World, stop: bool) -> Result<Step> {
         let mut phases = Phases::default();
-        let start = Instant::now();
-        let tally = self.compute(world)?;
-        phases.compute += start.elapsed().as_secs_f64();
-
-        let before = world.traffic().bytes_sent;
-        let local = Local { stop, non_finite: !tally.loss.is_finite() };
-        let gradients = &mut self.network.parameters.gradients;
-        let agreed = self.exchange.average(world, self.step, gradients, local, &mut phases)?;
+        let (start, before) = (Instant::now(), world.traffic().bytes_sent);
+        let (tally, agreed) = self.compute_and_average(world, stop, &mut phases)?;
         if let Some(rank) = agreed.non_finite {
             return Err(self.explain_non_finite(world, rank, tally)?);
         }
 
         let bytes_sent = world.traffic().bytes_sent - before;
-
         let update = Instant::now();
         self.update();
         phases.update += update.elapsed().as_secs_f64();
@@ -146,20 +139,29 @@ impl Trainer {
         Ok(Step { tally, phases, seconds: start.elapsed().as_secs_f64(), bytes_sent, stop: agreed.stop })
     }
 
-    /// Forward and backward on this rank's part of the batch. Each sample weighs P / batch, so that the mean over ranks
-    /// is the mean over the batch even where parts differ by one sample.
-    fn compute(&mut self, world: &World) -> Result<Tally> {
+    /// Forward and backward on this rank's part of the batch, and the mean of the gradients over the ranks. Each sample
+    /// weighs P / batch, so that the mean over ranks is the mean over the batch even where parts differ by one sample.
+    fn compute_and_average(
+        &mut self,
+        world: &mut World,
+        stop: bool,
+        phases: &mut Phases,
+    ) -> Result<(Tally, Agreed)> {
         let part = self.order.shard(world.rank(), world.size());
-        self.order.indices(self.step, part, &mut self.samples);
-        let batch = self.samples.len();
-        self.fill.pixels(&self.images, &self.samples, self.network.input_mut(batch))?;
-        labels(&self.images, &self.samples, &mut self.labels);
-        self.network.forward(batch, Mode::Train);
         let weight = world.size() as f32 / self.job.train.global_batch as f32;
-        let (logits, gradient) = self.network.output_and_gradient();
-        let tally = softmax_cross_entropy(logits, &self.labels, weight, Some(gradient));
-        self.network.backward(batch);
-        Ok(tally)
+        let Trainer { network, exchange, images, fill, order, samples, labels, step, .. } = self;
+        let step = *step;
+        exchange.average(world, step, stop, phases, |parts, give| {
+            order.indices(step, part, samples);
+            let batch = samples.len();
+            fill.pixels(images, samples, network.input_mut(batch))?;
+            data::labels(images, samples, labels);
+            network.forward(batch, Mode::Train);
+            let (logits, gradient) = network.output_and_gradient();
+            let tally = softmax_cross_entropy(logits, labels, weight, Some(gradient));
+            network.backward_in_parts(batch, parts, &mut |part| give(tally.loss.is_finite(), part));
+            Ok(tally)
+        })
     }
 
     fn update(&mut self) {

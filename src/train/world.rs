@@ -69,6 +69,11 @@ impl World {
         self.transport.reading()
     }
 
+    /// Whether another thread of this process may compute while this one is inside the transport.
+    pub fn may_compute_beside(&self) -> bool {
+        true
+    }
+
     /// What collectives run on.
     pub(super) fn transport(&mut self) -> &mut dyn Transport {
         &mut self.transport

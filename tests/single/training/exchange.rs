@@ -6,7 +6,7 @@ use ternflock::job::{self, Gradients};
 use ternflock::nn::{Graph, Parameters, Shape};
 use ternflock::report::Phases;
 use ternflock::rng::{Purpose, Stream};
-use ternflock::train::{Agreed, AverageGradients, Exchange, Local, World};
+use ternflock::train::{Agreed, Exchange, World};
 use ternflock_collectives::codec::{Layout, Moments, encode};
 use ternflock_collectives::planes::{TERNARY, get};
 
@@ -55,6 +55,36 @@ pub fn settings(gradients: Gradients, min_elements: usize, keep_float: &[&str]) 
     job::Exchange { gradients, min_elements, keep_float, ..job::Exchange::default() }
 }
 
+/// Beside its gradients, what a rank brings to a step.
+#[derive(Clone, Copy, Default)]
+pub struct Local {
+    pub stop: bool,
+    pub non_finite: bool,
+}
+
+/// Averages `values`, given away part by part as a backward pass does.
+pub fn average(
+    exchange: &mut Exchange,
+    world: &mut World,
+    step: u64,
+    values: &mut [f32],
+    local: Local,
+) -> Agreed {
+    let table = Parameters::new(&graph()).unwrap().table;
+    let start = |layer| table.iter().find(|p| p.layer >= layer).map_or(0, |p| p.range.start);
+    let mut phases = Phases::default();
+    let averaged = exchange.average(world, step, local.stop, &mut phases, |parts, give| {
+        let mut rest = values;
+        for &layer in parts {
+            let (earlier, part) = rest.split_at_mut(start(layer));
+            give(!local.non_finite, part);
+            rest = earlier;
+        }
+        Ok(())
+    });
+    averaged.unwrap().1
+}
+
 /// What a rank is left with after each step. Every step sends what the formula says, to the byte.
 fn averages(job: &job::Exchange, mut world: World) -> Vec<Vec<f32>> {
     let (rank, size) = (world.rank(), world.size());
@@ -63,8 +93,7 @@ fn averages(job: &job::Exchange, mut world: World) -> Vec<Vec<f32>> {
     let mut average = |step| {
         let mut values = gradients(&parameters, rank, step);
         let before = world.traffic().bytes_sent;
-        let (local, mut phases) = (Local::default(), Phases::default());
-        let agreed = exchange.average(&mut world, step, &mut values, local, &mut phases).unwrap();
+        let agreed = average(&mut exchange, &mut world, step, &mut values, Local::default());
         assert_eq!(agreed, Agreed::default());
         let sent = world.traffic().bytes_sent - before;
         assert_eq!(sent, exchange.formula_bytes(rank, size), "rank {rank} of {size}, step {step}");
@@ -103,9 +132,16 @@ fn assert_float_mean(mean: &[f32], of_ranks: &[&[f32]], what: &str) {
     }
 }
 
+/// [`check_at`] with all gradients in one bucket and with a bucket a layer, beside the backward pass and after it.
+fn check(job: &job::Exchange, ternary: &[&str]) {
+    for (bucket_elements, overlap) in [(1 << 18, true), (1, true), (1, false), (100, true)] {
+        check_at(&job::Exchange { bucket_elements, overlap, ..job.clone() }, ternary);
+    }
+}
+
 /// At every number of ranks, `ternary` are exactly what the definition says, all others the mean, and all of it the
 /// same bits on every rank.
-fn check(job: &job::Exchange, ternary: &[&str]) {
+fn check_at(job: &job::Exchange, ternary: &[&str]) {
     let parameters = Parameters::new(&graph()).unwrap();
     for ranks in WORLDS {
         let all = on_ranks(ranks, |world| averages(job, world));

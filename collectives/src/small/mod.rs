@@ -3,41 +3,16 @@
 //! All of them take `ceil(log2 P)` rounds for any P. In round `k` a rank exchanges with those `2^k` away, so knowledge
 //! doubles its reach each round.
 
+mod maximum;
+
+pub use maximum::{Maximum, max, max_traffic};
+
 use crate::transport::meter::Traffic;
 use crate::{Error, Result, Transport};
 
 /// The distances of the rounds: 1, 2, 4, ... below `world`.
 fn distances(world: usize) -> impl Iterator<Item = usize> {
     (0..usize::BITS).map(|round| 1 << round).take_while(move |distance| *distance < world)
-}
-
-/// Replaces each of `values` by its maximum over all ranks (dissemination). Works for non-negative floats as their
-/// bits, which are ordered as the floats are.
-///
-/// After the last round some values have reached a rank twice unless P is a power of two, which a maximum does not mind.
-pub fn max(transport: &mut dyn Transport, values: &mut [u32]) -> Result<()> {
-    let (rank, world) = (transport.rank(), transport.world());
-    for distance in distances(world) {
-        let mut message = transport.buffer(values.len().div_ceil(2));
-        if let Some(last) = message.last_mut() {
-            *last = 0;
-        }
-        bytemuck::cast_slice_mut(&mut message)[..values.len()].copy_from_slice(values);
-        let words = message.len();
-        transport.send((rank + distance) % world, message)?;
-        let received = transport.recv((rank + world - distance) % world, words)?;
-        for (value, other) in values.iter_mut().zip(bytemuck::cast_slice(&received)) {
-            *value = (*value).max(*other);
-        }
-        transport.recycle(received);
-    }
-    transport.flush()
-}
-
-/// Exactly what [`max`] of `values` values sends and receives on each rank.
-pub fn max_traffic(values: usize, world: usize) -> Traffic {
-    let words = values.div_ceil(2);
-    distances(world).map(|_| Traffic::sent(words) + Traffic::received(words)).sum()
 }
 
 /// Returns when every rank has called it.

@@ -1,0 +1,153 @@
+//! Gradients that travel together: the last layers', then those before them.
+
+use std::ops::Range;
+
+use ternflock_collectives::all_reduce::{ring_f32, ring_ternary};
+use ternflock_collectives::codec::{Layout, Moments, decode, encode};
+use ternflock_collectives::planes::{TERNARY, width};
+use ternflock_collectives::{Result, Transport, small};
+
+use super::{Agreed, Key, Local};
+
+/// A tensor of a bucket.
+pub struct Tensor {
+    /// Its number in the network's table: part of the key of its random numbers.
+    pub number: u16,
+    /// Its place among the bucket's gradients.
+    pub range: Range<usize>,
+    /// Whether it travels as float32.
+    pub is_float: bool,
+}
+
+/// A bucket's tensors and buffers.
+pub struct Bucket {
+    ternary: Vec<Tensor>,
+    float: Vec<Tensor>,
+    layout: Layout,
+    /// This rank's ternaries, and the sums over ranks.
+    planes: Vec<u64>,
+    sums: Vec<u64>,
+    /// The float32 tensors side by side.
+    packed: Vec<f32>,
+    /// By ternary tensor: this step's clipping threshold on this rank.
+    clips: Vec<f32>,
+    /// What the maximum carries: a scale a ternary tensor, then [`STOP`] and [`NON_FINITE`].
+    words: Vec<u32>,
+    /// Error feedback: what rounding has left of the ternary tensors' gradients so far, laid out as the gradients.
+    /// Empty without it.
+    residual: Vec<f32>,
+}
+
+/// Places of the two decisions, counted from the end of the words.
+const STOP: usize = 2;
+const NON_FINITE: usize = 1;
+
+impl Bucket {
+    /// A bucket of `tensors`, which lie side by side, for `world` ranks.
+    pub fn new(tensors: impl Iterator<Item = Tensor>, error_feedback: bool, world: usize) -> Bucket {
+        let (float, ternary): (Vec<_>, Vec<_>) = tensors.partition(|tensor| tensor.is_float);
+        let end = |tensors: &[Tensor]| tensors.last().map_or(0, |tensor| tensor.range.end);
+        let elements = end(&float).max(end(&ternary));
+        let layout = Layout::new(ternary.iter().map(|tensor| tensor.range.len()));
+        let packed = float.iter().map(|tensor| tensor.range.len()).sum();
+        Bucket {
+            planes: vec![0; layout.words(TERNARY)],
+            sums: vec![0; layout.words(width(world))],
+            layout,
+            packed: vec![0.0; packed],
+            clips: vec![0.0; ternary.len()],
+            words: vec![0; ternary.len() + STOP],
+            residual: vec![0.0; if error_feedback && !ternary.is_empty() { elements } else { 0 }],
+            ternary,
+            float,
+        }
+    }
+
+    /// Elements that travel as ternaries.
+    pub fn ternary_elements(&self) -> usize {
+        self.ternary.iter().map(|tensor| tensor.range.len()).sum()
+    }
+
+    /// What is to be agreed before anything is rounded.
+    pub fn words(&mut self) -> &mut [u32] {
+        &mut self.words
+    }
+
+    /// This rank's scales and decisions, in `words`, and its clipping thresholds. With error feedback the gradients
+    /// become what is to be sent: themselves and what the last steps have left.
+    pub fn prepare(&mut self, key: &Key, local: Local, gradients: &mut [f32]) {
+        let mut finite = !local.non_finite;
+        for ((tensor, clip), word) in self.ternary.iter().zip(&mut self.clips).zip(&mut self.words) {
+            let gradients = &mut gradients[tensor.range.clone()];
+            if let Some(residual) = self.residual.get(tensor.range.clone()) {
+                gradients.iter_mut().zip(residual).for_each(|(gradient, left)| *gradient += left);
+            }
+            let moments = Moments::of(gradients);
+            finite &= moments.non_finite.is_none();
+            *clip = moments.clip(key.clip_sigma);
+            // Magnitudes are ordered as their bits are.
+            *word = moments.scale(*clip).to_bits();
+        }
+        finite &=
+            self.float.iter().all(|tensor| gradients[tensor.range.clone()].iter().all(|g| g.is_finite()));
+        let end = self.words.len();
+        self.words[end - STOP] = u32::from(local.stop);
+        // The maximum of these is that of the lowest rank.
+        self.words[end - NON_FINITE] = if finite { 0 } else { (key.world - key.rank) as u32 };
+    }
+
+    /// What the ranks have decided, once the maximum is here.
+    pub fn agreed(&self, world: usize) -> Agreed {
+        let end = self.words.len();
+        let non_finite = world - self.words[end - NON_FINITE] as usize;
+        Agreed { stop: self.words[end - STOP] != 0, non_finite: (non_finite < world).then_some(non_finite) }
+    }
+
+    /// Rounds the ternary tensors with the agreed scales, and sets the float32 ones side by side.
+    pub fn encode(&mut self, key: &Key, gradients: &[f32]) {
+        for (index, tensor) in self.ternary.iter().enumerate() {
+            let stream = key.stream(tensor.number);
+            let values = &gradients[tensor.range.clone()];
+            let scale = f32::from_bits(self.words[index]);
+            let first = self.layout.first_word(index);
+            encode(values, self.clips[index], scale, &stream, first, &mut self.planes);
+            if let Some(residual) = self.residual.get_mut(tensor.range.clone()) {
+                decode(&self.planes, TERNARY, first, scale, residual);
+                residual.iter_mut().zip(values).for_each(|(sent, value)| *sent = value - *sent);
+            }
+        }
+        let mut at = 0;
+        for tensor in &self.float {
+            self.packed[at..at + tensor.range.len()].copy_from_slice(&gradients[tensor.range.clone()]);
+            at += tensor.range.len();
+        }
+    }
+
+    /// Sums what was encoded over all ranks.
+    pub fn sum(&mut self, transport: &mut dyn Transport) -> Result<()> {
+        ring_ternary::sum(transport, &self.planes, self.layout.blocks(), &mut self.sums)?;
+        ring_f32::sum(transport, &mut self.packed)
+    }
+
+    /// Bytes that a rank of `world` sends for the bucket.
+    pub fn formula_bytes(&self, rank: usize, world: usize) -> u64 {
+        small::max_traffic(self.words.len(), world).bytes_sent
+            + ring_ternary::traffic(self.layout.blocks(), world, rank).bytes_sent
+            + ring_f32::traffic(self.packed.len(), world, rank).bytes_sent
+    }
+
+    /// The means over the ranks, from the sums.
+    pub fn decode(&self, world: usize, gradients: &mut [f32]) {
+        for (index, tensor) in self.ternary.iter().enumerate() {
+            let factor = f32::from_bits(self.words[index]) / world as f32;
+            let values = &mut gradients[tensor.range.clone()];
+            decode(&self.sums, width(world), self.layout.first_word(index), factor, values);
+        }
+        let (share, mut at) = (1.0 / world as f32, 0);
+        for tensor in &self.float {
+            let sums = &self.packed[at..at + tensor.range.len()];
+            gradients[tensor.range.clone()].iter_mut().zip(sums).for_each(|(mean, sum)| *mean = sum * share);
+            at += tensor.range.len();
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! From final gradients to their means, bucket by bucket, on the thread that owns the transport.
+//!
+//! Nothing of a bucket can be rounded before its scales are agreed on, and that takes as many messages in a row as there
+//! are doublings up to P. So that the wire does not stand still for them, they travel in a lane of their own while the
+//! planes of the bucket before are still on their way: every wait for planes also moves scales.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use ternflock_collectives::Result;
+use ternflock_collectives::small::Maximum;
+use ternflock_collectives::transport::{Lane, Transport, Wait};
+
+use super::bucket::Bucket;
+use super::{Agreed, Key};
+use crate::report::Phases;
+
+/// A bucket whose gradients are final on this rank, with its part of them.
+pub struct Ready<'a> {
+    /// The bucket, prepared.
+    pub bucket: &'a mut Bucket,
+    /// Its gradients.
+    pub gradients: &'a mut [f32],
+}
+
+/// How long this thread sleeps between two looks for a bucket that still computes: it may be on the same core.
+const NAP: Duration = Duration::from_micros(50);
+
+/// Averages `count` buckets in the order they come. None if fewer came, because computing them failed.
+pub fn carry<'a>(
+    transport: &mut dyn Transport,
+    key: &Key,
+    count: usize,
+    finished: Receiver<Ready<'a>>,
+    phases: &mut Phases,
+) -> Result<Option<Agreed>> {
+    let mut ahead = Ahead { finished, travelling: None, agreed: VecDeque::with_capacity(count) };
+    let mut all = Agreed::default();
+    for _ in 0..count {
+        let Some((Ready { bucket, gradients }, agreed)) = ahead.next(transport, key, phases)? else {
+            return Ok(None);
+        };
+        all.stop |= agreed.stop;
+        if agreed.non_finite.is_some() {
+            return Ok(Some(Agreed { non_finite: agreed.non_finite, ..all }));
+        }
+        let mut clock = Instant::now();
+        let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
+        bucket.encode(key, gradients);
+        phases.encode += lap();
+        bucket.sum(&mut Meanwhile { transport: &mut *transport, ahead: &mut ahead, key })?;
+        phases.exchange += lap();
+        bucket.decode(key.world, gradients);
+        phases.decode += lap();
+    }
+    Ok(Some(all))
+}
+
+/// Buckets between the backward pass and their all-reduce.
+struct Ahead<'a> {
+    finished: Receiver<Ready<'a>>,
+    /// The one whose scales are on their way; one at a time, so that all ranks send them in the same order.
+    travelling: Option<(Ready<'a>, Maximum)>,
+    /// Those whose scales are here.
+    agreed: VecDeque<(Ready<'a>, Agreed)>,
+}
+
+impl<'a> Ahead<'a> {
+    /// Moves scales as far as they go without waiting. False once there are no more buckets to come.
+    fn progress(&mut self, transport: &mut dyn Transport, key: &Key) -> Result<bool> {
+        loop {
+            if let Some((ready, maximum)) = &mut self.travelling {
+                if !maximum.progress(transport, ready.bucket.words())? {
+                    return Ok(true);
+                }
+                if let Some((ready, _)) = self.travelling.take() {
+                    let agreed = ready.bucket.agreed(key.world);
+                    self.agreed.push_back((ready, agreed));
+                }
+            }
+            // After a value that is not finite no rank goes on, and none may send what others will not take.
+            if self.agreed.back().is_some_and(|(_, agreed)| agreed.non_finite.is_some()) {
+                return Ok(true);
+            }
+            match self.finished.try_recv() {
+                Ok(ready) => self.travelling = Some((ready, Maximum::new(Lane::Ahead))),
+                Err(TryRecvError::Empty) => return Ok(true),
+                Err(TryRecvError::Disconnected) => return Ok(false),
+            }
+        }
+    }
+
+    /// Waits for the next bucket to sum.
+    fn next(
+        &mut self,
+        transport: &mut dyn Transport,
+        key: &Key,
+        phases: &mut Phases,
+    ) -> Result<Option<(Ready<'a>, Agreed)>> {
+        let mut since = Instant::now();
+        loop {
+            let open = self.progress(transport, key)?;
+            if let Some(next) = self.agreed.pop_front() {
+                phases.wait += since.elapsed().as_secs_f64();
+                return Ok(Some(next));
+            }
+            match &mut self.travelling {
+                Some((ready, maximum)) => {
+                    let wait = maximum.wait(transport, ready.bucket.words().len());
+                    transport.pause(&wait)?;
+                }
+                None if !open => return Ok(None),
+                // Nothing to send before the backward pass has finished the next bucket.
+                None => {
+                    transport.pending()?;
+                    if let Ok(ready) = self.finished.recv_timeout(NAP) {
+                        self.travelling = Some((ready, Maximum::new(Lane::Ahead)));
+                    }
+                    since = Instant::now();
+                }
+            }
+        }
+    }
+}
+
+/// A transport whose waits move scales along.
+struct Meanwhile<'t, 'a> {
+    transport: &'t mut dyn Transport,
+    ahead: &'t mut Ahead<'a>,
+    key: &'t Key,
+}
+
+impl Transport for Meanwhile<'_, '_> {
+    fn rank(&self) -> usize {
+        self.transport.rank()
+    }
+
+    fn world(&self) -> usize {
+        self.transport.world()
+    }
+
+    fn nodes(&self) -> &[usize] {
+        self.transport.nodes()
+    }
+
+    fn deadline(&self) -> Duration {
+        self.transport.deadline()
+    }
+
+    fn set_context(&mut self, context: fmt::Arguments<'_>) {
+        self.transport.set_context(context);
+    }
+
+    fn buffer(&mut self, words: usize) -> Vec<u64> {
+        self.transport.buffer(words)
+    }
+
+    fn recycle(&mut self, buffer: Vec<u64>) {
+        self.transport.recycle(buffer);
+    }
+
+    fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
+        self.transport.send_on(lane, to, message)
+    }
+
+    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+        self.transport.poll(lane, from, words)
+    }
+
+    fn pending(&mut self) -> Result<Option<(usize, usize)>> {
+        self.transport.pending()
+    }
+
+    fn pause(&mut self, wait: &Wait) -> Result<()> {
+        self.ahead.progress(self.transport, self.key)?;
+        self.transport.pause(wait)
+    }
+}

@@ -1,0 +1,153 @@
+//! Averaging gradients over ranks: TernGrad, with float32 beside it for the tensors that keep it.
+//!
+//! All decisions that must be equal on every rank travel with the scales of a bucket: whether somebody wants to stop, and
+//! whether somebody's loss or gradients are no longer finite.
+
+mod bucket;
+mod carry;
+mod plan;
+
+use std::panic::resume_unwind;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Instant;
+
+use ternflock_collectives::all_reduce::ring_f32;
+
+use bucket::Bucket;
+use carry::{Ready, carry};
+pub(super) use plan::kept_layers;
+
+use super::world::{World, failed};
+use crate::error::{Error, Result};
+use crate::job;
+use crate::nn::{Graph, Parameters};
+use crate::report::Phases;
+use crate::rng::{Purpose, Stream};
+
+/// What all ranks know after a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agreed {
+    /// Some rank wants to stop.
+    pub stop: bool,
+    /// The lowest rank whose loss or gradients are not finite. The gradients were then not all averaged.
+    pub non_finite: Option<usize>,
+}
+
+/// What one rank brings to a step beside its gradients.
+#[derive(Clone, Copy, Debug, Default)]
+struct Local {
+    stop: bool,
+    /// Its loss is NaN or infinite.
+    non_finite: bool,
+}
+
+/// What rounding depends on beside the values.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    seed: u64,
+    step: u64,
+    rank: usize,
+    world: usize,
+    /// c: gradients are clipped at c standard deviations; 0 is off.
+    clip_sigma: f32,
+}
+
+impl Key {
+    /// The random numbers of tensor `number`.
+    fn stream(&self, number: u16) -> Stream {
+        let Key { seed, step, rank, .. } = *self;
+        Stream { seed, purpose: Purpose::Ternary, step, subject: rank as u32, tensor: number }
+    }
+}
+
+/// Bytes that a rank of `world` would send to average `parameters` gradients in float32.
+pub fn float32_bytes(parameters: usize, rank: usize, world: usize) -> u64 {
+    ring_f32::traffic(parameters, world, rank).bytes_sent
+}
+
+/// Takes a part of the gradients as soon as it is final, and whether the loss is finite.
+pub type Give<'g, 'a> = dyn FnMut(bool, &'a mut [f32]) + 'g;
+
+/// The wall between training and ranks: "average these gradients".
+pub struct Exchange {
+    seed: u64,
+    clip_sigma: f32,
+    overlap: bool,
+    /// In the order a backward pass finishes them, and the layer that each begins at.
+    buckets: Vec<Bucket>,
+    parts: Vec<usize>,
+}
+
+impl Exchange {
+    /// The exchange that `job` asks for, between `world` ranks.
+    pub fn new(
+        job: &job::Exchange,
+        seed: u64,
+        graph: &Graph,
+        parameters: &Parameters,
+        world: usize,
+    ) -> Result<Exchange> {
+        let (parts, buckets) = plan::buckets(job, graph, &parameters.table, world)?.into_iter().unzip();
+        Ok(Exchange { seed, clip_sigma: job.clip_sigma as f32, overlap: job.overlap, buckets, parts })
+    }
+
+    /// Parameters that travel as ternaries.
+    pub fn ternary_parameters(&self) -> usize {
+        self.buckets.iter().map(Bucket::ternary_elements).sum()
+    }
+
+    /// Runs `compute`, which gives the gradients part by part, and replaces each part by its mean over all ranks: the
+    /// same bits on each. Where it can, it does so while `compute` is still at work on the parts to come; the result
+    /// is the same. Adds the time it took to `phases`.
+    pub fn average<'a, T: Send>(
+        &'a mut self,
+        world: &mut World,
+        step: u64,
+        stop: bool,
+        phases: &mut Phases,
+        compute: impl FnOnce(&[usize], &mut Give<'_, 'a>) -> Result<T> + Send,
+    ) -> Result<(T, Agreed)> {
+        let (rank, size) = (world.rank(), world.size());
+        let key = Key { seed: self.seed, step, rank, world: size, clip_sigma: self.clip_sigma };
+        let overlaps = self.overlap && size > 1 && world.may_compute_beside();
+        let (parts, count, mut buckets) = (&self.parts, self.buckets.len(), self.buckets.iter_mut());
+        let (sender, finished) = channel();
+        let compute = move || {
+            let (start, mut preparing) = (Instant::now(), 0.0);
+            let computed = compute(parts, &mut |finite, gradients| {
+                let Some(bucket) = buckets.next() else { return };
+                let start = Instant::now();
+                bucket.prepare(&key, Local { stop, non_finite: !finite }, gradients);
+                preparing += start.elapsed().as_secs_f64();
+                // Nobody receives any more once the ranks have given up on the step.
+                let _ = sender.send(Ready { bucket, gradients });
+            });
+            let spent = start.elapsed().as_secs_f64();
+            (computed, Phases { compute: spent - preparing, encode: preparing, ..Phases::default() })
+        };
+        let start = Instant::now();
+        let carry = || carry(world.transport(), &key, count, finished, phases);
+        let ((computed, spent), carried) = match overlaps {
+            false => (compute(), carry()),
+            true => thread::scope(|scope| {
+                let computing = scope.spawn(compute);
+                let carried = carry();
+                (computing.join().unwrap_or_else(|panic| resume_unwind(panic)), carried)
+            }),
+        };
+        *phases += spent;
+        phases.hidden += (phases.busy() - start.elapsed().as_secs_f64()).max(0.0);
+        let computed = computed?;
+        let carried =
+            carried.map_err(|failure| Error::Exchange(format!("step {step}: {}", failed(failure))))?;
+        let agreed =
+            carried.ok_or_else(|| Error::Exchange(format!("step {step}: not all gradients came")))?;
+        Ok((computed, agreed))
+    }
+
+    /// Bytes that a rank of `world` sends for one step, by the formulas of docs/algorithms.md.
+    pub fn formula_bytes(&self, rank: usize, world: usize) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.formula_bytes(rank, world)).sum()
+    }
+}

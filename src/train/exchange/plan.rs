@@ -1,0 +1,60 @@
+//! Which tensors travel as ternaries and which as float32, and with which others each travels.
+
+use super::bucket::{Bucket, Tensor};
+use crate::error::{Error, Result};
+use crate::job::{self, suggest};
+use crate::nn::{Graph, Parameter};
+
+/// The word in `exchange.keep_float` that stands for the network's output layer.
+const LOGITS: &str = "logits";
+
+/// The buckets of a network's gradients in the order a backward pass finishes them, with the layer that each begins at.
+///
+/// A bucket is full at `bucket_elements`: what the last layers leave is sent while earlier ones still compute, yet not
+/// in so small pieces that latency counts more than bytes.
+pub(super) fn buckets(
+    job: &job::Exchange,
+    graph: &Graph,
+    table: &[Parameter],
+    world: usize,
+) -> Result<Vec<(usize, Bucket)>> {
+    let kept = kept_layers(&job.keep_float, graph)?;
+    let is_float = |parameter: &Parameter| {
+        job.gradients == job::Gradients::Float32
+            || parameter.range.len() < job.min_elements
+            || kept.contains(&parameter.layer)
+    };
+    let (mut buckets, mut end) = (Vec::new(), table.len());
+    for layer in (0..graph.layers().len()).rev() {
+        let first = table.partition_point(|parameter| parameter.layer < layer);
+        let members = &table[first..end];
+        let elements: usize = members.iter().map(|parameter| parameter.range.len()).sum();
+        if layer > 0 && elements < job.bucket_elements.max(1) {
+            continue;
+        }
+        let start = members.first().map_or(0, |parameter| parameter.range.start);
+        let tensors = members.iter().enumerate().map(|(index, parameter)| Tensor {
+            number: (first + index) as u16,
+            range: parameter.range.start - start..parameter.range.end - start,
+            is_float: is_float(parameter),
+        });
+        buckets.push((layer, Bucket::new(tensors, job.error_feedback, world)));
+        end = first;
+    }
+    Ok(buckets)
+}
+
+/// The numbers of the layers that `names` keep in float32.
+pub fn kept_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
+    let logits = graph.logits_layer()?;
+    let refuse = |name: &String| {
+        let known: Vec<&str> = graph.layers().iter().map(|node| node.name.as_str()).chain([LOGITS]).collect();
+        let advice = suggest(name, &known);
+        Error::Usage(format!("exchange.keep_float: no layer is called `{name}`; {advice}"))
+    };
+    let number = |name: &String| {
+        let layer = if name == LOGITS { logits } else { Some(name.as_str()) };
+        graph.layers().iter().position(|node| Some(node.name.as_str()) == layer).ok_or_else(|| refuse(name))
+    };
+    names.iter().map(number).collect()
+}
