@@ -7,11 +7,11 @@ use std::time::Instant;
 use super::evaluate::{Evaluator, evaluate};
 use super::exchange::float32_bytes;
 use super::run_dir::RunDir;
-use super::state::snapshot;
+use super::state::{gather_residuals, snapshot};
 use super::stretch::Stretch;
 use super::trainer::Trainer;
 use super::world::World;
-use crate::checkpoint::{Best, Store};
+use crate::checkpoint::{Best, Store, Tensor};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
 use crate::nn::Tally;
@@ -152,14 +152,16 @@ impl Run<'_> {
 
     /// Writes a checkpoint on rank 0; no rank goes on before it is complete.
     fn save(&mut self, world: &mut World, best: bool) -> Result<()> {
-        let saved = self.store.as_ref().map(|store| self.write(store, world.size(), best)).transpose();
+        let residuals = gather_residuals(&self.trainer, world)?;
+        let write = |store| self.write(store, &residuals, world.size(), best);
+        let saved = self.store.as_ref().map(write).transpose();
         let path = world.together(saved)?.unwrap_or_default();
         self.checkpoint = world.broadcast(&path.display().to_string())?.into();
         self.say(Event::Checkpoint { step: self.trainer.step, path: self.checkpoint.clone() })
     }
 
-    fn write(&self, store: &Store, world: usize, best: bool) -> Result<PathBuf> {
-        let mut snapshot = snapshot(&self.trainer, self.job, world, self.best.clone());
+    fn write(&self, store: &Store, residuals: &[Tensor], world: usize, best: bool) -> Result<PathBuf> {
+        let mut snapshot = snapshot(&self.trainer, residuals, self.job, world, self.best.clone());
         if let Some((_, tally)) = self.last.filter(|(step, _)| *step == self.trainer.step) {
             let metrics = [("accuracy", tally.accuracy()), ("loss", tally.mean_loss())];
             let named = metrics.map(|(name, value)| (format!("{}_{name}", self.set), value));

@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
             vec!["there is no checkpoint yet to resume from: starting at step 0".into()]
         } else {
             let snapshot = newest.map_or_else(|| checkpoint::load(&path), |(_, snapshot)| Ok(snapshot));
-            let resumed = snapshot.and_then(|snapshot| self.resume_from(&path, snapshot, world.size()));
+            let resumed = snapshot.and_then(|snapshot| self.resume_from(&path, snapshot, world));
             world.together(resumed)?
         };
         let written = if world.rank() == 0 { self.run_dir.write_job(self.job) } else { Ok(()) };
@@ -130,9 +130,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn resume_from(&mut self, path: &Path, snapshot: Snapshot, world: usize) -> Result<Vec<String>> {
-        let notes = self.what_differs(path, &snapshot, world)?;
-        restore(&mut self.trainer, &snapshot).map_err(|message| Error::checkpoint(path, message))?;
+    fn resume_from(&mut self, path: &Path, snapshot: Snapshot, world: &World) -> Result<Vec<String>> {
+        let notes = self.what_differs(path, &snapshot, world.size())?;
+        restore(&mut self.trainer, &snapshot, world.rank(), world.size())
+            .map_err(|message| Error::checkpoint(path, message))?;
         // The run may have been killed after it wrote its best checkpoint and before it made it the best.
         let is_best = snapshot.progress.best.as_ref().is_some_and(|best| best.step == snapshot.progress.step);
         if let Some(store) = self.store.as_ref().filter(|_| is_best && self.job.checkpoint.best) {

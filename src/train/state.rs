@@ -9,13 +9,33 @@ use crate::nn::{Graph, Network, Parameter, Parameters};
 use crate::tensor::blas_threads;
 
 use super::trainer::{LONGEST, Trainer};
+use super::world::World;
 
-/// The optimizer's slot in a checkpoint.
+/// Slots of a checkpoint: the optimizer's, and the one of error feedback, whose tensors have the ranks as their first
+/// dimension.
 const MOMENTUM: &str = "momentum";
+const RESIDUAL: &str = "residual";
 
-/// The checkpoint of `trainer` now, borrowing its values.
+/// What error feedback keeps on all ranks, `[P, ...]` a tensor, on rank 0; nothing on the others or without it.
+pub fn gather_residuals(trainer: &Trainer, world: &mut World) -> Result<Vec<Tensor>> {
+    let mut residuals: Vec<_> = trainer.exchange().residuals().collect();
+    residuals.sort_by_key(|(number, _)| *number);
+    let mut tensors = Vec::new();
+    for (number, residual) in residuals {
+        let parameter = &trainer.network.parameters.table[number];
+        let shape = [&[world.size()], &parameter.spec.shape[..]].concat();
+        let values = world.collect(residual)?;
+        if world.rank() == 0 {
+            tensors.push(Tensor { name: parameter.name.clone(), shape, values });
+        }
+    }
+    Ok(tensors)
+}
+
+/// The checkpoint of `trainer` now, borrowing its values and those of [`gather_residuals`].
 pub fn snapshot<'a>(
     trainer: &'a Trainer,
+    residuals: &'a [Tensor],
     job: &Job,
     world: usize,
     best: Option<Best>,
@@ -29,13 +49,22 @@ pub fn snapshot<'a>(
         };
         parameters.table.iter().map(tensor).collect()
     };
+    let mut slots = vec![Slot { name: MOMENTUM.into(), tensors: tensors(&trainer.optimizer.velocity) }];
+    if !residuals.is_empty() {
+        let borrow = |tensor: &'a Tensor| Tensor {
+            name: tensor.name.clone(),
+            shape: tensor.shape.clone(),
+            values: &tensor.values[..],
+        };
+        slots.push(Slot { name: RESIDUAL.into(), tensors: residuals.iter().map(borrow).collect() });
+    }
     let samples_seen = trainer.step * job.train.global_batch as u64;
     Snapshot {
         origin: Origin::now(),
         network: trainer.network.graph().to_json(),
         job: job.to_toml(),
         parameters: tensors(&parameters.values),
-        optimizer: vec![Slot { name: MOMENTUM.into(), tensors: tensors(&trainer.optimizer.velocity) }],
+        optimizer: slots,
         progress: Progress {
             step: trainer.step,
             epoch: samples_seen / trainer.training_samples() as u64,
@@ -48,8 +77,13 @@ pub fn snapshot<'a>(
     }
 }
 
-/// Puts `trainer` where `snapshot` was taken. The message of an `Err` says what does not fit.
-pub fn restore(trainer: &mut Trainer, snapshot: &Snapshot) -> std::result::Result<(), String> {
+/// Puts `trainer`, on rank `rank` of `world`, where `snapshot` was taken. The message of an `Err` says what does not fit.
+pub fn restore(
+    trainer: &mut Trainer,
+    snapshot: &Snapshot,
+    rank: usize,
+    world: usize,
+) -> std::result::Result<(), String> {
     let stored = Graph::from_json(&snapshot.network).map_err(|error| error.to_string())?;
     if stored != *trainer.network.graph() {
         return Err("holds another network than the job asks for; give the job it was trained with".into());
@@ -64,7 +98,45 @@ pub fn restore(trainer: &mut Trainer, snapshot: &Snapshot) -> std::result::Resul
     trainer.optimizer.velocity = flat(parameters, &slot.tensors)?;
     parameters.values = values;
     trainer.step = snapshot.progress.step;
+    let residuals = snapshot.optimizer.iter().find(|slot| slot.name == RESIDUAL);
+    residuals.map_or(Ok(()), |slot| restore_residuals(trainer, &slot.tensors, rank, world))
+}
+
+/// Each rank takes up its own residuals. A residual that the exchange has no use for is left.
+fn restore_residuals(
+    trainer: &mut Trainer,
+    residuals: &[Tensor],
+    rank: usize,
+    world: usize,
+) -> std::result::Result<(), String> {
+    for tensor in residuals {
+        let table = &trainer.network.parameters.table;
+        let parameter = table.iter().enumerate().find(|(_, parameter)| parameter.name == tensor.name);
+        let (number, parameter) = parameter.ok_or_else(|| {
+            format!("keeps a residual of `{}`, which its network does not have", tensor.name)
+        })?;
+        let (ranks, shape) = tensor.shape.split_first().unwrap_or((&0, &[]));
+        if *ranks == 0 || *shape != parameter.spec.shape {
+            let (found, needed) = (&tensor.shape, &parameter.spec.shape);
+            return Err(format!(
+                "the residual of `{}` has shape {found:?}, its network needs [ranks, {needed:?}]",
+                tensor.name
+            ));
+        }
+        let Some(own) = trainer.exchange_mut().residual_mut(number) else { continue };
+        take_up(&tensor.values, *ranks, rank, world, own);
+    }
     Ok(())
+}
+
+/// Rank `rank` of `world` takes up its part, `own`, of the residuals that `ranks` ranks have left. On another number of ranks
+/// each takes up their mean, so that the ranks together still owe as much to the mean gradient.
+fn take_up(residuals: &[f32], ranks: usize, rank: usize, world: usize, own: &mut [f32]) {
+    let elements = own.len();
+    for (index, own) in own.iter_mut().enumerate() {
+        let of = |rank: usize| residuals[rank * elements + index];
+        *own = if ranks == world { of(rank) } else { (0..ranks).map(of).sum::<f32>() / ranks as f32 };
+    }
 }
 
 /// The values of `tensors`, laid out by the table of `parameters`.
@@ -92,4 +164,20 @@ pub fn restore_network(path: &std::path::Path, snapshot: &Snapshot, capacity: us
     let mut network = Network::new(graph, capacity).map_err(|error| refuse(error.to_string()))?;
     network.parameters.values = flat(&network.parameters, &snapshot.parameters).map_err(refuse)?;
     Ok(network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn residuals_go_to_their_ranks_or_to_all_alike() {
+        let (stored, mut own) = ([1.0, 2.0, 3.0, 4.0, 8.0, 0.0], [9.0; 2]);
+        take_up(&stored, 3, 1, 3, &mut own);
+        assert_eq!(own, [3.0, 4.0]);
+        for rank in 0..2 {
+            take_up(&stored, 3, rank, 2, &mut own);
+            assert_eq!(own, [4.0, 2.0]);
+        }
+    }
 }

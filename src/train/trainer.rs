@@ -113,6 +113,11 @@ impl Trainer {
         &self.exchange
     }
 
+    /// What error feedback keeps, for a restart.
+    pub fn exchange_mut(&mut self) -> &mut Exchange {
+        &mut self.exchange
+    }
+
     /// The learning rate of step `step`.
     pub fn learning_rate(&self, step: u64) -> f64 {
         learning_rate(&self.job.schedule, self.job.optimizer.learning_rate, step, self.steps)

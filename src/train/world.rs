@@ -85,6 +85,25 @@ impl World {
         Ok(words.as_chunks().0.to_vec())
     }
 
+    /// The values of all ranks, as many on each, one rank after the other, on rank 0; nothing on the others.
+    pub fn collect(&mut self, values: &[f32]) -> Result<Vec<f32>> {
+        let words = values.len().div_ceil(2);
+        if self.rank() > 0 {
+            let mut message = self.transport.buffer(words);
+            bytemuck::cast_slice_mut(&mut message)[..values.len()].copy_from_slice(values);
+            self.transport.send(0, message).and_then(|()| self.transport.flush()).map_err(failed)?;
+            return Ok(Vec::new());
+        }
+        let mut all = Vec::with_capacity(self.size() * values.len());
+        all.extend_from_slice(values);
+        for rank in 1..self.size() {
+            let message = self.transport.recv(rank, words).map_err(failed)?;
+            all.extend_from_slice(&bytemuck::cast_slice(&message)[..values.len()]);
+            self.transport.recycle(message);
+        }
+        Ok(all)
+    }
+
     /// Goes on only if all ranks were successful: of several failures the lowest rank's is kept, and all other ranks
     /// return [`Error::Elsewhere`]. So a failure is said once, and nobody waits for a rank that has given up.
     pub fn together<T>(&mut self, result: Result<T>) -> Result<T> {

@@ -75,6 +75,9 @@ gradients = \"ternary\"
 clip_sigma = 2.5
 min_elements = 512
 keep_float = [\"logits\"]
+overlap = true
+bucket_elements = 262144
+error_feedback = false
 verify_every = 100
 timeout = 300.0
 

@@ -68,6 +68,19 @@ impl Bucket {
         self.ternary.iter().map(|tensor| tensor.range.len()).sum()
     }
 
+    /// The number of each ternary tensor and what error feedback keeps of it; nothing without error feedback.
+    pub fn residuals(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        let residual =
+            |tensor: &Tensor| Some((usize::from(tensor.number), self.residual.get(tensor.range.clone())?));
+        self.ternary.iter().filter_map(residual)
+    }
+
+    /// As [`Bucket::residuals`], of tensor `number`.
+    pub fn residual_mut(&mut self, number: usize) -> Option<&mut [f32]> {
+        let tensor = self.ternary.iter().find(|tensor| usize::from(tensor.number) == number)?;
+        self.residual.get_mut(tensor.range.clone())
+    }
+
     /// What is to be agreed before anything is rounded.
     pub fn words(&mut self) -> &mut [u32] {
         &mut self.words

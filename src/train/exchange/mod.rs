@@ -146,6 +146,16 @@ impl Exchange {
         Ok((computed, agreed))
     }
 
+    /// What error feedback keeps on this rank: numbers of tensors and their residuals. Nothing without it.
+    pub fn residuals(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        self.buckets.iter().flat_map(Bucket::residuals)
+    }
+
+    /// The residual of tensor `number`, if error feedback keeps one.
+    pub fn residual_mut(&mut self, number: usize) -> Option<&mut [f32]> {
+        self.buckets.iter_mut().find_map(|bucket| bucket.residual_mut(number))
+    }
+
     /// Bytes that a rank of `world` sends for one step, by the formulas of docs/algorithms.md.
     pub fn formula_bytes(&self, rank: usize, world: usize) -> u64 {
         self.buckets.iter().map(|bucket| bucket.formula_bytes(rank, world)).sum()

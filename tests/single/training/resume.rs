@@ -15,8 +15,9 @@ const RHYTHM: [&str; 3] = ["train.eval_every=5", "checkpoint.every=4", "schedule
 /// stop at step 11 whose checkpoint is lost, as a killed run's would be: it goes on from step 8.
 #[test]
 fn a_resumed_run_equals_the_uninterrupted_one() {
-    for gradients in ["ternary", "float32"] {
-        let loaded = short(&[&RHYTHM[..], &[&format!("exchange.gradients={gradients}")]].concat());
+    let feedback = ["exchange.error_feedback=true", "exchange.bucket_elements=1000"];
+    for exchange in [&["exchange.gradients=ternary"][..], &["exchange.gradients=float32"], &feedback] {
+        let loaded = short(&[&RHYTHM[..], exchange].concat());
         for ranks in [1, 3] {
             let straight = tempfile::tempdir().unwrap();
             train(ranks, &loaded, straight.path()).iter().for_each(|rank| assert!(rank.summary().complete));
@@ -90,6 +91,21 @@ fn all_that_has_changed_is_said_and_the_job_of_the_directory_is_the_new_one() {
     assert!(said.iter().any(|note| note["text"].as_str().unwrap().contains("on 3 ranks until now")));
     let stored = fs::read_to_string(directory.path().join("job.toml")).unwrap();
     assert_eq!(stored, changed.job.to_toml());
+}
+
+#[test]
+fn error_feedback_goes_on_on_another_number_of_ranks() {
+    let feedback = |steps| short(&["exchange.error_feedback=true", steps]);
+    let directory = tempfile::tempdir().unwrap();
+    train(3, &feedback("train.steps=5"), directory.path());
+    let ended = resume(2, &feedback("train.steps=6"), directory.path());
+    assert!(ended.iter().all(|rank| rank.summary().complete));
+    for (step, ranks) in [(5, 3), (6, 2)] {
+        let slots = load(directory.path(), step).optimizer;
+        let residuals = slots.into_iter().find(|slot| slot.name == "residual").unwrap().tensors;
+        assert!(residuals.len() > 1 && residuals.iter().all(|tensor| tensor.shape[0] == ranks));
+        assert!(residuals.iter().all(|tensor| tensor.values.iter().any(|value| *value != 0.0)));
+    }
 }
 
 #[test]
