@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use ternflock_collectives::kernels;
+use ternflock_collectives::kernels::{self, Rounding};
 use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{BLOCK, TERNARY, words};
 
@@ -32,7 +32,9 @@ fn main() {
     for set in kernels::available() {
         let memcpy = median_ms(|| black_box(&mut decoded).copy_from_slice(&gradient));
         let moments = median_ms(|| _ = black_box(set.sums(&gradient)));
-        let encode = median_ms(|| set.encode(&gradient, 1.0, 0.5, &stream(1), 0, black_box(&mut ternary)));
+        let encode = median_ms(|| {
+            set.encode(&gradient, 1.0, 0.5, Rounding::Stochastic(&stream(1)), 0, black_box(&mut ternary))
+        });
         let decode_2 = median_ms(|| set.decode(&ternary, 2, 0, 0.1, black_box(&mut decoded)));
         let decode_4 = median_ms(|| set.decode(&four, 4, 0, 0.1, black_box(&mut decoded)));
         let add_4 = median_ms(|| set.add(&four, 4, &four, 4, black_box(&mut five), 5));

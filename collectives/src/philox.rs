@@ -24,6 +24,9 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
+/// Words of 16 bits that a stream has.
+pub const HALVES: u64 = 1 << 35;
+
 /// What a family of draws is for. Two purposes never share a counter, whatever else they have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -93,6 +96,13 @@ impl Stream {
     pub fn word(&self, index: u64) -> u32 {
         self.block((index / 4) as u32)[(index % 4) as usize]
     }
+
+    /// Word `index` of 16 bits, `index` below [`HALVES`]: the lower half of word `index / 2` if it is even, else the
+    /// upper.
+    #[inline]
+    pub fn half(&self, index: u64) -> u16 {
+        (self.word(index / 2) >> (index % 2 * 16)) as u16
+    }
 }
 
 /// A stream's constants, for kernels that run the rounds on several blocks side by side.
@@ -139,5 +149,6 @@ mod tests {
             assert_ne!(base.block(0), other.block(0), "{other:?}");
         }
         assert_eq!(base.word(9), base.block(2)[1]);
+        assert_eq!(u32::from(base.half(18)) | u32::from(base.half(19)) << 16, base.word(9));
     }
 }

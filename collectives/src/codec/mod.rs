@@ -17,4 +17,4 @@ mod ternary;
 
 pub use layout::Layout;
 pub use moments::Moments;
-pub use ternary::{decode, encode};
+pub use ternary::{Rounding, decode, encode};

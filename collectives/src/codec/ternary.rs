@@ -1,27 +1,39 @@
-//! Gradients to ternaries by stochastic rounding, and sums of ternaries back to gradients.
+//! Gradients to ternaries by rounding, and sums of ternaries back to gradients.
 
 use crate::kernels;
-use crate::philox::Stream;
+pub use crate::kernels::Rounding;
 
 /// Rounds each of `values` to `scale` times -1, 0 or 1 and writes the ternaries into the payload `planes`, from
 /// `first_word` on (a tensor's place in its [`Layout`](super::Layout)).
 ///
-/// Element `i` becomes non-zero if `(u + 1/2) / 2^23 < x`, with `u` the top 23 bits of word `i` of `stream` and
-/// `x = min(|value|, clip) / scale` in f32. Both sides scaled by 2^23 are exact, so the probability of a non-zero is
-/// `x` rounded to a multiple of 2^-23 (and 1 from there on up): its mean is off by at most 2^-24 of the scale.
+/// [`Rounding::Nearest`]: element `i` becomes non-zero if `2 m > scale`, with `m = min(|value|, clip)`, exactly.
 ///
-/// `scale` must be the same on all ranks and at least `min(|value|, clip)` everywhere for the result to be unbiased;
-/// 0 makes everything zero. `clip` may be infinite. Callers refuse NaN and infinities beforehand
+/// [`Rounding::Stochastic`]: element `i` becomes non-zero if `u + 1/2 < t`, exactly, with `u` 32 random bits and
+/// `t = m r` in f32, where `r` is `2^32 / scale` in f32, or the next f32 above if `scale r` would otherwise not reach
+/// 2^32. (For scales below 2^-95, `scale` and `m` are first multiplied by 2^64, which is exact.) The upper 16 bits of `u`
+/// are word `i` of 16 bits of the stream. The lower are word `2^34 + i`; they are drawn only where the upper ones do not
+/// decide, on average for one element in 2^16. The probability of a non-zero differs from `x = m / scale` by at most
+/// `3 2^-24 x + 2^-33`, and is 1 where `m` equals `scale`.
+///
+/// `scale` must be the same on all ranks and at least `m` everywhere for the result to be unbiased; 0 makes everything
+/// zero. `clip` may be infinite. Callers refuse NaN and infinities beforehand
 /// ([`Moments::non_finite`](super::Moments::non_finite)); should one come here, NaN becomes 0 and an infinity what its
 /// clipped value would.
 ///
-/// Below 2^34 values, as many as a stream has words. Only whole words are written; the elements of the last one beyond
-/// `values` become zero.
+/// Below 2^34 values: a stream has twice as many words of 16 bits. Only whole words are written; the elements of the
+/// last one beyond `values` become zero.
 ///
 /// # Panics
 /// If the payload ends before the values do.
-pub fn encode(values: &[f32], clip: f32, scale: f32, stream: &Stream, first_word: usize, planes: &mut [u64]) {
-    kernels::best().encode(values, clip, scale, stream, first_word, planes);
+pub fn encode(
+    values: &[f32],
+    clip: f32,
+    scale: f32,
+    rounding: Rounding,
+    first_word: usize,
+    planes: &mut [u64],
+) {
+    kernels::best().encode(values, clip, scale, rounding, first_word, planes);
 }
 
 /// Writes `factor` times the integers that begin at `first_word` of the payload `planes` of `width` to `values`. With

@@ -2,10 +2,16 @@
 
 use std::arch::x86_64::*;
 
-use super::portable::{self, BITS, UNIT};
-use super::{LANES, Sums};
+use super::rounding::{HIGH, Rounding, Thresholds};
+use super::{LANES, Sums, portable};
 use crate::philox::{Lanes, Stream};
-use crate::planes::{TERNARY, WORD, WORDS, position};
+use crate::planes::{WORD, WORDS, position};
+
+/// How far ahead loops that read floats ask for them: the processor's own prefetching stops at every page.
+const AHEAD: usize = 1024;
+
+/// Floats of a line of the cache.
+const LINE: usize = 16;
 
 /// Floats of a register.
 const EIGHT: usize = 8;
@@ -17,9 +23,10 @@ pub(super) fn sums(values: &[f32]) -> Sums {
     let mut largest = [_mm256_setzero_si256(); LANES / EIGHT];
     let (mut sum, mut squares) = ([_mm256_setzero_pd(); LANES / 4], [_mm256_setzero_pd(); LANES / 4]);
     for group in groups {
-        for (half, largest) in group.as_chunks::<EIGHT>().0.iter().zip(&mut largest) {
-            *largest =
-                _mm256_max_epu32(*largest, _mm256_and_si256(_mm256_castps_si256(load(half)), magnitude));
+        prefetch(group.as_ptr());
+        for (half, largest) in largest.iter_mut().enumerate() {
+            let magnitudes = _mm256_and_si256(_mm256_castps_si256(load(group, half)), magnitude);
+            *largest = _mm256_max_epu32(*largest, magnitudes);
         }
         for ((quarter, sum), squares) in group.as_chunks::<4>().0.iter().zip(&mut sum).zip(&mut squares) {
             let wide = _mm256_cvtps_pd(load_four(quarter));
@@ -47,55 +54,141 @@ pub(super) fn encode(
     values: &[f32],
     clip: f32,
     scale: f32,
-    stream: &Stream,
+    rounding: Rounding,
     first_word: usize,
     planes: &mut [u64],
 ) {
-    if scale <= 0.0 || scale.is_nan() {
-        return portable::encode(values, clip, scale, stream, first_word, planes);
-    }
-    let (words, rest) = values.as_chunks::<WORD>();
-    let random = Philox::new(stream.lanes());
-    for (index, word) in words.iter().enumerate() {
-        let bits = encode_word(word, clip, scale, &random, (index * (WORD / 4)) as u32);
-        put(planes, first_word + index, bits);
-    }
-    if !rest.is_empty() {
-        // Zeros are never kept.
-        let mut word = [0.0; WORD];
-        word[..rest.len()].copy_from_slice(rest);
-        let bits = encode_word(&word, clip, scale, &random, (words.len() * (WORD / 4)) as u32);
-        put(planes, first_word + words.len(), bits);
+    let thresholds = Thresholds::new(clip, scale);
+    match rounding {
+        Rounding::Stochastic(stream) if scale > 0.0 && thresholds.lift == 1.0 => {
+            let stochastic = Stochastic::new(&thresholds, stream);
+            each_word(values, first_word, planes, |index, word| stochastic.word(word, index));
+        }
+        Rounding::Nearest if scale > 0.0 => {
+            each_word(values, first_word, planes, |_, word| nearest_word(word, clip, scale));
+        }
+        _ => portable::encode(values, clip, scale, rounding, first_word, planes),
     }
 }
 
-/// Writes the non-zero and the negative bits of word `word` of the planes.
-fn put(planes: &mut [u64], word: usize, (nonzero, negative): (u64, u64)) {
-    let at = position(word, TERNARY);
-    planes[at] = nonzero;
-    planes[at + WORDS] = negative;
-}
-
+/// Writes what `bits` makes of every 64 of `values`; the last ones are filled up with zeros, which are never kept.
 #[target_feature(enable = "avx2")]
-fn encode_word(values: &[f32; WORD], clip: f32, scale: f32, random: &Philox, block: u32) -> (u64, u64) {
+fn each_word(
+    values: &[f32],
+    first_word: usize,
+    planes: &mut [u64],
+    bits: impl Fn(usize, &[f32; WORD]) -> (u64, u64),
+) {
+    let mut filled = [0.0; WORD];
+    for (index, values) in values.chunks(WORD).enumerate() {
+        // One call, so that the compiler puts the loop's constants before the loop.
+        let word = <&[f32; WORD]>::try_from(values).unwrap_or_else(|_| {
+            filled[..values.len()].copy_from_slice(values);
+            &filled
+        });
+        portable::put(planes, first_word + index, bits(index, word));
+    }
+}
+
+/// What stochastic rounding of a tensor needs in registers.
+struct Stochastic<'a> {
+    thresholds: &'a Thresholds,
+    stream: &'a Stream,
+    random: Philox,
+    /// From a magnitude to the upper 16 bits of its threshold, and the greatest of these.
+    factor: __m256,
+    limit: __m256,
+}
+
+impl<'a> Stochastic<'a> {
+    /// For thresholds without a lift.
+    #[target_feature(enable = "avx2")]
+    fn new(thresholds: &'a Thresholds, stream: &'a Stream) -> Self {
+        // A rounded product is monotonic in its factors: clipping may follow the multiplication, and join the limit.
+        let factor = thresholds.reciprocal / HIGH;
+        let clip = thresholds.clip * factor;
+        let limit = if clip < HIGH { clip } else { HIGH };
+        Stochastic {
+            thresholds,
+            stream,
+            random: Philox::new(stream.lanes()),
+            factor: _mm256_set1_ps(factor),
+            limit: _mm256_set1_ps(limit),
+        }
+    }
+
+    /// The bits of the values of word `index` of the tensor.
+    #[target_feature(enable = "avx2")]
+    fn word(&self, values: &[f32; WORD], index: usize) -> (u64, u64) {
+        (0..WORD / LINE).for_each(|line| prefetch(values[line * LINE..].as_ptr()));
+        let random = [0, 4].map(|block| self.random.four_blocks((index * (WORD / 8)) as u32 + block));
+        let (mut nonzero, mut negative) = (0, 0);
+        let mut ties = _mm256_setzero_si256();
+        for (half, values) in values.as_chunks::<{ WORD / 2 }>().0.iter().enumerate() {
+            let [a, b, c, d] = [load(values, 0), load(values, 1), load(values, 2), load(values, 3)];
+            let first = _mm256_packus_epi32(self.high(a), self.high(b));
+            let second = _mm256_packus_epi32(self.high(c), self.high(d));
+            let tie =
+                [_mm256_cmpeq_epi16(first, random[half][0]), _mm256_cmpeq_epi16(second, random[half][1])];
+            ties = _mm256_or_si256(ties, _mm256_or_si256(tie[0], tie[1]));
+            // Not below, which without a tie is above.
+            let kept = _mm256_packs_epi16(
+                _mm256_cmpeq_epi16(_mm256_max_epu16(first, random[half][0]), first),
+                _mm256_cmpeq_epi16(_mm256_max_epu16(second, random[half][1]), second),
+            );
+            let signs = _mm256_packs_epi16(signs(a, b), signs(c, d));
+            let shift = half * (WORD / 2);
+            nonzero |= u64::from(in_order(kept)) << shift;
+            negative |= u64::from(in_order(_mm256_and_si256(kept, signs))) << shift;
+        }
+        if _mm256_testz_si256(ties, ties) == 0 {
+            return self.word_with_ties(values, index);
+        }
+        (nonzero, negative)
+    }
+
+    /// The upper 16 bits of the thresholds, or 2^16. Of NaN a negative number, which is packed as 0.
+    #[target_feature(enable = "avx2")]
+    fn high(&self, values: __m256) -> __m256i {
+        let magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX));
+        // The minimum returns its second operand where that is NaN.
+        let product = _mm256_mul_ps(_mm256_and_ps(values, magnitude), self.factor);
+        _mm256_cvttps_epi32(_mm256_min_ps(self.limit, product))
+    }
+
+    #[cold]
+    fn word_with_ties(&self, values: &[f32; WORD], index: usize) -> (u64, u64) {
+        portable::stochastic_word(values, self.thresholds, self.stream, index)
+    }
+}
+
+/// The signs of both in 16 bits each, in the order of `_mm256_packus_epi32`.
+#[target_feature(enable = "avx2")]
+fn signs(a: __m256, b: __m256) -> __m256i {
+    _mm256_packs_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b))
+}
+
+/// The highest bits of bytes that were packed twice, in the order they had before.
+#[target_feature(enable = "avx2")]
+fn in_order(bytes: __m256i) -> u32 {
+    let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_movemask_epi8(_mm256_permutevar8x32_epi32(bytes, order)) as u32
+}
+
+/// The bits of values rounded to the nearest.
+#[target_feature(enable = "avx2")]
+fn nearest_word(values: &[f32; WORD], clip: f32, scale: f32) -> (u64, u64) {
     let (clip, scale) = (_mm256_set1_ps(clip), _mm256_set1_ps(scale));
-    let (half, unit) = (_mm256_set1_ps(0.5), _mm256_set1_ps(UNIT));
     let magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX));
     let (mut nonzero, mut negative) = (0, 0);
-    for (part, values) in values.as_chunks::<{ 4 * EIGHT }>().0.iter().enumerate() {
-        let words = random.eight_blocks(block.wrapping_add((part * EIGHT) as u32));
-        for (index, (values, words)) in values.as_chunks::<EIGHT>().0.iter().zip(words).enumerate() {
-            let values = load(values);
-            // The minimum returns its second operand where either is NaN, as the portable kernel does.
-            let clipped = _mm256_min_ps(clip, _mm256_and_ps(values, magnitude));
-            let x = _mm256_mul_ps(_mm256_div_ps(clipped, scale), unit);
-            let u = _mm256_cvtepi32_ps(_mm256_srli_epi32::<{ (u32::BITS - BITS) as i32 }>(words));
-            let kept = _mm256_cmp_ps::<_CMP_LT_OQ>(_mm256_add_ps(u, half), x);
-            let shift = EIGHT * (4 * part + index);
-            nonzero |= u64::from(_mm256_movemask_ps(kept) as u32) << shift;
-            // What is kept is not zero, so its sign bit says that it is negative.
-            negative |= u64::from(_mm256_movemask_ps(_mm256_and_ps(kept, values)) as u32) << shift;
-        }
+    for index in 0..WORD / EIGHT {
+        let values = load(values, index);
+        // The minimum returns its second operand where either is NaN, as the portable kernel does.
+        let clipped = _mm256_min_ps(clip, _mm256_and_ps(values, magnitude));
+        let kept = _mm256_cmp_ps::<_CMP_GT_OQ>(_mm256_add_ps(clipped, clipped), scale);
+        nonzero |= u64::from(_mm256_movemask_ps(kept) as u32) << (EIGHT * index);
+        // What is kept is not zero, so its sign bit says that it is negative.
+        negative |= u64::from(_mm256_movemask_ps(_mm256_and_ps(kept, values)) as u32) << (EIGHT * index);
     }
     (nonzero, negative)
 }
@@ -187,52 +280,36 @@ impl Philox {
         }
     }
 
-    /// Words `4 block .. 4 block + 32` of the stream, in order.
+    /// 16-bit words `8 block .. 8 block + 32` of the stream, in the order of `_mm256_packus_epi32`.
     #[target_feature(enable = "avx2")]
-    fn eight_blocks(&self, block: u32) -> [__m256i; 4] {
-        // In this order the transposition below leaves the words in the order of the stream.
+    fn four_blocks(&self, block: u32) -> [__m256i; 2] {
         let first = _mm256_set1_epi64x(i64::from(block));
-        let even = self.four_blocks(_mm256_add_epi32(first, _mm256_setr_epi64x(0, 2, 1, 3)));
-        let odd = self.four_blocks(_mm256_add_epi32(first, _mm256_setr_epi64x(4, 6, 5, 7)));
-        // Of each word: that of blocks 0 2 4 6 in the lower half, that of blocks 1 3 5 7 in the upper.
-        let [w0, w1, w2, w3] = [
-            lower_halves(even[0], odd[0]),
-            lower_halves(even[1], odd[1]),
-            lower_halves(even[2], odd[2]),
-            lower_halves(even[3], odd[3]),
-        ];
-        let (low01, high01) = (_mm256_unpacklo_epi32(w0, w1), _mm256_unpackhi_epi32(w0, w1));
-        let (low23, high23) = (_mm256_unpacklo_epi32(w2, w3), _mm256_unpackhi_epi32(w2, w3));
-        [
-            _mm256_unpacklo_epi64(low01, low23),
-            _mm256_unpackhi_epi64(low01, low23),
-            _mm256_unpacklo_epi64(high01, high23),
-            _mm256_unpackhi_epi64(high01, high23),
-        ]
-    }
-
-    #[target_feature(enable = "avx2")]
-    fn four_blocks(&self, blocks: __m256i) -> [__m256i; 4] {
-        let [mut c0, mut c1, mut c2, mut c3] = [blocks, self.counter[0], self.counter[1], self.counter[2]];
+        let mut c0 = _mm256_add_epi32(first, _mm256_setr_epi64x(0, 1, 2, 3));
+        let [mut c1, mut c2, mut c3] = self.counter;
         for key in &self.keys {
             let a = _mm256_mul_epu32(self.multiply[0], c0);
             let b = _mm256_mul_epu32(self.multiply[1], c2);
-            c0 = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64::<32>(b), c1), key[0]);
-            c2 = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64::<32>(a), c3), key[1]);
+            c0 = _mm256_xor_si256(_mm256_xor_si256(c1, key[0]), _mm256_srli_epi64::<32>(b));
+            c2 = _mm256_xor_si256(_mm256_xor_si256(c3, key[1]), _mm256_srli_epi64::<32>(a));
             (c1, c3) = (b, a);
         }
-        [c0, c1, c2, c3]
+        // A lane is now the first, or the second, eight bytes of a block.
+        let first = _mm256_blend_epi32::<0b1010_1010>(c0, _mm256_slli_epi64::<32>(c1));
+        let second = _mm256_blend_epi32::<0b1010_1010>(c2, _mm256_slli_epi64::<32>(c3));
+        [_mm256_permute2x128_si256::<0x20>(first, second), _mm256_permute2x128_si256::<0x31>(first, second)]
     }
 }
 
-/// The lower halves of the lanes of `a` and of `b`, in each half of the register those of `a` first.
+/// Asks for the line of the cache that is needed [`AHEAD`] bytes later.
 #[target_feature(enable = "avx2")]
-fn lower_halves(a: __m256i, b: __m256i) -> __m256i {
-    _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b)))
+fn prefetch(values: *const f32) {
+    _mm_prefetch::<_MM_HINT_T0>(values.wrapping_byte_add(AHEAD).cast());
 }
 
+/// Floats `8 index ..` of `values`.
 #[target_feature(enable = "avx2")]
-fn load(values: &[f32; EIGHT]) -> __m256 {
+fn load<const N: usize>(values: &[f32; N], index: usize) -> __m256 {
+    let values = &values.as_chunks::<EIGHT>().0[index];
     // SAFETY: the array has the register's size, and the instruction asks for no alignment.
     unsafe { _mm256_loadu_ps(values.as_ptr()) }
 }

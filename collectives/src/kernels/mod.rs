@@ -6,10 +6,12 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod portable;
+mod rounding;
 
 use std::sync::LazyLock;
 
-use crate::philox::Stream;
+pub use rounding::Rounding;
+
 use crate::planes::{self, TERNARY, WORD};
 
 /// Running sums are kept apart by index modulo this, then added as a binary tree: the order of additions is part of the
@@ -33,7 +35,7 @@ type Add = unsafe fn(&[u64], usize, &[u64], usize, &mut [u64], usize);
 pub struct Kernels {
     isa: &'static str,
     sums: unsafe fn(&[f32]) -> Sums,
-    encode: unsafe fn(&[f32], f32, f32, &Stream, usize, &mut [u64]),
+    encode: unsafe fn(&[f32], f32, f32, Rounding, usize, &mut [u64]),
     decode: unsafe fn(&[u64], usize, usize, f32, &mut [f32]),
     add: Add,
 }
@@ -93,13 +95,13 @@ impl Kernels {
         values: &[f32],
         clip: f32,
         scale: f32,
-        stream: &Stream,
+        rounding: Rounding,
         first_word: usize,
         planes: &mut [u64],
     ) {
         check(planes.len(), TERNARY, first_word, values.len());
         // SAFETY: see above.
-        unsafe { (self.encode)(values, clip, scale, stream, first_word, planes) }
+        unsafe { (self.encode)(values, clip, scale, rounding, first_word, planes) }
     }
 
     /// [`codec::decode`](crate::codec::decode) by these kernels.

@@ -1,47 +1,63 @@
 //! The plain loops that define every kernel's result, and run where there is no faster one.
 
+use super::rounding::{self, Rounding, Thresholds};
+use super::{LANES, Sums};
 use crate::philox::Stream;
 use crate::planes::{Plane, TERNARY, WORD, WORDS, position, words};
-
-use super::{LANES, Sums};
-
-/// Random bits an element takes: with them and a half every number below is exact in f32's 24 bits.
-pub(super) const BITS: u32 = 23;
-pub(super) const UNIT: f32 = (1_u32 << BITS) as f32;
 
 /// [`codec::encode`](crate::codec::encode), element by element.
 pub(super) fn encode(
     values: &[f32],
     clip: f32,
     scale: f32,
-    stream: &Stream,
+    rounding: Rounding,
     first_word: usize,
     planes: &mut [u64],
 ) {
+    let thresholds = Thresholds::new(clip, scale);
     for (index, group) in values.chunks(WORD).enumerate() {
-        let (nonzero, negative) =
-            if scale > 0.0 { encode_word(group, clip, scale, stream, index * (WORD / 4)) } else { (0, 0) };
-        let at = position(first_word + index, TERNARY);
-        planes[at] = nonzero;
-        planes[at + WORDS] = negative;
+        let bits = match rounding {
+            _ if scale <= 0.0 || scale.is_nan() => (0, 0),
+            Rounding::Stochastic(stream) => stochastic_word(group, &thresholds, stream, index),
+            Rounding::Nearest => ternaries(group, |_, value| rounding::nearest(value, clip, scale)),
+        };
+        put(planes, first_word + index, bits);
     }
 }
 
-/// The non-zero and the negative bits of up to 64 values, which take their random words from block `first` on.
-fn encode_word(values: &[f32], clip: f32, scale: f32, stream: &Stream, first: usize) -> (u64, u64) {
-    let (mut nonzero, mut negative) = (0, 0);
-    for (quarter, four) in values.chunks(4).enumerate() {
-        let random = stream.block((first + quarter) as u32);
-        for (lane, (value, random)) in four.iter().zip(random).enumerate() {
-            let magnitude = value.abs();
-            // Not `f32::min`, which would make a number of NaN; and a division, as the reciprocal of a denormal scale
-            // is infinite.
-            let x = if clip < magnitude { clip } else { magnitude } / scale;
-            let kept = ((random >> (u32::BITS - BITS)) as f32 + 0.5) < x * UNIT;
-            let bit = 4 * quarter + lane;
-            nonzero |= u64::from(kept) << bit;
-            negative |= u64::from(kept && *value < 0.0) << bit;
+/// Writes the non-zero and the negative bits of word `word` of the planes.
+#[inline]
+pub(super) fn put(planes: &mut [u64], word: usize, (nonzero, negative): (u64, u64)) {
+    let at = position(word, TERNARY);
+    planes[at] = nonzero;
+    planes[at + WORDS] = negative;
+}
+
+/// The non-zero and the negative bits of up to 64 values, those of word `word` of a tensor.
+pub(super) fn stochastic_word(
+    values: &[f32],
+    thresholds: &Thresholds,
+    stream: &Stream,
+    word: usize,
+) -> (u64, u64) {
+    let mut high = [0; WORD];
+    for (block, high) in high.chunks_exact_mut(8).take(values.len().div_ceil(8)).enumerate() {
+        let random = stream.block((word * (WORD / 8) + block) as u32);
+        for (pair, random) in high.chunks_exact_mut(2).zip(random) {
+            pair.copy_from_slice(&[random as u16, (random >> 16) as u16]);
         }
+    }
+    ternaries(values, |bit, value| thresholds.keep(value, high[bit], stream, (word * WORD + bit) as u64))
+}
+
+/// The non-zero and the negative bits of up to 64 values of which those that `keep` wants are kept.
+#[inline]
+fn ternaries(values: &[f32], keep: impl Fn(usize, f32) -> bool) -> (u64, u64) {
+    let (mut nonzero, mut negative) = (0, 0);
+    for (bit, value) in values.iter().take(WORD).enumerate() {
+        let kept = keep(bit, *value);
+        nonzero |= u64::from(kept) << bit;
+        negative |= u64::from(kept && *value < 0.0) << bit;
     }
     (nonzero, negative)
 }

@@ -1,7 +1,7 @@
 //! Every instruction set's kernels against the portable ones, which come first, to the bit.
 
 use proptest::prelude::*;
-use ternflock_collectives::kernels::{Kernels, available};
+use ternflock_collectives::kernels::{Kernels, Rounding, available};
 use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, TERNARY, WORD, WORDS, width};
 
@@ -52,6 +52,27 @@ fn this_machine_is_not_left_to_the_portable_kernels() {
     }
 }
 
+fn compare_ternaries(
+    values: &[f32],
+    clip: f32,
+    scale: f32,
+    rounding: Rounding,
+    first: usize,
+) -> Result<(), TestCaseError> {
+    let blocks = (first + values.len().div_ceil(WORD)).div_ceil(WORDS);
+    let encode = |kernels: &Kernels| {
+        // What no value owns must stay as it was.
+        let mut payload = vec![0xA5A5_A5A5_A5A5_A5A5; planes::words(blocks, TERNARY)];
+        kernels.encode(values, clip, scale, rounding, first, &mut payload);
+        payload
+    };
+    let (portable, others) = others();
+    others.iter().try_for_each(|kernels| {
+        prop_assert_eq!(encode(kernels), encode(portable), "{}", kernels.isa());
+        Ok(())
+    })
+}
+
 proptest! {
     #[test]
     fn sums_are_the_same(values in prop::collection::vec(float(), 0..200)) {
@@ -71,20 +92,25 @@ proptest! {
     #[test]
     fn ternaries_are_the_same(
         values in prop::collection::vec(float(), 0..300), clip in float(), scale in float(), stream in stream(),
-        first in 0..20_usize,
+        first in 0..20_usize, nearest in any::<bool>(),
     ) {
-        let blocks = (first + values.len().div_ceil(WORD)).div_ceil(WORDS);
-        let encode = |kernels: &Kernels| {
-            // What no value owns must stay as it was.
-            let mut payload = vec![0xA5A5_A5A5_A5A5_A5A5; planes::words(blocks, TERNARY)];
-            kernels.encode(&values, clip, scale, &stream, first, &mut payload);
-            payload
-        };
-        let (portable, others) = others();
-        others.iter().try_for_each(|kernels| {
-            prop_assert_eq!(encode(kernels), encode(portable), "{}", kernels.isa());
-            Ok(())
-        })?;
+        let rounding = if nearest { Rounding::Nearest } else { Rounding::Stochastic(&stream) };
+        compare_ternaries(&values, clip, scale, rounding, first)?;
+    }
+
+    /// Values whose thresholds have the very upper half that is drawn for them, here and there or everywhere.
+    #[test]
+    fn ternaries_are_the_same_where_the_lower_half_decides(
+        lower in prop::collection::vec(0..256_u32, 0..300), every in 1..100_usize, stream in stream(),
+        exponent in -140..100_i32, first in 0..20_usize,
+    ) {
+        let scale = 2.0_f64.powi(exponent);
+        let values: Vec<f32> = lower.iter().enumerate().map(|(element, lower)| {
+            let upper = f64::from(stream.half(element as u64));
+            let part = if element % every == 0 { (upper + f64::from(*lower) / 256.0) / 65536.0 } else { 0.3 };
+            (part * scale) as f32
+        }).collect();
+        compare_ternaries(&values, f32::INFINITY, scale as f32, Rounding::Stochastic(&stream), first)?;
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod codec;
 mod faults;
 mod kernels;
 mod small;
+mod statistics;
 
 use std::thread;
 use std::time::Duration;

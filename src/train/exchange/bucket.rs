@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ternflock_collectives::all_reduce::{ring_f32, ring_ternary};
-use ternflock_collectives::codec::{Layout, Moments, decode, encode};
+use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
 use ternflock_collectives::planes::{TERNARY, width};
 use ternflock_collectives::{Result, Transport, small};
 
@@ -120,11 +120,13 @@ impl Bucket {
     pub fn encode(&mut self, key: &Key, gradients: &[f32]) {
         for (index, tensor) in self.ternary.iter().enumerate() {
             let stream = key.stream(tensor.number);
+            let feedback = self.residual.get_mut(tensor.range.clone());
+            let rounding = if feedback.is_some() { Rounding::Nearest } else { Rounding::Stochastic(&stream) };
             let values = &gradients[tensor.range.clone()];
             let scale = f32::from_bits(self.words[index]);
             let first = self.layout.first_word(index);
-            encode(values, self.clips[index], scale, &stream, first, &mut self.planes);
-            if let Some(residual) = self.residual.get_mut(tensor.range.clone()) {
+            encode(values, self.clips[index], scale, rounding, first, &mut self.planes);
+            if let Some(residual) = feedback {
                 decode(&self.planes, TERNARY, first, scale, residual);
                 residual.iter_mut().zip(values).for_each(|(sent, value)| *sent = value - *sent);
             }

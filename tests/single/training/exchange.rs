@@ -7,7 +7,7 @@ use ternflock::nn::{Graph, Parameters, Shape};
 use ternflock::report::Phases;
 use ternflock::rng::{Purpose, Stream};
 use ternflock::train::{Agreed, Exchange, World};
-use ternflock_collectives::codec::{Layout, Moments, encode};
+use ternflock_collectives::codec::{Layout, Moments, Rounding, encode};
 use ternflock_collectives::planes::{TERNARY, get};
 
 use crate::WORLDS;
@@ -113,7 +113,7 @@ fn ternary_mean(of_ranks: &[&[f32]], clip_sigma: f32, step: u64, tensor: usize) 
         let (subject, tensor) = (rank as u32, tensor as u16);
         let stream = Stream { seed: SEED, purpose: Purpose::Ternary, step, subject, tensor };
         let mut planes = vec![0; Layout::new([elements]).words(TERNARY)];
-        encode(values, clip, scale, &stream, 0, &mut planes);
+        encode(values, clip, scale, Rounding::Stochastic(&stream), 0, &mut planes);
         sums.iter_mut().enumerate().for_each(|(element, sum)| *sum += get(&planes, TERNARY, element));
     }
     sums.into_iter().map(|sum| sum as f32 * (scale / of_ranks.len() as f32)).collect()
