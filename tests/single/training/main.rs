@@ -3,6 +3,7 @@
 mod agreement;
 mod digits;
 mod exchange;
+mod feedback;
 mod ranks;
 mod ranks_agree;
 mod records;

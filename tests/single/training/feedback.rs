@@ -1,0 +1,75 @@
+//! Error feedback: nothing of a gradient is lost, it only comes later.
+
+use ternflock::job;
+use ternflock::nn::Parameters;
+use ternflock::train::Exchange;
+
+use crate::WORLDS;
+use crate::exchange::{Local, SEED, average, gradients, graph, settings};
+use crate::ranks::on_ranks;
+
+const STEPS: u64 = 200;
+
+/// By element over [`STEPS`] steps: the sum of a rank's own gradients, the sum of the means, what is left of its own at
+/// the end; and the largest gradient and the largest residual there ever were.
+fn totals(job: &job::Exchange, ranks: usize) -> Vec<([Vec<f64>; 3], [f32; 2])> {
+    on_ranks(ranks, |mut world| {
+        let parameters = Parameters::new(&graph()).unwrap();
+        let mut exchange = Exchange::new(job, SEED, &graph(), &parameters, ranks).unwrap();
+        let mut sums = [(); 3].map(|()| vec![0.0; parameters.values.len()]);
+        let mut largest = [0.0_f32; 2];
+        let max = |values: &[f32]| values.iter().fold(0.0, |max: f32, value| max.max(value.abs()));
+        for step in 0..STEPS {
+            let mut values = gradients(&parameters, world.rank(), step + 3);
+            sums[0].iter_mut().zip(&values).for_each(|(sum, value)| *sum += f64::from(*value));
+            largest[0] = largest[0].max(max(&values));
+            average(&mut exchange, &mut world, step, &mut values, Local::default());
+            sums[1].iter_mut().zip(&values).for_each(|(sum, value)| *sum += f64::from(*value));
+            let residuals = exchange.residuals().map(|(_, residual)| max(residual));
+            largest[1] = residuals.fold(largest[1], f32::max);
+        }
+        for (number, residual) in exchange.residuals() {
+            let place = parameters.table[number].range.clone();
+            sums[2][place].iter_mut().zip(residual).for_each(|(left, value)| *left = f64::from(*value));
+        }
+        (sums, largest)
+    })
+}
+
+/// What was sent and what is left are together what there was. Of each step's numbers, none above 2^3 times the largest
+/// gradient (checked), 4 on each rank and one mean are rounded, each by at most 2^-24 of itself; the float32 tensors' sums
+/// are rounded too, P times.
+#[test]
+fn what_was_sent_and_what_is_left_are_all_there_was() {
+    for ranks in WORLDS {
+        for bucket_elements in [1, 1 << 18] {
+            let job = job::Exchange {
+                error_feedback: true,
+                bucket_elements,
+                ..settings(job::Gradients::Ternary, 20, &["logits"])
+            };
+            let all = totals(&job, ranks);
+            let limit = all.iter().map(|(_, [gradient, _])| 8.0 * *gradient).fold(0.0, f32::max);
+            for (_, [_, residual]) in &all {
+                assert!(*residual <= limit, "residuals grow to {residual}, beyond {limit}");
+            }
+            let tolerance = STEPS as f64 * (5 + ranks) as f64 * 2.0_f64.powi(-24) * f64::from(limit);
+            for element in 0..all[0].0[0].len() {
+                let mean = |which: usize| {
+                    all.iter().map(|(sums, _)| sums[which][element]).sum::<f64>() / ranks as f64
+                };
+                let (there_was, sent, left) = (mean(0), mean(1), mean(2));
+                let lost = there_was - sent - left;
+                assert!(lost.abs() <= tolerance, "element {element}: {lost:e} of {there_was} are lost");
+            }
+            assert!(all[0].0[2].iter().any(|left| *left != 0.0), "nothing was ever left");
+        }
+    }
+}
+
+#[test]
+fn without_it_nothing_is_kept() {
+    let parameters = Parameters::new(&graph()).unwrap();
+    let exchange = Exchange::new(&job::Exchange::default(), SEED, &graph(), &parameters, 2).unwrap();
+    assert_eq!(exchange.residuals().count(), 0);
+}
