@@ -1,5 +1,7 @@
 //! What can go wrong between ranks, as values. Every message names the ranks it is about.
 
+use crate::transport::watch::Late;
+
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -19,6 +21,10 @@ pub enum Error {
         /// How long the rank waited.
         seconds: f64,
     },
+
+    /// The same, told by a transport that knows which rank all others wait for.
+    #[error("{0}")]
+    Late(Box<Late>),
 
     /// A peer has ended and will never answer.
     #[error("rank {peer} has ended while rank {rank} still needed it")]

@@ -10,6 +10,7 @@ pub mod mpi;
 mod pool;
 pub mod threads;
 mod wait;
+pub mod watch;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ pub trait Transport {
     fn deadline(&self) -> Duration;
 
     /// Says what the messages that follow are about, as in "step 12, tensor `conv2.weight`", for whoever reports that
-    /// one of them is late.
+    /// one of them is late ([`watch`]).
     fn set_context(&mut self, context: fmt::Arguments<'_>);
 
     /// A buffer of `words` words from a recycled pool. Its contents are unspecified.
@@ -60,7 +61,8 @@ pub trait Transport {
     /// [`Error::LengthMismatch`](crate::Error::LengthMismatch) if the message has another length: it has been consumed.
     fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>>;
 
-    /// A send of this rank that has not left, as the receiving rank and the length in words. Moves all messages along.
+    /// A send of this rank that has not left, as the receiving rank and the length in words; not in [`Lane::Notes`],
+    /// which nobody waits for. Moves all messages along.
     fn pending(&mut self) -> Result<Option<(usize, usize)>>;
 
     /// What a wait does between two polls: gives the core away, first to whoever wants it and later for a while.

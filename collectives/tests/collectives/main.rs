@@ -6,6 +6,7 @@ mod faults;
 mod kernels;
 mod small;
 mod statistics;
+mod watch;
 
 use std::thread;
 use std::time::Duration;

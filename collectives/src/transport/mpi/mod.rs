@@ -4,6 +4,8 @@
 //! the exact length, so each message lands in a buffer of its own size, one of the wrong length is an error rather
 //! than a truncation, and transfers from several peers run side by side.
 
+mod baseline;
+mod closing;
 mod launch;
 mod nodes;
 mod transfer;
@@ -15,12 +17,15 @@ use std::mem::{self, ManuallyDrop};
 use std::thread;
 use std::time::Duration;
 
-use mpi::environment::{self, Threading, Universe};
+use mpi::environment::{self, Universe};
 use mpi::ffi;
 use mpi::topology::{Communicator, SimpleCommunicator};
 use mpi::traits::AsRaw;
 
 pub use launch::{abort, abort_on_panic, library_version};
+pub use mpi::environment::Threading as ThreadLevel;
+
+use closing::NoteCounts;
 use transfer::{Transfer, check};
 
 use super::pool::Pool;
@@ -37,10 +42,12 @@ pub struct MpiTransport {
     deadline: Duration,
     pool: Pool,
     sends: Vec<Transfer>,
+    notes: NoteCounts,
     /// Messages that have been matched and are on their way in, by sending rank and by lane, in order.
     arrivals: Vec<[VecDeque<Transfer>; Lane::ALL.len()]>,
     communicator: ManuallyDrop<SimpleCommunicator>,
     universe: ManuallyDrop<Universe>,
+    thread_level: ThreadLevel,
     only_this_thread: PhantomData<*const ()>,
 }
 
@@ -49,16 +56,17 @@ impl MpiTransport {
     /// `deadline`.
     ///
     /// # Errors
-    /// [`Error::Init`] if MPI was started before, or offers less than this level of thread support.
+    /// [`Error::Init`] if MPI was started before.
     pub fn init(deadline: Duration) -> Result<Self> {
-        let (universe, level) =
-            environment::initialize_with_threading(Threading::Funneled).ok_or_else(|| {
-                Error::Init("this process has started it before, and it can only start once".into())
-            })?;
-        if level < Threading::Funneled {
-            let text = format!("this library was built for {level:?} thread support, Funneled is needed");
-            return Err(Error::Init(text));
-        }
+        Self::init_with(ThreadLevel::Funneled, deadline)
+    }
+
+    /// The same with another level of thread support. The library may offer less, or more:
+    /// [`MpiTransport::thread_level`] says what there is. Whatever it is, only one thread calls MPI.
+    pub fn init_with(level: ThreadLevel, deadline: Duration) -> Result<Self> {
+        let (universe, thread_level) = environment::initialize_with_threading(level).ok_or_else(|| {
+            Error::Init("this process has started it before, and it can only start once".into())
+        })?;
         // Messages on a communicator of their own cannot be mistaken for those of other code in this process.
         let communicator = universe.world().duplicate();
         // SAFETY: the communicator is valid and this call keeps no pointer.
@@ -71,9 +79,11 @@ impl MpiTransport {
             deadline,
             pool: Pool::default(),
             sends: Vec::new(),
+            notes: NoteCounts::new(communicator.size() as usize),
             arrivals: (0..communicator.size()).map(|_| Default::default()).collect(),
             communicator: ManuallyDrop::new(communicator),
             universe: ManuallyDrop::new(universe),
+            thread_level,
             only_this_thread: PhantomData,
         })
     }
@@ -84,6 +94,12 @@ impl MpiTransport {
         mem::replace(&mut self.deadline, deadline)
     }
 
+    /// What the library says of threads: below [`ThreadLevel::Funneled`] a process should have no second one while it
+    /// exchanges anything.
+    pub fn thread_level(&self) -> ThreadLevel {
+        self.thread_level
+    }
+
     /// The host this rank runs on, as MPI calls it.
     pub fn processor_name(&self) -> String {
         environment::processor_name().unwrap_or_default()
@@ -92,6 +108,7 @@ impl MpiTransport {
     /// Begins to receive every message that has arrived, and recycles the buffers of sends that have left.
     fn progress(&mut self) -> Result<()> {
         while let Some(arrival) = Transfer::arrival(&self.communicator, &mut self.pool)? {
+            self.notes.received += u64::from(arrival.lane == Lane::Notes);
             self.arrivals[arrival.peer][arrival.lane as usize].push_back(arrival);
         }
         let mut index = 0;
@@ -145,6 +162,7 @@ impl Transport for MpiTransport {
 
     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
         self.sends.push(Transfer::send(&self.communicator, lane, to, message)?);
+        self.notes.sent[to] += u64::from(lane == Lane::Notes);
         Ok(())
     }
 
@@ -162,7 +180,8 @@ impl Transport for MpiTransport {
 
     fn pending(&mut self) -> Result<Option<(usize, usize)>> {
         self.progress()?;
-        Ok(self.sends.first().map(|send| (send.peer, send.words())))
+        let awaited = self.sends.iter().find(|send| send.lane != Lane::Notes);
+        Ok(awaited.map(|send| (send.peer, send.words())))
     }
 
     fn pause(&mut self, wait: &Wait) -> Result<()> {
@@ -176,10 +195,7 @@ impl Transport for MpiTransport {
 /// not come: the process then exits without it and the launcher ends the whole job.
 impl Drop for MpiTransport {
     fn drop(&mut self) {
-        let quiet = !thread::panicking()
-            && self.flush().is_ok()
-            && self.arrivals.iter().flatten().all(VecDeque::is_empty);
-        if quiet {
+        if !thread::panicking() && self.close().unwrap_or(false) {
             // SAFETY: neither field is used again, and the communicator goes before the MPI it belongs to.
             unsafe {
                 ManuallyDrop::drop(&mut self.communicator);

@@ -1,0 +1,53 @@
+//! What is said about a rank that is late.
+
+use std::fmt;
+
+use super::super::Act;
+
+/// A wait that has lasted long, and the rank that it is down to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Late {
+    /// The rank that waits and says this.
+    pub rank: usize,
+    /// The rank it waits for, which may itself be waiting.
+    pub peer: usize,
+    /// What that one has to do.
+    pub act: Act,
+    /// What the awaited message is about, as [`Transport::set_context`](crate::Transport::set_context) was told.
+    pub context: String,
+    /// The rank that all wait for in the end, itself waiting for nobody; none if ranks wait for each other in a circle.
+    pub late: Option<usize>,
+    /// The host that rank runs on; empty if there is none.
+    pub host: String,
+    /// How long the wait has lasted.
+    pub seconds: f64,
+    /// How long it may last.
+    pub deadline_seconds: f64,
+    /// Whether no lower rank is known to wait too: one voice for all ranks is enough.
+    pub is_lowest: bool,
+}
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Late { rank, peer, act, context, host, seconds, deadline_seconds, .. } = self;
+        match self.late {
+            Some(late) if late == *peer => write!(
+                f,
+                "rank {late} on {host} is late: rank {rank} has waited {seconds:.1} s for it to {act}"
+            )?,
+            Some(late) => write!(
+                f,
+                "rank {late} on {host} is late: rank {rank} has waited {seconds:.1} s for rank {peer} to {act}, \
+                 which waits for rank {late} in turn"
+            )?,
+            None => write!(
+                f,
+                "ranks wait for each other in a circle: rank {rank} has waited {seconds:.1} s for rank {peer} to {act}"
+            )?,
+        }
+        if !context.is_empty() {
+            write!(f, " ({context})")?;
+        }
+        write!(f, "; the job ends after {deadline_seconds} s")
+    }
+}

@@ -1,0 +1,287 @@
+//! Naming the rank that all others wait for.
+//!
+//! In a ring a rank waits for the one before it, which waits for the one before that: of all of them only one is late,
+//! the one that does not wait. So ranks that have waited for some time tell all others whom they wait for (a *note*),
+//! and whoever wants to name the late rank follows the notes from its own peer to the first rank that has sent none.
+//!
+//! A rank speaks when it has waited an eighth of `warn_after`, and then each time it has waited twice as long, so that a
+//! stall costs few messages however long it lasts; and once more when it goes on.
+
+mod late;
+mod notes;
+
+use std::fmt::{self, Write};
+use std::time::{Duration, Instant};
+
+pub use late::Late;
+use notes::{Note, Notes, WORDS};
+
+use super::{Act, Lane, Transport, Wait};
+use crate::{Error, Result};
+
+/// The first note comes this many times before the first warning, so that ranks whose waits began at different times
+/// know of each other when the first of them warns.
+const AHEAD: u32 = 8;
+
+/// The shortest first note, and the shortest time in which a rank that did not look counts as absent: what a busy
+/// machine may make of any pause.
+const SHORTEST: Duration = Duration::from_millis(1);
+const ABSENCE: Duration = Duration::from_millis(200);
+
+/// A transport that reports waits which last long.
+pub struct Watched<T, R> {
+    inner: T,
+    /// By rank.
+    hosts: Vec<String>,
+    /// How long waits last before the ranks hear of them, and before there is a warning.
+    note_after: Duration,
+    warn_after: Duration,
+    report: R,
+    context: String,
+    notes: Notes,
+    /// When notes were last read.
+    read: Instant,
+    stall: Option<Stall>,
+}
+
+/// A wait that is going on.
+struct Stall {
+    wait: Wait,
+    /// The end of the last pause, and the time in which this rank did not look: it was stopped or had other things to
+    /// do, and is the last to call somebody late.
+    looked: Instant,
+    absent: Duration,
+    /// How long it must have waited to speak to the other ranks, and to warn.
+    note_at: Duration,
+    warn_at: Duration,
+    has_spoken: bool,
+}
+
+impl<T: Transport, R: FnMut(&Late)> Watched<T, R> {
+    /// `inner`, whose rank `r` runs on `hosts[r]`. `report` is called when a wait has lasted for `warn_after`, at least
+    /// 8 ms, and each time it has lasted twice as long. With a `warn_after` above the deadline it never is.
+    pub fn new(inner: T, hosts: Vec<String>, warn_after: Duration, report: R) -> Self {
+        let note_after = SHORTEST.max(warn_after.min(inner.deadline()) / AHEAD);
+        Watched {
+            notes: Notes::new(inner.world()),
+            inner,
+            hosts,
+            note_after,
+            warn_after: warn_after.max(note_after * AHEAD),
+            report,
+            context: String::new(),
+            read: Instant::now(),
+            stall: None,
+        }
+    }
+
+    /// The hosts that the ranks run on, by rank.
+    pub fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+
+    /// Does what is due in `wait`.
+    fn attend(&mut self, wait: &Wait) -> Result<()> {
+        if self.stall.as_ref().is_none_or(|stall| stall.wait.since != wait.since) {
+            self.go_on()?;
+        }
+        let begin = || Stall::begin(*wait, self.note_after, self.warn_after);
+        let stall = self.stall.get_or_insert_with(begin);
+        stall.wait = *wait;
+        let waited = stall.waited(Instant::now(), self.note_after.max(ABSENCE));
+        if waited < self.note_after {
+            return Ok(());
+        }
+        let (speaks, warns) = (due(&mut stall.note_at, waited), due(&mut stall.warn_at, waited));
+        stall.has_spoken |= speaks;
+        self.read_at_times()?;
+        if speaks {
+            self.tell_all(Note::Waiting { peer: wait.peer, waited })?;
+        }
+        if warns {
+            let late = self.late(wait, waited)?;
+            (self.report)(&late);
+        }
+        Ok(())
+    }
+
+    /// Who is late, if this rank has waited for `waited`.
+    fn late(&mut self, wait: &Wait, waited: Duration) -> Result<Late> {
+        // What has just come counts.
+        self.read_notes()?;
+        let (rank, now) = (self.rank(), Instant::now());
+        let late = self.notes.late(rank, wait.peer, now);
+        Ok(Late {
+            rank,
+            peer: wait.peer,
+            act: wait.act,
+            context: self.context.clone(),
+            late,
+            host: late.and_then(|late| self.hosts.get(late)).cloned().unwrap_or_default(),
+            seconds: waited.as_secs_f64(),
+            deadline_seconds: self.deadline().as_secs_f64(),
+            is_lowest: !self.notes.any_below(rank, now),
+        })
+    }
+
+    /// The wait is over: the other ranks hear of it if they have heard of the wait.
+    fn go_on(&mut self) -> Result<()> {
+        match self.stall.take() {
+            Some(stall) if stall.has_spoken => self.tell_all(Note::GoesOn),
+            _ => Ok(()),
+        }
+    }
+
+    fn tell_all(&mut self, note: Note) -> Result<()> {
+        let rank = self.rank();
+        for peer in (0..self.world()).filter(|peer| *peer != rank) {
+            let mut message = self.inner.buffer(WORDS);
+            message.copy_from_slice(&note.to_words());
+            but_for_the_gone(self.inner.send_on(Lane::Notes, peer, message))?;
+        }
+        Ok(())
+    }
+
+    /// Whether this rank is in a wait that `is_it`.
+    fn waits(&self, is_it: impl Fn(&Wait) -> bool) -> bool {
+        self.stall.as_ref().is_some_and(|stall| is_it(&stall.wait))
+    }
+
+    fn read_at_times(&mut self) -> Result<()> {
+        if self.read.elapsed() < self.note_after { Ok(()) } else { self.read_notes() }
+    }
+
+    fn read_notes(&mut self) -> Result<()> {
+        self.read = Instant::now();
+        let rank = self.rank();
+        for peer in (0..self.world()).filter(|peer| *peer != rank) {
+            while let Some(message) = but_for_the_gone(self.inner.poll(Lane::Notes, peer, WORDS))?.flatten() {
+                self.notes.take(peer, Note::from_words(&message), self.read);
+                self.inner.recycle(message);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A rank that has ended needs no notes and sends none; whoever waits for it is told by the wait itself.
+fn but_for_the_gone<V>(result: Result<V>) -> Result<Option<V>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::PeerGone { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether `waited` has reached `at`, which then moves to the next of its doubles above it.
+fn due(at: &mut Duration, waited: Duration) -> bool {
+    let is_due = waited >= *at;
+    while *at <= waited {
+        *at *= 2;
+    }
+    is_due
+}
+
+impl Stall {
+    fn begin(wait: Wait, note_at: Duration, warn_at: Duration) -> Self {
+        Stall { wait, looked: wait.since, absent: Duration::ZERO, note_at, warn_at, has_spoken: false }
+    }
+
+    /// How long this rank has waited at `now`, without the times of more than `absence` in which it did not
+    /// look.
+    fn waited(&mut self, now: Instant, absence: Duration) -> Duration {
+        let unseen = now.duration_since(self.looked);
+        self.looked = now;
+        if unseen > absence {
+            self.absent += unseen;
+        }
+        now.duration_since(self.wait.since).saturating_sub(self.absent)
+    }
+}
+
+impl<T: Transport, R: FnMut(&Late)> Transport for Watched<T, R> {
+    fn rank(&self) -> usize {
+        self.inner.rank()
+    }
+
+    fn world(&self) -> usize {
+        self.inner.world()
+    }
+
+    fn nodes(&self) -> &[usize] {
+        self.inner.nodes()
+    }
+
+    fn deadline(&self) -> Duration {
+        self.inner.deadline()
+    }
+
+    fn set_context(&mut self, context: fmt::Arguments<'_>) {
+        self.context.clear();
+        // Writing into a string does not fail.
+        let _ = self.context.write_fmt(context);
+    }
+
+    fn buffer(&mut self, words: usize) -> Vec<u64> {
+        self.inner.buffer(words)
+    }
+
+    fn recycle(&mut self, buffer: Vec<u64>) {
+        self.inner.recycle(buffer);
+    }
+
+    fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
+        // Notes must not pile up at a rank that never waits.
+        self.read_at_times()?;
+        self.inner.send_on(lane, to, message)
+    }
+
+    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+        let message = self.inner.poll(lane, from, words)?;
+        if message.is_some() && self.waits(|wait| wait.peer == from && matches!(wait.act, Act::Send(_))) {
+            self.go_on()?;
+        }
+        Ok(message)
+    }
+
+    fn pending(&mut self) -> Result<Option<(usize, usize)>> {
+        let pending = self.inner.pending()?;
+        if pending.is_none() && self.waits(|wait| matches!(wait.act, Act::Take(_))) {
+            self.go_on()?;
+        }
+        Ok(pending)
+    }
+
+    fn pause(&mut self, wait: &Wait) -> Result<()> {
+        match self.inner.pause(wait) {
+            Err(Error::Timeout { .. }) => Err(Error::Late(Box::new(self.late(wait, wait.lasted())?))),
+            other => other,
+        }?;
+        self.attend(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_comes_at_each_doubling_once() {
+        let mut at = Duration::from_secs(2);
+        let times: Vec<_> = (1..40).filter(|second| due(&mut at, Duration::from_secs(*second))).collect();
+        assert_eq!(times, [2, 4, 8, 16, 32]);
+        assert!(due(&mut at, Duration::from_secs(300)));
+        assert_eq!(at, Duration::from_secs(512));
+    }
+
+    #[test]
+    fn a_rank_that_did_not_look_has_not_waited() {
+        let (wait, second) = (Wait::begin(1, Act::Send(3)), Duration::from_secs(1));
+        let mut stall = Stall::begin(wait, second, second);
+        let waited =
+            |stall: &mut Stall, at: u32| stall.waited(wait.since + at * second, 2 * second).as_secs();
+        assert_eq!(waited(&mut stall, 2), 2);
+        assert_eq!(waited(&mut stall, 9), 2);
+        assert_eq!(waited(&mut stall, 11), 4);
+    }
+}

@@ -1,0 +1,138 @@
+//! What waiting ranks have told each other, and whom they all wait for.
+
+use std::time::{Duration, Instant};
+
+/// Length of a note in words.
+pub(super) const WORDS: usize = 2;
+
+/// Stands for a peer in the note of a rank that waits no longer.
+const NOBODY: u64 = u64::MAX;
+
+/// What one rank tells all others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Note {
+    /// It has waited so long for rank `peer`. It says so again when it has waited twice as long.
+    Waiting { peer: usize, waited: Duration },
+    /// What it waited for has come.
+    GoesOn,
+}
+
+impl Note {
+    pub fn to_words(self) -> [u64; WORDS] {
+        match self {
+            Note::Waiting { peer, waited } => [peer as u64, waited.as_nanos() as u64],
+            Note::GoesOn => [NOBODY, 0],
+        }
+    }
+
+    pub fn from_words(words: &[u64]) -> Self {
+        match words[0] {
+            NOBODY => Note::GoesOn,
+            peer => Note::Waiting { peer: peer as usize, waited: Duration::from_nanos(words[1]) },
+        }
+    }
+}
+
+/// The last note of each rank that waits.
+#[derive(Debug)]
+pub(super) struct Notes {
+    waiting: Vec<Option<Waiting>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    peer: usize,
+    /// When the rank must have spoken again if it still waits.
+    until: Instant,
+}
+
+impl Notes {
+    /// Of `world` ranks, of which none has said anything.
+    pub fn new(world: usize) -> Self {
+        Notes { waiting: vec![None; world] }
+    }
+
+    /// Takes down what rank `from` has said at `now`.
+    pub fn take(&mut self, from: usize, note: Note, now: Instant) {
+        self.waiting[from] = match note {
+            // Half as long again as it should take, so that a rank which is slow to speak still counts.
+            Note::Waiting { peer, waited } => Some(Waiting { peer, until: now + waited * 3 / 2 }),
+            Note::GoesOn => None,
+        };
+    }
+
+    /// The rank that `rank` waits for, as far as is known at `now`.
+    fn peer(&self, rank: usize, now: Instant) -> Option<usize> {
+        self.waiting[rank].filter(|waiting| now <= waiting.until).map(|waiting| waiting.peer)
+    }
+
+    /// Who it is that `rank`, which waits for `peer`, waits for in the end; none if that is itself.
+    pub fn late(&self, rank: usize, peer: usize, now: Instant) -> Option<usize> {
+        let mut late = peer;
+        // A chain of more ranks than there are holds a circle that `rank` is not part of.
+        for _ in 0..self.waiting.len() {
+            match self.peer(late, now) {
+                _ if late == rank => return None,
+                Some(next) => late = next,
+                None => return Some(late),
+            }
+        }
+        None
+    }
+
+    /// Whether a rank below `rank` waits, too.
+    pub fn any_below(&self, rank: usize, now: Instant) -> bool {
+        (0..rank).any(|lower| self.peer(lower, now).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Each waits for the rank given beside it.
+    fn notes(world: usize, waiting: &[(usize, usize)], now: Instant) -> Notes {
+        let mut notes = Notes::new(world);
+        waiting
+            .iter()
+            .for_each(|&(rank, peer)| notes.take(rank, Note::Waiting { peer, waited: SECOND }, now));
+        notes
+    }
+
+    #[test]
+    fn a_chain_ends_at_the_rank_that_says_nothing() {
+        let now = Instant::now();
+        let ring = notes(6, &[(1, 0), (2, 1), (4, 3), (5, 4), (0, 5)], now);
+        for (rank, peer) in [(4, 3), (5, 4), (0, 5), (1, 0), (2, 1)] {
+            assert_eq!(ring.late(rank, peer, now), Some(3));
+        }
+        assert!(ring.any_below(1, now) && !ring.any_below(0, now));
+    }
+
+    #[test]
+    fn a_circle_ends_nowhere_with_or_without_the_rank_that_asks() {
+        let now = Instant::now();
+        assert_eq!(notes(3, &[(1, 2), (2, 0)], now).late(0, 1, now), None);
+        assert_eq!(notes(4, &[(1, 2), (2, 1)], now).late(0, 1, now), None);
+        assert_eq!(notes(2, &[], now).late(0, 0, now), None);
+    }
+
+    #[test]
+    fn what_a_rank_said_holds_until_it_goes_on_or_should_have_spoken_again() {
+        let now = Instant::now();
+        let mut notes = notes(3, &[(1, 2)], now);
+        assert_eq!(notes.late(0, 1, now + SECOND), Some(2));
+        assert_eq!(notes.late(0, 1, now + 2 * SECOND), Some(1));
+        notes.take(1, Note::GoesOn, now);
+        assert_eq!(notes.late(0, 1, now), Some(1));
+    }
+
+    #[test]
+    fn a_note_is_what_its_words_say() {
+        for note in [Note::Waiting { peer: 3, waited: Duration::from_nanos(5) }, Note::GoesOn] {
+            assert_eq!(Note::from_words(&note.to_words()), note);
+        }
+    }
+}

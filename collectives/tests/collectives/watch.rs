@@ -1,0 +1,171 @@
+//! Stalls: the rank that all wait for is named by all of them, wherever in a chain it stands.
+
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use ternflock_collectives::transport::threads;
+use ternflock_collectives::transport::watch::{Late, Watched};
+use ternflock_collectives::{Error, Result, Transport, small};
+
+/// Warnings come after this long, and a rank that is late is late by three times as much.
+const WARN_AFTER: Duration = Duration::from_millis(160);
+const LATE_BY: Duration = Duration::from_millis(480);
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a rank makes of `act`, and what it had to say about late ranks meanwhile.
+type Outcome<R> = (Result<R>, Vec<Late>);
+
+/// The outcome of `act` on each of `world` ranks whose hosts are called after them.
+fn watched<R: Send>(
+    world: usize,
+    deadline: Duration,
+    act: impl Fn(&mut dyn Transport) -> Result<R> + Sync,
+) -> Vec<Outcome<R>> {
+    let hosts: Vec<_> = (0..world).map(|rank| format!("host-{rank}")).collect();
+    let said: Vec<_> = (0..world).map(|_| Mutex::new(Vec::new())).collect();
+    let run = |transport| {
+        let report = |late: &Late| said[late.rank].lock().expect("no rank panics").push(late.clone());
+        act(&mut Watched::new(transport, hosts.clone(), WARN_AFTER, report))
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let ranks = threads::world(world, deadline).into_iter();
+        let running: Vec<_> = ranks.map(|rank| scope.spawn(|| run(rank))).collect();
+        running.into_iter().map(|thread| thread.join().expect("a rank panicked")).collect()
+    });
+    results.into_iter().zip(said.into_iter().map(|said| said.into_inner().expect("no rank panics"))).collect()
+}
+
+/// Passes a number around the ring `world` times, each rank adding its own: in the end all know the sum.
+fn around(transport: &mut dyn Transport) -> Result<u64> {
+    let (rank, world) = (transport.rank(), transport.world());
+    let (mut sum, mut passed) = (rank as u64, rank as u64);
+    for _ in 1..world {
+        transport.send((rank + 1) % world, vec![passed])?;
+        passed = transport.recv((rank + world - 1) % world, 1)?[0];
+        sum += passed;
+    }
+    Ok(sum)
+}
+
+#[test]
+fn all_ranks_of_a_ring_name_the_one_that_is_late_and_then_go_on() {
+    for late in 0..5 {
+        let outcomes = watched(5, DEADLINE, |transport| {
+            transport.set_context(format_args!("step {}, `conv1.weight`", 7));
+            if transport.rank() == late {
+                thread::sleep(LATE_BY);
+            }
+            around(transport)
+        });
+        for (rank, (result, said)) in outcomes.into_iter().enumerate() {
+            assert_eq!(result, Ok(10));
+            if rank == late {
+                assert_eq!(said, []);
+                continue;
+            }
+            // At 1 x, and at 2 x unless the machine is very busy.
+            assert!((1..=2).contains(&said.len()), "rank {rank}: {said:?}");
+            for warning in said {
+                assert_eq!((warning.late, warning.host.as_str()), (Some(late), &*format!("host-{late}")));
+                assert_eq!(warning.peer, (rank + 4) % 5);
+                assert_eq!(warning.is_lowest, rank == usize::from(late == 0));
+                let text = warning.to_string();
+                assert!(text.starts_with(&format!("rank {late} on host-{late} is late: ")), "{text}");
+                assert!(text.contains("(step 7, `conv1.weight`); the job ends after 60 s"), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_late_rank_of_a_collective_that_is_not_a_ring_is_named_too() {
+    for late in 0..7 {
+        let outcomes = watched(7, DEADLINE, |transport| {
+            if transport.rank() == late {
+                thread::sleep(LATE_BY);
+            }
+            let rank = transport.rank() as u64;
+            small::all_gather(transport, &[rank])
+        });
+        for (result, said) in outcomes {
+            assert_eq!(result, Ok((0..7).collect()));
+            assert!(said.iter().all(|warning| warning.late == Some(late)), "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn a_rank_that_never_comes_is_named_by_the_error() {
+    let outcomes = watched(4, LATE_BY, |transport| {
+        if transport.rank() == 2 {
+            thread::sleep(3 * LATE_BY);
+            return Ok(0);
+        }
+        around(transport)
+    });
+    let mut named = 0;
+    for (rank, (result, said)) in outcomes.into_iter().enumerate().filter(|(rank, _)| *rank != 2) {
+        assert!(said.iter().all(|warning| warning.late == Some(2)), "{said:?}");
+        match result {
+            Err(Error::Late(late)) => {
+                assert_eq!((late.rank, late.late, late.host.as_str()), (rank, Some(2), "host-2"));
+                assert!(late.seconds >= late.deadline_seconds);
+                named += 1;
+            }
+            // The others end when the first of them has.
+            Err(Error::PeerGone { .. }) => {}
+            other => panic!("rank {rank} ended with {other:?}"),
+        }
+    }
+    assert!(named > 0);
+}
+
+#[test]
+fn a_rank_that_dies_ends_the_ranks_that_need_it_at_once() {
+    let outcomes =
+        watched(4, DEADLINE, |transport| if transport.rank() == 2 { Ok(0) } else { around(transport) });
+    for (rank, (result, _)) in outcomes.into_iter().enumerate().filter(|(rank, _)| *rank != 2) {
+        assert!(matches!(result, Err(Error::PeerGone { .. })), "rank {rank} ended with {result:?}");
+    }
+}
+
+#[test]
+fn ranks_that_wait_for_each_other_are_told_so() {
+    let outcomes = watched(3, LATE_BY, |transport| {
+        let previous = (transport.rank() + 2) % 3;
+        transport.recv(previous, 1).map(drop)
+    });
+    for (_, said) in &outcomes {
+        assert!(said.iter().all(|warning| warning.late.is_none()), "{said:?}");
+    }
+    let all: Vec<_> = outcomes.iter().flat_map(|(_, said)| said).map(ToString::to_string).collect();
+    assert!(
+        all.len() >= 3 && all.iter().all(|text| text.starts_with("ranks wait for each other in a circle")),
+        "{all:?}"
+    );
+    assert!(
+        outcomes.iter().any(|(result, _)| matches!(result, Err(Error::Late(late)) if late.late.is_none()))
+    );
+}
+
+#[test]
+fn a_rank_that_is_late_again_and_again_is_named_each_time() {
+    let outcomes = watched(3, DEADLINE, |transport| {
+        for late in [1, 0, 1, 2] {
+            if transport.rank() == late {
+                thread::sleep(LATE_BY);
+            }
+            around(transport)?;
+        }
+        Ok(())
+    });
+    let named = |rank: usize| {
+        let mut named: Vec<_> = outcomes[rank].1.iter().map(|warning| warning.late).collect();
+        named.dedup();
+        named
+    };
+    assert_eq!(named(0), [Some(1), Some(2)]);
+    assert_eq!(named(1), [Some(0), Some(2)]);
+    assert_eq!(named(2), [Some(1), Some(0), Some(1)]);
+}
