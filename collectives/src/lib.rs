@@ -8,7 +8,8 @@
 //! - **block**: 512 elements, the unit in which a payload of planes is cut.
 //! - **plane**: one bit of each element of a block, 8 words. Plane `p` holds bit `p` of the two's complement.
 //! - **width**: the number of planes of a block: 2 for a ternary, [`planes::width`]`(k)` for the sum over `k` ranks.
-//! - **chunk**: one of the `P` nearly equal parts a payload is cut into ([`all_reduce::ring::chunk`]).
+//! - **chunk**: one of the `P` nearly equal parts a payload is cut into ([`all_reduce::cut::chunk`]);
+//!   **segment**: the part of a chunk that is one message.
 //! - **hop**: one message to the next rank of a ring together with one from the previous.
 //!
 //! | module | what is in it |
@@ -18,6 +19,7 @@
 //! | [`planes`] | layout of bit-sliced integers |
 //! | [`kernels`] | the inner loops: encode, add, decode, for each instruction set |
 //! | [`codec`] | gradients to ternaries and sums of ternaries back to gradients |
+//! | [`topology`] | which ranks share a node |
 //! | [`all_reduce`] | sums over all ranks: exact ones of ternaries, and of float32 |
 //! | [`small`] | maximum, all-gather, broadcast, barrier and agreement for a few words |
 //!
@@ -31,6 +33,7 @@ pub mod kernels;
 pub mod philox;
 pub mod planes;
 pub mod small;
+pub mod topology;
 pub mod transport;
 
 pub use error::{Error, Result};

@@ -191,7 +191,7 @@ impl Run<'_> {
             samples_per_s: if steps == 0 { 0.0 } else { samples / self.training_seconds },
             traffic: Traffic {
                 bytes_per_step: self.bytes_sent as f64 / steps.max(1) as f64,
-                formula_bytes_per_step: self.trainer.exchange().formula_bytes(rank, size),
+                formula_bytes_per_step: self.trainer.exchange().formula_bytes(rank),
                 float32_bytes_per_step: float32_bytes(parameters, rank, size),
             },
             checkpoint: self.checkpoint.clone(),

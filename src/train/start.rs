@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use ternflock_collectives::topology::Topology;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::build::{build_fill, build_graph, check_preset, input_shape};
@@ -42,7 +43,7 @@ impl<'a> Run<'a> {
             .and_then(|()| open_data(loaded));
         let (train, evaluation, set) = world.together(opened)?;
         world.agree("the hash of the data", train.hash() ^ evaluation.hash().rotate_left(1))?;
-        let built = build_trainer(loaded, train, world.size());
+        let built = build_trainer(loaded, train, world.topology());
         let (trainer, fill) = world.together(built)?;
         let run_dir = RunDir::open(job, options.run_dir.as_deref(), options.resume, world)?;
         let mut run = Run {
@@ -218,7 +219,7 @@ fn open_data(loaded: &Loaded) -> Result<(Images, Images, &'static str)> {
 }
 
 /// The trainer, and how its data is turned into network inputs; objections carry the job file's line.
-fn build_trainer(loaded: &Loaded, train: Images, world: usize) -> Result<(Trainer, Fill)> {
+fn build_trainer(loaded: &Loaded, train: Images, topology: Topology) -> Result<(Trainer, Fill)> {
     let (job, source) = (&loaded.job, &loaded.source);
     let blame = |path: &'static str| {
         move |error: Error| match error {
@@ -233,6 +234,6 @@ fn build_trainer(loaded: &Loaded, train: Images, world: usize) -> Result<(Traine
     let length = if job.train.steps.is_some() { "train.steps" } else { "train.epochs" };
     count_steps(job, train.len()).map_err(blame(length))?;
     let fill = build_fill(&job.data, &train).map_err(blame("data.mean"))?;
-    let trainer = Trainer::new(job, graph, train, fill.clone(), world).map_err(blame("model"))?;
+    let trainer = Trainer::new(job, graph, train, fill.clone(), topology).map_err(blame("model"))?;
     Ok((trainer, fill))
 }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use ternflock_collectives::topology::Topology;
+
 use super::evaluate::EVALUATION_BATCH;
 use super::exchange::{Agreed, Exchange};
 use super::hash::hash_values;
@@ -68,14 +70,14 @@ pub struct Step {
 }
 
 impl Trainer {
-    /// A trainer of `job` at step 0, on `world` ranks, with freshly drawn parameters.
-    pub fn new(job: &Job, graph: Graph, images: Images, fill: Fill, world: usize) -> Result<Trainer> {
+    /// A trainer of `job` at step 0, on the ranks of `topology`, with freshly drawn parameters.
+    pub fn new(job: &Job, graph: Graph, images: Images, fill: Fill, topology: Topology) -> Result<Trainer> {
         let global_batch = job.train.global_batch;
-        let share = global_batch.div_ceil(world);
+        let share = global_batch.div_ceil(topology.world());
         let mut network = Network::new(graph, share.max(EVALUATION_BATCH))?;
         network.parameters.initialise(job.train.seed);
         let exchange =
-            Exchange::new(&job.exchange, job.train.seed, network.graph(), &network.parameters, world)?;
+            Exchange::new(&job.exchange, job.train.seed, network.graph(), &network.parameters, topology)?;
         let parameters = network.parameters.values.len();
         let steps = count_steps(job, images.len())?;
         Ok(Trainer {

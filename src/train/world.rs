@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::mpi::{self, MpiTransport};
 use ternflock_collectives::transport::threads;
@@ -62,6 +63,11 @@ impl World {
     /// The machine this rank runs on.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The ranks on their nodes.
+    pub fn topology(&self) -> Topology {
+        Topology::new(self.transport.nodes().to_vec())
     }
 
     /// Everything counted so far.

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use ternflock_collectives::all_reduce::{ring_f32, ring_ternary};
+use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32 as ring};
 use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORDS, width};
+use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::Metered;
 use ternflock_collectives::transport::mpi::MpiTransport;
 use ternflock_collectives::{Error, Transport, small};
@@ -31,21 +32,49 @@ fn sizes(world: usize) -> [usize; 8] {
     [0, 1, 2, world - 1, world, world + 1, 37, 2000]
 }
 
+/// Segments of a few blocks, so that these sizes have many, and the usual ones.
+const SEGMENTS: [usize; 2] = [3, SEGMENT];
+
+/// Worlds on one node, on two that take turns, and on one a rank.
+fn topologies(world: usize) -> [Topology; 3] {
+    let two = Topology::new((0..world).map(|rank| rank % 2).collect());
+    [Topology::single(world), two, Topology::flat(world)]
+}
+
 pub fn ring_ternary(transport: &mut MpiTransport) {
+    equals_the_plain_sum(transport, Algorithm::RingTernary);
+}
+
+pub fn gather_ternary(transport: &mut MpiTransport) {
+    equals_the_plain_sum(transport, Algorithm::GatherTernary);
+}
+
+pub fn direct_ternary(transport: &mut MpiTransport) {
+    equals_the_plain_sum(transport, Algorithm::DirectTernary);
+}
+
+pub fn halving_ternary(transport: &mut MpiTransport) {
+    equals_the_plain_sum(transport, Algorithm::HalvingTernary);
+}
+
+pub fn hierarchical_ternary(transport: &mut MpiTransport) {
+    equals_the_plain_sum(transport, Algorithm::HierarchicalTernary);
+}
+
+fn equals_the_plain_sum(transport: &mut MpiTransport, algorithm: Algorithm) {
     let (rank, world) = (transport.rank(), transport.world());
     for blocks in sizes(world) {
-        let mut sums = vec![u64::MAX; planes::words(blocks, width(world))];
-        let mut meter = Metered::new(&mut *transport);
-        ring_ternary::sum(&mut meter, &ternaries(rank, blocks), blocks, &mut sums).expect("the ring runs");
-        assert_eq!(meter.reading(), ring_ternary::traffic(blocks, world, rank), "{blocks} blocks");
         let inputs: Vec<_> = (0..world).map(|rank| ternaries(rank, blocks)).collect();
-        for element in 0..blocks * BLOCK {
-            let plain: i32 = inputs.iter().map(|input| planes::get(input, TERNARY, element)).sum();
-            assert_eq!(
-                planes::get(&sums, width(world), element),
-                plain,
-                "element {element} of {blocks} blocks"
-            );
+        let plain = |element| inputs.iter().map(|input| planes::get(input, TERNARY, element)).sum::<i32>();
+        let plain: Vec<i32> = (0..blocks * BLOCK).map(plain).collect();
+        for (topology, segment) in topologies(world).iter().flat_map(|t| SEGMENTS.map(|s| (t, s))) {
+            let plan = Plan { topology, blocks, segment };
+            let mut sums = vec![u64::MAX; planes::words(blocks, width(world))];
+            let mut meter = Metered::new(&mut *transport);
+            algorithm.sum(&mut meter, plan, &inputs[rank], &mut sums).expect("the all-reduce runs");
+            assert_eq!(meter.reading(), algorithm.traffic(plan, rank), "{plan:?}");
+            let sums = (0..blocks * BLOCK).map(|element| planes::get(&sums, width(world), element));
+            assert!(sums.eq(plain.iter().copied()), "{plan:?}");
         }
     }
 }
@@ -56,8 +85,8 @@ pub fn ring_f32(transport: &mut MpiTransport) {
         let floats = |rank| random(rank, elements).take(elements).map(|word| word as i64 as f32 / 1e18);
         let mut sums: Vec<f32> = floats(rank).collect();
         let mut meter = Metered::new(&mut *transport);
-        ring_f32::sum(&mut meter, &mut sums).expect("the ring runs");
-        assert_eq!(meter.reading(), ring_f32::traffic(elements, world, rank), "{elements} elements");
+        ring::sum(&mut meter, 1000, &mut sums).expect("the ring runs");
+        assert_eq!(meter.reading(), ring::traffic(1000, elements, world, rank), "{elements} elements");
 
         let mut exact = vec![(0.0, 0.0); elements];
         for rank in 0..world {

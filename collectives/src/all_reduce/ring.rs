@@ -1,91 +1,46 @@
-//! Chunks, and the order in which a ring all-reduce moves them.
+//! The order in which a ring all-reduce moves its chunks.
 //!
-//! Rank `r` only ever sends to `r + 1` and receives from `r - 1` (mod P). A reduce-scatter of P - 1 hops leaves rank
-//! `r` with the whole sum of chunk `r`; an all-gather of P - 1 hops then takes every chunk to every rank. In both, the
-//! chunk that a rank receives in one hop is the one it sends in the next, so buffers pass through without copies.
+//! The member at place `p` of a ring of G sends only to place `p + 1` and receives only from `p - 1` (mod G). The
+//! payload is cut into G chunks. A reduce-scatter of G - 1 hops leaves place `p` with the whole sum of chunk `p`; an
+//! all-gather of G - 1 hops then takes every chunk to every member. In both, the chunk that a member receives in one hop
+//! is the one it sends in the next, so buffers pass through without copies.
 
-use std::ops::Range;
-
-use crate::transport::meter::Traffic;
-use crate::{Result, Transport};
-
-/// The items of chunk `index` when `total` of them are split over `parts`: nearly equal, the longer chunks first, some
-/// of them empty if `total < parts`.
-pub fn chunk(total: usize, parts: usize, index: usize) -> Range<usize> {
-    let (length, longer) = (total / parts, total % parts);
-    let start = |index: usize| index * length + index.min(longer);
-    start(index)..start(index + 1)
-}
-
-/// The chunks of one hop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hop {
-    /// The chunk sent to the next rank.
-    pub sent: usize,
-    /// The chunk received from the previous rank.
-    pub received: usize,
-}
-
-/// One rank's place in the ring of all ranks.
+/// One member's place in a ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Ring {
-    /// This rank.
-    pub rank: usize,
-    /// Number of ranks.
-    pub world: usize,
+    /// The place, `0..size`.
+    pub place: usize,
+    /// Number of members.
+    pub size: usize,
 }
 
 impl Ring {
-    /// The place of `transport`'s rank.
-    pub fn of(transport: &dyn Transport) -> Self {
-        Ring { rank: transport.rank(), world: transport.world() }
-    }
-
-    /// The rank that every message of this rank goes to.
+    /// The place that every message of this member goes to.
     pub fn next(self) -> usize {
-        (self.rank + 1) % self.world
+        self.back(self.size - 1)
     }
 
-    /// The rank that every message to this rank comes from, and the index of the chunk this rank sends first.
+    /// The place that every message to this member comes from.
     pub fn previous(self) -> usize {
-        (self.rank + self.world - 1) % self.world
+        self.back(1)
     }
 
-    /// The hops after which this rank holds the sum of chunk `rank`. Hop `h` carries sums over `h + 1` ranks.
-    pub fn reduce_scatter(self) -> impl Iterator<Item = Hop> {
-        self.hops(self.world - 1)
+    /// The place `distance` before this one, at most the whole ring.
+    pub fn back(self, distance: usize) -> usize {
+        (self.place + self.size - distance) % self.size
     }
 
-    /// The hops that take the chunk of each rank to all others.
-    pub fn all_gather(self) -> impl Iterator<Item = Hop> {
-        self.hops(self.world)
+    /// The chunks to which this member adds its part, in order: one that it begins, then the one it receives in each hop
+    /// of the reduce-scatter. The last is its own and finished; the others go on to the next member.
+    pub fn reduce_scatter(self) -> impl Iterator<Item = usize> {
+        (1..=self.size).map(move |hop| self.back(hop))
     }
 
-    /// P - 1 hops, the first of which sends chunk `rank + ahead`; each next chunk is the one before it.
-    fn hops(self, ahead: usize) -> impl Iterator<Item = Hop> {
-        let Ring { rank, world } = self;
-        let chunk = move |hop: usize| (rank + ahead + world - hop) % world;
-        (0..world - 1).map(move |hop| Hop { sent: chunk(hop), received: chunk(hop + 1) })
+    /// The finished chunks that this member receives in the hops of the all-gather, in order. The last has then been
+    /// everywhere; the others go on to the next member.
+    pub fn all_gather(self) -> impl Iterator<Item = usize> {
+        (1..self.size).map(move |hop| self.back(hop))
     }
-
-    /// One hop: sends `message` to the next rank and returns the `words` words that the previous one sends. Nothing
-    /// travels for an empty chunk.
-    pub fn shift(self, transport: &mut dyn Transport, message: Vec<u64>, words: usize) -> Result<Vec<u64>> {
-        if !message.is_empty() {
-            transport.send(self.next(), message)?;
-        }
-        if words == 0 {
-            return Ok(Vec::new());
-        }
-        transport.recv(self.previous(), words)
-    }
-}
-
-/// The traffic of one [`Ring::shift`].
-pub fn shift_traffic(sent_words: usize, received_words: usize) -> Traffic {
-    let sent = if sent_words == 0 { Traffic::default() } else { Traffic::sent(sent_words) };
-    let received = if received_words == 0 { Traffic::default() } else { Traffic::received(received_words) };
-    sent + received
 }
 
 #[cfg(test)]
@@ -93,29 +48,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_cover_everything_once_and_evenly() {
-        for total in 0..40 {
-            for parts in 1..12 {
-                let chunks: Vec<_> = (0..parts).map(|index| chunk(total, parts, index)).collect();
-                assert_eq!(chunks[0].start, 0);
-                assert_eq!(chunks[parts - 1].end, total);
-                assert!(chunks.windows(2).all(|pair| pair[0].end == pair[1].start));
-                assert!(chunks.iter().all(|c| c.len() == total / parts || c.len() == total.div_ceil(parts)));
-            }
-        }
-    }
-
-    #[test]
-    fn each_hop_sends_what_the_next_rank_expects_and_what_came_in_the_hop_before() {
-        for world in 1..10 {
-            for rank in 0..world {
-                let (here, next) = (Ring { rank, world }, Ring { rank: (rank + 1) % world, world });
-                let hops: Vec<_> = here.reduce_scatter().chain(here.all_gather()).collect();
-                let theirs: Vec<_> = next.reduce_scatter().chain(next.all_gather()).collect();
-                assert_eq!(hops.len(), 2 * (world - 1));
-                assert!(hops.iter().zip(&theirs).all(|(here, next)| here.sent == next.received));
-                assert!(hops.windows(2).all(|pair| pair[0].received == pair[1].sent));
-                assert!(here.reduce_scatter().last().is_none_or(|hop| hop.received == rank));
+    fn a_member_sends_what_the_next_expects() {
+        for size in 1..10 {
+            for place in 0..size {
+                let here = Ring { place, size };
+                let next = Ring { place: here.next(), size };
+                assert_eq!(next.previous(), place);
+                let added: Vec<_> = here.reduce_scatter().collect();
+                assert_eq!((added.len(), added[size - 1]), (size, place));
+                assert!(added[..size - 1].iter().copied().eq(next.reduce_scatter().skip(1)));
+                let sent: Vec<_> = [place].into_iter().chain(here.all_gather()).collect();
+                assert_eq!(sent[size - 1], here.next());
+                assert!(sent[..size - 1].iter().copied().eq(next.all_gather()));
             }
         }
     }

@@ -1,48 +1,94 @@
-//! All-reduce of float32 over the same ring, for the tensors that are not made ternary and as the yardstick.
+//! All-reduce of float32 in a ring, for the tensors that are not made ternary and as the yardstick.
 //!
 //! Float addition is not associative, but here each chunk is summed in one order only (from the rank after its owner
-//! around the ring to the owner) and the finished sums are then copied, so all ranks end with the same bits.
+//! around the ring to the owner) and the finished sums are then copied, so all ranks end with the same bits. That order
+//! depends on neither nodes nor segments: the ring is that of the ranks' numbers.
 
-use super::ring::{Ring, chunk, shift_traffic};
+use super::cut::{chunk, segments};
+use super::ring::Ring;
+use super::work::{self, Work};
 use crate::transport::meter::Traffic;
 use crate::{Result, Transport};
 
-/// Sums `values` of all ranks element by element, in place. The ranks must agree on the number of elements.
-pub fn sum(transport: &mut dyn Transport, values: &mut [f32]) -> Result<()> {
-    let ring = Ring::of(transport);
-    if ring.world == 1 {
-        return Ok(());
-    }
-    let elements = values.len();
-    let part = |index| chunk(elements, ring.world, index);
+/// Elements of a segment: as fast as any other on the machine it was measured on.
+pub const SEGMENT: usize = 1 << 16;
 
-    let mut carried = packed(transport, &values[part(ring.previous())]);
-    for chunks in ring.reduce_scatter() {
-        let own = &values[part(chunks.received)];
-        carried = ring.shift(transport, carried, words(own.len()))?;
-        for (sum, own) in floats_mut(&mut carried).iter_mut().zip(own) {
-            *sum += own;
+/// Sums `values` of all ranks element by element, in place.
+///
+/// `segment` is the number of elements of a message, made even, [`SEGMENT`] unless there is a reason. The ranks must
+/// agree on it and on the number of elements.
+///
+/// # Errors
+/// Those of the transport. Ranks whose chunks take different numbers of words get a
+/// [`LengthMismatch`](crate::Error::LengthMismatch) or wait in vain; a difference of one element may hide in the
+/// padding of a word.
+pub fn sum(transport: &mut dyn Transport, segment: usize, values: &mut [f32]) -> Result<()> {
+    let ring = Ring { place: transport.rank(), size: transport.world() };
+    let elements = values.len();
+    let cut = |index| segments(chunk(0..elements, ring.size, index), even(segment));
+    for (hop, index) in ring.reduce_scatter().enumerate().filter(|_| ring.size > 1) {
+        for part in cut(index) {
+            let own = &mut values[part];
+            let message = if hop == 0 {
+                packed(transport, own)
+            } else {
+                let mut message = transport.recv(ring.previous(), words(own.len()))?;
+                add(&mut message, own);
+                message
+            };
+            if index == ring.place {
+                unpack(&message, own);
+            }
+            transport.send(ring.next(), message)?;
         }
     }
-
-    unpack(&carried, &mut values[part(ring.rank)]);
-    for chunks in ring.all_gather() {
-        let place = &mut values[part(chunks.received)];
-        carried = ring.shift(transport, carried, words(place.len()))?;
-        unpack(&carried, place);
+    for index in ring.all_gather() {
+        for part in cut(index) {
+            let place = &mut values[part];
+            let message = transport.recv(ring.previous(), words(place.len()))?;
+            unpack(&message, place);
+            if index == ring.next() {
+                transport.recycle(message);
+            } else {
+                transport.send(ring.next(), message)?;
+            }
+        }
     }
-    transport.recycle(carried);
     transport.flush()
 }
 
+/// Exactly what [`sum`] of `elements` elements sends and adds on `rank` of `world`.
+pub fn work(segment: usize, elements: usize, world: usize, rank: usize) -> Work {
+    let ring = Ring { place: rank, size: world };
+    let cut = |index| segments(chunk(0..elements, world, index), even(segment));
+    let mut work = Work::default();
+    for (hop, index) in ring.reduce_scatter().enumerate().filter(|_| world > 1) {
+        for part in cut(index) {
+            work.send(ring.next(), words(part.len()));
+            if hop > 0 {
+                work.add(words(part.len()));
+            }
+        }
+    }
+    for part in ring.all_gather().filter(|index| *index != ring.next()).flat_map(cut) {
+        work.send(ring.next(), words(part.len()));
+    }
+    work
+}
+
 /// Exactly what [`sum`] of `elements` elements sends and receives on `rank` of `world`.
-pub fn traffic(elements: usize, world: usize, rank: usize) -> Traffic {
-    let ring = Ring { rank, world };
-    let length = |index| words(chunk(elements, world, index).len());
-    ring.reduce_scatter()
-        .chain(ring.all_gather())
-        .map(|hop| shift_traffic(length(hop.sent), length(hop.received)))
-        .sum()
+pub fn traffic(segment: usize, elements: usize, world: usize, rank: usize) -> Traffic {
+    work::traffic(world, rank, |rank| work(segment, elements, world, rank))
+}
+
+/// Messages of the longest chain in which each can only leave when the one before it has come.
+pub fn steps(world: usize) -> usize {
+    2 * (world - 1)
+}
+
+/// `segment` without a half-filled word.
+fn even(segment: usize) -> usize {
+    segment.max(1).saturating_add(segment.max(1) % 2)
 }
 
 /// Words of a message of `elements` floats, two a word.
@@ -50,17 +96,18 @@ fn words(elements: usize) -> usize {
     elements.div_ceil(2)
 }
 
-fn floats_mut(message: &mut [u64]) -> &mut [f32] {
-    bytemuck::cast_slice_mut(message)
-}
-
 fn packed(transport: &mut dyn Transport, values: &[f32]) -> Vec<u64> {
     let mut message = transport.buffer(words(values.len()));
     if let Some(last) = message.last_mut() {
         *last = 0;
     }
-    floats_mut(&mut message)[..values.len()].copy_from_slice(values);
+    bytemuck::cast_slice_mut(&mut message)[..values.len()].copy_from_slice(values);
     message
+}
+
+fn add(message: &mut [u64], own: &[f32]) {
+    let sums: &mut [f32] = bytemuck::cast_slice_mut(message);
+    sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
 }
 
 fn unpack(message: &[u64], values: &mut [f32]) {

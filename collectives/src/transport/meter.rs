@@ -1,11 +1,9 @@
 //! Counting what crosses a transport.
 
-use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, Sub};
-use std::time::Duration;
 
-use super::{Lane, Transport, Wait};
+use super::{Lane, Transport};
 use crate::Result;
 
 /// Messages and bytes of one rank. Bytes are payload: what a transport adds as headers is not counted.
@@ -98,33 +96,7 @@ impl<T: Transport> Metered<T> {
 }
 
 impl<T: Transport> Transport for Metered<T> {
-    fn rank(&self) -> usize {
-        self.inner.rank()
-    }
-
-    fn world(&self) -> usize {
-        self.inner.world()
-    }
-
-    fn nodes(&self) -> &[usize] {
-        self.inner.nodes()
-    }
-
-    fn deadline(&self) -> Duration {
-        self.inner.deadline()
-    }
-
-    fn set_context(&mut self, context: fmt::Arguments<'_>) {
-        self.inner.set_context(context);
-    }
-
-    fn buffer(&mut self, words: usize) -> Vec<u64> {
-        self.inner.buffer(words)
-    }
-
-    fn recycle(&mut self, buffer: Vec<u64>) {
-        self.inner.recycle(buffer);
-    }
+    crate::forward_transport!(inner: rank world nodes deadline set_context buffer recycle pending pause);
 
     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
         let words = message.len();
@@ -139,13 +111,5 @@ impl<T: Transport> Transport for Metered<T> {
             self.count(lane, Traffic::received(words));
         }
         Ok(message)
-    }
-
-    fn pending(&mut self) -> Result<Option<(usize, usize)>> {
-        self.inner.pending()
-    }
-
-    fn pause(&mut self, wait: &Wait) -> Result<()> {
-        self.inner.pause(wait)
     }
 }

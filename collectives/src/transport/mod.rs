@@ -4,6 +4,7 @@
 //! given to [`Transport::send`] belongs to the transport until it has left, a buffer that [`Transport::recv`] returns
 //! can be sent on as it is.
 
+mod forward;
 mod lane;
 pub mod meter;
 pub mod mpi;

@@ -1,11 +1,12 @@
 //! The codec: its definition, its statistics, and the way of a gradient from ranks to their mean.
 
 use proptest::prelude::*;
-use ternflock_collectives::all_reduce::ring_ternary;
+use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
 use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORD, width};
 use ternflock_collectives::small;
+use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::Transport;
 
 use crate::{on_ranks, random};
@@ -105,6 +106,8 @@ proptest! {
         world in 1..=9_usize, lengths in prop::collection::vec(0..700_usize, 0..5), seed in any::<u64>(),
     ) {
         let layout = Layout::new(lengths.iter().copied());
+        let topology = Topology::flat(world);
+        let plan = Plan { topology: &topology, blocks: layout.blocks(), segment: SEGMENT };
         let results = on_ranks(world, |rank| {
             let gradients: Vec<_> =
                 lengths.iter().enumerate().map(|(tensor, n)| gradient(seed ^ tensor as u64, rank.rank(), *n)).collect();
@@ -124,7 +127,7 @@ proptest! {
                 ternary.push(ternaries(gradient, clips[tensor], scales[tensor], stream));
             }
             let mut sums = vec![0; layout.words(width(world))];
-            ring_ternary::sum(rank, &payload, layout.blocks(), &mut sums).expect("the ring runs");
+            Algorithm::RingTernary.sum(rank, plan, &payload, &mut sums).expect("the ring runs");
             let means: Vec<_> = lengths.iter().enumerate().map(|(tensor, elements)| {
                 let mut mean = vec![0.0; *elements];
                 let factor = scales[tensor] / world as f32;

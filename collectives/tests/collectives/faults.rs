@@ -1,14 +1,17 @@
 //! Peers that are late, gone or out of step: errors that name them, never a hang.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
-use ternflock_collectives::all_reduce::{ring_f32, ring_ternary};
+use ternflock_collectives::all_reduce::{Algorithm, Plan, ring_f32};
 use ternflock_collectives::planes::{TERNARY, width, words};
+use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::Lane;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::threads::{self, ThreadTransport};
 use ternflock_collectives::{Error, Transport, small};
+
+use crate::on;
+use crate::wrappers::Mortal;
 
 fn pair(deadline: Duration) -> (ThreadTransport, ThreadTransport) {
     let mut ranks = threads::world(2, deadline).into_iter();
@@ -89,46 +92,92 @@ fn outcomes(
     world: usize,
     act: impl Fn(&mut ThreadTransport) -> Result<(), Error> + Sync,
 ) -> Vec<Result<(), Error>> {
-    let ranks = threads::world(world, Duration::from_millis(200));
-    let act = &act;
-    thread::scope(|scope| {
-        let running: Vec<_> = ranks.into_iter().map(|mut rank| scope.spawn(move || act(&mut rank))).collect();
-        running.into_iter().map(|thread| thread.join().expect("a rank panicked")).collect()
-    })
+    on(threads::world(world, Duration::from_millis(200)), act)
+}
+
+/// The all-reduce of `blocks` blocks of zeros.
+fn sum(
+    rank: &mut dyn Transport,
+    algorithm: Algorithm,
+    topology: &Topology,
+    blocks: usize,
+) -> Result<(), Error> {
+    let plan = Plan { topology, blocks, segment: 2 };
+    let (ternary, mut sums) = (vec![0; words(blocks, TERNARY)], vec![0; words(blocks, width(rank.world()))]);
+    algorithm.sum(rank, plan, &ternary, &mut sums)
 }
 
 #[test]
-fn a_rank_that_dies_in_a_ring_ends_it_for_all() {
-    for dead in 0..4 {
-        let outcomes = outcomes(4, |rank| {
-            if rank.rank() == dead {
-                return Ok(());
-            }
-            let (ternary, mut sums) = (vec![0; words(8, TERNARY)], vec![0; words(8, width(4))]);
-            ring_ternary::sum(rank, &ternary, 8, &mut sums)
+fn a_rank_that_is_dead_ends_the_all_reduce_for_all() {
+    let topology = Topology::new(vec![0, 0, 1, 1, 1]);
+    for (dead, algorithm) in (0..5).flat_map(|dead| Algorithm::ALL.map(|algorithm| (dead, algorithm))) {
+        let outcomes = outcomes(5, |rank| match rank.rank() == dead {
+            true => Ok(()),
+            false => sum(rank, algorithm, &topology, 20),
         });
         let mut named = false;
         for (rank, outcome) in outcomes.iter().enumerate().filter(|(rank, _)| *rank != dead) {
             match outcome {
                 Err(Error::PeerGone { peer, .. } | Error::Timeout { peer, .. }) => named |= *peer == dead,
-                other => panic!("rank {rank} ended with {other:?}"),
+                other => panic!("{}: rank {rank} ended with {other:?}", algorithm.name()),
             }
         }
-        assert!(named, "no rank names rank {dead}: {outcomes:?}");
+        assert!(named, "{}: no rank names rank {dead}: {outcomes:?}", algorithm.name());
     }
 }
 
 #[test]
-fn ranks_with_different_element_counts_fail_instead_of_adding_strangers() {
-    let outcomes = outcomes(2, |rank| {
-        let mut values = vec![1.0; 100 + 50 * rank.rank()];
-        ring_f32::sum(rank, &mut values)
-    });
-    assert!(
-        outcomes.iter().any(|outcome| matches!(outcome, Err(Error::LengthMismatch { .. }))),
-        "{outcomes:?}"
-    );
-    assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
+fn a_rank_that_dies_in_the_middle_ends_the_all_reduce_for_all() {
+    let topology = Topology::new(vec![0, 1, 0, 1]);
+    for algorithm in Algorithm::ALL {
+        let last =
+            algorithm.traffic(Plan { topology: &topology, blocks: 40, segment: 2 }, 1).messages_received;
+        for after in 0..last {
+            let outcomes = outcomes(4, |rank| match rank.rank() {
+                1 => sum(&mut Mortal::new(rank, after), algorithm, &topology, 40),
+                _ => sum(rank, algorithm, &topology, 40),
+            });
+            // Another may be through if it needed nothing more from the dead rank.
+            assert!(outcomes[1].is_err());
+            for (rank, outcome) in outcomes.iter().enumerate().filter(|(rank, _)| *rank != 1) {
+                let known = matches!(outcome, Ok(()) | Err(Error::PeerGone { .. } | Error::Timeout { .. }));
+                assert!(known, "{}: rank {rank} ended with {outcome:?}", algorithm.name());
+            }
+            let first = after == 0 && outcomes.iter().any(Result::is_ok);
+            assert!(!first, "{}: a sum without the dead rank's part: {outcomes:?}", algorithm.name());
+        }
+    }
+}
+
+#[test]
+fn ranks_with_different_block_counts_fail_instead_of_adding_strangers() {
+    let topology = Topology::new(vec![0, 0, 1, 1, 1]);
+    // A block more, chunks that differ by whole segments, twice and half as many.
+    for (blocks, other) in [(7, 8), (40, 41), (40, 60), (40, 80), (40, 20), (2000, 5)] {
+        for (odd, algorithm) in (0..5).flat_map(|odd| Algorithm::ALL.map(|algorithm| (odd, algorithm))) {
+            let outcomes = outcomes(5, |rank| {
+                let blocks = if rank.rank() == odd { other } else { blocks };
+                sum(rank, algorithm, &topology, blocks)
+            });
+            let refused = |outcome: &Result<(), Error>| matches!(outcome, Err(Error::LengthMismatch { .. }));
+            let what = format!("{}: {blocks}, rank {odd} {other}: {outcomes:?}", algorithm.name());
+            assert!(outcomes.iter().any(refused), "{what}");
+            assert!(outcomes.iter().all(Result::is_err), "{what}");
+        }
+    }
+}
+
+#[test]
+fn floats_of_different_lengths_fail_instead_of_adding_strangers() {
+    for other in [50, 98, 102, 150, 200] {
+        let outcomes = outcomes(2, |rank| {
+            let mut values = vec![1.0; if rank.rank() == 0 { 100 } else { other }];
+            ring_f32::sum(rank, 10, &mut values)
+        });
+        let refused = |outcome: &Result<(), Error>| matches!(outcome, Err(Error::LengthMismatch { .. }));
+        assert!(outcomes.iter().any(refused), "{other}: {outcomes:?}");
+        assert!(outcomes.iter().all(Result::is_err), "{other}: {outcomes:?}");
+    }
 }
 
 #[test]

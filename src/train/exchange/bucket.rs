@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use ternflock_collectives::all_reduce::{ring_f32, ring_ternary};
+use ternflock_collectives::all_reduce::{Plan, SEGMENT, ring_f32};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
 use ternflock_collectives::planes::{TERNARY, width};
 use ternflock_collectives::{Result, Transport, small};
 
-use super::{Agreed, Key, Local};
+use super::{Agreed, Key, Local, Way};
 
 /// A tensor of a bucket.
 pub struct Tensor {
@@ -139,16 +139,19 @@ impl Bucket {
     }
 
     /// Sums what was encoded over all ranks.
-    pub fn sum(&mut self, transport: &mut dyn Transport) -> Result<()> {
-        ring_ternary::sum(transport, &self.planes, self.layout.blocks(), &mut self.sums)?;
-        ring_f32::sum(transport, &mut self.packed)
+    pub fn sum(&mut self, transport: &mut dyn Transport, way: &Way) -> Result<()> {
+        let plan = Plan { topology: &way.topology, blocks: self.layout.blocks(), segment: SEGMENT };
+        way.algorithm.sum(transport, plan, &self.planes, &mut self.sums)?;
+        ring_f32::sum(transport, ring_f32::SEGMENT, &mut self.packed)
     }
 
-    /// Bytes that a rank of `world` sends for the bucket.
-    pub fn formula_bytes(&self, rank: usize, world: usize) -> u64 {
+    /// Bytes that `rank` sends for the bucket.
+    pub fn formula_bytes(&self, way: &Way, rank: usize) -> u64 {
+        let (world, blocks) = (way.topology.world(), self.layout.blocks());
+        let plan = Plan { topology: &way.topology, blocks, segment: SEGMENT };
         small::max_traffic(self.words.len(), world).bytes_sent
-            + ring_ternary::traffic(self.layout.blocks(), world, rank).bytes_sent
-            + ring_f32::traffic(self.packed.len(), world, rank).bytes_sent
+            + way.algorithm.traffic(plan, rank).bytes_sent
+            + ring_f32::traffic(ring_f32::SEGMENT, self.packed.len(), world, rank).bytes_sent
     }
 
     /// The means over the ranks, from the sums.

@@ -5,7 +5,6 @@
 //! planes of the bucket before are still on their way: every wait for planes also moves scales.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use ternflock_collectives::small::Maximum;
 use ternflock_collectives::transport::{Lane, Transport, Wait};
 
 use super::bucket::Bucket;
-use super::{Agreed, Key};
+use super::{Agreed, Key, Way};
 use crate::report::Phases;
 
 /// A bucket whose gradients are final on this rank, with its part of them.
@@ -32,6 +31,7 @@ const NAP: Duration = Duration::from_micros(50);
 pub fn carry<'a>(
     transport: &mut dyn Transport,
     key: &Key,
+    way: &Way,
     count: usize,
     finished: Receiver<Ready<'a>>,
     phases: &mut Phases,
@@ -50,7 +50,7 @@ pub fn carry<'a>(
         let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
         bucket.encode(key, gradients);
         phases.encode += lap();
-        bucket.sum(&mut Meanwhile { transport: &mut *transport, ahead: &mut ahead, key })?;
+        bucket.sum(&mut Meanwhile { transport: &mut *transport, ahead: &mut ahead, key }, way)?;
         phases.exchange += lap();
         bucket.decode(key.world, gradients);
         phases.decode += lap();
@@ -133,45 +133,9 @@ struct Meanwhile<'t, 'a> {
 }
 
 impl Transport for Meanwhile<'_, '_> {
-    fn rank(&self) -> usize {
-        self.transport.rank()
-    }
-
-    fn world(&self) -> usize {
-        self.transport.world()
-    }
-
-    fn nodes(&self) -> &[usize] {
-        self.transport.nodes()
-    }
-
-    fn deadline(&self) -> Duration {
-        self.transport.deadline()
-    }
-
-    fn set_context(&mut self, context: fmt::Arguments<'_>) {
-        self.transport.set_context(context);
-    }
-
-    fn buffer(&mut self, words: usize) -> Vec<u64> {
-        self.transport.buffer(words)
-    }
-
-    fn recycle(&mut self, buffer: Vec<u64>) {
-        self.transport.recycle(buffer);
-    }
-
-    fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
-        self.transport.send_on(lane, to, message)
-    }
-
-    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
-        self.transport.poll(lane, from, words)
-    }
-
-    fn pending(&mut self) -> Result<Option<(usize, usize)>> {
-        self.transport.pending()
-    }
+    ternflock_collectives::forward_transport!(
+        transport: rank world nodes deadline set_context buffer recycle send_on poll pending
+    );
 
     fn pause(&mut self, wait: &Wait) -> Result<()> {
         self.ahead.progress(self.transport, self.key)?;

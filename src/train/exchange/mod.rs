@@ -12,7 +12,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
-use ternflock_collectives::all_reduce::ring_f32;
+use ternflock_collectives::all_reduce::{Algorithm, ring_f32};
+use ternflock_collectives::topology::Topology;
 
 use bucket::Bucket;
 use carry::{Ready, carry};
@@ -61,9 +62,18 @@ impl Key {
     }
 }
 
+/// How ternaries are summed.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// The all-reduce.
+    pub algorithm: Algorithm,
+    /// The ranks on their nodes.
+    pub topology: Topology,
+}
+
 /// Bytes that a rank of `world` would send to average `parameters` gradients in float32.
 pub fn float32_bytes(parameters: usize, rank: usize, world: usize) -> u64 {
-    ring_f32::traffic(parameters, world, rank).bytes_sent
+    ring_f32::traffic(ring_f32::SEGMENT, parameters, world, rank).bytes_sent
 }
 
 /// Takes a part of the gradients as soon as it is final, and whether the loss is finite.
@@ -74,22 +84,25 @@ pub struct Exchange {
     seed: u64,
     clip_sigma: f32,
     overlap: bool,
+    way: Way,
     /// In the order a backward pass finishes them, and the layer that each begins at.
     buckets: Vec<Bucket>,
     parts: Vec<usize>,
 }
 
 impl Exchange {
-    /// The exchange that `job` asks for, between `world` ranks.
+    /// The exchange that `job` asks for, between the ranks of `topology`.
     pub fn new(
         job: &job::Exchange,
         seed: u64,
         graph: &Graph,
         parameters: &Parameters,
-        world: usize,
+        topology: Topology,
     ) -> Result<Exchange> {
-        let (parts, buckets) = plan::buckets(job, graph, &parameters.table, world)?.into_iter().unzip();
-        Ok(Exchange { seed, clip_sigma: job.clip_sigma as f32, overlap: job.overlap, buckets, parts })
+        let buckets = plan::buckets(job, graph, &parameters.table, topology.world())?;
+        let (parts, buckets) = buckets.into_iter().unzip();
+        let way = Way { algorithm: Algorithm::RingTernary, topology };
+        Ok(Exchange { seed, clip_sigma: job.clip_sigma as f32, overlap: job.overlap, way, buckets, parts })
     }
 
     /// Parameters that travel as ternaries.
@@ -111,7 +124,8 @@ impl Exchange {
         let (rank, size) = (world.rank(), world.size());
         let key = Key { seed: self.seed, step, rank, world: size, clip_sigma: self.clip_sigma };
         let overlaps = self.overlap && size > 1 && world.may_compute_beside();
-        let (parts, count, mut buckets) = (&self.parts, self.buckets.len(), self.buckets.iter_mut());
+        let (way, parts, count, mut buckets) =
+            (&self.way, &self.parts, self.buckets.len(), self.buckets.iter_mut());
         let (sender, finished) = channel();
         let compute = move || {
             let (start, mut preparing) = (Instant::now(), 0.0);
@@ -127,7 +141,7 @@ impl Exchange {
             (computed, Phases { compute: spent - preparing, encode: preparing, ..Phases::default() })
         };
         let start = Instant::now();
-        let carry = || carry(world.transport(), &key, count, finished, phases);
+        let carry = || carry(world.transport(), &key, way, count, finished, phases);
         let ((computed, spent), carried) = match overlaps {
             false => (compute(), carry()),
             true => thread::scope(|scope| {
@@ -156,8 +170,8 @@ impl Exchange {
         self.buckets.iter_mut().find_map(|bucket| bucket.residual_mut(number))
     }
 
-    /// Bytes that a rank of `world` sends for one step, by the formulas of docs/algorithms.md.
-    pub fn formula_bytes(&self, rank: usize, world: usize) -> u64 {
-        self.buckets.iter().map(|bucket| bucket.formula_bytes(rank, world)).sum()
+    /// Bytes that `rank` sends for one step, by the formulas of docs/algorithms.md.
+    pub fn formula_bytes(&self, rank: usize) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.formula_bytes(&self.way, rank)).sum()
     }
 }

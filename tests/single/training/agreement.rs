@@ -7,6 +7,8 @@ use ternflock::nn::{Graph, Parameters, Shape};
 use ternflock::train::{Agreed, Exchange, World};
 use ternflock_collectives::codec::Moments;
 
+use ternflock_collectives::topology::Topology;
+
 use crate::WORLDS;
 use crate::exchange::{Local, SEED, average, gradients, graph, settings};
 use crate::ranks::on_ranks;
@@ -19,7 +21,7 @@ type Change<'a> = &'a (dyn Fn(usize, &mut [f32], &mut Local) + Sync);
 fn learn(mut world: World, bucket_elements: usize, change: Change) -> (Agreed, bool) {
     let parameters = Parameters::new(&graph()).unwrap();
     let job = job::Exchange { bucket_elements, ..job::Exchange::default() };
-    let mut exchange = Exchange::new(&job, SEED, &graph(), &parameters, world.size()).unwrap();
+    let mut exchange = Exchange::new(&job, SEED, &graph(), &parameters, world.topology()).unwrap();
     let (mut values, mut local) = (gradients(&parameters, world.rank(), 0), Local::default());
     change(world.rank(), &mut values, &mut local);
     let before = values.clone();
@@ -82,7 +84,13 @@ fn exchange(first: &str, last: &str, keep_float: &[&str]) -> ternflock::error::R
     let tables: Vec<serde_json::Map<_, _>> = serde_json::from_value(layers).unwrap();
     let graph = Graph::from_tables(Shape::Vector { features: 11 }, tables).map_err(|(error, _)| error)?;
     let parameters = Parameters::new(&graph)?;
-    Exchange::new(&settings(Gradients::Ternary, 1, keep_float), SEED, &graph, &parameters, 2)
+    Exchange::new(
+        &settings(Gradients::Ternary, 1, keep_float),
+        SEED,
+        &graph,
+        &parameters,
+        Topology::single(2),
+    )
 }
 
 #[test]
@@ -119,7 +127,8 @@ fn averages_over_many_steps_are_the_mean_of_the_clipped_gradients() {
     for clip_sigma in [0.0, 2.5] {
         let job = job::Exchange { clip_sigma, ..job::Exchange::default() };
         let sums = on_ranks(RANKS, |mut world| {
-            let mut exchange = Exchange::new(&job, SEED, &graph(), &parameters, RANKS).unwrap();
+            let mut exchange =
+                Exchange::new(&job, SEED, &graph(), &parameters, Topology::single(RANKS)).unwrap();
             let mut sums = vec![0.0; wide.len()];
             let mine = gradients(&parameters, world.rank(), 0);
             let mut values = mine.clone();

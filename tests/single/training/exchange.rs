@@ -10,6 +10,8 @@ use ternflock::train::{Agreed, Exchange, World};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, encode};
 use ternflock_collectives::planes::{TERNARY, get};
 
+use ternflock_collectives::topology::Topology;
+
 use crate::WORLDS;
 use crate::ranks::on_ranks;
 
@@ -89,14 +91,14 @@ pub fn average(
 fn averages(job: &job::Exchange, mut world: World) -> Vec<Vec<f32>> {
     let (rank, size) = (world.rank(), world.size());
     let parameters = Parameters::new(&graph()).unwrap();
-    let mut exchange = Exchange::new(job, SEED, &graph(), &parameters, size).unwrap();
+    let mut exchange = Exchange::new(job, SEED, &graph(), &parameters, Topology::single(size)).unwrap();
     let mut average = |step| {
         let mut values = gradients(&parameters, rank, step);
         let before = world.traffic().bytes_sent;
         let agreed = average(&mut exchange, &mut world, step, &mut values, Local::default());
         assert_eq!(agreed, Agreed::default());
         let sent = world.traffic().bytes_sent - before;
-        assert_eq!(sent, exchange.formula_bytes(rank, size), "rank {rank} of {size}, step {step}");
+        assert_eq!(sent, exchange.formula_bytes(rank), "rank {rank} of {size}, step {step}");
         values
     };
     (0..STEPS).map(&mut average).collect()

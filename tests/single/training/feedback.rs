@@ -4,6 +4,8 @@ use ternflock::job;
 use ternflock::nn::Parameters;
 use ternflock::train::Exchange;
 
+use ternflock_collectives::topology::Topology;
+
 use crate::WORLDS;
 use crate::exchange::{Local, SEED, average, gradients, graph, settings};
 use crate::ranks::on_ranks;
@@ -15,7 +17,7 @@ const STEPS: u64 = 200;
 fn totals(job: &job::Exchange, ranks: usize) -> Vec<([Vec<f64>; 3], [f32; 2])> {
     on_ranks(ranks, |mut world| {
         let parameters = Parameters::new(&graph()).unwrap();
-        let mut exchange = Exchange::new(job, SEED, &graph(), &parameters, ranks).unwrap();
+        let mut exchange = Exchange::new(job, SEED, &graph(), &parameters, Topology::single(ranks)).unwrap();
         let mut sums = [(); 3].map(|()| vec![0.0; parameters.values.len()]);
         let mut largest = [0.0_f32; 2];
         let max = |values: &[f32]| values.iter().fold(0.0, |max: f32, value| max.max(value.abs()));
@@ -70,6 +72,7 @@ fn what_was_sent_and_what_is_left_are_all_there_was() {
 #[test]
 fn without_it_nothing_is_kept() {
     let parameters = Parameters::new(&graph()).unwrap();
-    let exchange = Exchange::new(&job::Exchange::default(), SEED, &graph(), &parameters, 2).unwrap();
+    let exchange =
+        Exchange::new(&job::Exchange::default(), SEED, &graph(), &parameters, Topology::single(2)).unwrap();
     assert_eq!(exchange.residuals().count(), 0);
 }

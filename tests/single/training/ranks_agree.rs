@@ -27,7 +27,7 @@ fn parameters(loaded: &Loaded, steps: u64, world: &mut World) -> Vec<f32> {
     let input = Shape::Image { channels, height, width };
     let graph = build_graph(&loaded.job.model, &loaded.source, input, classes).unwrap();
     let fill = Fill::new(&images, None).unwrap();
-    let mut trainer = Trainer::new(&loaded.job, graph, images, fill, world.size()).unwrap();
+    let mut trainer = Trainer::new(&loaded.job, graph, images, fill, world.topology()).unwrap();
     for _ in 0..steps {
         trainer.step(world, false).unwrap();
     }
@@ -166,7 +166,8 @@ fn ranks_that_have_drifted_apart_are_found() {
     for drifts in [None, Some("parameter"), Some("momentum")] {
         let verdicts = on_ranks(3, |mut world| {
             let mut trainer =
-                Trainer::new(&loaded.job, graph.clone(), data.clone(), fill.clone(), world.size()).unwrap();
+                Trainer::new(&loaded.job, graph.clone(), data.clone(), fill.clone(), world.topology())
+                    .unwrap();
             trainer.step(&mut world, false).unwrap();
             let flip = |value: &mut f32| *value = f32::from_bits(value.to_bits() ^ 1);
             match (drifts, world.rank()) {

@@ -200,34 +200,12 @@ impl Stall {
 }
 
 impl<T: Transport, R: FnMut(&Late)> Transport for Watched<T, R> {
-    fn rank(&self) -> usize {
-        self.inner.rank()
-    }
-
-    fn world(&self) -> usize {
-        self.inner.world()
-    }
-
-    fn nodes(&self) -> &[usize] {
-        self.inner.nodes()
-    }
-
-    fn deadline(&self) -> Duration {
-        self.inner.deadline()
-    }
+    crate::forward_transport!(inner: rank world nodes deadline buffer recycle);
 
     fn set_context(&mut self, context: fmt::Arguments<'_>) {
         self.context.clear();
         // Writing into a string does not fail.
         let _ = self.context.write_fmt(context);
-    }
-
-    fn buffer(&mut self, words: usize) -> Vec<u64> {
-        self.inner.buffer(words)
-    }
-
-    fn recycle(&mut self, buffer: Vec<u64>) {
-        self.inner.recycle(buffer);
     }
 
     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {

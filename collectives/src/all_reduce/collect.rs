@@ -1,0 +1,59 @@
+//! Adding what peers send, a segment at a time: a segment and its sums stay in the cache however many peers there are.
+
+use super::work::Work;
+use crate::kernels;
+use crate::planes::{WORDS, width, words};
+use crate::{Result, Transport};
+
+/// A sum that a peer sends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// The rank it comes from.
+    pub from: usize,
+    /// How many ranks it is a sum over.
+    pub ranks: usize,
+}
+
+/// The sum of `own`, which is over `ranks` ranks, and of the next message of each of `parts`, taken in their order.
+pub(super) fn collect(
+    transport: &mut dyn Transport,
+    own: &[u64],
+    ranks: usize,
+    mut parts: impl Iterator<Item = Part>,
+) -> Result<Vec<u64>> {
+    let blocks = own.len() / (width(ranks) * WORDS);
+    let Some(first) = parts.next() else {
+        let mut copy = transport.buffer(own.len());
+        copy.copy_from_slice(own);
+        return Ok(copy);
+    };
+    let received = transport.recv(first.from, words(blocks, width(first.ranks)))?;
+    let mut covered = first.ranks + ranks;
+    let mut sum = add(transport, &received, first.ranks, own, ranks);
+    transport.recycle(received);
+    for part in parts {
+        let received = transport.recv(part.from, words(blocks, width(part.ranks)))?;
+        let wider = add(transport, &sum, covered, &received, part.ranks);
+        covered += part.ranks;
+        transport.recycle(received);
+        transport.recycle(std::mem::replace(&mut sum, wider));
+    }
+    Ok(sum)
+}
+
+/// The sum of `a` over `a_ranks` ranks and `b` over `b_ranks` others, in a buffer of the transport.
+fn add(transport: &mut dyn Transport, a: &[u64], a_ranks: usize, b: &[u64], b_ranks: usize) -> Vec<u64> {
+    let (a_width, wide) = (width(a_ranks), width(a_ranks + b_ranks));
+    let mut sum = transport.buffer(a.len() / a_width * wide);
+    kernels::best().add(a, a_width, b, width(b_ranks), &mut sum, wide);
+    sum
+}
+
+/// The additions of one [`collect`] of `blocks` blocks.
+pub(super) fn count(work: &mut Work, blocks: usize, ranks: usize, parts: impl Iterator<Item = Part>) {
+    let mut covered = ranks;
+    for part in parts {
+        covered += part.ranks;
+        work.add(words(blocks, width(covered)));
+    }
+}

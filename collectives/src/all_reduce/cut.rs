@@ -1,0 +1,61 @@
+//! How a payload is cut: into chunks, one for each rank that adds, and those into segments, one for each message.
+
+use std::ops::Range;
+
+/// The items of chunk `index` when those of `whole` are split over `parts`: nearly equal, the longer chunks first, some
+/// of them empty if there are fewer items than parts.
+pub fn chunk(whole: Range<usize>, parts: usize, index: usize) -> Range<usize> {
+    let (length, longer) = (whole.len() / parts, whole.len() % parts);
+    let start = |index: usize| whole.start + index * length + index.min(longer);
+    start(index)..start(index + 1)
+}
+
+/// Segment `index` of `chunk`, if there is one: all have `length` items but for the last, which has fewer, none if
+/// `length` divides the chunk. A chunk's end therefore shows in the length of its last message, and ranks that disagree
+/// on the length of a chunk find out. An empty chunk has no segments. A `length` of 0 counts as 1.
+pub fn segment(chunk: &Range<usize>, length: usize, index: usize) -> Option<Range<usize>> {
+    let length = length.max(1);
+    let exists = !chunk.is_empty() && index <= chunk.len() / length;
+    exists.then(|| {
+        let start = chunk.start + index * length;
+        start..chunk.end.min(start.saturating_add(length))
+    })
+}
+
+/// All segments of `chunk`, in order.
+pub fn segments(chunk: Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..).map_while(move |index| segment(&chunk, length, index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_everything_once_and_evenly() {
+        for total in 0..40 {
+            for parts in 1..12 {
+                let chunks: Vec<_> = (0..parts).map(|index| chunk(5..5 + total, parts, index)).collect();
+                assert_eq!((chunks[0].start, chunks[parts - 1].end), (5, 5 + total));
+                assert!(chunks.windows(2).all(|pair| pair[0].end == pair[1].start));
+                assert!(chunks.iter().all(|c| c.len() == total / parts || c.len() == total.div_ceil(parts)));
+            }
+        }
+    }
+
+    #[test]
+    fn segments_cover_a_chunk_once_and_only_the_last_is_short() {
+        for items in 1..40 {
+            for length in (1..12).chain([usize::MAX]) {
+                let all: Vec<_> = segments(3..3 + items, length).collect();
+                let (last, full) = all.split_last().expect("there is always a last one");
+                assert!(full.iter().all(|segment| segment.len() == length));
+                assert!(last.len() < length);
+                assert_eq!((all[0].start, last.end), (3, 3 + items));
+                assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start));
+            }
+        }
+        assert_eq!(segments(4..4, 3).count(), 0);
+        assert!(segments(0..9, 0).eq(segments(0..9, 1)));
+    }
+}

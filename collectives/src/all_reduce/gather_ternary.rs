@@ -1,0 +1,62 @@
+//! Every rank gets the ternaries of all others and adds them itself: one step, and 2 bits of every rank for each
+//! element.
+
+use super::collect::{Part, collect, count};
+use super::cut::segments;
+use super::work::Work;
+use super::{Plan, send_copy, words_of};
+use crate::planes::{TERNARY, width, words};
+use crate::{Result, Transport};
+
+/// See [`Algorithm::steps`](super::Algorithm::steps).
+pub(super) const STEPS: usize = 1;
+
+/// Segments that a rank sends before it waits for the first: more would only fill memory.
+const AHEAD: usize = 2;
+
+/// See [`Algorithm::sum`](super::Algorithm::sum).
+pub(super) fn sum(
+    transport: &mut dyn Transport,
+    plan: Plan,
+    ternary: &[u64],
+    sums: &mut [u64],
+) -> Result<()> {
+    let (rank, world) = (transport.rank(), transport.world());
+    let mut unsent = segments(0..plan.blocks, plan.segment);
+    let mut send = |transport: &mut dyn Transport, segments: usize| {
+        for blocks in unsent.by_ref().take(segments) {
+            let own = &ternary[words_of(&blocks, TERNARY)];
+            after(rank, world).try_for_each(|peer| send_copy(transport, peer, own))?;
+        }
+        Ok(())
+    };
+    send(transport, AHEAD)?;
+    for blocks in segments(0..plan.blocks, plan.segment) {
+        send(transport, 1)?;
+        let sum = collect(transport, &ternary[words_of(&blocks, TERNARY)], 1, parts(rank, world))?;
+        sums[words_of(&blocks, width(world))].copy_from_slice(&sum);
+        transport.recycle(sum);
+    }
+    transport.flush()
+}
+
+/// See [`Algorithm::work`](super::Algorithm::work).
+pub(super) fn work(plan: Plan, rank: usize) -> Work {
+    let world = plan.topology.world();
+    let mut work = Work::default();
+    for blocks in segments(0..plan.blocks, plan.segment) {
+        after(rank, world).for_each(|peer| work.send(peer, words(blocks.len(), TERNARY)));
+        count(&mut work, blocks.len(), 1, parts(rank, world));
+    }
+    work
+}
+
+/// All other ranks, from the next one on: each rank begins with another, so that nobody is sent to by all at once.
+fn after(rank: usize, world: usize) -> impl DoubleEndedIterator<Item = usize> {
+    (1..world).map(move |distance| (rank + distance) % world)
+}
+
+/// What the others send, first the rank that sends here first.
+fn parts(rank: usize, world: usize) -> impl Iterator<Item = Part> {
+    after(rank, world).rev().map(|from| Part { from, ranks: 1 })
+}

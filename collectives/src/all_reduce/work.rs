@@ -1,0 +1,44 @@
+//! What an all-reduce costs a rank, said in advance.
+
+use crate::transport::meter::Traffic;
+
+/// A message that a rank sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The rank it goes to.
+    pub to: usize,
+    /// Its length.
+    pub words: usize,
+}
+
+/// All that one rank sends and adds in an all-reduce.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// The messages it sends, in order.
+    pub sends: Vec<Message>,
+    /// Words of all sums it writes: 64 elements of a plane each, or 2 of float32.
+    pub added_words: u64,
+}
+
+impl Work {
+    pub(super) fn send(&mut self, to: usize, words: usize) {
+        self.sends.push(Message { to, words });
+    }
+
+    pub(super) fn add(&mut self, words: usize) {
+        self.added_words += words as u64;
+    }
+}
+
+/// What `rank` sends and receives when each rank's work is `work(rank)`.
+pub(super) fn traffic(world: usize, rank: usize, work: impl Fn(usize) -> Work) -> Traffic {
+    let from = |peer: usize| {
+        work(peer).sends.into_iter().map(move |message| {
+            let sent = if peer == rank { Traffic::sent(message.words) } else { Traffic::default() };
+            let received =
+                if message.to == rank { Traffic::received(message.words) } else { Traffic::default() };
+            sent + received
+        })
+    };
+    (0..world).flat_map(from).sum()
+}
