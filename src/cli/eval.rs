@@ -1,7 +1,7 @@
 //! `ternflock eval`.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::json;
 use xxhash_rust::xxh3::xxh3_64;
@@ -18,13 +18,13 @@ use crate::error::{Error, Result};
 use crate::job::{Exchange, Job};
 use crate::nn::{Network, Shape, Tally};
 use crate::train::{
-    EVALUATION_BATCH, Evaluator, World, build_fill, evaluate, hash_values, input_shape, place,
+    EVALUATION_BATCH, Evaluator, Patience, World, build_fill, evaluate, hash_values, input_shape, place,
     restore_network,
 };
 
 /// Evaluates the checkpoint on the test set; the ranks share the samples.
 pub fn main(arguments: &Eval) -> ExitCode {
-    let mut world = match launch_or_say(Duration::from_secs_f64(Exchange::default().timeout)) {
+    let mut world = match launch_or_say(Patience::of(&Exchange::default())) {
         Ok(world) => world,
         Err(code) => return code,
     };

@@ -5,11 +5,11 @@
 //! work P times.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use super::exit;
+use super::streams::log;
 use crate::error::Error;
-use crate::train::World;
+use crate::train::{Late, Patience, World};
 
 /// Variables by which launchers tell a process how many ranks there are, and who sets them.
 const SIZES: [(&str, &str); 4] = [
@@ -44,25 +44,32 @@ fn recognise(variable: impl Fn(&str) -> Option<String>) -> Launch {
     }
 }
 
-/// Joins the ranks that the launcher has started. Waits between ranks last at most `deadline`.
+/// Joins the ranks that the launcher has started, which wait for each other with `patience`.
 ///
 /// # Errors
 /// [`Error::Usage`] when the launcher has started several processes that MPI does not join into one world,
 /// [`Error::Exchange`] when MPI cannot be started.
-fn launch(deadline: Duration) -> Result<World, Error> {
+fn launch(patience: Patience) -> Result<World, Error> {
     match recognise(|name| std::env::var(name).ok()) {
-        Launch::Alone => Ok(World::alone(deadline)),
+        Launch::Alone => Ok(World::alone()),
         Launch::Lost(ranks) => Err(Error::Usage(format!(
             "srun has started {ranks} processes that cannot find each other, so each would be rank 0 of 1: start them \
              with `srun --mpi=pmix` (or pmi2; `srun --mpi=list` says what there is), or with mpirun"
         ))),
-        Launch::Mpi(claimed) => check(World::join(deadline)?, claimed),
+        Launch::Mpi(claimed) => check(World::join(patience, Box::new(warn))?, claimed),
     }
 }
 
 /// [`launch`], or the exit code where that fails, said by the first process alone.
-pub fn launch_or_say(deadline: Duration) -> Result<World, ExitCode> {
-    launch(deadline).map_err(|error| if is_not_first() { exit::quietly(&error) } else { exit::fail(&error) })
+pub fn launch_or_say(patience: Patience) -> Result<World, ExitCode> {
+    launch(patience).map_err(|error| if is_not_first() { exit::quietly(&error) } else { exit::fail(&error) })
+}
+
+/// Names a late rank; the lowest of the ranks that wait for it speaks for all.
+fn warn(late: &Late) {
+    if late.is_lowest {
+        log(format_args!("ternflock: {late}"));
+    }
 }
 
 fn check(world: World, claimed: Option<(usize, &'static str)>) -> Result<World, Error> {

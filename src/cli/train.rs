@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
@@ -16,14 +15,14 @@ use super::table::table;
 use super::terminal::Terminal;
 use crate::job::{self, Exchange};
 use crate::report::Summary;
-use crate::train::{Options, run};
+use crate::train::{Options, Patience, run};
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
 pub fn main(arguments: &Train) -> ExitCode {
     let loaded = job::load(&arguments.job, &arguments.sets);
-    // A job that cannot be read has no timeout of its own; the ranks still meet, so that one of them speaks for all.
-    let timeout = loaded.as_ref().map_or(Exchange::default().timeout, |loaded| loaded.job.exchange.timeout);
-    let mut world = match launch_or_say(Duration::from_secs_f64(timeout)) {
+    // A job that cannot be read has no patience of its own; the ranks still meet, so that one of them speaks for all.
+    let exchange = loaded.as_ref().map_or_else(|_| Exchange::default(), |loaded| loaded.job.exchange.clone());
+    let mut world = match launch_or_say(Patience::of(&exchange)) {
         Ok(world) => world,
         Err(code) => return code,
     };

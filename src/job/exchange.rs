@@ -25,6 +25,8 @@ pub struct Exchange {
     pub error_feedback: bool,
     /// Steps between comparisons of all ranks' parameters; 0: never.
     pub verify_every: u64,
+    /// Seconds to wait for another rank before the one that is late is named, above 0.
+    pub warn_after: f64,
     /// Seconds to wait for another rank before the job is ended, above 0.
     pub timeout: f64,
 }
@@ -57,6 +59,7 @@ impl Default for Exchange {
             bucket_elements: 1 << 18,
             error_feedback: false,
             verify_every: 100,
+            warn_after: 30.0,
             timeout: 300.0,
         }
     }
@@ -77,6 +80,7 @@ impl Exchange {
             bucket_elements: section.or("bucket_elements", default.bucket_elements, &bucket),
             error_feedback: section.or("error_feedback", default.error_feedback, &Rule::ANY),
             verify_every: section.or("verify_every", default.verify_every, &Rule::ANY),
+            warn_after: section.or("warn_after", default.warn_after, &seconds),
             timeout: section.or("timeout", default.timeout, &seconds),
         }
     }

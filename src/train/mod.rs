@@ -30,4 +30,4 @@ pub use run::{Options, run};
 pub use run_dir::RunDir;
 pub use state::restore_network;
 pub use trainer::Trainer;
-pub use world::World;
+pub use world::{Late, Patience, Report, World};

@@ -131,6 +131,7 @@ impl Run<'_> {
 
     /// Evaluates; whether it was the best so far.
     fn evaluate(&mut self, world: &mut World) -> Result<bool> {
+        world.set_context(format_args!("step {}, evaluation", self.trainer.step));
         let tally = evaluate(&mut self.evaluator, &mut self.trainer.network, world)?;
         let (step, accuracy) = (self.trainer.step, tally.accuracy());
         if !tally.loss.is_finite() {
@@ -152,6 +153,7 @@ impl Run<'_> {
 
     /// Writes a checkpoint on rank 0; no rank goes on before it is complete.
     fn save(&mut self, world: &mut World, best: bool) -> Result<()> {
+        world.set_context(format_args!("step {}, checkpoint", self.trainer.step));
         let residuals = gather_residuals(&self.trainer, world)?;
         let write = |store| self.write(store, &residuals, world.size(), best);
         let saved = self.store.as_ref().map(write).transpose();

@@ -32,12 +32,14 @@ impl<'a> Run<'a> {
         sink: &'a mut dyn FnMut(&Event),
     ) -> Result<Run<'a>> {
         let job = &loaded.job;
+        world.set_context(format_args!("start of the run"));
         world.agree("the hash of the job", job.hash())?;
         world.agree(
             "the hash of the options --resume and --run-dir",
             xxh3_64(format!("{options:?}").as_bytes()),
         )?;
         let placement = place(world)?;
+        world.set_context(format_args!("start of the run, reading data"));
         let opened = check_batch(loaded, world)
             .and_then(|()| check_preset(&job.model, &loaded.source))
             .and_then(|()| open_data(loaded));
@@ -45,6 +47,7 @@ impl<'a> Run<'a> {
         world.agree("the hash of the data", train.hash() ^ evaluation.hash().rotate_left(1))?;
         let built = build_trainer(loaded, train, world.topology());
         let (trainer, fill) = world.together(built)?;
+        world.set_context(format_args!("start of the run, opening its directory"));
         let run_dir = RunDir::open(job, options.run_dir.as_deref(), options.resume, world)?;
         let mut run = Run {
             job,

@@ -131,6 +131,7 @@ impl Trainer {
     /// [`Error::NonFinite`] on all ranks when the loss or a gradient of one is not finite: the parameters are then
     /// still those of the step before. [`Error::Exchange`] when ranks are late or gone.
     pub fn step(&mut self, world: &mut World, stop: bool) -> Result<Step> {
+        world.set_context(format_args!("step {}", self.step));
         let mut phases = Phases::default();
         let (start, before) = (Instant::now(), world.traffic().bytes_sent);
         let (tally, agreed) = self.compute_and_average(world, stop, &mut phases)?;
@@ -185,6 +186,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Disagree`] on all ranks, naming two that differ.
     pub fn verify(&self, world: &mut World) -> Result<()> {
+        world.set_context(format_args!("step {}, comparison of all parameters", self.step));
         world.agree("the step", self.step)?;
         let values = hash_values(&self.network.parameters.values);
         // Rotated, so that two equal hashes do not cancel.

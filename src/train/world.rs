@@ -1,43 +1,72 @@
 //! The ranks as the trainer sees them: a few agreements, over any transport.
 
+use std::fmt;
 use std::time::Duration;
 
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::mpi::{self, MpiTransport};
 use ternflock_collectives::transport::threads;
+pub use ternflock_collectives::transport::watch::Late;
+use ternflock_collectives::transport::watch::Watched;
 use ternflock_collectives::{Error as Failure, Transport, small};
 
 use crate::error::{Error, Kind, Result};
+use crate::job::Exchange;
 
 /// This rank among all ranks.
 pub struct World {
-    transport: Metered<Box<dyn Transport>>,
-    host: String,
+    transport: Metered<Watched<Box<dyn Transport>, Report>>,
+}
+
+/// What is told of a rank that is late, on each rank that waits for it.
+pub type Report = Box<dyn FnMut(&Late)>;
+
+/// How long ranks wait for each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Until the late rank is named, in a warning.
+    pub warn_after: Duration,
+    /// Until the wait ends in an error.
+    pub deadline: Duration,
+}
+
+impl Patience {
+    /// What `job` asks for.
+    pub fn of(job: &Exchange) -> Patience {
+        let [warn_after, deadline] = [job.warn_after, job.timeout].map(Duration::from_secs_f64);
+        Patience { warn_after, deadline }
+    }
 }
 
 impl World {
-    /// The ranks that `transport` reaches; `host` is the name of the machine this one runs on.
-    pub fn new(transport: Box<dyn Transport>, host: String) -> World {
-        World { transport: Metered::new(transport), host }
+    /// The ranks that `transport` reaches, all of them on the machine called `host`. Waits that last `warn_after` go to
+    /// `report`.
+    pub fn new(transport: Box<dyn Transport>, host: &str, warn_after: Duration, report: Report) -> World {
+        let hosts = vec![host.to_owned(); transport.world()];
+        World { transport: Metered::new(Watched::new(transport, hosts, warn_after, report)) }
     }
 
-    /// A world of this process alone, without MPI.
-    pub fn alone(deadline: Duration) -> World {
+    /// A world of this process alone, without MPI: it waits for nobody.
+    pub fn alone() -> World {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        World::new(Box::new(threads::solo(deadline)), host.trim().into())
+        World::new(Box::new(threads::solo(Duration::MAX)), host.trim(), Duration::MAX, Box::new(|_| {}))
     }
 
-    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them. Waits between ranks last at
-    /// most `deadline`.
+    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them. Ranks that are late go to
+    /// `report`.
     ///
     /// # Errors
-    /// [`Error::Exchange`] if MPI cannot be started.
-    pub fn join(deadline: Duration) -> Result<World> {
-        let transport = MpiTransport::init(deadline).map_err(failed)?;
+    /// [`Error::Exchange`] if MPI cannot be started, or a rank does not come.
+    pub fn join(patience: Patience, report: Report) -> Result<World> {
+        let mut transport = MpiTransport::init(patience.deadline).map_err(failed)?;
         mpi::abort_on_panic();
-        let host = transport.processor_name();
-        Ok(World::new(Box::new(transport), host))
+        let host = to_record(&transport.processor_name());
+        let hosts = small::all_gather(&mut transport, &host).map_err(failed)?;
+        let hosts = hosts.chunks(host.len()).map(to_text).collect();
+        let watched =
+            Watched::new(Box::new(transport) as Box<dyn Transport>, hosts, patience.warn_after, report);
+        Ok(World { transport: Metered::new(watched) })
     }
 
     /// The MPI library that [`World::join`] uses.
@@ -62,7 +91,17 @@ impl World {
 
     /// The machine this rank runs on.
     pub fn host(&self) -> &str {
-        &self.host
+        &self.transport.inner().hosts()[self.rank()]
+    }
+
+    /// The node that each rank runs on, by rank; ranks of one node share memory.
+    pub fn nodes(&self) -> &[usize] {
+        self.transport.nodes()
+    }
+
+    /// Says what the ranks exchange from here on, for warnings and errors about a rank that is late.
+    pub fn set_context(&mut self, context: fmt::Arguments<'_>) {
+        self.transport.set_context(context);
     }
 
     /// The ranks on their nodes.
@@ -142,10 +181,7 @@ impl World {
 
     /// The `text` of rank `rank`, on every rank; at most 248 bytes of it.
     pub fn tell(&mut self, rank: usize, text: &str) -> Result<String> {
-        let mut record = [0; 32];
-        let words = to_words(&text.as_bytes()[..text.len().min(8 * (record.len() - 1))]);
-        record[..words.len()].copy_from_slice(&words);
-        Ok(to_text(&self.gather(record)?[rank]))
+        Ok(to_text(&self.gather(to_record(text))?[rank]))
     }
 }
 
@@ -157,6 +193,14 @@ fn to_words(text: &[u8]) -> Vec<u64> {
         u64::from_le_bytes(bytes)
     };
     std::iter::once(text.len() as u64).chain(text.chunks(8).map(word)).collect()
+}
+
+/// The same for at most 248 bytes of `text`, in as many words whatever its length.
+fn to_record(text: &str) -> [u64; 32] {
+    let mut record = [0; 32];
+    let words = to_words(&text.as_bytes()[..text.len().min(8 * (record.len() - 1))]);
+    record[..words.len()].copy_from_slice(&words);
+    record
 }
 
 /// The inverse of [`to_words`]; words after the text are ignored.

@@ -28,6 +28,7 @@ use std::process::ExitCode;
 use launch::Launcher;
 use options::Options;
 use ternflock_collectives::transport::mpi::MpiTransport;
+use training::stalled;
 
 /// One test, at several numbers of ranks.
 struct Case {
@@ -84,6 +85,8 @@ const CASES: &[Case] = &[
     Case { name: "training::kill_and_resume", worlds: TWO_AND_THREE, body: Job(training::kill_and_resume) },
     Case { name: "training::signal", worlds: TWO_AND_THREE, body: Job(training::signal) },
     Case { name: "training::rank_killed", worlds: THREE, body: Job(training::rank_killed) },
+    Case { name: "training::stalled::for_a_while", worlds: TWO_AND_THREE, body: Job(stalled::for_a_while) },
+    Case { name: "training::stalled::for_ever", worlds: TWO_AND_THREE, body: Job(stalled::for_ever) },
     Case { name: "training::diverges", worlds: THREE, body: Job(training::diverges) },
     Case { name: "training::bad_job", worlds: THREE, body: Job(training::bad_job) },
     Case { name: "training::full_disk", worlds: TWO, body: Job(training::full_disk) },

@@ -1,7 +1,8 @@
 //! A job that is under way: waiting for it, signals to it and its ranks, and its end.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -58,9 +59,9 @@ impl Running {
     ///
     /// # Panics
     /// If the job ends before it holds, or it never does.
-    pub fn wait_until(&mut self, what: &str, condition: impl Fn() -> bool) {
+    pub fn wait_until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
         let start = Instant::now();
-        while !condition() {
+        while !condition(self) {
             let ended = self.child.try_wait().expect("the launcher can be waited for");
             if ended.is_some() || start.elapsed() > DEADLINE {
                 panic!("waited in vain until {what}; the job said:\n{}", self.said());
@@ -115,10 +116,10 @@ impl Running {
         all
     }
 
-    fn said(&mut self) -> String {
-        let mut bytes = Vec::new();
-        let read = self.output.rewind().and_then(|()| self.output.read_to_end(&mut bytes));
-        read.expect("the output can be read");
+    /// What the ranks have said so far. They share the file's position with this process, so it must not be moved.
+    pub fn said(&self) -> String {
+        let mut bytes = vec![0; self.output.metadata().expect("the output has a length").len() as usize];
+        self.output.read_exact_at(&mut bytes, 0).expect("the output can be read");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }

@@ -1,8 +1,9 @@
 //! The program itself under `mpirun`: the same bits as with ranks as threads of one process, and every end but the good
-//! one (`interrupted`, `refused`).
+//! one (`interrupted`, `refused`, `stalled`).
 
 mod interrupted;
 mod refused;
+pub mod stalled;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;

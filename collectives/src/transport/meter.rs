@@ -81,6 +81,11 @@ impl<T: Transport> Metered<T> {
         Metered { inner, traffic: Traffic::default() }
     }
 
+    /// The transport whose messages are counted.
+    pub fn inner(&self) -> &T {
+        &self.inner
+    }
+
     /// Everything counted so far. Subtract two readings for what lies between them.
     pub fn reading(&self) -> Traffic {
         self.traffic

@@ -17,10 +17,11 @@ pub enum Act {
 
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Act::Send(words) => write!(f, "send {words} words"),
-            Act::Take(words) => write!(f, "take {words} words"),
-        }
+        let (verb, words) = match self {
+            Act::Send(words) => ("send", words),
+            Act::Take(words) => ("take", words),
+        };
+        write!(f, "{verb} {words} {}", if *words == 1 { "word" } else { "words" })
     }
 }
 

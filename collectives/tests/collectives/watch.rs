@@ -50,7 +50,7 @@ fn around(transport: &mut dyn Transport) -> Result<u64> {
 
 #[test]
 fn all_ranks_of_a_ring_name_the_one_that_is_late_and_then_go_on() {
-    for late in 0..5 {
+    for late in [0, 2, 4] {
         let outcomes = watched(5, DEADLINE, |transport| {
             transport.set_context(format_args!("step {}, `conv1.weight`", 7));
             if transport.rank() == late {
@@ -80,7 +80,7 @@ fn all_ranks_of_a_ring_name_the_one_that_is_late_and_then_go_on() {
 
 #[test]
 fn the_late_rank_of_a_collective_that_is_not_a_ring_is_named_too() {
-    for late in 0..7 {
+    for late in [0, 5] {
         let outcomes = watched(7, DEADLINE, |transport| {
             if transport.rank() == late {
                 thread::sleep(LATE_BY);

@@ -79,6 +79,7 @@ overlap = true
 bucket_elements = 262144
 error_feedback = false
 verify_every = 100
+warn_after = 30.0
 timeout = 300.0
 
 [checkpoint]

@@ -18,37 +18,44 @@ const ENDLESS: [&str; 4] =
     ["schedule.kind=fixed", "train.eval_every=0", "train.log_every=1", "checkpoint.every=5"];
 
 /// When a job must have ended after what ended it, far below how long its ranks would wait for each other.
-const SOON_SECONDS: f64 = 20.0;
+pub const SOON_SECONDS: f64 = 20.0;
 
 /// The step of the newest checkpoint.
-fn newest(run: &Path) -> u64 {
+pub fn newest(run: &Path) -> u64 {
     let step = |name: &String| name.strip_prefix("step-")?.strip_suffix(".h5")?.parse().ok();
     checkpoints(run).iter().filter_map(step).max().expect("a checkpoint")
 }
 
 /// A job of `ranks` in the middle of its training, steps beyond its last checkpoint.
-fn under_way(launcher: &Launcher, ranks: usize, run: &Path) -> Running {
-    let mut job = train(launcher, ranks, &[&[STEPS], &ENDLESS[..]].concat(), run, &[]);
+pub fn under_way(launcher: &Launcher, ranks: usize, run: &Path, sets: &[&str]) -> Running {
+    let mut job = train(launcher, ranks, &[&[STEPS], &ENDLESS[..], sets].concat(), run, &[]);
     let log = run.join("metrics.jsonl");
-    let logged = || fs::read_to_string(&log).is_ok_and(|log| log.contains("\"step\":13,"));
+    let logged = |_: &Running| fs::read_to_string(&log).is_ok_and(|log| log.contains("\"step\":13,"));
     job.wait_until("step 13 is logged", logged);
     assert_eq!(job.ranks().len(), ranks);
     job
 }
 
+/// Takes the killed job in `run` a few steps on from its last checkpoint, to the state of a run that nothing has happened
+/// to. Returns the step of that.
+pub fn go_on_as_if_nothing_had_happened(launcher: &Launcher, ranks: usize, run: &Path) -> u64 {
+    let straight = tempfile::tempdir().unwrap();
+    let last = newest(run) + 7;
+    let steps = format!("train.steps={last}");
+    let sets = [&[steps.as_str()], &ENDLESS[..]].concat();
+    let end = train(launcher, ranks, &sets, run, &["--resume"]).finish().unwrap();
+    assert_eq!(end.code, Some(0), "{}", end.output);
+    train_threads(ranks, &sets, straight.path());
+    assert_same_state(&load(run, last), &load(straight.path(), last));
+    last
+}
+
 /// Every process of the job is killed at once. What goes on from its last checkpoint ends as a run that nothing has
 /// happened to, with every step in its records once.
 pub fn kill_and_resume(launcher: &Launcher, ranks: usize) {
-    let (killed, straight) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    under_way(launcher, ranks, killed.path()).kill().unwrap();
-
-    let last = newest(killed.path()) + 7;
-    let steps = format!("train.steps={last}");
-    let sets = [&[steps.as_str()], &ENDLESS[..]].concat();
-    let end = train(launcher, ranks, &sets, killed.path(), &["--resume"]).finish().unwrap();
-    assert_eq!(end.code, Some(0), "{}", end.output);
-    train_threads(ranks, &sets, straight.path());
-    assert_same_state(&load(killed.path(), last), &load(straight.path(), last));
+    let killed = tempfile::tempdir().unwrap();
+    under_way(launcher, ranks, killed.path(), &[]).kill().unwrap();
+    let last = go_on_as_if_nothing_had_happened(launcher, ranks, killed.path());
 
     let lines = fs::read_to_string(killed.path().join("metrics.jsonl")).unwrap();
     let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -61,7 +68,7 @@ pub fn kill_and_resume(launcher: &Launcher, ranks: usize) {
 pub fn signal(launcher: &Launcher, ranks: usize) {
     for to_launcher in [false, true] {
         let directory = tempfile::tempdir().unwrap();
-        let job = under_way(launcher, ranks, directory.path());
+        let job = under_way(launcher, ranks, directory.path(), &[]);
         match to_launcher {
             true => running::signal(job.launcher(), libc::SIGUSR1),
             false => running::signal(job.ranks()[ranks - 1], libc::SIGTERM),
@@ -78,7 +85,7 @@ pub fn signal(launcher: &Launcher, ranks: usize) {
 /// The others do not wait for a rank that is gone.
 pub fn rank_killed(launcher: &Launcher, ranks: usize) {
     let directory = tempfile::tempdir().unwrap();
-    let job = under_way(launcher, ranks, directory.path());
+    let job = under_way(launcher, ranks, directory.path(), &[]);
     let start = Instant::now();
     running::signal(job.ranks()[1], libc::SIGKILL);
     let end = job.finish().unwrap();

@@ -17,7 +17,9 @@ pub fn on_ranks<T: Send>(ranks: usize, body: impl Fn(World) -> T + Sync) -> Vec<
     static ONE_WORLD: Mutex<()> = Mutex::new(());
     let _alone = ONE_WORLD.lock().unwrap_or_else(PoisonError::into_inner);
     thread::scope(|scope| {
-        let start = |transport| scope.spawn(|| body(World::new(Box::new(transport), "here".into())));
+        let body = &body;
+        let world = |transport| World::new(Box::new(transport), "here", PATIENCE, Box::new(|_| {}));
+        let start = |transport| scope.spawn(move || body(world(transport)));
         let ranks: Vec<_> = threads::world(ranks, PATIENCE).into_iter().map(start).collect();
         ranks.into_iter().map(|rank| rank.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     })

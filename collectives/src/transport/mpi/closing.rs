@@ -97,7 +97,8 @@ impl NotesDue {
             check(self.rank, "MPI_Test", code)?;
             self.complete = flag != 0;
         }
-        Ok(self.complete.then(|| *self.due))
+        // Until then MPI may be writing to it.
+        if self.complete { Ok(Some(*self.due)) } else { Ok(None) }
     }
 }
 

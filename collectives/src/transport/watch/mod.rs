@@ -47,8 +47,7 @@ pub struct Watched<T, R> {
 /// A wait that is going on.
 struct Stall {
     wait: Wait,
-    /// The end of the last pause, and the time in which this rank did not look: it was stopped or had other things to
-    /// do, and is the last to call somebody late.
+    /// When this rank last looked, and the time in which it did not: it was stopped, or had other things to do.
     looked: Instant,
     absent: Duration,
     /// How long it must have waited to speak to the other ranks, and to warn.
@@ -80,17 +79,19 @@ impl<T: Transport, R: FnMut(&Late)> Watched<T, R> {
         &self.hosts
     }
 
-    /// Does what is due in `wait`.
-    fn attend(&mut self, wait: &Wait) -> Result<()> {
-        if self.stall.as_ref().is_none_or(|stall| stall.wait.since != wait.since) {
+    /// Does what is due in `wait`. Returns it as if it had begun later by the time in which this rank did not look: one
+    /// that was stopped, and perhaps is the one that all others wait for, is the last to call somebody late.
+    fn attend(&mut self, wait: &Wait) -> Result<Wait> {
+        if self.waits(|known| known.since != wait.since) {
             self.go_on()?;
         }
         let begin = || Stall::begin(*wait, self.note_after, self.warn_after);
         let stall = self.stall.get_or_insert_with(begin);
         stall.wait = *wait;
         let waited = stall.waited(Instant::now(), self.note_after.max(ABSENCE));
+        let seen = Wait { since: wait.since + stall.absent, ..*wait };
         if waited < self.note_after {
-            return Ok(());
+            return Ok(seen);
         }
         let (speaks, warns) = (due(&mut stall.note_at, waited), due(&mut stall.warn_at, waited));
         stall.has_spoken |= speaks;
@@ -102,7 +103,7 @@ impl<T: Transport, R: FnMut(&Late)> Watched<T, R> {
             let late = self.late(wait, waited)?;
             (self.report)(&late);
         }
-        Ok(())
+        Ok(seen)
     }
 
     /// Who is late, if this rank has waited for `waited`.
@@ -231,11 +232,11 @@ impl<T: Transport, R: FnMut(&Late)> Transport for Watched<T, R> {
     }
 
     fn pause(&mut self, wait: &Wait) -> Result<()> {
-        match self.inner.pause(wait) {
-            Err(Error::Timeout { .. }) => Err(Error::Late(Box::new(self.late(wait, wait.lasted())?))),
+        let seen = self.attend(wait)?;
+        match self.inner.pause(&seen) {
+            Err(Error::Timeout { .. }) => Err(Error::Late(Box::new(self.late(wait, seen.lasted())?))),
             other => other,
-        }?;
-        self.attend(wait)
+        }
     }
 }
 
