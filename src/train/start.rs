@@ -67,7 +67,14 @@ impl<'a> Run<'a> {
             training_seconds: 0.0,
             bytes_sent: 0,
         };
-        let notes = run.open_store(options.resume, world)?;
+        let mut notes = run.open_store(options.resume, world)?;
+        if job.exchange.overlap && world.size() > 1 && !world.may_compute_beside() {
+            notes.push(
+                "the MPI library does not offer MPI_THREAD_FUNNELED: gradients are averaged after each backward pass, \
+                 not beside it"
+                    .into(),
+            );
+        }
         run.say(Event::Start {
             job: job.name.clone(),
             run_dir: run.run_dir.path().into(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
-use ternflock_collectives::transport::mpi::{self, MpiTransport};
+use ternflock_collectives::transport::mpi::{self, MpiTransport, ThreadLevel};
 use ternflock_collectives::transport::threads;
 pub use ternflock_collectives::transport::watch::Late;
 use ternflock_collectives::transport::watch::Watched;
@@ -17,6 +17,7 @@ use crate::job::Exchange;
 /// This rank among all ranks.
 pub struct World {
     transport: Metered<Watched<Box<dyn Transport>, Report>>,
+    may_compute_beside: bool,
 }
 
 /// What is told of a rank that is late, on each rank that waits for it.
@@ -44,7 +45,8 @@ impl World {
     /// `report`.
     pub fn new(transport: Box<dyn Transport>, host: &str, warn_after: Duration, report: Report) -> World {
         let hosts = vec![host.to_owned(); transport.world()];
-        World { transport: Metered::new(Watched::new(transport, hosts, warn_after, report)) }
+        let transport = Metered::new(Watched::new(transport, hosts, warn_after, report));
+        World { transport, may_compute_beside: true }
     }
 
     /// A world of this process alone, without MPI: it waits for nobody.
@@ -61,12 +63,13 @@ impl World {
     pub fn join(patience: Patience, report: Report) -> Result<World> {
         let mut transport = MpiTransport::init(patience.deadline).map_err(failed)?;
         mpi::abort_on_panic();
+        let may_compute_beside = transport.thread_level() >= ThreadLevel::Funneled;
         let host = to_record(&transport.processor_name());
         let hosts = small::all_gather(&mut transport, &host).map_err(failed)?;
         let hosts = hosts.chunks(host.len()).map(to_text).collect();
         let watched =
             Watched::new(Box::new(transport) as Box<dyn Transport>, hosts, patience.warn_after, report);
-        Ok(World { transport: Metered::new(watched) })
+        Ok(World { transport: Metered::new(watched), may_compute_beside })
     }
 
     /// The MPI library that [`World::join`] uses.
@@ -114,9 +117,15 @@ impl World {
         self.transport.reading()
     }
 
-    /// Whether another thread of this process may compute while this one is inside the transport.
+    /// Whether another thread of this process may compute while this one is inside the transport: with MPI, if the
+    /// library offers `MPI_THREAD_FUNNELED` or more.
     pub fn may_compute_beside(&self) -> bool {
-        true
+        self.may_compute_beside
+    }
+
+    /// Has this process do one thing at a time from now on, as if the MPI library offered no more.
+    pub fn compute_in_turn(&mut self) {
+        self.may_compute_beside = false;
     }
 
     /// What collectives run on.

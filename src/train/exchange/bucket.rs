@@ -21,6 +21,8 @@ pub struct Tensor {
 
 /// A bucket's tensors and buffers.
 pub struct Bucket {
+    /// Its tensors, as messages name them.
+    name: String,
     ternary: Vec<Tensor>,
     float: Vec<Tensor>,
     layout: Layout,
@@ -44,13 +46,19 @@ const NON_FINITE: usize = 1;
 
 impl Bucket {
     /// A bucket of `tensors`, which lie side by side, for `world` ranks.
-    pub fn new(tensors: impl Iterator<Item = Tensor>, error_feedback: bool, world: usize) -> Bucket {
+    pub fn new(
+        name: String,
+        tensors: impl Iterator<Item = Tensor>,
+        error_feedback: bool,
+        world: usize,
+    ) -> Bucket {
         let (float, ternary): (Vec<_>, Vec<_>) = tensors.partition(|tensor| tensor.is_float);
         let end = |tensors: &[Tensor]| tensors.last().map_or(0, |tensor| tensor.range.end);
         let elements = end(&float).max(end(&ternary));
         let layout = Layout::new(ternary.iter().map(|tensor| tensor.range.len()));
         let packed = float.iter().map(|tensor| tensor.range.len()).sum();
         Bucket {
+            name,
             planes: vec![0; layout.words(TERNARY)],
             sums: vec![0; layout.words(width(world))],
             layout,
@@ -61,6 +69,11 @@ impl Bucket {
             ternary,
             float,
         }
+    }
+
+    /// Its tensors, as messages name them.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Elements that travel as ternaries.

@@ -50,6 +50,7 @@ pub fn carry<'a>(
         let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
         bucket.encode(key, gradients);
         phases.encode += lap();
+        transport.set_context(format_args!("step {}, gradients of {}", key.step, bucket.name()));
         bucket.sum(&mut Meanwhile { transport: &mut *transport, ahead: &mut ahead, key }, way)?;
         phases.exchange += lap();
         bucket.decode(key.world, gradients);
@@ -108,6 +109,11 @@ impl<'a> Ahead<'a> {
             }
             match &mut self.travelling {
                 Some((ready, maximum)) => {
+                    transport.set_context(format_args!(
+                        "step {}, scales of {}",
+                        key.step,
+                        ready.bucket.name()
+                    ));
                     let wait = maximum.wait(transport, ready.bucket.words().len());
                     transport.pause(&wait)?;
                 }

@@ -38,10 +38,19 @@ pub(super) fn buckets(
             range: parameter.range.start - start..parameter.range.end - start,
             is_float: is_float(parameter),
         });
-        buckets.push((layer, Bucket::new(tensors, job.error_feedback, world)));
+        buckets.push((layer, Bucket::new(name(members), tensors, job.error_feedback, world)));
         end = first;
     }
     Ok(buckets)
+}
+
+/// "conv1/weight", or "conv1/weight to ip1/bias".
+fn name(members: &[Parameter]) -> String {
+    match members {
+        [] => String::new(),
+        [only] => only.name.clone(),
+        [first, .., last] => format!("{} to {}", first.name, last.name),
+    }
 }
 
 /// The numbers of the layers that `names` keep in float32.
