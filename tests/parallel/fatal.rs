@@ -9,6 +9,7 @@ use ternflock_collectives::transport::mpi::{self, MpiTransport};
 
 use crate::launch::Launcher;
 use crate::running::Finished;
+use crate::transport::{SINGLE, UNREAD, alone_in_its_process, leave_notes};
 
 /// Exit code of a rank whose act returns.
 pub const RETURNED: u8 = 3;
@@ -20,6 +21,11 @@ const LONG: Duration = Duration::from_secs(60);
 /// Plays the part that [`end_of`] asks for.
 pub fn act(name: &str, transport: &mut MpiTransport) -> Result<(), String> {
     let (rank, last) = (transport.rank(), transport.world() - 1);
+    match name {
+        SINGLE => return alone_in_its_process(transport),
+        UNREAD => return leave_notes(transport),
+        _ => {}
+    }
     if rank != last {
         if name == "message_nobody_takes" {
             thread::sleep(LONG);

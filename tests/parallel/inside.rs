@@ -3,19 +3,21 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ternflock_collectives::transport::mpi::ThreadLevel::{Funneled, Single};
 use ternflock_collectives::transport::mpi::{self, MpiTransport};
 use ternflock_collectives::{Transport, small};
 
 use crate::options::Options;
 use crate::outside::passed;
-use crate::{Body, CASES, fatal};
+use crate::{Body, fatal, transport};
 
 /// Long enough for more ranks than cores on a loaded machine, shorter than the patience of the process outside.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs what `options` select. A case that fails panics, which ends the job, and so does an error.
 pub fn run(options: &Options) -> Result<ExitCode, String> {
-    let mut transport = MpiTransport::init(DEADLINE).map_err(|error| error.to_string())?;
+    let level = if options.act.as_deref() == Some(transport::SINGLE) { Single } else { Funneled };
+    let mut transport = MpiTransport::init_with(level, DEADLINE).map_err(|error| error.to_string())?;
     mpi::abort_on_panic();
     let done = match &options.act {
         Some(name) => fatal::act(name, &mut transport).map(|()| ExitCode::from(fatal::RETURNED)),
@@ -29,7 +31,7 @@ pub fn run(options: &Options) -> Result<ExitCode, String> {
 }
 
 fn run_cases(options: &Options, transport: &mut MpiTransport) -> Result<(), String> {
-    for case in CASES {
+    for case in options.cases() {
         let label = case.label(transport.world());
         let Body::Ranks(run) = case.body else { continue };
         if case.worlds.contains(&transport.world()) && options.select(&label) {

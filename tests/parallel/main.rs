@@ -6,7 +6,8 @@
 //! Sample runs:
 //! - `cargo test --release --test parallel`
 //! - `cargo test --release --test parallel -- ring_ternary::p4` (any part of the names that `--list` prints)
-//! - `MPIRUN=mpirun.mpich cargo test --release --test parallel`
+//! - `cargo test --release --test parallel -- --ignored` (what needs much memory: 5 GB)
+//! - `MPICC=mpicc.mpich MPIRUN=mpirun.mpich cargo test --release --target-dir target/mpich --test parallel`
 //! - `mpirun -n 2 target/release/deps/parallel-... collectives` (the cases of two ranks, output as it comes)
 
 mod collectives;
@@ -61,6 +62,9 @@ const CASES: &[Case] = &[
     Case { name: "transport::late_peer", worlds: PEERS, body: Ranks(transport::late_peer) },
     Case { name: "transport::wrong_length", worlds: PEERS, body: Ranks(transport::wrong_length) },
     Case { name: "transport::describes_itself", worlds: ANY, body: Ranks(transport::describes_itself) },
+    Case { name: "transport::thread_level", worlds: TWO, body: Job(transport::thread_level) },
+    Case { name: "transport::notes_left", worlds: PEERS, body: Job(transport::notes_left) },
+    Case { name: "transport::library_sum", worlds: ANY, body: Ranks(transport::library_sum) },
     Case { name: "collectives::ring_ternary", worlds: ANY, body: Ranks(collectives::ring_ternary) },
     Case { name: "collectives::gather_ternary", worlds: ANY, body: Ranks(collectives::gather_ternary) },
     Case { name: "collectives::direct_ternary", worlds: ANY, body: Ranks(collectives::direct_ternary) },
@@ -91,6 +95,9 @@ const CASES: &[Case] = &[
     Case { name: "training::bad_job", worlds: THREE, body: Job(training::bad_job) },
     Case { name: "training::full_disk", worlds: TWO, body: Job(training::full_disk) },
 ];
+
+/// What needs so much time or memory that it runs only when asked for: `--ignored`.
+const LARGE: &[Case] = &[Case { name: "transport::giant", worlds: TWO, body: Ranks(transport::giant) }];
 
 impl Case {
     /// The case's name at `world` ranks.

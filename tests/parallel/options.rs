@@ -1,5 +1,7 @@
 //! The arguments, a part of those that `cargo test` passes to every test program.
 
+use crate::{CASES, Case, LARGE};
+
 /// What to run.
 #[derive(Default)]
 pub struct Options {
@@ -7,7 +9,7 @@ pub struct Options {
     exact: bool,
     /// Print the names and stop.
     pub list: bool,
-    /// `--ignored`: run the ignored cases, of which there are none.
+    /// `--ignored`: run the large cases, and only these.
     pub ignored: bool,
     /// `--act NAME`: be a rank of a job that is meant to fail.
     pub act: Option<String>,
@@ -37,10 +39,15 @@ impl Options {
         Ok(options)
     }
 
+    /// The cases to choose from.
+    pub fn cases(&self) -> &'static [Case] {
+        if self.ignored { LARGE } else { CASES }
+    }
+
     /// Whether the case of this label is to run.
     pub fn select(&self, label: &str) -> bool {
         let matches =
             |filter: &String| if self.exact { label == filter } else { label.contains(filter.as_str()) };
-        !self.ignored && (self.filters.is_empty() || self.filters.iter().any(matches))
+        self.filters.is_empty() || self.filters.iter().any(matches)
     }
 }

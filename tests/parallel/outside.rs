@@ -5,19 +5,23 @@ use std::process::ExitCode;
 
 use crate::launch::Launcher;
 use crate::options::Options;
-use crate::{ANY, Body, CASES, Case};
+use crate::{ANY, Body, Case};
 
 /// Runs what `options` select; the exit code says whether all of it passed.
 pub fn run(options: &Options) -> Result<ExitCode, String> {
     let selected = |world: usize| {
-        CASES.iter().filter(move |case| case.worlds.contains(&world) && options.select(&case.label(world)))
+        options
+            .cases()
+            .iter()
+            .filter(move |case| case.worlds.contains(&world) && options.select(&case.label(world)))
     };
     if options.list {
         ANY.iter()
             .for_each(|world| selected(*world).for_each(|case| println!("{}: test", case.label(*world))));
         return Ok(ExitCode::SUCCESS);
     }
-    let mut tally = Tally { launcher: Launcher::find()?, passed: 0, failed: Vec::new() };
+    let of_all = if options.ignored { vec!["--ignored"] } else { Vec::new() };
+    let mut tally = Tally { launcher: Launcher::find()?, of_all, passed: 0, failed: Vec::new() };
     for world in ANY {
         let (ranks, jobs): (Vec<_>, Vec<_>) =
             selected(*world).partition(|case| matches!(case.body, Body::Ranks(_)));
@@ -29,6 +33,8 @@ pub fn run(options: &Options) -> Result<ExitCode, String> {
 
 struct Tally {
     launcher: Launcher,
+    /// Arguments of every job.
+    of_all: Vec<&'static str>,
     passed: usize,
     /// Labels, and all their ranks had to say.
     failed: Vec<(String, String)>,
@@ -39,7 +45,8 @@ impl Tally {
     fn run_ranks(&mut self, world: usize, mut cases: &[&Case]) -> Result<(), String> {
         while !cases.is_empty() {
             let labels: Vec<String> = cases.iter().map(|case| case.label(world)).collect();
-            let mut arguments = vec!["--exact"];
+            let mut arguments = self.of_all.clone();
+            arguments.push("--exact");
             arguments.extend(labels.iter().map(String::as_str));
             let job =
                 self.launcher.run_self(world, &arguments).map_err(|error| format!("mpirun: {error}"))?;

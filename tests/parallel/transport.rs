@@ -3,8 +3,11 @@
 use std::time::{Duration, Instant};
 
 use ternflock_collectives::transport::Lane;
-use ternflock_collectives::transport::mpi::{self, MpiTransport};
-use ternflock_collectives::{Error, Transport};
+use ternflock_collectives::transport::mpi::{self, MpiTransport, ThreadLevel};
+use ternflock_collectives::{Error, Transport, small};
+
+use crate::fatal::RETURNED;
+use crate::launch::Launcher;
 
 fn ring(transport: &MpiTransport) -> (usize, usize) {
     let (rank, world) = (transport.rank(), transport.world());
@@ -122,5 +125,73 @@ pub fn describes_itself(transport: &mut MpiTransport) {
     assert!(!transport.processor_name().is_empty());
     // The launcher of these tests starts all ranks on this machine.
     assert_eq!(transport.nodes(), vec![0; transport.world()]);
+    assert!(transport.thread_level() >= ThreadLevel::Funneled);
     assert!(matches!(MpiTransport::init(Duration::ZERO), Err(Error::Init(_))));
+}
+
+/// The acts of jobs whose ranks do without threads, and whose ranks leave notes behind.
+pub const SINGLE: &str = "single";
+pub const UNREAD: &str = "unread";
+
+/// All is well below `MPI_THREAD_FUNNELED`, too.
+pub fn thread_level(launcher: &Launcher, ranks: usize) {
+    let end = launcher.run_self(ranks, &["--act", SINGLE]).expect("mpirun starts");
+    assert_eq!(end.code, Some(RETURNED.into()), "{}", end.output);
+}
+
+/// What each rank of [`thread_level`] does.
+pub fn alone_in_its_process(transport: &mut MpiTransport) -> Result<(), String> {
+    large_messages(transport);
+    let rank = transport.rank() as u64;
+    let ranks = small::all_gather(transport, &[rank]).map_err(|error| error.to_string())?;
+    assert!(ranks.into_iter().eq(0..transport.world() as u64));
+    Ok(())
+}
+
+/// Notes that nobody reads keep no job from its end.
+pub fn notes_left(launcher: &Launcher, ranks: usize) {
+    let end = launcher.run_self(ranks, &["--act", UNREAD]).expect("mpirun starts");
+    assert_eq!(end.code, Some(RETURNED.into()), "{}", end.output);
+}
+
+/// What each rank of [`notes_left`] does: the last sends to all others until just before the end, small notes and some
+/// that only leave when their receiver lets them.
+pub fn leave_notes(transport: &mut MpiTransport) -> Result<(), String> {
+    let last = transport.world() - 1;
+    small::barrier(transport).map_err(|error| error.to_string())?;
+    if transport.rank() == last {
+        for peer in 0..last {
+            for words in [2, 2, 100_000, 2] {
+                transport.send_on(Lane::Notes, peer, vec![1; words]).map_err(|error| error.to_string())?;
+            }
+        }
+    }
+    // Nobody waits for notes to leave.
+    transport.flush().map_err(|error| error.to_string())
+}
+
+/// The library's own sum, and what it is not asked to do.
+pub fn library_sum(transport: &mut MpiTransport) {
+    let (rank, world) = (transport.rank(), transport.world());
+    for length in [0, 1, 1000, 300_000] {
+        let values: Vec<f32> = (0..length).map(|index| (index % 1000 + rank) as f32).collect();
+        let mut sums = vec![f32::NAN; length];
+        transport.allreduce_f32(&values, &mut sums).expect("sums");
+        let ranks = world * (world - 1) / 2;
+        assert!(sums.iter().enumerate().all(|(index, sum)| *sum == (index % 1000 * world + ranks) as f32));
+    }
+    assert!(matches!(transport.allreduce_f32(&[1.0], &mut []), Err(Error::Mpi { .. })));
+}
+
+/// One message of more than 2 GiB.
+pub fn giant(transport: &mut MpiTransport) {
+    const WORDS: usize = (1 << 28) + 11;
+    let word = |index: usize| (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    if transport.rank() == 0 {
+        transport.send(1, (0..WORDS).map(word).collect()).expect("sends");
+        transport.flush().expect("leaves");
+    } else {
+        let message = transport.recv(0, WORDS).expect("receives");
+        assert!(message.into_iter().enumerate().all(|(index, received)| received == word(index)));
+    }
 }
