@@ -5,6 +5,14 @@ NP ?= 2
 JOB ?= jobs/lenet-fashion.toml
 MPIRUN ?= mpirun
 
+# MPI=mpich or MPI=openmpi builds against that one, where a machine has both by Debian's names, beside the default build.
+ifdef MPI
+export MPI
+export MPICC := mpicc.$(MPI)
+export MPIRUN := mpirun.$(MPI)
+export CARGO_TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)/$(MPI)
+endif
+
 TERNFLOCK := $(or $(CARGO_TARGET_DIR),target)/release/ternflock
 
 # rustup's place, should the shell not know it yet.
@@ -37,7 +45,7 @@ train: build ## Train LeNet on Fashion-MNIST with 2 ranks; NP=4 and JOB=jobs/...
 	fi; \
 	set -x; $(MPIRUN) -n $(NP) $(TERNFLOCK) train "$$job"
 
-test: ## Run all tests, the parallel ones under mpirun included
+test: ## Run all tests, the parallel ones under mpirun included; MPI=mpich does it with MPICH
 	./setup.sh test
 	cargo test --release --workspace
 

@@ -2,11 +2,16 @@
 # Makes this machine ready to build and train: `./setup.sh`; to run the tests too: `./setup.sh test`.
 # On Debian and Ubuntu it installs what is missing by apt, with sudo when not root. Elsewhere, or without the right to
 # install, it names what is missing with the commands that bring it, and ends with 3. `./setup.sh has-data` only asks
-# whether Fashion-MNIST is here.
+# whether Fashion-MNIST is here. MPI=mpich in the environment brings MPICH instead of Open MPI; a machine can have both.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-BUILD_PACKAGES=(openmpi-bin libopenmpi-dev libhdf5-dev libopenblas-dev libclang-dev pkg-config gcc make curl
+case ${MPI:-openmpi} in
+    openmpi) MPI_PACKAGES=(openmpi-bin libopenmpi-dev) ;;
+    mpich) MPI_PACKAGES=(mpich libmpich-dev) ;;
+    *) echo "setup: MPI=$MPI is neither openmpi nor mpich" >&2; exit 2 ;;
+esac
+BUILD_PACKAGES=("${MPI_PACKAGES[@]}" libhdf5-dev libopenblas-dev libclang-dev pkg-config gcc make curl
     ca-certificates)
 TEST_PACKAGES=(hdf5-tools python3-h5py)
 DATA_PACKAGE=dataset-fashion-mnist
@@ -107,7 +112,7 @@ check_tools() {
     has cc || missing+=("a C compiler (cc)")
     has make || missing+=("make")
     has pkg-config || missing+=("pkg-config")
-    has mpicc && has mpirun || missing+=("MPI (mpicc, mpirun)")
+    has "${MPICC:-mpicc}" && has "${MPIRUN:-mpirun}" || missing+=("MPI (${MPICC:-mpicc}, ${MPIRUN:-mpirun})")
     has_hdf5 || missing+=("HDF5 (h5cc, hdf5.pc or HDF5_DIR)")
     links_openblas || missing+=("OpenBLAS (cc -lopenblas)")
     has_libclang || missing+=("libclang (LIBCLANG_PATH)")

@@ -6,6 +6,7 @@
 //!   one is, `0..P`.
 //! - **word**: a `u64`, the unit of every message. Lengths of messages and payloads are in words unless said otherwise.
 //! - **block**: 512 elements, the unit in which a payload of planes is cut.
+//! - **lane**: one of a few streams of messages between two ranks; order is kept within a lane.
 //! - **plane**: one bit of each element of a block, 8 words. Plane `p` holds bit `p` of the two's complement.
 //! - **width**: the number of planes of a block: 2 for a ternary, [`planes::width`]`(k)` for the sum over `k` ranks.
 //! - **chunk**: one of the `P` nearly equal parts a payload is cut into ([`all_reduce::cut::chunk`]);
@@ -14,7 +15,7 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`transport`] | how messages travel: the trait, MPI ranks, threads as ranks, a meter |
+//! | [`transport`] | how messages travel: the trait, MPI ranks, threads as ranks, a meter, a watch over late ranks |
 //! | [`philox`] | the counter-based generator |
 //! | [`planes`] | layout of bit-sliced integers |
 //! | [`kernels`] | the inner loops: encode, add, decode, for each instruction set |
