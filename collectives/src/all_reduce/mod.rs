@@ -26,8 +26,9 @@ use crate::topology::Topology;
 use crate::transport::meter::Traffic;
 use crate::{Result, Transport};
 
-/// Blocks of a segment: as fast as any other on the machine it was measured on, from 64 to 512 (docs/algorithms.md).
-pub const SEGMENT: usize = 256;
+/// Blocks of a segment, 128 KiB of ternaries: where ranks share memory, shorter ones cost more in messages than they
+/// hide, and longer ones are no faster.
+pub const SEGMENT: usize = 1024;
 
 /// What the ranks add, and how they cut it. It must be equal on all of them.
 #[derive(Clone, Copy, Debug)]
