@@ -7,6 +7,7 @@
 // Links OpenBLAS in; nothing else mentions it.
 use blas_src as _;
 
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod data;

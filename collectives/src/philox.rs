@@ -37,6 +37,8 @@ pub enum Purpose {
     Initialise = 2,
     /// The permutation of an epoch; `step` is the epoch.
     Shuffle = 3,
+    /// What a benchmark computes with.
+    Benchmark = 254,
     /// Anything only a test draws.
     Test = 255,
 }

@@ -36,6 +36,8 @@ pub enum Command {
     Inspect(Inspect),
     /// List data sets, or fetch one.
     Data(Data),
+    /// Time the gradients' codec, or the all-reduces between ranks.
+    Bench(Bench),
 }
 
 /// `ternflock train`.
@@ -123,10 +125,76 @@ pub enum DataCommand {
     },
 }
 
+/// `ternflock bench`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ternflock bench codec
+  mpirun -n 4 ternflock bench allreduce
+  mpirun -n 4 ternflock bench allreduce --elements 1e4,1e6 --algorithms ring_ternary,mpi_allreduce_f32 --json
+
+Ratios within one run say more than seconds: machines are shared, and change their speed.")]
+pub struct Bench {
+    /// What to time.
+    #[command(subcommand)]
+    pub command: BenchCommand,
+}
+
+/// What `ternflock bench` times.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// From float32 to ternaries and back, and the addition of sums, on one core, beside a copy of the same vector.
+    Codec {
+        /// Elements of the vector, as in 2.5e7.
+        #[arg(long, value_name = "N", default_value = "2.5e7", value_parser = count)]
+        elements: usize,
+        /// How often everything is timed.
+        #[arg(long, value_name = "N", default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..))]
+        rounds: u16,
+        /// The instruction set to use, "all" for each that this machine has [default: the fastest]
+        #[arg(long, value_name = "NAME")]
+        isa: Option<String>,
+        /// Print JSON on standard output, one object a line and instruction set, and nothing else there.
+        #[arg(long)]
+        json: bool,
+    },
+    /// From gradients to their mean between the ranks that mpirun or srun has started, each way in turn.
+    Allreduce {
+        /// Sizes of the vectors.
+        #[arg(long, value_name = "N,...", default_value = "1e4,1e6,1e7", value_delimiter = ',', value_parser = count)]
+        elements: Vec<usize>,
+        /// What to time, by name, or "all".
+        #[arg(long, value_name = "NAME,...", default_value = "all", value_delimiter = ',')]
+        algorithms: Vec<String>,
+        /// How often each is timed [default: about 3 s of the slowest, 5 to 50 times]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        rounds: Option<u16>,
+        /// Seconds to wait for another rank.
+        #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+        timeout: u32,
+        /// Print one JSON object on standard output and nothing else there.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A whole number, which may be written as 1e6.
+fn count(text: &str) -> Result<usize, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let fits = (0.0..=1e11).contains(&number) && number.fract() == 0.0;
+    if fits { Ok(number as usize) } else { Err("a whole number from 0 to 1e11 is needed".into()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn counts_may_have_an_exponent() {
+        assert_eq!(["0", "2.5e7", "1000"].map(count), [Ok(0), Ok(25_000_000), Ok(1000)]);
+        assert!(["", "1.5", "-1", "1e12", "nan", "x"].into_iter().all(|text| count(text).is_err()));
+    }
 
     #[test]
     fn the_command_line_is_sound() {

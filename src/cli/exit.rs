@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::streams::log;
+use crate::bench::Ranks;
 use crate::error::{Error, Kind};
 use crate::train::World;
 
@@ -40,6 +41,18 @@ pub fn fail_on(world: World, error: &Error) -> ExitCode {
         _ => log(format_args!("ternflock: rank {} on {}: {error}", world.rank(), world.host())),
     }
     if world.size() > 1 && !error.is_on_all_ranks() {
+        World::abort(code(error.kind()).into());
+    }
+    code(error.kind()).into()
+}
+
+/// The same for the ranks of a benchmark.
+pub fn fail_ranks(ranks: &Ranks, error: &Error) -> ExitCode {
+    let is_everywhere = matches!(error, Error::Disagree(_));
+    if !is_everywhere || ranks.rank() == 0 {
+        log(format_args!("ternflock: rank {}: {error}", ranks.rank()));
+    }
+    if ranks.size() > 1 && !is_everywhere {
         World::abort(code(error.kind()).into());
     }
     code(error.kind()).into()

@@ -5,9 +5,11 @@
 //! work P times.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::exit;
 use super::streams::log;
+use crate::bench::Ranks;
 use crate::error::Error;
 use crate::train::{Late, Patience, World};
 
@@ -49,20 +51,37 @@ fn recognise(variable: impl Fn(&str) -> Option<String>) -> Launch {
 /// # Errors
 /// [`Error::Usage`] when the launcher has started several processes that MPI does not join into one world,
 /// [`Error::Exchange`] when MPI cannot be started.
-fn launch(patience: Patience) -> Result<World, Error> {
+fn launch<W>(
+    alone: impl FnOnce() -> Result<W, Error>,
+    join: impl FnOnce() -> Result<W, Error>,
+    size: impl FnOnce(&W) -> usize,
+) -> Result<W, Error> {
     match recognise(|name| std::env::var(name).ok()) {
-        Launch::Alone => Ok(World::alone()),
+        Launch::Alone => alone(),
         Launch::Lost(ranks) => Err(Error::Usage(format!(
             "srun has started {ranks} processes that cannot find each other, so each would be rank 0 of 1: start them \
              with `srun --mpi=pmix` (or pmi2; `srun --mpi=list` says what there is), or with mpirun"
         ))),
-        Launch::Mpi(claimed) => check(World::join(patience, Box::new(warn))?, claimed),
+        Launch::Mpi(claimed) => {
+            let world = join()?;
+            check(size(&world), claimed).map(|()| world)
+        }
     }
 }
 
-/// [`launch`], or the exit code where that fails, said by the first process alone.
+/// [`launch`] for training, or the exit code where that fails, said by the first process alone.
 pub fn launch_or_say(patience: Patience) -> Result<World, ExitCode> {
-    launch(patience).map_err(|error| if is_not_first() { exit::quietly(&error) } else { exit::fail(&error) })
+    let join = || World::join(patience, Box::new(warn));
+    launch(|| Ok(World::alone()), join, World::size).map_err(say_once)
+}
+
+/// [`launch`] for benchmarks of MPI, which is started even alone; waits last at most `deadline`.
+pub fn launch_ranks_or_say(deadline: Duration) -> Result<Ranks, ExitCode> {
+    launch(|| Ranks::join(deadline), || Ranks::join(deadline), Ranks::size).map_err(say_once)
+}
+
+fn say_once(error: Error) -> ExitCode {
+    if is_not_first() { exit::quietly(&error) } else { exit::fail(&error) }
 }
 
 /// Names a late rank; the lowest of the ranks that wait for it speaks for all.
@@ -72,14 +91,14 @@ fn warn(late: &Late) {
     }
 }
 
-fn check(world: World, claimed: Option<(usize, &'static str)>) -> Result<World, Error> {
+fn check(size: usize, claimed: Option<(usize, &'static str)>) -> Result<(), Error> {
     match claimed {
-        Some((ranks, launcher)) if ranks > 1 && world.size() == 1 => Err(Error::Usage(format!(
+        Some((ranks, launcher)) if ranks > 1 && size == 1 => Err(Error::Usage(format!(
             "the launcher ({launcher}) has started {ranks} processes, but MPI makes each of them rank 0 of 1: this \
              program was built against {}; start it with that library's own mpirun, or rebuild it",
             World::mpi_library()
         ))),
-        _ => Ok(world),
+        _ => Ok(()),
     }
 }
 

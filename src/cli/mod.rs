@@ -1,6 +1,7 @@
 //! The command line. One file a subcommand; here alone is anything printed and the process ended.
 
 mod arguments;
+mod bench;
 mod data;
 mod eval;
 mod exit;
@@ -26,5 +27,6 @@ pub fn main() -> ExitCode {
         Command::Eval(arguments) => eval::main(&arguments),
         Command::Inspect(arguments) => inspect::main(&arguments),
         Command::Data(arguments) => data::main(&arguments),
+        Command::Bench(arguments) => bench::main(&arguments),
     }
 }

@@ -10,6 +10,7 @@
 //! - `MPICC=mpicc.mpich MPIRUN=mpirun.mpich cargo test --release --target-dir target/mpich --test parallel`
 //! - `mpirun -n 2 target/release/deps/parallel-... collectives` (the cases of two ranks, output as it comes)
 
+mod bench;
 mod collectives;
 #[path = "../single/training/digits.rs"]
 mod digits;
@@ -80,6 +81,8 @@ const CASES: &[Case] = &[
     Case { name: "collectives::broadcast", worlds: ANY, body: Ranks(collectives::broadcast) },
     Case { name: "collectives::barrier", worlds: ANY, body: Ranks(collectives::barrier) },
     Case { name: "collectives::agree", worlds: PEERS, body: Ranks(collectives::agree) },
+    Case { name: "bench::all_reduce", worlds: ANY, body: Job(bench::all_reduce) },
+    Case { name: "bench::disagreeing", worlds: TWO, body: Job(bench::disagreeing) },
     Case { name: "fatal::panic", worlds: PEERS, body: Job(fatal::panic) },
     Case { name: "fatal::abort", worlds: THREE, body: Job(fatal::abort) },
     Case { name: "fatal::killed", worlds: THREE, body: Job(fatal::killed) },

@@ -86,6 +86,11 @@ impl<T: Transport> Metered<T> {
         &self.inner
     }
 
+    /// The transport beneath, for what it alone can do. Nothing of that is counted.
+    pub fn inner_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+
     /// Everything counted so far. Subtract two readings for what lies between them.
     pub fn reading(&self) -> Traffic {
         self.traffic

@@ -7,7 +7,7 @@ fn help_says_what_there_is_and_what_exit_codes_mean() {
     let help = Place::new().run("--help").ended(0);
     assert_eq!(help.err, "");
     for part in
-        ["train", "eval", "inspect", "data", "Exit codes:", "the job file is wrong", "--resume continues"]
+        ["train", "eval", "inspect", "data", "bench", "Exit codes:", "the job file is wrong", "--resume continues"]
     {
         assert!(help.out.contains(part), "no `{part}` in\n{}", help.out);
     }
@@ -25,6 +25,7 @@ fn every_subcommand_shows_a_worked_example() {
         ("eval", "ternflock eval runs/lenet-digits/checkpoints/best.h5"),
         ("inspect", "ternflock inspect runs/lenet-digits/checkpoints/best.h5"),
         ("data", "ternflock data fetch mnist"),
+        ("bench", "mpirun -n 4 ternflock bench allreduce"),
     ] {
         let help = place.run(&format!("{subcommand} --help")).ended(0);
         assert!(help.out.contains("Example") && help.out.contains(example), "{}", help.out);

@@ -2,6 +2,7 @@
 //!
 //! Every test runs it in a temporary directory of its own ([`program::Place`]) and ends it at a deadline.
 
+mod bench;
 mod checkpoints;
 mod data;
 mod help;

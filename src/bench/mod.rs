@@ -1,0 +1,53 @@
+//! How fast the codec and the all-reduces are on this machine and between these ranks. Nothing is timed before its result
+//! has been checked.
+
+mod all_reduce;
+mod codec;
+mod contender;
+mod verify;
+
+pub use all_reduce::{Case, Plans, Ranks, Report};
+pub use codec::{Codec, codec, instruction_sets};
+pub use contender::Contender;
+
+use crate::rng::{Purpose, Stream};
+
+/// c, as TernGrad clips.
+const CLIP_SIGMA: f32 = 2.5;
+
+/// What `rank` rounds with.
+fn stream(rank: usize) -> Stream {
+    Stream { seed: 0, purpose: Purpose::Ternary, step: 0, subject: rank as u32, tensor: 0 }
+}
+
+/// Values like a gradient's: most of them small, a few large, the mean 0. Each rank has its own.
+fn gradient(elements: usize, rank: usize, values: &mut Vec<f32>) {
+    let stream = Stream { seed: 0, purpose: Purpose::Benchmark, step: 0, subject: rank as u32, tensor: 0 };
+    values.clear();
+    for block in 0..elements.div_ceil(4) {
+        let uniform = |word: u32| word as i32 as f32 / 2.0_f32.powi(31);
+        values.extend(stream.block(block as u32).map(uniform).map(|u| u * u * u));
+    }
+    values.truncate(elements);
+}
+
+/// The `part`-th quantile of `sorted`, by nearest rank; 0 if it is empty.
+fn quantile(sorted: &[f64], part: f64) -> f64 {
+    let rank = (part * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_by_nearest_rank() {
+        let sorted = [1.0, 2.0, 3.0, 4.0];
+        assert_eq!(
+            [0.0, 0.25, 0.5, 0.51, 0.99, 1.0].map(|p| quantile(&sorted, p)),
+            [1.0, 1.0, 2.0, 3.0, 4.0, 4.0]
+        );
+        assert_eq!(quantile(&[], 0.5), 0.0);
+    }
+}

@@ -1,0 +1,148 @@
+//! `ternflock bench`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::arguments::{Bench, BenchCommand};
+use super::exit;
+use super::launch::{is_not_first, launch_ranks_or_say};
+use super::numbers::{bytes, thousands};
+use super::streams::print;
+use super::table::table;
+use crate::bench::{Case, Codec, Contender, Plans, Ranks, Report, codec, instruction_sets};
+use crate::error::{Error, Result};
+use crate::job::suggest;
+
+/// Times what was asked for; prints tables, or JSON.
+pub fn main(arguments: &Bench) -> ExitCode {
+    match &arguments.command {
+        BenchCommand::Codec { elements, rounds, isa, json } => {
+            if is_not_first() {
+                return ExitCode::SUCCESS;
+            }
+            match time_codec(*elements, usize::from(*rounds), isa.as_deref()) {
+                Ok(times) => print(&say_codec(&times, *json)),
+                Err(error) => exit::fail(&error),
+            }
+        }
+        BenchCommand::Allreduce { elements, algorithms, rounds, timeout, json } => {
+            let contenders = match contenders(algorithms) {
+                Ok(contenders) => contenders,
+                Err(error) if is_not_first() => return exit::quietly(&error),
+                Err(error) => return exit::fail(&error),
+            };
+            let mut ranks = match launch_ranks_or_say(Duration::from_secs((*timeout).into())) {
+                Ok(ranks) => ranks,
+                Err(code) => return code,
+            };
+            let (elements, rounds) = (elements.clone(), rounds.map(usize::from));
+            match ranks.measure(&Plans { elements, contenders, rounds }) {
+                Ok(report) if !report.cases.iter().all(|case| case.verified) => wrong(&ranks, &report),
+                Ok(report) if ranks.rank() == 0 => print(&say_report(&report, *json)),
+                Ok(_) => ExitCode::SUCCESS,
+                Err(error) => exit::fail_ranks(&ranks, &error),
+            }
+        }
+    }
+}
+
+fn time_codec(elements: usize, rounds: usize, isa: Option<&str>) -> Result<Vec<Codec>> {
+    let known: Vec<&str> = instruction_sets().collect();
+    let wanted = match isa {
+        Some("all") => known.clone(),
+        Some(isa) => vec![isa],
+        None => known.last().copied().into_iter().collect(),
+    };
+    let time = |isa: &str| {
+        codec(isa, elements, rounds).ok_or_else(|| {
+            let advice = suggest(isa, &[&known[..], &["all"]].concat());
+            Error::Usage(format!("--isa: this machine has no instruction set `{isa}`; {advice}"))
+        })
+    };
+    wanted.into_iter().map(time).collect()
+}
+
+fn contenders(names: &[String]) -> Result<Vec<Contender>> {
+    let all = Contender::all();
+    if names == ["all"] {
+        return Ok(all);
+    }
+    let named = |name: &String| {
+        all.iter().copied().find(|contender| contender.name() == name).ok_or_else(|| {
+            let known: Vec<&str> = all.iter().map(|contender| contender.name()).chain(["all"]).collect();
+            let advice = suggest(name, &known);
+            Error::Usage(format!("--algorithms: there is no `{name}`; {advice}"))
+        })
+    };
+    names.iter().map(named).collect()
+}
+
+/// A wrong sum is a bug, and no time of it is worth anything.
+fn wrong(ranks: &Ranks, report: &Report) -> ExitCode {
+    let wrong = |case: &&Case| !case.verified;
+    let names =
+        report.cases.iter().filter(wrong).map(|case| format!("{} of {}", case.algorithm, case.elements));
+    let names: Vec<String> = names.collect();
+    let what = format!("wrong results, please report it: {}", names.join(", "));
+    exit::fail_ranks(ranks, &Error::Disagree(what))
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Plain structs of numbers and names have a JSON text.
+    serde_json::to_string(value).map(|text| text + "\n").unwrap_or_default()
+}
+
+fn say_codec(times: &[Codec], as_json: bool) -> String {
+    if as_json {
+        return times.iter().map(json).collect();
+    }
+    let mut rows = vec![["isa", "", "time", "of a memcpy", "elements/s"].map(String::from).to_vec()];
+    for codec in times {
+        let mut row = |what: &str, seconds: f64| {
+            let rate = thousands((codec.elements as f64 / seconds / 1e6) as u64) + " M";
+            let share = format!("{:.2}", seconds / codec.memcpy_s);
+            rows.push(vec![codec.isa.into(), what.into(), milliseconds(seconds), share, rate]);
+        };
+        row("memcpy of float32", codec.memcpy_s);
+        row("encode, moments included", codec.encode_s);
+        row("  the moments alone", codec.moments_s);
+        row(&format!("decode {} planes", codec.plane_add_planes), codec.decode_s);
+        row(&format!("add {} planes to {0}", codec.plane_add_planes), codec.plane_add_s);
+    }
+    let elements = times.first().map_or(0, |codec| codec.elements);
+    format!("{} elements, one core, medians\n{}", thousands(elements as u64), table(&rows, &[2, 3, 4]))
+}
+
+fn say_report(report: &Report, as_json: bool) -> String {
+    if as_json {
+        return json(report);
+    }
+    let header =
+        ["elements", "", "min", "median", "p99", "sent a rank", "formula", "float32 bytes/s", "memcpy"];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    let optional = |count: Option<u64>| count.map_or("-".into(), |count| bytes(count as f64));
+    for case in &report.cases {
+        rows.push(vec![
+            thousands(case.elements as u64),
+            case.algorithm.into(),
+            milliseconds(case.min_s),
+            milliseconds(case.p50_s),
+            milliseconds(case.p99_s),
+            optional(case.bytes_sent_per_rank),
+            optional(case.formula_bytes_per_rank),
+            bytes(case.effective_bytes_per_s),
+            milliseconds(case.memcpy_s),
+        ]);
+    }
+    let Report { ranks, hosts, mpi, .. } = report;
+    format!(
+        "{ranks} ranks on {hosts} hosts, {mpi}; all results are right\n{}",
+        table(&rows, &[0, 2, 3, 4, 5, 6, 7, 8])
+    )
+}
+
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.3} ms", 1e3 * seconds)
+}

@@ -1,0 +1,42 @@
+//! `ternflock bench` without other ranks: what it prints, and what it refuses.
+
+use crate::program::Place;
+
+/// Scripts outside rely on these keys.
+#[test]
+fn the_codec_is_timed_on_each_instruction_set() {
+    let place = Place::new();
+    let all = place.run("bench codec --elements 1e5 --rounds 3 --isa all --json").ended(0);
+    let mut sets = Vec::new();
+    for line in all.out.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        for key in ["memcpy_s", "moments_s", "encode_s", "decode_s", "plane_add_s"] {
+            assert!(object[key].as_f64().is_some_and(|seconds| seconds > 0.0), "{key} in {line}");
+        }
+        assert_eq!((&object["elements"], &object["plane_add_planes"]), (&100_000.into(), &4.into()));
+        sets.push(object["isa"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(sets[0], "portable");
+    let fastest = place.run("bench codec --elements 1e5 --rounds 1 --json").json();
+    assert_eq!(fastest["isa"].as_str(), sets.last().map(String::as_str));
+    let table = place.run("bench codec --elements 1e4 --rounds 1 --isa portable").ended(0);
+    for part in ["10,000 elements", "memcpy", "encode", "decode 4 planes", "of a memcpy"] {
+        assert!(table.out.contains(part), "no `{part}` in\n{}", table.out);
+    }
+}
+
+#[test]
+fn what_cannot_be_timed_is_refused() {
+    let place = Place::new();
+    place.run("bench codec --isa avx3").refused(2, &["--isa", "`avx3`", "avx2"]);
+    place.run("bench codec --elements 1.5").refused(2, &["--elements", "whole number"]);
+    place.run("bench allreduce --elements 1e6,x").refused(2, &["--elements", "x"]);
+    place.run("bench allreduce --rounds 0").refused(2, &["--rounds"]);
+    let unknown = place.run("bench allreduce --algorithms ring_f32,ring_ternery");
+    unknown.refused(2, &["--algorithms", "`ring_ternery`", "did you mean `ring_ternary`"]);
+}
+
+#[test]
+fn nothing_at_all_can_be_timed() {
+    Place::new().run("bench codec --elements 0 --rounds 1 --json").json();
+}
