@@ -6,7 +6,7 @@
 //! 1. [`Moments::of`] each tensor; [`Moments::clip`] gives its threshold and [`Moments::scale`] this rank's scale.
 //! 2. The scale of the tensor is the maximum over ranks ([`small::max`](crate::small::max) on the floats' bits).
 //! 3. [`encode`] each tensor into its place in one payload ([`Layout`]).
-//! 4. Sum the payloads of all ranks ([`ring_ternary`](crate::all_reduce::ring_ternary)).
+//! 4. Sum the payloads of all ranks (an [`all_reduce`](crate::all_reduce)).
 //! 5. [`decode`] each tensor with `factor = scale / P`: the mean over ranks, unbiased if nothing was clipped.
 //!
 //! These are the plain loops that define the result.
