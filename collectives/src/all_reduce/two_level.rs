@@ -57,15 +57,13 @@ pub(super) fn work(groups: Groups, plan: Plan, rank: usize) -> Work {
         return work;
     }
     for (hop, part) in member.ring.reduce_scatter().enumerate() {
+        let width = width(member.group.len() + member.covered(hop));
         for blocks in member.segments(member.place, part) {
             count(&mut work, blocks.len(), 1, member.parts(hop));
-            if part != member.ring.place {
-                work.send(
-                    member.next(),
-                    words(blocks.len(), width(member.group.len() + member.covered(hop))),
-                );
-            } else {
+            if part == member.ring.place {
                 member.count_finished(&mut work, part, &blocks);
+            } else {
+                work.send(member.next(), words(blocks.len(), width));
             }
         }
     }
