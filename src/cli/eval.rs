@@ -43,6 +43,7 @@ struct Measured {
 }
 
 fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
+    world.set_context(format_args!("evaluation"));
     place(world)?;
     let prepared = prepare(arguments);
     let (snapshot, dataset, mut evaluator, mut network) = world.together(prepared)?;

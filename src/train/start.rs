@@ -68,7 +68,7 @@ impl<'a> Run<'a> {
             bytes_sent: 0,
         };
         let mut notes = run.open_store(options.resume, world)?;
-        if job.exchange.overlap && world.size() > 1 && !world.may_compute_beside() {
+        if job.exchange.overlap && world.size() > 1 && !world.allows_threads() {
             notes.push(
                 "the MPI library does not offer MPI_THREAD_FUNNELED: gradients are averaged after each backward pass, \
                  not beside it"

@@ -17,7 +17,7 @@ use crate::job::Exchange;
 /// This rank among all ranks.
 pub struct World {
     transport: Metered<Watched<Box<dyn Transport>, Report>>,
-    may_compute_beside: bool,
+    allows_threads: bool,
 }
 
 /// What is told of a rank that is late, on each rank that waits for it.
@@ -45,8 +45,10 @@ impl World {
     /// `report`.
     pub fn new(transport: Box<dyn Transport>, host: &str, warn_after: Duration, report: Report) -> World {
         let hosts = vec![host.to_owned(); transport.world()];
-        let transport = Metered::new(Watched::new(transport, hosts, warn_after, report));
-        World { transport, may_compute_beside: true }
+        World {
+            transport: Metered::new(Watched::new(transport, hosts, warn_after, report)),
+            allows_threads: true,
+        }
     }
 
     /// A world of this process alone, without MPI: it waits for nobody.
@@ -63,13 +65,13 @@ impl World {
     pub fn join(patience: Patience, report: Report) -> Result<World> {
         let mut transport = MpiTransport::init(patience.deadline).map_err(failed)?;
         mpi::abort_on_panic();
-        let may_compute_beside = transport.thread_level() >= ThreadLevel::Funneled;
+        let allows_threads = transport.thread_level() >= ThreadLevel::Funneled;
         let host = to_record(&transport.processor_name());
         let hosts = small::all_gather(&mut transport, &host).map_err(failed)?;
         let hosts = hosts.chunks(host.len()).map(to_text).collect();
         let watched =
             Watched::new(Box::new(transport) as Box<dyn Transport>, hosts, patience.warn_after, report);
-        Ok(World { transport: Metered::new(watched), may_compute_beside })
+        Ok(World { transport: Metered::new(watched), allows_threads })
     }
 
     /// The MPI library that [`World::join`] uses.
@@ -102,6 +104,16 @@ impl World {
         self.transport.nodes()
     }
 
+    /// Whether other threads may compute while this one exchanges: under MPI, from `MPI_THREAD_FUNNELED` on.
+    pub fn allows_threads(&self) -> bool {
+        self.allows_threads
+    }
+
+    /// The same world as under an MPI that allows none.
+    pub fn without_threads(self) -> World {
+        World { allows_threads: false, ..self }
+    }
+
     /// Says what the ranks exchange from here on, for warnings and errors about a rank that is late.
     pub fn set_context(&mut self, context: fmt::Arguments<'_>) {
         self.transport.set_context(context);
@@ -115,17 +127,6 @@ impl World {
     /// Everything counted so far.
     pub fn traffic(&self) -> Traffic {
         self.transport.reading()
-    }
-
-    /// Whether another thread of this process may compute while this one is inside the transport: with MPI, if the
-    /// library offers `MPI_THREAD_FUNNELED` or more.
-    pub fn may_compute_beside(&self) -> bool {
-        self.may_compute_beside
-    }
-
-    /// Has this process do one thing at a time from now on, as if the MPI library offered no more.
-    pub fn compute_in_turn(&mut self) {
-        self.may_compute_beside = false;
     }
 
     /// What collectives run on.

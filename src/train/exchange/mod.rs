@@ -123,7 +123,7 @@ impl Exchange {
     ) -> Result<(T, Agreed)> {
         let (rank, size) = (world.rank(), world.size());
         let key = Key { seed: self.seed, step, rank, world: size, clip_sigma: self.clip_sigma };
-        let overlaps = self.overlap && size > 1 && world.may_compute_beside();
+        let overlaps = self.overlap && size > 1 && world.allows_threads();
         let (way, parts, count, mut buckets) =
             (&self.way, &self.parts, self.buckets.len(), self.buckets.iter_mut());
         let (sender, finished) = channel();

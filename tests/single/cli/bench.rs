@@ -28,7 +28,7 @@ fn the_codec_is_timed_on_each_instruction_set() {
 #[test]
 fn what_cannot_be_timed_is_refused() {
     let place = Place::new();
-    place.run("bench codec --isa avx3").refused(2, &["--isa", "`avx3`", "avx2"]);
+    place.run("bench codec --isa quantum").refused(2, &["--isa", "`quantum`", "`portable`"]);
     place.run("bench codec --elements 1.5").refused(2, &["--elements", "whole number"]);
     place.run("bench allreduce --elements 1e6,x").refused(2, &["--elements", "x"]);
     place.run("bench allreduce --rounds 0").refused(2, &["--rounds"]);

@@ -6,9 +6,16 @@ use crate::program::Place;
 fn help_says_what_there_is_and_what_exit_codes_mean() {
     let help = Place::new().run("--help").ended(0);
     assert_eq!(help.err, "");
-    for part in
-        ["train", "eval", "inspect", "data", "bench", "Exit codes:", "the job file is wrong", "--resume continues"]
-    {
+    for part in [
+        "train",
+        "eval",
+        "inspect",
+        "data",
+        "bench",
+        "Exit codes:",
+        "the job file is wrong",
+        "--resume continues",
+    ] {
         assert!(help.out.contains(part), "no `{part}` in\n{}", help.out);
     }
     for code in [0, 2, 3, 4, 5, 6, 7, 75, 101] {

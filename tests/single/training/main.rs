@@ -9,6 +9,7 @@ mod ranks_agree;
 mod records;
 mod resume;
 mod runs;
+mod stalls;
 
 /// Numbers of ranks at which what holds for any number is tested.
 const WORLDS: [usize; 6] = [1, 2, 3, 4, 5, 8];

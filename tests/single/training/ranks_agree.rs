@@ -14,9 +14,9 @@ use ternflock::train::{
 };
 
 use crate::WORLDS;
-use crate::digits::{JOB, at_step, load, shipped};
+use crate::digits::{JOB, assert_same_state, at_step, load, shipped};
 use crate::ranks::on_ranks;
-use crate::runs::{short, train};
+use crate::runs::{short, train, train_without_threads};
 
 /// A rank's parameters after `steps` steps of the bare trainer, without the run around it.
 fn parameters(loaded: &Loaded, steps: u64, world: &mut World) -> Vec<f32> {
@@ -80,6 +80,22 @@ fn float32_follows_one_rank_even_where_the_batch_does_not_divide() {
         // The bound is not so wide that gradients 2 % too large would pass.
         assert!(farthest(&losses(1, &["optimizer.learning_rate=0.0204"])) > 2e-4);
     }
+}
+
+/// Beside the backward pass, after it because the job says so, and after it because MPI allows no threads.
+#[test]
+fn gradients_averaged_beside_or_after_the_backward_pass_give_the_same_bits() {
+    let buckets = "exchange.bucket_elements=500";
+    let (beside, after) = (short(&[buckets]), short(&[buckets, "exchange.overlap=false"]));
+    let directories = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let [first, second, third] = directories.each_ref().map(|directory| directory.path());
+    assert!(train(3, &beside, first).iter().all(|rank| rank.notes().is_empty()));
+    train(3, &after, second);
+    for rank in train_without_threads(3, &beside, third) {
+        assert!(rank.notes()[0].contains("MPI_THREAD_FUNNELED"), "{:?}", rank.notes());
+    }
+    assert_same_state(&load(first, 20), &load(second, 20));
+    assert_same_state(&load(first, 20), &load(third, 20));
 }
 
 #[test]

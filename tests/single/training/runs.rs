@@ -53,6 +53,17 @@ pub fn train(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
     start(ranks, loaded, directory, false, None)
 }
 
+/// The same as under an MPI without support for threads.
+pub fn train_without_threads(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
+    let options = Options { run_dir: Some(directory.into()), resume: false };
+    on_ranks(ranks, |world| {
+        let mut events = Vec::new();
+        let mut sink = |event: &Event| events.push(event.clone());
+        let result = run(loaded, &options, &mut world.without_threads(), &AtomicBool::new(false), &mut sink);
+        Ended { result, events }
+    })
+}
+
 /// The run of `directory`, continued.
 pub fn resume(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
     start(ranks, loaded, directory, true, None)
