@@ -15,6 +15,11 @@ endif
 
 TERNFLOCK := $(or $(CARGO_TARGET_DIR),target)/release/ternflock
 
+# Hosts that `make cluster` makes, the rate of their links (1gbit unless said), and which checks it runs.
+HOSTS ?= 4
+RATE ?=
+CHECKS ?=
+
 # rustup's place, should the shell not know it yet.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -26,7 +31,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup build train test lint reproduce clean
+.PHONY: help setup build train test lint cluster reproduce clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +58,9 @@ lint: ## Check format, lints and documentation
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --workspace
+
+cluster: build ## Test and measure over hosts with shaped links, HOSTS=4 RATE=1gbit; skips without root
+	HOSTS='$(HOSTS)' RATE='$(RATE)' tests/cluster/run.sh $(CHECKS) || [ $$? = 77 ]
 
 reproduce: build ## Make the figures of docs/results.md again (slow)
 	tests/reproduce.sh

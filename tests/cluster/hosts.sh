@@ -71,6 +71,8 @@ live() { # N RATE
     for ((i = 1; i <= n; i++)); do echo "$NET.$i node$i"; done; } > "$RUN/etc-hosts"
   mount --bind "$RUN/etc-hosts" /etc/hosts
   echo 1 2> /dev/null > /proc/sys/net/ipv6/conf/default/disable_ipv6 || true
+  # mpirun gives a silent host up after 13 seconds, not after 15 minutes: its own waits have no end of their own.
+  echo 5 > /proc/sys/net/ipv4/tcp_retries2
   ip link set lo up
   ip link add eth0 type bridge
   ip addr add "$NET.254/24" dev eth0

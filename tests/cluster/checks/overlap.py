@@ -1,0 +1,50 @@
+"""Prints the median time of a training step, by phase, with and without overlap, and their ratio.
+
+    overlap.py FILE...
+
+Files are metrics.jsonl of runs, named overlap-true-ROUND.jsonl and overlap-false-ROUND.jsonl. The first stretch of a run
+is left out.
+"""
+
+import json
+import os
+import statistics
+import sys
+
+PHASES = ["compute", "encode", "wait", "exchange", "decode", "update", "hidden"]
+
+
+def stretches(path):
+    """Of each stretch of steps but the first: ms of a step, then ms of its phases."""
+    with open(path) as file:
+        events = [json.loads(line) for line in file]
+    trained = [event for event in events if event["event"] == "train"]
+    # All stretches are of as many steps, so the samples of a step follow from the first: epoch x samples / step.
+    start = next(event for event in events if event["event"] == "start")
+    batch = round(trained[0]["epoch"] * start["samples"] / trained[0]["step"])
+    return [
+        [1e3 * batch / event["samples_per_s"], *(1e3 * event["phases"][phase] for phase in PHASES)]
+        for event in trained[1:]
+    ]
+
+
+def main(paths):
+    medians, rounds = {}, {}
+    print(f"{'overlap':8} {'step ms':>8} " + " ".join(f"{phase:>9}" for phase in PHASES))
+    for overlap in ("true", "false"):
+        mine = sorted(path for path in paths if os.path.basename(path).startswith(f"overlap-{overlap}-"))
+        measured = [stretches(path) for path in mine]
+        rounds[overlap] = [statistics.median(stretch[0] for stretch in run) for run in measured]
+        columns = zip(*(stretch for run in measured for stretch in run))
+        medians[overlap] = [statistics.median(column) for column in columns]
+        step, *phases = medians[overlap]
+        print(f"{overlap:8} {step:8.2f} " + " ".join(f"{value:9.2f}" for value in phases))
+    ratios = [without / with_it for with_it, without in zip(rounds["true"], rounds["false"])]
+    print(f"without / with overlap: {medians['false'][0] / medians['true'][0]:.3f} of medians; "
+          f"by round {' '.join(f'{ratio:.3f}' for ratio in ratios)}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(sys.argv[1:])

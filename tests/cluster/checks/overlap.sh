@@ -1,0 +1,21 @@
+# shellcheck shell=bash
+# Time of a training step with and without exchange.overlap, in rounds that take turns; overlap.py makes the medians.
+
+check_overlap() {
+  local rounds=${ROUNDS:-5} steps=${STEPS:-100} job=jobs/lenet-fashion.toml round overlap out=${OUT:-$WORK}
+  if ! ./setup.sh has-data; then
+    job=jobs/lenet-digits.toml
+    say "there is no Fashion-MNIST here: $job"
+  fi
+  mkdir -p "$out"
+  for ((round = 1; round <= rounds; round++)); do
+    for overlap in true false; do
+      train "$HOSTS" "$job" "$WORK/overlap" --set exchange.overlap=$overlap --set train.steps="$steps" \
+        --set train.log_every=$((steps / 5)) --set train.eval_every=0 --set checkpoint.every=0 > "$WORK/log" 2>&1 ||
+        { cat "$WORK/log" >&2; return 1; }
+      mv "$WORK/overlap/metrics.jsonl" "$out/overlap-$overlap-$round.jsonl"
+      rm -r "$WORK/overlap"
+    done
+  done
+  python3 "$HERE/checks/overlap.py" "$out"/overlap-*.jsonl
+}

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Tests and measurements that need several hosts: run.sh [CHECK...], or `make cluster`.
+#
+#   training    trains the same over the hosts as on one, with the bytes on the links that the program counts
+#   lost-link   a host that is cut off ends the job in time, with a message
+#   allreduce   every all-reduce is right, sends what its formula says, and is as fast as docs/results.md wants it
+#   overlap     time of a step with and without exchange.overlap; a measurement, not among the default checks
+#
+#   HOSTS=4  RATE=1gbit   the cluster; overlap takes 100mbit unless RATE is given
+#   ELEMENTS=1e6,1e7      of allreduce
+#   ROUNDS=5  STEPS=100   of overlap
+#   OUT=DIRECTORY         keeps what allreduce and overlap measured, as JSON
+#
+# Exit code 0: all passed; 1: one failed; 77: skipped, this machine cannot make hosts.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+HERE=tests/cluster
+PROGRAM=${TERNFLOCK:-${CARGO_TARGET_DIR:-target}/release/ternflock}
+HOSTS=${HOSTS:-4}
+CHECK= # the process of the check under way
+WORK=  # where runs go
+export CLUSTER=test-$$ # beside any other that is up
+# Hosts share the cores of this machine, and not only here are sums the same only with as many threads.
+export OPENBLAS_NUM_THREADS=1
+
+for part in training lost_link allreduce overlap; do
+  # shellcheck source=/dev/null
+  source "$HERE/checks/$part.sh"
+done
+
+say() { printf '%s\n' "$*"; }
+usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+fail() { printf 'FAILED: %s\n' "$*" >&2; return 1; }
+cluster() { "$HERE/cluster" "$@"; }
+
+train() { # RANKS JOB RUN_DIR [--set KEY=VALUE]...: over the hosts
+  cluster mpirun "$1" "$PROGRAM" train "$2" --run-dir "$3" "${@:4}" < /dev/null
+}
+
+number() { # KEY FILE: of the last line
+  tail -n 1 "$2" | sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p"
+}
+
+clean_up() {
+  # What runs on the hosts ends with them; the check itself runs here.
+  [[ -z $CHECK ]] || kill "$CHECK" 2> /dev/null || true
+  cluster down 2> /dev/null || true
+  [[ -z $WORK ]] || rm -rf "$WORK"
+}
+
+main() {
+  local check checks=("$@") failed=() rate=${RATE:-1gbit}
+  [[ $# -gt 0 ]] || checks=(training lost-link allreduce)
+  [[ ${checks[*]} != overlap ]] || rate=${RATE:-100mbit}
+  for check in "${checks[@]}"; do
+    case $check in
+      training | lost-link | allreduce | overlap) ;;
+      --help | -h) usage; exit 0 ;;
+      *) usage >&2; exit 2 ;;
+    esac
+  done
+  [[ -x $PROGRAM ]] || fail "there is no $PROGRAM; cargo build --release makes it"
+  local code=0
+  trap clean_up EXIT
+  trap 'exit 130' INT TERM HUP
+  cluster up "$HOSTS" "$rate" || code=$?
+  [[ $code != 77 ]] || { say "skipped: this machine cannot make hosts"; exit 77; }
+  [[ $code == 0 ]] || exit 1
+  mkdir -p runs
+  WORK=$(mktemp -d runs/cluster.XXXXXX)
+  cluster exec node1 test -x "$PROGRAM" || fail "the hosts do not see $PROGRAM: their /tmp is their own"
+
+  for check in "${checks[@]}"; do
+    say "== $check: $HOSTS hosts at $rate"
+    # In a shell of its own, so that its first command that fails ends this check and not the others; beside this one,
+    # so that a signal need not wait for it.
+    "check_${check//-/_}" "$rate" &
+    CHECK=$!
+    wait "$CHECK" || failed+=("$check")
+    CHECK=
+  done
+  [[ ${#failed[@]} == 0 ]] || { say "failed: ${failed[*]}"; exit 1; }
+  say "passed: ${checks[*]}"
+}
+
+main "$@"
