@@ -72,7 +72,7 @@ main() {
   cluster exec node1 test -x "$PROGRAM" || fail "the hosts do not see $PROGRAM: their /tmp is their own"
 
   for check in "${checks[@]}"; do
-    say "== $check: $HOSTS hosts at $rate"
+    say "== $check: $HOSTS hosts at $rate, on $(nproc) cores with a load of $(cut -d' ' -f1 /proc/loadavg)"
     # In a shell of its own, so that its first command that fails ends this check and not the others; beside this one,
     # so that a signal need not wait for it.
     "check_${check//-/_}" "$rate" &
