@@ -2,13 +2,20 @@
 
 use std::panic;
 use std::process;
+use std::thread;
+use std::time::Duration;
 
 use mpi::environment;
 use mpi::ffi;
 
+/// How long a launcher gets to pass on what a rank has to say before it ends the job.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// Ends every rank of the job, now, with exit code `code`. A process that has no running MPI just exits.
 pub fn abort(code: i32) -> ! {
     if is_running() {
+        // MPICH's launcher drops what a rank has said just before, unless it has had the time to read it.
+        thread::sleep(LAST_WORDS);
         // SAFETY: MPI is initialised and not finalised. The call may come from a thread other than MPI's own, which
         // libraries allow for this one function or end the process for; either is what is wanted.
         unsafe { ffi::MPI_Abort(ffi::RSMPI_COMM_WORLD, code) };
