@@ -2,16 +2,11 @@
 
 use std::arch::x86_64::*;
 
-use super::rounding::{HIGH, Rounding, Thresholds};
+use super::prefetch::prefetch;
+use super::rounding::{Rounding, Thresholds};
 use super::{LANES, Sums, portable};
 use crate::philox::{Lanes, Stream};
 use crate::planes::{WORD, WORDS, position};
-
-/// How far ahead loops that read floats ask for them: the processor's own prefetching stops at every page.
-const AHEAD: usize = 1024;
-
-/// Floats of a line of the cache.
-const LINE: usize = 16;
 
 /// Floats of a register.
 const EIGHT: usize = 8;
@@ -23,7 +18,7 @@ pub(super) fn sums(values: &[f32]) -> Sums {
     let mut largest = [_mm256_setzero_si256(); LANES / EIGHT];
     let (mut sum, mut squares) = ([_mm256_setzero_pd(); LANES / 4], [_mm256_setzero_pd(); LANES / 4]);
     for group in groups {
-        prefetch(group.as_ptr());
+        prefetch(group);
         for (half, largest) in largest.iter_mut().enumerate() {
             let magnitudes = _mm256_and_si256(_mm256_castps_si256(load(group, half)), magnitude);
             *largest = _mm256_max_epu32(*largest, magnitudes);
@@ -62,31 +57,12 @@ pub(super) fn encode(
     match rounding {
         Rounding::Stochastic(stream) if scale > 0.0 && thresholds.lift == 1.0 => {
             let stochastic = Stochastic::new(&thresholds, stream);
-            each_word(values, first_word, planes, |index, word| stochastic.word(word, index));
+            portable::each_word(values, first_word, planes, |index, word| stochastic.word(word, index));
         }
         Rounding::Nearest if scale > 0.0 => {
-            each_word(values, first_word, planes, |_, word| nearest_word(word, clip, scale));
+            portable::each_word(values, first_word, planes, |_, word| nearest_word(word, clip, scale));
         }
         _ => portable::encode(values, clip, scale, rounding, first_word, planes),
-    }
-}
-
-/// Writes what `bits` makes of every 64 of `values`; the last ones are filled up with zeros, which are never kept.
-#[target_feature(enable = "avx2")]
-fn each_word(
-    values: &[f32],
-    first_word: usize,
-    planes: &mut [u64],
-    bits: impl Fn(usize, &[f32; WORD]) -> (u64, u64),
-) {
-    let mut filled = [0.0; WORD];
-    for (index, values) in values.chunks(WORD).enumerate() {
-        // One call, so that the compiler puts the loop's constants before the loop.
-        let word = <&[f32; WORD]>::try_from(values).unwrap_or_else(|_| {
-            filled[..values.len()].copy_from_slice(values);
-            &filled
-        });
-        portable::put(planes, first_word + index, bits(index, word));
     }
 }
 
@@ -104,10 +80,7 @@ impl<'a> Stochastic<'a> {
     /// For thresholds without a lift.
     #[target_feature(enable = "avx2")]
     fn new(thresholds: &'a Thresholds, stream: &'a Stream) -> Self {
-        // A rounded product is monotonic in its factors: clipping may follow the multiplication, and join the limit.
-        let factor = thresholds.reciprocal / HIGH;
-        let clip = thresholds.clip * factor;
-        let limit = if clip < HIGH { clip } else { HIGH };
+        let (factor, limit) = thresholds.upper();
         Stochastic {
             thresholds,
             stream,
@@ -120,7 +93,7 @@ impl<'a> Stochastic<'a> {
     /// The bits of the values of word `index` of the tensor.
     #[target_feature(enable = "avx2")]
     fn word(&self, values: &[f32; WORD], index: usize) -> (u64, u64) {
-        (0..WORD / LINE).for_each(|line| prefetch(values[line * LINE..].as_ptr()));
+        prefetch(values);
         let random = [0, 4].map(|block| self.random.four_blocks((index * (WORD / 8)) as u32 + block));
         let (mut nonzero, mut negative) = (0, 0);
         let mut ties = _mm256_setzero_si256();
@@ -298,12 +271,6 @@ impl Philox {
         let second = _mm256_blend_epi32::<0b1010_1010>(c2, _mm256_slli_epi64::<32>(c3));
         [_mm256_permute2x128_si256::<0x20>(first, second), _mm256_permute2x128_si256::<0x31>(first, second)]
     }
-}
-
-/// Asks for the line of the cache that is needed [`AHEAD`] bytes later.
-#[target_feature(enable = "avx2")]
-fn prefetch(values: *const f32) {
-    _mm_prefetch::<_MM_HINT_T0>(values.wrapping_byte_add(AHEAD).cast());
 }
 
 /// Floats `8 index ..` of `values`.

@@ -5,7 +5,11 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod prefetch;
 mod rounding;
 
 use std::sync::LazyLock;
@@ -62,6 +66,19 @@ static AVAILABLE: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
             add: avx2::add,
         });
     }
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+    {
+        available.push(Kernels {
+            isa: "avx512",
+            sums: avx512::sums,
+            encode: avx512::encode,
+            decode: avx512::decode,
+            add: avx512::add,
+        });
+    }
     available
 });
 
@@ -78,7 +95,7 @@ pub fn best() -> &'static Kernels {
 // SAFETY of all calls below: a set is in `AVAILABLE` only if the machine has its instructions, and there is no other way
 // to get one. Lengths are checked here, once for all sets.
 impl Kernels {
-    /// The instruction set: "portable", "avx2".
+    /// The instruction set: "portable", "avx2", "avx512".
     pub fn isa(&self) -> &'static str {
         self.isa
     }

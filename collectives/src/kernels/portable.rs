@@ -15,46 +15,58 @@ pub(super) fn encode(
     planes: &mut [u64],
 ) {
     let thresholds = Thresholds::new(clip, scale);
-    for (index, group) in values.chunks(WORD).enumerate() {
-        let bits = match rounding {
-            _ if scale <= 0.0 || scale.is_nan() => (0, 0),
-            Rounding::Stochastic(stream) => stochastic_word(group, &thresholds, stream, index),
-            Rounding::Nearest => ternaries(group, |_, value| rounding::nearest(value, clip, scale)),
-        };
-        put(planes, first_word + index, bits);
+    each_word(values, first_word, planes, |index, values| match rounding {
+        _ if scale <= 0.0 || scale.is_nan() => (0, 0),
+        Rounding::Stochastic(stream) => stochastic_word(values, &thresholds, stream, index),
+        Rounding::Nearest => ternaries(values, |_, value| rounding::nearest(value, clip, scale)),
+    });
+}
+
+/// Writes what `bits` makes of every 64 of `values`, their non-zero and their negative bits. The last ones are filled up
+/// with zeros, which are never kept.
+#[inline(always)]
+pub(super) fn each_word(
+    values: &[f32],
+    first_word: usize,
+    planes: &mut [u64],
+    bits: impl Fn(usize, &[f32; WORD]) -> (u64, u64),
+) {
+    let mut filled = [0.0; WORD];
+    for (index, values) in values.chunks(WORD).enumerate() {
+        // One call, so that the compiler puts the loop's constants before the loop.
+        let word = <&[f32; WORD]>::try_from(values).unwrap_or_else(|_| {
+            filled[..values.len()].copy_from_slice(values);
+            &filled
+        });
+        let (nonzero, negative) = bits(index, word);
+        let at = position(first_word + index, TERNARY);
+        planes[at] = nonzero;
+        planes[at + WORDS] = negative;
     }
 }
 
-/// Writes the non-zero and the negative bits of word `word` of the planes.
-#[inline]
-pub(super) fn put(planes: &mut [u64], word: usize, (nonzero, negative): (u64, u64)) {
-    let at = position(word, TERNARY);
-    planes[at] = nonzero;
-    planes[at + WORDS] = negative;
-}
-
-/// The non-zero and the negative bits of up to 64 values, those of word `word` of a tensor.
+/// The non-zero and the negative bits of the values of word `word` of a tensor.
 pub(super) fn stochastic_word(
-    values: &[f32],
+    values: &[f32; WORD],
     thresholds: &Thresholds,
     stream: &Stream,
     word: usize,
 ) -> (u64, u64) {
     let mut high = [0; WORD];
-    for (block, high) in high.chunks_exact_mut(8).take(values.len().div_ceil(8)).enumerate() {
+    for (block, high) in high.as_chunks_mut::<8>().0.iter_mut().enumerate() {
         let random = stream.block((word * (WORD / 8) + block) as u32);
-        for (pair, random) in high.chunks_exact_mut(2).zip(random) {
-            pair.copy_from_slice(&[random as u16, (random >> 16) as u16]);
+        for (pair, random) in high.as_chunks_mut().0.iter_mut().zip(random) {
+            *pair = [random as u16, (random >> 16) as u16];
         }
     }
     ternaries(values, |bit, value| thresholds.keep(value, high[bit], stream, (word * WORD + bit) as u64))
 }
 
-/// The non-zero and the negative bits of up to 64 values of which those that `keep` wants are kept.
+/// The non-zero and the negative bits of values of which those that `keep` wants are kept.
 #[inline]
-fn ternaries(values: &[f32], keep: impl Fn(usize, f32) -> bool) -> (u64, u64) {
+fn ternaries(values: &[f32; WORD], keep: impl Fn(usize, f32) -> bool) -> (u64, u64) {
     let (mut nonzero, mut negative) = (0, 0);
-    for (bit, value) in values.iter().take(WORD).enumerate() {
+    for (bit, value) in values.iter().enumerate() {
         let kept = keep(bit, *value);
         nonzero |= u64::from(kept) << bit;
         negative |= u64::from(kept && *value < 0.0) << bit;

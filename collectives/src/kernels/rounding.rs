@@ -17,7 +17,7 @@ pub enum Rounding<'a> {
 const ALWAYS: f32 = (1_u64 << u32::BITS) as f32;
 
 /// The same for the upper 16 bits of draws.
-pub(super) const HIGH: f32 = (1_u32 << u16::BITS) as f32;
+const HIGH: f32 = (1_u32 << u16::BITS) as f32;
 
 /// 2^-95. For scales that are smaller, `ALWAYS / scale` overflows.
 const TINY: f32 = f32::from_bits((127 - 95) << 23);
@@ -28,11 +28,11 @@ const LIFT: f32 = (1_u128 << 64) as f32;
 /// From magnitudes to thresholds, the 2^32 fold of the probability to be kept.
 #[derive(Clone, Copy)]
 pub(super) struct Thresholds {
-    pub clip: f32,
+    clip: f32,
     /// A power of two, 1 but for tiny scales.
     pub lift: f32,
     /// 2^32 by the lifted scale.
-    pub reciprocal: f32,
+    reciprocal: f32,
 }
 
 impl Thresholds {
@@ -51,6 +51,15 @@ impl Thresholds {
     #[inline]
     pub fn of(&self, value: f32) -> f32 {
         clipped(value, self.clip) * self.lift * self.reciprocal
+    }
+
+    /// For kernels: the factor from magnitudes to the upper halves of thresholds, and the greatest upper half. Only where
+    /// there is no lift. A rounded product is monotonic in its factors, so clipping may follow the multiplication and
+    /// needs no step of its own.
+    pub fn upper(&self) -> (f32, f32) {
+        let factor = self.reciprocal / HIGH;
+        let clip = self.clip * factor;
+        (factor, if clip < HIGH { clip } else { HIGH })
     }
 
     /// Whether the element `value` is kept, number `index` of the tensor, for which `high` was drawn.

@@ -45,11 +45,14 @@ fn others() -> (&'static Kernels, &'static [Kernels]) {
 }
 
 #[test]
-fn this_machine_is_not_left_to_the_portable_kernels() {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        assert!(others().1.iter().any(|kernels| kernels.isa() == "avx2"));
-    }
+#[cfg(target_arch = "x86_64")]
+fn this_machine_has_all_kernels_it_can_run() {
+    let all: Vec<&str> = available().iter().map(Kernels::isa).collect();
+    let avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq");
+    assert_eq!(all.contains(&"avx2"), is_x86_feature_detected!("avx2"), "{all:?}");
+    assert_eq!(all.contains(&"avx512"), avx512, "{all:?}");
 }
 
 fn compare_ternaries(
