@@ -31,7 +31,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup build train test lint cluster reproduce clean
+.PHONY: help setup build train test lint bench cluster reproduce clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,10 @@ lint: ## Check format, lints and documentation
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --workspace
+
+bench: build ## Time the codec on one core, and all-reduces between NP=2 ranks
+	$(TERNFLOCK) bench codec
+	$(MPIRUN) -n $(NP) $(TERNFLOCK) bench allreduce
 
 cluster: build ## Test and measure over hosts with shaped links, HOSTS=4 RATE=1gbit; skips without root
 	HOSTS='$(HOSTS)' RATE='$(RATE)' tests/cluster/run.sh $(CHECKS) || [ $$? = 77 ]
