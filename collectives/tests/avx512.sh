@@ -19,16 +19,16 @@ root=$work/root
 mkdir -p "$root"/{bin,proc,tmp} "$work/cd/isolinux"
 strip -o "$root/bin/tests" "$binary"
 ldd "$binary" | grep -o '/[^ ]*' | xargs cp --parents -L -t "$root"
-cp /bin/busybox "$root/bin/sh"
+cp /bin/busybox "$root/bin" && ln -s busybox "$root/bin/sh"
 cat > "$root/init" <<END
 #!/bin/sh
-mount -t proc proc /proc
-grep -m 1 -o avx512bw /proc/cpuinfo
+busybox mount -t proc proc /proc
+busybox grep -m 1 -o avx512bw /proc/cpuinfo
 cd /tmp
 tests --test-threads=1 ${*:-kernels}
 echo "tests ended with \$?"
-sleep 3
-poweroff -f
+busybox sleep 3
+busybox poweroff -f
 END
 chmod +x "$root/init"
 (cd "$root" && find . | cpio --create --format=newc --quiet) > "$work/cd/initrd"
@@ -60,6 +60,6 @@ display_library: term
 END
 echo continue > "$work/continue"
 # The screen wants a terminal; what matters goes over the serial line. Bochs ends with an error when it is powered off.
-TERM=xterm script -qec "bochs -q -rc $work/continue -f $work/bochsrc" /dev/null < /dev/null > "$work/screen" 2>&1 || true
+TERM=xterm timeout 1h script -qec "bochs -q -rc $work/continue -f $work/bochsrc" /dev/null < /dev/null > "$work/screen" 2>&1 || true
 cat "$work/serial"
 grep -q avx512bw "$work/serial" && grep -q "tests ended with 0" "$work/serial"
