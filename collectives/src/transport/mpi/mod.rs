@@ -41,7 +41,8 @@ pub struct MpiTransport {
     nodes: Vec<usize>,
     deadline: Duration,
     pool: Pool,
-    sends: Vec<Transfer>,
+    /// Messages on their way out, by lane, in order.
+    sends: [VecDeque<Transfer>; Lane::ALL.len()],
     notes: NoteCounts,
     /// Messages that have been matched and are on their way in, by sending rank and by lane, in order.
     arrivals: Vec<[VecDeque<Transfer>; Lane::ALL.len()]>,
@@ -78,7 +79,7 @@ impl MpiTransport {
             nodes: nodes::of(&communicator),
             deadline,
             pool: Pool::default(),
-            sends: Vec::new(),
+            sends: Default::default(),
             notes: NoteCounts::new(communicator.size() as usize),
             arrivals: (0..communicator.size()).map(|_| Default::default()).collect(),
             communicator: ManuallyDrop::new(communicator),
@@ -111,12 +112,14 @@ impl MpiTransport {
             self.notes.received += u64::from(arrival.lane == Lane::Notes);
             self.arrivals[arrival.peer][arrival.lane as usize].push_back(arrival);
         }
-        let mut index = 0;
-        while index < self.sends.len() {
-            if self.sends[index].test()? {
-                self.pool.give(self.sends.swap_remove(index).into_buffer());
-            } else {
-                index += 1;
+        // Sends of a lane complete in order or nearly so. The first that has not is the last to be looked at: each look
+        // costs as much as a probe, and there may be as many sends as segments.
+        for lane in &mut self.sends {
+            while let Some(first) = lane.front_mut() {
+                if !first.test()? {
+                    break;
+                }
+                self.pool.give(lane.pop_front().map_or_else(Vec::new, Transfer::into_buffer));
             }
         }
         Ok(())
@@ -161,7 +164,7 @@ impl Transport for MpiTransport {
     }
 
     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
-        self.sends.push(Transfer::send(&self.communicator, lane, to, message)?);
+        self.sends[lane as usize].push_back(Transfer::send(&self.communicator, lane, to, message)?);
         self.notes.sent[to] += u64::from(lane == Lane::Notes);
         Ok(())
     }
@@ -180,8 +183,8 @@ impl Transport for MpiTransport {
 
     fn pending(&mut self) -> Result<Option<(usize, usize)>> {
         self.progress()?;
-        let awaited = self.sends.iter().find(|send| send.lane != Lane::Notes);
-        Ok(awaited.map(|send| (send.peer, send.words())))
+        let awaited = [Lane::Bulk, Lane::Ahead].map(|lane| self.sends[lane as usize].front());
+        Ok(awaited.into_iter().flatten().next().map(|send| (send.peer, send.words())))
     }
 
     fn pause(&mut self, wait: &Wait) -> Result<()> {
