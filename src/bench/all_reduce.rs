@@ -204,7 +204,7 @@ impl Ranks {
                 Ok(())
             }
             Contender::RingF32 => ring_f32::sum(&mut self.transport, ring_f32::SEGMENT, result),
-            Contender::MpiAllreduceF32 => self.transport.inner_mut().allreduce_f32(values, result),
+            Contender::MpiAllreduceF32 => self.transport.inner_mut().allreduce_f32(result),
         }
     }
 

@@ -174,13 +174,11 @@ pub fn leave_notes(transport: &mut MpiTransport) -> Result<(), String> {
 pub fn library_sum(transport: &mut MpiTransport) {
     let (rank, world) = (transport.rank(), transport.world());
     for length in [0, 1, 1000, 300_000] {
-        let values: Vec<f32> = (0..length).map(|index| (index % 1000 + rank) as f32).collect();
-        let mut sums = vec![f32::NAN; length];
-        transport.allreduce_f32(&values, &mut sums).expect("sums");
+        let mut sums: Vec<f32> = (0..length).map(|index| (index % 1000 + rank) as f32).collect();
+        transport.allreduce_f32(&mut sums).expect("sums");
         let ranks = world * (world - 1) / 2;
         assert!(sums.iter().enumerate().all(|(index, sum)| *sum == (index % 1000 * world + ranks) as f32));
     }
-    assert!(matches!(transport.allreduce_f32(&[1.0], &mut []), Err(Error::Mpi { .. })));
 }
 
 /// One message of more than 2 GiB.

@@ -1,6 +1,6 @@
 //! The library's own all-reduce, to measure ours against.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 use mpi::ffi;
 use mpi::traits::AsRaw;
@@ -9,26 +9,29 @@ use super::MpiTransport;
 use super::transfer::check;
 use crate::{Error, Result};
 
+unsafe extern "C" {
+    /// `MPI_IN_PLACE`, from `in_place.c`.
+    safe fn ternflock_mpi_in_place() -> *const c_void;
+}
+
 impl MpiTransport {
-    /// Writes the sum of `values` over all ranks into `sums`, by one `MPI_Allreduce`. No deadline applies and no meter
+    /// Sums `values` of all ranks element by element, in place, by one `MPI_Allreduce`. No deadline applies and no meter
     /// counts.
     ///
     /// # Errors
-    /// [`Error::Mpi`] for slices of two lengths, for more elements than a C `int` counts, and when the call fails.
-    pub fn allreduce_f32(&mut self, values: &[f32], sums: &mut [f32]) -> Result<()> {
+    /// [`Error::Mpi`] for more elements than a C `int` counts, and when the call fails.
+    pub fn allreduce_f32(&mut self, values: &mut [f32]) -> Result<()> {
         let call = "MPI_Allreduce";
-        let refuse = |text| Error::Mpi { rank: self.rank, call, text };
-        if values.len() != sums.len() {
-            return Err(refuse(format!("{} values cannot give {} sums", values.len(), sums.len())));
-        }
         let count = c_int::try_from(values.len()).map_err(|_| {
-            refuse(format!("{} elements are more than the {} of one call", values.len(), c_int::MAX))
+            let text = format!("{} elements are more than the {} of one call", values.len(), c_int::MAX);
+            Error::Mpi { rank: self.rank, call, text }
         })?;
-        // SAFETY: both slices hold `count` elements for the length of the call; the communicator is valid.
+        // SAFETY: the slice holds `count` elements, which this rank alone borrows for the length of the call; the
+        // communicator is valid.
         let code = unsafe {
             ffi::MPI_Allreduce(
-                values.as_ptr().cast(),
-                sums.as_mut_ptr().cast(),
+                ternflock_mpi_in_place(),
+                values.as_mut_ptr().cast(),
                 count,
                 ffi::RSMPI_FLOAT,
                 ffi::RSMPI_SUM,
