@@ -53,7 +53,8 @@ impl MpiTransport {
                 self.recycle(note);
             }
         }
-        Ok(self.sends.iter().all(VecDeque::is_empty) && self.arrivals.iter().flatten().all(VecDeque::is_empty))
+        Ok(self.sends.iter().all(VecDeque::is_empty)
+            && self.arrivals.iter().flatten().all(VecDeque::is_empty))
     }
 }
 
