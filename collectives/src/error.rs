@@ -52,7 +52,7 @@ pub enum Error {
     },
 
     /// Ranks hold different values of something that must be equal everywhere.
-    #[error("{what} is {peer_value:#018x} on rank {peer} and {value:#018x} on rank {rank}")]
+    #[error("{what} is {} on rank {peer} and {} on rank {rank}", shown(*peer_value), shown(*value))]
     Disagree {
         /// What should be equal.
         what: String,
@@ -80,4 +80,24 @@ pub enum Error {
         /// The library's own words, or why the call was not made.
         text: String,
     },
+}
+
+/// A count as a number, a hash as a hash is written.
+fn shown(value: u64) -> String {
+    if value >> 48 == 0 { value.to_string() } else { format!("{value:#018x}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_hashes_are_shown_as_such() {
+        let disagree = |value, peer_value| {
+            Error::Disagree { what: "the size".into(), rank: 0, value, peer: 2, peer_value }.to_string()
+        };
+        assert_eq!(disagree(1000, 0), "the size is 0 on rank 2 and 1000 on rank 0");
+        let hashes = disagree(0xab << 56, 1 << 60);
+        assert_eq!(hashes, "the size is 0x1000000000000000 on rank 2 and 0xab00000000000000 on rank 0");
+    }
 }

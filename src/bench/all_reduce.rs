@@ -9,7 +9,7 @@ use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::mpi::{self, MpiTransport};
-use ternflock_collectives::{Result as Exchanged, Transport, small};
+use ternflock_collectives::{Error as Failure, Result as Exchanged, Transport, small};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::contender::Contender;
@@ -105,9 +105,17 @@ impl Ranks {
     /// # Errors
     /// [`Error::Disagree`] for different plans, [`Error::Exchange`] when ranks are late or gone.
     pub fn measure(&mut self, plans: &Plans) -> Result<Report> {
-        let hash = xxh3_64(format!("{plans:?}").as_bytes());
-        small::agree(&mut self.transport, "the hash of what is to be measured", hash)
-            .map_err(|failure| Error::Disagree(failure.to_string()))?;
+        let mut agree = |what: &str, value| {
+            small::agree(&mut self.transport, what, value).map_err(|failure| match failure {
+                Failure::Disagree { .. } => Error::Disagree(failure.to_string()),
+                other => failed(other),
+            })
+        };
+        agree("the number of sizes to measure", plans.elements.len() as u64)?;
+        for &elements in &plans.elements {
+            agree("the number of elements to measure", elements as u64)?;
+        }
+        agree("the hash of what else is to be measured", xxh3_64(format!("{plans:?}").as_bytes()))?;
         let mut cases = Vec::new();
         for &elements in &plans.elements {
             cases.extend(self.measure_size(elements, plans).map_err(failed)?);
@@ -307,6 +315,6 @@ fn median(mut times: Vec<f64>) -> f64 {
     quantile(&times, 0.5)
 }
 
-fn failed(failure: ternflock_collectives::Error) -> Error {
+fn failed(failure: Failure) -> Error {
     Error::Exchange(failure.to_string())
 }

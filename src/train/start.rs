@@ -47,6 +47,9 @@ impl<'a> Run<'a> {
         world.agree("the hash of the data", train.hash() ^ evaluation.hash().rotate_left(1))?;
         let built = build_trainer(loaded, train, world.topology());
         let (trainer, fill) = world.together(built)?;
+        let parameters = &trainer.network.parameters;
+        world.agree("the number of parameters to exchange", parameters.values.len() as u64)?;
+        world.agree("the hash of their tensors", xxh3_64(format!("{:?}", parameters.table).as_bytes()))?;
         world.set_context(format_args!("start of the run, opening its directory"));
         let run_dir = RunDir::open(job, options.run_dir.as_deref(), options.resume, world)?;
         let mut run = Run {

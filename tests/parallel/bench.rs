@@ -39,5 +39,6 @@ pub fn disagreeing(launcher: &Launcher, ranks: usize) {
     let script = format!("if {first}; then {}; else {}; fi", measure("1e4"), measure("2e4"));
     let end = launcher.start(ranks, Path::new("/bin/sh"), &["-c", &script]).unwrap().finish().unwrap();
     assert_eq!(end.code, Some(7), "{}", end.output);
-    assert!(end.output.contains("hash of what is to be measured"), "{}", end.output);
+    let message = "the number of elements to measure is 20000 on rank 1 and 10000 on rank 0";
+    assert!(end.output.contains(message), "{}", end.output);
 }
