@@ -204,28 +204,31 @@ fn decode_planes<const WIDTH: usize>(planes: &[u64], first_word: usize, factor: 
 #[target_feature(enable = "avx2")]
 fn decode_word<const WIDTH: usize>(words: &[u64; WIDTH], factor: f32, values: &mut [f32; WORD]) {
     let factor = _mm256_set1_ps(factor);
-    let one = _mm256_set1_epi32(1);
-    let unused = 32 - WIDTH as i32;
     for (half, values) in values.as_chunks_mut::<{ WORD / 2 }>().0.iter_mut().enumerate() {
-        // The bit that belongs to a lane.
-        let mut lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-        for values in values.as_chunks_mut::<EIGHT>().0 {
-            let mut integers = _mm256_setzero_si256();
-            // From the sign down, so that each step makes room for one more bit.
-            for plane in (0..WIDTH).rev() {
-                let word = _mm256_set1_epi32((words[plane] >> (half * WORD / 2)) as i32);
-                let bits = _mm256_and_si256(_mm256_srlv_epi32(word, lane), one);
-                integers = _mm256_or_si256(_mm256_add_epi32(integers, integers), bits);
-            }
-            lane = _mm256_add_epi32(lane, _mm256_set1_epi32(EIGHT as i32));
-            // The highest bit to the register's, and back with its sign.
-            let unused = _mm_cvtsi32_si128(unused);
-            let integers = _mm256_sra_epi32(_mm256_sll_epi32(integers, unused), unused);
-            let scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(integers), factor);
+        let mut integers = bits(words[WIDTH - 1], half);
+        // From the sign down. A set bit is -1: so is the sign's weight, and the others are subtracted.
+        for word in words[..WIDTH - 1].iter().rev() {
+            integers = _mm256_sub_epi8(_mm256_add_epi8(integers, integers), bits(*word, half));
+        }
+        let halves = [_mm256_castsi256_si128(integers), _mm256_extracti128_si256::<1>(integers)];
+        let quarters = halves.into_iter().flat_map(|half| [half, _mm_unpackhi_epi64(half, half)]);
+        for (values, quarter) in values.as_chunks_mut::<EIGHT>().0.iter_mut().zip(quarters) {
+            let scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(quarter)), factor);
             // SAFETY: the array has the register's size, and the instruction asks for no alignment.
             unsafe { _mm256_storeu_ps(values.as_mut_ptr(), scaled) };
         }
     }
+}
+
+/// The bits of one half of `word`, each as a byte of 0 or -1.
+#[target_feature(enable = "avx2")]
+fn bits(word: u64, half: usize) -> __m256i {
+    // Which of the word's bytes a bit is in, and where there.
+    let byte = _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
+    let byte = _mm256_add_epi8(byte, _mm256_set1_epi8(half as i8 * 4));
+    let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
+    let bytes = _mm256_shuffle_epi8(_mm256_set1_epi64x(word as i64), byte);
+    _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit), bit)
 }
 
 /// The portable loop, compiled for registers of four words.
