@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ternflock_collectives::Result;
@@ -24,19 +25,23 @@ pub struct Ready<'a> {
     pub gradients: &'a mut [f32],
 }
 
-/// How long this thread sleeps between two looks for a bucket that still computes: it may be on the same core.
+/// How long this thread sleeps between two looks while the backward pass computes, whose core it may be on: polling would
+/// cost the pass more than a late look costs the exchange.
 const NAP: Duration = Duration::from_micros(50);
 
-/// Averages `count` buckets in the order they come. None if fewer came, because computing them failed.
+/// Averages `count` buckets in the order they come, `beside` another thread that computes them or after all have been. None
+/// if fewer came, because computing them failed.
 pub fn carry<'a>(
     transport: &mut dyn Transport,
     key: &Key,
     way: &Way,
     count: usize,
+    beside: bool,
     finished: Receiver<Ready<'a>>,
     phases: &mut Phases,
 ) -> Result<Option<Agreed>> {
-    let mut ahead = Ahead { finished, travelling: None, agreed: VecDeque::with_capacity(count) };
+    let computing = if beside { count } else { 0 };
+    let mut ahead = Ahead { finished, travelling: None, agreed: VecDeque::with_capacity(count), computing };
     let mut all = Agreed::default();
     for _ in 0..count {
         let Some((Ready { bucket, gradients }, agreed)) = ahead.next(transport, key, phases)? else {
@@ -66,6 +71,8 @@ struct Ahead<'a> {
     travelling: Option<(Ready<'a>, Maximum)>,
     /// Those whose scales are here.
     agreed: VecDeque<(Ready<'a>, Agreed)>,
+    /// Buckets that another thread still computes.
+    computing: usize,
 }
 
 impl<'a> Ahead<'a> {
@@ -86,10 +93,23 @@ impl<'a> Ahead<'a> {
                 return Ok(true);
             }
             match self.finished.try_recv() {
-                Ok(ready) => self.travelling = Some((ready, Maximum::new(Lane::Ahead))),
+                Ok(ready) => self.send_off(ready),
                 Err(TryRecvError::Empty) => return Ok(true),
                 Err(TryRecvError::Disconnected) => return Ok(false),
             }
+        }
+    }
+
+    /// Lets the scales of `ready` go.
+    fn send_off(&mut self, ready: Ready<'a>) {
+        self.computing = self.computing.saturating_sub(1);
+        self.travelling = Some((ready, Maximum::new(Lane::Ahead)));
+    }
+
+    /// Leaves the core to the backward pass, as long as there is one.
+    fn leave_core(&self) {
+        if self.computing > 0 {
+            thread::sleep(NAP);
         }
     }
 
@@ -115,6 +135,7 @@ impl<'a> Ahead<'a> {
                         ready.bucket.name()
                     ));
                     let wait = maximum.wait(transport, ready.bucket.words().len());
+                    self.leave_core();
                     transport.pause(&wait)?;
                 }
                 None if !open => return Ok(None),
@@ -122,7 +143,7 @@ impl<'a> Ahead<'a> {
                 None => {
                     transport.pending()?;
                     if let Ok(ready) = self.finished.recv_timeout(NAP) {
-                        self.travelling = Some((ready, Maximum::new(Lane::Ahead)));
+                        self.send_off(ready);
                     }
                     since = Instant::now();
                 }
@@ -145,6 +166,7 @@ impl Transport for Meanwhile<'_, '_> {
 
     fn pause(&mut self, wait: &Wait) -> Result<()> {
         self.ahead.progress(self.transport, self.key)?;
+        self.ahead.leave_core();
         self.transport.pause(wait)
     }
 }

@@ -141,7 +141,7 @@ impl Exchange {
             (computed, Phases { compute: spent - preparing, encode: preparing, ..Phases::default() })
         };
         let start = Instant::now();
-        let carry = || carry(world.transport(), &key, way, count, finished, phases);
+        let carry = || carry(world.transport(), &key, way, count, overlaps, finished, phases);
         let ((computed, spent), carried) = match overlaps {
             false => (compute(), carry()),
             true => thread::scope(|scope| {
