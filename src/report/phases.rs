@@ -11,7 +11,7 @@ pub struct Phases {
     pub compute: f64,
     /// Moments of the gradients, and their rounding to ternary planes.
     pub encode: f64,
-    /// Until all ranks have met in the step's first message, which carries the scales: a slower rank shows here.
+    /// Until all ranks have met in a bucket's first messages, which carry its scales: a slower rank shows here.
     pub wait: f64,
     /// The all-reduces: the wire.
     pub exchange: f64,

@@ -12,7 +12,7 @@ use super::exchange::kept_layers;
 use super::placement::place;
 use super::run::{Options, Run};
 use super::run_dir::RunDir;
-use super::state::restore;
+use super::state::{restore, what_becomes_of_residuals};
 use super::stretch::Stretch;
 use super::trainer::{Trainer, count_steps};
 use super::world::World;
@@ -145,7 +145,8 @@ impl<'a> Run<'a> {
     }
 
     fn resume_from(&mut self, path: &Path, snapshot: Snapshot, world: &World) -> Result<Vec<String>> {
-        let notes = self.what_differs(path, &snapshot, world.size())?;
+        let mut notes = self.what_differs(path, &snapshot, world.size())?;
+        notes.extend(what_becomes_of_residuals(&self.trainer, &snapshot, world.size()));
         restore(&mut self.trainer, &snapshot, world.rank(), world.size())
             .map_err(|message| Error::checkpoint(path, message))?;
         // The run may have been killed after it wrote its best checkpoint and before it made it the best.

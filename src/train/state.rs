@@ -102,6 +102,22 @@ pub fn restore(
     residuals.map_or(Ok(()), |slot| restore_residuals(trainer, &slot.tensors, rank, world))
 }
 
+/// What becomes of the residuals of `snapshot` on `world` ranks, if it is not just what they were.
+pub fn what_becomes_of_residuals(trainer: &Trainer, snapshot: &Snapshot, world: usize) -> Option<String> {
+    let keeps = trainer.exchange().residuals().next().is_some();
+    let stored = snapshot.optimizer.iter().find(|slot| slot.name == RESIDUAL);
+    match stored {
+        None if keeps => {
+            Some("the checkpoint holds no residuals of error feedback: they begin at zero".into())
+        }
+        Some(_) if !keeps => Some("the residuals of error feedback in the checkpoint are given up".into()),
+        Some(_) if snapshot.progress.ranks != world as u64 => {
+            Some("each rank goes on with the mean of all ranks' residuals of error feedback".into())
+        }
+        _ => None,
+    }
+}
+
 /// Each rank takes up its own residuals. A residual that the exchange has no use for is left.
 fn restore_residuals(
     trainer: &mut Trainer,

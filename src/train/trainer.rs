@@ -216,7 +216,15 @@ impl Trainer {
             parameters.table.iter().find_map(|parameter| {
                 let values = &parameters.gradients[parameter.range.clone()];
                 let at = values.iter().position(|g| !g.is_finite())?;
-                Some(format!("the gradient of `{}` holds {} at element {at}", parameter.name, values[at]))
+                let kept = if self.job.exchange.error_feedback {
+                    ", with what error feedback has kept,"
+                } else {
+                    ""
+                };
+                Some(format!(
+                    "the gradient of `{}`{kept} holds {} at element {at}",
+                    parameter.name, values[at]
+                ))
             })
         };
         let found = self.network.first_non_finite().or_else(bad_gradient).unwrap_or_default();

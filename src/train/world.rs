@@ -143,7 +143,9 @@ impl World {
     /// The values of all ranks, as many on each, one rank after the other, on rank 0; nothing on the others.
     pub fn collect(&mut self, values: &[f32]) -> Result<Vec<f32>> {
         let words = values.len().div_ceil(2);
+        // A rank sends when rank 0 asks for it, which so holds one message at a time.
         if self.rank() > 0 {
+            self.transport.recv(0, 0).map_err(failed)?;
             let mut message = self.transport.buffer(words);
             bytemuck::cast_slice_mut(&mut message)[..values.len()].copy_from_slice(values);
             self.transport.send(0, message).and_then(|()| self.transport.flush()).map_err(failed)?;
@@ -152,6 +154,8 @@ impl World {
         let mut all = Vec::with_capacity(self.size() * values.len());
         all.extend_from_slice(values);
         for rank in 1..self.size() {
+            let ask = self.transport.buffer(0);
+            self.transport.send(rank, ask).map_err(failed)?;
             let message = self.transport.recv(rank, words).map_err(failed)?;
             all.extend_from_slice(&bytemuck::cast_slice(&message)[..values.len()]);
             self.transport.recycle(message);

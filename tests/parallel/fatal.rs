@@ -34,6 +34,11 @@ pub fn act(name: &str, transport: &mut MpiTransport) -> Result<(), String> {
     }
     match name {
         "panic" => panic!("rank {rank} has a bad day"),
+        "panic_beside" => {
+            // As a backward pass that panics while this thread, which alone calls MPI, waits for peers.
+            thread::spawn(move || panic!("rank {rank} has a bad day"));
+            transport.recv(0, 1).map_err(|error| error.to_string())?;
+        }
         "abort" => mpi::abort(7),
         "killed" => {
             // SAFETY: a plain system call, on this process itself.
@@ -58,6 +63,11 @@ fn end_of(act: &str, launcher: &Launcher, ranks: usize) -> Finished {
 
 pub fn panic(launcher: &Launcher, ranks: usize) {
     let end = end_of("panic", launcher, ranks);
+    assert!(end.output.contains("has a bad day"), "the message is lost:\n{}", end.output);
+}
+
+pub fn panic_beside(launcher: &Launcher, ranks: usize) {
+    let end = end_of("panic_beside", launcher, ranks);
     assert!(end.output.contains("has a bad day"), "the message is lost:\n{}", end.output);
 }
 

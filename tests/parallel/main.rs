@@ -84,6 +84,7 @@ const CASES: &[Case] = &[
     Case { name: "bench::all_reduce", worlds: ANY, body: Job(bench::all_reduce) },
     Case { name: "bench::disagreeing", worlds: TWO, body: Job(bench::disagreeing) },
     Case { name: "fatal::panic", worlds: PEERS, body: Job(fatal::panic) },
+    Case { name: "fatal::panic_beside", worlds: TWO_AND_THREE, body: Job(fatal::panic_beside) },
     Case { name: "fatal::abort", worlds: THREE, body: Job(fatal::abort) },
     Case { name: "fatal::killed", worlds: THREE, body: Job(fatal::killed) },
     Case { name: "fatal::message_nobody_takes", worlds: THREE, body: Job(fatal::message_nobody_takes) },

@@ -43,10 +43,17 @@ fn train_threads(ranks: usize, sets: &[&str], run_dir: &Path) {
     }
 }
 
-/// A batch that most numbers of ranks do not divide, verified at each step.
+/// A bucket a layer, so that several are on their way at a time.
+pub const BUCKETS: &str = "exchange.bucket_elements=500";
+
+/// A batch that most numbers of ranks do not divide, verified at each step. Buckets travel beside the backward pass, and
+/// after it.
 pub fn same_bits(launcher: &Launcher, ranks: usize) {
-    for gradients in ["exchange.gradients=ternary", "exchange.gradients=float32"] {
-        let sets = ["train.steps=12", "train.global_batch=37", "exchange.verify_every=1", gradients];
+    let (ternary, float32) = ("exchange.gradients=ternary", "exchange.gradients=float32");
+    let (after, feedback) = ("exchange.overlap=false", "exchange.error_feedback=true");
+    for more in [&[ternary][..], &[float32, BUCKETS], &[BUCKETS], &[BUCKETS, after], &[BUCKETS, feedback]] {
+        let sets = ["train.steps=12", "train.global_batch=37", "exchange.verify_every=1"];
+        let sets = [&sets[..], more].concat();
         let (processes, threads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let end = train(launcher, ranks, &sets, processes.path(), &[]).finish().unwrap();
         assert_eq!(end.code, Some(0), "{}", end.output);

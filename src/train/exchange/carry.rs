@@ -5,6 +5,7 @@
 //! planes of the bucket before are still on their way: every wait for planes also moves scales.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,18 +30,17 @@ pub struct Ready<'a> {
 /// cost the pass more than a late look costs the exchange.
 const NAP: Duration = Duration::from_micros(50);
 
-/// Averages `count` buckets in the order they come, `beside` another thread that computes them or after all have been. None
-/// if fewer came, because computing them failed.
+/// Averages `count` buckets in the order they come, while another thread is `computing` them or after all have been. None if
+/// fewer came, because computing them failed.
 pub fn carry<'a>(
     transport: &mut dyn Transport,
     key: &Key,
     way: &Way,
     count: usize,
-    beside: bool,
+    computing: &'a AtomicBool,
     finished: Receiver<Ready<'a>>,
     phases: &mut Phases,
 ) -> Result<Option<Agreed>> {
-    let computing = if beside { count } else { 0 };
     let mut ahead = Ahead { finished, travelling: None, agreed: VecDeque::with_capacity(count), computing };
     let mut all = Agreed::default();
     for _ in 0..count {
@@ -71,8 +71,8 @@ struct Ahead<'a> {
     travelling: Option<(Ready<'a>, Maximum)>,
     /// Those whose scales are here.
     agreed: VecDeque<(Ready<'a>, Agreed)>,
-    /// Buckets that another thread still computes.
-    computing: usize,
+    /// Whether another thread still computes.
+    computing: &'a AtomicBool,
 }
 
 impl<'a> Ahead<'a> {
@@ -102,13 +102,12 @@ impl<'a> Ahead<'a> {
 
     /// Lets the scales of `ready` go.
     fn send_off(&mut self, ready: Ready<'a>) {
-        self.computing = self.computing.saturating_sub(1);
         self.travelling = Some((ready, Maximum::new(Lane::Ahead)));
     }
 
     /// Leaves the core to the backward pass, as long as there is one.
     fn leave_core(&self) {
-        if self.computing > 0 {
+        if self.computing.load(Ordering::Relaxed) {
             thread::sleep(NAP);
         }
     }

@@ -7,11 +7,14 @@ mod bucket;
 mod carry;
 mod plan;
 
+use std::io;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
+use ternflock_collectives::Error as Failure;
 use ternflock_collectives::all_reduce::{Algorithm, ring_f32};
 use ternflock_collectives::topology::Topology;
 
@@ -31,7 +34,8 @@ use crate::rng::{Purpose, Stream};
 pub struct Agreed {
     /// Some rank wants to stop.
     pub stop: bool,
-    /// The lowest rank whose loss or gradients are not finite. The gradients were then not all averaged.
+    /// The lowest rank whose loss or gradients are not finite, of the first bucket with such a rank. The gradients were then
+    /// not all averaged.
     pub non_finite: Option<usize>,
 }
 
@@ -76,6 +80,20 @@ pub fn float32_bytes(parameters: usize, rank: usize, world: usize) -> u64 {
     ring_f32::traffic(ring_f32::SEGMENT, parameters, world, rank).bytes_sent
 }
 
+fn no_thread(error: io::Error) -> Error {
+    Error::Exchange(format!(
+        "no thread could be started for the backward pass ({error}); exchange.overlap = false does without one"
+    ))
+}
+
+/// Says at which step the exchange failed, where the failure does not say so itself.
+fn at_step(step: u64, failure: Failure) -> Error {
+    match failure {
+        Failure::Late(_) => failed(failure),
+        other => Error::Exchange(format!("step {step}: {other}")),
+    }
+}
+
 /// Takes a part of the gradients as soon as it is final, and whether the loss is finite.
 pub type Give<'g, 'a> = dyn FnMut(bool, &'a mut [f32]) + 'g;
 
@@ -92,6 +110,9 @@ pub struct Exchange {
 
 impl Exchange {
     /// The exchange that `job` asks for, between the ranks of `topology`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when a layer to keep in float32 is not there.
     pub fn new(
         job: &job::Exchange,
         seed: u64,
@@ -113,6 +134,9 @@ impl Exchange {
     /// Runs `compute`, which gives the gradients part by part, and replaces each part by its mean over all ranks: the
     /// same bits on each. Where it can, it does so while `compute` is still at work on the parts to come; the result
     /// is the same. Adds the time it took to `phases`.
+    ///
+    /// # Errors
+    /// That of `compute` on this rank, whose peers then wait in vain; [`Error::Exchange`] when ranks are late or gone.
     pub fn average<'a, T: Send>(
         &'a mut self,
         world: &mut World,
@@ -127,6 +151,8 @@ impl Exchange {
         let (way, parts, count, mut buckets) =
             (&self.way, &self.parts, self.buckets.len(), self.buckets.iter_mut());
         let (sender, finished) = channel();
+        let (computing, mut carrying) = (AtomicBool::new(overlaps), Phases::default());
+        let is_computing = &computing;
         let compute = move || {
             let (start, mut preparing) = (Instant::now(), 0.0);
             let computed = compute(parts, &mut |finite, gradients| {
@@ -138,26 +164,27 @@ impl Exchange {
                 let _ = sender.send(Ready { bucket, gradients });
             });
             let spent = start.elapsed().as_secs_f64();
+            is_computing.store(false, Ordering::Relaxed);
             (computed, Phases { compute: spent - preparing, encode: preparing, ..Phases::default() })
         };
         let start = Instant::now();
-        let carry = || carry(world.transport(), &key, way, count, overlaps, finished, phases);
+        let carry = || carry(world.transport(), &key, way, count, is_computing, finished, &mut carrying);
         let ((computed, spent), carried) = match overlaps {
             false => (compute(), carry()),
             true => thread::scope(|scope| {
-                let computing = scope.spawn(compute);
+                let computing = thread::Builder::new().name("backward".into()).spawn_scoped(scope, compute);
+                let computing = computing.map_err(no_thread)?;
                 let carried = carry();
-                (computing.join().unwrap_or_else(|panic| resume_unwind(panic)), carried)
-            }),
+                Ok((computing.join().unwrap_or_else(|panic| resume_unwind(panic)), carried))
+            })?,
         };
-        *phases += spent;
-        phases.hidden += (phases.busy() - start.elapsed().as_secs_f64()).max(0.0);
+        let mut all = spent + carrying;
+        all.hidden = (all.busy() - start.elapsed().as_secs_f64()).max(0.0);
+        *phases += all;
         let computed = computed?;
-        let carried =
-            carried.map_err(|failure| Error::Exchange(format!("step {step}: {}", failed(failure))))?;
-        let agreed =
-            carried.ok_or_else(|| Error::Exchange(format!("step {step}: not all gradients came")))?;
-        Ok((computed, agreed))
+        let agreed = carried.map_err(|failure| at_step(step, failure))?;
+        let missing = || Error::Exchange(format!("step {step}: not all gradients came"));
+        Ok((computed, agreed.ok_or_else(missing)?))
     }
 
     /// What error feedback keeps on this rank: numbers of tensors and their residuals. Nothing without it.

@@ -24,12 +24,17 @@ pub(super) fn buckets(
             || parameter.range.len() < job.min_elements
             || kept.contains(&parameter.layer)
     };
-    let (mut buckets, mut end) = (Vec::new(), table.len());
+    let (mut buckets, mut end) = (Vec::<(usize, Bucket)>::new(), table.len());
     for layer in (0..graph.layers().len()).rev() {
         let first = table.partition_point(|parameter| parameter.layer < layer);
         let members = &table[first..end];
         let elements: usize = members.iter().map(|parameter| parameter.range.len()).sum();
         if layer > 0 && elements < job.bucket_elements.max(1) {
+            continue;
+        }
+        // Layers before the first parameter need no bucket of their own.
+        if let Some((first_layer, _)) = buckets.last_mut().filter(|_| members.is_empty()) {
+            *first_layer = layer;
             continue;
         }
         let start = members.first().map_or(0, |parameter| parameter.range.start);

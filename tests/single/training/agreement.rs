@@ -2,8 +2,10 @@
 //! that the mean is unbiased.
 
 use serde_json::json;
+use ternflock::error::{Error, Kind};
 use ternflock::job::{self, Gradients};
 use ternflock::nn::{Graph, Parameters, Shape};
+use ternflock::report::Phases;
 use ternflock::train::{Agreed, Exchange, World};
 use ternflock_collectives::codec::Moments;
 
@@ -70,6 +72,41 @@ fn the_lowest_rank_that_is_not_finite_is_named_everywhere_and_nothing_is_average
                 let all = on_ranks(ranks, |world| learn(world, 1, change).0);
                 assert_eq!(all, vec![agreed; ranks]);
             }
+        }
+    }
+}
+
+/// A rank whose backward pass fails after its first bucket ends with that error, all others with one that names a rank that
+/// has gone.
+#[test]
+fn a_rank_that_cannot_compute_keeps_nobody_waiting() {
+    let parameters = Parameters::new(&graph()).unwrap();
+    for (ranks, overlap) in [(1, true), (2, true), (3, true), (3, false)] {
+        let job = job::Exchange { bucket_elements: 1, overlap, ..job::Exchange::default() };
+        let all = on_ranks(ranks, |mut world| {
+            let (rank, topology) = (world.rank(), world.topology());
+            let mut exchange = Exchange::new(&job, SEED, &graph(), &parameters, topology).unwrap();
+            let (mut values, mut phases) = (gradients(&parameters, rank, 0), Phases::default());
+            let last = parameters.table.iter().find(|p| p.name == "out/weight").unwrap().range.start;
+            let wide = parameters.table.iter().find(|p| p.name == "wide/weight").unwrap().range.start;
+            let averaged = exchange.average(&mut world, 0, false, &mut phases, |_, give| {
+                let (rest, out) = values.split_at_mut(last);
+                let (conv, wide) = rest.split_at_mut(wide);
+                give(true, out);
+                if rank == ranks - 1 {
+                    return Err(Error::Usage("no more of this".into()));
+                }
+                give(true, wide);
+                give(true, conv);
+                Ok(())
+            });
+            averaged.unwrap_err()
+        });
+        let (last, others) = all.split_last().unwrap();
+        assert_eq!(last.to_string(), "no more of this");
+        for error in others {
+            assert_eq!(error.kind(), Kind::Exchange, "{error}");
+            assert!(error.to_string().contains("has ended"), "{error}");
         }
     }
 }

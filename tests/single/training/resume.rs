@@ -6,7 +6,7 @@ use std::path::Path;
 use ternflock::error::Kind;
 
 use crate::digits::{JOB, assert_same_state, at_step, checkpoints, load};
-use crate::runs::{metrics, resume, short, steps, train, train_until};
+use crate::runs::{Ended, metrics, resume, short, steps, train, train_until};
 
 /// Logged, evaluated and saved at steps that do not coincide, with a learning rate that changes at every step.
 const RHYTHM: [&str; 3] = ["train.eval_every=5", "checkpoint.every=4", "schedule.kind=polynomial"];
@@ -99,13 +99,20 @@ fn error_feedback_goes_on_on_another_number_of_ranks() {
     let directory = tempfile::tempdir().unwrap();
     train(3, &feedback("train.steps=5"), directory.path());
     let ended = resume(2, &feedback("train.steps=6"), directory.path());
-    assert!(ended.iter().all(|rank| rank.summary().complete));
+    let says = |part: &str, ended: &[Ended]| {
+        let says =
+            |rank: &Ended| rank.summary().complete && rank.notes().iter().any(|note| note.contains(part));
+        assert!(ended.iter().all(says), "{:?}", ended[0].notes());
+    };
+    says("mean of all ranks' residuals", &ended);
     for (step, ranks) in [(5, 3), (6, 2)] {
         let slots = load(directory.path(), step).optimizer;
         let residuals = slots.into_iter().find(|slot| slot.name == "residual").unwrap().tensors;
         assert!(residuals.len() > 1 && residuals.iter().all(|tensor| tensor.shape[0] == ranks));
         assert!(residuals.iter().all(|tensor| tensor.values.iter().any(|value| *value != 0.0)));
     }
+    says("are given up", &resume(2, &short(&["train.steps=7"]), directory.path()));
+    says("begin at zero", &resume(2, &feedback("train.steps=8"), directory.path()));
 }
 
 #[test]
