@@ -1,27 +1,43 @@
-//! Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as
+//! Philox4x32, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as
 //! 1, 2, 3" (SC'11), section 3.3. A draw is a pure function of a 128-bit counter and a 64-bit key: there is no state to
 //! save, to share or to let drift between ranks.
+//!
+//! Of the number of rounds the authors report that 7 are the fewest that pass all of BigCrush, and recommend 10. What
+//! rounds gradients takes 7 (docs/adr/0009), everything else 10.
 
 /// Multipliers and key increments (Weyl constants) of the published generator.
 const MULTIPLY: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
-const ROUNDS: usize = 10;
 
-/// The four 32-bit words that belong to `counter` under `key`.
+/// Rounds that the authors recommend, and the fewest that pass their tests.
+const ROUNDS: usize = 10;
+const FEW_ROUNDS: usize = 7;
+
+/// The four 32-bit words that belong to `counter` under `key` after `N` rounds.
 #[inline]
-pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
-    for _ in 0..ROUNDS {
-        let a = u64::from(MULTIPLY[0]) * u64::from(counter[0]);
-        let b = u64::from(MULTIPLY[1]) * u64::from(counter[2]);
-        counter = [
-            (b >> 32) as u32 ^ counter[1] ^ key[0],
-            b as u32,
-            (a >> 32) as u32 ^ counter[3] ^ key[1],
-            a as u32,
-        ];
-        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+pub fn philox4x32<const N: usize>(mut counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    for key in round_keys::<N>(key) {
+        let (a, b) = (product(0, counter[0]), product(1, counter[2]));
+        counter = [b[1] ^ counter[1] ^ key[0], b[0], a[1] ^ counter[3] ^ key[1], a[0]];
     }
     counter
+}
+
+/// The lower and the upper word of `word` times a multiplier.
+#[inline]
+fn product(multiplier: usize, word: u32) -> [u32; 2] {
+    let product = u64::from(MULTIPLY[multiplier]) * u64::from(word);
+    [product as u32, (product >> 32) as u32]
+}
+
+/// The key of each round.
+#[inline]
+fn round_keys<const N: usize>(mut key: [u32; 2]) -> [[u32; 2]; N] {
+    std::array::from_fn(|_| {
+        let round = key;
+        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+        round
+    })
 }
 
 /// Words of 16 bits that a stream has.
@@ -31,7 +47,7 @@ pub const HALVES: u64 = 1 << 35;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Purpose {
-    /// Stochastic rounding of gradients; `subject` is the rank.
+    /// Stochastic rounding of gradients; `subject` is the rank. The only one with 7 rounds.
     Ternary = 1,
     /// Initial parameters.
     Initialise = 2,
@@ -67,7 +83,11 @@ impl Stream {
     pub fn block(&self, block: u32) -> [u32; 4] {
         debug_assert!(self.step < 1 << 40, "steps are counted in 40 bits");
         let [subject, step, tail] = self.counter();
-        philox4x32([block, subject, step, tail], self.key())
+        let counter = [block, subject, step, tail];
+        match self.purpose {
+            Purpose::Ternary => philox4x32::<FEW_ROUNDS>(counter, self.key()),
+            _ => philox4x32::<ROUNDS>(counter, self.key()),
+        }
     }
 
     /// The counter's words after that of the block.
@@ -82,15 +102,21 @@ impl Stream {
         [self.seed as u32, (self.seed >> 32) as u32]
     }
 
-    /// What a kernel that draws many blocks at a time needs to know.
-    pub(crate) fn lanes(&self) -> Lanes {
-        let mut key = self.key();
-        let keys = std::array::from_fn(|_| {
-            let round = key;
-            key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
-            round
-        });
-        Lanes { counter: self.counter(), keys, multiply: MULTIPLY }
+    /// What a kernel that draws many blocks at a time needs to know; none but for [`Purpose::Ternary`].
+    pub(crate) fn lanes(&self) -> Option<Lanes> {
+        if self.purpose != Purpose::Ternary {
+            return None;
+        }
+        let [c1, c2, c3] = self.counter();
+        let [first, second, keys @ ..] = round_keys::<FEW_ROUNDS>(self.key());
+        let b = product(1, c2);
+        let a = product(0, b[1] ^ c1 ^ first[0]);
+        Some(Lanes {
+            multiply: MULTIPLY,
+            first: c3 ^ first[1],
+            second: [b[0] ^ second[0], a[1] ^ second[1], a[0]],
+            keys,
+        })
     }
 
     /// Word `index` of the stream, `index` below 2^34.
@@ -108,31 +134,53 @@ impl Stream {
 }
 
 /// A stream's constants, for kernels that run the rounds on several blocks side by side.
+///
+/// The blocks of a stream differ in the first word of the counter alone, so most of the first two rounds is the same for
+/// all. With `a` the product of the block and the first multiplier, and `b` that of `a`'s upper word XOR `first` and the
+/// second multiplier, the counter after two rounds is `b`'s upper word XOR `second[0]`, `b`'s lower word, `a`'s lower
+/// word XOR `second[1]`, `second[2]`.
 pub(crate) struct Lanes {
-    /// The counter's words after that of the block.
-    pub counter: [u32; 3],
-    /// The key of each round.
-    pub keys: [[u32; 2]; ROUNDS],
     /// The multipliers.
     pub multiply: [u32; 2],
+    /// What the first round brings in.
+    pub first: u32,
+    /// What the second round does.
+    pub second: [u32; 3],
+    /// The keys of the rounds after these.
+    pub keys: [[u32; 2]; FEW_ROUNDS - 2],
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The known answers published with the authors' Random123 library (`kat_vectors`, philox4x32 10 rounds).
+    /// The known answers published with the authors' Random123 library (`kat_vectors`, philox4x32, 7 and 10 rounds).
     #[test]
     fn known_answers() {
-        assert_eq!(philox4x32([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
-        assert_eq!(
-            philox4x32([u32::MAX; 4], [u32::MAX; 2]),
-            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
-        );
-        assert_eq!(
-            philox4x32([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
-            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
-        );
+        let pi = ([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]);
+        let inputs = [([0; 4], [0; 2]), ([u32::MAX; 4], [u32::MAX; 2]), pi];
+        let seven = [
+            [0x5f6f_b709, 0x0d89_3f64, 0x4f12_1f81, 0x4f73_0a48],
+            [0x5207_ddc2, 0x4516_5e59, 0x4d8e_e751, 0x8c52_f662],
+            [0x4dfc_caba, 0x190a_87f0, 0xc473_62ba, 0xb6b5_242a],
+        ];
+        let ten = [
+            [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8],
+            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd],
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1],
+        ];
+        assert_eq!(inputs.map(|(counter, key)| philox4x32::<7>(counter, key)), seven);
+        assert_eq!(inputs.map(|(counter, key)| philox4x32::<10>(counter, key)), ten);
+    }
+
+    #[test]
+    fn gradients_are_rounded_with_seven_rounds_all_else_is_drawn_with_ten() {
+        let stream = |purpose| Stream { seed: 7 << 32 | 6, purpose, step: 5, subject: 3, tensor: 2 };
+        let counter = |purpose: u32| [9, 3, 5, purpose << 24 | 2 << 8];
+        assert_eq!(stream(Purpose::Ternary).block(9), philox4x32::<7>(counter(1), [6, 7]));
+        for purpose in [Purpose::Initialise, Purpose::Shuffle, Purpose::Benchmark, Purpose::Test] {
+            assert_eq!(stream(purpose).block(9), philox4x32::<10>(counter(purpose as u32), [6, 7]));
+        }
     }
 
     #[test]

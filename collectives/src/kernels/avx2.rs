@@ -57,14 +57,21 @@ pub(super) fn encode(
     let thresholds = Thresholds::new(clip, scale);
     match rounding {
         Rounding::Stochastic(stream) if scale > 0.0 && thresholds.lift == 1.0 => {
-            let stochastic = Stochastic::new(&thresholds, stream);
-            portable::each_word(values, first_word, planes, |index, word| stochastic.word(word, index));
+            if let Some(lanes) = stream.lanes() {
+                let stochastic = Stochastic::new(&thresholds, stream, lanes);
+                return portable::each_word(values, first_word, planes, |index, word| {
+                    stochastic.word(word, index)
+                });
+            }
         }
         Rounding::Nearest if scale > 0.0 => {
-            portable::each_word(values, first_word, planes, |_, word| nearest_word(word, clip, scale));
+            return portable::each_word(values, first_word, planes, |_, word| {
+                nearest_word(word, clip, scale)
+            });
         }
-        _ => portable::encode(values, clip, scale, rounding, first_word, planes),
+        _ => {}
     }
+    portable::encode(values, clip, scale, rounding, first_word, planes);
 }
 
 /// What stochastic rounding of a tensor needs in registers.
@@ -80,12 +87,12 @@ struct Stochastic<'a> {
 impl<'a> Stochastic<'a> {
     /// For thresholds without a lift.
     #[target_feature(enable = "avx2")]
-    fn new(thresholds: &'a Thresholds, stream: &'a Stream) -> Self {
+    fn new(thresholds: &'a Thresholds, stream: &'a Stream, lanes: Lanes) -> Self {
         let (factor, limit) = thresholds.upper();
         Stochastic {
             thresholds,
             stream,
-            random: Philox::new(stream.lanes()),
+            random: Philox::new(lanes),
             factor: _mm256_set1_ps(factor),
             limit: _mm256_set1_ps(limit),
         }
@@ -95,7 +102,7 @@ impl<'a> Stochastic<'a> {
     #[target_feature(enable = "avx2")]
     fn word(&self, values: &[f32; WORD], index: usize) -> (u64, u64) {
         prefetch(values);
-        let random = [0, 4].map(|block| self.random.four_blocks((index * (WORD / 8)) as u32 + block));
+        let random = self.random.eight_blocks((index * (WORD / 8)) as u32);
         let (mut nonzero, mut negative) = (0, 0);
         let mut ties = _mm256_setzero_si256();
         for (half, values) in values.as_chunks::<{ WORD / 2 }>().0.iter().enumerate() {
@@ -273,39 +280,73 @@ pub(super) fn add(a: &[u64], a_width: usize, b: &[u64], b_width: usize, sum: &mu
 /// The generator of [`philox`](crate::philox), four blocks a register: a word of each in the lower half of a 64-bit
 /// lane. Upper halves hold whatever the multiplications left there; no instruction below looks at them.
 struct Philox {
-    counter: [__m256i; 3],
-    keys: [[__m256i; 2]; 10],
     multiply: [__m256i; 2],
+    first: __m256i,
+    second: [__m256i; 3],
+    keys: [[__m256i; 2]; 5],
 }
+
+/// A counter on its way through the rounds.
+type State = [__m256i; 4];
 
 impl Philox {
     #[target_feature(enable = "avx2")]
     fn new(lanes: Lanes) -> Self {
         let all = |word: u32| _mm256_set1_epi64x(i64::from(word));
         Philox {
-            counter: lanes.counter.map(all),
-            keys: lanes.keys.map(|key| key.map(all)),
             multiply: lanes.multiply.map(all),
+            first: all(lanes.first),
+            second: lanes.second.map(all),
+            keys: lanes.keys.map(|key| key.map(all)),
         }
     }
 
-    /// 16-bit words `8 block .. 8 block + 32` of the stream, in the order of `_mm256_packus_epi32`.
+    /// 16-bit words `8 block .. 8 block + 64` of the stream, in the order of `_mm256_packus_epi32`. Each round is taken
+    /// for all blocks before the next one, for its multiplications make the next one wait.
     #[target_feature(enable = "avx2")]
-    fn four_blocks(&self, block: u32) -> [__m256i; 2] {
-        let first = _mm256_set1_epi64x(i64::from(block));
-        let mut c0 = _mm256_add_epi32(first, _mm256_setr_epi64x(0, 1, 2, 3));
-        let [mut c1, mut c2, mut c3] = self.counter;
-        for key in &self.keys {
-            let a = _mm256_mul_epu32(self.multiply[0], c0);
-            let b = _mm256_mul_epu32(self.multiply[1], c2);
-            c0 = _mm256_xor_si256(_mm256_xor_si256(c1, key[0]), _mm256_srli_epi64::<32>(b));
-            c2 = _mm256_xor_si256(_mm256_xor_si256(c3, key[1]), _mm256_srli_epi64::<32>(a));
-            (c1, c3) = (b, a);
-        }
-        // A lane is now the first, or the second, eight bytes of a block.
-        let first = _mm256_blend_epi32::<0b1010_1010>(c0, _mm256_slli_epi64::<32>(c1));
-        let second = _mm256_blend_epi32::<0b1010_1010>(c2, _mm256_slli_epi64::<32>(c3));
-        [_mm256_permute2x128_si256::<0x20>(first, second), _mm256_permute2x128_si256::<0x31>(first, second)]
+    fn eight_blocks(&self, block: u32) -> [[__m256i; 2]; 2] {
+        let [third, fourth, fifth, sixth, seventh] = &self.keys;
+        let states = [0, 4].map(|offset| self.two_rounds(block + offset));
+        let states = states.map(|state| self.round(state, third));
+        let states = states.map(|state| self.round(state, fourth));
+        let states = states.map(|state| self.round(state, fifth));
+        let states = states.map(|state| self.round(state, sixth));
+        let states = states.map(|state| self.round(state, seventh));
+        states.map(|[c0, c1, c2, c3]| {
+            // A lane is now the first, or the second, eight bytes of a block.
+            let first = _mm256_blend_epi32::<0b1010_1010>(c0, _mm256_slli_epi64::<32>(c1));
+            let second = _mm256_blend_epi32::<0b1010_1010>(c2, _mm256_slli_epi64::<32>(c3));
+            [
+                _mm256_permute2x128_si256::<0x20>(first, second),
+                _mm256_permute2x128_si256::<0x31>(first, second),
+            ]
+        })
+    }
+
+    /// Four blocks after two rounds, see [`Lanes`].
+    #[target_feature(enable = "avx2")]
+    fn two_rounds(&self, block: u32) -> State {
+        let blocks = _mm256_add_epi32(_mm256_set1_epi64x(i64::from(block)), _mm256_setr_epi64x(0, 1, 2, 3));
+        let a = _mm256_mul_epu32(self.multiply[0], blocks);
+        let b = _mm256_mul_epu32(self.multiply[1], _mm256_xor_si256(_mm256_srli_epi64::<32>(a), self.first));
+        [
+            _mm256_xor_si256(_mm256_srli_epi64::<32>(b), self.second[0]),
+            b,
+            _mm256_xor_si256(a, self.second[1]),
+            self.second[2],
+        ]
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn round(&self, [c0, c1, c2, c3]: State, key: &[__m256i; 2]) -> State {
+        let a = _mm256_mul_epu32(self.multiply[0], c0);
+        let b = _mm256_mul_epu32(self.multiply[1], c2);
+        [
+            _mm256_xor_si256(_mm256_xor_si256(c1, key[0]), _mm256_srli_epi64::<32>(b)),
+            b,
+            _mm256_xor_si256(_mm256_xor_si256(c3, key[1]), _mm256_srli_epi64::<32>(a)),
+            a,
+        ]
     }
 }
 

@@ -53,14 +53,21 @@ pub(super) fn encode(
     let thresholds = Thresholds::new(clip, scale);
     match rounding {
         Rounding::Stochastic(stream) if scale > 0.0 && thresholds.lift == 1.0 => {
-            let stochastic = Stochastic::new(&thresholds, stream);
-            portable::each_word(values, first_word, planes, |index, word| stochastic.word(word, index));
+            if let Some(lanes) = stream.lanes() {
+                let stochastic = Stochastic::new(&thresholds, stream, lanes);
+                return portable::each_word(values, first_word, planes, |index, word| {
+                    stochastic.word(word, index)
+                });
+            }
         }
         Rounding::Nearest if scale > 0.0 => {
-            portable::each_word(values, first_word, planes, |_, word| nearest_word(word, clip, scale));
+            return portable::each_word(values, first_word, planes, |_, word| {
+                nearest_word(word, clip, scale)
+            });
         }
-        _ => portable::encode(values, clip, scale, rounding, first_word, planes),
+        _ => {}
     }
+    portable::encode(values, clip, scale, rounding, first_word, planes);
 }
 
 /// What stochastic rounding of a tensor needs in registers.
@@ -76,12 +83,12 @@ struct Stochastic<'a> {
 impl<'a> Stochastic<'a> {
     /// For thresholds without a lift.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-    fn new(thresholds: &'a Thresholds, stream: &'a Stream) -> Self {
+    fn new(thresholds: &'a Thresholds, stream: &'a Stream, lanes: Lanes) -> Self {
         let (factor, limit) = thresholds.upper();
         Stochastic {
             thresholds,
             stream,
-            random: Philox::new(stream.lanes()),
+            random: Philox::new(lanes),
             factor: _mm512_set1_ps(factor),
             limit: _mm512_set1_ps(limit),
         }
@@ -204,9 +211,10 @@ pub(super) fn add(a: &[u64], a_width: usize, b: &[u64], b_width: usize, sum: &mu
 /// The generator of [`philox`](crate::philox), eight blocks a register: a word of each in the lower half of a 64-bit
 /// lane. Upper halves hold whatever the multiplications left there; no instruction below looks at them.
 struct Philox {
-    counter: [__m512i; 3],
-    keys: [[__m512i; 2]; 10],
     multiply: [__m512i; 2],
+    first: __m512i,
+    second: [__m512i; 3],
+    keys: [[__m512i; 2]; 5],
 }
 
 impl Philox {
@@ -214,9 +222,10 @@ impl Philox {
     fn new(lanes: Lanes) -> Self {
         let all = |word: u32| _mm512_set1_epi64(i64::from(word));
         Philox {
-            counter: lanes.counter.map(all),
-            keys: lanes.keys.map(|key| key.map(all)),
             multiply: lanes.multiply.map(all),
+            first: all(lanes.first),
+            second: lanes.second.map(all),
+            keys: lanes.keys.map(|key| key.map(all)),
         }
     }
 
@@ -225,8 +234,12 @@ impl Philox {
     fn eight_blocks(&self, block: u32) -> [__m512i; 2] {
         // In this order the blocks come out of the last step as in the stream.
         let order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
-        let mut c0 = _mm512_add_epi32(_mm512_set1_epi64(i64::from(block)), order);
-        let [mut c1, mut c2, mut c3] = self.counter;
+        let blocks = _mm512_add_epi32(_mm512_set1_epi64(i64::from(block)), order);
+        // Two rounds, see `Lanes`.
+        let a = _mm512_mul_epu32(self.multiply[0], blocks);
+        let b = _mm512_mul_epu32(self.multiply[1], _mm512_xor_si512(_mm512_srli_epi64::<32>(a), self.first));
+        let mut c0 = _mm512_xor_si512(_mm512_srli_epi64::<32>(b), self.second[0]);
+        let (mut c1, mut c2, mut c3) = (b, _mm512_xor_si512(a, self.second[1]), self.second[2]);
         for key in &self.keys {
             let a = _mm512_mul_epu32(self.multiply[0], c0);
             let b = _mm512_mul_epu32(self.multiply[1], c2);
