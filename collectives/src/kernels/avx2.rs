@@ -102,30 +102,36 @@ impl<'a> Stochastic<'a> {
     #[target_feature(enable = "avx2")]
     fn word(&self, values: &[f32; WORD], index: usize) -> (u64, u64) {
         prefetch(values);
-        let random = self.random.eight_blocks((index * (WORD / 8)) as u32);
-        let (mut nonzero, mut negative) = (0, 0);
-        let mut ties = _mm256_setzero_si256();
-        for (half, values) in values.as_chunks::<{ WORD / 2 }>().0.iter().enumerate() {
-            let [a, b, c, d] = [load(values, 0), load(values, 1), load(values, 2), load(values, 3)];
-            let first = _mm256_packus_epi32(self.high(a), self.high(b));
-            let second = _mm256_packus_epi32(self.high(c), self.high(d));
-            let tie =
-                [_mm256_cmpeq_epi16(first, random[half][0]), _mm256_cmpeq_epi16(second, random[half][1])];
-            ties = _mm256_or_si256(ties, _mm256_or_si256(tie[0], tie[1]));
-            // Not below, which without a tie is above.
-            let kept = _mm256_packs_epi16(
-                _mm256_cmpeq_epi16(_mm256_max_epu16(first, random[half][0]), first),
-                _mm256_cmpeq_epi16(_mm256_max_epu16(second, random[half][1]), second),
-            );
-            let signs = _mm256_packs_epi16(signs(a, b), signs(c, d));
-            let shift = half * (WORD / 2);
-            nonzero |= u64::from(in_order(kept)) << shift;
-            negative |= u64::from(in_order(_mm256_and_si256(kept, signs))) << shift;
-        }
-        if _mm256_testz_si256(ties, ties) == 0 {
+        let block = (index * (WORD / 8)) as u32;
+        let (random, [third, fourth, fifth, sixth, seventh]) = (&self.random, &self.random.keys);
+        // A round waits for its multiplications. So two go side by side, and with them what the values themselves take.
+        let (first, second) = (random.two_rounds(block), random.two_rounds(block + 4));
+        let (first, second) = (random.round(first, third), random.round(second, third));
+        let a = self.upper(values, 0);
+        let (first, second) = (random.round(first, fourth), random.round(second, fourth));
+        let b = self.upper(values, 1);
+        let (first, second) = (random.round(first, fifth), random.round(second, fifth));
+        let c = self.upper(values, 2);
+        let (first, second) = (random.round(first, sixth), random.round(second, sixth));
+        let d = self.upper(values, 3);
+        let first = words(random.round(first, seventh));
+        let second = words(random.round(second, seventh));
+        let halves = values.as_chunks::<{ WORD / 2 }>().0;
+        let (first, second) = (compare(&halves[0], [a, b], first), compare(&halves[1], [c, d], second));
+        if _mm256_testz_si256(first.ties, first.ties) & _mm256_testz_si256(second.ties, second.ties) == 0 {
             return self.word_with_ties(values, index);
         }
-        (nonzero, negative)
+        (
+            u64::from(first.nonzero) | u64::from(second.nonzero) << (WORD / 2),
+            u64::from(first.negative) | u64::from(second.negative) << (WORD / 2),
+        )
+    }
+
+    /// The upper 16 bits of the thresholds of values `16 index ..`, in the order of `_mm256_packus_epi32`. 2^16 becomes
+    /// 2^16 - 1, which every draw but a tie is below.
+    #[target_feature(enable = "avx2")]
+    fn upper(&self, values: &[f32; WORD], index: usize) -> __m256i {
+        _mm256_packus_epi32(self.high(load(values, 2 * index)), self.high(load(values, 2 * index + 1)))
     }
 
     /// The upper 16 bits of the thresholds, or 2^16. Of NaN a negative number, which is packed as 0.
@@ -141,6 +147,28 @@ impl<'a> Stochastic<'a> {
     fn word_with_ties(&self, values: &[f32; WORD], index: usize) -> (u64, u64) {
         portable::stochastic_word(values, self.thresholds, self.stream, index)
     }
+}
+
+/// The bits of 32 values, unless there are ties.
+struct Bits {
+    nonzero: u32,
+    negative: u32,
+    ties: __m256i,
+}
+
+/// Compares the upper halves of the thresholds of `values` with random words.
+#[target_feature(enable = "avx2")]
+fn compare(values: &[f32; WORD / 2], high: [__m256i; 2], random: [__m256i; 2]) -> Bits {
+    let ties =
+        _mm256_or_si256(_mm256_cmpeq_epi16(high[0], random[0]), _mm256_cmpeq_epi16(high[1], random[1]));
+    // Not below, which without a tie is above.
+    let kept = _mm256_packs_epi16(
+        _mm256_cmpeq_epi16(_mm256_max_epu16(high[0], random[0]), high[0]),
+        _mm256_cmpeq_epi16(_mm256_max_epu16(high[1], random[1]), high[1]),
+    );
+    let signs =
+        _mm256_packs_epi16(signs(load(values, 0), load(values, 1)), signs(load(values, 2), load(values, 3)));
+    Bits { nonzero: in_order(kept), negative: in_order(_mm256_and_si256(kept, signs)), ties }
 }
 
 /// The signs of both in 16 bits each, in the order of `_mm256_packus_epi32`.
@@ -286,7 +314,7 @@ struct Philox {
     keys: [[__m256i; 2]; 5],
 }
 
-/// A counter on its way through the rounds.
+/// The counters of four blocks on their way through the rounds.
 type State = [__m256i; 4];
 
 impl Philox {
@@ -301,29 +329,7 @@ impl Philox {
         }
     }
 
-    /// 16-bit words `8 block .. 8 block + 64` of the stream, in the order of `_mm256_packus_epi32`. Each round is taken
-    /// for all blocks before the next one, for its multiplications make the next one wait.
-    #[target_feature(enable = "avx2")]
-    fn eight_blocks(&self, block: u32) -> [[__m256i; 2]; 2] {
-        let [third, fourth, fifth, sixth, seventh] = &self.keys;
-        let states = [0, 4].map(|offset| self.two_rounds(block + offset));
-        let states = states.map(|state| self.round(state, third));
-        let states = states.map(|state| self.round(state, fourth));
-        let states = states.map(|state| self.round(state, fifth));
-        let states = states.map(|state| self.round(state, sixth));
-        let states = states.map(|state| self.round(state, seventh));
-        states.map(|[c0, c1, c2, c3]| {
-            // A lane is now the first, or the second, eight bytes of a block.
-            let first = _mm256_blend_epi32::<0b1010_1010>(c0, _mm256_slli_epi64::<32>(c1));
-            let second = _mm256_blend_epi32::<0b1010_1010>(c2, _mm256_slli_epi64::<32>(c3));
-            [
-                _mm256_permute2x128_si256::<0x20>(first, second),
-                _mm256_permute2x128_si256::<0x31>(first, second),
-            ]
-        })
-    }
-
-    /// Four blocks after two rounds, see [`Lanes`].
+    /// Blocks `block .. block + 4` after two rounds, see [`Lanes`].
     #[target_feature(enable = "avx2")]
     fn two_rounds(&self, block: u32) -> State {
         let blocks = _mm256_add_epi32(_mm256_set1_epi64x(i64::from(block)), _mm256_setr_epi64x(0, 1, 2, 3));
@@ -348,6 +354,15 @@ impl Philox {
             a,
         ]
     }
+}
+
+/// The 32 16-bit words of finished blocks, in the order of `_mm256_packus_epi32`.
+#[target_feature(enable = "avx2")]
+fn words([c0, c1, c2, c3]: State) -> [__m256i; 2] {
+    // A lane is now the first, or the second, eight bytes of a block.
+    let first = _mm256_blend_epi32::<0b1010_1010>(c0, _mm256_slli_epi64::<32>(c1));
+    let second = _mm256_blend_epi32::<0b1010_1010>(c2, _mm256_slli_epi64::<32>(c3));
+    [_mm256_permute2x128_si256::<0x20>(first, second), _mm256_permute2x128_si256::<0x31>(first, second)]
 }
 
 /// Floats `8 index ..` of `values`.

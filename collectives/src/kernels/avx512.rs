@@ -188,6 +188,8 @@ fn decode_planes<const WIDTH: usize>(planes: &[u64], first_word: usize, factor: 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
 fn decode_word<const WIDTH: usize>(words: &[u64; WIDTH], factor: f32, values: &mut [f32; WORD]) {
     let factor = _mm512_set1_ps(factor);
+    // A store, too, waits for its line.
+    prefetch(values);
     for (quarter, values) in values.as_chunks_mut::<SIXTEEN>().0.iter_mut().enumerate() {
         let mut integers = _mm512_setzero_si512();
         for (plane, word) in words.iter().enumerate() {

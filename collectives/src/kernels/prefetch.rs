@@ -1,4 +1,4 @@
-//! Reading ahead, for the loops that wait for memory.
+//! Reading ahead, for the loops that wait for memory, be it to read or to write.
 
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
