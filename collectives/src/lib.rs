@@ -22,6 +22,7 @@
 //! | [`codec`] | gradients to ternaries and sums of ternaries back to gradients |
 //! | [`topology`] | which ranks share a node |
 //! | [`all_reduce`] | sums over all ranks: exact ones of ternaries, and of float32 |
+//! | [`cost`] | how long an exchange will take, from a short measurement |
 //! | [`small`] | maximum, all-gather, broadcast, barrier and agreement for a few words |
 //!
 //! Steps and bytes of each algorithm are in `docs/algorithms.md`; the `traffic` function beside an algorithm predicts
@@ -29,6 +30,7 @@
 
 pub mod all_reduce;
 pub mod codec;
+pub mod cost;
 pub mod error;
 pub mod kernels;
 pub mod philox;

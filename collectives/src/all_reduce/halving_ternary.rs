@@ -87,6 +87,17 @@ pub(super) fn steps(topology: &Topology) -> usize {
     2 * world.ilog2() as usize + fold
 }
 
+/// See [`Algorithm::far_steps`](super::Algorithm::far_steps): each round in which any pair is on two nodes counts twice,
+/// and so does the fold.
+pub(super) fn far_steps(topology: &Topology) -> usize {
+    let game = Game::new(Plan { topology, blocks: 0, segment: 1 });
+    let node = |player: usize| topology.node_of(game.rank_of(player));
+    let is_far = |distance: &usize| (0..game.players).any(|player| node(player) != node(player ^ distance));
+    let folds = |pair: usize| [0, 1].map(|half| topology.node_of(topology.order()[2 * pair + half]));
+    let fold = (0..game.pairs).map(folds).any(|[one, other]| one != other);
+    2 * (game.rounds().filter(is_far).count() + usize::from(fold))
+}
+
 /// What a rank does.
 enum Role {
     /// It leaves the halving and doubling to rank `into`.

@@ -28,3 +28,8 @@ pub(super) fn work(plan: Plan, rank: usize) -> Work {
 pub(super) fn steps(topology: &Topology) -> usize {
     two_level::steps(Groups::Nodes(topology))
 }
+
+/// See [`Algorithm::far_steps`](super::Algorithm::far_steps): those of the rings.
+pub(super) fn far_steps(topology: &Topology) -> usize {
+    2 * (topology.nodes() - 1)
+}

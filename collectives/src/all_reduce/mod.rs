@@ -147,6 +147,20 @@ impl Algorithm {
             HierarchicalTernary => hierarchical_ternary::steps(topology),
         }
     }
+
+    /// How many of these [`steps`](Algorithm::steps) go from a node to another, at most.
+    pub fn far_steps(self, topology: &Topology) -> usize {
+        if topology.nodes() == 1 {
+            return 0;
+        }
+        match self {
+            RingTernary => ring_ternary::far_steps(topology),
+            GatherTernary => gather_ternary::STEPS,
+            DirectTernary => direct_ternary::steps(topology),
+            HalvingTernary => halving_ternary::far_steps(topology),
+            HierarchicalTernary => hierarchical_ternary::far_steps(topology),
+        }
+    }
 }
 
 /// Where a payload of `width` holds `blocks`.

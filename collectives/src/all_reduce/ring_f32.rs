@@ -7,6 +7,7 @@
 use super::cut::{chunk, segments};
 use super::ring::Ring;
 use super::work::{self, Work};
+use crate::topology::Topology;
 use crate::transport::meter::Traffic;
 use crate::{Result, Transport};
 
@@ -85,6 +86,13 @@ pub fn traffic(segment: usize, elements: usize, world: usize, rank: usize) -> Tr
 /// Messages of the longest chain in which each can only leave when the one before it has come.
 pub fn steps(world: usize) -> usize {
     2 * (world - 1)
+}
+
+/// How many of these go from a node to another, at most: the chain goes nearly twice round the ring.
+pub fn far_steps(topology: &Topology) -> usize {
+    let world = topology.world();
+    let leaves = |rank: &usize| topology.node_of(*rank) != topology.node_of((rank + 1) % world);
+    steps(world).min(2 * (0..world).filter(leaves).count())
 }
 
 /// `segment` without a half-filled word.

@@ -28,3 +28,9 @@ pub(super) fn work(plan: Plan, rank: usize) -> Work {
 pub(super) fn steps(topology: &Topology) -> usize {
     two_level::steps(Groups::Ranks(topology))
 }
+
+/// See [`Algorithm::far_steps`](super::Algorithm::far_steps): the chain goes nearly twice round the ring, which leaves
+/// each node once.
+pub(super) fn far_steps(topology: &Topology) -> usize {
+    steps(topology).min(2 * topology.nodes())
+}

@@ -11,7 +11,7 @@ use crate::transport::meter::Traffic;
 use crate::{Error, Result, Transport};
 
 /// The distances of the rounds: 1, 2, 4, ... below `world`.
-fn distances(world: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn distances(world: usize) -> impl Iterator<Item = usize> {
     (0..usize::BITS).map(|round| 1 << round).take_while(move |distance| *distance < world)
 }
 

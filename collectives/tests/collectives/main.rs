@@ -2,6 +2,7 @@
 
 mod all_reduce;
 mod codec;
+mod cost;
 mod faults;
 mod kernels;
 mod prediction;

@@ -1,0 +1,167 @@
+//! Seconds of an exchange, from what it costs to send, receive, add, encode and decode.
+
+use super::{Costs, Link};
+use crate::all_reduce::{Algorithm, Plan, Work, ring_f32};
+use crate::planes::BLOCK;
+use crate::small;
+use crate::topology::Topology;
+
+/// Nodes that are looked at, and ranks of each. Where there are more, these stand for those between them.
+const NODES: usize = 4;
+const RANKS: usize = 8;
+
+impl Costs {
+    /// Seconds of the maximum over all ranks of `values` values: scales, and what else is agreed on with them.
+    pub fn maximum(&self, topology: &Topology, values: usize) -> f64 {
+        let bytes = (8 * values.div_ceil(2)) as f64;
+        let crosses = |distance: usize| {
+            let world = topology.world();
+            (0..world).any(|rank| topology.node_of(rank) != topology.node_of((rank + distance) % world))
+        };
+        let members = sample(topology).into_iter().map(|node| node.members).max().unwrap_or(1) as f64;
+        let round = |distance| {
+            let link = if crosses(distance) { &self.far } else { &self.near };
+            link.seconds(1, 1.0, bytes * members)
+        };
+        small::distances(topology.world()).map(round).sum()
+    }
+
+    /// Seconds in which `elements` elements become ternaries, are summed by `algorithm` and decoded, on each rank.
+    pub fn ternary(&self, algorithm: Algorithm, topology: &Topology, elements: usize) -> f64 {
+        // One message a chunk: further ones follow at once, and what they cost is in the cost of a byte.
+        let plan = Plan { topology, blocks: elements.div_ceil(BLOCK), segment: usize::MAX };
+        let (steps, far_steps) = match elements {
+            0 => (0, 0),
+            _ => (algorithm.steps(topology), algorithm.far_steps(topology)),
+        };
+        let load = Load::of(topology, |rank| algorithm.work(plan, rank));
+        let codec = elements as f64 * (self.encode + self.decode);
+        codec + load.added * self.add_planes + self.links(&load, steps, far_steps)
+    }
+
+    /// Seconds in which `elements` elements are averaged as float32.
+    pub fn float32(&self, topology: &Topology, elements: usize) -> f64 {
+        let world = topology.world();
+        let (steps, far_steps) = match elements {
+            0 => (0, 0),
+            _ => (ring_f32::steps(world), ring_f32::far_steps(topology)),
+        };
+        let load = Load::of(topology, |rank| ring_f32::work(usize::MAX, elements, world, rank));
+        elements as f64 * self.copy + load.added * self.add_floats + self.links(&load, steps, far_steps)
+    }
+
+    fn links(&self, load: &Load, steps: usize, far_steps: usize) -> f64 {
+        self.near.seconds(steps - far_steps, load.near.messages, load.near.bytes)
+            + self.far.seconds(far_steps, load.far.messages, load.far.bytes)
+    }
+}
+
+impl Link {
+    /// Seconds of `steps` messages one after the other, of which a rank sends `messages` in all and a node `bytes`.
+    fn seconds(&self, steps: usize, messages: f64, bytes: f64) -> f64 {
+        let steps = steps as f64;
+        steps * self.latency + (messages - steps).max(0.0) * self.message + bytes * self.byte
+    }
+}
+
+/// What the busiest ranks and nodes have to do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    near: Sent,
+    far: Sent,
+    /// Words of sums that a rank writes.
+    added: f64,
+}
+
+/// What goes over one kind of link.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    /// Messages of a rank.
+    messages: f64,
+    /// Bytes of a node.
+    bytes: f64,
+}
+
+impl Load {
+    fn of(topology: &Topology, work: impl Fn(usize) -> Work) -> Load {
+        let mut load = Load::default();
+        for node in sample(topology) {
+            let (mut near, mut far) = (0.0, 0.0);
+            for (rank, weight) in node.ranks {
+                let Work { sends, added_words } = work(rank);
+                let (mut own_near, mut own_far) = (Sent::default(), Sent::default());
+                for message in sends {
+                    let is_near = topology.node_of(message.to) == topology.node_of(rank);
+                    let sent = if is_near { &mut own_near } else { &mut own_far };
+                    sent.messages += 1.0;
+                    sent.bytes += (8 * message.words) as f64;
+                }
+                near += weight * own_near.bytes;
+                far += weight * own_far.bytes;
+                load.near.messages = load.near.messages.max(own_near.messages);
+                load.far.messages = load.far.messages.max(own_far.messages);
+                load.added = load.added.max(added_words as f64);
+            }
+            load.near.bytes = load.near.bytes.max(near);
+            load.far.bytes = load.far.bytes.max(far);
+        }
+        load
+    }
+}
+
+/// A node and the ranks of it that are looked at, each with the number of ranks it stands for.
+struct Node {
+    members: usize,
+    ranks: Vec<(usize, f64)>,
+}
+
+/// The first and the last node, some between, and the largest one.
+fn sample(topology: &Topology) -> Vec<Node> {
+    let nodes = topology.nodes();
+    let taken = nodes.min(NODES);
+    let mut seen: Vec<usize> = (0..taken).map(|index| index * (nodes - 1) / (taken - 1).max(1)).collect();
+    let largest = (0..nodes).max_by_key(|node| topology.members(*node).len());
+    seen.extend(largest.filter(|node| !seen.contains(node)));
+    let look = |node| {
+        let members = topology.members(node);
+        let ranks = places(members.len()).into_iter().map(|(place, weight)| (members[place], weight));
+        Node { members: members.len(), ranks: ranks.collect() }
+    };
+    seen.into_iter().map(look).collect()
+}
+
+/// The places of a node of `members` ranks that are looked at, and how many each stands for: all, or else the first and
+/// the last, which have a part of their own in a ring, and pairs of neighbours between, which have one in a fold.
+fn places(members: usize) -> Vec<(usize, f64)> {
+    if members <= RANKS {
+        return (0..members).map(|place| (place, 1.0)).collect();
+    }
+    let (inner, pairs) = (members - 2, RANKS / 2 - 1);
+    let first = |pair: usize| 1 + pair * (inner - 2) / (pairs - 1);
+    let weight = inner as f64 / (2 * pairs) as f64;
+    let between = (0..pairs).flat_map(|pair| [first(pair), first(pair) + 1]).map(|place| (place, weight));
+    [(0, 1.0)].into_iter().chain(between).chain([(members - 1, 1.0)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_that_are_looked_at_differ_and_stand_for_all() {
+        for members in 1..200 {
+            let places = places(members);
+            let all: f64 = places.iter().map(|(_, weight)| weight).sum();
+            assert!((all - members as f64).abs() < 1e-9, "{members}");
+            assert!(places.is_sorted_by(|a, b| a.0 < b.0) && places[places.len() - 1].0 == members - 1);
+        }
+    }
+
+    #[test]
+    fn the_first_the_last_and_the_largest_node_are_looked_at() {
+        let node = |rank: usize| if (5..9).contains(&rank) { 5 } else { rank };
+        let seen = sample(&Topology::new((0..40).map(node).collect()));
+        assert_eq!((seen[0].ranks[0].0, seen[NODES - 1].ranks[0].0, seen[NODES].members), (0, 39, 4));
+        assert_eq!((sample(&Topology::single(1)).len(), sample(&Topology::flat(3)).len()), (1, 3));
+    }
+}
