@@ -8,6 +8,7 @@ use hdf5::{Container, File, Group, IndexType, IterationOrder};
 use super::snapshot::{Best, Progress, Slot, Snapshot, Tensor, elements};
 use super::write::{FORMAT, cause};
 use super::{FORMAT_VERSION, Origin, header};
+use crate::job::Gradients;
 
 /// Reads the whole checkpoint at `path`.
 pub(super) fn load(path: &Path) -> Result<Snapshot, String> {
@@ -91,7 +92,13 @@ impl Reader {
             let metric = attribute(&group, "best_metric", text)?;
             Ok(Best { step: count("best_step")?, metric, value: float(&group, "best_value")? })
         };
-        let has_best = group.attr_names().map_err(cause)?.iter().any(|name| name == "best_step");
+        let present = group.attr_names().map_err(cause)?;
+        let has = |name: &str| present.iter().any(|other| other == name);
+        let gradients = || -> Result<Gradients, String> {
+            let name = attribute(&group, "gradients", text)?;
+            let known = Gradients::ALL.into_iter().find(|gradients| gradients.name() == name);
+            known.ok_or_else(|| format!("says its gradients travelled as `{name}`, which is unknown here"))
+        };
         let names = metrics.attr_names().map_err(cause)?;
         Ok(Progress {
             step: count("step")?,
@@ -99,7 +106,8 @@ impl Reader {
             samples_seen: count("samples_seen")?,
             ranks: count("ranks")?,
             blas_threads: count("blas_threads")?,
-            best: has_best.then(best).transpose()?,
+            gradients: has("gradients").then(gradients).transpose()?,
+            best: has("best_step").then(best).transpose()?,
             metrics: names
                 .into_iter()
                 .map(|name| Ok((name.clone(), float(&metrics, &name)?)))

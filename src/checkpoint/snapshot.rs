@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::de::IgnoredAny;
 
 use super::Origin;
+use crate::job::Gradients;
 
 /// A run at one step: the network as it now is, its parameters, and what the run needs to go on.
 #[derive(Clone, Debug)]
@@ -56,6 +57,9 @@ pub struct Progress {
     pub ranks: u64,
     /// Threads of BLAS in each of them: another number sums in another order.
     pub blas_threads: u64,
+    /// What the gradients travelled as: the job's word, or what `exchange.algorithm = "auto"` has decided. Files of
+    /// programs that could not decide do not say.
+    pub gradients: Option<Gradients>,
     /// The best evaluation so far.
     pub best: Option<Best>,
     /// What was measured at this step, by name.
@@ -119,6 +123,7 @@ impl Progress {
         let counts = |p: &Progress| (p.step, p.epoch, p.samples_seen, p.ranks, p.blas_threads);
         let best = |p: &Progress| p.best.clone().map(|best| (best.step, best.metric, best.value.to_bits()));
         counts(self) == counts(other)
+            && self.gradients == other.gradients
             && best(self) == best(other)
             && self.metrics.len() == other.metrics.len()
             && self

@@ -89,6 +89,9 @@ fn progress(group: &Group, progress: &Progress) -> hdf5::Result<()> {
     count("samples_seen", progress.samples_seen)?;
     count("ranks", progress.ranks)?;
     count("blas_threads", progress.blas_threads)?;
+    if let Some(gradients) = progress.gradients {
+        text_attribute(group, "gradients", gradients.name())?;
+    }
     if let Some(best) = &progress.best {
         count("best_step", best.step)?;
         text_attribute(group, "best_metric", &best.metric)?;

@@ -79,6 +79,7 @@ fn start_line(event: &Event) -> String {
         blas_reason,
         parameters,
         ternary_parameters,
+        algorithm,
         samples,
         step,
         steps,
@@ -89,9 +90,10 @@ fn start_line(event: &Event) -> String {
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let [parameters, ternary, samples] =
         [parameters, ternary_parameters, samples].map(|n| thousands(*n as u64));
+    let by = if *ranks > 1 { format!(", by {algorithm}") } else { String::new() };
     format!(
         "{job}: {} on {}, {} of BLAS a rank ({blas_reason})\n\
-         {parameters} parameters, {ternary} of them with ternary gradients; {samples} samples; \
+         {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples} samples; \
          steps {step} to {steps}; writing to {}",
         plural(*ranks, "rank"),
         plural(*hosts, "host"),

@@ -11,6 +11,8 @@ use super::value::{FromValue, Rule, choose};
 pub struct Exchange {
     /// What travels.
     pub gradients: Gradients,
+    /// How ternary gradients are summed.
+    pub algorithm: Algorithm,
     /// Gradients are clipped at this many standard deviations of their tensor; 0: not at all.
     pub clip_sigma: f64,
     /// Tensors of fewer elements travel as float32.
@@ -42,9 +44,71 @@ pub enum Gradients {
     Float32,
 }
 
+impl Gradients {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ternary, Self::Float32];
+
+    /// The name in job files and checkpoints.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ternary => "ternary",
+            Self::Float32 => "float32",
+        }
+    }
+}
+
 impl FromValue for Gradients {
     fn from_value(value: &Value) -> Result<Self, String> {
-        choose(value, &[("ternary", Self::Ternary), ("float32", Self::Float32)])
+        choose(value, &Self::ALL.map(|gradients| (gradients.name(), gradients)))
+    }
+}
+
+/// The all-reduces of ternaries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    /// A ring of all ranks.
+    #[default]
+    RingTernary,
+    /// Everything to everyone.
+    GatherTernary,
+    /// Each rank adds a part of all others' and gives the sums to all.
+    DirectTernary,
+    /// Pairs of ranks, halving and doubling.
+    HalvingTernary,
+    /// Within each node first, then between the nodes.
+    HierarchicalTernary,
+    /// The fastest by the cost model, or none where float32 is faster.
+    Auto,
+}
+
+impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::RingTernary,
+        Self::GatherTernary,
+        Self::DirectTernary,
+        Self::HalvingTernary,
+        Self::HierarchicalTernary,
+        Self::Auto,
+    ];
+
+    /// The name in job files, which is that of the collectives but for "auto".
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RingTernary => "ring_ternary",
+            Self::GatherTernary => "gather_ternary",
+            Self::DirectTernary => "direct_ternary",
+            Self::HalvingTernary => "halving_ternary",
+            Self::HierarchicalTernary => "hierarchical_ternary",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+impl FromValue for Algorithm {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        choose(value, &Self::ALL.map(|algorithm| (algorithm.name(), algorithm)))
     }
 }
 
@@ -52,6 +116,7 @@ impl Default for Exchange {
     fn default() -> Self {
         Exchange {
             gradients: Gradients::default(),
+            algorithm: Algorithm::default(),
             clip_sigma: 2.5,
             min_elements: 512,
             keep_float: vec!["logits".to_owned()],
@@ -73,6 +138,7 @@ impl Exchange {
         let seconds = Rule::new("above 0 and at most 1000000", |&seconds| seconds > 0.0 && seconds <= 1e6);
         Exchange {
             gradients: section.or("gradients", default.gradients, &Rule::ANY),
+            algorithm: section.or("algorithm", default.algorithm, &Rule::ANY),
             clip_sigma: section.or("clip_sigma", default.clip_sigma, &clip),
             min_elements: section.or("min_elements", default.min_elements, &Rule::ANY),
             keep_float: section.or("keep_float", default.keep_float, &Rule::ANY),

@@ -28,6 +28,8 @@ pub enum Event {
         parameters: usize,
         /// Of these, how many travel as ternaries.
         ternary_parameters: usize,
+        /// The all-reduce of the gradients: the one of ternaries, or `ring_f32` if there are none.
+        algorithm: &'static str,
         /// Training samples.
         samples: usize,
         /// The step the run begins at: 0, or that of the checkpoint it resumes from.

@@ -13,7 +13,7 @@ use super::trainer::Trainer;
 use super::world::World;
 use crate::checkpoint::{Best, Store, Tensor};
 use crate::error::{Error, Result};
-use crate::job::{Job, Loaded};
+use crate::job::{Gradients, Job, Loaded};
 use crate::nn::Tally;
 use crate::report::{Event, Metrics, Summary, Traffic};
 
@@ -60,6 +60,8 @@ pub(super) struct Run<'a> {
     pub last: Option<(u64, Tally)>,
     /// The checkpoint it resumed from was written in haste, before an evaluation that was due.
     pub owes_evaluation: bool,
+    /// What a resumed run's gradients have travelled as, unless the job now says otherwise.
+    pub kept: Option<Gradients>,
     /// The last checkpoint.
     pub checkpoint: PathBuf,
     pub first_step: u64,

@@ -16,7 +16,7 @@ use super::state::{restore, what_becomes_of_residuals};
 use super::stretch::Stretch;
 use super::trainer::{Trainer, count_steps};
 use super::world::World;
-use crate::checkpoint::{self, Snapshot, Store};
+use crate::checkpoint::{self, Progress, Snapshot, Store};
 use crate::data::{self, Fill, Images};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
@@ -65,12 +65,15 @@ impl<'a> Run<'a> {
             best: None,
             last: None,
             owes_evaluation: false,
+            kept: None,
             checkpoint: PathBuf::new(),
             first_step: 0,
             training_seconds: 0.0,
             bytes_sent: 0,
         };
         let mut notes = run.open_store(options.resume, world)?;
+        world.set_context(format_args!("start of the run, measuring what an exchange takes"));
+        notes.extend(run.trainer.choose_exchange(world, run.kept)?);
         if job.exchange.overlap && world.size() > 1 && !world.allows_threads() {
             notes.push(
                 "the MPI library does not offer MPI_THREAD_FUNNELED: gradients are averaged after each backward pass, \
@@ -87,6 +90,7 @@ impl<'a> Run<'a> {
             blas_reason: placement.reason,
             parameters: run.trainer.network.parameters.values.len(),
             ternary_parameters: run.trainer.exchange().ternary_parameters(),
+            algorithm: run.trainer.exchange().algorithm(),
             samples: run.trainer.training_samples(),
             step: run.first_step,
             steps: run.trainer.steps,
@@ -145,7 +149,12 @@ impl<'a> Run<'a> {
     }
 
     fn resume_from(&mut self, path: &Path, snapshot: Snapshot, world: &World) -> Result<Vec<String>> {
-        let mut notes = self.what_differs(path, &snapshot, world.size())?;
+        let stored = Job::from_toml(&snapshot.job)
+            .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
+        let mut notes = self.what_differs(path, &stored, &snapshot.progress, world.size())?;
+        if stored.exchange.gradients == self.job.exchange.gradients {
+            self.kept = snapshot.progress.gradients.or(Some(stored.exchange.gradients));
+        }
         notes.extend(what_becomes_of_residuals(&self.trainer, &snapshot, world.size()));
         restore(&mut self.trainer, &snapshot, world.rank(), world.size())
             .map_err(|message| Error::checkpoint(path, message))?;
@@ -161,11 +170,15 @@ impl<'a> Run<'a> {
         Ok(notes)
     }
 
-    /// What makes this run another than the one that wrote `snapshot`; what would make nonsense of its counters is
+    /// What makes this run another than the one of the job `stored` that came to `progress`; what would make nonsense of its counters is
     /// refused.
-    fn what_differs(&self, path: &Path, snapshot: &Snapshot, world: usize) -> Result<Vec<String>> {
-        let stored = Job::from_toml(&snapshot.job)
-            .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
+    fn what_differs(
+        &self,
+        path: &Path,
+        stored: &Job,
+        progress: &Progress,
+        world: usize,
+    ) -> Result<Vec<String>> {
         let differences = stored.differences(self.job);
         if let Some(difference) =
             differences.iter().find(|difference| FIXED.iter().any(|key| difference.starts_with(key)))
@@ -180,7 +193,6 @@ impl<'a> Run<'a> {
         if !differences.is_empty() {
             notes.push(format!("the job differs from the checkpoint's: {}", differences.join("; ")));
         }
-        let progress = &snapshot.progress;
         if progress.ranks != world as u64 {
             notes.push(format!(
                 "on {} ranks until now, on {world} from here: batches and their order stay, but ternary rounding and \

@@ -71,6 +71,7 @@ pub fn snapshot<'a>(
             samples_seen,
             ranks: world as u64,
             blas_threads: blas_threads() as u64,
+            gradients: Some(trainer.exchange().gradients()),
             best,
             metrics: Default::default(),
         },

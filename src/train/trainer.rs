@@ -5,12 +5,12 @@ use std::time::Instant;
 use ternflock_collectives::topology::Topology;
 
 use super::evaluate::EVALUATION_BATCH;
-use super::exchange::{Agreed, Exchange};
+use super::exchange::{Agreed, Choice, Exchange};
 use super::hash::hash_values;
 use super::world::World;
 use crate::data::{self, Fill, Images, Order};
 use crate::error::{Error, Result};
-use crate::job::Job;
+use crate::job::{self, Algorithm, Gradients, Job};
 use crate::nn::layer::Mode;
 use crate::nn::{Graph, Network, Tally, softmax_cross_entropy};
 use crate::optim::{Sgd, learning_rate};
@@ -113,6 +113,26 @@ impl Trainer {
     /// The exchange, for its numbers.
     pub fn exchange(&self) -> &Exchange {
         &self.exchange
+    }
+
+    /// Where the job leaves it to the ranks, chooses together with all of them how gradients are averaged, and says why;
+    /// `kept` is what a resumed run has decided on before. What error feedback keeps of ternaries that are no more is lost.
+    pub fn choose_exchange(&mut self, world: &mut World, kept: Option<Gradients>) -> Result<Option<String>> {
+        let asked = &self.job.exchange;
+        if asked.algorithm != Algorithm::Auto || asked.gradients != Gradients::Ternary {
+            return Ok(None);
+        }
+        let Some(Choice { gradients, algorithm, reason }) = self.exchange.choose(world, kept)? else {
+            return Ok(None);
+        };
+        if gradients == self.exchange.gradients() {
+            self.exchange.set_algorithm(algorithm);
+            return Ok(Some(reason));
+        }
+        let job = job::Exchange { gradients, ..asked.clone() };
+        let (graph, parameters) = (self.network.graph(), &self.network.parameters);
+        self.exchange = Exchange::new(&job, self.job.train.seed, graph, parameters, world.topology())?;
+        Ok(Some(reason))
     }
 
     /// What error feedback keeps, for a restart.

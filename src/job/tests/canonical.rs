@@ -72,6 +72,7 @@ kind = \"fixed\"
 
 [exchange]
 gradients = \"ternary\"
+algorithm = \"ring_ternary\"
 clip_sigma = 2.5
 min_elements = 512
 keep_float = [\"logits\"]
@@ -135,6 +136,7 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "optimizer.weight_decay=0",
         "schedule.kind=polynomial",
         "exchange.gradients=float32",
+        "exchange.algorithm=auto",
         "exchange.clip_sigma=0",
         "exchange.min_elements=1",
         "exchange.keep_float=[]",

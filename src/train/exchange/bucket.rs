@@ -81,6 +81,19 @@ impl Bucket {
         self.ternary.iter().map(|tensor| tensor.range.len()).sum()
     }
 
+    /// Tensors that travel as ternaries.
+    pub fn ternary_tensors(&self) -> usize {
+        self.ternary.len()
+    }
+
+    /// Elements that travel as float32.
+    pub fn float_elements(&self) -> usize {
+        self.packed.len()
+    }
+
+    /// Values that are agreed on beside the scales.
+    pub const DECISIONS: usize = STOP;
+
     /// The number of each ternary tensor and what error feedback keeps of it; nothing without error feedback.
     pub fn residuals(&self) -> impl Iterator<Item = (usize, &[f32])> {
         let residual =

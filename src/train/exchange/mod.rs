@@ -5,6 +5,7 @@
 
 mod bucket;
 mod carry;
+mod choose;
 mod plan;
 
 use std::io;
@@ -20,11 +21,13 @@ use ternflock_collectives::topology::Topology;
 
 use bucket::Bucket;
 use carry::{Ready, carry};
+pub use choose::Choice;
+use choose::{Sizes, choose};
 pub(super) use plan::kept_layers;
 
 use super::world::{World, failed};
 use crate::error::{Error, Result};
-use crate::job;
+use crate::job::{self, Gradients};
 use crate::nn::{Graph, Parameters};
 use crate::report::Phases;
 use crate::rng::{Purpose, Stream};
@@ -102,6 +105,7 @@ pub struct Exchange {
     seed: u64,
     clip_sigma: f32,
     overlap: bool,
+    gradients: Gradients,
     way: Way,
     /// In the order a backward pass finishes them, and the layer that each begins at.
     buckets: Vec<Bucket>,
@@ -122,8 +126,35 @@ impl Exchange {
     ) -> Result<Exchange> {
         let buckets = plan::buckets(job, graph, &parameters.table, topology.world())?;
         let (parts, buckets) = buckets.into_iter().unzip();
-        let way = Way { algorithm: Algorithm::RingTernary, topology };
-        Ok(Exchange { seed, clip_sigma: job.clip_sigma as f32, overlap: job.overlap, way, buckets, parts })
+        // "auto" is none: until it is chosen, by what takes no thought.
+        let algorithm = Algorithm::from_name(job.algorithm.name()).unwrap_or(Algorithm::RingTernary);
+        let way = Way { algorithm, topology };
+        let (clip_sigma, overlap, gradients) = (job.clip_sigma as f32, job.overlap, job.gradients);
+        Ok(Exchange { seed, clip_sigma, overlap, gradients, way, buckets, parts })
+    }
+
+    /// What the ranks, all together, find to be the fastest way to average the gradients; `kept` is what a resumed run
+    /// has decided on before. None where there is nothing to choose.
+    pub fn choose(&self, world: &mut World, kept: Option<Gradients>) -> Result<Option<Choice>> {
+        if self.ternary_parameters() == 0 {
+            return Ok(None);
+        }
+        choose(world, &self.buckets.iter().map(Sizes::of).collect::<Vec<_>>(), kept)
+    }
+
+    /// Sums ternaries by `algorithm` from now on, which changes no result.
+    pub fn set_algorithm(&mut self, algorithm: Algorithm) {
+        self.way.algorithm = algorithm;
+    }
+
+    /// What the gradients travel as.
+    pub fn gradients(&self) -> Gradients {
+        self.gradients
+    }
+
+    /// The all-reduce of ternaries, or `ring_f32` if there are none.
+    pub fn algorithm(&self) -> &'static str {
+        if self.ternary_parameters() == 0 { "ring_f32" } else { self.way.algorithm.name() }
     }
 
     /// Parameters that travel as ternaries.

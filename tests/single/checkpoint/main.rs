@@ -12,6 +12,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use ternflock::checkpoint::{Best, Origin, Progress, Slot, Snapshot, Tensor, load, save};
+use ternflock::job::Gradients;
 
 /// Values a careless conversion would change: NaNs with payloads (one signalling), denormals, both zeros, infinities.
 const ODD: [u32; 10] = [
@@ -55,6 +56,7 @@ fn sample(step: u64) -> Snapshot {
             samples_seen: u64::MAX,
             ranks: 4,
             blas_threads: 2,
+            gradients: Some(Gradients::Float32),
             best: Some(best),
             metrics: BTreeMap::from([
                 ("loss".into(), f64::from_bits(0x7ff8_0000_dead_beef)),
@@ -100,6 +102,7 @@ fn what_goes_in_comes_out_to_the_bit() {
     bare.parameters.clear();
     bare.optimizer.clear();
     bare.progress.best = None;
+    bare.progress.gradients = None;
     bare.progress.metrics.clear();
     save(&path, &bare).unwrap();
     assert_same(&load(&path).unwrap(), &bare);

@@ -1,6 +1,7 @@
 //! Training with ranks as threads of one process: the exchange against its definition, and whole runs of the digits job.
 
 mod agreement;
+mod algorithms;
 mod digits;
 mod exchange;
 mod feedback;

@@ -38,6 +38,7 @@ fn every_line_of_the_metrics_has_its_keys() {
     for (key, value) in [("ranks", 2), ("hosts", 1), ("step", 0), ("steps", 20), ("samples", 1438)] {
         assert_eq!(start[key], value, "{key}");
     }
+    assert_eq!(start["algorithm"], "ring_ternary");
     assert!(is_number(&start["blas_threads"]) && start["blas_reason"].is_string());
     let evaluations = metrics(directory.path(), "evaluate");
     assert_eq!(steps(&evaluations), [10, 20]);

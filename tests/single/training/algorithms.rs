@@ -1,0 +1,122 @@
+//! The choice of an all-reduce: it changes no result, but for compression, which a run decides on once.
+
+use serde_json::Value;
+use ternflock::checkpoint::{Snapshot, save};
+use ternflock::job::{Algorithm, Gradients};
+
+use crate::digits::{assert_same_state, at_step, load};
+use crate::runs::{Ended, metrics, resume, short, train, train_until};
+
+const AUTO: &str = "exchange.algorithm=auto";
+
+/// What a run of `ranks` ranks and 4 steps comes to, after `sets`.
+fn trained(ranks: usize, sets: &[&str]) -> (Snapshot, Vec<Ended>, Value) {
+    let directory = tempfile::tempdir().unwrap();
+    let ended = train(ranks, &short(&[&["train.steps=4"], sets].concat()), directory.path());
+    assert!(ended.iter().all(|rank| rank.summary().complete));
+    let start = metrics(directory.path(), "start").remove(0);
+    (load(directory.path(), 4), ended, start)
+}
+
+#[test]
+fn every_algorithm_trains_to_the_same_bits() {
+    for ranks in [1, 2, 3, 5] {
+        let (expected, ..) = trained(ranks, &[]);
+        for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| *algorithm != Algorithm::Auto) {
+            let name = algorithm.name();
+            let (state, ended, start) = trained(ranks, &[&format!("exchange.algorithm={name}")]);
+            assert_same_state(&state, &expected);
+            assert_eq!(start["algorithm"], name);
+            let traffic = ended[0].summary().traffic;
+            assert_eq!(
+                traffic.bytes_per_step, traffic.formula_bytes_per_step as f64,
+                "{name}, {ranks} ranks"
+            );
+        }
+    }
+}
+
+/// Which is faster is the machine's business; that the run does what it says is ours.
+#[test]
+fn auto_does_what_it_says() {
+    for ranks in [2, 3, 5] {
+        let (state, ended, start) = trained(ranks, &[AUTO]);
+        let notes = ended[0].notes();
+        let [note] = notes.as_slice() else { panic!("{notes:?}") };
+        assert!(ended.iter().all(|rank| rank.notes() == notes));
+        let said = note.strip_prefix("exchange.algorithm = \"auto\": ").unwrap();
+        let algorithm = start["algorithm"].as_str().unwrap();
+        let gradients = match said.strip_prefix("float32 is faster here: compression is off (ring_f32 ") {
+            Some(_) => Gradients::Float32,
+            None => Gradients::Ternary,
+        };
+        match gradients {
+            Gradients::Float32 => {
+                assert_eq!((algorithm, &start["ternary_parameters"]), ("ring_f32", &0.into()))
+            }
+            Gradients::Ternary => assert!(said.starts_with(&format!("{algorithm}, ")), "{note}"),
+        }
+        assert!(said.contains("by the cost model") && said.contains("within a node"), "{note}");
+        assert_eq!(state.progress.gradients, Some(gradients));
+        let (expected, ..) = trained(ranks, &[&format!("exchange.gradients={}", gradients.name())]);
+        assert_same_state(&state, &expected);
+    }
+}
+
+#[test]
+fn there_is_nothing_to_choose_for_one_rank_or_without_ternaries() {
+    for (ranks, sets) in [
+        (1, &[AUTO][..]),
+        (3, &[AUTO, "exchange.gradients=float32"]),
+        (3, &[AUTO, "exchange.min_elements=1000000"]),
+    ] {
+        let (state, ended, _) = trained(ranks, sets);
+        assert!(ended.iter().all(|rank| rank.notes().is_empty()), "{:?}", ended[0].notes());
+        assert_same_state(&state, &trained(ranks, &sets[1..]).0);
+    }
+}
+
+/// The checkpoint of a run whose gradients travelled in one way, under a job that leaves it to the ranks: whatever they
+/// would choose now, they go on in that way. Files of older programs do not say, but their jobs do.
+#[test]
+fn a_resumed_run_keeps_what_it_decided() {
+    let auto = short(&[AUTO]);
+    for (gradients, stored) in [
+        (Gradients::Ternary, Some(Gradients::Ternary)),
+        (Gradients::Float32, Some(Gradients::Float32)),
+        (Gradients::Ternary, None),
+    ] {
+        let fixed = short(&[&format!("exchange.gradients={}", gradients.name())]);
+        let (straight, halved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        train(3, &fixed, straight.path());
+        train_until(10, 3, &fixed, halved.path());
+        let mut snapshot = load(halved.path(), 10);
+        assert_eq!(snapshot.progress.gradients, Some(gradients));
+        snapshot.job = auto.job.to_toml();
+        snapshot.progress.gradients = stored;
+        save(at_step(halved.path(), 10), &snapshot).unwrap();
+        for rank in resume(3, &auto, halved.path()) {
+            let notes = rank.notes();
+            let [note] = notes.as_slice() else { panic!("{notes:?}") };
+            let kept = match gradients {
+                Gradients::Ternary => "gradients stay ternary",
+                Gradients::Float32 => "compression stays off",
+            };
+            assert!(note.contains(kept), "{note}");
+        }
+        assert_same_state(&load(straight.path(), 20), &load(halved.path(), 20));
+    }
+}
+
+/// Who asks for other gradients than before gets a new decision.
+#[test]
+fn a_changed_job_is_decided_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    train_until(6, 2, &short(&["exchange.gradients=float32"]), directory.path());
+    for rank in resume(2, &short(&[AUTO]), directory.path()) {
+        let notes = rank.notes();
+        let [differs, choice] = notes.as_slice() else { panic!("{notes:?}") };
+        assert!(differs.contains("exchange.gradients: \"float32\" -> \"ternary\""), "{differs}");
+        assert!(choice.contains("by the cost model") && !choice.contains("stay"), "{choice}");
+    }
+}
