@@ -6,7 +6,7 @@
 //!    still at work on the rest;
 //! 3. *update*: weight decay, momentum, learning rate, on values that are equal on every rank.
 //!
-//! This is the only room that reaches the crate of collectives; [`Exchange`] and [`World`] are the wall.
+//! Beside `bench` this is the only room that reaches the crate of collectives; [`Exchange`] and [`World`] are the wall.
 
 mod build;
 mod evaluate;

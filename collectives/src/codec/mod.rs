@@ -9,7 +9,7 @@
 //! 4. Sum the payloads of all ranks (an [`all_reduce`](crate::all_reduce)).
 //! 5. [`decode`] each tensor with `factor = scale / P`: the mean over ranks, unbiased if nothing was clipped.
 //!
-//! These are the plain loops that define the result.
+//! The inner loops are those of [`kernels`](crate::kernels), whose portable set defines the result.
 
 mod layout;
 mod moments;

@@ -5,7 +5,7 @@ use ternflock_collectives::kernels::{Kernels, Rounding, available};
 use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, TERNARY, WORD, WORDS, width};
 
-/// Any bit pattern, the special ones often; `finite` leaves out NaN and infinities.
+/// Any bit pattern, the special ones often.
 fn float() -> impl Strategy<Value = f32> {
     let special = prop::sample::select(vec![
         0.0,
