@@ -17,61 +17,83 @@ const BLOCKS: usize = 1024;
 const PASSES: usize = 8;
 
 /// The costs of this rank beside those of the links. All ranks work at once, so that what they share, memory and cores,
-/// is shared as in an exchange.
+/// is shared as in an exchange. The kinds of work take turns: a disturbance that lasts spoils a sample of each, and no
+/// median.
 pub(super) fn measure(transport: &mut dyn Transport) -> Result<Costs> {
-    let full = width(transport.world());
-    let elements = BLOCKS * BLOCK;
-    // Any values with signs and spread.
-    let value = |index: usize| ((index as u32).wrapping_mul(2_654_435_769) as i32) as f32;
-    let values: Vec<f32> = (0..elements).map(value).collect();
-    let mut floats = vec![0.0; elements];
-    let mut ternary = vec![0; words(BLOCKS, TERNARY)];
-    let (sum, mut next) = (vec![0; words(BLOCKS, full)], vec![0; words(BLOCKS, full)]);
-    let stream = Stream { seed: 0, purpose: Purpose::Ternary, step: 0, subject: 0, tensor: 0 };
-
-    let barrier = samples(|| {
-        let start = Instant::now();
-        small::barrier(transport)?;
-        Ok(start.elapsed().as_secs_f64())
-    })?;
-    let mut each = |parts: usize, work: &mut dyn FnMut()| -> Result<f64> {
-        let sample = samples(|| {
+    let mut desk = Desk::new(transport.world());
+    let (elements, sums) = (BLOCKS * BLOCK, PASSES * desk.next.len());
+    let works: [fn(&mut Desk); 6] =
+        [|_| (), Desk::encode, Desk::decode, Desk::copy, Desk::add_planes, Desk::add_floats];
+    let mut times = [[(0.0, 0.0); SAMPLES]; 6];
+    for sample in 0..SAMPLES {
+        for (work, times) in works.iter().zip(&mut times) {
             small::barrier(transport)?;
             let start = Instant::now();
-            work();
+            work(&mut desk);
             let alone = start.elapsed().as_secs_f64();
             // More ranks than cores take turns: only when all are done it shows what the work takes.
             small::barrier(transport)?;
-            Ok(alone.max(start.elapsed().as_secs_f64() - barrier))
-        })?;
-        Ok(sample / parts as f64)
-    };
-    let encode = each(elements, &mut || {
-        let moments = Moments::of(black_box(&values));
-        let clip = moments.clip(2.5);
-        encode(&values, clip, moments.scale(clip), Rounding::Stochastic(&stream), 0, &mut ternary);
-    })?;
-    let decode = each(elements, &mut || decode(black_box(&sum), full, 0, 0.5, &mut floats))?;
-    let copy = each(elements, &mut || {
-        floats.copy_from_slice(black_box(&values));
-        black_box(&mut floats).iter_mut().zip(&values).for_each(|(mean, sum)| *mean = sum * 0.5);
-    })?;
-    let add_planes = each(PASSES * next.len(), &mut || {
-        for _ in 0..PASSES {
-            kernels::best().add(black_box(&sum), full, &ternary, TERNARY, &mut next, full);
+            times[sample] = (alone, start.elapsed().as_secs_f64());
         }
-    })?;
-    let add_floats = each(elements / 2, &mut || {
-        black_box(&mut floats).iter_mut().zip(&values).for_each(|(sum, own)| *sum += own);
-    })?;
+    }
+    let barrier = median(times[0].map(|(_, together)| together));
+    let seconds = times.map(|samples| median(samples.map(|(alone, together)| alone.max(together - barrier))));
+    let [_, encode, decode, copy, add_planes, add_floats] = seconds;
+    let [encode, decode, copy] = [encode, decode, copy].map(|seconds| seconds / elements as f64);
+    let (add_planes, add_floats) = (add_planes / sums as f64, add_floats / (elements / 2) as f64);
     Ok(Costs { encode, decode, copy, add_planes, add_floats, ..Costs::default() })
 }
 
-/// The median of what `sample` returns.
-fn samples(mut sample: impl FnMut() -> Result<f64>) -> Result<f64> {
-    let mut times = [0.0; SAMPLES];
-    for time in &mut times {
-        *time = sample()?;
+/// What is worked on.
+struct Desk {
+    values: Vec<f32>,
+    floats: Vec<f32>,
+    ternary: Vec<u64>,
+    /// Sums over all ranks, and the width of theirs.
+    sum: Vec<u64>,
+    next: Vec<u64>,
+    full: usize,
+}
+
+impl Desk {
+    fn new(world: usize) -> Self {
+        // Any values with signs and spread.
+        let value = |index: usize| ((index as u32).wrapping_mul(2_654_435_769) as i32) as f32;
+        let (elements, full) = (BLOCKS * BLOCK, width(world));
+        Desk {
+            values: (0..elements).map(value).collect(),
+            floats: vec![0.0; elements],
+            ternary: vec![0; words(BLOCKS, TERNARY)],
+            sum: vec![0; words(BLOCKS, full)],
+            next: vec![0; words(BLOCKS, full)],
+            full,
+        }
     }
-    Ok(median(times))
+
+    fn encode(&mut self) {
+        let stream = Stream { seed: 0, purpose: Purpose::Ternary, step: 0, subject: 0, tensor: 0 };
+        let moments = Moments::of(black_box(&self.values));
+        let clip = moments.clip(2.5);
+        let (scale, rounding) = (moments.scale(clip), Rounding::Stochastic(&stream));
+        encode(&self.values, clip, scale, rounding, 0, &mut self.ternary);
+    }
+
+    fn decode(&mut self) {
+        decode(black_box(&self.sum), self.full, 0, 0.5, &mut self.floats);
+    }
+
+    fn copy(&mut self) {
+        self.floats.copy_from_slice(black_box(&self.values));
+        let means = black_box(&mut self.floats).iter_mut();
+        means.zip(&self.values).for_each(|(mean, sum)| *mean = sum * 0.5);
+    }
+
+    fn add_planes(&mut self) {
+        let Desk { sum, ternary, next, full, .. } = self;
+        (0..PASSES).for_each(|_| kernels::best().add(black_box(sum), *full, ternary, TERNARY, next, *full));
+    }
+
+    fn add_floats(&mut self) {
+        black_box(&mut self.floats).iter_mut().zip(&self.values).for_each(|(sum, own)| *sum += own);
+    }
 }
