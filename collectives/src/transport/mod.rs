@@ -88,7 +88,7 @@ pub trait Transport {
     /// # Errors
     /// Those of [`Transport::poll`] and [`Transport::pause`].
     fn recv_on(&mut self, lane: Lane, from: usize, words: usize) -> Result<Vec<u64>> {
-        let wait = Wait::begin(from, Act::Send(words));
+        let wait = Wait::begin(from, Act::Send(lane, words));
         loop {
             if let Some(message) = self.poll(lane, from, words)? {
                 return Ok(message);

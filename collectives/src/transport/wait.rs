@@ -4,21 +4,22 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Lane;
 use crate::{Error, Result};
 
 /// What a peer has to do before this rank can go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// To send a message of so many words.
-    Send(usize),
-    /// To take a message of so many words.
+    /// To send a message of so many words in a lane.
+    Send(Lane, usize),
+    /// To take a message of so many words, whatever its lane.
     Take(usize),
 }
 
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let (verb, words) = match self {
-            Act::Send(words) => ("send", words),
+            Act::Send(_, words) => ("send", words),
             Act::Take(words) => ("take", words),
         };
         write!(f, "{verb} {words} {}", if *words == 1 { "word" } else { "words" })

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use ternflock_collectives::transport::threads;
 use ternflock_collectives::transport::watch::{Late, Watched};
-use ternflock_collectives::{Error, Result, Transport, small};
+use ternflock_collectives::transport::{Lane, Wait, threads};
+use ternflock_collectives::{Error, Result, Transport, forward_transport, small};
 
 /// Warnings come after this long, and a rank that is late is late by three times as much.
 const WARN_AFTER: Duration = Duration::from_millis(160);
@@ -168,4 +168,63 @@ fn a_rank_that_is_late_again_and_again_is_named_each_time() {
     assert_eq!(named(0), [Some(1), Some(2)]);
     assert_eq!(named(1), [Some(0), Some(2)]);
     assert_eq!(named(2), [Some(1), Some(0), Some(1)]);
+}
+
+/// A transport whose waits take what rank 1 sends ahead, as those of an exchange that moves scales along.
+struct Beside<'a> {
+    transport: &'a mut dyn Transport,
+    taken: usize,
+}
+
+impl Transport for Beside<'_> {
+    forward_transport!(
+        transport: rank world nodes deadline set_context buffer recycle send_on poll pending
+    );
+
+    fn pause(&mut self, wait: &Wait) -> Result<()> {
+        self.taken += usize::from(self.transport.poll(Lane::Ahead, 1, 1)?.is_some());
+        self.transport.pause(wait)
+    }
+}
+
+/// Rank 2 waits for rank 0, that for rank 1, and that one sends `ahead` messages in another lane first, an eighth of the
+/// time to a warning apart. How many of them rank 0 took while it waited.
+fn one_lane_moves(transport: &mut dyn Transport, ahead: usize) -> Result<usize> {
+    match transport.rank() {
+        0 => {
+            let mut beside = Beside { transport, taken: 0 };
+            beside.recv(1, 1)?;
+            beside.send(2, vec![1])?;
+            Ok(beside.taken)
+        }
+        1 => {
+            for _ in 0..ahead {
+                thread::sleep(WARN_AFTER / 8);
+                transport.send_on(Lane::Ahead, 0, vec![1])?;
+            }
+            transport.send(0, vec![1]).map(|()| 0)
+        }
+        _ => transport.recv(0, 1).map(|_| 0),
+    }
+}
+
+#[test]
+fn what_comes_in_another_lane_ends_no_wait() {
+    let outcomes = watched(3, DEADLINE, |transport| one_lane_moves(transport, 24));
+    let (taken, said) = &outcomes[0];
+    assert!(matches!(taken, Ok(taken) if *taken > 12), "{taken:?}");
+    // At 1 x, 2 x, and 4 x if the machine is very busy: not anew after each message.
+    assert!((1..=3).contains(&said.len()), "{said:?}");
+    for (_, said) in outcomes {
+        assert!(said.iter().all(|warning| warning.late == Some(1)), "{said:?}");
+    }
+}
+
+#[test]
+fn what_comes_in_another_lane_puts_off_no_deadline() {
+    let mut outcomes = watched(3, LATE_BY, |transport| one_lane_moves(transport, 8 * 24));
+    match outcomes.remove(0).0 {
+        Err(Error::Late(late)) => assert_eq!(late.late, Some(1)),
+        other => panic!("rank 0 ended with {other:?}"),
+    }
 }

@@ -41,6 +41,7 @@ pub struct Watched<T, R> {
     notes: Notes,
     /// When notes were last read.
     read: Instant,
+    /// One at a time: what a rank does during a wait polls, and begins no other.
     stall: Option<Stall>,
 }
 
@@ -217,7 +218,10 @@ impl<T: Transport, R: FnMut(&Late)> Transport for Watched<T, R> {
 
     fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
         let message = self.inner.poll(lane, from, words)?;
-        if message.is_some() && self.waits(|wait| wait.peer == from && matches!(wait.act, Act::Send(_))) {
+        // Others may poll meanwhile what they wait for, of the same peer in another lane.
+        let is_awaited =
+            |wait: &Wait| wait.peer == from && matches!(wait.act, Act::Send(on, _) if on == lane);
+        if message.is_some() && self.waits(is_awaited) {
             self.go_on()?;
         }
         Ok(message)
@@ -255,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_rank_that_did_not_look_has_not_waited() {
-        let (wait, second) = (Wait::begin(1, Act::Send(3)), Duration::from_secs(1));
+        let (wait, second) = (Wait::begin(1, Act::Send(Lane::Bulk, 3)), Duration::from_secs(1));
         let mut stall = Stall::begin(wait, second, second);
         let waited =
             |stall: &mut Stall, at: u32| stall.waited(wait.since + at * second, 2 * second).as_secs();
