@@ -84,7 +84,7 @@ fn say_once(error: Error) -> ExitCode {
     if is_not_first() { exit::quietly(&error) } else { exit::fail(&error) }
 }
 
-/// Names a late rank; the lowest of the ranks that wait for it speaks for all.
+/// Names a late rank; the lowest of the ranks that have waited long for it speaks for all.
 fn warn(late: &Late) {
     if late.is_lowest {
         log(format_args!("ternflock: {late}"));

@@ -228,3 +228,27 @@ fn what_comes_in_another_lane_puts_off_no_deadline() {
         other => panic!("rank 0 ended with {other:?}"),
     }
 }
+
+#[test]
+fn a_rank_whose_waits_keep_ending_speaks_for_nobody() {
+    // Rank 2 sends to rank 0 after that has told the others that it waits and before it would warn; to rank 1 at last.
+    let outcomes = watched(3, DEADLINE, |transport| {
+        const TIMES: usize = 16;
+        match transport.rank() {
+            0 => (0..TIMES).try_for_each(|_| transport.recv(2, 1).map(drop)),
+            1 => transport.recv(2, 1).map(drop),
+            _ => {
+                for _ in 0..TIMES {
+                    thread::sleep(WARN_AFTER * 3 / 10);
+                    transport.send(0, vec![1])?;
+                }
+                transport.send(1, vec![1])
+            }
+        }
+    });
+    assert!(outcomes.iter().all(|(result, _)| *result == Ok(())));
+    // The second and third time, when rank 0 has waited for less than a sixth as long unless the machine is very busy.
+    let said = &outcomes[1].1[1..];
+    assert!(!said.is_empty());
+    assert!(said.iter().all(|warning| warning.late == Some(2) && warning.is_lowest), "{said:?}");
+}

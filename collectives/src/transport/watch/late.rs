@@ -23,7 +23,8 @@ pub struct Late {
     pub seconds: f64,
     /// How long it may last.
     pub deadline_seconds: f64,
-    /// Whether no lower rank is known to wait too: one voice for all ranks is enough.
+    /// Whether no lower rank is known to have waited as long, or at least half as long: one voice for all ranks is
+    /// enough, unless it is that of a rank whose waits keep ending before it speaks.
     pub is_lowest: bool,
 }
 

@@ -122,7 +122,7 @@ impl<T: Transport, R: FnMut(&Late)> Watched<T, R> {
             host: late.and_then(|late| self.hosts.get(late)).cloned().unwrap_or_default(),
             seconds: waited.as_secs_f64(),
             deadline_seconds: self.deadline().as_secs_f64(),
-            is_lowest: !self.notes.any_below(rank, now),
+            is_lowest: !self.notes.any_below(rank, waited, now),
         })
     }
 

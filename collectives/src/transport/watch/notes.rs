@@ -42,6 +42,9 @@ pub(super) struct Notes {
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     peer: usize,
+    /// How long it had waited when it was heard.
+    waited: Duration,
+    heard: Instant,
     /// When the rank must have spoken again if it still waits.
     until: Instant,
 }
@@ -56,14 +59,16 @@ impl Notes {
     pub fn take(&mut self, from: usize, note: Note, now: Instant) {
         self.waiting[from] = match note {
             // Half as long again as it should take, so that a rank which is slow to speak still counts.
-            Note::Waiting { peer, waited } => Some(Waiting { peer, until: now + waited * 3 / 2 }),
+            Note::Waiting { peer, waited } => {
+                Some(Waiting { peer, waited, heard: now, until: now + waited * 3 / 2 })
+            }
             Note::GoesOn => None,
         };
     }
 
-    /// The rank that `rank` waits for, as far as is known at `now`.
-    fn peer(&self, rank: usize, now: Instant) -> Option<usize> {
-        self.waiting[rank].filter(|waiting| now <= waiting.until).map(|waiting| waiting.peer)
+    /// What `rank` waits for, as far as is known at `now`.
+    fn waiting(&self, rank: usize, now: Instant) -> Option<Waiting> {
+        self.waiting[rank].filter(|waiting| now <= waiting.until)
     }
 
     /// Who it is that `rank`, which waits for `peer`, waits for in the end; none if that is itself.
@@ -71,18 +76,20 @@ impl Notes {
         let mut late = peer;
         // A chain of more ranks than there are holds a circle that `rank` is not part of.
         for _ in 0..self.waiting.len() {
-            match self.peer(late, now) {
+            match self.waiting(late, now) {
                 _ if late == rank => return None,
-                Some(next) => late = next,
+                Some(next) => late = next.peer,
                 None => return Some(late),
             }
         }
         None
     }
 
-    /// Whether a rank below `rank` waits, too.
-    pub fn any_below(&self, rank: usize, now: Instant) -> bool {
-        (0..rank).any(|lower| self.peer(lower, now).is_some())
+    /// Whether a rank below `rank`, which has waited for `waited`, has waited as long; half of it will do, as waits for
+    /// one late rank do not all begin at once.
+    pub fn any_below(&self, rank: usize, waited: Duration, now: Instant) -> bool {
+        let as_long = |lower: Waiting| lower.waited + now.duration_since(lower.heard) >= waited / 2;
+        (0..rank).any(|lower| self.waiting(lower, now).is_some_and(as_long))
     }
 }
 
@@ -108,7 +115,6 @@ mod tests {
         for (rank, peer) in [(4, 3), (5, 4), (0, 5), (1, 0), (2, 1)] {
             assert_eq!(ring.late(rank, peer, now), Some(3));
         }
-        assert!(ring.any_below(1, now) && !ring.any_below(0, now));
     }
 
     #[test]
@@ -117,6 +123,15 @@ mod tests {
         assert_eq!(notes(3, &[(1, 2), (2, 0)], now).late(0, 1, now), None);
         assert_eq!(notes(4, &[(1, 2), (2, 1)], now).late(0, 1, now), None);
         assert_eq!(notes(2, &[], now).late(0, 0, now), None);
+    }
+
+    #[test]
+    fn a_lower_rank_counts_once_it_has_waited_half_as_long_or_more() {
+        let now = Instant::now();
+        let notes = notes(4, &[(1, 0), (3, 0)], now);
+        assert!(notes.any_below(2, SECOND, now) && notes.any_below(2, 2 * SECOND, now));
+        assert!(!notes.any_below(2, 3 * SECOND, now) && notes.any_below(2, 3 * SECOND, now + SECOND / 2));
+        assert!(!notes.any_below(1, SECOND, now) && !notes.any_below(0, SECOND, now));
     }
 
     #[test]
