@@ -5,8 +5,9 @@ use crate::transport::watch::Late;
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failed exchange. After any of them but [`Error::Timeout`] the ranks are out of step with each other, and a job
-/// under MPI can only end through [`transport::mpi::abort`](crate::transport::mpi::abort).
+/// A failed exchange. After any of them but [`Error::Timeout`] and [`Error::Late`], which lose nothing, the ranks are out
+/// of step with each other, and a job under MPI can only end through
+/// [`transport::mpi::abort`](crate::transport::mpi::abort).
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A peer did not do its part before the deadline.

@@ -72,7 +72,7 @@ fn all_ranks_of_a_ring_name_the_one_that_is_late_and_then_go_on() {
                 assert_eq!(warning.is_lowest, rank == usize::from(late == 0));
                 let text = warning.to_string();
                 assert!(text.starts_with(&format!("rank {late} on host-{late} is late: ")), "{text}");
-                assert!(text.contains("(step 7, `conv1.weight`); the job ends after 60 s"), "{text}");
+                assert!(text.contains("(step 7, `conv1.weight`); a wait of 60 s ends the job"), "{text}");
             }
         }
     }
@@ -111,6 +111,8 @@ fn a_rank_that_never_comes_is_named_by_the_error() {
             Err(Error::Late(late)) => {
                 assert_eq!((late.rank, late.late, late.host.as_str()), (rank, Some(2), "host-2"));
                 assert!(late.seconds >= late.deadline_seconds);
+                let text = Error::Late(late).to_string();
+                assert!(text.ends_with("; a wait of 0.48 s ends the job"), "{text}");
                 named += 1;
             }
             // The others end when the first of them has.

@@ -21,7 +21,7 @@ pub struct Late {
     pub host: String,
     /// How long the wait has lasted.
     pub seconds: f64,
-    /// How long it may last.
+    /// How long a wait may last; one that has lasted so long is an error.
     pub deadline_seconds: f64,
     /// Whether no lower rank is known to have waited as long, or at least half as long: one voice for all ranks is
     /// enough, unless it is that of a rank whose waits keep ending before it speaks.
@@ -49,6 +49,6 @@ impl fmt::Display for Late {
         if !context.is_empty() {
             write!(f, " ({context})")?;
         }
-        write!(f, "; the job ends after {deadline_seconds} s")
+        write!(f, "; a wait of {deadline_seconds} s ends the job")
     }
 }
