@@ -1,6 +1,7 @@
-//! What an average must be, computed on this rank alone from the gradients of all ranks.
+//! What an average must be, computed on this rank alone from the gradients of all ranks, by the portable kernels: none of
+//! the loops that are measured has a part in it, unless the machine has no others.
 
-use ternflock_collectives::codec::{Moments, Rounding, encode};
+use ternflock_collectives::codec::{Moments, Rounding};
 use ternflock_collectives::kernels;
 use ternflock_collectives::planes::{BLOCK, TERNARY, words};
 
@@ -8,12 +9,13 @@ use super::{CLIP_SIGMA, gradient, stream};
 
 /// Whether `mean` is what `world` ranks must make of their ternaries, bit for bit.
 pub fn is_ternary_mean(mean: &[f32], world: usize) -> bool {
+    let portable = &kernels::available()[0];
     let (elements, mut values) = (mean.len(), Vec::new());
     let mut scale = 0.0_f32;
     let mut clips = vec![0.0; world];
     for (rank, clip) in clips.iter_mut().enumerate() {
         gradient(elements, rank, &mut values);
-        let moments = Moments::of(&values);
+        let moments = Moments::by(portable, &values);
         *clip = moments.clip(CLIP_SIGMA);
         scale = scale.max(moments.scale(*clip));
     }
@@ -21,9 +23,9 @@ pub fn is_ternary_mean(mean: &[f32], world: usize) -> bool {
     let (mut ternaries, mut sums) = (vec![0.0; elements], vec![0.0_f32; elements]);
     for (rank, clip) in clips.into_iter().enumerate() {
         gradient(elements, rank, &mut values);
-        encode(&values, clip, scale, Rounding::Stochastic(&stream(rank)), 0, &mut planes);
-        // Integers up to P are exact in f32. These are the plain loops, not those that are measured.
-        kernels::available()[0].decode(&planes, TERNARY, 0, 1.0, &mut ternaries);
+        portable.encode(&values, clip, scale, Rounding::Stochastic(&stream(rank)), 0, &mut planes);
+        // Integers up to P are exact in f32.
+        portable.decode(&planes, TERNARY, 0, 1.0, &mut ternaries);
         sums.iter_mut().zip(&ternaries).for_each(|(sum, ternary)| *sum += ternary);
     }
     let factor = scale / world as f32;
@@ -45,4 +47,42 @@ pub fn is_float_sum(sums: &[f32], world: usize) -> bool {
     sums.iter().zip(exact).all(|(sum, (exact, magnitude))| {
         (f64::from(*sum) - exact).abs() <= world as f64 * 2.0_f64.powi(-24) * magnitude
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ELEMENTS: usize = 1000;
+
+    /// One rank's mean, by the kernels that are measured.
+    fn mean() -> Vec<f32> {
+        let (mut values, fastest) = (Vec::new(), kernels::best());
+        gradient(ELEMENTS, 0, &mut values);
+        let moments = Moments::by(fastest, &values);
+        let clip = moments.clip(CLIP_SIGMA);
+        let scale = moments.scale(clip);
+        let mut planes = vec![0; words(ELEMENTS.div_ceil(BLOCK), TERNARY)];
+        fastest.encode(&values, clip, scale, Rounding::Stochastic(&stream(0)), 0, &mut planes);
+        fastest.decode(&planes, TERNARY, 0, scale, &mut values);
+        values
+    }
+
+    #[test]
+    fn a_mean_is_right_to_the_bit_or_wrong() {
+        let mut mean = mean();
+        assert!(is_ternary_mean(&mean, 1));
+        mean[ELEMENTS - 1] = f32::from_bits(mean[ELEMENTS - 1].to_bits() ^ 1);
+        assert!(!is_ternary_mean(&mean, 1));
+    }
+
+    #[test]
+    fn a_sum_may_be_rounded_and_no_more() {
+        let mut sums = Vec::new();
+        gradient(ELEMENTS, 0, &mut sums);
+        assert!(is_float_sum(&sums, 1));
+        let bits = sums[7].to_bits();
+        sums[7] = f32::from_bits(bits + 4);
+        assert!(!is_float_sum(&sums, 1), "{bits:x}");
+    }
 }

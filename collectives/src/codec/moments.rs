@@ -1,6 +1,6 @@
 //! What the codec must know of a tensor before it can encode it.
 
-use crate::kernels::{self, LANES};
+use crate::kernels::{self, Kernels, LANES};
 
 /// A spread this small beside the mean is the rounding of f32 and of the sums below, not spread.
 const NEGLIGIBLE: f64 = 1.0 / (1_u64 << 32) as f64;
@@ -19,7 +19,12 @@ pub struct Moments {
 impl Moments {
     /// The moments of `values`; all zero if there are none.
     pub fn of(values: &[f32]) -> Self {
-        let sums = kernels::best().sums(values);
+        Moments::by(kernels::best(), values)
+    }
+
+    /// The same by the kernels of one instruction set.
+    pub fn by(kernels: &Kernels, values: &[f32]) -> Self {
+        let sums = kernels.sums(values);
         // As bits, magnitudes are ordered as the floats are, with infinity and then NaN above all others.
         let max_abs = f32::from_bits(sums.largest.into_iter().max().unwrap_or(0));
         if !max_abs.is_finite() {
