@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::contender::Contender;
 use super::verify::{is_float_sum, is_ternary_mean};
-use super::{CLIP_SIGMA, gradient, quantile, stream};
+use super::{CLIP_SIGMA, gradient, median, quantile, stream};
 use crate::error::{Error, Result};
 
 /// The ranks between which is measured.
@@ -308,11 +308,6 @@ impl Vectors {
             Contender::RingF32 | Contender::MpiAllreduceF32 => is_float_sum(&self.result, world),
         }
     }
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    quantile(&times, 0.5)
 }
 
 fn failed(failure: Failure) -> Error {

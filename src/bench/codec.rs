@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use serde::Serialize;
 use ternflock_collectives::codec::{Moments, Rounding};
-use ternflock_collectives::kernels::{self, Kernels};
+use ternflock_collectives::kernels::{self, Kernels, Sums};
 use ternflock_collectives::planes::{BLOCK, TERNARY, words};
 
-use super::{CLIP_SIGMA, gradient, quantile, stream};
+use super::{CLIP_SIGMA, gradient, median, stream};
+use crate::error::{Error, Result};
 
 /// Medians of the codec's times, in seconds.
 #[derive(Clone, Debug, Serialize)]
@@ -17,6 +18,8 @@ pub struct Codec {
     pub elements: usize,
     /// The kernels' instruction set.
     pub isa: &'static str,
+    /// Whether the kernels gave what the portable ones give, bit for bit, on the whole vector; otherwise nothing is timed.
+    pub verified: bool,
     /// Copying the vector of f32.
     pub memcpy_s: f64,
     /// Its moments, from which the scale follows; part of `encode_s`.
@@ -34,54 +37,179 @@ pub struct Codec {
 /// Sums of 4 to 7 ranks.
 const PLANES: usize = 4;
 
+/// What sums are decoded with.
+const FACTOR: f32 = 0.1;
+
 /// Instruction sets that this machine has, the fastest last.
 pub fn instruction_sets() -> impl Iterator<Item = &'static str> {
     kernels::available().iter().map(Kernels::isa)
 }
 
-/// Times the kernels of instruction set `isa`, if this machine has it, on `elements` elements, `rounds` times, everything
-/// in turn in each round.
-pub fn codec(isa: &str, elements: usize, rounds: usize) -> Option<Codec> {
-    let kernels = kernels::available().iter().find(|kernels| kernels.isa() == isa)?;
-    Some(time(kernels, elements, rounds))
+/// Times the kernels of instruction set `isa` on `elements` elements, fewer than 2^34, `rounds` times, everything in turn
+/// in each round; none if this machine does not have it.
+///
+/// # Errors
+/// [`Error::Disagree`] if a kernel's result differs from that of the portable ones.
+pub fn codec(isa: &str, elements: usize, rounds: usize) -> Result<Option<Codec>> {
+    let Some(kernels) = kernels::available().iter().find(|kernels| kernels.isa() == isa) else {
+        return Ok(None);
+    };
+    let inputs = Inputs::new(elements);
+    let mut outputs = Outputs::new(elements);
+    outputs.fill(kernels, &inputs);
+    let mut expected = Outputs::new(elements);
+    expected.fill(&kernels::available()[0], &inputs);
+    let wrong = outputs.differences(&expected);
+    if !wrong.is_empty() {
+        let what = wrong.join(", ");
+        return Err(Error::Disagree(format!("wrong results of {isa}, please report it: {what}")));
+    }
+    drop(expected);
+    Ok(Some(time(kernels, &inputs, &mut outputs, rounds)))
 }
 
-fn time(kernels: &Kernels, elements: usize, rounds: usize) -> Codec {
-    let (mut values, blocks) = (Vec::new(), elements.div_ceil(BLOCK));
-    gradient(elements, 0, &mut values);
-    let mut decoded = vec![0.0; elements];
-    let mut ternary = vec![0; words(blocks, TERNARY)];
-    let sums = vec![0x5555_u64; words(blocks, PLANES)];
-    let mut wider = vec![0; words(blocks, PLANES + 1)];
+/// `outputs` are filled: their memory has been touched before.
+fn time(kernels: &Kernels, inputs: &Inputs, outputs: &mut Outputs, rounds: usize) -> Codec {
+    let Inputs { values, clip, scale, sums } = inputs;
+    let Outputs { ternary, decoded, wider, .. } = outputs;
     let mut times: [Vec<f64>; 5] = Default::default();
-    let (moments, stream) = (Moments::of(&values), stream(0));
-    let clip = moments.clip(CLIP_SIGMA);
-    let scale = moments.scale(clip);
-    // The first round also touches the memory for the first time: it does not count.
-    for round in 0..=rounds {
-        let round_times = [
-            timed(|| decoded.copy_from_slice(black_box(&values))),
-            timed(|| _ = black_box(kernels.sums(black_box(&values)))),
-            timed(|| kernels.encode(&values, clip, scale, Rounding::Stochastic(&stream), 0, &mut ternary)),
-            timed(|| kernels.decode(black_box(&sums), PLANES, 0, 0.1, &mut decoded)),
-            timed(|| kernels.add(black_box(&sums), PLANES, &sums, PLANES, &mut wider, PLANES + 1)),
-        ];
+    let stream = stream(0);
+    for _ in 0..rounds {
+        let memcpy = timed(|| decoded.copy_from_slice(black_box(values)));
+        let moments = timed(|| _ = black_box(kernels.sums(black_box(values))));
+        let rounding =
+            timed(|| kernels.encode(values, *clip, *scale, Rounding::Stochastic(&stream), 0, ternary));
+        let decode = timed(|| kernels.decode(black_box(sums), PLANES, 0, FACTOR, decoded));
+        let add = timed(|| kernels.add(black_box(sums), PLANES, sums, PLANES, wider, PLANES + 1));
         black_box((&decoded, &ternary, &wider));
-        if round > 0 {
-            times.iter_mut().zip(round_times).for_each(|(times, time)| times.push(time));
+        for (times, time) in times.iter_mut().zip([memcpy, moments, moments + rounding, decode, add]) {
+            times.push(time);
         }
     }
-    let [memcpy_s, moments_s, rounding_s, decode_s, plane_add_s] = times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        quantile(&times, 0.5)
-    });
-    let encode_s = moments_s + rounding_s;
-    let (isa, plane_add_planes) = (kernels.isa(), PLANES);
-    Codec { elements, isa, memcpy_s, moments_s, encode_s, decode_s, plane_add_s, plane_add_planes }
+    let [memcpy_s, moments_s, encode_s, decode_s, plane_add_s] = times.map(median);
+    Codec {
+        elements: values.len(),
+        isa: kernels.isa(),
+        verified: true,
+        memcpy_s,
+        moments_s,
+        encode_s,
+        decode_s,
+        plane_add_s,
+        plane_add_planes: PLANES,
+    }
 }
 
 fn timed(work: impl FnOnce()) -> f64 {
     let start = Instant::now();
     work();
     start.elapsed().as_secs_f64()
+}
+
+/// What the kernels work on.
+struct Inputs {
+    values: Vec<f32>,
+    clip: f32,
+    scale: f32,
+    /// Of `PLANES` planes, every integer that fits among them.
+    sums: Vec<u64>,
+}
+
+impl Inputs {
+    fn new(elements: usize) -> Inputs {
+        let mut values = Vec::new();
+        gradient(elements, 0, &mut values);
+        let moments = Moments::by(&kernels::available()[0], &values);
+        let clip = moments.clip(CLIP_SIGMA);
+        let scale = moments.scale(clip);
+        // Each word is xorshifted and multiplied, as in splitmix64, lest words be alike.
+        let word = |index: u64| {
+            let mixed = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+        };
+        let sums = (1..=words(elements.div_ceil(BLOCK), PLANES) as u64).map(word).collect();
+        Inputs { values, clip, scale, sums }
+    }
+}
+
+/// What the kernels make of it.
+struct Outputs {
+    sums: Sums,
+    ternary: Vec<u64>,
+    decoded: Vec<f32>,
+    wider: Vec<u64>,
+}
+
+impl Outputs {
+    fn new(elements: usize) -> Outputs {
+        let blocks = elements.div_ceil(BLOCK);
+        let (ternary, wider) = (vec![0; words(blocks, TERNARY)], vec![0; words(blocks, PLANES + 1)]);
+        Outputs { sums: Sums::default(), ternary, decoded: vec![0.0; elements], wider }
+    }
+
+    fn fill(&mut self, kernels: &Kernels, inputs: &Inputs) {
+        let Inputs { values, clip, scale, sums } = inputs;
+        self.sums = kernels.sums(values);
+        kernels.encode(values, *clip, *scale, Rounding::Stochastic(&stream(0)), 0, &mut self.ternary);
+        kernels.decode(sums, PLANES, 0, FACTOR, &mut self.decoded);
+        kernels.add(sums, PLANES, sums, PLANES, &mut self.wider, PLANES + 1);
+    }
+
+    /// The kernels whose results differ, in any bit.
+    fn differences(&self, other: &Outputs) -> Vec<&'static str> {
+        let bits = |sums: &Sums| (sums.largest, sums.sum.map(f64::to_bits), sums.squares.map(f64::to_bits));
+        let differ = [
+            ("sums", bits(&self.sums) != bits(&other.sums)),
+            ("encode", self.ternary != other.ternary),
+            ("decode", words_of(&self.decoded) != words_of(&other.decoded)),
+            ("add", self.wider != other.wider),
+        ];
+        differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+}
+
+/// As bits, lest -0 equal 0.
+fn words_of(floats: &[f32]) -> &[u32] {
+    bytemuck::cast_slice(floats)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ELEMENTS: usize = 1000;
+
+    fn outputs() -> Outputs {
+        let mut outputs = Outputs::new(ELEMENTS);
+        outputs.fill(kernels::best(), &Inputs::new(ELEMENTS));
+        outputs
+    }
+
+    #[test]
+    fn a_single_wrong_bit_is_seen_and_named() {
+        let right = outputs();
+        assert!(outputs().differences(&right).is_empty());
+        let assert_seen = |name: &str, spoil: fn(&mut Outputs)| {
+            let mut wrong = outputs();
+            spoil(&mut wrong);
+            assert_eq!(wrong.differences(&right), [name]);
+        };
+        assert_seen("sums", |wrong| {
+            wrong.sums.squares[15] = f64::from_bits(wrong.sums.squares[15].to_bits() ^ 1)
+        });
+        assert_seen("encode", |wrong| *wrong.ternary.last_mut().unwrap() ^= 1 << 63);
+        assert_seen("decode", |wrong| wrong.decoded[ELEMENTS - 1] = -wrong.decoded[ELEMENTS - 1]);
+        assert_seen("add", |wrong| wrong.wider[0] ^= 1);
+    }
+
+    #[test]
+    fn sums_hold_every_integer_of_their_planes() {
+        let inputs = Inputs::new(ELEMENTS);
+        let mut seen = [false; 1 << PLANES];
+        for element in 0..ELEMENTS {
+            let integer = ternflock_collectives::planes::get(&inputs.sums, PLANES, element);
+            seen[(integer + (1 << (PLANES - 1))) as usize] = true;
+        }
+        assert_eq!(seen, [true; 1 << PLANES]);
+    }
 }

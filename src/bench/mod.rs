@@ -37,6 +37,11 @@ fn quantile(sorted: &[f64], part: f64) -> f64 {
     sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or_default()
 }
 
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    quantile(&times, 0.5)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

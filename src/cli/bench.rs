@@ -56,7 +56,7 @@ fn time_codec(elements: usize, rounds: usize, isa: Option<&str>) -> Result<Vec<C
         None => known.last().copied().into_iter().collect(),
     };
     let time = |isa: &str| {
-        codec(isa, elements, rounds).ok_or_else(|| {
+        codec(isa, elements, rounds)?.ok_or_else(|| {
             let advice = suggest(isa, &[&known[..], &["all"]].concat());
             Error::Usage(format!("--isa: this machine has no instruction set `{isa}`; {advice}"))
         })
@@ -112,7 +112,11 @@ fn say_codec(times: &[Codec], as_json: bool) -> String {
         row(&format!("add {} planes to {0}", codec.plane_add_planes), codec.plane_add_s);
     }
     let elements = times.first().map_or(0, |codec| codec.elements);
-    format!("{} elements, one core, medians\n{}", thousands(elements as u64), table(&rows, &[2, 3, 4]))
+    format!(
+        "{} elements, one core, medians; all results are right\n{}",
+        thousands(elements as u64),
+        table(&rows, &[2, 3, 4])
+    )
 }
 
 fn say_report(report: &Report, as_json: bool) -> String {

@@ -13,6 +13,7 @@ fn the_codec_is_timed_on_each_instruction_set() {
         for key in ["memcpy_s", "moments_s", "encode_s", "decode_s", "plane_add_s"] {
             assert!(object[key].as_f64().is_some_and(|seconds| seconds > 0.0), "{key} in {line}");
         }
+        assert_eq!(object["verified"], true, "{line}");
         assert_eq!((&object["elements"], &object["plane_add_planes"]), (&100_000.into(), &4.into()));
         sets.push(object["isa"].as_str().unwrap().to_owned());
     }
