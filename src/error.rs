@@ -92,6 +92,16 @@ pub enum Error {
     },
 }
 
+/// A failure of the ranks' exchange as an error of the program.
+impl From<ternflock_collectives::Error> for Error {
+    fn from(failure: ternflock_collectives::Error) -> Self {
+        match failure {
+            ternflock_collectives::Error::Disagree { .. } => Error::Disagree(failure.to_string()),
+            _ => Error::Exchange(failure.to_string()),
+        }
+    }
+}
+
 /// The kinds of errors, for exit codes and for telling other ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -9,7 +9,7 @@ use ternflock_collectives::transport::mpi::{self, MpiTransport, ThreadLevel};
 use ternflock_collectives::transport::threads;
 pub use ternflock_collectives::transport::watch::Late;
 use ternflock_collectives::transport::watch::Watched;
-use ternflock_collectives::{Error as Failure, Transport, small};
+use ternflock_collectives::{Transport, small};
 
 use crate::error::{Error, Kind, Result};
 use crate::job::Exchange;
@@ -63,11 +63,11 @@ impl World {
     /// # Errors
     /// [`Error::Exchange`] if MPI cannot be started, or a rank does not come.
     pub fn join(patience: Patience, report: Report) -> Result<World> {
-        let mut transport = MpiTransport::init(patience.deadline).map_err(failed)?;
+        let mut transport = MpiTransport::init(patience.deadline)?;
         mpi::abort_on_panic();
         let allows_threads = transport.thread_level() >= ThreadLevel::Funneled;
         let host = to_record(&transport.processor_name());
-        let hosts = small::all_gather(&mut transport, &host).map_err(failed)?;
+        let hosts = small::all_gather(&mut transport, &host)?;
         let hosts = hosts.chunks(host.len()).map(to_text).collect();
         let watched =
             Watched::new(Box::new(transport) as Box<dyn Transport>, hosts, patience.warn_after, report);
@@ -136,7 +136,7 @@ impl World {
 
     /// The records of all ranks, in rank order.
     pub fn gather<const N: usize>(&mut self, record: [u64; N]) -> Result<Vec<[u64; N]>> {
-        let words = small::all_gather(&mut self.transport, &record).map_err(failed)?;
+        let words = small::all_gather(&mut self.transport, &record)?;
         Ok(words.as_chunks().0.to_vec())
     }
 
@@ -145,18 +145,18 @@ impl World {
         let words = values.len().div_ceil(2);
         // A rank sends when rank 0 asks for it, which so holds one message at a time.
         if self.rank() > 0 {
-            self.transport.recv(0, 0).map_err(failed)?;
+            self.transport.recv(0, 0)?;
             let mut message = self.transport.buffer(words);
             bytemuck::cast_slice_mut(&mut message)[..values.len()].copy_from_slice(values);
-            self.transport.send(0, message).and_then(|()| self.transport.flush()).map_err(failed)?;
+            self.transport.send(0, message).and_then(|()| self.transport.flush())?;
             return Ok(Vec::new());
         }
         let mut all = Vec::with_capacity(self.size() * values.len());
         all.extend_from_slice(values);
         for rank in 1..self.size() {
             let ask = self.transport.buffer(0);
-            self.transport.send(rank, ask).map_err(failed)?;
-            let message = self.transport.recv(rank, words).map_err(failed)?;
+            self.transport.send(rank, ask)?;
+            let message = self.transport.recv(rank, words)?;
             all.extend_from_slice(&bytemuck::cast_slice(&message)[..values.len()]);
             self.transport.recycle(message);
         }
@@ -180,16 +180,13 @@ impl World {
 
     /// Refuses to go on unless `value` is the same on all ranks. `what` names it in the message.
     pub fn agree(&mut self, what: &str, value: u64) -> Result<()> {
-        small::agree(&mut self.transport, what, value).map_err(|failure| match failure {
-            Failure::Disagree { .. } => Error::Disagree(failure.to_string()),
-            other => failed(other),
-        })
+        Ok(small::agree(&mut self.transport, what, value)?)
     }
 
     /// Rank 0's `text`, on every rank.
     pub fn broadcast(&mut self, text: &str) -> Result<String> {
         let mut words = to_words(text.as_bytes());
-        small::broadcast(&mut self.transport, &mut words).map_err(failed)?;
+        small::broadcast(&mut self.transport, &mut words)?;
         Ok(to_text(&words))
     }
 
@@ -221,9 +218,4 @@ fn to_record(text: &str) -> [u64; 32] {
 fn to_text(words: &[u64]) -> String {
     let bytes: Vec<u8> = words[1..].iter().flat_map(|word| word.to_le_bytes()).collect();
     String::from_utf8_lossy(&bytes[..words[0] as usize]).into_owned()
-}
-
-/// A failure of the ranks' exchange as an error of the program.
-pub(super) fn failed(failure: Failure) -> Error {
-    Error::Exchange(failure.to_string())
 }

@@ -7,7 +7,7 @@ use ternflock_collectives::topology::Topology;
 use super::bucket::Bucket;
 use crate::error::Result;
 use crate::job::Gradients;
-use crate::train::world::{World, failed};
+use crate::train::world::World;
 
 /// How gradients are averaged, and why.
 pub struct Choice {
@@ -48,7 +48,7 @@ pub fn choose(world: &mut World, buckets: &[Sizes], kept: Option<Gradients>) -> 
         return Ok(None);
     }
     let topology = world.topology();
-    let costs = measure(world.transport(), &topology).map_err(failed)?;
+    let costs = measure(world.transport(), &topology)?;
     Ok(Some(decide(&costs, &topology, buckets, kept.is_some())))
 }
 

@@ -25,7 +25,7 @@ pub use choose::Choice;
 use choose::{Sizes, choose};
 pub(super) use plan::kept_layers;
 
-use super::world::{World, failed};
+use super::world::World;
 use crate::error::{Error, Result};
 use crate::job::{self, Gradients};
 use crate::nn::{Graph, Parameters};
@@ -92,7 +92,7 @@ fn no_thread(error: io::Error) -> Error {
 /// Says at which step the exchange failed, where the failure does not say so itself.
 fn at_step(step: u64, failure: Failure) -> Error {
     match failure {
-        Failure::Late(_) => failed(failure),
+        Failure::Late(_) => failure.into(),
         other => Error::Exchange(format!("step {step}: {other}")),
     }
 }
@@ -206,7 +206,7 @@ impl Exchange {
                 let computing = thread::Builder::new().name("backward".into()).spawn_scoped(scope, compute);
                 let computing = computing.map_err(no_thread)?;
                 let carried = carry();
-                Ok((computing.join().unwrap_or_else(|panic| resume_unwind(panic)), carried))
+                Ok::<_, Error>((computing.join().unwrap_or_else(|panic| resume_unwind(panic)), carried))
             })?,
         };
         let mut all = spent + carrying;
