@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use ternflock_collectives::all_reduce::{Plan, SEGMENT, ring_f32};
-use ternflock_collectives::codec::{Moments, Rounding, decode, encode};
-use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
+use ternflock_collectives::planes::BLOCK;
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::mpi::{self, MpiTransport};
-use ternflock_collectives::{Error as Failure, Result as Exchanged, Transport, small};
+use ternflock_collectives::{Result as Exchanged, Transport, small};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::contender::Contender;
-use super::verify::{is_float_sum, is_ternary_mean};
-use super::{CLIP_SIGMA, gradient, median, quantile, stream};
-use crate::error::{Error, Result};
+use super::report::{Case, Report};
+use super::vectors::Vectors;
+use super::{median, memory, quantile};
+use crate::error::{Error, Kind, Result};
+use crate::nn::available_bytes;
 
 /// The ranks between which is measured.
 pub struct Ranks {
@@ -34,57 +34,18 @@ pub struct Plans {
     pub rounds: Option<usize>,
 }
 
-/// What came out.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// Ranks.
-    pub ranks: usize,
-    /// Nodes they run on.
-    pub hosts: usize,
-    /// The MPI library.
-    pub mpi: String,
-    /// A line a size and a contender.
-    pub cases: Vec<Case>,
-}
-
-/// One way to average vectors of one size. Times are those of the slowest rank of each round.
-#[derive(Clone, Debug, Serialize)]
-pub struct Case {
-    /// The contender's name.
-    pub algorithm: &'static str,
-    /// Elements of the vector.
-    pub elements: usize,
-    /// Timed rounds.
-    pub rounds: usize,
-    /// The fastest round, in seconds.
-    pub min_s: f64,
-    /// The median.
-    pub p50_s: f64,
-    /// The 99th percentile by nearest rank: with fewer than 100 rounds the slowest.
-    pub p99_s: f64,
-    /// What the rank that sends most sends, counted; none for the library's, which are not ours to count.
-    pub bytes_sent_per_rank: Option<u64>,
-    /// What the rank that receives most receives, counted.
-    pub bytes_received_per_rank: Option<u64>,
-    /// What the rank that sends most sends by the formulas of docs/algorithms.md.
-    pub formula_bytes_per_rank: Option<u64>,
-    /// Bytes of the vector as float32, by the median.
-    pub effective_bytes_per_s: f64,
-    /// Copying the vector of float32, on all ranks at a time: the median, in seconds.
-    pub memcpy_s: f64,
-    /// Whether all ranks held the right result, before and after timing.
-    pub verified: bool,
-}
-
 /// Seconds of timing for a case, and rounds, unless a number of rounds is asked for.
 const BUDGET: f64 = 3.0;
 const FEWEST: usize = 5;
 const MOST: usize = 50;
 
 impl Ranks {
-    /// Starts MPI and joins the ranks of this job.
+    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them.
+    ///
+    /// # Errors
+    /// [`Error::Exchange`] if MPI cannot be started, or a rank does not come before `deadline`.
     pub fn join(deadline: Duration) -> Result<Ranks> {
-        let transport = MpiTransport::init(deadline).map_err(failed)?;
+        let transport = MpiTransport::init(deadline)?;
         mpi::abort_on_panic();
         let topology = Topology::new(transport.nodes().to_vec());
         Ok(Ranks { transport: Metered::new(transport), topology })
@@ -103,24 +64,39 @@ impl Ranks {
     /// Measures `plans`, which must be the same on all ranks.
     ///
     /// # Errors
-    /// [`Error::Disagree`] for different plans, [`Error::Exchange`] when ranks are late or gone.
+    /// [`Error::Disagree`] for different plans. For vectors that do not fit into the memory of a node, [`Error::OnAllRanks`]
+    /// on the lowest rank of such a node and [`Error::Elsewhere`] on all others. [`Error::Exchange`] when ranks are late
+    /// or gone.
     pub fn measure(&mut self, plans: &Plans) -> Result<Report> {
-        let mut agree = |what: &str, value| {
-            small::agree(&mut self.transport, what, value).map_err(|failure| match failure {
-                Failure::Disagree { .. } => Error::Disagree(failure.to_string()),
-                other => failed(other),
-            })
-        };
+        let mut agree = |what: &str, value| small::agree(&mut self.transport, what, value);
         agree("the number of sizes to measure", plans.elements.len() as u64)?;
         for &elements in &plans.elements {
             agree("the number of elements to measure", elements as u64)?;
         }
         agree("the hash of what else is to be measured", xxh3_64(format!("{plans:?}").as_bytes()))?;
+        self.check_memory(plans)?;
         let mut cases = Vec::new();
         for &elements in &plans.elements {
-            cases.extend(self.measure_size(elements, plans).map_err(failed)?);
+            cases.extend(self.measure_size(elements, plans)?);
         }
         Ok(Report { ranks: self.size(), hosts: self.topology.nodes(), mpi: mpi::library_version(), cases })
+    }
+
+    /// Refuses vectors that the ranks of a node together have no room for.
+    fn check_memory(&mut self, plans: &Plans) -> Result<()> {
+        let (rank, nodes) = (self.rank(), self.transport.nodes());
+        let neighbours = nodes.iter().filter(|node| **node == nodes[rank]).count();
+        let elements = plans.elements.iter().copied().max().unwrap_or(0);
+        let needed = neighbours as u128 * memory::all_reduce_bytes(elements, self.size());
+        let what = format!("{elements} elements on {neighbours} ranks of a node");
+        let mine = memory::check(&what, needed, available_bytes());
+        // Every rank has asked before any allocates.
+        let refused = small::all_gather(&mut self.transport, &[u64::from(mine.is_err())])?;
+        match (refused.iter().position(|refused| *refused == 1), mine) {
+            (None, _) => Ok(()),
+            (Some(first), Err(error)) if first == rank => Err(Error::OnAllRanks(Box::new(error))),
+            (Some(first), _) => Err(Error::Elsewhere { rank: first, kind: Kind::Usage }),
+        }
     }
 
     /// All contenders on vectors of `elements`: each verified, then all in turn in each round, then verified again.
@@ -133,7 +109,7 @@ impl Ranks {
             self.average(contender, &mut vectors)?;
             let traffic = self.transport.reading() - before;
             let hash = vectors.hash();
-            let is_right = vectors.is_right(contender, self.size());
+            let is_right = vectors.is_right(contender);
             entrants.push(Entrant {
                 contender,
                 traffic,
@@ -142,19 +118,17 @@ impl Ranks {
                 times: Vec::new(),
             });
         }
-        let mut memcpy = Vec::new();
         let rounds = match plans.rounds {
             Some(rounds) => rounds,
             None => self.affordable(&mut vectors, &entrants)?,
         };
+        let has_ternary = entrants.iter().any(|entrant| matches!(entrant.contender, Contender::Ternary(_)));
+        let (mut memcpy, mut codec) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            memcpy.push(self.timed(
-                |_, vectors| {
-                    vectors.reset();
-                    Ok(())
-                },
-                &mut vectors,
-            )?);
+            memcpy.push(self.timed_alone(Vectors::reset, &mut vectors)?);
+            if has_ternary {
+                codec.push(self.timed_alone(Vectors::run_codec, &mut vectors)?);
+            }
             for entrant in &mut entrants {
                 vectors.reset();
                 let time =
@@ -163,8 +137,8 @@ impl Ranks {
                 entrant.verified &= vectors.hash() == entrant.hash;
             }
         }
-        let memcpy_s = median(memcpy);
-        entrants.into_iter().map(|entrant| self.case(entrant, elements, memcpy_s)).collect()
+        let (memcpy_s, codec_s) = (median(memcpy), median(codec));
+        entrants.into_iter().map(|entrant| self.case(entrant, elements, memcpy_s, codec_s)).collect()
     }
 
     /// Rounds for which all entrants together have the time.
@@ -193,26 +167,32 @@ impl Ranks {
         Ok(f64::from(f32::from_bits(seconds[0])))
     }
 
+    /// The same for what ranks do without each other.
+    fn timed_alone(&mut self, work: fn(&mut Vectors), vectors: &mut Vectors) -> Exchanged<f64> {
+        let work = |_: &mut Ranks, vectors: &mut Vectors| {
+            work(vectors);
+            Ok(())
+        };
+        self.timed(work, vectors)
+    }
+
     /// Averages `vectors.values` into `vectors.result` (for the ternary ones), or sums it (for float32).
     fn average(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<()> {
-        let Vectors { values, result, ternary, sums } = vectors;
         match contender {
             Contender::Ternary(algorithm) => {
-                let (rank, world) = (self.rank(), self.size());
-                let moments = Moments::of(values);
-                let clip = moments.clip(CLIP_SIGMA);
-                let mut scale = [moments.scale(clip).to_bits()];
+                let (clip, scale) = vectors.clip_and_scale();
+                let mut scale = [scale.to_bits()];
                 small::max(&mut self.transport, &mut scale)?;
                 let scale = f32::from_bits(scale[0]);
-                encode(values, clip, scale, Rounding::Stochastic(&stream(rank)), 0, ternary);
-                let blocks = values.len().div_ceil(BLOCK);
+                vectors.encode(clip, scale);
+                let blocks = vectors.values.len().div_ceil(BLOCK);
                 let plan = Plan { topology: &self.topology, blocks, segment: SEGMENT };
-                algorithm.sum(&mut self.transport, plan, ternary, sums)?;
-                decode(sums, width(world), 0, scale / world as f32, result);
+                algorithm.sum(&mut self.transport, plan, &vectors.ternary, &mut vectors.sums)?;
+                vectors.decode(scale);
                 Ok(())
             }
-            Contender::RingF32 => ring_f32::sum(&mut self.transport, ring_f32::SEGMENT, result),
-            Contender::MpiAllreduceF32 => self.transport.inner_mut().allreduce_f32(result),
+            Contender::RingF32 => ring_f32::sum(&mut self.transport, ring_f32::SEGMENT, &mut vectors.result),
+            Contender::MpiAllreduceF32 => self.transport.inner_mut().allreduce_f32(&mut vectors.result),
         }
     }
 
@@ -223,7 +203,7 @@ impl Ranks {
         Ok(no[0] == 0)
     }
 
-    fn case(&mut self, entrant: Entrant, elements: usize, memcpy_s: f64) -> Exchanged<Case> {
+    fn case(&mut self, entrant: Entrant, elements: usize, memcpy_s: f64, codec_s: f64) -> Exchanged<Case> {
         let Entrant { contender, traffic, verified, mut times, .. } = entrant;
         let formula = self.formula(contender, elements);
         let own = [traffic.bytes_sent, traffic.bytes_received, formula.unwrap_or(0), u64::from(verified)];
@@ -244,6 +224,7 @@ impl Ranks {
             formula_bytes_per_rank: formula.and_then(|_| largest(2)),
             effective_bytes_per_s: (size_of::<f32>() * elements) as f64 / p50_s,
             memcpy_s,
+            codec_s: matches!(contender, Contender::Ternary(_)).then_some(codec_s),
             verified,
         })
     }
@@ -274,42 +255,4 @@ struct Entrant {
     hash: u64,
     verified: bool,
     times: Vec<f64>,
-}
-
-/// What is averaged, and room for what comes of it.
-struct Vectors {
-    values: Vec<f32>,
-    result: Vec<f32>,
-    ternary: Vec<u64>,
-    sums: Vec<u64>,
-}
-
-impl Vectors {
-    fn new(elements: usize, rank: usize, world: usize) -> Vectors {
-        let (mut values, blocks) = (Vec::new(), elements.div_ceil(BLOCK));
-        gradient(elements, rank, &mut values);
-        let result = values.clone();
-        let (ternary, sums) = (vec![0; words(blocks, TERNARY)], vec![0; words(blocks, width(world))]);
-        Vectors { values, result, ternary, sums }
-    }
-
-    /// Sums in place begin with the values.
-    fn reset(&mut self) {
-        self.result.copy_from_slice(&self.values);
-    }
-
-    fn hash(&self) -> u64 {
-        xxh3_64(bytemuck::cast_slice(&self.result))
-    }
-
-    fn is_right(&self, contender: Contender, world: usize) -> bool {
-        match contender {
-            Contender::Ternary(_) => is_ternary_mean(&self.result, world),
-            Contender::RingF32 | Contender::MpiAllreduceF32 => is_float_sum(&self.result, world),
-        }
-    }
-}
-
-fn failed(failure: Failure) -> Error {
-    Error::Exchange(failure.to_string())
 }

@@ -8,8 +8,9 @@ use ternflock_collectives::codec::{Moments, Rounding};
 use ternflock_collectives::kernels::{self, Kernels, Sums};
 use ternflock_collectives::planes::{BLOCK, TERNARY, words};
 
-use super::{CLIP_SIGMA, gradient, median, stream};
+use super::{CLIP_SIGMA, gradient, median, memory, stream};
 use crate::error::{Error, Result};
+use crate::nn::available_bytes;
 
 /// Medians of the codec's times, in seconds.
 #[derive(Clone, Debug, Serialize)]
@@ -35,7 +36,7 @@ pub struct Codec {
 }
 
 /// Sums of 4 to 7 ranks.
-const PLANES: usize = 4;
+pub(super) const PLANES: usize = 4;
 
 /// What sums are decoded with.
 const FACTOR: f32 = 0.1;
@@ -49,11 +50,13 @@ pub fn instruction_sets() -> impl Iterator<Item = &'static str> {
 /// in each round; none if this machine does not have it.
 ///
 /// # Errors
-/// [`Error::Disagree`] if a kernel's result differs from that of the portable ones.
+/// [`Error::Usage`] for more elements than fit into memory, [`Error::Disagree`] if a kernel's result differs from that of
+/// the portable ones.
 pub fn codec(isa: &str, elements: usize, rounds: usize) -> Result<Option<Codec>> {
     let Some(kernels) = kernels::available().iter().find(|kernels| kernels.isa() == isa) else {
         return Ok(None);
     };
+    memory::check(&format!("{elements} elements"), memory::codec_bytes(elements), available_bytes())?;
     let inputs = Inputs::new(elements);
     let mut outputs = Outputs::new(elements);
     outputs.fill(kernels, &inputs);

@@ -4,13 +4,20 @@
 mod all_reduce;
 mod codec;
 mod contender;
+mod memory;
+mod report;
+mod vectors;
 mod verify;
 
-pub use all_reduce::{Case, Plans, Ranks, Report};
+pub use all_reduce::{Plans, Ranks};
 pub use codec::{Codec, codec, instruction_sets};
 pub use contender::Contender;
+pub use report::{Case, Report};
 
 use crate::rng::{Purpose, Stream};
+
+/// The largest vector that the codec encodes: the streams it rounds with have two words an element.
+pub const MOST_ELEMENTS: usize = (1 << 34) - 1;
 
 /// c, as TernGrad clips.
 const CLIP_SIGMA: f32 = 2.5;
@@ -20,7 +27,7 @@ fn stream(rank: usize) -> Stream {
     Stream { seed: 0, purpose: Purpose::Ternary, step: 0, subject: rank as u32, tensor: 0 }
 }
 
-/// Values like a gradient's: most of them small, a few large, the mean 0. Each rank has its own.
+/// Values like a gradient's, at most [`MOST_ELEMENTS`]: most of them small, a few large, the mean 0. Each rank has its own.
 fn gradient(elements: usize, rank: usize, values: &mut Vec<f32>) {
     let stream = Stream { seed: 0, purpose: Purpose::Benchmark, step: 0, subject: rank as u32, tensor: 0 };
     values.clear();

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::MOST_ELEMENTS;
+
 /// Train networks on CPU clusters: MPI ranks exchange 2-bit TernGrad gradients and leave an HDF5 checkpoint.
 #[derive(Debug, Parser)]
 #[command(name = "ternflock", version, after_help = EXIT_CODES, max_term_width = 100)]
@@ -178,11 +180,15 @@ pub enum BenchCommand {
     },
 }
 
-/// A whole number, which may be written as 1e6.
+/// Elements of a vector: a whole number, which may be written as 1e6, and which the codec can encode.
 fn count(text: &str) -> Result<usize, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    let fits = (0.0..=1e11).contains(&number) && number.fract() == 0.0;
-    if fits { Ok(number as usize) } else { Err("a whole number from 0 to 1e11 is needed".into()) }
+    let fits = (0.0..=MOST_ELEMENTS as f64).contains(&number) && number.fract() == 0.0;
+    if fits {
+        Ok(number as usize)
+    } else {
+        Err(format!("a whole number from 0 to {MOST_ELEMENTS} is needed"))
+    }
 }
 
 #[cfg(test)]
@@ -193,7 +199,10 @@ mod tests {
     #[test]
     fn counts_may_have_an_exponent() {
         assert_eq!(["0", "2.5e7", "1000"].map(count), [Ok(0), Ok(25_000_000), Ok(1000)]);
-        assert!(["", "1.5", "-1", "1e12", "nan", "x"].into_iter().all(|text| count(text).is_err()));
+        assert_eq!(count("17179869183"), Ok(MOST_ELEMENTS));
+        assert!(
+            ["", "1.5", "-1", "17179869184", "1e12", "nan", "x"].into_iter().all(|text| count(text).is_err())
+        );
     }
 
     #[test]

@@ -48,11 +48,12 @@ pub fn fail_on(world: World, error: &Error) -> ExitCode {
 
 /// The same for the ranks of a benchmark.
 pub fn fail_ranks(ranks: &Ranks, error: &Error) -> ExitCode {
-    let is_everywhere = matches!(error, Error::Disagree(_));
-    if !is_everywhere || ranks.rank() == 0 {
-        log(format_args!("ternflock: rank {}: {error}", ranks.rank()));
+    match error {
+        Error::Elsewhere { .. } => {}
+        Error::Disagree(_) if ranks.rank() != 0 => {}
+        _ => log(format_args!("ternflock: rank {}: {error}", ranks.rank())),
     }
-    if ranks.size() > 1 && !is_everywhere {
+    if ranks.size() > 1 && !error.is_on_all_ranks() {
         World::abort(code(error.kind()).into());
     }
     code(error.kind()).into()

@@ -46,7 +46,8 @@ pub fn check_memory(graph: &Graph, table: &[Parameter], capacity: usize) -> Resu
     }
 }
 
-fn available_bytes() -> Option<u128> {
+/// Bytes of memory that are free now, where the system says how many.
+pub fn available_bytes() -> Option<u128> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.split_whitespace().next()?.parse::<u128>().ok().map(|kilobytes| 1024 * kilobytes)

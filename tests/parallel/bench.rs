@@ -23,6 +23,9 @@ pub fn all_reduce(launcher: &Launcher, ranks: usize) {
         assert_eq!(case["verified"], true, "{case}");
         let [min, median, p99] = ["min_s", "p50_s", "p99_s"].map(|key| case[key].as_f64().unwrap());
         assert!(0.0 < min && min <= median && median <= p99, "{case}");
+        let is_ternary = case["algorithm"].as_str().unwrap().ends_with("_ternary");
+        assert_eq!(case["codec_s"].as_f64().is_some_and(|seconds| seconds > 0.0), is_ternary, "{case}");
+        assert_eq!(case["codec_s"].is_null(), !is_ternary, "{case}");
         assert_eq!(case["bytes_sent_per_rank"], case["formula_bytes_per_rank"], "{case}");
         let is_ours = case["algorithm"] != "mpi_allreduce_f32";
         assert_eq!(case["bytes_sent_per_rank"].is_u64(), is_ours, "{case}");
@@ -41,4 +44,20 @@ pub fn disagreeing(launcher: &Launcher, ranks: usize) {
     assert_eq!(end.code, Some(7), "{}", end.output);
     let message = "the number of elements to measure is 20000 on rank 1 and 10000 on rank 0";
     assert!(end.output.contains(message), "{}", end.output);
+}
+
+/// Vectors for which the machine has no room are refused, once, before any rank asks for their memory.
+pub fn too_large(launcher: &Launcher, ranks: usize) {
+    // A rank takes more than 32 bytes an element.
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let kilobytes: u64 = text.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let elements = kilobytes * 1024 / 32;
+    if elements >= 1 << 34 {
+        return; // refused as too long, whatever the memory
+    }
+    let arguments = ["bench", "allreduce", "--rounds", "1", "--elements", &elements.to_string()];
+    let end = launcher.start(ranks, Path::new(PROGRAM), &arguments).unwrap().finish().unwrap();
+    assert_eq!(end.code, Some(2), "{}", end.output);
+    let message = format!("--elements: {elements} elements on {ranks} ranks of a node need ");
+    assert_eq!(end.output.matches(&message).count(), 1, "{}", end.output);
 }

@@ -83,6 +83,7 @@ const CASES: &[Case] = &[
     Case { name: "collectives::agree", worlds: PEERS, body: Ranks(collectives::agree) },
     Case { name: "bench::all_reduce", worlds: ANY, body: Job(bench::all_reduce) },
     Case { name: "bench::disagreeing", worlds: TWO, body: Job(bench::disagreeing) },
+    Case { name: "bench::too_large", worlds: TWO, body: Job(bench::too_large) },
     Case { name: "fatal::panic", worlds: PEERS, body: Job(fatal::panic) },
     Case { name: "fatal::panic_beside", worlds: TWO_AND_THREE, body: Job(fatal::panic_beside) },
     Case { name: "fatal::abort", worlds: THREE, body: Job(fatal::abort) },

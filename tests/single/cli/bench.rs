@@ -31,10 +31,26 @@ fn what_cannot_be_timed_is_refused() {
     let place = Place::new();
     place.run("bench codec --isa quantum").refused(2, &["--isa", "`quantum`", "`portable`"]);
     place.run("bench codec --elements 1.5").refused(2, &["--elements", "whole number"]);
+    place.run("bench codec --elements 17179869184").refused(2, &["--elements", "17179869183"]);
     place.run("bench allreduce --elements 1e6,x").refused(2, &["--elements", "x"]);
     place.run("bench allreduce --rounds 0").refused(2, &["--rounds"]);
     let unknown = place.run("bench allreduce --algorithms ring_f32,ring_ternery");
     unknown.refused(2, &["--algorithms", "`ring_ternery`", "did you mean `ring_ternary`"]);
+}
+
+/// With 14 bytes an element, an eighth of the machine's memory is too many.
+#[test]
+fn vectors_larger_than_memory_are_refused() {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let kilobytes: u64 = text.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let elements = kilobytes * 1024 / 8;
+    if elements >= 1 << 34 {
+        return; // refused as too long, whatever the memory
+    }
+    let place = Place::new();
+    place
+        .run(&format!("bench codec --elements {elements}"))
+        .refused(2, &["--elements", "GB of memory", "free"]);
 }
 
 #[test]

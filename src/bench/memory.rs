@@ -1,0 +1,61 @@
+//! Whether what is to be measured fits into the memory of the machine: asked before anything is allocated.
+
+use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
+
+use super::codec::PLANES;
+use crate::error::{Error, Result};
+
+/// Bytes of floats and of planes, those of several payloads together.
+fn bytes(elements: usize, floats: usize, planes: usize) -> u128 {
+    let planes = words(elements.div_ceil(BLOCK), planes) as u128;
+    size_of::<f32>() as u128 * floats as u128 * elements as u128 + size_of::<u64>() as u128 * planes
+}
+
+/// Bytes that measuring the codec takes while it is verified: values, then twice what is decoded, ternaries and wider sums.
+pub fn codec_bytes(elements: usize) -> u128 {
+    bytes(elements, 1 + 2, PLANES + 2 * (TERNARY + PLANES + 1))
+}
+
+/// Bytes that measuring all-reduces takes on one of `world` ranks, while a sum of float32 is verified: values and result,
+/// ternaries and sums; four floats of verification, and its values; what the MPI library may copy, and messages under way,
+/// as much as what they are made of.
+pub fn all_reduce_bytes(elements: usize, world: usize) -> u128 {
+    bytes(elements, 2 + 5 + 1, 2 * (TERNARY + width(world)))
+}
+
+/// Refuses what needs more memory than is free, if that is known.
+///
+/// # Errors
+/// [`Error::Usage`] with both, in GB.
+pub fn check(what: &str, needed: u128, available: Option<u128>) -> Result<()> {
+    match available {
+        Some(available) if needed > available => Err(Error::Usage(format!(
+            "--elements: {what} need {:.1} GB of memory, and {:.1} GB are free",
+            needed as f64 / 1e9,
+            available as f64 / 1e9
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::MOST_ELEMENTS;
+
+    #[test]
+    fn bytes_are_those_of_floats_and_planes() {
+        assert_eq!(bytes(512, 1, 2), 4 * 512 + 2 * 512 / 8);
+        assert_eq!(codec_bytes(512), 3 * 2048 + (4 + 4 + 10) * 64);
+        assert_eq!(all_reduce_bytes(512, 1), 8 * 2048 + 2 * (2 + 2) * 64);
+        assert!(all_reduce_bytes(MOST_ELEMENTS, 1000) > 32 * MOST_ELEMENTS as u128);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_both_numbers() {
+        assert!(check("5 elements", 10, Some(10)).is_ok() && check("5 elements", 10, None).is_ok());
+        let error = check("5 elements", 2_000_000_000, Some(1_500_000_000)).unwrap_err();
+        let message = "--elements: 5 elements need 2.0 GB of memory, and 1.5 GB are free";
+        assert_eq!((error.to_string().as_str(), error.kind()), (message, crate::error::Kind::Usage));
+    }
+}
