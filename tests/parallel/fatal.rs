@@ -9,14 +9,14 @@ use ternflock_collectives::transport::mpi::{self, MpiTransport};
 
 use crate::launch::Launcher;
 use crate::running::Finished;
-use crate::transport::{SINGLE, UNREAD, alone_in_its_process, leave_notes};
+use crate::transport::{SINGLE, STRAY, UNREAD, alone_in_its_process, leave_notes, leave_stray};
 
 /// Exit code of a rank whose act returns.
 pub const RETURNED: u8 = 3;
 
 /// When a job must have ended, far below how long its other ranks would wait or sleep.
 const SOON_SECONDS: f64 = 20.0;
-const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(60);
 
 /// Plays the part that [`end_of`] asks for.
 pub fn act(name: &str, transport: &mut MpiTransport) -> Result<(), String> {
@@ -24,6 +24,7 @@ pub fn act(name: &str, transport: &mut MpiTransport) -> Result<(), String> {
     match name {
         SINGLE => return alone_in_its_process(transport),
         UNREAD => return leave_notes(transport),
+        STRAY => return leave_stray(transport),
         _ => {}
     }
     if rank != last {
@@ -54,7 +55,7 @@ pub fn act(name: &str, transport: &mut MpiTransport) -> Result<(), String> {
     Ok(())
 }
 
-fn end_of(act: &str, launcher: &Launcher, ranks: usize) -> Finished {
+pub fn end_of(act: &str, launcher: &Launcher, ranks: usize) -> Finished {
     let end = launcher.run_self(ranks, &["--act", act]).expect("mpirun starts");
     assert!(end.seconds < SOON_SECONDS, "took {} s:\n{}", end.seconds, end.output);
     assert_ne!(end.code, Some(0), "{}", end.output);

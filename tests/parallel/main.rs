@@ -65,6 +65,7 @@ const CASES: &[Case] = &[
     Case { name: "transport::describes_itself", worlds: ANY, body: Ranks(transport::describes_itself) },
     Case { name: "transport::thread_level", worlds: TWO, body: Job(transport::thread_level) },
     Case { name: "transport::notes_left", worlds: PEERS, body: Job(transport::notes_left) },
+    Case { name: "transport::stray_left", worlds: PEERS, body: Job(transport::stray_left) },
     Case { name: "transport::library_sum", worlds: ANY, body: Ranks(transport::library_sum) },
     Case { name: "collectives::ring_ternary", worlds: ANY, body: Ranks(collectives::ring_ternary) },
     Case { name: "collectives::gather_ternary", worlds: ANY, body: Ranks(collectives::gather_ternary) },

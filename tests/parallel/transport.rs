@@ -1,12 +1,13 @@
 //! Messages between MPI ranks.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ternflock_collectives::transport::Lane;
 use ternflock_collectives::transport::mpi::{self, MpiTransport, ThreadLevel};
 use ternflock_collectives::{Error, Transport, small};
 
-use crate::fatal::RETURNED;
+use crate::fatal::{LONG, RETURNED, end_of};
 use crate::launch::Launcher;
 
 fn ring(transport: &MpiTransport) -> (usize, usize) {
@@ -129,9 +130,10 @@ pub fn describes_itself(transport: &mut MpiTransport) {
     assert!(matches!(MpiTransport::init(Duration::ZERO), Err(Error::Init(_))));
 }
 
-/// The acts of jobs whose ranks do without threads, and whose ranks leave notes behind.
+/// The acts of jobs whose ranks do without threads, and whose ranks leave notes or another message behind.
 pub const SINGLE: &str = "single";
 pub const UNREAD: &str = "unread";
+pub const STRAY: &str = "stray";
 
 /// All is well below `MPI_THREAD_FUNNELED`, too.
 pub fn thread_level(launcher: &Launcher, ranks: usize) {
@@ -168,6 +170,27 @@ pub fn leave_notes(transport: &mut MpiTransport) -> Result<(), String> {
     }
     // Nobody waits for notes to leave.
     transport.flush().map_err(|error| error.to_string())
+}
+
+/// A rank that was sent what nobody asks for cannot end MPI; the others do not wait for it to do so.
+pub fn stray_left(launcher: &Launcher, ranks: usize) {
+    end_of(STRAY, launcher, ranks);
+}
+
+/// What each rank of [`stray_left`] does. Rank 0 has the stray before the last message of the barrier, and takes its time
+/// after its transport has been dropped.
+pub fn leave_stray(transport: &mut MpiTransport) -> Result<(), String> {
+    extern "C" fn linger() {
+        thread::sleep(LONG);
+    }
+    if transport.rank() == transport.world() - 1 {
+        transport.send_on(Lane::Ahead, 0, vec![1; 3]).map_err(|error| error.to_string())?;
+    }
+    if transport.rank() == 0 {
+        // SAFETY: the function is safe to call when the process exits.
+        assert_eq!(unsafe { libc::atexit(linger) }, 0);
+    }
+    small::barrier(transport).map_err(|error| error.to_string())
 }
 
 /// The library's own sum, and what it is not asked to do.

@@ -13,6 +13,10 @@ use super::MpiTransport;
 use super::transfer::check;
 use crate::Result;
 
+/// What one rank says to another at the end: how many notes it has sent to it, and whether something has arrived here
+/// that was never asked for.
+type Last = [u64; 2];
+
 /// Notes of this rank.
 pub(super) struct NoteCounts {
     /// By receiving rank.
@@ -28,25 +32,39 @@ impl NoteCounts {
 }
 
 impl MpiTransport {
-    /// Waits for all that is on its way from this rank, and for the notes to it. False if something has arrived that
-    /// was never asked for, or a rank does not come within the deadline: MPI cannot end well then.
+    /// Waits for all that is on its way from this rank, and for the notes to it. False if something has arrived on any
+    /// rank that was never asked for: MPI cannot end well then.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`](crate::Error::Timeout) if the ranks do not all come within the deadline.
     pub(super) fn close(&mut self) -> Result<bool> {
-        self.flush()?;
-        let [bulk, ahead] = [Lane::Bulk, Lane::Ahead].map(|lane| lane as usize);
-        if !self.arrivals.iter().all(|lanes| lanes[bulk].is_empty() && lanes[ahead].is_empty()) {
-            return Ok(false);
-        }
         // The rank that this waits for is not known, and nobody hears of it.
         let wait = Wait::begin(0, Act::Take(0));
-        let mut due = NotesDue::ask(&self.communicator, self.rank, mem::take(&mut self.notes.sent))?;
-        while due.answer()?.is_none_or(|due| self.notes.received < due) || !self.is_empty()? {
+        self.flush()?;
+        // A rank that knows already that MPI cannot end well says so, or the others would wait for it.
+        let strays = u64::from(self.has_strays());
+        let last = self.notes.sent.iter().map(|notes| [*notes, strays]).collect();
+        let mut due = LastDue::ask(&self.communicator, self.rank, last)?;
+        loop {
+            match due.answer()? {
+                Some([_, strays]) if strays > 0 => return Ok(false),
+                Some([notes, _]) if self.notes.received >= notes && self.is_empty()? => {
+                    return Ok(!self.has_strays());
+                }
+                _ => {}
+            }
             self.progress()?;
             self.pause(&wait)?;
         }
-        Ok(true)
     }
 
-    /// Reads the notes that are here; whether nothing is on its way.
+    /// Whether something has arrived that nobody has asked for, but for notes.
+    fn has_strays(&self) -> bool {
+        let [bulk, ahead] = [Lane::Bulk, Lane::Ahead].map(|lane| lane as usize);
+        self.arrivals.iter().any(|lanes| !lanes[bulk].is_empty() || !lanes[ahead].is_empty())
+    }
+
+    /// Reads the notes that are here; whether no send and no note is on its way.
     fn is_empty(&mut self) -> Result<bool> {
         for from in 0..self.world() {
             while let Some(note) = self.take_arrival(Lane::Notes, from)? {
@@ -54,32 +72,32 @@ impl MpiTransport {
             }
         }
         Ok(self.sends.iter().all(VecDeque::is_empty)
-            && self.arrivals.iter().flatten().all(VecDeque::is_empty))
+            && self.arrivals.iter().all(|lanes| lanes[Lane::Notes as usize].is_empty()))
     }
 }
 
-/// The number of notes that all ranks together have sent to this one, once all of them have said so.
-struct NotesDue {
+/// The sum of what all ranks have said to this one, once all of them have.
+struct LastDue {
     rank: usize,
     request: ffi::MPI_Request,
     /// On the heap, where MPI may touch them until the request is complete.
-    sent: Vec<u64>,
-    due: Box<u64>,
+    said: Vec<Last>,
+    due: Box<Last>,
     complete: bool,
 }
 
-impl NotesDue {
-    fn ask(communicator: &SimpleCommunicator, rank: usize, sent: Vec<u64>) -> Result<Self> {
+impl LastDue {
+    fn ask(communicator: &SimpleCommunicator, rank: usize, said: Vec<Last>) -> Result<Self> {
         // SAFETY: reads a constant of the MPI library.
         let request = unsafe { ffi::RSMPI_REQUEST_NULL };
-        let mut asked = NotesDue { rank, request, sent, due: Box::new(0), complete: false };
-        // SAFETY: `sent` holds a number for each rank and `due` room for one; both stay where they are until the
+        let mut asked = LastDue { rank, request, said, due: Box::default(), complete: false };
+        // SAFETY: `said` holds one `Last` for each rank and `due` room for one; both stay where they are until the
         // request is complete or for ever.
         let code = unsafe {
             ffi::MPI_Ireduce_scatter_block(
-                asked.sent.as_ptr().cast(),
+                asked.said.as_ptr().cast(),
                 (&raw mut *asked.due).cast(),
-                1,
+                const { mem::size_of::<Last>() / mem::size_of::<u64>() } as c_int,
                 ffi::RSMPI_UINT64_T,
                 ffi::RSMPI_SUM,
                 communicator.as_raw(),
@@ -90,7 +108,7 @@ impl NotesDue {
         Ok(asked)
     }
 
-    fn answer(&mut self) -> Result<Option<u64>> {
+    fn answer(&mut self) -> Result<Option<Last>> {
         if !self.complete {
             let mut flag: c_int = 0;
             // SAFETY: the request is the one that `ask` has started and has not completed yet.
@@ -104,10 +122,10 @@ impl NotesDue {
 }
 
 /// What an unfinished request may touch is leaked on purpose.
-impl Drop for NotesDue {
+impl Drop for LastDue {
     fn drop(&mut self) {
         if !self.complete {
-            mem::forget(mem::take(&mut self.sent));
+            mem::forget(mem::take(&mut self.said));
             mem::forget(mem::take(&mut self.due));
         }
     }
