@@ -44,15 +44,3 @@ fn warnings_name_the_rank_and_the_step() {
         }
     }
 }
-
-/// What MPI would not allow is known to the trainer.
-#[test]
-fn a_world_can_be_one_without_threads() {
-    let allowed = on_ranks_that_warn(
-        1,
-        WARN_AFTER,
-        |_| {},
-        |world| (world.allows_threads(), world.without_threads().allows_threads()),
-    );
-    assert_eq!(allowed, [(true, false)]);
-}
