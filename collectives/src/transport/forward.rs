@@ -1,75 +1,78 @@
 //! What a transport around another leaves to it.
 
-/// The named methods of [`Transport`](crate::Transport), left to the transport in field `$field`: for wrappers, which
-/// then say only what they do otherwise.
+/// The named methods of [`Transport`](crate::Transport), left to the transport in field `$field`, or with `*` to the
+/// one that `self` points to: for wrappers, which then say only what they do otherwise.
 #[macro_export]
 macro_rules! forward_transport {
+    (*: $($method:ident)+) => {
+        $($crate::forward_transport!(@ $method self (**self));)+
+    };
     ($field:ident: $($method:ident)+) => {
-        $($crate::forward_transport!(@ $method $field);)+
+        $($crate::forward_transport!(@ $method self (self.$field));)+
     };
-    (@ rank $field:ident) => {
-        fn rank(&self) -> usize {
-            self.$field.rank()
+    (@ rank $self:ident $inner:expr) => {
+        fn rank(&$self) -> usize {
+            $inner.rank()
         }
     };
-    (@ world $field:ident) => {
-        fn world(&self) -> usize {
-            self.$field.world()
+    (@ world $self:ident $inner:expr) => {
+        fn world(&$self) -> usize {
+            $inner.world()
         }
     };
-    (@ nodes $field:ident) => {
-        fn nodes(&self) -> &[usize] {
-            self.$field.nodes()
+    (@ nodes $self:ident $inner:expr) => {
+        fn nodes(&$self) -> &[usize] {
+            $inner.nodes()
         }
     };
-    (@ deadline $field:ident) => {
-        fn deadline(&self) -> ::std::time::Duration {
-            self.$field.deadline()
+    (@ deadline $self:ident $inner:expr) => {
+        fn deadline(&$self) -> ::std::time::Duration {
+            $inner.deadline()
         }
     };
-    (@ set_context $field:ident) => {
-        fn set_context(&mut self, context: ::std::fmt::Arguments<'_>) {
-            self.$field.set_context(context);
+    (@ set_context $self:ident $inner:expr) => {
+        fn set_context(&mut $self, context: ::std::fmt::Arguments<'_>) {
+            $inner.set_context(context);
         }
     };
-    (@ buffer $field:ident) => {
-        fn buffer(&mut self, words: usize) -> ::std::vec::Vec<u64> {
-            self.$field.buffer(words)
+    (@ buffer $self:ident $inner:expr) => {
+        fn buffer(&mut $self, words: usize) -> ::std::vec::Vec<u64> {
+            $inner.buffer(words)
         }
     };
-    (@ recycle $field:ident) => {
-        fn recycle(&mut self, buffer: ::std::vec::Vec<u64>) {
-            self.$field.recycle(buffer);
+    (@ recycle $self:ident $inner:expr) => {
+        fn recycle(&mut $self, buffer: ::std::vec::Vec<u64>) {
+            $inner.recycle(buffer);
         }
     };
-    (@ send_on $field:ident) => {
+    (@ send_on $self:ident $inner:expr) => {
         fn send_on(
-            &mut self,
+            &mut $self,
             lane: $crate::transport::Lane,
             to: usize,
             message: ::std::vec::Vec<u64>,
         ) -> $crate::Result<()> {
-            self.$field.send_on(lane, to, message)
+            $inner.send_on(lane, to, message)
         }
     };
-    (@ poll $field:ident) => {
+    (@ poll $self:ident $inner:expr) => {
         fn poll(
-            &mut self,
+            &mut $self,
             lane: $crate::transport::Lane,
             from: usize,
             words: usize,
         ) -> $crate::Result<::std::option::Option<::std::vec::Vec<u64>>> {
-            self.$field.poll(lane, from, words)
+            $inner.poll(lane, from, words)
         }
     };
-    (@ pending $field:ident) => {
-        fn pending(&mut self) -> $crate::Result<::std::option::Option<(usize, usize)>> {
-            self.$field.pending()
+    (@ pending $self:ident $inner:expr) => {
+        fn pending(&mut $self) -> $crate::Result<::std::option::Option<(usize, usize)>> {
+            $inner.pending()
         }
     };
-    (@ pause $field:ident) => {
-        fn pause(&mut self, wait: &$crate::transport::Wait) -> $crate::Result<()> {
-            self.$field.pause(wait)
+    (@ pause $self:ident $inner:expr) => {
+        fn pause(&mut $self, wait: &$crate::transport::Wait) -> $crate::Result<()> {
+            $inner.pause(wait)
         }
     };
 }

@@ -111,54 +111,14 @@ pub trait Transport {
     }
 }
 
-macro_rules! forward {
-    ($($holder:ty),*) => {$(
-        impl<T: Transport + ?Sized> Transport for $holder {
-            fn rank(&self) -> usize {
-                (**self).rank()
-            }
-
-            fn world(&self) -> usize {
-                (**self).world()
-            }
-
-            fn nodes(&self) -> &[usize] {
-                (**self).nodes()
-            }
-
-            fn deadline(&self) -> Duration {
-                (**self).deadline()
-            }
-
-            fn set_context(&mut self, context: fmt::Arguments<'_>) {
-                (**self).set_context(context);
-            }
-
-            fn buffer(&mut self, words: usize) -> Vec<u64> {
-                (**self).buffer(words)
-            }
-
-            fn recycle(&mut self, buffer: Vec<u64>) {
-                (**self).recycle(buffer);
-            }
-
-            fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
-                (**self).send_on(lane, to, message)
-            }
-
-            fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
-                (**self).poll(lane, from, words)
-            }
-
-            fn pending(&mut self) -> Result<Option<(usize, usize)>> {
-                (**self).pending()
-            }
-
-            fn pause(&mut self, wait: &Wait) -> Result<()> {
-                (**self).pause(wait)
-            }
+macro_rules! forward_pointer {
+    ($($pointer:ty),*) => {$(
+        impl<T: Transport + ?Sized> Transport for $pointer {
+            crate::forward_transport!(
+                *: rank world nodes deadline set_context buffer recycle send_on poll pending pause
+            );
         }
     )*};
 }
 
-forward!(Box<T>, &mut T);
+forward_pointer!(Box<T>, &mut T);
