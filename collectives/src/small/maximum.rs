@@ -27,6 +27,9 @@ impl Maximum {
 
     /// Goes as far as it can without waiting. True when each of `values`, the same slice at each call, is the maximum
     /// over all ranks. The last messages may then still be on their way: see [`Transport::pending`].
+    ///
+    /// # Errors
+    /// Those of [`Transport::send_on`] and [`Transport::poll`].
     pub fn progress(&mut self, transport: &mut dyn Transport, values: &mut [u32]) -> Result<bool> {
         let (rank, world) = (transport.rank(), transport.world());
         let words = values.len().div_ceil(2);
@@ -73,6 +76,9 @@ fn packed(transport: &mut dyn Transport, values: &[u32]) -> Vec<u64> {
 
 /// Replaces each of `values` by its maximum over all ranks. Works for non-negative floats as their bits, which are ordered
 /// as the floats are.
+///
+/// # Errors
+/// Those of [`Maximum::progress`], [`Transport::pause`] and [`Transport::flush`].
 pub fn max(transport: &mut dyn Transport, values: &mut [u32]) -> Result<()> {
     let mut maximum = Maximum::new(Lane::Bulk);
     while !maximum.progress(transport, values)? {

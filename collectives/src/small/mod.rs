@@ -16,11 +16,18 @@ pub(crate) fn distances(world: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Returns when every rank has called it.
+///
+/// # Errors
+/// Those of [`max`].
 pub fn barrier(transport: &mut dyn Transport) -> Result<()> {
     max(transport, &mut [])
 }
 
 /// The records of all ranks in rank order; every rank gives one of the same length (Bruck's algorithm).
+///
+/// # Errors
+/// Those of [`Transport::send_on`], [`Transport::recv_on`] and [`Transport::flush`]; [`Error::LengthMismatch`] on some rank
+/// if lengths differ.
 pub fn all_gather(transport: &mut dyn Transport, record: &[u64]) -> Result<Vec<u64>> {
     let (rank, world, length) = (transport.rank(), transport.world(), record.len());
     // Records in ring order from this rank's own: what a peer lacks is always the front of it.
@@ -47,6 +54,9 @@ pub fn all_gather_traffic(length: usize, world: usize) -> Traffic {
 }
 
 /// Gives rank 0's `words` to every rank (binomial tree). What the others held is replaced, whatever its length.
+///
+/// # Errors
+/// Those of [`Transport::send_on`], [`Transport::recv_on`] and [`Transport::flush`].
 pub fn broadcast(transport: &mut dyn Transport, words: &mut Vec<u64>) -> Result<()> {
     let (rank, world) = (transport.rank(), transport.world());
     for distance in distances(world) {
@@ -72,7 +82,7 @@ pub fn broadcast(transport: &mut dyn Transport, words: &mut Vec<u64>) -> Result<
 /// Makes sure that `value` is the same on all ranks. `what` says what it is, for the message of a refusal.
 ///
 /// # Errors
-/// [`Error::Disagree`], the same on every rank.
+/// [`Error::Disagree`], the same on every rank; those of [`all_gather`].
 pub fn agree(transport: &mut dyn Transport, what: &str, value: u64) -> Result<()> {
     let values = all_gather(transport, &[value])?;
     match values.iter().position(|other| *other != values[0]) {

@@ -53,6 +53,10 @@ pub trait Transport {
     fn recycle(&mut self, buffer: Vec<u64>);
 
     /// Starts sending `message` to rank `to` and returns. The transport recycles the buffer when it has left.
+    ///
+    /// # Errors
+    /// [`Error::PeerGone`](crate::Error::PeerGone) if the peer is known to have ended, [`Error::Mpi`](crate::Error::Mpi) if
+    /// the library refuses the message.
     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()>;
 
     /// The next message of rank `from` in `lane`, which must have `words` words, if it has come. Moves all other
