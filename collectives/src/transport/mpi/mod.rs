@@ -53,17 +53,22 @@ pub struct MpiTransport {
 }
 
 impl MpiTransport {
-    /// Starts MPI in this process with `MPI_THREAD_FUNNELED` and joins the job's world. Every wait lasts at most
-    /// `deadline`.
+    /// Starts MPI in this process with `MPI_THREAD_FUNNELED` and joins the job's world. Every wait of the transport lasts
+    /// at most `deadline`. Those of the library for all ranks to come, in `MPI_Init_thread`, `MPI_Comm_dup` and
+    /// `MPI_Comm_split_type`, can have none.
     ///
     /// # Errors
-    /// [`Error::Init`] if MPI was started before.
+    /// [`Error::Init`] if MPI was started before, [`Error::Mpi`] if it fails, [`Error::Timeout`] if a rank does not say
+    /// which node it is on.
     pub fn init(deadline: Duration) -> Result<Self> {
         Self::init_with(ThreadLevel::Funneled, deadline)
     }
 
     /// The same with another level of thread support. The library may offer less, or more:
     /// [`MpiTransport::thread_level`] says what there is. Whatever it is, only one thread calls MPI.
+    ///
+    /// # Errors
+    /// Those of [`MpiTransport::init`].
     pub fn init_with(level: ThreadLevel, deadline: Duration) -> Result<Self> {
         let (universe, thread_level) = environment::initialize_with_threading(level).ok_or_else(|| {
             Error::Init("this process has started it before, and it can only start once".into())
@@ -74,19 +79,29 @@ impl MpiTransport {
         let code = unsafe { ffi::MPI_Comm_set_errhandler(communicator.as_raw(), ffi::RSMPI_ERRORS_RETURN) };
         let rank = communicator.rank() as usize;
         check(rank, "MPI_Comm_set_errhandler", code)?;
-        Ok(MpiTransport {
+        let (world, node) = (communicator.size() as usize, nodes::lowest_neighbour(&communicator));
+        let mut transport = MpiTransport {
             rank,
-            nodes: nodes::of(&communicator),
+            nodes: vec![0; world],
             deadline,
             pool: Pool::default(),
             sends: Default::default(),
-            notes: NoteCounts::new(communicator.size() as usize),
-            arrivals: (0..communicator.size()).map(|_| Default::default()).collect(),
+            notes: NoteCounts::new(world),
+            arrivals: (0..world).map(|_| Default::default()).collect(),
             communicator: ManuallyDrop::new(communicator),
             universe: ManuallyDrop::new(universe),
             thread_level,
             only_this_thread: PhantomData,
-        })
+        };
+        match nodes::of(&mut transport, node) {
+            Ok(nodes) => transport.nodes = nodes,
+            Err(error) => {
+                // The end does not wait once more for the ranks that have not come.
+                transport.deadline = Duration::ZERO;
+                return Err(error);
+            }
+        }
+        Ok(transport)
     }
 
     /// Changes how long a wait may last, and returns how long it could until now: a start-up phase may need more

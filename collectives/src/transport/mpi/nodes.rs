@@ -1,40 +1,25 @@
 //! Which ranks share memory.
 
-use mpi::collective::CommunicatorCollectives;
-use mpi::collective::Root;
-use mpi::topology::{Communicator, SimpleCommunicator};
+use mpi::topology::{Communicator, Group, SimpleCommunicator};
 
-/// The node of each rank of `communicator`, by rank, numbered in the order of first appearance. Collective.
-pub(super) fn of(communicator: &SimpleCommunicator) -> Vec<usize> {
+use super::MpiTransport;
+use crate::topology::Topology;
+use crate::{Result, small};
+
+/// The lowest of the ranks that share memory with this one. Collective, and without a deadline: the library waits in
+/// `MPI_Comm_split_type` until all ranks call it.
+pub(super) fn lowest_neighbour(communicator: &SimpleCommunicator) -> u64 {
     let rank = communicator.rank();
     let node = communicator.split_shared(rank);
-    // A node goes by the lowest of its ranks.
-    let mut first = rank;
-    node.process_at_rank(0).broadcast_into(&mut first);
-    let mut firsts = vec![0; communicator.size() as usize];
-    communicator.all_gather_into(&first, &mut firsts);
-    number(&firsts)
+    // Ranks of the node are in the order of their ranks in `communicator`.
+    let lowest = node.group().translate_rank(0, &communicator.group());
+    lowest.unwrap_or(rank) as u64
 }
 
-/// `names` with each replaced by its place among the different ones.
-fn number(names: &[i32]) -> Vec<usize> {
-    let mut known = Vec::new();
-    let mut number = |name| {
-        known.iter().position(|other| *other == name).unwrap_or_else(|| {
-            known.push(name);
-            known.len() - 1
-        })
-    };
-    names.iter().map(|name| number(*name)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::number;
-
-    #[test]
-    fn nodes_are_numbered_as_they_appear() {
-        assert_eq!(number(&[0, 1, 1, 0, 4, 1]), [0, 1, 1, 0, 2, 1]);
-        assert_eq!(number(&[]), []);
-    }
+/// The node of each rank, by rank, numbered in the order of first appearance, where this rank's node goes by the number
+/// `name`. Collective.
+pub(super) fn of(transport: &mut MpiTransport, name: u64) -> Result<Vec<usize>> {
+    let names = small::all_gather(transport, &[name])?;
+    let topology = Topology::new(names.into_iter().map(|name| name as usize).collect());
+    Ok((0..topology.world()).map(|rank| topology.node_of(rank)).collect())
 }
