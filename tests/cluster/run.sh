@@ -3,12 +3,13 @@
 #
 #   training    trains the same over the hosts as on one, with the bytes on the links that the program counts
 #   lost-link   a host that is cut off ends the job in time, with a message
-#   allreduce   every all-reduce is right, sends what its formula says, and is as fast as docs/results.md wants it
+#   allreduce   every all-reduce is right, with one rank a host and with two, sends what its formula says, by the program's
+#               counter and on the links, and is as fast as docs/results.md wants it
 #   overlap     time of a step with and without exchange.overlap; a measurement, not among the default checks
 #
 #   HOSTS=4  RATE=1gbit   the cluster; overlap takes 100mbit unless RATE is given
 #   ELEMENTS=1e6,1e7      of allreduce
-#   ROUNDS=5  STEPS=100   of overlap
+#   ROUNDS=5  STEPS=100  BATCH=64  of overlap; BATCH samples a host
 #   OUT=DIRECTORY         keeps what allreduce and overlap measured, as JSON
 #
 # Exit code 0: all passed; 1: one failed; 77: skipped, this machine cannot make hosts.

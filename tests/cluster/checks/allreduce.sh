@@ -1,11 +1,38 @@
 # shellcheck shell=bash
-# Runs `ternflock bench allreduce` over the hosts; allreduce.py judges what it says.
+# Runs `ternflock bench allreduce` over the hosts: one rank a host for times, two for the algorithms that know of nodes,
+# and each algorithm by itself for the bytes on the links. allreduce.py judges what it says.
+
+MORE_ROUNDS=10 # of the longer of two runs, whose difference is that of so many all-reduces
+LINK_ELEMENTS=10000000
 
 check_allreduce() { # RATE
-  local out=${OUT:-$WORK}
+  local out=${OUT:-$WORK} algorithm
   mkdir -p "$out"
-  cluster exec node1 "$PROGRAM" bench codec --json > "$out/codec.json" || fail "ternflock bench codec"
-  cluster mpirun "$HOSTS" "$PROGRAM" bench allreduce --elements "${ELEMENTS:-1e6,1e7}" --algorithms all --json \
-    < /dev/null > "$out/allreduce.json" || fail "ternflock bench allreduce"
-  python3 "$HERE/checks/allreduce.py" "$out/allreduce.json" "$out/codec.json" "$HOSTS" "$1"
+  rm -f "$out"/links-*
+  bench "$HOSTS" "$out/allreduce.json" --elements "${ELEMENTS:-1e6,1e7}" --algorithms all
+  bench $((2 * HOSTS)) "$out/two-a-host.json" --elements 1,1e6 --algorithms all --rounds 2
+  for algorithm in $(algorithms "$out/allreduce.json"); do
+    measure_links "$algorithm" "$out/links-$algorithm"
+  done
+  python3 "$HERE/checks/allreduce.py" "$out" "$HOSTS" "$1" $MORE_ROUNDS
+}
+
+bench() { # RANKS FILE ARGUMENTS...
+  cluster mpirun "$1" "$PROGRAM" bench allreduce "${@:3}" --json < /dev/null > "$2" || fail "ternflock bench allreduce ${*:3}"
+}
+
+# What is not ours counts no bytes to compare with.
+algorithms() { # FILE
+  grep -o '"algorithm":"[a-z0-9_]*"' "$1" | cut -d '"' -f 4 | sort -u | grep -v '^mpi_'
+}
+
+# The bytes that each host has sent before, between and after two runs of which one has MORE_ROUNDS rounds more: start,
+# verification and end are the same in both.
+measure_links() { # ALGORITHM FILE
+  local rounds
+  cluster bytes > "$2-0"
+  for rounds in 1 2; do
+    bench "$HOSTS" "$2.json" --elements $LINK_ELEMENTS --algorithms "$1" --rounds $((1 + (rounds - 1) * MORE_ROUNDS))
+    cluster bytes > "$2-$rounds"
+  done
 }
