@@ -3,21 +3,23 @@
 # BATCH samples a host (64 unless said): what can be hidden is what is computed.
 
 check_overlap() {
-  local rounds=${ROUNDS:-5} steps=${STEPS:-100} job=jobs/lenet-fashion.toml round overlap out=${OUT:-$WORK}
+  local rounds=${ROUNDS:-5} batch=${BATCH:-64} steps=${STEPS:-100} job=jobs/lenet-fashion.toml round overlap out=${OUT:-$WORK}
   if ! ./setup.sh has-data; then
     job=jobs/lenet-digits.toml
     say "there is no Fashion-MNIST here: $job"
   fi
   mkdir -p "$out"
+  rm -f "$out"/overlap-*
   for ((round = 1; round <= rounds; round++)); do
     for overlap in true false; do
       train "$HOSTS" "$job" "$WORK/overlap" --set exchange.overlap=$overlap --set train.steps="$steps" \
-        --set train.global_batch=$((${BATCH:-64} * HOSTS)) \
+        --set train.global_batch=$((batch * HOSTS)) \
         --set train.log_every=$((steps / 5)) --set train.eval_every=0 --set checkpoint.every=0 > "$WORK/log" 2>&1 ||
         { cat "$WORK/log" >&2; return 1; }
       mv "$WORK/overlap/metrics.jsonl" "$out/overlap-$overlap-$round.jsonl"
       rm -r "$WORK/overlap"
     done
   done
+  say "$batch samples a host and step"
   python3 "$HERE/checks/overlap.py" "$out"/overlap-*.jsonl
 }
