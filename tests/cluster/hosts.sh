@@ -135,12 +135,14 @@ mpi_run() { # NP CMD...
   esac
 }
 
-# What a port of the switch has received, the host behind it has sent.
+# What a port of the switch has received, the host behind it has sent. A port counts what the kernel hands over at once,
+# up to 64 kB with one header; the host's shaper counts a header for each packet of 1500 bytes, as a wire would.
 count_bytes() {
-  local host
+  local host wire
   for host in $(hosts); do
-    awk -v host="$host" -v port="port${host#node}:" \
-      '$1 == port { print host, "sent", $2, "received", $10 }' /proc/net/dev
+    wire=$(inside "$host" tc -s qdisc show dev eth0 | awk '$2 == "tbf" { shaped = 1 } shaped && $1 == "Sent" { print $2; exit }')
+    awk -v host="$host" -v port="port${host#node}:" -v wire="${wire:-unknown}" \
+      '$1 == port { print host, "sent", $2, "received", $10, "wire", wire }' /proc/net/dev
   done
 }
 

@@ -52,13 +52,15 @@ def check_report(report, hosts, ranks):
             yield f"{ranks} ranks: {problem}"
 
 
-def bytes_sent(path):
-    """By host, from the output of `cluster bytes`: HOST sent N received N."""
+def bytes_sent(path, shaped):
+    """By host, from the output of `cluster bytes`: HOST sent N received N wire N. The last has all headers, where links
+    are shaped."""
     with open(path) as file:
-        return {host: int(sent) for host, _, sent, _, _ in map(str.split, file)}
+        lines = [line.split() for line in file]
+    return {line[0]: int(line[6] if shaped else line[2]) for line in lines}
 
 
-def check_links(directory, hosts, more_rounds):
+def check_links(directory, hosts, shaped, more_rounds):
     """Prints bytes on links beside the formula and yields what is wrong with them."""
     reports = sorted(glob.glob(os.path.join(directory, "links-*.json")))
     if not reports:
@@ -68,7 +70,7 @@ def check_links(directory, hosts, more_rounds):
             report = json.load(file)
         yield from check_report(report, hosts, hosts)
         [case] = report["cases"]
-        before, between, after = (bytes_sent(f"{path.removesuffix('.json')}-{i}") for i in range(3))
+        before, between, after = (bytes_sent(f"{path.removesuffix('.json')}-{i}", shaped) for i in range(3))
         # The shorter run is taken from the longer. The host that sends most, as in the formula.
         link = max(after[host] - 2 * between[host] + before[host] for host in after) / more_rounds
         formula, counted = case["formula_bytes_per_rank"], case["bytes_sent_per_rank"]
@@ -140,7 +142,7 @@ def main(directory, hosts, rate, more_rounds):
     print_table(rows)
     right = sum(case["verified"] for case in two_a_host["cases"])
     print(f"{two_a_host['ranks']} ranks on {two_a_host['hosts']} hosts: {right} of {len(two_a_host['cases'])} cases are right")
-    problems += check_links(directory, hosts, int(more_rounds))
+    problems += check_links(directory, hosts, line is not None, int(more_rounds))
 
     if (hosts, rate) == (PROMISED["hosts"], PROMISED["rate"]) and promised:
         ternaries = [name for name in promised if name.endswith("_ternary")]
