@@ -2,7 +2,7 @@
 //!
 //! Layers, an arrow only ever downward: [`cli`], then [`train`], then [`optim`], [`data`], [`checkpoint`] and [`report`]
 //! (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then [`job`], [`error`] and [`rng`].
-//! `train`, and [`bench`] which times it, alone exchange anything between ranks, through the crate `ternflock-collectives`.
+//! `train`, and [`mod@bench`] which times it, alone exchange anything between ranks, through the crate `ternflock-collectives`.
 
 // Links OpenBLAS in; nothing else mentions it.
 use blas_src as _;

@@ -13,15 +13,18 @@ use crate::{Result, Transport, small};
 /// Blocks that are worked on: float32 gradients of 2 MB, more than most caches of one core hold.
 const BLOCKS: usize = 1024;
 
-/// Passes of a sample over what is so fast that one says little.
+/// Passes of a sample: with fewer it would rather show how ranks that share a core take turns.
 const PASSES: usize = 8;
+
+/// Additions of planes in a pass, each of which is far shorter than the rest.
+const ADDITIONS: usize = 8;
 
 /// The costs of this rank beside those of the links. All ranks work at once, so that what they share, memory and cores,
 /// is shared as in an exchange. The kinds of work take turns: a disturbance that lasts spoils a sample of each, and no
 /// median.
 pub(super) fn measure(transport: &mut dyn Transport) -> Result<Costs> {
     let mut desk = Desk::new(transport.world());
-    let (elements, sums) = (BLOCKS * BLOCK, PASSES * desk.next.len());
+    let (elements, sums) = (PASSES * BLOCKS * BLOCK, PASSES * ADDITIONS * desk.next.len());
     let works: [fn(&mut Desk); 6] =
         [|_| (), Desk::encode, Desk::decode, Desk::copy, Desk::add_planes, Desk::add_floats];
     let mut times = [[(0.0, 0.0); SAMPLES]; 6];
@@ -29,7 +32,7 @@ pub(super) fn measure(transport: &mut dyn Transport) -> Result<Costs> {
         for (work, times) in works.iter().zip(&mut times) {
             small::barrier(transport)?;
             let start = Instant::now();
-            work(&mut desk);
+            (0..PASSES).for_each(|_| work(&mut desk));
             let alone = start.elapsed().as_secs_f64();
             // More ranks than cores take turns: only when all are done it shows what the work takes.
             small::barrier(transport)?;
@@ -90,7 +93,8 @@ impl Desk {
 
     fn add_planes(&mut self) {
         let Desk { sum, ternary, next, full, .. } = self;
-        (0..PASSES).for_each(|_| kernels::best().add(black_box(sum), *full, ternary, TERNARY, next, *full));
+        (0..ADDITIONS)
+            .for_each(|_| kernels::best().add(black_box(sum), *full, ternary, TERNARY, next, *full));
     }
 
     fn add_floats(&mut self) {
