@@ -20,7 +20,7 @@ pub struct Exchange {
     /// Layers whose tensors travel as float32: names of layers, or "logits" for the network's output layer.
     pub keep_float: Vec<String>,
     /// Whether gradients are averaged while the step still computes others.
-    pub overlap: bool,
+    pub overlap: Overlap,
     /// Gradients travel together until they are so many elements.
     pub bucket_elements: usize,
     /// Whether what rounding leaves of a gradient is added to the next step's.
@@ -60,6 +60,26 @@ impl Gradients {
 impl FromValue for Gradients {
     fn from_value(value: &Value) -> Result<Self, String> {
         choose(value, &Self::ALL.map(|gradients| (gradients.name(), gradients)))
+    }
+}
+
+/// When gradients are averaged while the backward pass still computes others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlap {
+    /// Where ranks are on several nodes: within one there is next to nothing to hide, and looking for messages costs the
+    /// backward pass more.
+    #[default]
+    Auto,
+    /// With more than one rank.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl FromValue for Overlap {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        choose(value, &[("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)])
     }
 }
 
@@ -120,7 +140,7 @@ impl Default for Exchange {
             clip_sigma: 2.5,
             min_elements: 512,
             keep_float: vec!["logits".to_owned()],
-            overlap: true,
+            overlap: Overlap::default(),
             bucket_elements: 1 << 18,
             error_feedback: false,
             verify_every: 100,

@@ -29,7 +29,7 @@ use toml::Table;
 
 pub use checkpoint::Checkpoint;
 pub use data::{DATASETS, Data};
-pub use exchange::{Algorithm, Exchange, Gradients};
+pub use exchange::{Algorithm, Exchange, Gradients, Overlap};
 pub use model::Model;
 pub use names::suggest;
 pub use optimizer::{Optimizer, OptimizerKind};

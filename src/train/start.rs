@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
         let mut notes = run.open_store(options.resume, world)?;
         world.set_context(format_args!("start of the run, measuring what an exchange takes"));
         notes.extend(run.trainer.choose_exchange(world, run.kept)?);
-        if job.exchange.overlap && world.size() > 1 && !world.allows_threads() {
+        if run.trainer.exchange().would_overlap() && !world.allows_threads() {
             notes.push(
                 "the MPI library does not offer MPI_THREAD_FUNNELED: gradients are averaged after each backward pass, \
                  not beside it"

@@ -46,12 +46,21 @@ fn train_threads(ranks: usize, sets: &[&str], run_dir: &Path) {
 /// A bucket a layer, so that several are on their way at a time.
 pub const BUCKETS: &str = "exchange.bucket_elements=500";
 
+/// Beside the backward pass, though all ranks share a node here.
+pub const BESIDE: &str = "exchange.overlap=always";
+
 /// A batch that most numbers of ranks do not divide, verified at each step. Buckets travel beside the backward pass, and
 /// after it.
 pub fn same_bits(launcher: &Launcher, ranks: usize) {
     let (ternary, float32) = ("exchange.gradients=ternary", "exchange.gradients=float32");
-    let (after, feedback) = ("exchange.overlap=false", "exchange.error_feedback=true");
-    for more in [&[ternary][..], &[float32, BUCKETS], &[BUCKETS], &[BUCKETS, after], &[BUCKETS, feedback]] {
+    let (after, feedback) = ("exchange.overlap=never", "exchange.error_feedback=true");
+    for more in [
+        &[ternary][..],
+        &[float32, BUCKETS, BESIDE],
+        &[BUCKETS, BESIDE],
+        &[BUCKETS, after],
+        &[BUCKETS, BESIDE, feedback],
+    ] {
         let sets = ["train.steps=12", "train.global_batch=37", "exchange.verify_every=1"];
         let sets = [&sets[..], more].concat();
         let (processes, threads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -55,7 +55,7 @@ impl Maximum {
     /// The wait for this round's message of `values` values, to [`Transport::pause`] in.
     pub fn wait(&self, transport: &dyn Transport, values: usize) -> Wait {
         let act = Act::Send(self.lane, values.div_ceil(2));
-        Wait { peer: self.peer(transport), act, since: self.sent.unwrap_or_else(Instant::now) }
+        Wait { peer: self.peer(transport), act, since: self.sent.unwrap_or_else(Instant::now), naps: false }
     }
 
     /// The rank whose message ends this round.

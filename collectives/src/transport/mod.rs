@@ -109,7 +109,7 @@ pub trait Transport {
     fn flush(&mut self) -> Result<()> {
         let since = Instant::now();
         while let Some((peer, words)) = self.pending()? {
-            self.pause(&Wait { peer, act: Act::Take(words), since })?;
+            self.pause(&Wait { peer, act: Act::Take(words), since, naps: false })?;
         }
         Ok(())
     }

@@ -35,17 +35,20 @@ pub struct Wait {
     pub act: Act,
     /// When the wait began.
     pub since: Instant,
+    /// Whether it sleeps between polls from the start, for the good of another thread that computes on this core: one that
+    /// yields comes back only after the other's time slice, and one that polls takes its time.
+    pub naps: bool,
 }
 
 /// How long a wait polls, giving its core away between polls, before it starts to sleep between them. Messages of a
 /// running collective come well within this; only a rank that waits for slow peers reaches the sleeps.
-const POLL: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_micros(500);
 const NAP: Duration = Duration::from_micros(100);
 
 impl Wait {
     /// A wait that begins now.
     pub fn begin(peer: usize, act: Act) -> Self {
-        Wait { peer, act, since: Instant::now() }
+        Wait { peer, act, since: Instant::now(), naps: false }
     }
 
     /// How long it has lasted.
@@ -65,7 +68,7 @@ impl Wait {
 
     /// Lets others have this core: for as long as they want it at first, later for a nap.
     pub(super) fn yield_or_nap(&self) {
-        if self.lasted() < POLL {
+        if !self.naps && self.lasted() < POLL {
             thread::yield_now();
         } else {
             thread::sleep(NAP);

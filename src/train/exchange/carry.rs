@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use ternflock_collectives::Result;
@@ -26,9 +25,9 @@ pub struct Ready<'a> {
     pub gradients: &'a mut [f32],
 }
 
-/// How long this thread sleeps between two looks while the backward pass computes, whose core it may be on: polling would
-/// cost the pass more than a late look costs the exchange.
-const NAP: Duration = Duration::from_micros(50);
+/// How long this thread sleeps between two looks for a bucket that still computes, with nothing under way. Each look
+/// interrupts the backward pass, whose core it may be on.
+const IDLE: Duration = Duration::from_millis(2);
 
 /// Averages `count` buckets in the order they come, while another thread is `computing` them or after all have been. None if
 /// fewer came, because computing them failed.
@@ -105,11 +104,9 @@ impl<'a> Ahead<'a> {
         self.travelling = Some((ready, Maximum::new(Lane::Ahead)));
     }
 
-    /// Leaves the core to the backward pass, as long as there is one.
-    fn leave_core(&self) {
-        if self.computing.load(Ordering::Relaxed) {
-            thread::sleep(NAP);
-        }
+    /// `wait`, which naps as long as the backward pass wants the core.
+    fn considerate(&self, wait: &Wait) -> Wait {
+        Wait { naps: self.computing.load(Ordering::Relaxed), ..*wait }
     }
 
     /// Waits for the next bucket to sum.
@@ -134,14 +131,13 @@ impl<'a> Ahead<'a> {
                         ready.bucket.name()
                     ));
                     let wait = maximum.wait(transport, ready.bucket.words().len());
-                    self.leave_core();
-                    transport.pause(&wait)?;
+                    transport.pause(&self.considerate(&wait))?;
                 }
                 None if !open => return Ok(None),
                 // Nothing to send before the backward pass has finished the next bucket.
                 None => {
                     transport.pending()?;
-                    if let Ok(ready) = self.finished.recv_timeout(NAP) {
+                    if let Ok(ready) = self.finished.recv_timeout(IDLE) {
                         self.send_off(ready);
                     }
                     since = Instant::now();
@@ -165,7 +161,6 @@ impl Transport for Meanwhile<'_, '_> {
 
     fn pause(&mut self, wait: &Wait) -> Result<()> {
         self.ahead.progress(self.transport, self.key)?;
-        self.ahead.leave_core();
-        self.transport.pause(wait)
+        self.transport.pause(&self.ahead.considerate(wait))
     }
 }

@@ -27,7 +27,7 @@ pub(super) use plan::kept_layers;
 
 use super::world::World;
 use crate::error::{Error, Result};
-use crate::job::{self, Gradients};
+use crate::job::{self, Gradients, Overlap};
 use crate::nn::{Graph, Parameters};
 use crate::report::Phases;
 use crate::rng::{Purpose, Stream};
@@ -85,7 +85,7 @@ pub fn float32_bytes(parameters: usize, rank: usize, world: usize) -> u64 {
 
 fn no_thread(error: io::Error) -> Error {
     Error::Exchange(format!(
-        "no thread could be started for the backward pass ({error}); exchange.overlap = false does without one"
+        "no thread could be started for the backward pass ({error}); exchange.overlap = \"never\" does without one"
     ))
 }
 
@@ -104,7 +104,7 @@ pub type Give<'g, 'a> = dyn FnMut(bool, &'a mut [f32]) + 'g;
 pub struct Exchange {
     seed: u64,
     clip_sigma: f32,
-    overlap: bool,
+    overlap: Overlap,
     gradients: Gradients,
     way: Way,
     /// In the order a backward pass finishes them, and the layer that each begins at.
@@ -157,6 +157,16 @@ impl Exchange {
         if self.ternary_parameters() == 0 { "ring_f32" } else { self.way.algorithm.name() }
     }
 
+    /// Whether gradients are averaged beside the backward pass, if MPI allows a thread for that.
+    pub fn would_overlap(&self) -> bool {
+        let topology = &self.way.topology;
+        match self.overlap {
+            Overlap::Auto => topology.nodes() > 1,
+            Overlap::Always => topology.world() > 1,
+            Overlap::Never => false,
+        }
+    }
+
     /// Parameters that travel as ternaries.
     pub fn ternary_parameters(&self) -> usize {
         self.buckets.iter().map(Bucket::ternary_elements).sum()
@@ -178,7 +188,7 @@ impl Exchange {
     ) -> Result<(T, Agreed)> {
         let (rank, size) = (world.rank(), world.size());
         let key = Key { seed: self.seed, step, rank, world: size, clip_sigma: self.clip_sigma };
-        let overlaps = self.overlap && size > 1 && world.allows_threads();
+        let overlaps = self.would_overlap() && world.allows_threads();
         let (way, parts, count, mut buckets) =
             (&self.way, &self.parts, self.buckets.len(), self.buckets.iter_mut());
         let (sender, finished) = channel();

@@ -12,7 +12,7 @@ check_overlap() {
   rm -f "$out"/overlap-*
   for ((round = 1; round <= rounds; round++)); do
     for overlap in true false; do
-      train "$HOSTS" "$job" "$WORK/overlap" --set exchange.overlap=$overlap --set train.steps="$steps" \
+      train "$HOSTS" "$job" "$WORK/overlap" --set exchange.overlap=$([[ $overlap == true ]] && echo always || echo never) --set train.steps="$steps" \
         --set train.global_batch=$((batch * HOSTS)) \
         --set train.log_every=$((steps / 5)) --set train.eval_every=0 --set checkpoint.every=0 > "$WORK/log" 2>&1 ||
         { cat "$WORK/log" >&2; return 1; }

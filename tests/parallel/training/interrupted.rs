@@ -7,15 +7,15 @@ use std::time::Instant;
 use serde_json::Value;
 use ternflock::checkpoint::verify;
 
-use super::{BUCKETS, train, train_threads};
+use super::{BESIDE, BUCKETS, train, train_threads};
 use crate::digits::{assert_same_state, at_step, checkpoints, load};
 use crate::launch::Launcher;
 use crate::running::{self, Running};
 
 /// Far more steps than any of these jobs gets to do, at a learning rate that does not depend on how many there are.
 const STEPS: &str = "train.steps=1000000000";
-const ENDLESS: [&str; 5] =
-    ["schedule.kind=fixed", "train.eval_every=0", "train.log_every=1", "checkpoint.every=5", BUCKETS];
+const ENDLESS: [&str; 6] =
+    ["schedule.kind=fixed", "train.eval_every=0", "train.log_every=1", "checkpoint.every=5", BUCKETS, BESIDE];
 
 /// When a job must have ended after what ended it, far below how long its ranks would wait for each other.
 pub const SOON_SECONDS: f64 = 20.0;

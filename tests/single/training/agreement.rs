@@ -3,6 +3,7 @@
 
 use serde_json::json;
 use ternflock::error::{Error, Kind};
+use ternflock::job::Overlap::{Always, Never};
 use ternflock::job::{self, Gradients};
 use ternflock::nn::{Graph, Parameters, Shape};
 use ternflock::report::Phases;
@@ -81,7 +82,7 @@ fn the_lowest_rank_that_is_not_finite_is_named_everywhere_and_nothing_is_average
 #[test]
 fn a_rank_that_cannot_compute_keeps_nobody_waiting() {
     let parameters = Parameters::new(&graph()).unwrap();
-    for (ranks, overlap) in [(1, true), (2, true), (3, true), (3, false)] {
+    for (ranks, overlap) in [(1, Always), (2, Always), (3, Always), (3, Never)] {
         let job = job::Exchange { bucket_elements: 1, overlap, ..job::Exchange::default() };
         let all = on_ranks(ranks, |mut world| {
             let (rank, topology) = (world.rank(), world.topology());

@@ -2,6 +2,7 @@
 //!
 //! u is the unit roundoff of f32, 2^-24; P the number of ranks; g the gradient of one element.
 
+use ternflock::job::Overlap::{Always, Never};
 use ternflock::job::{self, Gradients};
 use ternflock::nn::{Graph, Parameters, Shape};
 use ternflock::report::Phases;
@@ -136,7 +137,7 @@ fn assert_float_mean(mean: &[f32], of_ranks: &[&[f32]], what: &str) {
 
 /// [`check_at`] with all gradients in one bucket and with a bucket a layer, beside the backward pass and after it.
 fn check(job: &job::Exchange, ternary: &[&str]) {
-    for (bucket_elements, overlap) in [(1 << 18, true), (1, true), (1, false), (100, true)] {
+    for (bucket_elements, overlap) in [(1 << 18, Always), (1, Always), (1, Never), (100, Always)] {
         check_at(&job::Exchange { bucket_elements, overlap, ..job.clone() }, ternary);
     }
 }
