@@ -42,7 +42,7 @@ pub struct Wait {
 
 /// How long a wait polls, giving its core away between polls, before it starts to sleep between them. Messages of a
 /// running collective come well within this; only a rank that waits for slow peers reaches the sleeps.
-const POLL: Duration = Duration::from_micros(500);
+const POLL: Duration = Duration::from_millis(20);
 const NAP: Duration = Duration::from_micros(100);
 
 impl Wait {
