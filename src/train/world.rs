@@ -6,6 +6,7 @@ use std::time::Duration;
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::mpi::{self, MpiTransport, ThreadLevel};
+use ternflock_collectives::transport::packed;
 use ternflock_collectives::transport::threads;
 pub use ternflock_collectives::transport::watch::Late;
 use ternflock_collectives::transport::watch::Watched;
@@ -146,8 +147,7 @@ impl World {
         // A rank sends when rank 0 asks for it, which so holds one message at a time.
         if self.rank() > 0 {
             self.transport.recv(0, 0)?;
-            let mut message = self.transport.buffer(words);
-            bytemuck::cast_slice_mut(&mut message)[..values.len()].copy_from_slice(values);
+            let message = packed(&mut self.transport, values);
             self.transport.send(0, message).and_then(|()| self.transport.flush())?;
             return Ok(Vec::new());
         }

@@ -9,6 +9,7 @@ use super::ring::Ring;
 use super::work::{self, Work};
 use crate::topology::Topology;
 use crate::transport::meter::Traffic;
+use crate::transport::packed;
 use crate::{Result, Transport};
 
 /// Elements of a segment, 1 MiB of them: where ranks share memory, shorter ones cost more in messages than they hide.
@@ -103,15 +104,6 @@ fn even(segment: usize) -> usize {
 /// Words of a message of `elements` floats, two a word.
 fn words(elements: usize) -> usize {
     elements.div_ceil(2)
-}
-
-fn packed(transport: &mut dyn Transport, values: &[f32]) -> Vec<u64> {
-    let mut message = transport.buffer(words(values.len()));
-    if let Some(last) = message.last_mut() {
-        *last = 0;
-    }
-    bytemuck::cast_slice_mut(&mut message)[..values.len()].copy_from_slice(values);
-    message
 }
 
 fn add(message: &mut [u64], own: &[f32]) {

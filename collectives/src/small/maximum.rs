@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::distances;
 use crate::transport::meter::Traffic;
-use crate::transport::{Act, Lane, Wait};
+use crate::transport::{Act, Lane, Wait, packed};
 use crate::{Result, Transport};
 
 /// A maximum on its way (dissemination): it moves when it is told to, so that a rank can do other things meanwhile.
@@ -63,15 +63,6 @@ impl Maximum {
         let (rank, world) = (transport.rank(), transport.world());
         (rank + world - self.distance % world) % world
     }
-}
-
-fn packed(transport: &mut dyn Transport, values: &[u32]) -> Vec<u64> {
-    let mut message = transport.buffer(values.len().div_ceil(2));
-    if let Some(last) = message.last_mut() {
-        *last = 0;
-    }
-    bytemuck::cast_slice_mut(&mut message)[..values.len()].copy_from_slice(values);
-    message
 }
 
 /// Replaces each of `values` by its maximum over all ranks. Works for non-negative floats as their bits, which are ordered

@@ -8,6 +8,7 @@ mod forward;
 mod lane;
 pub mod meter;
 pub mod mpi;
+mod pack;
 mod pool;
 pub mod threads;
 mod wait;
@@ -17,6 +18,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use lane::Lane;
+pub use pack::packed;
 pub use wait::{Act, Wait};
 
 use crate::Result;

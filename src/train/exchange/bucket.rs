@@ -166,18 +166,22 @@ impl Bucket {
 
     /// Sums what was encoded over all ranks.
     pub fn sum(&mut self, transport: &mut dyn Transport, way: &Way) -> Result<()> {
-        let plan = Plan { topology: &way.topology, blocks: self.layout.blocks(), segment: SEGMENT };
+        let plan = self.plan(way);
         way.algorithm.sum(transport, plan, &self.planes, &mut self.sums)?;
         ring_f32::sum(transport, ring_f32::SEGMENT, &mut self.packed)
     }
 
     /// Bytes that `rank` sends for the bucket.
     pub fn formula_bytes(&self, way: &Way, rank: usize) -> u64 {
-        let (world, blocks) = (way.topology.world(), self.layout.blocks());
-        let plan = Plan { topology: &way.topology, blocks, segment: SEGMENT };
+        let world = way.topology.world();
         small::max_traffic(self.words.len(), world).bytes_sent
-            + way.algorithm.traffic(plan, rank).bytes_sent
+            + way.algorithm.traffic(self.plan(way), rank).bytes_sent
             + ring_f32::traffic(ring_f32::SEGMENT, self.packed.len(), world, rank).bytes_sent
+    }
+
+    /// How the ternary payload is summed.
+    fn plan<'a>(&self, way: &'a Way) -> Plan<'a> {
+        Plan { topology: &way.topology, blocks: self.layout.blocks(), segment: SEGMENT }
     }
 
     /// The means over the ranks, from the sums.
