@@ -38,7 +38,10 @@ pub fn main(arguments: &Train) -> ExitCode {
     let mut sink = |event: &_| terminal.as_mut().map_or((), |terminal| terminal.show(event));
     let options = Options { run_dir: arguments.run_dir.clone(), resume: arguments.resume };
     match run(&loaded, &options, &mut world, &stop, &mut sink) {
-        Ok(summary) if !summary.complete => INTERRUPTED.into(),
+        Ok(summary) if !summary.complete => {
+            let code = INTERRUPTED;
+            exit::leave(world, code, format_args!("ternflock: the run is not complete (exit code {code})"))
+        }
         Ok(summary) if world.rank() == 0 => print(&closing(&summary, world.size())),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => exit::fail_on(world, &error),
