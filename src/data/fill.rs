@@ -50,7 +50,7 @@ impl Fill {
         Ok(Fill { tables })
     }
 
-    /// Writes `samples` of `images` to `out`, `[C, N, H, W]` with N = `samples.len()`: channel by channel over the batch.
+    /// Writes `samples` of `images` to `out`, `[C, H, W, N]` with N = `samples.len()`: pixel by pixel over the batch.
     ///
     /// # Errors
     /// When `out` is of another size.
@@ -70,11 +70,12 @@ impl Fill {
                 ),
             });
         }
+        let batch = samples.len();
         for (channel, table) in self.tables.iter().enumerate() {
             for (position, &sample) in samples.iter().enumerate() {
                 let plane = &images.sample(sample)[channel * area..][..area];
-                let values = &mut out[(channel * samples.len() + position) * area..][..area];
-                for (value, &byte) in values.iter_mut().zip(plane) {
+                let values = out[channel * area * batch + position..].iter_mut().step_by(batch);
+                for (value, &byte) in values.zip(plane) {
                     *value = table[usize::from(byte)];
                 }
             }
@@ -123,7 +124,7 @@ mod tests {
                         for x in 0..w {
                             let pixel = images.pixels[((sample * c + channel) * h + y) * w + x];
                             let expected = (f32::from(pixel) / 255.0 - mean) / std;
-                            prop_assert_eq!(out[((channel * n + i) * h + y) * w + x], expected);
+                            prop_assert_eq!(out[((channel * h + y) * w + x) * n + i], expected);
                         }
                     }
                 }

@@ -6,7 +6,7 @@
 //! - [`network`]: a graph with parameters and buffers, ready to run.
 //! - [`loss`]: softmax cross-entropy.
 //!
-//! Letters: N samples of a batch, C channels, H W height and width, D features. Images are stored `[C, N, H, W]`
+//! Letters: N samples of a batch, C channels, H W height and width, D features. Images are stored `[C, H, W, N]`
 //! (docs/adr/0003-channel-major-images.md), vectors `[N, D]`.
 
 pub mod graph;

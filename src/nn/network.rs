@@ -86,7 +86,7 @@ impl Network {
         self.capacity
     }
 
-    /// The input of `batch` samples, to be written before [`Network::forward`]: `[C, N, H, W]` or `[N, D]`.
+    /// The input of `batch` samples, to be written before [`Network::forward`]: `[C, H, W, N]` or `[N, D]`.
     pub fn input_mut(&mut self, batch: usize) -> &mut [f32] {
         assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
         &mut self.outputs[0][..self.graph.input().elements() * batch]

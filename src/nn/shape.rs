@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Shape {
-    /// An image; a batch of them is stored `[C, N, H, W]`.
+    /// An image; a batch of them is stored `[C, H, W, N]`.
     Image {
         /// C.
         channels: usize,

@@ -1,8 +1,9 @@
 //! Convolution windows as matrix columns.
 //!
 //! Letters: C channels, N samples, H W input height and width, R S kernel height and width, P Q output height and width.
-//! Images are `[C, N, H, W]`: a channel's values over the whole batch are contiguous, so that a convolution is
-//! `[filters, C R S] x [C R S, N P Q]` with no transposition on either side (docs/adr/0003-channel-major-images.md).
+//! Images are `[C, H, W, N]`: the samples' values of one pixel are contiguous, so that a convolution is
+//! `[filters, C R S] x [C R S, P Q N]` with no transposition on either side, and a line of it is one run of Q N values
+//! where the stride is 1 (docs/adr/0010-batch-innermost-images.md).
 
 use std::ops::Range;
 
@@ -42,84 +43,81 @@ impl Window {
         first.min(past)..past
     }
 
-    /// Calls `visit(line)` for each line of Q positions of the column matrix, in memory order.
-    fn lines(&self, batch: usize, samples: Range<usize>, mut visit: impl FnMut(Line)) {
+    /// Calls `visit(line)` for each line of the column matrix of `positions` (counted row by row of the output), in
+    /// memory order. A line is what one row of the matrix and one row of the output have in common.
+    fn lines(&self, positions: Range<usize>, mut visit: impl FnMut(Line)) {
         let ((height, width), (kernel_rows, kernel_columns)) = (self.size, self.kernel);
+        let outputs = self.output.1;
         let mut start = 0;
         for row in 0..self.rows() {
             let (c, r) = (row / (kernel_rows * kernel_columns), row / kernel_columns % kernel_rows);
             let s = row % kernel_columns;
             let inside = self.inside(s);
-            // Where the line is inside, its first pixel is; elsewhere the number is not used.
-            let first = (inside.start * self.stride.1 + s).saturating_sub(self.padding.1);
-            for n in samples.clone() {
-                for p in 0..self.output.0 {
-                    let h = (p * self.stride.0 + r).wrapping_sub(self.padding.0);
-                    let (from, to) = if h < height && inside.start < inside.end {
-                        (((c * batch + n) * height + h) * width + first, inside.end)
-                    } else {
-                        (0, inside.start)
-                    };
-                    visit(Line { start, inside: inside.start..to, from });
-                    start += self.output.1;
-                }
+            let mut position = positions.start;
+            while position < positions.end {
+                let (p, first) = (position / outputs, position % outputs);
+                let past = outputs.min(first + positions.end - position);
+                let h = (p * self.stride.0 + r).wrapping_sub(self.padding.0);
+                let (left, right) = (inside.start.clamp(first, past), inside.end.clamp(first, past));
+                let (left, right, from) = if h < height && left < right {
+                    let column = left * self.stride.1 + s - self.padding.1;
+                    (left - first, right - first, (c * height + h) * width + column)
+                } else {
+                    (0, 0, 0)
+                };
+                visit(Line {
+                    positions: start..start + past - first,
+                    inside: start + left..start + right,
+                    from,
+                });
+                start += past - first;
+                position += past - first;
             }
         }
     }
 }
 
-/// One line of the column matrix: Q positions from `start` on, of which those `inside` lie over the image, over its
-/// pixels from `from` on; the others lie over the padding.
+/// One line of the column matrix: neighbouring positions of one output row, of which those `inside` lie over the image,
+/// over its pixels from `from` on; the others lie over the padding.
 struct Line {
-    start: usize,
+    positions: Range<usize>,
     inside: Range<usize>,
     from: usize,
 }
 
-/// Writes the windows of `samples` out of `images` `[C, batch, H, W]` as `columns` `[C R S, samples, P, Q]`.
-pub fn im2col(window: &Window, images: &[f32], batch: usize, samples: Range<usize>, columns: &mut [f32]) {
-    let (outputs, stride) = (window.output.1, window.stride.1);
-    window.lines(batch, samples, |Line { start, inside, from }| {
-        let line = &mut columns[start..start + outputs];
-        line[..inside.start].fill(0.0);
-        line[inside.end..].fill(0.0);
-        let line = &mut line[inside];
-        match stride {
-            1 => copy_short(&images[from..from + line.len()], line),
-            _ => {
-                line.iter_mut().zip(images[from..].iter().step_by(stride)).for_each(|(to, from)| *to = *from)
+/// Writes the windows of `images` `[C, H, W, N]` at the output `positions` as `columns` `[C R S, positions, N]`.
+pub fn im2col(window: &Window, images: &[f32], batch: usize, positions: Range<usize>, columns: &mut [f32]) {
+    window.lines(positions, |Line { positions, inside, from }| {
+        columns[positions.start * batch..inside.start * batch].fill(0.0);
+        columns[inside.end * batch..positions.end * batch].fill(0.0);
+        let line = &mut columns[inside.start * batch..inside.end * batch];
+        match window.stride.1 {
+            1 => line.copy_from_slice(&images[from * batch..][..line.len()]),
+            stride => {
+                let pixels = images[from * batch..].chunks_exact(batch).step_by(stride);
+                line.chunks_exact_mut(batch).zip(pixels).for_each(|(to, from)| to.copy_from_slice(from));
             }
         }
     });
 }
 
-/// Copies a line of an image. Lines are so short (8 pixels in LeNet's second layer) that a call of memcpy would cost more
-/// than its work.
-#[inline]
-fn copy_short(from: &[f32], to: &mut [f32]) {
-    let ((from_eights, from_rest), (to_eights, to_rest)) = (from.as_chunks::<8>(), to.as_chunks_mut::<8>());
-    for (to, from) in to_eights.iter_mut().zip(from_eights) {
-        *to = *from;
-    }
-    let ((from_fours, from_rest), (to_fours, to_rest)) =
-        (from_rest.as_chunks::<4>(), to_rest.as_chunks_mut::<4>());
-    for (to, from) in to_fours.iter_mut().zip(from_fours) {
-        *to = *from;
-    }
-    for (to, from) in to_rest.iter_mut().zip(from_rest) {
-        *to = *from;
-    }
-}
-
-/// Adds each element of `columns` `[C R S, samples, P, Q]` to the pixel it was taken from: the transpose of [`im2col`].
-pub fn col2im_add(window: &Window, columns: &[f32], batch: usize, samples: Range<usize>, images: &mut [f32]) {
-    let stride = window.stride.1;
-    window.lines(batch, samples, |Line { start, inside, from }| {
-        let line = &columns[start + inside.start..start + inside.end];
-        let add = |(to, from): (&mut f32, &f32)| *to += *from;
-        match stride {
-            1 => images[from..from + line.len()].iter_mut().zip(line).for_each(add),
-            _ => images[from..].iter_mut().step_by(stride).zip(line).for_each(add),
+/// Adds each element of `columns` `[C R S, positions, N]` to the pixel it was taken from: the transpose of [`im2col`].
+pub fn col2im_add(
+    window: &Window,
+    columns: &[f32],
+    batch: usize,
+    positions: Range<usize>,
+    images: &mut [f32],
+) {
+    let add = |to: &mut [f32], from: &[f32]| to.iter_mut().zip(from).for_each(|(to, from)| *to += *from);
+    window.lines(positions, |Line { inside, from, .. }| {
+        let line = &columns[inside.start * batch..inside.end * batch];
+        match window.stride.1 {
+            1 => add(&mut images[from * batch..][..line.len()], line),
+            stride => {
+                let pixels = images[from * batch..].chunks_exact_mut(batch).step_by(stride);
+                pixels.zip(line.chunks_exact(batch)).for_each(|(to, from)| add(to, from));
+            }
         }
     });
 }
@@ -155,20 +153,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn columns_are_the_definition_and_back_is_their_transpose(w in window(), batch in 1usize..4) {
+        fn columns_are_the_definition_and_back_is_their_transpose(
+            w in window(), batch in 1usize..4, cut in (0usize..100, 0usize..100)
+        ) {
             let images: Vec<f32> =
                 (0..w.channels * batch * w.size.0 * w.size.1).map(|i| i as f32 + 1.0).collect();
-            let samples = batch / 2..batch;
-            let mut columns = vec![f32::NAN; w.rows() * samples.len() * w.positions()];
-            im2col(&w, &images, batch, samples.clone(), &mut columns);
+            let (first, past) = (cut.0 % w.positions(), w.positions() - cut.1 % w.positions());
+            let positions = first.min(past - 1)..past;
+            let mut columns = vec![f32::NAN; w.rows() * positions.len() * batch];
+            im2col(&w, &images, batch, positions.clone(), &mut columns);
             let mut expected = Vec::new();
             let mut counts = vec![0.0f32; images.len()];
             for c in 0..w.channels {
                 for (r, s) in (0..w.kernel.0).flat_map(|r| (0..w.kernel.1).map(move |s| (r, s))) {
-                    for n in samples.clone() {
-                        for (p, q) in (0..w.output.0).flat_map(|p| (0..w.output.1).map(move |q| (p, q))) {
+                    for (p, q) in positions.clone().map(|position| (position / w.output.1, position % w.output.1)) {
+                        for n in 0..batch {
                             let at = pixel(&w, r, s, p, q)
-                                .map(|(h, v)| ((c * batch + n) * w.size.0 + h) * w.size.1 + v);
+                                .map(|(h, v)| ((c * w.size.0 + h) * w.size.1 + v) * batch + n);
                             expected.push(at.map_or(0.0, |at| images[at]));
                             if let Some(at) = at { counts[at] += 1.0 }
                         }
@@ -177,7 +178,7 @@ mod tests {
             }
             prop_assert_eq!(&columns, &expected);
             let mut back = vec![0.0f32; images.len()];
-            col2im_add(&w, &vec![1.0; columns.len()], batch, samples, &mut back);
+            col2im_add(&w, &vec![1.0; columns.len()], batch, positions, &mut back);
             prop_assert_eq!(back, counts);
         }
     }

@@ -3,7 +3,9 @@
 mod blas;
 mod gemm;
 mod im2col;
+mod transpose;
 
 pub use blas::{blas_threads, set_blas_threads};
 pub use gemm::{gemm, matrix, matrix_mut};
 pub use im2col::{Window, col2im_add, im2col};
+pub use transpose::transpose;

@@ -79,10 +79,10 @@ fn places(input: &[usize]) -> Vec<usize> {
     (0..n).flat_map(|sample| (0..c).flat_map(move |channel| plane(sample, channel))).collect()
 }
 
-/// Where in an output of ours, [C, N, P, Q] or [N, K], each element of PyTorch's [N, C, P, Q] or [N, K] stands.
+/// Where in an output of ours, [C, P, Q, N] or [N, K], each element of PyTorch's [N, C, P, Q] or [N, K] stands.
 fn torch_order(shape: &[usize]) -> Vec<usize> {
     let [n, c, p, q] = *shape else { return (0..shape.iter().product()).collect() };
-    let plane = |sample: usize, channel: usize| (0..p * q).map(move |at| (channel * n + sample) * p * q + at);
+    let plane = |sample: usize, channel: usize| (0..p * q).map(move |at| (channel * p * q + at) * n + sample);
     (0..n).flat_map(|sample| (0..c).flat_map(move |channel| plane(sample, channel))).collect()
 }
 

@@ -77,7 +77,11 @@ fn take_step(golden: &Value, labels: &[usize], network: &mut Network, optimizer:
     let batch = labels.len();
     let pixels = network.input_mut(batch);
     let pictures = values(golden["pictures"].as_u64().unwrap() as u32, pixels.len());
-    pixels.iter_mut().zip(pictures).for_each(|(pixel, value)| *pixel = (value + 1.0) / 2.0);
+    // PyTorch's are [N, 1, H, W], ours [1, H, W, N].
+    let area = pixels.len() / batch;
+    for (i, value) in pictures.into_iter().enumerate() {
+        pixels[i % area * batch + i / area] = (value + 1.0) / 2.0;
+    }
     network.forward(batch, Mode::Train);
     let (logits, gradient) = network.output_and_gradient();
     let tally = softmax_cross_entropy(logits, labels, 1.0 / batch as f32, Some(gradient));

@@ -1,4 +1,4 @@
-//! Mean over windows of images `[C, N, H, W]`.
+//! Mean over windows of images `[C, H, W, N]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,19 +46,30 @@ impl Mean {
 
 impl Layer for Mean {
     fn forward(&mut self, pass: Forward<'_>) {
-        let planes = pass.x.get(0).chunks_exact(self.window.size.0 * self.window.size.1);
-        for (plane, outputs) in planes.zip(pass.y.chunks_exact_mut(self.window.positions())) {
+        let n = pass.batch;
+        let planes = pass.x.get(0).chunks_exact(self.window.size.0 * self.window.size.1 * n);
+        for (plane, outputs) in planes.zip(pass.y.chunks_exact_mut(self.window.positions() * n)) {
             outputs.fill(0.0);
-            self.visit(|position, pixel, share| outputs[position] += share * plane[pixel]);
+            self.visit(|position, pixel, share| {
+                add_scaled(share, &plane[pixel * n..][..n], &mut outputs[position * n..][..n]);
+            });
         }
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let Some(dx) = pass.dx.get(0) else { return };
         dx.fill(0.0);
-        let planes = dx.chunks_exact_mut(self.window.size.0 * self.window.size.1);
-        for (plane, dy) in planes.zip(pass.dy.chunks_exact(self.window.positions())) {
-            self.visit(|position, pixel, share| plane[pixel] += share * dy[position]);
+        let n = pass.batch;
+        let planes = dx.chunks_exact_mut(self.window.size.0 * self.window.size.1 * n);
+        for (plane, dy) in planes.zip(pass.dy.chunks_exact(self.window.positions() * n)) {
+            self.visit(|position, pixel, share| {
+                add_scaled(share, &dy[position * n..][..n], &mut plane[pixel * n..][..n]);
+            });
         }
     }
+}
+
+/// `sums += share * values`, over the samples of one pixel.
+fn add_scaled(share: f32, values: &[f32], sums: &mut [f32]) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += share * value);
 }

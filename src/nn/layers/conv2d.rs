@@ -1,6 +1,8 @@
 //! Two-dimensional convolution as a matrix product on im2col tiles (cross-correlation, as in Caffe and PyTorch).
 //!
-//! Letters: F filters, C channels, N samples, R S kernel, P Q output; images `[C, N, H, W]`.
+//! Letters: F filters, C channels, N samples, R S kernel, P Q output; images `[C, H, W, N]`.
+
+use std::ops::Range;
 
 use ndarray::s;
 use serde::{Deserialize, Serialize};
@@ -55,10 +57,10 @@ impl Conv2d {
     }
 }
 
-/// Samples whose columns make a tile.
+/// Output positions whose columns make a tile.
 fn tile(window: &Window, batch: usize) -> usize {
-    let sample = window.rows() * window.positions();
-    (TILE_BYTES / (sample * size_of::<f32>())).clamp(1, batch.max(1))
+    let position = window.rows().saturating_mul(batch.max(1)).saturating_mul(size_of::<f32>());
+    (TILE_BYTES / position).clamp(1, window.positions())
 }
 
 impl Describe for Conv2d {
@@ -87,7 +89,7 @@ impl Describe for Conv2d {
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
         let window = self.window(inputs)?;
-        Ok(window.rows() * window.positions() * tile(&window, batch))
+        Ok(window.rows().saturating_mul(tile(&window, batch)).saturating_mul(batch))
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
@@ -101,17 +103,17 @@ struct Convolution {
     window: Window,
     filters: usize,
     bias: bool,
-    /// Samples a tile.
+    /// Output positions a tile.
     tile: usize,
-    /// One tile: `[C R S, samples, P, Q]`.
+    /// One tile: `[C R S, positions, N]`.
     columns: Vec<f32>,
 }
 
 impl Convolution {
-    /// The batch cut into tiles of samples.
-    fn tiles(&self, batch: usize) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
-        let tile = self.tile;
-        (0..batch).step_by(tile).map(move |first| first..batch.min(first + tile))
+    /// The output cut into tiles of positions.
+    fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (tile, positions) = (self.tile, self.window.positions());
+        (0..positions).step_by(tile).map(move |first| first..positions.min(first + tile))
     }
 }
 
@@ -125,10 +127,10 @@ impl Layer for Convolution {
         }
         let beta = if self.bias { 1.0 } else { 0.0 };
         let mut y = matrix_mut(pass.y, self.filters, pass.batch * positions);
-        for samples in self.tiles(pass.batch) {
-            im2col(&self.window, pass.x.get(0), pass.batch, samples.clone(), &mut self.columns);
-            let columns = matrix(&self.columns, rows, samples.len() * positions);
-            let part = y.slice_mut(s![.., samples.start * positions..samples.end * positions]);
+        for tile in self.tiles() {
+            im2col(&self.window, pass.x.get(0), pass.batch, tile.clone(), &mut self.columns);
+            let columns = matrix(&self.columns, rows, tile.len() * pass.batch);
+            let part = y.slice_mut(s![.., tile.start * pass.batch..tile.end * pass.batch]);
             gemm(1.0, weight, columns, beta, part);
         }
     }
@@ -146,15 +148,15 @@ impl Layer for Convolution {
             dx.fill(0.0);
         }
         let dy = matrix(pass.dy, self.filters, pass.batch * positions);
-        for samples in self.tiles(pass.batch) {
-            let width = samples.len() * positions;
-            let part = dy.slice(s![.., samples.start * positions..samples.end * positions]);
-            im2col(&self.window, pass.x.get(0), pass.batch, samples.clone(), &mut self.columns);
+        for tile in self.tiles() {
+            let width = tile.len() * pass.batch;
+            let part = dy.slice(s![.., tile.start * pass.batch..tile.end * pass.batch]);
+            im2col(&self.window, pass.x.get(0), pass.batch, tile.clone(), &mut self.columns);
             let gradient = matrix_mut(pass.gradients.get(0), self.filters, rows);
             gemm(1.0, part, matrix(&self.columns, rows, width).t(), 1.0, gradient);
             if let Some(dx) = pass.dx.get(0) {
                 gemm(1.0, weight.t(), part, 0.0, matrix_mut(&mut self.columns, rows, width));
-                col2im_add(&self.window, &self.columns, pass.batch, samples, dx);
+                col2im_add(&self.window, &self.columns, pass.batch, tile, dx);
             }
         }
     }

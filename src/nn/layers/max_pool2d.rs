@@ -1,4 +1,4 @@
-//! Maximum over windows of images `[C, N, H, W]`.
+//! Maximum over windows of images `[C, H, W, N]`.
 
 use std::ops::Range;
 
@@ -35,7 +35,7 @@ struct Maximum {
     /// By output of a column or a row: the rows or columns its window covers.
     rows: Vec<Range<usize>>,
     columns: Vec<Range<usize>>,
-    /// The pixel of its own H x W plane that gave each output.
+    /// The pixel of its own H x W plane that gave each output: `[C, P, Q, N]`.
     winners: Vec<u32>,
 }
 
@@ -53,52 +53,72 @@ impl Maximum {
     }
 }
 
-/// A pixel and its place as one integer, such that of two the larger belongs to the larger pixel, and of equal pixels to
-/// the first. A maximum of integers compiles to no branch; a comparison of pixels does, and no one can predict it.
-#[inline]
-fn rank((pixel, at): (f32, usize)) -> u64 {
-    // Adding zero makes -0 the same as 0.
-    let bits = (pixel + 0.0).to_bits();
-    let negative = ((bits as i32) >> 31) as u32;
-    let ordered = bits ^ (negative | 1 << 31);
-    // A NaN is above all others, so that it is seen, whatever its sign.
-    let ordered = if pixel.is_nan() { u32::MAX } else { ordered };
-    u64::from(ordered) << 32 | u64::from(!(at as u32))
+impl Maximum {
+    /// The windows of a plane by output position, each with its pixels (H x W positions), row by row.
+    fn windows(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = usize> + '_)> + '_ {
+        let width = self.window.size.1;
+        let places =
+            self.rows.iter().flat_map(|rows| self.columns.iter().map(move |columns| (rows, columns)));
+        places.enumerate().map(move |(position, (rows, columns))| {
+            (position, rows.clone().flat_map(move |h| columns.clone().map(move |v| h * width + v)))
+        })
+    }
 }
 
 impl Layer for Maximum {
     fn forward(&mut self, pass: Forward<'_>) {
-        let (area, width) = (self.window.size.0 * self.window.size.1, self.window.size.1);
-        let outputs = pass.y.chunks_exact_mut(self.window.positions());
-        let winners = self.winners.chunks_exact_mut(self.window.positions());
-        for ((plane, outputs), winners) in pass.x.get(0).chunks_exact(area).zip(outputs).zip(winners) {
-            let windows =
-                self.rows.iter().flat_map(|rows| self.columns.iter().map(move |columns| (rows, columns)));
-            for (((rows, columns), output), winner) in windows.zip(outputs).zip(winners) {
-                let mut best = 0;
-                for h in rows.clone() {
-                    let line = h * width..(h + 1) * width;
-                    let places = line.start + columns.start..;
-                    for pixel in plane[line][columns.clone()].iter().copied().zip(places) {
-                        best = rank(pixel).max(best);
-                    }
+        let n = pass.batch;
+        let mut winners = std::mem::take(&mut self.winners);
+        let planes = pass.x.get(0).chunks_exact(self.window.size.0 * self.window.size.1 * n);
+        let outputs = pass.y.chunks_exact_mut(self.window.positions() * n);
+        for ((plane, outputs), winners) in
+            planes.zip(outputs).zip(winners.chunks_exact_mut(self.window.positions() * n))
+        {
+            for (position, mut pixels) in self.windows() {
+                let (best, winner) = (&mut outputs[position * n..][..n], &mut winners[position * n..][..n]);
+                let Some(first) = pixels.next() else { continue };
+                best.copy_from_slice(&plane[first * n..][..n]);
+                winner.fill(first as u32);
+                for pixel in pixels {
+                    challenge(&plane[pixel * n..][..n], pixel as u32, best, winner);
                 }
-                *winner = !(best as u32);
-                *output = plane[*winner as usize];
             }
         }
+        self.winners = winners;
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
-        let w = self.window;
         let Some(dx) = pass.dx.get(0) else { return };
         dx.fill(0.0);
-        let planes = dx.chunks_exact_mut(w.size.0 * w.size.1);
-        let winners = self.winners.chunks_exact(w.positions());
-        for ((plane, dy), winners) in planes.zip(pass.dy.chunks_exact(w.positions())).zip(winners) {
-            for (&dy, &winner) in dy.iter().zip(winners) {
-                plane[winner as usize] += dy;
+        let n = pass.batch;
+        let planes = dx.chunks_exact_mut(self.window.size.0 * self.window.size.1 * n);
+        let winners = self.winners.chunks_exact(self.window.positions() * n);
+        for ((plane, dy), winners) in
+            planes.zip(pass.dy.chunks_exact(self.window.positions() * n)).zip(winners)
+        {
+            for (position, pixels) in self.windows() {
+                let (dy, winner) = (&dy[position * n..][..n], &winners[position * n..][..n]);
+                for pixel in pixels {
+                    give(dy, winner, pixel as u32, &mut plane[pixel * n..][..n]);
+                }
             }
         }
+    }
+}
+
+/// Puts `pixel` in the place of what it beats, sample by sample: the larger wins, of equals the first, and a NaN over all
+/// others, so that it is seen.
+fn challenge(values: &[f32], pixel: u32, best: &mut [f32], winner: &mut [u32]) {
+    for ((&value, best), winner) in values.iter().zip(best).zip(winner) {
+        let wins = (value > *best) | (value.is_nan() & !best.is_nan());
+        *best = if wins { value } else { *best };
+        *winner = if wins { pixel } else { *winner };
+    }
+}
+
+/// Adds the gradients of the outputs that `pixel` won to its own.
+fn give(dy: &[f32], winner: &[u32], pixel: u32, sums: &mut [f32]) {
+    for ((&dy, &winner), sum) in dy.iter().zip(winner).zip(sums) {
+        *sum += if winner == pixel { dy } else { 0.0 };
     }
 }
