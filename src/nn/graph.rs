@@ -41,13 +41,16 @@ pub struct Graph {
     /// Shapes by source number: the input's, then each layer's output.
     #[serde(skip)]
     shapes: Vec<Shape>,
+    /// Of each layer: the earlier one whose weight it shares.
+    #[serde(skip)]
+    tied: Vec<Option<usize>>,
 }
 
 impl Graph {
     /// Checks `layers` and infers their shapes. The last layer is the network's output.
     pub fn new(input: Shape, layers: Vec<Node>) -> Result<Graph> {
         let mut numbers = HashMap::from([(INPUT, 0)]);
-        let (mut sources, mut shapes) = (Vec::new(), vec![input]);
+        let (mut sources, mut shapes, mut tied) = (Vec::<Vec<usize>>::new(), vec![input], Vec::new());
         let fail = |message| shape_error(INPUT, "input", message);
         if shape_elements(input).map_err(fail)? == 0 {
             return Err(fail(format!("a sample of {input} has no elements")));
@@ -65,13 +68,14 @@ impl Graph {
             let inputs: Vec<Shape> = from.iter().map(|&source| shapes[source]).collect();
             let shape = node.layer.describe().output(&inputs).map_err(fail)?;
             shape_elements(shape).map_err(fail)?;
+            tied.push(find_tied(node, &inputs, &layers[..index], &sources, &shapes).map_err(fail)?);
             if numbers.insert(&node.name, index + 1).is_some() {
                 return Err(fail("another layer has this name".into()));
             }
             shapes.push(shape);
             sources.push(from);
         }
-        let graph = Graph { input, layers, sources, shapes };
+        let graph = Graph { input, layers, sources, shapes, tied };
         graph.check_every_output_is_used()?;
         Ok(graph)
     }
@@ -150,6 +154,11 @@ impl Graph {
         self.ask(index, |node, shapes| node.layer.describe().parameters(shapes))
     }
 
+    /// The layer whose `weight` is layer `index`'s too.
+    pub fn tied(&self, index: usize) -> Option<usize> {
+        self.tied[index]
+    }
+
     /// Multiply-adds of layer `index` for one sample, forward.
     pub fn multiply_adds(&self, index: usize) -> Result<u64> {
         self.ask(index, |node, shapes| node.layer.describe().multiply_adds(shapes))
@@ -166,10 +175,10 @@ impl Graph {
             .map_err(|message| shape_error(&node.name, node.layer.kind(), message))
     }
 
-    /// The name of the last layer that has parameters: the one that makes the logits.
+    /// The name of the last layer that has parameters, be they another layer's: the one that makes the logits.
     pub fn logits_layer(&self) -> Result<Option<&str>> {
         for index in (0..self.layers.len()).rev() {
-            if !self.parameters(index)?.is_empty() {
+            if !self.parameters(index)?.is_empty() || self.tied(index).is_some() {
                 return Ok(Some(&self.layers[index].name));
             }
         }
@@ -233,13 +242,46 @@ fn explain(message: &str) -> String {
     }
 }
 
+/// The number of the layer whose weight `node` shares, if that fits: it is one of the layers `before` and has a weight of
+/// the shape that `node` needs.
+fn find_tied(
+    node: &Node,
+    inputs: &[Shape],
+    before: &[Node],
+    sources: &[Vec<usize>],
+    shapes: &[Shape],
+) -> std::result::Result<Option<usize>, String> {
+    let Some((name, wanted)) = node.layer.describe().tied(inputs)? else { return Ok(None) };
+    let Some(index) = before.iter().position(|layer| layer.name == name) else {
+        return Err(format!("it is tied to `{name}`, which is no earlier layer"));
+    };
+    let owner = before[index].layer.describe();
+    let its_inputs: Vec<Shape> = sources[index].iter().map(|&source| shapes[source]).collect();
+    match owner.parameters(&its_inputs)?.into_iter().find(|spec| spec.name == "weight") {
+        Some(spec) if spec.shape == wanted => Ok(Some(index)),
+        Some(spec) => Err(format!(
+            "it needs a weight of {wanted:?}, and that of `{name}`, to which it is tied, is {:?}",
+            spec.shape
+        )),
+        None => Err(format!("it is tied to `{name}`, which has no weight of its own")),
+    }
+}
+
 /// A sample's elements, if they are not too many.
 fn shape_elements(shape: Shape) -> std::result::Result<usize, String> {
     match shape {
         Shape::Image { channels, height, width } => elements(&[channels, height, width]),
         Shape::Vector { features } => elements(&[features]),
+        Shape::Sequence { steps, features } => elements(&[steps, features]),
+        Shape::Tokens { vocabulary, .. } if vocabulary > LARGEST_VOCABULARY => {
+            Err(format!("a vocabulary of {vocabulary} is larger than the limit of {LARGEST_VOCABULARY}"))
+        }
+        Shape::Tokens { steps, .. } => elements(&[steps]),
     }
 }
+
+/// Tokens are numbers below this, so that an `f32` holds them exactly.
+const LARGEST_VOCABULARY: usize = 1 << 24;
 
 /// Names become HDF5 groups and words on the command line.
 fn check_name(name: &str) -> std::result::Result<(), String> {
@@ -290,6 +332,50 @@ mod tests {
         assert_eq!(graph.layers()[1].name, "max_pool2d_2");
         assert_eq!(graph.multiply_adds(0).unwrap(), 4 * 9 * 64);
         assert_eq!(graph.logits_layer().unwrap(), Some("ip1"));
+    }
+
+    /// Shapes of sequences, and what is said where they do not fit, with both shapes.
+    #[test]
+    fn words_need_an_embedding_and_ties_equal_shapes() {
+        let graph = |layers: Value| {
+            let tables = serde_json::from_value::<Vec<Map<String, Value>>>(layers).unwrap();
+            Graph::from_tables(Shape::Tokens { steps: 5, vocabulary: 9 }, tables).map_err(|(error, _)| error)
+        };
+        let embedding = json!({"name": "words", "type": "embedding", "features": 4});
+        let tied = json!({"type": "linear", "units": 9, "tied": "words"});
+        let network = graph(json!([embedding, {"type": "relu"}, tied])).unwrap();
+        assert_eq!(network.output(), Shape::Sequence { steps: 5, features: 9 });
+        assert_eq!((network.tied(2), network.multiply_adds(2).unwrap()), (Some(0), 5 * 4 * 9));
+        assert_eq!(Graph::from_json(&network.to_json()).unwrap(), network);
+        let cases = [
+            (json!([{"type": "relu"}]), "got tokens, 5 of 9; put an `embedding` layer before it"),
+            (json!([tied]), "takes vectors, got tokens, 5 of 9"),
+            (json!([embedding, {"type": "flatten"}]), "got sequences of 5x4"),
+            (json!([{"type": "add", "inputs": ["input", "input"]}]), "same input twice"),
+            (json!([embedding, {"type": "embedding", "features": 2}]), "takes tokens, got sequences of 5x4"),
+            (
+                json!([{"type": "embedding", "features": 4, "vocabulary": 8}]),
+                "its table is [8, 4], for a vocabulary of 8, and the data's vocabulary is 9",
+            ),
+            (
+                json!([embedding, {"type": "linear", "units": 9, "tied": "wrds"}]),
+                "`wrds`, which is no earlier",
+            ),
+            (
+                json!([embedding, {"type": "linear", "units": 8, "tied": "words"}]),
+                "needs a weight of [8, 4], and that of `words`, to which it is tied, is [9, 4]",
+            ),
+            (
+                json!([embedding, {"type": "relu", "name": "r"}, {"type": "linear", "units": 9, "tied": "r"}]),
+                "`r`, which has no weight",
+            ),
+        ];
+        for (layers, part) in cases {
+            let message = graph(layers.clone()).unwrap_err().to_string();
+            assert!(message.contains(part), "{layers}: {message}");
+        }
+        let large = Shape::Tokens { steps: 5, vocabulary: (1 << 24) + 1 };
+        assert!(Graph::new(large, vec![]).unwrap_err().to_string().contains("16777216"));
     }
 
     #[test]

@@ -29,6 +29,12 @@ pub trait Describe {
         Ok(Vec::new())
     }
 
+    /// The layer whose `weight` this one reads as its own, by name, and the shape it must have. The tensor stands behind
+    /// those of [`Describe::parameters`] in a pass, and its gradient is the sum over all who read it.
+    fn tied(&self, _inputs: &[Shape]) -> Result<Option<(&str, Vec<usize>)>, String> {
+        Ok(None)
+    }
+
     /// Multiply-adds of the forward pass a sample; none unless a layer says otherwise.
     fn multiply_adds(&self, _inputs: &[Shape]) -> Result<u64, String> {
         Ok(0)
@@ -72,7 +78,7 @@ pub struct Backward<'a> {
     pub batch: usize,
     /// The layer's parameters.
     pub parameters: Tensors<'a>,
-    /// Their gradients, to overwrite.
+    /// Their gradients, to overwrite; where [`TensorsMut::shared`] says so, to add to.
     pub gradients: TensorsMut<'a>,
     /// The inputs of the forward pass.
     pub x: Inputs<'a>,
@@ -91,6 +97,22 @@ pub trait Layer: Send {
 
     /// Overwrites the parameters' gradients and `dx` from `dy`; always called after `forward` on the same batch.
     fn backward(&mut self, pass: Backward<'_>);
+
+    /// What it carries from each batch to the next, beginning at zero; none unless a layer says otherwise.
+    fn carried(&mut self) -> Vec<Carried<'_>> {
+        Vec::new()
+    }
+}
+
+/// A state that a recurrent layer carries from one batch to the next, a row a sample: `[N, width]`, and rows without
+/// meaning up to the largest batch.
+pub struct Carried<'a> {
+    /// "h" or "c".
+    pub name: &'static str,
+    /// Numbers a sample.
+    pub width: usize,
+    /// The rows.
+    pub values: &'a mut [f32],
 }
 
 /// A layer's slices of a flat vector, by position in [`Describe::parameters`].
@@ -111,12 +133,19 @@ impl<'a> Tensors<'a> {
 pub struct TensorsMut<'a> {
     pub(super) flat: &'a mut [f32],
     pub(super) ranges: &'a [std::ops::Range<usize>],
+    pub(super) shared: &'a [bool],
 }
 
 impl TensorsMut<'_> {
     /// Tensor `index`.
     pub fn get(&mut self, index: usize) -> &mut [f32] {
         &mut self.flat[self.ranges[index].clone()]
+    }
+
+    /// Whether a later layer that reads tensor `index` too has written its part of the gradient: this one adds its own.
+    /// Only a tensor that a layer is tied to can be shared.
+    pub fn shared(&self, index: usize) -> bool {
+        self.shared.get(index).copied().unwrap_or(false)
     }
 }
 

@@ -9,6 +9,7 @@ pub fn wanted(graph: &Graph, table: &[Parameter]) -> Vec<bool> {
     let mut wanted = vec![false];
     for layer in 0..graph.layers().len() {
         let has_parameters = table.iter().any(|parameter| parameter.layer == layer);
+        let has_parameters = has_parameters || graph.tied(layer).is_some();
         wanted.push(has_parameters || graph.sources(layer).iter().any(|&source| wanted[source]));
     }
     wanted

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::graph::Graph;
-use super::layer::{Backward, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
+use super::layer::{Backward, Carried, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
 use super::memory::{check_memory, wanted};
 use super::parameters::{Parameters, table};
 use crate::error::Result;
@@ -14,7 +14,10 @@ pub struct Network {
     /// All parameters and their gradients.
     pub parameters: Parameters,
     layers: Vec<Box<dyn Layer>>,
+    /// By layer: where the tensors that it reads stand, its own and then the one it is tied to.
     ranges: Vec<Vec<Range<usize>>>,
+    /// By layer and tensor: whether a later layer reads it too.
+    shared: Vec<Vec<bool>>,
     /// By layer: where its tensors, and those of all later ones, begin.
     starts: Vec<usize>,
     capacity: usize,
@@ -42,13 +45,24 @@ impl Network {
         let layers: Vec<Box<dyn Layer>> = (0..count)
             .map(|i| graph.ask(i, |node, shapes| node.layer.describe().build(shapes, capacity)))
             .collect::<Result<_>>()?;
-        let ranges: Vec<_> = (0..count).map(|i| parameters.ranges(i)).collect();
+        let mut ranges: Vec<_> = (0..count).map(|i| parameters.ranges(i)).collect();
         let starts = ranges.iter().scan(0, |end, ranges| {
             let start = *end;
             *end = ranges.last().map_or(start, |last| last.end);
             Some(start)
         });
         let starts = starts.collect();
+        for (i, owner) in (0..count).filter_map(|i| Some((i, graph.tied(i)?))) {
+            let name = format!("{}/weight", graph.layers()[owner].name);
+            let weight = parameters.table.iter().find(|parameter| parameter.name == name);
+            ranges[i].push(weight.map(|weight| weight.range.clone()).expect("the graph has found it"));
+        }
+        let later =
+            |i: usize, range: &Range<usize>| ranges[i + 1..].iter().flatten().any(|other| other == range);
+        let shared = ranges.iter().enumerate();
+        let shared =
+            shared.map(|(i, own)| own.iter().map(|range| !range.is_empty() && later(i, range)).collect());
+        let shared = shared.collect();
 
         let mut readers = vec![0; count + 1];
         (0..count).flat_map(|i| graph.sources(i)).for_each(|&source| readers[source] += 1);
@@ -65,6 +79,7 @@ impl Network {
             parameters,
             layers,
             ranges,
+            shared,
             starts,
             capacity,
             outputs,
@@ -86,13 +101,15 @@ impl Network {
         self.capacity
     }
 
-    /// The input of `batch` samples, to be written before [`Network::forward`]: `[C, H, W, N]` or `[N, D]`.
+    /// The input of `batch` samples, to be written before [`Network::forward`]: `[C, H, W, N]`, `[N, D]`,
+    /// `[T, N, D]` or `[T, N]`.
     pub fn input_mut(&mut self, batch: usize) -> &mut [f32] {
         assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
         &mut self.outputs[0][..self.graph.input().elements() * batch]
     }
 
-    /// Runs `batch` samples and returns the output `[N, K]`.
+    /// Runs `batch` samples and returns the output, `[N, K]` or `[T, N, K]`. Recurrent layers go on from the states that
+    /// the batch before has left ([`Network::carried`]).
     pub fn forward(&mut self, batch: usize, mode: Mode) -> &[f32] {
         assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
         for (source, elements) in self.elements.iter_mut().enumerate() {
@@ -111,7 +128,7 @@ impl Network {
         self.output()
     }
 
-    /// The output of the last forward pass: `[N, K]`.
+    /// The output of the last forward pass: `[N, K]` or `[T, N, K]`.
     pub fn output(&self) -> &[f32] {
         let last = self.layers.len();
         &self.outputs[last][..self.elements[last]]
@@ -160,7 +177,7 @@ impl Network {
                 self.layers[i].backward(Backward {
                     batch,
                     parameters: Tensors { flat: values, ranges },
-                    gradients: TensorsMut { flat: unfinished, ranges },
+                    gradients: TensorsMut { flat: unfinished, ranges, shared: &self.shared[i] },
                     x: Inputs { buffers: outputs, sources, elements },
                     y: &outputs[i + 1][..elements[i + 1]],
                     dy: &rest[0][..elements[i + 1]],
@@ -179,6 +196,15 @@ impl Network {
                 done(finished);
             }
         }
+    }
+
+    /// What the layers carry from batch to batch, in their order: the layer's name and its state. An epoch begins with
+    /// all of it zero.
+    pub fn carried(&mut self) -> Vec<(&str, Carried<'_>)> {
+        let named = self.graph.layers().iter().zip(&mut self.layers);
+        named
+            .flat_map(|(node, layer)| layer.carried().into_iter().map(|state| (&node.name[..], state)))
+            .collect()
     }
 
     /// Names the first tensor of the last pass that holds a NaN or an infinity, in the order of the computation:
@@ -252,6 +278,49 @@ mod tests {
             network.backward(2);
             let gradients: Vec<f64> = network.parameters.gradients.iter().map(|&g| f64::from(g)).collect();
             assert_eq!(gradients, differences);
+        }
+    }
+
+    /// Two linear layers share the embedding's weight; its gradient is the sum of three uses. The output is of degree 2
+    /// in each number of it or less, so that central differences are exact; so are all sums, of small integers.
+    #[test]
+    fn a_tied_weight_has_one_gradient_in_whatever_parts() {
+        let layers: Vec<serde_json::Map<String, Value>> = serde_json::from_value(json!([
+            {"name": "words", "type": "embedding", "features": 3},
+            {"name": "middle", "type": "linear", "units": 3},
+            {"name": "one", "type": "linear", "units": 4, "tied": "words", "bias": false},
+            {"name": "two", "type": "linear", "units": 4, "tied": "words", "inputs": ["middle"]},
+            {"name": "sum", "type": "add", "inputs": ["one", "two"]},
+        ]))
+        .unwrap();
+        let graph = Graph::from_tables(Shape::Tokens { steps: 2, vocabulary: 4 }, layers).unwrap();
+        let mut network = Network::new(graph, 3).unwrap();
+        let names: Vec<&str> = network.parameters.table.iter().map(|p| &p.name[..]).collect();
+        assert_eq!(names, ["words/weight", "middle/weight", "middle/bias", "two/bias"]);
+        let values: Vec<f32> = (0..12 + 12 + 4).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
+        assert_eq!(network.parameters.values.len(), values.len());
+        let r: Vec<f32> = (0..2 * 3 * 4).map(|i| ((i * 3) % 5) as f32 - 2.0).collect();
+        let mut loss = |values: &[f32]| -> f64 {
+            network.parameters.values.copy_from_slice(values);
+            network.input_mut(3).copy_from_slice(&[1.0, 3.0, 1.0, 2.0, 0.0, 3.0]);
+            network.forward(3, Mode::Train).iter().zip(&r).map(|(&y, &r)| f64::from(y * r)).sum()
+        };
+        let mut moved = |i: usize, by: f32| {
+            let mut values = values.clone();
+            values[i] += by;
+            loss(&values)
+        };
+        let differences = (0..values.len()).map(|i| ((moved(i, 1.0) - moved(i, -1.0)) / 2.0) as f32);
+        let differences: Vec<f32> = differences.collect();
+        loss(&values);
+        for parts in [&[0][..], &[4, 3, 2, 1, 0], &[2, 0]] {
+            network.parameters.gradients.fill(f32::NAN);
+            network.output_and_gradient().1.copy_from_slice(&r);
+            let mut whole = Vec::new();
+            network.backward_in_parts(3, parts, &mut |part| {
+                whole.splice(..0, part.iter().copied()).for_each(drop)
+            });
+            assert_eq!(whole, differences, "parts {parts:?}");
         }
     }
 

@@ -22,6 +22,21 @@ pub enum Shape {
         /// D.
         features: usize,
     },
+    /// A sequence of vectors; a batch of them is stored `[T, N, D]`: a row is one step of one sample.
+    Sequence {
+        /// T.
+        steps: usize,
+        /// D.
+        features: usize,
+    },
+    /// A sequence of words or characters by their numbers below V; a batch of them is stored `[T, N]`. A number is an
+    /// `f32` too, which is exact below 2^24.
+    Tokens {
+        /// T.
+        steps: usize,
+        /// V.
+        vocabulary: usize,
+    },
 }
 
 impl Shape {
@@ -30,6 +45,18 @@ impl Shape {
         match *self {
             Shape::Image { channels, height, width } => channels * height * width,
             Shape::Vector { features } => features,
+            Shape::Sequence { steps, features } => steps * features,
+            Shape::Tokens { steps, .. } => steps,
+        }
+    }
+
+    /// What it is and how large, in words: "images of 1x28x28".
+    pub fn described(&self) -> String {
+        match self {
+            Shape::Image { .. } => format!("images of {self}"),
+            Shape::Vector { .. } => format!("vectors of {self}"),
+            Shape::Sequence { .. } => format!("sequences of {self}"),
+            Shape::Tokens { .. } => format!("tokens, {self}"),
         }
     }
 }
@@ -39,6 +66,29 @@ impl fmt::Display for Shape {
         match *self {
             Shape::Image { channels, height, width } => write!(f, "{channels}x{height}x{width}"),
             Shape::Vector { features } => write!(f, "{features}"),
+            Shape::Sequence { steps, features } => write!(f, "{steps}x{features}"),
+            Shape::Tokens { steps, vocabulary } => write!(f, "{steps} of {vocabulary}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As they stand in a checkpoint: the keys tell the kinds apart.
+    #[test]
+    fn each_kind_is_read_as_itself() {
+        let cases = [
+            (Shape::Image { channels: 1, height: 2, width: 3 }, r#"{"channels":1,"height":2,"width":3}"#),
+            (Shape::Vector { features: 4 }, r#"{"features":4}"#),
+            (Shape::Sequence { steps: 5, features: 4 }, r#"{"steps":5,"features":4}"#),
+            (Shape::Tokens { steps: 5, vocabulary: 9 }, r#"{"steps":5,"vocabulary":9}"#),
+        ];
+        for (shape, json) in cases {
+            assert_eq!(serde_json::to_string(&shape).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Shape>(json).unwrap(), shape);
+        }
+        assert!(serde_json::from_str::<Shape>(r#"{"steps":5}"#).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::layer::Describe;
-use super::layers::{Add, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Relu};
+use super::layers::{Add, AvgPool2d, Conv2d, Embedding, Flatten, Linear, MaxPool2d, Relu};
 
 /// A layer's type and options. A new layer is a file in `layers/` and a line here and in [`LayerSpec::describe`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub enum LayerSpec {
     Flatten(Flatten),
     /// Sum of several inputs.
     Add(Add),
+    /// Tokens to vectors.
+    Embedding(Embedding),
 }
 
 impl LayerSpec {
@@ -36,6 +38,7 @@ impl LayerSpec {
             LayerSpec::Relu(layer) => layer,
             LayerSpec::Flatten(layer) => layer,
             LayerSpec::Add(layer) => layer,
+            LayerSpec::Embedding(layer) => layer,
         }
     }
 
@@ -49,6 +52,7 @@ impl LayerSpec {
             LayerSpec::Relu(_) => "relu",
             LayerSpec::Flatten(_) => "flatten",
             LayerSpec::Add(_) => "add",
+            LayerSpec::Embedding(_) => "embedding",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tokens_instead;
 use crate::nn::Shape;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
 
@@ -14,6 +15,9 @@ impl Describe for Add {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         match inputs {
             [] | [_] => Err(format!("adds two or more inputs, got {}", inputs.len())),
+            [tokens @ Shape::Tokens { .. }, ..] => {
+                Err(format!("adds numbers, got {}", tokens_instead(*tokens)))
+            }
             [first, rest @ ..] => match rest.iter().find(|shape| *shape != first) {
                 None => Ok(*first),
                 Some(other) => Err(format!("adds inputs of one shape, got {first} and {other}")),

@@ -77,7 +77,7 @@ impl Check {
         self.layer.backward(Backward {
             batch: self.batch,
             parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
-            gradients: TensorsMut { flat: &mut gradients, ranges: &self.ranges },
+            gradients: TensorsMut { flat: &mut gradients, ranges: &self.ranges, shared: &[] },
             x: Inputs { buffers: std::slice::from_ref(&self.x), sources: &[0], elements: &[self.x.len()] },
             y: &self.y,
             dy: &self.r,
@@ -95,21 +95,26 @@ impl Check {
     fn run(mut self, tolerance: f64) {
         let (dx, gradients) = self.gradients(true);
         assert!(dx.iter().any(|&g| g != 0.0), "all gradients are zero: nothing is checked");
-        for (what, computed) in [("input", dx), ("parameter", gradients.clone())] {
-            for (i, &gradient) in computed.iter().enumerate() {
-                let mut moved = |by: f32| {
-                    let place = if what == "input" { &mut self.x[i] } else { &mut self.parameters[i] };
-                    let value = std::mem::replace(place, *place + by);
-                    let loss = self.loss();
-                    *if what == "input" { &mut self.x[i] } else { &mut self.parameters[i] } = value;
-                    loss
-                };
-                let difference = (moved(1.0) - moved(-1.0)) / 2.0;
-                let error = (f64::from(gradient) - difference).abs();
-                assert!(error <= tolerance, "{what} {i}: {gradient}, differences say {difference}");
-            }
-        }
+        self.differences(true, &dx, tolerance);
+        self.differences(false, &gradients, tolerance);
         assert_eq!(self.gradients(false).1, gradients, "the same whether or not the input's is wanted");
+    }
+
+    /// Holds `computed`, the gradient of the input or of the parameters, to central differences.
+    fn differences(&mut self, input: bool, computed: &[f32], tolerance: f64) {
+        let what = if input { "input" } else { "parameter" };
+        for (i, &gradient) in computed.iter().enumerate() {
+            let mut moved = |by: f32| {
+                let place = if input { &mut self.x[i] } else { &mut self.parameters[i] };
+                let value = std::mem::replace(place, *place + by);
+                let loss = self.loss();
+                *if input { &mut self.x[i] } else { &mut self.parameters[i] } = value;
+                loss
+            };
+            let difference = (moved(1.0) - moved(-1.0)) / 2.0;
+            let error = (f64::from(gradient) - difference).abs();
+            assert!(error <= tolerance, "{what} {i}: {gradient}, differences say {difference}");
+        }
     }
 }
 
@@ -120,6 +125,29 @@ fn linear() {
     for bias in [true, false] {
         let input = Shape::Vector { features: 7 };
         Check::new(json!({"type": "linear", "units": 5, "bias": bias}), input, 4).run(0.0);
+    }
+}
+
+/// Of a sequence each step is a row.
+#[test]
+fn linear_of_sequences() {
+    let input = Shape::Sequence { steps: 3, features: 4 };
+    Check::new(json!({"type": "linear", "units": 5}), input, 2).run(0.0);
+}
+
+/// Tokens have no gradient; the weight's is a sum of small integers. One token comes twice, one never.
+#[test]
+fn embedding() {
+    let tokens = [2.0, 0.0, 1.0, 2.0, 4.0, 4.0];
+    for vocabulary in [None, Some(7)] {
+        let mut spec = json!({"type": "embedding", "features": 3});
+        spec.as_object_mut().unwrap().extend(vocabulary.map(|v: usize| ("vocabulary".to_string(), json!(v))));
+        let mut check = Check::new(spec, Shape::Tokens { steps: 3, vocabulary: 5 }, 2);
+        check.x.copy_from_slice(&tokens);
+        assert_eq!(check.parameters.len(), 3 * vocabulary.unwrap_or(5));
+        let (_, gradients) = check.gradients(false);
+        check.differences(false, &gradients, 0.0);
+        assert!(gradients[3 * 3..4 * 3].iter().all(|&g| g == 0.0) && gradients.iter().any(|&g| g != 0.0));
     }
 }
 

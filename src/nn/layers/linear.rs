@@ -1,8 +1,8 @@
-//! Fully connected: y = x Wᵀ + b. Letters: N samples, D input features, U units.
+//! Fully connected: y = x Wᵀ + b. Letters: R rows (N, or T N of sequences), D input features, U units.
 
 use serde::{Deserialize, Serialize};
 
-use super::single_vector;
+use super::single_rows;
 use crate::nn::Shape;
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
@@ -10,7 +10,7 @@ use crate::nn::size::elements;
 use crate::nn::spec::default;
 use crate::tensor::{gemm, matrix, matrix_mut};
 
-/// Fully connected layer: weight `[U, D]`, bias `[U]`.
+/// Fully connected layer: weight `[U, D]`, bias `[U]`. Of a sequence each step is a row of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
@@ -22,20 +22,24 @@ pub struct Linear {
     /// How the weight begins.
     #[serde(default = "default::init")]
     pub init: Init,
+    /// The layer whose weight is this one's too, mostly the embedding (Press and Wolf, 2017; Inan et al., 2017).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tied: Option<String>,
 }
 
 impl Describe for Linear {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        let features = single_vector(inputs)?;
+        let (_, features) = single_rows(inputs)?;
         elements(&[self.units, features])?;
-        match self.units {
-            0 => Err("units must be at least 1".into()),
-            units => Ok(Shape::Vector { features: units }),
+        match (self.units, inputs[0]) {
+            (0, _) => Err("units must be at least 1".into()),
+            (features, Shape::Sequence { steps, .. }) => Ok(Shape::Sequence { steps, features }),
+            (features, _) => Ok(Shape::Vector { features }),
         }
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        let features = single_vector(inputs)?;
+        let (_, features) = single_rows(inputs)?;
         let weight = ParameterSpec {
             name: "weight",
             shape: vec![self.units, features],
@@ -43,15 +47,28 @@ impl Describe for Linear {
             fan: Fan { inputs: features, outputs: self.units },
             decay: true,
         };
-        Ok(with_bias(weight, self.bias))
+        let own = usize::from(self.tied.is_some());
+        Ok(with_bias(weight, self.bias).split_off(own))
+    }
+
+    fn tied(&self, inputs: &[Shape]) -> Result<Option<(&str, Vec<usize>)>, String> {
+        let (_, features) = single_rows(inputs)?;
+        Ok(self.tied.as_deref().map(|name| (name, vec![self.units, features])))
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
-        Ok((single_vector(inputs)? * self.units) as u64)
+        let (rows, features) = single_rows(inputs)?;
+        Ok((rows * features * self.units) as u64)
     }
 
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
-        Ok(Box::new(Product { features: single_vector(inputs)?, units: self.units, bias: self.bias }))
+        let (rows, features) = single_rows(inputs)?;
+        // A tied weight stands behind the tensors of the layer's own.
+        let (weight, bias) = match (&self.tied, self.bias) {
+            (None, bias) => (0, bias.then_some(1)),
+            (Some(_), bias) => (usize::from(bias), bias.then_some(0)),
+        };
+        Ok(Box::new(Product { rows, features, units: self.units, weight, bias }))
     }
 }
 
@@ -63,36 +80,42 @@ pub(super) fn with_bias(weight: ParameterSpec, bias: bool) -> Vec<ParameterSpec>
 }
 
 struct Product {
+    /// Of a sample.
+    rows: usize,
     features: usize,
     units: usize,
-    bias: bool,
+    /// The number of the tensor.
+    weight: usize,
+    bias: Option<usize>,
 }
 
 impl Layer for Product {
     fn forward(&mut self, pass: Forward<'_>) {
-        let (n, d, u) = (pass.batch, self.features, self.units);
-        if self.bias {
-            let bias = pass.parameters.get(1);
+        let (r, d, u) = (pass.batch * self.rows, self.features, self.units);
+        if let Some(bias) = self.bias {
+            let bias = pass.parameters.get(bias);
             pass.y.chunks_exact_mut(u).for_each(|row| row.copy_from_slice(bias));
         }
-        let beta = if self.bias { 1.0 } else { 0.0 };
-        let weight = matrix(pass.parameters.get(0), u, d);
-        gemm(1.0, matrix(pass.x.get(0), n, d), weight.t(), beta, matrix_mut(pass.y, n, u));
+        let beta = if self.bias.is_some() { 1.0 } else { 0.0 };
+        let weight = matrix(pass.parameters.get(self.weight), u, d);
+        gemm(1.0, matrix(pass.x.get(0), r, d), weight.t(), beta, matrix_mut(pass.y, r, u));
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
-        let (n, d, u) = (pass.batch, self.features, self.units);
-        let dy = matrix(pass.dy, n, u);
-        gemm(1.0, dy.t(), matrix(pass.x.get(0), n, d), 0.0, matrix_mut(pass.gradients.get(0), u, d));
-        if self.bias {
-            let bias = pass.gradients.get(1);
+        let (r, d, u) = (pass.batch * self.rows, self.features, self.units);
+        let dy = matrix(pass.dy, r, u);
+        let beta = if pass.gradients.shared(self.weight) { 1.0 } else { 0.0 };
+        let gradient = matrix_mut(pass.gradients.get(self.weight), u, d);
+        gemm(1.0, dy.t(), matrix(pass.x.get(0), r, d), beta, gradient);
+        if let Some(bias) = self.bias {
+            let bias = pass.gradients.get(bias);
             bias.fill(0.0);
             for row in pass.dy.chunks_exact(u) {
                 bias.iter_mut().zip(row).for_each(|(sum, dy)| *sum += dy);
             }
         }
         if let Some(dx) = pass.dx.get(0) {
-            gemm(1.0, dy, matrix(pass.parameters.get(0), u, d), 0.0, matrix_mut(dx, n, d));
+            gemm(1.0, dy, matrix(pass.parameters.get(self.weight), u, d), 0.0, matrix_mut(dx, r, d));
         }
     }
 }

@@ -3,6 +3,7 @@
 mod add;
 mod avg_pool2d;
 mod conv2d;
+mod embedding;
 mod flatten;
 mod linear;
 mod max_pool2d;
@@ -15,6 +16,7 @@ mod gradient_check;
 pub use add::Add;
 pub use avg_pool2d::AvgPool2d;
 pub use conv2d::Conv2d;
+pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use linear::Linear;
 pub use max_pool2d::MaxPool2d;
@@ -35,14 +37,30 @@ fn single(inputs: &[Shape]) -> Result<Shape, String> {
 fn single_image(inputs: &[Shape]) -> Result<(usize, usize, usize), String> {
     match single(inputs)? {
         Shape::Image { channels, height, width } => Ok((channels, height, width)),
-        shape => Err(format!("takes images (CxHxW), got vectors of {shape}")),
+        shape => Err(format!("takes images (CxHxW), got {}", shape.described())),
     }
 }
 
-/// The only input, which must be a vector: D.
-fn single_vector(inputs: &[Shape]) -> Result<usize, String> {
+/// The only input, of numbers to compute with: tokens are names.
+fn single_numbers(inputs: &[Shape]) -> Result<Shape, String> {
     match single(inputs)? {
-        Shape::Vector { features } => Ok(features),
-        shape => Err(format!("takes vectors, got images of {shape}; put a `flatten` layer before it")),
+        Shape::Tokens { .. } => Err(format!("takes numbers, got {}", tokens_instead(inputs[0]))),
+        shape => Ok(shape),
     }
+}
+
+/// The only input, which must be a vector or a sequence of them: the rows of a sample and D.
+fn single_rows(inputs: &[Shape]) -> Result<(usize, usize), String> {
+    match single(inputs)? {
+        Shape::Vector { features } => Ok((1, features)),
+        Shape::Sequence { steps, features } => Ok((steps, features)),
+        Shape::Image { .. } => {
+            Err(format!("takes vectors, got {}; put a `flatten` layer before it", inputs[0].described()))
+        }
+        Shape::Tokens { .. } => Err(format!("takes vectors, got {}", tokens_instead(inputs[0]))),
+    }
+}
+
+fn tokens_instead(tokens: Shape) -> String {
+    format!("{}; put an `embedding` layer before it", tokens.described())
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::single;
+use super::single_numbers;
 use crate::nn::Shape;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
 
@@ -13,7 +13,7 @@ pub struct Relu {}
 
 impl Describe for Relu {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        single(inputs)
+        single_numbers(inputs)
     }
 
     fn build(&self, _: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

@@ -1,0 +1,102 @@
+//! Tokens to vectors: a table of one row a word. Letters: T steps, N samples, V vocabulary, D features.
+
+use serde::{Deserialize, Serialize};
+
+use super::single;
+use crate::nn::Shape;
+use crate::nn::init::{Fan, Init};
+use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::size::elements;
+use crate::nn::spec::default;
+
+/// A row of the weight `[V, D]` for each token: `[T, N]` to `[T, N, D]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embedding {
+    /// D.
+    pub features: usize,
+    /// V, where it is to be larger than that of the tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<usize>,
+    /// How the weight begins; each output is one of its numbers, so fan_in is 1.
+    #[serde(default = "default::init")]
+    pub init: Init,
+}
+
+impl Embedding {
+    /// (T, V).
+    fn sizes(&self, inputs: &[Shape]) -> Result<(usize, usize), String> {
+        let (steps, tokens) = match single(inputs)? {
+            Shape::Tokens { steps, vocabulary } => (steps, vocabulary),
+            shape => return Err(format!("takes tokens, got {}", shape.described())),
+        };
+        let rows = self.vocabulary.unwrap_or(tokens);
+        if rows < tokens {
+            return Err(format!(
+                "its table is [{rows}, {}], for a vocabulary of {rows}, and the data's vocabulary is {tokens}; set \
+                 `vocabulary` to {tokens} or leave it out",
+                self.features
+            ));
+        }
+        elements(&[rows, self.features])?;
+        match self.features {
+            0 => Err("features must be at least 1".into()),
+            _ => Ok((steps, rows)),
+        }
+    }
+}
+
+impl Describe for Embedding {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        let (steps, _) = self.sizes(inputs)?;
+        Ok(Shape::Sequence { steps, features: self.features })
+    }
+
+    fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
+        let (_, vocabulary) = self.sizes(inputs)?;
+        Ok(vec![ParameterSpec {
+            name: "weight",
+            shape: vec![vocabulary, self.features],
+            init: self.init,
+            fan: Fan { inputs: 1, outputs: self.features },
+            decay: true,
+        }])
+    }
+
+    fn build(&self, _: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
+        Ok(Box::new(Rows { features: self.features }))
+    }
+}
+
+struct Rows {
+    features: usize,
+}
+
+impl Rows {
+    /// Where in the table the row of `token` stands.
+    fn row(&self, token: f32) -> std::ops::Range<usize> {
+        let start = token as usize * self.features;
+        start..start + self.features
+    }
+}
+
+impl Layer for Rows {
+    fn forward(&mut self, pass: Forward<'_>) {
+        let weight = pass.parameters.get(0);
+        for (y, &token) in pass.y.chunks_exact_mut(self.features).zip(pass.x.get(0)) {
+            y.copy_from_slice(&weight[self.row(token)]);
+        }
+    }
+
+    /// Tokens have no gradient.
+    fn backward(&mut self, mut pass: Backward<'_>) {
+        let shared = pass.gradients.shared(0);
+        let gradient = pass.gradients.get(0);
+        if !shared {
+            gradient.fill(0.0);
+        }
+        for (dy, &token) in pass.dy.chunks_exact(self.features).zip(pass.x.get(0)) {
+            gradient[self.row(token)].iter_mut().zip(dy).for_each(|(sum, dy)| *sum += dy);
+        }
+    }
+}
