@@ -159,6 +159,18 @@ impl Graph {
         self.tied[index]
     }
 
+    /// The tensors of layer `index` that are not trained.
+    pub fn statistics(&self, index: usize) -> Result<Vec<ParameterSpec>> {
+        self.ask(index, |node, shapes| node.layer.describe().statistics(shapes))
+    }
+
+    /// Refuses to train on `batch` samples at a time where a layer cannot.
+    pub fn check_batch(&self, batch: usize) -> Result<()> {
+        (0..self.layers.len()).try_for_each(|index| {
+            self.ask(index, |node, shapes| node.layer.describe().fits_batch(shapes, batch))
+        })
+    }
+
     /// Multiply-adds of layer `index` for one sample, forward.
     pub fn multiply_adds(&self, index: usize) -> Result<u64> {
         self.ask(index, |node, shapes| node.layer.describe().multiply_adds(shapes))
@@ -235,7 +247,8 @@ fn explain(message: &str) -> String {
             words("key", word, quoted.chain(common).collect())
         }
         (Some("variant"), Some(word)) if message.starts_with("unknown") => {
-            words("type", word, quoted.collect())
+            let known: Vec<&str> = quoted.collect();
+            words(if known.contains(&"conv2d") { "type" } else { "value" }, word, known)
         }
         (Some("field"), Some(word)) if message.starts_with("missing") => format!("needs the key `{word}`"),
         _ => message.into(),
@@ -405,6 +418,16 @@ mod tests {
             ),
             (json!([{"type": "conv3d"}]), "conv3d_1", "unknown type `conv3d`; did you mean `conv2d`?"),
             (json!([{"kernel": 3}]), "no type_1", "needs the key `type`"),
+            (
+                json!([{"type": "flatten"}, {"type": "linear", "units": 4, "init": "he_norml"}]),
+                "linear_2",
+                "unknown value `he_norml`; did you mean `he_normal`?",
+            ),
+            (
+                json!([{"type": "flatten"}, {"type": "linear", "units": 4, "init": {"normal": -1}}]),
+                "linear_2",
+                "init normal = -1 must lie between 0",
+            ),
             (json!([{"type": "flatten"}, {"type": "relu", "inputs": ["nowhere"]}]), "relu_2", "`nowhere`"),
             (json!([{"type": "flatten"}, {"type": "flatten", "inputs": ["input"]}]), "flatten_1", "no later"),
             (json!([{"type": "flatten", "name": "input"}]), "input", "cannot name a layer"),

@@ -35,6 +35,18 @@ pub trait Describe {
         Ok(None)
     }
 
+    /// Tensors that it keeps but that no gradient trains, such as batch norm's running mean and variance, in a fixed
+    /// order; none unless a layer says otherwise. Each begins as a constant. They stand in the checkpoint beside the
+    /// parameters, and are averaged over ranks for it and for evaluation; neither the exchange nor the optimizer sees them.
+    fn statistics(&self, _inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
+        Ok(Vec::new())
+    }
+
+    /// Refuses to train on `batch` samples at a time; any number of them is welcome unless a layer says otherwise.
+    fn fits_batch(&self, _inputs: &[Shape], _batch: usize) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Multiply-adds of the forward pass a sample; none unless a layer says otherwise.
     fn multiply_adds(&self, _inputs: &[Shape]) -> Result<u64, String> {
         Ok(0)
@@ -53,9 +65,20 @@ pub trait Describe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// A training step: backward will follow.
-    Train,
+    Train(Draw),
     /// No backward will follow.
     Evaluate,
+}
+
+/// Which draws a training step takes from the generator: those of its samples, whichever rank computes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Draw {
+    /// The job's seed.
+    pub seed: u64,
+    /// Steps done before this one.
+    pub step: u64,
+    /// The place of the first sample in the global batch; the others follow it.
+    pub first_sample: usize,
 }
 
 /// What a forward pass sees.
@@ -64,8 +87,12 @@ pub struct Forward<'a> {
     pub batch: usize,
     /// Whether a backward pass will follow.
     pub mode: Mode,
+    /// The number of the layer in its network: part of the key of its random numbers.
+    pub layer: usize,
     /// The layer's parameters, in the order of [`Describe::parameters`].
     pub parameters: Tensors<'a>,
+    /// What it keeps untrained, in the order of [`Describe::statistics`].
+    pub statistics: TensorsMut<'a>,
     /// The inputs.
     pub x: Inputs<'a>,
     /// The output to write.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::graph::Graph;
 use super::layer::{Backward, Carried, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
 use super::memory::{check_memory, wanted};
-use super::parameters::{Parameters, table};
+use super::parameters::{Parameters, ranges, statistics_table, table};
 use crate::error::Result;
 
 /// A network that can run batches of up to `capacity` samples. All buffers are sized here; a step allocates nothing.
@@ -18,6 +18,7 @@ pub struct Network {
     ranges: Vec<Vec<Range<usize>>>,
     /// By layer and tensor: whether a later layer reads it too.
     shared: Vec<Vec<bool>>,
+    statistics_ranges: Vec<Vec<Range<usize>>>,
     /// By layer: where its tensors, and those of all later ones, begin.
     starts: Vec<usize>,
     capacity: usize,
@@ -37,15 +38,16 @@ pub struct Network {
 impl Network {
     /// A network of `graph` with all parameters zero, for batches of up to `capacity` samples.
     pub fn new(graph: Graph, capacity: usize) -> Result<Network> {
-        let table = table(&graph)?;
+        let (table, statistics) = (table(&graph)?, statistics_table(&graph)?);
         check_memory(&graph, &table, capacity)?;
         let wanted = wanted(&graph, &table);
-        let parameters = Parameters::with(table);
+        let parameters = Parameters::with(table, statistics);
         let count = graph.layers().len();
         let layers: Vec<Box<dyn Layer>> = (0..count)
             .map(|i| graph.ask(i, |node, shapes| node.layer.describe().build(shapes, capacity)))
             .collect::<Result<_>>()?;
-        let mut ranges: Vec<_> = (0..count).map(|i| parameters.ranges(i)).collect();
+        let statistics_ranges = (0..count).map(|i| ranges(&parameters.statistics.table, i)).collect();
+        let mut ranges: Vec<_> = (0..count).map(|i| ranges(&parameters.table, i)).collect();
         let starts = ranges.iter().scan(0, |end, ranges| {
             let start = *end;
             *end = ranges.last().map_or(start, |last| last.end);
@@ -80,6 +82,7 @@ impl Network {
             layers,
             ranges,
             shared,
+            statistics_ranges,
             starts,
             capacity,
             outputs,
@@ -120,7 +123,13 @@ impl Network {
             layer.forward(Forward {
                 batch,
                 mode,
+                layer: i,
                 parameters: Tensors { flat: &self.parameters.values, ranges: &self.ranges[i] },
+                statistics: TensorsMut {
+                    flat: &mut self.parameters.statistics.values,
+                    ranges: &self.statistics_ranges[i],
+                    shared: &[],
+                },
                 x: Inputs { buffers: before, sources: self.graph.sources(i), elements: &self.elements },
                 y: &mut rest[0][..self.elements[i + 1]],
             });
@@ -233,6 +242,7 @@ impl Network {
 mod tests {
     use super::*;
     use crate::nn::Shape;
+    use crate::nn::layer::Draw;
     use serde_json::{Value, json};
 
     fn network(layers: Value, capacity: usize) -> Network {
@@ -259,7 +269,7 @@ mod tests {
         let mut loss = |values: &[f32]| -> f64 {
             network.parameters.values.copy_from_slice(values);
             network.input_mut(2).copy_from_slice(&[1.0, -2.0, 3.0, 0.0, 2.0, -1.0]);
-            let y = network.forward(2, Mode::Train);
+            let y = network.forward(2, Mode::Train(Draw::default()));
             y.iter().zip([1.0, -2.0, 3.0, 2.0]).map(|(&y, r)| f64::from(y) * r).sum()
         };
         let count = 4 * 4 + 4 * 5 + 4 * 5 + 2 * 5;
@@ -303,7 +313,12 @@ mod tests {
         let mut loss = |values: &[f32]| -> f64 {
             network.parameters.values.copy_from_slice(values);
             network.input_mut(3).copy_from_slice(&[1.0, 3.0, 1.0, 2.0, 0.0, 3.0]);
-            network.forward(3, Mode::Train).iter().zip(&r).map(|(&y, &r)| f64::from(y * r)).sum()
+            network
+                .forward(3, Mode::Train(Draw::default()))
+                .iter()
+                .zip(&r)
+                .map(|(&y, &r)| f64::from(y * r))
+                .sum()
         };
         let mut moved = |i: usize, by: f32| {
             let mut values = values.clone();
@@ -332,7 +347,7 @@ mod tests {
         ]);
         let mut network = network(layers, 1);
         network.input_mut(1).copy_from_slice(&[1.0, -2.0, 3.0]);
-        network.forward(1, Mode::Train);
+        network.forward(1, Mode::Train(Draw::default()));
         network.output_and_gradient().1.copy_from_slice(&[1.0, 2.0]);
         network.backward(1);
         let whole = network.parameters.gradients.clone();
@@ -365,14 +380,14 @@ mod tests {
         let layers = json!([{"name": "a", "type": "linear", "units": 4}, {"name": "b", "type": "relu"}]);
         let mut network = network(layers, 1);
         network.input_mut(1).fill(1.0);
-        network.forward(1, Mode::Train);
+        network.forward(1, Mode::Train(Draw::default()));
         assert_eq!(network.first_non_finite(), None);
         network.parameters.values[5] = f32::NAN;
-        network.forward(1, Mode::Train);
+        network.forward(1, Mode::Train(Draw::default()));
         assert_eq!(network.first_non_finite().unwrap(), "parameter `a/weight` holds NaN at element 5");
         network.parameters.values[5] = 3e38;
         network.input_mut(1).fill(3e38);
-        network.forward(1, Mode::Train);
+        network.forward(1, Mode::Train(Draw::default()));
         assert!(network.first_non_finite().unwrap().starts_with("the output of layer `a` holds"));
     }
 }

@@ -23,11 +23,24 @@ pub struct Parameter {
     pub range: Range<usize>,
 }
 
-/// The tensors of `graph`, in its order: what stands where in the flat vectors.
+/// The parameters of `graph`, in its order: what stands where in the flat vectors.
 pub fn table(graph: &Graph) -> Result<Vec<Parameter>> {
+    place(graph, Graph::parameters)
+}
+
+/// The tensors of `graph` that are not trained, in its order.
+pub fn statistics_table(graph: &Graph) -> Result<Vec<Parameter>> {
+    place(graph, Graph::statistics)
+}
+
+/// The tensors that the layers of `graph` ask for, one after the other.
+fn place(
+    graph: &Graph,
+    specs: impl Fn(&Graph, usize) -> Result<Vec<ParameterSpec>>,
+) -> Result<Vec<Parameter>> {
     let (mut table, mut end) = (Vec::new(), 0);
     for (layer, node) in graph.layers().iter().enumerate() {
-        for spec in graph.parameters(layer)? {
+        for spec in specs(graph, layer)? {
             let start = end;
             end += elements(&spec.shape).map_err(|message| {
                 let (layer, operation) = (node.name.clone(), node.layer.kind().into());
@@ -58,30 +71,64 @@ pub struct Parameters {
     pub values: Vec<f32>,
     /// The gradients of the last backward pass, laid out as `values`.
     pub gradients: Vec<f32>,
+    /// What the layers keep untrained: this rank's own.
+    pub statistics: Statistics,
+}
+
+/// The tensors that no gradient trains, batch norm's running mean and variance, apart from the parameters: so what walks
+/// those (the exchange, the optimizer, a hash) cannot meet them.
+#[derive(Clone, Debug, Default)]
+pub struct Statistics {
+    /// Tensor by tensor, in graph order.
+    pub table: Vec<Parameter>,
+    /// Their values.
+    pub values: Vec<f32>,
+}
+
+impl Statistics {
+    /// The tensors of `table` as they begin.
+    fn with(table: Vec<Parameter>) -> Statistics {
+        let mut statistics = Statistics { values: vec![0.0; count(&table)], table };
+        statistics.initialise();
+        statistics
+    }
+
+    /// Constants, whatever the seed.
+    fn initialise(&mut self) {
+        for Parameter { spec, range, .. } in &self.table {
+            initialise(spec.init, spec.fan, 0, 0, &mut self.values[range.clone()]);
+        }
+    }
 }
 
 impl Parameters {
     /// The parameters of `graph`, all zero.
     pub fn new(graph: &Graph) -> Result<Parameters> {
-        Ok(Parameters::with(table(graph)?))
+        Ok(Parameters::with(table(graph)?, statistics_table(graph)?))
     }
 
-    /// The parameters of `table`, all zero.
-    pub(super) fn with(table: Vec<Parameter>) -> Parameters {
+    /// The parameters of `table`, all zero, and the tensors of `statistics` as they begin.
+    pub(super) fn with(table: Vec<Parameter>, statistics: Vec<Parameter>) -> Parameters {
         let count = count(&table);
-        Parameters { table, values: vec![0.0; count], gradients: vec![0.0; count] }
+        let statistics = Statistics::with(statistics);
+        Parameters { table, values: vec![0.0; count], gradients: vec![0.0; count], statistics }
     }
 
-    /// Draws all initial values: a pure function of `seed`.
+    /// Draws all initial values: a pure function of `seed`. The statistics begin anew.
     pub fn initialise(&mut self, seed: u64) {
         for (index, parameter) in self.table.iter().enumerate() {
             let (spec, values) = (&parameter.spec, &mut self.values[parameter.range.clone()]);
             initialise(spec.init, spec.fan, seed, index as u16, values);
         }
+        self.statistics.initialise();
     }
+}
 
-    /// The ranges of layer `index`'s tensors.
-    pub fn ranges(&self, index: usize) -> Vec<Range<usize>> {
-        self.table.iter().filter(|p| p.layer == index).map(|p| p.range.clone()).collect()
-    }
+/// The ranges of layer `index`'s tensors of `table`.
+pub(super) fn ranges(table: &[Parameter], index: usize) -> Vec<Range<usize>> {
+    table
+        .iter()
+        .filter(|parameter| parameter.layer == index)
+        .map(|parameter| parameter.range.clone())
+        .collect()
 }

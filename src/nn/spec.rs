@@ -97,4 +97,8 @@ pub(super) mod default {
     pub fn init() -> Init {
         Init::LecunUniform
     }
+
+    pub fn zeros() -> Init {
+        Init::Zero
+    }
 }

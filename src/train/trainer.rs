@@ -11,7 +11,7 @@ use super::world::World;
 use crate::data::{self, Fill, Images, Order};
 use crate::error::{Error, Result};
 use crate::job::{self, Algorithm, Gradients, Job};
-use crate::nn::layer::Mode;
+use crate::nn::layer::{Draw, Mode};
 use crate::nn::{Graph, Network, Tally, softmax_cross_entropy};
 use crate::optim::{Sgd, learning_rate};
 use crate::report::Phases;
@@ -177,14 +177,15 @@ impl Trainer {
     ) -> Result<(Tally, Agreed)> {
         let part = self.order.shard(world.rank(), world.size());
         let weight = world.size() as f32 / self.job.train.global_batch as f32;
-        let Trainer { network, exchange, images, fill, order, samples, labels, step, .. } = self;
+        let Trainer { network, exchange, images, fill, order, samples, labels, step, job, .. } = self;
         let step = *step;
+        let draw = Draw { seed: job.train.seed, step, first_sample: part.start };
         exchange.average(world, step, stop, phases, |parts, give| {
             order.indices(step, part, samples);
             let batch = samples.len();
             fill.pixels(images, samples, network.input_mut(batch))?;
             data::labels(images, samples, labels);
-            network.forward(batch, Mode::Train);
+            network.forward(batch, Mode::Train(draw));
             let (logits, gradient) = network.output_and_gradient();
             let tally = softmax_cross_entropy(logits, labels, weight, Some(gradient));
             network.backward_in_parts(batch, parts, &mut |part| give(tally.loss.is_finite(), part));

@@ -8,7 +8,7 @@
 //! Letters: N samples, C channels, H W image; a vector of C features is taken for C channels of 1x1.
 
 use serde_json::{Map, Value, json};
-use ternflock::nn::layer::Mode;
+use ternflock::nn::layer::{Draw, Mode};
 use ternflock::nn::{Graph, Network, Shape};
 
 use crate::{BIAS, INPUT, PROJECTION, ROUNDING, WEIGHT, assert_close, floats, sizes, values};
@@ -41,7 +41,7 @@ fn check(case: &Value) {
         .iter_mut()
         .enumerate()
         .for_each(|(i, x)| *x = if i % n == i / n { 1.0 } else { 0.0 });
-    network.forward(n, Mode::Train);
+    network.forward(n, Mode::Train(Draw::default()));
     let order = torch_order(&sizes(&case["output"]["shape"]));
     let (output, gradient) = network.output_and_gradient();
     let output: Vec<f32> = order.iter().map(|&at| output[at]).collect();

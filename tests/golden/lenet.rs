@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use ternflock::models;
-use ternflock::nn::layer::Mode;
+use ternflock::nn::layer::{Draw, Mode};
 use ternflock::nn::{Network, Shape, softmax_cross_entropy};
 use ternflock::optim::Sgd;
 
@@ -82,7 +82,7 @@ fn take_step(golden: &Value, labels: &[usize], network: &mut Network, optimizer:
     for (i, value) in pictures.into_iter().enumerate() {
         pixels[i % area * batch + i / area] = (value + 1.0) / 2.0;
     }
-    network.forward(batch, Mode::Train);
+    network.forward(batch, Mode::Train(Draw::default()));
     let (logits, gradient) = network.output_and_gradient();
     let tally = softmax_cross_entropy(logits, labels, 1.0 / batch as f32, Some(gradient));
     network.backward(batch);

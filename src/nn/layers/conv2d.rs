@@ -37,6 +37,9 @@ pub struct Conv2d {
     /// How the weight begins.
     #[serde(default = "default::init")]
     pub init: Init,
+    /// How the bias begins.
+    #[serde(default = "default::zeros")]
+    pub bias_init: Init,
 }
 
 /// A tile of columns stays in the second-level cache between its writing and the product that reads it.
@@ -47,6 +50,7 @@ impl Conv2d {
         if self.filters == 0 {
             return Err("filters must be at least 1".into());
         }
+        self.init.check().and_then(|()| self.bias_init.check())?;
         let image = single_image(inputs)?;
         let window = window(image, self.kernel.get(), self.stride.get(), self.padding.get(), false)?;
         let (rows, columns) = window.kernel;
@@ -79,7 +83,7 @@ impl Describe for Conv2d {
             fan: Fan { inputs: window.rows(), outputs: self.filters * rows * columns },
             decay: true,
         };
-        Ok(with_bias(weight, self.bias))
+        Ok(with_bias(weight, self.bias, self.bias_init))
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {

@@ -7,7 +7,9 @@
 
 use serde_json::{Value, json};
 
-use crate::nn::layer::{Backward, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
+use crate::nn::layer::{
+    Backward, Draw, Forward, InputGradients, Inputs, Layer, Mode, ParameterSpec, Tensors, TensorsMut,
+};
 use crate::nn::{LayerSpec, Shape};
 use crate::rng::{Purpose, Stream};
 
@@ -15,6 +17,8 @@ struct Check {
     layer: Box<dyn Layer>,
     batch: usize,
     ranges: Vec<std::ops::Range<usize>>,
+    statistics_ranges: Vec<std::ops::Range<usize>>,
+    statistics: Vec<f32>,
     x: Vec<f32>,
     parameters: Vec<f32>,
     y: Vec<f32>,
@@ -36,15 +40,21 @@ fn small_integers(n: usize, subject: u32) -> Vec<f32> {
     order(n, subject).iter().map(|&i| (i % 7) as f32 - 3.0).collect()
 }
 
+fn side_by_side(specs: &[ParameterSpec]) -> Vec<std::ops::Range<usize>> {
+    let ends = specs.iter().scan(0, |end, spec| {
+        let start = *end;
+        *end += spec.shape.iter().product::<usize>();
+        Some(start..*end)
+    });
+    ends.collect()
+}
+
 impl Check {
     fn new(spec: Value, input: Shape, batch: usize) -> Check {
         let spec: LayerSpec = serde_json::from_value(spec).unwrap();
         let describe = spec.describe();
-        let mut ranges = Vec::new();
-        for parameter in describe.parameters(&[input]).unwrap() {
-            let start = ranges.last().map_or(0, |r: &std::ops::Range<usize>| r.end);
-            ranges.push(start..start + parameter.shape.iter().product::<usize>());
-        }
+        let ranges = side_by_side(&describe.parameters(&[input]).unwrap());
+        let statistics_ranges = side_by_side(&describe.statistics(&[input]).unwrap());
         let outputs = describe.output(&[input]).unwrap().elements() * batch;
         Check {
             // Room for more than the batch, as in a last, smaller batch.
@@ -53,6 +63,8 @@ impl Check {
             x: odd_integers(input.elements() * batch),
             parameters: small_integers(ranges.last().map_or(0, |r| r.end), 2),
             ranges,
+            statistics: vec![0.0; statistics_ranges.last().map_or(0, |r| r.end)],
+            statistics_ranges,
             y: vec![f32::NAN; outputs],
             r: small_integers(outputs, 3),
         }
@@ -61,8 +73,14 @@ impl Check {
     fn loss(&mut self) -> f64 {
         self.layer.forward(Forward {
             batch: self.batch,
-            mode: Mode::Train,
+            mode: Mode::Train(Draw::default()),
+            layer: 0,
             parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
+            statistics: TensorsMut {
+                flat: &mut self.statistics,
+                ranges: &self.statistics_ranges,
+                shared: &[],
+            },
             x: Inputs { buffers: std::slice::from_ref(&self.x), sources: &[0], elements: &[self.x.len()] },
             y: &mut self.y,
         });

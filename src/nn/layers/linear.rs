@@ -22,6 +22,9 @@ pub struct Linear {
     /// How the weight begins.
     #[serde(default = "default::init")]
     pub init: Init,
+    /// How the bias begins.
+    #[serde(default = "default::zeros")]
+    pub bias_init: Init,
     /// The layer whose weight is this one's too, mostly the embedding (Press and Wolf, 2017; Inan et al., 2017).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tied: Option<String>,
@@ -31,6 +34,7 @@ impl Describe for Linear {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (_, features) = single_rows(inputs)?;
         elements(&[self.units, features])?;
+        self.init.check().and_then(|()| self.bias_init.check())?;
         match (self.units, inputs[0]) {
             (0, _) => Err("units must be at least 1".into()),
             (features, Shape::Sequence { steps, .. }) => Ok(Shape::Sequence { steps, features }),
@@ -48,7 +52,7 @@ impl Describe for Linear {
             decay: true,
         };
         let own = usize::from(self.tied.is_some());
-        Ok(with_bias(weight, self.bias).split_off(own))
+        Ok(with_bias(weight, self.bias, self.bias_init).split_off(own))
     }
 
     fn tied(&self, inputs: &[Shape]) -> Result<Option<(&str, Vec<usize>)>, String> {
@@ -72,11 +76,11 @@ impl Describe for Linear {
     }
 }
 
-/// `weight` and, where there is one, a bias that begins at zero and does not decay.
-pub(super) fn with_bias(weight: ParameterSpec, bias: bool) -> Vec<ParameterSpec> {
+/// `weight` and, where there is one, a bias, which does not decay.
+pub(super) fn with_bias(weight: ParameterSpec, has_bias: bool, init: Init) -> Vec<ParameterSpec> {
     let shape = vec![weight.shape[0]];
-    let zero = ParameterSpec { name: "bias", shape, init: Init::Zero, decay: false, ..weight.clone() };
-    if bias { vec![weight, zero] } else { vec![weight] }
+    let bias = ParameterSpec { name: "bias", shape, init, decay: false, ..weight.clone() };
+    if has_bias { vec![weight, bias] } else { vec![weight] }
 }
 
 struct Product {
