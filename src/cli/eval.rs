@@ -13,12 +13,11 @@ use super::numbers::{duration, percent, thousands};
 use super::streams::print;
 use super::table::table;
 use crate::checkpoint::{self, Snapshot};
-use crate::data;
 use crate::error::{Error, Result};
 use crate::job::{Exchange, Job};
 use crate::nn::{Network, Shape, Tally};
 use crate::train::{
-    EVALUATION_BATCH, Evaluator, Patience, World, build_fill, evaluate, hash_values, input_shape, place,
+    EVALUATION_BATCH, Evaluator, Patience, World, evaluate, hash_values, open_test_set, place,
     restore_network,
 };
 
@@ -49,7 +48,7 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     let (snapshot, dataset, mut evaluator, mut network) = world.together(prepared)?;
     world.agree("the hash of the checkpoint's parameters", hash_values(&network.parameters.values))?;
     world.agree("the hash of its network", xxh3_64(snapshot.network.as_bytes()))?;
-    world.agree("the hash of the test data", evaluator.images().hash())?;
+    world.agree("the hash of the test data", evaluator.feed().hash())?;
     let start = Instant::now();
     let tally = evaluate(&mut evaluator, &mut network, world)?;
     Ok(Measured { snapshot, dataset, tally, seconds: start.elapsed().as_secs_f64() })
@@ -62,10 +61,9 @@ fn prepare(arguments: &Eval) -> Result<(Snapshot, String, Evaluator, Network)> {
     let job = Job::from_toml(&snapshot.job)
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
     let dir = arguments.data_dir.as_deref().or(job.data.dir.as_deref());
-    let test = data::open(&job.data.dataset, dir)?.test;
-    let (fill, given) = (build_fill(&job.data, &test)?, input_shape(&test));
-    let (graph, classes) = (network.graph(), Shape::Vector { features: test.classes });
-    if graph.input() != given || graph.output() != classes {
+    let test = open_test_set(&job.data, dir)?;
+    let (graph, given, classes) = (network.graph(), test.input(), test.classes());
+    if graph.input() != given || graph.output() != (Shape::Vector { features: classes }) {
         let (input, output) = (graph.input(), graph.output());
         let message = format!(
             "its network makes {output} logits of samples of {input}, but `{}` has {classes} classes of {given}",
@@ -73,7 +71,7 @@ fn prepare(arguments: &Eval) -> Result<(Snapshot, String, Evaluator, Network)> {
         );
         return Err(Error::checkpoint(path, message));
     }
-    Ok((snapshot, job.data.dataset, Evaluator::new(test, fill), network))
+    Ok((snapshot, job.data.dataset, Evaluator::new(test), network))
 }
 
 impl Measured {

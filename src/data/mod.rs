@@ -4,16 +4,20 @@
 
 mod batch;
 mod digits;
+mod feed;
 mod fetch;
 mod fill;
 mod idx;
+mod image_feed;
 mod open;
 mod origin;
 mod registry;
 
 pub use batch::{Order, shard};
+pub use feed::{Chunk, EvaluationFeed, Feeds, TrainingFeed};
 pub use fetch::fetch;
 pub use fill::{Fill, Normalise, labels};
+pub use image_feed::{ImageFeed, ImageSet};
 pub use open::{default_directory, locate, open};
 pub use registry::{DATASETS, Entry, Format, Origin, find};
 

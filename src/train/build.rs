@@ -1,18 +1,38 @@
-//! From a job to a checked graph, with the job file's line in every objection.
+//! From a job to its data and to a checked graph, with the job file's line in every objection.
 
-use crate::data::{Fill, Images, Normalise};
+use std::path::Path;
+
+use crate::data::{self, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise};
 use crate::error::{Error, Result};
-use crate::job::{Data, Model, Source};
+use crate::job::{Data, Loaded, Model, Source};
 use crate::models::{self, PRESETS};
 use crate::nn::{Graph, Shape};
 
-/// The shape of the samples of `images`, as a network takes them.
-pub fn input_shape(images: &Images) -> Shape {
-    Shape::Image { channels: images.channels, height: images.height, width: images.width }
+/// What `loaded` trains and evaluates on; objections carry the job file's line.
+pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
+    let (job, source) = (&loaded.job, &loaded.source);
+    let blame = |path: &'static str| {
+        move |error: Error| Error::Job { at: source.at(path), message: error.to_string() }
+    };
+    let mut dataset = data::open(&job.data.dataset, job.data.dir.as_deref())?;
+    let (evaluation, set) = match job.data.validation {
+        0 => (dataset.test, "test"),
+        count => (dataset.hold_out(count).map_err(blame("data.validation"))?, "validation"),
+    };
+    let fill = build_fill(&job.data, &dataset.train).map_err(blame("data.mean"))?;
+    let train = ImageFeed::new(dataset.train, fill.clone(), job.train.seed, job.train.global_batch)?;
+    Ok(Feeds { train: Box::new(train), evaluation: Box::new(ImageSet::new(evaluation, fill)), set })
+}
+
+/// The test set of `data`, in `dir` or where it is usually found.
+pub fn open_test_set(data: &Data, dir: Option<&Path>) -> Result<Box<dyn EvaluationFeed>> {
+    let test = data::open(&data.dataset, dir)?.test;
+    let fill = build_fill(data, &test)?;
+    Ok(Box::new(ImageSet::new(test, fill)))
 }
 
 /// How `images` are turned into network inputs: as `[data]` says.
-pub fn build_fill(data: &Data, images: &Images) -> Result<Fill> {
+fn build_fill(data: &Data, images: &Images) -> Result<Fill> {
     let normalise = data.mean.clone().zip(data.std.clone());
     let normalise = normalise.map(|(mean, std)| Normalise { mean, std });
     Fill::new(images, normalise.as_ref())

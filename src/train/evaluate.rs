@@ -1,7 +1,7 @@
 //! Evaluation: every sample counted exactly once, over all ranks.
 
 use super::world::World;
-use crate::data::{Fill, Images, labels, shard};
+use crate::data::{EvaluationFeed, shard};
 use crate::error::Result;
 use crate::nn::layer::Mode;
 use crate::nn::{Network, Tally, softmax_cross_entropy};
@@ -11,32 +11,27 @@ pub const EVALUATION_BATCH: usize = 64;
 
 /// A set of samples and the buffers to evaluate on it.
 pub struct Evaluator {
-    images: Images,
-    fill: Fill,
-    samples: Vec<usize>,
+    feed: Box<dyn EvaluationFeed>,
     labels: Vec<usize>,
 }
 
 impl Evaluator {
-    /// Evaluates on all of `images`.
-    pub fn new(images: Images, fill: Fill) -> Evaluator {
-        Evaluator { images, fill, samples: Vec::new(), labels: Vec::new() }
+    /// Evaluates on all of `feed`.
+    pub fn new(feed: Box<dyn EvaluationFeed>) -> Evaluator {
+        Evaluator { feed, labels: Vec::new() }
     }
 
     /// What is evaluated on.
-    pub fn images(&self) -> &Images {
-        &self.images
+    pub fn feed(&self) -> &dyn EvaluationFeed {
+        &*self.feed
     }
 
-    /// The tally of samples `range`, in batches of the network's capacity.
-    pub fn tally(&mut self, network: &mut Network, range: std::ops::Range<usize>) -> Result<Tally> {
+    /// The tally of items `part`, in batches of the network's capacity.
+    pub fn tally(&mut self, network: &mut Network, part: std::ops::Range<usize>) -> Result<Tally> {
         let mut total = Tally::default();
-        for first in range.clone().step_by(network.capacity()) {
-            self.samples.clear();
-            self.samples.extend(first..range.end.min(first + network.capacity()));
-            let batch = self.samples.len();
-            self.fill.pixels(&self.images, &self.samples, network.input_mut(batch))?;
-            labels(&self.images, &self.samples, &mut self.labels);
+        for chunk in self.feed.chunks(part, network.capacity()) {
+            let batch = chunk.items.len();
+            self.feed.fill(&chunk, network.input_mut(batch), &mut self.labels)?;
             let logits = network.forward(batch, Mode::Evaluate);
             total += softmax_cross_entropy(logits, &self.labels, 1.0, None);
         }
@@ -47,7 +42,7 @@ impl Evaluator {
 /// The tally of the whole set, each rank having done its part of it. The sum is taken in the order of the ranks, so it
 /// is the same number everywhere.
 pub fn evaluate(evaluator: &mut Evaluator, network: &mut Network, world: &mut World) -> Result<Tally> {
-    let part = shard(evaluator.images.len(), world.rank(), world.size());
+    let part = shard(evaluator.feed.items(), world.rank(), world.size());
     let mine = evaluator.tally(network, part)?;
     sum_tallies(world, mine)
 }

@@ -21,7 +21,7 @@ mod stretch;
 mod trainer;
 mod world;
 
-pub use build::{build_fill, build_graph, input_shape};
+pub use build::{build_graph, open_feeds, open_test_set};
 pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use exchange::{Agreed, Exchange, Give};
 pub use hash::hash_values;

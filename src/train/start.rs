@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ternflock_collectives::topology::Topology;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::build::{build_fill, build_graph, check_preset, input_shape};
+use super::build::{build_graph, check_preset, open_feeds};
 use super::evaluate::Evaluator;
 use super::exchange::kept_layers;
 use super::placement::place;
@@ -17,7 +17,7 @@ use super::stretch::Stretch;
 use super::trainer::{Trainer, count_steps};
 use super::world::World;
 use crate::checkpoint::{self, Progress, Snapshot, Store};
-use crate::data::{self, Fill, Images};
+use crate::data::{Feeds, TrainingFeed};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
 use crate::report::{Event, Metrics};
@@ -42,11 +42,11 @@ impl<'a> Run<'a> {
         world.set_context(format_args!("start of the run, reading data"));
         let opened = check_batch(loaded, world)
             .and_then(|()| check_preset(&job.model, &loaded.source))
-            .and_then(|()| open_data(loaded));
-        let (train, evaluation, set) = world.together(opened)?;
+            .and_then(|()| open_feeds(loaded));
+        let Feeds { train, evaluation, set } = world.together(opened)?;
         world.agree("the hash of the data", train.hash() ^ evaluation.hash().rotate_left(1))?;
         let built = build_trainer(loaded, train, world.topology());
-        let (trainer, fill) = world.together(built)?;
+        let trainer = world.together(built)?;
         let parameters = &trainer.network.parameters;
         world.agree("the number of parameters to exchange", parameters.values.len() as u64)?;
         world.agree("the hash of their tensors", xxh3_64(format!("{:?}", parameters.table).as_bytes()))?;
@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
         let mut run = Run {
             job,
             trainer,
-            evaluator: Evaluator::new(evaluation, fill),
+            evaluator: Evaluator::new(evaluation),
             set,
             run_dir,
             stretch: Stretch::default(),
@@ -227,25 +227,8 @@ fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
     Err(Error::Job { at: loaded.source.at("train.global_batch"), message })
 }
 
-/// The training set, the set to evaluate on, and what the latter is called.
-fn open_data(loaded: &Loaded) -> Result<(Images, Images, &'static str)> {
-    let data = &loaded.job.data;
-    let mut dataset = data::open(&data.dataset, data.dir.as_deref())?;
-    match data.validation {
-        0 => Ok((dataset.train, dataset.test, "test")),
-        count => {
-            let blame = |error: Error| Error::Job {
-                at: loaded.source.at("data.validation"),
-                message: error.to_string(),
-            };
-            let validation = dataset.hold_out(count).map_err(blame)?;
-            Ok((dataset.train, validation, "validation"))
-        }
-    }
-}
-
-/// The trainer, and how its data is turned into network inputs; objections carry the job file's line.
-fn build_trainer(loaded: &Loaded, train: Images, topology: Topology) -> Result<(Trainer, Fill)> {
+/// The trainer on `train`; objections carry the job file's line.
+fn build_trainer(loaded: &Loaded, train: Box<dyn TrainingFeed>, topology: Topology) -> Result<Trainer> {
     let (job, source) = (&loaded.job, &loaded.source);
     let blame = |path: &'static str| {
         move |error: Error| match error {
@@ -255,11 +238,9 @@ fn build_trainer(loaded: &Loaded, train: Images, topology: Topology) -> Result<(
             other => other,
         }
     };
-    let graph = build_graph(&job.model, source, input_shape(&train), train.classes)?;
+    let graph = build_graph(&job.model, source, train.input(), train.classes())?;
     kept_layers(&job.exchange.keep_float, &graph).map_err(blame("exchange.keep_float"))?;
     let length = if job.train.steps.is_some() { "train.steps" } else { "train.epochs" };
-    count_steps(job, train.len()).map_err(blame(length))?;
-    let fill = build_fill(&job.data, &train).map_err(blame("data.mean"))?;
-    let trainer = Trainer::new(job, graph, train, fill.clone(), topology).map_err(blame("model"))?;
-    Ok((trainer, fill))
+    count_steps(job, train.samples()).map_err(blame(length))?;
+    Trainer::new(job, graph, train, topology).map_err(blame("model"))
 }

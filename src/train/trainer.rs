@@ -8,7 +8,7 @@ use super::evaluate::EVALUATION_BATCH;
 use super::exchange::{Agreed, Choice, Exchange};
 use super::hash::hash_values;
 use super::world::World;
-use crate::data::{self, Fill, Images, Order};
+use crate::data::{TrainingFeed, shard};
 use crate::error::{Error, Result};
 use crate::job::{self, Algorithm, Gradients, Job};
 use crate::nn::layer::{Draw, Mode};
@@ -27,11 +27,8 @@ pub struct Trainer {
     /// Steps of the whole run.
     pub steps: u64,
     exchange: Exchange,
-    images: Images,
-    fill: Fill,
-    order: Order,
+    feed: Box<dyn TrainingFeed>,
     job: Job,
-    samples: Vec<usize>,
     labels: Vec<usize>,
 }
 
@@ -70,8 +67,8 @@ pub struct Step {
 }
 
 impl Trainer {
-    /// A trainer of `job` at step 0, on the ranks of `topology`, with freshly drawn parameters.
-    pub fn new(job: &Job, graph: Graph, images: Images, fill: Fill, topology: Topology) -> Result<Trainer> {
+    /// A trainer of `job` on `feed` at step 0, on the ranks of `topology`, with freshly drawn parameters.
+    pub fn new(job: &Job, graph: Graph, feed: Box<dyn TrainingFeed>, topology: Topology) -> Result<Trainer> {
         let global_batch = job.train.global_batch;
         let share = global_batch.div_ceil(topology.world());
         let mut network = Network::new(graph, share.max(EVALUATION_BATCH))?;
@@ -79,25 +76,22 @@ impl Trainer {
         let exchange =
             Exchange::new(&job.exchange, job.train.seed, network.graph(), &network.parameters, topology)?;
         let parameters = network.parameters.values.len();
-        let steps = count_steps(job, images.len())?;
+        let steps = count_steps(job, feed.samples())?;
         Ok(Trainer {
             optimizer: Sgd::new(job.optimizer.momentum, job.optimizer.weight_decay, parameters),
             network,
             step: 0,
             steps,
             exchange,
-            order: Order::new(job.train.seed, images.len(), global_batch)?,
-            images,
-            fill,
+            feed,
             job: job.clone(),
-            samples: Vec::with_capacity(share),
             labels: Vec::with_capacity(share),
         })
     }
 
-    /// Samples of the training set.
+    /// Samples of an epoch.
     pub fn training_samples(&self) -> usize {
-        self.images.len()
+        self.feed.samples()
     }
 
     /// Passes over the training set so far.
@@ -107,7 +101,7 @@ impl Trainer {
 
     /// Passes over the training set when `step` steps are done.
     pub fn epoch_at(&self, step: u64) -> f64 {
-        (step * self.job.train.global_batch as u64) as f64 / self.images.len() as f64
+        (step * self.job.train.global_batch as u64) as f64 / self.feed.samples() as f64
     }
 
     /// The exchange, for its numbers.
@@ -175,16 +169,15 @@ impl Trainer {
         stop: bool,
         phases: &mut Phases,
     ) -> Result<(Tally, Agreed)> {
-        let part = self.order.shard(world.rank(), world.size());
-        let weight = world.size() as f32 / self.job.train.global_batch as f32;
-        let Trainer { network, exchange, images, fill, order, samples, labels, step, job, .. } = self;
+        let global_batch = self.job.train.global_batch;
+        let part = shard(global_batch, world.rank(), world.size());
+        let weight = world.size() as f32 / global_batch as f32;
+        let Trainer { network, exchange, feed, labels, step, job, .. } = self;
         let step = *step;
         let draw = Draw { seed: job.train.seed, step, first_sample: part.start };
         exchange.average(world, step, stop, phases, |parts, give| {
-            order.indices(step, part, samples);
-            let batch = samples.len();
-            fill.pixels(images, samples, network.input_mut(batch))?;
-            data::labels(images, samples, labels);
+            let batch = part.len();
+            feed.fill(step, part, network.input_mut(batch), labels)?;
             network.forward(batch, Mode::Train(draw));
             let (logits, gradient) = network.output_and_gradient();
             let tally = softmax_cross_entropy(logits, labels, weight, Some(gradient));

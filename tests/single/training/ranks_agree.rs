@@ -4,13 +4,12 @@ use std::fs;
 use std::sync::atomic::AtomicBool;
 
 use ternflock::checkpoint;
-use ternflock::data::{self, Fill, Images};
 use ternflock::error::{Error, Kind};
 use ternflock::job::Loaded;
-use ternflock::nn::Shape;
 use ternflock::report::Event;
 use ternflock::train::{
-    Evaluator, Options, Trainer, World, build_graph, evaluate, place, restore_network, run,
+    Evaluator, Options, Trainer, World, build_graph, evaluate, open_feeds, open_test_set, place,
+    restore_network, run,
 };
 
 use crate::WORLDS;
@@ -18,16 +17,17 @@ use crate::digits::{JOB, assert_same_state, at_step, load, shipped};
 use crate::ranks::on_ranks;
 use crate::runs::{short, train, train_without_threads};
 
+fn trainer(loaded: &Loaded, world: &World) -> Trainer {
+    let feed = open_feeds(loaded).unwrap().train;
+    let graph = build_graph(&loaded.job.model, &loaded.source, feed.input(), feed.classes()).unwrap();
+    Trainer::new(&loaded.job, graph, feed, world.topology()).unwrap()
+}
+
 /// A rank's parameters after `steps` steps of the bare trainer, without the run around it.
 fn parameters(loaded: &Loaded, steps: u64, world: &mut World) -> Vec<f32> {
     // How BLAS splits its sums depends on its threads, so they must be as many as in the run.
     place(world).unwrap();
-    let images = data::open("digits", None).unwrap().train;
-    let Images { channels, height, width, classes, .. } = images;
-    let input = Shape::Image { channels, height, width };
-    let graph = build_graph(&loaded.job.model, &loaded.source, input, classes).unwrap();
-    let fill = Fill::new(&images, None).unwrap();
-    let mut trainer = Trainer::new(&loaded.job, graph, images, fill, world.topology()).unwrap();
+    let mut trainer = trainer(loaded, world);
     for _ in 0..steps {
         trainer.step(world, false).unwrap();
     }
@@ -155,10 +155,9 @@ fn every_test_sample_is_counted_once_at_any_number_of_ranks() {
     let snapshot = checkpoint::load(&path).unwrap();
     let tally = |ranks| {
         let of_ranks = on_ranks(ranks, |mut world| {
-            let test = data::open("digits", None).unwrap().test;
+            let test = open_test_set(&shipped(&[]).job.data, None).unwrap();
             let mut network = restore_network(&path, &snapshot, 50).unwrap();
-            let fill = Fill::new(&test, None).unwrap();
-            evaluate(&mut Evaluator::new(test, fill), &mut network, &mut world).unwrap()
+            evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
         });
         assert!(of_ranks.iter().all(|tally| tally == &of_ranks[0]));
         of_ranks[0]
@@ -176,16 +175,10 @@ fn every_test_sample_is_counted_once_at_any_number_of_ranks() {
 /// One bit of one parameter, or of the momentum, on one rank: every rank refuses to go on and names it.
 #[test]
 fn ranks_that_have_drifted_apart_are_found() {
-    let data = data::open("digits", None).unwrap().train;
-    let fill = Fill::new(&data, None).unwrap();
     let loaded = shipped(&["train.steps=2"]);
-    let input = Shape::Image { channels: 1, height: 8, width: 8 };
-    let graph = build_graph(&loaded.job.model, &loaded.source, input, 10).unwrap();
     for drifts in [None, Some("parameter"), Some("momentum")] {
         let verdicts = on_ranks(3, |mut world| {
-            let mut trainer =
-                Trainer::new(&loaded.job, graph.clone(), data.clone(), fill.clone(), world.topology())
-                    .unwrap();
+            let mut trainer = trainer(&loaded, &world);
             trainer.step(&mut world, false).unwrap();
             let flip = |value: &mut f32| *value = f32::from_bits(value.to_bits() ^ 1);
             match (drifts, world.rank()) {

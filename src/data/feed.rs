@@ -1,0 +1,73 @@
+//! The seam between data and training: a feed fills a network's input, and says what is right. Training and evaluation know
+//! nothing else of where samples come from. A new kind of data is a new feed.
+
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::nn::Shape;
+
+/// What a network is trained on: a pure function of the step and of a sample's place in the global batch. So ranks may share
+/// a batch in any way, and a resumed run has nothing to restore.
+pub trait TrainingFeed: Send {
+    /// The shape of a sample.
+    fn input(&self) -> Shape;
+
+    /// K: labels are below it.
+    fn classes(&self) -> usize;
+
+    /// The samples of an epoch: step s begins s * global_batch / samples epochs after the start.
+    fn samples(&self) -> usize;
+
+    /// Writes the samples at positions `part` of the global batch of `step` to `input`, in the layout of a network's input for a
+    /// batch of `part.len()` samples, and replaces `labels` by their labels. Steps in sequence allocate nothing once buffers
+    /// have grown.
+    fn fill(
+        &mut self,
+        step: u64,
+        part: Range<usize>,
+        input: &mut [f32],
+        labels: &mut Vec<usize>,
+    ) -> Result<()>;
+
+    /// A hash of everything: ranks with equal hashes read the same data.
+    fn hash(&self) -> u64;
+}
+
+/// What a network is evaluated on. Ranks share its items; each rank evaluates its own in chunks.
+pub trait EvaluationFeed: Send {
+    /// The shape of a sample.
+    fn input(&self) -> Shape;
+
+    /// K: labels are below it.
+    fn classes(&self) -> usize;
+
+    /// What ranks can share: samples.
+    fn items(&self) -> usize;
+
+    /// The chunks, in the order they must be evaluated in, that items `part` fall into in a network for batches of `capacity`.
+    fn chunks(&self, part: Range<usize>, capacity: usize) -> Vec<Chunk>;
+
+    /// Writes `chunk` to `input`, in the layout of a network's input for a batch of `chunk.items.len()` samples, and replaces
+    /// `labels` by its labels.
+    fn fill(&mut self, chunk: &Chunk, input: &mut [f32], labels: &mut Vec<usize>) -> Result<()>;
+
+    /// A hash of everything: ranks with equal hashes read the same data.
+    fn hash(&self) -> u64;
+}
+
+/// One batch of an evaluation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Its items.
+    pub items: Range<usize>,
+}
+
+/// Both feeds of a job.
+pub struct Feeds {
+    /// What it trains on.
+    pub train: Box<dyn TrainingFeed>,
+    /// What it evaluates on.
+    pub evaluation: Box<dyn EvaluationFeed>,
+    /// What the latter is called: "test" or "validation".
+    pub set: &'static str,
+}
