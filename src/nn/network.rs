@@ -7,6 +7,7 @@ use super::layer::{Backward, Carried, Forward, InputGradients, Inputs, Layer, Mo
 use super::memory::{check_memory, wanted};
 use super::parameters::{Parameters, ranges, statistics_table, table};
 use crate::error::Result;
+use crate::tensor::within;
 
 /// A network that can run batches of up to `capacity` samples. All buffers are sized here; a step allocates nothing.
 pub struct Network {
@@ -118,6 +119,11 @@ impl Network {
         for (source, elements) in self.elements.iter_mut().enumerate() {
             *elements = self.graph.shape(source).elements() * batch;
         }
+        within(|| self.run(batch, mode));
+        self.output()
+    }
+
+    fn run(&mut self, batch: usize, mode: Mode) {
         for (i, layer) in self.layers.iter_mut().enumerate() {
             let (before, rest) = self.outputs.split_at_mut(i + 1);
             layer.forward(Forward {
@@ -134,7 +140,6 @@ impl Network {
                 y: &mut rest[0][..self.elements[i + 1]],
             });
         }
-        self.output()
     }
 
     /// The output of the last forward pass: `[N, K]` or `[T, N, K]`.

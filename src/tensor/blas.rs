@@ -1,24 +1,26 @@
-//! How many threads BLAS uses. OpenBLAS starts one a core by default, in every rank: P ranks on a node would run P times
-//! as many threads as there are cores.
+//! BLAS computes on one thread: this program shares large products out over a pool of its own (see [`super::threads`]).
+//! OpenBLAS by itself would start a thread a core in every rank.
 
 use std::ffi::c_int;
+use std::sync::OnceLock;
 
 unsafe extern "C" {
     fn openblas_set_num_threads(threads: c_int);
     fn openblas_get_num_threads() -> c_int;
 }
 
-/// Lets BLAS use `threads` threads from now on, in this process.
-pub fn set_blas_threads(threads: usize) {
-    let threads = c_int::try_from(threads.max(1)).unwrap_or(c_int::MAX);
-    // SAFETY: a plain setter of the linked OpenBLAS, called while no BLAS call is under way in this thread.
-    unsafe { openblas_set_num_threads(threads) }
+/// The number of threads OpenBLAS began with: one a core, unless its environment variables say otherwise.
+pub fn blas_default_threads() -> usize {
+    static DEFAULT: OnceLock<usize> = OnceLock::new();
+    // SAFETY: a plain getter of the linked OpenBLAS.
+    *DEFAULT.get_or_init(|| unsafe { openblas_get_num_threads() }.max(1) as usize)
 }
 
-/// The number of threads BLAS uses now.
-pub fn blas_threads() -> usize {
-    // SAFETY: a plain getter of the linked OpenBLAS.
-    unsafe { openblas_get_num_threads() }.max(1) as usize
+/// Lets each call of BLAS run on the thread that makes it, and no other.
+pub(super) fn keep_blas_on_one_thread() {
+    blas_default_threads();
+    // SAFETY: a plain setter of the linked OpenBLAS.
+    unsafe { openblas_set_num_threads(1) }
 }
 
 #[cfg(test)]
@@ -26,10 +28,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_setting_is_what_blas_reports() {
-        let before = blas_threads();
-        set_blas_threads(1);
-        assert_eq!(blas_threads(), 1);
-        set_blas_threads(before);
+    fn the_default_outlives_the_setting() {
+        let default = blas_default_threads();
+        keep_blas_on_one_thread();
+        // SAFETY: a plain getter of the linked OpenBLAS.
+        assert_eq!(unsafe { openblas_get_num_threads() }, 1);
+        assert_eq!(blas_default_threads(), default);
     }
 }

@@ -1,11 +1,16 @@
-//! Dense arithmetic on slices of `f32`: the only place that calls BLAS.
+//! Dense arithmetic on slices of `f32`: the only place that calls BLAS, starts threads to compute, and chooses vector
+//! instructions.
 
 mod blas;
 mod gemm;
 mod im2col;
+mod simd;
+mod threads;
 mod transpose;
 
-pub use blas::{blas_threads, set_blas_threads};
+pub use blas::blas_default_threads;
 pub use gemm::{gemm, matrix, matrix_mut};
 pub use im2col::{Window, col2im_add, im2col};
+pub use simd::{add_scaled, sum, vectorise};
+pub use threads::{Rows, for_each, for_each_row, rows, rows_mut, set_threads, thread, threads, within};
 pub use transpose::transpose;

@@ -1,26 +1,26 @@
-//! How many threads BLAS gets in each rank, so that the ranks of a node share its cores and none is left idle.
+//! How many threads compute in each rank, so that the ranks of a node share its cores and none is left idle.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::world::World;
 use crate::error::Result;
-use crate::tensor::{blas_threads, set_blas_threads};
+use crate::tensor::{blas_default_threads, set_threads};
 
 /// Where the ranks run, and what follows from it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placement {
     /// Different hosts.
     pub hosts: usize,
-    /// Threads of BLAS in this rank.
+    /// Threads that compute in this rank.
     pub threads: usize,
     /// Why so many.
     pub reason: String,
 }
 
-/// Variables by which a user says how many threads BLAS shall have; they are left to OpenBLAS itself.
+/// Variables by which a user says how many threads shall compute; OpenBLAS itself reads them.
 const VARIABLES: [&str; 2] = ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"];
 
-/// Sets the threads of BLAS in this rank from the cores it may run on and the ranks that share them.
+/// Sets the threads that compute in this rank from the cores it may run on and the ranks that share them.
 pub fn place(world: &mut World) -> Result<Placement> {
     let cores = allowed_cores();
     let host = xxh3_64(world.host().as_bytes());
@@ -31,8 +31,8 @@ pub fn place(world: &mut World) -> Result<Placement> {
     hosts.dedup();
     let sharing = all.iter().filter(|record| **record == mine).count();
     let asked = VARIABLES.into_iter().find(|name| is_number(&std::env::var(name).unwrap_or_default()));
-    let (threads, reason) = decide(cores.len(), sharing, asked.map(|name| (name, blas_threads())));
-    set_blas_threads(threads);
+    let (threads, reason) = decide(cores.len(), sharing, asked.map(|name| (name, blas_default_threads())));
+    set_threads(threads)?;
     Ok(Placement { hosts: hosts.len(), threads, reason })
 }
 

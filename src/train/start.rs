@@ -21,7 +21,7 @@ use crate::data::{Feeds, TrainingFeed};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
 use crate::report::{Event, Metrics};
-use crate::tensor::blas_threads;
+use crate::tensor;
 
 impl<'a> Run<'a> {
     /// Prepares the run and says so.
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
                 progress.ranks, progress.ranks
             ));
         }
-        let threads = blas_threads() as u64;
+        let threads = tensor::threads() as u64;
         if progress.blas_threads != threads {
             notes.push(format!(
                 "with {} threads of BLAS on rank 0 until now, with {threads} from here: sums are rounded differently, so the \

@@ -6,7 +6,7 @@ use crate::checkpoint::{Best, Origin, Progress, Slot, Snapshot, Tensor};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::nn::{Graph, Network, Parameter, Parameters};
-use crate::tensor::blas_threads;
+use crate::tensor;
 
 use super::trainer::{LONGEST, Trainer};
 use super::world::World;
@@ -70,7 +70,7 @@ pub fn snapshot<'a>(
             epoch: samples_seen / trainer.training_samples() as u64,
             samples_seen,
             ranks: world as u64,
-            blas_threads: blas_threads() as u64,
+            blas_threads: tensor::threads() as u64,
             gradients: Some(trainer.exchange().gradients()),
             best,
             metrics: Default::default(),

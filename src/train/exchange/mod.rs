@@ -31,6 +31,7 @@ use crate::job::{self, Gradients, Overlap};
 use crate::nn::{Graph, Parameters};
 use crate::report::Phases;
 use crate::rng::{Purpose, Stream};
+use crate::tensor::within;
 
 /// What all ranks know after a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -195,18 +196,20 @@ impl Exchange {
         let (computing, mut carrying) = (AtomicBool::new(overlaps), Phases::default());
         let is_computing = &computing;
         let compute = move || {
-            let (start, mut preparing) = (Instant::now(), 0.0);
-            let computed = compute(parts, &mut |finite, gradients| {
-                let Some(bucket) = buckets.next() else { return };
-                let start = Instant::now();
-                bucket.prepare(&key, Local { stop, non_finite: !finite }, gradients);
-                preparing += start.elapsed().as_secs_f64();
-                // Nobody receives any more once the ranks have given up on the step.
-                let _ = sender.send(Ready { bucket, gradients });
-            });
-            let spent = start.elapsed().as_secs_f64();
-            is_computing.store(false, Ordering::Relaxed);
-            (computed, Phases { compute: spent - preparing, encode: preparing, ..Phases::default() })
+            within(move || {
+                let (start, mut preparing) = (Instant::now(), 0.0);
+                let computed = compute(parts, &mut |finite, gradients| {
+                    let Some(bucket) = buckets.next() else { return };
+                    let start = Instant::now();
+                    bucket.prepare(&key, Local { stop, non_finite: !finite }, gradients);
+                    preparing += start.elapsed().as_secs_f64();
+                    // Nobody receives any more once the ranks have given up on the step.
+                    let _ = sender.send(Ready { bucket, gradients });
+                });
+                let spent = start.elapsed().as_secs_f64();
+                is_computing.store(false, Ordering::Relaxed);
+                (computed, Phases { compute: spent - preparing, encode: preparing, ..Phases::default() })
+            })
         };
         let start = Instant::now();
         let carry = || carry(world.transport(), &key, way, count, is_computing, finished, &mut carrying);

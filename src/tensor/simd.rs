@@ -1,0 +1,63 @@
+//! One door to the machine's vector instructions: AVX2 with FMA, AVX-512, NEON, or none of them, found when the program
+//! runs. The program itself is built for the oldest machine of its kind (SSE2 on x86-64), so a plain loop is compiled to
+//! vectors of 4; inside [`vectorise`] the same loop is compiled once for each set and the best is taken.
+//!
+//! A loop gains by it if the compiler can vectorise it: over contiguous slices of one length (`zip`), without a branch
+//! that cannot become a select, and without a sum of floats, whose order it may not change. What it calls must be
+//! inlined: mark closures of their own `#[inline(always)]`, and keep [`super::for_each_row`] outside, around it.
+
+use pulp::Arch;
+
+/// Runs `work`, compiled for the best vector instructions this machine has.
+///
+/// ```
+/// # let (mut y, x) = (vec![0.0; 100], vec![1.0; 100]);
+/// ternflock::tensor::vectorise(
+///     #[inline(always)]
+///     || y.iter_mut().zip(&x).for_each(|(y, x): (&mut f32, &f32)| *y = x.max(0.0)),
+/// );
+/// ```
+#[inline(always)]
+pub fn vectorise<R>(work: impl FnOnce() -> R) -> R {
+    Arch::new().dispatch(work)
+}
+
+/// The sum of `values`, in an order that depends on their number alone: 32 sums side by side, then those.
+pub fn sum(values: &[f32]) -> f32 {
+    vectorise(
+        #[inline(always)]
+        || {
+            let (blocks, rest) = values.as_chunks::<32>();
+            let mut sums = [0.0f32; 32];
+            for block in blocks {
+                sums.iter_mut().zip(block).for_each(|(sum, value)| *sum += value);
+            }
+            sums.iter().chain(rest).sum()
+        },
+    )
+}
+
+/// `sums += scale * values`, element by element.
+pub fn add_scaled(scale: f32, values: &[f32], sums: &mut [f32]) {
+    vectorise(
+        #[inline(always)]
+        || sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += scale * value),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Integers: exact in any order.
+    #[test]
+    fn sums_are_sums() {
+        for count in [0, 1, 31, 32, 33, 1000] {
+            let values: Vec<f32> = (0..count).map(|i| (i % 7) as f32 - 3.0).collect();
+            assert_eq!(sum(&values), values.iter().sum::<f32>(), "{count}");
+            let mut sums = values.clone();
+            add_scaled(2.0, &values, &mut sums);
+            assert!(sums.iter().zip(&values).all(|(sum, value)| *sum == 3.0 * value));
+        }
+    }
+}
