@@ -7,6 +7,7 @@ mod canonical;
 mod checkpoint;
 mod data;
 mod exchange;
+mod kinds;
 mod model;
 mod names;
 mod optimizer;
@@ -33,7 +34,7 @@ pub use exchange::{Algorithm, Exchange, Gradients, Overlap};
 pub use model::Model;
 pub use names::suggest;
 pub use optimizer::{Optimizer, OptimizerKind};
-pub use schedule::Schedule;
+pub use schedule::{Schedule, ScheduleKind};
 pub use source::Source;
 pub use train::Train;
 

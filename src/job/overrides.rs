@@ -5,15 +5,16 @@ use toml::{Table, Value};
 
 use super::problems::Problems;
 use super::source::{Place, Source, Walk};
-use super::{Model, Train, names};
+use super::{Model, Train, names, optimizer, schedule};
 
 /// Lays each of `sets` over `table`, in order; what was said last holds.
 ///
 /// Two rules keep an override from contradicting the file it overrides. Of two keys that exclude each other, the one
-/// said last replaces the other. And a schedule of another kind is another schedule: the keys that the file gives to
-/// its own kind are dropped.
+/// said last replaces the other. And a schedule or optimizer of another kind is another one: the keys that the file
+/// gives to its own kind, and that not every kind has, are dropped.
 pub(super) fn apply(sets: &[String], table: &mut Table, source: &mut Source, problems: &mut Problems) {
-    let file_kind = get(table, "schedule", "kind").cloned();
+    let kinds = |table: &Table| WITH_KINDS.map(|(section, _)| get(table, section, "kind").cloned());
+    let kinds_of_file = kinds(table);
     for (order, set) in sets.iter().enumerate() {
         let place = Place::Set(order, set.clone());
         let (section, key, text) = match split(set) {
@@ -37,10 +38,18 @@ pub(super) fn apply(sets: &[String], table: &mut Table, source: &mut Source, pro
             insert(section, key, value, table);
         }
     }
-    if source.is_set("schedule.kind") && get(table, "schedule", "kind") != file_kind.as_ref() {
-        drop_other_kind(table, source);
+    for (((section, owns), kind), kind_of_file) in WITH_KINDS.iter().zip(kinds(table)).zip(kinds_of_file) {
+        if source.is_set(&names::path(section, "kind")) && kind != kind_of_file {
+            drop_other_kind(section, owns, table, source);
+        }
     }
 }
+
+/// A section whose `kind` decides what other keys it has, and whether a key is one of those.
+type WithKinds = (&'static str, fn(&str) -> bool);
+
+const WITH_KINDS: [WithKinds; 2] =
+    [("optimizer", |key| optimizer::KINDS.owns(key)), ("schedule", |key| schedule::KINDS.owns(key))];
 
 /// The section ("" for the top of the file), the key and the value's text of a `--set`.
 fn split(set: &str) -> Result<(&str, &str, &str), String> {
@@ -89,18 +98,18 @@ fn drop_excluded(section: &str, key: &str, table: &mut Table, source: &mut Sourc
     }
 }
 
-fn drop_other_kind(table: &mut Table, source: &mut Source) {
-    let Some(Value::Table(schedule)) = table.get("schedule") else { return };
-    let keys = schedule.keys().filter(|key| !source.is_set(&names::path("schedule", key)));
-    for key in keys.cloned().collect::<Vec<String>>() {
-        remove("schedule", &key, table, source);
+fn drop_other_kind(section: &str, owns: &fn(&str) -> bool, table: &mut Table, source: &mut Source) {
+    let Some(Value::Table(keys)) = table.get(section) else { return };
+    let stays = |key: &String| !owns(key) || source.is_set(&names::path(section, key));
+    for key in keys.keys().filter(|key| !stays(key)).cloned().collect::<Vec<String>>() {
+        remove(section, &key, table, source);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::job::tests::{MINIMAL, accepted, minimal, refused};
-    use crate::job::{Gradients, Schedule};
+    use crate::job::{Gradients, OptimizerKind, ScheduleKind};
 
     #[test]
     fn an_override_wins_over_the_file_and_over_earlier_ones() {
@@ -171,22 +180,37 @@ mod tests {
     #[test]
     fn a_schedule_of_another_kind_starts_afresh() {
         let text = minimal("[schedule]\nkind = \"step\"\ngamma = 0.5\nevery = 10\n");
-        let schedule = |sets: &[&str]| accepted(&text, sets).job.schedule;
-        assert_eq!(schedule(&["schedule.kind=fixed"]), Schedule::Fixed);
-        assert_eq!(schedule(&["schedule.kind=inv"]), Schedule::Inv { gamma: 0.0001, power: 0.75 });
+        let schedule = |sets: &[&str]| accepted(&text, sets).job.schedule.kind;
+        assert_eq!(schedule(&["schedule.kind=fixed"]), ScheduleKind::Fixed);
+        assert_eq!(schedule(&["schedule.kind=inv"]), ScheduleKind::Inv { gamma: 0.0001, power: 0.75 });
         assert_eq!(
             schedule(&["schedule.power=2", "schedule.kind=polynomial"]),
-            Schedule::Polynomial { power: 2.0 },
+            ScheduleKind::Polynomial { power: 2.0 },
             "what --set itself gives stays"
         );
         assert_eq!(
             schedule(&["schedule.kind=step"]),
-            Schedule::Step { gamma: 0.5, every: 10 },
+            ScheduleKind::Step { gamma: 0.5, every: 10 },
             "the same kind"
         );
         assert_eq!(
             refused(&text, &["schedule.kind=fixed", "schedule.every=3"]),
             ["--set schedule.every=3: schedule.every belongs to kind = \"step\"; this schedule is \"fixed\""]
+        );
+    }
+
+    #[test]
+    fn an_optimizer_of_another_kind_keeps_what_every_kind_has() {
+        let text = minimal("momentum = 0.5\nweight_decay = 0.25\n");
+        let job = accepted(&text, &["optimizer.kind=adam", "optimizer.beta1=0.5"]).job.optimizer;
+        let adam = OptimizerKind::Adam { beta1: 0.5, beta2: 0.999, epsilon: 1e-8, decoupled_decay: false };
+        assert_eq!((job.kind, job.learning_rate, job.weight_decay), (adam, 0.1, 0.25));
+        assert_eq!(
+            refused(&text, &["optimizer.kind=adam", "optimizer.momentum=0.5"]),
+            [
+                "--set optimizer.momentum=0.5: optimizer.momentum belongs to kind = \"sgd\", \"nesterov\", \"lars\"; \
+              this optimizer is \"adam\""
+            ]
         );
     }
 }

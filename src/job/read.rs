@@ -88,9 +88,19 @@ pub(super) struct Section<'r, 'a> {
 impl Section<'_, '_> {
     /// The value of `key`, if it is there, of its type and within `rule`.
     pub fn take<T: FromValue>(&mut self, key: &'static str, rule: &Rule<T>) -> Result<Option<T>, Refused> {
+        self.take_as(key, rule, T::from_value)
+    }
+
+    /// The same, of what `read` makes of the value, or says that it must be.
+    pub fn take_as<T>(
+        &mut self,
+        key: &'static str,
+        rule: &Rule<T>,
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Result<Option<T>, Refused> {
         self.know(key);
         let Some(value) = self.table.and_then(|table| table.get(key)) else { return Ok(None) };
-        let must_be = match T::from_value(value) {
+        let must_be = match read(value) {
             Ok(taken) if (rule.holds)(&taken) => return Ok(Some(taken)),
             Ok(_) => rule.must_be.to_owned(),
             Err(expected) => expected,
@@ -133,6 +143,11 @@ impl Section<'_, '_> {
             }
             _ => {}
         }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Whether `key` was given, well or badly.

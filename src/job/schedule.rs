@@ -1,17 +1,28 @@
 //! `[schedule]`: how the learning rate changes from step to step.
 
 use serde::Serialize;
-use toml::Value;
 
+use super::kinds::Kinds;
 use super::read::Section;
-use super::value::{FromValue, Rule, choose};
+use super::value::Rule;
 
-/// The section `[schedule]`: the learning rate of step `t` (from 0) of a run of `T` steps that starts at `lr`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+/// The section `[schedule]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Schedule {
+    /// The curve.
+    #[serde(flatten)]
+    pub kind: ScheduleKind,
+    /// The steps of the beginning in which the rate rises, on a straight line, to what the curve says; 0: none.
+    pub warmup: u64,
+    /// The part of it that the first of those steps has, in [0, 1].
+    pub warmup_from: f64,
+}
+
+/// The curves: the learning rate of step `t` (from 0), in epoch `e` (from 0), of a run of `T` steps that starts at `lr`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Schedule {
+pub enum ScheduleKind {
     /// `lr`.
-    #[default]
     Fixed,
     /// `lr * gamma^floor(t / every)`.
     Step {
@@ -39,80 +50,92 @@ pub enum Schedule {
         /// The exponent.
         power: f64,
     },
+    /// `lr * (1 + cos(pi t / T)) / 2`: zero at the end.
+    Cosine,
+    /// `lr` for so many epochs, then `gamma` times the rate of the epoch before: `lr * gamma^max(0, e + 1 - constant)`.
+    Exponential {
+        /// The factor.
+        gamma: f64,
+        /// The epochs of the beginning that stay at `lr`.
+        constant_epochs: u64,
+    },
 }
 
-/// The name of a schedule, which decides what other keys it has.
+/// The name of a curve, which decides what other keys it has.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub(super) enum Name {
     Fixed,
     Step,
     Multistep,
     Polynomial,
     Inv,
+    Cosine,
+    Exponential,
 }
 
-const KINDS: [(&str, Kind); 5] = [
-    ("fixed", Kind::Fixed),
-    ("step", Kind::Step),
-    ("multistep", Kind::Multistep),
-    ("polynomial", Kind::Polynomial),
-    ("inv", Kind::Inv),
-];
+pub(super) const KINDS: Kinds<Name> = Kinds {
+    names: &[
+        ("fixed", Name::Fixed),
+        ("step", Name::Step),
+        ("multistep", Name::Multistep),
+        ("polynomial", Name::Polynomial),
+        ("inv", Name::Inv),
+        ("cosine", Name::Cosine),
+        ("exponential", Name::Exponential),
+    ],
+    owners: &[
+        ("gamma", &[Name::Step, Name::Multistep, Name::Inv, Name::Exponential]),
+        ("every", &[Name::Step]),
+        ("milestones", &[Name::Multistep]),
+        ("power", &[Name::Polynomial, Name::Inv]),
+        ("constant_epochs", &[Name::Exponential]),
+    ],
+};
 
-/// The kinds that each key belongs to.
-const OWNERS: [(&str, &[Kind]); 4] = [
-    ("gamma", &[Kind::Step, Kind::Multistep, Kind::Inv]),
-    ("every", &[Kind::Step]),
-    ("milestones", &[Kind::Multistep]),
-    ("power", &[Kind::Polynomial, Kind::Inv]),
-];
-
-impl FromValue for Kind {
-    fn from_value(value: &Value) -> Result<Self, String> {
-        choose(value, &KINDS)
+impl Default for Schedule {
+    fn default() -> Self {
+        Schedule { kind: ScheduleKind::Fixed, warmup: 0, warmup_from: 0.1 }
     }
 }
 
 impl Schedule {
     pub(super) fn read(section: &mut Section) -> Self {
-        let kind = section.take("kind", &Rule::ANY);
-        OWNERS.iter().for_each(|(key, _)| section.know(key));
-        // Of a kind that is none, no key can be said to be wrong.
-        let Ok(kind) = kind else { return Schedule::default() };
-        let kind = kind.unwrap_or(Kind::Fixed);
-        refuse_keys_of_others(section, kind);
-        match kind {
-            Kind::Fixed => Schedule::Fixed,
-            Kind::Step => Schedule::Step {
+        let default = Schedule::default();
+        let fraction = Rule::new("at least 0 and at most 1", |part| (0.0..=1.0).contains(part));
+        let name = KINDS.read(section, Name::Fixed);
+        Schedule {
+            kind: name.map_or(default.kind, |name| ScheduleKind::read(name, section)),
+            warmup: section.or("warmup", default.warmup, &Rule::ANY),
+            warmup_from: section.or("warmup_from", default.warmup_from, &fraction),
+        }
+    }
+}
+
+impl ScheduleKind {
+    fn read(name: Name, section: &mut Section) -> Self {
+        match name {
+            Name::Fixed => ScheduleKind::Fixed,
+            Name::Step => ScheduleKind::Step {
                 gamma: section.or("gamma", 0.1, &Rule::POSITIVE),
                 every: section.required("every", &Rule::<u64>::SOME),
             },
-            Kind::Multistep => Schedule::Multistep {
+            Name::Multistep => ScheduleKind::Multistep {
                 gamma: section.or("gamma", 0.1, &Rule::POSITIVE),
                 milestones: section.required(
                     "milestones",
                     &Rule::new("one or more steps, ascending", |steps: &Vec<u64>| ascending(steps)),
                 ),
             },
-            Kind::Polynomial => Schedule::Polynomial { power: section.or("power", 1.0, &Rule::POSITIVE) },
-            Kind::Inv => Schedule::Inv {
+            Name::Polynomial => ScheduleKind::Polynomial { power: section.or("power", 1.0, &Rule::POSITIVE) },
+            Name::Inv => ScheduleKind::Inv {
                 gamma: section.or("gamma", 0.0001, &Rule::POSITIVE),
                 power: section.or("power", 0.75, &Rule::POSITIVE),
             },
-        }
-    }
-}
-
-fn refuse_keys_of_others(section: &mut Section, kind: Kind) {
-    let name = |kind: Kind| KINDS.iter().find(|(_, other)| *other == kind).map_or("", |(name, _)| *name);
-    for (key, owners) in OWNERS {
-        if section.has(key) && !owners.contains(&kind) {
-            let owners: Vec<String> = owners.iter().map(|&owner| format!("\"{}\"", name(owner))).collect();
-            let (owners, kind) = (owners.join(", "), name(kind));
-            section.refuse(
-                key,
-                format!("schedule.{key} belongs to kind = {owners}; this schedule is \"{kind}\""),
-            );
+            Name::Cosine => ScheduleKind::Cosine,
+            Name::Exponential => ScheduleKind::Exponential {
+                gamma: section.or("gamma", 0.1, &Rule::POSITIVE),
+                constant_epochs: section.or("constant_epochs", 1, &Rule::<u64>::SOME),
+            },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a network needs, and whether the machine has it: asked before anything is allocated.
 
 use super::graph::Graph;
-use super::parameters::{Parameter, count};
+use super::parameters::{Parameter, count, table};
 use crate::error::{Error, Result};
 
 /// Of each source, whether it needs a gradient: parameters stand somewhere before it.
@@ -15,10 +15,10 @@ pub fn wanted(graph: &Graph, table: &[Parameter]) -> Vec<bool> {
     wanted
 }
 
-/// Bytes of a network of `graph` for batches of `capacity`: outputs, gradients and the layers' buffers, and three numbers
-/// a parameter, one of them the optimizer's.
-fn required_bytes(graph: &Graph, table: &[Parameter], capacity: usize) -> Result<u128> {
-    let mut elements = 3 * count(table) as u128;
+/// Bytes of a network of `graph` for batches of `capacity`: outputs, gradients and the layers' buffers, and for each
+/// parameter its value, its gradient and `more` numbers.
+fn required_bytes(graph: &Graph, table: &[Parameter], capacity: usize, more: usize) -> Result<u128> {
+    let mut elements = (2 + more as u128) * count(table) as u128;
     for (source, wanted) in wanted(graph, table).into_iter().enumerate() {
         let copies = if wanted { 2 } else { 1 };
         elements += copies * capacity as u128 * graph.shape(source).elements() as u128;
@@ -29,22 +29,32 @@ fn required_bytes(graph: &Graph, table: &[Parameter], capacity: usize) -> Result
     Ok(4 * elements)
 }
 
-/// Refuses a network that does not fit into the memory that is free now, where the system says how much that is.
-pub fn check_memory(graph: &Graph, table: &[Parameter], capacity: usize) -> Result<()> {
-    let needed = required_bytes(graph, table, capacity)?;
+/// Refuses a network that does not fit into the memory that is free now, where the system says how much that is, together
+/// with `more` numbers a parameter (an optimizer's), when `ranks` ranks of this node are about to make one each.
+pub fn check_memory(graph: &Graph, capacity: usize, more: usize, ranks: usize) -> Result<()> {
+    let needed = required_bytes(graph, &table(graph)?, capacity, more)?;
     match available_bytes() {
-        Some(available) if needed > available => Err(Error::Shape {
+        Some(available) if needed * ranks as u128 > available => Err(Error::Shape {
             layer: "network".into(),
             operation: "graph".into(),
-            message: format!(
-                "for {capacity} samples at a time a rank needs {:.1} GB of memory, and {:.1} GB are free; make the \
-                 network smaller, or the part of the batch that a rank computes",
-                needed as f64 / 1e9,
-                available as f64 / 1e9
-            ),
+            message: too_large(capacity, needed, ranks, available),
         }),
         _ => Ok(()),
     }
+}
+
+fn too_large(capacity: usize, needed: u128, ranks: usize, available: u128) -> String {
+    let gigabytes = |bytes: u128| format!("{:.1} GB", bytes as f64 / 1e9);
+    let together = match ranks {
+        1 => String::new(),
+        _ => format!(", the {ranks} ranks of this node {} together", gigabytes(needed * ranks as u128)),
+    };
+    format!(
+        "for {capacity} samples at a time a rank needs {} of memory{together}, and {} are free; make the network \
+         smaller, or the part of the batch that a rank computes",
+        gigabytes(needed),
+        gigabytes(available)
+    )
 }
 
 /// Bytes of memory that are free now, where the system says how many.
@@ -52,4 +62,26 @@ pub fn available_bytes() -> Option<u128> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.split_whitespace().next()?.parse::<u128>().ok().map(|kilobytes| 1024 * kilobytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Shape;
+
+    /// Of 4 x 10^6 parameters, a rank's share of the memory that is free is what decides.
+    #[test]
+    fn an_optimizers_state_and_the_other_ranks_count() {
+        let table = serde_json::json!({"type": "linear", "name": "a", "units": 2000, "bias": false});
+        let input = Shape::Vector { features: 2000 };
+        let graph = Graph::from_tables(input, [table.as_object().unwrap().clone()]).unwrap();
+        let parameters = super::table(&graph).unwrap();
+        let needed = |more| required_bytes(&graph, &parameters, 1, more).unwrap();
+        assert_eq!(needed(2) - needed(0), 4 * 2 * 4_000_000);
+        assert!(check_memory(&graph, 1, 0, 1).is_ok());
+        let ranks = usize::try_from(available_bytes().unwrap() / needed(0)).unwrap();
+        let message = check_memory(&graph, 1, 0, 10 * ranks).unwrap_err().to_string();
+        assert!(message.contains("a rank needs 0.0 GB of memory, the "), "{message}");
+        assert!(check_memory(&graph, 1, 10_000 * ranks, 1).is_err());
+    }
 }

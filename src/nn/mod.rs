@@ -23,7 +23,7 @@ pub mod spec;
 
 pub use graph::{Graph, Node};
 pub use loss::{Tally, softmax_cross_entropy};
-pub use memory::available_bytes;
+pub use memory::{available_bytes, check_memory};
 pub use network::Network;
 pub use parameters::{Parameter, Parameters};
 pub use shape::Shape;

@@ -40,7 +40,7 @@ impl Network {
     /// A network of `graph` with all parameters zero, for batches of up to `capacity` samples.
     pub fn new(graph: Graph, capacity: usize) -> Result<Network> {
         let (table, statistics) = (table(&graph)?, statistics_table(&graph)?);
-        check_memory(&graph, &table, capacity)?;
+        check_memory(&graph, capacity, 0, 1)?;
         let wanted = wanted(&graph, &table);
         let parameters = Parameters::with(table, statistics);
         let count = graph.layers().len();

@@ -1,9 +1,15 @@
 //! How an averaged gradient becomes a step: update rules and learning-rate schedules.
 //!
-//! Both are applied after the exchange, identically on every rank, so that parameters stay equal to the bit.
+//! Both are applied after the exchange, identically on every rank, so that parameters stay equal to the bit. So a sum
+//! here has one order, and no product is fused with an addition: what a machine could round otherwise than another.
 
+mod adam;
+mod lars;
+mod norm;
+mod optimizer;
 mod schedule;
 mod sgd;
+mod update;
 
-pub use schedule::learning_rate;
-pub use sgd::Sgd;
+pub use optimizer::{Optimizer, State, state_names};
+pub use schedule::{Moment, learning_rate};

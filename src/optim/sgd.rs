@@ -1,39 +1,41 @@
-//! Stochastic gradient descent with momentum: v = mu v + (g + lambda w), w = w - eta v, as in PyTorch.
+//! Stochastic gradient descent, plain, with momentum or with Nesterov's, as in PyTorch: the rate is no part of the
+//! momentum, so a change of it takes effect at once.
 
-use std::ops::Range;
+use super::update::Update;
 
-/// The momentum buffer of every parameter, and the constants.
-#[derive(Clone, Debug)]
-pub struct Sgd {
-    momentum: f32,
-    weight_decay: f32,
-    /// The velocities v, laid out as the parameters.
-    pub velocity: Vec<f32>,
+/// w = w - eta g.
+pub(super) fn plain(update: &Update, gradients: &[f32], values: &mut [f32]) {
+    for (g, w) in gradients.iter().zip(values) {
+        *w -= update.rate * update.gradient(*g, *w);
+    }
 }
 
-impl Sgd {
-    /// For `parameters` parameters in all, at rest.
-    pub fn new(momentum: f64, weight_decay: f64, parameters: usize) -> Sgd {
-        Sgd { momentum: momentum as f32, weight_decay: weight_decay as f32, velocity: vec![0.0; parameters] }
+/// v = mu v + g, w = w - eta v.
+pub(super) fn momentum(
+    update: &Update,
+    mu: f32,
+    gradients: &[f32],
+    momentum: &mut [f32],
+    values: &mut [f32],
+) {
+    for ((g, v), w) in gradients.iter().zip(momentum).zip(values) {
+        *v = mu * *v + update.gradient(*g, *w);
+        *w -= update.rate * *v;
     }
+}
 
-    /// One step for the tensor at `range`; with `decay` its weights are pulled towards zero. The L2 gradient is added
-    /// here, after the exchange, so that it is never rounded to ternary.
-    pub fn update(
-        &mut self,
-        range: Range<usize>,
-        decay: bool,
-        learning_rate: f64,
-        gradients: &[f32],
-        values: &mut [f32],
-    ) {
-        let (mu, eta) = (self.momentum, learning_rate as f32);
-        let lambda = if decay { self.weight_decay } else { 0.0 };
-        let (gradients, values) = (&gradients[range.clone()], &mut values[range.clone()]);
-        for ((v, g), w) in self.velocity[range].iter_mut().zip(gradients).zip(values) {
-            *v = mu * *v + (g + lambda * *w);
-            *w -= eta * *v;
-        }
+/// v = mu v + g, w = w - eta (g + mu v): Nesterov's momentum as Sutskever et al. (2013) rewrote it.
+pub(super) fn nesterov(
+    update: &Update,
+    mu: f32,
+    gradients: &[f32],
+    momentum: &mut [f32],
+    values: &mut [f32],
+) {
+    for ((g, v), w) in gradients.iter().zip(momentum).zip(values) {
+        let g = update.gradient(*g, *w);
+        *v = mu * *v + g;
+        *w -= update.rate * (g + mu * *v);
     }
 }
 
@@ -41,14 +43,25 @@ impl Sgd {
 mod tests {
     use super::*;
 
-    /// Powers of two: every product and sum is exact, so the formula can be checked by equality.
+    const DECAYS: Update = Update { scale: 1.0, decay: 0.25, rate: 0.5 };
+
+    /// Powers of two: every product and sum is exact, so the formulas can be checked by equality.
     #[test]
     fn two_steps_by_hand() {
-        let mut sgd = Sgd::new(0.5, 0.25, 3);
-        let mut w = [1.0, 2.0, 8.0];
-        sgd.update(1..3, true, 0.5, &[9.0, 1.0, 2.0], &mut w);
-        assert_eq!((w, &sgd.velocity[..]), ([1.0, 1.25, 6.0], &[0.0, 1.5, 4.0][..]));
-        sgd.update(1..3, false, 0.5, &[9.0, 1.0, 2.0], &mut w);
-        assert_eq!((w, &sgd.velocity[..]), ([1.0, 0.375, 4.0], &[0.0, 1.75, 4.0][..]));
+        let (mut v, mut w) = ([0.0; 2], [2.0, 8.0]);
+        momentum(&DECAYS, 0.5, &[1.0, 2.0], &mut v, &mut w);
+        assert_eq!((w, v), ([1.25, 6.0], [1.5, 4.0]));
+        momentum(&Update { decay: 0.0, ..DECAYS }, 0.5, &[1.0, 2.0], &mut v, &mut w);
+        assert_eq!((w, v), ([0.375, 4.0], [1.75, 4.0]));
+    }
+
+    #[test]
+    fn nesterov_looks_ahead_and_plain_keeps_nothing() {
+        let (mut v, mut w) = ([0.0], [2.0]);
+        nesterov(&DECAYS, 0.5, &[1.0], &mut v, &mut w);
+        assert_eq!((w, v), ([0.875], [1.5]), "1.5 + 0.5 * 1.5, times 0.5");
+        let mut w = [2.0];
+        plain(&Update { scale: 0.5, ..DECAYS }, &[1.0], &mut w);
+        assert_eq!(w, [1.5], "0.5 + 0.25 * 2, times 0.5: the clipped gradient, and all of the decay");
     }
 }

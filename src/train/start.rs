@@ -14,12 +14,14 @@ use super::run::{Options, Run};
 use super::run_dir::RunDir;
 use super::state::{restore, what_becomes_of_residuals};
 use super::stretch::Stretch;
-use super::trainer::{Trainer, count_steps};
+use super::trainer::{Trainer, capacity, count_steps};
 use super::world::World;
 use crate::checkpoint::{self, Progress, Snapshot, Store};
 use crate::data::{Feeds, TrainingFeed};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
+use crate::nn::{Graph, check_memory};
+use crate::optim::state_names;
 use crate::report::{Event, Metrics};
 use crate::tensor;
 
@@ -45,7 +47,10 @@ impl<'a> Run<'a> {
             .and_then(|()| open_feeds(loaded));
         let Feeds { train, evaluation, set } = world.together(opened)?;
         world.agree("the hash of the data", train.hash() ^ evaluation.hash().rotate_left(1))?;
-        let built = build_trainer(loaded, train, world.topology());
+        let graph = check_network(loaded, train.as_ref(), &world.topology());
+        // Every rank has seen what memory is free before any of them takes some.
+        let graph = world.together(graph)?;
+        let built = Trainer::new(&loaded.job, graph, train, world.topology()).map_err(blame(loaded, "model"));
         let trainer = world.together(built)?;
         let parameters = &trainer.network.parameters;
         world.agree("the number of parameters to exchange", parameters.values.len() as u64)?;
@@ -227,20 +232,25 @@ fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
     Err(Error::Job { at: loaded.source.at("train.global_batch"), message })
 }
 
-/// The trainer on `train`; objections carry the job file's line.
-fn build_trainer(loaded: &Loaded, train: Box<dyn TrainingFeed>, topology: Topology) -> Result<Trainer> {
-    let (job, source) = (&loaded.job, &loaded.source);
-    let blame = |path: &'static str| {
-        move |error: Error| match error {
-            Error::Usage(_) | Error::Shape { .. } => {
-                Error::Job { at: source.at(path), message: error.to_string() }
-            }
-            other => other,
+/// Whom to blame for what does not fit: the value of the job at `path`.
+fn blame<'a>(loaded: &'a Loaded, path: &'static str) -> impl Fn(Error) -> Error + 'a {
+    move |error| match error {
+        Error::Usage(_) | Error::Shape { .. } => {
+            Error::Job { at: loaded.source.at(path), message: error.to_string() }
         }
-    };
-    let graph = build_graph(&job.model, source, train.input(), train.classes())?;
-    kept_layers(&job.exchange.keep_float, &graph).map_err(blame("exchange.keep_float"))?;
+        other => other,
+    }
+}
+
+/// The network, which fits the data, the job and the memory of the node; objections carry the job file's line.
+fn check_network(loaded: &Loaded, train: &dyn TrainingFeed, topology: &Topology) -> Result<Graph> {
+    let job = &loaded.job;
+    let graph = build_graph(&job.model, &loaded.source, train.input(), train.classes())?;
+    kept_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
     let length = if job.train.steps.is_some() { "train.steps" } else { "train.epochs" };
-    count_steps(job, train.samples()).map_err(blame(length))?;
-    Trainer::new(job, graph, train, topology).map_err(blame("model"))
+    count_steps(job, train.samples()).map_err(blame(loaded, length))?;
+    let crowd = (0..topology.nodes()).map(|node| topology.members(node).len()).max().unwrap_or(1);
+    let states = state_names(&job.optimizer.kind).len();
+    check_memory(&graph, capacity(job, topology.world()), states, crowd).map_err(blame(loaded, "model"))?;
+    Ok(graph)
 }

@@ -6,14 +6,13 @@ use crate::checkpoint::{Best, Origin, Progress, Slot, Snapshot, Tensor};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::nn::{Graph, Network, Parameter, Parameters};
+use crate::optim::State;
 use crate::tensor;
 
 use super::trainer::{LONGEST, Trainer};
 use super::world::World;
 
-/// Slots of a checkpoint: the optimizer's, and the one of error feedback, whose tensors have the ranks as their first
-/// dimension.
-const MOMENTUM: &str = "momentum";
+/// The slot of error feedback beside those of the optimizer: its tensors have the ranks as their first dimension.
 const RESIDUAL: &str = "residual";
 
 /// What error feedback keeps on all ranks, `[P, ...]` a tensor, on rank 0; nothing on the others or without it.
@@ -49,7 +48,8 @@ pub fn snapshot<'a>(
         };
         parameters.table.iter().map(tensor).collect()
     };
-    let mut slots = vec![Slot { name: MOMENTUM.into(), tensors: tensors(&trainer.optimizer.velocity) }];
+    let slot = |state: &'a State| Slot { name: state.name.into(), tensors: tensors(&state.values) };
+    let mut slots: Vec<_> = trainer.optimizer.states().iter().map(slot).collect();
     if !residuals.is_empty() {
         let borrow = |tensor: &'a Tensor| Tensor {
             name: tensor.name.clone(),
@@ -92,15 +92,27 @@ pub fn restore(
     if snapshot.progress.step > LONGEST {
         return Err(format!("says it is at step {}, beyond any run", snapshot.progress.step));
     }
-    let slot = snapshot.optimizer.iter().find(|slot| slot.name == MOMENTUM);
-    let slot = slot.ok_or_else(|| format!("has no optimizer slot `{MOMENTUM}`"))?;
     let parameters = &mut trainer.network.parameters;
     let values = flat(parameters, &snapshot.parameters)?;
-    trainer.optimizer.velocity = flat(parameters, &slot.tensors)?;
+    for state in trainer.optimizer.states_mut() {
+        let slot = snapshot.optimizer.iter().find(|slot| slot.name == state.name);
+        let slot = slot.ok_or_else(|| lacks_state(state.name, snapshot))?;
+        state.values = flat(parameters, &slot.tensors)?;
+    }
     parameters.values = values;
     trainer.step = snapshot.progress.step;
     let residuals = snapshot.optimizer.iter().find(|slot| slot.name == RESIDUAL);
     residuals.map_or(Ok(()), |slot| restore_residuals(trainer, &slot.tensors, rank, world))
+}
+
+/// That the optimizer which `snapshot` was taken with did not keep the state `name`, which this one needs.
+fn lacks_state(name: &str, snapshot: &Snapshot) -> String {
+    let kept: Vec<_> = snapshot.optimizer.iter().map(|slot| slot.name.as_str()).collect();
+    let kept = if kept.is_empty() { "none".to_owned() } else { format!("`{}`", kept.join("`, `")) };
+    format!(
+        "holds no state `{name}` of an optimizer ({kept} is there): give the [optimizer] it was trained with, or start \
+         a new run"
+    )
 }
 
 /// What becomes of the residuals of `snapshot` on `world` ranks, if it is not just what they were.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::job::{self, Algorithm, Gradients, Job};
 use crate::nn::layer::{Draw, Mode};
 use crate::nn::{Graph, Network, Tally, softmax_cross_entropy};
-use crate::optim::{Sgd, learning_rate};
+use crate::optim::{Moment, Optimizer, learning_rate};
 use crate::report::Phases;
 
 /// Everything a step works on.
@@ -21,7 +21,7 @@ pub struct Trainer {
     /// The network and its parameters.
     pub network: Network,
     /// The optimizer and its state.
-    pub optimizer: Sgd,
+    pub optimizer: Optimizer,
     /// Steps done.
     pub step: u64,
     /// Steps of the whole run.
@@ -51,6 +51,11 @@ pub(super) fn count_steps(job: &Job, samples: usize) -> Result<u64> {
     })
 }
 
+/// The samples that a rank of `world` computes at a time, at most.
+pub(super) fn capacity(job: &Job, world: usize) -> usize {
+    job.train.global_batch.div_ceil(world).max(EVALUATION_BATCH)
+}
+
 /// What a step came to on this rank.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
@@ -71,14 +76,14 @@ impl Trainer {
     pub fn new(job: &Job, graph: Graph, feed: Box<dyn TrainingFeed>, topology: Topology) -> Result<Trainer> {
         let global_batch = job.train.global_batch;
         let share = global_batch.div_ceil(topology.world());
-        let mut network = Network::new(graph, share.max(EVALUATION_BATCH))?;
+        let mut network = Network::new(graph, capacity(job, topology.world()))?;
         network.parameters.initialise(job.train.seed);
         let exchange =
             Exchange::new(&job.exchange, job.train.seed, network.graph(), &network.parameters, topology)?;
         let parameters = network.parameters.values.len();
         let steps = count_steps(job, feed.samples())?;
         Ok(Trainer {
-            optimizer: Sgd::new(job.optimizer.momentum, job.optimizer.weight_decay, parameters),
+            optimizer: Optimizer::new(&job.optimizer, parameters),
             network,
             step: 0,
             steps,
@@ -136,7 +141,8 @@ impl Trainer {
 
     /// The learning rate of step `step`.
     pub fn learning_rate(&self, step: u64) -> f64 {
-        learning_rate(&self.job.schedule, self.job.optimizer.learning_rate, step, self.steps)
+        let moment = Moment { step, steps: self.steps, epoch: self.epoch_at(step) as u64 };
+        learning_rate(&self.job.schedule, self.job.optimizer.learning_rate, moment)
     }
 
     /// Does one step. `stop` is this rank's wish to stop after it; the answer says whether any rank has it.
@@ -188,24 +194,22 @@ impl Trainer {
 
     fn update(&mut self) {
         let rate = self.learning_rate(self.step);
-        let parameters = &mut self.network.parameters;
-        for parameter in &parameters.table {
-            let (gradients, values) = (&parameters.gradients, &mut parameters.values);
-            self.optimizer.update(parameter.range.clone(), parameter.spec.decay, rate, gradients, values);
-        }
+        self.optimizer.step(self.step, rate, &mut self.network.parameters);
     }
 
-    /// Makes sure that all ranks are at the same step, with the same parameters and momentum to the bit.
+    /// Makes sure that all ranks are at the same step, with the same parameters and optimizer's state to the bit.
     ///
     /// # Errors
     /// [`Error::Disagree`] on all ranks, naming two that differ.
     pub fn verify(&self, world: &mut World) -> Result<()> {
         world.set_context(format_args!("step {}, comparison of all parameters", self.step));
         world.agree("the step", self.step)?;
-        let values = hash_values(&self.network.parameters.values);
+        let states = self.optimizer.states().iter().map(|state| &state.values);
         // Rotated, so that two equal hashes do not cancel.
-        let hash = values ^ hash_values(&self.optimizer.velocity).rotate_left(1);
-        world.agree(&format!("step {}: the hash of parameters and momentum", self.step), hash)
+        let hash = std::iter::once(&self.network.parameters.values)
+            .chain(states)
+            .fold(0u64, |hash, values| hash.rotate_left(1) ^ hash_values(values));
+        world.agree(&format!("step {}: the hash of parameters and the optimizer's state", self.step), hash)
     }
 
     /// Refuses parameters that the last update has made NaN or infinite, before they are evaluated or written down.

@@ -2,10 +2,11 @@
 //! together.
 
 use serde_json::Value;
+use ternflock::job::{self, OptimizerKind};
 use ternflock::models;
 use ternflock::nn::layer::{Draw, Mode};
 use ternflock::nn::{Network, Shape, softmax_cross_entropy};
-use ternflock::optim::Sgd;
+use ternflock::optim::Optimizer;
 
 use crate::{BIAS, PROJECTION, ROUNDING, WEIGHT, floats, sizes, values};
 
@@ -23,7 +24,9 @@ fn ten_steps_of_lenet_are_pytorchs() {
     let labels = sizes(&golden["labels"]);
     let scales = scales(&golden);
     let mut network = begin(&golden, labels.len());
-    let mut optimizer = Sgd::new(0.9, 0.0005, network.parameters.values.len());
+    let kind = OptimizerKind::Sgd { momentum: 0.9 };
+    let job = job::Optimizer { kind, learning_rate: 0.01, weight_decay: 0.0005, clip_norm: None };
+    let mut optimizer = Optimizer::new(&job, network.parameters.values.len());
 
     for (step, expected) in floats(&golden["losses"]).into_iter().enumerate() {
         let loss = take_step(&golden, &labels, &mut network, &mut optimizer);
@@ -73,7 +76,7 @@ fn begin(golden: &Value, batch: usize) -> Network {
 }
 
 /// One step on the one batch; its mean loss.
-fn take_step(golden: &Value, labels: &[usize], network: &mut Network, optimizer: &mut Sgd) -> f64 {
+fn take_step(golden: &Value, labels: &[usize], network: &mut Network, optimizer: &mut Optimizer) -> f64 {
     let batch = labels.len();
     let pixels = network.input_mut(batch);
     let pictures = values(golden["pictures"].as_u64().unwrap() as u32, pixels.len());
@@ -86,10 +89,6 @@ fn take_step(golden: &Value, labels: &[usize], network: &mut Network, optimizer:
     let (logits, gradient) = network.output_and_gradient();
     let tally = softmax_cross_entropy(logits, labels, 1.0 / batch as f32, Some(gradient));
     network.backward(batch);
-    let parameters = &mut network.parameters;
-    for parameter in &parameters.table {
-        let (range, decay) = (parameter.range.clone(), parameter.spec.decay);
-        optimizer.update(range, decay, 0.01, &parameters.gradients, &mut parameters.values);
-    }
+    optimizer.step(0, 0.01, &mut network.parameters);
     tally.mean_loss()
 }

@@ -1,4 +1,5 @@
-"""Makes layers.json and lenet.json: what PyTorch says, in double precision, that our layers and LeNet should compute.
+"""Makes layers.json, lenet.json and optimizers.json: what PyTorch says, in double precision, that our layers, LeNet and
+optimizers should compute. (PyTorch has no LARS; that one is written out here.)
 
     python3 -m venv env && env/bin/pip install torch numpy && env/bin/python tests/golden/make_golden.py
 
@@ -197,13 +198,67 @@ def lenet():
     return dict(pictures=PICTURES, labels=LABELS, layers=layers, losses=losses, projections=projections)
 
 
+# Update rules, as job files name them, with PyTorch's class; a rate that changes on the way, and gradients of several
+# sizes so that clipping to a norm comes and goes.
+RATES = [0.05, 0.05, 0.1, 0.1, 0.02, 0.02, 0.02, 0.02, 0.01, 0.01]
+GRADIENT_SIZES = [1.0, 4.0, 0.25, 1.0, 2.0, 0.5, 0.125, 8.0, 1.0, 1.0]
+ELEMENTS = dict(weight=37, bias=5)
+OPTIMIZERS = [
+    (dict(kind="sgd", momentum=0.0), torch.optim.SGD, {}),
+    (dict(kind="sgd", momentum=0.9), torch.optim.SGD, dict(momentum=0.9)),
+    (dict(kind="nesterov", momentum=0.9), torch.optim.SGD, dict(momentum=0.9, nesterov=True)),
+    (dict(kind="adam"), torch.optim.Adam, {}),
+    (dict(kind="adam", beta1=0.8, beta2=0.95, epsilon=0.001), torch.optim.Adam, dict(betas=(0.8, 0.95), eps=0.001)),
+    (dict(kind="adam", decoupled_decay=True), torch.optim.AdamW, {}),
+    (dict(kind="lars", momentum=0.9, trust=0.02), None, {}),
+]
+
+
+def lars(tensors, gradients, velocities, rate, decay, mu, trust):
+    """Algorithm 1 of You, Gitman, Ginsburg 2017. Biases neither decay nor have a rate of their own."""
+    for name, w in tensors.items():
+        g, decay_here = gradients[name], decay if name == "weight" else 0.0
+        local = trust * w.norm() / (g.norm() + decay_here * w.norm()) if name == "weight" else 1.0
+        velocities[name] = mu * velocities[name] + rate * local * (g + decay_here * w)
+        w -= velocities[name]
+
+
+def optimizer_case(job, kind, options, decay, clip_norm):
+    """Ten steps of a rule on a weight and a bias; gradients are made up, not computed. The bias does not decay."""
+    tensors = {name: values(WEIGHT + 10 * i, count) for i, (name, count) in enumerate(ELEMENTS.items())}
+    velocities = {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
+    groups = [dict(params=[tensors[name]], weight_decay=decay * (name == "weight")) for name in tensors]
+    optimizer = kind and kind(groups, lr=1.0, **options)
+    for step, (rate, size) in enumerate(zip(RATES, GRADIENT_SIZES)):
+        for i, tensor in enumerate(tensors.values()):
+            tensor.grad = size * values(INPUT + 10 * step + 1000 * i, len(tensor))
+        if clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(tensors.values(), clip_norm)
+        if optimizer:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+        else:
+            gradients = {name: tensor.grad for name, tensor in tensors.items()}
+            lars(tensors, gradients, velocities, rate, decay, job["momentum"], job["trust"])
+    job = dict(job, weight_decay=decay, **(dict(clip_norm=clip_norm) if clip_norm is not None else {}))
+    return dict(optimizer=job, **{name: [digits(v, 12) for v in tensor.tolist()] for name, tensor in tensors.items()})
+
+
+def optimizers():
+    cases = [optimizer_case(*case, 0.01, clip_norm) for case in OPTIMIZERS for clip_norm in [None, 3.0]]
+    return dict(rates=RATES, sizes=GRADIENT_SIZES, cases=cases)
+
+
 def write(name, **content):
     made_with = dict(torch=torch.__version__, numpy=np.__version__, python=platform.python_version())
     text = json.dumps(dict(made_with=made_with, **content), separators=(",", ":"))
     # A line a case, so that a change shows where it is.
-    text = text.replace('{"layer"', '\n{"layer"').replace('{"scale"', '\n{"scale"') + "\n"
+    text = text.replace('{"layer"', '\n{"layer"').replace('{"scale"', '\n{"scale"')
+    text = text.replace('{"optimizer"', '\n{"optimizer"') + "\n"
     (pathlib.Path(__file__).parent / name).write_text(text)
 
 
 write("layers.json", layers=[layer_case(*case) for case in CASES], losses=[loss_case(scale) for scale in [4.0, 512.0]])
 write("lenet.json", **lenet())
+write("optimizers.json", **optimizers())

@@ -8,7 +8,7 @@ use super::{MINIMAL, accepted, load_text};
 use crate::job::canonical::values;
 use crate::job::*;
 
-/// A job that holds every key there is, but those of other schedules and the other of two that exclude each other.
+/// A job that holds every key there is, but those of other schedules and optimizers and the other of two that exclude each other.
 fn everything() -> Job {
     let layers = "x = [[1, 2], []]\nname = \"a \\\"b\\\"\"\nt = 1979-05-27\n[deep]\nk = [{ b = 1.5 }]"
         .parse()
@@ -32,12 +32,15 @@ fn everything() -> Job {
             log_every: 9,
         },
         optimizer: Optimizer {
-            kind: OptimizerKind::Sgd,
+            kind: OptimizerKind::Sgd { momentum: 0.0 },
             learning_rate: 0.01,
-            momentum: 0.0,
             weight_decay: 1e-300,
+            clip_norm: Some(5.0),
         },
-        schedule: Schedule::Multistep { gamma: 0.1, milestones: vec![1, 5] },
+        schedule: Schedule {
+            kind: ScheduleKind::Multistep { gamma: 0.1, milestones: vec![1, 5] },
+            ..Schedule::default()
+        },
         exchange: Exchange { keep_float: vec!["logits".into(), "conv1".into()], ..Exchange::default() },
         checkpoint: Checkpoint { best: false, ..Checkpoint::default() },
     }
@@ -63,12 +66,14 @@ log_every = 100
 
 [optimizer]
 kind = \"sgd\"
-learning_rate = 0.1
 momentum = 0.9
+learning_rate = 0.1
 weight_decay = 0.0005
 
 [schedule]
 kind = \"fixed\"
+warmup = 0
+warmup_from = 0.1
 
 [exchange]
 gradients = \"ternary\"
@@ -134,7 +139,10 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "optimizer.learning_rate=0.10000000000000002",
         "optimizer.momentum=0.8",
         "optimizer.weight_decay=0",
+        "optimizer.clip_norm=5",
         "schedule.kind=polynomial",
+        "schedule.warmup=1",
+        "schedule.warmup_from=0",
         "exchange.gradients=float32",
         "exchange.algorithm=auto",
         "exchange.clip_sigma=0",
@@ -202,9 +210,20 @@ fn the_reference_is_complete() {
         assert_eq!(documented.get(path), Some(&format!("`{default}`").as_str()), "{path}");
     }
 
-    let schedules = [Schedule::Step { gamma: 1.0, every: 1 }, Schedule::Polynomial { power: 1.0 }];
     let mut jobs = vec![everything(), accepted(MINIMAL, &[]).job];
-    jobs.extend(schedules.map(|schedule| Job { schedule, ..everything() }));
+    for kind in [
+        ScheduleKind::Step { gamma: 1.0, every: 1 },
+        ScheduleKind::Polynomial { power: 1.0 },
+        ScheduleKind::Exponential { gamma: 1.0, constant_epochs: 1 },
+    ] {
+        jobs.push(Job { schedule: Schedule { kind, ..Schedule::default() }, ..everything() });
+    }
+    for kind in [
+        OptimizerKind::Adam { beta1: 0.5, beta2: 0.5, epsilon: 1.0, decoupled_decay: true },
+        OptimizerKind::Lars { momentum: 0.5, trust: 0.5 },
+    ] {
+        jobs.push(Job { optimizer: Optimizer { kind, ..everything().optimizer }, ..everything() });
+    }
     let paths = jobs.iter().flat_map(|job| values(&job.to_toml()).into_keys());
     let keys: BTreeSet<String> = paths.map(|path| path.split('[').next().unwrap().to_owned()).collect();
     assert_eq!(documented.into_keys().collect::<BTreeSet<_>>(), keys);

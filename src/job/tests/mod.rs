@@ -61,12 +61,12 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 log_every: 100
             },
             optimizer: Optimizer {
-                kind: OptimizerKind::Sgd,
+                kind: OptimizerKind::Sgd { momentum: 0.9 },
                 learning_rate: 0.1,
-                momentum: 0.9,
-                weight_decay: 0.0005
+                weight_decay: 0.0005,
+                clip_norm: None,
             },
-            schedule: Schedule::Fixed,
+            schedule: Schedule { kind: ScheduleKind::Fixed, warmup: 0, warmup_from: 0.1 },
             exchange: Exchange::default(),
             checkpoint: Checkpoint::default(),
         }
@@ -83,7 +83,7 @@ fn the_jobs_of_this_repository_load() {
         (mnist.name.as_str(), mnist.train.steps, mnist.train.seed),
         ("lenet-mnist", Some(10_000), 123)
     );
-    assert_eq!(mnist.schedule, Schedule::Polynomial { power: 0.5 });
+    assert_eq!(mnist.schedule.kind, ScheduleKind::Polynomial { power: 0.5 });
     assert_eq!((mnist.exchange.min_elements, mnist.exchange.keep_float.len()), (1, 0));
 
     assert_eq!(job("lenet-fashion.toml").data.dataset, "fashion-mnist");
@@ -149,8 +149,7 @@ fn unknown_names_get_the_nearest_one() {
         [
             "job.toml:9: unknown key `learning_rat` in [optimizer]; did you mean `learning_rate`?",
             "job.toml:10: unknown key `seed` in [optimizer]; it belongs in [train]",
-            "job.toml:11: unknown key `beta` in [optimizer]; the keys there are `kind`, `learning_rate`, \
-             `momentum`, `weight_decay`",
+            "job.toml:11: unknown key `beta` in [optimizer]; did you mean `beta1`?",
             "job.toml:12: unknown section [exchnage]; did you mean [exchange]?",
             "job.toml:14: unknown section [cluster]; the sections are [data], [model], [train], [optimizer], \
              [schedule], [exchange], [checkpoint]",
@@ -200,7 +199,10 @@ fn a_wrong_type_says_what_was_expected_and_found() {
     let cases = [
         ("[exchange]\ntimeout = \"\"", "exchange.timeout must be a number, found the string \"\""),
         ("momentum = \"high\"", "optimizer.momentum must be a number, found the string \"high\""),
-        ("kind = \"adam\"", "optimizer.kind must be \"sgd\", found the string \"adam\""),
+        (
+            "kind = \"adamw\"",
+            "optimizer.kind must be one of \"sgd\", \"nesterov\", \"adam\", \"lars\", found the string \"adamw\"",
+        ),
         ("[train.x]", "unknown key `x` in [train]; the keys there are"),
         (
             "[exchange]\ngradients = \"tern\"",
@@ -320,21 +322,26 @@ fn impossible_combinations_are_refused() {
 
 #[test]
 fn a_schedule_takes_its_own_keys_only() {
-    let schedule = |text: &str| accepted(&minimal(&format!("[schedule]\n{text}")), &[]).job.schedule;
-    assert_eq!(schedule("kind = \"step\"\nevery = 5"), Schedule::Step { gamma: 0.1, every: 5 });
+    let schedule = |text: &str| accepted(&minimal(&format!("[schedule]\n{text}")), &[]).job.schedule.kind;
+    assert_eq!(schedule("kind = \"step\"\nevery = 5"), ScheduleKind::Step { gamma: 0.1, every: 5 });
     let milestones = vec![6000, 8000];
     assert_eq!(
         schedule("kind = \"multistep\"\ngamma = 0.5\nmilestones = [6000, 8000]"),
-        Schedule::Multistep { gamma: 0.5, milestones }
+        ScheduleKind::Multistep { gamma: 0.5, milestones }
     );
-    assert_eq!(schedule("kind = \"polynomial\""), Schedule::Polynomial { power: 1.0 });
-    assert_eq!(schedule("kind = \"inv\""), Schedule::Inv { gamma: 0.0001, power: 0.75 });
+    assert_eq!(schedule("kind = \"polynomial\""), ScheduleKind::Polynomial { power: 1.0 });
+    assert_eq!(schedule("kind = \"inv\""), ScheduleKind::Inv { gamma: 0.0001, power: 0.75 });
+    assert_eq!(schedule("kind = \"cosine\""), ScheduleKind::Cosine);
+    assert_eq!(
+        schedule("kind = \"exponential\"\ngamma = 0.5\nconstant_epochs = 4"),
+        ScheduleKind::Exponential { gamma: 0.5, constant_epochs: 4 }
+    );
     assert_eq!(
         refused(minimal("[schedule]\nevery = 5\ngamma = 0.1\nkind = \"polynomial\"\n"), &[]),
         [
             "job.toml:10: schedule.every belongs to kind = \"step\"; this schedule is \"polynomial\"",
-            "job.toml:11: schedule.gamma belongs to kind = \"step\", \"multistep\", \"inv\"; \
-             this schedule is \"polynomial\"",
+            "job.toml:11: schedule.gamma belongs to kind = \"step\", \"multistep\", \"inv\", \
+             \"exponential\"; this schedule is \"polynomial\"",
         ]
     );
     assert_eq!(
@@ -344,6 +351,55 @@ fn a_schedule_takes_its_own_keys_only() {
     assert_eq!(
         refused(minimal("[schedule]\nkind = \"step\"\n"), &[]),
         ["job.toml:9: missing key: [schedule] needs `every`"]
+    );
+}
+
+#[test]
+fn an_optimizer_takes_its_own_keys_within_their_bounds() {
+    let optimizer = |text: &str| accepted(&minimal(text), &[]).job.optimizer;
+    assert_eq!(optimizer("kind = \"nesterov\"").kind, OptimizerKind::Nesterov { momentum: 0.9 });
+    assert_eq!(optimizer("kind = \"lars\"").kind, OptimizerKind::Lars { momentum: 0.9, trust: 0.001 });
+    let adam = optimizer("kind = \"adam\"\nclip_norm = 5");
+    let defaults = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decoupled_decay: false };
+    assert_eq!((adam.kind, adam.weight_decay, adam.clip_norm), (defaults, 0.0, Some(5.0)));
+    assert_eq!(
+        refused(
+            minimal("kind = \"adam\"\nbeta1 = 1\nbeta2 = -0.1\nepsilon = 0\ntrust = 1\nclip_norm = 0\n"),
+            &[]
+        ),
+        [
+            "job.toml:10: optimizer.beta1 must be at least 0 and below 1, found the integer 1",
+            "job.toml:11: optimizer.beta2 must be at least 0 and below 1, found the float -0.1",
+            "job.toml:12: optimizer.epsilon must be above 0, found the integer 0",
+            "job.toml:13: optimizer.trust belongs to kind = \"lars\"; this optimizer is \"adam\"",
+            "job.toml:14: optimizer.clip_norm must be above 0, found the integer 0",
+        ]
+    );
+    assert_eq!(
+        refused(minimal("kind = \"lars\"\nmomentum = 1\ntrust = 0\n"), &[]),
+        [
+            "job.toml:10: optimizer.momentum must be at least 0 and below 1, found the integer 1",
+            "job.toml:11: optimizer.trust must be above 0, found the integer 0",
+        ]
+    );
+    assert_eq!(
+        refused(minimal("kind = \"nesterov\"\nmomentum = 0\n"), &[]),
+        ["job.toml:10: optimizer.momentum must be above 0 and below 1, found the integer 0"]
+    );
+}
+
+#[test]
+fn warming_up_goes_with_every_schedule() {
+    let schedule = |text: &str| accepted(&minimal(&format!("[schedule]\n{text}")), &[]).job.schedule;
+    let warmed = schedule("kind = \"cosine\"\nwarmup = 100\nwarmup_from = 0");
+    assert_eq!(warmed, Schedule { kind: ScheduleKind::Cosine, warmup: 100, warmup_from: 0.0 });
+    assert_eq!(schedule("warmup = 3"), Schedule { warmup: 3, ..Schedule::default() });
+    assert_eq!(
+        refused(minimal("[schedule]\nwarmup = -1\nwarmup_from = 1.5\n"), &[]),
+        [
+            "job.toml:10: schedule.warmup must be a whole number of at least 0, found the integer -1",
+            "job.toml:11: schedule.warmup_from must be at least 0 and at most 1, found the float 1.5",
+        ]
     );
 }
 

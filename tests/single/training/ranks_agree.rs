@@ -183,7 +183,7 @@ fn ranks_that_have_drifted_apart_are_found() {
             let flip = |value: &mut f32| *value = f32::from_bits(value.to_bits() ^ 1);
             match (drifts, world.rank()) {
                 (Some("parameter"), 2) => flip(&mut trainer.network.parameters.values[777]),
-                (Some("momentum"), 2) => flip(&mut trainer.optimizer.velocity[777]),
+                (Some("momentum"), 2) => flip(&mut trainer.optimizer.states_mut()[0].values[777]),
                 _ => {}
             }
             trainer.verify(&mut world).map_err(|error| error.to_string())
@@ -192,8 +192,11 @@ fn ranks_that_have_drifted_apart_are_found() {
             match (drifts, verdict) {
                 (None, Ok(())) => {}
                 (Some(_), Err(message)) => {
-                    let parts =
-                        ["step 1: the hash of parameters and momentum is", "on rank 2 and", "on rank 0"];
+                    let parts = [
+                        "step 1: the hash of parameters and the optimizer's state is",
+                        "on rank 2 and",
+                        "on rank 0",
+                    ];
                     assert!(parts.iter().all(|part| message.contains(part)), "{message}");
                 }
                 (drifts, verdict) => panic!("{drifts:?}: {verdict:?}"),

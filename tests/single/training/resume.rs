@@ -46,6 +46,48 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
     }
 }
 
+/// Each update rule, with what it keeps; clipped, and at a rate that every kind of schedule has changed by the stop.
+#[test]
+fn every_optimizer_resumes_to_the_bit() {
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&["optimizer.kind=sgd", "optimizer.momentum=0", "schedule.kind=cosine"], &[]),
+        (&["optimizer.kind=sgd", "schedule.kind=inv"], &["momentum"]),
+        (&["optimizer.kind=nesterov", "schedule.kind=exponential", "train.global_batch=300"], &["momentum"]),
+        (&["optimizer.kind=adam", "schedule.warmup=15"], &["first_moment", "second_moment"]),
+        (&["optimizer.kind=adam", "optimizer.decoupled_decay=true"], &["first_moment", "second_moment"]),
+        (&["optimizer.kind=lars", "optimizer.trust=0.01"], &["velocity"]),
+    ];
+    for (optimizer, states) in cases {
+        let loaded = short(&[&RHYTHM[..2], &["optimizer.clip_norm=0.5"], optimizer].concat());
+        let (straight, halved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        train(2, &loaded, straight.path());
+        train_until(10, 2, &loaded, halved.path());
+        resume(2, &loaded, halved.path()).iter().for_each(|rank| assert!(rank.summary().complete));
+        let end = load(halved.path(), 20);
+        let slots: Vec<_> = end.optimizer.iter().map(|slot| slot.name.as_str()).collect();
+        assert_eq!(slots, states, "{optimizer:?}");
+        assert_same_state(&load(straight.path(), 20), &end);
+    }
+}
+
+/// The state of another rule is no beginning for this one: neither is made of the other.
+#[test]
+fn the_state_of_another_optimizer_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    train(1, &short(&["train.steps=2"]), directory.path());
+    let ended = resume(1, &short(&["train.steps=4", "optimizer.kind=adam"]), directory.path());
+    let message = ended[0].result.as_ref().err().unwrap().to_string();
+    let said =
+        "holds no state `first_moment` of an optimizer (`momentum` is there): give the [optimizer] it was";
+    assert!(message.contains("step-0000000002.h5") && message.contains(said), "{message}");
+    // Nesterov's momentum is the same mean of gradients, and plain steps need none.
+    for other in [&["optimizer.kind=nesterov"][..], &["optimizer.momentum=0"]] {
+        let ended = resume(1, &short(&[&["train.steps=4"], other].concat()), directory.path());
+        assert!(ended[0].summary().complete);
+        fs::remove_file(at_step(directory.path(), 4)).unwrap();
+    }
+}
+
 /// Every step was logged once, every evaluation made once and to the same effect, and the same one was the best.
 fn assert_same_records(straight: &Path, halved: &Path) {
     assert_eq!(steps(&metrics(halved, "train")), Vec::from_iter(1..=20));

@@ -1,0 +1,53 @@
+//! Layer-wise adaptive rate scaling (You, Gitman, Ginsburg 2017, "Large Batch Training of Convolutional Networks",
+//! algorithm 1): each tensor's rate follows the ratio of the norm of its weights to that of its gradient.
+
+use super::norm::sum_of_squares;
+use super::update::Update;
+
+/// trust ||w|| / (||g|| + lambda ||w||), which scales the rate of a tensor; 1 where a norm is 0, which says nothing yet.
+pub(super) fn ratio(trust: f64, update: &Update, gradients: &[f32], values: &[f32]) -> f64 {
+    let weights = sum_of_squares(values).sqrt();
+    let gradient = f64::from(update.scale) * sum_of_squares(gradients).sqrt();
+    if weights == 0.0 || gradient == 0.0 {
+        return 1.0;
+    }
+    trust * weights / (gradient + f64::from(update.decay) * weights)
+}
+
+/// v = mu v + eta (g + lambda w), w = w - v, where eta is the schedule's rate times the [`ratio`]. Unlike in
+/// [`sgd`](super::sgd), the rate is part of what is kept.
+pub(super) fn update(update: &Update, mu: f32, gradients: &[f32], velocity: &mut [f32], values: &mut [f32]) {
+    for ((g, v), w) in gradients.iter().zip(velocity).zip(values) {
+        *v = mu * *v + update.rate * update.gradient(*g, *w);
+        *w -= *v;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_steps_by_hand() {
+        let (mut v, mut w) = ([0.0, 0.0], [3.0, 4.0]);
+        let step = Update { scale: 1.0, decay: 0.5, rate: 0.25 };
+        // Norms 5 and 2.5: a gradient of half the weights' norm, decay as much again.
+        assert_eq!(ratio(0.5, &step, &[1.5, 2.0], &w), 0.5);
+        update(&step, 0.5, &[1.0, 0.0], &mut v, &mut w);
+        assert_eq!((w, v), ([2.375, 3.5], [0.625, 0.5]));
+        update(&Update { rate: 0.0, ..step }, 0.5, &[1.0, 0.0], &mut v, &mut w);
+        assert_eq!(
+            (w, v),
+            ([2.0625, 3.25], [0.3125, 0.25]),
+            "the rate acts on what comes in, not on what is kept"
+        );
+    }
+
+    #[test]
+    fn clipping_counts_and_zeros_leave_the_rate_alone() {
+        let half = Update { scale: 0.5, decay: 0.0, rate: 1.0 };
+        assert_eq!(ratio(0.5, &half, &[1.0], &[3.0]), 3.0);
+        assert_eq!(ratio(0.5, &half, &[0.0], &[3.0]), 1.0);
+        assert_eq!(ratio(0.5, &half, &[1.0], &[0.0]), 1.0);
+    }
+}
