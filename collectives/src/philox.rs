@@ -53,6 +53,8 @@ pub enum Purpose {
     Initialise = 2,
     /// The permutation of an epoch; `step` is the epoch.
     Shuffle = 3,
+    /// What dropout drops; `subject` is the sample's place in the global batch, `tensor` the layer.
+    Dropout = 4,
     /// What a benchmark computes with.
     Benchmark = 254,
     /// Anything only a test draws.

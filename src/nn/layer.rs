@@ -164,6 +164,11 @@ pub struct TensorsMut<'a> {
 }
 
 impl TensorsMut<'_> {
+    /// All of them, to read.
+    pub fn view(&self) -> Tensors<'_> {
+        Tensors { flat: self.flat, ranges: self.ranges }
+    }
+
     /// Tensor `index`.
     pub fn get(&mut self, index: usize) -> &mut [f32] {
         &mut self.flat[self.ranges[index].clone()]

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::layer::Describe;
-use super::layers::{Add, AvgPool2d, Conv2d, Embedding, Flatten, Linear, MaxPool2d, Relu};
+use super::layers::{
+    Add, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Linear,
+    LocalResponseNorm, MaxPool2d, Relu, Shortcut,
+};
 
 /// A layer's type and options. A new layer is a file in `layers/` and a line here and in [`LayerSpec::describe`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +28,16 @@ pub enum LayerSpec {
     Add(Add),
     /// Tokens to vectors.
     Embedding(Embedding),
+    /// Batch normalisation.
+    BatchNorm(BatchNorm),
+    /// Local response normalisation.
+    LocalResponseNorm(LocalResponseNorm),
+    /// Mean of each channel.
+    GlobalAvgPool2d(GlobalAvgPool2d),
+    /// Between residual blocks of different shapes.
+    Shortcut(Shortcut),
+    /// Dropout.
+    Dropout(Dropout),
 }
 
 impl LayerSpec {
@@ -39,6 +52,11 @@ impl LayerSpec {
             LayerSpec::Flatten(layer) => layer,
             LayerSpec::Add(layer) => layer,
             LayerSpec::Embedding(layer) => layer,
+            LayerSpec::BatchNorm(layer) => layer,
+            LayerSpec::LocalResponseNorm(layer) => layer,
+            LayerSpec::GlobalAvgPool2d(layer) => layer,
+            LayerSpec::Shortcut(layer) => layer,
+            LayerSpec::Dropout(layer) => layer,
         }
     }
 
@@ -53,6 +71,11 @@ impl LayerSpec {
             LayerSpec::Flatten(_) => "flatten",
             LayerSpec::Add(_) => "add",
             LayerSpec::Embedding(_) => "embedding",
+            LayerSpec::BatchNorm(_) => "batch_norm",
+            LayerSpec::LocalResponseNorm(_) => "local_response_norm",
+            LayerSpec::GlobalAvgPool2d(_) => "global_avg_pool2d",
+            LayerSpec::Shortcut(_) => "shortcut",
+            LayerSpec::Dropout(_) => "dropout",
         }
     }
 }

@@ -5,6 +5,8 @@
 //! integers, so that products and sums below 2^24 are exact in f32 and the comparison can demand equality. Inputs are
 //! distinct odd integers: a step of 1 can reach a kink (zero, or a tie in a window) but never cross it.
 
+mod smooth;
+
 use serde_json::{Value, json};
 
 use crate::nn::layer::{
@@ -273,4 +275,29 @@ fn relu() {
 #[test]
 fn flatten() {
     Check::new(json!({"type": "flatten"}), IMAGE, 3).run(0.0);
+}
+
+/// A mean of 16 is exact; that of 30 values of at most 180 by a rounded 1/30 errs by under 31 x 180 units of 2^-24.
+#[test]
+fn global_avg_pool2d() {
+    let square = Shape::Image { channels: 3, height: 4, width: 4 };
+    Check::new(json!({"type": "global_avg_pool2d"}), square, 3).run(0.0);
+    let tolerance = 31.0 * 180.0 * 18.0 * 2f64.powi(-24);
+    Check::new(json!({"type": "global_avg_pool2d"}), IMAGE, 3).run(tolerance);
+}
+
+#[test]
+fn shortcut() {
+    for (channels, stride) in [(2, 1), (2, 2), (3, 1), (4, 2), (5, 3)] {
+        let spec = json!({"type": "shortcut", "channels": channels, "stride": stride});
+        Check::new(spec, IMAGE, 3).run(0.0);
+    }
+}
+
+/// The same elements are dropped for as long as step and samples are the same.
+#[test]
+fn dropout() {
+    for input in [IMAGE, Shape::Vector { features: 21 }, Shape::Sequence { steps: 3, features: 5 }] {
+        Check::new(json!({"type": "dropout", "rate": 0.5}), input, 3).run(0.0);
+    }
 }

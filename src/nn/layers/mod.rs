@@ -2,12 +2,17 @@
 
 mod add;
 mod avg_pool2d;
+mod batch_norm;
 mod conv2d;
+mod dropout;
 mod embedding;
 mod flatten;
+mod global_avg_pool2d;
 mod linear;
+mod local_response_norm;
 mod max_pool2d;
 mod relu;
+mod shortcut;
 mod window;
 
 #[cfg(test)]
@@ -15,12 +20,17 @@ mod gradient_check;
 
 pub use add::Add;
 pub use avg_pool2d::AvgPool2d;
+pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
+pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
+pub use global_avg_pool2d::GlobalAvgPool2d;
 pub use linear::Linear;
+pub use local_response_norm::LocalResponseNorm;
 pub use max_pool2d::MaxPool2d;
 pub use relu::Relu;
+pub use shortcut::Shortcut;
 pub use window::Pooling;
 
 use super::Shape;

@@ -1,0 +1,259 @@
+//! Batch normalisation (Ioffe and Szegedy, 2015) with PyTorch's running statistics, over ghost batches if asked (Hoffer,
+//! Hubara and Soudry, "Train longer, generalize better", 2017, algorithm 1), and a rectifier behind it if asked.
+//!
+//! Letters: C channels, H W image, N samples, G samples of a ghost batch; images `[C, H, W, N]`, vectors `[N, C]`.
+
+mod kernels;
+
+use serde::{Deserialize, Serialize};
+
+use super::single;
+use crate::nn::Shape;
+use crate::nn::init::{Fan, Init};
+use crate::nn::layer::{Backward, Describe, Forward, Layer, Mode, ParameterSpec, Tensors, TensorsMut};
+use crate::nn::size::elements;
+use crate::nn::spec::default;
+use crate::tensor::{for_each_row, rows, rows_mut, transpose};
+use kernels::{Channel, Ghost, Sums};
+
+/// y = (x - mean) / sqrt(variance + eps) * weight + bias, a channel at a time: in training with the mean and the biased
+/// variance of the channel's values in the rank's part of the batch, in evaluation with the running ones.
+///
+/// Parameters: weight `[C]` and bias `[C]`. Statistics: running_mean `[C]` and running_var `[C]`, of which each training
+/// step leaves 1 - momentum and adds momentum times the batch's mean and its unbiased variance; ghost batches do so one
+/// after the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchNorm {
+    /// Added to the variance.
+    #[serde(default = "default_eps")]
+    pub eps: f64,
+    /// The share of a batch in the running statistics.
+    #[serde(default = "default_momentum")]
+    pub momentum: f64,
+    /// Whether there are weight and bias.
+    #[serde(default = "default::yes")]
+    pub affine: bool,
+    /// G: statistics are those of so many samples each. By default of all samples of the rank.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ghost_batch: Option<usize>,
+    /// Whether a rectifier follows, which is then computed along.
+    #[serde(default)]
+    pub relu: bool,
+}
+
+fn default_eps() -> f64 {
+    1e-5
+}
+
+fn default_momentum() -> f64 {
+    0.1
+}
+
+impl BatchNorm {
+    /// C and H W of the only input.
+    fn channels(&self, inputs: &[Shape]) -> Result<(usize, usize), String> {
+        if !(self.eps > 0.0 && self.eps.is_finite()) {
+            return Err(format!("eps = {} must be above 0", self.eps));
+        }
+        if !(self.momentum > 0.0 && self.momentum <= 1.0) {
+            return Err(format!("momentum = {} must be above 0 and at most 1", self.momentum));
+        }
+        if self.ghost_batch == Some(0) {
+            return Err("ghost_batch must be at least 1".into());
+        }
+        match single(inputs)? {
+            Shape::Image { channels, height, width } => Ok((channels, height * width)),
+            Shape::Vector { features } => Ok((features, 1)),
+            shape => Err(format!("takes images (CxHxW) or vectors, got {}", shape.described())),
+        }
+    }
+
+    /// G for a batch of `batch` samples.
+    fn ghost(&self, batch: usize) -> usize {
+        self.ghost_batch.unwrap_or(batch).clamp(1, batch.max(1))
+    }
+
+    fn tensors(&self, inputs: &[Shape], names: [&'static str; 2]) -> Result<Vec<ParameterSpec>, String> {
+        let (channels, _) = self.channels(inputs)?;
+        let fan = Fan { inputs: 1, outputs: 1 };
+        let tensor = |name, init| ParameterSpec { name, shape: vec![channels], init, fan, decay: false };
+        let [at_zero, at_one] = [Init::Zero, Init::Constant(1.0)];
+        let inits = if names[0] == "weight" { [at_one, at_zero] } else { [at_zero, at_one] };
+        Ok(names.into_iter().zip(inits).map(|(name, init)| tensor(name, init)).collect())
+    }
+}
+
+impl Describe for BatchNorm {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        self.channels(inputs)?;
+        single(inputs)
+    }
+
+    fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
+        if self.affine { self.tensors(inputs, ["weight", "bias"]) } else { Ok(Vec::new()) }
+    }
+
+    fn statistics(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
+        self.tensors(inputs, ["running_mean", "running_var"])
+    }
+
+    fn fits_batch(&self, inputs: &[Shape], batch: usize) -> Result<(), String> {
+        let (_, positions) = self.channels(inputs)?;
+        match self.ghost_batch {
+            Some(ghost) if !batch.is_multiple_of(ghost) => {
+                Err(format!("ghost_batch = {ghost} does not divide the {batch} samples that a rank computes in a step"))
+            }
+            _ if self.ghost(batch) * positions < 2 => {
+                Err("a channel has one value alone, so it has no variance; a rank needs a larger part of the batch".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+        let (channels, _) = self.channels(inputs)?;
+        let ghosts = channels * batch.div_ceil(self.ghost(batch)) * size_of::<Ghost>() / size_of::<f32>();
+        let turned = matches!(single(inputs)?, Shape::Vector { .. });
+        Ok(ghosts + if turned { 3 * elements(&[channels, batch])? } else { 0 })
+    }
+
+    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+        let (channels, positions) = self.channels(inputs)?;
+        let is_vector = matches!(single(inputs)?, Shape::Vector { .. });
+        let turned = || vec![0.0; if is_vector { channels * batch } else { 0 }];
+        Ok(Box::new(Normalisation {
+            options: self.clone(),
+            channels,
+            positions,
+            is_vector,
+            ghosts: vec![Ghost::default(); channels * batch.div_ceil(self.ghost(batch))],
+            sums: vec![Sums::default(); channels],
+            turned: [turned(), turned(), turned()],
+        }))
+    }
+}
+
+struct Normalisation {
+    options: BatchNorm,
+    channels: usize,
+    positions: usize,
+    is_vector: bool,
+    /// What the last training step has seen: `[C, ghost batches]`.
+    ghosts: Vec<Ghost>,
+    /// What the last backward pass has summed, by channel.
+    sums: Vec<Sums>,
+    /// Of vectors x, then y or dy, then dx, each as `[C, N]`.
+    turned: [Vec<f32>; 3],
+}
+
+impl Layer for Normalisation {
+    fn forward(&mut self, mut pass: Forward<'_>) {
+        let (c, n, x) = (self.channels, pass.batch, pass.x.get(0));
+        let channel = self.channel(n, pass.parameters);
+        let [x_turned, y_turned, _] = &mut self.turned;
+        let (x, y) = match self.is_vector {
+            true => {
+                transpose(x, n, c, &mut x_turned[..c * n]);
+                (&x_turned[..c * n], &mut y_turned[..c * n])
+            }
+            false => (x, &mut *pass.y),
+        };
+        let (width, per_channel) = (self.positions * n, n.div_ceil(self.options.ghost(n)));
+        match pass.mode {
+            Mode::Train(_) => {
+                let ghosts = &mut self.ghosts[..c * per_channel];
+                for_each_row(
+                    (rows(x, width), rows_mut(y, width), rows_mut(ghosts, per_channel)),
+                    |index, (x, y, ghosts)| channel(index).train(x, y, ghosts),
+                );
+                self.run_on(&mut pass.statistics, per_channel);
+            }
+            Mode::Evaluate => {
+                let statistics = pass.statistics.view();
+                let (means, variances) = (statistics.get(0), statistics.get(1));
+                for_each_row((rows(x, width), rows_mut(y, width)), |index, (x, y)| {
+                    channel(index).evaluate(x, y, means[index], variances[index]);
+                });
+            }
+        }
+        if self.is_vector {
+            transpose(&self.turned[1][..c * n], c, n, pass.y);
+        }
+    }
+
+    fn backward(&mut self, mut pass: Backward<'_>) {
+        let (c, n) = (self.channels, pass.batch);
+        let channel = self.channel(n, pass.parameters);
+        let [x_turned, dy_turned, dx_turned] = &mut self.turned;
+        let mut dx = pass.dx.get(0);
+        let wants_dx = dx.is_some();
+        let (x, dy, to) = match self.is_vector {
+            true => {
+                transpose(pass.dy, n, c, &mut dy_turned[..c * n]);
+                (&x_turned[..c * n], &dy_turned[..c * n], &mut dx_turned[..c * n])
+            }
+            false => (pass.x.get(0), pass.dy, dx.as_deref_mut().unwrap_or(&mut [])),
+        };
+        let (width, per_channel) = (self.positions * n, n.div_ceil(self.options.ghost(n)));
+        let (ghosts, sums) =
+            (rows(&self.ghosts[..c * per_channel], per_channel), rows_mut(&mut self.sums, 1));
+        let (x, dy) = (rows(x, width), rows(dy, width));
+        if wants_dx {
+            for_each_row((x, dy, ghosts, sums, rows_mut(to, width)), |index, (x, dy, ghosts, sums, dx)| {
+                sums[0] = channel(index).backward(x, dy, Some(dx), ghosts);
+            });
+        } else {
+            for_each_row((x, dy, ghosts, sums), |index, (x, dy, ghosts, sums)| {
+                sums[0] = channel(index).backward(x, dy, None, ghosts);
+            });
+        }
+        if let Some(dx) = dx.filter(|_| self.is_vector) {
+            transpose(&self.turned[2][..c * n], c, n, dx);
+        }
+        if self.options.affine {
+            let part = |tensor: &mut [f32], part: fn(&Sums) -> f32| {
+                tensor.iter_mut().zip(&self.sums).for_each(|(gradient, sums)| *gradient = part(sums));
+            };
+            part(pass.gradients.get(0), |sums| sums.weight);
+            part(pass.gradients.get(1), |sums| sums.bias);
+        }
+    }
+}
+
+impl Normalisation {
+    /// How each channel of a batch of `samples` is normalised.
+    fn channel<'a>(
+        &self,
+        samples: usize,
+        parameters: Tensors<'a>,
+    ) -> impl Fn(usize) -> Channel + Sync + use<'a> {
+        let BatchNorm { eps, affine, relu, .. } = self.options;
+        let ghost = self.options.ghost(samples);
+        let of = move |tensor: usize, index: usize, without: f32| {
+            if affine { parameters.get(tensor)[index] } else { without }
+        };
+        move |index| {
+            let (weight, bias) = (of(0, index, 1.0), of(1, index, 0.0));
+            Channel { samples, ghost, weight, bias, eps, relu }
+        }
+    }
+
+    /// Brings the ghost batches, `per_channel` of them, into the running statistics.
+    fn run_on(&self, statistics: &mut TensorsMut<'_>, per_channel: usize) {
+        let share = self.options.momentum as f32;
+        let seen = || self.ghosts.chunks_exact(per_channel.max(1));
+        let run = |running: &mut [f32], value: fn(&Ghost) -> f32| {
+            for (running, ghosts) in running.iter_mut().zip(seen()) {
+                for ghost in ghosts {
+                    *running = (1.0 - share) * *running + share * value(ghost);
+                }
+            }
+        };
+        run(statistics.get(0), |ghost| ghost.mean);
+        run(statistics.get(1), |ghost| ghost.variance);
+    }
+}
+
+#[cfg(test)]
+mod tests;

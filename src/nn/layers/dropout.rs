@@ -1,0 +1,229 @@
+//! Dropout (Srivastava et al., 2014), inverted: what is kept is scaled up in training, and evaluation changes nothing.
+//!
+//! Letters: N samples, E elements of a sample, T steps, F features; images `[E, N]`, vectors `[N, E]`, sequences
+//! `[T, N, F]`, whose sample has the elements T F.
+
+use serde::{Deserialize, Serialize};
+
+use super::single_numbers;
+use crate::nn::Shape;
+use crate::nn::layer::{Backward, Describe, Draw, Forward, Layer, Mode};
+use crate::nn::size::elements;
+use crate::rng::{Purpose, Stream};
+use crate::tensor::{for_each_row, rows, rows_mut, vectorise};
+
+/// Sets each element to zero with probability `rate` and divides the others by 1 - `rate`. Whether an element is kept
+/// depends on the seed, the step, the sample's place in the global batch, the layer and the element: not on the rank.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dropout {
+    /// The probability to drop an element, rounded to a 65536th.
+    pub rate: f64,
+}
+
+/// An element is dropped if its 16 random bits are below this.
+fn threshold(rate: f64) -> u32 {
+    (rate * f64::from(1 << 16)).round() as u32
+}
+
+impl Describe for Dropout {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        if !(0.0..1.0).contains(&self.rate) || threshold(self.rate) > u32::from(u16::MAX) {
+            return Err(format!("rate = {} must be at least 0 and below 1", self.rate));
+        }
+        single_numbers(inputs)
+    }
+
+    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+        let shape = single_numbers(inputs)?;
+        Ok(elements(&[shape.elements(), batch])?.div_ceil(size_of::<f32>()))
+    }
+
+    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+        let shape = single_numbers(inputs)?;
+        let threshold = threshold(self.rate);
+        let scale = (f64::from(1 << 16) / f64::from((1 << 16) - threshold)) as f32;
+        Ok(Box::new(Mask { shape, threshold, scale, kept: vec![0; shape.elements() * batch] }))
+    }
+}
+
+struct Mask {
+    shape: Shape,
+    threshold: u32,
+    /// 1 / the probability to keep.
+    scale: f32,
+    /// 1 for each element that the last training step has kept, 0 for the others.
+    kept: Vec<u8>,
+}
+
+/// Elements that one block of the generator decides on.
+const BLOCK: usize = 8;
+
+impl Mask {
+    fn draw(&mut self, draw: Draw, layer: usize, n: usize) {
+        let Draw { seed, step, first_sample } = draw;
+        let stream = |sample: usize| Stream {
+            seed,
+            purpose: Purpose::Dropout,
+            step,
+            subject: (first_sample + sample) as u32,
+            tensor: layer as u16,
+        };
+        let threshold = self.threshold;
+        let kept = &mut self.kept[..self.shape.elements() * n];
+        match self.shape {
+            // All samples of a block's elements.
+            Shape::Image { .. } => for_each_row(rows_mut(kept, BLOCK * n), |block, kept| {
+                for sample in 0..n {
+                    let keep = keep(&stream(sample), block, threshold);
+                    kept[sample..].iter_mut().step_by(n).zip(keep).for_each(|(kept, keep)| *kept = keep);
+                }
+            }),
+            // One row of a sample.
+            shape => {
+                let width =
+                    if let Shape::Sequence { features, .. } = shape { features } else { shape.elements() };
+                for_each_row(rows_mut(kept, width), |row, kept| {
+                    let (stream, first) = (stream(row % n), row / n * width);
+                    let (mut at, mut before) = (0, first % BLOCK);
+                    while at < kept.len() {
+                        let end = kept.len().min(at + BLOCK - before);
+                        let keep = keep(&stream, (first + at) / BLOCK, threshold);
+                        kept[at..end].copy_from_slice(&keep[before..before + end - at]);
+                        (at, before) = (end, 0);
+                    }
+                });
+            }
+        }
+    }
+
+    /// `to` = `from` where it is kept, scaled, and 0 elsewhere.
+    fn apply(&self, from: &[f32], to: &mut [f32]) {
+        let (kept, scale) = (&self.kept[..from.len()], self.scale);
+        for_each_row((rows(from, WIDTH), rows(kept, WIDTH), rows_mut(to, WIDTH)), |_, (from, kept, to)| {
+            vectorise(
+                #[inline(always)]
+                || {
+                    for ((to, from), &kept) in to.iter_mut().zip(from).zip(kept) {
+                        *to = from * (scale * f32::from(kept));
+                    }
+                },
+            );
+        });
+    }
+}
+
+/// Elements that a thread takes at a time.
+const WIDTH: usize = 16 * 1024;
+
+/// What becomes of elements `BLOCK * block ..` of a sample.
+#[inline]
+fn keep(stream: &Stream, block: usize, threshold: u32) -> [u8; BLOCK] {
+    let words = stream.block(block as u32);
+    std::array::from_fn(|i| u8::from(words[i / 2] >> (i % 2 * 16) & 0xFFFF >= threshold))
+}
+
+impl Layer for Mask {
+    fn forward(&mut self, pass: Forward<'_>) {
+        match pass.mode {
+            Mode::Train(draw) => {
+                self.draw(draw, pass.layer, pass.batch);
+                self.apply(pass.x.get(0), pass.y);
+            }
+            Mode::Evaluate => pass.y.copy_from_slice(pass.x.get(0)),
+        }
+    }
+
+    fn backward(&mut self, mut pass: Backward<'_>) {
+        if let Some(dx) = pass.dx.get(0) {
+            self.apply(pass.dy, dx);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::nn::{Graph, Network};
+
+    const DRAW: Draw = Draw { seed: 7, step: 3, first_sample: 0 };
+
+    /// Ones through dropout: what each element of each sample is multiplied by, `[N][E]`.
+    fn factors(input: Shape, rate: f64, draw: Draw, batch: usize, layer: usize) -> Vec<Vec<f32>> {
+        let table: Map<String, Value> =
+            serde_json::from_value(json!({"type": "dropout", "rate": rate})).unwrap();
+        let before = (0..layer).map(|_| serde_json::from_value(json!({"type": "relu"})).unwrap());
+        let graph = Graph::from_tables(input, before.chain([table])).unwrap();
+        let mut network = Network::new(graph, batch).unwrap();
+        network.input_mut(batch).fill(1.0);
+        let y = network.forward(batch, Mode::Train(draw)).to_vec();
+        let at = |n: usize, e: usize| match input {
+            Shape::Image { .. } => e * batch + n,
+            Shape::Sequence { features, .. } => (e / features * batch + n) * features + e % features,
+            _ => n * input.elements() + e,
+        };
+        (0..batch).map(|n| (0..input.elements()).map(|e| y[at(n, e)]).collect()).collect()
+    }
+
+    const IMAGE: Shape = Shape::Image { channels: 3, height: 5, width: 7 };
+    const VECTOR: Shape = Shape::Vector { features: 105 };
+    const SEQUENCE: Shape = Shape::Sequence { steps: 5, features: 21 };
+
+    /// The same sample gets the same mask in whatever part of the batch it is computed, and as whatever shape.
+    #[test]
+    fn a_mask_belongs_to_a_sample() {
+        let all = factors(IMAGE, 0.3, DRAW, 7, 0);
+        for shape in [IMAGE, VECTOR, SEQUENCE] {
+            for part in [0..7, 0..3, 3..7, 6..7] {
+                let draw = Draw { first_sample: part.start, ..DRAW };
+                assert_eq!(factors(shape, 0.3, draw, part.len(), 0), all[part.clone()], "{shape} {part:?}");
+            }
+        }
+        assert_ne!(all[0], all[1]);
+    }
+
+    #[test]
+    fn seed_step_and_layer_change_it() {
+        let one = factors(VECTOR, 0.5, DRAW, 1, 0);
+        assert_ne!(factors(VECTOR, 0.5, Draw { step: 4, ..DRAW }, 1, 0), one);
+        assert_ne!(factors(VECTOR, 0.5, Draw { seed: 8, ..DRAW }, 1, 0), one);
+        assert_ne!(factors(VECTOR, 0.5, DRAW, 1, 1), one);
+    }
+
+    /// The share that is kept lies within 5 standard errors of what is asked for, and what is kept is scaled by its
+    /// inverse.
+    #[test]
+    fn as_many_are_kept_as_asked_for() {
+        for rate in [0.0, 0.2, 0.5, 0.65] {
+            let factors = factors(Shape::Vector { features: 10_000 }, rate, DRAW, 10, 0).concat();
+            let kept: Vec<f32> = factors.iter().copied().filter(|&factor| factor != 0.0).collect();
+            let (share, n) = (kept.len() as f64 / factors.len() as f64, factors.len() as f64);
+            assert!(
+                (share - (1.0 - rate)).abs() <= 5.0 * (rate * (1.0 - rate) / n).sqrt(),
+                "{rate}: {share}"
+            );
+            // The rate is rounded to a 65536th.
+            let scale = 1.0 / (1.0 - rate);
+            assert!(kept.iter().all(|&factor| (f64::from(factor) / scale - 1.0).abs() < 5e-5), "{rate}");
+        }
+    }
+
+    #[test]
+    fn evaluation_changes_nothing() {
+        let table: Map<String, Value> =
+            serde_json::from_value(json!({"type": "dropout", "rate": 0.5})).unwrap();
+        let mut network = Network::new(Graph::from_tables(VECTOR, [table]).unwrap(), 2).unwrap();
+        let x: Vec<f32> = (0..210).map(|i| i as f32).collect();
+        network.input_mut(2).copy_from_slice(&x);
+        assert_eq!(network.forward(2, Mode::Evaluate), x);
+    }
+
+    #[test]
+    fn rates_that_leave_nothing_are_refused() {
+        for rate in [-0.1, 1.0, 0.999999, f64::NAN] {
+            assert!(Dropout { rate }.output(&[VECTOR]).unwrap_err().contains("rate"), "{rate}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Local response normalisation, across channels (Krizhevsky, Sutskever and Hinton, 2012, section 3.3; with alpha divided
+//! by the size as in Caffe and PyTorch) or within a channel (Caffe's `WITHIN_CHANNEL`).
+//!
+//! Letters: C channels, H W image, N samples; images `[C, H, W, N]`. s is the size of the window: channels across,
+//! pixels of its side within.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::single_image;
+use crate::nn::Shape;
+use crate::nn::layer::{Backward, Describe, Forward, Layer};
+use crate::nn::size::elements;
+use crate::tensor::{for_each_row, rows, rows_mut, vectorise};
+
+/// y = x (k + alpha / n sum of x² over the window)^-beta, n being the window's size (across) or its square (within);
+/// what the window covers outside the image counts as zero.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalResponseNorm {
+    /// s. An even window across channels reaches one further down, as in PyTorch.
+    pub size: usize,
+    /// Weight of the squares.
+    #[serde(default = "default_alpha")]
+    pub alpha: f64,
+    /// Exponent.
+    #[serde(default = "default_beta")]
+    pub beta: f64,
+    /// What is added to the squares.
+    #[serde(default = "default_k")]
+    pub k: f64,
+    /// What the window lies in.
+    #[serde(default)]
+    pub region: Region,
+}
+
+/// What the window of a local response normalisation lies in; Caffe's `norm_region`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Region {
+    /// The pixel itself in neighbouring channels.
+    #[default]
+    AcrossChannels,
+    /// Neighbouring pixels of the channel itself.
+    WithinChannel,
+}
+
+fn default_alpha() -> f64 {
+    1e-4
+}
+
+fn default_beta() -> f64 {
+    0.75
+}
+
+fn default_k() -> f64 {
+    1.0
+}
+
+impl LocalResponseNorm {
+    fn image(&self, inputs: &[Shape]) -> Result<(usize, usize, usize), String> {
+        let within = |number: f64| number.is_finite() && number >= 0.0;
+        if !(within(self.alpha) && within(self.beta) && within(self.k) && self.k > 0.0) {
+            let LocalResponseNorm { alpha, beta, k, .. } = self;
+            return Err(format!("alpha = {alpha} and beta = {beta} must be at least 0, and k = {k} above 0"));
+        }
+        let is_within = self.region == Region::WithinChannel;
+        if self.size == 0 || (is_within && self.size.is_multiple_of(2)) {
+            return Err(format!("size = {} must be at least 1, and odd within a channel", self.size));
+        }
+        let (channels, height, width) = single_image(inputs)?;
+        let most = if is_within { 2 * height.max(width) } else { 2 * channels };
+        if self.size > most.saturating_add(1) {
+            let described = inputs[0].described();
+            return Err(format!(
+                "size = {} reaches far beyond all of {described}; {most} covers it",
+                self.size
+            ));
+        }
+        Ok((channels, height, width))
+    }
+}
+
+impl Describe for LocalResponseNorm {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        let (channels, height, width) = self.image(inputs)?;
+        Ok(Shape::Image { channels, height, width })
+    }
+
+    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+        let (channels, height, width) = self.image(inputs)?;
+        elements(&[2, channels, height, width, batch])
+    }
+
+    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+        let (channels, height, width) = self.image(inputs)?;
+        let all = channels * height * width * batch;
+        let window = if self.region == Region::WithinChannel { self.size * self.size } else { self.size };
+        Ok(Box::new(Response {
+            share: (self.alpha / window as f64) as f32,
+            slope: (2.0 * self.alpha * self.beta / window as f64) as f32,
+            options: self.clone(),
+            channels,
+            size: (height, width),
+            bases: vec![0.0; all],
+            ratios: vec![0.0; all],
+        }))
+    }
+}
+
+struct Response {
+    options: LocalResponseNorm,
+    channels: usize,
+    /// H and W.
+    size: (usize, usize),
+    /// alpha / n, and the derivative's 2 alpha beta / n.
+    share: f32,
+    slope: f32,
+    /// The bases of the powers, `k + ...`, of the last forward pass.
+    bases: Vec<f32>,
+    /// dy y / base, of the backward pass.
+    ratios: Vec<f32>,
+}
+
+/// Elements of a piece of a channel that stays in the first cache while all neighbours are added to it.
+const PIECE: usize = 2048;
+
+impl Response {
+    /// How far the window reaches down and up.
+    fn reach(&self) -> (usize, usize) {
+        (self.options.size / 2, (self.options.size - 1) / 2)
+    }
+
+    /// Adds up what stands in the window of every element of channel `channel`: `add(sums, values)` with equally long
+    /// pieces of `sums`, the channel's, and of `values`, all channels'. `down` and `up` are the window's reach.
+    fn add_window(
+        &self,
+        channel: usize,
+        n: usize,
+        (down, up): (usize, usize),
+        values: &[f32],
+        sums: &mut [f32],
+        add: impl Fn(&mut [f32], &[f32]),
+    ) {
+        let plane = sums.len();
+        match self.options.region {
+            Region::AcrossChannels => {
+                let window = reached(channel, down, up, self.channels);
+                for (piece, sums) in sums.chunks_mut(PIECE).enumerate() {
+                    for neighbour in window.clone() {
+                        add(sums, &values[neighbour * plane + piece * PIECE..][..sums.len()]);
+                    }
+                }
+            }
+            Region::WithinChannel => {
+                let ((height, width), own) = (self.size, &values[channel * plane..][..plane]);
+                for (pixel, sums) in sums.chunks_exact_mut(n).enumerate() {
+                    let columns = reached(pixel % width, down, up, width);
+                    for row in reached(pixel / width, down, up, height) {
+                        for column in columns.clone() {
+                            add(sums, &own[(row * width + column) * n..][..n]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a window around `at` reaches of `0..end`.
+fn reached(at: usize, down: usize, up: usize, end: usize) -> Range<usize> {
+    at.saturating_sub(down)..end.min(at + up + 1)
+}
+
+/// Calls `each` with base^-beta for every base, `beta` being 3/4 by two square roots.
+#[inline(always)]
+fn with_powers(bases: &[f32], beta: f64, mut each: impl FnMut(usize, f32)) {
+    if beta == 0.75 {
+        for (i, base) in bases.iter().enumerate() {
+            let root = 1.0 / base.sqrt();
+            each(i, root * root.sqrt());
+        }
+    } else {
+        bases.iter().enumerate().for_each(|(i, base)| each(i, base.powf(-beta as f32)));
+    }
+}
+
+impl Layer for Response {
+    fn forward(&mut self, pass: Forward<'_>) {
+        let (n, x) = (pass.batch, pass.x.get(0));
+        let (k, beta, share) = (self.options.k as f32, self.options.beta, self.share);
+        let plane = self.size.0 * self.size.1 * n;
+        let mut bases = std::mem::take(&mut self.bases);
+        let used = &mut bases[..self.channels * plane];
+        for_each_row((rows_mut(used, plane), rows_mut(pass.y, plane)), |channel, (bases, y)| {
+            bases.fill(k);
+            self.add_window(channel, n, self.reach(), x, bases, |bases, x| {
+                vectorise(
+                    #[inline(always)]
+                    || bases.iter_mut().zip(x).for_each(|(base, x)| *base += share * (x * x)),
+                );
+            });
+            let x = &x[channel * plane..][..plane];
+            vectorise(
+                #[inline(always)]
+                || with_powers(&bases[..x.len()], beta, |i, power| y[i] = x[i] * power),
+            );
+        });
+        self.bases = bases;
+    }
+
+    fn backward(&mut self, mut pass: Backward<'_>) {
+        let Some(dx) = pass.dx.get(0) else { return };
+        let (n, x, plane) = (pass.batch, pass.x.get(0), self.size.0 * self.size.1 * pass.batch);
+        let (beta, slope, bases) = (self.options.beta, self.slope, &self.bases[..self.channels * plane]);
+        let mut ratios = std::mem::take(&mut self.ratios);
+        let used = &mut ratios[..self.channels * plane];
+        for_each_row(
+            (rows_mut(used, plane), rows(pass.dy, plane), rows(pass.y, plane), rows(bases, plane)),
+            |_, (ratios, dy, y, bases)| {
+                vectorise(
+                    #[inline(always)]
+                    || {
+                        for (((ratio, dy), y), base) in ratios.iter_mut().zip(dy).zip(y).zip(bases) {
+                            *ratio = dy * y / base;
+                        }
+                    },
+                );
+            },
+        );
+        // Whose windows an element stands in: those that reach it the other way.
+        let (down, up) = self.reach();
+        let inputs = (rows_mut(dx, plane), rows(pass.dy, plane), rows(x, plane), rows(bases, plane));
+        for_each_row(inputs, |channel, (dx, dy, x, bases)| {
+            dx.fill(0.0);
+            self.add_window(channel, n, (up, down), &ratios, dx, |dx, ratios| {
+                vectorise(
+                    #[inline(always)]
+                    || dx.iter_mut().zip(ratios).for_each(|(sum, ratio)| *sum += ratio),
+                );
+            });
+            vectorise(
+                #[inline(always)]
+                || {
+                    with_powers(bases, beta, |i, power| dx[i] = dy[i] * power - slope * x[i] * dx[i]);
+                },
+            );
+        });
+        self.ratios = ratios;
+    }
+}

@@ -1,0 +1,102 @@
+//! The shortcut without parameters between residual blocks of different shapes: option A of He, Zhang, Ren and Sun, "Deep
+//! residual learning for image recognition" (2016), section 3.3.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::single_image;
+use crate::nn::Shape;
+use crate::nn::layer::{Backward, Describe, Forward, Layer};
+use crate::nn::size::elements;
+use crate::tensor::{for_each_row, rows, rows_mut};
+
+/// Takes every `stride`-th row and column, and puts channels of zeros around the others until there are `channels`: one
+/// half of them, rounded down, before the image's own, the rest behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shortcut {
+    /// Channels of the output.
+    pub channels: usize,
+    /// Rows and columns from one to the next that is taken.
+    #[serde(default = "one")]
+    pub stride: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Describe for Shortcut {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        let (channels, height, width) = single_image(inputs)?;
+        if self.stride == 0 {
+            return Err("stride must be at least 1".into());
+        }
+        if self.channels < channels {
+            return Err(format!(
+                "takes images of at most {} channels, which it keeps and adds to, got {}",
+                self.channels,
+                inputs[0].described()
+            ));
+        }
+        let (height, width) = (height.div_ceil(self.stride), width.div_ceil(self.stride));
+        elements(&[self.channels, height, width])?;
+        Ok(Shape::Image { channels: self.channels, height, width })
+    }
+
+    fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
+        let (channels, height, width) = single_image(inputs)?;
+        let first = (self.channels - channels) / 2;
+        let (stride, own) = (self.stride, first..first + channels);
+        Ok(Box::new(Sampling { own, total: self.channels, size: (height, width), stride }))
+    }
+}
+
+struct Sampling {
+    /// The image's own channels among those of the output.
+    own: Range<usize>,
+    total: usize,
+    /// H and W of the input.
+    size: (usize, usize),
+    stride: usize,
+}
+
+impl Sampling {
+    /// Pixels of the output, and for each in turn the one of the input that it is.
+    fn pixels(&self) -> impl Iterator<Item = usize> + use<> {
+        let ((height, width), stride) = (self.size, self.stride);
+        let row = move |h: usize| (0..width).step_by(stride).map(move |w| h * width + w);
+        (0..height).step_by(stride).flat_map(row)
+    }
+}
+
+impl Layer for Sampling {
+    fn forward(&mut self, pass: Forward<'_>) {
+        let (n, x) = (pass.batch, pass.x.get(0));
+        let plane = self.size.0 * self.size.1 * n;
+        let width = pass.y.len() / self.total;
+        for_each_row(rows_mut(pass.y, width), |channel, y| {
+            if !self.own.contains(&channel) {
+                return y.fill(0.0);
+            }
+            let x = &x[(channel - self.own.start) * plane..][..plane];
+            for (y, pixel) in y.chunks_exact_mut(n).zip(self.pixels()) {
+                y.copy_from_slice(&x[pixel * n..][..n]);
+            }
+        });
+    }
+
+    fn backward(&mut self, mut pass: Backward<'_>) {
+        let (n, width) = (pass.batch, pass.dy.len() / self.total);
+        let Some(dx) = pass.dx.get(0) else { return };
+        let dy = &pass.dy[self.own.start * width..self.own.end * width];
+        let plane = self.size.0 * self.size.1 * n;
+        for_each_row((rows(dy, width), rows_mut(dx, plane)), |_, (dy, dx)| {
+            dx.fill(0.0);
+            for (dy, pixel) in dy.chunks_exact(n).zip(self.pixels()) {
+                dx[pixel * n..][..n].copy_from_slice(dy);
+            }
+        });
+    }
+}
