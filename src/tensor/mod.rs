@@ -2,6 +2,7 @@
 //! instructions.
 
 mod blas;
+mod elementary;
 mod gemm;
 mod im2col;
 mod simd;
@@ -9,6 +10,7 @@ mod threads;
 mod transpose;
 
 pub use blas::blas_default_threads;
+pub use elementary::{exp, sigmoid, tanh};
 pub use gemm::{gemm, matrix, matrix_mut};
 pub use im2col::{Window, col2im_add, im2col};
 pub use simd::{add_scaled, sum, vectorise};
