@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::layer::Describe;
 use super::layers::{
     Add, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Linear,
-    LocalResponseNorm, MaxPool2d, Relu, Shortcut,
+    LocalResponseNorm, Lstm, MaxPool2d, Relu, Shortcut,
 };
 
 /// A layer's type and options. A new layer is a file in `layers/` and a line here and in [`LayerSpec::describe`].
@@ -38,6 +38,8 @@ pub enum LayerSpec {
     Shortcut(Shortcut),
     /// Dropout.
     Dropout(Dropout),
+    /// Long short-term memory.
+    Lstm(Lstm),
 }
 
 impl LayerSpec {
@@ -57,6 +59,7 @@ impl LayerSpec {
             LayerSpec::GlobalAvgPool2d(layer) => layer,
             LayerSpec::Shortcut(layer) => layer,
             LayerSpec::Dropout(layer) => layer,
+            LayerSpec::Lstm(layer) => layer,
         }
     }
 
@@ -76,6 +79,7 @@ impl LayerSpec {
             LayerSpec::GlobalAvgPool2d(_) => "global_avg_pool2d",
             LayerSpec::Shortcut(_) => "shortcut",
             LayerSpec::Dropout(_) => "dropout",
+            LayerSpec::Lstm(_) => "lstm",
         }
     }
 }

@@ -18,7 +18,7 @@ pub fn exp(x: f32) -> f32 {
     // Adding 1.5 * 2^23 leaves the nearest whole number in the low bits.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first so short that its products with n are exact.
-    const HIGH: f32 = 0.693_359_375;
+    const HIGH: f32 = 0.693_359_4;
     const LOW: f32 = -2.121_944_4e-4;
     let within = if x > LARGEST { LARGEST } else { x };
     let within = if within < SMALLEST { SMALLEST } else { within };
@@ -60,7 +60,7 @@ pub fn tanh(x: f32) -> f32 {
     let q = 1.198_258_4e-6;
     let q = q * s + 1.185_347_1e-4;
     let q = q * s + 2.268_434_7e-3;
-    let q = q * s + 4.893_525_2e-3;
+    let q = q * s + 4.893_525e-3;
     let y = within * p / q;
     // The approximation's own end is a unit or two from 1, and p x vanishes where x is all there is.
     let y = if s < 1e-7 { x } else { y };

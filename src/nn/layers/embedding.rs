@@ -39,6 +39,7 @@ impl Embedding {
             ));
         }
         elements(&[rows, self.features])?;
+        self.init.check()?;
         match self.features {
             0 => Err("features must be at least 1".into()),
             _ => Ok((steps, rows)),

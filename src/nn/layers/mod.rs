@@ -11,6 +11,7 @@ mod global_avg_pool2d;
 mod linear;
 mod local_response_norm;
 mod max_pool2d;
+mod recurrent;
 mod relu;
 mod shortcut;
 mod window;
@@ -29,6 +30,7 @@ pub use global_avg_pool2d::GlobalAvgPool2d;
 pub use linear::Linear;
 pub use local_response_norm::LocalResponseNorm;
 pub use max_pool2d::MaxPool2d;
+pub use recurrent::Lstm;
 pub use relu::Relu;
 pub use shortcut::Shortcut;
 pub use window::Pooling;
@@ -68,6 +70,15 @@ fn single_rows(inputs: &[Shape]) -> Result<(usize, usize), String> {
             Err(format!("takes vectors, got {}; put a `flatten` layer before it", inputs[0].described()))
         }
         Shape::Tokens { .. } => Err(format!("takes vectors, got {}", tokens_instead(inputs[0]))),
+    }
+}
+
+/// The only input, which must be a sequence of vectors: (T, D).
+fn single_sequence(inputs: &[Shape]) -> Result<(usize, usize), String> {
+    match single(inputs)? {
+        Shape::Sequence { steps, features } => Ok((steps, features)),
+        Shape::Tokens { .. } => Err(format!("takes sequences of vectors, got {}", tokens_instead(inputs[0]))),
+        shape => Err(format!("takes sequences of vectors, got {}", shape.described())),
     }
 }
 

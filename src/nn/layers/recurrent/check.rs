@@ -1,0 +1,219 @@
+//! Recurrent layers against their formulas in double precision: outputs, states carried on, and gradients, which are
+//! central differences of the formulas. Those differ from the gradients by under 1e-8; what is left is the error of
+//! float32.
+
+use serde_json::{Value, json};
+
+use super::reference::{self, Dims, Formula};
+use crate::nn::layer::{Backward, Draw, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
+use crate::nn::{LayerSpec, Shape};
+use crate::rng::{Purpose, Stream};
+
+/// `count` numbers in [-1, 1).
+fn numbers(count: usize, subject: u32) -> Vec<f32> {
+    let stream = Stream { seed: 5, purpose: Purpose::Test, step: 0, subject, tensor: 0 };
+    (0..count).map(|i| (stream.word(i as u64) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
+}
+
+fn double(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
+}
+
+struct Check {
+    dims: Dims,
+    formula: Formula,
+    layer: Box<dyn Layer>,
+    ranges: Vec<std::ops::Range<usize>>,
+    parameters: Vec<f32>,
+    x: Vec<f32>,
+    r: Vec<f32>,
+    /// An error of float32 in sums of this many terms of magnitude 1 at most.
+    tolerance: f64,
+}
+
+impl Check {
+    fn new(spec: &Value, formula: Formula, dims: Dims) -> Check {
+        let spec: LayerSpec = serde_json::from_value(spec.clone()).unwrap();
+        let input = Shape::Sequence { steps: dims.steps, features: dims.features };
+        let describe = spec.describe();
+        assert_eq!(
+            describe.output(&[input]).unwrap(),
+            Shape::Sequence { steps: dims.steps, features: dims.hidden }
+        );
+        let mut ranges = Vec::new();
+        for parameter in describe.parameters(&[input]).unwrap() {
+            let start = ranges.last().map_or(0, |r: &std::ops::Range<usize>| r.end);
+            ranges.push(start..start + parameter.shape.iter().product::<usize>());
+        }
+        let rows = dims.steps * dims.batch;
+        // Weights of 1 / sqrt(fan_in) or less, as they are in use, so that errors do not grow from step to step.
+        let scale = 1.0 / ((dims.features + dims.hidden) as f32).sqrt();
+        let parameters = numbers(ranges.last().unwrap().end, 1).into_iter().map(|value| scale * value);
+        Check {
+            dims,
+            formula,
+            // Room for more than the batch, as in a last, smaller batch.
+            layer: describe.build(&[input], dims.batch + 2).unwrap(),
+            parameters: parameters.collect(),
+            ranges,
+            x: numbers(rows * dims.features, 2),
+            r: numbers(rows * dims.hidden, 3),
+            tolerance: 4.0 * (rows + dims.features + dims.hidden) as f64 * 2f64.powi(-22),
+        }
+    }
+
+    /// The formula's tensors, of the parameters as they are.
+    fn tensors(&self) -> Vec<Vec<f64>> {
+        self.ranges.iter().map(|range| double(&self.parameters[range.clone()])).collect()
+    }
+
+    /// What the layer carries now, cut to the batch.
+    fn states(&mut self) -> Vec<Vec<f64>> {
+        let rows = self.dims.batch * self.dims.hidden;
+        self.layer.carried().iter().map(|state| double(&state.values[..rows])).collect()
+    }
+
+    fn forward(&mut self, y: &mut [f32]) {
+        self.layer.forward(Forward {
+            batch: self.dims.batch,
+            mode: Mode::Train(Draw::default()),
+            layer: 0,
+            parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
+            statistics: TensorsMut { flat: &mut [], ranges: &[], shared: &[] },
+            x: Inputs { buffers: std::slice::from_ref(&self.x), sources: &[0], elements: &[self.x.len()] },
+            y,
+        });
+    }
+
+    /// The gradients of the input and of the parameters; NaN where the input's is not wanted.
+    fn backward(&mut self, y: &[f32], wanted: bool) -> (Vec<f32>, Vec<f32>) {
+        let mut dx = [vec![f32::NAN; self.x.len()]];
+        let mut gradients = vec![f32::NAN; self.parameters.len()];
+        self.layer.backward(Backward {
+            batch: self.dims.batch,
+            parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
+            gradients: TensorsMut { flat: &mut gradients, ranges: &self.ranges, shared: &[] },
+            x: Inputs { buffers: std::slice::from_ref(&self.x), sources: &[0], elements: &[self.x.len()] },
+            y,
+            dy: &self.r,
+            dx: InputGradients {
+                buffers: &mut dx,
+                sources: &[0],
+                elements: &[self.x.len()],
+                wanted: &[wanted],
+            },
+        });
+        let [dx] = dx;
+        (dx, gradients)
+    }
+
+    #[track_caller]
+    fn hold(&self, what: &str, found: &[f32], expected: &[f64]) {
+        assert_eq!(found.len(), expected.len());
+        for (i, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+            let error = (f64::from(found) - expected).abs();
+            assert!(
+                error <= self.tolerance,
+                "{what} {i}: {found}, not {expected}: {error} > {}",
+                self.tolerance
+            );
+        }
+    }
+
+    /// The gradients of sum(r y) with respect to `x` and the parameters, from `states` on.
+    fn differences(&self, states: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
+        let r = double(&self.r);
+        let loss = |tensors: &[Vec<f64>], x: &[f64]| -> f64 {
+            let y = (self.formula)(&self.dims, tensors, x, &mut states.to_vec());
+            y.iter().zip(&r).map(|(y, r)| y * r).sum()
+        };
+        let (mut tensors, mut x) = (self.tensors(), double(&self.x));
+        let step = 1e-5;
+        let input = (0..x.len()).map(|i| {
+            let mut moved = |by: f64| {
+                x[i] += by;
+                let loss = loss(&tensors, &x);
+                x[i] -= by;
+                loss
+            };
+            (moved(step) - moved(-step)) / (2.0 * step)
+        });
+        let input = input.collect();
+        let places =
+            (0..tensors.len()).flat_map(|k| (0..tensors[k].len()).map(move |i| (k, i)).collect::<Vec<_>>());
+        let places: Vec<(usize, usize)> = places.collect();
+        let parameters = places.into_iter().map(|(k, i)| {
+            let mut moved = |by: f64| {
+                tensors[k][i] += by;
+                let loss = loss(&tensors, &x);
+                tensors[k][i] -= by;
+                loss
+            };
+            (moved(step) - moved(-step)) / (2.0 * step)
+        });
+        let parameters = parameters.collect();
+        (input, parameters)
+    }
+
+    /// Three batches in a row, the first from states that are not zero: each goes on where the one before ended, and its
+    /// gradients end where it began.
+    fn run(mut self) {
+        for (i, state) in self.layer.carried().into_iter().enumerate() {
+            state.values.copy_from_slice(&numbers(state.values.len(), 10 + i as u32));
+        }
+        let mut y = vec![f32::NAN; self.r.len()];
+        for batch in 0..3 {
+            let before = self.states();
+            let mut after = before.clone();
+            let expected = (self.formula)(&self.dims, &self.tensors(), &double(&self.x), &mut after);
+            self.forward(&mut y);
+            self.hold(&format!("batch {batch}, output"), &y, &expected);
+            for (found, expected) in self.states().iter().zip(&after) {
+                let found: Vec<f32> = found.iter().map(|&value| value as f32).collect();
+                self.hold(&format!("batch {batch}, state"), &found, expected);
+            }
+            let (dx, gradients) = self.backward(&y, batch != 1);
+            let (input, parameters) = self.differences(&before);
+            if batch != 1 {
+                self.hold(&format!("batch {batch}, input's gradient"), &dx, &input);
+            }
+            self.hold(&format!("batch {batch}, parameters' gradient"), &gradients, &parameters);
+            assert!(gradients.iter().any(|&gradient| gradient.abs() > 1e-2), "next to nothing is checked");
+            self.x = numbers(self.x.len(), 20 + batch);
+        }
+    }
+}
+
+/// (T, N, D, H): one of everything; odd ones; more hidden units than a vector holds, and a rest.
+const SIZES: [(usize, usize, usize, usize); 5] =
+    [(1, 1, 1, 1), (1, 3, 2, 5), (4, 1, 5, 3), (5, 3, 7, 9), (3, 2, 4, 37)];
+
+fn run(spec: impl Fn(usize) -> Value, formula: Formula) {
+    for (steps, batch, features, hidden) in SIZES {
+        Check::new(&spec(hidden), formula, Dims { steps, batch, features, hidden }).run();
+    }
+}
+
+#[test]
+fn lstm() {
+    run(|hidden| json!({"type": "lstm", "hidden": hidden, "forget_bias": 0.5}), reference::lstm);
+}
+
+/// Each message gives both shapes.
+#[test]
+fn what_does_not_fit_is_refused() {
+    let refuse = |spec: &Value, input: Shape| {
+        let spec: LayerSpec = serde_json::from_value(spec.clone()).unwrap();
+        spec.describe().output(&[input]).unwrap_err()
+    };
+    let sequence = Shape::Sequence { steps: 2, features: 3 };
+    for kind in ["lstm"; 1] {
+        let spec = json!({"type": kind, "hidden": 4});
+        let message = refuse(&spec, Shape::Vector { features: 3 });
+        assert!(message.contains("takes sequences of vectors, got vectors of 3"), "{message}");
+        let message = refuse(&spec, Shape::Tokens { steps: 2, vocabulary: 9 });
+        assert!(message.contains("got tokens, 2 of 9; put an `embedding`"), "{message}");
+        assert!(refuse(&json!({"type": kind, "hidden": 0}), sequence).contains("at least 1"));
+        assert!(refuse(&json!({"type": kind, "hidden": 1 << 30}), sequence).contains("2^40"));
+    }
+}

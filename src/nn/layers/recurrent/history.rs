@@ -1,0 +1,61 @@
+//! A state over the steps of a batch, and what of it goes on to the next.
+
+use crate::nn::layer::Carried;
+
+/// One state of a recurrent layer, H numbers a sample.
+pub(super) struct History {
+    name: &'static str,
+    hidden: usize,
+    /// What the last batch left: `[capacity, H]`.
+    carried: Vec<f32>,
+    /// Before the first step, and after each: `[T + 1, N, H]`.
+    steps: Vec<f32>,
+}
+
+impl History {
+    /// A state called `name`, zero, for batches of up to `capacity` samples of `steps` steps.
+    pub fn new(name: &'static str, steps: usize, hidden: usize, capacity: usize) -> History {
+        let (carried, steps) = (vec![0.0; capacity * hidden], vec![0.0; (steps + 1) * capacity * hidden]);
+        History { name, hidden, carried, steps }
+    }
+
+    /// Elements of its buffers.
+    pub fn elements(steps: usize, hidden: usize, capacity: usize) -> usize {
+        (steps + 2) * capacity * hidden
+    }
+
+    /// The batch of `n` samples begins: with what was carried here.
+    pub fn begin(&mut self, n: usize) {
+        let rows = n * self.hidden;
+        self.steps[..rows].copy_from_slice(&self.carried[..rows]);
+    }
+
+    /// Before step `t` and after it: `[N, H]` each.
+    pub fn around(&mut self, t: usize, n: usize) -> (&[f32], &mut [f32]) {
+        let rows = n * self.hidden;
+        let (before, after) = self.steps.split_at_mut((t + 1) * rows);
+        (&before[t * rows..], &mut after[..rows])
+    }
+
+    /// Before step `t`: `[N, H]`.
+    pub fn before(&self, t: usize, n: usize) -> &[f32] {
+        let rows = n * self.hidden;
+        &self.steps[t * rows..(t + 1) * rows]
+    }
+
+    /// Before each step and after the last: `[T + 1, N, H]`, and more behind it.
+    pub fn all(&self) -> &[f32] {
+        &self.steps
+    }
+
+    /// The batch of `n` samples and `t` steps is done: its last state is carried on.
+    pub fn end(&mut self, t: usize, n: usize) {
+        let rows = n * self.hidden;
+        self.carried[..rows].copy_from_slice(&self.steps[t * rows..(t + 1) * rows]);
+    }
+
+    /// For those who keep it.
+    pub fn carried(&mut self) -> Carried<'_> {
+        Carried { name: self.name, width: self.hidden, values: &mut self.carried }
+    }
+}

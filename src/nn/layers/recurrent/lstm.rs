@@ -1,0 +1,215 @@
+//! Long short-term memory without peepholes (Zaremba et al., 2014, section 3.1; Hochreiter and Schmidhuber, 1997, with
+//! the forget gate of Gers et al., 2000):
+//!
+//!     i, f, o = sigmoid(W_ih x_t + W_hh h_(t-1) + b)      the rows of each gate; forget_bias is added for f
+//!     g       = tanh(the same)
+//!     c_t     = f c_(t-1) + i g
+//!     h_t     = o tanh(c_t)
+//!
+//! Rows of the weights stand in PyTorch's order: i, f, g, o.
+
+use serde::{Deserialize, Serialize};
+
+use super::history::History;
+use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use crate::nn::Shape;
+use crate::nn::init::Init;
+use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::spec::default;
+use crate::tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+
+/// One level of long short-term memory; a stack of them is several layers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lstm {
+    /// H.
+    pub hidden: usize,
+    /// Added to the forget gate before its sigmoid, beside the trained bias (TensorFlow's `BasicLSTMCell`).
+    #[serde(default)]
+    pub forget_bias: f32,
+    /// How the weights begin.
+    #[serde(default = "default::init")]
+    pub init: Init,
+    /// How the bias begins.
+    #[serde(default = "default::zeros")]
+    pub bias_init: Init,
+}
+
+impl Lstm {
+    fn inits(&self) -> [Init; 2] {
+        [self.init, self.bias_init]
+    }
+
+    fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
+        match self.forget_bias.is_finite() {
+            true => Sizes::new(inputs, self.hidden, 4, self.inits()),
+            false => Err("forget_bias must be finite".into()),
+        }
+    }
+}
+
+impl Describe for Lstm {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        Ok(self.sizes(inputs)?.output())
+    }
+
+    fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
+        Ok(self.sizes(inputs)?.parameters(self.inits()))
+    }
+
+    fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
+        Ok(self.sizes(inputs)?.multiply_adds())
+    }
+
+    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+        let sizes = self.sizes(inputs)?;
+        let (steps, hidden) = (sizes.steps, sizes.hidden);
+        Ok(2 * History::elements(steps, hidden, batch) + (4 * steps + 2) * batch * hidden)
+    }
+
+    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+        let sizes = self.sizes(inputs)?;
+        let (steps, hidden) = (sizes.steps, sizes.hidden);
+        Ok(Box::new(Unrolled {
+            sizes,
+            forget_bias: self.forget_bias,
+            h: History::new("h", steps, hidden, batch),
+            c: History::new("c", steps, hidden, batch),
+            gates: vec![0.0; steps * batch * sizes.width()],
+            dh: vec![0.0; batch * hidden],
+            dc: vec![0.0; batch * hidden],
+        }))
+    }
+}
+
+struct Unrolled {
+    sizes: Sizes,
+    forget_bias: f32,
+    h: History,
+    c: History,
+    /// `[T, N, 4 H]`: the gates' values after a forward pass, their gradients after a backward pass.
+    gates: Vec<f32>,
+    /// What the later steps say of the state before them: `[N, H]` each.
+    dh: Vec<f32>,
+    dc: Vec<f32>,
+}
+
+impl Layer for Unrolled {
+    fn forward(&mut self, pass: Forward<'_>) {
+        let (n, rows, width) = (pass.batch, pass.batch * self.sizes.hidden, pass.batch * self.sizes.width());
+        let (weight_hh, bias) = (pass.parameters.get(WEIGHT_HH), pass.parameters.get(BIAS));
+        self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
+        self.h.begin(n);
+        self.c.begin(n);
+        for (t, gates) in self.gates.chunks_exact_mut(width).take(self.sizes.steps).enumerate() {
+            let ((h_before, h), (c_before, c)) = (self.h.around(t, n), self.c.around(t, n));
+            self.sizes.state_side(n, h_before, weight_hh, 1.0, gates);
+            step(self.sizes.hidden, self.forget_bias, bias, gates, c_before, c, h);
+            pass.y[t * rows..(t + 1) * rows].copy_from_slice(h);
+        }
+        self.h.end(self.sizes.steps, n);
+        self.c.end(self.sizes.steps, n);
+    }
+
+    fn backward(&mut self, mut pass: Backward<'_>) {
+        let (n, rows, width) = (pass.batch, pass.batch * self.sizes.hidden, pass.batch * self.sizes.width());
+        let (dh, dc) = (&mut self.dh[..rows], &mut self.dc[..rows]);
+        dh.fill(0.0);
+        dc.fill(0.0);
+        for t in (0..self.sizes.steps).rev() {
+            let gates = &mut self.gates[t * width..(t + 1) * width];
+            let dy = &pass.dy[t * rows..(t + 1) * rows];
+            back(self.sizes.hidden, gates, self.c.before(t, n), self.c.before(t + 1, n), dy, dh, dc);
+            if t > 0 {
+                self.sizes.state_back(n, gates, pass.parameters.get(WEIGHT_HH), 0.0, dh);
+            }
+        }
+        self.sizes.input_weights_back(n, &self.gates, pass.x.get(0), &mut pass.gradients);
+        self.sizes.state_weight_back(n, &self.gates, self.h.all(), &mut pass.gradients);
+        if let Some(dx) = pass.dx.get(0) {
+            self.sizes.input_back(n, &self.gates, pass.parameters.get(WEIGHT_IH), dx);
+        }
+    }
+
+    fn carried(&mut self) -> Vec<Carried<'_>> {
+        vec![self.h.carried(), self.c.carried()]
+    }
+}
+
+/// From the sums in `gates` `[N, 4 H]` their values, and the states `c` and `h` `[N, H]`.
+fn step(
+    hidden: usize,
+    forget_bias: f32,
+    bias: &[f32],
+    gates: &mut [f32],
+    before: &[f32],
+    c: &mut [f32],
+    h: &mut [f32],
+) {
+    let states = (rows(before, hidden), rows_mut(c, hidden), rows_mut(h, hidden));
+    for_each_row((rows_mut(gates, 4 * hidden), states), |_, (gates, (before, c, h))| {
+        vectorise(
+            #[inline(always)]
+            || step_row(forget_bias, bias, gates, before, c, h),
+        );
+    });
+}
+
+#[inline(always)]
+fn step_row(forget_bias: f32, bias: &[f32], gates: &mut [f32], before: &[f32], c: &mut [f32], h: &mut [f32]) {
+    let hidden = h.len();
+    let [i, f, g, o] = quarters_mut(gates, hidden);
+    let [b_i, b_f, b_g, b_o] = quarters(bias, hidden);
+    let (before, c) = (&before[..hidden], &mut c[..hidden]);
+    for k in 0..hidden {
+        i[k] = sigmoid(i[k] + b_i[k]);
+        f[k] = sigmoid(f[k] + (b_f[k] + forget_bias));
+        g[k] = tanh(g[k] + b_g[k]);
+        o[k] = sigmoid(o[k] + b_o[k]);
+        c[k] = f[k] * before[k] + i[k] * g[k];
+        h[k] = o[k] * tanh(c[k]);
+    }
+}
+
+/// From the gates' values their gradients, given those of the output, `dy`, and what the next step said of the state,
+/// `dh` and `dc` `[N, H]`; `dc` becomes what this step says of the cell before it.
+fn back(hidden: usize, gates: &mut [f32], before: &[f32], c: &[f32], dy: &[f32], dh: &[f32], dc: &mut [f32]) {
+    let states = (rows(before, hidden), rows(c, hidden));
+    let outputs = (rows(dy, hidden), rows(dh, hidden), rows_mut(dc, hidden));
+    for_each_row((rows_mut(gates, 4 * hidden), states, outputs), |_, (gates, (before, c), (dy, dh, dc))| {
+        vectorise(
+            #[inline(always)]
+            || back_row(gates, before, c, dy, dh, dc),
+        );
+    });
+}
+
+#[inline(always)]
+fn back_row(gates: &mut [f32], before: &[f32], c: &[f32], dy: &[f32], dh: &[f32], dc: &mut [f32]) {
+    let hidden = dy.len();
+    let [i, f, g, o] = quarters_mut(gates, hidden);
+    let (before, c, dh, dc) = (&before[..hidden], &c[..hidden], &dh[..hidden], &mut dc[..hidden]);
+    for k in 0..hidden {
+        let (dh, end) = (dy[k] + dh[k], tanh(c[k]));
+        let dcell = dc[k] + dh * o[k] * (1.0 - end * end);
+        dc[k] = dcell * f[k];
+        o[k] = dh * end * (o[k] * (1.0 - o[k]));
+        f[k] = dcell * before[k] * (f[k] * (1.0 - f[k]));
+        let (di, dg) = (dcell * g[k] * (i[k] * (1.0 - i[k])), dcell * i[k] * (1.0 - g[k] * g[k]));
+        (i[k], g[k]) = (di, dg);
+    }
+}
+
+/// The gates i, f, g, o of a row.
+#[inline(always)]
+fn quarters(row: &[f32], hidden: usize) -> [&[f32]; 4] {
+    let ((i, f), (g, o)) = (row[..2 * hidden].split_at(hidden), row[2 * hidden..4 * hidden].split_at(hidden));
+    [i, f, g, o]
+}
+
+#[inline(always)]
+fn quarters_mut(row: &mut [f32], hidden: usize) -> [&mut [f32]; 4] {
+    let (inputs, outputs) = row[..4 * hidden].split_at_mut(2 * hidden);
+    let ((i, f), (g, o)) = (inputs.split_at_mut(hidden), outputs.split_at_mut(hidden));
+    [i, f, g, o]
+}

@@ -1,0 +1,63 @@
+//! The layers' formulas in double precision, a number at a time: what their passes are held to.
+
+/// T, N, D and H.
+#[derive(Clone, Copy)]
+pub(super) struct Dims {
+    pub steps: usize,
+    pub batch: usize,
+    pub features: usize,
+    pub hidden: usize,
+}
+
+/// A layer: from its parameters, an input `[T, N, D]` and its states `[N, H]`, which become those after the last step,
+/// the output `[T, N, H]`.
+pub(super) type Formula = fn(&Dims, &[Vec<f64>], &[f64], &mut [Vec<f64>]) -> Vec<f64>;
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Row `row` of a weight times a vector.
+fn times(weight: &[f64], row: usize, vector: &[f64]) -> f64 {
+    weight[row * vector.len()..][..vector.len()].iter().zip(vector).map(|(w, v)| w * v).sum()
+}
+
+/// Calls `step(x_t, states)` for each step of each sample, which returns the new states; the output is the first of them.
+fn unroll(
+    dims: &Dims,
+    x: &[f64],
+    states: &mut [Vec<f64>],
+    step: impl Fn(&[f64], &[Vec<f64>]) -> Vec<Vec<f64>>,
+) -> Vec<f64> {
+    let (d, h) = (dims.features, dims.hidden);
+    let mut y = vec![0.0; dims.steps * dims.batch * h];
+    for t in 0..dims.steps {
+        for n in 0..dims.batch {
+            let row = t * dims.batch + n;
+            let before: Vec<Vec<f64>> =
+                states.iter().map(|state| state[n * h..(n + 1) * h].to_vec()).collect();
+            let after = step(&x[row * d..(row + 1) * d], &before);
+            for (state, after) in states.iter_mut().zip(&after) {
+                state[n * h..(n + 1) * h].copy_from_slice(after);
+            }
+            y[row * h..(row + 1) * h].copy_from_slice(&after[0]);
+        }
+    }
+    y
+}
+
+/// With a forget bias of 0.5.
+pub(super) fn lstm(dims: &Dims, parameters: &[Vec<f64>], x: &[f64], states: &mut [Vec<f64>]) -> Vec<f64> {
+    let [weight_ih, weight_hh, bias] = parameters else { panic!("three tensors") };
+    unroll(dims, x, states, |x, states| {
+        let (h, c) = (&states[0], &states[1]);
+        let sum = |gate: usize, k: usize| {
+            let row = gate * dims.hidden + k;
+            times(weight_ih, row, x) + times(weight_hh, row, h) + bias[row]
+        };
+        let cell = |k: usize| sigmoid(sum(1, k) + 0.5) * c[k] + sigmoid(sum(0, k)) * sum(2, k).tanh();
+        let c: Vec<f64> = (0..dims.hidden).map(cell).collect();
+        let h = (0..dims.hidden).map(|k| sigmoid(sum(3, k)) * c[k].tanh()).collect();
+        vec![h, c]
+    })
+}

@@ -1,0 +1,113 @@
+//! What the recurrent layers have in common: shapes, parameters and matrix products.
+
+use super::super::single_sequence;
+use crate::nn::Shape;
+use crate::nn::init::{Fan, Init};
+use crate::nn::layer::{ParameterSpec, TensorsMut};
+use crate::nn::size::elements;
+use crate::tensor::{gemm, matrix, matrix_mut};
+
+/// The numbers of the parameters: `weight_ih` `[G H, D]`, `weight_hh` `[G H, H]`, `bias` `[G H]`.
+pub(super) const WEIGHT_IH: usize = 0;
+pub(super) const WEIGHT_HH: usize = 1;
+pub(super) const BIAS: usize = 2;
+
+/// T, D, H and G.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    pub steps: usize,
+    pub features: usize,
+    pub hidden: usize,
+    pub gates: usize,
+}
+
+impl Sizes {
+    /// Of a layer of `hidden` units with `gates` blocks of H rows in its weights, which begin as `inits` say, behind
+    /// `inputs`.
+    pub fn new(inputs: &[Shape], hidden: usize, gates: usize, inits: [Init; 2]) -> Result<Sizes, String> {
+        inits.into_iter().try_for_each(Init::check)?;
+        let (steps, features) = single_sequence(inputs)?;
+        if hidden == 0 {
+            return Err("hidden must be at least 1".into());
+        }
+        elements(&[gates, hidden, features])?;
+        elements(&[gates, hidden, hidden])?;
+        Ok(Sizes { steps, features, hidden, gates })
+    }
+
+    /// G H.
+    pub fn width(&self) -> usize {
+        self.gates * self.hidden
+    }
+
+    pub fn output(&self) -> Shape {
+        Shape::Sequence { steps: self.steps, features: self.hidden }
+    }
+
+    /// Weights as PyTorch names them, and one bias, for two that are added are one; the inits of weights and bias.
+    pub fn parameters(&self, [init, bias_init]: [Init; 2]) -> Vec<ParameterSpec> {
+        let weight = |name, inputs| ParameterSpec {
+            name,
+            shape: vec![self.width(), inputs],
+            init,
+            fan: Fan { inputs, outputs: self.width() },
+            decay: true,
+        };
+        let (ih, hh) = (weight("weight_ih", self.features), weight("weight_hh", self.hidden));
+        let bias = ParameterSpec {
+            name: "bias",
+            shape: vec![self.width()],
+            init: bias_init,
+            decay: false,
+            ..hh.clone()
+        };
+        vec![ih, hh, bias]
+    }
+
+    pub fn multiply_adds(&self) -> u64 {
+        (self.steps * self.width() * (self.features + self.hidden)) as u64
+    }
+
+    /// The input's part of all gates of all steps: `gates` `[T N, G H]` = `x` `[T N, D]` times `weight_ih`ᵀ.
+    pub fn input_side(&self, n: usize, x: &[f32], weight_ih: &[f32], gates: &mut [f32]) {
+        let (rows, d, w) = (self.steps * n, self.features, self.width());
+        gemm(1.0, matrix(x, rows, d), matrix(weight_ih, w, d).t(), 0.0, matrix_mut(gates, rows, w));
+    }
+
+    /// The state's part of a step's gates: `gates` `[N, G H]` = `beta` `gates` + `h` `[N, H]` times `weight_hh`ᵀ.
+    pub fn state_side(&self, n: usize, h: &[f32], weight_hh: &[f32], beta: f32, gates: &mut [f32]) {
+        let (h_, w) = (self.hidden, self.width());
+        gemm(1.0, matrix(h, n, h_), matrix(weight_hh, w, h_).t(), beta, matrix_mut(gates, n, w));
+    }
+
+    /// The gradient of the state that a step's gates had: `dh` `[N, H]` = `beta` `dh` + `gates` `[N, G H]` times `weight_hh`.
+    pub fn state_back(&self, n: usize, gates: &[f32], weight_hh: &[f32], beta: f32, dh: &mut [f32]) {
+        let (h, w) = (self.hidden, self.width());
+        gemm(1.0, matrix(gates, n, w), matrix(weight_hh, w, h), beta, matrix_mut(dh, n, h));
+    }
+
+    /// The gradient of the input: `dx` `[T N, D]` = `gates` `[T N, G H]` times `weight_ih`.
+    pub fn input_back(&self, n: usize, gates: &[f32], weight_ih: &[f32], dx: &mut [f32]) {
+        let (rows, d, w) = (self.steps * n, self.features, self.width());
+        gemm(1.0, matrix(gates, rows, w), matrix(weight_ih, w, d), 0.0, matrix_mut(dx, rows, d));
+    }
+
+    /// The gradients of `weight_ih` and `bias`, from those of the gates `[T N, G H]`.
+    pub fn input_weights_back(&self, n: usize, gates: &[f32], x: &[f32], gradients: &mut TensorsMut) {
+        let (rows, d, w) = (self.steps * n, self.features, self.width());
+        let ih = matrix_mut(gradients.get(WEIGHT_IH), w, d);
+        gemm(1.0, matrix(gates, rows, w).t(), matrix(x, rows, d), 0.0, ih);
+        let bias = gradients.get(BIAS);
+        bias.fill(0.0);
+        for row in gates[..rows * w].chunks_exact(w) {
+            bias.iter_mut().zip(row).for_each(|(sum, gate)| *sum += gate);
+        }
+    }
+
+    /// The gradient of `weight_hh`, from those of the gates and the state before each step, `[T N, H]`.
+    pub fn state_weight_back(&self, n: usize, gates: &[f32], h: &[f32], gradients: &mut TensorsMut) {
+        let (rows, h_, w) = (self.steps * n, self.hidden, self.width());
+        let hh = matrix_mut(gradients.get(WEIGHT_HH), w, h_);
+        gemm(1.0, matrix(gates, rows, w).t(), matrix(h, rows, h_), 0.0, hh);
+    }
+}
