@@ -179,6 +179,17 @@ impl TensorsMut<'_> {
     pub fn shared(&self, index: usize) -> bool {
         self.shared.get(index).copied().unwrap_or(false)
     }
+
+    /// Tensors 0 and, where there is a bias, 1.
+    pub fn weight_and_bias(&mut self, bias: bool) -> (&mut [f32], Option<&mut [f32]>) {
+        let weight = self.ranges[0].clone();
+        if !bias {
+            return (&mut self.flat[weight], None);
+        }
+        let bias = self.ranges[1].clone();
+        let (before, after) = self.flat.split_at_mut(bias.start);
+        (&mut before[weight], Some(&mut after[..bias.len()]))
+    }
 }
 
 /// The outputs of the layers that feed this one.

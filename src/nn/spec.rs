@@ -121,6 +121,14 @@ pub(super) mod default {
         Pair::Both(1)
     }
 
+    pub fn one_group() -> usize {
+        1
+    }
+
+    pub fn is_one_group(groups: &usize) -> bool {
+        *groups == 1
+    }
+
     pub fn init() -> Init {
         Init::LecunUniform
     }

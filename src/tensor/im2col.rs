@@ -30,6 +30,11 @@ impl Window {
         self.channels * self.kernel.0 * self.kernel.1
     }
 
+    /// Elements of one image: C H W.
+    pub fn image(&self) -> usize {
+        self.channels * self.size.0 * self.size.1
+    }
+
     /// Columns of the column matrix a sample: P Q.
     pub fn positions(&self) -> usize {
         self.output.0 * self.output.1

@@ -2,6 +2,7 @@
 //! instructions.
 
 mod blas;
+mod conv;
 mod elementary;
 mod gemm;
 mod im2col;
@@ -10,6 +11,7 @@ mod threads;
 mod transpose;
 
 pub use blas::blas_default_threads;
+pub use conv::{Convolution, Shape as ConvolutionShape};
 pub use elementary::{exp, sigmoid, tanh};
 pub use gemm::{gemm, matrix, matrix_mut};
 pub use im2col::{Window, col2im_add, im2col};

@@ -6,7 +6,7 @@
 //! that cannot become a select, and without a sum of floats, whose order it may not change. What it calls must be
 //! inlined: mark closures of their own `#[inline(always)]`, and keep [`super::for_each_row`] outside, around it.
 
-use pulp::Arch;
+use pulp::{Arch, WithSimd};
 
 /// Runs `work`, compiled for the best vector instructions this machine has.
 ///
@@ -19,6 +19,12 @@ use pulp::Arch;
 /// ```
 #[inline(always)]
 pub fn vectorise<R>(work: impl FnOnce() -> R) -> R {
+    Arch::new().dispatch(work)
+}
+
+/// Runs `work` with the vector type it asks for: for kernels written with explicit vectors.
+#[inline(always)]
+pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
     Arch::new().dispatch(work)
 }
 

@@ -226,6 +226,16 @@ fn rectangular_windows() {
     }
 }
 
+/// By both ways: 3 samples are less than half of AVX-512's vectors, 9 fill one of AVX2's and begin another.
+#[test]
+fn conv2d_in_groups() {
+    let image = Shape::Image { channels: 4, height: 3, width: 3 };
+    for batch in [3, 9] {
+        let spec = json!({"type": "conv2d", "filters": 6, "kernel": 2, "padding": 1, "groups": 2});
+        Check::new(spec, image, batch).run(0.0);
+    }
+}
+
 #[test]
 fn a_nan_wins_its_windows() {
     for stride in [1, 2, 3] {

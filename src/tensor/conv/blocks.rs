@@ -1,0 +1,124 @@
+//! How a batch is cut into blocks of samples, and other lists into even parts.
+
+use std::ops::Range;
+
+use pulp::Simd;
+
+use crate::tensor::simd::dispatch;
+
+/// Samples that a kernel computes side by side: one vector or two.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Block {
+    /// The first sample.
+    pub first: usize,
+    /// Samples in use; what is left of the vectors is padding.
+    pub samples: usize,
+    /// 1 or 2.
+    pub vectors: usize,
+}
+
+/// What a kernel may count on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Machine {
+    /// Values of a vector.
+    pub lanes: usize,
+    /// Vector registers.
+    pub registers: usize,
+}
+
+impl Machine {
+    /// This machine.
+    pub fn this() -> Machine {
+        struct Ask;
+        impl pulp::WithSimd for Ask {
+            type Output = Machine;
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, _: S) -> Machine {
+                Machine { lanes: S::F32_LANES, registers: S::REGISTER_COUNT }
+            }
+        }
+        dispatch(Ask)
+    }
+
+    /// Blocks of a batch.
+    pub fn blocks(self, batch: usize) -> usize {
+        batch.div_ceil(2 * self.lanes)
+    }
+
+    /// Block `index` of a batch: all but the last are full.
+    pub fn block(self, batch: usize, index: usize) -> Block {
+        let first = index * 2 * self.lanes;
+        let samples = (batch - first).min(2 * self.lanes);
+        Block { first, samples, vectors: samples.div_ceil(self.lanes) }
+    }
+}
+
+/// Part `index` of `total` things cut into the fewest parts of at most `most`, their sizes differing by at most one.
+pub fn part(total: usize, most: usize, index: usize) -> Range<usize> {
+    let parts = total.div_ceil(most);
+    let (size, longer) = (total / parts, total % parts);
+    let first = index * size + index.min(longer);
+    first..first + size + usize::from(index < longer)
+}
+
+/// All parts: see [`part`].
+pub fn parts(total: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..total.div_ceil(most)).map(move |index| part(total, most, index))
+}
+
+/// A cache line: packed values begin at one.
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+pub struct Line([f32; 16]);
+
+// SAFETY: sixteen floats without padding, for which all zero is a value.
+unsafe impl bytemuck::Zeroable for Line {}
+// SAFETY: as above.
+unsafe impl bytemuck::Pod for Line {}
+
+/// Room for `elements` values.
+pub fn room(elements: usize) -> Vec<Line> {
+    vec![bytemuck::Zeroable::zeroed(); elements.div_ceil(16)]
+}
+
+/// A result that several threads write, each another part of it.
+#[derive(Clone, Copy)]
+pub struct Shared(pub *mut f32);
+// SAFETY: whoever dereferences it says why nobody else has the same elements.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// Element `at`. A method, so that closures take the whole of it.
+    ///
+    /// # Safety
+    /// `at` is inside the slice it was made of.
+    #[inline(always)]
+    pub unsafe fn at(self, at: usize) -> *mut f32 {
+        // SAFETY: the caller's.
+        unsafe { self.0.add(at) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn parts_are_even_and_blocks_cover(total in 1usize..300, most in 1usize..20) {
+            let all: Vec<_> = parts(total, most).collect();
+            prop_assert_eq!(all.iter().cloned().flatten().collect::<Vec<_>>(), (0..total).collect::<Vec<_>>());
+            let (small, large) = (all.iter().map(|p| p.len()).min(), all.iter().map(|p| p.len()).max());
+            prop_assert!(large.unwrap() <= most && large.unwrap() - small.unwrap() <= 1);
+            let machine = Machine { lanes: most, registers: 16 };
+            let blocks: Vec<_> = (0..machine.blocks(total)).map(|i| machine.block(total, i)).collect();
+            prop_assert_eq!(blocks.iter().map(|b| b.samples).sum::<usize>(), total);
+            for block in blocks {
+                prop_assert!(block.samples <= block.vectors * most && block.vectors <= 2);
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Runs a [`Pass`]: packs its weights, shares blocks of samples and rows out over the threads, and calls the kernel.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use super::blocks::{Block, Line, Machine, Shared, part, parts, room};
+use super::kernel::Tiles;
+use super::pack::{Lines, pack};
+use super::pass::Pass;
+use crate::tensor::simd::dispatch;
+use crate::tensor::threads::{for_each, thread};
+
+/// Packed rows stay in the second-level cache while all filters read them.
+const PACKED_BYTES: usize = 192 * 1024;
+
+/// Filters of a block: 6 sums of two vectors, two vectors of the images and a weight fill AVX2's 16 registers.
+fn most_filters(machine: Machine) -> usize {
+    if machine.registers >= 32 { 8 } else { 6 }
+}
+
+/// Rows of outputs that are computed from one packed copy.
+fn slab(pass: &Pass, machine: Machine) -> usize {
+    let fits = |rows: usize| packed_elements(pass, machine, rows) * size_of::<f32>() <= PACKED_BYTES;
+    (1..=pass.row.outputs).rev().find(|&rows| fits(rows)).unwrap_or(1)
+}
+
+fn packed_elements(pass: &Pass, machine: Machine, rows: usize) -> usize {
+    pass.row.most_seen(rows) * pass.column.size * pass.channels * 2 * machine.lanes
+}
+
+/// Room a thread needs to run `pass`, in elements.
+pub fn scratch(pass: &Pass, machine: Machine) -> usize {
+    if pass.row.outputs == 0 { 0 } else { packed_elements(pass, machine, slab(pass, machine)) }
+}
+
+/// Where the weights of a pass are in the layer's `[F, C, R, S]`.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Direction {
+    /// Filters are the layer's filters.
+    Forward,
+    /// Filters are the layer's channels.
+    Backward,
+}
+
+/// Packs one group's `weight` `[F, C, R, S]` of the layer as `[R, S, C, F of a block]`, block by block.
+pub fn pack_weights(
+    pass: &Pass,
+    machine: Machine,
+    kernel: (usize, usize),
+    direction: Direction,
+    weight: &[f32],
+    to: &mut [f32],
+) {
+    let (filters, channels) = match direction {
+        Direction::Forward => (pass.channels * kernel.0 * kernel.1, kernel.0 * kernel.1),
+        Direction::Backward => (kernel.0 * kernel.1, pass.filters * kernel.0 * kernel.1),
+    };
+    let mut to = to[pass.weights..pass.weights + pass.weight_elements()].iter_mut();
+    for block in parts(pass.filters, most_filters(machine)) {
+        for r in 0..pass.row.taps {
+            for s in 0..pass.column.taps {
+                let tap = pass.row.tap(r) * kernel.1 + pass.column.tap(s);
+                for c in 0..pass.channels {
+                    let from = weight[tap + c * channels + block.start * filters..].iter().step_by(filters);
+                    to.by_ref().take(block.len()).zip(from).for_each(|(to, from)| *to = *from);
+                }
+            }
+        }
+    }
+}
+
+/// One correlation of a whole batch.
+pub struct Run<'a> {
+    /// What to compute, in each group.
+    pub pass: &'a Pass,
+    /// This machine.
+    pub machine: Machine,
+    /// Groups of filters, each with channels of its own.
+    pub groups: usize,
+    /// N.
+    pub batch: usize,
+    /// Packed weights, `stride` elements a group.
+    pub weights: &'a [f32],
+    /// Elements from one group's weights to the next one's.
+    pub weight_stride: usize,
+    /// `[groups * F]`, or none.
+    pub bias: Option<&'a [f32]>,
+    /// `[groups * C, H, W, N]`.
+    pub images: &'a [f32],
+    /// Room of each thread.
+    pub scratch: &'a [Mutex<Vec<Line>>],
+}
+
+impl Run<'_> {
+    /// Computes `out` `[groups * F, places, N]`.
+    pub fn run(&self, out: &mut [f32]) {
+        let pass = self.pass;
+        let map = pass.row.places * pass.column.places * self.batch;
+        assert_eq!(out.len(), self.groups * pass.filters * map, "the output is that of the pass");
+        assert_eq!(
+            self.images.len(),
+            self.groups * pass.channels * pass.row.size * pass.column.size * self.batch
+        );
+        if pass.row.outputs == 0 || pass.column.outputs == 0 {
+            return;
+        }
+        let blocks = self.machine.blocks(self.batch);
+        let most = slab(pass, self.machine);
+        let slabs = pass.row.outputs.div_ceil(most);
+        let out = Shared(out.as_mut_ptr());
+        // Neighbouring blocks one after the other: together they read whole lines of the images.
+        for_each(self.groups * slabs * blocks, |task| {
+            let (group, slab) = (task / (slabs * blocks), task / blocks % slabs);
+            let block = self.machine.block(self.batch, task % blocks);
+            let rows = part(pass.row.outputs, most, slab);
+            // SAFETY: inside the output, as asserted; tasks write different blocks, rows or groups.
+            let out = Shared(unsafe { out.at(group * pass.filters * map) });
+            let mut scratch =
+                self.scratch[thread() % self.scratch.len()].lock().unwrap_or_else(PoisonError::into_inner);
+            self.task(group, block, rows, out, &mut scratch);
+        });
+    }
+
+    fn task(&self, group: usize, block: Block, outputs: Range<usize>, out: Shared, scratch: &mut Vec<Line>) {
+        let pass = self.pass;
+        let rows = pass.row.seen(outputs.clone());
+        let width = block.vectors * self.machine.lanes;
+        let needed = rows.len() * pass.column.size * pass.channels * width;
+        if scratch.len() * 16 < needed {
+            *scratch = room(needed);
+        }
+        let packed = &mut bytemuck::cast_slice_mut(scratch)[..needed];
+        let pixel = pass.row.size * pass.column.size * self.batch;
+        let lines = Lines {
+            count: [pass.channels, rows.len(), pass.column.size],
+            from: [pixel, pass.column.size * self.batch, self.batch],
+            to: [width, pass.column.size * pass.channels * width, pass.channels * width],
+        };
+        let first = group * pass.channels * pixel + rows.start * pass.column.size * self.batch + block.first;
+        if needed > 0 {
+            pack(&lines, block, self.machine.lanes, &self.images[first..], packed);
+        }
+        let weights = &self.weights[group * self.weight_stride + pass.weights..][..pass.weight_elements()];
+        let taps = pass.row.taps * pass.column.taps * pass.channels;
+        let map = pass.row.places * pass.column.places * self.batch;
+        for filters in parts(pass.filters, most_filters(self.machine)) {
+            let work = Work {
+                pass,
+                packed,
+                first_row: rows.start,
+                weights: &weights[filters.start * taps..filters.end * taps],
+                bias: self.bias.map(|bias| &bias[group * pass.filters..][filters.clone()]),
+                outputs: outputs.clone(),
+                // SAFETY: the first of the filters is one of the pass.
+                out: Shared(unsafe { out.at(filters.start * map) }),
+                batch: self.batch,
+                block,
+            };
+            match (filters.len(), block.vectors) {
+                (1, 1) => work.on::<1, 1>(),
+                (2, 1) => work.on::<2, 1>(),
+                (3, 1) => work.on::<3, 1>(),
+                (4, 1) => work.on::<4, 1>(),
+                (5, 1) => work.on::<5, 1>(),
+                (6, 1) => work.on::<6, 1>(),
+                (7, 1) => work.on::<7, 1>(),
+                (8, 1) => work.on::<8, 1>(),
+                (1, _) => work.on::<1, 2>(),
+                (2, _) => work.on::<2, 2>(),
+                (3, _) => work.on::<3, 2>(),
+                (4, _) => work.on::<4, 2>(),
+                (5, _) => work.on::<5, 2>(),
+                (6, _) => work.on::<6, 2>(),
+                (7, _) => work.on::<7, 2>(),
+                (8, _) => work.on::<8, 2>(),
+                (other, _) => unreachable!("a block of {other} filters"),
+            }
+        }
+    }
+}
+
+/// [`Tiles`] before the number of filters is known to the compiler.
+struct Work<'a> {
+    pass: &'a Pass,
+    packed: &'a [f32],
+    first_row: usize,
+    weights: &'a [f32],
+    bias: Option<&'a [f32]>,
+    outputs: Range<usize>,
+    out: Shared,
+    batch: usize,
+    block: Block,
+}
+
+impl Work<'_> {
+    fn on<const F: usize, const V: usize>(self) {
+        let Work { pass, packed, first_row, weights, outputs, out, batch, block, .. } = self;
+        let bias = self.bias.map_or([0.0; F], |bias| std::array::from_fn(|f| bias[f]));
+        dispatch(Tiles::<F, V> { pass, packed, first_row, weights, bias, outputs, out, batch, block });
+    }
+}

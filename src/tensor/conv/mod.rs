@@ -1,0 +1,109 @@
+//! Two-dimensional convolution (cross-correlation, as in Caffe and PyTorch), forward and both gradients, in two ways.
+//!
+//! Letters: F filters, C channels, N samples, R S kernel, P Q output; images `[C, H, W, N]`, weights `[F, C / groups, R,
+//! S]`.
+//!
+//! - [`Direct`]: kernels of our own. They vectorise over samples, so every kernel size and channel count runs at the speed
+//!   of a large matrix product.
+//! - [`Columns`]: BLAS on im2col tiles, which vectorises over channels and positions as well.
+//!
+//! Which is taken: direct for a batch of at least half a vector, columns for a smaller one (docs/adr/0011 has the
+//! measurements).
+
+mod blocks;
+mod columns;
+mod correlate;
+mod direct;
+mod kernel;
+mod pack;
+mod pass;
+mod weight_gradient;
+
+#[cfg(test)]
+mod tests;
+
+use super::Window;
+use blocks::Machine;
+use columns::Columns;
+use direct::Direct;
+use pass::Pass;
+
+/// What a convolution computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shape {
+    /// Over all channels.
+    pub window: Window,
+    /// Of all groups together.
+    pub filters: usize,
+    /// Filters and channels come in so many groups, and a filter sees the channels of its own alone.
+    pub groups: usize,
+}
+
+impl Shape {
+    /// The window over one group's channels.
+    fn group(&self) -> Window {
+        Window { channels: self.window.channels / self.groups, ..self.window }
+    }
+
+    /// The forward pass of one group.
+    fn pass(&self) -> Pass {
+        pass::forward(&self.window, self.window.channels / self.groups, self.filters / self.groups)
+    }
+}
+
+/// A convolution with its buffers: a pass allocates nothing.
+pub struct Convolution {
+    machine: Machine,
+    columns: Columns,
+    direct: Direct,
+}
+
+impl Convolution {
+    /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples.
+    pub fn new(shape: Shape, batch: usize) -> Convolution {
+        // Larger batches never go by columns.
+        let machine = Machine::this();
+        let columns = Columns::new(shape, batch.min(machine.lanes));
+        Convolution { machine, columns, direct: Direct::new(shape) }
+    }
+
+    /// Elements of the buffers that [`Convolution::new`] makes.
+    pub fn elements(shape: &Shape, batch: usize) -> usize {
+        columns::elements(shape, batch.min(Machine::this().lanes)).saturating_add(direct::elements(shape))
+    }
+
+    fn is_direct(&self, batch: usize) -> bool {
+        2 * batch >= self.machine.lanes
+    }
+
+    /// Overwrites `y` `[F, P, Q, batch]` by the convolution of `x` `[C, H, W, batch]` with `weight`, plus `bias` `[F]`.
+    pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        match self.is_direct(batch) {
+            true => self.direct.forward(batch, x, weight, bias, y),
+            false => self.columns.forward(batch, x, weight, bias, y),
+        }
+    }
+
+    /// Overwrites the gradients of the weight and of the bias, from those of the output, `dy` `[F, P, Q, batch]`.
+    pub fn weight_gradient(
+        &mut self,
+        batch: usize,
+        x: &[f32],
+        dy: &[f32],
+        weight: &mut [f32],
+        bias: Option<&mut [f32]>,
+    ) {
+        match self.is_direct(batch) {
+            true => self.direct.weight_gradient(batch, x, dy, weight, bias),
+            false => self.columns.weight_gradient(batch, x, dy, weight, bias),
+        }
+    }
+
+    /// Overwrites `dx` `[C, H, W, batch]`, the gradient of the input.
+    pub fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+        match self.is_direct(batch) {
+            true => self.direct.data_gradient(batch, weight, dy, dx),
+            false => self.columns.data_gradient(batch, weight, dy, dx),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What the forward pass and the data gradient have in common: a correlation of packed images with packed weights.
+//!
+//! Letters: F filters and C channels of one group, H W the images that are read, R S taps, P Q the outputs, N samples.
+//!
+//! The data gradient is a forward pass over dy with the weights turned by 180 degrees and filters and channels swapped.
+//! With a stride, an output of it sees only every stride-th tap; outputs that see the same taps make a phase, and each
+//! phase is a correlation of stride 1 of its own.
+
+use std::ops::Range;
+
+use crate::tensor::Window;
+
+/// One correlation: for all p, q, n and f,
+/// `out[f, row.first + row.step p, column.first + column.step q, n] = sum of w[f, c, r, s] in[c, h, v, n]` with
+/// `h = row.stride p - row.padding + r`, `v = column.stride q - column.padding + s`, where those are inside.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// C.
+    pub channels: usize,
+    /// F.
+    pub filters: usize,
+    /// H, R and P, and where the outputs go.
+    pub row: Axis,
+    /// W, S and Q, and where the outputs go.
+    pub column: Axis,
+    /// Where this pass's weights are in the packed copy of all.
+    pub weights: usize,
+}
+
+/// A pass along one axis of the images.
+#[derive(Clone, Copy, Debug)]
+pub struct Axis {
+    /// Pixels that are read.
+    pub size: usize,
+    /// Taps of the kernel.
+    pub taps: usize,
+    /// Tap t is number `tap_first + tap_step t` of the whole kernel's.
+    tap_first: usize,
+    tap_step: isize,
+    stride: usize,
+    padding: isize,
+    /// Outputs of this pass.
+    pub outputs: usize,
+    /// The first output's place, and the step to the next.
+    first: usize,
+    step: usize,
+    /// Places along this axis.
+    pub places: usize,
+}
+
+impl Axis {
+    fn forward(size: usize, taps: usize, stride: usize, padding: usize, outputs: usize) -> Axis {
+        let (tap_first, tap_step, padding) = (0, 1, padding as isize);
+        Axis { size, taps, tap_first, tap_step, stride, padding, outputs, first: 0, step: 1, places: outputs }
+    }
+
+    /// Of the data gradient of a forward pass: the outputs `first`, `first + stride`, ...
+    fn backward(forward: Axis, first: usize) -> Axis {
+        let (stride, padding) = (forward.stride, forward.padding as usize);
+        // Pixel h takes tap r of output p where stride p = h + padding - r: the taps residue, residue + stride, ...
+        let residue = (first + padding) % stride;
+        let taps = forward.taps.saturating_sub(residue).div_ceil(stride);
+        let last = residue + stride * taps.saturating_sub(1);
+        Axis {
+            size: forward.outputs,
+            taps,
+            tap_first: last,
+            tap_step: -(stride as isize),
+            stride: 1,
+            padding: taps as isize - 1 - ((first + padding) / stride) as isize,
+            outputs: forward.size.saturating_sub(first).div_ceil(stride),
+            first,
+            step: stride,
+            places: forward.size,
+        }
+    }
+
+    /// The taps that are inside at output `index`, and the pixel under the first of them.
+    #[inline(always)]
+    pub fn inside(&self, index: usize) -> (Range<usize>, usize) {
+        let origin = (index * self.stride) as isize - self.padding;
+        let first = (-origin).max(0);
+        let past = (self.size as isize - origin).clamp(first, (self.taps as isize).max(first));
+        (first as usize..past as usize, (origin + first) as usize)
+    }
+
+    /// The pixels that `outputs` see.
+    pub fn seen(&self, outputs: Range<usize>) -> Range<usize> {
+        let origin = |index: usize| (index * self.stride) as isize - self.padding;
+        let size = self.size as isize;
+        let first = origin(outputs.start).clamp(0, size);
+        let past = (origin(outputs.end - 1) + self.taps as isize).clamp(first, size);
+        first as usize..past as usize
+    }
+
+    /// The most pixels that `outputs` neighbouring outputs see.
+    pub fn most_seen(&self, outputs: usize) -> usize {
+        ((outputs - 1) * self.stride + self.taps).min(self.size)
+    }
+
+    /// Pixels from one output to the next.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// The outputs that see pixels under tap `tap`.
+    pub fn outputs_of(&self, tap: usize) -> Range<usize> {
+        let origin = tap as isize - self.padding;
+        // The first output with stride output + origin >= 0, and the first with that past the last pixel.
+        let first = ((-origin).max(0) as usize).div_ceil(self.stride);
+        let past = ((self.size as isize - origin).max(0) as usize).div_ceil(self.stride).min(self.outputs);
+        first.min(past)..past
+    }
+
+    /// The pixel under tap `tap` at output `index`, which must see one.
+    pub fn pixel(&self, index: usize, tap: usize) -> usize {
+        ((index * self.stride + tap) as isize - self.padding) as usize
+    }
+
+    /// Where output `index` goes.
+    #[inline(always)]
+    pub fn place(&self, index: usize) -> usize {
+        self.first + index * self.step
+    }
+
+    /// The whole kernel's number of tap `tap`.
+    pub fn tap(&self, tap: usize) -> usize {
+        (self.tap_first as isize + self.tap_step * tap as isize) as usize
+    }
+}
+
+/// The forward pass of a convolution: `channels` and `filters` of one group.
+pub fn forward(window: &Window, channels: usize, filters: usize) -> Pass {
+    let Window { size, kernel, stride, padding, output, .. } = *window;
+    Pass {
+        channels,
+        filters,
+        row: Axis::forward(size.0, kernel.0, stride.0, padding.0, output.0),
+        column: Axis::forward(size.1, kernel.1, stride.1, padding.1, output.1),
+        weights: 0,
+    }
+}
+
+/// The phases of the data gradient of `forward`.
+pub fn data_gradient(forward: &Pass) -> Vec<Pass> {
+    let (mut passes, mut weights) = (Vec::new(), 0);
+    for first_row in 0..forward.row.stride.min(forward.row.size) {
+        for first_column in 0..forward.column.stride.min(forward.column.size) {
+            let (row, column) =
+                (Axis::backward(forward.row, first_row), Axis::backward(forward.column, first_column));
+            let pass = Pass { channels: forward.filters, filters: forward.channels, row, column, weights };
+            weights += pass.weight_elements();
+            passes.push(pass);
+        }
+    }
+    passes
+}
+
+impl Pass {
+    /// Weights of one group.
+    pub fn weight_elements(&self) -> usize {
+        self.channels * self.filters * self.row.taps * self.column.taps
+    }
+}
