@@ -1,0 +1,55 @@
+//! Residual networks for CIFAR: He, Zhang, Ren and Sun, "Deep residual learning for image recognition" (2016), section
+//! 4.2, with shortcuts without parameters (option A) and weights as in their "Delving deep into rectifiers" (2015).
+
+use serde_json::{Value, json};
+
+use super::{Tables, tables};
+
+/// `depth` = 6n + 2 layers: a convolution, three stages of n blocks of two convolutions with 16, 32 and 64 filters, and
+/// the logits of each channel's mean. 269,722 parameters at depth 20, for 3x32x32 images of 10 classes.
+pub fn layers(depth: usize, classes: usize) -> Tables {
+    let mut layers = vec![conv("conv1", 16, 1), norm("bn1", true)];
+    let mut before = "bn1".to_string();
+    for (stage, filters) in [16, 32, 64].into_iter().enumerate() {
+        for index in 0..(depth - 2) / 6 {
+            let name = format!("stage{}.block{}", stage + 1, index + 1);
+            before = block(&mut layers, &name, before, filters, stage > 0 && index == 0);
+        }
+    }
+    layers.push(json!({"name": "pool", "type": "global_avg_pool2d"}));
+    layers.push(json!({"name": "fc", "type": "linear", "units": classes, "init": "he_normal"}));
+    tables(layers.into())
+}
+
+/// A residual block behind the layer `before`; the name of its last layer. Where it `reduces`, height and width are
+/// halved and the channels doubled.
+fn block(layers: &mut Vec<Value>, name: &str, before: String, filters: usize, reduces: bool) -> String {
+    let called = |layer: &str| format!("{name}.{layer}");
+    let stride = if reduces { 2 } else { 1 };
+    let mut first = conv(&called("conv1"), filters, stride);
+    first["inputs"] = json!([before]);
+    layers.extend([
+        first,
+        norm(&called("bn1"), true),
+        conv(&called("conv2"), filters, 1),
+        norm(&called("bn2"), false),
+    ]);
+    let mut short = before;
+    if reduces {
+        let inputs = [std::mem::replace(&mut short, called("shortcut"))];
+        layers.push(json!({"name": short, "type": "shortcut", "channels": filters, "stride": stride, "inputs": inputs}));
+    }
+    layers.push(json!({"name": called("add"), "type": "add", "inputs": [called("bn2"), short]}));
+    layers.push(json!({"name": called("relu"), "type": "relu"}));
+    called("relu")
+}
+
+/// Batch norm follows, so it has no bias.
+fn conv(name: &str, filters: usize, stride: usize) -> Value {
+    json!({"name": name, "type": "conv2d", "filters": filters, "kernel": 3, "stride": stride, "padding": 1,
+           "bias": false, "init": "he_normal"})
+}
+
+fn norm(name: &str, relu: bool) -> Value {
+    json!({"name": name, "type": "batch_norm", "relu": relu})
+}

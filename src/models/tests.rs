@@ -1,0 +1,54 @@
+use super::*;
+use crate::nn::parameters::{count, statistics_table, table};
+
+const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
+const CIFAR: Shape = Shape::Image { channels: 3, height: 32, width: 32 };
+
+/// Parameters, and what is kept untrained.
+#[test]
+fn presets_have_their_published_shapes() {
+    let cases = [
+        ("lenet", MNIST, 10, 431_080, 0, "ip2"),
+        ("mlp", MNIST, 10, 545_810, 0, "ip3"),
+        ("convnet-quick", CIFAR, 10, 145_578, 0, "ip2"),
+        ("convnet-full", CIFAR, 10, 89_578, 0, "ip1"),
+        ("resnet-20", CIFAR, 10, 269_722, 1_376, "fc"),
+        ("resnet-32", CIFAR, 10, 464_154, 2_272, "fc"),
+        ("resnet-44", CIFAR, 10, 658_586, 3_168, "fc"),
+        ("resnet-56", CIFAR, 10, 853_018, 4_064, "fc"),
+        ("vgg", CIFAR, 10, 3_248_202, 0, "fc2"),
+    ];
+    assert!(PRESETS.iter().eq(cases.iter().map(|(name, ..)| name)));
+    for (name, input, classes, parameters, statistics, logits) in cases {
+        let graph = preset(name, input, classes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(count(&table(&graph).unwrap()), parameters, "{name}");
+        assert_eq!(count(&statistics_table(&graph).unwrap()), statistics, "{name}");
+        assert_eq!(graph.output(), Shape::Vector { features: classes }, "{name}");
+        assert_eq!(graph.logits_layer().unwrap(), Some(logits), "{name}");
+        assert_eq!(Graph::from_json(&graph.to_json()).unwrap(), graph, "{name}");
+    }
+}
+
+/// Multiply-adds of a forward pass, a sample: ResNet-20 is known for its 41 million.
+#[test]
+fn the_work_is_the_published_one() {
+    let work = |name: &str, input: Shape, classes: usize| -> u64 {
+        let graph = preset(name, input, classes).unwrap();
+        (0..graph.layers().len()).map(|layer| graph.multiply_adds(layer).unwrap()).sum()
+    };
+    assert_eq!(work("lenet", MNIST, 10), 2_293_000);
+    assert_eq!(work("resnet-20", CIFAR, 10), 40_551_040);
+}
+
+#[test]
+fn images_too_small_name_the_layer_and_the_shape() {
+    let small = Shape::Image { channels: 1, height: 8, width: 8 };
+    let error = preset("lenet", small, 10).unwrap_err().to_string();
+    assert!(error.contains("conv2") && error.contains("kernel of height 5 does not fit height 2"), "{error}");
+}
+
+#[test]
+fn an_unknown_preset_is_refused_with_the_list() {
+    let error = preset("lennet", Shape::Vector { features: 1 }, 10).unwrap_err();
+    assert!(error.to_string().contains("lenet"));
+}
