@@ -45,7 +45,7 @@ fn list(json: bool) -> ExitCode {
 fn here(entry: &Entry) -> String {
     match entry.format {
         Format::Digits => "built in".into(),
-        Format::Idx { .. } => {
+        Format::Idx { .. } | Format::Cifar10 => {
             data::locate(entry).map_or("no".into(), |path: PathBuf| path.display().to_string())
         }
     }

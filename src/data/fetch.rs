@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use super::{Entry, Format, idx, registry};
+use super::{Entry, Format, files, registry};
 use crate::error::{Error, Result};
 
 /// Puts the files of the data set called `name` into the directory `into`, and returns that. `log` gets a line for
@@ -23,10 +23,10 @@ pub fn fetch(name: &str, into: &Path, log: &mut dyn FnMut(&str)) -> Result<PathB
 }
 
 fn fetch_entry(entry: &Entry, into: &Path, log: &mut dyn FnMut(&str)) -> Result<PathBuf> {
-    let Format::Idx { sums: Some(sums), .. } = &entry.format else {
+    if entry.format.sums().is_empty() {
         return Err(Error::Usage(format!("there is nothing to fetch for `{}`: {}", entry.name, entry.about)));
-    };
-    let missing = missing(into, sums)?;
+    }
+    let missing = missing(into, &entry.format)?;
     if missing.is_empty() {
         log(&format!("{} is already in {}, and every sha256 is right", entry.name, into.display()));
         return Ok(into.to_owned());
@@ -61,10 +61,10 @@ fn fetch_entry(entry: &Entry, into: &Path, log: &mut dyn FnMut(&str)) -> Result<
 }
 
 /// The names and sums of the files that `directory` lacks.
-fn missing(directory: &Path, sums: &[&'static str; 4]) -> Result<Vec<(&'static str, &'static str)>> {
+fn missing<'a>(directory: &Path, format: &'a Format) -> Result<Vec<(&'static str, &'a str)>> {
     let mut missing = Vec::new();
-    for (name, &expected) in idx::FILES.into_iter().zip(sums) {
-        let Some(path) = idx::find(directory, name) else {
+    for (&name, &expected) in format.files().iter().zip(format.sums()) {
+        let Some(path) = files::find(directory, name) else {
             missing.push((name, expected));
             continue;
         };
@@ -83,7 +83,7 @@ fn missing(directory: &Path, sums: &[&'static str; 4]) -> Result<Vec<(&'static s
 fn check(directory: &Path, wanted: &[(&str, &str)]) -> std::result::Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for (name, expected) in wanted {
-        let path = idx::find(directory, name).ok_or_else(|| format!("has no {name}"))?;
+        let path = files::find(directory, name).ok_or_else(|| format!("has no {name}"))?;
         let found = sum(&path).map_err(|error| error.to_string())?;
         if found != *expected {
             return Err(format!("{name}: {}", differs(&found, expected)));
@@ -99,11 +99,11 @@ fn differs(found: &str, expected: &str) -> String {
 
 /// The sha256 of the uncompressed content of the file at `path`, in hexadecimal.
 fn sum(path: &Path) -> Result<String> {
-    let mut content = idx::open(path)?;
+    let mut content = files::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match content.read(&mut buffer).map_err(|error| idx::read_error(path, &error))? {
+        match content.read(&mut buffer).map_err(|error| files::read_error(path, &error))? {
             0 => break,
             count => hasher.update(&buffer[..count]),
         }
@@ -146,7 +146,7 @@ fn write_error(path: &Path, error: &io::Error) -> Error {
 mod tests {
     use tempfile::TempDir;
 
-    use super::super::Origin;
+    use super::super::{Origin, idx};
     use super::*;
 
     const CONTENT: [&str; 4] = ["one", "two", "three", "four"];

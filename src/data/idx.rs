@@ -1,13 +1,10 @@
 //! IDX, the format MNIST was published in: a magic number, the dimensions as big-endian u32, then the bytes.
-//! Files may be compressed with gzip; that is told by their content, not by their name.
 
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
-use std::path::{Path, PathBuf};
-
-use flate2::read::MultiGzDecoder;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
 
 use super::Images;
+use super::files::{find, open, read_error};
 use crate::error::{Error, Result};
 
 /// The canonical names: training images and labels, test images and labels. Each may end in `.gz`.
@@ -22,12 +19,6 @@ pub(super) const FILES: [&str; 4] = [
 const IMAGES: u32 = 0x0000_0803;
 /// Unsigned bytes in one dimension: N.
 const LABELS: u32 = 0x0000_0801;
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
-/// The file called `name`, or `name.gz`, in `directory`.
-pub(super) fn find(directory: &Path, name: &str) -> Option<PathBuf> {
-    [directory.join(name), directory.join(format!("{name}.gz"))].into_iter().find(|path| path.is_file())
-}
 
 /// Reads the training and the test set from the four files in `directory`.
 ///
@@ -116,34 +107,6 @@ fn read_array<const D: usize>(path: &Path, magic: u32) -> Result<([usize; D], Ve
         )),
         _ => Ok((dimensions, bytes)),
     }
-}
-
-/// The content of the file at `path`, uncompressed if it is compressed.
-pub(super) fn open(path: &Path) -> Result<Box<dyn Read>> {
-    let file = File::open(path).map_err(|error| read_error(path, &error))?;
-    let mut start = Vec::new();
-    (&file).take(GZIP.len() as u64).read_to_end(&mut start).map_err(|error| read_error(path, &error))?;
-    let compressed = start == GZIP;
-    let whole = io::Cursor::new(start).chain(file);
-    Ok(if compressed {
-        Box::new(MultiGzDecoder::new(BufReader::new(whole)))
-    } else {
-        Box::new(BufReader::new(whole))
-    })
-}
-
-/// Says that the content of `path` could not be read.
-pub(super) fn read_error(path: &Path, error: &io::Error) -> Error {
-    let message = match error.kind() {
-        ErrorKind::UnexpectedEof => {
-            "the compressed data are cut short: copy or fetch the file again".to_owned()
-        }
-        ErrorKind::InvalidInput | ErrorKind::InvalidData => {
-            format!("the compressed data are damaged ({error}): copy or fetch the file again")
-        }
-        _ => format!("cannot be read: {error}"),
-    };
-    Error::data(path, message)
 }
 
 fn header_error(path: &Path, error: &io::Error) -> Error {

@@ -3,9 +3,12 @@
 //! Shapes: N samples, C channels, H rows, W columns.
 
 mod batch;
+mod cifar;
+mod cifar_png;
 mod digits;
 mod feed;
 mod fetch;
+mod files;
 mod fill;
 mod idx;
 mod image_feed;
@@ -19,7 +22,7 @@ pub use fetch::fetch;
 pub use fill::{Fill, Normalise, labels};
 pub use image_feed::{ImageFeed, ImageSet};
 pub use open::{default_directory, locate, open};
-pub use registry::{DATASETS, Entry, Format, Origin, find};
+pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 
 use xxhash_rust::xxh3::xxh3_64;
 

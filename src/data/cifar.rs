@@ -1,0 +1,155 @@
+//! CIFAR-10's binary version (Krizhevsky 2009): records of a label and 32x32 pixels, the red plane, the green, the blue.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use super::files::{find, open, read_error};
+use super::{Dataset, Images};
+use crate::error::{Error, Result};
+
+/// The five files to train on and the one to test on. Each may end in `.gz`.
+pub(super) const FILES: [&str; 6] = [
+    "data_batch_1.bin",
+    "data_batch_2.bin",
+    "data_batch_3.bin",
+    "data_batch_4.bin",
+    "data_batch_5.bin",
+    "test_batch.bin",
+];
+
+/// sha256 of the raw files, in the order of [`FILES`].
+pub(super) const SUMS: [&str; 6] = [
+    "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+    "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+    "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+    "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+    "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+    "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+];
+
+/// Records of each file.
+pub(super) const RECORDS: usize = 10_000;
+pub(super) const SIDE: usize = 32;
+pub(super) const CHANNELS: usize = 3;
+const PIXELS: usize = CHANNELS * SIDE * SIDE;
+/// Bytes of a record.
+const RECORD: usize = 1 + PIXELS;
+const CLASSES: usize = 10;
+
+/// Reads the training and the test set from the six files in `directory`.
+///
+/// # Errors
+/// When a file is missing, unreadable, not of [`RECORDS`] records, or holds a label that is no class.
+pub(super) fn read(directory: &Path) -> Result<Dataset> {
+    let mut train = empty(5 * RECORDS);
+    let mut test = empty(RECORDS);
+    for name in FILES {
+        let path = find(directory, name).ok_or_else(|| {
+            Error::data(directory, format!("there is no file {name} or {name}.gz in this directory"))
+        })?;
+        append(if name == FILES[5] { &mut test } else { &mut train }, &path, RECORDS)?;
+    }
+    Ok(Dataset { name: "cifar-10", train, test })
+}
+
+fn empty(capacity: usize) -> Images {
+    Images {
+        channels: CHANNELS,
+        height: SIDE,
+        width: SIDE,
+        pixels: Vec::with_capacity(capacity * PIXELS),
+        labels: Vec::with_capacity(capacity),
+        classes: CLASSES,
+        full_scale: u8::MAX,
+    }
+}
+
+/// Appends the `records` records that the file at `path` must have.
+fn append(images: &mut Images, path: &Path, records: usize) -> Result<()> {
+    let mut bytes = Vec::with_capacity(records * RECORD + 1);
+    let mut content = open(path)?.take((records * RECORD) as u64 + 1);
+    content.read_to_end(&mut bytes).map_err(|error| read_error(path, &error))?;
+    let expected = records * RECORD;
+    if bytes.len() < expected {
+        let (held, record) = (bytes.len(), bytes.len() / RECORD);
+        let message = format!(
+            "cut short in record {record}: {records} records of {RECORD} bytes are {expected}, but it holds {held}"
+        );
+        return Err(Error::data(path, message));
+    }
+    if bytes.len() > expected {
+        let message = format!("holds more than the {expected} bytes of {records} records of {RECORD}");
+        return Err(Error::data(path, message));
+    }
+    for (index, record) in bytes.chunks_exact(RECORD).enumerate() {
+        let label = record[0];
+        if usize::from(label) >= CLASSES {
+            let message =
+                format!("record {index} has the label {label}, but there are only the classes 0 to 9");
+            return Err(Error::data(path, message));
+        }
+        images.labels.push(label);
+        images.pixels.extend_from_slice(&record[1..]);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Record k has the label k modulo 10 and pixels that begin at k.
+    fn records(count: usize) -> Vec<u8> {
+        let pixel = |record: usize, at: usize| (record + at % 251) as u8;
+        (0..count)
+            .flat_map(|k| std::iter::once((k % 10) as u8).chain((0..PIXELS).map(move |at| pixel(k, at))))
+            .collect()
+    }
+
+    fn file(bytes: &[u8]) -> (TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILES[1]);
+        std::fs::write(&path, bytes).unwrap();
+        (directory, path)
+    }
+
+    fn refusal(bytes: &[u8]) -> String {
+        let (_directory, path) = file(bytes);
+        append(&mut empty(3), &path, 3).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn records_become_labels_and_planes() {
+        let bytes = records(3);
+        let (_directory, path) = file(&bytes);
+        let mut images = empty(6);
+        append(&mut images, &path, 3).unwrap();
+        append(&mut images, &path, 3).unwrap();
+        assert_eq!((images.len(), &images.labels[..]), (6, &[0, 1, 2, 0, 1, 2][..]));
+        assert_eq!(images.sample(4), &bytes[RECORD + 1..2 * RECORD]);
+    }
+
+    #[test]
+    fn wrong_lengths_and_labels_are_refused_with_their_record() {
+        let bytes = records(3);
+        let message = refusal(&bytes[..2 * RECORD + 7]);
+        assert!(message.contains("data_batch_2.bin: cut short in record 2: 3 records of 3073"), "{message}");
+        assert!(message.ends_with("are 9219, but it holds 6153"), "{message}");
+        assert!(refusal(&[]).contains("cut short in record 0"));
+        assert!(refusal(&records(4)).contains("holds more than the 9219 bytes of 3 records"));
+        let mut bad = bytes;
+        bad[2 * RECORD] = 10;
+        assert!(refusal(&bad).contains("record 2 has the label 10, but there are only the classes 0 to 9"));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let (directory, _) = file(&records(1));
+        let message = read(directory.path()).unwrap_err().to_string();
+        assert!(message.contains("there is no file data_batch_1.bin or data_batch_1.bin.gz"), "{message}");
+    }
+}
