@@ -1,11 +1,12 @@
-//! How fast the codec and the all-reduces are on this machine and between these ranks. Nothing is timed before its result
-//! has been checked.
+//! How fast a training step is, the codec and the all-reduces, on this machine and between these ranks. No codec and no sum
+//! is timed before its result has been checked; those of layers are held to references by the tests.
 
 mod all_reduce;
 mod codec;
 mod contender;
 mod memory;
 mod report;
+mod step;
 mod vectors;
 mod verify;
 
@@ -13,6 +14,7 @@ pub use all_reduce::{Plans, Ranks};
 pub use codec::{Codec, codec, instruction_sets};
 pub use contender::Contender;
 pub use report::{Case, Report};
+pub use step::{LayerTime, StepTime, Stepper, default_batch, step};
 
 use crate::rng::{Purpose, Stream};
 

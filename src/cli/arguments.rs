@@ -38,7 +38,7 @@ pub enum Command {
     Inspect(Inspect),
     /// List data sets, or fetch one.
     Data(Data),
-    /// Time the gradients' codec, or the all-reduces between ranks.
+    /// Time training steps, the gradients' codec, or the all-reduces between ranks.
     Bench(Bench),
 }
 
@@ -145,6 +145,24 @@ pub struct Bench {
 /// What `ternflock bench` times.
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
+    /// A training step of a network (forward, loss, backward, update) on inputs made beforehand, layer by layer.
+    Step {
+        /// "lenet", "convnet", "resnet20", "lstm-small" or "lstm-medium".
+        #[arg(long, value_name = "NAME", default_value = "lenet")]
+        model: String,
+        /// Samples of a step [default: 64 images, 20 texts]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        batch: Option<u32>,
+        /// Threads that compute.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+        threads: u16,
+        /// For how long, in seconds.
+        #[arg(long, value_name = "S", default_value_t = 5.0)]
+        seconds: f64,
+        /// Print JSON on standard output, one object, and nothing else there.
+        #[arg(long)]
+        json: bool,
+    },
     /// From float32 to ternaries and back, and the addition of sums, on one core, beside a copy of the same vector.
     Codec {
         /// Elements of the vector, as in 2.5e7.

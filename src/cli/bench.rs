@@ -11,13 +11,24 @@ use super::launch::{is_not_first, launch_ranks_or_say};
 use super::numbers::{bytes, thousands};
 use super::streams::print;
 use super::table::table;
-use crate::bench::{Case, Codec, Contender, Plans, Ranks, Report, codec, instruction_sets};
+use crate::bench::{
+    Case, Codec, Contender, Plans, Ranks, Report, StepTime, codec, default_batch, instruction_sets, step,
+};
 use crate::error::{Error, Result};
 use crate::job::suggest;
 
 /// Times what was asked for; prints tables, or JSON.
 pub fn main(arguments: &Bench) -> ExitCode {
     match &arguments.command {
+        BenchCommand::Step { model, batch, threads, seconds, json } => {
+            if is_not_first() {
+                return ExitCode::SUCCESS;
+            }
+            match time_step(model, batch.map(|batch| batch as usize), usize::from(*threads), *seconds) {
+                Ok(time) => print(&say_step(&time, *json)),
+                Err(error) => exit::fail(&error),
+            }
+        }
         BenchCommand::Codec { elements, rounds, isa, json } => {
             if is_not_first() {
                 return ExitCode::SUCCESS;
@@ -46,6 +57,11 @@ pub fn main(arguments: &Bench) -> ExitCode {
             }
         }
     }
+}
+
+fn time_step(model: &str, batch: Option<usize>, threads: usize, seconds: f64) -> Result<StepTime> {
+    let batch = batch.map_or_else(|| default_batch(model), Ok)?;
+    step(model, batch, threads, seconds)
 }
 
 fn time_codec(elements: usize, rounds: usize, isa: Option<&str>) -> Result<Vec<Codec>> {
@@ -92,6 +108,36 @@ fn wrong(ranks: &Ranks, report: &Report) -> ExitCode {
 fn json(value: &impl Serialize) -> String {
     // Plain structs of numbers and names have a JSON text.
     serde_json::to_string(value).map(|text| text + "\n").unwrap_or_default()
+}
+
+fn say_step(time: &StepTime, as_json: bool) -> String {
+    if as_json {
+        return json(time);
+    }
+    let mut rows = vec![["layer", "forward", "backward"].map(String::from).to_vec()];
+    for layer in &time.layers {
+        let times = [layer.forward_ms, layer.backward_ms].map(|ms| format!("{ms:.3} ms"));
+        rows.push([vec![layer.name.clone()], times.to_vec()].concat());
+    }
+    for (name, ms) in [("loss", time.loss_ms), ("update", time.update_ms)] {
+        rows.push(vec![name.into(), String::new(), format!("{ms:.3} ms")]);
+    }
+    let share = 100.0 * time.gflops / time.sgemm_peak_gflops;
+    format!(
+        "{}, batch {}, {} thread{}: {} samples/s, {:.3} ms a step (median of {})\n\
+         {:.1} GFLOP/s, {share:.0} % of sgemm's {:.1}; {:.0} MB at most\n{}",
+        time.model,
+        time.batch,
+        time.threads,
+        if time.threads == 1 { "" } else { "s" },
+        thousands(time.samples_per_s as u64),
+        time.step_ms_median,
+        time.steps,
+        time.gflops,
+        time.sgemm_peak_gflops,
+        time.peak_rss_mb,
+        table(&rows, &[1, 2])
+    )
 }
 
 fn say_codec(times: &[Codec], as_json: bool) -> String {

@@ -9,6 +9,7 @@
 //! Letters: N samples of a batch, C channels, H W height and width, D features. Images are stored `[C, H, W, N]`
 //! (docs/adr/0003-channel-major-images.md), vectors `[N, D]`, sequences of T steps `[T, N, D]`.
 
+mod clock;
 pub mod graph;
 pub mod init;
 pub mod layer;
@@ -21,6 +22,7 @@ pub mod shape;
 mod size;
 pub mod spec;
 
+pub use clock::Clock;
 pub use graph::{Graph, Node};
 pub use loss::{Tally, softmax_cross_entropy};
 pub use memory::{available_bytes, check_memory};

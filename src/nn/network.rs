@@ -1,7 +1,9 @@
 //! A graph with parameters and buffers, ready to run forward and backward.
 
 use std::ops::Range;
+use std::time::Instant;
 
+use super::clock::Clock;
 use super::graph::Graph;
 use super::layer::{Backward, Carried, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
 use super::memory::{check_memory, wanted};
@@ -34,6 +36,8 @@ pub struct Network {
     earlier: Vec<Vec<f32>>,
     /// Elements of each source for the batch under way.
     elements: Vec<usize>,
+    /// What each layer has taken.
+    pub clock: Clock,
 }
 
 impl Network {
@@ -92,6 +96,7 @@ impl Network {
             written,
             earlier,
             elements,
+            clock: Clock::new(count),
         })
     }
 
@@ -126,6 +131,7 @@ impl Network {
     fn run(&mut self, batch: usize, mode: Mode) {
         for (i, layer) in self.layers.iter_mut().enumerate() {
             let (before, rest) = self.outputs.split_at_mut(i + 1);
+            let start = Instant::now();
             layer.forward(Forward {
                 batch,
                 mode,
@@ -139,6 +145,7 @@ impl Network {
                 x: Inputs { buffers: before, sources: self.graph.sources(i), elements: &self.elements },
                 y: &mut rest[0][..self.elements[i + 1]],
             });
+            self.clock.forward(i, start);
         }
     }
 
@@ -175,12 +182,23 @@ impl Network {
     ) {
         assert!(parts.last() == Some(&0) && parts.is_sorted_by(|later, earlier| later > earlier));
         let Network {
-            graph, parameters, starts, outputs, gradients, wanted, written, earlier, elements, ..
+            graph,
+            parameters,
+            starts,
+            outputs,
+            gradients,
+            wanted,
+            written,
+            earlier,
+            elements,
+            clock,
+            ..
         } = self;
         let (values, mut unfinished) = (&parameters.values[..], &mut parameters.gradients[..]);
         let mut parts = parts.iter().peekable();
         written.fill(false);
         for i in (0..self.layers.len()).rev() {
+            let start = Instant::now();
             if wanted[i + 1] {
                 // A source that a later layer has already given a gradient: set that aside, and add it afterwards.
                 for &source in graph.sources(i).iter().filter(|&&source| wanted[source] && written[source]) {
@@ -204,6 +222,7 @@ impl Network {
                     }
                 }
             }
+            clock.backward(i, start);
             if parts.next_if_eq(&&i).is_some() {
                 let (rest, finished) = unfinished.split_at_mut(starts[i]);
                 unfinished = rest;

@@ -1,0 +1,286 @@
+//! A whole training step of a network, forward, loss, backward and update, on inputs made beforehand; beside it what this
+//! machine does in the same minute on nothing but large products.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::median;
+use crate::error::{Error, Result};
+use crate::job::{self, OptimizerKind, suggest};
+use crate::models::preset;
+use crate::nn::layer::{Draw, Mode};
+use crate::nn::{Network, Shape, softmax_cross_entropy};
+use crate::optim::Optimizer;
+use crate::rng::{Purpose, Stream};
+use crate::tensor::{gemm, matrix, matrix_mut, set_threads, within};
+
+/// A network that can be timed.
+struct Model {
+    /// What it is called here, and in the zoo.
+    name: &'static str,
+    preset: &'static str,
+    input: Shape,
+    classes: usize,
+    /// Samples of a batch unless another number is asked for.
+    batch: usize,
+    clip_norm: Option<f64>,
+}
+
+const fn image(name: &'static str, preset: &'static str, channels: usize, side: usize) -> Model {
+    let input = Shape::Image { channels, height: side, width: side };
+    Model { name, preset, input, classes: 10, batch: 64, clip_norm: None }
+}
+
+const fn lstm(name: &'static str, preset: &'static str, steps: usize) -> Model {
+    let input = Shape::Tokens { steps, vocabulary: 10_000 };
+    Model { name, preset, input, classes: 10_000, batch: 20, clip_norm: Some(5.0) }
+}
+
+/// Batches and lengths are those of Caffe's examples and of Zaremba et al. (2014).
+const MODELS: [Model; 5] = [
+    image("lenet", "lenet", 1, 28),
+    image("convnet", "convnet-quick", 3, 32),
+    image("resnet20", "resnet-20", 3, 32),
+    lstm("lstm-small", "lstm-small", 20),
+    lstm("lstm-medium", "lstm-medium", 35),
+];
+
+/// One layer's part of a step, in milliseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerTime {
+    /// Its name in the network.
+    pub name: String,
+    /// Forward.
+    pub forward_ms: f64,
+    /// Backward: all of its gradients.
+    pub backward_ms: f64,
+}
+
+/// What a step takes.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepTime {
+    /// The network.
+    pub model: String,
+    /// Samples of a step.
+    pub batch: usize,
+    /// Threads that compute.
+    pub threads: usize,
+    /// Samples a second; of a language model, tokens.
+    pub samples_per_s: f64,
+    /// The median of a step's time.
+    pub step_ms_median: f64,
+    /// Floating-point operations of the step's products, in billions a second.
+    pub gflops: f64,
+    /// The same of square products of 1024, by the same threads in the same run.
+    pub sgemm_peak_gflops: f64,
+    /// The most memory that the process has had, before those products.
+    pub peak_rss_mb: f64,
+    /// Steps timed.
+    pub steps: usize,
+    /// The loss and its gradient.
+    pub loss_ms: f64,
+    /// The update of the parameters.
+    pub update_ms: f64,
+    /// Layer by layer, means.
+    pub layers: Vec<LayerTime>,
+}
+
+/// A network that is ready to take steps.
+pub struct Stepper {
+    network: Network,
+    optimizer: Optimizer,
+    labels: Vec<usize>,
+    batch: usize,
+    /// Rows of the logits: samples, or tokens.
+    rows: usize,
+    /// Floating-point operations of a step.
+    operations: f64,
+    step: u64,
+    loss: Duration,
+    update: Duration,
+}
+
+/// The batch that `model` is timed with unless another is asked for.
+///
+/// # Errors
+/// [`Error::Usage`] when there is no such model.
+pub fn default_batch(model: &str) -> Result<usize> {
+    Ok(find(model)?.batch)
+}
+
+fn find(name: &str) -> Result<&'static Model> {
+    MODELS.iter().find(|model| model.name == name).ok_or_else(|| {
+        let known: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
+        Error::Usage(format!("--model: there is no `{name}`; {}", suggest(name, &known)))
+    })
+}
+
+impl Stepper {
+    /// `model` with batches of `batch`, on as many threads as compute now.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no such model, [`Error::Shape`] when it does not fit into memory.
+    pub fn new(model: &str, batch: usize) -> Result<Stepper> {
+        let Model { preset: name, input, classes, clip_norm, .. } = *find(model)?;
+        let mut network = Network::new(preset(name, input, classes)?, batch)?;
+        network.parameters.initialise(1);
+        let kind = OptimizerKind::Sgd { momentum: 0.9 };
+        let job = job::Optimizer { kind, learning_rate: 1e-6, weight_decay: 5e-4, clip_norm };
+        let optimizer = Optimizer::new(&job, network.parameters.values.len());
+        let word = |tensor: u16, at: usize| {
+            Stream { seed: 1, purpose: Purpose::Benchmark, step: 0, subject: 0, tensor }.word(at as u64)
+        };
+        let inputs = network.input_mut(batch);
+        for (at, value) in inputs.iter_mut().enumerate() {
+            *value = match input {
+                Shape::Tokens { vocabulary, .. } => (word(0, at) as usize % vocabulary) as f32,
+                _ => word(0, at) as f32 / 2f32.powi(32),
+            };
+        }
+        let rows = match input {
+            Shape::Tokens { steps, .. } => steps * batch,
+            _ => batch,
+        };
+        let labels = (0..rows).map(|at| word(1, at) as usize % classes).collect();
+        let operations = operations(&network)? * batch as f64;
+        let (loss, update) = (Duration::ZERO, Duration::ZERO);
+        Ok(Stepper { network, optimizer, labels, batch, rows, operations, step: 0, loss, update })
+    }
+
+    /// One step; the mean loss a sample or token.
+    pub fn step(&mut self) -> f64 {
+        let Stepper { network, optimizer, labels, batch, rows, step, loss, update, .. } = self;
+        within(|| {
+            let draw = Draw { seed: 1, step: *step, first_sample: 0 };
+            network.forward(*batch, Mode::Train(draw));
+            let start = Instant::now();
+            let (logits, gradient) = network.output_and_gradient();
+            let tally = softmax_cross_entropy(logits, labels, 1.0 / *rows as f32, Some(gradient));
+            *loss += start.elapsed();
+            network.backward(*batch);
+            let start = Instant::now();
+            optimizer.step(*step, 1e-6, &mut network.parameters);
+            *update += start.elapsed();
+            *step += 1;
+            tally.mean_loss()
+        })
+    }
+
+    /// Time of steps for about `seconds`, three at least.
+    fn time(&mut self, seconds: f64) -> Vec<f64> {
+        self.step();
+        self.step();
+        self.network.clock.reset();
+        (self.loss, self.update) = (Duration::ZERO, Duration::ZERO);
+        let (begin, mut times) = (Instant::now(), Vec::new());
+        while times.len() < 3 || begin.elapsed().as_secs_f64() < seconds {
+            let start = Instant::now();
+            self.step();
+            times.push(start.elapsed().as_secs_f64());
+        }
+        times
+    }
+
+    fn layers(&self, steps: usize) -> Vec<LayerTime> {
+        let mean = |time: Duration| 1e3 * time.as_secs_f64() / steps as f64;
+        let named = self.network.graph().layers().iter().zip(self.network.clock.times());
+        named
+            .map(|(node, (forward, backward))| LayerTime {
+                name: node.name.clone(),
+                forward_ms: mean(forward),
+                backward_ms: mean(backward),
+            })
+            .collect()
+    }
+}
+
+/// Floating-point operations of the products of a step, a sample: forward, and as many for each gradient. Nobody asks for
+/// that of the input.
+fn operations(network: &Network) -> Result<f64> {
+    let graph = network.graph();
+    let mut sum = 0.0;
+    for layer in 0..graph.layers().len() {
+        let passes = if graph.sources(layer).contains(&0) { 2.0 } else { 3.0 };
+        sum += 2.0 * passes * graph.multiply_adds(layer)? as f64;
+    }
+    Ok(sum)
+}
+
+/// Times steps of `model` for about `seconds`, with batches of `batch` on `threads` threads.
+///
+/// # Errors
+/// As [`Stepper::new`]'s; or when the system refuses so many threads.
+pub fn step(model: &str, batch: usize, threads: usize, seconds: f64) -> Result<StepTime> {
+    set_threads(threads)?;
+    let mut stepper = Stepper::new(model, batch)?;
+    let times = stepper.time(seconds);
+    let (steps, peak_rss_mb) = (times.len(), peak_rss_mb());
+    let second = median(times);
+    let mean = |time: Duration| 1e3 * time.as_secs_f64() / steps as f64;
+    Ok(StepTime {
+        model: model.into(),
+        batch,
+        threads,
+        samples_per_s: stepper.rows as f64 / second,
+        step_ms_median: 1e3 * second,
+        gflops: stepper.operations / second / 1e9,
+        sgemm_peak_gflops: sgemm_peak(),
+        peak_rss_mb,
+        steps,
+        loss_ms: mean(stepper.loss),
+        update_ms: mean(stepper.update),
+        layers: stepper.layers(steps),
+    })
+}
+
+/// Billions of floating-point operations a second of square products of 1024: the best of a few.
+fn sgemm_peak() -> f64 {
+    const SIDE: usize = 1024;
+    let (a, mut c) = (vec![1.0; SIDE * SIDE], vec![0.0; SIDE * SIDE]);
+    let product = |c: &mut [f32]| {
+        let start = Instant::now();
+        let a = matrix(&a, SIDE, SIDE);
+        within(|| gemm(1.0, a, a, 0.0, matrix_mut(c, SIDE, SIDE)));
+        2.0 * (SIDE as f64).powi(3) / start.elapsed().as_secs_f64() / 1e9
+    };
+    (0..12).map(|_| product(&mut c)).fold(0.0, f64::max)
+}
+
+/// The most memory that this process has had at a time.
+fn peak_rss_mb() -> f64 {
+    // SAFETY: the record is plain numbers, for which all zero is a value; the call fills it.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    // In kilobytes on Linux, in bytes on macOS.
+    let unit = if cfg!(target_os = "macos") { 1.0 } else { 1024.0 };
+    usage.ru_maxrss as f64 * unit / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_lenet_is_counted_and_timed() {
+        let time = step("lenet", 4, 1, 0.0).unwrap();
+        assert_eq!((time.model.as_str(), time.batch, time.threads, time.steps), ("lenet", 4, 1, 3));
+        // 2,293,000 multiply-adds a sample forward; the first convolution's 288,000 have one gradient, the others two.
+        let operations = 2.0 * (3.0 * 2_293_000.0 - 288_000.0) * 4.0;
+        let expected = operations / time.step_ms_median / 1e6;
+        assert!((time.gflops / expected - 1.0).abs() < 1e-9, "{} {expected}", time.gflops);
+        assert!(time.sgemm_peak_gflops > 0.0 && time.peak_rss_mb > 1.0);
+        assert_eq!(time.layers.len(), 8);
+        let all: f64 = time.layers.iter().map(|layer| layer.forward_ms + layer.backward_ms).sum();
+        assert!(all > 0.0);
+    }
+
+    #[test]
+    fn an_unknown_model_is_refused_with_the_nearest() {
+        let error = Stepper::new("lenett", 1).err().unwrap().to_string();
+        assert!(error.contains("--model: there is no `lenett`; did you mean `lenet`?"), "{error}");
+    }
+}
