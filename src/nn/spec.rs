@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::Describe;
 use super::layers::{
-    Add, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Linear,
-    LocalResponseNorm, Lstm, MaxPool2d, Relu, Shortcut,
+    Add, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Gru, Linear,
+    LocalResponseNorm, Lstm, MaxPool2d, Relu, Rhn, Rnn, Shortcut,
 };
 
 /// A layer's type and options. A new layer is a file in `layers/` and a line here and in [`LayerSpec::describe`].
@@ -40,6 +40,12 @@ pub enum LayerSpec {
     Dropout(Dropout),
     /// Long short-term memory.
     Lstm(Lstm),
+    /// Plain recurrent network.
+    Rnn(Rnn),
+    /// Gated recurrent units.
+    Gru(Gru),
+    /// Recurrent highway network.
+    Rhn(Rhn),
 }
 
 impl LayerSpec {
@@ -60,6 +66,9 @@ impl LayerSpec {
             LayerSpec::Shortcut(layer) => layer,
             LayerSpec::Dropout(layer) => layer,
             LayerSpec::Lstm(layer) => layer,
+            LayerSpec::Rnn(layer) => layer,
+            LayerSpec::Gru(layer) => layer,
+            LayerSpec::Rhn(layer) => layer,
         }
     }
 
@@ -80,6 +89,9 @@ impl LayerSpec {
             LayerSpec::Shortcut(_) => "shortcut",
             LayerSpec::Dropout(_) => "dropout",
             LayerSpec::Lstm(_) => "lstm",
+            LayerSpec::Rnn(_) => "rnn",
+            LayerSpec::Gru(_) => "gru",
+            LayerSpec::Rhn(_) => "rhn",
         }
     }
 }

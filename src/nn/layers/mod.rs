@@ -30,7 +30,7 @@ pub use global_avg_pool2d::GlobalAvgPool2d;
 pub use linear::Linear;
 pub use local_response_norm::LocalResponseNorm;
 pub use max_pool2d::MaxPool2d;
-pub use recurrent::Lstm;
+pub use recurrent::{Gru, Lstm, Nonlinearity, Rhn, Rnn};
 pub use relu::Relu;
 pub use shortcut::Shortcut;
 pub use window::Pooling;

@@ -186,7 +186,7 @@ impl Check {
 
 /// (T, N, D, H): one of everything; odd ones; more hidden units than a vector holds, and a rest.
 const SIZES: [(usize, usize, usize, usize); 5] =
-    [(1, 1, 1, 1), (1, 3, 2, 5), (4, 1, 5, 3), (5, 3, 7, 9), (3, 2, 4, 37)];
+    [(1, 1, 1, 1), (1, 3, 2, 5), (4, 1, 5, 3), (5, 3, 7, 9), (2, 2, 3, 19)];
 
 fn run(spec: impl Fn(usize) -> Value, formula: Formula) {
     for (steps, batch, features, hidden) in SIZES {
@@ -199,6 +199,30 @@ fn lstm() {
     run(|hidden| json!({"type": "lstm", "hidden": hidden, "forget_bias": 0.5}), reference::lstm);
 }
 
+#[test]
+fn rnn() {
+    run(|hidden| json!({"type": "rnn", "hidden": hidden}), reference::rnn_tanh);
+}
+
+/// No sum here is nearer to the kink at zero than a step of the differences: they would show it.
+#[test]
+fn rnn_with_rectifiers() {
+    run(|hidden| json!({"type": "rnn", "hidden": hidden, "nonlinearity": "relu"}), reference::rnn_relu);
+}
+
+#[test]
+fn gru() {
+    run(|hidden| json!({"type": "gru", "hidden": hidden}), reference::gru);
+}
+
+#[test]
+fn rhn() {
+    for depth in [1, 3] {
+        let spec = |hidden| json!({"type": "rhn", "hidden": hidden, "depth": depth, "transform_bias": -1.0});
+        run(spec, reference::rhn);
+    }
+}
+
 /// Each message gives both shapes.
 #[test]
 fn what_does_not_fit_is_refused() {
@@ -207,13 +231,16 @@ fn what_does_not_fit_is_refused() {
         spec.describe().output(&[input]).unwrap_err()
     };
     let sequence = Shape::Sequence { steps: 2, features: 3 };
-    for kind in ["lstm"; 1] {
-        let spec = json!({"type": kind, "hidden": 4});
-        let message = refuse(&spec, Shape::Vector { features: 3 });
+    for kind in ["lstm", "rnn", "gru", "rhn"] {
+        let spec = |hidden: usize| match kind {
+            "rhn" => json!({"type": kind, "hidden": hidden, "depth": 2}),
+            _ => json!({"type": kind, "hidden": hidden}),
+        };
+        let message = refuse(&spec(4), Shape::Vector { features: 3 });
         assert!(message.contains("takes sequences of vectors, got vectors of 3"), "{message}");
-        let message = refuse(&spec, Shape::Tokens { steps: 2, vocabulary: 9 });
+        let message = refuse(&spec(4), Shape::Tokens { steps: 2, vocabulary: 9 });
         assert!(message.contains("got tokens, 2 of 9; put an `embedding`"), "{message}");
-        assert!(refuse(&json!({"type": kind, "hidden": 0}), sequence).contains("at least 1"));
-        assert!(refuse(&json!({"type": kind, "hidden": 1 << 30}), sequence).contains("2^40"));
+        assert!(refuse(&spec(0), sequence).contains("at least 1"));
+        assert!(refuse(&spec(1 << 30), sequence).contains("2^40"));
     }
 }

@@ -124,10 +124,12 @@ impl Layer for Unrolled {
                 self.sizes.state_back(n, gates, pass.parameters.get(WEIGHT_HH), 0.0, dh);
             }
         }
-        self.sizes.input_weights_back(n, &self.gates, pass.x.get(0), &mut pass.gradients);
-        self.sizes.state_weight_back(n, &self.gates, self.h.all(), &mut pass.gradients);
+        let (gates, gradients) = (&self.gates, &mut pass.gradients);
+        self.sizes.input_weight_back(n, gates, pass.x.get(0), gradients.get(WEIGHT_IH));
+        self.sizes.state_weight_back(n, gates, self.h.all(), gradients.get(WEIGHT_HH));
+        self.sizes.bias_back(n, gates, gradients.get(BIAS));
         if let Some(dx) = pass.dx.get(0) {
-            self.sizes.input_back(n, &self.gates, pass.parameters.get(WEIGHT_IH), dx);
+            self.sizes.input_back(n, gates, pass.parameters.get(WEIGHT_IH), dx);
         }
     }
 

@@ -5,8 +5,11 @@
 //! turns `[T, N, D]` into `[T, N, H]`. The input's part of all gates of all steps is one matrix product, and so is the
 //! gradient of each weight; what remains for each step is the product of `[N, H]` with the recurrent weight.
 
+mod gru;
 mod history;
 mod lstm;
+mod rhn;
+mod rnn;
 mod sizes;
 
 #[cfg(test)]
@@ -14,4 +17,7 @@ mod check;
 #[cfg(test)]
 mod reference;
 
+pub use gru::Gru;
 pub use lstm::Lstm;
+pub use rhn::Rhn;
+pub use rnn::{Nonlinearity, Rnn};

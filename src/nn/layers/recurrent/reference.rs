@@ -61,3 +61,66 @@ pub(super) fn lstm(dims: &Dims, parameters: &[Vec<f64>], x: &[f64], states: &mut
         vec![h, c]
     })
 }
+
+pub(super) fn rnn_tanh(dims: &Dims, parameters: &[Vec<f64>], x: &[f64], states: &mut [Vec<f64>]) -> Vec<f64> {
+    rnn(f64::tanh, dims, parameters, x, states)
+}
+
+pub(super) fn rnn_relu(dims: &Dims, parameters: &[Vec<f64>], x: &[f64], states: &mut [Vec<f64>]) -> Vec<f64> {
+    rnn(|x| x.max(0.0), dims, parameters, x, states)
+}
+
+fn rnn(
+    f: fn(f64) -> f64,
+    dims: &Dims,
+    parameters: &[Vec<f64>],
+    x: &[f64],
+    states: &mut [Vec<f64>],
+) -> Vec<f64> {
+    let [weight_ih, weight_hh, bias] = parameters else { panic!("three tensors") };
+    unroll(dims, x, states, |x, states| {
+        let sum = |k: usize| times(weight_ih, k, x) + times(weight_hh, k, &states[0]) + bias[k];
+        vec![(0..dims.hidden).map(|k| f(sum(k))).collect()]
+    })
+}
+
+pub(super) fn gru(dims: &Dims, parameters: &[Vec<f64>], x: &[f64], states: &mut [Vec<f64>]) -> Vec<f64> {
+    let [weight_ih, weight_hh, bias, bias_n] = parameters else { panic!("four tensors") };
+    unroll(dims, x, states, |x, states| {
+        let h = &states[0];
+        let input = |gate: usize, k: usize| {
+            let row = gate * dims.hidden + k;
+            times(weight_ih, row, x) + bias[row]
+        };
+        let state = |gate: usize, k: usize| times(weight_hh, gate * dims.hidden + k, h);
+        let unit = |k: usize| {
+            let r = sigmoid(input(0, k) + state(0, k));
+            let z = sigmoid(input(1, k) + state(1, k));
+            let n = (input(2, k) + r * (state(2, k) + bias_n[k])).tanh();
+            (1.0 - z) * n + z * h[k]
+        };
+        vec![(0..dims.hidden).map(unit).collect()]
+    })
+}
+
+/// Of as many levels as the bias has, with a transform bias of -1.
+pub(super) fn rhn(dims: &Dims, parameters: &[Vec<f64>], x: &[f64], states: &mut [Vec<f64>]) -> Vec<f64> {
+    let [weight_ih, weight_hh, bias] = parameters else { panic!("three tensors") };
+    let hidden = dims.hidden;
+    unroll(dims, x, states, |x, states| {
+        let mut s = states[0].clone();
+        for level in 0..bias.len() / (2 * hidden) {
+            let sum = |gate: usize, k: usize| {
+                let row = gate * hidden + k;
+                let input = if level == 0 { times(weight_ih, row, x) } else { 0.0 };
+                input + times(weight_hh, level * 2 * hidden + row, &s) + bias[level * 2 * hidden + row]
+            };
+            let unit = |k: usize| {
+                let (h, t) = (sum(0, k).tanh(), sigmoid(sum(1, k) - 1.0));
+                h * t + s[k] * (1.0 - t)
+            };
+            s = (0..hidden).map(unit).collect();
+        }
+        vec![s]
+    })
+}

@@ -3,9 +3,9 @@
 use super::super::single_sequence;
 use crate::nn::Shape;
 use crate::nn::init::{Fan, Init};
-use crate::nn::layer::{ParameterSpec, TensorsMut};
+use crate::nn::layer::ParameterSpec;
 use crate::nn::size::elements;
-use crate::tensor::{gemm, matrix, matrix_mut};
+use crate::tensor::{add_scaled, gemm, matrix, matrix_mut};
 
 /// The numbers of the parameters: `weight_ih` `[G H, D]`, `weight_hh` `[G H, H]`, `bias` `[G H]`.
 pub(super) const WEIGHT_IH: usize = 0;
@@ -92,22 +92,26 @@ impl Sizes {
         gemm(1.0, matrix(gates, rows, w), matrix(weight_ih, w, d), 0.0, matrix_mut(dx, rows, d));
     }
 
-    /// The gradients of `weight_ih` and `bias`, from those of the gates `[T N, G H]`.
-    pub fn input_weights_back(&self, n: usize, gates: &[f32], x: &[f32], gradients: &mut TensorsMut) {
+    /// The gradient of `weight_ih`, from those of the gates `[T N, G H]`.
+    pub fn input_weight_back(&self, n: usize, gates: &[f32], x: &[f32], weight_ih: &mut [f32]) {
         let (rows, d, w) = (self.steps * n, self.features, self.width());
-        let ih = matrix_mut(gradients.get(WEIGHT_IH), w, d);
-        gemm(1.0, matrix(gates, rows, w).t(), matrix(x, rows, d), 0.0, ih);
-        let bias = gradients.get(BIAS);
-        bias.fill(0.0);
-        for row in gates[..rows * w].chunks_exact(w) {
-            bias.iter_mut().zip(row).for_each(|(sum, gate)| *sum += gate);
-        }
+        gemm(1.0, matrix(gates, rows, w).t(), matrix(x, rows, d), 0.0, matrix_mut(weight_ih, w, d));
     }
 
     /// The gradient of `weight_hh`, from those of the gates and the state before each step, `[T N, H]`.
-    pub fn state_weight_back(&self, n: usize, gates: &[f32], h: &[f32], gradients: &mut TensorsMut) {
+    pub fn state_weight_back(&self, n: usize, gates: &[f32], h: &[f32], weight_hh: &mut [f32]) {
         let (rows, h_, w) = (self.steps * n, self.hidden, self.width());
-        let hh = matrix_mut(gradients.get(WEIGHT_HH), w, h_);
-        gemm(1.0, matrix(gates, rows, w).t(), matrix(h, rows, h_), 0.0, hh);
+        gemm(1.0, matrix(gates, rows, w).t(), matrix(h, rows, h_), 0.0, matrix_mut(weight_hh, w, h_));
+    }
+
+    /// The gradient of the bias, from those of the gates: the sum of their rows. A bias of less than G H numbers is that of
+    /// the last gates.
+    pub fn bias_back(&self, n: usize, gates: &[f32], bias: &mut [f32]) {
+        let width = self.width();
+        let first = width - bias.len();
+        bias.fill(0.0);
+        for row in gates[..self.steps * n * width].chunks_exact(width) {
+            add_scaled(1.0, &row[first..], bias);
+        }
     }
 }

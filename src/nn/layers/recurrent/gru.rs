@@ -1,0 +1,194 @@
+//! The gated recurrent unit (Cho et al., 2014) as PyTorch computes it, the reset gate behind the product:
+//!
+//!     r, z = sigmoid(W_ih x_t + W_hh h_(t-1) + b)         the rows of each gate
+//!     n    = tanh(W_in x_t + b + r (W_hn h_(t-1) + bias_n))
+//!     h_t  = (1 - z) n + z h_(t-1)
+//!
+//! Rows of the weights stand in PyTorch's order: r, z, n.
+
+use serde::{Deserialize, Serialize};
+
+use super::history::History;
+use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use crate::nn::Shape;
+use crate::nn::init::Init;
+use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::spec::default;
+use crate::tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+
+/// The number of the parameter `bias_n` `[H]`, which stands inside the reset gate's product.
+const BIAS_N: usize = 3;
+
+/// One level of gated recurrent units.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gru {
+    /// H.
+    pub hidden: usize,
+    /// How the weights begin.
+    #[serde(default = "default::init")]
+    pub init: Init,
+    /// How the biases begin.
+    #[serde(default = "default::zeros")]
+    pub bias_init: Init,
+}
+
+impl Gru {
+    fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
+        Sizes::new(inputs, self.hidden, 3, [self.init, self.bias_init])
+    }
+}
+
+impl Describe for Gru {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        Ok(self.sizes(inputs)?.output())
+    }
+
+    fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
+        let mut specs = self.sizes(inputs)?.parameters([self.init, self.bias_init]);
+        specs.push(ParameterSpec { name: "bias_n", shape: vec![self.hidden], ..specs[BIAS].clone() });
+        Ok(specs)
+    }
+
+    fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
+        Ok(self.sizes(inputs)?.multiply_adds())
+    }
+
+    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+        let Sizes { steps, hidden, .. } = self.sizes(inputs)?;
+        Ok(History::elements(steps, hidden, batch) + (6 * steps + 1) * batch * hidden)
+    }
+
+    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+        let sizes = self.sizes(inputs)?;
+        let Sizes { steps, hidden, .. } = sizes;
+        Ok(Box::new(Unrolled {
+            sizes,
+            h: History::new("h", steps, hidden, batch),
+            gates: vec![0.0; steps * batch * sizes.width()],
+            state_sums: vec![0.0; steps * batch * sizes.width()],
+            dh: vec![0.0; batch * hidden],
+        }))
+    }
+}
+
+struct Unrolled {
+    sizes: Sizes,
+    h: History,
+    /// `[T, N, 3 H]`: the values of r, z, n after a forward pass; after a backward pass the gradients of the input's sums.
+    gates: Vec<f32>,
+    /// `[T, N, 3 H]`: the state's sums, in the end with bias_n; after a backward pass their gradients.
+    state_sums: Vec<f32>,
+    /// What the later step says of the state before it: `[N, H]`.
+    dh: Vec<f32>,
+}
+
+impl Layer for Unrolled {
+    fn forward(&mut self, pass: Forward<'_>) {
+        let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
+        let (bias, bias_n) = (pass.parameters.get(BIAS), pass.parameters.get(BIAS_N));
+        self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
+        self.h.begin(n);
+        for (t, y) in pass.y.chunks_exact_mut(n * hidden).enumerate() {
+            let place = t * n * width..(t + 1) * n * width;
+            let (gates, sums) = (&mut self.gates[place.clone()], &mut self.state_sums[place]);
+            let (before, h) = self.h.around(t, n);
+            self.sizes.state_side(n, before, pass.parameters.get(WEIGHT_HH), 0.0, sums);
+            let all =
+                (rows_mut(gates, width), rows_mut(sums, width), rows(before, hidden), rows_mut(h, hidden));
+            for_each_row(all, |_, (gates, sums, before, h)| {
+                vectorise(
+                    #[inline(always)]
+                    || step_row(bias, bias_n, gates, sums, before, h),
+                );
+            });
+            y.copy_from_slice(h);
+        }
+        self.h.end(self.sizes.steps, n);
+    }
+
+    fn backward(&mut self, mut pass: Backward<'_>) {
+        let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
+        let dh = &mut self.dh[..n * hidden];
+        dh.fill(0.0);
+        for t in (0..self.sizes.steps).rev() {
+            let place = t * n * width..(t + 1) * n * width;
+            let (gates, sums) = (&mut self.gates[place.clone()], &mut self.state_sums[place]);
+            let dy = &pass.dy[t * n * hidden..(t + 1) * n * hidden];
+            let states = (rows(self.h.before(t, n), hidden), rows(dy, hidden), rows_mut(dh, hidden));
+            for_each_row(
+                (rows_mut(gates, width), rows_mut(sums, width), states),
+                |_, (gates, sums, states)| {
+                    vectorise(
+                        #[inline(always)]
+                        || back_row(gates, sums, states.0, states.1, states.2),
+                    );
+                },
+            );
+            if t > 0 {
+                self.sizes.state_back(n, sums, pass.parameters.get(WEIGHT_HH), 1.0, dh);
+            }
+        }
+        let (gates, sums, gradients) = (&self.gates, &self.state_sums, &mut pass.gradients);
+        self.sizes.input_weight_back(n, gates, pass.x.get(0), gradients.get(WEIGHT_IH));
+        self.sizes.state_weight_back(n, sums, self.h.all(), gradients.get(WEIGHT_HH));
+        self.sizes.bias_back(n, gates, gradients.get(BIAS));
+        self.sizes.bias_back(n, sums, gradients.get(BIAS_N));
+        if let Some(dx) = pass.dx.get(0) {
+            self.sizes.input_back(n, gates, pass.parameters.get(WEIGHT_IH), dx);
+        }
+    }
+
+    fn carried(&mut self) -> Vec<Carried<'_>> {
+        vec![self.h.carried()]
+    }
+}
+
+#[inline(always)]
+fn step_row(
+    bias: &[f32],
+    bias_n: &[f32],
+    gates: &mut [f32],
+    sums: &mut [f32],
+    before: &[f32],
+    h: &mut [f32],
+) {
+    let hidden = h.len();
+    let [r, z, new] = thirds_mut(gates, hidden);
+    let [s_r, s_z, s_n] = thirds_mut(sums, hidden);
+    let (b_r, b_z, b_n) = (&bias[..hidden], &bias[hidden..2 * hidden], &bias[2 * hidden..3 * hidden]);
+    let (before, bias_n) = (&before[..hidden], &bias_n[..hidden]);
+    for k in 0..hidden {
+        s_n[k] += bias_n[k];
+        r[k] = sigmoid(r[k] + s_r[k] + b_r[k]);
+        z[k] = sigmoid(z[k] + s_z[k] + b_z[k]);
+        new[k] = tanh(new[k] + b_n[k] + r[k] * s_n[k]);
+        h[k] = new[k] + z[k] * (before[k] - new[k]);
+    }
+}
+
+/// `dh`, what the next step said of the state, becomes what this one says of the state before it but for its sums.
+#[inline(always)]
+fn back_row(gates: &mut [f32], sums: &mut [f32], before: &[f32], dy: &[f32], dh: &mut [f32]) {
+    let hidden = dh.len();
+    let [r, z, new] = thirds_mut(gates, hidden);
+    let [s_r, s_z, s_n] = thirds_mut(sums, hidden);
+    let (before, dy) = (&before[..hidden], &dy[..hidden]);
+    for k in 0..hidden {
+        let d = dy[k] + dh[k];
+        dh[k] = d * z[k];
+        let dz = d * (before[k] - new[k]) * (z[k] * (1.0 - z[k]));
+        let dn = d * (1.0 - z[k]) * (1.0 - new[k] * new[k]);
+        let dr = dn * s_n[k] * (r[k] * (1.0 - r[k]));
+        (s_r[k], s_z[k], s_n[k]) = (dr, dz, dn * r[k]);
+        (r[k], z[k], new[k]) = (dr, dz, dn);
+    }
+}
+
+/// The gates r, z, n of a row.
+#[inline(always)]
+fn thirds_mut(row: &mut [f32], hidden: usize) -> [&mut [f32]; 3] {
+    let (r, rest) = row[..3 * hidden].split_at_mut(hidden);
+    let (z, n) = rest.split_at_mut(hidden);
+    [r, z, n]
+}

@@ -1,0 +1,214 @@
+//! The recurrent highway network (Zilly et al., 2017, equations 6 to 9) with coupled gates, the carry gate being 1 - t.
+//! A step goes through L levels, of which the first alone sees the input:
+//!
+//!     h   = tanh(W_h x_t [level 1] + R_h s + b_h)          the rows of each in the level's weight
+//!     t   = sigmoid(W_t x_t [level 1] + R_t s + b_t)       transform_bias is added
+//!     s'  = h t + s (1 - t)
+//!
+//! with s the state after the level before, or after the step before. Rows of the weights: h, then t.
+
+use serde::{Deserialize, Serialize};
+
+use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use crate::nn::Shape;
+use crate::nn::init::Init;
+use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::size::elements;
+use crate::nn::spec::default;
+use crate::tensor::{add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+
+/// One layer of L levels: `weight_ih` `[2 H, D]`, `weight_hh` `[L, 2 H, H]`, `bias` `[L, 2 H]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rhn {
+    /// H.
+    pub hidden: usize,
+    /// L.
+    pub depth: usize,
+    /// Added to the transform gate before its sigmoid, beside the trained bias; negative, so that states are carried on at
+    /// first.
+    #[serde(default)]
+    pub transform_bias: f32,
+    /// How the weights begin.
+    #[serde(default = "default::init")]
+    pub init: Init,
+    /// How the bias begins.
+    #[serde(default = "default::zeros")]
+    pub bias_init: Init,
+}
+
+impl Rhn {
+    fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
+        let sizes = Sizes::new(inputs, self.hidden, 2, [self.init, self.bias_init])?;
+        elements(&[self.depth, 2, self.hidden, self.hidden])?;
+        match (self.depth, self.transform_bias.is_finite()) {
+            (0, _) => Err("depth must be at least 1".into()),
+            (_, false) => Err("transform_bias must be finite".into()),
+            _ => Ok(sizes),
+        }
+    }
+}
+
+impl Describe for Rhn {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        Ok(self.sizes(inputs)?.output())
+    }
+
+    fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
+        let mut specs = self.sizes(inputs)?.parameters([self.init, self.bias_init]);
+        specs[WEIGHT_HH].shape.insert(0, self.depth);
+        specs[BIAS].shape.insert(0, self.depth);
+        Ok(specs)
+    }
+
+    fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
+        let sizes = self.sizes(inputs)?;
+        let levels = sizes.steps * (self.depth - 1) * sizes.width() * sizes.hidden;
+        Ok(sizes.multiply_adds() + levels as u64)
+    }
+
+    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+        let Sizes { steps, hidden, .. } = self.sizes(inputs)?;
+        Ok((3 * steps * self.depth + 2) * batch * hidden)
+    }
+
+    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+        let sizes = self.sizes(inputs)?;
+        let rows = sizes.steps * batch * sizes.hidden;
+        Ok(Box::new(Unrolled {
+            sizes,
+            depth: self.depth,
+            transform_bias: self.transform_bias,
+            carried: vec![0.0; batch * sizes.hidden],
+            before: vec![0.0; self.depth * rows],
+            gates: vec![0.0; self.depth * 2 * rows],
+            ds: vec![0.0; batch * sizes.hidden],
+        }))
+    }
+}
+
+struct Unrolled {
+    sizes: Sizes,
+    depth: usize,
+    transform_bias: f32,
+    /// What the last batch left: `[capacity, H]`.
+    carried: Vec<f32>,
+    /// The state before each level of each step: `[L, T, N, H]`.
+    before: Vec<f32>,
+    /// `[L, T, N, 2 H]`: the values of h and t after a forward pass, their gradients after a backward pass.
+    gates: Vec<f32>,
+    /// What the later levels say of the state before them: `[N, H]`.
+    ds: Vec<f32>,
+}
+
+impl Unrolled {
+    /// Where level `level` of step `t` stands among rows of `width`: a step's rows are `width` elements.
+    fn place(&self, level: usize, t: usize, width: usize) -> std::ops::Range<usize> {
+        let first = (level * self.sizes.steps + t) * width;
+        first..first + width
+    }
+}
+
+impl Layer for Unrolled {
+    fn forward(&mut self, pass: Forward<'_>) {
+        let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
+        let (weight_hh, biases) = (pass.parameters.get(WEIGHT_HH), pass.parameters.get(BIAS));
+        let transform_bias = self.transform_bias;
+        self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
+        self.before[..n * hidden].copy_from_slice(&self.carried[..n * hidden]);
+        for (t, y) in pass.y.chunks_exact_mut(n * hidden).enumerate() {
+            for (level, (weight, bias)) in
+                weight_hh.chunks_exact(width * hidden).zip(biases.chunks_exact(width)).enumerate()
+            {
+                let place = self.place(level, t, n * hidden);
+                let gates = &mut self.gates[2 * place.start..2 * place.end];
+                let before = &self.before[place];
+                self.sizes.state_side(n, before, weight, if level == 0 { 1.0 } else { 0.0 }, gates);
+                // The state after it is made in the output, which ends as that after the last level.
+                let all = (rows_mut(gates, width), rows(before, hidden), rows_mut(y, hidden));
+                for_each_row(all, |_, (gates, before, after)| {
+                    vectorise(
+                        #[inline(always)]
+                        || step_row(transform_bias, bias, gates, before, after),
+                    );
+                });
+                let next = match level + 1 == self.depth {
+                    false => Some(self.place(level + 1, t, n * hidden)),
+                    true => (t + 1 < self.sizes.steps).then(|| self.place(0, t + 1, n * hidden)),
+                };
+                match next {
+                    Some(next) => self.before[next].copy_from_slice(y),
+                    None => self.carried[..n * hidden].copy_from_slice(y),
+                }
+            }
+        }
+    }
+
+    fn backward(&mut self, mut pass: Backward<'_>) {
+        let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
+        let weight_hh = pass.parameters.get(WEIGHT_HH);
+        self.ds[..n * hidden].fill(0.0);
+        for (t, dy) in pass.dy.chunks_exact(n * hidden).enumerate().rev() {
+            add_scaled(1.0, dy, &mut self.ds[..n * hidden]);
+            for (level, weight) in weight_hh.chunks_exact(width * hidden).enumerate().rev() {
+                let place = self.place(level, t, n * hidden);
+                let (gates, ds) =
+                    (&mut self.gates[2 * place.start..2 * place.end], &mut self.ds[..n * hidden]);
+                let all = (rows_mut(gates, width), rows(&self.before[place], hidden), rows_mut(ds, hidden));
+                for_each_row(all, |_, (gates, before, ds)| {
+                    vectorise(
+                        #[inline(always)]
+                        || back_row(gates, before, ds),
+                    );
+                });
+                self.sizes.state_back(n, gates, weight, 1.0, ds);
+            }
+        }
+        let gradients = &mut pass.gradients;
+        self.sizes.input_weight_back(n, &self.gates, pass.x.get(0), gradients.get(WEIGHT_IH));
+        let level_rows = self.sizes.steps * n * hidden;
+        let levels = self.gates.chunks(2 * level_rows).zip(self.before.chunks(level_rows));
+        let weights = gradients.get(WEIGHT_HH).chunks_exact_mut(width * hidden);
+        for (weight, (gates, before)) in weights.zip(levels.clone()) {
+            self.sizes.state_weight_back(n, gates, before, weight);
+        }
+        for (bias, (gates, _)) in gradients.get(BIAS).chunks_exact_mut(width).zip(levels) {
+            self.sizes.bias_back(n, gates, bias);
+        }
+        if let Some(dx) = pass.dx.get(0) {
+            self.sizes.input_back(n, &self.gates, pass.parameters.get(WEIGHT_IH), dx);
+        }
+    }
+
+    fn carried(&mut self) -> Vec<Carried<'_>> {
+        vec![Carried { name: "h", width: self.sizes.hidden, values: &mut self.carried }]
+    }
+}
+
+#[inline(always)]
+fn step_row(transform_bias: f32, bias: &[f32], gates: &mut [f32], before: &[f32], after: &mut [f32]) {
+    let hidden = after.len();
+    let (h, t) = gates[..2 * hidden].split_at_mut(hidden);
+    let (b_h, b_t) = bias[..2 * hidden].split_at(hidden);
+    let before = &before[..hidden];
+    for k in 0..hidden {
+        h[k] = tanh(h[k] + b_h[k]);
+        t[k] = sigmoid(t[k] + (b_t[k] + transform_bias));
+        after[k] = before[k] + t[k] * (h[k] - before[k]);
+    }
+}
+
+/// `ds`, the gradient of the state after the level, becomes what the carried part says of the state before it.
+#[inline(always)]
+fn back_row(gates: &mut [f32], before: &[f32], ds: &mut [f32]) {
+    let hidden = ds.len();
+    let (h, t) = gates[..2 * hidden].split_at_mut(hidden);
+    let before = &before[..hidden];
+    for k in 0..hidden {
+        let d = ds[k];
+        ds[k] = d * (1.0 - t[k]);
+        let dt = d * (h[k] - before[k]) * (t[k] * (1.0 - t[k]));
+        h[k] = d * t[k] * (1.0 - h[k] * h[k]);
+        t[k] = dt;
+    }
+}

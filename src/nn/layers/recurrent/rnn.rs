@@ -1,0 +1,164 @@
+//! The plain recurrent network (Elman, 1990): h_t = f(W_ih x_t + W_hh h_(t-1) + b).
+
+use serde::{Deserialize, Serialize};
+
+use super::history::History;
+use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use crate::nn::Shape;
+use crate::nn::init::Init;
+use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
+use crate::nn::spec::default;
+use crate::tensor::{for_each_row, rows, rows_mut, tanh, vectorise};
+
+/// What f is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nonlinearity {
+    /// Hyperbolic tangent.
+    #[default]
+    Tanh,
+    /// max(x, 0).
+    Relu,
+}
+
+/// Plain recurrent layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rnn {
+    /// H.
+    pub hidden: usize,
+    /// f.
+    #[serde(default)]
+    pub nonlinearity: Nonlinearity,
+    /// How the weights begin.
+    #[serde(default = "default::init")]
+    pub init: Init,
+    /// How the bias begins.
+    #[serde(default = "default::zeros")]
+    pub bias_init: Init,
+}
+
+impl Rnn {
+    fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
+        Sizes::new(inputs, self.hidden, 1, [self.init, self.bias_init])
+    }
+}
+
+impl Describe for Rnn {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        Ok(self.sizes(inputs)?.output())
+    }
+
+    fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
+        Ok(self.sizes(inputs)?.parameters([self.init, self.bias_init]))
+    }
+
+    fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
+        Ok(self.sizes(inputs)?.multiply_adds())
+    }
+
+    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+        let Sizes { steps, hidden, .. } = self.sizes(inputs)?;
+        Ok(History::elements(steps, hidden, batch) + (steps + 1) * batch * hidden)
+    }
+
+    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+        let sizes = self.sizes(inputs)?;
+        let Sizes { steps, hidden, .. } = sizes;
+        Ok(Box::new(Unrolled {
+            sizes,
+            nonlinearity: self.nonlinearity,
+            h: History::new("h", steps, hidden, batch),
+            sums: vec![0.0; steps * batch * hidden],
+            dh: vec![0.0; batch * hidden],
+        }))
+    }
+}
+
+struct Unrolled {
+    sizes: Sizes,
+    nonlinearity: Nonlinearity,
+    h: History,
+    /// `[T, N, H]`: what f is taken of, and after a backward pass its gradient.
+    sums: Vec<f32>,
+    /// What the later step says of the state before it: `[N, H]`.
+    dh: Vec<f32>,
+}
+
+impl Layer for Unrolled {
+    fn forward(&mut self, pass: Forward<'_>) {
+        let (n, hidden) = (pass.batch, self.sizes.hidden);
+        let (weight_hh, bias) = (pass.parameters.get(WEIGHT_HH), pass.parameters.get(BIAS));
+        self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.sums);
+        self.h.begin(n);
+        let steps = self.sums.chunks_exact_mut(n * hidden).zip(pass.y.chunks_exact_mut(n * hidden));
+        for (t, (sums, y)) in steps.take(self.sizes.steps).enumerate() {
+            let (before, h) = self.h.around(t, n);
+            self.sizes.state_side(n, before, weight_hh, 1.0, sums);
+            let nonlinearity = self.nonlinearity;
+            for_each_row((rows(sums, hidden), rows_mut(h, hidden)), |_, (sums, h)| {
+                vectorise(
+                    #[inline(always)]
+                    || step_row(nonlinearity, bias, sums, h),
+                );
+            });
+            y.copy_from_slice(h);
+        }
+        self.h.end(self.sizes.steps, n);
+    }
+
+    fn backward(&mut self, mut pass: Backward<'_>) {
+        let (n, hidden) = (pass.batch, self.sizes.hidden);
+        let (dh, nonlinearity) = (&mut self.dh[..n * hidden], self.nonlinearity);
+        dh.fill(0.0);
+        for t in (0..self.sizes.steps).rev() {
+            let place = t * n * hidden..(t + 1) * n * hidden;
+            let (sums, dy, y) = (&mut self.sums[place.clone()], &pass.dy[place], self.h.before(t + 1, n));
+            let all = (rows_mut(sums, hidden), rows(dy, hidden), rows(y, hidden), rows(dh, hidden));
+            for_each_row(all, |_, (sums, dy, y, dh)| {
+                vectorise(
+                    #[inline(always)]
+                    || back_row(nonlinearity, sums, dy, y, dh),
+                );
+            });
+            if t > 0 {
+                self.sizes.state_back(n, sums, pass.parameters.get(WEIGHT_HH), 0.0, dh);
+            }
+        }
+        let (sums, gradients) = (&self.sums, &mut pass.gradients);
+        self.sizes.input_weight_back(n, sums, pass.x.get(0), gradients.get(WEIGHT_IH));
+        self.sizes.state_weight_back(n, sums, self.h.all(), gradients.get(WEIGHT_HH));
+        self.sizes.bias_back(n, sums, gradients.get(BIAS));
+        if let Some(dx) = pass.dx.get(0) {
+            self.sizes.input_back(n, sums, pass.parameters.get(WEIGHT_IH), dx);
+        }
+    }
+
+    fn carried(&mut self) -> Vec<Carried<'_>> {
+        vec![self.h.carried()]
+    }
+}
+
+#[inline(always)]
+fn step_row(nonlinearity: Nonlinearity, bias: &[f32], sums: &[f32], h: &mut [f32]) {
+    let sums = h.iter_mut().zip(sums.iter().zip(bias));
+    match nonlinearity {
+        Nonlinearity::Tanh => sums.for_each(|(h, (sum, bias))| *h = tanh(sum + bias)),
+        // Written so that a NaN stays one: a maximum would hide it.
+        Nonlinearity::Relu => sums.for_each(|(h, (sum, bias))| {
+            let sum = sum + bias;
+            *h = if sum < 0.0 { 0.0 } else { sum };
+        }),
+    }
+}
+
+#[inline(always)]
+fn back_row(nonlinearity: Nonlinearity, sums: &mut [f32], dy: &[f32], y: &[f32], dh: &[f32]) {
+    let all = sums.iter_mut().zip(y).zip(dy.iter().zip(dh));
+    match nonlinearity {
+        Nonlinearity::Tanh => all.for_each(|((sum, y), (dy, dh))| *sum = (dy + dh) * (1.0 - y * y)),
+        Nonlinearity::Relu => {
+            all.for_each(|((sum, y), (dy, dh))| *sum = if *y > 0.0 { dy + dh } else { 0.0 });
+        }
+    }
+}
