@@ -1,6 +1,7 @@
 //! The zoo: networks by name, with their published shapes; a file a family.
 
 mod convnet;
+mod language;
 mod lenet;
 mod mlp;
 mod resnet;
@@ -23,6 +24,10 @@ pub const PRESETS: &[&str] = &[
     "resnet-44",
     "resnet-56",
     "vgg",
+    "lstm-small",
+    "lstm-medium",
+    "lstm-large",
+    "rhn",
 ];
 
 /// The layers of a network, as a job file lists them.
@@ -40,6 +45,10 @@ pub fn preset(name: &str, input: Shape, classes: usize) -> Result<Graph> {
         "resnet-44" => resnet::layers(44, classes),
         "resnet-56" => resnet::layers(56, classes),
         "vgg" => vgg::layers(classes),
+        "lstm-small" => language::lstm_small(classes),
+        "lstm-medium" => language::lstm_medium(classes),
+        "lstm-large" => language::lstm_large(classes),
+        "rhn" => language::rhn(classes),
         _ => return Err(unknown(name)),
     };
     Graph::from_tables(input, layers).map_err(|(error, _)| error)

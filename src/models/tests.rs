@@ -3,6 +3,7 @@ use crate::nn::parameters::{count, statistics_table, table};
 
 const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
 const CIFAR: Shape = Shape::Image { channels: 3, height: 32, width: 32 };
+const PTB: Shape = Shape::Tokens { steps: 20, vocabulary: 10_000 };
 
 /// Parameters, and what is kept untrained.
 #[test]
@@ -17,13 +18,22 @@ fn presets_have_their_published_shapes() {
         ("resnet-44", CIFAR, 10, 658_586, 3_168, "fc"),
         ("resnet-56", CIFAR, 10, 853_018, 4_064, "fc"),
         ("vgg", CIFAR, 10, 3_248_202, 0, "fc2"),
+        // PyTorch's counts less the second bias of each of two levels: 8 H.
+        ("lstm-small", PTB, 10_000, 4_653_200 - 8 * 200, 0, "logits"),
+        ("lstm-medium", PTB, 10_000, 19_780_400 - 8 * 650, 0, "logits"),
+        ("lstm-large", PTB, 10_000, 66_034_000 - 8 * 1500, 0, "logits"),
+        ("rhn", PTB, 10_000, 23_482_400, 0, "logits"),
     ];
     assert!(PRESETS.iter().eq(cases.iter().map(|(name, ..)| name)));
     for (name, input, classes, parameters, statistics, logits) in cases {
         let graph = preset(name, input, classes).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(count(&table(&graph).unwrap()), parameters, "{name}");
         assert_eq!(count(&statistics_table(&graph).unwrap()), statistics, "{name}");
-        assert_eq!(graph.output(), Shape::Vector { features: classes }, "{name}");
+        let output = match input {
+            Shape::Tokens { steps, .. } => Shape::Sequence { steps, features: classes },
+            _ => Shape::Vector { features: classes },
+        };
+        assert_eq!(graph.output(), output, "{name}");
         assert_eq!(graph.logits_layer().unwrap(), Some(logits), "{name}");
         assert_eq!(Graph::from_json(&graph.to_json()).unwrap(), graph, "{name}");
     }
@@ -44,6 +54,8 @@ fn the_work_is_the_published_one() {
 fn images_too_small_name_the_layer_and_the_shape() {
     let small = Shape::Image { channels: 1, height: 8, width: 8 };
     let error = preset("lenet", small, 10).unwrap_err().to_string();
+    let image = preset("lstm-small", MNIST, 10).unwrap_err().to_string();
+    assert!(image.contains("embedding") && image.contains("takes tokens, got images of 1x28x28"), "{image}");
     assert!(error.contains("conv2") && error.contains("kernel of height 5 does not fit height 2"), "{error}");
 }
 
