@@ -40,10 +40,12 @@ impl Affine {
         (x - self.mean) * self.factor + self.bias
     }
 
-    /// What reaches `linear` of the gradient `dy`.
+    /// What reaches `linear` of the gradient `dy` through a rectifier.
     #[inline(always)]
     fn masked(&self, x: f32, dy: f32) -> f32 {
-        if self.relu { if self.linear(x) > 0.0 { dy } else { 0.0 } } else { dy }
+        // By bits: of a branch the compiler makes neither vectors nor a select.
+        let keep = u32::from(self.linear(x) > 0.0).wrapping_neg();
+        f32::from_bits(dy.to_bits() & keep)
     }
 }
 
@@ -165,21 +167,36 @@ fn gradient_sums(x: &[f32], dy: &[f32], affine: Affine) -> (f64, f64) {
     vectorise(
         #[inline(always)]
         || match affine.relu {
-            true => sums(x, dy, |x, dy| affine.masked(x, dy), affine.mean),
-            false => sums(x, dy, |_, dy| dy, affine.mean),
+            true => sums(
+                x,
+                dy,
+                #[inline(always)]
+                |x, dy| affine.masked(x, dy),
+                affine.mean,
+            ),
+            false => sums(
+                x,
+                dy,
+                #[inline(always)]
+                |_, dy| dy,
+                affine.mean,
+            ),
         },
     )
 }
 
 /// dx = factor (dy - shift - (x - mean) slope).
 fn input_gradient(x: &[f32], dy: &[f32], dx: &mut [f32], affine: Affine, shift: f32, slope: f32) {
-    let Affine { mean, factor, .. } = affine;
+    let Affine { mean, factor, relu, .. } = affine;
     vectorise(
         #[inline(always)]
-        || {
-            for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
+        || match relu {
+            true => dx.iter_mut().zip(x).zip(dy).for_each(|((dx, &x), &dy)| {
                 *dx = factor * (affine.masked(x, dy) - shift - (x - mean) * slope);
-            }
+            }),
+            false => dx.iter_mut().zip(x).zip(dy).for_each(|((dx, &x), &dy)| {
+                *dx = factor * (dy - shift - (x - mean) * slope);
+            }),
         },
     );
 }
