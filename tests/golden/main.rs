@@ -1,10 +1,12 @@
 //! Layers, LeNet and optimizers held to PyTorch's values, which `make_golden.py` computed in double precision and wrote into the
 //! JSON files beside it: what is measured here is our error alone, that of float32 arithmetic.
 
+mod language;
 mod layers;
 mod lenet;
 mod loss;
 mod optimizers;
+mod recurrent;
 
 use serde_json::Value;
 

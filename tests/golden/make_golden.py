@@ -1,5 +1,5 @@
-"""Makes layers.json, lenet.json and optimizers.json: what PyTorch says, in double precision, that our layers, LeNet and
-optimizers should compute. (PyTorch has no LARS; that one is written out here.)
+"""Makes the JSON files beside it: what PyTorch says, in double precision, that our layers, LeNet, a language model and
+optimizers should compute. (PyTorch has no LARS and no RHN; they are written out here.)
 
     python3 -m venv env && env/bin/pip install torch numpy && env/bin/python tests/golden/make_golden.py
 
@@ -250,6 +250,162 @@ def optimizers():
     return dict(rates=RATES, sizes=GRADIENT_SIZES, cases=cases)
 
 
+# Recurrent layers. Letters: T steps, N samples, D features, H hidden units. Sequences are [T, N, D] on both sides. Parameters
+# are half of `values`, seeds WEIGHT, WEIGHT + 1, ... in the layers' order; states before the first step too.
+STATE = 50
+T, RN, RD, H = 6, 3, 5, 7
+
+
+def half(seed, *shape):
+    return (values(seed, *shape) / 2).requires_grad_()
+
+
+def torch_rnn(module, gates, x, states, **options):
+    """weight_ih, weight_hh and one bias; PyTorch's other bias stays zero but for what a GRU needs of it."""
+    layer = module(RD, H, **options)
+    ih, hh, bias = half(WEIGHT, gates * H, RD), half(WEIGHT + 1, gates * H, H), half(WEIGHT + 2, gates * H)
+    parameters = dict(weight_ih=ih, weight_hh=hh, bias=bias)
+    other = torch.zeros(gates * H)
+    if gates == 3:
+        parameters["bias_n"] = half(WEIGHT + 3, H)
+        other = torch.cat([torch.zeros(2 * H), parameters["bias_n"]])
+    names = dict(weight_ih_l0=ih, weight_hh_l0=hh, bias_ih_l0=bias, bias_hh_l0=other)
+    states = [state[None] for state in states]
+    y, after = torch.func.functional_call(layer, names, (x, tuple(states) if len(states) > 1 else states[0]))
+    after = after if isinstance(after, tuple) else (after,)
+    return y, [state[0] for state in after], parameters
+
+
+def rhn(depth, transform_bias, x, states):
+    """Zilly et al., 2017, equations 6 to 9 with c = 1 - t; PyTorch has no such layer."""
+    parameters = dict(
+        weight_ih=half(WEIGHT, 2 * H, RD), weight_hh=half(WEIGHT + 1, depth, 2 * H, H), bias=half(WEIGHT + 2, depth, 2 * H)
+    )
+    [s], outputs = states, []
+    for step in x:
+        for level in range(depth):
+            sums = s @ parameters["weight_hh"][level].T + parameters["bias"][level]
+            if level == 0:
+                sums = sums + step @ parameters["weight_ih"].T
+            h, t = torch.tanh(sums[:, :H]), torch.sigmoid(sums[:, H:] + transform_bias)
+            s = h * t + s * (1 - t)
+        outputs.append(s)
+    return torch.stack(outputs), [s], parameters
+
+
+RECURRENT = [
+    (dict(type="lstm", hidden=H), 2, lambda x, s: torch_rnn(torch.nn.LSTM, 4, x, s)),
+    (dict(type="gru", hidden=H), 1, lambda x, s: torch_rnn(torch.nn.GRU, 3, x, s)),
+    (dict(type="rnn", hidden=H), 1, lambda x, s: torch_rnn(torch.nn.RNN, 1, x, s)),
+    (
+        dict(type="rnn", hidden=H, nonlinearity="relu"),
+        1,
+        lambda x, s: torch_rnn(torch.nn.RNN, 1, x, s, nonlinearity="relu"),
+    ),
+    (dict(type="rhn", hidden=H, depth=3, transform_bias=-2.0), 1, lambda x, s: rhn(3, -2.0, x, s)),
+]
+
+
+def nine(tensor):
+    return [digits(v, 9) for v in tensor.flatten().tolist()]
+
+
+def recurrent_case(layer, states, run):
+    x = values(INPUT, T, RN, RD).requires_grad_()
+    y, after, parameters = run(x, [half(STATE + i, RN, H).detach() for i in range(states)])
+    (y * values(PROJECTION, *y.shape)).sum().backward()
+    return dict(
+        layer=layer,
+        input=[T, RN, RD],
+        output=nine(y),
+        states=[nine(state) for state in after],
+        input_gradient=nine(x.grad),
+        gradients={name: nine(tensor.grad) for name, tensor in parameters.items()},
+    )
+
+
+def embedding_case():
+    tokens, words, features = [4, 0, 2, 4, 1, 4], 6, 3
+    weight = values(WEIGHT, words, features).requires_grad_()
+    y = F.embedding(torch.tensor(tokens), weight)
+    (y * values(PROJECTION, *y.shape)).sum().backward()
+    return dict(tokens=tokens, words=words, features=features, output=nine(y), gradient=nine(weight.grad))
+
+
+# A language model like `lstm-small`: two levels of LSTM behind an embedding, the state carried from batch to batch.
+WORDS, UNITS, UNROLLED, STREAMS, LM_RATE, LM_CLIP = 60, 24, 7, 4, 0.5, 0.225
+LM_SCALES = [
+    ("embedding/weight", (WORDS, UNITS), 0.5),
+    ("lstm1/weight_ih", (4 * UNITS, UNITS), 0.25),
+    ("lstm1/weight_hh", (4 * UNITS, UNITS), 0.25),
+    ("lstm1/bias", (4 * UNITS,), 0.25),
+    ("lstm2/weight_ih", (4 * UNITS, UNITS), 0.25),
+    ("lstm2/weight_hh", (4 * UNITS, UNITS), 0.25),
+    ("lstm2/bias", (4 * UNITS,), 0.25),
+    ("logits/weight", (WORDS, UNITS), 0.25),
+    ("logits/bias", (WORDS,), 0.25),
+]
+
+
+def stream(step):
+    """The words of batch `step` and those that follow them: [T, N] each."""
+    words = ((values(100 + step, UNROLLED + 1, STREAMS) + 1) / 2 * WORDS).long()
+    return words[:-1], words[1:]
+
+
+def language_run(dtype):
+    torch.set_default_dtype(dtype)
+    tensors = {
+        name: (scale * values(WEIGHT + 10 * i, *shape)).to(dtype).requires_grad_()
+        for i, (name, shape, scale) in enumerate(LM_SCALES)
+    }
+    optimizer = torch.optim.SGD(tensors.values(), lr=LM_RATE, momentum=0.9)
+    levels = [torch.nn.LSTM(UNITS, UNITS) for _ in range(2)]
+    states = [(torch.zeros(1, STREAMS, UNITS), torch.zeros(1, STREAMS, UNITS)) for _ in levels]
+    losses, norms = [], []
+    for step in range(STEPS):
+        words, labels = stream(step)
+        rows = F.embedding(words, tensors["embedding/weight"])
+        for i, level in enumerate(levels):
+            of = f"lstm{i + 1}/"
+            names = {f"{name}_l0": tensors[of + name] for name in ["weight_ih", "weight_hh"]}
+            names |= dict(bias_ih_l0=tensors[of + "bias"], bias_hh_l0=torch.zeros(4 * UNITS))
+            rows, after = torch.func.functional_call(level, names, (rows, states[i]))
+            states[i] = tuple(state.detach() for state in after)
+        logits = F.linear(rows, tensors["logits/weight"], tensors["logits/bias"])
+        loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(tensors.values(), LM_CLIP).item())
+        optimizer.step()
+        losses.append(loss.item())
+    assert any(norm > LM_CLIP for norm in norms) and any(norm < LM_CLIP for norm in norms), norms
+
+    def project(tensor):
+        return (tensor.detach().double() * values(PROJECTION, *tensor.shape)).sum().item()
+
+    return losses, {name: project(tensor) for name, tensor in tensors.items()}
+
+
+def language():
+    losses, projections = language_run(torch.float64)
+    single_losses, single_projections = language_run(torch.float32)
+    torch.set_default_dtype(torch.float64)
+    print("PyTorch's float32 differs in the losses by at most", max(abs(a - b) for a, b in zip(losses, single_losses)))
+    print("and in the projections by", {n: abs(projections[n] - single_projections[n]) for n in projections})
+    return dict(
+        words=WORDS,
+        units=UNITS,
+        steps=UNROLLED,
+        streams=STREAMS,
+        learning_rate=LM_RATE,
+        clip_norm=LM_CLIP,
+        scales={name: scale for name, _, scale in LM_SCALES},
+        losses=[digits(loss, 12) for loss in losses],
+        projections={name: digits(projection, 12) for name, projection in projections.items()},
+    )
+
+
 def write(name, **content):
     made_with = dict(torch=torch.__version__, numpy=np.__version__, python=platform.python_version())
     text = json.dumps(dict(made_with=made_with, **content), separators=(",", ":"))
@@ -262,3 +418,6 @@ def write(name, **content):
 write("layers.json", layers=[layer_case(*case) for case in CASES], losses=[loss_case(scale) for scale in [4.0, 512.0]])
 write("lenet.json", **lenet())
 write("optimizers.json", **optimizers())
+torch.set_default_dtype(torch.float64)
+write("recurrent.json", layers=[recurrent_case(*case) for case in RECURRENT], embedding=embedding_case())
+write("language.json", **language())
