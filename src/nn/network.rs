@@ -9,7 +9,7 @@ use super::layer::{Backward, Carried, Forward, InputGradients, Inputs, Layer, Mo
 use super::memory::{check_memory, wanted};
 use super::parameters::{Parameters, ranges, statistics_table, table};
 use crate::error::Result;
-use crate::tensor::within;
+use crate::tensor::{add_scaled, for_each_row, rows, rows_mut, within};
 
 /// A network that can run batches of up to `capacity` samples. All buffers are sized here; a step allocates nothing.
 pub struct Network {
@@ -218,7 +218,9 @@ impl Network {
                 for &source in sources.iter().filter(|&&source| wanted[source]) {
                     if std::mem::replace(&mut written[source], true) {
                         let sums = &mut gradients[source][..elements[source]];
-                        sums.iter_mut().zip(&earlier[source]).for_each(|(sum, earlier)| *sum += earlier);
+                        let both =
+                            (rows_mut(sums, 1 << 14), rows(&earlier[source][..elements[source]], 1 << 14));
+                        for_each_row(both, |_, (sums, earlier)| add_scaled(1.0, earlier, sums));
                     }
                 }
             }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::tokens_instead;
 use crate::nn::Shape;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
+use crate::tensor::{add_scaled, for_each_row, rows, rows_mut, vectorise};
 
 /// Sum of two or more inputs, element by element.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,18 +35,32 @@ struct Sum {
     inputs: usize,
 }
 
+/// Elements that are handed to a thread at a time.
+const ROW: usize = 16 * 1024;
+
 impl Layer for Sum {
     fn forward(&mut self, pass: Forward<'_>) {
-        pass.y.copy_from_slice(pass.x.get(0));
+        let first = pass.x.get(0);
+        if self.inputs == 2 {
+            let all = (rows_mut(pass.y, ROW), rows(first, ROW), rows(pass.x.get(1), ROW));
+            return for_each_row(all, |_, (y, a, b)| {
+                vectorise(
+                    #[inline(always)]
+                    || y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a + b),
+                );
+            });
+        }
+        pass.y.copy_from_slice(first);
         for index in 1..self.inputs {
-            pass.y.iter_mut().zip(pass.x.get(index)).for_each(|(sum, x)| *sum += x);
+            let both = (rows_mut(pass.y, ROW), rows(pass.x.get(index), ROW));
+            for_each_row(both, |_, (sum, x)| add_scaled(1.0, x, sum));
         }
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         for index in 0..self.inputs {
             if let Some(dx) = pass.dx.get(index) {
-                dx.copy_from_slice(pass.dy);
+                for_each_row((rows_mut(dx, ROW), rows(pass.dy, ROW)), |_, (dx, dy)| dx.copy_from_slice(dy));
             }
         }
     }

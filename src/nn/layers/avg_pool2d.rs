@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::window::{Pooling, covered};
 use crate::nn::Shape;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
-use crate::tensor::Window;
+use crate::tensor::{Window, for_each_row, rows, rows_mut, vectorise};
 
 /// Mean pooling. A window that hangs over an edge divides by the pixels it covers, padding left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,7 @@ struct Mean {
 
 impl Mean {
     /// Calls `visit(position, pixel, 1 / pixels covered)` for every pixel of every window of one plane.
+    #[inline(always)]
     fn visit(&self, mut visit: impl FnMut(usize, usize, f32)) {
         let w = &self.window;
         for p in 0..w.output.0 {
@@ -46,30 +47,41 @@ impl Mean {
 
 impl Layer for Mean {
     fn forward(&mut self, pass: Forward<'_>) {
-        let n = pass.batch;
-        let planes = pass.x.get(0).chunks_exact(self.window.size.0 * self.window.size.1 * n);
-        for (plane, outputs) in planes.zip(pass.y.chunks_exact_mut(self.window.positions() * n)) {
+        let (n, w) = (pass.batch, self.window);
+        let planes = (rows(pass.x.get(0), w.size.0 * w.size.1 * n), rows_mut(pass.y, w.positions() * n));
+        for_each_row(planes, |_, (plane, outputs)| {
             outputs.fill(0.0);
-            self.visit(|position, pixel, share| {
-                add_scaled(share, &plane[pixel * n..][..n], &mut outputs[position * n..][..n]);
-            });
-        }
+            vectorise(
+                #[inline(always)]
+                || {
+                    self.visit(|position, pixel, share| {
+                        add_share(share, &plane[pixel * n..][..n], &mut outputs[position * n..][..n]);
+                    })
+                },
+            );
+        });
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let Some(dx) = pass.dx.get(0) else { return };
-        dx.fill(0.0);
-        let n = pass.batch;
-        let planes = dx.chunks_exact_mut(self.window.size.0 * self.window.size.1 * n);
-        for (plane, dy) in planes.zip(pass.dy.chunks_exact(self.window.positions() * n)) {
-            self.visit(|position, pixel, share| {
-                add_scaled(share, &dy[position * n..][..n], &mut plane[pixel * n..][..n]);
-            });
-        }
+        let (n, w) = (pass.batch, self.window);
+        let planes = (rows_mut(dx, w.size.0 * w.size.1 * n), rows(pass.dy, w.positions() * n));
+        for_each_row(planes, |_, (plane, dy)| {
+            plane.fill(0.0);
+            vectorise(
+                #[inline(always)]
+                || {
+                    self.visit(|position, pixel, share| {
+                        add_share(share, &dy[position * n..][..n], &mut plane[pixel * n..][..n]);
+                    })
+                },
+            );
+        });
     }
 }
 
 /// `sums += share * values`, over the samples of one pixel.
-fn add_scaled(share: f32, values: &[f32], sums: &mut [f32]) {
+#[inline(always)]
+fn add_share(share: f32, values: &[f32], sums: &mut [f32]) {
     sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += share * value);
 }

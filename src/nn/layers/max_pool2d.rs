@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::window::{Pooling, covered};
 use crate::nn::Shape;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
-use crate::tensor::Window;
+use crate::tensor::{Window, for_each_row, rows, rows_mut, vectorise};
 
 /// Maximum pooling; padding never wins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,70 +53,133 @@ impl Maximum {
     }
 }
 
+/// Samples that are compared side by side, their best so far in registers.
+const SIDE_BY_SIDE: usize = 32;
+
 impl Maximum {
-    /// The windows of a plane by output position, each with its pixels (H x W positions), row by row.
-    fn windows(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = usize> + '_)> + '_ {
-        let width = self.window.size.1;
-        let places =
-            self.rows.iter().flat_map(|rows| self.columns.iter().map(move |columns| (rows, columns)));
-        places.enumerate().map(move |(position, (rows, columns))| {
-            (position, rows.clone().flat_map(move |h| columns.clone().map(move |v| h * width + v)))
-        })
+    /// Calls `visit(position, pixels)` for every window of a plane; pixels are H x W positions, row by row.
+    #[inline(always)]
+    fn windows(&self, mut visit: impl FnMut(usize, Pixels<'_>)) {
+        let mut position = 0;
+        for rows in &self.rows {
+            for columns in &self.columns {
+                visit(position, Pixels { rows, columns, width: self.window.size.1 });
+                position += 1;
+            }
+        }
+    }
+
+    /// Elements of a plane of inputs, and of outputs.
+    fn planes(&self, batch: usize) -> (usize, usize) {
+        (self.window.size.0 * self.window.size.1 * batch, self.window.positions() * batch)
+    }
+}
+
+/// The pixels of one window.
+#[derive(Clone, Copy)]
+struct Pixels<'a> {
+    rows: &'a Range<usize>,
+    columns: &'a Range<usize>,
+    width: usize,
+}
+
+impl Pixels<'_> {
+    #[inline(always)]
+    fn each(self, mut visit: impl FnMut(usize)) {
+        for h in self.rows.clone() {
+            self.columns.clone().for_each(|v| visit(h * self.width + v));
+        }
     }
 }
 
 impl Layer for Maximum {
     fn forward(&mut self, pass: Forward<'_>) {
         let n = pass.batch;
+        let (area, outputs) = self.planes(n);
         let mut winners = std::mem::take(&mut self.winners);
-        let planes = pass.x.get(0).chunks_exact(self.window.size.0 * self.window.size.1 * n);
-        let outputs = pass.y.chunks_exact_mut(self.window.positions() * n);
-        for ((plane, outputs), winners) in
-            planes.zip(outputs).zip(winners.chunks_exact_mut(self.window.positions() * n))
-        {
-            for (position, mut pixels) in self.windows() {
-                let (best, winner) = (&mut outputs[position * n..][..n], &mut winners[position * n..][..n]);
-                let Some(first) = pixels.next() else { continue };
-                best.copy_from_slice(&plane[first * n..][..n]);
-                winner.fill(first as u32);
-                for pixel in pixels {
-                    challenge(&plane[pixel * n..][..n], pixel as u32, best, winner);
-                }
-            }
-        }
+        let taken = &mut winners[..pass.y.len()];
+        let planes = (rows(pass.x.get(0), area), rows_mut(pass.y, outputs), rows_mut(taken, outputs));
+        for_each_row(planes, |_, (plane, best, winners)| {
+            vectorise(
+                #[inline(always)]
+                || self.windows(|position, pixels| compare(plane, n, position, pixels, best, winners)),
+            );
+        });
         self.winners = winners;
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let Some(dx) = pass.dx.get(0) else { return };
-        dx.fill(0.0);
         let n = pass.batch;
-        let planes = dx.chunks_exact_mut(self.window.size.0 * self.window.size.1 * n);
-        let winners = self.winners.chunks_exact(self.window.positions() * n);
-        for ((plane, dy), winners) in
-            planes.zip(pass.dy.chunks_exact(self.window.positions() * n)).zip(winners)
-        {
-            for (position, pixels) in self.windows() {
-                let (dy, winner) = (&dy[position * n..][..n], &winners[position * n..][..n]);
-                for pixel in pixels {
-                    give(dy, winner, pixel as u32, &mut plane[pixel * n..][..n]);
-                }
-            }
-        }
+        let (area, outputs) = self.planes(n);
+        let winners = &self.winners[..pass.dy.len()];
+        for_each_row(
+            (rows_mut(dx, area), rows(pass.dy, outputs), rows(winners, outputs)),
+            |_, (plane, dy, winners)| {
+                plane.fill(0.0);
+                vectorise(
+                    #[inline(always)]
+                    || {
+                        self.windows(|position, pixels| {
+                            let (dy, winners) = (&dy[position * n..][..n], &winners[position * n..][..n]);
+                            pixels
+                                .each(|pixel| give(dy, winners, pixel as u32, &mut plane[pixel * n..][..n]));
+                        });
+                    },
+                );
+            },
+        );
     }
 }
 
+/// The largest of the window's pixels and its place, sample by sample.
+#[inline(always)]
+fn compare(
+    plane: &[f32],
+    n: usize,
+    position: usize,
+    pixels: Pixels<'_>,
+    best: &mut [f32],
+    winners: &mut [u32],
+) {
+    let (best, winners) = (&mut best[position * n..][..n], &mut winners[position * n..][..n]);
+    let (wide, rest) = best.as_chunks_mut::<SIDE_BY_SIDE>();
+    let (wide_winners, rest_winners) = winners.as_chunks_mut::<SIDE_BY_SIDE>();
+    let tail = wide.len() * SIDE_BY_SIDE;
+    for (chunk, (best, winners)) in wide.iter_mut().zip(wide_winners).enumerate() {
+        let (mut kept, mut places) = ([f32::NEG_INFINITY; SIDE_BY_SIDE], [u32::MAX; SIDE_BY_SIDE]);
+        pixels.each(|pixel| {
+            let values = &plane[pixel * n + chunk * SIDE_BY_SIDE..][..SIDE_BY_SIDE];
+            challenge(values, pixel as u32, &mut kept, &mut places);
+        });
+        (*best, *winners) = (kept, places);
+    }
+    rest.fill(f32::NEG_INFINITY);
+    rest_winners.fill(u32::MAX);
+    pixels.each(|pixel| {
+        let values = &plane[pixel * n + tail..][..rest.len()];
+        challenge(values, pixel as u32, rest, rest_winners);
+    });
+}
+
 /// Puts `pixel` in the place of what it beats, sample by sample: the larger wins, of equals the first, and a NaN over all
-/// others, so that it is seen.
+/// others, so that it is seen. Anything beats nothing at all, a place of `u32::MAX`.
+///
+/// In bits and masks: what the compiler sees no branch in, it makes vectors of.
+#[inline(always)]
 fn challenge(values: &[f32], pixel: u32, best: &mut [f32], winner: &mut [u32]) {
     for ((&value, best), winner) in values.iter().zip(best).zip(winner) {
-        let wins = (value > *best) | (value.is_nan() & !best.is_nan());
-        *best = if wins { value } else { *best };
-        *winner = if wins { pixel } else { *winner };
+        let mask = |wins: bool| 0u32.wrapping_sub(u32::from(wins));
+        // Not comparable although the best is a number: the value is a NaN.
+        let wins =
+            (mask(value > *best) | (mask(value.is_nan()) & !mask(best.is_nan()))) | mask(*winner == u32::MAX);
+        *best = f32::from_bits(value.to_bits() & wins | best.to_bits() & !wins);
+        *winner = pixel & wins | *winner & !wins;
     }
 }
 
 /// Adds the gradients of the outputs that `pixel` won to its own.
+#[inline(always)]
 fn give(dy: &[f32], winner: &[u32], pixel: u32, sums: &mut [f32]) {
     for ((&dy, &winner), sum) in dy.iter().zip(winner).zip(sums) {
         *sum += if winner == pixel { dy } else { 0.0 };

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::single_numbers;
 use crate::nn::Shape;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
+use crate::tensor::{for_each_row, rows, rows_mut, vectorise};
 
 /// Rectifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,18 +24,30 @@ impl Describe for Relu {
 
 struct Rectifier;
 
+/// Elements that are handed to a thread at a time.
+const ROW: usize = 16 * 1024;
+
 impl Layer for Rectifier {
     /// Written so that a NaN stays one: a maximum would hide it.
     fn forward(&mut self, pass: Forward<'_>) {
-        for (y, &x) in pass.y.iter_mut().zip(pass.x.get(0)) {
-            *y = if x < 0.0 { 0.0 } else { x };
-        }
+        for_each_row((rows_mut(pass.y, ROW), rows(pass.x.get(0), ROW)), |_, (y, x)| {
+            vectorise(
+                #[inline(always)]
+                || y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x < 0.0 { 0.0 } else { x }),
+            );
+        });
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let Some(dx) = pass.dx.get(0) else { return };
-        for ((dx, &dy), &y) in dx.iter_mut().zip(pass.dy).zip(pass.y) {
-            *dx = if y > 0.0 { dy } else { 0.0 };
-        }
+        for_each_row((rows_mut(dx, ROW), rows(pass.dy, ROW), rows(pass.y, ROW)), |_, (dx, dy, y)| {
+            vectorise(
+                #[inline(always)]
+                || {
+                    let values = dx.iter_mut().zip(dy).zip(y);
+                    values.for_each(|((dx, &dy), &y)| *dx = if y > 0.0 { dy } else { 0.0 });
+                },
+            );
+        });
     }
 }
