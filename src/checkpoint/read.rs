@@ -5,7 +5,7 @@ use std::path::Path;
 use hdf5::types::VarLenUnicode;
 use hdf5::{Container, File, Group, IndexType, IterationOrder};
 
-use super::snapshot::{Best, Progress, Slot, Snapshot, Tensor, elements};
+use super::snapshot::{Best, Plateau, Progress, Slot, Snapshot, Tensor, elements};
 use super::write::{FORMAT, cause};
 use super::{FORMAT_VERSION, Origin, header};
 use crate::job::Gradients;
@@ -23,6 +23,8 @@ pub(super) fn load(path: &Path) -> Result<Snapshot, String> {
         job: reader.text_dataset("job")?,
         parameters: tensors("parameters")?,
         optimizer: reader.members("optimizer")?.into_iter().map(slot).collect::<Result<_, String>>()?,
+        carried: if reader.has("carried") { tensors("carried")? } else { Vec::new() },
+        vocabulary: reader.vocabulary()?,
         progress: reader.progress()?,
     };
     snapshot.check()?;
@@ -51,6 +53,10 @@ pub(super) fn compare<V: AsRef<[f32]>>(path: &Path, snapshot: &Snapshot<V>) -> R
         })
     };
     tensors("parameters", &snapshot.parameters)?;
+    if !snapshot.carried.is_empty() {
+        tensors("carried", &snapshot.carried)?;
+    }
+    same(reader.vocabulary()? == snapshot.vocabulary, "vocabularies")?;
     let slots = reader.members("optimizer")?;
     same(slots.iter().eq(snapshot.optimizer.iter().map(|slot| &slot.name)), "optimizer slots")?;
     snapshot.optimizer.iter().try_for_each(|slot| tensors(&format!("optimizer/{}", slot.name), &slot.tensors))
@@ -92,6 +98,10 @@ impl Reader {
             let metric = attribute(&group, "best_metric", text)?;
             Ok(Best { step: count("best_step")?, metric, value: float(&group, "best_value")? })
         };
+        let plateau = || -> Result<Plateau, String> {
+            let (cuts, waited) = (count("plateau_cuts")?, count("plateau_waited")?);
+            Ok(Plateau { cuts, waited, best_loss: float(&group, "plateau_best_loss")? })
+        };
         let present = group.attr_names().map_err(cause)?;
         let has = |name: &str| present.iter().any(|other| other == name);
         let gradients = || -> Result<Gradients, String> {
@@ -107,6 +117,7 @@ impl Reader {
             ranks: count("ranks")?,
             blas_threads: count("blas_threads")?,
             gradients: has("gradients").then(gradients).transpose()?,
+            plateau: has("plateau_cuts").then(plateau).transpose()?,
             best: has("best_step").then(best).transpose()?,
             metrics: names
                 .into_iter()
@@ -117,6 +128,32 @@ impl Reader {
 
     fn text_dataset(&self, name: &str) -> Result<String, String> {
         self.file.dataset(name).and_then(|dataset| text(&dataset)).map_err(|error| missing(name, error))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.file.link_exists(name)
+    }
+
+    /// The words of a language model; none where there is no such dataset.
+    fn vocabulary(&self) -> Result<Vec<String>, String> {
+        if !self.has("vocabulary") {
+            return Ok(Vec::new());
+        }
+        let dataset = self.file.dataset("vocabulary").map_err(|error| missing("vocabulary", error))?;
+        // A word takes up at least its descriptor of 16 bytes.
+        if dataset.shape().iter().product::<usize>() as u64 > self.bytes / 16 {
+            return Err(format!(
+                "its `vocabulary` states the shape {:?}, larger than the file",
+                dataset.shape()
+            ));
+        }
+        let words: Vec<VarLenUnicode> = dataset.read_raw().map_err(|error| missing("vocabulary", error))?;
+        let owned = |word: &VarLenUnicode| String::from_utf8(word.as_bytes().into());
+        words
+            .iter()
+            .map(owned)
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("its `vocabulary`: {error}"))
     }
 
     /// The names of the tensors below the group `section`, in the order they were written.

@@ -20,6 +20,10 @@ pub struct Snapshot<V = Vec<f32>> {
     pub parameters: Vec<Tensor<V>>,
     /// The optimizer's state, a slot for each kind of value it keeps. Plain SGD has none.
     pub optimizer: Vec<Slot<V>>,
+    /// What recurrent layers carry to the next step: `layer/name`, `[global batch, width]`. Other networks have none.
+    pub carried: Vec<Tensor<V>>,
+    /// The words of a language model, by number; none for other networks.
+    pub vocabulary: Vec<String>,
     /// How far the run is.
     pub progress: Progress,
 }
@@ -60,10 +64,23 @@ pub struct Progress {
     /// What the gradients travelled as: the job's word, or what `exchange.algorithm = "auto"` has decided. Files of
     /// programs that could not decide do not say.
     pub gradients: Option<Gradients>,
+    /// What evaluations have done to a learning rate that heeds them.
+    pub plateau: Option<Plateau>,
     /// The best evaluation so far.
     pub best: Option<Best>,
     /// What was measured at this step, by name.
     pub metrics: BTreeMap<String, f64>,
+}
+
+/// What evaluations have done to the learning rate.
+#[derive(Clone, Copy, Debug)]
+pub struct Plateau {
+    /// How often it was cut.
+    pub cuts: u64,
+    /// Evaluations in a row without improvement.
+    pub waited: u64,
+    /// The smallest loss seen; infinite before the first evaluation.
+    pub best_loss: f64,
 }
 
 /// The best evaluation of a run.
@@ -83,11 +100,12 @@ impl<V: AsRef<[f32]>> Snapshot<V> {
         check_network(&self.network)?;
         let texts = [&self.network, &self.job, &self.origin.program_version, &self.origin.created];
         let metric = self.progress.best.as_ref().map(|best| &best.metric);
-        if texts.into_iter().chain(metric).any(|text| text.contains('\0')) {
+        if texts.into_iter().chain(metric).chain(&self.vocabulary).any(|text| text.contains('\0')) {
             return Err("a text holds a NUL character, which HDF5 strings cannot".into());
         }
         self.progress.metrics.keys().try_for_each(|name| check_name(name, "metric"))?;
         check_tensors(&self.parameters)?;
+        check_tensors(&self.carried).map_err(|reason| format!("carried state: {reason}"))?;
         let mut seen = HashSet::new();
         for slot in &self.optimizer {
             check_part(&slot.name, "optimizer slot")?;
@@ -122,7 +140,9 @@ impl Progress {
     pub fn same_bits(&self, other: &Progress) -> bool {
         let counts = |p: &Progress| (p.step, p.epoch, p.samples_seen, p.ranks, p.blas_threads);
         let best = |p: &Progress| p.best.clone().map(|best| (best.step, best.metric, best.value.to_bits()));
+        let plateau = |p: &Progress| p.plateau.map(|p| (p.cuts, p.waited, p.best_loss.to_bits()));
         counts(self) == counts(other)
+            && plateau(self) == plateau(other)
             && self.gradients == other.gradients
             && best(self) == best(other)
             && self.metrics.len() == other.metrics.len()
@@ -206,7 +226,17 @@ mod tests {
             .collect();
         let (network, job) = ("{}".into(), String::new());
         let (optimizer, progress) = (vec![], Progress::default());
-        Snapshot { origin: Origin::now(), network, job, parameters, optimizer, progress }.check()
+        Snapshot {
+            origin: Origin::now(),
+            network,
+            job,
+            parameters,
+            optimizer,
+            carried: vec![],
+            vocabulary: vec![],
+            progress,
+        }
+        .check()
     }
 
     #[test]

@@ -65,6 +65,13 @@ fn contents<V: AsRef<[f32]>>(file: &File, snapshot: &Snapshot<V>) -> hdf5::Resul
     for slot in &snapshot.optimizer {
         tensors(&ordered_group(&optimizer, &slot.name)?, &slot.tensors)?;
     }
+    if !snapshot.carried.is_empty() {
+        tensors(&ordered_group(file, "carried")?, &snapshot.carried)?;
+    }
+    if !snapshot.vocabulary.is_empty() {
+        let words = snapshot.vocabulary.iter().map(|word| varlen(word)).collect::<hdf5::Result<Vec<_>>>()?;
+        file.new_dataset::<VarLenUnicode>().shape(words.len()).create("vocabulary")?.write_raw(&words)?;
+    }
     progress(&ordered_group(file, "progress")?, &snapshot.progress)
 }
 
@@ -91,6 +98,11 @@ fn progress(group: &Group, progress: &Progress) -> hdf5::Result<()> {
     count("blas_threads", progress.blas_threads)?;
     if let Some(gradients) = progress.gradients {
         text_attribute(group, "gradients", gradients.name())?;
+    }
+    if let Some(plateau) = &progress.plateau {
+        count("plateau_cuts", plateau.cuts)?;
+        count("plateau_waited", plateau.waited)?;
+        group.new_attr::<f64>().create("plateau_best_loss")?.write_scalar(&plateau.best_loss)?;
     }
     if let Some(best) = &progress.best {
         count("best_step", best.step)?;

@@ -44,8 +44,8 @@ fn list(json: bool) -> ExitCode {
 /// Where jobs would read it from.
 fn here(entry: &Entry) -> String {
     match entry.format {
-        Format::Digits => "built in".into(),
-        Format::Idx { .. } | Format::Cifar10 => {
+        Format::Digits | Format::Genesis => "built in".into(),
+        Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } => {
             data::locate(entry).map_or("no".into(), |path: PathBuf| path.display().to_string())
         }
     }

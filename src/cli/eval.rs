@@ -3,21 +3,23 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::arguments::Eval;
 use super::exit;
 use super::launch::launch_or_say;
-use super::numbers::{duration, percent, thousands};
+use super::numbers::{duration, shown, thousands};
 use super::streams::print;
 use super::table::table;
 use crate::checkpoint::{self, Snapshot};
+use crate::data::Vocabulary;
 use crate::error::{Error, Result};
 use crate::job::{Exchange, Job};
-use crate::nn::{Network, Shape, Tally};
+use crate::nn::{Network, Tally};
+use crate::report::{Count, Score, Speed, Task};
 use crate::train::{
-    EVALUATION_BATCH, Evaluator, Patience, World, evaluate, hash_values, open_test_set, place,
+    EVALUATION_BATCH, Evaluator, Patience, World, evaluate, hash_values, logits, open_test_set, place,
     restore_network,
 };
 
@@ -37,6 +39,7 @@ pub fn main(arguments: &Eval) -> ExitCode {
 struct Measured {
     snapshot: Snapshot,
     dataset: String,
+    task: Task,
     tally: Tally,
     seconds: f64,
 }
@@ -44,26 +47,35 @@ struct Measured {
 fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     world.set_context(format_args!("evaluation"));
     place(world)?;
-    let prepared = prepare(arguments);
+    let prepared = prepare(arguments, world.size());
     let (snapshot, dataset, mut evaluator, mut network) = world.together(prepared)?;
     world.agree("the hash of the checkpoint's parameters", hash_values(&network.parameters.values))?;
     world.agree("the hash of its network", xxh3_64(snapshot.network.as_bytes()))?;
     world.agree("the hash of the test data", evaluator.feed().hash())?;
     let start = Instant::now();
     let tally = evaluate(&mut evaluator, &mut network, world)?;
-    Ok(Measured { snapshot, dataset, tally, seconds: start.elapsed().as_secs_f64() })
+    let task = Task::of(network.graph().input());
+    Ok(Measured { snapshot, dataset, task, tally, seconds: start.elapsed().as_secs_f64() })
 }
 
-fn prepare(arguments: &Eval) -> Result<(Snapshot, String, Evaluator, Network)> {
+/// The words of a language model.
+fn vocabulary(snapshot: &Snapshot) -> std::result::Result<Option<Vocabulary>, String> {
+    let words = snapshot.vocabulary.clone();
+    if words.is_empty() { Ok(None) } else { Vocabulary::of(words).map(Some) }
+}
+
+fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, String, Evaluator, Network)> {
     let path = &arguments.checkpoint;
     let snapshot = checkpoint::load(path)?;
-    let network = restore_network(path, &snapshot, EVALUATION_BATCH)?;
     let job = Job::from_toml(&snapshot.job)
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
     let dir = arguments.data_dir.as_deref().or(job.data.dir.as_deref());
-    let test = open_test_set(&job.data, dir)?;
-    let (graph, given, classes) = (network.graph(), test.input(), test.classes());
-    if graph.input() != given || graph.output() != (Shape::Vector { features: classes }) {
+    let vocabulary = vocabulary(&snapshot).map_err(|message| Error::checkpoint(path, message))?;
+    let test = open_test_set(&job.data, dir, vocabulary.as_ref())?;
+    let (given, classes) = (test.input(), test.classes());
+    let network = restore_network(path, &snapshot, EVALUATION_BATCH.min(test.items().div_ceil(ranks)))?;
+    let graph = network.graph();
+    if graph.input() != given || graph.output() != logits(given, classes) {
         let (input, output) = (graph.input(), graph.output());
         let message = format!(
             "its network makes {output} logits of samples of {input}, but `{}` has {classes} classes of {given}",
@@ -77,28 +89,32 @@ fn prepare(arguments: &Eval) -> Result<(Snapshot, String, Evaluator, Network)> {
 impl Measured {
     fn say(&self, arguments: &Eval) -> String {
         let (tally, path) = (&self.tally, arguments.checkpoint.display().to_string());
-        let (accuracy, speed) = (tally.accuracy(), tally.samples as f64 / self.seconds);
+        let (score, count) = (self.task.score(tally), self.task.count(tally.samples));
+        let speed = self.task.speed(tally.samples as f64 / self.seconds);
         if arguments.json {
-            let object = json!({
-                "checkpoint": path,
-                "step": self.snapshot.progress.step,
-                "dataset": self.dataset,
-                "set": "test",
-                "samples": tally.samples,
-                "correct": tally.correct,
-                "accuracy": accuracy,
-                "loss": tally.mean_loss(),
-                "seconds": self.seconds,
-                "samples_per_s": speed,
-            });
-            return format!("{object}\n");
+            return format!("{}\n", self.object(&path, score, count, speed));
         }
+        let unit = count.unit();
         let rows = [
             ("checkpoint", format!("{path}, step {}", thousands(self.snapshot.progress.step))),
-            ("test set", format!("{}, {} samples", self.dataset, thousands(tally.samples))),
-            ("accuracy", format!("{} (loss {:.4})", percent(accuracy), tally.mean_loss())),
-            ("time", format!("{}, {} samples/s", duration(self.seconds), thousands(speed as u64))),
+            ("test set", format!("{}, {} {unit}", self.dataset, thousands(count.number()))),
+            (score.name(), format!("{} (loss {:.4})", shown(score), tally.mean_loss())),
+            ("time", format!("{}, {} {unit}/s", duration(self.seconds), thousands(speed.rate() as u64))),
         ];
         table(&rows.map(|(name, value)| vec![name.to_string(), value]), &[])
+    }
+
+    fn object(&self, path: &str, score: Score, count: Count, speed: Speed) -> Value {
+        let mut object = Map::new();
+        let mut put = |value: Value| object.extend(value.as_object().cloned().unwrap_or_default());
+        put(
+            json!({"checkpoint": path, "step": self.snapshot.progress.step, "dataset": self.dataset, "set": "test"}),
+        );
+        put(json!(count));
+        put(json!({"correct": self.tally.correct}));
+        put(json!(score));
+        put(json!({"loss": self.tally.mean_loss(), "seconds": self.seconds}));
+        put(json!(speed));
+        Value::Object(object)
     }
 }

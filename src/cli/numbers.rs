@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use crate::report::Score;
+
 /// 1234567 as "1,234,567".
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
@@ -31,6 +33,14 @@ pub fn duration(seconds: f64) -> String {
         _ if seconds < 60.0 => format!("{seconds:.1} s"),
         whole if whole < 3600 => format!("{} min {:02} s", whole / 60, whole % 60),
         whole => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// A score in its own units: a percentage, or a plain number.
+pub fn shown(score: Score) -> String {
+    match score {
+        Score::Accuracy(share) => percent(share),
+        Score::Perplexity(perplexity) => format!("{perplexity:.2}"),
     }
 }
 

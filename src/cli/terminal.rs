@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::numbers::{percent, thousands};
+use super::numbers::{shown, thousands};
 use super::streams::log;
 use crate::report::Event;
 
@@ -31,9 +31,10 @@ impl Terminal {
             );
         }
         match (&self.bar, event) {
-            (Some(bar), Event::Train { step, loss, samples_per_s, .. }) => {
+            (Some(bar), Event::Train { step, loss, speed, .. }) => {
                 bar.set_position(*step);
-                bar.set_message(format!("loss {loss:.4}, {} samples/s,", thousands(*samples_per_s as u64)));
+                let (rate, unit) = (thousands(speed.rate() as u64), speed.unit());
+                bar.set_message(format!("loss {loss:.4}, {rate} {unit}/s,"));
             }
             (Some(bar), Event::End(_)) => bar.finish_and_clear(),
             _ => {}
@@ -51,15 +52,19 @@ fn line(event: &Event, bar: bool) -> Option<String> {
     match event {
         Event::Start { .. } => Some(start_line(event)),
         Event::Train { .. } if bar => None,
-        Event::Train { step, epoch, loss, accuracy, learning_rate, samples_per_s, .. } => Some(format!(
-            "step {step:>6}  epoch {epoch:6.2}  loss {loss:.4}  training accuracy {}  lr {learning_rate:.5}  {} samples/s",
-            percent(*accuracy),
-            thousands(*samples_per_s as u64)
+        Event::Train { step, epoch, loss, score, learning_rate, speed, .. } => Some(format!(
+            "step {step:>6}  epoch {epoch:6.2}  loss {loss:.4}  training {} {}  lr {learning_rate:.5}  {} {}/s",
+            score.name(),
+            shown(*score),
+            thousands(speed.rate() as u64),
+            speed.unit()
         )),
-        Event::Evaluate { step, set, loss, accuracy, samples, best } => Some(format!(
-            "step {step:>6}  {set} accuracy {} of {} samples, loss {loss:.4}{}",
-            percent(*accuracy),
-            thousands(*samples),
+        Event::Evaluate { step, set, loss, score, samples, best } => Some(format!(
+            "step {step:>6}  {set} {} {} of {} {}, loss {loss:.4}{}",
+            score.name(),
+            shown(*score),
+            thousands(samples.number()),
+            samples.unit(),
             if *best { ", the best so far" } else { "" }
         )),
         Event::Checkpoint { .. } if bar => None,
@@ -81,6 +86,7 @@ fn start_line(event: &Event) -> String {
         ternary_parameters,
         algorithm,
         samples,
+        vocabulary,
         step,
         steps,
     } = event
@@ -88,12 +94,13 @@ fn start_line(event: &Event) -> String {
         return String::new();
     };
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let [parameters, ternary, samples] =
-        [parameters, ternary_parameters, samples].map(|n| thousands(*n as u64));
+    let [parameters, ternary] = [parameters, ternary_parameters].map(|n| thousands(*n as u64));
+    let of = vocabulary.map_or(String::new(), |words| format!(" of {} kinds", thousands(words as u64)));
+    let samples = format!("{} {}{of}", thousands(samples.number()), samples.unit());
     let by = if *ranks > 1 { format!(", by {algorithm}") } else { String::new() };
     format!(
         "{job}: {} on {}, {} of BLAS a rank ({blas_reason})\n\
-         {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples} samples; \
+         {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples}; \
          steps {step} to {steps}; writing to {}",
         plural(*ranks, "rank"),
         plural(*hosts, "host"),

@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use super::arguments::Train;
 use super::exit::{self, INTERRUPTED};
 use super::launch::launch_or_say;
-use super::numbers::{bytes, duration, percent, thousands};
+use super::numbers::{bytes, duration, shown, thousands};
 use super::streams::{log, print};
 use super::table::table;
 use super::terminal::Terminal;
@@ -64,11 +64,12 @@ fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
 fn closing(summary: &Summary, ranks: usize) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push(vec![name.to_string(), value]);
-    if let (Some(accuracy), Some(loss)) = (summary.accuracy, summary.loss) {
-        row(&format!("{} accuracy", summary.set), format!("{} (loss {loss:.4})", percent(accuracy)));
+    if let Some(loss) = summary.loss {
+        let score = summary.score;
+        row(&format!("{} {}", summary.set, score.name()), format!("{} (loss {loss:.4})", shown(score)));
     }
-    let speed = thousands(summary.samples_per_s as u64);
-    row("time", format!("{}, training at {speed} samples/s", duration(summary.seconds)));
+    let (speed, unit) = (thousands(summary.speed.rate() as u64), summary.speed.unit());
+    row("time", format!("{}, training at {speed} {unit}/s", duration(summary.seconds)));
     row("bytes on the wire", wire(summary, ranks));
     row("checkpoint", summary.checkpoint.display().to_string());
     let best = summary.best_checkpoint.as_ref().unwrap_or(&summary.checkpoint).display().to_string();

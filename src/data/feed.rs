@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::Vocabulary;
 use crate::error::Result;
 use crate::nn::Shape;
 
@@ -17,6 +18,12 @@ pub trait TrainingFeed: Send {
 
     /// The samples of an epoch: step s begins s * global_batch / samples epochs after the start.
     fn samples(&self) -> usize;
+
+    /// Whether what recurrent layers carry from batch to batch is zeroed before `step`. Unless it is, sample i goes on where
+    /// sample i of the step before ended.
+    fn restarts(&self, _step: u64) -> bool {
+        true
+    }
 
     /// Writes the samples at positions `part` of the global batch of `step` to `input`, in the layout of a network's input for a
     /// batch of `part.len()` samples, and replaces `labels` by their labels. Steps in sequence allocate nothing once buffers
@@ -41,14 +48,14 @@ pub trait EvaluationFeed: Send {
     /// K: labels are below it.
     fn classes(&self) -> usize;
 
-    /// What ranks can share: samples.
+    /// What ranks can share: samples, or the columns of a text.
     fn items(&self) -> usize;
 
     /// The chunks, in the order they must be evaluated in, that items `part` fall into in a network for batches of `capacity`.
     fn chunks(&self, part: Range<usize>, capacity: usize) -> Vec<Chunk>;
 
     /// Writes `chunk` to `input`, in the layout of a network's input for a batch of `chunk.items.len()` samples, and replaces
-    /// `labels` by its labels.
+    /// `labels` by its labels; [`NO_LABEL`](crate::nn::NO_LABEL) is no label.
     fn fill(&mut self, chunk: &Chunk, input: &mut [f32], labels: &mut Vec<usize>) -> Result<()>;
 
     /// A hash of everything: ranks with equal hashes read the same data.
@@ -60,6 +67,9 @@ pub trait EvaluationFeed: Send {
 pub struct Chunk {
     /// Its items.
     pub items: Range<usize>,
+    /// The piece of these items, from 0; pieces of the same items follow each other. What recurrent layers carry is zeroed
+    /// before the first.
+    pub window: usize,
 }
 
 /// Both feeds of a job.
@@ -70,4 +80,6 @@ pub struct Feeds {
     pub evaluation: Box<dyn EvaluationFeed>,
     /// What the latter is called: "test" or "validation".
     pub set: &'static str,
+    /// The words of a language model.
+    pub vocabulary: Option<Vocabulary>,
 }

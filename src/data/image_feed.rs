@@ -94,7 +94,7 @@ impl EvaluationFeed for ImageSet {
 
     fn chunks(&self, part: Range<usize>, capacity: usize) -> Vec<Chunk> {
         let firsts = part.clone().step_by(capacity);
-        firsts.map(|first| Chunk { items: first..part.end.min(first + capacity) }).collect()
+        firsts.map(|first| Chunk { items: first..part.end.min(first + capacity), window: 0 }).collect()
     }
 
     fn fill(&mut self, chunk: &Chunk, input: &mut [f32], labels: &mut Vec<usize>) -> Result<()> {

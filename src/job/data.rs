@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::read::Section;
+use super::text::{self, Text};
 use super::value::{Rule, one_of};
 
 /// The names that `data.dataset` may hold.
-pub const DATASETS: [&str; 5] = ["mnist", "fashion-mnist", "cifar-10", "digits", "idx"];
+pub const DATASETS: [&str; 9] =
+    ["mnist", "fashion-mnist", "cifar-10", "digits", "idx", "genesis", "kjv", "ptb", "text"];
 
 /// The section `[data]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,6 +28,9 @@ pub struct Data {
     /// The standard deviation to divide each channel by, as many as there are means.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub std: Option<Vec<f32>>,
+    /// What is said of a dataset that is text; none for images.
+    #[serde(flatten)]
+    pub text: Option<Text>,
 }
 
 impl Data {
@@ -33,9 +38,11 @@ impl Data {
         let all_positive = Rule::new("one or more numbers above 0", |std: &Vec<f32>| {
             !std.is_empty() && std.iter().all(|&deviation| deviation > 0.0)
         });
+        let name = Rule::new("the name of a dataset", |name: &String| !name.is_empty());
+        let dataset: String = section.required("dataset", &name);
         let data = Data {
-            dataset: section
-                .required("dataset", &Rule::new("the name of a dataset", |name: &String| !name.is_empty())),
+            text: text::read(section, &dataset),
+            dataset,
             dir: section.optional("dir", &Rule::ANY),
             validation: section.or("validation", 0, &Rule::ANY),
             mean: section
@@ -51,6 +58,11 @@ impl Data {
         if !self.dataset.is_empty() && !DATASETS.contains(&self.dataset.as_str()) {
             let names = one_of(DATASETS.into_iter());
             section.refuse("dataset", format!("data.dataset must be {names}, found \"{}\"", self.dataset));
+        }
+        if self.text.is_some() && self.validation > 0 {
+            let message =
+                format!("data.validation counts images; of \"{}\" a text is held out", self.dataset);
+            section.refuse("validation", message);
         }
         if self.dataset == "idx" && !section.has("dir") {
             section.refuse("dataset", "data.dataset = \"idx\" needs `dir`, the directory of the IDX files");

@@ -16,6 +16,7 @@ mod problems;
 mod read;
 mod schedule;
 mod source;
+mod text;
 mod train;
 mod value;
 
@@ -36,6 +37,7 @@ pub use names::suggest;
 pub use optimizer::{Optimizer, OptimizerKind};
 pub use schedule::{Schedule, ScheduleKind};
 pub use source::Source;
+pub use text::{Level, Punctuation, Text};
 pub use train::Train;
 
 use crate::error::{Error, Result};

@@ -59,6 +59,13 @@ pub enum ScheduleKind {
         /// The epochs of the beginning that stay at `lr`.
         constant_epochs: u64,
     },
+    /// `lr * gamma^k`, where `k` counts the times that more than `patience` evaluations in a row did not lower the loss.
+    Plateau {
+        /// The factor.
+        gamma: f64,
+        /// Evaluations without improvement that are borne.
+        patience: u64,
+    },
 }
 
 /// The name of a curve, which decides what other keys it has.
@@ -71,6 +78,7 @@ pub(super) enum Name {
     Inv,
     Cosine,
     Exponential,
+    Plateau,
 }
 
 pub(super) const KINDS: Kinds<Name> = Kinds {
@@ -82,13 +90,15 @@ pub(super) const KINDS: Kinds<Name> = Kinds {
         ("inv", Name::Inv),
         ("cosine", Name::Cosine),
         ("exponential", Name::Exponential),
+        ("plateau", Name::Plateau),
     ],
     owners: &[
-        ("gamma", &[Name::Step, Name::Multistep, Name::Inv, Name::Exponential]),
+        ("gamma", &[Name::Step, Name::Multistep, Name::Inv, Name::Exponential, Name::Plateau]),
         ("every", &[Name::Step]),
         ("milestones", &[Name::Multistep]),
         ("power", &[Name::Polynomial, Name::Inv]),
         ("constant_epochs", &[Name::Exponential]),
+        ("patience", &[Name::Plateau]),
     ],
 };
 
@@ -135,6 +145,10 @@ impl ScheduleKind {
             Name::Exponential => ScheduleKind::Exponential {
                 gamma: section.or("gamma", 0.1, &Rule::POSITIVE),
                 constant_epochs: section.or("constant_epochs", 1, &Rule::<u64>::SOME),
+            },
+            Name::Plateau => ScheduleKind::Plateau {
+                gamma: section.or("gamma", 0.25, &Rule::POSITIVE),
+                patience: section.or("patience", 0, &Rule::ANY),
             },
         }
     }

@@ -33,12 +33,15 @@ impl std::ops::AddAssign for Tally {
     }
 }
 
+/// A label that is none: its row counts for nothing, and has no gradient.
+pub const NO_LABEL: usize = usize::MAX;
+
 /// Rows whose results are kept at a time, on the stack; they are shared out over the threads.
 const ROWS: usize = 64;
 
 /// Cross-entropy of softmax(`logits` `[N, K]`) against `labels` `[N]`. With `gradient`, also writes `[N, K]`,
-/// `weight * (softmax - one-hot)`: the gradient of `weight` times the sum of losses. Logits of sequences, `[T, N, K]`, are
-/// T N rows.
+/// `weight * (softmax - one-hot)`: the gradient of `weight` times the sum of losses. Rows whose label is [`NO_LABEL`] are left
+/// out. Logits of sequences, `[T, N, K]`, are T N rows.
 ///
 /// The largest logit is subtracted first, so that no exponential overflows. Losses are added up in the order of the rows,
 /// whatever the number of threads.
@@ -76,7 +79,7 @@ pub fn softmax_cross_entropy(
                 });
             }
         }
-        for (loss, correct) in &found[..labels.len()] {
+        for ((loss, correct), _) in found.iter().zip(labels).filter(|(_, label)| **label != NO_LABEL) {
             tally += Tally { loss: *loss, correct: u64::from(*correct), samples: 1 };
         }
     }
@@ -89,6 +92,9 @@ const LANES: usize = 32;
 /// The loss of one row, and whether its label has the largest logit.
 #[inline(always)]
 fn one_row(row: &[f32], label: usize) -> (f64, bool) {
+    if label == NO_LABEL {
+        return (0.0, false);
+    }
     let largest = largest(row);
     let (blocks, rest) = row.as_chunks::<LANES>();
     let mut sums = [0.0f32; LANES];
@@ -102,6 +108,10 @@ fn one_row(row: &[f32], label: usize) -> (f64, bool) {
 /// As [`one_row`], and writes the gradient.
 #[inline(always)]
 fn one_row_and_gradient(row: &[f32], label: usize, weight: f32, gradient: &mut [f32]) -> (f64, bool) {
+    if label == NO_LABEL {
+        gradient.fill(0.0);
+        return (0.0, false);
+    }
     let largest = largest(row);
     let ((blocks, rest), (to_blocks, to_rest)) =
         (row.as_chunks::<LANES>(), gradient[..row.len()].as_chunks_mut::<LANES>());
@@ -147,6 +157,15 @@ mod tests {
         assert!((tally.mean_loss() - 4f64.ln()).abs() < 1e-7);
         assert_eq!((tally.correct, tally.samples), (1, 2));
         assert_eq!(tally.accuracy(), 0.5);
+    }
+
+    #[test]
+    fn rows_without_a_label_count_for_nothing() {
+        let (logits, mut gradient, mut other) =
+            ([1.0, 2.0, 3.0, 9.0, 9.0, 7.0], [f32::NAN; 6], [f32::NAN; 3]);
+        let tally = softmax_cross_entropy(&logits, &[2, NO_LABEL], 0.5, Some(&mut gradient));
+        assert_eq!(tally, softmax_cross_entropy(&logits[..3], &[2], 0.5, Some(&mut other)));
+        assert_eq!((&gradient[..3], &gradient[3..]), (&other[..], &[0.0; 3][..]));
     }
 
     #[test]

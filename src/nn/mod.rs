@@ -24,7 +24,7 @@ pub mod spec;
 
 pub use clock::Clock;
 pub use graph::{Graph, Node};
-pub use loss::{Tally, softmax_cross_entropy};
+pub use loss::{NO_LABEL, Tally, softmax_cross_entropy};
 pub use memory::{available_bytes, check_memory};
 pub use network::Network;
 pub use parameters::{Parameter, Parameters};

@@ -7,9 +7,11 @@ mod adam;
 mod lars;
 mod norm;
 mod optimizer;
+mod plateau;
 mod schedule;
 mod sgd;
 mod update;
 
 pub use optimizer::{Optimizer, State, state_names};
+pub use plateau::Plateau;
 pub use schedule::{Moment, learning_rate};

@@ -13,6 +13,8 @@ pub struct Moment {
     pub steps: u64,
     /// The epoch that the step begins in, from 0.
     pub epoch: u64,
+    /// How often evaluations have cut the rate: state that a run keeps ([`Plateau`](super::Plateau)).
+    pub cuts: u64,
 }
 
 /// The learning rate at `moment` of a run that starts at `base`.
@@ -20,7 +22,7 @@ pub fn learning_rate(schedule: &Schedule, base: f64, moment: Moment) -> f64 {
     base * curve(&schedule.kind, moment) * warmup(schedule, moment.step)
 }
 
-fn curve(kind: &ScheduleKind, Moment { step, steps, epoch }: Moment) -> f64 {
+fn curve(kind: &ScheduleKind, Moment { step, steps, epoch, cuts }: Moment) -> f64 {
     let t = step as f64;
     let part_done = (t / steps as f64).min(1.0);
     match kind {
@@ -32,6 +34,7 @@ fn curve(kind: &ScheduleKind, Moment { step, steps, epoch }: Moment) -> f64 {
         ScheduleKind::Polynomial { power } => (1.0 - part_done).powf(*power),
         ScheduleKind::Inv { gamma, power } => (1.0 + gamma * t).powf(-power),
         ScheduleKind::Cosine => (1.0 + (PI * part_done).cos()) / 2.0,
+        ScheduleKind::Plateau { gamma, .. } => gamma.powf(cuts as f64),
         ScheduleKind::Exponential { gamma, constant_epochs } => {
             gamma.powf((epoch + 1).saturating_sub(*constant_epochs) as f64)
         }
@@ -53,7 +56,8 @@ mod tests {
 
     /// To six digits, in a run of 100 steps with epochs of 10.
     fn rates_of(schedule: &Schedule, at: &[u64]) -> Vec<f64> {
-        let rate = |&step| learning_rate(schedule, 0.5, Moment { step, steps: 100, epoch: step / 10 });
+        let rate =
+            |&step| learning_rate(schedule, 0.5, Moment { step, steps: 100, epoch: step / 10, cuts: 2 });
         at.iter().map(|step| (rate(step) * 1e6).round() / 1e6).collect()
     }
 
@@ -83,6 +87,11 @@ mod tests {
         let exponential = |constant_epochs| ScheduleKind::Exponential { gamma: 0.5, constant_epochs };
         assert_eq!(rates(exponential(4), &[0, 39, 40, 49, 50, 99]), [0.5, 0.5, 0.25, 0.25, 0.125, 0.007813]);
         assert_eq!(rates(exponential(1), &[0, 9, 10, 20]), [0.5, 0.5, 0.25, 0.125]);
+    }
+
+    #[test]
+    fn a_plateau_is_cut_by_evaluations_alone() {
+        assert_eq!(rates(ScheduleKind::Plateau { gamma: 0.25, patience: 3 }, &[0, 99]), [0.03125; 2]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::Phases;
+use super::{Count, Phases, Score, Speed};
 
 /// Something a run has to say.
 #[derive(Clone, Debug, Serialize)]
@@ -30,8 +30,12 @@ pub enum Event {
         ternary_parameters: usize,
         /// The all-reduce of the gradients: the one of ternaries, or `ring_f32` if there are none.
         algorithm: &'static str,
-        /// Training samples.
-        samples: usize,
+        /// Samples of an epoch; of a text, the tokens that are read.
+        #[serde(flatten)]
+        samples: Count,
+        /// Words that a language model knows.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        vocabulary: Option<usize>,
         /// The step the run begins at: 0, or that of the checkpoint it resumes from.
         step: u64,
         /// The step it ends at.
@@ -43,14 +47,16 @@ pub enum Event {
         step: u64,
         /// Passes over the training set, with the part of the present one.
         epoch: f64,
-        /// Mean loss of the stretch's samples, in nats.
+        /// Mean loss of the stretch's samples or tokens, in nats.
         loss: f64,
-        /// Share of them that was classified right while training.
-        accuracy: f64,
+        /// How good the network was at them while training.
+        #[serde(flatten)]
+        score: Score,
         /// Learning rate of the last step.
         learning_rate: f64,
-        /// Samples of all ranks a second.
-        samples_per_s: f64,
+        /// Samples or tokens of all ranks a second.
+        #[serde(flatten)]
+        speed: Speed,
         /// Bytes that rank 0 has sent in the stretch to average gradients.
         bytes_sent: u64,
         /// Seconds a step, mean over ranks and steps.
@@ -64,10 +70,12 @@ pub enum Event {
         set: &'static str,
         /// Mean loss, in nats.
         loss: f64,
-        /// Share of correct samples.
-        accuracy: f64,
-        /// Samples.
-        samples: u64,
+        /// How good the network is.
+        #[serde(flatten)]
+        score: Score,
+        /// On how many samples or tokens.
+        #[serde(flatten)]
+        samples: Count,
         /// Whether it is the best so far.
         best: bool,
     },
@@ -112,14 +120,16 @@ pub struct Summary {
     pub complete: bool,
     /// "test" or "validation".
     pub set: &'static str,
-    /// Share of correct samples of the last evaluation; none if the run was interrupted.
-    pub accuracy: Option<f64>,
-    /// Mean loss of the last evaluation.
+    /// How good the network was in the last evaluation; NaN, which is `null` in JSON, if the run was interrupted.
+    #[serde(flatten)]
+    pub score: Score,
+    /// Mean loss of the last evaluation; none if the run was interrupted.
     pub loss: Option<f64>,
     /// Seconds of training and evaluating in this run, data loading left out.
     pub seconds: f64,
-    /// Samples of all ranks a second, over all training steps of this run.
-    pub samples_per_s: f64,
+    /// Samples or tokens of all ranks a second, over all training steps of this run.
+    #[serde(flatten)]
+    pub speed: Speed,
     /// What rank 0 sent to average gradients.
     pub traffic: Traffic,
     /// The last checkpoint.

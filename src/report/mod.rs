@@ -3,7 +3,9 @@
 mod event;
 mod metrics;
 mod phases;
+mod score;
 
 pub use event::{Event, Summary, Traffic};
 pub use metrics::{Metrics, write_whole};
 pub use phases::Phases;
+pub use score::{Count, Score, Speed, Task};

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use crate::data::{self, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise};
+use crate::data::{
+    self, Corpus, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part, Vocabulary,
+    open_part,
+};
 use crate::error::{Error, Result};
-use crate::job::{Data, Loaded, Model, Source};
+use crate::job::{Data, Job, Loaded, Model, Source, Text};
 use crate::models::{self, PRESETS};
 use crate::nn::{Graph, Shape};
 
@@ -14,6 +17,9 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     let blame = |path: &'static str| {
         move |error: Error| Error::Job { at: source.at(path), message: error.to_string() }
     };
+    if let Some(text) = &job.data.text {
+        return open_texts(job, text);
+    }
     let mut dataset = data::open(&job.data.dataset, job.data.dir.as_deref())?;
     let (evaluation, set) = match job.data.validation {
         0 => (dataset.test, "test"),
@@ -21,11 +27,32 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     };
     let fill = build_fill(&job.data, &dataset.train).map_err(blame("data.mean"))?;
     let train = ImageFeed::new(dataset.train, fill.clone(), job.train.seed, job.train.global_batch)?;
-    Ok(Feeds { train: Box::new(train), evaluation: Box::new(ImageSet::new(evaluation, fill)), set })
+    let evaluation = Box::new(ImageSet::new(evaluation, fill));
+    Ok(Feeds { train: Box::new(train), evaluation, set, vocabulary: None })
 }
 
-/// The test set of `data`, in `dir` or where it is usually found.
-pub fn open_test_set(data: &Data, dir: Option<&Path>) -> Result<Box<dyn EvaluationFeed>> {
+/// A text to train on, and one to validate with; the test text is kept for `ternflock eval`.
+fn open_texts(job: &Job, text: &Text) -> Result<Feeds> {
+    let dir = job.data.dir.as_deref();
+    let corpus = Corpus::open(&job.data, text, dir)?;
+    let vocabulary = corpus.vocabulary.clone();
+    let evaluation = open_part(&job.data, text, dir, Part::Valid, &vocabulary)?;
+    let train = corpus.into_feed(text, job.train.global_batch)?;
+    let (train, evaluation) = (Box::new(train), Box::new(evaluation));
+    Ok(Feeds { train, evaluation, set: "validation", vocabulary: Some(vocabulary) })
+}
+
+/// The test set of `data`, in `dir` or where it is usually found; of a text, by the words that a checkpoint knows.
+pub fn open_test_set(
+    data: &Data,
+    dir: Option<&Path>,
+    vocabulary: Option<&Vocabulary>,
+) -> Result<Box<dyn EvaluationFeed>> {
+    if let Some(text) = &data.text {
+        let vocabulary = vocabulary
+            .ok_or_else(|| Error::Usage("a text is read by a vocabulary, and there is none".into()))?;
+        return Ok(Box::new(open_part(data, text, dir, Part::Test, vocabulary)?));
+    }
     let test = data::open(&data.dataset, dir)?.test;
     let fill = build_fill(data, &test)?;
     Ok(Box::new(ImageSet::new(test, fill)))
@@ -76,14 +103,30 @@ pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize)
         let message = "the network has no parameters: there is nothing to train".into();
         return Err(Error::Job { at: source.at("model"), message });
     }
-    if graph.output() != (Shape::Vector { features: classes }) {
+    let wanted = logits(input, classes);
+    if graph.output() != wanted {
         let last = graph.layers().len().saturating_sub(1);
         let path = if model.layers.is_some() { format!("model.layers[{last}]") } else { "model".into() };
         let output = graph.output();
-        let message = format!(
-            "the network ends in {output}, but the data has {classes} classes: it must end in a vector of {classes}"
-        );
+        let message = match wanted {
+            Shape::Sequence { steps, .. } => format!(
+                "the network ends in {}, but there are {classes} words to choose from at each of {steps} steps: it must end in \
+                 sequences of {wanted}",
+                output.described()
+            ),
+            _ => format!(
+                "the network ends in {output}, but the data has {classes} classes: it must end in a vector of {classes}"
+            ),
+        };
         return Err(Error::Job { at: source.at(&path), message });
     }
     Ok(graph)
+}
+
+/// What a network must make of samples of shape `input` to choose among `classes`: of a text, at each of its steps.
+pub fn logits(input: Shape, classes: usize) -> Shape {
+    match input {
+        Shape::Tokens { steps, .. } => Shape::Sequence { steps, features: classes },
+        _ => Shape::Vector { features: classes },
+    }
 }

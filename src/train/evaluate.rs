@@ -1,12 +1,14 @@
 //! Evaluation: every sample counted exactly once, over all ranks.
 
+use super::carried;
 use super::world::World;
 use crate::data::{EvaluationFeed, shard};
 use crate::error::Result;
 use crate::nn::layer::Mode;
 use crate::nn::{Network, Tally, softmax_cross_entropy};
 
-/// Evaluation runs in batches of at least this many samples, however small a rank's share of a training batch is.
+/// Evaluation of images runs in batches of at least this many, however small a rank's share of a training batch is. Text is
+/// evaluated in batches of as many columns as the network was built for: its logits take too much memory to have more.
 pub const EVALUATION_BATCH: usize = 64;
 
 /// A set of samples and the buffers to evaluate on it.
@@ -26,15 +28,20 @@ impl Evaluator {
         &*self.feed
     }
 
-    /// The tally of items `part`, in batches of the network's capacity.
+    /// The tally of items `part`, in batches of the network's capacity. What the network carries from batch to batch is
+    /// afterwards what it was before.
     pub fn tally(&mut self, network: &mut Network, part: std::ops::Range<usize>) -> Result<Tally> {
-        let mut total = Tally::default();
+        let (mut total, carried) = (Tally::default(), carried::copy(network));
         for chunk in self.feed.chunks(part, network.capacity()) {
             let batch = chunk.items.len();
+            if chunk.window == 0 {
+                carried::reset(network);
+            }
             self.feed.fill(&chunk, network.input_mut(batch), &mut self.labels)?;
             let logits = network.forward(batch, Mode::Evaluate);
             total += softmax_cross_entropy(logits, &self.labels, 1.0, None);
         }
+        carried::put_back(network, &carried);
         Ok(total)
     }
 }

@@ -9,6 +9,7 @@
 //! Beside `bench` this is the only room that reaches the crate of collectives; [`Exchange`] and [`World`] are the wall.
 
 mod build;
+mod carried;
 mod evaluate;
 mod exchange;
 mod hash;
@@ -21,7 +22,7 @@ mod stretch;
 mod trainer;
 mod world;
 
-pub use build::{build_graph, open_feeds, open_test_set};
+pub use build::{build_graph, logits, open_feeds, open_test_set};
 pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use exchange::{Agreed, Exchange, Give};
 pub use hash::hash_values;

@@ -7,11 +7,12 @@ use std::time::Instant;
 use super::evaluate::{Evaluator, evaluate};
 use super::exchange::float32_bytes;
 use super::run_dir::RunDir;
-use super::state::{gather_residuals, snapshot};
+use super::state::{Gathered, gather, snapshot};
 use super::stretch::Stretch;
 use super::trainer::Trainer;
 use super::world::World;
-use crate::checkpoint::{Best, Store, Tensor};
+use crate::checkpoint::{Best, Store};
+use crate::data::Vocabulary;
 use crate::error::{Error, Result};
 use crate::job::{Gradients, Job, Loaded};
 use crate::nn::Tally;
@@ -49,6 +50,8 @@ pub(super) struct Run<'a> {
     pub evaluator: Evaluator,
     /// What is evaluated on: "test" or "validation".
     pub set: &'static str,
+    /// The words of a language model.
+    pub vocabulary: Option<Vocabulary>,
     pub run_dir: RunDir,
     pub stretch: Stretch,
     /// Checkpoints and events, on rank 0.
@@ -135,7 +138,7 @@ impl Run<'_> {
     fn evaluate(&mut self, world: &mut World) -> Result<bool> {
         world.set_context(format_args!("step {}, evaluation", self.trainer.step));
         let tally = evaluate(&mut self.evaluator, &mut self.trainer.network, world)?;
-        let (step, accuracy) = (self.trainer.step, tally.accuracy());
+        let (step, score) = (self.trainer.step, self.trainer.task().score(&tally));
         if !tally.loss.is_finite() {
             let what = format!(
                 "the {} loss is {} with finite parameters: they have grown too large",
@@ -143,31 +146,38 @@ impl Run<'_> {
             );
             return Err(Error::NonFinite { step, rank: 0, what });
         }
-        let best = self.best.as_ref().is_none_or(|best| accuracy > best.value);
+        let best = self.best.as_ref().is_none_or(|best| score.beats(best.value));
         if best {
-            self.best = Some(Best { step, metric: "accuracy".into(), value: accuracy });
+            self.best = Some(Best { step, metric: score.name().into(), value: score.value() });
         }
         self.last = Some((step, tally));
-        let (loss, samples) = (tally.mean_loss(), tally.samples);
-        self.say(Event::Evaluate { step, set: self.set, loss, accuracy, samples, best })?;
+        let (loss, samples) = (tally.mean_loss(), self.trainer.task().count(tally.samples));
+        self.say(Event::Evaluate { step, set: self.set, loss, score, samples, best })?;
+        if let Some(rate) = self.trainer.see_evaluation(loss) {
+            let text =
+                format!("the {} loss has stopped falling: the learning rate is now {rate:.5}", self.set);
+            self.say(Event::Note { step, text })?;
+        }
         Ok(best)
     }
 
     /// Writes a checkpoint on rank 0; no rank goes on before it is complete.
     fn save(&mut self, world: &mut World, best: bool) -> Result<()> {
         world.set_context(format_args!("step {}, checkpoint", self.trainer.step));
-        let residuals = gather_residuals(&self.trainer, world)?;
-        let write = |store| self.write(store, &residuals, world.size(), best);
+        let gathered = gather(&mut self.trainer, world)?;
+        let write = |store| self.write(store, &gathered, world.size(), best);
         let saved = self.store.as_ref().map(write).transpose();
         let path = world.together(saved)?.unwrap_or_default();
         self.checkpoint = world.broadcast(&path.display().to_string())?.into();
         self.say(Event::Checkpoint { step: self.trainer.step, path: self.checkpoint.clone() })
     }
 
-    fn write(&self, store: &Store, residuals: &[Tensor], world: usize, best: bool) -> Result<PathBuf> {
-        let mut snapshot = snapshot(&self.trainer, residuals, self.job, world, self.best.clone());
+    fn write(&self, store: &Store, gathered: &Gathered, world: usize, best: bool) -> Result<PathBuf> {
+        let mut snapshot = snapshot(&self.trainer, gathered, self.job, world, self.best.clone());
+        snapshot.vocabulary = self.vocabulary.as_ref().map_or(Vec::new(), |words| words.words().to_vec());
         if let Some((_, tally)) = self.last.filter(|(step, _)| *step == self.trainer.step) {
-            let metrics = [("accuracy", tally.accuracy()), ("loss", tally.mean_loss())];
+            let score = self.trainer.task().score(&tally);
+            let metrics = [(score.name(), score.value()), ("loss", tally.mean_loss())];
             let named = metrics.map(|(name, value)| (format!("{}_{name}", self.set), value));
             snapshot.progress.metrics.extend(named);
         }
@@ -182,17 +192,18 @@ impl Run<'_> {
     fn summary(&self, world: &World, complete: bool, seconds: f64) -> Summary {
         let (rank, size) = (world.rank(), world.size());
         let steps = self.trainer.step - self.first_step;
-        let samples = steps as f64 * self.job.train.global_batch as f64;
+        let samples = steps as f64 * self.trainer.labels_per_step() as f64;
+        let task = self.trainer.task();
         let parameters = self.trainer.network.parameters.values.len();
         let last = self.last.filter(|_| complete).map(|(_, tally)| tally);
         Summary {
             step: self.trainer.step,
             complete,
             set: self.set,
-            accuracy: last.map(|tally| tally.accuracy()),
+            score: task.score(&last.unwrap_or(Tally { loss: f64::NAN, ..Tally::default() })),
             loss: last.map(|tally| tally.mean_loss()),
             seconds,
-            samples_per_s: if steps == 0 { 0.0 } else { samples / self.training_seconds },
+            speed: task.speed(if steps == 0 { 0.0 } else { samples / self.training_seconds }),
             traffic: Traffic {
                 bytes_per_step: self.bytes_sent as f64 / steps.max(1) as f64,
                 formula_bytes_per_step: self.trainer.exchange().formula_bytes(rank),

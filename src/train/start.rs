@@ -17,7 +17,7 @@ use super::stretch::Stretch;
 use super::trainer::{Trainer, capacity, count_steps};
 use super::world::World;
 use crate::checkpoint::{self, Progress, Snapshot, Store};
-use crate::data::{Feeds, TrainingFeed};
+use crate::data::{Feeds, TrainingFeed, Vocabulary};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
 use crate::nn::{Graph, check_memory};
@@ -45,8 +45,9 @@ impl<'a> Run<'a> {
         let opened = check_batch(loaded, world)
             .and_then(|()| check_preset(&job.model, &loaded.source))
             .and_then(|()| open_feeds(loaded));
-        let Feeds { train, evaluation, set } = world.together(opened)?;
+        let Feeds { train, evaluation, set, vocabulary } = world.together(opened)?;
         world.agree("the hash of the data", train.hash() ^ evaluation.hash().rotate_left(1))?;
+        world.agree("the hash of the vocabulary", vocabulary.as_ref().map_or(0, Vocabulary::hash))?;
         let graph = check_network(loaded, train.as_ref(), &world.topology());
         // Every rank has seen what memory is free before any of them takes some.
         let graph = world.together(graph)?;
@@ -62,6 +63,7 @@ impl<'a> Run<'a> {
             trainer,
             evaluator: Evaluator::new(evaluation),
             set,
+            vocabulary,
             run_dir,
             stretch: Stretch::default(),
             store: None,
@@ -96,7 +98,8 @@ impl<'a> Run<'a> {
             parameters: run.trainer.network.parameters.values.len(),
             ternary_parameters: run.trainer.exchange().ternary_parameters(),
             algorithm: run.trainer.exchange().algorithm(),
-            samples: run.trainer.training_samples(),
+            samples: run.trainer.task().count(run.trainer.labels_per_epoch()),
+            vocabulary: run.vocabulary.as_ref().map(Vocabulary::len),
             step: run.first_step,
             steps: run.trainer.steps,
         })?;
@@ -161,6 +164,7 @@ impl<'a> Run<'a> {
             self.kept = snapshot.progress.gradients.or(Some(stored.exchange.gradients));
         }
         notes.extend(what_becomes_of_residuals(&self.trainer, &snapshot, world.size()));
+        self.check_vocabulary(&snapshot).map_err(|message| Error::checkpoint(path, message))?;
         restore(&mut self.trainer, &snapshot, world.rank(), world.size())
             .map_err(|message| Error::checkpoint(path, message))?;
         // The run may have been killed after it wrote its best checkpoint and before it made it the best.
@@ -173,6 +177,17 @@ impl<'a> Run<'a> {
         self.best = snapshot.progress.best;
         self.checkpoint = path.into();
         Ok(notes)
+    }
+
+    /// Refuses a checkpoint whose words are not those of the data: the same number would be another word.
+    fn check_vocabulary(&self, snapshot: &Snapshot) -> std::result::Result<(), String> {
+        let Some(mine) = &self.vocabulary else { return Ok(()) };
+        let difference = Vocabulary::of(snapshot.vocabulary.clone())?.difference(mine);
+        difference.map_or(Ok(()), |difference| {
+            Err(format!(
+                "its vocabulary is not that of the data ({difference}): give the text it was trained on, or start a new run"
+            ))
+        })
     }
 
     /// What makes this run another than the one of the job `stored` that came to `progress`; what would make nonsense of its counters is
@@ -219,7 +234,19 @@ impl<'a> Run<'a> {
 }
 
 /// Keys of a job that decide which samples a step sees.
-const FIXED: [&str; 4] = ["data.dataset", "data.validation", "train.global_batch", "train.seed"];
+const FIXED: [&str; 11] = [
+    "data.dataset",
+    "data.validation",
+    "data.train",
+    "data.held_out",
+    "data.level",
+    "data.lowercase",
+    "data.punctuation",
+    "data.vocabulary",
+    "data.steps",
+    "train.global_batch",
+    "train.seed",
+];
 
 fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
     let (batch, ranks) = (loaded.job.train.global_batch, world.size());

@@ -2,21 +2,39 @@
 //!
 //! Random numbers need no state (design rule), so parameters, the optimizer's buffers and a few counters are all.
 
-use crate::checkpoint::{Best, Origin, Progress, Slot, Snapshot, Tensor};
+use crate::checkpoint::{self, Best, Origin, Progress, Slot, Snapshot, Tensor};
+use crate::data::shard;
 use crate::error::{Error, Result};
-use crate::job::Job;
+use crate::job::{Job, ScheduleKind};
 use crate::nn::{Graph, Network, Parameter, Parameters};
-use crate::optim::State;
+use crate::optim::{Plateau, State};
 use crate::tensor;
 
+use super::carried;
 use super::trainer::{LONGEST, Trainer};
 use super::world::World;
 
 /// The slot of error feedback beside those of the optimizer: its tensors have the ranks as their first dimension.
 const RESIDUAL: &str = "residual";
 
+/// What a checkpoint holds of all ranks: on rank 0; nothing on the others.
+pub struct Gathered {
+    /// What error feedback keeps.
+    residuals: Vec<Tensor>,
+    /// What recurrent layers carry to the next step.
+    carried: Vec<Tensor>,
+}
+
+/// Gathers what a checkpoint holds of all ranks.
+pub fn gather(trainer: &mut Trainer, world: &mut World) -> Result<Gathered> {
+    let residuals = gather_residuals(trainer, world)?;
+    let global_batch = trainer.global_batch();
+    let carried = carried::gather(&mut trainer.network, global_batch, world)?;
+    Ok(Gathered { residuals, carried })
+}
+
 /// What error feedback keeps on all ranks, `[P, ...]` a tensor, on rank 0; nothing on the others or without it.
-pub fn gather_residuals(trainer: &Trainer, world: &mut World) -> Result<Vec<Tensor>> {
+fn gather_residuals(trainer: &Trainer, world: &mut World) -> Result<Vec<Tensor>> {
     let mut residuals: Vec<_> = trainer.exchange().residuals().collect();
     residuals.sort_by_key(|(number, _)| *number);
     let mut tensors = Vec::new();
@@ -31,10 +49,10 @@ pub fn gather_residuals(trainer: &Trainer, world: &mut World) -> Result<Vec<Tens
     Ok(tensors)
 }
 
-/// The checkpoint of `trainer` now, borrowing its values and those of [`gather_residuals`].
+/// The checkpoint of `trainer` now, borrowing its values and those that were gathered; its vocabulary is left empty.
 pub fn snapshot<'a>(
     trainer: &'a Trainer,
-    residuals: &'a [Tensor],
+    gathered: &'a Gathered,
     job: &Job,
     world: usize,
     best: Option<Best>,
@@ -50,14 +68,17 @@ pub fn snapshot<'a>(
     };
     let slot = |state: &'a State| Slot { name: state.name.into(), tensors: tensors(&state.values) };
     let mut slots: Vec<_> = trainer.optimizer.states().iter().map(slot).collect();
-    if !residuals.is_empty() {
-        let borrow = |tensor: &'a Tensor| Tensor {
-            name: tensor.name.clone(),
-            shape: tensor.shape.clone(),
-            values: &tensor.values[..],
-        };
-        slots.push(Slot { name: RESIDUAL.into(), tensors: residuals.iter().map(borrow).collect() });
+    let borrow = |tensor: &'a Tensor| Tensor {
+        name: tensor.name.clone(),
+        shape: tensor.shape.clone(),
+        values: &tensor.values[..],
+    };
+    if !gathered.residuals.is_empty() {
+        let tensors = gathered.residuals.iter().map(borrow).collect();
+        slots.push(Slot { name: RESIDUAL.into(), tensors });
     }
+    let heeds = matches!(job.schedule.kind, ScheduleKind::Plateau { .. });
+    let Plateau { cuts, waited, best_loss } = trainer.plateau;
     let samples_seen = trainer.step * job.train.global_batch as u64;
     Snapshot {
         origin: Origin::now(),
@@ -65,6 +86,8 @@ pub fn snapshot<'a>(
         job: job.to_toml(),
         parameters: tensors(&parameters.values),
         optimizer: slots,
+        carried: gathered.carried.iter().map(borrow).collect(),
+        vocabulary: Vec::new(),
         progress: Progress {
             step: trainer.step,
             epoch: samples_seen / trainer.training_samples() as u64,
@@ -72,6 +95,7 @@ pub fn snapshot<'a>(
             ranks: world as u64,
             blas_threads: tensor::threads() as u64,
             gradients: Some(trainer.exchange().gradients()),
+            plateau: heeds.then_some(checkpoint::Plateau { cuts, waited, best_loss }),
             best,
             metrics: Default::default(),
         },
@@ -101,6 +125,16 @@ pub fn restore(
     }
     parameters.values = values;
     trainer.step = snapshot.progress.step;
+    if let Some(checkpoint::Plateau { cuts, waited, best_loss }) = snapshot.progress.plateau {
+        trainer.plateau = Plateau { cuts, waited, best_loss };
+    }
+    let global_batch = trainer.global_batch();
+    carried::restore(
+        &mut trainer.network,
+        &snapshot.carried,
+        global_batch,
+        shard(global_batch, rank, world),
+    )?;
     let residuals = snapshot.optimizer.iter().find(|slot| slot.name == RESIDUAL);
     residuals.map_or(Ok(()), |slot| restore_residuals(trainer, &slot.tensors, rank, world))
 }

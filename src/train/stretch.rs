@@ -41,9 +41,9 @@ impl Stretch {
             step: trainer.step,
             epoch: trainer.epoch(),
             loss: tally.mean_loss(),
-            accuracy: tally.accuracy(),
+            score: trainer.task().score(&tally),
             learning_rate: trainer.learning_rate(trainer.step - 1),
-            samples_per_s: tally.samples as f64 / seconds,
+            speed: trainer.task().speed(tally.samples as f64 / seconds),
             bytes_sent,
             phases: phases.divided_by((steps * world.size() as u64) as f64),
         }))

@@ -4,17 +4,18 @@ use std::time::Instant;
 
 use ternflock_collectives::topology::Topology;
 
+use super::carried;
 use super::evaluate::EVALUATION_BATCH;
 use super::exchange::{Agreed, Choice, Exchange};
 use super::hash::hash_values;
 use super::world::World;
 use crate::data::{TrainingFeed, shard};
 use crate::error::{Error, Result};
-use crate::job::{self, Algorithm, Gradients, Job};
+use crate::job::{self, Algorithm, Gradients, Job, ScheduleKind};
 use crate::nn::layer::{Draw, Mode};
-use crate::nn::{Graph, Network, Tally, softmax_cross_entropy};
-use crate::optim::{Moment, Optimizer, learning_rate};
-use crate::report::Phases;
+use crate::nn::{Graph, Network, Shape, Tally, softmax_cross_entropy};
+use crate::optim::{Moment, Optimizer, Plateau, learning_rate};
+use crate::report::{Phases, Task};
 
 /// Everything a step works on.
 pub struct Trainer {
@@ -26,6 +27,8 @@ pub struct Trainer {
     pub step: u64,
     /// Steps of the whole run.
     pub steps: u64,
+    /// What the evaluations so far have done to the learning rate.
+    pub plateau: Plateau,
     exchange: Exchange,
     feed: Box<dyn TrainingFeed>,
     job: Job,
@@ -53,7 +56,8 @@ pub(super) fn count_steps(job: &Job, samples: usize) -> Result<u64> {
 
 /// The samples that a rank of `world` computes at a time, at most.
 pub(super) fn capacity(job: &Job, world: usize) -> usize {
-    job.train.global_batch.div_ceil(world).max(EVALUATION_BATCH)
+    let share = job.train.global_batch.div_ceil(world);
+    if job.data.text.is_some() { share } else { share.max(EVALUATION_BATCH) }
 }
 
 /// What a step came to on this rank.
@@ -87,11 +91,46 @@ impl Trainer {
             network,
             step: 0,
             steps,
+            plateau: Plateau::default(),
             exchange,
             feed,
             job: job.clone(),
             labels: Vec::with_capacity(share),
         })
+    }
+
+    /// Samples of a step, over all ranks.
+    pub fn global_batch(&self) -> usize {
+        self.job.train.global_batch
+    }
+
+    /// What the network is trained for.
+    pub fn task(&self) -> Task {
+        Task::of(self.network.graph().input())
+    }
+
+    /// Labels that a step learns from, over all ranks: a sample has one, a sequence one for each of its steps.
+    pub fn labels_per_step(&self) -> u64 {
+        (self.job.train.global_batch * self.labels_per_sample()) as u64
+    }
+
+    /// Labels that an epoch learns from.
+    pub fn labels_per_epoch(&self) -> u64 {
+        (self.feed.samples() * self.labels_per_sample()) as u64
+    }
+
+    fn labels_per_sample(&self) -> usize {
+        match self.network.graph().input() {
+            Shape::Tokens { steps, .. } => steps,
+            _ => 1,
+        }
+    }
+
+    /// Takes note of an evaluation that came to `loss`, for schedules that heed it. All ranks see the same. Returns the learning
+    /// rate if it changes by that.
+    pub fn see_evaluation(&mut self, loss: f64) -> Option<f64> {
+        let ScheduleKind::Plateau { patience, .. } = self.job.schedule.kind else { return None };
+        self.plateau.see(loss, patience).then(|| self.learning_rate(self.step))
     }
 
     /// Samples of an epoch.
@@ -141,7 +180,8 @@ impl Trainer {
 
     /// The learning rate of step `step`.
     pub fn learning_rate(&self, step: u64) -> f64 {
-        let moment = Moment { step, steps: self.steps, epoch: self.epoch_at(step) as u64 };
+        let moment =
+            Moment { step, steps: self.steps, epoch: self.epoch_at(step) as u64, cuts: self.plateau.cuts };
         learning_rate(&self.job.schedule, self.job.optimizer.learning_rate, moment)
     }
 
@@ -168,7 +208,8 @@ impl Trainer {
     }
 
     /// Forward and backward on this rank's part of the batch, and the mean of the gradients over the ranks. Each sample
-    /// weighs P / batch, so that the mean over ranks is the mean over the batch even where parts differ by one sample.
+    /// weighs P / batch, so that the mean over ranks is the mean over the batch even where parts differ by one sample. The loss of a sequence is
+    /// the sum of its tokens', as in Zaremba's code, whose learning rates and norms to clip at mean that.
     fn compute_and_average(
         &mut self,
         world: &mut World,
@@ -180,6 +221,9 @@ impl Trainer {
         let weight = world.size() as f32 / global_batch as f32;
         let Trainer { network, exchange, feed, labels, step, job, .. } = self;
         let step = *step;
+        if feed.restarts(step) {
+            carried::reset(network);
+        }
         let draw = Draw { seed: job.train.seed, step, first_sample: part.start };
         exchange.average(world, step, stop, phases, |parts, give| {
             let batch = part.len();

@@ -21,6 +21,7 @@ fn everything() -> Job {
             validation: 5,
             mean: Some(vec![0.1, -0.0]),
             std: Some(vec![1e-7, 3.0]),
+            text: None,
         },
         model: Model { preset: None, layers: Some(vec![layers, Table::new()]) },
         train: Train {
@@ -44,6 +45,12 @@ fn everything() -> Job {
         exchange: Exchange { keep_float: vec!["logits".into(), "conv1".into()], ..Exchange::default() },
         checkpoint: Checkpoint { best: false, ..Checkpoint::default() },
     }
+}
+
+/// A job about text, with `sets` over it.
+fn text(sets: &[&str]) -> Job {
+    let dataset = ["data.dataset=text", "data.train=train.txt"];
+    accepted(MINIMAL, &[&dataset[..], sets].concat()).job
 }
 
 #[test]
@@ -215,6 +222,7 @@ fn the_reference_is_complete() {
         ScheduleKind::Step { gamma: 1.0, every: 1 },
         ScheduleKind::Polynomial { power: 1.0 },
         ScheduleKind::Exponential { gamma: 1.0, constant_epochs: 1 },
+        ScheduleKind::Plateau { gamma: 1.0, patience: 1 },
     ] {
         jobs.push(Job { schedule: Schedule { kind, ..Schedule::default() }, ..everything() });
     }
@@ -224,6 +232,7 @@ fn the_reference_is_complete() {
     ] {
         jobs.push(Job { optimizer: Optimizer { kind, ..everything().optimizer }, ..everything() });
     }
+    jobs.extend([&[][..], &["data.valid=valid.txt", "data.test=test.txt"]].map(text));
     let paths = jobs.iter().flat_map(|job| values(&job.to_toml()).into_keys());
     let keys: BTreeSet<String> = paths.map(|path| path.split('[').next().unwrap().to_owned()).collect();
     assert_eq!(documented.into_keys().collect::<BTreeSet<_>>(), keys);

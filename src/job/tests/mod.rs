@@ -50,7 +50,14 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
         job,
         Job {
             name: "job".into(),
-            data: Data { dataset: "digits".into(), dir: None, validation: 0, mean: None, std: None },
+            data: Data {
+                dataset: "digits".into(),
+                dir: None,
+                validation: 0,
+                mean: None,
+                std: None,
+                text: None
+            },
             model: Model { preset: Some("lenet".into()), layers: None },
             train: Train {
                 epochs: Some(1),
@@ -278,7 +285,7 @@ milestones = [2, 2]
     assert_eq!(
         refused(text, &[]),
         [
-            "job.toml:2: data.dataset must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"idx\", found \"fashion\"",
+            "job.toml:2: data.dataset must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", found \"fashion\"",
             "job.toml:3: data.validation must be a whole number of at least 0, found the integer -5",
             "job.toml:4: data.mean must be one or more numbers, found the array []",
             "job.toml:5: data.std must be one or more numbers above 0, found the array [0.5, 0]",

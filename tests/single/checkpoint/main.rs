@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use ternflock::checkpoint::{Best, Origin, Progress, Slot, Snapshot, Tensor, load, save};
+use ternflock::checkpoint::{Best, Origin, Plateau, Progress, Slot, Snapshot, Tensor, load, save};
 use ternflock::job::Gradients;
 
 /// Values a careless conversion would change: NaNs with payloads (one signalling), denormals, both zeros, infinities.
@@ -50,6 +50,11 @@ fn sample(step: u64) -> Snapshot {
             Slot { name: "first".into(), tensors: vec![] },
         ],
         parameters,
+        carried: vec![
+            tensor("lstm1/h", &[2, 2], odd[..4].to_vec()),
+            tensor("lstm1/c", &[2, 1], vec![0.5, -0.0]),
+        ],
+        vocabulary: ["<unk>", "größe", " ", "<eos>"].map(String::from).to_vec(),
         progress: Progress {
             step,
             epoch: 2,
@@ -57,6 +62,7 @@ fn sample(step: u64) -> Snapshot {
             ranks: 4,
             blas_threads: 2,
             gradients: Some(Gradients::Float32),
+            plateau: Some(Plateau { cuts: 3, waited: 1, best_loss: f64::INFINITY }),
             best: Some(best),
             metrics: BTreeMap::from([
                 ("loss".into(), f64::from_bits(0x7ff8_0000_dead_beef)),
@@ -74,6 +80,8 @@ fn assert_same(a: &Snapshot, b: &Snapshot) {
     assert_eq!((&a.origin, &a.network, &a.job), (&b.origin, &b.network, &b.job));
     assert!(a.progress.same_bits(&b.progress), "{:?}\n{:?}", a.progress, b.progress);
     tensors(&a.parameters, &b.parameters);
+    tensors(&a.carried, &b.carried);
+    assert_eq!(a.vocabulary, b.vocabulary);
     assert_eq!(a.optimizer.len(), b.optimizer.len());
     for (a, b) in a.optimizer.iter().zip(&b.optimizer) {
         assert_eq!(a.name, b.name);
@@ -101,6 +109,9 @@ fn what_goes_in_comes_out_to_the_bit() {
     (bare.job, bare.network) = (String::new(), "null".into());
     bare.parameters.clear();
     bare.optimizer.clear();
+    bare.carried.clear();
+    bare.vocabulary.clear();
+    bare.progress.plateau = None;
     bare.progress.best = None;
     bare.progress.gradients = None;
     bare.progress.metrics.clear();
@@ -128,6 +139,8 @@ fn borrowed_tensors_make_the_same_file() {
         job: owned.job.clone(),
         parameters: borrow(&owned.parameters),
         optimizer: owned.optimizer.iter().map(slot).collect(),
+        carried: borrow(&owned.carried),
+        vocabulary: owned.vocabulary.clone(),
         progress: owned.progress.clone(),
     };
     let (a, b) = (directory.path().join("a.h5"), directory.path().join("b.h5"));

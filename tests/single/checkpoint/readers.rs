@@ -45,6 +45,7 @@ for name, tensor in parameters.items():
     print(name, list(tensor.shape), tensor.dtype, tensor.tobytes().hex())
 file = h5py.File(path)
 print(list(file['optimizer']), file['progress'].attrs['best_metric'], file['progress/metrics'].attrs['μ/s'])
+print(list(file['vocabulary'].asstr()[()]), file['carried/lstm1/c'][()].tolist())
 print(repr(file['job'].asstr()[()]))
 "
     );
@@ -59,6 +60,7 @@ print(repr(file['job'].asstr()[()]))
         expected.push(format!("{} {:?} float32 {bytes}", tensor.name, tensor.shape));
     }
     expected.push("['second moment', 'first'] accuracy -0.0".into());
+    expected.push("['<unk>', 'größe', ' ', '<eos>'] [[0.5], [-0.0]]".into());
     expected.push(r"'[train]\nsteps = 7 # zwölf\n'".into());
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
 }

@@ -5,6 +5,7 @@ mod algorithms;
 mod digits;
 mod exchange;
 mod feedback;
+mod language;
 mod ranks;
 mod ranks_agree;
 mod records;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use ternflock::checkpoint;
 use ternflock::error::{Error, Kind};
 use ternflock::job::Loaded;
-use ternflock::report::Event;
+use ternflock::report::{Count, Event};
 use ternflock::train::{
     Evaluator, Options, Trainer, World, build_graph, evaluate, open_feeds, open_test_set, place,
     restore_network, run,
@@ -148,14 +148,14 @@ fn every_test_sample_is_counted_once_at_any_number_of_ranks() {
     };
     for rank in &ended {
         let counts: Vec<_> = rank.events.iter().filter_map(counted).collect();
-        assert_eq!(counts, [(359, "test")]);
+        assert_eq!(counts, [(Count::Samples(359), "test")]);
     }
 
     let path = at_step(directory.path(), 40);
     let snapshot = checkpoint::load(&path).unwrap();
     let tally = |ranks| {
         let of_ranks = on_ranks(ranks, |mut world| {
-            let test = open_test_set(&shipped(&[]).job.data, None).unwrap();
+            let test = open_test_set(&shipped(&[]).job.data, None, None).unwrap();
             let mut network = restore_network(&path, &snapshot, 50).unwrap();
             evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
         });

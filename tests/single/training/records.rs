@@ -142,7 +142,7 @@ fn the_digits_are_learnt() {
     let directory = tempfile::tempdir().unwrap();
     let ended = train(2, &shipped(&[]), directory.path());
     let summary = ended[0].summary();
-    assert!(summary.accuracy.unwrap() >= 0.95, "{:?}", summary.accuracy);
+    assert!(summary.score.beats(0.95), "{:?}", summary.score);
     let traffic = summary.traffic;
     assert_eq!(traffic.bytes_per_step, traffic.formula_bytes_per_step as f64);
     assert!(traffic.bytes_per_step < 0.2 * traffic.float32_bytes_per_step as f64);

@@ -183,7 +183,7 @@ fn a_finished_run_has_nothing_left_to_do() {
     train(2, &loaded, directory.path());
     let before = fs::read(at_step(directory.path(), 5)).unwrap();
     for rank in resume(2, &loaded, directory.path()) {
-        assert!(rank.summary().complete && rank.summary().accuracy.is_some());
+        assert!(rank.summary().complete && rank.summary().score.beats(0.0));
         assert!(rank.losses().is_empty());
     }
     assert_eq!(fs::read(at_step(directory.path(), 5)).unwrap(), before);

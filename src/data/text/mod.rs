@@ -1,0 +1,33 @@
+//! Language: texts as streams of tokens, by a vocabulary.
+
+mod convert;
+mod feed;
+mod read;
+mod tokens;
+mod vocabulary;
+
+pub(super) use convert::{bible, treebank};
+pub use feed::{TextFeed, TextSet};
+pub use read::{Corpus, Part, open_part};
+pub use vocabulary::Vocabulary;
+
+#[cfg(test)]
+mod test {
+    use crate::job::{Level, Punctuation, Text};
+
+    /// The defaults of `[data]` for a text of its own.
+    pub fn how(level: Level) -> Text {
+        Text {
+            train: None,
+            valid: None,
+            test: None,
+            held_out: Some(0.05),
+            level,
+            lowercase: false,
+            punctuation: Punctuation::Attached,
+            vocabulary: 10_000,
+            steps: 35,
+            evaluation_columns: 16,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! From files to texts by a vocabulary.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+
+use super::tokens::tokens;
+use super::{TextFeed, TextSet, Vocabulary};
+use crate::data::{files, open, registry};
+use crate::error::{Error, Result};
+use crate::job::{Data, Text};
+
+/// The parts of a language data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The text to train on; the vocabulary is its.
+    Train,
+    /// The text to evaluate on while training.
+    Valid,
+    /// The text to evaluate on in the end.
+    Test,
+}
+
+/// A training text by its vocabulary.
+#[derive(Debug)]
+pub struct Corpus {
+    /// The words there are.
+    pub vocabulary: Vocabulary,
+    /// Its file, for objections.
+    pub path: PathBuf,
+    /// The tokens, by number.
+    pub tokens: Vec<u32>,
+}
+
+impl Corpus {
+    /// The training text of `data`, whose files lie in `dir` or where they are usually found, and the vocabulary it makes.
+    ///
+    /// # Errors
+    /// When the file is missing, unreadable, not UTF-8 or empty.
+    pub fn open(data: &Data, how: &Text, dir: Option<&Path>) -> Result<Corpus> {
+        let (path, text) = read_part(data, how, dir, Part::Train)?;
+        let vocabulary = Vocabulary::build(how.vocabulary, |give| tokens(&text, how, give));
+        let tokens = encode(&text, how, &vocabulary);
+        Ok(Corpus { vocabulary, path, tokens })
+    }
+
+    /// The text as a feed for batches of `global_batch` sequences.
+    ///
+    /// # Errors
+    /// When it is too short for one.
+    pub fn into_feed(self, how: &Text, global_batch: usize) -> Result<TextFeed> {
+        let blame = |error: Error| Error::data(&self.path, error.to_string());
+        TextFeed::new(self.tokens, self.vocabulary.len(), how.steps, global_batch).map_err(blame)
+    }
+}
+
+/// One part of `data` to evaluate on, by the words of `vocabulary`.
+///
+/// # Errors
+/// As for [`Corpus::open`], and when the text is too short.
+pub fn open_part(
+    data: &Data,
+    how: &Text,
+    dir: Option<&Path>,
+    part: Part,
+    vocabulary: &Vocabulary,
+) -> Result<TextSet> {
+    let (path, text) = read_part(data, how, dir, part)?;
+    TextSet::new(encode(&text, how, vocabulary), vocabulary.len(), how.steps, how.evaluation_columns)
+        .map_err(|error| Error::data(path, error.to_string()))
+}
+
+fn encode(text: &str, how: &Text, vocabulary: &Vocabulary) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    tokens(text, how, &mut |token| numbers.push(vocabulary.number(token)));
+    numbers
+}
+
+/// The text that is part of the program, so that a first run depends on no download: the first book of the King James Bible, a
+/// verse a line; in the public domain.
+const GENESIS: &[u8] = include_bytes!("genesis.txt.gz");
+
+/// The text of `part`, and the file it comes from.
+fn read_part(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<(PathBuf, String)> {
+    let (path, text) = if data.dataset == "genesis" {
+        let path = PathBuf::from("genesis, inside the program");
+        let text = read(&path, GzDecoder::new(GENESIS))?;
+        (path, text)
+    } else {
+        let path = path_of(data, how, dir, part)?;
+        let text = read(&path, files::open(&path)?)?;
+        (path, text)
+    };
+    let text = match how.held_out {
+        Some(share) => cut(&path, &text, share, part)?.to_owned(),
+        None => text,
+    };
+    Ok((path, text))
+}
+
+/// The file that holds `part`; of a data set of one text, that.
+fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<PathBuf> {
+    if data.dataset != "text" {
+        let entry = registry::find(&data.dataset)?;
+        let name = entry.format.files()[if how.held_out.is_some() { 0 } else { part as usize }];
+        let directory = open::directory_of(entry, dir)?;
+        return files::find(&directory, name).ok_or_else(|| {
+            Error::data(&directory, format!("there is no file {name} or {name}.gz in this directory"))
+        });
+    }
+    let part = if how.held_out.is_some() { Part::Train } else { part };
+    let (key, path) = match part {
+        Part::Train => ("train", &how.train),
+        Part::Valid => ("valid", &how.valid),
+        Part::Test => ("test", &how.test),
+    };
+    let path = path.as_ref().ok_or_else(|| Error::Usage(format!("data.{key} names no file")))?;
+    Ok(dir.map_or_else(|| path.clone(), |dir| dir.join(path)))
+}
+
+/// The text that `content` of the file at `path` is.
+fn read(path: &Path, mut content: impl Read) -> Result<String> {
+    let mut bytes = Vec::new();
+    content.read_to_end(&mut bytes).map_err(|error| files::read_error(path, &error))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count();
+        let byte = error.as_bytes()[at];
+        Error::data(
+            path,
+            format!(
+                "not UTF-8: byte {at} (on line {line}) is {byte:#04x}, which cannot stand there; convert the text, as with \
+                 `iconv -t UTF-8`"
+            ),
+        )
+    })?;
+    if text.trim().is_empty() {
+        return Err(Error::data(path, "is empty: there is no text in it"));
+    }
+    if let Some(at) = text.find('\0') {
+        return Err(Error::data(path, format!("byte {at} is NUL: this is not a text")));
+    }
+    Ok(text)
+}
+
+/// The lines of `text` that are `part`: the last `share` of them are the test text, as many before them the validation text.
+fn cut<'a>(path: &Path, text: &'a str, share: f64, part: Part) -> Result<&'a str> {
+    let lines = text.lines().count();
+    let held = ((lines as f64 * share).round() as usize).max(1);
+    if lines < 2 * held + 1 {
+        let message = format!(
+            "has {lines} lines, too few to hold out {share} of them twice; give data.valid and data.test texts of their own"
+        );
+        return Err(Error::data(path, message));
+    }
+    let start = |line: usize| -> usize { text.split_inclusive('\n').take(line).map(str::len).sum() };
+    let (valid, test) = (start(lines - 2 * held), start(lines - held));
+    Ok(match part {
+        Part::Train => &text[..valid],
+        Part::Valid => &text[valid..test],
+        Part::Test => &text[test..],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::data::feed::TrainingFeed;
+    use crate::job::Level;
+
+    use super::super::test::how;
+
+    fn data(dataset: &str, text: Text) -> Data {
+        Data { dataset: dataset.into(), dir: None, validation: 0, mean: None, std: None, text: Some(text) }
+    }
+
+    #[test]
+    fn one_text_is_cut_by_its_lines() {
+        let directory = tempfile::tempdir().unwrap();
+        let lines: Vec<String> = (0..20).map(|line| format!("w{line} w\n")).collect();
+        fs::write(directory.path().join("one.txt"), lines.concat()).unwrap();
+        let how = Text { train: Some("one.txt".into()), held_out: Some(0.1), ..how(Level::Word) };
+        let data = data("text", how.clone());
+        let parts = [Part::Train, Part::Valid, Part::Test]
+            .map(|part| read_part(&data, &how, Some(directory.path()), part).unwrap().1);
+        assert_eq!(parts, [lines[..16].concat(), lines[16..18].concat(), lines[18..].concat()]);
+        let corpus = Corpus::open(&data, &how, Some(directory.path())).unwrap();
+        // The words of the training text alone, `<eos>`, `w` and `<unk>`.
+        assert_eq!((corpus.vocabulary.len(), corpus.tokens.len()), (16 + 3, 16 * 3));
+        let message = cut(Path::new("x"), "a\nb\n", 0.1, Part::Test).unwrap_err().to_string();
+        assert!(message.contains("has 2 lines") && message.contains("data.valid"), "{message}");
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_with_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("text");
+        let refusal = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            files::open(&path).and_then(|content| read(&path, content)).unwrap_err().to_string()
+        };
+        for (bytes, part) in [
+            (&b""[..], "is empty"),
+            (b" \n\n", "is empty"),
+            (b"one\ntwo\nthr\xe9e\n", "byte 11 (on line 3) is 0xe9"),
+            (b"cut \xc3", "byte 4 (on line 1) is 0xc3"),
+            (b"a\0b", "byte 1 is NUL"),
+        ] {
+            let message = refusal(bytes);
+            assert!(message.starts_with(&path.display().to_string()) && message.contains(part), "{message}");
+        }
+        fs::remove_file(&path).unwrap();
+        let message = files::open(&path).err().unwrap().to_string();
+        assert!(message.contains("cannot be read"), "{message}");
+    }
+
+    /// The counts that every paper on it gives.
+    #[test]
+    fn the_penn_treebank_has_its_published_size() {
+        let Ok(directory) = open::directory_of(registry::find("ptb").unwrap(), None) else {
+            return eprintln!(
+                "skipped: the files of the Penn Treebank are not here (ternflock data fetch ptb)"
+            );
+        };
+        let how = Text { held_out: None, ..how(Level::Word) };
+        let data = data("ptb", how.clone());
+        let corpus = Corpus::open(&data, &how, Some(&directory)).unwrap();
+        assert_eq!((corpus.vocabulary.len(), corpus.tokens.len()), (10_000, 929_589));
+        for (part, tokens) in [(Part::Valid, 73_760), (Part::Test, 82_430)] {
+            let (_, text) = read_part(&data, &how, Some(&directory), part).unwrap();
+            assert_eq!(encode(&text, &how, &corpus.vocabulary).len(), tokens);
+        }
+        // As in Zaremba's code and in TensorFlow's: (929589 / 20 - 1) / 35 steps an epoch.
+        assert_eq!(corpus.into_feed(&how, 20).unwrap().samples() / 20, 1327);
+    }
+}

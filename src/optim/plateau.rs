@@ -1,0 +1,58 @@
+//! Learning rates that evaluations decide: a cut where the loss has stopped falling.
+
+/// What evaluations have done to the learning rate. All ranks see the same evaluations, so it is equal on all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plateau {
+    /// How often the rate was cut.
+    pub cuts: u64,
+    /// Evaluations in a row, since the last cut, whose loss was not below `best_loss`.
+    pub waited: u64,
+    /// The smallest loss of an evaluation.
+    pub best_loss: f64,
+}
+
+impl Default for Plateau {
+    fn default() -> Plateau {
+        Plateau { cuts: 0, waited: 0, best_loss: f64::INFINITY }
+    }
+}
+
+impl Plateau {
+    /// Takes note of an evaluation; whether it cuts the rate, which it does as soon as more than `patience` in a row have not
+    /// come below the best.
+    pub fn see(&mut self, loss: f64, patience: u64) -> bool {
+        if loss < self.best_loss {
+            (self.best_loss, self.waited) = (loss, 0);
+            return false;
+        }
+        self.waited += 1;
+        let cuts = self.waited > patience;
+        if cuts {
+            self.cuts += 1;
+            self.waited = 0;
+        }
+        cuts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cuts(losses: &[f64], patience: u64) -> Vec<u64> {
+        let mut plateau = Plateau::default();
+        let see = |loss: &f64| {
+            plateau.see(*loss, patience);
+            plateau.cuts
+        };
+        losses.iter().map(see).collect()
+    }
+
+    #[test]
+    fn a_loss_that_does_not_fall_cuts_when_patience_ends() {
+        let losses = [5.0, 4.0, 4.0, 4.5, 3.0, 3.5, 3.5, 3.5, 2.0];
+        assert_eq!(cuts(&losses, 0), [0, 0, 1, 2, 2, 3, 4, 5, 5]);
+        assert_eq!(cuts(&losses, 1), [0, 0, 0, 1, 1, 1, 2, 2, 2]);
+        assert_eq!(cuts(&losses, 2), [0, 0, 0, 0, 0, 0, 0, 1, 1]);
+    }
+}

@@ -1,0 +1,158 @@
+//! How good a network is, and what its samples are called. Classifiers count images that were right; language models say how many
+//! words each word might as well have been.
+
+use serde::Serialize;
+
+use crate::nn::{Shape, Tally};
+
+/// What a network is trained for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// To name the class of a sample.
+    Classification,
+    /// To foretell the next token.
+    Language,
+}
+
+/// The measure of a task. As JSON, its name and value: `"accuracy": 0.9`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Score {
+    /// The share of samples that are right.
+    Accuracy(f64),
+    /// exp(mean loss a token): 1 is certainty, V mere guessing among V words.
+    Perplexity(f64),
+}
+
+/// How many samples. As JSON, `"samples": 64` or `"tokens": 2240`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Count {
+    /// Of a classifier.
+    Samples(u64),
+    /// Of a language model.
+    Tokens(u64),
+}
+
+/// How many samples a second. As JSON, `"samples_per_s": 5e3` or `"tokens_per_s": 5e3`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speed {
+    /// Of a classifier.
+    SamplesPerS(f64),
+    /// Of a language model.
+    TokensPerS(f64),
+}
+
+impl Task {
+    /// The task of a network for samples of shape `input`.
+    pub fn of(input: Shape) -> Task {
+        if matches!(input, Shape::Tokens { .. }) { Task::Language } else { Task::Classification }
+    }
+
+    /// What `tally` says of it.
+    pub fn score(self, tally: &Tally) -> Score {
+        match self {
+            Task::Classification => Score::Accuracy(tally.accuracy()),
+            Task::Language => Score::Perplexity(tally.mean_loss().exp()),
+        }
+    }
+
+    /// `number` samples or tokens.
+    pub fn count(self, number: u64) -> Count {
+        match self {
+            Task::Classification => Count::Samples(number),
+            Task::Language => Count::Tokens(number),
+        }
+    }
+
+    /// `rate` samples or tokens a second.
+    pub fn speed(self, rate: f64) -> Speed {
+        match self {
+            Task::Classification => Speed::SamplesPerS(rate),
+            Task::Language => Speed::TokensPerS(rate),
+        }
+    }
+}
+
+impl Score {
+    /// "accuracy" or "perplexity".
+    pub fn name(self) -> &'static str {
+        match self {
+            Score::Accuracy(_) => "accuracy",
+            Score::Perplexity(_) => "perplexity",
+        }
+    }
+
+    /// The number.
+    pub fn value(self) -> f64 {
+        match self {
+            Score::Accuracy(value) | Score::Perplexity(value) => value,
+        }
+    }
+
+    /// Whether it is better than `other`, a value of the same measure.
+    pub fn beats(self, other: f64) -> bool {
+        match self {
+            Score::Accuracy(value) => value > other,
+            Score::Perplexity(value) => value < other,
+        }
+    }
+}
+
+impl Count {
+    /// The number.
+    pub fn number(self) -> u64 {
+        match self {
+            Count::Samples(number) | Count::Tokens(number) => number,
+        }
+    }
+
+    /// "samples" or "tokens".
+    pub fn unit(self) -> &'static str {
+        match self {
+            Count::Samples(_) => "samples",
+            Count::Tokens(_) => "tokens",
+        }
+    }
+}
+
+impl Speed {
+    /// Per second.
+    pub fn rate(self) -> f64 {
+        match self {
+            Speed::SamplesPerS(rate) | Speed::TokensPerS(rate) => rate,
+        }
+    }
+
+    /// "samples" or "tokens".
+    pub fn unit(self) -> &'static str {
+        match self {
+            Speed::SamplesPerS(_) => "samples",
+            Speed::TokensPerS(_) => "tokens",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn perplexity_is_the_exponential_of_the_mean_loss_and_less_is_better() {
+        let tally = Tally { loss: 8.0 * 10f64.ln(), correct: 2, samples: 8 };
+        let Score::Perplexity(perplexity) = Task::Language.score(&tally) else { panic!() };
+        assert!((perplexity - 10.0).abs() < 1e-12);
+        assert!(Score::Perplexity(9.0).beats(10.0) && !Score::Perplexity(10.0).beats(10.0));
+        assert_eq!(Task::Classification.score(&tally), Score::Accuracy(0.25));
+        assert!(Score::Accuracy(0.5).beats(0.25) && !Score::Accuracy(0.25).beats(0.25));
+    }
+
+    #[test]
+    fn each_measure_is_a_key_of_its_own() {
+        let json = |value: &dyn Fn() -> serde_json::Result<String>| value().unwrap();
+        assert_eq!(json(&|| serde_json::to_string(&Score::Perplexity(2.0))), r#"{"perplexity":2.0}"#);
+        assert_eq!(json(&|| serde_json::to_string(&Count::Samples(2))), r#"{"samples":2}"#);
+        assert_eq!(json(&|| serde_json::to_string(&Speed::TokensPerS(2.0))), r#"{"tokens_per_s":2.0}"#);
+    }
+}

@@ -1,0 +1,276 @@
+//! Language models: ranks share the columns of a text, and what a network carries from step to step survives evaluations, restarts
+//! and another number of ranks.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+use ternflock::checkpoint::{self, Snapshot, save};
+use ternflock::data::Vocabulary;
+use ternflock::error::Error;
+use ternflock::job::{self, Loaded};
+use ternflock::report::{Count, Event, Score};
+use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
+
+use crate::WORLDS;
+use crate::digits::{assert_same_state, at_step, load};
+use crate::ranks::on_ranks;
+use crate::runs::{metrics, resume, train, train_until};
+
+/// The first verses of Genesis by 60 words: an epoch is some steps longer than a run, unless the text is cut.
+const JOB: &str = r#"
+[data]
+dataset = "genesis"
+lowercase = true
+punctuation = "apart"
+vocabulary = 60
+steps = 7
+evaluation_columns = 5
+[[model.layers]]
+name = "embedding"
+type = "embedding"
+features = 12
+[[model.layers]]
+name = "lstm1"
+type = "lstm"
+hidden = 9
+[[model.layers]]
+name = "lstm2"
+type = "lstm"
+hidden = 10
+[[model.layers]]
+name = "logits"
+type = "linear"
+units = 60
+[train]
+steps = 20
+global_batch = 7
+log_every = 1
+eval_every = 0
+[optimizer]
+learning_rate = 1.0
+clip_norm = 5.0
+momentum = 0.0
+[exchange]
+verify_every = 1
+min_elements = 100
+"#;
+
+fn load_job(text: &str, sets: &[&str]) -> ternflock::error::Result<Loaded> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("language.toml");
+    fs::write(&path, text).unwrap();
+    job::load(&path, &sets.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
+fn short(sets: &[&str]) -> Loaded {
+    load_job(JOB, sets).unwrap()
+}
+
+fn assert_same(a: &Snapshot, b: &Snapshot) {
+    assert_same_state(a, b);
+    assert_eq!((a.carried.len(), &a.vocabulary), (4, &b.vocabulary));
+    a.carried.iter().zip(&b.carried).for_each(|(a, b)| assert!(a.same_bits(b), "`{}` differs", a.name));
+}
+
+/// A text of its own whose epoch is 6 steps of 7 sequences of 7 tokens, so that a run of 20 passes several beginnings.
+fn texts(directory: &Path) -> Vec<String> {
+    let words = |count: usize, seed: usize| -> String {
+        (0..count)
+            .map(|i| format!("w{}{}", (i * i + i / 7 + seed) % 97, if i % 9 == 8 { "\n" } else { " " }))
+            .collect()
+    };
+    let file = |name: &str, count, seed| {
+        let path = directory.join(name);
+        fs::write(&path, words(count, seed)).unwrap();
+        format!("data.{}={}", name.split('.').next().unwrap(), path.display())
+    };
+    vec![
+        "data.dataset=text".into(),
+        file("train.txt", 300, 0),
+        file("valid.txt", 60, 3),
+        file("test.txt", 70, 5),
+    ]
+}
+
+/// Stops that are due an evaluation, or lie between; in the middle of an epoch, with a rate that evaluations have cut.
+#[test]
+fn a_resumed_run_equals_the_uninterrupted_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let texts = texts(directory.path());
+    let rhythm =
+        ["train.eval_every=2", "schedule.kind=plateau", "optimizer.learning_rate=8", "train.steps=20"];
+    for (ranks, more) in [
+        (1, "exchange.gradients=ternary"),
+        (3, "exchange.gradients=ternary"),
+        (3, "exchange.error_feedback=true"),
+    ] {
+        let sets: Vec<&str> = texts.iter().map(String::as_str).chain(rhythm).chain([more]).collect();
+        let loaded = short(&sets);
+        let straight = tempfile::tempdir().unwrap();
+        train(ranks, &loaded, straight.path());
+        let end = load(straight.path(), 20);
+        assert!(end.progress.plateau.unwrap().cuts > 0, "{:?}", end.progress);
+        for stop in [10, 13] {
+            let halved = tempfile::tempdir().unwrap();
+            train_until(stop, ranks, &loaded, halved.path());
+            let resumed = resume(ranks, &loaded, halved.path());
+            assert!(resumed.iter().all(|rank| rank.summary().complete));
+            assert_same(&end, &load(halved.path(), 20));
+            let rates = |directory| -> Vec<_> {
+                metrics(directory, "train").into_iter().map(|line| line["learning_rate"].clone()).collect()
+            };
+            assert_eq!(rates(straight.path()), rates(halved.path()));
+        }
+    }
+}
+
+/// In exact arithmetic the number of ranks would change nothing. Here a sum of at most 60 products is taken in another order,
+/// and an LSTM's state passes it on for 20 steps: the bound is far above that rounding (60 * 2^-24) and far below what a column on a
+/// wrong rank, a state of another column or one that was forgotten does to the losses, which the last line measures.
+#[test]
+fn float32_follows_one_rank_also_where_it_is_resumed_on_another_number() {
+    let float32 = ["exchange.gradients=float32"];
+    let directory = tempfile::tempdir().unwrap();
+    let alone = train(1, &short(&float32), directory.path())[0].losses();
+    let farthest = |other: &[f64]| {
+        assert_eq!(other.len(), 20);
+        alone.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    };
+    for ranks in &WORLDS[1..5] {
+        let directory = tempfile::tempdir().unwrap();
+        let apart = farthest(&train(*ranks, &short(&float32), directory.path())[0].losses());
+        assert!(apart < 1e-4, "{ranks} ranks: losses differ by {apart:e}");
+    }
+    let resumed_on = |ranks: usize, forget: bool| {
+        let directory = tempfile::tempdir().unwrap();
+        let mut losses = train_until(10, 3, &short(&float32), directory.path())[0].losses();
+        if forget {
+            let mut snapshot = load(directory.path(), 10);
+            snapshot.carried.iter_mut().for_each(|state| state.values.fill(0.0));
+            save(at_step(directory.path(), 10), &snapshot).unwrap();
+        }
+        losses.extend(resume(ranks, &short(&float32), directory.path())[0].losses());
+        losses
+    };
+    for ranks in [1, 2, 5] {
+        let apart = farthest(&resumed_on(ranks, false));
+        assert!(apart < 1e-4, "resumed on {ranks} ranks: losses differ by {apart:e}");
+    }
+    assert!(farthest(&resumed_on(2, true)) > 1e-3);
+}
+
+/// An evaluation leaves training as it was, and a step knows what the one before has carried on.
+#[test]
+fn evaluations_do_not_disturb_training() {
+    let (often, never) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    train(2, &short(&["train.eval_every=1"]), often.path());
+    train(2, &short(&[]), never.path());
+    let (often, never) = (load(often.path(), 20), load(never.path(), 20));
+    let tensors = |snapshot: &Snapshot| [&snapshot.parameters[..], &snapshot.carried].concat();
+    for (a, b) in tensors(&often).iter().zip(&tensors(&never)) {
+        assert!(a.same_bits(b), "`{}` differs", a.name);
+    }
+    assert!(never.carried.iter().all(|state| state.values.iter().any(|value| *value != 0.0)));
+    assert_eq!(never.carried[0].shape, [7, 9]);
+}
+
+/// By the checkpoint alone, and whatever the number of ranks.
+#[test]
+fn perplexity_counts_every_token_once_at_any_number_of_ranks() {
+    let directory = tempfile::tempdir().unwrap();
+    let loaded = short(&[]);
+    let ended = train(3, &loaded, directory.path());
+    let evaluations: Vec<_> = ended[0]
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Evaluate { set, loss, score, samples, best, .. } => {
+                Some((*set, *loss, *score, *samples, *best))
+            }
+            _ => None,
+        })
+        .collect();
+    let [(set, loss, Score::Perplexity(perplexity), Count::Tokens(tokens), best)] = evaluations[..] else {
+        panic!("{evaluations:?}")
+    };
+    assert_eq!((set, best, perplexity), ("validation", true, loss.exp()));
+    assert!(tokens > 2000 && perplexity < 60.0, "{tokens} tokens, {perplexity}");
+    let stored = load(directory.path(), 20);
+    assert_eq!(stored.progress.metrics["validation_perplexity"], perplexity);
+    assert_eq!(stored.progress.best.as_ref().unwrap().metric, "perplexity");
+    let line = &metrics(directory.path(), "evaluate")[0];
+    assert_eq!((&line["perplexity"], &line["tokens"]), (&json!(perplexity), &json!(tokens)));
+    assert!(line.get("accuracy").is_none() && line.get("samples").is_none());
+
+    let path = at_step(directory.path(), 20);
+    let snapshot = checkpoint::load(&path).unwrap();
+    let vocabulary = Vocabulary::of(snapshot.vocabulary.clone()).unwrap();
+    let tally = |ranks, capacity| {
+        on_ranks(ranks, |mut world| {
+            let test = open_test_set(&loaded.job.data, None, Some(&vocabulary)).unwrap();
+            let mut network = restore_network(&path, &snapshot, capacity).unwrap();
+            evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
+        })[0]
+    };
+    let alone = tally(1, 5);
+    for (ranks, capacity) in [(1, 2), (2, 3), (3, 1), (8, 1)] {
+        let shared = tally(ranks, capacity);
+        assert_eq!((shared.samples, shared.correct), (alone.samples, alone.correct));
+        assert!((shared.loss / alone.loss - 1.0).abs() < 1e-6, "{} and {}", shared.loss, alone.loss);
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_where_it_stands() {
+    let refused = |text: &str, sets: &[&str]| {
+        let directory = tempfile::tempdir().unwrap();
+        let loaded = load_job(text, sets);
+        let result = loaded.and_then(|loaded| train(1, &loaded, directory.path()).remove(0).result);
+        result.unwrap_err().to_string()
+    };
+    for (sets, parts) in [
+        (&["data.vocabulary=61"][..], &["language.toml:21: ", "7x60", "61 words", "7x61"][..]),
+        (&["train.global_batch=40000"], &["genesis", "40000 sequences of 7 needs 320000", "tokens"]),
+        (&["data.dataset=text"], &["needs `train`, the file of the training text"]),
+        (&["data.dataset=text", "data.train=none.txt"], &["none.txt: cannot be read"]),
+        (&["data.validation=5"], &["--set data.validation=5", "counts images"]),
+        (&["data.dataset=digits"], &["data.vocabulary is about text", "data.steps is about text"]),
+        (&["data.valid=x"], &["data.valid belongs to dataset = \"text\"", "data.valid needs data.test"]),
+        (&["data.level=\"syllable\""], &["one of \"word\", \"character\""]),
+    ] {
+        let message = refused(JOB, sets);
+        parts.iter().for_each(|part| assert!(message.contains(part), "{part}: {message}"));
+    }
+    let small = JOB.replace("features = 12", "features = 12\nvocabulary = 50");
+    let message = refused(&small, &[]);
+    for part in ["`embedding`", "[50, 12]", "the data's vocabulary is 60", "language.toml:"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+}
+
+/// The same numbers would be other words.
+#[test]
+fn a_checkpoint_of_another_vocabulary_is_refused() {
+    let (directory, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let texts = texts(files.path());
+    let sets: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let loaded = short(&[&sets[..], &["train.steps=2"]].concat());
+    train(2, &loaded, directory.path());
+    let text = fs::read_to_string(files.path().join("train.txt")).unwrap();
+    fs::write(files.path().join("train.txt"), text.replace("w0 ", "new ")).unwrap();
+    let loaded = short(&[&sets[..], &["train.steps=4"]].concat());
+    for rank in resume(2, &loaded, directory.path()) {
+        match rank.result {
+            Err(Error::OnAllRanks(error)) => {
+                let message = error.to_string();
+                for part in
+                    ["step-0000000002.h5", "its vocabulary is not that of the data", "60 words and 60"]
+                {
+                    assert!(message.contains(part), "{part}: {message}");
+                }
+            }
+            other => assert!(matches!(other, Err(Error::Elsewhere { .. })), "{other:?}"),
+        }
+    }
+}
