@@ -21,7 +21,7 @@ const KEYS: [&str; 10] = [
     "lowercase",
     "punctuation",
     "vocabulary",
-    "steps",
+    "sequence_length",
     "evaluation_columns",
 ];
 
@@ -70,7 +70,7 @@ pub struct Text {
     /// The most words the vocabulary may have, `<unk>` and `<eos>` among them.
     pub vocabulary: usize,
     /// T: tokens a sequence, and so the steps that gradients are propagated back through.
-    pub steps: usize,
+    pub sequence_length: usize,
     /// Columns that a text to evaluate on is cut into.
     pub evaluation_columns: usize,
 }
@@ -123,7 +123,7 @@ pub(super) fn read(section: &mut Section, dataset: &str) -> Option<Text> {
         lowercase: section.or("lowercase", false, &Rule::ANY),
         punctuation: section.or("punctuation", Punctuation::Attached, &Rule::ANY),
         vocabulary: section.or("vocabulary", 10_000, &two),
-        steps: section.or("steps", 35, &Rule::<usize>::SOME),
+        sequence_length: section.or("sequence_length", 35, &Rule::<usize>::SOME),
         evaluation_columns: section.or("evaluation_columns", 16, &Rule::<usize>::SOME),
     };
     check(section, dataset);

@@ -243,7 +243,7 @@ const FIXED: [&str; 11] = [
     "data.lowercase",
     "data.punctuation",
     "data.vocabulary",
-    "data.steps",
+    "data.sequence_length",
     "train.global_batch",
     "train.seed",
 ];

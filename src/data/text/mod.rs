@@ -26,7 +26,7 @@ mod test {
             lowercase: false,
             punctuation: Punctuation::Attached,
             vocabulary: 10_000,
-            steps: 35,
+            sequence_length: 35,
             evaluation_columns: 16,
         }
     }

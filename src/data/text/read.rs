@@ -51,7 +51,7 @@ impl Corpus {
     /// When it is too short for one.
     pub fn into_feed(self, how: &Text, global_batch: usize) -> Result<TextFeed> {
         let blame = |error: Error| Error::data(&self.path, error.to_string());
-        TextFeed::new(self.tokens, self.vocabulary.len(), how.steps, global_batch).map_err(blame)
+        TextFeed::new(self.tokens, self.vocabulary.len(), how.sequence_length, global_batch).map_err(blame)
     }
 }
 
@@ -67,8 +67,13 @@ pub fn open_part(
     vocabulary: &Vocabulary,
 ) -> Result<TextSet> {
     let (path, text) = read_part(data, how, dir, part)?;
-    TextSet::new(encode(&text, how, vocabulary), vocabulary.len(), how.steps, how.evaluation_columns)
-        .map_err(|error| Error::data(path, error.to_string()))
+    TextSet::new(
+        encode(&text, how, vocabulary),
+        vocabulary.len(),
+        how.sequence_length,
+        how.evaluation_columns,
+    )
+    .map_err(|error| Error::data(path, error.to_string()))
 }
 
 fn encode(text: &str, how: &Text, vocabulary: &Vocabulary) -> Vec<u32> {

@@ -339,6 +339,7 @@ fn a_schedule_takes_its_own_keys_only() {
     assert_eq!(schedule("kind = \"polynomial\""), ScheduleKind::Polynomial { power: 1.0 });
     assert_eq!(schedule("kind = \"inv\""), ScheduleKind::Inv { gamma: 0.0001, power: 0.75 });
     assert_eq!(schedule("kind = \"cosine\""), ScheduleKind::Cosine);
+    assert_eq!(schedule("kind = \"plateau\""), ScheduleKind::Plateau { gamma: 0.25, patience: 0 });
     assert_eq!(
         schedule("kind = \"exponential\"\ngamma = 0.5\nconstant_epochs = 4"),
         ScheduleKind::Exponential { gamma: 0.5, constant_epochs: 4 }
@@ -348,7 +349,7 @@ fn a_schedule_takes_its_own_keys_only() {
         [
             "job.toml:10: schedule.every belongs to kind = \"step\"; this schedule is \"polynomial\"",
             "job.toml:11: schedule.gamma belongs to kind = \"step\", \"multistep\", \"inv\", \
-             \"exponential\"; this schedule is \"polynomial\"",
+             \"exponential\", \"plateau\"; this schedule is \"polynomial\"",
         ]
     );
     assert_eq!(

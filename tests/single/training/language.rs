@@ -24,7 +24,7 @@ dataset = "genesis"
 lowercase = true
 punctuation = "apart"
 vocabulary = 60
-steps = 7
+sequence_length = 7
 evaluation_columns = 5
 [[model.layers]]
 name = "embedding"
@@ -235,7 +235,7 @@ fn what_does_not_fit_is_refused_where_it_stands() {
         (&["data.dataset=text"], &["needs `train`, the file of the training text"]),
         (&["data.dataset=text", "data.train=none.txt"], &["none.txt: cannot be read"]),
         (&["data.validation=5"], &["--set data.validation=5", "counts images"]),
-        (&["data.dataset=digits"], &["data.vocabulary is about text", "data.steps is about text"]),
+        (&["data.dataset=digits"], &["data.vocabulary is about text", "data.sequence_length is about text"]),
         (&["data.valid=x"], &["data.valid belongs to dataset = \"text\"", "data.valid needs data.test"]),
         (&["data.level=\"syllable\""], &["one of \"word\", \"character\""]),
     ] {
