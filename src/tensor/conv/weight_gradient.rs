@@ -379,8 +379,17 @@ impl<const F: usize, const K: usize> WithSimd for Tiles<'_, F, K> {
                 unsafe {
                     let x = x.as_ptr().add(x_at + p * x_row);
                     let dy = dy.as_ptr().add(dy_at + p * column.outputs * width);
-                    let line = Outputs { x, x_step, k_step, dy, dy_plane, vectors };
-                    line.multiply_add::<S, F, K>(simd, columns.len(), &mut kept);
+                    let line = Outputs { x, x_step, k_step, dy, dy_plane };
+                    // With a stride of 1 all vectors of a row lie side by side.
+                    match (x_step == width, vectors) {
+                        (true, _) => Outputs { x_step: S::F32_LANES, ..line }.multiply_add::<S, F, K, 1>(
+                            simd,
+                            columns.len() * vectors,
+                            &mut kept,
+                        ),
+                        (false, 1) => line.multiply_add::<S, F, K, 1>(simd, columns.len(), &mut kept),
+                        (false, _) => line.multiply_add::<S, F, K, 2>(simd, columns.len(), &mut kept),
+                    }
                 }
             }
             for f in 0..F {
@@ -399,13 +408,12 @@ struct Outputs {
     k_step: usize,
     dy: *const f32,
     dy_plane: usize,
-    vectors: usize,
 }
 
 impl Outputs {
-    /// `sums[f][k] += dy[f] x[k]`, vector by vector, at `positions` neighbouring outputs.
+    /// `sums[f][k] += dy[f] x[k]` for V vectors at each of `positions` places.
     #[inline(always)]
-    unsafe fn multiply_add<S: Simd, const F: usize, const K: usize>(
+    unsafe fn multiply_add<S: Simd, const F: usize, const K: usize, const V: usize>(
         self,
         simd: S,
         positions: usize,
@@ -414,25 +422,26 @@ impl Outputs {
         let mut kept = *sums;
         let (mut x, mut dy) = (self.x, self.dy);
         for _ in 0..positions {
-            for v in 0..self.vectors {
+            for v in 0..V {
                 // SAFETY: the caller's: all of this is packed.
                 unsafe {
                     let mut values = [simd.splat_f32s(0.0); K];
                     for k in 0..K {
-                        values[k] =
-                            x.add(k * self.k_step + v * S::F32_LANES).cast::<S::f32s>().read_unaligned();
+                        let at = x.add(k * self.k_step + v * S::F32_LANES);
+                        values[k] = at.cast::<S::f32s>().read_unaligned();
                     }
                     for f in 0..F {
-                        let slope = dy.add(f * self.dy_plane).cast::<S::f32s>().read_unaligned();
+                        let at = dy.add(f * self.dy_plane + v * S::F32_LANES);
+                        let slope = at.cast::<S::f32s>().read_unaligned();
                         for k in 0..K {
                             kept[f][k] = simd.mul_add_e_f32s(slope, values[k], kept[f][k]);
                         }
                     }
-                    dy = dy.add(S::F32_LANES);
                 }
             }
-            // SAFETY: as above; after the last position it is not read.
+            // After the last position neither is read.
             x = x.wrapping_add(self.x_step);
+            dy = dy.wrapping_add(V * S::F32_LANES);
         }
         *sums = kept;
     }
