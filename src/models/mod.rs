@@ -1,5 +1,6 @@
 //! The zoo: networks by name, with their published shapes; a file a family.
 
+mod alexnet;
 mod convnet;
 mod language;
 mod lenet;
@@ -24,6 +25,7 @@ pub const PRESETS: &[&str] = &[
     "resnet-44",
     "resnet-56",
     "vgg",
+    "alexnet",
     "lstm-small",
     "lstm-medium",
     "lstm-large",
@@ -45,6 +47,7 @@ pub fn preset(name: &str, input: Shape, classes: usize) -> Result<Graph> {
         "resnet-44" => resnet::layers(44, classes),
         "resnet-56" => resnet::layers(56, classes),
         "vgg" => vgg::layers(classes),
+        "alexnet" => alexnet::layers(classes),
         "lstm-small" => language::lstm_small(classes),
         "lstm-medium" => language::lstm_medium(classes),
         "lstm-large" => language::lstm_large(classes),

@@ -3,6 +3,7 @@ use crate::nn::parameters::{count, statistics_table, table};
 
 const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
 const CIFAR: Shape = Shape::Image { channels: 3, height: 32, width: 32 };
+const IMAGENET: Shape = Shape::Image { channels: 3, height: 227, width: 227 };
 const PTB: Shape = Shape::Tokens { steps: 20, vocabulary: 10_000 };
 
 /// Parameters, and what is kept untrained.
@@ -18,6 +19,7 @@ fn presets_have_their_published_shapes() {
         ("resnet-44", CIFAR, 10, 658_586, 3_168, "fc"),
         ("resnet-56", CIFAR, 10, 853_018, 4_064, "fc"),
         ("vgg", CIFAR, 10, 3_248_202, 0, "fc2"),
+        ("alexnet", IMAGENET, 1000, 60_965_224, 0, "fc8"),
         // PyTorch's counts less the second bias of each of two levels: 8 H.
         ("lstm-small", PTB, 10_000, 4_653_200 - 8 * 200, 0, "logits"),
         ("lstm-medium", PTB, 10_000, 19_780_400 - 8 * 650, 0, "logits"),

@@ -18,7 +18,18 @@ fn layers_compute_what_pytorch_says() {
     let golden: Value = serde_json::from_str(include_str!("layers.json")).unwrap();
     let cases = golden["layers"].as_array().unwrap();
     cases.iter().for_each(check);
-    for kind in ["conv2d", "max_pool2d", "avg_pool2d", "linear", "relu"] {
+    let kinds = [
+        "conv2d",
+        "max_pool2d",
+        "avg_pool2d",
+        "linear",
+        "relu",
+        "batch_norm",
+        "local_response_norm",
+        "global_avg_pool2d",
+        "shortcut",
+    ];
+    for kind in kinds {
         assert!(cases.iter().any(|case| case["layer"]["type"] == kind), "no {kind}");
     }
 }
@@ -53,6 +64,14 @@ fn check(case: &Value) {
     compare(case, "input_gradient", &source.iter().map(|&place| gradients[place]).collect::<Vec<_>>());
     for (range, name) in ranges[1..].iter().zip(["weight_gradient", "bias_gradient"]) {
         compare(case, name, &gradients[range.clone()]);
+    }
+    if case.get("evaluated").is_some() {
+        let statistics = &network.parameters.statistics;
+        for (tensor, name) in statistics.table.iter().zip(["running_mean", "running_var"]) {
+            compare(case, name, &statistics.values[tensor.range.clone()]);
+        }
+        let output = network.forward(n, Mode::Evaluate);
+        compare(case, "evaluated", &order.iter().map(|&at| output[at]).collect::<Vec<_>>());
     }
 }
 

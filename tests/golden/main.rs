@@ -7,6 +7,7 @@ mod lenet;
 mod loss;
 mod optimizers;
 mod recurrent;
+mod resnet;
 
 use serde_json::Value;
 

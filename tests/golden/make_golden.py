@@ -1,5 +1,5 @@
-"""Makes the JSON files beside it: what PyTorch says, in double precision, that our layers, LeNet, a language model and
-optimizers should compute. (PyTorch has no LARS and no RHN; they are written out here.)
+"""Makes the JSON files beside it: what PyTorch says, in double precision, that our layers, LeNet, ResNet-20, a language
+model and optimizers should compute. (PyTorch has no LARS and no RHN; they are written out here.)
 
     python3 -m venv env && env/bin/pip install torch numpy && env/bin/python tests/golden/make_golden.py
 
@@ -14,6 +14,8 @@ import platform
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from resnet_golden import resnet
 
 torch.set_default_dtype(torch.float64)
 # The seeds of `values`.
@@ -38,9 +40,10 @@ D = 9
 
 
 def conv2d(x, o):
-    weight = values(WEIGHT, o["filters"], C, *pair(o["kernel"])).requires_grad_()
+    groups = o.get("groups", 1)
+    weight = values(WEIGHT, o["filters"], C // groups, *pair(o["kernel"])).requires_grad_()
     bias = values(BIAS, o["filters"]).requires_grad_() if o.get("bias", True) else None
-    y = F.conv2d(x, weight, bias, stride=o.get("stride", 1), padding=o.get("padding", 0))
+    y = F.conv2d(x, weight, bias, stride=o.get("stride", 1), padding=o.get("padding", 0), groups=groups)
     (r, s), (p, q) = pair(o["kernel"]), y.shape[2:]
     return y, weight, bias, dict(output=C * r * s + 1, input=o["filters"] * r * s, parameters=N * p * q)
 
@@ -65,7 +68,46 @@ def relu(x, o):
     return F.relu(x), None, None, dict(output=1, input=1)
 
 
+def batch_norm(x, o):
+    """Ghost batches one after the other, all of them into the same running statistics."""
+    channels = x.shape[1]
+    weight = values(WEIGHT, channels).requires_grad_() if o.get("affine", True) else None
+    bias = values(BIAS, channels).requires_grad_() if o.get("affine", True) else None
+    running = dict(running_mean=torch.zeros(channels), running_var=torch.ones(channels))
+    rectify = F.relu if o.get("relu", False) else lambda y: y
+    factors = dict(weight=weight, bias=bias, momentum=o.get("momentum", 0.1), eps=o.get("eps", 1e-5))
+    ghosts = x.split(o.get("ghost_batch", len(x)))
+    y = rectify(torch.cat([F.batch_norm(ghost, **running, training=True, **factors) for ghost in ghosts]))
+    evaluated = rectify(F.batch_norm(x, **running, training=False, **factors)).detach()
+    # Normalised values are below 4, and so is what multiplies them: a few roundings of 16; sums have N P Q terms of 4.
+    terms = dict(output=8, input=16, parameters=4 * x.numel() // channels)
+    return y, weight, bias, dict(**terms, statistics=dict(**running, evaluated=evaluated))
+
+
+def local_response_norm(x, o):
+    size, alpha, beta, k = o["size"], o.get("alpha", 1e-4), o.get("beta", 0.75), o.get("k", 1.0)
+    if o.get("region") == "within_channel":
+        y = x * (k + alpha * F.avg_pool2d(x * x, size, 1, size // 2)) ** -beta
+    else:
+        y = F.local_response_norm(x, size, alpha, beta, k)
+    return y, None, None, dict(output=size, input=2 * size)
+
+
+def global_avg_pool2d(x, o):
+    return x.mean((2, 3)), None, None, dict(output=x.shape[2] * x.shape[3], input=1)
+
+
+def shortcut(x, o):
+    stride, more = o.get("stride", 1), o["channels"] - x.shape[1]
+    x = F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, more // 2, more - more // 2))
+    return x, None, None, dict(output=1, input=1)
+
+
 LAYERS = {
+    "batch_norm": batch_norm,
+    "local_response_norm": local_response_norm,
+    "global_avg_pool2d": global_avg_pool2d,
+    "shortcut": shortcut,
     "conv2d": conv2d,
     "max_pool2d": pooling(F.max_pool2d, False),
     "avg_pool2d": pooling(F.avg_pool2d, True, count_include_pad=False),
@@ -95,6 +137,19 @@ CASES = [
     ("linear", dict(units=5)),
     ("linear", dict(units=4, bias=False)),
     ("relu", {}),
+    ("conv2d", dict(filters=4, kernel=3, padding=1, groups=2)),
+    ("batch_norm", {}),
+    ("batch_norm", dict(eps=0.01, momentum=0.5, relu=True)),
+    ("batch_norm", dict(affine=False)),
+    ("batch_norm", dict(ghost_batch=1)),
+    ("batch_norm", dict(ghost_batch=2), [6, 5]),
+    ("batch_norm", {}, [7, 3]),
+    ("local_response_norm", dict(size=5, alpha=0.5), [2, 7, 3, 2]),
+    ("local_response_norm", dict(size=2, alpha=1.0, beta=0.6, k=2.0), [2, 4, 3, 2]),
+    ("local_response_norm", dict(size=3, alpha=1.0, region="within_channel")),
+    ("global_avg_pool2d", {}),
+    ("shortcut", dict(channels=5, stride=2)),
+    ("shortcut", dict(channels=4, stride=3)),
 ]
 
 
@@ -107,9 +162,9 @@ def result(tensor, terms):
     return dict(shape=list(tensor.shape), values=[digits(v, 9) for v in tensor.flatten().tolist()], terms=terms)
 
 
-def layer_case(kind, options):
+def layer_case(kind, options, shape=None):
     """One layer under the loss sum(projection * output)."""
-    x = values(INPUT, *([N, D] if kind == "linear" else [N, C, H, W])).requires_grad_()
+    x = values(INPUT, *(shape or ([N, D] if kind == "linear" else [N, C, H, W]))).requires_grad_()
     y, weight, bias, terms = LAYERS[kind](x, options)
     (y * values(PROJECTION, *y.shape)).sum().backward()
     case = dict(layer=dict(type=kind, **options), input=list(x.shape), output=result(y, terms["output"]))
@@ -117,6 +172,7 @@ def layer_case(kind, options):
     for name, parameter in [("weight_gradient", weight), ("bias_gradient", bias)]:
         if parameter is not None:
             case[name] = result(parameter.grad, terms["parameters"])
+    case.update({name: result(tensor, 8) for name, tensor in terms.get("statistics", {}).items()})
     return case
 
 
@@ -417,6 +473,7 @@ def write(name, **content):
 
 write("layers.json", layers=[layer_case(*case) for case in CASES], losses=[loss_case(scale) for scale in [4.0, 512.0]])
 write("lenet.json", **lenet())
+write("resnet.json", **resnet(values, digits))
 write("optimizers.json", **optimizers())
 torch.set_default_dtype(torch.float64)
 write("recurrent.json", layers=[recurrent_case(*case) for case in RECURRENT], embedding=embedding_case())
