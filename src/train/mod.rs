@@ -18,6 +18,7 @@ mod run;
 mod run_dir;
 mod start;
 mod state;
+mod statistics;
 mod stretch;
 mod trainer;
 mod world;

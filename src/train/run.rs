@@ -8,6 +8,7 @@ use super::evaluate::{Evaluator, evaluate};
 use super::exchange::float32_bytes;
 use super::run_dir::RunDir;
 use super::state::{Gathered, gather, snapshot};
+use super::statistics::with_averaged;
 use super::stretch::Stretch;
 use super::trainer::Trainer;
 use super::world::World;
@@ -137,7 +138,8 @@ impl Run<'_> {
     /// Evaluates; whether it was the best so far.
     fn evaluate(&mut self, world: &mut World) -> Result<bool> {
         world.set_context(format_args!("step {}, evaluation", self.trainer.step));
-        let tally = evaluate(&mut self.evaluator, &mut self.trainer.network, world)?;
+        let (evaluator, network) = (&mut self.evaluator, &mut self.trainer.network);
+        let tally = with_averaged(network, world, |network, world| evaluate(evaluator, network, world))?;
         let (step, score) = (self.trainer.step, self.trainer.task().score(&tally));
         if !tally.loss.is_finite() {
             let what = format!(

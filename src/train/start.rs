@@ -13,11 +13,12 @@ use super::placement::place;
 use super::run::{Options, Run};
 use super::run_dir::RunDir;
 use super::state::{restore, what_becomes_of_residuals};
+use super::statistics;
 use super::stretch::Stretch;
 use super::trainer::{Trainer, capacity, count_steps};
 use super::world::World;
 use crate::checkpoint::{self, Progress, Snapshot, Store};
-use crate::data::{Feeds, TrainingFeed, Vocabulary};
+use crate::data::{Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
 use crate::nn::{Graph, check_memory};
@@ -55,7 +56,10 @@ impl<'a> Run<'a> {
         let trainer = world.together(built)?;
         let parameters = &trainer.network.parameters;
         world.agree("the number of parameters to exchange", parameters.values.len() as u64)?;
-        world.agree("the hash of their tensors", xxh3_64(format!("{:?}", parameters.table).as_bytes()))?;
+        world.agree(
+            "the hash of their tensors",
+            xxh3_64(format!("{:?}", (&parameters.table, &parameters.statistics.table)).as_bytes()),
+        )?;
         world.set_context(format_args!("start of the run, opening its directory"));
         let run_dir = RunDir::open(job, options.run_dir.as_deref(), options.resume, world)?;
         let mut run = Run {
@@ -164,6 +168,7 @@ impl<'a> Run<'a> {
             self.kept = snapshot.progress.gradients.or(Some(stored.exchange.gradients));
         }
         notes.extend(what_becomes_of_residuals(&self.trainer, &snapshot, world.size()));
+        notes.extend(statistics::what_becomes(&self.trainer.network, &snapshot, world.size()));
         self.check_vocabulary(&snapshot).map_err(|message| Error::checkpoint(path, message))?;
         restore(&mut self.trainer, &snapshot, world.rank(), world.size())
             .map_err(|message| Error::checkpoint(path, message))?;
@@ -274,6 +279,10 @@ fn check_network(loaded: &Loaded, train: &dyn TrainingFeed, topology: &Topology)
     let job = &loaded.job;
     let graph = build_graph(&job.model, &loaded.source, train.input(), train.classes())?;
     kept_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
+    for rank in [0, topology.world() - 1] {
+        let part = shard(job.train.global_batch, rank, topology.world()).len();
+        graph.check_batch(part).map_err(blame(loaded, "train.global_batch"))?;
+    }
     let length = if job.train.steps.is_some() { "train.steps" } else { "train.epochs" };
     count_steps(job, train.samples()).map_err(blame(loaded, length))?;
     let crowd = (0..topology.nodes()).map(|node| topology.members(node).len()).max().unwrap_or(1);

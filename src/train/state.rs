@@ -6,13 +6,13 @@ use crate::checkpoint::{self, Best, Origin, Progress, Slot, Snapshot, Tensor};
 use crate::data::shard;
 use crate::error::{Error, Result};
 use crate::job::{Job, ScheduleKind};
-use crate::nn::{Graph, Network, Parameter, Parameters};
+use crate::nn::{Graph, Network, Parameter, Parameters, parameters};
 use crate::optim::{Plateau, State};
 use crate::tensor;
 
-use super::carried;
 use super::trainer::{LONGEST, Trainer};
 use super::world::World;
+use super::{carried, statistics};
 
 /// The slot of error feedback beside those of the optimizer: its tensors have the ranks as their first dimension.
 const RESIDUAL: &str = "residual";
@@ -23,6 +23,9 @@ pub struct Gathered {
     residuals: Vec<Tensor>,
     /// What recurrent layers carry to the next step.
     carried: Vec<Tensor>,
+    /// What layers keep untrained: the mean over the ranks, on every rank, and each rank's own.
+    statistics: Vec<f32>,
+    own_statistics: Vec<Tensor>,
 }
 
 /// Gathers what a checkpoint holds of all ranks.
@@ -30,7 +33,9 @@ pub fn gather(trainer: &mut Trainer, world: &mut World) -> Result<Gathered> {
     let residuals = gather_residuals(trainer, world)?;
     let global_batch = trainer.global_batch();
     let carried = carried::gather(&mut trainer.network, global_batch, world)?;
-    Ok(Gathered { residuals, carried })
+    let own_statistics = statistics::gather(&trainer.network, world)?;
+    let statistics = statistics::averaged(&trainer.network, world)?;
+    Ok(Gathered { residuals, carried, statistics, own_statistics })
 }
 
 /// What error feedback keeps on all ranks, `[P, ...]` a tensor, on rank 0; nothing on the others or without it.
@@ -58,14 +63,19 @@ pub fn snapshot<'a>(
     best: Option<Best>,
 ) -> Snapshot<&'a [f32]> {
     let parameters = &trainer.network.parameters;
-    let tensors = |values: &'a [f32]| -> Vec<Tensor<&'a [f32]>> {
-        let tensor = |p: &Parameter| Tensor {
-            name: p.name.clone(),
-            shape: p.spec.shape.clone(),
-            values: &values[p.range.clone()],
-        };
-        parameters.table.iter().map(tensor).collect()
+    let tensor = |p: &Parameter, values: &'a [f32]| Tensor {
+        name: p.name.clone(),
+        shape: p.spec.shape.clone(),
+        values: &values[p.range.clone()],
     };
+    let tensors = |values: &'a [f32]| -> Vec<Tensor<&'a [f32]>> {
+        parameters.table.iter().map(|p| tensor(p, values)).collect()
+    };
+    // A layer's tensors stand together: those that are trained, then the others.
+    let trained = parameters.table.iter().map(|p| (p, &parameters.values));
+    let untrained = parameters.statistics.table.iter().map(|p| (p, &gathered.statistics));
+    let mut all: Vec<_> = trained.chain(untrained).collect();
+    all.sort_by_key(|(p, _)| p.layer);
     let slot = |state: &'a State| Slot { name: state.name.into(), tensors: tensors(&state.values) };
     let mut slots: Vec<_> = trainer.optimizer.states().iter().map(slot).collect();
     let borrow = |tensor: &'a Tensor| Tensor {
@@ -77,6 +87,10 @@ pub fn snapshot<'a>(
         let tensors = gathered.residuals.iter().map(borrow).collect();
         slots.push(Slot { name: RESIDUAL.into(), tensors });
     }
+    if !gathered.own_statistics.is_empty() {
+        let tensors = gathered.own_statistics.iter().map(borrow).collect();
+        slots.push(Slot { name: statistics::STATISTICS.into(), tensors });
+    }
     let heeds = matches!(job.schedule.kind, ScheduleKind::Plateau { .. });
     let Plateau { cuts, waited, best_loss } = trainer.plateau;
     let samples_seen = trainer.step * job.train.global_batch as u64;
@@ -84,7 +98,7 @@ pub fn snapshot<'a>(
         origin: Origin::now(),
         network: trainer.network.graph().to_json(),
         job: job.to_toml(),
-        parameters: tensors(&parameters.values),
+        parameters: all.into_iter().map(|(p, values)| tensor(p, values)).collect(),
         optimizer: slots,
         carried: gathered.carried.iter().map(borrow).collect(),
         vocabulary: Vec::new(),
@@ -117,13 +131,16 @@ pub fn restore(
         return Err(format!("says it is at step {}, beyond any run", snapshot.progress.step));
     }
     let parameters = &mut trainer.network.parameters;
-    let values = flat(parameters, &snapshot.parameters)?;
+    let (values, means) = both(parameters, &snapshot.parameters)?;
     for state in trainer.optimizer.states_mut() {
         let slot = snapshot.optimizer.iter().find(|slot| slot.name == state.name);
         let slot = slot.ok_or_else(|| lacks_state(state.name, snapshot))?;
-        state.values = flat(parameters, &slot.tensors)?;
+        count(&slot.tensors, parameters.table.len())?;
+        state.values = flat(&parameters.table, &slot.tensors)?;
     }
     parameters.values = values;
+    parameters.statistics.values = means;
+    statistics::restore(&mut trainer.network, snapshot, rank, world)?;
     trainer.step = snapshot.progress.step;
     if let Some(checkpoint::Plateau { cuts, waited, best_loss }) = snapshot.progress.plateau {
         trainer.plateau = Plateau { cuts, waited, best_loss };
@@ -202,13 +219,25 @@ fn take_up(residuals: &[f32], ranks: usize, rank: usize, world: usize, own: &mut
     }
 }
 
-/// The values of `tensors`, laid out by the table of `parameters`.
-fn flat(parameters: &Parameters, tensors: &[Tensor]) -> std::result::Result<Vec<f32>, String> {
-    if tensors.len() != parameters.table.len() {
-        return Err(format!("holds {} tensors, its network has {}", tensors.len(), parameters.table.len()));
+/// The parameters and the statistics of a checkpoint, laid out as those of `parameters`.
+fn both(parameters: &Parameters, tensors: &[Tensor]) -> std::result::Result<(Vec<f32>, Vec<f32>), String> {
+    let statistics = &parameters.statistics;
+    count(tensors, parameters.table.len() + statistics.table.len())?;
+    Ok((flat(&parameters.table, tensors)?, flat(&statistics.table, tensors)?))
+}
+
+/// Refuses more or fewer tensors than a network has.
+fn count(tensors: &[Tensor], needed: usize) -> std::result::Result<(), String> {
+    match tensors.len() {
+        found if found != needed => Err(format!("holds {found} tensors, its network has {needed}")),
+        _ => Ok(()),
     }
-    let mut values = vec![0.0; parameters.values.len()];
-    for parameter in &parameters.table {
+}
+
+/// The values of those of `tensors` that `table` names, laid out by it.
+fn flat(table: &[Parameter], tensors: &[Tensor]) -> std::result::Result<Vec<f32>, String> {
+    let mut values = vec![0.0; parameters::count(table)];
+    for parameter in table {
         let tensor = tensors.iter().find(|tensor| tensor.name == parameter.name);
         let tensor = tensor.ok_or_else(|| format!("has no tensor `{}`", parameter.name))?;
         if tensor.shape != parameter.spec.shape {
@@ -225,7 +254,8 @@ pub fn restore_network(path: &std::path::Path, snapshot: &Snapshot, capacity: us
     let refuse = |message: String| Error::checkpoint(path, message);
     let graph = Graph::from_json(&snapshot.network).map_err(|error| refuse(error.to_string()))?;
     let mut network = Network::new(graph, capacity).map_err(|error| refuse(error.to_string()))?;
-    network.parameters.values = flat(&network.parameters, &snapshot.parameters).map_err(refuse)?;
+    let (values, statistics) = both(&network.parameters, &snapshot.parameters).map_err(refuse)?;
+    (network.parameters.values, network.parameters.statistics.values) = (values, statistics);
     Ok(network)
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use ternflock_collectives::all_reduce::ring_f32;
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::mpi::{self, MpiTransport, ThreadLevel};
@@ -161,6 +162,16 @@ impl World {
             self.transport.recycle(message);
         }
         Ok(all)
+    }
+
+    /// Replaces `values`, as many on each rank, by their mean over the ranks: the same bits on each.
+    pub fn mean(&mut self, values: &mut [f32]) -> Result<()> {
+        if self.size() > 1 && !values.is_empty() {
+            ring_f32::sum(&mut self.transport, ring_f32::SEGMENT, values)?;
+            let share = 1.0 / self.size() as f32;
+            values.iter_mut().for_each(|value| *value *= share);
+        }
+        Ok(())
     }
 
     /// Goes on only if all ranks were successful: of several failures the lowest rank's is kept, and all other ranks

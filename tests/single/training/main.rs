@@ -12,6 +12,7 @@ mod records;
 mod resume;
 mod runs;
 mod stalls;
+mod statistics;
 
 /// Numbers of ranks at which what holds for any number is tested.
 const WORLDS: [usize; 6] = [1, 2, 3, 4, 5, 8];

@@ -1,0 +1,91 @@
+//! What layers keep untrained, batch norm's running mean and variance. Each rank keeps its own, of its own samples, and no
+//! step of training sees them. Evaluation and checkpoints take the mean over the ranks, of a copy: a rank goes on with
+//! its own, which a checkpoint holds too, so that a run that was interrupted is, to the bit, the one that was not.
+
+use super::world::World;
+use crate::checkpoint::{Slot, Snapshot, Tensor};
+use crate::error::Result;
+use crate::nn::Network;
+
+/// The slot of a checkpoint that holds all ranks' own: its tensors have the ranks as their first dimension. One rank's
+/// are those that stand beside the parameters.
+pub const STATISTICS: &str = "statistics";
+
+/// The mean over the ranks, the same bits on each.
+pub fn averaged(network: &Network, world: &mut World) -> Result<Vec<f32>> {
+    let mut mean = network.parameters.statistics.values.clone();
+    world.mean(&mut mean)?;
+    Ok(mean)
+}
+
+/// Runs `work` on the network with the mean of all ranks' statistics; afterwards it has its own again.
+pub fn with_averaged<T>(
+    network: &mut Network,
+    world: &mut World,
+    work: impl FnOnce(&mut Network, &mut World) -> Result<T>,
+) -> Result<T> {
+    let mean = averaged(network, world)?;
+    let own = std::mem::replace(&mut network.parameters.statistics.values, mean);
+    let result = work(network, world);
+    network.parameters.statistics.values = own;
+    result
+}
+
+/// What each rank keeps, `[P, ...]` a tensor, on rank 0; nothing on the others, or of one rank alone.
+pub fn gather(network: &Network, world: &mut World) -> Result<Vec<Tensor>> {
+    let statistics = &network.parameters.statistics;
+    if world.size() == 1 || statistics.values.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = world.collect(&statistics.values)?;
+    let (ranks, elements) = (world.size(), statistics.values.len());
+    let tensor = |table: &crate::nn::Parameter| Tensor {
+        name: table.name.clone(),
+        shape: [&[ranks], &table.spec.shape[..]].concat(),
+        values: all
+            .chunks_exact(elements)
+            .flat_map(|rank| rank[table.range.clone()].iter().copied())
+            .collect(),
+    };
+    Ok(if world.rank() == 0 { statistics.table.iter().map(tensor).collect() } else { Vec::new() })
+}
+
+/// The slot of `snapshot` with all ranks' own.
+fn slot(snapshot: &Snapshot) -> Option<&Slot> {
+    snapshot.optimizer.iter().find(|slot| slot.name == STATISTICS)
+}
+
+/// Rank `rank` of `world` takes up its own from `snapshot`, whose mean `network` holds; on another number of ranks each
+/// goes on with the mean. The message of an `Err` says what does not fit.
+pub fn restore(
+    network: &mut Network,
+    snapshot: &Snapshot,
+    rank: usize,
+    world: usize,
+) -> std::result::Result<(), String> {
+    let statistics = &mut network.parameters.statistics;
+    let Some(slot) = slot(snapshot).filter(|_| snapshot.progress.ranks == world as u64) else {
+        return Ok(());
+    };
+    for table in &statistics.table {
+        let tensor = slot.tensors.iter().find(|tensor| tensor.name == table.name);
+        let tensor = tensor.ok_or_else(|| format!("keeps no `{}` of each rank", table.name))?;
+        let needed = [&[world], &table.spec.shape[..]].concat();
+        if tensor.shape != needed {
+            let found = &tensor.shape;
+            return Err(format!(
+                "all ranks' `{}` have shape {found:?}, its network needs {needed:?}",
+                table.name
+            ));
+        }
+        let elements = table.range.len();
+        statistics.values[table.range.clone()].copy_from_slice(&tensor.values[rank * elements..][..elements]);
+    }
+    Ok(())
+}
+
+/// What becomes of them on `world` ranks, if it is not just what they were.
+pub fn what_becomes(network: &Network, snapshot: &Snapshot, world: usize) -> Option<String> {
+    let changes = snapshot.progress.ranks != world as u64 && !network.parameters.statistics.values.is_empty();
+    changes.then(|| "each rank goes on with the mean of all ranks' running statistics".into())
+}
