@@ -55,6 +55,10 @@ pub enum Purpose {
     Shuffle = 3,
     /// What dropout drops; `subject` is the sample's place in the global batch, `tensor` the layer.
     Dropout = 4,
+    /// Which part of an image a sample shows; `subject` is its place in the global batch.
+    Augment = 5,
+    /// Images that are made up; `step` is the sample, `tensor` the part of the data set.
+    Synthetic = 6,
     /// What a benchmark computes with.
     Benchmark = 254,
     /// Anything only a test draws.

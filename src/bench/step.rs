@@ -126,7 +126,8 @@ impl Stepper {
         let mut network = Network::new(preset(name, input, classes)?, batch)?;
         network.parameters.initialise(1);
         let kind = OptimizerKind::Sgd { momentum: 0.9 };
-        let job = job::Optimizer { kind, learning_rate: 1e-6, weight_decay: 5e-4, clip_norm };
+        let job =
+            job::Optimizer { kind, learning_rate: 1e-6, weight_decay: 5e-4, decay_layers: None, clip_norm };
         let optimizer = Optimizer::new(&job, network.parameters.values.len());
         let word = |tensor: u16, at: usize| {
             Stream { seed: 1, purpose: Purpose::Benchmark, step: 0, subject: 0, tensor }.word(at as u64)

@@ -1,6 +1,6 @@
 //! From bytes to what a network takes in.
 
-use super::Images;
+use super::{Augment, Images, View};
 use crate::error::{Error, Result};
 
 /// What is subtracted from each channel, and by what the rest is divided; in units where full scale is 1.
@@ -50,37 +50,72 @@ impl Fill {
         Ok(Fill { tables })
     }
 
-    /// Writes `samples` of `images` to `out`, `[C, H, W, N]` with N = `samples.len()`: pixel by pixel over the batch.
+    /// Writes `samples` of `images` to `out`, `[C, H, W, N]` with N = `samples.len()`, pixel by pixel over the batch: of each
+    /// the part that `view` says of its position, of the size that `augment` says. Padding is 0.
     ///
     /// # Errors
     /// When `out` is of another size.
-    pub fn pixels(&self, images: &Images, samples: &[usize], out: &mut [f32]) -> Result<()> {
-        let (channels, area) = (images.channels, images.height * images.width);
-        if self.tables.len() != channels || out.len() != channels * samples.len() * area {
+    pub fn pixels(
+        &self,
+        images: &Images,
+        samples: &[usize],
+        augment: &Augment,
+        view: impl Fn(usize) -> View,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let (channels, batch) = (images.channels, samples.len());
+        let Augment { height, width, .. } = *augment;
+        if self.tables.len() != channels || out.len() != channels * batch * height * width {
             return Err(Error::Shape {
                 layer: "data".into(),
                 operation: "fill".into(),
                 message: format!(
-                    "{} samples of {channels}x{}x{} do not fit {} values of {} channels",
-                    samples.len(),
-                    images.height,
-                    images.width,
+                    "{batch} samples of {channels}x{height}x{width} do not fit {} values of {} channels",
                     out.len(),
                     self.tables.len()
                 ),
             });
         }
-        let batch = samples.len();
-        for (channel, table) in self.tables.iter().enumerate() {
-            for (position, &sample) in samples.iter().enumerate() {
-                let plane = &images.sample(sample)[channel * area..][..area];
-                let values = out[channel * area * batch + position..].iter_mut().step_by(batch);
-                for (value, &byte) in values.zip(plane) {
-                    *value = table[usize::from(byte)];
+        let area = images.height * images.width;
+        for (position, &sample) in samples.iter().enumerate() {
+            let (view, pixels) = (view(position), images.sample(sample));
+            for (channel, table) in self.tables.iter().enumerate() {
+                let plane = &pixels[channel * area..][..area];
+                for row in 0..height {
+                    let out = &mut out[((channel * height + row) * width * batch) + position..];
+                    let values = out.iter_mut().step_by(batch).take(width);
+                    let source = shown(plane, images, view.top + row as isize);
+                    write_row(values, source, view, table);
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Row `row` of a channel's `plane`; nothing outside of it.
+fn shown<'a>(plane: &'a [u8], images: &Images, row: isize) -> &'a [u8] {
+    match usize::try_from(row) {
+        Ok(row) if row < images.height => &plane[row * images.width..][..images.width],
+        _ => &[],
+    }
+}
+
+/// Writes the part of `source` that `view` shows, by `table`, and 0 where there is none.
+fn write_row<'a>(
+    values: impl DoubleEndedIterator<Item = &'a mut f32>,
+    source: &[u8],
+    view: View,
+    table: &[f32; 256],
+) {
+    let before = view.left.min(0).unsigned_abs();
+    let first = (view.left.max(0) as usize).min(source.len());
+    let shown = source[first..].iter().map(|&byte| table[usize::from(byte)]);
+    let row = std::iter::repeat_n(0.0, before).chain(shown).chain(std::iter::repeat(0.0));
+    if view.mirrored {
+        values.rev().zip(row).for_each(|(value, shown)| *value = shown);
+    } else {
+        values.zip(row).for_each(|(value, shown)| *value = shown);
     }
 }
 
@@ -108,7 +143,44 @@ mod tests {
         }
     }
 
+    impl Fill {
+        fn whole(&self, images: &Images, samples: &[usize], out: &mut [f32]) -> Result<()> {
+            self.pixels(images, samples, &Augment::new(None, images).unwrap(), |_| View::WHOLE, out)
+        }
+    }
+
     proptest! {
+        /// A part, padded and mirrored, against a look at every pixel of it.
+        #[test]
+        fn a_part_of_an_image_is_what_its_view_says(
+            h in 1usize..6, w in 1usize..6, padding in 0usize..3, crop in 1usize..8, seed in any::<u64>()
+        ) {
+            let images = images(4, 2, h, w);
+            let job = crate::job::Augment { padding, crop: Some(crop), mirror: true };
+            prop_assume!(crop <= h.min(w) + 2 * padding);
+            let augment = Augment::new(Some(&job), &images).unwrap();
+            let normalise = Normalise { mean: vec![0.5, 0.25], std: vec![0.5, 2.0] };
+            let (samples, mut out) = ([2, 0, 3], vec![f32::NAN; 2 * crop * crop * 3]);
+            let view = |position| augment.random(seed, 5, position);
+            Fill::new(&images, Some(&normalise)).unwrap().pixels(&images, &samples, &augment, view, &mut out).unwrap();
+            for (i, sample) in samples.iter().enumerate() {
+                let View { top, left, mirrored } = view(i);
+                for (channel, table) in Fill::new(&images, Some(&normalise)).unwrap().tables.iter().enumerate() {
+                    for y in 0..crop {
+                        for x in 0..crop {
+                            let across = if mirrored { crop - 1 - x } else { x };
+                            let (row, column) = (top + y as isize, left + across as isize);
+                            let inside = (0..h as isize).contains(&row) && (0..w as isize).contains(&column);
+                            let at = (channel * h * w) as isize + row * w as isize + column;
+                            let expected =
+                                if inside { table[usize::from(images.sample(*sample)[at as usize])] } else { 0.0 };
+                            prop_assert_eq!(out[((channel * crop + y) * crop + x) * 3 + i], expected);
+                        }
+                    }
+                }
+            }
+        }
+
         #[test]
         fn every_value_is_where_the_network_looks_for_it(
             n in 0usize..5, c in 1usize..4, h in 1usize..5, w in 1usize..5, seed in any::<usize>()
@@ -117,7 +189,7 @@ mod tests {
             let normalise = Normalise { mean: vec![0.1, 0.2, 0.3][..c].into(), std: vec![0.5, 0.25, 2.0][..c].into() };
             let samples: Vec<usize> = (0..n).map(|i| seed.wrapping_add(i * 3) % 10).collect();
             let mut out = vec![f32::NAN; c * n * h * w];
-            Fill::new(&images, Some(&normalise)).unwrap().pixels(&images, &samples, &mut out).unwrap();
+            Fill::new(&images, Some(&normalise)).unwrap().whole(&images, &samples, &mut out).unwrap();
             for (i, sample) in samples.iter().enumerate() {
                 for (channel, (mean, std)) in normalise.mean.iter().zip(&normalise.std).enumerate() {
                     for y in 0..h {
@@ -137,7 +209,7 @@ mod tests {
         for full_scale in [16, 255] {
             let images = Images { pixels: vec![0, full_scale], full_scale, ..images(1, 1, 1, 2) };
             let mut out = [f32::NAN; 2];
-            Fill::new(&images, None).unwrap().pixels(&images, &[0], &mut out).unwrap();
+            Fill::new(&images, None).unwrap().whole(&images, &[0], &mut out).unwrap();
             assert_eq!(out, [0.0, 1.0]);
         }
     }
@@ -159,7 +231,7 @@ mod tests {
         assert!(refusal(&[0.5], &[1.0; 3]).contains("1 means and 3 standard deviations"));
         assert!(refusal(&[0.0; 3], &[1.0, 0.0, 1.0]).contains("deviations positive"));
         assert!(refusal(&[0.0, f32::NAN, 0.0], &[1.0; 3]).contains("means must be finite"));
-        let message = Fill::new(&images, None).unwrap().pixels(&images, &[0, 1], &mut [0.0; 12]).unwrap_err();
+        let message = Fill::new(&images, None).unwrap().whole(&images, &[0, 1], &mut [0.0; 12]).unwrap_err();
         assert!(message.to_string().contains("2 samples of 3x2x2 do not fit 12 values"), "{message}");
     }
 }

@@ -3,40 +3,47 @@
 use std::ops::Range;
 
 use super::feed::{Chunk, EvaluationFeed, TrainingFeed};
-use super::{Fill, Images, Order, labels};
+use super::{Augment, Fill, Images, Order, labels};
 use crate::error::Result;
 use crate::nn::Shape;
 
-impl Images {
-    /// The shape of a sample, as a network takes it.
-    pub fn shape(&self) -> Shape {
-        Shape::Image { channels: self.channels, height: self.height, width: self.width }
-    }
+/// The shape of a sample of `images`, as a network takes it.
+fn shape(images: &Images, augment: &Augment) -> Shape {
+    Shape::Image { channels: images.channels, height: augment.height, width: augment.width }
 }
 
 /// Images to train on, in the order of [`Order`].
 pub struct ImageFeed {
     images: Images,
     fill: Fill,
+    augment: Augment,
+    seed: u64,
     order: Order,
     /// The samples of the batch under way.
     samples: Vec<usize>,
 }
 
 impl ImageFeed {
-    /// Draws batches of `global_batch` over all ranks from `images`, in the order that `seed` says.
+    /// Draws batches of `global_batch` over all ranks from `images`, in the order that `seed` says, and of each image the part
+    /// that `seed` and the place of the sample say.
     ///
     /// # Errors
     /// When there is no sample, or none in a batch.
-    pub fn new(images: Images, fill: Fill, seed: u64, global_batch: usize) -> Result<ImageFeed> {
+    pub fn new(
+        images: Images,
+        fill: Fill,
+        augment: Augment,
+        seed: u64,
+        global_batch: usize,
+    ) -> Result<ImageFeed> {
         let order = Order::new(seed, images.len(), global_batch)?;
-        Ok(ImageFeed { images, fill, order, samples: Vec::new() })
+        Ok(ImageFeed { images, fill, augment, seed, order, samples: Vec::new() })
     }
 }
 
 impl TrainingFeed for ImageFeed {
     fn input(&self) -> Shape {
-        self.images.shape()
+        shape(&self.images, &self.augment)
     }
 
     fn classes(&self) -> usize {
@@ -54,9 +61,11 @@ impl TrainingFeed for ImageFeed {
         input: &mut [f32],
         labels: &mut Vec<usize>,
     ) -> Result<()> {
+        let first = part.start;
         self.order.indices(step, part, &mut self.samples);
         self::labels(&self.images, &self.samples, labels);
-        self.fill.pixels(&self.images, &self.samples, input)
+        let view = |position| self.augment.random(self.seed, step, first + position);
+        self.fill.pixels(&self.images, &self.samples, &self.augment, view, input)
     }
 
     fn hash(&self) -> u64 {
@@ -68,20 +77,21 @@ impl TrainingFeed for ImageFeed {
 pub struct ImageSet {
     images: Images,
     fill: Fill,
+    augment: Augment,
     /// The samples of the batch under way.
     samples: Vec<usize>,
 }
 
 impl ImageSet {
-    /// All of `images`.
-    pub fn new(images: Images, fill: Fill) -> ImageSet {
-        ImageSet { images, fill, samples: Vec::new() }
+    /// All of `images`, of each the middle, as large as `augment` says.
+    pub fn new(images: Images, fill: Fill, augment: Augment) -> ImageSet {
+        ImageSet { images, fill, augment, samples: Vec::new() }
     }
 }
 
 impl EvaluationFeed for ImageSet {
     fn input(&self) -> Shape {
-        self.images.shape()
+        shape(&self.images, &self.augment)
     }
 
     fn classes(&self) -> usize {
@@ -101,7 +111,8 @@ impl EvaluationFeed for ImageSet {
         self.samples.clear();
         self.samples.extend(chunk.items.clone());
         self::labels(&self.images, &self.samples, labels);
-        self.fill.pixels(&self.images, &self.samples, input)
+        let view = |_| self.augment.central();
+        self.fill.pixels(&self.images, &self.samples, &self.augment, view, input)
     }
 
     fn hash(&self) -> u64 {
@@ -111,20 +122,22 @@ impl EvaluationFeed for ImageSet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::digits;
+    use super::super::{View, digits};
     use super::*;
+    use crate::job;
 
     /// The batch that a rank fills is the order's, pixels and labels.
     #[test]
     fn a_training_batch_holds_the_samples_of_its_step() {
         let images = digits::load().unwrap().train;
         let fill = Fill::new(&images, None).unwrap();
-        let mut feed = ImageFeed::new(images.clone(), fill.clone(), 3, 32).unwrap();
+        let augment = Augment::new(None, &images).unwrap();
+        let mut feed = ImageFeed::new(images.clone(), fill.clone(), augment.clone(), 3, 32).unwrap();
         let (mut samples, mut expected_labels) = (Vec::new(), Vec::new());
         Order::new(3, images.len(), 32).unwrap().indices(7, 10..21, &mut samples);
         self::labels(&images, &samples, &mut expected_labels);
         let mut expected = vec![0.0; 11 * 64];
-        fill.pixels(&images, &samples, &mut expected).unwrap();
+        fill.pixels(&images, &samples, &augment, |_| View::WHOLE, &mut expected).unwrap();
         let (mut input, mut labels) = (vec![f32::NAN; 11 * 64], vec![99]);
         feed.fill(7, 10..21, &mut input, &mut labels).unwrap();
         assert_eq!((input, labels), (expected, expected_labels));
@@ -134,7 +147,8 @@ mod tests {
     fn chunks_hold_every_sample_once() {
         let images = digits::load().unwrap().test;
         let fill = Fill::new(&images, None).unwrap();
-        let mut set = ImageSet::new(images.clone(), fill);
+        let augment = Augment::new(None, &images).unwrap();
+        let mut set = ImageSet::new(images.clone(), fill, augment);
         let mut seen = Vec::new();
         for part in [0..100, 100..100, 100..359] {
             for chunk in set.chunks(part, 64) {
@@ -145,5 +159,40 @@ mod tests {
             }
         }
         assert_eq!(seen, images.labels);
+    }
+
+    /// However many ranks share a batch, each sample is the one it is, crop and mirror included; the next epoch's is another.
+    #[test]
+    fn augmentation_is_the_samples_whoever_fills_it() {
+        let images = digits::load().unwrap().train;
+        let job = job::Augment { padding: 2, crop: Some(7), mirror: true };
+        let feed = || {
+            let (fill, augment) =
+                (Fill::new(&images, None).unwrap(), Augment::new(Some(&job), &images).unwrap());
+            ImageFeed::new(images.clone(), fill, augment, 3, 8).unwrap()
+        };
+        let mut labels = Vec::new();
+        let mut filled = |step, part: Range<usize>| {
+            let (mut feed, batch) = (feed(), part.len());
+            let mut input = vec![f32::NAN; batch * 49];
+            feed.fill(step, part, &mut input, &mut labels).unwrap();
+            // One row a sample.
+            (0..batch)
+                .map(|i| input.iter().skip(i).step_by(batch).copied().collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
+        let whole = filled(11, 0..8);
+        assert_eq!([filled(11, 0..3), filled(11, 3..4), filled(11, 4..8)].concat(), whole);
+        assert_eq!(feed().input(), Shape::Image { channels: 1, height: 7, width: 7 });
+        let plain = {
+            let mut out = vec![0.0; 8 * 49];
+            let augment =
+                Augment::new(Some(&job::Augment { padding: 0, mirror: false, ..job }), &images).unwrap();
+            let mut feed =
+                ImageFeed::new(images.clone(), Fill::new(&images, None).unwrap(), augment, 3, 8).unwrap();
+            feed.fill(11, 0..8, &mut out, &mut labels).unwrap();
+            out
+        };
+        assert_ne!(whole[0], plain.iter().step_by(8).copied().collect::<Vec<_>>());
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Shapes: N samples, C channels, H rows, W columns.
 
+mod augment;
 mod batch;
 mod cifar;
 mod cifar_png;
@@ -15,14 +16,16 @@ mod image_feed;
 mod open;
 mod origin;
 mod registry;
+mod synthetic;
 mod text;
 
+pub use augment::{Augment, View};
 pub use batch::{Order, shard};
 pub use feed::{Chunk, EvaluationFeed, Feeds, TrainingFeed};
 pub use fetch::fetch;
 pub use fill::{Fill, Normalise, labels};
 pub use image_feed::{ImageFeed, ImageSet};
-pub use open::{default_directory, locate, open};
+pub use open::{default_directory, locate, open, open_dataset};
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 pub use text::{Corpus, Part, TextFeed, TextSet, Vocabulary, open_part};
 

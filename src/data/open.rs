@@ -2,11 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Dataset, Entry, Format, Origin, cifar, digits, files, idx, registry};
+use super::{Dataset, Entry, Format, Origin, cifar, digits, files, idx, registry, synthetic};
 use crate::error::{Error, Result};
+use crate::job;
 
 /// Names a directory that has one directory a data set, shared by a user's projects or by a cluster's users.
 const ROOT: &str = "TERNFLOCK_DATA";
+
+/// Opens the images that `data` asks for, from `directory` or where they are usually found; or makes them up.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_dataset(data: &job::Data, directory: Option<&Path>) -> Result<Dataset> {
+    match &data.synthetic {
+        Some(synthetic) => synthetic::load(synthetic),
+        None => open(&data.dataset, directory),
+    }
+}
 
 /// Opens the data set called `name` from `directory`, or from the first place that has it: `$TERNFLOCK_DATA/<name>`,
 /// `data/<name>` under the current directory, the directory of the operating system's package.
@@ -28,6 +40,7 @@ pub fn open(name: &str, directory: Option<&Path>) -> Result<Dataset> {
             let (train, test) = idx::read(&directory_of(entry, directory)?, classes)?;
             Ok(Dataset { name: entry.name, train, test })
         }
+        Format::Synthetic => Err(Error::data(name, "is made up as a job says; there is nothing to open")),
         Format::Cifar10 => cifar::read(&directory_of(entry, directory)?),
         Format::Genesis | Format::Text { .. } => Err(Error::data(name, "is a text; images were asked for")),
     }

@@ -47,13 +47,15 @@ pub enum Format {
         /// sha256 of the raw files, in their order.
         sums: &'static [&'static str],
     },
+    /// None: it is made up.
+    Synthetic,
 }
 
 impl Format {
     /// The names of its files. Each may end in `.gz`.
     pub fn files(&self) -> &'static [&'static str] {
         match self {
-            Format::Digits | Format::Genesis => &[],
+            Format::Digits | Format::Genesis | Format::Synthetic => &[],
             Format::Idx { .. } => &idx::FILES,
             Format::Cifar10 => &cifar::FILES,
             Format::Text { files, .. } => files,
@@ -64,7 +66,7 @@ impl Format {
     pub fn sums(&self) -> &[&'static str] {
         match self {
             Format::Idx { sums: Some(sums), .. } => sums,
-            Format::Digits | Format::Genesis | Format::Idx { .. } => &[],
+            Format::Digits | Format::Genesis | Format::Synthetic | Format::Idx { .. } => &[],
             Format::Cifar10 => &cifar::SUMS,
             Format::Text { sums, .. } => sums,
         }
@@ -203,6 +205,14 @@ pub static DATASETS: &[Entry] = &[
         ],
     },
     Entry {
+        name: "synthetic",
+        about: "made-up pictures of any shape and number, for benchmarks; no files",
+        size: "none",
+        licence: "none needed",
+        format: Format::Synthetic,
+        origins: &[],
+    },
+    Entry {
         name: "idx",
         about: "your own grey pictures: a directory with the four IDX files, named as those of MNIST",
         size: "any",
@@ -293,7 +303,7 @@ mod tests {
         let message = find("minst").unwrap_err().to_string();
         assert_eq!(
             message,
-            "no data set is called `minst`; there are: digits, fashion-mnist, mnist, cifar-10, idx, genesis, kjv, ptb, text"
+            "no data set is called `minst`; there are: digits, fashion-mnist, mnist, cifar-10, synthetic, idx, genesis, kjv, ptb, text"
         );
     }
 }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::images::{Augment, Synthetic};
 use super::read::Section;
 use super::text::{self, Text};
 use super::value::{Rule, one_of};
 
 /// The names that `data.dataset` may hold.
-pub const DATASETS: [&str; 9] =
-    ["mnist", "fashion-mnist", "cifar-10", "digits", "idx", "genesis", "kjv", "ptb", "text"];
+pub const DATASETS: [&str; 10] =
+    ["mnist", "fashion-mnist", "cifar-10", "digits", "synthetic", "idx", "genesis", "kjv", "ptb", "text"];
 
 /// The section `[data]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,6 +32,12 @@ pub struct Data {
     /// What is said of a dataset that is text; none for images.
     #[serde(flatten)]
     pub text: Option<Text>,
+    /// How images vary; `None`: not at all.
+    #[serde(flatten)]
+    pub augment: Option<Augment>,
+    /// What images are made up; `None`: those of a file.
+    #[serde(flatten)]
+    pub synthetic: Option<Synthetic>,
 }
 
 impl Data {
@@ -42,12 +49,14 @@ impl Data {
         let dataset: String = section.required("dataset", &name);
         let data = Data {
             text: text::read(section, &dataset),
+            synthetic: Synthetic::read(section, &dataset),
             dataset,
             dir: section.optional("dir", &Rule::ANY),
             validation: section.or("validation", 0, &Rule::ANY),
             mean: section
                 .optional("mean", &Rule::new("one or more numbers", |mean: &Vec<f32>| !mean.is_empty())),
             std: section.optional("std", &all_positive),
+            augment: Augment::read(section),
         };
         data.check(section);
         data
@@ -63,6 +72,11 @@ impl Data {
             let message =
                 format!("data.validation counts images; of \"{}\" a text is held out", self.dataset);
             section.refuse("validation", message);
+        }
+        for key in ["mean", "std", "padding", "crop", "mirror"] {
+            if self.text.is_some() && section.has(key) {
+                section.refuse(key, format!("data.{key} is for images; \"{}\" is a text", self.dataset));
+            }
         }
         if self.dataset == "idx" && !section.has("dir") {
             section.refuse("dataset", "data.dataset = \"idx\" needs `dir`, the directory of the IDX files");

@@ -16,6 +16,9 @@ pub struct Optimizer {
     pub learning_rate: f64,
     /// The factor of the decay of weights, which is applied after the exchange; at least 0.
     pub weight_decay: f64,
+    /// The layers whose weights decay; `None`: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decay_layers: Option<Vec<String>>,
     /// The norm that all averaged gradients together are scaled down to where they exceed it; `None`: no clipping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
@@ -86,6 +89,7 @@ impl Optimizer {
             kind,
             learning_rate: section.required("learning_rate", &Rule::POSITIVE),
             weight_decay: section.or("weight_decay", decay, &Rule::NOT_NEGATIVE),
+            decay_layers: section.optional("decay_layers", &Rule::ANY),
             clip_norm: section.optional("clip_norm", &Rule::POSITIVE),
         }
     }

@@ -4,14 +4,17 @@ use super::adam::{self, Adam};
 use super::norm::{clip_factor, sum_of_squares};
 use super::update::Update;
 use super::{lars, sgd};
-use crate::job::{self, OptimizerKind};
-use crate::nn::{Parameter, Parameters};
+use crate::error::{Error, Result};
+use crate::job::{self, OptimizerKind, suggest};
+use crate::nn::{Graph, Parameter, Parameters};
 
 /// How averaged gradients become a step, the same on every rank.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
     kind: OptimizerKind,
     weight_decay: f32,
+    /// The layers whose weights decay; `None`: all of them.
+    decay_layers: Option<Vec<String>>,
     clip_norm: Option<f64>,
     states: Vec<State>,
 }
@@ -42,6 +45,7 @@ impl Optimizer {
         Optimizer {
             kind: job.kind,
             weight_decay: job.weight_decay as f32,
+            decay_layers: job.decay_layers.clone(),
             clip_norm: job.clip_norm,
             states: state_names(&job.kind).iter().map(state).collect(),
         }
@@ -64,13 +68,36 @@ impl Optimizer {
         let scale = self.clip_norm.map_or(1.0, |limit| clip_factor(global_norm(table, gradients), limit));
         for parameter in table.iter() {
             let range = parameter.range.clone();
-            let decay = if parameter.spec.decay { self.weight_decay } else { 0.0 };
+            let decay = if decays(&self.decay_layers, parameter) { self.weight_decay } else { 0.0 };
             let update = Update { scale, decay, rate: learning_rate as f32 };
             let mut states = self.states.iter_mut().map(|state| &mut state.values[range.clone()]);
             let states = [states.next().unwrap_or_default(), states.next().unwrap_or_default()];
             let (gradients, values) = (&gradients[range.clone()], &mut values[range]);
             rule.update(update, parameter.spec.decay, gradients, states, values);
         }
+    }
+}
+
+fn decays(layers: &Option<Vec<String>>, parameter: &Parameter) -> bool {
+    let layer = parameter.name.rsplit_once('/').map_or("", |(layer, _)| layer);
+    parameter.spec.decay && layers.as_ref().is_none_or(|layers| layers.iter().any(|name| name == layer))
+}
+
+/// Refuses names of layers to decay that `graph` does not have, or that have no weights.
+pub fn check_decay_layers(job: &job::Optimizer, graph: &Graph) -> Result<()> {
+    let mut weighted = Vec::new();
+    for (number, node) in graph.layers().iter().enumerate() {
+        if graph.parameters(number)?.iter().any(|spec| spec.decay) {
+            weighted.push(node.name.as_str());
+        }
+    }
+    let names = job.decay_layers.iter().flatten();
+    match names.into_iter().find(|name| !weighted.contains(&name.as_str())) {
+        Some(name) => Err(Error::Usage(format!(
+            "optimizer.decay_layers: no layer with weights is called `{name}`; {}",
+            suggest(name, &weighted)
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::data::{
-    self, Corpus, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part, Vocabulary,
-    open_part,
+    Augment, Corpus, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part, Vocabulary,
+    open_dataset, open_part,
 };
 use crate::error::{Error, Result};
 use crate::job::{Data, Job, Loaded, Model, Source, Text};
@@ -20,14 +20,15 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     if let Some(text) = &job.data.text {
         return open_texts(job, text);
     }
-    let mut dataset = data::open(&job.data.dataset, job.data.dir.as_deref())?;
+    let mut dataset = open_dataset(&job.data, job.data.dir.as_deref())?;
     let (evaluation, set) = match job.data.validation {
         0 => (dataset.test, "test"),
         count => (dataset.hold_out(count).map_err(blame("data.validation"))?, "validation"),
     };
     let fill = build_fill(&job.data, &dataset.train).map_err(blame("data.mean"))?;
-    let train = ImageFeed::new(dataset.train, fill.clone(), job.train.seed, job.train.global_batch)?;
-    let evaluation = Box::new(ImageSet::new(evaluation, fill));
+    let augment = Augment::new(job.data.augment.as_ref(), &dataset.train).map_err(blame("data.crop"))?;
+    let evaluation = Box::new(ImageSet::new(evaluation, fill.clone(), augment.clone()));
+    let train = ImageFeed::new(dataset.train, fill, augment, job.train.seed, job.train.global_batch)?;
     Ok(Feeds { train: Box::new(train), evaluation, set, vocabulary: None })
 }
 
@@ -53,9 +54,10 @@ pub fn open_test_set(
             .ok_or_else(|| Error::Usage("a text is read by a vocabulary, and there is none".into()))?;
         return Ok(Box::new(open_part(data, text, dir, Part::Test, vocabulary)?));
     }
-    let test = data::open(&data.dataset, dir)?.test;
+    let test = open_dataset(data, dir)?.test;
     let fill = build_fill(data, &test)?;
-    Ok(Box::new(ImageSet::new(test, fill)))
+    let augment = Augment::new(data.augment.as_ref(), &test)?;
+    Ok(Box::new(ImageSet::new(test, fill, augment)))
 }
 
 /// How `images` are turned into network inputs: as `[data]` says.

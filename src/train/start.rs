@@ -22,7 +22,7 @@ use crate::data::{Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
 use crate::nn::{Graph, check_memory};
-use crate::optim::state_names;
+use crate::optim::{check_decay_layers, state_names};
 use crate::report::{Event, Metrics};
 use crate::tensor;
 
@@ -239,8 +239,9 @@ impl<'a> Run<'a> {
 }
 
 /// Keys of a job that decide which samples a step sees.
-const FIXED: [&str; 11] = [
+const FIXED: [&str; 12] = [
     "data.dataset",
+    "data.samples",
     "data.validation",
     "data.train",
     "data.held_out",
@@ -279,6 +280,7 @@ fn check_network(loaded: &Loaded, train: &dyn TrainingFeed, topology: &Topology)
     let job = &loaded.job;
     let graph = build_graph(&job.model, &loaded.source, train.input(), train.classes())?;
     kept_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
+    check_decay_layers(&job.optimizer, &graph).map_err(blame(loaded, "optimizer.decay_layers"))?;
     for rank in [0, topology.world() - 1] {
         let part = shard(job.train.global_batch, rank, topology.world()).len();
         graph.check_batch(part).map_err(blame(loaded, "train.global_batch"))?;

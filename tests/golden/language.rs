@@ -24,7 +24,7 @@ fn ten_steps_of_a_language_model_are_pytorchs() {
     let mut network = begin(&golden, words, size("units"), steps, streams);
     let kind = OptimizerKind::Sgd { momentum: 0.9 };
     let (learning_rate, clip_norm) = (number("learning_rate"), Some(number("clip_norm")));
-    let job = job::Optimizer { kind, learning_rate, weight_decay: 0.0, clip_norm };
+    let job = job::Optimizer { kind, learning_rate, weight_decay: 0.0, decay_layers: None, clip_norm };
     let mut optimizer = Optimizer::new(&job, network.parameters.values.len());
 
     for (step, expected) in floats(&golden["losses"]).into_iter().enumerate() {

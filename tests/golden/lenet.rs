@@ -25,7 +25,13 @@ fn ten_steps_of_lenet_are_pytorchs() {
     let scales = scales(&golden);
     let mut network = begin(&golden, labels.len());
     let kind = OptimizerKind::Sgd { momentum: 0.9 };
-    let job = job::Optimizer { kind, learning_rate: 0.01, weight_decay: 0.0005, clip_norm: None };
+    let job = job::Optimizer {
+        kind,
+        learning_rate: 0.01,
+        weight_decay: 0.0005,
+        decay_layers: None,
+        clip_norm: None,
+    };
     let mut optimizer = Optimizer::new(&job, network.parameters.values.len());
 
     for (step, expected) in floats(&golden["losses"]).into_iter().enumerate() {

@@ -68,3 +68,22 @@ fn job(optimizer: &Value) -> Job {
     );
     Job::from_toml(&text).unwrap()
 }
+
+/// Decay is left to the layers that are named, and never reaches a bias.
+#[test]
+fn only_named_layers_decay() {
+    for (layers, expected) in [("[]", [1.0, 1.0]), ("['a']", [0.5, 1.0]), ("['b']", [1.0, 1.0])] {
+        let optimizer = serde_json::json!({"momentum": 0.0, "weight_decay": 0.5});
+        let mut job = job(&optimizer).optimizer;
+        job.decay_layers = toml_strings(layers);
+        let mut parameters = parameters();
+        parameters.values.fill(1.0);
+        Optimizer::new(&job, parameters.values.len()).step(0, 1.0, &mut parameters);
+        let first = |index: usize| parameters.values[parameters.table[index].range.start];
+        assert_eq!([first(0), first(1)], expected, "{layers}");
+    }
+}
+
+fn toml_strings(text: &str) -> Option<Vec<String>> {
+    Some(serde_json::from_str(&text.replace('\'', "\"")).unwrap())
+}

@@ -23,7 +23,7 @@ fn ten_steps_of_resnet_are_pytorchs() {
     let mut network = begin(&golden, labels.len());
     let kind = OptimizerKind::Sgd { momentum: number("momentum") };
     let (learning_rate, weight_decay) = (number("rate"), number("decay"));
-    let job = job::Optimizer { kind, learning_rate, weight_decay, clip_norm: None };
+    let job = job::Optimizer { kind, learning_rate, weight_decay, decay_layers: None, clip_norm: None };
     let mut optimizer = Optimizer::new(&job, network.parameters.values.len());
 
     let expected = floats(&golden["losses"]).into_iter().zip(floats(&golden["spread"]));

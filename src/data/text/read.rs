@@ -179,7 +179,16 @@ mod tests {
     use super::super::test::how;
 
     fn data(dataset: &str, text: Text) -> Data {
-        Data { dataset: dataset.into(), dir: None, validation: 0, mean: None, std: None, text: Some(text) }
+        Data {
+            dataset: dataset.into(),
+            dir: None,
+            validation: 0,
+            mean: None,
+            std: None,
+            augment: None,
+            synthetic: None,
+            text: Some(text),
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ fn everything() -> Job {
             mean: Some(vec![0.1, -0.0]),
             std: Some(vec![1e-7, 3.0]),
             text: None,
+            augment: Some(Augment { padding: 4, crop: Some(24), mirror: true }),
+            synthetic: None,
         },
         model: Model { preset: None, layers: Some(vec![layers, Table::new()]) },
         train: Train {
@@ -36,6 +38,7 @@ fn everything() -> Job {
             kind: OptimizerKind::Sgd { momentum: 0.0 },
             learning_rate: 0.01,
             weight_decay: 1e-300,
+            decay_layers: Some(vec!["a".into()]),
             clip_norm: Some(5.0),
         },
         schedule: Schedule {
@@ -137,6 +140,9 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "data.dataset=mnist",
         "data.dir=x",
         "data.validation=1",
+        "data.padding=4",
+        "data.crop=7",
+        "data.mirror=true",
         "model.preset=other",
         "train.epochs=2",
         "train.global_batch=65",
@@ -147,6 +153,7 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "optimizer.momentum=0.8",
         "optimizer.weight_decay=0",
         "optimizer.clip_norm=5",
+        "optimizer.decay_layers=[]",
         "schedule.kind=polynomial",
         "schedule.warmup=1",
         "schedule.warmup_from=0",
@@ -233,6 +240,8 @@ fn the_reference_is_complete() {
         jobs.push(Job { optimizer: Optimizer { kind, ..everything().optimizer }, ..everything() });
     }
     jobs.extend([&[][..], &["data.valid=valid.txt", "data.test=test.txt"]].map(text));
+    let synthetic = Some(Synthetic { shape: [1, 2, 3], classes: 4, samples: 5 });
+    jobs.push(Job { data: Data { synthetic, ..everything().data }, ..everything() });
     let paths = jobs.iter().flat_map(|job| values(&job.to_toml()).into_keys());
     let keys: BTreeSet<String> = paths.map(|path| path.split('[').next().unwrap().to_owned()).collect();
     assert_eq!(documented.into_keys().collect::<BTreeSet<_>>(), keys);

@@ -56,7 +56,9 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 validation: 0,
                 mean: None,
                 std: None,
-                text: None
+                text: None,
+                augment: None,
+                synthetic: None,
             },
             model: Model { preset: Some("lenet".into()), layers: None },
             train: Train {
@@ -71,6 +73,7 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 kind: OptimizerKind::Sgd { momentum: 0.9 },
                 learning_rate: 0.1,
                 weight_decay: 0.0005,
+                decay_layers: None,
                 clip_norm: None,
             },
             schedule: Schedule { kind: ScheduleKind::Fixed, warmup: 0, warmup_from: 0.1 },
@@ -285,7 +288,7 @@ milestones = [2, 2]
     assert_eq!(
         refused(text, &[]),
         [
-            "job.toml:2: data.dataset must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", found \"fashion\"",
+            "job.toml:2: data.dataset must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"synthetic\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", found \"fashion\"",
             "job.toml:3: data.validation must be a whole number of at least 0, found the integer -5",
             "job.toml:4: data.mean must be one or more numbers, found the array []",
             "job.toml:5: data.std must be one or more numbers above 0, found the array [0.5, 0]",
@@ -324,6 +327,32 @@ fn impossible_combinations_are_refused() {
     assert_eq!(
         refused(MINIMAL.replace("digits\"", "digits\"\nmean = [0.5]\nstd = [1, 2]"), &[]),
         ["job.toml:4: data.mean and data.std must hold one number a channel, both; found 1 and 2"]
+    );
+}
+
+#[test]
+fn images_vary_and_are_made_up_as_the_job_says() {
+    let data = |text: &str| accepted(&MINIMAL.replace("\"digits\"", text), &[]).job.data;
+    let augment = Augment { padding: 4, crop: None, mirror: true };
+    assert_eq!(data("\"cifar-10\"\npadding = 4\nmirror = true").augment, Some(augment));
+    assert_eq!(data("\"digits\"\npadding = 0\nmirror = false").augment, None);
+    let synthetic = |shape, classes, samples| Some(Synthetic { shape, classes, samples });
+    assert_eq!(data("\"synthetic\"").synthetic, synthetic([3, 32, 32], 10, 10_000));
+    let said = "\"synthetic\"\nshape = [3, 227, 227]\nclasses = 1000\nsamples = 64";
+    assert_eq!(data(said).synthetic, synthetic([3, 227, 227], 1000, 64));
+    let wrong = "\"synthetic\"\nshape = [3, 32]\nclasses = 0\ncrop = 0\npadding = -1";
+    assert_eq!(
+        refused(MINIMAL.replace("\"digits\"", wrong), &[]),
+        [
+            "job.toml:3: data.shape must be three sizes of at least 1: channels, height and width, found the array [3, 32]",
+            "job.toml:4: data.classes must be at least 1, found the integer 0",
+            "job.toml:5: data.crop must be at least 1, found the integer 0",
+            "job.toml:6: data.padding must be a whole number of at least 0, found the integer -1",
+        ]
+    );
+    assert_eq!(
+        refused(MINIMAL.replace("\"digits\"", "\"digits\"\nsamples = 3"), &[]),
+        ["job.toml:3: data.samples belongs to dataset = \"synthetic\"; this one is \"digits\""]
     );
 }
 

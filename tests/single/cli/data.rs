@@ -149,11 +149,25 @@ fn colour_pictures_that_are_not_whole_are_refused() {
     assert_eq!(place.names("."), ["colour", "tiny.toml"]);
 }
 
+/// Made-up pictures train, and are there again when a checkpoint is measured; a crop is no larger than its image.
+#[test]
+fn made_up_pictures_need_no_files() {
+    let place = Place::new();
+    let train = "train tiny.toml --set data.dataset=synthetic --set data.shape=[1,10,9] --set data.samples=200 \
+                 --set data.crop=8 --set data.padding=1 --set data.mirror=true --run-dir run";
+    let out = place.run(&format!("{train} --set train.steps=60")).ended(0).out;
+    assert!(out.contains("test accuracy"), "{out}");
+    let measured = place.run("eval run/checkpoints/step-0000000060.h5 --json").json();
+    assert_eq!((measured["dataset"].as_str(), measured["samples"].as_u64()), (Some("synthetic"), Some(20)));
+    let beyond = "--set data.crop=13: 13x13 pixels cannot be cut out of 10x9 with 1 pixels of padding";
+    place.run(&train.replace("--set data.crop=8", "--set data.crop=13")).refused(2, &[beyond]);
+}
+
 #[test]
 fn the_list_says_what_there_is_and_where() {
     let place = Place::new();
     let text = place.run("data list").ended(0).out;
-    for name in ["digits", "fashion-mnist", "mnist", "cifar-10", "idx"] {
+    for name in ["digits", "fashion-mnist", "mnist", "cifar-10", "synthetic", "idx"] {
         assert!(
             text.lines().any(|line| line.trim_start().starts_with(&format!("{name} "))),
             "{name}:\n{text}"
@@ -175,7 +189,8 @@ fn the_list_says_what_there_is_and_where() {
 #[test]
 fn only_data_sets_that_are_known_and_published_are_fetched() {
     let place = Place::new();
-    let names = "no data set is called `nosuch`; there are: digits, fashion-mnist, mnist, cifar-10, idx";
+    let names =
+        "no data set is called `nosuch`; there are: digits, fashion-mnist, mnist, cifar-10, synthetic, idx";
     place.run("data fetch nosuch").refused(2, &[names]);
     place.run("data fetch digits").refused(2, &["nothing to fetch for `digits`"]);
     // What the user put there is not replaced, and no origin is asked.

@@ -68,7 +68,7 @@ fn overrides_are_blamed_as_they_were_given() {
         ("train.steps=-1", "found the integer -1"),
         (
             "data.dataset=minst",
-            "must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"idx\", found \"minst\"",
+            "must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"synthetic\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", found \"minst\"",
         ),
         ("schedule.power=2", "schedule.power belongs to kind"),
     ] {
@@ -134,6 +134,15 @@ fn normalisation_must_fit_the_channels() {
     refused(TINY, &["data.mean=[0.5,0.5,0.5]", "data.std=[1,1,1]"], &["--set data.mean=[0.5,0.5,0.5]: "]);
 }
 
+#[test]
+fn layers_to_decay_must_be_there_and_have_weights() {
+    for (layer, advice) in [("logit", "did you mean `logits`?"), ("pool1", "there are `conv1`, `logits`")] {
+        let set = format!("optimizer.decay_layers=['{layer}']");
+        let message = format!("optimizer.decay_layers: no layer with weights is called `{layer}`; {advice}");
+        refused(TINY, &[&set], &[&message]);
+    }
+}
+
 /// Sizes that no machine has are refused before anything is allocated, with their line.
 #[test]
 fn sizes_beyond_all_memory_are_refused() {
@@ -153,10 +162,6 @@ fn sizes_beyond_all_memory_are_refused() {
     for batch in ["1000000000000", "9223372036854775807"] {
         refused(TINY, &[&format!("train.global_batch={batch}")], &["GB of memory", "GB are free"]);
     }
-    // Small tensors, but columns of 4 MB for one place in one sample.
-    let (text, _) =
-        replaced("kernel = 3", "kernel = [1, 1048576]\npadding = [0, 1048575]\nstride = [1, 262144]");
-    refused(&text, &["train.global_batch=100000"], &["GB of memory", "GB are free"]);
     refused(TINY, &["train.epochs=9223372036854775807"], &["--set train.epochs=", "steps long"]);
     refused(TINY, &["train.steps=9223372036854775807"], &["--set train.steps=", "steps long"]);
     refused(TINY, &["exchange.timeout=1e300"], &["--set exchange.timeout=1e300: ", "at most 1000000"]);

@@ -1,0 +1,126 @@
+//! Images that are made up, for benchmarks: no file is read. A class has a pattern, and every sample of it is that pattern
+//! and noise, half and half, so that a network has something to learn.
+
+use super::{Dataset, Images};
+use crate::error::{Error, Result};
+use crate::job::Synthetic;
+use crate::rng::{Purpose, Stream};
+
+/// The parts of a data set and their patterns have random numbers of their own.
+#[derive(Clone, Copy)]
+enum Part {
+    Train,
+    Test,
+    Patterns,
+}
+
+/// Labels are bytes; further classes have no samples.
+const MOST_LABELS: usize = 256;
+
+/// The samples to train on, and a tenth as many to test with.
+///
+/// # Errors
+/// When they would be more bytes than memory can hold.
+pub(super) fn load(synthetic: &Synthetic) -> Result<Dataset> {
+    let [channels, height, width] = synthetic.shape;
+    let bytes = [channels, height, width, synthetic.samples].into_iter().try_fold(1usize, usize::checked_mul);
+    if bytes.is_none_or(|bytes| bytes > 1 << 40) {
+        let message = format!(
+            "{} samples of {channels}x{height}x{width} are too many bytes for any memory",
+            synthetic.samples
+        );
+        return Err(Error::Usage(message));
+    }
+    let labels = synthetic.classes.min(MOST_LABELS);
+    let patterns = draw(Part::Patterns, labels, channels * height * width);
+    let part = |part, samples| {
+        let noise = draw(part, samples, channels * height * width);
+        images(synthetic, &patterns, noise, samples)
+    };
+    let tests = synthetic.samples.div_ceil(10);
+    Ok(Dataset {
+        name: "synthetic",
+        train: part(Part::Train, synthetic.samples),
+        test: part(Part::Test, tests),
+    })
+}
+
+/// Sample k belongs to class k modulo their number.
+fn images(synthetic: &Synthetic, patterns: &[u8], mut pixels: Vec<u8>, samples: usize) -> Images {
+    let [channels, height, width] = synthetic.shape;
+    let size = channels * height * width;
+    let labels = patterns.len() / size;
+    for (index, sample) in pixels.chunks_exact_mut(size).enumerate() {
+        let pattern = &patterns[index % labels * size..][..size];
+        sample.iter_mut().zip(pattern).for_each(|(pixel, &other)| *pixel = *pixel / 2 + other / 2);
+    }
+    Images {
+        channels,
+        height,
+        width,
+        pixels,
+        labels: (0..samples).map(|index| (index % labels) as u8).collect(),
+        classes: synthetic.classes,
+        full_scale: u8::MAX,
+    }
+}
+
+/// `rows` rows of `size` random bytes, always the same.
+fn draw(part: Part, rows: usize, size: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(rows * size + 16);
+    for row in 0..rows {
+        let stream = Stream {
+            seed: 0,
+            purpose: Purpose::Synthetic,
+            step: row as u64,
+            subject: 0,
+            tensor: part as u16,
+        };
+        let end = (row + 1) * size;
+        for block in 0..size.div_ceil(16) as u32 {
+            stream.block(block).iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        }
+        bytes.truncate(end);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn synthetic(classes: usize, samples: usize) -> Synthetic {
+        Synthetic { shape: [3, 5, 7], classes, samples }
+    }
+
+    #[test]
+    fn samples_are_as_many_and_as_large_as_was_asked_for_and_always_the_same() {
+        let data = load(&synthetic(10, 101)).unwrap();
+        assert_eq!((data.train.len(), data.test.len(), data.train.sample_size()), (101, 11, 105));
+        assert_eq!(data.train.pixels.len(), 101 * 105);
+        assert_eq!(data, load(&synthetic(10, 101)).unwrap());
+        assert_eq!((data.train.labels[100], data.train.classes), (0, 10));
+        assert_ne!(data.train.sample(0), data.test.sample(0));
+        assert_ne!(data.train.sample(0), data.train.sample(10));
+    }
+
+    /// Two samples of one class share a pattern: they are nearer to each other than to others.
+    #[test]
+    fn classes_can_be_told_apart() {
+        let images = load(&synthetic(2, 200)).unwrap().train;
+        let distance = |a: usize, b: usize| -> u32 {
+            images.sample(a).iter().zip(images.sample(b)).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum()
+        };
+        let nearer =
+            (0..100).filter(|&k| distance(2 * k, 2 * ((k + 1) % 100)) < distance(2 * k, 2 * k + 1)).count();
+        assert!(nearer > 90, "{nearer} of 100");
+    }
+
+    #[test]
+    fn more_classes_than_a_byte_counts_and_more_bytes_than_memory_has() {
+        let images = load(&synthetic(1000, 300)).unwrap().train;
+        assert_eq!((images.classes, images.labels[255], images.labels[256]), (1000, 255, 0));
+        let message = load(&synthetic(10, usize::MAX / 2)).unwrap_err().to_string();
+        assert!(message.contains("samples of 3x5x7 are too many bytes"), "{message}");
+    }
+}
