@@ -4,6 +4,8 @@
 NP ?= 2
 JOB ?= jobs/lenet-fashion.toml
 MPIRUN ?= mpirun
+# Values to lay over the job's, as SET='train.steps=50 train.seed=2'.
+SET ?=
 
 # MPI=mpich or MPI=openmpi builds against that one, where a machine has both by Debian's names, beside the default build.
 ifdef MPI
@@ -42,13 +44,17 @@ setup: ## Install what is missing (Debian, Ubuntu), or say how to
 build: setup ## Build target/release/ternflock
 	cargo build --release
 
-train: build ## Train LeNet on Fashion-MNIST with 2 ranks; NP=4 and JOB=jobs/... change that
+train: build ## Train LeNet on Fashion-MNIST with 2 ranks; NP=4, JOB=jobs/lstm-kjv.toml and SET=train.steps=50 change that
 	@job='$(JOB)'; \
 	if [ "$$job" = jobs/lenet-fashion.toml ] && ! ./setup.sh has-data && ! $(TERNFLOCK) data fetch fashion-mnist; then \
 		job=jobs/lenet-digits.toml; \
 		echo "make train: there is no Fashion-MNIST to be had; training on the built-in digits instead: $$job" >&2; \
 	fi; \
-	set -x; $(MPIRUN) -n $(NP) $(TERNFLOCK) train "$$job"
+	if [ "$$job" = jobs/lstm-kjv.toml ] && ! $(TERNFLOCK) data fetch kjv > /dev/null; then \
+		job=jobs/lstm-genesis.toml; \
+		echo "make train: there is no King James Bible to be had; training on the built-in Genesis instead: $$job" >&2; \
+	fi; \
+	set -x; $(MPIRUN) -n $(NP) $(TERNFLOCK) train "$$job" $(SET:%=--set %)
 
 test: ## Run all tests, the parallel ones under mpirun included; MPI=mpich does it with MPICH
 	./setup.sh test
