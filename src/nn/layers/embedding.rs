@@ -8,6 +8,7 @@ use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::size::elements;
 use crate::nn::spec::default;
+use crate::tensor::{add_scaled, for_each_row, rows_mut};
 
 /// A row of the weight `[V, D]` for each token: `[T, N]` to `[T, N, D]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,10 +95,10 @@ impl Layer for Rows {
         let shared = pass.gradients.shared(0);
         let gradient = pass.gradients.get(0);
         if !shared {
-            gradient.fill(0.0);
+            for_each_row(rows_mut(gradient, self.features), |_, row| row.fill(0.0));
         }
         for (dy, &token) in pass.dy.chunks_exact(self.features).zip(pass.x.get(0)) {
-            gradient[self.row(token)].iter_mut().zip(dy).for_each(|(sum, dy)| *sum += dy);
+            add_scaled(1.0, dy, &mut gradient[self.row(token)]);
         }
     }
 }

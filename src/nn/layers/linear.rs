@@ -8,7 +8,7 @@ use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::size::elements;
 use crate::nn::spec::default;
-use crate::tensor::{gemm, matrix, matrix_mut};
+use crate::tensor::{add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
 
 /// Fully connected layer: weight `[U, D]`, bias `[U]`. Of a sequence each step is a row of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ impl Layer for Product {
         let (r, d, u) = (pass.batch * self.rows, self.features, self.units);
         if let Some(bias) = self.bias {
             let bias = pass.parameters.get(bias);
-            pass.y.chunks_exact_mut(u).for_each(|row| row.copy_from_slice(bias));
+            for_each_row(rows_mut(pass.y, u), |_, row| row.copy_from_slice(bias));
         }
         let beta = if self.bias.is_some() { 1.0 } else { 0.0 };
         let weight = matrix(pass.parameters.get(self.weight), u, d);
@@ -115,7 +115,7 @@ impl Layer for Product {
             let bias = pass.gradients.get(bias);
             bias.fill(0.0);
             for row in pass.dy.chunks_exact(u) {
-                bias.iter_mut().zip(row).for_each(|(sum, dy)| *sum += dy);
+                add_scaled(1.0, row, bias);
             }
         }
         if let Some(dx) = pass.dx.get(0) {
