@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
+use ternflock::checkpoint::Snapshot;
 use ternflock::train::{Options, run};
 
 use crate::digits::{JOB, assert_same_state, at_step, load, shipped};
@@ -68,6 +69,37 @@ pub fn same_bits(launcher: &Launcher, ranks: usize) {
         assert_eq!(end.code, Some(0), "{}", end.output);
         train_threads(ranks, &sets, threads.path());
         assert_same_state(&load(processes.path(), 12), &load(threads.path(), 12));
+    }
+}
+
+/// The shipped language model that needs no data.
+const LANGUAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/lstm-genesis.toml");
+
+/// A language model under the launcher, stopped and resumed by a second run, and with ranks as threads in one go: parameters and
+/// what the layers carry are the same.
+pub fn language(launcher: &Launcher, ranks: usize) {
+    let sets = ["train.global_batch=10", "exchange.verify_every=1", "train.eval_every=3"];
+    let (processes, threads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let run_dir = processes.path().to_str().expect("a temporary directory is UTF-8");
+    for (steps, more) in [("train.steps=4", &[][..]), ("train.steps=8", &["--resume"])] {
+        let mut arguments = vec!["train", LANGUAGE, "--run-dir", run_dir, "--set", steps];
+        sets.iter().for_each(|set| arguments.extend(["--set", set]));
+        arguments.extend(more);
+        let end = ternflock(launcher, ranks, &arguments).finish().unwrap();
+        assert_eq!(end.code, Some(0), "{}", end.output);
+    }
+    let sets: Vec<String> = sets.iter().chain(&["train.steps=8"]).map(ToString::to_string).collect();
+    let loaded = ternflock::job::load(LANGUAGE, &sets).unwrap();
+    let options = Options { run_dir: Some(threads.path().into()), resume: false };
+    let stop = AtomicBool::new(false);
+    on_ranks(ranks, |mut world| run(&loaded, &options, &mut world, &stop, &mut |_| {}).map(drop))
+        .into_iter()
+        .for_each(|result| result.expect("the run goes well"));
+    let (a, b) = (load(processes.path(), 8), load(threads.path(), 8));
+    let tensors = |snapshot: &Snapshot| [&snapshot.parameters[..], &snapshot.carried].concat();
+    assert_eq!(a.carried[0].shape, [10, 100]);
+    for (a, b) in tensors(&a).iter().zip(&tensors(&b)) {
+        assert!(a.same_bits(b), "`{}` differs", a.name);
     }
 }
 
