@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use super::launch::is_started_by_hydra;
 use super::streams::log;
 use crate::bench::Ranks;
 use crate::error::{Error, Kind};
@@ -13,7 +14,7 @@ use crate::train::World;
 /// A signal ended the run after a checkpoint: BSD's EX_TEMPFAIL, "try again later".
 pub const INTERRUPTED: u8 = 75;
 
-/// How long rank 0 lets the others end before it says its last words.
+/// How long rank 0 lets the others end before it says its last words, where the launcher wants that.
 const LINGER: Duration = Duration::from_millis(250);
 
 /// Ends this rank of `world` with a `code` that the launcher shall pass on, as all others end theirs. Rank 0 says the
@@ -21,14 +22,17 @@ const LINGER: Duration = Duration::from_millis(250);
 ///
 /// The launcher of MPICH 4.0 looks for ranks that have ended whenever one that has not says something, and forgets the
 /// codes of those it finds only after all have closed their output: where all end at once, it may say that all went
-/// well. So rank 0 speaks once the others have ended. The only rank of a host cannot help it.
+/// well. So rank 0 speaks once the others have ended. The only rank of a host cannot help it. Other launchers end all
+/// ranks as soon as one has ended with a code, so there rank 0 speaks first.
 pub fn leave(world: World, code: u8, last_words: fmt::Arguments) -> ExitCode {
     let (rank, ranks) = (world.rank(), world.size());
+    let lingers = ranks > 1 && is_started_by_hydra();
+    if rank == 0 && !lingers {
+        log(last_words);
+    }
     drop(world);
-    if rank == 0 {
-        if ranks > 1 {
-            thread::sleep(LINGER);
-        }
+    if rank == 0 && lingers {
+        thread::sleep(LINGER);
         log(last_words);
     }
     code.into()

@@ -102,6 +102,11 @@ fn check(size: usize, claimed: Option<(usize, &'static str)>) -> Result<(), Erro
     }
 }
 
+/// Whether the launcher is MPICH's, or one of its descendants: they alone speak PMI with their ranks.
+pub fn is_started_by_hydra() -> bool {
+    std::env::var_os("PMI_RANK").is_some()
+}
+
 /// Whether this process is, as far as the launcher's environment says, not the first of its job: it then leaves to
 /// rank 0 what all would say alike.
 pub fn is_not_first() -> bool {

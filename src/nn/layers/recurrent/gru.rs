@@ -1,8 +1,10 @@
 //! The gated recurrent unit (Cho et al., 2014) as PyTorch computes it, the reset gate behind the product:
 //!
-//!     r, z = sigmoid(W_ih x_t + W_hh h_(t-1) + b)         the rows of each gate
-//!     n    = tanh(W_in x_t + b + r (W_hn h_(t-1) + bias_n))
-//!     h_t  = (1 - z) n + z h_(t-1)
+//! ```text
+//! r, z = sigmoid(W_ih x_t + W_hh h_(t-1) + b)         the rows of each gate
+//! n    = tanh(W_in x_t + b + r (W_hn h_(t-1) + bias_n))
+//! h_t  = (1 - z) n + z h_(t-1)
+//! ```
 //!
 //! Rows of the weights stand in PyTorch's order: r, z, n.
 

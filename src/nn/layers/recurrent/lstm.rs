@@ -1,10 +1,12 @@
 //! Long short-term memory without peepholes (Zaremba et al., 2014, section 3.1; Hochreiter and Schmidhuber, 1997, with
 //! the forget gate of Gers et al., 2000):
 //!
-//!     i, f, o = sigmoid(W_ih x_t + W_hh h_(t-1) + b)      the rows of each gate; forget_bias is added for f
-//!     g       = tanh(the same)
-//!     c_t     = f c_(t-1) + i g
-//!     h_t     = o tanh(c_t)
+//! ```text
+//! i, f, o = sigmoid(W_ih x_t + W_hh h_(t-1) + b)      the rows of each gate; forget_bias is added for f
+//! g       = tanh(the same)
+//! c_t     = f c_(t-1) + i g
+//! h_t     = o tanh(c_t)
+//! ```
 //!
 //! Rows of the weights stand in PyTorch's order: i, f, g, o.
 

@@ -1,9 +1,11 @@
 //! The recurrent highway network (Zilly et al., 2017, equations 6 to 9) with coupled gates, the carry gate being 1 - t.
 //! A step goes through L levels, of which the first alone sees the input:
 //!
-//!     h   = tanh(W_h x_t [level 1] + R_h s + b_h)          the rows of each in the level's weight
-//!     t   = sigmoid(W_t x_t [level 1] + R_t s + b_t)       transform_bias is added
-//!     s'  = h t + s (1 - t)
+//! ```text
+//! h   = tanh(W_h x_t [level 1] + R_h s + b_h)          the rows of each in the level's weight
+//! t   = sigmoid(W_t x_t [level 1] + R_t s + b_t)       transform_bias is added
+//! s'  = h t + s (1 - t)
+//! ```
 //!
 //! with s the state after the level before, or after the step before. Rows of the weights: h, then t.
 
