@@ -65,14 +65,15 @@ lint: ## Check format, lints and documentation
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --workspace
 
-bench: build ## Time the codec on one core, and all-reduces between NP=2 ranks
+bench: build ## Time the codec and training steps on one core, and all-reduces between NP=2 ranks
 	$(TERNFLOCK) bench codec
+	for model in lenet convnet resnet20 lstm-small lstm-medium; do $(TERNFLOCK) bench step --model $$model; done
 	$(MPIRUN) -n $(NP) $(TERNFLOCK) bench allreduce
 
 cluster: build ## Test and measure over hosts with shaped links, HOSTS=4 RATE=1gbit; skips without root
 	HOSTS='$(HOSTS)' RATE='$(RATE)' tests/cluster/run.sh $(CHECKS) || [ $$? = 77 ]
 
-reproduce: build ## Make the figures of docs/results.md again (slow)
+reproduce: build ## Make the accuracy table of docs/results.md again (slow)
 	tests/reproduce.sh
 
 clean: ## Remove what was built; runs and data stay

@@ -73,10 +73,10 @@ fn rows(graph: &Graph) -> Result<Vec<Row>> {
     graph.layers().iter().enumerate().map(row).collect()
 }
 
-/// A hash of all parameters and of the optimizer's state: equal for runs that are equal to the bit.
+/// A hash of all parameters, of the optimizer's state and of what recurrent layers carry on: equal for runs that are equal to the bit.
 fn hash(snapshot: &Snapshot) -> String {
     let state = snapshot.optimizer.iter().flat_map(|slot| &slot.tensors);
-    let tensors = snapshot.parameters.iter().chain(state);
+    let tensors = snapshot.parameters.iter().chain(state).chain(&snapshot.carried);
     let hashes: Vec<u64> = tensors.map(|tensor| hash_values(&tensor.values)).collect();
     format!("{:016x}", xxh3_64(bytemuck::cast_slice(&hashes)))
 }

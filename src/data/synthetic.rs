@@ -4,6 +4,7 @@
 use super::{Dataset, Images};
 use crate::error::{Error, Result};
 use crate::job::Synthetic;
+use crate::nn::available_bytes;
 use crate::rng::{Purpose, Stream};
 
 /// The parts of a data set and their patterns have random numbers of their own.
@@ -14,6 +15,9 @@ enum Part {
     Patterns,
 }
 
+/// As many bytes as the counters of the generator can tell apart.
+const MOST_BYTES: u128 = 1 << 36;
+
 /// Labels are bytes; further classes have no samples.
 const MOST_LABELS: usize = 256;
 
@@ -23,21 +27,26 @@ const MOST_LABELS: usize = 256;
 /// When they would be more bytes than memory can hold.
 pub(super) fn load(synthetic: &Synthetic) -> Result<Dataset> {
     let [channels, height, width] = synthetic.shape;
-    let bytes = [channels, height, width, synthetic.samples].into_iter().try_fold(1usize, usize::checked_mul);
-    if bytes.is_none_or(|bytes| bytes > 1 << 40) {
+    let labels = synthetic.classes.min(MOST_LABELS);
+    let tests = synthetic.samples.div_ceil(10);
+    let pictures = synthetic.samples.checked_add(tests).and_then(|all| all.checked_add(labels));
+    let sides = [channels, height, width].into_iter().map(Some).chain([pictures]);
+    let bytes = sides.into_iter().try_fold(1usize, |bytes, side| bytes.checked_mul(side?));
+    let most = available_bytes().unwrap_or(u128::MAX).min(MOST_BYTES);
+    if bytes.is_none_or(|bytes| bytes as u128 > most) {
         let message = format!(
-            "{} samples of {channels}x{height}x{width} are too many bytes for any memory",
-            synthetic.samples
+            "data.samples: {} pictures of {channels}x{height}x{width}, and a tenth as many to test with, are {} bytes, and \
+             {most} are to be had",
+            synthetic.samples,
+            bytes.map_or("too many".to_owned(), |bytes| bytes.to_string())
         );
         return Err(Error::Usage(message));
     }
-    let labels = synthetic.classes.min(MOST_LABELS);
     let patterns = draw(Part::Patterns, labels, channels * height * width);
     let part = |part, samples| {
         let noise = draw(part, samples, channels * height * width);
         images(synthetic, &patterns, noise, samples)
     };
-    let tests = synthetic.samples.div_ceil(10);
     Ok(Dataset {
         name: "synthetic",
         train: part(Part::Train, synthetic.samples),
@@ -121,6 +130,15 @@ mod tests {
         let images = load(&synthetic(1000, 300)).unwrap().train;
         assert_eq!((images.classes, images.labels[255], images.labels[256]), (1000, 255, 0));
         let message = load(&synthetic(10, usize::MAX / 2)).unwrap_err().to_string();
-        assert!(message.contains("samples of 3x5x7 are too many bytes"), "{message}");
+        assert!(
+            message.contains("pictures of 3x5x7, and a tenth as many to test with, are too many bytes"),
+            "{message}"
+        );
+        let huge = Synthetic { shape: [1, 1 << 20, 1 << 20], ..synthetic(10, 1) };
+        let message = load(&huge).unwrap_err().to_string();
+        assert!(
+            message.contains("are 13194139533312 bytes"),
+            "ten patterns, a picture and one to test with: {message}"
+        );
     }
 }

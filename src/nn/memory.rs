@@ -20,7 +20,10 @@ pub fn wanted(graph: &Graph, table: &[Parameter]) -> Vec<bool> {
 fn required_bytes(graph: &Graph, table: &[Parameter], capacity: usize, more: usize) -> Result<u128> {
     let mut elements = (2 + more as u128) * count(table) as u128;
     for (source, wanted) in wanted(graph, table).into_iter().enumerate() {
-        let copies = if wanted { 2 } else { 1 };
+        let readers =
+            (0..graph.layers().len()).filter(|&layer| graph.sources(layer).contains(&source)).count();
+        // Its values, their gradient, and what other readers have added to that so far.
+        let copies = if wanted { 2 + u128::from(readers > 1) } else { 1 };
         elements += copies * capacity as u128 * graph.shape(source).elements() as u128;
     }
     for layer in 0..graph.layers().len() {

@@ -7,7 +7,7 @@
 //! - [`loss`]: softmax cross-entropy.
 //!
 //! Letters: N samples of a batch, C channels, H W height and width, D features. Images are stored `[C, H, W, N]`
-//! (docs/adr/0003-channel-major-images.md), vectors `[N, D]`, sequences of T steps `[T, N, D]`.
+//! (docs/adr/0010-batch-innermost-images.md), vectors `[N, D]`, sequences of T steps `[T, N, D]`.
 
 mod clock;
 pub mod graph;

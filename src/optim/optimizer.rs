@@ -1,5 +1,7 @@
 //! The optimizer of a run: its update rule, the state that the rule keeps for every parameter, and a step.
 
+use std::ops::Range;
+
 use super::adam::{self, Adam};
 use super::norm::{clip_factor, sum_of_squares};
 use super::update::Update;
@@ -7,6 +9,10 @@ use super::{lars, sgd};
 use crate::error::{Error, Result};
 use crate::job::{self, OptimizerKind, suggest};
 use crate::nn::{Graph, Parameter, Parameters};
+use crate::tensor::{Rows, for_each_row, rows, rows_mut, within};
+
+/// Elements that one thread takes at a time.
+const PART: usize = 1 << 15;
 
 /// How averaged gradients become a step, the same on every rank.
 #[derive(Clone, Debug)]
@@ -17,6 +23,8 @@ pub struct Optimizer {
     decay_layers: Option<Vec<String>>,
     clip_norm: Option<f64>,
     states: Vec<State>,
+    /// The sum of the squares of each part of the gradients, if they are clipped.
+    squares: Vec<f64>,
 }
 
 /// One number that an optimizer keeps for every parameter.
@@ -48,6 +56,7 @@ impl Optimizer {
             decay_layers: job.decay_layers.clone(),
             clip_norm: job.clip_norm,
             states: state_names(&job.kind).iter().map(state).collect(),
+            squares: vec![0.0; job.clip_norm.map_or(0, |_| parameters.div_ceil(PART))],
         }
     }
 
@@ -63,19 +72,46 @@ impl Optimizer {
 
     /// Step `step`, from 0, at `learning_rate`, by the averaged gradients in `parameters`.
     pub fn step(&mut self, step: u64, learning_rate: f64, parameters: &mut Parameters) {
+        within(|| self.step_here(step, learning_rate as f32, parameters));
+    }
+
+    fn step_here(&mut self, step: u64, rate: f32, parameters: &mut Parameters) {
         let rule = Rule::at(&self.kind, step);
+        let scale = self.clip_norm.map_or(1.0, |limit| clip_factor(self.norm(&parameters.gradients), limit));
         let Parameters { table, values, gradients, .. } = parameters;
-        let scale = self.clip_norm.map_or(1.0, |limit| clip_factor(global_norm(table, gradients), limit));
         for parameter in table.iter() {
             let range = parameter.range.clone();
+            let (gradients, values) = (&gradients[range.clone()], &mut values[range.clone()]);
             let decay = if decays(&self.decay_layers, parameter) { self.weight_decay } else { 0.0 };
-            let update = Update { scale, decay, rate: learning_rate as f32 };
-            let mut states = self.states.iter_mut().map(|state| &mut state.values[range.clone()]);
-            let states = [states.next().unwrap_or_default(), states.next().unwrap_or_default()];
-            let (gradients, values) = (&gradients[range.clone()], &mut values[range]);
-            rule.update(update, parameter.spec.decay, gradients, states, values);
+            let update = Update { scale, decay, rate };
+            let update = rule.of_tensor(update, parameter.spec.decay, gradients, values);
+            let (g, w) = (rows(gradients, PART), rows_mut(values, PART));
+            match &mut self.states[..] {
+                [] => for_each_row((g, w), |_, (g, w)| rule.update(&update, g, [&mut [], &mut []], w)),
+                [one] => for_each_row((g, parts(one, &range), w), |_, (g, one, w)| {
+                    rule.update(&update, g, [one, &mut []], w);
+                }),
+                [one, two, ..] => {
+                    for_each_row((g, parts(one, &range), parts(two, &range), w), |_, (g, one, two, w)| {
+                        rule.update(&update, g, [one, two], w);
+                    })
+                }
+            }
         }
     }
+
+    /// The norm of all gradients together, summed part by part in their order.
+    fn norm(&mut self, gradients: &[f32]) -> f64 {
+        for_each_row((rows(gradients, PART), rows_mut(&mut self.squares, 1)), |_, (gradients, square)| {
+            square[0] = sum_of_squares(gradients);
+        });
+        self.squares.iter().sum::<f64>().sqrt()
+    }
+}
+
+/// What `state` holds for the tensor at `range`, in parts.
+fn parts<'a>(state: &'a mut State, range: &Range<usize>) -> impl Rows<Row = &'a mut [f32]> + use<'a> {
+    rows_mut(&mut state.values[range.clone()], PART)
 }
 
 fn decays(layers: &Option<Vec<String>>, parameter: &Parameter) -> bool {
@@ -101,11 +137,6 @@ pub fn check_decay_layers(job: &job::Optimizer, graph: &Graph) -> Result<()> {
     }
 }
 
-/// The norm of all gradients together. Tensors are summed apart and in their order.
-fn global_norm(table: &[Parameter], gradients: &[f32]) -> f64 {
-    table.iter().map(|parameter| sum_of_squares(&gradients[parameter.range.clone()])).sum::<f64>().sqrt()
-}
-
 /// An update rule with its constants of one step.
 enum Rule {
     Plain,
@@ -128,27 +159,32 @@ impl Rule {
         }
     }
 
-    /// One pass over a tensor. One that does not decay (a bias, a factor of a normalisation) has no norm to speak of:
+    /// The constants for one tensor. One that does not decay (a bias, a factor of a normalisation) has no norm to speak of:
     /// LARS leaves its rate alone.
+    fn of_tensor(&self, update: Update, decays: bool, gradients: &[f32], values: &[f32]) -> Update {
+        match self {
+            Rule::Lars { trust, .. } if decays => {
+                let ratio = lars::ratio(*trust, &update, gradients, values) as f32;
+                Update { rate: update.rate * ratio, ..update }
+            }
+            _ => update,
+        }
+    }
+
+    /// One pass over a part of a tensor.
     fn update(
         &self,
-        mut update: Update,
-        decays: bool,
+        update: &Update,
         gradients: &[f32],
         [first, second]: [&mut [f32]; 2],
         values: &mut [f32],
     ) {
         match self {
-            Rule::Plain => sgd::plain(&update, gradients, values),
-            Rule::Momentum(mu) => sgd::momentum(&update, *mu, gradients, first, values),
-            Rule::Nesterov(mu) => sgd::nesterov(&update, *mu, gradients, first, values),
-            Rule::Adam(adam) => adam::update(&update, adam, gradients, first, second, values),
-            Rule::Lars { momentum, trust } => {
-                if decays {
-                    update.rate *= lars::ratio(*trust, &update, gradients, values) as f32;
-                }
-                lars::update(&update, *momentum, gradients, first, values);
-            }
+            Rule::Plain => sgd::plain(update, gradients, values),
+            Rule::Momentum(mu) => sgd::momentum(update, *mu, gradients, first, values),
+            Rule::Nesterov(mu) => sgd::nesterov(update, *mu, gradients, first, values),
+            Rule::Adam(adam) => adam::update(update, adam, gradients, first, second, values),
+            Rule::Lars { momentum, .. } => lars::update(update, *momentum, gradients, first, values),
         }
     }
 }

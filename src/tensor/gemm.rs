@@ -16,7 +16,8 @@ const BLOCK: usize = 16;
 /// `c = alpha a b + beta c`, with `a` `[m, k]`, `b` `[k, n]`, `c` `[m, n]`; any view may be transposed or cut out of a
 /// larger matrix. With `beta` 0 the old content of `c` is not read.
 ///
-/// A large product is cut along the longer side of `c`, a part a thread; never along k, so that no sum is split.
+/// A large product is cut along the longer side of `c`, a part a thread; never along k. BLAS sums in another order at the
+/// edges of what it is given, so the last bits still depend on the number of threads.
 pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
     let ((m, n), k) = (c.dim(), a.ncols());
     let threads = threads();

@@ -8,7 +8,8 @@
 //!
 //! Whoever waits for a pass (with `exchange.overlap` it is the thread that talks MPI) is none of the pool's threads.
 //!
-//! Split what is written, never a sum: results then do not depend on the number of threads.
+//! Split what is written, never a sum: results of such loops do not depend on the number of threads. Those of BLAS do in the
+//! last bits: its kernels sum in another order at the edges of a product, and a part of one has other edges.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -162,7 +162,7 @@ def main():
             seconds, begin = [], time.perf_counter()
     median = statistics.median(seconds)
     samples = size * (model.steps if is_language else 1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     print(json.dumps({
         "model": options.model, "batch": size, "threads": options.threads, "torch": torch.__version__,
         "samples_per_s": samples / median, "step_ms_median": 1e3 * median, "peak_rss_mb": peak,

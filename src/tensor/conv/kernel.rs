@@ -60,8 +60,8 @@ impl<const F: usize, const V: usize> WithSimd for Tiles<'_, F, V> {
                 if run > 0 && !rows.is_empty() {
                     let image = ((h - self.first_row) * column.size + v) * channels * width;
                     let weight = (rows.start * column.taps + columns.start) * channels * F;
-                    debug_assert!(image + (rows.len() - 1) * image_row + run * width <= self.packed.len());
-                    debug_assert!(weight + (rows.len() - 1) * weight_row + run * F <= self.weights.len());
+                    assert!(image + (rows.len() - 1) * image_row + run * width <= self.packed.len());
+                    assert!(weight + (rows.len() - 1) * weight_row + run * F <= self.weights.len());
                     for r in 0..rows.len() {
                         // SAFETY: taps inside the window are inside the packed rows and the weights, as asserted.
                         unsafe {

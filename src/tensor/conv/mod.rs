@@ -7,8 +7,7 @@
 //!   of a large matrix product.
 //! - [`Columns`]: BLAS on im2col tiles, which vectorises over channels and positions as well.
 //!
-//! Which is taken: direct for a batch of at least half a vector, columns for a smaller one (docs/adr/0011 has the
-//! measurements).
+//! Which is taken: direct for a batch of at least half a vector, columns for a smaller one (docs/adr/0011).
 
 mod blocks;
 mod columns;

@@ -373,7 +373,7 @@ impl<const F: usize, const K: usize> WithSimd for Tiles<'_, F, K> {
                 x_at + (rows.len() - 1) * x_row + (columns.len() - 1) * x_step + (K - 1) * k_step + width;
             let last_dy =
                 dy_at + (F - 1) * dy_plane + ((rows.len() - 1) * column.outputs + columns.len()) * width;
-            debug_assert!(last_x <= x.len() && last_dy <= dy.len());
+            assert!(last_x <= x.len() && last_dy <= dy.len());
             for p in 0..rows.len() {
                 // SAFETY: positions of the unit and the pixels under them are packed, as asserted.
                 unsafe {

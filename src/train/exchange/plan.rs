@@ -70,5 +70,25 @@ pub fn kept_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
         let layer = if name == LOGITS { logits } else { Some(name.as_str()) };
         graph.layers().iter().position(|node| Some(node.name.as_str()) == layer).ok_or_else(|| refuse(name))
     };
-    names.iter().map(number).collect()
+    let mut kept = names.iter().map(number).collect::<Result<Vec<_>>>()?;
+    // A weight that is shared is its owner's.
+    let owners: Vec<_> = kept.iter().filter_map(|&layer| graph.tied(layer)).collect();
+    kept.extend(owners);
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::preset;
+    use crate::nn::Shape;
+
+    #[test]
+    fn a_weight_that_the_logits_share_is_kept_too() {
+        let input = Shape::Tokens { steps: 2, vocabulary: 50 };
+        let graph = preset("rhn", input, 50).unwrap();
+        let kept = kept_layers(&[LOGITS.into()], &graph).unwrap();
+        let names: Vec<_> = kept.iter().map(|&layer| graph.layers()[layer].name.as_str()).collect();
+        assert_eq!(names, ["logits", "embedding"]);
+    }
 }
