@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::arguments::{Bench, BenchCommand};
 use super::exit;
-use super::launch::{is_not_first, launch_ranks_or_say};
+use super::launch::launch_ranks_or_say;
+use super::launcher::is_not_first;
 use super::numbers::{bytes, thousands};
 use super::streams::print;
 use super::table::table;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::arguments::{Data, DataCommand};
 use super::exit;
-use super::launch::is_not_first;
+use super::launcher::is_not_first;
 use super::streams::{log, print};
 use super::table::table;
 use crate::data::{self, DATASETS, Entry, Format};

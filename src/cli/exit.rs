@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use super::launch::is_started_by_hydra;
+use super::launcher::is_started_by_hydra;
 use super::streams::log;
 use crate::bench::Ranks;
 use crate::error::{Error, Kind};

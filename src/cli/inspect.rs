@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::arguments::Inspect;
 use super::exit;
-use super::launch::is_not_first;
+use super::launcher::is_not_first;
 use super::numbers::{bytes, thousands};
 use super::streams::print;
 use super::table::table;

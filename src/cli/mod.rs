@@ -7,6 +7,7 @@ mod eval;
 mod exit;
 mod inspect;
 mod launch;
+mod launcher;
 mod numbers;
 mod streams;
 mod table;

@@ -1,0 +1,73 @@
+//! What the environment of this process says about the launcher that started it.
+
+/// Variables by which launchers tell a process how many ranks there are, and who sets them.
+const SIZES: [(&str, &str); 4] = [
+    ("OMPI_COMM_WORLD_SIZE", "mpirun of Open MPI"),
+    ("PMI_SIZE", "mpiexec of MPICH or Intel MPI, or srun --mpi=pmi2"),
+    ("MV2_COMM_WORLD_SIZE", "mpirun of MVAPICH"),
+    ("SLURM_STEP_NUM_TASKS", "srun"),
+];
+
+/// Variables that say that MPI can find the other ranks.
+const MEETING_POINTS: [&str; 4] = ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK"];
+
+/// What the environment says about the launcher.
+#[derive(Debug, PartialEq)]
+pub enum Launch {
+    /// No launcher: one process on its own.
+    Alone,
+    /// MPI must be started; if the launcher's own count is known, its world must be as large.
+    Mpi(Option<(usize, &'static str)>),
+    /// Several processes that cannot find each other.
+    Lost(usize),
+}
+
+/// What the `variable`s of the environment say.
+pub fn recognise(variable: impl Fn(&str) -> Option<String>) -> Launch {
+    let count = |name: &str| variable(name)?.parse::<usize>().ok();
+    let claimed = SIZES.iter().find_map(|(name, launcher)| Some((count(name)?, *launcher)));
+    let can_meet = MEETING_POINTS.iter().any(|name| variable(name).is_some());
+    match claimed {
+        _ if can_meet => Launch::Mpi(claimed),
+        Some((ranks, _)) if ranks > 1 => Launch::Lost(ranks),
+        _ => Launch::Alone,
+    }
+}
+
+/// Whether the launcher is MPICH's, or one of its descendants: they alone speak PMI with their ranks.
+pub fn is_started_by_hydra() -> bool {
+    std::env::var_os("PMI_RANK").is_some()
+}
+
+/// Whether this process is, as far as the launcher's environment says, not the first of its job: it then leaves to
+/// rank 0 what all would say alike.
+pub fn is_not_first() -> bool {
+    let names = ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID"];
+    let rank = names.iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
+    rank.is_some_and(|rank| rank > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(variables: &[(&str, &str)]) -> Launch {
+        recognise(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string()))
+    }
+
+    #[test]
+    fn launchers_are_recognised() {
+        assert_eq!(with(&[]), Launch::Alone);
+        let open_mpi = with(&[("OMPI_COMM_WORLD_SIZE", "4"), ("PMIX_RANK", "1")]);
+        assert_eq!(open_mpi, Launch::Mpi(Some((4, "mpirun of Open MPI"))));
+        assert!(matches!(with(&[("PMI_RANK", "0"), ("PMI_SIZE", "2")]), Launch::Mpi(Some((2, _)))));
+        assert!(matches!(
+            with(&[("PMIX_RANK", "0"), ("SLURM_STEP_NUM_TASKS", "3")]),
+            Launch::Mpi(Some((3, "srun")))
+        ));
+        // A batch script, or a step of one task.
+        assert_eq!(with(&[("SLURM_PROCID", "0"), ("SLURM_NTASKS", "4")]), Launch::Alone);
+        assert_eq!(with(&[("SLURM_PROCID", "0"), ("SLURM_STEP_NUM_TASKS", "1")]), Launch::Alone);
+        assert_eq!(with(&[("SLURM_PROCID", "2"), ("SLURM_STEP_NUM_TASKS", "4")]), Launch::Lost(4));
+    }
+}
