@@ -6,7 +6,7 @@ use super::init::{Fan, Init};
 /// A tensor of parameters that a layer asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterSpec {
-    /// Its name within the layer: "weight" or "bias".
+    /// Its name within the layer: "weight", "bias", "weight_hh", "running_mean" and so on.
     pub name: &'static str,
     /// Its shape, output dimension first, as in PyTorch: conv2d weight `[filters, C, R, S]`, linear weight `[units, D]`.
     pub shape: Vec<usize>,
