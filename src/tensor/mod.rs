@@ -2,10 +2,12 @@
 //! instructions.
 
 mod blas;
+mod blocks;
 mod conv;
 mod elementary;
 mod gemm;
 mod im2col;
+mod panels;
 mod simd;
 mod threads;
 mod transpose;
@@ -15,6 +17,7 @@ pub use conv::{Convolution, Shape as ConvolutionShape};
 pub use elementary::{exp, sigmoid, tanh};
 pub use gemm::{gemm, matrix, matrix_mut};
 pub use im2col::{Window, col2im_add, im2col};
+pub use panels::Panels;
 pub use simd::{add_scaled, sum, vectorise};
 pub use threads::{Rows, for_each, for_each_row, rows, rows_mut, set_threads, thread, threads, within};
 pub use transpose::transpose;

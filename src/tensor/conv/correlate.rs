@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::blocks::{Block, Line, Machine, Shared, part, parts, room};
 use super::kernel::Tiles;
 use super::pack::{Lines, pack};
 use super::pass::Pass;
+use crate::tensor::blocks::{Block, Line, Machine, Shared, part, parts, room};
 use crate::tensor::simd::dispatch;
 use crate::tensor::threads::{for_each, thread};
 

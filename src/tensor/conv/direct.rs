@@ -3,10 +3,10 @@
 use std::sync::Mutex;
 
 use super::Shape;
-use super::blocks::{Line, Machine, room};
 use super::correlate::{self, Direction, Run, pack_weights};
 use super::pass::{self, Pass};
 use super::weight_gradient::WeightGradient;
+use crate::tensor::blocks::{Line, Machine, room};
 use crate::tensor::threads::threads;
 
 /// The convolution `shape`, planned, with its buffers.

@@ -9,7 +9,6 @@
 //!
 //! Which is taken: direct for a batch of at least half a vector, columns for a smaller one (docs/adr/0011).
 
-mod blocks;
 mod columns;
 mod correlate;
 mod direct;
@@ -22,7 +21,8 @@ mod weight_gradient;
 mod tests;
 
 use super::Window;
-use blocks::Machine;
+use super::blocks::Machine;
+
 use columns::Columns;
 use direct::Direct;
 use pass::Pass;

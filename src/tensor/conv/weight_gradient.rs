@@ -16,9 +16,9 @@ use std::sync::{Mutex, PoisonError};
 
 use pulp::{Simd, WithSimd};
 
-use super::blocks::{Line, Machine, Shared, part, parts, room};
 use super::pack::{Lines, pack};
 use super::pass::Pass;
+use crate::tensor::blocks::{Line, Machine, Shared, part, parts, room};
 use crate::tensor::simd::{dispatch, vectorise};
 use crate::tensor::threads::{for_each, thread};
 

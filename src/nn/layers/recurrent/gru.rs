@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::History;
 use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use super::state_weight::StateWeight;
 use crate::nn::Shape;
 use crate::nn::init::Init;
 use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
@@ -57,8 +58,10 @@ impl Describe for Gru {
     }
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let Sizes { steps, hidden, .. } = self.sizes(inputs)?;
-        Ok(History::elements(steps, hidden, batch) + (6 * steps + 1) * batch * hidden)
+        let sizes = self.sizes(inputs)?;
+        let Sizes { steps, hidden, .. } = sizes;
+        let states = History::elements(steps, hidden, batch) + (6 * steps + 1) * batch * hidden;
+        Ok(states + StateWeight::elements(&sizes))
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
@@ -66,6 +69,7 @@ impl Describe for Gru {
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,
+            state_weight: StateWeight::new(&sizes),
             h: History::new("h", steps, hidden, batch),
             gates: vec![0.0; steps * batch * sizes.width()],
             state_sums: vec![0.0; steps * batch * sizes.width()],
@@ -76,6 +80,7 @@ impl Describe for Gru {
 
 struct Unrolled {
     sizes: Sizes,
+    state_weight: StateWeight,
     h: History,
     /// `[T, N, 3 H]`: the values of r, z, n after a forward pass; after a backward pass the gradients of the input's sums.
     gates: Vec<f32>,
@@ -90,12 +95,13 @@ impl Layer for Unrolled {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
         let (bias, bias_n) = (pass.parameters.get(BIAS), pass.parameters.get(BIAS_N));
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
+        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH));
         self.h.begin(n);
         for (t, y) in pass.y.chunks_exact_mut(n * hidden).enumerate() {
             let place = t * n * width..(t + 1) * n * width;
             let (gates, sums) = (&mut self.gates[place.clone()], &mut self.state_sums[place]);
             let (before, h) = self.h.around(t, n);
-            self.sizes.state_side(n, before, pass.parameters.get(WEIGHT_HH), 0.0, sums);
+            self.state_weight.forward(n, before, 0.0, sums);
             let all =
                 (rows_mut(gates, width), rows_mut(sums, width), rows(before, hidden), rows_mut(h, hidden));
             for_each_row(all, |_, (gates, sums, before, h)| {
@@ -113,6 +119,7 @@ impl Layer for Unrolled {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
         let dh = &mut self.dh[..n * hidden];
         dh.fill(0.0);
+        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH));
         for t in (0..self.sizes.steps).rev() {
             let place = t * n * width..(t + 1) * n * width;
             let (gates, sums) = (&mut self.gates[place.clone()], &mut self.state_sums[place]);
@@ -128,7 +135,7 @@ impl Layer for Unrolled {
                 },
             );
             if t > 0 {
-                self.sizes.state_back(n, sums, pass.parameters.get(WEIGHT_HH), 1.0, dh);
+                self.state_weight.backward(n, sums, 1.0, dh);
             }
         }
         let (gates, sums, gradients) = (&self.gates, &self.state_sums, &mut pass.gradients);

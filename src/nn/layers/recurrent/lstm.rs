@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::History;
 use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use super::state_weight::StateWeight;
 use crate::nn::Shape;
 use crate::nn::init::Init;
 use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
@@ -66,7 +67,8 @@ impl Describe for Lstm {
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
         let sizes = self.sizes(inputs)?;
         let (steps, hidden) = (sizes.steps, sizes.hidden);
-        Ok(2 * History::elements(steps, hidden, batch) + (4 * steps + 2) * batch * hidden)
+        let states = 2 * History::elements(steps, hidden, batch) + (4 * steps + 2) * batch * hidden;
+        Ok(states + StateWeight::elements(&sizes))
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
@@ -74,6 +76,7 @@ impl Describe for Lstm {
         let (steps, hidden) = (sizes.steps, sizes.hidden);
         Ok(Box::new(Unrolled {
             sizes,
+            state_weight: StateWeight::new(&sizes),
             forget_bias: self.forget_bias,
             h: History::new("h", steps, hidden, batch),
             c: History::new("c", steps, hidden, batch),
@@ -86,6 +89,7 @@ impl Describe for Lstm {
 
 struct Unrolled {
     sizes: Sizes,
+    state_weight: StateWeight,
     forget_bias: f32,
     h: History,
     c: History,
@@ -99,13 +103,14 @@ struct Unrolled {
 impl Layer for Unrolled {
     fn forward(&mut self, pass: Forward<'_>) {
         let (n, rows, width) = (pass.batch, pass.batch * self.sizes.hidden, pass.batch * self.sizes.width());
-        let (weight_hh, bias) = (pass.parameters.get(WEIGHT_HH), pass.parameters.get(BIAS));
+        let bias = pass.parameters.get(BIAS);
+        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH));
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
         self.h.begin(n);
         self.c.begin(n);
         for (t, gates) in self.gates.chunks_exact_mut(width).take(self.sizes.steps).enumerate() {
             let ((h_before, h), (c_before, c)) = (self.h.around(t, n), self.c.around(t, n));
-            self.sizes.state_side(n, h_before, weight_hh, 1.0, gates);
+            self.state_weight.forward(n, h_before, 1.0, gates);
             step(self.sizes.hidden, self.forget_bias, bias, gates, c_before, c, h);
             pass.y[t * rows..(t + 1) * rows].copy_from_slice(h);
         }
@@ -118,12 +123,13 @@ impl Layer for Unrolled {
         let (dh, dc) = (&mut self.dh[..rows], &mut self.dc[..rows]);
         dh.fill(0.0);
         dc.fill(0.0);
+        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH));
         for t in (0..self.sizes.steps).rev() {
             let gates = &mut self.gates[t * width..(t + 1) * width];
             let dy = &pass.dy[t * rows..(t + 1) * rows];
             back(self.sizes.hidden, gates, self.c.before(t, n), self.c.before(t + 1, n), dy, dh, dc);
             if t > 0 {
-                self.sizes.state_back(n, gates, pass.parameters.get(WEIGHT_HH), 0.0, dh);
+                self.state_weight.backward(n, gates, 0.0, dh);
             }
         }
         let (gates, gradients) = (&self.gates, &mut pass.gradients);

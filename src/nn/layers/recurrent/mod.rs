@@ -11,6 +11,7 @@ mod lstm;
 mod rhn;
 mod rnn;
 mod sizes;
+mod state_weight;
 
 #[cfg(test)]
 mod check;

@@ -12,6 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use super::state_weight::StateWeight;
 use crate::nn::Shape;
 use crate::nn::init::Init;
 use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
@@ -70,8 +71,10 @@ impl Describe for Rhn {
     }
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let Sizes { steps, hidden, .. } = self.sizes(inputs)?;
-        Ok((3 * steps * self.depth + 2) * batch * hidden)
+        let sizes = self.sizes(inputs)?;
+        let Sizes { steps, hidden, .. } = sizes;
+        let states = (3 * steps * self.depth + 2) * batch * hidden;
+        Ok(states + self.depth * StateWeight::elements(&sizes))
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
@@ -79,6 +82,7 @@ impl Describe for Rhn {
         let rows = sizes.steps * batch * sizes.hidden;
         Ok(Box::new(Unrolled {
             sizes,
+            state_weights: (0..self.depth).map(|_| StateWeight::new(&sizes)).collect(),
             depth: self.depth,
             transform_bias: self.transform_bias,
             carried: vec![0.0; batch * sizes.hidden],
@@ -91,6 +95,8 @@ impl Describe for Rhn {
 
 struct Unrolled {
     sizes: Sizes,
+    /// Of each level.
+    state_weights: Vec<StateWeight>,
     depth: usize,
     transform_bias: f32,
     /// What the last batch left: `[capacity, H]`.
@@ -114,18 +120,18 @@ impl Unrolled {
 impl Layer for Unrolled {
     fn forward(&mut self, pass: Forward<'_>) {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
-        let (weight_hh, biases) = (pass.parameters.get(WEIGHT_HH), pass.parameters.get(BIAS));
+        let biases = pass.parameters.get(BIAS);
+        let weights = pass.parameters.get(WEIGHT_HH).chunks_exact(width * hidden);
+        self.state_weights.iter_mut().zip(weights).for_each(|(state, weight)| state.begin_forward(weight));
         let transform_bias = self.transform_bias;
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
         self.before[..n * hidden].copy_from_slice(&self.carried[..n * hidden]);
         for (t, y) in pass.y.chunks_exact_mut(n * hidden).enumerate() {
-            for (level, (weight, bias)) in
-                weight_hh.chunks_exact(width * hidden).zip(biases.chunks_exact(width)).enumerate()
-            {
+            for (level, bias) in biases.chunks_exact(width).enumerate() {
                 let place = self.place(level, t, n * hidden);
                 let gates = &mut self.gates[2 * place.start..2 * place.end];
                 let before = &self.before[place];
-                self.sizes.state_side(n, before, weight, if level == 0 { 1.0 } else { 0.0 }, gates);
+                self.state_weights[level].forward(n, before, if level == 0 { 1.0 } else { 0.0 }, gates);
                 // The state after it is made in the output, which ends as that after the last level.
                 let all = (rows_mut(gates, width), rows(before, hidden), rows_mut(y, hidden));
                 for_each_row(all, |_, (gates, before, after)| {
@@ -148,11 +154,12 @@ impl Layer for Unrolled {
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
-        let weight_hh = pass.parameters.get(WEIGHT_HH);
+        let weights = pass.parameters.get(WEIGHT_HH).chunks_exact(width * hidden);
+        self.state_weights.iter_mut().zip(weights).for_each(|(state, weight)| state.begin_backward(weight));
         self.ds[..n * hidden].fill(0.0);
         for (t, dy) in pass.dy.chunks_exact(n * hidden).enumerate().rev() {
             add_scaled(1.0, dy, &mut self.ds[..n * hidden]);
-            for (level, weight) in weight_hh.chunks_exact(width * hidden).enumerate().rev() {
+            for level in (0..self.depth).rev() {
                 let place = self.place(level, t, n * hidden);
                 let (gates, ds) =
                     (&mut self.gates[2 * place.start..2 * place.end], &mut self.ds[..n * hidden]);
@@ -163,7 +170,7 @@ impl Layer for Unrolled {
                         || back_row(gates, before, ds),
                     );
                 });
-                self.sizes.state_back(n, gates, weight, 1.0, ds);
+                self.state_weights[level].backward(n, gates, 1.0, ds);
             }
         }
         let gradients = &mut pass.gradients;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::History;
 use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use super::state_weight::StateWeight;
 use crate::nn::Shape;
 use crate::nn::init::Init;
 use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
@@ -58,8 +59,10 @@ impl Describe for Rnn {
     }
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let Sizes { steps, hidden, .. } = self.sizes(inputs)?;
-        Ok(History::elements(steps, hidden, batch) + (steps + 1) * batch * hidden)
+        let sizes = self.sizes(inputs)?;
+        let Sizes { steps, hidden, .. } = sizes;
+        let states = History::elements(steps, hidden, batch) + (steps + 1) * batch * hidden;
+        Ok(states + StateWeight::elements(&sizes))
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
@@ -67,6 +70,7 @@ impl Describe for Rnn {
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,
+            state_weight: StateWeight::new(&sizes),
             nonlinearity: self.nonlinearity,
             h: History::new("h", steps, hidden, batch),
             sums: vec![0.0; steps * batch * hidden],
@@ -77,6 +81,7 @@ impl Describe for Rnn {
 
 struct Unrolled {
     sizes: Sizes,
+    state_weight: StateWeight,
     nonlinearity: Nonlinearity,
     h: History,
     /// `[T, N, H]`: what f is taken of, and after a backward pass its gradient.
@@ -88,13 +93,14 @@ struct Unrolled {
 impl Layer for Unrolled {
     fn forward(&mut self, pass: Forward<'_>) {
         let (n, hidden) = (pass.batch, self.sizes.hidden);
-        let (weight_hh, bias) = (pass.parameters.get(WEIGHT_HH), pass.parameters.get(BIAS));
+        let bias = pass.parameters.get(BIAS);
+        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH));
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.sums);
         self.h.begin(n);
         let steps = self.sums.chunks_exact_mut(n * hidden).zip(pass.y.chunks_exact_mut(n * hidden));
         for (t, (sums, y)) in steps.take(self.sizes.steps).enumerate() {
             let (before, h) = self.h.around(t, n);
-            self.sizes.state_side(n, before, weight_hh, 1.0, sums);
+            self.state_weight.forward(n, before, 1.0, sums);
             let nonlinearity = self.nonlinearity;
             for_each_row((rows(sums, hidden), rows_mut(h, hidden)), |_, (sums, h)| {
                 vectorise(
@@ -111,6 +117,7 @@ impl Layer for Unrolled {
         let (n, hidden) = (pass.batch, self.sizes.hidden);
         let (dh, nonlinearity) = (&mut self.dh[..n * hidden], self.nonlinearity);
         dh.fill(0.0);
+        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH));
         for t in (0..self.sizes.steps).rev() {
             let place = t * n * hidden..(t + 1) * n * hidden;
             let (sums, dy, y) = (&mut self.sums[place.clone()], &pass.dy[place], self.h.before(t + 1, n));
@@ -122,7 +129,7 @@ impl Layer for Unrolled {
                 );
             });
             if t > 0 {
-                self.sizes.state_back(n, sums, pass.parameters.get(WEIGHT_HH), 0.0, dh);
+                self.state_weight.backward(n, sums, 0.0, dh);
             }
         }
         let (sums, gradients) = (&self.sums, &mut pass.gradients);

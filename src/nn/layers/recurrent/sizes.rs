@@ -74,18 +74,6 @@ impl Sizes {
         gemm(1.0, matrix(x, rows, d), matrix(weight_ih, w, d).t(), 0.0, matrix_mut(gates, rows, w));
     }
 
-    /// The state's part of a step's gates: `gates` `[N, G H]` = `beta` `gates` + `h` `[N, H]` times `weight_hh`ᵀ.
-    pub fn state_side(&self, n: usize, h: &[f32], weight_hh: &[f32], beta: f32, gates: &mut [f32]) {
-        let (h_, w) = (self.hidden, self.width());
-        gemm(1.0, matrix(h, n, h_), matrix(weight_hh, w, h_).t(), beta, matrix_mut(gates, n, w));
-    }
-
-    /// The gradient of the state that a step's gates had: `dh` `[N, H]` = `beta` `dh` + `gates` `[N, G H]` times `weight_hh`.
-    pub fn state_back(&self, n: usize, gates: &[f32], weight_hh: &[f32], beta: f32, dh: &mut [f32]) {
-        let (h, w) = (self.hidden, self.width());
-        gemm(1.0, matrix(gates, n, w), matrix(weight_hh, w, h), beta, matrix_mut(dh, n, h));
-    }
-
     /// The gradient of the input: `dx` `[T N, D]` = `gates` `[T N, G H]` times `weight_ih`.
     pub fn input_back(&self, n: usize, gates: &[f32], weight_ih: &[f32], dx: &mut [f32]) {
         let (rows, d, w) = (self.steps * n, self.features, self.width());

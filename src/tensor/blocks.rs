@@ -1,10 +1,10 @@
-//! How a batch is cut into blocks of samples, and other lists into even parts.
+//! How a batch is cut into blocks of samples, and other lists into even parts: for kernels written with vectors.
 
 use std::ops::Range;
 
 use pulp::Simd;
 
-use crate::tensor::simd::dispatch;
+use super::simd::dispatch;
 
 /// Samples that a kernel computes side by side: one vector or two.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,0 +1,234 @@
+//! Products of a few rows with one matrix, again and again: what a recurrent layer does at every step.
+//!
+//! BLAS copies the matrix into the order its kernel reads, at every call; with 20 rows that takes a good part of the
+//! product. Here it is copied once: into panels of two vectors of columns, `[panels, k, columns]`. The kernel keeps M rows
+//! times a panel's columns in registers (6 x 2 vectors of AVX2's 16) and goes through k once.
+
+use ndarray::ArrayView2;
+use pulp::{Simd, WithSimd};
+
+use super::blocks::{Line, Machine, Shared, part, parts, room};
+use super::simd::dispatch;
+use super::threads::{for_each, threads};
+
+/// Most rows whose sums fit the registers of every machine, beside a panel's vectors and one of the rows' values.
+const MOST_ROWS: usize = 6;
+
+/// A product of fewer multiply-adds is not worth a second thread.
+const WORTH_SHARING: usize = 1 << 20;
+
+/// A matrix `[k, n]`, packed.
+pub struct Panels {
+    machine: Machine,
+    k: usize,
+    n: usize,
+    packed: Vec<Line>,
+}
+
+impl Panels {
+    /// Room for any matrix of as many elements as one of `[k, n]` or `[n, k]`.
+    pub fn new(k: usize, n: usize) -> Panels {
+        Panels { machine: Machine::this(), k: 0, n: 0, packed: room(Self::elements(k, n)) }
+    }
+
+    /// Elements of the buffer that [`Panels::new`] makes.
+    pub fn elements(k: usize, n: usize) -> usize {
+        let width = 2 * Machine::this().lanes;
+        (k * n.next_multiple_of(width)).max(n * k.next_multiple_of(width))
+    }
+
+    /// Takes a copy of `b` `[k, n]`.
+    ///
+    /// # Panics
+    /// When there is no room for it.
+    pub fn pack(&mut self, b: ArrayView2<f32>) {
+        (self.k, self.n) = b.dim();
+        let (k, n, width) = (self.k, self.n, 2 * self.machine.lanes);
+        let packed: &mut [f32] = bytemuck::cast_slice_mut(&mut self.packed);
+        let panels = packed[..k * n.next_multiple_of(width)].chunks_exact_mut((k * width).max(1));
+        for (panel, first) in panels.zip((0..n).step_by(width)) {
+            let columns = (n - first).min(width);
+            for (row, line) in panel.chunks_exact_mut(width).enumerate() {
+                for (column, value) in line[..columns].iter_mut().enumerate() {
+                    *value = b[[row, first + column]];
+                }
+                line[columns..].fill(0.0);
+            }
+        }
+    }
+
+    /// `c = beta c + a b`, with `a` `[m, k]` and `c` `[m, n]`, row-major. With `beta` 0 the old content of `c` is not read.
+    /// The result does not depend on the number of threads.
+    ///
+    /// # Panics
+    /// When `a` or `c` is shorter than that.
+    pub fn multiply(&self, m: usize, a: &[f32], beta: f32, c: &mut [f32]) {
+        let (k, n) = (self.k, self.n);
+        let (a, c) = (&a[..m * k], Shared(c[..m * n].as_mut_ptr()));
+        let panels = self.machine.blocks(n);
+        let shared = m.saturating_mul(n).saturating_mul(k) >= WORTH_SHARING;
+        let most = panels.div_ceil(if shared { threads() } else { 1 }).max(1);
+        for_each(panels.div_ceil(most), |task| {
+            for panel in part(panels, most, task) {
+                self.panel(panel, m, a, beta, c);
+            }
+        });
+    }
+
+    /// The columns of `c` that are those of a panel.
+    fn panel(&self, panel: usize, m: usize, a: &[f32], beta: f32, c: Shared) {
+        let (k, n, width) = (self.k, self.n, 2 * self.machine.lanes);
+        let columns = self.machine.block(n, panel);
+        let packed: &[f32] = bytemuck::cast_slice(&self.packed);
+        let packed = &packed[panel * k * width..(panel + 1) * k * width];
+        for rows in parts(m, MOST_ROWS) {
+            let a = &a[rows.start * k..rows.end * k];
+            // SAFETY: a row of `c`, which is as long as the assertion in `multiply` says, and a column of it.
+            let c = unsafe { c.at(rows.start * n + columns.first) };
+            let tile = Tile { k, a, packed, beta, c, n, columns: columns.samples };
+            match rows.len() {
+                1 => tile.compute::<1>(),
+                2 => tile.compute::<2>(),
+                3 => tile.compute::<3>(),
+                4 => tile.compute::<4>(),
+                5 => tile.compute::<5>(),
+                _ => tile.compute::<MOST_ROWS>(),
+            }
+        }
+    }
+}
+
+/// M rows of a product, and the columns of one panel.
+struct Tile<'a> {
+    k: usize,
+    /// `[M, k]`.
+    a: &'a [f32],
+    /// `[k, 2 lanes]`.
+    packed: &'a [f32],
+    beta: f32,
+    /// Where the first of the sums goes, in a matrix of `n` columns.
+    c: *mut f32,
+    n: usize,
+    /// How many there are in a row.
+    columns: usize,
+}
+
+impl Tile<'_> {
+    fn compute<const M: usize>(self) {
+        assert!(self.a.len() == M * self.k && self.columns * self.k <= self.packed.len());
+        dispatch(Rows::<M>(self));
+    }
+}
+
+struct Rows<'a, const M: usize>(Tile<'a>);
+
+impl<const M: usize> WithSimd for Rows<'_, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if self.0.columns > S::F32_LANES {
+            self.0.sums::<S, M, 2>(simd);
+        } else {
+            self.0.sums::<S, M, 1>(simd);
+        }
+    }
+}
+
+impl Tile<'_> {
+    /// `V` vectors of the panel's two.
+    #[inline(always)]
+    fn sums<S: Simd, const M: usize, const V: usize>(self, simd: S) {
+        let mut sums = [[simd.splat_f32s(0.0); V]; M];
+        let (mut panel, a) = (self.packed.as_ptr(), self.a.as_ptr());
+        for l in 0..self.k {
+            // SAFETY: `packed` has 2 vectors for each of k rows, and `a` M rows of k.
+            unsafe {
+                let b: [S::f32s; V] =
+                    std::array::from_fn(|v| panel.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned());
+                for (m, sums) in sums.iter_mut().enumerate() {
+                    let value = simd.splat_f32s(*a.add(m * self.k + l));
+                    for (sum, b) in sums.iter_mut().zip(b) {
+                        *sum = simd.mul_add_e_f32s(value, b, *sum);
+                    }
+                }
+                panel = panel.add(2 * S::F32_LANES);
+            }
+        }
+        for (m, sums) in sums.iter().enumerate() {
+            let sums: &[f32] = bytemuck::cast_slice(sums);
+            // SAFETY: the row of `c` has so many columns from there on, and nobody else writes them.
+            let c = unsafe { std::slice::from_raw_parts_mut(self.c.add(m * self.n), self.columns) };
+            if self.beta == 0.0 {
+                c.copy_from_slice(&sums[..self.columns]);
+            } else {
+                c.iter_mut().zip(sums).for_each(|(c, sum)| *c = self.beta * *c + sum);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{matrix, set_threads};
+    use proptest::prelude::*;
+
+    /// Small integers: products and sums are exact in f32, so the comparison is too.
+    fn integers(n: usize, salt: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 7 + salt * 13) % 9) as f32 - 4.0).collect()
+    }
+
+    /// `beta c + a b`, sum by sum.
+    fn plain(
+        sizes: [usize; 3],
+        a: &[f32],
+        b: impl Fn(usize, usize) -> f32,
+        beta: f32,
+        c: &[f32],
+    ) -> Vec<f32> {
+        let [m, k, n] = sizes;
+        let sum = |i: usize, j: usize| (0..k).map(|l| a[i * k + l] * b(l, j)).sum::<f32>();
+        (0..m * n).map(|at| sum(at / n, at % n) + if beta == 0.0 { 0.0 } else { beta * c[at] }).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_triple_loop(m in 1usize..20, n in 1usize..50, k in 1usize..20, beta in 0usize..3) {
+            let (a, b, before) = (integers(m * k, 1), integers(n * k, 2), integers(m * n, 3));
+            let mut panels = Panels::new(n, k);
+            for transposed in [false, true] {
+                let mut c = if beta == 0 { vec![f32::NAN; m * n] } else { before.clone() };
+                let value = |l: usize, j: usize| if transposed { b[j * k + l] } else { b[l * n + j] };
+                panels.pack(if transposed { matrix(&b, n, k).reversed_axes() } else { matrix(&b, k, n) });
+                panels.multiply(m, &a, beta as f32, &mut c);
+                prop_assert_eq!(c, plain([m, k, n], &a, value, beta as f32, &before));
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_product_has_the_same_bits_on_any_number_of_threads() {
+        let (m, k, n) = (20, 200, 808);
+        let wave = |count: usize| (0..count).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<_>>();
+        let (a, b) = (wave(m * k), wave(k * n));
+        let mut panels = Panels::new(k, n);
+        panels.pack(matrix(&b, k, n));
+        let on = |count| {
+            set_threads(count).unwrap();
+            let mut c = vec![0.0; m * n];
+            panels.multiply(m, &a, 0.0, &mut c);
+            c
+        };
+        let one = on(1);
+        assert!(one == on(2) && one == on(3));
+        set_threads(1).unwrap();
+        let close = |(at, c): (usize, &f32)| {
+            let exact: f64 =
+                (0..k).map(|l| f64::from(a[at / n * k + l]) * f64::from(b[l * n + at % n])).sum();
+            // k roundings of sums that are at most k.
+            (f64::from(*c) - exact).abs() <= (k * k) as f64 * f64::from(f32::EPSILON)
+        };
+        assert!(one.iter().enumerate().all(close));
+    }
+}
