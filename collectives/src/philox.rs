@@ -59,6 +59,8 @@ pub enum Purpose {
     Augment = 5,
     /// Images that are made up; `step` is the sample, `tensor` the part of the data set.
     Synthetic = 6,
+    /// Text that is made up; `step` is the token, `tensor` the part of the data set.
+    SyntheticText = 7,
     /// What a benchmark computes with.
     Benchmark = 254,
     /// Anything only a test draws.

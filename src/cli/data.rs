@@ -44,7 +44,7 @@ fn list(json: bool) -> ExitCode {
 /// Where jobs would read it from.
 fn here(entry: &Entry) -> String {
     match entry.format {
-        Format::Digits | Format::Genesis | Format::Synthetic => "built in".into(),
+        Format::Digits | Format::Genesis | Format::Synthetic | Format::SyntheticText => "built in".into(),
         Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } => {
             data::locate(entry).map_or("no".into(), |path: PathBuf| path.display().to_string())
         }

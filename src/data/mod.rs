@@ -27,7 +27,7 @@ pub use fill::{Fill, Normalise, labels};
 pub use image_feed::{ImageFeed, ImageSet};
 pub use open::{default_directory, locate, open, open_dataset};
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
-pub use text::{Corpus, Part, TextFeed, TextSet, Vocabulary, open_part};
+pub use text::{Corpus, Part, TextFeed, TextSet, Vocabulary, open_part, synthetic_feed, synthetic_set};
 
 use xxhash_rust::xxh3::xxh3_64;
 

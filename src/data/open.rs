@@ -40,7 +40,9 @@ pub fn open(name: &str, directory: Option<&Path>) -> Result<Dataset> {
             let (train, test) = idx::read(&directory_of(entry, directory)?, classes)?;
             Ok(Dataset { name: entry.name, train, test })
         }
-        Format::Synthetic => Err(Error::data(name, "is made up as a job says; there is nothing to open")),
+        Format::Synthetic | Format::SyntheticText => {
+            Err(Error::data(name, "is made up as a job says; there is nothing to open"))
+        }
         Format::Cifar10 => cifar::read(&directory_of(entry, directory)?),
         Format::Genesis | Format::Text { .. } => Err(Error::data(name, "is a text; images were asked for")),
     }

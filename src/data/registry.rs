@@ -47,15 +47,17 @@ pub enum Format {
         /// sha256 of the raw files, in their order.
         sums: &'static [&'static str],
     },
-    /// None: it is made up.
+    /// None: its images are made up.
     Synthetic,
+    /// None: its text is made up.
+    SyntheticText,
 }
 
 impl Format {
     /// The names of its files. Each may end in `.gz`.
     pub fn files(&self) -> &'static [&'static str] {
         match self {
-            Format::Digits | Format::Genesis | Format::Synthetic => &[],
+            Format::Digits | Format::Genesis | Format::Synthetic | Format::SyntheticText => &[],
             Format::Idx { .. } => &idx::FILES,
             Format::Cifar10 => &cifar::FILES,
             Format::Text { files, .. } => files,
@@ -66,7 +68,8 @@ impl Format {
     pub fn sums(&self) -> &[&'static str] {
         match self {
             Format::Idx { sums: Some(sums), .. } => sums,
-            Format::Digits | Format::Genesis | Format::Synthetic | Format::Idx { .. } => &[],
+            Format::Idx { .. } | Format::Digits | Format::Genesis => &[],
+            Format::Synthetic | Format::SyntheticText => &[],
             Format::Cifar10 => &cifar::SUMS,
             Format::Text { sums, .. } => sums,
         }
@@ -269,6 +272,14 @@ pub static DATASETS: &[Entry] = &[
         format: Format::Text { files: &[], sums: &[] },
         origins: &[],
     },
+    Entry {
+        name: "synthetic-text",
+        about: "a made-up text of any length and vocabulary, for benchmarks; no files",
+        size: "none",
+        licence: "none needed",
+        format: Format::SyntheticText,
+        origins: &[],
+    },
 ];
 
 /// The data set called `name`.
@@ -303,7 +314,7 @@ mod tests {
         let message = find("minst").unwrap_err().to_string();
         assert_eq!(
             message,
-            "no data set is called `minst`; there are: digits, fashion-mnist, mnist, cifar-10, synthetic, idx, genesis, kjv, ptb, text"
+            "no data set is called `minst`; there are: digits, fashion-mnist, mnist, cifar-10, synthetic, idx, genesis, kjv, ptb, text, synthetic-text"
         );
     }
 }

@@ -6,12 +6,24 @@ use serde::Serialize;
 
 use super::images::{Augment, Synthetic};
 use super::read::Section;
+use super::synthetic_text::SyntheticText;
 use super::text::{self, Text};
 use super::value::{Rule, one_of};
 
 /// The names that `data.dataset` may hold.
-pub const DATASETS: [&str; 10] =
-    ["mnist", "fashion-mnist", "cifar-10", "digits", "synthetic", "idx", "genesis", "kjv", "ptb", "text"];
+pub const DATASETS: [&str; 11] = [
+    "mnist",
+    "fashion-mnist",
+    "cifar-10",
+    "digits",
+    "synthetic",
+    "idx",
+    "genesis",
+    "kjv",
+    "ptb",
+    "text",
+    "synthetic-text",
+];
 
 /// The section `[data]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,7 +41,7 @@ pub struct Data {
     /// The standard deviation to divide each channel by, as many as there are means.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub std: Option<Vec<f32>>,
-    /// What is said of a dataset that is text; none for images.
+    /// What is said of a dataset that is text in files; none for others.
     #[serde(flatten)]
     pub text: Option<Text>,
     /// How images vary; `None`: not at all.
@@ -38,6 +50,9 @@ pub struct Data {
     /// What images are made up; `None`: those of a file.
     #[serde(flatten)]
     pub synthetic: Option<Synthetic>,
+    /// What text is made up; `None`: that of a file, or images.
+    #[serde(flatten)]
+    pub synthetic_text: Option<SyntheticText>,
 }
 
 impl Data {
@@ -50,6 +65,7 @@ impl Data {
         let data = Data {
             text: text::read(section, &dataset),
             synthetic: Synthetic::read(section, &dataset),
+            synthetic_text: SyntheticText::read(section, &dataset),
             dataset,
             dir: section.optional("dir", &Rule::ANY),
             validation: section.or("validation", 0, &Rule::ANY),
@@ -62,19 +78,24 @@ impl Data {
         data
     }
 
+    /// Whether samples are sequences of tokens.
+    pub fn is_text(&self) -> bool {
+        self.text.is_some() || self.synthetic_text.is_some()
+    }
+
     fn check(&self, section: &mut Section) {
         // One that is missing or no name was reported already and reads as "".
         if !self.dataset.is_empty() && !DATASETS.contains(&self.dataset.as_str()) {
             let names = one_of(DATASETS.into_iter());
             section.refuse("dataset", format!("data.dataset must be {names}, found \"{}\"", self.dataset));
         }
-        if self.text.is_some() && self.validation > 0 {
+        if self.is_text() && self.validation > 0 {
             let message =
-                format!("data.validation counts images; of \"{}\" a text is held out", self.dataset);
+                format!("data.validation counts images; \"{}\" has a validation text", self.dataset);
             section.refuse("validation", message);
         }
         for key in ["mean", "std", "padding", "crop", "mirror"] {
-            if self.text.is_some() && section.has(key) {
+            if self.is_text() && section.has(key) {
                 section.refuse(key, format!("data.{key} is for images; \"{}\" is a text", self.dataset));
             }
         }

@@ -17,6 +17,7 @@ mod problems;
 mod read;
 mod schedule;
 mod source;
+mod synthetic_text;
 mod text;
 mod train;
 mod value;
@@ -39,6 +40,7 @@ pub use names::suggest;
 pub use optimizer::{Optimizer, OptimizerKind};
 pub use schedule::{Schedule, ScheduleKind};
 pub use source::Source;
+pub use synthetic_text::SyntheticText;
 pub use text::{Level, Punctuation, Text};
 pub use train::Train;
 

@@ -6,12 +6,13 @@ use serde::Serialize;
 use toml::Value;
 
 use super::read::Section;
+use super::synthetic_text::SYNTHETIC_TEXT;
 use super::value::{FromValue, Rule, choose};
 
-/// The datasets that are text; the others are images.
+/// The datasets that are text in files; the others are images, but for the text that is made up.
 const TEXTS: [&str; 4] = ["text", "ptb", "kjv", "genesis"];
 
-/// All keys about text.
+/// All keys about text, those that are about its files first.
 const KEYS: [&str; 10] = [
     "train",
     "valid",
@@ -97,7 +98,9 @@ pub(super) fn read(section: &mut Section, dataset: &str) -> Option<Text> {
     KEYS.iter().for_each(|key| section.know(key));
     if !is_text(dataset) {
         // Of a dataset that is none, no key can be said to be wrong.
-        if super::DATASETS.contains(&dataset) {
+        if dataset == SYNTHETIC_TEXT {
+            refuse(section, &KEYS[..7], &format!("is about the text of a file; \"{dataset}\" is made up"));
+        } else if super::DATASETS.contains(&dataset) {
             refuse(section, &KEYS, &format!("is about text; \"{dataset}\" is a dataset of images"));
         }
         return None;
@@ -122,11 +125,19 @@ pub(super) fn read(section: &mut Section, dataset: &str) -> Option<Text> {
         lowercase: section.or("lowercase", false, &Rule::ANY),
         punctuation: section.or("punctuation", Punctuation::Attached, &Rule::ANY),
         vocabulary: section.or("vocabulary", 10_000, &two),
-        sequence_length: section.or("sequence_length", 35, &Rule::<usize>::SOME),
-        evaluation_columns: section.or("evaluation_columns", 16, &Rule::<usize>::SOME),
+        sequence_length: sequence_length(section),
+        evaluation_columns: evaluation_columns(section),
     };
     check(section, dataset);
     Some(text)
+}
+
+pub(super) fn sequence_length(section: &mut Section) -> usize {
+    section.or("sequence_length", 35, &Rule::<usize>::SOME)
+}
+
+pub(super) fn evaluation_columns(section: &mut Section) -> usize {
+    section.or("evaluation_columns", 16, &Rule::<usize>::SOME)
 }
 
 fn check(section: &mut Section, dataset: &str) {

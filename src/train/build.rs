@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::data::{
     Augment, Corpus, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part, Vocabulary,
-    open_dataset, open_part,
+    open_dataset, open_part, synthetic_feed, synthetic_set,
 };
 use crate::error::{Error, Result};
-use crate::job::{Data, Job, Loaded, Model, Source, Text};
+use crate::job::{Data, Job, Loaded, Model, Source, SyntheticText, Text};
 use crate::models::{self, PRESETS};
 use crate::nn::{Graph, Shape};
 
@@ -19,6 +19,9 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     };
     if let Some(text) = &job.data.text {
         return open_texts(job, text);
+    }
+    if let Some(text) = &job.data.synthetic_text {
+        return make_up_texts(text, job.train.global_batch).map_err(blame("data.tokens"));
     }
     let mut dataset = open_dataset(&job.data, job.data.dir.as_deref())?;
     let (evaluation, set) = match job.data.validation {
@@ -43,6 +46,13 @@ fn open_texts(job: &Job, text: &Text) -> Result<Feeds> {
     Ok(Feeds { train, evaluation, set: "validation", vocabulary: Some(vocabulary) })
 }
 
+/// The same of a text that is made up: tokens are numbers, and no word stands behind them.
+fn make_up_texts(text: &SyntheticText, global_batch: usize) -> Result<Feeds> {
+    let train = Box::new(synthetic_feed(text, global_batch)?);
+    let evaluation = Box::new(synthetic_set(text, Part::Valid)?);
+    Ok(Feeds { train, evaluation, set: "validation", vocabulary: None })
+}
+
 /// The test set of `data`, in `dir` or where it is usually found; of a text, by the words that a checkpoint knows.
 pub fn open_test_set(
     data: &Data,
@@ -53,6 +63,9 @@ pub fn open_test_set(
         let vocabulary = vocabulary
             .ok_or_else(|| Error::Usage("a text is read by a vocabulary, and there is none".into()))?;
         return Ok(Box::new(open_part(data, text, dir, Part::Test, vocabulary)?));
+    }
+    if let Some(text) = &data.synthetic_text {
+        return Ok(Box::new(synthetic_set(text, Part::Test)?));
     }
     let test = open_dataset(data, dir)?.test;
     let fill = build_fill(data, &test)?;

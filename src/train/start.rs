@@ -21,7 +21,7 @@ use crate::checkpoint::{self, Progress, Snapshot, Store};
 use crate::data::{Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
-use crate::nn::{Graph, check_memory};
+use crate::nn::{Graph, Shape, check_memory};
 use crate::optim::{check_decay_layers, state_names};
 use crate::report::{Event, Metrics};
 use crate::tensor;
@@ -103,7 +103,10 @@ impl<'a> Run<'a> {
             ternary_parameters: run.trainer.exchange().ternary_parameters(),
             algorithm: run.trainer.exchange().algorithm(),
             samples: run.trainer.task().count(run.trainer.labels_per_epoch()),
-            vocabulary: run.vocabulary.as_ref().map(Vocabulary::len),
+            vocabulary: match run.trainer.network.graph().input() {
+                Shape::Tokens { vocabulary, .. } => Some(vocabulary),
+                _ => None,
+            },
             step: run.first_step,
             steps: run.trainer.steps,
         })?;
@@ -239,9 +242,10 @@ impl<'a> Run<'a> {
 }
 
 /// Keys of a job that decide which samples a step sees.
-const FIXED: [&str; 12] = [
+const FIXED: [&str; 13] = [
     "data.dataset",
     "data.samples",
+    "data.tokens",
     "data.validation",
     "data.train",
     "data.held_out",

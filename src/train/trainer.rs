@@ -57,7 +57,7 @@ pub(super) fn count_steps(job: &Job, samples: usize) -> Result<u64> {
 /// The samples that a rank of `world` computes at a time, at most.
 pub(super) fn capacity(job: &Job, world: usize) -> usize {
     let share = job.train.global_batch.div_ceil(world);
-    if job.data.text.is_some() { share } else { share.max(EVALUATION_BATCH) }
+    if job.data.is_text() { share } else { share.max(EVALUATION_BATCH) }
 }
 
 /// What a step came to on this rank.

@@ -75,21 +75,37 @@ pub fn same_bits(launcher: &Launcher, ranks: usize) {
 /// The shipped language model that needs no data.
 const LANGUAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/lstm-genesis.toml");
 
-/// A language model under the launcher, stopped and resumed by a second run, and with ranks as threads in one go: parameters and
-/// what the layers carry are the same.
+/// The shipped language model.
 pub fn language(launcher: &Launcher, ranks: usize) {
+    language_model(launcher, ranks, Path::new(LANGUAGE), 100);
+}
+
+/// A preset on a text that no file holds.
+pub fn made_up_text(launcher: &Launcher, ranks: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let job = directory.path().join("made-up.toml");
+    let text = "[data]\ndataset = \"synthetic-text\"\ntokens = 1000\nvocabulary = 300\nsequence_length = 20\n\
+                [model]\npreset = \"lstm-small\"\n[train]\nsteps = 1\n[optimizer]\nlearning_rate = 1.0\nclip_norm = 5\n";
+    std::fs::write(&job, text).unwrap();
+    language_model(launcher, ranks, &job, 200);
+}
+
+/// A language model under the launcher, stopped and resumed by a second run, and with ranks as threads in one go: parameters and
+/// what the layers carry, the first of them `units`, are the same.
+fn language_model(launcher: &Launcher, ranks: usize, job: &Path, units: usize) {
     let sets = ["train.global_batch=10", "exchange.verify_every=1", "train.eval_every=3"];
+    let job = job.to_str().expect("a temporary directory is UTF-8");
     let (processes, threads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let run_dir = processes.path().to_str().expect("a temporary directory is UTF-8");
     for (steps, more) in [("train.steps=4", &[][..]), ("train.steps=8", &["--resume"])] {
-        let mut arguments = vec!["train", LANGUAGE, "--run-dir", run_dir, "--set", steps];
+        let mut arguments = vec!["train", job, "--run-dir", run_dir, "--set", steps];
         sets.iter().for_each(|set| arguments.extend(["--set", set]));
         arguments.extend(more);
         let end = ternflock(launcher, ranks, &arguments).finish().unwrap();
         assert_eq!(end.code, Some(0), "{}", end.output);
     }
     let sets: Vec<String> = sets.iter().chain(&["train.steps=8"]).map(ToString::to_string).collect();
-    let loaded = ternflock::job::load(LANGUAGE, &sets).unwrap();
+    let loaded = ternflock::job::load(job, &sets).unwrap();
     let options = Options { run_dir: Some(threads.path().into()), resume: false };
     let stop = AtomicBool::new(false);
     on_ranks(ranks, |mut world| run(&loaded, &options, &mut world, &stop, &mut |_| {}).map(drop))
@@ -97,7 +113,7 @@ pub fn language(launcher: &Launcher, ranks: usize) {
         .for_each(|result| result.expect("the run goes well"));
     let (a, b) = (load(processes.path(), 8), load(threads.path(), 8));
     let tensors = |snapshot: &Snapshot| [&snapshot.parameters[..], &snapshot.carried].concat();
-    assert_eq!(a.carried[0].shape, [10, 100]);
+    assert_eq!(a.carried[0].shape, [10, units]);
     for (a, b) in tensors(&a).iter().zip(&tensors(&b)) {
         assert!(a.same_bits(b), "`{}` differs", a.name);
     }

@@ -3,12 +3,14 @@
 mod convert;
 mod feed;
 mod read;
+mod synthetic;
 mod tokens;
 mod vocabulary;
 
 pub(super) use convert::{bible, treebank};
 pub use feed::{TextFeed, TextSet};
 pub use read::{Corpus, Part, open_part};
+pub use synthetic::{synthetic_feed, synthetic_set};
 pub use vocabulary::Vocabulary;
 
 #[cfg(test)]

@@ -187,6 +187,7 @@ mod tests {
             std: None,
             augment: None,
             synthetic: None,
+            synthetic_text: None,
             text: Some(text),
         }
     }

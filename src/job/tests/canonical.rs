@@ -24,6 +24,7 @@ fn everything() -> Job {
             text: None,
             augment: Some(Augment { padding: 4, crop: Some(24), mirror: true }),
             synthetic: None,
+            synthetic_text: None,
         },
         model: Model { preset: None, layers: Some(vec![layers, Table::new()]) },
         train: Train {
@@ -111,6 +112,8 @@ fn a_job_survives_its_text_and_its_serialised_form() {
     let job = everything();
     let text = job.to_toml();
     assert_eq!(Job::from_toml(&text).unwrap(), job);
+    let made_up = accepted(MINIMAL, &["data.dataset=synthetic-text", "data.tokens=7"]).job;
+    assert_eq!(Job::from_toml(&made_up.to_toml()).unwrap(), made_up);
     assert_eq!(accepted(&text, &[]).job, job, "the same through a file");
     let json = serde_json::to_string(&accepted(MINIMAL, &[]).job).unwrap();
     assert_eq!(serde_json::from_str::<Job>(&json).unwrap(), accepted(MINIMAL, &[]).job);
@@ -242,6 +245,7 @@ fn the_reference_is_complete() {
     jobs.extend([&[][..], &["data.valid=valid.txt", "data.test=test.txt"]].map(text));
     let synthetic = Some(Synthetic { shape: [1, 2, 3], classes: 4, samples: 5 });
     jobs.push(Job { data: Data { synthetic, ..everything().data }, ..everything() });
+    jobs.push(accepted(MINIMAL, &["data.dataset=synthetic-text"]).job);
     let paths = jobs.iter().flat_map(|job| values(&job.to_toml()).into_keys());
     let keys: BTreeSet<String> = paths.map(|path| path.split('[').next().unwrap().to_owned()).collect();
     assert_eq!(documented.into_keys().collect::<BTreeSet<_>>(), keys);

@@ -59,6 +59,7 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 text: None,
                 augment: None,
                 synthetic: None,
+                synthetic_text: None,
             },
             model: Model { preset: Some("lenet".into()), layers: None },
             train: Train {
@@ -288,7 +289,7 @@ milestones = [2, 2]
     assert_eq!(
         refused(text, &[]),
         [
-            "job.toml:2: data.dataset must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"synthetic\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", found \"fashion\"",
+            "job.toml:2: data.dataset must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"synthetic\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", \"synthetic-text\", found \"fashion\"",
             "job.toml:3: data.validation must be a whole number of at least 0, found the integer -5",
             "job.toml:4: data.mean must be one or more numbers, found the array []",
             "job.toml:5: data.std must be one or more numbers above 0, found the array [0.5, 0]",
@@ -353,6 +354,42 @@ fn images_vary_and_are_made_up_as_the_job_says() {
     assert_eq!(
         refused(MINIMAL.replace("\"digits\"", "\"digits\"\nsamples = 3"), &[]),
         ["job.toml:3: data.samples belongs to dataset = \"synthetic\"; this one is \"digits\""]
+    );
+}
+
+#[test]
+fn text_is_made_up_as_the_job_says() {
+    let said = |text: &str| accepted(&MINIMAL.replace("\"digits\"", text), &[]).job.data;
+    let defaults =
+        SyntheticText { tokens: 1_000_000, vocabulary: 10_000, sequence_length: 35, evaluation_columns: 16 };
+    let data = said("\"synthetic-text\"");
+    assert_eq!((data.is_text(), data.text, data.synthetic_text), (true, None, Some(defaults.clone())));
+    let more = "\"synthetic-text\"\ntokens = 500\nvocabulary = 16777216\nsequence_length = 20";
+    let other = SyntheticText { tokens: 500, vocabulary: 1 << 24, sequence_length: 20, ..defaults };
+    assert_eq!(said(more).synthetic_text, Some(other));
+    let wrong = "\"synthetic-text\"\ntokens = 0\nvocabulary = 16777217\nsequence_length = 0\nlevel = \"word\"\n\
+                 train = \"a\"\nmirror = true\nsamples = 3\nvalidation = 2";
+    let kinds = "data.vocabulary must be at least 2 and at most 16777216";
+    let of_a_file = "is about the text of a file; \"synthetic-text\" is made up";
+    assert_eq!(
+        refused(MINIMAL.replace("\"digits\"", wrong), &[]),
+        [
+            "job.toml:3: data.tokens must be at least 1, found the integer 0",
+            &format!("job.toml:4: {kinds}, found the integer 16777217"),
+            "job.toml:5: data.sequence_length must be at least 1, found the integer 0",
+            &format!("job.toml:6: data.level {of_a_file}"),
+            &format!("job.toml:7: data.train {of_a_file}"),
+            "job.toml:8: data.mirror is for images; \"synthetic-text\" is a text",
+            "job.toml:9: data.samples belongs to dataset = \"synthetic\"; this one is \"synthetic-text\"",
+            "job.toml:10: data.validation counts images; \"synthetic-text\" has a validation text",
+        ]
+    );
+    let none = refused(MINIMAL.replace("\"digits\"", "\"synthetic-text\"\nvocabulary = 0"), &[]);
+    assert_eq!(none, [format!("job.toml:3: {kinds}, found the integer 0")]);
+    let elsewhere = refused(MINIMAL.replace("\"digits\"", "\"kjv\"\ntokens = 5"), &[]);
+    assert_eq!(
+        elsewhere,
+        ["job.toml:3: data.tokens belongs to dataset = \"synthetic-text\"; this one is \"kjv\""]
     );
 }
 
