@@ -42,11 +42,6 @@ impl Order {
         Ok(Order { seed, samples, global_batch, slots: Default::default() })
     }
 
-    /// The part of a global batch that `rank` of `world` computes.
-    pub fn shard(&self, rank: usize, world: usize) -> Range<usize> {
-        shard(self.global_batch, rank, world)
-    }
-
     /// Replaces `out` by the samples at positions `range` of the global batch of `step`.
     ///
     /// Any step can be asked for at any time; steps in sequence allocate nothing after the first two epochs.
@@ -185,9 +180,9 @@ mod tests {
             let mut shared = Vec::new();
             for rank in 0..world {
                 let mut order = Order::new(seed, samples, global_batch).unwrap();
-                let shard = order.shard(rank, world);
-                batch(&mut order, step.saturating_sub(rank as u64 * 3), shard.clone());
-                shared.extend(batch(&mut order, step, shard));
+                let part = shard(global_batch, rank, world);
+                batch(&mut order, step.saturating_sub(rank as u64 * 3), part.clone());
+                shared.extend(batch(&mut order, step, part));
             }
             prop_assert_eq!(shared, whole);
         }

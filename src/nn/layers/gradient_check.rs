@@ -42,13 +42,40 @@ fn small_integers(n: usize, subject: u32) -> Vec<f32> {
     order(n, subject).iter().map(|&i| (i % 7) as f32 - 3.0).collect()
 }
 
-fn side_by_side(specs: &[ParameterSpec]) -> Vec<std::ops::Range<usize>> {
+/// Where tensors stand in a vector of them all.
+pub(super) fn side_by_side(specs: &[ParameterSpec]) -> Vec<std::ops::Range<usize>> {
     let ends = specs.iter().scan(0, |end, spec| {
         let start = *end;
         *end += spec.shape.iter().product::<usize>();
         Some(start..*end)
     });
     ends.collect()
+}
+
+/// The gradients of the input and of the parameters that `layer` computes from `dy`, after a forward pass on `x` that gave
+/// `y`; NaN where the input's is not `wanted`.
+pub(super) fn backward(
+    layer: &mut dyn Layer,
+    batch: usize,
+    parameters: Tensors,
+    x: &[Vec<f32>; 1],
+    [y, dy]: [&[f32]; 2],
+    wanted: bool,
+) -> (Vec<f32>, Vec<f32>) {
+    let elements = [x[0].len()];
+    let mut dx = [vec![f32::NAN; elements[0]]];
+    let mut gradients = vec![f32::NAN; parameters.flat.len()];
+    layer.backward(Backward {
+        batch,
+        parameters,
+        gradients: TensorsMut { flat: &mut gradients, ranges: parameters.ranges, shared: &[] },
+        x: Inputs { buffers: x, sources: &[0], elements: &elements },
+        y,
+        dy,
+        dx: InputGradients { buffers: &mut dx, sources: &[0], elements: &elements, wanted: &[wanted] },
+    });
+    let [dx] = dx;
+    (dx, gradients)
 }
 
 impl Check {
@@ -92,24 +119,9 @@ impl Check {
     /// Gradients with respect to the input and to the parameters; none is asked of the input if `wanted` is false.
     fn gradients(&mut self, wanted: bool) -> (Vec<f32>, Vec<f32>) {
         self.loss();
-        let mut dx = [vec![f32::NAN; self.x.len()]];
-        let mut gradients = vec![f32::NAN; self.parameters.len()];
-        self.layer.backward(Backward {
-            batch: self.batch,
-            parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
-            gradients: TensorsMut { flat: &mut gradients, ranges: &self.ranges, shared: &[] },
-            x: Inputs { buffers: std::slice::from_ref(&self.x), sources: &[0], elements: &[self.x.len()] },
-            y: &self.y,
-            dy: &self.r,
-            dx: InputGradients {
-                buffers: &mut dx,
-                sources: &[0],
-                elements: &[self.x.len()],
-                wanted: &[wanted],
-            },
-        });
-        let [dx] = dx;
-        (dx, gradients)
+        let parameters = Tensors { flat: &self.parameters, ranges: &self.ranges };
+        let x = std::array::from_ref(&self.x);
+        backward(&mut *self.layer, self.batch, parameters, x, [&self.y, &self.r], wanted)
     }
 
     fn run(mut self, tolerance: f64) {

@@ -5,7 +5,8 @@
 use serde_json::{Value, json};
 
 use super::reference::{self, Dims, Formula};
-use crate::nn::layer::{Backward, Draw, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
+use crate::nn::layer::{Draw, Forward, Inputs, Layer, Mode, Tensors, TensorsMut};
+use crate::nn::layers::gradient_check::{backward, side_by_side};
 use crate::nn::{LayerSpec, Shape};
 use crate::rng::{Purpose, Stream};
 
@@ -40,11 +41,7 @@ impl Check {
             describe.output(&[input]).unwrap(),
             Shape::Sequence { steps: dims.steps, features: dims.hidden }
         );
-        let mut ranges = Vec::new();
-        for parameter in describe.parameters(&[input]).unwrap() {
-            let start = ranges.last().map_or(0, |r: &std::ops::Range<usize>| r.end);
-            ranges.push(start..start + parameter.shape.iter().product::<usize>());
-        }
+        let ranges = side_by_side(&describe.parameters(&[input]).unwrap());
         let rows = dims.steps * dims.batch;
         // Weights of 1 / sqrt(fan_in) or less, as they are in use, so that errors do not grow from step to step.
         let scale = 1.0 / ((dims.features + dims.hidden) as f32).sqrt();
@@ -87,24 +84,9 @@ impl Check {
 
     /// The gradients of the input and of the parameters; NaN where the input's is not wanted.
     fn backward(&mut self, y: &[f32], wanted: bool) -> (Vec<f32>, Vec<f32>) {
-        let mut dx = [vec![f32::NAN; self.x.len()]];
-        let mut gradients = vec![f32::NAN; self.parameters.len()];
-        self.layer.backward(Backward {
-            batch: self.dims.batch,
-            parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
-            gradients: TensorsMut { flat: &mut gradients, ranges: &self.ranges, shared: &[] },
-            x: Inputs { buffers: std::slice::from_ref(&self.x), sources: &[0], elements: &[self.x.len()] },
-            y,
-            dy: &self.r,
-            dx: InputGradients {
-                buffers: &mut dx,
-                sources: &[0],
-                elements: &[self.x.len()],
-                wanted: &[wanted],
-            },
-        });
-        let [dx] = dx;
-        (dx, gradients)
+        let parameters = Tensors { flat: &self.parameters, ranges: &self.ranges };
+        let x = std::array::from_ref(&self.x);
+        backward(&mut *self.layer, self.dims.batch, parameters, x, [y, &self.r], wanted)
     }
 
     #[track_caller]
