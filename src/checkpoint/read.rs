@@ -115,7 +115,7 @@ impl Reader {
             epoch: count("epoch")?,
             samples_seen: count("samples_seen")?,
             ranks: count("ranks")?,
-            blas_threads: count("blas_threads")?,
+            threads: count("threads")?,
             gradients: has("gradients").then(gradients).transpose()?,
             plateau: has("plateau_cuts").then(plateau).transpose()?,
             best: has("best_step").then(best).transpose()?,

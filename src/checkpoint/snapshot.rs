@@ -59,8 +59,8 @@ pub struct Progress {
     pub samples_seen: u64,
     /// The ranks that trained it.
     pub ranks: u64,
-    /// Threads of BLAS in each of them: another number sums in another order.
-    pub blas_threads: u64,
+    /// Threads that compute in each of them: another number sums in another order.
+    pub threads: u64,
     /// What the gradients travelled as: the job's word, or what `exchange.algorithm = "auto"` has decided. Files of
     /// programs that could not decide do not say.
     pub gradients: Option<Gradients>,
@@ -138,7 +138,7 @@ impl<V: AsRef<[f32]>> Tensor<V> {
 impl Progress {
     /// Whether both are the same to the bit: a NaN equals itself, 0 is not -0.
     pub fn same_bits(&self, other: &Progress) -> bool {
-        let counts = |p: &Progress| (p.step, p.epoch, p.samples_seen, p.ranks, p.blas_threads);
+        let counts = |p: &Progress| (p.step, p.epoch, p.samples_seen, p.ranks, p.threads);
         let best = |p: &Progress| p.best.clone().map(|best| (best.step, best.metric, best.value.to_bits()));
         let plateau = |p: &Progress| p.plateau.map(|p| (p.cuts, p.waited, p.best_loss.to_bits()));
         counts(self) == counts(other)

@@ -95,7 +95,7 @@ fn progress(group: &Group, progress: &Progress) -> hdf5::Result<()> {
     count("epoch", progress.epoch)?;
     count("samples_seen", progress.samples_seen)?;
     count("ranks", progress.ranks)?;
-    count("blas_threads", progress.blas_threads)?;
+    count("threads", progress.threads)?;
     if let Some(gradients) = progress.gradients {
         text_attribute(group, "gradients", gradients.name())?;
     }

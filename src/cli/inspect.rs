@@ -110,7 +110,7 @@ fn as_json(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph) -> Result<St
         "epoch": progress.epoch,
         "samples_seen": progress.samples_seen,
         "ranks": progress.ranks,
-        "blas_threads": progress.blas_threads,
+        "threads": progress.threads,
         "metrics": progress.metrics,
         "hash": hash(snapshot),
         "best": best,

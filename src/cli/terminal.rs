@@ -80,8 +80,8 @@ fn start_line(event: &Event) -> String {
         run_dir,
         ranks,
         hosts,
-        blas_threads,
-        blas_reason,
+        threads,
+        threads_reason,
         parameters,
         ternary_parameters,
         algorithm,
@@ -99,12 +99,12 @@ fn start_line(event: &Event) -> String {
     let samples = format!("{} {}{of}", thousands(samples.number()), samples.unit());
     let by = if *ranks > 1 { format!(", by {algorithm}") } else { String::new() };
     format!(
-        "{job}: {} on {}, {} of BLAS a rank ({blas_reason})\n\
+        "{job}: {} on {}, {} a rank ({threads_reason})\n\
          {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples}; \
          steps {step} to {steps}; writing to {}",
         plural(*ranks, "rank"),
         plural(*hosts, "host"),
-        plural(*blas_threads, "thread"),
+        plural(*threads, "compute thread"),
         run_dir.display()
     )
 }

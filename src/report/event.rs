@@ -20,10 +20,10 @@ pub enum Event {
         ranks: usize,
         /// Hosts they run on.
         hosts: usize,
-        /// Threads of BLAS in each rank.
-        blas_threads: usize,
+        /// Threads that compute in each rank.
+        threads: usize,
         /// Why so many.
-        blas_reason: String,
+        threads_reason: String,
         /// Parameters of the network.
         parameters: usize,
         /// Of these, how many travel as ternaries.

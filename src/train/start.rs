@@ -97,8 +97,8 @@ impl<'a> Run<'a> {
             run_dir: run.run_dir.path().into(),
             ranks: world.size(),
             hosts: placement.hosts,
-            blas_threads: placement.threads,
-            blas_reason: placement.reason,
+            threads: placement.threads,
+            threads_reason: placement.reason,
             parameters: run.trainer.network.parameters.values.len(),
             ternary_parameters: run.trainer.exchange().ternary_parameters(),
             algorithm: run.trainer.exchange().algorithm(),
@@ -229,12 +229,12 @@ impl<'a> Run<'a> {
             ));
         }
         let threads = tensor::threads() as u64;
-        if progress.blas_threads != threads {
+        if progress.threads != threads {
             notes.push(format!(
-                "with {} threads of BLAS on rank 0 until now, with {threads} from here: sums are rounded differently, so the \
+                "with {} compute threads on rank 0 until now, with {threads} from here: sums are rounded differently, so the \
                  weights will not be, to the bit, those of an uninterrupted run (OPENBLAS_NUM_THREADS={} would make \
                  them so)",
-                progress.blas_threads, progress.blas_threads
+                progress.threads, progress.threads
             ));
         }
         Ok(notes)

@@ -107,7 +107,7 @@ pub fn snapshot<'a>(
             epoch: samples_seen / trainer.training_samples() as u64,
             samples_seen,
             ranks: world as u64,
-            blas_threads: tensor::threads() as u64,
+            threads: tensor::threads() as u64,
             gradients: Some(trainer.exchange().gradients()),
             plateau: heeds.then_some(checkpoint::Plateau { cuts, waited, best_loss }),
             best,

@@ -60,7 +60,7 @@ fn sample(step: u64) -> Snapshot {
             epoch: 2,
             samples_seen: u64::MAX,
             ranks: 4,
-            blas_threads: 2,
+            threads: 2,
             gradients: Some(Gradients::Float32),
             plateau: Some(Plateau { cuts: 3, waited: 1, best_loss: f64::INFINITY }),
             best: Some(best),

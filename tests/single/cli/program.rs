@@ -89,7 +89,7 @@ impl Place {
         names(&self.path(name))
     }
 
-    /// The program with `arguments`, not started yet; one thread of BLAS, for tests run side by side.
+    /// The program with `arguments`, not started yet; one compute thread, for tests run side by side.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ternflock"));
         command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());

@@ -175,13 +175,13 @@ fn a_run_resumes_with_its_own_order_of_samples() {
 
 /// Another number of threads sums in another order: the run goes on, and says that it is no longer the same to the bit.
 #[test]
-fn another_number_of_blas_threads_is_said() {
+fn another_number_of_threads_is_said() {
     let place = Place::new();
     place.run("train tiny.toml --run-dir run --set train.steps=5").ended(0);
     let mut command = place.command(&["train", "tiny.toml", "--run-dir", "run", "--resume"]);
     let resumed = finish(command.env("OPENBLAS_NUM_THREADS", "2")).ended(0);
     assert!(
-        resumed.err.contains("with 1 threads of BLAS on rank 0 until now, with 2 from here"),
+        resumed.err.contains("with 1 compute threads on rank 0 until now, with 2 from here"),
         "{}",
         resumed.err
     );

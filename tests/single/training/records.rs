@@ -39,7 +39,7 @@ fn every_line_of_the_metrics_has_its_keys() {
         assert_eq!(start[key], value, "{key}");
     }
     assert_eq!(start["algorithm"], "ring_ternary");
-    assert!(is_number(&start["blas_threads"]) && start["blas_reason"].is_string());
+    assert!(is_number(&start["threads"]) && start["threads_reason"].is_string());
     let evaluations = metrics(directory.path(), "evaluate");
     assert_eq!(steps(&evaluations), [10, 20]);
     assert!(evaluations.iter().all(|line| line["set"] == "test" && line["samples"] == 359));
