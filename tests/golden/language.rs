@@ -1,5 +1,5 @@
 //! A language model through ten steps of SGD with momentum and clipping, its state carried from batch to batch: two
-//! levels of LSTM as in `lstm-small`, with fewer words and units.
+//! levels of LSTM as in `lstm-small`, with fewer words and units; the logits' weight is its own, or the embedding's.
 
 use serde_json::{Map, Value, json};
 use ternflock::job::{self, OptimizerKind};
@@ -17,11 +17,22 @@ use crate::{PROJECTION, ROUNDING, WEIGHT, floats, values};
 /// their projection by numbers below 1, sqrt(n) times that. PyTorch's own float32 stays within a tenth of it.
 #[test]
 fn ten_steps_of_a_language_model_are_pytorchs() {
+    check("separate");
+}
+
+/// The one weight has the gradients of both uses, added up: of the rows that were read, and of all rows as logits.
+#[test]
+fn ten_steps_of_a_language_model_with_tied_weights_are_pytorchs() {
+    check("tied");
+}
+
+fn check(kind: &str) {
     let golden: Value = serde_json::from_str(include_str!("language.json")).unwrap();
+    let golden = &golden[kind];
     let size = |name: &str| golden[name].as_u64().unwrap() as usize;
     let number = |name: &str| golden[name].as_f64().unwrap();
     let (words, steps, streams) = (size("words"), size("steps"), size("streams"));
-    let mut network = begin(&golden, words, size("units"), steps, streams);
+    let mut network = begin(golden, words, size("units"), steps, streams);
     let kind = OptimizerKind::Sgd { momentum: 0.9 };
     let (learning_rate, clip_norm) = (number("learning_rate"), Some(number("clip_norm")));
     let job = job::Optimizer { kind, learning_rate, weight_decay: 0.0, decay_layers: None, clip_norm };
@@ -62,16 +73,20 @@ fn ten_steps_of_a_language_model_are_pytorchs() {
 
 /// The network with the parameters that `make_golden.py` gives it.
 fn begin(golden: &Value, words: usize, units: usize, steps: usize, streams: usize) -> Network {
+    let scales = golden["scales"].as_object().unwrap();
+    let mut logits = json!({"name": "logits", "type": "linear", "units": words});
+    if !scales.contains_key("logits/weight") {
+        logits["tied"] = "embedding".into();
+    }
     let layers: Vec<Map<String, Value>> = serde_json::from_value(json!([
         {"name": "embedding", "type": "embedding", "features": units},
         {"name": "lstm1", "type": "lstm", "hidden": units},
         {"name": "lstm2", "type": "lstm", "hidden": units},
-        {"name": "logits", "type": "linear", "units": words},
+        logits,
     ]))
     .unwrap();
     let graph = Graph::from_tables(Shape::Tokens { steps, vocabulary: words }, layers);
     let mut network = Network::new(graph.unwrap_or_else(|(error, _)| panic!("{error}")), streams).unwrap();
-    let scales = golden["scales"].as_object().unwrap();
     let parameters = &mut network.parameters;
     assert_eq!(parameters.table.len(), scales.len());
     for ((parameter, (name, scale)), seed) in parameters.table.iter().zip(scales).zip((0..).step_by(10)) {
