@@ -7,7 +7,8 @@
 //!   of a large matrix product.
 //! - [`Columns`]: BLAS on im2col tiles, which vectorises over channels and positions as well.
 //!
-//! Which is taken: direct for a batch of at least half a vector, columns for a smaller one (docs/adr/0011).
+//! Which is taken: direct for a batch of at least half a vector, columns for a smaller one and on a machine without vectors
+//! (docs/adr/0011).
 
 mod columns;
 mod correlate;
@@ -50,6 +51,19 @@ impl Shape {
     }
 }
 
+/// Fewer lanes than any vector instructions have: there are none, and the kernels would run one value at a time.
+const FEWEST_LANES: usize = 4;
+
+/// Whether a batch of `batch` samples goes the direct way.
+fn is_direct(machine: Machine, batch: usize) -> bool {
+    machine.lanes >= FEWEST_LANES && 2 * batch >= machine.lanes
+}
+
+/// Room that columns need so that every batch of up to `batch` samples finds its way.
+fn most_by_columns(machine: Machine, batch: usize) -> usize {
+    if is_direct(machine, machine.lanes) { batch.min(machine.lanes) } else { batch }
+}
+
 /// A convolution with its buffers: a pass allocates nothing.
 pub struct Convolution {
     machine: Machine,
@@ -60,24 +74,23 @@ pub struct Convolution {
 impl Convolution {
     /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples.
     pub fn new(shape: Shape, batch: usize) -> Convolution {
-        // Larger batches never go by columns.
-        let machine = Machine::this();
-        let columns = Columns::new(shape, batch.min(machine.lanes));
+        Self::on(Machine::this(), shape, batch)
+    }
+
+    fn on(machine: Machine, shape: Shape, batch: usize) -> Convolution {
+        let columns = Columns::new(shape, most_by_columns(machine, batch));
         Convolution { machine, columns, direct: Direct::new(shape) }
     }
 
     /// Elements of the buffers that [`Convolution::new`] makes.
     pub fn elements(shape: &Shape, batch: usize) -> usize {
-        columns::elements(shape, batch.min(Machine::this().lanes)).saturating_add(direct::elements(shape))
-    }
-
-    fn is_direct(&self, batch: usize) -> bool {
-        2 * batch >= self.machine.lanes
+        let columns = columns::elements(shape, most_by_columns(Machine::this(), batch));
+        columns.saturating_add(direct::elements(shape))
     }
 
     /// Overwrites `y` `[F, P, Q, batch]` by the convolution of `x` `[C, H, W, batch]` with `weight`, plus `bias` `[F]`.
     pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-        match self.is_direct(batch) {
+        match is_direct(self.machine, batch) {
             true => self.direct.forward(batch, x, weight, bias, y),
             false => self.columns.forward(batch, x, weight, bias, y),
         }
@@ -92,7 +105,7 @@ impl Convolution {
         weight: &mut [f32],
         bias: Option<&mut [f32]>,
     ) {
-        match self.is_direct(batch) {
+        match is_direct(self.machine, batch) {
             true => self.direct.weight_gradient(batch, x, dy, weight, bias),
             false => self.columns.weight_gradient(batch, x, dy, weight, bias),
         }
@@ -100,7 +113,7 @@ impl Convolution {
 
     /// Overwrites `dx` `[C, H, W, batch]`, the gradient of the input.
     pub fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
-        match self.is_direct(batch) {
+        match is_direct(self.machine, batch) {
             true => self.direct.data_gradient(batch, weight, dy, dx),
             false => self.columns.data_gradient(batch, weight, dy, dx),
         }

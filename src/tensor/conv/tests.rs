@@ -89,3 +89,24 @@ fn large_shapes() {
         check(Shape { window, filters, groups: 1 }, 21, true);
     }
 }
+
+/// Half a vector is enough; but one lane is no vector, whatever the batch.
+#[test]
+fn without_vector_instructions_batches_of_any_size_go_by_columns() {
+    let machine = |lanes| Machine { lanes, registers: 16 };
+    for lanes in [4, 8, 16] {
+        assert!(is_direct(machine(lanes), lanes / 2) && is_direct(machine(lanes), 100), "{lanes}");
+        assert!(!is_direct(machine(lanes), lanes / 2 - 1), "{lanes}");
+    }
+    let window =
+        Window { channels: 2, size: (5, 4), kernel: (3, 2), stride: (1, 1), padding: (0, 0), output: (3, 3) };
+    let (shape, batch) = (Shape { window, filters: 3, groups: 1 }, 40);
+    assert!(!is_direct(machine(1), 1) && !is_direct(machine(1), batch));
+    let (x, weight) = (integers(window.image() * batch, 1), integers(3 * window.rows(), 2));
+    let [y, expected] = [machine(1), machine(8)].map(|machine| {
+        let mut y = vec![f32::NAN; 3 * window.positions() * batch];
+        Convolution::on(machine, shape, batch).forward(batch, &x, &weight, None, &mut y);
+        y
+    });
+    assert_eq!(y, expected);
+}
