@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::job::{self, OptimizerKind, suggest};
 use crate::models::preset;
 use crate::nn::layer::{Draw, Mode};
-use crate::nn::{Network, Shape, softmax_cross_entropy};
+use crate::nn::{Graph, Network, Shape, softmax_cross_entropy};
 use crate::optim::Optimizer;
 use crate::rng::{Purpose, Stream};
 use crate::tensor::{gemm, matrix, matrix_mut, set_threads, within};
@@ -120,10 +120,11 @@ impl Stepper {
     /// `model` with batches of `batch`, on as many threads as compute now.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is no such model, [`Error::Shape`] when it does not fit into memory.
+    /// [`Error::Usage`] when there is no such model, [`Error::Shape`] when it cannot train on such a batch or does not fit
+    /// into memory.
     pub fn new(model: &str, batch: usize) -> Result<Stepper> {
         let Model { preset: name, input, classes, clip_norm, .. } = *find(model)?;
-        let mut network = Network::new(preset(name, input, classes)?, batch)?;
+        let mut network = build(preset(name, input, classes)?, batch)?;
         network.parameters.initialise(1);
         let kind = OptimizerKind::Sgd { momentum: 0.9 };
         let job =
@@ -196,13 +197,20 @@ impl Stepper {
     }
 }
 
+/// The network of `graph` to train on batches of `batch`.
+fn build(graph: Graph, batch: usize) -> Result<Network> {
+    graph.check_batch(batch)?;
+    Network::new(graph, batch)
+}
+
 /// Floating-point operations of the products of a step, a sample: forward, and as many for each gradient. Nobody asks for
-/// that of the input.
+/// that of the input, nor of what is made of it without parameters.
 fn operations(network: &Network) -> Result<f64> {
     let graph = network.graph();
     let mut sum = 0.0;
     for layer in 0..graph.layers().len() {
-        let passes = if graph.sources(layer).contains(&0) { 2.0 } else { 3.0 };
+        let wanted = graph.sources(layer).iter().any(|&source| network.wants_gradient(source));
+        let passes = if wanted { 3.0 } else { 2.0 };
         sum += 2.0 * passes * graph.multiply_adds(layer)? as f64;
     }
     Ok(sum)
@@ -277,6 +285,30 @@ mod tests {
         assert_eq!(time.layers.len(), 8);
         let all: f64 = time.layers.iter().map(|layer| layer.forward_ms + layer.backward_ms).sum();
         assert!(all > 0.0);
+    }
+
+    fn graph(layers: serde_json::Value) -> Graph {
+        let tables: Vec<serde_json::Map<_, _>> = serde_json::from_value(layers).unwrap();
+        Graph::from_tables(Shape::Vector { features: 3 }, tables).unwrap()
+    }
+
+    /// The first product is of 3 x 5, the second of 5 x 2; what comes before the first has no parameters.
+    #[test]
+    fn gradients_that_nobody_wants_are_not_counted() {
+        let layers = serde_json::json!([
+            {"type": "relu"}, {"type": "dropout", "rate": 0.5}, {"type": "linear", "units": 5}, {"type": "relu"},
+            {"type": "linear", "units": 2},
+        ]);
+        let network = build(graph(layers), 4).unwrap();
+        assert_eq!(operations(&network).unwrap(), 2.0 * (2.0 * 15.0 + 3.0 * 10.0));
+    }
+
+    #[test]
+    fn a_batch_that_ghost_batches_do_not_divide_is_refused() {
+        let graph = || graph(serde_json::json!([{"type": "batch_norm", "ghost_batch": 4}]));
+        assert!(build(graph(), 8).is_ok());
+        let error = build(graph(), 6).err().unwrap().to_string();
+        assert!(error.contains("ghost_batch = 4 does not divide the 6 samples"), "{error}");
     }
 
     #[test]

@@ -110,6 +110,11 @@ impl Network {
         self.capacity
     }
 
+    /// Whether a backward pass computes the gradient of source `number`: 0 is the network's input, i + 1 the output of layer i.
+    pub fn wants_gradient(&self, number: usize) -> bool {
+        self.wanted[number]
+    }
+
     /// The input of `batch` samples, to be written before [`Network::forward`]: `[C, H, W, N]`, `[N, D]`,
     /// `[T, N, D]` or `[T, N]`.
     pub fn input_mut(&mut self, batch: usize) -> &mut [f32] {
