@@ -15,6 +15,7 @@ mod idx;
 mod image_feed;
 mod open;
 mod origin;
+mod program;
 mod registry;
 mod synthetic;
 mod text;
@@ -25,7 +26,7 @@ pub use feed::{Chunk, EvaluationFeed, Feeds, TrainingFeed};
 pub use fetch::fetch;
 pub use fill::{Fill, Normalise, labels};
 pub use image_feed::{ImageFeed, ImageSet};
-pub use open::{default_directory, locate, open, open_dataset};
+pub use open::{default_directory, locate, open, open_dataset, refuse_directory};
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 pub use text::{Corpus, Part, TextFeed, TextSet, Vocabulary, open_part, synthetic_feed, synthetic_set};
 

@@ -28,14 +28,9 @@ pub fn open_dataset(data: &job::Data, directory: Option<&Path>) -> Result<Datase
 /// it), and when its files are damaged or do not belong together.
 pub fn open(name: &str, directory: Option<&Path>) -> Result<Dataset> {
     let entry = registry::find(name)?;
+    refuse_directory(name, directory)?;
     match entry.format {
-        Format::Digits => match directory {
-            None => digits::load(),
-            Some(directory) => Err(Error::data(
-                directory,
-                "the digits are part of the program and are read from no directory: leave it out",
-            )),
-        },
+        Format::Digits => digits::load(),
         Format::Idx { classes, .. } => {
             let (train, test) = idx::read(&directory_of(entry, directory)?, classes)?;
             Ok(Dataset { name: entry.name, train, test })
@@ -46,6 +41,20 @@ pub fn open(name: &str, directory: Option<&Path>) -> Result<Dataset> {
         Format::Cifar10 => cifar::read(&directory_of(entry, directory)?),
         Format::Genesis | Format::Text { .. } => Err(Error::data(name, "is a text; images were asked for")),
     }
+}
+
+/// Refuses a `directory` for the data set called `name` if it is read from none: a user who gives one expects other data.
+///
+/// # Errors
+/// When it is, and when there is no such data set.
+pub fn refuse_directory(name: &str, directory: Option<&Path>) -> Result<()> {
+    let Some(directory) = directory else { return Ok(()) };
+    let what = match registry::find(name)?.format {
+        Format::Digits | Format::Genesis => "part of the program",
+        Format::Synthetic | Format::SyntheticText => "made up",
+        Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } => return Ok(()),
+    };
+    Err(Error::data(directory, format!("`{name}` is {what} and is read from no directory: leave it out")))
 }
 
 /// `directory`, or where `entry` is found.
@@ -163,7 +172,10 @@ mod tests {
     fn the_digits_need_no_directory() {
         assert_eq!(open("digits", None).unwrap().name, "digits");
         let message = open("digits", Some(Path::new("elsewhere"))).unwrap_err().to_string();
-        assert!(message.starts_with("elsewhere: the digits are part of the program"), "{message}");
+        assert!(
+            message.starts_with("elsewhere: `digits` is part of the program and is read from no directory"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::data::{
     Augment, Corpus, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part, Vocabulary,
-    open_dataset, open_part, synthetic_feed, synthetic_set,
+    open_dataset, open_part, refuse_directory, synthetic_feed, synthetic_set,
 };
 use crate::error::{Error, Result};
 use crate::job::{Data, Job, Loaded, Model, Source, SyntheticText, Text};
@@ -17,6 +17,7 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     let blame = |path: &'static str| {
         move |error: Error| Error::Job { at: source.at(path), message: error.to_string() }
     };
+    refuse_directory(&job.data.dataset, job.data.dir.as_deref())?;
     if let Some(text) = &job.data.text {
         return open_texts(job, text);
     }
@@ -59,6 +60,7 @@ pub fn open_test_set(
     dir: Option<&Path>,
     vocabulary: Option<&Vocabulary>,
 ) -> Result<Box<dyn EvaluationFeed>> {
+    refuse_directory(&data.dataset, dir)?;
     if let Some(text) = &data.text {
         let vocabulary = vocabulary
             .ok_or_else(|| Error::Usage("a text is read by a vocabulary, and there is none".into()))?;

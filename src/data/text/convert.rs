@@ -2,26 +2,25 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::data::program::{DEADLINE, printed};
 
 /// What every verse of the Bible is asked for by.
 const WHOLE_BIBLE: &str = "gen1:1-rev22:21";
 
 /// Writes `kjv.txt` to `into`, a verse a line, from the program `bin/bible` and its data in `lib`, both in `from`.
 pub fn bible(from: &Path, into: &Path) -> Result<(), String> {
-    let program = from.join("bin/bible");
+    bible_within(DEADLINE, from, into)
+}
+
+fn bible_within(deadline: Duration, from: &Path, into: &Path) -> Result<(), String> {
     // It looks for its data in the current directory first. Lines so long leave no verse broken.
-    let output = Command::new(&program)
-        .args(["-l100000", WHOLE_BIBLE])
-        .current_dir(from.join("lib"))
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{}: cannot be started: {error}", program.display()))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("bible failed ({}): {}", output.status, said.trim()));
-    }
-    let printed = String::from_utf8(output.stdout).map_err(|_| "bible has printed no text")?;
+    let mut command = Command::new(from.join("bin/bible"));
+    command.args(["-l100000", WHOLE_BIBLE]).current_dir(from.join("lib"));
+    let printed = printed(&mut command, "bible", into, deadline)?;
+    let printed = String::from_utf8(printed).map_err(|_| "bible has printed no text")?;
     let text: String = printed.lines().filter_map(verse).flat_map(|verse| [verse, "\n"]).collect();
     write(into, "kjv.txt", &text)
 }
@@ -90,7 +89,10 @@ mod tests {
         assert_eq!(fs::read_to_string(into.path().join("kjv.txt")).unwrap(), "In the\nAnd\n");
         set("#!/bin/sh\necho no such verse >&2\nexit 3\n");
         let reason = bible(from.path(), into.path()).unwrap_err();
-        assert!(reason.contains("exit status: 3") && reason.ends_with("no such verse"), "{reason}");
+        assert_eq!(reason, "bible failed (exit status: 3); no such verse");
+        set("#!/bin/sh\nexec sleep 60\n");
+        let reason = bible_within(Duration::from_millis(200), from.path(), into.path()).unwrap_err();
+        assert_eq!(reason, "bible took longer than 0.2 s");
     }
 
     #[test]

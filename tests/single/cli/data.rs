@@ -134,6 +134,23 @@ fn missing_data_are_refused_with_where_they_were_looked_for_and_how_to_get_them(
     assert_eq!(place.names("."), ["tiny.toml"]);
 }
 
+/// Whoever names a directory expects what is in it.
+#[test]
+fn data_that_are_read_from_no_directory_refuse_one() {
+    let place = Place::new();
+    let part = "is part of the program and is read from no directory: leave it out";
+    let made_up = "is made up and is read from no directory: leave it out";
+    let sets = [("digits", part), ("genesis", part), ("synthetic", made_up), ("synthetic-text", made_up)];
+    for (name, reason) in sets {
+        let line = format!("train tiny.toml --set data.dataset={name} --set data.dir=elsewhere");
+        place.run(&line).refused(3, &[&format!("elsewhere: `{name}` {reason}")]);
+    }
+    place.run("train tiny.toml --set train.steps=1 --run-dir run").ended(0);
+    place
+        .run("eval run/checkpoints/best.h5 --data-dir elsewhere")
+        .refused(3, &["elsewhere: `digits` is part of the program"]);
+}
+
 #[test]
 fn colour_pictures_that_are_not_whole_are_refused() {
     let place = Place::new();
