@@ -158,10 +158,15 @@ pub fn restore(
 
 /// That the optimizer which `snapshot` was taken with did not keep the state `name`, which this one needs.
 fn lacks_state(name: &str, snapshot: &Snapshot) -> String {
-    let kept: Vec<_> = snapshot.optimizer.iter().map(|slot| slot.name.as_str()).collect();
-    let kept = if kept.is_empty() { "none".to_owned() } else { format!("`{}`", kept.join("`, `")) };
+    let called = |slot: &Slot| match slot.name.as_str() {
+        RESIDUAL => "residuals of error feedback".to_owned(),
+        statistics::STATISTICS => "each rank's statistics".to_owned(),
+        state => format!("`{state}`"),
+    };
+    let kept: Vec<_> = snapshot.optimizer.iter().map(called).collect();
+    let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
     format!(
-        "holds no state `{name}` of an optimizer ({kept} is there): give the [optimizer] it was trained with, or start \
+        "holds no state `{name}` of an optimizer (it holds {kept}): give the [optimizer] it was trained with, or start \
          a new run"
     )
 }

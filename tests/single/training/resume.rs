@@ -78,7 +78,7 @@ fn the_state_of_another_optimizer_is_refused() {
     let ended = resume(1, &short(&["train.steps=4", "optimizer.kind=adam"]), directory.path());
     let message = ended[0].result.as_ref().err().unwrap().to_string();
     let said =
-        "holds no state `first_moment` of an optimizer (`momentum` is there): give the [optimizer] it was";
+        "holds no state `first_moment` of an optimizer (it holds `momentum`): give the [optimizer] it was";
     assert!(message.contains("step-0000000002.h5") && message.contains(said), "{message}");
     // Nesterov's momentum is the same mean of gradients, and plain steps need none.
     for other in [&["optimizer.kind=nesterov"][..], &["optimizer.momentum=0"]] {
@@ -86,6 +86,17 @@ fn the_state_of_another_optimizer_is_refused() {
         assert!(ended[0].summary().complete);
         fs::remove_file(at_step(directory.path(), 4)).unwrap();
     }
+}
+
+/// What else stands beside an optimizer's states is none of them.
+#[test]
+fn residuals_are_no_state_of_an_optimizer() {
+    let directory = tempfile::tempdir().unwrap();
+    let sets = ["optimizer.momentum=0", "exchange.error_feedback=true"];
+    train(2, &short(&[&sets[..], &["train.steps=2"]].concat()), directory.path());
+    let ended = resume(2, &short(&["train.steps=4", "optimizer.kind=adam"]), directory.path());
+    let message = ended[0].result.as_ref().err().unwrap().to_string();
+    assert!(message.contains("optimizer (it holds residuals of error feedback): give"), "{message}");
 }
 
 /// Every step was logged once, every evaluation made once and to the same effect, and the same one was the best.
