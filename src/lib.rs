@@ -10,6 +10,7 @@ use blas_src as _;
 pub mod bench;
 pub mod checkpoint;
 pub mod cli;
+pub mod compress;
 pub mod data;
 pub mod error;
 pub mod job;

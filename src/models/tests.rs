@@ -1,4 +1,5 @@
 use super::*;
+use crate::nn::coupling::Axis;
 use crate::nn::parameters::{count, statistics_table, table};
 
 const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
@@ -59,6 +60,44 @@ fn images_too_small_name_the_layer_and_the_shape() {
     let image = preset("lstm-small", MNIST, 10).unwrap_err().to_string();
     assert!(image.contains("embedding") && image.contains("takes tokens, got images of 1x28x28"), "{image}");
     assert!(error.contains("conv2") && error.contains("kernel of height 5 does not fit height 2"), "{error}");
+}
+
+/// Every layer declares what each axis of its tensors counts, and the axis has as many positions as that.
+#[test]
+fn couplings_fit_the_tensors() {
+    for name in PRESETS {
+        let input = match *name {
+            "lenet" | "mlp" => MNIST,
+            "alexnet" => IMAGENET,
+            name if name.starts_with("lstm") || name == "rhn" => PTB,
+            _ => CIFAR,
+        };
+        let graph = preset(name, input, 10).unwrap();
+        for index in 0..graph.layers().len() {
+            let weight = |owner| graph.parameters(owner).unwrap().remove(0);
+            let mut tensors = graph.parameters(index).unwrap();
+            tensors.extend(graph.tied(index).map(weight));
+            tensors.extend(graph.statistics(index).unwrap());
+            let coupling = graph.coupling(index).unwrap();
+            let axes: Vec<_> = coupling.parameters.iter().chain(&coupling.statistics).collect();
+            assert_eq!(tensors.len(), axes.len(), "{name}, layer {index}");
+            let (units, read) =
+                (graph.shape(index + 1).units(), graph.shape(graph.sources(index)[0]).units());
+            for (tensor, axes) in tensors.iter().zip(axes) {
+                assert_eq!(tensor.shape.len(), axes.len(), "{name}, layer {index}, {}", tensor.name);
+                for (&size, axis) in tensor.shape.iter().zip(axes) {
+                    let groups = if *name == "alexnet" && *axis == Axis::Reads { read / size } else { 1 };
+                    let counted = match axis {
+                        Axis::Free => size,
+                        Axis::Makes(times) => times * units,
+                        Axis::ReadsOwn => units,
+                        Axis::Reads => read / groups,
+                    };
+                    assert_eq!(size, counted, "{name}, layer {index}, {}: {axis:?}", tensor.name);
+                }
+            }
+        }
+    }
 }
 
 #[test]

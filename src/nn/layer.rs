@@ -1,6 +1,7 @@
 //! What every layer does: the wall between the graph and the layers.
 
 use super::Shape;
+use super::coupling::Coupling;
 use super::init::{Fan, Init};
 
 /// A tensor of parameters that a layer asks for.
@@ -41,6 +42,9 @@ pub trait Describe {
     fn statistics(&self, _inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
         Ok(Vec::new())
     }
+
+    /// How the units of its output stand to those of its inputs and to its tensors.
+    fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String>;
 
     /// Refuses to train on `batch` samples at a time; any number of them is welcome unless a layer says otherwise.
     fn fits_batch(&self, _inputs: &[Shape], _batch: usize) -> Result<(), String> {

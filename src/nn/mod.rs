@@ -10,6 +10,7 @@
 //! (docs/adr/0010-batch-innermost-images.md), vectors `[N, D]`, sequences of T steps `[T, N, D]`.
 
 mod clock;
+pub mod coupling;
 pub mod graph;
 pub mod init;
 pub mod layer;
@@ -23,6 +24,7 @@ mod size;
 pub mod spec;
 
 pub use clock::Clock;
+pub use coupling::Coupling;
 pub use graph::{Graph, Node};
 pub use loss::{NO_LABEL, Tally, softmax_cross_entropy};
 pub use memory::{available_bytes, check_memory};

@@ -50,6 +50,15 @@ impl Shape {
         }
     }
 
+    /// The number of units: channels or features; tokens have none.
+    pub fn units(&self) -> usize {
+        match *self {
+            Shape::Image { channels, .. } => channels,
+            Shape::Vector { features } | Shape::Sequence { features, .. } => features,
+            Shape::Tokens { .. } => 0,
+        }
+    }
+
     /// What it is and how large, in words: "images of 1x28x28".
     pub fn described(&self) -> String {
         match self {

@@ -72,6 +72,32 @@ impl LayerSpec {
         }
     }
 
+    /// Changes the number of units that its options give its output, to `units`; `zeros_before` of a shortcut's are channels
+    /// of zeros before the image's own. Of a layer whose units are its inputs' nothing changes.
+    pub fn set_units(&mut self, units: usize, zeros_before: usize) {
+        match self {
+            LayerSpec::Conv2d(layer) => layer.filters = units,
+            LayerSpec::Linear(layer) => layer.units = units,
+            LayerSpec::Embedding(layer) => layer.features = units,
+            LayerSpec::Lstm(layer) => layer.hidden = units,
+            LayerSpec::Rnn(layer) => layer.hidden = units,
+            LayerSpec::Gru(layer) => layer.hidden = units,
+            LayerSpec::Rhn(layer) => layer.hidden = units,
+            LayerSpec::Shortcut(layer) => {
+                (layer.channels, layer.before) = (units, Some(zeros_before));
+            }
+            LayerSpec::MaxPool2d(_)
+            | LayerSpec::AvgPool2d(_)
+            | LayerSpec::Relu(_)
+            | LayerSpec::Flatten(_)
+            | LayerSpec::Add(_)
+            | LayerSpec::BatchNorm(_)
+            | LayerSpec::LocalResponseNorm(_)
+            | LayerSpec::GlobalAvgPool2d(_)
+            | LayerSpec::Dropout(_) => (),
+        }
+    }
+
     /// The word that names the type in job files.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tokens_instead;
 use crate::nn::Shape;
+use crate::nn::coupling::Coupling;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
 use crate::tensor::{add_scaled, for_each_row, rows, rows_mut, vectorise};
 
@@ -24,6 +25,10 @@ impl Describe for Add {
                 Some(other) => Err(format!("adds inputs of one shape, got {first} and {other}")),
             },
         }
+    }
+
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        Ok(Coupling::unit_by_unit())
     }
 
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::single;
 use crate::nn::Shape;
+use crate::nn::coupling::{Axis, Coupling, Units};
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, Mode, ParameterSpec, Tensors, TensorsMut};
 use crate::nn::size::elements;
@@ -96,6 +97,16 @@ impl Describe for BatchNorm {
 
     fn statistics(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
         self.tensors(inputs, ["running_mean", "running_var"])
+    }
+
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        let axes = |tensors| vec![vec![Axis::Makes(1)]; tensors];
+        Ok(Coupling {
+            statistics: axes(2),
+            // A zero less its running mean is none.
+            zero_stays_zero: self.affine,
+            ..Coupling::new(Units::Inputs, axes(if self.affine { 2 } else { 0 }))
+        })
     }
 
     fn fits_batch(&self, inputs: &[Shape], batch: usize) -> Result<(), String> {

@@ -8,6 +8,7 @@ use super::linear::with_bias;
 use super::single_image;
 use super::window::window;
 use crate::nn::Shape;
+use crate::nn::coupling::Coupling;
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::size::elements;
@@ -86,6 +87,12 @@ impl Describe for Conv2d {
             decay: true,
         };
         Ok(with_bias(weight, self.bias, self.bias_init))
+    }
+
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        let groups = (self.groups > 1).then_some("its groups must stay of one size");
+        let ungrouped = Coupling::weight_and_bias(4, self.bias);
+        Ok(Coupling { keeps_inputs: groups, keeps_output: groups, ..ungrouped })
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::single_numbers;
 use crate::nn::Shape;
+use crate::nn::coupling::Coupling;
 use crate::nn::layer::{Backward, Describe, Draw, Forward, Layer, Mode};
 use crate::nn::size::elements;
 use crate::rng::{Purpose, Stream};
@@ -32,6 +33,10 @@ impl Describe for Dropout {
             return Err(format!("rate = {} must be at least 0 and below 1", self.rate));
         }
         single_numbers(inputs)
+    }
+
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        Ok(Coupling::unit_by_unit())
     }
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::single;
 use crate::nn::Shape;
+use crate::nn::coupling::{Axis, Coupling, Units};
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::size::elements;
@@ -63,6 +64,10 @@ impl Describe for Embedding {
             fan: Fan { inputs: 1, outputs: self.features },
             decay: true,
         }])
+    }
+
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        Ok(Coupling::new(Units::Own, vec![vec![Axis::Free, Axis::Makes(1)]]))
     }
 
     fn build(&self, _: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

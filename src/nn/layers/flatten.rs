@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::single_image;
 use crate::nn::Shape;
+use crate::nn::coupling::{Coupling, Units};
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
 use crate::nn::size::elements;
 use crate::tensor::transpose;
@@ -17,6 +18,11 @@ impl Describe for Flatten {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (channels, height, width) = single_image(inputs)?;
         Ok(Shape::Vector { features: elements(&[channels, height, width])? })
+    }
+
+    fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
+        let (_, height, width) = single_image(inputs)?;
+        Ok(Coupling::new(Units::Spread(height * width), Vec::new()))
     }
 
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

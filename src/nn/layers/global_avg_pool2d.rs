@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::single_image;
 use crate::nn::Shape;
+use crate::nn::coupling::Coupling;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
 use crate::nn::size::elements;
 use crate::tensor::{for_each_row, rows, rows_mut, transpose, vectorise};
@@ -17,6 +18,10 @@ impl Describe for GlobalAvgPool2d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (channels, ..) = single_image(inputs)?;
         Ok(Shape::Vector { features: channels })
+    }
+
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        Ok(Coupling::unit_by_unit())
     }
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::single_rows;
 use crate::nn::Shape;
+use crate::nn::coupling::Coupling;
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::size::elements;
@@ -58,6 +59,16 @@ impl Describe for Linear {
     fn tied(&self, inputs: &[Shape]) -> Result<Option<(&str, Vec<usize>)>, String> {
         let (_, features) = single_rows(inputs)?;
         Ok(self.tied.as_deref().map(|name| (name, vec![self.units, features])))
+    }
+
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        let mut coupling = Coupling::weight_and_bias(2, self.bias);
+        if self.tied.is_some() {
+            // A tied weight stands behind the layer's own tensors.
+            coupling.parameters.rotate_left(1);
+            coupling.keeps_output = Some("the rows of its weight are those of the layer it is tied to");
+        }
+        Ok(coupling)
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::single_image;
 use crate::nn::Shape;
+use crate::nn::coupling::Coupling;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
 use crate::nn::size::elements;
 use crate::tensor::{for_each_row, rows, rows_mut, vectorise};
@@ -86,6 +87,12 @@ impl Describe for LocalResponseNorm {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (channels, height, width) = self.image(inputs)?;
         Ok(Shape::Image { channels, height, width })
+    }
+
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        let across = "local_response_norm takes neighbouring channels together";
+        let across = (self.region != Region::WithinChannel).then_some(across);
+        Ok(Coupling { keeps_inputs: across, keeps_output: across, ..Coupling::unit_by_unit() })
     }
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {

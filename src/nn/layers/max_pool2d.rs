@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::window::{Pooling, covered};
 use crate::nn::Shape;
+use crate::nn::coupling::Coupling;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
 use crate::tensor::{Window, for_each_row, rows, rows_mut, vectorise};
 
@@ -18,6 +19,10 @@ impl Describe for MaxPool2d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let Window { channels, output: (height, width), .. } = self.0.window(inputs)?;
         Ok(Shape::Image { channels, height, width })
+    }
+
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        Ok(Coupling::unit_by_unit())
     }
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::single_numbers;
 use crate::nn::Shape;
+use crate::nn::coupling::Coupling;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
 use crate::tensor::{for_each_row, rows, rows_mut, vectorise};
 
@@ -15,6 +16,10 @@ pub struct Relu {}
 impl Describe for Relu {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         single_numbers(inputs)
+    }
+
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        Ok(Coupling::unit_by_unit())
     }
 
     fn build(&self, _: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

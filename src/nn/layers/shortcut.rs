@@ -7,17 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::single_image;
 use crate::nn::Shape;
+use crate::nn::coupling::{Coupling, Units};
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
 use crate::nn::size::elements;
 use crate::tensor::{for_each_row, rows, rows_mut};
 
 /// Takes every `stride`-th row and column, and puts channels of zeros around the others until there are `channels`: one
-/// half of them, rounded down, before the image's own, the rest behind.
+/// half of them, rounded down, before the image's own, the rest behind, unless `before` says otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shortcut {
     /// Channels of the output.
     pub channels: usize,
+    /// How many of the channels of zeros stand before the image's own; one half of them, rounded down, unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<usize>,
     /// Rows and columns from one to the next that is taken.
     #[serde(default = "one")]
     pub stride: usize,
@@ -25,6 +29,13 @@ pub struct Shortcut {
 
 fn one() -> usize {
     1
+}
+
+impl Shortcut {
+    /// Channels of zeros before the `channels` of the image.
+    fn first(&self, channels: usize) -> usize {
+        self.before.unwrap_or((self.channels - channels) / 2)
+    }
 }
 
 impl Describe for Shortcut {
@@ -40,14 +51,26 @@ impl Describe for Shortcut {
                 inputs[0].described()
             ));
         }
+        if self.first(channels) > self.channels - channels {
+            return Err(format!(
+                "before = {} leaves no room for the image's {channels} channels among {}",
+                self.first(channels),
+                self.channels
+            ));
+        }
         let (height, width) = (height.div_ceil(self.stride), width.div_ceil(self.stride));
         elements(&[self.channels, height, width])?;
         Ok(Shape::Image { channels: self.channels, height, width })
     }
 
+    fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
+        let (channels, ..) = single_image(inputs)?;
+        Ok(Coupling::new(Units::Within(self.first(channels)), Vec::new()))
+    }
+
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
         let (channels, height, width) = single_image(inputs)?;
-        let first = (self.channels - channels) / 2;
+        let first = self.first(channels);
         let (stride, own) = (self.stride, first..first + channels);
         Ok(Box::new(Sampling { own, total: self.channels, size: (height, width), stride }))
     }

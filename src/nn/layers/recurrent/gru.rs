@@ -14,6 +14,7 @@ use super::history::History;
 use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::nn::Shape;
+use crate::nn::coupling::{Axis, Coupling};
 use crate::nn::init::Init;
 use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::spec::default;
@@ -51,6 +52,12 @@ impl Describe for Gru {
         let mut specs = self.sizes(inputs)?.parameters([self.init, self.bias_init]);
         specs.push(ParameterSpec { name: "bias_n", shape: vec![self.hidden], ..specs[BIAS].clone() });
         Ok(specs)
+    }
+
+    fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
+        let mut coupling = self.sizes(inputs)?.coupling();
+        coupling.parameters.push(vec![Axis::Makes(1)]);
+        Ok(coupling)
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {

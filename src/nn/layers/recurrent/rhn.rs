@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::nn::Shape;
+use crate::nn::coupling::{Axis, Coupling};
 use crate::nn::init::Init;
 use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::size::elements;
@@ -62,6 +63,13 @@ impl Describe for Rhn {
         specs[WEIGHT_HH].shape.insert(0, self.depth);
         specs[BIAS].shape.insert(0, self.depth);
         Ok(specs)
+    }
+
+    fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
+        let mut coupling = self.sizes(inputs)?.coupling();
+        coupling.parameters[WEIGHT_HH].insert(0, Axis::Free);
+        coupling.parameters[BIAS].insert(0, Axis::Free);
+        Ok(coupling)
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {

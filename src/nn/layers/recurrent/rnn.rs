@@ -6,6 +6,7 @@ use super::history::History;
 use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::nn::Shape;
+use crate::nn::coupling::Coupling;
 use crate::nn::init::Init;
 use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::spec::default;
@@ -52,6 +53,10 @@ impl Describe for Rnn {
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
         Ok(self.sizes(inputs)?.parameters([self.init, self.bias_init]))
+    }
+
+    fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
+        Ok(self.sizes(inputs)?.coupling())
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {

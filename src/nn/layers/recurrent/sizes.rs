@@ -2,6 +2,7 @@
 
 use super::super::single_sequence;
 use crate::nn::Shape;
+use crate::nn::coupling::{Axis, Coupling, Units};
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::ParameterSpec;
 use crate::nn::size::elements;
@@ -62,6 +63,13 @@ impl Sizes {
             ..hh.clone()
         };
         vec![ih, hh, bias]
+    }
+
+    /// Of the output's units with the gates' rows and the weights' columns.
+    pub fn coupling(&self) -> Coupling {
+        let gates = Axis::Makes(self.gates);
+        let (ih, hh) = (vec![gates, Axis::Reads], vec![gates, Axis::ReadsOwn]);
+        Coupling::new(Units::Own, vec![ih, hh, vec![gates]])
     }
 
     pub fn multiply_adds(&self) -> u64 {

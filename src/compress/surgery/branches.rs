@@ -1,0 +1,95 @@
+//! Takes residual branches out of a network whose sum they add nothing to: the layers of depth-wise sparsity.
+//!
+//! A branch that ends in a batch norm adds that norm's constant even where its convolutions are zero. It is zero, and goes,
+//! only if the norm's factors are too; they are part of the structure for this reason ([`super::super::groups`]).
+
+use super::Surgery;
+use crate::error::Result;
+use crate::nn::coupling::Units;
+use crate::nn::parameters::{Parameters, statistics_table, table};
+use crate::nn::{Graph, LayerSpec, Node, Parameter};
+
+/// `graph` without branches that are zero, if there are any. Layers that nothing else uses go with them, and so does the
+/// sum of what is then one input.
+///
+/// # Errors
+/// Those of [`Graph::new`]: none.
+pub fn cut_branches(graph: &Graph, parameters: &Parameters) -> Result<Option<Surgery>> {
+    let zero = zero_sources(graph, parameters)?;
+    // What stands for each source now: itself, or what a sum of one input sums.
+    let mut stands_for: Vec<usize> = (0..=graph.layers().len()).collect();
+    let mut inputs: Vec<Vec<usize>> = Vec::new();
+    for layer in 0..graph.layers().len() {
+        let mut from = graph.sources(layer).to_vec();
+        if matches!(graph.layers()[layer].layer, LayerSpec::Add(_)) {
+            let live: Vec<usize> = from.iter().copied().filter(|&source| !zero[source]).collect();
+            // Of a sum of zeros the first stays.
+            from = if live.is_empty() { vec![from[0]] } else { live };
+            if from.len() == 1 {
+                stands_for[layer + 1] = stands_for[from[0]];
+            }
+        }
+        inputs.push(from.into_iter().map(|source| stands_for[source]).collect());
+    }
+    let used = used_layers(graph, &inputs, stands_for[graph.layers().len()]);
+    if used.iter().all(|&used| used) {
+        return Ok(None);
+    }
+    let name = |source: usize| match source.checked_sub(1) {
+        Some(layer) => graph.layers()[layer].name.clone(),
+        None => crate::nn::graph::INPUT.into(),
+    };
+    let kept = (0..graph.layers().len()).filter(|&layer| used[layer]);
+    let nodes = kept.clone().map(|layer| Node {
+        inputs: inputs[layer].iter().map(|&source| name(source)).collect(),
+        ..graph.layers()[layer].clone()
+    });
+    let smaller = Graph::new(graph.input(), nodes.collect())?;
+    let all = |layer: usize| (0..graph.shape(layer + 1).units()).collect();
+    Ok(Some(Surgery {
+        parameters: index(&table(graph)?, &table(&smaller)?),
+        statistics: index(&statistics_table(graph)?, &statistics_table(&smaller)?),
+        units: kept.map(|layer| (graph.layers()[layer].name.clone(), all(layer))).collect(),
+        graph: smaller,
+    }))
+}
+
+/// By source: whether it is zero whatever the network's input.
+fn zero_sources(graph: &Graph, parameters: &Parameters) -> Result<Vec<bool>> {
+    let mut zero = vec![false];
+    for layer in 0..graph.layers().len() {
+        let coupling = graph.coupling(layer)?;
+        let mut own = parameters.table.iter().filter(|tensor| tensor.layer == layer).peekable();
+        let has_tensors = own.peek().is_some() || graph.tied(layer).is_some();
+        let is_zero = |tensor: &Parameter| parameters.values[tensor.range.clone()].iter().all(|&v| v == 0.0);
+        let all_zero = graph.tied(layer).is_none() && own.all(is_zero);
+        let inputs_zero = graph.sources(layer).iter().all(|&source| zero[source]);
+        let passes = !has_tensors && coupling.units != Units::Own && inputs_zero;
+        zero.push(coupling.zero_stays_zero && (passes || has_tensors && all_zero));
+    }
+    Ok(zero)
+}
+
+/// By layer: whether the output, made by source `last`, needs it.
+fn used_layers(graph: &Graph, inputs: &[Vec<usize>], last: usize) -> Vec<bool> {
+    let mut used = vec![false; graph.layers().len()];
+    if let Some(last) = last.checked_sub(1) {
+        mark(last, inputs, &mut used);
+    }
+    used
+}
+
+fn mark(layer: usize, inputs: &[Vec<usize>], used: &mut [bool]) {
+    used[layer] = true;
+    for source in &inputs[layer] {
+        if let Some(before) = source.checked_sub(1).filter(|&before| !used[before]) {
+            mark(before, inputs, used);
+        }
+    }
+}
+
+/// Where the tensors of `after` stand among those of `before`, by name.
+fn index(before: &[Parameter], after: &[Parameter]) -> Vec<usize> {
+    let place = |new: &Parameter| before.iter().find(|old| old.name == new.name).map(|old| old.range.clone());
+    after.iter().filter_map(place).flatten().collect()
+}

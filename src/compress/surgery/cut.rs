@@ -1,0 +1,60 @@
+//! Takes units out of a network: the smaller structure, and where each number of it stood before.
+
+use super::super::units::{CoupledUnits, UnitAxis};
+use super::Surgery;
+use crate::error::Result;
+use crate::nn::coupling::Units;
+use crate::nn::parameters::{statistics_table, table};
+use crate::nn::{Graph, Parameter};
+
+/// `graph` without the units that are `dead`.
+///
+/// # Errors
+/// Those of [`Graph::new`]: none, as long as a unit of each layer lives.
+pub fn cut(graph: &Graph, units: &CoupledUnits, dead: &[bool]) -> Result<Surgery> {
+    let mut nodes = graph.layers().to_vec();
+    for (layer, node) in nodes.iter_mut().enumerate() {
+        let output = &units.of_source[layer + 1];
+        let before = match graph.coupling(layer)?.units {
+            Units::Within(first) => places(&output[..first], dead).len(),
+            _ => 0,
+        };
+        let kept = places(output, dead).len();
+        if kept < output.len() {
+            node.layer.set_units(kept, before);
+        }
+    }
+    let smaller = Graph::new(graph.input(), nodes)?;
+    let names = graph.layers().iter().map(|node| node.name.clone());
+    let kept = units.of_source.iter().skip(1).map(|units| places(units, dead));
+    Ok(Surgery {
+        parameters: index(&table(graph)?, &table(&smaller)?, &units.parameters, dead),
+        statistics: index(&statistics_table(graph)?, &statistics_table(&smaller)?, &units.statistics, dead),
+        units: names.zip(kept).collect(),
+        graph: smaller,
+    })
+}
+
+/// The places of those of `units` that live.
+fn places(units: &[usize], dead: &[bool]) -> Vec<usize> {
+    (0..units.len()).filter(|&place| !dead[units[place]]).collect()
+}
+
+/// By place in the flat vector of the tensors `after`: the place in that of the tensors `before`, which are as many.
+fn index(before: &[Parameter], after: &[Parameter], axes: &[UnitAxis], dead: &[bool]) -> Vec<usize> {
+    let mut index = Vec::new();
+    for (tensor, (old, new)) in before.iter().zip(after).enumerate() {
+        // Places of the axes from the last one seen to the end, for each kept place of the one before.
+        let (mut offsets, mut stride) = (vec![0], 1);
+        for (axis, &size) in old.spec.shape.iter().enumerate().rev() {
+            let counts = axes.iter().find(|units| units.tensor == tensor && units.axis == axis);
+            let kept = counts.map_or_else(|| (0..size).collect(), |units| places(&units.units, dead));
+            assert_eq!(kept.len(), new.spec.shape[axis], "axis {axis} of {}", new.name);
+            let with = |place: &usize| offsets.iter().map(|at| place * stride + at).collect::<Vec<_>>();
+            offsets = kept.iter().flat_map(with).collect();
+            stride *= size;
+        }
+        index.extend(offsets.into_iter().map(|at| old.range.start + at));
+    }
+    index
+}

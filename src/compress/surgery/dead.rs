@@ -1,0 +1,82 @@
+//! Which units can go without changing what a network computes.
+
+use super::super::units::{CoupledUnits, Role, UnitAxis};
+use crate::nn::parameters::Parameters;
+
+/// What the parameters say of each unit.
+struct Seen {
+    /// Some number that makes it is not zero.
+    made: Vec<bool>,
+    /// Some number that reads it is not zero.
+    read: Vec<bool>,
+    /// The sum of the squares of all of these.
+    strength: Vec<f64>,
+}
+
+/// By unit: whether it can go. It can if nothing reads it or if it is always zero, and if nothing says that it must be
+/// kept. A number that is not finite is not zero.
+pub fn dead_units(units: &CoupledUnits, parameters: &Parameters) -> Vec<bool> {
+    let seen = see(units, parameters);
+    let dead = |unit: usize| {
+        let silent = units.zero_stays_zero[unit] && !seen.made[unit];
+        units.kept[unit].is_none() && (!seen.read[unit] || silent)
+    };
+    (0..units.count()).map(dead).collect()
+}
+
+/// Lets units live again, the strongest first, until each layer has at least one and a multiple of `round_to`, as far as
+/// it had so many. Returns the layers of which nothing would have been left, by number.
+pub fn spare(
+    units: &CoupledUnits,
+    parameters: &Parameters,
+    round_to: usize,
+    dead: &mut [bool],
+) -> Vec<usize> {
+    let strength = see(units, parameters).strength;
+    let mut emptied = Vec::new();
+    // One layer's units may be another's, so that a round for it changes the count of one before.
+    loop {
+        let mut spared = false;
+        for (layer, own) in units.of_source.iter().skip(1).enumerate() {
+            let kept = own.iter().filter(|&&unit| !dead[unit]).count();
+            if kept == 0 && !own.is_empty() && !emptied.contains(&layer) {
+                emptied.push(layer);
+            }
+            let wanted = kept.max(1).next_multiple_of(round_to.max(1)).min(own.len());
+            let mut candidates: Vec<usize> = own.iter().copied().filter(|&unit| dead[unit]).collect();
+            candidates.sort_by(|&a, &b| strength[b].total_cmp(&strength[a]).then(a.cmp(&b)));
+            candidates.dedup();
+            for unit in candidates.into_iter().take(wanted.saturating_sub(kept)) {
+                dead[unit] = false;
+                spared = true;
+            }
+        }
+        if !spared {
+            return emptied;
+        }
+    }
+}
+
+fn see(units: &CoupledUnits, parameters: &Parameters) -> Seen {
+    let count = units.count();
+    let mut seen = Seen { made: vec![false; count], read: vec![false; count], strength: vec![0.0; count] };
+    for axis in &units.parameters {
+        for_each_slice(axis, parameters, |unit, squares| {
+            let role = if axis.role == Role::Makes { &mut seen.made } else { &mut seen.read };
+            // Not `!= 0.0` alone: a NaN is something.
+            role[unit] |= squares != 0.0;
+            seen.strength[unit] += squares;
+        });
+    }
+    seen
+}
+
+/// Calls `visit` with the unit and the sum of squares of each run of numbers of a tensor that stands for one unit.
+fn for_each_slice(axis: &UnitAxis, parameters: &Parameters, mut visit: impl FnMut(usize, f64)) {
+    let tensor = &parameters.table[axis.tensor];
+    let inner: usize = tensor.spec.shape[axis.axis + 1..].iter().product();
+    let runs = parameters.values[tensor.range.clone()].chunks_exact(inner.max(1));
+    for (run, &unit) in runs.zip(axis.units.iter().cycle()) {
+        visit(unit, run.iter().map(|&value| f64::from(value) * f64::from(value)).sum());
+    }
+}

@@ -1,0 +1,125 @@
+//! Surgery: a network without the structures that do nothing, smaller and dense, that computes the same.
+//!
+//! - [`dead`]: which units can go.
+//! - [`cut`]: takes them out.
+//! - [`branches`]: takes out residual branches that are zero.
+//!
+//! A surgery says of each number of the smaller network where it stood in the larger one. So whatever is laid out as the
+//! parameters (gradients, the optimizer's state, what error feedback keeps) goes through it alike, and ranks that compare
+//! its hash do the same.
+
+pub mod branches;
+pub mod cut;
+pub mod dead;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::units::CoupledUnits;
+use crate::error::Result;
+use crate::nn::{Graph, Parameters};
+
+/// A smaller network, and where its numbers come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Surgery {
+    /// The smaller structure.
+    pub graph: Graph,
+    /// By place in its flat vector of parameters: the place in the larger network's.
+    pub parameters: Vec<usize>,
+    /// The same of what is not trained.
+    pub statistics: Vec<usize>,
+    /// By name of a layer that is kept: the places that its units had among those of the larger network's layer. For what
+    /// layers carry from batch to batch.
+    pub units: BTreeMap<String, Vec<usize>>,
+}
+
+impl Surgery {
+    /// The one that removes nothing.
+    fn none(graph: &Graph, parameters: &Parameters) -> Surgery {
+        let units = graph.layers().iter().enumerate();
+        let units =
+            units.map(|(layer, node)| (node.name.clone(), (0..graph.shape(layer + 1).units()).collect()));
+        Surgery {
+            graph: graph.clone(),
+            parameters: (0..parameters.values.len()).collect(),
+            statistics: (0..parameters.statistics.values.len()).collect(),
+            units: units.collect(),
+        }
+    }
+
+    /// The parameters of the smaller network.
+    ///
+    /// # Errors
+    /// Those of [`Parameters::new`].
+    pub fn apply(&self, larger: &Parameters) -> Result<Parameters> {
+        let mut smaller = Parameters::new(&self.graph)?;
+        smaller.values = self.take(&larger.values);
+        smaller.statistics.values = self.statistics.iter().map(|&at| larger.statistics.values[at]).collect();
+        Ok(smaller)
+    }
+
+    /// What is left of `values`, laid out as the larger network's parameters.
+    pub fn take(&self, values: &[f32]) -> Vec<f32> {
+        self.parameters.iter().map(|&at| values[at]).collect()
+    }
+
+    /// This surgery, and `next` on what it leaves.
+    fn then(self, next: Surgery) -> Surgery {
+        let through = |first: &[usize], second: Vec<usize>| second.into_iter().map(|at| first[at]).collect();
+        let units = next.units.into_iter().map(|(name, places)| {
+            let places = through(&self.units[&name], places);
+            (name, places)
+        });
+        Surgery {
+            parameters: through(&self.parameters, next.parameters),
+            statistics: through(&self.statistics, next.statistics),
+            units: units.collect(),
+            graph: next.graph,
+        }
+    }
+}
+
+/// What [`shrink`] came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shrunk {
+    /// The surgery, of all that could go.
+    pub surgery: Surgery,
+    /// Layers of which nothing would have been left, and whose strongest unit was kept.
+    pub emptied: Vec<String>,
+}
+
+/// Removes from `graph` all that does nothing: units that are zero or that nobody reads, and residual branches that are zero,
+/// until there is nothing more of the kind. Each layer keeps at least one unit, and a multiple of `round_to` if it had so
+/// many (1: as it comes).
+///
+/// # Errors
+/// Those of [`Graph::new`] and [`Parameters::new`]: none for a graph that is one.
+pub fn shrink(graph: &Graph, parameters: &Parameters, round_to: usize) -> Result<Shrunk> {
+    let mut surgery = Surgery::none(graph, parameters);
+    let (mut parameters, mut emptied) = (parameters.clone(), Vec::new());
+    loop {
+        let graph = &surgery.graph;
+        let next = match branches::cut_branches(graph, &parameters)? {
+            Some(next) => next,
+            None => {
+                let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table)?;
+                let mut dead = dead::dead_units(&units, &parameters);
+                let empty = dead::spare(&units, &parameters, round_to, &mut dead);
+                let names = empty.into_iter().map(|layer| graph.layers()[layer].name.clone());
+                for name in names.collect::<Vec<_>>() {
+                    if !emptied.contains(&name) {
+                        emptied.push(name);
+                    }
+                }
+                if !dead.contains(&true) {
+                    return Ok(Shrunk { surgery, emptied });
+                }
+                cut::cut(graph, &units, &dead)?
+            }
+        };
+        parameters = next.apply(&parameters)?;
+        surgery = surgery.then(next);
+    }
+}
