@@ -66,13 +66,13 @@ fn images_too_small_name_the_layer_and_the_shape() {
 #[test]
 fn couplings_fit_the_tensors() {
     for name in PRESETS {
-        let input = match *name {
-            "lenet" | "mlp" => MNIST,
-            "alexnet" => IMAGENET,
-            name if name.starts_with("lstm") || name == "rhn" => PTB,
-            _ => CIFAR,
+        let (input, classes) = match *name {
+            "lenet" | "mlp" => (MNIST, 10),
+            "alexnet" => (IMAGENET, 10),
+            name if name.starts_with("lstm") || name == "rhn" => (PTB, 10_000),
+            _ => (CIFAR, 10),
         };
-        let graph = preset(name, input, 10).unwrap();
+        let graph = preset(name, input, classes).unwrap();
         for index in 0..graph.layers().len() {
             let weight = |owner| graph.parameters(owner).unwrap().remove(0);
             let mut tensors = graph.parameters(index).unwrap();
