@@ -1,7 +1,8 @@
 //! What a network needs, and whether the machine has it: asked before anything is allocated.
 
+use super::available::available_bytes;
 use super::graph::Graph;
-use super::parameters::{Parameter, count, table};
+use super::parameters::{Parameter, count, statistics_table, table};
 use crate::error::{Error, Result};
 
 /// Of each source, whether it needs a gradient: parameters stand somewhere before it.
@@ -15,10 +16,11 @@ pub fn wanted(graph: &Graph, table: &[Parameter]) -> Vec<bool> {
     wanted
 }
 
-/// Bytes of a network of `graph` for batches of `capacity`: outputs, gradients and the layers' buffers, and for each
-/// parameter its value, its gradient and `more` numbers.
-fn required_bytes(graph: &Graph, table: &[Parameter], capacity: usize, more: usize) -> Result<u128> {
-    let mut elements = (2 + more as u128) * count(table) as u128;
+/// Bytes of a network of `graph` for batches of `capacity`: outputs, gradients and the layers' buffers, for each parameter
+/// its value and its gradient, what is kept untrained, and `beside` numbers.
+fn required_bytes(graph: &Graph, table: &[Parameter], capacity: usize, beside: usize) -> Result<u128> {
+    let untrained = count(&statistics_table(graph)?);
+    let mut elements = 2 * count(table) as u128 + untrained as u128 + beside as u128;
     for (source, wanted) in wanted(graph, table).into_iter().enumerate() {
         let readers =
             (0..graph.layers().len()).filter(|&layer| graph.sources(layer).contains(&source)).count();
@@ -33,9 +35,9 @@ fn required_bytes(graph: &Graph, table: &[Parameter], capacity: usize, more: usi
 }
 
 /// Refuses a network that does not fit into the memory that is free now, where the system says how much that is, together
-/// with `more` numbers a parameter (an optimizer's), when `ranks` ranks of this node are about to make one each.
-pub fn check_memory(graph: &Graph, capacity: usize, more: usize, ranks: usize) -> Result<()> {
-    let needed = required_bytes(graph, &table(graph)?, capacity, more)?;
+/// with `beside` numbers (an optimizer's, an exchange's), when `ranks` ranks of this node are about to make one each.
+pub fn check_memory(graph: &Graph, capacity: usize, beside: usize, ranks: usize) -> Result<()> {
+    let needed = required_bytes(graph, &table(graph)?, capacity, beside)?;
     match available_bytes() {
         Some(available) if needed * ranks as u128 > available => Err(Error::Shape {
             layer: "network".into(),
@@ -60,13 +62,6 @@ fn too_large(capacity: usize, needed: u128, ranks: usize, available: u128) -> St
     )
 }
 
-/// Bytes of memory that are free now, where the system says how many.
-pub fn available_bytes() -> Option<u128> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<u128>().ok().map(|kilobytes| 1024 * kilobytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,17 +69,30 @@ mod tests {
 
     /// Of 4 x 10^6 parameters, a rank's share of the memory that is free is what decides.
     #[test]
-    fn an_optimizers_state_and_the_other_ranks_count() {
+    fn what_stands_beside_a_network_and_the_other_ranks_count() {
         let table = serde_json::json!({"type": "linear", "name": "a", "units": 2000, "bias": false});
         let input = Shape::Vector { features: 2000 };
         let graph = Graph::from_tables(input, [table.as_object().unwrap().clone()]).unwrap();
         let parameters = super::table(&graph).unwrap();
-        let needed = |more| required_bytes(&graph, &parameters, 1, more).unwrap();
-        assert_eq!(needed(2) - needed(0), 4 * 2 * 4_000_000);
+        let needed = |beside| required_bytes(&graph, &parameters, 1, beside).unwrap();
+        assert_eq!(needed(8_000_000) - needed(0), 4 * 8_000_000);
         assert!(check_memory(&graph, 1, 0, 1).is_ok());
         let ranks = usize::try_from(available_bytes().unwrap() / needed(0)).unwrap();
         let message = check_memory(&graph, 1, 0, 10 * ranks).unwrap_err().to_string();
         assert!(message.contains("a rank needs 0.0 GB of memory, the "), "{message}");
-        assert!(check_memory(&graph, 1, 10_000 * ranks, 1).is_err());
+        assert!(check_memory(&graph, 1, 10 * ranks * 4_000_000, 1).is_err());
+    }
+
+    /// Batch norm of 3 channels: two numbers each that are trained, and two that are not.
+    #[test]
+    fn what_is_kept_untrained_counts() {
+        let table = serde_json::json!({"type": "batch_norm", "name": "a"});
+        let graph = |kind: &str| {
+            let mut table = table.as_object().unwrap().clone();
+            table.insert("type".into(), kind.into());
+            Graph::from_tables(Shape::Vector { features: 3 }, [table]).unwrap()
+        };
+        let needed = |graph: &Graph| required_bytes(graph, &super::table(graph).unwrap(), 0, 0).unwrap();
+        assert_eq!(needed(&graph("batch_norm")) - needed(&graph("relu")), 4 * (2 * 6 + 6));
     }
 }

@@ -9,6 +9,7 @@
 //! Letters: N samples of a batch, C channels, H W height and width, D features. Images are stored `[C, H, W, N]`
 //! (docs/adr/0010-batch-innermost-images.md), vectors `[N, D]`, sequences of T steps `[T, N, D]`.
 
+mod available;
 mod clock;
 pub mod coupling;
 pub mod graph;
@@ -23,11 +24,12 @@ pub mod shape;
 mod size;
 pub mod spec;
 
+pub use available::available_bytes;
 pub use clock::Clock;
 pub use coupling::Coupling;
 pub use graph::{Graph, Node};
 pub use loss::{NO_LABEL, Tally, softmax_cross_entropy};
-pub use memory::{available_bytes, check_memory};
+pub use memory::check_memory;
 pub use network::Network;
 pub use parameters::{Parameter, Parameters};
 pub use shape::Shape;

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::build::{build_graph, check_preset, open_feeds};
 use super::evaluate::Evaluator;
-use super::exchange::kept_layers;
+use super::exchange::{kept_layers, residual_elements};
 use super::placement::place;
 use super::run::{Options, Run};
 use super::run_dir::RunDir;
@@ -21,7 +21,7 @@ use crate::checkpoint::{self, Progress, Snapshot, Store};
 use crate::data::{Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded};
-use crate::nn::{Graph, Shape, check_memory};
+use crate::nn::{Graph, Shape, check_memory, parameters};
 use crate::optim::{check_decay_layers, state_names};
 use crate::report::{Event, Metrics};
 use crate::tensor;
@@ -292,7 +292,46 @@ fn check_network(loaded: &Loaded, train: &dyn TrainingFeed, topology: &Topology)
     let length = if job.train.steps.is_some() { "train.steps" } else { "train.epochs" };
     count_steps(job, train.samples()).map_err(blame(loaded, length))?;
     let crowd = (0..topology.nodes()).map(|node| topology.members(node).len()).max().unwrap_or(1);
-    let states = state_names(&job.optimizer.kind).len();
-    check_memory(&graph, capacity(job, topology.world()), states, crowd).map_err(blame(loaded, "model"))?;
+    let beside = numbers_beside(job, &graph)?;
+    check_memory(&graph, capacity(job, topology.world()), beside, crowd).map_err(blame(loaded, "model"))?;
     Ok(graph)
+}
+
+/// Numbers that training `graph` keeps on a rank beside the network: the optimizer's states and the residuals of error
+/// feedback.
+fn numbers_beside(job: &Job, graph: &Graph) -> Result<usize> {
+    let table = parameters::table(graph)?;
+    let states = state_names(&job.optimizer.kind).len() * parameters::count(&table);
+    Ok(states + residual_elements(&job.exchange, graph, &table)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A product of 9 x 500 and its bias, which together are a bucket, and the logits' of 500 x 10, which stay float32 in a
+    /// bucket of their own and so leave no residual.
+    #[test]
+    fn states_and_residuals_stand_beside_a_network() {
+        let job = |more: &str| {
+            let text = format!(
+                "name = \"a\"\n[data]\ndataset = \"digits\"\n[model]\npreset = \"mlp\"\n[train]\nsteps = 1\nglobal_batch = 1\n\
+                 [optimizer]\nlearning_rate = 1.0\n{more}"
+            );
+            Job::from_toml(&text).unwrap()
+        };
+        let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([
+            {"type": "linear", "units": 500}, {"type": "relu"}, {"name": "out", "type": "linear", "units": 10},
+        ]))
+        .unwrap();
+        let graph = Graph::from_tables(Shape::Vector { features: 9 }, layers).unwrap();
+        let beside = |more: &str| numbers_beside(&job(more), &graph).unwrap();
+        let (first, logits) = (10 * 500, 501 * 10);
+        assert_eq!(beside("momentum = 0.0"), 0);
+        assert_eq!(beside("momentum = 0.9"), first + logits);
+        assert_eq!(beside("kind = \"adam\""), 2 * (first + logits));
+        let feedback = "momentum = 0.0\n[exchange]\nerror_feedback = true\nbucket_elements = 1\n";
+        assert_eq!(beside(feedback), first, "the logits stay float32 unless the job says otherwise");
+        assert_eq!(beside(&format!("{feedback}keep_float = []")), first + logits);
+    }
 }

@@ -46,15 +46,9 @@ const NON_FINITE: usize = 1;
 
 impl Bucket {
     /// A bucket of `tensors`, which lie side by side, for `world` ranks.
-    pub fn new(
-        name: String,
-        tensors: impl Iterator<Item = Tensor>,
-        error_feedback: bool,
-        world: usize,
-    ) -> Bucket {
-        let (float, ternary): (Vec<_>, Vec<_>) = tensors.partition(|tensor| tensor.is_float);
-        let end = |tensors: &[Tensor]| tensors.last().map_or(0, |tensor| tensor.range.end);
-        let elements = end(&float).max(end(&ternary));
+    pub fn new(name: String, tensors: Vec<Tensor>, error_feedback: bool, world: usize) -> Bucket {
+        let residual = Self::residual_elements(error_feedback, &tensors);
+        let (float, ternary): (Vec<_>, Vec<_>) = tensors.into_iter().partition(|tensor| tensor.is_float);
         let layout = Layout::new(ternary.iter().map(|tensor| tensor.range.len()));
         let packed = float.iter().map(|tensor| tensor.range.len()).sum();
         Bucket {
@@ -65,10 +59,16 @@ impl Bucket {
             packed: vec![0.0; packed],
             clips: vec![0.0; ternary.len()],
             words: vec![0; ternary.len() + STOP],
-            residual: vec![0.0; if error_feedback && !ternary.is_empty() { elements } else { 0 }],
+            residual: vec![0.0; residual],
             ternary,
             float,
         }
+    }
+
+    /// Numbers that error feedback keeps of a bucket of `tensors`: of all of them if any is ternary.
+    pub fn residual_elements(error_feedback: bool, tensors: &[Tensor]) -> usize {
+        let keeps = error_feedback && tensors.iter().any(|tensor| !tensor.is_float);
+        tensors.last().filter(|_| keeps).map_or(0, |last| last.range.end)
     }
 
     /// Its tensors, as messages name them.

@@ -23,7 +23,7 @@ use bucket::Bucket;
 use carry::{Ready, carry};
 pub use choose::Choice;
 use choose::{Sizes, choose};
-pub(super) use plan::kept_layers;
+pub(super) use plan::{kept_layers, residual_elements};
 
 use super::world::World;
 use crate::error::{Error, Result};

@@ -18,13 +18,36 @@ pub(super) fn buckets(
     table: &[Parameter],
     world: usize,
 ) -> Result<Vec<(usize, Bucket)>> {
+    let groups = groups(job, graph, table)?.into_iter();
+    let bucket = |Group { layer, members, tensors }: Group| {
+        (layer, Bucket::new(name(members), tensors, job.error_feedback, world))
+    };
+    Ok(groups.map(bucket).collect())
+}
+
+/// Numbers that error feedback keeps on a rank: asked before they are made.
+pub fn residual_elements(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Result<usize> {
+    let groups = groups(job, graph, table)?;
+    let elements = groups.iter().map(|group| Bucket::residual_elements(job.error_feedback, &group.tensors));
+    Ok(elements.sum())
+}
+
+/// What becomes a bucket.
+struct Group<'a> {
+    /// The layer it begins at.
+    layer: usize,
+    members: &'a [Parameter],
+    tensors: Vec<Tensor>,
+}
+
+fn groups<'a>(job: &job::Exchange, graph: &Graph, table: &'a [Parameter]) -> Result<Vec<Group<'a>>> {
     let kept = kept_layers(&job.keep_float, graph)?;
     let is_float = |parameter: &Parameter| {
         job.gradients == job::Gradients::Float32
             || parameter.range.len() < job.min_elements
             || kept.contains(&parameter.layer)
     };
-    let (mut buckets, mut end) = (Vec::<(usize, Bucket)>::new(), table.len());
+    let (mut groups, mut end) = (Vec::<Group>::new(), table.len());
     for layer in (0..graph.layers().len()).rev() {
         let first = table.partition_point(|parameter| parameter.layer < layer);
         let members = &table[first..end];
@@ -33,8 +56,8 @@ pub(super) fn buckets(
             continue;
         }
         // Layers before the first parameter need no bucket of their own.
-        if let Some((first_layer, _)) = buckets.last_mut().filter(|_| members.is_empty()) {
-            *first_layer = layer;
+        if let Some(later) = groups.last_mut().filter(|_| members.is_empty()) {
+            later.layer = layer;
             continue;
         }
         let start = members.first().map_or(0, |parameter| parameter.range.start);
@@ -43,10 +66,10 @@ pub(super) fn buckets(
             range: parameter.range.start - start..parameter.range.end - start,
             is_float: is_float(parameter),
         });
-        buckets.push((layer, Bucket::new(name(members), tensors, job.error_feedback, world)));
+        groups.push(Group { layer, members, tensors: tensors.collect() });
         end = first;
     }
-    Ok(buckets)
+    Ok(groups)
 }
 
 /// "conv1/weight", or "conv1/weight to ip1/bias".
