@@ -64,6 +64,9 @@ fn empty(capacity: usize) -> Images {
     }
 }
 
+/// What to do about files that are not those of CIFAR-10.
+const AGAIN: &str = "give the files that `ternflock data fetch cifar-10` brings";
+
 /// Appends the `records` records that the file at `path` must have.
 fn append(images: &mut Images, path: &Path, records: usize) -> Result<()> {
     let mut bytes = Vec::with_capacity(records * RECORD + 1);
@@ -73,19 +76,21 @@ fn append(images: &mut Images, path: &Path, records: usize) -> Result<()> {
     if bytes.len() < expected {
         let (held, record) = (bytes.len(), bytes.len() / RECORD);
         let message = format!(
-            "cut short in record {record}: {records} records of {RECORD} bytes are {expected}, but it holds {held}"
+            "cut short in record {record}: {records} records of {RECORD} bytes are {expected}, but it holds {held}; {AGAIN}"
         );
         return Err(Error::data(path, message));
     }
     if bytes.len() > expected {
-        let message = format!("holds more than the {expected} bytes of {records} records of {RECORD}");
+        let message =
+            format!("holds more than the {expected} bytes of {records} records of {RECORD}; {AGAIN}");
         return Err(Error::data(path, message));
     }
     for (index, record) in bytes.chunks_exact(RECORD).enumerate() {
         let label = record[0];
         if usize::from(label) >= CLASSES {
-            let message =
-                format!("record {index} has the label {label}, but there are only the classes 0 to 9");
+            let message = format!(
+                "record {index} has the label {label}, but there are only the classes 0 to 9; {AGAIN}"
+            );
             return Err(Error::data(path, message));
         }
         images.labels.push(label);
@@ -138,7 +143,7 @@ mod tests {
         let bytes = records(3);
         let message = refusal(&bytes[..2 * RECORD + 7]);
         assert!(message.contains("data_batch_2.bin: cut short in record 2: 3 records of 3073"), "{message}");
-        assert!(message.ends_with("are 9219, but it holds 6153"), "{message}");
+        assert!(message.contains("are 9219, but it holds 6153; give the files"), "{message}");
         assert!(refusal(&[]).contains("cut short in record 0"));
         assert!(refusal(&records(4)).contains("holds more than the 9219 bytes of 3 records"));
         let mut bad = bytes;

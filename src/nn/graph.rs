@@ -228,14 +228,29 @@ impl Node {
             Some(inputs) => serde_json::from_value(inputs)
                 .map_err(|_| fail("`inputs` must be a list of layer names".into()))?,
         };
-        let layer =
-            serde_json::from_value(Value::Object(table)).map_err(|e| fail(explain(&e.to_string())))?;
+        let layer = serde_json::from_value(Value::Object(table.clone())).map_err(|error| {
+            let message = error.to_string();
+            fail(explain(&message, culprit(&table, &message)))
+        })?;
         Ok(Node { name, inputs, layer })
     }
 }
 
-/// What serde says of a layer's table, in the words of job files; an unknown word gets the nearest known one.
-fn explain(message: &str) -> String {
+/// The key of `table` whose value is what `message` is about, which serde does not say: without it there would be another
+/// message, or none.
+fn culprit<'a>(table: &'a Map<String, Value>, message: &str) -> Option<&'a str> {
+    let without = |key: &str| {
+        let mut table = table.clone();
+        table.remove(key);
+        serde_json::from_value::<LayerSpec>(Value::Object(table))
+    };
+    let keys = table.keys().filter(|key| *key != "type");
+    keys.map(String::as_str).find(|key| without(key).err().is_none_or(|error| error.to_string() != message))
+}
+
+/// What serde says of a layer's table, mostly of the value of `key`, in the words of job files; an unknown word gets the nearest
+/// known one.
+fn explain(message: &str, key: Option<&str>) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let words = |what: &str, word: &str, known: Vec<&str>| {
         format!("unknown {what} `{word}`; {}", suggest(word, &known))
@@ -248,10 +263,25 @@ fn explain(message: &str) -> String {
         }
         (Some("variant"), Some(word)) if message.starts_with("unknown") => {
             let known: Vec<&str> = quoted.collect();
-            words(if known.contains(&"conv2d") { "type" } else { "value" }, word, known)
+            match key.filter(|_| !known.contains(&"conv2d")) {
+                Some(key) => format!("{key}: {}", words("value", word, known)),
+                None => words("type", word, known),
+            }
         }
         (Some("field"), Some(word)) if message.starts_with("missing") => format!("needs the key `{word}`"),
-        _ => message.into(),
+        _ => {
+            let key = key.unwrap_or("a value");
+            match message.split_once(", expected ") {
+                Some((found, expected)) => {
+                    let found = found.split_once(": ").map_or(found, |(_, found)| found);
+                    format!(
+                        "{key} must be {}, found {found}",
+                        expected.replace("usize", "a whole number of at least 0")
+                    )
+                }
+                None => format!("{key} {message}"),
+            }
+        }
     }
 }
 

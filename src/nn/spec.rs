@@ -124,7 +124,7 @@ impl LayerSpec {
 
 /// A height and a width; written `3` for both or `[5, 3]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a whole number of at least 0, or two of them, [height, width]")]
 pub enum Pair {
     /// The same for both.
     Both(usize),

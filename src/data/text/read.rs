@@ -140,11 +140,13 @@ fn read(path: &Path, mut content: impl Read) -> Result<String> {
             ),
         )
     })?;
-    if text.trim().is_empty() {
-        return Err(Error::data(path, "is empty: there is no text in it"));
-    }
     if let Some(at) = text.find('\0') {
-        return Err(Error::data(path, format!("byte {at} is NUL: this is not a text")));
+        return Err(Error::data(path, format!("byte {at} is NUL: this is not a text; give one in UTF-8")));
+    }
+    // Some editors begin UTF-8 with a mark, which belongs to no word.
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    if text.trim().is_empty() {
+        return Err(Error::data(path, "is empty: there is no text in it; give one that has words"));
     }
     Ok(text)
 }
@@ -223,10 +225,15 @@ mod tests {
             (b"one\ntwo\nthr\xe9e\n", "byte 11 (on line 3) is 0xe9"),
             (b"cut \xc3", "byte 4 (on line 1) is 0xc3"),
             (b"a\0b", "byte 1 is NUL"),
+            (b"\xef\xbb\xbf\n", "is empty"),
+            (b"\xff\xfea\0", "byte 0 (on line 1) is 0xff"),
         ] {
             let message = refusal(bytes);
             assert!(message.starts_with(&path.display().to_string()) && message.contains(part), "{message}");
         }
+        fs::write(&path, "\u{feff}a\u{feff} b\r\n").unwrap();
+        let text = files::open(&path).and_then(|content| read(&path, content)).unwrap();
+        assert_eq!(text, "a\u{feff} b\r\n", "the mark at the beginning is no part of the text");
         fs::remove_file(&path).unwrap();
         let message = files::open(&path).err().unwrap().to_string();
         assert!(message.contains("cannot be read"), "{message}");

@@ -180,6 +180,59 @@ fn made_up_pictures_need_no_files() {
     place.run(&train.replace("--set data.crop=8", "--set data.crop=13")).refused(2, &[beyond]);
 }
 
+/// A small language model on `a.txt`, which the vocabulary of 3 kinds leaves little of.
+const LANGUAGE: &str = "[data]\ndataset = \"text\"\ntrain = \"a.txt\"\nsequence_length = 5\nvocabulary = 3\n\
+    [train]\nsteps = 2\nglobal_batch = 4\n[optimizer]\nlearning_rate = 0.1\n\
+    [[model.layers]]\nname = \"embedding\"\ntype = \"embedding\"\nfeatures = 4\n\
+    [[model.layers]]\nname = \"lstm\"\ntype = \"lstm\"\nhidden = 4\n\
+    [[model.layers]]\nname = \"logits\"\ntype = \"linear\"\nunits = 3\n";
+
+#[test]
+fn texts_that_are_none_are_refused() {
+    let place = Place::new();
+    place.write("text.toml", LANGUAGE);
+    std::fs::create_dir(place.path("directory")).unwrap();
+    let lines = "one of these\n".repeat(100);
+    for (bytes, parts) in [
+        (b"".to_vec(), &["is empty"][..]),
+        (b" \n\t\r\n".to_vec(), &["is empty"]),
+        ([lines.as_bytes(), b"caf\xe9\n"].concat(), &["not UTF-8: byte 1303 (on line 101) is 0xe9", "iconv"]),
+        ([lines.as_bytes(), b"a\0b\n"].concat(), &["byte 1301 is NUL"]),
+        (b"a b\nc\nd\ne\n".to_vec(), &["has 5 tokens, and a batch of 4 sequences of 5 needs 24"]),
+        (b"a ".repeat(500), &["has 1 lines, too few to hold out", "data.valid and data.test"]),
+    ] {
+        place.write("a.txt", bytes);
+        place.run("train text.toml --run-dir run").refused(3, &[&["a.txt: "], parts].concat());
+    }
+    place
+        .run("train text.toml --run-dir run --set data.train=directory")
+        .refused(3, &["directory: cannot be read"]);
+    for (set, parts) in [
+        ("data.sequence_length=0", &["data.sequence_length must be at least 1"][..]),
+        ("data.vocabulary=2", &["text.toml:19: ", "5x3", "2 words", "5x2"]),
+    ] {
+        place.write("a.txt", &lines);
+        place.run(&format!("train text.toml --run-dir run --set {set}")).refused(2, parts);
+    }
+    let long = "train text.toml --run-dir run --set data.sequence_length=1000000000";
+    place.run(long).refused(3, &["4 sequences of 1000000000 needs 4000000004"]);
+    assert_eq!(place.names("."), ["a.txt", "directory", "text.toml", "tiny.toml"]);
+}
+
+/// Neither how lines end nor the mark that some editors put first makes a text another one; a single kind of word is enough.
+#[test]
+fn texts_of_other_systems_are_the_same_texts() {
+    let lines = "word word\n".repeat(100);
+    let hashes = [lines.clone(), lines.replace('\n', "\r\n"), format!("\u{feff}{lines}")].map(|text| {
+        let place = Place::new();
+        place.write("text.toml", LANGUAGE);
+        place.write("a.txt", text);
+        place.run("train text.toml --run-dir run").ended(0);
+        place.inspect("run/checkpoints/step-0000000002.h5")["hash"].clone()
+    });
+    assert!(hashes[0] == hashes[1] && hashes[0] == hashes[2], "{hashes:?}");
+}
+
 /// A preset for language, without any file; what does not fit is refused at its line.
 #[test]
 fn a_made_up_text_needs_no_files() {

@@ -57,6 +57,50 @@ fn text_that_is_not_toml_is_refused_with_its_line() {
     refused("[data]\ndataset = \n", &[], &["job.toml:2: not valid TOML"]);
 }
 
+/// What a layer says wrongly is named with its key.
+#[test]
+fn layers_that_cannot_be_are_refused_with_their_key_or_shapes() {
+    let place = Place::new();
+    for (from, to, parts) in [
+        ("kernel = 3", "kernel = -3", &["(conv2d): kernel must be a whole number of at least 0, or two"][..]),
+        ("kernel = 3", "kernel = [1, 2, 3]", &["kernel must be", "[height, width]"]),
+        (
+            "filters = 4",
+            "filters = \"four\"",
+            &["filters must be a whole number of at least 0, found string \"four\""],
+        ),
+        (
+            "filters = 4",
+            "filters = -4",
+            &["filters must be a whole number of at least 0, found integer `-4`"],
+        ),
+        ("kernel = 3", "kernel = 3\nbias = 1", &["bias must be a boolean, found integer `1`"]),
+        ("kernel = 3", "kernel = 3\ninit = \"he_norml\"", &["init: unknown value `he_norml`; did you mean"]),
+        (
+            "kernel = 3",
+            "kernel = 3\ngroups = 2",
+            &["groups must divide filters and channels", "4 filters and 1 channels"],
+        ),
+        (
+            "kernel = 3",
+            "kernel = 11\npadding = 1",
+            &["a kernel of height 11 does not fit height 8 with padding 1"],
+        ),
+        ("kernel = 3", "kernel = 3\npadding = 3", &["padding 3 must be smaller than the kernel 3"]),
+        ("\"relu\"", "\"dropout\"\nrate = 1.0", &["rate = 1 must be at least 0 and below 1"]),
+        ("\"relu\"", "\"batch_norm\"\nname = \"b\"\nghost_batch = 5", &["5 does not divide the 32 samples"]),
+        ("units = 10", "units = 11", &["ends in 11, but the data has 10 classes"]),
+        ("filters = 4", "filters = 1000000000000", &["[1000000000000, 1, 3, 3] is larger than the limit"]),
+    ] {
+        assert!(TINY.contains(from));
+        place.write("wrong.toml", TINY.replacen(from, to, 1));
+        place
+            .run("train wrong.toml --run-dir run")
+            .refused(2, &[&["ternflock: wrong.toml:"], parts].concat());
+    }
+    assert_eq!(place.names("."), ["tiny.toml", "wrong.toml"]);
+}
+
 #[test]
 fn overrides_are_blamed_as_they_were_given() {
     for (set, message) in [
