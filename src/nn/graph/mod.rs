@@ -1,0 +1,251 @@
+//! The structure of a network: layers by name, each with its inputs; checked, with every shape inferred.
+//!
+//! It is written into checkpoints as JSON, and is all that is needed to rebuild the network (design rule "the structure
+//! is the model").
+
+mod node;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Shape;
+use super::layer::ParameterSpec;
+use super::size::elements;
+use crate::error::{Error, Result};
+
+pub use node::Node;
+use node::check_name;
+
+/// The name by which layers refer to the network's input.
+pub const INPUT: &str = "input";
+
+/// A checked network structure; layers stand in the order they run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Graph {
+    /// The shape of an input sample.
+    input: Shape,
+    layers: Vec<Node>,
+    /// Of each layer: where its inputs come from, 0 being the network's input and i + 1 the output of layer i.
+    #[serde(skip)]
+    sources: Vec<Vec<usize>>,
+    /// Shapes by source number: the input's, then each layer's output.
+    #[serde(skip)]
+    shapes: Vec<Shape>,
+    /// Of each layer: the earlier one whose weight it shares.
+    #[serde(skip)]
+    tied: Vec<Option<usize>>,
+}
+
+impl Graph {
+    /// Checks `layers` and infers their shapes. The last layer is the network's output.
+    pub fn new(input: Shape, layers: Vec<Node>) -> Result<Graph> {
+        let mut numbers = HashMap::from([(INPUT, 0)]);
+        let (mut sources, mut shapes, mut tied) = (Vec::<Vec<usize>>::new(), vec![input], Vec::new());
+        let fail = |message| shape_error(INPUT, "input", message);
+        if shape_elements(input).map_err(fail)? == 0 {
+            return Err(fail(format!("a sample of {input} has no elements")));
+        }
+        for (index, node) in layers.iter().enumerate() {
+            let fail = |message| shape_error(&node.name, node.layer.kind(), message);
+            check_name(&node.name).map_err(fail)?;
+            let from = node.inputs.iter().map(|name| numbers.get(name.as_str()).copied().ok_or(name));
+            let from = from.collect::<std::result::Result<Vec<usize>, _>>().map_err(|name| {
+                fail(format!("its input `{name}` is no earlier layer; inputs must come before their use"))
+            })?;
+            if (1..from.len()).any(|i| from[..i].contains(&from[i])) {
+                return Err(fail("it reads the same input twice".into()));
+            }
+            let inputs: Vec<Shape> = from.iter().map(|&source| shapes[source]).collect();
+            let shape = node.layer.describe().output(&inputs).map_err(fail)?;
+            shape_elements(shape).map_err(fail)?;
+            tied.push(find_tied(node, &inputs, &layers[..index], &sources, &shapes).map_err(fail)?);
+            if numbers.insert(&node.name, index + 1).is_some() {
+                return Err(fail("another layer has this name".into()));
+            }
+            shapes.push(shape);
+            sources.push(from);
+        }
+        let graph = Graph { input, layers, sources, shapes, tied };
+        graph.check_every_output_is_used()?;
+        Ok(graph)
+    }
+
+    /// Layers from the tables of a job file: `name` defaults to the type and a number, `inputs` to the layer before.
+    /// The second part of an error is the number of the table to blame.
+    pub fn from_tables(
+        input: Shape,
+        tables: impl IntoIterator<Item = Map<String, Value>>,
+    ) -> std::result::Result<Graph, (Error, usize)> {
+        let mut layers: Vec<Node> = Vec::new();
+        for (index, table) in tables.into_iter().enumerate() {
+            let before = layers.last().map_or(INPUT, |node| &node.name).to_string();
+            layers.push(Node::from_table(table, index, before).map_err(|error| (error, index))?);
+        }
+        let names: Vec<String> = layers.iter().map(|node| node.name.clone()).collect();
+        Graph::new(input, layers).map_err(|error| {
+            let blamed = match &error {
+                Error::Shape { layer, .. } => names.iter().rposition(|name| name == layer),
+                _ => None,
+            };
+            (error, blamed.unwrap_or(0))
+        })
+    }
+
+    /// A graph as written by [`Graph::to_json`].
+    pub fn from_json(text: &str) -> Result<Graph> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Stored {
+            input: Shape,
+            layers: Vec<Map<String, Value>>,
+        }
+        let stored: Stored =
+            serde_json::from_str(text).map_err(|e| shape_error("network", "JSON", e.to_string()))?;
+        Graph::from_tables(stored.input, stored.layers).map_err(|(error, _)| error)
+    }
+
+    /// The whole structure, as it is stored in checkpoints.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a graph holds only strings, numbers and lists")
+    }
+
+    /// The layers, in the order they run.
+    pub fn layers(&self) -> &[Node] {
+        &self.layers
+    }
+
+    /// The shape of an input sample.
+    pub fn input(&self) -> Shape {
+        self.input
+    }
+
+    /// The shape of an output sample.
+    pub fn output(&self) -> Shape {
+        self.shapes[self.layers.len()]
+    }
+
+    /// Where layer `index` takes its inputs from: 0 is the network's input, i + 1 the output of layer i.
+    pub fn sources(&self, index: usize) -> &[usize] {
+        &self.sources[index]
+    }
+
+    /// The shape of source `number`.
+    pub fn shape(&self, number: usize) -> Shape {
+        self.shapes[number]
+    }
+
+    /// The shapes of layer `index`'s inputs.
+    pub fn input_shapes(&self, index: usize) -> Vec<Shape> {
+        self.sources[index].iter().map(|&source| self.shapes[source]).collect()
+    }
+
+    /// The parameters of layer `index`.
+    pub fn parameters(&self, index: usize) -> Result<Vec<ParameterSpec>> {
+        self.ask(index, |node, shapes| node.layer.describe().parameters(shapes))
+    }
+
+    /// The layer whose `weight` is layer `index`'s too.
+    pub fn tied(&self, index: usize) -> Option<usize> {
+        self.tied[index]
+    }
+
+    /// The tensors of layer `index` that are not trained.
+    pub fn statistics(&self, index: usize) -> Result<Vec<ParameterSpec>> {
+        self.ask(index, |node, shapes| node.layer.describe().statistics(shapes))
+    }
+
+    /// Refuses to train on `batch` samples at a time where a layer cannot.
+    pub fn check_batch(&self, batch: usize) -> Result<()> {
+        (0..self.layers.len()).try_for_each(|index| {
+            self.ask(index, |node, shapes| node.layer.describe().fits_batch(shapes, batch))
+        })
+    }
+
+    /// Multiply-adds of layer `index` for one sample, forward.
+    pub fn multiply_adds(&self, index: usize) -> Result<u64> {
+        self.ask(index, |node, shapes| node.layer.describe().multiply_adds(shapes))
+    }
+
+    /// Asks layer `index` about its input shapes and puts its name to what it objects.
+    pub(super) fn ask<T>(
+        &self,
+        index: usize,
+        question: impl FnOnce(&Node, &[Shape]) -> std::result::Result<T, String>,
+    ) -> Result<T> {
+        let node = &self.layers[index];
+        question(node, &self.input_shapes(index))
+            .map_err(|message| shape_error(&node.name, node.layer.kind(), message))
+    }
+
+    /// The name of the last layer that has parameters, be they another layer's: the one that makes the logits.
+    pub fn logits_layer(&self) -> Result<Option<&str>> {
+        for index in (0..self.layers.len()).rev() {
+            if !self.parameters(index)?.is_empty() || self.tied(index).is_some() {
+                return Ok(Some(&self.layers[index].name));
+            }
+        }
+        Ok(None)
+    }
+
+    fn check_every_output_is_used(&self) -> Result<()> {
+        let Some(last) = self.layers.len().checked_sub(1) else {
+            return Err(shape_error("network", "graph", "a network needs at least one layer".into()));
+        };
+        for (index, node) in self.layers[..last].iter().enumerate() {
+            if !self.sources.iter().flatten().any(|&source| source == index + 1) {
+                let message = "no later layer uses its output; only the last layer may end the network";
+                return Err(shape_error(&node.name, node.layer.kind(), message.into()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The number of the layer whose weight `node` shares, if that fits: it is one of the layers `before` and has a weight of
+/// the shape that `node` needs.
+fn find_tied(
+    node: &Node,
+    inputs: &[Shape],
+    before: &[Node],
+    sources: &[Vec<usize>],
+    shapes: &[Shape],
+) -> std::result::Result<Option<usize>, String> {
+    let Some((name, wanted)) = node.layer.describe().tied(inputs)? else { return Ok(None) };
+    let Some(index) = before.iter().position(|layer| layer.name == name) else {
+        return Err(format!("it is tied to `{name}`, which is no earlier layer"));
+    };
+    let owner = before[index].layer.describe();
+    let its_inputs: Vec<Shape> = sources[index].iter().map(|&source| shapes[source]).collect();
+    match owner.parameters(&its_inputs)?.into_iter().find(|spec| spec.name == "weight") {
+        Some(spec) if spec.shape == wanted => Ok(Some(index)),
+        Some(spec) => Err(format!(
+            "it needs a weight of {wanted:?}, and that of `{name}`, to which it is tied, is {:?}",
+            spec.shape
+        )),
+        None => Err(format!("it is tied to `{name}`, which has no weight of its own")),
+    }
+}
+
+/// A sample's elements, if they are not too many.
+fn shape_elements(shape: Shape) -> std::result::Result<usize, String> {
+    match shape {
+        Shape::Image { channels, height, width } => elements(&[channels, height, width]),
+        Shape::Vector { features } => elements(&[features]),
+        Shape::Sequence { steps, features } => elements(&[steps, features]),
+        Shape::Tokens { vocabulary, .. } if vocabulary > LARGEST_VOCABULARY => {
+            Err(format!("a vocabulary of {vocabulary} is larger than the limit of {LARGEST_VOCABULARY}"))
+        }
+        Shape::Tokens { steps, .. } => elements(&[steps]),
+    }
+}
+
+/// Tokens are numbers below this, so that an `f32` holds them exactly.
+const LARGEST_VOCABULARY: usize = 1 << 24;
+
+fn shape_error(layer: &str, operation: &str, message: String) -> Error {
+    Error::Shape { layer: layer.into(), operation: operation.into(), message }
+}

@@ -1,0 +1,111 @@
+//! A layer in its place: its name, where its inputs come from, and what it is; read from a job file's table.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{INPUT, shape_error};
+use crate::error::Result;
+use crate::job::suggest;
+use crate::nn::LayerSpec;
+
+/// A layer in its place.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Node {
+    /// Unique within the network.
+    pub name: String,
+    /// Names of earlier layers, or [`INPUT`].
+    pub inputs: Vec<String>,
+    /// Type and options.
+    #[serde(flatten)]
+    pub layer: LayerSpec,
+}
+
+impl Node {
+    /// Layer `index` of `table`; `before` is its input unless it says another.
+    pub(super) fn from_table(mut table: Map<String, Value>, index: usize, before: String) -> Result<Node> {
+        let kind = table.get("type").and_then(Value::as_str).unwrap_or("no type").to_string();
+        let default_name = format!("{kind}_{}", index + 1);
+        let given = table.remove("name");
+        let label = given.as_ref().and_then(Value::as_str).unwrap_or(&default_name).to_string();
+        let fail = |message: String| shape_error(&label, &kind, message);
+        let name = match given {
+            None => default_name.clone(),
+            Some(Value::String(name)) => name,
+            Some(other) => return Err(fail(format!("`name` must be a string, got {other}"))),
+        };
+        let inputs = match table.remove("inputs") {
+            None => vec![before],
+            Some(inputs) => serde_json::from_value(inputs)
+                .map_err(|_| fail("`inputs` must be a list of layer names".into()))?,
+        };
+        let layer = serde_json::from_value(Value::Object(table.clone())).map_err(|error| {
+            let message = error.to_string();
+            fail(explain(&message, culprit(&table, &message)))
+        })?;
+        Ok(Node { name, inputs, layer })
+    }
+}
+
+/// The key of `table` whose value is what `message` is about, which serde does not say: without it there would be another
+/// message, or none.
+fn culprit<'a>(table: &'a Map<String, Value>, message: &str) -> Option<&'a str> {
+    let without = |key: &str| {
+        let mut table = table.clone();
+        table.remove(key);
+        serde_json::from_value::<LayerSpec>(Value::Object(table))
+    };
+    let keys = table.keys().filter(|key| *key != "type");
+    keys.map(String::as_str).find(|key| without(key).err().is_none_or(|error| error.to_string() != message))
+}
+
+/// What serde says of a layer's table, mostly of the value of `key`, in the words of job files; an unknown word gets the nearest
+/// known one.
+fn explain(message: &str, key: Option<&str>) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let words = |what: &str, word: &str, known: Vec<&str>| {
+        format!("unknown {what} `{word}`; {}", suggest(word, &known))
+    };
+    // Every layer has these, whatever else it has.
+    let common = ["type", "name", "inputs"];
+    match (message.split(' ').nth(1), quoted.next()) {
+        (Some("field"), Some(word)) if message.starts_with("unknown") => {
+            words("key", word, quoted.chain(common).collect())
+        }
+        (Some("variant"), Some(word)) if message.starts_with("unknown") => {
+            let known: Vec<&str> = quoted.collect();
+            match key.filter(|_| !known.contains(&"conv2d")) {
+                Some(key) => format!("{key}: {}", words("value", word, known)),
+                None => words("type", word, known),
+            }
+        }
+        (Some("field"), Some(word)) if message.starts_with("missing") => format!("needs the key `{word}`"),
+        _ => {
+            let key = key.unwrap_or("a value");
+            match message.split_once(", expected ") {
+                Some((found, expected)) => {
+                    let found = found.split_once(": ").map_or(found, |(_, found)| found);
+                    format!(
+                        "{key} must be {}, found {found}",
+                        expected.replace("usize", "a whole number of at least 0")
+                    )
+                }
+                None => format!("{key} {message}"),
+            }
+        }
+    }
+}
+
+/// Names become HDF5 groups and words on the command line.
+pub(super) fn check_name(name: &str) -> std::result::Result<(), String> {
+    let sane = |c: char| c.is_alphanumeric() || "_-.:".contains(c);
+    match name {
+        "" => Err("a layer's name cannot be empty".into()),
+        _ if name.len() > 255 => {
+            Err(format!("a layer's name of {} bytes is too long; 255 are enough", name.len()))
+        }
+        INPUT => Err(format!("`{INPUT}` names the network's input and cannot name a layer")),
+        "." | ".." => Err("a layer's name cannot be dots alone".into()),
+        _ if !name.chars().all(sane) => Err("a name may hold letters, digits and _ - . : only".into()),
+        _ => Ok(()),
+    }
+}

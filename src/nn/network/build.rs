@@ -1,0 +1,72 @@
+//! From a structure to a network: which layer reads which tensors, and buffers for every pass to come.
+
+use std::ops::Range;
+
+use super::Network;
+use crate::error::Result;
+use crate::nn::clock::Clock;
+use crate::nn::graph::Graph;
+use crate::nn::layer::Layer;
+use crate::nn::memory::{check_memory, wanted};
+use crate::nn::parameters::{Parameters, ranges, statistics_table, table};
+
+impl Network {
+    /// A network of `graph` with all parameters zero, for batches of up to `capacity` samples.
+    pub fn new(graph: Graph, capacity: usize) -> Result<Network> {
+        let (table, statistics) = (table(&graph)?, statistics_table(&graph)?);
+        check_memory(&graph, capacity, 0, 1)?;
+        let wanted = wanted(&graph, &table);
+        let parameters = Parameters::with(table, statistics);
+        let count = graph.layers().len();
+        let layers: Vec<Box<dyn Layer>> = (0..count)
+            .map(|i| graph.ask(i, |node, shapes| node.layer.describe().build(shapes, capacity)))
+            .collect::<Result<_>>()?;
+        let statistics_ranges = (0..count).map(|i| ranges(&parameters.statistics.table, i)).collect();
+        let mut ranges: Vec<_> = (0..count).map(|i| ranges(&parameters.table, i)).collect();
+        let starts = ranges.iter().scan(0, |end, ranges| {
+            let start = *end;
+            *end = ranges.last().map_or(start, |last| last.end);
+            Some(start)
+        });
+        let starts = starts.collect();
+        for (i, owner) in (0..count).filter_map(|i| Some((i, graph.tied(i)?))) {
+            let name = format!("{}/weight", graph.layers()[owner].name);
+            let weight = parameters.table.iter().find(|parameter| parameter.name == name);
+            ranges[i].push(weight.map(|weight| weight.range.clone()).expect("the graph has found it"));
+        }
+        let later =
+            |i: usize, range: &Range<usize>| ranges[i + 1..].iter().flatten().any(|other| other == range);
+        let shared = ranges.iter().enumerate();
+        let shared =
+            shared.map(|(i, own)| own.iter().map(|range| !range.is_empty() && later(i, range)).collect());
+        let shared = shared.collect();
+
+        let mut readers = vec![0; count + 1];
+        (0..count).flat_map(|i| graph.sources(i)).for_each(|&source| readers[source] += 1);
+        let buffer = |source: usize| vec![0.0; graph.shape(source).elements() * capacity];
+        let outputs = (0..=count).map(buffer).collect();
+        let sized = |yes: &dyn Fn(usize) -> bool| {
+            (0..=count).map(|source| if yes(source) { buffer(source) } else { Vec::new() }).collect()
+        };
+        let gradients = sized(&|source| wanted[source]);
+        let earlier = sized(&|source| wanted[source] && readers[source] > 1);
+        let (written, elements) = (vec![false; count + 1], vec![0; count + 1]);
+        Ok(Network {
+            graph,
+            parameters,
+            layers,
+            ranges,
+            shared,
+            statistics_ranges,
+            starts,
+            capacity,
+            outputs,
+            gradients,
+            wanted,
+            written,
+            earlier,
+            elements,
+            clock: Clock::new(count),
+        })
+    }
+}

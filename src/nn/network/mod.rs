@@ -1,0 +1,213 @@
+//! A graph with parameters and buffers, ready to run forward and backward.
+
+mod build;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::time::Instant;
+
+use super::clock::Clock;
+use super::graph::Graph;
+use super::layer::{Backward, Carried, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
+use super::parameters::Parameters;
+use crate::tensor::{add_scaled, for_each_row, rows, rows_mut, within};
+
+/// A network that can run batches of up to `capacity` samples. All buffers are sized here; a step allocates nothing.
+pub struct Network {
+    graph: Graph,
+    /// All parameters and their gradients.
+    pub parameters: Parameters,
+    layers: Vec<Box<dyn Layer>>,
+    /// By layer: where the tensors that it reads stand, its own and then the one it is tied to.
+    ranges: Vec<Vec<Range<usize>>>,
+    /// By layer and tensor: whether a later layer reads it too.
+    shared: Vec<Vec<bool>>,
+    statistics_ranges: Vec<Vec<Range<usize>>>,
+    /// By layer: where its tensors, and those of all later ones, begin.
+    starts: Vec<usize>,
+    capacity: usize,
+    /// By source number: the input's, then each layer's output.
+    outputs: Vec<Vec<f32>>,
+    /// Gradients by source number; empty where nobody wants one.
+    gradients: Vec<Vec<f32>>,
+    wanted: Vec<bool>,
+    /// Whether the backward pass under way has given a source its first gradient.
+    written: Vec<bool>,
+    /// What a source that several layers read has been given so far; empty for the others.
+    earlier: Vec<Vec<f32>>,
+    /// Elements of each source for the batch under way.
+    elements: Vec<usize>,
+    /// What each layer has taken.
+    pub clock: Clock,
+}
+
+impl Network {
+    /// The structure.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The largest batch.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether a backward pass computes the gradient of source `number`: 0 is the network's input, i + 1 the output of layer i.
+    pub fn wants_gradient(&self, number: usize) -> bool {
+        self.wanted[number]
+    }
+
+    /// The input of `batch` samples, to be written before [`Network::forward`]: `[C, H, W, N]`, `[N, D]`,
+    /// `[T, N, D]` or `[T, N]`.
+    pub fn input_mut(&mut self, batch: usize) -> &mut [f32] {
+        assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
+        &mut self.outputs[0][..self.graph.input().elements() * batch]
+    }
+
+    /// Runs `batch` samples and returns the output, `[N, K]` or `[T, N, K]`. Recurrent layers go on from the states that
+    /// the batch before has left ([`Network::carried`]).
+    pub fn forward(&mut self, batch: usize, mode: Mode) -> &[f32] {
+        assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
+        for (source, elements) in self.elements.iter_mut().enumerate() {
+            *elements = self.graph.shape(source).elements() * batch;
+        }
+        within(|| self.run(batch, mode));
+        self.output()
+    }
+
+    fn run(&mut self, batch: usize, mode: Mode) {
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            let (before, rest) = self.outputs.split_at_mut(i + 1);
+            let start = Instant::now();
+            layer.forward(Forward {
+                batch,
+                mode,
+                layer: i,
+                parameters: Tensors { flat: &self.parameters.values, ranges: &self.ranges[i] },
+                statistics: TensorsMut {
+                    flat: &mut self.parameters.statistics.values,
+                    ranges: &self.statistics_ranges[i],
+                    shared: &[],
+                },
+                x: Inputs { buffers: before, sources: self.graph.sources(i), elements: &self.elements },
+                y: &mut rest[0][..self.elements[i + 1]],
+            });
+            self.clock.forward(i, start);
+        }
+    }
+
+    /// The output of the last forward pass: `[N, K]` or `[T, N, K]`.
+    pub fn output(&self) -> &[f32] {
+        let last = self.layers.len();
+        &self.outputs[last][..self.elements[last]]
+    }
+
+    /// The output of the last forward pass, and the place for the gradient with respect to it.
+    pub fn output_and_gradient(&mut self) -> (&[f32], &mut [f32]) {
+        let last = self.layers.len();
+        let elements = self.elements[last];
+        (&self.outputs[last][..elements], &mut self.gradients[last][..elements])
+    }
+
+    /// Computes all parameters' gradients for the last forward pass, from the gradient written into
+    /// [`Network::output_and_gradient`].
+    pub fn backward(&mut self, batch: usize) {
+        self.backward_in_parts(batch, &[0], &mut |_| ());
+    }
+
+    /// [`Network::backward`] that gives the gradients away as they become final, the last layers' first. `parts` are the
+    /// layers that parts begin with, descending to 0; a part ends where the one before it begins. `done` gets each
+    /// part's piece of `parameters.gradients`.
+    ///
+    /// # Panics
+    /// Unless `parts` descend to 0.
+    pub fn backward_in_parts<'a>(
+        &'a mut self,
+        batch: usize,
+        parts: &[usize],
+        done: &mut dyn FnMut(&'a mut [f32]),
+    ) {
+        assert!(parts.last() == Some(&0) && parts.is_sorted_by(|later, earlier| later > earlier));
+        let Network {
+            graph,
+            parameters,
+            starts,
+            outputs,
+            gradients,
+            wanted,
+            written,
+            earlier,
+            elements,
+            clock,
+            ..
+        } = self;
+        let (values, mut unfinished) = (&parameters.values[..], &mut parameters.gradients[..]);
+        let mut parts = parts.iter().peekable();
+        written.fill(false);
+        for i in (0..self.layers.len()).rev() {
+            let start = Instant::now();
+            if wanted[i + 1] {
+                // A source that a later layer has already given a gradient: set that aside, and add it afterwards.
+                for &source in graph.sources(i).iter().filter(|&&source| wanted[source] && written[source]) {
+                    std::mem::swap(&mut gradients[source], &mut earlier[source]);
+                }
+                let (before, rest) = gradients.split_at_mut(i + 1);
+                let (sources, elements, ranges) = (graph.sources(i), &elements[..], &self.ranges[i][..]);
+                self.layers[i].backward(Backward {
+                    batch,
+                    parameters: Tensors { flat: values, ranges },
+                    gradients: TensorsMut { flat: unfinished, ranges, shared: &self.shared[i] },
+                    x: Inputs { buffers: outputs, sources, elements },
+                    y: &outputs[i + 1][..elements[i + 1]],
+                    dy: &rest[0][..elements[i + 1]],
+                    dx: InputGradients { buffers: before, sources, elements, wanted },
+                });
+                for &source in sources.iter().filter(|&&source| wanted[source]) {
+                    if std::mem::replace(&mut written[source], true) {
+                        let sums = &mut gradients[source][..elements[source]];
+                        let both =
+                            (rows_mut(sums, 1 << 14), rows(&earlier[source][..elements[source]], 1 << 14));
+                        for_each_row(both, |_, (sums, earlier)| add_scaled(1.0, earlier, sums));
+                    }
+                }
+            }
+            clock.backward(i, start);
+            if parts.next_if_eq(&&i).is_some() {
+                let (rest, finished) = unfinished.split_at_mut(starts[i]);
+                unfinished = rest;
+                done(finished);
+            }
+        }
+    }
+
+    /// What the layers carry from batch to batch, in their order: the layer's name and its state. An epoch begins with
+    /// all of it zero.
+    pub fn carried(&mut self) -> Vec<(&str, Carried<'_>)> {
+        let named = self.graph.layers().iter().zip(&mut self.layers);
+        named
+            .flat_map(|(node, layer)| layer.carried().into_iter().map(|state| (&node.name[..], state)))
+            .collect()
+    }
+
+    /// Names the first tensor of the last pass that holds a NaN or an infinity, in the order of the computation:
+    /// "input", a parameter or a layer's output.
+    pub fn first_non_finite(&self) -> Option<String> {
+        let bad = |values: &[f32]| values.iter().position(|v| !v.is_finite()).map(|at| (at, values[at]));
+        let say = |what: String, (at, value): (usize, f32)| format!("{what} holds {value} at element {at}");
+        if let Some(found) = bad(&self.outputs[0][..self.elements[0]]) {
+            return Some(say("the input".into(), found));
+        }
+        for (i, node) in self.graph.layers().iter().enumerate() {
+            for parameter in self.parameters.table.iter().filter(|p| p.layer == i) {
+                if let Some(found) = bad(&self.parameters.values[parameter.range.clone()]) {
+                    return Some(say(format!("parameter `{}`", parameter.name), found));
+                }
+            }
+            if let Some(found) = bad(&self.outputs[i + 1][..self.elements[i + 1]]) {
+                return Some(say(format!("the output of layer `{}`", node.name), found));
+            }
+        }
+        None
+    }
+}

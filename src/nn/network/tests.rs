@@ -1,0 +1,145 @@
+//! Passes over whole networks: branches, tied weights, parts, smaller batches.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::nn::Shape;
+use crate::nn::layer::Draw;
+
+fn network(layers: Value, capacity: usize) -> Network {
+    let input = Shape::Vector { features: 3 };
+    let tables: Vec<serde_json::Map<String, Value>> = serde_json::from_value(layers).unwrap();
+    let mut network = Network::new(Graph::from_tables(input, tables).unwrap(), capacity).unwrap();
+    let count = network.parameters.values.len();
+    network.parameters.values = (0..count).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
+    network
+}
+
+/// Three layers read `a`: its gradient, seen in the gradient of its parameters, is the sum of all paths. All values
+/// are small integers and the network is linear in each of them, so central differences are exact.
+#[test]
+fn gradients_of_branches_add_up() {
+    let layers = json!([
+        {"name": "a", "type": "linear", "units": 4},
+        {"name": "b", "type": "linear", "units": 4},
+        {"name": "c", "type": "linear", "units": 4, "inputs": ["a"]},
+        {"name": "sum", "type": "add", "inputs": ["a", "b", "c"]},
+        {"name": "d", "type": "linear", "units": 2},
+    ]);
+    let mut network = network(layers, 2);
+    let mut loss = |values: &[f32]| -> f64 {
+        network.parameters.values.copy_from_slice(values);
+        network.input_mut(2).copy_from_slice(&[1.0, -2.0, 3.0, 0.0, 2.0, -1.0]);
+        let y = network.forward(2, Mode::Train(Draw::default()));
+        y.iter().zip([1.0, -2.0, 3.0, 2.0]).map(|(&y, r)| f64::from(y) * r).sum()
+    };
+    let count = 4 * 4 + 4 * 5 + 4 * 5 + 2 * 5;
+    let values: Vec<f32> = (0..count).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
+    let differences: Vec<f64> = (0..count)
+        .map(|i| {
+            let at =
+                |by: f32| (0..count).map(|j| values[j] + if i == j { by } else { 0.0 }).collect::<Vec<_>>();
+            (loss(&at(1.0)) - loss(&at(-1.0))) / 2.0
+        })
+        .collect();
+    loss(&values);
+    for _ in 0..2 {
+        network.output_and_gradient().1.copy_from_slice(&[1.0, -2.0, 3.0, 2.0]);
+        network.backward(2);
+        let gradients: Vec<f64> = network.parameters.gradients.iter().map(|&g| f64::from(g)).collect();
+        assert_eq!(gradients, differences);
+    }
+}
+
+/// Two linear layers share the embedding's weight; its gradient is the sum of three uses. The output is of degree 2
+/// in each number of it or less, so that central differences are exact; so are all sums, of small integers.
+#[test]
+fn a_tied_weight_has_one_gradient_in_whatever_parts() {
+    let layers: Vec<serde_json::Map<String, Value>> = serde_json::from_value(json!([
+        {"name": "words", "type": "embedding", "features": 3},
+        {"name": "middle", "type": "linear", "units": 3},
+        {"name": "one", "type": "linear", "units": 4, "tied": "words", "bias": false},
+        {"name": "two", "type": "linear", "units": 4, "tied": "words", "inputs": ["middle"]},
+        {"name": "sum", "type": "add", "inputs": ["one", "two"]},
+    ]))
+    .unwrap();
+    let graph = Graph::from_tables(Shape::Tokens { steps: 2, vocabulary: 4 }, layers).unwrap();
+    let mut network = Network::new(graph, 3).unwrap();
+    let names: Vec<&str> = network.parameters.table.iter().map(|p| &p.name[..]).collect();
+    assert_eq!(names, ["words/weight", "middle/weight", "middle/bias", "two/bias"]);
+    let values: Vec<f32> = (0..12 + 12 + 4).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
+    assert_eq!(network.parameters.values.len(), values.len());
+    let r: Vec<f32> = (0..2 * 3 * 4).map(|i| ((i * 3) % 5) as f32 - 2.0).collect();
+    let mut loss = |values: &[f32]| -> f64 {
+        network.parameters.values.copy_from_slice(values);
+        network.input_mut(3).copy_from_slice(&[1.0, 3.0, 1.0, 2.0, 0.0, 3.0]);
+        network.forward(3, Mode::Train(Draw::default())).iter().zip(&r).map(|(&y, &r)| f64::from(y * r)).sum()
+    };
+    let mut moved = |i: usize, by: f32| {
+        let mut values = values.clone();
+        values[i] += by;
+        loss(&values)
+    };
+    let differences = (0..values.len()).map(|i| ((moved(i, 1.0) - moved(i, -1.0)) / 2.0) as f32);
+    let differences: Vec<f32> = differences.collect();
+    loss(&values);
+    for parts in [&[0][..], &[4, 3, 2, 1, 0], &[2, 0]] {
+        network.parameters.gradients.fill(f32::NAN);
+        network.output_and_gradient().1.copy_from_slice(&r);
+        let mut whole = Vec::new();
+        network
+            .backward_in_parts(3, parts, &mut |part| whole.splice(..0, part.iter().copied()).for_each(drop));
+        assert_eq!(whole, differences, "parts {parts:?}");
+    }
+}
+
+#[test]
+fn parts_of_the_gradients_leave_in_backward_order() {
+    let layers = json!([
+        {"type": "linear", "units": 4}, {"type": "relu"}, {"type": "linear", "units": 3},
+        {"type": "relu"}, {"type": "linear", "units": 2},
+    ]);
+    let mut network = network(layers, 1);
+    network.input_mut(1).copy_from_slice(&[1.0, -2.0, 3.0]);
+    network.forward(1, Mode::Train(Draw::default()));
+    network.output_and_gradient().1.copy_from_slice(&[1.0, 2.0]);
+    network.backward(1);
+    let whole = network.parameters.gradients.clone();
+    for (parts, cuts) in [(&[0][..], &[0][..]), (&[3, 1, 0], &[31, 16, 0]), (&[4, 2, 0], &[31, 16, 0])] {
+        network.parameters.gradients.fill(f32::NAN);
+        let (mut end, mut cuts) = (whole.len(), cuts.iter());
+        network.backward_in_parts(1, parts, &mut |part| {
+            let start = *cuts.next().expect("as many parts as were asked for");
+            assert_eq!(part, &whole[start..end], "parts {parts:?}");
+            end = start;
+        });
+        assert_eq!((end, cuts.next()), (0, None));
+    }
+}
+
+#[test]
+fn a_smaller_batch_computes_the_same_rows() {
+    let layers = json!([{"type": "linear", "units": 4}, {"type": "relu"}, {"type": "linear", "units": 2}]);
+    let mut network = network(layers, 3);
+    let x = [1.0, -2.0, 3.0, 0.5, 4.0, -1.0, 2.0, 2.0, 2.0];
+    network.input_mut(3).copy_from_slice(&x);
+    let all = network.forward(3, Mode::Evaluate).to_vec();
+    network.input_mut(2).copy_from_slice(&x[..6]);
+    assert_eq!(network.forward(2, Mode::Evaluate), &all[..4]);
+}
+
+#[test]
+fn the_first_bad_tensor_is_named() {
+    let layers = json!([{"name": "a", "type": "linear", "units": 4}, {"name": "b", "type": "relu"}]);
+    let mut network = network(layers, 1);
+    network.input_mut(1).fill(1.0);
+    network.forward(1, Mode::Train(Draw::default()));
+    assert_eq!(network.first_non_finite(), None);
+    network.parameters.values[5] = f32::NAN;
+    network.forward(1, Mode::Train(Draw::default()));
+    assert_eq!(network.first_non_finite().unwrap(), "parameter `a/weight` holds NaN at element 5");
+    network.parameters.values[5] = 3e38;
+    network.input_mut(1).fill(3e38);
+    network.forward(1, Mode::Train(Draw::default()));
+    assert!(network.first_non_finite().unwrap().starts_with("the output of layer `a` holds"));
+}
