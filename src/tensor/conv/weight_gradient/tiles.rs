@@ -1,0 +1,193 @@
+//! The innermost loops of the weight gradient: tiles of F filters and K taps or channels, whose sums stay in registers over a
+//! unit.
+
+// Indices are those of the formulas; iterators over arrays of arrays would hide them.
+#![allow(clippy::needless_range_loop)]
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::{Taps, WeightGradient};
+use crate::tensor::conv::pass::Pass;
+use crate::tensor::simd::dispatch;
+
+/// Adds vectors to one of sums.
+pub fn add_lanes(values: &[f32], sums: &mut [f32]) {
+    struct Add<'a>(&'a [f32], &'a mut [f32]);
+    impl WithSimd for Add<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            let (values, sum) = (S::as_simd_f32s(self.0).0, &mut S::as_mut_simd_f32s(self.1).0[0]);
+            // Four chains: one addition takes four cycles.
+            let mut chains = [*sum, simd.splat_f32s(0.0), simd.splat_f32s(0.0), simd.splat_f32s(0.0)];
+            let (fours, rest) = values.as_chunks::<4>();
+            for four in fours {
+                for (chain, value) in chains.iter_mut().zip(four) {
+                    *chain = simd.add_f32s(*chain, *value);
+                }
+            }
+            for value in rest {
+                chains[0] = simd.add_f32s(chains[0], *value);
+            }
+            let pair = simd.add_f32s(chains[0], chains[1]);
+            *sum = simd.add_f32s(pair, simd.add_f32s(chains[2], chains[3]));
+        }
+    }
+    dispatch(Add(values, sums));
+}
+
+/// All tiles with equally many taps, for some filters and one unit.
+pub struct Work<'a> {
+    pub plan: &'a WeightGradient,
+    pub tiles: &'a [Taps],
+    pub outputs: Range<usize>,
+    pub first_row: usize,
+    pub vectors: usize,
+    pub x: &'a [f32],
+    pub x_plane: usize,
+    pub dy: &'a [f32],
+    pub dy_plane: usize,
+    pub lanes: &'a mut [f32],
+}
+
+impl Work<'_> {
+    /// Adds the unit's products to the lanes, `taps` being what each tile has.
+    pub fn on(self, filters: usize, taps: usize) {
+        match (filters, taps) {
+            (1, 1) => dispatch(Tiles::<1, 1>(self)),
+            (2, 1) => dispatch(Tiles::<2, 1>(self)),
+            (3, 1) => dispatch(Tiles::<3, 1>(self)),
+            (4, 1) => dispatch(Tiles::<4, 1>(self)),
+            (5, 1) => dispatch(Tiles::<5, 1>(self)),
+            (6, 1) => dispatch(Tiles::<6, 1>(self)),
+            (7, 1) => dispatch(Tiles::<7, 1>(self)),
+            (8, 1) => dispatch(Tiles::<8, 1>(self)),
+            (1, 2) => dispatch(Tiles::<1, 2>(self)),
+            (2, 2) => dispatch(Tiles::<2, 2>(self)),
+            (3, 2) => dispatch(Tiles::<3, 2>(self)),
+            (4, 2) => dispatch(Tiles::<4, 2>(self)),
+            (5, 2) => dispatch(Tiles::<5, 2>(self)),
+            (6, 2) => dispatch(Tiles::<6, 2>(self)),
+            (7, 2) => dispatch(Tiles::<7, 2>(self)),
+            (8, 2) => dispatch(Tiles::<8, 2>(self)),
+            (1, 3) => dispatch(Tiles::<1, 3>(self)),
+            (2, 3) => dispatch(Tiles::<2, 3>(self)),
+            (3, 3) => dispatch(Tiles::<3, 3>(self)),
+            (4, 3) => dispatch(Tiles::<4, 3>(self)),
+            (5, 3) => dispatch(Tiles::<5, 3>(self)),
+            (6, 3) => dispatch(Tiles::<6, 3>(self)),
+            (7, 3) => dispatch(Tiles::<7, 3>(self)),
+            (8, 3) => dispatch(Tiles::<8, 3>(self)),
+            other => unreachable!("a tile of {other:?}"),
+        }
+    }
+}
+
+struct Tiles<'a, const F: usize, const K: usize>(Work<'a>);
+
+impl<const F: usize, const K: usize> WithSimd for Tiles<'_, F, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Work { plan, tiles, outputs, first_row, vectors, x, x_plane, dy, dy_plane, lanes } = self.0;
+        let Pass { row, column, .. } = plan.pass;
+        let width = vectors * S::F32_LANES;
+        let k_step = if plan.along_taps { width } else { x_plane };
+        // Elements from one output to the next, along a column and along a row.
+        let (x_step, x_row) = (column.stride() * width, row.stride() * column.size * width);
+        let (sums, _) = S::as_mut_simd_f32s(lanes);
+        for (tile, sums) in tiles.iter().zip(sums.chunks_exact_mut(F * K)) {
+            let (rows, columns) = (row.outputs_of(tile.r), column.outputs_of(tile.s));
+            let rows = rows.start.max(outputs.start)..rows.end.min(outputs.end);
+            if rows.is_empty() || columns.is_empty() {
+                continue;
+            }
+            let (h, v) = (row.pixel(rows.start, tile.r) - first_row, column.pixel(columns.start, tile.s));
+            let x_at = tile.c * x_plane + (h * column.size + v) * width;
+            let dy_at = ((rows.start - outputs.start) * column.outputs + columns.start) * width;
+            let mut kept = [[simd.splat_f32s(0.0); K]; F];
+            for f in 0..F {
+                for k in 0..K {
+                    kept[f][k] = sums[f * K + k];
+                }
+            }
+            let last_x =
+                x_at + (rows.len() - 1) * x_row + (columns.len() - 1) * x_step + (K - 1) * k_step + width;
+            let last_dy =
+                dy_at + (F - 1) * dy_plane + ((rows.len() - 1) * column.outputs + columns.len()) * width;
+            assert!(last_x <= x.len() && last_dy <= dy.len());
+            for p in 0..rows.len() {
+                // SAFETY: positions of the unit and the pixels under them are packed, as asserted.
+                unsafe {
+                    let x = x.as_ptr().add(x_at + p * x_row);
+                    let dy = dy.as_ptr().add(dy_at + p * column.outputs * width);
+                    let line = Outputs { x, x_step, k_step, dy, dy_plane };
+                    // With a stride of 1 all vectors of a row lie side by side.
+                    match (x_step == width, vectors) {
+                        (true, _) => Outputs { x_step: S::F32_LANES, ..line }.multiply_add::<S, F, K, 1>(
+                            simd,
+                            columns.len() * vectors,
+                            &mut kept,
+                        ),
+                        (false, 1) => line.multiply_add::<S, F, K, 1>(simd, columns.len(), &mut kept),
+                        (false, _) => line.multiply_add::<S, F, K, 2>(simd, columns.len(), &mut kept),
+                    }
+                }
+            }
+            for f in 0..F {
+                for k in 0..K {
+                    sums[f * K + k] = kept[f][k];
+                }
+            }
+        }
+    }
+}
+
+/// A row of outputs and the pixels under it.
+struct Outputs {
+    x: *const f32,
+    x_step: usize,
+    k_step: usize,
+    dy: *const f32,
+    dy_plane: usize,
+}
+
+impl Outputs {
+    /// `sums[f][k] += dy[f] x[k]` for V vectors at each of `positions` places.
+    #[inline(always)]
+    unsafe fn multiply_add<S: Simd, const F: usize, const K: usize, const V: usize>(
+        self,
+        simd: S,
+        positions: usize,
+        sums: &mut [[S::f32s; K]; F],
+    ) {
+        let mut kept = *sums;
+        let (mut x, mut dy) = (self.x, self.dy);
+        for _ in 0..positions {
+            for v in 0..V {
+                // SAFETY: the caller's: all of this is packed.
+                unsafe {
+                    let mut values = [simd.splat_f32s(0.0); K];
+                    for k in 0..K {
+                        let at = x.add(k * self.k_step + v * S::F32_LANES);
+                        values[k] = at.cast::<S::f32s>().read_unaligned();
+                    }
+                    for f in 0..F {
+                        let at = dy.add(f * self.dy_plane + v * S::F32_LANES);
+                        let slope = at.cast::<S::f32s>().read_unaligned();
+                        for k in 0..K {
+                            kept[f][k] = simd.mul_add_e_f32s(slope, values[k], kept[f][k]);
+                        }
+                    }
+                }
+            }
+            // After the last position neither is read.
+            x = x.wrapping_add(self.x_step);
+            dy = dy.wrapping_add(V * S::F32_LANES);
+        }
+        *sums = kept;
+    }
+}
