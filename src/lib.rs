@@ -1,7 +1,7 @@
 //! Trains networks on CPU clusters: MPI ranks exchange TernGrad gradients packed to 2 bits and leave an HDF5 checkpoint.
 //!
-//! Layers, an arrow only ever downward: [`cli`], then [`train`], then [`optim`], [`data`], [`checkpoint`] and [`report`]
-//! (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then [`job`], [`error`] and [`rng`].
+//! Layers, an arrow only ever downward: [`cli`], then [`train`], then [`compress`], [`optim`], [`data`], [`checkpoint`]
+//! and [`report`] (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then [`job`], [`error`] and [`rng`].
 //! `train`, and [`mod@bench`] which times it, alone exchange anything between ranks, through the crate `ternflock-collectives`.
 
 // Links OpenBLAS in; nothing else mentions it.

@@ -1,0 +1,181 @@
+//! Two layers for one, and the weights that make them compute the same.
+//!
+//! | layer | first | second |
+//! |---|---|---|
+//! | conv2d `[F, C, R, S]` | conv2d of r filters; same kernel, stride and padding; no bias | conv2d 1x1 of F filters, the bias |
+//! | conv2d, separable | conv2d R x 1 of r filters; vertical stride and padding; no bias | conv2d 1 x S of F filters; the horizontal ones; the bias |
+//! | linear `[U, D]` | linear of r units, no bias | linear of U units, the bias |
+//! | lstm, gru, rnn, rhn | linear of r units, no bias | the layer, its `weight_ih` `[G H, r]`; the recurrent weight as it was |
+
+use super::super::decompose::{Decomposition, Method};
+use super::super::spectrum::Spectrum;
+use super::super::weight::Matrix;
+use crate::error::Result;
+use crate::nn::LayerSpec;
+use crate::nn::init::Init;
+use crate::nn::layers::{Conv2d, Linear};
+use crate::nn::spec::Pair as Sides;
+
+/// How a weight becomes two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Filters as sums of r basis filters.
+    CrossFilter,
+    /// A vertical and a horizontal convolution (Tai et al., 2016).
+    Separable,
+}
+
+impl Form {
+    /// The name of the first of two layers in place of layer `name`.
+    pub fn first_name(self, name: &str) -> String {
+        match self {
+            Form::CrossFilter => format!("{name}.basis"),
+            Form::Separable => format!("{name}.vertical"),
+        }
+    }
+}
+
+/// The two layers.
+pub(super) struct Pair {
+    pub form: Form,
+    pub layers: [LayerSpec; 2],
+    /// Of the first and of the second.
+    pub weights: [Vec<f32>; 2],
+    /// What the second layer calls its weight; the first's is `weight`.
+    tensor: &'static str,
+}
+
+impl Pair {
+    /// The tensors that [`Pair::weights`] are for, in place of layer `name`.
+    pub fn tensor_names(&self, name: &str) -> [String; 2] {
+        [format!("{}/weight", self.form.first_name(name)), format!("{name}/{}", self.tensor)]
+    }
+}
+
+/// A layer's weight, decomposed, before a rank is chosen.
+pub(super) struct Halves<'a> {
+    layer: &'a LayerSpec,
+    tensor: &'static str,
+    form: Form,
+    parts: Decomposition,
+}
+
+impl<'a> Halves<'a> {
+    /// Of `layer`, whose `tensor` is `matrix`. A separable one is always decomposed by singular values.
+    pub fn new(
+        layer: &'a LayerSpec,
+        tensor: &'static str,
+        matrix: Matrix<'_>,
+        form: Form,
+        method: Method,
+    ) -> Result<Self> {
+        let parts = match (form, layer) {
+            (Form::Separable, LayerSpec::Conv2d(conv)) => {
+                let (rows, columns) = conv.kernel.get();
+                let channels = matrix.width / (rows * columns);
+                let values = unfold(matrix.values, channels * rows, columns);
+                let (filters, width) = (channels * rows, matrix.filters * columns);
+                let unfolded = Matrix { name: matrix.name, values: &values, filters, width };
+                Decomposition::new(Method::Svd, unfolded)?
+            }
+            _ => Decomposition::new(method, matrix)?,
+        };
+        Ok(Halves { layer, tensor, form, parts })
+    }
+
+    pub fn spectrum(&self) -> &Spectrum {
+        &self.parts.spectrum
+    }
+
+    /// The two layers of rank `rank`.
+    pub fn pair(&self, rank: usize) -> Pair {
+        let factors = self.parts.factors(rank);
+        let (layers, weights) = match (self.layer, self.form) {
+            (LayerSpec::Conv2d(conv), Form::Separable) => {
+                let taps = factors.expand.len() / rank;
+                let vertical = (0..rank * taps).map(|i| factors.expand[i % taps * rank + i / taps]);
+                let (_, columns) = conv.kernel.get();
+                (separable(conv, rank), [vertical.collect(), fold(&factors.basis, rank, columns)])
+            }
+            (layer, _) => (cross_filter(layer, rank), [factors.basis, factors.expand]),
+        };
+        Pair { form: self.form, layers, weights, tensor: self.tensor }
+    }
+}
+
+/// A weight `[F, C, R, S]` as the matrix `[C R, F S]`; `taps` is C R. Of a product V H of it each column of V is a vertical
+/// filter and each row of H a horizontal one of every filter.
+fn unfold(weight: &[f32], taps: usize, columns: usize) -> Vec<f32> {
+    let mut matrix = Vec::with_capacity(weight.len());
+    for tap in 0..taps {
+        for filter in weight.chunks_exact(taps * columns) {
+            matrix.extend_from_slice(&filter[tap * columns..(tap + 1) * columns]);
+        }
+    }
+    matrix
+}
+
+/// A matrix `[r, F S]` as the weight `[F, r, 1, S]` of a horizontal convolution.
+fn fold(matrix: &[f32], rank: usize, columns: usize) -> Vec<f32> {
+    // The same exchange of the first two axes, of [r, F, S].
+    let filters = matrix.len() / (rank * columns);
+    unfold(matrix, filters, columns)
+}
+
+fn separable(conv: &Conv2d, rank: usize) -> [LayerSpec; 2] {
+    let (rows, columns) = conv.kernel.get();
+    let ((down, across), (above, beside)) = (conv.stride.get(), conv.padding.get());
+    let vertical = Conv2d {
+        filters: rank,
+        kernel: Sides::Each(rows, 1),
+        stride: Sides::Each(down, 1),
+        padding: Sides::Each(above, 0),
+        bias: false,
+        ..conv.clone()
+    };
+    let horizontal = Conv2d {
+        kernel: Sides::Each(1, columns),
+        stride: Sides::Each(1, across),
+        padding: Sides::Each(0, beside),
+        ..conv.clone()
+    };
+    [LayerSpec::Conv2d(vertical), LayerSpec::Conv2d(horizontal)]
+}
+
+fn cross_filter(layer: &LayerSpec, rank: usize) -> [LayerSpec; 2] {
+    let init = match layer {
+        LayerSpec::Conv2d(conv) => {
+            let basis = Conv2d { filters: rank, bias: false, ..conv.clone() };
+            let (kernel, stride, padding) = (Sides::Both(1), Sides::Both(1), Sides::Both(0));
+            let expand = Conv2d { kernel, stride, padding, ..conv.clone() };
+            return [LayerSpec::Conv2d(basis), LayerSpec::Conv2d(expand)];
+        }
+        LayerSpec::Linear(layer) => layer.init,
+        LayerSpec::Lstm(layer) => layer.init,
+        LayerSpec::Gru(layer) => layer.init,
+        LayerSpec::Rnn(layer) => layer.init,
+        LayerSpec::Rhn(layer) => layer.init,
+        other => unreachable!("a {} layer has no weight to factorise", other.kind()),
+    };
+    let basis = Linear { units: rank, bias: false, init, bias_init: Init::Zero, tied: None };
+    [LayerSpec::Linear(basis), layer.clone()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unfolding_and_folding_exchange_the_first_axes() {
+        // F = 2, C R = 2, S = 2: filters [[1, 2], [3, 4]] and [[5, 6], [7, 8]].
+        let weight = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+        let unfolded = [1.0, 2.0, 5.0, 6.0, 3.0, 4.0, 7.0, 8.0];
+        assert_eq!(unfold(&weight, 2, 2), unfolded);
+        assert_eq!(fold(&unfolded, 2, 2), weight);
+        // r = 1, F = 4, S = 2; and r = 4, F = 1, S = 2.
+        assert_eq!(fold(&weight, 1, 2), weight);
+        assert_eq!(fold(&weight, 4, 2), weight);
+        // r = 2, F = 4, S = 1.
+        assert_eq!(fold(&weight, 2, 1), [1.0, 5.0, 2.0, 6.0, 3.0, 7.0, 4.0, 8.0]);
+    }
+}

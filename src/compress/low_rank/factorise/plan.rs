@@ -1,0 +1,151 @@
+//! What becomes of each layer: its rank, what that costs, and the reason where it is left alone.
+
+use super::super::weight;
+use super::pair::{Form, Halves, Pair};
+use super::request::Request;
+use crate::error::{Error, Result};
+use crate::nn::{Graph, LayerSpec, Node, Parameters, Shape};
+
+/// What a layer, or the two in its place, comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Numbers that are trained.
+    pub parameters: usize,
+    /// Multiply-adds of a forward pass of one sample.
+    pub multiply_adds: u64,
+}
+
+/// A row of the closing table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerReport {
+    /// The layer's name.
+    pub layer: String,
+    /// Its type.
+    pub kind: &'static str,
+    /// The largest rank there can be, if the weight was decomposed.
+    pub full_rank: Option<usize>,
+    /// The rank that was chosen or asked for, whatever came of it.
+    pub rank: Option<usize>,
+    /// The share of the weight's energy that this rank keeps.
+    pub energy: Option<f64>,
+    /// Before.
+    pub before: Cost,
+    /// After: of both layers, where there are two.
+    pub after: Cost,
+    /// What was done.
+    pub outcome: Outcome,
+}
+
+/// What was done to a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Two layers stand in its place.
+    Factorised(Form),
+    /// It is as it was, for this reason.
+    Kept(String),
+}
+
+/// Decides on layer `index`: no report of a layer without a weight, no pair for one that is left alone.
+pub(super) fn plan(
+    graph: &Graph,
+    parameters: &Parameters,
+    request: &Request,
+    index: usize,
+) -> Result<(Option<LayerReport>, Option<Pair>)> {
+    let node = &graph.layers()[index];
+    let Some(tensor) = weight::tensor(&node.layer) else { return Ok((None, None)) };
+    let inputs = graph.input_shapes(index);
+    let fail = |message: String| refusal(node, message);
+    let before = cost(&node.layer, &inputs).map_err(fail)?;
+    let mut report = LayerReport {
+        layer: node.name.clone(),
+        kind: node.layer.kind(),
+        full_rank: None,
+        rank: None,
+        energy: None,
+        before,
+        after: before,
+        outcome: Outcome::Kept(String::new()),
+    };
+    let form = if request.is_separable(&node.name) { Form::Separable } else { Form::CrossFilter };
+    let matrix = match reason_to_leave(graph, request, node, form)? {
+        Some(reason) => Err(reason),
+        None => weight::matrix(graph, parameters, index, tensor),
+    };
+    let matrix = match matrix {
+        Ok(matrix) => matrix,
+        Err(reason) if request.names(&node.name) => {
+            return Err(fail(format!("it cannot be factorised: {reason}")));
+        }
+        Err(reason) => return Ok((Some(kept(report, reason)), None)),
+    };
+
+    let halves = Halves::new(&node.layer, tensor, matrix, form, request.method)?;
+    let spectrum = halves.spectrum();
+    let rank = rank(request, node, spectrum.full_rank(), |energy| spectrum.rank_at(energy))?;
+    report.full_rank = Some(spectrum.full_rank());
+    report.rank = Some(rank);
+    report.energy = Some(spectrum.kept(rank));
+    let pair = halves.pair(rank);
+    let after = cost_of_two(&pair.layers, &inputs).map_err(fail)?;
+    let cheaper = after.parameters < before.parameters && after.multiply_adds < before.multiply_adds;
+    if request.cost_test && !cheaper {
+        let reason = format!(
+            "at rank {rank} it would have {} parameters and {} multiply-adds in place of {} and {}",
+            after.parameters, after.multiply_adds, before.parameters, before.multiply_adds
+        );
+        return Ok((Some(kept(report, reason)), None));
+    }
+    Ok((Some(LayerReport { after, outcome: Outcome::Factorised(form), ..report }), Some(pair)))
+}
+
+fn kept(report: LayerReport, reason: String) -> LayerReport {
+    LayerReport { outcome: Outcome::Kept(reason), ..report }
+}
+
+/// Why the layer is not even looked at, if it is not.
+fn reason_to_leave(graph: &Graph, request: &Request, node: &Node, form: Form) -> Result<Option<String>> {
+    let name = node.name.as_str();
+    let first = form.first_name(name);
+    Ok(if request.excepts(name) {
+        Some("it is excepted".into())
+    } else if !request.names(name) && request.energy.is_none() {
+        Some("no rank was asked for".into())
+    } else if !request.names(name) && graph.logits_layer()? == Some(name) {
+        Some("it makes the logits; give it a rank of its own to factorise it".into())
+    } else if graph.layers().iter().any(|other| other.name == first) {
+        Some(format!("there is a layer `{first}` already"))
+    } else {
+        None
+    })
+}
+
+fn rank(request: &Request, node: &Node, full: usize, at: impl Fn(f64) -> usize) -> Result<usize> {
+    match (request.ranks.get(&node.name), request.energy) {
+        (Some(&rank), _) if rank > full => {
+            Err(refusal(node, format!("a rank of {rank} is asked for; the largest it can have is {full}")))
+        }
+        (Some(&rank), _) => Ok(rank),
+        (None, energy) => Ok(energy.map_or(full, at)),
+    }
+}
+
+fn refusal(node: &Node, message: String) -> Error {
+    Error::Shape { layer: node.name.clone(), operation: node.layer.kind().into(), message }
+}
+
+fn cost(layer: &LayerSpec, inputs: &[Shape]) -> std::result::Result<Cost, String> {
+    let describe = layer.describe();
+    let parameters = describe.parameters(inputs)?;
+    let parameters = parameters.iter().map(|spec| spec.shape.iter().product::<usize>()).sum();
+    Ok(Cost { parameters, multiply_adds: describe.multiply_adds(inputs)? })
+}
+
+fn cost_of_two([first, second]: &[LayerSpec; 2], inputs: &[Shape]) -> std::result::Result<Cost, String> {
+    let one = cost(first, inputs)?;
+    let two = cost(second, &[first.describe().output(inputs)?])?;
+    Ok(Cost {
+        parameters: one.parameters + two.parameters,
+        multiply_adds: one.multiply_adds.saturating_add(two.multiply_adds),
+    })
+}

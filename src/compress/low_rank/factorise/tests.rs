@@ -1,0 +1,248 @@
+//! At full rank the two layers compute what the one did; below it they are what was asked for, and no more.
+
+mod equal;
+
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::compress::low_rank::Method;
+use crate::models::preset;
+use crate::nn::layer::Mode;
+use crate::nn::{Network, Shape};
+
+fn network(input: Shape, layers: Value) -> (Graph, Parameters) {
+    let tables: Vec<Map<String, Value>> = serde_json::from_value(layers).unwrap();
+    let graph = Graph::from_tables(input, tables).map_err(|(error, _)| error).unwrap();
+    with_parameters(graph)
+}
+
+fn with_parameters(graph: Graph) -> (Graph, Parameters) {
+    let mut parameters = Parameters::new(&graph).unwrap();
+    parameters.initialise(7);
+    // Biases begin at zero, and would show nothing.
+    for parameter in parameters.table.iter().filter(|p| !p.spec.decay) {
+        parameters.values[parameter.range.clone()]
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, b)| *b = 0.1 * (i % 5) as f32);
+    }
+    (graph, parameters)
+}
+
+fn lenet() -> (Graph, Parameters) {
+    with_parameters(preset("lenet", Shape::Image { channels: 1, height: 28, width: 28 }, 10).unwrap())
+}
+
+fn tensor<'a>(parameters: &'a Parameters, name: &str) -> &'a [f32] {
+    let parameter = parameters.table.iter().find(|p| p.name == name).unwrap();
+    &parameters.values[parameter.range.clone()]
+}
+
+fn set_filters(parameters: &mut Parameters, name: &str, filters: usize, kinds: usize) {
+    let range = parameters.table.iter().find(|p| p.name == name).unwrap().range.clone();
+    let weight = &mut parameters.values[range];
+    let width = weight.len() / filters;
+    (kinds * width..weight.len()).for_each(|i| weight[i] = weight[i - kinds * width]);
+}
+
+fn run(graph: &Graph, parameters: &Parameters, x: &[f32]) -> Vec<f32> {
+    let batch = x.len() / graph.input().elements();
+    let mut network = Network::new(graph.clone(), batch).unwrap();
+    network.parameters = parameters.clone();
+    network.input_mut(batch).copy_from_slice(x);
+    network.forward(batch, Mode::Evaluate).to_vec()
+}
+
+/// Numbers in -1..1.
+fn input(graph: &Graph, batch: usize) -> Vec<f32> {
+    (0..graph.input().elements() * batch).map(|i| ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0).collect()
+}
+
+fn at_rank(layer: &str, rank: usize) -> Request {
+    Request { ranks: [(layer.into(), rank)].into(), cost_test: false, ..Request::default() }
+}
+
+fn reason<'a>(factorised: &'a Factorised, layer: &str) -> &'a str {
+    match &factorised.layers.iter().find(|row| row.layer == layer).unwrap().outcome {
+        Outcome::Kept(reason) => reason,
+        Outcome::Factorised(_) => "factorised",
+    }
+}
+
+/// Three kinds of filters in conv2, and nothing to gain elsewhere.
+#[test]
+fn only_what_gets_cheaper_is_factorised() {
+    let (graph, mut parameters) = lenet();
+    set_filters(&mut parameters, "conv2/weight", 50, 3);
+    let result = factorise(&graph, &parameters, &Request::energy(0.99)).unwrap();
+    let names: Vec<&str> = result.graph.layers().iter().map(|node| &node.name[..]).collect();
+    let expected = ["conv1", "pool1", "conv2.basis", "conv2", "pool2", "flatten", "ip1", "relu1", "ip2"];
+    assert_eq!(names, expected);
+    let rows: Vec<&str> = result.layers.iter().map(|row| &row.layer[..]).collect();
+    assert_eq!(rows, ["conv1", "conv2", "ip1", "ip2"]);
+    let row = &result.layers[1];
+    assert_eq!((row.full_rank, row.rank), (Some(50), Some(3)));
+    assert!(row.energy.unwrap() > 0.999_999);
+    assert_eq!(row.outcome, Outcome::Factorised(Form::CrossFilter));
+    assert_eq!(row.before, Cost { parameters: 50 * 500 + 50, multiply_adds: 50 * 500 * 64 });
+    assert_eq!(row.after, Cost { parameters: 3 * 500 + 50 * 3 + 50, multiply_adds: (3 * 500 + 50 * 3) * 64 });
+    let count: usize = result.layers.iter().map(|row| row.after.parameters).sum();
+    assert_eq!(count, result.parameters.values.len());
+    assert!(reason(&result, "conv1").starts_with("at rank "), "{}", reason(&result, "conv1"));
+    assert!(reason(&result, "ip1").contains("in place of 400500 and 400000"), "{}", reason(&result, "ip1"));
+    assert!(reason(&result, "ip2").contains("makes the logits"));
+    assert_eq!(Graph::from_json(&result.graph.to_json()).unwrap(), result.graph);
+
+    // What did not change keeps its numbers and the optimizer's state, the second layer's bias too; the rest begins anew.
+    let state: Vec<f32> = (1..=parameters.values.len()).map(|i| i as f32).collect();
+    let taken = result.take(&state);
+    for (parameter, origin) in result.parameters.table.iter().zip(&result.origins) {
+        let (now, taken) =
+            (&result.parameters.values[parameter.range.clone()], &taken[parameter.range.clone()]);
+        match &origin {
+            Some(origin) => {
+                assert_eq!(now, &parameters.values[origin.clone()], "{}", parameter.name);
+                assert_eq!(taken, &state[origin.clone()]);
+                assert_eq!(now, tensor(&parameters, &parameter.name));
+            }
+            None => assert!(taken.iter().all(|&v| v == 0.0) && now.iter().any(|&v| v != 0.0)),
+        }
+    }
+    let anew = result.parameters.table.iter().zip(&result.origins).filter(|(_, origin)| origin.is_none());
+    let anew: Vec<&str> = anew.map(|(parameter, _)| &parameter.name[..]).collect();
+    assert_eq!(anew, ["conv2.basis/weight", "conv2/weight"]);
+}
+
+#[test]
+fn logits_and_excepted_layers_go_only_by_name() {
+    let (graph, mut parameters) = lenet();
+    set_filters(&mut parameters, "conv2/weight", 50, 3);
+    let request = Request {
+        ranks: [("ip2".into(), 4)].into(),
+        except: vec!["conv2".into()],
+        energy: Some(0.5),
+        ..Request::default()
+    };
+    let result = factorise(&graph, &parameters, &request).unwrap();
+    assert_eq!(reason(&result, "conv2"), "it is excepted");
+    assert_eq!(reason(&result, "ip2"), "factorised");
+    assert_eq!(result.graph.output(), Shape::Vector { features: 10 });
+    assert_eq!(tensor(&result.parameters, "ip2.basis/weight").len(), 4 * 500);
+    let only = factorise(&graph, &parameters, &at_rank("ip1", 100)).unwrap();
+    assert_eq!(
+        only.layers.iter().filter(|row| row.outcome != Outcome::Factorised(Form::CrossFilter)).count(),
+        3
+    );
+    assert_eq!(reason(&only, "conv1"), "no rank was asked for");
+}
+
+/// Batch norm's statistics, shortcuts and sums: a residual network stays one.
+#[test]
+fn a_residual_network_stays_whole() {
+    let graph = preset("resnet-20", Shape::Image { channels: 3, height: 16, width: 16 }, 10).unwrap();
+    let (graph, mut parameters) = with_parameters(graph);
+    let count = parameters.statistics.values.len();
+    parameters.statistics.values = (0..count).map(|i| 1.0 + (i % 7) as f32).collect();
+    for method in [Method::Pca, Method::Svd] {
+        let result = factorise(&graph, &parameters, &Request { method, ..Request::energy(0.6) }).unwrap();
+        let done = result.layers.iter().filter(|row| row.outcome == Outcome::Factorised(Form::CrossFilter));
+        assert!(done.count() > 5, "{:?}", result.layers);
+        assert_eq!(result.parameters.statistics.values, parameters.statistics.values);
+        assert!(result.layers.iter().all(|row| row.after.parameters <= row.before.parameters));
+        let y = run(&result.graph, &result.parameters, &input(&graph, 2));
+        assert!(y.iter().all(|y| y.is_finite()));
+        // Once more: what has been factorised is left alone, its name being taken.
+        let again = factorise(&result.graph, &result.parameters, &Request::energy(0.6)).unwrap();
+        let first = result.layers.iter().find(|row| row.after != row.before).unwrap();
+        assert!(reason(&again, &first.layer).contains("already"), "{}", reason(&again, &first.layer));
+    }
+}
+
+#[test]
+fn groups_and_shared_weights_are_left_alone() {
+    let image = Shape::Image { channels: 4, height: 6, width: 6 };
+    let (graph, parameters) = network(
+        image,
+        json!([
+            {"name": "g", "type": "conv2d", "filters": 8, "kernel": 3, "groups": 2},
+            {"type": "flatten"},
+            {"name": "out", "type": "linear", "units": 3},
+        ]),
+    );
+    let result = factorise(&graph, &parameters, &Request::energy(0.9)).unwrap();
+    assert_eq!(reason(&result, "g"), "its filters come in 2 groups");
+    let message = factorise(&graph, &parameters, &at_rank("g", 2)).unwrap_err().to_string();
+    assert!(
+        message.contains("layer `g` (conv2d): it cannot be factorised: its filters come in 2"),
+        "{message}"
+    );
+
+    let (graph, parameters) = network(
+        Shape::Tokens { steps: 3, vocabulary: 9 },
+        json!([
+            {"name": "words", "type": "embedding", "features": 4},
+            {"name": "lstm", "type": "lstm", "hidden": 4},
+            {"name": "out", "type": "linear", "units": 9, "tied": "words"},
+        ]),
+    );
+    let request = Request { cost_test: false, ..Request::energy(1.0) };
+    let result = factorise(&graph, &parameters, &request).unwrap();
+    assert_eq!(reason(&result, "lstm"), "factorised");
+    assert_eq!(reason(&result, "out"), "it makes the logits; give it a rank of its own to factorise it");
+    let message = factorise(&graph, &parameters, &at_rank("out", 2)).unwrap_err().to_string();
+    assert!(message.contains("its weight is that of `words`"), "{message}");
+}
+
+/// Each message names the layer and says what would be right.
+#[test]
+fn what_cannot_be_is_refused() {
+    let (graph, mut parameters) = lenet();
+    let with = |change: &dyn Fn(&mut Request)| {
+        let mut request = Request::energy(0.9);
+        change(&mut request);
+        request
+    };
+    let cases: [(Request, &str); 9] = [
+        (
+            at_rank("conv2", 51),
+            "layer `conv2` (conv2d): a rank of 51 is asked for; the largest it can have is 50",
+        ),
+        (at_rank("conv2", 0), "rank of `conv2` must be at least 1"),
+        (at_rank("cnv2", 3), "is called `cnv2`; did you mean `conv2`?"),
+        (at_rank("pool1", 3), "is called `pool1`"),
+        (Request::energy(0.0), "energy = 0 must be above 0"),
+        (Request::energy(f64::NAN), "energy = NaN"),
+        (with(&|r| r.separable = vec!["ip1".into()]), "`ip1` is a linear layer; only a conv2d"),
+        (
+            Request { separable: vec!["conv1".into()], ..Request::default() },
+            "at which energy, or at which rank",
+        ),
+        (
+            with(&|r| (r.separable, r.except) = (vec!["conv1".into()], vec!["conv1".into()])),
+            "`conv1` is both asked for and excepted",
+        ),
+    ];
+    for (request, part) in cases {
+        let message = factorise(&graph, &parameters, &request).unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+    }
+    parameters.values[1_000] = f32::NEG_INFINITY;
+    let message = factorise(&graph, &parameters, &Request::energy(0.9)).unwrap_err().to_string();
+    assert!(message.contains("`conv2/weight` holds -inf at element 480"), "{message}");
+}
+
+/// A weight of zeros keeps one unit, and the network its biases.
+#[test]
+fn zeros_have_one_direction() {
+    let (graph, mut parameters) = lenet();
+    let range = parameters.table[2].range.clone();
+    parameters.values[range].fill(0.0);
+    let x = input(&graph, 2);
+    let before = run(&graph, &parameters, &x);
+    let result = factorise(&graph, &parameters, &Request::energy(0.95)).unwrap();
+    assert_eq!((result.layers[1].rank, result.layers[1].energy), (Some(1), Some(1.0)));
+    assert_eq!(reason(&result, "conv2"), "factorised");
+    // conv1's outputs have no say: only biases do, and what reads them has not changed.
+    let only = factorise(&graph, &parameters, &at_rank("conv2", 1)).unwrap();
+    assert_eq!(run(&only.graph, &only.parameters, &x), before);
+}

@@ -1,0 +1,23 @@
+//! Low rank: how many directions the filters of a layer span, and two thin layers in its place (W. Wen et al.,
+//! "Coordinating Filters for Faster Deep Neural Networks", ICCV 2017, section 3.1; C. Tai et al., "Convolutional neural
+//! networks with low-rank regularization", ICLR 2016, for the separable form).
+//!
+//! - [`spectrum`]: the energies of a matrix, and the rank that keeps a share of them.
+//! - [`decompose`]: the matrix as a product of two, by principal components or by singular values.
+//! - [`factorise`]: the surgery: a network with two layers in place of one.
+//! - [`ranks`]: a table of ranks, nothing changed.
+//!
+//! Letters: N filters (units, rows of gates), d weights of each, r rank. All is computed in double precision, on one
+//! thread, and is the same on every machine but for the last bits.
+
+pub mod decompose;
+pub mod factorise;
+pub mod ranks;
+pub mod spectrum;
+mod weight;
+
+pub use decompose::{Decomposition, Factors, Method};
+pub use factorise::{Factorised, Form, LayerReport, Outcome, Request, factorise};
+pub use ranks::{LayerRank, ranks};
+pub use spectrum::Spectrum;
+pub use weight::Matrix;

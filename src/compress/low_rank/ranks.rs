@@ -1,0 +1,80 @@
+//! The ranks of a network's weights as they stand: how much there is to gain, before anything is changed.
+
+use super::spectrum::Spectrum;
+use super::weight;
+use crate::error::Result;
+use crate::nn::{Graph, Parameters};
+
+/// A row of the table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerRank {
+    /// The layer's name.
+    pub layer: String,
+    /// The tensor, `[filters, width]` as a matrix.
+    pub tensor: &'static str,
+    /// N.
+    pub filters: usize,
+    /// d.
+    pub width: usize,
+    /// The rank that keeps the share of energy asked for.
+    pub rank: usize,
+    /// The largest rank there can be, min(N, d).
+    pub full_rank: usize,
+}
+
+/// The rank of each weight of `graph` that keeps the share `energy` of its energy, in the graph's order. Grouped convolutions
+/// and tied weights, which are not factorised, are left out.
+///
+/// # Errors
+/// When a weight is not finite.
+pub fn ranks(graph: &Graph, parameters: &Parameters, energy: f64) -> Result<Vec<LayerRank>> {
+    let mut table = Vec::new();
+    for (index, node) in graph.layers().iter().enumerate() {
+        let Some(tensor) = weight::tensor(&node.layer) else { continue };
+        let Ok(matrix) = weight::matrix(graph, parameters, index, tensor) else { continue };
+        let spectrum = Spectrum::of(matrix)?;
+        table.push(LayerRank {
+            layer: node.name.clone(),
+            tensor,
+            filters: matrix.filters,
+            width: matrix.width,
+            rank: spectrum.rank_at(energy),
+            full_rank: matrix.full_rank(),
+        });
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::preset;
+    use crate::nn::Shape;
+
+    #[test]
+    fn every_weight_has_a_row() {
+        let graph = preset("lenet", Shape::Image { channels: 1, height: 28, width: 28 }, 10).unwrap();
+        let mut parameters = Parameters::new(&graph).unwrap();
+        parameters.initialise(1);
+        // The second convolution: fifty times the same filter.
+        let conv2 = parameters.table[2].range.clone();
+        assert_eq!(parameters.table[2].name, "conv2/weight");
+        let first = parameters.values[conv2.clone()][..500].to_vec();
+        parameters.values[conv2].chunks_exact_mut(500).for_each(|filter| filter.copy_from_slice(&first));
+        let table = ranks(&graph, &parameters, 0.95).unwrap();
+        let found: Vec<_> =
+            table.iter().map(|row| (&row.layer[..], row.filters, row.width, row.full_rank)).collect();
+        let expected =
+            [("conv1", 20, 25, 20), ("conv2", 50, 500, 50), ("ip1", 500, 800, 500), ("ip2", 10, 500, 10)];
+        assert_eq!(found, expected);
+        assert_eq!(table[1].rank, 1);
+        assert!(
+            table[0].rank > 10 && table[2].rank > 250,
+            "random filters have no rank to speak of: {table:?}"
+        );
+        parameters.values[3] = f32::NAN;
+        assert!(
+            ranks(&graph, &parameters, 0.95).unwrap_err().to_string().contains("`conv1/weight` holds NaN")
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! The weights of layers as matrices `[N, d]`: a row a filter, a unit or a gate of a hidden unit.
+
+use crate::error::{Error, Result};
+use crate::nn::{Graph, LayerSpec, Parameters};
+
+/// A matrix `[N, d]` of a network.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    /// What it is called in messages: "conv1/weight".
+    pub name: &'a str,
+    /// Row by row.
+    pub values: &'a [f32],
+    /// N.
+    pub filters: usize,
+    /// d.
+    pub width: usize,
+}
+
+impl Matrix<'_> {
+    /// min(N, d).
+    pub fn full_rank(&self) -> usize {
+        self.filters.min(self.width)
+    }
+
+    /// The values in double precision, if all are finite: a NaN would send an iteration round for ever.
+    pub(super) fn in_double(&self) -> Result<Vec<f64>> {
+        match self.values.iter().position(|value| !value.is_finite()) {
+            Some(at) => Err(Error::Usage(format!(
+                "`{}` holds {} at element {at}, so it cannot be decomposed; take a checkpoint from before",
+                self.name, self.values[at]
+            ))),
+            None => Ok(self.values.iter().copied().map(f64::from).collect()),
+        }
+    }
+
+    pub(super) fn did_not_converge(&self) -> Error {
+        let Matrix { name, filters, width, .. } = self;
+        Error::Usage(format!("the decomposition of `{name}` ({filters}x{width}) did not converge"))
+    }
+}
+
+/// The tensor that makes a layer of this type what it is: what can be written as a product of two.
+pub(super) fn tensor(layer: &LayerSpec) -> Option<&'static str> {
+    match layer {
+        LayerSpec::Conv2d(_) | LayerSpec::Linear(_) => Some("weight"),
+        LayerSpec::Lstm(_) | LayerSpec::Gru(_) | LayerSpec::Rnn(_) | LayerSpec::Rhn(_) => Some("weight_ih"),
+        _ => None,
+    }
+}
+
+/// The matrix of layer `index`; `Err` says why it must be left alone.
+pub(super) fn matrix<'a>(
+    graph: &Graph,
+    parameters: &'a Parameters,
+    index: usize,
+    tensor: &str,
+) -> std::result::Result<Matrix<'a>, String> {
+    let layer = &graph.layers()[index].layer;
+    if let LayerSpec::Conv2d(conv) = layer
+        && conv.groups > 1
+    {
+        return Err(format!("its filters come in {} groups", conv.groups));
+    }
+    if let Some(owner) = graph.tied(index) {
+        return Err(format!("its weight is that of `{}`", graph.layers()[owner].name));
+    }
+    if let Some(reader) = (0..graph.layers().len()).find(|&other| graph.tied(other) == Some(index)) {
+        return Err(format!("`{}` reads its weight too", graph.layers()[reader].name));
+    }
+    let own = parameters.table.iter().find(|p| p.layer == index && p.spec.name == tensor);
+    let own = own.ok_or_else(|| format!("it has no tensor `{tensor}`"))?;
+    let filters = own.spec.shape[0];
+    let values = &parameters.values[own.range.clone()];
+    Ok(Matrix { name: &own.name, values, filters, width: values.len() / filters })
+}
