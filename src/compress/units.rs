@@ -77,11 +77,6 @@ impl CoupledUnits {
         self.kept.len()
     }
 
-    /// The layer that makes the units of source `source`: the first whose output they are. None of the network's input.
-    pub fn first_layer(&self, unit: usize) -> Option<usize> {
-        self.of_source.iter().position(|units| units.contains(&unit))?.checked_sub(1)
-    }
-
     fn keep(&mut self, source: usize, why: &'static str) {
         for &unit in &self.of_source[source] {
             self.kept[unit] = self.kept[unit].or(Some(why));

@@ -17,6 +17,7 @@ mod problems;
 mod read;
 mod schedule;
 mod source;
+mod sparsity;
 mod synthetic_text;
 mod text;
 mod train;
@@ -40,6 +41,7 @@ pub use names::suggest;
 pub use optimizer::{Optimizer, OptimizerKind};
 pub use schedule::{Schedule, ScheduleKind};
 pub use source::Source;
+pub use sparsity::{Sparsity, SparsityMethod, Strengths};
 pub use synthetic_text::SyntheticText;
 pub use text::{Level, Punctuation, Text};
 pub use train::Train;
@@ -66,6 +68,8 @@ pub struct Job {
     pub optimizer: Optimizer,
     /// The learning rate from step to step.
     pub schedule: Schedule,
+    /// What pushes structures to zero.
+    pub sparsity: Sparsity,
     /// How gradients are averaged.
     pub exchange: Exchange,
     /// What is written down.
@@ -117,6 +121,7 @@ fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>) 
         train: Train::read(&mut reader.section("train")),
         optimizer: Optimizer::read(&mut reader.section("optimizer")),
         schedule: Schedule::read(&mut reader.section("schedule")),
+        sparsity: Sparsity::read(&mut reader.section("sparsity")),
         exchange: Exchange::read(&mut reader.section("exchange")),
         checkpoint: Checkpoint::read(&mut reader.section("checkpoint")),
     };

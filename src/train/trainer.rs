@@ -9,6 +9,7 @@ use super::evaluate::EVALUATION_BATCH;
 use super::exchange::{Agreed, Choice, Exchange};
 use super::hash::hash_values;
 use super::world::World;
+use crate::compress::group_lasso::GroupLasso;
 use crate::data::{TrainingFeed, shard};
 use crate::error::{Error, Result};
 use crate::job::{self, Algorithm, Gradients, Job, ScheduleKind};
@@ -29,6 +30,7 @@ pub struct Trainer {
     pub steps: u64,
     /// What the evaluations so far have done to the learning rate.
     pub plateau: Plateau,
+    group_lasso: Option<GroupLasso>,
     exchange: Exchange,
     feed: Box<dyn TrainingFeed>,
     job: Job,
@@ -84,6 +86,7 @@ impl Trainer {
         network.parameters.initialise(job.train.seed);
         let exchange =
             Exchange::new(&job.exchange, job.train.seed, network.graph(), &network.parameters, topology)?;
+        let group_lasso = GroupLasso::new(&job.sparsity, network.graph(), &network.parameters)?;
         let parameters = network.parameters.values.len();
         let steps = count_steps(job, feed.samples())?;
         Ok(Trainer {
@@ -92,6 +95,7 @@ impl Trainer {
             step: 0,
             steps,
             plateau: Plateau::default(),
+            group_lasso,
             exchange,
             feed,
             job: job.clone(),
@@ -236,9 +240,18 @@ impl Trainer {
         })
     }
 
+    /// The update, from averaged gradients that are equal on every rank: penalties first, then the optimizer (clipping,
+    /// decay, momentum), then the zeros that penalties make.
     fn update(&mut self) {
         let rate = self.learning_rate(self.step);
-        self.optimizer.step(self.step, rate, &mut self.network.parameters);
+        let parameters = &mut self.network.parameters;
+        if let Some(lasso) = &mut self.group_lasso {
+            lasso.add_gradients(parameters);
+        }
+        self.optimizer.step(self.step, rate, parameters);
+        if let Some(lasso) = &mut self.group_lasso {
+            lasso.make_zeros(rate, &mut parameters.values);
+        }
     }
 
     /// Makes sure that all ranks are at the same step, with the same parameters and optimizer's state to the bit.

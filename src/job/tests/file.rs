@@ -40,6 +40,7 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 clip_norm: None,
             },
             schedule: Schedule { kind: ScheduleKind::Fixed, warmup: 0, warmup_from: 0.1 },
+            sparsity: Sparsity::default(),
             exchange: Exchange::default(),
             checkpoint: Checkpoint::default(),
         }

@@ -11,6 +11,7 @@ mod ranks_agree;
 mod records;
 mod resume;
 mod runs;
+mod sparsity;
 mod stalls;
 mod statistics;
 

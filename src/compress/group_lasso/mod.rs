@@ -1,0 +1,132 @@
+//! Group lasso: a penalty of `strength ||w_g||` on each group g of parameters, which empties whole groups (Yuan and Lin, 2006;
+//! W. Wen et al., 2016, section 3.1).
+//!
+//! Two ways to take it into a step, after the exchange, on what is equal on every rank:
+//! - the published code's: `strength w / ||w_g||` is added to the gradient, zero where the norm is; after the step every
+//!   parameter within a threshold of zero becomes zero, whatever group it is in;
+//! - the proximal step (Parikh and Boyd, 2014, section 6.5.4): after the update by the gradient alone, each group shrinks
+//!   by `max(0, 1 - rate strength / ||w_g||)`: exact zeros, no threshold. Kinds of groups that overlap shrink one after the
+//!   other.
+
+use super::groups::{GroupKind, Groups, groups};
+use crate::error::{Error, Result};
+use crate::job::{Sparsity, SparsityMethod, suggest};
+use crate::nn::{Graph, Parameters};
+use crate::tensor::vectorise;
+
+/// The penalties of a job on a network.
+pub struct GroupLasso {
+    method: SparsityMethod,
+    threshold: f32,
+    penalties: Vec<Penalty>,
+    /// By group of one penalty: the square of its norm, and what its elements are multiplied by.
+    squares: Vec<f64>,
+    factors: Vec<f32>,
+}
+
+struct Penalty {
+    groups: Groups,
+    /// By group.
+    strengths: Vec<f64>,
+}
+
+impl GroupLasso {
+    /// What `job` asks for, for `graph`; `None` if nothing.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it asks for groups that the network does not have, or names layers that have none.
+    pub fn new(job: &Sparsity, graph: &Graph, parameters: &Parameters) -> Result<Option<GroupLasso>> {
+        let mut penalties = Vec::new();
+        for (kind, key, strength) in kinds(job) {
+            if strength == 0.0 {
+                continue;
+            }
+            let all = groups(graph, parameters, kind)?;
+            if all.is_empty() {
+                return Err(Error::Usage(format!(
+                    "sparsity.{key} = {strength}: the network has no such groups that could be removed"
+                )));
+            }
+            penalties.extend(all.into_iter().map(|groups| Penalty::new(job, strength, groups)));
+        }
+        let layers: Vec<&str> = penalties.iter().map(|penalty| penalty.groups.layer.as_str()).collect();
+        if let Some(name) = job.factors.keys().find(|name| !layers.contains(&name.as_str())) {
+            return Err(Error::Usage(format!(
+                "sparsity.factors: no layer with groups that are penalised is called `{name}`; {}",
+                suggest(name, &layers)
+            )));
+        }
+        let most = penalties.iter().map(|penalty| penalty.groups.count).max();
+        let lasso = |most| GroupLasso {
+            method: job.method,
+            threshold: job.threshold as f32,
+            penalties,
+            squares: vec![0.0; most],
+            factors: vec![0.0; most],
+        };
+        Ok(most.map(lasso))
+    }
+
+    /// Before the update: adds the penalties' gradients.
+    pub fn add_gradients(&mut self, parameters: &mut Parameters) {
+        if self.method != SparsityMethod::GroupLasso {
+            return;
+        }
+        let GroupLasso { penalties, squares, factors, .. } = self;
+        for Penalty { groups, strengths } in penalties {
+            groups.squares(&parameters.values, &mut squares[..groups.count]);
+            for ((factor, square), strength) in factors.iter_mut().zip(squares.iter()).zip(strengths.iter()) {
+                *factor = if *square == 0.0 { 0.0 } else { (strength / square.sqrt()) as f32 };
+            }
+            let Parameters { values, gradients, .. } = &mut *parameters;
+            groups.add_scaled(factors, values, gradients);
+        }
+    }
+
+    /// After the update, at `rate`: zeros.
+    pub fn make_zeros(&mut self, rate: f64, values: &mut [f32]) {
+        if self.method == SparsityMethod::GroupLasso {
+            let threshold = self.threshold;
+            return vectorise(
+                #[inline(always)]
+                || values.iter_mut().for_each(|w| *w = if w.abs() < threshold { 0.0 } else { *w }),
+            );
+        }
+        let GroupLasso { penalties, squares, factors, .. } = self;
+        for Penalty { groups, strengths } in penalties {
+            groups.squares(values, &mut squares[..groups.count]);
+            for ((factor, square), strength) in factors.iter_mut().zip(squares.iter()).zip(strengths.iter()) {
+                let norm = square.sqrt();
+                *factor = if norm <= rate * strength { 0.0 } else { (1.0 - rate * strength / norm) as f32 };
+            }
+            groups.scale(factors, values);
+        }
+    }
+}
+
+impl Penalty {
+    fn new(job: &Sparsity, strength: f64, groups: Groups) -> Penalty {
+        let strength = strength * job.factors.get(&groups.layer).unwrap_or(&1.0);
+        let scale = |size: usize| if job.scale_by_size { (size as f64).sqrt() } else { 1.0 };
+        let strengths = groups.sizes().into_iter().map(|size| strength * scale(size)).collect();
+        Penalty { groups, strengths }
+    }
+}
+
+/// Kinds, their keys in a job, and what it says of them.
+fn kinds(job: &Sparsity) -> [(GroupKind, &'static str, f64); 8] {
+    let strengths = &job.strengths;
+    [
+        (GroupKind::Filters, "filters", strengths.filters),
+        (GroupKind::Channels, "channels", strengths.channels),
+        (GroupKind::Shapes, "shapes", strengths.shapes),
+        (GroupKind::Filters2d, "filters_2d", strengths.filters_2d),
+        (GroupKind::Layers, "layers", strengths.layers),
+        (GroupKind::Neurons, "neurons", strengths.neurons),
+        (GroupKind::Inputs, "inputs", strengths.inputs),
+        (GroupKind::HiddenUnits, "hidden_units", strengths.hidden_units),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

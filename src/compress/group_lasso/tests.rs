@@ -1,0 +1,157 @@
+use serde_json::json;
+
+use super::*;
+use crate::compress::surgery::shrink;
+use crate::job::Strengths;
+use crate::nn::Shape;
+
+fn network() -> (Graph, Parameters) {
+    let layers = [
+        json!({"name": "conv1", "type": "conv2d", "filters": 6, "kernel": 3}),
+        json!({"name": "relu1", "type": "relu"}),
+        json!({"name": "conv2", "type": "conv2d", "filters": 5, "kernel": 3}),
+        json!({"name": "flatten", "type": "flatten"}),
+        json!({"name": "ip1", "type": "linear", "units": 3}),
+    ];
+    let tables = layers.into_iter().map(|layer| serde_json::from_value(layer).unwrap());
+    let input = Shape::Image { channels: 2, height: 7, width: 7 };
+    let graph = Graph::from_tables(input, tables).unwrap_or_else(|(error, _)| panic!("{error}"));
+    let mut parameters = Parameters::new(&graph).unwrap();
+    for (at, value) in parameters.values.iter_mut().enumerate() {
+        *value = (at as f32 * 0.7).sin();
+    }
+    (graph, parameters)
+}
+
+fn sparsity(method: SparsityMethod, strength: f64) -> Sparsity {
+    let strengths =
+        Strengths { filters: strength, channels: strength, shapes: strength, ..Strengths::default() };
+    Sparsity { method, strengths, ..Sparsity::default() }
+}
+
+/// The sum of strength times norm, straight from the definition of the groups of [`network`]'s convolutions.
+fn penalty(strength: f64, table: &[crate::nn::Parameter], values: &[f32]) -> f64 {
+    let norm = |elements: Vec<f32>| {
+        elements.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt()
+    };
+    let mut sum = 0.0;
+    for (weight, bias) in [(0, 1), (2, 3)] {
+        let (w, b) = (&values[table[weight].range.clone()], &values[table[bias].range.clone()]);
+        let [f, c] = [table[weight].spec.shape[0], table[weight].spec.shape[1]];
+        let at = |i: usize, j: usize, k: usize| w[(i * c + j) * 9 + k];
+        let all = |keep: &dyn Fn(usize, usize, usize) -> bool| {
+            let mut kept = Vec::new();
+            for (i, j, k) in (0..f * c * 9).map(|n| (n / (9 * c), n / 9 % c, n % 9)) {
+                if keep(i, j, k) {
+                    kept.push(at(i, j, k));
+                }
+            }
+            kept
+        };
+        for (filter, &bias) in b.iter().enumerate() {
+            let mut elements = all(&|i, _, _| i == filter);
+            elements.push(bias);
+            sum += norm(elements);
+        }
+        // The channels of the network's input stay.
+        for channel in (0..c).filter(|_| weight > 0) {
+            sum += norm(all(&|_, j, _| j == channel));
+        }
+        for (channel, tap) in (0..c * 9).map(|n| (n / 9, n % 9)) {
+            sum += norm(all(&|_, j, k| (j, k) == (channel, tap)));
+        }
+    }
+    strength * sum
+}
+
+/// What is added to the gradients is the derivative of the penalty, by central differences.
+#[test]
+fn the_gradient_is_that_of_the_norms() {
+    let (graph, mut parameters) = network();
+    let strength = 0.3;
+    let mut lasso = GroupLasso::new(&sparsity(SparsityMethod::GroupLasso, strength), &graph, &parameters)
+        .unwrap()
+        .unwrap();
+    lasso.add_gradients(&mut parameters);
+    let step = 1e-3;
+    for at in (0..parameters.values.len()).step_by(3) {
+        let moved = |by: f32| {
+            let mut values = parameters.values.clone();
+            values[at] += by;
+            (penalty(strength, &parameters.table, &values), f64::from(values[at]))
+        };
+        let ((above, high), (below, low)) = (moved(step), moved(-step));
+        let slope = (above - below) / (high - low);
+        let gradient = f64::from(parameters.gradients[at]);
+        // The norms' third derivatives, of some units, times step²/6; and float32's rounding of the gradient.
+        assert!((slope - gradient).abs() < 1e-5, "{at}: {slope} {gradient}");
+    }
+}
+
+#[test]
+fn a_zero_group_stays_and_small_numbers_become_zero() {
+    let (graph, mut parameters) = network();
+    parameters.values.fill(0.0);
+    parameters.values[..3].copy_from_slice(&[9e-5, -9e-5, 2e-4]);
+    let mut lasso =
+        GroupLasso::new(&sparsity(SparsityMethod::GroupLasso, 1.0), &graph, &parameters).unwrap().unwrap();
+    lasso.add_gradients(&mut parameters);
+    assert!(parameters.gradients.iter().all(|g| g.is_finite()));
+    assert!(parameters.gradients[100..].iter().all(|&g| g == 0.0));
+    lasso.make_zeros(0.1, &mut parameters.values);
+    assert_eq!(parameters.values[..3], [0.0, 0.0, 2e-4]);
+}
+
+/// The proximal step shortens each norm by rate times strength, and no further than to zero; on filters alone, groups do not
+/// overlap.
+#[test]
+fn the_proximal_step_shortens_norms() {
+    let (graph, mut parameters) = network();
+    let mut job = sparsity(SparsityMethod::Proximal, 0.0);
+    // The first two filters are short.
+    parameters.values[..2 * 18].iter_mut().for_each(|value| *value *= 0.1);
+    let bias = parameters.table[1].range.clone();
+    parameters.values[bias].fill(0.0);
+    job.strengths.filters = 4.0;
+    job.factors.insert("conv2".into(), 0.25);
+    let filters = groups(&graph, &parameters, GroupKind::Filters).unwrap();
+    let squares = |values: &[f32]| -> Vec<Vec<f64>> {
+        filters
+            .iter()
+            .map(|groups| {
+                let mut squares = vec![0.0; groups.count];
+                groups.squares(values, &mut squares);
+                squares
+            })
+            .collect()
+    };
+    let before = squares(&parameters.values);
+    let mut lasso = GroupLasso::new(&job, &graph, &parameters).unwrap().unwrap();
+    lasso.add_gradients(&mut parameters);
+    assert!(parameters.gradients.iter().all(|&g| g == 0.0));
+    lasso.make_zeros(0.7, &mut parameters.values);
+    let after = squares(&parameters.values);
+    for (layer, strength) in [(0, 4.0), (1, 1.0)] {
+        for (before, after) in before[layer].iter().zip(&after[layer]) {
+            let expected = (before.sqrt() - 0.7 * strength).max(0.0);
+            assert!((after.sqrt() - expected).abs() < 1e-5, "{} {expected}", after.sqrt());
+        }
+    }
+    assert!(after[0].contains(&0.0) && after[1].iter().all(|&square| square > 0.0));
+    // And surgery takes what is zero.
+    let shrunk = shrink(&graph, &parameters, 1).unwrap();
+    let zeros = after[0].iter().filter(|&&square| square == 0.0).count();
+    assert_eq!(shrunk.surgery.units["conv1"].len(), 6 - zeros);
+}
+
+#[test]
+fn what_is_not_there_is_refused() {
+    let (graph, parameters) = network();
+    let message = |job: Sparsity| GroupLasso::new(&job, &graph, &parameters).err().unwrap().to_string();
+    let strengths = Strengths { hidden_units: 0.1, ..Strengths::default() };
+    assert!(message(Sparsity { strengths, ..Sparsity::default() }).contains("sparsity.hidden_units = 0.1"));
+    let mut job = sparsity(SparsityMethod::GroupLasso, 0.1);
+    job.factors.insert("conv3".into(), 1.0);
+    assert!(message(job).contains("`conv3`"), "nearest");
+    assert!(GroupLasso::new(&Sparsity::default(), &graph, &parameters).unwrap().is_none());
+}

@@ -1,0 +1,83 @@
+use super::*;
+use crate::models::preset;
+use crate::nn::Shape;
+
+const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
+const CIFAR: Shape = Shape::Image { channels: 3, height: 32, width: 32 };
+
+/// By layer: how many groups, and how large the first is.
+fn counts(name: &str, input: Shape, classes: usize, kind: GroupKind) -> Vec<(String, usize, usize)> {
+    let graph = preset(name, input, classes).unwrap();
+    let parameters = Parameters::new(&graph).unwrap();
+    let all = groups(&graph, &parameters, kind).unwrap();
+    all.iter().map(|groups| (groups.layer.clone(), groups.count, groups.sizes()[0])).collect()
+}
+
+fn expect(found: Vec<(String, usize, usize)>, expected: &[(&str, usize, usize)]) {
+    let found: Vec<_> = found.iter().map(|(layer, count, size)| (layer.as_str(), *count, *size)).collect();
+    assert_eq!(found, expected);
+}
+
+/// LeNet's groups as the SSL paper counts them: 20 and 50 filters, 20 channels, filter sizes of 25 and 500.
+#[test]
+fn the_groups_of_lenet_are_the_published_ones() {
+    let of = |kind| counts("lenet", MNIST, 10, kind);
+    expect(of(GroupKind::Filters), &[("conv1", 20, 26), ("conv2", 50, 501)]);
+    expect(of(GroupKind::Channels), &[("conv2", 20, 50 * 25)]);
+    expect(of(GroupKind::Shapes), &[("conv1", 25, 20), ("conv2", 500, 50)]);
+    expect(of(GroupKind::Filters2d), &[("conv1", 20, 25), ("conv2", 1000, 25)]);
+    // The logits stay; ip1 reads 16 pixels of each of conv2's filters.
+    expect(of(GroupKind::Neurons), &[("ip1", 500, 801)]);
+    expect(of(GroupKind::Inputs), &[("ip1", 50, 16 * 500), ("ip2", 500, 10)]);
+    expect(of(GroupKind::Layers), &[]);
+    expect(of(GroupKind::HiddenUnits), &[]);
+}
+
+/// Each of the 18 convolutions between shortcuts, but not the stem.
+#[test]
+fn the_layers_of_resnet_are_those_that_a_shortcut_goes_around() {
+    let found = counts("resnet-20", CIFAR, 10, GroupKind::Layers);
+    assert_eq!(found.len(), 18);
+    assert!(found.iter().all(|(_, count, _)| *count == 1));
+    assert_eq!((found[0].2, found[17].2), (16 * 16 * 9 + 2 * 16, 64 * 64 * 9 + 2 * 64));
+}
+
+/// An intrinsic structure of the ISS paper: 4 rows of each weight, the recurrent column, and the column of the next layer.
+#[test]
+fn hidden_units_are_intrinsic_structures() {
+    let ptb = Shape::Tokens { steps: 20, vocabulary: 10_000 };
+    let found = counts("lstm-small", ptb, 10_000, GroupKind::HiddenUnits);
+    let (rows, column) = (4 * (200 + 200), 4 * 200);
+    expect(found, &[("lstm1", 200, rows + 2 * column), ("lstm2", 200, rows + column + 10_000)]);
+    // With tied weights a unit is a column of the embedding too, once.
+    let found = counts("rhn", ptb, 10_000, GroupKind::HiddenUnits);
+    let (rows, columns) = (2 * 830 + 2 * 10 * 830, 2 * 830 + 10 * 2 * 830);
+    expect(found, &[("rhn", 830, rows + columns + 10_000)]);
+}
+
+#[test]
+fn views_reach_every_element_of_their_groups_once() {
+    let graph = preset("lenet", MNIST, 10).unwrap();
+    let parameters = Parameters::new(&graph).unwrap();
+    let ones = vec![1.0; parameters.values.len()];
+    for kind in [GroupKind::Filters, GroupKind::Channels, GroupKind::Shapes, GroupKind::Inputs] {
+        for groups in groups(&graph, &parameters, kind).unwrap() {
+            let factors: Vec<f32> = (0..groups.count).map(|group| group as f32 + 1.0).collect();
+            let (mut squares, mut sums, mut scaled) =
+                (vec![0.0; groups.count], vec![0.0; ones.len()], ones.clone());
+            groups.squares(&ones, &mut squares);
+            let sizes: Vec<f64> = groups.sizes().iter().map(|&size| size as f64).collect();
+            assert_eq!(squares, sizes);
+            groups.add_scaled(&factors, &ones, &mut sums);
+            groups.scale(&factors, &mut scaled);
+            // Each element of group g got g + 1; all others nothing.
+            assert!(
+                sums.iter().zip(&scaled).all(|(sum, scaled)| sum == scaled || (*sum, *scaled) == (0.0, 1.0))
+            );
+            let total: f64 = sums.iter().map(|&sum| f64::from(sum)).sum();
+            let expected: f64 =
+                sizes.iter().zip(&factors).map(|(size, &factor)| size * f64::from(factor)).sum();
+            assert_eq!(total, expected);
+        }
+    }
+}
