@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
         let threads = tensor::threads() as u64;
         if progress.threads != threads {
             notes.push(format!(
-                "with {} compute threads on rank 0 until now, with {threads} from here: sums are rounded differently, so the \
+                "compute threads of rank 0 were {} until now and are {threads} from here: sums are rounded differently, so the \
                  weights will not be, to the bit, those of an uninterrupted run (OPENBLAS_NUM_THREADS={} would make \
                  them so)",
                 progress.threads, progress.threads

@@ -181,7 +181,7 @@ fn another_number_of_threads_is_said() {
     let mut command = place.command(&["train", "tiny.toml", "--run-dir", "run", "--resume"]);
     let resumed = finish(command.env("OPENBLAS_NUM_THREADS", "2")).ended(0);
     assert!(
-        resumed.err.contains("with 1 compute threads on rank 0 until now, with 2 from here"),
+        resumed.err.contains("compute threads of rank 0 were 1 until now and are 2 from here"),
         "{}",
         resumed.err
     );
