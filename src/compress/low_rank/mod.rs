@@ -4,8 +4,8 @@
 //!
 //! - [`spectrum`]: the energies of a matrix, and the rank that keeps a share of them.
 //! - [`decompose`]: the matrix as a product of two, by principal components or by singular values.
-//! - [`factorise`]: the surgery: a network with two layers in place of one.
-//! - [`ranks`]: a table of ranks, nothing changed.
+//! - [`mod@factorise`]: the surgery: a network with two layers in place of one.
+//! - [`mod@ranks`]: a table of ranks, nothing changed.
 //!
 //! Letters: N filters (units, rows of gates), d weights of each, r rank. All is computed in double precision, on one
 //! thread, and is the same on every machine but for the last bits.
