@@ -3,9 +3,11 @@
 //! - [`units`]: the units of a network, joined where they can only be removed together.
 //! - [`groups`]: the parameters that a regulariser takes as one.
 //! - [`group_lasso`]: the regulariser that pushes them to zero.
+//! - [`force`]: filters that attract each other, so that fewer directions do.
 //! - [`low_rank`]: the rank of each weight, and two thin layers in its place.
 //! - [`surgery`]: takes what does nothing out of a network, which computes the same.
 
+pub mod force;
 pub mod group_lasso;
 pub mod groups;
 pub mod low_rank;

@@ -1,22 +1,10 @@
 //! Norms of long vectors, in double precision and in one order whatever the machine or the number of threads.
 
-/// Sums run side by side so that they can be vectorised; the k-th takes every k-th of so many elements.
-const LANES: usize = 16;
+use crate::tensor::dot;
 
-/// The sum of the squares of `values`. Squares of float32 are exact in double precision, and so many of them cannot
-/// overflow it.
+/// The sum of the squares of `values`.
 pub(super) fn sum_of_squares(values: &[f32]) -> f64 {
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    let mut lanes = [0.0f64; LANES];
-    for chunk in chunks {
-        for (lane, &value) in lanes.iter_mut().zip(chunk) {
-            *lane += f64::from(value) * f64::from(value);
-        }
-    }
-    for (lane, &value) in lanes.iter_mut().zip(rest) {
-        *lane += f64::from(value) * f64::from(value);
-    }
-    lanes.iter().sum()
+    dot(values, values)
 }
 
 /// What gradients of global norm `norm` are multiplied by so that it is at most `limit`: PyTorch's `clip_grad_norm_`.

@@ -18,6 +18,6 @@ pub use elementary::{exp, sigmoid, tanh};
 pub use gemm::{gemm, matrix, matrix_mut};
 pub use im2col::{Window, col2im_add, im2col};
 pub use panels::Panels;
-pub use simd::{add_scaled, sum, vectorise};
+pub use simd::{add_scaled, dot, sum, vectorise};
 pub use threads::{Rows, for_each, for_each_row, rows, rows_mut, set_threads, thread, threads, within};
 pub use transpose::transpose;

@@ -43,6 +43,29 @@ pub fn sum(values: &[f32]) -> f32 {
     )
 }
 
+/// The sum of the products of `a` and `b` in double precision, in an order that depends on their number alone: 16 sums side
+/// by side, the k-th of every 16th product from the k-th on. Products of float32 are exact in double precision, and so many
+/// of them cannot overflow it.
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    const LANES: usize = 16;
+    vectorise(
+        #[inline(always)]
+        || {
+            let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+            let mut sums = [0.0f64; LANES];
+            for (a, b) in a.iter().zip(b) {
+                for lane in 0..LANES {
+                    sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+                }
+            }
+            for (sum, (a, b)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+                *sum += f64::from(*a) * f64::from(*b);
+            }
+            sums.iter().sum()
+        },
+    )
+}
+
 /// `sums += scale * values`, element by element.
 pub fn add_scaled(scale: f32, values: &[f32], sums: &mut [f32]) {
     vectorise(
@@ -61,6 +84,8 @@ mod tests {
         for count in [0, 1, 31, 32, 33, 1000] {
             let values: Vec<f32> = (0..count).map(|i| (i % 7) as f32 - 3.0).collect();
             assert_eq!(sum(&values), values.iter().sum::<f32>(), "{count}");
+            let squares = values.iter().map(|v| v * v).sum::<f32>();
+            assert_eq!(dot(&values, &values), f64::from(squares), "{count}");
             let mut sums = values.clone();
             add_scaled(2.0, &values, &mut sums);
             assert!(sums.iter().zip(&values).all(|(sum, value)| *sum == 3.0 * value));

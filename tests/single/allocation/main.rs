@@ -4,6 +4,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use ternflock::bench::{Stepper, default_batch};
+use ternflock::compress::force::{Force, ForceKind, Options};
+use ternflock::models::preset;
+use ternflock::nn::{Parameters, Shape};
 use ternflock::tensor::{set_threads, within};
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -40,6 +43,22 @@ fn allocations(model: &str, batch: usize) -> usize {
     })
 }
 
+/// Allocations of adding forces three times.
+fn allocations_of_force(kind: ForceKind) -> usize {
+    let graph = preset("convnet-quick", Shape::Image { channels: 3, height: 32, width: 32 }, 10).unwrap();
+    let mut parameters = Parameters::new(&graph).unwrap();
+    parameters.initialise(1);
+    let mut force =
+        Force::new(&Options { kind, strength: 1e-3, layers: None }, &graph, &parameters.table).unwrap();
+    let Parameters { values, gradients, .. } = &mut parameters;
+    within(|| {
+        force.add(values, gradients);
+        let before = ALLOCATIONS.load(Relaxed);
+        (0..3).for_each(|_| force.add(values, gradients));
+        ALLOCATIONS.load(Relaxed) - before
+    })
+}
+
 /// One test, so that nothing else runs in this process meanwhile.
 #[test]
 fn steps_allocate_nothing() {
@@ -49,6 +68,9 @@ fn steps_allocate_nothing() {
             for batch in [3, default_batch(model).unwrap()] {
                 assert_eq!(allocations(model, batch), 0, "{model}, batch {batch}, {threads} threads");
             }
+        }
+        for kind in [ForceKind::L1, ForceKind::L2] {
+            assert_eq!(allocations_of_force(kind), 0, "{kind:?}, {threads} threads");
         }
     }
     let counted = ALLOCATIONS.load(Relaxed);

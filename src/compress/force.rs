@@ -1,0 +1,156 @@
+//! Force Regularization: filters attract each other in direction, so that fewer directions do (W. Wen et al.,
+//! "Coordinating Filters for Faster Deep Neural Networks", ICCV 2017, section 3.2).
+//!
+//! Filter i of a layer, W_i of d weights, feels a force of each other filter j along the difference of their unit vectors
+//! w_i = W_i / |W_i|. What of the sum is along the filter itself is taken off, so that lengths stay to the loss and to
+//! weight decay, and it is scaled by the filter's length, so that long and short filters turn alike:
+//!
+//! ```text
+//! f_ji = w_j - w_i  (l2)   or   (w_j - w_i) / |w_j - w_i|  (l1)
+//! dW_i = |W_i| (f - (f . w_i) w_i),   f = sum over j of f_ji
+//! g_i  = g_i - strength dW_i
+//! ```
+//!
+//! A negative strength drives filters apart ("discrimination"). Forces act within a group of a grouped convolution. As in
+//! the published code a filter of length 1e-4 or less has no direction: it neither feels a force nor exerts one; nor, with
+//! l1, do two filters whose directions are 1e-4 or less apart. Forces are summed, not averaged, over the other filters.
+//!
+//! Every rank adds the same force to the same averaged gradients, so it must be the same to the bit. That is why it does not
+//! call BLAS, whose last bits depend on the number of threads and on the machine: all sums here have one order.
+
+use crate::error::{Error, Result};
+use crate::job::suggest;
+use crate::nn::{Graph, LayerSpec, Parameter};
+use crate::tensor::within;
+
+mod kernels;
+
+/// How the force depends on the distance of two directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForceKind {
+    /// The same at any distance; the published code's "Constant". O(N² d).
+    L1,
+    /// In proportion to the distance; the published code's "Degradation". O(N d).
+    L2,
+}
+
+/// What to add.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// The force.
+    pub kind: ForceKind,
+    /// Its factor beside the gradient of the loss (published: 0.001 for LeNet with l1, 5e-5 for AlexNet with l2); negative
+    /// to drive filters apart.
+    pub strength: f64,
+    /// The layers whose filters or units feel it; `None`: all convolutions.
+    pub layers: Option<Vec<String>>,
+}
+
+/// Filters that pull each other: N rows of d weights from `start` on in the flat vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Group {
+    start: usize,
+    filters: usize,
+    width: usize,
+}
+
+/// The forces of a network, with room for those of its largest layer.
+#[derive(Clone, Debug)]
+pub struct Force {
+    kind: ForceKind,
+    strength: f32,
+    groups: Vec<Group>,
+    /// w_i, `[N, d]`; zero of a filter without a direction.
+    directions: Vec<f32>,
+    /// |W_i|; zero of a filter without a direction.
+    lengths: Vec<f32>,
+    /// f, `[N, d]`.
+    forces: Vec<f32>,
+    /// The sum of all directions.
+    sum: Vec<f32>,
+}
+
+impl Force {
+    /// The forces that `options` ask for in `graph`, whose parameters stand as `table` says.
+    ///
+    /// # Errors
+    /// When the strength is not finite, and when a layer is named that has no filters of its own.
+    pub fn new(options: &Options, graph: &Graph, table: &[Parameter]) -> Result<Force> {
+        if !(options.strength as f32).is_finite() {
+            return Err(Error::Usage(format!("force: strength = {} must be finite", options.strength)));
+        }
+        let groups = groups(options, graph, table)?;
+        let most = |size: fn(&Group) -> usize| groups.iter().map(size).max().unwrap_or(0);
+        Ok(Force {
+            kind: options.kind,
+            strength: options.strength as f32,
+            directions: vec![0.0; most(|group| group.filters * group.width)],
+            lengths: vec![0.0; most(|group| group.filters)],
+            forces: vec![0.0; most(|group| group.filters * group.width)],
+            sum: vec![0.0; most(|group| group.width)],
+            groups,
+        })
+    }
+
+    /// Adds the forces that `parameters` exert on each other to `gradients`, averaged ones, which go on to momentum. It
+    /// allocates nothing, and its result depends neither on the number of threads nor on the machine.
+    pub fn add(&mut self, parameters: &[f32], gradients: &mut [f32]) {
+        within(|| self.add_here(parameters, gradients));
+    }
+
+    fn add_here(&mut self, parameters: &[f32], gradients: &mut [f32]) {
+        for &Group { start, filters, width } in &self.groups {
+            let range = start..start + filters * width;
+            let directions = &mut self.directions[..range.len()];
+            let (lengths, forces) = (&mut self.lengths[..filters], &mut self.forces[..range.len()]);
+            kernels::directions(width, &parameters[range.clone()], directions, lengths);
+            match self.kind {
+                ForceKind::L1 => kernels::constant(width, directions, forces),
+                ForceKind::L2 => {
+                    kernels::linear(width, directions, lengths, &mut self.sum[..width], forces);
+                }
+            }
+            kernels::add(width, -self.strength, directions, lengths, forces, &mut gradients[range]);
+        }
+    }
+}
+
+fn groups(options: &Options, graph: &Graph, table: &[Parameter]) -> Result<Vec<Group>> {
+    let of_filters = |p: &&Parameter| {
+        let is_made_of_filters =
+            matches!(graph.layers()[p.layer].layer, LayerSpec::Conv2d(_) | LayerSpec::Linear(_));
+        is_made_of_filters && p.spec.name == "weight"
+    };
+    let candidates: Vec<&Parameter> = table.iter().filter(of_filters).collect();
+    let name = |p: &Parameter| graph.layers()[p.layer].name.as_str();
+    let names: Vec<&str> = candidates.iter().map(|p| name(p)).collect();
+    if let Some(unknown) = options.layers.iter().flatten().find(|layer| !names.contains(&layer.as_str())) {
+        return Err(Error::Usage(format!(
+            "force: no convolution or linear layer with a weight of its own is called `{unknown}`; {}",
+            suggest(unknown, &names)
+        )));
+    }
+    let mut groups = Vec::new();
+    for parameter in candidates {
+        let (chosen, in_groups) = match (&options.layers, &graph.layers()[parameter.layer].layer) {
+            (None, LayerSpec::Conv2d(conv)) => (true, conv.groups),
+            (None, _) => (false, 1),
+            (Some(layers), layer) => {
+                let groups = if let LayerSpec::Conv2d(conv) = layer { conv.groups } else { 1 };
+                (layers.iter().any(|layer| layer == name(parameter)), groups)
+            }
+        };
+        let filters = parameter.spec.shape[0] / in_groups;
+        // A filter alone has none to be drawn to.
+        if chosen && filters > 1 {
+            let width = parameter.range.len() / parameter.spec.shape[0];
+            let starts = parameter.range.clone().step_by(filters * width);
+            groups.extend(starts.map(|start| Group { start, filters, width }));
+        }
+    }
+    Ok(groups)
+}
+
+#[cfg(test)]
+mod tests;
