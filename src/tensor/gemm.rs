@@ -8,7 +8,7 @@ use rayon::join;
 use super::threads::{threads, within};
 
 /// A product of fewer multiply-adds is not worth a second thread.
-const WORTH_SHARING: usize = 1 << 20;
+pub(super) const WORTH_SHARING: usize = 1 << 20;
 
 /// Parts of a product begin at multiples of this, the widest block that BLAS's kernels work in.
 const BLOCK: usize = 16;

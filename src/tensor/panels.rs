@@ -8,14 +8,12 @@ use ndarray::ArrayView2;
 use pulp::{Simd, WithSimd};
 
 use super::blocks::{Line, Machine, Shared, part, parts, room};
+use super::gemm::WORTH_SHARING;
 use super::simd::dispatch;
 use super::threads::{for_each, threads};
 
 /// Most rows whose sums fit the registers of every machine, beside a panel's vectors and one of the rows' values.
 const MOST_ROWS: usize = 6;
-
-/// A product of fewer multiply-adds is not worth a second thread.
-const WORTH_SHARING: usize = 1 << 20;
 
 /// A matrix `[k, n]`, packed.
 pub struct Panels {

@@ -73,13 +73,11 @@ impl GroupLasso {
             return;
         }
         let GroupLasso { penalties, squares, factors, .. } = self;
-        for Penalty { groups, strengths } in penalties {
-            groups.squares(&parameters.values, &mut squares[..groups.count]);
-            for ((factor, square), strength) in factors.iter_mut().zip(squares.iter()).zip(strengths.iter()) {
-                *factor = if *square == 0.0 { 0.0 } else { (strength / square.sqrt()) as f32 };
-            }
+        for penalty in penalties {
             let Parameters { values, gradients, .. } = &mut *parameters;
-            groups.add_scaled(factors, values, gradients);
+            let factor = |norm: f64, strength: f64| if norm == 0.0 { 0.0 } else { strength / norm };
+            penalty.factors(values, squares, factors, factor);
+            penalty.groups.add_scaled(factors, values, gradients);
         }
     }
 
@@ -93,13 +91,12 @@ impl GroupLasso {
             );
         }
         let GroupLasso { penalties, squares, factors, .. } = self;
-        for Penalty { groups, strengths } in penalties {
-            groups.squares(values, &mut squares[..groups.count]);
-            for ((factor, square), strength) in factors.iter_mut().zip(squares.iter()).zip(strengths.iter()) {
-                let norm = square.sqrt();
-                *factor = if norm <= rate * strength { 0.0 } else { (1.0 - rate * strength / norm) as f32 };
-            }
-            groups.scale(factors, values);
+        for penalty in penalties {
+            let factor = |norm: f64, strength: f64| {
+                if norm <= rate * strength { 0.0 } else { 1.0 - rate * strength / norm }
+            };
+            penalty.factors(values, squares, factors, factor);
+            penalty.groups.scale(factors, values);
         }
     }
 }
@@ -110,6 +107,21 @@ impl Penalty {
         let scale = |size: usize| if job.scale_by_size { (size as f64).sqrt() } else { 1.0 };
         let strengths = groups.sizes().into_iter().map(|size| strength * scale(size)).collect();
         Penalty { groups, strengths }
+    }
+
+    /// What the elements of each group are multiplied by: `factor` of its norm and its strength.
+    fn factors(
+        &self,
+        values: &[f32],
+        squares: &mut [f64],
+        factors: &mut [f32],
+        factor: impl Fn(f64, f64) -> f64,
+    ) {
+        self.groups.squares(values, &mut squares[..self.groups.count]);
+        let norms = squares.iter().map(|square| square.sqrt());
+        for ((to, norm), &strength) in factors.iter_mut().zip(norms).zip(&self.strengths) {
+            *to = factor(norm, strength) as f32;
+        }
     }
 }
 

@@ -133,8 +133,6 @@ pub fn groups(graph: &Graph, parameters: &Parameters, kind: GroupKind) -> Result
     let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table)?;
     let mut all = Vec::new();
     for (layer, node) in graph.layers().iter().enumerate() {
-        let tensors: Vec<&Parameter> =
-            parameters.table.iter().filter(|tensor| tensor.layer == layer).collect();
         let recurrent = is_recurrent(&node.layer);
         let found = match (kind, &node.layer) {
             (GroupKind::Filters, LayerSpec::Conv2d(_)) | (GroupKind::Neurons, LayerSpec::Linear(_)) => {
@@ -143,8 +141,8 @@ pub fn groups(graph: &Graph, parameters: &Parameters, kind: GroupKind) -> Result
             (GroupKind::Channels, LayerSpec::Conv2d(_)) | (GroupKind::Inputs, LayerSpec::Linear(_)) => {
                 by_axis(&units, layer, Role::Reads, parameters)
             }
-            (GroupKind::Shapes, LayerSpec::Conv2d(_)) => whole_matrix(tensors[0], 1),
-            (GroupKind::Filters2d, LayerSpec::Conv2d(_)) => whole_matrix(tensors[0], 2),
+            (GroupKind::Shapes, LayerSpec::Conv2d(_)) => whole_matrix(layer, parameters, 1),
+            (GroupKind::Filters2d, LayerSpec::Conv2d(_)) => whole_matrix(layer, parameters, 2),
             (GroupKind::Layers, LayerSpec::Conv2d(_)) if ends_in_a_sum(graph, layer) => {
                 whole_layers(graph, layer, parameters)
             }
@@ -173,11 +171,8 @@ fn by_axis(units: &CoupledUnits, layer: usize, role: Role, parameters: &Paramete
 /// All slices of the units that `layer` makes, but for biases.
 fn hidden_units(units: &CoupledUnits, layer: usize, parameters: &Parameters) -> (usize, Vec<View>) {
     let output = &units.of_source[layer + 1];
-    let theirs = |axis: &&UnitAxis| {
-        let is_bias = axis.role == Role::Makes && !parameters.table[axis.tensor].spec.decay;
-        !is_bias && axis.units.iter().any(|unit| output.contains(unit))
-    };
-    views(units, output, units.parameters.iter().filter(theirs), parameters)
+    let is_bias = |axis: &UnitAxis| axis.role == Role::Makes && !parameters.table[axis.tensor].spec.decay;
+    views(units, output, units.parameters.iter().filter(|axis| !is_bias(axis)), parameters)
 }
 
 fn is_recurrent(layer: &LayerSpec) -> bool {
@@ -219,8 +214,12 @@ fn views<'a>(
     (count as usize, views)
 }
 
-/// The weight's first `axes` axes that are not summed over: 1 for the columns of its matrix, 2 for two-dimensional filters.
-fn whole_matrix(weight: &Parameter, axes: usize) -> (usize, Vec<View>) {
+/// Of the weight of `layer`, its first `axes` axes that are not summed over: 1 for the columns of its matrix, 2 for two-dimensional filters.
+fn whole_matrix(layer: usize, parameters: &Parameters, axes: usize) -> (usize, Vec<View>) {
+    // A layer's weight is its first tensor.
+    let Some(weight) = parameters.table.iter().find(|tensor| tensor.layer == layer) else {
+        return (0, Vec::new());
+    };
     let shape = &weight.spec.shape;
     let (count, inner) = match axes {
         1 => (shape[1..].iter().product(), 1),

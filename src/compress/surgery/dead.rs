@@ -4,7 +4,7 @@ use super::super::units::{CoupledUnits, Role, UnitAxis};
 use crate::nn::parameters::Parameters;
 
 /// What the parameters say of each unit.
-struct Seen {
+pub struct Seen {
     /// Some number that makes it is not zero.
     made: Vec<bool>,
     /// Some number that reads it is not zero.
@@ -15,8 +15,7 @@ struct Seen {
 
 /// By unit: whether it can go. It can if nothing reads it or if it is always zero, and if nothing says that it must be
 /// kept. A number that is not finite is not zero.
-pub fn dead_units(units: &CoupledUnits, parameters: &Parameters) -> Vec<bool> {
-    let seen = see(units, parameters);
+pub fn dead_units(units: &CoupledUnits, seen: &Seen) -> Vec<bool> {
     let dead = |unit: usize| {
         let silent = units.zero_stays_zero[unit] && !seen.made[unit];
         units.kept[unit].is_none() && (!seen.read[unit] || silent)
@@ -26,13 +25,8 @@ pub fn dead_units(units: &CoupledUnits, parameters: &Parameters) -> Vec<bool> {
 
 /// Lets units live again, the strongest first, until each layer has at least one and a multiple of `round_to`, as far as
 /// it had so many. Returns the layers of which nothing would have been left, by number.
-pub fn spare(
-    units: &CoupledUnits,
-    parameters: &Parameters,
-    round_to: usize,
-    dead: &mut [bool],
-) -> Vec<usize> {
-    let strength = see(units, parameters).strength;
+pub fn spare(units: &CoupledUnits, seen: &Seen, round_to: usize, dead: &mut [bool]) -> Vec<usize> {
+    let strength = &seen.strength;
     let mut emptied = Vec::new();
     // One layer's units may be another's, so that a round for it changes the count of one before.
     loop {
@@ -57,13 +51,14 @@ pub fn spare(
     }
 }
 
-fn see(units: &CoupledUnits, parameters: &Parameters) -> Seen {
+/// Looks at all numbers that make or read units.
+pub fn see(units: &CoupledUnits, parameters: &Parameters) -> Seen {
     let count = units.count();
     let mut seen = Seen { made: vec![false; count], read: vec![false; count], strength: vec![0.0; count] };
     for axis in &units.parameters {
         for_each_slice(axis, parameters, |unit, squares| {
             let role = if axis.role == Role::Makes { &mut seen.made } else { &mut seen.read };
-            // Not `!= 0.0` alone: a NaN is something.
+            // True of NaN: that is something.
             role[unit] |= squares != 0.0;
             seen.strength[unit] += squares;
         });

@@ -105,8 +105,9 @@ pub fn shrink(graph: &Graph, parameters: &Parameters, round_to: usize) -> Result
             Some(next) => next,
             None => {
                 let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table)?;
-                let mut dead = dead::dead_units(&units, &parameters);
-                let empty = dead::spare(&units, &parameters, round_to, &mut dead);
+                let seen = dead::see(&units, &parameters);
+                let mut dead = dead::dead_units(&units, &seen);
+                let empty = dead::spare(&units, &seen, round_to, &mut dead);
                 let names = empty.into_iter().map(|layer| graph.layers()[layer].name.clone());
                 for name in names.collect::<Vec<_>>() {
                     if !emptied.contains(&name) {
