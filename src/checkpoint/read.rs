@@ -5,7 +5,7 @@ use std::path::Path;
 use hdf5::types::VarLenUnicode;
 use hdf5::{Container, File, Group, IndexType, IterationOrder};
 
-use super::snapshot::{Best, Plateau, Progress, Slot, Snapshot, Tensor, elements};
+use super::snapshot::{Best, Plateau, Progress, Slot, Snapshot, Stage, Tensor, elements};
 use super::write::{FORMAT, cause};
 use super::{FORMAT_VERSION, Origin, header};
 use crate::job::Gradients;
@@ -102,6 +102,10 @@ impl Reader {
             let (cuts, waited) = (count("plateau_cuts")?, count("plateau_waited")?);
             Ok(Plateau { cuts, waited, best_loss: float(&group, "plateau_best_loss")? })
         };
+        let stage = || -> Result<Stage, String> {
+            let (start, optimizer_start) = (count("stage_start")?, count("optimizer_start")?);
+            Ok(Stage { name: attribute(&group, "stage", text)?, start, optimizer_start })
+        };
         let present = group.attr_names().map_err(cause)?;
         let has = |name: &str| present.iter().any(|other| other == name);
         let gradients = || -> Result<Gradients, String> {
@@ -118,6 +122,7 @@ impl Reader {
             threads: count("threads")?,
             gradients: has("gradients").then(gradients).transpose()?,
             plateau: has("plateau_cuts").then(plateau).transpose()?,
+            stage: has("stage").then(stage).transpose()?,
             best: has("best_step").then(best).transpose()?,
             metrics: names
                 .into_iter()

@@ -66,10 +66,23 @@ pub struct Progress {
     pub gradients: Option<Gradients>,
     /// What evaluations have done to a learning rate that heeds them.
     pub plateau: Option<Plateau>,
-    /// The best evaluation so far.
+    /// The stage it is in, if the job has stages.
+    pub stage: Option<Stage>,
+    /// The best evaluation so far, of that stage.
     pub best: Option<Best>,
     /// What was measured at this step, by name.
     pub metrics: BTreeMap<String, f64>,
+}
+
+/// Where in its stages a run is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// The name of the stage.
+    pub name: String,
+    /// The step it began at.
+    pub start: u64,
+    /// The step at which the optimizer's state was zero.
+    pub optimizer_start: u64,
 }
 
 /// What evaluations have done to the learning rate.
@@ -100,7 +113,14 @@ impl<V: AsRef<[f32]>> Snapshot<V> {
         check_network(&self.network)?;
         let texts = [&self.network, &self.job, &self.origin.program_version, &self.origin.created];
         let metric = self.progress.best.as_ref().map(|best| &best.metric);
-        if texts.into_iter().chain(metric).chain(&self.vocabulary).any(|text| text.contains('\0')) {
+        let stage = self.progress.stage.as_ref().map(|stage| &stage.name);
+        if texts
+            .into_iter()
+            .chain(metric)
+            .chain(stage)
+            .chain(&self.vocabulary)
+            .any(|text| text.contains('\0'))
+        {
             return Err("a text holds a NUL character, which HDF5 strings cannot".into());
         }
         self.progress.metrics.keys().try_for_each(|name| check_name(name, "metric"))?;
@@ -144,6 +164,7 @@ impl Progress {
         counts(self) == counts(other)
             && plateau(self) == plateau(other)
             && self.gradients == other.gradients
+            && self.stage == other.stage
             && best(self) == best(other)
             && self.metrics.len() == other.metrics.len()
             && self

@@ -1,4 +1,5 @@
-//! The directory `checkpoints/` of a run: `step-<step>.h5` for the last few steps, and `best.h5`.
+//! The directory `checkpoints/` of a run: `step-<step>.h5` for the last few steps, `best.h5`, and `stage-<name>.h5` for the
+//! end of each stage.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -72,10 +73,21 @@ impl Store {
     ///
     /// [`Error::Checkpoint`] when `best.h5` cannot be written; the one that was there still is.
     pub fn make_best(&self, path: &Path) -> Result<()> {
-        let best = self.best_path();
-        Partial::of(path, &best)
-            .and_then(|partial| partial.rename(&best))
-            .map_err(|reason| Error::checkpoint(&best, reason))
+        link(path, &self.best_path())
+    }
+
+    /// Keeps the checkpoint at `path` as `stage-NAME.h5`, the last of the stage `name`, beside the last few.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::make_best`].
+    pub fn keep_stage(&self, path: &Path, name: &str) -> Result<()> {
+        link(path, &self.stage_path(name))
+    }
+
+    /// The last checkpoint of the stage `name`.
+    pub fn stage_path(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("stage-{name}.h5"))
     }
 
     /// The checkpoints by step, `best.h5` not among them.
@@ -144,6 +156,13 @@ impl Store {
             .map_err(|error| Error::checkpoint(&self.directory, format!("cannot be read: {error}")))?;
         Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
+}
+
+/// Gives the checkpoint at `path` another name too, which was perhaps another's.
+fn link(path: &Path, name: &Path) -> Result<()> {
+    Partial::of(path, name)
+        .and_then(|partial| partial.rename(name))
+        .map_err(|reason| Error::checkpoint(name, reason))
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -104,6 +104,11 @@ fn progress(group: &Group, progress: &Progress) -> hdf5::Result<()> {
         count("plateau_waited", plateau.waited)?;
         group.new_attr::<f64>().create("plateau_best_loss")?.write_scalar(&plateau.best_loss)?;
     }
+    if let Some(stage) = &progress.stage {
+        text_attribute(group, "stage", &stage.name)?;
+        count("stage_start", stage.start)?;
+        count("optimizer_start", stage.optimizer_start)?;
+    }
     if let Some(best) = &progress.best {
         count("best_step", best.step)?;
         text_attribute(group, "best_metric", &best.metric)?;

@@ -36,6 +36,8 @@ pub enum Command {
     Eval(Eval),
     /// Show what a checkpoint holds: the network layer by layer, and where training is.
     Inspect(Inspect),
+    /// Take out of a checkpoint's network what does nothing, and factorise what has little rank.
+    Compress(Compress),
     /// List data sets, or fetch one.
     Data(Data),
     /// Time training steps, the gradients' codec, or the all-reduces between ranks.
@@ -91,6 +93,53 @@ Example:
 pub struct Inspect {
     /// The checkpoint.
     pub checkpoint: PathBuf,
+    /// Print one JSON object on standard output and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ternflock compress`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ternflock compress runs/lenet/checkpoints/best.h5 -o small.h5 --shrink
+  ternflock compress runs/lenet/checkpoints/best.h5 -o thin.h5 --low-rank energy=0.95
+  ternflock compress small.h5 -o smaller.h5 --low-rank conv2=10 --low-rank ip1=20 --svd
+  ternflock train jobs/lenet-fashion.toml --set model.checkpoint=smaller.h5
+
+--shrink leaves what the network computes as it is; --low-rank changes it by as much as it drops. The new file holds the
+network, its parameters and the job, not the state of the optimizer: `ternflock train` fine-tunes it with
+model.checkpoint. Surgery within a run, with the optimizer's state, is what [[stage]] of a job is for.")]
+pub struct Compress {
+    /// The checkpoint.
+    pub checkpoint: PathBuf,
+    /// The file to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Remove units that are zero or that nothing reads, and residual branches that are zero.
+    #[arg(long)]
+    pub shrink: bool,
+    /// With --shrink: each layer keeps a multiple of so many units.
+    #[arg(long, value_name = "N", requires = "shrink", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub round_to: Option<usize>,
+    /// Factorise layers: energy=SHARE of each weight's energy to keep, or LAYER=RANK; may be repeated.
+    #[arg(long, value_name = "energy=SHARE|LAYER=RANK", value_delimiter = ',')]
+    pub low_rank: Vec<String>,
+    /// With --low-rank: singular values, equally large factors, in place of principal components.
+    #[arg(long)]
+    pub svd: bool,
+    /// With --low-rank: convolutions to factorise into a vertical and a horizontal one.
+    #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
+    pub separable: Vec<String>,
+    /// With --low-rank: layers to leave alone.
+    #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
+    pub except: Vec<String>,
+    /// With --low-rank: factorise layers that this makes more expensive, too.
+    #[arg(long)]
+    pub whatever_it_costs: bool,
+    /// Replace the output file if it is there.
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print one JSON object on standard output and nothing else there.
     #[arg(long)]
     pub json: bool,

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bench;
+mod compress;
 mod data;
 mod eval;
 mod exit;
@@ -27,6 +28,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::main(&arguments),
         Command::Eval(arguments) => eval::main(&arguments),
         Command::Inspect(arguments) => inspect::main(&arguments),
+        Command::Compress(arguments) => compress::main(&arguments),
         Command::Data(arguments) => data::main(&arguments),
         Command::Bench(arguments) => bench::main(&arguments),
     }

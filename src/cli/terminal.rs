@@ -51,6 +51,10 @@ impl Terminal {
 fn line(event: &Event, bar: bool) -> Option<String> {
     match event {
         Event::Start { .. } => Some(start_line(event)),
+        Event::Stage { step, stage, number, stages, steps, parameters } => Some(format!(
+            "step {step:>6}  stage {stage} ({number} of {stages}), to step {steps}: {} parameters",
+            thousands(*parameters as u64)
+        )),
         Event::Train { .. } if bar => None,
         Event::Train { step, epoch, loss, score, learning_rate, speed, .. } => Some(format!(
             "step {step:>6}  epoch {epoch:6.2}  loss {loss:.4}  training {} {}  lr {learning_rate:.5}  {} {}/s",

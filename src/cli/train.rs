@@ -91,9 +91,9 @@ fn wire(summary: &Summary, ranks: usize) -> String {
     if traffic.bytes_per_step == 0.0 {
         return "none: no step was left to do".into();
     }
-    let formula = match traffic.bytes_per_step == traffic.formula_bytes_per_step as f64 {
+    let formula = match traffic.bytes_per_step == traffic.formula_bytes_per_step {
         true => "just as the formula says".into(),
-        false => format!("the formula says {}", bytes(traffic.formula_bytes_per_step as f64)),
+        false => format!("the formula says {}", bytes(traffic.formula_bytes_per_step)),
     };
     format!(
         "{} a step from rank 0, {formula}; float32 would send {}: {:.1} times as many",

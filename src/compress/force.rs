@@ -19,33 +19,11 @@
 //! call BLAS, whose last bits depend on the number of threads and on the machine: all sums here have one order.
 
 use crate::error::{Error, Result};
-use crate::job::suggest;
+use crate::job::{self, ForceKind, suggest};
 use crate::nn::{Graph, LayerSpec, Parameter};
 use crate::tensor::within;
 
 mod kernels;
-
-/// How the force depends on the distance of two directions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ForceKind {
-    /// The same at any distance; the published code's "Constant". O(N² d).
-    L1,
-    /// In proportion to the distance; the published code's "Degradation". O(N d).
-    L2,
-}
-
-/// What to add.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// The force.
-    pub kind: ForceKind,
-    /// Its factor beside the gradient of the loss (published: 0.001 for LeNet with l1, 5e-5 for AlexNet with l2); negative
-    /// to drive filters apart.
-    pub strength: f64,
-    /// The layers whose filters or units feel it; `None`: all convolutions.
-    pub layers: Option<Vec<String>>,
-}
 
 /// Filters that pull each other: N rows of d weights from `start` on in the flat vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,25 +50,25 @@ pub struct Force {
 }
 
 impl Force {
-    /// The forces that `options` ask for in `graph`, whose parameters stand as `table` says.
+    /// The forces that `job` asks for in `graph`, whose parameters stand as `table` says; `None` if they have no strength.
     ///
     /// # Errors
-    /// When the strength is not finite, and when a layer is named that has no filters of its own.
-    pub fn new(options: &Options, graph: &Graph, table: &[Parameter]) -> Result<Force> {
-        if !(options.strength as f32).is_finite() {
-            return Err(Error::Usage(format!("force: strength = {} must be finite", options.strength)));
+    /// When a layer is named that has no filters of its own.
+    pub fn new(job: &job::Force, graph: &Graph, table: &[Parameter]) -> Result<Option<Force>> {
+        let groups = groups(job, graph, table)?;
+        if job.strength == 0.0 {
+            return Ok(None);
         }
-        let groups = groups(options, graph, table)?;
         let most = |size: fn(&Group) -> usize| groups.iter().map(size).max().unwrap_or(0);
-        Ok(Force {
-            kind: options.kind,
-            strength: options.strength as f32,
+        Ok(Some(Force {
+            kind: job.kind,
+            strength: job.strength as f32,
             directions: vec![0.0; most(|group| group.filters * group.width)],
             lengths: vec![0.0; most(|group| group.filters)],
             forces: vec![0.0; most(|group| group.filters * group.width)],
             sum: vec![0.0; most(|group| group.width)],
             groups,
-        })
+        }))
     }
 
     /// Adds the forces that `parameters` exert on each other to `gradients`, averaged ones, which go on to momentum. It
@@ -116,7 +94,7 @@ impl Force {
     }
 }
 
-fn groups(options: &Options, graph: &Graph, table: &[Parameter]) -> Result<Vec<Group>> {
+fn groups(job: &job::Force, graph: &Graph, table: &[Parameter]) -> Result<Vec<Group>> {
     let of_filters = |p: &&Parameter| {
         let is_made_of_filters =
             matches!(graph.layers()[p.layer].layer, LayerSpec::Conv2d(_) | LayerSpec::Linear(_));
@@ -125,15 +103,15 @@ fn groups(options: &Options, graph: &Graph, table: &[Parameter]) -> Result<Vec<G
     let candidates: Vec<&Parameter> = table.iter().filter(of_filters).collect();
     let name = |p: &Parameter| graph.layers()[p.layer].name.as_str();
     let names: Vec<&str> = candidates.iter().map(|p| name(p)).collect();
-    if let Some(unknown) = options.layers.iter().flatten().find(|layer| !names.contains(&layer.as_str())) {
+    if let Some(unknown) = job.layers.iter().flatten().find(|layer| !names.contains(&layer.as_str())) {
         return Err(Error::Usage(format!(
-            "force: no convolution or linear layer with a weight of its own is called `{unknown}`; {}",
+            "force.layers: no convolution or linear layer with a weight of its own is called `{unknown}`; {}",
             suggest(unknown, &names)
         )));
     }
     let mut groups = Vec::new();
     for parameter in candidates {
-        let (chosen, in_groups) = match (&options.layers, &graph.layers()[parameter.layer].layer) {
+        let (chosen, in_groups) = match (&job.layers, &graph.layers()[parameter.layer].layer) {
             (None, LayerSpec::Conv2d(conv)) => (true, conv.groups),
             (None, _) => (false, 1),
             (Some(layers), layer) => {

@@ -6,10 +6,14 @@
 //! - [`force`]: filters that attract each other, so that fewer directions do.
 //! - [`low_rank`]: the rank of each weight, and two thin layers in its place.
 //! - [`surgery`]: takes what does nothing out of a network, which computes the same.
+//! - [`operation`]: both kinds of surgery in a row, with whatever goes along with the parameters.
+//! - [`zeros`]: zeros that stay, while what is left is tuned.
 
 pub mod force;
 pub mod group_lasso;
 pub mod groups;
 pub mod low_rank;
+pub mod operation;
 pub mod surgery;
 pub mod units;
+pub mod zeros;

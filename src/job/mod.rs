@@ -7,8 +7,10 @@ mod canonical;
 mod checkpoint;
 mod data;
 mod exchange;
+mod force;
 mod images;
 mod kinds;
+mod low_rank;
 mod model;
 mod names;
 mod optimizer;
@@ -16,8 +18,10 @@ mod overrides;
 mod problems;
 mod read;
 mod schedule;
+mod shrink;
 mod source;
 mod sparsity;
+mod stage;
 mod synthetic_text;
 mod text;
 mod train;
@@ -35,13 +39,17 @@ use toml::Table;
 pub use checkpoint::Checkpoint;
 pub use data::{DATASETS, Data};
 pub use exchange::{Algorithm, Exchange, Gradients, Overlap};
+pub use force::{Force, ForceKind};
 pub use images::{Augment, Synthetic};
+pub use low_rank::{LowRank, LowRankMethod};
 pub use model::Model;
 pub use names::suggest;
 pub use optimizer::{Optimizer, OptimizerKind};
 pub use schedule::{Schedule, ScheduleKind};
+pub use shrink::Shrink;
 pub use source::Source;
 pub use sparsity::{Sparsity, SparsityMethod, Strengths};
+pub use stage::Stage;
 pub use synthetic_text::SyntheticText;
 pub use text::{Level, Punctuation, Text};
 pub use train::Train;
@@ -49,6 +57,7 @@ pub use train::Train;
 use crate::error::{Error, Result};
 use problems::Problems;
 use read::Reader;
+use train::Length;
 use value::Rule;
 
 /// A job, complete: every default is filled in, every value is within its bounds.
@@ -70,10 +79,15 @@ pub struct Job {
     pub schedule: Schedule,
     /// What pushes structures to zero.
     pub sparsity: Sparsity,
+    /// What pulls filters together.
+    pub force: Force,
     /// How gradients are averaged.
     pub exchange: Exchange,
     /// What is written down.
     pub checkpoint: Checkpoint,
+    /// The stretches of the run, each with settings of its own; none: it is one.
+    #[serde(rename = "stage", skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Stage>,
 }
 
 /// A job and where each of its values was said.
@@ -113,19 +127,25 @@ fn read_text(path: &Path, file: &str) -> Result<String> {
 
 /// Reads a job from its values. One that says no name is called `stem`.
 fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>) -> Result<Job> {
-    let mut reader = Reader::new(table, source, problems);
-    let job = Job {
+    let mut reader = Reader::new(table, source, problems, "at the top of the file");
+    reader.top().know("stage");
+    let length = if table.contains_key("stage") { Length::Stages } else { Length::Job };
+    let mut job = Job {
         name: read_name(&mut reader, stem),
         data: Data::read(&mut reader.section("data")),
         model: Model::read(&mut reader.section("model")),
-        train: Train::read(&mut reader.section("train")),
+        train: Train::read(&mut reader.section("train"), length),
         optimizer: Optimizer::read(&mut reader.section("optimizer")),
         schedule: Schedule::read(&mut reader.section("schedule")),
         sparsity: Sparsity::read(&mut reader.section("sparsity")),
+        force: Force::read(&mut reader.section("force")),
         exchange: Exchange::read(&mut reader.section("exchange")),
         checkpoint: Checkpoint::read(&mut reader.section("checkpoint")),
+        stages: Vec::new(),
     };
-    reader.finish().into_result(source)?;
+    let (stages, problems) = stage::read(table, source, &job.train, reader.finish());
+    problems.into_result(source)?;
+    job.stages = stages;
     Ok(job)
 }
 

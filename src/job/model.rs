@@ -1,4 +1,6 @@
-//! `[model]`: the network, by the name of a preset or layer by layer.
+//! `[model]`: the network, by the name of a preset, by a checkpoint, or layer by layer.
+
+use std::path::PathBuf;
 
 use serde::Serialize;
 use toml::Table;
@@ -6,25 +8,29 @@ use toml::Table;
 use super::read::Section;
 use super::value::Rule;
 
-/// The section `[model]`. Exactly one of its keys is there; both are read by the rooms that know networks.
+/// The section `[model]`. Exactly one of its keys is there; all are read by the rooms that know networks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Model {
     /// The name of a published network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
+    /// A checkpoint, whose network and parameters are where this one begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<PathBuf>,
     /// The layers, each as its `[[model.layers]]` table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<Table>>,
 }
 
 impl Model {
-    /// The two ways to say a network.
-    pub(super) const STRUCTURE: [&str; 2] = ["preset", "layers"];
+    /// The ways to say a network.
+    pub(super) const STRUCTURE: [&str; 3] = ["preset", "checkpoint", "layers"];
 
     pub(super) fn read(section: &mut Section) -> Self {
-        section.exactly_one(Self::STRUCTURE);
+        section.exactly_one(&Self::STRUCTURE);
         Model {
             preset: section.optional("preset", &Rule::ANY),
+            checkpoint: section.optional("checkpoint", &Rule::ANY),
             layers: section.optional("layers", &Rule::new("at least one layer", |layers| !layers.is_empty())),
         }
     }

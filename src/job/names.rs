@@ -2,7 +2,11 @@
 
 /// Sections and their keys, in the order in which they were read. The section "" is the top of the file.
 #[derive(Debug)]
-pub(super) struct Names(Vec<(&'static str, Vec<&'static str>)>);
+pub(super) struct Names {
+    sections: Vec<(&'static str, Vec<&'static str>)>,
+    /// Where the keys of no section stand, for a sentence.
+    top: &'static str,
+}
 
 /// Advice about an unknown name.
 pub(super) struct Hint {
@@ -13,19 +17,19 @@ pub(super) struct Hint {
 }
 
 impl Names {
-    /// No section but the top of the file, and no keys.
-    pub fn new() -> Self {
-        Names(vec![("", Vec::new())])
+    /// No section but the top, which is said to be `top`, and no keys.
+    pub fn new(top: &'static str) -> Self {
+        Names { sections: vec![("", Vec::new())], top }
     }
 
     /// There is a section `[name]`.
     pub fn add_section(&mut self, name: &'static str) {
-        self.0.push((name, Vec::new()));
+        self.sections.push((name, Vec::new()));
     }
 
     /// There is a key `key` in `section`.
     pub fn add_key(&mut self, section: &str, key: &'static str) {
-        if let Some((_, keys)) = self.0.iter_mut().find(|(name, _)| *name == section)
+        if let Some((_, keys)) = self.sections.iter_mut().find(|(name, _)| *name == section)
             && !keys.contains(&key)
         {
             keys.push(key);
@@ -57,9 +61,9 @@ impl Names {
         if let Some(near) = nearest(key, self.keys(section)) {
             return Hint { advice: format!("did you mean `{near}`?"), meant: Some(path(section, near)) };
         }
-        match self.0.iter().find(|(_, keys)| keys.contains(&key)) {
+        match self.sections.iter().find(|(_, keys)| keys.contains(&key)) {
             Some((owner, _)) => {
-                Hint { advice: format!("it belongs {}", place(owner)), meant: Some(path(owner, key)) }
+                Hint { advice: format!("it belongs {}", self.place(owner)), meant: Some(path(owner, key)) }
             }
             None if section.is_empty() => self.section_hint(""),
             None => Hint {
@@ -69,12 +73,17 @@ impl Names {
         }
     }
 
+    /// Where the keys of a section stand, for a sentence.
+    pub fn place(&self, section: &str) -> String {
+        if section.is_empty() { self.top.to_owned() } else { format!("in [{section}]") }
+    }
+
     fn sections(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|(name, _)| *name).filter(|name| !name.is_empty())
+        self.sections.iter().map(|(name, _)| *name).filter(|name| !name.is_empty())
     }
 
     fn keys(&self, section: &str) -> impl Iterator<Item = &'static str> {
-        let keys = self.0.iter().find(|(name, _)| *name == section).map(|(_, keys)| keys);
+        let keys = self.sections.iter().find(|(name, _)| *name == section).map(|(_, keys)| keys);
         keys.into_iter().flatten().copied()
     }
 }
@@ -82,11 +91,6 @@ impl Names {
 /// The path of a key.
 pub(super) fn path(section: &str, key: &str) -> String {
     if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
-}
-
-/// Where the keys of a section stand, for a sentence.
-pub(super) fn place(section: &str) -> String {
-    if section.is_empty() { "at the top of the file".to_owned() } else { format!("in [{section}]") }
 }
 
 /// The candidate that `word` was probably meant to be: at most a third of its letters differ.
@@ -115,7 +119,7 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        let mut names = Names::new();
+        let mut names = Names::new("at the top of the file");
         names.add_key("", "name");
         for (section, keys) in [
             ("train", vec!["epochs", "steps", "global_batch", "seed"]),

@@ -7,25 +7,33 @@ use super::problems::Problems;
 use super::source::{Place, Source, Walk};
 use super::{Model, Train, names, optimizer, schedule};
 
-/// Lays each of `sets` over `table`, in order; what was said last holds.
+/// Lays each of `sets` over `table`, in order; what was said last holds. `stage.NAME.key` and `stage.NAME.section.key` are those
+/// of a stage.
 ///
 /// Two rules keep an override from contradicting the file it overrides. Of two keys that exclude each other, the one
 /// said last replaces the other. And a schedule or optimizer of another kind is another one: the keys that the file
 /// gives to its own kind, and that not every kind has, are dropped.
 pub(super) fn apply(sets: &[String], table: &mut Table, source: &mut Source, problems: &mut Problems) {
-    let kinds = |table: &Table| WITH_KINDS.map(|(section, _)| get(table, section, "kind").cloned());
-    let kinds_of_file = kinds(table);
+    let mut parts = vec![(String::new(), kinds(table))];
+    let stages =
+        table.get("stage").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table);
+    parts.extend(stages.enumerate().map(|(number, stage)| (format!("stage[{number}]."), kinds(stage))));
     for (order, set) in sets.iter().enumerate() {
         let place = Place::Set(order, set.clone());
-        let (section, key, text) = match split(set) {
-            Ok(parts) => parts,
+        let found = split(set).and_then(|(path, text)| {
+            let (prefix, path) = locate(path, table)?;
+            Ok((prefix, section_and_key(path, text)?, text))
+        });
+        let (prefix, (section, key), text) = match found {
+            Ok(found) => found,
             Err(message) => {
                 problems.add(place, message);
                 continue;
             }
         };
-        drop_excluded(section, key, table, source);
-        let path = names::path(section, key);
+        let Some(table) = part(table, &prefix) else { continue };
+        drop_excluded(section, key, table, source, &prefix);
+        let path = format!("{prefix}{}", names::path(section, key));
         source.replace(&path, Some(place.clone()));
         let value = match DeValue::parse(text) {
             Ok(value) => {
@@ -38,9 +46,31 @@ pub(super) fn apply(sets: &[String], table: &mut Table, source: &mut Source, pro
             insert(section, key, value, table);
         }
     }
-    for (((section, owns), kind), kind_of_file) in WITH_KINDS.iter().zip(kinds(table)).zip(kinds_of_file) {
-        if source.is_set(&names::path(section, "kind")) && kind != kind_of_file {
-            drop_other_kind(section, owns, table, source);
+    for (prefix, kinds_of_file) in parts {
+        let Some(table) = part(table, &prefix) else { continue };
+        for (((section, owns), kind), kind_of_file) in WITH_KINDS.iter().zip(kinds(table)).zip(kinds_of_file)
+        {
+            if source.is_set(&format!("{prefix}{section}.kind")) && kind != kind_of_file {
+                drop_owned(section, owns, table, source, &prefix);
+            }
+        }
+    }
+}
+
+/// Of the keys `base` of the job's section `section`, drops those that only some kinds have, if `over`, a stage's, says another
+/// kind.
+pub(super) fn drop_other_kind(section: &str, base: &mut Table, over: &Table, source: &mut Source) {
+    let Some((_, owns)) = WITH_KINDS.iter().find(|(name, _)| *name == section) else { return };
+    // The kinds that are not said.
+    let default = Value::String(if section == "optimizer" { "sgd" } else { "fixed" }.to_owned());
+    let Some(kind) = over.get("kind") else { return };
+    if kind != base.get("kind").unwrap_or(&default) {
+        let owned: Vec<String> = base.keys().filter(|key| owns(key)).cloned().collect();
+        for key in owned {
+            base.remove(&key);
+            if !over.contains_key(&key) {
+                source.replace(&names::path(section, &key), None);
+            }
         }
     }
 }
@@ -51,18 +81,51 @@ type WithKinds = (&'static str, fn(&str) -> bool);
 const WITH_KINDS: [WithKinds; 2] =
     [("optimizer", |key| optimizer::KINDS.owns(key)), ("schedule", |key| schedule::KINDS.owns(key))];
 
-/// The section ("" for the top of the file), the key and the value's text of a `--set`.
-fn split(set: &str) -> Result<(&str, &str, &str), String> {
-    let Some((path, text)) = set.split_once('=') else {
-        return Err("expected section.key=value, such as `train.steps=100`".to_owned());
+fn kinds(table: &Table) -> [Option<Value>; 2] {
+    WITH_KINDS.map(|(section, _)| get(table, section, "kind").cloned())
+}
+
+/// The path and the value's text of a `--set`.
+fn split(set: &str) -> Result<(&str, &str), String> {
+    let (path, text) = set.split_once('=').ok_or("expected section.key=value, such as `train.steps=100`")?;
+    Ok((path.trim(), text.trim()))
+}
+
+/// The place of the stage that `path` is about, as sources write it, and what is left of the path.
+fn locate<'a>(path: &'a str, table: &Table) -> Result<(String, &'a str), String> {
+    let Some((name, rest)) = path.strip_prefix("stage.").and_then(|rest| rest.split_once('.')) else {
+        return Ok((String::new(), path));
     };
-    let (path, text) = (path.trim(), text.trim());
+    let stages: Vec<&Value> = table.get("stage").and_then(Value::as_array).into_iter().flatten().collect();
+    match stages.iter().position(|stage| name_of(stage) == Some(name)) {
+        Some(number) => Ok((format!("stage[{number}]."), rest)),
+        None if stages.is_empty() => Err(format!("there is no stage `{name}`: the job has no [[stage]]")),
+        None => {
+            let names: Vec<&str> = stages.iter().copied().filter_map(name_of).collect();
+            Err(format!("there is no stage `{name}`; {}", names::suggest(name, &names)))
+        }
+    }
+}
+
+fn name_of(stage: &Value) -> Option<&str> {
+    stage.get("name").and_then(Value::as_str)
+}
+
+/// The top of the file, or the stage at `prefix`.
+fn part<'a>(table: &'a mut Table, prefix: &str) -> Option<&'a mut Table> {
+    let Some(number) = prefix.strip_prefix("stage[") else { return Some(table) };
+    let number: usize = number.trim_end_matches("].").parse().ok()?;
+    table.get_mut("stage")?.as_array_mut()?.get_mut(number)?.as_table_mut()
+}
+
+/// The section ("" for the top) and the key of a path.
+fn section_and_key<'a>(path: &'a str, text: &str) -> Result<(&'a str, &'a str), String> {
     let (section, key) = path.split_once('.').unwrap_or(("", path));
     let is_whole_section = section.is_empty() && text.starts_with('{');
     if key.is_empty() || key.contains('.') || path.starts_with('.') || is_whole_section {
         return Err(format!("expected section.key=value, one key at a time, found `{path}`"));
     }
-    Ok((section, key, text))
+    Ok((section, key))
 }
 
 fn insert(section: &str, key: &str, value: Value, table: &mut Table) {
@@ -80,29 +143,32 @@ fn get<'a>(table: &'a Table, section: &str, key: &str) -> Option<&'a Value> {
     table.get(section)?.as_table()?.get(key)
 }
 
-fn remove(section: &str, key: &str, table: &mut Table, source: &mut Source) {
+fn remove(section: &str, key: &str, table: &mut Table, source: &mut Source, prefix: &str) {
     if let Some(Value::Table(keys)) = table.get_mut(section) {
         keys.remove(key);
-        source.replace(&names::path(section, key), None);
+        source.replace(&format!("{prefix}{}", names::path(section, key)), None);
     }
 }
 
-fn drop_excluded(section: &str, key: &str, table: &mut Table, source: &mut Source) {
-    let pair = match section {
-        "train" => Train::LENGTH,
-        "model" => Model::STRUCTURE,
+fn drop_excluded(section: &str, key: &str, table: &mut Table, source: &mut Source, prefix: &str) {
+    let exclude: &[&str] = match section {
+        "train" => &Train::LENGTH,
+        "model" => &Model::STRUCTURE,
         _ => return,
     };
-    if pair.contains(&key) {
-        pair.iter().filter(|&&other| other != key).for_each(|other| remove(section, other, table, source));
+    if exclude.contains(&key) {
+        exclude
+            .iter()
+            .filter(|&&other| other != key)
+            .for_each(|other| remove(section, other, table, source, prefix));
     }
 }
 
-fn drop_other_kind(section: &str, owns: &fn(&str) -> bool, table: &mut Table, source: &mut Source) {
+fn drop_owned(section: &str, owns: &fn(&str) -> bool, table: &mut Table, source: &mut Source, prefix: &str) {
     let Some(Value::Table(keys)) = table.get(section) else { return };
-    let stays = |key: &String| !owns(key) || source.is_set(&names::path(section, key));
+    let stays = |key: &String| !owns(key) || source.is_set(&format!("{prefix}{}", names::path(section, key)));
     for key in keys.keys().filter(|key| !stays(key)).cloned().collect::<Vec<String>>() {
-        remove(section, &key, table, source);
+        remove(section, &key, table, source, prefix);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Everything that is wrong with a job file, collected so that one run reports it all.
 
+use std::collections::HashSet;
+
 use super::source::{Place, Source};
 use crate::error::{Error, Result};
 
@@ -39,6 +41,9 @@ impl Problems {
     /// One error a job, one line a problem: those of the file by line, then those of `--set`, then what is missing.
     pub fn into_result(mut self, source: &Source) -> Result<()> {
         self.0.sort_by(|a, b| a.place.cmp(&b.place));
+        // A value of the job is read again in each stage.
+        let mut seen = HashSet::new();
+        self.0.retain(|problem| seen.insert((problem.place.clone(), problem.message.clone())));
         let mut problems = self.0.into_iter();
         let Some(first) = problems.next() else { return Ok(()) };
         let mut message = first.message;

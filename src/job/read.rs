@@ -20,12 +20,12 @@ pub(super) struct Reader<'a> {
 pub(super) struct Refused;
 
 impl<'a> Reader<'a> {
-    /// A reader of `table`, with the problems there already are.
-    pub fn new(table: &'a Table, source: &'a Source, problems: Problems) -> Self {
-        Reader { table, source, problems, names: Names::new() }
+    /// A reader of `table`, with the problems there already are; its top is said to be `top`.
+    pub fn new(table: &'a Table, source: &'a Source, problems: Problems, top: &'static str) -> Self {
+        Reader { table, source, problems, names: Names::new(top) }
     }
 
-    /// The keys at the top of the file.
+    /// The keys of no section.
     pub fn top(&mut self) -> Section<'_, 'a> {
         Section { name: "", table: Some(self.table), reader: self }
     }
@@ -44,6 +44,8 @@ impl<'a> Reader<'a> {
                 Value::Table(keys) if self.names.is_section(name) => {
                     keys.keys().for_each(|key| self.expect_key(name, key));
                 }
+                // `[stage]` for `[[stage]]`, which is reported where stages are read.
+                Value::Table(_) if self.names.is_key("", name) => {}
                 Value::Table(keys) => self.unknown_section(name, keys),
                 value if self.names.is_section(name) => {
                     let message = format!("{name} must be a section, [{name}], found {}", describe(value));
@@ -72,7 +74,7 @@ impl<'a> Reader<'a> {
             return;
         }
         let hint = self.names.key_hint(section, key);
-        let message = format!("unknown key `{key}` {}; {}", names::place(section), hint.advice);
+        let message = format!("unknown key `{key}` {}; {}", self.names.place(section), hint.advice);
         self.problems.add(self.source.place(&names::path(section, key)), message);
         self.problems.explain_missing(hint.meant.as_deref());
     }
@@ -128,20 +130,19 @@ impl Section<'_, '_> {
         self.or(key, T::default(), rule)
     }
 
-    /// Demands one of two keys that exclude each other.
-    pub fn exactly_one(&mut self, pair: [&'static str; 2]) {
-        let [one, other] = pair;
-        match pair.map(|key| self.has(key)) {
-            [true, true] => {
-                self.refuse(
-                    other,
-                    format!("`{one}` and `{other}` of [{}] exclude each other; keep one", self.name),
-                );
+    /// Demands one of some keys that exclude each other.
+    pub fn exactly_one(&mut self, keys: &[&'static str]) {
+        let said: Vec<&str> = keys.iter().copied().filter(|key| self.has(key)).collect();
+        match said[..] {
+            [_] => {}
+            [] => {
+                let keys_quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+                self.miss(keys, format!("missing key: [{}] needs {}", self.name, keys_quoted.join(" or ")));
             }
-            [false, false] => {
-                self.miss(&pair, format!("missing key: [{}] needs `{one}` or `{other}`", self.name))
-            }
-            _ => {}
+            [one, other, ..] => self.refuse(
+                other,
+                format!("`{one}` and `{other}` of [{}] exclude each other; keep one", self.name),
+            ),
         }
     }
 

@@ -6,6 +6,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::problems::Problems;
+use super::stage::SECTIONS;
 use crate::error::Result;
 
 /// Remembers where each value of a job was said, for whoever finds fault with it later.
@@ -16,7 +17,7 @@ pub struct Source {
 }
 
 /// A place to blame, in the order problems are reported.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Place {
     /// A line of the file, from 1.
     Line(usize),
@@ -47,9 +48,27 @@ impl Source {
             }
             match path.rfind(['.', '[']) {
                 Some(end) => path = &path[..end],
-                None => return Place::File,
+                // A stage stands at its own place.
+                None => return self.places.get("").cloned().unwrap_or(Place::File),
             }
         }
+    }
+
+    /// The places of the job as stage `number` has it: its own, as if they were at the top, over those of the sections that a
+    /// stage may say.
+    pub(super) fn of_stage(&self, number: usize) -> Source {
+        let own = format!("stage[{number}]");
+        let of_section =
+            |path: &str| path.split(['.', '[']).next().is_some_and(|name| SECTIONS.contains(&name));
+        let base = self.places.iter().filter(|(path, _)| of_section(path));
+        let mut places: BTreeMap<String, Place> =
+            base.map(|(path, place)| (path.clone(), place.clone())).collect();
+        for (path, place) in &self.places {
+            if let Some(rest) = path.strip_prefix(&own) {
+                places.insert(rest.trim_start_matches('.').to_owned(), place.clone());
+            }
+        }
+        Source { file: self.file.clone(), places }
     }
 
     /// Whether the value at `path` itself was said by a `--set`.

@@ -15,12 +15,13 @@ pub struct Sparsity {
     /// The strength by kind of group.
     #[serde(flatten)]
     pub strengths: Strengths,
+    /// The strength of the l1 norm, of each weight by itself.
+    pub l1: f64,
     /// Whether a group's strength is that times the root of its size.
     pub scale_by_size: bool,
     /// With `group_lasso`: parameters nearer to zero than this become zero after each step.
     pub threshold: f64,
     /// Factors of the strengths by name of layer; 1 where there is none.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub factors: BTreeMap<String, f64>,
 }
 
@@ -75,6 +76,7 @@ impl Default for Sparsity {
         Sparsity {
             method: SparsityMethod::GroupLasso,
             strengths: Strengths::default(),
+            l1: 0.0,
             scale_by_size: false,
             factors: BTreeMap::new(),
             threshold: 1e-4,
@@ -101,6 +103,7 @@ impl Sparsity {
         Sparsity {
             method: method.ok().flatten().unwrap_or(default.method),
             strengths,
+            l1: section.or("l1", 0.0, &Rule::NOT_NEGATIVE),
             scale_by_size: section.or("scale_by_size", default.scale_by_size, &Rule::ANY),
             factors: section.or("factors", Factors(BTreeMap::new()), &Rule::ANY).0,
             threshold: section.or("threshold", default.threshold, &Rule::NOT_NEGATIVE),

@@ -8,7 +8,8 @@ use super::value::Rule;
 /// The section `[train]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Train {
-    /// The length in passes over the training samples. Exactly one of `epochs` and `steps` is there.
+    /// The length in passes over the training samples. One of `epochs` and `steps` is there, but in a job
+    /// that has stages, whose lengths they are, and in a stage of no steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
     /// The length in steps.
@@ -25,15 +26,41 @@ pub struct Train {
     pub log_every: u64,
 }
 
+/// Who says how long the training is.
+#[derive(Clone, Copy)]
+pub(super) enum Length {
+    /// The job.
+    Job,
+    /// The stages of the job.
+    Stages,
+    /// This stage; with surgery it may have no step.
+    Stage { surgery: bool },
+}
+
 impl Train {
     /// The two ways to say how long.
     pub(super) const LENGTH: [&str; 2] = ["epochs", "steps"];
 
-    pub(super) fn read(section: &mut Section) -> Self {
-        section.exactly_one(Self::LENGTH);
+    pub(super) fn read(section: &mut Section, length: Length) -> Self {
+        match length {
+            Length::Stages => {
+                for key in Self::LENGTH {
+                    if section.has(key) {
+                        let message = format!("each [[stage]] has its own length: say `train.{key}` there");
+                        section.refuse(key, message);
+                    }
+                }
+            }
+            Length::Stage { surgery: true } if !Self::LENGTH.iter().any(|key| section.has(key)) => {}
+            Length::Job | Length::Stage { .. } => section.exactly_one(&Self::LENGTH),
+        }
+        let some = match length {
+            Length::Stage { surgery: true } => Rule::ANY,
+            _ => Rule::<u64>::SOME,
+        };
         Train {
-            epochs: section.optional("epochs", &Rule::<u64>::SOME),
-            steps: section.optional("steps", &Rule::<u64>::SOME),
+            epochs: section.optional("epochs", &some),
+            steps: section.optional("steps", &some),
             global_batch: section.or("global_batch", 64, &Rule::<usize>::SOME),
             seed: section.or("seed", 1, &Rule::ANY),
             eval_every: section.optional("eval_every", &Rule::ANY),

@@ -41,6 +41,21 @@ pub enum Event {
         /// The step it ends at.
         steps: u64,
     },
+    /// Once a stage, before its first step.
+    Stage {
+        /// Steps done.
+        step: u64,
+        /// Its name.
+        stage: String,
+        /// Its number, from 1.
+        number: usize,
+        /// How many there are.
+        stages: usize,
+        /// The step it ends at.
+        steps: u64,
+        /// Parameters of the network after its surgery.
+        parameters: usize,
+    },
     /// A stretch of training steps, over all ranks.
     Train {
         /// Steps done.
@@ -102,6 +117,7 @@ impl Event {
     pub fn step(&self) -> u64 {
         match self {
             Event::Start { step, .. }
+            | Event::Stage { step, .. }
             | Event::Train { step, .. }
             | Event::Evaluate { step, .. }
             | Event::Checkpoint { step, .. }
@@ -132,6 +148,9 @@ pub struct Summary {
     pub speed: Speed,
     /// What rank 0 sent to average gradients.
     pub traffic: Traffic,
+    /// The checkpoints that stages have ended with; none of a run without stages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<PathBuf>,
     /// The last checkpoint.
     pub checkpoint: PathBuf,
     /// The checkpoint of the best evaluation, if one is kept.
@@ -143,8 +162,8 @@ pub struct Summary {
 pub struct Traffic {
     /// Counted at the transport, mean over the steps of this run.
     pub bytes_per_step: f64,
-    /// As docs/algorithms.md predicts.
-    pub formula_bytes_per_step: u64,
+    /// As docs/algorithms.md predicts, mean over the steps of this run.
+    pub formula_bytes_per_step: f64,
     /// What a float32 ring would send.
     pub float32_bytes_per_step: u64,
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::checkpoint;
 use crate::data::{
     Augment, Corpus, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part, Vocabulary,
     open_dataset, open_part, refuse_directory, synthetic_feed, synthetic_set,
@@ -100,6 +101,10 @@ pub(super) fn check_preset(model: &Model, source: &Source) -> Result<()> {
 pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize) -> Result<Graph> {
     let blame = |path: &str, error: Error| Error::Job { at: source.at(path), message: error.to_string() };
     let graph = match (&model.preset, &model.layers) {
+        _ if let Some(path) = &model.checkpoint => {
+            let snapshot = checkpoint::load(path)?;
+            Graph::from_json(&snapshot.network).map_err(|error| blame("model.checkpoint", error))?
+        }
         (Some(name), _) => {
             models::preset(name, input, classes).map_err(|error| blame("model.preset", error))?
         }

@@ -1,15 +1,17 @@
 //! A whole run: step until done or told to stop; verify, log, evaluate and write checkpoints on the way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::evaluate::{Evaluator, evaluate};
 use super::exchange::float32_bytes;
 use super::run_dir::RunDir;
+use super::stages::Stages;
 use super::state::{Gathered, gather, snapshot};
 use super::statistics::with_averaged;
 use super::stretch::Stretch;
+use super::surgery::enter;
 use super::trainer::Trainer;
 use super::world::World;
 use crate::checkpoint::{Best, Store};
@@ -46,7 +48,9 @@ pub fn run(
 
 /// A run under way; [`Run::start`] is in its own file.
 pub(super) struct Run<'a> {
+    /// All of it; the trainer has the settings of the present stage.
     pub job: &'a Job,
+    pub stages: Stages<'a>,
     pub trainer: Trainer,
     pub evaluator: Evaluator,
     /// What is evaluated on: "test" or "validation".
@@ -71,6 +75,9 @@ pub(super) struct Run<'a> {
     pub first_step: u64,
     pub training_seconds: f64,
     pub bytes_sent: u64,
+    /// The step that this run began at in the present stage, and what the formulas say of the stages before.
+    pub stage_first_step: u64,
+    pub formula_bytes: u64,
 }
 
 impl Run<'_> {
@@ -80,21 +87,58 @@ impl Run<'_> {
         if self.owes_evaluation && self.evaluate(world)? && self.job.checkpoint.best {
             self.save(world, true)?;
         }
-        while self.trainer.step < self.trainer.steps && !stopped {
-            let step = self.trainer.step(world, stop.load(Ordering::Relaxed))?;
-            self.training_seconds += step.seconds;
-            self.bytes_sent += step.bytes_sent;
-            self.stretch.add(&step);
-            stopped = step.stop;
-            self.after_step(world, stopped)?;
+        loop {
+            if self.trainer.start == self.trainer.steps {
+                // Surgery was all.
+                let best = self.evaluate(world)? && self.job.checkpoint.best;
+                self.save(world, best)?;
+            }
+            while self.trainer.step < self.trainer.steps && !stopped {
+                let step = self.trainer.step(world, stop.load(Ordering::Relaxed))?;
+                self.training_seconds += step.seconds;
+                self.bytes_sent += step.bytes_sent;
+                self.stretch.add(&step);
+                stopped = step.stop;
+                self.after_step(world, stopped)?;
+            }
+            if stopped || !self.stages.has_next() {
+                break;
+            }
+            self.next_stage(world)?;
         }
-        let complete = self.trainer.step >= self.trainer.steps;
+        let complete = self.trainer.step >= self.trainer.steps && !self.stages.has_next();
         if complete && self.last.is_none() {
             self.evaluate(world)?;
         }
         let summary = self.summary(world, complete, start.elapsed().as_secs_f64());
         self.say(Event::End(summary.clone()))?;
         Ok(summary)
+    }
+
+    fn next_stage(&mut self, world: &mut World) -> Result<()> {
+        self.formula_bytes += self.stage_formula_bytes(world);
+        self.stages.now += 1;
+        (self.best, self.stage_first_step) = (None, self.trainer.step);
+        let notes = enter(&self.stages, &mut self.trainer, world)?;
+        self.say_stage(notes)
+    }
+
+    /// What the formulas say of this run's part of the present stage.
+    fn stage_formula_bytes(&self, world: &World) -> u64 {
+        let steps = self.trainer.step - self.stage_first_step;
+        if steps == 0 { 0 } else { steps * self.trainer.exchange().formula_bytes(world.rank()) }
+    }
+
+    /// Says which stage begins, and what came of its surgery.
+    pub(super) fn say_stage(&mut self, notes: Vec<String>) -> Result<()> {
+        let step = self.trainer.step;
+        if let Some(stage) = self.stages.stage() {
+            let (number, stages) = (self.stages.now + 1, self.stages.count());
+            let parameters = self.trainer.network.parameters.values.len();
+            let (stage, steps) = (stage.name.clone(), self.trainer.steps);
+            self.say(Event::Stage { step, stage, number, stages, steps, parameters })?;
+        }
+        notes.into_iter().try_for_each(|text| self.say(Event::Note { step, text }))
     }
 
     /// What is due after a step. All ranks decide alike. A stop skips the evaluation: there may be little time.
@@ -107,7 +151,7 @@ impl Run<'_> {
             self.trainer.verify(world)?;
         }
         let evaluates = is_last || (self.evaluation_is_due() && !stopped);
-        if due(job.train.log_every) || evaluates || stopped {
+        if due(self.trainer.job().train.log_every) || evaluates || stopped {
             let event = self.stretch.finish(world, &self.trainer)?;
             event.map_or(Ok(()), |event| self.say(event))?;
         }
@@ -119,7 +163,7 @@ impl Run<'_> {
         if saves || best {
             self.save(world, best)?;
         }
-        if stopped && !is_last {
+        if stopped && (!is_last || self.stages.has_next()) {
             let text = format!("a signal ends the run after step {step}; --resume continues it");
             self.say(Event::Note { step, text })?;
         }
@@ -129,7 +173,7 @@ impl Run<'_> {
     /// Whether the step just done was the last of an epoch, or of the job's own interval.
     pub(super) fn evaluation_is_due(&self) -> bool {
         let step = self.trainer.step;
-        match self.job.train.eval_every {
+        match self.trainer.job().train.eval_every {
             Some(every) => every != 0 && step.is_multiple_of(every),
             None => self.trainer.epoch().floor() > self.trainer.epoch_at(step - 1).floor(),
         }
@@ -175,7 +219,8 @@ impl Run<'_> {
     }
 
     fn write(&self, store: &Store, gathered: &Gathered, world: usize, best: bool) -> Result<PathBuf> {
-        let mut snapshot = snapshot(&self.trainer, gathered, self.job, world, self.best.clone());
+        let stage = self.stages.stage().map(|stage| stage.name.as_str());
+        let mut snapshot = snapshot(&self.trainer, gathered, self.job, world, stage, self.best.clone());
         snapshot.vocabulary = self.vocabulary.as_ref().map_or(Vec::new(), |words| words.words().to_vec());
         if let Some((_, tally)) = self.last.filter(|(step, _)| *step == self.trainer.step) {
             let score = self.trainer.task().score(&tally);
@@ -183,7 +228,25 @@ impl Run<'_> {
             let named = metrics.map(|(name, value)| (format!("{}_{name}", self.set), value));
             snapshot.progress.metrics.extend(named);
         }
-        store.save(&snapshot, best)
+        let path = store.save(&snapshot, best)?;
+        self.keep_stage(store, &path)?;
+        Ok(path)
+    }
+
+    /// The checkpoint at `path`, of where this run is now, is kept if a stage ends here.
+    pub(super) fn keep_stage(&self, store: &Store, path: &Path) -> Result<()> {
+        match self.stages.stage() {
+            Some(stage) if self.trainer.step == self.trainer.steps => store.keep_stage(path, &stage.name),
+            _ => Ok(()),
+        }
+    }
+
+    /// The checkpoints that stages have ended with, up to the present one, on rank 0.
+    fn stage_checkpoints(&self) -> Vec<PathBuf> {
+        let stages = self.job.stages.iter().take(self.stages.now + 1);
+        let paths =
+            self.store.iter().flat_map(|store| stages.clone().map(|stage| store.stage_path(&stage.name)));
+        paths.filter(|path| path.exists()).collect()
     }
 
     pub(super) fn say(&mut self, event: Event) -> Result<()> {
@@ -194,6 +257,7 @@ impl Run<'_> {
     fn summary(&self, world: &World, complete: bool, seconds: f64) -> Summary {
         let (rank, size) = (world.rank(), world.size());
         let steps = self.trainer.step - self.first_step;
+        let formula = self.formula_bytes + self.stage_formula_bytes(world);
         let samples = steps as f64 * self.trainer.labels_per_step() as f64;
         let task = self.trainer.task();
         let parameters = self.trainer.network.parameters.values.len();
@@ -208,9 +272,10 @@ impl Run<'_> {
             speed: task.speed(if steps == 0 { 0.0 } else { samples / self.training_seconds }),
             traffic: Traffic {
                 bytes_per_step: self.bytes_sent as f64 / steps.max(1) as f64,
-                formula_bytes_per_step: self.trainer.exchange().formula_bytes(rank),
+                formula_bytes_per_step: formula as f64 / steps.max(1) as f64,
                 float32_bytes_per_step: float32_bytes(parameters, rank, size),
             },
+            stages: self.stage_checkpoints(),
             checkpoint: self.checkpoint.clone(),
             best_checkpoint: self.store.as_ref().and_then(Store::best),
         }

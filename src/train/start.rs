@@ -12,17 +12,19 @@ use super::exchange::{kept_layers, residual_elements};
 use super::placement::place;
 use super::run::{Options, Run};
 use super::run_dir::RunDir;
-use super::state::{restore, what_becomes_of_residuals};
+use super::stages::{Stages, check, find};
+use super::state::{restore, take_parameters, what_becomes_of_residuals};
 use super::statistics;
 use super::stretch::Stretch;
-use super::trainer::{Trainer, capacity, count_steps};
+use super::surgery::enter;
+use super::trainer::{Trainer, capacity};
 use super::world::World;
 use crate::checkpoint::{self, Progress, Snapshot, Store};
 use crate::data::{Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
-use crate::job::{Job, Loaded};
+use crate::job::{Job, Loaded, Stage};
 use crate::nn::{Graph, Shape, check_memory, parameters};
-use crate::optim::{check_decay_layers, state_names};
+use crate::optim::state_names;
 use crate::report::{Event, Metrics};
 use crate::tensor;
 
@@ -52,7 +54,10 @@ impl<'a> Run<'a> {
         let graph = check_network(loaded, train.as_ref(), &world.topology());
         // Every rank has seen what memory is free before any of them takes some.
         let graph = world.together(graph)?;
-        let built = Trainer::new(&loaded.job, graph, train, world.topology()).map_err(blame(loaded, "model"));
+        let stages = stages_of(loaded, train.samples());
+        let stages = world.together(stages)?;
+        let settings = stages.settings(&graph);
+        let built = Trainer::new(&settings, graph, train, world.topology()).map_err(blame(loaded, "model"));
         let trainer = world.together(built)?;
         let parameters = &trainer.network.parameters;
         world.agree("the number of parameters to exchange", parameters.values.len() as u64)?;
@@ -64,6 +69,7 @@ impl<'a> Run<'a> {
         let run_dir = RunDir::open(job, options.run_dir.as_deref(), options.resume, world)?;
         let mut run = Run {
             job,
+            stages,
             trainer,
             evaluator: Evaluator::new(evaluation),
             set,
@@ -81,10 +87,13 @@ impl<'a> Run<'a> {
             first_step: 0,
             training_seconds: 0.0,
             bytes_sent: 0,
+            stage_first_step: 0,
+            formula_bytes: 0,
         };
         let mut notes = run.open_store(options.resume, world)?;
         world.set_context(format_args!("start of the run, measuring what an exchange takes"));
-        notes.extend(run.trainer.choose_exchange(world, run.kept)?);
+        let chosen = run.trainer.choose_exchange(world, run.kept)?;
+        notes.extend(chosen.filter(|reason| !notes.contains(reason)));
         if run.trainer.exchange().would_overlap() && !world.allows_threads() {
             notes.push(
                 "the MPI library does not offer MPI_THREAD_FUNNELED: gradients are averaged after each backward pass, \
@@ -108,10 +117,9 @@ impl<'a> Run<'a> {
                 _ => None,
             },
             step: run.first_step,
-            steps: run.trainer.steps,
+            steps: run.trainer.steps + run.stages.later(),
         })?;
-        let step = run.first_step;
-        notes.into_iter().try_for_each(|text| run.say(Event::Note { step, text }))?;
+        run.say_stage(notes)?;
         Ok(run)
     }
 
@@ -123,8 +131,8 @@ impl<'a> Run<'a> {
         let opened = (world.rank() == 0).then(|| Store::open(self.run_dir.path(), keep)).transpose();
         let store = world.together(opened)?;
         self.store = store;
-        let notes = if resume { self.resume(world)? } else { Vec::new() };
-        self.first_step = self.trainer.step;
+        let notes = if resume { self.resume(world)? } else { self.begin(world)? };
+        (self.first_step, self.stage_first_step) = (self.trainer.step, self.trainer.step);
         self.trainer.verify(world)?;
         let metrics =
             (world.rank() == 0).then(|| Metrics::open(self.run_dir.metrics(), self.first_step)).transpose();
@@ -139,7 +147,9 @@ impl<'a> Run<'a> {
         let path = newest.as_ref().map(|(path, _)| path.display().to_string());
         let path: PathBuf = world.broadcast(&path.unwrap_or_default())?.into();
         let notes = if path.as_os_str().is_empty() {
-            vec!["there is no checkpoint yet to resume from: starting at step 0".into()]
+            let mut notes = vec!["there is no checkpoint yet to resume from: starting at step 0".into()];
+            notes.extend(self.begin(world)?);
+            notes
         } else {
             let snapshot = newest.map_or_else(|| checkpoint::load(&path), |(_, snapshot)| Ok(snapshot));
             let resumed = snapshot.and_then(|snapshot| self.resume_from(&path, snapshot, world));
@@ -167,6 +177,7 @@ impl<'a> Run<'a> {
         let stored = Job::from_toml(&snapshot.job)
             .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
         let mut notes = self.what_differs(path, &stored, &snapshot.progress, world.size())?;
+        self.go_to_stage(&snapshot, world).map_err(|message| Error::checkpoint(path, message))?;
         if stored.exchange.gradients == self.job.exchange.gradients {
             self.kept = snapshot.progress.gradients.or(Some(stored.exchange.gradients));
         }
@@ -177,14 +188,60 @@ impl<'a> Run<'a> {
             .map_err(|message| Error::checkpoint(path, message))?;
         // The run may have been killed after it wrote its best checkpoint and before it made it the best.
         let is_best = snapshot.progress.best.as_ref().is_some_and(|best| best.step == snapshot.progress.step);
-        if let Some(store) = self.store.as_ref().filter(|_| is_best && self.job.checkpoint.best) {
-            store.make_best(path)?;
+        if let Some(store) = &self.store {
+            if is_best && self.job.checkpoint.best {
+                store.make_best(path)?;
+            }
+            self.keep_stage(store, path)?;
         }
         self.owes_evaluation =
             self.trainer.step > 0 && self.evaluation_is_due() && snapshot.progress.metrics.is_empty();
         self.best = snapshot.progress.best;
         self.checkpoint = path.into();
         Ok(notes)
+    }
+
+    /// Where a run begins that does not resume: with the parameters of a checkpoint, if the job gives one, and with the surgery
+    /// of its first stage.
+    fn begin(&mut self, world: &mut World) -> Result<Vec<String>> {
+        if let Some(path) = &self.job.model.checkpoint {
+            let taken = checkpoint::load(path).and_then(|snapshot| {
+                self.check_vocabulary(&snapshot)
+                    .and_then(|()| take_parameters(&mut self.trainer.network, &snapshot))
+                    .map_err(|message| Error::checkpoint(path, message))
+            });
+            world.together(taken)?;
+        }
+        enter(&self.stages, &mut self.trainer, world)
+    }
+
+    /// Goes to the stage that `snapshot` is in, with the network that it holds: surgery may have made it another than the job's.
+    fn go_to_stage(&mut self, snapshot: &Snapshot, world: &World) -> std::result::Result<(), String> {
+        let stored = snapshot.progress.stage.as_ref();
+        self.stages.now = find(self.job, stored.map(|stage| stage.name.as_str()))?;
+        let (Some(stored), Some(stage)) = (stored, self.stages.stage()) else { return Ok(()) };
+        let cut = |stage: &Stage| stage.shrink.is_some() || stage.low_rank.is_some();
+        let mut graph = self.trainer.network.graph().clone();
+        if self.job.stages[..=self.stages.now].iter().any(cut) {
+            let held = Graph::from_json(&snapshot.network).map_err(|error| error.to_string())?;
+            if (held.input(), held.output()) != (graph.input(), graph.output()) {
+                return Err(
+                    "holds a network for other data than the job's; give the job it was trained with".into(),
+                );
+            }
+            graph = held;
+        }
+        if snapshot.progress.step < stored.start || snapshot.progress.step < stored.optimizer_start {
+            return Err(format!("is at step {}, before the stage that it is in", snapshot.progress.step));
+        }
+        let settings = self.stages.settings(&graph);
+        let trainer = &mut self.trainer;
+        trainer
+            .set_up(settings, graph, stage.freeze_zeros, world.topology())
+            .map_err(|error| error.to_string())?;
+        (trainer.start, trainer.optimizer_start) = (stored.start, stored.optimizer_start);
+        trainer.steps = stored.start + self.stages.length();
+        Ok(())
     }
 
     /// Refuses a checkpoint whose words are not those of the data: the same number would be another word.
@@ -258,6 +315,17 @@ const FIXED: [&str; 13] = [
     "train.seed",
 ];
 
+/// The stages of the job, as long as they are.
+fn stages_of(loaded: &Loaded, samples: usize) -> Result<Stages<'_>> {
+    let job = &loaded.job;
+    Stages::new(job, samples).map_err(|(error, stage)| {
+        let train = job.stages.get(stage).map_or(&job.train, |stage| &stage.train);
+        let key = if train.steps.is_some() { "train.steps" } else { "train.epochs" };
+        let path = if job.stages.is_empty() { key.to_owned() } else { format!("stage[{stage}].{key}") };
+        Error::Job { at: loaded.source.at(&path), message: error.to_string() }
+    })
+}
+
 fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
     let (batch, ranks) = (loaded.job.train.global_batch, world.size());
     if batch >= ranks {
@@ -270,7 +338,7 @@ fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
 }
 
 /// Whom to blame for what does not fit: the value of the job at `path`.
-fn blame<'a>(loaded: &'a Loaded, path: &'static str) -> impl Fn(Error) -> Error + 'a {
+fn blame<'a>(loaded: &'a Loaded, path: &'a str) -> impl Fn(Error) -> Error + 'a {
     move |error| match error {
         Error::Usage(_) | Error::Shape { .. } => {
             Error::Job { at: loaded.source.at(path), message: error.to_string() }
@@ -284,13 +352,11 @@ fn check_network(loaded: &Loaded, train: &dyn TrainingFeed, topology: &Topology)
     let job = &loaded.job;
     let graph = build_graph(&job.model, &loaded.source, train.input(), train.classes())?;
     kept_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
-    check_decay_layers(&job.optimizer, &graph).map_err(blame(loaded, "optimizer.decay_layers"))?;
     for rank in [0, topology.world() - 1] {
         let part = shard(job.train.global_batch, rank, topology.world()).len();
         graph.check_batch(part).map_err(blame(loaded, "train.global_batch"))?;
     }
-    let length = if job.train.steps.is_some() { "train.steps" } else { "train.epochs" };
-    count_steps(job, train.samples()).map_err(blame(loaded, length))?;
+    check(job, &graph).map_err(|(error, key)| blame(loaded, &key)(error))?;
     let crowd = (0..topology.nodes()).map(|node| topology.members(node).len()).max().unwrap_or(1);
     let beside = numbers_beside(job, &graph)?;
     check_memory(&graph, capacity(job, topology.world()), beside, crowd).map_err(blame(loaded, "model"))?;

@@ -60,6 +60,7 @@ pub fn snapshot<'a>(
     gathered: &'a Gathered,
     job: &Job,
     world: usize,
+    stage: Option<&str>,
     best: Option<Best>,
 ) -> Snapshot<&'a [f32]> {
     let parameters = &trainer.network.parameters;
@@ -91,7 +92,7 @@ pub fn snapshot<'a>(
         let tensors = gathered.own_statistics.iter().map(borrow).collect();
         slots.push(Slot { name: statistics::STATISTICS.into(), tensors });
     }
-    let heeds = matches!(job.schedule.kind, ScheduleKind::Plateau { .. });
+    let heeds = matches!(trainer.job().schedule.kind, ScheduleKind::Plateau { .. });
     let Plateau { cuts, waited, best_loss } = trainer.plateau;
     let samples_seen = trainer.step * job.train.global_batch as u64;
     Snapshot {
@@ -109,6 +110,11 @@ pub fn snapshot<'a>(
             ranks: world as u64,
             threads: tensor::threads() as u64,
             gradients: Some(trainer.exchange().gradients()),
+            stage: stage.map(|name| checkpoint::Stage {
+                name: name.into(),
+                start: trainer.start,
+                optimizer_start: trainer.optimizer_start,
+            }),
             plateau: heeds.then_some(checkpoint::Plateau { cuts, waited, best_loss }),
             best,
             metrics: Default::default(),
@@ -254,13 +260,27 @@ fn flat(table: &[Parameter], tensors: &[Tensor]) -> std::result::Result<Vec<f32>
     Ok(values)
 }
 
+/// Gives `network` the parameters of `snapshot`, and what it keeps untrained. The message of an `Err` says what does not fit.
+pub fn take_parameters(network: &mut Network, snapshot: &Snapshot) -> std::result::Result<(), String> {
+    take_parameters_of(&mut network.parameters, snapshot)
+}
+
+/// The same of parameters without a network.
+pub fn take_parameters_of(
+    parameters: &mut Parameters,
+    snapshot: &Snapshot,
+) -> std::result::Result<(), String> {
+    let (values, statistics) = both(parameters, &snapshot.parameters)?;
+    (parameters.values, parameters.statistics.values) = (values, statistics);
+    Ok(())
+}
+
 /// A network as a checkpoint holds it, for batches of up to `capacity`: nothing else is needed.
 pub fn restore_network(path: &std::path::Path, snapshot: &Snapshot, capacity: usize) -> Result<Network> {
     let refuse = |message: String| Error::checkpoint(path, message);
     let graph = Graph::from_json(&snapshot.network).map_err(|error| refuse(error.to_string()))?;
     let mut network = Network::new(graph, capacity).map_err(|error| refuse(error.to_string()))?;
-    let (values, statistics) = both(&network.parameters, &snapshot.parameters).map_err(refuse)?;
-    (network.parameters.values, network.parameters.statistics.values) = (values, statistics);
+    take_parameters(&mut network, snapshot).map_err(refuse)?;
     Ok(network)
 }
 

@@ -9,7 +9,9 @@ use super::evaluate::EVALUATION_BATCH;
 use super::exchange::{Agreed, Choice, Exchange};
 use super::hash::hash_values;
 use super::world::World;
+use crate::compress::force::Force;
 use crate::compress::group_lasso::GroupLasso;
+use crate::compress::zeros::FrozenZeros;
 use crate::data::{TrainingFeed, shard};
 use crate::error::{Error, Result};
 use crate::job::{self, Algorithm, Gradients, Job, ScheduleKind};
@@ -26,13 +28,20 @@ pub struct Trainer {
     pub optimizer: Optimizer,
     /// Steps done.
     pub step: u64,
-    /// Steps of the whole run.
+    /// The step that this stage of the run began at; 0 in a run of one stage.
+    pub start: u64,
+    /// The step that it ends at.
     pub steps: u64,
-    /// What the evaluations so far have done to the learning rate.
+    /// The step at which the optimizer's state was zero.
+    pub optimizer_start: u64,
+    /// What the evaluations of this stage have done to the learning rate.
     pub plateau: Plateau,
     group_lasso: Option<GroupLasso>,
+    force: Option<Force>,
+    frozen: Option<FrozenZeros>,
     exchange: Exchange,
     feed: Box<dyn TrainingFeed>,
+    /// With the settings of this stage.
     job: Job,
     labels: Vec<usize>,
 }
@@ -40,12 +49,12 @@ pub struct Trainer {
 /// Steps are part of the key of random numbers, which has 40 bits for them.
 pub(super) const LONGEST: u64 = (1 << 40) - 1;
 
-/// The length of the run in steps.
+/// The length of a run, or of a stage, in steps.
 pub(super) fn count_steps(job: &Job, samples: usize) -> Result<u64> {
     let steps = match (job.train.steps, job.train.epochs) {
         (Some(steps), _) => Some(steps),
         (None, epochs) => {
-            let all = epochs.unwrap_or(1).checked_mul(samples as u64);
+            let all = epochs.unwrap_or(0).checked_mul(samples as u64);
             all.map(|all| all.div_ceil(job.train.global_batch as u64))
         }
     };
@@ -80,27 +89,55 @@ pub struct Step {
 impl Trainer {
     /// A trainer of `job` on `feed` at step 0, on the ranks of `topology`, with freshly drawn parameters.
     pub fn new(job: &Job, graph: Graph, feed: Box<dyn TrainingFeed>, topology: Topology) -> Result<Trainer> {
-        let global_batch = job.train.global_batch;
-        let share = global_batch.div_ceil(topology.world());
+        let share = job.train.global_batch.div_ceil(topology.world());
         let mut network = Network::new(graph, capacity(job, topology.world()))?;
         network.parameters.initialise(job.train.seed);
         let exchange =
             Exchange::new(&job.exchange, job.train.seed, network.graph(), &network.parameters, topology)?;
-        let group_lasso = GroupLasso::new(&job.sparsity, network.graph(), &network.parameters)?;
         let parameters = network.parameters.values.len();
         let steps = count_steps(job, feed.samples())?;
         Ok(Trainer {
             optimizer: Optimizer::new(&job.optimizer, parameters),
+            group_lasso: GroupLasso::new(&job.sparsity, network.graph(), &network.parameters)?,
+            force: Force::new(&job.force, network.graph(), &network.parameters.table)?,
+            frozen: None,
             network,
             step: 0,
+            start: 0,
             steps,
+            optimizer_start: 0,
             plateau: Plateau::default(),
-            group_lasso,
             exchange,
             feed,
             job: job.clone(),
             labels: Vec::with_capacity(share),
         })
+    }
+
+    /// Goes on with the settings `job` from here, on a network of `graph` if that is another: its parameters, the optimizer's
+    /// state and what error feedback keeps are then zero, for the caller to fill. `freeze_zeros`: weights that are zero stay so.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::new`].
+    pub fn set_up(&mut self, job: Job, graph: Graph, freeze_zeros: bool, topology: Topology) -> Result<()> {
+        if graph != *self.network.graph() {
+            self.network = Network::new(graph, capacity(&job, topology.world()))?;
+            let (seed, parameters) = (job.train.seed, &self.network.parameters);
+            self.exchange = Exchange::new(&job.exchange, seed, self.network.graph(), parameters, topology)?;
+        }
+        let (graph, parameters) = (self.network.graph(), &self.network.parameters);
+        self.group_lasso = GroupLasso::of_what_is_left(&job.sparsity, graph, parameters)?;
+        self.force = Force::new(&job.force, graph, &parameters.table)?;
+        self.frozen = freeze_zeros.then(|| FrozenZeros::new(parameters));
+        self.optimizer = Optimizer::new(&job.optimizer, parameters.values.len());
+        self.plateau = Plateau::default();
+        self.job = job;
+        Ok(())
+    }
+
+    /// The settings of this stage.
+    pub fn job(&self) -> &Job {
+        &self.job
     }
 
     /// Samples of a step, over all ranks.
@@ -184,8 +221,8 @@ impl Trainer {
 
     /// The learning rate of step `step`.
     pub fn learning_rate(&self, step: u64) -> f64 {
-        let moment =
-            Moment { step, steps: self.steps, epoch: self.epoch_at(step) as u64, cuts: self.plateau.cuts };
+        let (step, steps) = (step - self.start, self.steps - self.start);
+        let moment = Moment { step, steps, epoch: self.epoch_at(step) as u64, cuts: self.plateau.cuts };
         learning_rate(&self.job.schedule, self.job.optimizer.learning_rate, moment)
     }
 
@@ -240,17 +277,26 @@ impl Trainer {
         })
     }
 
-    /// The update, from averaged gradients that are equal on every rank: penalties first, then the optimizer (clipping,
-    /// decay, momentum), then the zeros that penalties make.
+    /// The update, from averaged gradients that are equal on every rank: penalties and forces first, then the optimizer
+    /// (clipping, decay, momentum), then the zeros that penalties make, and those that stay.
     fn update(&mut self) {
         let rate = self.learning_rate(self.step);
         let parameters = &mut self.network.parameters;
         if let Some(lasso) = &mut self.group_lasso {
             lasso.add_gradients(parameters);
         }
-        self.optimizer.step(self.step, rate, parameters);
+        if let Some(force) = &mut self.force {
+            force.add(&parameters.values, &mut parameters.gradients);
+        }
+        if let Some(frozen) = &mut self.frozen {
+            frozen.note(parameters);
+        }
+        self.optimizer.step(self.step - self.optimizer_start, rate, parameters);
         if let Some(lasso) = &mut self.group_lasso {
             lasso.make_zeros(rate, &mut parameters.values);
+        }
+        if let Some(frozen) = &self.frozen {
+            frozen.restore(&mut parameters.values);
         }
     }
 
@@ -278,7 +324,7 @@ impl Trainer {
         let what = format!(
             "parameter `{name}` became {} in the update before (learning rate {}; a smaller one may help)",
             parameters.values[at],
-            self.learning_rate(self.step.saturating_sub(1))
+            self.learning_rate(self.step.saturating_sub(1).max(self.start))
         );
         Err(Error::NonFinite { step: self.step, rank, what })
     }

@@ -201,6 +201,15 @@ impl World {
         Ok(to_text(&words))
     }
 
+    /// Replaces `values`, as many on each rank, by rank 0's.
+    pub fn broadcast_values(&mut self, values: &mut [f32]) -> Result<()> {
+        let mut words = vec![0; values.len().div_ceil(2)];
+        bytemuck::cast_slice_mut(&mut words)[..values.len()].copy_from_slice(values);
+        small::broadcast(&mut self.transport, &mut words)?;
+        values.copy_from_slice(&bytemuck::cast_slice(&words)[..values.len()]);
+        Ok(())
+    }
+
     /// The `text` of rank `rank`, on every rank; at most 248 bytes of it.
     pub fn tell(&mut self, rank: usize, text: &str) -> Result<String> {
         Ok(to_text(&self.gather(to_record(text))?[rank]))

@@ -222,14 +222,17 @@ fn forces_act_within_groups_of_the_chosen_layers() {
     let mut parameters = Parameters::new(&graph).unwrap();
     parameters.initialise(3);
     let table = parameters.table.clone();
-    let options = |layers: Option<&[&str]>| Options {
+    let options = |layers: Option<&[&str]>| job::Force {
         kind: ForceKind::L2,
         strength: 1.0,
         layers: layers.map(|names| names.iter().map(|name| name.to_string()).collect()),
     };
     let touched = |layers: Option<&[&str]>| -> Vec<&str> {
         let mut gradients = vec![0.0; parameters.values.len()];
-        Force::new(&options(layers), &graph, &table).unwrap().add(&parameters.values, &mut gradients);
+        Force::new(&options(layers), &graph, &table)
+            .unwrap()
+            .unwrap()
+            .add(&parameters.values, &mut gradients);
         let moved = |p: &&Parameter| gradients[p.range.clone()].iter().any(|&g| g != 0.0);
         table.iter().filter(moved).map(|p| &p.name[..]).collect()
     };
@@ -238,18 +241,18 @@ fn forces_act_within_groups_of_the_chosen_layers() {
     assert_eq!(touched(Some(&["one"])), [] as [&str; 0]);
 
     let mut gradients = vec![0.0; parameters.values.len()];
-    Force::new(&options(None), &graph, &table).unwrap().add(&parameters.values, &mut gradients);
+    Force::new(&options(None), &graph, &table).unwrap().unwrap().add(&parameters.values, &mut gradients);
     let a = table[0].range.clone();
     let halves =
         parameters.values[a.clone()].chunks_exact(3 * 18).flat_map(|half| run(ForceKind::L2, 1.0, half, 18));
     assert_eq!(gradients[a], halves.collect::<Vec<f32>>());
 
     for (layers, part) in [(&["B"][..], "`B`; did you mean `b`?"), (&["flatten_3"], "`flatten_3`")] {
-        let message = Force::new(&options(Some(layers)), &graph, &table).unwrap_err().to_string();
+        let message = Force::new(&options(Some(layers)), &graph, &table).err().unwrap().to_string();
         assert!(message.contains(part), "{message}");
     }
-    let options = Options { strength: f64::NAN, ..options(None) };
-    assert!(Force::new(&options, &graph, &table).unwrap_err().to_string().contains("strength = NaN"));
+    let none = job::Force { strength: 0.0, ..options(None) };
+    assert!(Force::new(&none, &graph, &table).unwrap().is_none());
 }
 
 /// Each layer of a whole network as if it were alone, in buffers that are sized for the largest.
@@ -259,8 +262,8 @@ fn layers_do_not_mix() {
     let mut parameters = Parameters::new(&graph).unwrap();
     parameters.initialise(3);
     for kind in KINDS {
-        let options = Options { kind, strength: 0.25, layers: None };
-        let mut force = Force::new(&options, &graph, &parameters.table).unwrap();
+        let options = job::Force { kind, strength: 0.25, layers: None };
+        let mut force = Force::new(&options, &graph, &parameters.table).unwrap().unwrap();
         for _ in 0..2 {
             let mut gradients = vec![0.0; parameters.values.len()];
             force.add(&parameters.values, &mut gradients);

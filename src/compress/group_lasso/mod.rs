@@ -1,6 +1,8 @@
 //! Group lasso: a penalty of `strength ||w_g||` on each group g of parameters, which empties whole groups (Yuan and Lin, 2006;
 //! W. Wen et al., 2016, section 3.1).
 //!
+//! The plain l1 norm of weights may stand beside it or alone ([`l1`]).
+//!
 //! Two ways to take it into a step, after the exchange, on what is equal on every rank:
 //! - the published code's: `strength w / ||w_g||` is added to the gradient, zero where the norm is; after the step every
 //!   parameter within a threshold of zero becomes zero, whatever group it is in;
@@ -8,6 +10,9 @@
 //!   by `max(0, 1 - rate strength / ||w_g||)`: exact zeros, no threshold. Kinds of groups that overlap shrink one after the
 //!   other.
 
+mod l1;
+
+use self::l1::L1;
 use super::groups::{GroupKind, Groups, groups};
 use crate::error::{Error, Result};
 use crate::job::{Sparsity, SparsityMethod, suggest};
@@ -19,6 +24,7 @@ pub struct GroupLasso {
     method: SparsityMethod,
     threshold: f32,
     penalties: Vec<Penalty>,
+    l1: L1,
     /// By group of one penalty: the square of its norm, and what its elements are multiplied by.
     squares: Vec<f64>,
     factors: Vec<f32>,
@@ -36,35 +42,56 @@ impl GroupLasso {
     /// # Errors
     /// [`Error::Usage`] where it asks for groups that the network does not have, or names layers that have none.
     pub fn new(job: &Sparsity, graph: &Graph, parameters: &Parameters) -> Result<Option<GroupLasso>> {
-        let mut penalties = Vec::new();
+        let lasso = GroupLasso::of_what_is_left(job, graph, parameters)?;
+        let penalties = lasso.iter().flat_map(|lasso| &lasso.penalties);
         for (kind, key, strength) in kinds(job) {
-            if strength == 0.0 {
-                continue;
-            }
-            let all = groups(graph, parameters, kind)?;
-            if all.is_empty() {
+            if strength != 0.0 && !penalties.clone().any(|penalty| penalty.groups.kind == kind) {
                 return Err(Error::Usage(format!(
                     "sparsity.{key} = {strength}: the network has no such groups that could be removed"
                 )));
             }
-            penalties.extend(all.into_iter().map(|groups| Penalty::new(job, strength, groups)));
         }
-        let layers: Vec<&str> = penalties.iter().map(|penalty| penalty.groups.layer.as_str()).collect();
+        let mut layers: Vec<&str> = penalties.map(|penalty| penalty.groups.layer.as_str()).collect();
+        if job.l1 > 0.0 {
+            let weights = parameters.table.iter().filter(|tensor| tensor.spec.decay);
+            layers.extend(weights.map(|tensor| graph.layers()[tensor.layer].name.as_str()));
+        }
         if let Some(name) = job.factors.keys().find(|name| !layers.contains(&name.as_str())) {
             return Err(Error::Usage(format!(
                 "sparsity.factors: no layer with groups that are penalised is called `{name}`; {}",
                 suggest(name, &layers)
             )));
         }
-        let most = penalties.iter().map(|penalty| penalty.groups.count).max();
-        let lasso = |most| GroupLasso {
+        Ok(lasso)
+    }
+
+    /// The same where surgery may have taken away what `job` names: groups and layers that there are not are passed over.
+    ///
+    /// # Errors
+    /// Those of [`groups`].
+    pub fn of_what_is_left(
+        job: &Sparsity,
+        graph: &Graph,
+        parameters: &Parameters,
+    ) -> Result<Option<GroupLasso>> {
+        let mut penalties = Vec::new();
+        for (kind, _, strength) in kinds(job).into_iter().filter(|(_, _, strength)| *strength != 0.0) {
+            let all = groups(graph, parameters, kind)?;
+            penalties.extend(all.into_iter().map(|groups| Penalty::new(job, strength, groups)));
+        }
+        let l1 = L1::new(job, graph, parameters);
+        if penalties.is_empty() && l1.is_none() {
+            return Ok(None);
+        }
+        let most = penalties.iter().map(|penalty| penalty.groups.count).max().unwrap_or(0);
+        Ok(Some(GroupLasso {
             method: job.method,
             threshold: job.threshold as f32,
             penalties,
+            l1,
             squares: vec![0.0; most],
             factors: vec![0.0; most],
-        };
-        Ok(most.map(lasso))
+        }))
     }
 
     /// Before the update: adds the penalties' gradients.
@@ -72,9 +99,10 @@ impl GroupLasso {
         if self.method != SparsityMethod::GroupLasso {
             return;
         }
-        let GroupLasso { penalties, squares, factors, .. } = self;
+        let GroupLasso { penalties, l1, squares, factors, .. } = self;
+        let Parameters { values, gradients, .. } = parameters;
+        l1.add_gradients(values, gradients);
         for penalty in penalties {
-            let Parameters { values, gradients, .. } = &mut *parameters;
             let factor = |norm: f64, strength: f64| if norm == 0.0 { 0.0 } else { strength / norm };
             penalty.factors(values, squares, factors, factor);
             penalty.groups.add_scaled(factors, values, gradients);
@@ -90,7 +118,8 @@ impl GroupLasso {
                 || values.iter_mut().for_each(|w| *w = if w.abs() < threshold { 0.0 } else { *w }),
             );
         }
-        let GroupLasso { penalties, squares, factors, .. } = self;
+        let GroupLasso { penalties, l1, squares, factors, .. } = self;
+        l1.shrink(rate, values);
         for penalty in penalties {
             let factor = |norm: f64, strength: f64| {
                 if norm <= rate * strength { 0.0 } else { 1.0 - rate * strength / norm }

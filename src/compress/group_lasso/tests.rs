@@ -155,3 +155,39 @@ fn what_is_not_there_is_refused() {
     assert!(message(job).contains("`conv3`"), "nearest");
     assert!(GroupLasso::new(&Sparsity::default(), &graph, &parameters).unwrap().is_none());
 }
+
+/// Against its definition, on weights alone, with a layer's factor.
+#[test]
+fn l1_acts_on_each_weight_by_itself() {
+    let (graph, mut parameters) = network();
+    parameters.values[3] = 0.0;
+    let job =
+        |method| Sparsity { method, l1: 0.5, factors: [("ip1".into(), 0.5)].into(), ..Sparsity::default() };
+    let before = parameters.values.clone();
+    let strength = |at: usize| {
+        let tensor = parameters.table.iter().find(|tensor| tensor.range.contains(&at)).unwrap();
+        let factor = if tensor.name.starts_with("ip1") { 0.25 } else { 0.5 };
+        if tensor.spec.decay { factor } else { 0.0 }
+    };
+    let strengths: Vec<f32> = (0..before.len()).map(strength).collect();
+    let mut lasso = GroupLasso::new(&job(SparsityMethod::GroupLasso), &graph, &parameters).unwrap().unwrap();
+    parameters.gradients.fill(1.0);
+    lasso.add_gradients(&mut parameters);
+    for (at, &w) in before.iter().enumerate() {
+        let sign = if w == 0.0 { 0.0 } else { w.signum() };
+        assert_eq!(parameters.gradients[at], 1.0 + strengths[at] * sign, "{at}");
+    }
+    let mut proximal = GroupLasso::new(&job(SparsityMethod::Proximal), &graph, &parameters).unwrap().unwrap();
+    proximal.add_gradients(&mut parameters);
+    proximal.make_zeros(0.5, &mut parameters.values);
+    let mut zeros = 0;
+    for (at, &w) in before.iter().enumerate() {
+        let expected =
+            if strengths[at] == 0.0 { w } else { (w.abs() - 0.5 * strengths[at]).max(0.0) * w.signum() };
+        assert_eq!(parameters.values[at], expected, "{at}");
+        zeros += usize::from(parameters.values[at].to_bits() == 0);
+    }
+    assert!(zeros > 10, "-0 would not be found by a comparison of bits: {zeros}");
+    let unknown = Sparsity { factors: [("conv9".into(), 1.0)].into(), ..job(SparsityMethod::Proximal) };
+    assert!(GroupLasso::new(&unknown, &graph, &parameters).is_err_and(|e| e.to_string().contains("`conv9`")));
+}

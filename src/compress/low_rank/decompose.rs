@@ -4,23 +4,11 @@
 //! the same, the closest of rank r there is (Eckart and Young, 1936); they differ in how the factors share its size.
 
 use faer::{Mat, MatRef, Side};
-use serde::{Deserialize, Serialize};
 
 use super::spectrum::{Spectrum, gram};
 use super::weight::Matrix;
 use crate::error::Result;
-
-/// How the two factors share what they make up together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// Cross-filter principal components, not centred: `expand` are the eigenvectors U of W Wᵀ, of length 1, and `basis` is
-    /// UᵀW (Wen et al., ICCV 2017).
-    #[default]
-    Pca,
-    /// Singular values, W = U S Vᵀ: `expand` is U S^(1/2) and `basis` is S^(1/2) Vᵀ, equally large.
-    Svd,
-}
+use crate::job::LowRankMethod;
 
 /// A matrix `[N, d]` by its directions, the strongest first.
 #[derive(Clone, Debug)]
@@ -48,12 +36,12 @@ impl Decomposition {
     ///
     /// # Errors
     /// When an element is not finite: the message names it.
-    pub fn new(method: Method, matrix: Matrix<'_>) -> Result<Decomposition> {
+    pub fn new(method: LowRankMethod, matrix: Matrix<'_>) -> Result<Decomposition> {
         let wide = matrix.in_double()?;
         let w = MatRef::from_row_major_slice(&wide, matrix.filters, matrix.width);
         let parts = match method {
-            Method::Pca => components(w),
-            Method::Svd => singular(w),
+            LowRankMethod::Pca => components(w),
+            LowRankMethod::Svd => singular(w),
         };
         let mut parts = parts.ok_or_else(|| matrix.did_not_converge())?;
         parts.fix_signs();

@@ -10,10 +10,11 @@ use std::ops::Range;
 
 pub use pair::Form;
 pub use plan::{Cost, LayerReport, Outcome};
-pub use request::Request;
+pub use request::check;
 
 use self::pair::Pair;
 use crate::error::Result;
+use crate::job::LowRank;
 use crate::nn::{Graph, Node, Parameters};
 
 /// A factorised network, and what was done to it.
@@ -48,8 +49,8 @@ impl Factorised {
 ///
 /// # Errors
 /// When the request names what there is not or what cannot be, when a weight is not finite, and those of [`Graph::new`].
-pub fn factorise(graph: &Graph, parameters: &Parameters, request: &Request) -> Result<Factorised> {
-    request.check(graph)?;
+pub fn factorise(graph: &Graph, parameters: &Parameters, request: &LowRank) -> Result<Factorised> {
+    check(request, graph)?;
     let (mut nodes, mut layers, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
     for (index, node) in graph.layers().iter().enumerate() {
         let (report, pair) = plan::plan(graph, parameters, request, index)?;

@@ -16,8 +16,8 @@ pub mod ranks;
 pub mod spectrum;
 mod weight;
 
-pub use decompose::{Decomposition, Factors, Method};
-pub use factorise::{Factorised, Form, LayerReport, Outcome, Request, factorise};
+pub use decompose::{Decomposition, Factors};
+pub use factorise::{Factorised, Form, LayerReport, Outcome, check, factorise};
 pub use ranks::{LayerRank, ranks};
 pub use spectrum::Spectrum;
 pub use weight::Matrix;

@@ -26,7 +26,7 @@ fn everything() -> Job {
             synthetic: None,
             synthetic_text: None,
         },
-        model: Model { preset: None, layers: Some(vec![layers, Table::new()]) },
+        model: Model { preset: None, checkpoint: None, layers: Some(vec![layers, Table::new()]) },
         train: Train {
             epochs: None,
             steps: Some(7),
@@ -47,9 +47,46 @@ fn everything() -> Job {
             ..Schedule::default()
         },
         sparsity: Sparsity { factors: [("conv1".to_owned(), 0.5)].into(), ..Sparsity::default() },
+        force: Force { layers: Some(vec!["conv1".into()]), ..Force::default() },
         exchange: Exchange { keep_float: vec!["logits".into(), "conv1".into()], ..Exchange::default() },
         checkpoint: Checkpoint { best: false, ..Checkpoint::default() },
+        stages: Vec::new(),
     }
+}
+
+/// The same in stages that say everything, and nothing.
+fn in_stages() -> Job {
+    let job = everything();
+    let train = |steps| Train { epochs: None, steps, ..job.train.clone() };
+    let stage = Stage {
+        name: "a".into(),
+        freeze_zeros: true,
+        shrink: Some(Shrink { round_to: 8 }),
+        low_rank: Some(LowRank {
+            energy: Some(0.95),
+            ranks: [("conv2".to_owned(), 3)].into(),
+            separable: vec!["conv1".into()],
+            except: vec!["ip1".into()],
+            ..LowRank::default()
+        }),
+        train: train(None),
+        optimizer: Optimizer { kind: OptimizerKind::Nesterov { momentum: 0.5 }, ..job.optimizer.clone() },
+        schedule: Schedule::default(),
+        sparsity: Sparsity::default(),
+        force: Force { strength: -0.5, ..job.force.clone() },
+    };
+    let plain = Stage {
+        name: "b".into(),
+        freeze_zeros: false,
+        shrink: None,
+        low_rank: None,
+        train: train(Some(3)),
+        optimizer: job.optimizer.clone(),
+        schedule: job.schedule.clone(),
+        sparsity: job.sparsity.clone(),
+        force: job.force.clone(),
+    };
+    Job { train: train(None), stages: vec![stage, plain], ..job }
 }
 
 /// A job about text, with `sets` over it.
@@ -97,8 +134,15 @@ layers = 0.0
 neurons = 0.0
 inputs = 0.0
 hidden_units = 0.0
+l1 = 0.0
 scale_by_size = false
 threshold = 0.0001
+
+[sparsity.factors]
+
+[force]
+kind = \"l2\"
+strength = 0.0
 
 [exchange]
 gradients = \"ternary\"
@@ -126,6 +170,7 @@ fn a_job_survives_its_text_and_its_serialised_form() {
     let job = everything();
     let text = job.to_toml();
     assert_eq!(Job::from_toml(&text).unwrap(), job);
+    assert_eq!(Job::from_toml(&in_stages().to_toml()).unwrap(), in_stages());
     let made_up = accepted(MINIMAL, &["data.dataset=synthetic-text", "data.tokens=7"]).job;
     assert_eq!(Job::from_toml(&made_up.to_toml()).unwrap(), made_up);
     assert_eq!(accepted(&text, &[]).job, job, "the same through a file");
@@ -224,7 +269,7 @@ fn the_reference_is_complete() {
     let mut section = "";
     for line in include_str!("../../../docs/job-file.md").lines() {
         if let Some(heading) = line.strip_prefix("## ") {
-            section = heading.strip_prefix('[').map_or("", |name| name.trim_end_matches(']'));
+            section = if heading.starts_with('[') { heading.trim_matches(['[', ']']) } else { "" };
         }
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         if let ["", key, _, default, ..] = cells[..]
@@ -260,9 +305,19 @@ fn the_reference_is_complete() {
     let synthetic = Some(Synthetic { shape: [1, 2, 3], classes: 4, samples: 5 });
     jobs.push(Job { data: Data { synthetic, ..everything().data }, ..everything() });
     jobs.push(accepted(MINIMAL, &["data.dataset=synthetic-text"]).job);
+    jobs.push(accepted(MINIMAL, &["model.checkpoint=a.h5"]).job);
+    jobs.push(in_stages());
     let paths = jobs.iter().flat_map(|job| values(&job.to_toml()).into_keys());
     let paths = paths.map(|path| path.replace("sparsity.factors.conv1", "sparsity.factors"));
-    let keys: BTreeSet<String> = paths.map(|path| path.split('[').next().unwrap().to_owned()).collect();
+    let in_stage = |path: String| path.replace("stage[0]", "stage").replace("ranks.conv2", "ranks");
+    // What a stage may say of the job's own sections is described with them.
+    let own = |path: &String| {
+        let rest = path.strip_prefix("stage.").unwrap_or_default();
+        !path.starts_with("stage[1]") && !stage::SECTIONS.iter().any(|section| rest.starts_with(section))
+    };
+    let paths = paths.map(in_stage).filter(own);
+    let mut keys: BTreeSet<String> = paths.map(|path| path.split('[').next().unwrap().to_owned()).collect();
+    keys.extend(["stage.shrink", "stage.low_rank", "sparsity.factors"].map(String::from));
     assert_eq!(documented.into_keys().collect::<BTreeSet<_>>(), keys);
 }
 

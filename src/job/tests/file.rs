@@ -23,7 +23,7 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 synthetic: None,
                 synthetic_text: None,
             },
-            model: Model { preset: Some("lenet".into()), layers: None },
+            model: Model { preset: Some("lenet".into()), checkpoint: None, layers: None },
             train: Train {
                 epochs: Some(1),
                 steps: None,
@@ -41,8 +41,10 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
             },
             schedule: Schedule { kind: ScheduleKind::Fixed, warmup: 0, warmup_from: 0.1 },
             sparsity: Sparsity::default(),
+            force: Force::default(),
             exchange: Exchange::default(),
             checkpoint: Checkpoint::default(),
+            stages: Vec::new(),
         }
     );
 }

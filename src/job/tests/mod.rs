@@ -4,6 +4,7 @@ mod canonical;
 mod file;
 mod kinds;
 mod names;
+mod stages;
 mod values;
 
 use std::path::PathBuf;

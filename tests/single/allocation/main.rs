@@ -4,7 +4,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use ternflock::bench::{Stepper, default_batch};
-use ternflock::compress::force::{Force, ForceKind, Options};
+use ternflock::compress::force::Force;
+use ternflock::job::{self, ForceKind};
 use ternflock::models::preset;
 use ternflock::nn::{Parameters, Shape};
 use ternflock::tensor::{set_threads, within};
@@ -48,8 +49,9 @@ fn allocations_of_force(kind: ForceKind) -> usize {
     let graph = preset("convnet-quick", Shape::Image { channels: 3, height: 32, width: 32 }, 10).unwrap();
     let mut parameters = Parameters::new(&graph).unwrap();
     parameters.initialise(1);
-    let mut force =
-        Force::new(&Options { kind, strength: 1e-3, layers: None }, &graph, &parameters.table).unwrap();
+    let mut force = Force::new(&job::Force { kind, strength: 1e-3, layers: None }, &graph, &parameters.table)
+        .unwrap()
+        .unwrap();
     let Parameters { values, gradients, .. } = &mut parameters;
     within(|| {
         force.add(values, gradients);

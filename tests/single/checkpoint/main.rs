@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use ternflock::checkpoint::{Best, Origin, Plateau, Progress, Slot, Snapshot, Tensor, load, save};
+use ternflock::checkpoint::{Best, Origin, Plateau, Progress, Slot, Snapshot, Stage, Tensor, load, save};
 use ternflock::job::Gradients;
 
 /// Values a careless conversion would change: NaNs with payloads (one signalling), denormals, both zeros, infinities.
@@ -56,6 +56,7 @@ fn sample(step: u64) -> Snapshot {
         ],
         vocabulary: ["<unk>", "größe", " ", "<eos>"].map(String::from).to_vec(),
         progress: Progress {
+            stage: Some(Stage { name: "tune".into(), start: 3, optimizer_start: 2 }),
             step,
             epoch: 2,
             samples_seen: u64::MAX,

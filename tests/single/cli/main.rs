@@ -4,6 +4,7 @@
 
 mod bench;
 mod checkpoints;
+mod compress;
 mod data;
 mod help;
 mod job;

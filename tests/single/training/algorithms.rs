@@ -28,10 +28,7 @@ fn every_algorithm_trains_to_the_same_bits() {
             assert_same_state(&state, &expected);
             assert_eq!(start["algorithm"], name);
             let traffic = ended[0].summary().traffic;
-            assert_eq!(
-                traffic.bytes_per_step, traffic.formula_bytes_per_step as f64,
-                "{name}, {ranks} ranks"
-            );
+            assert_eq!(traffic.bytes_per_step, traffic.formula_bytes_per_step, "{name}, {ranks} ranks");
         }
     }
 }

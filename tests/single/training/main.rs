@@ -12,6 +12,7 @@ mod records;
 mod resume;
 mod runs;
 mod sparsity;
+mod stages;
 mod stalls;
 mod statistics;
 

@@ -4,13 +4,13 @@ use super::*;
 use crate::error::Result;
 use proptest::prelude::*;
 
-const METHODS: [Method; 2] = [Method::Pca, Method::Svd];
+const METHODS: [LowRankMethod; 2] = [LowRankMethod::Pca, LowRankMethod::Svd];
 
 fn matrix(values: &[f32], filters: usize, width: usize) -> Matrix<'_> {
     Matrix { name: "conv1/weight", values, filters, width }
 }
 
-fn decompose(method: Method, values: &[f32], filters: usize, width: usize) -> Decomposition {
+fn decompose(method: LowRankMethod, values: &[f32], filters: usize, width: usize) -> Decomposition {
     Decomposition::new(method, matrix(values, filters, width)).unwrap()
 }
 
@@ -70,7 +70,7 @@ fn a_known_spectrum_is_found() {
             assert_eq!(ranks, [1, 2, 2, 3, 3, 4], "{method:?}, {n}x{d}");
         }
         let alone = Spectrum::of(matrix(&values, n, d)).unwrap();
-        let with_directions = decompose(Method::Pca, &values, n, d).spectrum;
+        let with_directions = decompose(LowRankMethod::Pca, &values, n, d).spectrum;
         let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-13 * 16.0;
         assert!(alone.energies().iter().zip(with_directions.energies()).all(close));
     }
@@ -132,8 +132,8 @@ fn what_is_not_finite_is_named() {
         let mut values = numbers(20, 1);
         values[7] = bad;
         let refusals: [Result<()>; 3] = [
-            Decomposition::new(Method::Pca, matrix(&values, 4, 5)).map(drop),
-            Decomposition::new(Method::Svd, matrix(&values, 5, 4)).map(drop),
+            Decomposition::new(LowRankMethod::Pca, matrix(&values, 4, 5)).map(drop),
+            Decomposition::new(LowRankMethod::Svd, matrix(&values, 5, 4)).map(drop),
             Spectrum::of(matrix(&values, 4, 5)).map(drop),
         ];
         for refusal in refusals {

@@ -7,10 +7,11 @@
 //! | linear `[U, D]` | linear of r units, no bias | linear of U units, the bias |
 //! | lstm, gru, rnn, rhn | linear of r units, no bias | the layer, its `weight_ih` `[G H, r]`; the recurrent weight as it was |
 
-use super::super::decompose::{Decomposition, Method};
+use super::super::decompose::Decomposition;
 use super::super::spectrum::Spectrum;
 use super::super::weight::Matrix;
 use crate::error::Result;
+use crate::job::LowRankMethod;
 use crate::nn::LayerSpec;
 use crate::nn::init::Init;
 use crate::nn::layers::{Conv2d, Linear};
@@ -67,7 +68,7 @@ impl<'a> Halves<'a> {
         tensor: &'static str,
         matrix: Matrix<'_>,
         form: Form,
-        method: Method,
+        method: LowRankMethod,
     ) -> Result<Self> {
         let parts = match (form, layer) {
             (Form::Separable, LayerSpec::Conv2d(conv)) => {
@@ -76,7 +77,7 @@ impl<'a> Halves<'a> {
                 let values = unfold(matrix.values, channels * rows, columns);
                 let (filters, width) = (channels * rows, matrix.filters * columns);
                 let unfolded = Matrix { name: matrix.name, values: &values, filters, width };
-                Decomposition::new(Method::Svd, unfolded)?
+                Decomposition::new(LowRankMethod::Svd, unfolded)?
             }
             _ => Decomposition::new(method, matrix)?,
         };

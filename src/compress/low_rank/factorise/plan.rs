@@ -2,8 +2,8 @@
 
 use super::super::weight;
 use super::pair::{Form, Halves, Pair};
-use super::request::Request;
 use crate::error::{Error, Result};
+use crate::job::LowRank;
 use crate::nn::{Graph, LayerSpec, Node, Parameters, Shape};
 
 /// What a layer, or the two in its place, comes to.
@@ -49,7 +49,7 @@ pub enum Outcome {
 pub(super) fn plan(
     graph: &Graph,
     parameters: &Parameters,
-    request: &Request,
+    request: &LowRank,
     index: usize,
 ) -> Result<(Option<LayerReport>, Option<Pair>)> {
     let node = &graph.layers()[index];
@@ -104,7 +104,7 @@ fn kept(report: LayerReport, reason: String) -> LayerReport {
 }
 
 /// Why the layer is not even looked at, if it is not.
-fn reason_to_leave(graph: &Graph, request: &Request, node: &Node, form: Form) -> Result<Option<String>> {
+fn reason_to_leave(graph: &Graph, request: &LowRank, node: &Node, form: Form) -> Result<Option<String>> {
     let name = node.name.as_str();
     let first = form.first_name(name);
     Ok(if request.excepts(name) {
@@ -120,7 +120,7 @@ fn reason_to_leave(graph: &Graph, request: &Request, node: &Node, form: Form) ->
     })
 }
 
-fn rank(request: &Request, node: &Node, full: usize, at: impl Fn(f64) -> usize) -> Result<usize> {
+fn rank(request: &LowRank, node: &Node, full: usize, at: impl Fn(f64) -> usize) -> Result<usize> {
     match (request.ranks.get(&node.name), request.energy) {
         (Some(&rank), _) if rank > full => {
             Err(refusal(node, format!("a rank of {rank} is asked for; the largest it can have is {full}")))

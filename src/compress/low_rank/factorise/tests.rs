@@ -5,7 +5,7 @@ mod equal;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::compress::low_rank::Method;
+use crate::job::LowRankMethod;
 use crate::models::preset;
 use crate::nn::layer::Mode;
 use crate::nn::{Network, Shape};
@@ -58,8 +58,8 @@ fn input(graph: &Graph, batch: usize) -> Vec<f32> {
     (0..graph.input().elements() * batch).map(|i| ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0).collect()
 }
 
-fn at_rank(layer: &str, rank: usize) -> Request {
-    Request { ranks: [(layer.into(), rank)].into(), cost_test: false, ..Request::default() }
+fn at_rank(layer: &str, rank: usize) -> LowRank {
+    LowRank { ranks: [(layer.into(), rank)].into(), cost_test: false, ..LowRank::default() }
 }
 
 fn reason<'a>(factorised: &'a Factorised, layer: &str) -> &'a str {
@@ -74,7 +74,7 @@ fn reason<'a>(factorised: &'a Factorised, layer: &str) -> &'a str {
 fn only_what_gets_cheaper_is_factorised() {
     let (graph, mut parameters) = lenet();
     set_filters(&mut parameters, "conv2/weight", 50, 3);
-    let result = factorise(&graph, &parameters, &Request::energy(0.99)).unwrap();
+    let result = factorise(&graph, &parameters, &LowRank::energy(0.99)).unwrap();
     let names: Vec<&str> = result.graph.layers().iter().map(|node| &node.name[..]).collect();
     let expected = ["conv1", "pool1", "conv2.basis", "conv2", "pool2", "flatten", "ip1", "relu1", "ip2"];
     assert_eq!(names, expected);
@@ -117,11 +117,11 @@ fn only_what_gets_cheaper_is_factorised() {
 fn logits_and_excepted_layers_go_only_by_name() {
     let (graph, mut parameters) = lenet();
     set_filters(&mut parameters, "conv2/weight", 50, 3);
-    let request = Request {
+    let request = LowRank {
         ranks: [("ip2".into(), 4)].into(),
         except: vec!["conv2".into()],
         energy: Some(0.5),
-        ..Request::default()
+        ..LowRank::default()
     };
     let result = factorise(&graph, &parameters, &request).unwrap();
     assert_eq!(reason(&result, "conv2"), "it is excepted");
@@ -143,8 +143,8 @@ fn a_residual_network_stays_whole() {
     let (graph, mut parameters) = with_parameters(graph);
     let count = parameters.statistics.values.len();
     parameters.statistics.values = (0..count).map(|i| 1.0 + (i % 7) as f32).collect();
-    for method in [Method::Pca, Method::Svd] {
-        let result = factorise(&graph, &parameters, &Request { method, ..Request::energy(0.6) }).unwrap();
+    for method in [LowRankMethod::Pca, LowRankMethod::Svd] {
+        let result = factorise(&graph, &parameters, &LowRank { method, ..LowRank::energy(0.6) }).unwrap();
         let done = result.layers.iter().filter(|row| row.outcome == Outcome::Factorised(Form::CrossFilter));
         assert!(done.count() > 5, "{:?}", result.layers);
         assert_eq!(result.parameters.statistics.values, parameters.statistics.values);
@@ -152,7 +152,7 @@ fn a_residual_network_stays_whole() {
         let y = run(&result.graph, &result.parameters, &input(&graph, 2));
         assert!(y.iter().all(|y| y.is_finite()));
         // Once more: what has been factorised is left alone, its name being taken.
-        let again = factorise(&result.graph, &result.parameters, &Request::energy(0.6)).unwrap();
+        let again = factorise(&result.graph, &result.parameters, &LowRank::energy(0.6)).unwrap();
         let first = result.layers.iter().find(|row| row.after != row.before).unwrap();
         assert!(reason(&again, &first.layer).contains("already"), "{}", reason(&again, &first.layer));
     }
@@ -169,7 +169,7 @@ fn groups_and_shared_weights_are_left_alone() {
             {"name": "out", "type": "linear", "units": 3},
         ]),
     );
-    let result = factorise(&graph, &parameters, &Request::energy(0.9)).unwrap();
+    let result = factorise(&graph, &parameters, &LowRank::energy(0.9)).unwrap();
     assert_eq!(reason(&result, "g"), "its filters come in 2 groups");
     let message = factorise(&graph, &parameters, &at_rank("g", 2)).unwrap_err().to_string();
     assert!(
@@ -185,7 +185,7 @@ fn groups_and_shared_weights_are_left_alone() {
             {"name": "out", "type": "linear", "units": 9, "tied": "words"},
         ]),
     );
-    let request = Request { cost_test: false, ..Request::energy(1.0) };
+    let request = LowRank { cost_test: false, ..LowRank::energy(1.0) };
     let result = factorise(&graph, &parameters, &request).unwrap();
     assert_eq!(reason(&result, "lstm"), "factorised");
     assert_eq!(reason(&result, "out"), "it makes the logits; give it a rank of its own to factorise it");
@@ -197,24 +197,21 @@ fn groups_and_shared_weights_are_left_alone() {
 #[test]
 fn what_cannot_be_is_refused() {
     let (graph, mut parameters) = lenet();
-    let with = |change: &dyn Fn(&mut Request)| {
-        let mut request = Request::energy(0.9);
+    let with = |change: &dyn Fn(&mut LowRank)| {
+        let mut request = LowRank::energy(0.9);
         change(&mut request);
         request
     };
-    let cases: [(Request, &str); 9] = [
-        (
-            at_rank("conv2", 51),
-            "layer `conv2` (conv2d): a rank of 51 is asked for; the largest it can have is 50",
-        ),
+    let cases: [(LowRank, &str); 9] = [
+        (at_rank("conv2", 51), "a rank of 51 is asked for of `conv2`; the largest it can have is 50"),
         (at_rank("conv2", 0), "rank of `conv2` must be at least 1"),
         (at_rank("cnv2", 3), "is called `cnv2`; did you mean `conv2`?"),
         (at_rank("pool1", 3), "is called `pool1`"),
-        (Request::energy(0.0), "energy = 0 must be above 0"),
-        (Request::energy(f64::NAN), "energy = NaN"),
+        (LowRank::energy(0.0), "energy = 0 must be above 0"),
+        (LowRank::energy(f64::NAN), "energy = NaN"),
         (with(&|r| r.separable = vec!["ip1".into()]), "`ip1` is a linear layer; only a conv2d"),
         (
-            Request { separable: vec!["conv1".into()], ..Request::default() },
+            LowRank { separable: vec!["conv1".into()], ..LowRank::default() },
             "at which energy, or at which rank",
         ),
         (
@@ -227,7 +224,7 @@ fn what_cannot_be_is_refused() {
         assert!(message.contains(part), "{message}");
     }
     parameters.values[1_000] = f32::NEG_INFINITY;
-    let message = factorise(&graph, &parameters, &Request::energy(0.9)).unwrap_err().to_string();
+    let message = factorise(&graph, &parameters, &LowRank::energy(0.9)).unwrap_err().to_string();
     assert!(message.contains("`conv2/weight` holds -inf at element 480"), "{message}");
 }
 
@@ -239,7 +236,7 @@ fn zeros_have_one_direction() {
     parameters.values[range].fill(0.0);
     let x = input(&graph, 2);
     let before = run(&graph, &parameters, &x);
-    let result = factorise(&graph, &parameters, &Request::energy(0.95)).unwrap();
+    let result = factorise(&graph, &parameters, &LowRank::energy(0.95)).unwrap();
     assert_eq!((result.layers[1].rank, result.layers[1].energy), (Some(1), Some(1.0)));
     assert_eq!(reason(&result, "conv2"), "factorised");
     // conv1's outputs have no say: only biases do, and what reads them has not changed.

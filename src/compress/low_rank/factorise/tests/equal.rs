@@ -25,7 +25,7 @@ fn one_layer(
     input_shape: Shape,
     layer: Value,
     width: usize,
-    request: &dyn Fn(usize) -> Request,
+    request: &dyn Fn(usize) -> LowRank,
     full: usize,
 ) {
     let (graph, parameters) = network(input_shape, json!([layer]));
@@ -57,13 +57,13 @@ fn convolutions_with_stride_and_padding() {
         json!({"name": "c", "type": "conv2d", "filters": filters, "kernel": [3, 2], "stride": [2, 1],
             "padding": [1, 0], "init": "he_normal"})
     };
-    for method in [Method::Pca, Method::Svd] {
-        let request = |rank: usize| Request { method, ..at_rank("c", rank) };
+    for method in [LowRankMethod::Pca, LowRankMethod::Svd] {
+        let request = |rank: usize| LowRank { method, ..at_rank("c", rank) };
         one_layer(image, conv(8), 18, &request, 8);
         one_layer(image, conv(30), 18, &request, 18);
     }
     // [C R, F S]: 9 x 16 and 9 x 4.
-    let separable = |rank: usize| Request { separable: vec!["c".into()], ..at_rank("c", rank) };
+    let separable = |rank: usize| LowRank { separable: vec!["c".into()], ..at_rank("c", rank) };
     one_layer(image, conv(8), 18, &separable, 9);
     one_layer(image, conv(2), 18, &separable, 4);
     let wide = json!({"name": "c", "type": "conv2d", "filters": 5, "kernel": [2, 3], "stride": [1, 2],
@@ -73,8 +73,8 @@ fn convolutions_with_stride_and_padding() {
 
 #[test]
 fn linear_layers_of_vectors_and_sequences() {
-    for method in [Method::Pca, Method::Svd] {
-        let request = |rank: usize| Request { method, ..at_rank("l", rank) };
+    for method in [LowRankMethod::Pca, LowRankMethod::Svd] {
+        let request = |rank: usize| LowRank { method, ..at_rank("l", rank) };
         for (units, full) in [(7, 7), (30, 20)] {
             let linear = json!({"name": "l", "type": "linear", "units": units});
             one_layer(Shape::Vector { features: 20 }, linear.clone(), 20, &request, full);
@@ -141,7 +141,7 @@ fn lenet() {
     let ranks = |less: usize| full.map(|(name, rank)| (name.to_string(), rank - less)).into();
     for separable in [vec![], vec!["conv1".to_string()]] {
         // conv1 as [C R, F S] is 5 x 100.
-        let mut request = Request { ranks: ranks(0), cost_test: false, separable, ..Request::default() };
+        let mut request = LowRank { ranks: ranks(0), cost_test: false, separable, ..LowRank::default() };
         if request.is_separable("conv1") {
             request.ranks.insert("conv1".into(), 5);
         }
@@ -150,7 +150,7 @@ fn lenet() {
         let y = run(&result.graph, &result.parameters, &x);
         assert!(farthest(&y, &before) <= bound, "{} {bound}", farthest(&y, &before));
     }
-    let less = Request { ranks: ranks(1), cost_test: false, ..Request::default() };
+    let less = LowRank { ranks: ranks(1), cost_test: false, ..LowRank::default() };
     let less = factorise(&graph, &parameters, &less).unwrap();
     assert!(farthest(&run(&less.graph, &less.parameters, &x), &before) > 10.0 * bound);
 }

@@ -1,0 +1,52 @@
+//! The plain l1 norm of all weights, which thins a network out but leaves its structures: what group lasso is compared with.
+
+use std::ops::Range;
+
+use crate::job::Sparsity;
+use crate::nn::{Graph, Parameters};
+use crate::tensor::vectorise;
+
+/// Weights and their strengths; biases and a batch norm's factors are left alone.
+pub struct L1(Vec<(Range<usize>, f32)>);
+
+impl L1 {
+    /// What `job` asks for.
+    pub fn new(job: &Sparsity, graph: &Graph, parameters: &Parameters) -> L1 {
+        let weights = parameters.table.iter().filter(|tensor| job.l1 > 0.0 && tensor.spec.decay);
+        let strength = |layer: usize| job.l1 * job.factors.get(&graph.layers()[layer].name).unwrap_or(&1.0);
+        L1(weights.map(|tensor| (tensor.range.clone(), strength(tensor.layer) as f32)).collect())
+    }
+
+    /// Whether it does anything.
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds the sub-gradient: the strength with the sign of each weight, nothing at zero.
+    pub fn add_gradients(&self, values: &[f32], gradients: &mut [f32]) {
+        for (range, strength) in &self.0 {
+            let (values, gradients) = (&values[range.clone()], &mut gradients[range.clone()]);
+            vectorise(
+                #[inline(always)]
+                || {
+                    for (gradient, value) in gradients.iter_mut().zip(values) {
+                        *gradient += if *value == 0.0 { 0.0 } else { strength.copysign(*value) };
+                    }
+                },
+            );
+        }
+    }
+
+    /// The proximal step at `rate`: every weight comes nearer to zero by the rate times its strength, and no further
+    /// (Parikh and Boyd, 2014, section 6.5.2).
+    pub fn shrink(&self, rate: f64, values: &mut [f32]) {
+        for (range, strength) in &self.0 {
+            let step = rate as f32 * strength;
+            let values = &mut values[range.clone()];
+            vectorise(
+                #[inline(always)]
+                || values.iter_mut().for_each(|w| *w = (w.abs() - step).max(0.0).copysign(*w) + 0.0),
+            );
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Weights that are zero and stay so, while the others are tuned: the published code's "disconnected" connections.
+//!
+//! What was zero before a step is zero after it. So nothing needs to be kept between steps, and a run that resumes goes
+//! on with the same zeros. Biases and a batch norm's factors are free: they begin at values that are zero by chance.
+
+use std::ops::Range;
+
+use crate::nn::Parameters;
+
+/// The zeros of one step.
+pub struct FrozenZeros {
+    weights: Vec<Range<usize>>,
+    /// By place in the flat vector.
+    is_zero: Vec<bool>,
+}
+
+impl FrozenZeros {
+    /// Room for the zeros of `parameters`.
+    pub fn new(parameters: &Parameters) -> FrozenZeros {
+        let weights = parameters.table.iter().filter(|tensor| tensor.spec.decay);
+        FrozenZeros {
+            weights: weights.map(|tensor| tensor.range.clone()).collect(),
+            is_zero: vec![false; parameters.values.len()],
+        }
+    }
+
+    /// Before the update: takes note of what is zero, and of its gradient nothing is left.
+    pub fn note(&mut self, parameters: &mut Parameters) {
+        for range in self.weights.iter().cloned() {
+            let gradients = &mut parameters.gradients[range.clone()];
+            let values = &parameters.values[range.clone()];
+            for ((is_zero, gradient), value) in self.is_zero[range].iter_mut().zip(gradients).zip(values) {
+                *is_zero = *value == 0.0;
+                *gradient = if *is_zero { 0.0 } else { *gradient };
+            }
+        }
+    }
+
+    /// After the update, which momentum may have moved it by: zero again.
+    pub fn restore(&self, values: &mut [f32]) {
+        for range in self.weights.iter().cloned() {
+            for (value, &is_zero) in values[range.clone()].iter_mut().zip(&self.is_zero[range]) {
+                *value = if is_zero { 0.0 } else { *value };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::preset;
+    use crate::nn::Shape;
+
+    #[test]
+    fn zeros_stay_and_the_rest_moves() {
+        let graph = preset("mlp", Shape::Image { channels: 1, height: 4, width: 4 }, 10).unwrap();
+        let mut parameters = Parameters::new(&graph).unwrap();
+        parameters.initialise(1);
+        let weight = parameters.table[0].range.clone();
+        assert!(parameters.table[0].spec.decay && !parameters.table[1].spec.decay);
+        parameters.values[weight.clone()].iter_mut().step_by(3).for_each(|value| *value = 0.0);
+        parameters.gradients.fill(1.0);
+        let before = parameters.values.clone();
+        let mut zeros = FrozenZeros::new(&parameters);
+        zeros.note(&mut parameters);
+        parameters.values.iter_mut().for_each(|value| *value -= 0.5);
+        zeros.restore(&mut parameters.values);
+        for (at, &was) in before.iter().enumerate() {
+            let frozen = was == 0.0 && weight.contains(&at);
+            assert_eq!(parameters.values[at], if frozen { 0.0 } else { was - 0.5 });
+            assert_eq!(parameters.gradients[at], if frozen { 0.0 } else { 1.0 });
+        }
+    }
+}

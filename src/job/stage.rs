@@ -1,0 +1,153 @@
+//! `[[stage]]`: stretches of a run, one after the other, each with settings of its own.
+//!
+//! A stage's sections lie over those of the job, key by key: what it does not say is the job's. One that says another kind
+//! of optimizer or schedule has none of the keys that belong to the job's kind.
+
+use serde::Serialize;
+use toml::{Table, Value};
+
+use super::problems::Problems;
+use super::read::Reader;
+use super::source::Source;
+use super::train::Length;
+use super::value::{Rule, describe};
+use super::{Force, Job, LowRank, Optimizer, Schedule, Shrink, Sparsity, Train, overrides};
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stage {
+    /// What it is called; its last checkpoint too.
+    pub name: String,
+    /// Whether weights that are zero stay zero.
+    pub freeze_zeros: bool,
+    /// Surgery before its first step: what does nothing goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shrink: Option<Shrink>,
+    /// Surgery after that: thin layers take the place of thick ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low_rank: Option<LowRank>,
+    /// Its length, and how often it looks; neither epochs nor steps: none, surgery is all.
+    pub train: Train,
+    /// The update rule.
+    pub optimizer: Optimizer,
+    /// The learning rate, by the steps of this stage.
+    pub schedule: Schedule,
+    /// What pushes structures to zero.
+    pub sparsity: Sparsity,
+    /// What pulls filters together.
+    pub force: Force,
+}
+
+/// The sections that a stage may lay over the job's.
+pub(super) const SECTIONS: [&str; 5] = ["train", "optimizer", "schedule", "sparsity", "force"];
+
+const TOP: &str = "in a [[stage]]";
+
+impl Stage {
+    /// The settings of `job` in this stage.
+    pub fn settings(&self, job: &Job) -> Job {
+        Job {
+            train: self.train.clone(),
+            optimizer: self.optimizer.clone(),
+            schedule: self.schedule.clone(),
+            sparsity: self.sparsity.clone(),
+            force: self.force.clone(),
+            stages: Vec::new(),
+            ..job.clone()
+        }
+    }
+}
+
+/// The stages of `table`, whose own sections are read already, `train` among them.
+pub(super) fn read(
+    table: &Table,
+    source: &Source,
+    train: &Train,
+    mut problems: Problems,
+) -> (Vec<Stage>, Problems) {
+    let mut stages: Vec<Stage> = Vec::new();
+    let Some(value) = table.get("stage") else { return (stages, problems) };
+    let entries =
+        value.as_array().filter(|entries| !entries.is_empty() && entries.iter().all(Value::is_table));
+    let Some(entries) = entries else {
+        let message =
+            format!("stages are an array of tables, each under [[stage]], found {}", describe(value));
+        problems.add(source.place("stage"), message);
+        return (stages, problems);
+    };
+    for (number, entry) in entries.iter().filter_map(Value::as_table).enumerate() {
+        let mut source = source.of_stage(number);
+        let merged = merge(table, entry, &mut source);
+        let mut reader = Reader::new(&merged, &source, problems, TOP);
+        let stage = read_one(&mut reader, entry, train, &stages);
+        problems = reader.finish();
+        stages.push(stage);
+    }
+    (stages, problems)
+}
+
+fn read_one(reader: &mut Reader, entry: &Table, train: &Train, before: &[Stage]) -> Stage {
+    const NAME: Rule<String> =
+        Rule::new("1 to 40 letters, digits, `_` or `-`, the first a letter or digit", |name| is_fit(name));
+    let mut top = reader.top();
+    let name = top.required("name", &NAME);
+    if !name.is_empty() && before.iter().any(|stage| stage.name == name) {
+        top.refuse("name", format!("two stages are called `{name}`"));
+    }
+    let freeze_zeros = top.or("freeze_zeros", false, &Rule::ANY);
+    let has = |key| entry.get(key).is_some_and(Value::is_table);
+    let shrink = Shrink::read(&mut reader.section("shrink"));
+    let low_rank = LowRank::read(&mut reader.section("low_rank"));
+    let (shrink, low_rank) = (has("shrink").then_some(shrink), has("low_rank").then_some(low_rank));
+    let surgery = shrink.is_some() || low_rank.is_some();
+    Stage {
+        name,
+        freeze_zeros,
+        shrink,
+        low_rank,
+        train: read_train(reader, surgery, train),
+        optimizer: Optimizer::read(&mut reader.section("optimizer")),
+        schedule: Schedule::read(&mut reader.section("schedule")),
+        sparsity: Sparsity::read(&mut reader.section("sparsity")),
+        force: Force::read(&mut reader.section("force")),
+    }
+}
+
+/// Data is cut into batches once, so these are the same in all stages.
+fn read_train(reader: &mut Reader, surgery: bool, job: &Train) -> Train {
+    let mut section = reader.section("train");
+    let train = Train::read(&mut section, Length::Stage { surgery });
+    for (key, same) in
+        [("global_batch", train.global_batch == job.global_batch), ("seed", train.seed == job.seed)]
+    {
+        if !same {
+            section.refuse(key, format!("train.{key} is that of the whole job; a stage cannot change it"));
+        }
+    }
+    train
+}
+
+/// The job's sections with those of `entry` over them, and the keys of `entry` itself.
+fn merge(table: &Table, entry: &Table, source: &mut Source) -> Table {
+    let mut merged = entry.clone();
+    for name in SECTIONS {
+        let Some(Value::Table(base)) = table.get(name) else { continue };
+        let mut keys = base.clone();
+        match entry.get(name) {
+            Some(Value::Table(over)) => {
+                overrides::drop_other_kind(name, &mut keys, over, source);
+                keys.extend(over.clone());
+            }
+            // What is no section is reported where it is read.
+            Some(_) => continue,
+            None => {}
+        }
+        merged.insert(name.to_owned(), Value::Table(keys));
+    }
+    merged
+}
+
+fn is_fit(name: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    (1..=40).contains(&name.len()) && name.as_bytes()[0].is_ascii_alphanumeric() && name.bytes().all(inside)
+}

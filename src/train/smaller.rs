@@ -1,0 +1,51 @@
+//! A checkpoint with a smaller network in place of the one it holds.
+
+use super::state::take_parameters_of;
+use crate::checkpoint::{Origin, Progress, Snapshot, Tensor};
+use crate::compress::operation::Operation;
+use crate::error::Result;
+use crate::job::{LowRank, Shrink};
+use crate::nn::{Graph, Parameter, Parameters};
+
+/// Does to the network of `snapshot` what is asked for. The new snapshot has all that is needed to evaluate it and to train
+/// on from it: network, parameters, words, job. What belongs to the run that made the old one is left out: optimizer's
+/// state, what layers carry, evaluations.
+///
+/// # Errors
+/// Those of [`Operation::new`]; [`Error::Usage`](crate::error::Error::Usage) when the snapshot contradicts itself.
+pub fn smaller(
+    snapshot: &Snapshot,
+    shrink: Option<&Shrink>,
+    low_rank: Option<&LowRank>,
+) -> Result<(Snapshot, Parameters, Graph, Operation)> {
+    let graph = Graph::from_json(&snapshot.network)?;
+    let mut parameters = Parameters::new(&graph)?;
+    take_parameters_of(&mut parameters, snapshot).map_err(crate::error::Error::Usage)?;
+    let operation = Operation::new(&graph, &parameters, shrink, low_rank)?;
+    let after = Snapshot {
+        origin: Origin::now(),
+        network: operation.graph.to_json(),
+        job: snapshot.job.clone(),
+        parameters: tensors(&operation.parameters),
+        optimizer: Vec::new(),
+        carried: Vec::new(),
+        vocabulary: snapshot.vocabulary.clone(),
+        progress: Progress { best: None, metrics: Default::default(), ..snapshot.progress.clone() },
+    };
+    Ok((after, parameters, graph, operation))
+}
+
+/// All tensors, those of one layer next to each other.
+fn tensors(parameters: &Parameters) -> Vec<Tensor> {
+    let tensor = |p: &Parameter, values: &[f32]| Tensor {
+        name: p.name.clone(),
+        shape: p.spec.shape.clone(),
+        values: values[p.range.clone()].to_vec(),
+    };
+    let trained = parameters.table.iter().map(|p| (p.layer, tensor(p, &parameters.values)));
+    let statistics = &parameters.statistics;
+    let untrained = statistics.table.iter().map(|p| (p.layer, tensor(p, &statistics.values)));
+    let mut all: Vec<_> = trained.chain(untrained).collect();
+    all.sort_by_key(|(layer, _)| *layer);
+    all.into_iter().map(|(_, tensor)| tensor).collect()
+}

@@ -1,0 +1,130 @@
+//! The stages of a run, one after the other: how long each is, and what it says.
+
+use super::trainer::{LONGEST, count_steps};
+use crate::compress::force::Force;
+use crate::compress::group_lasso::GroupLasso;
+use crate::compress::low_rank::{self, Form};
+use crate::error::Error;
+use crate::job::{Job, Stage};
+use crate::nn::{Graph, Parameters};
+use crate::optim::check_decay_layers;
+
+/// Where in its stages a run is. A job without stages is one.
+#[derive(Debug)]
+pub struct Stages<'a> {
+    job: &'a Job,
+    /// Steps of each.
+    lengths: Vec<u64>,
+    /// The number of the present one, from 0.
+    pub now: usize,
+}
+
+impl<'a> Stages<'a> {
+    /// The stages of `job`, whose epochs have `samples` samples.
+    ///
+    /// # Errors
+    /// When one of them, or all together, are too long; with its number.
+    pub fn new(job: &'a Job, samples: usize) -> std::result::Result<Stages<'a>, (Error, usize)> {
+        let length = |(number, stage): (usize, &Stage)| {
+            count_steps(&stage.settings(job), samples).map_err(|error| (error, number))
+        };
+        let lengths: Vec<u64> = match job.stages.is_empty() {
+            true => vec![count_steps(job, samples).map_err(|error| (error, 0))?],
+            false => job.stages.iter().enumerate().map(length).collect::<std::result::Result<_, _>>()?,
+        };
+        if lengths.iter().sum::<u64>() > LONGEST {
+            let message = format!("all stages together are at most {LONGEST} steps long");
+            return Err((Error::Usage(message), lengths.len() - 1));
+        }
+        Ok(Stages { job, lengths, now: 0 })
+    }
+
+    /// The present stage; none of a job without stages.
+    pub fn stage(&self) -> Option<&'a Stage> {
+        self.job.stages.get(self.now)
+    }
+
+    /// Its steps.
+    pub fn length(&self) -> u64 {
+        self.lengths[self.now]
+    }
+
+    /// Steps of all later ones.
+    pub fn later(&self) -> u64 {
+        self.lengths[self.now + 1..].iter().sum()
+    }
+
+    /// Whether another follows.
+    pub fn has_next(&self) -> bool {
+        self.now + 1 < self.lengths.len()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// What the present one says, of what is still there in `graph`.
+    pub fn settings(&self, graph: &Graph) -> Job {
+        let mut job = self.stage().map_or_else(|| self.job.clone(), |stage| stage.settings(self.job));
+        let exists = |name: &String| graph.layers().iter().any(|node| node.name == *name);
+        let logits = |name: &String| name == "logits" || exists(name);
+        job.exchange.keep_float = with_halves(std::mem::take(&mut job.exchange.keep_float), graph);
+        job.exchange.keep_float.retain(logits);
+        job.optimizer.decay_layers = job.optimizer.decay_layers.map(|names| with_halves(names, graph));
+        if let Some(names) = &mut job.force.layers {
+            names.retain(exists);
+        }
+        job
+    }
+}
+
+/// `names`, and the first halves of those of them that were factorised: what holds for a layer holds for both.
+fn with_halves(mut names: Vec<String>, graph: &Graph) -> Vec<String> {
+    let halves =
+        names.iter().flat_map(|name| [Form::CrossFilter, Form::Separable].map(|form| form.first_name(name)));
+    let halves: Vec<String> =
+        halves.filter(|half| graph.layers().iter().any(|node| node.name == *half)).collect();
+    names.extend(halves);
+    names
+}
+
+/// Refuses what `job` or one of its stages says of layers that `graph`, the network before any surgery, does not have. The
+/// error comes with the key to blame.
+pub fn check(job: &Job, graph: &Graph) -> std::result::Result<(), (Error, String)> {
+    let parameters = Parameters::new(graph).map_err(|error| (error, "model".to_owned()))?;
+    if job.stages.is_empty() {
+        return check_settings(job, graph, &parameters).map_err(|(error, key)| (error, key.to_owned()));
+    }
+    for (number, stage) in job.stages.iter().enumerate() {
+        let low_rank = stage.low_rank.as_ref().map_or(Ok(()), |request| low_rank::check(request, graph));
+        check_settings(&stage.settings(job), graph, &parameters)
+            .and_then(|()| low_rank.map_err(|error| (error, "low_rank")))
+            .map_err(|(error, key)| (error, format!("stage[{number}].{key}")))?;
+    }
+    Ok(())
+}
+
+fn check_settings(
+    job: &Job,
+    graph: &Graph,
+    parameters: &Parameters,
+) -> std::result::Result<(), (Error, &'static str)> {
+    let at = |key: &'static str| move |error: Error| (error, key);
+    check_decay_layers(&job.optimizer, graph).map_err(at("optimizer.decay_layers"))?;
+    GroupLasso::new(&job.sparsity, graph, parameters).map_err(at("sparsity"))?;
+    Force::new(&job.force, graph, &parameters.table).map_err(at("force.layers"))?;
+    Ok(())
+}
+
+/// The number of the stage `name` of `job`, which a stored run is in.
+pub fn find(job: &Job, name: Option<&str>) -> std::result::Result<usize, String> {
+    let names: Vec<&str> = job.stages.iter().map(|stage| stage.name.as_str()).collect();
+    match name {
+        None if names.is_empty() => Ok(0),
+        None => Err("is of a job without stages; give the job it was trained with, or start a new run".into()),
+        Some(name) => names.iter().position(|other| *other == name).ok_or_else(|| {
+            format!("is in stage `{name}`, which the job does not have; give the job it was trained with, or start a new run")
+        }),
+    }
+}

@@ -1,0 +1,165 @@
+//! The surgery that begins a stage, on all ranks alike; everything that belongs to the parameters goes along.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::stages::Stages;
+use super::trainer::Trainer;
+use super::world::World;
+use crate::compress::low_rank::{LayerReport, Outcome};
+use crate::compress::operation::Operation;
+use crate::error::Result;
+use crate::job::{LowRank, Stage};
+use crate::nn::Graph;
+
+/// What `request` asks for of what is still there in `graph`: layers may be gone, or too small for a rank.
+fn of_what_is_left(request: &LowRank, graph: &Graph, smallest: impl Fn(&str) -> usize) -> LowRank {
+    let exists = |name: &String| graph.layers().iter().any(|node| node.name == *name);
+    let mut request = request.clone();
+    request.separable.retain(exists);
+    request.except.retain(exists);
+    request.ranks.retain(|name, _| exists(name));
+    for (name, rank) in &mut request.ranks {
+        *rank = (*rank).min(smallest(name));
+    }
+    request
+}
+
+/// Begins `stages.stage()`: does its surgery on all ranks alike, and lets everything that belongs to the parameters go
+/// along. Returns what is worth saying.
+///
+/// # Errors
+/// [`Error::Disagree`] if the ranks have decided differently.
+pub fn enter(stages: &Stages, trainer: &mut Trainer, world: &mut World) -> Result<Vec<String>> {
+    let Some(stage) = stages.stage() else { return Ok(Vec::new()) };
+    world.set_context(format_args!("step {}, beginning of stage `{}`", trainer.step, stage.name));
+    let (mut notes, mut operation) = (Vec::new(), None);
+    if stage.shrink.is_some() || stage.low_rank.is_some() {
+        let done = world.together(operate(stage, trainer))?;
+        let plan = xxh3_64(done.graph.to_json().as_bytes());
+        world.agree(&format!("stage `{}`: the hash of the smaller network", stage.name), plan)?;
+        notes = say(stage, trainer, &done);
+        operation = Some(done);
+    }
+    let graph = operation.as_ref().map_or(trainer.network.graph(), |operation| &operation.graph).clone();
+    let before = Before::of(trainer);
+    let settings = stages.settings(&graph);
+    let built = trainer.set_up(settings, graph, stage.freeze_zeros, world.topology());
+    world.together(built)?;
+    before.go_along(trainer, operation.as_ref());
+    if stage.low_rank.is_some() {
+        // Processors differ in the last bits of a decomposition.
+        world.broadcast_values(&mut trainer.network.parameters.values)?;
+    }
+    (trainer.start, trainer.steps) = (trainer.step, trainer.step + stages.length());
+    if operation.is_some() {
+        let kept = Some(trainer.exchange().gradients());
+        notes.extend(trainer.choose_exchange(world, kept)?);
+    }
+    trainer.verify(world)?;
+    Ok(notes)
+}
+
+fn operate(stage: &Stage, trainer: &Trainer) -> Result<Operation> {
+    let (graph, parameters) = (trainer.network.graph(), &trainer.network.parameters);
+    let shrunk = Operation::new(graph, parameters, stage.shrink.as_ref(), None)?;
+    let Some(request) = &stage.low_rank else { return Ok(shrunk) };
+    let full_rank = |name: &str| {
+        let weights =
+            shrunk.parameters.table.iter().filter(|tensor| shrunk.graph.layers()[tensor.layer].name == name);
+        let matrix =
+            weights.map(|tensor| (tensor.spec.shape.first().copied().unwrap_or(1), tensor.range.len()));
+        matrix.map(|(rows, elements)| rows.min(elements / rows.max(1))).next().unwrap_or(1)
+    };
+    let request = of_what_is_left(request, &shrunk.graph, full_rank);
+    Operation::new(graph, parameters, stage.shrink.as_ref(), Some(&request))
+}
+
+/// What belongs to the parameters and goes along with them.
+struct Before {
+    statistics: Vec<f32>,
+    states: Vec<(&'static str, Vec<f32>)>,
+    /// What error feedback keeps, laid out as the parameters; zero where it keeps nothing.
+    residuals: Vec<f32>,
+    carried: Vec<(String, &'static str, usize, Vec<f32>)>,
+}
+
+impl Before {
+    fn of(trainer: &mut Trainer) -> Before {
+        let parameters = &trainer.network.parameters;
+        let mut residuals = vec![0.0; parameters.values.len()];
+        for (number, residual) in trainer.exchange().residuals() {
+            residuals[parameters.table[number].range.clone()].copy_from_slice(residual);
+        }
+        let states = trainer.optimizer.states().iter().map(|state| (state.name, state.values.clone()));
+        let statistics = parameters.statistics.values.clone();
+        let states = states.collect();
+        let carried = trainer
+            .network
+            .carried()
+            .into_iter()
+            .map(|(layer, state)| (layer.to_owned(), state.name, state.width, state.values.to_vec()));
+        Before { statistics, states, residuals, carried: carried.collect() }
+    }
+
+    fn go_along(self, trainer: &mut Trainer, operation: Option<&Operation>) {
+        let take = |values: Vec<f32>| operation.map_or_else(|| values.clone(), |done| done.take(&values));
+        let same_states = trainer
+            .optimizer
+            .states()
+            .iter()
+            .map(|state| state.name)
+            .eq(self.states.iter().map(|(name, _)| *name));
+        if same_states {
+            for (state, (_, values)) in trainer.optimizer.states_mut().iter_mut().zip(self.states) {
+                state.values = take(values);
+            }
+        } else {
+            trainer.optimizer_start = trainer.step;
+        }
+        let Some(operation) = operation else { return };
+        let residuals = operation.take(&self.residuals);
+        trainer.network.parameters.values = operation.parameters.values.clone();
+        trainer.network.parameters.statistics.values = operation.take_statistics(&self.statistics);
+        let table = trainer.network.parameters.table.clone();
+        for (number, parameter) in table.iter().enumerate() {
+            if let Some(residual) = trainer.exchange_mut().residual_mut(number) {
+                residual.copy_from_slice(&residuals[parameter.range.clone()]);
+            }
+        }
+        for (layer, state) in trainer.network.carried() {
+            let same = |(of, name, ..): &&(String, &str, usize, Vec<f32>)| of == layer && *name == state.name;
+            let Some((_, _, width, rows)) = self.carried.iter().find(same) else { continue };
+            if let Some(rows) = operation.take_carried(layer, rows, *width) {
+                state.values[..rows.len()].copy_from_slice(&rows);
+            }
+        }
+    }
+}
+
+/// What the surgery of a stage came to.
+fn say(stage: &Stage, trainer: &Trainer, done: &Operation) -> Vec<String> {
+    let (before, after) = (trainer.network.parameters.values.len(), done.parameters.values.len());
+    let mut notes = vec![format!("surgery: {before} parameters were, {after} are left")];
+    if stage.shrink.is_some() && !done.emptied.is_empty() {
+        let layers = done.emptied.join("`, `");
+        notes.push(format!("nothing would have been left of `{layers}`: the strongest unit was kept"));
+    }
+    notes.extend(done.low_rank.iter().map(describe));
+    notes
+}
+
+fn describe(layer: &LayerReport) -> String {
+    let rank = match (layer.rank, layer.full_rank, layer.energy) {
+        (Some(rank), Some(full), Some(energy)) => {
+            format!("rank {rank} of {full}, {:.1} % of its energy; ", 100.0 * energy)
+        }
+        _ => String::new(),
+    };
+    match &layer.outcome {
+        Outcome::Factorised(_) => format!(
+            "`{}`: {rank}{} multiply-adds were, {} are left",
+            layer.layer, layer.before.multiply_adds, layer.after.multiply_adds
+        ),
+        Outcome::Kept(reason) => format!("`{}` is as it was: {reason}", layer.layer),
+    }
+}

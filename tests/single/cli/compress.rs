@@ -1,0 +1,69 @@
+//! `ternflock compress`: smaller files that are all one needs, and what cannot be done.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::program::Place;
+
+const FROM: &str = "run/checkpoints/step-0000000020.h5";
+
+/// A place where `tiny.toml` has been trained until two of its four filters were gone.
+fn trained() -> Place {
+    let place = Place::new();
+    place
+        .run("train tiny.toml --run-dir run --set sparsity.method=proximal --set sparsity.filters=1.5")
+        .ended(0);
+    place
+}
+
+fn json(place: &Place, command: &str) -> Value {
+    place.run(command).json()
+}
+
+#[test]
+fn a_smaller_file_is_all_one_needs() {
+    let place = trained();
+    let done = json(&place, &format!("compress {FROM} -o small.h5 --shrink --json"));
+    let params = |side: &str| done[side]["params"].as_u64().unwrap();
+    assert!(params("after") < params("before"), "{done}");
+    assert_eq!(done["after"]["bytes"].as_u64().unwrap(), fs::metadata(place.path("small.h5")).unwrap().len());
+    let score = |file: &str| json(&place, &format!("eval {file} --json"))["correct"].clone();
+    assert_eq!(score(FROM), score("small.h5"));
+    let shown = place.inspect("small.h5");
+    assert_eq!((&shown["params"], &shown["flops"]), (&done["after"]["params"], &done["after"]["flops"]));
+    // Factorised, evaluated, trained on, and evaluated again.
+    let text = place.run("compress small.h5 -o thin.h5 --low-rank conv1=1 --whatever-it-costs").ended(0).out;
+    assert!(text.contains("conv1.basis") && text.contains("rank 1 of"), "{text}");
+    score("thin.h5");
+    place.run("train tiny.toml --run-dir on --set model.checkpoint=thin.h5").ended(0);
+    assert_eq!(place.inspect("on/checkpoints/best.h5")["params"], place.inspect("thin.h5")["params"]);
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let place = trained();
+    place.write("damaged.h5", "no checkpoint");
+    for (command, code, part) in [
+        (format!("compress {FROM} -o out.h5"), 2, "say what to do: --shrink"),
+        (format!("compress {FROM} --shrink"), 2, "--output"),
+        (
+            format!("compress {FROM} -o {FROM} --shrink"),
+            2,
+            "is there already; give another --output, or --overwrite",
+        ),
+        (format!("compress {FROM} -o out.h5 --round-to 4"), 2, "--shrink"),
+        (format!("compress {FROM} -o out.h5 --shrink --svd"), 2, "belong to --low-rank"),
+        (format!("compress {FROM} -o out.h5 --low-rank energy=2"), 2, "energy=SHARE (above 0, at most 1)"),
+        (format!("compress {FROM} -o out.h5 --low-rank conv1"), 2, "LAYER=RANK"),
+        (format!("compress {FROM} -o out.h5 --low-rank conv1=0"), 2, "must be at least 1"),
+        (format!("compress {FROM} -o out.h5 --low-rank conv1=5"), 2, "the largest it can have is 4"),
+        (format!("compress {FROM} -o out.h5 --low-rank cnv1=2"), 2, "did you mean `conv1`?"),
+        (format!("compress {FROM} -o nowhere/out.h5 --shrink"), 4, "nowhere/out.h5"),
+        ("compress none.h5 -o out.h5 --shrink".into(), 4, "none.h5"),
+        ("compress damaged.h5 -o out.h5 --shrink".into(), 4, "damaged.h5"),
+    ] {
+        place.run(&command).refused(code, &[part]);
+        assert!(!place.path("out.h5").exists(), "{command}");
+    }
+}

@@ -1,0 +1,325 @@
+//! Runs in stages, with surgery between them: the same on however many ranks, and after an interruption anywhere.
+
+use std::path::Path;
+
+use ternflock::checkpoint::{self, Snapshot};
+use ternflock::compress::operation::Operation;
+use ternflock::job::{self, Loaded, Shrink};
+use ternflock::nn::layer::Mode;
+use ternflock::nn::{Graph, Network};
+use ternflock::train::restore_network;
+
+use crate::digits::{JOB, assert_same_state, load};
+use crate::runs::{Ended, metrics, resume, steps, train, train_until};
+
+const BATCH: usize = 10;
+
+/// Of stages that the shipped network goes through in 36 steps. Much is gone after 20 of them, and not all.
+const STAGES: &str = r#"
+[[stage]]
+name = "base"
+train.steps = 8
+
+[[stage]]
+name = "sparsify"
+train.steps = 12
+sparsity = { method = "proximal", filters = 2, neurons = 5 }
+force.strength = 0.001
+
+[[stage]]
+name = "shrink"
+shrink = {}
+
+[[stage]]
+name = "thin"
+train.steps = 10
+low_rank = { ranks = { conv2 = 3 }, except = ["hidden"] }
+optimizer.learning_rate = 0.005
+
+[[stage]]
+name = "tune"
+train.steps = 6
+optimizer = { kind = "adam", learning_rate = 0.001 }
+freeze_zeros = true
+train.eval_every = 2
+"#;
+
+/// The shipped job in these stages, with `sets` over it.
+fn staged(stages: &str, sets: &[&str]) -> Loaded {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("digits.toml");
+    let shipped = std::fs::read_to_string(JOB).unwrap().replace("epochs = 30", "log_every = 1");
+    std::fs::write(&path, shipped + stages).unwrap();
+    let quiet = ["exchange.verify_every=1", "checkpoint.every=5", "exchange.error_feedback=true"];
+    job::load(&path, &[&quiet, sets].concat().iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+}
+
+fn stage(directory: &Path, name: &str) -> Snapshot {
+    checkpoint::load(directory.join(format!("checkpoints/stage-{name}.h5"))).unwrap()
+}
+
+fn parameters(snapshot: &Snapshot) -> usize {
+    snapshot.parameters.iter().map(|tensor| tensor.values.len()).sum()
+}
+
+/// What the network of `snapshot` makes of an input.
+fn output(snapshot: &Snapshot) -> Vec<f32> {
+    let mut network: Network = restore_network(Path::new("here"), snapshot, BATCH).unwrap();
+    let elements = BATCH * network.graph().input().elements();
+    let input: Vec<f32> = (0..elements).map(|at| (at as f32 * 0.37).sin()).collect();
+    network.input_mut(BATCH).copy_from_slice(&input);
+    network.forward(BATCH, Mode::Evaluate).to_vec()
+}
+
+fn assert_complete(ended: &[Ended]) {
+    ended.iter().for_each(|rank| assert!(rank.summary().complete));
+}
+
+/// Every stage leaves its network; the shrunk one is small and computes what the masked one did.
+#[test]
+fn stages_leave_their_networks() {
+    for ranks in [1, 4] {
+        let directory = tempfile::tempdir().unwrap();
+        let ended = train(ranks, &staged(STAGES, &[]), directory.path());
+        assert_complete(&ended);
+        let summary = ended[0].summary();
+        assert_eq!((summary.step, summary.stages.len()), (36, 5));
+        assert_eq!(summary.traffic.bytes_per_step, summary.traffic.formula_bytes_per_step, "P = {ranks}");
+        let [base, sparse, shrunk, thin, tuned] =
+            ["base", "sparsify", "shrink", "thin", "tune"].map(|name| stage(directory.path(), name));
+        assert_eq!(
+            [&base, &sparse, &shrunk, &thin, &tuned].map(|snapshot| snapshot.progress.step),
+            [8, 20, 20, 30, 36]
+        );
+        let sizes = [&base, &sparse, &shrunk, &thin, &tuned].map(parameters);
+        assert!(sizes[0] == sizes[1] && sizes[2] < sizes[1] * 9 / 10 && sizes[3] < sizes[2], "{sizes:?}");
+        assert_eq!(sizes[3], sizes[4]);
+        let (masked, small) = (output(&sparse), output(&shrunk));
+        let largest = masked.iter().fold(1.0f32, |largest, value| largest.max(value.abs()));
+        masked.iter().zip(&small).for_each(|(a, b)| assert!((a - b).abs() <= 1e-5 * largest, "{a} {b}"));
+        let names = |snapshot: &Snapshot| -> Vec<String> {
+            let graph = Graph::from_json(&snapshot.network).unwrap();
+            graph.layers().iter().map(|node| node.name.clone()).collect()
+        };
+        assert!(
+            names(&thin).contains(&"conv2.basis".to_owned())
+                && !names(&shrunk).contains(&"conv2.basis".to_owned())
+        );
+        let kinds = |snapshot: &Snapshot| -> Vec<String> {
+            snapshot
+                .optimizer
+                .iter()
+                .map(|slot| slot.name.clone())
+                .filter(|name| !["residual", "statistics"].contains(&name.as_str()))
+                .collect()
+        };
+        assert_eq!(
+            (kinds(&thin), kinds(&tuned)),
+            (vec!["momentum".to_owned()], vec!["first_moment".to_owned(), "second_moment".to_owned()])
+        );
+        // Each stage says so, and is evaluated at its end; the last one as often as it says itself.
+        let said = metrics(directory.path(), "stage");
+        assert_eq!(
+            said.iter().map(|line| line["stage"].as_str().unwrap()).collect::<Vec<_>>(),
+            ["base", "sparsify", "shrink", "thin", "tune"]
+        );
+        assert_eq!(steps(&metrics(directory.path(), "evaluate")), [8, 20, 20, 30, 32, 34, 36]);
+        // Momentum begins from the step that Adam does.
+        assert_eq!(tuned.progress.stage.as_ref().unwrap().optimizer_start, 30);
+    }
+}
+
+/// The optimizer's state of what is left, and what rounding still owes, are those of before.
+#[test]
+fn state_goes_along() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_complete(&train(3, &staged(STAGES, &[]), directory.path()));
+    let [sparse, shrunk] = ["sparsify", "shrink"].map(|name| stage(directory.path(), name));
+    let whole = restore_network("here".as_ref(), &sparse, 1).unwrap();
+    let operation =
+        Operation::new(whole.graph(), &whole.parameters, Some(&Shrink { round_to: 1 }), None).unwrap();
+    let slot = |snapshot: &Snapshot, name: &str| {
+        snapshot.optimizer.iter().find(|slot| slot.name == name).unwrap().clone()
+    };
+    let momentum: Vec<f32> =
+        slot(&sparse, "momentum").tensors.iter().flat_map(|tensor| tensor.values.clone()).collect();
+    let left: Vec<f32> =
+        slot(&shrunk, "momentum").tensors.iter().flat_map(|tensor| tensor.values.clone()).collect();
+    assert!(left.iter().any(|&value| value != 0.0));
+    assert_eq!(operation.take(&momentum), left);
+    // Each rank's own residuals, of the tensors that travel as ternaries.
+    let table = &whole.parameters.table;
+    for rank in 0..3 {
+        let mut flat = vec![0.0; whole.parameters.values.len()];
+        for tensor in &slot(&sparse, "residual").tensors {
+            let range = table.iter().find(|parameter| parameter.name == tensor.name).unwrap().range.clone();
+            let elements = range.len();
+            flat[range].copy_from_slice(&tensor.values[rank * elements..][..elements]);
+        }
+        let taken = operation.take(&flat);
+        for tensor in &slot(&shrunk, "residual").tensors {
+            let range =
+                operation.parameters.table.iter().find(|p| p.name == tensor.name).unwrap().range.clone();
+            assert_eq!(
+                taken[range.clone()],
+                tensor.values[rank * range.len()..][..range.len()],
+                "{}",
+                tensor.name
+            );
+        }
+    }
+}
+
+/// Stopped within each stage, and at the end of one where surgery comes next.
+#[test]
+fn a_resumed_run_goes_through_the_same_stages() {
+    let loaded = staged(STAGES, &[]);
+    for ranks in [1, 3] {
+        let straight = tempfile::tempdir().unwrap();
+        assert_complete(&train(ranks, &loaded, straight.path()));
+        for stop in [3, 8, 13, 20, 25, 30, 33] {
+            let halved = tempfile::tempdir().unwrap();
+            let first = train_until(stop, ranks, &loaded, halved.path());
+            assert_eq!((first[0].summary().complete, first[0].summary().step), (false, stop));
+            let second = resume(ranks, &loaded, halved.path());
+            assert_complete(&second);
+            assert_same_state(&load(straight.path(), 36), &load(halved.path(), 36));
+            for name in ["base", "sparsify", "shrink", "thin", "tune"] {
+                assert_same_state(&stage(straight.path(), name), &stage(halved.path(), name));
+            }
+        }
+    }
+}
+
+/// Zeros stay while the rest is tuned, with momentum that would have moved them.
+#[test]
+fn frozen_zeros_stay() {
+    let stages = r#"
+[[stage]]
+name = "sparsify"
+train.steps = 12
+sparsity = { method = "proximal", filters = 2, neurons = 5, l1 = 0.05 }
+
+[[stage]]
+name = "tune"
+train.steps = 8
+freeze_zeros = true
+"#;
+    let directory = tempfile::tempdir().unwrap();
+    assert_complete(&train(2, &staged(stages, &[]), directory.path()));
+    let [sparse, tuned] = ["sparsify", "tune"].map(|name| stage(directory.path(), name));
+    let (mut zeros, mut moved) = (0, 0);
+    for (before, after) in sparse.parameters.iter().zip(&tuned.parameters) {
+        for (&before, &after) in before.values.iter().zip(&after.values) {
+            moved += usize::from(before != after);
+            if before == 0.0 && !after.eq(&0.0) {
+                zeros += 1;
+            }
+        }
+        if before.name.ends_with("weight") {
+            assert_eq!(zeros, 0, "{}", before.name);
+        }
+    }
+    assert!(moved > 1000, "{moved}");
+}
+
+/// Where nothing is left of a layer its strongest unit stays, and the run says so.
+#[test]
+fn a_layer_that_died_keeps_a_unit() {
+    let stages = r#"
+[[stage]]
+name = "sparsify"
+train.steps = 6
+sparsity = { method = "proximal", filters = 1000 }
+
+[[stage]]
+name = "shrink"
+shrink = {}
+train.steps = 2
+"#;
+    let directory = tempfile::tempdir().unwrap();
+    let ended = train(2, &staged(stages, &[]), directory.path());
+    assert_complete(&ended);
+    let notes = ended[0].notes();
+    let said = "nothing would have been left of `conv1`, `conv2`: the strongest unit was kept";
+    assert!(notes.iter().any(|note| note == said), "{notes:?}");
+    let shapes: Vec<_> = stage(directory.path(), "shrink")
+        .parameters
+        .iter()
+        .map(|tensor| (tensor.name.clone(), tensor.shape.clone()))
+        .collect();
+    assert_eq!(shapes[0], ("conv1/weight".to_owned(), vec![1, 1, 3, 3]));
+}
+
+/// What cannot be is said before the first step, at the line of the stage.
+#[test]
+fn stages_are_checked_before_the_first() {
+    for (stage, part) in [
+        (
+            "low_rank.ranks = { conv2 = 33 }",
+            "a rank of 33 is asked for of `conv2`; the largest it can have is 32",
+        ),
+        ("low_rank.ranks = { cnv2 = 3 }", "`cnv2`; did you mean `conv2`?"),
+        (
+            "train.steps = 1\nsparsity.hidden_units = 1",
+            "sparsity.hidden_units = 1: the network has no such groups",
+        ),
+        ("train.steps = 1\nsparsity = { filters = 1, factors = { conv3 = 1 } }", "`conv3`"),
+        ("train.steps = 1\nforce = { strength = 1, layers = [\"flat\"] }", "`flat`"),
+        ("train.steps = 1\noptimizer.decay_layers = [\"flat\"]", "`flat`"),
+        ("train.steps = 1099511627776", "at most"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let stages =
+            format!("\n[[stage]]\nname = \"base\"\ntrain.steps = 2\n[[stage]]\nname = \"next\"\n{stage}\n");
+        let ended = train(1, &staged(&stages, &[]), &directory.path().join("run"));
+        let error = ended[0].result.as_ref().err().unwrap().to_string();
+        assert!(error.contains("digits.toml:") && error.contains(part), "{error}");
+        assert!(!directory.path().join("run").exists(), "{error}");
+    }
+}
+
+/// A job that has changed since is refused where its stages no longer fit, and goes on where they do.
+#[test]
+fn a_resumed_job_must_have_the_stage() {
+    let directory = tempfile::tempdir().unwrap();
+    train_until(13, 1, &staged(STAGES, &[]), directory.path());
+    let error =
+        |loaded: &Loaded| resume(1, loaded, directory.path())[0].result.as_ref().err().unwrap().to_string();
+    let renamed = staged(&STAGES.replace("\"sparsify\"", "\"sparser\""), &[]);
+    assert!(
+        error(&renamed).contains("is in stage `sparsify`, which the job does not have"),
+        "{}",
+        error(&renamed)
+    );
+    let plain = staged("", &["train.steps=20"]);
+    assert!(error(&plain).contains("is in stage `sparsify`"), "{}", error(&plain));
+    let longer = staged(STAGES, &["stage.sparsify.train.steps=15"]);
+    assert_complete(&resume(1, &longer, directory.path()));
+    assert_eq!(stage(directory.path(), "sparsify").progress.step, 23);
+}
+
+/// A checkpoint is all that another run needs to go on from its network.
+#[test]
+fn a_run_begins_with_a_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = directory.path().join("first");
+    assert_complete(&train(2, &staged(STAGES, &[]), &first));
+    let from = format!("model.checkpoint={}", first.join("checkpoints/stage-tune.h5").display());
+    let second = directory.path().join("second");
+    let loaded = staged("", &["train.steps=4", "checkpoint.every=1", "optimizer.learning_rate=1e-30", &from]);
+    assert_complete(&train(2, &loaded, &second));
+    let (before, after) = (stage(&first, "tune"), load(&second, 4));
+    assert_eq!(before.network, after.network);
+    for (before, after) in before.parameters.iter().zip(&after.parameters) {
+        assert_eq!((&before.name, &before.values), (&after.name, &after.values));
+    }
+    let cut = directory.path().join("cut");
+    train_until(2, 2, &loaded, &cut);
+    assert_complete(&resume(2, &loaded, &cut));
+    assert_same_state(&after, &load(&cut, 4));
+    let missing = staged("", &["train.steps=4", "model.checkpoint=none.h5"]);
+    let error =
+        train(1, &missing, &directory.path().join("third"))[0].result.as_ref().err().unwrap().to_string();
+    assert!(error.contains("none.h5"), "{error}");
+}
