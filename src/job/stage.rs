@@ -133,6 +133,8 @@ fn merge(table: &Table, entry: &Table, source: &mut Source) -> Table {
     for name in SECTIONS {
         let Some(Value::Table(base)) = table.get(name) else { continue };
         let mut keys = base.clone();
+        // Which the job must not say; that is reported once.
+        Train::LENGTH.iter().filter(|_| name == "train").for_each(|key| _ = keys.remove(*key));
         match entry.get(name) {
             Some(Value::Table(over)) => {
                 overrides::drop_other_kind(name, &mut keys, over, source);

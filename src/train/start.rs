@@ -356,10 +356,10 @@ fn check_network(loaded: &Loaded, train: &dyn TrainingFeed, topology: &Topology)
         let part = shard(job.train.global_batch, rank, topology.world()).len();
         graph.check_batch(part).map_err(blame(loaded, "train.global_batch"))?;
     }
-    check(job, &graph).map_err(|(error, key)| blame(loaded, &key)(error))?;
     let crowd = (0..topology.nodes()).map(|node| topology.members(node).len()).max().unwrap_or(1);
     let beside = numbers_beside(job, &graph)?;
     check_memory(&graph, capacity(job, topology.world()), beside, crowd).map_err(blame(loaded, "model"))?;
+    check(job, &graph).map_err(|(error, key)| blame(loaded, &key)(error))?;
     Ok(graph)
 }
 

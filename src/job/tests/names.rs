@@ -13,7 +13,7 @@ fn unknown_names_get_the_nearest_one() {
             "job.toml:11: unknown key `beta` in [optimizer]; did you mean `beta1`?",
             "job.toml:12: unknown section [exchnage]; did you mean [exchange]?",
             "job.toml:14: unknown section [cluster]; the sections are [data], [model], [train], [optimizer], \
-             [schedule], [sparsity], [exchange], [checkpoint]",
+             [schedule], [sparsity], [force], [exchange], [checkpoint]",
         ]
     );
     assert_eq!(
@@ -44,7 +44,7 @@ fn missing_keys_are_named_with_their_section() {
         refused("", &[]),
         [
             "job.toml: missing key: [data] needs `dataset`",
-            "job.toml: missing key: [model] needs `preset` or `layers`",
+            "job.toml: missing key: [model] needs `preset` or `checkpoint` or `layers`",
             "job.toml: missing key: [train] needs `epochs` or `steps`",
             "job.toml: missing key: [optimizer] needs `learning_rate`",
         ]
