@@ -2,9 +2,9 @@
 
 # How many ranks train, what they train, and what starts them.
 NP ?= 2
-JOB ?= jobs/lenet-fashion.toml
+JOB ?= jobs/lenet-fashion-small.toml
 MPIRUN ?= mpirun
-# Values to lay over the job's, as SET='train.steps=50 train.seed=2'.
+# Values to lay over the job's, as SET='train.seed=2 stage.baseline.train.epochs=1'.
 SET ?=
 
 # MPI=mpich or MPI=openmpi builds against that one, where a machine has both by Debian's names, beside the default build.
@@ -44,10 +44,10 @@ setup: ## Install what is missing (Debian, Ubuntu), or say how to
 build: setup ## Build target/release/ternflock
 	cargo build --release
 
-train: build ## Train LeNet on Fashion-MNIST with 2 ranks; NP=4, JOB=jobs/lstm-kjv.toml and SET=train.steps=50 change that
+train: build ## Train a small LeNet on Fashion-MNIST with 2 ranks; NP=4, JOB=jobs/lstm-kjv.toml and SET=train.seed=2 change that
 	@job='$(JOB)'; \
-	if [ "$$job" = jobs/lenet-fashion.toml ] && ! ./setup.sh has-data && ! $(TERNFLOCK) data fetch fashion-mnist; then \
-		job=jobs/lenet-digits.toml; \
+	if [ "$$job" = jobs/lenet-fashion-small.toml ] && ! ./setup.sh has-data && ! $(TERNFLOCK) data fetch fashion-mnist; then \
+		job=jobs/lenet-digits-small.toml; \
 		echo "make train: there is no Fashion-MNIST to be had; training on the built-in digits instead: $$job" >&2; \
 	fi; \
 	if [ "$$job" = jobs/lstm-kjv.toml ] && ! $(TERNFLOCK) data fetch kjv > /dev/null; then \

@@ -105,7 +105,7 @@ Examples:
   ternflock compress runs/lenet/checkpoints/best.h5 -o small.h5 --shrink
   ternflock compress runs/lenet/checkpoints/best.h5 -o thin.h5 --low-rank energy=0.95
   ternflock compress small.h5 -o smaller.h5 --low-rank conv2=10 --low-rank ip1=20 --svd
-  ternflock train jobs/lenet-fashion.toml --set model.checkpoint=smaller.h5
+  ternflock train jobs/lenet-mnist.toml --set model.checkpoint=smaller.h5
 
 --shrink leaves what the network computes as it is; --low-rank changes it by as much as it drops. The new file holds the
 network, its parameters and the job, not the state of the optimizer: `ternflock train` fine-tunes it with

@@ -10,6 +10,7 @@ mod inspect;
 mod launch;
 mod launcher;
 mod numbers;
+mod stages;
 mod streams;
 mod table;
 mod terminal;

@@ -10,6 +10,7 @@ use super::arguments::Train;
 use super::exit::{self, INTERRUPTED};
 use super::launch::launch_or_say;
 use super::numbers::{bytes, duration, shown, thousands};
+use super::stages;
 use super::streams::{log, print};
 use super::table::table;
 use super::terminal::Terminal;
@@ -42,7 +43,11 @@ pub fn main(arguments: &Train) -> ExitCode {
             let code = INTERRUPTED;
             exit::leave(world, code, format_args!("ternflock: the run is not complete (exit code {code})"))
         }
-        Ok(summary) if world.rank() == 0 => print(&closing(&summary, world.size())),
+        Ok(summary) if world.rank() == 0 => match stages::tables(&summary.stages) {
+            Ok(_) if summary.stages.is_empty() => print(&closing(&summary, world.size())),
+            Ok(tables) => print(&format!("\n{tables}{}", closing(&summary, world.size()))),
+            Err(error) => exit::fail(&error),
+        },
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => exit::fail_on(world, &error),
     }

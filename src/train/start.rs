@@ -1,7 +1,7 @@
-//! From a job to a run that is ready for its next step: agreed on, built, and where it resumes, restored.
+//! From a job to a run that is ready for its next step: agreed on and built; where it begins is told in `resume`.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ternflock_collectives::topology::Topology;
 use xxhash_rust::xxh3::xxh3_64;
@@ -12,21 +12,17 @@ use super::exchange::{kept_layers, residual_elements};
 use super::placement::place;
 use super::run::{Options, Run};
 use super::run_dir::RunDir;
-use super::stages::{Stages, check, find};
-use super::state::{restore, take_parameters, what_becomes_of_residuals};
-use super::statistics;
+use super::stages::{Stages, check};
 use super::stretch::Stretch;
-use super::surgery::enter;
 use super::trainer::{Trainer, capacity};
 use super::world::World;
-use crate::checkpoint::{self, Progress, Snapshot, Store};
+use crate::checkpoint::Store;
 use crate::data::{Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
-use crate::job::{Job, Loaded, Stage};
+use crate::job::{Job, Loaded};
 use crate::nn::{Graph, Shape, check_memory, parameters};
 use crate::optim::state_names;
 use crate::report::{Event, Metrics};
-use crate::tensor;
 
 impl<'a> Run<'a> {
     /// Prepares the run and says so.
@@ -139,181 +135,7 @@ impl<'a> Run<'a> {
         self.metrics = world.together(metrics)?;
         Ok(notes)
     }
-
-    /// Goes to the newest checkpoint, which must be whole; a run that was ended before its first one starts again.
-    fn resume(&mut self, world: &mut World) -> Result<Vec<String>> {
-        let newest = self.store.as_ref().map(|store| self.newest(store)).transpose();
-        let newest = world.together(newest)?.flatten();
-        let path = newest.as_ref().map(|(path, _)| path.display().to_string());
-        let path: PathBuf = world.broadcast(&path.unwrap_or_default())?.into();
-        let notes = if path.as_os_str().is_empty() {
-            let mut notes = vec!["there is no checkpoint yet to resume from: starting at step 0".into()];
-            notes.extend(self.begin(world)?);
-            notes
-        } else {
-            let snapshot = newest.map_or_else(|| checkpoint::load(&path), |(_, snapshot)| Ok(snapshot));
-            let resumed = snapshot.and_then(|snapshot| self.resume_from(&path, snapshot, world));
-            world.together(resumed)?
-        };
-        let written = if world.rank() == 0 { self.run_dir.write_job(self.job) } else { Ok(()) };
-        world.together(written)?;
-        Ok(notes)
-    }
-
-    /// The newest checkpoint. Without one there must be no best one either, which a fresh start would replace.
-    fn newest(&self, store: &Store) -> Result<Option<(PathBuf, Snapshot)>> {
-        let newest = store.load_latest()?;
-        match store.best() {
-            Some(best) if newest.is_none() => {
-                let message =
-                    "stands here without any checkpoint to resume from; move it away to start at step 0";
-                Err(Error::checkpoint(best, message))
-            }
-            _ => Ok(newest),
-        }
-    }
-
-    fn resume_from(&mut self, path: &Path, snapshot: Snapshot, world: &World) -> Result<Vec<String>> {
-        let stored = Job::from_toml(&snapshot.job)
-            .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
-        let mut notes = self.what_differs(path, &stored, &snapshot.progress, world.size())?;
-        self.go_to_stage(&snapshot, world).map_err(|message| Error::checkpoint(path, message))?;
-        if stored.exchange.gradients == self.job.exchange.gradients {
-            self.kept = snapshot.progress.gradients.or(Some(stored.exchange.gradients));
-        }
-        notes.extend(what_becomes_of_residuals(&self.trainer, &snapshot, world.size()));
-        notes.extend(statistics::what_becomes(&self.trainer.network, &snapshot, world.size()));
-        self.check_vocabulary(&snapshot).map_err(|message| Error::checkpoint(path, message))?;
-        restore(&mut self.trainer, &snapshot, world.rank(), world.size())
-            .map_err(|message| Error::checkpoint(path, message))?;
-        // The run may have been killed after it wrote its best checkpoint and before it made it the best.
-        let is_best = snapshot.progress.best.as_ref().is_some_and(|best| best.step == snapshot.progress.step);
-        if let Some(store) = &self.store {
-            if is_best && self.job.checkpoint.best {
-                store.make_best(path)?;
-            }
-            self.keep_stage(store, path)?;
-        }
-        self.owes_evaluation =
-            self.trainer.step > 0 && self.evaluation_is_due() && snapshot.progress.metrics.is_empty();
-        self.best = snapshot.progress.best;
-        self.checkpoint = path.into();
-        Ok(notes)
-    }
-
-    /// Where a run begins that does not resume: with the parameters of a checkpoint, if the job gives one, and with the surgery
-    /// of its first stage.
-    fn begin(&mut self, world: &mut World) -> Result<Vec<String>> {
-        if let Some(path) = &self.job.model.checkpoint {
-            let taken = checkpoint::load(path).and_then(|snapshot| {
-                self.check_vocabulary(&snapshot)
-                    .and_then(|()| take_parameters(&mut self.trainer.network, &snapshot))
-                    .map_err(|message| Error::checkpoint(path, message))
-            });
-            world.together(taken)?;
-        }
-        enter(&self.stages, &mut self.trainer, world)
-    }
-
-    /// Goes to the stage that `snapshot` is in, with the network that it holds: surgery may have made it another than the job's.
-    fn go_to_stage(&mut self, snapshot: &Snapshot, world: &World) -> std::result::Result<(), String> {
-        let stored = snapshot.progress.stage.as_ref();
-        self.stages.now = find(self.job, stored.map(|stage| stage.name.as_str()))?;
-        let (Some(stored), Some(stage)) = (stored, self.stages.stage()) else { return Ok(()) };
-        let cut = |stage: &Stage| stage.shrink.is_some() || stage.low_rank.is_some();
-        let mut graph = self.trainer.network.graph().clone();
-        if self.job.stages[..=self.stages.now].iter().any(cut) {
-            let held = Graph::from_json(&snapshot.network).map_err(|error| error.to_string())?;
-            if (held.input(), held.output()) != (graph.input(), graph.output()) {
-                return Err(
-                    "holds a network for other data than the job's; give the job it was trained with".into(),
-                );
-            }
-            graph = held;
-        }
-        if snapshot.progress.step < stored.start || snapshot.progress.step < stored.optimizer_start {
-            return Err(format!("is at step {}, before the stage that it is in", snapshot.progress.step));
-        }
-        let settings = self.stages.settings(&graph);
-        let trainer = &mut self.trainer;
-        trainer
-            .set_up(settings, graph, stage.freeze_zeros, world.topology())
-            .map_err(|error| error.to_string())?;
-        (trainer.start, trainer.optimizer_start) = (stored.start, stored.optimizer_start);
-        trainer.steps = stored.start + self.stages.length();
-        Ok(())
-    }
-
-    /// Refuses a checkpoint whose words are not those of the data: the same number would be another word.
-    fn check_vocabulary(&self, snapshot: &Snapshot) -> std::result::Result<(), String> {
-        let Some(mine) = &self.vocabulary else { return Ok(()) };
-        let difference = Vocabulary::of(snapshot.vocabulary.clone())?.difference(mine);
-        difference.map_or(Ok(()), |difference| {
-            Err(format!(
-                "its vocabulary is not that of the data ({difference}): give the text it was trained on, or start a new run"
-            ))
-        })
-    }
-
-    /// What makes this run another than the one of the job `stored` that came to `progress`; what would make nonsense of its counters is
-    /// refused.
-    fn what_differs(
-        &self,
-        path: &Path,
-        stored: &Job,
-        progress: &Progress,
-        world: usize,
-    ) -> Result<Vec<String>> {
-        let differences = stored.differences(self.job);
-        if let Some(difference) =
-            differences.iter().find(|difference| FIXED.iter().any(|key| difference.starts_with(key)))
-        {
-            let message = format!(
-                "cannot be resumed with another order of samples ({difference}): give the job it was trained with, or \
-                 start a new run"
-            );
-            return Err(Error::checkpoint(path, message));
-        }
-        let mut notes = Vec::new();
-        if !differences.is_empty() {
-            notes.push(format!("the job differs from the checkpoint's: {}", differences.join("; ")));
-        }
-        if progress.ranks != world as u64 {
-            notes.push(format!(
-                "on {} ranks until now, on {world} from here: batches and their order stay, but ternary rounding and \
-                 the order of sums differ from a run on {}",
-                progress.ranks, progress.ranks
-            ));
-        }
-        let threads = tensor::threads() as u64;
-        if progress.threads != threads {
-            notes.push(format!(
-                "compute threads of rank 0 were {} until now and are {threads} from here: sums are rounded differently, so the \
-                 weights will not be, to the bit, those of an uninterrupted run (OPENBLAS_NUM_THREADS={} would make \
-                 them so)",
-                progress.threads, progress.threads
-            ));
-        }
-        Ok(notes)
-    }
 }
-
-/// Keys of a job that decide which samples a step sees.
-const FIXED: [&str; 13] = [
-    "data.dataset",
-    "data.samples",
-    "data.tokens",
-    "data.validation",
-    "data.train",
-    "data.held_out",
-    "data.level",
-    "data.lowercase",
-    "data.punctuation",
-    "data.vocabulary",
-    "data.sequence_length",
-    "train.global_batch",
-    "train.seed",
-];
 
 /// The stages of the job, as long as they are.
 fn stages_of(loaded: &Loaded, samples: usize) -> Result<Stages<'_>> {

@@ -72,6 +72,45 @@ pub fn same_bits(launcher: &Launcher, ranks: usize) {
     }
 }
 
+/// The shipped job in stages.
+const STAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/lenet-digits-small.toml");
+
+/// Surgery between stages, on each process by itself.
+pub fn stages(launcher: &Launcher, ranks: usize) {
+    let sets = [
+        "stage.baseline.train.steps=6",
+        "stage.sparsify.train.steps=10",
+        "stage.sparsify.sparsity.filters=4",
+        "stage.sparsify.sparsity.neurons=12",
+        "stage.factorise.train.steps=6",
+        "stage.factorise.low_rank.ranks={ conv2 = 3 }",
+        "exchange.verify_every=1",
+        "exchange.error_feedback=true",
+    ];
+    let (processes, threads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut arguments = vec!["train", STAGES, "--run-dir", processes.path().to_str().unwrap()];
+    sets.iter().for_each(|set| arguments.extend(["--set", set]));
+    let end = ternflock(launcher, ranks, &arguments).finish().unwrap();
+    assert_eq!(end.code, Some(0), "{}", end.output);
+    let loaded = ternflock::job::load(STAGES, &sets.map(String::from)).unwrap();
+    let options = Options { run_dir: Some(threads.path().into()), resume: false };
+    for result in
+        on_ranks(ranks, |mut world| run(&loaded, &options, &mut world, &AtomicBool::new(false), &mut |_| {}))
+    {
+        assert!(result.expect("the run goes well").complete);
+    }
+    let stage = |directory: &Path, name: &str| {
+        ternflock::checkpoint::load(directory.join(format!("checkpoints/stage-{name}.h5"))).unwrap()
+    };
+    for name in ["baseline", "sparsify", "shrink", "factorise"] {
+        assert_same_state(&stage(processes.path(), name), &stage(threads.path(), name));
+    }
+    let numbers = |name| -> usize {
+        stage(processes.path(), name).parameters.iter().map(|tensor| tensor.values.len()).sum()
+    };
+    assert!(numbers("shrink") < numbers("sparsify") && numbers("factorise") < numbers("shrink"));
+}
+
 /// The shipped language model that needs no data.
 const LANGUAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/lstm-genesis.toml");
 
