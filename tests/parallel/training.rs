@@ -80,8 +80,8 @@ pub fn stages(launcher: &Launcher, ranks: usize) {
     let sets = [
         "stage.baseline.train.steps=6",
         "stage.sparsify.train.steps=10",
-        "stage.sparsify.sparsity.filters=4",
-        "stage.sparsify.sparsity.neurons=12",
+        "stage.sparsify.sparsity.filters=3",
+        "stage.sparsify.sparsity.neurons=5",
         "stage.factorise.train.steps=6",
         "stage.factorise.low_rank.ranks={ conv2 = 3 }",
         "exchange.verify_every=1",

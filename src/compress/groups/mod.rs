@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::units::{CoupledUnits, Role, UnitAxis};
 use crate::error::Result;
 use crate::nn::{Graph, LayerSpec, Parameter, Parameters};
-use crate::tensor::add_scaled;
+use crate::tensor::{add_scaled, vectorise};
 
 /// What a group is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -82,8 +82,13 @@ impl Groups {
     pub fn squares(&self, values: &[f32], squares: &mut [f64]) {
         squares.fill(0.0);
         for view in &self.views {
+            if view.is_plain() {
+                let rows = values[view.range.clone()].chunks_exact(view.group_of.len());
+                rows.for_each(|row| add_squares(row, squares));
+                continue;
+            }
             for (run, &group) in view.runs(values).filter(|(_, group)| **group != NONE) {
-                squares[group as usize] += run.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
+                squares[group as usize] += sum_of_squares(run);
             }
         }
     }
@@ -92,6 +97,12 @@ impl Groups {
     pub fn add_scaled(&self, factors: &[f32], values: &[f32], sums: &mut [f32]) {
         for view in &self.views {
             let sums = &mut sums[view.range.clone()];
+            if view.is_plain() {
+                let groups = view.group_of.len();
+                let rows = sums.chunks_exact_mut(groups).zip(values[view.range.clone()].chunks_exact(groups));
+                rows.for_each(|(sums, values)| add_products(factors, values, sums));
+                continue;
+            }
             for (sums, (values, &group)) in sums.chunks_exact_mut(view.inner).zip(view.runs(values)) {
                 match (group, sums, values) {
                     (NONE, ..) => (),
@@ -105,6 +116,12 @@ impl Groups {
     /// `values *= factor` for the elements of each group, with the group's factor.
     pub fn scale(&self, factors: &[f32], values: &mut [f32]) {
         for view in &self.views {
+            if view.is_plain() {
+                values[view.range.clone()]
+                    .chunks_exact_mut(view.group_of.len())
+                    .for_each(|row| multiply(factors, row));
+                continue;
+            }
             let runs = values[view.range.clone()].chunks_exact_mut(view.inner);
             for (run, &group) in runs.zip(view.group_of.iter().cycle()).filter(|(_, group)| **group != NONE) {
                 run.iter_mut().for_each(|value| *value *= factors[group as usize]);
@@ -119,9 +136,70 @@ impl View {
         View { range: tensor.range.clone(), inner, group_of }
     }
 
+    /// Whether single elements side by side belong to all groups in their order: then whole rows can be taken at once.
+    fn is_plain(&self) -> bool {
+        self.inner == 1 && self.group_of.iter().zip(0..).all(|(&group, place)| group == place)
+    }
+
     /// Elements side by side, and their group.
     pub fn runs<'a>(&'a self, values: &'a [f32]) -> impl Iterator<Item = (&'a [f32], &'a u32)> {
         values[self.range.clone()].chunks_exact(self.inner).zip(self.group_of.iter().cycle())
+    }
+}
+
+/// `squares += values²`, element by element.
+fn add_squares(values: &[f32], squares: &mut [f64]) {
+    vectorise(
+        #[inline(always)]
+        || {
+            for (square, &value) in squares.iter_mut().zip(values) {
+                *square += f64::from(value) * f64::from(value);
+            }
+        },
+    );
+}
+
+/// `sums += factors values`, element by element.
+fn add_products(factors: &[f32], values: &[f32], sums: &mut [f32]) {
+    vectorise(
+        #[inline(always)]
+        || {
+            for ((sum, &value), &factor) in sums.iter_mut().zip(values).zip(factors) {
+                *sum += factor * value;
+            }
+        },
+    );
+}
+
+/// `values *= factors`, element by element.
+fn multiply(factors: &[f32], values: &mut [f32]) {
+    vectorise(
+        #[inline(always)]
+        || {
+            for (value, &factor) in values.iter_mut().zip(factors) {
+                *value *= factor;
+            }
+        },
+    );
+}
+
+/// Of `values`, in eight sums that are added in the end: an order that depends on the length alone.
+fn sum_of_squares(values: &[f32]) -> f64 {
+    const LANES: usize = 8;
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    vectorise(
+        #[inline(always)]
+        || blocks.iter().for_each(|block| add_eight(block, &mut sums)),
+    );
+    let rest: f64 = rest.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+#[inline(always)]
+fn add_eight(values: &[f32; 8], sums: &mut [f64; 8]) {
+    for (sum, &value) in sums.iter_mut().zip(values) {
+        *sum += f64::from(value) * f64::from(value);
     }
 }
 
