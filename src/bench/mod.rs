@@ -4,6 +4,7 @@
 mod all_reduce;
 mod codec;
 mod contender;
+pub mod infer;
 mod memory;
 mod report;
 mod step;

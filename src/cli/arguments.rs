@@ -1,8 +1,12 @@
 //! The words of the command line.
 
+mod infer;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use infer::Infer;
 
 use crate::bench::MOST_ELEMENTS;
 
@@ -34,13 +38,13 @@ pub enum Command {
     Train(Train),
     /// Measure the accuracy of a checkpoint on the test set of its data.
     Eval(Eval),
-    /// Show what a checkpoint holds: the network layer by layer, and where training is.
+    /// Show what a checkpoint holds: the network layer by layer, what is left of it, and where training is.
     Inspect(Inspect),
     /// Take out of a checkpoint's network what does nothing, and factorise what has little rank.
     Compress(Compress),
     /// List data sets, or fetch one.
     Data(Data),
-    /// Time training steps, the gradients' codec, or the all-reduces between ranks.
+    /// Time training steps, forward passes of checkpoints, the gradients' codec, or the all-reduces between ranks.
     Bench(Bench),
 }
 
@@ -88,11 +92,23 @@ pub struct Eval {
 /// `ternflock inspect`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:
-  ternflock inspect runs/lenet-digits/checkpoints/best.h5")]
+Examples:
+  ternflock inspect runs/lenet-digits/checkpoints/best.h5
+  ternflock inspect runs/lenet-digits/checkpoints/best.h5 --energy 0.99 --json
+
+The first table says what there is and what it costs. The second says how many structures are left of how many: filters,
+channels, columns of a convolution's matrix (shapes) and so on, of which any number is not zero, and the rank at which a
+weight keeps the share of its energy, of the largest it can have. Large weights take a second or two for that:
+--no-ranks leaves it out.")]
 pub struct Inspect {
     /// The checkpoint.
     pub checkpoint: PathBuf,
+    /// The share of a weight's energy (its squared elements) that its rank keeps.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    pub energy: f64,
+    /// Compute no ranks.
+    #[arg(long, conflicts_with = "energy")]
+    pub no_ranks: bool,
     /// Print one JSON object on standard output and nothing else there.
     #[arg(long)]
     pub json: bool,
@@ -181,6 +197,8 @@ pub enum DataCommand {
 #[command(after_help = "\
 Examples:
   ternflock bench codec
+  ternflock bench step --model resnet20
+  ternflock bench infer masked.h5 small.h5 --verify
   mpirun -n 4 ternflock bench allreduce
   mpirun -n 4 ternflock bench allreduce --elements 1e4,1e6 --algorithms ring_ternary,mpi_allreduce_f32 --json
 
@@ -212,6 +230,8 @@ pub enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Forward passes of checkpoints, or of presets, side by side and layer by layer.
+    Infer(Infer),
     /// From float32 to ternaries and back, and the addition of sums, on one core, beside a copy of the same vector.
     Codec {
         /// Elements of the vector, as in 2.5e7.

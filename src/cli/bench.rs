@@ -1,5 +1,7 @@
 //! `ternflock bench`.
 
+mod infer;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,6 +29,15 @@ pub fn main(arguments: &Bench) -> ExitCode {
             }
             match time_step(model, batch.map(|batch| batch as usize), usize::from(*threads), *seconds) {
                 Ok(time) => print(&say_step(&time, *json)),
+                Err(error) => exit::fail(&error),
+            }
+        }
+        BenchCommand::Infer(arguments) => {
+            if is_not_first() {
+                return ExitCode::SUCCESS;
+            }
+            match infer::main(arguments) {
+                Ok(text) => print(&text),
                 Err(error) => exit::fail(&error),
             }
         }

@@ -9,7 +9,7 @@ use crate::compress::groups::{GroupKind, groups};
 use crate::compress::low_rank::Form;
 use crate::error::{Error, Result};
 use crate::nn::{Graph, Parameters};
-use crate::train::take_parameters_of;
+use crate::train::restore_parameters;
 
 /// The network that a stage has left.
 struct Left {
@@ -29,9 +29,7 @@ pub fn tables(paths: &[PathBuf]) -> Result<String> {
 fn read(path: &Path) -> Result<Left> {
     let snapshot = checkpoint::load(path)?;
     let refuse = |message: String| Error::checkpoint(path, message);
-    let graph = Graph::from_json(&snapshot.network).map_err(|error| refuse(error.to_string()))?;
-    let mut parameters = Parameters::new(&graph)?;
-    take_parameters_of(&mut parameters, &snapshot).map_err(refuse)?;
+    let (graph, parameters) = restore_parameters(path, &snapshot)?;
     let bytes = std::fs::metadata(path).map_err(|error| refuse(format!("cannot be read: {error}")))?.len();
     let stage = snapshot.progress.stage.as_ref().map_or_else(String::new, |stage| stage.name.clone());
     Ok(Left { stage, snapshot, graph, parameters, bytes })

@@ -98,6 +98,11 @@ impl LayerSpec {
         }
     }
 
+    /// Whether it reads at each step of a sequence what it has made of the one before.
+    pub fn is_recurrent(&self) -> bool {
+        matches!(self, LayerSpec::Lstm(_) | LayerSpec::Gru(_) | LayerSpec::Rnn(_) | LayerSpec::Rhn(_))
+    }
+
     /// The word that names the type in job files.
     pub fn kind(&self) -> &'static str {
         match self {

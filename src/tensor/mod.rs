@@ -4,6 +4,7 @@
 mod blas;
 mod blocks;
 mod conv;
+mod csr;
 mod elementary;
 mod gemm;
 mod im2col;
@@ -14,6 +15,7 @@ mod transpose;
 
 pub use blas::blas_default_threads;
 pub use conv::{Convolution, Shape as ConvolutionShape};
+pub use csr::{Csr, SparseConvolution, SparseLinear};
 pub use elementary::{exp, sigmoid, tanh};
 pub use gemm::{gemm, matrix, matrix_mut};
 pub use im2col::{Window, col2im_add, im2col};

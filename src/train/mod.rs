@@ -35,6 +35,6 @@ pub use placement::{Placement, place};
 pub use run::{Options, run};
 pub use run_dir::RunDir;
 pub use smaller::smaller;
-pub use state::{restore_network, take_parameters_of};
+pub use state::{restore_network, restore_parameters};
 pub use trainer::Trainer;
 pub use world::{Late, Patience, Report, World};

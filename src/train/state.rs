@@ -275,6 +275,15 @@ pub fn take_parameters_of(
     Ok(())
 }
 
+/// The structure of a network and its parameters, as a checkpoint holds them, without room to run it.
+pub fn restore_parameters(path: &std::path::Path, snapshot: &Snapshot) -> Result<(Graph, Parameters)> {
+    let refuse = |message: String| Error::checkpoint(path, message);
+    let graph = Graph::from_json(&snapshot.network).map_err(|error| refuse(error.to_string()))?;
+    let mut parameters = Parameters::new(&graph).map_err(|error| refuse(error.to_string()))?;
+    take_parameters_of(&mut parameters, snapshot).map_err(refuse)?;
+    Ok((graph, parameters))
+}
+
 /// A network as a checkpoint holds it, for batches of up to `capacity`: nothing else is needed.
 pub fn restore_network(path: &std::path::Path, snapshot: &Snapshot, capacity: usize) -> Result<Network> {
     let refuse = |message: String| Error::checkpoint(path, message);

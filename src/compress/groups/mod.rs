@@ -211,7 +211,7 @@ pub fn groups(graph: &Graph, parameters: &Parameters, kind: GroupKind) -> Result
     let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table)?;
     let mut all = Vec::new();
     for (layer, node) in graph.layers().iter().enumerate() {
-        let recurrent = is_recurrent(&node.layer);
+        let recurrent = node.layer.is_recurrent();
         let found = match (kind, &node.layer) {
             (GroupKind::Filters, LayerSpec::Conv2d(_)) | (GroupKind::Neurons, LayerSpec::Linear(_)) => {
                 by_axis(&units, layer, Role::Makes, parameters)
@@ -253,15 +253,11 @@ fn hidden_units(units: &CoupledUnits, layer: usize, parameters: &Parameters) -> 
     views(units, output, units.parameters.iter().filter(|axis| !is_bias(axis)), parameters)
 }
 
-fn is_recurrent(layer: &LayerSpec) -> bool {
-    matches!(layer, LayerSpec::Lstm(_) | LayerSpec::Gru(_) | LayerSpec::Rnn(_) | LayerSpec::Rhn(_))
-}
-
 /// Whether the units of `layer` are those of an earlier recurrent layer too, through a sum: then they are that one's groups.
 fn is_coupled_to_an_earlier(graph: &Graph, units: &CoupledUnits, layer: usize) -> bool {
     let unit = units.of_source[layer + 1][0];
     (0..layer).any(|earlier| {
-        is_recurrent(&graph.layers()[earlier].layer) && units.of_source[earlier + 1].contains(&unit)
+        graph.layers()[earlier].layer.is_recurrent() && units.of_source[earlier + 1].contains(&unit)
     })
 }
 

@@ -18,6 +18,6 @@ mod weight;
 
 pub use decompose::{Decomposition, Factors};
 pub use factorise::{Factorised, Form, LayerReport, Outcome, check, factorise};
-pub use ranks::{LayerRank, ranks};
+pub use ranks::{LayerRank, rank, ranks};
 pub use spectrum::Spectrum;
 pub use weight::Matrix;

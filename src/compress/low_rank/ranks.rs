@@ -28,21 +28,27 @@ pub struct LayerRank {
 /// # Errors
 /// When a weight is not finite.
 pub fn ranks(graph: &Graph, parameters: &Parameters, energy: f64) -> Result<Vec<LayerRank>> {
-    let mut table = Vec::new();
-    for (index, node) in graph.layers().iter().enumerate() {
-        let Some(tensor) = weight::tensor(&node.layer) else { continue };
-        let Ok(matrix) = weight::matrix(graph, parameters, index, tensor) else { continue };
-        let spectrum = Spectrum::of(matrix)?;
-        table.push(LayerRank {
-            layer: node.name.clone(),
-            tensor,
-            filters: matrix.filters,
-            width: matrix.width,
-            rank: spectrum.rank_at(energy),
-            full_rank: matrix.full_rank(),
-        });
-    }
-    Ok(table)
+    let all = (0..graph.layers().len()).map(|index| rank(graph, parameters, index, energy).transpose());
+    all.flatten().collect()
+}
+
+/// The row of layer `index`; `None` where there is no weight to factorise.
+///
+/// # Errors
+/// When the weight is not finite.
+pub fn rank(graph: &Graph, parameters: &Parameters, index: usize, energy: f64) -> Result<Option<LayerRank>> {
+    let node = &graph.layers()[index];
+    let Some(tensor) = weight::tensor(&node.layer) else { return Ok(None) };
+    let Ok(matrix) = weight::matrix(graph, parameters, index, tensor) else { return Ok(None) };
+    let spectrum = Spectrum::of(matrix)?;
+    Ok(Some(LayerRank {
+        layer: node.name.clone(),
+        tensor,
+        filters: matrix.filters,
+        width: matrix.width,
+        rank: spectrum.rank_at(energy),
+        full_rank: matrix.full_rank(),
+    }))
 }
 
 #[cfg(test)]

@@ -44,6 +44,14 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
+    /// What it computes of an image.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn geometry(&self, inputs: &[Shape]) -> Result<ConvolutionShape, String> {
+        self.shape(inputs)
+    }
+
     fn shape(&self, inputs: &[Shape]) -> Result<ConvolutionShape, String> {
         if self.filters == 0 {
             return Err("filters must be at least 1".into());

@@ -53,6 +53,17 @@ fn the_digits_network_is_what_its_job_says() {
         ]
     );
     assert_eq!(layers[3]["shapes"], json!({"weight": [32, 16, 3, 3], "bias": [32]}));
+    let kept =
+        json!({"filters": [32, 32], "channels": [16, 16], "shapes": [144, 144], "filters_2d": [512, 512]});
+    assert_eq!((&layers[3]["kept"], &layers[1]["kept"]), (&kept, &json!({})));
+    let rank = &layers[3]["rank"];
+    assert_eq!(
+        (&rank["tensor"], &rank["energy"], &rank["full"]),
+        (&json!("weight"), &json!(0.95), &json!(32))
+    );
+    assert!(rank["rank"].as_u64().is_some_and(|rank| (16..=32).contains(&rank)), "{rank}");
+    assert_eq!(layers[9]["kept"], json!({"neurons": [10, 10], "inputs": [64, 64]}));
+    assert_eq!((&layers[3]["nonzero"], &layers[3]["not_finite"]), (&json!(4640), &Value::Null));
     assert_eq!((&layers[3]["inputs"], &layers[3]["flops"]), (&json!(["max_pool2d_3"]), &json!(147456)));
     let hash = shown["hash"].as_str().unwrap();
     assert!(hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{hash}");
@@ -71,6 +82,31 @@ fn inspect_shows_the_same_to_people() {
         assert!(shown.out.contains(part), "no `{part}` in\n{}", shown.out);
     }
     assert_eq!(shown.err, "");
+}
+
+/// The ranks at other shares of the energy, none at all, and a share that is none.
+#[test]
+fn inspect_computes_ranks_as_asked() {
+    let place = trained();
+    let rank = |options: &str| {
+        let shown = place.run(&format!("inspect {CHECKPOINT} --json {options}")).json();
+        shown["layers"][0]["rank"].clone()
+    };
+    // Four filters of 3x3 with one channel.
+    assert_eq!(rank("--energy 1"), json!({"tensor": "weight", "energy": 1.0, "rank": 4, "full": 4}));
+    assert_eq!(rank("--energy 0.01")["rank"], 1);
+    assert_eq!(rank("--no-ranks"), Value::Null);
+    let text = place.run(&format!("inspect {CHECKPOINT} --energy 1")).ended(0).out;
+    for part in ["left of", "filters", "shapes", "rank at 100 %", "4/4", "9/9", "10/10", "36/36"] {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+    assert!(!text.contains("hidden units") && !text.contains("not zero"), "{text}");
+    let without = place.run(&format!("inspect {CHECKPOINT} --no-ranks")).ended(0).out;
+    assert!(without.contains("left of") && !without.contains("rank at"), "{without}");
+    for energy in ["0", "1.5", "nan"] {
+        place.run(&format!("inspect {CHECKPOINT} --energy {energy}")).refused(2, &["energy = ", "at most 1"]);
+    }
+    place.run(&format!("inspect {CHECKPOINT} --energy 0.5 --no-ranks")).refused(2, &["--no-ranks"]);
 }
 
 /// The accuracy of the run's own last evaluation, measured again from the file alone.

@@ -33,6 +33,7 @@ fn every_subcommand_shows_a_worked_example() {
         ("inspect", "ternflock inspect runs/lenet-digits/checkpoints/best.h5"),
         ("data", "ternflock data fetch mnist"),
         ("bench", "mpirun -n 4 ternflock bench allreduce"),
+        ("bench infer", "ternflock bench infer masked.h5 small.h5 --verify"),
     ] {
         let help = place.run(&format!("{subcommand} --help")).ended(0);
         assert!(help.out.contains("Example") && help.out.contains(example), "{}", help.out);

@@ -7,6 +7,7 @@ mod checkpoints;
 mod compress;
 mod data;
 mod help;
+mod infer;
 mod job;
 mod launch;
 mod program;

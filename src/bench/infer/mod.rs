@@ -1,0 +1,199 @@
+//! Whole forward passes of several networks, in turn, and each layer of them: what a smaller network gains.
+//!
+//! - [`contestant`]: a network and its made inputs.
+//! - [`sizes`]: networks of the zoo with other numbers of hidden units, without a file.
+//! - [`verify`]: whether one network computes what another does.
+//! - [`sparse`]: layers in the unstructured sparse form of the same weights.
+
+pub mod contestant;
+pub mod sizes;
+pub mod sparse;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::median;
+use crate::error::{Error, Result};
+use crate::tensor::{threads, within};
+
+pub use contestant::Contestant;
+pub use sizes::{default_batch, sized};
+pub use verify::Verdict;
+
+use sparse::SparseLayer;
+
+/// Passes of one network in a row: as many as fit into this, one at least.
+const TURN: Duration = Duration::from_millis(20);
+
+/// Rounds at least, however long they take.
+const FEWEST_ROUNDS: usize = 3;
+
+/// What came out. Scripts outside rely on the keys.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inference {
+    /// Samples of a pass.
+    pub batch: usize,
+    /// Threads that compute.
+    pub threads: usize,
+    /// Rounds, in each of which every network had its turn.
+    pub rounds: usize,
+    /// The networks, in the order they were given.
+    pub models: Vec<ModelTime>,
+}
+
+/// What a forward pass of a network takes.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelTime {
+    /// Its file; or its name, where there is none.
+    pub path: String,
+    /// Numbers that are trained.
+    pub params: u64,
+    /// Floating-point operations of a sample.
+    pub flops: u64,
+    /// A pass.
+    pub median_ms: f64,
+    /// How many times as fast as the first network.
+    pub speed_up: f64,
+    /// Passes timed.
+    pub passes: usize,
+    /// How it compares with the first network, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verdict>,
+    /// Layer by layer.
+    pub layers: Vec<LayerMedian>,
+}
+
+/// What a layer takes.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerMedian {
+    /// Its name in the network.
+    pub name: String,
+    /// As it is: dense.
+    pub median_ms: f64,
+    /// With its weight in the unstructured sparse form, if that was asked for and it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csr: Option<CsrTime>,
+}
+
+/// A layer in the unstructured sparse form of its weight.
+#[derive(Clone, Debug, Serialize)]
+pub struct CsrTime {
+    /// What it takes.
+    pub median_ms: f64,
+    /// The share of the weight that is zero.
+    pub zeros: f64,
+}
+
+/// Times passes of `networks` for about `seconds`, and what of them is to be timed in sparse form beside.
+///
+/// # Errors
+/// When there are no networks, or their inputs differ.
+pub fn infer(mut networks: Vec<Contestant>, seconds: f64, csr: bool) -> Result<Inference> {
+    check(&networks)?;
+    let mut watches = networks.iter().map(|n| Watch::new(n, csr)).collect::<Result<Vec<_>>>()?;
+    let (begin, mut rounds) = (Instant::now(), 0);
+    while rounds < FEWEST_ROUNDS || begin.elapsed().as_secs_f64() < seconds {
+        for (network, watch) in networks.iter_mut().zip(&mut watches) {
+            watch.turn(network);
+        }
+        rounds += 1;
+    }
+    let batch = networks[0].batch;
+    let models = networks.iter().zip(watches).map(|(network, watch)| watch.read(network));
+    let mut models = models.collect::<Result<Vec<ModelTime>>>()?;
+    let first = models[0].median_ms;
+    models.iter_mut().for_each(|model| model.speed_up = first / model.median_ms);
+    Ok(Inference { batch, threads: threads(), rounds, models })
+}
+
+/// Refuses networks that cannot be given the same inputs.
+fn check(networks: &[Contestant]) -> Result<()> {
+    let Some((first, others)) = networks.split_first() else {
+        return Err(Error::Usage("there is no network to time".into()));
+    };
+    let input = |contestant: &Contestant| contestant.network.graph().input();
+    match others.iter().find(|other| input(other) != input(first)) {
+        Some(other) => Err(Error::Usage(format!(
+            "`{}` takes {}, but `{}` takes {}: networks that are timed side by side must take the same input",
+            first.name,
+            input(first).described(),
+            other.name,
+            input(other).described()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The times of one network, in seconds.
+struct Watch {
+    passes: Vec<f64>,
+    /// By layer.
+    layers: Vec<Vec<f64>>,
+    /// By layer, those with a weight that may be sparse; none where that was not asked for.
+    sparse: Vec<Option<(SparseLayer, Vec<f64>)>>,
+}
+
+impl Watch {
+    fn new(contestant: &Contestant, csr: bool) -> Result<Watch> {
+        let count = contestant.network.graph().layers().len();
+        let sparse = |index| match csr {
+            true => Ok(SparseLayer::new(contestant, index)?.map(|layer| (layer, Vec::new()))),
+            false => Ok(None),
+        };
+        let sparse = (0..count).map(sparse).collect::<Result<_>>()?;
+        Ok(Watch { passes: Vec::new(), layers: vec![Vec::new(); count], sparse })
+    }
+
+    /// Passes in a row, the first of them not timed: it brings into the caches what the others find there.
+    fn turn(&mut self, contestant: &mut Contestant) {
+        contestant.pass();
+        let begin = Instant::now();
+        loop {
+            contestant.network.clock.reset();
+            let start = Instant::now();
+            contestant.pass();
+            self.passes.push(start.elapsed().as_secs_f64());
+            for (times, (forward, _)) in self.layers.iter_mut().zip(contestant.network.clock.times()) {
+                times.push(forward.as_secs_f64());
+            }
+            if begin.elapsed() >= TURN {
+                break;
+            }
+        }
+        for (layer, times) in self.sparse.iter_mut().flatten() {
+            layer.forward();
+            let start = Instant::now();
+            within(|| layer.forward());
+            times.push(start.elapsed().as_secs_f64());
+        }
+    }
+
+    fn read(self, contestant: &Contestant) -> Result<ModelTime> {
+        let graph = contestant.network.graph();
+        let flops = (0..graph.layers().len()).map(|layer| graph.multiply_adds(layer));
+        let names = graph.layers().iter().map(|node| node.name.clone());
+        let csr = |sparse: Option<(SparseLayer, Vec<f64>)>| {
+            sparse.map(|(layer, times)| CsrTime { median_ms: 1e3 * median(times), zeros: layer.zeros() })
+        };
+        let layers = names.zip(self.layers).zip(self.sparse).map(|((name, times), sparse)| LayerMedian {
+            name,
+            median_ms: 1e3 * median(times),
+            csr: csr(sparse),
+        });
+        Ok(ModelTime {
+            path: contestant.name.clone(),
+            params: contestant.network.parameters.values.len() as u64,
+            flops: 2 * flops.sum::<Result<u64>>()?,
+            passes: self.passes.len(),
+            median_ms: 1e3 * median(self.passes),
+            speed_up: 1.0,
+            verified: contestant.verified,
+            layers: layers.collect(),
+        })
+    }
+}

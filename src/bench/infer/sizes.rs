@@ -1,0 +1,87 @@
+//! Networks of the zoo, with as many hidden units as are asked for: shapes to time without a file.
+
+use crate::error::{Error, Result};
+use crate::models::preset;
+use crate::nn::{Graph, LayerSpec, Network, Node, Shape};
+
+use super::Contestant;
+
+/// Words of a language model: those of the Penn Treebank.
+const WORDS: usize = 10_000;
+
+/// Samples of a pass of `model` unless another number is asked for: 64 images, 10 texts.
+pub fn default_batch(input: Shape) -> usize {
+    match input {
+        Shape::Tokens { .. } => 10,
+        _ => 64,
+    }
+}
+
+/// What samples of the preset `name` are like: those that it was published for. A text has `steps` tokens.
+pub fn input(name: &str, steps: usize) -> (Shape, usize) {
+    let image = |channels, side| Shape::Image { channels, height: side, width: side };
+    match name {
+        "lenet" | "mlp" => (image(1, 28), 10),
+        "alexnet" => (image(3, 227), 1000),
+        name if name.starts_with("lstm") || name == "rhn" => {
+            (Shape::Tokens { steps, vocabulary: WORDS }, WORDS)
+        }
+        _ => (image(3, 32), 10),
+    }
+}
+
+/// The preset `name`; with `hidden`, each of its recurrent layers has as many units as that says, in their order. The
+/// embedding keeps its features unless `embedding` says how many, or the logits are tied to it: then it has as many as the
+/// last recurrent layer.
+///
+/// # Errors
+/// When there is no such preset, `hidden` is not as long as there are recurrent layers, and those of [`Graph::new`].
+pub fn graph(name: &str, steps: usize, hidden: Option<&[usize]>, embedding: Option<usize>) -> Result<Graph> {
+    let (input, classes) = input(name, steps);
+    let graph = preset(name, input, classes)?;
+    let mut nodes = graph.layers().to_vec();
+    if let Some(hidden) = hidden {
+        set_hidden(name, &mut nodes, hidden)?;
+    }
+    let tied =
+        nodes.iter().any(|node| matches!(&node.layer, LayerSpec::Linear(linear) if linear.tied.is_some()));
+    let tied = hidden.and_then(|hidden| hidden.last().copied()).filter(|_| tied);
+    if let Some(features) = embedding.or(tied) {
+        let layer = nodes.iter_mut().find(|node| matches!(node.layer, LayerSpec::Embedding(_)));
+        let layer = layer.ok_or_else(|| {
+            Error::Usage(format!("--embedding: `{name}` has no embedding; leave the option out"))
+        })?;
+        layer.layer.set_units(features, 0);
+    }
+    Graph::new(input, nodes)
+}
+
+fn set_hidden(name: &str, nodes: &mut [Node], hidden: &[usize]) -> Result<()> {
+    let recurrent: Vec<&mut Node> = nodes.iter_mut().filter(|node| node.layer.is_recurrent()).collect();
+    match (recurrent.len(), hidden.len()) {
+        (0, _) => Err(Error::Usage(format!(
+            "--hidden: `{name}` has no recurrent layers, so no hidden units; leave the option out"
+        ))),
+        (layers, numbers) if layers != numbers => Err(Error::Usage(format!(
+            "--hidden: `{name}` has {layers} recurrent layers, so {layers} numbers of hidden units are needed, separated by \
+             commas, not {numbers}"
+        ))),
+        _ => {
+            recurrent.into_iter().zip(hidden).for_each(|(node, &units)| node.layer.set_units(units, 0));
+            Ok(())
+        }
+    }
+}
+
+/// The network of [`graph`], its parameters as they begin, for passes of `batch` samples; named after its hidden units.
+///
+/// # Errors
+/// Those of [`graph`], and when it does not fit into memory.
+pub fn sized(name: &str, graph: Graph, batch: usize) -> Result<Contestant> {
+    let hidden = graph.layers().iter().enumerate().filter(|(_, node)| node.layer.is_recurrent());
+    let hidden: Vec<String> = hidden.map(|(index, _)| graph.shape(index + 1).units().to_string()).collect();
+    let name = format!("{name} {}", hidden.join(",")).trim_end().to_owned();
+    let mut network = Network::new(graph, batch)?;
+    network.parameters.initialise(1);
+    Ok(Contestant::new(name, network))
+}

@@ -1,0 +1,153 @@
+//! A layer of a network, by itself, with its weight in the unstructured sparse form: what pruning single weights would come to.
+
+use super::Contestant;
+use crate::error::{Error, Result};
+use crate::nn::{LayerSpec, Shape};
+use crate::rng::{Purpose, Stream};
+use crate::tensor::{
+    Convolution, ConvolutionShape, SparseConvolution, SparseLinear, gemm, matrix, matrix_mut,
+};
+
+/// A convolution or a linear layer with inputs that are made.
+pub struct SparseLayer {
+    kind: Kind,
+    /// Numbers of the weight.
+    elements: usize,
+    bias: Option<Vec<f32>>,
+    x: Vec<f32>,
+    y: Vec<f32>,
+}
+
+enum Kind {
+    /// For so many samples.
+    Convolution { batch: usize, layer: SparseConvolution },
+    /// For so many rows.
+    Linear { rows: usize, layer: SparseLinear },
+}
+
+impl SparseLayer {
+    /// Layer `index` of `contestant`'s network, once it has been seen to compute what the dense one does; nothing for a
+    /// layer of another type, or whose weight is another layer's.
+    ///
+    /// # Errors
+    /// When it computes something else.
+    pub fn new(contestant: &Contestant, index: usize) -> Result<Option<SparseLayer>> {
+        let (network, batch) = (&contestant.network, contestant.batch);
+        let graph = network.graph();
+        let node = &graph.layers()[index];
+        let tensor = |name: &str| {
+            let own = network.parameters.table.iter().find(|p| p.layer == index && p.spec.name == name);
+            own.map(|own| &network.parameters.values[own.range.clone()])
+        };
+        let (Some(weight), bias) = (tensor("weight"), tensor("bias")) else { return Ok(None) };
+        let input = graph.shape(graph.sources(index)[0]);
+        let x = made(input.elements() * batch);
+        let y = vec![0.0; graph.shape(index + 1).elements() * batch];
+        let fail = |message: String| Error::Shape {
+            layer: node.name.clone(),
+            operation: node.layer.kind().into(),
+            message,
+        };
+        let kind = match &node.layer {
+            LayerSpec::Conv2d(conv) => {
+                let shape = conv.geometry(&[input]).map_err(fail)?;
+                let layer = SparseConvolution::new(shape, weight, batch);
+                check_convolution(&layer, shape, batch, weight, &x, y.len()).map_err(fail)?;
+                Kind::Convolution { batch, layer }
+            }
+            LayerSpec::Linear(linear) => {
+                let rows = match input {
+                    Shape::Sequence { steps, .. } => steps * batch,
+                    _ => batch,
+                };
+                let mut layer = SparseLinear::new(weight, linear.units, input.units(), rows);
+                check_linear(&mut layer, linear.units, rows, weight, &x).map_err(fail)?;
+                Kind::Linear { rows, layer }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(SparseLayer { kind, elements: weight.len(), bias: bias.map(<[f32]>::to_vec), x, y }))
+    }
+
+    /// A pass.
+    pub fn forward(&mut self) {
+        let (bias, x, y) = (self.bias.as_deref(), &self.x[..], &mut self.y[..]);
+        match &mut self.kind {
+            Kind::Convolution { batch, layer } => layer.forward(*batch, x, bias, y),
+            Kind::Linear { rows, layer } => layer.forward(*rows, x, bias, y),
+        }
+    }
+
+    /// The share of the weight that is zero.
+    pub fn zeros(&self) -> f64 {
+        let nonzero = match &self.kind {
+            Kind::Convolution { layer, .. } => layer.nonzero(),
+            Kind::Linear { layer, .. } => layer.nonzero(),
+        };
+        1.0 - nonzero as f64 / self.elements as f64
+    }
+}
+
+/// Numbers from 0 to 1.
+fn made(elements: usize) -> Vec<f32> {
+    let stream = Stream { seed: 1, purpose: Purpose::Benchmark, step: 0, subject: 0, tensor: 2 };
+    (0..elements).map(|at| stream.word(at as u64) as f32 / 2f32.powi(32)).collect()
+}
+
+fn sizes(weight: &[f32]) -> Vec<f32> {
+    weight.iter().map(|value| value.abs()).collect()
+}
+
+/// Holds `layer` to the dense convolution; all of `x` is positive.
+fn check_convolution(
+    layer: &SparseConvolution,
+    shape: ConvolutionShape,
+    batch: usize,
+    weight: &[f32],
+    x: &[f32],
+    outputs: usize,
+) -> std::result::Result<(), String> {
+    let mut dense = Convolution::new(shape, batch);
+    let [mut found, mut expected, mut bound] = [(); 3].map(|()| vec![0.0; outputs]);
+    layer.forward(batch, x, None, &mut found);
+    dense.forward(batch, x, weight, None, &mut expected);
+    dense.forward(batch, x, &sizes(weight), None, &mut bound);
+    agree(&found, &expected, &bound, shape.window.rows() / shape.groups)
+}
+
+/// Holds `layer` to the dense product; all of `x` is positive.
+fn check_linear(
+    layer: &mut SparseLinear,
+    units: usize,
+    rows: usize,
+    weight: &[f32],
+    x: &[f32],
+) -> std::result::Result<(), String> {
+    let features = x.len() / rows;
+    let mut found = vec![0.0; rows * units];
+    layer.forward(rows, x, None, &mut found);
+    let product = |weight: &[f32]| {
+        let mut y = vec![0.0; rows * units];
+        let weight = matrix(weight, units, features);
+        gemm(1.0, matrix(x, rows, features), weight.t(), 0.0, matrix_mut(&mut y, rows, units));
+        y
+    };
+    agree(&found, &product(weight), &product(&sizes(weight)), features)
+}
+
+/// Two sums of n products differ by at most 2 n u of the sum of the products' sizes, the `bound`, to first order (Higham,
+/// "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1); the bound is rounded too.
+fn agree(found: &[f32], expected: &[f32], bound: &[f32], n: usize) -> std::result::Result<(), String> {
+    let share = 2.0 * (n as f64 + 2.0) * 2f64.powi(-24);
+    let wrong = found.iter().zip(expected).zip(bound).position(|((found, expected), bound)| {
+        let within = (f64::from(*found) - f64::from(*expected)).abs() <= share * 1.01 * f64::from(*bound);
+        !within
+    });
+    match wrong {
+        Some(at) => Err(format!(
+            "in sparse form it makes {} of what the dense one makes {}, output {at}: please report it, unless a weight is not finite",
+            found[at], expected[at]
+        )),
+        None => Ok(()),
+    }
+}

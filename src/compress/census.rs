@@ -1,0 +1,187 @@
+//! The census of a network: how many of its structures are left, at which rank, and what each layer costs.
+//!
+//! Structures are counted in the layer's own tensors, whether or not surgery could take them out: the first convolution's
+//! channels are the image's, and the logits' neurons the classes. One is left if any of its numbers is not zero; a NaN is not.
+//!
+//! Letters: F filters, C channels (of a group, where there are groups), R S kernel.
+
+use serde::Serialize;
+
+use super::groups::{GroupKind, groups};
+use super::low_rank::{LayerRank, rank};
+use super::units::{CoupledUnits, Role};
+use crate::error::{Error, Result};
+use crate::nn::{Graph, LayerSpec, Parameter, Parameters};
+
+/// What is said of one layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerCensus {
+    /// Its name.
+    pub layer: String,
+    /// Its structures by kind, as far as it has any.
+    pub structures: Vec<Structures>,
+    /// The rank of its weight, where it has one to factorise, all of it is finite, and ranks are asked for.
+    pub rank: Option<LayerRank>,
+    /// Its numbers that are trained.
+    pub parameters: usize,
+    /// Those of them that are not zero.
+    pub nonzero: usize,
+    /// Multiply-adds of the forward pass of one sample, zeros included.
+    pub multiply_adds: u64,
+    /// The first of its numbers that is NaN or infinite: "`conv1/weight` holds NaN at element 3".
+    pub not_finite: Option<String>,
+}
+
+/// The structures of one kind in one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Structures {
+    /// What they are.
+    pub kind: GroupKind,
+    /// How many are left.
+    pub kept: usize,
+    /// How many there are.
+    pub all: usize,
+}
+
+impl Structures {
+    fn of(kind: GroupKind, alive: &[bool]) -> Structures {
+        Structures { kind, kept: alive.iter().filter(|&&alive| alive).count(), all: alive.len() }
+    }
+}
+
+impl LayerCensus {
+    /// Its structures of `kind`.
+    pub fn of(&self, kind: GroupKind) -> Option<Structures> {
+        self.structures.iter().copied().find(|structures| structures.kind == kind)
+    }
+}
+
+/// Counts all layers of `graph`, in its order. With a share of `energy`, ranks are those that keep it
+/// ([`super::low_rank::ranks`]); without one, no weight is decomposed.
+///
+/// # Errors
+/// When `energy` is no share above 0 and up to 1; those of [`Graph::coupling`].
+pub fn census(graph: &Graph, parameters: &Parameters, energy: Option<f64>) -> Result<Vec<LayerCensus>> {
+    if let Some(energy) = energy
+        && !(energy > 0.0 && energy <= 1.0)
+    {
+        return Err(Error::Usage(format!(
+            "energy = {energy} must be above 0 and at most 1, the share that is kept"
+        )));
+    }
+    let mut all = Vec::new();
+    let hidden = hidden_units(graph, parameters)?;
+    for (index, (node, hidden)) in graph.layers().iter().zip(hidden).enumerate() {
+        let tensors: Vec<&Parameter> = parameters.table.iter().filter(|p| p.layer == index).collect();
+        let values = || tensors.iter().flat_map(|tensor| &parameters.values[tensor.range.clone()]);
+        let not_finite = tensors.iter().find_map(|tensor| first_non_finite(tensor, parameters));
+        let rank = match energy.filter(|_| not_finite.is_none()) {
+            Some(energy) => rank(graph, parameters, index, energy)?,
+            None => None,
+        };
+        let mut structures = own_structures(&node.layer, &tensors, &parameters.values);
+        structures.extend(hidden);
+        all.push(LayerCensus {
+            layer: node.name.clone(),
+            structures,
+            rank,
+            parameters: values().count(),
+            nonzero: values().filter(|&&value| value != 0.0).count(),
+            multiply_adds: graph.multiply_adds(index)?,
+            not_finite,
+        });
+    }
+    for branch in groups(graph, parameters, GroupKind::Layers)? {
+        let alive = branch.views.iter().any(|view| is_alive(&parameters.values[view.range.clone()]));
+        if let Some(layer) = all.iter_mut().find(|layer| layer.layer == branch.layer) {
+            layer.structures.push(Structures::of(GroupKind::Layers, &[alive]));
+        }
+    }
+    Ok(all)
+}
+
+fn first_non_finite(tensor: &Parameter, parameters: &Parameters) -> Option<String> {
+    let values = &parameters.values[tensor.range.clone()];
+    let at = values.iter().position(|value| !value.is_finite())?;
+    Some(format!("`{}` holds {} at element {at}", tensor.name, values[at]))
+}
+
+fn is_alive(values: &[f32]) -> bool {
+    values.iter().any(|&value| value != 0.0)
+}
+
+/// The structures that the layer's own weight, its first tensor, and its bias are made of.
+fn own_structures(layer: &LayerSpec, tensors: &[&Parameter], values: &[f32]) -> Vec<Structures> {
+    let Some((weight, bias)) = tensors.split_first().filter(|(first, _)| first.spec.name == "weight") else {
+        return Vec::new();
+    };
+    let (shape, weight) = (&weight.spec.shape[..], &values[weight.range.clone()]);
+    let rows = || {
+        let mut alive = alive(weight, weight.len() / shape[0], shape[0], |row| row);
+        for bias in bias {
+            alive
+                .iter_mut()
+                .zip(&values[bias.range.clone()])
+                .for_each(|(alive, bias)| *alive |= *bias != 0.0);
+        }
+        alive
+    };
+    match (layer, shape) {
+        (LayerSpec::Conv2d(conv), &[filters, channels, r, s]) => {
+            // A group of filters has channels, and so columns, of its own.
+            let (groups, of_group) = (conv.groups, filters / conv.groups);
+            let of = |inner: usize, kind: GroupKind| {
+                let places = channels * r * s / inner;
+                let number = |at: usize| at / places / of_group * places + at % places;
+                Structures::of(kind, &alive(weight, inner, groups * places, number))
+            };
+            let filters_2d = alive(weight, r * s, filters * channels, |at| at);
+            vec![
+                Structures::of(GroupKind::Filters, &rows()),
+                of(r * s, GroupKind::Channels),
+                of(1, GroupKind::Shapes),
+                Structures::of(GroupKind::Filters2d, &filters_2d),
+            ]
+        }
+        (LayerSpec::Linear(_), &[_, inputs]) => vec![
+            Structures::of(GroupKind::Neurons, &rows()),
+            Structures::of(GroupKind::Inputs, &alive(weight, 1, inputs, |at| at % inputs)),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// By number of a structure: whether any of its numbers is not zero, where each run of `inner` values belongs to the structure
+/// that `number` says of its place.
+fn alive(values: &[f32], inner: usize, structures: usize, number: impl Fn(usize) -> usize) -> Vec<bool> {
+    let mut alive = vec![false; structures];
+    for (place, run) in values.chunks_exact(inner).enumerate() {
+        alive[number(place)] |= is_alive(run);
+    }
+    alive
+}
+
+/// By layer, if it is recurrent: its hidden units, each with all that makes and reads it anywhere in the network but for biases.
+fn hidden_units(graph: &Graph, parameters: &Parameters) -> Result<Vec<Option<Structures>>> {
+    let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table)?;
+    let mut alive = vec![false; units.count()];
+    for axis in &units.parameters {
+        let tensor = &parameters.table[axis.tensor];
+        if axis.role == Role::Makes && !tensor.spec.decay {
+            continue;
+        }
+        let inner: usize = tensor.spec.shape[axis.axis + 1..].iter().product();
+        let runs = parameters.values[tensor.range.clone()].chunks_exact(inner.max(1));
+        for (run, &unit) in runs.zip(axis.units.iter().cycle()) {
+            alive[unit] = alive[unit] || is_alive(run);
+        }
+    }
+    let of_layer = |(layer, node): (usize, &crate::nn::Node)| {
+        let own: Vec<bool> = units.of_source[layer + 1].iter().map(|&unit| alive[unit]).collect();
+        node.layer.is_recurrent().then(|| Structures::of(GroupKind::HiddenUnits, &own))
+    };
+    Ok(graph.layers().iter().enumerate().map(of_layer).collect())
+}
+
+#[cfg(test)]
+mod tests;

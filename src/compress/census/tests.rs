@@ -1,0 +1,145 @@
+use super::*;
+use crate::models::preset;
+use crate::nn::Shape;
+
+const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
+const PTB: Shape = Shape::Tokens { steps: 20, vocabulary: 50 };
+
+/// A network with no zero in it.
+fn whole(graph: &Graph) -> Parameters {
+    let mut parameters = Parameters::new(graph).unwrap();
+    parameters.initialise(1);
+    parameters.values.iter_mut().filter(|value| **value == 0.0).for_each(|value| *value = 0.5);
+    parameters
+}
+
+fn tensor<'a>(parameters: &'a mut Parameters, name: &str) -> &'a mut [f32] {
+    let range = parameters.table.iter().find(|tensor| tensor.name == name).unwrap().range.clone();
+    &mut parameters.values[range]
+}
+
+fn kept(census: &[LayerCensus], layer: &str, kind: GroupKind) -> Option<(usize, usize)> {
+    let layer = census.iter().find(|row| row.layer == layer).unwrap();
+    layer.of(kind).map(|structures| (structures.kept, structures.all))
+}
+
+#[test]
+fn what_is_zero_is_not_kept() {
+    use GroupKind::{Channels, Filters, Filters2d, Inputs, Neurons, Shapes};
+    let graph = preset("lenet", MNIST, 10).unwrap();
+    let mut parameters = whole(&graph);
+    let conv1 = tensor(&mut parameters, "conv1/weight");
+    // Filters 0 to 14, and the last tap of all others. Filter 14 keeps its bias, and so itself.
+    conv1[..15 * 25].fill(0.0);
+    conv1.chunks_exact_mut(25).for_each(|filter| filter[24] = 0.0);
+    tensor(&mut parameters, "conv1/bias")[..14].fill(0.0);
+    // Of conv2: what it reads of channels 4 and up.
+    for filter in tensor(&mut parameters, "conv2/weight").chunks_exact_mut(500) {
+        filter[4 * 25..].fill(0.0);
+    }
+    tensor(&mut parameters, "ip1/weight").chunks_exact_mut(800).for_each(|row| row[..100].fill(0.0));
+    let census = census(&graph, &parameters, None).unwrap();
+    let kept = |layer, kind| kept(&census, layer, kind);
+    assert_eq!(kept("conv1", Filters), Some((6, 20)));
+    assert_eq!(kept("conv1", Channels), Some((1, 1)));
+    assert_eq!(kept("conv1", Shapes), Some((24, 25)));
+    assert_eq!(kept("conv1", Filters2d), Some((5, 20)));
+    assert_eq!(kept("conv2", Filters), Some((50, 50)));
+    assert_eq!(kept("conv2", Channels), Some((4, 20)));
+    assert_eq!(kept("conv2", Shapes), Some((100, 500)));
+    assert_eq!(kept("conv2", Filters2d), Some((200, 1000)));
+    assert_eq!(kept("ip1", Inputs), Some((700, 800)));
+    assert_eq!(kept("ip1", Neurons), Some((500, 500)));
+    assert_eq!(kept("ip2", Neurons), Some((10, 10)));
+    assert_eq!(kept("conv1", Neurons), None);
+    assert_eq!(census[1].structures, []);
+    let conv2 = census.iter().find(|row| row.layer == "conv2").unwrap();
+    assert_eq!((conv2.parameters, conv2.nonzero), (25_050, 50 * 100 + 50));
+    assert_eq!((conv2.multiply_adds, &conv2.rank), (1_600_000, &None));
+}
+
+/// In two groups filters 0 and 1 read channels 0 and 1, filters 2 and 3 channels 2 and 3.
+#[test]
+fn groups_of_filters_have_channels_and_columns_of_their_own() {
+    let table =
+        serde_json::json!({"type": "conv2d", "name": "a", "filters": 4, "kernel": [1, 2], "groups": 2});
+    let input = Shape::Image { channels: 4, height: 3, width: 3 };
+    let graph = Graph::from_tables(input, [table.as_object().unwrap().clone()]).unwrap();
+    let mut parameters = whole(&graph);
+    // [4, 2, 1, 2]: all that filters 2 and 3 have of channel 3, and the first tap of channel 2.
+    let weight = tensor(&mut parameters, "a/weight");
+    for filter in [2, 3] {
+        weight[filter * 4 + 2..filter * 4 + 4].fill(0.0);
+        weight[filter * 4] = 0.0;
+    }
+    let census = census(&graph, &parameters, Some(0.95)).unwrap();
+    let kept = |kind| kept(&census, "a", kind);
+    assert_eq!(kept(GroupKind::Filters), Some((4, 4)));
+    assert_eq!(kept(GroupKind::Channels), Some((3, 4)));
+    assert_eq!(kept(GroupKind::Shapes), Some((5, 8)));
+    assert_eq!(kept(GroupKind::Filters2d), Some((6, 8)));
+    assert_eq!(census[0].rank, None);
+}
+
+/// A hidden unit counts until all that makes it and all that reads it is zero; biases do not matter.
+#[test]
+fn hidden_units_count_wherever_they_are() {
+    let graph = preset("lstm-small", PTB, 50).unwrap();
+    let mut parameters = whole(&graph);
+    let kept = |parameters: &Parameters, layer| {
+        kept(&census(&graph, parameters, None).unwrap(), layer, GroupKind::HiddenUnits)
+    };
+    // Unit 7 of the first level: its rows, the column that reads it back, the next level's column.
+    for name in ["lstm1/weight_ih", "lstm1/weight_hh"] {
+        let weight = tensor(&mut parameters, name);
+        (0..4).for_each(|gate| weight[(gate * 200 + 7) * 200..][..200].fill(0.0));
+    }
+    tensor(&mut parameters, "lstm1/weight_hh").chunks_exact_mut(200).for_each(|row| row[7] = 0.0);
+    assert_eq!(kept(&parameters, "lstm1"), Some((200, 200)));
+    tensor(&mut parameters, "lstm2/weight_ih").chunks_exact_mut(200).for_each(|row| row[7] = 0.0);
+    assert_eq!(kept(&parameters, "lstm1"), Some((199, 200)));
+    assert_eq!(kept(&parameters, "lstm2"), Some((200, 200)));
+}
+
+#[test]
+fn branches_are_layers_and_what_is_zero_is_none() {
+    let input = Shape::Image { channels: 3, height: 32, width: 32 };
+    let graph = preset("resnet-20", input, 10).unwrap();
+    let mut parameters = whole(&graph);
+    tensor(&mut parameters, "stage1.block2.conv1/weight").fill(0.0);
+    for name in ["stage1.block2.bn1/weight", "stage1.block2.bn1/bias"] {
+        tensor(&mut parameters, name).fill(0.0);
+    }
+    let census = census(&graph, &parameters, None).unwrap();
+    let kept = |layer| kept(&census, layer, GroupKind::Layers);
+    assert_eq!(kept("conv1"), None);
+    assert_eq!(kept("stage1.block2.conv1"), Some((0, 1)));
+    assert_eq!(kept("stage1.block2.conv2"), Some((1, 1)));
+}
+
+/// The ranks are those of [`crate::compress::low_rank::ranks`]; a NaN is named, and its layer has none.
+#[test]
+fn a_weight_that_is_not_finite_is_named() {
+    let graph = preset("lenet", MNIST, 10).unwrap();
+    let mut parameters = whole(&graph);
+    let table = crate::compress::low_rank::ranks(&graph, &parameters, 0.9).unwrap();
+    let found: Vec<LayerRank> =
+        census(&graph, &parameters, Some(0.9)).unwrap().into_iter().filter_map(|row| row.rank).collect();
+    assert_eq!(found, table);
+    tensor(&mut parameters, "conv2/weight")[3] = f32::NAN;
+    let census = census(&graph, &parameters, Some(0.9)).unwrap();
+    let conv2 = census.iter().find(|row| row.layer == "conv2").unwrap();
+    assert_eq!(conv2.not_finite.as_deref(), Some("`conv2/weight` holds NaN at element 3"));
+    assert_eq!((&conv2.rank, conv2.nonzero), (&None, 25_050));
+    assert!(census[0].rank.is_some() && census[0].not_finite.is_none());
+}
+
+#[test]
+fn a_share_that_is_none_is_refused() {
+    let graph = preset("lenet", MNIST, 10).unwrap();
+    let parameters = Parameters::new(&graph).unwrap();
+    for energy in [0.0, -1.0, 1.01, f64::NAN] {
+        let error = census(&graph, &parameters, Some(energy)).unwrap_err().to_string();
+        assert!(error.contains("must be above 0 and at most 1"), "{error}");
+    }
+}

@@ -1,0 +1,118 @@
+//! The two layers whose weights may be sparse: what `Convolution` and a linear layer compute, forward.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::Csr;
+use crate::tensor::blocks::{Shared, part};
+use crate::tensor::{ConvolutionShape, for_each, im2col, thread, threads, transpose};
+
+/// A tile of columns stays in the second-level cache between its writing and the product that reads it.
+const TILE_BYTES: usize = 256 * 1024;
+
+/// Rows of a linear layer's weight that are a task.
+const TASK_ROWS: usize = 32;
+
+/// A convolution with a sparse weight, on im2col tiles (what Caffe calls lowering).
+pub struct SparseConvolution {
+    shape: ConvolutionShape,
+    /// The weight of each group of filters, `[F / groups, C / groups R S]`.
+    weights: Vec<Csr>,
+    /// Positions of a tile.
+    tile: usize,
+    /// A tile's columns, for each thread.
+    columns: Vec<Mutex<Vec<f32>>>,
+}
+
+impl SparseConvolution {
+    /// Of `shape` with `weight` `[F, C / groups, R, S]`, for batches of at most `batch` samples, on as many threads as compute
+    /// now.
+    ///
+    /// # Panics
+    /// When the weight is shorter than that.
+    pub fn new(shape: ConvolutionShape, weight: &[f32], batch: usize) -> SparseConvolution {
+        let (filters, rows) = (shape.filters / shape.groups, shape.window.rows() / shape.groups);
+        let weights = weight.chunks_exact(filters * rows).take(shape.groups);
+        let weights: Vec<Csr> = weights.map(|weight| Csr::new(weight, filters, rows)).collect();
+        assert_eq!(weights.len(), shape.groups, "the weight is too short");
+        let position = size_of::<f32>() * rows * batch.max(1);
+        let tile = (TILE_BYTES / position).clamp(1, shape.window.positions());
+        let columns = || Mutex::new(vec![0.0; rows * tile * batch]);
+        let columns = (0..threads()).map(|_| columns()).collect();
+        SparseConvolution { shape, weights, tile, columns }
+    }
+
+    /// How many numbers of the weight are not zero.
+    pub fn nonzero(&self) -> usize {
+        self.weights.iter().map(Csr::nonzero).sum()
+    }
+
+    /// Overwrites `y` `[F, P, Q, batch]` by the convolution of `x` `[C, H, W, batch]` with the weight, plus `bias` `[F]`.
+    ///
+    /// # Panics
+    /// When a slice is shorter than that, or the batch larger than it was built for.
+    pub fn forward(&self, batch: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        let ConvolutionShape { window, filters, groups } = self.shape;
+        let (group, filters) =
+            (crate::tensor::Window { channels: window.channels / groups, ..window }, filters / groups);
+        let map = window.positions() * batch;
+        assert!(y.len() >= groups * filters * map);
+        let (tiles, y) = (window.positions().div_ceil(self.tile), Shared(y.as_mut_ptr()));
+        for_each(groups * tiles, |task| {
+            let (g, positions) = (task / tiles, part(window.positions(), self.tile, task % tiles));
+            let x = &x[g * group.image() * batch..][..group.image() * batch];
+            let bias = bias.map(|bias| &bias[g * filters..]);
+            let n = positions.len() * batch;
+            // Should the number of threads have grown since: whoever has the same room waits for it.
+            let room = &self.columns[thread() % self.columns.len()];
+            let mut columns = room.lock().unwrap_or_else(PoisonError::into_inner);
+            im2col(&group, x, batch, positions.clone(), &mut columns);
+            // SAFETY: `y` has a map for each filter of each group, and no other task has these positions of this group's.
+            unsafe {
+                let y = Shared(y.at(g * filters * map + positions.start * batch));
+                self.weights[g].multiply_rows(0..filters, &columns, n, bias, y, map);
+            }
+        });
+    }
+}
+
+/// A linear layer with a sparse weight: rows become columns, so that vectors run over them, and come back.
+pub struct SparseLinear {
+    /// `[U, D]`.
+    weight: Csr,
+    /// `[D, rows]` and `[U, rows]`.
+    x: Vec<f32>,
+    y: Vec<f32>,
+}
+
+impl SparseLinear {
+    /// Of `weight` `[units, features]`, for at most `rows` rows.
+    ///
+    /// # Panics
+    /// When the weight is shorter than that.
+    pub fn new(weight: &[f32], units: usize, features: usize, rows: usize) -> SparseLinear {
+        let weight = Csr::new(weight, units, features);
+        SparseLinear { weight, x: vec![0.0; features * rows], y: vec![0.0; units * rows] }
+    }
+
+    /// How many numbers of the weight are not zero.
+    pub fn nonzero(&self) -> usize {
+        self.weight.nonzero()
+    }
+
+    /// Overwrites `y` `[rows, U]` by `x` `[rows, D]` times the weight's transpose, plus `bias` `[U]`.
+    ///
+    /// # Panics
+    /// When a slice is shorter than that, or there are more rows than it was built for.
+    pub fn forward(&mut self, rows: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        let (units, features) = (self.weight.rows(), self.weight.columns());
+        transpose(x, rows, features, &mut self.x);
+        let (weight, x, columns) = (&self.weight, &self.x[..], &mut self.y[..units * rows]);
+        let columns_of = Shared(columns.as_mut_ptr());
+        for_each(units.div_ceil(TASK_ROWS), |task| {
+            let own = part(units, TASK_ROWS, task);
+            // SAFETY: a row for each unit, and no other task has these.
+            unsafe { weight.multiply_rows(own, x, rows, bias, columns_of, rows) };
+        });
+        transpose(&self.y, units, rows, y);
+    }
+}
