@@ -17,7 +17,11 @@ Networks take turns; what is printed are medians, and how many times as fast as 
 pass of a turn is not timed, so weights that fit a cache are found there.")]
 pub struct Infer {
     /// Checkpoints, which must take the same input; the first is what the others are compared with.
-    #[arg(value_name = "CHECKPOINT", required_unless_present = "model", conflicts_with = "model")]
+    #[arg(
+        value_name = "CHECKPOINT",
+        required_unless_present = "model",
+        conflicts_with_all = ["model", "hidden", "vs_hidden", "embedding", "steps"]
+    )]
     pub checkpoints: Vec<PathBuf>,
     /// Instead of checkpoints: a preset, with the weights it begins with.
     #[arg(long, value_name = "PRESET")]
