@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::low_rank::{LayerReport, factorise};
 use super::surgery::shrink;
 use crate::error::Result;
@@ -76,6 +78,14 @@ impl Operation {
             statistics: (0..parameters.statistics.values.len()).collect(),
             units: layers.map(|(layer, node)| (node.name.clone(), units(layer))).collect(),
         }
+    }
+
+    /// A hash of what is left and of where it was, but of no values: equal on ranks that decide alike.
+    pub fn plan(&self) -> u64 {
+        let place = |place: Option<usize>| place.map_or(u64::MAX, |place| place as u64);
+        let places = self.origins.iter().copied().chain(self.statistics.iter().copied().map(Some));
+        let places: Vec<u64> = places.map(place).collect();
+        xxh3_64(self.graph.to_json().as_bytes()) ^ xxh3_64(bytemuck::cast_slice(&places)).rotate_left(1)
     }
 
     /// What becomes of `values`, laid out as the parameters of before; zero where a parameter begins anew.

@@ -1,7 +1,5 @@
 //! The surgery that begins a stage, on all ranks alike; everything that belongs to the parameters goes along.
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::stages::Stages;
 use super::trainer::Trainer;
 use super::world::World;
@@ -10,19 +8,6 @@ use crate::compress::operation::Operation;
 use crate::error::Result;
 use crate::job::{LowRank, Stage};
 use crate::nn::Graph;
-
-/// What `request` asks for of what is still there in `graph`: layers may be gone, or too small for a rank.
-fn of_what_is_left(request: &LowRank, graph: &Graph, smallest: impl Fn(&str) -> usize) -> LowRank {
-    let exists = |name: &String| graph.layers().iter().any(|node| node.name == *name);
-    let mut request = request.clone();
-    request.separable.retain(exists);
-    request.except.retain(exists);
-    request.ranks.retain(|name, _| exists(name));
-    for (name, rank) in &mut request.ranks {
-        *rank = (*rank).min(smallest(name));
-    }
-    request
-}
 
 /// Begins `stages.stage()`: does its surgery on all ranks alike, and lets everything that belongs to the parameters go
 /// along. Returns what is worth saying.
@@ -35,8 +20,7 @@ pub fn enter(stages: &Stages, trainer: &mut Trainer, world: &mut World) -> Resul
     let (mut notes, mut operation) = (Vec::new(), None);
     if stage.shrink.is_some() || stage.low_rank.is_some() {
         let done = world.together(operate(stage, trainer))?;
-        let plan = xxh3_64(done.graph.to_json().as_bytes());
-        world.agree(&format!("stage `{}`: the hash of the smaller network", stage.name), plan)?;
+        world.agree(&format!("stage `{}`: the hash of what its surgery leaves", stage.name), done.plan())?;
         notes = say(stage, trainer, &done);
         operation = Some(done);
     }
@@ -72,6 +56,19 @@ fn operate(stage: &Stage, trainer: &Trainer) -> Result<Operation> {
     };
     let request = of_what_is_left(request, &shrunk.graph, full_rank);
     Operation::new(graph, parameters, stage.shrink.as_ref(), Some(&request))
+}
+
+/// What `request` asks for of what is still there in `graph`: layers may be gone, or too small for a rank.
+fn of_what_is_left(request: &LowRank, graph: &Graph, smallest: impl Fn(&str) -> usize) -> LowRank {
+    let exists = |name: &String| graph.layers().iter().any(|node| node.name == *name);
+    let mut request = request.clone();
+    request.separable.retain(exists);
+    request.except.retain(exists);
+    request.ranks.retain(|name, _| exists(name));
+    for (name, rank) in &mut request.ranks {
+        *rank = (*rank).min(smallest(name));
+    }
+    request
 }
 
 /// What belongs to the parameters and goes along with them.
