@@ -2,112 +2,117 @@
 
 use std::path::{Path, PathBuf};
 
-use super::numbers::{bytes, thousands};
+use super::numbers::{bytes, percent, thousands};
 use super::table::table;
+use crate::bench::infer::{Contestant, ModelTime, infer};
 use crate::checkpoint::{self, Snapshot};
-use crate::compress::groups::{GroupKind, groups};
+use crate::compress::census::{LayerCensus, census};
+use crate::compress::groups::GroupKind;
 use crate::compress::low_rank::Form;
 use crate::error::{Error, Result};
-use crate::nn::{Graph, Parameters};
-use crate::train::restore_parameters;
+use crate::train::restore_network;
+
+/// Samples of a pass that is timed, and for how long.
+const BATCH: usize = 64;
+const SECONDS: f64 = 2.0;
 
 /// The network that a stage has left.
 struct Left {
     stage: String,
     snapshot: Snapshot,
-    graph: Graph,
-    parameters: Parameters,
+    layers: Vec<LayerCensus>,
     bytes: u64,
 }
 
-/// Tables of the networks in the checkpoints at `paths`, which stages have ended with.
+/// Tables of the networks in the checkpoints at `paths`, which stages have ended with. Their passes are timed in turn, on one
+/// process: let others have ended.
 pub fn tables(paths: &[PathBuf]) -> Result<String> {
-    let all = paths.iter().map(|path| read(path)).collect::<Result<Vec<Left>>>()?;
-    Ok(format!("{}\n{}", table(&totals(&all)?, &[1, 2, 3, 4, 5]), table(&by_layer(&all)?, &[])))
+    let (mut all, mut contestants) = (Vec::new(), Vec::new());
+    for path in paths {
+        let (left, contestant) = read(path)?;
+        all.push(left);
+        contestants.push(contestant);
+    }
+    let times = infer(contestants, SECONDS, false)?.models;
+    Ok(format!(
+        "{}\n  A pass is forward, of {BATCH} samples on {}.\n\n{}",
+        table(&totals(&all, &times), &[1, 2, 3, 4, 5, 6, 7]),
+        if crate::tensor::threads() == 1 {
+            "one thread".into()
+        } else {
+            format!("{} threads", crate::tensor::threads())
+        },
+        table(&by_layer(&all), &[])
+    ))
 }
 
-fn read(path: &Path) -> Result<Left> {
+fn read(path: &Path) -> Result<(Left, Contestant)> {
     let snapshot = checkpoint::load(path)?;
-    let refuse = |message: String| Error::checkpoint(path, message);
-    let (graph, parameters) = restore_parameters(path, &snapshot)?;
-    let bytes = std::fs::metadata(path).map_err(|error| refuse(format!("cannot be read: {error}")))?.len();
+    let network = restore_network(path, &snapshot, BATCH)?;
+    let metadata = std::fs::metadata(path);
+    let bytes = metadata.map_err(|error| Error::checkpoint(path, format!("cannot be read: {error}")))?.len();
     let stage = snapshot.progress.stage.as_ref().map_or_else(String::new, |stage| stage.name.clone());
-    Ok(Left { stage, snapshot, graph, parameters, bytes })
+    let layers = census(network.graph(), &network.parameters, None)?;
+    let contestant = Contestant::new(stage.clone(), network);
+    Ok((Left { stage, snapshot, layers, bytes }, contestant))
 }
 
 /// A row a stage.
-fn totals(all: &[Left]) -> Result<Vec<Vec<String>>> {
-    let metrics = all.first().map(|left| &left.snapshot.progress.metrics);
+fn totals(all: &[Left], times: &[ModelTime]) -> Vec<Vec<String>> {
     // What was measured beside the loss: accuracy or perplexity.
-    let score = metrics.into_iter().flat_map(|metrics| metrics.keys()).find(|name| !name.ends_with("loss"));
-    let score = score.cloned().unwrap_or_default();
-    let titles = ["stage", &score.replace('_', " "), "params", "not zero", "FLOPs", "file"];
+    let mut measured = all.iter().flat_map(|left| left.snapshot.progress.metrics.keys());
+    let score = measured.find(|name| !name.ends_with("loss")).cloned().unwrap_or_default();
+    let titles =
+        ["stage", &score.replace('_', " "), "params", "not zero", "FLOPs", "file", "pass", "speed-up"];
     let mut rows = vec![titles.map(String::from).to_vec()];
-    for left in all {
-        let value = left.snapshot.progress.metrics.get(&score);
+    for (left, time) in all.iter().zip(times) {
         let shown = |value: &f64| match score.ends_with("accuracy") {
-            true => format!("{:.2} %", 100.0 * value),
+            true => percent(*value),
             false => format!("{value:.2}"),
         };
-        let flops = (0..left.graph.layers().len()).map(|layer| left.graph.multiply_adds(layer));
-        let flops: u64 = 2 * flops.sum::<Result<u64>>()?;
-        let not_zero = left.parameters.values.iter().filter(|&&value| value != 0.0).count();
         rows.push(vec![
             left.stage.clone(),
-            value.map_or_else(String::new, shown),
-            thousands(left.parameters.values.len() as u64),
-            thousands(not_zero as u64),
-            thousands(flops),
+            left.snapshot.progress.metrics.get(&score).map_or_else(String::new, shown),
+            thousands(time.params),
+            thousands(left.layers.iter().map(|layer| layer.nonzero as u64).sum()),
+            thousands(time.flops),
             bytes(left.bytes as f64),
+            format!("{:.2} ms", time.median_ms),
+            format!("{:.2}", time.speed_up),
         ]);
     }
-    Ok(rows)
+    rows
 }
 
-/// A row a layer that has a weight in the first network: its units, how many of them are not zero, and its rank.
-fn by_layer(all: &[Left]) -> Result<Vec<Vec<String>>> {
+/// A row for each layer that has units of its own in the first network: how many, how many of them are not zero, and their
+/// rank.
+fn by_layer(all: &[Left]) -> Vec<Vec<String>> {
     let mut titles = vec!["units of".to_owned()];
     titles.extend(all.iter().map(|left| left.stage.clone()));
     let mut rows = vec![titles];
-    let kept = all.iter().map(kept).collect::<Result<Vec<_>>>()?;
-    let Some(first) = all.first() else { return Ok(rows) };
-    for (index, node) in first.graph.layers().iter().enumerate() {
-        if !first.parameters.table.iter().any(|tensor| tensor.layer == index && tensor.spec.decay) {
-            continue;
-        }
-        let mut row = vec![node.name.clone()];
-        row.extend(all.iter().zip(&kept).map(|(left, kept)| of_layer(&node.name, left, kept)));
+    let layers = all.first().into_iter().flat_map(|left| &left.layers);
+    for layer in layers.filter(|layer| units(layer).is_some()) {
+        let mut row = vec![layer.layer.clone()];
+        row.extend(all.iter().map(|left| of_layer(&layer.layer, left)));
         rows.push(row);
     }
-    Ok(rows)
+    rows
 }
 
-/// By layer that has removable units: how many of them are not zero, and how many there are.
-fn kept(left: &Left) -> Result<Vec<(String, usize, usize)>> {
-    let mut all = Vec::new();
-    for kind in [GroupKind::Filters, GroupKind::Neurons, GroupKind::HiddenUnits] {
-        for groups in groups(&left.graph, &left.parameters, kind)? {
-            let mut squares = vec![0.0; groups.count];
-            groups.squares(&left.parameters.values, &mut squares);
-            let alive = squares.iter().filter(|&&square| square != 0.0).count();
-            all.push((groups.layer, alive, groups.count));
+/// Units that are not zero, and units.
+fn units(layer: &LayerCensus) -> Option<(usize, usize)> {
+    let kinds = [GroupKind::Filters, GroupKind::Neurons, GroupKind::HiddenUnits];
+    kinds.into_iter().find_map(|kind| layer.of(kind)).map(|units| (units.kept, units.all))
+}
+
+fn of_layer(name: &str, left: &Left) -> String {
+    let find = |name: &str| left.layers.iter().find(|layer| layer.layer == name);
+    let Some((kept, all)) = find(name).and_then(units) else { return "gone".into() };
+    let mut text = if kept < all { format!("{kept} of {all}") } else { all.to_string() };
+    for form in [Form::CrossFilter, Form::Separable] {
+        if let Some((_, rank)) = find(&form.first_name(name)).and_then(units) {
+            text += &format!(", rank {rank}");
         }
     }
-    Ok(all)
-}
-
-fn of_layer(name: &str, left: &Left, kept: &[(String, usize, usize)]) -> String {
-    let units = |name: &str| {
-        let index = left.graph.layers().iter().position(|node| node.name == name)?;
-        Some(left.graph.shape(index + 1).units())
-    };
-    let Some(all) = units(name) else { return "gone".into() };
-    let mut text = match kept.iter().find(|(layer, ..)| layer == name) {
-        Some((_, alive, all)) if alive < all => format!("{alive} of {all}"),
-        _ => all.to_string(),
-    };
-    let ranks =
-        [Form::CrossFilter, Form::Separable].into_iter().filter_map(|form| units(&form.first_name(name)));
-    ranks.for_each(|rank| text += &format!(", rank {rank}"));
     text
 }

@@ -43,14 +43,27 @@ pub fn main(arguments: &Train) -> ExitCode {
             let code = INTERRUPTED;
             exit::leave(world, code, format_args!("ternflock: the run is not complete (exit code {code})"))
         }
-        Ok(summary) if world.rank() == 0 => match stages::tables(&summary.stages) {
-            Ok(_) if summary.stages.is_empty() => print(&closing(&summary, world.size())),
-            Ok(tables) => print(&format!("\n{tables}{}", closing(&summary, world.size()))),
-            Err(error) => exit::fail(&error),
-        },
+        Ok(summary) if world.rank() == 0 => {
+            let ranks = world.size();
+            // What follows is timed: nobody shall wait for this rank.
+            drop(world);
+            close(&summary, ranks)
+        }
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => exit::fail_on(world, &error),
     }
+}
+
+/// The tables at the end of a run.
+fn close(summary: &Summary, ranks: usize) -> ExitCode {
+    if summary.stages.is_empty() {
+        return print(&closing(summary, ranks));
+    }
+    let tables = stages::tables(&summary.stages).unwrap_or_else(|error| {
+        log(format_args!("ternflock: no tables of the stages: {error}"));
+        String::new()
+    });
+    print(&format!("\n{tables}{}", closing(summary, ranks)))
 }
 
 /// A signal asks for the end of the run after its step; a second SIGINT ends the process at once. A launcher that is
