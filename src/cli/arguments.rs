@@ -132,12 +132,16 @@ pub struct Compress {
     /// The file to write.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Remove units that are zero or that nothing reads, and residual branches that are zero.
+    /// Remove units that are zero or that nothing reads, residual branches that are zero, and columns of convolutions and linear
+    /// layers that are.
     #[arg(long)]
     pub shrink: bool,
     /// With --shrink: each layer keeps a multiple of so many units.
     #[arg(long, value_name = "N", requires = "shrink", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub round_to: Option<usize>,
+    /// With --shrink: leave columns that are zero where they are.
+    #[arg(long, requires = "shrink")]
+    pub whole_kernels: bool,
     /// Factorise layers: energy=SHARE of each weight's energy to keep, or LAYER=RANK; may be repeated.
     #[arg(long, value_name = "energy=SHARE|LAYER=RANK", value_delimiter = ',')]
     pub low_rank: Vec<String>,

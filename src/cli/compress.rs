@@ -33,7 +33,11 @@ pub fn main(arguments: &Compress) -> ExitCode {
 fn compress(arguments: &Compress) -> Result<String> {
     let (from, to) = (&arguments.checkpoint, &arguments.output);
     let low_rank = request(arguments)?;
-    let shrink = arguments.shrink.then(|| Shrink { round_to: arguments.round_to.unwrap_or(1) });
+    let default = Shrink::default();
+    let shrink = arguments.shrink.then(|| Shrink {
+        round_to: arguments.round_to.unwrap_or(default.round_to),
+        columns: !arguments.whole_kernels,
+    });
     if shrink.is_none() && low_rank.is_none() {
         return Err(Error::Usage(
             "compress: say what to do: --shrink, --low-rank energy=0.95, or both".into(),

@@ -5,6 +5,8 @@
 //!
 //! Letters: F filters, C channels (of a group, where there are groups), R S kernel.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::groups::{GroupKind, groups};
@@ -79,7 +81,8 @@ pub fn census(graph: &Graph, parameters: &Parameters, energy: Option<f64>) -> Re
             Some(energy) => rank(graph, parameters, index, energy)?,
             None => None,
         };
-        let mut structures = own_structures(&node.layer, &tensors, &parameters.values);
+        let input = graph.shape(graph.sources(index)[0]).units();
+        let mut structures = own_structures(&node.layer, input, &tensors, &parameters.values);
         structures.extend(hidden);
         all.push(LayerCensus {
             layer: node.name.clone(),
@@ -110,12 +113,19 @@ fn is_alive(values: &[f32]) -> bool {
     values.iter().any(|&value| value != 0.0)
 }
 
-/// The structures that the layer's own weight, its first tensor, and its bias are made of.
-fn own_structures(layer: &LayerSpec, tensors: &[&Parameter], values: &[f32]) -> Vec<Structures> {
+/// The structures that the layer's own weight, its first tensor, and its bias are made of; `input` is how many units it reads.
+/// Columns that the weight does not have count as zeros.
+fn own_structures(
+    layer: &LayerSpec,
+    input: usize,
+    tensors: &[&Parameter],
+    values: &[f32],
+) -> Vec<Structures> {
     let Some((weight, bias)) = tensors.split_first().filter(|(first, _)| first.spec.name == "weight") else {
         return Vec::new();
     };
-    let (shape, weight) = (&weight.spec.shape[..], &values[weight.range.clone()]);
+    let (shape, weight) = whole(layer, input, weight, values);
+    let (shape, weight) = (&shape[..], &weight[..]);
     let rows = || {
         let mut alive = alive(weight, weight.len() / shape[0], shape[0], |row| row);
         for bias in bias {
@@ -148,6 +158,24 @@ fn own_structures(layer: &LayerSpec, tensors: &[&Parameter], values: &[f32]) -> 
             Structures::of(GroupKind::Inputs, &alive(weight, 1, inputs, |at| at % inputs)),
         ],
         _ => Vec::new(),
+    }
+}
+
+/// A weight and its shape as if all of its columns were there.
+fn whole<'a>(
+    layer: &LayerSpec,
+    input: usize,
+    weight: &Parameter,
+    values: &'a [f32],
+) -> (Vec<usize>, Cow<'a, [f32]>) {
+    let (values, shape) = (&values[weight.range.clone()], weight.spec.shape.clone());
+    match layer {
+        LayerSpec::Conv2d(conv) if !conv.columns.is_all() => {
+            let ((r, s), channels) = (conv.kernel.get(), input / conv.groups);
+            (vec![shape[0], channels, r, s], conv.columns.spread(values, channels * r * s))
+        }
+        LayerSpec::Linear(linear) => (vec![shape[0], input], linear.columns.spread(values, input)),
+        _ => (shape, Cow::Borrowed(values)),
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Operation {
     pub graph: Graph,
     /// Its parameters, and what is not trained.
     pub parameters: Parameters,
-    /// Layers of which nothing would have been left, and whose strongest unit was kept.
+    /// Layers of which nothing would have been left, and whose strongest unit, or first column, was kept.
     pub emptied: Vec<String>,
     /// What became of each layer that has a weight to factorise, if that was asked for.
     pub low_rank: Vec<LayerReport>,
@@ -42,8 +42,8 @@ impl Operation {
         low_rank: Option<&LowRank>,
     ) -> Result<Operation> {
         let mut operation = Operation::none(graph, parameters);
-        if let Some(Shrink { round_to }) = shrinking {
-            let shrunk = shrink(graph, parameters, *round_to)?;
+        if let Some(options) = shrinking {
+            let shrunk = shrink(graph, parameters, options)?;
             let surgery = shrunk.surgery;
             operation.parameters = surgery.apply(parameters)?;
             operation.origins = surgery.parameters.into_iter().map(Some).collect();

@@ -106,7 +106,7 @@ impl CoupledUnits {
         let axes = |tensors: Vec<usize>, declared: &[Vec<Axis>]| -> Vec<UnitAxis> {
             let all = tensors.into_iter().zip(declared);
             all.flat_map(|(tensor, axes)| {
-                axes.iter().enumerate().map(move |(axis, counts)| (tensor, axis, *counts))
+                axes.iter().enumerate().map(move |(axis, counts)| (tensor, axis, counts))
             })
             .filter_map(|(tensor, axis, counts)| {
                 let (role, units) = self.counted(graph, layer, counts)?;
@@ -121,13 +121,14 @@ impl CoupledUnits {
     }
 
     /// The units that an axis of a tensor of `layer` counts.
-    fn counted(&self, graph: &Graph, layer: usize, axis: Axis) -> Option<(Role, Vec<usize>)> {
-        let output = &self.of_source[layer + 1];
+    fn counted(&self, graph: &Graph, layer: usize, axis: &Axis) -> Option<(Role, Vec<usize>)> {
+        let (input, output) = (&self.of_source[graph.sources(layer)[0]], &self.of_source[layer + 1]);
         match axis {
             Axis::Free => None,
-            Axis::Makes(times) => Some((Role::Makes, output.repeat(times))),
+            Axis::Makes(times) => Some((Role::Makes, output.repeat(*times))),
             Axis::ReadsOwn => Some((Role::Reads, output.clone())),
-            Axis::Reads => Some((Role::Reads, self.of_source[graph.sources(layer)[0]].clone())),
+            Axis::Reads => Some((Role::Reads, input.clone())),
+            Axis::ReadsAt(places) => Some((Role::Reads, places.iter().map(|&unit| input[unit]).collect())),
         }
     }
 }

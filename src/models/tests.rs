@@ -92,6 +92,7 @@ fn couplings_fit_the_tensors() {
                         Axis::Makes(times) => times * units,
                         Axis::ReadsOwn => units,
                         Axis::Reads => read / groups,
+                        Axis::ReadsAt(places) => places.len(),
                     };
                     assert_eq!(size, counted, "{name}, layer {index}, {}: {axis:?}", tensor.name);
                 }

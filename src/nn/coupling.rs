@@ -5,6 +5,7 @@
 //! ([`super::layer::Describe::coupling`]); what follows for the whole network is computed from that alone.
 
 use super::Graph;
+use super::layers::Columns;
 use crate::error::Result;
 
 /// What the units of a layer's output are.
@@ -21,7 +22,7 @@ pub enum Units {
 }
 
 /// What an axis of a tensor counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Axis {
     /// No units: taps of a kernel, words of a vocabulary.
     Free,
@@ -31,6 +32,8 @@ pub enum Axis {
     ReadsOwn,
     /// The input's units.
     Reads,
+    /// By place: the input's unit that it reads. One may have several places, or none.
+    ReadsAt(Vec<usize>),
 }
 
 /// A layer's declaration.
@@ -74,6 +77,15 @@ impl Coupling {
         weight.resize(rank, Axis::Free);
         let bias = has_bias.then(|| vec![Axis::Makes(1)]);
         Coupling::new(Units::Own, std::iter::once(weight).chain(bias).collect())
+    }
+
+    /// The same, of a weight that has only these columns, where each unit of the input has `each`.
+    pub(super) fn on_columns(mut self, columns: &Columns, each: usize) -> Coupling {
+        if let Some(kept) = columns.list() {
+            let units = kept.iter().map(|column| column / each).collect();
+            self.parameters[0] = vec![Axis::Makes(1), Axis::ReadsAt(units)];
+        }
+        self
     }
 }
 

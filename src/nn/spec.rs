@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::Describe;
 use super::layers::{
-    Add, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Gru, Linear,
+    Add, AvgPool2d, BatchNorm, Columns, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Gru, Linear,
     LocalResponseNorm, Lstm, MaxPool2d, Relu, Rhn, Rnn, Shortcut,
 };
 
@@ -69,6 +69,19 @@ impl LayerSpec {
             LayerSpec::Rnn(layer) => layer,
             LayerSpec::Gru(layer) => layer,
             LayerSpec::Rhn(layer) => layer,
+        }
+    }
+
+    /// The columns of its weight as a matrix that are there, where they can be some, and how many each unit of its input has
+    /// in the whole matrix.
+    pub fn columns_mut(&mut self) -> Option<(&mut Columns, usize)> {
+        match self {
+            LayerSpec::Conv2d(layer) => {
+                let (rows, columns) = layer.kernel.get();
+                Some((&mut layer.columns, rows * columns))
+            }
+            LayerSpec::Linear(layer) => Some((&mut layer.columns, 1)),
+            _ => None,
         }
     }
 

@@ -48,11 +48,15 @@ impl SparseLayer {
             operation: node.layer.kind().into(),
             message,
         };
+        let elements;
         let kind = match &node.layer {
             LayerSpec::Conv2d(conv) => {
                 let shape = conv.geometry(&[input]).map_err(fail)?;
-                let layer = SparseConvolution::new(shape, weight, batch);
-                check_convolution(&layer, shape, batch, weight, &x, y.len()).map_err(fail)?;
+                // Columns that are not there are zeros to the unstructured form.
+                let weight = conv.columns.spread(weight, shape.window.rows() / shape.groups);
+                elements = weight.len();
+                let layer = SparseConvolution::new(shape, &weight, batch);
+                check_convolution(&layer, shape, batch, &weight, &x, y.len()).map_err(fail)?;
                 Kind::Convolution { batch, layer }
             }
             LayerSpec::Linear(linear) => {
@@ -60,13 +64,15 @@ impl SparseLayer {
                     Shape::Sequence { steps, .. } => steps * batch,
                     _ => batch,
                 };
-                let mut layer = SparseLinear::new(weight, linear.units, input.units(), rows);
-                check_linear(&mut layer, linear.units, rows, weight, &x).map_err(fail)?;
+                let weight = linear.columns.spread(weight, input.units());
+                elements = weight.len();
+                let mut layer = SparseLinear::new(&weight, linear.units, input.units(), rows);
+                check_linear(&mut layer, linear.units, rows, &weight, &x).map_err(fail)?;
                 Kind::Linear { rows, layer }
             }
             _ => return Ok(None),
         };
-        Ok(Some(SparseLayer { kind, elements: weight.len(), bias: bias.map(<[f32]>::to_vec), x, y }))
+        Ok(Some(SparseLayer { kind, elements, bias: bias.map(<[f32]>::to_vec), x, y }))
     }
 
     /// A pass.

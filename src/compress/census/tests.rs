@@ -1,4 +1,6 @@
 use super::*;
+use crate::compress::surgery::shrink;
+use crate::job::Shrink;
 use crate::models::preset;
 use crate::nn::Shape;
 
@@ -142,4 +144,27 @@ fn a_share_that_is_none_is_refused() {
         let error = census(&graph, &parameters, Some(energy)).unwrap_err().to_string();
         assert!(error.contains("must be above 0 and at most 1"), "{error}");
     }
+}
+
+/// Surgery that takes the columns leaves the count of them as it was.
+#[test]
+fn columns_that_are_not_there_are_not_kept() {
+    let graph = preset("lenet", MNIST, 10).unwrap();
+    let mut parameters = whole(&graph);
+    tensor(&mut parameters, "conv1/weight").chunks_exact_mut(25).for_each(|filter| filter[20..].fill(0.0));
+    // Of each channel of conv2 a tap stays, so that no channel goes.
+    for filter in tensor(&mut parameters, "conv2/weight").chunks_exact_mut(500) {
+        filter.iter_mut().enumerate().filter(|(at, _)| at % 25 != 3).for_each(|(_, value)| *value = 0.0);
+    }
+    let surgery = shrink(&graph, &parameters, &Shrink::default()).unwrap().surgery;
+    let smaller = surgery.apply(&parameters).unwrap();
+    assert_eq!(smaller.table[2].spec.shape, [50, 20]);
+    let before = census(&graph, &parameters, None).unwrap();
+    let after = census(&surgery.graph, &smaller, None).unwrap();
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!((&before.structures, before.nonzero), (&after.structures, after.nonzero));
+    }
+    assert_eq!(kept(&after, "conv2", GroupKind::Shapes), Some((20, 500)));
+    assert_eq!(kept(&after, "conv1", GroupKind::Filters2d), Some((20, 20)));
+    assert_eq!(after[0].parameters, 20 * 20 + 20);
 }

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::compress::surgery::shrink;
+use crate::job::Shrink;
 use crate::job::Strengths;
 use crate::nn::Shape;
 
@@ -139,7 +140,7 @@ fn the_proximal_step_shortens_norms() {
     }
     assert!(after[0].contains(&0.0) && after[1].iter().all(|&square| square > 0.0));
     // And surgery takes what is zero.
-    let shrunk = shrink(&graph, &parameters, 1).unwrap();
+    let shrunk = shrink(&graph, &parameters, &Shrink::default()).unwrap();
     let zeros = after[0].iter().filter(|&&square| square == 0.0).count();
     assert_eq!(shrunk.surgery.units["conv1"].len(), 6 - zeros);
 }

@@ -22,7 +22,8 @@ pub enum GroupKind {
     Filters,
     /// What a convolution reads of a channel, `weight[:, c, :, :]`.
     Channels,
-    /// One place of all filters of a convolution, `weight[:, c, r, s]`: a column of the matrix.
+    /// One place of all filters of a convolution, `weight[:, c, r, s]`: a column of the matrix. Of a convolution that has only
+    /// some of them, one of these.
     Shapes,
     /// A two-dimensional filter, `weight[f, c, :, :]`.
     #[serde(rename = "filters_2d")]
@@ -220,7 +221,10 @@ pub fn groups(graph: &Graph, parameters: &Parameters, kind: GroupKind) -> Result
                 by_axis(&units, layer, Role::Reads, parameters)
             }
             (GroupKind::Shapes, LayerSpec::Conv2d(_)) => whole_matrix(layer, parameters, 1),
-            (GroupKind::Filters2d, LayerSpec::Conv2d(_)) => whole_matrix(layer, parameters, 2),
+            (GroupKind::Filters2d, LayerSpec::Conv2d(conv)) => match conv.columns.list() {
+                None => whole_matrix(layer, parameters, 2),
+                Some(kept) => filters_on_columns(layer, parameters, kept, conv.kernel.get()),
+            },
             (GroupKind::Layers, LayerSpec::Conv2d(_)) if ends_in_a_sum(graph, layer) => {
                 whole_layers(graph, layer, parameters)
             }
@@ -301,6 +305,26 @@ fn whole_matrix(layer: usize, parameters: &Parameters, axes: usize) -> (usize, V
     };
     let group_of = (0..count as u32).collect();
     (count, vec![View { range: weight.range.clone(), inner, group_of }])
+}
+
+/// The two-dimensional filters of `layer`, whose weight `[F, kept]` has only these columns: what each filter has of each channel.
+fn filters_on_columns(
+    layer: usize,
+    parameters: &Parameters,
+    kept: &[usize],
+    kernel: (usize, usize),
+) -> (usize, Vec<View>) {
+    let Some(weight) = parameters.table.iter().find(|tensor| tensor.layer == layer) else {
+        return (0, Vec::new());
+    };
+    let mut channels: Vec<usize> = kept.iter().map(|column| column / (kernel.0 * kernel.1)).collect();
+    let by_column = channels.clone();
+    channels.dedup();
+    let (filters, count) = (weight.spec.shape[0], channels.len());
+    let places: Vec<usize> =
+        by_column.iter().map(|channel| channels.partition_point(|before| before < channel)).collect();
+    let group_of = (0..filters).flat_map(|filter| places.iter().map(move |at| (filter * count + at) as u32));
+    (filters * count, vec![View { range: weight.range.clone(), inner: 1, group_of: group_of.collect() }])
 }
 
 /// The convolution `layer`, and the batch norm that follows it.

@@ -23,6 +23,9 @@ pub fn cut(graph: &Graph, units: &CoupledUnits, dead: &[bool]) -> Result<Surgery
         if kept < output.len() {
             node.layer.set_units(kept, before);
         }
+        if let Some((columns, each)) = node.layer.columns_mut() {
+            *columns = columns.of_units(&places(&units.of_source[graph.sources(layer)[0]], dead), each);
+        }
     }
     let smaller = Graph::new(graph.input(), nodes)?;
     let names = graph.layers().iter().map(|node| node.name.clone());

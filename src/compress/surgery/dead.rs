@@ -24,7 +24,8 @@ pub fn dead_units(units: &CoupledUnits, seen: &Seen) -> Vec<bool> {
 }
 
 /// Lets units live again, the strongest first, until each layer has at least one and a multiple of `round_to`, as far as
-/// it had so many. Returns the layers of which nothing would have been left, by number.
+/// it had so many; and one of those that each layer reads. Returns the layers of which nothing, or nothing to read, would have
+/// been left, by number.
 pub fn spare(units: &CoupledUnits, seen: &Seen, round_to: usize, dead: &mut [bool]) -> Vec<usize> {
     let strength = &seen.strength;
     let mut emptied = Vec::new();
@@ -43,6 +44,18 @@ pub fn spare(units: &CoupledUnits, seen: &Seen, round_to: usize, dead: &mut [boo
             for unit in candidates.into_iter().take(wanted.saturating_sub(kept)) {
                 dead[unit] = false;
                 spared = true;
+            }
+        }
+        // A layer that reads but some of its input's units needs one of these.
+        for axis in units.parameters.iter().filter(|axis| axis.role == Role::Reads) {
+            if axis.units.iter().all(|&unit| dead[unit]) {
+                let stronger =
+                    |a: &&usize, b: &&usize| strength[**a].total_cmp(&strength[**b]).then(b.cmp(a));
+                if let Some(&unit) = axis.units.iter().max_by(stronger) {
+                    dead[unit] = false;
+                    spared = true;
+                    emptied.push(axis.layer);
+                }
             }
         }
         if !spared {

@@ -3,12 +3,14 @@
 //! - [`dead`]: which units can go.
 //! - [`cut`]: takes them out.
 //! - [`branches`]: takes out residual branches that are zero.
+//! - [`columns`]: takes out columns of matrices that are zero.
 //!
 //! A surgery says of each number of the smaller network where it stood in the larger one. So whatever is laid out as the
 //! parameters (gradients, the optimizer's state, what error feedback keeps) goes through it alike, and ranks that compare
 //! its hash do the same.
 
 pub mod branches;
+pub mod columns;
 pub mod cut;
 pub mod dead;
 
@@ -19,6 +21,7 @@ use std::collections::BTreeMap;
 
 use super::units::CoupledUnits;
 use crate::error::Result;
+use crate::job::Shrink;
 use crate::nn::{Graph, Parameters};
 
 /// A smaller network, and where its numbers come from.
@@ -86,41 +89,52 @@ impl Surgery {
 pub struct Shrunk {
     /// The surgery, of all that could go.
     pub surgery: Surgery,
-    /// Layers of which nothing would have been left, and whose strongest unit was kept.
+    /// Layers of which nothing would have been left, and whose strongest unit, or first column, was kept.
     pub emptied: Vec<String>,
 }
 
-/// Removes from `graph` all that does nothing: units that are zero or that nobody reads, and residual branches that are zero,
-/// until there is nothing more of the kind. Each layer keeps at least one unit, and a multiple of `round_to` if it had so
-/// many (1: as it comes).
+/// Removes from `graph` all that does nothing: units that are zero or that nobody reads, residual branches that are zero, and
+/// columns of matrices that are zero, until there is nothing more of the kind. Each layer keeps at least one unit and one
+/// column.
 ///
 /// # Errors
 /// Those of [`Graph::new`] and [`Parameters::new`]: none for a graph that is one.
-pub fn shrink(graph: &Graph, parameters: &Parameters, round_to: usize) -> Result<Shrunk> {
-    let mut surgery = Surgery::none(graph, parameters);
-    let (mut parameters, mut emptied) = (parameters.clone(), Vec::new());
+pub fn shrink(graph: &Graph, parameters: &Parameters, options: &Shrink) -> Result<Shrunk> {
+    let mut shrunk = Shrunk { surgery: Surgery::none(graph, parameters), emptied: Vec::new() };
+    let mut parameters = parameters.clone();
     loop {
-        let graph = &surgery.graph;
-        let next = match branches::cut_branches(graph, &parameters)? {
-            Some(next) => next,
-            None => {
-                let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table)?;
-                let seen = dead::see(&units, &parameters);
-                let mut dead = dead::dead_units(&units, &seen);
-                let empty = dead::spare(&units, &seen, round_to, &mut dead);
-                let names = empty.into_iter().map(|layer| graph.layers()[layer].name.clone());
-                for name in names.collect::<Vec<_>>() {
-                    if !emptied.contains(&name) {
-                        emptied.push(name);
-                    }
-                }
-                if !dead.contains(&true) {
-                    return Ok(Shrunk { surgery, emptied });
-                }
-                cut::cut(graph, &units, &dead)?
+        let graph = &shrunk.surgery.graph;
+        let mut emptied = Vec::new();
+        let mut next = branches::cut_branches(graph, &parameters)?;
+        if next.is_none() {
+            (next, emptied) = cut_units(graph, &parameters, options.round_to)?;
+        }
+        if next.is_none() && options.columns {
+            let (columns, without) = columns::cut_columns(graph, &parameters)?;
+            next = columns;
+            emptied.extend(without);
+        }
+        for name in emptied.into_iter().map(|layer| graph.layers()[layer].name.clone()) {
+            if !shrunk.emptied.contains(&name) {
+                shrunk.emptied.push(name);
             }
-        };
+        }
+        let Some(next) = next else { return Ok(shrunk) };
         parameters = next.apply(&parameters)?;
-        surgery = surgery.then(next);
+        shrunk.surgery = shrunk.surgery.then(next);
     }
+}
+
+/// `graph` without its dead units, if there are any; and the layers of which none would have been left, by number.
+fn cut_units(
+    graph: &Graph,
+    parameters: &Parameters,
+    round_to: usize,
+) -> Result<(Option<Surgery>, Vec<usize>)> {
+    let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table)?;
+    let seen = dead::see(&units, parameters);
+    let mut dead = dead::dead_units(&units, &seen);
+    let emptied = dead::spare(&units, &seen, round_to, &mut dead);
+    let cut = if dead.contains(&true) { Some(cut::cut(graph, &units, &dead)?) } else { None };
+    Ok((cut, emptied))
 }

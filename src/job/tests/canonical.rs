@@ -61,7 +61,7 @@ fn in_stages() -> Job {
     let stage = Stage {
         name: "a".into(),
         freeze_zeros: true,
-        shrink: Some(Shrink { round_to: 8 }),
+        shrink: Some(Shrink { round_to: 8, columns: false }),
         low_rank: Some(LowRank {
             energy: Some(0.95),
             ranks: [("conv2".to_owned(), 3)].into(),

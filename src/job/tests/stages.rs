@@ -20,7 +20,7 @@ name = \"base\"
 train.epochs = 2
 [[stage]]
 name = \"cut\"
-shrink = { round_to = 4 }
+shrink = { round_to = 4, columns = false }
 low_rank = { energy = 0.9 }
 [[stage]]
 name = \"tune\"
@@ -41,7 +41,7 @@ fn a_stage_lies_over_the_job_key_by_key() {
     assert_eq!((base.name.as_str(), base.train.epochs, base.train.log_every), ("base", Some(2), 100));
     assert_eq!((&base.optimizer, &base.schedule), (&job.optimizer, &job.schedule));
     assert_eq!((&base.shrink, &base.low_rank, base.freeze_zeros), (&None, &None, false));
-    assert_eq!(cut.shrink, Some(Shrink { round_to: 4 }));
+    assert_eq!(cut.shrink, Some(Shrink { round_to: 4, columns: false }));
     assert_eq!(cut.low_rank, Some(LowRank::energy(0.9)));
     assert_eq!((cut.train.epochs, cut.train.steps), (None, None));
     assert_eq!((tune.train.steps, tune.train.log_every, tune.freeze_zeros), (Some(7), 1, true));

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Columns;
 use super::linear::with_bias;
 use super::single_image;
 use super::window::window;
@@ -15,7 +16,7 @@ use crate::nn::size::elements;
 use crate::nn::spec::{Pair, default};
 use crate::tensor::{Convolution, ConvolutionShape};
 
-/// Convolution: weight `[F, C / G, R, S]`, bias `[F]`.
+/// Convolution: weight `[F, C / G, R, S]`, or `[F, kept]` where only some columns of it are there; bias `[F]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2d {
@@ -32,6 +33,10 @@ pub struct Conv2d {
     /// G: filters and channels come in so many groups, and a filter sees the channels of its own alone.
     #[serde(default = "default::one_group", skip_serializing_if = "default::is_one_group")]
     pub groups: usize,
+    /// The columns of the weight as a matrix `[F, C / G R S]` that are there, column (c, r, s) being number (c R + r) S + s; the
+    /// same in each group.
+    #[serde(default, skip_serializing_if = "Columns::is_all")]
+    pub columns: Columns,
     /// Whether a bias is added.
     #[serde(default = "default::yes")]
     pub bias: bool,
@@ -69,6 +74,7 @@ impl Conv2d {
         let (rows, columns) = window.kernel;
         // The weight, and the column matrix of one sample.
         elements(&[self.filters, window.channels, rows, columns])?;
+        self.columns.check(window.channels / self.groups * rows * columns)?;
         elements(&[window.channels, rows, columns, window.output.0, window.output.1])?;
         Ok(ConvolutionShape { window, filters: self.filters, groups: self.groups })
     }
@@ -84,14 +90,16 @@ impl Describe for Conv2d {
         let window = self.shape(inputs)?.window;
         let (rows, columns) = window.kernel;
         let channels = window.channels / self.groups;
+        let inputs = self.columns.count(channels * rows * columns);
         let weight = ParameterSpec {
             name: "weight",
-            shape: vec![self.filters, channels, rows, columns],
-            init: self.init,
-            fan: Fan {
-                inputs: channels * rows * columns,
-                outputs: self.filters / self.groups * rows * columns,
+            shape: match self.columns.is_all() {
+                true => vec![self.filters, channels, rows, columns],
+                false => vec![self.filters, inputs],
             },
+            init: self.init,
+            // Of a channel's outputs the mean over channels, if they have not all the same columns.
+            fan: Fan { inputs, outputs: (self.filters / self.groups * inputs).div_ceil(channels) },
             decay: true,
         };
         Ok(with_bias(weight, self.bias, self.bias_init))
@@ -99,22 +107,27 @@ impl Describe for Conv2d {
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
         let groups = (self.groups > 1).then_some("its groups must stay of one size");
-        let ungrouped = Coupling::weight_and_bias(4, self.bias);
+        let (rows, columns) = self.kernel.get();
+        let ungrouped = Coupling::weight_and_bias(4, self.bias).on_columns(&self.columns, rows * columns);
         Ok(Coupling { keeps_inputs: groups, keeps_output: groups, ..ungrouped })
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
         let window = self.shape(inputs)?.window;
-        let each = (window.rows() / self.groups * window.positions()) as u64;
+        let each = (self.columns.count(window.rows() / self.groups) * window.positions()) as u64;
         Ok((self.filters as u64).saturating_mul(each))
     }
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        Ok(Convolution::elements(&self.shape(inputs)?, batch))
+        Ok(Convolution::elements(&self.shape(inputs)?, self.columns.list(), batch))
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
-        let convolution = Convolution::new(self.shape(inputs)?, batch);
+        let shape = self.shape(inputs)?;
+        let convolution = match self.columns.list() {
+            None => Convolution::new(shape, batch),
+            Some(kept) => Convolution::of_columns(shape, kept, batch),
+        };
         Ok(Box::new(Filters { convolution, bias: self.bias }))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::single_rows;
+use super::{Columns, single_rows};
 use crate::nn::Shape;
 use crate::nn::coupling::Coupling;
 use crate::nn::init::{Fan, Init};
@@ -11,12 +11,15 @@ use crate::nn::size::elements;
 use crate::nn::spec::default;
 use crate::tensor::{add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
 
-/// Fully connected layer: weight `[U, D]`, bias `[U]`. Of a sequence each step is a row of its own.
+/// Fully connected layer: weight `[U, D]`, or `[U, kept]` where it reads only some of its inputs; bias `[U]`. Of a sequence each step is a row of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
     /// U.
     pub units: usize,
+    /// The inputs that it reads: the columns of the weight `[U, D]` that are there.
+    #[serde(default, skip_serializing_if = "Columns::is_all")]
+    pub columns: Columns,
     /// Whether a bias is added.
     #[serde(default = "default::yes")]
     pub bias: bool,
@@ -35,6 +38,10 @@ impl Describe for Linear {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (_, features) = single_rows(inputs)?;
         elements(&[self.units, features])?;
+        self.columns.check(features)?;
+        if self.tied.is_some() && !self.columns.is_all() {
+            return Err("columns cannot be left out of a weight that is another layer's too".into());
+        }
         self.init.check().and_then(|()| self.bias_init.check())?;
         match (self.units, inputs[0]) {
             (0, _) => Err("units must be at least 1".into()),
@@ -45,6 +52,7 @@ impl Describe for Linear {
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
         let (_, features) = single_rows(inputs)?;
+        let features = self.columns.count(features);
         let weight = ParameterSpec {
             name: "weight",
             shape: vec![self.units, features],
@@ -62,7 +70,7 @@ impl Describe for Linear {
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
-        let mut coupling = Coupling::weight_and_bias(2, self.bias);
+        let mut coupling = Coupling::weight_and_bias(2, self.bias).on_columns(&self.columns, 1);
         if self.tied.is_some() {
             // A tied weight stands behind the layer's own tensors.
             coupling.parameters.rotate_left(1);
@@ -73,17 +81,29 @@ impl Describe for Linear {
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
         let (rows, features) = single_rows(inputs)?;
-        Ok((rows * features * self.units) as u64)
+        Ok((rows * self.columns.count(features) * self.units) as u64)
     }
 
-    fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
-        let (rows, features) = single_rows(inputs)?;
+    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+        let (rows, _) = single_rows(inputs)?;
+        let kept = self.columns.list().map_or(0, <[usize]>::len);
+        Ok(rows.saturating_mul(kept).saturating_mul(batch))
+    }
+
+    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+        let (rows, all) = single_rows(inputs)?;
+        let features = self.columns.count(all);
+        let kept = self.columns.list().map(|kept| Kept {
+            columns: kept.to_vec(),
+            all,
+            values: vec![0.0; batch * rows * features],
+        });
         // A tied weight stands behind the tensors of the layer's own.
         let (weight, bias) = match (&self.tied, self.bias) {
             (None, bias) => (0, bias.then_some(1)),
             (Some(_), bias) => (usize::from(bias), bias.then_some(0)),
         };
-        Ok(Box::new(Product { rows, features, units: self.units, weight, bias }))
+        Ok(Box::new(Product { rows, features, kept, units: self.units, weight, bias }))
     }
 }
 
@@ -97,11 +117,44 @@ pub(super) fn with_bias(weight: ParameterSpec, has_bias: bool, init: Init) -> Ve
 struct Product {
     /// Of a sample.
     rows: usize,
+    /// That are read.
     features: usize,
+    kept: Option<Kept>,
     units: usize,
     /// The number of the tensor.
     weight: usize,
     bias: Option<usize>,
+}
+
+/// The inputs that are read, side by side.
+struct Kept {
+    columns: Vec<usize>,
+    /// D.
+    all: usize,
+    /// `[rows, kept]`: x from the forward pass on, and in the end of the backward pass its gradient.
+    values: Vec<f32>,
+}
+
+impl Kept {
+    fn gather(&mut self, x: &[f32]) {
+        let Kept { columns, all, values } = self;
+        for_each_row(
+            rows_mut(&mut values[..x.len() / *all * columns.len()], columns.len()),
+            |row, values| {
+                let x = &x[row * *all..(row + 1) * *all];
+                values.iter_mut().zip(columns.iter()).for_each(|(value, &column)| *value = x[column]);
+            },
+        );
+    }
+
+    fn scatter(&self, dx: &mut [f32]) {
+        let Kept { columns, all, values } = self;
+        for_each_row(rows_mut(dx, *all), |row, dx| {
+            dx.fill(0.0);
+            let values = &values[row * columns.len()..];
+            values.iter().zip(columns).for_each(|(&value, &column)| dx[column] = value);
+        });
+    }
 }
 
 impl Layer for Product {
@@ -113,7 +166,14 @@ impl Layer for Product {
         }
         let beta = if self.bias.is_some() { 1.0 } else { 0.0 };
         let weight = matrix(pass.parameters.get(self.weight), u, d);
-        gemm(1.0, matrix(pass.x.get(0), r, d), weight.t(), beta, matrix_mut(pass.y, r, u));
+        let x = match &mut self.kept {
+            None => pass.x.get(0),
+            Some(kept) => {
+                kept.gather(pass.x.get(0));
+                &kept.values
+            }
+        };
+        gemm(1.0, matrix(x, r, d), weight.t(), beta, matrix_mut(pass.y, r, u));
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
@@ -121,7 +181,8 @@ impl Layer for Product {
         let dy = matrix(pass.dy, r, u);
         let beta = if pass.gradients.shared(self.weight) { 1.0 } else { 0.0 };
         let gradient = matrix_mut(pass.gradients.get(self.weight), u, d);
-        gemm(1.0, dy.t(), matrix(pass.x.get(0), r, d), beta, gradient);
+        let x = self.kept.as_ref().map_or(pass.x.get(0), |kept| &kept.values);
+        gemm(1.0, dy.t(), matrix(x, r, d), beta, gradient);
         if let Some(bias) = self.bias {
             let bias = pass.gradients.get(bias);
             bias.fill(0.0);
@@ -130,7 +191,14 @@ impl Layer for Product {
             }
         }
         if let Some(dx) = pass.dx.get(0) {
-            gemm(1.0, dy, matrix(pass.parameters.get(self.weight), u, d), 0.0, matrix_mut(dx, r, d));
+            let weight = matrix(pass.parameters.get(self.weight), u, d);
+            match &mut self.kept {
+                None => gemm(1.0, dy, weight, 0.0, matrix_mut(dx, r, d)),
+                Some(kept) => {
+                    gemm(1.0, dy, weight, 0.0, matrix_mut(&mut kept.values, r, d));
+                    kept.scatter(dx);
+                }
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod add;
 mod avg_pool2d;
 mod batch_norm;
+mod columns;
 mod conv2d;
 mod dropout;
 mod embedding;
@@ -22,6 +23,7 @@ mod gradient_check;
 pub use add::Add;
 pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
+pub use columns::Columns;
 pub use conv2d::Conv2d;
 pub use dropout::Dropout;
 pub use embedding::Embedding;

@@ -12,33 +12,46 @@ use crate::tensor::{col2im_add, gemm, im2col, matrix, matrix_mut, sum};
 const TILE_BYTES: usize = 256 * 1024;
 
 /// Output positions whose columns make a tile.
-fn tile(shape: &Shape, batch: usize) -> usize {
-    let position = shape.group().rows().saturating_mul(batch.max(1)).saturating_mul(size_of::<f32>());
+fn tile(shape: &Shape, rows: usize, batch: usize) -> usize {
+    let position = rows.saturating_mul(batch.max(1)).saturating_mul(size_of::<f32>());
     (TILE_BYTES / position).clamp(1, shape.window.positions())
 }
 
 /// Elements of a tile's columns.
-pub fn elements(shape: &Shape, batch: usize) -> usize {
-    shape.group().rows().saturating_mul(tile(shape, batch)).saturating_mul(batch)
+pub fn elements(shape: &Shape, kept: Option<&[usize]>, batch: usize) -> usize {
+    let rows = rows(shape, kept);
+    rows.saturating_mul(tile(shape, rows, batch)).saturating_mul(batch)
+}
+
+/// Rows of one group's column matrix.
+fn rows(shape: &Shape, kept: Option<&[usize]>) -> usize {
+    kept.map_or(shape.group().rows(), <[usize]>::len)
 }
 
 /// The convolution `shape` with the room for a tile's columns.
 pub struct Columns {
     shape: Shape,
-    /// One tile: `[C R S, positions, N]`.
+    /// Columns of a filter's matrix, rows of this one, that there are, if they are not all.
+    kept: Option<Vec<usize>>,
+    /// One tile: `[C R S, positions, N]`, or of so many rows as are kept.
     columns: Vec<f32>,
 }
 
 impl Columns {
     /// For batches of at most `batch` samples.
-    pub fn new(shape: Shape, batch: usize) -> Columns {
-        Columns { shape, columns: vec![0.0; elements(&shape, batch)] }
+    pub fn new(shape: Shape, kept: Option<&[usize]>, batch: usize) -> Columns {
+        let columns = vec![0.0; elements(&shape, kept, batch)];
+        Columns { shape, kept: kept.map(<[usize]>::to_vec), columns }
+    }
+
+    fn rows(&self) -> usize {
+        rows(&self.shape, self.kept.as_deref())
     }
 
     /// The output cut into tiles of positions.
     fn tiles(&self, batch: usize) -> impl Iterator<Item = Range<usize>> + use<> {
         let positions = self.shape.window.positions();
-        let tile = (self.columns.len() / (self.shape.group().rows() * batch)).clamp(1, positions);
+        let tile = (self.columns.len() / (self.rows() * batch)).clamp(1, positions);
         (0..positions).step_by(tile).map(move |first| first..positions.min(first + tile))
     }
 
@@ -46,7 +59,7 @@ impl Columns {
     pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         let Shape { filters, groups, window } = self.shape;
         let (group, filters) = (self.shape.group(), filters / groups);
-        let (rows, map) = (group.rows(), window.positions() * batch);
+        let (rows, map) = (self.rows(), window.positions() * batch);
         if let Some(bias) = bias {
             y.chunks_exact_mut(map).zip(bias).for_each(|(map, &bias)| map.fill(bias));
         }
@@ -56,7 +69,7 @@ impl Columns {
             let weight = matrix(&weight[g * filters * rows..], filters, rows);
             let mut y = matrix_mut(&mut y[g * filters * map..], filters, map);
             for tile in self.tiles(batch) {
-                im2col(&group, x, batch, tile.clone(), &mut self.columns);
+                im2col(&group, self.kept.as_deref(), x, batch, tile.clone(), &mut self.columns);
                 let columns = matrix(&self.columns, rows, tile.len() * batch);
                 gemm(1.0, weight, columns, beta, y.slice_mut(s![.., tile.start * batch..tile.end * batch]));
             }
@@ -74,7 +87,7 @@ impl Columns {
     ) {
         let Shape { filters, groups, window } = self.shape;
         let (group, filters) = (self.shape.group(), filters / groups);
-        let (rows, map) = (group.rows(), window.positions() * batch);
+        let (rows, map) = (self.rows(), window.positions() * batch);
         if let Some(bias) = bias {
             bias.iter_mut().zip(dy.chunks_exact(map)).for_each(|(bias, map)| *bias = sum(map));
         }
@@ -84,7 +97,7 @@ impl Columns {
             let dy = matrix(&dy[g * filters * map..], filters, map);
             for tile in self.tiles(batch) {
                 let part = dy.slice(s![.., tile.start * batch..tile.end * batch]);
-                im2col(&group, x, batch, tile.clone(), &mut self.columns);
+                im2col(&group, self.kept.as_deref(), x, batch, tile.clone(), &mut self.columns);
                 let columns = matrix(&self.columns, rows, tile.len() * batch);
                 gemm(
                     1.0,
@@ -101,7 +114,7 @@ impl Columns {
     pub fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
         let Shape { filters, groups, window } = self.shape;
         let (group, filters) = (self.shape.group(), filters / groups);
-        let (rows, map) = (group.rows(), window.positions() * batch);
+        let (rows, map) = (self.rows(), window.positions() * batch);
         dx.fill(0.0);
         for g in 0..groups {
             let weight = matrix(&weight[g * filters * rows..], filters, rows);
@@ -111,7 +124,7 @@ impl Columns {
                 let part = dy.slice(s![.., tile.start * batch..tile.end * batch]);
                 let columns = matrix_mut(&mut self.columns, rows, tile.len() * batch);
                 gemm(1.0, weight.t(), part, 0.0, columns);
-                col2im_add(&group, &self.columns, batch, tile, dx);
+                col2im_add(&group, self.kept.as_deref(), &self.columns, batch, tile, dx);
             }
         }
     }

@@ -112,8 +112,11 @@ unsafe fn multiply_add<S: Simd, const F: usize, const V: usize>(
 }
 
 /// Writes the first `samples` values.
+///
+/// # Safety
+/// There is room for them at `to`, and nobody else has it.
 #[inline(always)]
-unsafe fn store<S: Simd, const V: usize>(simd: S, values: [S::f32s; V], to: *mut f32, samples: usize) {
+pub unsafe fn store<S: Simd, const V: usize>(simd: S, values: [S::f32s; V], to: *mut f32, samples: usize) {
     let _ = simd;
     if samples == V * S::F32_LANES {
         for v in 0..V {

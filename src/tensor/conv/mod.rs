@@ -7,12 +7,16 @@
 //!   of a large matrix product.
 //! - [`Columns`]: BLAS on im2col tiles, which vectorises over channels and positions as well.
 //!
+//! Both also run on some columns of the weight as a matrix `[F, C / groups R S]` alone: the direct way then has kernels that go by
+//! lists of columns, [`Kept`].
+//!
 //! Which is taken: direct for a batch of at least half a vector, columns for a smaller one and on a machine without vectors
 //! (docs/adr/0011).
 
 mod columns;
 mod correlate;
 mod direct;
+mod kept;
 mod kernel;
 mod pack;
 mod pass;
@@ -26,6 +30,7 @@ use super::blocks::Machine;
 
 use columns::Columns;
 use direct::Direct;
+use kept::Kept;
 use pass::Pass;
 
 /// What a convolution computes.
@@ -68,31 +73,51 @@ fn most_by_columns(machine: Machine, batch: usize) -> usize {
 pub struct Convolution {
     machine: Machine,
     columns: Columns,
-    direct: Direct,
+    direct: Kernels,
+}
+
+/// Kernels of our own.
+enum Kernels {
+    /// For all columns of the weight.
+    All(Box<Direct>),
+    /// For some.
+    Kept(Box<Kept>),
 }
 
 impl Convolution {
     /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples.
     pub fn new(shape: Shape, batch: usize) -> Convolution {
-        Self::on(Machine::this(), shape, batch)
+        Self::on(Machine::this(), shape, None, batch)
     }
 
-    fn on(machine: Machine, shape: Shape, batch: usize) -> Convolution {
-        let columns = Columns::new(shape, most_by_columns(machine, batch));
-        Convolution { machine, columns, direct: Direct::new(shape) }
+    /// As [`Convolution::new`], but on the columns `kept` of each group's weight as a matrix `[F / groups, C / groups R S]`,
+    /// ascending and at least one: all weights and their gradients are `[F, kept]`.
+    pub fn of_columns(shape: Shape, kept: &[usize], batch: usize) -> Convolution {
+        Self::on(Machine::this(), shape, Some(kept), batch)
     }
 
-    /// Elements of the buffers that [`Convolution::new`] makes.
-    pub fn elements(shape: &Shape, batch: usize) -> usize {
-        let columns = columns::elements(shape, most_by_columns(Machine::this(), batch));
-        columns.saturating_add(direct::elements(shape))
+    fn on(machine: Machine, shape: Shape, kept: Option<&[usize]>, batch: usize) -> Convolution {
+        let columns = Columns::new(shape, kept, most_by_columns(machine, batch));
+        let direct = match kept {
+            None => Kernels::All(Box::new(Direct::new(shape))),
+            Some(kept) => Kernels::Kept(Box::new(Kept::new(&shape, kept))),
+        };
+        Convolution { machine, columns, direct }
+    }
+
+    /// Elements of the buffers that [`Convolution::new`], or [`Convolution::of_columns`], makes.
+    pub fn elements(shape: &Shape, kept: Option<&[usize]>, batch: usize) -> usize {
+        let columns = columns::elements(shape, kept, most_by_columns(Machine::this(), batch));
+        let direct = kept.map_or_else(|| direct::elements(shape), |kept| kept::elements(shape, kept));
+        columns.saturating_add(direct)
     }
 
     /// Overwrites `y` `[F, P, Q, batch]` by the convolution of `x` `[C, H, W, batch]` with `weight`, plus `bias` `[F]`.
     pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-        match is_direct(self.machine, batch) {
-            true => self.direct.forward(batch, x, weight, bias, y),
-            false => self.columns.forward(batch, x, weight, bias, y),
+        match &mut self.direct {
+            _ if !is_direct(self.machine, batch) => self.columns.forward(batch, x, weight, bias, y),
+            Kernels::All(direct) => direct.forward(batch, x, weight, bias, y),
+            Kernels::Kept(direct) => direct.forward(batch, x, weight, bias, y),
         }
     }
 
@@ -105,17 +130,21 @@ impl Convolution {
         weight: &mut [f32],
         bias: Option<&mut [f32]>,
     ) {
-        match is_direct(self.machine, batch) {
-            true => self.direct.weight_gradient(batch, x, dy, weight, bias),
-            false => self.columns.weight_gradient(batch, x, dy, weight, bias),
+        match &mut self.direct {
+            _ if !is_direct(self.machine, batch) => {
+                self.columns.weight_gradient(batch, x, dy, weight, bias);
+            }
+            Kernels::All(direct) => direct.weight_gradient(batch, x, dy, weight, bias),
+            Kernels::Kept(direct) => direct.weight_gradient(batch, x, dy, weight, bias),
         }
     }
 
     /// Overwrites `dx` `[C, H, W, batch]`, the gradient of the input.
     pub fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
-        match is_direct(self.machine, batch) {
-            true => self.direct.data_gradient(batch, weight, dy, dx),
-            false => self.columns.data_gradient(batch, weight, dy, dx),
+        match &mut self.direct {
+            _ if !is_direct(self.machine, batch) => self.columns.data_gradient(batch, weight, dy, dx),
+            Kernels::All(direct) => direct.data_gradient(batch, weight, dy, dx),
+            Kernels::Kept(direct) => direct.data_gradient(batch, weight, dy, dx),
         }
     }
 }

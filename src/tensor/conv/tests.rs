@@ -7,11 +7,11 @@ use super::direct::Direct;
 use super::*;
 use crate::tensor::threads::{set_threads, within};
 
-fn integers(n: usize, salt: usize) -> Vec<f32> {
+pub fn integers(n: usize, salt: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 7 + i / 5 + salt * 13) % 9) as f32 - 4.0).collect()
 }
 
-fn shapes() -> impl Strategy<Value = Shape> {
+pub fn shapes() -> impl Strategy<Value = Shape> {
     let pair = |range: std::ops::Range<usize>| (range.clone(), range);
     (1usize..9, 1usize..10, 1usize..4, pair(1..13), pair(1..6), pair(1..4), pair(0..3)).prop_filter_map(
         "the kernel fits",
@@ -40,7 +40,7 @@ fn check(shape: Shape, batch: usize, bias: bool) {
     let dy = integers(outputs, 3);
     let begin = integers(filters, 4);
     let begin = bias.then_some(&begin[..]);
-    let (mut columns, mut direct) = (Columns::new(shape, batch), Direct::new(shape));
+    let (mut columns, mut direct) = (Columns::new(shape, None, batch), Direct::new(shape));
 
     let (mut y, mut expected) = (vec![f32::NAN; outputs], vec![f32::NAN; outputs]);
     columns.forward(batch, &x, &weight, begin, &mut expected);
@@ -105,7 +105,7 @@ fn without_vector_instructions_batches_of_any_size_go_by_columns() {
     let (x, weight) = (integers(window.image() * batch, 1), integers(3 * window.rows(), 2));
     let [y, expected] = [machine(1), machine(8)].map(|machine| {
         let mut y = vec![f32::NAN; 3 * window.positions() * batch];
-        Convolution::on(machine, shape, batch).forward(batch, &x, &weight, None, &mut y);
+        Convolution::on(machine, shape, None, batch).forward(batch, &x, &weight, None, &mut y);
         y
     });
     assert_eq!(y, expected);

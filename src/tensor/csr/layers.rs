@@ -65,7 +65,7 @@ impl SparseConvolution {
             // Should the number of threads have grown since: whoever has the same room waits for it.
             let room = &self.columns[thread() % self.columns.len()];
             let mut columns = room.lock().unwrap_or_else(PoisonError::into_inner);
-            im2col(&group, x, batch, positions.clone(), &mut columns);
+            im2col(&group, None, x, batch, positions.clone(), &mut columns);
             // SAFETY: `y` has a map for each filter of each group, and no other task has these positions of this group's.
             unsafe {
                 let y = Shared(y.at(g * filters * map + positions.start * batch));

@@ -7,7 +7,8 @@ use ternflock::bench::{Stepper, default_batch};
 use ternflock::compress::force::Force;
 use ternflock::job::{self, ForceKind};
 use ternflock::models::preset;
-use ternflock::nn::{Parameters, Shape};
+use ternflock::nn::layer::{Draw, Mode};
+use ternflock::nn::{Graph, Network, Parameters, Shape};
 use ternflock::tensor::{set_threads, within};
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -61,6 +62,31 @@ fn allocations_of_force(kind: ForceKind) -> usize {
     })
 }
 
+/// Allocations of three passes, forward and back, of layers on some columns.
+fn allocations_on_columns(batch: usize) -> usize {
+    let tables = serde_json::json!([
+        {"type": "conv2d", "filters": 7, "kernel": 3, "padding": 1, "columns": [1, 2, 5, 7]},
+        {"type": "conv2d", "filters": 5, "kernel": 3, "stride": 2, "columns": [4, 20, 21, 40, 62]},
+        {"type": "flatten"},
+        {"type": "linear", "units": 9, "columns": [0, 9, 17, 44]},
+    ]);
+    let tables: Vec<_> = serde_json::from_value(tables).unwrap();
+    let graph = Graph::from_tables(Shape::Image { channels: 1, height: 7, width: 7 }, tables).unwrap();
+    let mut network = Network::new(graph, batch).unwrap();
+    network.parameters.initialise(1);
+    let mut step = || {
+        network.forward(batch, Mode::Train(Draw::default()));
+        network.output_and_gradient().1.fill(1.0);
+        network.backward(batch);
+    };
+    within(|| {
+        step();
+        let before = ALLOCATIONS.load(Relaxed);
+        (0..3).for_each(|_| step());
+        ALLOCATIONS.load(Relaxed) - before
+    })
+}
+
 /// One test, so that nothing else runs in this process meanwhile.
 #[test]
 fn steps_allocate_nothing() {
@@ -70,6 +96,9 @@ fn steps_allocate_nothing() {
             for batch in [3, default_batch(model).unwrap()] {
                 assert_eq!(allocations(model, batch), 0, "{model}, batch {batch}, {threads} threads");
             }
+        }
+        for batch in [2, 24] {
+            assert_eq!(allocations_on_columns(batch), 0, "columns, batch {batch}, {threads} threads");
         }
         for kind in [ForceKind::L1, ForceKind::L2] {
             assert_eq!(allocations_of_force(kind), 0, "{kind:?}, {threads} threads");

@@ -1,6 +1,7 @@
 //! Structures that a run has pushed to zero: the same on however many ranks hold them, and surgery takes them out of what it leaves.
 
 use ternflock::compress::surgery::shrink;
+use ternflock::job::Shrink;
 use ternflock::nn::Network;
 use ternflock::nn::layer::Mode;
 use ternflock::train::restore_network;
@@ -27,7 +28,7 @@ fn what_a_run_leaves_shrinks() {
         ended.iter().for_each(|rank| _ = rank.summary());
         let path = at_step(directory.path(), 20);
         let mut whole = restore_network(&path, &load(directory.path(), 20), BATCH).unwrap();
-        let shrunk = shrink(whole.graph(), &whole.parameters, 1).unwrap();
+        let shrunk = shrink(whole.graph(), &whole.parameters, &Shrink::default()).unwrap();
         assert!(shrunk.emptied.is_empty(), "{:?}", shrunk.emptied);
         let (kept, all) = (shrunk.surgery.parameters.len(), whole.parameters.values.len());
         assert!(kept < all * 9 / 10, "{kept} of {all} parameters are left");

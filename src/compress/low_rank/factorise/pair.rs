@@ -5,6 +5,11 @@
 //! | conv2d `[F, C, R, S]` | conv2d of r filters; same kernel, stride and padding; no bias | conv2d 1x1 of F filters, the bias |
 //! | conv2d, separable | conv2d R x 1 of r filters; vertical stride and padding; no bias | conv2d 1 x S of F filters; the horizontal ones; the bias |
 //! | linear `[U, D]` | linear of r units, no bias | linear of U units, the bias |
+//!
+//! Where a conv2d or a linear layer has only some columns of its matrix, so has the first of the two; the second has all of its own.
+//!
+//! | layer | first | second |
+//! |---|---|---|
 //! | lstm, gru, rnn, rhn | linear of r units, no bias | the layer, its `weight_ih` `[G H, r]`; the recurrent weight as it was |
 
 use super::super::decompose::Decomposition;
@@ -14,7 +19,7 @@ use crate::error::Result;
 use crate::job::LowRankMethod;
 use crate::nn::LayerSpec;
 use crate::nn::init::Init;
-use crate::nn::layers::{Conv2d, Linear};
+use crate::nn::layers::{Columns, Conv2d, Linear};
 use crate::nn::spec::Pair as Sides;
 
 /// How a weight becomes two.
@@ -148,17 +153,22 @@ fn cross_filter(layer: &LayerSpec, rank: usize) -> [LayerSpec; 2] {
         LayerSpec::Conv2d(conv) => {
             let basis = Conv2d { filters: rank, bias: false, ..conv.clone() };
             let (kernel, stride, padding) = (Sides::Both(1), Sides::Both(1), Sides::Both(0));
-            let expand = Conv2d { kernel, stride, padding, ..conv.clone() };
+            let expand = Conv2d { kernel, stride, padding, columns: Columns::ALL, ..conv.clone() };
             return [LayerSpec::Conv2d(basis), LayerSpec::Conv2d(expand)];
         }
-        LayerSpec::Linear(layer) => layer.init,
+        LayerSpec::Linear(linear) => {
+            let basis = Linear { units: rank, bias: false, tied: None, ..linear.clone() };
+            let expand = Linear { columns: Columns::ALL, ..linear.clone() };
+            return [LayerSpec::Linear(basis), LayerSpec::Linear(expand)];
+        }
         LayerSpec::Lstm(layer) => layer.init,
         LayerSpec::Gru(layer) => layer.init,
         LayerSpec::Rnn(layer) => layer.init,
         LayerSpec::Rhn(layer) => layer.init,
         other => unreachable!("a {} layer has no weight to factorise", other.kind()),
     };
-    let basis = Linear { units: rank, bias: false, init, bias_init: Init::Zero, tied: None };
+    let basis =
+        Linear { units: rank, columns: Columns::ALL, bias: false, init, bias_init: Init::Zero, tied: None };
     [LayerSpec::Linear(basis), layer.clone()]
 }
 

@@ -113,11 +113,17 @@ fn reason_to_leave(graph: &Graph, request: &LowRank, node: &Node, form: Form) ->
         Some("no rank was asked for".into())
     } else if !request.names(name) && graph.logits_layer()? == Some(name) {
         Some("it makes the logits; give it a rank of its own to factorise it".into())
+    } else if form == Form::Separable && lacks_columns(&node.layer) {
+        Some("its kernels have lost columns, and a vertical and a horizontal filter need whole ones".into())
     } else if graph.layers().iter().any(|other| other.name == first) {
         Some(format!("there is a layer `{first}` already"))
     } else {
         None
     })
+}
+
+fn lacks_columns(layer: &LayerSpec) -> bool {
+    matches!(layer, LayerSpec::Conv2d(conv) if !conv.columns.is_all())
 }
 
 fn rank(request: &LowRank, node: &Node, full: usize, at: impl Fn(f64) -> usize) -> Result<usize> {

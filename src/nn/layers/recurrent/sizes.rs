@@ -68,7 +68,7 @@ impl Sizes {
     /// Of the output's units with the gates' rows and the weights' columns.
     pub fn coupling(&self) -> Coupling {
         let gates = Axis::Makes(self.gates);
-        let (ih, hh) = (vec![gates, Axis::Reads], vec![gates, Axis::ReadsOwn]);
+        let (ih, hh) = (vec![gates.clone(), Axis::Reads], vec![gates.clone(), Axis::ReadsOwn]);
         Coupling::new(Units::Own, vec![ih, hh, vec![gates]])
     }
 

@@ -154,3 +154,18 @@ fn lenet() {
     let less = factorise(&graph, &parameters, &less).unwrap();
     assert!(farthest(&run(&less.graph, &less.parameters, &x), &before) > 10.0 * bound);
 }
+
+/// Where a layer has but some columns of its matrix the first of the two has the same; a separable form it cannot have.
+#[test]
+fn layers_with_columns() {
+    let image = Shape::Image { channels: 3, height: 7, width: 6 };
+    let conv = json!({"name": "c", "type": "conv2d", "filters": 5, "kernel": 3, "init": "he_normal",
+        "columns": [0, 3, 4, 10, 13, 20, 26]});
+    let linear = json!({"name": "l", "type": "linear", "units": 6, "columns": [1, 2, 3, 5, 8]});
+    one_layer(image, conv.clone(), 7, &|rank| at_rank("c", rank), 5);
+    one_layer(Shape::Vector { features: 9 }, linear, 5, &|rank| at_rank("l", rank), 5);
+    let (graph, parameters) = network(image, json!([conv]));
+    let separable = LowRank { separable: vec!["c".into()], ..at_rank("c", 2) };
+    let message = factorise(&graph, &parameters, &separable).unwrap_err().to_string();
+    assert!(message.contains("its kernels have lost columns"), "{message}");
+}

@@ -1,0 +1,141 @@
+//! Times convolutions that have lost columns of their matrix beside whole ones, after checking that they compute the same.
+//!
+//! Sample runs:
+//!   cargo run --release --example shape_sparse
+//!   cargo run --release --example shape_sparse -- 100
+//!
+//! The argument is the batch (64). One thread; each figure is the best of rounds in which all variants take turns.
+
+use std::time::Instant;
+
+use ternflock::tensor::{Convolution, ConvolutionShape, Window, set_threads};
+
+/// A layer: name, channels, filters, size, kernel, padding; and the filters, channels and columns that are left.
+type Row = (&'static str, [usize; 5], [usize; 3]);
+
+/// Wen et al.'s LeNets by shape and ConvNet by rows and columns (NIPS 2016), and whole matrices by lists of columns.
+const ROWS: [Row; 12] = [
+    ("LeNet 4 conv1", [1, 20, 28, 5, 0], [2, 1, 21]),
+    ("LeNet 4 conv2", [20, 50, 12, 5, 0], [50, 2, 41]),
+    ("LeNet 5 conv1", [1, 20, 28, 5, 0], [1, 1, 7]),
+    ("LeNet 5 conv2", [20, 50, 12, 5, 0], [50, 1, 14]),
+    ("ConvNet conv2, 40.7 %", [32, 32, 16, 5, 2], [23, 32, 326]),
+    ("ConvNet conv3, 64.9 %", [32, 64, 8, 5, 2], [63, 32, 519]),
+    ("LeNet conv1, all", [1, 20, 28, 5, 0], [20, 1, 25]),
+    ("LeNet conv2, all", [20, 50, 12, 5, 0], [50, 20, 500]),
+    ("ConvNet conv2, all", [32, 32, 16, 5, 2], [32, 32, 800]),
+    ("ConvNet conv3, all", [32, 64, 8, 5, 2], [64, 32, 800]),
+    ("ConvNet conv3, 90 %", [32, 64, 8, 5, 2], [64, 32, 720]),
+    ("ResNet 16x16x3x3, 50 %", [16, 16, 32, 3, 1], [16, 16, 72]),
+];
+
+const ROUNDS: usize = 41;
+
+/// One variant of a layer with its numbers.
+struct Variant {
+    convolution: Convolution,
+    x: Vec<f32>,
+    weight: Vec<f32>,
+    y: Vec<f32>,
+    dy: Vec<f32>,
+    dx: Vec<f32>,
+    dw: Vec<f32>,
+}
+
+/// Small integers: all sums are exact.
+fn integers(count: usize, salt: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * 7 + i / 5 + salt * 13) % 9) as f32 - 4.0).collect()
+}
+
+fn shape([_, _, size, kernel, padding]: [usize; 5], channels: usize, filters: usize) -> ConvolutionShape {
+    let output = size + 2 * padding - kernel + 1;
+    let window = Window {
+        channels,
+        size: (size, size),
+        kernel: (kernel, kernel),
+        stride: (1, 1),
+        padding: (padding, padding),
+        output: (output, output),
+    };
+    ConvolutionShape { window, filters, groups: 1 }
+}
+
+impl Variant {
+    fn new(shape: ConvolutionShape, kept: Option<&[usize]>, weight: Vec<f32>, batch: usize) -> Variant {
+        let outputs = shape.filters * shape.window.positions() * batch;
+        let images = shape.window.image() * batch;
+        Variant {
+            convolution: match kept {
+                None => Convolution::new(shape, batch),
+                Some(kept) => Convolution::of_columns(shape, kept, batch),
+            },
+            x: integers(images, 1),
+            y: vec![0.0; outputs],
+            dy: integers(outputs, 3),
+            dx: vec![0.0; images],
+            dw: vec![0.0; weight.len()],
+            weight,
+        }
+    }
+
+    /// Seconds of the forward pass, the weight gradient and the data gradient.
+    fn run(&mut self, batch: usize) -> [f64; 3] {
+        let begin = Instant::now();
+        self.convolution.forward(batch, &self.x, &self.weight, None, &mut self.y);
+        let forward = begin.elapsed();
+        self.convolution.weight_gradient(batch, &self.x, &self.dy, &mut self.dw, None);
+        let weight = begin.elapsed();
+        self.convolution.data_gradient(batch, &self.weight, &self.dy, &mut self.dx);
+        [forward, weight - forward, begin.elapsed() - weight].map(|time| time.as_secs_f64())
+    }
+}
+
+fn main() {
+    let batch = std::env::args().nth(1).map_or(64, |batch| batch.parse().expect("the batch is a number"));
+    set_threads(1).expect("one thread is no pool");
+    println!(
+        "batch {batch}, one thread; ms forward, weight gradient, data gradient; times the whole layer's\n"
+    );
+    for (name, layer, [filters, channels, kept]) in ROWS {
+        let all = channels * layer[3] * layer[3];
+        // Spread evenly over the channels that are left.
+        let columns: Vec<usize> = (0..kept).map(|at| at * all / kept).collect();
+        let weight = integers(filters * kept, 2);
+        let mut with_zeros = vec![0.0; filters * all];
+        for (row, zeros) in weight.chunks_exact(kept).zip(with_zeros.chunks_exact_mut(all)) {
+            columns.iter().zip(row).for_each(|(&column, &value)| zeros[column] = value);
+        }
+        let whole = shape(layer, layer[0], layer[1]);
+        let less = shape(layer, channels, filters);
+        let mut variants = [
+            Variant::new(whole, None, integers(whole.filters * whole.window.rows(), 2), batch),
+            Variant::new(less, None, with_zeros, batch),
+            Variant::new(less, Some(&columns), weight, batch),
+        ];
+        let mut best = [[f64::INFINITY; 3]; 3];
+        // The first round warms up.
+        for round in 0..=ROUNDS {
+            for (variant, best) in variants.iter_mut().zip(&mut best) {
+                let times = variant.run(batch);
+                if round > 0 {
+                    best.iter_mut().zip(times).for_each(|(best, time)| *best = best.min(1e3 * time));
+                }
+            }
+        }
+        let [_, zeros, sparse] = &variants;
+        assert!(zeros.y == sparse.y && zeros.dx == sparse.dx, "{name}: with zeros and without is the same");
+        println!("{name}: {} x {} to {filters} x {kept} columns", layer[1], layer[0] * layer[3] * layer[3]);
+        for (what, each) in ["whole", "fewer units, whole kernels", "columns"].iter().zip(best) {
+            let ratio = |pass: usize| best[0][pass] / each[pass];
+            println!(
+                "  {what:27} {:7.3} {:7.3} {:7.3}   {:5.2}x {:5.2}x {:5.2}x",
+                each[0],
+                each[1],
+                each[2],
+                ratio(0),
+                ratio(1),
+                ratio(2)
+            );
+        }
+    }
+}

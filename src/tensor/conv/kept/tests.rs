@@ -1,0 +1,96 @@
+//! The kernels on kept columns equal the im2col path on the whole weight with zeros in it, to the bit, on integers so small that
+//! every sum is exact.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::tensor::Window;
+use crate::tensor::conv::columns::Columns;
+use crate::tensor::conv::tests::{integers, shapes};
+use crate::tensor::threads::{set_threads, within};
+
+/// `weight` `[F, K]` as `[F, C R S]`, zero where there is no column.
+fn scatter(weight: &[f32], kept: &[usize], all: usize) -> Vec<f32> {
+    let mut whole = vec![0.0; weight.len() / kept.len() * all];
+    for (whole, row) in whole.chunks_exact_mut(all).zip(weight.chunks_exact(kept.len())) {
+        kept.iter().zip(row).for_each(|(&column, &value)| whole[column] = value);
+    }
+    whole
+}
+
+fn check(shape: Shape, kept: &[usize], batch: usize, bias: bool) {
+    let (window, all) = (shape.window, shape.group().rows());
+    let outputs = shape.filters * window.positions() * batch;
+    let x = integers(window.image() * batch, 1);
+    let weight = integers(shape.filters * kept.len(), 2);
+    let whole = scatter(&weight, kept, all);
+    let dy = integers(outputs, 3);
+    let begin = integers(shape.filters, 4);
+    let begin = bias.then_some(&begin[..]);
+    let mut plain = Columns::new(shape, None, batch);
+    let mut lowered = Columns::new(shape, Some(kept), batch);
+    let mut direct = Kept::new(&shape, kept);
+
+    let [mut expected, mut some, mut y] = [0; 3].map(|_| vec![f32::NAN; outputs]);
+    plain.forward(batch, &x, &whole, begin, &mut expected);
+    lowered.forward(batch, &x, &weight, begin, &mut some);
+    within(|| direct.forward(batch, &x, &weight, begin, &mut y));
+    assert_eq!(some, expected, "forward, lowered");
+    assert_eq!(y, expected, "forward");
+
+    let [mut expected, mut some, mut dx] = [0; 3].map(|_| vec![f32::NAN; x.len()]);
+    plain.data_gradient(batch, &whole, &dy, &mut expected);
+    lowered.data_gradient(batch, &weight, &dy, &mut some);
+    within(|| direct.data_gradient(batch, &weight, &dy, &mut dx));
+    assert_eq!(some, expected, "data gradient, lowered");
+    assert_eq!(dx, expected, "data gradient");
+
+    let mut expected = vec![f32::NAN; whole.len()];
+    let [mut expected_db, mut some_db, mut db] = [0; 3].map(|_| vec![f32::NAN; shape.filters]);
+    let [mut some, mut dw] = [0; 2].map(|_| vec![f32::NAN; weight.len()]);
+    plain.weight_gradient(batch, &x, &dy, &mut expected, Some(&mut expected_db));
+    lowered.weight_gradient(batch, &x, &dy, &mut some, Some(&mut some_db));
+    within(|| direct.weight_gradient(batch, &x, &dy, &mut dw, Some(&mut db)));
+    let rows = expected.chunks_exact(all);
+    let expected: Vec<f32> = rows.flat_map(|row| kept.iter().map(|&column| row[column])).collect();
+    assert_eq!((some, some_db), (expected.clone(), expected_db.clone()), "weight gradient, lowered");
+    assert_eq!((dw, db), (expected, expected_db), "weight gradient");
+}
+
+proptest! {
+    #[test]
+    fn kept_columns_equal_the_whole_with_zeros(
+        shape in shapes(), seed in prop::collection::vec(0usize..4, 1..60), one in 0usize..1000,
+        batch in 1usize..40, bias: bool, threads in 1usize..3
+    ) {
+        set_threads(threads).unwrap();
+        let all = shape.group().rows();
+        let kept: Vec<usize> =
+            (0..all).filter(|&column| column == one % all || seed[column % seed.len()] == 0).collect();
+        check(shape, &kept, batch, bias);
+    }
+}
+
+/// Several slabs of rows, several chunks of channels, several deals, blocks of all sizes.
+#[test]
+fn large_shapes() {
+    for (channels, filters, size, kernel, stride, padding, every) in [
+        (1, 20, 28, 5, 1, 0, 2),
+        (3, 32, 32, 5, 1, 2, 1),
+        (40, 17, 32, 3, 1, 1, 7),
+        (16, 3, 33, 3, 2, 1, 5),
+        (70, 2, 17, 1, 1, 0, 1),
+    ] {
+        let output = (size + 2 * padding - kernel) / stride + 1;
+        let window = Window {
+            channels,
+            size: (size, size),
+            kernel: (kernel, kernel),
+            stride: (stride, stride),
+            padding: (padding, padding),
+            output: (output, output),
+        };
+        let kept: Vec<usize> = (0..window.rows()).step_by(every).collect();
+        check(Shape { window, filters, groups: 1 }, &kept, 21, true);
+    }
+}
