@@ -12,6 +12,8 @@ use ternflock::train::restore_network;
 use crate::digits::{JOB, assert_same_state, load};
 use crate::runs::{Ended, metrics, resume, steps, train, train_until};
 
+mod columns;
+
 const BATCH: usize = 10;
 
 /// Of stages that the shipped network goes through in 36 steps. Much is gone after 20 of them, and not all.
