@@ -20,7 +20,7 @@ pub struct Infer {
     #[arg(
         value_name = "CHECKPOINT",
         required_unless_present = "model",
-        conflicts_with_all = ["model", "hidden", "vs_hidden", "embedding", "steps"]
+        conflicts_with_all = ["model", "hidden", "vs_hidden", "embedding", "vs_embedding", "steps"]
     )]
     pub checkpoints: Vec<PathBuf>,
     /// Instead of checkpoints: a preset, with the weights it begins with.
@@ -36,6 +36,9 @@ pub struct Infer {
     /// are tied to it, as many as the last recurrent layer has units]
     #[arg(long, value_name = "N", requires = "model", value_parser = units)]
     pub embedding: Option<usize>,
+    /// The same of the second network alone.
+    #[arg(long, value_name = "N", requires = "vs_hidden", value_parser = units)]
+    pub vs_embedding: Option<usize>,
     /// Tokens of a text, for presets that take texts; a checkpoint knows its own.
     #[arg(long, value_name = "N", requires = "model", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: u32,

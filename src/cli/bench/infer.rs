@@ -37,9 +37,11 @@ pub fn main(arguments: &Infer) -> Result<String> {
 
 /// The preset called `name`, with one or two lists of hidden units.
 fn zoo(arguments: &Infer, name: &str) -> Result<Vec<Contestant>> {
-    let mut all = vec![arguments.hidden.as_deref()];
-    all.extend(arguments.vs_hidden.as_deref().map(Some));
-    let graph = |hidden| sizes::graph(name, arguments.steps as usize, hidden, arguments.embedding);
+    let embedding = arguments.vs_embedding.or(arguments.embedding);
+    let mut all = vec![(arguments.hidden.as_deref(), arguments.embedding)];
+    all.extend(arguments.vs_hidden.as_deref().map(|hidden| (Some(hidden), embedding)));
+    let steps = arguments.steps as usize;
+    let graph = |(hidden, embedding)| sizes::graph(name, steps, hidden, embedding);
     // All mistakes come before the first network is made.
     let graphs = all.into_iter().map(graph).collect::<Result<Vec<Graph>>>()?;
     graphs
@@ -77,12 +79,14 @@ fn letter(index: usize) -> String {
 fn say(inference: &Inference) -> String {
     let Inference { batch, threads, rounds, models } = inference;
     let plural = if *threads == 1 { "" } else { "s" };
-    let titles = ["", "network", "params", "FLOPs a sample", "a pass", "speed-up"];
+    let titles = ["", "network", "params", "FLOPs a sample", "a pass", "speed-up", "CPU", "speed-up"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     for (index, model) in models.iter().enumerate() {
         let speed_up = format!("{:.2}x", model.speed_up);
+        let cpu_speed_up = format!("{:.2}x", models[0].cpu_ms / model.cpu_ms);
         let (params, flops) = (thousands(model.params), thousands(model.flops));
-        rows.push(vec![letter(index), model.path.clone(), params, flops, ms(model.median_ms), speed_up]);
+        let times = [ms(model.median_ms), speed_up, ms(model.cpu_ms), cpu_speed_up];
+        rows.push([vec![letter(index), model.path.clone(), params, flops], times.to_vec()].concat());
     }
     let verified = models.iter().enumerate().filter_map(|(index, model)| {
         let verdict = model.verified?;
@@ -98,7 +102,7 @@ fn say(inference: &Inference) -> String {
     let right: Vec<usize> = (1..layers[0].len()).collect();
     format!(
         "batch {batch}, {threads} thread{plural}, medians of {rounds} rounds in turn\n{}{verified}\n{}",
-        table(&rows, &[2, 3, 4, 5]),
+        table(&rows, &[2, 3, 4, 5, 6, 7]),
         table(&layers, &right)
     )
 }

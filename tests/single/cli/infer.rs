@@ -36,7 +36,10 @@ fn networks_are_timed_side_by_side() {
         // 4 filters of 3x3 and their biases; 36 to 10.
         assert_eq!(model["params"], 40 + 370);
         assert_eq!(model["flops"], 2 * (4 * 9 * 36 + 36 * 10));
-        assert!(positive(&model["median_ms"]) && positive(&model["speed_up"]), "{model}");
+        assert!(
+            positive(&model["median_ms"]) && positive(&model["cpu_ms"]) && positive(&model["speed_up"]),
+            "{model}"
+        );
         assert_eq!(model.get("verified"), None);
         let layers = model["layers"].as_array().unwrap();
         let names: Vec<&str> = layers.iter().map(|layer| layer["name"].as_str().unwrap()).collect();
@@ -121,6 +124,9 @@ fn presets_are_timed_with_other_hidden_units() {
     };
     assert_eq!((&models[0]["params"], &models[1]["params"]), (&params(20, 30).into(), &params(3, 4).into()));
     assert!(place.run(line).ended(0).out.contains("lstm-small 3,4"));
+    let own = place.run(&format!("{line} --vs-embedding 5 --json")).json();
+    assert_eq!(own["models"][0]["params"], models[0]["params"]);
+    assert!(own["models"][1]["params"].as_u64() < models[1]["params"].as_u64());
     place.run("bench infer --model lenet --batch 2 --seconds 0 --json").json();
 }
 
@@ -138,6 +144,7 @@ fn what_cannot_be_timed_is_refused() {
         ("run/checkpoints/best.h5 --hidden 5,5", 2, &["--hidden", "cannot be used with"]),
         ("run/checkpoints/best.h5 --steps 5", 2, &["--steps", "cannot be used with"]),
         ("--hidden 5,5", 2, &["--model"]),
+        ("--model lstm-large --vs-embedding 5", 2, &["--vs-hidden"]),
         ("--model lennet", 2, &["no preset is called `lennet`", "did you mean `lenet`"]),
         ("--model lstm-large --hidden 373", 2, &["--hidden", "has 2 recurrent layers", "not 1"]),
         ("--model lstm-large --vs-hidden 373,315,3", 2, &["--hidden", "has 2 recurrent layers", "not 3"]),
