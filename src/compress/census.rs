@@ -59,7 +59,7 @@ impl LayerCensus {
 }
 
 /// Counts all layers of `graph`, in its order. With a share of `energy`, ranks are those that keep it
-/// ([`super::low_rank::ranks`]); without one, no weight is decomposed.
+/// ([`super::low_rank::ranks()`]); without one, no weight is decomposed.
 ///
 /// # Errors
 /// When `energy` is no share above 0 and up to 1; those of [`Graph::coupling`].

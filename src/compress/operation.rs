@@ -34,7 +34,7 @@ impl Operation {
     /// Does to the network of `graph` and `parameters` what is asked for: a pure function of them.
     ///
     /// # Errors
-    /// Those of [`factorise`].
+    /// Those of [`factorise()`].
     pub fn new(
         graph: &Graph,
         parameters: &Parameters,

@@ -4,7 +4,7 @@
 //! rounding error analysis", SIAM J. Sci. Comput. 41, 2019) a sum of n products in which each rounding errs by at most u at random
 //! is off by no more than lambda sqrt(n) u of the sum of the products' sizes, with a probability that goes to 1 as exp(-lambda^2 / 2).
 //! Here n is the longest sum of each layer, all layers (and steps of recurrent ones) together, u = 2^-24, lambda =
-//! [`LAMBDA`], and what stands for the sizes is the largest logit.
+//! `LAMBDA`, and what stands for the sizes is the largest logit.
 
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! Group lasso: a penalty of `strength ||w_g||` on each group g of parameters, which empties whole groups (Yuan and Lin, 2006;
 //! W. Wen et al., 2016, section 3.1).
 //!
-//! The plain l1 norm of weights may stand beside it or alone ([`l1`]).
+//! The plain l1 norm of weights may stand beside it or alone (`l1`).
 //!
 //! Two ways to take it into a step, after the exchange, on what is equal on every rank:
 //! - the published code's: `strength w / ||w_g||` is added to the gradient, zero where the norm is; after the step every
