@@ -182,7 +182,7 @@ impl Change<'_> {
     /// What there is to say of layer `name`.
     fn remark(&self, name: &str) -> String {
         if self.after.emptied.iter().any(|emptied| emptied == name) {
-            return "nothing would have been left: the strongest unit was kept".into();
+            return "nothing would have been left: the strongest unit, or column, was kept".into();
         }
         let Some(layer) = self.after.low_rank.iter().find(|layer| layer.layer == name) else {
             return String::new();

@@ -3,11 +3,10 @@
 use super::stages::Stages;
 use super::trainer::Trainer;
 use super::world::World;
-use crate::compress::low_rank::{LayerReport, Outcome};
+use crate::compress::low_rank::{LayerReport, Outcome, of_what_is_left};
 use crate::compress::operation::Operation;
 use crate::error::Result;
-use crate::job::{LowRank, Stage};
-use crate::nn::Graph;
+use crate::job::Stage;
 
 /// Begins `stages.stage()`: does its surgery on all ranks alike, and lets everything that belongs to the parameters go
 /// along. Returns what is worth saying.
@@ -47,28 +46,8 @@ fn operate(stage: &Stage, trainer: &Trainer) -> Result<Operation> {
     let (graph, parameters) = (trainer.network.graph(), &trainer.network.parameters);
     let shrunk = Operation::new(graph, parameters, stage.shrink.as_ref(), None)?;
     let Some(request) = &stage.low_rank else { return Ok(shrunk) };
-    let full_rank = |name: &str| {
-        let weights =
-            shrunk.parameters.table.iter().filter(|tensor| shrunk.graph.layers()[tensor.layer].name == name);
-        let matrix =
-            weights.map(|tensor| (tensor.spec.shape.first().copied().unwrap_or(1), tensor.range.len()));
-        matrix.map(|(rows, elements)| rows.min(elements / rows.max(1))).next().unwrap_or(1)
-    };
-    let request = of_what_is_left(request, &shrunk.graph, full_rank);
+    let request = of_what_is_left(request, &shrunk.graph)?;
     Operation::new(graph, parameters, stage.shrink.as_ref(), Some(&request))
-}
-
-/// What `request` asks for of what is still there in `graph`: layers may be gone, or too small for a rank.
-fn of_what_is_left(request: &LowRank, graph: &Graph, smallest: impl Fn(&str) -> usize) -> LowRank {
-    let exists = |name: &String| graph.layers().iter().any(|node| node.name == *name);
-    let mut request = request.clone();
-    request.separable.retain(exists);
-    request.except.retain(exists);
-    request.ranks.retain(|name, _| exists(name));
-    for (name, rank) in &mut request.ranks {
-        *rank = (*rank).min(smallest(name));
-    }
-    request
 }
 
 /// What belongs to the parameters and goes along with them.
@@ -139,7 +118,9 @@ fn say(stage: &Stage, trainer: &Trainer, done: &Operation) -> Vec<String> {
     let mut notes = vec![format!("surgery: {before} parameters were, {after} are left")];
     if stage.shrink.is_some() && !done.emptied.is_empty() {
         let layers = done.emptied.join("`, `");
-        notes.push(format!("nothing would have been left of `{layers}`: the strongest unit was kept"));
+        notes.push(format!(
+            "nothing would have been left of `{layers}`: the strongest unit, or column, was kept"
+        ));
     }
     notes.extend(done.low_rank.iter().map(describe));
     notes

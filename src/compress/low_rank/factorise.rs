@@ -10,7 +10,7 @@ use std::ops::Range;
 
 pub use pair::Form;
 pub use plan::{Cost, LayerReport, Outcome};
-pub use request::check;
+pub use request::{check, of_what_is_left};
 
 use self::pair::Pair;
 use crate::error::Result;

@@ -17,7 +17,7 @@ pub mod spectrum;
 mod weight;
 
 pub use decompose::{Decomposition, Factors};
-pub use factorise::{Factorised, Form, LayerReport, Outcome, check, factorise};
+pub use factorise::{Factorised, Form, LayerReport, Outcome, check, factorise, of_what_is_left};
 pub use ranks::{LayerRank, rank, ranks};
 pub use spectrum::Spectrum;
 pub use weight::Matrix;

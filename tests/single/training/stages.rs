@@ -239,7 +239,7 @@ train.steps = 2
     let ended = train(2, &staged(stages, &[]), directory.path());
     assert_complete(&ended);
     let notes = ended[0].notes();
-    let said = "nothing would have been left of `conv1`, `conv2`: the strongest unit was kept";
+    let said = "nothing would have been left of `conv1`, `conv2`: the strongest unit, or column, was kept";
     assert!(notes.iter().any(|note| note == said), "{notes:?}");
     let shapes: Vec<_> = stage(directory.path(), "shrink")
         .parameters
@@ -257,6 +257,10 @@ fn stages_are_checked_before_the_first() {
         (
             "low_rank.ranks = { conv2 = 33 }",
             "a rank of 33 is asked for of `conv2`; the largest it can have is 32",
+        ),
+        (
+            "low_rank = { ranks = { conv1 = 6 }, separable = [\"conv1\"] }",
+            "a rank of 6 is asked for of `conv1`; the largest it can have is 3",
         ),
         ("low_rank.ranks = { cnv2 = 3 }", "`cnv2`; did you mean `conv2`?"),
         (

@@ -2,6 +2,7 @@
 
 use super::super::weight;
 use super::pair::{Form, Halves, Pair};
+use super::request::lacks_columns;
 use crate::error::{Error, Result};
 use crate::job::LowRank;
 use crate::nn::{Graph, LayerSpec, Node, Parameters, Shape};
@@ -82,7 +83,11 @@ pub(super) fn plan(
 
     let halves = Halves::new(&node.layer, tensor, matrix, form, request.method)?;
     let spectrum = halves.spectrum();
-    let rank = rank(request, node, spectrum.full_rank(), |energy| spectrum.rank_at(energy))?;
+    let rank = match (request.ranks.get(&node.name), request.energy) {
+        (Some(&rank), _) => rank,
+        (None, Some(energy)) => spectrum.rank_at(energy),
+        (None, None) => spectrum.full_rank(),
+    };
     report.full_rank = Some(spectrum.full_rank());
     report.rank = Some(rank);
     report.energy = Some(spectrum.kept(rank));
@@ -120,20 +125,6 @@ fn reason_to_leave(graph: &Graph, request: &LowRank, node: &Node, form: Form) ->
     } else {
         None
     })
-}
-
-fn lacks_columns(layer: &LayerSpec) -> bool {
-    matches!(layer, LayerSpec::Conv2d(conv) if !conv.columns.is_all())
-}
-
-fn rank(request: &LowRank, node: &Node, full: usize, at: impl Fn(f64) -> usize) -> Result<usize> {
-    match (request.ranks.get(&node.name), request.energy) {
-        (Some(&rank), _) if rank > full => {
-            Err(refusal(node, format!("a rank of {rank} is asked for; the largest it can have is {full}")))
-        }
-        (Some(&rank), _) => Ok(rank),
-        (None, energy) => Ok(energy.map_or(full, at)),
-    }
 }
 
 fn refusal(node: &Node, message: String) -> Error {

@@ -41,10 +41,8 @@ fn check_name(request: &LowRank, name: &str, graph: &Graph) -> Result<()> {
             "`{name}` is a {kind} layer; only a conv2d has a vertical and a horizontal part"
         ));
     }
-    let full_rank = full_rank(node, graph)?;
-    if let Some(rank) =
-        request.ranks.get(name).filter(|&&rank| rank > full_rank && !request.is_separable(name))
-    {
+    let full_rank = full_rank(request, node, graph)?;
+    if let Some(rank) = request.ranks.get(name).filter(|&&rank| rank > full_rank) {
         return refuse(format!(
             "a rank of {rank} is asked for of `{name}`; the largest it can have is {full_rank}"
         ));
@@ -55,12 +53,43 @@ fn check_name(request: &LowRank, name: &str, graph: &Graph) -> Result<()> {
     Ok(())
 }
 
-/// The largest rank that the weight of `node` can have.
-fn full_rank(node: &Node, graph: &Graph) -> Result<usize> {
+/// The largest rank that the weight of `node` can have in the form that `request` asks for.
+fn full_rank(request: &LowRank, node: &Node, graph: &Graph) -> Result<usize> {
     let table = table(graph)?;
     let weight = weight::tensor(&node.layer).map(|tensor| format!("{}/{tensor}", node.name));
     let weight = table.iter().find(|parameter| Some(&parameter.name) == weight.as_ref());
     // A weight that is tied to another's has none of its own.
-    let shape = weight.map(|weight| (weight.spec.shape[0].max(1), weight.range.len()));
-    Ok(shape.map_or(usize::MAX, |(rows, elements)| rows.min(elements / rows)))
+    let Some(weight) = weight else { return Ok(usize::MAX) };
+    let (filters, elements) = (weight.spec.shape[0].max(1), weight.range.len());
+    let beside = match &node.layer {
+        LayerSpec::Conv2d(conv) if request.is_separable(&node.name) => conv.kernel.get().1,
+        _ => 1,
+    };
+    Ok((filters * beside).min(elements / (filters * beside)))
+}
+
+/// What `request` asks for of what is still there in `graph`, a network that has lost layers, units and columns since `request`
+/// was written: nothing of layers that are gone, no rank above what a layer can have, and no vertical and horizontal part
+/// where kernels are not whole.
+///
+/// # Errors
+/// Those of [`Parameters::new`](crate::nn::Parameters::new).
+pub fn of_what_is_left(request: &LowRank, graph: &Graph) -> Result<LowRank> {
+    let mut left = request.clone();
+    let find = |name: &str| graph.layers().iter().find(|node| node.name == name);
+    left.separable.retain(|name| find(name).is_some_and(|node| !lacks_columns(&node.layer)));
+    left.except.retain(|name| find(name).is_some());
+    left.ranks.retain(|name, _| find(name).is_some());
+    for (name, node) in
+        left.ranks.keys().cloned().collect::<Vec<_>>().iter().filter_map(|name| Some((name, find(name)?)))
+    {
+        let largest = full_rank(&left, node, graph)?;
+        left.ranks.entry(name.clone()).and_modify(|rank| *rank = largest.min(*rank));
+    }
+    Ok(left)
+}
+
+/// Whether `layer` is a convolution whose kernels are not whole.
+pub(super) fn lacks_columns(layer: &LayerSpec) -> bool {
+    matches!(layer, LayerSpec::Conv2d(conv) if !conv.columns.is_all())
 }

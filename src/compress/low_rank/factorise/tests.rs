@@ -202,8 +202,12 @@ fn what_cannot_be_is_refused() {
         change(&mut request);
         request
     };
-    let cases: [(LowRank, &str); 9] = [
+    let cases: [(LowRank, &str); 10] = [
         (at_rank("conv2", 51), "a rank of 51 is asked for of `conv2`; the largest it can have is 50"),
+        (
+            LowRank { separable: vec!["conv1".into()], ..at_rank("conv1", 6) },
+            "a rank of 6 is asked for of `conv1`; the largest it can have is 5",
+        ),
         (at_rank("conv2", 0), "rank of `conv2` must be at least 1"),
         (at_rank("cnv2", 3), "is called `cnv2`; did you mean `conv2`?"),
         (at_rank("pool1", 3), "is called `pool1`"),

@@ -168,4 +168,7 @@ fn layers_with_columns() {
     let separable = LowRank { separable: vec!["c".into()], ..at_rank("c", 2) };
     let message = factorise(&graph, &parameters, &separable).unwrap_err().to_string();
     assert!(message.contains("its kernels have lost columns"), "{message}");
+    // What a stage asked for of whole kernels is done across filters, at a rank that the layer still has.
+    let left = of_what_is_left(&LowRank { separable: vec!["c".into()], ..at_rank("c", 9) }, &graph).unwrap();
+    assert_eq!(left, at_rank("c", 5));
 }
