@@ -6,7 +6,7 @@
 
 use crate::error::Result;
 use crate::nn::coupling::{Axis, Coupling, Units};
-use crate::nn::{Graph, Parameter};
+use crate::nn::{Graph, LayerSpec, Parameter};
 
 /// All units of a network that can only be removed together, numbered from 0.
 pub struct CoupledUnits {
@@ -69,6 +69,9 @@ impl CoupledUnits {
         for (layer, coupling) in couplings.iter().enumerate() {
             all.declare(graph, layer, coupling, [parameters, statistics]);
         }
+        for layer in 0..couplings.len() {
+            all.keep_what_shares(graph, layer);
+        }
         Ok(all)
     }
 
@@ -80,6 +83,17 @@ impl CoupledUnits {
     fn keep(&mut self, source: usize, why: &'static str) {
         for &unit in &self.of_source[source] {
             self.kept[unit] = self.kept[unit].or(Some(why));
+        }
+    }
+
+    /// A weight that is shared with another layer than an embedding has rows that are units of two layers, and columns too:
+    /// what it makes and reads stays.
+    fn keep_what_shares(&mut self, graph: &Graph, layer: usize) {
+        let Some(owner) = graph.tied(layer).filter(|&owner| !is_embedding(graph, owner)) else { return };
+        for sharer in [owner, layer] {
+            for source in graph.sources(sharer).iter().copied().chain([sharer + 1]) {
+                self.keep(source, "its weight is shared by two layers");
+            }
         }
     }
 
@@ -133,6 +147,10 @@ impl CoupledUnits {
     }
 }
 
+fn is_embedding(graph: &Graph, layer: usize) -> bool {
+    matches!(graph.layers()[layer].layer, LayerSpec::Embedding(_))
+}
+
 /// The numbers of the units by source and place.
 fn join(graph: &Graph, couplings: &[Coupling]) -> Vec<Vec<usize>> {
     let sources = graph.layers().len() + 1;
@@ -159,8 +177,8 @@ fn join(graph: &Graph, couplings: &[Coupling]) -> Vec<Vec<usize>> {
                 }
             }
         }
-        // A tied weight's columns are the units of the layer that owns it, and those this one reads.
-        if let Some(owner) = graph.tied(layer) {
+        // The columns of an embedding's weight are its units, and those that a layer tied to it reads.
+        if let Some(owner) = graph.tied(layer).filter(|&owner| is_embedding(graph, owner)) {
             let read = graph.sources(layer)[0];
             (0..graph.shape(read).units())
                 .for_each(|unit| sets.join(firsts[read] + unit, firsts[owner + 1] + unit));

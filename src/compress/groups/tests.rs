@@ -33,6 +33,14 @@ fn the_groups_of_lenet_are_the_published_ones() {
     expect(of(GroupKind::HiddenUnits), &[]);
 }
 
+/// 784-500-300-10: the rows and columns of the published code, pixels among them, which stay where nothing reads them.
+#[test]
+fn the_first_linear_layer_has_a_group_for_each_input() {
+    let of = |kind| counts("mlp", MNIST, 10, kind);
+    expect(of(GroupKind::Neurons), &[("ip1", 500, 785), ("ip2", 300, 501)]);
+    expect(of(GroupKind::Inputs), &[("ip1", 784, 500), ("ip2", 500, 300), ("ip3", 300, 10)]);
+}
+
 /// Each of the 18 convolutions between shortcuts, but not the stem.
 #[test]
 fn the_layers_of_resnet_are_those_that_a_shortcut_goes_around() {
@@ -80,4 +88,28 @@ fn views_reach_every_element_of_their_groups_once() {
             assert_eq!(total, expected);
         }
     }
+}
+
+/// A weight that two linear layers share has rows and columns of both: none of their units can go.
+#[test]
+fn what_linear_layers_share_stays() {
+    let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([
+        {"name": "a", "type": "linear", "units": 10},
+        {"name": "c", "type": "linear", "units": 10, "tied": "a", "inputs": ["input"]},
+        {"name": "sum", "type": "add", "inputs": ["a", "c"]},
+        {"name": "hidden", "type": "linear", "units": 4},
+        {"name": "logits", "type": "linear", "units": 3},
+    ]))
+    .unwrap();
+    let graph = Graph::from_tables(Shape::Vector { features: 64 }, layers).unwrap();
+    let parameters = Parameters::new(&graph).unwrap();
+    let of = |kind| -> Vec<(String, usize)> {
+        groups(&graph, &parameters, kind).unwrap().into_iter().map(|g| (g.layer, g.count)).collect()
+    };
+    assert_eq!(of(GroupKind::Neurons), [("hidden".to_owned(), 4)]);
+    assert_eq!(of(GroupKind::Inputs), [("hidden".to_owned(), 10), ("logits".to_owned(), 4)]);
+    // What is zero in it stays, and the network is what it was.
+    let zeros =
+        crate::compress::surgery::shrink(&graph, &parameters, &crate::job::Shrink::default()).unwrap();
+    assert_eq!(zeros.surgery.graph.shape(1), graph.shape(1));
 }

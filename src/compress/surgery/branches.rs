@@ -32,7 +32,9 @@ pub fn cut_branches(graph: &Graph, parameters: &Parameters) -> Result<Option<Sur
         inputs.push(from.into_iter().map(|source| stands_for[source]).collect());
     }
     let used = used_layers(graph, &inputs, stands_for[graph.layers().len()]);
-    if used.iter().all(|&used| used) {
+    // What stays and shares a weight needs the layer that owns it, read by others or not: then all branches stay.
+    let lacks_owner = |layer: usize| used[layer] && graph.tied(layer).is_some_and(|owner| !used[owner]);
+    if used.iter().all(|&used| used) || (0..used.len()).any(lacks_owner) {
         return Ok(None);
     }
     let name = |source: usize| match source.checked_sub(1) {

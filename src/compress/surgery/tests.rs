@@ -77,7 +77,14 @@ fn image_network(draws: &mut Draws) -> Graph {
         } else {
             width = 2 + draws.below(4);
             layers.push(conv(&name("conv"), &last, width, [1, 3][draws.below(2)], true));
-            layers.push(relu(&name("relu"), &name("conv")));
+            let mut made = name("conv");
+            if width % 2 == 0 && draws.chance() {
+                let mut grouped = conv(&name("grouped"), &made, width, 3, draws.chance());
+                grouped["groups"] = json!(2);
+                layers.push(grouped);
+                made = name("grouped");
+            }
+            layers.push(relu(&name("relu"), &made));
             let pool = ["max_pool2d", "avg_pool2d"][draws.below(2)];
             layers.push(json!({"name": name("pool"), "type": pool, "kernel": 2, "stride": 1, "inputs": [name("relu")]}));
             layers.push(

@@ -9,7 +9,7 @@ use super::linear::with_bias;
 use super::single_image;
 use super::window::window;
 use crate::nn::Shape;
-use crate::nn::coupling::Coupling;
+use crate::nn::coupling::{Axis, Coupling};
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::size::elements;
@@ -108,8 +108,12 @@ impl Describe for Conv2d {
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
         let groups = (self.groups > 1).then_some("its groups must stay of one size");
         let (rows, columns) = self.kernel.get();
-        let ungrouped = Coupling::weight_and_bias(4, self.bias).on_columns(&self.columns, rows * columns);
-        Ok(Coupling { keeps_inputs: groups, keeps_output: groups, ..ungrouped })
+        let mut coupling = Coupling::weight_and_bias(4, self.bias).on_columns(&self.columns, rows * columns);
+        if self.groups > 1 {
+            // An axis over the channels of a group counts other channels in each; all of them stay.
+            coupling.parameters[0][1] = Axis::Free;
+        }
+        Ok(Coupling { keeps_inputs: groups, keeps_output: groups, ..coupling })
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
