@@ -48,6 +48,21 @@ pub(super) fn tensor(layer: &LayerSpec) -> Option<&'static str> {
     }
 }
 
+/// Why the weight of layer `index` must be left alone, if it must.
+pub(super) fn reason_to_leave(graph: &Graph, index: usize) -> Option<String> {
+    let name = |layer: usize| &graph.layers()[layer].name;
+    if let LayerSpec::Conv2d(conv) = &graph.layers()[index].layer
+        && conv.groups > 1
+    {
+        return Some(format!("its filters come in {} groups", conv.groups));
+    }
+    if let Some(owner) = graph.tied(index) {
+        return Some(format!("its weight is that of `{}`", name(owner)));
+    }
+    let reader = (0..graph.layers().len()).find(|&other| graph.tied(other) == Some(index));
+    reader.map(|reader| format!("`{}` reads its weight too", name(reader)))
+}
+
 /// The matrix of layer `index`; `Err` says why it must be left alone.
 pub(super) fn matrix<'a>(
     graph: &Graph,
@@ -55,17 +70,8 @@ pub(super) fn matrix<'a>(
     index: usize,
     tensor: &str,
 ) -> std::result::Result<Matrix<'a>, String> {
-    let layer = &graph.layers()[index].layer;
-    if let LayerSpec::Conv2d(conv) = layer
-        && conv.groups > 1
-    {
-        return Err(format!("its filters come in {} groups", conv.groups));
-    }
-    if let Some(owner) = graph.tied(index) {
-        return Err(format!("its weight is that of `{}`", graph.layers()[owner].name));
-    }
-    if let Some(reader) = (0..graph.layers().len()).find(|&other| graph.tied(other) == Some(index)) {
-        return Err(format!("`{}` reads its weight too", graph.layers()[reader].name));
+    if let Some(reason) = reason_to_leave(graph, index) {
+        return Err(reason);
     }
     let own = parameters.table.iter().find(|p| p.layer == index && p.spec.name == tensor);
     let own = own.ok_or_else(|| format!("it has no tensor `{tensor}`"))?;

@@ -1,6 +1,7 @@
 //! Whether what is asked of a factorisation can be meant.
 
 use super::super::weight;
+use super::pair::Form;
 use crate::error::{Error, Result};
 use crate::job::{LowRank, suggest};
 use crate::nn::parameters::table;
@@ -41,6 +42,12 @@ fn check_name(request: &LowRank, name: &str, graph: &Graph) -> Result<()> {
             "`{name}` is a {kind} layer; only a conv2d has a vertical and a horizontal part"
         ));
     }
+    let index = graph.layers().iter().position(|other| other.name == name);
+    if request.names(name)
+        && let Some(reason) = index.and_then(|index| weight::reason_to_leave(graph, index))
+    {
+        return refuse(format!("`{name}` cannot be factorised: {reason}"));
+    }
     let full_rank = full_rank(request, node, graph)?;
     if let Some(rank) = request.ranks.get(name).filter(|&&rank| rank > full_rank) {
         return refuse(format!(
@@ -69,7 +76,7 @@ fn full_rank(request: &LowRank, node: &Node, graph: &Graph) -> Result<usize> {
 }
 
 /// What `request` asks for of what is still there in `graph`, a network that has lost layers, units and columns since `request`
-/// was written: nothing of layers that are gone, no rank above what a layer can have, and no vertical and horizontal part
+/// was written: nothing of layers that are gone or factorised already, no rank above what a layer can have, and no vertical and horizontal part
 /// where kernels are not whole.
 ///
 /// # Errors
@@ -77,9 +84,13 @@ fn full_rank(request: &LowRank, node: &Node, graph: &Graph) -> Result<usize> {
 pub fn of_what_is_left(request: &LowRank, graph: &Graph) -> Result<LowRank> {
     let mut left = request.clone();
     let find = |name: &str| graph.layers().iter().find(|node| node.name == name);
-    left.separable.retain(|name| find(name).is_some_and(|node| !lacks_columns(&node.layer)));
+    let is_half = |name: &str| {
+        [Form::CrossFilter, Form::Separable].iter().any(|form| find(&form.first_name(name)).is_some())
+    };
+    left.separable
+        .retain(|name| find(name).is_some_and(|node| !is_half(name) && !lacks_columns(&node.layer)));
     left.except.retain(|name| find(name).is_some());
-    left.ranks.retain(|name, _| find(name).is_some());
+    left.ranks.retain(|name, _| find(name).is_some() && !is_half(name));
     for (name, node) in
         left.ranks.keys().cloned().collect::<Vec<_>>().iter().filter_map(|name| Some((name, find(name)?)))
     {
