@@ -11,7 +11,7 @@ use super::launcher::is_not_first;
 use super::numbers::{bytes, thousands};
 use super::streams::print;
 use super::table::table;
-use crate::checkpoint;
+use crate::checkpoint::{self, Snapshot};
 use crate::compress::low_rank::{LayerReport, Outcome};
 use crate::compress::operation::Operation;
 use crate::error::{Error, Result};
@@ -47,16 +47,27 @@ fn compress(arguments: &Compress) -> Result<String> {
         let message = format!("{} is there already; give another --output, or --overwrite", to.display());
         return Err(Error::Usage(message));
     }
+    if to.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        let message = format!("{} is no plain file, and stays; give another --output", to.display());
+        return Err(Error::Usage(message));
+    }
     let snapshot = checkpoint::load(from)?;
-    let (after, parameters, graph, operation) = smaller(&snapshot, shrink.as_ref(), low_rank.as_ref())
+    let (after, parameters, graph, operation) = smaller(from, &snapshot, shrink.as_ref(), low_rank.as_ref())
         .map_err(|error| match error {
+            Error::Usage(message) if !is_finite(&snapshot) => Error::checkpoint(from, message),
             Error::Usage(_) => error,
             other => Error::checkpoint(from, other.to_string()),
         })?;
+    // Before it is written: they may be one file.
+    let size_before = size(from)?;
     checkpoint::save(to, &after)?;
-    let sizes = [size(from)?, size(to)?];
+    let sizes = [size_before, size(to)?];
     let change = Change { before: (&graph, &parameters), after: &operation, sizes };
     Ok(if arguments.json { change.json(arguments)? } else { change.text(arguments)? })
+}
+
+fn is_finite(snapshot: &Snapshot) -> bool {
+    snapshot.parameters.iter().flat_map(|tensor| &tensor.values).all(|value| value.is_finite())
 }
 
 fn size(path: &Path) -> Result<u64> {

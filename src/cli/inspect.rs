@@ -2,6 +2,7 @@
 
 mod text;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
@@ -15,7 +16,7 @@ use crate::checkpoint::{self, Snapshot};
 use crate::compress::census::{LayerCensus, census};
 use crate::compress::groups::GroupKind;
 use crate::compress::low_rank::LayerRank;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::nn::{Graph, Node, Parameter, Parameters};
 use crate::train::{hash_values, restore_parameters};
@@ -36,11 +37,16 @@ fn show(arguments: &Inspect) -> Result<String> {
     let snapshot = checkpoint::load(&arguments.checkpoint)?;
     let (graph, parameters) = restore_parameters(&arguments.checkpoint, &snapshot)?;
     let census = census(&graph, &parameters, (!arguments.no_ranks).then_some(arguments.energy))?;
-    let (rows, job) = (rows(&graph, &parameters, census), Job::from_toml(&snapshot.job)?);
+    let (rows, job) = (rows(&graph, &parameters, census), stored_job(&arguments.checkpoint, &snapshot)?);
     Ok(match arguments.json {
         true => as_json(arguments, &snapshot, &graph, &job, &rows),
         false => text::say(arguments, &snapshot, &job, &rows),
     })
+}
+
+fn stored_job(path: &Path, snapshot: &Snapshot) -> Result<Job> {
+    Job::from_toml(&snapshot.job)
+        .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))
 }
 
 /// What is said of one layer.
@@ -134,6 +140,7 @@ fn as_json(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph, job: &Job, r
         "flops": rows.iter().map(|row| row.flops).sum::<u64>(),
         "nonzero": rows.iter().map(|row| row.census.nonzero).sum::<usize>(),
         "step": progress.step,
+        "stage": progress.stage.as_ref().map(|stage| json!({"name": stage.name, "start": stage.start})),
         "epoch": progress.epoch,
         "samples_seen": progress.samples_seen,
         "ranks": progress.ranks,

@@ -116,7 +116,7 @@ fn wire(summary: &Summary, ranks: usize) -> String {
     format!(
         "{} a step from rank 0, {formula}; float32 would send {}: {:.1} times as many",
         bytes(traffic.bytes_per_step),
-        bytes(traffic.float32_bytes_per_step as f64),
-        traffic.float32_bytes_per_step as f64 / traffic.bytes_per_step
+        bytes(traffic.float32_bytes_per_step),
+        traffic.float32_bytes_per_step / traffic.bytes_per_step
     )
 }

@@ -19,11 +19,16 @@ fn about(arguments: &Inspect, snapshot: &Snapshot, job: &Job, rows: &[Row]) -> S
     let params: u64 = rows.iter().map(|row| row.params).sum();
     let steps = format!("step {}, epoch {}", thousands(progress.step), progress.epoch);
     let samples = format!("{} samples, {} ranks", thousands(progress.samples_seen), progress.ranks);
+    let stage = progress.stage.as_ref().map_or_else(
+        || "none: the job has none".into(),
+        |stage| format!("{}, since step {}", stage.name, thousands(stage.start)),
+    );
     let mut about = vec![
         ("checkpoint", arguments.checkpoint.display().to_string()),
         ("written", format!("{} by version {}", origin.created, origin.program_version)),
         ("job", format!("{}, network {}, data {}", job.name, network_name(job), job.data.dataset)),
         ("progress", format!("{steps}, {samples}")),
+        ("stage", stage),
         ("tensors", format!("{} of parameters, hash {}", bytes(4.0 * params as f64), hash(snapshot))),
     ];
     about.extend(untrained(rows).map(|text| ("untrained", text)));

@@ -44,6 +44,14 @@ fn a_smaller_file_is_all_one_needs() {
 fn what_cannot_be_done_is_said() {
     let place = trained();
     place.write("damaged.h5", "no checkpoint");
+    // What is there and no file, whoever else uses it, is not replaced.
+    let elsewhere = place.path("elsewhere.h5");
+    fs::write(&elsewhere, "something").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, place.path("link.h5")).unwrap();
+    place
+        .run(&format!("compress {FROM} -o link.h5 --shrink --overwrite"))
+        .refused(2, &["link.h5 is no plain file"]);
+    assert_eq!(fs::read(&elsewhere).unwrap(), b"something");
     for (command, code, part) in [
         (format!("compress {FROM} -o out.h5"), 2, "say what to do: --shrink"),
         (format!("compress {FROM} --shrink"), 2, "--output"),
