@@ -17,6 +17,9 @@ pub struct Store {
     keep: NonZeroUsize,
 }
 
+const CHECKPOINTS: &str = "checkpoints";
+const START: &str = "start.h5";
+
 /// A checkpoint in a [`Store`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
@@ -34,7 +37,7 @@ impl Store {
     ///
     /// [`Error::Checkpoint`] when the directory cannot be created, read or cleaned.
     pub fn open(run_dir: impl AsRef<Path>, keep: NonZeroUsize) -> Result<Self> {
-        let directory = run_dir.as_ref().join("checkpoints");
+        let directory = run_dir.as_ref().join(CHECKPOINTS);
         fs::create_dir_all(&directory).map_err(|error| {
             Error::checkpoint(&directory, format!("cannot be created: {error}; choose another run directory"))
         })?;
@@ -88,6 +91,21 @@ impl Store {
     /// The last checkpoint of the stage `name`.
     pub fn stage_path(&self, name: &str) -> PathBuf {
         self.directory.join(format!("stage-{name}.h5"))
+    }
+
+    /// Keeps the checkpoint at `path`, another run's, as the one that this run began with, so that it can be taken up again
+    /// without that file.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::make_best`].
+    pub fn keep_start(&self, path: &Path) -> Result<()> {
+        link(path, &self.directory.join(START))
+    }
+
+    /// Where [`Store::keep_start`] keeps it in the directory of a run.
+    pub fn start_path(run_dir: impl AsRef<Path>) -> PathBuf {
+        run_dir.as_ref().join(CHECKPOINTS).join(START)
     }
 
     /// The checkpoints by step, `best.h5` not among them.

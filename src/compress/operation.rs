@@ -80,6 +80,11 @@ impl Operation {
         }
     }
 
+    /// Whether there are parameters now that were not there before.
+    pub fn begins_anew(&self) -> bool {
+        self.origins.contains(&None)
+    }
+
     /// A hash of what is left and of where it was, but of no values: equal on ranks that decide alike.
     pub fn plan(&self) -> u64 {
         let place = |place: Option<usize>| place.map_or(u64::MAX, |place| place as u64);

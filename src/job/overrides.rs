@@ -93,8 +93,9 @@ fn split(set: &str) -> Result<(&str, &str), String> {
 
 /// The place of the stage that `path` is about, as sources write it, and what is left of the path.
 fn locate<'a>(path: &'a str, table: &Table) -> Result<(String, &'a str), String> {
-    let Some((name, rest)) = path.strip_prefix("stage.").and_then(|rest| rest.split_once('.')) else {
-        return Ok((String::new(), path));
+    let Some(rest) = path.strip_prefix("stage.") else { return Ok((String::new(), path)) };
+    let Some((name, rest)) = rest.split_once('.') else {
+        return Err(format!("expected stage.NAME.section.key=value, found `{path}`"));
     };
     let stages: Vec<&Value> = table.get("stage").and_then(Value::as_array).into_iter().flatten().collect();
     match stages.iter().position(|stage| name_of(stage) == Some(name)) {

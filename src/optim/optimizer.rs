@@ -70,6 +70,11 @@ impl Optimizer {
         &mut self.states
     }
 
+    /// Whether a step depends on how many there were: what it keeps is corrected for having begun at zero.
+    pub fn counts_steps(&self) -> bool {
+        matches!(self.kind, OptimizerKind::Adam { .. })
+    }
+
     /// Step `step`, from 0, at `learning_rate`, by the averaged gradients in `parameters`.
     pub fn step(&mut self, step: u64, learning_rate: f64, parameters: &mut Parameters) {
         within(|| self.step_here(step, learning_rate as f32, parameters));

@@ -165,5 +165,5 @@ pub struct Traffic {
     /// As docs/algorithms.md predicts, mean over the steps of this run.
     pub formula_bytes_per_step: f64,
     /// What a float32 ring would send.
-    pub float32_bytes_per_step: u64,
+    pub float32_bytes_per_step: f64,
 }

@@ -100,15 +100,15 @@ pub(super) fn check_preset(model: &Model, source: &Source) -> Result<()> {
 /// [`Error::Job`] with the place of the preset or of the layer that does not fit.
 pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize) -> Result<Graph> {
     let blame = |path: &str, error: Error| Error::Job { at: source.at(path), message: error.to_string() };
-    let graph = match (&model.preset, &model.layers) {
-        _ if let Some(path) = &model.checkpoint => {
+    let graph = match (&model.checkpoint, &model.preset, &model.layers) {
+        (Some(path), ..) => {
             let snapshot = checkpoint::load(path)?;
             Graph::from_json(&snapshot.network).map_err(|error| blame("model.checkpoint", error))?
         }
-        (Some(name), _) => {
+        (_, Some(name), _) => {
             models::preset(name, input, classes).map_err(|error| blame("model.preset", error))?
         }
-        (None, Some(tables)) => {
+        (_, None, Some(tables)) => {
             let tables = tables.iter().map(|table| {
                 let value = serde_json::to_value(table).unwrap_or_default();
                 value.as_object().cloned().unwrap_or_default()
@@ -116,7 +116,7 @@ pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize)
             Graph::from_tables(input, tables)
                 .map_err(|(error, table)| blame(&format!("model.layers[{table}]"), error))?
         }
-        (None, None) => {
+        (None, None, None) => {
             let message = format!("model needs a preset ({}) or layers", PRESETS.join(", "));
             return Err(Error::Job { at: source.at("model"), message });
         }

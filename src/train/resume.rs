@@ -72,6 +72,7 @@ impl Run<'_> {
         }
         self.owes_evaluation =
             self.trainer.step > 0 && self.evaluation_is_due() && snapshot.progress.metrics.is_empty();
+        self.is_evaluated = !snapshot.progress.metrics.is_empty();
         self.best = snapshot.progress.best;
         self.checkpoint = path.into();
         Ok(notes)
@@ -80,13 +81,16 @@ impl Run<'_> {
     /// Where a run begins that does not resume: with the parameters of a checkpoint, if the job gives one, and with the surgery
     /// of its first stage.
     pub(super) fn begin(&mut self, world: &mut World) -> Result<Vec<String>> {
-        if let Some(path) = &self.job.model.checkpoint {
-            let taken = checkpoint::load(path).and_then(|snapshot| {
+        if let Some(path) = self.begins_with.take() {
+            let taken = checkpoint::load(&path).and_then(|snapshot| {
                 self.check_vocabulary(&snapshot)
                     .and_then(|()| take_parameters(&mut self.trainer.network, &snapshot))
-                    .map_err(|message| Error::checkpoint(path, message))
+                    .map_err(|message| Error::checkpoint(&path, message))
             });
             world.together(taken)?;
+            let kept = Store::start_path(self.run_dir.path());
+            let store = self.store.as_ref().filter(|_| path != kept);
+            world.together(store.map_or(Ok(()), |store| store.keep_start(&path)))?;
         }
         enter(&self.stages, &mut self.trainer, world)
     }
@@ -109,6 +113,15 @@ impl Run<'_> {
         }
         if snapshot.progress.step < stored.start || snapshot.progress.step < stored.optimizer_start {
             return Err(format!("is at step {}, before the stage that it is in", snapshot.progress.step));
+        }
+        if snapshot.progress.step > stored.start + self.stages.length() {
+            return Err(format!(
+                "is {} steps into stage `{}`, which the job ends after {}; give the job it was trained with, or an \
+                 earlier checkpoint",
+                snapshot.progress.step - stored.start,
+                stored.name,
+                self.stages.length()
+            ));
         }
         let settings = self.stages.settings(&graph);
         let trainer = &mut self.trainer;

@@ -68,6 +68,8 @@ pub(super) struct Run<'a> {
     pub last: Option<(u64, Tally)>,
     /// The checkpoint it resumed from was written in haste, before an evaluation that was due.
     pub owes_evaluation: bool,
+    /// The checkpoint it resumed from holds an evaluation of where it is.
+    pub is_evaluated: bool,
     /// What a resumed run's gradients have travelled as, unless the job now says otherwise.
     pub kept: Option<Gradients>,
     /// The last checkpoint.
@@ -77,7 +79,11 @@ pub(super) struct Run<'a> {
     pub bytes_sent: u64,
     /// The step that this run began at in the present stage, and what the formulas say of the stages before.
     pub stage_first_step: u64,
+    /// The checkpoint whose parameters it begins with, if the job gives one.
+    pub begins_with: Option<PathBuf>,
     pub formula_bytes: u64,
+    /// What a float32 ring would have sent by then.
+    pub float32_bytes: u64,
 }
 
 impl Run<'_> {
@@ -88,7 +94,8 @@ impl Run<'_> {
             self.save(world, true)?;
         }
         loop {
-            if self.trainer.start == self.trainer.steps {
+            let is_evaluated = std::mem::take(&mut self.is_evaluated);
+            if self.trainer.start == self.trainer.steps && !is_evaluated {
                 // Surgery was all.
                 let best = self.evaluate(world)? && self.job.checkpoint.best;
                 self.save(world, best)?;
@@ -116,17 +123,26 @@ impl Run<'_> {
     }
 
     fn next_stage(&mut self, world: &mut World) -> Result<()> {
-        self.formula_bytes += self.stage_formula_bytes(world);
+        let [formula, float32] = self.stage_bytes(world);
+        self.formula_bytes += formula;
+        self.float32_bytes += float32;
         self.stages.now += 1;
         (self.best, self.stage_first_step) = (None, self.trainer.step);
         let notes = enter(&self.stages, &mut self.trainer, world)?;
         self.say_stage(notes)
     }
 
-    /// What the formulas say of this run's part of the present stage.
-    fn stage_formula_bytes(&self, world: &World) -> u64 {
+    /// What the formulas say that this rank has sent in this run's part of the present stage, and would have as float32.
+    fn stage_bytes(&self, world: &World) -> [u64; 2] {
         let steps = self.trainer.step - self.stage_first_step;
-        if steps == 0 { 0 } else { steps * self.trainer.exchange().formula_bytes(world.rank()) }
+        let parameters = self.trainer.network.parameters.values.len();
+        match steps {
+            0 => [0, 0],
+            _ => [
+                steps * self.trainer.exchange().formula_bytes(world.rank()),
+                steps * float32_bytes(parameters, world.rank(), world.size()),
+            ],
+        }
     }
 
     /// Says which stage begins, and what came of its surgery.
@@ -255,12 +271,11 @@ impl Run<'_> {
     }
 
     fn summary(&self, world: &World, complete: bool, seconds: f64) -> Summary {
-        let (rank, size) = (world.rank(), world.size());
         let steps = self.trainer.step - self.first_step;
-        let formula = self.formula_bytes + self.stage_formula_bytes(world);
+        let per_step = |bytes: u64| bytes as f64 / steps.max(1) as f64;
+        let [formula, float32] = self.stage_bytes(world);
         let samples = steps as f64 * self.trainer.labels_per_step() as f64;
         let task = self.trainer.task();
-        let parameters = self.trainer.network.parameters.values.len();
         let last = self.last.filter(|_| complete).map(|(_, tally)| tally);
         Summary {
             step: self.trainer.step,
@@ -271,9 +286,9 @@ impl Run<'_> {
             seconds,
             speed: task.speed(if steps == 0 { 0.0 } else { samples / self.training_seconds }),
             traffic: Traffic {
-                bytes_per_step: self.bytes_sent as f64 / steps.max(1) as f64,
-                formula_bytes_per_step: formula as f64 / steps.max(1) as f64,
-                float32_bytes_per_step: float32_bytes(parameters, rank, size),
+                bytes_per_step: per_step(self.bytes_sent),
+                formula_bytes_per_step: per_step(self.formula_bytes + formula),
+                float32_bytes_per_step: per_step(self.float32_bytes + float32),
             },
             stages: self.stage_checkpoints(),
             checkpoint: self.checkpoint.clone(),

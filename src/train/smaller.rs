@@ -1,6 +1,8 @@
 //! A checkpoint with a smaller network in place of the one it holds.
 
-use super::state::take_parameters_of;
+use std::path::Path;
+
+use super::state::restore_parameters;
 use crate::checkpoint::{Origin, Progress, Snapshot, Tensor};
 use crate::compress::operation::Operation;
 use crate::error::Result;
@@ -12,15 +14,15 @@ use crate::nn::{Graph, Parameter, Parameters};
 /// state, what layers carry, evaluations.
 ///
 /// # Errors
-/// Those of [`Operation::new`]; [`Error::Usage`](crate::error::Error::Usage) when the snapshot contradicts itself.
+/// Those of [`Operation::new`]; [`Error::Checkpoint`](crate::error::Error::Checkpoint) of `path`, where it is from, when the
+/// snapshot contradicts itself.
 pub fn smaller(
+    path: &Path,
     snapshot: &Snapshot,
     shrink: Option<&Shrink>,
     low_rank: Option<&LowRank>,
 ) -> Result<(Snapshot, Parameters, Graph, Operation)> {
-    let graph = Graph::from_json(&snapshot.network)?;
-    let mut parameters = Parameters::new(&graph)?;
-    take_parameters_of(&mut parameters, snapshot).map_err(crate::error::Error::Usage)?;
+    let (graph, parameters) = restore_parameters(path, snapshot)?;
     let operation = Operation::new(&graph, &parameters, shrink, low_rank)?;
     let after = Snapshot {
         origin: Origin::now(),

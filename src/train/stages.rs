@@ -67,13 +67,29 @@ impl<'a> Stages<'a> {
     /// What the present one says, of what is still there in `graph`.
     pub fn settings(&self, graph: &Graph) -> Job {
         let mut job = self.stage().map_or_else(|| self.job.clone(), |stage| stage.settings(self.job));
+        // Where surgery is all, the optimizer is that of the steps before, whose state goes through.
+        let before = (0..=self.now).rev().find(|&stage| self.lengths[stage] > 0);
+        if let Some(stage) = before.and_then(|stage| self.job.stages.get(stage)) {
+            job.optimizer = stage.optimizer.clone();
+        }
         let exists = |name: &String| graph.layers().iter().any(|node| node.name == *name);
         let logits = |name: &String| name == "logits" || exists(name);
+        if job.exchange.keep_float.iter().any(|name| name == "logits")
+            && let Ok(Some(layer)) = graph.logits_layer()
+        {
+            job.exchange.keep_float.push(layer.to_owned());
+        }
         job.exchange.keep_float = with_halves(std::mem::take(&mut job.exchange.keep_float), graph);
         job.exchange.keep_float.retain(logits);
         job.optimizer.decay_layers = job.optimizer.decay_layers.map(|names| with_halves(names, graph));
         if let Some(names) = &mut job.force.layers {
+            *names = with_halves(std::mem::take(names), graph);
             names.retain(exists);
+        }
+        for (name, factor) in job.sparsity.factors.clone() {
+            for half in with_halves(vec![name], graph) {
+                job.sparsity.factors.entry(half).or_insert(factor);
+            }
         }
         job
     }
@@ -81,11 +97,13 @@ impl<'a> Stages<'a> {
 
 /// `names`, and the first halves of those of them that were factorised: what holds for a layer holds for both.
 fn with_halves(mut names: Vec<String>, graph: &Graph) -> Vec<String> {
-    let halves =
-        names.iter().flat_map(|name| [Form::CrossFilter, Form::Separable].map(|form| form.first_name(name)));
-    let halves: Vec<String> =
-        halves.filter(|half| graph.layers().iter().any(|node| node.name == *half)).collect();
-    names.extend(halves);
+    let mut seen = 0;
+    // A half may have been factorised itself.
+    while seen < names.len() {
+        let halves = [Form::CrossFilter, Form::Separable].map(|form| form.first_name(&names[seen]));
+        names.extend(halves.into_iter().filter(|half| graph.layers().iter().any(|node| node.name == *half)));
+        seen += 1;
+    }
     names
 }
 

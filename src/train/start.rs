@@ -19,7 +19,7 @@ use super::world::World;
 use crate::checkpoint::Store;
 use crate::data::{Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
-use crate::job::{Job, Loaded};
+use crate::job::{Job, Loaded, Model};
 use crate::nn::{Graph, Shape, check_memory, parameters};
 use crate::optim::state_names;
 use crate::report::{Event, Metrics};
@@ -47,7 +47,18 @@ impl<'a> Run<'a> {
         let Feeds { train, evaluation, set, vocabulary } = world.together(opened)?;
         world.agree("the hash of the data", train.hash() ^ evaluation.hash().rotate_left(1))?;
         world.agree("the hash of the vocabulary", vocabulary.as_ref().map_or(0, Vocabulary::hash))?;
-        let graph = check_network(loaded, train.as_ref(), &world.topology());
+        let open_run_dir = |world: &mut World| {
+            world.set_context(format_args!("start of the run, opening its directory"));
+            RunDir::open(job, options.run_dir.as_deref(), options.resume, world)
+        };
+        // A run that resumes knows where it began; one that is new claims its directory when all else is well.
+        let resumed = options.resume.then(|| open_run_dir(world)).transpose()?;
+        let mut model = job.model.clone();
+        model.checkpoint = model
+            .checkpoint
+            .map(|path| resumed.as_ref().map_or(path.clone(), |run_dir| where_it_began(path, run_dir)));
+        let begins_with = model.checkpoint.clone();
+        let graph = check_network(loaded, &model, train.as_ref(), &world.topology());
         // Every rank has seen what memory is free before any of them takes some.
         let graph = world.together(graph)?;
         let stages = stages_of(loaded, train.samples());
@@ -61,8 +72,7 @@ impl<'a> Run<'a> {
             "the hash of their tensors",
             xxh3_64(format!("{:?}", (&parameters.table, &parameters.statistics.table)).as_bytes()),
         )?;
-        world.set_context(format_args!("start of the run, opening its directory"));
-        let run_dir = RunDir::open(job, options.run_dir.as_deref(), options.resume, world)?;
+        let run_dir = resumed.map_or_else(|| open_run_dir(world), Ok)?;
         let mut run = Run {
             job,
             stages,
@@ -78,13 +88,16 @@ impl<'a> Run<'a> {
             best: None,
             last: None,
             owes_evaluation: false,
+            is_evaluated: false,
             kept: None,
             checkpoint: PathBuf::new(),
             first_step: 0,
             training_seconds: 0.0,
             bytes_sent: 0,
             stage_first_step: 0,
+            begins_with,
             formula_bytes: 0,
+            float32_bytes: 0,
         };
         let mut notes = run.open_store(options.resume, world)?;
         world.set_context(format_args!("start of the run, measuring what an exchange takes"));
@@ -148,6 +161,12 @@ fn stages_of(loaded: &Loaded, samples: usize) -> Result<Stages<'_>> {
     })
 }
 
+/// The checkpoint that the run in `run_dir` began with: the one it has kept of `path`, which may be gone by now.
+fn where_it_began(path: PathBuf, run_dir: &RunDir) -> PathBuf {
+    let kept = Store::start_path(run_dir.path());
+    if kept.exists() { kept } else { path }
+}
+
 fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
     let (batch, ranks) = (loaded.job.train.global_batch, world.size());
     if batch >= ranks {
@@ -170,9 +189,14 @@ fn blame<'a>(loaded: &'a Loaded, path: &'a str) -> impl Fn(Error) -> Error + 'a 
 }
 
 /// The network, which fits the data, the job and the memory of the node; objections carry the job file's line.
-fn check_network(loaded: &Loaded, train: &dyn TrainingFeed, topology: &Topology) -> Result<Graph> {
+fn check_network(
+    loaded: &Loaded,
+    model: &Model,
+    train: &dyn TrainingFeed,
+    topology: &Topology,
+) -> Result<Graph> {
     let job = &loaded.job;
-    let graph = build_graph(&job.model, &loaded.source, train.input(), train.classes())?;
+    let graph = build_graph(model, &loaded.source, train.input(), train.classes())?;
     kept_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
     for rank in [0, topology.world() - 1] {
         let part = shard(job.train.global_batch, rank, topology.world()).len();
@@ -189,7 +213,8 @@ fn check_network(loaded: &Loaded, train: &dyn TrainingFeed, topology: &Topology)
 /// feedback.
 fn numbers_beside(job: &Job, graph: &Graph) -> Result<usize> {
     let table = parameters::table(graph)?;
-    let states = state_names(&job.optimizer.kind).len() * parameters::count(&table);
+    let kinds = job.stages.iter().map(|stage| &stage.optimizer.kind).chain([&job.optimizer.kind]);
+    let states = kinds.map(|kind| state_names(kind).len()).max().unwrap_or(0) * parameters::count(&table);
     Ok(states + residual_elements(&job.exchange, graph, &table)?)
 }
 

@@ -24,19 +24,20 @@ pub fn enter(stages: &Stages, trainer: &mut Trainer, world: &mut World) -> Resul
         operation = Some(done);
     }
     let graph = operation.as_ref().map_or(trainer.network.graph(), |operation| &operation.graph).clone();
+    let kept = trainer.exchange().gradients();
     let before = Before::of(trainer);
     let settings = stages.settings(&graph);
     let built = trainer.set_up(settings, graph, stage.freeze_zeros, world.topology());
     world.together(built)?;
-    before.go_along(trainer, operation.as_ref());
+    notes.extend(before.go_along(trainer, operation.as_ref()));
     if stage.low_rank.is_some() {
         // Processors differ in the last bits of a decomposition.
         world.broadcast_values(&mut trainer.network.parameters.values)?;
     }
     (trainer.start, trainer.steps) = (trainer.step, trainer.step + stages.length());
-    if operation.is_some() {
-        let kept = Some(trainer.exchange().gradients());
-        notes.extend(trainer.choose_exchange(world, kept)?);
+    // Before its first step a run chooses anyway.
+    if operation.is_some() && stages.now > 0 {
+        notes.extend(trainer.choose_exchange(world, Some(kept))?);
     }
     trainer.verify(world)?;
     Ok(notes)
@@ -77,7 +78,8 @@ impl Before {
         Before { statistics, states, residuals, carried: carried.collect() }
     }
 
-    fn go_along(self, trainer: &mut Trainer, operation: Option<&Operation>) {
+    /// Lays it out as the parameters of now. Returns what is worth saying.
+    fn go_along(self, trainer: &mut Trainer, operation: Option<&Operation>) -> Option<String> {
         let take = |values: Vec<f32>| operation.map_or_else(|| values.clone(), |done| done.take(&values));
         let same_states = trainer
             .optimizer
@@ -85,14 +87,18 @@ impl Before {
             .iter()
             .map(|state| state.name)
             .eq(self.states.iter().map(|(name, _)| *name));
-        if same_states {
+        // Moments that begin at zero among others whose steps are counted already would be far too small for them.
+        let anew = trainer.optimizer.counts_steps() && operation.is_some_and(Operation::begins_anew);
+        if same_states && !anew {
             for (state, (_, values)) in trainer.optimizer.states_mut().iter_mut().zip(self.states) {
                 state.values = take(values);
             }
         } else {
             trainer.optimizer_start = trainer.step;
         }
-        let Some(operation) = operation else { return };
+        let note = (same_states && anew)
+            .then(|| "the optimizer's moments begin anew, with those of the factors".to_owned());
+        let Some(operation) = operation else { return note };
         let residuals = operation.take(&self.residuals);
         trainer.network.parameters.values = operation.parameters.values.clone();
         trainer.network.parameters.statistics.values = operation.take_statistics(&self.statistics);
@@ -109,6 +115,7 @@ impl Before {
                 state.values[..rows.len()].copy_from_slice(&rows);
             }
         }
+        note
     }
 }
 

@@ -45,7 +45,13 @@ impl L1 {
             let values = &mut values[range.clone()];
             vectorise(
                 #[inline(always)]
-                || values.iter_mut().for_each(|w| *w = (w.abs() - step).max(0.0).copysign(*w) + 0.0),
+                || {
+                    for w in values.iter_mut() {
+                        // A comparison, so that a NaN stays one.
+                        let left = w.abs() - step;
+                        *w = if left <= 0.0 { 0.0 } else { left.copysign(*w) };
+                    }
+                },
             );
         }
     }

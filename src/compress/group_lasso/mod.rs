@@ -56,6 +56,10 @@ impl GroupLasso {
             let weights = parameters.table.iter().filter(|tensor| tensor.spec.decay);
             layers.extend(weights.map(|tensor| graph.layers()[tensor.layer].name.as_str()));
         }
+        if lasso.is_none() {
+            // Strengths may come in a later stage: only what cannot be a layer's is wrong.
+            layers.extend(graph.layers().iter().map(|node| node.name.as_str()));
+        }
         if let Some(name) = job.factors.keys().find(|name| !layers.contains(&name.as_str())) {
             return Err(Error::Usage(format!(
                 "sparsity.factors: no layer with groups that are penalised is called `{name}`; {}",

@@ -80,6 +80,10 @@ fn overrides_reach_into_stages() {
         ]
     );
     assert_eq!(
+        refused(STAGED, &["stage.base=5"]),
+        ["--set stage.base=5: expected stage.NAME.section.key=value, found `stage.base`"]
+    );
+    assert_eq!(
         refused(MINIMAL, &["stage.base.train.steps=5"]),
         ["--set stage.base.train.steps=5: there is no stage `base`: the job has no [[stage]]"]
     );

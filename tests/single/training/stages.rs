@@ -8,11 +8,13 @@ use ternflock::job::{self, Loaded, Shrink};
 use ternflock::nn::layer::Mode;
 use ternflock::nn::{Graph, Network};
 use ternflock::train::restore_network;
+use ternflock_collectives::all_reduce::ring_f32;
 
 use crate::digits::{JOB, assert_same_state, load};
 use crate::runs::{Ended, metrics, resume, steps, train, train_until};
 
 mod columns;
+mod recurrent;
 
 const BATCH: usize = 10;
 
@@ -87,6 +89,13 @@ fn stages_leave_their_networks() {
         let summary = ended[0].summary();
         assert_eq!((summary.step, summary.stages.len()), (36, 5));
         assert_eq!(summary.traffic.bytes_per_step, summary.traffic.formula_bytes_per_step, "P = {ranks}");
+        let of_stage = |name: &str, steps: u64| {
+            let elements = parameters(&stage(directory.path(), name));
+            ring_f32::traffic(ring_f32::SEGMENT, elements, ranks, 0).bytes_sent * steps
+        };
+        let float32 = [("base", 8), ("sparsify", 12), ("thin", 10), ("tune", 6)]
+            .map(|(name, steps)| of_stage(name, steps));
+        assert_eq!(summary.traffic.float32_bytes_per_step, float32.iter().sum::<u64>() as f64 / 36.0);
         let [base, sparse, shrunk, thin, tuned] =
             ["base", "sparsify", "shrink", "thin", "tune"].map(|name| stage(directory.path(), name));
         assert_eq!(
@@ -192,6 +201,33 @@ fn a_resumed_run_goes_through_the_same_stages() {
     }
 }
 
+/// A run that is complete changes nothing when it is resumed, though surgery is all of its last stage.
+#[test]
+fn a_complete_run_stays_as_it_is() {
+    let stages = r#"
+[[stage]]
+name = "base"
+train.steps = 6
+optimizer = { kind = "adam", learning_rate = 0.001 }
+
+[[stage]]
+name = "shrink"
+shrink = {}
+schedule = { kind = "plateau", patience = 0 }
+"#;
+    let loaded = staged(stages, &[]);
+    let directory = tempfile::tempdir().unwrap();
+    assert_complete(&train(2, &loaded, directory.path()));
+    let path = directory.path().join("checkpoints/stage-shrink.h5");
+    let before = std::fs::read(&path).unwrap();
+    assert_complete(&resume(2, &loaded, directory.path()));
+    assert_eq!(before, std::fs::read(&path).unwrap());
+    // Surgery has no optimizer of its own: the moments went through it.
+    let names: Vec<String> =
+        stage(directory.path(), "shrink").optimizer.into_iter().map(|slot| slot.name).collect();
+    assert!(names.contains(&"first_moment".to_owned()), "{names:?}");
+}
+
 /// Zeros stay while the rest is tuned, with momentum that would have moved them.
 #[test]
 fn frozen_zeros_stay() {
@@ -219,6 +255,52 @@ freeze_zeros = true
         }
     }
     assert!(moved > 1000 && zeros > 500, "{moved} {zeros}");
+}
+
+/// What `auto` has decided gradients to travel as holds through surgery, and nothing says otherwise.
+#[test]
+fn a_decision_outlives_surgery() {
+    let directory = tempfile::tempdir().unwrap();
+    let ended = train(
+        2,
+        &staged(STAGES, &["exchange.algorithm=auto", "exchange.error_feedback=false"]),
+        directory.path(),
+    );
+    assert_complete(&ended);
+    let decided = stage(directory.path(), "base").progress.gradients;
+    assert!(decided.is_some());
+    for name in ["shrink", "thin", "tune"] {
+        assert_eq!(stage(directory.path(), name).progress.gradients, decided);
+    }
+}
+
+/// New factors have moments of zero, and what Adam corrects for that is counted from there: a step is at most about the rate.
+#[test]
+fn factors_begin_gently_under_adam() {
+    let stages = r#"
+[[stage]]
+name = "base"
+train.steps = 30
+
+[[stage]]
+name = "cut"
+low_rank = { ranks = { conv2 = 3 } }
+
+[[stage]]
+name = "tune"
+train.steps = 1
+"#;
+    let directory = tempfile::tempdir().unwrap();
+    let adam = ["optimizer.kind=adam", "optimizer.learning_rate=0.001", "exchange.error_feedback=false"];
+    let ended = train(2, &staged(stages, &adam), directory.path());
+    assert_complete(&ended);
+    assert!(ended[0].notes().iter().any(|note| note.contains("moments begin anew")));
+    let [cut, tuned] = ["cut", "tune"].map(|name| stage(directory.path(), name));
+    assert_eq!(tuned.progress.stage.as_ref().unwrap().optimizer_start, 30);
+    let pairs = cut.parameters.iter().zip(&tuned.parameters);
+    let steps = pairs.flat_map(|(a, b)| a.values.iter().zip(&b.values).map(|(a, b)| (a - b).abs()));
+    let largest = steps.fold(0.0, f32::max);
+    assert!((0.0005..0.0011).contains(&largest), "{largest}");
 }
 
 /// Where nothing is left of a layer its strongest unit stays, and the run says so.
@@ -297,6 +379,12 @@ fn a_resumed_job_must_have_the_stage() {
     );
     let plain = staged("", &["train.steps=20"]);
     assert!(error(&plain).contains("is in stage `sparsify`"), "{}", error(&plain));
+    let shorter = staged(STAGES, &["stage.sparsify.train.steps=4"]);
+    assert!(
+        error(&shorter).contains("is 5 steps into stage `sparsify`, which the job ends after 4"),
+        "{}",
+        error(&shorter)
+    );
     let longer = staged(STAGES, &["stage.sparsify.train.steps=15"]);
     assert_complete(&resume(1, &longer, directory.path()));
     assert_eq!(stage(directory.path(), "sparsify").progress.step, 23);
@@ -319,6 +407,8 @@ fn a_run_begins_with_a_checkpoint() {
     }
     let cut = directory.path().join("cut");
     train_until(2, 2, &loaded, &cut);
+    // Whoever goes on needs nothing but the run's own directory.
+    std::fs::remove_dir_all(&first).unwrap();
     assert_complete(&resume(2, &loaded, &cut));
     assert_same_state(&after, &load(&cut, 4));
     let missing = staged("", &["train.steps=4", "model.checkpoint=none.h5"]);
