@@ -78,7 +78,7 @@ fn image_network(draws: &mut Draws) -> Graph {
             width = 2 + draws.below(4);
             layers.push(conv(&name("conv"), &last, width, [1, 3][draws.below(2)], true));
             let mut made = name("conv");
-            if width % 2 == 0 && draws.chance() {
+            if width.is_multiple_of(2) && draws.chance() {
                 let mut grouped = conv(&name("grouped"), &made, width, 3, draws.chance());
                 grouped["groups"] = json!(2);
                 layers.push(grouped);
