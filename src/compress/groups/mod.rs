@@ -221,7 +221,7 @@ pub fn groups(graph: &Graph, parameters: &Parameters, kind: GroupKind) -> Result
             (GroupKind::Inputs, LayerSpec::Linear(_)) => {
                 match by_axis(&units, layer, Role::Reads, parameters) {
                     // The network's inputs stay, but nothing has to read all of them.
-                    (0, _) if !is_shared(graph, layer) => whole_matrix(layer, parameters, 1),
+                    (0, _) if !graph.shares_weight(layer) => whole_matrix(layer, parameters, 1),
                     found => found,
                 }
             }
@@ -253,11 +253,6 @@ fn by_axis(units: &CoupledUnits, layer: usize, role: Role, parameters: &Paramete
     let own = units.parameters.iter().filter(own);
     let members = own.clone().next().map_or(&[][..], |axis| &axis.units);
     views(units, members, own, parameters)
-}
-
-/// Whether another layer has the weight of `layer` too.
-fn is_shared(graph: &Graph, layer: usize) -> bool {
-    graph.tied(layer).is_some() || (0..graph.layers().len()).any(|other| graph.tied(other) == Some(layer))
 }
 
 /// All slices of the units that `layer` makes, but for biases.

@@ -19,9 +19,8 @@ pub fn cut_columns(graph: &Graph, parameters: &Parameters) -> Result<(Option<Sur
     let mut kept_of: Vec<Option<Vec<usize>>> = vec![None; parameters.table.len()];
     for (layer, node) in nodes.iter_mut().enumerate() {
         // A weight that two layers share stays whole.
-        let is_shared = graph.tied(layer).is_some()
-            || (0..graph.layers().len()).any(|other| graph.tied(other) == Some(layer));
-        let Some((columns, _)) = node.layer.columns_mut().filter(|_| !is_shared) else { continue };
+        let columns = node.layer.columns_mut().filter(|_| !graph.shares_weight(layer));
+        let Some((columns, _)) = columns else { continue };
         // A layer's weight is its first tensor.
         let Some(weight) = parameters.table.iter().position(|tensor| tensor.layer == layer) else { continue };
         let (mut kept, width) = live(&parameters.table[weight], &parameters.values);

@@ -153,6 +153,11 @@ impl Graph {
         self.tied[index]
     }
 
+    /// Whether the weight of layer `index` is that of another layer too.
+    pub fn shares_weight(&self, index: usize) -> bool {
+        self.tied(index).is_some() || (0..self.layers.len()).any(|other| self.tied(other) == Some(index))
+    }
+
     /// The tensors of layer `index` that are not trained.
     pub fn statistics(&self, index: usize) -> Result<Vec<ParameterSpec>> {
         self.ask(index, |node, shapes| node.layer.describe().statistics(shapes))
