@@ -50,20 +50,28 @@ impl Operation {
             (operation.statistics, operation.units) = (surgery.statistics, surgery.units);
             (operation.graph, operation.emptied) = (surgery.graph, shrunk.emptied);
         }
-        if let Some(request) = low_rank {
-            let factorised = factorise(&operation.graph, &operation.parameters, request)?;
-            let origin = |place: &Option<std::ops::Range<usize>>, elements: usize| match place {
-                Some(range) => operation.origins[range.clone()].to_vec(),
-                None => vec![None; elements],
-            };
-            let tensors = factorised.parameters.table.iter().zip(&factorised.origins);
-            operation.origins =
-                tensors.flat_map(|(tensor, place)| origin(place, tensor.range.len())).collect();
-            operation.graph = factorised.graph;
-            operation.parameters = factorised.parameters;
-            operation.low_rank = factorised.layers;
+        match low_rank {
+            Some(request) => operation.factorised(request),
+            None => Ok(operation),
         }
-        Ok(operation)
+    }
+
+    /// The same, and then what `request` asks for of the network that this has left.
+    ///
+    /// # Errors
+    /// Those of [`factorise()`].
+    pub fn factorised(mut self, request: &LowRank) -> Result<Operation> {
+        let factorised = factorise(&self.graph, &self.parameters, request)?;
+        let origin = |place: &Option<std::ops::Range<usize>>, elements: usize| match place {
+            Some(range) => self.origins[range.clone()].to_vec(),
+            None => vec![None; elements],
+        };
+        let tensors = factorised.parameters.table.iter().zip(&factorised.origins);
+        self.origins = tensors.flat_map(|(tensor, place)| origin(place, tensor.range.len())).collect();
+        self.graph = factorised.graph;
+        self.parameters = factorised.parameters;
+        self.low_rank = factorised.layers;
+        Ok(self)
     }
 
     fn none(graph: &Graph, parameters: &Parameters) -> Operation {

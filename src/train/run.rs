@@ -77,10 +77,10 @@ pub(super) struct Run<'a> {
     pub first_step: u64,
     pub training_seconds: f64,
     pub bytes_sent: u64,
-    /// The step that this run began at in the present stage, and what the formulas say of the stages before.
-    pub stage_first_step: u64,
     /// The checkpoint whose parameters it begins with, if the job gives one.
     pub begins_with: Option<PathBuf>,
+    /// The step that this run began at in the present stage, and what the formulas say of the stages before.
+    pub stage_first_step: u64,
     pub formula_bytes: u64,
     /// What a float32 ring would have sent by then.
     pub float32_bytes: u64,

@@ -48,7 +48,7 @@ fn operate(stage: &Stage, trainer: &Trainer) -> Result<Operation> {
     let shrunk = Operation::new(graph, parameters, stage.shrink.as_ref(), None)?;
     let Some(request) = &stage.low_rank else { return Ok(shrunk) };
     let request = of_what_is_left(request, &shrunk.graph)?;
-    Operation::new(graph, parameters, stage.shrink.as_ref(), Some(&request))
+    shrunk.factorised(&request)
 }
 
 /// What belongs to the parameters and goes along with them.

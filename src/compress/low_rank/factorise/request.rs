@@ -91,11 +91,11 @@ pub fn of_what_is_left(request: &LowRank, graph: &Graph) -> Result<LowRank> {
         .retain(|name| find(name).is_some_and(|node| !is_half(name) && !lacks_columns(&node.layer)));
     left.except.retain(|name| find(name).is_some());
     left.ranks.retain(|name, _| find(name).is_some() && !is_half(name));
-    for (name, node) in
-        left.ranks.keys().cloned().collect::<Vec<_>>().iter().filter_map(|name| Some((name, find(name)?)))
-    {
+    for node in graph.layers().iter().filter(|node| request.ranks.contains_key(&node.name)) {
         let largest = full_rank(&left, node, graph)?;
-        left.ranks.entry(name.clone()).and_modify(|rank| *rank = largest.min(*rank));
+        if let Some(rank) = left.ranks.get_mut(&node.name) {
+            *rank = largest.min(*rank);
+        }
     }
     Ok(left)
 }
