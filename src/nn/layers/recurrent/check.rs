@@ -23,6 +23,8 @@ fn double(values: &[f32]) -> Vec<f64> {
 struct Check {
     dims: Dims,
     formula: Formula,
+    /// Of the recurrent weight, where it is a product.
+    rank: Option<usize>,
     layer: Box<dyn Layer>,
     ranges: Vec<std::ops::Range<usize>>,
     parameters: Vec<f32>,
@@ -34,6 +36,7 @@ struct Check {
 
 impl Check {
     fn new(spec: &Value, formula: Formula, dims: Dims) -> Check {
+        let rank = spec["recurrent_rank"].as_u64();
         let spec: LayerSpec = serde_json::from_value(spec.clone()).unwrap();
         let input = Shape::Sequence { steps: dims.steps, features: dims.features };
         let describe = spec.describe();
@@ -49,6 +52,7 @@ impl Check {
         Check {
             dims,
             formula,
+            rank: rank.map(|rank| rank as usize),
             // Room for more than the batch, as in a last, smaller batch.
             layer: describe.build(&[input], dims.batch + 2).unwrap(),
             parameters: parameters.collect(),
@@ -62,6 +66,17 @@ impl Check {
     /// The formula's tensors, of the parameters as they are.
     fn tensors(&self) -> Vec<Vec<f64>> {
         self.ranges.iter().map(|range| double(&self.parameters[range.clone()])).collect()
+    }
+
+    /// The output, from these tensors; `states` become those after it.
+    fn expected(&self, tensors: &[Vec<f64>], x: &[f64], states: &mut [Vec<f64>]) -> Vec<f64> {
+        match self.rank {
+            None => (self.formula)(&self.dims, tensors, x, states),
+            Some(rank) => {
+                let whole = reference::multiplied_out(&self.dims, rank, tensors);
+                (self.formula)(&self.dims, &whole, x, states)
+            }
+        }
     }
 
     /// What the layer carries now, cut to the batch.
@@ -106,7 +121,7 @@ impl Check {
     fn differences(&self, states: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
         let r = double(&self.r);
         let loss = |tensors: &[Vec<f64>], x: &[f64]| -> f64 {
-            let y = (self.formula)(&self.dims, tensors, x, &mut states.to_vec());
+            let y = self.expected(tensors, x, &mut states.to_vec());
             y.iter().zip(&r).map(|(y, r)| y * r).sum()
         };
         let (mut tensors, mut x) = (self.tensors(), double(&self.x));
@@ -147,7 +162,7 @@ impl Check {
         for batch in 0..3 {
             let before = self.states();
             let mut after = before.clone();
-            let expected = (self.formula)(&self.dims, &self.tensors(), &double(&self.x), &mut after);
+            let expected = self.expected(&self.tensors(), &double(&self.x), &mut after);
             self.forward(&mut y);
             self.hold(&format!("batch {batch}, output"), &y, &expected);
             for (found, expected) in self.states().iter().zip(&after) {
@@ -205,6 +220,33 @@ fn rhn() {
     }
 }
 
+/// Recurrent weights as products, of rank 1, of full rank, and between.
+#[test]
+fn recurrent_weights_of_low_rank() {
+    let formulas: [(&str, Formula); 4] = [
+        ("lstm", reference::lstm),
+        ("gru", reference::gru),
+        ("rnn", reference::rnn_tanh),
+        ("rhn", reference::rhn),
+    ];
+    for (kind, formula) in formulas {
+        for rank_of in [|_| 1, |hidden: usize| hidden.div_ceil(2), |hidden| hidden] {
+            run(
+                |hidden| {
+                    let mut spec = json!({"type": kind, "hidden": hidden, "recurrent_rank": rank_of(hidden)});
+                    match kind {
+                        "lstm" => spec["forget_bias"] = json!(0.5),
+                        "rhn" => (spec["depth"], spec["transform_bias"]) = (json!(3), json!(-1.0)),
+                        _ => (),
+                    }
+                    spec
+                },
+                formula,
+            );
+        }
+    }
+}
+
 /// Each message gives both shapes.
 #[test]
 fn what_does_not_fit_is_refused() {
@@ -224,5 +266,12 @@ fn what_does_not_fit_is_refused() {
         assert!(message.contains("got tokens, 2 of 9; put an `embedding`"), "{message}");
         assert!(refuse(&spec(0), sequence).contains("at least 1"));
         assert!(refuse(&spec(1 << 30), sequence).contains("2^40"));
+        for rank in [0, 5] {
+            let mut spec = spec(4);
+            spec["recurrent_rank"] = json!(rank);
+            let message = refuse(&spec, sequence);
+            let expected = format!("recurrent_rank = {rank} must be at least 1 and at most hidden = 4");
+            assert!(message.contains(&expected), "{message}");
+        }
     }
 }

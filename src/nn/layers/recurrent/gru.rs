@@ -22,6 +22,8 @@ use crate::tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// The number of the parameter `bias_n` `[H]`, which stands inside the reset gate's product.
 const BIAS_N: usize = 3;
+/// The number of the parameter `weight_hh_basis`, where there is one.
+const BASIS: usize = 4;
 
 /// One level of gated recurrent units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ const BIAS_N: usize = 3;
 pub struct Gru {
     /// H.
     pub hidden: usize,
+    /// r: the recurrent weight is a product, `weight_hh` `[G H, r]` times `weight_hh_basis` `[r, H]`. Low-rank surgery sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrent_rank: Option<usize>,
     /// How the weights begin.
     #[serde(default = "default::init")]
     pub init: Init,
@@ -39,7 +44,7 @@ pub struct Gru {
 
 impl Gru {
     fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
-        Sizes::new(inputs, self.hidden, 3, [self.init, self.bias_init])
+        Sizes::new(inputs, self.hidden, 3, self.recurrent_rank, [self.init, self.bias_init])
     }
 }
 
@@ -49,14 +54,18 @@ impl Describe for Gru {
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        let mut specs = self.sizes(inputs)?.parameters([self.init, self.bias_init]);
+        let sizes = self.sizes(inputs)?;
+        let mut specs = sizes.parameters([self.init, self.bias_init]);
         specs.push(ParameterSpec { name: "bias_n", shape: vec![self.hidden], ..specs[BIAS].clone() });
+        specs.extend(sizes.basis(self.init));
         Ok(specs)
     }
 
     fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
-        let mut coupling = self.sizes(inputs)?.coupling();
+        let sizes = self.sizes(inputs)?;
+        let mut coupling = sizes.coupling();
         coupling.parameters.push(vec![Axis::Makes(1)]);
+        coupling.parameters.extend(sizes.basis_axes());
         Ok(coupling)
     }
 
@@ -68,7 +77,7 @@ impl Describe for Gru {
         let sizes = self.sizes(inputs)?;
         let Sizes { steps, hidden, .. } = sizes;
         let states = History::elements(steps, hidden, batch) + (6 * steps + 1) * batch * hidden;
-        Ok(states + StateWeight::elements(&sizes))
+        Ok(states + StateWeight::elements(&sizes, batch))
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
@@ -76,7 +85,7 @@ impl Describe for Gru {
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,
-            state_weight: StateWeight::new(&sizes),
+            state_weight: StateWeight::new(&sizes, batch),
             h: History::new("h", steps, hidden, batch),
             gates: vec![0.0; steps * batch * sizes.width()],
             state_sums: vec![0.0; steps * batch * sizes.width()],
@@ -102,13 +111,14 @@ impl Layer for Unrolled {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
         let (bias, bias_n) = (pass.parameters.get(BIAS), pass.parameters.get(BIAS_N));
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
-        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH));
+        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
+        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH), basis);
         self.h.begin(n);
         for (t, y) in pass.y.chunks_exact_mut(n * hidden).enumerate() {
             let place = t * n * width..(t + 1) * n * width;
             let (gates, sums) = (&mut self.gates[place.clone()], &mut self.state_sums[place]);
             let (before, h) = self.h.around(t, n);
-            self.state_weight.forward(n, before, 0.0, sums);
+            self.state_weight.forward(t, n, before, 0.0, sums);
             let all =
                 (rows_mut(gates, width), rows_mut(sums, width), rows(before, hidden), rows_mut(h, hidden));
             for_each_row(all, |_, (gates, sums, before, h)| {
@@ -126,7 +136,8 @@ impl Layer for Unrolled {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
         let dh = &mut self.dh[..n * hidden];
         dh.fill(0.0);
-        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH));
+        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
+        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH), basis);
         for t in (0..self.sizes.steps).rev() {
             let place = t * n * width..(t + 1) * n * width;
             let (gates, sums) = (&mut self.gates[place.clone()], &mut self.state_sums[place]);
@@ -141,13 +152,17 @@ impl Layer for Unrolled {
                     );
                 },
             );
-            if t > 0 {
-                self.state_weight.backward(n, sums, 1.0, dh);
+            if self.state_weight.needs_backward(t) {
+                self.state_weight.backward(t, n, sums, 1.0, dh);
             }
         }
         let (gates, sums, gradients) = (&self.gates, &self.state_sums, &mut pass.gradients);
         self.sizes.input_weight_back(n, gates, pass.x.get(0), gradients.get(WEIGHT_IH));
-        self.sizes.state_weight_back(n, sums, self.h.all(), gradients.get(WEIGHT_HH));
+        let states = self.sizes.steps * n;
+        self.state_weight.weight_back(states, sums, self.h.all(), gradients.get(WEIGHT_HH));
+        if self.sizes.rank.is_some() {
+            self.state_weight.basis_back(states, self.h.all(), 0.0, gradients.get(BASIS));
+        }
         self.sizes.bias_back(n, gates, gradients.get(BIAS));
         self.sizes.bias_back(n, sums, gradients.get(BIAS_N));
         if let Some(dx) = pass.dx.get(0) {

@@ -22,12 +22,18 @@ use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpe
 use crate::nn::spec::default;
 use crate::tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
+/// The number of the parameter `weight_hh_basis`, where there is one.
+const BASIS: usize = 3;
+
 /// One level of long short-term memory; a stack of them is several layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lstm {
     /// H.
     pub hidden: usize,
+    /// r: the recurrent weight is a product, `weight_hh` `[G H, r]` times `weight_hh_basis` `[r, H]`. Low-rank surgery sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrent_rank: Option<usize>,
     /// Added to the forget gate before its sigmoid, beside the trained bias (TensorFlow's `BasicLSTMCell`).
     #[serde(default)]
     pub forget_bias: f32,
@@ -46,7 +52,7 @@ impl Lstm {
 
     fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
         match self.forget_bias.is_finite() {
-            true => Sizes::new(inputs, self.hidden, 4, self.inits()),
+            true => Sizes::new(inputs, self.hidden, 4, self.recurrent_rank, self.inits()),
             false => Err("forget_bias must be finite".into()),
         }
     }
@@ -58,11 +64,15 @@ impl Describe for Lstm {
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        Ok(self.sizes(inputs)?.parameters(self.inits()))
+        let sizes = self.sizes(inputs)?;
+        Ok(sizes.parameters(self.inits()).into_iter().chain(sizes.basis(self.init)).collect())
     }
 
     fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
-        Ok(self.sizes(inputs)?.coupling())
+        let sizes = self.sizes(inputs)?;
+        let mut coupling = sizes.coupling();
+        coupling.parameters.extend(sizes.basis_axes());
+        Ok(coupling)
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
@@ -73,7 +83,7 @@ impl Describe for Lstm {
         let sizes = self.sizes(inputs)?;
         let (steps, hidden) = (sizes.steps, sizes.hidden);
         let states = 2 * History::elements(steps, hidden, batch) + (4 * steps + 2) * batch * hidden;
-        Ok(states + StateWeight::elements(&sizes))
+        Ok(states + StateWeight::elements(&sizes, batch))
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
@@ -81,7 +91,7 @@ impl Describe for Lstm {
         let (steps, hidden) = (sizes.steps, sizes.hidden);
         Ok(Box::new(Unrolled {
             sizes,
-            state_weight: StateWeight::new(&sizes),
+            state_weight: StateWeight::new(&sizes, batch),
             forget_bias: self.forget_bias,
             h: History::new("h", steps, hidden, batch),
             c: History::new("c", steps, hidden, batch),
@@ -109,13 +119,14 @@ impl Layer for Unrolled {
     fn forward(&mut self, pass: Forward<'_>) {
         let (n, rows, width) = (pass.batch, pass.batch * self.sizes.hidden, pass.batch * self.sizes.width());
         let bias = pass.parameters.get(BIAS);
-        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH));
+        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
+        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH), basis);
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
         self.h.begin(n);
         self.c.begin(n);
         for (t, gates) in self.gates.chunks_exact_mut(width).take(self.sizes.steps).enumerate() {
             let ((h_before, h), (c_before, c)) = (self.h.around(t, n), self.c.around(t, n));
-            self.state_weight.forward(n, h_before, 1.0, gates);
+            self.state_weight.forward(t, n, h_before, 1.0, gates);
             step(self.sizes.hidden, self.forget_bias, bias, gates, c_before, c, h);
             pass.y[t * rows..(t + 1) * rows].copy_from_slice(h);
         }
@@ -128,18 +139,23 @@ impl Layer for Unrolled {
         let (dh, dc) = (&mut self.dh[..rows], &mut self.dc[..rows]);
         dh.fill(0.0);
         dc.fill(0.0);
-        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH));
+        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
+        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH), basis);
         for t in (0..self.sizes.steps).rev() {
             let gates = &mut self.gates[t * width..(t + 1) * width];
             let dy = &pass.dy[t * rows..(t + 1) * rows];
             back(self.sizes.hidden, gates, self.c.before(t, n), self.c.before(t + 1, n), dy, dh, dc);
-            if t > 0 {
-                self.state_weight.backward(n, gates, 0.0, dh);
+            if self.state_weight.needs_backward(t) {
+                self.state_weight.backward(t, n, gates, 0.0, dh);
             }
         }
         let (gates, gradients) = (&self.gates, &mut pass.gradients);
         self.sizes.input_weight_back(n, gates, pass.x.get(0), gradients.get(WEIGHT_IH));
-        self.sizes.state_weight_back(n, gates, self.h.all(), gradients.get(WEIGHT_HH));
+        let states = self.sizes.steps * n;
+        self.state_weight.weight_back(states, gates, self.h.all(), gradients.get(WEIGHT_HH));
+        if self.sizes.rank.is_some() {
+            self.state_weight.basis_back(states, self.h.all(), 0.0, gradients.get(BASIS));
+        }
         self.sizes.bias_back(n, gates, gradients.get(BIAS));
         if let Some(dx) = pass.dx.get(0) {
             self.sizes.input_back(n, gates, pass.parameters.get(WEIGHT_IH), dx);

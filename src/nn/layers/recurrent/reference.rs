@@ -13,6 +13,18 @@ pub(super) struct Dims {
 /// the output `[T, N, H]`.
 pub(super) type Formula = fn(&Dims, &[Vec<f64>], &[f64], &mut [Vec<f64>]) -> Vec<f64>;
 
+/// The parameters of a layer whose recurrent weight is a product of rank `rank`, with that multiplied out.
+pub(super) fn multiplied_out(dims: &Dims, rank: usize, parameters: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let (basis, rest) = parameters.split_last().expect("a basis");
+    let mut whole = rest.to_vec();
+    let row = |row: &[f64]| -> Vec<f64> {
+        let column = |k: usize| (0..rank).map(|i| row[i] * basis[i * dims.hidden + k]).sum();
+        (0..dims.hidden).map(column).collect()
+    };
+    whole[1] = rest[1].chunks_exact(rank).flat_map(row).collect();
+    whole
+}
+
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }

@@ -21,12 +21,19 @@ use crate::nn::size::elements;
 use crate::nn::spec::default;
 use crate::tensor::{add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
+/// The number of the parameter `weight_hh_basis`, where there is one.
+const BASIS: usize = 3;
+
 /// One layer of L levels: `weight_ih` `[2 H, D]`, `weight_hh` `[L, 2 H, H]`, `bias` `[L, 2 H]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rhn {
     /// H.
     pub hidden: usize,
+    /// r: the recurrent weight is a product, `weight_hh` `[L, 2 H, r]` times `weight_hh_basis` `[r, H]`, which is that of all
+    /// levels. Low-rank surgery sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrent_rank: Option<usize>,
     /// L.
     pub depth: usize,
     /// Added to the transform gate before its sigmoid, beside the trained bias; negative, so that states are carried on at
@@ -43,7 +50,7 @@ pub struct Rhn {
 
 impl Rhn {
     fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
-        let sizes = Sizes::new(inputs, self.hidden, 2, [self.init, self.bias_init])?;
+        let sizes = Sizes::new(inputs, self.hidden, 2, self.recurrent_rank, [self.init, self.bias_init])?;
         elements(&[self.depth, 2, self.hidden, self.hidden])?;
         match (self.depth, self.transform_bias.is_finite()) {
             (0, _) => Err("depth must be at least 1".into()),
@@ -59,22 +66,26 @@ impl Describe for Rhn {
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        let mut specs = self.sizes(inputs)?.parameters([self.init, self.bias_init]);
+        let sizes = self.sizes(inputs)?;
+        let mut specs = sizes.parameters([self.init, self.bias_init]);
         specs[WEIGHT_HH].shape.insert(0, self.depth);
         specs[BIAS].shape.insert(0, self.depth);
+        specs.extend(sizes.basis(self.init));
         Ok(specs)
     }
 
     fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
-        let mut coupling = self.sizes(inputs)?.coupling();
+        let sizes = self.sizes(inputs)?;
+        let mut coupling = sizes.coupling();
         coupling.parameters[WEIGHT_HH].insert(0, Axis::Free);
         coupling.parameters[BIAS].insert(0, Axis::Free);
+        coupling.parameters.extend(sizes.basis_axes());
         Ok(coupling)
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
         let sizes = self.sizes(inputs)?;
-        let levels = sizes.steps * (self.depth - 1) * sizes.width() * sizes.hidden;
+        let levels = sizes.steps * (self.depth - 1) * sizes.state_multiply_adds();
         Ok(sizes.multiply_adds() + levels as u64)
     }
 
@@ -82,7 +93,7 @@ impl Describe for Rhn {
         let sizes = self.sizes(inputs)?;
         let Sizes { steps, hidden, .. } = sizes;
         let states = (3 * steps * self.depth + 2) * batch * hidden;
-        Ok(states + self.depth * StateWeight::elements(&sizes))
+        Ok(states + self.depth * StateWeight::elements(&sizes, batch))
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
@@ -90,7 +101,7 @@ impl Describe for Rhn {
         let rows = sizes.steps * batch * sizes.hidden;
         Ok(Box::new(Unrolled {
             sizes,
-            state_weights: (0..self.depth).map(|_| StateWeight::new(&sizes)).collect(),
+            state_weights: (0..self.depth).map(|_| StateWeight::new(&sizes, batch)).collect(),
             depth: self.depth,
             transform_bias: self.transform_bias,
             carried: vec![0.0; batch * sizes.hidden],
@@ -129,8 +140,10 @@ impl Layer for Unrolled {
     fn forward(&mut self, pass: Forward<'_>) {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
         let biases = pass.parameters.get(BIAS);
-        let weights = pass.parameters.get(WEIGHT_HH).chunks_exact(width * hidden);
-        self.state_weights.iter_mut().zip(weights).for_each(|(state, weight)| state.begin_forward(weight));
+        let weights = pass.parameters.get(WEIGHT_HH).chunks_exact(width * self.sizes.state_columns());
+        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
+        let levels = self.state_weights.iter_mut().zip(weights);
+        levels.for_each(|(state, weight)| state.begin_forward(weight, basis));
         let transform_bias = self.transform_bias;
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
         self.before[..n * hidden].copy_from_slice(&self.carried[..n * hidden]);
@@ -139,7 +152,8 @@ impl Layer for Unrolled {
                 let place = self.place(level, t, n * hidden);
                 let gates = &mut self.gates[2 * place.start..2 * place.end];
                 let before = &self.before[place];
-                self.state_weights[level].forward(n, before, if level == 0 { 1.0 } else { 0.0 }, gates);
+                let beta = if level == 0 { 1.0 } else { 0.0 };
+                self.state_weights[level].forward(t, n, before, beta, gates);
                 // The state after it is made in the output, which ends as that after the last level.
                 let all = (rows_mut(gates, width), rows(before, hidden), rows_mut(y, hidden));
                 for_each_row(all, |_, (gates, before, after)| {
@@ -162,8 +176,10 @@ impl Layer for Unrolled {
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
-        let weights = pass.parameters.get(WEIGHT_HH).chunks_exact(width * hidden);
-        self.state_weights.iter_mut().zip(weights).for_each(|(state, weight)| state.begin_backward(weight));
+        let weights = pass.parameters.get(WEIGHT_HH).chunks_exact(width * self.sizes.state_columns());
+        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
+        let levels = self.state_weights.iter_mut().zip(weights);
+        levels.for_each(|(state, weight)| state.begin_backward(weight, basis));
         self.ds[..n * hidden].fill(0.0);
         for (t, dy) in pass.dy.chunks_exact(n * hidden).enumerate().rev() {
             add_scaled(1.0, dy, &mut self.ds[..n * hidden]);
@@ -178,16 +194,22 @@ impl Layer for Unrolled {
                         || back_row(gates, before, ds),
                     );
                 });
-                self.state_weights[level].backward(n, gates, 1.0, ds);
+                self.state_weights[level].backward(t, n, gates, 1.0, ds);
             }
         }
         let gradients = &mut pass.gradients;
         self.sizes.input_weight_back(n, &self.gates, pass.x.get(0), gradients.get(WEIGHT_IH));
         let level_rows = self.sizes.steps * n * hidden;
         let levels = self.gates.chunks(2 * level_rows).zip(self.before.chunks(level_rows));
-        let weights = gradients.get(WEIGHT_HH).chunks_exact_mut(width * hidden);
-        for (weight, (gates, before)) in weights.zip(levels.clone()) {
-            self.sizes.state_weight_back(n, gates, before, weight);
+        let states = self.sizes.steps * n;
+        let weights = gradients.get(WEIGHT_HH).chunks_exact_mut(width * self.sizes.state_columns());
+        for (state, (weight, (gates, before))) in self.state_weights.iter().zip(weights.zip(levels.clone())) {
+            state.weight_back(states, gates, before, weight);
+        }
+        if self.sizes.rank.is_some() {
+            for (level, (state, (_, before))) in self.state_weights.iter().zip(levels.clone()).enumerate() {
+                state.basis_back(states, before, if level == 0 { 0.0 } else { 1.0 }, gradients.get(BASIS));
+            }
         }
         for (bias, (gates, _)) in gradients.get(BIAS).chunks_exact_mut(width).zip(levels) {
             self.sizes.bias_back(n, gates, bias);

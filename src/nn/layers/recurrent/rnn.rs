@@ -12,6 +12,9 @@ use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpe
 use crate::nn::spec::default;
 use crate::tensor::{for_each_row, rows, rows_mut, tanh, vectorise};
 
+/// The number of the parameter `weight_hh_basis`, where there is one.
+const BASIS: usize = 3;
+
 /// What f is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -29,6 +32,9 @@ pub enum Nonlinearity {
 pub struct Rnn {
     /// H.
     pub hidden: usize,
+    /// r: the recurrent weight is a product, `weight_hh` `[G H, r]` times `weight_hh_basis` `[r, H]`. Low-rank surgery sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrent_rank: Option<usize>,
     /// f.
     #[serde(default)]
     pub nonlinearity: Nonlinearity,
@@ -42,7 +48,7 @@ pub struct Rnn {
 
 impl Rnn {
     fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
-        Sizes::new(inputs, self.hidden, 1, [self.init, self.bias_init])
+        Sizes::new(inputs, self.hidden, 1, self.recurrent_rank, [self.init, self.bias_init])
     }
 }
 
@@ -52,11 +58,16 @@ impl Describe for Rnn {
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        Ok(self.sizes(inputs)?.parameters([self.init, self.bias_init]))
+        let sizes = self.sizes(inputs)?;
+        let specs = sizes.parameters([self.init, self.bias_init]);
+        Ok(specs.into_iter().chain(sizes.basis(self.init)).collect())
     }
 
     fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
-        Ok(self.sizes(inputs)?.coupling())
+        let sizes = self.sizes(inputs)?;
+        let mut coupling = sizes.coupling();
+        coupling.parameters.extend(sizes.basis_axes());
+        Ok(coupling)
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
@@ -67,7 +78,7 @@ impl Describe for Rnn {
         let sizes = self.sizes(inputs)?;
         let Sizes { steps, hidden, .. } = sizes;
         let states = History::elements(steps, hidden, batch) + (steps + 1) * batch * hidden;
-        Ok(states + StateWeight::elements(&sizes))
+        Ok(states + StateWeight::elements(&sizes, batch))
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
@@ -75,7 +86,7 @@ impl Describe for Rnn {
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,
-            state_weight: StateWeight::new(&sizes),
+            state_weight: StateWeight::new(&sizes, batch),
             nonlinearity: self.nonlinearity,
             h: History::new("h", steps, hidden, batch),
             sums: vec![0.0; steps * batch * hidden],
@@ -99,13 +110,14 @@ impl Layer for Unrolled {
     fn forward(&mut self, pass: Forward<'_>) {
         let (n, hidden) = (pass.batch, self.sizes.hidden);
         let bias = pass.parameters.get(BIAS);
-        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH));
+        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
+        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH), basis);
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.sums);
         self.h.begin(n);
         let steps = self.sums.chunks_exact_mut(n * hidden).zip(pass.y.chunks_exact_mut(n * hidden));
         for (t, (sums, y)) in steps.take(self.sizes.steps).enumerate() {
             let (before, h) = self.h.around(t, n);
-            self.state_weight.forward(n, before, 1.0, sums);
+            self.state_weight.forward(t, n, before, 1.0, sums);
             let nonlinearity = self.nonlinearity;
             for_each_row((rows(sums, hidden), rows_mut(h, hidden)), |_, (sums, h)| {
                 vectorise(
@@ -122,7 +134,8 @@ impl Layer for Unrolled {
         let (n, hidden) = (pass.batch, self.sizes.hidden);
         let (dh, nonlinearity) = (&mut self.dh[..n * hidden], self.nonlinearity);
         dh.fill(0.0);
-        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH));
+        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
+        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH), basis);
         for t in (0..self.sizes.steps).rev() {
             let place = t * n * hidden..(t + 1) * n * hidden;
             let (sums, dy, y) = (&mut self.sums[place.clone()], &pass.dy[place], self.h.before(t + 1, n));
@@ -133,13 +146,17 @@ impl Layer for Unrolled {
                     || back_row(nonlinearity, sums, dy, y, dh),
                 );
             });
-            if t > 0 {
-                self.state_weight.backward(n, sums, 0.0, dh);
+            if self.state_weight.needs_backward(t) {
+                self.state_weight.backward(t, n, sums, 0.0, dh);
             }
         }
         let (sums, gradients) = (&self.sums, &mut pass.gradients);
         self.sizes.input_weight_back(n, sums, pass.x.get(0), gradients.get(WEIGHT_IH));
-        self.sizes.state_weight_back(n, sums, self.h.all(), gradients.get(WEIGHT_HH));
+        let states = self.sizes.steps * n;
+        self.state_weight.weight_back(states, sums, self.h.all(), gradients.get(WEIGHT_HH));
+        if self.sizes.rank.is_some() {
+            self.state_weight.basis_back(states, self.h.all(), 0.0, gradients.get(BASIS));
+        }
         self.sizes.bias_back(n, sums, gradients.get(BIAS));
         if let Some(dx) = pass.dx.get(0) {
             self.sizes.input_back(n, sums, pass.parameters.get(WEIGHT_IH), dx);

@@ -13,32 +13,48 @@ pub(super) const WEIGHT_IH: usize = 0;
 pub(super) const WEIGHT_HH: usize = 1;
 pub(super) const BIAS: usize = 2;
 
-/// T, D, H and G.
+/// T, D, H and G, and the rank r of the recurrent weight where it is a product: `weight_hh` `[G H, r]` times
+/// `weight_hh_basis` `[r, H]`, the last of the parameters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     pub steps: usize,
     pub features: usize,
     pub hidden: usize,
     pub gates: usize,
+    pub rank: Option<usize>,
 }
 
 impl Sizes {
     /// Of a layer of `hidden` units with `gates` blocks of H rows in its weights, which begin as `inits` say, behind
-    /// `inputs`.
-    pub fn new(inputs: &[Shape], hidden: usize, gates: usize, inits: [Init; 2]) -> Result<Sizes, String> {
+    /// `inputs`; `rank` is that of the recurrent weight where it is a product.
+    pub fn new(
+        inputs: &[Shape],
+        hidden: usize,
+        gates: usize,
+        rank: Option<usize>,
+        inits: [Init; 2],
+    ) -> Result<Sizes, String> {
         inits.into_iter().try_for_each(Init::check)?;
         let (steps, features) = single_sequence(inputs)?;
         if hidden == 0 {
             return Err("hidden must be at least 1".into());
         }
+        if let Some(rank) = rank.filter(|rank| !(1..=hidden).contains(rank)) {
+            return Err(format!("recurrent_rank = {rank} must be at least 1 and at most hidden = {hidden}"));
+        }
         elements(&[gates, hidden, features])?;
         elements(&[gates, hidden, hidden])?;
-        Ok(Sizes { steps, features, hidden, gates })
+        Ok(Sizes { steps, features, hidden, gates, rank })
     }
 
     /// G H.
     pub fn width(&self) -> usize {
         self.gates * self.hidden
+    }
+
+    /// What `weight_hh` has columns for: H, or r.
+    pub fn state_columns(&self) -> usize {
+        self.rank.unwrap_or(self.hidden)
     }
 
     pub fn output(&self) -> Shape {
@@ -54,7 +70,7 @@ impl Sizes {
             fan: Fan { inputs, outputs: self.width() },
             decay: true,
         };
-        let (ih, hh) = (weight("weight_ih", self.features), weight("weight_hh", self.hidden));
+        let (ih, hh) = (weight("weight_ih", self.features), weight("weight_hh", self.state_columns()));
         let bias = ParameterSpec {
             name: "bias",
             shape: vec![self.width()],
@@ -65,15 +81,38 @@ impl Sizes {
         vec![ih, hh, bias]
     }
 
+    /// `weight_hh_basis`, if there is one.
+    pub fn basis(&self, init: Init) -> Option<ParameterSpec> {
+        let basis = |rank| ParameterSpec {
+            name: "weight_hh_basis",
+            shape: vec![rank, self.hidden],
+            init,
+            fan: Fan { inputs: self.hidden, outputs: rank },
+            decay: true,
+        };
+        self.rank.map(basis)
+    }
+
     /// Of the output's units with the gates' rows and the weights' columns.
     pub fn coupling(&self) -> Coupling {
         let gates = Axis::Makes(self.gates);
-        let (ih, hh) = (vec![gates.clone(), Axis::Reads], vec![gates.clone(), Axis::ReadsOwn]);
+        let state = if self.rank.is_some() { Axis::Free } else { Axis::ReadsOwn };
+        let (ih, hh) = (vec![gates.clone(), Axis::Reads], vec![gates.clone(), state]);
         Coupling::new(Units::Own, vec![ih, hh, vec![gates]])
     }
 
+    /// The axes of `weight_hh_basis`, if there is one.
+    pub fn basis_axes(&self) -> Option<Vec<Axis>> {
+        self.rank.map(|_| vec![Axis::Free, Axis::ReadsOwn])
+    }
+
     pub fn multiply_adds(&self) -> u64 {
-        (self.steps * self.width() * (self.features + self.hidden)) as u64
+        (self.steps * (self.width() * self.features + self.state_multiply_adds())) as u64
+    }
+
+    /// Of one product of a sample's state with the recurrent weight.
+    pub fn state_multiply_adds(&self) -> usize {
+        self.width() * self.state_columns() + self.rank.map_or(0, |rank| rank * self.hidden)
     }
 
     /// The input's part of all gates of all steps: `gates` `[T N, G H]` = `x` `[T N, D]` times `weight_ih`ᵀ.
@@ -92,12 +131,6 @@ impl Sizes {
     pub fn input_weight_back(&self, n: usize, gates: &[f32], x: &[f32], weight_ih: &mut [f32]) {
         let (rows, d, w) = (self.steps * n, self.features, self.width());
         gemm(1.0, matrix(gates, rows, w).t(), matrix(x, rows, d), 0.0, matrix_mut(weight_ih, w, d));
-    }
-
-    /// The gradient of `weight_hh`, from those of the gates and the state before each step, `[T N, H]`.
-    pub fn state_weight_back(&self, n: usize, gates: &[f32], h: &[f32], weight_hh: &mut [f32]) {
-        let (rows, h_, w) = (self.steps * n, self.hidden, self.width());
-        gemm(1.0, matrix(gates, rows, w).t(), matrix(h, rows, h_), 0.0, matrix_mut(weight_hh, w, h_));
     }
 
     /// The gradient of the bias, from those of the gates: the sum of their rows. A bias of less than G H numbers is that of

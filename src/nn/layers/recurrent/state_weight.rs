@@ -1,44 +1,108 @@
-//! The recurrent weight, `weight_hh` `[G H, H]`, through the steps of a pass: packed once, multiplied by at each of them.
+//! The recurrent weight through the steps of a pass: `weight_hh` `[G H, H]`, packed once and multiplied by at each step; or, of a
+//! layer with a recurrent rank r, the product of `weight_hh` `[G H, r]` and `weight_hh_basis` `[r, H]`, one after the other.
 
 use super::sizes::Sizes;
-use crate::tensor::{Panels, matrix};
+use crate::tensor::{Panels, gemm, matrix, matrix_mut};
 
 pub(super) struct StateWeight {
-    /// H.
-    hidden: usize,
     /// G H.
     width: usize,
+    /// H, or r where there is a basis.
+    columns: usize,
     panels: Panels,
+    basis: Option<Basis>,
+}
+
+/// `weight_hh_basis`.
+struct Basis {
+    /// H.
+    hidden: usize,
+    panels: Panels,
+    /// `[T, N, r]`: the state before each step, times the basis.
+    states: Vec<f32>,
+    /// `[T, N, r]`: its gradient.
+    gradients: Vec<f32>,
 }
 
 impl StateWeight {
-    pub fn new(sizes: &Sizes) -> StateWeight {
-        let (hidden, width) = (sizes.hidden, sizes.width());
-        StateWeight { hidden, width, panels: Panels::new(hidden, width) }
+    /// For batches of up to `batch`.
+    pub fn new(sizes: &Sizes, batch: usize) -> StateWeight {
+        let (hidden, width, columns) = (sizes.hidden, sizes.width(), sizes.state_columns());
+        let basis = sizes.rank.map(|rank| Basis {
+            hidden,
+            panels: Panels::new(hidden, rank),
+            states: vec![0.0; sizes.steps * batch * rank],
+            gradients: vec![0.0; sizes.steps * batch * rank],
+        });
+        StateWeight { width, columns, panels: Panels::new(columns, width), basis }
     }
 
     /// Elements of its buffers.
-    pub fn elements(sizes: &Sizes) -> usize {
-        Panels::elements(sizes.hidden, sizes.width())
+    pub fn elements(sizes: &Sizes, batch: usize) -> usize {
+        let of_basis = |rank| Panels::elements(sizes.hidden, rank) + 2 * sizes.steps * batch * rank;
+        Panels::elements(sizes.state_columns(), sizes.width()) + sizes.rank.map_or(0, of_basis)
     }
 
-    /// A forward pass with `weight_hh` begins.
-    pub fn begin_forward(&mut self, weight_hh: &[f32]) {
-        self.panels.pack(matrix(weight_hh, self.width, self.hidden).reversed_axes());
+    /// A forward pass with `weight_hh` begins, and with `basis`, if there is one.
+    pub fn begin_forward(&mut self, weight_hh: &[f32], basis: Option<&[f32]>) {
+        self.panels.pack(matrix(weight_hh, self.width, self.columns).reversed_axes());
+        if let (Some(own), Some(basis)) = (&mut self.basis, basis) {
+            own.panels.pack(matrix(basis, self.columns, own.hidden).reversed_axes());
+        }
     }
 
-    /// The state's part of a step's gates: `gates` `[N, G H]` = `beta` `gates` + `h` `[N, H]` times `weight_hh`ᵀ.
-    pub fn forward(&self, n: usize, h: &[f32], beta: f32, gates: &mut [f32]) {
-        self.panels.multiply(n, h, beta, gates);
+    /// The state's part of the gates of step `t`: `gates` `[N, G H]` = `beta` `gates` + `h` `[N, H]` times the weight's
+    /// transpose.
+    pub fn forward(&mut self, t: usize, n: usize, h: &[f32], beta: f32, gates: &mut [f32]) {
+        match &mut self.basis {
+            None => self.panels.multiply(n, h, beta, gates),
+            Some(basis) => {
+                let place = t * n * self.columns..(t + 1) * n * self.columns;
+                basis.panels.multiply(n, h, 0.0, &mut basis.states[place.clone()]);
+                self.panels.multiply(n, &basis.states[place], beta, gates);
+            }
+        }
     }
 
-    /// A backward pass with `weight_hh` begins.
-    pub fn begin_backward(&mut self, weight_hh: &[f32]) {
-        self.panels.pack(matrix(weight_hh, self.width, self.hidden));
+    /// A backward pass with the same begins.
+    pub fn begin_backward(&mut self, weight_hh: &[f32], basis: Option<&[f32]>) {
+        self.panels.pack(matrix(weight_hh, self.width, self.columns));
+        if let (Some(own), Some(basis)) = (&mut self.basis, basis) {
+            own.panels.pack(matrix(basis, self.columns, own.hidden));
+        }
     }
 
-    /// The gradient of the state that a step's gates had: `dh` `[N, H]` = `beta` `dh` + `gates` `[N, G H]` times `weight_hh`.
-    pub fn backward(&self, n: usize, gates: &[f32], beta: f32, dh: &mut [f32]) {
-        self.panels.multiply(n, gates, beta, dh);
+    /// Whether the gradients of this weight need step `t` to go through [`StateWeight::backward`], though nobody may want the
+    /// gradient of the state before the first.
+    pub fn needs_backward(&self, t: usize) -> bool {
+        t > 0 || self.basis.is_some()
+    }
+
+    /// The gradient of the state that the gates of step `t` had: `dh` `[N, H]` = `beta` `dh` + `gates` `[N, G H]` times the
+    /// weight.
+    pub fn backward(&mut self, t: usize, n: usize, gates: &[f32], beta: f32, dh: &mut [f32]) {
+        match &mut self.basis {
+            None => self.panels.multiply(n, gates, beta, dh),
+            Some(basis) => {
+                let place = t * n * self.columns..(t + 1) * n * self.columns;
+                self.panels.multiply(n, gates, 0.0, &mut basis.gradients[place.clone()]);
+                basis.panels.multiply(n, &basis.gradients[place], beta, dh);
+            }
+        }
+    }
+
+    /// The gradient of `weight_hh`, from those of the gates, `[T N, G H]`, and the state before each step, `[T N, H]`.
+    pub fn weight_back(&self, rows: usize, gates: &[f32], h: &[f32], weight_hh: &mut [f32]) {
+        let (columns, width) = (self.columns, self.width);
+        let states = self.basis.as_ref().map_or(h, |basis| &basis.states);
+        let (gates, states) = (matrix(gates, rows, width), matrix(states, rows, columns));
+        gemm(1.0, gates.t(), states, 0.0, matrix_mut(weight_hh, width, columns));
+    }
+
+    /// Adds the gradient of `weight_hh_basis`, if there is one, to `beta` times what `gradient` holds.
+    pub fn basis_back(&self, rows: usize, h: &[f32], beta: f32, gradient: &mut [f32]) {
+        let Some(basis) = &self.basis else { return };
+        let (gradients, h) = (matrix(&basis.gradients, rows, self.columns), matrix(h, rows, basis.hidden));
+        gemm(1.0, gradients.t(), h, beta, matrix_mut(gradient, self.columns, basis.hidden));
     }
 }
