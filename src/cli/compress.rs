@@ -137,7 +137,7 @@ impl Change<'_> {
             .map(|[params, flops, bytes]| json!({"params": params, "flops": flops, "bytes": bytes}));
         let layer = |layer: &LayerReport| {
             let (factorised, reason) = match &layer.outcome {
-                Outcome::Factorised(_) => (true, None),
+                Outcome::Factorised(_) | Outcome::Product => (true, None),
                 Outcome::Kept(reason) => (false, Some(reason)),
             };
             json!({"name": layer.layer, "rank": layer.rank, "full_rank": layer.full_rank, "energy": layer.energy,
@@ -195,15 +195,21 @@ impl Change<'_> {
         if self.after.emptied.iter().any(|emptied| emptied == name) {
             return "nothing would have been left: the strongest unit, or column, was kept".into();
         }
-        let Some(layer) = self.after.low_rank.iter().find(|layer| layer.layer == name) else {
-            return String::new();
-        };
-        match (&layer.outcome, layer.rank, layer.full_rank, layer.energy) {
-            (Outcome::Factorised(_), Some(rank), Some(full), Some(energy)) => {
-                format!("rank {rank} of {full}, {:.1} % of its energy", 100.0 * energy)
-            }
-            (Outcome::Kept(reason), ..) => format!("not factorised: {reason}"),
-            _ => String::new(),
+        let recurrent = format!("{name}/");
+        let of_layer = |row: &&LayerReport| row.layer == name || row.layer.starts_with(&recurrent);
+        let remarks: Vec<String> = self.after.low_rank.iter().filter(of_layer).map(said).collect();
+        remarks.join("; ")
+    }
+}
+
+/// What was done to a layer's weight, or to the recurrent one of a layer.
+fn said(layer: &LayerReport) -> String {
+    let weight = layer.layer.rsplit_once('/').map_or_else(String::new, |(_, tensor)| format!("{tensor}: "));
+    match (&layer.outcome, layer.rank, layer.full_rank, layer.energy) {
+        (Outcome::Factorised(_) | Outcome::Product, Some(rank), Some(full), Some(energy)) => {
+            format!("{weight}rank {rank} of {full}, {:.1} % of its energy", 100.0 * energy)
         }
+        (Outcome::Kept(reason), ..) => format!("{weight}not factorised: {reason}"),
+        _ => String::new(),
     }
 }

@@ -100,15 +100,13 @@ fn word(kind: GroupKind) -> String {
 }
 
 /// How many structures of a kind are left, of how many, and so on, under their names.
-fn census_json(arguments: &Inspect, census: &LayerCensus) -> [(&'static str, Value); 4] {
+fn census_json(arguments: &Inspect, census: &LayerCensus) -> [(&'static str, Value); 5] {
     let kept = census.structures.iter().map(|s| (word(s.kind), json!([s.kept, s.all])));
-    let rank = census.rank.as_ref().map(|rank| {
-        let LayerRank { tensor, rank, full_rank, .. } = rank;
-        json!({"tensor": tensor, "energy": arguments.energy, "rank": rank, "full": full_rank})
-    });
+    let rank = |LayerRank { tensor, rank, full_rank, .. }: &LayerRank| json!({"tensor": tensor, "energy": arguments.energy, "rank": rank, "full": full_rank});
     [
         ("kept", kept.collect::<Map<_, _>>().into()),
-        ("rank", rank.into()),
+        ("rank", census.ranks.first().map(rank).into()),
+        ("recurrent_rank", census.ranks.get(1).map(rank).into()),
         ("nonzero", census.nonzero.into()),
         ("not_finite", census.not_finite.clone().into()),
     ]

@@ -114,5 +114,8 @@ fn of_layer(name: &str, left: &Left) -> String {
             text += &format!(", rank {rank}");
         }
     }
+    if let Some(rank) = find(name).and_then(|layer| layer.recurrent_rank) {
+        text += &format!(", recurrent rank {rank}");
+    }
     text
 }

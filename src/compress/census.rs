@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::groups::{GroupKind, groups};
-use super::low_rank::{LayerRank, rank};
+use super::low_rank::{LayerRank, ranks_of};
 use super::units::{CoupledUnits, Role};
 use crate::error::{Error, Result};
 use crate::nn::{Graph, LayerSpec, Parameter, Parameters};
@@ -22,8 +22,11 @@ pub struct LayerCensus {
     pub layer: String,
     /// Its structures by kind, as far as it has any.
     pub structures: Vec<Structures>,
-    /// The rank of its weight, where it has one to factorise, all of it is finite, and ranks are asked for.
-    pub rank: Option<LayerRank>,
+    /// The rank of its weight, and of its recurrent weight, where it has them to factorise, all of it is finite, and ranks are
+    /// asked for.
+    pub ranks: Vec<LayerRank>,
+    /// The rank of its recurrent weight, where that is a product.
+    pub recurrent_rank: Option<usize>,
     /// Its numbers that are trained.
     pub parameters: usize,
     /// Those of them that are not zero.
@@ -77,9 +80,9 @@ pub fn census(graph: &Graph, parameters: &Parameters, energy: Option<f64>) -> Re
         let tensors: Vec<&Parameter> = parameters.table.iter().filter(|p| p.layer == index).collect();
         let values = || tensors.iter().flat_map(|tensor| &parameters.values[tensor.range.clone()]);
         let not_finite = tensors.iter().find_map(|tensor| first_non_finite(tensor, parameters));
-        let rank = match energy.filter(|_| not_finite.is_none()) {
-            Some(energy) => rank(graph, parameters, index, energy)?,
-            None => None,
+        let ranks = match energy.filter(|_| not_finite.is_none()) {
+            Some(energy) => ranks_of(graph, parameters, index, energy)?,
+            None => Vec::new(),
         };
         let input = graph.shape(graph.sources(index)[0]).units();
         let mut structures = own_structures(&node.layer, input, &tensors, &parameters.values);
@@ -87,7 +90,8 @@ pub fn census(graph: &Graph, parameters: &Parameters, energy: Option<f64>) -> Re
         all.push(LayerCensus {
             layer: node.name.clone(),
             structures,
-            rank,
+            ranks,
+            recurrent_rank: node.layer.recurrent_rank(),
             parameters: values().count(),
             nonzero: values().filter(|&&value| value != 0.0).count(),
             multiply_adds: graph.multiply_adds(index)?,

@@ -113,7 +113,42 @@ impl LayerSpec {
 
     /// Whether it reads at each step of a sequence what it has made of the one before.
     pub fn is_recurrent(&self) -> bool {
-        matches!(self, LayerSpec::Lstm(_) | LayerSpec::Gru(_) | LayerSpec::Rnn(_) | LayerSpec::Rhn(_))
+        self.hidden_units().is_some()
+    }
+
+    /// H of a recurrent layer; `None` of other layers.
+    pub fn hidden_units(&self) -> Option<usize> {
+        match self {
+            LayerSpec::Lstm(layer) => Some(layer.hidden),
+            LayerSpec::Gru(layer) => Some(layer.hidden),
+            LayerSpec::Rnn(layer) => Some(layer.hidden),
+            LayerSpec::Rhn(layer) => Some(layer.hidden),
+            _ => None,
+        }
+    }
+
+    /// The rank of a recurrent layer's recurrent weight, where that is a product; `None` of other layers.
+    pub fn recurrent_rank(&self) -> Option<usize> {
+        match self {
+            LayerSpec::Lstm(layer) => layer.recurrent_rank,
+            LayerSpec::Gru(layer) => layer.recurrent_rank,
+            LayerSpec::Rnn(layer) => layer.recurrent_rank,
+            LayerSpec::Rhn(layer) => layer.recurrent_rank,
+            _ => None,
+        }
+    }
+
+    /// The layer with a recurrent weight that is a product of rank `rank`; other layers as they are.
+    #[must_use]
+    pub fn with_recurrent_rank(mut self, rank: usize) -> LayerSpec {
+        match &mut self {
+            LayerSpec::Lstm(layer) => layer.recurrent_rank = Some(rank),
+            LayerSpec::Gru(layer) => layer.recurrent_rank = Some(rank),
+            LayerSpec::Rnn(layer) => layer.recurrent_rank = Some(rank),
+            LayerSpec::Rhn(layer) => layer.recurrent_rank = Some(rank),
+            _ => (),
+        }
+        self
     }
 
     /// The word that names the type in job files.

@@ -141,7 +141,7 @@ fn describe(layer: &LayerReport) -> String {
         _ => String::new(),
     };
     match &layer.outcome {
-        Outcome::Factorised(_) => format!(
+        Outcome::Factorised(_) | Outcome::Product => format!(
             "`{}`: {rank}{} multiply-adds were, {} are left",
             layer.layer, layer.before.multiply_adds, layer.after.multiply_adds
         ),

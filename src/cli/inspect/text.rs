@@ -6,6 +6,7 @@ use super::super::table::table;
 use super::{Row, hash, network_name, word};
 use crate::checkpoint::Snapshot;
 use crate::compress::groups::GroupKind;
+use crate::compress::low_rank::LayerRank;
 use crate::job::Job;
 
 /// All of it.
@@ -86,7 +87,11 @@ fn left(arguments: &Inspect, rows: &[Row]) -> Option<String> {
         let cell = |row: &Row| row.census.of(kind).map(|s| format!("{}/{}", s.kept, s.all));
         (word(kind).replace('_', " "), rows.iter().map(cell).collect())
     };
-    let rank = |row: &Row| row.census.rank.as_ref().map(|r| format!("{}/{}", r.rank, r.full_rank));
+    let rank = |row: &Row| {
+        let of_tensor = |r: &LayerRank| format!("{}/{}", r.rank, r.full_rank);
+        let all: Vec<String> = row.census.ranks.iter().map(of_tensor).collect();
+        (!all.is_empty()).then(|| all.join(", "))
+    };
     let ranks: Column = (format!("rank at {} %", 100.0 * arguments.energy), rows.iter().map(rank).collect());
     let columns = kinds.into_iter().map(of_kind).chain([ranks]);
     let columns: Vec<Column> = columns.filter(|(_, cells)| cells.iter().any(|cell| cell.is_some())).collect();

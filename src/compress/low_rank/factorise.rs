@@ -1,11 +1,14 @@
 //! The surgery: a network in which thin layers take the place of thick ones.
 //!
-//! `request` holds what is asked for, `plan` what becomes of each layer and why, `pair` the two layers for one.
+//! `request` holds what is asked for, `plan` what becomes of each layer and why, `pair` the two layers for one, `recurrent` the
+//! weight that is factorised within its layer.
 
 mod pair;
 mod plan;
+mod recurrent;
 mod request;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 pub use pair::Form;
@@ -13,6 +16,7 @@ pub use plan::{Cost, LayerReport, Outcome};
 pub use request::{check, of_what_is_left};
 
 use self::pair::Pair;
+use self::recurrent::Product;
 use crate::error::Result;
 use crate::job::LowRank;
 use crate::nn::{Graph, Node, Parameters};
@@ -26,7 +30,7 @@ pub struct Factorised {
     pub parameters: Parameters,
     /// By parameter: where it stood in the flat vector of before; `None` of those that begin anew.
     pub origins: Vec<Option<Range<usize>>>,
-    /// A row for each layer that has a weight to factorise, in the graph's order.
+    /// A row for each layer that has a weight to factorise, in the graph's order; two for a recurrent one.
     pub layers: Vec<LayerReport>,
 }
 
@@ -51,22 +55,26 @@ impl Factorised {
 /// When the request names what there is not or what cannot be, when a weight is not finite, and those of [`Graph::new`].
 pub fn factorise(graph: &Graph, parameters: &Parameters, request: &LowRank) -> Result<Factorised> {
     check(request, graph)?;
-    let (mut nodes, mut layers, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut nodes, mut layers, mut made) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (index, node) in graph.layers().iter().enumerate() {
         let (report, pair) = plan::plan(graph, parameters, request, index)?;
-        layers.extend(report);
-        match pair {
-            None => nodes.push(node.clone()),
-            Some(pair) => {
-                nodes.extend(two_nodes(node, &pair));
-                pairs.push((node.name.as_str(), pair));
-            }
+        let (recurrent, product) = recurrent::plan(graph, parameters, request, index)?;
+        layers.extend(report.into_iter().chain(recurrent));
+        let mut of_node = vec![node.clone()];
+        if let Some(pair) = pair {
+            of_node = two_nodes(node, &pair).into();
+            made.extend(pair.tensor_names(&node.name).into_iter().zip(pair.weights));
         }
+        if let (Some(product), Some(last)) = (product, of_node.last_mut()) {
+            last.layer = last.layer.clone().with_recurrent_rank(product.rank);
+            made.extend(Product::tensor_names(&node.name).into_iter().zip(product.weights));
+        }
+        nodes.extend(of_node);
     }
     let graph = Graph::new(graph.input(), nodes)?;
     let mut factorised =
         Factorised { parameters: Parameters::new(&graph)?, graph, origins: Vec::new(), layers };
-    factorised.fill(parameters, &pairs);
+    factorised.fill(parameters, &made);
     Ok(factorised)
 }
 
@@ -81,22 +89,16 @@ fn two_nodes(node: &Node, pair: &Pair) -> [Node; 2] {
 }
 
 impl Factorised {
-    fn fill(&mut self, before: &Parameters, pairs: &[(&str, Pair)]) {
-        let own = |name: &str| {
-            pairs.iter().find_map(|(layer, pair)| {
-                let names = pair.tensor_names(layer);
-                let which = names.iter().position(|own| own == name)?;
-                Some(&pair.weights[which][..])
-            })
-        };
-        let origin = |name: &str| match own(name) {
-            Some(_) => None,
-            None => before.table.iter().find(|old| old.name == name).map(|old| old.range.clone()),
+    /// `made`: the factors, by tensor; all else is as it was `before`.
+    fn fill(&mut self, before: &Parameters, made: &BTreeMap<String, Vec<f32>>) {
+        let origin = |name: &str| match made.contains_key(name) {
+            true => None,
+            false => before.table.iter().find(|old| old.name == name).map(|old| old.range.clone()),
         };
         self.origins = self.parameters.table.iter().map(|parameter| origin(&parameter.name)).collect();
         self.parameters.values = self.take(&before.values);
         for parameter in &self.parameters.table {
-            if let Some(weights) = own(&parameter.name) {
+            if let Some(weights) = made.get(&parameter.name) {
                 self.parameters.values[parameter.range.clone()].copy_from_slice(weights);
             }
         }

@@ -18,6 +18,6 @@ mod weight;
 
 pub use decompose::{Decomposition, Factors};
 pub use factorise::{Factorised, Form, LayerReport, Outcome, check, factorise, of_what_is_left};
-pub use ranks::{LayerRank, rank, ranks};
+pub use ranks::{LayerRank, ranks, ranks_of};
 pub use spectrum::Spectrum;
 pub use weight::Matrix;

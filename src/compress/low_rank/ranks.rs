@@ -22,33 +22,38 @@ pub struct LayerRank {
     pub full_rank: usize,
 }
 
-/// The rank of each weight of `graph` that keeps the share `energy` of its energy, in the graph's order. Grouped convolutions
-/// and tied weights, which are not factorised, are left out.
+/// The rank of each weight of `graph` that keeps the share `energy` of its energy, in the graph's order; of a recurrent layer the
+/// input's weight, then its own. Grouped convolutions and tied weights, which are not factorised, are left out.
 ///
 /// # Errors
 /// When a weight is not finite.
 pub fn ranks(graph: &Graph, parameters: &Parameters, energy: f64) -> Result<Vec<LayerRank>> {
-    let all = (0..graph.layers().len()).map(|index| rank(graph, parameters, index, energy).transpose());
-    all.flatten().collect()
+    let all = (0..graph.layers().len()).map(|index| ranks_of(graph, parameters, index, energy));
+    Ok(all.collect::<Result<Vec<_>>>()?.concat())
 }
 
-/// The row of layer `index`; `None` where there is no weight to factorise.
+/// The rows of layer `index`; none where there is no weight to factorise.
 ///
 /// # Errors
 /// When the weight is not finite.
-pub fn rank(graph: &Graph, parameters: &Parameters, index: usize, energy: f64) -> Result<Option<LayerRank>> {
+pub fn ranks_of(graph: &Graph, parameters: &Parameters, index: usize, energy: f64) -> Result<Vec<LayerRank>> {
     let node = &graph.layers()[index];
-    let Some(tensor) = weight::tensor(&node.layer) else { return Ok(None) };
-    let Ok(matrix) = weight::matrix(graph, parameters, index, tensor) else { return Ok(None) };
-    let spectrum = Spectrum::of(matrix)?;
-    Ok(Some(LayerRank {
-        layer: node.name.clone(),
-        tensor,
-        filters: matrix.filters,
-        width: matrix.width,
-        rank: spectrum.rank_at(energy),
-        full_rank: matrix.full_rank(),
-    }))
+    let tensors = weight::tensor(&node.layer).into_iter();
+    let tensors = tensors.chain(node.layer.is_recurrent().then_some(weight::RECURRENT));
+    let mut rows = Vec::new();
+    for tensor in tensors {
+        let Ok(matrix) = weight::matrix(graph, parameters, index, tensor) else { continue };
+        let spectrum = Spectrum::of(matrix)?;
+        rows.push(LayerRank {
+            layer: node.name.clone(),
+            tensor,
+            filters: matrix.filters,
+            width: matrix.width,
+            rank: spectrum.rank_at(energy),
+            full_rank: matrix.full_rank(),
+        });
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]

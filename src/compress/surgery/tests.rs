@@ -115,6 +115,9 @@ fn language_network(draws: &mut Draws) -> Graph {
             _ => json!({"type": "rhn", "depth": 1 + draws.below(3)}),
         };
         layer["hidden"] = json!(width);
+        if draws.chance() {
+            layer["recurrent_rank"] = json!(1 + draws.below(4));
+        }
         layer["name"] = json!(format!("level{level}"));
         layers.push(layer);
     }

@@ -1,5 +1,6 @@
 //! What becomes of each layer: its rank, what that costs, and the reason where it is left alone.
 
+use super::super::spectrum::Spectrum;
 use super::super::weight;
 use super::pair::{Form, Halves, Pair};
 use super::request::lacks_columns;
@@ -19,7 +20,7 @@ pub struct Cost {
 /// A row of the closing table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerReport {
-    /// The layer's name.
+    /// The layer's name; "NAME/weight_hh" of its recurrent weight, whose row follows the layer's.
     pub layer: String,
     /// Its type.
     pub kind: &'static str,
@@ -29,9 +30,9 @@ pub struct LayerReport {
     pub rank: Option<usize>,
     /// The share of the weight's energy that this rank keeps.
     pub energy: Option<f64>,
-    /// Before.
+    /// Before; of a recurrent weight, that weight alone.
     pub before: Cost,
-    /// After: of both layers, where there are two.
+    /// After: of both layers, or factors, where there are two.
     pub after: Cost,
     /// What was done.
     pub outcome: Outcome,
@@ -42,6 +43,8 @@ pub struct LayerReport {
 pub enum Outcome {
     /// Two layers stand in its place.
     Factorised(Form),
+    /// The layer stands, and its weight is a product of two.
+    Product,
     /// It is as it was, for this reason.
     Kept(String),
 }
@@ -58,16 +61,7 @@ pub(super) fn plan(
     let inputs = graph.input_shapes(index);
     let fail = |message: String| refusal(node, message);
     let before = cost(&node.layer, &inputs).map_err(fail)?;
-    let mut report = LayerReport {
-        layer: node.name.clone(),
-        kind: node.layer.kind(),
-        full_rank: None,
-        rank: None,
-        energy: None,
-        before,
-        after: before,
-        outcome: Outcome::Kept(String::new()),
-    };
+    let mut report = LayerReport::new(node.name.clone(), node.layer.kind(), before);
     let form = if request.is_separable(&node.name) { Form::Separable } else { Form::CrossFilter };
     let matrix = match reason_to_leave(graph, request, node, form)? {
         Some(reason) => Err(reason),
@@ -82,29 +76,53 @@ pub(super) fn plan(
     };
 
     let halves = Halves::new(&node.layer, tensor, matrix, form, request.method)?;
-    let spectrum = halves.spectrum();
-    let rank = match (request.ranks.get(&node.name), request.energy) {
-        (Some(&rank), _) => rank,
-        (None, Some(energy)) => spectrum.rank_at(energy),
-        (None, None) => spectrum.full_rank(),
-    };
-    report.full_rank = Some(spectrum.full_rank());
-    report.rank = Some(rank);
-    report.energy = Some(spectrum.kept(rank));
+    let rank = report.choose(request, halves.spectrum());
     let pair = halves.pair(rank);
-    let after = cost_of_two(&pair.layers, &inputs).map_err(fail)?;
-    let cheaper = after.parameters < before.parameters && after.multiply_adds < before.multiply_adds;
-    if request.cost_test && !cheaper {
-        let reason = format!(
-            "at rank {rank} it would have {} parameters and {} multiply-adds in place of {} and {}",
-            after.parameters, after.multiply_adds, before.parameters, before.multiply_adds
-        );
-        return Ok((Some(kept(report, reason)), None));
-    }
-    Ok((Some(LayerReport { after, outcome: Outcome::Factorised(form), ..report }), Some(pair)))
+    report.after = cost_of_two(&pair.layers, &inputs).map_err(fail)?;
+    Ok(match report.too_dear(request) {
+        Some(reason) => (Some(kept(LayerReport { after: before, ..report }, reason)), None),
+        None => (Some(LayerReport { outcome: Outcome::Factorised(form), ..report }), Some(pair)),
+    })
 }
 
-fn kept(report: LayerReport, reason: String) -> LayerReport {
+impl LayerReport {
+    /// Of what is as it was, for no reason yet.
+    pub(super) fn new(layer: String, kind: &'static str, before: Cost) -> LayerReport {
+        let outcome = Outcome::Kept(String::new());
+        LayerReport { layer, kind, full_rank: None, rank: None, energy: None, before, after: before, outcome }
+    }
+
+    /// The rank that `request` asks for, of a weight of these energies; the report says so.
+    pub(super) fn choose(&mut self, request: &LowRank, spectrum: &Spectrum) -> usize {
+        let rank = match (request.ranks.get(&self.layer), request.energy) {
+            (Some(&rank), _) => rank,
+            (None, Some(energy)) => spectrum.rank_at(energy),
+            (None, None) => spectrum.full_rank(),
+        };
+        self.full_rank = Some(spectrum.full_rank());
+        self.rank = Some(rank);
+        self.energy = Some(spectrum.kept(rank));
+        rank
+    }
+
+    /// Why the rank that was chosen is not worth it, if `request` wants to know and it is not.
+    pub(super) fn too_dear(&self, request: &LowRank) -> Option<String> {
+        let (before, after) = (self.before, self.after);
+        let cheaper = after.parameters < before.parameters && after.multiply_adds < before.multiply_adds;
+        (request.cost_test && !cheaper).then(|| {
+            format!(
+                "at rank {} it would have {} parameters and {} multiply-adds in place of {} and {}",
+                self.rank.unwrap_or_default(),
+                after.parameters,
+                after.multiply_adds,
+                before.parameters,
+                before.multiply_adds
+            )
+        })
+    }
+}
+
+pub(super) fn kept(report: LayerReport, reason: String) -> LayerReport {
     LayerReport { outcome: Outcome::Kept(reason), ..report }
 }
 
@@ -127,11 +145,11 @@ fn reason_to_leave(graph: &Graph, request: &LowRank, node: &Node, form: Form) ->
     })
 }
 
-fn refusal(node: &Node, message: String) -> Error {
+pub(super) fn refusal(node: &Node, message: String) -> Error {
     Error::Shape { layer: node.name.clone(), operation: node.layer.kind().into(), message }
 }
 
-fn cost(layer: &LayerSpec, inputs: &[Shape]) -> std::result::Result<Cost, String> {
+pub(super) fn cost(layer: &LayerSpec, inputs: &[Shape]) -> std::result::Result<Cost, String> {
     let describe = layer.describe();
     let parameters = describe.parameters(inputs)?;
     let parameters = parameters.iter().map(|spec| spec.shape.iter().product::<usize>()).sum();

@@ -27,10 +27,16 @@ pub fn check(request: &LowRank, graph: &Graph) -> Result<()> {
 
 fn check_name(request: &LowRank, name: &str, graph: &Graph) -> Result<()> {
     let refuse = |message: String| Err(Error::Usage(format!("low rank: {message}")));
+    if let Some(node) = recurrent_node(name, graph) {
+        return check_recurrent(request, name, node);
+    }
     let weighted = graph.layers().iter().filter(|node| weight::tensor(&node.layer).is_some());
     let Some(node) = weighted.clone().find(|node| node.name == name) else {
-        let names: Vec<&str> = weighted.map(|node| node.name.as_str()).collect();
-        let advice = suggest(name, &names);
+        let recurrent = graph.layers().iter().filter(|node| node.layer.is_recurrent());
+        let names = weighted.map(|node| node.name.clone());
+        let names: Vec<String> =
+            names.chain(recurrent.map(|node| weight::recurrent_name(&node.name))).collect();
+        let advice = suggest(name, &names.iter().map(String::as_str).collect::<Vec<_>>());
         return refuse(format!("no layer with a weight to factorise is called `{name}`; {advice}"));
     };
     if request.excepts(name) && request.names(name) {
@@ -58,6 +64,36 @@ fn check_name(request: &LowRank, name: &str, graph: &Graph) -> Result<()> {
         return refuse(format!("`{name}` is to be separable; say at which energy, or at which rank"));
     }
     Ok(())
+}
+
+/// The layer whose recurrent weight `name` is.
+fn recurrent_node<'a>(name: &str, graph: &'a Graph) -> Option<&'a Node> {
+    let layer = weight::recurrent_layer(name)?;
+    graph.layers().iter().find(|node| node.name == layer && node.layer.is_recurrent())
+}
+
+/// Of a recurrent weight called `name`.
+fn check_recurrent(request: &LowRank, name: &str, node: &Node) -> Result<()> {
+    let refuse = |message: String| Err(Error::Usage(format!("low rank: {message}")));
+    let excepted = request.excepts(name) || request.excepts(&node.name);
+    if excepted && request.names(name) {
+        return refuse(format!("`{name}` is both asked for and excepted"));
+    }
+    if request.is_separable(name) {
+        return refuse(format!(
+            "`{name}` is a recurrent weight; only a conv2d has a vertical and a horizontal part"
+        ));
+    }
+    let Some(&rank) = request.ranks.get(name) else { return Ok(()) };
+    if let Some(rank) = node.layer.recurrent_rank() {
+        return refuse(format!("`{name}` is a product of rank {rank} already"));
+    }
+    match node.layer.hidden_units() {
+        Some(hidden) if rank > hidden => {
+            refuse(format!("a rank of {rank} is asked for of `{name}`; the largest it can have is {hidden}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The largest rank that the weight of `node` can have in the form that `request` asks for.
@@ -89,8 +125,15 @@ pub fn of_what_is_left(request: &LowRank, graph: &Graph) -> Result<LowRank> {
     };
     left.separable
         .retain(|name| find(name).is_some_and(|node| !is_half(name) && !lacks_columns(&node.layer)));
-    left.except.retain(|name| find(name).is_some());
-    left.ranks.retain(|name, _| find(name).is_some() && !is_half(name));
+    left.except.retain(|name| find(name).is_some() || recurrent_node(name, graph).is_some());
+    let is_dense =
+        |name: &str| recurrent_node(name, graph).is_some_and(|node| node.layer.recurrent_rank().is_none());
+    left.ranks.retain(|name, _| is_dense(name) || find(name).is_some() && !is_half(name));
+    for (name, rank) in &mut left.ranks {
+        if let Some(hidden) = recurrent_node(name, graph).and_then(|node| node.layer.hidden_units()) {
+            *rank = hidden.min(*rank);
+        }
+    }
     for node in graph.layers().iter().filter(|node| request.ranks.contains_key(&node.name)) {
         let largest = full_rank(&left, node, graph)?;
         if let Some(rank) = left.ranks.get_mut(&node.name) {

@@ -65,7 +65,7 @@ fn at_rank(layer: &str, rank: usize) -> LowRank {
 fn reason<'a>(factorised: &'a Factorised, layer: &str) -> &'a str {
     match &factorised.layers.iter().find(|row| row.layer == layer).unwrap().outcome {
         Outcome::Kept(reason) => reason,
-        Outcome::Factorised(_) => "factorised",
+        Outcome::Factorised(_) | Outcome::Product => "factorised",
     }
 }
 
@@ -227,6 +227,74 @@ fn what_cannot_be_is_refused() {
     parameters.values[1_000] = f32::NEG_INFINITY;
     let message = factorise(&graph, &parameters, &LowRank::energy(0.9)).unwrap_err().to_string();
     assert!(message.contains("`conv2/weight` holds -inf at element 480"), "{message}");
+}
+
+/// A recurrent weight goes by the name of its tensor, and stays where its layer does.
+#[test]
+fn recurrent_weights_have_names_of_their_own() {
+    let (graph, parameters) = network(
+        Shape::Sequence { steps: 3, features: 9 },
+        json!([
+            {"name": "a", "type": "lstm", "hidden": 6},
+            {"name": "b", "type": "gru", "hidden": 8},
+            {"name": "out", "type": "linear", "units": 9},
+        ]),
+    );
+    let all = LowRank { cost_test: false, ..LowRank::energy(0.6) };
+    let with = |change: &dyn Fn(&mut LowRank)| {
+        let mut request = all.clone();
+        change(&mut request);
+        request
+    };
+    let whole = factorise(&graph, &parameters, &all).unwrap();
+    for row in ["a", "a/weight_hh", "b", "b/weight_hh"] {
+        assert_eq!(reason(&whole, row), "factorised", "{row}");
+    }
+    let hh = whole.layers.iter().find(|row| row.layer == "b/weight_hh").unwrap();
+    let rank = hh.rank.unwrap();
+    assert_eq!(hh.before, Cost { parameters: 3 * 8 * 8, multiply_adds: 3 * 3 * 8 * 8 });
+    assert_eq!(hh.after, Cost { parameters: 4 * 8 * rank, multiply_adds: 3 * 4 * 8 * rank as u64 });
+    let layers = ["a.basis", "a", "b.basis", "b", "out"];
+    assert_eq!(whole.graph.layers().iter().map(|node| &node.name[..]).collect::<Vec<_>>(), layers);
+    assert_eq!(whole.graph.layers()[3].layer.recurrent_rank(), Some(rank));
+    assert_eq!(Graph::from_json(&whole.graph.to_json()).unwrap(), whole.graph);
+    let again = factorise(&whole.graph, &whole.parameters, &all).unwrap();
+    assert_eq!(reason(&again, "b/weight_hh"), "it is a product already");
+
+    let except = |name: &str| with(&|r| r.except = vec![name.into()]);
+    let spared = factorise(&graph, &parameters, &except("a")).unwrap();
+    assert_eq!((reason(&spared, "a"), reason(&spared, "a/weight_hh")), ("it is excepted", "it is excepted"));
+    let spared = factorise(&graph, &parameters, &except("a/weight_hh")).unwrap();
+    assert_eq!((reason(&spared, "a"), reason(&spared, "a/weight_hh")), ("factorised", "it is excepted"));
+    // Of 24 x 8 a product has 32 r.
+    let dear = LowRank { cost_test: true, ..at_rank("b/weight_hh", 6) };
+    let dear = factorise(&graph, &parameters, &dear).unwrap();
+    assert_eq!(
+        reason(&dear, "b/weight_hh"),
+        "at rank 6 it would have 192 parameters and 576 multiply-adds in place of 192 and 576"
+    );
+
+    let both = with(&|r| (r.ranks, r.except) = ([("a/weight_hh".into(), 2)].into(), vec!["a".into()]));
+    let cases = [
+        (at_rank("a/weight_hh", 7), "7 is asked for of `a/weight_hh`; the largest it can have is 6"),
+        (at_rank("c/weight_hh", 7), "is called `c/weight_hh`"),
+        (at_rank("out/weight_hh", 7), "is called `out/weight_hh`"),
+        (at_rank("a/weight_ho", 7), "is called `a/weight_ho`; did you mean `a/weight_hh`?"),
+        (both, "`a/weight_hh` is both asked for and excepted"),
+        (with(&|r| r.separable = vec!["a/weight_hh".into()]), "only a conv2d has a vertical"),
+    ];
+    for (request, part) in cases {
+        let message = factorise(&graph, &parameters, &request).unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+    }
+    let message =
+        factorise(&whole.graph, &whole.parameters, &at_rank("a/weight_hh", 2)).unwrap_err().to_string();
+    assert!(message.contains("is a product of rank"), "{message}");
+    // A stage's request holds for what is left: no more than there is, nothing of what is done.
+    let left = of_what_is_left(&at_rank("a/weight_hh", 99), &graph).unwrap();
+    assert_eq!(left, at_rank("a/weight_hh", 6));
+    let left = of_what_is_left(&at_rank("a/weight_hh", 2), &whole.graph).unwrap();
+    assert!(left.ranks.is_empty());
 }
 
 /// A weight of zeros keeps one unit, and the network its biases.

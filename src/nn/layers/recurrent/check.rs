@@ -220,7 +220,7 @@ fn rhn() {
     }
 }
 
-/// Recurrent weights as products, of rank 1, of full rank, and between.
+/// Recurrent weights as products, of rank 1, of about half of the full rank, and of more than that.
 #[test]
 fn recurrent_weights_of_low_rank() {
     let formulas: [(&str, Formula); 4] = [
@@ -230,7 +230,7 @@ fn recurrent_weights_of_low_rank() {
         ("rhn", reference::rhn),
     ];
     for (kind, formula) in formulas {
-        for rank_of in [|_| 1, |hidden: usize| hidden.div_ceil(2), |hidden| hidden] {
+        for rank_of in [|_| 1, |hidden: usize| hidden.div_ceil(2), |hidden| hidden + 1] {
             run(
                 |hidden| {
                     let mut spec = json!({"type": kind, "hidden": hidden, "recurrent_rank": rank_of(hidden)});
@@ -266,12 +266,8 @@ fn what_does_not_fit_is_refused() {
         assert!(message.contains("got tokens, 2 of 9; put an `embedding`"), "{message}");
         assert!(refuse(&spec(0), sequence).contains("at least 1"));
         assert!(refuse(&spec(1 << 30), sequence).contains("2^40"));
-        for rank in [0, 5] {
-            let mut spec = spec(4);
-            spec["recurrent_rank"] = json!(rank);
-            let message = refuse(&spec, sequence);
-            let expected = format!("recurrent_rank = {rank} must be at least 1 and at most hidden = 4");
-            assert!(message.contains(&expected), "{message}");
-        }
+        let mut flat = spec(4);
+        flat["recurrent_rank"] = json!(0);
+        assert!(refuse(&flat, sequence).contains("recurrent_rank must be at least 1"));
     }
 }

@@ -39,9 +39,11 @@ impl Sizes {
         if hidden == 0 {
             return Err("hidden must be at least 1".into());
         }
-        if let Some(rank) = rank.filter(|rank| !(1..=hidden).contains(rank)) {
-            return Err(format!("recurrent_rank = {rank} must be at least 1 and at most hidden = {hidden}"));
+        // More than H is wasteful, but what surgery that takes hidden units out may leave.
+        if rank == Some(0) {
+            return Err("recurrent_rank must be at least 1".into());
         }
+        elements(&[gates, hidden, rank.unwrap_or(hidden)])?;
         elements(&[gates, hidden, features])?;
         elements(&[gates, hidden, hidden])?;
         Ok(Sizes { steps, features, hidden, gates, rank })

@@ -64,7 +64,7 @@ train.steps = 4
 [[stage]]
 name = "thin"
 train.steps = 5
-low_rank = { ranks = { lstm = 3 }, cost_test = false }
+low_rank = { ranks = { lstm = 3, "lstm/weight_hh" = 5, "first/weight_hh" = 6 }, cost_test = false }
 "#;
 
 /// The job with a first layer of type `kind`, and a strength at which some of its units go.
@@ -76,6 +76,12 @@ fn staged(kind: &str) -> Loaded {
     let path = directory.path().join("recurrent.toml");
     fs::write(&path, JOB.replace("STRENGTH", strength).replace("type = \"TYPE\"", &kind)).unwrap();
     job::load(&path, &[]).unwrap()
+}
+
+fn shape(snapshot: &Snapshot, tensor: &str) -> Vec<usize> {
+    let network = restore_network(Path::new("here"), snapshot, 1).unwrap();
+    let tensors = network.parameters.table.iter();
+    tensors.clone().find(|parameter| parameter.name == tensor).unwrap().spec.shape.clone()
 }
 
 /// The logits of a batch of sequences that begin from what the network of `snapshot` carries at rest.
@@ -96,6 +102,10 @@ fn hidden_units_go_with_all_that_is_theirs() {
                 ["sparsify", "shrink", "tune", "thin"].map(|name| stage(directory.path(), name));
             assert!(parameters(&shrunk) < parameters(&masked), "{kind}: nothing went");
             assert_ne!(parameters(&thin), parameters(&tuned));
+            for (layer, rank) in [("first", 6), ("lstm", 5)] {
+                let basis = shape(&thin, &format!("{layer}/weight_hh_basis"));
+                assert_eq!(basis[0], rank.min(basis[1]), "{kind}: {layer}");
+            }
             let (before, after) = (output(&masked), output(&shrunk));
             let largest = before.iter().fold(1.0f32, |largest, value| largest.max(value.abs()));
             before.iter().zip(&after).for_each(|(a, b)| assert!((a - b).abs() <= 1e-5 * largest, "{a} {b}"));

@@ -128,6 +128,51 @@ fn recurrent_layers() {
     }
 }
 
+/// Recurrent weights as products, within their layers. A step's sum over the state is one over r of sums over the state: its
+/// rounding is bounded by the same of magnitudes, |A| |B|; the rest is as above.
+#[test]
+fn recurrent_weights() {
+    let (steps, features, hidden) = (3, 4, 7);
+    for (kind, levels) in [("lstm", 1), ("gru", 1), ("rnn", 1), ("rhn", 2)] {
+        let mut layer = json!({"name": "r", "type": kind, "hidden": hidden});
+        if kind == "rhn" {
+            layer["depth"] = json!(levels);
+        }
+        let (graph, mut parameters) = network(Shape::Sequence { steps, features }, json!([layer]));
+        let [ih, hh] = ["r/weight_ih", "r/weight_hh"];
+        let range = parameters.table.iter().find(|p| p.name == hh).unwrap().range.clone();
+        parameters.values[range].iter_mut().for_each(|w| *w *= 0.1);
+        let x = input(&graph, 2);
+        let before = run(&graph, &parameters, &x);
+        for method in [LowRankMethod::Pca, LowRankMethod::Svd] {
+            let at = |rank: usize| LowRank { method, ..at_rank(hh, rank) };
+            let result = factorise(&graph, &parameters, &at(hidden)).unwrap();
+            let row = result.layers.iter().find(|row| row.layer == hh).unwrap();
+            assert_eq!(
+                (row.full_rank, row.rank, &row.outcome),
+                (Some(hidden), Some(hidden), &Outcome::Product)
+            );
+            assert_eq!(reason(&result, "r"), "no rank was asked for");
+            assert_eq!(result.graph.layers().len(), 1, "it is one layer still");
+            assert_eq!(tensor(&result.parameters, ih), tensor(&parameters, ih));
+
+            let (a, b) = (tensor(&result.parameters, hh), tensor(&result.parameters, "r/weight_hh_basis"));
+            let largest = |row: &[f32]| row.iter().map(|w| w.abs()).sum::<f32>();
+            let basis: Vec<f32> = b.chunks_exact(hidden).map(largest).collect();
+            let product = |row: &[f32]| row.iter().zip(&basis).map(|(a, b)| a.abs() * b).sum::<f32>();
+            let rho = a.chunks_exact(hidden).map(product).fold(0.0, f32::max);
+            let inputs = tensor(&parameters, ih).chunks_exact(features).map(largest).fold(0.0, f32::max);
+            let delta = (features + 2 * hidden + 6 + 16) as f32 * U * (inputs + rho + 1.0);
+            let bound = (0..steps * levels).fold(0.0, |s, _| s + (2.25 + rho / 4.0) * (delta + rho * s));
+            let y = run(&result.graph, &result.parameters, &x);
+            assert!(farthest(&y, &before) <= bound, "{kind}: {} {bound}", farthest(&y, &before));
+            let less = factorise(&graph, &parameters, &at(1)).unwrap();
+            let less = run(&less.graph, &less.parameters, &x);
+            assert!(farthest(&less, &before) > 4.0 * bound, "{kind}: {} {bound}", farthest(&less, &before));
+        }
+    }
+}
+
 /// All of LeNet at once. The bound of one layer after another is too wide to see anything through; rounding errors walk at
 /// random instead, and 16 sqrt(d) u of the largest output for each of four layers is far beyond where they get.
 #[test]
