@@ -228,7 +228,7 @@ pub enum BenchCommand {
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         threads: u16,
         /// For how long, in seconds.
-        #[arg(long, value_name = "S", default_value_t = 5.0)]
+        #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = infer::seconds)]
         seconds: f64,
         /// Print JSON on standard output, one object, and nothing else there.
         #[arg(long)]

@@ -49,7 +49,7 @@ pub struct Infer {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: u16,
     /// For how long, in seconds; three rounds at least.
-    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
     pub seconds: f64,
     /// First check that each network computes what the first one does, as a network does that surgery took zeros out of;
     /// one that is factorised or trained on does not.
@@ -61,6 +61,14 @@ pub struct Infer {
     /// Print one JSON object on standard output and nothing else there.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A time to measure for.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number from 0 to 86400 is needed".into()),
+    }
 }
 
 /// A number of units.

@@ -67,7 +67,11 @@ fn what_cannot_be_done_is_said() {
         (format!("compress {FROM} -o out.h5 --low-rank conv1=0"), 2, "must be at least 1"),
         (format!("compress {FROM} -o out.h5 --low-rank conv1=5"), 2, "the largest it can have is 4"),
         (format!("compress {FROM} -o out.h5 --low-rank cnv1=2"), 2, "did you mean `conv1`?"),
-        (format!("compress {FROM} -o nowhere/out.h5 --shrink"), 4, "nowhere/out.h5"),
+        (
+            format!("compress {FROM} -o nowhere/out.h5 --shrink"),
+            4,
+            "there is no directory nowhere; create it",
+        ),
         ("compress none.h5 -o out.h5 --shrink".into(), 4, "none.h5"),
         ("compress damaged.h5 -o out.h5 --shrink".into(), 4, "damaged.h5"),
     ] {

@@ -140,6 +140,8 @@ fn what_cannot_be_timed_is_refused() {
         ("", 2, &["CHECKPOINT", "--help"]),
         ("run/checkpoints/best.h5 --batch 0", 2, &["--batch"]),
         ("run/checkpoints/best.h5 --threads 0", 2, &["--threads"]),
+        ("run/checkpoints/best.h5 --seconds inf", 2, &["--seconds", "from 0 to 86400"]),
+        ("run/checkpoints/best.h5 --seconds nan", 2, &["--seconds", "from 0 to 86400"]),
         ("run/checkpoints/best.h5 --model lenet", 2, &["--model"]),
         ("run/checkpoints/best.h5 --hidden 5,5", 2, &["--hidden", "cannot be used with"]),
         ("run/checkpoints/best.h5 --steps 5", 2, &["--steps", "cannot be used with"]),
