@@ -40,6 +40,9 @@ fn round_keys<const N: usize>(mut key: [u32; 2]) -> [[u32; 2]; N] {
     })
 }
 
+/// Blocks that [`Stream::side_by_side`] computes.
+pub const SIDE: usize = 8;
+
 /// Words of 16 bits that a stream has.
 pub const HALVES: u64 = 1 << 35;
 
@@ -61,6 +64,8 @@ pub enum Purpose {
     Synthetic = 6,
     /// Text that is made up; `step` is the token, `tensor` the part of the data set.
     SyntheticText = 7,
+    /// Noise on weights; `subject` is the place of the first sample of a micro-batch in the global batch.
+    SmoothOut = 8,
     /// What a benchmark computes with.
     Benchmark = 254,
     /// Anything only a test draws.
@@ -127,6 +132,32 @@ impl Stream {
         })
     }
 
+    /// Blocks `first .. first + SIDE`, word by word: `[w][b]` is word `w` of block `first + b`. A plain loop over the blocks,
+    /// which becomes vectors in a caller that is compiled for them; block by block it would not.
+    #[inline(always)]
+    pub fn side_by_side(&self, first: u32) -> [[u32; SIDE]; 4] {
+        let keys = match self.purpose {
+            Purpose::Ternary => &round_keys::<FEW_ROUNDS>(self.key())[..],
+            _ => &round_keys::<ROUNDS>(self.key())[..],
+        };
+        // In 64 bits, of which the upper half is rubbish that no multiplication sees.
+        let [c1, c2, c3] = self.counter().map(|word| [u64::from(word); SIDE]);
+        let mut counter =
+            [std::array::from_fn(|lane| u64::from(first.wrapping_add(lane as u32))), c1, c2, c3];
+        for key in keys {
+            for lane in 0..SIDE {
+                let [c0, c1, c2, c3] = counter.map(|word| word[lane]);
+                let a = u64::from(MULTIPLY[0]) * (c0 & 0xFFFF_FFFF);
+                let b = u64::from(MULTIPLY[1]) * (c2 & 0xFFFF_FFFF);
+                counter[0][lane] = b >> 32 ^ c1 ^ u64::from(key[0]);
+                counter[1][lane] = b;
+                counter[2][lane] = a >> 32 ^ c3 ^ u64::from(key[1]);
+                counter[3][lane] = a;
+            }
+        }
+        counter.map(|word| word.map(|word| word as u32))
+    }
+
     /// Word `index` of the stream, `index` below 2^34.
     #[inline]
     pub fn word(&self, index: u64) -> u32 {
@@ -188,6 +219,19 @@ mod tests {
         assert_eq!(stream(Purpose::Ternary).block(9), philox4x32::<7>(counter(1), [6, 7]));
         for purpose in [Purpose::Initialise, Purpose::Shuffle, Purpose::Benchmark, Purpose::Test] {
             assert_eq!(stream(purpose).block(9), philox4x32::<10>(counter(purpose as u32), [6, 7]));
+        }
+    }
+
+    #[test]
+    fn blocks_side_by_side_are_the_blocks() {
+        for purpose in [Purpose::Ternary, Purpose::SmoothOut] {
+            for first in [0, 8, u32::MAX - 7] {
+                let stream = Stream { seed: 7 << 40 | 6, purpose, step: 1 << 35, subject: 3, tensor: 2 };
+                let words = stream.side_by_side(first);
+                for block in 0..SIDE {
+                    assert_eq!(words.map(|word| word[block]), stream.block(first + block as u32));
+                }
+            }
         }
     }
 

@@ -15,7 +15,7 @@ pub use all_reduce::{Plans, Ranks};
 pub use codec::{Codec, codec, instruction_sets};
 pub use contender::Contender;
 pub use report::{Case, Report};
-pub use step::{LayerTime, StepTime, Stepper, default_batch, step};
+pub use step::{LayerTime, NoiseTime, StepTime, Stepper, default_batch, step};
 
 use crate::rng::{Purpose, Stream};
 

@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use super::median;
 use crate::error::{Error, Result};
-use crate::job::{self, OptimizerKind, suggest};
+use crate::job::{self, Adapt, Distribution, OptimizerKind, suggest};
 use crate::models::preset;
 use crate::nn::layer::{Draw, Mode};
 use crate::nn::{Graph, Network, Shape, softmax_cross_entropy};
 use crate::optim::Optimizer;
 use crate::rng::{Purpose, Stream};
+use crate::smoothout::SmoothOut;
 use crate::tensor::{gemm, matrix, matrix_mut, set_threads, within};
 
 /// A network that can be timed.
@@ -82,8 +83,21 @@ pub struct StepTime {
     pub loss_ms: f64,
     /// The update of the parameters.
     pub update_ms: f64,
+    /// What SmoothOut's noise on all weights would add.
+    pub noise: Vec<NoiseTime>,
     /// Layer by layer, means.
     pub layers: Vec<LayerTime>,
+}
+
+/// What one kind of SmoothOut's noise takes: to perturb the weights and to give them back.
+#[derive(Clone, Debug, Serialize)]
+pub struct NoiseTime {
+    /// As a job says it.
+    pub kind: &'static str,
+    /// The median.
+    pub ms: f64,
+    /// The same in percent of the step.
+    pub percent: f64,
 }
 
 /// A network that is ready to take steps.
@@ -184,6 +198,35 @@ impl Stepper {
         times
     }
 
+    /// What noise takes, beside a step of `step` seconds.
+    fn noise(&mut self, step: f64) -> Result<Vec<NoiseTime>> {
+        const REPEATS: u64 = 21;
+        let kinds = [
+            ("uniform", Distribution::Uniform, Adapt::None),
+            ("normal", Distribution::Normal, Adapt::None),
+            ("filter", Distribution::Uniform, Adapt::Filter),
+        ];
+        let graph = self.network.graph().clone();
+        let parameters = &mut self.network.parameters;
+        kinds
+            .into_iter()
+            .map(|(kind, distribution, adapt)| {
+                let job = job::SmoothOut { a: 1e-3, distribution, adapt, ..job::SmoothOut::default() };
+                let smoothout = SmoothOut::new(&job, &graph, &parameters.table)?;
+                let mut smoothout = smoothout.ok_or_else(|| Error::Usage("there is no noise".into()))?;
+                let mut once = |step| {
+                    let start = Instant::now();
+                    smoothout.perturb(Draw { seed: 1, step, first_sample: 0 }, 1e-3, &mut parameters.values);
+                    smoothout.restore(&mut parameters.values);
+                    start.elapsed().as_secs_f64()
+                };
+                once(0);
+                let ms = 1e3 * median((1..=REPEATS).map(once).collect());
+                Ok(NoiseTime { kind, ms, percent: ms / step / 10.0 })
+            })
+            .collect()
+    }
+
     fn layers(&self, steps: usize) -> Vec<LayerTime> {
         let mean = |time: Duration| 1e3 * time.as_secs_f64() / steps as f64;
         let named = self.network.graph().layers().iter().zip(self.network.clock.times());
@@ -239,6 +282,7 @@ pub fn step(model: &str, batch: usize, threads: usize, seconds: f64) -> Result<S
         steps,
         loss_ms: mean(stepper.loss),
         update_ms: mean(stepper.update),
+        noise: stepper.noise(second)?,
         layers: stepper.layers(steps),
     })
 }
@@ -282,6 +326,9 @@ mod tests {
         let expected = operations / time.step_ms_median / 1e6;
         assert!((time.gflops / expected - 1.0).abs() < 1e-9, "{} {expected}", time.gflops);
         assert!(time.sgemm_peak_gflops > 0.0 && time.peak_rss_mb > 1.0);
+        let kinds: Vec<_> = time.noise.iter().map(|noise| noise.kind).collect();
+        assert_eq!(kinds, ["uniform", "normal", "filter"]);
+        assert!(time.noise.iter().all(|noise| noise.ms > 0.0 && noise.percent > 0.0));
         assert_eq!(time.layers.len(), 8);
         let all: f64 = time.layers.iter().map(|layer| layer.forward_ms + layer.backward_ms).sum();
         assert!(all > 0.0);

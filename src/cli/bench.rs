@@ -15,7 +15,8 @@ use super::numbers::{bytes, thousands};
 use super::streams::print;
 use super::table::table;
 use crate::bench::{
-    Case, Codec, Contender, Plans, Ranks, Report, StepTime, codec, default_batch, instruction_sets, step,
+    Case, Codec, Contender, NoiseTime, Plans, Ranks, Report, StepTime, codec, default_batch,
+    instruction_sets, step,
 };
 use crate::error::{Error, Result};
 use crate::job::suggest;
@@ -133,6 +134,10 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
     }
     for (name, ms) in [("loss", time.loss_ms), ("update", time.update_ms)] {
         rows.push(vec![name.into(), String::new(), format!("{ms:.3} ms")]);
+    }
+    for NoiseTime { kind, ms, percent } in &time.noise {
+        let name = format!("SmoothOut, {kind} noise");
+        rows.push(vec![name, format!("{ms:.3} ms"), format!("{percent:.1} % of a step")]);
     }
     let share = 100.0 * time.gflops / time.sgemm_peak_gflops;
     format!(

@@ -19,6 +19,7 @@ mod problems;
 mod read;
 mod schedule;
 mod shrink;
+mod smoothout;
 mod source;
 mod sparsity;
 mod stage;
@@ -45,8 +46,9 @@ pub use low_rank::{LowRank, LowRankMethod};
 pub use model::Model;
 pub use names::suggest;
 pub use optimizer::{Optimizer, OptimizerKind};
-pub use schedule::{Schedule, ScheduleKind};
+pub use schedule::{Scaling, ScalingKind, Schedule, ScheduleKind};
 pub use shrink::Shrink;
+pub use smoothout::{Adapt, Distribution, Noise, NoiseSchedule, SmoothOut};
 pub use source::Source;
 pub use sparsity::{Sparsity, SparsityMethod, Strengths};
 pub use stage::Stage;
@@ -81,6 +83,8 @@ pub struct Job {
     pub sparsity: Sparsity,
     /// What pulls filters together.
     pub force: Force,
+    /// What moves the weights that gradients are taken at.
+    pub smoothout: SmoothOut,
     /// How gradients are averaged.
     pub exchange: Exchange,
     /// What is written down.
@@ -139,6 +143,7 @@ fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>) 
         schedule: Schedule::read(&mut reader.section("schedule")),
         sparsity: Sparsity::read(&mut reader.section("sparsity")),
         force: Force::read(&mut reader.section("force")),
+        smoothout: SmoothOut::read(&mut reader.section("smoothout")),
         exchange: Exchange::read(&mut reader.section("exchange")),
         checkpoint: Checkpoint::read(&mut reader.section("checkpoint")),
         stages: Vec::new(),

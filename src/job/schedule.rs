@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::kinds::Kinds;
 use super::read::Section;
-use super::value::Rule;
+use super::value::{Rule, choose};
 
 /// The section `[schedule]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,6 +16,54 @@ pub struct Schedule {
     pub warmup: u64,
     /// The part of it that the first of those steps has, in [0, 1].
     pub warmup_from: f64,
+    /// How `learning_rate` follows the batch; `None`: it does not.
+    #[serde(flatten)]
+    pub scaling: Option<Scaling>,
+}
+
+/// The batch that a learning rate was found for, and what another one makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Scaling {
+    /// That batch, in samples.
+    pub base_batch: usize,
+    /// What the ratio of the batches does.
+    #[serde(rename = "scaling")]
+    pub kind: ScalingKind,
+}
+
+/// What the ratio r of the global batch to the base batch makes of the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalingKind {
+    /// r times: a step of a large batch goes as far as r steps of the base batch.
+    Linear,
+    /// sqrt(r) times: a step's variance is that of the base batch.
+    Sqrt,
+}
+
+impl Scaling {
+    /// The factor of the learning rate for batches of `global_batch`.
+    pub fn factor(&self, global_batch: usize) -> f64 {
+        let ratio = global_batch as f64 / self.base_batch as f64;
+        match self.kind {
+            ScalingKind::Linear => ratio,
+            ScalingKind::Sqrt => ratio.sqrt(),
+        }
+    }
+
+    fn read(section: &mut Section) -> Option<Self> {
+        let kinds = [("linear", ScalingKind::Linear), ("sqrt", ScalingKind::Sqrt)];
+        let kind = section.take_as("scaling", &Rule::ANY, |value| choose(value, &kinds));
+        let kind = kind.ok().flatten().unwrap_or(ScalingKind::Linear);
+        let base_batch = section.optional("base_batch", &Rule::<usize>::SOME);
+        if section.has("scaling") && !section.has("base_batch") {
+            section.refuse(
+                "scaling",
+                "schedule.scaling needs `base_batch`, the batch that learning_rate was found for",
+            );
+        }
+        base_batch.map(|base_batch| Scaling { base_batch, kind })
+    }
 }
 
 /// The curves: the learning rate of step `t` (from 0), in epoch `e` (from 0), of a run of `T` steps that starts at `lr`.
@@ -104,7 +152,7 @@ pub(super) const KINDS: Kinds<Name> = Kinds {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Schedule { kind: ScheduleKind::Fixed, warmup: 0, warmup_from: 0.1 }
+        Schedule { kind: ScheduleKind::Fixed, warmup: 0, warmup_from: 0.1, scaling: None }
     }
 }
 
@@ -117,6 +165,7 @@ impl Schedule {
             kind: name.map_or(default.kind, |name| ScheduleKind::read(name, section)),
             warmup: section.or("warmup", default.warmup, &Rule::ANY),
             warmup_from: section.or("warmup_from", default.warmup_from, &fraction),
+            scaling: Scaling::read(section),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::read::Reader;
 use super::source::Source;
 use super::train::Length;
 use super::value::{Rule, describe};
-use super::{Force, Job, LowRank, Optimizer, Schedule, Shrink, Sparsity, Train, overrides};
+use super::{Force, Job, LowRank, Optimizer, Schedule, Shrink, SmoothOut, Sparsity, Train, overrides};
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -36,10 +36,12 @@ pub struct Stage {
     pub sparsity: Sparsity,
     /// What pulls filters together.
     pub force: Force,
+    /// What moves the weights that gradients are taken at.
+    pub smoothout: SmoothOut,
 }
 
 /// The sections that a stage may lay over the job's.
-pub(super) const SECTIONS: [&str; 5] = ["train", "optimizer", "schedule", "sparsity", "force"];
+pub(super) const SECTIONS: [&str; 6] = ["train", "optimizer", "schedule", "sparsity", "force", "smoothout"];
 
 const TOP: &str = "in a [[stage]]";
 
@@ -52,6 +54,7 @@ impl Stage {
             schedule: self.schedule.clone(),
             sparsity: self.sparsity.clone(),
             force: self.force.clone(),
+            smoothout: self.smoothout.clone(),
             stages: Vec::new(),
             ..job.clone()
         }
@@ -110,6 +113,7 @@ fn read_one(reader: &mut Reader, entry: &Table, train: &Train, before: &[Stage])
         schedule: Schedule::read(&mut reader.section("schedule")),
         sparsity: Sparsity::read(&mut reader.section("sparsity")),
         force: Force::read(&mut reader.section("force")),
+        smoothout: SmoothOut::read(&mut reader.section("smoothout")),
     }
 }
 
@@ -117,9 +121,11 @@ fn read_one(reader: &mut Reader, entry: &Table, train: &Train, before: &[Stage])
 fn read_train(reader: &mut Reader, surgery: bool, job: &Train) -> Train {
     let mut section = reader.section("train");
     let train = Train::read(&mut section, Length::Stage { surgery });
-    for (key, same) in
-        [("global_batch", train.global_batch == job.global_batch), ("seed", train.seed == job.seed)]
-    {
+    for (key, same) in [
+        ("global_batch", train.global_batch == job.global_batch),
+        ("micro_batch", train.micro_batch == job.micro_batch),
+        ("seed", train.seed == job.seed),
+    ] {
         if !same {
             section.refuse(key, format!("train.{key} is that of the whole job; a stage cannot change it"));
         }

@@ -17,6 +17,10 @@ pub struct Train {
     pub steps: Option<u64>,
     /// Samples a step, over all ranks together.
     pub global_batch: usize,
+    /// Samples that a rank computes at a time, if its part of the batch is larger: the gradients of all of them are added up.
+    /// `None`: all of its part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
     /// The seed of every random number of the run, at most `i64::MAX` (TOML's largest integer).
     pub seed: u64,
     /// Steps between evaluations; 0: only at the end of the run, `None`: at the end of each epoch.
@@ -62,6 +66,7 @@ impl Train {
             epochs: section.optional("epochs", &some),
             steps: section.optional("steps", &some),
             global_batch: section.or("global_batch", 64, &Rule::<usize>::SOME),
+            micro_batch: section.optional("micro_batch", &Rule::<usize>::SOME),
             seed: section.or("seed", 1, &Rule::ANY),
             eval_every: section.optional("eval_every", &Rule::ANY),
             log_every: section.or("log_every", 100, &Rule::ANY),

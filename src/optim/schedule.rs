@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn warming_up_scales_the_curve() {
-        let warmed = |kind| Schedule { kind, warmup: 8, warmup_from: 0.5 };
+        let warmed = |kind| Schedule { kind, warmup: 8, warmup_from: 0.5, ..Schedule::default() };
         assert_eq!(rates_of(&warmed(ScheduleKind::Fixed), &[0, 4, 7, 8]), [0.25, 0.375, 0.46875, 0.5]);
         let polynomial = warmed(ScheduleKind::Polynomial { power: 1.0 });
         assert_eq!(rates_of(&polynomial, &[0, 4, 50]), [0.25, 0.36, 0.25]);

@@ -5,13 +5,15 @@
 
 use std::ops::Range;
 
+use super::batch::Batch;
 use super::world::World;
 use crate::checkpoint::Tensor;
 use crate::data::shard;
 use crate::error::Result;
 use crate::nn::Network;
+use crate::nn::layer::Carried;
 
-/// Zeroes all of it.
+/// Zeroes all that `network` carries.
 pub fn reset(network: &mut Network) {
     network.carried().into_iter().for_each(|(_, state)| state.values.fill(0.0));
 }
@@ -28,11 +30,70 @@ pub fn put_back(network: &mut Network, copied: &[Vec<f32>]) {
     }
 }
 
-/// The rows of all places of a global batch, `[global_batch, width]` a tensor, on rank 0; nothing on the others.
-pub fn gather(network: &mut Network, global_batch: usize, world: &mut World) -> Result<Vec<Tensor>> {
+/// The rows of a rank's places. A network that computes all of them at once holds them itself; one that computes
+/// micro-batches has room for those of one, and is given them when their turn comes.
+pub struct Places {
+    /// By state: `[part, width]`; none where the network holds them.
+    rows: Vec<Vec<f32>>,
+}
+
+impl Places {
+    /// Rows of zero for a rank of `world` that computes `batch` with `network`.
+    pub fn new(network: &mut Network, batch: &Batch, world: usize) -> Places {
+        let rows = |(_, state): (&str, Carried)| vec![0.0; batch.share(world) * state.width];
+        let all_at_once = batch.at_a_time(world) == batch.share(world);
+        Places {
+            rows: if all_at_once { Vec::new() } else { network.carried().into_iter().map(rows).collect() },
+        }
+    }
+
+    /// Zeroes them.
+    pub fn reset(&mut self, network: &mut Network) {
+        reset(network);
+        self.rows.iter_mut().for_each(|rows| rows.fill(0.0));
+    }
+
+    /// Gives `network` the rows of the places `at`, counted from the first of the rank's.
+    pub fn give(&self, network: &mut Network, at: Range<usize>) {
+        if self.rows.is_empty() {
+            return;
+        }
+        for ((_, state), rows) in network.carried().into_iter().zip(&self.rows) {
+            let rows = &rows[at.start * state.width..at.end * state.width];
+            state.values[..rows.len()].copy_from_slice(rows);
+        }
+    }
+
+    /// Takes them back as a pass has left them.
+    pub fn take(&mut self, network: &mut Network, at: Range<usize>) {
+        if self.rows.is_empty() {
+            return;
+        }
+        for ((_, state), rows) in network.carried().into_iter().zip(&mut self.rows) {
+            let rows = &mut rows[at.start * state.width..at.end * state.width];
+            rows.copy_from_slice(&state.values[..rows.len()]);
+        }
+    }
+
+    /// All of them: the layer's name and its state, with a row for each of the rank's places and perhaps more.
+    pub fn all<'n>(&'n mut self, network: &'n mut Network) -> Vec<(&'n str, Carried<'n>)> {
+        let held = network.carried();
+        if self.rows.is_empty() {
+            return held;
+        }
+        let with = |((layer, state), rows): ((&'n str, Carried<'n>), &'n mut Vec<f32>)| {
+            (layer, Carried { name: state.name, width: state.width, values: rows })
+        };
+        held.into_iter().zip(&mut self.rows).map(with).collect()
+    }
+}
+
+/// The rows of all places of a global batch, `[global_batch, width]` a tensor, on rank 0; nothing on the others. `carried` are
+/// those of this rank.
+pub fn gather(carried: Vec<(&str, Carried)>, global_batch: usize, world: &mut World) -> Result<Vec<Tensor>> {
     let share = global_batch.div_ceil(world.size());
     let mut tensors = Vec::new();
-    for (layer, state) in network.carried() {
+    for (layer, state) in carried {
         let padded = world.collect(&state.values[..share * state.width])?;
         if world.rank() == 0 {
             let rows = |rank| shard(global_batch, rank, world.size()).len() * state.width;
@@ -49,12 +110,12 @@ pub fn gather(network: &mut Network, global_batch: usize, world: &mut World) -> 
 
 /// Takes up the rows of the places `part` of `stored`. The message of an `Err` says what does not fit.
 pub fn restore(
-    network: &mut Network,
+    carried: Vec<(&str, Carried)>,
     stored: &[Tensor],
     global_batch: usize,
     part: Range<usize>,
 ) -> std::result::Result<(), String> {
-    for (layer, state) in network.carried() {
+    for (layer, state) in carried {
         let name = format!("{layer}/{}", state.name);
         let tensor = stored.iter().find(|tensor| tensor.name == name);
         let tensor = tensor.ok_or_else(|| format!("does not say what `{name}` carried"))?;

@@ -1,15 +1,18 @@
 //! Training over ranks: the step as named phases, the run around it, and what survives a restart.
 //!
 //! The order of one step (docs/algorithms.md):
-//! 1. *compute*: draw this rank's part of the global batch, forward, loss, backward;
+//! 1. *compute*: draw this rank's part of the global batch, forward, loss, backward, a micro-batch at a time, each at weights
+//!    that SmoothOut's noise has moved if the job asks for it;
 //! 2. *average*: clip, agree on scales, round to ternary, sum over ranks, decode (`exchange/`), part by part while 1. is
 //!    still at work on the rest;
-//! 3. *update*: weight decay, momentum, learning rate, on values that are equal on every rank.
+//! 3. *update*: on the weights without noise, penalties and forces, weight decay, momentum, learning rate, on values that are equal on every rank.
 //!
 //! Beside `bench` this is the only room that reaches the crate of collectives; [`Exchange`] and [`World`] are the wall.
 
+mod batch;
 mod build;
 mod carried;
+mod compute;
 mod evaluate;
 mod exchange;
 mod hash;

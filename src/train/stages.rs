@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::job::{Job, Stage};
 use crate::nn::{Graph, Parameters};
 use crate::optim::check_decay_layers;
+use crate::smoothout::SmoothOut;
 
 /// Where in its stages a run is. A job without stages is one.
 #[derive(Debug)]
@@ -82,9 +83,13 @@ impl<'a> Stages<'a> {
         job.exchange.keep_float = with_halves(std::mem::take(&mut job.exchange.keep_float), graph);
         job.exchange.keep_float.retain(logits);
         job.optimizer.decay_layers = job.optimizer.decay_layers.map(|names| with_halves(names, graph));
-        if let Some(names) = &mut job.force.layers {
+        for names in [&mut job.force.layers, &mut job.smoothout.layers].into_iter().flatten() {
             *names = with_halves(std::mem::take(names), graph);
             names.retain(exists);
+        }
+        // Surgery has left nothing of what was to be perturbed.
+        if job.smoothout.layers.as_ref().is_some_and(Vec::is_empty) {
+            job.smoothout.a = 0.0;
         }
         for (name, factor) in job.sparsity.factors.clone() {
             for half in with_halves(vec![name], graph) {
@@ -132,6 +137,7 @@ fn check_settings(
     check_decay_layers(&job.optimizer, graph).map_err(at("optimizer.decay_layers"))?;
     GroupLasso::new(&job.sparsity, graph, parameters).map_err(at("sparsity"))?;
     Force::new(&job.force, graph, &parameters.table).map_err(at("force.layers"))?;
+    SmoothOut::new(&job.smoothout, graph, &parameters.table).map_err(at("smoothout"))?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ternflock_collectives::topology::Topology;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::batch::Batch;
 use super::build::{build_graph, check_preset, open_feeds};
 use super::evaluate::Evaluator;
 use super::exchange::{kept_layers, residual_elements};
@@ -170,7 +171,7 @@ fn where_it_began(path: PathBuf, run_dir: &RunDir) -> PathBuf {
 fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
     let (batch, ranks) = (loaded.job.train.global_batch, world.size());
     if batch >= ranks {
-        return Ok(());
+        return Batch::of(&loaded.job.train).check(ranks).map_err(blame(loaded, "train.micro_batch"));
     }
     let message = format!(
         "a global batch of {batch} leaves some of {ranks} ranks without a sample; raise it or start fewer ranks"
@@ -200,21 +201,26 @@ fn check_network(
     kept_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
     for rank in [0, topology.world() - 1] {
         let part = shard(job.train.global_batch, rank, topology.world()).len();
-        graph.check_batch(part).map_err(blame(loaded, "train.global_batch"))?;
+        graph.check_batch(Batch::of(&job.train).size(part)).map_err(blame(loaded, "train.global_batch"))?;
     }
     let crowd = (0..topology.nodes()).map(|node| topology.members(node).len()).max().unwrap_or(1);
-    let beside = numbers_beside(job, &graph)?;
+    let beside = numbers_beside(job, &graph, topology.world())?;
     check_memory(&graph, capacity(job, topology.world()), beside, crowd).map_err(blame(loaded, "model"))?;
     check(job, &graph).map_err(|(error, key)| blame(loaded, &key)(error))?;
     Ok(graph)
 }
 
-/// Numbers that training `graph` keeps on a rank beside the network: the optimizer's states and the residuals of error
-/// feedback.
-fn numbers_beside(job: &Job, graph: &Graph) -> Result<usize> {
+/// Numbers that training `graph` keeps on a rank beside the network: the optimizer's states, the residuals of error feedback,
+/// sums of micro-batches' gradients, and the weights without noise.
+fn numbers_beside(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
     let table = parameters::table(graph)?;
     let kinds = job.stages.iter().map(|stage| &stage.optimizer.kind).chain([&job.optimizer.kind]);
     let states = kinds.map(|kind| state_names(kind).len()).max().unwrap_or(0) * parameters::count(&table);
+    let batch = Batch::of(&job.train);
+    let sums = usize::from(batch.at_a_time(world) < batch.share(world));
+    let noises = job.stages.iter().map(|stage| &stage.smoothout).chain([&job.smoothout]);
+    let clean = usize::from(noises.into_iter().any(|smoothout| smoothout.a > 0.0));
+    let states = states + (sums + clean) * parameters::count(&table);
     Ok(states + residual_elements(&job.exchange, graph, &table)?)
 }
 
@@ -228,7 +234,7 @@ mod tests {
     fn states_and_residuals_stand_beside_a_network() {
         let job = |more: &str| {
             let text = format!(
-                "name = \"a\"\n[data]\ndataset = \"digits\"\n[model]\npreset = \"mlp\"\n[train]\nsteps = 1\nglobal_batch = 1\n\
+                "name = \"a\"\n[data]\ndataset = \"digits\"\n[model]\npreset = \"mlp\"\n[train]\nsteps = 1\nglobal_batch = 8\n\
                  [optimizer]\nlearning_rate = 1.0\n{more}"
             );
             Job::from_toml(&text).unwrap()
@@ -238,13 +244,19 @@ mod tests {
         ]))
         .unwrap();
         let graph = Graph::from_tables(Shape::Vector { features: 9 }, layers).unwrap();
-        let beside = |more: &str| numbers_beside(&job(more), &graph).unwrap();
+        let beside = |more: &str| numbers_beside(&job(more), &graph, 1).unwrap();
         let (first, logits) = (10 * 500, 501 * 10);
         assert_eq!(beside("momentum = 0.0"), 0);
         assert_eq!(beside("momentum = 0.9"), first + logits);
         assert_eq!(beside("kind = \"adam\""), 2 * (first + logits));
+        assert_eq!(beside("momentum = 0.0\n[smoothout]\na = 0.1"), first + logits);
         let feedback = "momentum = 0.0\n[exchange]\nerror_feedback = true\nbucket_elements = 1\n";
         assert_eq!(beside(feedback), first, "the logits stay float32 unless the job says otherwise");
         assert_eq!(beside(&format!("{feedback}keep_float = []")), first + logits);
+        let mut micro = job("momentum = 0.0");
+        micro.train.micro_batch = Some(2);
+        // Four micro-batches on one rank; on four ranks each has one.
+        let sums = [1, 2, 4].map(|world| numbers_beside(&micro, &graph, world).unwrap());
+        assert_eq!(sums, [first + logits, first + logits, 0]);
     }
 }

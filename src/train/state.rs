@@ -32,7 +32,7 @@ pub struct Gathered {
 pub fn gather(trainer: &mut Trainer, world: &mut World) -> Result<Gathered> {
     let residuals = gather_residuals(trainer, world)?;
     let global_batch = trainer.global_batch();
-    let carried = carried::gather(&mut trainer.network, global_batch, world)?;
+    let carried = carried::gather(trainer.carried(), global_batch, world)?;
     let own_statistics = statistics::gather(&trainer.network, world)?;
     let statistics = statistics::averaged(&trainer.network, world)?;
     Ok(Gathered { residuals, carried, statistics, own_statistics })
@@ -152,12 +152,7 @@ pub fn restore(
         trainer.plateau = Plateau { cuts, waited, best_loss };
     }
     let global_batch = trainer.global_batch();
-    carried::restore(
-        &mut trainer.network,
-        &snapshot.carried,
-        global_batch,
-        shard(global_batch, rank, world),
-    )?;
+    carried::restore(trainer.carried(), &snapshot.carried, global_batch, shard(global_batch, rank, world))?;
     let residuals = snapshot.optimizer.iter().find(|slot| slot.name == RESIDUAL);
     residuals.map_or(Ok(()), |slot| restore_residuals(trainer, &slot.tensors, rank, world))
 }

@@ -71,7 +71,6 @@ impl Before {
         let statistics = parameters.statistics.values.clone();
         let states = states.collect();
         let carried = trainer
-            .network
             .carried()
             .into_iter()
             .map(|(layer, state)| (layer.to_owned(), state.name, state.width, state.values.to_vec()));
@@ -108,7 +107,7 @@ impl Before {
                 residual.copy_from_slice(&residuals[parameter.range.clone()]);
             }
         }
-        for (layer, state) in trainer.network.carried() {
+        for (layer, state) in trainer.carried() {
             let same = |(of, name, ..): &&(String, &str, usize, Vec<f32>)| of == layer && *name == state.name;
             let Some((_, _, width, rows)) = self.carried.iter().find(same) else { continue };
             if let Some(rows) = operation.take_carried(layer, rows, *width) {

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use ternflock_collectives::topology::Topology;
 
-use super::carried;
+use super::batch::Batch;
+use super::compute::Compute;
 use super::evaluate::EVALUATION_BATCH;
 use super::exchange::{Agreed, Choice, Exchange};
 use super::hash::hash_values;
@@ -12,11 +13,11 @@ use super::world::World;
 use crate::compress::force::Force;
 use crate::compress::group_lasso::GroupLasso;
 use crate::compress::zeros::FrozenZeros;
-use crate::data::{TrainingFeed, shard};
+use crate::data::TrainingFeed;
 use crate::error::{Error, Result};
 use crate::job::{self, Algorithm, Gradients, Job, ScheduleKind};
-use crate::nn::layer::{Draw, Mode};
-use crate::nn::{Graph, Network, Shape, Tally, softmax_cross_entropy};
+use crate::nn::layer::Carried;
+use crate::nn::{Graph, Network, Shape, Tally};
 use crate::optim::{Moment, Optimizer, Plateau, learning_rate};
 use crate::report::{Phases, Task};
 
@@ -40,10 +41,9 @@ pub struct Trainer {
     force: Option<Force>,
     frozen: Option<FrozenZeros>,
     exchange: Exchange,
-    feed: Box<dyn TrainingFeed>,
+    compute: Compute,
     /// With the settings of this stage.
     job: Job,
-    labels: Vec<usize>,
 }
 
 /// Steps are part of the key of random numbers, which has 40 bits for them.
@@ -67,8 +67,8 @@ pub(super) fn count_steps(job: &Job, samples: usize) -> Result<u64> {
 
 /// The samples that a rank of `world` computes at a time, at most.
 pub(super) fn capacity(job: &Job, world: usize) -> usize {
-    let share = job.train.global_batch.div_ceil(world);
-    if job.data.is_text() { share } else { share.max(EVALUATION_BATCH) }
+    let size = Batch::of(&job.train).at_a_time(world);
+    if job.data.is_text() { size } else { size.max(EVALUATION_BATCH) }
 }
 
 /// What a step came to on this rank.
@@ -89,13 +89,13 @@ pub struct Step {
 impl Trainer {
     /// A trainer of `job` on `feed` at step 0, on the ranks of `topology`, with freshly drawn parameters.
     pub fn new(job: &Job, graph: Graph, feed: Box<dyn TrainingFeed>, topology: Topology) -> Result<Trainer> {
-        let share = job.train.global_batch.div_ceil(topology.world());
         let mut network = Network::new(graph, capacity(job, topology.world()))?;
         network.parameters.initialise(job.train.seed);
+        let steps = count_steps(job, feed.samples())?;
+        let compute = Compute::new(job, feed, &mut network, &topology)?;
         let exchange =
             Exchange::new(&job.exchange, job.train.seed, network.graph(), &network.parameters, topology)?;
         let parameters = network.parameters.values.len();
-        let steps = count_steps(job, feed.samples())?;
         Ok(Trainer {
             optimizer: Optimizer::new(&job.optimizer, parameters),
             group_lasso: GroupLasso::new(&job.sparsity, network.graph(), &network.parameters)?,
@@ -108,9 +108,8 @@ impl Trainer {
             optimizer_start: 0,
             plateau: Plateau::default(),
             exchange,
-            feed,
+            compute,
             job: job.clone(),
-            labels: Vec::with_capacity(share),
         })
     }
 
@@ -122,9 +121,12 @@ impl Trainer {
     pub fn set_up(&mut self, job: Job, graph: Graph, freeze_zeros: bool, topology: Topology) -> Result<()> {
         if graph != *self.network.graph() {
             self.network = Network::new(graph, capacity(&job, topology.world()))?;
+            self.compute.change_network(&mut self.network, &topology);
             let (seed, parameters) = (job.train.seed, &self.network.parameters);
-            self.exchange = Exchange::new(&job.exchange, seed, self.network.graph(), parameters, topology)?;
+            self.exchange =
+                Exchange::new(&job.exchange, seed, self.network.graph(), parameters, topology.clone())?;
         }
+        self.compute.set_up(&job, &mut self.network, &topology)?;
         let (graph, parameters) = (self.network.graph(), &self.network.parameters);
         self.group_lasso = GroupLasso::of_what_is_left(&job.sparsity, graph, parameters)?;
         self.force = Force::new(&job.force, graph, &parameters.table)?;
@@ -157,7 +159,7 @@ impl Trainer {
 
     /// Labels that an epoch learns from.
     pub fn labels_per_epoch(&self) -> u64 {
-        (self.feed.samples() * self.labels_per_sample()) as u64
+        (self.compute.feed.samples() * self.labels_per_sample()) as u64
     }
 
     fn labels_per_sample(&self) -> usize {
@@ -176,7 +178,7 @@ impl Trainer {
 
     /// Samples of an epoch.
     pub fn training_samples(&self) -> usize {
-        self.feed.samples()
+        self.compute.feed.samples()
     }
 
     /// Passes over the training set so far.
@@ -186,7 +188,7 @@ impl Trainer {
 
     /// Passes over the training set when `step` steps are done.
     pub fn epoch_at(&self, step: u64) -> f64 {
-        (step * self.job.train.global_batch as u64) as f64 / self.feed.samples() as f64
+        (step * self.job.train.global_batch as u64) as f64 / self.compute.feed.samples() as f64
     }
 
     /// The exchange, for its numbers.
@@ -223,7 +225,8 @@ impl Trainer {
     pub fn learning_rate(&self, step: u64) -> f64 {
         let (step, steps) = (step - self.start, self.steps - self.start);
         let moment = Moment { step, steps, epoch: self.epoch_at(step) as u64, cuts: self.plateau.cuts };
-        learning_rate(&self.job.schedule, self.job.optimizer.learning_rate, moment)
+        let factor = self.job.schedule.scaling.map_or(1.0, |scaling| scaling.factor(self.global_batch()));
+        factor * learning_rate(&self.job.schedule, self.job.optimizer.learning_rate, moment)
     }
 
     /// Does one step. `stop` is this rank's wish to stop after it; the answer says whether any rank has it.
@@ -248,33 +251,31 @@ impl Trainer {
         Ok(Step { tally, phases, seconds: start.elapsed().as_secs_f64(), bytes_sent, stop: agreed.stop })
     }
 
-    /// Forward and backward on this rank's part of the batch, and the mean of the gradients over the ranks. Each sample
-    /// weighs P / batch, so that the mean over ranks is the mean over the batch even where parts differ by one sample. The loss of a sequence is
-    /// the sum of its tokens', as in Zaremba's code, whose learning rates and norms to clip at mean that.
+    /// This rank's gradients, and their mean over the ranks. Afterwards the weights are without noise, whatever came of it.
     fn compute_and_average(
         &mut self,
         world: &mut World,
         stop: bool,
         phases: &mut Phases,
     ) -> Result<(Tally, Agreed)> {
-        let global_batch = self.job.train.global_batch;
-        let part = shard(global_batch, world.rank(), world.size());
-        let weight = world.size() as f32 / global_batch as f32;
-        let Trainer { network, exchange, feed, labels, step, job, .. } = self;
-        let step = *step;
-        if feed.restarts(step) {
-            carried::reset(network);
-        }
-        let draw = Draw { seed: job.train.seed, step, first_sample: part.start };
-        exchange.average(world, step, stop, phases, |parts, give| {
-            let batch = part.len();
-            feed.fill(step, part, network.input_mut(batch), labels)?;
-            network.forward(batch, Mode::Train(draw));
-            let (logits, gradient) = network.output_and_gradient();
-            let tally = softmax_cross_entropy(logits, labels, weight, Some(gradient));
-            network.backward_in_parts(batch, parts, &mut |part| give(tally.loss.is_finite(), part));
-            Ok(tally)
-        })
+        let amplitude = self.amplitude();
+        let Trainer { network, exchange, compute, step, .. } = self;
+        let (step, rank) = (*step, (world.rank(), world.size()));
+        let averaged = exchange.average(world, step, stop, phases, |parts, give| {
+            compute.gradients(network, rank, (step, amplitude), parts, give)
+        });
+        self.compute.restore(&mut self.network);
+        averaged
+    }
+
+    /// How far SmoothOut moves the weights at this step; `None` where it does not.
+    fn amplitude(&self) -> Option<f32> {
+        self.compute.amplitude(self.step - self.start, self.steps - self.start)
+    }
+
+    /// What the layers carry to the next step, a row for each place of this rank.
+    pub fn carried(&mut self) -> Vec<(&str, Carried<'_>)> {
+        self.compute.carried(&mut self.network)
     }
 
     /// The update, from averaged gradients that are equal on every rank: penalties and forces first, then the optimizer
@@ -351,7 +352,10 @@ impl Trainer {
         let found = self.network.first_non_finite().or_else(bad_gradient).unwrap_or_default();
         let what = world.tell(rank, &format!("the loss is {loss}; {found}"))?;
         let rate = self.learning_rate(self.step);
-        let what = format!("{what} (learning rate {rate}; a smaller one may help)");
+        let noise = self.amplitude().map_or(String::new(), |a| {
+            format!("smoothout.a = {} moves the weights by {a} now; ", self.job.smoothout.a)
+        });
+        let what = format!("{what} ({noise}learning rate {rate}; a smaller one may help)");
         Ok(Error::NonFinite { step: self.step, rank, what })
     }
 }

@@ -31,6 +31,7 @@ fn everything() -> Job {
             epochs: None,
             steps: Some(7),
             global_batch: 3,
+            micro_batch: Some(1),
             seed: i64::MAX as u64,
             eval_every: Some(0),
             log_every: 9,
@@ -44,10 +45,12 @@ fn everything() -> Job {
         },
         schedule: Schedule {
             kind: ScheduleKind::Multistep { gamma: 0.1, milestones: vec![1, 5] },
+            scaling: Some(Scaling { base_batch: 64, kind: ScalingKind::Sqrt }),
             ..Schedule::default()
         },
         sparsity: Sparsity { factors: [("conv1".to_owned(), 0.5)].into(), ..Sparsity::default() },
         force: Force { layers: Some(vec!["conv1".into()]), ..Force::default() },
+        smoothout: SmoothOut { a: 1e-3, layers: Some(vec!["conv1".into()]), ..SmoothOut::default() },
         exchange: Exchange { keep_float: vec!["logits".into(), "conv1".into()], ..Exchange::default() },
         checkpoint: Checkpoint { best: false, ..Checkpoint::default() },
         stages: Vec::new(),
@@ -71,9 +74,10 @@ fn in_stages() -> Job {
         }),
         train: train(None),
         optimizer: Optimizer { kind: OptimizerKind::Nesterov { momentum: 0.5 }, ..job.optimizer.clone() },
-        schedule: Schedule::default(),
+        schedule: Schedule { scaling: job.schedule.scaling, ..Schedule::default() },
         sparsity: Sparsity::default(),
         force: Force { strength: -0.5, ..job.force.clone() },
+        smoothout: SmoothOut { adapt: Adapt::Filter, ..job.smoothout.clone() },
     };
     let plain = Stage {
         name: "b".into(),
@@ -85,6 +89,7 @@ fn in_stages() -> Job {
         schedule: job.schedule.clone(),
         sparsity: job.sparsity.clone(),
         force: job.force.clone(),
+        smoothout: job.smoothout.clone(),
     };
     Job { train: train(None), stages: vec![stage, plain], ..job }
 }
@@ -143,6 +148,14 @@ threshold = 0.0001
 [force]
 kind = \"l2\"
 strength = 0.0
+
+[smoothout]
+a = 0.0
+distribution = \"uniform\"
+adapt = \"none\"
+schedule = \"constant\"
+noise = \"per_rank\"
+batch_norm = false
 
 [exchange]
 gradients = \"ternary\"
@@ -208,6 +221,7 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "model.preset=other",
         "train.epochs=2",
         "train.global_batch=65",
+        "train.micro_batch=8",
         "train.seed=2",
         "train.eval_every=0",
         "train.log_every=101",
@@ -219,6 +233,14 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "schedule.kind=polynomial",
         "schedule.warmup=1",
         "schedule.warmup_from=0",
+        "schedule.base_batch=8",
+        "smoothout.a=0.1",
+        "smoothout.distribution=normal",
+        "smoothout.adapt=filter",
+        "smoothout.schedule=grow",
+        "smoothout.noise=shared",
+        "smoothout.batch_norm=true",
+        "smoothout.layers=[]",
         "exchange.gradients=float32",
         "exchange.algorithm=auto",
         "exchange.clip_sigma=0",

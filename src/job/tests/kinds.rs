@@ -138,8 +138,13 @@ fn an_optimizer_takes_its_own_keys_within_their_bounds() {
 fn warming_up_goes_with_every_schedule() {
     let schedule = |text: &str| accepted(&minimal(&format!("[schedule]\n{text}")), &[]).job.schedule;
     let warmed = schedule("kind = \"cosine\"\nwarmup = 100\nwarmup_from = 0");
-    assert_eq!(warmed, Schedule { kind: ScheduleKind::Cosine, warmup: 100, warmup_from: 0.0 });
+    assert_eq!(warmed, Schedule { kind: ScheduleKind::Cosine, warmup: 100, warmup_from: 0.0, scaling: None });
     assert_eq!(schedule("warmup = 3"), Schedule { warmup: 3, ..Schedule::default() });
+    let scaled = |lines| schedule(lines).scaling.map(|scaling: Scaling| scaling.factor(4096));
+    assert_eq!(scaled("base_batch = 64"), Some(64.0));
+    assert_eq!(scaled("base_batch = 64\nscaling = \"sqrt\""), Some(8.0));
+    assert_eq!(scaled("base_batch = 8192\nscaling = \"linear\""), Some(0.5));
+    assert_eq!(scaled("warmup = 3"), None);
     assert_eq!(
         refused(minimal("[schedule]\nwarmup = -1\nwarmup_from = 1.5\n"), &[]),
         [

@@ -13,7 +13,7 @@ fn unknown_names_get_the_nearest_one() {
             "job.toml:11: unknown key `beta` in [optimizer]; did you mean `beta1`?",
             "job.toml:12: unknown section [exchnage]; did you mean [exchange]?",
             "job.toml:14: unknown section [cluster]; the sections are [data], [model], [train], [optimizer], \
-             [schedule], [sparsity], [force], [exchange], [checkpoint]",
+             [schedule], [sparsity], [force], [smoothout], [exchange], [checkpoint]",
         ]
     );
     assert_eq!(

@@ -108,7 +108,7 @@ fn what_a_stage_cannot_say_is_refused_at_its_line() {
         ),
         (
             "exchange.overlap = \"never\"\ntrain.steps = 1\nname = \"x\"",
-            "unknown section [exchange]; the sections are [shrink], [low_rank], [train], [optimizer], [schedule], [sparsity], [force]",
+            "unknown section [exchange]; the sections are [shrink], [low_rank], [train], [optimizer], [schedule], [sparsity], [force], [smoothout]",
         ),
         (
             "shrink = true\ntrain.steps = 1\nname = \"x\"",

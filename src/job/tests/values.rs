@@ -34,6 +34,15 @@ fn a_wrong_type_says_what_was_expected_and_found() {
             "[checkpoint]\nkeep = 2024-01-01",
             "checkpoint.keep must be a whole number of at least 0, found the datetime",
         ),
+        ("[smoothout]\na = -0.1", "smoothout.a must be at least 0 and within single precision, found the"),
+        ("[smoothout]\na = nan", "smoothout.a must be a finite number, found nan"),
+        ("[smoothout]\na = inf", "smoothout.a must be a finite number, found inf"),
+        (
+            "[smoothout]\nadapt = \"layer\"",
+            "smoothout.adapt must be one of \"none\", \"filter\", \"weight\", found the string \"layer\"",
+        ),
+        ("[schedule]\nscaling = \"sqrt\"", "schedule.scaling needs `base_batch`, the batch that"),
+        ("[schedule]\nbase_batch = 0", "schedule.base_batch must be at least 1, found the integer 0"),
         (
             "[schedule]\nkind = 3",
             "schedule.kind must be one of \"fixed\", \"step\", \"multistep\", \"polynomial\",",

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use ternflock::bench::{Stepper, default_batch};
 use ternflock::compress::force::Force;
-use ternflock::job::{self, ForceKind};
+use ternflock::job::{self, Adapt, Distribution, ForceKind};
 use ternflock::models::preset;
 use ternflock::nn::layer::{Draw, Mode};
 use ternflock::nn::{Graph, Network, Parameters, Shape};
+use ternflock::smoothout::SmoothOut;
 use ternflock::tensor::{set_threads, within};
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -87,6 +88,26 @@ fn allocations_on_columns(batch: usize) -> usize {
     })
 }
 
+/// Allocations of putting noise on the weights three times, and of taking it off.
+fn allocations_of_noise(adapt: Adapt) -> usize {
+    let graph = preset("resnet-20", Shape::Image { channels: 3, height: 32, width: 32 }, 10).unwrap();
+    let mut parameters = Parameters::new(&graph).unwrap();
+    parameters.initialise(1);
+    let job =
+        job::SmoothOut { a: 0.1, adapt, distribution: Distribution::Normal, ..job::SmoothOut::default() };
+    let mut smoothout = SmoothOut::new(&job, &graph, &parameters.table).unwrap().unwrap();
+    let mut step = || {
+        (0..2).for_each(|_| smoothout.perturb(Draw::default(), 0.1, &mut parameters.values));
+        smoothout.restore(&mut parameters.values);
+    };
+    within(|| {
+        step();
+        let before = ALLOCATIONS.load(Relaxed);
+        (0..3).for_each(|_| step());
+        ALLOCATIONS.load(Relaxed) - before
+    })
+}
+
 /// One test, so that nothing else runs in this process meanwhile.
 #[test]
 fn steps_allocate_nothing() {
@@ -99,6 +120,9 @@ fn steps_allocate_nothing() {
         }
         for batch in [2, 24] {
             assert_eq!(allocations_on_columns(batch), 0, "columns, batch {batch}, {threads} threads");
+        }
+        for adapt in [Adapt::None, Adapt::Filter] {
+            assert_eq!(allocations_of_noise(adapt), 0, "{adapt:?}, {threads} threads");
         }
         for kind in [ForceKind::L1, ForceKind::L2] {
             assert_eq!(allocations_of_force(kind), 0, "{kind:?}, {threads} threads");

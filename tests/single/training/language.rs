@@ -64,7 +64,7 @@ fn load_job(text: &str, sets: &[&str]) -> ternflock::error::Result<Loaded> {
     job::load(&path, &sets.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
-fn short(sets: &[&str]) -> Loaded {
+pub fn short(sets: &[&str]) -> Loaded {
     load_job(JOB, sets).unwrap()
 }
 

@@ -1,0 +1,177 @@
+//! SmoothOut (W. Wen et al., "SmoothOut: Smoothing Out Sharp Minima to Improve Generalization in Deep Learning", 2018):
+//! the gradient is taken at weights that noise has moved, and the step is made from those that it has not. So what falls
+//! is the mean of the loss around the weights, in which sharp minima are shallow and flat ones are not.
+//!
+//! With u uniform on (-1, 1), or normal, for each weight w, and `a` times the schedule's factor for a:
+//!
+//! ```text
+//! none:    w + a u
+//! filter:  w + a |W| u / (|U| + 1e-6)    W the weights of a filter, the first axis of a tensor; U its draws (AdaSmoothOut)
+//! weight:  w + a |w| u
+//! ```
+//!
+//! A tensor of one axis is as many filters of one weight. Each micro-batch of each rank has draws of its own, or all of a step
+//! share theirs. Draws are a pure function of the seed, the step, the place of the micro-batch in the global batch, the tensor
+//! and the weight (docs/adr/0013): nothing of them is in a checkpoint.
+
+mod noise;
+mod quantiles;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::job::{self, Adapt, Distribution, NoiseSchedule, suggest};
+use crate::nn::layer::Draw;
+use crate::nn::{Graph, LayerSpec, Parameter};
+use crate::rng::{Purpose, Stream};
+use crate::tensor::within;
+use noise::{Shape, perturb_filters, perturb_tensor};
+
+/// A tensor that is perturbed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Tensor {
+    /// Its number in the network.
+    number: u16,
+    /// Its place in the flat vectors.
+    range: Range<usize>,
+    /// Weights of a filter.
+    filter: usize,
+}
+
+/// The noise of a network, and room for its weights as they are without.
+#[derive(Clone, Debug)]
+pub struct SmoothOut {
+    a: f64,
+    adapt: Adapt,
+    schedule: NoiseSchedule,
+    /// All micro-batches of a step have the same noise.
+    shared: bool,
+    shape: Shape,
+    tensors: Vec<Tensor>,
+    /// What lies between the tensors.
+    others: Vec<Range<usize>>,
+    /// While the weights are perturbed: what they were.
+    clean: Vec<f32>,
+    is_perturbed: bool,
+}
+
+impl SmoothOut {
+    /// The noise that `job` asks for in `graph`, whose parameters stand as `table` says; `None` if there is none.
+    ///
+    /// # Errors
+    /// When a layer is named that is not there, or when there is nothing to perturb.
+    pub fn new(job: &job::SmoothOut, graph: &Graph, table: &[Parameter]) -> Result<Option<SmoothOut>> {
+        let tensors = tensors(job, graph, table)?;
+        if job.a == 0.0 {
+            return Ok(None);
+        }
+        if tensors.is_empty() {
+            return Err(Error::Usage(
+                "smoothout: there is no weight to perturb; smoothout.batch_norm = true lets batch norm's take part".into(),
+            ));
+        }
+        let end = table.last().map_or(0, |last| last.range.end);
+        let mut others = Vec::new();
+        let mut from = 0;
+        for range in tensors.iter().map(|tensor| &tensor.range).chain([&(end..end)]) {
+            if from < range.start {
+                others.push(from..range.start);
+            }
+            from = range.end;
+        }
+        Ok(Some(SmoothOut {
+            a: job.a,
+            adapt: job.adapt,
+            schedule: job.schedule,
+            shared: job.noise == job::Noise::Shared,
+            shape: match job.distribution {
+                Distribution::Uniform => Shape::Uniform,
+                Distribution::Normal => Shape::Normal(quantiles::normal().into()),
+            },
+            tensors,
+            others,
+            clean: vec![0.0; end],
+            is_perturbed: false,
+        }))
+    }
+
+    /// `a` at step `step` of `steps`.
+    pub fn amplitude(&self, step: u64, steps: u64) -> f32 {
+        (self.a * factor(self.schedule, step as f64, steps as f64)) as f32
+    }
+
+    /// Moves `values`, all parameters of the network, by noise of amplitude `a` for the micro-batch that `draw` names; noise that
+    /// has moved them before is gone. It allocates nothing, and its result does not depend on the number of threads.
+    pub fn perturb(&mut self, draw: Draw, a: f32, values: &mut Vec<f32>) {
+        if !self.is_perturbed {
+            std::mem::swap(values, &mut self.clean);
+            self.others.iter().for_each(|range| {
+                values[range.clone()].copy_from_slice(&self.clean[range.clone()]);
+            });
+            self.is_perturbed = true;
+        }
+        let place = if self.shared { 0 } else { draw.first_sample as u32 };
+        within(|| {
+            for Tensor { number, range, filter } in &self.tensors {
+                let stream = Stream {
+                    seed: draw.seed,
+                    purpose: Purpose::SmoothOut,
+                    step: draw.step,
+                    subject: place,
+                    tensor: *number,
+                };
+                let (clean, noisy) = (&self.clean[range.clone()], &mut values[range.clone()]);
+                match self.adapt {
+                    Adapt::None => perturb_tensor(&stream, &self.shape, clean, noisy, |w, u| w + a * u),
+                    Adapt::Weight => {
+                        perturb_tensor(&stream, &self.shape, clean, noisy, |w, u| w + a * w.abs() * u);
+                    }
+                    Adapt::Filter => perturb_filters(&stream, &self.shape, a, *filter, clean, noisy),
+                }
+            }
+        });
+    }
+
+    /// Gives `values` back as they were before the first [`SmoothOut::perturb`], to the bit: they have been kept.
+    pub fn restore(&mut self, values: &mut Vec<f32>) {
+        if std::mem::take(&mut self.is_perturbed) {
+            std::mem::swap(values, &mut self.clean);
+        }
+    }
+}
+
+/// What the schedule leaves of `a`: with t the step and T all steps of the stage, 1, or sqrt((1 + t)^-0.55), or
+/// (tanh(10 (t / T - 1/2)) + 1) / 2, as in the authors' code.
+fn factor(schedule: NoiseSchedule, t: f64, steps: f64) -> f64 {
+    match schedule {
+        NoiseSchedule::Constant => 1.0,
+        NoiseSchedule::Anneal => (1.0 + t).powf(-0.55).sqrt(),
+        NoiseSchedule::Grow => ((10.0 * (t / steps - 0.5)).tanh() + 1.0) / 2.0,
+    }
+}
+
+/// The tensors that `job` chooses: those of the layers it names, of all unless it does; batch norm's only if it says so.
+fn tensors(job: &job::SmoothOut, graph: &Graph, table: &[Parameter]) -> Result<Vec<Tensor>> {
+    let name = |p: &Parameter| graph.layers()[p.layer].name.as_str();
+    let is_free =
+        |p: &Parameter| job.batch_norm || !matches!(graph.layers()[p.layer].layer, LayerSpec::BatchNorm(_));
+    let mut names: Vec<&str> = table.iter().filter(|p| is_free(p)).map(name).collect();
+    names.dedup();
+    if let Some(unknown) = job.layers.iter().flatten().find(|layer| !names.contains(&layer.as_str())) {
+        return Err(Error::Usage(format!(
+            "smoothout.layers: no layer with weights to perturb is called `{unknown}`; {}",
+            suggest(unknown, &names)
+        )));
+    }
+    let is_chosen = |p: &Parameter| {
+        is_free(p) && job.layers.as_ref().is_none_or(|layers| layers.iter().any(|layer| layer == name(p)))
+    };
+    let tensor = |(number, p): (usize, &Parameter)| Tensor {
+        number: number as u16,
+        range: p.range.clone(),
+        filter: p.spec.shape.get(1..).map_or(1, |rest| rest.iter().product()),
+    };
+    Ok(table.iter().enumerate().filter(|(_, p)| is_chosen(p)).map(tensor).collect())
+}

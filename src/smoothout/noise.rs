@@ -1,0 +1,129 @@
+//! From random bits to perturbed weights.
+//!
+//! A weight takes 16 bits, so a block of the generator serves eight of them. Blocks are drawn [`SIDE`] at a time, and of such
+//! a group of 64 weights the k-th eight take the k-th 16 bits of each block: as the vectors come, without a shuffle.
+
+use std::sync::Arc;
+
+use crate::rng::{SIDE, Stream};
+use crate::tensor::{dot, for_each_row, rows, rows_mut, vectorise};
+
+/// Weights that a group of blocks serves.
+const GROUP: usize = 8 * SIDE;
+
+/// Weights that a thread takes at a time: whole groups.
+const WIDTH: usize = 256 * GROUP;
+
+/// What is added to the norm of a filter's draws, lest it be zero.
+const EPSILON: f64 = 1e-6;
+
+/// The distribution of a draw.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// On (-1, 1): the middles of 65536 equal parts of it.
+    Uniform,
+    /// Normal, of variance 1: the quantiles at the middles of 65536 equal parts of (0, 1).
+    Normal(Arc<[f32]>),
+}
+
+impl Shape {
+    /// What 16 random bits make.
+    #[inline(always)]
+    fn draw(&self, bits: u16) -> f32 {
+        match self {
+            Shape::Uniform => uniform(u32::from(bits)),
+            Shape::Normal(quantiles) => quantiles[usize::from(bits)],
+        }
+    }
+}
+
+#[inline(always)]
+fn uniform(bits: u32) -> f32 {
+    (bits as i32 as f32 - 32767.5) * (1.0 / 32768.0)
+}
+
+/// The 16 bits of weight `index` of a tensor: the definition that the kernels keep to.
+#[cfg(test)]
+pub fn bits(stream: &Stream, index: usize) -> u16 {
+    let (group, within) = (index / GROUP, index % GROUP);
+    let (half, lane) = (within / SIDE, within % SIDE);
+    (stream.block((group * SIDE + lane) as u32)[half / 2] >> (half % 2 * 16)) as u16
+}
+
+/// Writes `move_by(w, u)` for each weight w of `clean` and its draw u.
+pub fn perturb_tensor(
+    stream: &Stream,
+    shape: &Shape,
+    clean: &[f32],
+    noisy: &mut [f32],
+    move_by: impl Fn(f32, f32) -> f32 + Copy + Sync,
+) {
+    for_each_row((rows(clean, WIDTH), rows_mut(noisy, WIDTH)), |row, (clean, noisy)| {
+        vectorise(
+            #[inline(always)]
+            || {
+                let groups = clean.chunks(GROUP).zip(noisy.chunks_mut(GROUP));
+                for (group, (clean, noisy)) in groups.enumerate() {
+                    let block = ((row * (WIDTH / GROUP) + group) * SIDE) as u32;
+                    one_group(stream, shape, block, clean, noisy, move_by);
+                }
+            },
+        );
+    });
+}
+
+/// The same of the at most 64 weights that the blocks from `block` on serve.
+#[inline(always)]
+fn one_group(
+    stream: &Stream,
+    shape: &Shape,
+    block: u32,
+    clean: &[f32],
+    noisy: &mut [f32],
+    move_by: impl Fn(f32, f32) -> f32,
+) {
+    let mut draws = [0.0f32; GROUP];
+    let words = stream.side_by_side(block);
+    for (half, draws) in draws.as_chunks_mut::<SIDE>().0.iter_mut().enumerate() {
+        let lanes = words[half / 2].map(
+            #[inline(always)]
+            |word| word >> (half % 2 * 16) & 0xFFFF,
+        );
+        match shape {
+            Shape::Uniform => *draws = lanes.map(uniform),
+            normal => *draws = lanes.map(|bits| normal.draw(bits as u16)),
+        }
+    }
+    if let (Ok(clean), Ok(noisy)) =
+        (<&[f32; GROUP]>::try_from(clean), <&mut [f32; GROUP]>::try_from(&mut *noisy))
+    {
+        // Of one length: so the loop becomes vectors.
+        noisy.iter_mut().zip(clean).zip(&draws).for_each(|((noisy, &w), &u)| *noisy = move_by(w, u));
+    } else {
+        noisy.iter_mut().zip(clean).zip(&draws).for_each(|((noisy, &w), &u)| *noisy = move_by(w, u));
+    }
+}
+
+/// Moves each filter, `filter` weights in a row, by draws that are together `a` times as long as it is.
+pub fn perturb_filters(
+    stream: &Stream,
+    shape: &Shape,
+    a: f32,
+    filter: usize,
+    clean: &[f32],
+    noisy: &mut [f32],
+) {
+    perturb_tensor(stream, shape, clean, noisy, |_, u| u);
+    // Many small filters at a time.
+    let width = filter * (WIDTH / filter.max(1)).max(1);
+    for_each_row((rows(clean, width), rows_mut(noisy, width)), |_, (clean, noisy)| {
+        for (clean, noisy) in clean.chunks(filter).zip(noisy.chunks_mut(filter)) {
+            let [length, drawn] = [clean, &*noisy].map(|values| dot(values, values).sqrt());
+            let scale = (f64::from(a) * length / (drawn + EPSILON)) as f32;
+            vectorise(
+                #[inline(always)]
+                || noisy.iter_mut().zip(clean).for_each(|(noisy, w)| *noisy = w + scale * *noisy),
+            );
+        }
+    });
+}

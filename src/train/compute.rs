@@ -1,0 +1,180 @@
+//! A rank's part of a step up to its gradients: forward, loss and backward, of its whole part of the batch at once or of one
+//! micro-batch after the other.
+
+use ternflock_collectives::topology::Topology;
+
+use super::batch::Batch;
+use super::carried::Places;
+use super::exchange::Give;
+use crate::data::{TrainingFeed, shard};
+use crate::error::Result;
+use crate::job::Job;
+use crate::nn::layer::{Carried, Draw, Mode};
+use crate::nn::{Network, Tally, softmax_cross_entropy};
+use crate::smoothout::SmoothOut;
+use crate::tensor::{add_scaled, for_each_row, rows, rows_mut};
+
+/// What computing gradients needs beside the network.
+pub struct Compute {
+    pub feed: Box<dyn TrainingFeed>,
+    seed: u64,
+    batch: Batch,
+    labels: Vec<usize>,
+    places: Places,
+    sums: Sums,
+    smoothout: Option<SmoothOut>,
+}
+
+impl Compute {
+    /// Of `job`, for `network`, on a rank of `topology`.
+    ///
+    /// # Errors
+    /// When the job perturbs layers that are not there.
+    pub fn new(
+        job: &Job,
+        feed: Box<dyn TrainingFeed>,
+        network: &mut Network,
+        topology: &Topology,
+    ) -> Result<Compute> {
+        let batch = Batch::of(&job.train);
+        let mut compute = Compute {
+            feed,
+            seed: job.train.seed,
+            batch,
+            labels: Vec::with_capacity(batch.at_a_time(topology.world())),
+            places: Places::new(network, &batch, topology.world()),
+            sums: Sums::default(),
+            smoothout: None,
+        };
+        compute.set_up(job, network, topology)?;
+        Ok(compute)
+    }
+
+    /// Goes on with the settings `job` and with `network`, whose recurrent layers then carry nothing if it is another.
+    ///
+    /// # Errors
+    /// Those of [`Compute::new`].
+    pub fn set_up(&mut self, job: &Job, network: &mut Network, topology: &Topology) -> Result<()> {
+        let several = self.batch.at_a_time(topology.world()) < self.batch.share(topology.world());
+        let parameters = network.parameters.values.len();
+        self.sums = Sums { values: vec![0.0; if several { parameters } else { 0 }] };
+        self.smoothout = SmoothOut::new(&job.smoothout, network.graph(), &network.parameters.table)?;
+        Ok(())
+    }
+
+    /// Makes room for what `network`, another than before, carries.
+    pub fn change_network(&mut self, network: &mut Network, topology: &Topology) {
+        self.places = Places::new(network, &self.batch, topology.world());
+    }
+
+    /// What the layers carry to the next step, a row for each place of this rank.
+    pub fn carried<'n>(&'n mut self, network: &'n mut Network) -> Vec<(&'n str, Carried<'n>)> {
+        self.places.all(network)
+    }
+
+    /// How far the weights are moved at step `step` of `steps` of a stage; `None` where they are not.
+    pub fn amplitude(&self, step: u64, steps: u64) -> Option<f32> {
+        self.smoothout.as_ref().map(|smoothout| smoothout.amplitude(step, steps))
+    }
+
+    /// The gradients of rank `rank` of `world` at step `step`, at weights moved by `amplitude`, which `give` gets part by part, and what its part of the batch
+    /// came to. Each sample weighs P / batch, so that the mean over ranks is the mean over the batch even where parts differ
+    /// by one sample. The loss of a sequence is the sum of its tokens', as in Zaremba's code, whose learning rates and norms
+    /// to clip at mean that.
+    ///
+    /// Parameters may be perturbed afterwards: [`Compute::restore`].
+    pub fn gradients<'a>(
+        &'a mut self,
+        network: &'a mut Network,
+        (rank, world): (usize, usize),
+        (step, amplitude): (u64, Option<f32>),
+        parts: &[usize],
+        give: &mut Give<'_, 'a>,
+    ) -> Result<Tally> {
+        let Compute { feed, seed, batch, labels, places, sums, smoothout } = self;
+        let part = shard(batch.global(), rank, world);
+        let (weight, first) = (world as f32 / batch.global() as f32, part.start);
+        if feed.restarts(step) {
+            places.reset(network);
+        }
+        let (mut total, mut done) = (Tally::default(), 0);
+        for samples in batch.micro_batches(part.clone()) {
+            let (size, at) = (samples.len(), samples.start - first..samples.end - first);
+            let is_last = samples.end == part.end;
+            let draw = Draw { seed: *seed, step, first_sample: samples.start };
+            if let (Some(smoothout), Some(a)) = (&mut *smoothout, amplitude) {
+                smoothout.perturb(draw, a, &mut network.parameters.values);
+            }
+            places.give(network, at.clone());
+            feed.fill(step, samples, network.input_mut(size), labels)?;
+            network.forward(size, Mode::Train(draw));
+            places.take(network, at);
+            let (logits, gradient) = network.output_and_gradient();
+            total += softmax_cross_entropy(logits, labels, weight, Some(gradient));
+            done += 1;
+            // After a loss that is not finite nothing more is worth computing, and the network shows where it came from.
+            if is_last || !total.loss.is_finite() {
+                let (finite, mut sums) = (total.loss.is_finite(), sums.rest(done > 1));
+                network.backward_in_parts(size, parts, &mut |gradients| {
+                    sums.add_to(gradients);
+                    give(finite, gradients);
+                });
+                break;
+            }
+            network.backward(size);
+            sums.add(done == 1, &network.parameters.gradients);
+        }
+        Ok(total)
+    }
+
+    /// Gives the parameters back as they were before [`Compute::gradients`], to the bit.
+    pub fn restore(&mut self, network: &mut Network) {
+        if let Some(smoothout) = &mut self.smoothout {
+            smoothout.restore(&mut network.parameters.values);
+        }
+    }
+}
+
+/// The sums of the gradients of all micro-batches but the last, laid out as the parameters; empty where there is one.
+#[derive(Default)]
+struct Sums {
+    values: Vec<f32>,
+}
+
+impl Sums {
+    /// Adds those of a micro-batch; those of the first take the place of what was there.
+    fn add(&mut self, is_first: bool, gradients: &[f32]) {
+        let both = (rows_mut(&mut self.values, WIDTH), rows(gradients, WIDTH));
+        for_each_row(both, |_, (sums, gradients)| match is_first {
+            true => sums.copy_from_slice(gradients),
+            false => add_scaled(1.0, gradients, sums),
+        });
+    }
+
+    /// What is still to be added to the gradients of the last micro-batch, which come from the last layers on; nothing of them
+    /// unless there were micro-batches before.
+    fn rest(&self, any: bool) -> Rest<'_> {
+        Rest { sums: if any { &self.values } else { &[] } }
+    }
+}
+
+/// Sums that no gradients have been given yet.
+struct Rest<'s> {
+    sums: &'s [f32],
+}
+
+impl Rest<'_> {
+    /// Adds the last of them to `gradients`, the part before those that came last.
+    fn add_to(&mut self, gradients: &mut [f32]) {
+        if self.sums.is_empty() {
+            return;
+        }
+        let (rest, sums) = self.sums.split_at(self.sums.len() - gradients.len());
+        self.sums = rest;
+        let both = (rows(sums, WIDTH), rows_mut(gradients, WIDTH));
+        for_each_row(both, |_, (sums, gradients)| add_scaled(1.0, sums, gradients));
+    }
+}
+
+/// Elements that a thread takes at a time.
+const WIDTH: usize = 16 * 1024;
