@@ -1,6 +1,6 @@
 //! Trains networks on CPU clusters: MPI ranks exchange TernGrad gradients packed to 2 bits and leave an HDF5 checkpoint.
 //!
-//! Layers, an arrow only ever downward: [`cli`], then [`train`], then [`compress`], [`smoothout`], [`optim`], [`data`], [`checkpoint`]
+//! Layers, an arrow only ever downward: [`cli`], then [`train`], then [`landscape`], then [`compress`], [`smoothout`], [`optim`], [`data`], [`checkpoint`]
 //! and [`report`] (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then [`job`], [`error`] and [`rng`].
 //! `train`, and [`mod@bench`] which times it, alone exchange anything between ranks, through the crate `ternflock-collectives`.
 
@@ -14,6 +14,7 @@ pub mod compress;
 pub mod data;
 pub mod error;
 pub mod job;
+pub mod landscape;
 pub mod models;
 pub mod nn;
 pub mod optim;

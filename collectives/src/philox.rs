@@ -66,6 +66,8 @@ pub enum Purpose {
     SyntheticText = 7,
     /// Noise on weights; `subject` is the place of the first sample of a micro-batch in the global batch.
     SmoothOut = 8,
+    /// Points around a network's parameters; `step` is the repeat.
+    Landscape = 9,
     /// What a benchmark computes with.
     Benchmark = 254,
     /// Anything only a test draws.

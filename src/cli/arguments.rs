@@ -1,12 +1,14 @@
 //! The words of the command line.
 
 mod infer;
+mod landscape;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 pub use infer::Infer;
+pub use landscape::Landscape;
 
 use crate::bench::MOST_ELEMENTS;
 
@@ -77,7 +79,8 @@ pub struct Train {
 #[command(after_help = "\
 Examples:
   ternflock eval runs/lenet-digits/checkpoints/best.h5
-  mpirun -n 2 ternflock eval runs/lenet-fashion/checkpoints/best.h5 --json")]
+  mpirun -n 2 ternflock eval runs/lenet-fashion/checkpoints/best.h5 --json
+  ternflock eval runs/lenet-digits/checkpoints/best.h5 --sharpness --svg loss.svg")]
 pub struct Eval {
     /// The checkpoint; it holds the network and the name of its data.
     pub checkpoint: PathBuf,
@@ -87,6 +90,9 @@ pub struct Eval {
     /// Print one JSON object on standard output and nothing else there.
     #[arg(long)]
     pub json: bool,
+    /// How flat the minimum is.
+    #[command(flatten)]
+    pub landscape: Landscape,
 }
 
 /// `ternflock inspect`.

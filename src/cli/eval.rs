@@ -1,5 +1,7 @@
 //! `ternflock eval`.
 
+mod sharpness;
+
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -13,15 +15,16 @@ use super::numbers::{duration, shown, thousands};
 use super::streams::print;
 use super::table::table;
 use crate::checkpoint::{self, Snapshot};
-use crate::data::Vocabulary;
+use crate::data::{EvaluationFeed, Vocabulary};
 use crate::error::{Error, Result};
-use crate::job::{Exchange, Job};
+use crate::job::{Data, Exchange, Job};
 use crate::nn::{Network, Tally};
 use crate::report::{Count, Score, Speed, Task};
 use crate::train::{
-    EVALUATION_BATCH, Evaluator, Patience, World, evaluate, hash_values, logits, open_test_set, place,
-    restore_network,
+    EVALUATION_BATCH, Evaluator, Patience, World, evaluate, hash_values, logits, open_test_set,
+    open_training_set, place, restore_network,
 };
+use sharpness::Around;
 
 /// Evaluates the checkpoint on the test set; the ranks share the samples.
 pub fn main(arguments: &Eval) -> ExitCode {
@@ -29,7 +32,12 @@ pub fn main(arguments: &Eval) -> ExitCode {
         Ok(world) => world,
         Err(code) => return code,
     };
-    match measure(arguments, &mut world) {
+    let measured = measure(arguments, &mut world).and_then(|measured| {
+        let draws = measured.around.as_ref().filter(|_| world.rank() == 0);
+        let drawn = draws.map_or(Ok(()), |around| around.draw(arguments));
+        world.together(drawn).map(|()| measured)
+    });
+    match measured {
         Ok(result) if world.rank() == 0 => print(&result.say(arguments)),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => exit::fail_on(world, &error),
@@ -42,20 +50,37 @@ struct Measured {
     task: Task,
     tally: Tally,
     seconds: f64,
+    around: Option<Around>,
 }
 
 fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     world.set_context(format_args!("evaluation"));
     place(world)?;
     let prepared = prepare(arguments, world.size());
-    let (snapshot, dataset, mut evaluator, mut network) = world.together(prepared)?;
+    let (snapshot, data, mut evaluator, mut network) = world.together(prepared)?;
     world.agree("the hash of the checkpoint's parameters", hash_values(&network.parameters.values))?;
     world.agree("the hash of its network", xxh3_64(snapshot.network.as_bytes()))?;
     world.agree("the hash of the test data", evaluator.feed().hash())?;
     let start = Instant::now();
     let tally = evaluate(&mut evaluator, &mut network, world)?;
     let task = Task::of(network.graph().input());
-    Ok(Measured { snapshot, dataset, task, tally, seconds: start.elapsed().as_secs_f64() })
+    let seconds = start.elapsed().as_secs_f64();
+    let mut around = None;
+    if arguments.landscape.sharpness {
+        let opened = open_training(arguments, &data, &snapshot);
+        let feed = world.together(opened)?;
+        world.agree("the hash of the training data", feed.hash())?;
+        let unit = task.count(0).unit();
+        around = Some(sharpness::measure(&arguments.landscape, &mut network, world, feed, unit)?);
+    }
+    Ok(Measured { snapshot, dataset: data.dataset, task, tally, seconds, around })
+}
+
+fn open_training(arguments: &Eval, data: &Data, snapshot: &Snapshot) -> Result<Box<dyn EvaluationFeed>> {
+    let dir = arguments.data_dir.as_deref().or(data.dir.as_deref());
+    let vocabulary =
+        vocabulary(snapshot).map_err(|message| Error::checkpoint(&arguments.checkpoint, message))?;
+    open_training_set(data, dir, vocabulary.as_ref())
 }
 
 /// The words of a language model.
@@ -64,7 +89,7 @@ fn vocabulary(snapshot: &Snapshot) -> std::result::Result<Option<Vocabulary>, St
     if words.is_empty() { Ok(None) } else { Vocabulary::of(words).map(Some) }
 }
 
-fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, String, Evaluator, Network)> {
+fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, Data, Evaluator, Network)> {
     let path = &arguments.checkpoint;
     let snapshot = checkpoint::load(path)?;
     let job = Job::from_toml(&snapshot.job)
@@ -83,7 +108,7 @@ fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, String, Evaluato
         );
         return Err(Error::checkpoint(path, message));
     }
-    Ok((snapshot, job.data.dataset, Evaluator::new(test), network))
+    Ok((snapshot, job.data, Evaluator::new(test), network))
 }
 
 impl Measured {
@@ -95,13 +120,15 @@ impl Measured {
             return format!("{}\n", self.object(&path, score, count, speed));
         }
         let unit = count.unit();
-        let rows = [
+        let mut rows = vec![
             ("checkpoint", format!("{path}, step {}", thousands(self.snapshot.progress.step))),
             ("test set", format!("{}, {} {unit}", self.dataset, thousands(count.number()))),
             (score.name(), format!("{} (loss {:.4})", shown(score), tally.mean_loss())),
             ("time", format!("{}, {} {unit}/s", duration(self.seconds), thousands(speed.rate() as u64))),
         ];
-        table(&rows.map(|(name, value)| vec![name.to_string(), value]), &[])
+        rows.extend(self.around.iter().flat_map(Around::rows));
+        let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_string(), value]).collect();
+        table(&rows, &[])
     }
 
     fn object(&self, path: &str, score: Score, count: Count, speed: Speed) -> Value {
@@ -115,6 +142,7 @@ impl Measured {
         put(json!(score));
         put(json!({"loss": self.tally.mean_loss(), "seconds": self.seconds}));
         put(json!(speed));
+        self.around.iter().for_each(|around| put(around.object()));
         Value::Object(object)
     }
 }

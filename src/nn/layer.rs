@@ -70,7 +70,8 @@ pub trait Describe {
 pub enum Mode {
     /// A training step: backward will follow.
     Train(Draw),
-    /// No backward will follow.
+    /// Evaluation: nothing is dropped, and batch norm takes its running statistics. A backward pass may follow, whose gradients
+    /// are those of this function.
     Evaluate,
 }
 

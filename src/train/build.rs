@@ -76,6 +76,31 @@ pub fn open_test_set(
     Ok(Box::new(ImageSet::new(test, fill, augment)))
 }
 
+/// The set that `data` trains on, in its own order and as evaluation shows it: no image is cropped at random or mirrored; of
+/// a text the columns that evaluation reads.
+pub fn open_training_set(
+    data: &Data,
+    dir: Option<&Path>,
+    vocabulary: Option<&Vocabulary>,
+) -> Result<Box<dyn EvaluationFeed>> {
+    refuse_directory(&data.dataset, dir)?;
+    if let Some(text) = &data.text {
+        let vocabulary = vocabulary
+            .ok_or_else(|| Error::Usage("a text is read by a vocabulary, and there is none".into()))?;
+        return Ok(Box::new(open_part(data, text, dir, Part::Train, vocabulary)?));
+    }
+    if let Some(text) = &data.synthetic_text {
+        return Ok(Box::new(synthetic_set(text, Part::Train)?));
+    }
+    let mut dataset = open_dataset(data, dir)?;
+    if data.validation > 0 {
+        dataset.hold_out(data.validation)?;
+    }
+    let fill = build_fill(data, &dataset.train)?;
+    let augment = Augment::new(data.augment.as_ref(), &dataset.train)?;
+    Ok(Box::new(ImageSet::new(dataset.train, fill, augment)))
+}
+
 /// How `images` are turned into network inputs: as `[data]` says.
 fn build_fill(data: &Data, images: &Images) -> Result<Fill> {
     let normalise = data.mean.clone().zip(data.std.clone());

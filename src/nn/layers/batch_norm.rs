@@ -138,6 +138,7 @@ impl Describe for BatchNorm {
             channels,
             positions,
             is_vector,
+            fixed: false,
             ghosts: vec![Ghost::default(); channels * batch.div_ceil(self.ghost(batch))],
             sums: vec![Sums::default(); channels],
             turned: [turned(), turned(), turned()],
@@ -150,8 +151,10 @@ struct Normalisation {
     channels: usize,
     positions: usize,
     is_vector: bool,
-    /// What the last training step has seen: `[C, ghost batches]`.
+    /// What the last training step has seen: `[C, ghost batches]`. Of an evaluation the running statistics, `[C, 1]`.
     ghosts: Vec<Ghost>,
+    /// Whether the last pass took statistics that do not depend on its batch: the running ones.
+    fixed: bool,
     /// What the last backward pass has summed, by channel.
     sums: Vec<Sums>,
     /// Of vectors x, then y or dy, then dx, each as `[C, N]`.
@@ -171,6 +174,7 @@ impl Layer for Normalisation {
             false => (x, &mut *pass.y),
         };
         let (width, per_channel) = (self.positions * n, n.div_ceil(self.options.ghost(n)));
+        self.fixed = pass.mode == Mode::Evaluate;
         match pass.mode {
             Mode::Train(_) => {
                 let ghosts = &mut self.ghosts[..c * per_channel];
@@ -183,8 +187,9 @@ impl Layer for Normalisation {
             Mode::Evaluate => {
                 let statistics = pass.statistics.view();
                 let (means, variances) = (statistics.get(0), statistics.get(1));
-                for_each_row((rows(x, width), rows_mut(y, width)), |index, (x, y)| {
-                    channel(index).evaluate(x, y, means[index], variances[index]);
+                let ghosts = rows_mut(&mut self.ghosts[..c], 1);
+                for_each_row((rows(x, width), rows_mut(y, width), ghosts), |index, (x, y, ghosts)| {
+                    ghosts[0] = channel(index).evaluate(x, y, means[index], variances[index]);
                 });
             }
         }
@@ -206,17 +211,18 @@ impl Layer for Normalisation {
             }
             false => (pass.x.get(0), pass.dy, dx.as_deref_mut().unwrap_or(&mut [])),
         };
-        let (width, per_channel) = (self.positions * n, n.div_ceil(self.options.ghost(n)));
+        let ghosts = if self.fixed { 1 } else { n.div_ceil(self.options.ghost(n)) };
+        let (width, per_channel, fixed) = (self.positions * n, ghosts, self.fixed);
         let (ghosts, sums) =
             (rows(&self.ghosts[..c * per_channel], per_channel), rows_mut(&mut self.sums, 1));
         let (x, dy) = (rows(x, width), rows(dy, width));
         if wants_dx {
             for_each_row((x, dy, ghosts, sums, rows_mut(to, width)), |index, (x, dy, ghosts, sums, dx)| {
-                sums[0] = channel(index).backward(x, dy, Some(dx), ghosts);
+                sums[0] = channel(index).backward(x, dy, Some(dx), ghosts, fixed);
             });
         } else {
             for_each_row((x, dy, ghosts, sums), |index, (x, dy, ghosts, sums)| {
-                sums[0] = channel(index).backward(x, dy, None, ghosts);
+                sums[0] = channel(index).backward(x, dy, None, ghosts, fixed);
             });
         }
         if let Some(dx) = dx.filter(|_| self.is_vector) {

@@ -48,7 +48,7 @@ impl Describe for Dropout {
         let shape = single_numbers(inputs)?;
         let threshold = threshold(self.rate);
         let scale = (f64::from(1 << 16) / f64::from((1 << 16) - threshold)) as f32;
-        Ok(Box::new(Mask { shape, threshold, scale, kept: vec![0; shape.elements() * batch] }))
+        Ok(Box::new(Mask { shape, threshold, scale, kept: vec![0; shape.elements() * batch], drops: false }))
     }
 }
 
@@ -59,6 +59,8 @@ struct Mask {
     scale: f32,
     /// 1 for each element that the last training step has kept, 0 for the others.
     kept: Vec<u8>,
+    /// Whether the last pass has dropped anything: not in evaluation.
+    drops: bool,
 }
 
 /// Elements that one block of the generator decides on.
@@ -130,6 +132,7 @@ fn keep(stream: &Stream, block: usize, threshold: u32) -> [u8; BLOCK] {
 
 impl Layer for Mask {
     fn forward(&mut self, pass: Forward<'_>) {
+        self.drops = matches!(pass.mode, Mode::Train(_));
         match pass.mode {
             Mode::Train(draw) => {
                 self.draw(draw, pass.layer, pass.batch);
@@ -140,8 +143,10 @@ impl Layer for Mask {
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
-        if let Some(dx) = pass.dx.get(0) {
-            self.apply(pass.dy, dx);
+        match pass.dx.get(0) {
+            Some(dx) if self.drops => self.apply(pass.dy, dx),
+            Some(dx) => dx.copy_from_slice(pass.dy),
+            None => {}
         }
     }
 }
@@ -223,6 +228,25 @@ mod tests {
         let x: Vec<f32> = (0..210).map(|i| i as f32).collect();
         network.input_mut(2).copy_from_slice(&x);
         assert_eq!(network.forward(2, Mode::Evaluate), x);
+    }
+
+    /// After a training step, too, whose mask is another pass's.
+    #[test]
+    fn the_gradient_of_evaluation_is_whole() {
+        let tables: Vec<Map<String, Value>> = serde_json::from_value(json!([
+            {"type": "linear", "units": 105}, {"type": "dropout", "rate": 0.5},
+        ]))
+        .unwrap();
+        let mut network = Network::new(Graph::from_tables(VECTOR, tables).unwrap(), 2).unwrap();
+        network.input_mut(2).fill(1.0);
+        let mut bias = |mode| {
+            network.forward(2, mode);
+            network.output_and_gradient().1.fill(1.0);
+            network.backward(2);
+            network.parameters.gradients[network.parameters.table[1].range.clone()].to_vec()
+        };
+        assert!(bias(Mode::Train(DRAW)).contains(&0.0));
+        assert_eq!(bias(Mode::Evaluate), [2.0; 105]);
     }
 
     #[test]

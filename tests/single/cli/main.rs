@@ -9,6 +9,7 @@ mod data;
 mod help;
 mod infer;
 mod job;
+mod landscape;
 mod launch;
 mod program;
 mod run_dir;

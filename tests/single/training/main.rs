@@ -7,6 +7,7 @@ mod exchange;
 mod feedback;
 mod language;
 mod micro_batches;
+mod objective;
 mod ranks;
 mod ranks_agree;
 mod records;

@@ -79,16 +79,27 @@ impl Channel {
         }
     }
 
-    /// Normalises by a mean and a variance that are known.
-    pub fn evaluate(&self, x: &[f32], y: &mut [f32], mean: f32, variance: f32) {
-        scale(x, y, self.affine(mean, self.inverse(f64::from(variance))));
+    /// Normalises by a mean and a variance that are known; returns them.
+    pub fn evaluate(&self, x: &[f32], y: &mut [f32], mean: f32, variance: f32) -> Ghost {
+        let inverse = self.inverse(f64::from(variance));
+        scale(x, y, self.affine(mean, inverse));
+        Ghost { mean, inverse, variance }
     }
 
     /// The gradients where the moments were `ghosts`: of weight and bias, and into `dx` of the input. With
-    /// x' = (x - mean) inverse: dx = weight inverse (dy - mean of dy - x' mean of dy x').
-    pub fn backward(&self, x: &[f32], dy: &[f32], mut dx: Option<&mut [f32]>, ghosts: &[Ghost]) -> Sums {
+    /// x' = (x - mean) inverse: dx = weight inverse (dy - mean of dy - x' mean of dy x'). Where they are `fixed`, one for all
+    /// samples, they do not depend on x, and dx = weight inverse dy.
+    pub fn backward(
+        &self,
+        x: &[f32],
+        dy: &[f32],
+        mut dx: Option<&mut [f32]>,
+        ghosts: &[Ghost],
+        fixed: bool,
+    ) -> Sums {
         let (mut of_weight, mut of_bias) = (0.0, 0.0);
-        for (columns, seen) in self.columns().zip(ghosts) {
+        let ghost = if fixed { self.samples } else { self.ghost };
+        for (columns, seen) in (Channel { ghost, ..*self }).columns().zip(ghosts) {
             let blocks = Blocks::new(x.len(), self.samples, columns);
             let affine = self.affine(seen.mean, seen.inverse);
             let (plain, centred) = blocks.iter().fold((0.0, 0.0), |sums, block| {
@@ -99,7 +110,7 @@ impl Channel {
             of_weight += centred * inverse;
             of_bias += plain;
             let Some(dx) = dx.as_deref_mut() else { continue };
-            let count = blocks.elements() as f64;
+            let count = if fixed { f64::INFINITY } else { blocks.elements() as f64 };
             let (shift, slope) = ((plain / count) as f32, (centred * inverse * inverse / count) as f32);
             for block in blocks.iter() {
                 input_gradient(&x[block.clone()], &dy[block.clone()], &mut dx[block], affine, shift, slope);

@@ -73,3 +73,57 @@ fn what_cannot_be_normalised_is_refused() {
         assert!(layer.describe().output(&[image]).unwrap_err().contains(key));
     }
 }
+
+/// In evaluation the running statistics are constants: each output is linear in each single parameter, so differences have no
+/// truncation error, and powers of two leave next to no rounding.
+#[test]
+fn the_gradient_of_evaluation_is_that_of_constants() {
+    let image = Shape::Image { channels: 1, height: 2, width: 1 };
+    let conv = json!({"type": "conv2d", "filters": 2, "kernel": 1});
+    let linear = json!({"type": "linear", "units": 2});
+    for (input, first) in [(image, conv), (Shape::Vector { features: 2 }, linear)] {
+        for relu in [false, true] {
+            let norm = json!({"type": "batch_norm", "relu": relu, "eps": 0.75, "ghost_batch": 2});
+            let tables = [first.clone(), norm]
+                .map(|table| serde_json::from_value::<Map<String, Value>>(table).unwrap());
+            let (graph, batch) = (Graph::from_tables(input, tables).unwrap(), 4);
+            let mut network = Network::new(graph, batch).unwrap();
+            // Deviations of 1 and 2 with eps.
+            network.parameters.statistics.values = vec![0.5, -0.25, 0.25, 3.25];
+            let count = network.parameters.values.len();
+            let values: Vec<f32> = (0..count).map(|i| ((i * 5) % 7) as f32 / 4.0 - 0.625).collect();
+            network.parameters.values.copy_from_slice(&values);
+            let x: Vec<f32> = (0..2 * batch).map(|i| ((i * 3) % 8) as f32 - 3.5).collect();
+            let r: Vec<f32> =
+                (0..network.graph().output().elements() * batch).map(|i| (i % 5) as f32 - 1.5).collect();
+            let loss = |network: &mut Network| -> f64 {
+                network.input_mut(batch).copy_from_slice(&x);
+                let y = network.forward(batch, Mode::Evaluate);
+                y.iter().zip(&r).map(|(y, r)| f64::from(y * r)).sum()
+            };
+            // Whatever a training step has left.
+            network.input_mut(batch).fill(1.0);
+            network.forward(batch, TRAIN);
+            network.parameters.statistics.values = vec![0.5, -0.25, 0.25, 3.25];
+            loss(&mut network);
+            network.output_and_gradient().1.copy_from_slice(&r);
+            network.backward(batch);
+            let gradients = network.parameters.gradients.clone();
+            assert!(gradients.iter().filter(|&&gradient| gradient != 0.0).count() > 3, "{gradients:?}");
+            for i in 0..count {
+                let mut at = |value: f32| {
+                    network.parameters.values[i] = value;
+                    loss(&mut network)
+                };
+                let step = 2f32.powi(-8);
+                let difference = (at(values[i] + step) - at(values[i] - step)) / f64::from(2.0 * step);
+                at(values[i]);
+                assert!(
+                    (f64::from(gradients[i]) - difference).abs() < 1e-3,
+                    "{i}: {} {difference}",
+                    gradients[i]
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `ternflock eval --sharpness`.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::cli::arguments::{Eval, Landscape};
+use crate::cli::numbers::thousands;
+use crate::data::EvaluationFeed;
+use crate::error::{Error, Result};
+use crate::landscape::{Measure, Sharpness, Slice, Span, plot, sharpness, slice};
+use crate::nn::Network;
+use crate::train::{Objective, World};
+
+/// What was measured around a network.
+pub struct Around {
+    /// Labels that the loss is the mean of.
+    samples: u64,
+    unit: &'static str,
+    sharpness: Sharpness,
+    span: Span,
+    slices: Vec<Slice>,
+}
+
+/// Measures around `network`, on the training samples of `feed`, all ranks together.
+pub fn measure(
+    arguments: &Landscape,
+    network: &mut Network,
+    world: &mut World,
+    feed: Box<dyn EvaluationFeed>,
+    unit: &'static str,
+) -> Result<Around> {
+    world.set_context(format_args!("sharpness"));
+    let (graph, parameters) = (network.graph().clone(), network.parameters.clone());
+    let mut objective = Objective::new(network, world, feed, arguments.samples as usize)?;
+    let measure = Measure {
+        epsilon: arguments.epsilon,
+        iterations: arguments.iterations as usize,
+        repeats: arguments.repeats as usize,
+        seed: arguments.seed,
+    };
+    let samples = objective.count();
+    let found = sharpness(&mut objective, &parameters.values, measure)?;
+    let span = Span { range: arguments.range, points: arguments.points };
+    let along = |direction: u32| {
+        slice(&mut objective, &graph, &parameters, span, (arguments.seed, u64::from(direction)))
+    };
+    let slices = (0..arguments.slices).map(along).collect::<Result<_>>()?;
+    Ok(Around { samples, unit, sharpness: found, span, slices })
+}
+
+impl Around {
+    /// Draws the slices, if that is asked for.
+    pub fn draw(&self, arguments: &Eval) -> Result<()> {
+        let Some(path) = &arguments.landscape.svg else { return Ok(()) };
+        let name = arguments.checkpoint.display();
+        let title = format!("{name}, sharpness {:.2} %", self.sharpness.sharpness);
+        let refuse = |why: String| Error::Usage(format!("--svg {}: {why}", path.display()));
+        let picture = plot(&title, &self.slices).map_err(|error| refuse(error.to_string()))?;
+        fs::write(path, picture).map_err(|error| refuse(format!("cannot be written: {error}")))
+    }
+
+    /// For people.
+    pub fn rows(&self) -> Vec<(&'static str, String)> {
+        let Sharpness { measure, loss, repeated, sharpness, .. } = &self.sharpness;
+        let lowest = repeated.iter().copied().fold(f64::INFINITY, f64::min);
+        let times = measure.repeats;
+        let mut rows = vec![(
+            "sharpness",
+            format!(
+                "{sharpness:.3} % (lowest of {times}: {lowest:.3} %), epsilon {}, training loss {loss:.4} of {} {}",
+                measure.epsilon,
+                thousands(self.samples),
+                self.unit
+            ),
+        )];
+        let ends: Vec<_> =
+            self.slices.iter().flat_map(|slice| [slice.loss.first(), slice.loss.last()]).collect();
+        if let Some(far) = mean(ends.into_iter().flatten().copied()) {
+            rows.push((
+                "slices",
+                format!(
+                    "{} of {} points, training loss {far:.4} on average {} lengths of the weights away",
+                    self.slices.len(),
+                    self.span.points,
+                    self.span.range
+                ),
+            ));
+        }
+        rows
+    }
+
+    /// For programs.
+    pub fn object(&self) -> Value {
+        json!({
+            "sharpness": self.sharpness,
+            "sharpness_samples": self.samples,
+            "slices": self.slices,
+        })
+    }
+}
+
+/// The mean of `losses`; none of no losses, infinite if one is not finite.
+fn mean(losses: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let losses: Vec<f64> = losses.map(|loss| loss.unwrap_or(f64::INFINITY)).collect();
+    (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
+}

@@ -1,0 +1,108 @@
+//! The loss of a network on given samples as a function of its parameters, all ranks together: as evaluation sees it, without
+//! dropout and with batch norm's running statistics.
+
+use super::carried;
+use super::evaluate::sum_tallies;
+use super::world::World;
+use crate::data::{Chunk, EvaluationFeed, shard};
+use crate::error::{Error, Result};
+use crate::landscape;
+use crate::nn::layer::Mode;
+use crate::nn::{NO_LABEL, Network, Shape, Tally, softmax_cross_entropy};
+use crate::tensor::add_scaled;
+
+/// The mean loss a sample, or a token.
+pub struct Objective<'a> {
+    network: &'a mut Network,
+    world: &'a mut World,
+    feed: Box<dyn EvaluationFeed>,
+    /// This rank's part.
+    chunks: Vec<Chunk>,
+    labels: Vec<usize>,
+    /// Labels of all ranks.
+    count: u64,
+    /// The gradient of the chunks so far.
+    sum: Vec<f32>,
+}
+
+impl<'a> Objective<'a> {
+    /// Of the first `samples` samples of `feed`, or all if there are fewer; of a text the beginnings of all columns, as many
+    /// tokens. The same on however many ranks but for the order of sums.
+    ///
+    /// # Errors
+    /// Those of the feed, and of ranks that are late.
+    pub fn new(
+        network: &'a mut Network,
+        world: &'a mut World,
+        mut feed: Box<dyn EvaluationFeed>,
+        samples: usize,
+    ) -> Result<Objective<'a>> {
+        let labels_per_item = match feed.input() {
+            Shape::Tokens { steps, .. } => steps,
+            _ => 1,
+        };
+        let items = feed.items().min(samples.div_ceil(labels_per_item)).max(1);
+        let windows = samples.div_ceil(items * labels_per_item).max(1);
+        let part = shard(items, world.rank(), world.size());
+        let mut chunks = feed.chunks(part, network.capacity());
+        chunks.retain(|chunk| chunk.window < windows);
+        let (mut labels, mut count) = (Vec::new(), 0);
+        for chunk in &chunks {
+            feed.fill(chunk, network.input_mut(chunk.items.len()), &mut labels)?;
+            count += labels.iter().filter(|&&label| label != NO_LABEL).count() as u64;
+        }
+        let count = world.gather([count])?.into_iter().map(|[count]| count).sum();
+        let sum = vec![0.0; network.parameters.values.len()];
+        Ok(Objective { network, world, feed, chunks, labels, count, sum })
+    }
+
+    /// Labels that the loss is the mean of.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    fn compute(&mut self, x: &[f32], with_gradient: bool) -> Result<f64> {
+        let Objective { network, world, feed, chunks, labels, count, sum } = self;
+        network.parameters.values.copy_from_slice(x);
+        // The mean over ranks is the mean over labels.
+        let weight = (world.size() as f64 / *count as f64) as f32;
+        sum.fill(0.0);
+        let mut tally = Tally::default();
+        for chunk in chunks {
+            let batch = chunk.items.len();
+            if chunk.window == 0 {
+                carried::reset(network);
+            }
+            feed.fill(chunk, network.input_mut(batch), labels)?;
+            network.forward(batch, Mode::Evaluate);
+            let (logits, gradient) = network.output_and_gradient();
+            if with_gradient {
+                tally += softmax_cross_entropy(logits, labels, weight, Some(gradient));
+                network.backward(batch);
+                add_scaled(1.0, &network.parameters.gradients, sum);
+            } else {
+                tally += softmax_cross_entropy(logits, labels, weight, None);
+            }
+        }
+        if with_gradient {
+            world.mean(sum)?;
+        }
+        Ok(sum_tallies(world, tally)?.loss / *count as f64)
+    }
+}
+
+impl landscape::Objective for Objective<'_> {
+    fn value_and_gradient(&mut self, x: &[f32], gradient: &mut [f32]) -> Result<f64> {
+        let value = self.compute(x, true)?;
+        if !value.is_finite() || self.sum.iter().any(|gradient| !gradient.is_finite()) {
+            let what = format!("the loss {value} so near to the parameters, or its gradient, is not finite");
+            return Err(Error::NonFinite { step: 0, rank: self.world.rank(), what });
+        }
+        gradient.copy_from_slice(&self.sum);
+        Ok(value)
+    }
+
+    fn value(&mut self, x: &[f32]) -> Result<f64> {
+        self.compute(x, false)
+    }
+}
