@@ -2,6 +2,7 @@
 
 mod infer;
 mod landscape;
+mod sweep;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use infer::Infer;
 pub use landscape::Landscape;
+pub use sweep::Sweep;
 
 use crate::bench::MOST_ELEMENTS;
 
@@ -38,12 +40,14 @@ Exit codes:
 pub enum Command {
     /// Train a job, on one rank or under mpirun or srun on many.
     Train(Train),
-    /// Measure the accuracy of a checkpoint on the test set of its data.
+    /// Measure the accuracy of a checkpoint on the test set of its data, and how flat its minimum is.
     Eval(Eval),
     /// Show what a checkpoint holds: the network layer by layer, what is left of it, and where training is.
     Inspect(Inspect),
     /// Take out of a checkpoint's network what does nothing, and factorise what has little rank.
     Compress(Compress),
+    /// Train jobs with several values and seeds, and print means and spreads.
+    Sweep(Sweep),
     /// List data sets, or fetch one.
     Data(Data),
     /// Time training steps, forward passes of checkpoints, the gradients' codec, or the all-reduces between ranks.

@@ -12,6 +12,7 @@ mod launcher;
 mod numbers;
 mod stages;
 mod streams;
+mod sweep;
 mod table;
 mod terminal;
 mod train;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Eval(arguments) => eval::main(&arguments),
         Command::Inspect(arguments) => inspect::main(&arguments),
         Command::Compress(arguments) => compress::main(&arguments),
+        Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Data(arguments) => data::main(&arguments),
         Command::Bench(arguments) => bench::main(&arguments),
     }

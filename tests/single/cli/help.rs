@@ -31,6 +31,7 @@ fn every_subcommand_shows_a_worked_example() {
         ("train", "mpirun -n 2 ternflock train jobs/lenet-fashion.toml --resume"),
         ("eval", "ternflock eval runs/lenet-digits/checkpoints/best.h5"),
         ("inspect", "ternflock inspect runs/lenet-digits/checkpoints/best.h5"),
+        ("sweep", "ternflock sweep jobs/large-batch-*.toml --seeds 1,2,3"),
         ("data", "ternflock data fetch mnist"),
         ("bench", "mpirun -n 4 ternflock bench allreduce"),
         ("bench infer", "ternflock bench infer masked.h5 small.h5 --verify"),

@@ -16,4 +16,5 @@ mod run_dir;
 mod running;
 mod signals;
 mod streams;
+mod sweep;
 mod train;

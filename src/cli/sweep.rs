@@ -1,0 +1,204 @@
+//! `ternflock sweep`: the same job with other values and other seeds, each run a process of its own.
+
+mod outcome;
+mod plan;
+mod report;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+
+use super::arguments::Sweep;
+use super::exit::{self, INTERRUPTED};
+use super::launcher::{Launch, recognise};
+use super::numbers::duration;
+use super::streams::{log, print};
+use crate::error::{Error, Result};
+use outcome::{State, evaluation, state};
+use plan::{Plan, Run};
+
+/// How long this process sleeps between two looks at the run.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Does the runs that are not done yet, and prints the table.
+pub fn main(arguments: &Sweep) -> ExitCode {
+    match sweep(arguments) {
+        Ok(code) => code,
+        Err(error) => exit::fail(&error),
+    }
+}
+
+fn sweep(arguments: &Sweep) -> Result<ExitCode> {
+    if let Launch::Mpi(_) | Launch::Lost(_) = recognise(|name| std::env::var(name).ok()) {
+        return Err(Error::Usage(
+            "a sweep starts its runs itself: start it alone, and say how many ranks a run has with --launcher 'mpirun -n 2'"
+                .into(),
+        ));
+    }
+    let plan = Plan::new(arguments)?;
+    if arguments.list {
+        let lines = plan
+            .runs
+            .iter()
+            .enumerate()
+            .map(|(number, run)| format!("{number} {}\n", run.directory.display()));
+        return Ok(print(&lines.collect::<String>()));
+    }
+    let chosen = plan.chosen(arguments.only.as_deref())?;
+    // Whatever is in the way is said before anything runs.
+    plan.runs.iter().try_for_each(|run| state(run).map(drop))?;
+    let mut failed = None;
+    if !arguments.report {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGUSR1, SIGUSR2] {
+            let caught = signal_hook::flag::register(signal, Arc::clone(&stop));
+            caught.map_err(|error| Error::Usage(format!("signals cannot be caught: {error}")))?;
+        }
+        for (place, &number) in chosen.iter().enumerate() {
+            let run = &plan.runs[number];
+            let label = format!("[{}/{}] {}", place + 1, chosen.len(), run.directory.display());
+            match work(arguments, &plan, run, &label, &stop)? {
+                0 => {}
+                code if code == INTERRUPTED || stop.load(Ordering::Relaxed) => {
+                    log(format_args!(
+                        "ternflock: the sweep is not complete; the same line goes on (exit code {INTERRUPTED})"
+                    ));
+                    return Ok(INTERRUPTED.into());
+                }
+                code => failed = failed.or(Some(code)),
+            }
+        }
+    }
+    let lines = report::lines(&plan)?;
+    let said = print(&if arguments.json { report::json(&lines) } else { report::text(&lines) });
+    Ok(failed.map_or(said, ExitCode::from))
+}
+
+/// Brings `run` to its end, and evaluates it if that is asked for; its exit code.
+fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBool) -> Result<u8> {
+    let before = state(run)?;
+    if !matches!(before, State::Done(_)) {
+        let mut words = vec!["train".to_owned(), text(&plan.settings[run.setting].file)?];
+        words.extend(run.sets.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
+        words.extend(["--run-dir".to_owned(), text(&run.directory)?]);
+        words.extend((before == State::Unfinished).then(|| "--resume".to_owned()));
+        let begun = if before == State::Unfinished { "goes on" } else { "begins" };
+        log(format_args!("{label} {begun}"));
+        let mut said = run.directory.clone().into_os_string();
+        said.push(".log");
+        let said = PathBuf::from(said);
+        let code = call(arguments, &words, &said, None, stop)?;
+        if code != 0 {
+            log(format_args!("{label}: exit code {code}; {} says why", said.display()));
+            return Ok(code);
+        }
+    }
+    let State::Done(done) = state(run)? else {
+        return Err(Error::run_dir(
+            &run.directory,
+            "the run has ended well, but its metrics.jsonl has no end",
+        ));
+    };
+    if let Some(words) = arguments.eval.as_ref().filter(|_| !evaluation(run).exists()) {
+        let mut words: Vec<String> = words.split_whitespace().map(ToOwned::to_owned).collect();
+        words.splice(0..0, ["eval".to_owned(), text(&done.checkpoint)?, "--json".to_owned()]);
+        let said = run.directory.join("eval.log");
+        // Under its own name only when it is whole.
+        let unfinished = run.directory.join(".eval.json");
+        let code = call(arguments, &words, &said, Some(&unfinished), stop)?;
+        if code != 0 {
+            log(format_args!(
+                "{label}: `ternflock eval` ends with exit code {code}; {} says why",
+                said.display()
+            ));
+            return Ok(code);
+        }
+        fs::rename(&unfinished, evaluation(run)).map_err(|error| cannot_write(&unfinished, error))?;
+    }
+    let State::Done(done) = state(run)? else { return Ok(0) };
+    let sharp = done.sharpness.map_or(String::new(), |sharpness| format!(", sharpness {sharpness:.3} %"));
+    let test = done.test.map_or(String::new(), |score| format!(", test {score:.4}"));
+    log(format_args!(
+        "{label}: {} {} {:.4}{test}{sharp}, {}",
+        done.set,
+        done.metric,
+        done.score,
+        duration(done.seconds)
+    ));
+    Ok(0)
+}
+
+/// Runs this program with `words`; what it says goes to the files `said` and `out`. Its exit code; a signal that arrives
+/// meanwhile is passed on as SIGUSR1, which launchers pass on in turn, and the run ends with a checkpoint.
+fn call(
+    arguments: &Sweep,
+    words: &[String],
+    said: &Path,
+    out: Option<&Path>,
+    stop: &AtomicBool,
+) -> Result<u8> {
+    if let Some(parent) = said.parent() {
+        fs::create_dir_all(parent).map_err(|error| cannot_write(parent, error))?;
+    }
+    let create = |path: &Path| File::create(path).map_err(|error| cannot_write(path, error));
+    let log = create(said)?;
+    let output = match out {
+        Some(path) => create(path)?,
+        None => log.try_clone().map_err(|error| cannot_write(said, error))?,
+    };
+    let this = std::env::current_exe()
+        .map_err(|error| Error::Usage(format!("this program cannot find itself: {error}")))?;
+    let mut launcher = arguments.launcher.split_whitespace();
+    let mut command = match launcher.next() {
+        None => Command::new(&this),
+        Some(program) => {
+            let mut command = Command::new(program);
+            command.args(launcher).arg(&this);
+            command
+        }
+    };
+    command.args(words).stdin(Stdio::null()).stdout(output).stderr(log);
+    let program = command.get_program().display().to_string();
+    let mut child =
+        command.spawn().map_err(|error| Error::Usage(format!("{program} cannot be started: {error}")))?;
+    let status = wait(&mut child, stop).map_err(|error| Error::Usage(format!("{program}: {error}")))?;
+    Ok(code(status))
+}
+
+/// Waits for `child`; `stop` is passed on to it, once.
+fn wait(child: &mut Child, stop: &AtomicBool) -> std::io::Result<ExitStatus> {
+    let mut told = false;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if stop.load(Ordering::Relaxed) && !told {
+            told = true;
+            // SAFETY: the child is not waited for yet, so its number is its own.
+            unsafe { libc::kill(child.id() as libc::pid_t, SIGUSR1) };
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// As a shell would say it.
+fn code(status: ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+fn text(path: &Path) -> Result<String> {
+    let text = path.to_str().map(ToOwned::to_owned);
+    text.ok_or_else(|| Error::Usage(format!("the path {} is not UTF-8", path.display())))
+}
+
+fn cannot_write(path: &Path, error: std::io::Error) -> Error {
+    Error::run_dir(path, format!("cannot be written: {error}"))
+}

@@ -1,0 +1,162 @@
+//! `ternflock sweep`: runs side by side in one table, done once, and gone on with after an interruption.
+
+use libc::SIGTERM;
+use serde_json::{Value, json};
+
+use crate::program::Place;
+use crate::running::{Watched, wait_for};
+
+const WORDS: &str = "sweep tiny.toml --vary smoothout.a=0,0.05 --seeds 1,2,3 --into sweep";
+
+fn report(place: &Place, words: &str) -> Vec<Value> {
+    place.run(&format!("{words} --report --json")).json()["settings"].as_array().unwrap().clone()
+}
+
+#[test]
+fn values_and_seeds_come_to_a_table() {
+    let place = Place::new();
+    let done = place.run(WORDS).ended(0);
+    for part in ["job", "smoothout.a", "runs", "test accuracy (%)", "test loss", " ± ", "0.05"] {
+        assert!(done.out.contains(part), "{}", done.out);
+    }
+    assert!(done.err.contains("[6/6] sweep/tiny/smoothout.a=0.05,seed=3: test accuracy 0."), "{}", done.err);
+    let settings = report(&place, WORDS);
+    assert_eq!(settings.len(), 2);
+    for (setting, a) in settings.iter().zip(["0", "0.05"]) {
+        assert_eq!((&setting["job"], &setting["values"]), (&json!("tiny"), &json!({"smoothout.a": a})));
+        assert_eq!((&setting["runs"], &setting["seeds"]), (&json!(3), &json!([1, 2, 3])));
+        let scores: Vec<f64> = setting["outcomes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(1..)
+            .map(|(outcome, seed)| {
+                let metrics = place.read(&format!("sweep/tiny/smoothout.a={a},seed={seed}/metrics.jsonl"));
+                let end: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+                assert_eq!((&outcome["score"], &outcome["loss"]), (&end["accuracy"], &end["loss"]));
+                end["accuracy"].as_f64().unwrap()
+            })
+            .collect();
+        let mean = scores.iter().sum::<f64>() / 3.0;
+        let deviation = (scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+        let near = |value: &Value, exact: f64| (value.as_f64().unwrap() - exact).abs() < 1e-12;
+        assert!(near(&setting["score"]["mean"], mean) && near(&setting["score"]["deviation"], deviation));
+    }
+    assert_ne!(settings[0]["score"], settings[1]["score"]);
+    // Nothing is done twice; what is new is.
+    let log = "sweep/tiny/smoothout.a=0,seed=1.log";
+    let before = place.read(log);
+    place.write(log, "untouched");
+    let more = WORDS.replace("1,2,3", "1,2,3,4");
+    let again = place.run(&more).ended(0);
+    assert_eq!(place.read(log), "untouched");
+    assert!(
+        before.contains("accuracy") && again.err.contains("smoothout.a=0,seed=4 begins"),
+        "{}",
+        again.err
+    );
+    assert!(!again.err.contains("seed=1 begins"), "{}", again.err);
+    assert_eq!(report(&place, &more)[0]["runs"], 4);
+}
+
+/// As the tasks of an array do.
+#[test]
+fn runs_are_done_by_their_numbers() {
+    let place = Place::new();
+    let listed = place.run(&format!("{WORDS} --list")).ended(0).out;
+    let lines: Vec<&str> = listed.lines().collect();
+    assert_eq!(lines.len(), 6);
+    assert_eq!(lines[4], "4 sweep/tiny/smoothout.a=0.05,seed=2");
+    let part = place.run(&format!("{WORDS} --only 4,0-1")).ended(0);
+    assert!(part.out.contains("2 of 3") && part.out.contains("1 of 3"), "{}", part.out);
+    assert_eq!(place.names("sweep/tiny").len(), 6, "three directories, three logs");
+    for wrong in ["6", "0-6", "2-1", "", "x", "1,,2"] {
+        let words = [&WORDS.split(' ').collect::<Vec<_>>()[..], &["--only", wrong]].concat();
+        let finished = crate::program::finish(&mut place.command(&words));
+        finished.refused(2, &["numbers from 0 to 5"]);
+    }
+}
+
+#[test]
+fn checkpoints_are_evaluated_on_request() {
+    let place = Place::new();
+    let words = ["sweep", "tiny.toml", "--seeds", "1,2", "--set", "data.validation=300", "--into", "sweep"];
+    let eval = "--eval=--sharpness --samples 50 --repeats 1 --iterations 1 --slices 0";
+    let done = crate::program::finish(&mut place.command(&[&words[..], &[eval]].concat())).ended(0);
+    for part in ["validation accuracy (%)", "test accuracy (%)", "sharpness (%)"] {
+        assert!(done.out.contains(part), "{}", done.out);
+    }
+    let settings = report(&place, &words.join(" "));
+    let outcome = &settings[0]["outcomes"][1];
+    let evaluated: Value = serde_json::from_str(&place.read("sweep/tiny/seed=2/eval.json")).unwrap();
+    assert_eq!((&outcome["set"], &outcome["test"]), (&json!("validation"), &evaluated["accuracy"]));
+    assert_eq!(outcome["sharpness"], evaluated["sharpness"]["sharpness"]);
+    assert_ne!(outcome["score"], outcome["test"]);
+    // Words that `eval` does not know.
+    let wrong = crate::program::finish(
+        &mut place.command(&[&words[..], &["--eval=--nonsense", "--seeds", "3"]].concat()),
+    );
+    let wrong = wrong.ended(2);
+    assert!(wrong.err.contains("eval.log says why"), "{}", wrong.err);
+}
+
+/// A run that fails does not keep the others; what failed shows in the table and in the exit code.
+#[test]
+fn a_run_that_fails_leaves_the_others_alone() {
+    let place = Place::new();
+    let done = place.run("sweep tiny.toml --vary optimizer.learning_rate=1e30,0.05 --into sweep").ended(6);
+    assert!(done.err.contains("exit code 6") && done.err.contains(".log says why"), "{}", done.err);
+    assert!(done.out.contains("0 of 1") && done.out.contains('-'), "{}", done.out);
+    assert_eq!(done.out.lines().count(), 3);
+}
+
+#[test]
+fn what_is_wrong_is_said_before_anything_runs() {
+    let place = Place::new();
+    place.write("tiny2/tiny.toml", place.read("tiny.toml"));
+    for (words, said) in [
+        ("sweep", "<JOBS>"),
+        ("sweep tiny.toml --vary smoothout.a", "KEY=VALUE,... is needed"),
+        ("sweep tiny.toml --vary smoothout.a=0.1,-1", "smoothout.a must be at least 0"),
+        ("sweep tiny.toml --vary smooth.a=0.1", "unknown section [smooth]"),
+        ("sweep tiny.toml --vary train.seed=1,2", "seeds are said with --seeds"),
+        (
+            "sweep tiny.toml --vary smoothout.a=0.1,0.1",
+            "two runs would both go to runs/sweep/tiny/smoothout.a=0.1,seed=1",
+        ),
+        ("sweep tiny.toml --seeds 1,1", "two runs would both go to"),
+        ("sweep tiny.toml tiny2/tiny.toml", "two runs would both go to runs/sweep/tiny/seed=1"),
+        ("sweep absent.toml", "cannot read the job file"),
+        ("sweep tiny.toml --launcher nowhere", "nowhere cannot be started"),
+        ("sweep tiny.toml --report --only 1", "cannot be used with"),
+    ] {
+        place.run(words).refused(2, &[said]);
+    }
+    place.run("sweep tiny.toml --into sweep").ended(0);
+    place
+        .run("sweep tiny.toml --into sweep --set train.steps=21")
+        .refused(5, &["holds a run of another job (train.steps: 20 -> 21)", "--into"]);
+    let mut command = place.command(&["sweep", "tiny.toml"]);
+    command.env("OMPI_COMM_WORLD_SIZE", "2");
+    crate::program::finish(&mut command).refused(2, &["--launcher 'mpirun -n 2'"]);
+}
+
+#[test]
+fn a_signal_stops_the_sweep_and_the_same_line_goes_on() {
+    let place = Place::new();
+    let words = ["sweep", "tiny.toml", "--seeds", "1,2", "--into", "sweep", "--set", "train.steps=2000"];
+    let run = Watched::start(place.command(&words));
+    run.read_until("[1/2] sweep/tiny/seed=1 begins");
+    wait_for("the first steps", || {
+        std::fs::read_to_string(place.path("sweep/tiny/seed=1/metrics.jsonl"))
+            .ok()
+            .filter(|text| text.contains("\"train\""))
+    });
+    run.running.signal(SIGTERM);
+    let ended = run.finish().ended(75);
+    assert!(ended.err.contains("the same line goes on"), "{}", ended.err);
+    assert!(!place.path("sweep/tiny/seed=2").exists());
+    let resumed = crate::program::finish(&mut place.command(&words)).ended(0);
+    assert!(resumed.err.contains("[1/2] sweep/tiny/seed=1 goes on"), "{}", resumed.err);
+    assert!(resumed.out.contains(" ± "), "{}", resumed.out);
+}
