@@ -134,7 +134,7 @@ impl Stream {
         })
     }
 
-    /// Blocks `first .. first + SIDE`, word by word: `[w][b]` is word `w` of block `first + b`. A plain loop over the blocks,
+    /// Blocks `first .. first + SIDE`, word by word: `[w][b]` is word `w` of block `first + b`. One operation on all at a time,
     /// which becomes vectors in a caller that is compiled for them; block by block it would not.
     #[inline(always)]
     pub fn side_by_side(&self, first: u32) -> [[u32; SIDE]; 4] {
@@ -147,15 +147,15 @@ impl Stream {
         let mut counter =
             [std::array::from_fn(|lane| u64::from(first.wrapping_add(lane as u32))), c1, c2, c3];
         for key in keys {
-            for lane in 0..SIDE {
-                let [c0, c1, c2, c3] = counter.map(|word| word[lane]);
-                let a = u64::from(MULTIPLY[0]) * (c0 & 0xFFFF_FFFF);
-                let b = u64::from(MULTIPLY[1]) * (c2 & 0xFFFF_FFFF);
-                counter[0][lane] = b >> 32 ^ c1 ^ u64::from(key[0]);
-                counter[1][lane] = b;
-                counter[2][lane] = a >> 32 ^ c3 ^ u64::from(key[1]);
-                counter[3][lane] = a;
-            }
+            let [c0, c1, c2, c3] = counter;
+            let times = |multiplier: u32, word: [u64; SIDE]| {
+                word.map(|word| u64::from(multiplier) * (word & 0xFFFF_FFFF))
+            };
+            let mix = |product: [u64; SIDE], word: [u64; SIDE], key: u32| -> [u64; SIDE] {
+                std::array::from_fn(|lane| product[lane] >> 32 ^ word[lane] ^ u64::from(key))
+            };
+            let (a, b) = (times(MULTIPLY[0], c0), times(MULTIPLY[1], c2));
+            counter = [mix(b, c1, key[0]), b, mix(a, c3, key[1]), a];
         }
         counter.map(|word| word.map(|word| word as u32))
     }
