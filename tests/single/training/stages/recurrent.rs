@@ -67,15 +67,16 @@ train.steps = 5
 low_rank = { ranks = { lstm = 3, "lstm/weight_hh" = 5, "first/weight_hh" = 6 }, cost_test = false }
 "#;
 
-/// The job with a first layer of type `kind`, and a strength at which some of its units go.
-fn staged(kind: &str) -> Loaded {
+/// The job with a first layer of type `kind`, and a strength at which some of its units go; computed `micro_batch` sequences at
+/// a time.
+fn staged(kind: &str, micro_batch: usize) -> Loaded {
     let strength = if kind == "lstm" { "0.06" } else { "0.07" };
     let depth = if kind == "rhn" { "\ndepth = 2" } else { "" };
     let kind = format!("type = \"{kind}\"{depth}");
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("recurrent.toml");
     fs::write(&path, JOB.replace("STRENGTH", strength).replace("type = \"TYPE\"", &kind)).unwrap();
-    job::load(&path, &[]).unwrap()
+    job::load(&path, &[format!("train.micro_batch={micro_batch}")]).unwrap()
 }
 
 fn shape(snapshot: &Snapshot, tensor: &str) -> Vec<usize> {
@@ -95,9 +96,9 @@ fn output(snapshot: &Snapshot) -> Vec<f32> {
 #[test]
 fn hidden_units_go_with_all_that_is_theirs() {
     for (kind, carried) in [("lstm", 4), ("gru", 3), ("rnn", 3), ("rhn", 3)] {
-        for ranks in [1, 4] {
+        for (ranks, micro_batch) in [(1, 7), (4, 7), (1, 1)] {
             let directory = tempfile::tempdir().unwrap();
-            assert_complete(&train(ranks, &staged(kind), directory.path()));
+            assert_complete(&train(ranks, &staged(kind, micro_batch), directory.path()));
             let [masked, shrunk, tuned, thin] =
                 ["sparsify", "shrink", "tune", "thin"].map(|name| stage(directory.path(), name));
             assert!(parameters(&shrunk) < parameters(&masked), "{kind}: nothing went");
@@ -131,8 +132,8 @@ fn hidden_units_go_with_all_that_is_theirs() {
 /// Stopped within each stage and between them.
 #[test]
 fn a_resumed_run_carries_on() {
-    let loaded = staged("gru");
-    for ranks in [1, 3] {
+    for (ranks, micro_batch) in [(1, 7), (3, 7), (1, 1), (3, 1)] {
+        let loaded = staged("gru", micro_batch);
         let straight = tempfile::tempdir().unwrap();
         assert_complete(&train(ranks, &loaded, straight.path()));
         let end = load(straight.path(), 18);
