@@ -81,6 +81,23 @@ fn the_jobs_of_this_repository_load() {
         "linear",
     ];
     assert_eq!(types, expected);
+
+    let files: Vec<_> = std::fs::read_dir(&jobs).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() > 20);
+    for file in files {
+        let loaded = load(&file, &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(loaded.job.name, file.file_stem().unwrap().to_str().unwrap());
+    }
+    let (large, small) = (job("large-batch-4096.toml"), job("large-batch-64.toml"));
+    assert_eq!(large.train.global_batch, 64 * small.train.global_batch);
+    for (name, adapt) in
+        [("large-batch-smoothout.toml", Adapt::None), ("large-batch-adasmoothout.toml", Adapt::Filter)]
+    {
+        let noisy = job(name);
+        assert!(noisy.smoothout.a > 0.0 && noisy.smoothout.adapt == adapt);
+        let plain = Job { name: large.name.clone(), smoothout: SmoothOut::default(), ..noisy };
+        assert_eq!(plain, large, "{name}: nothing but the noise is another");
+    }
 }
 
 #[test]
