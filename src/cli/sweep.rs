@@ -105,7 +105,7 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
             "the run has ended well, but its metrics.jsonl has no end",
         ));
     };
-    if let Some(words) = arguments.eval.as_ref().filter(|_| !evaluation(run).exists()) {
+    if let Some(words) = arguments.eval.as_ref().filter(|words| !done.answers(words)) {
         let mut words: Vec<String> = words.split_whitespace().map(ToOwned::to_owned).collect();
         words.splice(0..0, ["eval".to_owned(), text(&done.checkpoint)?, "--json".to_owned()]);
         let said = run.directory.join("eval.log");

@@ -81,7 +81,9 @@ pub fn text(lines: &[Line]) -> String {
     let any = |value: fn(&Outcome) -> Option<f64>| {
         lines.iter().flat_map(|line| &line.outcomes).any(|outcome| value(outcome).is_some())
     };
-    let (tested, measured) = (any(|outcome| outcome.test), any(|outcome| outcome.sharpness));
+    // Where runs are evaluated on the test set, that is their score already.
+    let tested = set != "test" && any(|outcome| outcome.test);
+    let measured = any(|outcome| outcome.sharpness);
     let mut keys: Vec<&str> = Vec::new();
     for (key, _) in lines.iter().flat_map(|line| &line.setting.values) {
         if !keys.contains(&key.as_str()) {

@@ -92,6 +92,17 @@ fn checkpoints_are_evaluated_on_request() {
     assert_eq!((&outcome["set"], &outcome["test"]), (&json!("validation"), &evaluated["accuracy"]));
     assert_eq!(outcome["sharpness"], evaluated["sharpness"]["sharpness"]);
     assert_ne!(outcome["score"], outcome["test"]);
+    // An answer that is damaged, or not to all that is asked, is asked for again; one that is whole is not.
+    place.write("sweep/tiny/seed=1/eval.json", "{\"accur");
+    let plain: Vec<&str> = [&words[..], &["--eval"]].concat();
+    crate::program::finish(&mut place.command(&plain)).ended(0);
+    let again: Value = serde_json::from_str(&place.read("sweep/tiny/seed=1/eval.json")).unwrap();
+    assert!(again["accuracy"].is_number() && again.get("sharpness").is_none());
+    let kept: Value = serde_json::from_str(&place.read("sweep/tiny/seed=2/eval.json")).unwrap();
+    assert_eq!(kept, evaluated);
+    crate::program::finish(&mut place.command(&[&words[..], &[eval]].concat())).ended(0);
+    let again: Value = serde_json::from_str(&place.read("sweep/tiny/seed=1/eval.json")).unwrap();
+    assert!(again["sharpness"].is_object());
     // Words that `eval` does not know.
     let wrong = crate::program::finish(
         &mut place.command(&[&words[..], &["--eval=--nonsense", "--seeds", "3"]].concat()),
