@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::checkpoint;
 use crate::data::{
-    Augment, Corpus, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part, Vocabulary,
-    open_dataset, open_part, refuse_directory, synthetic_feed, synthetic_set,
+    Augment, Corpus, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part,
+    Vocabulary, open_dataset, open_part, refuse_directory, synthetic_feed, synthetic_set,
 };
 use crate::error::{Error, Result};
 use crate::job::{Data, Job, Loaded, Model, Source, SyntheticText, Text};
@@ -61,19 +61,7 @@ pub fn open_test_set(
     dir: Option<&Path>,
     vocabulary: Option<&Vocabulary>,
 ) -> Result<Box<dyn EvaluationFeed>> {
-    refuse_directory(&data.dataset, dir)?;
-    if let Some(text) = &data.text {
-        let vocabulary = vocabulary
-            .ok_or_else(|| Error::Usage("a text is read by a vocabulary, and there is none".into()))?;
-        return Ok(Box::new(open_part(data, text, dir, Part::Test, vocabulary)?));
-    }
-    if let Some(text) = &data.synthetic_text {
-        return Ok(Box::new(synthetic_set(text, Part::Test)?));
-    }
-    let test = open_dataset(data, dir)?.test;
-    let fill = build_fill(data, &test)?;
-    let augment = Augment::new(data.augment.as_ref(), &test)?;
-    Ok(Box::new(ImageSet::new(test, fill, augment)))
+    open_set(data, dir, vocabulary, Part::Test, |dataset| Ok(dataset.test))
 }
 
 /// The set that `data` trains on, in its own order and as evaluation shows it: no image is cropped at random or mirrored; of
@@ -83,22 +71,35 @@ pub fn open_training_set(
     dir: Option<&Path>,
     vocabulary: Option<&Vocabulary>,
 ) -> Result<Box<dyn EvaluationFeed>> {
+    open_set(data, dir, vocabulary, Part::Train, |mut dataset| {
+        if data.validation > 0 {
+            dataset.hold_out(data.validation)?;
+        }
+        Ok(dataset.train)
+    })
+}
+
+/// `part` of a text, or the `images` of a data set, to evaluate on.
+fn open_set(
+    data: &Data,
+    dir: Option<&Path>,
+    vocabulary: Option<&Vocabulary>,
+    part: Part,
+    images: impl FnOnce(Dataset) -> Result<Images>,
+) -> Result<Box<dyn EvaluationFeed>> {
     refuse_directory(&data.dataset, dir)?;
     if let Some(text) = &data.text {
         let vocabulary = vocabulary
             .ok_or_else(|| Error::Usage("a text is read by a vocabulary, and there is none".into()))?;
-        return Ok(Box::new(open_part(data, text, dir, Part::Train, vocabulary)?));
+        return Ok(Box::new(open_part(data, text, dir, part, vocabulary)?));
     }
     if let Some(text) = &data.synthetic_text {
-        return Ok(Box::new(synthetic_set(text, Part::Train)?));
+        return Ok(Box::new(synthetic_set(text, part)?));
     }
-    let mut dataset = open_dataset(data, dir)?;
-    if data.validation > 0 {
-        dataset.hold_out(data.validation)?;
-    }
-    let fill = build_fill(data, &dataset.train)?;
-    let augment = Augment::new(data.augment.as_ref(), &dataset.train)?;
-    Ok(Box::new(ImageSet::new(dataset.train, fill, augment)))
+    let images = images(open_dataset(data, dir)?)?;
+    let fill = build_fill(data, &images)?;
+    let augment = Augment::new(data.augment.as_ref(), &images)?;
+    Ok(Box::new(ImageSet::new(images, fill, augment)))
 }
 
 /// How `images` are turned into network inputs: as `[data]` says.
