@@ -1,5 +1,5 @@
-//! SmoothOut (W. Wen et al., "SmoothOut: Smoothing Out Sharp Minima to Improve Generalization in Deep Learning", 2018):
-//! the gradient is taken at weights that noise has moved, and the step is made from those that it has not. So what falls
+//! SmoothOut, noise on the weights that gradients are taken at (W. Wen et al., "SmoothOut: Smoothing Out Sharp Minima to
+//! Improve Generalization in Deep Learning", 2018): a step is made from the weights without it. So what falls
 //! is the mean of the loss around the weights, in which sharp minima are shallow and flat ones are not.
 //!
 //! With u uniform on (-1, 1), or normal, for each weight w, and `a` times the schedule's factor for a:
