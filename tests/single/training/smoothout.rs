@@ -1,10 +1,18 @@
 //! SmoothOut in runs: the same network on all ranks, after an interruption too, and steps from the clean weights.
 
+use ternflock::compress::force::Force;
+use ternflock::compress::group_lasso::GroupLasso;
 use ternflock::error::Kind;
+use ternflock::nn::layer::{Draw, Mode};
+use ternflock::nn::{Network, softmax_cross_entropy};
+use ternflock::optim::{Moment, Optimizer, learning_rate};
+use ternflock::smoothout::SmoothOut;
+use ternflock::train::{Trainer, build_graph, open_feeds, place};
 
 use crate::WORLDS;
 use crate::digits::{assert_same_state, load};
 use crate::language;
+use crate::ranks::on_ranks;
 use crate::runs::{resume, short, train, train_until};
 
 const NOISE: [&str; 2] = ["smoothout.a=0.02", "train.global_batch=240"];
@@ -118,4 +126,67 @@ fn layers_that_are_not_there_are_refused() {
         assert_eq!(error.kind(), Kind::Usage);
         assert!(error.to_string().contains(said), "{error}");
     }
+}
+
+/// Three steps written out in the order of docs/algorithms.md, with everything that must see clean weights: to the bit, for one
+/// rank's float32 gradients travel as they are.
+#[test]
+fn a_step_has_the_documented_order() {
+    let loaded = short(&[
+        "train.global_batch=24",
+        "train.micro_batch=8",
+        "exchange.gradients=float32",
+        "smoothout.a=0.05",
+        "smoothout.schedule=grow",
+        "sparsity.filters=0.01",
+        "sparsity.threshold=0.001",
+        "force.strength=0.001",
+        "optimizer.weight_decay=0.01",
+    ]);
+    let job = &loaded.job;
+    let trained = on_ranks(1, |mut world| {
+        place(&mut world).unwrap();
+        let feed = open_feeds(&loaded).unwrap().train;
+        let graph = build_graph(&job.model, &loaded.source, feed.input(), feed.classes()).unwrap();
+        let mut trainer = Trainer::new(job, graph, feed, world.topology()).unwrap();
+        (0..3).for_each(|_| _ = trainer.step(&mut world, false).unwrap());
+        trainer.network.parameters.values
+    });
+
+    let mut feed = open_feeds(&loaded).unwrap().train;
+    let graph = build_graph(&job.model, &loaded.source, feed.input(), feed.classes()).unwrap();
+    let mut network = Network::new(graph, 8).unwrap();
+    network.parameters.initialise(job.train.seed);
+    let table = network.parameters.table.clone();
+    let mut noise = SmoothOut::new(&job.smoothout, network.graph(), &table).unwrap().unwrap();
+    let mut lasso = GroupLasso::new(&job.sparsity, network.graph(), &network.parameters).unwrap().unwrap();
+    let mut force = Force::new(&job.force, network.graph(), &table).unwrap().unwrap();
+    let mut optimizer = Optimizer::new(&job.optimizer, network.parameters.values.len());
+    let mut labels = Vec::new();
+    for step in 0..3 {
+        let clean = network.parameters.values.clone();
+        let mut sums = vec![0.0f32; clean.len()];
+        for first_sample in [0, 8, 16] {
+            let draw = Draw { seed: job.train.seed, step, first_sample };
+            noise.perturb(draw, noise.amplitude(step, 20), &mut network.parameters.values);
+            feed.fill(step, first_sample..first_sample + 8, network.input_mut(8), &mut labels).unwrap();
+            network.forward(8, Mode::Train(draw));
+            let (logits, gradient) = network.output_and_gradient();
+            softmax_cross_entropy(logits, &labels, 1.0 / 24.0, Some(gradient));
+            network.backward(8);
+            sums.iter_mut().zip(&network.parameters.gradients).for_each(|(sum, gradient)| *sum += gradient);
+        }
+        noise.restore(&mut network.parameters.values);
+        assert_eq!(network.parameters.values, clean);
+        network.parameters.gradients = sums;
+        lasso.add_gradients(&mut network.parameters);
+        force.add(&network.parameters.values, &mut network.parameters.gradients);
+        let moment = Moment { step, steps: 20, epoch: 0, cuts: 0 };
+        let rate = learning_rate(&job.schedule, job.optimizer.learning_rate, moment);
+        optimizer.step(step, rate, &mut network.parameters);
+        lasso.make_zeros(rate, &mut network.parameters.values);
+    }
+    assert!(network.parameters.values.contains(&0.0), "the threshold has work to do");
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    assert!(bits(&trained[0]) == bits(&network.parameters.values));
 }
