@@ -53,7 +53,7 @@ impl Around {
     /// Draws the slices, if that is asked for.
     pub fn draw(&self, arguments: &Eval) -> Result<()> {
         let Some(path) = &arguments.landscape.svg else { return Ok(()) };
-        let name = arguments.checkpoint.display();
+        let name = shortened(&arguments.checkpoint.display().to_string());
         let title = format!("{name}, sharpness {:.2} %", self.sharpness.sharpness);
         let refuse = |why: String| Error::Usage(format!("--svg {}: {why}", path.display()));
         let picture = plot(&title, &self.slices).map_err(|error| refuse(error.to_string()))?;
@@ -98,6 +98,13 @@ impl Around {
             "slices": self.slices,
         })
     }
+}
+
+/// The end of a name that is too long for the heading of a picture.
+fn shortened(name: &str) -> String {
+    const LONGEST: usize = 60;
+    let more = name.chars().count().saturating_sub(LONGEST);
+    if more == 0 { name.to_owned() } else { format!("...{}", name.chars().skip(more).collect::<String>()) }
 }
 
 /// The mean of `losses`; none of no losses, infinite if one is not finite.

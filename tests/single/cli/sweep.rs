@@ -77,6 +77,35 @@ fn runs_are_done_by_their_numbers() {
     }
 }
 
+/// `slurm/sweep.sbatch`, started as Slurm would start a task of an array of one rank, and of two with a launcher that counts.
+#[test]
+fn the_batch_script_does_the_run_of_its_task() {
+    let place = Place::new();
+    place.write("launcher", "#!/bin/sh\necho \"$@\" >> launched\nexec \"$@\"\n");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/slurm/sweep.sbatch");
+    let task = |number: Option<&str>, ranks: &str| {
+        let program = place.command(&[]);
+        let mut command = std::process::Command::new("bash");
+        command.arg(script).args(WORDS.split(' ').skip(1)).current_dir(place.path("."));
+        command.env("TERNFLOCK", program.get_program()).env("OPENBLAS_NUM_THREADS", "1");
+        command
+            .env("TERNFLOCK_LAUNCHER", "sh ./launcher")
+            .env("SLURM_NTASKS", ranks)
+            .env("SLURM_PROCID", "0");
+        if let Some(number) = number {
+            command.env("SLURM_ARRAY_TASK_ID", number);
+        }
+        crate::program::finish(&mut command)
+    };
+    task(Some("1"), "1").ended(0);
+    assert!(place.path("sweep/tiny/smoothout.a=0,seed=2").exists());
+    assert!(!place.path("launched").exists());
+    task(Some("5"), "2").ended(0);
+    assert!(place.read("launched").contains("train tiny.toml --set smoothout.a=0.05 --set train.seed=3"));
+    assert_eq!(place.names("sweep/tiny").len(), 4, "two directories, two logs");
+    task(None, "1").refused(1, &["start this with sbatch --array=0-N"]);
+}
+
 #[test]
 fn checkpoints_are_evaluated_on_request() {
     let place = Place::new();
