@@ -142,22 +142,36 @@ impl Stream {
             Purpose::Ternary => &round_keys::<FEW_ROUNDS>(self.key())[..],
             _ => &round_keys::<ROUNDS>(self.key())[..],
         };
-        // In 64 bits, of which the upper half is rubbish that no multiplication sees.
-        let [c1, c2, c3] = self.counter().map(|word| [u64::from(word); SIDE]);
-        let mut counter =
-            [std::array::from_fn(|lane| u64::from(first.wrapping_add(lane as u32))), c1, c2, c3];
-        for key in keys {
-            let [c0, c1, c2, c3] = counter;
-            let times = |multiplier: u32, word: [u64; SIDE]| {
-                word.map(|word| u64::from(multiplier) * (word & 0xFFFF_FFFF))
-            };
-            let mix = |product: [u64; SIDE], word: [u64; SIDE], key: u32| -> [u64; SIDE] {
-                std::array::from_fn(|lane| product[lane] >> 32 ^ word[lane] ^ u64::from(key))
-            };
-            let (a, b) = (times(MULTIPLY[0], c0), times(MULTIPLY[1], c2));
-            counter = [mix(b, c1, key[0]), b, mix(a, c3, key[1]), a];
+        // In 64 bits, of which the upper half is rubbish that no multiplication sees. Plain loops: what they call might not be
+        // inlined, and would then not be compiled for the caller's vectors.
+        let [c1, c2, c3] = self.counter();
+        let mut counter = [[0u64; SIDE], [c1.into(); SIDE], [c2.into(); SIDE], [c3.into(); SIDE]];
+        for lane in 0..SIDE {
+            counter[0][lane] = first.wrapping_add(lane as u32).into();
         }
-        counter.map(|word| word.map(|word| word as u32))
+        let (mut a, mut b) = ([0u64; SIDE], [0u64; SIDE]);
+        for key in keys {
+            for lane in 0..SIDE {
+                a[lane] = u64::from(MULTIPLY[0]) * (counter[0][lane] & 0xFFFF_FFFF);
+            }
+            for lane in 0..SIDE {
+                b[lane] = u64::from(MULTIPLY[1]) * (counter[2][lane] & 0xFFFF_FFFF);
+            }
+            for lane in 0..SIDE {
+                counter[0][lane] = b[lane] >> 32 ^ counter[1][lane] ^ u64::from(key[0]);
+            }
+            for lane in 0..SIDE {
+                counter[2][lane] = a[lane] >> 32 ^ counter[3][lane] ^ u64::from(key[1]);
+            }
+            (counter[1], counter[3]) = (b, a);
+        }
+        let mut words = [[0u32; SIDE]; 4];
+        for (words, counter) in words.iter_mut().zip(&counter) {
+            for lane in 0..SIDE {
+                words[lane] = counter[lane] as u32;
+            }
+        }
+        words
     }
 
     /// Word `index` of the stream, `index` below 2^34.

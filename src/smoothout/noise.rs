@@ -26,17 +26,6 @@ pub enum Shape {
     Normal(Arc<[f32]>),
 }
 
-impl Shape {
-    /// What 16 random bits make.
-    #[inline(always)]
-    fn draw(&self, bits: u16) -> f32 {
-        match self {
-            Shape::Uniform => uniform(u32::from(bits)),
-            Shape::Normal(quantiles) => quantiles[usize::from(bits)],
-        }
-    }
-}
-
 #[inline(always)]
 fn uniform(bits: u32) -> f32 {
     (bits as i32 as f32 - 32767.5) * (1.0 / 32768.0)
@@ -85,13 +74,18 @@ fn one_group(
     let mut draws = [0.0f32; GROUP];
     let words = stream.side_by_side(block);
     for (half, draws) in draws.as_chunks_mut::<SIDE>().0.iter_mut().enumerate() {
-        let lanes = words[half / 2].map(
-            #[inline(always)]
-            |word| word >> (half % 2 * 16) & 0xFFFF,
-        );
+        let (words, shift) = (&words[half / 2], half % 2 * 16);
         match shape {
-            Shape::Uniform => *draws = lanes.map(uniform),
-            normal => *draws = lanes.map(|bits| normal.draw(bits as u16)),
+            Shape::Uniform => {
+                for lane in 0..SIDE {
+                    draws[lane] = uniform(words[lane] >> shift & 0xFFFF);
+                }
+            }
+            Shape::Normal(quantiles) => {
+                for lane in 0..SIDE {
+                    draws[lane] = quantiles[(words[lane] >> shift & 0xFFFF) as usize];
+                }
+            }
         }
     }
     if let (Ok(clean), Ok(noisy)) =
