@@ -33,10 +33,10 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup build train test lint bench cluster reproduce clean
+.PHONY: help setup build train test lint bench cluster cluster-up cluster-down reproduce clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what is missing (Debian, Ubuntu), or say how to
 	./setup.sh
@@ -70,8 +70,16 @@ bench: build ## Time the codec and training steps on one core, and all-reduces b
 	for model in lenet convnet resnet20 lstm-small lstm-medium; do $(TERNFLOCK) bench step --model $$model; done
 	$(MPIRUN) -n $(NP) $(TERNFLOCK) bench allreduce
 
-cluster: build ## Test and measure over hosts with shaped links, HOSTS=4 RATE=1gbit; skips without root
+cluster: build ## Test and measure over hosts with shaped links and a Slurm, HOSTS=4 RATE=1gbit; skips without root
+	./setup.sh cluster
 	HOSTS='$(HOSTS)' RATE='$(RATE)' tests/cluster/run.sh $(CHECKS) || [ $$? = 77 ]
+
+cluster-up: ## Bring up HOSTS=4 hosts with links of RATE=1gbit and a Slurm, to try things on: tests/cluster/cluster --help
+	tests/cluster/cluster up $(HOSTS) $(RATE)
+	tests/cluster/cluster slurm
+
+cluster-down: ## End them, and all that runs there
+	tests/cluster/cluster down
 
 reproduce: build ## Make the accuracy table of docs/results.md again (slow)
 	tests/reproduce.sh

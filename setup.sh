@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes this machine ready to build and train: `./setup.sh`; to run the tests too: `./setup.sh test`.
 # On Debian and Ubuntu it installs what is missing by apt, with sudo when not root. Elsewhere, or without the right to
-# install, it names what is missing with the commands that bring it, and ends with 3. `./setup.sh has-data` only asks
+# install, it names what is missing with the commands that bring it, and ends with 3. `./setup.sh cluster` brings what
+# `make cluster` wants, to root on Debian alone: elsewhere it does without. `./setup.sh has-data` only asks
 # whether Fashion-MNIST is here. MPI=mpich in the environment brings MPICH instead of Open MPI; a machine can have both.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -14,6 +15,7 @@ esac
 BUILD_PACKAGES=("${MPI_PACKAGES[@]}" libhdf5-dev libopenblas-dev libclang-dev pkg-config gcc make curl
     ca-certificates)
 TEST_PACKAGES=(hdf5-tools python3-h5py)
+CLUSTER_PACKAGES=(iproute2 util-linux munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins)
 DATA_PACKAGE=dataset-fashion-mnist
 MISSING=3
 
@@ -158,11 +160,19 @@ A cluster's own modules do as well: load its Open MPI, HDF5 (serial), OpenBLAS a
 END
 }
 
+# Hosts on one machine need root anyway, and what is missing without is skipped with a word.
+setup_cluster() {
+    if has apt-get && has dpkg-query && [[ $EUID == 0 ]]; then
+        install_packages "${CLUSTER_PACKAGES[@]}" || say "apt did not install a Slurm; its own message is above"
+    fi
+}
+
 main() {
     case $1 in
         '' | test) ;;
         has-data) has_data; return ;;
-        *) say "usage: ./setup.sh [test | has-data]"; exit 2 ;;
+        cluster) setup_cluster; return ;;
+        *) say "usage: ./setup.sh [test | cluster | has-data]"; exit 2 ;;
     esac
     if has apt-get && has dpkg-query && may_install; then
         setup_debian "$1"

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 pub use origin::Origin;
 use partial::Partial;
 pub use snapshot::{Best, Plateau, Progress, Slot, Snapshot, Stage, Tensor};
-pub use store::{Saved, Store};
+pub use store::{Newest, Saved, Store};
 
 /// The version of the file format this program writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use super::partial::{Partial, is_partial};
-use super::{Snapshot, load, save, verify};
+use super::{Snapshot, load, save};
 use crate::error::{Error, Result};
 
 /// The checkpoints of one run, written by one process.
@@ -27,6 +27,17 @@ pub struct Saved {
     pub step: u64,
     /// Its file.
     pub path: PathBuf,
+}
+
+/// A checkpoint that [`Store::load_newest`] has found whole.
+#[derive(Debug)]
+pub struct Newest {
+    /// Its file.
+    pub path: PathBuf,
+    /// What it holds.
+    pub snapshot: Snapshot,
+    /// Newer ones, each with what is wrong with it.
+    pub passed_over: Vec<String>,
 }
 
 impl Store {
@@ -137,29 +148,33 @@ impl Store {
         Some(self.best_path()).filter(|path| path.exists())
     }
 
-    /// Loads the checkpoint with the highest step, and says which it is.
+    /// Loads the checkpoint with the highest step that is whole. Damaged ones of later steps are passed over and stay where they
+    /// are.
     ///
     /// # Errors
     ///
-    /// As for [`load`]; then the message also names the newest earlier checkpoint that is whole.
-    pub fn load_latest(&self) -> Result<Option<(PathBuf, Snapshot)>> {
-        let mut list = self.list()?;
-        let Some(Saved { path, .. }) = list.pop() else { return Ok(None) };
-        match load(&path) {
-            Ok(snapshot) => Ok(Some((path, snapshot))),
-            Err(Error::Checkpoint { path, message }) => {
-                let whole = list.into_iter().rev().find(|saved| verify(&saved.path).is_ok());
-                let advice = whole.map_or("no earlier checkpoint here is whole".into(), |saved| {
-                    let earlier = saved.path.display();
-                    format!(
-                        "{earlier} is whole: move the damaged file away to resume from step {}",
-                        saved.step
-                    )
-                });
-                Err(Error::checkpoint(path, format!("{message}; {advice}")))
+    /// As for [`load`], of the newest checkpoint, when there are some and none is whole.
+    pub fn load_newest(&self) -> Result<Option<Newest>> {
+        let mut damaged: Vec<(PathBuf, String)> = Vec::new();
+        for Saved { path, step } in self.list()?.into_iter().rev() {
+            match load(&path) {
+                Ok(snapshot) => {
+                    let say = |(path, message): &(PathBuf, String)| {
+                        format!("{}: {message}; taking the checkpoint of step {step} instead", path.display())
+                    };
+                    return Ok(Some(Newest {
+                        path,
+                        snapshot,
+                        passed_over: damaged.iter().map(say).collect(),
+                    }));
+                }
+                Err(Error::Checkpoint { path, message }) => damaged.push((path, message)),
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
         }
+        damaged.into_iter().next().map_or(Ok(None), |(path, message)| {
+            Err(Error::checkpoint(path, format!("{message}; no earlier checkpoint here is whole")))
+        })
     }
 
     fn best_path(&self) -> PathBuf {

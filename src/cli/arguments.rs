@@ -63,7 +63,8 @@ Examples:
   mpirun -n 2 ternflock train jobs/lenet-fashion.toml --resume
 
 A run writes job.toml (the effective job), metrics.jsonl (one event a line) and checkpoints/ into its directory.
-SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 end it after the step under way, with a checkpoint and exit code 75.")]
+SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 end it after the step under way, with a checkpoint and exit code 75; so does the
+end of a Slurm allocation when it comes near. --resume then goes on as if nothing had been, also on other ranks.")]
 pub struct Train {
     /// The job file (docs/job-file.md).
     pub job: PathBuf,
@@ -76,6 +77,17 @@ pub struct Train {
     /// Continue from the newest checkpoint of the run directory [default: of the last runs/NAME...]
     #[arg(long)]
     pub resume: bool,
+    /// Refuse to continue on another number of ranks than the checkpoint was written by.
+    #[arg(long, requires = "resume")]
+    pub same_ranks: bool,
+    /// When the allocation ends, in seconds since 1970: the run writes a checkpoint before and ends with exit code 75.
+    #[arg(long, value_name = "TIME", env = "SLURM_JOB_END_TIME", hide_env_values = true,
+        value_parser = clap::value_parser!(u64).range(..1 << 40))]
+    pub end_time: Option<u64>,
+    /// How long before the allocation's end a run stops, its longest step so far not counted, and never more than half of the
+    /// time it has.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub end_margin: u32,
 }
 
 /// `ternflock eval`.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, SystemTime};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
@@ -16,7 +17,7 @@ use super::table::table;
 use super::terminal::Terminal;
 use crate::job::{self, Exchange};
 use crate::report::Summary;
-use crate::train::{Options, Patience, run};
+use crate::train::{End, Options, Patience, run};
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
 pub fn main(arguments: &Train) -> ExitCode {
@@ -37,7 +38,15 @@ pub fn main(arguments: &Train) -> ExitCode {
     }
     let mut terminal = (world.rank() == 0).then(Terminal::new);
     let mut sink = |event: &_| terminal.as_mut().map_or((), |terminal| terminal.show(event));
-    let options = Options { run_dir: arguments.run_dir.clone(), resume: arguments.resume };
+    let options = Options {
+        run_dir: arguments.run_dir.clone(),
+        resume: arguments.resume,
+        same_ranks: arguments.same_ranks,
+        end: arguments.end_time.map(|time| End {
+            at: SystemTime::UNIX_EPOCH + Duration::from_secs(time),
+            margin: Duration::from_secs(arguments.end_margin.into()),
+        }),
+    };
     match run(&loaded, &options, &mut world, &stop, &mut sink) {
         Ok(summary) if !summary.complete => {
             let code = INTERRUPTED;

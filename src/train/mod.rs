@@ -13,6 +13,7 @@ mod batch;
 mod build;
 mod carried;
 mod compute;
+mod end;
 mod evaluate;
 mod exchange;
 mod hash;
@@ -32,6 +33,7 @@ mod trainer;
 mod world;
 
 pub use build::{build_graph, logits, open_feeds, open_test_set, open_training_set};
+pub use end::End;
 pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use exchange::{Agreed, Exchange, Give};
 pub use hash::hash_values;

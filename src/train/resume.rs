@@ -8,7 +8,7 @@ use super::state::{restore, take_parameters, what_becomes_of_residuals};
 use super::statistics;
 use super::surgery::enter;
 use super::world::World;
-use crate::checkpoint::{self, Progress, Snapshot, Store};
+use crate::checkpoint::{self, Newest, Progress, Snapshot, Store};
 use crate::data::Vocabulary;
 use crate::error::{Error, Result};
 use crate::job::{Job, Stage};
@@ -16,29 +16,32 @@ use crate::nn::Graph;
 use crate::tensor;
 
 impl Run<'_> {
-    /// Goes to the newest checkpoint, which must be whole; a run that was ended before its first one starts again.
-    pub(super) fn resume(&mut self, world: &mut World) -> Result<Vec<String>> {
+    /// Goes to the newest checkpoint that is whole; a run that was ended before its first one starts again.
+    pub(super) fn resume(&mut self, same_ranks: bool, world: &mut World) -> Result<Vec<String>> {
         let newest = self.store.as_ref().map(|store| self.newest(store)).transpose();
         let newest = world.together(newest)?.flatten();
-        let path = newest.as_ref().map(|(path, _)| path.display().to_string());
+        let path = newest.as_ref().map(|newest| newest.path.display().to_string());
         let path: PathBuf = world.broadcast(&path.unwrap_or_default())?.into();
         let notes = if path.as_os_str().is_empty() {
             let mut notes = vec!["there is no checkpoint yet to resume from: starting at step 0".into()];
             notes.extend(self.begin(world)?);
             notes
         } else {
-            let snapshot = newest.map_or_else(|| checkpoint::load(&path), |(_, snapshot)| Ok(snapshot));
-            let resumed = snapshot.and_then(|snapshot| self.resume_from(&path, snapshot, world));
-            world.together(resumed)?
+            let passed_over = newest.as_ref().map_or(Vec::new(), |newest| newest.passed_over.clone());
+            let snapshot = newest.map_or_else(|| checkpoint::load(&path), |newest| Ok(newest.snapshot));
+            let resumed = snapshot.and_then(|snapshot| self.resume_from(&path, snapshot, same_ranks, world));
+            let mut notes = world.together(resumed)?;
+            notes.splice(0..0, passed_over);
+            notes
         };
         let written = if world.rank() == 0 { self.run_dir.write_job(self.job) } else { Ok(()) };
         world.together(written)?;
         Ok(notes)
     }
 
-    /// The newest checkpoint. Without one there must be no best one either, which a fresh start would replace.
-    fn newest(&self, store: &Store) -> Result<Option<(PathBuf, Snapshot)>> {
-        let newest = store.load_latest()?;
+    /// The newest checkpoint that is whole. Without one there must be no best one either, which a fresh start would replace.
+    fn newest(&self, store: &Store) -> Result<Option<Newest>> {
+        let newest = store.load_newest()?;
         match store.best() {
             Some(best) if newest.is_none() => {
                 let message =
@@ -49,9 +52,23 @@ impl Run<'_> {
         }
     }
 
-    fn resume_from(&mut self, path: &Path, snapshot: Snapshot, world: &World) -> Result<Vec<String>> {
+    fn resume_from(
+        &mut self,
+        path: &Path,
+        snapshot: Snapshot,
+        same_ranks: bool,
+        world: &World,
+    ) -> Result<Vec<String>> {
         let stored = Job::from_toml(&snapshot.job)
             .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
+        if same_ranks && snapshot.progress.ranks != world.size() as u64 {
+            let message = format!(
+                "was written by {} ranks, and --same-ranks forbids to go on with {}: start as many, or leave the option out",
+                snapshot.progress.ranks,
+                world.size()
+            );
+            return Err(Error::checkpoint(path, message));
+        }
         let mut notes = self.what_differs(path, &stored, &snapshot.progress, world.size())?;
         self.go_to_stage(&snapshot, world).map_err(|message| Error::checkpoint(path, message))?;
         if stored.exchange.gradients == self.job.exchange.gradients {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
+use super::end::{End, Watch};
 use super::evaluate::{Evaluator, evaluate};
 use super::exchange::float32_bytes;
 use super::run_dir::RunDir;
@@ -26,8 +27,12 @@ use crate::report::{Event, Metrics, Summary, Traffic};
 pub struct Options {
     /// Where it goes; by default a directory of its own under `runs/`.
     pub run_dir: Option<PathBuf>,
-    /// Whether it continues from the latest checkpoint of that directory.
+    /// Whether it continues from the newest checkpoint of that directory.
     pub resume: bool,
+    /// Whether it refuses to continue on another number of ranks.
+    pub same_ranks: bool,
+    /// Until when it may go on; ranks need not know the same.
+    pub end: Option<End>,
 }
 
 /// Runs `loaded` on the ranks of `world` until its last step, or until `stop` is set on one of them. Events go to `sink`
@@ -43,7 +48,18 @@ pub fn run(
     stop: &AtomicBool,
     sink: &mut dyn FnMut(&Event),
 ) -> Result<Summary> {
-    Run::start(loaded, options, world, sink)?.finish(world, stop)
+    let (mut watch, passed) = Watch::new(options.end, SystemTime::now());
+    let mut stops = || stop.load(Ordering::Relaxed) || watch.is_time();
+    let mut run = Run::start(loaded, options, world, sink)?;
+    if let Some(passed) = passed {
+        let text = format!(
+            "the allocation ended {} s ago by the clock of {}, which must be wrong: nothing but a signal will stop this run",
+            passed.as_secs(),
+            world.host()
+        );
+        run.say(Event::Note { step: run.first_step, text })?;
+    }
+    run.finish(world, &mut stops)
 }
 
 /// A run under way; [`Run::start`] is in its own file.
@@ -87,7 +103,7 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn finish(mut self, world: &mut World, stop: &AtomicBool) -> Result<Summary> {
+    fn finish(mut self, world: &mut World, stops: &mut dyn FnMut() -> bool) -> Result<Summary> {
         let start = Instant::now();
         let mut stopped = false;
         if self.owes_evaluation && self.evaluate(world)? && self.job.checkpoint.best {
@@ -101,7 +117,7 @@ impl Run<'_> {
                 self.save(world, best)?;
             }
             while self.trainer.step < self.trainer.steps && !stopped {
-                let step = self.trainer.step(world, stop.load(Ordering::Relaxed))?;
+                let step = self.trainer.step(world, stops())?;
                 self.training_seconds += step.seconds;
                 self.bytes_sent += step.bytes_sent;
                 self.stretch.add(&step);
@@ -180,7 +196,9 @@ impl Run<'_> {
             self.save(world, best)?;
         }
         if stopped && (!is_last || self.stages.has_next()) {
-            let text = format!("a signal ends the run after step {step}; --resume continues it");
+            let text = format!(
+                "a signal or the allocation's end stops the run after step {step}; --resume continues it"
+            );
             self.say(Event::Note { step, text })?;
         }
         Ok(())

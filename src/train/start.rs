@@ -10,6 +10,7 @@ use super::batch::Batch;
 use super::build::{build_graph, check_preset, open_feeds};
 use super::evaluate::Evaluator;
 use super::exchange::{kept_layers, residual_elements};
+use super::hash::program_hash;
 use super::placement::place;
 use super::run::{Options, Run};
 use super::run_dir::RunDir;
@@ -36,9 +37,10 @@ impl<'a> Run<'a> {
         let job = &loaded.job;
         world.set_context(format_args!("start of the run"));
         world.agree("the hash of the job", job.hash())?;
+        world.agree("the hash of the program", program_hash())?;
         world.agree(
-            "the hash of the options --resume and --run-dir",
-            xxh3_64(format!("{options:?}").as_bytes()),
+            "the hash of the options --resume, --same-ranks and --run-dir",
+            xxh3_64(format!("{:?}", (&options.run_dir, options.resume, options.same_ranks)).as_bytes()),
         )?;
         let placement = place(world)?;
         world.set_context(format_args!("start of the run, reading data"));
@@ -100,7 +102,7 @@ impl<'a> Run<'a> {
             formula_bytes: 0,
             float32_bytes: 0,
         };
-        let mut notes = run.open_store(options.resume, world)?;
+        let mut notes = run.open_store(options, world)?;
         world.set_context(format_args!("start of the run, measuring what an exchange takes"));
         let chosen = run.trainer.choose_exchange(world, run.kept)?;
         notes.extend(chosen.filter(|reason| !notes.contains(reason)));
@@ -135,13 +137,13 @@ impl<'a> Run<'a> {
 
     /// Opens the checkpoints and, to resume, goes to the latest of them, on every rank alike. Returns what is worth
     /// saying about that.
-    fn open_store(&mut self, resume: bool, world: &mut World) -> Result<Vec<String>> {
+    fn open_store(&mut self, options: &Options, world: &mut World) -> Result<Vec<String>> {
         let keep = NonZeroUsize::new(self.job.checkpoint.keep).unwrap_or(NonZeroUsize::MIN);
         // Rank 0 alone opens the store, which cleans up what a killed run has left; the others only read, after it.
         let opened = (world.rank() == 0).then(|| Store::open(self.run_dir.path(), keep)).transpose();
         let store = world.together(opened)?;
         self.store = store;
-        let notes = if resume { self.resume(world)? } else { self.begin(world)? };
+        let notes = if options.resume { self.resume(options.same_ranks, world)? } else { self.begin(world)? };
         (self.first_step, self.stage_first_step) = (self.trainer.step, self.trainer.step);
         self.trainer.verify(world)?;
         let metrics =

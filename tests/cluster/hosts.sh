@@ -5,28 +5,12 @@
 # other commands run beside it, in DIRECTORY.
 set -euo pipefail
 
-NET=10.213.77
 STATE=$1
 DIRECTORY=$2
-RUN=$STATE/run # a tmpfs of the head that the hosts see too
-CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-
-say() { printf 'cluster: %s\n' "$*" >&2; }
-wrong() { say "$*"; exit 2; }
-
-hosts() { cat "$RUN/hosts"; }
-
-inside() { # HOST CMD...
-  local host=$1
-  shift
-  if [[ $host == head ]]; then "$@"; return; fi
-  [[ -f $RUN/$host.pid ]] || wrong "no host '$host'; there are: head $(hosts | paste -sd' ')"
-  nsenter --target "$(< "$RUN/$host.pid")" --net --mount --uts --ipc "$@"
-}
-
-# Goes to where the caller stands, on this host, and becomes CMD.
-# shellcheck disable=SC2016
-AT_CALLERS='cd "$0" 2> /dev/null || { echo "cluster: $0 is not on $(hostname): /tmp is its own" >&2; exit 2; }; exec "$@"'
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+CHECKOUT=$(cd "$HERE/../.." && pwd)
+# shellcheck source=inside.sh
+source "$HERE/inside.sh"
 
 # A /tmp of this host's own; of the machine's it keeps the checkout.
 own_tmp() {
@@ -160,4 +144,5 @@ case $command in
     check_rate "$@"
     for each in $(hosts); do shape "$each" "$1"; done ;;
   bytes) count_bytes ;;
+  slurm) source "$HERE/slurm.sh"; slurm_up ;;
 esac

@@ -36,7 +36,7 @@ fn train(launcher: &Launcher, ranks: usize, sets: &[&str], run_dir: &Path, more:
 
 /// The same with ranks as threads of this process.
 fn train_threads(ranks: usize, sets: &[&str], run_dir: &Path) {
-    let (loaded, options) = (shipped(sets), Options { run_dir: Some(run_dir.into()), resume: false });
+    let (loaded, options) = (shipped(sets), Options { run_dir: Some(run_dir.into()), ..Options::default() });
     for result in
         on_ranks(ranks, |mut world| run(&loaded, &options, &mut world, &AtomicBool::new(false), &mut |_| {}))
     {
@@ -94,7 +94,7 @@ pub fn stages(launcher: &Launcher, ranks: usize) {
     let end = ternflock(launcher, ranks, &arguments).finish().unwrap();
     assert_eq!(end.code, Some(0), "{}", end.output);
     let loaded = ternflock::job::load(STAGES, &sets.map(String::from)).unwrap();
-    let options = Options { run_dir: Some(threads.path().into()), resume: false };
+    let options = Options { run_dir: Some(threads.path().into()), ..Options::default() };
     for result in
         on_ranks(ranks, |mut world| run(&loaded, &options, &mut world, &AtomicBool::new(false), &mut |_| {}))
     {
@@ -146,7 +146,7 @@ fn language_model(launcher: &Launcher, ranks: usize, job: &Path, units: usize) {
     }
     let sets: Vec<String> = sets.iter().chain(&["train.steps=8"]).map(ToString::to_string).collect();
     let loaded = ternflock::job::load(job, &sets).unwrap();
-    let options = Options { run_dir: Some(threads.path().into()), resume: false };
+    let options = Options { run_dir: Some(threads.path().into()), ..Options::default() };
     let stop = AtomicBool::new(false);
     on_ranks(ranks, |mut world| run(&loaded, &options, &mut world, &stop, &mut |_| {}).map(drop))
         .into_iter()

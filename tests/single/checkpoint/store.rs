@@ -16,7 +16,7 @@ fn the_last_few_and_the_best_stay() {
     let run = tempfile::tempdir().unwrap();
     let store = open(&run, 2);
     assert_eq!((store.latest().unwrap(), store.best(), store.list().unwrap()), (None, None, vec![]));
-    assert!(store.load_latest().unwrap().is_none());
+    assert!(store.load_newest().unwrap().is_none());
     let directory = run.path().join("checkpoints");
     let best = sample(2);
     for (snapshot, is_best, stay) in [
@@ -35,7 +35,7 @@ fn the_last_few_and_the_best_stay() {
     let list = [(30, directory.join("step-0000000030.h5")), (12_345_678_901, latest)];
     assert_eq!(store.list().unwrap(), list.map(|(step, path)| Saved { step, path }));
     assert_same(&load(store.best().unwrap()).unwrap(), &best);
-    assert_eq!(store.load_latest().unwrap().unwrap().1.progress.step, 12_345_678_901);
+    assert_eq!(store.load_newest().unwrap().unwrap().snapshot.progress.step, 12_345_678_901);
 }
 
 #[test]
@@ -94,20 +94,26 @@ fn a_left_temporary_file_of_the_same_process_number_is_overwritten() {
 }
 
 #[test]
-fn a_damaged_latest_is_refused_and_the_last_whole_one_named() {
+fn damaged_newest_checkpoints_are_passed_over_by_name() {
     let run = tempfile::tempdir().unwrap();
     let store = open(&run, 3);
     let paths = [1, 2, 3].map(|step| store.save(&sample(step), false).unwrap());
     let cut = |path| fs::File::options().write(true).open(path).unwrap().set_len(1000).unwrap();
-    let refusal = || store.load_latest().map(drop).unwrap_err().to_string();
+    assert!(store.load_newest().unwrap().unwrap().passed_over.is_empty());
     cut(&paths[2]);
     cut(&paths[1]);
-    let message = refusal();
-    assert!(message.starts_with(&format!("{}: is cut short", paths[2].display())), "{message}");
-    let advice = format!("{} is whole: move the damaged file away to resume from step 1", paths[0].display());
-    assert!(message.ends_with(&advice), "{message}");
+    let newest = store.load_newest().unwrap().unwrap();
+    assert_eq!(newest.path, paths[0]);
+    assert_same(&newest.snapshot, &sample(1));
+    let named = [&paths[2], &paths[1]].map(|path| format!("{}: is cut short", path.display()));
+    assert_eq!(newest.passed_over.len(), 2);
+    for (said, named) in newest.passed_over.iter().zip(&named) {
+        assert!(said.starts_with(named) && said.ends_with("the checkpoint of step 1 instead"), "{said}");
+    }
     cut(&paths[0]);
-    assert!(refusal().ends_with("no earlier checkpoint here is whole"));
+    let message = store.load_newest().map(drop).unwrap_err().to_string();
+    assert!(message.starts_with(&named[0]), "{message}");
+    assert!(message.ends_with("no earlier checkpoint here is whole"), "{message}");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! `ternflock sweep`: runs side by side in one table, done once, and gone on with after an interruption.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
 use libc::SIGTERM;
 use serde_json::{Value, json};
 
@@ -81,17 +84,23 @@ fn runs_are_done_by_their_numbers() {
 #[test]
 fn the_batch_script_does_the_run_of_its_task() {
     let place = Place::new();
-    place.write("launcher", "#!/bin/sh\necho \"$@\" >> launched\nexec \"$@\"\n");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/slurm/sweep.sbatch");
+    place.write("launcher", "#!/bin/sh\nprintf '%s\\n' \"$*\" >> launched\nshift 2\nexec \"$@\"\n");
+    fs::set_permissions(place.path("launcher"), fs::Permissions::from_mode(0o755)).unwrap();
+    let slurm = concat!(env!("CARGO_MANIFEST_DIR"), "/slurm");
+    symlink(slurm, place.path("slurm")).unwrap();
+    let program = place.command(&[]).get_program().to_str().unwrap().to_owned();
+    let site = format!(
+        "SITE_MODULES=''\nSITE_LAUNCHER=./launcher\nSITE_INTERFACE=''\nSITE_PROGRAM='{program}'\nSITE_DATA=''\n"
+    );
+    place.write("site.env", site);
     let task = |number: Option<&str>, ranks: &str| {
-        let program = place.command(&[]);
         let mut command = std::process::Command::new("bash");
-        command.arg(script).args(WORDS.split(' ').skip(1)).current_dir(place.path("."));
-        command.env("TERNFLOCK", program.get_program()).env("OPENBLAS_NUM_THREADS", "1");
         command
-            .env("TERNFLOCK_LAUNCHER", "sh ./launcher")
-            .env("SLURM_NTASKS", ranks)
-            .env("SLURM_PROCID", "0");
+            .arg(format!("{slurm}/sweep.sbatch"))
+            .args(WORDS.split(' ').skip(1))
+            .current_dir(place.path("."));
+        command.env("TERNFLOCK_SITE", "site.env").env("OPENBLAS_NUM_THREADS", "1");
+        command.env("SLURM_SUBMIT_DIR", place.path(".")).env("SLURM_NTASKS", ranks).env("SLURM_PROCID", "0");
         if let Some(number) = number {
             command.env("SLURM_ARRAY_TASK_ID", number);
         }
@@ -101,7 +110,10 @@ fn the_batch_script_does_the_run_of_its_task() {
     assert!(place.path("sweep/tiny/smoothout.a=0,seed=2").exists());
     assert!(!place.path("launched").exists());
     task(Some("5"), "2").ended(0);
-    assert!(place.read("launched").contains("train tiny.toml --set smoothout.a=0.05 --set train.seed=3"));
+    let launched = place.read("launched");
+    for words in ["-n 2 ", "train tiny.toml --set smoothout.a=0.05 --set train.seed=3"] {
+        assert!(launched.contains(words), "{launched}");
+    }
     assert_eq!(place.names("sweep/tiny").len(), 4, "two directories, two logs");
     task(None, "1").refused(1, &["start this with sbatch --array=0-N"]);
 }

@@ -105,7 +105,7 @@ fn ranks_with_different_jobs_do_not_start() {
     let directory = tempfile::tempdir().unwrap();
     let run_dir = directory.path().join("run");
     let jobs = [short(&[]), short(&["train.seed=2"])];
-    let options = Options { run_dir: Some(run_dir.clone()), resume: false };
+    let options = Options { run_dir: Some(run_dir.clone()), ..Options::default() };
     let results = on_ranks(3, |mut world| {
         let job = &jobs[usize::from(world.rank() == 2)];
         run(job, &options, &mut world, &AtomicBool::new(false), &mut |_| {}).err()

@@ -55,7 +55,7 @@ pub fn train(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
 
 /// The same as under an MPI without support for threads.
 pub fn train_without_threads(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
-    let options = Options { run_dir: Some(directory.into()), resume: false };
+    let options = Options { run_dir: Some(directory.into()), ..Options::default() };
     on_ranks(ranks, |world| {
         let mut events = Vec::new();
         let mut sink = |event: &Event| events.push(event.clone());
@@ -81,7 +81,7 @@ fn start(
     resume: bool,
     wish_after: Option<u64>,
 ) -> Vec<Ended> {
-    let options = Options { run_dir: Some(directory.into()), resume };
+    let options = Options { run_dir: Some(directory.into()), resume, ..Options::default() };
     on_ranks(ranks, |mut world| {
         let (stop, mut events) = (AtomicBool::new(false), Vec::new());
         let is_last = world.rank() == world.size() - 1;

@@ -18,7 +18,7 @@ const WARN_AFTER: Duration = Duration::from_millis(300);
 fn warnings_name_the_rank_and_the_step() {
     let sets = ["train.steps=4", "checkpoint.every=2", "train.eval_every=0", "exchange.verify_every=0"];
     let (loaded, directory) = (shipped(&sets), tempfile::tempdir().unwrap());
-    let options = Options { run_dir: Some(directory.path().into()), resume: false };
+    let options = Options { run_dir: Some(directory.path().into()), ..Options::default() };
     let said = Arc::new(Mutex::new(Vec::new()));
     let saying = Arc::clone(&said);
     let warn = move |late: &Late| saying.lock().unwrap().push(late.clone());

@@ -1,0 +1,86 @@
+//! The end of the allocation: a run stops itself early enough before it to write a checkpoint.
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// When the processes of a run will be killed, as its rank knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// By this machine's clock.
+    pub at: SystemTime,
+    /// A run stops so long before, and by its own longest step earlier: that may lie between it and the checkpoint.
+    pub margin: Duration,
+}
+
+/// Looks at the clock after each step.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    end: Option<End>,
+    last: Instant,
+    /// The longest time between two looks: a step, with the evaluation and the checkpoint after it.
+    longest: Duration,
+}
+
+impl Watch {
+    /// Of a margin that leaves less than half of the time to train, only so much is kept: a run that is started again and again
+    /// shall come to its end all the same. An end that has passed cannot be right, because the run would not be there: by how
+    /// much comes second, and nothing ends the run.
+    pub fn new(end: Option<End>, now: SystemTime) -> (Watch, Option<Duration>) {
+        let (mut right, mut passed) = (None, None);
+        if let Some(End { at, margin }) = end {
+            match at.duration_since(now) {
+                Ok(left) if !left.is_zero() => right = Some(End { at, margin: margin.min(left / 2) }),
+                _ => passed = Some(now.duration_since(at).unwrap_or_default()),
+            }
+        }
+        (Watch { end: right, last: Instant::now(), longest: Duration::ZERO }, passed)
+    }
+
+    /// Whether it is time to stop.
+    pub fn is_time(&mut self) -> bool {
+        let since = self.last;
+        self.last = Instant::now();
+        self.looks(self.last - since, SystemTime::now())
+    }
+
+    fn looks(&mut self, spent: Duration, now: SystemTime) -> bool {
+        self.longest = self.longest.max(spent);
+        self.end.is_some_and(|end| now + end.margin + self.longest >= end.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_run_stops_by_its_margin_and_its_longest_step_before_the_end() {
+        let start = SystemTime::UNIX_EPOCH + 1000 * S;
+        let (mut watch, _) = Watch::new(Some(End { at: start + 100 * S, margin: 30 * S }), start);
+        assert!(!watch.looks(S, start + 60 * S));
+        assert!(!watch.looks(S, start + 68 * S));
+        assert!(watch.looks(S, start + 69 * S));
+        assert!(!watch.looks(S, start + 60 * S));
+        assert!(watch.looks(10 * S, start + 60 * S));
+        assert!(watch.looks(S, start + 60 * S), "the longest step is remembered");
+        assert!(!Watch::new(None, start).0.looks(S, start + 1_000_000 * S));
+    }
+
+    #[test]
+    fn a_margin_never_takes_more_than_half_of_what_is_left() {
+        let start = SystemTime::UNIX_EPOCH + 1000 * S;
+        let (mut watch, _) = Watch::new(Some(End { at: start + 40 * S, margin: 60 * S }), start);
+        assert!(!watch.looks(Duration::ZERO, start + 19 * S));
+        assert!(watch.looks(Duration::ZERO, start + 20 * S));
+    }
+
+    #[test]
+    fn an_end_that_has_passed_is_a_wrong_clock() {
+        let start = SystemTime::UNIX_EPOCH + 1000 * S;
+        let (mut watch, passed) = Watch::new(Some(End { at: start, margin: S }), start + 5 * S);
+        assert_eq!(passed, Some(5 * S));
+        assert!(!watch.looks(S, start + 6 * S));
+        assert_eq!(Watch::new(Some(End { at: start + S, margin: S }), start).1, None);
+    }
+}

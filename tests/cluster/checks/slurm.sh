@@ -1,0 +1,168 @@
+# shellcheck shell=bash
+# slurm/train.sbatch on a real Slurm: whatever ends a run in between, the job comes back by itself and ends with the bits of a
+# run that nothing has disturbed.
+
+SLURM_EPOCHS=40 # of lenet-digits: some ten seconds
+AGAIN_S=90      # after which a job that was disturbed has ended
+
+check_slurm() {
+  local code=0 quiet
+  bring_up_slurm || code=$?
+  [[ $code != 77 ]] || { say "skipped: no Slurm on this machine"; return 0; }
+  [[ $code == 0 ]] || fail "Slurm does not come up"
+
+  # The reference does without Slurm.
+  train "$HOSTS" jobs/lenet-digits.toml "$WORK/quiet" "${SLURM_SETTINGS[@]}" > "$WORK/quiet.log" 2>&1 ||
+    { cat "$WORK/quiet.log" >&2; fail "the quiet run"; }
+  quiet=$(last_hash "$WORK/quiet")
+  say "a quiet run ends with hash $quiet"
+
+  disturbed srun-preempted "srun --mpi=pmix" preempt
+  disturbed srun-rank-killed "srun --mpi=pmix" kill_a_rank
+  disturbed mpirun-warned mpirun warn
+  disturbed srun-requeued "srun --mpi=pmix" requeue
+  stays_cancelled
+  goes_on_elsewhere
+  refuses
+}
+
+SLURM_SETTINGS=(--set "train.epochs=$SLURM_EPOCHS" --set checkpoint.every=200)
+
+bring_up_slurm() {
+  slurm_head true 2> /dev/null && [[ -d /run/ternflock-cluster/$CLUSTER/run/slurm ]] && return 0
+  cluster slurm || return
+  site "$WORK/site.env" 'srun --mpi=pmix'
+}
+
+slurm_head() { cluster exec head "$@" < /dev/null; }
+
+# What a user would write for these hosts. Root, TCP and no binding are theirs: they share the machine's cores.
+site() { # FILE LAUNCHER
+  cat > "$1" << END
+SITE_MODULES=''
+SITE_LAUNCHER='$2'
+SITE_INTERFACE=eth0
+SITE_PROGRAM='$PROGRAM'
+SITE_DATA=''
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,tcp,vader OMPI_MCA_hwloc_base_binding_policy=none
+END
+}
+
+submit() { # NAME LAUNCHER SBATCH-WORDS... -- TRAIN-WORDS...: prints the job's number
+  local name=$1 launcher=$2 options=()
+  shift 2
+  while [[ $1 != -- ]]; do options+=("$1"); shift; done
+  site "$WORK/$name.env" "$launcher"
+  TERNFLOCK_SITE=$WORK/$name.env slurm_head sbatch --parsable --nodes="$HOSTS" --output="$WORK/$name.log" "${options[@]}" \
+    slurm/train.sbatch jobs/lenet-digits.toml --run-dir "$WORK/$name" "${SLURM_SETTINGS[@]}" "${@:2}"
+}
+
+state() { # ID: as Slurm's books say it
+  slurm_head scontrol show job "$1" | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p'
+}
+
+restarts() { slurm_head scontrol show job "$1" | sed -n 's/.*Restarts=\([0-9]*\).*/\1/p'; }
+
+is_over() { [[ $(state "$1") =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL)$ ]]; }
+
+within() { # SECONDS CMD...
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < end)) || return 1
+    sleep 0.2
+  done
+}
+
+has_steps() { # NAME STEP
+  grep -qs "\"event\":\"train\",\"step\":$2," "$WORK/$1/metrics.jsonl"
+}
+
+last_hash() { "$PROGRAM" inspect --json --no-ranks "$(newest_checkpoint "$1")" | sed -n 's/.*"hash":"\([0-9a-f]*\)".*/\1/p'; }
+newest_checkpoint() { find "$1/checkpoints" -name 'step-*.h5' | sort | tail -n 1; }
+
+complain() { # NAME ID WORDS...
+  cat "$WORK/$1.log" >&2
+  slurm_head scontrol show job "$2" >&2
+  fail "$1: ${*:3}"
+}
+
+# The job is disturbed in the middle, and ends with the quiet one's bits.
+disturbed() { # NAME LAUNCHER HOW
+  local name=$1 id
+  id=$(submit "$name" "$2" --)
+  within 60 has_steps "$name" 500 || complain "$name" "$id" "does not begin"
+  "$3" "$id" "$name"
+  within $AGAIN_S is_over "$id" || complain "$name" "$id" "has not ended in $AGAIN_S s"
+  [[ $(state "$id") == COMPLETED ]] || complain "$name" "$id" "ended as $(state "$id")"
+  [[ $(restarts "$id") == 1 ]] || complain "$name" "$id" "was started $(restarts "$id") times again"
+  [[ $(last_hash "$WORK/$name") == "$quiet" ]] || complain "$name" "$id" "ended with $(last_hash "$WORK/$name"), the quiet run with $quiet"
+  say "$name: came back from step $(resumed_at "$name") and ended with the same bits"
+}
+
+resumed_at() { sed -n 's/.* steps \([1-9][0-9]*\) to .*/\1/p' "$WORK/$1.log" | tail -n 1; }
+
+# Another job takes all nodes. Slurm tells this one by SIGTERM and gives it its grace.
+preempt() {
+  slurm_head sbatch --quiet --exclusive --nodes="$HOSTS" --partition=urgent --output="$WORK/urgent.log" --wrap 'sleep 1'
+}
+
+kill_a_rank() { pkill -KILL -n -f "train jobs/lenet-digits.toml --run-dir $WORK/$2 "; }
+
+# What `--signal=B:USR1@60` sends when the time limit is near.
+warn() { slurm_head scancel --batch --signal=USR1 "$1"; }
+
+requeue() { slurm_head scontrol requeue "$1"; }
+
+stays_cancelled() {
+  local id
+  id=$(submit cancelled "srun --mpi=pmix" --)
+  within 60 has_steps cancelled 100 || complain cancelled "$id" "does not begin"
+  slurm_head scancel "$id"
+  within $AGAIN_S is_over "$id" || complain cancelled "$id" "is still there"
+  sleep 7 # longer than a requeued job would wait
+  [[ $(state "$id") == CANCELLED && $(restarts "$id") == 0 ]] || complain cancelled "$id" "ended as $(state "$id")"
+  [[ -n $(newest_checkpoint "$WORK/cancelled") ]] || complain cancelled "$id" "left no checkpoint"
+  say "a job that is cancelled writes a checkpoint and does not come again"
+}
+
+# The run that was cancelled goes on with fewer ranks under a time limit, the shortest that Slurm has, and stops well before without
+# any signal.
+goes_on_elsewhere() {
+  local id
+  id=$(TERNFLOCK_SITE=$WORK/site.env slurm_head sbatch --parsable --nodes=2 --output="$WORK/fewer.log" --no-requeue \
+    --time=1 --signal=0 \
+    slurm/train.sbatch jobs/lenet-digits.toml --run-dir "$WORK/cancelled" "${SLURM_SETTINGS[@]}" --set train.epochs=1000)
+  within $AGAIN_S is_over "$id" || complain fewer "$id" "has not ended"
+  grep -q "the allocation's end stops the run" "$WORK/fewer.log" || complain fewer "$id" "did not see the allocation's end"
+  grep -q "on $HOSTS ranks until now, on 2 from here" "$WORK/fewer.log" || complain fewer "$id" "does not say that the ranks are fewer"
+  say "a run goes on with 2 ranks, and stops before the allocation's end"
+}
+
+# Each of these ends at once, with a message that names what is wrong.
+refuses() {
+  local file=$WORK/refused.env
+  site "$file" 'srun --mpi=pmix'
+  sed -i '/SITE_DATA/d' "$file"
+  refused missing "has no SITE_DATA"
+  site "$file" 'srun --mpi=pmi7'
+  refused pmi "does not speak pmi7; it does .*pmix"
+  site "$file" 'mpiexec.absent'
+  refused launcher "there is no mpiexec.absent here; .*'mpirun'"
+  site "$file" 'srun --mpi=pmix'
+  sed -i 's/eth0/eth7/' "$file"
+  refused interface "no interface eth7 on node1 node2"
+  site "$file" 'srun'
+  refused strangers "srun --mpi=pmix"
+  say "a site file that does not fit is refused: $(tail -qn 1 "$WORK"/refused-*.log | wc -l) ways"
+}
+
+refused() { # NAME PATTERN
+  local id
+  id=$(TERNFLOCK_SITE=$WORK/refused.env slurm_head sbatch --parsable --nodes=2 --output="$WORK/refused-$1.log" \
+    slurm/train.sbatch jobs/lenet-digits.toml --run-dir "$WORK/refused")
+  within 30 is_over "$id" || complain "refused-$1" "$id" "has not ended"
+  [[ $(state "$id") == FAILED && ! -e $WORK/refused ]] || complain "refused-$1" "$id" "ended as $(state "$id")"
+  grep -q "$2" "$WORK/refused-$1.log" || complain "refused-$1" "$id" "does not say '$2'"
+}
