@@ -146,8 +146,8 @@ impl Stream {
         // inlined, and would then not be compiled for the caller's vectors.
         let [c1, c2, c3] = self.counter();
         let mut counter = [[0u64; SIDE], [c1.into(); SIDE], [c2.into(); SIDE], [c3.into(); SIDE]];
-        for lane in 0..SIDE {
-            counter[0][lane] = first.wrapping_add(lane as u32).into();
+        for (lane, word) in counter[0].iter_mut().enumerate() {
+            *word = first.wrapping_add(lane as u32).into();
         }
         let (mut a, mut b) = ([0u64; SIDE], [0u64; SIDE]);
         for key in keys {
