@@ -7,6 +7,7 @@ mod contender;
 pub mod infer;
 mod memory;
 mod report;
+pub mod scaling;
 mod step;
 mod vectors;
 mod verify;

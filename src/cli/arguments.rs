@@ -2,6 +2,7 @@
 
 mod infer;
 mod landscape;
+mod scaling;
 mod sweep;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use infer::Infer;
 pub use landscape::Landscape;
+pub use scaling::Scaling;
 pub use sweep::Sweep;
 
 use crate::bench::MOST_ELEMENTS;
@@ -226,6 +228,7 @@ Examples:
   ternflock bench step --model resnet20
   ternflock bench infer masked.h5 small.h5 --verify
   mpirun -n 4 ternflock bench allreduce
+  ternflock bench scaling jobs/lenet-fashion.toml --ranks 1,2
   mpirun -n 4 ternflock bench allreduce --elements 1e4,1e6 --algorithms ring_ternary,mpi_allreduce_f32 --json
 
 Ratios within one run say more than seconds: machines are shared, and change their speed.")]
@@ -256,6 +259,8 @@ pub enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Training steps of a job on these ranks or on several numbers of them: throughput, efficiency, and where the time goes.
+    Scaling(Scaling),
     /// Forward passes of checkpoints, or of presets, side by side and layer by layer.
     Infer(Infer),
     /// From float32 to ternaries and back, and the addition of sums, on one core, beside a copy of the same vector.

@@ -1,6 +1,7 @@
 //! `ternflock bench`.
 
 mod infer;
+mod scaling;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub fn main(arguments: &Bench) -> ExitCode {
                 Err(error) => exit::fail(&error),
             }
         }
+        BenchCommand::Scaling(arguments) => scaling::main(arguments),
         BenchCommand::Infer(arguments) => {
             if is_not_first() {
                 return ExitCode::SUCCESS;
@@ -52,7 +54,7 @@ pub fn main(arguments: &Bench) -> ExitCode {
             }
         }
         BenchCommand::Allreduce { elements, algorithms, rounds, timeout, json } => {
-            let contenders = match contenders(algorithms) {
+            let contenders = match contenders("--algorithms", algorithms) {
                 Ok(contenders) => contenders,
                 Err(error) if is_not_first() => return exit::quietly(&error),
                 Err(error) => return exit::fail(&error),
@@ -93,7 +95,7 @@ fn time_codec(elements: usize, rounds: usize, isa: Option<&str>) -> Result<Vec<C
     wanted.into_iter().map(time).collect()
 }
 
-fn contenders(names: &[String]) -> Result<Vec<Contender>> {
+fn contenders(option: &str, names: &[String]) -> Result<Vec<Contender>> {
     let all = Contender::all();
     if names == ["all"] {
         return Ok(all);
@@ -102,7 +104,7 @@ fn contenders(names: &[String]) -> Result<Vec<Contender>> {
         all.iter().copied().find(|contender| contender.name() == name).ok_or_else(|| {
             let known: Vec<&str> = all.iter().map(|contender| contender.name()).chain(["all"]).collect();
             let advice = suggest(name, &known);
-            Error::Usage(format!("--algorithms: there is no `{name}`; {advice}"))
+            Error::Usage(format!("{option}: there is no `{name}`; {advice}"))
         })
     };
     names.iter().map(named).collect()

@@ -2,10 +2,10 @@
 
 use std::ops::{Add, AddAssign};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Seconds spent in each phase of one step or of several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Phases {
     /// Drawing the batch, forward, loss and backward.
     pub compute: f64,

@@ -42,6 +42,7 @@ pub use placement::{Placement, place};
 pub use run::{Options, run};
 pub use run_dir::RunDir;
 pub use smaller::smaller;
+pub use start::prepare;
 pub use state::{restore_network, restore_parameters};
 pub use trainer::Trainer;
 pub use world::{Late, Patience, Report, World};

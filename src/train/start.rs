@@ -11,7 +11,7 @@ use super::build::{build_graph, check_preset, open_feeds};
 use super::evaluate::Evaluator;
 use super::exchange::{kept_layers, residual_elements};
 use super::hash::program_hash;
-use super::placement::place;
+use super::placement::{Placement, place};
 use super::run::{Options, Run};
 use super::run_dir::RunDir;
 use super::stages::{Stages, check};
@@ -35,21 +35,13 @@ impl<'a> Run<'a> {
         sink: &'a mut dyn FnMut(&Event),
     ) -> Result<Run<'a>> {
         let job = &loaded.job;
-        world.set_context(format_args!("start of the run"));
-        world.agree("the hash of the job", job.hash())?;
-        world.agree("the hash of the program", program_hash())?;
+        agree(loaded, world)?;
         world.agree(
             "the hash of the options --resume, --same-ranks and --run-dir",
             xxh3_64(format!("{:?}", (&options.run_dir, options.resume, options.same_ranks)).as_bytes()),
         )?;
         let placement = place(world)?;
-        world.set_context(format_args!("start of the run, reading data"));
-        let opened = check_batch(loaded, world)
-            .and_then(|()| check_preset(&job.model, &loaded.source))
-            .and_then(|()| open_feeds(loaded));
-        let Feeds { train, evaluation, set, vocabulary } = world.together(opened)?;
-        world.agree("the hash of the data", train.hash() ^ evaluation.hash().rotate_left(1))?;
-        world.agree("the hash of the vocabulary", vocabulary.as_ref().map_or(0, Vocabulary::hash))?;
+        let Feeds { train, evaluation, set, vocabulary } = read(loaded, world)?;
         let open_run_dir = |world: &mut World| {
             world.set_context(format_args!("start of the run, opening its directory"));
             RunDir::open(job, options.run_dir.as_deref(), options.resume, world)
@@ -61,20 +53,7 @@ impl<'a> Run<'a> {
             .checkpoint
             .map(|path| resumed.as_ref().map_or(path.clone(), |run_dir| where_it_began(path, run_dir)));
         let begins_with = model.checkpoint.clone();
-        let graph = check_network(loaded, &model, train.as_ref(), &world.topology());
-        // Every rank has seen what memory is free before any of them takes some.
-        let graph = world.together(graph)?;
-        let stages = stages_of(loaded, train.samples());
-        let stages = world.together(stages)?;
-        let settings = stages.settings(&graph);
-        let built = Trainer::new(&settings, graph, train, world.topology()).map_err(blame(loaded, "model"));
-        let trainer = world.together(built)?;
-        let parameters = &trainer.network.parameters;
-        world.agree("the number of parameters to exchange", parameters.values.len() as u64)?;
-        world.agree(
-            "the hash of their tensors",
-            xxh3_64(format!("{:?}", (&parameters.table, &parameters.statistics.table)).as_bytes()),
-        )?;
+        let (stages, trainer) = build(loaded, &model, train, world)?;
         let run_dir = resumed.map_or_else(|| open_run_dir(world), Ok)?;
         let mut run = Run {
             job,
@@ -151,6 +130,62 @@ impl<'a> Run<'a> {
         self.metrics = world.together(metrics)?;
         Ok(notes)
     }
+}
+
+/// A trainer of `loaded` at its first step, on the ranks of `world`, and where they run; no run directory, and nothing that is
+/// evaluated. The parameters are freshly drawn, whatever the job begins with.
+///
+/// # Errors
+/// Those of starting a run.
+pub fn prepare(loaded: &Loaded, world: &mut World) -> Result<(Trainer, Placement)> {
+    agree(loaded, world)?;
+    let placement = place(world)?;
+    let feeds = read(loaded, world)?;
+    let (_, trainer) = build(loaded, &loaded.job.model, feeds.train, world)?;
+    Ok((trainer, placement))
+}
+
+/// Refuses ranks that would not do the same.
+fn agree(loaded: &Loaded, world: &mut World) -> Result<()> {
+    world.set_context(format_args!("start of the run"));
+    world.agree("the hash of the job", loaded.job.hash())?;
+    world.agree("the hash of the program", program_hash())
+}
+
+/// The data, the same on all ranks.
+fn read(loaded: &Loaded, world: &mut World) -> Result<Feeds> {
+    world.set_context(format_args!("start of the run, reading data"));
+    let opened = check_batch(loaded, world)
+        .and_then(|()| check_preset(&loaded.job.model, &loaded.source))
+        .and_then(|()| open_feeds(loaded));
+    let feeds = world.together(opened)?;
+    world.agree("the hash of the data", feeds.train.hash() ^ feeds.evaluation.hash().rotate_left(1))?;
+    world.agree("the hash of the vocabulary", feeds.vocabulary.as_ref().map_or(0, Vocabulary::hash))?;
+    Ok(feeds)
+}
+
+/// The network of `model` and what trains it, at the first step of the job's first stage.
+fn build<'a>(
+    loaded: &'a Loaded,
+    model: &Model,
+    train: Box<dyn TrainingFeed>,
+    world: &mut World,
+) -> Result<(Stages<'a>, Trainer)> {
+    let graph = check_network(loaded, model, train.as_ref(), &world.topology());
+    // Every rank has seen what memory is free before any of them takes some.
+    let graph = world.together(graph)?;
+    let stages = stages_of(loaded, train.samples());
+    let stages = world.together(stages)?;
+    let settings = stages.settings(&graph);
+    let built = Trainer::new(&settings, graph, train, world.topology()).map_err(blame(loaded, "model"));
+    let trainer = world.together(built)?;
+    let parameters = &trainer.network.parameters;
+    world.agree("the number of parameters to exchange", parameters.values.len() as u64)?;
+    world.agree(
+        "the hash of their tensors",
+        xxh3_64(format!("{:?}", (&parameters.table, &parameters.statistics.table)).as_bytes()),
+    )?;
+    Ok((stages, trainer))
 }
 
 /// The stages of the job, as long as they are.

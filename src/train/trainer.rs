@@ -20,6 +20,7 @@ use crate::nn::layer::Carried;
 use crate::nn::{Graph, Network, Shape, Tally};
 use crate::optim::{Moment, Optimizer, Plateau, learning_rate};
 use crate::report::{Phases, Task};
+use crate::tensor::within;
 
 /// Everything a step works on.
 pub struct Trainer {
@@ -210,10 +211,18 @@ impl Trainer {
             self.exchange.set_algorithm(algorithm);
             return Ok(Some(reason));
         }
-        let job = job::Exchange { gradients, ..asked.clone() };
-        let (graph, parameters) = (self.network.graph(), &self.network.parameters);
-        self.exchange = Exchange::new(&job, self.job.train.seed, graph, parameters, world.topology())?;
+        self.set_exchange(&job::Exchange { gradients, ..asked.clone() }, world.topology())?;
         Ok(Some(reason))
+    }
+
+    /// Averages gradients as `exchange` says from now on. What error feedback has kept is lost.
+    ///
+    /// # Errors
+    /// Those of [`Exchange::new`].
+    pub fn set_exchange(&mut self, exchange: &job::Exchange, topology: Topology) -> Result<()> {
+        let (graph, parameters) = (self.network.graph(), &self.network.parameters);
+        self.exchange = Exchange::new(exchange, self.job.train.seed, graph, parameters, topology)?;
+        Ok(())
     }
 
     /// What error feedback keeps, for a restart.
@@ -249,6 +258,36 @@ impl Trainer {
         phases.update += update.elapsed().as_secs_f64();
         self.step += 1;
         Ok(Step { tally, phases, seconds: start.elapsed().as_secs_f64(), bytes_sent, stop: agreed.stop })
+    }
+
+    /// A step whose gradients are averaged by `average`, all at once after the backward pass, to measure the exchange against. Its time
+    /// counts as the exchange's; values that are not finite go unnoticed.
+    ///
+    /// # Errors
+    /// Those of computing the gradients, and of `average`.
+    pub fn step_by(
+        &mut self,
+        world: &mut World,
+        average: impl FnOnce(&mut World, &mut [f32]) -> Result<()>,
+    ) -> Result<Step> {
+        let (start, amplitude) = (Instant::now(), self.amplitude());
+        let Trainer { network, compute, step, .. } = self;
+        let (rank, step) = ((world.rank(), world.size()), *step);
+        let tally = within(|| compute.gradients(network, rank, (step, amplitude), &[0], &mut |_, _| {}))?;
+        self.compute.restore(&mut self.network);
+        let averaging = Instant::now();
+        average(world, &mut self.network.parameters.gradients)?;
+        let update = Instant::now();
+        self.update();
+        self.step += 1;
+        let seconds = |from: Instant, to: Instant| to.duration_since(from).as_secs_f64();
+        let phases = Phases {
+            compute: seconds(start, averaging),
+            exchange: seconds(averaging, update),
+            update: update.elapsed().as_secs_f64(),
+            ..Phases::default()
+        };
+        Ok(Step { tally, phases, seconds: start.elapsed().as_secs_f64(), bytes_sent: 0, stop: false })
     }
 
     /// This rank's gradients, and their mean over the ranks. Afterwards the weights are without noise, whatever came of it.

@@ -20,6 +20,8 @@ use crate::job::Exchange;
 pub struct World {
     transport: Metered<Watched<Box<dyn Transport>, Report>>,
     allows_threads: bool,
+    /// The MPI library's own collectives. Lives as long as the transport, which is never given away.
+    mpi: Option<mpi::Baseline>,
 }
 
 /// What is told of a rank that is late, on each rank that waits for it.
@@ -50,6 +52,7 @@ impl World {
         World {
             transport: Metered::new(Watched::new(transport, hosts, warn_after, report)),
             allows_threads: true,
+            mpi: None,
         }
     }
 
@@ -67,13 +70,15 @@ impl World {
     pub fn join(patience: Patience, report: Report) -> Result<World> {
         let mut transport = MpiTransport::init(patience.deadline)?;
         mpi::abort_on_panic();
+        // SAFETY: the world keeps both, and drops them together.
+        let mpi = Some(unsafe { transport.baseline() });
         let allows_threads = transport.thread_level() >= ThreadLevel::Funneled;
         let host = to_record(&transport.processor_name());
         let hosts = small::all_gather(&mut transport, &host)?;
         let hosts = hosts.chunks(host.len()).map(to_text).collect();
         let watched =
             Watched::new(Box::new(transport) as Box<dyn Transport>, hosts, patience.warn_after, report);
-        Ok(World { transport: Metered::new(watched), allows_threads })
+        Ok(World { transport: Metered::new(watched), allows_threads, mpi })
     }
 
     /// The MPI library that [`World::join`] uses.
@@ -171,6 +176,23 @@ impl World {
             let share = 1.0 / self.size() as f32;
             values.iter_mut().for_each(|value| *value *= share);
         }
+        Ok(())
+    }
+
+    /// [`World::mean`] by one `MPI_Allreduce`, to measure ours against: it has no deadline, and sums in another order.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for several ranks without MPI; [`Error::Exchange`] when the library fails.
+    pub fn mpi_mean(&mut self, values: &mut [f32]) -> Result<()> {
+        match &self.mpi {
+            Some(mpi) => mpi.allreduce_f32(values)?,
+            None if self.size() > 1 => {
+                return Err(Error::Usage("these ranks are not MPI's: there is no MPI_Allreduce".into()));
+            }
+            None => {}
+        }
+        let share = 1.0 / self.size() as f32;
+        values.iter_mut().for_each(|value| *value *= share);
         Ok(())
     }
 

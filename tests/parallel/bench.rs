@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::launch::Launcher;
+use crate::launch::{ENVIRONMENT, Launcher};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ternflock");
 
@@ -33,6 +33,71 @@ pub fn all_reduce(launcher: &Launcher, ranks: usize) {
             assert!(case["bytes_sent_per_rank"].as_u64().unwrap() > 0 || case["elements"] == 0, "{case}");
         }
     }
+}
+
+/// The ranks that there are; every way trains, sends what its formula says, and tells of each rank. Scripts outside rely on the keys.
+pub fn scaling(launcher: &Launcher, ranks: usize) {
+    let words = "bench scaling jobs/lenet-digits.toml --ways all --steps 2 --rounds 2 --json";
+    let mut arguments: Vec<&str> = words.split(' ').collect();
+    if ranks == 3 {
+        arguments.push("--weak");
+    }
+    let end = launcher.start(ranks, Path::new(PROGRAM), &arguments).unwrap().finish().unwrap();
+    assert_eq!(end.code, Some(0), "{}", end.output);
+    let line = end.output.lines().find(|line| line.starts_with('{')).expect("an object");
+    let scaling: Value = serde_json::from_str(line).unwrap();
+    let [point] = &scaling["points"].as_array().unwrap()[..] else { panic!("{line}") };
+    assert_eq!((&point["ranks"], &point["hosts"]), (&ranks.into(), &1.into()));
+    let (mode, batch) = if ranks == 3 { ("weak", 96) } else { ("strong", 32) };
+    assert_eq!(
+        (&scaling["mode"], &point["global_batch"], &point["unit"]),
+        (&mode.into(), &batch.into(), &"samples".into())
+    );
+    let ways = point["ways"].as_array().unwrap();
+    assert_eq!(ways.len(), 7, "{line}");
+    for way in ways {
+        let [fastest, step, slowest] =
+            ["fastest_s", "step_s", "slowest_s"].map(|key| way[key].as_f64().unwrap());
+        assert!(0.0 < fastest && fastest <= step && step <= slowest, "{way}");
+        assert!((way["rate"].as_f64().unwrap() * step / f64::from(batch) - 1.0).abs() < 1e-9, "{way}");
+        let (sent, phases) = (way["bytes_sent"].as_array().unwrap(), way["phases"].as_array().unwrap());
+        assert_eq!((sent.len(), phases.len()), (ranks, ranks), "{way}");
+        assert!(phases.iter().all(|phases| phases["compute"].as_f64().unwrap() > 0.0), "{way}");
+        let is_counted = way["way"] != "mpi_allreduce_f32" && ranks > 1;
+        assert!(sent.iter().all(|sent| (sent.as_u64().unwrap() > 0) == is_counted), "{way}");
+    }
+}
+
+/// Several numbers of ranks, each started by the launcher that is named.
+pub fn several(launcher: &Launcher, ranks: usize) {
+    let picture = std::env::temp_dir().join(format!("ternflock-scaling-{}.svg", std::process::id()));
+    let start = |command: &str, numbers: &str| {
+        let mut process = std::process::Command::new(PROGRAM);
+        process.args(
+            "bench scaling jobs/lenet-digits.toml --steps 1 --rounds 1 --ways ring_ternary --json".split(' '),
+        );
+        process
+            .envs(ENVIRONMENT)
+            .args(["--ranks", numbers, "--launcher", command, "--svg"])
+            .arg(&picture)
+            .output()
+            .unwrap()
+    };
+    let command = launcher.command("{}");
+    let done = start(&command, &format!("{ranks},1"));
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let scaling: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let found: Vec<_> =
+        scaling["points"].as_array().unwrap().iter().map(|point| point["ranks"].clone()).collect();
+    assert_eq!(found, [Value::from(1), ranks.into()]);
+    assert!(std::fs::read_to_string(&picture).unwrap().contains("lenet-digits: samples/s by ranks"));
+    std::fs::remove_file(&picture).unwrap();
+    // A launcher that starts what it likes.
+    let refused = start(&launcher.command("2"), "1");
+    assert_eq!(refused.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(message.contains("started 2 ranks where 1 were asked for"), "{message}");
+    assert!(!picture.exists());
 }
 
 /// Ranks that were told to measure different sizes say so; they do not wait for each other.

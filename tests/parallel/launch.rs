@@ -15,6 +15,10 @@ pub fn is_rank() -> bool {
     ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"].iter().any(|name| env::var_os(name).is_some())
 }
 
+/// What Open MPI wants to be told by root.
+pub const ENVIRONMENT: [(&str, &str); 2] =
+    [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")];
+
 /// The `mpirun` of this machine: `$MPIRUN`, or the one on the path.
 pub struct Launcher {
     program: String,
@@ -35,15 +39,18 @@ impl Launcher {
 
     /// Starts `program arguments...` as `ranks` ranks.
     pub fn start(&self, ranks: usize, program: &Path, arguments: &[&str]) -> io::Result<Running> {
-        let mut command = Command::new(&self.program);
-        command.args(["-n", &ranks.to_string()]);
-        if self.is_open_mpi {
-            // Tests share the machine with each other's ranks: more ranks than cores, bound to none.
-            command.args(["--oversubscribe", "--bind-to", "none"]);
-            command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
-        }
-        command.arg(program).args(arguments);
+        let words = self.command(&ranks.to_string());
+        let mut words = words.split(' ');
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).envs(ENVIRONMENT).arg(program).args(arguments);
         Running::start(command)
+    }
+
+    /// The words that start `ranks` ranks of what follows them, in [`ENVIRONMENT`].
+    pub fn command(&self, ranks: &str) -> String {
+        // Tests share the machine with each other's ranks: more ranks than cores, bound to none.
+        let more = if self.is_open_mpi { " --oversubscribe --bind-to none" } else { "" };
+        format!("{} -n {ranks}{more}", self.program)
     }
 
     /// Runs this program with other arguments as `ranks` ranks.

@@ -83,6 +83,8 @@ const CASES: &[Case] = &[
     Case { name: "collectives::barrier", worlds: ANY, body: Ranks(collectives::barrier) },
     Case { name: "collectives::agree", worlds: PEERS, body: Ranks(collectives::agree) },
     Case { name: "bench::all_reduce", worlds: ANY, body: Job(bench::all_reduce) },
+    Case { name: "bench::scaling", worlds: ANY, body: Job(bench::scaling) },
+    Case { name: "bench::several", worlds: TWO, body: Job(bench::several) },
     Case { name: "bench::disagreeing", worlds: TWO, body: Job(bench::disagreeing) },
     Case { name: "bench::too_large", worlds: TWO, body: Job(bench::too_large) },
     Case { name: "fatal::panic", worlds: PEERS, body: Job(fatal::panic) },

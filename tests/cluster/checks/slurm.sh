@@ -23,6 +23,8 @@ check_slurm() {
   disturbed srun-requeued "srun --mpi=pmix" requeue
   stays_cancelled
   goes_on_elsewhere
+  sweeps
+  scales
   refuses
 }
 
@@ -128,16 +130,42 @@ stays_cancelled() {
 }
 
 # The run that was cancelled goes on with fewer ranks under a time limit, the shortest that Slurm has, and stops well before without
-# any signal.
+# a signal that says so.
 goes_on_elsewhere() {
   local id
   id=$(TERNFLOCK_SITE=$WORK/site.env slurm_head sbatch --parsable --nodes=2 --output="$WORK/fewer.log" --no-requeue \
-    --time=1 --signal=0 \
+    --time=1 --signal=B:CONT@1 \
     slurm/train.sbatch jobs/lenet-digits.toml --run-dir "$WORK/cancelled" "${SLURM_SETTINGS[@]}" --set train.epochs=1000)
   within $AGAIN_S is_over "$id" || complain fewer "$id" "has not ended"
   grep -q "the allocation's end stops the run" "$WORK/fewer.log" || complain fewer "$id" "did not see the allocation's end"
   grep -q "on $HOSTS ranks until now, on 2 from here" "$WORK/fewer.log" || complain fewer "$id" "does not say that the ranks are fewer"
   say "a run goes on with 2 ranks, and stops before the allocation's end"
+}
+
+# An array of two runs, a task each.
+sweeps() {
+  local id words=(jobs/lenet-digits.toml --seeds 1,2 --set train.epochs=1 --into "$WORK/sweep")
+  id=$(TERNFLOCK_SITE=$WORK/site.env slurm_head sbatch --parsable --array=0-1 --output="$WORK/sweep-%a.log" slurm/sweep.sbatch "${words[@]}")
+  within $AGAIN_S has_left "$id" || complain sweep-0 "$id" "has not ended"
+  "$PROGRAM" sweep "${words[@]}" --report | grep -q 'lenet-digits *2 ' || complain sweep-1 "$id" "has not done both runs"
+  say "an array does the runs of a sweep"
+}
+
+has_left() { [[ -z $(slurm_head squeue --noheader --jobs="$1" 2> /dev/null) ]]; }
+
+# The same job on 1, 2 and 4 nodes, or as many as there are.
+scales() {
+  local id launcher
+  for launcher in "srun --mpi=pmix" mpirun; do
+    site "$WORK/scales.env" "$launcher"
+    id=$(TERNFLOCK_SITE=$WORK/scales.env slurm_head sbatch --parsable --nodes="$HOSTS" --output="$WORK/scales.log" \
+      slurm/scaling.sbatch jobs/lenet-digits.toml --steps 2 --rounds 2 --svg "$WORK/scales.svg")
+    within $AGAIN_S is_over "$id" || complain scales "$id" "has not ended"
+    [[ $(state "$id") == COMPLETED && -s $WORK/scales.svg ]] || complain scales "$id" "ended as $(state "$id")"
+    grep -q "^ *$HOSTS *$HOSTS  ring_ternary" "$WORK/scales.log" || complain scales "$id" "did not measure $HOSTS hosts"
+    rm "$WORK/scales.svg"
+  done
+  say "one allocation measures 1 to $HOSTS nodes, by srun and by mpirun"
 }
 
 # Each of these ends at once, with a message that names what is wrong.

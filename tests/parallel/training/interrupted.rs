@@ -76,7 +76,9 @@ pub fn signal(launcher: &Launcher, ranks: usize) {
         let end = job.finish().unwrap();
         assert_eq!(end.code, Some(75), "{}", end.output);
         let step = newest(directory.path());
-        let sentence = format!("a signal ends the run after step {step}; --resume continues it");
+        let sentence = format!(
+            "a signal or the allocation's end stops the run after step {step}; --resume continues it"
+        );
         assert_eq!(end.output.matches(&sentence).count(), 1, "not once `{sentence}`:\n{}", end.output);
         assert_eq!(load(directory.path(), step).progress.step, step);
     }

@@ -34,6 +34,19 @@ fn what_cannot_be_timed_is_refused() {
     place.run("bench codec --elements 17179869184").refused(2, &["--elements", "17179869183"]);
     place.run("bench allreduce --elements 1e6,x").refused(2, &["--elements", "x"]);
     place.run("bench allreduce --rounds 0").refused(2, &["--rounds"]);
+    let scaling = "bench scaling tiny.toml --steps 1 --rounds 1";
+    place.run(&format!("{scaling} --ways ring_f32,ring")).refused(2, &["--ways", "`ring`"]);
+    place.run("bench scaling nowhere.toml").refused(2, &["nowhere.toml"]);
+    place.run(&format!("{scaling} --strong --weak")).refused(2, &["--strong", "--weak"]);
+    place.run(&format!("{scaling} --ranks 0")).refused(2, &["--ranks"]);
+    place.run(&format!("{scaling} --svg nowhere/x.svg")).refused(2, &["--svg nowhere/x.svg"]);
+    place
+        .run(&format!("{scaling} --ranks 1 --launcher absent-launcher"))
+        .refused(2, &["absent-launcher", "cannot be started"]);
+    place
+        .run(&format!("{scaling} --ranks 1 --launcher false"))
+        .refused(2, &["`false`: ended with exit status: 1"]);
+    place.run(&format!("{scaling} --ranks 1 --launcher echo")).refused(2, &["`echo`: did not print"]);
     let unknown = place.run("bench allreduce --algorithms ring_f32,ring_ternery");
     unknown.refused(2, &["--algorithms", "`ring_ternery`", "did you mean `ring_ternary`"]);
 }

@@ -57,7 +57,9 @@ fn a_signal_ends_the_run_with_a_checkpoint_and_resume_takes_it_up() {
         let ended = run.finish().ended(75);
         let step = *checkpoints(&place).last().unwrap();
         assert!(before < step && step < STEPS, "{step}");
-        let said = format!("a signal ends the run after step {step}; --resume continues it");
+        let said = format!(
+            "a signal or the allocation's end stops the run after step {step}; --resume continues it"
+        );
         assert!(ended.err.contains(&format!("{said}\n")), "{}", ended.err);
         before = step;
     }

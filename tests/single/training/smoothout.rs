@@ -7,7 +7,7 @@ use ternflock::nn::layer::{Draw, Mode};
 use ternflock::nn::{Network, softmax_cross_entropy};
 use ternflock::optim::{Moment, Optimizer, learning_rate};
 use ternflock::smoothout::SmoothOut;
-use ternflock::train::{Trainer, build_graph, open_feeds, place};
+use ternflock::train::{Trainer, World, build_graph, open_feeds, place, prepare};
 
 use crate::WORLDS;
 use crate::digits::{assert_same_state, load};
@@ -42,6 +42,27 @@ fn noise_belongs_to_places_and_not_to_ranks() {
         let distance = off(&alone, &run(1, &[other]));
         assert!(distance > 1e-4, "{other}: {distance}");
     }
+}
+
+/// A step whose gradients are averaged from outside is a step: with two ranks the sums of our ring have no other order.
+#[test]
+fn a_step_averaged_from_outside_is_the_same_step() {
+    let loaded = short(&[&NOISE[..], &["exchange.gradients=float32", "train.micro_batch=30"]].concat());
+    let train = |outside: bool| {
+        on_ranks(2, |mut world| {
+            let (mut trainer, _) = prepare(&loaded, &mut world).unwrap();
+            for _ in 0..5 {
+                match outside {
+                    true => trainer.step_by(&mut world, World::mean).unwrap(),
+                    false => trainer.step(&mut world, false).unwrap(),
+                };
+            }
+            trainer.network.parameters.values.to_vec()
+        })
+    };
+    let (inside, outside) = (train(false), train(true));
+    assert_eq!(inside[0], inside[1]);
+    assert_eq!(inside, outside);
 }
 
 /// Ranks compare all parameters after every step; momentum, penalties and forces see clean weights, so zeros stay zero.

@@ -22,6 +22,7 @@ use mpi::ffi;
 use mpi::topology::{Communicator, SimpleCommunicator};
 use mpi::traits::AsRaw;
 
+pub use baseline::Baseline;
 pub use launch::{abort, abort_on_panic, library_version};
 pub use mpi::environment::Threading as ThreadLevel;
 

@@ -1,0 +1,146 @@
+//! Training steps of a job on these ranks, with each way to average gradients in turn: how fast, and where the time goes.
+
+mod plot;
+mod report;
+
+use std::time::Instant;
+
+use ternflock_collectives::all_reduce::Algorithm;
+
+pub use plot::plot;
+pub use report::{Mode, Point, Scaling, WayTime};
+
+use super::contender::Contender;
+use super::median;
+use crate::error::{Error, Result};
+use crate::job::{Exchange, Gradients, Loaded};
+use crate::report::Phases;
+use crate::train::{Trainer, World, prepare};
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The ways to average, each in turn in each round.
+    pub ways: Vec<Contender>,
+    /// Steps of a round, beside one before that is not timed.
+    pub steps: usize,
+    /// Rounds.
+    pub rounds: usize,
+}
+
+/// The ways worth comparing: float32 by our ring and by the MPI library, and the ring of ternaries.
+pub const USUAL: [Contender; 3] =
+    [Contender::RingF32, Contender::MpiAllreduceF32, Contender::Ternary(Algorithm::RingTernary)];
+
+/// What a rank tells of its steps in a round: seconds of one, bytes sent, and the phases.
+const WORDS: usize = 9;
+
+/// Measures the job on the ranks of `world`, the same [`Point`] on each.
+///
+/// # Errors
+/// Those of a training run's start; [`Error::Usage`] for a way that these ranks do not have; [`Error::Exchange`] when ranks are
+/// late or gone.
+pub fn measure(loaded: &Loaded, world: &mut World, plan: &Plan) -> Result<Point> {
+    let (mut trainer, placement) = prepare(loaded, world)?;
+    let mut ways: Vec<Measured> = plan.ways.iter().map(|&way| Measured { way, rounds: Vec::new() }).collect();
+    for _ in 0..plan.rounds {
+        for measured in &mut ways {
+            take(&mut trainer, world, &loaded.job.exchange, measured.way)?;
+            step(&mut trainer, world, measured.way)?;
+            measured.rounds.push(round(&mut trainer, world, measured.way, plan.steps)?);
+        }
+    }
+    let task = trainer.task();
+    let labels = trainer.labels_per_step() as f64;
+    Ok(Point {
+        ranks: world.size(),
+        hosts: placement.hosts,
+        threads: placement.threads,
+        global_batch: trainer.global_batch(),
+        parameters: trainer.network.parameters.values.len(),
+        unit: task.speed(0.0).unit().into(),
+        ways: ways.into_iter().map(|measured| measured.time(labels)).collect(),
+    })
+}
+
+/// Averages gradients in `way` from now on.
+fn take(trainer: &mut Trainer, world: &World, asked: &Exchange, way: Contender) -> Result<()> {
+    let gradients = match way {
+        Contender::Ternary(_) => Gradients::Ternary,
+        Contender::RingF32 | Contender::MpiAllreduceF32 => Gradients::Float32,
+    };
+    trainer.set_exchange(&Exchange { gradients, ..asked.clone() }, world.topology())?;
+    if let Contender::Ternary(algorithm) = way {
+        trainer.exchange_mut().set_algorithm(algorithm);
+    }
+    Ok(())
+}
+
+fn step(trainer: &mut Trainer, world: &mut World, way: Contender) -> Result<(Phases, u64)> {
+    let step = match way {
+        Contender::MpiAllreduceF32 => trainer.step_by(world, World::mpi_mean)?,
+        _ => trainer.step(world, false)?,
+    };
+    Ok((step.phases, step.bytes_sent))
+}
+
+/// What each rank tells of `steps` steps that all begin together.
+fn round(
+    trainer: &mut Trainer,
+    world: &mut World,
+    way: Contender,
+    steps: usize,
+) -> Result<Vec<[u64; WORDS]>> {
+    if trainer.step + steps as u64 > trainer.steps {
+        return Err(Error::Usage(format!(
+            "the job has {} steps, which are done: raise train.epochs or train.steps, or measure fewer",
+            trainer.steps
+        )));
+    }
+    world.gather([0])?;
+    let (start, mut phases, mut bytes) = (Instant::now(), Phases::default(), 0);
+    for _ in 0..steps {
+        let (took, sent) = step(trainer, world, way)?;
+        phases += took;
+        bytes += sent;
+    }
+    let seconds = start.elapsed().as_secs_f64() / steps as f64;
+    let phases = phases.divided_by(steps as f64).to_array().map(f64::to_bits);
+    let mut words = [seconds.to_bits(), bytes / steps as u64, 0, 0, 0, 0, 0, 0, 0];
+    words[2..].copy_from_slice(&phases);
+    world.gather(words)
+}
+
+struct Measured {
+    way: Contender,
+    /// By round and rank.
+    rounds: Vec<Vec<[u64; WORDS]>>,
+}
+
+impl Measured {
+    fn time(self, labels: f64) -> WayTime {
+        let seconds = |round: &Vec<[u64; WORDS]>| {
+            round.iter().map(|words| f64::from_bits(words[0])).fold(0.0, f64::max)
+        };
+        let mut all: Vec<f64> = self.rounds.iter().map(seconds).collect();
+        all.sort_by(f64::total_cmp);
+        let step_s = median(all.clone());
+        let ranks = self.rounds.first().map_or(0, Vec::len);
+        let phases = |rank: usize| {
+            let of = |round: &Vec<[u64; WORDS]>| {
+                Phases::from_array(std::array::from_fn(|phase| f64::from_bits(round[rank][2 + phase])))
+            };
+            let sum = self.rounds.iter().map(of).fold(Phases::default(), std::ops::Add::add);
+            sum.divided_by(self.rounds.len() as f64)
+        };
+        WayTime {
+            way: self.way.name().into(),
+            step_s,
+            fastest_s: all.first().copied().unwrap_or_default(),
+            slowest_s: all.last().copied().unwrap_or_default(),
+            rate: labels / step_s,
+            bytes_sent: (0..ranks).map(|rank| self.rounds[0][rank][1]).collect(),
+            phases: (0..ranks).map(phases).collect(),
+        }
+    }
+}

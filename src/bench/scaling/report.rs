@@ -1,0 +1,133 @@
+//! What measuring how training scales gives. Scripts outside, and `ternflock predict`, rely on the keys.
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::Phases;
+
+/// What stays the same as ranks become more.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The samples of a step, shared by more ranks.
+    Strong,
+    /// The samples of a rank.
+    Weak,
+}
+
+/// The same job on several numbers of ranks.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Scaling {
+    /// The job's name.
+    pub job: String,
+    /// What stays the same.
+    pub mode: Mode,
+    /// By number of ranks.
+    pub points: Vec<Point>,
+}
+
+/// One number of ranks.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Point {
+    /// Ranks.
+    pub ranks: usize,
+    /// Hosts they run on.
+    pub hosts: usize,
+    /// Threads that compute in rank 0.
+    pub threads: usize,
+    /// Samples of a step, over all ranks.
+    pub global_batch: usize,
+    /// Parameters of the network.
+    pub parameters: usize,
+    /// What [`WayTime::rate`] counts: samples or tokens.
+    pub unit: String,
+    /// Each way to average gradients.
+    pub ways: Vec<WayTime>,
+}
+
+/// Steps with one way to average gradients.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct WayTime {
+    /// Its name.
+    pub way: String,
+    /// Seconds of a step: the median over rounds, each the mean of the slowest rank's steps.
+    pub step_s: f64,
+    /// The fastest round.
+    pub fastest_s: f64,
+    /// The slowest round.
+    pub slowest_s: f64,
+    /// Samples, or tokens, a second.
+    pub rate: f64,
+    /// Bytes that each rank sends in a step, by rank; 0 where the MPI library sends them.
+    pub bytes_sent: Vec<u64>,
+    /// Seconds of each phase of a step, by rank; the means of all steps.
+    pub phases: Vec<Phases>,
+}
+
+impl WayTime {
+    /// The mean over ranks.
+    pub fn mean_phases(&self) -> Phases {
+        self.phases
+            .iter()
+            .copied()
+            .fold(Phases::default(), std::ops::Add::add)
+            .divided_by(self.phases.len() as f64)
+    }
+}
+
+impl Scaling {
+    /// How much of what so many ranks could do `rate` is: 1 is the fastest way on the fewest ranks, as often as there are more.
+    pub fn efficiency(&self, ranks: usize, rate: f64) -> f64 {
+        let fewest = self.points.iter().min_by_key(|point| point.ranks);
+        let base = fewest.map_or(f64::NAN, |point| {
+            point.ways.iter().map(|way| way.rate).fold(0.0, f64::max) / point.ranks as f64
+        });
+        rate / (ranks as f64 * base)
+    }
+
+    /// The names of all ways, in the order in which they first appear.
+    pub fn ways(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for way in self.points.iter().flat_map(|point| &point.ways) {
+            if !names.contains(&way.way.as_str()) {
+                names.push(&way.way);
+            }
+        }
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn efficiency_is_of_the_fastest_way_on_the_fewest_ranks() {
+        let way = |way: &str, rate| WayTime {
+            way: way.into(),
+            step_s: 1.0,
+            fastest_s: 1.0,
+            slowest_s: 1.0,
+            rate,
+            bytes_sent: vec![0],
+            phases: vec![Phases { compute: 2.0, ..Phases::default() }, Phases::default()],
+        };
+        let point = |ranks, ways| Point {
+            ranks,
+            hosts: ranks,
+            threads: 1,
+            global_batch: 8,
+            parameters: 1,
+            unit: "samples".into(),
+            ways,
+        };
+        let points = vec![point(4, vec![way("b", 100.0)]), point(2, vec![way("a", 80.0), way("b", 60.0)])];
+        let scaling = Scaling { job: "x".into(), mode: Mode::Strong, points };
+        assert_eq!(scaling.efficiency(4, 100.0), 100.0 / 160.0);
+        assert_eq!(scaling.efficiency(2, 80.0), 1.0);
+        assert_eq!(scaling.ways(), ["b", "a"]);
+        assert_eq!(scaling.points[0].ways[0].mean_phases().compute, 1.0);
+        let text = serde_json::to_string(&scaling).unwrap();
+        let read: Scaling = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.mode, read.points[1].ways[1].rate), (Mode::Strong, 60.0));
+    }
+}

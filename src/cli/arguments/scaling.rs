@@ -1,0 +1,56 @@
+//! What `ternflock bench scaling` is asked.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// `ternflock bench scaling`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ternflock bench scaling jobs/lenet-fashion.toml --ranks 1,2,4 --launcher 'mpirun -n {}'
+  ternflock bench scaling jobs/lenet-fashion.toml --weak --ranks 1,2,4,8 --launcher 'srun --mpi=pmix -N {} -n {}' --svg scaling.svg
+  mpirun -n 4 ternflock bench scaling jobs/lenet-fashion.toml --ways ring_f32,ring_ternary --json
+
+With --ranks it starts itself on each number of ranks and puts the results into one table; without, it measures the ranks that
+mpirun or srun has started. All ways take turns, so what disturbs the machine disturbs them alike. Efficiency is the speed beside that of the
+fastest way on the fewest ranks, times as many. `compute` and the others are means over ranks, `hidden` is what of them ran beside compute.")]
+pub struct Scaling {
+    /// The job file; nothing of it is evaluated, and no run directory is written.
+    pub job: PathBuf,
+    /// The samples of a step stay the same, those of a rank become fewer [default]
+    #[arg(long, conflicts_with = "weak")]
+    pub strong: bool,
+    /// Each rank has train.global_batch samples.
+    #[arg(long)]
+    pub weak: bool,
+    /// Numbers of ranks to measure on, one after the other.
+    #[arg(long, value_name = "P,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub ranks: Vec<u32>,
+    /// What starts them; {} stands for how many.
+    #[arg(long, value_name = "COMMAND", default_value = "mpirun -n {}", requires = "ranks")]
+    pub launcher: String,
+    /// Ways to average gradients: "ring_f32", "mpi_allreduce_f32" and the all-reduces of ternaries, or "all".
+    #[arg(
+        long,
+        value_name = "NAME,...",
+        value_delimiter = ',',
+        default_value = "ring_f32,mpi_allreduce_f32,ring_ternary"
+    )]
+    pub ways: Vec<String>,
+    /// Override a value of the job, as for `ternflock train`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Steps of a round.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    pub steps: u16,
+    /// Rounds, of whose times the median counts.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub rounds: u16,
+    /// Draw throughput, and where the time goes, into this file.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Print one JSON object on standard output and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+}
