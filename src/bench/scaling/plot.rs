@@ -13,8 +13,11 @@ const SIZE: (u32, u32) = (760, 760);
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// The parts of a step, in the order of a step, each with its colour.
-const PARTS: [(&str, RGBColor, fn(&Phases) -> f64); 6] = [
+/// A part of a step, its colour, and its seconds.
+type Part = (&'static str, RGBColor, fn(&Phases) -> f64);
+
+/// The parts of a step, in the order of a step.
+const PARTS: [Part; 6] = [
     ("compute", RGBColor(70, 110, 170), |phases| phases.compute),
     ("encode", RGBColor(120, 180, 120), |phases| phases.encode),
     ("wait", RGBColor(200, 200, 200), |phases| phases.wait),
