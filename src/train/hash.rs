@@ -1,8 +1,9 @@
 //! Hashes of floats by their bits, and of the program: equal hashes, equal runs.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// xxh3 of the values' bits.
 pub fn hash_values(values: &[f32]) -> u64 {
@@ -11,5 +12,14 @@ pub fn hash_values(values: &[f32]) -> u64 {
 
 /// xxh3 of the file this process runs, even where another has taken its name since; 0 where the system does not show it.
 pub fn program_hash() -> u64 {
-    fs::read("/proc/self/exe").map_or(0, |program| xxh3_64(&program))
+    let read = || {
+        let (mut file, mut hasher, mut part) = (File::open("/proc/self/exe")?, Xxh3::new(), vec![0; 1 << 20]);
+        loop {
+            match file.read(&mut part)? {
+                0 => return Ok::<_, std::io::Error>(hasher.digest()),
+                read => hasher.update(&part[..read]),
+            }
+        }
+    };
+    read().unwrap_or(0)
 }

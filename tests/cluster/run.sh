@@ -6,6 +6,8 @@
 #   faults      slow links, links away for a while, a full disk, two jobs in one directory, wrong clocks, hosts that differ
 #   slurm       slurm/train.sbatch on a real Slurm: a job that is pre-empted, warned, killed or requeued comes back by itself and
 #               ends with the same bits; skipped with a word where there is no Slurm
+#   interruptions  COUNT=20 interruptions of random kinds (SEED) of one job under Slurm, which ends with the bits of a quiet run; takes
+#               minutes, not among the default checks
 #   allreduce   every all-reduce is right, with one rank a host and with two, sends what its formula says, by the program's
 #               counter and on the links, and is as fast as docs/results.md wants it
 #   overlap     time of a step with and without exchange.overlap; a measurement, not among the default checks
@@ -28,7 +30,7 @@ export CLUSTER=test-$$ # beside any other that is up
 # Hosts share the cores of this machine, and not only here are sums the same only with as many threads.
 export OPENBLAS_NUM_THREADS=1
 
-for part in training lost_link faults slurm allreduce overlap; do
+for part in training lost_link faults slurm interruptions allreduce overlap; do
   # shellcheck source=/dev/null
   source "$HERE/checks/$part.sh"
 done
@@ -59,7 +61,7 @@ main() {
   [[ ${checks[*]} != overlap ]] || rate=${RATE:-100mbit}
   for check in "${checks[@]}"; do
     case $check in
-      training | lost-link | faults | slurm | allreduce | overlap) ;;
+      training | lost-link | faults | slurm | interruptions | allreduce | overlap) ;;
       --help | -h) usage; exit 0 ;;
       *) usage >&2; exit 2 ;;
     esac
