@@ -45,6 +45,7 @@ pub(super) fn collect(
 fn add(transport: &mut dyn Transport, a: &[u64], a_ranks: usize, b: &[u64], b_ranks: usize) -> Vec<u64> {
     let (a_width, wide) = (width(a_ranks), width(a_ranks + b_ranks));
     let mut sum = transport.buffer(a.len() / a_width * wide);
+    transport.adds(sum.len());
     kernels::best().add(a, a_width, b, width(b_ranks), &mut sum, wide);
     sum
 }

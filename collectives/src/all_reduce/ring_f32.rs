@@ -35,6 +35,7 @@ pub fn sum(transport: &mut dyn Transport, segment: usize, values: &mut [f32]) ->
                 packed(transport, own)
             } else {
                 let mut message = transport.recv(ring.previous(), words(own.len()))?;
+                transport.adds(message.len());
                 if index == ring.place {
                     add_to_both(&mut message, own);
                 } else {

@@ -70,6 +70,11 @@ macro_rules! forward_transport {
             $inner.pending()
         }
     };
+    (@ adds $self:ident $inner:expr) => {
+        fn adds(&mut $self, words: usize) {
+            $inner.adds(words);
+        }
+    };
     (@ pause $self:ident $inner:expr) => {
         fn pause(&mut $self, wait: &$crate::transport::Wait) -> $crate::Result<()> {
             $inner.pause(wait)

@@ -2,7 +2,7 @@
 
 /// A stream of messages between two ranks. Order is kept within a lane; messages of different lanes may overtake each
 /// other. Over MPI each lane is a tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub enum Lane {
     /// Payloads, and every message of an algorithm that needs no other lane.
     Bulk,

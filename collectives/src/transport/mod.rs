@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use lane::Lane;
 pub use pack::packed;
+pub(crate) use pool::Pool;
 pub use wait::{Act, Wait};
 
 use crate::Result;
@@ -79,6 +80,10 @@ pub trait Transport {
     /// may be begun again.
     fn pause(&mut self, wait: &Wait) -> Result<()>;
 
+    /// Says that this rank now writes `words` words of a sum: for transports that keep a clock of their own
+    /// ([`simulated`](crate::simulated)). Others need not hear of it.
+    fn adds(&mut self, _words: usize) {}
+
     /// [`Transport::send_on`] the lane [`Lane::Bulk`].
     fn send(&mut self, to: usize, message: Vec<u64>) -> Result<()> {
         self.send_on(Lane::Bulk, to, message)
@@ -121,7 +126,7 @@ macro_rules! forward_pointer {
     ($($pointer:ty),*) => {$(
         impl<T: Transport + ?Sized> Transport for $pointer {
             crate::forward_transport!(
-                *: rank world nodes deadline set_context buffer recycle send_on poll pending pause
+                *: rank world nodes deadline set_context buffer recycle send_on poll pending pause adds
             );
         }
     )*};

@@ -2,7 +2,7 @@
 
 /// A heap of free buffers. Each keeps the length it last had, so that a request for that length costs nothing.
 #[derive(Debug, Default)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     free: Vec<Vec<u64>>,
 }
 
