@@ -3,10 +3,14 @@
 
 A step is forward, loss, backward, clipping (language models), SGD with momentum (fused) and zeroing of the gradients; inputs
 are made beforehand. Convolutions run in channels_last unless --layout nchw. Needs torch.
+
+With --hook it trains on the ranks that mpirun has started, by DistributedDataParallel over gloo, each with a batch of its own; MASTER_ADDR
+and MASTER_PORT say where rank 0 is, GLOO_SOCKET_IFNAME through which interface. Rank 0 prints, samples of all ranks counted.
 """
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import time
@@ -126,6 +130,23 @@ def batches(model, size, layout):
     return [(images(), torch.randint(10, (size,))) for _ in range(8)]
 
 
+def distributed(model, hook):
+    """The model on all ranks, and their number; PowerSGD begins within the steps that are not timed."""
+    import torch.distributed as dist
+    from torch.distributed.algorithms.ddp_comm_hooks import default_hooks, powerSGD_hook
+
+    rank, world = (int(os.environ[f"OMPI_COMM_WORLD_{name}"]) for name in ("RANK", "SIZE"))
+    dist.init_process_group("gloo", rank=rank, world_size=world)
+    model = nn.parallel.DistributedDataParallel(
+        model, gradient_as_bucket_view=True, static_graph=True, broadcast_buffers=False)
+    if hook == "fp16":
+        model.register_comm_hook(None, default_hooks.fp16_compress_hook)
+    elif hook == "powersgd":
+        state = powerSGD_hook.PowerSGDState(None, matrix_approximation_rank=1, start_powerSGD_iter=3)
+        model.register_comm_hook(state, powerSGD_hook.powerSGD_hook)
+    return model, rank, world
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=MODELS, required=True)
@@ -133,6 +154,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=4, help="how long to measure")
     parser.add_argument("--layout", choices=["nhwc", "nchw"], default="nhwc")
+    parser.add_argument("--hook", choices=["none", "fp16", "powersgd"], help="what DistributedDataParallel does to gradients")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
@@ -143,6 +165,9 @@ def main():
         model = model.to(memory_format=layout)
     size = options.batch or model.batch
     pool = batches(model, size, layout)
+    rank, world, steps = 0, 1, getattr(model, "steps", 1)
+    if options.hook:
+        model, rank, world = distributed(model, options.hook)
     parameters = list(model.parameters())
     optimizer = torch.optim.SGD(parameters, lr=0.01, momentum=0.9, fused=True)
 
@@ -153,18 +178,26 @@ def main():
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
+    # As many steps on every rank, and PowerSGD at work in all that are timed.
+    warm_up, count = 10 if options.hook else 5, None
     seconds, begin = [], None
-    while begin is None or time.perf_counter() - begin < options.seconds:
+    while begin is None or (len(seconds) < count if count else time.perf_counter() - begin < options.seconds):
         start = time.perf_counter()
         step(*pool[len(seconds) % 8])
         seconds.append(time.perf_counter() - start)
-        if len(seconds) == 5 and begin is None:
+        if len(seconds) == warm_up and begin is None:
+            if options.hook:
+                wanted = torch.tensor([max(3, int(options.seconds / statistics.median(seconds)))])
+                torch.distributed.broadcast(wanted, 0)
+                count = int(wanted)
             seconds, begin = [], time.perf_counter()
     median = statistics.median(seconds)
-    samples = size * (model.steps if is_language else 1)
+    samples = size * steps * world
+    if rank > 0:
+        return
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     print(json.dumps({
-        "model": options.model, "batch": size, "threads": options.threads, "torch": torch.__version__,
+        "model": options.model, "batch": size, "threads": options.threads, "ranks": world, "hook": options.hook, "torch": torch.__version__,
         "samples_per_s": samples / median, "step_ms_median": 1e3 * median, "peak_rss_mb": peak,
     }))
 
