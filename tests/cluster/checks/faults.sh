@@ -101,11 +101,13 @@ one_directory_one_run() {
   local job code=0
   digits first & job=$!
   until_step first 200 $job
+  # However long the second takes to come, the first is still there.
+  pkill -STOP -f "run-dir $FAULTS/first " || wrong_end first "ended too early"
   train "$HOSTS" jobs/lenet-digits.toml "$FAULTS/first" "${SETTINGS[@]}" --resume > "$FAULTS/second.log" 2>&1 || code=$?
   [[ $code == 5 ]] || wrong_end second "ended with code $code, not 5"
   says second "another run is writing there"
   # Its lock does not outlive it, however it dies.
-  pkill -KILL -f "run-dir $FAULTS/first "
+  pkill -KILL -f "run-dir $FAULTS/first " || wrong_end first "was not there to be killed"
   wait $job && fail "the run outlived its ranks"
   digits first --resume || wrong_end first "cannot be resumed after SIGKILL"
   same_bits first
