@@ -137,8 +137,12 @@ def distributed(model, hook):
 
     rank, world = (int(os.environ[f"OMPI_COMM_WORLD_{name}"]) for name in ("RANK", "SIZE"))
     dist.init_process_group("gloo", rank=rank, world_size=world)
+    # PowerSGD's second all-reduces start in callbacks: of several buckets in an order that differs between ranks, and gloo ends.
+    buckets = {"bucket_cap_mb": 1000} if hook == "powersgd" else {}
+    if buckets:
+        dist._DEFAULT_FIRST_BUCKET_BYTES = 1 << 30
     model = nn.parallel.DistributedDataParallel(
-        model, gradient_as_bucket_view=True, static_graph=True, broadcast_buffers=False)
+        model, gradient_as_bucket_view=True, static_graph=True, broadcast_buffers=False, **buckets)
     if hook == "fp16":
         model.register_comm_hook(None, default_hooks.fp16_compress_hook)
     elif hook == "powersgd":
