@@ -1,8 +1,9 @@
 //! Trains networks on CPU clusters: MPI ranks exchange TernGrad gradients packed to 2 bits and leave an HDF5 checkpoint.
 //!
-//! Layers, an arrow only ever downward: [`cli`], then [`train`], then [`landscape`], then [`compress`], [`smoothout`], [`optim`], [`data`], [`checkpoint`]
+//! Layers, an arrow only ever downward: [`cli`], then [`mod@predict`], then [`mod@bench`], then [`train`], then [`landscape`], then [`compress`], [`smoothout`], [`optim`], [`data`], [`checkpoint`]
 //! and [`report`] (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then [`job`], [`error`] and [`rng`].
-//! `train`, and [`mod@bench`] which times it, alone exchange anything between ranks, through the crate `ternflock-collectives`.
+//! `train`, `bench` which times it and `predict` which plays it alone exchange anything between ranks, through the crate
+//! `ternflock-collectives`.
 
 // Links OpenBLAS in; nothing else mentions it.
 use blas_src as _;
@@ -18,6 +19,7 @@ pub mod landscape;
 pub mod models;
 pub mod nn;
 pub mod optim;
+pub mod predict;
 pub mod report;
 pub mod rng;
 pub mod smoothout;

@@ -3,7 +3,7 @@
 use ternflock_collectives::all_reduce::Algorithm;
 
 /// A way to average a vector over ranks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Contender {
     /// As ternaries: scales, encode, all-reduce, decode.
     Ternary(Algorithm),

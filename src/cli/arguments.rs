@@ -2,6 +2,7 @@
 
 mod infer;
 mod landscape;
+mod predict;
 mod scaling;
 mod sweep;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use infer::Infer;
 pub use landscape::Landscape;
+pub use predict::Predict;
 pub use scaling::Scaling;
 pub use sweep::Sweep;
 
@@ -54,6 +56,8 @@ pub enum Command {
     Data(Data),
     /// Time training steps, forward passes of checkpoints, the gradients' codec, or the all-reduces between ranks.
     Bench(Bench),
+    /// Predict how fast a job trains on more nodes, by networks that need not be there.
+    Predict(Predict),
 }
 
 /// `ternflock train`.

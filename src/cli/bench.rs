@@ -54,7 +54,7 @@ pub fn main(arguments: &Bench) -> ExitCode {
             }
         }
         BenchCommand::Allreduce { elements, algorithms, rounds, timeout, json } => {
-            let contenders = match contenders("--algorithms", algorithms) {
+            let contenders = match contenders_of("--algorithms", algorithms) {
                 Ok(contenders) => contenders,
                 Err(error) if is_not_first() => return exit::quietly(&error),
                 Err(error) => return exit::fail(&error),
@@ -95,7 +95,7 @@ fn time_codec(elements: usize, rounds: usize, isa: Option<&str>) -> Result<Vec<C
     wanted.into_iter().map(time).collect()
 }
 
-fn contenders(option: &str, names: &[String]) -> Result<Vec<Contender>> {
+pub(super) fn contenders_of(option: &str, names: &[String]) -> Result<Vec<Contender>> {
     let all = Contender::all();
     if names == ["all"] {
         return Ok(all);
@@ -120,7 +120,7 @@ fn wrong(ranks: &Ranks, report: &Report) -> ExitCode {
     exit::fail_ranks(ranks, &Error::Disagree(what))
 }
 
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     // Plain structs of numbers and names have a JSON text.
     serde_json::to_string(value).map(|text| text + "\n").unwrap_or_default()
 }

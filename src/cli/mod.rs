@@ -10,6 +10,7 @@ mod inspect;
 mod launch;
 mod launcher;
 mod numbers;
+mod predict;
 mod stages;
 mod streams;
 mod sweep;
@@ -34,5 +35,6 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Data(arguments) => data::main(&arguments),
         Command::Bench(arguments) => bench::main(&arguments),
+        Command::Predict(arguments) => predict::main(&arguments),
     }
 }

@@ -111,11 +111,19 @@ pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
     let path = path.as_ref();
     let file = path.display().to_string();
     let text = read_text(path, &file)?;
-    let (mut table, mut source) = source::parse(file, &text)?;
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy());
+    parse(file, &text, sets, stem.as_deref())
+}
+
+/// The same of a job that stands in no file: `text`, which objections call `file`. One that says no name is called `stem`.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn parse(file: String, text: &str, sets: &[String], stem: Option<&str>) -> Result<Loaded> {
+    let (mut table, mut source) = source::parse(file, text)?;
     let mut problems = Problems::default();
     overrides::apply(sets, &mut table, &mut source, &mut problems);
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy());
-    let job = read(&table, &source, problems, stem.as_deref())?;
+    let job = read(&table, &source, problems, stem)?;
     Ok(Loaded { job, source })
 }
 

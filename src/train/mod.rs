@@ -7,7 +7,7 @@
 //!    still at work on the rest;
 //! 3. *update*: on the weights without noise, penalties and forces, weight decay, momentum, learning rate, on values that are equal on every rank.
 //!
-//! Beside `bench` this is the only room that reaches the crate of collectives; [`Exchange`] and [`World`] are the wall.
+//! Beside `bench` and `predict` this is the only room that reaches the crate of collectives; [`Exchange`] and [`World`] are the wall.
 
 mod batch;
 mod build;
@@ -35,7 +35,7 @@ mod world;
 pub use build::{build_graph, logits, open_feeds, open_test_set, open_training_set};
 pub use end::End;
 pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
-pub use exchange::{Agreed, Exchange, Give};
+pub use exchange::{Agreed, Exchange, Give, Sizes, overlaps};
 pub use hash::hash_values;
 pub use objective::Objective;
 pub use placement::{Placement, place};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ternflock_collectives::all_reduce::ring_f32;
+use ternflock_collectives::cost::{Costs, measure};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::mpi::{self, MpiTransport, ThreadLevel};
@@ -134,6 +135,16 @@ impl World {
     /// Everything counted so far.
     pub fn traffic(&self) -> Traffic {
         self.transport.reading()
+    }
+
+    /// What the ranks and the links between them cost, measured by all of them together.
+    ///
+    /// # Errors
+    /// [`Error::Exchange`] when ranks are late or gone.
+    pub fn costs(&mut self) -> Result<Costs> {
+        self.set_context(format_args!("measuring what an exchange takes"));
+        let topology = self.topology();
+        Ok(measure(self.transport(), &topology)?)
     }
 
     /// What collectives run on.

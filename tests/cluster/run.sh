@@ -8,6 +8,7 @@
 #               ends with the same bits; skipped with a word where there is no Slurm
 #   interruptions  COUNT=20 interruptions of random kinds (SEED) of one job under Slurm, which ends with the bits of a quiet run; takes
 #               minutes, not among the default checks
+#   soak        one job for SOAK_S=3600 seconds with checkpoints: memory and open files stay as many; not among the default checks
 #   allreduce   every all-reduce is right, with one rank a host and with two, sends what its formula says, by the program's
 #               counter and on the links, and is as fast as docs/results.md wants it
 #   scaling     steps of a ConvNet and an LSTM by each way to average, and by PyTorch where PYTHON names one with torch; a measurement
@@ -31,7 +32,7 @@ export CLUSTER=test-$$ # beside any other that is up
 # Hosts share the cores of this machine, and not only here are sums the same only with as many threads.
 export OPENBLAS_NUM_THREADS=1
 
-for part in training lost_link faults slurm interruptions allreduce overlap scaling; do
+for part in training lost_link faults slurm interruptions soak allreduce overlap scaling; do
   # shellcheck source=/dev/null
   source "$HERE/checks/$part.sh"
 done
@@ -62,7 +63,7 @@ main() {
   [[ ${checks[*]} != overlap ]] || rate=${RATE:-100mbit}
   for check in "${checks[@]}"; do
     case $check in
-      training | lost-link | faults | slurm | interruptions | allreduce | overlap | scaling) ;;
+      training | lost-link | faults | slurm | interruptions | soak | allreduce | overlap | scaling) ;;
       --help | -h) usage; exit 0 ;;
       *) usage >&2; exit 2 ;;
     esac

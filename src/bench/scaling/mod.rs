@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ternflock_collectives::all_reduce::Algorithm;
 
-pub use plot::plot;
+pub use plot::{plot, plot_rates};
 pub use report::{Mode, Point, Scaling, WayTime};
 
 use super::contender::Contender;

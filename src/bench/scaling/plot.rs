@@ -9,6 +9,8 @@ use crate::report::Phases;
 
 /// Of the picture, in pixels.
 const SIZE: (u32, u32) = (760, 760);
+/// Of a chart of speeds.
+const HEIGHT: u32 = 380;
 
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -40,17 +42,42 @@ pub fn plot(scaling: &Scaling) -> Result<String> {
     Ok(text)
 }
 
+/// The speeds of several measurements or predictions, a chart each with its name, as the text of an SVG file.
+///
+/// # Errors
+/// Those of [`plot`].
+pub fn plot_rates(charts: &[(&str, &Scaling)]) -> Result<String> {
+    if charts.iter().any(|(_, scaling)| scaling.points.iter().all(|point| point.ways.is_empty())) {
+        return Err(Error::Usage("nothing was measured that could be drawn".into()));
+    }
+    let mut text = String::new();
+    draw_rates(&mut text, charts)
+        .map_err(|error| Error::Usage(format!("the picture cannot be drawn: {error}")))?;
+    Ok(text)
+}
+
+fn draw_rates(text: &mut String, charts: &[(&str, &Scaling)]) -> Drawn {
+    let size = (SIZE.0, HEIGHT * charts.len() as u32);
+    let root = SVGBackend::with_string(text, size).into_drawing_area();
+    root.fill(&WHITE)?;
+    for (area, (name, scaling)) in root.split_evenly((charts.len(), 1)).iter().zip(charts) {
+        throughput(area, &format!("{}, {name}", scaling.job), scaling)?;
+    }
+    root.present()?;
+    Ok(())
+}
+
 fn draw(text: &mut String, scaling: &Scaling) -> Drawn {
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
-    let (above, below) = root.split_vertically(380);
-    throughput(&above, scaling)?;
+    let (above, below) = root.split_vertically(HEIGHT);
+    throughput(&above, &scaling.job, scaling)?;
     split(&below, scaling)?;
     root.present()?;
     Ok(())
 }
 
-fn throughput(area: &Area, scaling: &Scaling) -> Drawn {
+fn throughput(area: &Area, name: &str, scaling: &Scaling) -> Drawn {
     let rates = || scaling.points.iter().flat_map(|point| point.ways.iter().map(|way| way.rate));
     let ranks = || scaling.points.iter().map(|point| point.ranks as f64);
     let (fewest, most) = (ranks().fold(f64::INFINITY, f64::min), ranks().fold(0.0, f64::max));
@@ -59,7 +86,7 @@ fn throughput(area: &Area, scaling: &Scaling) -> Drawn {
     let top = fastest.max(ideal(most)) * 1.2;
     let unit = scaling.points.first().map_or("samples", |point| &point.unit);
     let mut chart = ChartBuilder::on(area)
-        .caption(format!("{}: {unit}/s by ranks", scaling.job), ("sans-serif", 16))
+        .caption(format!("{name}: {unit}/s by ranks"), ("sans-serif", 16))
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(70)

@@ -9,7 +9,7 @@ use super::super::launcher::{Launch, recognise};
 use super::super::numbers::{bytes, percent, thousands};
 use super::super::streams::{log, print};
 use super::super::table::table;
-use super::{contenders, json};
+use super::{contenders_of, json};
 use crate::bench::scaling::{Mode, Plan, Point, Scaling, measure, plot};
 use crate::error::{Error, Result};
 use crate::job::{self, Exchange, Loaded};
@@ -38,7 +38,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 }
 
 fn load(arguments: &Arguments) -> Result<Loaded> {
-    contenders("--ways", &arguments.ways)?;
+    contenders_of("--ways", &arguments.ways)?;
     job::load(&arguments.job, &arguments.sets)
 }
 
@@ -53,7 +53,7 @@ fn here(arguments: &Arguments, mut loaded: Loaded, world: &mut World) -> Result<
     }
     // As long as it takes, and not so long that a schedule could not be counted.
     let (rounds, steps) = (usize::from(arguments.rounds), usize::from(arguments.steps));
-    let ways = contenders("--ways", &arguments.ways)?;
+    let ways = contenders_of("--ways", &arguments.ways)?;
     loaded.job.train.steps = Some((rounds * ways.len() * (steps + 1)) as u64);
     loaded.job.train.epochs = None;
     let point = measure(&loaded, world, &Plan { ways, steps, rounds })?;

@@ -1,7 +1,7 @@
 //! `exchange.algorithm = "auto"`: the fastest way to average the gradients, by the cost model of the collectives.
 
 use ternflock_collectives::all_reduce::Algorithm;
-use ternflock_collectives::cost::{Costs, Link, measure};
+use ternflock_collectives::cost::{Costs, Link};
 use ternflock_collectives::topology::Topology;
 
 use super::bucket::Bucket;
@@ -20,19 +20,26 @@ pub struct Choice {
 }
 
 /// What counts of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sizes {
-    /// Tensors that may travel as ternaries, and their elements.
-    tensors: usize,
-    ternary: usize,
+    /// Tensors that may travel as ternaries.
+    pub tensors: usize,
+    /// Their elements.
+    pub ternary: usize,
     /// Elements that are float32 in any case.
-    float: usize,
+    pub float: usize,
 }
 
 impl Sizes {
     /// The sizes of `bucket`.
-    pub fn of(bucket: &Bucket) -> Sizes {
+    pub(super) fn of(bucket: &Bucket) -> Sizes {
         let (tensors, ternary) = (bucket.ternary_tensors(), bucket.ternary_elements());
         Sizes { tensors, ternary, float: bucket.float_elements() }
+    }
+
+    /// Values that the ranks agree on before its ternaries are rounded: scales, and decisions.
+    pub fn agreed(&self) -> usize {
+        self.tensors + Bucket::DECISIONS
     }
 }
 
@@ -47,9 +54,8 @@ pub fn choose(world: &mut World, buckets: &[Sizes], kept: Option<Gradients>) -> 
     if world.size() == 1 {
         return Ok(None);
     }
-    let topology = world.topology();
-    let costs = measure(world.transport(), &topology)?;
-    Ok(Some(decide(&costs, &topology, buckets, kept.is_some())))
+    let costs = world.costs()?;
+    Ok(Some(decide(&costs, &world.topology(), buckets, kept.is_some())))
 }
 
 /// The least total by `costs`; among ternaries alone if `is_ternary`.
@@ -60,7 +66,7 @@ fn decide(costs: &Costs, topology: &Topology, buckets: &[Sizes], is_ternary: boo
     });
     let by = |algorithm| {
         let seconds = total(&|sizes| {
-            costs.maximum(topology, Bucket::DECISIONS + sizes.tensors)
+            costs.maximum(topology, sizes.agreed())
                 + costs.ternary(algorithm, topology, sizes.ternary)
                 + costs.float32(topology, sizes.float)
         });

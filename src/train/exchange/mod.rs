@@ -22,7 +22,8 @@ use ternflock_collectives::topology::Topology;
 use bucket::Bucket;
 use carry::{Ready, carry};
 pub use choose::Choice;
-use choose::{Sizes, choose};
+pub use choose::Sizes;
+use choose::choose;
 pub(super) use plan::{kept_layers, residual_elements};
 
 use super::world::World;
@@ -82,6 +83,15 @@ pub struct Way {
 /// Bytes that a rank of `world` would send to average `parameters` gradients in float32.
 pub fn float32_bytes(parameters: usize, rank: usize, world: usize) -> u64 {
     ring_f32::traffic(ring_f32::SEGMENT, parameters, world, rank).bytes_sent
+}
+
+/// Whether `overlap` means beside the backward pass, for the ranks of `topology`.
+pub fn overlaps(overlap: Overlap, topology: &Topology) -> bool {
+    match overlap {
+        Overlap::Auto => topology.nodes() > 1,
+        Overlap::Always => topology.world() > 1,
+        Overlap::Never => false,
+    }
 }
 
 fn no_thread(error: io::Error) -> Error {
@@ -160,12 +170,12 @@ impl Exchange {
 
     /// Whether gradients are averaged beside the backward pass, if MPI allows a thread for that.
     pub fn would_overlap(&self) -> bool {
-        let topology = &self.way.topology;
-        match self.overlap {
-            Overlap::Auto => topology.nodes() > 1,
-            Overlap::Always => topology.world() > 1,
-            Overlap::Never => false,
-        }
+        overlaps(self.overlap, &self.way.topology)
+    }
+
+    /// By bucket, in the order a backward pass finishes them: the layer it begins at, and its sizes.
+    pub fn sizes(&self) -> Vec<(usize, Sizes)> {
+        self.parts.iter().copied().zip(self.buckets.iter().map(Sizes::of)).collect()
     }
 
     /// Parameters that travel as ternaries.

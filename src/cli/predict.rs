@@ -1,0 +1,231 @@
+//! `ternflock predict`.
+
+use std::process::ExitCode;
+
+use super::arguments::Predict as Arguments;
+use super::bench::{contenders_of, json};
+use super::exit;
+use super::launch::launch_or_say;
+use super::numbers::{bytes, percent, thousands};
+use super::streams::print;
+use super::table::table;
+use crate::bench::Contender;
+use crate::bench::scaling::{Mode, plot_rates};
+use crate::error::{Error, Result};
+use crate::job::{self, Exchange, Loaded};
+use crate::predict::{Link, Network, Plan, Prediction, Verdict, job_of, predict};
+use crate::train::{Patience, World};
+
+/// Measures these ranks and predicts; prints tables, or JSON.
+pub fn main(arguments: &Arguments) -> ExitCode {
+    let asked = plan(arguments).and_then(|plan| Ok((load(arguments, 1)?, plan)));
+    let exchange =
+        asked.as_ref().map_or_else(|_| Exchange::default(), |(loaded, _)| loaded.job.exchange.clone());
+    let mut world = match launch_or_say(Patience::of(&exchange)) {
+        Ok(world) => world,
+        Err(code) => return code,
+    };
+    let said = world.together(asked).and_then(|(_, plan)| here(arguments, &plan, &mut world));
+    match said {
+        Ok(text) if world.rank() == 0 => print(&text),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => exit::fail_on(world, &error),
+    }
+}
+
+/// The job, for `ranks` ranks.
+fn load(arguments: &Arguments, ranks: usize) -> Result<Loaded> {
+    match (&arguments.job, &arguments.model) {
+        (Some(path), _) => job::load(path, &arguments.sets),
+        (None, Some(name)) => job_of(name, &arguments.sets, ranks),
+        (None, None) => Err(Error::Usage("a job file or --model says what is to be predicted".into())),
+    }
+}
+
+fn plan(arguments: &Arguments) -> Result<Plan> {
+    let links = match arguments.links.is_empty() {
+        true => vec!["1gbit,100us".parse()?],
+        false => arguments.links.iter().map(|link| link.parse()).collect::<Result<Vec<Link>>>()?,
+    };
+    if !(arguments.speed.is_finite() && arguments.speed > 0.0) {
+        return Err(Error::Usage(format!("--speed {}: it must be above 0", arguments.speed)));
+    }
+    let mut ways = contenders_of("--ways", &arguments.ways)?;
+    if arguments.ways == ["all"] {
+        ways.retain(|way| *way != Contender::MpiAllreduceF32);
+    }
+    let is_weak = arguments.weak || (arguments.model.is_some() && !arguments.strong);
+    Ok(Plan {
+        nodes: nodes(&arguments.nodes)?,
+        links,
+        ways,
+        mode: if is_weak { Mode::Weak } else { Mode::Strong },
+        steps: arguments.steps.into(),
+        speed: arguments.speed,
+    })
+}
+
+/// As many as are ever asked for: each is played.
+const MOST_NODES: usize = 4096;
+
+/// The numbers that `text` says.
+fn nodes(text: &str) -> Result<Vec<usize>> {
+    let refuse = |why: &str| {
+        Error::Usage(format!(
+            "--nodes {text}: {why}; 1,2,3 or 1..64 are numbers of nodes from 1 to {MOST_NODES}"
+        ))
+    };
+    let number = |text: &str| {
+        let number = text.trim().parse().ok().filter(|nodes| (1..=MOST_NODES).contains(nodes));
+        number.ok_or_else(|| refuse(&format!("`{text}` is no such number")))
+    };
+    let mut nodes = match text.split_once("..") {
+        Some((first, last)) => {
+            let (first, last): (usize, usize) = (number(first)?, number(last)?);
+            if first > last {
+                return Err(refuse("the first is more than the last"));
+            }
+            let mut nodes: Vec<usize> = std::iter::successors(Some(first), |nodes| Some(2 * nodes))
+                .take_while(|&nodes| nodes <= last)
+                .collect();
+            nodes.push(last);
+            nodes
+        }
+        None => text.split(',').map(number).collect::<Result<Vec<_>>>()?,
+    };
+    nodes.sort_unstable();
+    nodes.dedup();
+    Ok(nodes)
+}
+
+/// The text to print, on rank 0; the picture is written.
+fn here(arguments: &Arguments, plan: &Plan, world: &mut World) -> Result<String> {
+    let loaded = load(arguments, world.size())?;
+    let prediction = predict(&loaded, plan, world)?;
+    let text = if world.rank() == 0 { finish(arguments, &prediction) } else { Ok(String::new()) };
+    world.together(text)
+}
+
+fn finish(arguments: &Arguments, prediction: &Prediction) -> Result<String> {
+    if let Some(path) = &arguments.svg {
+        let refuse = |why: String| Error::Usage(format!("--svg {}: {why}", path.display()));
+        let charts: Vec<_> =
+            prediction.networks.iter().map(|network| (network.name.as_str(), &network.scaling)).collect();
+        std::fs::write(path, plot_rates(&charts)?).map_err(|error| refuse(error.to_string()))?;
+    }
+    Ok(if arguments.json { json(prediction) } else { say(prediction, arguments.speed) })
+}
+
+fn say(prediction: &Prediction, speed: f64) -> String {
+    let mut text = String::new();
+    if let Some(first) = prediction.networks.first().and_then(|network| network.scaling.points.first()) {
+        let threads = match first.threads {
+            1 => "1 compute thread".to_owned(),
+            threads => format!("{threads} compute threads"),
+        };
+        let faster =
+            if speed == 1.0 { String::new() } else { format!(", taken to be {speed} times as fast as here") };
+        let each = first.ranks / first.hosts;
+        text = format!(
+            "{}: {} parameters, {each} rank{} a node of {threads} each{faster}\n",
+            prediction.networks[0].scaling.job,
+            thousands(first.parameters as u64),
+            if each == 1 { "" } else { "s" },
+        );
+    }
+    for network in &prediction.networks {
+        text += &format!("\n{}\n", say_network(network));
+    }
+    text
+}
+
+fn say_network(network: &Network) -> String {
+    let scaling = &network.scaling;
+    let unit = scaling.points.first().map_or("samples", |point| &point.unit);
+    let header = [
+        "nodes",
+        "samples a step",
+        "way",
+        &format!("{unit}/s"),
+        "efficiency",
+        "step",
+        "compute",
+        "codec",
+        "wire",
+        "hidden",
+        "sent a rank",
+    ];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    for point in &scaling.points {
+        for way in &point.ways {
+            let phases = way.mean_phases();
+            let times = [
+                way.step_s,
+                phases.compute + phases.update,
+                phases.encode + phases.decode,
+                phases.wait + phases.exchange,
+                phases.hidden,
+            ];
+            let mut row = vec![
+                point.hosts.to_string(),
+                thousands(point.global_batch as u64),
+                way.way.clone(),
+                thousands(way.rate as u64),
+                percent(scaling.efficiency(point.ranks, way.rate)),
+            ];
+            row.extend(times.map(|seconds| format!("{:.2} ms", 1e3 * seconds)));
+            row.push(bytes(way.bytes_sent[0] as f64));
+            rows.push(row);
+        }
+    }
+    let what = match scaling.mode {
+        Mode::Strong => "the samples of a step stay the same",
+        Mode::Weak => "the samples of a rank stay the same",
+    };
+    format!(
+        "network {} ({}/s, {:.1} us), {what}\n{}{}",
+        network.name,
+        bytes(1.0 / network.byte_s),
+        1e6 * network.latency_s,
+        table(&rows, &[0, 1, 3, 4, 5, 6, 7, 8, 9, 10]),
+        network.verdict.as_ref().map_or(String::new(), say_verdict)
+    )
+}
+
+fn say_verdict(verdict: &Verdict) -> String {
+    let times = |(nodes, gain): &(usize, f64)| format!("{gain:.2} on {nodes}");
+    let gains: Vec<String> = verdict.gains.iter().map(times).collect();
+    let pays = match verdict.from_nodes {
+        Some(nodes) => format!("ternaries pay from {nodes} {} on", if nodes == 1 { "node" } else { "nodes" }),
+        None => "ternaries do not pay on the most nodes".into(),
+    };
+    let fastest = match verdict.fastest_nodes {
+        1 => "fastest on 1 node".into(),
+        nodes => format!("fastest on {nodes} nodes"),
+    };
+    format!("{pays}; times as fast as float32: {}; {fastest}\n", gains.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_listed_or_doubled() {
+        assert_eq!(nodes("1..8").unwrap(), [1, 2, 4, 8]);
+        assert_eq!(nodes("3..20").unwrap(), [3, 6, 12, 20]);
+        assert_eq!(nodes("4, 2,2").unwrap(), [2, 4]);
+        assert_eq!(nodes("5..5").unwrap(), [5]);
+        for (text, what) in [
+            ("", "`` is no such number"),
+            ("0..4", "`0` is no such number"),
+            ("8..4", "the first is more than the last"),
+            ("1,x", "`x` is no such number"),
+            ("1..9999", "`9999` is no such number"),
+            ("-1", "`-1` is no such number"),
+        ] {
+            let error = nodes(text).unwrap_err().to_string();
+            assert!(error.contains(what), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The network between nodes, as the command line says it.
+
+use std::str::FromStr;
+
+use ternflock_collectives::simulated::Wire;
+
+use crate::error::Error;
+
+/// What a byte of a message takes of an Ethernet beside itself: 1538 bytes on the wire carry 1448 of a TCP stream (IEEE 802.3
+/// frames of 1500 bytes, RFC 9293 headers with time stamps).
+const HEADERS: f64 = 1538.0 / 1448.0;
+
+/// Seconds of a rank's own time for a message to another node, unless the link says otherwise: of the order that system calls and
+/// matching take.
+const MESSAGE: f64 = 5e-6;
+
+/// A network.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Link {
+    /// What is measured between the ranks that there are.
+    Measured,
+    /// So fast, under the name it was given by.
+    Named(String, Wire),
+}
+
+impl FromStr for Link {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Link, Error> {
+        if text == "measured" {
+            return Ok(Link::Measured);
+        }
+        let refuse = |why: String| {
+            Error::Usage(format!(
+                "--link {text}: {why}; it is RATE,LATENCY as in 1gbit,100us, or RATE,LATENCY,MESSAGE where a message takes a rank \
+                 another time than 5us, or \"measured\""
+            ))
+        };
+        let parts: Vec<&str> = text.split(',').collect();
+        let (rate, latency, message) = match parts[..] {
+            [rate, latency] => (rate, latency, None),
+            [rate, latency, message] => (rate, latency, Some(message)),
+            _ => return Err(refuse("it has not two or three parts".into())),
+        };
+        let bits = quantity(rate, &RATES).filter(|bits| *bits > 0.0);
+        let bits = bits
+            .ok_or_else(|| refuse(format!("`{rate}` is no rate: a number and kbit, mbit, gbit or tbit")))?;
+        let time = |text: &str| {
+            quantity(text, &TIMES)
+                .ok_or_else(|| refuse(format!("`{text}` is no time: a number and ns, us, ms or s")))
+        };
+        let message = message.map_or(Ok(MESSAGE), time)?;
+        let wire = Wire { latency: time(latency)?, byte: 8.0 * HEADERS / bits, message };
+        Ok(Link::Named(text.to_owned(), wire))
+    }
+}
+
+/// Longer endings before those that they end in.
+const RATES: [(&str, f64); 5] = [("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9), ("tbit", 1e12), ("bit", 1.0)];
+const TIMES: [(&str, f64); 4] = [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0)];
+
+/// A number, not negative, and its unit.
+fn quantity(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let lower = text.to_ascii_lowercase();
+    let (number, unit) =
+        units.iter().find_map(|(name, unit)| Some((lower.strip_suffix(name)?.trim(), unit)))?;
+    number
+        .parse::<f64>()
+        .ok()
+        .filter(|number| number.is_finite() && *number >= 0.0)
+        .map(|number| number * unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(text: &str) -> Wire {
+        match text.parse() {
+            Ok(Link::Named(name, wire)) if name == text => wire,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn rates_and_times_have_units() {
+        let gigabit = wire("1gbit,100us");
+        assert_eq!((gigabit.latency, gigabit.message), (1e-4, 5e-6));
+        assert!((gigabit.byte - 8.497e-9).abs() < 1e-12, "{}", gigabit.byte);
+        assert_eq!(wire("1000 Mbit,0.1ms,500ns"), Wire { message: 5e-7, ..gigabit });
+        assert_eq!("measured".parse::<Link>().unwrap(), Link::Measured);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, what) in [
+            ("1gbit", "has not two or three parts"),
+            ("1gbit,1us,1us,1us", "has not two or three parts"),
+            ("0gbit,1us", "`0gbit` is no rate"),
+            ("fast,1us", "`fast` is no rate"),
+            ("1gbit,-1us", "`-1us` is no time"),
+            ("1gbit,1", "`1` is no time"),
+            ("1gbit,nans", "`nans` is no time"),
+            ("1gbit,1us,2mbit", "`2mbit` is no time"),
+            ("infgbit,1us", "`infgbit` is no rate"),
+        ] {
+            let error = text.parse::<Link>().unwrap_err().to_string();
+            assert!(error.contains(what) && error.contains("1gbit,100us"), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! How fast a job would train on nodes that need not be there: what these ranks take to compute, encode and decode, measured; and the
+//! exchange, by the collectives themselves on a virtual clock.
+
+mod clock;
+mod link;
+mod machine;
+mod models;
+mod report;
+mod step;
+
+pub use link::Link;
+pub use models::{MODELS, job_of};
+pub use report::{Network, Prediction, Verdict};
+
+use std::collections::HashMap;
+
+use ternflock_collectives::cost::Costs;
+use ternflock_collectives::simulated::Wire;
+use ternflock_collectives::topology::Topology;
+
+use crate::bench::Contender;
+use crate::bench::scaling::{Mode, Point, Scaling};
+use crate::error::{Error, Result};
+use crate::job::Loaded;
+use crate::train::{World, overlaps};
+use clock::Exchanges;
+use machine::{Compute, Model, measure};
+
+/// What is predicted.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Numbers of nodes, each with as many ranks as the nodes that there are.
+    pub nodes: Vec<usize>,
+    /// Networks between them.
+    pub links: Vec<Link>,
+    /// Ways to average.
+    pub ways: Vec<Contender>,
+    /// What stays the same as nodes become more; the job's batch is that of a rank under [`Mode::Weak`].
+    pub mode: Mode,
+    /// Steps that are measured.
+    pub steps: usize,
+    /// How many times as fast as here ranks compute, encode and decode there.
+    pub speed: f64,
+}
+
+/// Predicts, the same on each rank of `world`.
+///
+/// # Errors
+/// [`Error::Usage`] for what cannot be predicted; those of a training run's start; [`Error::Exchange`] when ranks are late or gone.
+pub fn predict(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Prediction> {
+    let members = ranks_of_a_node(&world.topology())?;
+    check(loaded, plan, members, &world.topology())?;
+    let mut costs = faster(world.costs()?, plan.speed);
+    let far = clock::wire(&costs.far);
+    if members == 1 {
+        costs.near = costs.far;
+    }
+    let mut measured: HashMap<usize, (Model, Compute)> = HashMap::new();
+    for &nodes in &plan.nodes {
+        let batch = batch(loaded, plan.mode, nodes * members);
+        if !measured.contains_key(&batch) {
+            let (model, compute) = measure(loaded, batch, plan.steps, world)?;
+            measured.insert(batch, (model, faster_compute(compute, plan.speed)));
+        }
+    }
+    let networks = plan.links.iter().map(|link| {
+        let (name, wire) = match link {
+            Link::Measured => ("measured".to_owned(), far),
+            Link::Named(name, wire) => (name.clone(), *wire),
+        };
+        network(loaded, plan, (members, &costs), (name, wire), &measured)
+    });
+    Ok(Prediction { networks: networks.collect::<Result<_>>()? })
+}
+
+/// One network.
+fn network(
+    loaded: &Loaded,
+    plan: &Plan,
+    (members, costs): (usize, &Costs),
+    (name, wire): (String, Wire),
+    measured: &HashMap<usize, (Model, Compute)>,
+) -> Result<Network> {
+    let mut points = Vec::new();
+    for &nodes in &plan.nodes {
+        let ranks = nodes * members;
+        let (model, compute) = &measured[&batch(loaded, plan.mode, ranks)];
+        let global_batch = global_batch(loaded, plan.mode, ranks);
+        let topology = Topology::new((0..ranks).map(|rank| rank / members).collect());
+        let overlaps = overlaps(loaded.job.exchange.overlap, &topology);
+        let mut exchanges = Exchanges::new(&topology, costs, wire);
+        let ways = plan.ways.iter().map(|&way| {
+            let step =
+                step::step(model.buckets(way), compute, overlaps, |sizes| exchanges.bucket(way, sizes))?;
+            Ok(step::report(way, &step, model, &topology, global_batch))
+        });
+        points.push(Point {
+            ways: ways.collect::<Result<_>>()?,
+            ranks,
+            hosts: nodes,
+            threads: compute.threads,
+            global_batch,
+            parameters: model.parameters,
+            unit: model.unit.clone(),
+        });
+    }
+    let scaling = Scaling { job: loaded.job.name.clone(), mode: plan.mode, points };
+    let Wire { latency, byte, message } = wire;
+    let verdict = report::verdict(&scaling);
+    Ok(Network { name, latency_s: latency, byte_s: byte, message_s: message, scaling, verdict })
+}
+
+/// Ranks of each node that there is.
+fn ranks_of_a_node(topology: &Topology) -> Result<usize> {
+    let members: Vec<usize> = (0..topology.nodes()).map(|node| topology.members(node).len()).collect();
+    match members[..] {
+        [first, ref rest @ ..] if rest.iter().all(|&other| other == first) => Ok(first),
+        _ => Err(Error::Usage(format!(
+            "the nodes have {members:?} ranks: predictions are for nodes of as many ranks each; start the ranks of one node, or as many \
+             on each"
+        ))),
+    }
+}
+
+fn check(loaded: &Loaded, plan: &Plan, members: usize, topology: &Topology) -> Result<()> {
+    let refuse = |why: String| Err(Error::Usage(why));
+    if plan.links.contains(&Link::Measured) && topology.nodes() == 1 {
+        return refuse(
+            "--link measured: there is one node; start a rank on each of two or more, or say --link 1gbit,100us".into(),
+        );
+    }
+    if plan.ways.contains(&Contender::MpiAllreduceF32) {
+        return refuse(
+            "--ways: mpi_allreduce_f32 cannot be predicted: what the MPI library does is its own affair; `ternflock bench scaling` measures it"
+                .into(),
+        );
+    }
+    let batch = loaded.job.train.global_batch;
+    match plan.nodes.iter().find(|&&nodes| plan.mode == Mode::Strong && nodes * members > batch) {
+        Some(nodes) => refuse(format!(
+            "--nodes: {} ranks cannot share a batch of {batch} samples; ask for {} nodes at most, raise train.global_batch, or say \
+             --weak for as many samples a rank",
+            nodes * members,
+            batch / members
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Samples of the largest part that one of `ranks` has.
+fn batch(loaded: &Loaded, mode: Mode, ranks: usize) -> usize {
+    let batch = loaded.job.train.global_batch;
+    if mode == Mode::Weak { batch } else { batch.div_ceil(ranks) }
+}
+
+fn global_batch(loaded: &Loaded, mode: Mode, ranks: usize) -> usize {
+    let batch = loaded.job.train.global_batch;
+    if mode == Mode::Weak { batch * ranks } else { batch }
+}
+
+/// Ranks that compute `speed` times as fast, on the same links.
+fn faster(costs: Costs, speed: f64) -> Costs {
+    let Costs { encode, decode, copy, add_planes, add_floats, .. } = costs;
+    let [encode, decode, copy, add_planes, add_floats] =
+        [encode, decode, copy, add_planes, add_floats].map(|cost| cost / speed);
+    Costs { encode, decode, copy, add_planes, add_floats, ..costs }
+}
+
+fn faster_compute(compute: Compute, speed: f64) -> Compute {
+    let Compute { seconds, update, left, threads } = compute;
+    let left = left.into_iter().map(|left| left / speed).collect();
+    Compute { seconds: seconds / speed, update: update / speed, left, threads }
+}

@@ -1,0 +1,105 @@
+//! A step from its parts: the exchange of a bucket begins when its gradients are there and the bucket before has gone.
+
+use ternflock_collectives::all_reduce::{Plan, SEGMENT, ring_f32};
+use ternflock_collectives::planes::BLOCK;
+use ternflock_collectives::small;
+use ternflock_collectives::topology::Topology;
+
+use super::machine::{Compute, Model};
+use crate::bench::Contender;
+use crate::bench::scaling::WayTime;
+use crate::error::Result;
+use crate::report::Phases;
+use crate::train::Sizes;
+
+/// A step's time, and where it goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// All of it.
+    pub seconds: f64,
+    /// Its phases.
+    pub phases: Phases,
+}
+
+/// A step whose `buckets` take what `exchange` says, beside the backward pass if it `overlaps`.
+///
+/// # Errors
+/// Those of `exchange`.
+pub fn step(
+    buckets: &[(usize, Sizes)],
+    compute: &Compute,
+    overlaps: bool,
+    mut exchange: impl FnMut(Sizes) -> Result<Phases>,
+) -> Result<Step> {
+    let mut phases = Phases { compute: compute.seconds, update: compute.update, ..Phases::default() };
+    let mut end = 0.0_f64;
+    for &(layer, sizes) in buckets {
+        let bucket = exchange(sizes)?;
+        let left = if overlaps { compute.left[layer] } else { 0.0 };
+        end = end.max(compute.seconds - left) + bucket.busy();
+        phases += bucket;
+    }
+    let seconds = end.max(compute.seconds) + compute.update;
+    phases.hidden = (phases.busy() - seconds).max(0.0);
+    Ok(Step { seconds, phases })
+}
+
+/// The step as measurements tell theirs.
+pub fn report(
+    way: Contender,
+    step: &Step,
+    model: &Model,
+    topology: &Topology,
+    global_batch: usize,
+) -> WayTime {
+    let bytes = model.buckets(way).iter().map(|(_, sizes)| bytes_sent(way, *sizes, topology)).sum();
+    WayTime {
+        way: way.name().into(),
+        step_s: step.seconds,
+        fastest_s: step.seconds,
+        slowest_s: step.seconds,
+        rate: (global_batch * model.labels) as f64 / step.seconds,
+        bytes_sent: vec![bytes],
+        phases: vec![step.phases],
+    }
+}
+
+/// Bytes that rank 0 sends for a bucket.
+fn bytes_sent(way: Contender, sizes: Sizes, topology: &Topology) -> u64 {
+    let world = topology.world();
+    let agreed = small::max_traffic(sizes.agreed(), world).bytes_sent;
+    let float = ring_f32::work(ring_f32::SEGMENT, sizes.float, world, 0);
+    let plan = Plan { topology, blocks: sizes.ternary.div_ceil(BLOCK), segment: SEGMENT };
+    let ternary = match way {
+        Contender::Ternary(algorithm) => algorithm.work(plan, 0),
+        _ => Default::default(),
+    };
+    let words: usize = float.sends.iter().chain(&ternary.sends).map(|message| message.words).sum();
+    agreed + 8 * words as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn took(overlaps: bool, wire: f64) -> Step {
+        let compute = Compute { seconds: 10.0, update: 1.0, left: vec![0.0, 2.0, 5.0], threads: 1 };
+        let sizes = Sizes { tensors: 1, ternary: 1, float: 0 };
+        let buckets = [(2, sizes), (1, sizes), (0, sizes)];
+        step(&buckets, &compute, overlaps, |_| Ok(Phases { exchange: wire, ..Phases::default() })).unwrap()
+    }
+
+    #[test]
+    fn without_overlap_all_of_it_counts() {
+        let Step { seconds, phases } = took(false, 2.0);
+        assert_eq!((seconds, phases.exchange, phases.hidden), (17.0, 6.0, 0.0));
+    }
+
+    /// Buckets are there at 5, 8 and 10 s.
+    #[test]
+    fn beside_the_backward_pass_what_is_left_counts() {
+        assert_eq!((took(true, 2.0).seconds, took(true, 2.0).phases.hidden), (13.0, 4.0));
+        assert_eq!((took(true, 4.0).seconds, took(true, 0.5).seconds), (18.0, 11.5));
+        assert_eq!(took(true, 0.0).seconds, 11.0);
+    }
+}
