@@ -164,18 +164,22 @@ fn join(graph: &Graph, couplings: &[Coupling]) -> Vec<Vec<usize>> {
     let total = firsts[sources - 1] + graph.shape(sources - 1).units();
     let mut sets = Sets::new(total);
     for (layer, coupling) in couplings.iter().enumerate() {
+        // Units of the inputs before.
+        let mut beside = 0;
         for &source in graph.sources(layer) {
             let (input, output) = (firsts[source], firsts[layer + 1]);
             for unit in 0..graph.shape(source).units() {
                 match coupling.units {
                     Units::Own => (),
                     Units::Inputs => sets.join(input + unit, output + unit),
+                    Units::SideBySide => sets.join(input + unit, output + beside + unit),
                     Units::Within(first) => sets.join(input + unit, output + first + unit),
                     Units::Spread(times) => {
                         (0..times).for_each(|at| sets.join(input + unit, output + unit * times + at));
                     }
                 }
             }
+            beside += graph.shape(source).units();
         }
         // The columns of an embedding's weight are its units, and those that a layer tied to it reads.
         if let Some(owner) = graph.tied(layer).filter(|&owner| is_embedding(graph, owner)) {

@@ -2,6 +2,7 @@
 
 mod alexnet;
 mod convnet;
+mod googlenet;
 mod language;
 mod lenet;
 mod mlp;
@@ -24,8 +25,11 @@ pub const PRESETS: &[&str] = &[
     "resnet-32",
     "resnet-44",
     "resnet-56",
+    "resnet-50",
     "vgg",
+    "vgg-a",
     "alexnet",
+    "googlenet",
     "lstm-small",
     "lstm-medium",
     "lstm-large",
@@ -46,8 +50,11 @@ pub fn preset(name: &str, input: Shape, classes: usize) -> Result<Graph> {
         "resnet-32" => resnet::layers(32, classes),
         "resnet-44" => resnet::layers(44, classes),
         "resnet-56" => resnet::layers(56, classes),
-        "vgg" => vgg::layers(classes),
+        "resnet-50" => resnet::layers_50(classes),
+        "vgg" => vgg::small(classes),
+        "vgg-a" => vgg::a(classes),
         "alexnet" => alexnet::layers(classes),
+        "googlenet" => googlenet::layers(classes),
         "lstm-small" => language::lstm_small(classes),
         "lstm-medium" => language::lstm_medium(classes),
         "lstm-large" => language::lstm_large(classes),

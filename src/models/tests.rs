@@ -5,6 +5,7 @@ use crate::nn::parameters::{count, statistics_table, table};
 const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
 const CIFAR: Shape = Shape::Image { channels: 3, height: 32, width: 32 };
 const IMAGENET: Shape = Shape::Image { channels: 3, height: 227, width: 227 };
+const IMAGENET_224: Shape = Shape::Image { channels: 3, height: 224, width: 224 };
 const PTB: Shape = Shape::Tokens { steps: 20, vocabulary: 10_000 };
 
 /// Parameters, and what is kept untrained.
@@ -19,8 +20,11 @@ fn presets_have_their_published_shapes() {
         ("resnet-32", CIFAR, 10, 464_154, 2_272, "fc"),
         ("resnet-44", CIFAR, 10, 658_586, 3_168, "fc"),
         ("resnet-56", CIFAR, 10, 853_018, 4_064, "fc"),
+        ("resnet-50", IMAGENET_224, 1000, 25_557_032, 53_120, "fc"),
         ("vgg", CIFAR, 10, 3_248_202, 0, "fc2"),
+        ("vgg-a", IMAGENET_224, 1000, 132_863_336, 0, "fc8"),
         ("alexnet", IMAGENET, 1000, 60_965_224, 0, "fc8"),
+        ("googlenet", IMAGENET_224, 1000, 6_998_552, 0, "fc"),
         // PyTorch's counts less the second bias of each of two levels: 8 H.
         ("lstm-small", PTB, 10_000, 4_653_200 - 8 * 200, 0, "logits"),
         ("lstm-medium", PTB, 10_000, 19_780_400 - 8 * 650, 0, "logits"),
@@ -51,6 +55,8 @@ fn the_work_is_the_published_one() {
     };
     assert_eq!(work("lenet", MNIST, 10), 2_293_000);
     assert_eq!(work("resnet-20", CIFAR, 10), 40_551_040);
+    assert_eq!(work("resnet-50", IMAGENET_224, 1000), 4_089_184_256);
+    assert_eq!(work("vgg-a", IMAGENET_224, 1000), 7_609_090_048);
 }
 
 #[test]
@@ -69,6 +75,7 @@ fn couplings_fit_the_tensors() {
         let (input, classes) = match *name {
             "lenet" | "mlp" => (MNIST, 10),
             "alexnet" => (IMAGENET, 10),
+            "resnet-50" | "vgg-a" | "googlenet" => (IMAGENET_224, 10),
             name if name.starts_with("lstm") || name == "rhn" => (PTB, 10_000),
             _ => (CIFAR, 10),
         };

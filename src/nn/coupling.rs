@@ -15,6 +15,8 @@ pub enum Units {
     Own,
     /// Those of each input, one for one.
     Inputs,
+    /// Those of the first input, then those of the next.
+    SideBySide,
     /// Each of the input's becomes so many, side by side: the pixels of a channel.
     Spread(usize),
     /// Those of the input, from this place on; the layer's own before and behind them are zero.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::Describe;
 use super::layers::{
-    Add, AvgPool2d, BatchNorm, Columns, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Gru, Linear,
-    LocalResponseNorm, Lstm, MaxPool2d, Relu, Rhn, Rnn, Shortcut,
+    Add, AvgPool2d, BatchNorm, Columns, Concat, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Gru,
+    Linear, LocalResponseNorm, Lstm, MaxPool2d, Relu, Rhn, Rnn, Shortcut,
 };
 
 /// A layer's type and options. A new layer is a file in `layers/` and a line here and in [`LayerSpec::describe`].
@@ -26,6 +26,8 @@ pub enum LayerSpec {
     Flatten(Flatten),
     /// Sum of several inputs.
     Add(Add),
+    /// Several images side by side.
+    Concat(Concat),
     /// Tokens to vectors.
     Embedding(Embedding),
     /// Batch normalisation.
@@ -59,6 +61,7 @@ impl LayerSpec {
             LayerSpec::Relu(layer) => layer,
             LayerSpec::Flatten(layer) => layer,
             LayerSpec::Add(layer) => layer,
+            LayerSpec::Concat(layer) => layer,
             LayerSpec::Embedding(layer) => layer,
             LayerSpec::BatchNorm(layer) => layer,
             LayerSpec::LocalResponseNorm(layer) => layer,
@@ -104,6 +107,7 @@ impl LayerSpec {
             | LayerSpec::Relu(_)
             | LayerSpec::Flatten(_)
             | LayerSpec::Add(_)
+            | LayerSpec::Concat(_)
             | LayerSpec::BatchNorm(_)
             | LayerSpec::LocalResponseNorm(_)
             | LayerSpec::GlobalAvgPool2d(_)
@@ -161,6 +165,7 @@ impl LayerSpec {
             LayerSpec::Relu(_) => "relu",
             LayerSpec::Flatten(_) => "flatten",
             LayerSpec::Add(_) => "add",
+            LayerSpec::Concat(_) => "concat",
             LayerSpec::Embedding(_) => "embedding",
             LayerSpec::BatchNorm(_) => "batch_norm",
             LayerSpec::LocalResponseNorm(_) => "local_response_norm",

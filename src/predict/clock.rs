@@ -130,7 +130,8 @@ fn cut(pieces: usize, parts: usize, segment: usize) -> Cut {
     let segments = (chunk / segment as f64).ceil();
     let short = segments * (PIECES / segments).ceil();
     let each = chunk / short;
-    Cut { pieces: parts * short as usize, segment: (segment as f64 / each).ceil() as usize, each }
+    let segment = if segments > 1.0 { short / segments } else { (segment as f64 / each).ceil() };
+    Cut { pieces: parts * short as usize, segment: segment as usize, each }
 }
 
 #[cfg(test)]

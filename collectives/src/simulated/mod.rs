@@ -160,6 +160,18 @@ mod tests {
         assert!(close(run(&[(0, 1), (0, 2)]), WIRE.latency + 2.0 * message));
     }
 
+    /// Chunks of slightly different lengths meet in another order, which is no reason to wait for what comes later.
+    #[test]
+    fn a_block_more_changes_little() {
+        for algorithm in Algorithm::ALL {
+            for world in [3, 4, 5, 8] {
+                let took = |blocks| ternary(algorithm, &apart(world), blocks, &network());
+                let ratio = took(340 * world + 1) / took(340 * world);
+                assert!((0.99..1.01).contains(&ratio), "{algorithm:?} on {world}: {ratio}");
+            }
+        }
+    }
+
     #[test]
     fn ranks_of_a_node_have_one_link() {
         let bytes =

@@ -6,103 +6,150 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use super::network::{Network, Wire};
 use super::record::Event;
 use crate::topology::Topology;
-use crate::transport::Lane;
 use crate::{Error, Result};
 
 /// Seconds after which each rank has done what its record says, on `network`; all begin at 0.
 ///
-/// A message leaves when all before it on its node's link have, and comes in when all before it on the other node's have. Events
-/// are taken in the order of their times, so a link serves first whom it hears first.
+/// A message leaves when all before it on its node's link have, and comes in when all that have reached the other node before it
+/// have. What happens is taken in the order of its time.
 ///
 /// # Errors
 /// [`Error::PeerGone`] for a rank that awaits a message which is never sent.
 pub fn replay(topology: &Topology, network: &Network, records: &[Vec<Event>]) -> Result<Vec<f64>> {
-    let world = topology.world();
-    let mut play = Play {
-        topology,
-        network,
-        out: vec![0.0; topology.nodes()],
-        into: vec![0.0; topology.nodes()],
-        left: vec![0.0; world],
-        mail: HashMap::new(),
-    };
-    let mut clocks = vec![0.0; world];
-    let mut next = vec![0; world];
-    let mut waiting: HashMap<Way, usize> = HashMap::new();
-    let mut ready: BinaryHeap<Reverse<(Instant, usize)>> =
-        (0..world).map(|rank| Reverse((Instant(0.0), rank))).collect();
-    while let Some(Reverse((_, rank))) = ready.pop() {
-        let Some(event) = records[rank].get(next[rank]) else { continue };
-        let clock = &mut clocks[rank];
-        match *event {
-            Event::Send { lane, to, words } => {
-                *clock += play.wire(rank, to).message;
-                play.send(rank, to, lane, words, *clock);
-                let way = (rank, to, lane as usize);
-                if waiting.remove(&way).is_some() {
-                    ready.push(Reverse((Instant(clocks[to]), to)));
-                }
-            }
-            Event::Receive { lane, from } => {
-                let way = (from, rank, lane as usize);
-                let Some(came) = play.mail.get_mut(&way).and_then(VecDeque::pop_front) else {
-                    waiting.insert(way, rank);
-                    continue;
-                };
-                *clock = clock.max(came) + play.wire(from, rank).message;
-            }
-            Event::Add { words } => *clock += network.add * words as f64,
-            Event::Flush => *clock = clock.max(play.left[rank]),
+    let mut play = Play::new(topology, network, records);
+    while let Some(Reverse((Instant(now), turn))) = play.turns.pop() {
+        match turn.checked_sub(topology.world()) {
+            None => play.go_on(turn),
+            Some(message) => play.arrive(message, now),
         }
-        next[rank] += 1;
-        ready.push(Reverse((Instant(clocks[rank]), rank)));
     }
-    match waiting.into_keys().min_by_key(|(_, rank, _)| *rank) {
+    match play.waiting.into_keys().min_by_key(|(_, rank, _)| *rank) {
         Some((peer, rank, _)) => Err(Error::PeerGone { rank, peer }),
-        None => Ok(clocks),
+        None => Ok(play.clocks),
     }
 }
 
 /// From a rank, to a rank, in a lane.
 type Way = (usize, usize, usize);
 
+/// A message between two nodes.
+#[derive(Clone, Copy)]
+struct Message {
+    way: Way,
+    /// Seconds that its bytes take.
+    takes: f64,
+}
+
 struct Play<'a> {
     topology: &'a Topology,
     network: &'a Network,
+    records: &'a [Vec<Event>],
+    /// By rank: its time, and its next event.
+    clocks: Vec<f64>,
+    next: Vec<usize>,
+    /// When which rank goes on, or which message reaches its node: those are numbered behind the ranks.
+    turns: BinaryHeap<Reverse<(Instant, usize)>>,
+    /// Messages under way, and places among them that are free.
+    messages: Vec<Message>,
+    free: Vec<usize>,
     /// By node: until when its link is busy, outwards and inwards.
     out: Vec<f64>,
     into: Vec<f64>,
     /// By rank: when its last message has left.
     left: Vec<f64>,
-    /// When messages come.
+    /// When messages have come that nobody has taken yet.
     mail: HashMap<Way, VecDeque<f64>>,
+    /// Ranks that wait for a message.
+    waiting: HashMap<Way, usize>,
 }
 
-impl Play<'_> {
+impl<'a> Play<'a> {
+    fn new(topology: &'a Topology, network: &'a Network, records: &'a [Vec<Event>]) -> Play<'a> {
+        let (world, nodes) = (topology.world(), topology.nodes());
+        Play {
+            topology,
+            network,
+            records,
+            clocks: vec![0.0; world],
+            next: vec![0; world],
+            turns: (0..world).map(|rank| Reverse((Instant(0.0), rank))).collect(),
+            messages: Vec::new(),
+            free: Vec::new(),
+            out: vec![0.0; nodes],
+            into: vec![0.0; nodes],
+            left: vec![0.0; world],
+            mail: HashMap::new(),
+            waiting: HashMap::new(),
+        }
+    }
+
+    /// The next event of `rank`.
+    fn go_on(&mut self, rank: usize) {
+        let Some(event) = self.records[rank].get(self.next[rank]) else { return };
+        match *event {
+            Event::Send { lane, to, words } => {
+                self.clocks[rank] += self.wire(rank, to).message;
+                self.send((rank, to, lane as usize), words);
+            }
+            Event::Receive { lane, from } => {
+                let way = (from, rank, lane as usize);
+                let Some(came) = self.mail.get_mut(&way).and_then(VecDeque::pop_front) else {
+                    self.waiting.insert(way, rank);
+                    return;
+                };
+                self.clocks[rank] = self.clocks[rank].max(came) + self.wire(from, rank).message;
+            }
+            Event::Add { words } => self.clocks[rank] += self.network.add * words as f64,
+            Event::Flush => self.clocks[rank] = self.clocks[rank].max(self.left[rank]),
+        }
+        self.next[rank] += 1;
+        self.turns.push(Reverse((Instant(self.clocks[rank]), rank)));
+    }
+
     fn is_near(&self, rank: usize, peer: usize) -> bool {
         self.topology.node_of(rank) == self.topology.node_of(peer)
     }
 
-    fn wire(&self, rank: usize, peer: usize) -> &Wire {
+    fn wire(&self, rank: usize, peer: usize) -> &'a Wire {
         if self.is_near(rank, peer) { &self.network.near } else { &self.network.far }
     }
 
-    fn send(&mut self, rank: usize, to: usize, lane: Lane, words: usize, now: f64) {
+    fn send(&mut self, way: Way, words: usize) {
+        let (rank, to, _) = way;
         let Wire { latency, byte, .. } = *self.wire(rank, to);
-        let takes = byte * (8 * words) as f64;
-        let came = if self.is_near(rank, to) {
+        let (now, takes) = (self.clocks[rank], byte * (8 * words) as f64);
+        if self.is_near(rank, to) {
             self.left[rank] = self.left[rank].max(now + takes);
-            now + latency + takes
-        } else {
-            let (from, to) = (self.topology.node_of(rank), self.topology.node_of(to));
-            let start = now.max(self.out[from]);
-            self.out[from] = start + takes;
-            self.left[rank] = start + takes;
-            let came = (start + latency).max(self.into[to]) + takes;
-            self.into[to] = came;
-            came
-        };
-        self.mail.entry((rank, to, lane as usize)).or_default().push_back(came);
+            return self.come(way, now + latency + takes);
+        }
+        let out = &mut self.out[self.topology.node_of(rank)];
+        let start = now.max(*out);
+        *out = start + takes;
+        self.left[rank] = *out;
+        let message = self.free.pop().unwrap_or(self.messages.len());
+        if message == self.messages.len() {
+            self.messages.push(Message { way, takes });
+        }
+        self.messages[message] = Message { way, takes };
+        self.turns.push(Reverse((Instant(start + latency), self.clocks.len() + message)));
+    }
+
+    /// The first of a message is at its node.
+    fn arrive(&mut self, message: usize, now: f64) {
+        let Message { way, takes } = self.messages[message];
+        self.free.push(message);
+        let into = &mut self.into[self.topology.node_of(way.1)];
+        *into = now.max(*into) + takes;
+        let came = *into;
+        self.come(way, came);
+    }
+
+    /// All of a message has come at `came`, or will have: who waits for it goes on then.
+    fn come(&mut self, way: Way, came: f64) {
+        self.mail.entry(way).or_default().push_back(came);
+        if let Some(rank) = self.waiting.remove(&way) {
+            self.turns.push(Reverse((Instant(self.clocks[rank].max(came)), rank)));
+        }
     }
 }
 

@@ -74,6 +74,18 @@ fn image_network(draws: &mut Draws) -> Graph {
             layers.push(json!({"name": name("sum"), "type": "add", "inputs": [shortcut, name("norm2")]}));
             layers.push(relu(&name("relu2"), &name("sum")));
             last = name("relu2");
+        } else if draws.chance() {
+            let (one, other) = (1 + draws.below(3), 1 + draws.below(3));
+            layers.push(conv(&name("one"), &last, one, 1, true));
+            layers.push(relu(&name("one_relu"), &name("one")));
+            layers.push(conv(&name("other"), &last, other, 3, true));
+            let both = match draws.chance() {
+                true => vec![name("one_relu"), name("other")],
+                false => vec![name("other"), last.clone(), name("one_relu")],
+            };
+            width = one + other + if both.len() == 3 { width } else { 0 };
+            layers.push(json!({"name": name("concat"), "type": "concat", "inputs": both}));
+            last = name("concat");
         } else {
             width = 2 + draws.below(4);
             layers.push(conv(&name("conv"), &last, width, [1, 3][draws.below(2)], true));
