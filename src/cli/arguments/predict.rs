@@ -17,7 +17,7 @@ compute at once, and so are measured. The exchange is played by the collectives 
 says how fast the job would train, from how many nodes on ternaries pay, and on how many it would be fastest.")]
 pub struct Predict {
     /// The job file; nothing is trained or written.
-    #[arg(required_unless_present = "model", conflicts_with = "model")]
+    #[arg(conflicts_with = "model")]
     pub job: Option<PathBuf>,
     /// Instead of a job: "alexnet", "googlenet", "vgg-a" or "resnet50", on made-up images of ImageNet's size, with a batch that is
     /// usual for a rank.

@@ -51,6 +51,43 @@ fn gradients_of_branches_add_up() {
     }
 }
 
+/// Branches of different widths side by side, one of them the input itself and another read twice. Linear in each number, of small
+/// integers, so central differences are exact.
+#[test]
+fn gradients_pass_through_channels_side_by_side() {
+    let layers: Vec<serde_json::Map<String, Value>> = serde_json::from_value(json!([
+        {"name": "a", "type": "conv2d", "filters": 2, "kernel": 3, "padding": 1},
+        {"name": "b", "type": "conv2d", "filters": 3, "kernel": 1, "inputs": ["a"]},
+        {"name": "both", "type": "concat", "inputs": ["b", "input", "a"]},
+        {"name": "c", "type": "conv2d", "filters": 2, "kernel": 1},
+        {"name": "flatten", "type": "flatten"},
+    ]))
+    .unwrap();
+    let graph = Graph::from_tables(Shape::Image { channels: 1, height: 2, width: 3 }, layers).unwrap();
+    assert_eq!(graph.shape(3), Shape::Image { channels: 6, height: 2, width: 3 });
+    let (mut network, batch) = (Network::new(graph, 2).unwrap(), 2);
+    let count = network.parameters.values.len();
+    let values: Vec<f32> = (0..count).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
+    let r: Vec<f32> = (0..batch * 2 * 6).map(|i| ((i * 3) % 5) as f32 - 2.0).collect();
+    let mut loss = |values: &[f32]| -> f64 {
+        network.parameters.values.copy_from_slice(values);
+        network.input_mut(batch).iter_mut().enumerate().for_each(|(i, x)| *x = ((i * 3) % 7) as f32 - 3.0);
+        let y = network.forward(batch, Mode::Train(Draw::default()));
+        y.iter().zip(&r).map(|(&y, &r)| f64::from(y * r)).sum()
+    };
+    let mut moved = |i: usize, by: f32| {
+        let mut values = values.clone();
+        values[i] += by;
+        loss(&values)
+    };
+    let differences: Vec<f32> = (0..count).map(|i| ((moved(i, 1.0) - moved(i, -1.0)) / 2.0) as f32).collect();
+    assert!(differences.iter().filter(|&&difference| difference != 0.0).count() > count / 2);
+    loss(&values);
+    network.output_and_gradient().1.copy_from_slice(&r);
+    network.backward(batch);
+    assert_eq!(network.parameters.gradients, differences);
+}
+
 /// Two linear layers share the embedding's weight; its gradient is the sum of three uses. The output is of degree 2
 /// in each number of it or less, so that central differences are exact; so are all sums, of small integers.
 #[test]

@@ -11,6 +11,7 @@ mod infer;
 mod job;
 mod landscape;
 mod launch;
+mod predict;
 mod program;
 mod run_dir;
 mod running;
