@@ -5,17 +5,25 @@ use serde_json::{Value, json};
 
 use super::{Tables, tables};
 
-/// Filters of an Inception module: 1x1; 3x3 behind 1x1; 5x5 behind 1x1; 1x1 behind pooling. `true`: it is pooled before.
-const MODULES: [(&str, bool, usize, [usize; 2], [usize; 2], usize); 9] = [
-    ("3a", true, 64, [96, 128], [16, 32], 32),
-    ("3b", false, 128, [128, 192], [32, 96], 64),
-    ("4a", true, 192, [96, 208], [16, 48], 64),
-    ("4b", false, 160, [112, 224], [24, 64], 64),
-    ("4c", false, 128, [128, 256], [24, 64], 64),
-    ("4d", false, 112, [144, 288], [32, 64], 64),
-    ("4e", false, 256, [160, 320], [32, 128], 128),
-    ("5a", true, 256, [160, 320], [32, 128], 128),
-    ("5b", false, 384, [192, 384], [48, 128], 128),
+/// An Inception module.
+struct Module {
+    name: &'static str,
+    /// Whether it is pooled before.
+    pooled: bool,
+    /// Filters of 1x1; of 1x1 and 3x3; of 1x1 and 5x5; of 1x1 behind pooling.
+    filters: [usize; 6],
+}
+
+const MODULES: [Module; 9] = [
+    Module { name: "3a", pooled: true, filters: [64, 96, 128, 16, 32, 32] },
+    Module { name: "3b", pooled: false, filters: [128, 128, 192, 32, 96, 64] },
+    Module { name: "4a", pooled: true, filters: [192, 96, 208, 16, 48, 64] },
+    Module { name: "4b", pooled: false, filters: [160, 112, 224, 24, 64, 64] },
+    Module { name: "4c", pooled: false, filters: [128, 128, 256, 24, 64, 64] },
+    Module { name: "4d", pooled: false, filters: [112, 144, 288, 32, 64, 64] },
+    Module { name: "4e", pooled: false, filters: [256, 160, 320, 32, 128, 128] },
+    Module { name: "5a", pooled: true, filters: [256, 160, 320, 32, 128, 128] },
+    Module { name: "5b", pooled: false, filters: [384, 192, 384, 48, 128, 128] },
 ];
 
 /// 6,998,552 parameters for 3x224x224 images of 1000 classes.
@@ -27,18 +35,18 @@ pub fn layers(classes: usize) -> Tables {
     let stem = convolution(&mut layers, "conv2_reduce", &stem, 64, 1, 1);
     let stem = convolution(&mut layers, "conv2", &stem, 192, 3, 1);
     let mut last = norm(&mut layers, "norm2", &stem);
-    for (name, is_pooled, one, three, five, pooled) in MODULES {
-        if is_pooled {
+    for Module { name, pooled, filters: [one, reduce_three, three, reduce_five, five, behind] } in MODULES {
+        if pooled {
             last = pool(&mut layers, &format!("pool{name}"), &last, 2);
         }
         let called = |part: &str| format!("inception{name}.{part}");
         let first = convolution(&mut layers, &called("conv1x1"), &last, one, 1, 1);
-        let second = convolution(&mut layers, &called("conv3x3_reduce"), &last, three[0], 1, 1);
-        let second = convolution(&mut layers, &called("conv3x3"), &second, three[1], 3, 1);
-        let third = convolution(&mut layers, &called("conv5x5_reduce"), &last, five[0], 1, 1);
-        let third = convolution(&mut layers, &called("conv5x5"), &third, five[1], 5, 1);
+        let second = convolution(&mut layers, &called("conv3x3_reduce"), &last, reduce_three, 1, 1);
+        let second = convolution(&mut layers, &called("conv3x3"), &second, three, 3, 1);
+        let third = convolution(&mut layers, &called("conv5x5_reduce"), &last, reduce_five, 1, 1);
+        let third = convolution(&mut layers, &called("conv5x5"), &third, five, 5, 1);
         let fourth = pool(&mut layers, &called("pool"), &last, 1);
-        let fourth = convolution(&mut layers, &called("pool_conv1x1"), &fourth, pooled, 1, 1);
+        let fourth = convolution(&mut layers, &called("pool_conv1x1"), &fourth, behind, 1, 1);
         last = called("concat");
         layers.push(json!({"name": last, "type": "concat", "inputs": [first, second, third, fourth]}));
     }

@@ -13,6 +13,7 @@ pub use models::{MODELS, job_of};
 pub use report::{Network, Prediction, Verdict};
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use ternflock_collectives::cost::Costs;
 use ternflock_collectives::simulated::Wire;
@@ -58,9 +59,9 @@ pub fn predict(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Predic
     let mut measured: HashMap<usize, (Model, Compute)> = HashMap::new();
     for &nodes in &plan.nodes {
         let batch = batch(loaded, plan.mode, nodes * members);
-        if !measured.contains_key(&batch) {
+        if let Entry::Vacant(place) = measured.entry(batch) {
             let (model, compute) = measure(loaded, batch, plan.steps, world)?;
-            measured.insert(batch, (model, faster_compute(compute, plan.speed)));
+            place.insert((model, faster_compute(compute, plan.speed)));
         }
     }
     let networks = plan.links.iter().map(|link| {

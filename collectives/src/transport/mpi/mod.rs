@@ -9,6 +9,7 @@ mod closing;
 mod launch;
 mod nodes;
 mod transfer;
+mod tuning;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -71,6 +72,10 @@ impl MpiTransport {
     /// # Errors
     /// Those of [`MpiTransport::init`].
     pub fn init_with(level: ThreadLevel, deadline: Duration) -> Result<Self> {
+        if !environment::is_initialized() {
+            // SAFETY: MPI starts where a program does. Threads that a library has started by then compute, or wait for work.
+            unsafe { tuning::set_defaults() };
+        }
         let (universe, thread_level) = environment::initialize_with_threading(level).ok_or_else(|| {
             Error::Init("this process has started it before, and it can only start once".into())
         })?;
