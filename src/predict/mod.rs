@@ -49,8 +49,10 @@ pub struct Plan {
 /// # Errors
 /// [`Error::Usage`] for what cannot be predicted; those of a training run's start; [`Error::Exchange`] when ranks are late or gone.
 pub fn predict(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Prediction> {
-    let members = ranks_of_a_node(&world.topology())?;
-    check(loaded, plan, members, &world.topology())?;
+    let topology = world.topology();
+    let members = ranks_of_a_node(&topology)
+        .and_then(|members| check(loaded, plan, members, &topology).map(|()| members));
+    let members = world.together(members)?;
     let mut costs = faster(world.costs()?, plan.speed);
     let far = clock::wire(&costs.far);
     if members == 1 {
