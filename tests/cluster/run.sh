@@ -18,6 +18,7 @@
 #   HOSTS=4  RATE=1gbit   the cluster; overlap takes 100mbit unless RATE is given
 #   ELEMENTS=1e6,1e7      of allreduce
 #   ROUNDS=5  STEPS=100  BATCH=64  of overlap, ROUNDS=3 of scaling, ROUNDS=2 of predict; BATCH samples a host
+#   MPICH_PROGRAM=target/mpich/release/ternflock  of slurm: a build against MPICH, started by srun --mpi=pmi2
 #   OUT=DIRECTORY         keeps what allreduce and overlap measured, as JSON
 #
 # Exit code 0: all passed; 1: one failed; 77: skipped, this machine cannot make hosts.

@@ -21,6 +21,8 @@ check_slurm() {
   disturbed srun-rank-killed "srun --mpi=pmix" kill_a_rank
   disturbed mpirun-warned mpirun warn
   disturbed srun-requeued "srun --mpi=pmix" requeue
+  # What MPICH speaks: MPICH_PROGRAM is a program built against it (make build MPI=mpich).
+  [[ -z ${MPICH_PROGRAM:-} ]] || PROGRAM=$MPICH_PROGRAM disturbed pmi2-requeued "srun --mpi=pmi2" requeue
   stays_cancelled
   goes_on_elsewhere
   sweeps
