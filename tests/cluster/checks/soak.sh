@@ -14,17 +14,23 @@ check_soak() {
   printf 'second\tpid\trss_kb\tfiles\n' > "$out/soak.tsv"
   end=$((SECONDS + seconds))
   while ((SECONDS < end)); do
-    for pid in $(pgrep -x "$(basename "$PROGRAM")" | xargs -r -I{} grep -lz -- "$WORK/soak" /proc/{}/cmdline 2> /dev/null | cut -d/ -f3); do
+    for pid in $(soaking); do
       printf '%d\t%d\t%d\t%d\n' $((SECONDS + seconds - end)) "$pid" "$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status")" \
         "$(find "/proc/$pid/fd" -mindepth 1 | wc -l)" >> "$out/soak.tsv"
     done
     kill -0 $job 2> /dev/null || { cat "$WORK/soak.log" >&2; fail "the run ended by itself"; }
     sleep 10
   done
-  pkill -TERM -x "$(basename "$PROGRAM")" -f "$WORK/soak" || true
+  # shellcheck disable=SC2046
+  kill -TERM $(soaking)
   wait $job || code=$?
   [[ $code == 75 ]] || fail "the run ended with code $code, not 75"
   grep -o 'step [0-9]*' "$WORK/soak.log" | tail -n 1
   say "$(find "$WORK/soak/checkpoints" -name 'step-*.h5' | wc -l) checkpoints are kept"
   python3 "$HERE/checks/soak.py" "$out/soak.tsv"
+}
+
+# The processes of the ranks.
+soaking() {
+  pgrep -x "$(basename "$PROGRAM")" | xargs -r -I{} grep -lz -- "$WORK/soak" /proc/{}/cmdline 2> /dev/null | cut -d/ -f3
 }
