@@ -2,7 +2,7 @@
 
     scaling.py DIRECTORY
 
-Holds ours-JOB-ROUND.json of `ternflock bench scaling`, ours-JOB-all-ROUND.json with every tensor ternary, and
+Holds ours-JOB-WAY-ROUND.json of `ternflock bench scaling`, ours-JOB-all-ROUND.json with every tensor ternary, and
 torch-JOB-HOOK-ROUND.json of tests/peers/pytorch_step.py. Ratios are of the same round.
 """
 
@@ -18,7 +18,7 @@ JOBS = ["convnet", "lstm"]
 def rates(directory, job):
     """By way, its rate in each round."""
     found = {}
-    for path in sorted(glob.glob(f"{directory}/ours-{job}-[0-9]*.json")) + sorted(glob.glob(f"{directory}/ours-{job}-all-*.json")):
+    for path in sorted(glob.glob(f"{directory}/ours-{job}-*.json")):
         suffix = ", every tensor" if "-all-" in os.path.basename(path) else ""
         with open(path) as file:
             (point,) = json.load(file)["points"]

@@ -4,12 +4,13 @@
 # turn, ROUNDS times; scaling.py makes the medians. A measurement.
 
 check_scaling() {
-  local rounds=${ROUNDS:-3} out=${OUT:-$WORK} round job hook
+  local rounds=${ROUNDS:-3} out=${OUT:-$WORK} round job way hook
   mkdir -p "$out"
   rm -f "$out"/ours-* "$out"/torch-*
   for ((round = 1; round <= rounds; round++)); do
     for job in convnet lstm; do
-      ours "$job" "$out/ours-$job-$round.json" ring_f32,mpi_allreduce_f32,ring_ternary
+      # Each by itself, as each of PyTorch's is.
+      for way in ring_f32 mpi_allreduce_f32 ring_ternary; do ours "$job" "$out/ours-$job-$way-$round.json" $way; done
       # All tensors as ternaries, the logits' too.
       ours "$job" "$out/ours-$job-all-$round.json" ring_ternary --set 'exchange.keep_float=[]'
       [[ -n ${PYTHON:-} ]] || continue
