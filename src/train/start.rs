@@ -53,7 +53,7 @@ impl<'a> Run<'a> {
             .checkpoint
             .map(|path| resumed.as_ref().map_or(path.clone(), |run_dir| where_it_began(path, run_dir)));
         let begins_with = model.checkpoint.clone();
-        let (stages, trainer) = build(loaded, &model, train, world)?;
+        let (stages, trainer) = build(loaded, &model, train, world, true)?;
         let run_dir = resumed.map_or_else(|| open_run_dir(world), Ok)?;
         let mut run = Run {
             job,
@@ -141,7 +141,7 @@ pub fn prepare(loaded: &Loaded, world: &mut World) -> Result<(Trainer, Placement
     agree(loaded, world)?;
     let placement = place(world)?;
     let feeds = read(loaded, world)?;
-    let (_, trainer) = build(loaded, &loaded.job.model, feeds.train, world)?;
+    let (_, trainer) = build(loaded, &loaded.job.model, feeds.train, world, false)?;
     Ok((trainer, placement))
 }
 
@@ -170,14 +170,16 @@ fn build<'a>(
     model: &Model,
     train: Box<dyn TrainingFeed>,
     world: &mut World,
+    evaluates: bool,
 ) -> Result<(Stages<'a>, Trainer)> {
-    let graph = check_network(loaded, model, train.as_ref(), &world.topology());
+    let graph = check_network(loaded, model, train.as_ref(), &world.topology(), evaluates);
     // Every rank has seen what memory is free before any of them takes some.
     let graph = world.together(graph)?;
     let stages = stages_of(loaded, train.samples());
     let stages = world.together(stages)?;
     let settings = stages.settings(&graph);
-    let built = Trainer::new(&settings, graph, train, world.topology()).map_err(blame(loaded, "model"));
+    let built =
+        Trainer::new(&settings, graph, train, world.topology(), evaluates).map_err(blame(loaded, "model"));
     let trainer = world.together(built)?;
     let parameters = &trainer.network.parameters;
     world.agree("the number of parameters to exchange", parameters.values.len() as u64)?;
@@ -232,6 +234,7 @@ fn check_network(
     model: &Model,
     train: &dyn TrainingFeed,
     topology: &Topology,
+    evaluates: bool,
 ) -> Result<Graph> {
     let job = &loaded.job;
     let graph = build_graph(model, &loaded.source, train.input(), train.classes())?;
@@ -242,7 +245,8 @@ fn check_network(
     }
     let crowd = (0..topology.nodes()).map(|node| topology.members(node).len()).max().unwrap_or(1);
     let beside = numbers_beside(job, &graph, topology.world())?;
-    check_memory(&graph, capacity(job, topology.world()), beside, crowd).map_err(blame(loaded, "model"))?;
+    let samples = capacity(job, topology.world(), evaluates);
+    check_memory(&graph, samples, beside, crowd).map_err(blame(loaded, "model"))?;
     check(job, &graph).map_err(|(error, key)| blame(loaded, &key)(error))?;
     Ok(graph)
 }

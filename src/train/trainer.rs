@@ -66,10 +66,10 @@ pub(super) fn count_steps(job: &Job, samples: usize) -> Result<u64> {
     })
 }
 
-/// The samples that a rank of `world` computes at a time, at most.
-pub(super) fn capacity(job: &Job, world: usize) -> usize {
+/// The samples that a rank of `world` computes at a time, at most, where it evaluates or only trains.
+pub(super) fn capacity(job: &Job, world: usize, evaluates: bool) -> usize {
     let size = Batch::of(&job.train).at_a_time(world);
-    if job.data.is_text() { size } else { size.max(EVALUATION_BATCH) }
+    if job.data.is_text() || !evaluates { size } else { size.max(EVALUATION_BATCH) }
 }
 
 /// What a step came to on this rank.
@@ -88,9 +88,16 @@ pub struct Step {
 }
 
 impl Trainer {
-    /// A trainer of `job` on `feed` at step 0, on the ranks of `topology`, with freshly drawn parameters.
-    pub fn new(job: &Job, graph: Graph, feed: Box<dyn TrainingFeed>, topology: Topology) -> Result<Trainer> {
-        let mut network = Network::new(graph, capacity(job, topology.world()))?;
+    /// A trainer of `job` on `feed` at step 0, on the ranks of `topology`, with freshly drawn parameters, whose network has room to
+    /// be evaluated too if that is asked for.
+    pub fn new(
+        job: &Job,
+        graph: Graph,
+        feed: Box<dyn TrainingFeed>,
+        topology: Topology,
+        evaluates: bool,
+    ) -> Result<Trainer> {
+        let mut network = Network::new(graph, capacity(job, topology.world(), evaluates))?;
         network.parameters.initialise(job.train.seed);
         let steps = count_steps(job, feed.samples())?;
         let compute = Compute::new(job, feed, &mut network, &topology)?;
@@ -121,7 +128,7 @@ impl Trainer {
     /// Those of [`Trainer::new`].
     pub fn set_up(&mut self, job: Job, graph: Graph, freeze_zeros: bool, topology: Topology) -> Result<()> {
         if graph != *self.network.graph() {
-            self.network = Network::new(graph, capacity(&job, topology.world()))?;
+            self.network = Network::new(graph, capacity(&job, topology.world(), true))?;
             self.compute.change_network(&mut self.network, &topology);
             let (seed, parameters) = (job.train.seed, &self.network.parameters);
             self.exchange =

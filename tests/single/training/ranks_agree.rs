@@ -20,7 +20,7 @@ use crate::runs::{short, train, train_without_threads};
 fn trainer(loaded: &Loaded, world: &World) -> Trainer {
     let feed = open_feeds(loaded).unwrap().train;
     let graph = build_graph(&loaded.job.model, &loaded.source, feed.input(), feed.classes()).unwrap();
-    Trainer::new(&loaded.job, graph, feed, world.topology()).unwrap()
+    Trainer::new(&loaded.job, graph, feed, world.topology(), true).unwrap()
 }
 
 /// A rank's parameters after `steps` steps of the bare trainer, without the run around it.

@@ -169,7 +169,7 @@ fn a_step_has_the_documented_order() {
         place(&mut world).unwrap();
         let feed = open_feeds(&loaded).unwrap().train;
         let graph = build_graph(&job.model, &loaded.source, feed.input(), feed.classes()).unwrap();
-        let mut trainer = Trainer::new(job, graph, feed, world.topology()).unwrap();
+        let mut trainer = Trainer::new(job, graph, feed, world.topology(), true).unwrap();
         (0..3).for_each(|_| _ = trainer.step(&mut world, false).unwrap());
         trainer.network.parameters.values
     });
