@@ -23,6 +23,7 @@ pub fn input(name: &str, steps: usize) -> (Shape, usize) {
     match name {
         "lenet" | "mlp" => (image(1, 28), 10),
         "alexnet" => (image(3, 227), 1000),
+        "resnet-50" | "vgg-a" | "googlenet" => (image(3, 224), 1000),
         name if name.starts_with("lstm") || name == "rhn" => {
             (Shape::Tokens { steps, vocabulary: WORDS }, WORDS)
         }
