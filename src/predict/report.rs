@@ -31,7 +31,8 @@ pub struct Network {
 /// Whether ternaries pay.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
-    /// The fewest nodes from which on the best of the ternaries is always faster than float32; none if it is not on the most.
+    /// The fewest nodes from which on the best of the ternaries is always faster than float32, by a percent at least; none if it is
+    /// not on the most.
     pub from_nodes: Option<usize>,
     /// How many times as fast it is, by nodes.
     pub gains: Vec<(usize, f64)>,
@@ -39,12 +40,15 @@ pub struct Verdict {
     pub fastest_nodes: usize,
 }
 
+/// Less than one percent is not worth a word, nor as exact as a prediction.
+const PAYS: f64 = 1.01;
+
 /// What `scaling` says of ternaries.
 pub fn verdict(scaling: &Scaling) -> Option<Verdict> {
     let gains: Option<Vec<(usize, f64)>> =
         scaling.points.iter().map(|point| gain(point).map(|gain| (point.hosts, gain))).collect();
     let gains = gains.filter(|gains| !gains.is_empty())?;
-    let since = gains.iter().rposition(|(_, gain)| *gain <= 1.0).map_or(0, |last| last + 1);
+    let since = gains.iter().rposition(|(_, gain)| *gain < PAYS).map_or(0, |last| last + 1);
     let fastest = |point: &Point| point.ways.iter().map(|way| way.rate).fold(0.0, f64::max);
     let fastest = scaling.points.iter().max_by(|a, b| fastest(a).total_cmp(&fastest(b)))?;
     Some(Verdict {
@@ -110,6 +114,7 @@ mod tests {
         assert_eq!(with([11.0, 12.0, 15.0, 10.0]).from_nodes, None);
         assert_eq!(with([11.0, 30.0, 15.0, 20.0]).from_nodes, Some(1));
         assert_eq!(with([11.0, 30.0, 15.0, 20.0]).fastest_nodes, 2);
+        assert_eq!(with([10.05, 10.2, 15.0, 20.0]).from_nodes, Some(2));
     }
 
     #[test]
