@@ -67,7 +67,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SchedulerParameters=sched_interval=2,bf_interval=2
 ReturnToService=2
-SlurmdTimeout=20
+SlurmdTimeout=120
 KillWait=10
 JobRequeue=1
 MinJobAge=3600
