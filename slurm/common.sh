@@ -2,9 +2,19 @@
 # What the batch scripts share: the site's values, whether all they name is there, and how ranks are started. They source this
 # from the checkout's top.
 
+STARTS=4   # of something that some node cannot be reached for: a link that is down now may be up again in a minute
+PAUSE_S=20 # between them
+
 fail() { # CODE WORDS...
   printf '%s: %s\n' "${SLURM_JOB_NAME:-slurm}" "${*:2}" >&2
   exit "$1"
+}
+
+again_in_a_while() { # WORDS START
+  printf '%s: %s; start %s of %s in %s s\n' "${SLURM_JOB_NAME:-slurm}" "$1" "$2" $STARTS $PAUSE_S >&2
+  # A trap is heard while a shell waits, and not while it sleeps.
+  sleep $PAUSE_S &
+  wait $! || true
 }
 
 load_site() {
@@ -41,10 +51,14 @@ check_launcher() { # SITE
 
 # Connections through this interface alone, which every node must have.
 use_interface() { # SITE
-  local without
-  # shellcheck disable=SC2016
-  without=$(srun --mpi=none --ntasks-per-node=1 --ntasks="$SLURM_JOB_NUM_NODES" \
-    sh -c 'grep -q "^ *$0:" /proc/net/dev || hostname' "$SITE_INTERFACE" | sort | paste -sd ' ')
+  local without start
+  for ((start = 2; ; start++)); do
+    # shellcheck disable=SC2016
+    without=$(srun --mpi=none --ntasks-per-node=1 --ntasks="$SLURM_JOB_NUM_NODES" \
+      sh -c 'grep -q "^ *$0:" /proc/net/dev || hostname' "$SITE_INTERFACE" | sort | paste -sd ' ') && break
+    ((start <= STARTS)) || fail 7 "srun cannot start anything on all of $SLURM_JOB_NODELIST"
+    again_in_a_while "srun does not reach all nodes" $start
+  done
   [[ -z $without ]] || fail 2 "$1: SITE_INTERFACE: there is no interface $SITE_INTERFACE on $without; \`ip link\` there shows what there is"
   export OMPI_MCA_btl_tcp_if_include=$SITE_INTERFACE OMPI_MCA_oob_tcp_if_include=$SITE_INTERFACE
   export PRTE_MCA_oob_tcp_if_include=$SITE_INTERFACE HYDRA_IFACE=$SITE_INTERFACE FI_TCP_IFACE=$SITE_INTERFACE

@@ -5,6 +5,7 @@
 //! work P times.
 
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use super::exit;
@@ -13,6 +14,9 @@ use super::streams::log;
 use crate::bench::Ranks;
 use crate::error::Error;
 use crate::train::{Late, Patience, World};
+
+/// How long a message takes at most from a process to srun, or so, with as much as the processes differ in their start.
+const UNTIL_HEARD: Duration = Duration::from_millis(500);
 
 /// Joins the ranks that the launcher has started, which wait for each other with `patience`.
 ///
@@ -48,8 +52,12 @@ pub fn launch_ranks_or_say(deadline: Duration) -> Result<Ranks, ExitCode> {
     launch(|| Ranks::join(deadline), || Ranks::join(deadline), Ranks::size).map_err(say_once)
 }
 
+/// As soon as one process has ended with a code, srun ends all others, and loses what they have said a moment before. So
+/// all of them wait until the first has been heard.
 fn say_once(error: Error) -> ExitCode {
-    if is_not_first() { exit::quietly(&error) } else { exit::fail(&error) }
+    let code = if is_not_first() { exit::quietly(&error) } else { exit::fail(&error) };
+    thread::sleep(UNTIL_HEARD);
+    code
 }
 
 /// Names a late rank; the lowest of the ranks that have waited long for it speaks for all.

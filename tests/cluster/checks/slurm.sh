@@ -21,6 +21,7 @@ check_slurm() {
   disturbed srun-rank-killed "srun --mpi=pmix" kill_a_rank
   disturbed mpirun-warned mpirun warn
   disturbed srun-requeued "srun --mpi=pmix" requeue
+  disturbed srun-unreachable "srun --mpi=pmix" requeue_without_a_link
   # What MPICH speaks: MPICH_PROGRAM is a program built against it (make build MPI=mpich).
   [[ -z ${MPICH_PROGRAM:-} ]] || PROGRAM=$MPICH_PROGRAM disturbed pmi2-requeued "srun --mpi=pmi2" requeue
   stays_cancelled
@@ -118,6 +119,19 @@ kill_a_rank() { pkill -KILL -n -f "train jobs/lenet-digits.toml --run-dir $WORK/
 warn() { slurm_head scancel --batch --signal=USR1 "$1"; }
 
 requeue() { slurm_head scontrol requeue "$1"; }
+
+# A node whose link is away when the job starts again, and comes back.
+requeue_without_a_link() { # ID NAME
+  local code=0
+  requeue "$1"
+  within 30 is_pending "$1" || complain "$2" "$1" "does not leave its nodes"
+  cluster exec "node$HOSTS" ip link set eth0 down
+  within 60 grep -q "start 2 of" "$WORK/$2.log" || code=1
+  cluster exec "node$HOSTS" ip link set eth0 up
+  [[ $code == 0 ]] || complain "$2" "$1" "does not see that node$HOSTS cannot be reached"
+}
+
+is_pending() { [[ $(state "$1") == PENDING ]]; }
 
 stays_cancelled() {
   local id
