@@ -8,6 +8,7 @@ CUT_S=30                    # a link that goes down stays down so long
 
 check_interruptions() {
   local count=${COUNT:-20} seed=${SEED:-$(date +%s)} id quiet i kind before started
+  local kinds=(rank-killed rank-killed terminated requeued requeued cut)
   bring_up_slurm || fail "Slurm does not come up"
   RANDOM=$seed
   say "$count interruptions, SEED=$seed"
@@ -21,10 +22,10 @@ check_interruptions() {
   id=$(submit often "srun --mpi=pmix" --)
   for ((i = 1; i <= count; i++)); do
     before=$(newest_checkpoint "$WORK/often" 2> /dev/null || true)
-    within $INTERRUPTION_DEADLINE_S has_gone_on often "$before" ||
+    within $INTERRUPTION_DEADLINE_S has_gone_on often "$id" "$before" ||
       complain often "$id" "has written no checkpoint in $INTERRUPTION_DEADLINE_S s"
-    sleep "$((RANDOM % 2)).$((RANDOM % 10))"
-    kind=$(random_kind)
+    sleep "0.$((RANDOM % 10))"
+    kind=${kinds[RANDOM % ${#kinds[@]}]}
     started=$SECONDS
     interrupt "$kind" "$id"
     say "$i: $kind, after $(basename "$(newest_checkpoint "$WORK/often")"), $((SECONDS - started)) s"
@@ -35,22 +36,22 @@ check_interruptions() {
   say "after $count interruptions and $(restarts "$id") restarts the job ended with the bits of the quiet run"
 }
 
-has_gone_on() { # NAME BEFORE
+# It trains, and has written a checkpoint as its job wants it and not because it was told to stop.
+has_gone_on() { # NAME ID BEFORE
   local newest
-  newest=$(newest_checkpoint "$WORK/$1" 2> /dev/null) && [[ -n $newest && $newest != "$2" ]]
+  newest=$(newest_checkpoint "$WORK/$1" 2> /dev/null) && [[ $newest =~ [05]0.h5$ && $newest != "$3" ]] &&
+    [[ $(state "$2") == RUNNING ]] && has_ranks "$1"
 }
 
-random_kind() {
-  local kinds=(rank-killed rank-killed terminated requeued requeued cut)
-  echo "${kinds[RANDOM % ${#kinds[@]}]}"
-}
+ranks_of() { printf 'train jobs/lenet-digits.toml --run-dir %s ' "$WORK/$1"; }
+has_ranks() { pgrep -f "ternflock $(ranks_of "$1")" > /dev/null; }
 
 interrupt() { # KIND ID
   local node=node$((RANDOM % HOSTS + 1))
   case $1 in
-    rank-killed) pkill -KILL -n -f "train jobs/lenet-digits.toml --run-dir $WORK/often " || true ;;
+    rank-killed) pkill -KILL -n -f "ternflock $(ranks_of often)" || fail "there is no rank to kill" ;;
     terminated) slurm_head scancel --signal=TERM "$2" ;;
-    requeued) slurm_head scontrol requeue "$2" || true ;;
+    requeued) slurm_head scontrol requeue "$2" ;;
     cut)
       cluster exec "$node" ip link set eth0 down
       sleep $CUT_S
