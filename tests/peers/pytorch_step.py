@@ -197,6 +197,10 @@ def main():
             seconds, begin = [], time.perf_counter()
     median = statistics.median(seconds)
     samples = size * steps * world
+    if options.hook:
+        # No rank leaves while another still talks to it.
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
     if rank > 0:
         return
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
