@@ -2,11 +2,12 @@
 
     allreduce.py DIRECTORY HOSTS RATE MORE_ROUNDS
 
-Reads what allreduce.sh left in DIRECTORY: of `ternflock bench allreduce --json` allreduce.json with one rank a host and
-two-a-host.json, and as-it-comes.json of the library's own all-reduce without what the program asks Open MPI to do; of the
-links, for each algorithm, links-ALGORITHM-0, -1 and -2, what `cluster bytes` said before, between and after two runs of which the second had MORE_ROUNDS rounds more, and that one's report, links-ALGORITHM.json. Exit code
-1 if a result was wrong, if bytes are not those of the formula, or, on 4 hosts at 1gbit with 10 M elements, if a speed
-that docs/results.md promises is missed.
+Reads what allreduce.sh left in DIRECTORY: of `ternflock bench allreduce --json` allreduce.json with one rank a host
+and two-a-host.json, and as-it-comes.json of the library's own all-reduce without what the program asks Open MPI to do;
+of the links, for each algorithm, links-ALGORITHM-0, -1 and -2, what `cluster bytes` said before, between and after two
+runs of which the second had MORE_ROUNDS rounds more, and that one's report, links-ALGORITHM.json. Exit code 1 if a
+result was wrong, if bytes are not those of the formula, or, on 4 hosts at 1gbit with 10 M elements, if a speed that
+docs/results.md promises is missed.
 """
 
 import glob
