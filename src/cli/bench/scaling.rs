@@ -18,10 +18,7 @@ use crate::train::{Patience, World};
 /// Measures these ranks, or several numbers of them; prints a table, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {
     if !arguments.ranks.is_empty() {
-        return match several(arguments).and_then(|scaling| finish(arguments, &scaling)) {
-            Ok(text) => print(&text),
-            Err(error) => exit::fail(&error),
-        };
+        return several(arguments).unwrap_or_else(|error| exit::fail(&error));
     }
     let loaded = load(arguments);
     let exchange = loaded.as_ref().map_or_else(|_| Exchange::default(), |loaded| loaded.job.exchange.clone());
@@ -62,8 +59,9 @@ fn here(arguments: &Arguments, mut loaded: Loaded, world: &mut World) -> Result<
     world.together(text)
 }
 
-/// Each of several numbers of ranks, started one after the other.
-fn several(arguments: &Arguments) -> Result<Scaling> {
+/// Each of several numbers of ranks, started one after the other. Where one of them fails, what was measured until then is
+/// printed all the same.
+fn several(arguments: &Arguments) -> Result<ExitCode> {
     if recognise(|name| std::env::var(name).ok()) != Launch::Alone {
         return Err(Error::Usage(
             "--ranks starts the ranks itself: start this alone, or leave --ranks out to measure the ranks there are".into(),
@@ -73,12 +71,19 @@ fn several(arguments: &Arguments) -> Result<Scaling> {
     let mut ranks = arguments.ranks.clone();
     ranks.sort_unstable();
     ranks.dedup();
-    let mut points = Vec::new();
+    let mut scaling = Scaling { job: loaded.job.name.clone(), mode: mode(arguments), points: Vec::new() };
     for ranks in ranks {
-        log(format_args!("ternflock: {} on {ranks} ranks", loaded.job.name));
-        points.push(start(arguments, ranks)?);
+        log(format_args!("ternflock: {} on {ranks} rank{}", scaling.job, if ranks == 1 { "" } else { "s" }));
+        match start(arguments, ranks) {
+            Ok(point) => scaling.points.push(point),
+            Err(error) if scaling.points.is_empty() => return Err(error),
+            Err(error) => {
+                print(&finish(arguments, &scaling)?);
+                return Err(error);
+            }
+        }
     }
-    Ok(Scaling { job: loaded.job.name, mode: mode(arguments), points })
+    finish(arguments, &scaling).map(|text| print(&text))
 }
 
 /// What this program measures on `ranks` ranks.

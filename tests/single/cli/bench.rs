@@ -1,5 +1,8 @@
 //! `ternflock bench` without other ranks: what it prints, and what it refuses.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use crate::program::Place;
 
 /// Scripts outside rely on these keys.
@@ -49,6 +52,23 @@ fn what_cannot_be_timed_is_refused() {
     place.run(&format!("{scaling} --ranks 1 --launcher echo")).refused(2, &["`echo`: did not print"]);
     let unknown = place.run("bench allreduce --algorithms ring_f32,ring_ternery");
     unknown.refused(2, &["--algorithms", "`ring_ternery`", "did you mean `ring_ternary`"]);
+}
+
+/// A launcher that has no two ranks to give: what was measured on one is not lost.
+#[test]
+fn what_was_measured_before_a_launch_fails_is_printed() {
+    let place = Place::new();
+    place.write("launcher", "#!/bin/sh\n[ $1 = 1 ] || exit 9\nshift\nexec \"$@\"\n");
+    fs::set_permissions(place.path("launcher"), fs::Permissions::from_mode(0o755)).unwrap();
+    let words = "bench scaling tiny.toml --steps 1 --rounds 1 --ranks 2,1 --ways ring_f32 --svg s.svg --json";
+    let mut arguments: Vec<_> = words.split(' ').collect();
+    arguments.extend(["--launcher", "./launcher {}"]);
+    let ended = crate::program::finish(&mut place.command(&arguments)).ended(2);
+    assert!(ended.err.contains("`./launcher 2`: ended with exit status: 9"), "{}", ended.err);
+    let scaling: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(scaling["points"].as_array().unwrap().len(), 1);
+    assert_eq!(scaling["points"][0]["ranks"], 1);
+    assert!(place.read("s.svg").contains("<svg"));
 }
 
 /// With 14 bytes an element, an eighth of the machine's memory is too many.
