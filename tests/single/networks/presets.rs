@@ -1,4 +1,4 @@
-//! Every preset on made-up data of the size it was published for (but for fewer words), two samples at a time.
+//! Every preset on made-up data of the size it was published for (but for fewer words), a few samples at a time.
 
 use std::fs;
 
@@ -14,13 +14,19 @@ fn data(preset: &str) -> &'static str {
         "lenet" | "mlp" => "dataset = 'synthetic'\nshape = [1, 28, 28]\nsamples = 20",
         "alexnet" => "dataset = 'synthetic'\nshape = [3, 227, 227]\nclasses = 1000\nsamples = 2",
         "resnet-50" | "vgg-a" | "googlenet" => {
-            "dataset = 'synthetic'\nshape = [3, 224, 224]\nclasses = 1000\nsamples = 2"
+            "dataset = 'synthetic'\nshape = [3, 224, 224]\nclasses = 1000\nsamples = 6"
         }
         "rhn" | "lstm-small" | "lstm-medium" | "lstm-large" => {
             "dataset = 'synthetic-text'\ntokens = 1000\nvocabulary = 300\nsequence_length = 10"
         }
         _ => "dataset = 'synthetic'\nsamples = 20",
     }
+}
+
+/// Rectifiers and dropout silence units. Between two such layers 15 of 16 weights are silent for a sample, as in vgg-a, so that
+/// it takes more of them until a fifth of the weights has a gradient.
+fn samples(preset: &str) -> usize {
+    if preset == "vgg-a" { 6 } else { 2 }
 }
 
 /// No parameter is cut off from the loss, and none gets a gradient that is no number.
@@ -30,8 +36,9 @@ fn every_preset_has_a_gradient_for_each_of_its_parameters() {
     let directory = tempfile::tempdir().unwrap();
     for preset in PRESETS {
         let path = directory.path().join("job.toml");
+        let samples = samples(preset);
         let text = format!(
-            "[data]\n{}\n[model]\npreset = '{preset}'\n[train]\nsteps = 1\nglobal_batch = 2\n[optimizer]\n\
+            "[data]\n{}\n[model]\npreset = '{preset}'\n[train]\nsteps = 1\nglobal_batch = {samples}\n[optimizer]\n\
              learning_rate = 1\n",
             data(preset)
         );
@@ -39,19 +46,18 @@ fn every_preset_has_a_gradient_for_each_of_its_parameters() {
         let loaded = job::load(&path, &[]).unwrap();
         let mut feed = open_feeds(&loaded).unwrap().train;
         let graph = build_graph(&loaded.job.model, &loaded.source, feed.input(), feed.classes()).unwrap();
-        let mut network = begin(graph, 2);
-        let (mut input, mut labels) = (network.input_mut(2).to_vec(), Vec::new());
-        feed.fill(0, 0..2, &mut input, &mut labels).unwrap();
-        let loss = pass(&mut network, 2, &input, &labels);
+        let mut network = begin(graph, samples);
+        let (mut input, mut labels) = (network.input_mut(samples).to_vec(), Vec::new());
+        feed.fill(0, 0..samples, &mut input, &mut labels).unwrap();
+        let loss = pass(&mut network, samples, &input, &labels);
         assert!(loss.is_finite() && loss > 0.0, "{preset}: {loss}");
         for parameter in &network.parameters.table {
             let gradient = &network.parameters.gradients[parameter.range.clone()];
             let name = format!("{preset}: {}", parameter.name);
             assert!(gradient.iter().all(|value| value.is_finite()), "{name} is not finite");
             let moved = gradient.iter().filter(|value| **value != 0.0).count();
-            // Rectifiers and dropout silence units, between two such layers as in vgg-a 15 of 16 weights a sample; of a table of
-            // words only those that occur have a gradient.
-            let least = if parameter.name == "embedding/weight" { 1 } else { gradient.len() / 10 };
+            // Of a table of words only those that occur have a gradient.
+            let least = if parameter.name == "embedding/weight" { 1 } else { gradient.len() / 5 };
             assert!(moved >= least, "{name}: {moved} of {} have a gradient", gradient.len());
         }
     }
