@@ -40,18 +40,15 @@ check_interruptions() {
 has_gone_on() { # NAME ID BEFORE
   local newest
   newest=$(newest_checkpoint "$WORK/$1" 2> /dev/null) && [[ $newest =~ [05]0.h5$ && $newest != "$3" ]] &&
-    [[ $(state "$2") == RUNNING ]] && has_ranks "$1"
+    [[ $(state "$2") == RUNNING ]] && pgrep -f "$(ranks_of "$1")" > /dev/null
 }
-
-ranks_of() { printf 'train jobs/lenet-digits.toml --run-dir %s ' "$WORK/$1"; }
-has_ranks() { pgrep -f "ternflock $(ranks_of "$1")" > /dev/null; }
 
 interrupt() { # KIND ID
   local node=node$((RANDOM % HOSTS + 1))
   case $1 in
-    rank-killed) pkill -KILL -n -f "ternflock $(ranks_of often)" || fail "there is no rank to kill" ;;
+    rank-killed) kill_a_rank "$2" often || fail "there is no rank to kill" ;;
     terminated) slurm_head scancel --signal=TERM "$2" ;;
-    requeued) slurm_head scontrol requeue "$2" ;;
+    requeued) requeue "$2" ;;
     cut)
       cluster exec "$node" ip link set eth0 down
       sleep $CUT_S

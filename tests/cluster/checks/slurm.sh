@@ -113,7 +113,10 @@ preempt() {
   slurm_head sbatch --quiet --exclusive --nodes="$HOSTS" --partition=urgent --output="$WORK/urgent.log" --wrap 'sleep 1'
 }
 
-kill_a_rank() { pkill -KILL -n -f "train jobs/lenet-digits.toml --run-dir $WORK/$2 "; }
+# What the command lines of a run's ranks hold.
+ranks_of() { printf 'train jobs/lenet-digits.toml --run-dir %s ' "$WORK/$1"; } # NAME
+
+kill_a_rank() { pkill -KILL -n -f "$(ranks_of "$2")"; } # ID NAME
 
 # What `--signal=B:USR1@60` sends when the time limit is near.
 warn() { slurm_head scancel --batch --signal=USR1 "$1"; }
