@@ -9,6 +9,7 @@
 use blas_src as _;
 
 pub mod bench;
+mod cgroup;
 pub mod checkpoint;
 pub mod cli;
 pub mod compress;

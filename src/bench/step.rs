@@ -14,7 +14,7 @@ use crate::nn::{Graph, Network, Shape, softmax_cross_entropy};
 use crate::optim::Optimizer;
 use crate::rng::{Purpose, Stream};
 use crate::smoothout::SmoothOut;
-use crate::tensor::{gemm, matrix, matrix_mut, set_threads, within};
+use crate::tensor::{blas, gemm, matrix, matrix_mut, set_threads, within};
 
 /// A network that can be timed.
 struct Model {
@@ -67,6 +67,8 @@ pub struct StepTime {
     pub batch: usize,
     /// Threads that compute.
     pub threads: usize,
+    /// The BLAS, with its version and the core type of its kernels.
+    pub blas: String,
     /// Samples a second; of a language model, tokens.
     pub samples_per_s: f64,
     /// The median of a step's time.
@@ -274,6 +276,7 @@ pub fn step(model: &str, batch: usize, threads: usize, seconds: f64) -> Result<S
         model: model.into(),
         batch,
         threads,
+        blas: blas().to_string(),
         samples_per_s: stepper.rows as f64 / second,
         step_ms_median: 1e3 * second,
         gflops: stepper.operations / second / 1e9,

@@ -113,6 +113,7 @@ impl Reader {
             let known = Gradients::ALL.into_iter().find(|gradients| gradients.name() == name);
             known.ok_or_else(|| format!("says its gradients travelled as `{name}`, which is unknown here"))
         };
+        let optional = |name| has(name).then(|| attribute(&group, name, text)).transpose();
         let names = metrics.attr_names().map_err(cause)?;
         Ok(Progress {
             step: count("step")?,
@@ -120,6 +121,8 @@ impl Reader {
             samples_seen: count("samples_seen")?,
             ranks: count("ranks")?,
             threads: count("threads")?,
+            blas: optional("blas")?,
+            vectors: optional("vectors")?,
             gradients: has("gradients").then(gradients).transpose()?,
             plateau: has("plateau_cuts").then(plateau).transpose()?,
             stage: has("stage").then(stage).transpose()?,

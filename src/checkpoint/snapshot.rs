@@ -61,6 +61,11 @@ pub struct Progress {
     pub ranks: u64,
     /// Threads that compute in each of them: another number sums in another order.
     pub threads: u64,
+    /// The BLAS that rank 0 computed with, and its kernels: others sum in another order. Files of programs that did not
+    /// record it do not say; nor do they of `vectors`.
+    pub blas: Option<String>,
+    /// The vector instructions of the program's own kernels on rank 0.
+    pub vectors: Option<String>,
     /// What the gradients travelled as: the job's word, or what `exchange.algorithm = "auto"` has decided. Files of
     /// programs that could not decide do not say.
     pub gradients: Option<Gradients>,
@@ -112,11 +117,14 @@ impl<V: AsRef<[f32]>> Snapshot<V> {
     pub(super) fn check(&self) -> Result<(), String> {
         check_network(&self.network)?;
         let texts = [&self.network, &self.job, &self.origin.program_version, &self.origin.created];
+        let Progress { blas, vectors, .. } = &self.progress;
         let metric = self.progress.best.as_ref().map(|best| &best.metric);
         let stage = self.progress.stage.as_ref().map(|stage| &stage.name);
         if texts
             .into_iter()
             .chain(metric)
+            .chain(blas)
+            .chain(vectors)
             .chain(stage)
             .chain(&self.vocabulary)
             .any(|text| text.contains('\0'))

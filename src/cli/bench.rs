@@ -144,7 +144,7 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
     let share = 100.0 * time.gflops / time.sgemm_peak_gflops;
     format!(
         "{}, batch {}, {} thread{}: {} samples/s, {:.3} ms a step (median of {})\n\
-         {:.1} GFLOP/s, {share:.0} % of sgemm's {:.1}; {:.0} MB at most\n{}",
+         {:.1} GFLOP/s, {share:.0} % of sgemm's {:.1}; {:.0} MB at most\n{}\n{}",
         time.model,
         time.batch,
         time.threads,
@@ -155,6 +155,7 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
         time.gflops,
         time.sgemm_peak_gflops,
         time.peak_rss_mb,
+        time.blas,
         table(&rows, &[1, 2])
     )
 }

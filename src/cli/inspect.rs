@@ -143,6 +143,8 @@ fn as_json(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph, job: &Job, r
         "samples_seen": progress.samples_seen,
         "ranks": progress.ranks,
         "threads": progress.threads,
+        "blas": progress.blas,
+        "vectors": progress.vectors,
         "metrics": progress.metrics,
         "hash": hash(snapshot),
         "best": best,

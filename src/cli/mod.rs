@@ -24,9 +24,15 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 
+use crate::error::Error;
+use crate::tensor::{Trouble, blas};
+
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Err(code) = look_at_blas(&arguments.command) {
+        return code;
+    }
     match arguments.command {
         Command::Train(arguments) => train::main(&arguments),
         Command::Eval(arguments) => eval::main(&arguments),
@@ -36,5 +42,23 @@ pub fn main() -> ExitCode {
         Command::Data(arguments) => data::main(&arguments),
         Command::Bench(arguments) => bench::main(&arguments),
         Command::Predict(arguments) => predict::main(&arguments),
+    }
+}
+
+/// What is wrong with the kernels of BLAS is said once, by the first process; a training says it among its first lines.
+/// Kernels that would end the process are refused here, before the first product.
+fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
+    let computes = match command {
+        Command::Eval(_) | Command::Compress(_) | Command::Bench(_) | Command::Predict(_) => true,
+        // The ranks of a training agree on it; the trainings of a sweep are processes of their own.
+        Command::Train(_) | Command::Sweep(_) | Command::Inspect(_) | Command::Data(_) => false,
+    };
+    match &blas().trouble {
+        Some(Trouble::Impossible(text)) if computes => Err(exit::fail(&Error::Usage(text.clone()))),
+        Some(Trouble::Slow(text)) if computes && !launcher::is_not_first() => {
+            streams::log(format_args!("ternflock: warning: {text}"));
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }

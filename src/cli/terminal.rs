@@ -86,6 +86,9 @@ fn start_line(event: &Event) -> String {
         hosts,
         threads,
         threads_reason,
+        blas,
+        blas_reason,
+        blas_warnings,
         parameters,
         ternary_parameters,
         algorithm,
@@ -102,10 +105,13 @@ fn start_line(event: &Event) -> String {
     let of = vocabulary.map_or(String::new(), |words| format!(" of {} kinds", thousands(words as u64)));
     let samples = format!("{} {}{of}", thousands(samples.number()), samples.unit());
     let by = if *ranks > 1 { format!(", by {algorithm}") } else { String::new() };
+    let reason = blas_reason.map_or(String::new(), |reason| format!(" ({reason})"));
+    let warnings: String = blas_warnings.iter().map(|warning| format!("\nwarning: {warning}")).collect();
     format!(
         "{job}: {} on {}, {} a rank ({threads_reason})\n\
          {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples}; \
-         steps {step} to {steps}; writing to {}",
+         steps {step} to {steps}; writing to {}\n\
+         BLAS: {blas}{reason}{warnings}",
         plural(*ranks, "rank"),
         plural(*hosts, "host"),
         plural(*threads, "compute thread"),

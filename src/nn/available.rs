@@ -4,28 +4,23 @@
 use std::fs;
 use std::path::Path;
 
-/// A version of control groups: where its groups are, and the files of one.
-struct Version {
-    mount: &'static str,
+use crate::cgroup::{Group, Version, groups};
+
+/// The names of a group's files.
+struct Files {
     limit: &'static str,
     usage: &'static str,
     /// The line of `memory.stat` with what the kernel gives up first: files read and not used since.
     reclaimable: &'static str,
 }
 
-const V1: Version = Version {
-    mount: "sys/fs/cgroup/memory",
+const V1: Files = Files {
     limit: "memory.limit_in_bytes",
     usage: "memory.usage_in_bytes",
     reclaimable: "total_inactive_file",
 };
 
-const V2: Version = Version {
-    mount: "sys/fs/cgroup",
-    limit: "memory.max",
-    usage: "memory.current",
-    reclaimable: "inactive_file",
-};
+const V2: Files = Files { limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file" };
 
 /// Bytes of memory that are free now, where the system says how many.
 pub fn available_bytes() -> Option<u128> {
@@ -35,29 +30,17 @@ pub fn available_bytes() -> Option<u128> {
 fn available(root: &Path) -> Option<u128> {
     let meminfo = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
     let free = word_after(&meminfo, "MemAvailable:").map(|kilobytes| 1024 * kilobytes);
-    let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
-    free.into_iter().chain(groups.lines().filter_map(|line| left_to(line, root))).min()
-}
-
-/// What a line of `/proc/self/cgroup`, `number:controllers:path`, leaves: a group's limit holds for all groups inside it.
-fn left_to(line: &str, root: &Path) -> Option<u128> {
-    let mut parts = line.splitn(3, ':').skip(1);
-    let version = match parts.next()? {
-        "" => V2,
-        controllers if controllers.split(',').any(|name| name == "memory") => V1,
-        _ => return None,
-    };
-    let (mount, path) = (root.join(version.mount), Path::new(parts.next()?.trim_start_matches('/')));
-    // In a container the path may be that of the host; the group at the mount is then the container's.
-    path.ancestors().filter_map(|group| left_of(&version, &mount.join(group))).min()
+    let groups = groups(root, "memory");
+    free.into_iter().chain(groups.iter().filter_map(left_of)).min()
 }
 
 /// What is left of the limit of one group; none where it has none.
-fn left_of(version: &Version, group: &Path) -> Option<u128> {
-    let read = |name: &str| fs::read_to_string(group.join(name)).ok();
-    let number = |name: &str| read(name)?.trim().parse::<u128>().ok();
-    let (limit, usage) = (number(version.limit)?, number(version.usage)?);
-    let reclaimable = word_after(&read("memory.stat").unwrap_or_default(), version.reclaimable).unwrap_or(0);
+fn left_of(group: &Group) -> Option<u128> {
+    let files = if group.version == Version::V1 { V1 } else { V2 };
+    let number = |name: &str| group.read(name)?.trim().parse::<u128>().ok();
+    let (limit, usage) = (number(files.limit)?, number(files.usage)?);
+    let reclaimable =
+        word_after(&group.read("memory.stat").unwrap_or_default(), files.reclaimable).unwrap_or(0);
     Some(limit.saturating_sub(usage.saturating_sub(reclaimable)))
 }
 

@@ -24,6 +24,14 @@ pub enum Event {
         threads: usize,
         /// Why so many.
         threads_reason: String,
+        /// The BLAS of rank 0, with its version and the core type of its kernels.
+        blas: String,
+        /// Why it computes with these kernels, where it would not have chosen them by itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        blas_reason: Option<&'static str>,
+        /// What is wrong with its kernels, and where those of other ranks differ.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        blas_warnings: Vec<String>,
         /// Parameters of the network.
         parameters: usize,
         /// Of these, how many travel as ternaries.

@@ -28,6 +28,16 @@ pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
     Arch::new().dispatch(work)
 }
 
+/// The vector instructions that [`vectorise`] compiles for on this machine: `AVX-512`, `AVX2`, `NEON` or `none`.
+pub fn vector_instructions() -> &'static str {
+    match format!("{:?}", Arch::new()).split('(').next() {
+        Some("V4") => "AVX-512",
+        Some("V3") => "AVX2",
+        Some("Neon") => "NEON",
+        _ => "none",
+    }
+}
+
 /// The sum of `values`, in an order that depends on their number alone: 32 sums side by side, then those.
 pub fn sum(values: &[f32]) -> f32 {
     vectorise(

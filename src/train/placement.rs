@@ -1,10 +1,14 @@
-//! How many threads compute in each rank, so that the ranks of a node share its cores and none is left idle.
+//! How many threads compute in each rank, so that the ranks of a node share its cores and none is left idle; and what they
+//! compute with.
+
+use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::world::World;
-use crate::error::Result;
-use crate::tensor::{blas_default_threads, set_threads};
+use crate::cgroup::{CpuQuota, cpu_quota};
+use crate::error::{Error, Result};
+use crate::tensor::{Chosen, Trouble, blas, blas_default_threads, set_threads};
 
 /// Where the ranks run, and what follows from it.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,25 +19,77 @@ pub struct Placement {
     pub threads: usize,
     /// Why so many.
     pub reason: String,
+    /// The BLAS of rank 0.
+    pub blas: String,
+    /// Why it computes with these kernels, where it would not have chosen them by itself.
+    pub blas_reason: Option<&'static str>,
+    /// What is wrong with its kernels, and where those of other ranks differ.
+    pub blas_warnings: Vec<String>,
 }
 
 /// Variables by which a user says how many threads shall compute; OpenBLAS itself reads them.
 const VARIABLES: [&str; 2] = ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"];
 
-/// Sets the threads that compute in this rank from the cores it may run on and the ranks that share them.
+/// Sets the threads that compute in this rank from the cores and the CPU quota that it shares with other ranks, and looks
+/// at the BLAS of each rank.
+///
+/// # Errors
+/// [`Error::Usage`] when BLAS of a rank would use instructions that its processor does not have, or when the system refuses
+/// so many threads.
 pub fn place(world: &mut World) -> Result<Placement> {
-    let cores = allowed_cores();
+    let (cores, quota) = (allowed_cores(), cpu_quota(Path::new("/")));
     let host = xxh3_64(world.host().as_bytes());
-    let mine = [host, xxh3_64(bytemuck::cast_slice(&cores))];
+    let group = quota.as_ref().map_or(0, |quota| xxh3_64(quota.group.as_os_str().as_encoded_bytes()));
+    let mine = [host, xxh3_64(bytemuck::cast_slice(&cores)), group];
     let all = world.gather(mine)?;
     let mut hosts: Vec<u64> = all.iter().map(|record| record[0]).collect();
     hosts.sort_unstable();
     hosts.dedup();
-    let sharing = all.iter().filter(|record| **record == mine).count();
+    let sharing =
+        |with: [usize; 2]| all.iter().filter(|rank| with.iter().all(|&i| rank[i] == mine[i])).count();
+    let cores = Shared { of: cores.len(), ranks: sharing([0, 1]) };
+    let quota = quota.map(|CpuQuota { processors, .. }| Shared { of: processors, ranks: sharing([0, 2]) });
     let asked = VARIABLES.into_iter().find(|name| is_number(&std::env::var(name).unwrap_or_default()));
-    let (threads, reason) = decide(cores.len(), sharing, asked.map(|name| (name, blas_default_threads())));
+    let (threads, reason) = decide(cores, quota, asked.map(|name| (name, blas_default_threads())));
     set_threads(threads)?;
-    Ok(Placement { hosts: hosts.len(), threads, reason })
+    let (blas, blas_warnings) = look_at_blas(world)?;
+    let blas_reason = reason_of_blas();
+    Ok(Placement { hosts: hosts.len(), threads, reason, blas, blas_reason, blas_warnings })
+}
+
+/// The BLAS of rank 0, and what is wrong with it or with those of the other ranks.
+fn look_at_blas(world: &mut World) -> Result<(String, Vec<String>)> {
+    let blas = blas();
+    let usable = match &blas.trouble {
+        Some(Trouble::Impossible(text)) => Err(Error::Usage(text.clone())),
+        _ => Ok(()),
+    };
+    world.together(usable)?;
+    let all = world.texts(&blas.to_string())?;
+    let trouble = blas.trouble.as_ref().map(Trouble::to_string);
+    Ok((all[0].clone(), [trouble, differences(&all)].into_iter().flatten().collect()))
+}
+
+/// Why BLAS computes with these kernels in this rank, where it would not have chosen them by itself.
+fn reason_of_blas() -> Option<&'static str> {
+    match blas().chosen {
+        Chosen::ByBlas => None,
+        Chosen::ByProgram => Some("chosen by ternflock: OpenBLAS does not know this processor"),
+        Chosen::ByUser => Some("OPENBLAS_CORETYPE is set"),
+    }
+}
+
+/// How the BLAS of the ranks differ, if they do: `all` by rank.
+fn differences(all: &[String]) -> Option<String> {
+    let others: Vec<(usize, &String)> = all.iter().enumerate().filter(|(_, blas)| **blas != all[0]).collect();
+    let (rank, first) = others.first()?;
+    let more = match others.len() {
+        1 => String::new(),
+        count => format!(" (and {} more differ)", count - 1),
+    };
+    Some(format!(
+        "rank {rank} computes with {first}{more}: they round sums differently, so the last bits depend on which rank runs where"
+    ))
 }
 
 /// Whether OpenBLAS takes `value` for a number of threads: it reads the digits it begins with, as of `4,2`.
@@ -43,20 +99,36 @@ fn is_number(value: &str) -> bool {
     value[..digits].parse::<usize>().is_ok_and(|threads| threads > 0)
 }
 
-/// The number of threads for a rank that may use `cores` cores together with `sharing` ranks (itself included), unless
-/// a variable asks for another; and why.
-fn decide(cores: usize, sharing: usize, asked: Option<(&str, usize)>) -> (usize, String) {
-    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    match asked {
-        Some((name, threads)) => (threads, format!("{name} is set")),
-        None if sharing == 1 => (cores.max(1), format!("a rank may use {}", plural(cores, "core"))),
-        None => {
-            let reason = format!("{} share {}", plural(sharing, "rank"), plural(cores, "core"));
-            ((cores / sharing).max(1), reason)
-        }
-    }
+/// Something that several ranks, this one included, share.
+#[derive(Clone, Copy)]
+struct Shared<T> {
+    of: T,
+    ranks: usize,
 }
 
+/// The number of threads for a rank that may use these `cores`, and of their time at most this `quota`, unless a variable
+/// asks for another; and why.
+fn decide(cores: Shared<usize>, quota: Option<Shared<f64>>, asked: Option<(&str, usize)>) -> (usize, String) {
+    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let by_cores = (cores.of / cores.ranks).max(1);
+    // A thread beyond the quota does not add to it: all of them are stopped for the rest of each period.
+    let by_quota = quota.map(|quota| (quota, ((quota.of / quota.ranks as f64) as usize).max(1)));
+    match (asked, by_quota) {
+        (Some((name, threads)), _) => (threads, format!("{name} is set")),
+        (None, Some((quota, threads))) if threads < by_cores => {
+            let who = match quota.ranks {
+                1 => "a rank may use".to_owned(),
+                ranks => format!("{} share", plural(ranks, "rank")),
+            };
+            // Two digits, without trailing zeros.
+            let amount = (quota.of * 100.0).round() / 100.0;
+            let unit = if amount == 1.0 { "core" } else { "cores" };
+            (threads, format!("{who} {amount} {unit}, the CPU quota of the control group"))
+        }
+        _ if cores.ranks == 1 => (by_cores, format!("a rank may use {}", plural(by_cores, "core"))),
+        _ => (by_cores, format!("{} share {}", plural(cores.ranks, "rank"), plural(cores.of, "core"))),
+    }
+}
 /// The numbers of the cores this process may run on; one core where the system does not say.
 fn allowed_cores() -> Vec<u64> {
     // SAFETY: the set is plain bits, for which all zero is a value; the call fills at most its size.
@@ -78,13 +150,46 @@ fn allowed_cores() -> Vec<u64> {
 mod tests {
     use super::*;
 
+    /// `ranks` on `cores` cores, and on a quota that they share.
+    fn on(cores: usize, ranks: usize, quota: Option<f64>) -> (usize, String) {
+        decide(Shared { of: cores, ranks }, quota.map(|of| Shared { of, ranks }), None)
+    }
+
     #[test]
     fn ranks_share_their_cores_and_never_get_none() {
-        assert_eq!(decide(8, 1, None), (8, "a rank may use 8 cores".into()));
-        assert_eq!(decide(1, 1, None), (1, "a rank may use 1 core".into()));
-        assert_eq!(decide(8, 3, None), (2, "3 ranks share 8 cores".into()));
-        assert_eq!(decide(2, 5, None), (1, "5 ranks share 2 cores".into()));
-        assert_eq!(decide(8, 1, Some(("OMP_NUM_THREADS", 3))), (3, "OMP_NUM_THREADS is set".into()));
+        assert_eq!(on(8, 1, None), (8, "a rank may use 8 cores".into()));
+        assert_eq!(on(1, 1, None), (1, "a rank may use 1 core".into()));
+        assert_eq!(on(8, 3, None), (2, "3 ranks share 8 cores".into()));
+        assert_eq!(on(2, 5, None), (1, "5 ranks share 2 cores".into()));
+        let cores = Shared { of: 8, ranks: 1 };
+        let asked = Some(("OMP_NUM_THREADS", 3));
+        assert_eq!(
+            decide(cores, Some(Shared { of: 1.0, ranks: 1 }), asked),
+            (3, "OMP_NUM_THREADS is set".into())
+        );
+    }
+
+    #[test]
+    fn a_quota_counts_where_it_is_less_than_the_cores() {
+        let told = |amount: &str| format!("a rank may use {amount}, the CPU quota of the control group");
+        assert_eq!(on(2, 1, Some(1.0)), (1, told("1 core")));
+        assert_eq!(on(8, 1, Some(2.5)), (2, told("2.5 cores")));
+        assert_eq!(on(8, 1, Some(0.25)), (1, told("0.25 cores")));
+        assert_eq!(on(8, 1, Some(64.0)), (8, "a rank may use 8 cores".into()));
+        let shared = (2, "4 ranks share 8 cores, the CPU quota of the control group".into());
+        assert_eq!(on(64, 4, Some(8.0)), shared);
+        // Each rank is bound to a core of its own; together they may use two.
+        let bound = decide(Shared { of: 1, ranks: 1 }, Some(Shared { of: 2.0, ranks: 4 }), None);
+        assert_eq!(bound, (1, "a rank may use 1 core".into()));
+    }
+
+    #[test]
+    fn ranks_with_another_blas_are_named() {
+        let all =
+            |texts: &[&str]| differences(&texts.iter().map(|text| text.to_string()).collect::<Vec<_>>());
+        assert_eq!(all(&["a", "a", "a"]), None);
+        assert!(all(&["a", "a", "b"]).unwrap().starts_with("rank 2 computes with b: "));
+        assert!(all(&["a", "b", "c"]).unwrap().starts_with("rank 1 computes with b (and 1 more differ): "));
     }
 
     #[test]

@@ -200,8 +200,32 @@ impl Run<'_> {
                 progress.threads, progress.threads
             ));
         }
+        notes.extend(what_computes_differently(progress));
         Ok(notes)
     }
+}
+
+/// What rounds sums in another way than where `progress` was made: other kernels of BLAS, other vector instructions.
+fn what_computes_differently(progress: &Progress) -> Option<String> {
+    let changed = |what: &str, before: &Option<String>, now: &str| {
+        let before = before.as_deref().filter(|before| *before != now)?;
+        Some(format!("{what} was {before} until now and is {now} from here"))
+    };
+    let changes = [
+        changed("BLAS of rank 0", &progress.blas, &tensor::blas().to_string()),
+        changed(
+            "the widest vector instruction set of rank 0",
+            &progress.vectors,
+            tensor::vector_instructions(),
+        ),
+    ];
+    let changes: Vec<String> = changes.into_iter().flatten().collect();
+    (!changes.is_empty()).then(|| {
+        format!(
+            "{}: sums are rounded differently, so the weights will not be, to the bit, those of an uninterrupted run",
+            changes.join("; ")
+        )
+    })
 }
 
 /// Keys of a job that decide which samples a step sees.

@@ -109,6 +109,8 @@ pub fn snapshot<'a>(
             samples_seen,
             ranks: world as u64,
             threads: tensor::threads() as u64,
+            blas: Some(tensor::blas().to_string()),
+            vectors: Some(tensor::vector_instructions().into()),
             gradients: Some(trainer.exchange().gradients()),
             stage: stage.map(|name| checkpoint::Stage {
                 name: name.into(),

@@ -95,6 +95,7 @@ const CASES: &[Case] = &[
     Case { name: "fatal::message_nobody_takes", worlds: THREE, body: Job(fatal::message_nobody_takes) },
     Case { name: "training::same_bits", worlds: ANY, body: Job(training::same_bits) },
     Case { name: "training::stages", worlds: &[1, 2, 4], body: Job(training::stages) },
+    Case { name: "training::poor_kernels", worlds: TWO, body: Job(training::poor_kernels) },
     Case { name: "training::language", worlds: TWO_AND_THREE, body: Job(training::language) },
     Case { name: "training::made_up_text", worlds: TWO_AND_THREE, body: Job(training::made_up_text) },
     Case { name: "training::eval", worlds: THREE, body: Job(training::eval) },

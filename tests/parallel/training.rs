@@ -130,6 +130,27 @@ pub fn made_up_text(launcher: &Launcher, ranks: usize) {
     language_model(launcher, ranks, &job, 200);
 }
 
+/// OpenBLAS does not know the processor of these ranks, as far as they can tell: each starts itself again, with better
+/// kernels, before it joins the others.
+pub fn poor_kernels(launcher: &Launcher, ranks: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let run_dir = directory.path().to_str().expect("a temporary directory is UTF-8");
+    let variables = ["OPENBLAS_CORETYPE=Prescott", "TERNFLOCK_OPENBLAS_CORETYPE=Prescott"];
+    let program = env!("CARGO_BIN_EXE_ternflock");
+    let arguments = [program, "train", JOB, "--run-dir", run_dir, "--set", "train.steps=3"];
+    let arguments = [&variables[..], &arguments].concat();
+    let end = launcher.start(ranks, Path::new("env"), &arguments).unwrap().finish().unwrap();
+    assert_eq!(end.code, Some(0), "{}", end.output);
+    let metrics = std::fs::read_to_string(directory.path().join("metrics.jsonl")).unwrap();
+    let start: Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+    assert_eq!(start["ranks"], ranks);
+    #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        assert!(!start["blas"].as_str().unwrap().contains("Prescott"), "{start}");
+        assert_eq!(start.get("blas_warnings"), None, "{start}");
+    }
+}
+
 /// A language model under the launcher, stopped and resumed by a second run, and with ranks as threads in one go: parameters and
 /// what the layers carry, the first of them `units`, are the same.
 fn language_model(launcher: &Launcher, ranks: usize, job: &Path, units: usize) {

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::median;
 use crate::error::{Error, Result};
-use crate::tensor::{threads, within};
+use crate::tensor::{blas, threads, within};
 
 pub use contestant::Contestant;
 pub use sizes::{default_batch, sized};
@@ -40,6 +40,8 @@ pub struct Inference {
     pub batch: usize,
     /// Threads that compute.
     pub threads: usize,
+    /// The BLAS, with its version and the core type of its kernels.
+    pub blas: String,
     /// Rounds, in each of which every network had its turn.
     pub rounds: usize,
     /// The networks, in the order they were given.
@@ -111,7 +113,7 @@ pub fn infer(mut networks: Vec<Contestant>, seconds: f64, csr: bool) -> Result<I
     let mut models = models.collect::<Result<Vec<ModelTime>>>()?;
     let first = models[0].median_ms;
     models.iter_mut().for_each(|model| model.speed_up = first / model.median_ms);
-    Ok(Inference { batch, threads: threads(), rounds, models })
+    Ok(Inference { batch, threads: threads(), blas: blas().to_string(), rounds, models })
 }
 
 /// Refuses networks that cannot be given the same inputs.

@@ -77,7 +77,7 @@ fn letter(index: usize) -> String {
 }
 
 fn say(inference: &Inference) -> String {
-    let Inference { batch, threads, rounds, models } = inference;
+    let Inference { batch, threads, blas, rounds, models } = inference;
     let plural = if *threads == 1 { "" } else { "s" };
     let titles = ["", "network", "params", "FLOPs a sample", "a pass", "speed-up", "CPU", "speed-up"];
     let mut rows = vec![titles.map(String::from).to_vec()];
@@ -101,7 +101,7 @@ fn say(inference: &Inference) -> String {
     let layers = layers(inference);
     let right: Vec<usize> = (1..layers[0].len()).collect();
     format!(
-        "batch {batch}, {threads} thread{plural}, medians of {rounds} rounds in turn\n{}{verified}\n{}",
+        "batch {batch}, {threads} thread{plural}, medians of {rounds} rounds in turn; {blas}\n{}{verified}\n{}",
         table(&rows, &[2, 3, 4, 5, 6, 7]),
         table(&layers, &right)
     )

@@ -56,6 +56,8 @@ fn sample(step: u64) -> Snapshot {
         ],
         vocabulary: ["<unk>", "größe", " ", "<eos>"].map(String::from).to_vec(),
         progress: Progress {
+            blas: Some("OpenBLAS 0.3.21, Haswell kernels".into()),
+            vectors: Some("AVX2".into()),
             stage: Some(Stage { name: "tune".into(), start: 3, optimizer_start: 2 }),
             step,
             epoch: 2,

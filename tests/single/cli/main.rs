@@ -12,6 +12,7 @@ mod job;
 mod landscape;
 mod launch;
 mod predict;
+mod processor;
 mod program;
 mod run_dir;
 mod running;

@@ -1,0 +1,50 @@
+//! Whether the products of BLAS are right: on small integers every product and sum is exact, so they are compared with a
+//! plain loop for equality.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView2};
+
+/// `m`, `n`, `k`: full blocks of the kernels and their edges, vectors, and more than one panel along each side.
+const SIZES: [[usize; 3]; 6] =
+    [[1, 40, 30], [40, 1, 30], [33, 17, 65], [64, 64, 64], [7, 129, 260], [131, 50, 19]];
+
+/// Whether products of several sizes, of matrices as they are and transposed, are right.
+pub(super) fn products_are_right() -> bool {
+    SIZES.iter().all(|&[m, n, k]| {
+        (0..4).all(|transposed| {
+            let a = operand(m, k, transposed & 1 == 1, 1);
+            let b = operand(k, n, transposed & 2 == 2, 2);
+            [0.0, 1.0].into_iter().all(|beta| is_right(a.view(), b.view(), beta))
+        })
+    })
+}
+
+/// Small integers, `[rows, columns]`, in memory by rows or by columns.
+fn operand(rows: usize, columns: usize, by_columns: bool, salt: usize) -> Array2<f32> {
+    let value = |(i, j): (usize, usize)| ((i * 7 + j * 13 + i * j * salt) % 9) as f32 - 4.0;
+    match by_columns {
+        false => Array2::from_shape_fn((rows, columns), value),
+        true => Array2::from_shape_fn((columns, rows), |(j, i)| value((i, j))).reversed_axes(),
+    }
+}
+
+/// `beta` 0 must not even read what was there: it is NaN then.
+fn is_right(a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32) -> bool {
+    let before = if beta == 0.0 { f32::NAN } else { 3.0 };
+    let mut c = Array2::from_elem((a.nrows(), b.ncols()), before);
+    general_mat_mul(2.0, &a, &b, beta, &mut c);
+    c.indexed_iter().all(|((i, j), &found)| {
+        let product: f32 = a.row(i).iter().zip(b.column(j)).map(|(a, b)| a * b).sum();
+        found == 2.0 * product + if beta == 0.0 { 0.0 } else { 3.0 }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_linked_library_is_right() {
+        assert!(products_are_right());
+    }
+}

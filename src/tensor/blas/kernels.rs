@@ -1,0 +1,202 @@
+//! Which kernels OpenBLAS computes with. It chooses them from a table of processor models before `main`; for a processor
+//! that is newer than the table it may choose those of a much older one, without a word.
+
+use std::ffi::{CStr, c_char};
+use std::fmt;
+use std::sync::OnceLock;
+
+use super::vectors::Vectors;
+
+/// The variable by which OpenBLAS is told which kernels to use.
+pub(super) const CORE_TYPE: &str = "OPENBLAS_CORETYPE";
+
+/// What this program itself has set [`CORE_TYPE`] to.
+pub(super) const ASKED: &str = "TERNFLOCK_OPENBLAS_CORETYPE";
+
+unsafe extern "C" {
+    fn openblas_get_config() -> *const c_char;
+    fn openblas_get_corename() -> *const c_char;
+}
+
+/// The BLAS that this process computes with. Its text, as in `OpenBLAS 0.3.21, SkylakeX kernels`, decides the last bits of
+/// every product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blas {
+    /// Name and version, as in `OpenBLAS 0.3.21`.
+    pub library: String,
+    /// The core type that its kernels are made for, as OpenBLAS spells it.
+    pub kernels: String,
+    /// Who has chosen them.
+    pub chosen: Chosen,
+    /// What is wrong with them on this processor.
+    pub trouble: Option<Trouble>,
+}
+
+/// Who has chosen the kernels of BLAS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// OpenBLAS by itself.
+    ByBlas,
+    /// This program, because OpenBLAS by itself had chosen poor ones.
+    ByProgram,
+    /// The user, by the variable `OPENBLAS_CORETYPE`.
+    ByUser,
+}
+
+/// What is wrong with the kernels of BLAS on this processor, as a sentence that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// They work, but leave the processor's wider vectors unused.
+    Slow(String),
+    /// They use instructions that the processor does not have: the first product would end the process.
+    Impossible(String),
+}
+
+/// The BLAS of this process.
+pub fn blas() -> &'static Blas {
+    static BLAS: OnceLock<Blas> = OnceLock::new();
+    BLAS.get_or_init(|| {
+        let variable = |name: &str| std::env::var(name).ok();
+        Blas::of(&config(), &core_type(), Vectors::of_processor(), variable)
+    })
+}
+
+/// The text by which OpenBLAS describes itself: `OpenBLAS`, version, options.
+pub(super) fn config() -> String {
+    // SAFETY: a plain getter of the linked OpenBLAS; the text is static.
+    unsafe { CStr::from_ptr(openblas_get_config()) }.to_string_lossy().into_owned()
+}
+
+/// The core type of the kernels that OpenBLAS has chosen.
+pub(super) fn core_type() -> String {
+    // SAFETY: a plain getter of the linked OpenBLAS; the text is static.
+    unsafe { CStr::from_ptr(openblas_get_corename()) }.to_string_lossy().into_owned()
+}
+
+/// Whether an OpenBLAS that describes itself as `config` has kernels of several core types to choose from.
+pub(super) fn has_choice(config: &str) -> bool {
+    config.split_whitespace().any(|word| word == "DYNAMIC_ARCH")
+}
+
+impl Blas {
+    fn of(
+        config: &str,
+        kernels: &str,
+        processor: Option<Vectors>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Blas {
+        let set = variable(CORE_TYPE).filter(|value| !value.is_empty());
+        let chosen = match &set {
+            None => Chosen::ByBlas,
+            Some(_) if set == variable(ASKED) => Chosen::ByProgram,
+            Some(_) => Chosen::ByUser,
+        };
+        let library = config.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+        let used = Vectors::of_kernels(kernels);
+        let trouble = used.zip(processor).and_then(|(used, processor)| match chosen {
+            _ if used == processor => None,
+            Chosen::ByUser if used < processor => Some(Trouble::Slow(format!(
+                "{kernels} kernels of BLAS use {used} at most, and this processor has {processor}; unset OPENBLAS_CORETYPE to let \
+                 ternflock choose"
+            ))),
+            Chosen::ByUser => Some(Trouble::Impossible(format!(
+                "{kernels} kernels of BLAS need {used}, which this processor does not have; unset OPENBLAS_CORETYPE"
+            ))),
+            _ if used > processor => Some(Trouble::Impossible(format!(
+                "{library} computes with {kernels} kernels, which need {used}; this processor does not have it: set \
+                 OPENBLAS_CORETYPE={}, or use an OpenBLAS that was built for this processor",
+                processor.core_type()
+            ))),
+            _ if !has_choice(config) => Some(Trouble::Slow(format!(
+                "{library} was built for {kernels} alone and uses {used} at most, and this processor has {processor}; use \
+                 an OpenBLAS that was built with DYNAMIC_ARCH, or for this processor"
+            ))),
+            _ => Some(Trouble::Slow(format!(
+                "{library} does not know this processor: its {kernels} kernels use {used} at most, the processor has \
+                 {processor}, and its kernels for that failed a check; use a newer OpenBLAS"
+            ))),
+        });
+        Blas { library, kernels: kernels.into(), chosen, trouble }
+    }
+}
+
+impl fmt::Display for Blas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} kernels", self.library, self.kernels)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Trouble::Slow(text) | Trouble::Impossible(text)) = self;
+        f.write_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DYNAMIC: &str = "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH NO_AFFINITY Prescott MAX_THREADS=64";
+
+    /// OpenBLAS with these kernels on a processor with these vectors, with [`CORE_TYPE`] and [`ASKED`] set to these.
+    fn of(kernels: &str, processor: Vectors, set: &str, asked: &str) -> Blas {
+        let variable = |name: &str| Some(if name == CORE_TYPE { set } else { asked }.to_owned());
+        Blas::of(DYNAMIC, kernels, Some(processor), variable)
+    }
+
+    fn slow(blas: &Blas) -> &str {
+        match &blas.trouble {
+            Some(Trouble::Slow(text)) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn kernels_as_wide_as_the_processor_are_no_trouble() {
+        let blas = of("Cooperlake", Vectors::Avx512, "", "");
+        assert_eq!((blas.chosen, &blas.trouble), (Chosen::ByBlas, &None));
+        assert_eq!(blas.to_string(), "OpenBLAS 0.3.21, Cooperlake kernels");
+        let blas = of("SkylakeX", Vectors::Avx512, "SkylakeX", "SkylakeX");
+        assert_eq!((blas.chosen, blas.trouble), (Chosen::ByProgram, None));
+        let blas = of("Zen", Vectors::Fma, "Zen", "");
+        assert_eq!((blas.chosen, blas.trouble), (Chosen::ByUser, None));
+    }
+
+    #[test]
+    fn what_a_user_has_set_is_named() {
+        let blas = of("Prescott", Vectors::Avx512, "Prescott", "");
+        assert_eq!(blas.chosen, Chosen::ByUser);
+        for part in ["OPENBLAS_CORETYPE", "Prescott", "SSE3", "AVX-512"] {
+            assert!(slow(&blas).contains(part), "{blas:?}");
+        }
+        // Set for another machine and handed on by a batch system, or set by this program for another value.
+        let blas = of("Haswell", Vectors::Avx512, "Haswell", "SkylakeX");
+        assert_eq!(blas.chosen, Chosen::ByUser);
+        let blas = of("SkylakeX", Vectors::Fma, "SkylakeX", "");
+        assert!(
+            matches!(&blas.trouble, Some(Trouble::Impossible(text)) if text.contains("AVX-512")),
+            "{blas:?}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_processor_or_a_library_for_one_kind_is_named() {
+        assert!(slow(&of("Prescott", Vectors::Avx512, "", "")).contains("does not know this processor"));
+        let built = Blas::of("OpenBLAS 0.3.30 Haswell", "Haswell", Some(Vectors::Avx512), |_| None);
+        assert!(slow(&built).contains("DYNAMIC_ARCH"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_judged() {
+        assert_eq!(of("Of2031", Vectors::Avx512, "", "").trouble, None);
+        assert_eq!(Blas::of(DYNAMIC, "ARMV8", None, |_| None).trouble, None);
+    }
+
+    #[test]
+    fn the_linked_library_names_itself() {
+        let blas = blas();
+        assert!(blas.library.starts_with("OpenBLAS "), "{blas:?}");
+        assert!(!blas.kernels.is_empty());
+    }
+}

@@ -1,0 +1,123 @@
+//! Kernels of BLAS that fit the processor badly: those that a user has asked for are kept and warned of, those that OpenBLAS
+//! has chosen by itself are replaced before `main`, and nothing else of the process changes.
+
+use std::process::Command;
+
+use libc::SIGTERM;
+use serde_json::Value;
+
+use crate::program::{Finished, Place, finish};
+use crate::running::Watched;
+
+/// What OpenBLAS takes for a processor that it does not know.
+const POOR: &str = "Prescott";
+
+/// Whether OpenBLAS has better kernels than [`POOR`] for this processor. Where it has not there is nothing to test.
+fn can_do_better() -> bool {
+    #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+    return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    #[cfg(not(all(target_arch = "x86_64", target_env = "gnu")))]
+    false
+}
+
+/// The program with OpenBLAS's poor kernels: as a user would ask for them.
+fn by_user(place: &Place, arguments: &str) -> Command {
+    let mut command = place.command(&arguments.split_whitespace().collect::<Vec<_>>());
+    command.env("OPENBLAS_CORETYPE", POOR);
+    command
+}
+
+/// The same as OpenBLAS takes them by itself for a processor that it does not know. That is as on a node to which a launcher
+/// has handed on what this program chose on another one.
+fn by_blas(place: &Place, arguments: &str) -> Command {
+    let mut command = by_user(place, arguments);
+    command.env("TERNFLOCK_OPENBLAS_CORETYPE", POOR);
+    command
+}
+
+fn blas(event: &Value) -> &str {
+    event["blas"].as_str().unwrap()
+}
+
+fn start_event(place: &Place, run: &str) -> Value {
+    let metrics = place.read(&format!("{run}/metrics.jsonl"));
+    serde_json::from_str(metrics.lines().next().unwrap()).unwrap()
+}
+
+const STEP: &str = "bench step --model lenet --batch 4 --seconds 0";
+
+#[test]
+fn kernels_that_a_user_asks_for_are_kept_and_warned_of() {
+    if !can_do_better() {
+        return println!("skipped: {POOR} kernels are as good as any here");
+    }
+    let place = Place::new();
+    let bench = finish(&mut by_user(&place, STEP)).ended(0);
+    assert!(bench.out.contains("OpenBLAS ") && bench.out.contains("Prescott kernels\n"), "{}", bench.out);
+    for part in ["ternflock: warning: Prescott kernels of BLAS use SSE3 at most", "unset OPENBLAS_CORETYPE"] {
+        assert!(bench.err.contains(part), "no `{part}` in {}", bench.err);
+    }
+    let train = finish(&mut by_user(&place, "train tiny.toml --run-dir run")).ended(0);
+    assert!(
+        train.err.contains("Prescott kernels (OPENBLAS_CORETYPE is set)\nwarning: Prescott"),
+        "{}",
+        train.err
+    );
+    let start = start_event(&place, "run");
+    assert!(blas(&start).ends_with(", Prescott kernels"), "{start}");
+    assert_eq!(start["blas_warnings"].as_array().unwrap().len(), 1, "{start}");
+}
+
+#[test]
+fn kernels_for_a_processor_that_openblas_does_not_know_are_replaced() {
+    if !can_do_better() {
+        return println!("skipped: {POOR} kernels are as good as any here");
+    }
+    let place = Place::new();
+    let bench = finish(&mut by_blas(&place, &format!("{STEP} --json")));
+    assert_eq!(bench.err, "", "nothing is wrong any more");
+    let bench = bench.json();
+    assert!(blas(&bench).starts_with("OpenBLAS ") && !blas(&bench).contains(POOR), "{bench}");
+    let train = finish(&mut by_blas(&place, "train tiny.toml --run-dir run")).ended(0);
+    assert!(
+        train.err.contains("(chosen by ternflock: OpenBLAS does not know this processor)\n"),
+        "{}",
+        train.err
+    );
+    let start = start_event(&place, "run");
+    assert_eq!((blas(&start), start.get("blas_warnings")), (blas(&bench), None), "{start}");
+    assert_eq!(place.inspect("run/checkpoints/best.h5")["blas"], start["blas"]);
+}
+
+/// Arguments with spaces, exit codes, and signals that come long after.
+#[test]
+fn the_rest_of_the_process_is_as_it_was() {
+    let place = Place::new();
+    place.write("a name with spaces.toml", "nonsense");
+    let mut command = by_blas(&place, "train");
+    finish(command.arg("a name with spaces.toml")).refused(2, &["a name with spaces.toml"]);
+    finish(&mut by_blas(&place, "eval nowhere.h5")).refused(4, &["nowhere.h5"]);
+    let sets = "--set train.steps=100000 --set train.log_every=1";
+    let run = Watched::start(by_blas(&place, &format!("train tiny.toml --run-dir run {sets}")));
+    run.read_until("step     20  ");
+    run.running.signal(SIGTERM);
+    run.finish().ended(75);
+}
+
+/// Sums are rounded in another order by other kernels, so the bits are no longer those of the quiet run.
+#[test]
+fn a_run_that_resumes_with_other_kernels_says_so() {
+    if !can_do_better() {
+        return println!("skipped: there are no other kernels than {POOR}");
+    }
+    let place = Place::new();
+    let first = finish(&mut by_user(&place, "train tiny.toml --run-dir run")).ended(0);
+    assert!(!first.err.contains("until now"), "{}", first.err);
+    let resume = |mut command: Command| -> Finished { finish(command.arg("--resume")).ended(0) };
+    let same = resume(by_user(&place, "train tiny.toml --run-dir run"));
+    assert!(!same.err.contains("until now"), "{}", same.err);
+    let other = resume(by_blas(&place, "train tiny.toml --run-dir run"));
+    for part in ["BLAS of rank 0 was OpenBLAS ", ", Prescott kernels until now and is OpenBLAS "] {
+        assert!(other.err.contains(part), "no `{part}` in {}", other.err);
+    }
+}
