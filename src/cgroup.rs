@@ -137,7 +137,7 @@ mod tests {
                 ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
             ])
         };
-        assert_eq!(limit("50000\n"), Some((0.5, "sys/fs/cgroup/cpu/".into())));
+        assert_eq!(limit("50000\n"), Some((0.5, "sys/fs/cgroup/cpu".into())));
         assert_eq!(limit("-1\n"), None);
     }
 }
