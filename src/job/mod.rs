@@ -37,6 +37,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+pub use canonical::Difference;
 pub use checkpoint::Checkpoint;
 pub use data::{DATASETS, Data};
 pub use exchange::{Algorithm, Exchange, Gradients, Overlap};
@@ -101,6 +102,38 @@ pub struct Loaded {
     pub job: Job,
     /// Whom to blame for a value of it.
     pub source: Source,
+    /// What it was read from.
+    request: Request,
+}
+
+/// What a job was read from: to read it once more with other overrides.
+#[derive(Clone, Debug)]
+struct Request {
+    file: String,
+    text: String,
+    sets: Vec<String>,
+    stem: Option<String>,
+}
+
+impl Loaded {
+    /// The overrides that the job was read with.
+    pub fn sets(&self) -> &[String] {
+        &self.request.sets
+    }
+
+    /// The file that the job was read from, as messages name it.
+    pub fn file(&self) -> &str {
+        &self.request.file
+    }
+
+    /// The same file with the overrides `earlier` laid over it, and then those that it was read with.
+    ///
+    /// # Errors
+    /// Those of [`load`].
+    pub fn after(&self, earlier: &[String]) -> Result<Loaded> {
+        let Request { file, text, sets, stem } = &self.request;
+        parse(file.clone(), text, &[earlier, sets].concat(), stem.as_deref())
+    }
 }
 
 /// Reads the job file at `path` and lays each of `sets` (`section.key=value`) over it, the last one said winning.
@@ -120,11 +153,17 @@ pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
 /// # Errors
 /// Those of [`load`].
 pub fn parse(file: String, text: &str, sets: &[String], stem: Option<&str>) -> Result<Loaded> {
-    let (mut table, mut source) = source::parse(file, text)?;
+    let (mut table, mut source) = source::parse(file.clone(), text)?;
     let mut problems = Problems::default();
     overrides::apply(sets, &mut table, &mut source, &mut problems);
     let job = read(&table, &source, problems, stem)?;
-    Ok(Loaded { job, source })
+    let request = Request {
+        text: text.to_owned(),
+        sets: sets.to_vec(),
+        stem: stem.map(ToOwned::to_owned),
+        file,
+    };
+    Ok(Loaded { job, source, request })
 }
 
 fn read_text(path: &Path, file: &str) -> Result<String> {
