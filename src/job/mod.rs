@@ -131,8 +131,7 @@ impl Loaded {
     /// # Errors
     /// Those of [`load`].
     pub fn after(&self, earlier: &[String]) -> Result<Loaded> {
-        let Request { file, text, sets, stem } = &self.request;
-        parse(file.clone(), text, &[earlier, sets].concat(), stem.as_deref())
+        read_request(self.request.clone(), earlier)
     }
 }
 
@@ -153,16 +152,18 @@ pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
 /// # Errors
 /// Those of [`load`].
 pub fn parse(file: String, text: &str, sets: &[String], stem: Option<&str>) -> Result<Loaded> {
-    let (mut table, mut source) = source::parse(file.clone(), text)?;
+    let (text, sets, stem) = (text.to_owned(), sets.to_vec(), stem.map(ToOwned::to_owned));
+    read_request(Request { file, text, sets, stem }, &[])
+}
+
+/// Reads what `request` says, over which the overrides `earlier` were laid before its own.
+fn read_request(request: Request, earlier: &[String]) -> Result<Loaded> {
+    let (mut table, mut source) = source::parse(request.file.clone(), &request.text)?;
     let mut problems = Problems::default();
-    overrides::apply(sets, &mut table, &mut source, &mut problems);
-    let job = read(&table, &source, problems, stem)?;
-    let request = Request {
-        text: text.to_owned(),
-        sets: sets.to_vec(),
-        stem: stem.map(ToOwned::to_owned),
-        file,
-    };
+    overrides::apply(earlier, &mut table, &mut source, &mut problems);
+    source.settle_sets();
+    overrides::apply(&request.sets, &mut table, &mut source, &mut problems);
+    let job = read(&table, &source, problems, request.stem.as_deref())?;
     Ok(Loaded { job, source, request })
 }
 

@@ -137,7 +137,7 @@ fn language_model(launcher: &Launcher, ranks: usize, job: &Path, units: usize) {
     let job = job.to_str().expect("a temporary directory is UTF-8");
     let (processes, threads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let run_dir = processes.path().to_str().expect("a temporary directory is UTF-8");
-    for (steps, more) in [("train.steps=4", &[][..]), ("train.steps=8", &["--resume"])] {
+    for (steps, more) in [("train.steps=4", &[][..]), ("train.steps=8", &["--resume", "--allow-changes"])] {
         let mut arguments = vec!["train", job, "--run-dir", run_dir, "--set", steps];
         sets.iter().for_each(|set| arguments.extend(["--set", set]));
         arguments.extend(more);

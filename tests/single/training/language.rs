@@ -16,7 +16,7 @@ use ternflock::train::{Evaluator, evaluate, open_feeds, open_test_set, restore_n
 use crate::WORLDS;
 use crate::digits::{assert_same_state, at_step, load};
 use crate::ranks::on_ranks;
-use crate::runs::{metrics, resume, train, train_until};
+use crate::runs::{metrics, resume, resume_changed, train, train_until};
 
 /// The first verses of Genesis by 60 words: an epoch is some steps longer than a run, unless the text is cut.
 const JOB: &str = r#"
@@ -285,7 +285,7 @@ fn a_made_up_text_teaches_what_follows_what() {
     assert!(stored.vocabulary.is_empty());
     let evaluation = open_test_set(&loaded.job.data, None, None).unwrap();
     assert_eq!((evaluation.classes(), evaluation.items()), (60, 5));
-    for rank in resume(2, &made_up(&["data.tokens=20001", "train.steps=401"]), directory.path()) {
+    for rank in resume_changed(2, &made_up(&["data.tokens=20001", "train.steps=401"]), directory.path()) {
         let message = rank.result.unwrap_err().to_string();
         assert!(
             message.contains("data.tokens: 20000 -> 20001") || message.contains("has failed"),
@@ -339,7 +339,7 @@ fn a_checkpoint_of_another_vocabulary_is_refused() {
     let text = fs::read_to_string(files.path().join("train.txt")).unwrap();
     fs::write(files.path().join("train.txt"), text.replace("w0 ", "new ")).unwrap();
     let loaded = short(&[&sets[..], &["train.steps=4"]].concat());
-    for rank in resume(2, &loaded, directory.path()) {
+    for rank in resume_changed(2, &loaded, directory.path()) {
         match rank.result {
             Err(Error::OnAllRanks(error)) => {
                 let message = error.to_string();

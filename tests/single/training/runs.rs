@@ -69,6 +69,12 @@ pub fn resume(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
     start(ranks, loaded, directory, true, None)
 }
 
+/// The run of `directory`, continued with what `loaded` says otherwise than its own job.
+pub fn resume_changed(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
+    let options = Options { resume: true, allow_changes: true, ..Options::default() };
+    start_as(ranks, loaded, directory, options, None)
+}
+
 /// A new run in `directory` that the last rank ends after step `step`, by a wish it has from the step before on.
 pub fn train_until(step: u64, ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
     start(ranks, loaded, directory, false, Some(step - 1))
@@ -81,7 +87,17 @@ fn start(
     resume: bool,
     wish_after: Option<u64>,
 ) -> Vec<Ended> {
-    let options = Options { run_dir: Some(directory.into()), resume, ..Options::default() };
+    start_as(ranks, loaded, directory, Options { resume, ..Options::default() }, wish_after)
+}
+
+fn start_as(
+    ranks: usize,
+    loaded: &Loaded,
+    directory: &Path,
+    options: Options,
+    wish_after: Option<u64>,
+) -> Vec<Ended> {
+    let options = Options { run_dir: Some(directory.into()), ..options };
     on_ranks(ranks, |mut world| {
         let (stop, mut events) = (AtomicBool::new(false), Vec::new());
         let is_last = world.rank() == world.size() - 1;
