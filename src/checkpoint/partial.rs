@@ -161,7 +161,10 @@ mod tests {
                 Partial::of(&from, &path).unwrap().rename(&path).unwrap();
                 assert_eq!(fs::read(&path).unwrap(), b"contents");
                 assert_eq!(fs::metadata(&path).unwrap().nlink(), 1);
-                assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), if path.starts_with(here.path()) { 2 } else { 1 });
+                assert_eq!(
+                    fs::read_dir(path.parent().unwrap()).unwrap().count(),
+                    if path.starts_with(here.path()) { 2 } else { 1 }
+                );
             }
             fs::write(&from, "c").unwrap();
             assert_eq!(fs::read(&path).unwrap(), b"contents");

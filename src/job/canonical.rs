@@ -44,11 +44,7 @@ impl Job {
         let said = |value: Option<&String>| value.map_or("not set", |value| value).to_owned();
         let changed = paths.into_iter().filter(|&path| old.get(path) != new.get(path));
         changed
-            .map(|path| Difference {
-                key: path.clone(),
-                old: said(old.get(path)),
-                new: said(new.get(path)),
-            })
+            .map(|path| Difference { key: path.clone(), old: said(old.get(path)), new: said(new.get(path)) })
             .collect()
     }
 }

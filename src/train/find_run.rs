@@ -126,7 +126,9 @@ mod tests {
         std::fs::write(runs.path().join("a-2/job.toml"), "name = ").unwrap();
         assert!(find(runs.path(), "a", None).is_err());
         let asked = runs.path().join("nowhere");
-        assert!(find(runs.path(), "a", Some(&asked)).unwrap_err().to_string().contains("nowhere: holds no run"));
+        assert!(
+            find(runs.path(), "a", Some(&asked)).unwrap_err().to_string().contains("nowhere: holds no run")
+        );
         assert!(find(&asked, "a", None).is_err());
     }
 }

@@ -51,15 +51,20 @@ pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> R
     let text = stored.map(|stored| serde_json::to_string(&stored).expect("texts and names are JSON"));
     let text = world.broadcast(&text.unwrap_or_default())?;
     let stored: std::result::Result<Stored, _> = serde_json::from_str(&text);
-    let stored = stored.map_err(|error| Error::Exchange(format!("the run's record arrived damaged: {error}")));
-    let resolved =
-        stored.and_then(|stored| resolve(asked, run_dir.path(), &stored, options.allow_changes).map(|own| (own, stored)));
+    let stored =
+        stored.map_err(|error| Error::Exchange(format!("the run's record arrived damaged: {error}")));
+    let resolved = stored.and_then(|stored| {
+        resolve(asked, run_dir.path(), &stored, options.allow_changes).map(|own| (own, stored))
+    });
     let ((loaded, changes), stored) = world.together(resolved)?;
     let mut notes = Vec::from_iter(picked);
     if stored.last == Some(Last::CutOff) {
         notes.push("the run was cut off: it has not written how it ended".into());
     }
-    let mut record = RunRecord { job_file: asked.file().to_owned(), ..stored.record };
+    let mut record = stored.record;
+    if record.job_file.is_empty() {
+        record.job_file = asked.file().to_owned();
+    }
     if !changes.is_empty() {
         record.sets.extend_from_slice(asked.sets());
     }
@@ -82,9 +87,10 @@ impl Stored {
     fn read(run_dir: &Path) -> Result<Stored> {
         let job = RunDir::job_path(run_dir);
         let text = match job.exists() {
-            true => Some(std::fs::read_to_string(&job).map_err(|error| {
-                Error::run_dir(&job, format!("cannot be read: {error}"))
-            })?),
+            true => Some(
+                std::fs::read_to_string(&job)
+                    .map_err(|error| Error::run_dir(&job, format!("cannot be read: {error}")))?,
+            ),
             false => Store::newest_job(run_dir)?,
         };
         let last = last(&RunDir::metrics_path(run_dir));

@@ -198,11 +198,8 @@ impl Run<'_> {
     /// Refuses a checkpoint that was trained on other data than those that were read: its counters would mean other samples, and
     /// its best evaluation other questions.
     fn check_data(&self, path: &Path, snapshot: &Snapshot) -> Result<()> {
-        let differences: Vec<String> = snapshot
-            .data
-            .iter()
-            .filter_map(|(set, was)| differs(set, was, self.data.get(set)?))
-            .collect();
+        let differences: Vec<String> =
+            snapshot.data.iter().filter_map(|(set, was)| differs(set, was, self.data.get(set)?)).collect();
         if differences.is_empty() {
             return Ok(());
         }
@@ -265,11 +262,7 @@ fn say_changes(whose: &str, differences: &[Difference]) -> String {
 }
 
 /// What makes a set another one than it `was`; facts that only one of them has say nothing.
-fn differs(
-    set: &str,
-    was: &BTreeMap<String, String>,
-    is: &BTreeMap<String, String>,
-) -> Option<String> {
+fn differs(set: &str, was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Option<String> {
     let known = was.iter().filter_map(|(fact, was)| Some((fact, was, is.get(fact)?)));
     let changed: Vec<_> = known
         .filter(|(_, was, is)| was != is)

@@ -88,9 +88,9 @@ impl RunDir {
     /// Writes the effective job of a run that resumes, and the record that belongs to it, unless both stand there.
     pub(super) fn keep(&self, job: &Job, record: &RunRecord) -> Result<()> {
         let (path, text) = (RunDir::job_path(&self.path), job.to_toml());
-        if std::fs::read_to_string(&path).is_ok_and(|stored| stored == text)
-            && RunRecord::read(&self.path).is_ok_and(|stored| stored == *record)
-        {
+        let stands = std::fs::read_to_string(&path).is_ok_and(|stored| stored == text)
+            && RunRecord::read(&self.path).is_ok_and(|stored| stored == *record);
+        if stands && record.knows(&text) {
             return Ok(());
         }
         write_whole(&path, &text)

@@ -17,7 +17,7 @@ use crate::launch::Launcher;
 use crate::ranks::on_ranks;
 use crate::running::Running;
 pub use interrupted::{kill_and_resume, rank_killed, signal};
-pub use refused::{bad_job, diverges, full_disk};
+pub use refused::{bad_job, changed_job, diverges, full_disk};
 
 /// The program with `arguments` under the launcher.
 fn ternflock(launcher: &Launcher, ranks: usize, arguments: &[&str]) -> Running {

@@ -268,7 +268,8 @@ fn differences_name_the_values_that_differ() {
     assert_eq!(job.differences(&job), []);
     let other =
         accepted(MINIMAL, &["train.steps=200", "exchange.keep_float=[]", "optimizer.momentum=0.5"]).job;
-    let said = |job: &Job, other| -> Vec<_> { job.differences(other).iter().map(ToString::to_string).collect() };
+    let said =
+        |job: &Job, other| -> Vec<_> { job.differences(other).iter().map(ToString::to_string).collect() };
     assert_eq!(
         said(&job, &other),
         [

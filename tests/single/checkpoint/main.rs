@@ -12,7 +12,9 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use ternflock::checkpoint::{Best, Data, Origin, Plateau, Progress, Slot, Snapshot, Stage, Tensor, load, save};
+use ternflock::checkpoint::{
+    Best, Data, Origin, Plateau, Progress, Slot, Snapshot, Stage, Tensor, load, save,
+};
 use ternflock::job::Gradients;
 
 /// Values a careless conversion would change: NaNs with payloads (one signalling), denormals, both zeros, infinities.
@@ -57,7 +59,10 @@ fn sample(step: u64) -> Snapshot {
         ],
         vocabulary: ["<unk>", "größe", " ", "<eos>"].map(String::from).to_vec(),
         data: Data::from([
-            ("training".into(), BTreeMap::from([("samples".into(), "7".into()), ("größe".into(), "µ".into())])),
+            (
+                "training".into(),
+                BTreeMap::from([("samples".into(), "7".into()), ("größe".into(), "µ".into())]),
+            ),
             ("a set without facts".into(), BTreeMap::new()),
         ]),
         progress: Progress {

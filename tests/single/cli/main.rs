@@ -13,6 +13,7 @@ mod landscape;
 mod launch;
 mod predict;
 mod program;
+mod resume;
 mod run_dir;
 mod running;
 mod signals;

@@ -64,6 +64,22 @@ pub fn train_without_threads(ranks: usize, loaded: &Loaded, directory: &Path) ->
     })
 }
 
+/// A new run in `directory`, of whose events `see` learns on rank 0, one after the other.
+pub fn train_and(ranks: usize, loaded: &Loaded, directory: &Path, see: impl Fn(&Event) + Sync) -> Vec<Ended> {
+    let options = Options { run_dir: Some(directory.into()), ..Options::default() };
+    on_ranks(ranks, |mut world| {
+        let (is_first, mut events) = (world.rank() == 0, Vec::new());
+        let mut sink = |event: &Event| {
+            if is_first {
+                see(event);
+            }
+            events.push(event.clone());
+        };
+        let result = run(loaded, &options, &mut world, &AtomicBool::new(false), &mut sink);
+        Ended { result, events }
+    })
+}
+
 /// The run of `directory`, continued.
 pub fn resume(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
     start(ranks, loaded, directory, true, None)

@@ -369,8 +369,9 @@ fn stages_are_checked_before_the_first() {
 fn a_resumed_job_must_have_the_stage() {
     let directory = tempfile::tempdir().unwrap();
     train_until(13, 1, &staged(STAGES, &[]), directory.path());
-    let error =
-        |loaded: &Loaded| resume_changed(1, loaded, directory.path())[0].result.as_ref().err().unwrap().to_string();
+    let error = |loaded: &Loaded| {
+        resume_changed(1, loaded, directory.path())[0].result.as_ref().err().unwrap().to_string()
+    };
     let renamed = staged(&STAGES.replace("\"sparsify\"", "\"sparser\""), &[]);
     assert!(
         error(&renamed).contains("is in stage `sparsify`, which the job does not have"),
