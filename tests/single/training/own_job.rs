@@ -82,15 +82,15 @@ fn a_job_file_that_was_edited_counts_where_no_override_stands() {
         fs::write(&file, text.replace(from, to)).unwrap();
         ternflock::job::load(&file, &[]).unwrap()
     };
-    train_until(10, 2, &short(&["optimizer.momentum=0.5"]), run.path());
+    train_until(10, 2, &short(&[]), run.path());
     let message = refused(Kind::Usage, run.path(), || {
         resume(2, &edited("learning_rate = 0.02", "learning_rate = 0.03"), run.path())
     });
     assert!(message.contains("\n  optimizer.learning_rate: 0.02 in the run, 0.03 asked for ("), "{message}");
     assert!(message.contains("lenet-digits.toml:"), "{message}");
-    let ended = resume(2, &edited("momentum = 0.9", "momentum = 0.4"), run.path());
+    let ended = resume(2, &edited("epochs = 30", "epochs = 31"), run.path());
     assert!(ended[0].summary().complete && ended[0].notes().is_empty(), "{:?}", ended[0].notes());
-    assert!(load(run.path(), 20).job.contains("momentum = 0.5"));
+    assert!(load(run.path(), 20).job.contains("steps = 20"));
 }
 
 /// Changes that were allowed hold from then on.
