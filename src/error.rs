@@ -102,6 +102,10 @@ impl From<ternflock_collectives::Error> for Error {
     }
 }
 
+/// The exit code of a run that a signal, or the end of its allocation, has ended after a checkpoint: BSD's EX_TEMPFAIL, "try
+/// again later".
+pub const INTERRUPTED: u8 = 75;
+
 /// The kinds of errors, for exit codes and for telling other ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -123,6 +127,18 @@ pub enum Kind {
 impl Kind {
     const ALL: [Kind; 6] =
         [Kind::Usage, Kind::Data, Kind::Checkpoint, Kind::RunDir, Kind::NonFinite, Kind::Exchange];
+
+    /// The exit code of a program that ends with such an error.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Usage => 2,
+            Kind::Data => 3,
+            Kind::Checkpoint => 4,
+            Kind::RunDir => 5,
+            Kind::NonFinite => 6,
+            Kind::Exchange => 7,
+        }
+    }
 
     /// The kind whose number is `number`.
     pub fn from_number(number: u8) -> Option<Kind> {

@@ -5,10 +5,11 @@
 //! ```
 //!
 //! HDF5 trusts the lengths and addresses it reads: from a damaged file it may crash or ask for any amount of memory.
-//! So the whole file is compared with this line first.
+//! So the whole file is compared with this line first. One difference is none: see [`STALE_ROOT_CACHE`].
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use xxhash_rust::xxh3::Xxh3;
@@ -20,12 +21,20 @@ pub(super) const SIZE: usize = 512;
 
 const MAGIC: &[u8] = b"ternflock-checkpoint ";
 const DAMAGED: &str = "its header is damaged; use an earlier checkpoint";
+/// Where in the HDF5 file the superblock (of version 0) caches what it knows of the root group.
+const ROOT_CACHE: Range<usize> = 72..96;
+
+/// What stands there in files of programs that did not let HDF5 tidy up: that the root group has a B-tree at 0x88 and a heap
+/// at 0x2a8. It had them until the first name in UTF-8 made it a group of the newer kind, without either. HDF5 finds that out
+/// and puts zeros there when the file is next opened for writing, whatever is then written. So a file that has zeros here
+/// and had this when its checksum was made has not been changed by anybody.
+const STALE_ROOT_CACHE: [u8; 24] = *b"\x01\0\0\0\0\0\0\0\x88\0\0\0\0\0\0\0\xa8\x02\0\0\0\0\0\0";
+
 const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// Writes to `file` the HDF5 file `image`, its blank header replaced by the one that fits the rest.
 pub(super) fn seal(mut image: &File, mut file: &File) -> io::Result<()> {
-    image.seek(SeekFrom::Start(SIZE as u64))?;
-    let (length, digest) = digest(image)?;
+    let (length, digest) = digest(image, None)?;
     image.seek(SeekFrom::Start(SIZE as u64))?;
     file.write_all(&block(FORMAT_VERSION, length, digest))?;
     io::copy(&mut image, &mut file).map(drop)
@@ -55,12 +64,11 @@ pub(super) fn verify(path: &Path) -> Result<u64, String> {
     if found > expected {
         return Err(format!("has grown since it was written: expected {expected} bytes, found {found}"));
     }
-    if self::digest(&file).map_err(unreadable)? != (length, digest) {
-        return Err(
-            "its checksum does not match: it changed since it was written; use an earlier checkpoint".into(),
-        );
+    let holds = |root_cache| self::digest(&file, root_cache).map(|found| found == (length, digest));
+    if holds(None).map_err(unreadable)? || holds(Some(STALE_ROOT_CACHE)).map_err(unreadable)? {
+        return Ok(length);
     }
-    Ok(length)
+    Err("its checksum does not match: it changed since it was written; use an earlier checkpoint".into())
 }
 
 /// The version, length and digest that the header states, or why these bytes are not one.
@@ -109,11 +117,20 @@ fn block(version: u32, length: u64, digest: u128) -> [u8; SIZE] {
     block
 }
 
-/// The number and digest of the bytes from here to the end of `file`.
-fn digest(mut file: &File) -> io::Result<(u64, u128)> {
-    let mut hasher = Xxh3::new();
+/// The number and digest of the bytes of `file` after the block; where the superblock caches nothing of the root group, with
+/// `root_cache` in place of the zeros there.
+fn digest(mut file: &File, root_cache: Option<[u8; 24]>) -> io::Result<(u64, u128)> {
+    file.seek(SeekFrom::Start(SIZE as u64))?;
+    let mut start = Vec::with_capacity(ROOT_CACHE.end);
+    file.take(ROOT_CACHE.end as u64).read_to_end(&mut start)?;
+    if let (Some(root_cache), Some(found)) = (root_cache, start.get_mut(ROOT_CACHE))
+        && *found == [0; 24]
+    {
+        found.copy_from_slice(&root_cache);
+    }
+    let (mut hasher, mut length) = (Xxh3::new(), start.len() as u64);
+    hasher.update(&start);
     let mut buffer = vec![0; 1 << 20];
-    let mut length = 0;
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok((length, hasher.digest128())),

@@ -22,7 +22,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 pub use origin::Origin;
 use partial::Partial;
-pub use snapshot::{Best, Plateau, Progress, Slot, Snapshot, Stage, Tensor};
+pub use snapshot::{Best, Data, Plateau, Progress, Slot, Snapshot, Stage, Tensor};
 pub use store::{Newest, Saved, Store};
 
 /// The version of the file format this program writes, and the newest it reads.

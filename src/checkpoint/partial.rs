@@ -25,17 +25,15 @@ impl Partial {
         Ok(partial)
     }
 
-    /// A second name for the file `from`, or a copy of it where that cannot be, to be renamed to `path`.
+    /// A copy of the file `from`, to be renamed to `path`: never a second name for it, since what happens to the one must
+    /// not happen to the other. The copy is made by `copy_file_range`, which file systems that can (Btrfs, XFS, NFS 4.2) answer
+    /// with a reflink: no byte is copied until one of the two changes.
     pub(super) fn of(from: &Path, path: &Path) -> Result<Self, String> {
-        let name = temporary_name(path)?;
-        // Left by a killed run with the same process number; anything else will show below.
-        let _ = fs::remove_file(&name);
-        if fs::hard_link(from, &name).is_ok() {
-            return Ok(Partial { path: name });
-        }
-        let mut from =
+        let mut from_file =
             File::open(from).map_err(|error| format!("cannot be copied from {}: {error}", from.display()))?;
-        Self::beside(path, |mut file| io::copy(&mut from, &mut file).map(drop))
+        Self::beside(path, |mut file| io::copy(&mut from_file, &mut file).map(drop)).map_err(|reason| {
+            format!("cannot be copied from {}: {reason}{}", from.display(), room(path, &from_file))
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -61,7 +59,7 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // After a rename nothing has this name, unless both were links to one file: then the rename did nothing.
+        // After a rename nothing has this name.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -152,16 +150,27 @@ mod tests {
     }
 
     #[test]
-    fn a_second_name_is_a_link_or_across_file_systems_a_copy() {
+    fn a_second_name_is_a_copy_within_and_across_file_systems() {
         use std::os::unix::fs::MetadataExt;
         let (here, memory) = (tempfile::tempdir_in(".").unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
         let from = here.path().join("from");
-        fs::write(&from, "contents").unwrap();
-        for (path, links) in [(here.path().join("to"), 2), (memory.path().join("to"), 1)] {
-            Partial::of(&from, &path).unwrap().rename(&path).unwrap();
+        for path in [here.path().join("to"), memory.path().join("to")] {
+            fs::write(&from, "contents").unwrap();
+            // Twice: the second replaces the first.
+            for _ in 0..2 {
+                Partial::of(&from, &path).unwrap().rename(&path).unwrap();
+                assert_eq!(fs::read(&path).unwrap(), b"contents");
+                assert_eq!(fs::metadata(&path).unwrap().nlink(), 1);
+                assert_eq!(
+                    fs::read_dir(path.parent().unwrap()).unwrap().count(),
+                    if path.starts_with(here.path()) { 2 } else { 1 }
+                );
+            }
+            fs::write(&from, "c").unwrap();
             assert_eq!(fs::read(&path).unwrap(), b"contents");
-            assert_eq!(fs::metadata(&path).unwrap().nlink(), links);
-            assert_eq!(fs::read_dir(memory.path()).unwrap().count(), if links == 1 { 1 } else { 0 });
         }
+        let message = Partial::of(&here.path().join("none"), &from).map(drop).unwrap_err();
+        assert!(message.contains("none: No such file"), "{message}");
+        assert_eq!(fs::read(&from).unwrap(), b"c");
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use hdf5::types::VarLenUnicode;
 use hdf5::{Container, File, Group, IndexType, IterationOrder};
 
-use super::snapshot::{Best, Plateau, Progress, Slot, Snapshot, Stage, Tensor, elements};
+use super::snapshot::{Best, Data, Plateau, Progress, Slot, Snapshot, Stage, Tensor, elements};
 use super::write::{FORMAT, cause};
 use super::{FORMAT_VERSION, Origin, header};
 use crate::job::Gradients;
@@ -25,6 +25,7 @@ pub(super) fn load(path: &Path) -> Result<Snapshot, String> {
         optimizer: reader.members("optimizer")?.into_iter().map(slot).collect::<Result<_, String>>()?,
         carried: if reader.has("carried") { tensors("carried")? } else { Vec::new() },
         vocabulary: reader.vocabulary()?,
+        data: reader.data()?,
         progress: reader.progress()?,
     };
     snapshot.check()?;
@@ -57,6 +58,7 @@ pub(super) fn compare<V: AsRef<[f32]>>(path: &Path, snapshot: &Snapshot<V>) -> R
         tensors("carried", &snapshot.carried)?;
     }
     same(reader.vocabulary()? == snapshot.vocabulary, "vocabularies")?;
+    same(reader.data()? == snapshot.data, "facts about the data")?;
     let slots = reader.members("optimizer")?;
     same(slots.iter().eq(snapshot.optimizer.iter().map(|slot| &slot.name)), "optimizer slots")?;
     snapshot.optimizer.iter().try_for_each(|slot| tensors(&format!("optimizer/{}", slot.name), &slot.tensors))
@@ -162,6 +164,18 @@ impl Reader {
             .map(owned)
             .collect::<Result<_, _>>()
             .map_err(|error| format!("its `vocabulary`: {error}"))
+    }
+
+    /// What identifies the data; nothing where the file does not say.
+    fn data(&self) -> Result<Data, String> {
+        let sets = if self.has("data") { self.members("data")? } else { Vec::new() };
+        let facts = |set: String| {
+            let group = self.group(&format!("data/{set}"))?;
+            let names = group.attr_names().map_err(cause)?;
+            let fact = |name: String| Ok((name.clone(), attribute(&group, &name, text)?));
+            Ok((set, names.into_iter().map(fact).collect::<Result<_, String>>()?))
+        };
+        sets.into_iter().map(facts).collect()
     }
 
     /// The names of the tensors below the group `section`, in the order they were written.

@@ -24,9 +24,15 @@ pub struct Snapshot<V = Vec<f32>> {
     pub carried: Vec<Tensor<V>>,
     /// The words of a language model, by number; none for other networks.
     pub vocabulary: Vec<String>,
+    /// What identifies the data that were read; nothing in files of programs that did not note it.
+    pub data: Data,
     /// How far the run is.
     pub progress: Progress,
 }
+
+/// What identifies data: for each set that was read ("training", "validation"), facts such as the number of its samples
+/// and hashes of what is in it, by name.
+pub type Data = BTreeMap<String, BTreeMap<String, String>>;
 
 /// A named array of `shape`, row-major.
 #[derive(Clone, Debug)]
@@ -127,11 +133,14 @@ impl<V: AsRef<[f32]>> Snapshot<V> {
             .chain(vectors)
             .chain(stage)
             .chain(&self.vocabulary)
+            .chain(self.data.values().flat_map(BTreeMap::values))
             .any(|text| text.contains('\0'))
         {
             return Err("a text holds a NUL character, which HDF5 strings cannot".into());
         }
         self.progress.metrics.keys().try_for_each(|name| check_name(name, "metric"))?;
+        self.data.keys().try_for_each(|set| check_part(set, "data set"))?;
+        self.data.values().flat_map(BTreeMap::keys).try_for_each(|fact| check_name(fact, "data fact"))?;
         check_tensors(&self.parameters)?;
         check_tensors(&self.carried).map_err(|reason| format!("carried state: {reason}"))?;
         let mut seen = HashSet::new();
@@ -263,6 +272,7 @@ mod tests {
             optimizer,
             carried: vec![],
             vocabulary: vec![],
+            data: Data::new(),
             progress,
         }
         .check()

@@ -87,7 +87,7 @@ impl Store {
     ///
     /// [`Error::Checkpoint`] when `best.h5` cannot be written; the one that was there still is.
     pub fn make_best(&self, path: &Path) -> Result<()> {
-        link(path, &self.best_path())
+        copy(path, &self.best_path())
     }
 
     /// Keeps the checkpoint at `path` as `stage-NAME.h5`, the last of the stage `name`, beside the last few.
@@ -96,7 +96,7 @@ impl Store {
     ///
     /// As for [`Store::make_best`].
     pub fn keep_stage(&self, path: &Path, name: &str) -> Result<()> {
-        link(path, &self.stage_path(name))
+        copy(path, &self.stage_path(name))
     }
 
     /// The last checkpoint of the stage `name`.
@@ -111,7 +111,7 @@ impl Store {
     ///
     /// As for [`Store::make_best`].
     pub fn keep_start(&self, path: &Path) -> Result<()> {
-        link(path, &self.directory.join(START))
+        copy(path, &self.directory.join(START))
     }
 
     /// Where [`Store::keep_start`] keeps it in the directory of a run.
@@ -146,6 +146,19 @@ impl Store {
     /// The best checkpoint, if one was saved as such.
     pub fn best(&self) -> Option<PathBuf> {
         Some(self.best_path()).filter(|path| path.exists())
+    }
+
+    /// The job of the newest whole checkpoint in `run_dir`, as TOML, if it holds any checkpoint.
+    ///
+    /// # Errors
+    /// As for [`Store::load_newest`].
+    pub fn newest_job(run_dir: impl AsRef<Path>) -> Result<Option<String>> {
+        let directory = run_dir.as_ref().join(CHECKPOINTS);
+        if !directory.exists() {
+            return Ok(None);
+        }
+        let newest = Store { directory, keep: NonZeroUsize::MIN }.load_newest()?;
+        Ok(newest.map(|newest| newest.snapshot.job))
     }
 
     /// Loads the checkpoint with the highest step that is whole. Damaged ones of later steps are passed over and stay where they
@@ -191,8 +204,8 @@ impl Store {
     }
 }
 
-/// Gives the checkpoint at `path` another name too, which was perhaps another's.
-fn link(path: &Path, name: &Path) -> Result<()> {
+/// Puts a copy of the checkpoint at `path` in the place of `name`, whole or not at all.
+fn copy(path: &Path, name: &Path) -> Result<()> {
     Partial::of(path, name)
         .and_then(|partial| partial.rename(name))
         .map_err(|reason| Error::checkpoint(name, reason))

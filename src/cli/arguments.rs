@@ -67,22 +67,35 @@ Examples:
   ternflock train jobs/lenet-digits.toml
   mpirun -n 2 ternflock train jobs/lenet-fashion.toml --set train.epochs=2
   mpirun -n 2 ternflock train jobs/lenet-fashion.toml --resume
+  ternflock train --resume runs/lenet-fashion-2
+  ternflock train --resume runs/lenet-fashion-2 --allow-changes --set optimizer.learning_rate=0.01
 
-A run writes job.toml (the effective job), metrics.jsonl (one event a line) and checkpoints/ into its directory.
+A run writes job.toml (the effective job), run.toml (how it was started), metrics.jsonl (one event a line) and
+checkpoints/ into its directory.
+
+--resume continues a run with its own job: the overrides that it was started with hold, and what the job file or --set
+now say otherwise is refused with a list of the differences, unless --allow-changes takes them. Data that have changed
+since, and a run that has diverged, are refused too.
+
 SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 end it after the step under way, with a checkpoint and exit code 75; so does the
 end of a Slurm allocation when it comes near. --resume then goes on as if nothing had been, also on other ranks.")]
 pub struct Train {
-    /// The job file (docs/job-file.md).
-    pub job: PathBuf,
+    /// The job file (docs/job-file.md); a run that is resumed by its directory needs none.
+    #[arg(required_unless_present = "resume")]
+    pub job: Option<PathBuf>,
     /// Override a value of the job, as in train.epochs=2; may be repeated, the last one wins.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// Where the run goes [default: runs/NAME, or the next free runs/NAME-2, ...]
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
-    /// Continue from the newest checkpoint of the run directory [default: of the last runs/NAME...]
-    #[arg(long)]
-    pub resume: bool,
+    /// Continue the run in this directory from its newest checkpoint [default: --run-dir, or the run of the job's name in
+    /// runs/ that was started last]
+    #[arg(long, value_name = "RUN_DIR", num_args = 0..=1)]
+    pub resume: Option<Option<PathBuf>>,
+    /// Resume with what the job file and --set now say, where that differs from the run's own job; the log lists it.
+    #[arg(long, requires = "resume")]
+    pub allow_changes: bool,
     /// Refuse to continue on another number of ranks than the checkpoint was written by.
     #[arg(long, requires = "resume")]
     pub same_ranks: bool,

@@ -8,11 +8,9 @@ use std::time::Duration;
 use super::launcher::is_started_by_hydra;
 use super::streams::log;
 use crate::bench::Ranks;
+pub use crate::error::INTERRUPTED;
 use crate::error::{Error, Kind};
 use crate::train::World;
-
-/// A signal ended the run after a checkpoint: BSD's EX_TEMPFAIL, "try again later".
-pub const INTERRUPTED: u8 = 75;
 
 /// How long rank 0 lets the others end before it says its last words, where the launcher wants that.
 const LINGER: Duration = Duration::from_millis(250);
@@ -38,26 +36,15 @@ pub fn leave(world: World, code: u8, last_words: fmt::Arguments) -> ExitCode {
     code.into()
 }
 
-fn code(kind: Kind) -> u8 {
-    match kind {
-        Kind::Usage => 2,
-        Kind::Data => 3,
-        Kind::Checkpoint => 4,
-        Kind::RunDir => 5,
-        Kind::NonFinite => 6,
-        Kind::Exchange => 7,
-    }
-}
-
 /// Prints `error` of a single process and returns its exit code.
 pub fn fail(error: &Error) -> ExitCode {
     log(format_args!("ternflock: {error}"));
-    code(error.kind()).into()
+    error.kind().exit_code().into()
 }
 
 /// Ends this rank of `world` after `error`. If the other ranks may be waiting for it, all of them are ended at once.
 pub fn fail_on(world: World, error: &Error) -> ExitCode {
-    let code = code(error.kind());
+    let code = error.kind().exit_code();
     match error {
         Error::Elsewhere { .. } => {}
         // The same on every rank, and it names the ranks it is about.
@@ -84,12 +71,12 @@ pub fn fail_ranks(ranks: &Ranks, error: &Error) -> ExitCode {
         _ => log(format_args!("ternflock: rank {}: {error}", ranks.rank())),
     }
     if ranks.size() > 1 && !error.is_on_all_ranks() {
-        World::abort(code(error.kind()).into());
+        World::abort(error.kind().exit_code().into());
     }
-    code(error.kind()).into()
+    error.kind().exit_code().into()
 }
 
 /// The exit code of `error`, which another process says.
 pub fn quietly(error: &Error) -> ExitCode {
-    code(error.kind()).into()
+    error.kind().exit_code().into()
 }

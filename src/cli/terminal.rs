@@ -36,7 +36,7 @@ impl Terminal {
                 let (rate, unit) = (thousands(speed.rate() as u64), speed.unit());
                 bar.set_message(format!("loss {loss:.4}, {rate} {unit}/s,"));
             }
-            (Some(bar), Event::End(_)) => bar.finish_and_clear(),
+            (Some(bar), Event::End(_) | Event::Failed { .. }) => bar.finish_and_clear(),
             _ => {}
         }
         let Some(line) = line(event, self.bar.is_some()) else { return };
@@ -74,7 +74,7 @@ fn line(event: &Event, bar: bool) -> Option<String> {
         Event::Checkpoint { .. } if bar => None,
         Event::Checkpoint { step, path } => Some(format!("step {step:>6}  checkpoint {}", path.display())),
         Event::Note { text, .. } => Some(text.clone()),
-        Event::End(_) => None,
+        Event::End(_) | Event::Failed { .. } => None,
     }
 }
 

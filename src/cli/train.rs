@@ -1,5 +1,6 @@
 //! `ternflock train`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,21 +16,23 @@ use super::stages;
 use super::streams::{log, print};
 use super::table::table;
 use super::terminal::Terminal;
-use crate::job::{self, Exchange};
+use crate::error::{Error, Result};
+use crate::job::{self, Exchange, Loaded};
 use crate::report::Summary;
-use crate::train::{End, Options, Patience, run};
+use crate::train::{End, Options, Patience, RunDir, patience, run};
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
 pub fn main(arguments: &Train) -> ExitCode {
-    let loaded = job::load(&arguments.job, &arguments.sets);
+    let asked = asked(arguments);
     // A job that cannot be read has no patience of its own; the ranks still meet, so that one of them speaks for all.
-    let exchange = loaded.as_ref().map_or_else(|_| Exchange::default(), |loaded| loaded.job.exchange.clone());
-    let mut world = match launch_or_say(Patience::of(&exchange)) {
+    let default = |_: &Error| Patience::of(&Exchange::default());
+    let patience = asked.as_ref().map_or_else(default, |(loaded, options)| patience(loaded, options));
+    let mut world = match launch_or_say(patience) {
         Ok(world) => world,
         Err(code) => return code,
     };
-    let loaded = match world.together(loaded) {
-        Ok(loaded) => loaded,
+    let (loaded, options) = match world.together(asked) {
+        Ok(asked) => asked,
         Err(error) => return exit::fail_on(world, &error),
     };
     let stop = Arc::new(AtomicBool::new(false));
@@ -38,15 +41,6 @@ pub fn main(arguments: &Train) -> ExitCode {
     }
     let mut terminal = (world.rank() == 0).then(Terminal::new);
     let mut sink = |event: &_| terminal.as_mut().map_or((), |terminal| terminal.show(event));
-    let options = Options {
-        run_dir: arguments.run_dir.clone(),
-        resume: arguments.resume,
-        same_ranks: arguments.same_ranks,
-        end: arguments.end_time.map(|time| End {
-            at: SystemTime::UNIX_EPOCH + Duration::from_secs(time),
-            margin: Duration::from_secs(arguments.end_margin.into()),
-        }),
-    };
     match run(&loaded, &options, &mut world, &stop, &mut sink) {
         Ok(summary) if !summary.complete => {
             let code = INTERRUPTED;
@@ -60,6 +54,62 @@ pub fn main(arguments: &Train) -> ExitCode {
         }
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => exit::fail_on(world, &error),
+    }
+}
+
+/// The job and the run that `arguments` ask for. A run that is resumed by its directory alone is asked to do what it did.
+fn asked(arguments: &Train) -> Result<(Loaded, Options)> {
+    let (job, run_dir) = job_and_run_dir(arguments)?;
+    let job = match (job, &run_dir) {
+        (Some(job), _) => job,
+        (None, Some(run_dir)) => {
+            let job = RunDir::job_path(run_dir);
+            if !job.exists() {
+                return Err(Error::run_dir(run_dir, "holds no run to resume: it has no job.toml"));
+            }
+            job
+        }
+        (None, None) => {
+            let message = "--resume without a job file needs the directory of the run, as in `ternflock train --resume runs/NAME`";
+            return Err(Error::Usage(message.into()));
+        }
+    };
+    let options = Options {
+        run_dir,
+        resume: arguments.resume.is_some(),
+        allow_changes: arguments.allow_changes,
+        same_ranks: arguments.same_ranks,
+        end: arguments.end_time.map(|time| End {
+            at: SystemTime::UNIX_EPOCH + Duration::from_secs(time),
+            margin: Duration::from_secs(arguments.end_margin.into()),
+        }),
+    };
+    Ok((job::load(job, &arguments.sets)?, options))
+}
+
+/// The job file and the directory of the run, as far as they are given.
+fn job_and_run_dir(arguments: &Train) -> Result<(Option<PathBuf>, Option<PathBuf>)> {
+    let (job, run_dir) = (arguments.job.clone(), arguments.run_dir.clone());
+    let Some(resumed) = arguments.resume.clone().flatten() else { return Ok((job, run_dir)) };
+    if resumed.is_file() {
+        // `train --resume JOB`: the option takes the word behind it.
+        return match job {
+            None if resumed.extension().is_none_or(|extension| extension != "h5") => {
+                Ok((Some(resumed), run_dir))
+            }
+            _ => Err(Error::Usage(format!(
+                "--resume {}: the directory of a run is needed, which holds its job.toml and its checkpoints/",
+                resumed.display()
+            ))),
+        };
+    }
+    match run_dir {
+        Some(run_dir) if run_dir != resumed => Err(Error::Usage(format!(
+            "--resume {} and --run-dir {} are two directories: give one",
+            resumed.display(),
+            run_dir.display()
+        ))),
+        _ => Ok((job, Some(resumed))),
     }
 }
 

@@ -38,7 +38,13 @@ pub trait TrainingFeed: Send {
 
     /// A hash of everything: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
+
+    /// What tells these data from others, for a run that resumes: counts, sizes and hashes, each with its name.
+    fn facts(&self) -> Facts;
 }
+
+/// What tells data from others: by name, a number or a hash as text.
+pub type Facts = Vec<(&'static str, String)>;
 
 /// What a network is evaluated on. Ranks share its items; each rank evaluates its own in chunks.
 pub trait EvaluationFeed: Send {
@@ -60,6 +66,9 @@ pub trait EvaluationFeed: Send {
 
     /// A hash of everything: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
+
+    /// The same as [`TrainingFeed::facts`].
+    fn facts(&self) -> Facts;
 }
 
 /// One batch of an evaluation.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::feed::{Chunk, EvaluationFeed, TrainingFeed};
+use super::feed::{Chunk, EvaluationFeed, Facts, TrainingFeed};
 use super::{Augment, Fill, Images, Order, labels};
 use crate::error::Result;
 use crate::nn::Shape;
@@ -71,6 +71,10 @@ impl TrainingFeed for ImageFeed {
     fn hash(&self) -> u64 {
         self.images.hash()
     }
+
+    fn facts(&self) -> Facts {
+        self.images.facts()
+    }
 }
 
 /// Images to evaluate on.
@@ -117,6 +121,10 @@ impl EvaluationFeed for ImageSet {
 
     fn hash(&self) -> u64 {
         self.images.hash()
+    }
+
+    fn facts(&self) -> Facts {
+        self.images.facts()
     }
 }
 

@@ -22,7 +22,7 @@ mod text;
 
 pub use augment::{Augment, View};
 pub use batch::{Order, shard};
-pub use feed::{Chunk, EvaluationFeed, Feeds, TrainingFeed};
+pub use feed::{Chunk, EvaluationFeed, Facts, Feeds, TrainingFeed};
 pub use fetch::fetch;
 pub use fill::{Fill, Normalise, labels};
 pub use image_feed::{ImageFeed, ImageSet};
@@ -82,6 +82,19 @@ impl Images {
         let (pixels, labels) = (xxh3_64(&self.pixels), xxh3_64(&self.labels));
         let all = [channels, height, width, classes, full_scale, pixels, labels];
         xxh3_64(bytemuck::cast_slice(&all))
+    }
+
+    /// What tells these from other images. xxh3 hashes several GB/s, so all of the pixels cost less than reading them.
+    pub fn facts(&self) -> Facts {
+        let hash = |bytes: &[u8]| format!("{:016x}", xxh3_64(bytes));
+        vec![
+            ("samples", self.len().to_string()),
+            ("shape", format!("{}x{}x{}", self.channels, self.height, self.width)),
+            ("classes", self.classes.to_string()),
+            ("full_scale", self.full_scale.to_string()),
+            ("labels", hash(&self.labels)),
+            ("contents", hash(&self.pixels)),
+        ]
     }
 
     /// Takes the last `count` samples away into a set of their own.

@@ -2,6 +2,7 @@
 //! their texts are, so the text is what is stored, hashed and compared.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table};
@@ -36,13 +37,32 @@ impl Job {
         xxh3_64(self.to_toml().as_bytes())
     }
 
-    /// What makes `other` another job than this one, a value a line: `train.steps: 100 -> 200`.
-    pub fn differences(&self, other: &Job) -> Vec<String> {
+    /// What makes `other` another job than this one, by key.
+    pub fn differences(&self, other: &Job) -> Vec<Difference> {
         let (old, new) = (values(&self.to_toml()), values(&other.to_toml()));
         let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         let said = |value: Option<&String>| value.map_or("not set", |value| value).to_owned();
         let changed = paths.into_iter().filter(|&path| old.get(path) != new.get(path));
-        changed.map(|path| format!("{path}: {} -> {}", said(old.get(path)), said(new.get(path)))).collect()
+        changed
+            .map(|path| Difference { key: path.clone(), old: said(old.get(path)), new: said(new.get(path)) })
+            .collect()
+    }
+}
+
+/// A key that two jobs give different values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its path, such as `train.steps` or `model.layers[2].filters`.
+    pub key: String,
+    /// The value that the one job gives it, as TOML, or "not set".
+    pub old: String,
+    /// The same of the other job.
+    pub new: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} -> {}", self.key, self.old, self.new)
     }
 }
 

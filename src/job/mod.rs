@@ -37,6 +37,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+pub use canonical::Difference;
 pub use checkpoint::Checkpoint;
 pub use data::{DATASETS, Data};
 pub use exchange::{Algorithm, Exchange, Gradients, Overlap};
@@ -101,6 +102,37 @@ pub struct Loaded {
     pub job: Job,
     /// Whom to blame for a value of it.
     pub source: Source,
+    /// What it was read from.
+    request: Request,
+}
+
+/// What a job was read from: to read it once more with other overrides.
+#[derive(Clone, Debug)]
+struct Request {
+    file: String,
+    text: String,
+    sets: Vec<String>,
+    stem: Option<String>,
+}
+
+impl Loaded {
+    /// The overrides that the job was read with.
+    pub fn sets(&self) -> &[String] {
+        &self.request.sets
+    }
+
+    /// The file that the job was read from, as messages name it.
+    pub fn file(&self) -> &str {
+        &self.request.file
+    }
+
+    /// The same file with the overrides `earlier` laid over it, and then those that it was read with.
+    ///
+    /// # Errors
+    /// Those of [`load`].
+    pub fn after(&self, earlier: &[String]) -> Result<Loaded> {
+        read_request(self.request.clone(), earlier)
+    }
 }
 
 /// Reads the job file at `path` and lays each of `sets` (`section.key=value`) over it, the last one said winning.
@@ -120,11 +152,19 @@ pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
 /// # Errors
 /// Those of [`load`].
 pub fn parse(file: String, text: &str, sets: &[String], stem: Option<&str>) -> Result<Loaded> {
-    let (mut table, mut source) = source::parse(file, text)?;
+    let (text, sets, stem) = (text.to_owned(), sets.to_vec(), stem.map(ToOwned::to_owned));
+    read_request(Request { file, text, sets, stem }, &[])
+}
+
+/// Reads what `request` says, over which the overrides `earlier` were laid before its own.
+fn read_request(request: Request, earlier: &[String]) -> Result<Loaded> {
+    let (mut table, mut source) = source::parse(request.file.clone(), &request.text)?;
     let mut problems = Problems::default();
-    overrides::apply(sets, &mut table, &mut source, &mut problems);
-    let job = read(&table, &source, problems, stem)?;
-    Ok(Loaded { job, source })
+    overrides::apply(earlier, &mut table, &mut source, &mut problems);
+    source.settle_sets();
+    overrides::apply(&request.sets, &mut table, &mut source, &mut problems);
+    let job = read(&table, &source, problems, request.stem.as_deref())?;
+    Ok(Loaded { job, source, request })
 }
 
 fn read_text(path: &Path, file: &str) -> Result<String> {

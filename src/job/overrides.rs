@@ -178,6 +178,30 @@ mod tests {
     use crate::job::tests::{MINIMAL, accepted, minimal, refused};
     use crate::job::{Gradients, OptimizerKind, ScheduleKind};
 
+    /// As if the file had said the earlier ones: later ones of another kind drop them, and the same ones again change nothing.
+    #[test]
+    fn overrides_hold_when_a_run_is_taken_up() {
+        let own = |sets: &[&str]| sets.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let started =
+            ["train.steps=7", "schedule.kind=multistep", "schedule.milestones=[4]", "schedule.gamma=0.5"];
+        let whole = accepted(MINIMAL, &started).job;
+        for again in [&[][..], &started, &started[..2], &started[..1]] {
+            assert_eq!(accepted(MINIMAL, again).after(&own(&started)).unwrap().job, whole, "{again:?}");
+        }
+        let other =
+            accepted(MINIMAL, &["schedule.kind=fixed", "train.epochs=3"]).after(&own(&started)).unwrap();
+        assert_eq!(other.job, accepted(MINIMAL, &["schedule.kind=fixed", "train.epochs=3"]).job);
+        assert_eq!(other.sets(), ["schedule.kind=fixed", "train.epochs=3"]);
+        let message = accepted(MINIMAL, &[]).after(&own(&["train.stepps=7"])).unwrap_err().to_string();
+        assert!(message.starts_with("--set train.stepps=7: unknown key"), "{message}");
+        let later = accepted(MINIMAL, &["train.epochs=3"]).after(&own(&["optimizer.momentum=0.5"])).unwrap();
+        let places = ["train.epochs", "optimizer.momentum"].map(|key| later.source.at(key));
+        assert_eq!(
+            places,
+            ["--set train.epochs=3", "--set optimizer.momentum=0.5, which the run was started with"]
+        );
+    }
+
     #[test]
     fn an_override_wins_over_the_file_and_over_earlier_ones() {
         let sets =

@@ -23,6 +23,8 @@ pub(super) enum Place {
     Line(usize),
     /// A `--set`: which of them, and as it was given, `section.key=value`.
     Set(usize, String),
+    /// The same, of those that a run was started with.
+    Started(usize, String),
     /// The file as a whole.
     File,
 }
@@ -85,11 +87,21 @@ impl Source {
         }
     }
 
+    /// Every `--set` so far is one that a run was started with, and no more contradicted by a later one than the file is.
+    pub(super) fn settle_sets(&mut self) {
+        for place in self.places.values_mut() {
+            if let Place::Set(order, set) = place {
+                *place = Place::Started(*order, std::mem::take(set));
+            }
+        }
+    }
+
     /// A place as text.
     pub(super) fn display(&self, place: &Place) -> String {
         match place {
             Place::Line(line) => format!("{}:{line}", self.file),
             Place::Set(_, set) => format!("--set {set}"),
+            Place::Started(_, set) => format!("--set {set}, which the run was started with"),
             Place::File => self.file.clone(),
         }
     }

@@ -1,10 +1,13 @@
 //! The events of a run. Each is a line of `metrics.jsonl`, told apart by its key `event`.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Count, Phases, Score, Speed};
+use crate::clock::rfc3339;
+use crate::error::{INTERRUPTED, Kind};
 
 /// Something a run has to say.
 #[derive(Clone, Debug, Serialize)]
@@ -116,8 +119,66 @@ pub enum Event {
         /// The sentence.
         text: String,
     },
-    /// Once, at the end.
+    /// Once, at the end of a run that is complete or was interrupted.
     End(Summary),
+    /// Once, at the end of a run that an error has ended: a line of the same `event`, `end`.
+    #[serde(rename = "end")]
+    Failed {
+        /// Steps done.
+        step: u64,
+        /// Never.
+        complete: bool,
+        /// How it ended, and when.
+        #[serde(flatten)]
+        ending: Ending,
+        /// What went wrong.
+        error: String,
+    },
+}
+
+/// How a run has ended. A run that was killed has no end at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// All steps were done.
+    Complete,
+    /// A signal, or the end of its allocation, ended it after a checkpoint.
+    Interrupted,
+    /// A loss, a gradient or a parameter was no longer finite.
+    Diverged,
+    /// Another error ended it.
+    Failed,
+}
+
+/// How a run has ended, and when.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ending {
+    /// How.
+    pub status: Status,
+    /// The exit code of the program.
+    pub exit_code: u8,
+    /// RFC 3339, UTC, to the second.
+    pub time: String,
+}
+
+impl Ending {
+    /// The end, now, of a run that was not ended by an error.
+    pub fn of(complete: bool) -> Ending {
+        match complete {
+            true => Ending::now(Status::Complete, 0),
+            false => Ending::now(Status::Interrupted, INTERRUPTED),
+        }
+    }
+
+    /// The end, now, of a run by an error of `kind`.
+    pub fn by(kind: Kind) -> Ending {
+        let status = if kind == Kind::NonFinite { Status::Diverged } else { Status::Failed };
+        Ending::now(status, kind.exit_code())
+    }
+
+    fn now(status: Status, exit_code: u8) -> Ending {
+        Ending { status, exit_code, time: rfc3339(SystemTime::now()) }
+    }
 }
 
 impl Event {
@@ -129,7 +190,8 @@ impl Event {
             | Event::Train { step, .. }
             | Event::Evaluate { step, .. }
             | Event::Checkpoint { step, .. }
-            | Event::Note { step, .. } => *step,
+            | Event::Note { step, .. }
+            | Event::Failed { step, .. } => *step,
             Event::End(summary) => summary.step,
         }
     }
@@ -142,6 +204,9 @@ pub struct Summary {
     pub step: u64,
     /// Whether all steps were done; otherwise a signal ended the run.
     pub complete: bool,
+    /// The same in words, and when it was.
+    #[serde(flatten)]
+    pub ending: Ending,
     /// "test" or "validation".
     pub set: &'static str,
     /// How good the network was in the last evaluation; NaN, which is `null` in JSON, if the run was interrupted.

@@ -1,10 +1,12 @@
 //! `metrics.jsonl`: one event a line, as it happens.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::Event;
+use serde::{Deserialize, Serialize};
+
+use super::{Event, Status};
 use crate::error::{Error, Result};
 
 /// The metrics file of a run, open for appending.
@@ -37,6 +39,36 @@ impl Metrics {
     }
 }
 
+/// The last thing that a file of events tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Last {
+    /// The run has ended so.
+    End(Status),
+    /// It was cut off: killed, by a user, the kernel or a lost node, before it could write how it ended.
+    CutOff,
+}
+
+/// The last thing that the file of events at `path` tells; nothing where there is no file, or no whole line in it.
+pub fn last(path: &Path) -> Option<Last> {
+    // Lines are far shorter than this.
+    const TAIL: u64 = 1 << 16;
+    let mut file = File::open(path).ok()?;
+    let start = file.metadata().ok()?.len().saturating_sub(TAIL);
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(start)).and_then(|_| file.read_to_end(&mut tail)).ok()?;
+    let events = tail.split(|&byte| byte == b'\n').rev();
+    let event: serde_json::Value = events.filter_map(|line| serde_json::from_slice(line).ok()).next()?;
+    if event["event"] != "end" {
+        return Some(Last::CutOff);
+    }
+    let status = serde_json::from_value(event["status"].clone()).unwrap_or(match event["complete"] == true {
+        // Of a version that did not write the status.
+        true => Status::Complete,
+        false => Status::Interrupted,
+    });
+    Some(Last::End(status))
+}
+
 /// Writes `text` so that `path` holds all of it or what it held before.
 pub fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     let partial = path.with_extension("partial");
@@ -61,9 +93,41 @@ fn lines_up_to(path: &Path, step: u64) -> std::io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
+    use crate::report::Ending;
 
     fn note(step: u64) -> Event {
         Event::Note { step, text: "x".into() }
+    }
+
+    #[test]
+    fn the_last_line_says_how_a_run_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("metrics.jsonl");
+        assert_eq!(last(&path), None);
+        let mut metrics = Metrics::open(&path, 0).unwrap();
+        assert_eq!(last(&path), None);
+        metrics.write(&note(1)).unwrap();
+        assert_eq!(last(&path), Some(Last::CutOff));
+        let ending = Ending::by(Kind::NonFinite);
+        let error = "x".repeat(1000);
+        metrics.write(&Event::Failed { step: 7, complete: false, ending, error }).unwrap();
+        assert_eq!(last(&path), Some(Last::End(Status::Diverged)));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let end: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        let shown = ["event", "step", "complete", "status", "exit_code"].map(|key| end[key].to_string());
+        assert_eq!(shown, ["\"end\"", "7", "false", "\"diverged\"", "6"]);
+        assert!(end["time"].as_str().unwrap().ends_with('Z') && end["error"].is_string(), "{end}");
+        // Far more than what is looked at.
+        (2..3000).for_each(|step| metrics.write(&note(step)).unwrap());
+        assert_eq!(last(&path), Some(Last::CutOff));
+        let append = |line: &str| {
+            let file = OpenOptions::new().append(true).open(&path);
+            file.unwrap().write_all(line.as_bytes()).unwrap();
+        };
+        // As versions before wrote it; and half a line, which a kill leaves, tells nothing.
+        append("{\"event\":\"end\",\"step\":9,\"complete\":true}\n{\"ev");
+        assert_eq!(last(&path), Some(Last::End(Status::Complete)));
     }
 
     #[test]

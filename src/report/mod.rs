@@ -5,7 +5,7 @@ mod metrics;
 mod phases;
 mod score;
 
-pub use event::{Event, Summary, Traffic};
-pub use metrics::{Metrics, write_whole};
+pub use event::{Ending, Event, Status, Summary, Traffic};
+pub use metrics::{Last, Metrics, last, write_whole};
 pub use phases::Phases;
 pub use score::{Count, Score, Speed, Task};

@@ -1,8 +1,10 @@
 //! Where a run begins: at a checkpoint of its own, at one that the job gives, or with what was drawn.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::run::Run;
+use super::run_record::RunRecord;
 use super::stages::find;
 use super::state::{restore, take_parameters, what_becomes_of_residuals};
 use super::statistics;
@@ -11,30 +13,46 @@ use super::world::World;
 use crate::checkpoint::{self, Newest, Progress, Snapshot, Store};
 use crate::data::Vocabulary;
 use crate::error::{Error, Result};
-use crate::job::{Job, Stage};
+use crate::job::{Difference, Job, Stage};
 use crate::nn::Graph;
 use crate::tensor;
 
+/// What is known of a run that resumes before its checkpoints are read.
+pub(super) struct Resumed {
+    /// What its record says from now on.
+    pub record: RunRecord,
+    /// What its job says that it did not say before.
+    pub changes: Vec<Difference>,
+    /// What is worth saying.
+    pub notes: Vec<String>,
+}
+
 impl Run<'_> {
     /// Goes to the newest checkpoint that is whole; a run that was ended before its first one starts again.
-    pub(super) fn resume(&mut self, same_ranks: bool, world: &mut World) -> Result<Vec<String>> {
+    pub(super) fn resume(
+        &mut self,
+        resumed: Resumed,
+        same_ranks: bool,
+        world: &mut World,
+    ) -> Result<Vec<String>> {
+        let Resumed { record, changes, mut notes } = resumed;
         let newest = self.store.as_ref().map(|store| self.newest(store)).transpose();
         let newest = world.together(newest)?.flatten();
         let path = newest.as_ref().map(|newest| newest.path.display().to_string());
         let path: PathBuf = world.broadcast(&path.unwrap_or_default())?.into();
-        let notes = if path.as_os_str().is_empty() {
-            let mut notes = vec!["there is no checkpoint yet to resume from: starting at step 0".into()];
+        if path.as_os_str().is_empty() {
+            notes.push("there is no checkpoint yet to resume from: starting at step 0".into());
+            notes.extend((!changes.is_empty()).then(|| say_changes("the run's", &changes)));
             notes.extend(self.begin(world)?);
-            notes
         } else {
             let passed_over = newest.as_ref().map_or(Vec::new(), |newest| newest.passed_over.clone());
             let snapshot = newest.map_or_else(|| checkpoint::load(&path), |newest| Ok(newest.snapshot));
             let resumed = snapshot.and_then(|snapshot| self.resume_from(&path, snapshot, same_ranks, world));
-            let mut notes = world.together(resumed)?;
-            notes.splice(0..0, passed_over);
-            notes
-        };
-        let written = if world.rank() == 0 { self.run_dir.write_job(self.job) } else { Ok(()) };
+            let resumed = world.together(resumed)?;
+            notes.extend(passed_over);
+            notes.extend(resumed);
+        }
+        let written = if world.rank() == 0 { self.run_dir.keep(self.job, &record) } else { Ok(()) };
         world.together(written)?;
         Ok(notes)
     }
@@ -70,13 +88,14 @@ impl Run<'_> {
             return Err(Error::checkpoint(path, message));
         }
         let mut notes = self.what_differs(path, &stored, &snapshot.progress, world.size())?;
+        self.check_vocabulary(&snapshot).map_err(|message| Error::checkpoint(path, message))?;
+        self.check_data(path, &snapshot)?;
         self.go_to_stage(&snapshot, world).map_err(|message| Error::checkpoint(path, message))?;
         if stored.exchange.gradients == self.job.exchange.gradients {
             self.kept = snapshot.progress.gradients.or(Some(stored.exchange.gradients));
         }
         notes.extend(what_becomes_of_residuals(&self.trainer, &snapshot, world.size()));
         notes.extend(statistics::what_becomes(&self.trainer.network, &snapshot, world.size()));
-        self.check_vocabulary(&snapshot).map_err(|message| Error::checkpoint(path, message))?;
         restore(&mut self.trainer, &snapshot, world.rank(), world.size())
             .map_err(|message| Error::checkpoint(path, message))?;
         // The run may have been killed after it wrote its best checkpoint and before it made it the best.
@@ -92,6 +111,12 @@ impl Run<'_> {
         self.is_evaluated = !snapshot.progress.metrics.is_empty();
         self.best = snapshot.progress.best;
         self.checkpoint = path.into();
+        if self.trainer.step == self.trainer.steps && !self.stages.has_next() {
+            notes.push(format!(
+                "the run is complete already: all of its {} steps are done",
+                self.trainer.steps
+            ));
+        }
         Ok(notes)
     }
 
@@ -116,7 +141,16 @@ impl Run<'_> {
     fn go_to_stage(&mut self, snapshot: &Snapshot, world: &World) -> std::result::Result<(), String> {
         let stored = snapshot.progress.stage.as_ref();
         self.stages.now = find(self.job, stored.map(|stage| stage.name.as_str()))?;
-        let (Some(stored), Some(stage)) = (stored, self.stages.stage()) else { return Ok(()) };
+        let (Some(stored), Some(stage)) = (stored, self.stages.stage()) else {
+            let (step, steps) = (snapshot.progress.step, self.trainer.steps);
+            return if step <= steps {
+                Ok(())
+            } else {
+                Err(format!(
+                    "is at step {step}, and the job ends after {steps}: give the job it was trained with, or start a new run"
+                ))
+            };
+        };
         let cut = |stage: &Stage| stage.shrink.is_some() || stage.low_rank.is_some();
         let mut graph = self.trainer.network.graph().clone();
         if self.job.stages[..=self.stages.now].iter().any(cut) {
@@ -161,6 +195,23 @@ impl Run<'_> {
         })
     }
 
+    /// Refuses a checkpoint that was trained on other data than those that were read: its counters would mean other samples, and
+    /// its best evaluation other questions.
+    fn check_data(&self, path: &Path, snapshot: &Snapshot) -> Result<()> {
+        let differences: Vec<String> =
+            snapshot.data.iter().filter_map(|(set, was)| differs(set, was, self.data.get(set)?)).collect();
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "the data are not those that {} was trained on: {}; put them back, or start a new run (model.checkpoint gives it \
+             these parameters)",
+            path.display(),
+            differences.join("; ")
+        );
+        Err(Error::data(&self.job.data.dataset, message))
+    }
+
     /// What makes this run another than the one of the job `stored` that came to `progress`; what would make nonsense of its counters is
     /// refused.
     fn what_differs(
@@ -172,7 +223,7 @@ impl Run<'_> {
     ) -> Result<Vec<String>> {
         let differences = stored.differences(self.job);
         if let Some(difference) =
-            differences.iter().find(|difference| FIXED.iter().any(|key| difference.starts_with(key)))
+            differences.iter().find(|difference| FIXED.iter().any(|key| difference.key.starts_with(key)))
         {
             let message = format!(
                 "cannot be resumed with another order of samples ({difference}): give the job it was trained with, or \
@@ -182,7 +233,7 @@ impl Run<'_> {
         }
         let mut notes = Vec::new();
         if !differences.is_empty() {
-            notes.push(format!("the job differs from the checkpoint's: {}", differences.join("; ")));
+            notes.push(say_changes("the checkpoint's", &differences));
         }
         if progress.ranks != world as u64 {
             notes.push(format!(
@@ -226,6 +277,26 @@ fn what_computes_differently(progress: &Progress) -> Option<String> {
             changes.join("; ")
         )
     })
+}
+
+/// That the job is another than `whose`.
+fn say_changes(whose: &str, differences: &[Difference]) -> String {
+    let all: Vec<_> = differences.iter().map(ToString::to_string).collect();
+    format!("the job differs from {whose}: {}", all.join("; "))
+}
+
+/// What makes a set another one than it `was`; facts that only one of them has say nothing.
+fn differs(set: &str, was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Option<String> {
+    let known = was.iter().filter_map(|(fact, was)| Some((fact, was, is.get(fact)?)));
+    let changed: Vec<_> = known
+        .filter(|(_, was, is)| was != is)
+        .map(|(fact, was, is)| match fact.as_str() {
+            // Nobody compares hashes by eye.
+            "labels" | "contents" => format!("other {fact}"),
+            _ => format!("{fact} {was} -> {is}"),
+        })
+        .collect();
+    (!changed.is_empty()).then(|| format!("the {set} set has {}", changed.join(", ")))
 }
 
 /// Keys of a job that decide which samples a step sees.

@@ -4,31 +4,37 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::end::{End, Watch};
 use super::evaluate::{Evaluator, evaluate};
 use super::exchange::float32_bytes;
+use super::own_job::take_up;
 use super::run_dir::RunDir;
 use super::stages::Stages;
+use super::start::agree;
 use super::state::{Gathered, gather, snapshot};
 use super::statistics::with_averaged;
 use super::stretch::Stretch;
 use super::surgery::enter;
 use super::trainer::Trainer;
 use super::world::World;
-use crate::checkpoint::{Best, Store};
+use crate::checkpoint::{Best, Data, Store};
 use crate::data::Vocabulary;
 use crate::error::{Error, Result};
 use crate::job::{Gradients, Job, Loaded};
 use crate::nn::Tally;
-use crate::report::{Event, Metrics, Summary, Traffic};
+use crate::report::{Ending, Event, Metrics, Summary, Traffic};
 
 /// How a run was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Where it goes; by default a directory of its own under `runs/`.
     pub run_dir: Option<PathBuf>,
-    /// Whether it continues from the newest checkpoint of that directory.
+    /// Whether it continues a run: that of this directory, or else the newest of the job's name below `runs/`.
     pub resume: bool,
+    /// Whether it may then do otherwise than the run's own job says.
+    pub allow_changes: bool,
     /// Whether it refuses to continue on another number of ranks.
     pub same_ranks: bool,
     /// Until when it may go on; ranks need not know the same.
@@ -50,7 +56,17 @@ pub fn run(
 ) -> Result<Summary> {
     let (mut watch, passed) = Watch::new(options.end, SystemTime::now());
     let mut stops = || stop.load(Ordering::Relaxed) || watch.is_time();
-    let mut run = Run::start(loaded, options, world, sink)?;
+    agree(loaded, world)?;
+    world.agree(
+        "the hash of the options --resume, --allow-changes, --same-ranks and --run-dir",
+        xxh3_64(
+            format!("{:?}", (&options.run_dir, options.resume, options.allow_changes, options.same_ranks))
+                .as_bytes(),
+        ),
+    )?;
+    let resumed = options.resume.then(|| take_up(loaded, options, world)).transpose()?;
+    let (own, taken_up) = resumed.unzip();
+    let mut run = Run::start(own.as_ref().unwrap_or(loaded), options, taken_up, world, sink)?;
     if let Some(passed) = passed {
         let text = format!(
             "the allocation ended {} s ago by the clock of {}, which must be wrong: nothing but a signal will stop this run",
@@ -59,7 +75,11 @@ pub fn run(
         );
         run.say(Event::Note { step: run.first_step, text })?;
     }
-    run.finish(world, &mut stops)
+    let ended = run.finish(world, &mut stops);
+    if let Err(error) = &ended {
+        run.say_failure(error);
+    }
+    ended
 }
 
 /// A run under way; [`Run::start`] is in its own file.
@@ -73,6 +93,8 @@ pub(super) struct Run<'a> {
     pub set: &'static str,
     /// The words of a language model.
     pub vocabulary: Option<Vocabulary>,
+    /// What identifies the data.
+    pub data: Data,
     pub run_dir: RunDir,
     pub stretch: Stretch,
     /// Checkpoints and events, on rank 0.
@@ -103,7 +125,7 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn finish(mut self, world: &mut World, stops: &mut dyn FnMut() -> bool) -> Result<Summary> {
+    fn finish(&mut self, world: &mut World, stops: &mut dyn FnMut() -> bool) -> Result<Summary> {
         let start = Instant::now();
         let mut stopped = false;
         if self.owes_evaluation && self.evaluate(world)? && self.job.checkpoint.best {
@@ -256,6 +278,7 @@ impl Run<'_> {
         let stage = self.stages.stage().map(|stage| stage.name.as_str());
         let mut snapshot = snapshot(&self.trainer, gathered, self.job, world, stage, self.best.clone());
         snapshot.vocabulary = self.vocabulary.as_ref().map_or(Vec::new(), |words| words.words().to_vec());
+        snapshot.data = self.data.clone();
         if let Some((_, tally)) = self.last.filter(|(step, _)| *step == self.trainer.step) {
             let score = self.trainer.task().score(&tally);
             let metrics = [(score.name(), score.value()), ("loss", tally.mean_loss())];
@@ -288,6 +311,13 @@ impl Run<'_> {
         self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.write(&event))
     }
 
+    /// Writes down that `error` has ended the run. What a full disk, say, then does not let it write is lost: `error` is said
+    /// all the same.
+    fn say_failure(&mut self, error: &Error) {
+        let (step, ending) = (self.trainer.step, Ending::by(error.kind()));
+        let _ = self.say(Event::Failed { step, complete: false, ending, error: error.to_string() });
+    }
+
     fn summary(&self, world: &World, complete: bool, seconds: f64) -> Summary {
         let steps = self.trainer.step - self.first_step;
         let per_step = |bytes: u64| bytes as f64 / steps.max(1) as f64;
@@ -298,6 +328,7 @@ impl Run<'_> {
         Summary {
             step: self.trainer.step,
             complete,
+            ending: Ending::of(complete),
             set: self.set,
             score: task.score(&last.unwrap_or(Tally { loss: f64::NAN, ..Tally::default() })),
             loss: last.map(|tally| tally.mean_loss()),

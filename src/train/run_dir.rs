@@ -1,18 +1,20 @@
 //! The directory of a run: which one it is, and what stands in it.
 //!
-//! `job.toml` the effective job, `metrics.jsonl` the events, `checkpoints/` the checkpoints, `.lock` the lock.
+//! `job.toml` the effective job, `run.toml` how it was started, `metrics.jsonl` the events, `checkpoints/` the checkpoints, `.lock` the lock.
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use super::find_run::{find, is_used};
+use super::run_record::RunRecord;
 use super::world::World;
 use crate::error::{Error, Result};
-use crate::job::Job;
+use crate::job::{Job, Loaded};
 use crate::report::write_whole;
 
 /// Where runs go that were not given a directory.
-const RUNS: &str = "runs";
+pub(super) const RUNS: &str = "runs";
 
 const JOB: &str = "job.toml";
 const LOCK: &str = ".lock";
@@ -26,52 +28,56 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Chooses the directory on rank 0, for all ranks. A new run creates it and writes the effective job into it; one that
-    /// resumes writes its job with [`RunDir::write_job`] once it is known to fit the checkpoint.
+    /// Chooses the directory of a new run of `loaded` on rank 0, for all ranks, creates it, and writes the effective job and
+    /// the record of its start into it.
     ///
-    /// Without `asked`, a new run takes `runs/NAME`, or `runs/NAME-2` and so on where that one is used; a run that
-    /// resumes takes the last of these that is used. With `asked`, a new run refuses a directory that holds another
-    /// run: nothing is ever overwritten, even by two runs that start at the same time.
-    pub fn open(job: &Job, asked: Option<&Path>, resume: bool, world: &mut World) -> Result<RunDir> {
+    /// Without `asked` that is `runs/NAME`, or `runs/NAME-2` and so on where that one is used. An `asked` directory that holds
+    /// another run is refused: nothing is ever overwritten, even by two runs that start at the same time.
+    pub(super) fn create(loaded: &Loaded, asked: Option<&Path>, world: &mut World) -> Result<RunDir> {
         let chosen = match world.rank() {
-            0 => asked.map_or(Ok(String::new()), as_text).and_then(|_| {
-                let path = RunDir::choose(Path::new(RUNS), job, asked, resume)?;
-                as_text(&path)
-            }),
+            0 => asked
+                .map_or(Ok(String::new()), as_text)
+                .and_then(|_| as_text(&choose(Path::new(RUNS), &loaded.job, asked)?)),
             _ => Ok(String::new()),
         };
+        let run_dir = RunDir::open(chosen, world)?;
+        let text = loaded.job.to_toml();
+        let written = match world.rank() {
+            0 => RunRecord::of(loaded, &text)
+                .write(&run_dir.path)
+                .map_err(|error| cannot_write(&run_dir.path, error)),
+            _ => Ok(()),
+        };
+        world.together(written)?;
+        Ok(run_dir)
+    }
+
+    /// Finds the directory of the run to resume on rank 0, for all ranks: `asked`, or the one of the newest run of the job called
+    /// `name`. With it comes what is worth saying about the choice.
+    pub(super) fn take_up(
+        name: &str,
+        asked: Option<&Path>,
+        world: &mut World,
+    ) -> Result<(RunDir, Option<String>)> {
+        let found = match world.rank() {
+            0 => find(Path::new(RUNS), name, asked).and_then(|(path, note)| Ok((as_text(&path)?, note))),
+            _ => Ok((String::new(), None)),
+        };
+        let (path, note) = match found {
+            Ok((path, note)) => (Ok(path), note),
+            Err(error) => (Err(error), None),
+        };
+        let run_dir = RunDir::open(path, world)?;
+        let note = world.broadcast(&note.unwrap_or_default())?;
+        Ok((run_dir, Some(note).filter(|note| !note.is_empty())))
+    }
+
+    /// The directory that rank 0 has `chosen`, on all ranks, locked.
+    fn open(chosen: Result<String>, world: &mut World) -> Result<RunDir> {
         let chosen = world.together(chosen)?;
         let path: PathBuf = world.broadcast(&chosen)?.into();
         let lock = if world.rank() == 0 { lock(&path) } else { Ok(None) };
         Ok(RunDir { _lock: world.together(lock)?, path })
-    }
-
-    fn choose(runs: &Path, job: &Job, asked: Option<&Path>, resume: bool) -> Result<PathBuf> {
-        let numbered = |number: u32| match number {
-            1 => runs.join(&job.name),
-            _ => runs.join(format!("{}-{number}", job.name)),
-        };
-        let nothing = |path| Err(Error::run_dir(path, "holds no run to resume; start one without --resume"));
-        match (asked, resume) {
-            (Some(path), true) if is_used(path) => Ok(path.into()),
-            (Some(path), true) => nothing(path.to_path_buf()),
-            (Some(path), false) if claim(path, job)? => Ok(path.into()),
-            (Some(path), false) => Err(Error::run_dir(
-                path,
-                "holds a run already; continue it with --resume, or give another --run-dir",
-            )),
-            (None, true) => match (1..).map(numbered).take_while(|path| is_used(path)).last() {
-                Some(path) => Ok(path),
-                None => nothing(numbered(1)),
-            },
-            (None, false) => {
-                let mut number = 1;
-                while !claim(&numbered(number), job)? {
-                    number += 1;
-                }
-                Ok(numbered(number))
-            }
-        }
     }
 
     /// The directory itself.
@@ -79,20 +85,55 @@ impl RunDir {
         &self.path
     }
 
-    /// Writes the effective job of a run that resumes.
-    pub fn write_job(&self, job: &Job) -> Result<()> {
-        write_whole(&self.path.join(JOB), &job.to_toml()).map_err(|error| cannot_write(&self.path, error))
+    /// Writes the effective job of a run that resumes, and the record that belongs to it, unless both stand there.
+    pub(super) fn keep(&self, job: &Job, record: &RunRecord) -> Result<()> {
+        let (path, text) = (RunDir::job_path(&self.path), job.to_toml());
+        let stands = std::fs::read_to_string(&path).is_ok_and(|stored| stored == text)
+            && RunRecord::read(&self.path).is_ok_and(|stored| stored == *record);
+        if stands && record.knows(&text) {
+            return Ok(());
+        }
+        write_whole(&path, &text)
+            .and_then(|()| record.clone().with_job(&text).write(&self.path))
+            .map_err(|error| cannot_write(&self.path, error))
     }
 
     /// The file of events.
     pub fn metrics(&self) -> PathBuf {
-        self.path.join(METRICS)
+        RunDir::metrics_path(&self.path)
+    }
+
+    /// Where the effective job stands in `run_dir`.
+    pub fn job_path(run_dir: &Path) -> PathBuf {
+        run_dir.join(JOB)
+    }
+
+    /// Where the events stand in `run_dir`.
+    pub fn metrics_path(run_dir: &Path) -> PathBuf {
+        run_dir.join(METRICS)
     }
 }
 
-/// Whether a run has been in `path`.
-fn is_used(path: &Path) -> bool {
-    [JOB, METRICS, "checkpoints"].iter().any(|name| path.join(name).exists())
+/// The directory of a new run, which is claimed for it.
+fn choose(runs: &Path, job: &Job, asked: Option<&Path>) -> Result<PathBuf> {
+    let numbered = |number: u32| match number {
+        1 => runs.join(&job.name),
+        _ => runs.join(format!("{}-{number}", job.name)),
+    };
+    match asked {
+        Some(path) if claim(path, job)? => Ok(path.into()),
+        Some(path) => Err(Error::run_dir(
+            path,
+            "holds a run already; continue it with --resume, or give another --run-dir",
+        )),
+        None => {
+            let mut number = 1;
+            while !claim(&numbered(number), job)? {
+                number += 1;
+            }
+            Ok(numbered(number))
+        }
+    }
 }
 
 /// Creates the directory at `path` for a new run, or says that another run has it. The job file is the claim: of two runs
@@ -145,18 +186,15 @@ mod tests {
     fn runs_never_share_a_directory() {
         let runs = tempfile::tempdir().unwrap();
         let job = crate::job::load("jobs/lenet-digits.toml", &["name=lenet".into()]).unwrap().job;
-        let choose = |asked: Option<&Path>, resume| RunDir::choose(runs.path(), &job, asked, resume);
-        assert!(choose(None, true).unwrap_err().to_string().contains("no run to resume"));
-        assert_eq!(choose(None, false).unwrap(), runs.path().join("lenet"));
-        assert_eq!(choose(None, true).unwrap(), runs.path().join("lenet"));
-        assert_eq!(choose(None, false).unwrap(), runs.path().join("lenet-2"));
-        assert_eq!(choose(None, true).unwrap(), runs.path().join("lenet-2"));
+        let choose = |asked: Option<&Path>| choose(runs.path(), &job, asked);
+        assert_eq!(choose(None).unwrap(), runs.path().join("lenet"));
+        assert_eq!(choose(None).unwrap(), runs.path().join("lenet-2"));
         let asked = runs.path().join("lenet");
-        assert!(choose(Some(&asked), false).unwrap_err().to_string().contains("--resume"));
-        assert_eq!(choose(Some(&asked), true).unwrap(), asked);
+        assert!(choose(Some(&asked)).unwrap_err().to_string().contains("--resume"));
         let new = runs.path().join("new");
-        assert!(choose(Some(&new), true).is_err());
-        assert_eq!(choose(Some(&new), false).unwrap(), new);
+        assert_eq!(choose(Some(&new)).unwrap(), new);
+        std::fs::remove_dir_all(&asked).unwrap();
+        assert_eq!(choose(None).unwrap(), asked);
     }
 
     #[test]
@@ -167,7 +205,7 @@ mod tests {
         let mut chosen: Vec<PathBuf> = std::thread::scope(|scope| {
             let choose = || {
                 start.wait();
-                RunDir::choose(runs.path(), &job, None, false).unwrap()
+                super::choose(runs.path(), &job, None).unwrap()
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(choose)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()

@@ -32,6 +32,7 @@ pub fn smaller(
         optimizer: Vec::new(),
         carried: Vec::new(),
         vocabulary: snapshot.vocabulary.clone(),
+        data: snapshot.data.clone(),
         progress: Progress { best: None, metrics: Default::default(), ..snapshot.progress.clone() },
     };
     Ok((after, parameters, graph, operation))

@@ -11,15 +11,17 @@ use super::build::{build_graph, check_preset, open_feeds};
 use super::evaluate::Evaluator;
 use super::exchange::{kept_layers, residual_elements};
 use super::hash::program_hash;
+use super::own_job::TakenUp;
 use super::placement::{Placement, place};
+use super::resume::Resumed;
 use super::run::{Options, Run};
 use super::run_dir::RunDir;
 use super::stages::{Stages, check};
 use super::stretch::Stretch;
 use super::trainer::{Trainer, capacity};
 use super::world::World;
-use crate::checkpoint::Store;
-use crate::data::{Feeds, TrainingFeed, Vocabulary, shard};
+use crate::checkpoint::{Data, Store};
+use crate::data::{Facts, Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
 use crate::job::{Job, Loaded, Model};
 use crate::nn::{Graph, Shape, check_memory, parameters};
@@ -31,30 +33,33 @@ impl<'a> Run<'a> {
     pub(super) fn start(
         loaded: &'a Loaded,
         options: &Options,
+        taken_up: Option<TakenUp>,
         world: &mut World,
         sink: &'a mut dyn FnMut(&Event),
     ) -> Result<Run<'a>> {
         let job = &loaded.job;
-        agree(loaded, world)?;
-        world.agree(
-            "the hash of the options --resume, --same-ranks and --run-dir",
-            xxh3_64(format!("{:?}", (&options.run_dir, options.resume, options.same_ranks)).as_bytes()),
-        )?;
+        world.agree("the hash of the run's own job", job.hash())?;
         let placement = place(world)?;
         let Feeds { train, evaluation, set, vocabulary } = read(loaded, world)?;
-        let open_run_dir = |world: &mut World| {
-            world.set_context(format_args!("start of the run, opening its directory"));
-            RunDir::open(job, options.run_dir.as_deref(), options.resume, world)
-        };
-        // A run that resumes knows where it began; one that is new claims its directory when all else is well.
-        let resumed = options.resume.then(|| open_run_dir(world)).transpose()?;
+        let data = identify(train.facts(), set, evaluation.facts());
         let mut model = job.model.clone();
-        model.checkpoint = model
-            .checkpoint
-            .map(|path| resumed.as_ref().map_or(path.clone(), |run_dir| where_it_began(path, run_dir)));
+        // A run that resumes knows where it began.
+        model.checkpoint = model.checkpoint.map(|path| match &taken_up {
+            Some(taken_up) => where_it_began(path, &taken_up.run_dir),
+            None => path,
+        });
         let begins_with = model.checkpoint.clone();
         let (stages, trainer) = build(loaded, &model, train, world, true)?;
-        let run_dir = resumed.map_or_else(|| open_run_dir(world), Ok)?;
+        let (run_dir, resumed) = match taken_up {
+            Some(TakenUp { run_dir, record, changes, notes }) => {
+                (run_dir, Some(Resumed { record, changes, notes }))
+            }
+            // One that is new claims its directory when all else is well.
+            None => {
+                world.set_context(format_args!("start of the run, opening its directory"));
+                (RunDir::create(loaded, options.run_dir.as_deref(), world)?, None)
+            }
+        };
         let mut run = Run {
             job,
             stages,
@@ -62,6 +67,7 @@ impl<'a> Run<'a> {
             evaluator: Evaluator::new(evaluation),
             set,
             vocabulary,
+            data,
             run_dir,
             stretch: Stretch::default(),
             store: None,
@@ -81,7 +87,7 @@ impl<'a> Run<'a> {
             formula_bytes: 0,
             float32_bytes: 0,
         };
-        let mut notes = run.open_store(options, world)?;
+        let mut notes = run.open_store(resumed, options, world)?;
         world.set_context(format_args!("start of the run, measuring what an exchange takes"));
         let chosen = run.trainer.choose_exchange(world, run.kept)?;
         notes.extend(chosen.filter(|reason| !notes.contains(reason)));
@@ -119,13 +125,21 @@ impl<'a> Run<'a> {
 
     /// Opens the checkpoints and, to resume, goes to the latest of them, on every rank alike. Returns what is worth
     /// saying about that.
-    fn open_store(&mut self, options: &Options, world: &mut World) -> Result<Vec<String>> {
+    fn open_store(
+        &mut self,
+        resumed: Option<Resumed>,
+        options: &Options,
+        world: &mut World,
+    ) -> Result<Vec<String>> {
         let keep = NonZeroUsize::new(self.job.checkpoint.keep).unwrap_or(NonZeroUsize::MIN);
         // Rank 0 alone opens the store, which cleans up what a killed run has left; the others only read, after it.
         let opened = (world.rank() == 0).then(|| Store::open(self.run_dir.path(), keep)).transpose();
         let store = world.together(opened)?;
         self.store = store;
-        let notes = if options.resume { self.resume(options.same_ranks, world)? } else { self.begin(world)? };
+        let notes = match resumed {
+            Some(resumed) => self.resume(resumed, options.same_ranks, world)?,
+            None => self.begin(world)?,
+        };
         (self.first_step, self.stage_first_step) = (self.trainer.step, self.trainer.step);
         self.trainer.verify(world)?;
         let metrics =
@@ -149,7 +163,7 @@ pub fn prepare(loaded: &Loaded, world: &mut World) -> Result<(Trainer, Placement
 }
 
 /// Refuses ranks that would not do the same.
-fn agree(loaded: &Loaded, world: &mut World) -> Result<()> {
+pub(super) fn agree(loaded: &Loaded, world: &mut World) -> Result<()> {
     world.set_context(format_args!("start of the run"));
     world.agree("the hash of the job", loaded.job.hash())?;
     world.agree("the hash of the program", program_hash())
@@ -165,6 +179,12 @@ fn read(loaded: &Loaded, world: &mut World) -> Result<Feeds> {
     world.agree("the hash of the data", feeds.train.hash() ^ feeds.evaluation.hash().rotate_left(1))?;
     world.agree("the hash of the vocabulary", feeds.vocabulary.as_ref().map_or(0, Vocabulary::hash))?;
     Ok(feeds)
+}
+
+/// What identifies the data of a run: what it trains on, and what it evaluates on, which is called `set`.
+fn identify(training: Facts, set: &str, evaluation: Facts) -> Data {
+    let named = |facts: Facts| facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    [("training", training), (set, evaluation)].map(|(set, facts)| (set.to_owned(), named(facts))).into()
 }
 
 /// The network of `model` and what trains it, at the first step of the job's first stage.

@@ -54,7 +54,7 @@ fn gather_residuals(trainer: &Trainer, world: &mut World) -> Result<Vec<Tensor>>
     Ok(tensors)
 }
 
-/// The checkpoint of `trainer` now, borrowing its values and those that were gathered; its vocabulary is left empty.
+/// The checkpoint of `trainer` now, borrowing its values and those that were gathered; its vocabulary and what identifies the data are left empty.
 pub fn snapshot<'a>(
     trainer: &'a Trainer,
     gathered: &'a Gathered,
@@ -103,6 +103,7 @@ pub fn snapshot<'a>(
         optimizer: slots,
         carried: gathered.carried.iter().map(borrow).collect(),
         vocabulary: Vec::new(),
+        data: checkpoint::Data::new(),
         progress: Progress {
             step: trainer.step,
             epoch: samples_seen / trainer.training_samples() as u64,

@@ -106,6 +106,7 @@ const CASES: &[Case] = &[
     Case { name: "training::stalled::for_ever", worlds: TWO_AND_THREE, body: Job(stalled::for_ever) },
     Case { name: "training::diverges", worlds: THREE, body: Job(training::diverges) },
     Case { name: "training::bad_job", worlds: THREE, body: Job(training::bad_job) },
+    Case { name: "training::changed_job", worlds: THREE, body: Job(training::changed_job) },
     Case { name: "training::full_disk", worlds: TWO, body: Job(training::full_disk) },
 ];
 

@@ -17,7 +17,7 @@ use crate::launch::Launcher;
 use crate::ranks::on_ranks;
 use crate::running::Running;
 pub use interrupted::{kill_and_resume, rank_killed, signal};
-pub use refused::{bad_job, diverges, full_disk};
+pub use refused::{bad_job, changed_job, diverges, full_disk};
 
 /// The program with `arguments` under the launcher.
 fn ternflock(launcher: &Launcher, ranks: usize, arguments: &[&str]) -> Running {
@@ -158,7 +158,7 @@ fn language_model(launcher: &Launcher, ranks: usize, job: &Path, units: usize) {
     let job = job.to_str().expect("a temporary directory is UTF-8");
     let (processes, threads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let run_dir = processes.path().to_str().expect("a temporary directory is UTF-8");
-    for (steps, more) in [("train.steps=4", &[][..]), ("train.steps=8", &["--resume"])] {
+    for (steps, more) in [("train.steps=4", &[][..]), ("train.steps=8", &["--resume", "--allow-changes"])] {
         let mut arguments = vec!["train", job, "--run-dir", run_dir, "--set", steps];
         sets.iter().for_each(|set| arguments.extend(["--set", set]));
         arguments.extend(more);

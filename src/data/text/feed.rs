@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::data::feed::{Chunk, EvaluationFeed, TrainingFeed};
+use crate::data::feed::{Chunk, EvaluationFeed, Facts, TrainingFeed};
 use crate::data::shard;
 use crate::error::{Error, Result};
 use crate::nn::{NO_LABEL, Shape};
@@ -89,6 +89,10 @@ impl TrainingFeed for TextFeed {
 
     fn hash(&self) -> u64 {
         hash(&self.tokens, self.vocabulary)
+    }
+
+    fn facts(&self) -> Facts {
+        facts(&self.tokens, self.vocabulary)
     }
 }
 
@@ -170,6 +174,10 @@ impl EvaluationFeed for TextSet {
     fn hash(&self) -> u64 {
         hash(&self.tokens, self.vocabulary)
     }
+
+    fn facts(&self) -> Facts {
+        facts(&self.tokens, self.vocabulary)
+    }
 }
 
 fn check_size(input: &[f32], needed: usize) -> Result<()> {
@@ -181,6 +189,15 @@ fn check_size(input: &[f32], needed: usize) -> Result<()> {
         operation: "fill".into(),
         message: format!("{needed} tokens do not fit an input of {} values", input.len()),
     })
+}
+
+fn facts(tokens: &[u32], vocabulary: usize) -> Facts {
+    let hash = xxh3_64(bytemuck::cast_slice(tokens));
+    vec![
+        ("tokens", tokens.len().to_string()),
+        ("vocabulary", vocabulary.to_string()),
+        ("contents", format!("{hash:016x}")),
+    ]
 }
 
 fn hash(tokens: &[u32], vocabulary: usize) -> u64 {

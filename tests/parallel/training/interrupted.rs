@@ -43,7 +43,7 @@ pub fn go_on_as_if_nothing_had_happened(launcher: &Launcher, ranks: usize, run: 
     let last = newest(run) + 7;
     let steps = format!("train.steps={last}");
     let sets = [&[steps.as_str()], &ENDLESS[..]].concat();
-    let end = train(launcher, ranks, &sets, run, &["--resume"]).finish().unwrap();
+    let end = train(launcher, ranks, &sets, run, &["--resume", "--allow-changes"]).finish().unwrap();
     assert_eq!(end.code, Some(0), "{}", end.output);
     train_threads(ranks, &sets, straight.path());
     assert_same_state(&load(run, last), &load(straight.path(), last));

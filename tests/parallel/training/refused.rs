@@ -1,12 +1,13 @@
 //! Jobs that cannot start or cannot go on: one message, however many ranks, and the right exit code.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use ternflock::checkpoint::verify;
 
-use super::{train, train_threads};
-use crate::digits::{assert_same_state, at_step, checkpoints, load};
+use super::{ternflock, train, train_threads};
+use crate::digits::{JOB, assert_same_state, at_step, checkpoints, load};
 use crate::launch::Launcher;
 use crate::running::Finished;
 
@@ -39,6 +40,32 @@ pub fn bad_job(launcher: &Launcher, ranks: usize) {
     assert_eq!(end.code, Some(2), "{}", end.output);
     assert_holds(message(&end), &["--set train.stepps=3: ", "unknown key", "did you mean `steps`"]);
     assert!(!run.exists());
+}
+
+/// What differs from the run's own job ends every rank, with one list. Without it, the run goes on as it began.
+pub fn changed_job(launcher: &Launcher, ranks: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let run = directory.path();
+    let started = ["train.steps=4", "checkpoint.every=2", "checkpoint.keep=5", "exchange.gradients=float32"];
+    let end = train(launcher, ranks, &started, run, &[]).finish().unwrap();
+    assert_eq!(end.code, Some(0), "{}", end.output);
+    let whole = load(run, 4);
+    fs::remove_file(at_step(run, 4)).unwrap();
+
+    let end = train(launcher, ranks, &["train.steps=3"], run, &["--resume"]).finish().unwrap();
+    assert_eq!(end.code, Some(2), "{}", end.output);
+    assert_holds(message(&end), &["this run cannot go on as it began"]);
+    let line = "train.steps: 4 in the run, 3 asked for (--set train.steps=3)";
+    assert_eq!(end.output.matches(line).count(), 1, "{}", end.output);
+    assert_eq!(checkpoints(run), ["best.h5", "step-0000000002.h5"]);
+
+    let run_dir = run.to_str().unwrap();
+    for words in [&["train", "--resume", run_dir][..], &["train", JOB, "--resume", run_dir]] {
+        let end = ternflock(launcher, ranks, words).finish().unwrap();
+        assert_eq!(end.code, Some(0), "{}", end.output);
+        assert_same_state(&load(run, 4), &whole);
+        fs::remove_file(at_step(run, 4)).unwrap();
+    }
 }
 
 /// Room for two checkpoints of 125 kB and the little files, not for a third. With more room the run goes on as if

@@ -8,7 +8,7 @@ use ternflock::checkpoint::{load, save, verify};
 use crate::sample;
 
 /// The message of the refusal to load `path`, which must name it.
-fn refusal(path: &Path) -> String {
+pub fn refusal(path: &Path) -> String {
     let message = load(path).map(drop).unwrap_err().to_string();
     assert!(message.starts_with(&format!("{}: ", path.display())), "{message}");
     assert!(verify(path).is_err(), "load refuses what verify accepts: {message}");
@@ -94,7 +94,7 @@ fn other_files_are_refused_for_what_they_are() {
 }
 
 /// A header that fits whatever is at `path`, as its writer would have made it.
-fn reseal(path: &Path) {
+pub fn reseal(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let digest = xxhash_rust::xxh3::xxh3_128(&bytes[512..]);
     let line = format!("ternflock-checkpoint 1 {} {digest:032x}\n", bytes.len() - 512);

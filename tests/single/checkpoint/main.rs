@@ -5,13 +5,16 @@ mod damage;
 mod disk;
 mod readers;
 mod store;
+mod tidied;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use ternflock::checkpoint::{Best, Origin, Plateau, Progress, Slot, Snapshot, Stage, Tensor, load, save};
+use ternflock::checkpoint::{
+    Best, Data, Origin, Plateau, Progress, Slot, Snapshot, Stage, Tensor, load, save,
+};
 use ternflock::job::Gradients;
 
 /// Values a careless conversion would change: NaNs with payloads (one signalling), denormals, both zeros, infinities.
@@ -55,6 +58,13 @@ fn sample(step: u64) -> Snapshot {
             tensor("lstm1/c", &[2, 1], vec![0.5, -0.0]),
         ],
         vocabulary: ["<unk>", "größe", " ", "<eos>"].map(String::from).to_vec(),
+        data: Data::from([
+            (
+                "training".into(),
+                BTreeMap::from([("samples".into(), "7".into()), ("größe".into(), "µ".into())]),
+            ),
+            ("a set without facts".into(), BTreeMap::new()),
+        ]),
         progress: Progress {
             blas: Some("OpenBLAS 0.3.21, Haswell kernels".into()),
             vectors: Some("AVX2".into()),
@@ -85,6 +95,7 @@ fn assert_same(a: &Snapshot, b: &Snapshot) {
     tensors(&a.parameters, &b.parameters);
     tensors(&a.carried, &b.carried);
     assert_eq!(a.vocabulary, b.vocabulary);
+    assert_eq!(a.data, b.data);
     assert_eq!(a.optimizer.len(), b.optimizer.len());
     for (a, b) in a.optimizer.iter().zip(&b.optimizer) {
         assert_eq!(a.name, b.name);
@@ -114,6 +125,7 @@ fn what_goes_in_comes_out_to_the_bit() {
     bare.optimizer.clear();
     bare.carried.clear();
     bare.vocabulary.clear();
+    bare.data.clear();
     bare.progress.plateau = None;
     bare.progress.best = None;
     bare.progress.gradients = None;
@@ -144,6 +156,7 @@ fn borrowed_tensors_make_the_same_file() {
         optimizer: owned.optimizer.iter().map(slot).collect(),
         carried: borrow(&owned.carried),
         vocabulary: owned.vocabulary.clone(),
+        data: owned.data.clone(),
         progress: owned.progress.clone(),
     };
     let (a, b) = (directory.path().join("a.h5"), directory.path().join("b.h5"));
@@ -187,6 +200,7 @@ fn a_snapshot_that_contradicts_itself_is_refused_and_leaves_nothing() {
     refused(|s| s.optimizer[0].tensors[2].name = "x\0/y".into(), "optimizer slot `second moment`");
     refused(|s| s.network = "{layers: []}".into(), "not JSON");
     refused(|s| s.job = "\0".into(), "NUL");
+    refused(|s| s.data = Data::from([("a/b".into(), BTreeMap::new())]), "the data set name `a/b`");
     refused(|s| s.progress.metrics = BTreeMap::from([(String::new(), 1.0)]), "metric name");
     // More dimensions than HDF5 has: its error, not ours.
     refused(|s| s.parameters[2].shape = [vec![1; 33], vec![6]].concat(), "HDF5");

@@ -14,7 +14,7 @@ fn saved(directory: &tempfile::TempDir) -> (PathBuf, Snapshot) {
 }
 
 /// The standard output of a `program` that `make test` installs.
-fn output(program: &str, package: &str, command: &mut Command) -> String {
+pub fn output(program: &str, package: &str, command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{program}: {error}; install {package}"));
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} failed; is {package} installed?\n{err}");
@@ -22,7 +22,7 @@ fn output(program: &str, package: &str, command: &mut Command) -> String {
 }
 
 /// The first Python that has h5py: a module's or environment's, or the system's, where Debian's package puts it.
-fn python_with_h5py() -> &'static str {
+pub fn python_with_h5py() -> &'static str {
     let has_h5py = |python: &&str| {
         let tried = Command::new(python).args(["-c", "import h5py"]).output();
         tried.is_ok_and(|output| output.status.success())

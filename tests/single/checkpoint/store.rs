@@ -48,8 +48,35 @@ fn saving_a_step_again_replaces_it_and_its_best() {
     let path = store.save(&again, true).unwrap();
     assert_same(&load(path).unwrap(), &again);
     assert_same(&load(store.best().unwrap()).unwrap(), &again);
-    // An unchanged best is linked to the file that already is it.
     assert_eq!(names(&run.path().join("checkpoints")), ["best.h5", "step-0000000005.h5"]);
+}
+
+/// A second name of the same file would be damaged with it.
+#[test]
+fn what_happens_to_one_checkpoint_does_not_happen_to_its_copies() {
+    let (run, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(&run, 1);
+    let path = store.save(&sample(5), true).unwrap();
+    store.keep_stage(&path, "tune").unwrap();
+    open(&other, 1).keep_start(&path).unwrap();
+    let copies = [store.best().unwrap(), store.stage_path("tune"), Store::start_path(other.path())];
+    // In place, as a program that edits the file would, not by a new file of the same name.
+    let damaged = fs::File::options().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&damaged, b"damage", 2000).unwrap();
+    assert!(load(&path).is_err());
+    for copy in &copies {
+        assert_same(&load(copy).unwrap(), &sample_at(5, copy));
+    }
+    // And the other way round.
+    let path = store.save(&sample(6), true).unwrap();
+    fs::File::options().write(true).open(store.best().unwrap()).unwrap().set_len(1000).unwrap();
+    assert!(load(store.best().unwrap()).is_err());
+    assert_eq!(load(&path).unwrap().progress.step, 6);
+}
+
+/// The sample of `step`, written when the checkpoint at `path` was.
+fn sample_at(step: u64, path: &std::path::Path) -> ternflock::checkpoint::Snapshot {
+    ternflock::checkpoint::Snapshot { origin: load(path).unwrap().origin, ..sample(step) }
 }
 
 #[test]

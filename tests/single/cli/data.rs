@@ -67,6 +67,51 @@ fn refused(which: usize, bytes: &[u8], parts: &[&str]) {
     }
 }
 
+/// Steps, epochs and the best score of a run are about its data: others are refused by name, whatever the flags.
+#[test]
+fn a_run_is_not_resumed_on_other_data() {
+    let place = place(&sound(), "");
+    place.run(TRAIN).ended(0);
+    let facts = ternflock::checkpoint::load(place.path("run/checkpoints/best.h5")).unwrap().data;
+    assert_eq!(facts.keys().collect::<Vec<_>>(), ["test", "training"]);
+    let said = ["samples", "shape", "classes"].map(|fact| facts["training"][fact].clone());
+    assert_eq!(said, ["40", "1x8x8", "10"]);
+    let [fewer, fewer_labels] = pictures(30);
+    let pixel = |mut bytes: Vec<u8>| {
+        bytes[100] ^= 1;
+        bytes
+    };
+    let [images, labels, test_images, _] = sound();
+    let swapped = {
+        let mut bytes = labels.clone();
+        bytes.swap(9, 12);
+        bytes
+    };
+    for (changes, said) in [
+        (
+            &[(0, fewer), (1, fewer_labels)][..],
+            "the training set has other contents, other labels, samples 40 -> 30",
+        ),
+        (&[(0, pixel(images))], "the training set has other contents"),
+        (&[(1, swapped)], "the training set has other labels"),
+        (&[(2, pixel(test_images))], "the test set has other contents"),
+    ] {
+        let files = sound();
+        FILES.iter().zip(&files).for_each(|(name, bytes)| place.write(&format!("pictures/{name}"), bytes));
+        changes.iter().for_each(|(which, bytes)| place.write(&format!("pictures/{}", FILES[*which]), bytes));
+        let before = place.read("run/metrics.jsonl");
+        for more in ["", " --allow-changes --set train.steps=7"] {
+            let resumed = place.run(&format!("{TRAIN} --resume{more}"));
+            let parts =
+                ["idx: the data are not those that run/checkpoints/step-0000000005.h5 was trained on: "];
+            resumed.refused(3, &[&parts[..], &[&format!("{said}; put them back")]].concat());
+        }
+        assert_eq!(place.read("run/metrics.jsonl"), before);
+    }
+    FILES.iter().zip(sound()).for_each(|(name, bytes)| place.write(&format!("pictures/{name}"), bytes));
+    place.run(&format!("{TRAIN} --resume")).ended(0);
+}
+
 #[test]
 fn pictures_of_ones_own_train_raw_and_compressed() {
     let compressed = sound().map(|bytes| gzip(&bytes));

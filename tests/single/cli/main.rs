@@ -14,6 +14,7 @@ mod launch;
 mod predict;
 mod processor;
 mod program;
+mod resume;
 mod run_dir;
 mod running;
 mod signals;

@@ -25,7 +25,7 @@ fn a_run_without_a_directory_takes_the_next_free_one() {
     let place = Place::new();
     place.run("train tiny.toml").ended(0);
     let first = content(&place, "runs/tiny");
-    assert_eq!(place.names("runs/tiny"), [".lock", "checkpoints", "job.toml", "metrics.jsonl"]);
+    assert_eq!(place.names("runs/tiny"), [".lock", "checkpoints", "job.toml", "metrics.jsonl", "run.toml"]);
     let second = place.run("train tiny.toml").ended(0);
     assert!(second.err.contains("writing to runs/tiny-2"), "{}", second.err);
     assert!(second.out.contains("runs/tiny-2/checkpoints/step-0000000020.h5"), "{}", second.out);
@@ -33,7 +33,9 @@ fn a_run_without_a_directory_takes_the_next_free_one() {
     assert_eq!(content(&place, "runs/tiny"), first);
 
     // The last of them is the one to resume.
-    let third = place.run("train tiny.toml --resume --set train.steps=25").ended(0);
+    let third = place.run("train tiny.toml --resume --allow-changes --set train.steps=25").ended(0);
+    let picked = "of 2 runs named `tiny`, the one started last is resumed: runs/tiny-2 of 20";
+    assert!(third.err.contains(picked) && third.err.contains("(the others: runs/tiny; "), "{}", third.err);
     assert!(third.err.contains("steps 20 to 25; writing to runs/tiny-2"), "{}", third.err);
     assert_eq!(content(&place, "runs/tiny"), first);
 }
@@ -90,8 +92,14 @@ fn another_network_does_not_resume() {
     let place = Place::new();
     place.run("train tiny.toml --run-dir run").ended(0);
     place.write("other.toml", place.read("tiny.toml").replace("filters = 4", "filters = 5"));
+    let parts = [
+        "run: this run cannot go on as it began",
+        "\n  model.layers[0].filters: 4 in the run, 5 asked for (other.toml:13)\n",
+        "\n  name: \"tiny\" in the run, \"other\" asked for (other.toml)\n",
+    ];
+    place.run("train other.toml --run-dir run --resume").refused(2, &parts);
     let parts = ["step-0000000020.h5: holds another network than the job asks for"];
-    place.run("train other.toml --run-dir run --resume").refused(4, &parts);
+    place.run("train other.toml --run-dir run --resume --allow-changes").refused(4, &parts);
 }
 
 /// Root may write anywhere, but not below a file, nor on a disk mounted read-only.
@@ -165,11 +173,15 @@ fn a_run_resumes_with_its_own_order_of_samples() {
     let place = Place::new();
     place.run("train tiny.toml --run-dir run --set train.steps=5").ended(0);
     for set in ["train.seed=2", "train.global_batch=16", "data.validation=100"] {
-        let resumed = place.run(&format!("train tiny.toml --run-dir run --resume --set {set}"));
-        let key = set.split('=').next().unwrap();
+        let words = format!("train tiny.toml --run-dir run --resume --set {set}");
+        let (key, value) = set.split_once('=').unwrap();
+        let line = format!(" in the run, {value} asked for (--set {set})");
+        place.run(&words).refused(2, &[key, &line, "--allow-changes takes the changes"]);
+        let resumed = place.run(&format!("{words} --allow-changes"));
         resumed.refused(4, &["another order of samples", key]);
     }
-    let resumed = place.run("train tiny.toml --run-dir run --resume --set optimizer.momentum=0.5").ended(0);
+    let words = "train tiny.toml --run-dir run --resume --allow-changes --set optimizer.momentum=0.5";
+    let resumed = place.run(words).ended(0);
     assert!(resumed.err.contains("optimizer.momentum: 0.9 -> 0.5"), "{}", resumed.err);
 }
 
@@ -189,7 +201,7 @@ fn another_number_of_threads_is_said() {
 
 /// Killed after it wrote its best checkpoint and before it made it the best: resuming makes up for it.
 #[test]
-fn a_best_checkpoint_that_was_not_linked_yet_is_linked_on_resume() {
+fn a_best_checkpoint_that_was_not_made_yet_is_made_on_resume() {
     let place = Place::new();
     place.run("train tiny.toml --run-dir run").ended(0);
     let last = place.inspect("run/checkpoints/step-0000000020.h5");
@@ -206,7 +218,8 @@ fn a_best_checkpoint_alone_is_nothing_to_resume_from() {
     place.run("train tiny.toml --run-dir run").ended(0);
     std::fs::remove_file(place.path("run/checkpoints/step-0000000020.h5")).unwrap();
     let before = content(&place, "run");
-    let resumed = place.run("train tiny.toml --run-dir run --resume --set optimizer.momentum=0.5");
+    let words = "train tiny.toml --run-dir run --resume --allow-changes --set optimizer.momentum=0.5";
+    let resumed = place.run(words);
     resumed.refused(4, &["best.h5: stands here without any checkpoint to resume from"]);
     assert_eq!(content(&place, "run"), before);
 }

@@ -121,6 +121,8 @@ fn parameters_that_the_last_update_breaks_are_neither_evaluated_nor_saved() {
     let keep = "--set checkpoint.every=1 --set checkpoint.keep=1";
     place.run(&format!("train tiny.toml --run-dir two {jump} {keep}")).ended(6);
     assert_eq!(place.names("two/checkpoints"), ["step-0000000004.h5"]);
-    let resumed = place.run(&format!("train tiny.toml --run-dir two --resume {keep}")).ended(0);
+    let words = format!("train tiny.toml --run-dir two --resume {keep}");
+    place.run(&words).refused(5, &["two: this run has diverged", "--allow-changes", "start a new run"]);
+    let resumed = place.run(&format!("{words} --allow-changes --set schedule.kind=fixed")).ended(0);
     assert!(resumed.out.contains("test accuracy"));
 }

@@ -1,11 +1,13 @@
 //! The choice of an all-reduce: it changes no result, but for compression, which a run decides on once.
 
+use std::fs;
+
 use serde_json::Value;
 use ternflock::checkpoint::{Snapshot, save};
 use ternflock::job::{Algorithm, Gradients};
 
 use crate::digits::{assert_same_state, at_step, load};
-use crate::runs::{Ended, metrics, resume, short, train, train_until};
+use crate::runs::{Ended, metrics, resume, resume_changed, short, train, train_until};
 
 const AUTO: &str = "exchange.algorithm=auto";
 
@@ -92,6 +94,9 @@ fn a_resumed_run_keeps_what_it_decided() {
         snapshot.job = auto.job.to_toml();
         snapshot.progress.gradients = stored;
         save(at_step(halved.path(), 10), &snapshot).unwrap();
+        // As if it had been started like that.
+        fs::write(halved.path().join("job.toml"), &snapshot.job).unwrap();
+        fs::remove_file(halved.path().join("run.toml")).unwrap();
         for rank in resume(3, &auto, halved.path()) {
             let notes = rank.notes();
             let [note] = notes.as_slice() else { panic!("{notes:?}") };
@@ -110,7 +115,7 @@ fn a_resumed_run_keeps_what_it_decided() {
 fn a_changed_job_is_decided_anew() {
     let directory = tempfile::tempdir().unwrap();
     train_until(6, 2, &short(&["exchange.gradients=float32"]), directory.path());
-    for rank in resume(2, &short(&[AUTO]), directory.path()) {
+    for rank in resume_changed(2, &short(&[AUTO, "exchange.gradients=ternary"]), directory.path()) {
         let notes = rank.notes();
         let [differs, choice] = notes.as_slice() else { panic!("{notes:?}") };
         assert!(differs.contains("exchange.gradients: \"float32\" -> \"ternary\""), "{differs}");

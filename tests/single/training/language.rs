@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::json;
 use ternflock::checkpoint::{self, Snapshot, save};
 use ternflock::data::{Feeds, Vocabulary, shard};
-use ternflock::error::Error;
+use ternflock::error::{Error, Kind};
 use ternflock::job::{self, Loaded};
 use ternflock::report::{Count, Event, Score};
 use ternflock::train::{Evaluator, evaluate, open_feeds, open_test_set, restore_network};
@@ -16,7 +16,7 @@ use ternflock::train::{Evaluator, evaluate, open_feeds, open_test_set, restore_n
 use crate::WORLDS;
 use crate::digits::{assert_same_state, at_step, load};
 use crate::ranks::on_ranks;
-use crate::runs::{metrics, resume, train, train_until};
+use crate::runs::{metrics, resume, resume_changed, train, train_until};
 
 /// The first verses of Genesis by 60 words: an epoch is some steps longer than a run, unless the text is cut.
 const JOB: &str = r#"
@@ -285,7 +285,7 @@ fn a_made_up_text_teaches_what_follows_what() {
     assert!(stored.vocabulary.is_empty());
     let evaluation = open_test_set(&loaded.job.data, None, None).unwrap();
     assert_eq!((evaluation.classes(), evaluation.items()), (60, 5));
-    for rank in resume(2, &made_up(&["data.tokens=20001", "train.steps=401"]), directory.path()) {
+    for rank in resume_changed(2, &made_up(&["data.tokens=20001", "train.steps=401"]), directory.path()) {
         let message = rank.result.unwrap_err().to_string();
         assert!(
             message.contains("data.tokens: 20000 -> 20001") || message.contains("has failed"),
@@ -328,6 +328,56 @@ fn what_does_not_fit_is_refused_where_it_stands() {
     }
 }
 
+/// The words are the same, the text is not: of the training set, of the validation set. The test set is nobody's business here.
+#[test]
+fn a_text_that_has_changed_is_refused_by_name() {
+    for name in ["train.txt", "valid.txt", "test.txt"] {
+        let (directory, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let texts = texts(files.path());
+        let sets: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let loaded = short(&sets);
+        train_until(5, 2, &loaded, directory.path());
+        let path = files.path().join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        let (line, rest) = text.split_once('\n').unwrap();
+        let backwards: Vec<&str> = line.split(' ').rev().collect();
+        fs::write(&path, format!("{}\n{rest}", backwards.join(" "))).unwrap();
+        let mut ended = resume(2, &loaded, directory.path());
+        let first = ended.remove(0).result;
+        if name == "test.txt" {
+            assert!(first.unwrap().complete);
+            continue;
+        }
+        let set = if name == "train.txt" { "training" } else { "validation" };
+        let error = first.unwrap_err();
+        let message = error.to_string();
+        let said =
+            format!("step-0000000005.h5 was trained on: the {set} set has other contents; put them back");
+        assert!(
+            message.starts_with("text: the data are not those that ") && message.contains(&said),
+            "{message}"
+        );
+        assert_eq!(error.kind(), Kind::Data);
+        assert!(matches!(ended[0].result, Err(Error::Elsewhere { rank: 0, kind: Kind::Data })));
+    }
+    let (directory, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let texts = texts(files.path());
+    let sets: Vec<&str> = texts.iter().map(String::as_str).collect();
+    train_until(5, 1, &short(&sets), directory.path());
+    let facts = load(directory.path(), 5).data;
+    assert_eq!(facts.keys().collect::<Vec<_>>(), ["training", "validation"]);
+    assert_eq!(facts["training"]["vocabulary"], "60");
+    assert_eq!(facts["training"]["contents"].len(), 16);
+    // A line more, of words that are known, which makes no word more frequent than another.
+    let path = files.path().join("valid.txt");
+    let text = fs::read_to_string(&path).unwrap();
+    let tokens: usize = facts["validation"]["tokens"].parse().unwrap();
+    fs::write(&path, format!("{text}w0\n")).unwrap();
+    let message = resume(1, &short(&sets), directory.path()).remove(0).result.unwrap_err().to_string();
+    let said = format!("the validation set has other contents, tokens {tokens} -> ");
+    assert!(message.contains(&said), "{message}");
+}
+
 /// The same numbers would be other words.
 #[test]
 fn a_checkpoint_of_another_vocabulary_is_refused() {
@@ -339,7 +389,7 @@ fn a_checkpoint_of_another_vocabulary_is_refused() {
     let text = fs::read_to_string(files.path().join("train.txt")).unwrap();
     fs::write(files.path().join("train.txt"), text.replace("w0 ", "new ")).unwrap();
     let loaded = short(&[&sets[..], &["train.steps=4"]].concat());
-    for rank in resume(2, &loaded, directory.path()) {
+    for rank in resume_changed(2, &loaded, directory.path()) {
         match rank.result {
             Err(Error::OnAllRanks(error)) => {
                 let message = error.to_string();

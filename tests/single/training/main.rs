@@ -8,6 +8,7 @@ mod feedback;
 mod language;
 mod micro_batches;
 mod objective;
+mod own_job;
 mod ranks;
 mod ranks_agree;
 mod records;

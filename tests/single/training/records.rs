@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use ternflock::checkpoint::{self, verify};
 use ternflock::error::{Error, Kind};
 
 use crate::digits::{assert_same_state, at_step, checkpoints, load, shipped};
-use crate::runs::{Ended, metrics, resume, short, steps, train};
+use crate::runs::{Ended, metrics, resume, resume_changed, short, steps, train};
 
 fn is_number(value: &Value) -> bool {
     value.as_f64().is_some_and(f64::is_finite)
@@ -46,6 +46,8 @@ fn every_line_of_the_metrics_has_its_keys() {
     let ends = metrics(directory.path(), "end");
     let [end] = ends.as_slice() else { panic!("{ends:?}") };
     assert_eq!((&end["complete"], &end["accuracy"]), (&Value::Bool(true), &evaluations[1]["accuracy"]));
+    assert_eq!((&end["status"], &end["exit_code"]), (&json!("complete"), &json!(0)));
+    assert!(end["time"].as_str().unwrap().ends_with('Z'), "{end}");
     assert_eq!(end["traffic"]["bytes_per_step"], per_step as f64);
     let job = fs::read_to_string(directory.path().join("job.toml")).unwrap();
     assert_eq!(job, shipped(&sets).job.to_toml());
@@ -130,8 +132,21 @@ fn a_run_that_diverges_says_where_on_all_ranks_and_keeps_its_checkpoints() {
     verify(at_step(directory.path(), 1)).unwrap();
     let before = load(directory.path(), 1);
 
-    // Nothing has changed, so it ends the same way.
+    let ends = metrics(directory.path(), "end");
+    let [end] = ends.as_slice() else { panic!("{ends:?}") };
+    let shown = ["step", "complete", "status", "exit_code", "error"].map(|key| end[key].clone());
+    assert_eq!(shown, [json!(1), json!(false), json!("diverged"), json!(6), json!(said[0])]);
+    assert!(end["time"].as_str().unwrap().starts_with("20"), "{end}");
+
+    // Nothing has changed, so it would end the same way.
+    let lines = fs::read(directory.path().join("metrics.jsonl")).unwrap();
     let again = resume(3, &loaded, directory.path());
+    let message = again[0].result.as_ref().err().unwrap().to_string();
+    assert!(message.contains("this run has diverged") && message.contains("--allow-changes"), "{message}");
+    assert!(again.iter().all(|rank| rank.result.as_ref().err().unwrap().kind() == Kind::RunDir));
+    assert_eq!(fs::read(directory.path().join("metrics.jsonl")).unwrap(), lines);
+    // Whoever insists is told the same once more.
+    let again = resume_changed(3, &loaded, directory.path());
     assert_eq!(again[0].result.as_ref().err().unwrap().to_string(), said[0]);
     assert_same_state(&load(directory.path(), 1), &before);
 }

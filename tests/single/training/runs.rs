@@ -64,9 +64,31 @@ pub fn train_without_threads(ranks: usize, loaded: &Loaded, directory: &Path) ->
     })
 }
 
+/// A new run in `directory`, of whose events `see` learns on rank 0, one after the other.
+pub fn train_and(ranks: usize, loaded: &Loaded, directory: &Path, see: impl Fn(&Event) + Sync) -> Vec<Ended> {
+    let options = Options { run_dir: Some(directory.into()), ..Options::default() };
+    on_ranks(ranks, |mut world| {
+        let (is_first, mut events) = (world.rank() == 0, Vec::new());
+        let mut sink = |event: &Event| {
+            if is_first {
+                see(event);
+            }
+            events.push(event.clone());
+        };
+        let result = run(loaded, &options, &mut world, &AtomicBool::new(false), &mut sink);
+        Ended { result, events }
+    })
+}
+
 /// The run of `directory`, continued.
 pub fn resume(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
     start(ranks, loaded, directory, true, None)
+}
+
+/// The run of `directory`, continued with what `loaded` says otherwise than its own job.
+pub fn resume_changed(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
+    let options = Options { resume: true, allow_changes: true, ..Options::default() };
+    start_as(ranks, loaded, directory, options, None)
 }
 
 /// A new run in `directory` that the last rank ends after step `step`, by a wish it has from the step before on.
@@ -81,7 +103,17 @@ fn start(
     resume: bool,
     wish_after: Option<u64>,
 ) -> Vec<Ended> {
-    let options = Options { run_dir: Some(directory.into()), resume, ..Options::default() };
+    start_as(ranks, loaded, directory, Options { resume, ..Options::default() }, wish_after)
+}
+
+fn start_as(
+    ranks: usize,
+    loaded: &Loaded,
+    directory: &Path,
+    options: Options,
+    wish_after: Option<u64>,
+) -> Vec<Ended> {
+    let options = Options { run_dir: Some(directory.into()), ..options };
     on_ranks(ranks, |mut world| {
         let (stop, mut events) = (AtomicBool::new(false), Vec::new());
         let is_last = world.rank() == world.size() - 1;

@@ -11,7 +11,7 @@ use ternflock::train::restore_network;
 use ternflock_collectives::all_reduce::ring_f32;
 
 use crate::digits::{JOB, assert_same_state, load};
-use crate::runs::{Ended, metrics, resume, steps, train, train_until};
+use crate::runs::{Ended, metrics, resume, resume_changed, steps, train, train_until};
 
 mod columns;
 mod recurrent;
@@ -369,8 +369,9 @@ fn stages_are_checked_before_the_first() {
 fn a_resumed_job_must_have_the_stage() {
     let directory = tempfile::tempdir().unwrap();
     train_until(13, 1, &staged(STAGES, &[]), directory.path());
-    let error =
-        |loaded: &Loaded| resume(1, loaded, directory.path())[0].result.as_ref().err().unwrap().to_string();
+    let error = |loaded: &Loaded| {
+        resume_changed(1, loaded, directory.path())[0].result.as_ref().err().unwrap().to_string()
+    };
     let renamed = staged(&STAGES.replace("\"sparsify\"", "\"sparser\""), &[]);
     assert!(
         error(&renamed).contains("is in stage `sparsify`, which the job does not have"),
@@ -386,7 +387,7 @@ fn a_resumed_job_must_have_the_stage() {
         error(&shorter)
     );
     let longer = staged(STAGES, &["stage.sparsify.train.steps=15"]);
-    assert_complete(&resume(1, &longer, directory.path()));
+    assert_complete(&resume_changed(1, &longer, directory.path()));
     assert_eq!(stage(directory.path(), "sparsify").progress.step, 23);
 }
 

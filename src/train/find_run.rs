@@ -1,0 +1,134 @@
+//! Which run `--resume` means: by the name that a run has stored, and by when it was started; never by its path alone.
+
+use std::path::{Path, PathBuf};
+
+use super::run_record::RunRecord;
+use crate::error::{Error, Result};
+
+/// A run below `runs/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    path: PathBuf,
+    started: String,
+}
+
+/// The run to resume: the one in `asked`, or of those in `runs` whose job is called `name` the one that was started last, and
+/// what is worth saying about the choice.
+///
+/// # Errors
+/// [`Error::RunDir`] when there is none.
+pub(super) fn find(runs: &Path, name: &str, asked: Option<&Path>) -> Result<(PathBuf, Option<String>)> {
+    let nothing = |path| Err(Error::run_dir(path, "holds no run to resume; start one without --resume"));
+    match asked {
+        Some(path) if is_used(path) => return Ok((path.into(), None)),
+        Some(path) => return nothing(path.to_owned()),
+        None => {}
+    }
+    let mut found = all(runs, name);
+    found.sort_by(|a, b| (&a.started, &a.path).cmp(&(&b.started, &b.path)));
+    let Some(newest) = found.pop() else { return nothing(runs.join(name)) };
+    let others: Vec<_> = found.iter().rev().map(|other| other.path.display().to_string()).collect();
+    let note = (!others.is_empty()).then(|| {
+        format!(
+            "of {} runs named `{name}`, the one started last is resumed: {} of {} (the others: {}; --resume RUN_DIR \
+             takes another)",
+            others.len() + 1,
+            newest.path.display(),
+            newest.started.split('.').next().unwrap_or_default(),
+            others.join(", ")
+        )
+    });
+    Ok((newest.path, note))
+}
+
+/// The runs directly below `runs` whose job is called `name`.
+fn all(runs: &Path, name: &str) -> Vec<Found> {
+    let Ok(entries) = std::fs::read_dir(runs) else { return Vec::new() };
+    let run = |path: PathBuf| {
+        (stored_name(&path)? == name).then(|| {
+            let started = RunRecord::read(&path).unwrap_or_default().started;
+            Found { path, started }
+        })
+    };
+    entries.filter_map(|entry| run(entry.ok()?.path())).collect()
+}
+
+/// The name of the job whose run is in `path`.
+fn stored_name(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path.join("job.toml")).ok()?;
+    let job: toml::Table = text.parse().ok()?;
+    Some(job.get("name")?.as_str()?.to_owned())
+}
+
+/// Whether a run has been in `path`.
+pub(super) fn is_used(path: &Path) -> bool {
+    ["job.toml", "metrics.jsonl", "checkpoints"].iter().any(|name| path.join(name).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(runs: &Path, directory: &str, name: &str, started: &str) -> PathBuf {
+        let path = runs.join(directory);
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join("job.toml"), format!("name = \"{name}\"\n")).unwrap();
+        let record = RunRecord { started: started.into(), ..RunRecord::default() };
+        record.write(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn jobs_whose_directories_look_alike_keep_their_runs_apart() {
+        let runs = tempfile::tempdir().unwrap();
+        // The second run of `a`, and the first of a job called `a-2`, which found its directory taken.
+        let first = run(runs.path(), "a", "a", "2026-01-01T00:00:00.000001Z");
+        let second = run(runs.path(), "a-2", "a", "2026-01-02T00:00:00.000001Z");
+        let other = run(runs.path(), "a-2-2", "a-2", "2026-01-03T00:00:00.000001Z");
+        let (path, note) = find(runs.path(), "a", None).unwrap();
+        assert_eq!(path, second);
+        let note = note.unwrap();
+        let said = format!("of 2 runs named `a`, the one started last is resumed: {}", second.display());
+        assert!(note.starts_with(&said) && note.contains(first.to_str().unwrap()), "{note}");
+        assert_eq!(find(runs.path(), "a-2", None).unwrap(), (other, None));
+    }
+
+    #[test]
+    fn the_newest_run_is_found_whatever_its_number() {
+        let runs = tempfile::tempdir().unwrap();
+        // A gap, then a newer run in the number that was free, then one in a directory of the user's choice.
+        let second = run(runs.path(), "a-2", "a", "2026-01-02T00:00:00.000001Z");
+        assert_eq!(find(runs.path(), "a", None).unwrap(), (second.clone(), None));
+        let first = run(runs.path(), "a", "a", "2026-01-02T00:00:00.000002Z");
+        assert_eq!(find(runs.path(), "a", None).unwrap().0, first);
+        let own = run(runs.path(), "mine", "a", "2026-01-03T00:00:00.000000Z");
+        assert_eq!(find(runs.path(), "a", None).unwrap().0, own);
+        assert_eq!(find(runs.path(), "a", Some(&second)).unwrap(), (second, None));
+    }
+
+    #[test]
+    fn a_run_without_a_record_was_started_when_its_job_was_written() {
+        let runs = tempfile::tempdir().unwrap();
+        let old = run(runs.path(), "a-2", "a", "");
+        std::fs::remove_file(old.join("run.toml")).unwrap();
+        run(runs.path(), "a", "a", "2001-01-01T00:00:00.000000Z");
+        assert_eq!(find(runs.path(), "a", None).unwrap().0, old);
+    }
+
+    #[test]
+    fn what_is_no_run_of_the_name_is_not_found() {
+        let runs = tempfile::tempdir().unwrap();
+        let none = find(runs.path(), "a", None).unwrap_err().to_string();
+        assert!(none.ends_with("/a: holds no run to resume; start one without --resume"), "{none}");
+        // The directory that the name would have, with another job's run; and one that holds no job.
+        run(runs.path(), "a", "b", "2026-01-01T00:00:00.000001Z");
+        std::fs::create_dir_all(runs.path().join("a-2")).unwrap();
+        std::fs::write(runs.path().join("a-2/job.toml"), "name = ").unwrap();
+        assert!(find(runs.path(), "a", None).is_err());
+        let asked = runs.path().join("nowhere");
+        assert!(
+            find(runs.path(), "a", Some(&asked)).unwrap_err().to_string().contains("nowhere: holds no run")
+        );
+        assert!(find(&asked, "a", None).is_err());
+    }
+}

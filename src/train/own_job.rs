@@ -1,0 +1,160 @@
+//! The job that a resumed run goes on with: its own. What is asked for now must say the same, or the change must be allowed.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::find_run::find;
+use super::run::Options;
+use super::run_dir::{RUNS, RunDir};
+use super::run_record::RunRecord;
+use super::world::{Patience, World};
+use crate::checkpoint::Store;
+use crate::error::{Error, Result};
+use crate::job::{Difference, Job, Loaded};
+use crate::report::{Last, Status, last};
+
+/// A run that is taken up again.
+pub(super) struct TakenUp {
+    /// Its directory; on rank 0 it is locked.
+    pub run_dir: RunDir,
+    /// What its record says from now on.
+    pub record: RunRecord,
+    /// What its job says that it did not say before; all of it was allowed.
+    pub changes: Vec<Difference>,
+    /// What is worth saying.
+    pub notes: Vec<String>,
+}
+
+/// What the directory of a run says about it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Stored {
+    record: RunRecord,
+    /// The effective job; nothing where the run had no time to write it.
+    job: Option<String>,
+    /// How it has ended, unless it has not begun.
+    last: Option<Last>,
+}
+
+/// Finds the run that `options` ask to resume, and the job that it goes on with, on all ranks: `asked` with the overrides that
+/// the run was started with.
+///
+/// # Errors
+/// When there is no such run, when it diverged, and when its own job says otherwise than what is asked for, unless changes are
+/// allowed.
+pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> Result<(Loaded, TakenUp)> {
+    world.set_context(format_args!("start of the run, opening its directory"));
+    let (run_dir, picked) = RunDir::take_up(&asked.job.name, options.run_dir.as_deref(), world)?;
+    let stored = (world.rank() == 0).then(|| Stored::read(run_dir.path())).transpose();
+    let stored = world.together(stored)?;
+    // Rank 0 alone has read the directory, so that all ranks have read the same.
+    let text = stored.map(|stored| serde_json::to_string(&stored).expect("texts and names are JSON"));
+    let text = world.broadcast(&text.unwrap_or_default())?;
+    let stored: std::result::Result<Stored, _> = serde_json::from_str(&text);
+    let stored =
+        stored.map_err(|error| Error::Exchange(format!("the run's record arrived damaged: {error}")));
+    let resolved = stored.and_then(|stored| {
+        resolve(asked, run_dir.path(), &stored, options.allow_changes).map(|own| (own, stored))
+    });
+    let ((loaded, changes), stored) = world.together(resolved)?;
+    let mut notes = Vec::from_iter(picked);
+    if stored.last == Some(Last::CutOff) {
+        notes.push("the run was cut off: it has not written how it ended".into());
+    }
+    let mut record = stored.record;
+    if record.job_file.is_empty() {
+        record.job_file = asked.file().to_owned();
+    }
+    if !changes.is_empty() {
+        record.sets.extend_from_slice(asked.sets());
+    }
+    Ok((loaded, TakenUp { run_dir, record, changes, notes }))
+}
+
+/// How patient the ranks of a run shall be, before they have met: as its own job says, if it resumes.
+pub fn patience(asked: &Loaded, options: &Options) -> Patience {
+    let own = || {
+        let (path, _) = find(Path::new(RUNS), &asked.job.name, options.run_dir.as_deref()).ok()?;
+        let stored = Stored::read(&path).ok()?;
+        let (own, _) = resolve(asked, &path, &stored, options.allow_changes).ok()?;
+        Some(Patience::of(&own.job.exchange))
+    };
+    // What is wrong is said when the ranks have met.
+    options.resume.then(own).flatten().unwrap_or_else(|| Patience::of(&asked.job.exchange))
+}
+
+impl Stored {
+    fn read(run_dir: &Path) -> Result<Stored> {
+        let job = RunDir::job_path(run_dir);
+        let text = match job.exists() {
+            true => Some(
+                std::fs::read_to_string(&job)
+                    .map_err(|error| Error::run_dir(&job, format!("cannot be read: {error}")))?,
+            ),
+            false => Store::newest_job(run_dir)?,
+        };
+        let last = last(&RunDir::metrics_path(run_dir));
+        Ok(Stored { record: RunRecord::read(run_dir)?, job: text, last })
+    }
+}
+
+/// The job of the run in `path` as `asked` for, and what it says otherwise than until now.
+fn resolve(
+    asked: &Loaded,
+    path: &Path,
+    stored: &Stored,
+    allow_changes: bool,
+) -> Result<(Loaded, Vec<Difference>)> {
+    if stored.last == Some(Last::End(Status::Diverged)) && !allow_changes {
+        let message = "this run has diverged: a loss, a gradient or a parameter was no longer finite, and the same steps would \
+                       end the same way. Change what made it diverge, as in `--allow-changes --set \
+                       optimizer.learning_rate=...`, or start a new run";
+        return Err(Error::run_dir(path, message));
+    }
+    let Some(text) = &stored.job else { return Ok((asked.clone(), Vec::new())) };
+    if !stored.record.knows(text) && !allow_changes {
+        let message = "was changed since the run wrote it: put it back (`h5dump -d /job` of a checkpoint prints it), or take \
+                       the change with --allow-changes";
+        return Err(Error::run_dir(RunDir::job_path(path), message));
+    }
+    let own = Job::from_toml(text)
+        .map_err(|error| Error::run_dir(RunDir::job_path(path), format!("cannot be read: {error}")))?;
+    // The run's own job file says all of its overrides already.
+    let is_own = Path::new(asked.file()) == RunDir::job_path(path);
+    let wanted = if is_own { Ok(asked.clone()) } else { asked.after(&stored.record.sets) };
+    let wanted = wanted.map_err(|error| with_own_sets(error, path, &stored.record.sets))?;
+    let differences = own.differences(&wanted.job);
+    if differences.is_empty() || allow_changes {
+        return Ok((wanted, differences));
+    }
+    Err(refusal(path, &differences, &wanted))
+}
+
+/// The overrides that a run was started with do not fit the job file that it is resumed with.
+fn with_own_sets(error: Error, path: &Path, sets: &[String]) -> Error {
+    match error {
+        Error::Job { at, message } if !sets.is_empty() => {
+            let run = path.display();
+            let sets = sets.join(", ");
+            let hint = format!(
+                "{message}\n(the overrides of the run in {run} hold: {sets}; `ternflock train --resume {run}` resumes it as it is)"
+            );
+            Error::Job { at, message: hint }
+        }
+        other => other,
+    }
+}
+
+/// That the run in `path` is one of another job than `wanted`.
+fn refusal(path: &Path, differences: &[Difference], wanted: &Loaded) -> Error {
+    let line = |Difference { key, old, new }: &Difference| {
+        format!("\n  {key}: {old} in the run, {new} asked for ({})", wanted.source.at(key))
+    };
+    let lines: String = differences.iter().map(line).collect();
+    let run = path.display();
+    let message = format!(
+        "this run cannot go on as it began, because what is asked for differs from its own job:{lines}\n`ternflock train \
+         --resume {run}` resumes it as it is; --allow-changes takes the changes"
+    );
+    Error::Job { at: run.to_string(), message }
+}

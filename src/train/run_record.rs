@@ -1,0 +1,86 @@
+//! `run.toml` in the directory of a run: when the run was started and how, for `--resume`.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::clock::rfc3339_micros;
+use crate::error::{Error, Result};
+use crate::job::Loaded;
+use crate::report::write_whole;
+
+const RECORD: &str = "run.toml";
+
+/// How a run was started. Its effective job is `job.toml`; this tells which of that the job file did not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RunRecord {
+    /// When, by the clock of rank 0's host: RFC 3339, UTC, to the microsecond.
+    pub started: String,
+    /// From which job file.
+    pub job_file: String,
+    /// The overrides (`--set`) that hold for the run: those it was started with, then those of changes that were allowed since.
+    pub sets: Vec<String>,
+    /// The hash of `job.toml` as the program wrote it.
+    pub job_hash: String,
+}
+
+impl RunRecord {
+    /// The record of a run of `loaded` that starts now, and whose `job.toml` is `text`.
+    pub fn of(loaded: &Loaded, text: &str) -> RunRecord {
+        RunRecord {
+            started: rfc3339_micros(SystemTime::now()),
+            job_file: loaded.file().to_owned(),
+            sets: loaded.sets().to_vec(),
+            job_hash: hash(text),
+        }
+    }
+
+    /// Whether `text` is the `job.toml` that the program wrote. Records of nothing do not know.
+    pub fn knows(&self, text: &str) -> bool {
+        self.job_hash.is_empty() || self.job_hash == hash(text)
+    }
+
+    /// The same record beside a `job.toml` that is now `text`.
+    pub fn with_job(self, text: &str) -> RunRecord {
+        RunRecord { job_hash: hash(text), ..self }
+    }
+
+    /// The record in `run_dir`. A run of a version without records, or one that was killed just when it started, has none: it
+    /// was started when its `job.toml` was written, with overrides that nobody knows.
+    ///
+    /// # Errors
+    /// [`Error::RunDir`] when there is one that cannot be read.
+    pub fn read(run_dir: &Path) -> Result<RunRecord> {
+        let path = run_dir.join(RECORD);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).map_err(|error| {
+                let reason = error.message();
+                Error::run_dir(&path, format!("is not what the program wrote: {reason}; remove it"))
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let written = std::fs::metadata(run_dir.join("job.toml")).and_then(|job| job.modified());
+                let started = written.map(rfc3339_micros).unwrap_or_default();
+                Ok(RunRecord { started, ..RunRecord::default() })
+            }
+            Err(error) => Err(Error::run_dir(&path, format!("cannot be read: {error}"))),
+        }
+    }
+
+    /// Writes the record into `run_dir`, whole or not at all.
+    ///
+    /// # Errors
+    /// That of writing a file.
+    pub fn write(&self, run_dir: &Path) -> std::io::Result<()> {
+        let text = toml::to_string(self).expect("strings and a list of strings are TOML");
+        write_whole(
+            &run_dir.join(RECORD),
+            &format!("# How the run was started; `ternflock train --resume` reads it.\n{text}"),
+        )
+    }
+}
+
+fn hash(text: &str) -> String {
+    format!("{:016x}", xxh3_64(text.as_bytes()))
+}

@@ -1,0 +1,147 @@
+//! `train --resume`: which run it means, and with which job that goes on.
+
+use crate::program::Place;
+
+const STARTED: &str = "--set train.steps=30 --set exchange.gradients=float32";
+
+/// Ends the run after 20 of its 30 steps, as if the rest had been lost.
+fn cut(place: &Place, run: &str) {
+    let path = format!("{run}/checkpoints/step-0000000030.h5");
+    std::fs::remove_file(place.path(&path)).unwrap();
+    assert_eq!(place.names(&format!("{run}/checkpoints")), ["best.h5", "step-0000000020.h5"]);
+}
+
+/// A run of 30 steps of which 20 are kept.
+fn started(place: &Place) {
+    place.run(&format!("train tiny.toml {STARTED} --set checkpoint.every=20")).ended(0);
+    cut(place, "runs/tiny");
+}
+
+/// The job file says 20 steps and ternary gradients; the run goes on to 30 with float32, however it is named.
+#[test]
+fn a_run_goes_on_with_its_own_job() {
+    let place = Place::new();
+    started(&place);
+    let job = place.read("runs/tiny/job.toml");
+    for words in [
+        "train tiny.toml --resume",
+        "train --resume tiny.toml",
+        "train --resume runs/tiny",
+        "train --resume=runs/tiny/",
+        "train tiny.toml --resume runs/tiny",
+        "train --run-dir runs/tiny --resume",
+        "train tiny.toml --resume --run-dir runs/tiny",
+        "train tiny.toml --resume --set train.steps=30 --set exchange.gradients=float32",
+        "train --resume runs/tiny --set train.steps=30",
+    ] {
+        let resumed = place.run(words).ended(0);
+        assert!(resumed.err.contains("steps 20 to 30; writing to runs/tiny"), "{words}: {}", resumed.err);
+        assert!(!resumed.err.contains("differs"), "{words}: {}", resumed.err);
+        assert_eq!(place.read("runs/tiny/job.toml"), job, "{words}");
+        let stored =
+            ternflock::checkpoint::load(place.path("runs/tiny/checkpoints/step-0000000030.h5")).unwrap();
+        assert_eq!(stored.progress.gradients, Some(ternflock::job::Gradients::Float32));
+        assert_eq!(stored.job, job);
+        cut(&place, "runs/tiny");
+    }
+    assert_eq!(place.names("runs"), ["tiny"]);
+}
+
+#[test]
+fn what_contradicts_the_run_is_listed() {
+    let place = Place::new();
+    started(&place);
+    let advice =
+        "`ternflock train --resume runs/tiny` resumes it as it is; --allow-changes takes the changes";
+    let (steps, gradients) = ("--set train.steps=20", "--set exchange.gradients=ternary");
+    for words in ["train tiny.toml --resume", "train --resume runs/tiny"] {
+        place.run(&format!("{words} {steps} {gradients}")).refused(2, &[
+            "runs/tiny: this run cannot go on as it began",
+            "\n  exchange.gradients: \"float32\" in the run, \"ternary\" asked for (--set exchange.gradients=ternary)\n",
+            "\n  train.steps: 30 in the run, 20 asked for (--set train.steps=20)\n",
+            advice,
+        ]);
+    }
+    place.write("tiny.toml", place.read("tiny.toml").replace("eval_every = 0", "eval_every = 7"));
+    place
+        .run("train tiny.toml --resume")
+        .refused(2, &["train.eval_every: 0 in the run, 7 asked for (tiny.toml:7)"]);
+    let resumed = place.run(&format!("train tiny.toml --resume --allow-changes {gradients}")).ended(0);
+    let said = "the job differs from the checkpoint's: exchange.gradients: \"float32\" -> \"ternary\"; \
+                train.eval_every: 0 -> 7";
+    assert!(resumed.err.contains(said) && resumed.err.contains("steps 20 to 30"), "{}", resumed.err);
+    // Which is then the run's own job.
+    let again = place.run("train tiny.toml --resume").ended(0);
+    assert!(again.err.contains("the run is complete already: all of its 30 steps are done"), "{}", again.err);
+}
+
+/// The directory of the one looks like the second of the other.
+#[test]
+fn jobs_do_not_take_each_others_runs() {
+    let place = Place::new();
+    for name in ["a", "a-2"] {
+        place.write(&format!("{name}.toml"), place.read("tiny.toml"));
+    }
+    place.run("train a-2.toml").ended(0);
+    let other = place.read("runs/a-2/metrics.jsonl");
+    place.run("train a.toml --resume").refused(5, &["runs/a: holds no run to resume"]);
+    place.run("train a.toml").ended(0);
+    let again = place.run("train a.toml").ended(0);
+    assert!(again.err.contains("writing to runs/a-3"), "{}", again.err);
+    let resumed = place.run("train a.toml --resume").ended(0);
+    assert!(
+        resumed.err.contains("writing to runs/a-3") && resumed.err.contains("(the others: runs/a;"),
+        "{}",
+        resumed.err
+    );
+    assert_eq!(place.read("runs/a-2/metrics.jsonl"), other);
+    let resumed = place.run("train a-2.toml --resume").ended(0);
+    assert!(
+        resumed.err.contains("writing to runs/a-2\n") && !resumed.err.contains("the others"),
+        "{}",
+        resumed.err
+    );
+    let before = place.read("runs/a-3/job.toml");
+    place.run("train a-2.toml --resume runs/a-3").refused(2, &["name: \"a\" in the run, \"a-2\" asked for"]);
+    assert_eq!(place.read("runs/a-3/job.toml"), before);
+
+    // A gap in the numbers; and a newer run that fills it.
+    std::fs::remove_dir_all(place.path("runs/a")).unwrap();
+    let resumed = place.run("train a.toml --resume").ended(0);
+    assert!(resumed.err.contains("writing to runs/a-3"), "{}", resumed.err);
+    place.run("train a.toml").ended(0);
+    let resumed = place.run("train a.toml --resume").ended(0);
+    assert!(resumed.err.contains("writing to runs/a\n"), "{}", resumed.err);
+}
+
+#[test]
+fn what_cannot_be_resumed_is_said() {
+    let place = Place::new();
+    place.run("train tiny.toml").ended(0);
+    for (words, code, said) in [
+        ("train --resume", 2, "--resume without a job file needs the directory of the run"),
+        ("train --resume runs/none", 5, "runs/none: holds no run to resume"),
+        ("train tiny.toml --resume runs/none", 5, "runs/none: holds no run to resume"),
+        ("train --resume runs/tiny --run-dir runs/other", 2, "are two directories: give one"),
+        ("train --resume runs/tiny/checkpoints/best.h5", 2, "best.h5: the directory of a run is needed"),
+        ("train tiny.toml --resume tiny.toml", 2, "tiny.toml: the directory of a run is needed"),
+        ("train tiny.toml --allow-changes", 2, "--resume"),
+        ("train tiny.toml --same-ranks", 2, "--resume"),
+        ("train --resume tiny.toml --set train.stepps=1", 2, "--set train.stepps=1: unknown key"),
+    ] {
+        place.run(words).refused(code, &[said]);
+    }
+    assert_eq!(place.names("runs"), ["tiny"]);
+    // An override of the run that the job file has no place for any more.
+    let stages = "\n[[stage]]\nname = \"one\"\ntrain.steps = 3\n";
+    let staged = place.read("tiny.toml").replace("steps = 20\n", "");
+    place.write("staged.toml", format!("{staged}{stages}"));
+    place.run("train staged.toml --set stage.one.train.steps=4").ended(0);
+    place.write("staged.toml", format!("{staged}{}", stages.replace("one", "two")));
+    let parts = [
+        "--set stage.one.train.steps=4: there is no stage `one`",
+        "the overrides of the run in runs/staged hold: stage.one.train.steps=4; `ternflock train --resume runs/staged`",
+    ];
+    place.run("train staged.toml --resume").refused(2, &parts);
+    place.run("train --resume runs/staged").ended(0);
+}
