@@ -2,6 +2,7 @@
 
 use super::{Augment, Images, View};
 use crate::error::{Error, Result};
+use crate::text::plural;
 
 /// What is subtracted from each channel, and by what the rest is divided; in units where full scale is 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +31,10 @@ impl Fill {
         let Normalise { mean, std } = normalise.unwrap_or(&plain);
         if mean.len() != channels || std.len() != channels {
             return Err(Error::Usage(format!(
-                "normalisation has {} means and {} standard deviations, but the images have {channels} channels",
-                mean.len(),
-                std.len()
+                "normalisation has {} and {}, but the images have {}",
+                plural(mean.len(), "mean"),
+                plural(std.len(), "standard deviation"),
+                plural(channels, "channel")
             )));
         }
         if !(mean.iter().all(|mean| mean.is_finite()) && std.iter().all(|std| std.is_normal() && *std > 0.0))

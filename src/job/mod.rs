@@ -15,6 +15,7 @@ mod model;
 mod names;
 mod optimizer;
 mod overrides;
+mod presets;
 mod problems;
 mod read;
 mod schedule;
@@ -46,6 +47,7 @@ pub use low_rank::{LowRank, LowRankMethod};
 pub use model::Model;
 pub use names::suggest;
 pub use optimizer::{Optimizer, OptimizerKind};
+pub use presets::{find_preset, presets};
 pub use schedule::{Scaling, ScalingKind, Schedule, ScheduleKind};
 pub use shrink::Shrink;
 pub use smoothout::{Adapt, Distribution, Noise, NoiseSchedule, SmoothOut};
@@ -140,10 +142,19 @@ fn read_text(path: &Path, file: &str) -> Result<String> {
 /// Reads a job from its values. One that says no name is called `stem`.
 fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>) -> Result<Job> {
     let mut reader = Reader::new(table, source, problems, "at the top of the file");
-    reader.top().know("stage");
     let length = if table.contains_key("stage") { Length::Stages } else { Length::Job };
-    let mut job = Job {
-        name: read_name(&mut reader, stem),
+    let mut job = read_sections(&mut reader, length, stem);
+    let (stages, problems) = stage::read(table, source, &job.train, reader.finish());
+    problems.into_result(source)?;
+    job.stages = stages;
+    Ok(job)
+}
+
+/// Everything but the stages.
+fn read_sections(reader: &mut Reader, length: Length, stem: Option<&str>) -> Job {
+    reader.top().know("stage");
+    Job {
+        name: read_name(reader, stem),
         data: Data::read(&mut reader.section("data")),
         model: Model::read(&mut reader.section("model")),
         train: Train::read(&mut reader.section("train"), length),
@@ -155,11 +166,15 @@ fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>) 
         exchange: Exchange::read(&mut reader.section("exchange")),
         checkpoint: Checkpoint::read(&mut reader.section("checkpoint")),
         stages: Vec::new(),
-    };
-    let (stages, problems) = stage::read(table, source, &job.train, reader.finish());
-    problems.into_result(source)?;
-    job.stages = stages;
-    Ok(job)
+    }
+}
+
+/// The keys that a `--set` may hold, with their sections, as in `train.epochs`; those of stages left out.
+pub fn keys() -> Vec<String> {
+    let (table, source) = (Table::new(), Source::new(String::new()));
+    let mut reader = Reader::new(&table, &source, Problems::default(), "");
+    read_sections(&mut reader, Length::Job, None);
+    reader.keys()
 }
 
 /// The name says which directory the run goes to, so it must be fit for one.

@@ -1,14 +1,13 @@
 //! Networks of ImageNet (Russakovsky et al., 2015), to be predicted without a job file.
 
 use crate::error::{Error, Result};
-use crate::job::{Loaded, parse, suggest};
+use crate::job::{Loaded, find_preset, parse, suggest};
 
 /// A network as it is usually trained.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
-    /// On the command line.
+    /// The preset.
     pub name: &'static str,
-    preset: &'static str,
     side: usize,
     /// Samples of a rank.
     batch: usize,
@@ -16,10 +15,10 @@ pub struct Model {
 
 /// All of them.
 pub const MODELS: [Model; 4] = [
-    Model { name: "alexnet", preset: "alexnet", side: 227, batch: 128 },
-    Model { name: "googlenet", preset: "googlenet", side: 224, batch: 64 },
-    Model { name: "vgg-a", preset: "vgg-a", side: 224, batch: 32 },
-    Model { name: "resnet50", preset: "resnet-50", side: 224, batch: 32 },
+    Model { name: "alexnet", side: 227, batch: 128 },
+    Model { name: "googlenet", side: 224, batch: 64 },
+    Model { name: "vgg-a", side: 224, batch: 32 },
+    Model { name: "resnet-50", side: 224, batch: 32 },
 ];
 
 /// A job that trains the network called `name` on made-up images for `ranks` ranks, with each of `sets` laid over it; its batch is that of
@@ -28,8 +27,9 @@ pub const MODELS: [Model; 4] = [
 /// # Errors
 /// [`Error::Usage`] when there is no such network; those of [`parse`].
 pub fn job_of(name: &str, sets: &[String], ranks: usize) -> Result<Loaded> {
-    let Model { preset, side, batch, .. } =
-        MODELS.into_iter().find(|model| model.name == name).ok_or_else(|| {
+    let asked = find_preset(name).unwrap_or(name);
+    let Model { name: preset, side, batch } =
+        MODELS.into_iter().find(|model| model.name == asked).ok_or_else(|| {
             let known = MODELS.map(|model| model.name);
             Error::Usage(format!("--model: there is no `{name}`; {}", suggest(name, &known)))
         })?;
@@ -39,5 +39,5 @@ pub fn job_of(name: &str, sets: &[String], ranks: usize) -> Result<Loaded> {
          [model]\npreset = \"{preset}\"\n[train]\nsteps = 1\nglobal_batch = {batch}\n\
          [optimizer]\nlearning_rate = 1e-4\nmomentum = 0.9\n"
     );
-    parse(format!("--model {name}"), &text, sets, Some(name))
+    parse(format!("--model {name}"), &text, sets, Some(preset))
 }

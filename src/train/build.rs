@@ -9,8 +9,9 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::job::{Data, Job, Loaded, Model, Source, SyntheticText, Text};
-use crate::models::{self, PRESETS};
+use crate::models;
 use crate::nn::{Graph, Shape};
+use crate::text::plural;
 
 /// What `loaded` trains and evaluates on; objections carry the job file's line.
 pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
@@ -109,17 +110,6 @@ fn build_fill(data: &Data, images: &Images) -> Result<Fill> {
     Fill::new(images, normalise.as_ref())
 }
 
-/// Refuses a preset that does not exist, before any data is opened.
-pub(super) fn check_preset(model: &Model, source: &Source) -> Result<()> {
-    match &model.preset {
-        Some(name) if !PRESETS.contains(&name.as_str()) => {
-            let message = models::unknown(name).to_string();
-            Err(Error::Job { at: source.at("model.preset"), message })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The network that `model` asks for, for samples of shape `input` and `classes` classes.
 ///
 /// # Errors
@@ -143,7 +133,7 @@ pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize)
                 .map_err(|(error, table)| blame(&format!("model.layers[{table}]"), error))?
         }
         (None, None, None) => {
-            let message = format!("model needs a preset ({}) or layers", PRESETS.join(", "));
+            let message = "model needs a preset, a checkpoint or layers".into();
             return Err(Error::Job { at: source.at("model"), message });
         }
     };
@@ -158,12 +148,15 @@ pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize)
         let output = graph.output();
         let message = match wanted {
             Shape::Sequence { steps, .. } => format!(
-                "the network ends in {}, but there are {classes} words to choose from at each of {steps} steps: it must end in \
+                "the network ends in {}, but there are {} to choose from at each of {}: it must end in \
                  sequences of {wanted}",
-                output.described()
+                output.described(),
+                plural(classes, "word"),
+                plural(steps, "step")
             ),
             _ => format!(
-                "the network ends in {output}, but the data has {classes} classes: it must end in a vector of {classes}"
+                "the network ends in {output}, but the data has {}: it must end in a vector of {classes}",
+                plural(classes, "class")
             ),
         };
         return Err(Error::Job { at: source.at(&path), message });

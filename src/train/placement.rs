@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::world::World;
 use crate::error::Result;
 use crate::tensor::{blas_default_threads, set_threads};
+use crate::text::plural;
 
 /// Where the ranks run, and what follows from it.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +47,6 @@ fn is_number(value: &str) -> bool {
 /// The number of threads for a rank that may use `cores` cores together with `sharing` ranks (itself included), unless
 /// a variable asks for another; and why.
 fn decide(cores: usize, sharing: usize, asked: Option<(&str, usize)>) -> (usize, String) {
-    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     match asked {
         Some((name, threads)) => (threads, format!("{name} is set")),
         None if sharing == 1 => (cores.max(1), format!("a rank may use {}", plural(cores, "core"))),
