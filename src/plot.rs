@@ -86,7 +86,8 @@ pub fn decades(low: f64, high: f64) -> Vec<f64> {
     const MOST: usize = 10;
     let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
     let steps = |factors: &[f64]| -> Vec<f64> {
-        let all = powers.clone().flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
+        let all =
+            powers.clone().flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
         all.filter(|at| (low..=high).contains(at)).collect()
     };
     let fine = steps(&[1.0, 2.0, 5.0]);
@@ -113,7 +114,10 @@ mod tests {
         let text = drawn(3);
         assert!((0..3).all(|n| text.contains(&format!("line {n}"))) && !text.contains("more"), "{text}");
         let text = drawn(30);
-        assert!(text.contains("line 6") && !text.contains("line 7\n") && text.contains("and 23 more"), "{text}");
+        assert!(
+            text.contains("line 6") && !text.contains("line 7\n") && text.contains("and 23 more"),
+            "{text}"
+        );
     }
 
     #[test]

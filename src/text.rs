@@ -22,7 +22,10 @@ mod tests {
     #[test]
     fn one_is_singular_and_all_else_plural() {
         assert_eq!(plural(1, "rank"), "1 rank");
-        assert_eq!([0, 2, 11].map(|n| plural(n, "compute thread")).join(", "), "0 compute threads, 2 compute threads, 11 compute threads");
+        assert_eq!(
+            [0, 2, 11].map(|n| plural(n, "compute thread")).join(", "),
+            "0 compute threads, 2 compute threads, 11 compute threads"
+        );
         assert_eq!([1, 2].map(|n| plural(n, "process")).join(", "), "1 process, 2 processes");
         assert_eq!(noun_for(1, "sample") + &noun_for(0, "batch"), "samplebatches");
     }

@@ -92,15 +92,17 @@ impl Interference {
 
     /// What to say of a machine that is too busy; nothing of one that is not.
     pub fn warning(&self) -> Option<String> {
-        let others = self.others.map(|others| format!("other programs used {others:.1} of its {} processors", self.processors));
-        let waiting = self.waiting.map(|waiting| {
-            format!("threads waited {:.0} % of their time for a processor", 100.0 * waiting)
-        });
+        let others = self
+            .others
+            .map(|others| format!("other programs used {others:.1} of its {} processors", self.processors));
+        let waiting = self
+            .waiting
+            .map(|waiting| format!("threads waited {:.0} % of their time for a processor", 100.0 * waiting));
         let said: Vec<String> = others.into_iter().chain(waiting).collect();
         self.busy.then(|| {
             format!(
-                "this machine was busy while it was measured: {}; times are longer than on a quiet one, so measure again when it \
-                 is, with no more threads than processors",
+                "this machine was busy while it was measured: {}; measure again when it is quiet, with no more threads than \
+                 processors",
                 said.join(", and ")
             )
         })
@@ -143,8 +145,16 @@ fn parse_host(text: &str, ticks_per_second: f64) -> Option<(f64, usize)> {
     let all = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let counts: Vec<f64> = all.split_whitespace().map_while(|word| word.parse().ok()).collect();
     // user, nice, system, idle, iowait, irq, softirq, steal; what guests take is part of user.
-    let busy: f64 = counts.iter().take(8).enumerate().filter(|(at, _)| ![3, 4].contains(at)).map(|(_, count)| count).sum();
-    let is_processor = |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let busy: f64 = counts
+        .iter()
+        .take(8)
+        .enumerate()
+        .filter(|(at, _)| ![3, 4].contains(at))
+        .map(|(_, count)| count)
+        .sum();
+    let is_processor = |line: &&str| {
+        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
     Some((busy / ticks_per_second, text.lines().filter(is_processor).count()))
 }
 
@@ -169,7 +179,10 @@ mod tests {
     #[test]
     fn a_quiet_machine_is_not_warned_of() {
         let quiet = Interference::of(&[words(0.01, 10.0, 11.0)], &Topology::flat(1));
-        assert_eq!(quiet, Interference { waiting: Some(0.01), others: Some(0.1), processors: 4, busy: false });
+        assert_eq!(
+            quiet,
+            Interference { waiting: Some(0.01), others: Some(0.1), processors: 4, busy: false }
+        );
         assert_eq!(quiet.warning(), None);
         let unknown = Interference::of(&[words(f64::NAN, 10.0, f64::NAN)], &Topology::flat(1));
         assert_eq!((unknown.waiting, unknown.others, unknown.busy), (None, None, false));
@@ -180,7 +193,9 @@ mod tests {
         let waits = Interference::of(&[words(0.3, 10.0, 10.0)], &Topology::flat(1));
         assert!(waits.busy && waits.warning().unwrap().contains("threads waited 30 % of their time"));
         let beside = Interference::of(&[words(0.0, 10.0, 25.0)], &Topology::flat(1));
-        assert!(beside.busy && beside.warning().unwrap().contains("other programs used 1.5 of its 4 processors"));
+        assert!(
+            beside.busy && beside.warning().unwrap().contains("other programs used 1.5 of its 4 processors")
+        );
     }
 
     /// Ranks of one host are not each other's other programs; the worst rank and the worst host count.

@@ -12,10 +12,10 @@ use super::table::table;
 use crate::bench::Contender;
 use crate::bench::scaling::{Mode, plot_rates};
 use crate::error::{Error, Result};
-use crate::job::{self, Exchange, Loaded};
+use crate::job::{Exchange, Loaded};
 use crate::predict::{Link, Network, Plan, Prediction, Verdict, job_of, predict};
 use crate::text::plural;
-use crate::train::{Patience, World};
+use crate::train::{self, Patience, World};
 
 /// Measures these ranks and predicts; prints tables, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {
@@ -37,7 +37,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 /// The job, for `ranks` ranks.
 fn load(arguments: &Arguments, ranks: usize) -> Result<Loaded> {
     match (&arguments.job, &arguments.model) {
-        (Some(path), _) => job::load(path, &arguments.sets),
+        (Some(path), _) => train::load(path, &arguments.sets),
         (None, Some(name)) => job_of(name, &arguments.sets, ranks),
         (None, None) => Err(Error::Usage("a job file or --model says what is to be predicted".into())),
     }

@@ -81,7 +81,9 @@ impl Terminal {
                 samples.unit(),
                 if *is_best { &best } else { "" }
             )),
-            Event::Checkpoint { step, path } => Some(format!("step {step:>6}  checkpoint {}", path.display())),
+            Event::Checkpoint { step, path } => {
+                Some(format!("step {step:>6}  checkpoint {}", path.display()))
+            }
             Event::Note { text, .. } => Some(text.clone()),
             Event::End(_) => None,
         }

@@ -15,13 +15,13 @@ use super::stages;
 use super::streams::{log, print};
 use super::table::table;
 use super::terminal::Terminal;
-use crate::job::{self, Exchange};
+use crate::job::Exchange;
 use crate::report::Summary;
-use crate::train::{End, Options, Patience, run};
+use crate::train::{End, Options, Patience, load, run};
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
 pub fn main(arguments: &Train) -> ExitCode {
-    let loaded = job::load(&arguments.job, &arguments.sets);
+    let loaded = load(&arguments.job, &arguments.sets);
     // A job that cannot be read has no patience of its own; the ranks still meet, so that one of them speaks for all.
     let exchange = loaded.as_ref().map_or_else(|_| Exchange::default(), |loaded| loaded.job.exchange.clone());
     let mut world = match launch_or_say(Patience::of(&exchange)) {

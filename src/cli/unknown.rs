@@ -85,6 +85,9 @@ mod tests {
     fn the_value_stands_behind_the_option() {
         let words = ["train", "--epochs=3", "--seed", "7", "--mirror", "--lr"].map(String::from);
         let of = |option| value(option, &words);
-        assert_eq!([of("--epochs"), of("--seed"), of("--mirror"), of("--lr")], [Some("3"), Some("7"), None, None]);
+        assert_eq!(
+            [of("--epochs"), of("--seed"), of("--mirror"), of("--lr")],
+            [Some("3"), Some("7"), None, None]
+        );
     }
 }

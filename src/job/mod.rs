@@ -110,11 +110,22 @@ pub struct Loaded {
 /// # Errors
 /// [`Error::Job`] with everything that is wrong, one line a problem, each line with its place.
 pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
+    load_checked(path, sets, |_| Vec::new())
+}
+
+/// What a room above finds wrong with a job that has been read as far as it can be: the path of the value, and what is wrong.
+pub type Check = fn(&Job) -> Vec<(String, String)>;
+
+/// [`load`], with what `check` finds reported together with everything else.
+///
+/// # Errors
+/// Those of [`load`], and what `check` finds.
+pub fn load_checked(path: impl AsRef<Path>, sets: &[String], check: Check) -> Result<Loaded> {
     let path = path.as_ref();
     let file = path.display().to_string();
     let text = read_text(path, &file)?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy());
-    parse(file, &text, sets, stem.as_deref())
+    parse_checked(file, &text, sets, stem.as_deref(), check)
 }
 
 /// The same of a job that stands in no file: `text`, which objections call `file`. One that says no name is called `stem`.
@@ -122,10 +133,20 @@ pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
 /// # Errors
 /// Those of [`load`].
 pub fn parse(file: String, text: &str, sets: &[String], stem: Option<&str>) -> Result<Loaded> {
+    parse_checked(file, text, sets, stem, |_| Vec::new())
+}
+
+fn parse_checked(
+    file: String,
+    text: &str,
+    sets: &[String],
+    stem: Option<&str>,
+    check: Check,
+) -> Result<Loaded> {
     let (mut table, mut source) = source::parse(file, text)?;
     let mut problems = Problems::default();
     overrides::apply(sets, &mut table, &mut source, &mut problems);
-    let job = read(&table, &source, problems, stem)?;
+    let job = read(&table, &source, problems, stem, check)?;
     Ok(Loaded { job, source })
 }
 
@@ -140,11 +161,12 @@ fn read_text(path: &Path, file: &str) -> Result<String> {
 }
 
 /// Reads a job from its values. One that says no name is called `stem`.
-fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>) -> Result<Job> {
+fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>, check: Check) -> Result<Job> {
     let mut reader = Reader::new(table, source, problems, "at the top of the file");
     let length = if table.contains_key("stage") { Length::Stages } else { Length::Job };
     let mut job = read_sections(&mut reader, length, stem);
-    let (stages, problems) = stage::read(table, source, &job.train, reader.finish());
+    let (stages, mut problems) = stage::read(table, source, &job.train, reader.finish());
+    check(&job).into_iter().for_each(|(path, message)| problems.add(source.place(&path), message));
     problems.into_result(source)?;
     job.stages = stages;
     Ok(job)

@@ -51,7 +51,10 @@ mod tests {
 
     #[test]
     fn every_name_means_one_preset() {
-        let mut all: Vec<&str> = NAMES.iter().flat_map(|(name, others)| [*name].into_iter().chain(others.iter().copied())).collect();
+        let mut all: Vec<&str> = NAMES
+            .iter()
+            .flat_map(|(name, others)| [*name].into_iter().chain(others.iter().copied()))
+            .collect();
         for (preset, others) in NAMES {
             assert!([*preset].iter().chain(*others).all(|name| find_preset(name) == Ok(*preset)), "{preset}");
         }
@@ -63,10 +66,22 @@ mod tests {
 
     #[test]
     fn a_wrong_name_is_sent_to_the_preset() {
-        for (wrong, meant) in [("lennet", "lenet"), ("renset-20", "resnet-20"), ("resnt20", "resnet-20"), ("connvet", "convnet-quick")] {
-            assert_eq!(find_preset(wrong), Err(format!("no preset is called `{wrong}`; did you mean `{meant}`?")));
+        for (wrong, meant) in [
+            ("lennet", "lenet"),
+            ("renset-20", "resnet-20"),
+            ("resnt20", "resnet-20"),
+            ("connvet", "convnet-quick"),
+        ] {
+            assert_eq!(
+                find_preset(wrong),
+                Err(format!("no preset is called `{wrong}`; did you mean `{meant}`?"))
+            );
         }
         let message = find_preset("transformer").unwrap_err();
-        assert!(message.starts_with("no preset is called `transformer`; there are `lenet`, `mlp`, ") && message.ends_with("`rhn`"), "{message}");
+        assert!(
+            message.starts_with("no preset is called `transformer`; there are `lenet`, `mlp`, ")
+                && message.ends_with("`rhn`"),
+            "{message}"
+        );
     }
 }

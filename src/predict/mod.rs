@@ -19,8 +19,8 @@ use ternflock_collectives::cost::Costs;
 use ternflock_collectives::simulated::Wire;
 use ternflock_collectives::topology::Topology;
 
-use crate::bench::{Contender, Interference, Watch};
 use crate::bench::scaling::{Mode, Point, Scaling};
+use crate::bench::{Contender, Interference, Watch};
 use crate::error::{Error, Result};
 use crate::job::Loaded;
 use crate::text::plural;

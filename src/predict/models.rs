@@ -41,3 +41,26 @@ pub fn job_of(name: &str, sets: &[String], ranks: usize) -> Result<Loaded> {
     );
     parse(format!("--model {name}"), &text, sets, Some(preset))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_a_preset_by_any_of_its_names() {
+        for (said, preset) in
+            [("resnet50", "resnet-50"), ("resnet-50", "resnet-50"), ("vgga", "vgg-a"), ("alexnet", "alexnet")]
+        {
+            let job = job_of(said, &[], 2).unwrap().job;
+            assert_eq!((job.name.as_str(), job.model.preset.as_deref()), (preset, Some(preset)));
+        }
+        let message = |name: &str| job_of(name, &[], 1).unwrap_err().to_string();
+        assert_eq!(message("resnt50"), "--model: there is no `resnt50`; did you mean `resnet-50`?");
+        // A preset, but not of ImageNet.
+        assert!(
+            message("lenet").contains("there are `alexnet`, `googlenet`, `vgg-a`, `resnet-50`"),
+            "{}",
+            message("lenet")
+        );
+    }
+}

@@ -8,10 +8,29 @@ use crate::data::{
     Vocabulary, open_dataset, open_part, refuse_directory, synthetic_feed, synthetic_set,
 };
 use crate::error::{Error, Result};
-use crate::job::{Data, Job, Loaded, Model, Source, SyntheticText, Text};
+use crate::job::{self, Data, Job, Loaded, Model, Source, SyntheticText, Text};
 use crate::models;
 use crate::nn::{Graph, Shape};
 use crate::text::plural;
+
+/// Reads the job file at `path` as [`job::load`] does, and reports what is wrong with its layers together with what else is
+/// wrong.
+///
+/// # Errors
+/// [`Error::Job`] with everything that can be known before the data are opened.
+pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
+    job::load_checked(path, sets, |job| {
+        let layers = job.model.layers.iter().flatten().map(layer_table);
+        let wrong = Graph::check_tables(layers).into_iter();
+        wrong.map(|(layer, error)| (format!("model.layers[{layer}]"), error.to_string())).collect()
+    })
+}
+
+/// A `[[model.layers]]` table as layers read theirs.
+fn layer_table(table: &toml::Table) -> serde_json::Map<String, serde_json::Value> {
+    let value = serde_json::to_value(table).unwrap_or_default();
+    value.as_object().cloned().unwrap_or_default()
+}
 
 /// What `loaded` trains and evaluates on; objections carry the job file's line.
 pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
@@ -124,14 +143,8 @@ pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize)
         (_, Some(name), _) => {
             models::preset(name, input, classes).map_err(|error| blame("model.preset", error))?
         }
-        (_, None, Some(tables)) => {
-            let tables = tables.iter().map(|table| {
-                let value = serde_json::to_value(table).unwrap_or_default();
-                value.as_object().cloned().unwrap_or_default()
-            });
-            Graph::from_tables(input, tables)
-                .map_err(|(error, table)| blame(&format!("model.layers[{table}]"), error))?
-        }
+        (_, None, Some(tables)) => Graph::from_tables(input, tables.iter().map(layer_table))
+            .map_err(|(error, table)| blame(&format!("model.layers[{table}]"), error))?,
         (None, None, None) => {
             let message = "model needs a preset, a checkpoint or layers".into();
             return Err(Error::Job { at: source.at("model"), message });

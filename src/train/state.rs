@@ -236,7 +236,9 @@ fn both(parameters: &Parameters, tensors: &[Tensor]) -> std::result::Result<(Vec
 /// Refuses more or fewer tensors than a network has.
 fn count(tensors: &[Tensor], needed: usize) -> std::result::Result<(), String> {
     match tensors.len() {
-        found if found != needed => Err(format!("holds {}, its network has {needed}", plural(found, "tensor"))),
+        found if found != needed => {
+            Err(format!("holds {}, its network has {needed}", plural(found, "tensor")))
+        }
         _ => Ok(()),
     }
 }

@@ -99,13 +99,16 @@ fn throughput(area: &Area, name: &str, scaling: &Scaling, over: Over) -> Drawn {
     };
     let rates = || scaling.points.iter().flat_map(|point| point.ways.iter().map(|way| way.rate));
     let places: Vec<f64> = scaling.points.iter().map(at).collect();
-    let (fewest, most) = places.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &at| (low.min(at), high.max(at)));
+    let (fewest, most) =
+        places.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &at| (low.min(at), high.max(at)));
     let (slowest, fastest) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
     let ideal = ideal(scaling);
     let top = ideal.iter().map(|(_, rate)| *rate).fold(fastest, f64::max) * 1.3;
     let (bottom, ways) = (slowest * 0.75, scaling.ways());
     let mut entries = vec![("in proportion".to_owned(), Mark::Line(GREY, 1))];
-    entries.extend(ways.iter().enumerate().map(|(number, way)| ((*way).to_owned(), Mark::Line(colour(number), 2))));
+    entries.extend(
+        ways.iter().enumerate().map(|(number, way)| ((*way).to_owned(), Mark::Line(colour(number), 2))),
+    );
     let unit = scaling.points.first().map_or("samples", |point| &point.unit);
     let mut chart = ChartBuilder::on(&beside_legend(area, &entries)?)
         .caption(format!("{name}: {unit}/s by {}", over.name()), ("sans-serif", 16))
@@ -253,13 +256,9 @@ mod tests {
     fn ways_become_lines_and_bars() {
         let text = plot(&scaling(&[1, 4])).unwrap();
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"), "{text}");
-        for part in [
-            "a &lt;job&gt;: tokens/s by ranks",
-            "ring_ternary",
-            "4 ring_f32",
-            "wire",
-            "in proportion",
-        ] {
+        for part in
+            ["a &lt;job&gt;: tokens/s by ranks", "ring_ternary", "4 ring_f32", "wire", "in proportion"]
+        {
             assert!(text.contains(part), "no {part}");
         }
         let crowded = plot(&scaling(&[1, 2, 3, 4, 5])).unwrap();
@@ -274,13 +273,17 @@ mod tests {
     fn the_legend_hides_no_point() {
         let numbers = |text: &str, element: &str, attribute: &str| -> Vec<f64> {
             let elements = text.split('<').filter(|part| part.starts_with(element));
-            let values = elements.filter_map(|part| part.split(&format!(" {attribute}=\"")).nth(1)?.split('"').next());
+            let values =
+                elements.filter_map(|part| part.split(&format!(" {attribute}=\"")).nth(1)?.split('"').next());
             values.filter_map(|value| value.parse().ok()).collect()
         };
         let text = plot(&scaling(&[1, 2, 4])).unwrap();
         let furthest = numbers(&text, "circle", "cx").into_iter().fold(0.0, f64::max);
-        let marks = text.split('<').filter(|part| part.contains("ring_ternary") || part.contains("in proportion"));
-        let marks: Vec<&str> = marks.filter(|part| !part.contains("1 ring") && !part.contains("2 ring") && !part.contains("4 ring")).collect();
+        let marks =
+            text.split('<').filter(|part| part.contains("ring_ternary") || part.contains("in proportion"));
+        let marks: Vec<&str> = marks
+            .filter(|part| !part.contains("1 ring") && !part.contains("2 ring") && !part.contains("4 ring"))
+            .collect();
         assert_eq!(marks.len(), 2, "{marks:?}");
         for mark in marks {
             assert!(numbers(mark, "text", "x")[0] > furthest, "{mark} {furthest}");
@@ -299,7 +302,9 @@ mod tests {
         assert!(text.contains("a &lt;job&gt;, 1gbit,100us: tokens/s by nodes"), "{text}");
         let places = |attribute: &str| -> Vec<f64> {
             let circles = text.split('<').filter(|part| part.starts_with("circle"));
-            let value = |circle: &str| circle.split(&format!(" {attribute}=\"")).nth(1)?.split('"').next()?.parse().ok();
+            let value = |circle: &str| {
+                circle.split(&format!(" {attribute}=\"")).nth(1)?.split('"').next()?.parse().ok()
+            };
             circles.take(5).map(|circle| value(circle).unwrap()).collect()
         };
         for places in [places("cx"), places("cy")] {

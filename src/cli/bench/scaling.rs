@@ -12,9 +12,9 @@ use super::super::table::table;
 use super::{contenders_of, json, warn};
 use crate::bench::scaling::{Mode, Plan, Point, Scaling, measure, plot};
 use crate::error::{Error, Result};
-use crate::job::{self, Exchange, Loaded};
+use crate::job::{Exchange, Loaded};
 use crate::text::plural;
-use crate::train::{Patience, World};
+use crate::train::{self, Patience, World};
 
 /// Measures these ranks, or several numbers of them; prints a table, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {
@@ -37,7 +37,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 
 fn load(arguments: &Arguments) -> Result<Loaded> {
     contenders_of("--ways", &arguments.ways)?;
-    job::load(&arguments.job, &arguments.sets)
+    train::load(&arguments.job, &arguments.sets)
 }
 
 fn mode(arguments: &Arguments) -> Mode {

@@ -52,7 +52,14 @@ fn untrained(rows: &[Row]) -> Option<String> {
     let numbers: usize = tensors().map(|(_, shape)| shape.iter().product::<usize>()).sum();
     let names: std::collections::BTreeSet<&str> = tensors().map(|(name, _)| name.as_str()).collect();
     let names = Vec::from_iter(names).join(", ");
-    (numbers > 0).then(|| format!("{names} of {}, {} {}", plural(keep.len(), "layer"), thousands(numbers as u64), noun_for(numbers, "number")))
+    (numbers > 0).then(|| {
+        format!(
+            "{names} of {}, {} {}",
+            plural(keep.len(), "layer"),
+            thousands(numbers as u64),
+            noun_for(numbers, "number")
+        )
+    })
 }
 
 /// What there is and what it costs; how many numbers are not zero, where some are.
