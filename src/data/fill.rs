@@ -230,7 +230,7 @@ mod tests {
             let normalise = Normalise { mean: mean.into(), std: std.into() };
             Fill::new(&images, Some(&normalise)).unwrap_err().to_string()
         };
-        assert!(refusal(&[0.5], &[1.0; 3]).contains("1 means and 3 standard deviations"));
+        assert!(refusal(&[0.5], &[1.0; 3]).contains("1 mean and 3 standard deviations"));
         assert!(refusal(&[0.0; 3], &[1.0, 0.0, 1.0]).contains("deviations positive"));
         assert!(refusal(&[0.0, f32::NAN, 0.0], &[1.0; 3]).contains("means must be finite"));
         let message = Fill::new(&images, None).unwrap().whole(&images, &[0, 1], &mut [0.0; 12]).unwrap_err();

@@ -27,12 +27,8 @@ pub const MODELS: [Model; 4] = [
 /// # Errors
 /// [`Error::Usage`] when there is no such network; those of [`parse`].
 pub fn job_of(name: &str, sets: &[String], ranks: usize) -> Result<Loaded> {
-    let asked = find_preset(name).unwrap_or(name);
-    let Model { name: preset, side, batch } =
-        MODELS.into_iter().find(|model| model.name == asked).ok_or_else(|| {
-            let known = MODELS.map(|model| model.name);
-            Error::Usage(format!("--model: there is no `{name}`; {}", suggest(name, &known)))
-        })?;
+    let model = MODELS.into_iter().find(|model| find_preset(name) == Ok(model.name));
+    let Model { name: preset, side, batch } = model.ok_or_else(|| unknown(name))?;
     let samples = batch * ranks;
     let text = format!(
         "[data]\ndataset = \"synthetic\"\nshape = [3, {side}, {side}]\nclasses = 1000\nsamples = {samples}\n\
@@ -40,6 +36,18 @@ pub fn job_of(name: &str, sets: &[String], ranks: usize) -> Result<Loaded> {
          [optimizer]\nlearning_rate = 1e-4\nmomentum = 0.9\n"
     );
     parse(format!("--model {name}"), &text, sets, Some(preset))
+}
+
+/// What to say of a `name` that is none of [`MODELS`]: it is mistyped, or another preset.
+fn unknown(name: &str) -> Error {
+    let known = MODELS.map(|model| model.name);
+    Error::Usage(match find_preset(name) {
+        Ok(preset) => {
+            let all = known.map(|name| format!("`{name}`")).join(", ");
+            format!("--model: `{preset}` needs a job file that says its data; without one there are {all}")
+        }
+        Err(_) => format!("--model: there is no `{name}`; {}", suggest(name, &known)),
+    })
 }
 
 #[cfg(test)]
@@ -58,7 +66,7 @@ mod tests {
         assert_eq!(message("resnt50"), "--model: there is no `resnt50`; did you mean `resnet-50`?");
         // A preset, but not of ImageNet.
         assert!(
-            message("lenet").contains("there are `alexnet`, `googlenet`, `vgg-a`, `resnet-50`"),
+            message("lenet").ends_with("there are `alexnet`, `googlenet`, `vgg-a`, `resnet-50`"),
             "{}",
             message("lenet")
         );
