@@ -67,7 +67,7 @@ lint: ## Check format, lints and documentation
 
 bench: build ## Time the codec and training steps on one core, and all-reduces between NP=2 ranks
 	$(TERNFLOCK) bench codec
-	for model in lenet convnet resnet20 lstm-small lstm-medium; do $(TERNFLOCK) bench step --model $$model; done
+	for model in lenet convnet-quick resnet-20 lstm-small lstm-medium; do $(TERNFLOCK) bench step --model $$model; done
 	$(MPIRUN) -n $(NP) $(TERNFLOCK) bench allreduce
 
 cluster: build ## Test and measure over hosts with shaped links and a Slurm, HOSTS=4 RATE=1gbit; skips without root

@@ -13,9 +13,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::contender::Contender;
 use super::report::{Case, Report};
 use super::vectors::Vectors;
-use super::{median, memory, quantile};
+use super::{Interference, Watch, median, memory, quantile};
 use crate::error::{Error, Kind, Result};
 use crate::nn::available_bytes;
+use crate::text::plural;
 
 /// The ranks between which is measured.
 pub struct Ranks {
@@ -75,11 +76,15 @@ impl Ranks {
         }
         agree("the hash of what else is to be measured", xxh3_64(format!("{plans:?}").as_bytes()))?;
         self.check_memory(plans)?;
+        let watch = Watch::start();
         let mut cases = Vec::new();
         for &elements in &plans.elements {
             cases.extend(self.measure_size(elements, plans)?);
         }
-        Ok(Report { ranks: self.size(), hosts: self.topology.nodes(), mpi: mpi::library_version(), cases })
+        let watched = small::all_gather(&mut self.transport, &watch.words())?;
+        let interference = Interference::of(watched.as_chunks().0, &self.topology);
+        let (ranks, hosts) = (self.size(), self.topology.nodes());
+        Ok(Report { ranks, hosts, mpi: mpi::library_version(), interference, cases })
     }
 
     /// Refuses vectors that the ranks of a node together have no room for.
@@ -88,7 +93,7 @@ impl Ranks {
         let neighbours = nodes.iter().filter(|node| **node == nodes[rank]).count();
         let elements = plans.elements.iter().copied().max().unwrap_or(0);
         let needed = neighbours as u128 * memory::all_reduce_bytes(elements, self.size());
-        let what = format!("{elements} elements on {neighbours} ranks of a node");
+        let what = format!("{} on {} of a node", plural(elements, "element"), plural(neighbours, "rank"));
         let mine = memory::check(&what, needed, available_bytes());
         // Every rank has asked before any allocates.
         let refused = small::all_gather(&mut self.transport, &[u64::from(mine.is_err())])?;

@@ -8,9 +8,10 @@ use ternflock_collectives::codec::{Moments, Rounding};
 use ternflock_collectives::kernels::{self, Kernels, Sums};
 use ternflock_collectives::planes::{BLOCK, TERNARY, words};
 
-use super::{CLIP_SIGMA, gradient, median, memory, stream};
+use super::{CLIP_SIGMA, Interference, Watch, gradient, median, memory, stream};
 use crate::error::{Error, Result};
 use crate::nn::available_bytes;
+use crate::text::plural;
 
 /// Medians of the codec's times, in seconds.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +34,8 @@ pub struct Codec {
     pub plane_add_s: f64,
     /// Planes of each operand.
     pub plane_add_planes: usize,
+    /// What got in the way while it was timed.
+    pub interference: Interference,
 }
 
 /// Sums of 4 to 7 ranks.
@@ -56,7 +59,7 @@ pub fn codec(isa: &str, elements: usize, rounds: usize) -> Result<Option<Codec>>
     let Some(kernels) = kernels::available().iter().find(|kernels| kernels.isa() == isa) else {
         return Ok(None);
     };
-    memory::check(&format!("{elements} elements"), memory::codec_bytes(elements), available_bytes())?;
+    memory::check(&plural(elements, "element"), memory::codec_bytes(elements), available_bytes())?;
     let inputs = Inputs::new(elements);
     let mut outputs = Outputs::new(elements);
     outputs.fill(kernels, &inputs);
@@ -77,6 +80,7 @@ fn time(kernels: &Kernels, inputs: &Inputs, outputs: &mut Outputs, rounds: usize
     let Outputs { ternary, decoded, wider, .. } = outputs;
     let mut times: [Vec<f64>; 5] = Default::default();
     let stream = stream(0);
+    let watch = Watch::start();
     for _ in 0..rounds {
         let memcpy = timed(|| decoded.copy_from_slice(black_box(values)));
         let moments = timed(|| _ = black_box(kernels.sums(black_box(values))));
@@ -100,6 +104,7 @@ fn time(kernels: &Kernels, inputs: &Inputs, outputs: &mut Outputs, rounds: usize
         decode_s,
         plane_add_s,
         plane_add_planes: PLANES,
+        interference: watch.finish(),
     }
 }
 

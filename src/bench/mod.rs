@@ -5,6 +5,7 @@ mod all_reduce;
 mod codec;
 mod contender;
 pub mod infer;
+mod interference;
 mod memory;
 mod report;
 pub mod scaling;
@@ -15,6 +16,7 @@ mod verify;
 pub use all_reduce::{Plans, Ranks};
 pub use codec::{Codec, codec, instruction_sets};
 pub use contender::Contender;
+pub use interference::{Interference, Watch};
 pub use report::{Case, Report};
 pub use step::{LayerTime, NoiseTime, StepTime, Stepper, default_batch, step};
 

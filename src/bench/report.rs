@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::Interference;
+
 /// What came out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -11,6 +13,8 @@ pub struct Report {
     pub hosts: usize,
     /// The MPI library.
     pub mpi: String,
+    /// What got in the way while it was timed.
+    pub interference: Interference,
     /// A line a size and a contender.
     pub cases: Vec<Case>,
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::median;
+use super::{Interference, Watch, median};
 use crate::error::{Error, Result};
-use crate::job::{self, Adapt, Distribution, OptimizerKind, suggest};
-use crate::models::preset;
+use crate::job::{self, Adapt, Distribution, OptimizerKind};
+use crate::models;
 use crate::nn::layer::{Draw, Mode};
 use crate::nn::{Graph, Network, Shape, softmax_cross_entropy};
 use crate::optim::Optimizer;
@@ -16,36 +16,12 @@ use crate::rng::{Purpose, Stream};
 use crate::smoothout::SmoothOut;
 use crate::tensor::{blas, gemm, matrix, matrix_mut, set_threads, within};
 
-/// A network that can be timed.
-struct Model {
-    /// What it is called here, and in the zoo.
-    name: &'static str,
-    preset: &'static str,
-    input: Shape,
-    classes: usize,
-    /// Samples of a batch unless another number is asked for.
-    batch: usize,
-    clip_norm: Option<f64>,
-}
+/// Samples of a batch unless another number is asked for: those of Caffe's examples and of Zaremba et al. (2014).
+const IMAGES: usize = 64;
+const TEXTS: usize = 20;
 
-const fn image(name: &'static str, preset: &'static str, channels: usize, side: usize) -> Model {
-    let input = Shape::Image { channels, height: side, width: side };
-    Model { name, preset, input, classes: 10, batch: 64, clip_norm: None }
-}
-
-const fn lstm(name: &'static str, preset: &'static str, steps: usize) -> Model {
-    let input = Shape::Tokens { steps, vocabulary: 10_000 };
-    Model { name, preset, input, classes: 10_000, batch: 20, clip_norm: Some(5.0) }
-}
-
-/// Batches and lengths are those of Caffe's examples and of Zaremba et al. (2014).
-const MODELS: [Model; 5] = [
-    image("lenet", "lenet", 1, 28),
-    image("convnet", "convnet-quick", 3, 32),
-    image("resnet20", "resnet-20", 3, 32),
-    lstm("lstm-small", "lstm-small", 20),
-    lstm("lstm-medium", "lstm-medium", 35),
-];
+/// What the gradient of a language model is clipped to.
+const CLIP_NORM: f64 = 5.0;
 
 /// One layer's part of a step, in milliseconds.
 #[derive(Clone, Debug, Serialize)]
@@ -61,7 +37,7 @@ pub struct LayerTime {
 /// What a step takes.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepTime {
-    /// The network.
+    /// The network: a preset by its own name.
     pub model: String,
     /// Samples of a step.
     pub batch: usize,
@@ -87,6 +63,8 @@ pub struct StepTime {
     pub update_ms: f64,
     /// What SmoothOut's noise on all weights would add.
     pub noise: Vec<NoiseTime>,
+    /// What got in the way while it was timed.
+    pub interference: Interference,
     /// Layer by layer, means.
     pub layers: Vec<LayerTime>,
 }
@@ -120,29 +98,38 @@ pub struct Stepper {
 /// The batch that `model` is timed with unless another is asked for.
 ///
 /// # Errors
-/// [`Error::Usage`] when there is no such model.
+/// [`Error::Usage`] when there is no such preset.
 pub fn default_batch(model: &str) -> Result<usize> {
-    Ok(find(model)?.batch)
+    let (input, _) = given(find(model)?);
+    Ok(if is_text(input) { TEXTS } else { IMAGES })
 }
 
-fn find(name: &str) -> Result<&'static Model> {
-    MODELS.iter().find(|model| model.name == name).ok_or_else(|| {
-        let known: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
-        Error::Usage(format!("--model: there is no `{name}`; {}", suggest(name, &known)))
-    })
+/// The preset that `model` means.
+fn find(model: &str) -> Result<&'static str> {
+    models::find(model).map_err(|error| Error::Usage(format!("--model: {error}")))
+}
+
+/// What samples of `preset` are like, and their classes.
+fn given(preset: &str) -> (Shape, usize) {
+    models::samples(preset, models::training_steps(preset))
+}
+
+fn is_text(input: Shape) -> bool {
+    matches!(input, Shape::Tokens { .. })
 }
 
 impl Stepper {
-    /// `model` with batches of `batch`, on as many threads as compute now.
+    /// The preset `model` with batches of `batch`, on as many threads as compute now.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is no such model, [`Error::Shape`] when it cannot train on such a batch or does not fit
+    /// [`Error::Usage`] when there is no such preset, [`Error::Shape`] when it cannot train on such a batch or does not fit
     /// into memory.
     pub fn new(model: &str, batch: usize) -> Result<Stepper> {
-        let Model { preset: name, input, classes, clip_norm, .. } = *find(model)?;
-        let mut network = build(preset(name, input, classes)?, batch)?;
+        let name = find(model)?;
+        let (input, classes) = given(name);
+        let mut network = build(models::preset(name, input, classes)?, batch)?;
         network.parameters.initialise(1);
-        let kind = OptimizerKind::Sgd { momentum: 0.9 };
+        let (kind, clip_norm) = (OptimizerKind::Sgd { momentum: 0.9 }, is_text(input).then_some(CLIP_NORM));
         let job =
             job::Optimizer { kind, learning_rate: 1e-6, weight_decay: 5e-4, decay_layers: None, clip_norm };
         let optimizer = Optimizer::new(&job, network.parameters.values.len());
@@ -268,12 +255,14 @@ fn operations(network: &Network) -> Result<f64> {
 pub fn step(model: &str, batch: usize, threads: usize, seconds: f64) -> Result<StepTime> {
     set_threads(threads)?;
     let mut stepper = Stepper::new(model, batch)?;
+    let watch = Watch::start();
     let times = stepper.time(seconds);
+    let interference = watch.finish();
     let (steps, peak_rss_mb) = (times.len(), peak_rss_mb());
     let second = median(times);
     let mean = |time: Duration| 1e3 * time.as_secs_f64() / steps as f64;
     Ok(StepTime {
-        model: model.into(),
+        model: find(model)?.into(),
         batch,
         threads,
         blas: blas().to_string(),
@@ -286,6 +275,7 @@ pub fn step(model: &str, batch: usize, threads: usize, seconds: f64) -> Result<S
         loss_ms: mean(stepper.loss),
         update_ms: mean(stepper.update),
         noise: stepper.noise(second)?,
+        interference,
         layers: stepper.layers(steps),
     })
 }
@@ -364,6 +354,6 @@ mod tests {
     #[test]
     fn an_unknown_model_is_refused_with_the_nearest() {
         let error = Stepper::new("lenett", 1).err().unwrap().to_string();
-        assert!(error.contains("--model: there is no `lenett`; did you mean `lenet`?"), "{error}");
+        assert!(error.contains("--model: no preset is called `lenett`; did you mean `lenet`?"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 
 use super::Origin;
 use crate::job::Gradients;
+use crate::text::plural;
 
 /// A run at one step: the network as it now is, its parameters, and what the run needs to go on.
 #[derive(Clone, Debug)]
@@ -215,7 +216,7 @@ fn check_tensors<V: AsRef<[f32]>>(tensors: &[Tensor<V>]) -> Result<(), String> {
         check_part(tensor, "tensor")?;
         let found = values.as_ref().len();
         if elements(shape) != Some(found) {
-            return Err(format!("tensor `{name}` has the shape {shape:?} but {found} values"));
+            return Err(format!("tensor `{name}` has the shape {shape:?} but {}", plural(found, "value")));
         }
         if !names.insert(name) {
             return Err(format!("two tensors are named `{name}`"));

@@ -242,13 +242,14 @@ pub enum DataCommand {
 #[command(after_help = "\
 Examples:
   ternflock bench codec
-  ternflock bench step --model resnet20
+  ternflock bench step --model resnet-20
   ternflock bench infer masked.h5 small.h5 --verify
   mpirun -n 4 ternflock bench allreduce
   ternflock bench scaling jobs/lenet-fashion.toml --ranks 1,2
   mpirun -n 4 ternflock bench allreduce --elements 1e4,1e6 --algorithms ring_ternary,mpi_allreduce_f32 --json
 
-Ratios within one run say more than seconds: machines are shared, and change their speed.")]
+Ratios within one run say more than seconds: machines are shared, and change their speed. A machine that is busy with
+other work is warned of.")]
 pub struct Bench {
     /// What to time.
     #[command(subcommand)]
@@ -260,8 +261,8 @@ pub struct Bench {
 pub enum BenchCommand {
     /// A training step of a network (forward, loss, backward, update) on inputs made beforehand, layer by layer.
     Step {
-        /// "lenet", "convnet", "resnet20", "lstm-small" or "lstm-medium".
-        #[arg(long, value_name = "NAME", default_value = "lenet")]
+        /// The network: a preset of the job file, as in resnet-20.
+        #[arg(long, value_name = "PRESET", default_value = "lenet")]
         model: String,
         /// Samples of a step [default: 64 images, 20 texts]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

@@ -13,14 +13,15 @@ use super::exit;
 use super::launch::launch_ranks_or_say;
 use super::launcher::is_not_first;
 use super::numbers::{bytes, thousands};
-use super::streams::print;
+use super::streams::{log, print};
 use super::table::table;
 use crate::bench::{
-    Case, Codec, Contender, NoiseTime, Plans, Ranks, Report, StepTime, codec, default_batch,
+    Case, Codec, Contender, Interference, NoiseTime, Plans, Ranks, Report, StepTime, codec, default_batch,
     instruction_sets, step,
 };
 use crate::error::{Error, Result};
 use crate::job::suggest;
+use crate::text::plural;
 
 /// Times what was asked for; prints tables, or JSON.
 pub fn main(arguments: &Bench) -> ExitCode {
@@ -30,7 +31,10 @@ pub fn main(arguments: &Bench) -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             match time_step(model, batch.map(|batch| batch as usize), usize::from(*threads), *seconds) {
-                Ok(time) => print(&say_step(&time, *json)),
+                Ok(time) => {
+                    warn(&time.interference);
+                    print(&say_step(&time, *json))
+                }
                 Err(error) => exit::fail(&error),
             }
         }
@@ -49,7 +53,14 @@ pub fn main(arguments: &Bench) -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             match time_codec(*elements, usize::from(*rounds), isa.as_deref()) {
-                Ok(times) => print(&say_codec(&times, *json)),
+                Ok(times) => {
+                    // The worst of them speaks for all.
+                    let waited = |codec: &&Codec| codec.interference.waiting.unwrap_or(0.0);
+                    let busy = times.iter().filter(|codec| codec.interference.busy);
+                    let worst = busy.max_by(|a, b| waited(a).total_cmp(&waited(b)));
+                    worst.into_iter().for_each(|codec| warn(&codec.interference));
+                    print(&say_codec(&times, *json))
+                }
                 Err(error) => exit::fail(&error),
             }
         }
@@ -66,11 +77,21 @@ pub fn main(arguments: &Bench) -> ExitCode {
             let (elements, rounds) = (elements.clone(), rounds.map(usize::from));
             match ranks.measure(&Plans { elements, contenders, rounds }) {
                 Ok(report) if !report.cases.iter().all(|case| case.verified) => wrong(&ranks, &report),
-                Ok(report) if ranks.rank() == 0 => print(&say_report(&report, *json)),
+                Ok(report) if ranks.rank() == 0 => {
+                    warn(&report.interference);
+                    print(&say_report(&report, *json))
+                }
                 Ok(_) => ExitCode::SUCCESS,
                 Err(error) => exit::fail_ranks(&ranks, &error),
             }
         }
+    }
+}
+
+/// Says on standard error that the machine was too busy for times to be trusted.
+pub(super) fn warn(interference: &Interference) {
+    if let Some(warning) = interference.warning() {
+        log(format_args!("ternflock: warning: {warning}"));
     }
 }
 
@@ -143,12 +164,11 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
     }
     let share = 100.0 * time.gflops / time.sgemm_peak_gflops;
     format!(
-        "{}, batch {}, {} thread{}: {} samples/s, {:.3} ms a step (median of {})\n\
+        "{}, batch {}, {}: {} samples/s, {:.3} ms a step (median of {})\n\
          {:.1} GFLOP/s, {share:.0} % of sgemm's {:.1}; {:.0} MB at most\n{}\n{}",
         time.model,
         time.batch,
-        time.threads,
-        if time.threads == 1 { "" } else { "s" },
+        plural(time.threads, "thread"),
         thousands(time.samples_per_s as u64),
         time.step_ms_median,
         time.steps,
@@ -208,7 +228,9 @@ fn say_report(report: &Report, as_json: bool) -> String {
     }
     let Report { ranks, hosts, mpi, .. } = report;
     format!(
-        "{ranks} ranks on {hosts} hosts, {mpi}; all results are right\n{}",
+        "{} on {}, {mpi}; all results are right\n{}",
+        plural(*ranks, "rank"),
+        plural(*hosts, "host"),
         table(&rows, &[0, 2, 3, 4, 5, 6, 7, 8])
     )
 }

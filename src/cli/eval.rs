@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::job::{Data, Exchange, Job};
 use crate::nn::{Network, Tally};
 use crate::report::{Count, Score, Speed, Task};
+use crate::text::plural;
 use crate::train::{
     EVALUATION_BATCH, Evaluator, Patience, World, evaluate, hash_values, logits, open_test_set,
     open_training_set, place, restore_network,
@@ -103,8 +104,9 @@ fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, Data, Evaluator,
     if graph.input() != given || graph.output() != logits(given, classes) {
         let (input, output) = (graph.input(), graph.output());
         let message = format!(
-            "its network makes {output} logits of samples of {input}, but `{}` has {classes} classes of {given}",
-            job.data.dataset
+            "its network makes {output} logits of samples of {input}, but `{}` has {} of {given}",
+            job.data.dataset,
+            plural(classes, "class")
         );
         return Err(Error::checkpoint(path, message));
     }

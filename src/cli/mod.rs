@@ -6,6 +6,7 @@ mod compress;
 mod data;
 mod eval;
 mod exit;
+mod help;
 mod inspect;
 mod launch;
 mod launcher;
@@ -17,10 +18,11 @@ mod sweep;
 mod table;
 mod terminal;
 mod train;
+mod unknown;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 use arguments::{Arguments, Command};
 
@@ -29,7 +31,7 @@ use crate::tensor::{Trouble, blas};
 
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = arguments();
     if let Err(code) = look_at_blas(&arguments.command) {
         return code;
     }
@@ -43,6 +45,16 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::main(&arguments),
         Command::Predict(arguments) => predict::main(&arguments),
     }
+}
+
+/// The words of the command line, or the end of this process: after help that was asked for, or with what is wrong.
+fn arguments() -> Arguments {
+    let parsed = help::command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    parsed.unwrap_or_else(|error| {
+        let words: Vec<String> =
+            std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+        unknown::explain(error, &words).exit()
+    })
 }
 
 /// What is wrong with the kernels of BLAS is said once, by the first process; a training says it among its first lines.

@@ -36,6 +36,13 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// Seconds as a clock shows them: "0:34", "12:05" or "1:02:05".
+pub fn clock(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
 /// A score in its own units: a percentage, or a plain number.
 pub fn shown(score: Score) -> String {
     match score {
@@ -60,6 +67,10 @@ mod tests {
         assert_eq!(
             [0.04, 59.94, 125.0, 7260.0].map(duration),
             ["0.0 s", "59.9 s", "2 min 05 s", "2 h 01 min"]
+        );
+        assert_eq!(
+            [0.4, 59.6, 725.0, 3725.0, 360_000.0].map(clock),
+            ["0:00", "1:00", "12:05", "1:02:05", "100:00:00"]
         );
         assert_eq!(percent(0.98765), "98.77 %");
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::arguments::Predict as Arguments;
-use super::bench::{contenders_of, json};
+use super::bench::{contenders_of, json, warn};
 use super::exit;
 use super::launch::launch_or_say;
 use super::numbers::{bytes, percent, thousands};
@@ -12,9 +12,10 @@ use super::table::table;
 use crate::bench::Contender;
 use crate::bench::scaling::{Mode, plot_rates};
 use crate::error::{Error, Result};
-use crate::job::{self, Exchange, Loaded};
+use crate::job::{Exchange, Loaded};
 use crate::predict::{Link, Network, Plan, Prediction, Verdict, job_of, predict};
-use crate::train::{Patience, World};
+use crate::text::plural;
+use crate::train::{self, Patience, World};
 
 /// Measures these ranks and predicts; prints tables, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {
@@ -36,7 +37,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 /// The job, for `ranks` ranks.
 fn load(arguments: &Arguments, ranks: usize) -> Result<Loaded> {
     match (&arguments.job, &arguments.model) {
-        (Some(path), _) => job::load(path, &arguments.sets),
+        (Some(path), _) => train::load(path, &arguments.sets),
         (None, Some(name)) => job_of(name, &arguments.sets, ranks),
         (None, None) => Err(Error::Usage("a job file or --model says what is to be predicted".into())),
     }
@@ -107,6 +108,7 @@ fn here(arguments: &Arguments, plan: &Plan, world: &mut World) -> Result<String>
 }
 
 fn finish(arguments: &Arguments, prediction: &Prediction) -> Result<String> {
+    warn(&prediction.interference);
     if let Some(path) = &arguments.svg {
         let refuse = |why: String| Error::Usage(format!("--svg {}: {why}", path.display()));
         let charts: Vec<_> =
@@ -119,18 +121,15 @@ fn finish(arguments: &Arguments, prediction: &Prediction) -> Result<String> {
 fn say(prediction: &Prediction, speed: f64) -> String {
     let mut text = String::new();
     if let Some(first) = prediction.networks.first().and_then(|network| network.scaling.points.first()) {
-        let threads = match first.threads {
-            1 => "1 compute thread".to_owned(),
-            threads => format!("{threads} compute threads"),
-        };
         let faster =
             if speed == 1.0 { String::new() } else { format!(", taken to be {speed} times as fast as here") };
         let each = first.ranks / first.hosts;
         text = format!(
-            "{}: {} parameters, {each} rank{} a node of {threads} each{faster}\n",
+            "{}: {} parameters, {} a node of {} each{faster}\n",
             prediction.networks[0].scaling.job,
             thousands(first.parameters as u64),
-            if each == 1 { "" } else { "s" },
+            plural(each, "rank"),
+            plural(first.threads, "compute thread"),
         );
     }
     for network in &prediction.networks {
@@ -196,14 +195,11 @@ fn say_verdict(verdict: &Verdict) -> String {
     let times = |(nodes, gain): &(usize, f64)| format!("{gain:.2} on {nodes}");
     let gains: Vec<String> = verdict.gains.iter().map(times).collect();
     let pays = match verdict.from_nodes {
-        Some(nodes) => format!("ternaries pay from {nodes} {} on", if nodes == 1 { "node" } else { "nodes" }),
+        Some(nodes) => format!("ternaries pay from {} on", plural(nodes, "node")),
         None => "ternaries do not pay on the most nodes".into(),
     };
-    let fastest = match verdict.fastest_nodes {
-        1 => "fastest on 1 node".into(),
-        nodes => format!("fastest on {nodes} nodes"),
-    };
-    format!("{pays}; times as fast as float32: {}; {fastest}\n", gains.join(", "))
+    let fastest = plural(verdict.fastest_nodes, "node");
+    format!("{pays}; times as fast as float32: {}; fastest on {fastest}\n", gains.join(", "))
 }
 
 #[cfg(test)]

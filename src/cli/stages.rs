@@ -10,6 +10,8 @@ use crate::compress::census::{LayerCensus, census};
 use crate::compress::groups::GroupKind;
 use crate::compress::low_rank::Form;
 use crate::error::{Error, Result};
+use crate::tensor;
+use crate::text::plural;
 use crate::train::restore_network;
 
 /// Samples of a pass that is timed, and for how long.
@@ -37,11 +39,7 @@ pub fn tables(paths: &[PathBuf]) -> Result<String> {
     Ok(format!(
         "{}\n  A pass is forward, of {BATCH} samples on {}.\n\n{}",
         table(&totals(&all, &times), &[1, 2, 3, 4, 5, 6, 7]),
-        if crate::tensor::threads() == 1 {
-            "one thread".into()
-        } else {
-            format!("{} threads", crate::tensor::threads())
-        },
+        plural(tensor::threads(), "thread"),
         table(&by_layer(&all), &[])
     ))
 }

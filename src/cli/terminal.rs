@@ -1,34 +1,39 @@
 //! A run's events on the terminal: a progress bar where there is one, plain lines otherwise.
 
 use std::io::IsTerminal;
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::numbers::{shown, thousands};
+use super::numbers::{clock, shown, thousands};
 use super::streams::log;
 use crate::report::Event;
+use crate::text::plural;
 
 /// Shows the events of a run on standard error.
 pub struct Terminal {
     bar: Option<ProgressBar>,
+    progress: Progress,
+    /// The stage that the run is in, if its job has any.
+    stage: Option<String>,
 }
 
 impl Terminal {
     /// For rank 0; shows a bar if standard error is a terminal.
     pub fn new() -> Terminal {
-        Terminal { bar: std::io::stderr().is_terminal().then(ProgressBar::hidden) }
+        let bar = std::io::stderr().is_terminal().then(ProgressBar::hidden);
+        Terminal { bar, progress: Progress::new(0, 0), stage: None }
     }
 
     /// Shows `event`.
     pub fn show(&mut self, event: &Event) {
-        if let Event::Start { step, steps, .. } = event
-            && let Some(bar) = &mut self.bar
-        {
-            *bar = ProgressBar::new(*steps).with_position(*step);
-            let template = "step {pos}/{len} {wide_bar} {msg} {eta} left";
-            bar.set_style(
-                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-            );
+        match event {
+            Event::Start { step, steps, .. } => {
+                self.progress = Progress::new(*step, *steps);
+                self.bar = self.bar.as_ref().map(|_| bar(*step, *steps));
+            }
+            Event::Stage { stage, .. } => self.stage = Some(stage.clone()),
+            _ => {}
         }
         match (&self.bar, event) {
             (Some(bar), Event::Train { step, loss, speed, .. }) => {
@@ -39,42 +44,81 @@ impl Terminal {
             (Some(bar), Event::End(_) | Event::Failed { .. }) => bar.finish_and_clear(),
             _ => {}
         }
-        let Some(line) = line(event, self.bar.is_some()) else { return };
+        let Some(line) = self.line(event) else { return };
         match &self.bar {
             Some(bar) => bar.suspend(|| log(line)),
             None => log(line),
         }
     }
+
+    /// The event as a line; a bar shows training and checkpoints by itself.
+    fn line(&self, event: &Event) -> Option<String> {
+        let best = match &self.stage {
+            Some(stage) => format!(", the best so far in stage {stage}"),
+            None => ", the best so far".into(),
+        };
+        let has_bar = self.bar.is_some();
+        match event {
+            Event::Start { .. } => Some(start_line(event)),
+            Event::Stage { step, stage, number, stages, steps, parameters } => Some(format!(
+                "step {step:>6}  stage {stage} ({number} of {stages}), to step {steps}: {} parameters",
+                thousands(*parameters as u64)
+            )),
+            Event::Train { .. } | Event::Checkpoint { .. } if has_bar => None,
+            Event::Train { step, epoch, loss, score, learning_rate, speed, .. } => Some(format!(
+                "step {step:>6}  epoch {epoch:6.2}  loss {loss:.4}  training {} {}  lr {learning_rate:.5}  {} {}/s  {}",
+                score.name(),
+                shown(*score),
+                thousands(speed.rate() as u64),
+                speed.unit(),
+                self.progress.at(*step, self.progress.since.elapsed().as_secs_f64())
+            )),
+            Event::Evaluate { step, set, loss, score, samples, best: is_best } => Some(format!(
+                "step {step:>6}  {set} {} {} of {} {}, loss {loss:.4}{}",
+                score.name(),
+                shown(*score),
+                thousands(samples.number()),
+                samples.unit(),
+                if *is_best { &best } else { "" }
+            )),
+            Event::Checkpoint { step, path } => {
+                Some(format!("step {step:>6}  checkpoint {}", path.display()))
+            }
+            Event::Note { text, .. } => Some(text.clone()),
+            Event::End(_) | Event::Failed { .. } => None,
+        }
+    }
 }
 
-/// The event as a line; a bar shows training and checkpoints by itself.
-fn line(event: &Event, bar: bool) -> Option<String> {
-    match event {
-        Event::Start { .. } => Some(start_line(event)),
-        Event::Stage { step, stage, number, stages, steps, parameters } => Some(format!(
-            "step {step:>6}  stage {stage} ({number} of {stages}), to step {steps}: {} parameters",
-            thousands(*parameters as u64)
-        )),
-        Event::Train { .. } if bar => None,
-        Event::Train { step, epoch, loss, score, learning_rate, speed, .. } => Some(format!(
-            "step {step:>6}  epoch {epoch:6.2}  loss {loss:.4}  training {} {}  lr {learning_rate:.5}  {} {}/s",
-            score.name(),
-            shown(*score),
-            thousands(speed.rate() as u64),
-            speed.unit()
-        )),
-        Event::Evaluate { step, set, loss, score, samples, best } => Some(format!(
-            "step {step:>6}  {set} {} {} of {} {}, loss {loss:.4}{}",
-            score.name(),
-            shown(*score),
-            thousands(samples.number()),
-            samples.unit(),
-            if *best { ", the best so far" } else { "" }
-        )),
-        Event::Checkpoint { .. } if bar => None,
-        Event::Checkpoint { step, path } => Some(format!("step {step:>6}  checkpoint {}", path.display())),
-        Event::Note { text, .. } => Some(text.clone()),
-        Event::End(_) | Event::Failed { .. } => None,
+fn bar(step: u64, steps: u64) -> ProgressBar {
+    let bar = ProgressBar::new(steps).with_position(step);
+    let template = "step {pos}/{len} {wide_bar} {msg} {elapsed} elapsed, {eta} left";
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    // A run that resumes has done none of the steps before.
+    bar.reset_eta();
+    bar
+}
+
+/// How far a run is. Lines tell it where a bar cannot, as under mpirun, which hands on what rank 0 says through a pipe.
+struct Progress {
+    since: Instant,
+    /// The steps at which it begins and ends.
+    first: u64,
+    last: u64,
+}
+
+impl Progress {
+    fn new(first: u64, last: u64) -> Progress {
+        Progress { since: Instant::now(), first, last }
+    }
+
+    /// As in "12 %, 0:34 elapsed, 4:10 left": the share of all steps, and the time that those still to do take if they are as
+    /// fast as those done in these `seconds`.
+    fn at(&self, step: u64, seconds: f64) -> String {
+        let share = 100.0 * step as f64 / self.last.max(1) as f64;
+        let (done, rest) = (step.saturating_sub(self.first), self.last.saturating_sub(step));
+        let left = seconds * rest as f64 / done.max(1) as f64;
+        format!("{share:.0} %, {} elapsed, {} left", clock(seconds), clock(left))
     }
 }
 
@@ -100,7 +144,6 @@ fn start_line(event: &Event) -> String {
     else {
         return String::new();
     };
-    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let [parameters, ternary] = [parameters, ternary_parameters].map(|n| thousands(*n as u64));
     let of = vocabulary.map_or(String::new(), |words| format!(" of {} kinds", thousands(words as u64)));
     let samples = format!("{} {}{of}", thousands(samples.number()), samples.unit());
@@ -117,4 +160,19 @@ fn start_line(event: &Event) -> String {
         plural(*threads, "compute thread"),
         run_dir.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_that_of_the_steps_left() {
+        let whole = Progress::new(0, 1000);
+        assert_eq!(whole.at(120, 34.0), "12 %, 0:34 elapsed, 4:09 left");
+        assert_eq!(whole.at(1000, 3725.0), "100 %, 1:02:05 elapsed, 0:00 left");
+        // Of a run that has resumed: the steps before took none of this time.
+        assert_eq!(Progress::new(800, 1000).at(900, 10.0), "90 %, 0:10 elapsed, 0:10 left");
+        assert_eq!(Progress::new(0, 0).at(0, 0.0), "0 %, 0:00 elapsed, 0:00 left");
+    }
 }

@@ -17,9 +17,9 @@ use super::streams::{log, print};
 use super::table::table;
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
-use crate::job::{self, Exchange, Loaded};
+use crate::job::{Exchange, Loaded};
 use crate::report::Summary;
-use crate::train::{End, Options, Patience, RunDir, patience, run};
+use crate::train::{End, Options, Patience, RunDir, load, patience, run};
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
 pub fn main(arguments: &Train) -> ExitCode {
@@ -84,7 +84,7 @@ fn asked(arguments: &Train) -> Result<(Loaded, Options)> {
             margin: Duration::from_secs(arguments.end_margin.into()),
         }),
     };
-    Ok((job::load(job, &arguments.sets)?, options))
+    Ok((load(job, &arguments.sets)?, options))
 }
 
 /// The job file and the directory of the run, as far as they are given.

@@ -2,6 +2,7 @@
 
 use super::{Augment, Images, View};
 use crate::error::{Error, Result};
+use crate::text::plural;
 
 /// What is subtracted from each channel, and by what the rest is divided; in units where full scale is 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +31,10 @@ impl Fill {
         let Normalise { mean, std } = normalise.unwrap_or(&plain);
         if mean.len() != channels || std.len() != channels {
             return Err(Error::Usage(format!(
-                "normalisation has {} means and {} standard deviations, but the images have {channels} channels",
-                mean.len(),
-                std.len()
+                "normalisation has {} and {}, but the images have {}",
+                plural(mean.len(), "mean"),
+                plural(std.len(), "standard deviation"),
+                plural(channels, "channel")
             )));
         }
         if !(mean.iter().all(|mean| mean.is_finite()) && std.iter().all(|std| std.is_normal() && *std > 0.0))
@@ -228,7 +230,7 @@ mod tests {
             let normalise = Normalise { mean: mean.into(), std: std.into() };
             Fill::new(&images, Some(&normalise)).unwrap_err().to_string()
         };
-        assert!(refusal(&[0.5], &[1.0; 3]).contains("1 means and 3 standard deviations"));
+        assert!(refusal(&[0.5], &[1.0; 3]).contains("1 mean and 3 standard deviations"));
         assert!(refusal(&[0.0; 3], &[1.0, 0.0, 1.0]).contains("deviations positive"));
         assert!(refusal(&[0.0, f32::NAN, 0.0], &[1.0; 3]).contains("means must be finite"));
         let message = Fill::new(&images, None).unwrap().whole(&images, &[0, 1], &mut [0.0; 12]).unwrap_err();

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{cifar, cifar_png, idx, text};
 use crate::error::{Error, Result};
+use crate::job::suggest;
 
 /// Everything known about a data set before its files are opened.
 #[derive(Clone, Debug)]
@@ -289,7 +290,7 @@ pub static DATASETS: &[Entry] = &[
 pub fn find(name: &str) -> Result<&'static Entry> {
     DATASETS.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let names: Vec<_> = DATASETS.iter().map(|entry| entry.name).collect();
-        Error::Usage(format!("no data set is called `{name}`; there are: {}", names.join(", ")))
+        Error::Usage(format!("no data set is called `{name}`; {}", suggest(name, &names)))
     })
 }
 
@@ -312,9 +313,11 @@ mod tests {
             assert!(std::ptr::eq(find(entry.name).unwrap(), entry), "{}", entry.name);
         }
         let message = find("minst").unwrap_err().to_string();
+        assert_eq!(message, "no data set is called `minst`; did you mean `mnist`?");
+        let message = find("imagenet").unwrap_err().to_string();
         assert_eq!(
             message,
-            "no data set is called `minst`; there are: digits, fashion-mnist, mnist, cifar-10, synthetic, idx, genesis, kjv, ptb, text, synthetic-text"
+            "no data set is called `imagenet`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`, `genesis`, `kjv`, `ptb`, `text`, `synthetic-text`"
         );
     }
 }

@@ -28,7 +28,7 @@ impl Job {
     /// [`Error::Job`], placed at `job:line`.
     pub fn from_toml(text: &str) -> Result<Job> {
         let (table, source) = source::parse("job".to_owned(), text)?;
-        read(&table, &source, Problems::default(), None)
+        read(&table, &source, Problems::default(), None, |_| Vec::new())
     }
 
     /// A hash of the job, equal on all ranks that run the same one: xxh3 of its canonical text. Comments, spacing and

@@ -86,7 +86,7 @@ impl Data {
     fn check(&self, section: &mut Section) {
         // One that is missing or no name was reported already and reads as "".
         if !self.dataset.is_empty() && !DATASETS.contains(&self.dataset.as_str()) {
-            let names = one_of(DATASETS.into_iter());
+            let names = one_of(&DATASETS, Some(&self.dataset));
             section.refuse("dataset", format!("data.dataset must be {names}, found \"{}\"", self.dataset));
         }
         if self.is_text() && self.validation > 0 {

@@ -15,6 +15,7 @@ mod model;
 mod names;
 mod optimizer;
 mod overrides;
+mod presets;
 mod problems;
 mod read;
 mod schedule;
@@ -47,6 +48,7 @@ pub use low_rank::{LowRank, LowRankMethod};
 pub use model::Model;
 pub use names::suggest;
 pub use optimizer::{Optimizer, OptimizerKind};
+pub use presets::{find_preset, presets};
 pub use schedule::{Scaling, ScalingKind, Schedule, ScheduleKind};
 pub use shrink::Shrink;
 pub use smoothout::{Adapt, Distribution, Noise, NoiseSchedule, SmoothOut};
@@ -131,7 +133,8 @@ impl Loaded {
     /// # Errors
     /// Those of [`load`].
     pub fn after(&self, earlier: &[String]) -> Result<Loaded> {
-        read_request(self.request.clone(), earlier)
+        // Layers were checked when the job was read first; overrides of layers are checked again when the network is built.
+        read_request(self.request.clone(), earlier, |_| Vec::new())
     }
 }
 
@@ -140,11 +143,22 @@ impl Loaded {
 /// # Errors
 /// [`Error::Job`] with everything that is wrong, one line a problem, each line with its place.
 pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
+    load_checked(path, sets, |_| Vec::new())
+}
+
+/// What a room above finds wrong with a job that has been read as far as it can be: the path of the value, and what is wrong.
+pub type Check = fn(&Job) -> Vec<(String, String)>;
+
+/// [`load`], with what `check` finds reported together with everything else.
+///
+/// # Errors
+/// Those of [`load`], and what `check` finds.
+pub fn load_checked(path: impl AsRef<Path>, sets: &[String], check: Check) -> Result<Loaded> {
     let path = path.as_ref();
     let file = path.display().to_string();
     let text = read_text(path, &file)?;
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy());
-    parse(file, &text, sets, stem.as_deref())
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    read_request(Request { file, text, sets: sets.to_vec(), stem }, &[], check)
 }
 
 /// The same of a job that stands in no file: `text`, which objections call `file`. One that says no name is called `stem`.
@@ -152,18 +166,19 @@ pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
 /// # Errors
 /// Those of [`load`].
 pub fn parse(file: String, text: &str, sets: &[String], stem: Option<&str>) -> Result<Loaded> {
-    let (text, sets, stem) = (text.to_owned(), sets.to_vec(), stem.map(ToOwned::to_owned));
-    read_request(Request { file, text, sets, stem }, &[])
+    let request =
+        Request { file, text: text.to_owned(), sets: sets.to_vec(), stem: stem.map(ToOwned::to_owned) };
+    read_request(request, &[], |_| Vec::new())
 }
 
 /// Reads what `request` says, over which the overrides `earlier` were laid before its own.
-fn read_request(request: Request, earlier: &[String]) -> Result<Loaded> {
+fn read_request(request: Request, earlier: &[String], check: Check) -> Result<Loaded> {
     let (mut table, mut source) = source::parse(request.file.clone(), &request.text)?;
     let mut problems = Problems::default();
     overrides::apply(earlier, &mut table, &mut source, &mut problems);
     source.settle_sets();
     overrides::apply(&request.sets, &mut table, &mut source, &mut problems);
-    let job = read(&table, &source, problems, request.stem.as_deref())?;
+    let job = read(&table, &source, problems, request.stem.as_deref(), check)?;
     Ok(Loaded { job, source, request })
 }
 
@@ -178,12 +193,22 @@ fn read_text(path: &Path, file: &str) -> Result<String> {
 }
 
 /// Reads a job from its values. One that says no name is called `stem`.
-fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>) -> Result<Job> {
+fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>, check: Check) -> Result<Job> {
     let mut reader = Reader::new(table, source, problems, "at the top of the file");
-    reader.top().know("stage");
     let length = if table.contains_key("stage") { Length::Stages } else { Length::Job };
-    let mut job = Job {
-        name: read_name(&mut reader, stem),
+    let mut job = read_sections(&mut reader, length, stem);
+    let (stages, mut problems) = stage::read(table, source, &job.train, reader.finish());
+    check(&job).into_iter().for_each(|(path, message)| problems.add(source.place(&path), message));
+    problems.into_result(source)?;
+    job.stages = stages;
+    Ok(job)
+}
+
+/// Everything but the stages.
+fn read_sections(reader: &mut Reader, length: Length, stem: Option<&str>) -> Job {
+    reader.top().know("stage");
+    Job {
+        name: read_name(reader, stem),
         data: Data::read(&mut reader.section("data")),
         model: Model::read(&mut reader.section("model")),
         train: Train::read(&mut reader.section("train"), length),
@@ -195,11 +220,15 @@ fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>) 
         exchange: Exchange::read(&mut reader.section("exchange")),
         checkpoint: Checkpoint::read(&mut reader.section("checkpoint")),
         stages: Vec::new(),
-    };
-    let (stages, problems) = stage::read(table, source, &job.train, reader.finish());
-    problems.into_result(source)?;
-    job.stages = stages;
-    Ok(job)
+    }
+}
+
+/// The keys that a `--set` may hold, with their sections, as in `train.epochs`; those of stages left out.
+pub fn keys() -> Vec<String> {
+    let (table, source) = (Table::new(), Source::new(String::new()));
+    let mut reader = Reader::new(&table, &source, Problems::default(), "");
+    read_sections(&mut reader, Length::Job, None);
+    reader.keys()
 }
 
 /// The name says which directory the run goes to, so it must be fit for one.

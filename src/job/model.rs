@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use toml::Table;
 
+use super::presets::find_preset;
 use super::read::Section;
 use super::value::Rule;
 
@@ -29,9 +30,21 @@ impl Model {
     pub(super) fn read(section: &mut Section) -> Self {
         section.exactly_one(&Self::STRUCTURE);
         Model {
-            preset: section.optional("preset", &Rule::ANY),
+            preset: read_preset(section),
             checkpoint: section.optional("checkpoint", &Rule::ANY),
             layers: section.optional("layers", &Rule::new("at least one layer", |layers| !layers.is_empty())),
+        }
+    }
+}
+
+/// The preset by its own name, whichever of its names the job says.
+fn read_preset(section: &mut Section) -> Option<String> {
+    let said: String = section.optional("preset", &Rule::ANY)?;
+    match find_preset(&said) {
+        Ok(name) => Some(name.to_owned()),
+        Err(message) => {
+            section.refuse("preset", message);
+            None
         }
     }
 }

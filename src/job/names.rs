@@ -73,6 +73,12 @@ impl Names {
         }
     }
 
+    /// The paths of all keys of sections.
+    pub fn paths(&self) -> Vec<String> {
+        let sections = self.sections.iter().filter(|(name, _)| !name.is_empty());
+        sections.flat_map(|(name, keys)| keys.iter().map(|key| path(name, key))).collect()
+    }
+
     /// Where the keys of a section stand, for a sentence.
     pub fn place(&self, section: &str) -> String {
         if section.is_empty() { self.top.to_owned() } else { format!("in [{section}]") }
@@ -94,7 +100,7 @@ pub(super) fn path(section: &str, key: &str) -> String {
 }
 
 /// The candidate that `word` was probably meant to be: at most a third of its letters differ.
-fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let distance = |candidate: &str| strsim::damerau_levenshtein(&word, candidate);
     let near =

@@ -37,6 +37,11 @@ impl<'a> Reader<'a> {
         Section { name, table, reader: self }
     }
 
+    /// The paths of all keys of sections that have been asked for.
+    pub fn keys(&self) -> Vec<String> {
+        self.names.paths()
+    }
+
     /// Everything that is wrong, unknown sections and keys included.
     pub fn finish(mut self) -> Problems {
         for (name, value) in self.table {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use toml::{Table, Value};
 
+use super::names::nearest;
+
 /// A type that a key may hold.
 pub(super) trait FromValue: Sized {
     /// The value, or what it must be: the words that follow "must be".
@@ -48,13 +50,18 @@ impl Rule<usize> {
 /// The one of `choices` that `value` names.
 pub(super) fn choose<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, String> {
     let chosen = choices.iter().find(|(name, _)| value.as_str() == Some(name));
-    chosen.map(|&(_, choice)| choice).ok_or_else(|| one_of(choices.iter().map(|(name, _)| *name)))
+    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    chosen.map(|&(_, choice)| choice).ok_or_else(|| one_of(&names, value.as_str()))
 }
 
-/// "one of" some names, quoted as the file would quote them.
-pub(super) fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let quoted: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
-    if let [only] = &quoted[..] { only.clone() } else { format!("one of {}", quoted.join(", ")) }
+/// "one of" some names, quoted as the file would quote them, and the one that `found` was probably meant to be.
+pub(super) fn one_of(names: &[&str], found: Option<&str>) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    let all = if let [only] = &quoted[..] { only.clone() } else { format!("one of {}", quoted.join(", ")) };
+    match found.and_then(|found| nearest(found, names.iter().copied())) {
+        Some(near) => format!("{all} (did you mean \"{near}\"?)"),
+        None => all,
+    }
 }
 
 /// A value as a message shows it, with its type.

@@ -4,9 +4,10 @@ use plotters::prelude::*;
 
 use super::Slice;
 use crate::error::{Error, Result};
+use crate::plot::{GREY, Mark, beside_legend, colour};
 
 /// Of the picture, in pixels.
-const SIZE: (u32, u32) = (640, 420);
+const SIZE: (u32, u32) = (760, 420);
 
 /// `slices` in one picture, as the text of an SVG file, under the heading `title`.
 ///
@@ -36,7 +37,13 @@ fn draw(
 ) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
+    let lines = slices.iter().enumerate();
+    let mut entries: Vec<_> = lines
+        .map(|(number, slice)| (format!("direction {}", slice.direction + 1), Mark::Line(colour(number), 2)))
+        .collect();
+    entries.push(("the network".into(), Mark::Line(GREY, 1)));
+    let (low, high) = (losses.start, losses.end);
+    let mut chart = ChartBuilder::on(&beside_legend(&root, &entries)?)
         .caption(title, ("sans-serif", 16))
         .margin(12)
         .x_label_area_size(40)
@@ -48,13 +55,13 @@ fn draw(
         .y_desc("mean loss (nats)")
         .light_line_style(WHITE.mix(0.0))
         .draw()?;
+    chart.draw_series(LineSeries::new([(0.0, low), (0.0, high)], GREY))?;
     for (number, slice) in slices.iter().enumerate() {
-        let colour = Palette99::pick(number).mix(1.0);
         // Where the loss is not finite the line is broken.
         let points: Vec<_> = slice.t.iter().copied().zip(slice.loss.iter().copied()).collect();
         for piece in points.split(|(_, loss)| loss.is_none()) {
             let piece = piece.iter().filter_map(|&(t, loss)| Some((t, loss?)));
-            chart.draw_series(LineSeries::new(piece, colour.stroke_width(2)))?;
+            chart.draw_series(LineSeries::new(piece, colour(number).stroke_width(2)))?;
         }
     }
     root.present()?;
@@ -78,6 +85,9 @@ mod tests {
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"), "{text}");
         assert!(text.contains("a &lt;network&gt;") && text.contains("mean loss (nats)"));
         assert!(text.matches("<polyline").count() >= 3);
+        for name in ["direction 1", "direction 2", "the network"] {
+            assert!(text.contains(name), "no {name} in {text}");
+        }
         let error = plot("x", &[slice(0, &[None; 3])]).unwrap_err().to_string();
         assert!(error.contains("no finite loss"), "{error}");
     }

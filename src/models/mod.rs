@@ -7,41 +7,26 @@ mod language;
 mod lenet;
 mod mlp;
 mod resnet;
+mod samples;
 mod vgg;
 
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::job::suggest;
+use crate::job::find_preset;
 use crate::nn::{Graph, Shape};
 
-/// Names that `model.preset` takes.
-pub const PRESETS: &[&str] = &[
-    "lenet",
-    "mlp",
-    "convnet-quick",
-    "convnet-full",
-    "resnet-20",
-    "resnet-32",
-    "resnet-44",
-    "resnet-56",
-    "resnet-50",
-    "vgg",
-    "vgg-a",
-    "alexnet",
-    "googlenet",
-    "lstm-small",
-    "lstm-medium",
-    "lstm-large",
-    "rhn",
-];
+pub use samples::{samples, training_steps};
 
 /// The layers of a network, as a job file lists them.
 type Tables = Vec<Map<String, Value>>;
 
 /// The network called `name` for samples of shape `input` and `classes` classes.
+///
+/// # Errors
+/// [`Error::Usage`] when there is no such preset, [`Error::Shape`] when it does not fit the samples.
 pub fn preset(name: &str, input: Shape, classes: usize) -> Result<Graph> {
-    let layers = match name {
+    let layers = match find(name)? {
         "lenet" => lenet::layers(classes),
         "mlp" => mlp::layers(classes),
         "convnet-quick" => convnet::quick(classes),
@@ -59,14 +44,17 @@ pub fn preset(name: &str, input: Shape, classes: usize) -> Result<Graph> {
         "lstm-medium" => language::lstm_medium(classes),
         "lstm-large" => language::lstm_large(classes),
         "rhn" => language::rhn(classes),
-        _ => return Err(unknown(name)),
+        other => unreachable!("the preset {other} has no layers"),
     };
     Graph::from_tables(input, layers).map_err(|(error, _)| error)
 }
 
-/// What to say of a `name` that no preset has.
-pub fn unknown(name: &str) -> Error {
-    Error::Usage(format!("no preset is called `{name}`; {}", suggest(name, PRESETS)))
+/// The preset that `name` means, which may be another name of it.
+///
+/// # Errors
+/// [`Error::Usage`] when there is no such preset.
+pub fn find(name: &str) -> Result<&'static str> {
+    find_preset(name).map_err(Error::Usage)
 }
 
 /// The tables of a `json!` list of them.

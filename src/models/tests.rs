@@ -1,4 +1,5 @@
 use super::*;
+use crate::job::presets;
 use crate::nn::coupling::Axis;
 use crate::nn::parameters::{count, statistics_table, table};
 
@@ -31,7 +32,7 @@ fn presets_have_their_published_shapes() {
         ("lstm-large", PTB, 10_000, 66_034_000 - 8 * 1500, 0, "logits"),
         ("rhn", PTB, 10_000, 23_482_400, 0, "logits"),
     ];
-    assert!(PRESETS.iter().eq(cases.iter().map(|(name, ..)| name)));
+    assert!(presets().eq(cases.iter().map(|(name, ..)| *name)));
     for (name, input, classes, parameters, statistics, logits) in cases {
         let graph = preset(name, input, classes).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(count(&table(&graph).unwrap()), parameters, "{name}");
@@ -71,8 +72,8 @@ fn images_too_small_name_the_layer_and_the_shape() {
 /// Every layer declares what each axis of its tensors counts, and the axis has as many positions as that.
 #[test]
 fn couplings_fit_the_tensors() {
-    for name in PRESETS {
-        let (input, classes) = match *name {
+    for name in presets() {
+        let (input, classes) = match name {
             "lenet" | "mlp" => (MNIST, 10),
             "alexnet" => (IMAGENET, 10),
             "resnet-50" | "vgg-a" | "googlenet" => (IMAGENET_224, 10),
@@ -93,7 +94,7 @@ fn couplings_fit_the_tensors() {
             for (tensor, axes) in tensors.iter().zip(axes) {
                 assert_eq!(tensor.shape.len(), axes.len(), "{name}, layer {index}, {}", tensor.name);
                 for (&size, axis) in tensor.shape.iter().zip(axes) {
-                    let groups = if *name == "alexnet" && *axis == Axis::Reads { read / size } else { 1 };
+                    let groups = if name == "alexnet" && *axis == Axis::Reads { read / size } else { 1 };
                     let counted = match axis {
                         Axis::Free => size,
                         Axis::Makes(times) => times * units,

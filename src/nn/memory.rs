@@ -4,6 +4,7 @@ use super::available::available_bytes;
 use super::graph::Graph;
 use super::parameters::{Parameter, count, statistics_table, table};
 use crate::error::{Error, Result};
+use crate::text::plural;
 
 /// Of each source, whether it needs a gradient: parameters stand somewhere before it.
 pub fn wanted(graph: &Graph, table: &[Parameter]) -> Vec<bool> {
@@ -55,8 +56,9 @@ fn too_large(capacity: usize, needed: u128, ranks: usize, available: u128) -> St
         _ => format!(", the {ranks} ranks of this node {} together", gigabytes(needed * ranks as u128)),
     };
     format!(
-        "for {capacity} samples at a time a rank needs {} of memory{together}, and {} are free; make the network \
+        "for {} at a time a rank needs {} of memory{together}, and {} are free; make the network \
          smaller, or the part of the batch that a rank computes",
+        plural(capacity, "sample"),
         gigabytes(needed),
         gigabytes(available)
     )

@@ -19,10 +19,11 @@ use ternflock_collectives::cost::Costs;
 use ternflock_collectives::simulated::Wire;
 use ternflock_collectives::topology::Topology;
 
-use crate::bench::Contender;
 use crate::bench::scaling::{Mode, Point, Scaling};
+use crate::bench::{Contender, Interference, Watch};
 use crate::error::{Error, Result};
 use crate::job::Loaded;
+use crate::text::plural;
 use crate::train::{World, overlaps};
 use clock::Exchanges;
 use machine::{Compute, Model, measure};
@@ -53,6 +54,7 @@ pub fn predict(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Predic
     let members = ranks_of_a_node(&topology)
         .and_then(|members| check(loaded, plan, members, &topology).map(|()| members));
     let members = world.together(members)?;
+    let watch = Watch::start();
     let mut costs = faster(world.costs()?, plan.speed);
     let far = clock::wire(&costs.far);
     if members == 1 {
@@ -66,6 +68,7 @@ pub fn predict(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Predic
             place.insert((model, faster_compute(compute, plan.speed)));
         }
     }
+    let interference = Interference::of(&world.gather(watch.words())?, &topology);
     let networks = plan.links.iter().map(|link| {
         let (name, wire) = match link {
             Link::Measured => ("measured".to_owned(), far),
@@ -73,7 +76,7 @@ pub fn predict(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Predic
         };
         network(loaded, plan, (members, &costs), (name, wire), &measured)
     });
-    Ok(Prediction { networks: networks.collect::<Result<_>>()? })
+    Ok(Prediction { interference, networks: networks.collect::<Result<_>>()? })
 }
 
 /// One network.
@@ -105,6 +108,7 @@ fn network(
             global_batch,
             parameters: model.parameters,
             unit: model.unit.clone(),
+            interference: None,
         });
     }
     let scaling = Scaling { job: loaded.job.name.clone(), mode: plan.mode, points };
@@ -141,10 +145,11 @@ fn check(loaded: &Loaded, plan: &Plan, members: usize, topology: &Topology) -> R
     let batch = loaded.job.train.global_batch;
     match plan.nodes.iter().find(|&&nodes| plan.mode == Mode::Strong && nodes * members > batch) {
         Some(nodes) => refuse(format!(
-            "--nodes: {} ranks cannot share a batch of {batch} samples; ask for {} nodes at most, raise train.global_batch, or say \
+            "--nodes: {} cannot share a batch of {}; ask for {} at most, raise train.global_batch, or say \
              --weak for as many samples a rank",
-            nodes * members,
-            batch / members
+            plural(nodes * members, "rank"),
+            plural(batch, "sample"),
+            plural(batch / members, "node")
         )),
         None => Ok(()),
     }

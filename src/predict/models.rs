@@ -1,14 +1,13 @@
 //! Networks of ImageNet (Russakovsky et al., 2015), to be predicted without a job file.
 
 use crate::error::{Error, Result};
-use crate::job::{Loaded, parse, suggest};
+use crate::job::{Loaded, find_preset, parse, suggest};
 
 /// A network as it is usually trained.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
-    /// On the command line.
+    /// The preset.
     pub name: &'static str,
-    preset: &'static str,
     side: usize,
     /// Samples of a rank.
     batch: usize,
@@ -16,10 +15,10 @@ pub struct Model {
 
 /// All of them.
 pub const MODELS: [Model; 4] = [
-    Model { name: "alexnet", preset: "alexnet", side: 227, batch: 128 },
-    Model { name: "googlenet", preset: "googlenet", side: 224, batch: 64 },
-    Model { name: "vgg-a", preset: "vgg-a", side: 224, batch: 32 },
-    Model { name: "resnet50", preset: "resnet-50", side: 224, batch: 32 },
+    Model { name: "alexnet", side: 227, batch: 128 },
+    Model { name: "googlenet", side: 224, batch: 64 },
+    Model { name: "vgg-a", side: 224, batch: 32 },
+    Model { name: "resnet-50", side: 224, batch: 32 },
 ];
 
 /// A job that trains the network called `name` on made-up images for `ranks` ranks, with each of `sets` laid over it; its batch is that of
@@ -28,16 +27,48 @@ pub const MODELS: [Model; 4] = [
 /// # Errors
 /// [`Error::Usage`] when there is no such network; those of [`parse`].
 pub fn job_of(name: &str, sets: &[String], ranks: usize) -> Result<Loaded> {
-    let Model { preset, side, batch, .. } =
-        MODELS.into_iter().find(|model| model.name == name).ok_or_else(|| {
-            let known = MODELS.map(|model| model.name);
-            Error::Usage(format!("--model: there is no `{name}`; {}", suggest(name, &known)))
-        })?;
+    let model = MODELS.into_iter().find(|model| find_preset(name) == Ok(model.name));
+    let Model { name: preset, side, batch } = model.ok_or_else(|| unknown(name))?;
     let samples = batch * ranks;
     let text = format!(
         "[data]\ndataset = \"synthetic\"\nshape = [3, {side}, {side}]\nclasses = 1000\nsamples = {samples}\n\
          [model]\npreset = \"{preset}\"\n[train]\nsteps = 1\nglobal_batch = {batch}\n\
          [optimizer]\nlearning_rate = 1e-4\nmomentum = 0.9\n"
     );
-    parse(format!("--model {name}"), &text, sets, Some(name))
+    parse(format!("--model {name}"), &text, sets, Some(preset))
+}
+
+/// What to say of a `name` that is none of [`MODELS`]: it is mistyped, or another preset.
+fn unknown(name: &str) -> Error {
+    let known = MODELS.map(|model| model.name);
+    Error::Usage(match find_preset(name) {
+        Ok(preset) => {
+            let all = known.map(|name| format!("`{name}`")).join(", ");
+            format!("--model: `{preset}` needs a job file that says its data; without one there are {all}")
+        }
+        Err(_) => format!("--model: there is no `{name}`; {}", suggest(name, &known)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_a_preset_by_any_of_its_names() {
+        for (said, preset) in
+            [("resnet50", "resnet-50"), ("resnet-50", "resnet-50"), ("vgga", "vgg-a"), ("alexnet", "alexnet")]
+        {
+            let job = job_of(said, &[], 2).unwrap().job;
+            assert_eq!((job.name.as_str(), job.model.preset.as_deref()), (preset, Some(preset)));
+        }
+        let message = |name: &str| job_of(name, &[], 1).unwrap_err().to_string();
+        assert_eq!(message("resnt50"), "--model: there is no `resnt50`; did you mean `resnet-50`?");
+        // A preset, but not of ImageNet.
+        assert!(
+            message("lenet").ends_with("there are `alexnet`, `googlenet`, `vgg-a`, `resnet-50`"),
+            "{}",
+            message("lenet")
+        );
+    }
 }

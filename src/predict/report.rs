@@ -2,11 +2,14 @@
 
 use serde::Serialize;
 
+use crate::bench::Interference;
 use crate::bench::scaling::{Point, Scaling, WayTime};
 
 /// A job on each network.
 #[derive(Clone, Debug, Serialize)]
 pub struct Prediction {
+    /// What got in the way while these ranks were measured.
+    pub interference: Interference,
     /// In the order asked for.
     pub networks: Vec<Network>,
 }
@@ -95,6 +98,7 @@ mod tests {
             global_batch: 1,
             parameters: 1,
             unit: "samples".into(),
+            interference: None,
             ways: ways.iter().map(way).collect(),
         };
         Scaling { job: "x".into(), mode: Mode::Weak, points: points.iter().map(point).collect() }

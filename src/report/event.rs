@@ -102,7 +102,7 @@ pub enum Event {
         /// On how many samples or tokens.
         #[serde(flatten)]
         samples: Count,
-        /// Whether it is the best so far.
+        /// Whether it is the best so far; of a stage, the best of that stage.
         best: bool,
     },
     /// A checkpoint was written.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::data::shard;
 use crate::error::{Error, Result};
 use crate::job::Train;
+use crate::text::plural;
 
 /// The sizes of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +55,10 @@ impl Batch {
         let uneven = parts.into_iter().find(|&part| part > self.micro && !part.is_multiple_of(self.micro));
         uneven.map_or(Ok(()), |part| {
             Err(Error::Usage(format!(
-                "a micro-batch of {} does not divide the {part} samples that a rank computes in a step ({} over {world} ranks)",
-                self.micro, self.global
+                "a micro-batch of {} does not divide the {part} samples that a rank computes in a step ({} over {})",
+                self.micro,
+                self.global,
+                plural(world, "rank")
             )))
         })
     }

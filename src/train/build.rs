@@ -8,9 +8,29 @@ use crate::data::{
     Vocabulary, open_dataset, open_part, refuse_directory, synthetic_feed, synthetic_set,
 };
 use crate::error::{Error, Result};
-use crate::job::{Data, Job, Loaded, Model, Source, SyntheticText, Text};
-use crate::models::{self, PRESETS};
+use crate::job::{self, Data, Job, Loaded, Model, Source, SyntheticText, Text};
+use crate::models;
 use crate::nn::{Graph, Shape};
+use crate::text::plural;
+
+/// Reads the job file at `path` as [`job::load`] does, and reports what is wrong with its layers together with what else is
+/// wrong.
+///
+/// # Errors
+/// [`Error::Job`] with everything that can be known before the data are opened.
+pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
+    job::load_checked(path, sets, |job| {
+        let layers = job.model.layers.iter().flatten().map(layer_table);
+        let wrong = Graph::check_tables(layers).into_iter();
+        wrong.map(|(layer, error)| (format!("model.layers[{layer}]"), error.to_string())).collect()
+    })
+}
+
+/// A `[[model.layers]]` table as layers read theirs.
+fn layer_table(table: &toml::Table) -> serde_json::Map<String, serde_json::Value> {
+    let value = serde_json::to_value(table).unwrap_or_default();
+    value.as_object().cloned().unwrap_or_default()
+}
 
 /// What `loaded` trains and evaluates on; objections carry the job file's line.
 pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
@@ -109,17 +129,6 @@ fn build_fill(data: &Data, images: &Images) -> Result<Fill> {
     Fill::new(images, normalise.as_ref())
 }
 
-/// Refuses a preset that does not exist, before any data is opened.
-pub(super) fn check_preset(model: &Model, source: &Source) -> Result<()> {
-    match &model.preset {
-        Some(name) if !PRESETS.contains(&name.as_str()) => {
-            let message = models::unknown(name).to_string();
-            Err(Error::Job { at: source.at("model.preset"), message })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The network that `model` asks for, for samples of shape `input` and `classes` classes.
 ///
 /// # Errors
@@ -134,16 +143,10 @@ pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize)
         (_, Some(name), _) => {
             models::preset(name, input, classes).map_err(|error| blame("model.preset", error))?
         }
-        (_, None, Some(tables)) => {
-            let tables = tables.iter().map(|table| {
-                let value = serde_json::to_value(table).unwrap_or_default();
-                value.as_object().cloned().unwrap_or_default()
-            });
-            Graph::from_tables(input, tables)
-                .map_err(|(error, table)| blame(&format!("model.layers[{table}]"), error))?
-        }
+        (_, None, Some(tables)) => Graph::from_tables(input, tables.iter().map(layer_table))
+            .map_err(|(error, table)| blame(&format!("model.layers[{table}]"), error))?,
         (None, None, None) => {
-            let message = format!("model needs a preset ({}) or layers", PRESETS.join(", "));
+            let message = "model needs a preset, a checkpoint or layers".into();
             return Err(Error::Job { at: source.at("model"), message });
         }
     };
@@ -158,12 +161,15 @@ pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize)
         let output = graph.output();
         let message = match wanted {
             Shape::Sequence { steps, .. } => format!(
-                "the network ends in {}, but there are {classes} words to choose from at each of {steps} steps: it must end in \
+                "the network ends in {}, but there are {} to choose from at each of {}: it must end in \
                  sequences of {wanted}",
-                output.described()
+                output.described(),
+                plural(classes, "word"),
+                plural(steps, "step")
             ),
             _ => format!(
-                "the network ends in {output}, but the data has {classes} classes: it must end in a vector of {classes}"
+                "the network ends in {output}, but the data has {}: it must end in a vector of {classes}",
+                plural(classes, "class")
             ),
         };
         return Err(Error::Job { at: source.at(&path), message });

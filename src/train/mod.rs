@@ -35,7 +35,7 @@ mod surgery;
 mod trainer;
 mod world;
 
-pub use build::{build_graph, logits, open_feeds, open_test_set, open_training_set};
+pub use build::{build_graph, load, logits, open_feeds, open_test_set, open_training_set};
 pub use end::End;
 pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use exchange::{Agreed, Exchange, Give, Sizes, overlaps};

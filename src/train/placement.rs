@@ -9,6 +9,7 @@ use super::world::World;
 use crate::cgroup::{CpuQuota, cpu_quota};
 use crate::error::{Error, Result};
 use crate::tensor::{Chosen, Trouble, blas, blas_default_threads, set_threads};
+use crate::text::plural;
 
 /// Where the ranks run, and what follows from it.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,7 +110,6 @@ struct Shared<T> {
 /// The number of threads for a rank that may use these `cores`, and of their time at most this `quota`, unless a variable
 /// asks for another; and why.
 fn decide(cores: Shared<usize>, quota: Option<Shared<f64>>, asked: Option<(&str, usize)>) -> (usize, String) {
-    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let by_cores = (cores.of / cores.ranks).max(1);
     // A thread beyond the quota does not add to it: all of them are stopped for the rest of each period.
     let by_quota = quota.map(|quota| (quota, ((quota.of / quota.ranks as f64) as usize).max(1)));
@@ -129,6 +129,7 @@ fn decide(cores: Shared<usize>, quota: Option<Shared<f64>>, asked: Option<(&str,
         _ => (by_cores, format!("{} share {}", plural(cores.ranks, "rank"), plural(cores.of, "core"))),
     }
 }
+
 /// The numbers of the cores this process may run on; one core where the system does not say.
 fn allowed_cores() -> Vec<u64> {
     // SAFETY: the set is plain bits, for which all zero is a value; the call fills at most its size.

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::job::{Difference, Job, Stage};
 use crate::nn::Graph;
 use crate::tensor;
+use crate::text::plural;
 
 /// What is known of a run that resumes before its checkpoints are read.
 pub(super) struct Resumed {
@@ -81,8 +82,8 @@ impl Run<'_> {
             .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
         if same_ranks && snapshot.progress.ranks != world.size() as u64 {
             let message = format!(
-                "was written by {} ranks, and --same-ranks forbids to go on with {}: start as many, or leave the option out",
-                snapshot.progress.ranks,
+                "was written by {}, and --same-ranks forbids to go on with {}: start as many, or leave the option out",
+                plural(snapshot.progress.ranks as usize, "rank"),
                 world.size()
             );
             return Err(Error::checkpoint(path, message));
@@ -237,9 +238,10 @@ impl Run<'_> {
         }
         if progress.ranks != world as u64 {
             notes.push(format!(
-                "on {} ranks until now, on {world} from here: batches and their order stay, but ternary rounding and \
+                "on {} until now, on {world} from here: batches and their order stay, but ternary rounding and \
                  the order of sums differ from a run on {}",
-                progress.ranks, progress.ranks
+                plural(progress.ranks as usize, "rank"),
+                progress.ranks
             ));
         }
         let threads = tensor::threads() as u64;

@@ -7,7 +7,7 @@ use ternflock_collectives::topology::Topology;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::Batch;
-use super::build::{build_graph, check_preset, open_feeds};
+use super::build::{build_graph, open_feeds};
 use super::evaluate::Evaluator;
 use super::exchange::{kept_layers, residual_elements};
 use super::hash::program_hash;
@@ -172,9 +172,7 @@ pub(super) fn agree(loaded: &Loaded, world: &mut World) -> Result<()> {
 /// The data, the same on all ranks.
 fn read(loaded: &Loaded, world: &mut World) -> Result<Feeds> {
     world.set_context(format_args!("start of the run, reading data"));
-    let opened = check_batch(loaded, world)
-        .and_then(|()| check_preset(&loaded.job.model, &loaded.source))
-        .and_then(|()| open_feeds(loaded));
+    let opened = check_batch(loaded, world).and_then(|()| open_feeds(loaded));
     let feeds = world.together(opened)?;
     world.agree("the hash of the data", feeds.train.hash() ^ feeds.evaluation.hash().rotate_left(1))?;
     world.agree("the hash of the vocabulary", feeds.vocabulary.as_ref().map_or(0, Vocabulary::hash))?;

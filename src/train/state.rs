@@ -13,6 +13,7 @@ use crate::tensor;
 use super::trainer::{LONGEST, Trainer};
 use super::world::World;
 use super::{carried, statistics};
+use crate::text::plural;
 
 /// The slot of error feedback beside those of the optimizer: its tensors have the ranks as their first dimension.
 const RESIDUAL: &str = "residual";
@@ -238,7 +239,9 @@ fn both(parameters: &Parameters, tensors: &[Tensor]) -> std::result::Result<(Vec
 /// Refuses more or fewer tensors than a network has.
 fn count(tensors: &[Tensor], needed: usize) -> std::result::Result<(), String> {
     match tensors.len() {
-        found if found != needed => Err(format!("holds {found} tensors, its network has {needed}")),
+        found if found != needed => {
+            Err(format!("holds {}, its network has {needed}", plural(found, "tensor")))
+        }
         _ => Ok(()),
     }
 }

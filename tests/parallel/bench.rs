@@ -17,6 +17,7 @@ pub fn all_reduce(launcher: &Launcher, ranks: usize) {
     let line = end.output.lines().find(|line| line.starts_with('{')).expect("an object");
     let report: Value = serde_json::from_str(line).unwrap();
     assert_eq!((&report["ranks"], &report["hosts"]), (&ranks.into(), &1.into()));
+    assert_interference(&report["interference"], &end.output);
     let cases = report["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 4 * 7, "{line}");
     for case in cases {
@@ -32,6 +33,17 @@ pub fn all_reduce(launcher: &Launcher, ranks: usize) {
         if is_ours && ranks > 1 {
             assert!(case["bytes_sent_per_rank"].as_u64().unwrap() > 0 || case["elements"] == 0, "{case}");
         }
+    }
+}
+
+/// What got in the way is told, and warned of once where it is too much.
+fn assert_interference(found: &Value, output: &str) {
+    let is_busy = found["busy"].as_bool().unwrap_or_else(|| panic!("{found}"));
+    let warnings =
+        output.matches("ternflock: warning: this machine was busy while it was measured: ").count();
+    assert_eq!(warnings, usize::from(is_busy), "{output}");
+    for key in ["waiting", "others"] {
+        assert!(found[key].as_f64().is_some_and(|value| value >= 0.0) || found[key].is_null(), "{found}");
     }
 }
 
@@ -53,6 +65,7 @@ pub fn scaling(launcher: &Launcher, ranks: usize) {
         (&scaling["mode"], &point["global_batch"], &point["unit"]),
         (&mode.into(), &batch.into(), &"samples".into())
     );
+    assert_interference(&point["interference"], &end.output);
     let ways = point["ways"].as_array().unwrap();
     assert_eq!(ways.len(), 7, "{line}");
     for way in ways {
@@ -79,6 +92,7 @@ pub fn prediction(launcher: &Launcher, ranks: usize) {
     assert_eq!(end.code, Some(0), "{}", end.output);
     let line = end.output.lines().find(|line| line.starts_with('{')).expect("an object");
     let prediction: Value = serde_json::from_str(line).unwrap();
+    assert_interference(&prediction["interference"], &end.output);
     let points = prediction["networks"][0]["scaling"]["points"].as_array().unwrap();
     let found: Vec<_> = points.iter().map(|point| (point["ranks"].clone(), point["hosts"].clone())).collect();
     assert_eq!(found, [(ranks.into(), 1.into()), ((4 * ranks).into(), 4.into())]);

@@ -20,7 +20,8 @@ const RANKS: [&str; 3] = ["OMPI_COMM_WORLD_RANK=", "PMIX_RANK=", "PMI_RANK="];
 /// A launcher and its ranks. Whoever drops it before its end, kills it.
 pub struct Running {
     child: Child,
-    output: File,
+    /// Standard output and standard error, apart: a launcher may put a line of one into the middle of a line of the other.
+    streams: [File; 2],
     start: Instant,
 }
 
@@ -30,16 +31,17 @@ pub struct Finished {
     pub code: Option<i32>,
     /// From start to end.
     pub seconds: f64,
-    /// Standard output and standard error of all ranks.
+    /// Standard output of all ranks, then their standard error.
     pub output: String,
 }
 
 impl Running {
     /// Starts `command`, a launcher's.
     pub fn start(mut command: Command) -> io::Result<Self> {
-        let (output, start) = (tempfile::tempfile()?, Instant::now());
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
-        Ok(Running { child: command.spawn()?, output, start })
+        let (streams, start) = ([tempfile::tempfile()?, tempfile::tempfile()?], Instant::now());
+        let [out, err] = &streams;
+        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
+        Ok(Running { child: command.spawn()?, streams, start })
     }
 
     /// The process id of the launcher.
@@ -100,7 +102,10 @@ impl Running {
             }
             if !asked && self.start.elapsed() > DEADLINE {
                 asked = true;
-                io::Write::write_all(&mut self.output, format!("\n[ended after {DEADLINE:?}]\n").as_bytes())?;
+                io::Write::write_all(
+                    &mut self.streams[1],
+                    format!("\n[ended after {DEADLINE:?}]\n").as_bytes(),
+                )?;
                 signal(self.launcher(), libc::SIGTERM);
             }
             if self.start.elapsed() > DEADLINE + GRACE {
@@ -116,11 +121,9 @@ impl Running {
         all
     }
 
-    /// What the ranks have said so far. They share the file's position with this process, so it must not be moved.
+    /// What the ranks have said so far.
     pub fn said(&self) -> String {
-        let mut bytes = vec![0; self.output.metadata().expect("the output has a length").len() as usize];
-        self.output.read_exact_at(&mut bytes, 0).expect("the output can be read");
-        String::from_utf8_lossy(&bytes).into_owned()
+        self.streams.iter().map(read).collect()
     }
 }
 
@@ -132,6 +135,13 @@ impl Drop for Running {
             let _ = self.child.wait();
         }
     }
+}
+
+/// What has been written to `file`. Its position is shared with those who write, so it must not be moved.
+fn read(file: &File) -> String {
+    let mut bytes = vec![0; file.metadata().expect("the output has a length").len() as usize];
+    file.read_exact_at(&mut bytes, 0).expect("the output can be read");
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Sends `signal` to a process of a job that is under way.

@@ -2,7 +2,7 @@
 """Training steps of `ternflock bench step` and of PyTorch side by side: the two take turns, ROUNDS times, and each ratio is
 one of neighbours in time, so that a machine that drifts does not decide. Prints medians, and the range of the ratios.
 
-    tests/peers/compare.py --python VENV/bin/python --models lenet,resnet20 --threads 1,2 --rounds 5
+    tests/peers/compare.py --python VENV/bin/python --models lenet,resnet-20 --threads 1,2 --rounds 5
 
 PyTorch runs with its own allocator unless LD_PRELOAD names a faster one, which is fairer (Debian: libtcmalloc-minimal4).
 """
@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).parent
-MODELS = ["lenet", "convnet", "resnet20", "lstm-small", "lstm-medium"]
+MODELS = ["lenet", "convnet-quick", "resnet-20", "lstm-small", "lstm-medium"]
 
 
 def run(command, environment):

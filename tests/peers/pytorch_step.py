@@ -117,7 +117,11 @@ class LstmMedium(Lstm):
     hidden, steps, rate = 650, 35, 0.5
 
 
-MODELS = {"lenet": LeNet, "convnet": ConvNet, "resnet20": ResNet20, "lstm-small": LstmSmall, "lstm-medium": LstmMedium}
+MODELS = {
+    "lenet": LeNet, "convnet-quick": ConvNet, "resnet-20": ResNet20, "lstm-small": LstmSmall, "lstm-medium": LstmMedium,
+}
+# Other names that `ternflock` knows these presets by.
+ALIASES = {"convnet": "convnet-quick", "resnet20": "resnet-20"}
 
 
 def batches(model, size, layout):
@@ -153,7 +157,7 @@ def distributed(model, hook):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", choices=MODELS, required=True)
+    parser.add_argument("--model", type=lambda name: ALIASES.get(name, name), choices=MODELS, required=True)
     parser.add_argument("--batch", type=int, help="64, or 20 for language models")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=4, help="how long to measure")

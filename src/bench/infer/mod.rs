@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::median;
+use super::interference::cpu_seconds;
+use super::{Interference, Watch as Machine, median};
 use crate::error::{Error, Result};
 use crate::tensor::{blas, threads, within};
 
@@ -44,6 +45,8 @@ pub struct Inference {
     pub blas: String,
     /// Rounds, in each of which every network had its turn.
     pub rounds: usize,
+    /// What got in the way while it was timed.
+    pub interference: Interference,
     /// The networks, in the order they were given.
     pub models: Vec<ModelTime>,
 }
@@ -101,6 +104,7 @@ pub struct CsrTime {
 pub fn infer(mut networks: Vec<Contestant>, seconds: f64, csr: bool) -> Result<Inference> {
     check(&networks)?;
     let mut watches = networks.iter().map(|n| Watch::new(n, csr)).collect::<Result<Vec<_>>>()?;
+    let machine = Machine::start();
     let (begin, mut rounds) = (Instant::now(), 0);
     while rounds < FEWEST_ROUNDS || begin.elapsed().as_secs_f64() < seconds {
         for (network, watch) in networks.iter_mut().zip(&mut watches) {
@@ -108,12 +112,13 @@ pub fn infer(mut networks: Vec<Contestant>, seconds: f64, csr: bool) -> Result<I
         }
         rounds += 1;
     }
+    let interference = machine.finish();
     let batch = networks[0].batch;
     let models = networks.iter().zip(watches).map(|(network, watch)| watch.read(network));
     let mut models = models.collect::<Result<Vec<ModelTime>>>()?;
     let first = models[0].median_ms;
     models.iter_mut().for_each(|model| model.speed_up = first / model.median_ms);
-    Ok(Inference { batch, threads: threads(), blas: blas().to_string(), rounds, models })
+    Ok(Inference { batch, threads: threads(), blas: blas().to_string(), rounds, interference, models })
 }
 
 /// Refuses networks that cannot be given the same inputs.
@@ -132,14 +137,6 @@ fn check(networks: &[Contestant]) -> Result<()> {
         ))),
         None => Ok(()),
     }
-}
-
-/// The processors' time that this process has had.
-fn cpu_seconds() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call fills the record it is given.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
 }
 
 /// The times of one network, in seconds.

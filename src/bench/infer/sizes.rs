@@ -1,33 +1,17 @@
 //! Networks of the zoo, with as many hidden units as are asked for: shapes to time without a file.
 
 use crate::error::{Error, Result};
-use crate::models::preset;
+use crate::models;
 use crate::nn::{Graph, LayerSpec, Network, Node, Shape};
 
 use super::Contestant;
-
-/// Words of a language model: those of the Penn Treebank.
-const WORDS: usize = 10_000;
+use crate::text::plural;
 
 /// Samples of a pass of `model` unless another number is asked for: 64 images, 10 texts.
 pub fn default_batch(input: Shape) -> usize {
     match input {
         Shape::Tokens { .. } => 10,
         _ => 64,
-    }
-}
-
-/// What samples of the preset `name` are like: those that it was published for. A text has `steps` tokens.
-pub fn input(name: &str, steps: usize) -> (Shape, usize) {
-    let image = |channels, side| Shape::Image { channels, height: side, width: side };
-    match name {
-        "lenet" | "mlp" => (image(1, 28), 10),
-        "alexnet" => (image(3, 227), 1000),
-        "resnet-50" | "vgg-a" | "googlenet" => (image(3, 224), 1000),
-        name if name.starts_with("lstm") || name == "rhn" => {
-            (Shape::Tokens { steps, vocabulary: WORDS }, WORDS)
-        }
-        _ => (image(3, 32), 10),
     }
 }
 
@@ -38,8 +22,9 @@ pub fn input(name: &str, steps: usize) -> (Shape, usize) {
 /// # Errors
 /// When there is no such preset, `hidden` is not as long as there are recurrent layers, and those of [`Graph::new`].
 pub fn graph(name: &str, steps: usize, hidden: Option<&[usize]>, embedding: Option<usize>) -> Result<Graph> {
-    let (input, classes) = input(name, steps);
-    let graph = preset(name, input, classes)?;
+    let name = models::find(name)?;
+    let (input, classes) = models::samples(name, steps);
+    let graph = models::preset(name, input, classes)?;
     let mut nodes = graph.layers().to_vec();
     if let Some(hidden) = hidden {
         set_hidden(name, &mut nodes, hidden)?;
@@ -64,8 +49,9 @@ fn set_hidden(name: &str, nodes: &mut [Node], hidden: &[usize]) -> Result<()> {
             "--hidden: `{name}` has no recurrent layers, so no hidden units; leave the option out"
         ))),
         (layers, numbers) if layers != numbers => Err(Error::Usage(format!(
-            "--hidden: `{name}` has {layers} recurrent layers, so {layers} numbers of hidden units are needed, separated by \
-             commas, not {numbers}"
+            "--hidden: `{name}` has {}, so {} of hidden units, separated by commas, must be given, not {numbers}",
+            plural(layers, "recurrent layer"),
+            plural(layers, "number")
         ))),
         _ => {
             recurrent.into_iter().zip(hidden).for_each(|(node, &units)| node.layer.set_units(units, 0));

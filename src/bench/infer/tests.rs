@@ -160,7 +160,7 @@ fn wrong_sizes_are_refused_by_name() {
 
 #[test]
 fn every_preset_can_be_timed() {
-    for name in crate::models::PRESETS {
+    for name in crate::job::presets() {
         let graph = sizes::graph(name, 3, None, None).unwrap_or_else(|error| panic!("{name}: {error}"));
         let batch = default_batch(graph.input());
         assert_eq!(batch, if matches!(graph.input(), Shape::Tokens { .. }) { 10 } else { 64 }, "{name}");

@@ -11,10 +11,11 @@ pub use plot::{plot, plot_rates};
 pub use report::{Mode, Point, Scaling, WayTime};
 
 use super::contender::Contender;
-use super::median;
+use super::{Interference, Watch, median};
 use crate::error::{Error, Result};
 use crate::job::{Exchange, Gradients, Loaded};
 use crate::report::Phases;
+use crate::text::plural;
 use crate::train::{Trainer, World, prepare};
 
 /// What is measured.
@@ -43,6 +44,7 @@ const WORDS: usize = 9;
 pub fn measure(loaded: &Loaded, world: &mut World, plan: &Plan) -> Result<Point> {
     let (mut trainer, placement) = prepare(loaded, world)?;
     let mut ways: Vec<Measured> = plan.ways.iter().map(|&way| Measured { way, rounds: Vec::new() }).collect();
+    let watch = Watch::start();
     for _ in 0..plan.rounds {
         for measured in &mut ways {
             take(&mut trainer, world, &loaded.job.exchange, measured.way)?;
@@ -50,6 +52,7 @@ pub fn measure(loaded: &Loaded, world: &mut World, plan: &Plan) -> Result<Point>
             measured.rounds.push(round(&mut trainer, world, measured.way, plan.steps)?);
         }
     }
+    let interference = Interference::of(&world.gather(watch.words())?, &world.topology());
     let task = trainer.task();
     let labels = trainer.labels_per_step() as f64;
     Ok(Point {
@@ -59,6 +62,7 @@ pub fn measure(loaded: &Loaded, world: &mut World, plan: &Plan) -> Result<Point>
         global_batch: trainer.global_batch(),
         parameters: trainer.network.parameters.values.len(),
         unit: task.speed(0.0).unit().into(),
+        interference: Some(interference),
         ways: ways.into_iter().map(|measured| measured.time(labels)).collect(),
     })
 }
@@ -93,8 +97,8 @@ fn round(
 ) -> Result<Vec<[u64; WORDS]>> {
     if trainer.step + steps as u64 > trainer.steps {
         return Err(Error::Usage(format!(
-            "the job has {} steps, which are done: raise train.epochs or train.steps, or measure fewer",
-            trainer.steps
+            "the job has {}, which are done: raise train.epochs or train.steps, or measure fewer",
+            plural(trainer.steps as usize, "step")
         )));
     }
     world.gather([0])?;

@@ -1,31 +1,46 @@
 //! How training scales, as a picture: above, throughput over ranks; below, where the time of a step goes.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::report::Scaling;
+use super::report::{Point, Scaling};
 use crate::error::{Error, Result};
+use crate::plot::{
+    Area, BLUE, Drawn, GREEN, GREY, Mark, ORANGE, PURPLE, VERMILION, beside_legend, colour, decades,
+};
 use crate::report::Phases;
 
 /// Of the picture, in pixels.
-const SIZE: (u32, u32) = (760, 760);
+const SIZE: (u32, u32) = (860, 760);
 /// Of a chart of speeds.
 const HEIGHT: u32 = 380;
 
-type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// What a speed is drawn over.
+#[derive(Clone, Copy)]
+enum Over {
+    Ranks,
+    Nodes,
+}
+
+impl Over {
+    fn name(self) -> &'static str {
+        match self {
+            Over::Ranks => "ranks",
+            Over::Nodes => "nodes",
+        }
+    }
+}
 
 /// A part of a step, its colour, and its seconds.
 type Part = (&'static str, RGBColor, fn(&Phases) -> f64);
 
 /// The parts of a step, in the order of a step.
 const PARTS: [Part; 6] = [
-    ("compute", RGBColor(70, 110, 170), |phases| phases.compute),
-    ("encode", RGBColor(120, 180, 120), |phases| phases.encode),
-    ("wait", RGBColor(200, 200, 200), |phases| phases.wait),
-    ("wire", RGBColor(205, 95, 80), |phases| phases.exchange),
-    ("decode", RGBColor(225, 190, 90), |phases| phases.decode),
-    ("update", RGBColor(140, 110, 160), |phases| phases.update),
+    ("compute", BLUE, |phases| phases.compute),
+    ("encode", GREEN, |phases| phases.encode),
+    ("wait", GREY, |phases| phases.wait),
+    ("wire", VERMILION, |phases| phases.exchange),
+    ("decode", ORANGE, |phases| phases.decode),
+    ("update", PURPLE, |phases| phases.update),
 ];
 
 /// `scaling` as the text of an SVG file.
@@ -42,7 +57,7 @@ pub fn plot(scaling: &Scaling) -> Result<String> {
     Ok(text)
 }
 
-/// The speeds of several measurements or predictions, a chart each with its name, as the text of an SVG file.
+/// The speeds of several predictions by nodes, a chart each with its name, as the text of an SVG file.
 ///
 /// # Errors
 /// Those of [`plot`].
@@ -61,7 +76,7 @@ fn draw_rates(text: &mut String, charts: &[(&str, &Scaling)]) -> Drawn {
     let root = SVGBackend::with_string(text, size).into_drawing_area();
     root.fill(&WHITE)?;
     for (area, (name, scaling)) in root.split_evenly((charts.len(), 1)).iter().zip(charts) {
-        throughput(area, &format!("{}, {name}", scaling.job), scaling)?;
+        throughput(area, &format!("{}, {name}", scaling.job), scaling, Over::Nodes)?;
     }
     root.present()?;
     Ok(())
@@ -71,70 +86,97 @@ fn draw(text: &mut String, scaling: &Scaling) -> Drawn {
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let (above, below) = root.split_vertically(HEIGHT);
-    throughput(&above, &scaling.job, scaling)?;
+    throughput(&above, &scaling.job, scaling, Over::Ranks)?;
     split(&below, scaling)?;
     root.present()?;
     Ok(())
 }
 
-fn throughput(area: &Area, name: &str, scaling: &Scaling) -> Drawn {
+fn throughput(area: &Area, name: &str, scaling: &Scaling, over: Over) -> Drawn {
+    let at = |point: &Point| match over {
+        Over::Ranks => point.ranks as f64,
+        Over::Nodes => point.hosts as f64,
+    };
     let rates = || scaling.points.iter().flat_map(|point| point.ways.iter().map(|way| way.rate));
-    let ranks = || scaling.points.iter().map(|point| point.ranks as f64);
-    let (fewest, most) = (ranks().fold(f64::INFINITY, f64::min), ranks().fold(0.0, f64::max));
+    let places: Vec<f64> = scaling.points.iter().map(at).collect();
+    let (fewest, most) =
+        places.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &at| (low.min(at), high.max(at)));
     let (slowest, fastest) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
-    let ideal = |ranks: f64| ranks / scaling.efficiency(1, 1.0);
-    let top = fastest.max(ideal(most)) * 1.2;
+    let ideal = ideal(scaling);
+    let top = ideal.iter().map(|(_, rate)| *rate).fold(fastest, f64::max) * 1.3;
+    let (bottom, ways) = (slowest * 0.75, scaling.ways());
+    let mut entries = vec![("in proportion".to_owned(), Mark::Line(GREY, 1))];
+    entries.extend(
+        ways.iter().enumerate().map(|(number, way)| ((*way).to_owned(), Mark::Line(colour(number), 2))),
+    );
     let unit = scaling.points.first().map_or("samples", |point| &point.unit);
-    let mut chart = ChartBuilder::on(area)
-        .caption(format!("{name}: {unit}/s by ranks"), ("sans-serif", 16))
+    let mut chart = ChartBuilder::on(&beside_legend(area, &entries)?)
+        .caption(format!("{name}: {unit}/s by {}", over.name()), ("sans-serif", 16))
         .margin(12)
         .x_label_area_size(36)
-        .y_label_area_size(70)
-        .build_cartesian_2d((fewest * 0.9..most * 1.1).log_scale(), (slowest * 0.8..top).log_scale())?;
+        .y_label_area_size(80)
+        .build_cartesian_2d(
+            (fewest * 0.9..most * 1.1).log_scale().with_key_points(apart(places)),
+            (bottom..top).log_scale().with_key_points(decades(bottom, top)),
+        )?;
     chart
         .configure_mesh()
-        .x_desc("ranks")
-        .x_label_formatter(&|ranks| format!("{ranks:.0}"))
-        .y_label_formatter(&|rate| format!("{rate:.0}"))
+        .x_desc(over.name())
+        .x_label_formatter(&|place| format!("{place:.0}"))
+        .y_label_formatter(&|rate| rate_label(*rate))
         .y_desc(format!("{unit}/s"))
         .light_line_style(WHITE.mix(0.0))
         .draw()?;
-    let line = [fewest, most].map(|ranks| (ranks, ideal(ranks)));
-    chart
-        .draw_series(LineSeries::new(line, BLACK.mix(0.4)))?
-        .label("as fast as there are ranks")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], BLACK.mix(0.4)));
-    for (number, name) in scaling.ways().into_iter().enumerate() {
-        let colour = Palette99::pick(number).mix(1.0);
-        let mut points: Vec<(f64, f64)> = scaling
-            .points
-            .iter()
-            .filter_map(|point| {
-                let way = point.ways.iter().find(|way| way.way == name)?;
-                Some((point.ranks as f64, way.rate))
-            })
-            .collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        chart
-            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
-        chart.draw_series(points.into_iter().map(|point| Circle::new(point, 3, colour.filled())))?;
+    let line = scaling.points.iter().zip(ideal).map(|(point, (_, rate))| (at(point), rate));
+    chart.draw_series(LineSeries::new(sorted(line.collect()), GREY))?;
+    for (number, name) in ways.into_iter().enumerate() {
+        let of_way = |point: &Point| Some((at(point), point.ways.iter().find(|way| way.way == name)?.rate));
+        let points = sorted(scaling.points.iter().filter_map(of_way).collect());
+        chart.draw_series(LineSeries::new(points.iter().copied(), colour(number).stroke_width(2)))?;
+        chart.draw_series(points.into_iter().map(|point| Circle::new(point, 3, colour(number).filled())))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.8))
-        .draw()?;
     Ok(())
+}
+
+/// By ranks: as fast as the fastest way on the fewest ranks, as many times as there are more.
+fn ideal(scaling: &Scaling) -> Vec<(usize, f64)> {
+    let of = |ranks: usize| (ranks, ranks as f64 / scaling.efficiency(1, 1.0));
+    scaling.points.iter().map(|point| of(point.ranks)).collect()
+}
+
+fn sorted(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    points
+}
+
+/// Those of `places` that labels of a logarithmic axis have room for: the first, and each that is a quarter more than the one
+/// before it.
+fn apart(mut places: Vec<f64>) -> Vec<f64> {
+    places.sort_by(f64::total_cmp);
+    let mut apart: Vec<f64> = Vec::new();
+    for place in places {
+        if apart.last().is_none_or(|last| place >= 1.25 * last) {
+            apart.push(place);
+        }
+    }
+    apart
+}
+
+/// A speed as an axis has room for it.
+fn rate_label(rate: f64) -> String {
+    match rate {
+        rate if rate >= 1e6 => format!("{} M", rate / 1e6),
+        rate if rate >= 1e3 => format!("{} k", rate / 1e3),
+        rate => format!("{rate}"),
+    }
 }
 
 fn split(area: &Area, scaling: &Scaling) -> Drawn {
     // Names of more bars would run into each other.
     let is_crowded = scaling.points.iter().map(|point| point.ways.len()).sum::<usize>() > 9;
     let caption = match is_crowded {
-        true => format!("a step's time by ranks, each with {}", scaling.ways().join(", ")),
-        false => "where the time of a step goes (what overlaps is counted twice)".into(),
+        true => "where the time of a step goes, by ranks; the ways in the order above",
+        false => "where the time of a step goes (what overlaps is counted twice)",
     };
     let bars: Vec<(String, Phases)> = scaling
         .points
@@ -148,11 +190,12 @@ fn split(area: &Area, scaling: &Scaling) -> Drawn {
         })
         .collect();
     let highest = bars.iter().map(|(_, phases)| 1e3 * phases.busy()).fold(0.0, f64::max);
-    let mut chart = ChartBuilder::on(area)
+    let entries = PARTS.map(|(name, colour, _)| (name.to_owned(), Mark::Filled(colour)));
+    let mut chart = ChartBuilder::on(&beside_legend(area, &entries)?)
         .caption(caption, ("sans-serif", 16))
         .margin(12)
         .x_label_area_size(36)
-        .y_label_area_size(70)
+        .y_label_area_size(80)
         .build_cartesian_2d(0.0..bars.len() as f64, 0.0..highest * 1.05)?;
     let label = |at: &f64| {
         let named =
@@ -169,29 +212,21 @@ fn split(area: &Area, scaling: &Scaling) -> Drawn {
         .light_line_style(WHITE.mix(0.0))
         .draw()?;
     let mut bottoms = vec![0.0; bars.len()];
-    for (name, colour, part) in PARTS {
+    for (_, colour, part) in PARTS {
         let boxes = bars.iter().zip(&mut bottoms).enumerate().map(|(place, ((_, phases), bottom))| {
             let low = *bottom;
             *bottom += 1e3 * part(phases);
             let corners = [(place as f64 + 0.15, low), (place as f64 + 0.85, *bottom)];
             Rectangle::new(corners, colour.filled())
         });
-        chart
-            .draw_series(boxes)?
-            .label(name)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 4), (x + 12, y + 4)], colour.filled()));
+        chart.draw_series(boxes)?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.8))
-        .draw()?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Mode, Point, WayTime};
+    use super::super::{Mode, WayTime};
     use super::*;
 
     fn scaling(ranks: &[usize]) -> Scaling {
@@ -211,6 +246,7 @@ mod tests {
             global_batch: 8,
             parameters: 1,
             unit: "tokens".into(),
+            interference: None,
             ways: vec![way("ring_f32"), way("ring_ternary")],
         };
         Scaling { job: "a <job>".into(), mode: Mode::Weak, points: ranks.iter().map(point).collect() }
@@ -220,19 +256,63 @@ mod tests {
     fn ways_become_lines_and_bars() {
         let text = plot(&scaling(&[1, 4])).unwrap();
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"), "{text}");
-        for part in [
-            "a &lt;job&gt;: tokens/s by ranks",
-            "ring_ternary",
-            "4 ring_f32",
-            "wire",
-            "as fast as there are ranks",
-        ] {
+        for part in
+            ["a &lt;job&gt;: tokens/s by ranks", "ring_ternary", "4 ring_f32", "wire", "in proportion"]
+        {
             assert!(text.contains(part), "no {part}");
         }
         let crowded = plot(&scaling(&[1, 2, 3, 4, 5])).unwrap();
-        assert!(crowded.contains("each with ring_f32, ring_ternary") && !crowded.contains("4 ring_f32"));
+        assert!(crowded.contains("the ways in the order above") && !crowded.contains("4 ring_f32"));
         // One number of ranks is a line of no length.
         assert!(plot(&scaling(&[3])).is_ok());
         assert!(plot(&Scaling { points: Vec::new(), ..scaling(&[]) }).is_err());
+    }
+
+    /// The legend stands right of both charts, so that no point is under it, and no line is yellow.
+    #[test]
+    fn the_legend_hides_no_point() {
+        let numbers = |text: &str, element: &str, attribute: &str| -> Vec<f64> {
+            let elements = text.split('<').filter(|part| part.starts_with(element));
+            let values =
+                elements.filter_map(|part| part.split(&format!(" {attribute}=\"")).nth(1)?.split('"').next());
+            values.filter_map(|value| value.parse().ok()).collect()
+        };
+        let text = plot(&scaling(&[1, 2, 4])).unwrap();
+        let furthest = numbers(&text, "circle", "cx").into_iter().fold(0.0, f64::max);
+        let marks =
+            text.split('<').filter(|part| part.contains("ring_ternary") || part.contains("in proportion"));
+        let marks: Vec<&str> = marks
+            .filter(|part| !part.contains("1 ring") && !part.contains("2 ring") && !part.contains("4 ring"))
+            .collect();
+        assert_eq!(marks.len(), 2, "{marks:?}");
+        for mark in marks {
+            assert!(numbers(mark, "text", "x")[0] > furthest, "{mark} {furthest}");
+        }
+    }
+
+    /// Both axes are logarithmic: twice the nodes are always as far away, and so are ten times the speed.
+    #[test]
+    fn predictions_have_logarithmic_axes_of_nodes() {
+        let mut scaling = scaling(&[1, 2, 4, 8, 16]);
+        for (number, point) in scaling.points.iter_mut().enumerate() {
+            point.hosts = point.ranks;
+            point.ways.iter_mut().for_each(|way| way.rate = 10f64.powi(number as i32));
+        }
+        let text = plot_rates(&[("1gbit,100us", &scaling)]).unwrap();
+        assert!(text.contains("a &lt;job&gt;, 1gbit,100us: tokens/s by nodes"), "{text}");
+        let places = |attribute: &str| -> Vec<f64> {
+            let circles = text.split('<').filter(|part| part.starts_with("circle"));
+            let value = |circle: &str| {
+                circle.split(&format!(" {attribute}=\"")).nth(1)?.split('"').next()?.parse().ok()
+            };
+            circles.take(5).map(|circle| value(circle).unwrap()).collect()
+        };
+        for places in [places("cx"), places("cy")] {
+            let steps: Vec<f64> = places.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+            assert!(steps.iter().all(|step| (step - steps[0]).abs() <= 1.5 && *step > 20.0), "{steps:?}");
+        }
+        for label in ["16", "10 k", "100"] {
+            assert!(text.contains(&format!("\n{label}\n")), "no label {label} in {text}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bench::Interference;
 use crate::report::Phases;
 
 /// What stays the same as ranks become more.
@@ -40,6 +41,9 @@ pub struct Point {
     pub parameters: usize,
     /// What [`WayTime::rate`] counts: samples or tokens.
     pub unit: String,
+    /// What got in the way while it was measured; none of what is predicted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interference: Option<Interference>,
     /// Each way to average gradients.
     pub ways: Vec<WayTime>,
 }
@@ -118,6 +122,7 @@ mod tests {
             global_batch: 8,
             parameters: 1,
             unit: "samples".into(),
+            interference: None,
             ways,
         };
         let points = vec![point(4, vec![way("b", 100.0)]), point(2, vec![way("a", 80.0), way("b", 60.0)])];

@@ -19,9 +19,9 @@ pub struct Predict {
     /// The job file; nothing is trained or written.
     #[arg(conflicts_with = "model")]
     pub job: Option<PathBuf>,
-    /// Instead of a job: "alexnet", "googlenet", "vgg-a" or "resnet50", on made-up images of ImageNet's size, with a batch that is
+    /// Instead of a job: "alexnet", "googlenet", "vgg-a" or "resnet-50", on made-up images of ImageNet's size, with a batch that is
     /// usual for a rank.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "PRESET")]
     pub model: Option<String>,
     /// Numbers of nodes: 1,2,3 or FIRST..LAST, each twice the one before.
     #[arg(long, value_name = "NODES", default_value = "1..64")]

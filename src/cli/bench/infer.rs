@@ -5,12 +5,14 @@ use std::path::Path;
 use super::super::arguments::Infer;
 use super::super::numbers::thousands;
 use super::super::table::table;
-use super::json;
+use super::{json, warn};
 use crate::bench::infer::{Contestant, Inference, LayerMedian, default_batch, infer, sized, sizes, verify};
 use crate::checkpoint;
 use crate::error::{Error, Result};
+use crate::models;
 use crate::nn::Graph;
 use crate::tensor::set_threads;
+use crate::text::plural;
 use crate::train::restore_network;
 
 /// Times what was asked for; the text to print.
@@ -32,11 +34,13 @@ pub fn main(arguments: &Infer) -> Result<String> {
         }
     }
     let inference = infer(networks, arguments.seconds, arguments.csr)?;
+    warn(&inference.interference);
     Ok(if arguments.json { json(&inference) } else { say(&inference) })
 }
 
 /// The preset called `name`, with one or two lists of hidden units.
 fn zoo(arguments: &Infer, name: &str) -> Result<Vec<Contestant>> {
+    let name = models::find(name).map_err(|error| Error::Usage(format!("--model: {error}")))?;
     let embedding = arguments.vs_embedding.or(arguments.embedding);
     let mut all = vec![(arguments.hidden.as_deref(), arguments.embedding)];
     all.extend(arguments.vs_hidden.as_deref().map(|hidden| (Some(hidden), embedding)));
@@ -77,8 +81,7 @@ fn letter(index: usize) -> String {
 }
 
 fn say(inference: &Inference) -> String {
-    let Inference { batch, threads, blas, rounds, models } = inference;
-    let plural = if *threads == 1 { "" } else { "s" };
+    let Inference { batch, threads, blas, rounds, models, .. } = inference;
     let titles = ["", "network", "params", "FLOPs a sample", "a pass", "speed-up", "CPU", "speed-up"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     for (index, model) in models.iter().enumerate() {
@@ -101,7 +104,9 @@ fn say(inference: &Inference) -> String {
     let layers = layers(inference);
     let right: Vec<usize> = (1..layers[0].len()).collect();
     format!(
-        "batch {batch}, {threads} thread{plural}, medians of {rounds} rounds in turn; {blas}\n{}{verified}\n{}",
+        "batch {batch}, {}, medians of {} in turn; {blas}\n{}{verified}\n{}",
+        plural(*threads, "thread"),
+        plural(*rounds, "round"),
         table(&rows, &[2, 3, 4, 5, 6, 7]),
         table(&layers, &right)
     )

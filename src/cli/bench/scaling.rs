@@ -9,11 +9,12 @@ use super::super::launcher::{Launch, recognise};
 use super::super::numbers::{bytes, percent, thousands};
 use super::super::streams::{log, print};
 use super::super::table::table;
-use super::{contenders_of, json};
+use super::{contenders_of, json, warn};
 use crate::bench::scaling::{Mode, Plan, Point, Scaling, measure, plot};
 use crate::error::{Error, Result};
-use crate::job::{self, Exchange, Loaded};
-use crate::train::{Patience, World};
+use crate::job::{Exchange, Loaded};
+use crate::text::plural;
+use crate::train::{self, Patience, World};
 
 /// Measures these ranks, or several numbers of them; prints a table, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {
@@ -36,7 +37,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 
 fn load(arguments: &Arguments) -> Result<Loaded> {
     contenders_of("--ways", &arguments.ways)?;
-    job::load(&arguments.job, &arguments.sets)
+    train::load(&arguments.job, &arguments.sets)
 }
 
 fn mode(arguments: &Arguments) -> Mode {
@@ -54,6 +55,8 @@ fn here(arguments: &Arguments, mut loaded: Loaded, world: &mut World) -> Result<
     loaded.job.train.steps = Some((rounds * ways.len() * (steps + 1)) as u64);
     loaded.job.train.epochs = None;
     let point = measure(&loaded, world, &Plan { ways, steps, rounds })?;
+    // With --ranks, standard error is that of the program that has started this one.
+    point.interference.iter().filter(|_| world.rank() == 0).for_each(warn);
     let scaling = Scaling { job: loaded.job.name.clone(), mode: mode(arguments), points: vec![point] };
     let text = if world.rank() == 0 { finish(arguments, &scaling) } else { Ok(String::new()) };
     world.together(text)
@@ -73,7 +76,7 @@ fn several(arguments: &Arguments) -> Result<ExitCode> {
     ranks.dedup();
     let mut scaling = Scaling { job: loaded.job.name.clone(), mode: mode(arguments), points: Vec::new() };
     for ranks in ranks {
-        log(format_args!("ternflock: {} on {ranks} rank{}", scaling.job, if ranks == 1 { "" } else { "s" }));
+        log(format_args!("ternflock: {} on {}", scaling.job, plural(ranks as usize, "rank")));
         match start(arguments, ranks) {
             Ok(point) => scaling.points.push(point),
             Err(error) if scaling.points.is_empty() => return Err(error),
@@ -111,8 +114,8 @@ fn start(arguments: &Arguments, ranks: u32) -> Result<Point> {
     match scaling.points.into_iter().next() {
         Some(point) if point.ranks == ranks as usize => Ok(point),
         point => Err(failed(format!(
-            "started {} ranks where {ranks} were asked for; {{}} in it stands for their number",
-            point.map_or(0, |point| point.ranks)
+            "started {} where {ranks} were asked for; {{}} in it stands for their number",
+            plural(point.map_or(0, |point| point.ranks), "rank")
         ))),
     }
 }

@@ -8,6 +8,7 @@ use crate::checkpoint::Snapshot;
 use crate::compress::groups::GroupKind;
 use crate::compress::low_rank::LayerRank;
 use crate::job::Job;
+use crate::text::{noun_for, plural};
 
 /// All of it.
 pub fn say(arguments: &Inspect, snapshot: &Snapshot, job: &Job, rows: &[Row]) -> String {
@@ -19,7 +20,9 @@ fn about(arguments: &Inspect, snapshot: &Snapshot, job: &Job, rows: &[Row]) -> S
     let (origin, progress) = (&snapshot.origin, &snapshot.progress);
     let params: u64 = rows.iter().map(|row| row.params).sum();
     let steps = format!("step {}, epoch {}", thousands(progress.step), progress.epoch);
-    let samples = format!("{} samples, {} ranks", thousands(progress.samples_seen), progress.ranks);
+    let seen = noun_for(progress.samples_seen as usize, "sample");
+    let samples =
+        format!("{} {seen}, {}", thousands(progress.samples_seen), plural(progress.ranks as usize, "rank"));
     let stage = progress.stage.as_ref().map_or_else(
         || "none: the job has none".into(),
         |stage| format!("{}, since step {}", stage.name, thousands(stage.start)),
@@ -49,7 +52,14 @@ fn untrained(rows: &[Row]) -> Option<String> {
     let numbers: usize = tensors().map(|(_, shape)| shape.iter().product::<usize>()).sum();
     let names: std::collections::BTreeSet<&str> = tensors().map(|(name, _)| name.as_str()).collect();
     let names = Vec::from_iter(names).join(", ");
-    (numbers > 0).then(|| format!("{names} of {} layers, {} numbers", keep.len(), thousands(numbers as u64)))
+    (numbers > 0).then(|| {
+        format!(
+            "{names} of {}, {} {}",
+            plural(keep.len(), "layer"),
+            thousands(numbers as u64),
+            noun_for(numbers, "number")
+        )
+    })
 }
 
 /// What there is and what it costs; how many numbers are not zero, where some are.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::arguments::Sweep;
 use crate::error::{Error, Result};
-use crate::job::{self, Job};
+use crate::job::Job;
+use crate::train;
 
 /// What runs that differ in their seed alone have in common.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,12 +61,12 @@ impl Plan {
     fn add(&mut self, arguments: &Sweep, file: &Path, values: Vec<(String, String)>) -> Result<()> {
         let said = values.iter().map(|(key, value)| format!("{key}={value}"));
         let sets: Vec<String> = arguments.sets.iter().cloned().chain(said).collect();
-        let job = job::load(file, &sets)?.job;
+        let job = train::load(file, &sets)?.job;
         let setting = Setting { file: file.to_owned(), job: job.name.clone(), values };
         let seeds = if arguments.seeds.is_empty() { vec![job.train.seed] } else { arguments.seeds.clone() };
         for seed in seeds {
             let sets = [&sets[..], &[format!("train.seed={seed}")]].concat();
-            let job = job::load(file, &sets)?.job;
+            let job = train::load(file, &sets)?.job;
             let directory = arguments.into.join(name(&setting, seed));
             if self.runs.iter().any(|run| run.directory == directory) {
                 let message = format!(

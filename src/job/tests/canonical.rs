@@ -218,7 +218,7 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "data.padding=4",
         "data.crop=7",
         "data.mirror=true",
-        "model.preset=other",
+        "model.preset=mlp",
         "train.epochs=2",
         "train.global_batch=65",
         "train.micro_batch=8",

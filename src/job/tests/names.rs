@@ -55,6 +55,42 @@ fn missing_keys_are_named_with_their_section() {
     );
 }
 
+/// One of a few words: a swap of letters counts as one slip.
+#[test]
+fn a_mistyped_word_gets_the_nearest_one() {
+    let said = refused(
+        minimal("[exchange]\nalgorithm = \"halving_ternray\"\n[schedule]\nkind = \"ploynomial\"\n"),
+        &["data.dataset=minst", "model.preset=lennet", "train.log_every=x"],
+    );
+    let expected = [
+        (
+            "job.toml:10: exchange.algorithm must be one of ",
+            "(did you mean \"halving_ternary\"?), found the string",
+        ),
+        ("job.toml:12: schedule.kind must be one of ", "(did you mean \"polynomial\"?), found the string"),
+        (
+            "--set data.dataset=minst: data.dataset must be one of \"mnist\", ",
+            "(did you mean \"mnist\"?), found \"minst\"",
+        ),
+        ("--set model.preset=lennet: no preset is called `lennet`; did you mean `lenet`?", ""),
+        ("--set train.log_every=x: ", "found the string \"x\""),
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    for (line, (start, part)) in said.iter().zip(expected) {
+        assert!(line.starts_with(start) && line.contains(part), "{line}");
+    }
+}
+
+#[test]
+fn a_preset_may_be_called_by_its_other_name() {
+    for (said, name) in [("resnet20", "resnet-20"), ("convnet", "convnet-quick"), ("resnet-50", "resnet-50")]
+    {
+        let job = accepted(MINIMAL, &[&format!("model.preset={said}")]).job;
+        assert_eq!(job.model.preset.as_deref(), Some(name));
+        assert!(job.to_toml().contains(&format!("preset = \"{name}\"")), "{}", job.to_toml());
+    }
+}
+
 #[test]
 fn a_job_is_named_after_its_file_unless_it_says_a_name() {
     assert_eq!(accepted(&format!("name = \"x-1.b_2\"\n{MINIMAL}"), &[]).job.name, "x-1.b_2");

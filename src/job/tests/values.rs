@@ -9,7 +9,7 @@ fn a_wrong_type_says_what_was_expected_and_found() {
         ("momentum = \"high\"", "optimizer.momentum must be a number, found the string \"high\""),
         (
             "kind = \"adamw\"",
-            "optimizer.kind must be one of \"sgd\", \"nesterov\", \"adam\", \"lars\", found the string \"adamw\"",
+            "optimizer.kind must be one of \"sgd\", \"nesterov\", \"adam\", \"lars\" (did you mean \"adam\"?), found the string \"adamw\"",
         ),
         ("[train.x]", "unknown key `x` in [train]; the keys there are"),
         (

@@ -15,6 +15,7 @@ use crate::nn::layer::{Backward, Describe, Forward, Layer, Mode, ParameterSpec, 
 use crate::nn::size::elements;
 use crate::nn::spec::default;
 use crate::tensor::{for_each_row, rows, rows_mut, transpose};
+use crate::text::plural;
 use kernels::{Channel, Ghost, Sums};
 
 /// y = (x - mean) / sqrt(variance + eps) * weight + bias, a channel at a time: in training with the mean and the biased
@@ -113,7 +114,8 @@ impl Describe for BatchNorm {
         let (_, positions) = self.channels(inputs)?;
         match self.ghost_batch {
             Some(ghost) if !batch.is_multiple_of(ghost) => {
-                Err(format!("ghost_batch = {ghost} does not divide the {batch} samples that a rank computes in a step"))
+                let samples = plural(batch, "sample");
+                Err(format!("ghost_batch = {ghost} does not divide the {samples} that a rank computes in a step"))
             }
             _ if self.ghost(batch) * positions < 2 => {
                 Err("a channel has one value alone, so it has no variance; a rank needs a larger part of the batch".into())

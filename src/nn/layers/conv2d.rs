@@ -15,6 +15,7 @@ use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
 use crate::nn::size::elements;
 use crate::nn::spec::{Pair, default};
 use crate::tensor::{Convolution, ConvolutionShape};
+use crate::text::plural;
 
 /// Convolution: weight `[F, C / G, R, S]`, or `[F, kept]` where only some columns of it are there; bias `[F]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,8 +67,10 @@ impl Conv2d {
         let divides = |whole: usize| self.groups > 0 && whole.is_multiple_of(self.groups);
         if !(divides(self.filters) && divides(image.0)) {
             return Err(format!(
-                "groups must divide filters and channels, but {} do not divide {} filters and {} channels",
-                self.groups, self.filters, image.0
+                "groups must divide filters and channels, but {} do not divide {} and {}",
+                self.groups,
+                plural(self.filters, "filter"),
+                plural(image.0, "channel")
             ));
         }
         let window = window(image, self.kernel.get(), self.stride.get(), self.padding.get(), false)?;

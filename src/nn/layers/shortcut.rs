@@ -11,6 +11,7 @@ use crate::nn::coupling::{Coupling, Units};
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
 use crate::nn::size::elements;
 use crate::tensor::{for_each_row, rows, rows_mut};
+use crate::text::plural;
 
 /// Takes every `stride`-th row and column, and puts channels of zeros around the others until there are `channels`: one
 /// half of them, rounded down, before the image's own, the rest behind, unless `before` says otherwise.
@@ -46,15 +47,16 @@ impl Describe for Shortcut {
         }
         if self.channels < channels {
             return Err(format!(
-                "takes images of at most {} channels, which it keeps and adds to, got {}",
-                self.channels,
+                "takes images of at most {}, which it keeps and adds to, got {}",
+                plural(self.channels, "channel"),
                 inputs[0].described()
             ));
         }
         if self.first(channels) > self.channels - channels {
             return Err(format!(
-                "before = {} leaves no room for the image's {channels} channels among {}",
+                "before = {} leaves no room for the image's {} among {}",
                 self.first(channels),
+                plural(channels, "channel"),
                 self.channels
             ));
         }

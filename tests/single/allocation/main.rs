@@ -113,7 +113,7 @@ fn allocations_of_noise(adapt: Adapt) -> usize {
 fn steps_allocate_nothing() {
     for threads in [1, 2] {
         set_threads(threads).unwrap();
-        for model in ["lenet", "convnet", "resnet20", "lstm-small"] {
+        for model in ["lenet", "convnet-quick", "resnet-20", "lstm-small"] {
             for batch in [3, default_batch(model).unwrap()] {
                 assert_eq!(allocations(model, batch), 0, "{model}, batch {batch}, {threads} threads");
             }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::program::Place;
+use crate::running::Running;
 
 /// Scripts outside rely on these keys.
 #[test]
@@ -17,6 +18,7 @@ fn the_codec_is_timed_on_each_instruction_set() {
             assert!(object[key].as_f64().is_some_and(|seconds| seconds > 0.0), "{key} in {line}");
         }
         assert_eq!(object["verified"], true, "{line}");
+        assert!(object["interference"]["busy"].is_boolean(), "{line}");
         assert_eq!((&object["elements"], &object["plane_add_planes"]), (&100_000.into(), &4.into()));
         sets.push(object["isa"].as_str().unwrap().to_owned());
     }
@@ -89,4 +91,69 @@ fn vectors_larger_than_memory_are_refused() {
 #[test]
 fn nothing_at_all_can_be_timed() {
     Place::new().run("bench codec --elements 0 --rounds 1 --json").json();
+}
+
+/// A network has one name, by whichever of its names it is asked for, and all commands take all of them.
+#[test]
+fn presets_are_timed_by_any_of_their_names() {
+    let place = Place::new();
+    for (said, name) in [("resnet20", "resnet-20"), ("resnet-20", "resnet-20"), ("convnet", "convnet-quick")]
+    {
+        let step = place.run(&format!("bench step --model {said} --batch 1 --seconds 0 --json")).json();
+        assert_eq!(step["model"], name);
+        let infer = place.run(&format!("bench infer --model {said} --batch 1 --seconds 0 --json")).json();
+        assert_eq!(infer["models"][0]["path"], name);
+    }
+    let unknown = place.run("bench step --model renset20");
+    unknown.refused(2, &["--model: no preset is called `renset20`; did you mean `resnet-20`?"]);
+}
+
+/// On one processor together with a program that never rests.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_busy_machine_is_warned_of() {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+
+    let place = Place::new();
+    let pin = |command: &mut Command| {
+        // SAFETY: between fork and exec, plain system calls on memory of this function.
+        unsafe {
+            command.pre_exec(|| {
+                let mut set: libc::cpu_set_t = std::mem::zeroed();
+                if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                let first = (0..libc::CPU_SETSIZE as usize).find(|&core| libc::CPU_ISSET(core, &set));
+                libc::CPU_ZERO(&mut set);
+                libc::CPU_SET(first.unwrap_or(0), &mut set);
+                match libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                }
+            });
+        }
+    };
+    let mut spinner = Command::new("sh");
+    pin(spinner.args(["-c", "while :; do :; done"]).stdout(Stdio::null()));
+    let _spinner = Running(spinner.spawn().unwrap());
+    for words in [
+        "bench step --batch 4 --seconds 0.5 --json",
+        "bench infer --model lenet --batch 4 --seconds 0.5 --json",
+        "bench codec --elements 1e6 --rounds 50 --json",
+    ] {
+        let arguments: Vec<&str> = words.split(' ').collect();
+        let mut command = place.command(&arguments);
+        pin(&mut command);
+        let timed = crate::program::finish(&mut command).ended(0);
+        assert!(
+            timed.err.contains("ternflock: warning: this machine was busy while it was measured: "),
+            "{words}: {}",
+            timed.err
+        );
+        assert!(timed.err.contains(" % of their time for a processor"), "{words}: {}", timed.err);
+        let found = timed.json()["interference"].clone();
+        assert_eq!(found["busy"], true, "{found}");
+        assert!(found["waiting"].as_f64().is_some_and(|waiting| waiting > 0.2), "{words}: {found}");
+    }
 }

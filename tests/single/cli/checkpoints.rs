@@ -77,7 +77,7 @@ fn inspect_shows_the_same_to_people() {
     let shown = place.run(&format!("inspect {CHECKPOINT}")).ended(0);
     let hash = place.inspect(CHECKPOINT)["hash"].as_str().unwrap().to_owned();
     for part in
-        [CHECKPOINT, "step 20, epoch 0, 640 samples, 1 ranks", "conv1", "4x1x3x3", "10x36", "410", &hash]
+        [CHECKPOINT, "step 20, epoch 0, 640 samples, 1 rank", "conv1", "4x1x3x3", "10x36", "410", &hash]
     {
         assert!(shown.out.contains(part), "no `{part}` in\n{}", shown.out);
     }

@@ -79,3 +79,29 @@ fn what_cannot_be_done_is_said() {
         assert!(!place.path("out.h5").exists(), "{command}");
     }
 }
+
+/// The commands of README's section on small networks, word for word and in their order, in a directory that has the jobs: each
+/// file is smaller than the one before.
+#[test]
+fn the_demonstration_of_the_readme_compresses() {
+    let place = Place::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for job in ["lenet-digits-small.toml", "lenet-digits.toml"] {
+        place.write(&format!("jobs/{job}"), fs::read(root.join("jobs").join(job)).unwrap());
+    }
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let section = readme.split("\n## ").find(|section| section.starts_with("Small networks")).unwrap();
+    let commands: Vec<&str> =
+        section.lines().filter_map(|line| line.strip_prefix("    ternflock ")).collect();
+    assert!(commands.len() >= 5 && commands[0].starts_with("train "), "{commands:?}");
+    let mut compressed = 0;
+    for command in commands {
+        let done = place.run(command).ended(0);
+        let row = done.out.lines().find_map(|line| line.trim_start().strip_prefix("parameters "));
+        let Some(row) = row.filter(|_| command.starts_with("compress ")) else { continue };
+        let ratio: f64 = row.split_whitespace().last().unwrap().parse().unwrap();
+        assert!(ratio > 1.1, "{command}: {}", done.out);
+        compressed += 1;
+    }
+    assert!(compressed >= 2);
+}

@@ -333,9 +333,9 @@ fn the_list_says_what_there_is_and_where() {
 #[test]
 fn only_data_sets_that_are_known_and_published_are_fetched() {
     let place = Place::new();
-    let names =
-        "no data set is called `nosuch`; there are: digits, fashion-mnist, mnist, cifar-10, synthetic, idx";
+    let names = "no data set is called `nosuch`; there are `digits`, `fashion-mnist`, `mnist`, `cifar-10`, `synthetic`, `idx`";
     place.run("data fetch nosuch").refused(2, &[names]);
+    place.run("data fetch minst").refused(2, &["no data set is called `minst`; did you mean `mnist`?"]);
     place.run("data fetch digits").refused(2, &["nothing to fetch for `digits`"]);
     // What the user put there is not replaced, and no origin is asked.
     place.write("mine/train-images-idx3-ubyte", "mine");

@@ -1,6 +1,6 @@
 //! What the program says about itself, and about a command line it does not understand.
 
-use crate::program::Place;
+use crate::program::{Place, finish};
 
 #[test]
 fn help_says_what_there_is_and_what_exit_codes_mean() {
@@ -38,6 +38,76 @@ fn every_subcommand_shows_a_worked_example() {
     ] {
         let help = place.run(&format!("{subcommand} --help")).ended(0);
         assert!(help.out.contains("Example") && help.out.contains(example), "{}", help.out);
+    }
+}
+
+/// Paragraphs are as wide as the terminal lets them be: no line ends early and goes on in the next.
+#[test]
+fn help_is_wrapped_once() {
+    let place = Place::new();
+    for line in [
+        "",
+        "train",
+        "eval",
+        "inspect",
+        "compress",
+        "sweep",
+        "data",
+        "data fetch",
+        "bench",
+        "bench step",
+        "bench infer",
+        "bench scaling",
+        "bench codec",
+        "bench allreduce",
+        "predict",
+    ] {
+        for width in [80, 100] {
+            let arguments: Vec<&str> = line.split_whitespace().chain(["--help"]).collect();
+            let mut command = place.command(&arguments);
+            let help = finish(command.env("COLUMNS", width.to_string())).ended(0).out;
+            let lines: Vec<&str> = help.lines().collect();
+            assert!(lines.iter().all(|line| line.chars().count() <= width), "{line} at {width}\n{help}");
+            for pair in lines.windows(2) {
+                let indent = |line: &str| line.len() - line.trim_start().len();
+                let words = |line: &str| line.split_whitespace().next().map(str::len);
+                // Prose at the left margin, or the text of an option right of its name, that goes on in the next line.
+                let goes_on =
+                    indent(pair[0]) == indent(pair[1]) && (indent(pair[0]) == 0 || indent(pair[0]) >= 10);
+                let Some(next) = words(pair[1]).filter(|_| goes_on && !pair[0].is_empty()) else { continue };
+                // clap breaks before the width, never two words before it.
+                let room = pair[0].chars().count() + 1 + next;
+                assert!(room > width, "{line} at {width}: {pair:?}");
+            }
+        }
+    }
+}
+
+/// An option that is a key of the job: what to say instead.
+#[test]
+fn an_option_that_is_a_key_is_sent_to_set() {
+    let place = Place::new();
+    for (line, tip) in [
+        ("train tiny.toml --epochs 3", "--set train.epochs=3"),
+        ("train --epochs=3 tiny.toml", "--set train.epochs=3"),
+        ("train tiny.toml --learning-rate 0.1", "--set optimizer.learning_rate=0.1"),
+        ("train tiny.toml --lr 0.1", "--set optimizer.learning_rate=0.1"),
+        ("train tiny.toml --batch-size=8", "--set train.global_batch=8"),
+        ("train tiny.toml --train.seed 4", "--set train.seed=4"),
+        ("train tiny.toml --mirror", "--set data.mirror=VALUE"),
+        ("sweep tiny.toml --epochs 3", "--set train.epochs=3"),
+        ("bench scaling tiny.toml --epochs 3", "--set train.epochs=3"),
+        ("predict tiny.toml --gradients float32", "--set exchange.gradients=float32"),
+    ] {
+        let option = line.split_whitespace().find(|word| word.starts_with("--")).unwrap();
+        let option = option.split('=').next().unwrap();
+        let refused = place.run(line).refused(2, &[&format!("unexpected argument '{option}"), tip, "--help"]);
+        assert!(!refused.err.contains("as a value"), "{}", refused.err);
+    }
+    // Where no job is, nothing is said of its keys; nor of what is no key.
+    for line in ["inspect run.h5 --epochs 3", "train tiny.toml --ranks 2"] {
+        let refused = place.run(line).refused(2, &["unexpected argument"]);
+        assert!(!refused.err.contains("--set"), "{}", refused.err);
     }
 }
 

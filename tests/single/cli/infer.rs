@@ -147,6 +147,7 @@ fn what_cannot_be_timed_is_refused() {
         ("run/checkpoints/best.h5 --steps 5", 2, &["--steps", "cannot be used with"]),
         ("--hidden 5,5", 2, &["--model"]),
         ("--model lstm-large --vs-embedding 5", 2, &["--vs-hidden"]),
+        ("--model resnett20", 2, &["--model: no preset is called `resnett20`", "did you mean `resnet-20`"]),
         ("--model lennet", 2, &["no preset is called `lennet`", "did you mean `lenet`"]),
         ("--model lstm-large --hidden 373", 2, &["--hidden", "has 2 recurrent layers", "not 1"]),
         ("--model lstm-large --vs-hidden 373,315,3", 2, &["--hidden", "has 2 recurrent layers", "not 3"]),

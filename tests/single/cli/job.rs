@@ -46,7 +46,7 @@ fn everything_that_is_wrong_is_said_at_once_with_its_line() {
                 "\njob.toml:{}: optimizer.momentum must be at least 0 and below 1, found the float 1.5\n",
                 line + 1
             ),
-            "\n--set exchange.gradients=ternery: exchange.gradients must be one of \"ternary\", \"float32\", found",
+            "\n--set exchange.gradients=ternery: exchange.gradients must be one of \"ternary\", \"float32\" (did you mean \"ternary\"?), found",
             "\n--set train.sead=3: unknown key `sead` in [train]; did you mean `seed`?\n",
         ],
     );
@@ -79,7 +79,7 @@ fn layers_that_cannot_be_are_refused_with_their_key_or_shapes() {
         (
             "kernel = 3",
             "kernel = 3\ngroups = 2",
-            &["groups must divide filters and channels", "4 filters and 1 channels"],
+            &["groups must divide filters and channels", "4 filters and 1 channel"],
         ),
         (
             "kernel = 3",
@@ -112,7 +112,7 @@ fn overrides_are_blamed_as_they_were_given() {
         ("train.steps=-1", "found the integer -1"),
         (
             "data.dataset=minst",
-            "must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"synthetic\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", \"synthetic-text\", found \"minst\"",
+            "must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"synthetic\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", \"synthetic-text\" (did you mean \"mnist\"?), found \"minst\"",
         ),
         ("schedule.power=2", "schedule.power belongs to kind"),
     ] {
@@ -128,6 +128,39 @@ fn an_unknown_preset_is_refused_with_the_nearest() {
     let text = format!("{}[model]\npreset = \"lennet\"\n", &TINY[..model]);
     let line = text.lines().count();
     refused(&text, &[], &[&format!("job.toml:{line}: no preset is called `lennet`; did you mean `lenet`?")]);
+}
+
+/// The preset, the layers and the sections: one run says it all.
+#[test]
+fn problems_of_networks_are_said_with_all_others() {
+    let (typo, line) = replaced("filters = 4", "filter = 4");
+    let text = typo.replace("\"relu\"", "\"rleu\"").replace("\"digits\"", "\"digist\"");
+    let relus: Vec<usize> =
+        text.lines().enumerate().filter(|(_, line)| line.contains("rleu")).map(|(at, _)| at).collect();
+    refused(
+        &text,
+        &["train.sead=3"],
+        &[
+            "ternflock: job.toml:2: data.dataset must be one of ",
+            "(did you mean \"digits\"?)",
+            &format!(
+                "\njob.toml:{}: layer `conv1` (conv2d): unknown key `filter`; did you mean `filters`?\n",
+                line - 3
+            ),
+            &format!(
+                "\njob.toml:{}: layer `rleu_2` (rleu): unknown type `rleu`; did you mean `relu`?\n",
+                relus[0]
+            ),
+            "\n--set train.sead=3: unknown key `sead` in [train]; did you mean `seed`?\n",
+        ],
+    );
+    let model = TINY.find("[[model.layers]]").unwrap();
+    let text = format!("{}[model]\npreset = \"lennet\"\n", TINY[..model].replace("digits", "minst"));
+    refused(
+        &text,
+        &[],
+        &["(did you mean \"mnist\"?)", "no preset is called `lennet`; did you mean `lenet`?"],
+    );
 }
 
 /// Each at the line of its layer, which is that of its `[[model.layers]]`, by name, with what it needs and what it got.

@@ -38,6 +38,21 @@ fn the_log_goes_to_standard_error_in_plain_lines() {
     assert!(lines[1].ends_with("steps 0 to 20; writing to run"), "{}", run.err);
     let starts = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!([starts("step      5  epoch"), starts("step     20  epoch")], [1, 1], "{}", run.err);
+    // How far it is, how long it took and how long it takes: as a bar would show.
+    let progress = |step: &str| {
+        let line = lines.iter().find(|line| line.starts_with(&format!("step {step}  epoch"))).unwrap();
+        line.split_once(" samples/s  ").unwrap_or_else(|| panic!("{line}")).1
+    };
+    assert!(
+        progress("     5").starts_with("25 %, 0:0") && progress("     5").ends_with(" left"),
+        "{}",
+        run.err
+    );
+    assert!(
+        progress("    20").starts_with("100 %, 0:0") && progress("    20").ends_with(" elapsed, 0:00 left"),
+        "{}",
+        run.err
+    );
     assert_eq!(
         [starts("step     20  test accuracy"), starts("step     20  checkpoint run/")],
         [1, 1],
@@ -125,4 +140,20 @@ fn parameters_that_the_last_update_breaks_are_neither_evaluated_nor_saved() {
     place.run(&words).refused(5, &["two: this run has diverged", "--allow-changes", "start a new run"]);
     let resumed = place.run(&format!("{words} --allow-changes --set schedule.kind=fixed")).ended(0);
     assert!(resumed.out.contains("test accuracy"));
+}
+
+/// Each stage has a best network of its own, which need not be the best of the run.
+#[test]
+fn the_best_of_a_stage_is_said_to_be_that() {
+    let place = Place::new();
+    let best = |run: crate::program::Finished| -> Vec<String> {
+        let lines = run.ended(0).err;
+        let lines = lines.lines().filter_map(|line| line.split_once(", the best so far"));
+        lines.map(|(_, rest)| rest.to_owned()).collect()
+    };
+    assert_eq!(best(place.run("train tiny.toml --run-dir plain")), [""]);
+    let stages = TINY.replace("steps = 20\n", "")
+        + "[[stage]]\nname = \"a\"\ntrain.steps = 5\n[[stage]]\nname = \"b\"\ntrain.steps = 5\n";
+    place.write("stages.toml", stages);
+    assert_eq!(best(place.run("train stages.toml --run-dir staged")), [" in stage a", " in stage b"]);
 }

@@ -3,7 +3,6 @@
 use std::fs;
 
 use ternflock::job;
-use ternflock::models::PRESETS;
 use ternflock::train::{build_graph, open_feeds};
 
 use crate::{alone, begin, pass};
@@ -34,7 +33,7 @@ fn samples(preset: &str) -> usize {
 fn every_preset_has_a_gradient_for_each_of_its_parameters() {
     let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
-    for preset in PRESETS {
+    for preset in job::presets() {
         let path = directory.path().join("job.toml");
         let samples = samples(preset);
         let text = format!(

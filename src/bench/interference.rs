@@ -1,0 +1,225 @@
+//! Whether other work got in the way of what was timed: processors that other programs kept busy meanwhile, and the time that
+//! threads of ours waited for one. Both are the system's own counts, where it keeps them (Linux); elsewhere nothing is known,
+//! and nothing is said.
+
+use std::fs;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use ternflock_collectives::topology::Topology;
+
+/// Above this share of its time that a thread waits for a processor, times are those of a busy machine.
+const WAITING: f64 = 0.05;
+
+/// Above this share of the processors that other programs keep busy, likewise: they slow the others through the caches, the
+/// memory and the clock.
+const OTHERS: f64 = 0.10;
+
+/// Shorter than this, the system's ticks of 10 ms say nothing about other programs.
+const SHORTEST: f64 = 0.2;
+
+/// What got in the way.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Interference {
+    /// The share of their time that threads with work to do waited for a processor: of the rank that waited most.
+    pub waiting: Option<f64>,
+    /// Processors that other programs kept busy, on average: of the host where they were most.
+    pub others: Option<f64>,
+    /// Processors of that host.
+    pub processors: usize,
+    /// Whether that is enough to distrust the times.
+    pub busy: bool,
+}
+
+/// What a rank tells of itself, as the bits of floats: its share of waiting, its own processor time, that of its whole host and
+/// the time that has passed, in seconds; and the processors of the host. What is not known is NaN.
+pub type Words = [u64; 5];
+
+/// Begun before the first thing that is timed.
+pub struct Watch {
+    start: Instant,
+    threads: Option<[f64; 2]>,
+    own: f64,
+    host: Option<f64>,
+}
+
+impl Watch {
+    /// Begins to watch.
+    pub fn start() -> Watch {
+        let host = host().map(|(busy, _)| busy);
+        Watch { start: Instant::now(), threads: threads(), own: cpu_seconds(), host }
+    }
+
+    /// What this rank tells the others; see [`Interference::of`].
+    pub fn words(&self) -> Words {
+        let waiting = self.threads.zip(threads()).and_then(|([ran, waited], [ran_now, waited_now])| {
+            let (ran, waited) = (ran_now - ran, waited_now - waited);
+            (ran + waited > 0.0).then(|| waited / (ran + waited))
+        });
+        let host = host();
+        let busy = self.host.zip(host).map(|(before, (now, _))| now - before);
+        let seconds = self.start.elapsed().as_secs_f64();
+        let told = [waiting.unwrap_or(f64::NAN), cpu_seconds() - self.own, busy.unwrap_or(f64::NAN), seconds];
+        let [waiting, own, busy, seconds] = told.map(f64::to_bits);
+        [waiting, own, busy, seconds, host.map_or(0, |(_, processors)| processors as u64)]
+    }
+
+    /// What got in the way of a process that is alone.
+    pub fn finish(&self) -> Interference {
+        Interference::of(&[self.words()], &Topology::flat(1))
+    }
+}
+
+impl Interference {
+    /// What got in the way of the ranks of `topology`, each of which has told its [`Words`].
+    pub fn of(ranks: &[Words], topology: &Topology) -> Interference {
+        let known = |bits: u64| Some(f64::from_bits(bits)).filter(|value| value.is_finite());
+        let waiting = ranks.iter().filter_map(|words| known(words[0])).reduce(f64::max);
+        let others = (0..topology.nodes()).filter_map(|node| {
+            let members = || topology.members(node).iter().filter_map(|&rank| ranks.get(rank));
+            let own: f64 = members().filter_map(|words| known(words[1])).sum();
+            let first = members().next()?;
+            let seconds = known(first[3]).filter(|seconds| *seconds >= SHORTEST)?;
+            let busy = known(first[2])?;
+            Some((((busy - own) / seconds).max(0.0), first[4] as usize))
+        });
+        let others = others.max_by(|a, b| a.0.total_cmp(&b.0));
+        let processors = others.map_or(0, |(_, processors)| processors);
+        let is_crowded = others.is_some_and(|(others, processors)| others > OTHERS * processors as f64);
+        let busy = is_crowded || waiting.is_some_and(|waiting| waiting > WAITING);
+        Interference { waiting, others: others.map(|(others, _)| others), processors, busy }
+    }
+
+    /// What to say of a machine that is too busy; nothing of one that is not.
+    pub fn warning(&self) -> Option<String> {
+        let others = self
+            .others
+            .map(|others| format!("other programs used {others:.1} of its {} processors", self.processors));
+        let waiting = self
+            .waiting
+            .map(|waiting| format!("threads waited {:.0} % of their time for a processor", 100.0 * waiting));
+        let said: Vec<String> = others.into_iter().chain(waiting).collect();
+        self.busy.then(|| {
+            format!(
+                "this machine was busy while it was measured: {}; measure again when it is quiet, with no more threads than \
+                 processors",
+                said.join(", and ")
+            )
+        })
+    }
+}
+
+/// The processors' time that this process has had.
+pub fn cpu_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills the record it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
+}
+
+/// Seconds that the threads of this process have run, and that they have waited to.
+fn threads() -> Option<[f64; 2]> {
+    let read = |task: fs::DirEntry| parse_thread(&fs::read_to_string(task.path().join("schedstat")).ok()?);
+    let tasks = fs::read_dir("/proc/self/task").ok()?;
+    // One that has ended meanwhile has taken its count along.
+    let times = tasks.flatten().filter_map(read);
+    times.reduce(|[ran, waited], [more_ran, more_waited]| [ran + more_ran, waited + more_waited])
+}
+
+/// Of a thread's `schedstat`: nanoseconds run and waited, and time slices.
+fn parse_thread(text: &str) -> Option<[f64; 2]> {
+    let mut words = text.split_whitespace().map(|word| word.parse::<u64>().ok());
+    Some([words.next()??, words.next()??].map(|nanoseconds| 1e-9 * nanoseconds as f64))
+}
+
+/// Seconds that the processors of this host have been busy, all of them together, and their number.
+fn host() -> Option<(f64, usize)> {
+    // SAFETY: a plain system call.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    parse_host(&fs::read_to_string("/proc/stat").ok()?, ticks as f64).filter(|_| ticks > 0)
+}
+
+/// Of `/proc/stat`, which counts in ticks: all but idling and waiting for disks; what a hypervisor has given to other machines
+/// counts too.
+fn parse_host(text: &str, ticks_per_second: f64) -> Option<(f64, usize)> {
+    let all = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let counts: Vec<f64> = all.split_whitespace().map_while(|word| word.parse().ok()).collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal; what guests take is part of user.
+    let busy: f64 = counts
+        .iter()
+        .take(8)
+        .enumerate()
+        .filter(|(at, _)| ![3, 4].contains(at))
+        .map(|(_, count)| count)
+        .sum();
+    let is_processor = |line: &&str| {
+        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    Some((busy / ticks_per_second, text.lines().filter(is_processor).count()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_counts_are_read() {
+        let stat = "cpu  100 20 30 4000 50 6 7 8 9 0\ncpu0 50 10 15 2000 25 3 3 4 9 0\ncpu1 50 10 15 2000 25 3 4 4 0 0\nintr 5\n";
+        assert_eq!(parse_host(stat, 100.0), Some((1.71, 2)));
+        assert_eq!(parse_host("intr 5\n", 100.0), None);
+        assert_eq!(parse_thread("2000000000 500000000 152\n"), Some([2.0, 0.5]));
+        assert_eq!(parse_thread(""), None);
+    }
+
+    fn words(waiting: f64, own: f64, busy: f64) -> Words {
+        let [waiting, own, busy, seconds] = [waiting, own, busy, 10.0].map(f64::to_bits);
+        [waiting, own, busy, seconds, 4]
+    }
+
+    #[test]
+    fn a_quiet_machine_is_not_warned_of() {
+        let quiet = Interference::of(&[words(0.01, 10.0, 11.0)], &Topology::flat(1));
+        assert_eq!(
+            quiet,
+            Interference { waiting: Some(0.01), others: Some(0.1), processors: 4, busy: false }
+        );
+        assert_eq!(quiet.warning(), None);
+        let unknown = Interference::of(&[words(f64::NAN, 10.0, f64::NAN)], &Topology::flat(1));
+        assert_eq!((unknown.waiting, unknown.others, unknown.busy), (None, None, false));
+    }
+
+    #[test]
+    fn threads_that_wait_and_programs_beside_are_warned_of() {
+        let waits = Interference::of(&[words(0.3, 10.0, 10.0)], &Topology::flat(1));
+        assert!(waits.busy && waits.warning().unwrap().contains("threads waited 30 % of their time"));
+        let beside = Interference::of(&[words(0.0, 10.0, 25.0)], &Topology::flat(1));
+        assert!(
+            beside.busy && beside.warning().unwrap().contains("other programs used 1.5 of its 4 processors")
+        );
+    }
+
+    /// Ranks of one host are not each other's other programs; the worst rank and the worst host count.
+    #[test]
+    fn ranks_stand_together() {
+        let both = [words(0.01, 9.0, 19.0), words(0.02, 9.0, 19.0)];
+        let together = Interference::of(&both, &Topology::new(vec![0, 0]));
+        assert_eq!((together.waiting, together.others, together.busy), (Some(0.02), Some(0.1), false));
+        let apart = Interference::of(&both, &Topology::flat(2));
+        assert_eq!((apart.others, apart.busy), (Some(1.0), true));
+    }
+
+    /// What a spinning thread of ours does is our own.
+    #[test]
+    fn our_own_work_is_counted_as_ours() {
+        let watch = Watch::start();
+        let begin = Instant::now();
+        while begin.elapsed().as_secs_f64() < 0.05 {
+            std::hint::spin_loop();
+        }
+        let [_, own, busy, seconds, processors] = watch.words();
+        assert!(f64::from_bits(own) > 0.0 && f64::from_bits(seconds) >= 0.05);
+        if cfg!(target_os = "linux") {
+            assert!(f64::from_bits(busy) >= 0.0 && processors > 0);
+        }
+    }
+}
