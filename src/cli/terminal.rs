@@ -91,6 +91,8 @@ fn start_line(event: &Event) -> String {
         algorithm,
         samples,
         vocabulary,
+        unknown,
+        evaluation_unknown,
         step,
         steps,
     } = event
@@ -100,7 +102,14 @@ fn start_line(event: &Event) -> String {
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let [parameters, ternary] = [parameters, ternary_parameters].map(|n| thousands(*n as u64));
     let of = vocabulary.map_or(String::new(), |words| format!(" of {} kinds", thousands(words as u64)));
-    let samples = format!("{} {}{of}", thousands(samples.number()), samples.unit());
+    let unknown = match (unknown, evaluation_unknown) {
+        (Some(train), Some(evaluation)) if train + evaluation > 0.0 => {
+            let [train, evaluation] = [train, evaluation].map(|share| 100.0 * share);
+            format!(" (unknown tokens: {train:.1} %, of those to evaluate on {evaluation:.1} %)")
+        }
+        _ => String::new(),
+    };
+    let samples = format!("{} {}{of}{unknown}", thousands(samples.number()), samples.unit());
     let by = if *ranks > 1 { format!(", by {algorithm}") } else { String::new() };
     format!(
         "{job}: {} on {}, {} a rank ({threads_reason})\n\

@@ -17,6 +17,7 @@ mod open;
 mod origin;
 mod program;
 mod registry;
+mod remarks;
 mod synthetic;
 mod text;
 
@@ -28,6 +29,7 @@ pub use fill::{Fill, Normalise, labels};
 pub use image_feed::{ImageFeed, ImageSet};
 pub use open::{default_directory, locate, open, open_dataset, refuse_directory};
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
+pub use remarks::unknown_remark;
 pub use text::{Corpus, Part, TextFeed, TextSet, Vocabulary, open_part, synthetic_feed, synthetic_set};
 
 use xxhash_rust::xxh3::xxh3_64;

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::idx::Labels;
 use super::{Dataset, Entry, Format, Origin, cifar, digits, files, idx, registry, synthetic};
 use crate::error::{Error, Result};
-use crate::job;
+use crate::job::{self, Idx};
 
 /// Names a directory that has one directory a data set, shared by a user's projects or by a cluster's users.
 const ROOT: &str = "TERNFLOCK_DATA";
@@ -16,7 +17,7 @@ const ROOT: &str = "TERNFLOCK_DATA";
 pub fn open_dataset(data: &job::Data, directory: Option<&Path>) -> Result<Dataset> {
     match &data.synthetic {
         Some(synthetic) => synthetic::load(synthetic),
-        None => open(&data.dataset, directory),
+        None => open_as(&data.dataset, directory, data.idx.as_ref()),
     }
 }
 
@@ -27,12 +28,19 @@ pub fn open_dataset(data: &job::Data, directory: Option<&Path>) -> Result<Datase
 /// When there is no such data set, when it is found nowhere (the message says where it was looked for and how to get
 /// it), and when its files are damaged or do not belong together.
 pub fn open(name: &str, directory: Option<&Path>) -> Result<Dataset> {
+    open_as(name, directory, None)
+}
+
+/// [`open`]; of IDX files of the user's own with what a job says of them.
+fn open_as(name: &str, directory: Option<&Path>, said: Option<&Idx>) -> Result<Dataset> {
     let entry = registry::find(name)?;
     refuse_directory(name, directory)?;
     match entry.format {
         Format::Digits => digits::load(),
         Format::Idx { classes, .. } => {
-            let (train, test) = idx::read(&directory_of(entry, directory)?, classes)?;
+            let any = Idx { classes: None, first_label: 0 };
+            let labels = classes.map_or(Labels::Said(said.unwrap_or(&any)), Labels::Below);
+            let (train, test) = idx::read(&directory_of(entry, directory)?, labels)?;
             Ok(Dataset { name: entry.name, train, test })
         }
         Format::Synthetic | Format::SyntheticText => {
@@ -81,7 +89,10 @@ fn root() -> Option<PathBuf> {
 }
 
 fn holds_any(entry: &Entry, directory: &Path) -> bool {
-    entry.format.files().iter().any(|name| files::find(directory, name).is_some())
+    match entry.format {
+        Format::Idx { .. } => idx::holds_any(directory),
+        _ => entry.format.files().iter().any(|name| files::find(directory, name).is_some()),
+    }
 }
 
 /// The directories that may hold `entry`, the first choice first; none for a set that only its owner can place.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::data_sizes::resolve;
 use crate::checkpoint;
 use crate::data::{
     Augment, Corpus, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part,
@@ -135,12 +136,16 @@ pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize)
             models::preset(name, input, classes).map_err(|error| blame("model.preset", error))?
         }
         (_, None, Some(tables)) => {
-            let tables = tables.iter().map(|table| {
+            let layer = |table: usize| format!("model.layers[{table}]");
+            let tables = tables.iter().enumerate().map(|(number, table)| {
                 let value = serde_json::to_value(table).unwrap_or_default();
-                value.as_object().cloned().unwrap_or_default()
+                let mut table = value.as_object().cloned().unwrap_or_default();
+                resolve(&mut table, input, classes)
+                    .map_err(|reason| blame(&layer(number), Error::Usage(reason)))?;
+                Ok(table)
             });
-            Graph::from_tables(input, tables)
-                .map_err(|(error, table)| blame(&format!("model.layers[{table}]"), error))?
+            let tables = tables.collect::<Result<Vec<_>>>()?;
+            Graph::from_tables(input, tables).map_err(|(error, table)| blame(&layer(table), error))?
         }
         (None, None, None) => {
             let message = format!("model needs a preset ({}) or layers", PRESETS.join(", "));

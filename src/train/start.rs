@@ -41,7 +41,10 @@ impl<'a> Run<'a> {
             xxh3_64(format!("{:?}", (&options.run_dir, options.resume, options.same_ranks)).as_bytes()),
         )?;
         let placement = place(world)?;
-        let Feeds { train, evaluation, set, vocabulary } = read(loaded, world)?;
+        let feeds = read(loaded, world)?;
+        let remarks = feeds.remarks();
+        let Feeds { train, evaluation, set, vocabulary } = feeds;
+        let [unknown, evaluation_unknown] = [train.unknown_share(), evaluation.unknown_share()];
         let open_run_dir = |world: &mut World| {
             world.set_context(format_args!("start of the run, opening its directory"));
             RunDir::open(job, options.run_dir.as_deref(), options.resume, world)
@@ -82,6 +85,7 @@ impl<'a> Run<'a> {
             float32_bytes: 0,
         };
         let mut notes = run.open_store(options, world)?;
+        notes.extend(remarks);
         world.set_context(format_args!("start of the run, measuring what an exchange takes"));
         let chosen = run.trainer.choose_exchange(world, run.kept)?;
         notes.extend(chosen.filter(|reason| !notes.contains(reason)));
@@ -107,6 +111,8 @@ impl<'a> Run<'a> {
                 Shape::Tokens { vocabulary, .. } => Some(vocabulary),
                 _ => None,
             },
+            unknown,
+            evaluation_unknown,
             step: run.first_step,
             steps: run.trainer.steps + run.stages.later(),
         })?;
