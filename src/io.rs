@@ -105,7 +105,7 @@ fn names_descriptor(path: &Path) -> bool {
 
 fn refused(kind: FileType) -> io::Error {
     if kind.is_dir() {
-        return io::Error::new(io::ErrorKind::IsADirectory, "it is a directory, and a file is needed");
+        return io::Error::from_raw_os_error(libc::EISDIR);
     }
     let what = match kind {
         kind if kind.is_fifo() => "a named pipe (FIFO)",
@@ -154,7 +154,7 @@ mod tests {
         for (path, part) in [
             (path("fifo"), "it is a named pipe (FIFO), and a regular file is needed"),
             (path("link to fifo"), "it is a named pipe (FIFO)"),
-            (directory.path().into(), "it is a directory, and a file is needed"),
+            (directory.path().into(), "Is a directory"),
             ("/dev/zero".into(), "it is a device"),
             ("/dev/null".into(), "it is a device"),
             (path("socket"), ""),

@@ -12,6 +12,7 @@ use super::arguments::Eval;
 use super::exit;
 use super::launch::launch_or_say;
 use super::numbers::{duration, shown, thousands};
+use super::output;
 use super::streams::{log, print};
 use super::table::table;
 use crate::checkpoint::{self, Snapshot};
@@ -100,6 +101,7 @@ fn vocabulary(snapshot: &Snapshot) -> std::result::Result<Option<Vocabulary>, St
 
 fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, Data, Evaluator, Network)> {
     let path = &arguments.checkpoint;
+    arguments.landscape.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;
     let snapshot = checkpoint::load(path)?;
     let job = Job::from_toml(&snapshot.job)
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;

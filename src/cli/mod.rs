@@ -10,6 +10,7 @@ mod inspect;
 mod launch;
 mod launcher;
 mod numbers;
+mod output;
 mod predict;
 mod stages;
 mod streams;

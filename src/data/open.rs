@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::idx::Labels;
+use super::places::{Places, ROOT};
 use super::{Dataset, Entry, Format, Origin, cifar, digits, files, idx, registry, synthetic};
 use crate::error::{Error, Result};
 use crate::job::{self, Idx};
-
-/// Names a directory that has one directory a data set, shared by a user's projects or by a cluster's users.
-const ROOT: &str = "TERNFLOCK_DATA";
 
 /// Opens the images that `data` asks for, from `directory` or where they are usually found; or makes them up.
 ///
@@ -22,7 +20,7 @@ pub fn open_dataset(data: &job::Data, directory: Option<&Path>) -> Result<Datase
 }
 
 /// Opens the data set called `name` from `directory`, or from the first place that has it: `$TERNFLOCK_DATA/<name>`,
-/// `data/<name>` under the current directory, the directory of the operating system's package.
+/// `data/<name>` under the current directory, the user's cache, the directory of the operating system's package.
 ///
 /// # Errors
 /// When there is no such data set, when it is found nowhere (the message says where it was looked for and how to get
@@ -69,23 +67,14 @@ pub fn refuse_directory(name: &str, directory: Option<&Path>) -> Result<()> {
 pub(super) fn directory_of(entry: &Entry, directory: Option<&Path>) -> Result<PathBuf> {
     match directory {
         Some(directory) => Ok(directory.to_owned()),
-        None => locate(entry).ok_or_else(|| not_found(entry, root().as_deref())),
+        None => locate(entry).ok_or_else(|| not_found(entry, &Places::here())),
     }
 }
 
 /// The directory that `open` reads `entry` from when it is given none. A directory with only some of the files counts:
 /// `open` then says which are missing.
 pub fn locate(entry: &Entry) -> Option<PathBuf> {
-    candidates(entry, root().as_deref()).into_iter().find(|directory| holds_any(entry, directory))
-}
-
-/// Where a fetched data set belongs: `$TERNFLOCK_DATA/<name>` if that variable is set, else `data/<name>`.
-pub fn default_directory(name: &str) -> PathBuf {
-    root().unwrap_or_else(|| "data".into()).join(name)
-}
-
-fn root() -> Option<PathBuf> {
-    std::env::var_os(ROOT).filter(|root| !root.is_empty()).map(PathBuf::from)
+    Places::here().candidates(entry).into_iter().find(|directory| holds_any(entry, directory))
 }
 
 fn holds_any(entry: &Entry, directory: &Path) -> bool {
@@ -95,23 +84,7 @@ fn holds_any(entry: &Entry, directory: &Path) -> bool {
     }
 }
 
-/// The directories that may hold `entry`, the first choice first; none for a set that only its owner can place.
-fn candidates(entry: &Entry, root: Option<&Path>) -> Vec<PathBuf> {
-    if entry.origins.is_empty() {
-        return Vec::new();
-    }
-    let packaged = entry.origins.iter().filter_map(|origin| match origin {
-        Origin::Directory(directory) => Some(PathBuf::from(directory)),
-        _ => None,
-    });
-    root.map(|root| root.join(entry.name))
-        .into_iter()
-        .chain([Path::new("data").join(entry.name)])
-        .chain(packaged)
-        .collect()
-}
-
-fn not_found(entry: &Entry, root: Option<&Path>) -> Error {
+fn not_found(entry: &Entry, places: &Places) -> Error {
     let Entry { name, origins, .. } = entry;
     if origins.is_empty() {
         return Error::Usage(format!(
@@ -120,10 +93,10 @@ fn not_found(entry: &Entry, root: Option<&Path>) -> Error {
         ));
     }
     let mut message = "not found. Looked in".to_owned();
-    for directory in candidates(entry, root) {
+    for directory in places.candidates(entry) {
         message += &format!("\n  {}", directory.display());
     }
-    if root.is_none() {
+    if places.root.is_none() {
         message += &format!("\n  ${ROOT}/{name}, but {ROOT} is not set");
     }
     message += &format!("\nGet it with\n  ternflock data fetch {name}");
@@ -145,16 +118,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_users_own_directories_come_before_the_packages() {
-        let entry = registry::find("fashion-mnist").unwrap();
-        let expected = ["root/fashion-mnist", "data/fashion-mnist", "/usr/share/datasets/fashion-mnist"];
-        assert_eq!(candidates(entry, Some(Path::new("root"))), expected.map(PathBuf::from));
-        assert_eq!(candidates(entry, None), expected[1..].iter().map(PathBuf::from).collect::<Vec<_>>());
-    }
-
-    #[test]
     fn what_is_missing_is_said_with_how_to_get_it() {
-        let message = not_found(registry::find("fashion-mnist").unwrap(), None).to_string();
+        let message = not_found(registry::find("fashion-mnist").unwrap(), &Places::default()).to_string();
         for part in [
             "fashion-mnist: not found",
             "\n  data/fashion-mnist\n",
@@ -166,7 +131,9 @@ mod tests {
         ] {
             assert!(message.contains(part), "{part}: {message}");
         }
-        let message = not_found(registry::find("mnist").unwrap(), Some(Path::new("root"))).to_string();
+        let message =
+            not_found(registry::find("mnist").unwrap(), &Places { root: Some("root".into()), cache: None })
+                .to_string();
         assert!(message.contains("\n  root/mnist\n") && !message.contains("apt-get"), "{message}");
     }
 
