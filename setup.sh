@@ -23,12 +23,15 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# Where `ternflock` looks for it (src/data/open.rs).
+# Where `ternflock` looks for it (src/data/places.rs, src/data/idx/names.rs).
 has_data() {
-    local directory
+    local directory cache=${XDG_CACHE_HOME:-}
+    [[ $cache == /* ]] || cache=${HOME:-}/.cache
     for directory in "${TERNFLOCK_DATA:+$TERNFLOCK_DATA/fashion-mnist}" data/fashion-mnist \
-        /usr/share/datasets/fashion-mnist; do
-        [[ -n $directory ]] && compgen -G "$directory/train-images-idx3-ubyte*" >/dev/null && return
+        "$cache/ternflock/fashion-mnist" /usr/share/datasets/fashion-mnist; do
+        [[ -n $directory ]] || continue
+        compgen -G "$directory/train-images?idx3-ubyte*" >/dev/null && return
+        compgen -G "$directory/FashionMNIST/raw/train-images?idx3-ubyte*" >/dev/null && return
     done
     return 1
 }

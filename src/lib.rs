@@ -1,7 +1,8 @@
 //! Trains networks on CPU clusters: MPI ranks exchange TernGrad gradients packed to 2 bits and leave an HDF5 checkpoint.
 //!
 //! Layers, an arrow only ever downward: [`cli`], then [`mod@predict`], then [`mod@bench`], then [`train`], then [`landscape`], then [`compress`], [`smoothout`], [`optim`], [`data`], [`checkpoint`]
-//! and [`report`] (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then [`job`], [`error`], [`clock`], [`rng`], [`text`] and `plot`.
+//! and [`report`] (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then [`job`], [`error`], [`clock`], [`rng`], [`text`] and `plot`, and
+//! [`io`], which opens files, below them all.
 //! `train`, `bench` which times it and `predict` which plays it alone exchange anything between ranks, through the crate
 //! `ternflock-collectives`.
 
@@ -16,6 +17,7 @@ pub mod clock;
 pub mod compress;
 pub mod data;
 pub mod error;
+pub mod io;
 pub mod job;
 pub mod landscape;
 pub mod models;

@@ -20,14 +20,17 @@ use crate::bench::MOST_ELEMENTS;
 
 /// Train networks on CPU clusters: MPI ranks exchange 2-bit TernGrad gradients and leave an HDF5 checkpoint.
 #[derive(Debug, Parser)]
-#[command(name = "ternflock", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "ternflock", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
+Environment:
+  TERNFLOCK_DATA  the directory of data sets, one directory each, in place of the user's cache
+
 Exit codes:
    0  done
    2  the command line or the job file is wrong
@@ -211,7 +214,12 @@ pub struct Compress {
 #[command(after_help = "\
 Examples:
   ternflock data list
-  ternflock data fetch mnist")]
+  ternflock data fetch mnist
+  TERNFLOCK_DATA=/shared/data ternflock data fetch cifar-10
+
+Data sets are looked for in $TERNFLOCK_DATA/NAME, data/NAME under the current directory, the user's cache
+($XDG_CACHE_HOME/ternflock/NAME, by default ~/.cache/ternflock/NAME), and where a Debian package puts them. `fetch` puts
+them into the first of these that TERNFLOCK_DATA or the cache names, and goes on where an earlier fetch was cut off.")]
 pub struct Data {
     /// What to do.
     #[command(subcommand)]

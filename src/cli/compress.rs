@@ -9,6 +9,7 @@ use super::arguments::Compress;
 use super::exit;
 use super::launcher::is_not_first;
 use super::numbers::{bytes, thousands};
+use super::output;
 use super::streams::print;
 use super::table::table;
 use crate::checkpoint::{self, Snapshot};
@@ -32,6 +33,7 @@ pub fn main(arguments: &Compress) -> ExitCode {
 
 fn compress(arguments: &Compress) -> Result<String> {
     let (from, to) = (&arguments.checkpoint, &arguments.output);
+    output::CHECKPOINT.check("--output", to)?;
     let low_rank = request(arguments)?;
     let default = Shrink::default();
     let shrink = arguments.shrink.then(|| Shrink {

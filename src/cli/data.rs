@@ -1,5 +1,7 @@
 //! `ternflock data`.
 
+mod progress;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,9 +10,10 @@ use serde_json::json;
 use super::arguments::{Data, DataCommand};
 use super::exit;
 use super::launcher::is_not_first;
-use super::streams::{log, print};
+use super::streams::print;
 use super::table::table;
 use crate::data::{self, DATASETS, Entry, Format};
+use progress::Shown;
 
 /// Lists data sets, or fetches one.
 pub fn main(arguments: &Data) -> ExitCode {
@@ -31,14 +34,50 @@ fn list(json: bool) -> ExitCode {
         };
         format!("{}\n", json!({"datasets": DATASETS.iter().map(entry).collect::<Vec<_>>()}))
     } else {
-        let mut rows = vec![["name", "size", "here", "licence", "what it is"].map(String::from).to_vec()];
-        for entry in DATASETS {
-            let cells = [entry.name, entry.size, &here(entry), entry.licence, entry.about];
-            rows.push(cells.map(String::from).to_vec());
-        }
-        table(&rows, &[])
+        listing()
     };
     print(&text)
+}
+
+/// The columns that a list fits, but for a path that is longer.
+const COLUMNS: usize = 100;
+
+/// A line of each data set in a table, and what it is below that.
+fn listing() -> String {
+    let mut rows = vec![["name", "size", "here"].map(String::from).to_vec()];
+    rows.extend(DATASETS.iter().map(|entry| vec![entry.name.into(), entry.size.into(), here(entry)]));
+    let table = table(&rows, &[]);
+    let mut lines = table.lines();
+    let mut out = format!("{}\n", lines.next().unwrap_or_default());
+    for (line, entry) in lines.zip(DATASETS) {
+        let about = format!("{}; licence: {}", entry.about, entry.licence);
+        out += &format!("{line}\n{}", indented(&about, 6));
+    }
+    let root = data::default_directory("NAME");
+    let note = format!(
+        "`ternflock data fetch NAME` puts one into {}; the environment variable TERNFLOCK_DATA names another directory for all.",
+        root.display()
+    );
+    out + "\n" + &indented(&note, 2)
+}
+
+/// `text` in lines of at most [`COLUMNS`], each `indent` to the right.
+fn indented(text: &str, indent: usize) -> String {
+    let (mut out, mut column) = (String::new(), 0);
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width <= COLUMNS {
+            out += &format!(" {word}");
+            column += 1 + width;
+        } else {
+            if column > 0 {
+                out.push('\n');
+            }
+            out += &format!("{:indent$}{word}", "");
+            column = indent + width;
+        }
+    }
+    out + "\n"
 }
 
 /// Where jobs would read it from.
@@ -52,9 +91,29 @@ fn here(entry: &Entry) -> String {
 }
 
 fn fetch(name: &str, into: Option<&Path>) -> ExitCode {
-    let into = into.map_or_else(|| data::default_directory(name), Path::to_path_buf);
-    match data::fetch(name, &into, &mut |line| log(line)) {
+    let mut shown = Shown::new();
+    let fetched = data::fetch(name, into, &mut |progress| shown.show(progress));
+    drop(shown);
+    match fetched {
         Ok(path) => print(&format!("{}\n", path.display())),
         Err(error) => exit::fail(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_fits_its_columns_and_leaves_nothing_out() {
+        let text = listing();
+        let fits = |line: &&str| line.chars().count() <= COLUMNS;
+        assert!(text.lines().all(|line| fits(&line)), "{text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for entry in DATASETS {
+            assert!(words.contains(&format!("{}; licence: {}", entry.about, entry.licence)), "{text}");
+        }
+        assert_eq!(indented("", 2), "\n");
+        assert_eq!(indented(&"x".repeat(120), 2), format!("  {}\n", "x".repeat(120)));
     }
 }

@@ -12,10 +12,11 @@ use super::arguments::Eval;
 use super::exit;
 use super::launch::launch_or_say;
 use super::numbers::{duration, shown, thousands};
-use super::streams::print;
+use super::output;
+use super::streams::{log, print};
 use super::table::table;
 use crate::checkpoint::{self, Snapshot};
-use crate::data::{EvaluationFeed, Vocabulary};
+use crate::data::{EvaluationFeed, Vocabulary, unknown_remark};
 use crate::error::{Error, Result};
 use crate::job::{Data, Exchange, Job};
 use crate::nn::{Network, Tally};
@@ -49,6 +50,8 @@ struct Measured {
     snapshot: Snapshot,
     dataset: String,
     task: Task,
+    /// The share of a text's tokens that stand for words outside the vocabulary.
+    unknown: Option<f64>,
     tally: Tally,
     seconds: f64,
     around: Option<Around>,
@@ -62,6 +65,13 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     world.agree("the hash of the checkpoint's parameters", hash_values(&network.parameters.values))?;
     world.agree("the hash of its network", xxh3_64(snapshot.network.as_bytes()))?;
     world.agree("the hash of the test data", evaluator.feed().hash())?;
+    let unknown = evaluator.feed().unknown_share();
+    let words = snapshot.vocabulary.len();
+    if let Some(remark) =
+        unknown.filter(|_| world.rank() == 0).and_then(|share| unknown_remark("test", share, words))
+    {
+        log(remark);
+    }
     let start = Instant::now();
     let tally = evaluate(&mut evaluator, &mut network, world)?;
     let task = Task::of(network.graph().input());
@@ -74,7 +84,7 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
         let unit = task.count(0).unit();
         around = Some(sharpness::measure(&arguments.landscape, &mut network, world, feed, unit)?);
     }
-    Ok(Measured { snapshot, dataset: data.dataset, task, tally, seconds, around })
+    Ok(Measured { snapshot, dataset: data.dataset, task, unknown, tally, seconds, around })
 }
 
 fn open_training(arguments: &Eval, data: &Data, snapshot: &Snapshot) -> Result<Box<dyn EvaluationFeed>> {
@@ -92,6 +102,7 @@ fn vocabulary(snapshot: &Snapshot) -> std::result::Result<Option<Vocabulary>, St
 
 fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, Data, Evaluator, Network)> {
     let path = &arguments.checkpoint;
+    arguments.landscape.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;
     let snapshot = checkpoint::load(path)?;
     let job = Job::from_toml(&snapshot.job)
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
@@ -128,6 +139,9 @@ impl Measured {
             (score.name(), format!("{} (loss {:.4})", shown(score), tally.mean_loss())),
             ("time", format!("{}, {} {unit}/s", duration(self.seconds), thousands(speed.rate() as u64))),
         ];
+        if let Some(share) = self.unknown {
+            rows.insert(2, ("unknown tokens", format!("{:.1} % of them are `<unk>`", 100.0 * share)));
+        }
         rows.extend(self.around.iter().flat_map(Around::rows));
         let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_string(), value]).collect();
         table(&rows, &[])
@@ -140,6 +154,7 @@ impl Measured {
             json!({"checkpoint": path, "step": self.snapshot.progress.step, "dataset": self.dataset, "set": "test"}),
         );
         put(json!(count));
+        self.unknown.iter().for_each(|share| put(json!({"unknown": share})));
         put(json!({"correct": self.tally.correct}));
         put(json!(score));
         put(json!({"loss": self.tally.mean_loss(), "seconds": self.seconds}));

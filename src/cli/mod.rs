@@ -11,6 +11,7 @@ mod inspect;
 mod launch;
 mod launcher;
 mod numbers;
+mod output;
 mod predict;
 mod stages;
 mod streams;

@@ -7,6 +7,7 @@ use super::bench::{contenders_of, json, warn};
 use super::exit;
 use super::launch::launch_or_say;
 use super::numbers::{bytes, percent, thousands};
+use super::output;
 use super::streams::print;
 use super::table::table;
 use crate::bench::Contender;
@@ -51,6 +52,7 @@ fn plan(arguments: &Arguments) -> Result<Plan> {
     if !(arguments.speed.is_finite() && arguments.speed > 0.0) {
         return Err(Error::Usage(format!("--speed {}: it must be above 0", arguments.speed)));
     }
+    arguments.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;
     let mut ways = contenders_of("--ways", &arguments.ways)?;
     if arguments.ways == ["all"] {
         ways.retain(|way| *way != Contender::MpiAllreduceF32);

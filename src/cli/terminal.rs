@@ -138,6 +138,8 @@ fn start_line(event: &Event) -> String {
         algorithm,
         samples,
         vocabulary,
+        unknown,
+        evaluation_unknown,
         step,
         steps,
     } = event
@@ -146,7 +148,14 @@ fn start_line(event: &Event) -> String {
     };
     let [parameters, ternary] = [parameters, ternary_parameters].map(|n| thousands(*n as u64));
     let of = vocabulary.map_or(String::new(), |words| format!(" of {} kinds", thousands(words as u64)));
-    let samples = format!("{} {}{of}", thousands(samples.number()), samples.unit());
+    let unknown = match (unknown, evaluation_unknown) {
+        (Some(train), Some(evaluation)) if train + evaluation > 0.0 => {
+            let [train, evaluation] = [train, evaluation].map(|share| 100.0 * share);
+            format!(" (unknown tokens: {train:.1} %, of those to evaluate on {evaluation:.1} %)")
+        }
+        _ => String::new(),
+    };
+    let samples = format!("{} {}{of}{unknown}", thousands(samples.number()), samples.unit());
     let by = if *ranks > 1 { format!(", by {algorithm}") } else { String::new() };
     let reason = blas_reason.map_or(String::new(), |reason| format!(" ({reason})"));
     let warnings: String = blas_warnings.iter().map(|warning| format!("\nwarning: {warning}")).collect();

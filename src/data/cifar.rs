@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use super::files::{find, open, read_error};
+use super::files::{find, missing, open, read_error};
 use super::{Dataset, Images};
 use crate::error::{Error, Result};
 
@@ -44,9 +44,7 @@ pub(super) fn read(directory: &Path) -> Result<Dataset> {
     let mut train = empty(5 * RECORDS);
     let mut test = empty(RECORDS);
     for name in FILES {
-        let path = find(directory, name).ok_or_else(|| {
-            Error::data(directory, format!("there is no file {name} or {name}.gz in this directory"))
-        })?;
+        let path = find(directory, name).ok_or_else(|| missing(directory, name))?;
         append(if name == FILES[5] { &mut test } else { &mut train }, &path, RECORDS)?;
     }
     Ok(Dataset { name: "cifar-10", train, test })

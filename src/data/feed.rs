@@ -36,6 +36,16 @@ pub trait TrainingFeed: Send {
         labels: &mut Vec<usize>,
     ) -> Result<()>;
 
+    /// The share of a text's tokens that stand for words outside the vocabulary; `None` where there are no words.
+    fn unknown_share(&self) -> Option<f64> {
+        None
+    }
+
+    /// The classes that no sample belongs to, ascending; of a text none, for its vocabulary is made from it.
+    fn empty_classes(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
     /// A hash of everything: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
 
@@ -63,6 +73,11 @@ pub trait EvaluationFeed: Send {
     /// Writes `chunk` to `input`, in the layout of a network's input for a batch of `chunk.items.len()` samples, and replaces
     /// `labels` by its labels; [`NO_LABEL`](crate::nn::NO_LABEL) is no label.
     fn fill(&mut self, chunk: &Chunk, input: &mut [f32], labels: &mut Vec<usize>) -> Result<()>;
+
+    /// The share of a text's tokens that stand for words outside the vocabulary; `None` where there are no words.
+    fn unknown_share(&self) -> Option<f64> {
+        None
+    }
 
     /// A hash of everything: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;

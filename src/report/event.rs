@@ -47,6 +47,12 @@ pub enum Event {
         /// Words that a language model knows.
         #[serde(skip_serializing_if = "Option::is_none")]
         vocabulary: Option<usize>,
+        /// The share of the training text's tokens that stand for words outside the vocabulary.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unknown: Option<f64>,
+        /// The same of the text that is evaluated on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        evaluation_unknown: Option<f64>,
         /// The step the run begins at: 0, or that of the checkpoint it resumes from.
         step: u64,
         /// The step it ends at.

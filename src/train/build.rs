@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::data_sizes::{resolve, stand_in};
 use crate::checkpoint;
 use crate::data::{
     Augment, Corpus, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part,
@@ -20,9 +21,18 @@ use crate::text::plural;
 /// [`Error::Job`] with everything that can be known before the data are opened.
 pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
     job::load_checked(path, sets, |job| {
-        let layers = job.model.layers.iter().flatten().map(layer_table);
-        let wrong = Graph::check_tables(layers).into_iter();
-        wrong.map(|(layer, error)| (format!("model.layers[{layer}]"), error.to_string())).collect()
+        let mut tables: Vec<_> = job.model.layers.iter().flatten().map(layer_table).collect();
+        let sizes = tables.iter_mut().enumerate().filter_map(|(layer, table)| {
+            let error = stand_in(table).err()?;
+            // Said once: its table would be refused again for the same word.
+            *table = layer_table(&toml::toml!(type = "relu"));
+            Some((layer, error))
+        });
+        let sizes: Vec<_> = sizes.collect();
+        let others = Graph::check_tables(tables).into_iter().map(|(layer, error)| (layer, error.to_string()));
+        let mut wrong: Vec<_> = sizes.into_iter().chain(others).collect();
+        wrong.sort();
+        wrong.into_iter().map(|(layer, error)| (format!("model.layers[{layer}]"), error)).collect()
     })
 }
 
@@ -143,8 +153,17 @@ pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize)
         (_, Some(name), _) => {
             models::preset(name, input, classes).map_err(|error| blame("model.preset", error))?
         }
-        (_, None, Some(tables)) => Graph::from_tables(input, tables.iter().map(layer_table))
-            .map_err(|(error, table)| blame(&format!("model.layers[{table}]"), error))?,
+        (_, None, Some(tables)) => {
+            let layer = |table: usize| format!("model.layers[{table}]");
+            let tables = tables.iter().enumerate().map(|(number, table)| {
+                let mut table = layer_table(table);
+                resolve(&mut table, input, classes)
+                    .map_err(|reason| blame(&layer(number), Error::Usage(reason)))?;
+                Ok(table)
+            });
+            let tables = tables.collect::<Result<Vec<_>>>()?;
+            Graph::from_tables(input, tables).map_err(|(error, table)| blame(&layer(table), error))?
+        }
         (None, None, None) => {
             let message = "model needs a preset, a checkpoint or layers".into();
             return Err(Error::Job { at: source.at("model"), message });

@@ -13,6 +13,7 @@ mod batch;
 mod build;
 mod carried;
 mod compute;
+mod data_sizes;
 mod end;
 mod evaluate;
 mod exchange;

@@ -40,8 +40,11 @@ impl<'a> Run<'a> {
         let job = &loaded.job;
         world.agree("the hash of the run's own job", job.hash())?;
         let placement = place(world)?;
-        let Feeds { train, evaluation, set, vocabulary } = read(loaded, world)?;
+        let feeds = read(loaded, world)?;
+        let remarks = feeds.remarks();
+        let Feeds { train, evaluation, set, vocabulary } = feeds;
         let data = identify(train.facts(), set, evaluation.facts());
+        let [unknown, evaluation_unknown] = [train.unknown_share(), evaluation.unknown_share()];
         let mut model = job.model.clone();
         // A run that resumes knows where it began.
         model.checkpoint = model.checkpoint.map(|path| match &taken_up {
@@ -88,6 +91,7 @@ impl<'a> Run<'a> {
             float32_bytes: 0,
         };
         let mut notes = run.open_store(resumed, options, world)?;
+        notes.extend(remarks);
         world.set_context(format_args!("start of the run, measuring what an exchange takes"));
         let chosen = run.trainer.choose_exchange(world, run.kept)?;
         notes.extend(chosen.filter(|reason| !notes.contains(reason)));
@@ -116,6 +120,8 @@ impl<'a> Run<'a> {
                 Shape::Tokens { vocabulary, .. } => Some(vocabulary),
                 _ => None,
             },
+            unknown,
+            evaluation_unknown,
             step: run.first_step,
             steps: run.trainer.steps + run.stages.later(),
         })?;

@@ -7,6 +7,7 @@ use super::super::exit;
 use super::super::launch::launch_or_say;
 use super::super::launcher::{Launch, recognise};
 use super::super::numbers::{bytes, percent, thousands};
+use super::super::output;
 use super::super::streams::{log, print};
 use super::super::table::table;
 use super::{contenders_of, json, warn};
@@ -37,6 +38,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 
 fn load(arguments: &Arguments) -> Result<Loaded> {
     contenders_of("--ways", &arguments.ways)?;
+    arguments.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;
     train::load(&arguments.job, &arguments.sets)
 }
 

@@ -23,6 +23,7 @@ pub struct TextFeed {
     global_batch: usize,
     /// Tokens a column.
     column: usize,
+    unknown: Option<f64>,
 }
 
 impl TextFeed {
@@ -40,7 +41,13 @@ impl TextFeed {
                 tokens.len()
             )));
         }
-        Ok(TextFeed { tokens, vocabulary, steps, global_batch, column })
+        Ok(TextFeed { tokens, vocabulary, steps, global_batch, column, unknown: None })
+    }
+
+    /// Says that token `unknown` stands for all words outside the vocabulary.
+    #[must_use]
+    pub fn with_unknown(self, unknown: u32) -> TextFeed {
+        TextFeed { unknown: Some(share(&self.tokens, unknown)), ..self }
     }
 
     /// Steps of an epoch.
@@ -87,6 +94,10 @@ impl TrainingFeed for TextFeed {
         Ok(())
     }
 
+    fn unknown_share(&self) -> Option<f64> {
+        self.unknown
+    }
+
     fn hash(&self) -> u64 {
         hash(&self.tokens, self.vocabulary)
     }
@@ -109,6 +120,7 @@ pub struct TextSet {
     steps: usize,
     /// K.
     columns: usize,
+    unknown: Option<f64>,
 }
 
 impl TextSet {
@@ -124,7 +136,13 @@ impl TextSet {
             )));
         }
         let columns = columns.clamp(1, tokens.len() - 1);
-        Ok(TextSet { tokens, vocabulary, steps, columns })
+        Ok(TextSet { tokens, vocabulary, steps, columns, unknown: None })
+    }
+
+    /// As [`TextFeed::with_unknown`].
+    #[must_use]
+    pub fn with_unknown(self, unknown: u32) -> TextSet {
+        TextSet { unknown: Some(share(&self.tokens, unknown)), ..self }
     }
 
     /// The places of the tokens that `column` reads; each one's label stands behind it.
@@ -171,6 +189,10 @@ impl EvaluationFeed for TextSet {
         Ok(())
     }
 
+    fn unknown_share(&self) -> Option<f64> {
+        self.unknown
+    }
+
     fn hash(&self) -> u64 {
         hash(&self.tokens, self.vocabulary)
     }
@@ -198,6 +220,11 @@ fn facts(tokens: &[u32], vocabulary: usize) -> Facts {
         ("vocabulary", vocabulary.to_string()),
         ("contents", format!("{hash:016x}")),
     ]
+}
+
+/// How many of `tokens`, of which there are some, are `unknown`.
+fn share(tokens: &[u32], unknown: u32) -> f64 {
+    tokens.iter().filter(|&&token| token == unknown).count() as f64 / tokens.len() as f64
 }
 
 fn hash(tokens: &[u32], vocabulary: usize) -> u64 {

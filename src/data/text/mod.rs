@@ -1,5 +1,6 @@
 //! Language: texts as streams of tokens, by a vocabulary.
 
+mod clean;
 mod convert;
 mod feed;
 mod read;

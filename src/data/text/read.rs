@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
+use super::clean::clean;
 use super::tokens::tokens;
 use super::{TextFeed, TextSet, Vocabulary};
 use crate::data::{files, open, registry};
 use crate::error::{Error, Result};
 use crate::job::{Data, Text};
+use crate::nn::available_bytes;
 
 /// The parts of a language data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,8 @@ impl Corpus {
     /// When it is too short for one.
     pub fn into_feed(self, how: &Text, global_batch: usize) -> Result<TextFeed> {
         let blame = |error: Error| Error::data(&self.path, error.to_string());
-        TextFeed::new(self.tokens, self.vocabulary.len(), how.sequence_length, global_batch).map_err(blame)
+        let feed = TextFeed::new(self.tokens, self.vocabulary.len(), how.sequence_length, global_batch);
+        feed.map(|feed| feed.with_unknown(self.vocabulary.unknown())).map_err(blame)
     }
 }
 
@@ -67,13 +70,10 @@ pub fn open_part(
     vocabulary: &Vocabulary,
 ) -> Result<TextSet> {
     let (path, text) = read_part(data, how, dir, part)?;
-    TextSet::new(
-        encode(&text, how, vocabulary),
-        vocabulary.len(),
-        how.sequence_length,
-        how.evaluation_columns,
-    )
-    .map_err(|error| Error::data(path, error.to_string()))
+    let tokens = encode(&text, how, vocabulary);
+    let set = TextSet::new(tokens, vocabulary.len(), how.sequence_length, how.evaluation_columns);
+    set.map(|set| set.with_unknown(vocabulary.unknown()))
+        .map_err(|error| Error::data(path, error.to_string()))
 }
 
 fn encode(text: &str, how: &Text, vocabulary: &Vocabulary) -> Vec<u32> {
@@ -110,9 +110,7 @@ fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<Pa
         let entry = registry::find(&data.dataset)?;
         let name = entry.format.files()[if how.held_out.is_some() { 0 } else { part as usize }];
         let directory = open::directory_of(entry, dir)?;
-        return files::find(&directory, name).ok_or_else(|| {
-            Error::data(&directory, format!("there is no file {name} or {name}.gz in this directory"))
-        });
+        return files::find(&directory, name).ok_or_else(|| files::missing(&directory, name));
     }
     let part = if how.held_out.is_some() { Part::Train } else { part };
     let (key, path) = match part {
@@ -124,13 +122,23 @@ fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<Pa
     Ok(dir.map_or_else(|| path.clone(), |dir| dir.join(path)))
 }
 
-/// The text that `content` of the file at `path` is.
-fn read(path: &Path, mut content: impl Read) -> Result<String> {
+/// The text that `content` of the file at `path` is, in the one form of all texts.
+fn read(path: &Path, content: impl Read) -> Result<String> {
+    read_within(available_bytes().map_or(u64::MAX, |bytes| bytes as u64 / 2), path, content)
+}
+
+/// [`read`] of at most `limit` bytes. A text of half of the memory leaves none for its copy in that form.
+fn read_within(limit: u64, path: &Path, content: impl Read) -> Result<String> {
     let mut bytes = Vec::new();
+    let mut content = content.take(limit.saturating_add(1));
     content.read_to_end(&mut bytes).map_err(|error| files::read_error(path, &error))?;
+    if bytes.len() as u64 > limit {
+        let message = format!("has more than {limit} bytes, which is half of the memory that is free");
+        return Err(Error::data(path, message));
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count();
+        let line = clean(String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned()).split('\n').count();
         let byte = error.as_bytes()[at];
         Error::data(
             path,
@@ -143,8 +151,7 @@ fn read(path: &Path, mut content: impl Read) -> Result<String> {
     if let Some(at) = text.find('\0') {
         return Err(Error::data(path, format!("byte {at} is NUL: this is not a text; give one in UTF-8")));
     }
-    // Some editors begin UTF-8 with a mark, which belongs to no word.
-    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    let text = clean(text);
     if text.trim().is_empty() {
         return Err(Error::data(path, "is empty: there is no text in it; give one that has words"));
     }
@@ -174,9 +181,12 @@ fn cut<'a>(path: &Path, text: &'a str, share: f64, part: Part) -> Result<&'a str
 mod tests {
     use std::fs;
 
+    use sha2::{Digest, Sha256};
+    use unicode_normalization::UnicodeNormalization;
+
     use super::*;
     use crate::data::feed::TrainingFeed;
-    use crate::job::Level;
+    use crate::job::{Level, Punctuation};
 
     use super::super::test::how;
 
@@ -188,6 +198,7 @@ mod tests {
             mean: None,
             std: None,
             augment: None,
+            idx: None,
             synthetic: None,
             synthetic_text: None,
             text: Some(text),
@@ -224,6 +235,7 @@ mod tests {
             (b" \n\n", "is empty"),
             (b"one\ntwo\nthr\xe9e\n", "byte 11 (on line 3) is 0xe9"),
             (b"cut \xc3", "byte 4 (on line 1) is 0xc3"),
+            (b"one\rtwo\r\nthr\xe9e\n", "byte 12 (on line 3) is 0xe9"),
             (b"a\0b", "byte 1 is NUL"),
             (b"\xef\xbb\xbf\n", "is empty"),
             (b"\xff\xfea\0", "byte 0 (on line 1) is 0xff"),
@@ -231,12 +243,93 @@ mod tests {
             let message = refusal(bytes);
             assert!(message.starts_with(&path.display().to_string()) && message.contains(part), "{message}");
         }
-        fs::write(&path, "\u{feff}a\u{feff} b\r\n").unwrap();
+        fs::write(&path, "\u{feff}a\u{feff} b\r\n\u{feff}c").unwrap();
         let text = files::open(&path).and_then(|content| read(&path, content)).unwrap();
-        assert_eq!(text, "a\u{feff} b\r\n", "the mark at the beginning is no part of the text");
+        assert_eq!(text, "a b\nc", "byte-order marks, of each file of several, are no part of the text");
+        let message = read_within(9, &path, &b"ten bytes."[..]).unwrap_err().to_string();
+        assert!(message.contains("has more than 9 bytes"), "{message}");
         fs::remove_file(&path).unwrap();
         let message = files::open(&path).err().unwrap().to_string();
         assert!(message.contains("cannot be read"), "{message}");
+    }
+
+    /// One text in the forms that systems and editors give it: the same vocabulary and the same tokens.
+    #[test]
+    fn the_form_of_a_text_makes_no_other_words() {
+        let directory = tempfile::tempdir().unwrap();
+        let lines = "Café à l’été, naïve\nहिन्दी में क्षेत्र।\nİstanbul Ångström\n".repeat(20);
+        let how = |level| Text {
+            train: Some("text".into()),
+            lowercase: true,
+            punctuation: Punctuation::Apart,
+            ..how(level)
+        };
+        for level in [Level::Word, Level::Character] {
+            let how = how(level);
+            let corpora = [
+                lines.clone(),
+                lines.nfd().collect(),
+                lines.replace('\n', "\r\n"),
+                lines.replace('\n', "\r"),
+                lines.replace('\n', "\u{2028}"),
+                lines.replace("Caf", "\u{feff}Caf"),
+                lines.replace("stan", "\u{ad}stan\u{ad}"),
+            ]
+            .map(|text: String| {
+                fs::write(directory.path().join("text"), text).unwrap();
+                Corpus::open(&data("text", how.clone()), &how, Some(directory.path())).unwrap()
+            });
+            for corpus in &corpora[1..] {
+                assert_eq!(corpus.vocabulary.words(), corpora[0].vocabulary.words());
+                assert_eq!(corpus.tokens, corpora[0].tokens);
+            }
+            let words = corpora[0].vocabulary.words();
+            assert!(level == Level::Character || words.iter().any(|word| word == "istanbul"), "{words:?}");
+        }
+    }
+
+    /// The text inside the program is plain ASCII, and its tokens are those of every release: runs that began with one resume
+    /// with the next. The hash is of all tokens in their order, by text.
+    #[test]
+    fn the_tokens_of_genesis_stay_what_they_were() {
+        for (level, lowercase, punctuation, tokens, words, hash) in [
+            (
+                Level::Word,
+                true,
+                Punctuation::Apart,
+                41355,
+                2327,
+                "395724bf1a6f521d468695a5db72b68f2dcc08da50968dfd9492f64d4e2dc4fa",
+            ),
+            (
+                Level::Word,
+                false,
+                Punctuation::Attached,
+                35611,
+                4058,
+                "7488499add0ce13955c33680f77551a3bc5a718c01233853cd8da123e2de4a8c",
+            ),
+            (
+                Level::Character,
+                false,
+                Punctuation::Attached,
+                175707,
+                61,
+                "71f474dcc88d20f6adf50c43cfa5f7312129d7188f051c2d945d4f613a38cd17",
+            ),
+        ] {
+            let how = Text { lowercase, punctuation, vocabulary: 1 << 20, ..how(level) };
+            let corpus = Corpus::open(&data("genesis", how.clone()), &how, None).unwrap();
+            let text: String = corpus
+                .tokens
+                .iter()
+                .flat_map(|&token| [&corpus.vocabulary.words()[token as usize], "\n"])
+                .collect();
+            let digest = Sha256::digest(text.as_bytes());
+            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let found = (corpus.tokens.len(), corpus.vocabulary.len(), digest.as_str());
+            assert_eq!(found, (tokens, words, hash), "{level:?}");
+        }
     }
 
     /// The counts that every paper on it gives.

@@ -1,5 +1,9 @@
 //! A text as tokens: words or characters, and `<eos>` where a line ends.
 
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::clean::lowercase;
 use crate::job::{Level, Punctuation, Text};
 
 /// The token at the end of every line.
@@ -7,25 +11,29 @@ pub const END_OF_LINE: &str = "<eos>";
 /// The token that stands for all words outside the vocabulary.
 pub const UNKNOWN: &str = "<unk>";
 
-/// Gives the tokens of `text` to `give`, one after the other, as `how` says.
+/// Gives the tokens of `text`, which is [clean](super::clean::clean), to `give`, one after the other, as `how` says.
 pub fn tokens(text: &str, how: &Text, give: &mut dyn FnMut(&str)) {
     for line in text.lines() {
         let small;
         let line = if how.lowercase {
-            small = line.to_lowercase();
+            small = lowercase(line);
             &small
         } else {
             line
         };
         match (how.level, how.punctuation) {
             (Level::Character, _) => characters(line, give),
-            (Level::Word, Punctuation::Attached) => line.split_whitespace().for_each(&mut *give),
-            (Level::Word, Punctuation::Apart) => {
-                line.split_whitespace().for_each(|word| apart(word, give));
-            }
+            (Level::Word, Punctuation::Attached) => words(line).for_each(&mut *give),
+            (Level::Word, Punctuation::Apart) => words(line).for_each(|word| apart(word, give)),
         }
         give(END_OF_LINE);
     }
+}
+
+/// What stands between white space. A space of no width is one: where words touch, as in Khmer, it is all that parts them.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let is_space = |character: char| character.is_whitespace() || character == '\u{200b}';
+    line.split(is_space).filter(|word| !word.is_empty())
 }
 
 fn characters(text: &str, give: &mut dyn FnMut(&str)) {
@@ -36,23 +44,68 @@ fn characters(text: &str, give: &mut dyn FnMut(&str)) {
 /// that is a token of ours stays whole.
 fn apart(word: &str, give: &mut dyn FnMut(&str)) {
     if word == UNKNOWN || word == END_OF_LINE {
-        return give(word);
+        give(word);
+    } else if word.is_ascii() {
+        // Every byte is a character of its own.
+        parts(
+            word,
+            word.bytes().enumerate().map(|(at, byte)| (at, &word[at..at + 1], kind(byte.into()))),
+            give,
+        );
+    } else {
+        // A letter and the marks upon it, or an emoji of several characters, are one.
+        let clusters = word.grapheme_indices(true);
+        let kind = |cluster: &str| cluster.chars().next().map_or(Kind::Mark, kind);
+        parts(word, clusters.map(|(at, cluster)| (at, cluster, kind(cluster))), give);
     }
+}
+
+/// What a character, with what is combined with it, is to a word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Part of it.
+    Letter,
+    /// Part of it between two letters.
+    Joint,
+    /// A token by itself.
+    Mark,
+}
+
+fn kind(character: char) -> Kind {
+    match character {
+        // Apostrophes and hyphens; Catalan's middle dot, Hebrew's geresh and gershayim, the hyphenation point: as UAX #29 has it.
+        '\'' | '\u{2019}' | '-' | '\u{b7}' | '\u{5f3}' | '\u{5f4}' | '\u{2027}' => Kind::Joint,
+        character if character.is_alphanumeric() => Kind::Letter,
+        // A combining mark that has nothing before it.
+        character
+            if !character.is_ascii() && character.general_category_group() == GeneralCategoryGroup::Mark =>
+        {
+            Kind::Letter
+        }
+        _ => Kind::Mark,
+    }
+}
+
+/// [`apart`] of a word whose characters stand at their places.
+fn parts<'a>(
+    word: &'a str,
+    characters: impl Iterator<Item = (usize, &'a str, Kind)>,
+    give: &mut dyn FnMut(&str),
+) {
     let mut start = 0;
-    let mut characters = word.char_indices().peekable();
-    let mut before = None;
-    while let Some((at, character)) = characters.next() {
-        let after = characters.peek().map(|(_, after)| *after);
-        let letter = |neighbour: Option<char>| neighbour.is_some_and(char::is_alphanumeric);
-        let joins = matches!(character, '\'' | '\u{2019}' | '-') && letter(before) && letter(after);
-        if !character.is_alphanumeric() && !joins {
+    let mut characters = characters.peekable();
+    let mut before = Kind::Mark;
+    while let Some((at, character, kind)) = characters.next() {
+        let after = characters.peek().map_or(Kind::Mark, |(.., kind)| *kind);
+        let joins = kind == Kind::Joint && before == Kind::Letter && after == Kind::Letter;
+        if kind != Kind::Letter && !joins {
             if start < at {
                 give(&word[start..at]);
             }
-            start = at + character.len_utf8();
-            give(&word[at..start]);
+            start = at + character.len();
+            give(character);
         }
-        before = Some(character);
+        before = kind;
     }
     if start < word.len() {
         give(&word[start..]);
@@ -61,12 +114,23 @@ fn apart(word: &str, give: &mut dyn FnMut(&str)) {
 
 #[cfg(test)]
 mod tests {
+    use unicode_normalization::UnicodeNormalization;
+
+    use super::super::clean::clean;
     use super::super::test::how;
     use super::*;
 
     fn all(text: &str, how: &Text) -> Vec<String> {
         let mut all = Vec::new();
-        tokens(text, how, &mut |token| all.push(token.to_owned()));
+        tokens(&clean(text.to_owned()), how, &mut |token| all.push(token.to_owned()));
+        all
+    }
+
+    /// The tokens with capitals made small and punctuation apart, but for the end of the only line.
+    fn apart(text: &str) -> Vec<String> {
+        let how = Text { lowercase: true, punctuation: Punctuation::Apart, ..how(Level::Word) };
+        let mut all = all(text, &how);
+        assert_eq!(all.pop().as_deref(), Some(END_OF_LINE));
         all
     }
 
@@ -93,5 +157,52 @@ mod tests {
         // A mark after `<unk>` makes it an ordinary word of marks.
         let found = all(&text.replace(",", " ,"), &how);
         assert_eq!(found, expected);
+    }
+
+    /// Words of scripts whose letters are several characters, and accents in both forms.
+    #[test]
+    fn marks_belong_to_the_letters_they_combine_with() {
+        for (text, words) in [
+            ("हिन्दी में, क्षेत्र।", &["हिन्दी", "में", ",", "क्षेत्र", "।"][..]),
+            ("தமிழ்நாடு (தமிழ்)", &["தமிழ்நாடு", "(", "தமிழ்", ")"]),
+            ("ที่นี่ \"น้ำ\"", &["ที่นี่", "\"", "น้ำ", "\""]),
+            ("می\u{200c}خواهم، کتاب\u{200c}ها.", &["می\u{200c}خواهم", "،", "کتاب\u{200c}ها", "."]),
+            ("עִבְרִית צה״ל!", &["עִבְרִית", "צה״ל", "!"]),
+            ("Café-crème, l’été; cooperate\u{300}.", &["café-crème", ",", "l’été", ";", "cooperatè", "."]),
+            ("\u{130}stanbul'da x\u{323}\u{302}y", &["istanbul'da", "x\u{323}\u{302}y"]),
+            ("col·lecció ·", &["col·lecció", "·"]),
+            ("co\u{ad}op\u{2010}er\u{2011}ate\u{2010}", &["coop-er-ate", "-"]),
+            ("\u{feff}In\u{feff}the \u{200f}x", &["inthe", "x"]),
+            ("ខ្ញុំ\u{200b}ស្រឡាញ់", &["ខ្ញុំ", "ស្រឡាញ់"]),
+            ("hi 👩\u{200d}🚀🇮🇳!?", &["hi", "👩\u{200d}🚀", "🇮🇳", "!", "?"]),
+            ("\u{301}lone 3½ \u{301}", &["\u{301}lone", "3½", "\u{301}"]),
+            ("中文，标点。", &["中文", "，", "标点", "。"]),
+        ] {
+            let expected: Vec<String> = words.iter().map(|word| word.nfc().collect()).collect();
+            assert_eq!(apart(text), expected, "{text}");
+            assert_eq!(apart(&text.nfd().collect::<String>()), expected, "{text} in form D");
+        }
+    }
+
+    /// What tokens of plain ASCII are has not changed since the first release: every character by the rule on its own.
+    #[test]
+    fn ascii_is_cut_as_ever() {
+        let text: String = (' '..='~').flat_map(|a| (' '..='~').map(move |b| format!("x{a}{b}y "))).collect();
+        let mut expected = Vec::new();
+        for word in text.to_ascii_lowercase().split_ascii_whitespace() {
+            let bytes = word.as_bytes();
+            let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);
+            let mut start = 0;
+            for at in 0..word.len() {
+                let joins = matches!(bytes[at], b'\'' | b'-') && letter(at.wrapping_sub(1)) && letter(at + 1);
+                if !letter(at) && !joins {
+                    expected.extend((start < at).then(|| word[start..at].to_owned()));
+                    expected.push(word[at..=at].to_owned());
+                    start = at + 1;
+                }
+            }
+            expected.extend((start < word.len()).then(|| word[start..].to_owned()));
+        }
+        assert_eq!(apart(&text), expected);
     }
 }

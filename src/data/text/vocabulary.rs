@@ -69,6 +69,11 @@ impl Vocabulary {
         self.numbers.get(token).copied().unwrap_or(self.unknown)
     }
 
+    /// The number of `<unk>`.
+    pub fn unknown(&self) -> u32 {
+        self.unknown
+    }
+
     /// A hash of all words in their order.
     pub fn hash(&self) -> u64 {
         let hashes: Vec<u64> = self.words.iter().map(|word| xxh3_64(word.as_bytes())).collect();

@@ -23,6 +23,7 @@ fn everything() -> Job {
             std: Some(vec![1e-7, 3.0]),
             text: None,
             augment: Some(Augment { padding: 4, crop: Some(24), mirror: true }),
+            idx: Some(Idx { classes: Some(26), first_label: 1 }),
             synthetic: None,
             synthetic_text: None,
         },
@@ -327,7 +328,7 @@ fn the_reference_is_complete() {
     }
     jobs.extend([&[][..], &["data.valid=valid.txt", "data.test=test.txt"]].map(text));
     let synthetic = Some(Synthetic { shape: [1, 2, 3], classes: 4, samples: 5 });
-    jobs.push(Job { data: Data { synthetic, ..everything().data }, ..everything() });
+    jobs.push(Job { data: Data { synthetic, idx: None, ..everything().data }, ..everything() });
     jobs.push(accepted(MINIMAL, &["data.dataset=synthetic-text"]).job);
     jobs.push(accepted(MINIMAL, &["model.checkpoint=a.h5"]).job);
     jobs.push(in_stages());

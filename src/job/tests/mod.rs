@@ -7,6 +7,7 @@ mod names;
 mod stages;
 mod values;
 
+use std::fs;
 use std::path::PathBuf;
 
 use super::*;

@@ -1,5 +1,7 @@
 //! Keys, sections and names that are unknown, misplaced or missing, and what is suggested instead.
 
+use std::fs;
+
 use super::{MINIMAL, accepted, minimal, refused};
 use crate::job::*;
 

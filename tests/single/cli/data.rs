@@ -155,7 +155,15 @@ fn files_that_do_not_belong_together_are_refused() {
     refused(0, &images, &["holds 39 images, but ", "train-labels-idx1-ubyte", "holds 40 labels"]);
     refused(1, &labels, &["holds 40 images, but ", "train-labels-idx1-ubyte", "holds 39 labels"]);
     refused(2, &idx(&[20, 4, 16], &[0; 1280]), &["images are 4x16, but those of", "are 8x8"]);
-    refused(3, &idx(&[20], &[10; 20]), &["label 0 is 10, but there are only the classes 0 to 9"]);
+    let mut files = sound();
+    files[3] = idx(&[20], &[10; 20]);
+    let place = place(&files, "");
+    let classes = format!("{TRAIN} --set data.classes=10");
+    let outside =
+        "t10k-labels-idx1-ubyte: label 0 is 10, but there are only the classes 0 to 9; raise data.classes";
+    place.run(&classes).refused(3, &[outside]);
+    // Nothing says that there is no eleventh class; the network of the job has ten outputs.
+    place.run(TRAIN).refused(2, &["tiny.toml:", "the data has 11 classes"]);
 }
 
 /// However large a header says the data are, the file's own size bounds the memory: it is refused at once.
@@ -168,7 +176,8 @@ fn absurd_headers_are_refused() {
 #[test]
 fn missing_data_are_refused_with_where_they_were_looked_for_and_how_to_get_them() {
     let place = Place::new();
-    let looked = ["mnist: not found. Looked in\n", "\n  data/mnist\n", "TERNFLOCK_DATA is not set\n"];
+    let cache = format!("\n  {}\n", place.path("cache/ternflock/mnist").display());
+    let looked = ["mnist: not found. Looked in\n", "\n  data/mnist\n", &cache, "TERNFLOCK_DATA is not set\n"];
     let advice = ["\n  ternflock data fetch mnist\n", "jobs/lenet-digits.toml needs no data"];
     place.run("train tiny.toml --set data.dataset=mnist").refused(3, &[&looked[..], &advice].concat());
     // A directory that was asked for is the only one looked in.
@@ -268,14 +277,101 @@ fn texts_that_are_none_are_refused() {
 #[test]
 fn texts_of_other_systems_are_the_same_texts() {
     let lines = "word word\n".repeat(100);
-    let hashes = [lines.clone(), lines.replace('\n', "\r\n"), format!("\u{feff}{lines}")].map(|text| {
+    let forms = [
+        lines.clone(),
+        lines.replace('\n', "\r\n"),
+        lines.replace('\n', "\r"),
+        format!("\u{feff}{lines}"),
+        lines.replace("word\n", "\u{feff}wo\u{ad}rd\n"),
+    ];
+    let hashes = forms.map(|text| {
         let place = Place::new();
         place.write("text.toml", LANGUAGE);
         place.write("a.txt", text);
         place.run("train text.toml --run-dir run").ended(0);
         place.inspect("run/checkpoints/step-0000000002.h5")["hash"].clone()
     });
-    assert!(hashes[0] == hashes[1] && hashes[0] == hashes[2], "{hashes:?}");
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
+}
+
+/// Half of this text's tokens are `<unk>` by a vocabulary of three kinds: the run, its record and an evaluation say so.
+#[test]
+fn unknown_tokens_are_reported() {
+    let place = Place::new();
+    place.write("text.toml", LANGUAGE);
+    place.write("a.txt", "one of these\n".repeat(100));
+    let err = place.run("train text.toml --run-dir run").ended(0).err;
+    for part in [
+        "(unknown tokens: 50.0 %, of those to evaluate on 50.0 %)",
+        "warning: 50.0 % of the training text's tokens are `<unk>`, for the vocabulary has 3 words",
+        "warning: 50.0 % of the validation text's tokens",
+        "raise data.vocabulary",
+    ] {
+        assert!(err.contains(part), "no `{part}` in\n{err}");
+    }
+    let start: serde_json::Value =
+        serde_json::from_str(place.read("run/metrics.jsonl").lines().next().unwrap()).unwrap();
+    assert_eq!((&start["unknown"], &start["evaluation_unknown"]), (&0.5.into(), &0.5.into()));
+    let evaluated = place.run("eval run/checkpoints/best.h5").ended(0);
+    assert!(evaluated.out.contains("unknown tokens  50.0 % of them are `<unk>`"), "{}", evaluated.out);
+    assert!(evaluated.err.contains("warning: 50.0 % of the test text's tokens"), "{}", evaluated.err);
+    assert_eq!(place.run("eval run/checkpoints/best.h5 --json").json()["unknown"], 0.5);
+    // A vocabulary that has all of them.
+    let all = "--set data.vocabulary=5 --set model.layers=[{name='a',type='embedding',features=4},{name='b',type='linear',units=5}]";
+    let err = place.run(&format!("train text.toml --run-dir all {all}")).ended(0).err;
+    assert!(!err.contains("unknown") && !err.contains("warning"), "{err}");
+}
+
+/// The last layer takes its size from the data, and the checkpoint holds the number.
+#[test]
+fn the_data_size_the_last_layer() {
+    let place = self::place(&sound(), "");
+    place.write("text.toml", LANGUAGE.replace("units = 3", "units = \"vocabulary\""));
+    place.write("a.txt", "one of these\n".repeat(100));
+    place.run("train text.toml --run-dir run --set data.vocabulary=4").ended(0);
+    let shape = |checkpoint: &str| {
+        let shown = place.inspect(checkpoint);
+        let layers = shown["layers"].as_array().unwrap();
+        let logits = layers.iter().find(|layer| layer["name"] == "logits");
+        logits.unwrap_or_else(|| panic!("no logits in {shown}"))["shapes"]["weight"].clone()
+    };
+    assert_eq!(shape("run/checkpoints/best.h5"), serde_json::json!([4, 4]));
+    place.run("eval run/checkpoints/best.h5").ended(0);
+    let images = crate::program::TINY.replace("units = 10", "units = \"classes\"");
+    place.write("images.toml", &images);
+    let train = TRAIN.replace("tiny.toml", "images.toml").replace("--run-dir run", "--run-dir images");
+    place.run(&train).ended(0);
+    assert_eq!(shape("images/checkpoints/best.h5")[0], 10);
+    place.write("images.toml", images.replace("classes", "vocabulary"));
+    let line =
+        format!("images.toml:{}: ", images.lines().position(|line| line.contains("classes")).unwrap() + 1);
+    place.run(&train).refused(2, &[&line, "`units = \"vocabulary\"`: the data are images"]);
+}
+
+/// As torchvision stores EMNIST's letters: three classes from label 1 on, the second without a training sample.
+#[test]
+fn pictures_by_the_names_and_labels_that_archives_give_them() {
+    let place = Place::new();
+    let [images, _] = pictures(40);
+    let labels = |labels: [u8; 2]| idx(&[40], &labels.repeat(20));
+    for (part, given) in [("train", [1, 3]), ("test", [1, 2])] {
+        let start = format!("pictures/EMNIST/raw/emnist-letters-{part}");
+        place.write(&format!("{start}-images-idx3-ubyte.gz"), gzip(&images));
+        place.write(&format!("{start}-labels-idx1-ubyte.gz"), gzip(&labels(given)));
+    }
+    place.write("tiny.toml", crate::program::TINY.replace("units = 10", "units = \"classes\""));
+    let run = |sets: &str, dir: &str| place.run(&format!("{TRAIN}-{dir} {sets}"));
+    let err = run("", "a").ended(0).err;
+    let remark = "2 of 4 classes have no training sample, so that the network cannot learn them: 0, 2";
+    assert!(err.contains(remark), "{err}");
+    let err = run("--set data.first_label=1", "b").ended(0).err;
+    assert!(err.contains("1 of 3 classes have no training sample") && err.contains(": 1\n"), "{err}");
+    run("--set data.classes=3", "c")
+        .refused(3, &["labels-idx1-ubyte.gz: label 1 is 3", "set data.first_label = 1"]);
+    let by_start =
+        "--set data.first_label=1 --set data.classes=3 --set data.dir=pictures/EMNIST/raw/emnist-letters";
+    run(by_start, "d").ended(0);
+    place.run("eval run-d/checkpoints/best.h5").ended(0);
 }
 
 /// A preset for language, without any file; what does not fit is refused at its line.
@@ -317,7 +413,9 @@ fn the_list_says_what_there_is_and_where() {
             "{name}:\n{text}"
         );
     }
+    assert!(text.lines().all(|line| line.chars().count() <= 100 || line.contains('/')), "{text}");
     place.write("data/mnist/t10k-labels-idx1-ubyte", "");
+    place.write("cache/ternflock/kjv/kjv.txt", "");
     let list = place.run("data list --json").json();
     let entry = |name: &str| {
         let entries = list["datasets"].as_array().unwrap();
@@ -325,6 +423,7 @@ fn the_list_says_what_there_is_and_where() {
     };
     assert_eq!(entry("digits")["here"], "built in");
     assert_eq!(entry("mnist")["here"], "data/mnist");
+    assert_eq!(entry("kjv")["here"], place.path("cache/ternflock/kjv").display().to_string());
     for key in ["about", "size", "licence"] {
         assert!(entry("fashion-mnist")[key].as_str().is_some_and(|text| !text.is_empty()), "{list}");
     }
@@ -337,6 +436,10 @@ fn only_data_sets_that_are_known_and_published_are_fetched() {
     place.run("data fetch nosuch").refused(2, &[names]);
     place.run("data fetch minst").refused(2, &["no data set is called `minst`; did you mean `mnist`?"]);
     place.run("data fetch digits").refused(2, &["nothing to fetch for `digits`"]);
+    // What jobs would read is an error where it is wrong, wherever a fetch would put another.
+    place.write("data/kjv/kjv.txt", "mine");
+    place.run("data fetch kjv").refused(3, &["data/kjv/kjv.txt: the sha256", "move it away"]);
+    std::fs::remove_dir_all(place.path("data")).unwrap();
     // What the user put there is not replaced, and no origin is asked.
     place.write("mine/train-images-idx3-ubyte", "mine");
     place

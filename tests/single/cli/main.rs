@@ -6,6 +6,7 @@ mod bench;
 mod checkpoints;
 mod compress;
 mod data;
+mod files;
 mod help;
 mod infer;
 mod job;

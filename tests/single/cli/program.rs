@@ -99,6 +99,8 @@ impl Place {
             }
         }
         command.env("OPENBLAS_NUM_THREADS", "1");
+        // Not the data sets that whoever runs the tests has fetched.
+        command.env("XDG_CACHE_HOME", self.path("cache"));
         command
     }
 

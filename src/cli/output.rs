@@ -1,0 +1,126 @@
+//! Files that commands write: a name that means another format is refused, before anything is computed.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// What a command writes.
+pub struct Format {
+    /// What it is called.
+    name: &'static str,
+    /// The endings that mean it, the first the usual one.
+    own: &'static [&'static str],
+}
+
+/// A checkpoint.
+pub const CHECKPOINT: Format = Format { name: "an HDF5 checkpoint", own: &["h5", "hdf5", "hdf", "he5"] };
+/// A picture.
+pub const PICTURE: Format = Format { name: "an SVG picture", own: &["svg"] };
+
+/// Endings that mean a format, which readers go by: of models, of arrays, of text, of pictures, and of archives.
+const KNOWN: [&str; 46] = [
+    "h5",
+    "hdf5",
+    "hdf",
+    "he5",
+    "svg",
+    "onnx",
+    "ort",
+    "safetensors",
+    "pt",
+    "pth",
+    "pkl",
+    "pickle",
+    "bin",
+    "gguf",
+    "ggml",
+    "pb",
+    "pbtxt",
+    "tflite",
+    "keras",
+    "ckpt",
+    "mlmodel",
+    "caffemodel",
+    "prototxt",
+    "msgpack",
+    "npy",
+    "npz",
+    "mat",
+    "nc",
+    "csv",
+    "tsv",
+    "json",
+    "jsonl",
+    "toml",
+    "yaml",
+    "yml",
+    "txt",
+    "md",
+    "html",
+    "png",
+    "jpg",
+    "jpeg",
+    "gif",
+    "pdf",
+    "gz",
+    "zip",
+    "tar",
+];
+
+impl Format {
+    /// Refuses `path`, as `option` has given it, where its ending means another format.
+    ///
+    /// # Errors
+    /// When it does.
+    pub fn check(&self, option: &str, path: &Path) -> Result<()> {
+        let ending =
+            path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+        if self.own.contains(&ending.as_str()) || !KNOWN.contains(&ending.as_str()) {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "{option} {}: what is written is {}, and .{ending} means another format; name it {}",
+            path.display(),
+            self.name,
+            path.with_extension(self.own[0]).display()
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_of_other_formats_are_refused() {
+        for name in ["a.h5", "a.HDF5", "a", "a.v2", "a.onnx.h5", "a.best", ".onnx", "a.5"] {
+            assert!(CHECKPOINT.check("--output", Path::new(name)).is_ok(), "{name}");
+        }
+        for name in [
+            "a.onnx",
+            "a.ONNX",
+            "a.safetensors",
+            "a.pt",
+            "a.pth",
+            "a.npz",
+            "a.npy",
+            "a.pb",
+            "a.ckpt",
+            "a.json",
+            "a.toml",
+        ] {
+            assert!(CHECKPOINT.check("--output", Path::new(name)).is_err(), "{name}");
+        }
+        let message = CHECKPOINT.check("--output", Path::new("dir/a.onnx")).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "--output dir/a.onnx: what is written is an HDF5 checkpoint, and .onnx means another format; name it dir/a.h5"
+        );
+        assert!(PICTURE.check("--svg", Path::new("a.svg")).is_ok());
+        let message = PICTURE.check("--svg", Path::new("a.png")).unwrap_err().to_string();
+        assert!(
+            message.ends_with("an SVG picture, and .png means another format; name it a.svg"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,240 @@
+//! Downloads that go on where an earlier one was cut off, by the tools a machine has: curl, or else wget.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::program::{DEADLINE, Watch, run};
+
+/// What there is to tell of a fetch under way.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// A sentence.
+    Line(&'a str),
+    /// So many bytes of something are here; it is told several times a second, of `total` bytes where that is known.
+    Bytes {
+        /// The file, or the program that fetches it.
+        name: &'a str,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in the end.
+        total: Option<u64>,
+    },
+}
+
+/// Where downloads are until all is well: a directory beside the files that they will be, so that what was cut off is still
+/// there next time.
+pub(super) struct Downloads {
+    directory: PathBuf,
+    /// Held as long as this process downloads there.
+    lock: Option<File>,
+}
+
+impl Downloads {
+    /// Downloads for the directory `into`. Nothing is made there before the first of them.
+    pub fn into(into: &Path) -> Downloads {
+        Downloads { directory: into.join(".download"), lock: None }
+    }
+
+    /// A directory for the downloads from `address`. The message of an `Err` says why there is none.
+    pub fn from(&mut self, address: &str) -> Result<PathBuf, String> {
+        let directory = self.directory.join(format!("{:016x}", xxh3_64(address.as_bytes())));
+        fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        if self.lock.is_none() {
+            let path = self.directory.join("lock");
+            let lock = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            lock.try_lock().map_err(|error| {
+                format!("{}: another process may be downloading there: {error}", path.display())
+            })?;
+            self.lock = Some(lock);
+        }
+        Ok(directory)
+    }
+
+    /// Takes away what was downloaded from `address`: it was not what was asked for.
+    pub fn discard(&self, address: &str) {
+        let directory = self.directory.join(format!("{:016x}", xxh3_64(address.as_bytes())));
+        // Where that fails the next check fails too, and says so.
+        let _ = fs::remove_dir_all(directory);
+    }
+
+    /// Takes everything away.
+    pub fn finish(self) {
+        if self.lock.is_some() {
+            // What is left over takes space and does no harm.
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// Downloads `address` to the file `name` in `directory`, unless it is there; what is there of it is not asked for again.
+pub(super) fn download(
+    address: &str,
+    name: &str,
+    directory: &Path,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<(), String> {
+    let (whole, part) = (directory.join(name), directory.join(format!("{name}.part")));
+    if whole.is_file() {
+        return Ok(());
+    }
+    let outcome = attempt(address, name, directory, tell).or_else(|reason| {
+        if !(cannot_resume(&reason) && part.is_file()) {
+            return Err(reason);
+        }
+        fs::remove_file(&part).map_err(|error| format!("{}: {error}", part.display()))?;
+        attempt(address, name, directory, tell)
+    });
+    outcome.and_then(|()| fs::rename(&part, &whole).map_err(|error| format!("{}: {error}", part.display())))
+}
+
+/// Whether curl's `reason` is that a server does not send the rest of a file, or has another file by now.
+fn cannot_resume(reason: &str) -> bool {
+    ["(33)", "(36)", "error: 416"].iter().any(|sign| reason.contains(sign))
+}
+
+fn attempt(
+    address: &str,
+    name: &str,
+    directory: &Path,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<(), String> {
+    let part = format!("{name}.part");
+    let headers = format!("{name}.headers");
+    let size = |file: &str| fs::metadata(directory.join(file)).map_or(0, |data| data.len());
+    let mut watch = || {
+        let done = size(&part);
+        let total = fs::read(directory.join(&headers)).ok();
+        let total = total.and_then(|headers| total_of(&String::from_utf8_lossy(&headers)));
+        tell(Progress::Bytes { name, done, total });
+        done
+    };
+    let mut watch = Watch::new(DEADLINE, &mut watch);
+    let curl = ["--fail", "--location", "--silent", "--show-error", "--connect-timeout", "20"];
+    let stalled = ["--speed-limit", "1", "--speed-time", "60", "--continue-at", "-"];
+    let files = ["--dump-header", &headers, "--output", &part, address];
+    let outcome = run("curl", curl.into_iter().chain(stalled).chain(files), directory, &mut watch);
+    outcome.or_else(|first| {
+        if cannot_resume(&first) {
+            return Err(first);
+        }
+        let wget = ["--no-verbose", "--tries=2", "--timeout=20", "--continue", "--output-document"];
+        run("wget", wget.into_iter().chain([part.as_str(), address]), directory, &mut watch)
+            .map_err(|second| format!("{first}; {second}"))
+    })
+}
+
+/// The bytes of the whole file that the last answer in `headers` is about.
+fn total_of(headers: &str) -> Option<u64> {
+    let last = headers.rfind("HTTP/").map_or(headers, |at| &headers[at..]);
+    let value = |name: &str| {
+        last.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
+    };
+    let range = value("content-range").and_then(|range| range.rsplit('/').next()?.parse().ok());
+    range.or_else(|| value("content-length")?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_size_is_that_of_the_whole_file() {
+        let moved = "HTTP/1.1 302 Found\r\nContent-Length: 7\r\n\r\n";
+        let all = format!("{moved}HTTP/2 200\r\ncontent-length: 1000\r\n\r\n");
+        let rest = format!(
+            "{moved}HTTP/1.1 206 Partial\r\nContent-Length: 600\r\nContent-Range: bytes 400-999/1000\r\n"
+        );
+        assert_eq!([&all, &rest, ""].map(|headers| total_of(headers)), [Some(1000), Some(1000), None]);
+    }
+
+    /// Answers requests for 100,000 bytes: the first time with 40,000 of them, and then as `ranges` says, with what was asked for
+    /// or with all. Returns its address, and what ranges were asked for.
+    fn server(ranges: bool, requests: usize) -> (String, thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/file", listener.local_addr().unwrap());
+        let serve = move || {
+            let mut asked = Vec::new();
+            for number in 0..requests {
+                let (mut stream, _) = listener.accept().unwrap();
+                let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let lines = lines.map_while(Result::ok).take_while(|line| !line.is_empty());
+                let range = lines.filter(|line| line.to_lowercase().starts_with("range:")).last();
+                let body = vec![b'b'; 100_000];
+                let (status, body) = match &range {
+                    None if number == 0 => ("200 OK\r\nContent-Length: 100000", &body[..40_000]),
+                    Some(_) if ranges => (
+                        "206 Partial\r\nContent-Length: 60000\r\nContent-Range: bytes 40000-99999/100000",
+                        &body[40_000..],
+                    ),
+                    _ => ("200 OK\r\nContent-Length: 100000", &body[..]),
+                };
+                // A client that cannot go on leaves in the middle.
+                let _ =
+                    write!(stream, "HTTP/1.1 {status}\r\nAccept-Ranges: bytes\r\nConnection: close\r\n\r\n")
+                        .and_then(|()| stream.write_all(body));
+                asked.push(range.unwrap_or_default().to_lowercase());
+            }
+            asked
+        };
+        (address, thread::spawn(serve))
+    }
+
+    /// By curl alone, as often as it is asked.
+    fn has_curl() -> bool {
+        std::process::Command::new("curl").arg("--version").output().is_ok()
+    }
+
+    #[test]
+    fn what_was_cut_off_goes_on_where_it_ended() {
+        if !has_curl() {
+            return eprintln!("skipped: there is no curl");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("x.part"), vec![b'a'; 40_000]).unwrap();
+        for ranges in [true, false] {
+            let (address, server) = server(ranges, if ranges { 1 } else { 2 });
+            let mut last = None;
+            let mut tell = |progress: Progress| {
+                if let Progress::Bytes { done, total, .. } = progress {
+                    last = Some((done, total));
+                }
+            };
+            download(&address, "x", directory.path(), &mut tell).unwrap();
+            let content = std::fs::read(directory.path().join("x")).unwrap();
+            // The bytes that were there are still there, or the server has sent all.
+            let first = if ranges { b'a' } else { b'b' };
+            assert!(content == [vec![first; 40_000], vec![b'b'; 60_000]].concat(), "ranges: {ranges}");
+            assert_eq!(server.join().unwrap()[0], "range: bytes=40000-");
+            assert_eq!(last, Some((100_000, Some(100_000))));
+            // It is there now, and nobody is asked.
+            download("http://127.0.0.1:1/", "x", directory.path(), &mut |_| ()).unwrap();
+            std::fs::rename(directory.path().join("x"), directory.path().join("x.part")).unwrap();
+            std::fs::write(directory.path().join("x.part"), vec![b'a'; 40_000]).unwrap();
+        }
+    }
+
+    #[test]
+    fn two_processes_do_not_download_into_one_file() {
+        let into = tempfile::tempdir().unwrap();
+        let (mut one, mut other) = (Downloads::into(into.path()), Downloads::into(into.path()));
+        let directory = one.from("a").unwrap();
+        assert_eq!(one.from("a").unwrap(), directory);
+        assert_ne!(one.from("b").unwrap(), directory);
+        assert!(other.from("a").unwrap_err().contains("another process may be downloading"));
+        other.finish();
+        std::fs::write(directory.join("x.part"), "half").unwrap();
+        one.discard("b");
+        assert!(directory.join("x.part").is_file());
+        one.finish();
+        assert_eq!(std::fs::read_dir(into.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,181 @@
+//! The names that IDX files have in the world: MNIST's own (`train-images-idx3-ubyte`), those that some archives make of them
+//! (`train-images.idx3-ubyte`), with something before them (`emnist-letters-train-images-idx3-ubyte`), and in the directories
+//! that torchvision puts them in (`MNIST/raw`).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::FILES;
+use crate::data::files;
+use crate::error::{Error, Result};
+
+/// Where in a directory the files may be, the first choice first.
+const PLACES: [&str; 7] =
+    ["", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "QMNIST/raw"];
+
+/// The files of one data set, in the order of [`FILES`]; by what their names begin with.
+type Sets = BTreeMap<String, [Option<PathBuf>; 4]>;
+
+/// The four files of the data set in `directory`. Where that holds those of several, `directory` may end in the beginning of
+/// their names: `EMNIST/raw/emnist-letters`.
+///
+/// # Errors
+/// When a file is missing, or when there are several data sets.
+pub fn find(directory: &Path) -> Result<[PathBuf; 4]> {
+    let Some((place, mut sets)) = sets_of(directory) else { return Err(files::missing(directory, FILES[0])) };
+    let complete = |files: &[Option<PathBuf>; 4]| files.iter().all(Option::is_some);
+    if let Some(files) = sets.get("").filter(|files| complete(files)).cloned().and_then(whole) {
+        return Ok(files);
+    }
+    if sets.values().any(complete) {
+        sets.retain(|_, files| complete(files));
+    }
+    if sets.len() > 1 {
+        let names: Vec<&str> = sets.keys().map(|start| start.trim_end_matches('-')).collect();
+        let message = format!(
+            "holds the files of several data sets: {}; name one by the beginning of its files, as in data.dir = \"{}\"",
+            names.join(", "),
+            place.join(names[0]).display()
+        );
+        return Err(Error::data(directory, message));
+    }
+    let (start, files) = sets.into_iter().next().unwrap_or_default();
+    let missing = files.iter().position(Option::is_none).unwrap_or_default();
+    whole(files).ok_or_else(|| files::missing(&place, &format!("{start}{}", FILES[missing])))
+}
+
+/// Whether one of the files is in `directory`.
+pub fn holds_any(directory: &Path) -> bool {
+    sets_of(directory).is_some()
+}
+
+fn whole(files: [Option<PathBuf>; 4]) -> Option<[PathBuf; 4]> {
+    let files: Option<Vec<PathBuf>> = files.into_iter().collect();
+    files?.try_into().ok()
+}
+
+/// The first place of `directory` that has any of the files, and which it has.
+fn sets_of(directory: &Path) -> Option<(PathBuf, Sets)> {
+    if directory.is_dir() {
+        let places = PLACES.iter().map(|place| directory.join(place));
+        return places.map(|place| (place.clone(), scan(&place))).find(|(_, sets)| !sets.is_empty());
+    }
+    let (place, start) = (directory.parent()?, directory.file_name()?.to_str()?);
+    let mut sets = scan(if place.as_os_str().is_empty() { Path::new(".") } else { place });
+    sets.retain(|name, _| name.trim_end_matches('-') == start.trim_end_matches('-'));
+    (!sets.is_empty()).then(|| (place.to_owned(), sets))
+}
+
+fn scan(place: &Path) -> Sets {
+    let mut sets = Sets::new();
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    // A raw file comes before its compressed copy.
+    paths.sort();
+    for path in paths {
+        let Some((start, role)) = path.file_name().and_then(|name| parse(name.to_str()?)) else { continue };
+        let start = start.to_owned();
+        sets.entry(start).or_default()[role].get_or_insert(path);
+    }
+    sets
+}
+
+/// What the name of a file begins with, and which of [`FILES`] it is; nothing of other names.
+fn parse(name: &str) -> Option<(&str, usize)> {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    let kinds = [["images-idx3-ubyte", "images.idx3-ubyte"], ["labels-idx1-ubyte", "labels.idx1-ubyte"]];
+    let parts = [["train-", "train-"], ["t10k-", "test-"]];
+    for (part, parts) in parts.iter().enumerate() {
+        for (kind, kinds) in kinds.iter().enumerate() {
+            let rest = kinds.iter().find_map(|kind| name.strip_suffix(kind));
+            let start = rest.and_then(|rest| parts.iter().find_map(|part| rest.strip_suffix(part)));
+            if let Some(start) = start {
+                return Some((start, 2 * part + kind));
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(names: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        directory
+    }
+
+    const EMNIST: [&str; 8] = [
+        "emnist-letters-train-images-idx3-ubyte.gz",
+        "emnist-letters-train-labels-idx1-ubyte.gz",
+        "emnist-letters-test-images-idx3-ubyte.gz",
+        "emnist-letters-test-labels-idx1-ubyte.gz",
+        "emnist-digits-train-images-idx3-ubyte.gz",
+        "emnist-digits-train-labels-idx1-ubyte.gz",
+        "emnist-digits-test-images-idx3-ubyte.gz",
+        "emnist-digits-test-labels-idx1-ubyte.gz",
+    ];
+
+    #[test]
+    fn files_are_found_by_the_names_that_archives_give_them() {
+        let dotted = FILES.map(|name| name.replace("-idx", ".idx"));
+        let test = FILES.map(|name| name.replace("t10k", "test"));
+        let compressed = FILES.map(|name| format!("{name}.gz"));
+        let in_raw = FILES.map(|name| format!("MNIST/raw/{name}"));
+        let letters: Vec<String> = EMNIST[..4].iter().map(|name| (*name).to_owned()).collect();
+        for names in [dotted.to_vec(), test.to_vec(), compressed.to_vec(), in_raw.to_vec(), letters] {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let directory = directory(&names);
+            let expected: Vec<PathBuf> = names.iter().map(|name| directory.path().join(name)).collect();
+            assert_eq!(find(directory.path()).unwrap().to_vec(), expected);
+            assert!(holds_any(directory.path()));
+        }
+        assert!(!holds_any(directory(&["train-images.png", "images-idx3-ubyte"]).path()));
+    }
+
+    /// As torchvision leaves it: the archives, and what was in them.
+    #[test]
+    fn a_raw_file_is_read_and_not_its_archive() {
+        let both: Vec<String> = FILES
+            .iter()
+            .flat_map(|name| ["", ".gz"].map(|end| format!("FashionMNIST/raw/{name}{end}")))
+            .collect();
+        let directory = directory(&both.iter().map(String::as_str).collect::<Vec<_>>());
+        let found = find(directory.path()).unwrap().map(|path| path.file_name().unwrap().to_owned());
+        assert_eq!(found, FILES.map(std::ffi::OsString::from));
+    }
+
+    #[test]
+    fn of_several_data_sets_one_is_named_by_the_beginning_of_its_files() {
+        let directory = directory(&EMNIST);
+        let message = find(directory.path()).unwrap_err().to_string();
+        let place = directory.path().join("emnist-digits");
+        assert!(message.contains("several data sets: emnist-digits, emnist-letters;"), "{message}");
+        assert!(message.ends_with(&format!("data.dir = \"{}\"", place.display())), "{message}");
+        for start in ["emnist-letters", "emnist-letters-"] {
+            let found = find(&directory.path().join(start)).unwrap();
+            assert_eq!(found.map(|path| path.file_name().unwrap().to_owned()).to_vec(), EMNIST[..4]);
+        }
+        let message = find(&directory.path().join("emnist")).unwrap_err().to_string();
+        assert!(message.contains("emnist: there is no file train-images-idx3-ubyte"), "{message}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named_as_the_others_are() {
+        let message = |names: &[&str]| find(directory(names).path()).unwrap_err().to_string();
+        let said = message(&EMNIST[..3]);
+        assert!(said.ends_with("no file emnist-letters-t10k-labels-idx1-ubyte or emnist-letters-t10k-labels-idx1-ubyte.gz in this directory"), "{said}");
+        let said = message(&["train-images-idx3-ubyte.xz"]);
+        assert!(said.contains("train-images-idx3-ubyte.xz: is compressed with xz"), "{said}");
+        // What is whole wins against what is not.
+        let names: Vec<&str> = EMNIST[..5].to_vec();
+        assert!(find(directory(&names).path()).is_ok());
+    }
+}

@@ -1,0 +1,91 @@
+//! What is worth a sentence about data that can be trained on and may not be what the user believes.
+
+use super::Feeds;
+
+/// The share of unknown tokens above which a perplexity says little.
+const MANY_UNKNOWN: f64 = 0.1;
+/// So many classes are listed.
+const MOST_LISTED: usize = 10;
+
+impl Feeds {
+    /// A sentence for each thing that is odd about them.
+    pub fn remarks(&self) -> Vec<String> {
+        let words = self.vocabulary.as_ref().map_or(0, super::Vocabulary::len);
+        let train = self.train.unknown_share().and_then(|share| unknown_remark("training", share, words));
+        let evaluation =
+            self.evaluation.unknown_share().and_then(|share| unknown_remark(self.set, share, words));
+        let empty = empty_remark(&self.train.empty_classes(), self.train.classes());
+        train.into_iter().chain(evaluation).chain(empty).collect()
+    }
+}
+
+/// What to say of the `set` text, of whose tokens this `share` are `<unk>` by a vocabulary of `words` words; nothing of a few.
+pub fn unknown_remark(set: &str, share: f64, words: usize) -> Option<String> {
+    let remedy = match set {
+        "training" => "raise data.vocabulary",
+        _ => "take a text like the training text, or raise data.vocabulary",
+    };
+    (share > MANY_UNKNOWN).then(|| {
+        format!(
+            "warning: {:.1} % of the {set} text's tokens are `<unk>`, for the vocabulary has {words} words: the perplexity is \
+             mostly that of foretelling `<unk>`; {remedy}, or make words alike with data.lowercase = true and \
+             data.punctuation = \"apart\"",
+            100.0 * share
+        )
+    })
+}
+
+fn empty_remark(empty: &[usize], classes: usize) -> Option<String> {
+    if empty.is_empty() {
+        return None;
+    }
+    let listed: Vec<String> = empty.iter().take(MOST_LISTED).map(usize::to_string).collect();
+    let more = if empty.len() > MOST_LISTED { ", ..." } else { "" };
+    let from_one = match empty {
+        [0] => "; if labels begin at 1, data.first_label = 1 leaves it out",
+        _ => "",
+    };
+    Some(format!(
+        "{} of {classes} classes have no training sample, so that the network cannot learn them: {}{more}{from_one}",
+        empty.len(),
+        listed.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_words_are_spoken_of_when_they_are_many() {
+        assert_eq!(unknown_remark("training", 0.1, 100), None);
+        let remark = unknown_remark("training", 0.876, 100).unwrap();
+        for part in [
+            "warning: 87.6 % of the training text's tokens are `<unk>`",
+            "has 100 words",
+            "; raise data.vocab",
+        ] {
+            assert!(remark.contains(part), "{remark}");
+        }
+        let remark = unknown_remark("validation", 0.2, 100).unwrap();
+        assert!(
+            remark.contains("of the validation text's") && remark.contains("like the training text"),
+            "{remark}"
+        );
+    }
+
+    #[test]
+    fn classes_without_samples_are_named() {
+        assert_eq!(empty_remark(&[], 10), None);
+        let remark = empty_remark(&[3, 7], 10).unwrap();
+        assert!(
+            remark.starts_with("2 of 10 classes have no training sample") && remark.ends_with(": 3, 7"),
+            "{remark}"
+        );
+        let remark = empty_remark(&[0], 27).unwrap();
+        assert!(remark.contains(": 0; if labels begin at 1, data.first_label = 1"), "{remark}");
+        let many: Vec<usize> = (256..1000).collect();
+        let remark = empty_remark(&many, 1000).unwrap();
+        assert!(remark.starts_with("744 of 1000") && remark.ends_with("265, ..."), "{remark}");
+    }
+}

@@ -1,0 +1,192 @@
+//! Opening what a user has named, without waiting for what never comes: a file is opened once, and must be regular.
+//!
+//! To open a FIFO waits until somebody writes to it, and a device may have no end. So a path is opened without waiting, and what
+//! was opened is looked at, not the path, which may be another file by then. A stream is read only where one is asked for: by
+//! the path of a descriptor that the process was given, such as `/dev/stdin` or what a shell makes of `<(command)`.
+
+use std::fs::{File, FileType, OpenOptions};
+use std::io::{self, IsTerminal, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Opens the regular file at `path`, or the one it links to, to read it.
+///
+/// # Errors
+/// When it cannot be opened, and when it is a directory, FIFO, socket or device.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let (file, kind) = open_at_once(path)?;
+    if kind.is_file() { Ok(file) } else { Err(refused(kind)) }
+}
+
+/// Opens the regular file at `path`, or the stream where it names a descriptor of this process. A signal with a handler ends
+/// the wait for a stream.
+///
+/// # Errors
+/// As for [`open_regular`]; and when the descriptor is of a device that is no terminal.
+pub fn open_input(path: &Path) -> io::Result<Input> {
+    let (file, kind) = open_at_once(path)?;
+    let stream = kind.is_fifo() || kind.is_socket() || kind.is_char_device() && file.is_terminal();
+    match kind.is_file() {
+        true => Ok(Input::Regular(file)),
+        false if stream && names_descriptor(path) => Ok(Input::Stream(file)),
+        false => Err(refused(kind)),
+    }
+}
+
+/// Reads all of what [`open_input`] opens at `path`, at most `limit` bytes.
+///
+/// # Errors
+/// As for [`open_input`]; when it cannot be read, and when it has more bytes.
+pub fn read_input(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_input(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let message = format!("it has more than {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}
+
+/// What is read from.
+#[derive(Debug)]
+pub enum Input {
+    /// A regular file.
+    Regular(File),
+    /// A pipe, a socket or a terminal.
+    Stream(File),
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Input::Regular(file) => file.read(buffer),
+            Input::Stream(file) => {
+                wait_for(file)?;
+                file.read(buffer)
+            }
+        }
+    }
+}
+
+/// Waits until there is something in `file`, or its end. A caller of `read` would go on waiting after a signal: here it is an
+/// error of a kind that is not tried again.
+fn wait_for(file: &File) -> io::Result<()> {
+    let mut wait = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one `pollfd` is lent for the call.
+    if unsafe { libc::poll(&raw mut wait, 1, -1) } >= 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    Err(match error.kind() {
+        io::ErrorKind::Interrupted => io::Error::other("a signal has ended the wait for it"),
+        _ => error,
+    })
+}
+
+/// Without waiting for whoever would write to it, and without becoming its terminal's job. What is then read waits as usual.
+fn open_at_once(path: &Path) -> io::Result<(File, FileType)> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let kind = file.metadata()?.file_type();
+    // SAFETY: the descriptor is open, and its flags are numbers.
+    let cleared = unsafe {
+        let flags = libc::fcntl(file.as_raw_fd(), libc::F_GETFL);
+        flags >= 0 && libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags & !libc::O_NONBLOCK) >= 0
+    };
+    if cleared { Ok((file, kind)) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether `path` is `/dev/stdin`, `/dev/fd/N` or `/proc/self/fd/N`.
+fn names_descriptor(path: &Path) -> bool {
+    let descriptors = ["/dev/fd", "/proc/self/fd"];
+    path == Path::new("/dev/stdin")
+        || path.parent().is_some_and(|at| descriptors.iter().any(|of| at == Path::new(of)))
+}
+
+fn refused(kind: FileType) -> io::Error {
+    if kind.is_dir() {
+        return io::Error::from_raw_os_error(libc::EISDIR);
+    }
+    let what = match kind {
+        kind if kind.is_fifo() => "a named pipe (FIFO)",
+        kind if kind.is_socket() => "a socket",
+        kind if kind.is_char_device() || kind.is_block_device() => "a device",
+        _ => "no file",
+    };
+    let message = format!(
+        "it is {what}, and a regular file is needed; what a command prints can be read from /dev/stdin, or be put into a file"
+    );
+    io::Error::new(io::ErrorKind::Unsupported, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::io::Write;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn make_fifo(path: &Path) {
+        let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+        // SAFETY: the path ends in NUL.
+        assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    }
+
+    #[test]
+    fn only_regular_files_are_opened_and_nothing_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("file"), "content").unwrap();
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        make_fifo(&path("fifo"));
+        std::os::unix::fs::symlink("fifo", path("link to fifo")).unwrap();
+        let _listener = UnixListener::bind(path("socket")).unwrap();
+        for name in ["file", "link"] {
+            let mut text = String::new();
+            open_regular(&path(name)).unwrap().read_to_string(&mut text).unwrap();
+            assert_eq!(
+                (text.as_str(), read_input(&path(name), 7).unwrap()),
+                ("content", b"content".to_vec())
+            );
+        }
+        for (path, part) in [
+            (path("fifo"), "it is a named pipe (FIFO), and a regular file is needed"),
+            (path("link to fifo"), "it is a named pipe (FIFO)"),
+            (directory.path().into(), "Is a directory"),
+            ("/dev/zero".into(), "it is a device"),
+            ("/dev/null".into(), "it is a device"),
+            (path("socket"), ""),
+            (path("nowhere"), "No such file"),
+        ] {
+            for error in [open_regular(&path).map(drop), read_input(&path, 7).map(drop)] {
+                let message = error.unwrap_err().to_string();
+                assert!(message.contains(part), "{}: {message}", path.display());
+            }
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_read_where_its_descriptor_is_named() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let written = std::thread::spawn(move || writer.write_all(&[7; 100_000]));
+        let paths = ["/dev/fd", "/proc/self/fd"].map(|at| Path::new(at).join(reader.as_raw_fd().to_string()));
+        assert!(open_regular(&paths[0]).unwrap_err().to_string().contains("named pipe"));
+        let mut half = vec![0; 50_000];
+        open_input(&paths[0]).unwrap().read_exact(&mut half).unwrap();
+        assert_eq!(half, vec![7; 50_000]);
+        // The other end is closed when all has been written; this one is open twice until then.
+        assert_eq!(read_input(&paths[1], 50_000).unwrap(), vec![7; 50_000]);
+        written.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn no_more_is_read_than_is_allowed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, "content").unwrap();
+        let message = read_input(&path, 6).unwrap_err().to_string();
+        assert_eq!(message, "it has more than 6 bytes");
+    }
+}

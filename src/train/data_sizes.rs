@@ -1,0 +1,133 @@
+//! Sizes of layers that a job leaves to its data: `units = "vocabulary"` and `units = "classes"`.
+
+use serde_json::{Map, Value};
+
+use crate::nn::Shape;
+
+/// The options that may be so said: the type of the layer, and the key.
+const SIZED: [(&str, &str); 3] = [("linear", "units"), ("conv2d", "filters"), ("embedding", "vocabulary")];
+
+/// The sizes that data have.
+const WORDS: [&str; 2] = ["vocabulary", "classes"];
+
+const UNKNOWN: &str = "must be a whole number, \"vocabulary\" or \"classes\"";
+
+/// The options that hold names, whatever these are.
+const NAMES: [&str; 4] = ["name", "type", "inputs", "tied"];
+
+/// Puts the number that data of shape `input` and `classes` classes have in the place of such a word in the `table` of a layer.
+/// The message of an `Err` says why there is none.
+pub fn resolve(table: &mut Map<String, Value>, input: Shape, classes: usize) -> Result<(), String> {
+    replace(table, |word| size(word, input, classes))
+}
+
+/// The same before the data are known, with a number that no layer refuses in the place of every word that data of some kind
+/// have.
+pub fn stand_in(table: &mut Map<String, Value>) -> Result<(), String> {
+    replace(table, |word| if WORDS.contains(&word) { Ok(1) } else { Err(UNKNOWN.into()) })
+}
+
+fn replace(
+    table: &mut Map<String, Value>,
+    size: impl Fn(&str) -> Result<usize, String>,
+) -> Result<(), String> {
+    let kind = table.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    for (key, value) in table.iter_mut() {
+        let Some(word) = value.as_str() else { continue };
+        if SIZED.contains(&(kind.as_str(), key.as_str())) {
+            *value = size(word).map_err(|reason| format!("`{key} = \"{word}\"`: {reason}"))?.into();
+        } else if WORDS.contains(&word) && !NAMES.contains(&key.as_str()) {
+            return Err(format!(
+                "`{key} = \"{word}\"`: only `units` of a linear layer, `filters` of a convolution and `vocabulary` of an \
+                 embedding can be left to the data; give a number"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn size(word: &str, input: Shape, classes: usize) -> Result<usize, String> {
+    match (word, input) {
+        ("vocabulary", Shape::Tokens { vocabulary, .. }) => Ok(vocabulary),
+        ("vocabulary", _) => {
+            Err("the data are images, which have no vocabulary; \"classes\" is their number".into())
+        }
+        ("classes", Shape::Tokens { .. }) => {
+            Err("the data are a text; \"vocabulary\" is the number of its words".into())
+        }
+        ("classes", _) => Ok(classes),
+        _ => Err(UNKNOWN.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TEXT: Shape = Shape::Tokens { steps: 5, vocabulary: 40 };
+    const IMAGES: Shape = Shape::Image { channels: 1, height: 8, width: 8 };
+
+    fn resolved(table: Value, input: Shape) -> Result<Value, String> {
+        let mut table = table.as_object().unwrap().clone();
+        resolve(&mut table, input, if input == TEXT { 40 } else { 10 }).map(|()| table.into())
+    }
+
+    #[test]
+    fn words_become_the_numbers_of_the_data() {
+        for (table, input, key, number) in [
+            (json!({"type": "linear", "units": "vocabulary", "name": "classes"}), TEXT, "units", 40),
+            (json!({"type": "embedding", "vocabulary": "vocabulary", "features": 3}), TEXT, "vocabulary", 40),
+            (json!({"type": "linear", "units": "classes", "tied": "vocabulary"}), IMAGES, "units", 10),
+            (json!({"type": "conv2d", "filters": "classes", "kernel": 1}), IMAGES, "filters", 10),
+        ] {
+            let mut expected = table.clone();
+            expected[key] = json!(number);
+            assert_eq!(resolved(table, input), Ok(expected));
+        }
+        let plain = json!({"type": "linear", "units": 7, "init": "zero"});
+        assert_eq!(resolved(plain.clone(), TEXT), Ok(plain));
+    }
+
+    #[test]
+    fn words_stand_for_some_number_until_the_data_are_known() {
+        for word in WORDS {
+            let mut table = json!({"type": "linear", "units": word}).as_object().unwrap().clone();
+            assert_eq!(stand_in(&mut table), Ok(()));
+            assert_eq!(table["units"], 1);
+        }
+        let mut table = json!({"type": "linear", "units": "many"}).as_object().unwrap().clone();
+        assert!(stand_in(&mut table).unwrap_err().contains("must be a whole number"));
+    }
+
+    #[test]
+    fn words_that_make_no_sense_are_refused() {
+        for (table, input, part) in [
+            (
+                json!({"type": "linear", "units": "vocabulary"}),
+                IMAGES,
+                "`units = \"vocabulary\"`: the data are images",
+            ),
+            (
+                json!({"type": "linear", "units": "classes"}),
+                TEXT,
+                "`units = \"classes\"`: the data are a text",
+            ),
+            (
+                json!({"type": "linear", "units": "vocab"}),
+                TEXT,
+                "must be a whole number, \"vocabulary\" or \"classes\"",
+            ),
+            (
+                json!({"type": "lstm", "hidden": "vocabulary"}),
+                TEXT,
+                "`hidden = \"vocabulary\"`: only `units` of a linear",
+            ),
+            (json!({"type": "embedding", "features": "classes"}), TEXT, "`features = \"classes\"`: only"),
+        ] {
+            let message = resolved(table, input).unwrap_err();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}
