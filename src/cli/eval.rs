@@ -19,6 +19,7 @@ use crate::data::{EvaluationFeed, Vocabulary};
 use crate::error::{Error, Result};
 use crate::job::{Data, Exchange, Job};
 use crate::nn::{Network, Tally};
+use crate::report::json::to_value;
 use crate::report::{Count, Score, Speed, Task};
 use crate::train::{
     EVALUATION_BATCH, Evaluator, Patience, World, evaluate, hash_values, logits, open_test_set,
@@ -137,11 +138,11 @@ impl Measured {
         put(
             json!({"checkpoint": path, "step": self.snapshot.progress.step, "dataset": self.dataset, "set": "test"}),
         );
-        put(json!(count));
+        put(to_value(&count));
         put(json!({"correct": self.tally.correct}));
-        put(json!(score));
-        put(json!({"loss": self.tally.mean_loss(), "seconds": self.seconds}));
-        put(json!(speed));
+        put(to_value(&score));
+        put(json!({"loss": to_value(&self.tally.mean_loss()), "seconds": to_value(&self.seconds)}));
+        put(to_value(&speed));
         self.around.iter().for_each(|around| put(around.object()));
         Value::Object(object)
     }

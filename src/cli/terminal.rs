@@ -71,6 +71,18 @@ fn line(event: &Event, bar: bool) -> Option<String> {
             samples.unit(),
             if *best { ", the best so far" } else { "" }
         )),
+        Event::Test { step, set, checkpoint, test } => Some(format!(
+            "step {step:>6}  {set} {} {} of {} {}{}: {}, of step {}",
+            test.score.name(),
+            shown(test.score),
+            thousands(test.samples.number()),
+            test.samples.unit(),
+            test.loss.map_or(String::new(), |loss| format!(", loss {loss:.4}")),
+            checkpoint.display(),
+            thousands(test.network_step)
+        )),
+        // The error itself is said at the end.
+        Event::Diverged { .. } => None,
         Event::Checkpoint { .. } if bar => None,
         Event::Checkpoint { step, path } => Some(format!("step {step:>6}  checkpoint {}", path.display())),
         Event::Note { text, .. } => Some(text.clone()),
@@ -91,6 +103,7 @@ fn start_line(event: &Event) -> String {
         algorithm,
         samples,
         vocabulary,
+        set,
         step,
         steps,
     } = event
@@ -105,7 +118,7 @@ fn start_line(event: &Event) -> String {
     format!(
         "{job}: {} on {}, {} a rank ({threads_reason})\n\
          {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples}; \
-         steps {step} to {steps}; writing to {}",
+         the {set} set chooses the network; steps {step} to {steps}; writing to {}",
         plural(*ranks, "rank"),
         plural(*hosts, "host"),
         plural(*threads, "compute thread"),

@@ -22,6 +22,7 @@ mod shrink;
 mod smoothout;
 mod source;
 mod sparsity;
+mod split;
 mod stage;
 mod synthetic_text;
 mod text;
@@ -51,6 +52,7 @@ pub use shrink::Shrink;
 pub use smoothout::{Adapt, Distribution, Noise, NoiseSchedule, SmoothOut};
 pub use source::Source;
 pub use sparsity::{Sparsity, SparsityMethod, Strengths};
+pub use split::{Split, Validation};
 pub use stage::Stage;
 pub use synthetic_text::SyntheticText;
 pub use text::{Level, Punctuation, Text};
@@ -142,13 +144,17 @@ fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>) 
     let mut reader = Reader::new(table, source, problems, "at the top of the file");
     reader.top().know("stage");
     let length = if table.contains_key("stage") { Length::Stages } else { Length::Job };
+    let name = read_name(&mut reader, stem);
+    let data = Data::read(&mut reader.section("data"));
+    let model = Model::read(&mut reader.section("model"));
+    let train = Train::read(&mut reader.section("train"), length);
     let mut job = Job {
-        name: read_name(&mut reader, stem),
-        data: Data::read(&mut reader.section("data")),
-        model: Model::read(&mut reader.section("model")),
-        train: Train::read(&mut reader.section("train"), length),
+        name,
+        data,
+        model,
         optimizer: Optimizer::read(&mut reader.section("optimizer")),
-        schedule: Schedule::read(&mut reader.section("schedule")),
+        schedule: Schedule::read(&mut reader.section("schedule"), &train),
+        train,
         sparsity: Sparsity::read(&mut reader.section("sparsity")),
         force: Force::read(&mut reader.section("force")),
         smoothout: SmoothOut::read(&mut reader.section("smoothout")),

@@ -1,11 +1,12 @@
 //! What a run says: events, for the terminal and for `metrics.jsonl` alike.
 
 mod event;
+pub mod json;
 mod metrics;
 mod phases;
 mod score;
 
-pub use event::{Event, Summary, Traffic};
+pub use event::{Chosen, Event, Summary, Test, Traffic};
 pub use metrics::{Metrics, write_whole};
 pub use phases::Phases;
 pub use score::{Count, Score, Speed, Task};

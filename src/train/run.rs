@@ -16,11 +16,11 @@ use super::surgery::enter;
 use super::trainer::Trainer;
 use super::world::World;
 use crate::checkpoint::{Best, Store};
-use crate::data::Vocabulary;
-use crate::error::{Error, Result};
+use crate::data::{EvaluationFeed, Vocabulary};
+use crate::error::{Error, Kind, Result};
 use crate::job::{Gradients, Job, Loaded};
 use crate::nn::Tally;
-use crate::report::{Event, Metrics, Summary, Traffic};
+use crate::report::{Chosen, Event, Metrics, Summary, Test, Traffic};
 
 /// How a run was asked for.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +59,14 @@ pub fn run(
         );
         run.say(Event::Note { step: run.first_step, text })?;
     }
-    run.finish(world, &mut stops)
+    let finished = run.finish(world, &mut stops);
+    if let Err(error) = &finished
+        && error.kind() == Kind::NonFinite
+    {
+        // A disk that is full does not make another error of this one.
+        let _ = run.say_diverged(error);
+    }
+    finished
 }
 
 /// A run under way; [`Run::start`] is in its own file.
@@ -69,8 +76,10 @@ pub(super) struct Run<'a> {
     pub stages: Stages<'a>,
     pub trainer: Trainer,
     pub evaluator: Evaluator,
-    /// What is evaluated on: "test" or "validation".
+    /// What is evaluated on, and so chooses the network: "validation" or "test".
     pub set: &'static str,
+    /// The test set, if it does not choose.
+    pub test: Option<Box<dyn EvaluationFeed>>,
     /// The words of a language model.
     pub vocabulary: Option<Vocabulary>,
     pub run_dir: RunDir,
@@ -103,7 +112,7 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn finish(mut self, world: &mut World, stops: &mut dyn FnMut() -> bool) -> Result<Summary> {
+    fn finish(&mut self, world: &mut World, stops: &mut dyn FnMut() -> bool) -> Result<Summary> {
         let start = Instant::now();
         let mut stopped = false;
         if self.owes_evaluation && self.evaluate(world)? && self.job.checkpoint.best {
@@ -133,9 +142,17 @@ impl Run<'_> {
         if complete && self.last.is_none() {
             self.evaluate(world)?;
         }
-        let summary = self.summary(world, complete, start.elapsed().as_secs_f64());
+        let verdict = if complete { Some(self.judge(world)?) } else { None };
+        let summary = self.summary(world, verdict, start.elapsed().as_secs_f64());
         self.say(Event::End(summary.clone()))?;
         Ok(summary)
+    }
+
+    /// Writes down that the run has come to `error`: whoever reads its events need not guess why they end.
+    fn say_diverged(&mut self, error: &Error) -> Result<()> {
+        let (step, what) = (self.trainer.step, error.to_string());
+        let step = if let Error::NonFinite { step, .. } = error { *step } else { step };
+        self.say(Event::Diverged { step, what })
     }
 
     fn next_stage(&mut self, world: &mut World) -> Result<()> {
@@ -226,12 +243,13 @@ impl Run<'_> {
             );
             return Err(Error::NonFinite { step, rank: 0, what });
         }
-        let best = self.best.as_ref().is_none_or(|best| score.beats(best.value));
+        let (loss, samples) = (tally.mean_loss(), self.trainer.task().count(tally.samples));
+        let best = self.best.as_ref().is_none_or(|best| score.improves(loss, best.value, best.loss));
         if best {
-            self.best = Some(Best { step, metric: score.name().into(), value: score.value() });
+            let metric = score.name().into();
+            self.best = Some(Best { step, metric, value: score.value(), loss: Some(loss) });
         }
         self.last = Some((step, tally));
-        let (loss, samples) = (tally.mean_loss(), self.trainer.task().count(tally.samples));
         self.say(Event::Evaluate { step, set: self.set, loss, score, samples, best })?;
         if let Some(rate) = self.trainer.see_evaluation(loss) {
             let text =
@@ -288,7 +306,9 @@ impl Run<'_> {
         self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.write(&event))
     }
 
-    fn summary(&self, world: &World, complete: bool, seconds: f64) -> Summary {
+    /// What a run came to that is complete if it has a verdict.
+    fn summary(&self, world: &World, verdict: Option<(Chosen, Test)>, seconds: f64) -> Summary {
+        let complete = verdict.is_some();
         let steps = self.trainer.step - self.first_step;
         let per_step = |bytes: u64| bytes as f64 / steps.max(1) as f64;
         let [formula, float32] = self.stage_bytes(world);
@@ -301,6 +321,8 @@ impl Run<'_> {
             set: self.set,
             score: task.score(&last.unwrap_or(Tally { loss: f64::NAN, ..Tally::default() })),
             loss: last.map(|tally| tally.mean_loss()),
+            test: verdict.as_ref().map(|(_, test)| *test),
+            chosen: verdict.map(|(chosen, _)| chosen),
             seconds,
             speed: task.speed(if steps == 0 { 0.0 } else { samples / self.training_seconds }),
             traffic: Traffic {

@@ -7,7 +7,7 @@ use ternflock_collectives::topology::Topology;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::Batch;
-use super::build::{build_graph, check_preset, open_feeds};
+use super::build::{TEST, build_graph, check_preset, open_feeds};
 use super::evaluate::Evaluator;
 use super::exchange::{kept_layers, residual_elements};
 use super::hash::program_hash;
@@ -21,7 +21,7 @@ use super::world::World;
 use crate::checkpoint::Store;
 use crate::data::{Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
-use crate::job::{Job, Loaded, Model};
+use crate::job::{Job, Loaded, Model, Split, Validation};
 use crate::nn::{Graph, Shape, check_memory, parameters};
 use crate::optim::state_names;
 use crate::report::{Event, Metrics};
@@ -41,7 +41,7 @@ impl<'a> Run<'a> {
             xxh3_64(format!("{:?}", (&options.run_dir, options.resume, options.same_ranks)).as_bytes()),
         )?;
         let placement = place(world)?;
-        let Feeds { train, evaluation, set, vocabulary } = read(loaded, world)?;
+        let Feeds { train, evaluation, set, test, vocabulary } = read(loaded, world)?;
         let open_run_dir = |world: &mut World| {
             world.set_context(format_args!("start of the run, opening its directory"));
             RunDir::open(job, options.run_dir.as_deref(), options.resume, world)
@@ -61,6 +61,7 @@ impl<'a> Run<'a> {
             trainer,
             evaluator: Evaluator::new(evaluation),
             set,
+            test,
             vocabulary,
             run_dir,
             stretch: Stretch::default(),
@@ -82,6 +83,15 @@ impl<'a> Run<'a> {
             float32_bytes: 0,
         };
         let mut notes = run.open_store(options, world)?;
+        if set == TEST {
+            notes.push(format!(
+                "the test set chooses the network ({}): what it says of the chosen one is better than what new data will",
+                match job.data.split {
+                    Some(Split { validation: Validation::Count(0), .. }) => "data.validation = 0",
+                    _ => "no class has a second training sample, for a validation split",
+                }
+            ));
+        }
         world.set_context(format_args!("start of the run, measuring what an exchange takes"));
         let chosen = run.trainer.choose_exchange(world, run.kept)?;
         notes.extend(chosen.filter(|reason| !notes.contains(reason)));
@@ -107,6 +117,7 @@ impl<'a> Run<'a> {
                 Shape::Tokens { vocabulary, .. } => Some(vocabulary),
                 _ => None,
             },
+            set,
             step: run.first_step,
             steps: run.trainer.steps + run.stages.later(),
         })?;
@@ -159,7 +170,9 @@ fn read(loaded: &Loaded, world: &mut World) -> Result<Feeds> {
         .and_then(|()| check_preset(&loaded.job.model, &loaded.source))
         .and_then(|()| open_feeds(loaded));
     let feeds = world.together(opened)?;
-    world.agree("the hash of the data", feeds.train.hash() ^ feeds.evaluation.hash().rotate_left(1))?;
+    let test = feeds.test.as_ref().map_or(0, |test| test.hash());
+    let hashes = [feeds.train.hash(), feeds.evaluation.hash(), test];
+    world.agree("the hash of the data", xxh3_64(bytemuck::cast_slice(&hashes)))?;
     world.agree("the hash of the vocabulary", feeds.vocabulary.as_ref().map_or(0, Vocabulary::hash))?;
     Ok(feeds)
 }
