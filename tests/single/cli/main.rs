@@ -19,3 +19,4 @@ mod signals;
 mod streams;
 mod sweep;
 mod train;
+mod validation;
