@@ -45,9 +45,12 @@ impl FromValue for Validation {
         let count = || value.as_integer().and_then(|count| usize::try_from(count).ok());
         let share = || value.as_float().filter(|share| *share > 0.0 && *share < 1.0);
         let auto = || (value.as_str() == Some(AUTO)).then_some(Validation::Auto);
-        auto().or_else(|| count().map(Validation::Count)).or_else(|| share().map(Validation::Share)).ok_or_else(|| {
-            format!("a whole number of at least 0, a share above 0 and below 1, or \"{AUTO}\"")
-        })
+        auto()
+            .or_else(|| count().map(Validation::Count))
+            .or_else(|| share().map(Validation::Share))
+            .ok_or_else(|| {
+                format!("a whole number of at least 0, a share above 0 and below 1, or \"{AUTO}\"")
+            })
     }
 }
 

@@ -13,7 +13,8 @@ const SIZE: (u32, u32) = (640, 420);
 /// # Errors
 /// When there is no finite loss to draw, or the picture cannot be made.
 pub fn plot(title: &str, slices: &[Slice]) -> Result<String> {
-    let finite = || slices.iter().flat_map(|slice| slice.loss.iter().copied().filter(|loss| loss.is_finite()));
+    let finite =
+        || slices.iter().flat_map(|slice| slice.loss.iter().copied().filter(|loss| loss.is_finite()));
     let far = slices.iter().flat_map(|slice| &slice.t).fold(0.0f64, |far, t| far.max(t.abs()));
     let (low, high) = finite()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), loss| (low.min(loss), high.max(loss)));
@@ -66,11 +67,8 @@ mod tests {
 
     #[test]
     fn slices_become_lines() {
-        let slice = |direction: u64, loss: &[f64]| Slice {
-            direction,
-            t: vec![-1.0, 0.0, 1.0],
-            loss: loss.to_vec(),
-        };
+        let slice =
+            |direction: u64, loss: &[f64]| Slice { direction, t: vec![-1.0, 0.0, 1.0], loss: loss.to_vec() };
         let whole = slice(0, &[2.0, 1.0, 3.0]);
         let broken = slice(1, &[2.0, f64::INFINITY, 3.0]);
         let text = plot("a <network>", &[whole, broken]).unwrap();

@@ -170,7 +170,9 @@ mod tests {
         assert!(all.improves(9.0, 0.9, Some(0.1)) && !Score::Accuracy(0.9).improves(0.1, 1.0, Some(9.0)));
         // Perplexities too large for a number are equal.
         let endless = Score::Perplexity(f64::INFINITY);
-        assert!(endless.improves(800.0, f64::INFINITY, Some(900.0)) && !endless.improves(800.0, 3.0, Some(900.0)));
+        assert!(
+            endless.improves(800.0, f64::INFINITY, Some(900.0)) && !endless.improves(800.0, 3.0, Some(900.0))
+        );
     }
 
     #[test]

@@ -90,7 +90,9 @@ pub fn open_validation_set(
 ) -> Result<Box<dyn EvaluationFeed>> {
     open_set(data, dir, vocabulary, Part::Valid, |mut dataset| {
         split_off(&mut dataset, data)?.ok_or_else(|| {
-            Error::Usage("its job has no validation split (data.validation = 0): it was chosen on the test set".into())
+            Error::Usage(
+                "its job has no validation split (data.validation = 0): it was chosen on the test set".into(),
+            )
         })
     })
 }

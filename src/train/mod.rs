@@ -33,7 +33,9 @@ mod trainer;
 mod verdict;
 mod world;
 
-pub use build::{TEST, VALIDATION, build_graph, logits, open_feeds, open_test_set, open_training_set, open_validation_set};
+pub use build::{
+    TEST, VALIDATION, build_graph, logits, open_feeds, open_test_set, open_training_set, open_validation_set,
+};
 pub use end::End;
 pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use exchange::{Agreed, Exchange, Give, Sizes, overlaps};

@@ -177,16 +177,24 @@ fn a_text_has_no_validation_split() {
 fn a_rate_that_evaluations_cut_needs_evaluations() {
     let plateau = "schedule.kind=plateau";
     let none = "train.eval_every=0";
-    for sets in [[plateau, "train.eval_every=5"], [plateau, "train.log_every=0"], ["schedule.kind=step", none]] {
+    for sets in
+        [[plateau, "train.eval_every=5"], [plateau, "train.log_every=0"], ["schedule.kind=step", none]]
+    {
         let every = (sets[0] != plateau).then_some("schedule.every=1");
         accepted(MINIMAL, &sets.into_iter().chain(every).collect::<Vec<_>>());
     }
-    let why = "cuts the rate by what evaluations say, and with train.eval_every = 0 there is none before the end";
+    let why =
+        "cuts the rate by what evaluations say, and with train.eval_every = 0 there is none before the end";
     let said = refused(MINIMAL, &[plateau, none]);
-    assert!(said.len() == 1 && said[0].starts_with("--set schedule.kind=plateau: ") && said[0].contains(why), "{said:?}");
+    assert!(
+        said.len() == 1 && said[0].starts_with("--set schedule.kind=plateau: ") && said[0].contains(why),
+        "{said:?}"
+    );
     // In a stage, whichever of the two is the job's own.
     let stages = MINIMAL.replace("[train]\nepochs = 1\n", "");
-    let stages = format!("{stages}[[stage]]\nname = \"a\"\ntrain.epochs = 1\n[[stage]]\nname = \"b\"\nshrink = {{}}\n");
+    let stages = format!(
+        "{stages}[[stage]]\nname = \"a\"\ntrain.epochs = 1\n[[stage]]\nname = \"b\"\nshrink = {{}}\n"
+    );
     for sets in [
         [plateau, none],
         [plateau, "stage.a.train.eval_every=0"],

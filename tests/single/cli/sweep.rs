@@ -19,10 +19,22 @@ fn report(place: &Place, words: &str) -> Vec<Value> {
 fn values_and_seeds_come_to_a_table() {
     let place = Place::new();
     let done = place.run(WORDS).ended(0);
-    for part in ["job", "smoothout.a", "runs", "validation accuracy (%)", "validation loss", "test accuracy (%)", " ± "] {
+    for part in [
+        "job",
+        "smoothout.a",
+        "runs",
+        "validation accuracy (%)",
+        "validation loss",
+        "test accuracy (%)",
+        " ± ",
+    ] {
         assert!(done.out.contains(part), "{}", done.out);
     }
-    assert!(done.err.contains("[6/6] sweep/tiny/smoothout.a=0.05,seed=3: validation accuracy 0."), "{}", done.err);
+    assert!(
+        done.err.contains("[6/6] sweep/tiny/smoothout.a=0.05,seed=3: validation accuracy 0."),
+        "{}",
+        done.err
+    );
     let settings = report(&place, WORDS);
     assert_eq!(settings.len(), 2);
     for (setting, a) in settings.iter().zip(["0", "0.05"]) {
@@ -175,7 +187,11 @@ fn a_value_that_diverges_is_a_row() {
     let words = "sweep tiny.toml --vary optimizer.learning_rate=1e30,0.05 --seeds 1,2 --into sweep";
     let done = place.run(words).ended(0);
     assert!(done.err.contains("learning_rate=1e30,seed=1: diverged at step 1\n"), "{}", done.err);
-    assert!(done.err.contains("[4/4] sweep/tiny/optimizer.learning_rate=0.05,seed=2: validation"), "{}", done.err);
+    assert!(
+        done.err.contains("[4/4] sweep/tiny/optimizer.learning_rate=0.05,seed=2: validation"),
+        "{}",
+        done.err
+    );
     let rows: Vec<&str> = done.out.lines().collect();
     assert!(rows[1].contains("0 of 2") && rows[1].ends_with("2 diverged, at steps 1, 1"), "{}", done.out);
     assert!(rows[2].contains(" ± ") && rows.len() == 3, "{}", done.out);

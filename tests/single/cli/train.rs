@@ -112,9 +112,10 @@ fn a_validation_split_is_what_is_evaluated() {
         run.err
     );
     assert!(run.err.contains("of 100 samples"), "{}", run.err);
-    place
-        .run("train held.toml --set data.validation=1438")
-        .refused(2, &["--set data.validation=1438: ", "cannot take 1438 of 1438 training samples for validation"]);
+    place.run("train held.toml --set data.validation=1438").refused(
+        2,
+        &["--set data.validation=1438: ", "cannot take 1438 of 1438 training samples for validation"],
+    );
 }
 
 /// The loss of a step is that before its update: parameters that the last one breaks must be seen all the same, and no

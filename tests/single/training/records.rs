@@ -137,7 +137,7 @@ fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
     let loaded = short(&[&jump[..], &["train.eval_every=4"]].concat());
     for ranks in [1, 3] {
         let directory = tempfile::tempdir().unwrap();
-        let ended = train(ranks, loaded, directory.path());
+        let ended = train(ranks, &loaded, directory.path());
         let best = best_of(&metrics(directory.path(), "evaluate"));
         let step = best["step"].as_u64().unwrap();
         assert!(step < 20, "{best}");

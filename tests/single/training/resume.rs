@@ -50,7 +50,8 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
 /// after an interruption.
 #[test]
 fn a_resumed_run_chooses_the_same_network() {
-    let loaded = short(&["data.validation=1", "train.eval_every=1", "checkpoint.every=4", "checkpoint.keep=9"]);
+    let loaded =
+        short(&["data.validation=1", "train.eval_every=1", "checkpoint.every=4", "checkpoint.keep=9"]);
     let straight = tempfile::tempdir().unwrap();
     train(2, &loaded, straight.path());
     let halved = tempfile::tempdir().unwrap();
