@@ -139,8 +139,9 @@ impl Run<'_> {
             self.next_stage(world)?;
         }
         let complete = self.trainer.step >= self.trainer.steps && !self.stages.has_next();
-        if complete && self.last.is_none() {
-            self.evaluate(world)?;
+        // On another number of ranks, sums of losses may decide differently between equal scores.
+        if complete && self.last.is_none() && self.evaluate(world)? && self.job.checkpoint.best {
+            self.save(world, true)?;
         }
         let verdict = if complete { Some(self.judge(world)?) } else { None };
         let summary = self.summary(world, verdict, start.elapsed().as_secs_f64());

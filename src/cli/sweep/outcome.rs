@@ -108,3 +108,27 @@ fn outcome(run: &Run, events: &[Value]) -> Option<Outcome> {
 fn score(event: &Value) -> Option<(String, f64)> {
     METRICS.iter().find_map(|metric| Some(((*metric).to_owned(), number(&event[*metric])?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A start after it is another attempt, which may have gone well.
+    #[test]
+    fn a_run_has_diverged_if_its_last_start_did() {
+        let start = || json!({"event": "start", "step": 0});
+        let train = || json!({"event": "train", "step": 3});
+        let diverged = |step: u64| json!({"event": "diverged", "step": step, "what": "x"});
+        let end = |complete: bool| json!({"event": "end", "step": 9, "complete": complete});
+        assert_eq!(ended(&[start(), train(), diverged(7)]), Some(State::Diverged(7)));
+        assert_eq!(
+            ended(&[start(), diverged(7), start(), diverged(8), end(false)]),
+            Some(State::Diverged(8))
+        );
+        assert_eq!(ended(&[start(), diverged(7), start(), train(), end(true)]), None);
+        assert_eq!(ended(&[start(), train()]), None);
+        assert_eq!(ended(&[]), None);
+    }
+}
