@@ -96,9 +96,12 @@ impl Reader {
         let metrics = self.group("progress/metrics")?;
         let count = |name| attribute(&group, name, |value| value.read_scalar::<u64>());
         let float = |group: &Group, name: &str| attribute(group, name, |value| value.read_scalar::<f64>());
+        let present = group.attr_names().map_err(cause)?;
+        let has = |name: &str| present.iter().any(|other| other == name);
         let best = || -> Result<Best, String> {
             let metric = attribute(&group, "best_metric", text)?;
-            Ok(Best { step: count("best_step")?, metric, value: float(&group, "best_value")? })
+            let loss = has("best_loss").then(|| float(&group, "best_loss")).transpose()?;
+            Ok(Best { step: count("best_step")?, metric, value: float(&group, "best_value")?, loss })
         };
         let plateau = || -> Result<Plateau, String> {
             let (cuts, waited) = (count("plateau_cuts")?, count("plateau_waited")?);
@@ -108,8 +111,6 @@ impl Reader {
             let (start, optimizer_start) = (count("stage_start")?, count("optimizer_start")?);
             Ok(Stage { name: attribute(&group, "stage", text)?, start, optimizer_start })
         };
-        let present = group.attr_names().map_err(cause)?;
-        let has = |name: &str| present.iter().any(|other| other == name);
         let gradients = || -> Result<Gradients, String> {
             let name = attribute(&group, "gradients", text)?;
             let known = Gradients::ALL.into_iter().find(|gradients| gradients.name() == name);

@@ -117,6 +117,8 @@ pub struct Best {
     pub metric: String,
     /// Its value.
     pub value: f64,
+    /// The mean loss with it, which decides between equal values. Files of earlier versions do not say.
+    pub loss: Option<f64>,
 }
 
 impl<V: AsRef<[f32]>> Snapshot<V> {
@@ -177,7 +179,10 @@ impl Progress {
     /// Whether both are the same to the bit: a NaN equals itself, 0 is not -0.
     pub fn same_bits(&self, other: &Progress) -> bool {
         let counts = |p: &Progress| (p.step, p.epoch, p.samples_seen, p.ranks, p.threads);
-        let best = |p: &Progress| p.best.clone().map(|best| (best.step, best.metric, best.value.to_bits()));
+        let best = |p: &Progress| {
+            let best = p.best.clone();
+            best.map(|best| (best.step, best.metric, best.value.to_bits(), best.loss.map(f64::to_bits)))
+        };
         let plateau = |p: &Progress| p.plateau.map(|p| (p.cuts, p.waited, p.best_loss.to_bits()));
         counts(self) == counts(other)
             && plateau(self) == plateau(other)

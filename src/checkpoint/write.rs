@@ -129,6 +129,9 @@ fn progress(group: &Group, progress: &Progress) -> hdf5::Result<()> {
         count("best_step", best.step)?;
         text_attribute(group, "best_metric", &best.metric)?;
         group.new_attr::<f64>().create("best_value")?.write_scalar(&best.value)?;
+        if let Some(loss) = best.loss {
+            group.new_attr::<f64>().create("best_loss")?.write_scalar(&loss)?;
+        }
     }
     let metrics = ordered_group(group, "metrics")?;
     for (name, value) in &progress.metrics {

@@ -17,6 +17,7 @@ pub use scaling::Scaling;
 pub use sweep::Sweep;
 
 use crate::bench::MOST_ELEMENTS;
+use crate::train::{TEST, VALIDATION};
 
 /// Train networks on CPU clusters: MPI ranks exchange 2-bit TernGrad gradients and leave an HDF5 checkpoint.
 #[derive(Debug, Parser)]
@@ -125,6 +126,9 @@ pub struct Eval {
     /// The directory of the data [default: that of the job, or where the data set is usually found]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// The set to evaluate on: the test set, or the validation set that the network was chosen by.
+    #[arg(long, value_name = "SET", default_value = TEST, value_parser = [TEST, VALIDATION])]
+    pub on: String,
     /// Print one JSON object on standard output and nothing else there.
     #[arg(long)]
     pub json: bool,

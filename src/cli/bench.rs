@@ -21,6 +21,7 @@ use crate::bench::{
 };
 use crate::error::{Error, Result};
 use crate::job::suggest;
+use crate::report::json::to_text;
 use crate::text::plural;
 
 /// Times what was asked for; prints tables, or JSON.
@@ -143,7 +144,7 @@ fn wrong(ranks: &Ranks, report: &Report) -> ExitCode {
 
 pub(super) fn json(value: &impl Serialize) -> String {
     // Plain structs of numbers and names have a JSON text.
-    serde_json::to_string(value).map(|text| text + "\n").unwrap_or_default()
+    to_text(value).map(|text| text + "\n").unwrap_or_default()
 }
 
 fn say_step(time: &StepTime, as_json: bool) -> String {

@@ -18,6 +18,7 @@ use crate::compress::operation::Operation;
 use crate::error::{Error, Result};
 use crate::job::{LowRank, LowRankMethod, Shrink};
 use crate::nn::{Graph, Parameters};
+use crate::report::json::to_value;
 use crate::train::smaller;
 
 /// Does surgery on a checkpoint and writes the smaller one.
@@ -148,7 +149,7 @@ impl Change<'_> {
                 Outcome::Factorised(_) | Outcome::Product => (true, None),
                 Outcome::Kept(reason) => (false, Some(reason)),
             };
-            json!({"name": layer.layer, "rank": layer.rank, "full_rank": layer.full_rank, "energy": layer.energy,
+            json!({"name": layer.layer, "rank": layer.rank, "full_rank": layer.full_rank, "energy": to_value(&layer.energy),
                    "factorised": factorised, "reason": reason})
         };
         let object = json!({

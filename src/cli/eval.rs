@@ -20,15 +20,16 @@ use crate::data::{EvaluationFeed, Vocabulary, unknown_remark};
 use crate::error::{Error, Result};
 use crate::job::{Data, Exchange, Job};
 use crate::nn::{Network, Tally};
+use crate::report::json::to_value;
 use crate::report::{Count, Score, Speed, Task};
 use crate::text::plural;
 use crate::train::{
-    EVALUATION_BATCH, Evaluator, Patience, World, evaluate, hash_values, logits, open_test_set,
-    open_training_set, place, restore_network,
+    EVALUATION_BATCH, Evaluator, Patience, VALIDATION, World, evaluate, hash_values, logits, open_test_set,
+    open_training_set, open_validation_set, place, restore_network,
 };
 use sharpness::Around;
 
-/// Evaluates the checkpoint on the test set; the ranks share the samples.
+/// Evaluates the checkpoint, on the test set unless the validation set is asked for; the ranks share the samples.
 pub fn main(arguments: &Eval) -> ExitCode {
     let mut world = match launch_or_say(Patience::of(&Exchange::default())) {
         Ok(world) => world,
@@ -64,11 +65,11 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     let (snapshot, data, mut evaluator, mut network) = world.together(prepared)?;
     world.agree("the hash of the checkpoint's parameters", hash_values(&network.parameters.values))?;
     world.agree("the hash of its network", xxh3_64(snapshot.network.as_bytes()))?;
-    world.agree("the hash of the test data", evaluator.feed().hash())?;
+    world.agree("the hash of the data", evaluator.feed().hash())?;
     let unknown = evaluator.feed().unknown_share();
     let words = snapshot.vocabulary.len();
     if let Some(remark) =
-        unknown.filter(|_| world.rank() == 0).and_then(|share| unknown_remark("test", share, words))
+        unknown.filter(|_| world.rank() == 0).and_then(|share| unknown_remark(&arguments.on, share, words))
     {
         log(remark);
     }
@@ -108,9 +109,12 @@ fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, Data, Evaluator,
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
     let dir = arguments.data_dir.as_deref().or(job.data.dir.as_deref());
     let vocabulary = vocabulary(&snapshot).map_err(|message| Error::checkpoint(path, message))?;
-    let test = open_test_set(&job.data, dir, vocabulary.as_ref())?;
-    let (given, classes) = (test.input(), test.classes());
-    let network = restore_network(path, &snapshot, EVALUATION_BATCH.min(test.items().div_ceil(ranks)))?;
+    let set = match arguments.on == VALIDATION {
+        true => open_validation_set(&job.data, dir, vocabulary.as_ref()),
+        false => open_test_set(&job.data, dir, vocabulary.as_ref()),
+    }?;
+    let (given, classes) = (set.input(), set.classes());
+    let network = restore_network(path, &snapshot, EVALUATION_BATCH.min(set.items().div_ceil(ranks)))?;
     let graph = network.graph();
     if graph.input() != given || graph.output() != logits(given, classes) {
         let (input, output) = (graph.input(), graph.output());
@@ -121,7 +125,7 @@ fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, Data, Evaluator,
         );
         return Err(Error::checkpoint(path, message));
     }
-    Ok((snapshot, job.data, Evaluator::new(test), network))
+    Ok((snapshot, job.data, Evaluator::new(set), network))
 }
 
 impl Measured {
@@ -130,12 +134,13 @@ impl Measured {
         let (score, count) = (self.task.score(tally), self.task.count(tally.samples));
         let speed = self.task.speed(tally.samples as f64 / self.seconds);
         if arguments.json {
-            return format!("{}\n", self.object(&path, score, count, speed));
+            return format!("{}\n", self.object(arguments, score, count, speed));
         }
         let unit = count.unit();
+        let set = if arguments.on == VALIDATION { "validation set" } else { "test set" };
         let mut rows = vec![
             ("checkpoint", format!("{path}, step {}", thousands(self.snapshot.progress.step))),
-            ("test set", format!("{}, {} {unit}", self.dataset, thousands(count.number()))),
+            (set, format!("{}, {} {unit}", self.dataset, thousands(count.number()))),
             (score.name(), format!("{} (loss {:.4})", shown(score), tally.mean_loss())),
             ("time", format!("{}, {} {unit}/s", duration(self.seconds), thousands(speed.rate() as u64))),
         ];
@@ -147,18 +152,21 @@ impl Measured {
         table(&rows, &[])
     }
 
-    fn object(&self, path: &str, score: Score, count: Count, speed: Speed) -> Value {
+    fn object(&self, arguments: &Eval, score: Score, count: Count, speed: Speed) -> Value {
         let mut object = Map::new();
         let mut put = |value: Value| object.extend(value.as_object().cloned().unwrap_or_default());
-        put(
-            json!({"checkpoint": path, "step": self.snapshot.progress.step, "dataset": self.dataset, "set": "test"}),
-        );
-        put(json!(count));
+        put(json!({
+            "checkpoint": arguments.checkpoint.display().to_string(),
+            "step": self.snapshot.progress.step,
+            "dataset": self.dataset,
+            "set": arguments.on,
+        }));
+        put(to_value(&count));
         self.unknown.iter().for_each(|share| put(json!({"unknown": share})));
         put(json!({"correct": self.tally.correct}));
-        put(json!(score));
-        put(json!({"loss": self.tally.mean_loss(), "seconds": self.seconds}));
-        put(json!(speed));
+        put(to_value(&score));
+        put(json!({"loss": to_value(&self.tally.mean_loss()), "seconds": to_value(&self.seconds)}));
+        put(to_value(&speed));
         self.around.iter().for_each(|around| put(around.object()));
         Value::Object(object)
     }

@@ -19,6 +19,7 @@ use crate::compress::low_rank::LayerRank;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::nn::{Graph, Node, Parameter, Parameters};
+use crate::report::json::to_value;
 use crate::train::{hash_values, restore_parameters};
 
 /// Shows the checkpoint's network and counters. FLOPs are those of the forward pass of one sample, a multiply-add
@@ -102,7 +103,7 @@ fn word(kind: GroupKind) -> String {
 /// How many structures of a kind are left, of how many, and so on, under their names.
 fn census_json(arguments: &Inspect, census: &LayerCensus) -> [(&'static str, Value); 5] {
     let kept = census.structures.iter().map(|s| (word(s.kind), json!([s.kept, s.all])));
-    let rank = |LayerRank { tensor, rank, full_rank, .. }: &LayerRank| json!({"tensor": tensor, "energy": arguments.energy, "rank": rank, "full": full_rank});
+    let rank = |LayerRank { tensor, rank, full_rank, .. }: &LayerRank| json!({"tensor": tensor, "energy": to_value(&arguments.energy), "rank": rank, "full": full_rank});
     [
         ("kept", kept.collect::<Map<_, _>>().into()),
         ("rank", census.ranks.first().map(rank).into()),
@@ -126,7 +127,7 @@ fn as_json(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph, job: &Job, r
         layer
     };
     let progress = &snapshot.progress;
-    let best = progress.best.as_ref().map(|b| json!({"step": b.step, "metric": b.metric, "value": b.value}));
+    let best = progress.best.as_ref().map(|b| json!({"step": b.step, "metric": b.metric, "value": to_value(&b.value), "loss": to_value(&b.loss)}));
     let object = json!({
         "checkpoint": arguments.checkpoint.display().to_string(),
         "program_version": snapshot.origin.program_version,
@@ -145,7 +146,7 @@ fn as_json(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph, job: &Job, r
         "threads": progress.threads,
         "blas": progress.blas,
         "vectors": progress.vectors,
-        "metrics": progress.metrics,
+        "metrics": to_value(&progress.metrics),
         "hash": hash(snapshot),
         "best": best,
         "layers": rows.iter().map(layer).collect::<Vec<_>>(),

@@ -20,6 +20,7 @@ use super::launcher::{Launch, recognise};
 use super::numbers::duration;
 use super::streams::{log, print};
 use crate::error::{Error, Result};
+use crate::train::TEST;
 use outcome::{State, evaluation, state};
 use plan::{Plan, Run};
 
@@ -80,10 +81,10 @@ fn sweep(arguments: &Sweep) -> Result<ExitCode> {
     Ok(failed.map_or(said, ExitCode::from))
 }
 
-/// Brings `run` to its end, and evaluates it if that is asked for; its exit code.
+/// Brings `run` to its end, and evaluates it if that is asked for; its exit code. A run that diverges has come to its end.
 fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBool) -> Result<u8> {
     let before = state(run)?;
-    if !matches!(before, State::Done(_)) {
+    if matches!(before, State::Absent | State::Unfinished) {
         let mut words = vec!["train".to_owned(), text(&plan.settings[run.setting].file)?];
         words.extend(run.sets.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
         words.extend(["--run-dir".to_owned(), text(&run.directory)?]);
@@ -94,16 +95,21 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
         said.push(".log");
         let said = PathBuf::from(said);
         let code = call(arguments, &words, &said, None, stop)?;
-        if code != 0 {
+        if code != 0 && !matches!(state(run)?, State::Diverged(_)) {
             log(format_args!("{label}: exit code {code}; {} says why", said.display()));
             return Ok(code);
         }
     }
-    let State::Done(done) = state(run)? else {
-        return Err(Error::run_dir(
-            &run.directory,
-            "the run has ended well, but its metrics.jsonl has no end",
-        ));
+    let done = match state(run)? {
+        State::Done(done) => done,
+        State::Diverged(step) => {
+            log(format_args!("{label}: diverged at step {step}"));
+            return Ok(0);
+        }
+        State::Absent | State::Unfinished => {
+            let message = "the run has ended well, but its metrics.jsonl has no end";
+            return Err(Error::run_dir(&run.directory, message));
+        }
     };
     if let Some(words) = arguments.eval.as_ref().filter(|words| !done.answers(words)) {
         let mut words: Vec<String> = words.split_whitespace().map(ToOwned::to_owned).collect();
@@ -123,7 +129,8 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
     }
     let State::Done(done) = state(run)? else { return Ok(0) };
     let sharp = done.sharpness.map_or(String::new(), |sharpness| format!(", sharpness {sharpness:.3} %"));
-    let test = done.test.map_or(String::new(), |score| format!(", test {score:.4}"));
+    // Where the test set chose, that is the score already.
+    let test = if done.set == TEST { String::new() } else { format!(", test {:.4}", done.test) };
     log(format_args!(
         "{label}: {} {} {:.4}{test}{sharp}, {}",
         done.set,

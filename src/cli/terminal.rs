@@ -81,6 +81,16 @@ impl Terminal {
                 samples.unit(),
                 if *is_best { &best } else { "" }
             )),
+            Event::Test { step, set, checkpoint, test } => Some(format!(
+                "step {step:>6}  {set} {} {} of {} {}{}: {}, of step {}",
+                test.score.name(),
+                shown(test.score),
+                thousands(test.samples.number()),
+                test.samples.unit(),
+                test.loss.map_or(String::new(), |loss| format!(", loss {loss:.4}")),
+                checkpoint.display(),
+                thousands(test.network_step)
+            )),
             Event::Checkpoint { step, path } => {
                 Some(format!("step {step:>6}  checkpoint {}", path.display()))
             }
@@ -140,6 +150,7 @@ fn start_line(event: &Event) -> String {
         vocabulary,
         unknown,
         evaluation_unknown,
+        set,
         step,
         steps,
     } = event
@@ -162,7 +173,7 @@ fn start_line(event: &Event) -> String {
     format!(
         "{job}: {} on {}, {} a rank ({threads_reason})\n\
          {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples}; \
-         steps {step} to {steps}; writing to {}\n\
+         the {set} set chooses the network; steps {step} to {steps}; writing to {}\n\
          BLAS: {blas}{reason}{warnings}",
         plural(*ranks, "rank"),
         plural(*hosts, "host"),

@@ -18,8 +18,8 @@ use super::table::table;
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::job::{Exchange, Loaded};
-use crate::report::Summary;
-use crate::train::{End, Options, Patience, RunDir, load, patience, run};
+use crate::report::{Score, Summary};
+use crate::train::{End, Options, Patience, RunDir, TEST, load, patience, run};
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
 pub fn main(arguments: &Train) -> ExitCode {
@@ -141,23 +141,41 @@ fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
 fn closing(summary: &Summary, ranks: usize) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push(vec![name.to_string(), value]);
-    if let Some(loss) = summary.loss {
-        let score = summary.score;
-        row(&format!("{} {}", summary.set, score.name()), format!("{} (loss {loss:.4})", shown(score)));
+    for (name, value) in scores(summary) {
+        row(&name, value);
     }
     let (speed, unit) = (thousands(summary.speed.rate() as u64), summary.speed.unit());
     row("time", format!("{}, training at {speed} {unit}/s", duration(summary.seconds)));
     row("bytes on the wire", wire(summary, ranks));
     row("checkpoint", summary.checkpoint.display().to_string());
-    let best = summary.best_checkpoint.as_ref().unwrap_or(&summary.checkpoint).display().to_string();
-    if summary.best_checkpoint.is_some() {
-        row("best checkpoint", best.clone());
+    if let Some(best) = &summary.best_checkpoint {
+        row("best checkpoint", best.display().to_string());
     }
+    let best = summary.chosen.as_ref().map_or(&summary.checkpoint, |chosen| &chosen.checkpoint).display();
     let program = std::env::args().next().unwrap_or_else(|| "ternflock".into());
     format!(
         "\n{}\nnext:\n  {program} eval {best}\n  {program} inspect {best}\n  h5dump -H {best}\n",
         table(&rows, &[])
     )
+}
+
+/// What the run came to on each set, and of which network that is said. The test set has a row of its own unless it has chosen.
+fn scores(summary: &Summary) -> Vec<(String, String)> {
+    let (Some(chosen), Some(test)) = (&summary.chosen, &summary.test) else { return Vec::new() };
+    let said = |set: &str, score: Score, loss: Option<f64>, of: String| {
+        let loss = loss.map_or(String::new(), |loss| format!(" (loss {loss:.4})"));
+        (format!("{set} {}", score.name()), format!("{}{loss}, {of}", shown(score)))
+    };
+    let by = match chosen.step == summary.step {
+        true => "of the last step".to_owned(),
+        false => format!("the best, of step {}", thousands(chosen.step)),
+    };
+    let mut rows = vec![said(summary.set, chosen.score, chosen.loss, by)];
+    match summary.set == TEST {
+        true => rows[0].1 += "; it chose the network",
+        false => rows.push(said(TEST, test.score, test.loss, "of the same network".into())),
+    }
+    rows
 }
 
 fn wire(summary: &Summary, ranks: usize) -> String {

@@ -96,14 +96,16 @@ pub struct Chunk {
     pub window: usize,
 }
 
-/// Both feeds of a job.
+/// The feeds of a job.
 pub struct Feeds {
     /// What it trains on.
     pub train: Box<dyn TrainingFeed>,
-    /// What it evaluates on.
+    /// What it evaluates on while it trains, and so chooses the network by.
     pub evaluation: Box<dyn EvaluationFeed>,
-    /// What the latter is called: "test" or "validation".
+    /// What the latter is called: "validation", or "test" if the job chooses on the test set.
     pub set: &'static str,
+    /// The test set, which the chosen network is evaluated on once, in the end; none if it is `evaluation`.
+    pub test: Option<Box<dyn EvaluationFeed>>,
     /// The words of a language model.
     pub vocabulary: Option<Vocabulary>,
 }

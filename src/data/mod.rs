@@ -20,6 +20,7 @@ mod places;
 mod program;
 mod registry;
 mod remarks;
+mod split;
 mod synthetic;
 mod text;
 
@@ -37,8 +38,6 @@ pub use remarks::unknown_remark;
 pub use text::{Corpus, Part, TextFeed, TextSet, Vocabulary, open_part, synthetic_feed, synthetic_set};
 
 use xxhash_rust::xxh3::xxh3_64;
-
-use crate::error::{Error, Result};
 
 /// Labelled pictures of one size, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,16 +101,6 @@ impl Images {
             ("contents", hash(&self.pixels)),
         ]
     }
-
-    /// Takes the last `count` samples away into a set of their own.
-    fn split_off(&mut self, count: usize) -> Images {
-        let kept = self.len() - count;
-        Images {
-            pixels: self.pixels.split_off(kept * self.sample_size()),
-            labels: self.labels.split_off(kept),
-            ..*self
-        }
-    }
 }
 
 /// A data set: the samples to learn from, and those that only measure what was learnt.
@@ -123,46 +112,4 @@ pub struct Dataset {
     pub train: Images,
     /// The test set.
     pub test: Images,
-}
-
-impl Dataset {
-    /// Takes the last `count` training samples away as a validation set, to choose hyper-parameters without the test set.
-    ///
-    /// # Errors
-    /// When nothing would be left to train on.
-    pub fn hold_out(&mut self, count: usize) -> Result<Images> {
-        let samples = self.train.len();
-        if count >= samples {
-            return Err(Error::data(
-                self.name,
-                format!("cannot hold out {count} of {samples} training samples: at least one must be left"),
-            ));
-        }
-        Ok(self.train.split_off(count))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn held_out_samples_leave_the_training_set() {
-        let whole = digits::load().unwrap();
-        let mut rest = whole.clone();
-        let validation = rest.hold_out(438).unwrap();
-        assert_eq!((rest.train.len(), validation.len()), (1000, 438));
-        assert_eq!(rest.test, whole.test);
-        assert_eq!([rest.train.pixels, validation.pixels].concat(), whole.train.pixels);
-        assert_eq!([rest.train.labels, validation.labels].concat(), whole.train.labels);
-        assert_eq!((validation.classes, validation.full_scale), (10, 16));
-    }
-
-    #[test]
-    fn something_is_left_to_train_on() {
-        let mut digits = digits::load().unwrap();
-        let message = digits.hold_out(1438).unwrap_err().to_string();
-        assert!(message.contains("cannot hold out 1438 of 1438"), "{message}");
-        assert_eq!(digits.hold_out(0).unwrap().len(), 0);
-    }
 }

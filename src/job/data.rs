@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::images::{Augment, Idx, Synthetic};
 use super::read::Section;
+use super::split::Split;
 use super::synthetic_text::SyntheticText;
 use super::text::{self, Text};
 use super::value::{Rule, one_of};
@@ -33,8 +34,9 @@ pub struct Data {
     /// The directory of the files; `None`: where this dataset is usually found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// Training samples held out to evaluate on; 0: evaluate on the test set.
-    pub validation: usize,
+    /// The validation split of images; none of a text, which has a validation text.
+    #[serde(flatten)]
+    pub split: Option<Split>,
     /// The mean to subtract from each channel of the pixels, which lie in 0..1. There exactly where `std` is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Vec<f32>>,
@@ -65,14 +67,15 @@ impl Data {
         });
         let name = Rule::new("the name of a dataset", |name: &String| !name.is_empty());
         let dataset: String = section.required("dataset", &name);
+        let synthetic_text = SyntheticText::read(section, &dataset);
         let data = Data {
+            split: Split::read(section, &dataset, synthetic_text.is_some()),
             text: text::read(section, &dataset),
             idx: Idx::read(section, &dataset),
             synthetic: Synthetic::read(section, &dataset),
-            synthetic_text: SyntheticText::read(section, &dataset),
+            synthetic_text,
             dataset,
             dir: section.optional("dir", &Rule::ANY),
-            validation: section.or("validation", 0, &Rule::ANY),
             mean: section
                 .optional("mean", &Rule::new("one or more numbers", |mean: &Vec<f32>| !mean.is_empty())),
             std: section.optional("std", &all_positive),
@@ -92,11 +95,6 @@ impl Data {
         if !self.dataset.is_empty() && !DATASETS.contains(&self.dataset.as_str()) {
             let names = one_of(&DATASETS, Some(&self.dataset));
             section.refuse("dataset", format!("data.dataset must be {names}, found \"{}\"", self.dataset));
-        }
-        if self.is_text() && self.validation > 0 {
-            let message =
-                format!("data.validation counts images; \"{}\" has a validation text", self.dataset);
-            section.refuse("validation", message);
         }
         for key in ["mean", "std", "padding", "crop", "mirror"] {
             if self.is_text() && section.has(key) {

@@ -23,6 +23,7 @@ mod shrink;
 mod smoothout;
 mod source;
 mod sparsity;
+mod split;
 mod stage;
 mod synthetic_text;
 mod text;
@@ -53,6 +54,7 @@ pub use shrink::Shrink;
 pub use smoothout::{Adapt, Distribution, Noise, NoiseSchedule, SmoothOut};
 pub use source::Source;
 pub use sparsity::{Sparsity, SparsityMethod, Strengths};
+pub use split::{Split, Validation};
 pub use stage::Stage;
 pub use synthetic_text::SyntheticText;
 pub use text::{Level, Punctuation, Text};
@@ -210,13 +212,17 @@ fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>, 
 /// Everything but the stages.
 fn read_sections(reader: &mut Reader, length: Length, stem: Option<&str>) -> Job {
     reader.top().know("stage");
+    let name = read_name(reader, stem);
+    let data = Data::read(&mut reader.section("data"));
+    let model = Model::read(&mut reader.section("model"));
+    let train = Train::read(&mut reader.section("train"), length);
     Job {
-        name: read_name(reader, stem),
-        data: Data::read(&mut reader.section("data")),
-        model: Model::read(&mut reader.section("model")),
-        train: Train::read(&mut reader.section("train"), length),
+        name,
+        data,
+        model,
         optimizer: Optimizer::read(&mut reader.section("optimizer")),
-        schedule: Schedule::read(&mut reader.section("schedule")),
+        schedule: Schedule::read(&mut reader.section("schedule"), &train),
+        train,
         sparsity: Sparsity::read(&mut reader.section("sparsity")),
         force: Force::read(&mut reader.section("force")),
         smoothout: SmoothOut::read(&mut reader.section("smoothout")),

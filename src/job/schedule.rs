@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::kinds::Kinds;
 use super::read::Section;
+use super::train::Train;
 use super::value::{Rule, choose};
 
 /// The section `[schedule]`.
@@ -157,10 +158,18 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    pub(super) fn read(section: &mut Section) -> Self {
+    /// The section of a job or of a stage whose length and evaluations are those of `train`.
+    pub(super) fn read(section: &mut Section, train: &Train) -> Self {
         let default = Schedule::default();
         let fraction = Rule::new("at least 0 and at most 1", |part| (0.0..=1.0).contains(part));
         let name = KINDS.read(section, Name::Fixed);
+        if name == Some(Name::Plateau) && train.has_length() && train.eval_every == Some(0) {
+            section.refuse(
+                "kind",
+                "schedule.kind = \"plateau\" cuts the rate by what evaluations say, and with train.eval_every = 0 there is \
+                 none before the end: leave train.eval_every out, or give the steps between evaluations",
+            );
+        }
         Schedule {
             kind: name.map_or(default.kind, |name| ScheduleKind::read(name, section)),
             warmup: section.or("warmup", default.warmup, &Rule::ANY),

@@ -103,14 +103,15 @@ fn read_one(reader: &mut Reader, entry: &Table, train: &Train, before: &[Stage])
     let low_rank = LowRank::read(&mut reader.section("low_rank"));
     let (shrink, low_rank) = (has("shrink").then_some(shrink), has("low_rank").then_some(low_rank));
     let surgery = shrink.is_some() || low_rank.is_some();
+    let train = read_train(reader, surgery, train);
     Stage {
         name,
         freeze_zeros,
         shrink,
         low_rank,
-        train: read_train(reader, surgery, train),
         optimizer: Optimizer::read(&mut reader.section("optimizer")),
-        schedule: Schedule::read(&mut reader.section("schedule")),
+        schedule: Schedule::read(&mut reader.section("schedule"), &train),
+        train,
         sparsity: Sparsity::read(&mut reader.section("sparsity")),
         force: Force::read(&mut reader.section("force")),
         smoothout: SmoothOut::read(&mut reader.section("smoothout")),

@@ -42,6 +42,11 @@ pub(super) enum Length {
 }
 
 impl Train {
+    /// Whether it has steps: not at the top of a job in stages, nor in a stage that is surgery alone.
+    pub(super) fn has_length(&self) -> bool {
+        self.epochs.is_some() || self.steps.is_some()
+    }
+
     /// The two ways to say how long.
     pub(super) const LENGTH: [&str; 2] = ["epochs", "steps"];
 

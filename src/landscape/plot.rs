@@ -14,7 +14,8 @@ const SIZE: (u32, u32) = (760, 420);
 /// # Errors
 /// When there is no finite loss to draw, or the picture cannot be made.
 pub fn plot(title: &str, slices: &[Slice]) -> Result<String> {
-    let finite = || slices.iter().flat_map(|slice| slice.loss.iter().copied().flatten());
+    let finite =
+        || slices.iter().flat_map(|slice| slice.loss.iter().copied().filter(|loss| loss.is_finite()));
     let far = slices.iter().flat_map(|slice| &slice.t).fold(0.0f64, |far, t| far.max(t.abs()));
     let (low, high) = finite()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), loss| (low.min(loss), high.max(loss)));
@@ -59,9 +60,8 @@ fn draw(
     for (number, slice) in slices.iter().enumerate() {
         // Where the loss is not finite the line is broken.
         let points: Vec<_> = slice.t.iter().copied().zip(slice.loss.iter().copied()).collect();
-        for piece in points.split(|(_, loss)| loss.is_none()) {
-            let piece = piece.iter().filter_map(|&(t, loss)| Some((t, loss?)));
-            chart.draw_series(LineSeries::new(piece, colour(number).stroke_width(2)))?;
+        for piece in points.split(|(_, loss)| !loss.is_finite()) {
+            chart.draw_series(LineSeries::new(piece.iter().copied(), colour(number).stroke_width(2)))?;
         }
     }
     root.present()?;
@@ -74,13 +74,10 @@ mod tests {
 
     #[test]
     fn slices_become_lines() {
-        let slice = |direction: u64, loss: &[Option<f64>]| Slice {
-            direction,
-            t: vec![-1.0, 0.0, 1.0],
-            loss: loss.to_vec(),
-        };
-        let whole = slice(0, &[Some(2.0), Some(1.0), Some(3.0)]);
-        let broken = slice(1, &[Some(2.0), None, Some(3.0)]);
+        let slice =
+            |direction: u64, loss: &[f64]| Slice { direction, t: vec![-1.0, 0.0, 1.0], loss: loss.to_vec() };
+        let whole = slice(0, &[2.0, 1.0, 3.0]);
+        let broken = slice(1, &[2.0, f64::INFINITY, 3.0]);
         let text = plot("a <network>", &[whole, broken]).unwrap();
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"), "{text}");
         assert!(text.contains("a &lt;network&gt;") && text.contains("mean loss (nats)"));
@@ -88,7 +85,7 @@ mod tests {
         for name in ["direction 1", "direction 2", "the network"] {
             assert!(text.contains(name), "no {name} in {text}");
         }
-        let error = plot("x", &[slice(0, &[None; 3])]).unwrap_err().to_string();
+        let error = plot("x", &[slice(0, &[f64::NAN; 3])]).unwrap_err().to_string();
         assert!(error.contains("no finite loss"), "{error}");
     }
 }

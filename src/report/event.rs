@@ -53,6 +53,8 @@ pub enum Event {
         /// The same of the text that is evaluated on.
         #[serde(skip_serializing_if = "Option::is_none")]
         evaluation_unknown: Option<f64>,
+        /// What the network is chosen by: "validation" or "test".
+        set: &'static str,
         /// The step the run begins at: 0, or that of the checkpoint it resumes from.
         step: u64,
         /// The step it ends at.
@@ -94,7 +96,7 @@ pub enum Event {
         /// Seconds a step, mean over ranks and steps.
         phases: Phases,
     },
-    /// An evaluation.
+    /// An evaluation of the set that the network is chosen by.
     Evaluate {
         /// Steps done.
         step: u64,
@@ -110,6 +112,18 @@ pub enum Event {
         samples: Count,
         /// Whether it is the best so far; of a stage, the best of that stage.
         best: bool,
+    },
+    /// Once, at the end of a run that a validation set has chosen the network of: that network on the test set.
+    Test {
+        /// Steps done.
+        step: u64,
+        /// "test".
+        set: &'static str,
+        /// The checkpoint of the network.
+        checkpoint: PathBuf,
+        /// What came out.
+        #[serde(flatten)]
+        test: Test,
     },
     /// A checkpoint was written.
     Checkpoint {
@@ -195,6 +209,7 @@ impl Event {
             | Event::Stage { step, .. }
             | Event::Train { step, .. }
             | Event::Evaluate { step, .. }
+            | Event::Test { step, .. }
             | Event::Checkpoint { step, .. }
             | Event::Note { step, .. }
             | Event::Failed { step, .. } => *step,
@@ -213,13 +228,17 @@ pub struct Summary {
     /// The same in words, and when it was.
     #[serde(flatten)]
     pub ending: Ending,
-    /// "test" or "validation".
+    /// What the network is chosen by: "validation" or "test".
     pub set: &'static str,
-    /// How good the network was in the last evaluation; NaN, which is `null` in JSON, if the run was interrupted.
+    /// How good the last network was on that; NaN if the run was interrupted.
     #[serde(flatten)]
     pub score: Score,
-    /// Mean loss of the last evaluation; none if the run was interrupted.
+    /// Mean loss of the last network; none if the run was interrupted.
     pub loss: Option<f64>,
+    /// The network that was chosen; none if the run was interrupted.
+    pub chosen: Option<Chosen>,
+    /// The same network on the test set; none if the run was interrupted.
+    pub test: Option<Test>,
     /// Seconds of training and evaluating in this run, data loading left out.
     pub seconds: f64,
     /// Samples or tokens of all ranks a second, over all training steps of this run.
@@ -234,6 +253,35 @@ pub struct Summary {
     pub checkpoint: PathBuf,
     /// The checkpoint of the best evaluation, if one is kept.
     pub best_checkpoint: Option<PathBuf>,
+}
+
+/// The network that a run's evaluations have chosen: the best one if the job keeps it, else the last.
+#[derive(Clone, Debug, Serialize)]
+pub struct Chosen {
+    /// The step it is of.
+    pub step: u64,
+    /// Its checkpoint.
+    pub checkpoint: PathBuf,
+    /// How good it was on the set that it was chosen by.
+    #[serde(flatten)]
+    pub score: Score,
+    /// Mean loss there; none of a best evaluation by an earlier version, which did not keep it.
+    pub loss: Option<f64>,
+}
+
+/// The chosen network on the test set.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Test {
+    /// The step that the network is of.
+    pub network_step: u64,
+    /// How good it is.
+    #[serde(flatten)]
+    pub score: Score,
+    /// Mean loss, in nats; none where the test set itself has chosen and an earlier version did not keep the loss.
+    pub loss: Option<f64>,
+    /// On how many samples or tokens.
+    #[serde(flatten)]
+    pub samples: Count,
 }
 
 /// Bytes that a rank sends each step to average gradients.

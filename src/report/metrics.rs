@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Status};
+use super::{Event, Status, json};
 use crate::error::{Error, Result};
 
 /// The metrics file of a run, open for appending.
@@ -31,7 +31,8 @@ impl Metrics {
 
     /// Appends `event`, in one write so that a reader never sees half a line.
     pub fn write(&mut self, event: &Event) -> Result<()> {
-        let mut line = serde_json::to_string(event).expect("events hold only numbers, strings and paths");
+        let mut line = json::to_text(event)
+            .map_err(|e| Error::run_dir(&self.path, format!("cannot hold an event: {e}")))?;
         line.push('\n');
         self.file
             .write_all(line.as_bytes())

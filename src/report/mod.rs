@@ -1,11 +1,12 @@
 //! What a run says: events, for the terminal and for `metrics.jsonl` alike.
 
 mod event;
+pub mod json;
 mod metrics;
 mod phases;
 mod score;
 
-pub use event::{Ending, Event, Status, Summary, Traffic};
+pub use event::{Chosen, Ending, Event, Status, Summary, Test, Traffic};
 pub use metrics::{Last, Metrics, last, write_whole};
 pub use phases::Phases;
 pub use score::{Count, Score, Speed, Task};

@@ -4,22 +4,31 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
+use super::json;
+
 /// Seconds spent in each phase of one step or of several.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Phases {
     /// Drawing the batch, forward, loss and backward.
+    #[serde(deserialize_with = "json::deserialize")]
     pub compute: f64,
     /// Moments of the gradients, and their rounding to ternary planes.
+    #[serde(deserialize_with = "json::deserialize")]
     pub encode: f64,
     /// Until all ranks have met in a bucket's first messages, which carry its scales: a slower rank shows here.
+    #[serde(deserialize_with = "json::deserialize")]
     pub wait: f64,
     /// The all-reduces: the wire.
+    #[serde(deserialize_with = "json::deserialize")]
     pub exchange: f64,
     /// Planes back to gradients.
+    #[serde(deserialize_with = "json::deserialize")]
     pub decode: f64,
     /// The optimizer.
+    #[serde(deserialize_with = "json::deserialize")]
     pub update: f64,
     /// How much of `encode`, `wait`, `exchange` and `decode` ran while the step was still computing.
+    #[serde(deserialize_with = "json::deserialize")]
     pub hidden: f64,
 }
 

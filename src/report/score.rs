@@ -58,6 +58,14 @@ impl Task {
         }
     }
 
+    /// The score whose value is `value`.
+    pub fn measure(self, value: f64) -> Score {
+        match self {
+            Task::Classification => Score::Accuracy(value),
+            Task::Language => Score::Perplexity(value),
+        }
+    }
+
     /// `number` samples or tokens.
     pub fn count(self, number: u64) -> Count {
         match self {
@@ -97,6 +105,12 @@ impl Score {
             Score::Accuracy(value) => value > other,
             Score::Perplexity(value) => value < other,
         }
+    }
+
+    /// Whether an evaluation of this score and of `loss` is better than one of the same measure's value `best` and of `best_loss`.
+    /// Of equal scores the lower loss is better; one that is not known is never beaten by it.
+    pub fn improves(self, loss: f64, best: f64, best_loss: Option<f64>) -> bool {
+        self.beats(best) || (self.value() == best && best_loss.is_some_and(|best| loss < best))
     }
 }
 
@@ -146,6 +160,19 @@ mod tests {
         assert!(Score::Perplexity(9.0).beats(10.0) && !Score::Perplexity(10.0).beats(10.0));
         assert_eq!(Task::Classification.score(&tally), Score::Accuracy(0.25));
         assert!(Score::Accuracy(0.5).beats(0.25) && !Score::Accuracy(0.25).beats(0.25));
+    }
+
+    #[test]
+    fn of_equal_scores_the_lower_loss_is_better() {
+        let all = Score::Accuracy(1.0);
+        assert!(all.improves(0.065, 1.0, Some(0.4)) && !all.improves(0.4, 1.0, Some(0.065)));
+        assert!(!all.improves(0.4, 1.0, Some(0.4)) && !all.improves(0.1, 1.0, None));
+        assert!(all.improves(9.0, 0.9, Some(0.1)) && !Score::Accuracy(0.9).improves(0.1, 1.0, Some(9.0)));
+        // Perplexities too large for a number are equal.
+        let endless = Score::Perplexity(f64::INFINITY);
+        assert!(
+            endless.improves(800.0, f64::INFINITY, Some(900.0)) && !endless.improves(800.0, 3.0, Some(900.0))
+        );
     }
 
     #[test]

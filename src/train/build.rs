@@ -42,6 +42,11 @@ fn layer_table(table: &toml::Table) -> serde_json::Map<String, serde_json::Value
     value.as_object().cloned().unwrap_or_default()
 }
 
+/// The sets that a network may be chosen by, as events and checkpoints call them.
+pub const VALIDATION: &str = "validation";
+/// The other.
+pub const TEST: &str = "test";
+
 /// What `loaded` trains and evaluates on; objections carry the job file's line.
 pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     let (job, source) = (&loaded.job, &loaded.source);
@@ -56,33 +61,43 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
         return make_up_texts(text, job.train.global_batch).map_err(blame("data.tokens"));
     }
     let mut dataset = open_dataset(&job.data, job.data.dir.as_deref())?;
-    let (evaluation, set) = match job.data.validation {
-        0 => (dataset.test, "test"),
-        count => (dataset.hold_out(count).map_err(blame("data.validation"))?, "validation"),
-    };
+    let validation = split_off(&mut dataset, &job.data).map_err(blame("data.validation"))?;
     let fill = build_fill(&job.data, &dataset.train).map_err(blame("data.mean"))?;
     let augment = Augment::new(job.data.augment.as_ref(), &dataset.train).map_err(blame("data.crop"))?;
-    let evaluation = Box::new(ImageSet::new(evaluation, fill.clone(), augment.clone()));
+    let set = |images| -> Box<dyn EvaluationFeed> {
+        Box::new(ImageSet::new(images, fill.clone(), augment.clone()))
+    };
+    let test = set(dataset.test);
+    let (evaluation, set, test) = match validation.map(set) {
+        Some(validation) => (validation, VALIDATION, Some(test)),
+        None => (test, TEST, None),
+    };
     let train = ImageFeed::new(dataset.train, fill, augment, job.train.seed, job.train.global_batch)?;
-    Ok(Feeds { train: Box::new(train), evaluation, set, vocabulary: None })
+    Ok(Feeds { train: Box::new(train), evaluation, set, test, vocabulary: None })
 }
 
-/// A text to train on, and one to validate with; the test text is kept for `ternflock eval`.
+/// Takes the validation split that `data` asks for out of the training set of `dataset`, if it asks for one.
+fn split_off(dataset: &mut Dataset, data: &Data) -> Result<Option<Images>> {
+    data.split.as_ref().map_or(Ok(None), |split| dataset.split_validation(split))
+}
+
+/// A text to train on, one to choose the network by, and one to test it with.
 fn open_texts(job: &Job, text: &Text) -> Result<Feeds> {
     let dir = job.data.dir.as_deref();
     let corpus = Corpus::open(&job.data, text, dir)?;
     let vocabulary = corpus.vocabulary.clone();
-    let evaluation = open_part(&job.data, text, dir, Part::Valid, &vocabulary)?;
-    let train = corpus.into_feed(text, job.train.global_batch)?;
-    let (train, evaluation) = (Box::new(train), Box::new(evaluation));
-    Ok(Feeds { train, evaluation, set: "validation", vocabulary: Some(vocabulary) })
+    let evaluation = Box::new(open_part(&job.data, text, dir, Part::Valid, &vocabulary)?);
+    let test: Box<dyn EvaluationFeed> = Box::new(open_part(&job.data, text, dir, Part::Test, &vocabulary)?);
+    let train = Box::new(corpus.into_feed(text, job.train.global_batch)?);
+    Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: Some(vocabulary) })
 }
 
 /// The same of a text that is made up: tokens are numbers, and no word stands behind them.
 fn make_up_texts(text: &SyntheticText, global_batch: usize) -> Result<Feeds> {
     let train = Box::new(synthetic_feed(text, global_batch)?);
     let evaluation = Box::new(synthetic_set(text, Part::Valid)?);
-    Ok(Feeds { train, evaluation, set: "validation", vocabulary: None })
+    let test: Box<dyn EvaluationFeed> = Box::new(synthetic_set(text, Part::Test)?);
+    Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: None })
 }
 
 /// The test set of `data`, in `dir` or where it is usually found; of a text, by the words that a checkpoint knows.
@@ -94,6 +109,24 @@ pub fn open_test_set(
     open_set(data, dir, vocabulary, Part::Test, |dataset| Ok(dataset.test))
 }
 
+/// What `data` chooses a network by, likewise.
+///
+/// # Errors
+/// Besides those of opening it, when that is the test set.
+pub fn open_validation_set(
+    data: &Data,
+    dir: Option<&Path>,
+    vocabulary: Option<&Vocabulary>,
+) -> Result<Box<dyn EvaluationFeed>> {
+    open_set(data, dir, vocabulary, Part::Valid, |mut dataset| {
+        split_off(&mut dataset, data)?.ok_or_else(|| {
+            Error::Usage(
+                "its job has no validation split (data.validation = 0): it was chosen on the test set".into(),
+            )
+        })
+    })
+}
+
 /// The set that `data` trains on, in its own order and as evaluation shows it: no image is cropped at random or mirrored; of
 /// a text the columns that evaluation reads.
 pub fn open_training_set(
@@ -102,9 +135,7 @@ pub fn open_training_set(
     vocabulary: Option<&Vocabulary>,
 ) -> Result<Box<dyn EvaluationFeed>> {
     open_set(data, dir, vocabulary, Part::Train, |mut dataset| {
-        if data.validation > 0 {
-            dataset.hold_out(data.validation)?;
-        }
+        split_off(&mut dataset, data)?;
         Ok(dataset.train)
     })
 }

@@ -34,9 +34,13 @@ mod statistics;
 mod stretch;
 mod surgery;
 mod trainer;
+mod verdict;
 mod world;
 
-pub use build::{build_graph, load, logits, open_feeds, open_test_set, open_training_set};
+pub use build::{
+    TEST, VALIDATION, build_graph, load, logits, open_feeds, open_test_set, open_training_set,
+    open_validation_set,
+};
 pub use end::End;
 pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use exchange::{Agreed, Exchange, Give, Sizes, overlaps};

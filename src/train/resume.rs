@@ -13,7 +13,7 @@ use super::world::World;
 use crate::checkpoint::{self, Newest, Progress, Snapshot, Store};
 use crate::data::Vocabulary;
 use crate::error::{Error, Result};
-use crate::job::{Difference, Job, Stage};
+use crate::job::{Difference, Job, Split, Stage, Validation};
 use crate::nn::Graph;
 use crate::tensor;
 use crate::text::plural;
@@ -80,6 +80,13 @@ impl Run<'_> {
     ) -> Result<Vec<String>> {
         let stored = Job::from_toml(&snapshot.job)
             .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
+        if matches!(stored.data.split, Some(Split { validation: Validation::Count(1..), .. }))
+            && !snapshot.job.contains("validation_seed")
+        {
+            let message = "was begun by an earlier version, whose validation split was the end of the training set; this one \
+                           draws it at random: start a new run";
+            return Err(Error::checkpoint(path, message));
+        }
         if same_ranks && snapshot.progress.ranks != world.size() as u64 {
             let message = format!(
                 "was written by {}, and --same-ranks forbids to go on with {}: start as many, or leave the option out",

@@ -20,11 +20,11 @@ use super::surgery::enter;
 use super::trainer::Trainer;
 use super::world::World;
 use crate::checkpoint::{Best, Data, Store};
-use crate::data::Vocabulary;
+use crate::data::{EvaluationFeed, Vocabulary};
 use crate::error::{Error, Result};
 use crate::job::{Gradients, Job, Loaded};
 use crate::nn::Tally;
-use crate::report::{Ending, Event, Metrics, Summary, Traffic};
+use crate::report::{Chosen, Ending, Event, Metrics, Summary, Test, Traffic};
 
 /// How a run was asked for.
 #[derive(Clone, Debug, Default)]
@@ -89,8 +89,10 @@ pub(super) struct Run<'a> {
     pub stages: Stages<'a>,
     pub trainer: Trainer,
     pub evaluator: Evaluator,
-    /// What is evaluated on: "test" or "validation".
+    /// What is evaluated on, and so chooses the network: "validation" or "test".
     pub set: &'static str,
+    /// The test set, if it does not choose.
+    pub test: Option<Box<dyn EvaluationFeed>>,
     /// The words of a language model.
     pub vocabulary: Option<Vocabulary>,
     /// What identifies the data.
@@ -152,10 +154,12 @@ impl Run<'_> {
             self.next_stage(world)?;
         }
         let complete = self.trainer.step >= self.trainer.steps && !self.stages.has_next();
-        if complete && self.last.is_none() {
-            self.evaluate(world)?;
+        // On another number of ranks, sums of losses may decide differently between equal scores.
+        if complete && self.last.is_none() && self.evaluate(world)? && self.job.checkpoint.best {
+            self.save(world, true)?;
         }
-        let summary = self.summary(world, complete, start.elapsed().as_secs_f64());
+        let verdict = if complete { Some(self.judge(world)?) } else { None };
+        let summary = self.summary(world, verdict, start.elapsed().as_secs_f64());
         self.say(Event::End(summary.clone()))?;
         Ok(summary)
     }
@@ -248,12 +252,13 @@ impl Run<'_> {
             );
             return Err(Error::NonFinite { step, rank: 0, what });
         }
-        let best = self.best.as_ref().is_none_or(|best| score.beats(best.value));
+        let (loss, samples) = (tally.mean_loss(), self.trainer.task().count(tally.samples));
+        let best = self.best.as_ref().is_none_or(|best| score.improves(loss, best.value, best.loss));
         if best {
-            self.best = Some(Best { step, metric: score.name().into(), value: score.value() });
+            let metric = score.name().into();
+            self.best = Some(Best { step, metric, value: score.value(), loss: Some(loss) });
         }
         self.last = Some((step, tally));
-        let (loss, samples) = (tally.mean_loss(), self.trainer.task().count(tally.samples));
         self.say(Event::Evaluate { step, set: self.set, loss, score, samples, best })?;
         if let Some(rate) = self.trainer.see_evaluation(loss) {
             let text =
@@ -314,11 +319,14 @@ impl Run<'_> {
     /// Writes down that `error` has ended the run. What a full disk, say, then does not let it write is lost: `error` is said
     /// all the same.
     fn say_failure(&mut self, error: &Error) {
-        let (step, ending) = (self.trainer.step, Ending::by(error.kind()));
+        let ending = Ending::by(error.kind());
+        let step = if let Error::NonFinite { step, .. } = error { *step } else { self.trainer.step };
         let _ = self.say(Event::Failed { step, complete: false, ending, error: error.to_string() });
     }
 
-    fn summary(&self, world: &World, complete: bool, seconds: f64) -> Summary {
+    /// What a run came to that is complete if it has a verdict.
+    fn summary(&self, world: &World, verdict: Option<(Chosen, Test)>, seconds: f64) -> Summary {
+        let complete = verdict.is_some();
         let steps = self.trainer.step - self.first_step;
         let per_step = |bytes: u64| bytes as f64 / steps.max(1) as f64;
         let [formula, float32] = self.stage_bytes(world);
@@ -332,6 +340,8 @@ impl Run<'_> {
             set: self.set,
             score: task.score(&last.unwrap_or(Tally { loss: f64::NAN, ..Tally::default() })),
             loss: last.map(|tally| tally.mean_loss()),
+            test: verdict.as_ref().map(|(_, test)| *test),
+            chosen: verdict.map(|(chosen, _)| chosen),
             seconds,
             speed: task.speed(if steps == 0 { 0.0 } else { samples / self.training_seconds }),
             traffic: Traffic {

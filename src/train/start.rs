@@ -7,7 +7,7 @@ use ternflock_collectives::topology::Topology;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::Batch;
-use super::build::{build_graph, open_feeds};
+use super::build::{TEST, build_graph, open_feeds};
 use super::evaluate::Evaluator;
 use super::exchange::{kept_layers, residual_elements};
 use super::hash::program_hash;
@@ -23,7 +23,7 @@ use super::world::World;
 use crate::checkpoint::{Data, Store};
 use crate::data::{Facts, Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
-use crate::job::{Job, Loaded, Model};
+use crate::job::{Job, Loaded, Model, Split, Validation};
 use crate::nn::{Graph, Shape, check_memory, parameters};
 use crate::optim::state_names;
 use crate::report::{Event, Metrics};
@@ -42,8 +42,8 @@ impl<'a> Run<'a> {
         let placement = place(world)?;
         let feeds = read(loaded, world)?;
         let remarks = feeds.remarks();
-        let Feeds { train, evaluation, set, vocabulary } = feeds;
-        let data = identify(train.facts(), set, evaluation.facts());
+        let Feeds { train, evaluation, set, test, vocabulary } = feeds;
+        let data = identify(train.facts(), set, evaluation.facts(), test.as_ref().map(|test| test.facts()));
         let [unknown, evaluation_unknown] = [train.unknown_share(), evaluation.unknown_share()];
         let mut model = job.model.clone();
         // A run that resumes knows where it began.
@@ -69,6 +69,7 @@ impl<'a> Run<'a> {
             trainer,
             evaluator: Evaluator::new(evaluation),
             set,
+            test,
             vocabulary,
             data,
             run_dir,
@@ -92,6 +93,15 @@ impl<'a> Run<'a> {
         };
         let mut notes = run.open_store(resumed, options, world)?;
         notes.extend(remarks);
+        if set == TEST {
+            notes.push(format!(
+                "the test set chooses the network ({}): what it says of the chosen one is better than what new data will",
+                match job.data.split {
+                    Some(Split { validation: Validation::Count(0), .. }) => "data.validation = 0",
+                    _ => "no class has a second training sample, for a validation split",
+                }
+            ));
+        }
         world.set_context(format_args!("start of the run, measuring what an exchange takes"));
         let chosen = run.trainer.choose_exchange(world, run.kept)?;
         notes.extend(chosen.filter(|reason| !notes.contains(reason)));
@@ -122,6 +132,7 @@ impl<'a> Run<'a> {
             },
             unknown,
             evaluation_unknown,
+            set,
             step: run.first_step,
             steps: run.trainer.steps + run.stages.later(),
         })?;
@@ -180,15 +191,18 @@ fn read(loaded: &Loaded, world: &mut World) -> Result<Feeds> {
     world.set_context(format_args!("start of the run, reading data"));
     let opened = check_batch(loaded, world).and_then(|()| open_feeds(loaded));
     let feeds = world.together(opened)?;
-    world.agree("the hash of the data", feeds.train.hash() ^ feeds.evaluation.hash().rotate_left(1))?;
+    let test = feeds.test.as_ref().map_or(0, |test| test.hash());
+    let hashes = [feeds.train.hash(), feeds.evaluation.hash(), test];
+    world.agree("the hash of the data", xxh3_64(bytemuck::cast_slice(&hashes)))?;
     world.agree("the hash of the vocabulary", feeds.vocabulary.as_ref().map_or(0, Vocabulary::hash))?;
     Ok(feeds)
 }
 
 /// What identifies the data of a run: what it trains on, and what it evaluates on, which is called `set`.
-fn identify(training: Facts, set: &str, evaluation: Facts) -> Data {
+fn identify(training: Facts, set: &str, evaluation: Facts, test: Option<Facts>) -> Data {
     let named = |facts: Facts| facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    [("training", training), (set, evaluation)].map(|(set, facts)| (set.to_owned(), named(facts))).into()
+    let sets = [("training", training), (set, evaluation)].into_iter().chain(test.map(|test| (TEST, test)));
+    sets.map(|(set, facts)| (set.to_owned(), named(facts))).collect()
 }
 
 /// The network of `model` and what trains it, at the first step of the job's first stage.

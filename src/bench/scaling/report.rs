@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bench::Interference;
-use crate::report::Phases;
+use crate::report::{Phases, json};
 
 /// What stays the same as ranks become more.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -54,12 +54,16 @@ pub struct WayTime {
     /// Its name.
     pub way: String,
     /// Seconds of a step: the median over rounds, each the mean of the slowest rank's steps.
+    #[serde(deserialize_with = "json::deserialize")]
     pub step_s: f64,
     /// The fastest round.
+    #[serde(deserialize_with = "json::deserialize")]
     pub fastest_s: f64,
     /// The slowest round.
+    #[serde(deserialize_with = "json::deserialize")]
     pub slowest_s: f64,
     /// Samples, or tokens, a second.
+    #[serde(deserialize_with = "json::deserialize")]
     pub rate: f64,
     /// Bytes that each rank sends in a step, by rank; 0 where the MPI library sends them.
     pub bytes_sent: Vec<u64>,
@@ -131,8 +135,17 @@ mod tests {
         assert_eq!(scaling.efficiency(2, 80.0), 1.0);
         assert_eq!(scaling.ways(), ["b", "a"]);
         assert_eq!(scaling.points[0].ways[0].mean_phases().compute, 1.0);
-        let text = serde_json::to_string(&scaling).unwrap();
-        let read: Scaling = serde_json::from_str(&text).unwrap();
+        let reread = |scaling: &Scaling| -> Scaling {
+            serde_json::from_str(&json::to_text(scaling).unwrap()).unwrap()
+        };
+        let read = reread(&scaling);
         assert_eq!((read.mode, read.points[1].ways[1].rate), (Mode::Strong, 60.0));
+        // A way that took no measurable time is read back too.
+        let mut scaling = scaling;
+        let way = &mut scaling.points[0].ways[0];
+        (way.rate, way.phases[0].wait) = (f64::INFINITY, f64::NEG_INFINITY);
+        let read = reread(&scaling);
+        let way = &read.points[0].ways[0];
+        assert_eq!((way.rate, way.phases[0].wait), (f64::INFINITY, f64::NEG_INFINITY));
     }
 }

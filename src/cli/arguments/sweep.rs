@@ -14,6 +14,9 @@ Examples:
   ternflock sweep jobs/lenet-fashion.toml --seeds 1,2,3 --only $SLURM_ARRAY_TASK_ID
   ternflock sweep jobs/lenet-fashion.toml --seeds 1,2,3 --report --json
 
+The table has the score that each run's network was chosen by, on the validation split, and beside it that of the same network on the
+test set: choose values by the first. A run that diverges is a row that says at which step.
+
 Every run has its own directory; runs that are complete are not done again, and one that was interrupted goes on where it
 was. So the same line may be said again, be it after a signal (exit code 75), to add seeds, or to see the table. As a Slurm
 array each task does the run of its number: `--list` prints them, `--report` the table in the end.")]
@@ -36,7 +39,7 @@ pub struct Sweep {
     /// What starts a run, as in 'mpirun -n 2' or 'srun --mpi=pmix' [default: nothing, one rank]
     #[arg(long, value_name = "COMMAND", default_value = "", hide_default_value = true)]
     pub launcher: String,
-    /// Evaluate each run's last checkpoint on the test set afterwards, with these words of `ternflock eval`, as in
+    /// Evaluate each run's network once more afterwards, with these words of `ternflock eval`, as in
     /// --eval='--sharpness --samples 2000'.
     #[arg(long, value_name = "WORDS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub eval: Option<String>,

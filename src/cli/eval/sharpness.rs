@@ -10,6 +10,7 @@ use crate::data::EvaluationFeed;
 use crate::error::{Error, Result};
 use crate::landscape::{Measure, Sharpness, Slice, Span, plot, sharpness, slice};
 use crate::nn::Network;
+use crate::report::json::to_value;
 use crate::train::{Objective, World};
 
 /// What was measured around a network.
@@ -93,9 +94,9 @@ impl Around {
     /// For programs.
     pub fn object(&self) -> Value {
         json!({
-            "sharpness": self.sharpness,
+            "sharpness": to_value(&self.sharpness),
             "sharpness_samples": self.samples,
-            "slices": self.slices,
+            "slices": to_value(&self.slices),
         })
     }
 }
@@ -107,8 +108,8 @@ fn shortened(name: &str) -> String {
     if more == 0 { name.to_owned() } else { format!("...{}", name.chars().skip(more).collect::<String>()) }
 }
 
-/// The mean of `losses`; none of no losses, infinite if one is not finite.
-fn mean(losses: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    let losses: Vec<f64> = losses.map(|loss| loss.unwrap_or(f64::INFINITY)).collect();
+/// The mean of `losses`; none of no losses.
+fn mean(losses: impl Iterator<Item = f64>) -> Option<f64> {
+    let losses: Vec<f64> = losses.collect();
     (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
 }

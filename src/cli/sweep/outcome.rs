@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::plan::Run;
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::report::json::number;
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub enum State {
     Absent,
     /// It was interrupted, or failed.
     Unfinished,
+    /// Its loss, a gradient or a parameter became NaN or infinite in this step. It would again: this is what it came to.
+    Diverged(u64),
     /// It is complete.
     Done(Outcome),
 }
@@ -24,29 +27,31 @@ pub enum State {
 /// What a complete run came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
-    /// What it was evaluated on: "validation" or "test".
+    /// What its network was chosen by: "validation" or "test".
     pub set: String,
     /// "accuracy" or "perplexity".
     pub metric: String,
-    /// That.
+    /// That of the network that was chosen.
     pub score: f64,
     /// The mean loss there.
-    pub loss: f64,
+    pub loss: Option<f64>,
     /// All of its time.
     pub seconds: f64,
-    /// Its last checkpoint.
+    /// The checkpoint of that network.
     pub checkpoint: PathBuf,
-    /// The score of that on the test set, if it was evaluated.
-    pub test: Option<f64>,
+    /// Its score on the test set.
+    pub test: f64,
     /// Its sharpness, if that was measured, in percent.
     pub sharpness: Option<f64>,
+    /// Whether `ternflock eval` has measured it, too.
+    pub evaluated: bool,
 }
 
 impl Outcome {
     /// Whether what `ternflock eval` would say with `words` is known already.
     pub fn answers(&self, words: &str) -> bool {
         let sharpness = words.split_whitespace().any(|word| word == "--sharpness");
-        self.test.is_some() && (self.sharpness.is_some() || !sharpness)
+        self.evaluated && (self.sharpness.is_some() || !sharpness)
     }
 }
 
@@ -69,31 +74,58 @@ pub fn state(run: &Run) -> Result<State> {
     if let [difference, ..] = &stored.differences(&run.job)[..] {
         return Err(refuse(format!("holds a run of another job ({difference}); give another --into")));
     }
-    Ok(outcome(run).map_or(State::Unfinished, State::Done))
+    let metrics = fs::read_to_string(run.directory.join("metrics.jsonl")).unwrap_or_default();
+    let events: Vec<Value> = metrics.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    Ok(diverged(&events).unwrap_or_else(|| outcome(run, &events).map_or(State::Unfinished, State::Done)))
 }
 
-/// What the run came to, if it came to an end.
-fn outcome(run: &Run) -> Option<Outcome> {
-    let metrics = fs::read_to_string(run.directory.join("metrics.jsonl")).ok()?;
-    let end: Value = serde_json::from_str(metrics.lines().next_back()?).ok()?;
-    if end["event"] != "end" || end["complete"] != true {
-        return None;
-    }
-    let (metric, score) = score(&end)?;
+/// Whether the run ended because it diverged.
+fn diverged(events: &[Value]) -> Option<State> {
+    let end = events.last().filter(|event| event["event"] == "end" && event["status"] == "diverged")?;
+    end["step"].as_u64().map(State::Diverged)
+}
+
+/// What the run came to, if it is complete.
+fn outcome(run: &Run, events: &[Value]) -> Option<Outcome> {
+    let end = events.last().filter(|event| event["event"] == "end" && event["complete"] == true)?;
+    let (metric, chosen) = score(&end["chosen"])?;
     let evaluated = fs::read_to_string(evaluation(run)).ok();
     let evaluated = evaluated.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
     Some(Outcome {
         set: end["set"].as_str()?.to_owned(),
         metric,
-        score,
-        loss: end["loss"].as_f64()?,
-        seconds: end["seconds"].as_f64()?,
-        checkpoint: end["checkpoint"].as_str()?.into(),
-        test: self::score(&evaluated).map(|(_, score)| score),
-        sharpness: evaluated["sharpness"]["sharpness"].as_f64(),
+        score: chosen,
+        loss: number(&end["chosen"]["loss"]),
+        seconds: number(&end["seconds"])?,
+        checkpoint: end["chosen"]["checkpoint"].as_str()?.into(),
+        test: score(&end["test"])?.1,
+        sharpness: number(&evaluated["sharpness"]["sharpness"]),
+        evaluated: score(&evaluated).is_some(),
     })
 }
 
 fn score(event: &Value) -> Option<(String, f64)> {
-    METRICS.iter().find_map(|metric| Some(((*metric).to_owned(), event[*metric].as_f64()?)))
+    METRICS.iter().find_map(|metric| Some(((*metric).to_owned(), number(&event[*metric])?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A start after it is another attempt, which may have gone well.
+    #[test]
+    fn a_run_has_diverged_if_its_last_start_did() {
+        let start = || json!({"event": "start", "step": 0});
+        let train = || json!({"event": "train", "step": 3});
+        let end = |step: u64, status: &str| json!({"event": "end", "step": step, "status": status});
+        assert_eq!(diverged(&[start(), train(), end(7, "diverged")]), Some(State::Diverged(7)));
+        let twice = [start(), end(7, "diverged"), start(), end(8, "diverged")];
+        assert_eq!(diverged(&twice), Some(State::Diverged(8)));
+        assert_eq!(diverged(&[start(), end(7, "diverged"), start(), train(), end(9, "complete")]), None);
+        assert_eq!(diverged(&[start(), end(7, "diverged"), start(), train()]), None);
+        assert_eq!(diverged(&[start(), train(), end(7, "failed")]), None);
+        assert_eq!(diverged(&[]), None);
+    }
 }

@@ -7,6 +7,8 @@ use super::outcome::{Outcome, State, state};
 use super::plan::{Plan, Setting};
 use crate::cli::table::table;
 use crate::error::Result;
+use crate::report::json::to_value;
+use crate::train::TEST;
 
 /// Mean and sample standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -39,12 +41,22 @@ impl Spread {
     }
 }
 
-/// A setting and the runs of it that are complete.
+/// A setting and the runs of it that have ended.
 pub struct Line<'p> {
     setting: &'p Setting,
     runs: usize,
     seeds: Vec<u64>,
     outcomes: Vec<Outcome>,
+    diverged: Vec<Diverged>,
+}
+
+/// A run that has no score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Diverged {
+    /// Its seed.
+    pub seed: u64,
+    /// The step that ended it.
+    pub step: u64,
 }
 
 /// What all of `plan`'s settings have come to.
@@ -54,14 +66,18 @@ pub struct Line<'p> {
 pub fn lines(plan: &Plan) -> Result<Vec<Line<'_>>> {
     let line = |(number, setting)| {
         let runs: Vec<_> = plan.runs.iter().filter(|run| run.setting == number).collect();
-        let (mut seeds, mut outcomes) = (Vec::new(), Vec::new());
+        let (mut seeds, mut outcomes, mut diverged) = (Vec::new(), Vec::new(), Vec::new());
         for run in &runs {
-            if let State::Done(outcome) = state(run)? {
-                seeds.push(run.seed);
-                outcomes.push(outcome);
+            match state(run)? {
+                State::Done(outcome) => {
+                    seeds.push(run.seed);
+                    outcomes.push(outcome);
+                }
+                State::Diverged(step) => diverged.push(Diverged { seed: run.seed, step }),
+                State::Absent | State::Unfinished => {}
             }
         }
-        Ok(Line { setting, runs: runs.len(), seeds, outcomes })
+        Ok(Line { setting, runs: runs.len(), seeds, outcomes, diverged })
     };
     plan.settings.iter().enumerate().map(line).collect()
 }
@@ -69,6 +85,25 @@ pub fn lines(plan: &Plan) -> Result<Vec<Line<'_>>> {
 impl Line<'_> {
     fn spread(&self, value: impl Fn(&Outcome) -> Option<f64>) -> Option<Spread> {
         Spread::of(&self.outcomes.iter().filter_map(value).collect::<Vec<_>>())
+    }
+
+    /// How many of its runs the figures are of.
+    fn counted(&self) -> String {
+        match self.outcomes.len() == self.runs {
+            true => self.runs.to_string(),
+            false => format!("{} of {}", self.outcomes.len(), self.runs),
+        }
+    }
+
+    /// Which of its runs diverged, in words; none if none did.
+    fn said_diverged(&self) -> Option<String> {
+        let at: Vec<String> = self.diverged.iter().map(|diverged| diverged.step.to_string()).collect();
+        match &at[..] {
+            [] => None,
+            [step] if self.runs == 1 => Some(format!("diverged at step {step}")),
+            [step] => Some(format!("1 diverged, at step {step}")),
+            steps => Some(format!("{} diverged, at steps {}", steps.len(), steps.join(", "))),
+        }
     }
 }
 
@@ -81,9 +116,10 @@ pub fn text(lines: &[Line]) -> String {
     let any = |value: fn(&Outcome) -> Option<f64>| {
         lines.iter().flat_map(|line| &line.outcomes).any(|outcome| value(outcome).is_some())
     };
-    // Where runs are evaluated on the test set, that is their score already.
-    let tested = set != "test" && any(|outcome| outcome.test);
+    // Where the test set chose, that is the score already.
+    let tested = !set.is_empty() && set != TEST;
     let measured = any(|outcome| outcome.sharpness);
+    let diverged = lines.iter().any(|line| !line.diverged.is_empty());
     let mut keys: Vec<&str> = Vec::new();
     for (key, _) in lines.iter().flat_map(|line| &line.setting.values) {
         if !keys.contains(&key.as_str()) {
@@ -99,24 +135,23 @@ pub fn text(lines: &[Line]) -> String {
     ]);
     head.extend(tested.then(|| format!("test {metric}{unit}")));
     head.extend(measured.then(|| "sharpness (%)".to_owned()));
+    head.extend(diverged.then(String::new));
     let mut rows = vec![head];
     for line in lines {
         let mut row = vec![line.setting.job.clone()];
         row.extend(line.setting.values.iter().map(|(_, value)| value.clone()));
-        row.push(match line.outcomes.len() == line.runs {
-            true => line.runs.to_string(),
-            false => format!("{} of {}", line.outcomes.len(), line.runs),
-        });
+        row.push(line.counted());
         let cell = |spread: Option<Spread>, scale, digits| {
             spread.map_or("-".into(), |spread: Spread| spread.shown(scale, digits))
         };
         row.push(cell(line.spread(|outcome| Some(outcome.score)), scale, 2));
-        row.push(cell(line.spread(|outcome| Some(outcome.loss)), 1.0, 4));
-        row.extend(tested.then(|| cell(line.spread(|outcome| outcome.test), scale, 2)));
+        row.push(cell(line.spread(|outcome| outcome.loss), 1.0, 4));
+        row.extend(tested.then(|| cell(line.spread(|outcome| Some(outcome.test)), scale, 2)));
         row.extend(measured.then(|| cell(line.spread(|outcome| outcome.sharpness), 1.0, 3)));
+        row.extend(line.said_diverged());
         rows.push(row);
     }
-    let right: Vec<usize> = (1 + keys.len()..rows[0].len()).collect();
+    let right: Vec<usize> = (1 + keys.len()..rows[0].len() - usize::from(diverged)).collect();
     table(&rows, &right)
 }
 
@@ -131,11 +166,12 @@ pub fn json(lines: &[Line]) -> String {
             "values": values,
             "runs": line.runs,
             "seeds": line.seeds,
-            "outcomes": line.outcomes,
-            "score": line.spread(|outcome| Some(outcome.score)),
-            "loss": line.spread(|outcome| Some(outcome.loss)),
-            "test": line.spread(|outcome| outcome.test),
-            "sharpness": line.spread(|outcome| outcome.sharpness),
+            "outcomes": to_value(&line.outcomes),
+            "diverged": line.diverged,
+            "score": to_value(&line.spread(|outcome| Some(outcome.score))),
+            "loss": to_value(&line.spread(|outcome| outcome.loss)),
+            "test": to_value(&line.spread(|outcome| Some(outcome.test))),
+            "sharpness": to_value(&line.spread(|outcome| outcome.sharpness)),
         })
     });
     format!("{}\n", json!({ "settings": settings.collect::<Vec<_>>() }))

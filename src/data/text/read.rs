@@ -194,7 +194,7 @@ mod tests {
         Data {
             dataset: dataset.into(),
             dir: None,
-            validation: 0,
+            split: None,
             mean: None,
             std: None,
             augment: None,

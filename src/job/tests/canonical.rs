@@ -18,7 +18,7 @@ fn everything() -> Job {
         data: Data {
             dataset: "idx".into(),
             dir: Some("a dir/\u{e4}".into()),
-            validation: 5,
+            split: Some(Split { validation: Validation::Share(0.25), validation_seed: 3 }),
             mean: Some(vec![0.1, -0.0]),
             std: Some(vec![1e-7, 3.0]),
             text: None,
@@ -108,7 +108,8 @@ name = \"job\"
 
 [data]
 dataset = \"digits\"
-validation = 0
+validation = \"auto\"
+validation_seed = 1
 
 [model]
 preset = \"lenet\"
@@ -216,6 +217,9 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "data.dataset=mnist",
         "data.dir=x",
         "data.validation=1",
+        "data.validation=0",
+        "data.validation=0.5",
+        "data.validation_seed=2",
         "data.padding=4",
         "data.crop=7",
         "data.mirror=true",

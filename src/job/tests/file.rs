@@ -15,7 +15,7 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
             data: Data {
                 dataset: "digits".into(),
                 dir: None,
-                validation: 0,
+                split: Some(Split { validation: Validation::Auto, validation_seed: 1 }),
                 mean: None,
                 std: None,
                 text: None,

@@ -53,7 +53,7 @@ fn text_is_made_up_as_the_job_says() {
             &format!("job.toml:7: data.train {of_a_file}"),
             "job.toml:8: data.mirror is for images; \"synthetic-text\" is a text",
             "job.toml:9: data.samples belongs to dataset = \"synthetic\"; this one is \"synthetic-text\"",
-            "job.toml:10: data.validation counts images; \"synthetic-text\" has a validation text",
+            "job.toml:10: data.validation is for images; \"synthetic-text\" has a validation text",
         ]
     );
     let none = refused(MINIMAL.replace("\"digits\"", "\"synthetic-text\"\nvocabulary = 0"), &[]);

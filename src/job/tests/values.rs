@@ -1,6 +1,7 @@
 //! Values of a wrong type, out of bounds, or impossible beside others.
 
-use super::{MINIMAL, minimal, refused};
+use super::{MINIMAL, accepted, minimal, refused};
+use crate::job::{Split, Validation};
 
 #[test]
 fn a_wrong_type_says_what_was_expected_and_found() {
@@ -96,7 +97,7 @@ milestones = [2, 2]
         refused(text, &[]),
         [
             "job.toml:2: data.dataset must be one of \"mnist\", \"fashion-mnist\", \"cifar-10\", \"digits\", \"synthetic\", \"idx\", \"genesis\", \"kjv\", \"ptb\", \"text\", \"synthetic-text\", found \"fashion\"",
-            "job.toml:3: data.validation must be a whole number of at least 0, found the integer -5",
+            "job.toml:3: data.validation must be a whole number of at least 0, a share above 0 and below 1, or \"auto\", found the integer -5",
             "job.toml:4: data.mean must be one or more numbers, found the array []",
             "job.toml:5: data.std must be one or more numbers above 0, found the array [0.5, 0]",
             "job.toml:7: model.layers must be at least one layer, found the array []",
@@ -135,4 +136,75 @@ fn impossible_combinations_are_refused() {
         refused(MINIMAL.replace("digits\"", "digits\"\nmean = [0.5]\nstd = [1, 2]"), &[]),
         ["job.toml:4: data.mean and data.std must hold one number a channel, both; found 1 and 2"]
     );
+}
+
+#[test]
+fn a_validation_split_is_a_count_a_share_or_left_to_the_program() {
+    let split = |set: &str| accepted(MINIMAL, &[set]).job.data.split.unwrap();
+    let seed = 1;
+    for (set, validation) in [
+        ("data.validation=auto", Validation::Auto),
+        ("data.validation=0", Validation::Count(0)),
+        ("data.validation=1", Validation::Count(1)),
+        ("data.validation=0.1", Validation::Share(0.1)),
+    ] {
+        assert_eq!(split(set), Split { validation, validation_seed: seed }, "{set}");
+    }
+    assert_eq!(split("data.validation_seed=7").validation_seed, 7);
+    // The seed of the run leaves it alone.
+    assert_eq!(split("train.seed=7").validation_seed, seed);
+    for wrong in ["0.0", "1.0", "1.5", "-1", "-0.5", "tenth", "[1]", "true"] {
+        let said = refused(MINIMAL, &[&format!("data.validation={wrong}")]);
+        assert!(said[0].contains("a share above 0 and below 1, or \"auto\", found"), "{said:?}");
+    }
+}
+
+/// The job of a text that an earlier version has stored says `validation = 0`.
+#[test]
+fn a_text_has_no_validation_split() {
+    let job = accepted(MINIMAL, &["data.dataset=genesis"]).job;
+    assert_eq!(job.data.split, None);
+    assert!(!job.to_toml().contains("validation"));
+    assert_eq!(accepted(MINIMAL, &["data.dataset=genesis", "data.validation=0"]).job, job);
+    for set in ["data.validation=0.1", "data.validation=auto", "data.validation_seed=2"] {
+        let key = set.split('=').next().unwrap();
+        let said = format!("--set {set}: {key} is for images; \"genesis\" has a validation text");
+        assert_eq!(refused(MINIMAL, &["data.dataset=genesis", set]), [said]);
+    }
+}
+
+#[test]
+fn a_rate_that_evaluations_cut_needs_evaluations() {
+    let plateau = "schedule.kind=plateau";
+    let none = "train.eval_every=0";
+    for sets in
+        [[plateau, "train.eval_every=5"], [plateau, "train.log_every=0"], ["schedule.kind=step", none]]
+    {
+        let every = (sets[0] != plateau).then_some("schedule.every=1");
+        accepted(MINIMAL, &sets.into_iter().chain(every).collect::<Vec<_>>());
+    }
+    let why =
+        "cuts the rate by what evaluations say, and with train.eval_every = 0 there is none before the end";
+    let said = refused(MINIMAL, &[plateau, none]);
+    assert!(
+        said.len() == 1 && said[0].starts_with("--set schedule.kind=plateau: ") && said[0].contains(why),
+        "{said:?}"
+    );
+    // In a stage, whichever of the two is the job's own.
+    let stages = MINIMAL.replace("[train]\nepochs = 1\n", "");
+    let stages = format!(
+        "{stages}[[stage]]\nname = \"a\"\ntrain.epochs = 1\n[[stage]]\nname = \"b\"\nshrink = {{}}\n"
+    );
+    for sets in [
+        [plateau, none],
+        [plateau, "stage.a.train.eval_every=0"],
+        ["stage.a.schedule.kind=plateau", none],
+        ["stage.a.schedule.kind=plateau", "stage.a.train.eval_every=0"],
+    ] {
+        let said = refused(&stages, &sets);
+        assert!(said.len() == 1 && said[0].contains(why), "{sets:?}: {said:?}");
+    }
+    // A stage without steps has no rate to cut, and one that evaluates again is well.
+    accepted(&stages, &["stage.b.schedule.kind=plateau", none]);
+    accepted(&stages, &[plateau, none, "stage.a.train.eval_every=3"]);
 }

@@ -43,7 +43,7 @@ fn sample(step: u64) -> Snapshot {
         tensor("conv1/weight", &[2, 3], (0..6).map(|i| i as f32).collect()),
         tensor("alpha. 层\\/scale", &[], vec![f32::MIN_POSITIVE]),
     ];
-    let best = Best { step: 3, metric: "accuracy".into(), value: 0.987 };
+    let best = Best { step: 3, metric: "accuracy".into(), value: 0.987, loss: Some(0.125) };
     Snapshot {
         origin: Origin::now(),
         network: r#"{"input": [1, 28, 28], "layers": [{"name": "größe"}]}"#.into(),

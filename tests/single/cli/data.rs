@@ -6,7 +6,7 @@ use flate2::{Compression, write::GzEncoder};
 
 use crate::program::Place;
 
-const FILES: [&str; 4] = [
+pub const FILES: [&str; 4] = [
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
     "t10k-images-idx3-ubyte",
@@ -18,7 +18,7 @@ const TRAIN: &str =
     "train tiny.toml --set data.dataset=idx --set data.dir=pictures --set train.steps=5 --run-dir run";
 
 /// An IDX file: bytes in as many dimensions as are given.
-fn idx(dimensions: &[u32], data: &[u8]) -> Vec<u8> {
+pub fn idx(dimensions: &[u32], data: &[u8]) -> Vec<u8> {
     let magic = 0x0800 + dimensions.len() as u32;
     let header = std::iter::once(&magic).chain(dimensions).flat_map(|word| word.to_be_bytes());
     header.chain(data.iter().copied()).collect()

@@ -22,3 +22,4 @@ mod signals;
 mod streams;
 mod sweep;
 mod train;
+mod validation;

@@ -19,10 +19,22 @@ fn report(place: &Place, words: &str) -> Vec<Value> {
 fn values_and_seeds_come_to_a_table() {
     let place = Place::new();
     let done = place.run(WORDS).ended(0);
-    for part in ["job", "smoothout.a", "runs", "test accuracy (%)", "test loss", " ± ", "0.05"] {
+    for part in [
+        "job",
+        "smoothout.a",
+        "runs",
+        "validation accuracy (%)",
+        "validation loss",
+        "test accuracy (%)",
+        " ± ",
+    ] {
         assert!(done.out.contains(part), "{}", done.out);
     }
-    assert!(done.err.contains("[6/6] sweep/tiny/smoothout.a=0.05,seed=3: test accuracy 0."), "{}", done.err);
+    assert!(
+        done.err.contains("[6/6] sweep/tiny/smoothout.a=0.05,seed=3: validation accuracy 0."),
+        "{}",
+        done.err
+    );
     let settings = report(&place, WORDS);
     assert_eq!(settings.len(), 2);
     for (setting, a) in settings.iter().zip(["0", "0.05"]) {
@@ -36,8 +48,11 @@ fn values_and_seeds_come_to_a_table() {
             .map(|(outcome, seed)| {
                 let metrics = place.read(&format!("sweep/tiny/smoothout.a={a},seed={seed}/metrics.jsonl"));
                 let end: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
-                assert_eq!((&outcome["score"], &outcome["loss"]), (&end["accuracy"], &end["loss"]));
-                end["accuracy"].as_f64().unwrap()
+                let chosen = &end["chosen"];
+                assert_eq!((&outcome["score"], &outcome["loss"]), (&chosen["accuracy"], &chosen["loss"]));
+                assert_eq!(outcome["test"], end["test"]["accuracy"]);
+                assert_ne!(outcome["score"], outcome["test"]);
+                chosen["accuracy"].as_f64().unwrap()
             })
             .collect();
         let mean = scores.iter().sum::<f64>() / 3.0;
@@ -156,10 +171,78 @@ fn checkpoints_are_evaluated_on_request() {
 #[test]
 fn a_run_that_fails_leaves_the_others_alone() {
     let place = Place::new();
-    let done = place.run("sweep tiny.toml --vary optimizer.learning_rate=1e30,0.05 --into sweep").ended(6);
-    assert!(done.err.contains("exit code 6") && done.err.contains(".log says why"), "{}", done.err);
-    assert!(done.out.contains("0 of 1") && done.out.contains('-'), "{}", done.out);
-    assert_eq!(done.out.lines().count(), 3);
+    let words = "sweep tiny.toml --vary train.micro_batch=7,32 --into sweep";
+    for _ in 0..2 {
+        let done = place.run(words).ended(2);
+        assert!(done.err.contains("exit code 2") && done.err.contains(".log says why"), "{}", done.err);
+        assert!(done.out.contains("0 of 1") && done.out.contains('-'), "{}", done.out);
+        assert_eq!(done.out.lines().count(), 3);
+    }
+}
+
+/// A value at which training diverges is a result: a row of its own, which is not tried again, beside those of its siblings.
+#[test]
+fn a_value_that_diverges_is_a_row() {
+    let place = Place::new();
+    let words = "sweep tiny.toml --vary optimizer.learning_rate=1e30,0.05 --seeds 1,2 --into sweep";
+    let done = place.run(words).ended(0);
+    assert!(done.err.contains("learning_rate=1e30,seed=1: diverged at step 1\n"), "{}", done.err);
+    assert!(
+        done.err.contains("[4/4] sweep/tiny/optimizer.learning_rate=0.05,seed=2: validation"),
+        "{}",
+        done.err
+    );
+    let rows: Vec<&str> = done.out.lines().collect();
+    assert!(rows[1].contains("0 of 2") && rows[1].ends_with("2 diverged, at steps 1, 1"), "{}", done.out);
+    assert!(rows[2].contains(" ± ") && rows.len() == 3, "{}", done.out);
+    let again = place.run(words).ended(0);
+    assert!(!again.err.contains("begins") && !again.err.contains("goes on"), "{}", again.err);
+    assert_eq!(again.out, done.out);
+    let settings = report(&place, words);
+    assert_eq!(settings[0]["diverged"], json!([{"seed": 1, "step": 1}, {"seed": 2, "step": 1}]));
+    assert_eq!((&settings[0]["score"], &settings[1]["diverged"]), (&Value::Null, &json!([])));
+    let one = place.run("sweep tiny.toml --set optimizer.learning_rate=1e30 --into one").ended(0);
+    assert!(one.out.contains("diverged at step 1"), "{}", one.out);
+    // A run that is taken up again by hand, at a rate that it can bear, is one that is complete.
+    let resume = "train tiny.toml --run-dir kept --set train.steps=4 --set checkpoint.every=1";
+    let jump = "--set schedule.kind=multistep --set schedule.milestones=[2] --set schedule.gamma=1e300";
+    place.run(&format!("{resume} {jump}")).ended(6);
+    place.run(&format!("{resume} --resume")).ended(0);
+    let last = place.read("kept/metrics.jsonl").lines().last().unwrap().to_owned();
+    assert!(last.contains("\"event\":\"end\"") && last.contains("\"complete\":true"), "{last}");
+}
+
+/// Perplexity overflows long before the loss does. It is written as what it is, and read back by everything that reads it.
+#[test]
+fn an_infinite_perplexity_is_a_number_like_any_other() {
+    let place = Place::new();
+    place.write(
+        "words.toml",
+        "[data]\ndataset = \"synthetic-text\"\ntokens = 2000\nvocabulary = 20\nsequence_length = 5\n\
+         [train]\nsteps = 3\nglobal_batch = 8\n[optimizer]\nlearning_rate = 100000.0\nmomentum = 0.0\n\
+         [exchange]\ngradients = \"float32\"\n\
+         [model]\nlayers = [{ type = \"embedding\", features = 4 }, { type = \"linear\", units = 20 }]\n",
+    );
+    let words = "sweep words.toml --vary optimizer.learning_rate=1,100000 --into sweep";
+    let done = place.run(words).ended(0);
+    let rows: Vec<&str> = done.out.lines().collect();
+    assert!(rows.len() == 3 && rows[2].contains("inf") && !rows[1].contains("inf"), "{}", done.out);
+    let run = "sweep/words/optimizer.learning_rate=100000,seed=1";
+    let end: Value =
+        serde_json::from_str(place.read(&format!("{run}/metrics.jsonl")).lines().last().unwrap()).unwrap();
+    assert_eq!((&end["perplexity"], &end["test"]["perplexity"]), (&json!("Infinity"), &json!("Infinity")));
+    assert!(end["loss"].as_f64().unwrap() > 709.0, "{end}");
+    let again = place.run(words).ended(0);
+    assert!(again.out == done.out && !again.err.contains("begins"), "{}", again.err);
+    let settings = report(&place, words);
+    assert_eq!(settings[1]["outcomes"][0]["score"], "Infinity");
+    assert_eq!(settings[1]["score"], json!({"mean": "Infinity", "deviation": null}));
+    let best = format!("{run}/checkpoints/best.h5");
+    let measured = place.run(&format!("eval {best} --json")).json();
+    assert_eq!((&measured["perplexity"], measured["loss"].is_f64()), (&json!("Infinity"), true));
+    let shown = place.inspect(&best);
+    assert_eq!(shown["metrics"]["validation_perplexity"], "Infinity");
+    assert_eq!(shown["best"]["value"], "Infinity");
 }
 
 #[test]

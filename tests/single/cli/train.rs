@@ -10,12 +10,17 @@ fn a_run_ends_with_a_table_and_what_to_do_next() {
     let run = place.run("train tiny.toml --run-dir run --set train.log_every=5").ended(0);
     let last = "run/checkpoints/step-0000000020.h5";
     let best = "run/checkpoints/best.h5";
-    let accuracy = place.inspect(last)["metrics"]["test_accuracy"].as_f64().unwrap();
+    let accuracy = place.inspect(last)["metrics"]["validation_accuracy"].as_f64().unwrap();
     let row = |name: &str| {
         let row = run.out.lines().find_map(|line| line.trim_start().strip_prefix(name));
         row.unwrap_or_else(|| panic!("no `{name}` in\n{}", run.out)).trim_start()
     };
-    assert!(row("test accuracy ").starts_with(&format!("{:.2} % (loss ", 100.0 * accuracy)), "{}", run.out);
+    let validation = row("validation accuracy ");
+    assert!(validation.starts_with(&format!("{:.2} % (loss ", 100.0 * accuracy)), "{}", run.out);
+    assert!(validation.ends_with("), of the last step"), "{validation}");
+    let tested = place.run(&format!("eval {best} --json")).json()["accuracy"].as_f64().unwrap();
+    assert!(row("test accuracy ").starts_with(&format!("{:.2} % (loss ", 100.0 * tested)), "{}", run.out);
+    assert!(row("test accuracy ").ends_with("), of the same network"), "{}", run.out);
     assert!(row("time ").contains(" s, training at ") && row("time ").ends_with(" samples/s"), "{}", run.out);
     assert_eq!(row("bytes on the wire "), "none: one rank has nobody to exchange with");
     assert_eq!((row("checkpoint "), row("best checkpoint ")), (last, best));
@@ -54,8 +59,12 @@ fn the_log_goes_to_standard_error_in_plain_lines() {
         run.err
     );
     assert_eq!(
-        [starts("step     20  test accuracy"), starts("step     20  checkpoint run/")],
-        [1, 1],
+        [
+            starts("step     20  validation accuracy"),
+            starts("step     20  test accuracy"),
+            starts("step     20  checkpoint run/"),
+        ],
+        [1, 1, 1],
         "{}",
         run.err
     );
@@ -72,7 +81,7 @@ fn the_run_directory_holds_the_job_and_the_metrics() {
     let events: Vec<Value> =
         place.read("run/metrics.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
-    assert_eq!(names, ["start", "train", "train", "train", "train", "evaluate", "checkpoint", "end"]);
+    assert_eq!(names, ["start", "train", "train", "train", "train", "evaluate", "checkpoint", "test", "end"]);
     for key in ["loss", "accuracy", "learning_rate", "samples_per_s", "bytes_sent", "epoch"] {
         assert!(events[1][key].is_number(), "{key}: {}", events[1]);
     }
@@ -107,7 +116,7 @@ fn a_run_that_diverges_stops_with_the_step_and_the_tensor() {
 }
 
 #[test]
-fn a_held_out_set_is_what_is_evaluated() {
+fn a_validation_split_is_what_is_evaluated() {
     let place = Place::new();
     place.write("held.toml", TINY.replace("dataset = \"digits\"", "dataset = \"digits\"\nvalidation = 100"));
     let run = place.run("train held.toml --run-dir run").ended(0);
@@ -118,9 +127,10 @@ fn a_held_out_set_is_what_is_evaluated() {
         run.err
     );
     assert!(run.err.contains("of 100 samples"), "{}", run.err);
-    place
-        .run("train held.toml --set data.validation=1438")
-        .refused(2, &["--set data.validation=1438: ", "cannot hold out 1438 of 1438"]);
+    place.run("train held.toml --set data.validation=1438").refused(
+        2,
+        &["--set data.validation=1438: ", "cannot take 1438 of 1438 training samples for validation"],
+    );
 }
 
 /// The loss of a step is that before its update: parameters that the last one breaks must be seen all the same, and no

@@ -307,7 +307,7 @@ fn what_does_not_fit_is_refused_where_it_stands() {
         (&["train.global_batch=40000"], &["genesis", "40000 sequences of 7 needs 320000", "tokens"]),
         (&["data.dataset=text"], &["needs `train`, the file of the training text"]),
         (&["data.dataset=text", "data.train=none.txt"], &["none.txt: cannot be read"]),
-        (&["data.validation=5"], &["--set data.validation=5", "counts images"]),
+        (&["data.validation=5"], &["--set data.validation=5", "is for images", "has a validation text"]),
         (&["data.dataset=digits"], &["data.vocabulary is about text", "data.sequence_length is about text"]),
         (&["data.valid=x"], &["data.valid belongs to dataset = \"text\"", "data.valid needs data.test"]),
         (&["data.level=\"syllable\""], &["one of \"word\", \"character\""]),

@@ -139,16 +139,17 @@ fn a_batch_smaller_than_the_ranks_is_refused_where_it_stands() {
 }
 
 #[test]
-fn every_test_sample_is_counted_once_at_any_number_of_ranks() {
+fn every_sample_to_evaluate_on_is_counted_once_at_any_number_of_ranks() {
     let directory = tempfile::tempdir().unwrap();
     let ended = train(3, &short(&["train.steps=40"]), directory.path());
     let counted = |event: &Event| match event {
         Event::Evaluate { samples, set, .. } => Some((*samples, *set)),
+        Event::Test { test, set, .. } => Some((test.samples, *set)),
         _ => None,
     };
     for rank in &ended {
         let counts: Vec<_> = rank.events.iter().filter_map(counted).collect();
-        assert_eq!(counts, [(Count::Samples(359), "test")]);
+        assert_eq!(counts, [(Count::Samples(143), "validation"), (Count::Samples(359), "test")]);
     }
 
     let path = at_step(directory.path(), 40);

@@ -5,9 +5,19 @@ use std::fs;
 use serde_json::{Value, json};
 use ternflock::checkpoint::{self, verify};
 use ternflock::error::{Error, Kind};
+use ternflock::report::{Count, Event, Score};
+use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
 
 use crate::digits::{assert_same_state, at_step, checkpoints, load, shipped};
+use crate::ranks::on_ranks;
 use crate::runs::{Ended, metrics, resume, resume_changed, short, steps, train};
+
+/// The evaluation that is the best: of the highest accuracy, and of these of the lowest loss, the first.
+fn best_of(evaluations: &[Value]) -> Value {
+    let key = |line: &Value| (line["accuracy"].as_f64().unwrap(), -line["loss"].as_f64().unwrap());
+    let better = |best: Value, line: &Value| if key(line) > key(&best) { line.clone() } else { best };
+    evaluations.iter().fold(evaluations[0].clone(), better)
+}
 
 fn is_number(value: &Value) -> bool {
     value.as_f64().is_some_and(f64::is_finite)
@@ -35,19 +45,28 @@ fn every_line_of_the_metrics_has_its_keys() {
 
     let starts = metrics(directory.path(), "start");
     let [start] = starts.as_slice() else { panic!("{starts:?}") };
-    for (key, value) in [("ranks", 2), ("hosts", 1), ("step", 0), ("steps", 20), ("samples", 1438)] {
+    for (key, value) in [("ranks", 2), ("hosts", 1), ("step", 0), ("steps", 20), ("samples", 1295)] {
         assert_eq!(start[key], value, "{key}");
     }
-    assert_eq!(start["algorithm"], "ring_ternary");
+    assert_eq!((&start["algorithm"], &start["set"]), (&json!("ring_ternary"), &json!("validation")));
     assert!(is_number(&start["threads"]) && start["threads_reason"].is_string());
     let evaluations = metrics(directory.path(), "evaluate");
     assert_eq!(steps(&evaluations), [10, 20]);
-    assert!(evaluations.iter().all(|line| line["set"] == "test" && line["samples"] == 359));
+    assert!(evaluations.iter().all(|line| line["set"] == "validation" && line["samples"] == 143));
+    let tests = metrics(directory.path(), "test");
+    let [test] = tests.as_slice() else { panic!("{tests:?}") };
+    assert_eq!((&test["step"], &test["set"], &test["samples"]), (&json!(20), &json!("test"), &json!(359)));
     let ends = metrics(directory.path(), "end");
     let [end] = ends.as_slice() else { panic!("{ends:?}") };
     assert_eq!((&end["complete"], &end["accuracy"]), (&Value::Bool(true), &evaluations[1]["accuracy"]));
     assert_eq!((&end["status"], &end["exit_code"]), (&json!("complete"), &json!(0)));
     assert!(end["time"].as_str().unwrap().ends_with('Z'), "{end}");
+    let best = best_of(&evaluations);
+    for key in ["step", "accuracy", "loss"] {
+        assert_eq!(end["chosen"][key], best[key], "{key}");
+    }
+    assert_eq!((&end["test"]["network_step"], &end["test"]["accuracy"]), (&best["step"], &test["accuracy"]));
+    assert_eq!((&end["test"]["loss"], &end["test"]["samples"]), (&test["loss"], &test["samples"]));
     assert_eq!(end["traffic"]["bytes_per_step"], per_step as f64);
     let job = fs::read_to_string(directory.path().join("job.toml")).unwrap();
     assert_eq!(job, shipped(&sets).job.to_toml());
@@ -59,13 +78,13 @@ fn the_last_checkpoints_and_the_best_are_kept() {
     let sets = ["checkpoint.every=3", "checkpoint.keep=2", "train.eval_every=2"];
     train(2, &short(&sets), directory.path());
     let evaluations = metrics(directory.path(), "evaluate");
-    let accuracy = |line: &Value| line["accuracy"].as_f64().unwrap();
-    let best = evaluations.iter().map(accuracy).fold(0.0, f64::max);
-    let first = evaluations.iter().find(|line| accuracy(line) == best).unwrap();
+    let best = best_of(&evaluations);
     let stored = checkpoint::load(directory.path().join("checkpoints/best.h5")).unwrap();
-    assert_eq!(stored.progress.step, first["step"].as_u64().unwrap());
-    assert_eq!(stored.progress.best.unwrap().value, best);
-    assert_eq!(stored.progress.metrics["test_accuracy"], best);
+    assert_eq!(stored.progress.step, best["step"].as_u64().unwrap());
+    let (value, loss) = (best["accuracy"].as_f64().unwrap(), best["loss"].as_f64());
+    let stored_best = stored.progress.best.unwrap();
+    assert_eq!((stored_best.value, stored_best.loss), (value, loss));
+    assert_eq!(stored.progress.metrics["validation_accuracy"], value);
     let written = steps(&metrics(directory.path(), "checkpoint"));
     let newest: Vec<_> = written[written.len() - 2..].iter().map(|s| format!("step-{s:010}.h5")).collect();
     assert_eq!(checkpoints(directory.path()), [&["best.h5".to_string()], newest.as_slice()].concat());
@@ -110,6 +129,93 @@ fn a_run_never_overwrites_another() {
     let file = empty.path().join("file");
     fs::write(&file, "").unwrap();
     refused(train(2, &loaded, &file.join("run")), "cannot be written");
+}
+
+/// The rate jumps after half of the run, and what was learnt is lost: the network of a step in between is chosen, and it is that one
+/// which the test set sees, once.
+#[test]
+fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
+    let jump = ["schedule.kind=multistep", "schedule.milestones=[12]", "schedule.gamma=100"];
+    let loaded = short(&[&jump[..], &["train.eval_every=4"]].concat());
+    for ranks in [1, 3] {
+        let directory = tempfile::tempdir().unwrap();
+        let ended = train(ranks, &loaded, directory.path());
+        let best = best_of(&metrics(directory.path(), "evaluate"));
+        let step = best["step"].as_u64().unwrap();
+        assert!(step < 20, "{best}");
+        let path = directory.path().join("checkpoints/best.h5");
+        let snapshot = checkpoint::load(&path).unwrap();
+        let tally = on_ranks(ranks, |mut world| {
+            let test = open_test_set(&loaded.job.data, None, None).unwrap();
+            let mut network = restore_network(&path, &snapshot, 64).unwrap();
+            evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
+        })[0];
+        for rank in &ended {
+            let tested: Vec<_> = rank
+                .events
+                .iter()
+                .filter_map(|event| match event {
+                    Event::Test { test, checkpoint, .. } => Some((*test, checkpoint.clone())),
+                    _ => None,
+                })
+                .collect();
+            let [(test, checkpoint)] = &tested[..] else { panic!("{tested:?}") };
+            assert_eq!((test.network_step, checkpoint), (step, &path));
+            assert_eq!((test.score, test.samples), (Score::Accuracy(tally.accuracy()), Count::Samples(359)));
+            assert!((test.loss.unwrap() - tally.mean_loss()).abs() < 1e-6, "{test:?} {tally:?}");
+            let chosen = rank.summary().chosen.as_ref().unwrap();
+            assert_eq!((chosen.step, &chosen.checkpoint), (step, &path));
+            assert_eq!(Some(chosen.score.value()), best["accuracy"].as_f64());
+            assert!(rank.events.iter().all(|event| !matches!(event, Event::Evaluate { set: "test", .. })));
+        }
+        // Where the best is not kept the last is what the run leaves.
+        let other = tempfile::tempdir().unwrap();
+        let sets = [&jump[..], &["train.eval_every=4", "checkpoint.best=false"]].concat();
+        let ended = train(ranks, &short(&sets), other.path());
+        let chosen = ended[0].summary().chosen.as_ref().unwrap();
+        assert_eq!((chosen.step, &chosen.checkpoint), (20, &at_step(other.path(), 20)));
+        assert_eq!(ended[0].summary().test.unwrap().network_step, 20);
+        assert!(ended[0].summary().test.unwrap().score.value() < tally.accuracy());
+    }
+}
+
+/// What chooses is not evaluated a second time, and the run says that it did choose.
+#[test]
+fn a_job_may_choose_on_the_test_set_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let ended = train(2, &short(&["data.validation=0", "train.eval_every=10"]), directory.path());
+    for rank in &ended {
+        let said = "the test set chooses the network (data.validation = 0)";
+        assert!(rank.notes().iter().any(|note| note.starts_with(said)), "{:?}", rank.notes());
+    }
+    assert_eq!(metrics(directory.path(), "start")[0]["samples"], 1438);
+    let evaluations = metrics(directory.path(), "evaluate");
+    assert!(evaluations.iter().all(|line| line["set"] == "test" && line["samples"] == 359));
+    assert!(metrics(directory.path(), "test").is_empty());
+    let (end, best) = (metrics(directory.path(), "end").remove(0), best_of(&evaluations));
+    for key in ["accuracy", "loss"] {
+        assert_eq!((&end["test"][key], &end["chosen"][key]), (&best[key], &best[key]));
+    }
+    assert_eq!((&end["set"], &end["test"]["samples"]), (&json!("test"), &json!(359)));
+    let other = tempfile::tempdir().unwrap();
+    let ended = train(1, &short(&[]), other.path());
+    assert!(ended[0].notes().is_empty(), "{:?}", ended[0].notes());
+}
+
+/// One sample to validate on: every evaluation that is right is as good as another, and the lowest loss is the best.
+#[test]
+fn of_equal_scores_the_lowest_loss_is_the_best() {
+    let directory = tempfile::tempdir().unwrap();
+    let sets = ["data.validation=1", "train.steps=60", "train.eval_every=5", "exchange.gradients=float32"];
+    train(1, &short(&sets), directory.path());
+    let evaluations = metrics(directory.path(), "evaluate");
+    let right: Vec<_> = evaluations.iter().filter(|line| line["accuracy"] == 1.0).collect();
+    let stored = checkpoint::load(directory.path().join("checkpoints/best.h5")).unwrap();
+    let step = stored.progress.step;
+    assert_eq!(step, best_of(&evaluations)["step"].as_u64().unwrap());
+    assert!(right.len() > 2 && step > right[0]["step"].as_u64().unwrap(), "{right:?}");
+    let said: Vec<_> = evaluations.iter().filter(|line| line["best"] == true).collect();
+    assert_eq!(said.last().unwrap()["step"], step);
 }
 
 /// The first step makes the parameters huge but finite; the second is where it shows.
@@ -158,6 +264,8 @@ fn the_digits_are_learnt() {
     let ended = train(2, &shipped(&[]), directory.path());
     let summary = ended[0].summary();
     assert!(summary.score.beats(0.95), "{:?}", summary.score);
+    let test = summary.test.unwrap();
+    assert!(test.score.beats(0.93), "{test:?}");
     let traffic = summary.traffic;
     assert_eq!(traffic.bytes_per_step, traffic.formula_bytes_per_step);
     assert!(traffic.bytes_per_step < 0.2 * traffic.float32_bytes_per_step as f64);

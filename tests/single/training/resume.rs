@@ -46,6 +46,48 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
     }
 }
 
+/// Evaluations of one sample are equally good, and the loss decides: which one is the best, and what the test set sees, is the same
+/// after an interruption.
+#[test]
+fn a_resumed_run_chooses_the_same_network() {
+    let loaded =
+        short(&["data.validation=1", "train.eval_every=1", "checkpoint.every=4", "checkpoint.keep=9"]);
+    let straight = tempfile::tempdir().unwrap();
+    train(2, &loaded, straight.path());
+    let halved = tempfile::tempdir().unwrap();
+    train_until(10, 2, &loaded, halved.path());
+    resume(2, &loaded, halved.path()).iter().for_each(|rank| assert!(rank.summary().complete));
+    let best = |run: &Path| ternflock::checkpoint::load(run.join("checkpoints/best.h5")).unwrap();
+    assert_same_state(&best(straight.path()), &best(halved.path()));
+    assert!(best(straight.path()).progress.best.unwrap().loss.is_some());
+    assert_eq!(metrics(straight.path(), "evaluate"), metrics(halved.path(), "evaluate"));
+    let test = |run: &Path| {
+        let mut line = metrics(run, "test").remove(0);
+        line["checkpoint"].take();
+        line
+    };
+    assert_eq!(test(straight.path()), test(halved.path()));
+}
+
+/// Its training set was another.
+#[test]
+fn a_validation_split_of_an_earlier_version_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let loaded = short(&["data.validation=100", "train.steps=4"]);
+    train(1, &loaded, directory.path());
+    let mut snapshot = load(directory.path(), 4);
+    snapshot.job = snapshot.job.replace("validation_seed = 1\n", "");
+    ternflock::checkpoint::save(at_step(directory.path(), 4), &snapshot).unwrap();
+    let ended = resume(1, &loaded, directory.path());
+    let message = ended[0].result.as_ref().err().unwrap().to_string();
+    assert!(message.contains("validation split was the end of the training set"), "{message}");
+    // Without a split nothing was different.
+    snapshot.job = snapshot.job.replace("validation = 100\n", "validation = 0\n");
+    ternflock::checkpoint::save(at_step(directory.path(), 4), &snapshot).unwrap();
+    let ended = resume(1, &short(&["data.validation=0", "train.steps=4"]), directory.path());
+    assert!(ended[0].summary().complete);
+}
+
 /// Each update rule, with what it keeps; clipped, and at a rate that every kind of schedule has changed by the stop.
 #[test]
 fn every_optimizer_resumes_to_the_bit() {

@@ -1,0 +1,77 @@
+//! What `[data]` says of the validation split: the training images that a model is chosen by.
+
+use serde::{Serialize, Serializer};
+use toml::Value;
+
+use super::read::Section;
+use super::text::is_text;
+use super::value::{FromValue, Rule};
+
+/// The validation split of a dataset of images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Split {
+    /// How many training samples it takes.
+    pub validation: Validation,
+    /// The seed that draws them. It is not the run's, so that runs with other seeds are judged by the same samples, and one that
+    /// begins with the parameters of another is not judged by samples that these have learnt.
+    pub validation_seed: u64,
+}
+
+/// How many training samples a validation split takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Validation {
+    /// A tenth, at most 10,000.
+    Auto,
+    /// This share of them, above 0 and below 1.
+    Share(f64),
+    /// So many. 0: none, and the model is chosen on the test set.
+    Count(usize),
+}
+
+const AUTO: &str = "auto";
+
+impl Serialize for Validation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Validation::Auto => serializer.serialize_str(AUTO),
+            Validation::Share(share) => serializer.serialize_f64(share),
+            Validation::Count(count) => serializer.serialize_u64(count as u64),
+        }
+    }
+}
+
+impl FromValue for Validation {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let count = || value.as_integer().and_then(|count| usize::try_from(count).ok());
+        let share = || value.as_float().filter(|share| *share > 0.0 && *share < 1.0);
+        let auto = || (value.as_str() == Some(AUTO)).then_some(Validation::Auto);
+        auto()
+            .or_else(|| count().map(Validation::Count))
+            .or_else(|| share().map(Validation::Share))
+            .ok_or_else(|| {
+                format!("a whole number of at least 0, a share above 0 and below 1, or \"{AUTO}\"")
+            })
+    }
+}
+
+impl Split {
+    /// The keys of `section` for that; `None` of a text, which has a validation text.
+    pub(super) fn read(section: &mut Section, dataset: &str, is_synthetic_text: bool) -> Option<Split> {
+        let split = Split {
+            validation: section.or("validation", Validation::Auto, &Rule::ANY),
+            validation_seed: section.or("validation_seed", 1, &Rule::ANY),
+        };
+        if !is_text(dataset) && !is_synthetic_text {
+            return Some(split);
+        }
+        // Earlier versions wrote `validation = 0` into the jobs of texts, too.
+        let said = section.has("validation") && split.validation != Validation::Count(0);
+        for key in [("validation", said), ("validation_seed", section.has("validation_seed"))]
+            .into_iter()
+            .filter_map(|(key, said)| said.then_some(key))
+        {
+            section.refuse(key, format!("data.{key} is for images; \"{dataset}\" has a validation text"));
+        }
+        None
+    }
+}

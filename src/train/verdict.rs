@@ -1,0 +1,89 @@
+//! What a complete run came to: the network that its evaluations chose, and what the test set says of it. Where a validation set
+//! chooses, the test set is evaluated here and nowhere else, once.
+
+use std::path::{Path, PathBuf};
+
+use super::build::TEST;
+use super::evaluate::{Evaluator, evaluate};
+use super::run::Run;
+use super::state::take_parameters;
+use super::statistics::with_averaged;
+use super::world::World;
+use crate::checkpoint::{self, Best, Store};
+use crate::error::{Error, Result};
+use crate::nn::{Network, Tally};
+use crate::report::{Chosen, Event, Test};
+
+impl Run<'_> {
+    /// Chooses the network and evaluates it on the test set, unless that has chosen it. The trainer holds that network afterwards: no
+    /// step may follow.
+    pub(super) fn judge(&mut self, world: &mut World) -> Result<(Chosen, Test)> {
+        let (chosen, task) = (self.choose(world)?, self.trainer.task());
+        let network_step = chosen.step;
+        let Some(feed) = self.test.take() else {
+            let samples = task.count(self.last.map_or(0, |(_, tally)| tally.samples));
+            let test = Test { network_step, score: chosen.score, loss: chosen.loss, samples };
+            return Ok((chosen, test));
+        };
+        world.set_context(format_args!("step {}, evaluation of the test set", self.trainer.step));
+        let network = &mut self.trainer.network;
+        let mut evaluator = Evaluator::new(feed);
+        let mut tally = |network: &mut Network, world: &mut World| evaluate(&mut evaluator, network, world);
+        // A checkpoint holds the mean of all ranks' statistics already.
+        let tally: Tally = match network_step == self.trainer.step {
+            true => with_averaged(network, world, tally)?,
+            false => tally(network, world)?,
+        };
+        let (score, samples) = (task.score(&tally), task.count(tally.samples));
+        let test = Test { network_step, score, loss: Some(tally.mean_loss()), samples };
+        let (step, checkpoint) = (self.trainer.step, chosen.checkpoint.clone());
+        self.say(Event::Test { step, set: TEST, checkpoint, test })?;
+        Ok((chosen, test))
+    }
+
+    /// The network of the best evaluation where its checkpoint is kept, else the last.
+    fn choose(&mut self, world: &mut World) -> Result<Chosen> {
+        let task = self.trainer.task();
+        if let Some(best) = self.best.clone().filter(|_| self.job.checkpoint.best)
+            && let Some(checkpoint) = self.take_best(&best, world)?
+        {
+            let Best { step, value, loss, .. } = best;
+            return Ok(Chosen { step, checkpoint, score: task.measure(value), loss });
+        }
+        let (step, tally) = self.last.unwrap_or_default();
+        let (score, loss) = (task.score(&tally), Some(tally.mean_loss()));
+        Ok(Chosen { step, checkpoint: self.checkpoint.clone(), score, loss })
+    }
+
+    /// Gives the trainer the network of the evaluation `best`, on all ranks. Its checkpoint; none if there is not one, be it that an
+    /// earlier start of this run kept none.
+    fn take_best(&mut self, best: &Best, world: &mut World) -> Result<Option<PathBuf>> {
+        let is_last = best.step == self.trainer.step;
+        let network = &mut self.trainer.network;
+        // The other ranks may not see the files of rank 0.
+        let taken = match self.store.as_ref().and_then(Store::best) {
+            Some(path) if !is_last => take(network, &path, best.step).map(|taken| taken.then_some(path)),
+            path => Ok(path),
+        };
+        let path = world.together(taken)?.map_or_else(String::new, |path| path.display().to_string());
+        let path = world.broadcast(&path)?;
+        if path.is_empty() {
+            return Ok(None);
+        }
+        if !is_last {
+            world.broadcast_values(&mut network.parameters.values)?;
+            world.broadcast_values(&mut network.parameters.statistics.values)?;
+        }
+        Ok(Some(path.into()))
+    }
+}
+
+/// Gives `network` the parameters of the checkpoint at `path`, if that is of step `step`.
+fn take(network: &mut Network, path: &Path, step: u64) -> Result<bool> {
+    let snapshot = checkpoint::load(path)?;
+    if snapshot.progress.step != step {
+        return Ok(false);
+    }
+    take_parameters(network, &snapshot).map_err(|message| Error::checkpoint(path, message))?;
+    Ok(true)
+}
