@@ -108,7 +108,7 @@ fn resolve(
     if stored.last == Some(Last::End(Status::Diverged)) && !allow_changes {
         let message = "this run has diverged: a loss, a gradient or a parameter was no longer finite, and the same steps would \
                        end the same way. Change what made it diverge, as in `--allow-changes --set \
-                       optimizer.learning_rate=...`, or start a new run";
+                       optimizer.learning_rate=...`, start a new run, or resume another one (--resume RUN_DIR)";
         return Err(Error::run_dir(path, message));
     }
     let Some(text) = &stored.job else { return Ok((asked.clone(), Vec::new())) };
