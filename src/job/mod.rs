@@ -140,11 +140,32 @@ impl Loaded {
 /// # Errors
 /// [`Error::Job`] with everything that is wrong, one line a problem, each line with its place.
 pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
+    load_after(path, &[], sets)
+}
+
+/// The same with the overrides `earlier` of a run under the `sets`: as [`Loaded::after`], of a file that may say too little
+/// without them.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_after(path: impl AsRef<Path>, earlier: &[String], sets: &[String]) -> Result<Loaded> {
     let path = path.as_ref();
     let file = path.display().to_string();
-    let text = read_text(path, &file)?;
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy());
-    parse(file, &text, sets, stem.as_deref())
+    let (text, sets) = (read_text(path, &file)?, sets.to_vec());
+    read_request(Request { file, text, sets, stem: stem(path) }, earlier)
+}
+
+/// The name of the job in the file at `path`, if it can be told without reading all of it.
+pub fn name_in(path: impl AsRef<Path>) -> Option<String> {
+    let table: Table = fs::read_to_string(path.as_ref()).ok()?.parse().ok()?;
+    match table.get("name") {
+        Some(name) => Some(name.as_str()?.to_owned()),
+        None => stem(path.as_ref()),
+    }
+}
+
+fn stem(path: &Path) -> Option<String> {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned())
 }
 
 /// The same of a job that stands in no file: `text`, which objections call `file`. One that says no name is called `stem`.

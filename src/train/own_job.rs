@@ -11,7 +11,7 @@ use super::run_record::RunRecord;
 use super::world::{Patience, World};
 use crate::checkpoint::Store;
 use crate::error::{Error, Result};
-use crate::job::{Difference, Job, Loaded};
+use crate::job::{self, Difference, Job, Loaded};
 use crate::report::{Last, Status, last};
 
 /// A run that is taken up again.
@@ -69,6 +69,21 @@ pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> R
         record.sets.extend_from_slice(asked.sets());
     }
     Ok((loaded, TakenUp { run_dir, record, changes, notes }))
+}
+
+/// Reads the job file `file`, with the overrides `sets`, for a run that resumes. Where it says too little by itself, the overrides
+/// that the run was started with are laid over it first.
+///
+/// # Errors
+/// Those of [`job::load`].
+pub fn load_to_resume(file: &Path, sets: &[String], run_dir: Option<&Path>) -> Result<Loaded> {
+    job::load(file, sets).or_else(|error| {
+        let with_its_own = || {
+            let (path, _) = find(Path::new(RUNS), &job::name_in(file)?, run_dir).ok()?;
+            job::load_after(file, &RunRecord::read(&path).ok()?.sets, sets).ok()
+        };
+        with_its_own().ok_or(error)
+    })
 }
 
 /// How patient the ranks of a run shall be, before they have met: as its own job says, if it resumes.
