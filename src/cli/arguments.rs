@@ -37,7 +37,7 @@ Exit codes:
    2  the command line or the job file is wrong
    3  data is missing or damaged
    4  a checkpoint is damaged or cannot be written
-   5  the run directory cannot be used
+   5  the run directory cannot be used, or its run has diverged
    6  the loss or a gradient is no longer finite
    7  ranks are late, gone or disagree
   75  a signal ended the run after a checkpoint; --resume continues it

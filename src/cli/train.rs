@@ -19,7 +19,7 @@ use super::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::job::{Exchange, Loaded};
 use crate::report::{Score, Summary};
-use crate::train::{End, Options, Patience, RunDir, TEST, load, patience, run};
+use crate::train::{End, Options, Patience, RunDir, TEST, load, load_to_resume, patience, run};
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
 pub fn main(arguments: &Train) -> ExitCode {
@@ -84,7 +84,11 @@ fn asked(arguments: &Train) -> Result<(Loaded, Options)> {
             margin: Duration::from_secs(arguments.end_margin.into()),
         }),
     };
-    Ok((load(job, &arguments.sets)?, options))
+    let loaded = match options.resume {
+        true => load_to_resume(&job, &arguments.sets, options.run_dir.as_deref()),
+        false => load(&job, &arguments.sets),
+    };
+    Ok((loaded?, options))
 }
 
 /// The job file and the directory of the run, as far as they are given.

@@ -159,11 +159,38 @@ pub type Check = fn(&Job) -> Vec<(String, String)>;
 /// # Errors
 /// Those of [`load`], and what `check` finds.
 pub fn load_checked(path: impl AsRef<Path>, sets: &[String], check: Check) -> Result<Loaded> {
+    load_after(path, &[], sets, check)
+}
+
+/// The same with the overrides `earlier` of a run under the `sets`: as [`Loaded::after`], of a file that may say too little
+/// without them.
+///
+/// # Errors
+/// Those of [`load_checked`].
+pub fn load_after(
+    path: impl AsRef<Path>,
+    earlier: &[String],
+    sets: &[String],
+    check: Check,
+) -> Result<Loaded> {
     let path = path.as_ref();
     let file = path.display().to_string();
-    let text = read_text(path, &file)?;
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    read_request(Request { file, text, sets: sets.to_vec(), stem }, &[], check)
+    let (text, sets) = (read_text(path, &file)?, sets.to_vec());
+    read_request(Request { file, text, sets, stem: stem(path) }, earlier, check)
+}
+
+/// The name of the job in the file at `path`, if it can be told without reading all of it.
+pub fn name_in(path: impl AsRef<Path>) -> Option<String> {
+    let path = path.as_ref();
+    let table: Table = read_text(path, &path.display().to_string()).ok()?.parse().ok()?;
+    match table.get("name") {
+        Some(name) => Some(name.as_str()?.to_owned()),
+        None => stem(path),
+    }
+}
+
+fn stem(path: &Path) -> Option<String> {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned())
 }
 
 /// The same of a job that stands in no file: `text`, which objections call `file`. One that says no name is called `stem`.

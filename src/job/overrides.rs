@@ -185,7 +185,7 @@ mod tests {
         let started =
             ["train.steps=7", "schedule.kind=multistep", "schedule.milestones=[4]", "schedule.gamma=0.5"];
         let whole = accepted(MINIMAL, &started).job;
-        for again in [&[][..], &started, &started[..2], &started[..1]] {
+        for again in [&[][..], &started, &started[..1]] {
             assert_eq!(accepted(MINIMAL, again).after(&own(&started)).unwrap().job, whole, "{again:?}");
         }
         let other =

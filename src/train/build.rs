@@ -20,20 +20,23 @@ use crate::text::plural;
 /// # Errors
 /// [`Error::Job`] with everything that can be known before the data are opened.
 pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
-    job::load_checked(path, sets, |job| {
-        let mut tables: Vec<_> = job.model.layers.iter().flatten().map(layer_table).collect();
-        let sizes = tables.iter_mut().enumerate().filter_map(|(layer, table)| {
-            let error = stand_in(table).err()?;
-            // Said once: its table would be refused again for the same word.
-            *table = layer_table(&toml::toml!(type = "relu"));
-            Some((layer, error))
-        });
-        let sizes: Vec<_> = sizes.collect();
-        let others = Graph::check_tables(tables).into_iter().map(|(layer, error)| (layer, error.to_string()));
-        let mut wrong: Vec<_> = sizes.into_iter().chain(others).collect();
-        wrong.sort();
-        wrong.into_iter().map(|(layer, error)| (format!("model.layers[{layer}]"), error)).collect()
-    })
+    job::load_checked(path, sets, wrong_layers)
+}
+
+/// What is wrong with the layers of `job`, whatever its data: the path of each, and why.
+pub(super) fn wrong_layers(job: &Job) -> Vec<(String, String)> {
+    let mut tables: Vec<_> = job.model.layers.iter().flatten().map(layer_table).collect();
+    let sizes = tables.iter_mut().enumerate().filter_map(|(layer, table)| {
+        let error = stand_in(table).err()?;
+        // Said once: its table would be refused again for the same word.
+        *table = layer_table(&toml::toml!(type = "relu"));
+        Some((layer, error))
+    });
+    let sizes: Vec<_> = sizes.collect();
+    let others = Graph::check_tables(tables).into_iter().map(|(layer, error)| (layer, error.to_string()));
+    let mut wrong: Vec<_> = sizes.into_iter().chain(others).collect();
+    wrong.sort();
+    wrong.into_iter().map(|(layer, error)| (format!("model.layers[{layer}]"), error)).collect()
 }
 
 /// A `[[model.layers]]` table as layers read theirs.

@@ -46,7 +46,7 @@ pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use exchange::{Agreed, Exchange, Give, Sizes, overlaps};
 pub use hash::hash_values;
 pub use objective::Objective;
-pub use own_job::patience;
+pub use own_job::{load_to_resume, patience};
 pub use placement::{Placement, place};
 pub use run::{Options, run};
 pub use run_dir::RunDir;

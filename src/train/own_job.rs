@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::build::wrong_layers;
 use super::find_run::find;
 use super::run::Options;
 use super::run_dir::{RUNS, RunDir};
@@ -11,7 +12,7 @@ use super::run_record::RunRecord;
 use super::world::{Patience, World};
 use crate::checkpoint::Store;
 use crate::error::{Error, Result};
-use crate::job::{Difference, Job, Loaded};
+use crate::job::{self, Difference, Job, Loaded};
 use crate::report::{Last, Status, last};
 
 /// A run that is taken up again.
@@ -71,6 +72,21 @@ pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> R
     Ok((loaded, TakenUp { run_dir, record, changes, notes }))
 }
 
+/// Reads the job file `file`, with the overrides `sets`, for a run that resumes. Where it says too little by itself, the overrides
+/// that the run was started with are laid over it first.
+///
+/// # Errors
+/// Those of [`super::load`].
+pub fn load_to_resume(file: &Path, sets: &[String], run_dir: Option<&Path>) -> Result<Loaded> {
+    job::load_checked(file, sets, wrong_layers).or_else(|error| {
+        let with_its_own = || {
+            let (path, _) = find(Path::new(RUNS), &job::name_in(file)?, run_dir).ok()?;
+            job::load_after(file, &RunRecord::read(&path).ok()?.sets, sets, wrong_layers).ok()
+        };
+        with_its_own().ok_or(error)
+    })
+}
+
 /// How patient the ranks of a run shall be, before they have met: as its own job says, if it resumes.
 pub fn patience(asked: &Loaded, options: &Options) -> Patience {
     let own = || {
@@ -108,7 +124,7 @@ fn resolve(
     if stored.last == Some(Last::End(Status::Diverged)) && !allow_changes {
         let message = "this run has diverged: a loss, a gradient or a parameter was no longer finite, and the same steps would \
                        end the same way. Change what made it diverge, as in `--allow-changes --set \
-                       optimizer.learning_rate=...`, or start a new run";
+                       optimizer.learning_rate=...`, start a new run, or resume another one (--resume RUN_DIR)";
         return Err(Error::run_dir(path, message));
     }
     let Some(text) = &stored.job else { return Ok((asked.clone(), Vec::new())) };

@@ -47,6 +47,28 @@ fn a_run_goes_on_with_its_own_job() {
     assert_eq!(place.names("runs"), ["tiny"]);
 }
 
+/// Files that say too little by themselves, and overrides that need those of the start.
+#[test]
+fn the_overrides_of_the_start_make_up_for_what_the_file_lacks() {
+    let place = Place::new();
+    place.write("bare.toml", place.read("tiny.toml").replace("steps = 20\n", ""));
+    place.run("train bare.toml --resume").refused(2, &["missing key: [train] needs"]);
+    let sets = ["train.steps=30", "schedule.kind=multistep", "schedule.milestones=[4]", "schedule.gamma=0.5"];
+    let sets: Vec<String> = sets.iter().map(|set| format!("--set {set}")).collect();
+    place.run(&format!("train bare.toml --set checkpoint.every=20 {}", sets.join(" "))).ended(0);
+    for words in ["", " --set train.steps=30", " --set schedule.kind=multistep", " --resume=runs/bare"] {
+        std::fs::remove_file(place.path("runs/bare/checkpoints/step-0000000030.h5")).unwrap();
+        let more = if words.contains("--resume") { words.to_owned() } else { format!(" --resume{words}") };
+        let resumed = place.run(&format!("train bare.toml{more}")).ended(0);
+        assert!(resumed.err.contains("steps 20 to 30"), "{words}: {}", resumed.err);
+    }
+    let parts = ["schedule.milestones: [4] in the run, not set asked for", "(--set schedule.kind=fixed)"];
+    place.run("train bare.toml --resume --set schedule.kind=fixed").refused(2, &parts);
+    place
+        .run("train bare.toml --resume --set train.stepps=3")
+        .refused(2, &["--set train.stepps=3: unknown key"]);
+}
+
 #[test]
 fn what_contradicts_the_run_is_listed() {
     let place = Place::new();

@@ -94,7 +94,7 @@ fn another_network_does_not_resume() {
     place.write("other.toml", place.read("tiny.toml").replace("filters = 4", "filters = 5"));
     let parts = [
         "run: this run cannot go on as it began",
-        "\n  model.layers[0].filters: 4 in the run, 5 asked for (other.toml:13)\n",
+        "\n  model.layers[0].filters: 4 in the run, 5 asked for (other.toml:15)\n",
         "\n  name: \"tiny\" in the run, \"other\" asked for (other.toml)\n",
     ];
     place.run("train other.toml --run-dir run --resume").refused(2, &parts);

@@ -147,7 +147,10 @@ fn parameters_that_the_last_update_breaks_are_neither_evaluated_nor_saved() {
     place.run(&format!("train tiny.toml --run-dir two {jump} {keep}")).ended(6);
     assert_eq!(place.names("two/checkpoints"), ["step-0000000004.h5"]);
     let words = format!("train tiny.toml --run-dir two --resume {keep}");
-    place.run(&words).refused(5, &["two: this run has diverged", "--allow-changes", "start a new run"]);
+    place.run(&words).refused(
+        5,
+        &["two: this run has diverged", "--allow-changes", "start a new run", "--resume RUN_DIR"],
+    );
     let resumed = place.run(&format!("{words} --allow-changes --set schedule.kind=fixed")).ended(0);
     assert!(resumed.out.contains("test accuracy"));
 }
