@@ -18,12 +18,12 @@ const NAMES: [&str; 4] = ["name", "type", "inputs", "tied"];
 pub fn resolve(table: &mut Map<String, Value>, input: Shape, classes: usize) -> Result<(), String> {
     let kind = table.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
     for (key, value) in table.iter_mut() {
-        let Some(word) = value.as_str() else { continue };
+        let Some(word) = value.as_str().filter(|word| WORDS.contains(word)) else { continue };
         if SIZED.contains(&(kind.as_str(), key.as_str())) {
             *value = size(word, input, classes)
                 .map_err(|reason| format!("`{key} = \"{word}\"`: {reason}"))?
                 .into();
-        } else if WORDS.contains(&word) && !NAMES.contains(&key.as_str()) {
+        } else if !NAMES.contains(&key.as_str()) {
             return Err(format!(
                 "`{key} = \"{word}\"`: only `units` of a linear layer, `filters` of a convolution and `vocabulary` of an \
                  embedding can be left to the data; give a number"
@@ -39,11 +39,10 @@ fn size(word: &str, input: Shape, classes: usize) -> Result<usize, String> {
         ("vocabulary", _) => {
             Err("the data are images, which have no vocabulary; \"classes\" is their number".into())
         }
-        ("classes", Shape::Tokens { .. }) => {
+        (_, Shape::Tokens { .. }) => {
             Err("the data are a text; \"vocabulary\" is the number of its words".into())
         }
-        ("classes", _) => Ok(classes),
-        _ => Err("must be a whole number, \"vocabulary\" or \"classes\"".into()),
+        _ => Ok(classes),
     }
 }
 
@@ -73,8 +72,13 @@ mod tests {
             expected[key] = json!(number);
             assert_eq!(resolved(table, input), Ok(expected));
         }
-        let plain = json!({"type": "linear", "units": 7, "init": "zero"});
-        assert_eq!(resolved(plain.clone(), TEXT), Ok(plain));
+        // What is no such word is for the layer to refuse.
+        for plain in [
+            json!({"type": "linear", "units": 7, "init": "zero"}),
+            json!({"type": "linear", "units": "vocab"}),
+        ] {
+            assert_eq!(resolved(plain.clone(), TEXT), Ok(plain));
+        }
     }
 
     #[test]
@@ -89,11 +93,6 @@ mod tests {
                 json!({"type": "linear", "units": "classes"}),
                 TEXT,
                 "`units = \"classes\"`: the data are a text",
-            ),
-            (
-                json!({"type": "linear", "units": "vocab"}),
-                TEXT,
-                "must be a whole number, \"vocabulary\" or \"classes\"",
             ),
             (
                 json!({"type": "lstm", "hidden": "vocabulary"}),
