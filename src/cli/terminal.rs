@@ -162,7 +162,7 @@ fn start_line(event: &Event) -> String {
     let unknown = match (unknown, evaluation_unknown) {
         (Some(train), Some(evaluation)) if train + evaluation > 0.0 => {
             let [train, evaluation] = [train, evaluation].map(|share| 100.0 * share);
-            format!(" (unknown tokens: {train:.1} %, of those to evaluate on {evaluation:.1} %)")
+            format!(" (unknown tokens: training {train:.1} %, evaluation {evaluation:.1} %)")
         }
         _ => String::new(),
     };

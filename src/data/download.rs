@@ -1,6 +1,6 @@
 //! Downloads that go on where an earlier one was cut off, by the tools a machine has: curl, or else wget.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -44,9 +44,10 @@ impl Downloads {
         if self.lock.is_none() {
             let path = self.directory.join("lock");
             let lock = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            lock.try_lock().map_err(|error| {
-                format!("{}: another process may be downloading there: {error}", path.display())
-            })?;
+            // A file system without locks is no reason not to download.
+            if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+                return Err(format!("{}: another process is downloading there", path.display()));
+            }
             self.lock = Some(lock);
         }
         Ok(directory)
@@ -57,6 +58,16 @@ impl Downloads {
         let directory = self.directory.join(format!("{:016x}", xxh3_64(address.as_bytes())));
         // Where that fails the next check fails too, and says so.
         let _ = fs::remove_dir_all(directory);
+    }
+
+    /// Takes everything away, unless there is something that the next attempt need not ask for again.
+    pub fn give_up(self) {
+        let directories = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let mut files =
+            directories.flat_map(|entry| fs::read_dir(entry.path()).into_iter().flatten().flatten());
+        if !files.any(|file| file.path().extension().is_none_or(|ending| ending != "headers")) {
+            self.finish();
+        }
     }
 
     /// Takes everything away.
@@ -153,7 +164,7 @@ mod tests {
         let rest = format!(
             "{moved}HTTP/1.1 206 Partial\r\nContent-Length: 600\r\nContent-Range: bytes 400-999/1000\r\n"
         );
-        assert_eq!([&all, &rest, ""].map(|headers| total_of(headers)), [Some(1000), Some(1000), None]);
+        assert_eq!([&all, &rest, ""].map(total_of), [Some(1000), Some(1000), None]);
     }
 
     /// Answers requests for 100,000 bytes: the first time with 40,000 of them, and then as `ranges` says, with what was asked for
@@ -229,11 +240,20 @@ mod tests {
         let directory = one.from("a").unwrap();
         assert_eq!(one.from("a").unwrap(), directory);
         assert_ne!(one.from("b").unwrap(), directory);
-        assert!(other.from("a").unwrap_err().contains("another process may be downloading"));
+        assert!(other.from("a").unwrap_err().contains("another process is downloading there"));
         other.finish();
         std::fs::write(directory.join("x.part"), "half").unwrap();
         one.discard("b");
+        std::fs::write(directory.join("x.headers"), "").unwrap();
+        one.give_up();
         assert!(directory.join("x.part").is_file());
+        std::fs::remove_file(directory.join("x.part")).unwrap();
+        let mut one = Downloads::into(into.path());
+        one.from("a").unwrap();
+        one.give_up();
+        assert_eq!(std::fs::read_dir(into.path()).unwrap().count(), 0, "headers are of no use");
+        let mut one = Downloads::into(into.path());
+        std::fs::write(one.from("a").unwrap().join("x.gz"), "").unwrap();
         one.finish();
         assert_eq!(std::fs::read_dir(into.path()).unwrap().count(), 0);
     }

@@ -69,6 +69,7 @@ fn fetch_entry(entry: &Entry, into: &Path, tell: &mut dyn FnMut(Progress)) -> Re
             }
         }
     }
+    downloads.give_up();
     Err(Error::data(
         into,
         format!(

@@ -128,9 +128,9 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let start = Instant::now();
         let run = |time: &str, look: &mut dyn FnMut() -> u64| {
-            run("sleep", [time], scratch.path(), &mut Watch::new(Duration::from_millis(700), look))
+            run("sleep", [time], scratch.path(), &mut Watch::new(Duration::from_millis(1500), look))
         };
-        assert_eq!(run("60", &mut || 7).unwrap_err(), "sleep took longer than 0.7 s");
+        assert_eq!(run("60", &mut || 7).unwrap_err(), "sleep took longer than 1.5 s");
         assert!(start.elapsed() < Duration::from_secs(30));
         // One that gets somewhere may take longer.
         let mut far = 0;
@@ -138,6 +138,6 @@ mod tests {
             far += 1;
             far
         };
-        assert_eq!(run("2", &mut look), Ok(()));
+        assert_eq!(run("3", &mut look), Ok(()));
     }
 }

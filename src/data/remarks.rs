@@ -27,8 +27,8 @@ pub fn unknown_remark(set: &str, share: f64, words: usize) -> Option<String> {
     };
     (share > MANY_UNKNOWN).then(|| {
         format!(
-            "warning: {:.1} % of the {set} text's tokens are `<unk>`, for the vocabulary has {words} words: the perplexity is \
-             mostly that of foretelling `<unk>`; {remedy}, or make words alike with data.lowercase = true and \
+            "warning: {:.1} % of the {set} text's tokens are `<unk>`, because the vocabulary has {words} words: the perplexity \
+             mostly measures how well `<unk>` is predicted; {remedy}, or merge words with data.lowercase = true and \
              data.punctuation = \"apart\"",
             100.0 * share
         )

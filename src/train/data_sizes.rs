@@ -10,8 +10,6 @@ const SIZED: [(&str, &str); 3] = [("linear", "units"), ("conv2d", "filters"), ("
 /// The sizes that data have.
 const WORDS: [&str; 2] = ["vocabulary", "classes"];
 
-const UNKNOWN: &str = "must be a whole number, \"vocabulary\" or \"classes\"";
-
 /// The options that hold names, whatever these are.
 const NAMES: [&str; 4] = ["name", "type", "inputs", "tied"];
 
@@ -24,7 +22,7 @@ pub fn resolve(table: &mut Map<String, Value>, input: Shape, classes: usize) -> 
 /// The same before the data are known, with a number that no layer refuses in the place of every word that data of some kind
 /// have.
 pub fn stand_in(table: &mut Map<String, Value>) -> Result<(), String> {
-    replace(table, |word| if WORDS.contains(&word) { Ok(1) } else { Err(UNKNOWN.into()) })
+    replace(table, |_| Ok(1))
 }
 
 fn replace(
@@ -33,10 +31,10 @@ fn replace(
 ) -> Result<(), String> {
     let kind = table.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
     for (key, value) in table.iter_mut() {
-        let Some(word) = value.as_str() else { continue };
+        let Some(word) = value.as_str().filter(|word| WORDS.contains(word)) else { continue };
         if SIZED.contains(&(kind.as_str(), key.as_str())) {
             *value = size(word).map_err(|reason| format!("`{key} = \"{word}\"`: {reason}"))?.into();
-        } else if WORDS.contains(&word) && !NAMES.contains(&key.as_str()) {
+        } else if !NAMES.contains(&key.as_str()) {
             return Err(format!(
                 "`{key} = \"{word}\"`: only `units` of a linear layer, `filters` of a convolution and `vocabulary` of an \
                  embedding can be left to the data; give a number"
@@ -52,11 +50,10 @@ fn size(word: &str, input: Shape, classes: usize) -> Result<usize, String> {
         ("vocabulary", _) => {
             Err("the data are images, which have no vocabulary; \"classes\" is their number".into())
         }
-        ("classes", Shape::Tokens { .. }) => {
+        (_, Shape::Tokens { .. }) => {
             Err("the data are a text; \"vocabulary\" is the number of its words".into())
         }
-        ("classes", _) => Ok(classes),
-        _ => Err(UNKNOWN.into()),
+        _ => Ok(classes),
     }
 }
 
@@ -86,8 +83,13 @@ mod tests {
             expected[key] = json!(number);
             assert_eq!(resolved(table, input), Ok(expected));
         }
-        let plain = json!({"type": "linear", "units": 7, "init": "zero"});
-        assert_eq!(resolved(plain.clone(), TEXT), Ok(plain));
+        // What is no such word is for the layer to refuse.
+        for plain in [
+            json!({"type": "linear", "units": 7, "init": "zero"}),
+            json!({"type": "linear", "units": "vocab"}),
+        ] {
+            assert_eq!(resolved(plain.clone(), TEXT), Ok(plain));
+        }
     }
 
     #[test]
@@ -98,7 +100,9 @@ mod tests {
             assert_eq!(table["units"], 1);
         }
         let mut table = json!({"type": "linear", "units": "many"}).as_object().unwrap().clone();
-        assert!(stand_in(&mut table).unwrap_err().contains("must be a whole number"));
+        assert_eq!((stand_in(&mut table), &table["units"]), (Ok(()), &json!("many")), "the layer refuses it");
+        let mut table = json!({"type": "lstm", "hidden": "classes"}).as_object().unwrap().clone();
+        assert!(stand_in(&mut table).unwrap_err().contains("only `units` of a linear"));
     }
 
     #[test]
@@ -113,11 +117,6 @@ mod tests {
                 json!({"type": "linear", "units": "classes"}),
                 TEXT,
                 "`units = \"classes\"`: the data are a text",
-            ),
-            (
-                json!({"type": "linear", "units": "vocab"}),
-                TEXT,
-                "must be a whole number, \"vocabulary\" or \"classes\"",
             ),
             (
                 json!({"type": "lstm", "hidden": "vocabulary"}),

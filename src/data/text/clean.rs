@@ -8,6 +8,9 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 /// `text` with lines that end in `\n`, in Unicode's normalisation form C, with ASCII hyphens and without invisible characters
 /// that belong to no word. A text without any of these is returned as it is.
 pub fn clean(text: String) -> String {
+    if text.is_ascii() && !text.contains('\r') {
+        return text;
+    }
     let is_plain = |character| matches!(rewrite(character), Rewrite::Keep);
     let text = match text.chars().all(is_plain) {
         true => text,

@@ -153,3 +153,26 @@ fn warming_up_goes_with_every_schedule() {
         ]
     );
 }
+
+#[test]
+fn classes_and_labels_are_said_of_files_of_ones_own() {
+    let data = |text: &str| accepted(&MINIMAL.replace("\"digits\"", text), &[]).job.data;
+    let idx = |classes, first_label| Some(Idx { classes, first_label });
+    assert_eq!(data("\"idx\"\ndir = \"a\"").idx, idx(None, 0));
+    assert_eq!(data("\"idx\"\ndir = \"a\"\nclasses = 26\nfirst_label = 1").idx, idx(Some(26), 1));
+    assert_eq!(data("\"mnist\"").idx, None);
+    assert_eq!(
+        refused(MINIMAL.replace("\"digits\"", "\"idx\"\ndir = \"a\"\nclasses = 257\nfirst_label = 256"), &[]),
+        [
+            "job.toml:4: data.classes must be at least 1 and at most 256, found the integer 257",
+            "job.toml:5: data.first_label must be at most 255, found the integer 256",
+        ]
+    );
+    assert_eq!(
+        refused(MINIMAL.replace("\"digits\"", "\"mnist\"\nclasses = 10\nfirst_label = 1"), &[]),
+        [
+            "job.toml:3: data.classes belongs to dataset = \"synthetic\" or \"idx\"; this one is \"mnist\"",
+            "job.toml:4: data.first_label belongs to dataset = \"idx\"; this one is \"mnist\"",
+        ]
+    );
+}

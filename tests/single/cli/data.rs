@@ -302,8 +302,8 @@ fn unknown_tokens_are_reported() {
     place.write("a.txt", "one of these\n".repeat(100));
     let err = place.run("train text.toml --run-dir run").ended(0).err;
     for part in [
-        "(unknown tokens: 50.0 %, of those to evaluate on 50.0 %)",
-        "warning: 50.0 % of the training text's tokens are `<unk>`, for the vocabulary has 3 words",
+        "(unknown tokens: training 50.0 %, evaluation 50.0 %)",
+        "warning: 50.0 % of the training text's tokens are `<unk>`, because the vocabulary has 3 words",
         "warning: 50.0 % of the validation text's tokens",
         "raise data.vocabulary",
     ] {
@@ -343,8 +343,9 @@ fn the_data_size_the_last_layer() {
     place.run(&train).ended(0);
     assert_eq!(shape("images/checkpoints/best.h5")[0], 10);
     place.write("images.toml", images.replace("classes", "vocabulary"));
-    let line =
-        format!("images.toml:{}: ", images.lines().position(|line| line.contains("classes")).unwrap() + 1);
+    let layer =
+        images.lines().collect::<Vec<_>>().iter().rposition(|line| *line == "[[model.layers]]").unwrap();
+    let line = format!("images.toml:{}: ", layer + 1);
     place.run(&train).refused(2, &[&line, "`units = \"vocabulary\"`: the data are images"]);
 }
 

@@ -4,11 +4,12 @@ use std::ffi::CString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
+use std::time::Duration;
 
 use libc::SIGTERM;
 
 use crate::program::{Place, TINY, finish};
-use crate::running::Watched;
+use crate::running::{Watched, wait_for};
 
 /// A language model on the text that standard input is.
 const LANGUAGE: &str = "[data]\ndataset = \"text\"\ntrain = \"/dev/stdin\"\nvalid = \"a.txt\"\ntest = \"a.txt\"\n\
@@ -80,17 +81,15 @@ fn a_signal_ends_the_wait_for_a_pipe() {
     let mut command = place.command(&["train", "text.toml", "--run-dir", "run"]);
     command.stdin(reader).stdout(Stdio::null());
     let run = Watched::start(command);
-    let mut ended = None;
     // It may not wait yet when the first signal comes.
-    let code = crate::running::wait_for("the end", || {
-        if ended.is_none() {
-            run.running.signal(SIGTERM);
-            std::thread::sleep(std::time::Duration::from_millis(200));
+    wait_for("the end", || {
+        if has_ended(run.running.0.id()) {
+            return Some(());
         }
-        ended = has_ended(run.running.0.id()).then_some(());
-        ended
+        run.running.signal(SIGTERM);
+        std::thread::sleep(Duration::from_millis(200));
+        None
     });
-    assert_eq!(code, ());
     let ended = run.finish();
     // Before the handler is there a signal ends the process by itself.
     assert!(
