@@ -68,9 +68,20 @@ pub fn same_bits(launcher: &Launcher, ranks: usize) {
         let (processes, threads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let end = train(launcher, ranks, &sets, processes.path(), &[]).finish().unwrap();
         assert_eq!(end.code, Some(0), "{}", end.output);
+        assert_shows_progress(&end.output, ranks);
         train_threads(ranks, &sets, threads.path());
         assert_same_state(&load(processes.path(), 12), &load(threads.path(), 12));
     }
+}
+
+/// A launcher hands on what ranks say through pipes, so there is no bar. Rank 0 alone says how far the run is.
+fn assert_shows_progress(output: &str, ranks: usize) {
+    let shown: Vec<&str> = output.lines().filter(|line| line.ends_with(" left")).collect();
+    let [line] = shown[..] else { panic!("{output}") };
+    assert!(line.starts_with("step     12  epoch"), "{line}");
+    assert!(line.contains("  100 %, 0:") && line.ends_with(" elapsed, 0:00 left"), "{line}");
+    let plural = if ranks == 1 { "" } else { "s" };
+    assert!(output.contains(&format!(": {ranks} rank{plural} on 1 host, ")), "{output}");
 }
 
 /// The shipped job in stages.
