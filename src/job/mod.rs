@@ -156,6 +156,10 @@ fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>) 
         checkpoint: Checkpoint::read(&mut reader.section("checkpoint")),
         stages: Vec::new(),
     };
+    // In a job of stages these are what they may take over, or not.
+    if matches!(length, Length::Job) {
+        job.sparsity.check_beside(&job.optimizer, &mut reader);
+    }
     let (stages, problems) = stage::read(table, source, &job.train, reader.finish());
     problems.into_result(source)?;
     job.stages = stages;
