@@ -229,6 +229,10 @@ fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>, 
     let mut reader = Reader::new(table, source, problems, "at the top of the file");
     let length = if table.contains_key("stage") { Length::Stages } else { Length::Job };
     let mut job = read_sections(&mut reader, length, stem);
+    // In a job of stages these are what they may take over, or not.
+    if matches!(length, Length::Job) {
+        job.sparsity.check_beside(&job.optimizer, &mut reader);
+    }
     let (stages, mut problems) = stage::read(table, source, &job.train, reader.finish());
     check(&job).into_iter().for_each(|(path, message)| problems.add(source.place(&path), message));
     problems.into_result(source)?;

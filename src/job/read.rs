@@ -42,6 +42,11 @@ impl<'a> Reader<'a> {
         self.names.paths()
     }
 
+    /// Reports a problem with the value at `path`, of a section that has been read.
+    pub fn refuse(&mut self, path: &str, message: impl Into<String>) {
+        self.problems.add(self.source.place(path), message);
+    }
+
     /// Everything that is wrong, unknown sections and keys included.
     pub fn finish(mut self) -> Problems {
         for (name, value) in self.table {

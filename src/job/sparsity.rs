@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::read::Section;
+use super::optimizer::{Optimizer, OptimizerKind};
+use super::read::{Reader, Section};
 use super::value::{FromValue, Rule, choose};
 
 /// The section `[sparsity]`. A strength of 0 is none.
@@ -85,6 +86,26 @@ impl Default for Sparsity {
 }
 
 impl Sparsity {
+    /// Whether anything is pushed to zero.
+    fn is_active(&self) -> bool {
+        let Strengths { filters, channels, shapes, filters_2d, layers, neurons, inputs, hidden_units } =
+            self.strengths;
+        [filters, channels, shapes, filters_2d, layers, neurons, inputs, hidden_units, self.l1] != [0.0; 9]
+    }
+
+    /// Refuses proximal steps beside an optimizer that moves each parameter at a rate of its own (docs/adr/0020).
+    pub(super) fn check_beside(&self, optimizer: &Optimizer, reader: &mut Reader) {
+        let each_its_own = matches!(optimizer.kind, OptimizerKind::Adam { .. });
+        if self.method == SparsityMethod::Proximal && self.is_active() && each_its_own {
+            reader.refuse(
+                "sparsity.method",
+                "sparsity.method = \"proximal\" does not go with optimizer.kind = \"adam\": a group shrinks at the \
+                 rate that its parameters move at, and Adam gives each parameter another, without a bound where \
+                 gradients are zero; use sparsity.method = \"group_lasso\", or \"sgd\", \"nesterov\" or \"lars\"",
+            );
+        }
+    }
+
     pub(super) fn read(section: &mut Section) -> Self {
         let default = Sparsity::default();
         let methods = [("group_lasso", SparsityMethod::GroupLasso), ("proximal", SparsityMethod::Proximal)];

@@ -104,7 +104,7 @@ fn read_one(reader: &mut Reader, entry: &Table, train: &Train, before: &[Stage])
     let (shrink, low_rank) = (has("shrink").then_some(shrink), has("low_rank").then_some(low_rank));
     let surgery = shrink.is_some() || low_rank.is_some();
     let train = read_train(reader, surgery, train);
-    Stage {
+    let stage = Stage {
         name,
         freeze_zeros,
         shrink,
@@ -115,7 +115,11 @@ fn read_one(reader: &mut Reader, entry: &Table, train: &Train, before: &[Stage])
         sparsity: Sparsity::read(&mut reader.section("sparsity")),
         force: Force::read(&mut reader.section("force")),
         smoothout: SmoothOut::read(&mut reader.section("smoothout")),
+    };
+    if stage.train.steps.is_some() || stage.train.epochs.is_some() {
+        stage.sparsity.check_beside(&stage.optimizer, reader);
     }
+    stage
 }
 
 /// Data is cut into batches once, so these are the same in all stages.

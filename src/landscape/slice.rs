@@ -71,7 +71,7 @@ fn draw(graph: &Graph, parameters: &Parameters, (seed, direction): (u64, u64)) -
         noise.perturb(Draw { seed, step: direction, first_sample: 0 }, 1.0, &mut moved);
     }
     moved.iter_mut().zip(&parameters.values).for_each(|(moved, w)| *moved -= w);
-    for parameter in parameters.table.iter().filter(|parameter| parameter.spec.shape.len() < 2) {
+    for parameter in parameters.table.iter().filter(|parameter| !parameter.spec.decay) {
         moved[parameter.range.clone()].fill(0.0);
     }
     Ok(moved)
@@ -117,6 +117,28 @@ mod tests {
         }
         assert_ne!(line, draw(&graph, &parameters, (3, 1)).unwrap());
         assert_ne!(line, draw(&graph, &parameters, (4, 0)).unwrap());
+    }
+
+    /// The bias of a recurrent highway network has an axis for its levels, and is a bias all the same.
+    #[test]
+    fn biases_of_levels_have_no_direction() {
+        let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([
+            {"type": "embedding", "features": 3},
+            {"name": "rhn", "type": "rhn", "hidden": 4, "depth": 2},
+            {"type": "linear", "units": 5},
+        ]))
+        .unwrap();
+        let graph = Graph::from_tables(Shape::Tokens { steps: 2, vocabulary: 5 }, layers).unwrap();
+        let mut parameters = Parameters::new(&graph).unwrap();
+        parameters.values.iter_mut().enumerate().for_each(|(i, value)| *value = 1.0 + (i as f32).sin());
+        let line = draw(&graph, &parameters, (3, 0)).unwrap();
+        let of = |name: &str| parameters.table.iter().find(|p| p.name == name).unwrap().range.clone();
+        assert!(line[of("rhn/bias")].iter().all(|&d| d == 0.0));
+        for (row, part) in
+            parameters.values[of("rhn/weight_hh")].chunks(4).zip(line[of("rhn/weight_hh")].chunks(4))
+        {
+            assert!((norm(part) / norm(row) - 1.0).abs() < 1e-4);
+        }
     }
 
     struct SquaredDistance(Vec<f32>);

@@ -19,6 +19,22 @@ pub struct ParameterSpec {
     pub decay: bool,
 }
 
+impl ParameterSpec {
+    /// Elements of a row of the tensor as a matrix: what a filter, a unit or a gate of a hidden unit has. The levels of a
+    /// recurrent weight stand one below the other; a bias, or a factor of a normalisation, is a row by itself.
+    pub fn row(&self) -> usize {
+        match &self.shape[..] {
+            _ if !self.decay => 1,
+            [.., columns] if self.name == RECURRENT => *columns,
+            [_, row @ ..] => row.iter().product(),
+            [] => 1,
+        }
+    }
+}
+
+/// The name of the weight between a recurrent layer's state and its next.
+pub const RECURRENT: &str = "weight_hh";
+
 /// A layer's description: what it makes of its inputs' shapes. A message of an `Err` says what does not fit, with both
 /// shapes; the graph adds the layer's name.
 pub trait Describe {

@@ -25,18 +25,34 @@ pub(super) struct Corrected {
 }
 
 impl Adam {
-    /// The constants of step `step`, from 0. The powers are products alone: any machine rounds them alike.
+    /// The constants of step `step`, from 0.
     pub fn at(&self, step: u64) -> Corrected {
-        let updates = i32::try_from(step).unwrap_or(i32::MAX - 1) + 1;
+        let updates = step.saturating_add(1);
         Corrected {
             toward_first: (1.0 - self.beta1) as f32,
             beta2: self.beta2 as f32,
             toward_second: (1.0 - self.beta2) as f32,
-            first: (1.0 / (1.0 - self.beta1.powi(updates))) as f32,
-            root_of_second: (1.0 / (1.0 - self.beta2.powi(updates)).sqrt()) as f32,
+            first: (1.0 / (1.0 - power(self.beta1, updates))) as f32,
+            root_of_second: (1.0 / (1.0 - power(self.beta2, updates)).sqrt()) as f32,
             epsilon: self.epsilon as f32,
             decoupled_decay: self.decoupled_decay,
         }
+    }
+}
+
+/// `base` to the power of `exponent` by squaring. The exponent of [`f64::powi`] ends at 2^31 - 1, and runs do not. These are
+/// its products in its order, and products alone, so any machine rounds them alike.
+fn power(mut base: f64, mut exponent: u64) -> f64 {
+    let mut product = 1.0;
+    loop {
+        if exponent & 1 == 1 {
+            product *= base;
+        }
+        exponent >>= 1;
+        if exponent == 0 {
+            return product;
+        }
+        base *= base;
     }
 }
 
@@ -89,10 +105,38 @@ mod tests {
         assert_eq!((w, m, s), ([7.75], [2.5], [6.25]), "as L2, the gradient is 1 + 0.5 * 8");
     }
 
-    /// A run may be longer than the exponents a power takes; by then both corrections are 1.
+    /// A run may be longer than the exponents that `powi` takes: the corrections fall to 1 and stay there, at any step.
     #[test]
-    fn the_longest_runs_have_a_correction_too() {
-        let late = Adam { beta1: 0.9, beta2: 0.999, ..ADAM }.at(1 << 39);
-        assert_eq!((late.first, late.root_of_second), (1.0, 1.0));
+    fn every_step_has_a_correction() {
+        let adam = Adam { beta1: 0.9, beta2: 0.999, ..ADAM };
+        let last = u64::from(u32::MAX >> 1);
+        for step in
+            [last - 2, last - 1, last, last + 1, 2 * last, 2 * last + 1, 1 << 39, u64::MAX - 1, u64::MAX]
+        {
+            let late = adam.at(step);
+            assert_eq!((late.first, late.root_of_second), (1.0, 1.0), "step {step}");
+            let (mut m, mut s, mut w) = ([0.5], [0.25], [1.0]);
+            update(&Update { scale: 1.0, decay: 0.0, rate: 0.25 }, &late, &[0.5], &mut m, &mut s, &mut w);
+            assert!((w[0] - 0.75f32).abs() < 1e-6, "step {step}: {w:?}");
+        }
+        // A moment that forgets so slowly that 2^31 steps are not the end of its correction.
+        let slow = Adam { beta2: 1.0 - 2f64.powi(-31), ..adam };
+        for (step, left) in [(last - 1, (-1f64).exp()), (last, (-1f64).exp()), (2 * last + 1, (-2f64).exp())]
+        {
+            let expected = 1.0 / (1.0 - left).sqrt();
+            let found = f64::from(slow.at(step).root_of_second);
+            assert!((found / expected - 1.0).abs() < 1e-6, "step {step}: {found}, not {expected}");
+        }
+    }
+
+    /// Within the exponents that both take, the powers are those of `powi` to the bit: earlier runs stay as they were.
+    #[test]
+    fn powers_are_those_of_the_library() {
+        for base in [0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999] {
+            for exponent in (1..2000).chain([1 << 16, 99_999, 1 << 24, i32::MAX - 1, i32::MAX]) {
+                let (ours, theirs) = (power(base, exponent as u64), f64::powi(base, exponent));
+                assert_eq!(ours.to_bits(), theirs.to_bits(), "{base}^{exponent}");
+            }
+        }
     }
 }

@@ -25,6 +25,8 @@ pub struct Optimizer {
     states: Vec<State>,
     /// The sum of the squares of each part of the gradients, if they are clipped.
     squares: Vec<f64>,
+    /// By tensor: the rate of the last step.
+    rates: Vec<f64>,
 }
 
 /// One number that an optimizer keeps for every parameter.
@@ -57,7 +59,14 @@ impl Optimizer {
             clip_norm: job.clip_norm,
             states: state_names(&job.kind).iter().map(state).collect(),
             squares: vec![0.0; job.clip_norm.map_or(0, |_| parameters.div_ceil(PART))],
+            rates: Vec::new(),
         }
+    }
+
+    /// By tensor, the factor that the last step's gradient had on its way into the parameters: the learning rate; with LARS,
+    /// times the tensor's ratio. Adam divides by a number of each parameter's own besides.
+    pub fn rates(&self) -> &[f64] {
+        &self.rates
     }
 
     /// What it keeps from step to step.
@@ -77,6 +86,9 @@ impl Optimizer {
 
     /// Step `step`, from 0, at `learning_rate`, by the averaged gradients in `parameters`.
     pub fn step(&mut self, step: u64, learning_rate: f64, parameters: &mut Parameters) {
+        // Allocates before the first step alone.
+        self.rates.clear();
+        self.rates.resize(parameters.table.len(), learning_rate);
         within(|| self.step_here(step, learning_rate as f32, parameters));
     }
 
@@ -84,12 +96,15 @@ impl Optimizer {
         let rule = Rule::at(&self.kind, step);
         let scale = self.clip_norm.map_or(1.0, |limit| clip_factor(self.norm(&parameters.gradients), limit));
         let Parameters { table, values, gradients, .. } = parameters;
-        for parameter in table.iter() {
+        for (parameter, last_rate) in table.iter().zip(&mut self.rates) {
             let range = parameter.range.clone();
             let (gradients, values) = (&gradients[range.clone()], &mut values[range.clone()]);
             let decay = if decays(&self.decay_layers, parameter) { self.weight_decay } else { 0.0 };
             let update = Update { scale, decay, rate };
             let update = rule.of_tensor(update, parameter.spec.decay, gradients, values);
+            if let Rule::Lars { .. } = rule {
+                *last_rate = f64::from(update.rate);
+            }
             let (g, w) = (rows(gradients, PART), rows_mut(values, PART));
             match &mut self.states[..] {
                 [] => for_each_row((g, w), |_, (g, w)| rule.update(&update, g, [&mut [], &mut []], w)),

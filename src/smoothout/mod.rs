@@ -6,11 +6,14 @@
 //!
 //! ```text
 //! none:    w + a u
-//! filter:  w + a |W| u / (|U| + 1e-6)    W the weights of a filter, the first axis of a tensor; U its draws (AdaSmoothOut)
+//! filter:  w + a |W| u / (|U| + 1e-6)    W the weights of a filter, a row of the tensor as a matrix; U its draws (AdaSmoothOut)
 //! weight:  w + a |w| u
 //! ```
 //!
-//! A tensor of one axis is as many filters of one weight. Each micro-batch of each rank has draws of its own, or all of a step
+//! A row is what [`ParameterSpec::row`](crate::nn::layer::ParameterSpec::row) says: a filter's weights, a unit's, those of a
+//! gate of a hidden unit at each level of a recurrent highway network; each bias is a filter of one weight. So a row of zeros
+//! has no noise with `filter` or `weight`. Zeros that are frozen are no part of the network: they have none in any case, and
+//! no draw of theirs counts in |U| ([`SmoothOut::spare_zeros`]). Each micro-batch of each rank has draws of its own, or all of a step
 //! share theirs. Draws are a pure function of the seed, the step, the place of the micro-batch in the global batch, the tensor
 //! and the weight (docs/adr/0013): nothing of them is in a checkpoint.
 
@@ -38,6 +41,8 @@ struct Tensor {
     range: Range<usize>,
     /// Weights of a filter.
     filter: usize,
+    /// Whether zeros in it can be frozen, as those of weights are, but not those of biases.
+    is_weight: bool,
 }
 
 /// The noise of a network, and room for its weights as they are without.
@@ -48,6 +53,8 @@ pub struct SmoothOut {
     schedule: NoiseSchedule,
     /// All micro-batches of a step have the same noise.
     shared: bool,
+    /// Weights that are zero have no noise.
+    spares_zeros: bool,
     shape: Shape,
     tensors: Vec<Tensor>,
     /// What lies between the tensors.
@@ -86,6 +93,7 @@ impl SmoothOut {
             adapt: job.adapt,
             schedule: job.schedule,
             shared: job.noise == job::Noise::Shared,
+            spares_zeros: false,
             shape: match job.distribution {
                 Distribution::Uniform => Shape::Uniform,
                 Distribution::Normal => Shape::Normal(quantiles::normal().into()),
@@ -95,6 +103,12 @@ impl SmoothOut {
             clean: vec![0.0; end],
             is_perturbed: false,
         }))
+    }
+
+    /// The same; if `spare`, weights that are zero stay zero at every draw, as they do after every step where a stage freezes
+    /// them.
+    pub fn spare_zeros(self, spare: bool) -> SmoothOut {
+        SmoothOut { spares_zeros: spare, ..self }
     }
 
     /// `a` at step `step` of `steps`.
@@ -114,7 +128,7 @@ impl SmoothOut {
         }
         let place = if self.shared { 0 } else { draw.first_sample as u32 };
         within(|| {
-            for Tensor { number, range, filter } in &self.tensors {
+            for Tensor { number, range, filter, is_weight } in &self.tensors {
                 let stream = Stream {
                     seed: draw.seed,
                     purpose: Purpose::SmoothOut,
@@ -123,12 +137,19 @@ impl SmoothOut {
                     tensor: *number,
                 };
                 let (clean, noisy) = (&self.clean[range.clone()], &mut values[range.clone()]);
+                let spares = self.spares_zeros && *is_weight;
                 match self.adapt {
+                    Adapt::None if spares => perturb_tensor(&stream, &self.shape, clean, noisy, |w, u| {
+                        if w == 0.0 { w } else { w + a * u }
+                    }),
                     Adapt::None => perturb_tensor(&stream, &self.shape, clean, noisy, |w, u| w + a * u),
+                    // Zeros have no noise in any case.
                     Adapt::Weight => {
                         perturb_tensor(&stream, &self.shape, clean, noisy, |w, u| w + a * w.abs() * u);
                     }
-                    Adapt::Filter => perturb_filters(&stream, &self.shape, a, *filter, clean, noisy),
+                    Adapt::Filter => {
+                        perturb_filters(&stream, &self.shape, a, (*filter, spares), clean, noisy);
+                    }
                 }
             }
         });
@@ -171,7 +192,8 @@ fn tensors(job: &job::SmoothOut, graph: &Graph, table: &[Parameter]) -> Result<V
     let tensor = |(number, p): (usize, &Parameter)| Tensor {
         number: number as u16,
         range: p.range.clone(),
-        filter: p.spec.shape.get(1..).map_or(1, |rest| rest.iter().product()),
+        filter: p.spec.row(),
+        is_weight: p.spec.decay,
     };
     Ok(table.iter().enumerate().filter(|(_, p)| is_chosen(p)).map(tensor).collect())
 }

@@ -98,16 +98,20 @@ fn one_group(
     }
 }
 
-/// Moves each filter, `filter` weights in a row, by draws that are together `a` times as long as it is.
+/// Moves each filter, `filter` weights in a row, by draws that are together `a` times as long as it is. If `spares_zeros`,
+/// weights that are zero stay, and their draws do not count.
 pub fn perturb_filters(
     stream: &Stream,
     shape: &Shape,
     a: f32,
-    filter: usize,
+    (filter, spares_zeros): (usize, bool),
     clean: &[f32],
     noisy: &mut [f32],
 ) {
-    perturb_tensor(stream, shape, clean, noisy, |_, u| u);
+    match spares_zeros {
+        true => perturb_tensor(stream, shape, clean, noisy, |w, u| if w == 0.0 { 0.0 } else { u }),
+        false => perturb_tensor(stream, shape, clean, noisy, |_, u| u),
+    }
     // Many small filters at a time.
     let width = filter * (WIDTH / filter.max(1)).max(1);
     for_each_row((rows(clean, width), rows_mut(noisy, width)), |_, (clean, noisy)| {

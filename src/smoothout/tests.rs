@@ -122,6 +122,112 @@ fn filters_move_by_their_share() {
     }
 }
 
+/// A recurrent highway network of 3 levels of 4 hidden units on 5 features, no weight of which is zero.
+fn recurrent() -> (Graph, Parameters) {
+    let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([
+        {"name": "words", "type": "embedding", "features": 5},
+        {"name": "rhn", "type": "rhn", "hidden": 4, "depth": 3},
+        {"name": "logits", "type": "linear", "units": 7},
+    ]))
+    .unwrap();
+    let tokens = crate::nn::Shape::Tokens { steps: 2, vocabulary: 7 };
+    let graph = Graph::from_tables(tokens, layers).unwrap();
+    let mut parameters = Parameters::new(&graph).unwrap();
+    parameters.values.iter_mut().enumerate().for_each(|(i, value)| *value = 0.5 + (i as f32).sin() / 4.0);
+    (graph, parameters)
+}
+
+fn moved(parameters: &Parameters, noisy: &[f32], name: &str) -> Vec<f32> {
+    let clean = values_of(parameters, &parameters.values, name);
+    values_of(parameters, noisy, name).iter().zip(clean).map(|(noisy, w)| noisy - w).collect()
+}
+
+/// A filter of a recurrent weight is a row of each level, one gate of one unit; of its bias of levels each number by itself. A row
+/// that has been pruned has no length to take a share of.
+#[test]
+fn levels_of_a_recurrent_weight_are_rows_of_filters() {
+    let (graph, mut parameters) = recurrent();
+    let range = |parameters: &Parameters, name: &str| {
+        parameters.table.iter().find(|p| p.name == name).unwrap().range.clone()
+    };
+    let (hh, bias) = (range(&parameters, "rhn/weight_hh"), range(&parameters, "rhn/bias"));
+    assert_eq!((hh.len(), bias.len()), (3 * 8 * 4, 3 * 8));
+    // Row 2 of the second level, and that row's bias; one row a thousand times as long as the others.
+    parameters.values[hh.clone()][(8 + 2) * 4..(8 + 3) * 4].fill(0.0);
+    parameters.values[bias][8 + 2] = 0.0;
+    parameters.values[hh][5 * 4..6 * 4].iter_mut().for_each(|value| *value *= 1000.0);
+    let norm = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    let job = job::SmoothOut { adapt: Adapt::Filter, ..job(0.2) };
+    let mut noise = SmoothOut::new(&job, &graph, &parameters.table).unwrap().unwrap();
+    let mut noisy = parameters.values.clone();
+    noise.perturb(DRAW, 0.2, &mut noisy);
+    for (name, row) in [
+        ("words/weight", 5),
+        ("rhn/weight_ih", 5),
+        ("rhn/weight_hh", 4),
+        ("rhn/bias", 1),
+        ("logits/weight", 4),
+        ("logits/bias", 1),
+    ] {
+        let (clean, moved) =
+            (values_of(&parameters, &parameters.values, name), moved(&parameters, &noisy, name));
+        for (number, (clean, moved)) in clean.chunks(row).zip(moved.chunks(row)).enumerate() {
+            let (expected, found) = (0.2 * norm(clean), norm(moved));
+            // Differences of floats near 1 have rounded; a draw may be so small that 1e-6 beside it counts.
+            assert!(
+                (found - expected).abs() <= 2e-2 * expected,
+                "{name} row {number}: {found}, not {expected}"
+            );
+            assert!(expected > 0.0 || moved.iter().all(|&by| by == 0.0), "{name} row {number}");
+        }
+    }
+}
+
+/// Frozen zeros have no noise, whatever its kind, and the share of a filter is that of what is left of it. Biases are free.
+#[test]
+fn frozen_zeros_have_no_noise() {
+    let (graph, mut parameters) = recurrent();
+    let weights: Vec<_> = parameters.table.iter().filter(|p| p.spec.decay).map(|p| p.range.clone()).collect();
+    for range in weights.iter().cloned() {
+        parameters.values[range].iter_mut().step_by(3).for_each(|value| *value = 0.0);
+    }
+    let bias = parameters.table.iter().find(|p| p.name == "rhn/bias").unwrap().range.clone();
+    parameters.values[bias.start] = 0.0;
+    let norm = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    for adapt in [Adapt::None, Adapt::Weight, Adapt::Filter] {
+        for distribution in [Distribution::Uniform, Distribution::Normal] {
+            let job = job::SmoothOut { adapt, distribution, ..job(0.2) };
+            let noisy = |spare: bool| {
+                let noise = SmoothOut::new(&job, &graph, &parameters.table).unwrap().unwrap();
+                let (mut noise, mut values) = (noise.spare_zeros(spare), parameters.values.clone());
+                noise.perturb(DRAW, 0.2, &mut values);
+                values
+            };
+            let (frozen, free) = (noisy(true), noisy(false));
+            let is_weight = |at: usize| weights.iter().any(|range| range.contains(&at));
+            for (at, &clean) in parameters.values.iter().enumerate() {
+                let is_zero = clean == 0.0 && is_weight(at);
+                assert_eq!(is_zero, is_zero && frozen[at] == 0.0, "{adapt:?}: element {at}");
+                assert!(is_zero || clean == 0.0 || frozen[at] != clean, "{adapt:?}: element {at}");
+                if adapt != Adapt::Filter && !is_zero {
+                    assert_eq!(frozen[at], free[at], "what is not frozen moves as it does");
+                }
+            }
+            assert_eq!(frozen[bias.start] != 0.0, adapt == Adapt::None);
+            let zeros_move =
+                weights.iter().cloned().flatten().any(|at| parameters.values[at] == 0.0 && free[at] != 0.0);
+            assert_eq!(zeros_move, adapt != Adapt::Weight);
+            let clean = values_of(&parameters, &parameters.values, "rhn/weight_hh");
+            for (clean, moved) in clean.chunks(4).zip(moved(&parameters, &frozen, "rhn/weight_hh").chunks(4))
+            {
+                let (expected, found) = (0.2 * norm(clean), norm(moved));
+                let is_share = (found - expected).abs() <= 1e-3 * expected;
+                assert!(adapt != Adapt::Filter || is_share, "{found}, not {expected}");
+            }
+        }
+    }
+}
+
 #[test]
 fn weights_move_in_proportion() {
     let (parameters, noisy) = perturbed(job::SmoothOut { adapt: Adapt::Weight, ..job(0.2) }, DRAW);
@@ -242,7 +348,7 @@ proptest! {
                 set_threads(threads).unwrap();
                 let (mut plain, mut filters) = (vec![f32::NAN; length], vec![f32::NAN; length]);
                 perturb_tensor(&stream, &shape, &clean, &mut plain, |w, u| w + 0.25 * u);
-                perturb_filters(&stream, &shape, 0.25, filter, &clean, &mut filters);
+                perturb_filters(&stream, &shape, 0.25, (filter, false), &clean, &mut filters);
                 for i in 0..length {
                     prop_assert_eq!(plain[i], clean[i] + 0.25 * u[i]);
                 }

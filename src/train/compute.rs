@@ -46,19 +46,27 @@ impl Compute {
             sums: Sums::default(),
             smoothout: None,
         };
-        compute.set_up(job, network, topology)?;
+        compute.set_up(job, network, false, topology)?;
         Ok(compute)
     }
 
-    /// Goes on with the settings `job` and with `network`, whose recurrent layers then carry nothing if it is another.
+    /// Goes on with the settings `job` and with `network`, whose recurrent layers then carry nothing if it is another. With
+    /// `freeze_zeros`, zeros among its weights are not perturbed.
     ///
     /// # Errors
     /// Those of [`Compute::new`].
-    pub fn set_up(&mut self, job: &Job, network: &mut Network, topology: &Topology) -> Result<()> {
+    pub fn set_up(
+        &mut self,
+        job: &Job,
+        network: &mut Network,
+        freeze_zeros: bool,
+        topology: &Topology,
+    ) -> Result<()> {
         let several = self.batch.at_a_time(topology.world()) < self.batch.share(topology.world());
         let parameters = network.parameters.values.len();
         self.sums = Sums { values: vec![0.0; if several { parameters } else { 0 }] };
-        self.smoothout = SmoothOut::new(&job.smoothout, network.graph(), &network.parameters.table)?;
+        self.smoothout = SmoothOut::new(&job.smoothout, network.graph(), &network.parameters.table)?
+            .map(|smoothout| smoothout.spare_zeros(freeze_zeros));
         Ok(())
     }
 

@@ -134,7 +134,7 @@ impl Trainer {
             self.exchange =
                 Exchange::new(&job.exchange, seed, self.network.graph(), parameters, topology.clone())?;
         }
-        self.compute.set_up(&job, &mut self.network, &topology)?;
+        self.compute.set_up(&job, &mut self.network, freeze_zeros, &topology)?;
         let (graph, parameters) = (self.network.graph(), &self.network.parameters);
         self.group_lasso = GroupLasso::of_what_is_left(&job.sparsity, graph, parameters)?;
         self.force = Force::new(&job.force, graph, &parameters.table)?;
@@ -196,7 +196,7 @@ impl Trainer {
 
     /// Passes over the training set when `step` steps are done.
     pub fn epoch_at(&self, step: u64) -> f64 {
-        (step * self.job.train.global_batch as u64) as f64 / self.compute.feed.samples() as f64
+        step as f64 * self.job.train.global_batch as f64 / self.compute.feed.samples() as f64
     }
 
     /// The exchange, for its numbers.
@@ -340,7 +340,7 @@ impl Trainer {
         }
         self.optimizer.step(self.step - self.optimizer_start, rate, parameters);
         if let Some(lasso) = &mut self.group_lasso {
-            lasso.make_zeros(rate, &mut parameters.values);
+            lasso.make_zeros(self.optimizer.rates(), &mut parameters.values);
         }
         if let Some(frozen) = &self.frozen {
             frozen.restore(&mut parameters.values);

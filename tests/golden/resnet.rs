@@ -4,10 +4,10 @@ use serde_json::Value;
 use ternflock::job::{self, OptimizerKind};
 use ternflock::models;
 use ternflock::nn::layer::{Draw, Mode};
-use ternflock::nn::{Network, Parameter, Shape, softmax_cross_entropy};
+use ternflock::nn::{Network, Parameter, Parameters, Shape, softmax_cross_entropy};
 use ternflock::optim::Optimizer;
 
-use crate::{PROJECTION, ROUNDING, floats, sizes, values};
+use crate::{ROUNDING, floats, sizes, values};
 
 /// Batch norm over few samples and rectifiers near zero make a difference grow with every step. How far it grows was
 /// measured in double precision, in runs whose every number is disturbed by a few roundings: `spread` and `spreads`. PyTorch's
@@ -21,6 +21,7 @@ fn ten_steps_of_resnet_are_pytorchs() {
     let labels = sizes(&golden["labels"]);
     let number = |name: &str| golden[name].as_f64().unwrap();
     let mut network = begin(&golden, labels.len());
+    let begun = network.parameters.clone();
     let kind = OptimizerKind::Sgd { momentum: number("momentum") };
     let (learning_rate, weight_decay) = (number("rate"), number("decay"));
     let job = job::Optimizer { kind, learning_rate, weight_decay, decay_layers: None, clip_norm: None };
@@ -33,24 +34,46 @@ fn ten_steps_of_resnet_are_pytorchs() {
         let error = (loss - expected).abs();
         assert!(error <= tolerance, "step {step}: {loss}, PyTorch says {expected}: {error} > {tolerance}");
     }
-    let parameters = &network.parameters;
-    let statistics = &parameters.statistics;
-    let trained = parameters.table.iter().map(|tensor| (tensor, &parameters.values));
-    for (tensor, values_now) in trained.chain(statistics.table.iter().map(|t| (t, &statistics.values))) {
-        compare(&golden, tensor, &values_now[tensor.range.clone()]);
+    for ((tensor, now), (_, begun)) in tensors(&network.parameters).zip(tensors(&begun)) {
+        let (name, projection) = (&tensor.name, Projection::of(&golden, tensor));
+        let (error, tolerance) = (projection.error(now), projection.tolerance);
+        assert!(error <= tolerance, "{name}: {error} from PyTorch's value, more than {tolerance}");
+        // A tolerance that a tensor passes without having moved would hold nothing.
+        let unmoved = projection.error(begun);
+        assert!(unmoved > 1.5 * tolerance, "{name} would pass unmoved: {unmoved}, {tolerance}");
     }
 }
 
-fn compare(golden: &Value, tensor: &Parameter, values_now: &[f32]) {
-    let weights = values(PROJECTION, values_now.len());
-    let products =
-        values_now.iter().zip(weights).map(|(&value, weight)| f64::from(value) * f64::from(weight));
-    let projection = products.sum::<f64>();
-    let of = |name: &str| golden[name][&tensor.name].as_f64().unwrap();
-    let (expected, tolerance) = (of("projections"), SPREADS * of("spreads"));
-    let error = (projection - expected).abs();
-    let name = &tensor.name;
-    assert!(error <= tolerance, "{name}: {projection}, PyTorch says {expected}: {error} > {tolerance}");
+/// All tensors, trained or not, and their values.
+fn tensors(parameters: &Parameters) -> impl Iterator<Item = (&Parameter, &[f32])> {
+    let statistics = &parameters.statistics;
+    let trained = parameters.table.iter().map(|tensor| (tensor, &parameters.values));
+    let all = trained.chain(statistics.table.iter().map(|tensor| (tensor, &statistics.values)));
+    all.map(|(tensor, values)| (tensor, &values[tensor.range.clone()]))
+}
+
+/// PyTorch's value of a tensor along one direction: one that its movement in the ten steps has at least half of its
+/// length along (`directions`), for a direction at a right angle to it says nothing of an update.
+struct Projection {
+    direction: Vec<f32>,
+    expected: f64,
+    tolerance: f64,
+}
+
+impl Projection {
+    fn of(golden: &Value, tensor: &Parameter) -> Projection {
+        let of = |name: &str| golden[name][&tensor.name].as_f64().unwrap();
+        Projection {
+            direction: values(of("directions") as u32, tensor.range.len()),
+            expected: of("projections"),
+            tolerance: SPREADS * of("spreads"),
+        }
+    }
+
+    fn error(&self, values: &[f32]) -> f64 {
+        let products = values.iter().zip(&self.direction).map(|(&v, &d)| f64::from(v) * f64::from(d));
+        (products.sum::<f64>() - self.expected).abs()
+    }
 }
 
 /// The preset with the parameters that `resnet_golden.py` gives it; norms begin as they do by themselves.

@@ -66,11 +66,8 @@ def forward(x, tensors, running, disturb):
     return F.linear(x.mean((2, 3)), tensors["fc/weight"], tensors["fc/bias"])
 
 
-def run(values, dtype, noise=None):
-    """Losses, and the parameters and running statistics at the end. With the seed `noise` all that is
-    computed is disturbed."""
-    torch.set_default_dtype(dtype)
-    x = values(PICTURES, len(LABELS), 3, 32, 32).to(dtype)
+def beginnings(values):
+    """The parameters and running statistics as they begin."""
     tensors, running = {}, {}
     for seed, (name, shape, scale) in enumerate(shapes()):
         start = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
@@ -78,7 +75,25 @@ def run(values, dtype, noise=None):
         if ".bn" in name or name.startswith("bn"):
             statistic, start = ("mean", torch.zeros) if name.endswith("weight") else ("var", torch.ones)
             running[f"{name.split('/')[0]}/running_{statistic}"] = start(shape)
-    tensors = {name: tensor.to(dtype).requires_grad_() for name, tensor in tensors.items()}
+    return {**tensors, **running}
+
+
+def direction(values, movement):
+    """The first seed whose numbers a tensor's movement projects onto with at least half of its length. A random direction
+    may be at a right angle to it, and a missing update would then pass."""
+    seeds = range(PROJECTION, 1000 * 1000, 1000)
+    sees = lambda seed: (movement * values(seed, *movement.shape)).sum().abs() >= movement.norm() / 2
+    return next(seed for seed in seeds if sees(seed))
+
+
+def run(values, dtype, noise=None):
+    """Losses, and the parameters and running statistics at the end. With the seed `noise` all that is
+    computed is disturbed."""
+    torch.set_default_dtype(dtype)
+    x = values(PICTURES, len(LABELS), 3, 32, 32).to(dtype)
+    tensors = {name: tensor.to(dtype) for name, tensor in beginnings(values).items()}
+    running = {name: tensors.pop(name) for name in list(tensors) if "running" in name}
+    tensors = {name: tensor.requires_grad_() for name, tensor in tensors.items()}
     decays = lambda name: name.endswith("weight") and ".bn" not in name and not name.startswith("bn")
     groups = [
         dict(params=[tensor for name, tensor in tensors.items() if decays(name) == kind], weight_decay=DECAY * kind)
@@ -117,8 +132,10 @@ def resnet(values, digits):
     single, single_tensors = run(values, torch.float32)
     ratios = [abs(a - b) / s for a, b, s in zip(losses, single, spread)]
     print("ResNet-20: PyTorch's float32 differs in the losses by", max(ratios), "times as much as disturbed runs", spread)
-    project = lambda tensor: (tensor * values(PROJECTION, *tensor.shape)).sum().item()
-    ratios = [abs(project(t - single_tensors[name])) / spreads[name] for name, t in tensors.items()]
+    begun = beginnings(values)
+    directions = {name: direction(values, t - begun[name]) for name, t in tensors.items()}
+    project = lambda name, tensor: (tensor * values(directions[name], *tensor.shape)).sum().item()
+    ratios = [abs(project(name, t - single_tensors[name])) / spreads[name] for name, t in tensors.items()]
     print("and in the projections by", max(ratios), "times the norm of their difference")
     return dict(
         pictures=PICTURES,
@@ -129,6 +146,7 @@ def resnet(values, digits):
         scales={name: scale for name, _, scale in shapes()},
         losses=[digits(loss, 12) for loss in losses],
         spread=[digits(value, 3) for value in spread],
-        projections={name: digits(project(tensor), 12) for name, tensor in tensors.items()},
+        directions=directions,
+        projections={name: digits(project(name, tensor), 12) for name, tensor in tensors.items()},
         spreads={name: digits(value, 3) for name, value in spreads.items()},
     )

@@ -1,4 +1,5 @@
-//! Every instruction set's kernels against the portable ones, which come first, to the bit.
+//! Every instruction set's kernels against the portable ones, which come first, to the bit. Where a set has no loop of its own
+//! (decoding above 8 planes, the addition) this is no test of the arithmetic: `integers` is.
 
 use proptest::prelude::*;
 use ternflock_collectives::kernels::{Kernels, Rounding, available};

@@ -4,6 +4,7 @@ mod all_reduce;
 mod codec;
 mod cost;
 mod faults;
+mod integers;
 mod kernels;
 mod prediction;
 mod ring_f32;

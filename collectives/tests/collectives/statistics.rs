@@ -1,7 +1,7 @@
 //! Stochastic rounding as a random experiment: is it unbiased, and are its draws independent?
 //!
 //! Seeds are fixed, so that a test that passes once passes always. Each bound is one that honest draws break with a
-//! probability below [`ALARM`]; there are about a hundred.
+//! probability below [`ALARM`]; there are about a thousand.
 
 use ternflock_collectives::philox::{Purpose, Stream};
 
@@ -43,6 +43,34 @@ fn assert_even(counts: &[usize], what: &str) {
 /// Which elements are kept when each is `x` times the scale.
 fn kept(x: f32, stream: Stream) -> Vec<bool> {
     ternaries(&vec![x; COUNT], f32::INFINITY, 1.0, stream).into_iter().map(|ternary| ternary != 0).collect()
+}
+
+/// Probabilities whose draws are compared: rare and frequent ones, one that is no multiple of 2^-16, so that lower halves have a
+/// part in it, and the fair one.
+const PROBABILITIES: [f32; 7] = [0.001, 0.03, 0.25, 0.5, 1.0 / 3.0, 0.9, 0.999];
+
+/// Checks that two rows of draws of probability `p` have no covariance: the sum of (a - p)(b - p) over pairs.
+///
+/// Of independent rows each term has mean 0, variance (p (1 - p))^2 and is at most 1; the terms are independent if no draw is in
+/// two pairs. What a draw's probability is away from p, 2^-22 of it at most, is lost in that. If instead b were a in each case
+/// the sum would be n p (1 - p), and the bound finds it down to where n p (1 - p) is some 60.
+fn assert_uncorrelated(pairs: impl Iterator<Item = (bool, bool)>, p: f32, what: &str) {
+    let (p, mut n, mut sum) = (f64::from(p), 0, 0.0);
+    let off = |kept: bool| f64::from(u8::from(kept)) - p;
+    for (a, b) in pairs {
+        n += 1;
+        sum += off(a) * off(b);
+    }
+    let t = bernstein(f64::from(n) * (p * (1.0 - p)).powi(2));
+    let same = f64::from(n) * p * (1.0 - p);
+    assert!(t < same / 3.0, "{what}: {n} pairs at {p} are too few to tell: {t:.1} of {same:.1}");
+    assert!(f64::abs(sum) <= t, "{what}: {sum:.1} over {n} pairs at {p}, at most {t:.1}");
+}
+
+/// Pairs of draws `lag` apart, no draw in two of them: every other stretch of `lag` with the one behind it.
+fn apart(row: &[bool], lag: usize) -> impl Iterator<Item = (bool, bool)> + '_ {
+    let stretches = row.chunks_exact(2 * lag).map(move |both| both.split_at(lag));
+    stretches.flat_map(|(first, second)| first.iter().copied().zip(second.iter().copied()))
 }
 
 /// Checks that two rows of fair draws agree as often as not. If they are independent the number of agreements is exactly
@@ -98,6 +126,46 @@ fn draws_are_independent_across_ranks_steps_tensors_and_neighbours() {
         assert_independent(&base, &base[lag..], &format!("elements {lag} apart"));
     }
     assert_eq!(base, kept(0.5, STREAM), "the same stream must draw the same");
+}
+
+/// The same at other probabilities than a half, where a draw is not decided by one bit of the generator.
+#[test]
+fn draws_are_independent_at_every_probability() {
+    for p in PROBABILITIES {
+        let base = kept(p, STREAM);
+        assert_binomial(base.iter().filter(|kept| **kept).count(), COUNT, f64::from(p), "kept");
+        for near in [1, 2, 3, 8] {
+            let others = [
+                Stream { subject: near, ..STREAM },
+                Stream { step: u64::from(near), ..STREAM },
+                Stream { tensor: near as u16, ..STREAM },
+                Stream { seed: STREAM.seed + u64::from(near), ..STREAM },
+                Stream { subject: near, step: u64::from(near), ..STREAM },
+            ];
+            for other in others {
+                let row = kept(p, other);
+                let pairs = base.iter().copied().zip(row.iter().copied());
+                assert_uncorrelated(pairs, p, &format!("{other:?}"));
+                // One place further: an element of a rank or step must not see its neighbour's draw either.
+                let pairs = base.iter().copied().zip(row[1..].iter().copied());
+                assert_uncorrelated(pairs, p, &format!("{other:?}, one apart"));
+            }
+        }
+        for lag in [1, 2, 3, 4, 7, 8, 16, 32, 64, 512, 4096] {
+            assert_uncorrelated(apart(&base, lag), p, &format!("elements {lag} apart"));
+        }
+    }
+}
+
+/// Ranks of different gradients: an element is kept by rank 0 at one probability and by rank 1 at another.
+#[test]
+fn ranks_of_different_gradients_are_independent() {
+    for (p, q) in [(0.1, 0.6), (0.5, 0.02), (0.9, 0.3), (0.25, 0.75)] {
+        let (a, b) = (kept(p, STREAM), kept(q, Stream { subject: 1, ..STREAM }));
+        let both = a.iter().zip(&b).filter(|(a, b)| **a && **b).count();
+        // Each element is kept by both with probability p q, by itself: a binomial number.
+        assert_binomial(both, COUNT, f64::from(p) * f64::from(q), &format!("kept at {p} and at {q}"));
+    }
 }
 
 #[test]

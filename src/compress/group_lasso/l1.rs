@@ -3,18 +3,31 @@
 use std::ops::Range;
 
 use crate::job::Sparsity;
-use crate::nn::{Graph, Parameters};
+use crate::nn::{Graph, Parameter, Parameters};
 use crate::tensor::vectorise;
 
 /// Weights and their strengths; biases and a batch norm's factors are left alone.
-pub struct L1(Vec<(Range<usize>, f32)>);
+pub struct L1(Vec<Weight>);
+
+struct Weight {
+    /// Its number in the table.
+    tensor: usize,
+    range: Range<usize>,
+    strength: f32,
+}
 
 impl L1 {
     /// What `job` asks for.
     pub fn new(job: &Sparsity, graph: &Graph, parameters: &Parameters) -> L1 {
-        let weights = parameters.table.iter().filter(|tensor| job.l1 > 0.0 && tensor.spec.decay);
+        let table = parameters.table.iter().enumerate();
+        let weights = table.filter(|(_, tensor)| job.l1 > 0.0 && tensor.spec.decay);
         let strength = |layer: usize| job.l1 * job.factors.get(&graph.layers()[layer].name).unwrap_or(&1.0);
-        L1(weights.map(|tensor| (tensor.range.clone(), strength(tensor.layer) as f32)).collect())
+        let weight = |(tensor, own): (usize, &Parameter)| Weight {
+            tensor,
+            range: own.range.clone(),
+            strength: strength(own.layer) as f32,
+        };
+        L1(weights.map(weight).collect())
     }
 
     /// Whether it does anything.
@@ -24,7 +37,7 @@ impl L1 {
 
     /// Adds the sub-gradient: the strength with the sign of each weight, nothing at zero.
     pub fn add_gradients(&self, values: &[f32], gradients: &mut [f32]) {
-        for (range, strength) in &self.0 {
+        for Weight { range, strength, .. } in &self.0 {
             let (values, gradients) = (&values[range.clone()], &mut gradients[range.clone()]);
             vectorise(
                 #[inline(always)]
@@ -37,11 +50,11 @@ impl L1 {
         }
     }
 
-    /// The proximal step at `rate`: every weight comes nearer to zero by the rate times its strength, and no further
-    /// (Parikh and Boyd, 2014, section 6.5.2).
-    pub fn shrink(&self, rate: f64, values: &mut [f32]) {
-        for (range, strength) in &self.0 {
-            let step = rate as f32 * strength;
+    /// The proximal step at `rates` by tensor: every weight comes nearer to zero by the rate of its tensor times its strength, and
+    /// no further (Parikh and Boyd, 2014, section 6.5.2).
+    pub fn shrink(&self, rates: &[f64], values: &mut [f32]) {
+        for Weight { tensor, range, strength } in &self.0 {
+            let step = rates[*tensor] as f32 * strength;
             let values = &mut values[range.clone()];
             vectorise(
                 #[inline(always)]

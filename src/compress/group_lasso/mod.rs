@@ -6,13 +6,17 @@
 //! Two ways to take it into a step, after the exchange, on what is equal on every rank:
 //! - the published code's: `strength w / ||w_g||` is added to the gradient, zero where the norm is; after the step every
 //!   parameter within a threshold of zero becomes zero, whatever group it is in;
-//! - the proximal step (Parikh and Boyd, 2014, section 6.5.4): after the update by the gradient alone, each group shrinks
-//!   by `max(0, 1 - rate strength / ||w_g||)`: exact zeros, no threshold. Kinds of groups that overlap shrink one after the
-//!   other.
+//! - the proximal step ([`proximal`]): after the update by the gradient alone, each group shrinks at the rate that its
+//!   parameters have moved at: exact zeros, no threshold. Kinds of groups that overlap shrink one after the other.
+//!
+//! An element that two views of one group share, as a hidden unit's own recurrent weights are, counts twice in the
+//! published code's norm, and here in that of its method; in the proximal step it is an element as any other.
 
 mod l1;
+mod proximal;
 
 use self::l1::L1;
+use self::proximal::Proximal;
 use super::groups::{GroupKind, Groups, groups};
 use crate::error::{Error, Result};
 use crate::job::{Sparsity, SparsityMethod, suggest};
@@ -25,9 +29,10 @@ pub struct GroupLasso {
     threshold: f32,
     penalties: Vec<Penalty>,
     l1: L1,
-    /// By group of one penalty: the square of its norm, and what its elements are multiplied by.
+    /// By group of one penalty: the square of its norm, and what is added of its elements to their gradients.
     squares: Vec<f64>,
     factors: Vec<f32>,
+    proximal: Proximal,
 }
 
 struct Penalty {
@@ -87,8 +92,9 @@ impl GroupLasso {
         if penalties.is_empty() && l1.is_none() {
             return Ok(None);
         }
-        let most = penalties.iter().map(|penalty| penalty.groups.count).max().unwrap_or(0);
+        let most = penalties.iter().map(|penalty: &Penalty| penalty.groups.count).max().unwrap_or(0);
         Ok(Some(GroupLasso {
+            proximal: Proximal::new(penalties.iter().map(|penalty| &penalty.groups)),
             method: job.method,
             threshold: job.threshold as f32,
             penalties,
@@ -113,8 +119,8 @@ impl GroupLasso {
         }
     }
 
-    /// After the update, at `rate`: zeros.
-    pub fn make_zeros(&mut self, rate: f64, values: &mut [f32]) {
+    /// After the update: zeros. `rates` says by tensor at which rate the update has moved it.
+    pub fn make_zeros(&mut self, rates: &[f64], values: &mut [f32]) {
         if self.method == SparsityMethod::GroupLasso {
             let threshold = self.threshold;
             return vectorise(
@@ -122,14 +128,9 @@ impl GroupLasso {
                 || values.iter_mut().for_each(|w| *w = if w.abs() < threshold { 0.0 } else { *w }),
             );
         }
-        let GroupLasso { penalties, l1, squares, factors, .. } = self;
-        l1.shrink(rate, values);
-        for penalty in penalties {
-            let factor = |norm: f64, strength: f64| {
-                if norm <= rate * strength { 0.0 } else { 1.0 - rate * strength / norm }
-            };
-            penalty.factors(values, squares, factors, factor);
-            penalty.groups.scale(factors, values);
+        self.l1.shrink(rates, values);
+        for Penalty { groups, strengths } in &self.penalties {
+            self.proximal.shrink(groups, strengths, rates, values);
         }
     }
 }
@@ -142,7 +143,7 @@ impl Penalty {
         Penalty { groups, strengths }
     }
 
-    /// What the elements of each group are multiplied by: `factor` of its norm and its strength.
+    /// What is added of the elements of each group to their gradients: `factor` of its norm and its strength.
     fn factors(
         &self,
         values: &[f32],

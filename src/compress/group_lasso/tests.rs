@@ -6,6 +6,10 @@ use crate::job::Shrink;
 use crate::job::Strengths;
 use crate::nn::Shape;
 
+mod definitions;
+mod gradients;
+mod proximal;
+
 fn network() -> (Graph, Parameters) {
     let layers = [
         json!({"name": "conv1", "type": "conv2d", "filters": 6, "kernel": 3}),
@@ -30,65 +34,6 @@ fn sparsity(method: SparsityMethod, strength: f64) -> Sparsity {
     Sparsity { method, strengths, ..Sparsity::default() }
 }
 
-/// The sum of strength times norm, straight from the definition of the groups of [`network`]'s convolutions.
-fn penalty(strength: f64, table: &[crate::nn::Parameter], values: &[f32]) -> f64 {
-    let norm = |elements: Vec<f32>| {
-        elements.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt()
-    };
-    let mut sum = 0.0;
-    for (weight, bias) in [(0, 1), (2, 3)] {
-        let (w, b) = (&values[table[weight].range.clone()], &values[table[bias].range.clone()]);
-        let [f, c] = [table[weight].spec.shape[0], table[weight].spec.shape[1]];
-        let at = |i: usize, j: usize, k: usize| w[(i * c + j) * 9 + k];
-        let all = |keep: &dyn Fn(usize, usize, usize) -> bool| {
-            let mut kept = Vec::new();
-            for (i, j, k) in (0..f * c * 9).map(|n| (n / (9 * c), n / 9 % c, n % 9)) {
-                if keep(i, j, k) {
-                    kept.push(at(i, j, k));
-                }
-            }
-            kept
-        };
-        for (filter, &bias) in b.iter().enumerate() {
-            let mut elements = all(&|i, _, _| i == filter);
-            elements.push(bias);
-            sum += norm(elements);
-        }
-        // The channels of the network's input stay.
-        for channel in (0..c).filter(|_| weight > 0) {
-            sum += norm(all(&|_, j, _| j == channel));
-        }
-        for (channel, tap) in (0..c * 9).map(|n| (n / 9, n % 9)) {
-            sum += norm(all(&|_, j, k| (j, k) == (channel, tap)));
-        }
-    }
-    strength * sum
-}
-
-/// What is added to the gradients is the derivative of the penalty, by central differences.
-#[test]
-fn the_gradient_is_that_of_the_norms() {
-    let (graph, mut parameters) = network();
-    let strength = 0.3;
-    let mut lasso = GroupLasso::new(&sparsity(SparsityMethod::GroupLasso, strength), &graph, &parameters)
-        .unwrap()
-        .unwrap();
-    lasso.add_gradients(&mut parameters);
-    let step = 1e-3;
-    for at in (0..parameters.values.len()).step_by(3) {
-        let moved = |by: f32| {
-            let mut values = parameters.values.clone();
-            values[at] += by;
-            (penalty(strength, &parameters.table, &values), f64::from(values[at]))
-        };
-        let ((above, high), (below, low)) = (moved(step), moved(-step));
-        let slope = (above - below) / (high - low);
-        let gradient = f64::from(parameters.gradients[at]);
-        // The norms' third derivatives, of some units, times step²/6; and float32's rounding of the gradient.
-        assert!((slope - gradient).abs() < 1e-5, "{at}: {slope} {gradient}");
-    }
-}
-
 #[test]
 fn a_zero_group_stays_and_small_numbers_become_zero() {
     let (graph, mut parameters) = network();
@@ -99,7 +44,7 @@ fn a_zero_group_stays_and_small_numbers_become_zero() {
     lasso.add_gradients(&mut parameters);
     assert!(parameters.gradients.iter().all(|g| g.is_finite()));
     assert!(parameters.gradients[100..].iter().all(|&g| g == 0.0));
-    lasso.make_zeros(0.1, &mut parameters.values);
+    lasso.make_zeros(&[0.1; 6], &mut parameters.values);
     assert_eq!(parameters.values[..3], [0.0, 0.0, 2e-4]);
 }
 
@@ -130,7 +75,7 @@ fn the_proximal_step_shortens_norms() {
     let mut lasso = GroupLasso::new(&job, &graph, &parameters).unwrap().unwrap();
     lasso.add_gradients(&mut parameters);
     assert!(parameters.gradients.iter().all(|&g| g == 0.0));
-    lasso.make_zeros(0.7, &mut parameters.values);
+    lasso.make_zeros(&[0.7; 6], &mut parameters.values);
     let after = squares(&parameters.values);
     for (layer, strength) in [(0, 4.0), (1, 1.0)] {
         for (before, after) in before[layer].iter().zip(&after[layer]) {
@@ -180,7 +125,7 @@ fn l1_acts_on_each_weight_by_itself() {
     }
     let mut proximal = GroupLasso::new(&job(SparsityMethod::Proximal), &graph, &parameters).unwrap().unwrap();
     proximal.add_gradients(&mut parameters);
-    proximal.make_zeros(0.5, &mut parameters.values);
+    proximal.make_zeros(&[0.5; 6], &mut parameters.values);
     let mut zeros = 0;
     for (at, &w) in before.iter().enumerate() {
         let expected =

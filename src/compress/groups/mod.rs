@@ -5,14 +5,14 @@
 //! of a product with im2col columns. Sources: W. Wen, C. Wu, Y. Wang, Y. Chen, H. Li, "Learning Structured Sparsity in Deep
 //! Neural Networks" (2016); W. Wen et al., "Learning Intrinsic Sparse Structures within Long Short-Term Memory" (2018).
 
-use std::ops::Range;
+mod views;
 
 use serde::Serialize;
 
 use super::units::{CoupledUnits, Role, UnitAxis};
 use crate::error::Result;
 use crate::nn::{Graph, LayerSpec, Parameter, Parameters};
-use crate::tensor::{add_scaled, vectorise};
+pub use views::{NONE, View};
 
 /// What a group is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -50,24 +50,44 @@ pub struct Groups {
     pub count: usize,
     /// Where their elements are. An element may be in two of them.
     pub views: Vec<View>,
+    /// Elements that a view has of a group that has them by an earlier view already, in the order of the views.
+    pub shared: Vec<Shared>,
 }
 
-/// A tensor, or one axis of it, as groups see it: `[outer, places, inner]`, where each place belongs to a group or to none.
-#[derive(Clone, Debug, PartialEq)]
-pub struct View {
-    /// The tensor's place in the flat vector.
-    pub range: Range<usize>,
-    /// Elements side by side of one place.
-    pub inner: usize,
-    /// The group of each place, [`NONE`] for none.
-    pub group_of: Vec<u32>,
+/// An element that two views of one group share: what a hidden unit reads of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The later of the two views.
+    pub view: usize,
+    /// The group.
+    pub group: usize,
+    /// Its place in the flat vector.
+    pub at: usize,
 }
-
-/// No group.
-pub const NONE: u32 = u32::MAX;
 
 impl Groups {
-    /// How many elements each group has; one that is in two views counts twice.
+    /// Those of `views`.
+    fn new(layer: String, kind: GroupKind, count: usize, views: Vec<View>) -> Groups {
+        let mut shared = Vec::new();
+        for (later, view) in views.iter().enumerate() {
+            // Of a tensor that groups see along several axes.
+            let earlier: Vec<&View> =
+                views[..later].iter().filter(|other| other.range == view.range).collect();
+            if earlier.is_empty() {
+                continue;
+            }
+            for place in 0..view.range.len() {
+                let group = view.group_at(place);
+                if group != NONE && earlier.iter().any(|other| other.group_at(place) == group) {
+                    let at = view.range.start + place;
+                    shared.push(Shared { view: later, group: group as usize, at });
+                }
+            }
+        }
+        Groups { layer, kind, count, views, shared }
+    }
+
+    /// How many elements each group has.
     pub fn sizes(&self) -> Vec<usize> {
         let mut sizes = vec![0; self.count];
         for view in &self.views {
@@ -76,131 +96,28 @@ impl Groups {
                 sizes[group as usize] += outer * view.inner;
             }
         }
+        self.shared.iter().for_each(|shared| sizes[shared.group] -= 1);
         sizes
     }
 
-    /// The square of the norm of each group, into `squares`; f64, in an order that depends on the shapes alone.
+    /// The square of the norm of each group, into `squares`; f64, in an order that depends on the shapes alone. An element that
+    /// two of its views share counts twice, as in the published code.
     pub fn squares(&self, values: &[f32], squares: &mut [f64]) {
         squares.fill(0.0);
-        for view in &self.views {
-            if view.is_plain() {
-                let rows = values[view.range.clone()].chunks_exact(view.group_of.len());
-                rows.for_each(|row| add_squares(row, squares));
-                continue;
-            }
-            for (run, &group) in view.runs(values).filter(|(_, group)| **group != NONE) {
-                squares[group as usize] += sum_of_squares(run);
-            }
-        }
+        self.views.iter().for_each(|view| view.add_squares(values, squares));
     }
 
-    /// `sums += factor values` for the elements of each group, with the group's factor. Both are laid out as the parameters.
+    /// The elements that view number `view` shares with earlier ones.
+    pub fn shared_of(&self, view: usize) -> &[Shared] {
+        let first = self.shared.partition_point(|shared| shared.view < view);
+        let end = self.shared.partition_point(|shared| shared.view <= view);
+        &self.shared[first..end]
+    }
+
+    /// `sums += factor values` for the elements of each group, with the group's factor, once for each view. Both are laid out
+    /// as the parameters.
     pub fn add_scaled(&self, factors: &[f32], values: &[f32], sums: &mut [f32]) {
-        for view in &self.views {
-            let sums = &mut sums[view.range.clone()];
-            if view.is_plain() {
-                let groups = view.group_of.len();
-                let rows = sums.chunks_exact_mut(groups).zip(values[view.range.clone()].chunks_exact(groups));
-                rows.for_each(|(sums, values)| add_products(factors, values, sums));
-                continue;
-            }
-            for (sums, (values, &group)) in sums.chunks_exact_mut(view.inner).zip(view.runs(values)) {
-                match (group, sums, values) {
-                    (NONE, ..) => (),
-                    (group, [sum], [value]) => *sum += factors[group as usize] * value,
-                    (group, sums, values) => add_scaled(factors[group as usize], values, sums),
-                }
-            }
-        }
-    }
-
-    /// `values *= factor` for the elements of each group, with the group's factor.
-    pub fn scale(&self, factors: &[f32], values: &mut [f32]) {
-        for view in &self.views {
-            if view.is_plain() {
-                values[view.range.clone()]
-                    .chunks_exact_mut(view.group_of.len())
-                    .for_each(|row| multiply(factors, row));
-                continue;
-            }
-            let runs = values[view.range.clone()].chunks_exact_mut(view.inner);
-            for (run, &group) in runs.zip(view.group_of.iter().cycle()).filter(|(_, group)| **group != NONE) {
-                run.iter_mut().for_each(|value| *value *= factors[group as usize]);
-            }
-        }
-    }
-}
-
-impl View {
-    fn new(tensor: &Parameter, axis: usize, group_of: Vec<u32>) -> View {
-        let inner = tensor.spec.shape[axis + 1..].iter().product();
-        View { range: tensor.range.clone(), inner, group_of }
-    }
-
-    /// Whether single elements side by side belong to all groups in their order: then whole rows can be taken at once.
-    fn is_plain(&self) -> bool {
-        self.inner == 1 && self.group_of.iter().zip(0..).all(|(&group, place)| group == place)
-    }
-
-    /// Elements side by side, and their group.
-    pub fn runs<'a>(&'a self, values: &'a [f32]) -> impl Iterator<Item = (&'a [f32], &'a u32)> {
-        values[self.range.clone()].chunks_exact(self.inner).zip(self.group_of.iter().cycle())
-    }
-}
-
-/// `squares += values²`, element by element.
-fn add_squares(values: &[f32], squares: &mut [f64]) {
-    vectorise(
-        #[inline(always)]
-        || {
-            for (square, &value) in squares.iter_mut().zip(values) {
-                *square += f64::from(value) * f64::from(value);
-            }
-        },
-    );
-}
-
-/// `sums += factors values`, element by element.
-fn add_products(factors: &[f32], values: &[f32], sums: &mut [f32]) {
-    vectorise(
-        #[inline(always)]
-        || {
-            for ((sum, &value), &factor) in sums.iter_mut().zip(values).zip(factors) {
-                *sum += factor * value;
-            }
-        },
-    );
-}
-
-/// `values *= factors`, element by element.
-fn multiply(factors: &[f32], values: &mut [f32]) {
-    vectorise(
-        #[inline(always)]
-        || {
-            for (value, &factor) in values.iter_mut().zip(factors) {
-                *value *= factor;
-            }
-        },
-    );
-}
-
-/// Of `values`, in eight sums that are added in the end: an order that depends on the length alone.
-fn sum_of_squares(values: &[f32]) -> f64 {
-    const LANES: usize = 8;
-    let (blocks, rest) = values.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    vectorise(
-        #[inline(always)]
-        || blocks.iter().for_each(|block| add_eight(block, &mut sums)),
-    );
-    let rest: f64 = rest.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
-    sums.iter().sum::<f64>() + rest
-}
-
-#[inline(always)]
-fn add_eight(values: &[f32; 8], sums: &mut [f64; 8]) {
-    for (sum, &value) in sums.iter_mut().zip(values) {
-        *sum += f64::from(value) * f64::from(value);
+        self.views.iter().for_each(|view| view.add_scaled(factors, values, sums));
     }
 }
 
@@ -221,13 +138,13 @@ pub fn groups(graph: &Graph, parameters: &Parameters, kind: GroupKind) -> Result
             (GroupKind::Inputs, LayerSpec::Linear(_)) => {
                 match by_axis(&units, layer, Role::Reads, parameters) {
                     // The network's inputs stay, but nothing has to read all of them.
-                    (0, _) if !graph.shares_weight(layer) => whole_matrix(layer, parameters, 1),
+                    (0, _) if !graph.shares_weight(layer) => columns(layer, parameters, 1),
                     found => found,
                 }
             }
-            (GroupKind::Shapes, LayerSpec::Conv2d(_)) => whole_matrix(layer, parameters, 1),
+            (GroupKind::Shapes, LayerSpec::Conv2d(conv)) => columns(layer, parameters, conv.groups),
             (GroupKind::Filters2d, LayerSpec::Conv2d(conv)) => match conv.columns.list() {
-                None => whole_matrix(layer, parameters, 2),
+                None => filters_2d(layer, parameters),
                 Some(kept) => filters_on_columns(layer, parameters, kept, conv.kernel.get()),
             },
             (GroupKind::Layers, LayerSpec::Conv2d(_)) if ends_in_a_sum(graph, layer) => {
@@ -239,7 +156,7 @@ pub fn groups(graph: &Graph, parameters: &Parameters, kind: GroupKind) -> Result
             _ => (0, Vec::new()),
         };
         if found.0 > 0 {
-            all.push(Groups { layer: node.name.clone(), kind, count: found.0, views: found.1 });
+            all.push(Groups::new(node.name.clone(), kind, found.0, found.1));
         }
     }
     Ok(all)
@@ -288,7 +205,7 @@ fn views<'a>(
     let mut views = Vec::new();
     for axis in axes {
         let group_of: Vec<u32> = axis.units.iter().map(|&unit| numbers[unit]).collect();
-        let view = View::new(&parameters.table[axis.tensor], axis.axis, group_of);
+        let view = View::new(parameters, axis, group_of);
         // A tied weight's axis comes once for each layer that has it.
         if view.group_of.iter().any(|&group| group != NONE) && !views.contains(&view) {
             views.push(view);
@@ -297,19 +214,33 @@ fn views<'a>(
     (count as usize, views)
 }
 
-/// Of the weight of `layer`, its first `axes` axes that are not summed over: 1 for the columns of its matrix, 2 for two-dimensional filters.
-fn whole_matrix(layer: usize, parameters: &Parameters, axes: usize) -> (usize, Vec<View>) {
-    // A layer's weight is its first tensor.
-    let Some(weight) = parameters.table.iter().find(|tensor| tensor.layer == layer) else {
-        return (0, Vec::new());
+/// The number of the weight of `layer` in the table: a layer's weight is its first tensor.
+fn weight_of(layer: usize, parameters: &Parameters) -> Option<usize> {
+    parameters.table.iter().position(|tensor| tensor.layer == layer)
+}
+
+/// The columns of the weight of `layer` as a matrix; of one whose filters come in `groups`, those of each, which read
+/// channels of their own.
+fn columns(layer: usize, parameters: &Parameters, groups: usize) -> (usize, Vec<View>) {
+    let Some(tensor) = weight_of(layer, parameters) else { return (0, Vec::new()) };
+    let weight = &parameters.table[tensor];
+    let (columns, each) = (weight.spec.row(), weight.range.len() / groups);
+    let view = |group: usize| View {
+        tensor,
+        range: weight.range.start + group * each..weight.range.start + (group + 1) * each,
+        inner: 1,
+        group_of: (group * columns..(group + 1) * columns).map(|number| number as u32).collect(),
     };
-    let shape = &weight.spec.shape;
-    let (count, inner) = match axes {
-        1 => (shape[1..].iter().product(), 1),
-        _ => (shape[0] * shape[1], shape[2..].iter().product()),
-    };
+    (groups * columns, (0..groups).map(view).collect())
+}
+
+/// The two-dimensional filters of `layer`, whose weight has all of its columns.
+fn filters_2d(layer: usize, parameters: &Parameters) -> (usize, Vec<View>) {
+    let Some(tensor) = weight_of(layer, parameters) else { return (0, Vec::new()) };
+    let weight = &parameters.table[tensor];
+    let count: usize = weight.spec.shape[..2].iter().product();
     let group_of = (0..count as u32).collect();
-    (count, vec![View { range: weight.range.clone(), inner, group_of }])
+    (count, vec![View { tensor, range: weight.range.clone(), inner: weight.range.len() / count, group_of }])
 }
 
 /// The two-dimensional filters of `layer`, whose weight `[F, kept]` has only these columns: what each filter has of each channel.
@@ -319,9 +250,8 @@ fn filters_on_columns(
     kept: &[usize],
     kernel: (usize, usize),
 ) -> (usize, Vec<View>) {
-    let Some(weight) = parameters.table.iter().find(|tensor| tensor.layer == layer) else {
-        return (0, Vec::new());
-    };
+    let Some(tensor) = weight_of(layer, parameters) else { return (0, Vec::new()) };
+    let weight = &parameters.table[tensor];
     let mut channels: Vec<usize> = kept.iter().map(|column| column / (kernel.0 * kernel.1)).collect();
     let by_column = channels.clone();
     channels.dedup();
@@ -329,7 +259,8 @@ fn filters_on_columns(
     let places: Vec<usize> =
         by_column.iter().map(|channel| channels.partition_point(|before| before < channel)).collect();
     let group_of = (0..filters).flat_map(|filter| places.iter().map(move |at| (filter * count + at) as u32));
-    (filters * count, vec![View { range: weight.range.clone(), inner: 1, group_of: group_of.collect() }])
+    let group_of = group_of.collect();
+    (filters * count, vec![View { tensor, range: weight.range.clone(), inner: 1, group_of }])
 }
 
 /// The convolution `layer`, and the batch norm that follows it.
@@ -338,10 +269,11 @@ fn whole_layers(graph: &Graph, layer: usize, parameters: &Parameters) -> (usize,
         .into_iter()
         .filter(|&reader| matches!(graph.layers()[reader].layer, LayerSpec::BatchNorm(_)));
     let members: Vec<usize> = std::iter::once(layer).chain(norm).collect();
-    let theirs = parameters.table.iter().filter(|tensor| members.contains(&tensor.layer));
-    let whole = |tensor: &Parameter| View {
-        range: tensor.range.clone(),
-        inner: tensor.range.len(),
+    let theirs = parameters.table.iter().enumerate().filter(|(_, own)| members.contains(&own.layer));
+    let whole = |(tensor, own): (usize, &Parameter)| View {
+        tensor,
+        range: own.range.clone(),
+        inner: own.range.len(),
         group_of: vec![0],
     };
     (1, theirs.map(whole).collect())

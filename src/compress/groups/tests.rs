@@ -50,17 +50,105 @@ fn the_layers_of_resnet_are_those_that_a_shortcut_goes_around() {
     assert_eq!((found[0].2, found[17].2), (16 * 16 * 9 + 2 * 16, 64 * 64 * 9 + 2 * 64));
 }
 
-/// An intrinsic structure of the ISS paper: 4 rows of each weight, the recurrent column, and the column of the next layer.
+/// The columns of a convolution in groups are those of each group, which reads channels of its own: AlexNet's second layer has 48
+/// channels of 5 x 5 in each of two groups of 128 filters.
+#[test]
+fn columns_of_filters_in_groups_are_those_of_each_group() {
+    let imagenet = Shape::Image { channels: 3, height: 227, width: 227 };
+    expect(
+        counts("alexnet", imagenet, 1000, GroupKind::Shapes),
+        &[
+            ("conv1", 363, 96),
+            ("conv2", 2 * 1200, 128),
+            ("conv3", 2304, 384),
+            ("conv4", 2 * 1728, 192),
+            ("conv5", 2 * 1728, 128),
+        ],
+    );
+}
+
+/// Group by group they are what the census counts, whole or with some of the columns.
+#[test]
+fn a_column_that_one_group_has_lost_is_gone_in_that_group() {
+    for columns in [None, Some(serde_json::json!([0, 2, 5, 7]))] {
+        let mut table = serde_json::json!(
+            {"type": "conv2d", "name": "a", "filters": 6, "kernel": 2, "groups": 2, "padding": 1});
+        if let Some(columns) = &columns {
+            table["columns"] = columns.clone();
+        }
+        let input = Shape::Image { channels: 4, height: 3, width: 3 };
+        let graph = Graph::from_tables(input, [table.as_object().unwrap().clone()]).unwrap();
+        let mut parameters = Parameters::new(&graph).unwrap();
+        parameters.values.fill(1.0);
+        let width = if columns.is_some() { 4 } else { 8 };
+        // Columns 1 and 3 of the second group's filters; column 1 of the first's but for one number.
+        for (filter, column) in [(3, 1), (4, 1), (5, 1), (3, 3), (4, 3), (5, 3), (0, 1), (1, 1)] {
+            parameters.values[filter * width + column] = 0.0;
+        }
+        let [shapes] = &groups(&graph, &parameters, GroupKind::Shapes).unwrap()[..] else {
+            panic!("one layer")
+        };
+        assert_eq!(shapes.sizes(), vec![3; 2 * width]);
+        let mut squares = vec![f64::NAN; shapes.count];
+        shapes.squares(&parameters.values, &mut squares);
+        let mut expected = vec![3.0; 2 * width];
+        (expected[1], expected[width + 1], expected[width + 3]) = (1.0, 0.0, 0.0);
+        assert_eq!(squares, expected);
+        let census = crate::compress::census::census(&graph, &parameters, None).unwrap();
+        let counted = census[0].of(GroupKind::Shapes).unwrap();
+        assert_eq!(
+            (counted.kept, counted.all),
+            (2 * width - 2, 16),
+            "columns that are not there count as zeros"
+        );
+    }
+}
+
+/// An intrinsic structure of the ISS paper: 4 rows of each weight, the recurrent column, and the column of the next layer. The rows
+/// and the recurrent column cross in one element for each gate.
 #[test]
 fn hidden_units_are_intrinsic_structures() {
     let ptb = Shape::Tokens { steps: 20, vocabulary: 10_000 };
     let found = counts("lstm-small", ptb, 10_000, GroupKind::HiddenUnits);
     let (rows, column) = (4 * (200 + 200), 4 * 200);
-    expect(found, &[("lstm1", 200, rows + 2 * column), ("lstm2", 200, rows + column + 10_000)]);
-    // With tied weights a unit is a column of the embedding too, once.
+    let crossings = 4;
+    expect(
+        found,
+        &[("lstm1", 200, rows + 2 * column - crossings), ("lstm2", 200, rows + column + 10_000 - crossings)],
+    );
+    // With tied weights a unit is a column of the embedding too, once, and so it is what the first level's input weight reads.
     let found = counts("rhn", ptb, 10_000, GroupKind::HiddenUnits);
     let (rows, columns) = (2 * 830 + 2 * 10 * 830, 2 * 830 + 10 * 2 * 830);
-    expect(found, &[("rhn", 830, rows + columns + 10_000)]);
+    expect(found, &[("rhn", 830, rows + columns + 10_000 - 2 * 10 - 2)]);
+}
+
+/// What a unit reads of itself is in two views of its group, at each gate of each level, and nothing else is.
+#[test]
+fn shared_elements_are_those_of_rows_and_column() {
+    let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([
+        {"type": "embedding", "features": 2},
+        {"name": "rhn", "type": "rhn", "hidden": 3, "depth": 2},
+        {"type": "linear", "units": 5},
+    ]))
+    .unwrap();
+    let graph = Graph::from_tables(Shape::Tokens { steps: 2, vocabulary: 5 }, layers).unwrap();
+    let parameters = Parameters::new(&graph).unwrap();
+    let [units] = &groups(&graph, &parameters, GroupKind::HiddenUnits).unwrap()[..] else {
+        panic!("one layer")
+    };
+    let weight = parameters.table.iter().find(|tensor| tensor.name == "rhn/weight_hh").unwrap();
+    let mut expected = Vec::new();
+    for row in 0..2 * 2 * 3 {
+        expected.push((row % 3, weight.range.start + row * 3 + row % 3));
+    }
+    let found: Vec<_> = units.shared.iter().map(|shared| (shared.group, shared.at)).collect();
+    assert_eq!(found, expected);
+    let kinds = [GroupKind::Filters, GroupKind::Neurons, GroupKind::Inputs, GroupKind::Filters2d];
+    let lenet = preset("lenet", MNIST, 10).unwrap();
+    let parameters = Parameters::new(&lenet).unwrap();
+    for kind in kinds {
+        assert!(groups(&lenet, &parameters, kind).unwrap().iter().all(|groups| groups.shared.is_empty()));
+    }
 }
 
 #[test]
@@ -77,7 +165,7 @@ fn views_reach_every_element_of_their_groups_once() {
             let sizes: Vec<f64> = groups.sizes().iter().map(|&size| size as f64).collect();
             assert_eq!(squares, sizes);
             groups.add_scaled(&factors, &ones, &mut sums);
-            groups.scale(&factors, &mut scaled);
+            groups.views.iter().for_each(|view| view.scale(&factors, &mut scaled));
             // Each element of group g got g + 1; all others nothing.
             assert!(
                 sums.iter().zip(&scaled).all(|(sum, scaled)| sum == scaled || (*sum, *scaled) == (0.0, 1.0))

@@ -1,7 +1,7 @@
 //! The weights of layers as matrices `[N, d]`: a row a filter, a unit or a gate of a hidden unit.
 
 use crate::error::{Error, Result};
-use crate::nn::layer::ParameterSpec;
+pub(super) use crate::nn::layer::RECURRENT;
 use crate::nn::{Graph, LayerSpec, Parameters};
 
 /// A matrix `[N, d]` of a network.
@@ -49,9 +49,6 @@ pub(super) fn tensor(layer: &LayerSpec) -> Option<&'static str> {
     }
 }
 
-/// A recurrent layer's weight between a state and the next, which is factorised within the layer.
-pub(super) const RECURRENT: &str = "weight_hh";
-
 /// What requests and reports call the recurrent weight of layer `layer`: "lstm1/weight_hh".
 pub(super) fn recurrent_name(layer: &str) -> String {
     format!("{layer}/{RECURRENT}")
@@ -77,14 +74,6 @@ pub(super) fn reason_to_leave(graph: &Graph, index: usize) -> Option<String> {
     reader.map(|reader| format!("`{}` reads its weight too", name(reader)))
 }
 
-/// N of a tensor as a matrix: the levels of a recurrent weight stand one below the other.
-pub(super) fn rows(spec: &ParameterSpec) -> usize {
-    match (spec.name, &spec.shape[..]) {
-        (RECURRENT, [rows @ .., _]) => rows.iter().product(),
-        (_, shape) => shape[0],
-    }
-}
-
 /// The matrix of layer `index`; `Err` says why it must be left alone.
 pub(super) fn matrix<'a>(
     graph: &Graph,
@@ -97,7 +86,6 @@ pub(super) fn matrix<'a>(
     }
     let own = parameters.table.iter().find(|p| p.layer == index && p.spec.name == tensor);
     let own = own.ok_or_else(|| format!("it has no tensor `{tensor}`"))?;
-    let filters = rows(&own.spec);
-    let values = &parameters.values[own.range.clone()];
-    Ok(Matrix { name: &own.name, values, filters, width: values.len() / filters })
+    let (values, width) = (&parameters.values[own.range.clone()], own.spec.row());
+    Ok(Matrix { name: &own.name, values, filters: values.len() / width, width })
 }

@@ -134,6 +134,37 @@ fn an_optimizer_takes_its_own_keys_within_their_bounds() {
     );
 }
 
+/// A group has one rate to shrink at; Adam has one for each parameter. Nothing to shrink is nothing to refuse.
+#[test]
+fn proximal_steps_beside_adam_are_refused() {
+    let with = |optimizer: &str, sparsity: &str| {
+        minimal(&format!("kind = \"{optimizer}\"\n[sparsity]\nmethod = \"proximal\"\n{sparsity}\n"))
+    };
+    for strength in ["filters = 0.1", "hidden_units = 0.1", "l1 = 0.1"] {
+        let found = refused(with("adam", strength), &[]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let said = "sparsity.method = \"proximal\" does not go with optimizer.kind = \"adam\": ";
+        assert!(
+            found[0].contains(said) && found[0].contains("use sparsity.method = \"group_lasso\""),
+            "{found:?}"
+        );
+        assert!(found[0].starts_with("job.toml:11: "), "{found:?}");
+        for kind in ["sgd", "nesterov", "lars"] {
+            accepted(&with(kind, strength), &[]);
+        }
+        accepted(&with("adam", strength), &["sparsity.method=group_lasso"]);
+    }
+    accepted(&with("adam", ""), &[]);
+    let stages =
+        |of_stage: &str| format!("{}[[stage]]\nname = \"a\"\n{of_stage}\n", with("adam", "filters = 1"));
+    let stages = |of_stage: &str| stages(of_stage).replace("[train]\nepochs = 1\n", "");
+    accepted(&stages("train.steps = 3\noptimizer = { kind = \"sgd\", learning_rate = 0.1 }"), &[]);
+    accepted(&stages("shrink = {}"), &[]);
+    let found = refused(stages("train.steps = 3"), &[]);
+    assert!(found.len() == 1 && found[0].starts_with("job.toml:"), "{found:?}");
+    assert!(found[0].contains("does not go with"), "{found:?}");
+}
+
 #[test]
 fn warming_up_goes_with_every_schedule() {
     let schedule = |text: &str| accepted(&minimal(&format!("[schedule]\n{text}")), &[]).job.schedule;

@@ -1,14 +1,18 @@
 //! Error feedback: nothing of a gradient is lost, it only comes later.
 
-use ternflock::job;
+use ternflock::job::{self, Loaded};
 use ternflock::nn::Parameters;
-use ternflock::train::Exchange;
+use ternflock::train::{Exchange, World, prepare};
 
+use ternflock_collectives::codec::{Layout, Rounding, decode, encode};
+use ternflock_collectives::planes::TERNARY;
 use ternflock_collectives::topology::Topology;
 
 use crate::WORLDS;
+use crate::digits::shipped;
 use crate::exchange::{Local, SEED, average, gradients, graph, settings};
 use crate::ranks::on_ranks;
+use crate::runs::train;
 
 const STEPS: u64 = 200;
 
@@ -75,4 +79,67 @@ fn without_it_nothing_is_kept() {
     let exchange =
         Exchange::new(&job::Exchange::default(), SEED, &graph(), &parameters, Topology::single(2)).unwrap();
     assert_eq!(exchange.residuals().count(), 0);
+}
+
+/// Steps of a run, of which the last [`LAST`] say what it came to.
+const LENGTH: u64 = 150;
+const LAST: usize = 20;
+
+/// All gradients ternary, by the largest magnitude: rounding to nearest then drops whatever is below half of it.
+fn all_ternary(more: &[&str]) -> Loaded {
+    let steps = format!("train.steps={LENGTH}");
+    let sets = [
+        steps.as_str(),
+        "train.log_every=1",
+        "train.eval_every=0",
+        "exchange.min_elements=0",
+        "exchange.keep_float=[]",
+        "exchange.clip_sigma=0",
+    ];
+    shipped(&[&sets[..], more].concat())
+}
+
+fn last(losses: &[f64]) -> f64 {
+    assert_eq!(losses.len() as u64, LENGTH);
+    losses[losses.len() - LAST..].iter().sum::<f64>() / LAST as f64
+}
+
+/// The same steps with ternaries rounded to nearest and nothing kept, as the codec rounds them.
+fn nearest_alone(loaded: &Loaded) -> f64 {
+    let mut losses = on_ranks(1, |mut world| {
+        let (mut trainer, _) = prepare(loaded, &mut world).unwrap();
+        let table = trainer.network.parameters.table.clone();
+        let round = |_: &mut World, gradients: &mut [f32]| {
+            for tensor in &table {
+                let values = &mut gradients[tensor.range.clone()];
+                let scale = values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+                let layout = Layout::new([values.len()]);
+                let mut planes = vec![0; layout.words(TERNARY)];
+                encode(values, f32::INFINITY, scale, Rounding::Nearest, 0, &mut planes);
+                decode(&planes, TERNARY, 0, scale, values);
+            }
+            Ok(())
+        };
+        let step = |_| trainer.step_by(&mut world, round).unwrap().tally.mean_loss();
+        (0..LENGTH).map(step).collect::<Vec<f64>>()
+    });
+    last(&losses.remove(0))
+}
+
+/// Training gets where it gets with float32 if what rounding leaves is fed back, on one rank and on several, and does not if it
+/// is dropped.
+#[test]
+fn training_with_feedback_reaches_what_float32_does() {
+    let run = |ranks: usize, more: &[&str]| {
+        let directory = tempfile::tempdir().unwrap();
+        last(&train(ranks, &all_ternary(more), directory.path())[0].losses())
+    };
+    let float32 = run(1, &["exchange.gradients=float32"]);
+    let alone = nearest_alone(&all_ternary(&[]));
+    let feedback = [1, 4].map(|ranks| run(ranks, &["exchange.error_feedback=true"]));
+    println!("float32 {float32}, feedback {feedback:?}, alone {alone}");
+    for loss in feedback {
+        assert!(loss < 1.5 * float32 + 0.05, "{loss} with feedback, {float32} in float32");
+        assert!(alone > 3.0 * loss, "{loss} with feedback, {alone} without");
+    }
 }

@@ -205,7 +205,7 @@ fn a_step_has_the_documented_order() {
         let moment = Moment { step, steps: 20, epoch: 0, cuts: 0 };
         let rate = learning_rate(&job.schedule, job.optimizer.learning_rate, moment);
         optimizer.step(step, rate, &mut network.parameters);
-        lasso.make_zeros(rate, &mut network.parameters.values);
+        lasso.make_zeros(optimizer.rates(), &mut network.parameters.values);
     }
     assert!(network.parameters.values.contains(&0.0), "the threshold has work to do");
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();

@@ -2,11 +2,12 @@
 
 use ternflock::compress::surgery::shrink;
 use ternflock::job::Shrink;
-use ternflock::nn::Network;
 use ternflock::nn::layer::Mode;
-use ternflock::train::restore_network;
+use ternflock::nn::{Network, Parameters};
+use ternflock::train::{prepare, restore_network};
 
 use crate::digits::{assert_same_state, at_step, load};
+use crate::ranks::on_ranks;
 use crate::runs::{resume, short, train, train_until};
 
 const BATCH: usize = 10;
@@ -55,4 +56,102 @@ fn a_resumed_run_makes_the_same_zeros() {
         resume(2, &job, cut.path()).iter().for_each(|rank| _ = rank.summary());
         assert_same_state(&load(quiet.path(), 20), &load(cut.path(), 20));
     }
+}
+
+/// Of one step from rest, by tensor: its values before, its averaged gradient, and its values after.
+struct Moved {
+    name: String,
+    rows: usize,
+    decays: bool,
+    before: Vec<f64>,
+    gradient: Vec<f64>,
+    after: Vec<f64>,
+}
+
+fn one_step(sets: &[&str]) -> Vec<Moved> {
+    let loaded = short(&[&["exchange.gradients=float32", "optimizer.weight_decay=0.01"], sets].concat());
+    let mut moved = on_ranks(1, |mut world| {
+        let (mut trainer, _) = prepare(&loaded, &mut world).unwrap();
+        let before = trainer.network.parameters.values.clone();
+        trainer.step(&mut world, false).unwrap();
+        let Parameters { table, values, gradients, .. } = &trainer.network.parameters;
+        let tensor = |tensor: &ternflock::nn::Parameter| {
+            let of =
+                |all: &[f32]| all[tensor.range.clone()].iter().copied().map(f64::from).collect::<Vec<_>>();
+            Moved {
+                name: tensor.name.clone(),
+                rows: tensor.spec.shape[0],
+                decays: tensor.spec.decay,
+                before: of(&before),
+                gradient: of(gradients),
+                after: of(values),
+            }
+        };
+        table.iter().map(tensor).collect::<Vec<_>>()
+    });
+    moved.remove(0)
+}
+
+fn norm(values: &[f64]) -> f64 {
+    values.iter().map(|value| value * value).sum::<f64>().sqrt()
+}
+
+/// Under LARS each tensor of a group shrinks at the rate that LARS has moved it at, its ratio included. Written out: the step, then
+/// the length s that is left of a filter and its bias, found by halving.
+#[test]
+fn lars_shrinks_at_the_rates_that_it_moves_at() {
+    let (rate, trust, decay, strength) = (0.05, 0.02, 0.01, 60.0);
+    let sets = [
+        "optimizer.kind=lars",
+        "optimizer.learning_rate=0.05",
+        "optimizer.trust=0.02",
+        "schedule.kind=fixed",
+        "sparsity.method=proximal",
+        "sparsity.filters=60",
+    ];
+    let moved = one_step(&sets);
+    let mut counts = [0; 2];
+    for pair in moved.chunks_exact(2).filter(|pair| pair[0].name.starts_with("conv")) {
+        let stepped = pair.iter().map(|tensor| {
+            let weights = norm(&tensor.before);
+            let ratio = match tensor.decays {
+                true => trust * weights / (norm(&tensor.gradient) + decay * weights),
+                false => 1.0,
+            };
+            let decay = if tensor.decays { decay } else { 0.0 };
+            let step = |(w, g): (&f64, &f64)| w - rate * ratio * (g + decay * w);
+            let values: Vec<f64> = tensor.before.iter().zip(&tensor.gradient).map(step).collect();
+            (rate * ratio, values)
+        });
+        let stepped: Vec<(f64, Vec<f64>)> = stepped.collect();
+        let rows = pair[0].rows;
+        for row in 0..rows {
+            let own =
+                |values: &[f64]| values[row * values.len() / rows..(row + 1) * values.len() / rows].to_vec();
+            let parts: Vec<(f64, Vec<f64>)> =
+                stepped.iter().map(|(rate, values)| (*rate, own(values))).collect();
+            let sum =
+                |s: f64| parts.iter().map(|(rate, v)| (norm(v) / (s + rate * strength)).powi(2)).sum::<f64>();
+            let (mut low, mut high) = (0.0, 1e3);
+            for _ in 0..200 {
+                let middle = (low + high) / 2.0;
+                *(if sum(middle) > 1.0 { &mut low } else { &mut high }) = middle;
+            }
+            counts[usize::from(low > 0.0)] += 1;
+            for ((rate, v), tensor) in parts.iter().zip(pair) {
+                for (expected, found) in
+                    v.iter().map(|v| v * low / (low + rate * strength)).zip(own(&tensor.after))
+                {
+                    let error = (found - expected).abs();
+                    assert!(
+                        error <= 2e-5 * norm(v) + 1e-9,
+                        "{} row {row}: {found}, not {expected}",
+                        tensor.name
+                    );
+                }
+            }
+        }
+    }
+    println!("{counts:?} groups are gone and left");
+    assert!(counts[1] > 0, "{counts:?}");
 }

@@ -257,6 +257,34 @@ freeze_zeros = true
     assert!(moved > 1000 && zeros > 500, "{moved} {zeros}");
 }
 
+/// SmoothOut moves zeros that may grow again, and not those that are frozen: the next loss is that of another network.
+#[test]
+fn frozen_zeros_have_no_noise() {
+    let losses = |frozen: bool| {
+        let stages = format!(
+            r#"
+[[stage]]
+name = "sparsify"
+train.steps = 12
+sparsity = {{ method = "proximal", filters = 2, neurons = 5, l1 = 0.05 }}
+
+[[stage]]
+name = "tune"
+train.steps = 1
+freeze_zeros = {frozen}
+smoothout.a = 0.1
+"#
+        );
+        let directory = tempfile::tempdir().unwrap();
+        let ended = train(1, &staged(&stages, &["train.log_every=1"]), directory.path());
+        assert_complete(&ended);
+        ended[0].losses()
+    };
+    let (frozen, free) = (losses(true), losses(false));
+    assert_eq!((frozen.len(), &frozen[..12]), (13, &free[..12]));
+    assert_ne!(frozen[12], free[12]);
+}
+
 /// What `auto` has decided gradients to travel as holds through surgery, and nothing says otherwise.
 #[test]
 fn a_decision_outlives_surgery() {

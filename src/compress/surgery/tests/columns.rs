@@ -170,6 +170,39 @@ fn a_dead_matrix_keeps_a_column() {
     assert!(second.surgery.graph.parameters(conv2).unwrap()[0].shape[1] >= 1);
 }
 
+/// A list of columns is that of all groups of a convolution, so one that is zero in one group alone stays; in both it goes.
+#[test]
+fn a_column_goes_when_all_groups_of_filters_have_lost_it() {
+    let layers = vec![
+        json!({"name": "a", "type": "conv2d", "filters": 4, "kernel": 2, "groups": 2}),
+        json!({"type": "flatten"}),
+        json!({"type": "linear", "units": 3}),
+    ];
+    let graph = super::graph(Shape::Image { channels: 4, height: 3, width: 3 }, layers);
+    let mut parameters = parameters(&graph, &mut Draws(8));
+    let (tensor, _, width) = matrices(&graph, &parameters)[0];
+    assert_eq!(width, 8);
+    let groups_of = |parameters: &Parameters| {
+        let [shapes] = &groups(&graph, parameters, GroupKind::Shapes).unwrap()[..] else {
+            panic!("one layer")
+        };
+        let mut squares = vec![0.0; shapes.count];
+        shapes.squares(&parameters.values, &mut squares);
+        (shapes.count, squares.iter().filter(|&&square| square == 0.0).count())
+    };
+    assert_eq!(groups_of(&parameters), (16, 0));
+    let start = parameters.table[tensor].range.start;
+    for (row, column) in [(0, 1), (1, 1), (0, 4), (1, 4), (2, 4), (3, 4)] {
+        parameters.values[start + row * width + column] = 0.0;
+    }
+    assert_eq!(groups_of(&parameters), (16, 3));
+    let smaller = check(&graph, &parameters, &mut Draws(9)).surgery.graph;
+    assert_eq!(
+        smaller.layers()[0].layer,
+        with_columns(&graph.layers()[0].layer, 4, [0, 1, 2, 3, 5, 6, 7].into_iter())
+    );
+}
+
 /// A NaN is no zero; a weight that is another layer's too stays whole.
 #[test]
 fn what_is_not_zero_stays() {

@@ -4,7 +4,7 @@ use super::super::single_sequence;
 use crate::nn::Shape;
 use crate::nn::coupling::{Axis, Coupling, Units};
 use crate::nn::init::{Fan, Init};
-use crate::nn::layer::ParameterSpec;
+use crate::nn::layer::{ParameterSpec, RECURRENT};
 use crate::nn::size::elements;
 use crate::tensor::{add_scaled, gemm, matrix, matrix_mut};
 
@@ -72,7 +72,7 @@ impl Sizes {
             fan: Fan { inputs, outputs: self.width() },
             decay: true,
         };
-        let (ih, hh) = (weight("weight_ih", self.features), weight("weight_hh", self.state_columns()));
+        let (ih, hh) = (weight("weight_ih", self.features), weight(RECURRENT, self.state_columns()));
         let bias = ParameterSpec {
             name: "bias",
             shape: vec![self.width()],
