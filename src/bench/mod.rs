@@ -16,7 +16,7 @@ mod verify;
 pub use all_reduce::{Plans, Ranks};
 pub use codec::{Codec, codec, instruction_sets};
 pub use contender::Contender;
-pub use interference::{Interference, Watch};
+pub use interference::{Interference, Watch, Words};
 pub use report::{Case, Report};
 pub use step::{LayerTime, NoiseTime, StepTime, Stepper, default_batch, step};
 
