@@ -10,6 +10,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use xxhash_rust::xxh3::Xxh3;
@@ -24,13 +25,26 @@ const DAMAGED: &str = "its header is damaged; use an earlier checkpoint";
 /// Where in the HDF5 file the superblock (of version 0) caches what it knows of the root group.
 const ROOT_CACHE: Range<usize> = 72..96;
 
-/// What stands there in files of programs that did not let HDF5 tidy up: that the root group has a B-tree at 0x88 and a heap
+/// What stands there in files of programs that left it as HDF5 had written it: that the root group has a B-tree at 0x88 and a heap
 /// at 0x2a8. It had them until the first name in UTF-8 made it a group of the newer kind, without either. HDF5 finds that out
 /// and puts zeros there when the file is next opened for writing, whatever is then written. So a file that has zeros here
 /// and had this when its checksum was made has not been changed by anybody.
 const STALE_ROOT_CACHE: [u8; 24] = *b"\x01\0\0\0\0\0\0\0\x88\0\0\0\0\0\0\0\xa8\x02\0\0\0\0\0\0";
 
 const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
+
+/// Clears what HDF5 has left in the superblock of `image` and would clear itself when the file is next opened for writing
+/// ([`STALE_ROOT_CACHE`]), so that such an opening changes nothing. Names in UTF-8 have made its root a group of the newer kind,
+/// of which there is nothing to cache.
+pub(super) fn tidy(image: &File) -> io::Result<()> {
+    let mut version = [0];
+    image.read_exact_at(&mut version, (SIZE + HDF5_SIGNATURE.len()) as u64)?;
+    match version {
+        [0] => image.write_all_at(&[0; ROOT_CACHE.end - ROOT_CACHE.start], (SIZE + ROOT_CACHE.start) as u64),
+        // Later superblocks cache nothing.
+        _ => Ok(()),
+    }
+}
 
 /// Writes to `file` the HDF5 file `image`, its blank header replaced by the one that fits the rest.
 pub(super) fn seal(mut image: &File, mut file: &File) -> io::Result<()> {

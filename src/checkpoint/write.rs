@@ -21,18 +21,16 @@ pub(super) const FORMAT: &str = "ternflock checkpoint";
 /// stay in the library. So HDF5 writes to memory, and the disk gets finished bytes from code that is ready to fail.
 pub(super) fn image<V: AsRef<[f32]>>(snapshot: &Snapshot<V>) -> Result<fs::File, String> {
     let image = memory_file().map_err(|error| format!("no memory for the file: {error}"))?;
-    let path = format!("/proc/self/fd/{}", image.as_raw_fd());
     // The `stdio` driver opens a path as it stands; the default one would resolve this link, which leads to no file.
-    let mut options = File::with_options();
-    options.with_fapl(|access| access.fclose_degree(FileCloseDegree::Strong).stdio());
-    options.with_fcpl(|create| create.userblock(header::SIZE as u64));
-    let file = options.create(&path).map_err(cause)?;
+    let file = File::with_options()
+        .with_fcpl(|create| create.userblock(header::SIZE as u64))
+        .with_fapl(|access| access.fclose_degree(FileCloseDegree::Strong).stdio())
+        .create(format!("/proc/self/fd/{}", image.as_raw_fd()))
+        .map_err(cause)?;
     let written = contents(&file, snapshot);
     let closed = file.close();
     written.and(closed).map_err(cause)?;
-    // Whoever opens an HDF5 file to change it, and then changes nothing, lets the library tidy up what it left behind in
-    // the superblock when it wrote the file (`header::STALE_ROOT_CACHE`). Here it does so before there is a checksum.
-    options.open_rw(&path).and_then(File::close).map_err(cause)?;
+    header::tidy(&image).map_err(|error| format!("no memory for the file: {error}"))?;
     Ok(image)
 }
 

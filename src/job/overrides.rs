@@ -193,7 +193,10 @@ mod tests {
         assert_eq!(other.job, accepted(MINIMAL, &["schedule.kind=fixed", "train.epochs=3"]).job);
         assert_eq!(other.sets(), ["schedule.kind=fixed", "train.epochs=3"]);
         let message = accepted(MINIMAL, &[]).after(&own(&["train.stepps=7"])).unwrap_err().to_string();
-        assert!(message.starts_with("--set train.stepps=7: unknown key"), "{message}");
+        assert!(
+            message.starts_with("--set train.stepps=7, which the run was started with: unknown key"),
+            "{message}"
+        );
         let later = accepted(MINIMAL, &["train.epochs=3"]).after(&own(&["optimizer.momentum=0.5"])).unwrap();
         let places = ["train.epochs", "optimizer.momentum"].map(|key| later.source.at(key));
         assert_eq!(
