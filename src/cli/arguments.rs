@@ -70,6 +70,8 @@ Examples:
   mpirun -n 2 ternflock train jobs/lenet-fashion.toml --resume
 
 A run writes job.toml (the effective job), metrics.jsonl (one event a line) and checkpoints/ into its directory.
+A tenth of the training images is a validation split, which chooses checkpoints/best.h5; the test set is evaluated once,
+at the end, on that network (data.validation in docs/job-file.md).
 SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 end it after the step under way, with a checkpoint and exit code 75; so does the
 end of a Slurm allocation when it comes near. --resume then goes on as if nothing had been, also on other ranks.")]
 pub struct Train {

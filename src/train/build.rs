@@ -12,9 +12,9 @@ use crate::job::{Data, Job, Loaded, Model, Source, SyntheticText, Text};
 use crate::models::{self, PRESETS};
 use crate::nn::{Graph, Shape};
 
-/// The sets that a network may be chosen by, as events and checkpoints call them.
+/// What events and checkpoints call the validation set.
 pub const VALIDATION: &str = "validation";
-/// The other.
+/// What they call the test set.
 pub const TEST: &str = "test";
 
 /// What `loaded` trains and evaluates on; objections carry the job file's line.
@@ -79,7 +79,7 @@ pub fn open_test_set(
     open_set(data, dir, vocabulary, Part::Test, |dataset| Ok(dataset.test))
 }
 
-/// What `data` chooses a network by, likewise.
+/// The set that `data` chooses a network by, from the same places.
 ///
 /// # Errors
 /// Besides those of opening it, when that is the test set.
