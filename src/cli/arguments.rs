@@ -81,6 +81,9 @@ checkpoints/ into its directory.
 now say otherwise is refused with a list of the differences, unless --allow-changes takes them. Data that have changed
 since, and a run that has diverged, are refused too.
 
+A tenth of the training images is a validation split, which chooses checkpoints/best.h5; the test set is evaluated once,
+at the end, on that network (data.validation in docs/job-file.md).
+
 SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 end it after the step under way, with a checkpoint and exit code 75; so does the
 end of a Slurm allocation when it comes near. --resume then goes on as if nothing had been, also on other ranks.")]
 pub struct Train {

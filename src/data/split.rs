@@ -18,8 +18,8 @@ const SHARE: usize = 10;
 const MOST: usize = 10_000;
 
 impl Dataset {
-    /// Takes the validation split that `how` asks for out of the training set; none where the model is chosen on the test set. That
-    /// is so by default, too, where no class has a second training sample to give.
+    /// Takes the validation split that `how` asks for out of the training set. `None`: it asks for none, or it leaves the size to the
+    /// program and no class has a second training sample to give. The test set chooses then.
     ///
     /// # Errors
     /// When nothing would be left to train on.

@@ -24,7 +24,7 @@ pub enum Validation {
     Auto,
     /// This share of them, above 0 and below 1.
     Share(f64),
-    /// So many. 0: none, and the model is chosen on the test set.
+    /// This many. 0: none, and the test set chooses.
     Count(usize),
 }
 

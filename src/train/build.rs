@@ -45,9 +45,9 @@ fn layer_table(table: &toml::Table) -> serde_json::Map<String, serde_json::Value
     value.as_object().cloned().unwrap_or_default()
 }
 
-/// The sets that a network may be chosen by, as events and checkpoints call them.
+/// What events and checkpoints call the validation set.
 pub const VALIDATION: &str = "validation";
-/// The other.
+/// What they call the test set.
 pub const TEST: &str = "test";
 
 /// What `loaded` trains and evaluates on; objections carry the job file's line.
@@ -112,7 +112,7 @@ pub fn open_test_set(
     open_set(data, dir, vocabulary, Part::Test, |dataset| Ok(dataset.test))
 }
 
-/// What `data` chooses a network by, likewise.
+/// The set that `data` chooses a network by, from the same places.
 ///
 /// # Errors
 /// Besides those of opening it, when that is the test set.
