@@ -33,7 +33,13 @@ pub fn tokens(text: &str, how: &Text, give: &mut dyn FnMut(&str)) {
 /// What stands between white space. A space of no width is one: where words touch, as in Khmer, it is all that parts them.
 fn words(line: &str) -> impl Iterator<Item = &str> {
     let is_space = |character: char| character.is_whitespace() || character == '\u{200b}';
-    line.split(is_space).filter(|word| !word.is_empty())
+    line.split(is_space).map(trim).filter(|word| !word.is_empty())
+}
+
+/// `word` without joiners that have nothing to join: at its ends they change no letter, but for a joiner after the last, by which
+/// Malayalam once wrote letters of their own.
+fn trim(word: &str) -> &str {
+    word.trim_start_matches(['\u{200c}', '\u{200d}']).trim_end_matches('\u{200c}')
 }
 
 fn characters(text: &str, give: &mut dyn FnMut(&str)) {
@@ -56,7 +62,13 @@ fn apart(word: &str, give: &mut dyn FnMut(&str)) {
         // A letter and the marks upon it, or an emoji of several characters, are one.
         let clusters = word.grapheme_indices(true);
         let kind = |cluster: &str| cluster.chars().next().map_or(Kind::Mark, kind);
-        parts(word, clusters.map(|(at, cluster)| (at, cluster, kind(cluster))), give);
+        let mut give = |part: &str| {
+            let part = trim(part);
+            if !part.is_empty() {
+                give(part);
+            }
+        };
+        parts(word, clusters.map(|(at, cluster)| (at, cluster, kind(cluster))), &mut give);
     }
 }
 
@@ -167,6 +179,8 @@ mod tests {
             ("தமிழ்நாடு (தமிழ்)", &["தமிழ்நாடு", "(", "தமிழ்", ")"]),
             ("ที่นี่ \"น้ำ\"", &["ที่นี่", "\"", "น้ำ", "\""]),
             ("می\u{200c}خواهم، کتاب\u{200c}ها.", &["می\u{200c}خواهم", "،", "کتاب\u{200c}ها", "."]),
+            ("\u{200c}ها\u{200c} (\u{200c}ها\u{200c}) \u{200c}", &["ها", "(", "ها", ")"]),
+            ("അവന്\u{200d} ", &["അവന്\u{200d}"]),
             ("עִבְרִית צה״ל!", &["עִבְרִית", "צה״ל", "!"]),
             ("Café-crème, l’été; cooperate\u{300}.", &["café-crème", ",", "l’été", ";", "cooperatè", "."]),
             ("\u{130}stanbul'da x\u{323}\u{302}y", &["istanbul'da", "x\u{323}\u{302}y"]),
