@@ -137,7 +137,6 @@ fn training_with_feedback_reaches_what_float32_does() {
     let float32 = run(1, &["exchange.gradients=float32"]);
     let alone = nearest_alone(&all_ternary(&[]));
     let feedback = [1, 4].map(|ranks| run(ranks, &["exchange.error_feedback=true"]));
-    println!("float32 {float32}, feedback {feedback:?}, alone {alone}");
     for loss in feedback {
         assert!(loss < 1.5 * float32 + 0.05, "{loss} with feedback, {float32} in float32");
         assert!(alone > 3.0 * loss, "{loss} with feedback, {alone} without");
