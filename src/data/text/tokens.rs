@@ -23,17 +23,20 @@ pub fn tokens(text: &str, how: &Text, give: &mut dyn FnMut(&str)) {
         };
         match (how.level, how.punctuation) {
             (Level::Character, _) => characters(line, give),
-            (Level::Word, Punctuation::Attached) => words(line).for_each(&mut *give),
-            (Level::Word, Punctuation::Apart) => words(line).for_each(|word| apart(word, give)),
+            (Level::Word, Punctuation::Attached) => words(line, give),
+            (Level::Word, Punctuation::Apart) => words(line, &mut |word| apart(word, give)),
         }
         give(END_OF_LINE);
     }
 }
 
 /// What stands between white space. A space of no width is one: where words touch, as in Khmer, it is all that parts them.
-fn words(line: &str) -> impl Iterator<Item = &str> {
+fn words(line: &str, give: &mut dyn FnMut(&str)) {
+    if line.is_ascii() {
+        return line.split_whitespace().for_each(give);
+    }
     let is_space = |character: char| character.is_whitespace() || character == '\u{200b}';
-    line.split(is_space).map(trim).filter(|word| !word.is_empty())
+    line.split(is_space).map(trim).filter(|word| !word.is_empty()).for_each(give);
 }
 
 /// `word` without joiners that have nothing to join: at its ends they change no letter, but for a joiner after the last, by which
@@ -53,11 +56,7 @@ fn apart(word: &str, give: &mut dyn FnMut(&str)) {
         give(word);
     } else if word.is_ascii() {
         // Every byte is a character of its own.
-        parts(
-            word,
-            word.bytes().enumerate().map(|(at, byte)| (at, &word[at..at + 1], kind(byte.into()))),
-            give,
-        );
+        parts(word, word.bytes().enumerate().map(|(at, byte)| (at, 1, kind(byte.into()))), give);
     } else {
         // A letter and the marks upon it, or an emoji of several characters, are one.
         let clusters = word.grapheme_indices(true);
@@ -68,7 +67,7 @@ fn apart(word: &str, give: &mut dyn FnMut(&str)) {
                 give(part);
             }
         };
-        parts(word, clusters.map(|(at, cluster)| (at, cluster, kind(cluster))), &mut give);
+        parts(word, clusters.map(|(at, cluster)| (at, cluster.len(), kind(cluster))), &mut give);
     }
 }
 
@@ -85,12 +84,13 @@ enum Kind {
 
 fn kind(character: char) -> Kind {
     match character {
+        'a'..='z' | 'A'..='Z' | '0'..='9' => Kind::Letter,
         // Apostrophes and hyphens; Catalan's middle dot, Hebrew's geresh and gershayim, the hyphenation point: as UAX #29 has it.
         '\'' | '\u{2019}' | '-' | '\u{b7}' | '\u{5f3}' | '\u{5f4}' | '\u{2027}' => Kind::Joint,
-        character if character.is_alphanumeric() => Kind::Letter,
-        // A combining mark that has nothing before it.
-        character
-            if !character.is_ascii() && character.general_category_group() == GeneralCategoryGroup::Mark =>
+        ..'\u{80}' => Kind::Mark,
+        // A combining mark stands first only where there is nothing before it.
+        _ if character.is_alphanumeric()
+            || character.general_category_group() == GeneralCategoryGroup::Mark =>
         {
             Kind::Letter
         }
@@ -98,24 +98,21 @@ fn kind(character: char) -> Kind {
     }
 }
 
-/// [`apart`] of a word whose characters stand at their places.
-fn parts<'a>(
-    word: &'a str,
-    characters: impl Iterator<Item = (usize, &'a str, Kind)>,
-    give: &mut dyn FnMut(&str),
-) {
+/// [`apart`] of a word whose characters have these places, lengths and kinds.
+fn parts(word: &str, characters: impl Iterator<Item = (usize, usize, Kind)>, give: &mut dyn FnMut(&str)) {
     let mut start = 0;
     let mut characters = characters.peekable();
     let mut before = Kind::Mark;
-    while let Some((at, character, kind)) = characters.next() {
-        let after = characters.peek().map_or(Kind::Mark, |(.., kind)| *kind);
-        let joins = kind == Kind::Joint && before == Kind::Letter && after == Kind::Letter;
+    while let Some((at, length, kind)) = characters.next() {
+        let joins = kind == Kind::Joint
+            && before == Kind::Letter
+            && characters.peek().is_some_and(|(.., after)| *after == Kind::Letter);
         if kind != Kind::Letter && !joins {
             if start < at {
                 give(&word[start..at]);
             }
-            start = at + character.len();
-            give(character);
+            start = at + length;
+            give(&word[at..start]);
         }
         before = kind;
     }
