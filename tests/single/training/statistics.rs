@@ -3,10 +3,12 @@
 
 use std::fs;
 
-use ternflock::checkpoint::{Snapshot, Tensor};
+use ternflock::checkpoint::{self, Snapshot, Tensor};
 use ternflock::job::{self, Loaded};
+use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
 
 use crate::digits::{JOB, assert_same_state, load};
+use crate::ranks::on_ranks;
 use crate::runs::{metrics, resume, resume_changed, train, train_until};
 
 /// The digits job with batch norm behind its convolutions and dropout before its logits, for 12 steps.
@@ -50,6 +52,29 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
         }
         assert_same_state(&load(straight.path(), 12), &load(halved.path(), 12));
         assert_eq!(metrics(straight.path(), "evaluate"), metrics(halved.path(), "evaluate"));
+    }
+}
+
+/// The network that is tested at the end has the statistics of its checkpoint, be it the last one or, where the rate jumps and spoils the
+/// last, one before.
+#[test]
+fn the_test_set_sees_the_statistics_of_the_chosen_network() {
+    let jump = ["schedule.kind=multistep", "schedule.milestones=[6]", "schedule.gamma=30"];
+    for (sets, is_last) in [(&[][..], true), (&jump, false)] {
+        let (directory, loaded) = (tempfile::tempdir().unwrap(), normalised(sets));
+        let ended = train(3, &loaded, directory.path());
+        let path = directory.path().join("checkpoints/best.h5");
+        let snapshot = checkpoint::load(&path).unwrap();
+        assert_eq!(snapshot.progress.step == 12, is_last, "{}", snapshot.progress.step);
+        let tally = on_ranks(3, |mut world| {
+            let test = open_test_set(&loaded.job.data, None, None).unwrap();
+            let mut network = restore_network(&path, &snapshot, 64).unwrap();
+            evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
+        })[0];
+        for rank in &ended {
+            let test = rank.summary().test.unwrap();
+            assert_eq!((test.score.value(), test.loss), (tally.accuracy(), Some(tally.mean_loss())));
+        }
     }
 }
 
