@@ -2,10 +2,15 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::program::{DEADLINE, Watch, run};
+
+/// How long another's lock is waited for.
+const LOCKED: Duration = Duration::from_secs(2);
 
 /// What there is to tell of a fetch under way.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +49,14 @@ impl Downloads {
         if self.lock.is_none() {
             let path = self.directory.join("lock");
             let lock = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            // A process that another thread is just starting holds it too, until it runs its own program.
+            let start = Instant::now();
             // A file system without locks is no reason not to download.
-            if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-                return Err(format!("{}: another process is downloading there", path.display()));
+            while let Err(TryLockError::WouldBlock) = lock.try_lock() {
+                if start.elapsed() > LOCKED {
+                    return Err(format!("{}: another process is downloading there", path.display()));
+                }
+                thread::sleep(Duration::from_millis(20));
             }
             self.lock = Some(lock);
         }
@@ -153,7 +163,6 @@ fn total_of(headers: &str) -> Option<u64> {
 mod tests {
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
-    use std::thread;
 
     use super::*;
 
