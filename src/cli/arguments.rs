@@ -30,7 +30,7 @@ pub struct Arguments {
 
 const AFTER_HELP: &str = "\
 Environment:
-  TERNFLOCK_DATA  the directory of data sets, one directory each, in place of the user's cache
+  TERNFLOCK_DATA  where data sets are, one directory each, instead of the cache
 
 Exit codes:
    0  done
