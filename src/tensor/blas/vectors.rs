@@ -7,9 +7,9 @@ use std::fmt;
 pub(super) enum Vectors {
     /// 128 bits: SSE2, SSE3 and their like.
     Sse,
-    /// 256 bits, without fused multiply-add.
+    /// 256 bits: AVX.
     Avx,
-    /// 256 bits, with fused multiply-add.
+    /// 256 bits: AVX2 with fused multiply-add.
     Fma,
     /// 512 bits: AVX-512 F, CD, BW, DQ and VL, as Skylake's servers have them.
     Avx512,
@@ -19,8 +19,9 @@ pub(super) enum Vectors {
 /// for most processors that came after those it is named after; it uses these for them.
 const CORE_TYPES: [(Vectors, &[&str]); 4] = [
     (Vectors::Avx512, &["SKYLAKEX", "COOPERLAKE", "SAPPHIRERAPIDS"]),
-    (Vectors::Fma, &["HASWELL", "ZEN", "EXCAVATOR", "STEAMROLLER", "PILEDRIVER"]),
-    (Vectors::Avx, &["SANDYBRIDGE", "BULLDOZER"]),
+    (Vectors::Fma, &["HASWELL", "ZEN", "EXCAVATOR"]),
+    // Those of AMD have a fused multiply-add too, but none of them has AVX2.
+    (Vectors::Avx, &["SANDYBRIDGE", "BULLDOZER", "PILEDRIVER", "STEAMROLLER"]),
     (
         Vectors::Sse,
         &[

@@ -75,7 +75,7 @@ fn kernels_for_a_processor_that_openblas_does_not_know_are_replaced() {
     }
     let place = Place::new();
     let bench = finish(&mut by_blas(&place, &format!("{STEP} --json")));
-    assert_eq!(bench.err, "", "nothing is wrong any more");
+    assert!(!bench.err.contains("kernels"), "nothing is wrong with them any more: {}", bench.err);
     let bench = bench.json();
     assert!(blas(&bench).starts_with("OpenBLAS ") && !blas(&bench).contains(POOR), "{bench}");
     let train = finish(&mut by_blas(&place, "train tiny.toml --run-dir run")).ended(0);

@@ -82,9 +82,13 @@ fn a_validation_split_of_an_earlier_version_is_refused() {
     let message = ended[0].result.as_ref().err().unwrap().to_string();
     assert!(message.contains("validation split was the end of the training set"), "{message}");
     // Without a split nothing was different.
-    snapshot.job = snapshot.job.replace("validation = 100\n", "validation = 0\n");
+    let directory = tempfile::tempdir().unwrap();
+    let loaded = short(&["data.validation=0", "train.steps=4"]);
+    train(1, &loaded, directory.path());
+    let mut snapshot = load(directory.path(), 4);
+    snapshot.job = snapshot.job.replace("validation_seed = 1\n", "");
     ternflock::checkpoint::save(at_step(directory.path(), 4), &snapshot).unwrap();
-    let ended = resume(1, &short(&["data.validation=0", "train.steps=4"]), directory.path());
+    let ended = resume(1, &loaded, directory.path());
     assert!(ended[0].summary().complete);
 }
 
