@@ -23,7 +23,7 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# Where `ternflock` looks for it (src/data/places.rs, src/data/idx/names.rs).
+# Whether Fashion-MNIST is where `ternflock` looks for it (src/data/places.rs, src/data/idx/names.rs).
 has_data() {
     local directory cache=${XDG_CACHE_HOME:-}
     [[ $cache == /* ]] || cache=${HOME:-}/.cache

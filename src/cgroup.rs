@@ -1,22 +1,22 @@
-//! The control groups (Linux cgroups, versions 1 and 2) that this process is in: those of a container or of a batch
-//! system. A limit of a group holds for all groups inside it.
+//! The control groups (Linux cgroups, versions 1 and 2) of this process, as a container or a batch system sets them up.
+//! A group's limit applies to all groups inside it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A version of control groups. Their files have other names in each.
+/// A version of control groups. Each version names its files differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// A tree of groups for each controller.
+    /// One tree of groups per controller.
     V1,
-    /// One tree for all of them.
+    /// One tree for all controllers.
     V2,
 }
 
-/// A group and what it says.
+/// A control group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// Of which version it is.
+    /// Its version.
     pub version: Version,
     /// The directory of its files.
     pub path: PathBuf,
@@ -29,14 +29,14 @@ impl Group {
     }
 }
 
-/// The groups whose `controller`, such as `memory` or `cpu`, limits this process, from the inmost outwards. `root` is the
-/// root of the file system.
+/// The groups whose `controller` (such as `memory` or `cpu`) limits this process, from the innermost outwards. `root`
+/// is the root of the file system.
 pub fn groups(root: &Path, controller: &str) -> Vec<Group> {
     let text = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     text.lines().filter_map(|line| groups_of(line, root, controller)).flatten().collect()
 }
 
-/// Those of a line of `/proc/self/cgroup`, `number:controllers:path`.
+/// The groups that a line of `/proc/self/cgroup` names: `number:controllers:path`.
 fn groups_of(line: &str, root: &Path, controller: &str) -> Option<Vec<Group>> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (version, mount) = match parts.next()? {
@@ -46,7 +46,7 @@ fn groups_of(line: &str, root: &Path, controller: &str) -> Option<Vec<Group>> {
         }
         _ => return None,
     };
-    // In a container the path may be that of the host; the group at the mount is then the container's.
+    // In a container, the path may be that of the host. The group at the mount point is then the container's.
     let path = Path::new(parts.next()?.trim_start_matches('/'));
     Some(path.ancestors().map(|group| Group { version, path: mount.join(group) }).collect())
 }
@@ -54,13 +54,13 @@ fn groups_of(line: &str, root: &Path, controller: &str) -> Option<Vec<Group>> {
 /// How much of the processors a group of processes may use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CpuQuota {
-    /// Processors: 1.5 is one and a half for all processes of the group together.
+    /// The number of processors for all processes of the group together, such as 1.5.
     pub processors: f64,
     /// The directory of the group that sets it.
     pub group: PathBuf,
 }
 
-/// The tightest quota on the processors that this process may use; none where there is none. `root` is the root of the file
+/// The tightest quota on the processors that this process may use, if there is one. `root` is the root of the file
 /// system.
 pub fn cpu_quota(root: &Path) -> Option<CpuQuota> {
     let quotas = groups(root, "cpu").into_iter().filter_map(|group| {
@@ -70,7 +70,8 @@ pub fn cpu_quota(root: &Path) -> Option<CpuQuota> {
     quotas.min_by(|a, b| a.processors.total_cmp(&b.processors))
 }
 
-/// Version 2 says `QUOTA PERIOD` or `max PERIOD`, version 1 has a file for each and says -1 for none; both in microseconds.
+/// Version 2 has `QUOTA PERIOD` or `max PERIOD` in one file. Version 1 has one file for each, with -1 for no quota.
+/// Both are in microseconds.
 fn quota_of(group: &Group) -> Option<f64> {
     let (quota, period) = match group.version {
         Version::V2 => {
@@ -127,7 +128,7 @@ mod tests {
         assert_eq!(limits("100000 100000\n", "200000 100000\n"), Some((1.0, "sys/fs/cgroup/job".into())));
     }
 
-    /// In a container that does not see the path of its group.
+    /// For a container that does not see the path of its group.
     #[test]
     fn so_does_the_tightest_of_version_1() {
         let limit = |quota_us: &str| {

@@ -1,4 +1,4 @@
-//! Times as people and files read them: RFC 3339, in UTC.
+//! Times in the format of logs and files: RFC 3339, in UTC.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,19 +7,19 @@ pub fn rfc3339(time: SystemTime) -> String {
     format!("{}Z", calendar(since_epoch(time).as_secs()))
 }
 
-/// `time` to the microsecond, as in `2024-02-29T23:59:59.000001Z`: such texts sort by time.
+/// `time` to the microsecond, as in `2024-02-29T23:59:59.000001Z`; such strings sort by time.
 pub fn rfc3339_micros(time: SystemTime) -> String {
     let since = since_epoch(time);
     format!("{}.{:06}Z", calendar(since.as_secs()), since.subsec_micros())
 }
 
-/// A clock before 1970 is wrong anyway, and no reason to lose a checkpoint.
+/// A clock before 1970 is wrong anyway, but that is no reason to lose a checkpoint.
 fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// `seconds` since 1970 by the proleptic Gregorian calendar counted in 400-year eras that begin in March, so that the leap
-/// day comes last (H. Hinnant, "chrono-compatible low-level date algorithms").
+/// Converts `seconds` since 1970 to a date of the proleptic Gregorian calendar. Years are counted in 400-year eras that
+/// begin in March, so that the leap day comes last (H. Hinnant, "chrono-compatible low-level date algorithms").
 fn calendar(seconds: u64) -> String {
     let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        // From `date -u -d @SECONDS`: the epoch, leap days of 2000 and 2024, the days around 2100's missing one.
+        // From `date -u -d @SECONDS`: the epoch, the leap days of 2000 and 2024, and the days around the missing one of
+        // 2100.
         for (seconds, date) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),

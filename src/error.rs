@@ -102,7 +102,7 @@ impl From<ternflock_collectives::Error> for Error {
     }
 }
 
-/// The exit code of a run that a signal, or the end of its allocation, has ended after a checkpoint: BSD's EX_TEMPFAIL, "try
+/// The exit code of a run that a signal or the end of its allocation ended after a checkpoint: BSD's EX_TEMPFAIL, "try
 /// again later".
 pub const INTERRUPTED: u8 = 75;
 
@@ -128,7 +128,7 @@ impl Kind {
     const ALL: [Kind; 6] =
         [Kind::Usage, Kind::Data, Kind::Checkpoint, Kind::RunDir, Kind::NonFinite, Kind::Exchange];
 
-    /// The exit code of a program that ends with such an error.
+    /// The exit code of a program that ends with this error.
     pub fn exit_code(self) -> u8 {
         match self {
             Kind::Usage => 2,

@@ -1,8 +1,9 @@
-//! Opening what a user has named, without waiting for what never comes: a file is opened once, and must be regular.
+//! Opens files that a user has named, without blocking for ever: each file is opened once and must be regular.
 //!
-//! To open a FIFO waits until somebody writes to it, and a device may have no end. So a path is opened without waiting, and what
-//! was opened is looked at, not the path, which may be another file by then. A stream is read only where one is asked for: by
-//! the path of a descriptor that the process was given, such as `/dev/stdin` or what a shell makes of `<(command)`.
+//! Opening a FIFO blocks until a process writes to it, and a device may have no end. A path is therefore opened without
+//! blocking, and the check is made on the open file, not on the path, which may name another file by then. A stream is
+//! read only if the user names one by the path of a descriptor of this process, such as `/dev/stdin` or the path that a
+//! shell substitutes for `<(command)`.
 
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, IsTerminal, Read};
@@ -10,20 +11,20 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Opens the regular file at `path`, or the one it links to, to read it.
+/// Opens the regular file at `path`, or the one it links to, for reading.
 ///
 /// # Errors
-/// When it cannot be opened, and when it is a directory, FIFO, socket or device.
+/// If it cannot be opened, or if it is a directory, FIFO, socket or device.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let (file, kind) = open_at_once(path)?;
     if kind.is_file() { Ok(file) } else { Err(refused(kind)) }
 }
 
-/// Opens the regular file at `path`, or the stream where it names a descriptor of this process. A signal with a handler ends
-/// the wait for a stream.
+/// Opens the regular file at `path`, or the stream if `path` names a descriptor of this process. A signal with a
+/// handler ends the wait for a stream.
 ///
 /// # Errors
-/// As for [`open_regular`]; and when the descriptor is of a device that is no terminal.
+/// As for [`open_regular`]; also if the descriptor is that of a device other than a terminal.
 pub fn open_input(path: &Path) -> io::Result<Input> {
     let (file, kind) = open_at_once(path)?;
     let stream = kind.is_fifo() || kind.is_socket() || kind.is_char_device() && file.is_terminal();
@@ -34,10 +35,10 @@ pub fn open_input(path: &Path) -> io::Result<Input> {
     }
 }
 
-/// Reads all of what [`open_input`] opens at `path`, at most `limit` bytes.
+/// Reads the whole file or stream that [`open_input`] opens at `path`, at most `limit` bytes.
 ///
 /// # Errors
-/// As for [`open_input`]; when it cannot be read, and when it has more bytes.
+/// As for [`open_input`]; also if it cannot be read or has more bytes.
 pub fn read_input(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_input(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -48,7 +49,7 @@ pub fn read_input(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What is read from.
+/// An open file or stream.
 #[derive(Debug)]
 pub enum Input {
     /// A regular file.
@@ -69,8 +70,8 @@ impl Read for Input {
     }
 }
 
-/// Waits until there is something in `file`, or its end. A caller of `read` would go on waiting after a signal: here it is an
-/// error of a kind that is not tried again.
+/// Waits until `file` has data or has ended. `read` would be retried after a signal; the error here has a kind that is
+/// not retried.
 fn wait_for(file: &File) -> io::Result<()> {
     let mut wait = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one `pollfd` is lent for the call.
@@ -79,12 +80,12 @@ fn wait_for(file: &File) -> io::Result<()> {
     }
     let error = io::Error::last_os_error();
     Err(match error.kind() {
-        io::ErrorKind::Interrupted => io::Error::other("a signal has ended the wait for it"),
+        io::ErrorKind::Interrupted => io::Error::other("a signal interrupted the wait for it"),
         _ => error,
     })
 }
 
-/// Without waiting for whoever would write to it, and without becoming its terminal's job. What is then read waits as usual.
+/// Opens without waiting for a writer, and without making a terminal the controlling one. Later reads block as usual.
 fn open_at_once(path: &Path) -> io::Result<(File, FileType)> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let kind = file.metadata()?.file_type();
@@ -114,7 +115,7 @@ fn refused(kind: FileType) -> io::Error {
         _ => "no file",
     };
     let message = format!(
-        "it is {what}, and a regular file is needed; what a command prints can be read from /dev/stdin, or be put into a file"
+        "it is {what}, but a regular file is needed; to use the output of a command, give /dev/stdin or write it to a file"
     );
     io::Error::new(io::ErrorKind::Unsupported, message)
 }
@@ -152,7 +153,7 @@ mod tests {
             );
         }
         for (path, part) in [
-            (path("fifo"), "it is a named pipe (FIFO), and a regular file is needed"),
+            (path("fifo"), "it is a named pipe (FIFO), but a regular file is needed"),
             (path("link to fifo"), "it is a named pipe (FIFO)"),
             (directory.path().into(), "Is a directory"),
             ("/dev/zero".into(), "it is a device"),
@@ -176,7 +177,7 @@ mod tests {
         let mut half = vec![0; 50_000];
         open_input(&paths[0]).unwrap().read_exact(&mut half).unwrap();
         assert_eq!(half, vec![7; 50_000]);
-        // The other end is closed when all has been written; this one is open twice until then.
+        // The other end is closed once everything is written; this end is open twice until then.
         assert_eq!(read_input(&paths[1], 50_000).unwrap(), vec![7; 50_000]);
         written.join().unwrap().unwrap();
     }

@@ -1,12 +1,12 @@
-//! What all pictures have in common: their colours, and a legend beside the chart, where it hides no point.
+//! What all plots share: colours, and a legend next to the chart, where it hides no point.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-/// Where something is drawn.
+/// A drawing area.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// What comes of drawing.
+/// The result of drawing.
 pub type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 pub const BLUE: RGBColor = RGBColor(0, 114, 178);
@@ -17,16 +17,16 @@ pub const SKY: RGBColor = RGBColor(86, 180, 233);
 pub const ORANGE: RGBColor = RGBColor(230, 159, 0);
 pub const GREY: RGBColor = RGBColor(153, 153, 153);
 
-/// Those of Okabe and Ito (2008), which stay apart for colour-blind readers; without their yellow, which is hard to see on
-/// white.
+/// The colours of Okabe and Ito (2008), which colour-blind readers can tell apart, without their yellow, which is hard
+/// to see on white.
 const COLOURS: [RGBColor; 7] = [BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE, BLACK];
 
-/// The colour of line `number`; after seven they begin again.
+/// The colour of line `number`; they repeat after seven.
 pub fn colour(number: usize) -> RGBColor {
     COLOURS[number % COLOURS.len()]
 }
 
-/// What stands before a name in a legend.
+/// The mark before a name in a legend.
 #[derive(Clone, Copy)]
 pub enum Mark {
     /// A line of this colour and width.
@@ -35,15 +35,15 @@ pub enum Mark {
     Filled(RGBColor),
 }
 
-/// Of a line of a legend, in pixels; and of the mark before its name.
+/// The height of a legend row in pixels, and the width of the mark before its name.
 const ROW: i32 = 18;
 const MARK: i32 = 16;
-/// The width of a letter of [`SIZE`], at most on average.
+/// An upper bound on the average width of a letter of [`SIZE`].
 const LETTER: f64 = 7.0;
 const SIZE: i32 = 12;
 
-/// Cuts room for a legend off the right of `area`, and writes `entries` there; the room for the chart. A legend that is longer
-/// than the area is high ends with how many more there are.
+/// Cuts space for a legend off the right of `area`, writes `entries` there, and returns the space for the chart. A
+/// legend that does not fit ends with the number of further entries.
 pub fn beside_legend<'a>(
     area: &Area<'a>,
     entries: &[(String, Mark)],
@@ -80,8 +80,8 @@ fn write(legend: &Area, text: &str, y: i32) -> Drawn {
     Ok(())
 }
 
-/// Where a logarithmic axis from `low` to `high` has its lines: at 1, 2 and 5 times the powers of ten, or where these would be
-/// too many at the powers alone.
+/// The grid lines of a logarithmic axis from `low` to `high`: at 1, 2 and 5 times the powers of ten, or only at the
+/// powers if these would be too many.
 pub fn decades(low: f64, high: f64) -> Vec<f64> {
     const MOST: usize = 10;
     let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;

@@ -1,11 +1,11 @@
-//! Small pieces of the sentences that the program says.
+//! Helpers for the wording of messages.
 
-/// `count` of `noun`, which is `"rank"` for "1 rank" and "2 ranks".
+/// `count` and `noun` in the right number: with `"rank"`, "1 rank" or "2 ranks".
 pub fn plural(count: usize, noun: &str) -> String {
     format!("{count} {}", noun_for(count, noun))
 }
 
-/// `noun` as it follows `count`, where the number itself is written in another way, as "1,234 samples" is.
+/// `noun` in the form that follows `count`, for a number that is formatted separately, as in "1,234 samples".
 pub fn noun_for(count: usize, noun: &str) -> String {
     let ending = match noun.chars().last() {
         _ if count == 1 => "",

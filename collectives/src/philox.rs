@@ -68,7 +68,8 @@ pub enum Purpose {
     SmoothOut = 8,
     /// Points around a network's parameters; `step` is the repeat.
     Landscape = 9,
-    /// Which training samples are the validation split; `step` is the class, `subject` 0, or 1 for the order of the classes.
+    /// Which training samples form the validation split. `step` is the class; `subject` is 0, or 1 for the order of the
+    /// classes.
     Validation = 10,
     /// What a benchmark computes with.
     Benchmark = 254,

@@ -34,7 +34,7 @@ pub struct Codec {
     pub plane_add_s: f64,
     /// Planes of each operand.
     pub plane_add_planes: usize,
-    /// What got in the way while it was timed.
+    /// Interference from other work while it was timed.
     pub interference: Interference,
 }
 

@@ -1,6 +1,6 @@
-//! Whether other work got in the way of what was timed: processors that other programs kept busy meanwhile, and the time that
-//! threads of ours waited for one. Both are the system's own counts, where it keeps them (Linux); elsewhere nothing is known,
-//! and nothing is said.
+//! Detects whether other work interfered with a measurement: how many processors other programs kept busy meanwhile,
+//! and how long our threads waited for one. Both counts come from the operating system (Linux); on other systems
+//! nothing is known and nothing is reported.
 
 use std::fs;
 use std::time::Instant;
@@ -8,34 +8,34 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use ternflock_collectives::topology::Topology;
 
-/// Above this share of its time that a thread waits for a processor, times are those of a busy machine.
+/// If threads wait for a processor for more than this share of their time, the machine counts as busy.
 const WAITING: f64 = 0.05;
 
-/// Above this share of the processors that other programs keep busy, likewise: they slow the others through the caches, the
-/// memory and the clock.
+/// If other programs keep more than this share of the processors busy, the machine counts as busy too: they slow ours
+/// down through caches, memory and clock rate.
 const OTHERS: f64 = 0.10;
 
-/// Shorter than this, the system's ticks of 10 ms say nothing about other programs.
+/// In shorter measurements, the system's ticks of 10 ms are too coarse to detect other programs.
 const SHORTEST: f64 = 0.2;
 
-/// What got in the way.
+/// How much other work interfered.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Interference {
-    /// The share of their time that threads with work to do waited for a processor: of the rank that waited most.
+    /// The share of their time that threads with work to do waited for a processor, on the rank that waited most.
     pub waiting: Option<f64>,
-    /// Processors that other programs kept busy, on average: of the host where they were most.
+    /// Processors that other programs kept busy on average, on the host where there were most.
     pub others: Option<f64>,
     /// Processors of that host.
     pub processors: usize,
-    /// Whether that is enough to distrust the times.
+    /// Whether that is too much to trust the times.
     pub busy: bool,
 }
 
-/// What a rank tells of itself, as the bits of floats: its share of waiting, its own processor time, that of its whole host and
-/// the time that has passed, in seconds; and the processors of the host. What is not known is NaN.
+/// What a rank reports about itself, as the bits of floats: its share of waiting; its own processor time, that of its
+/// whole host and the elapsed time, in seconds; and the number of processors of the host. Unknown values are NaN.
 pub type Words = [u64; 5];
 
-/// Begun before the first thing that is timed.
+/// Watches the machine; start it before the first timing.
 pub struct Watch {
     start: Instant,
     threads: Option<[f64; 2]>,
@@ -44,13 +44,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch.
+    /// Starts watching.
     pub fn start() -> Watch {
         let host = host().map(|(busy, _)| busy);
         Watch { start: Instant::now(), threads: threads(), own: cpu_seconds(), host }
     }
 
-    /// What this rank tells the others; see [`Interference::of`].
+    /// What this rank reports to the others; see [`Interference::of`].
     pub fn words(&self) -> Words {
         let waiting = self.threads.zip(threads()).and_then(|([ran, waited], [ran_now, waited_now])| {
             let (ran, waited) = (ran_now - ran, waited_now - waited);
@@ -64,14 +64,14 @@ impl Watch {
         [waiting, own, busy, seconds, host.map_or(0, |(_, processors)| processors as u64)]
     }
 
-    /// What got in the way of a process that is alone.
+    /// The interference for a single process.
     pub fn finish(&self) -> Interference {
         Interference::of(&[self.words()], &Topology::flat(1))
     }
 }
 
 impl Interference {
-    /// What got in the way of the ranks of `topology`, each of which has told its [`Words`].
+    /// The interference for the ranks of `topology`, each of which has reported its [`Words`].
     pub fn of(ranks: &[Words], topology: &Topology) -> Interference {
         let known = |bits: u64| Some(f64::from_bits(bits)).filter(|value| value.is_finite());
         let waiting = ranks.iter().filter_map(|words| known(words[0])).reduce(f64::max);
@@ -90,7 +90,7 @@ impl Interference {
         Interference { waiting, others: others.map(|(others, _)| others), processors, busy }
     }
 
-    /// What to say of a machine that is too busy; nothing of one that is not.
+    /// A warning if the machine was too busy, otherwise `None`.
     pub fn warning(&self) -> Option<String> {
         let others = self
             .others
@@ -109,7 +109,7 @@ impl Interference {
     }
 }
 
-/// The processors' time that this process has had.
+/// The processor time that this process has used.
 pub fn cpu_seconds() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call fills the record it is given.
@@ -117,30 +117,30 @@ pub fn cpu_seconds() -> f64 {
     time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
 }
 
-/// Seconds that the threads of this process have run, and that they have waited to.
+/// Seconds that the threads of this process have run, and seconds that they have waited to run.
 fn threads() -> Option<[f64; 2]> {
     let read = |task: fs::DirEntry| parse_thread(&fs::read_to_string(task.path().join("schedstat")).ok()?);
     let tasks = fs::read_dir("/proc/self/task").ok()?;
-    // One that has ended meanwhile has taken its count along.
+    // The count of a thread that has ended is lost.
     let times = tasks.flatten().filter_map(read);
     times.reduce(|[ran, waited], [more_ran, more_waited]| [ran + more_ran, waited + more_waited])
 }
 
-/// Of a thread's `schedstat`: nanoseconds run and waited, and time slices.
+/// Parses a thread's `schedstat`: nanoseconds run, nanoseconds waited, and time slices.
 fn parse_thread(text: &str) -> Option<[f64; 2]> {
     let mut words = text.split_whitespace().map(|word| word.parse::<u64>().ok());
     Some([words.next()??, words.next()??].map(|nanoseconds| 1e-9 * nanoseconds as f64))
 }
 
-/// Seconds that the processors of this host have been busy, all of them together, and their number.
+/// Seconds that all processors of this host together have been busy, and their number.
 fn host() -> Option<(f64, usize)> {
     // SAFETY: a plain system call.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     parse_host(&fs::read_to_string("/proc/stat").ok()?, ticks as f64).filter(|_| ticks > 0)
 }
 
-/// Of `/proc/stat`, which counts in ticks: all but idling and waiting for disks; what a hypervisor has given to other machines
-/// counts too.
+/// Parses `/proc/stat`, which counts in ticks. Everything except idle time and waiting for disks counts as busy,
+/// including time that a hypervisor gave to other machines.
 fn parse_host(text: &str, ticks_per_second: f64) -> Option<(f64, usize)> {
     let all = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let counts: Vec<f64> = all.split_whitespace().map_while(|word| word.parse().ok()).collect();
@@ -198,7 +198,7 @@ mod tests {
         );
     }
 
-    /// Ranks of one host are not each other's other programs; the worst rank and the worst host count.
+    /// Ranks of the same host do not count as other programs; the worst rank and the worst host count.
     #[test]
     fn ranks_stand_together() {
         let both = [words(0.01, 9.0, 19.0), words(0.02, 9.0, 19.0)];
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!((apart.others, apart.busy), (Some(1.0), true));
     }
 
-    /// What a spinning thread of ours does is our own.
+    /// A spinning thread of this process does not count as other programs.
     #[test]
     fn our_own_work_is_counted_as_ours() {
         let watch = Watch::start();

@@ -13,7 +13,7 @@ pub struct Report {
     pub hosts: usize,
     /// The MPI library.
     pub mpi: String,
-    /// What got in the way while it was timed.
+    /// Interference from other work while it was timed.
     pub interference: Interference,
     /// A line a size and a contender.
     pub cases: Vec<Case>,

@@ -16,11 +16,11 @@ use crate::rng::{Purpose, Stream};
 use crate::smoothout::SmoothOut;
 use crate::tensor::{blas, gemm, matrix, matrix_mut, set_threads, within};
 
-/// Samples of a batch unless another number is asked for: those of Caffe's examples and of Zaremba et al. (2014).
+/// Default samples per batch, as in Caffe's examples and in Zaremba et al. (2014).
 const IMAGES: usize = 64;
 const TEXTS: usize = 20;
 
-/// What the gradient of a language model is clipped to.
+/// The norm to which the gradient of a language model is clipped.
 const CLIP_NORM: f64 = 5.0;
 
 /// One layer's part of a step, in milliseconds.
@@ -63,7 +63,7 @@ pub struct StepTime {
     pub update_ms: f64,
     /// What SmoothOut's noise on all weights would add.
     pub noise: Vec<NoiseTime>,
-    /// What got in the way while it was timed.
+    /// Interference from other work while it was timed.
     pub interference: Interference,
     /// Layer by layer, means.
     pub layers: Vec<LayerTime>,
@@ -119,7 +119,7 @@ fn is_text(input: Shape) -> bool {
 }
 
 impl Stepper {
-    /// The preset `model` with batches of `batch`, on as many threads as compute now.
+    /// The preset `model` with batches of `batch`, on the current number of compute threads.
     ///
     /// # Errors
     /// [`Error::Usage`] when there is no such preset, [`Error::Shape`] when it cannot train on such a batch or does not fit

@@ -4,8 +4,8 @@
 //! ternflock-checkpoint 1 <bytes that follow the block> <xxh3-128 of those bytes, 32 hex digits>\n
 //! ```
 //!
-//! HDF5 trusts the lengths and addresses it reads: from a damaged file it may crash or ask for any amount of memory.
-//! So the whole file is compared with this line first. One difference is none: see [`STALE_ROOT_CACHE`].
+//! HDF5 trusts the lengths and addresses it reads: from a damaged file it may crash or ask for any amount of memory. So
+//! the whole file is compared with this line first. One difference is accepted: see [`STALE_ROOT_CACHE`].
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -22,20 +22,21 @@ pub(super) const SIZE: usize = 512;
 
 const MAGIC: &[u8] = b"ternflock-checkpoint ";
 const DAMAGED: &str = "its header is damaged; use an earlier checkpoint";
-/// Where in the HDF5 file the superblock (of version 0) caches what it knows of the root group.
+/// The bytes of the HDF5 file where the superblock (version 0) caches facts about the root group.
 const ROOT_CACHE: Range<usize> = 72..96;
 
-/// What stands there in files of programs that left it as HDF5 had written it: that the root group has a B-tree at 0x88 and a heap
-/// at 0x2a8. It had them until the first name in UTF-8 made it a group of the newer kind, without either. HDF5 finds that out
-/// and puts zeros there when the file is next opened for writing, whatever is then written. So a file that has zeros here
-/// and had this when its checksum was made has not been changed by anybody.
+/// The content of these bytes as HDF5 writes them, which earlier versions of this program left in place. It states that
+/// the root group has a B-tree at 0x88 and a heap at 0x2a8. The group had both until its first UTF-8 name made it a
+/// group of the newer kind, which has neither. HDF5 notices that when the file is next opened for writing, and puts
+/// zeros there, whatever is then written. Therefore, a file that has zeros here now and had this content when its
+/// checksum was computed has not been modified by anyone.
 const STALE_ROOT_CACHE: [u8; 24] = *b"\x01\0\0\0\0\0\0\0\x88\0\0\0\0\0\0\0\xa8\x02\0\0\0\0\0\0";
 
 const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
-/// Clears what HDF5 has left in the superblock of `image` and would clear itself when the file is next opened for writing
-/// ([`STALE_ROOT_CACHE`]), so that such an opening changes nothing. Names in UTF-8 have made its root a group of the newer kind,
-/// of which there is nothing to cache.
+/// Clears the stale entry that HDF5 left in the superblock of `image` ([`STALE_ROOT_CACHE`]). HDF5 would clear it
+/// itself when the file is next opened for writing; done here, such an opening changes nothing. UTF-8 names have made
+/// the root a group of the newer kind, for which there is nothing to cache.
 pub(super) fn tidy(image: &File) -> io::Result<()> {
     let mut version = [0];
     image.read_exact_at(&mut version, (SIZE + HDF5_SIGNATURE.len()) as u64)?;
@@ -131,8 +132,8 @@ fn block(version: u32, length: u64, digest: u128) -> [u8; SIZE] {
     block
 }
 
-/// The number and digest of the bytes of `file` after the block; where the superblock caches nothing of the root group, with
-/// `root_cache` in place of the zeros there.
+/// The number and digest of the bytes of `file` after the block. If the superblock caches nothing about the root group,
+/// `root_cache` takes the place of the zeros there.
 fn digest(mut file: &File, root_cache: Option<[u8; 24]>) -> io::Result<(u64, u128)> {
     file.seek(SeekFrom::Start(SIZE as u64))?;
     let mut start = Vec::with_capacity(ROOT_CACHE.end);

@@ -25,9 +25,9 @@ impl Partial {
         Ok(partial)
     }
 
-    /// A copy of the file `from`, to be renamed to `path`: never a second name for it, since what happens to the one must
-    /// not happen to the other. The copy is made by `copy_file_range`, which file systems that can (Btrfs, XFS, NFS 4.2) answer
-    /// with a reflink: no byte is copied until one of the two changes.
+    /// A copy of the file `from`, to be renamed to `path`. It is never a hard link, because damage to one file must not
+    /// affect the other. `copy_file_range` makes the copy. File systems that support it (Btrfs, XFS, NFS 4.2) create a
+    /// reflink: no byte is copied until one of the two changes.
     pub(super) fn of(from: &Path, path: &Path) -> Result<Self, String> {
         let mut from_file =
             File::open(from).map_err(|error| format!("cannot be copied from {}: {error}", from.display()))?;

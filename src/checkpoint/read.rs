@@ -167,7 +167,7 @@ impl Reader {
             .map_err(|error| format!("its `vocabulary`: {error}"))
     }
 
-    /// What identifies the data; nothing where the file does not say.
+    /// What identifies the data; empty if the file does not contain it.
     fn data(&self) -> Result<Data, String> {
         let sets = if self.has("data") { self.members("data")? } else { Vec::new() };
         let facts = |set: String| {

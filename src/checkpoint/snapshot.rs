@@ -25,14 +25,14 @@ pub struct Snapshot<V = Vec<f32>> {
     pub carried: Vec<Tensor<V>>,
     /// The words of a language model, by number; none for other networks.
     pub vocabulary: Vec<String>,
-    /// What identifies the data that were read; nothing in files of programs that did not note it.
+    /// What identifies the data that were read; empty in files of versions that did not record it.
     pub data: Data,
     /// How far the run is.
     pub progress: Progress,
 }
 
-/// What identifies data: for each set that was read ("training", "validation"), facts such as the number of its samples
-/// and hashes of what is in it, by name.
+/// What identifies data: for each set that was read ("training", "validation"), facts by name, such as the number of
+/// samples and hashes of the contents.
 pub type Data = BTreeMap<String, BTreeMap<String, String>>;
 
 /// A named array of `shape`, row-major.
@@ -68,8 +68,8 @@ pub struct Progress {
     pub ranks: u64,
     /// Threads that compute in each of them: another number sums in another order.
     pub threads: u64,
-    /// The BLAS that rank 0 computed with, and its kernels: others sum in another order. Files of programs that did not
-    /// record it do not say; nor do they of `vectors`.
+    /// The BLAS and the kernels that rank 0 computed with; other kernels sum in another order. `None` in files of
+    /// versions that did not record it, as is `vectors`.
     pub blas: Option<String>,
     /// The vector instructions of the program's own kernels on rank 0.
     pub vectors: Option<String>,
@@ -117,7 +117,7 @@ pub struct Best {
     pub metric: String,
     /// Its value.
     pub value: f64,
-    /// The mean loss with it, which decides between equal values. Files of earlier versions do not say.
+    /// The mean loss of the same evaluation, which decides between equal values. `None` in files of earlier versions.
     pub loss: Option<f64>,
 }
 

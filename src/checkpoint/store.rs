@@ -148,7 +148,7 @@ impl Store {
         Some(self.best_path()).filter(|path| path.exists())
     }
 
-    /// The job of the newest whole checkpoint in `run_dir`, as TOML, if it holds any checkpoint.
+    /// The job of the newest intact checkpoint in `run_dir`, as TOML, if there is any checkpoint.
     ///
     /// # Errors
     /// As for [`Store::load_newest`].
@@ -204,7 +204,7 @@ impl Store {
     }
 }
 
-/// Puts a copy of the checkpoint at `path` in the place of `name`, whole or not at all.
+/// Atomically replaces `name` by a copy of the checkpoint at `path`.
 fn copy(path: &Path, name: &Path) -> Result<()> {
     Partial::of(path, name)
         .and_then(|partial| partial.rename(name))

@@ -30,7 +30,7 @@ pub struct Arguments {
 
 const AFTER_HELP: &str = "\
 Environment:
-  TERNFLOCK_DATA  where data sets are, one directory each, instead of the cache
+  TERNFLOCK_DATA  where data sets are, one directory each [default: a cache]
 
 Exit codes:
    0  done
@@ -50,17 +50,17 @@ pub enum Command {
     Train(Train),
     /// Measure the accuracy of a checkpoint on the test set of its data, and how flat its minimum is.
     Eval(Eval),
-    /// Show what a checkpoint holds: the network layer by layer, what is left of it, and where training is.
+    /// Show what a checkpoint holds: the network layer by layer, what is left of it, and the progress of training.
     Inspect(Inspect),
-    /// Take out of a checkpoint's network what does nothing, and factorise what has little rank.
+    /// Remove structures that do nothing from a checkpoint's network, and factorise weights of low rank.
     Compress(Compress),
     /// Train jobs with several values and seeds, and print means and spreads.
     Sweep(Sweep),
     /// List data sets, or fetch one.
     Data(Data),
-    /// Time training steps, forward passes of checkpoints, the gradients' codec, or the all-reduces between ranks.
+    /// Time training steps, forward passes of checkpoints, the gradient codec, or the all-reduces between ranks.
     Bench(Bench),
-    /// Predict how fast a job trains on more nodes, by networks that need not be there.
+    /// Predict how fast a job trains on more nodes and on networks that you need not have.
     Predict(Predict),
 }
 
@@ -74,44 +74,45 @@ Examples:
   ternflock train --resume runs/lenet-fashion-2
   ternflock train --resume runs/lenet-fashion-2 --allow-changes --set optimizer.learning_rate=0.01
 
-A run writes job.toml (the effective job), run.toml (how it was started), metrics.jsonl (one event a line) and
+A run writes job.toml (the effective job), run.toml (how it was started), metrics.jsonl (one event per line) and
 checkpoints/ into its directory.
 
---resume continues a run with its own job: the overrides that it was started with hold, and what the job file or --set
-now say otherwise is refused with a list of the differences, unless --allow-changes takes them. Data that have changed
-since, and a run that has diverged, are refused too.
+--resume continues a run with its own job: the overrides that it was started with still hold. If the job file or a --set
+now contradicts that job, the run is refused with a list of the differences, unless --allow-changes accepts them. A run
+whose data have changed, or that has diverged, is refused too.
 
-A tenth of the training images is a validation split, which chooses checkpoints/best.h5; the test set is evaluated once,
+A tenth of the training images is a validation split, which chooses checkpoints/best.h5. The test set is evaluated once,
 at the end, on that network (data.validation in docs/job-file.md).
 
-SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 end it after the step under way, with a checkpoint and exit code 75; so does the
-end of a Slurm allocation when it comes near. --resume then goes on as if nothing had been, also on other ranks.")]
+SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 end a run after the current step, with a checkpoint and exit code 75. So does the
+approaching end of a Slurm allocation. --resume then continues as if the run had not been interrupted, even on another
+number of ranks.")]
 pub struct Train {
-    /// The job file (docs/job-file.md); a run that is resumed by its directory needs none.
+    /// The job file (docs/job-file.md); not needed to resume a run by its directory.
     #[arg(required_unless_present = "resume")]
     pub job: Option<PathBuf>,
-    /// Override a value of the job, as in train.epochs=2; may be repeated, the last one wins.
+    /// Override a value of the job, as in train.epochs=2; may be repeated, and the last one wins.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Where the run goes [default: runs/NAME, or the next free runs/NAME-2, ...]
+    /// The directory of the run [default: runs/NAME, or the next free runs/NAME-2, ...]
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
-    /// Continue the run in this directory from its newest checkpoint [default: --run-dir, or the run of the job's name in
-    /// runs/ that was started last]
+    /// Continue the run in this directory from its newest checkpoint [default: --run-dir, or the run in runs/ that has the
+    /// job's name and was started last]
     #[arg(long, value_name = "RUN_DIR", num_args = 0..=1)]
     pub resume: Option<Option<PathBuf>>,
-    /// Resume with what the job file and --set now say, where that differs from the run's own job; the log lists it.
+    /// Accept differences between the run's own job and what the job file and --set now ask for; the log lists them.
     #[arg(long, requires = "resume")]
     pub allow_changes: bool,
-    /// Refuse to continue on another number of ranks than the checkpoint was written by.
+    /// Refuse to continue on another number of ranks than that which wrote the checkpoint.
     #[arg(long, requires = "resume")]
     pub same_ranks: bool,
     /// When the allocation ends, in seconds since 1970: the run writes a checkpoint before and ends with exit code 75.
     #[arg(long, value_name = "TIME", env = "SLURM_JOB_END_TIME", hide_env_values = true,
         value_parser = clap::value_parser!(u64).range(..1 << 40))]
     pub end_time: Option<u64>,
-    /// How long before the allocation's end a run stops, its longest step so far not counted, and never more than half of the
-    /// time it has.
+    /// How long before the allocation's end a run stops, in addition to its longest step so far; never more than half of
+    /// the time it has.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub end_margin: u32,
 }
@@ -129,10 +130,10 @@ pub struct Eval {
     /// The directory of the data [default: that of the job, or where the data set is usually found]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The set to evaluate on: the test set, or the validation set that the network was chosen by.
+    /// The set to evaluate on: the test set, or the validation set that chose the network.
     #[arg(long, value_name = "SET", default_value = TEST, value_parser = [TEST, VALIDATION])]
     pub on: String,
-    /// Print one JSON object on standard output and nothing else there.
+    /// Print one JSON object, and nothing else, on standard output.
     #[arg(long)]
     pub json: bool,
     /// How flat the minimum is.
@@ -147,20 +148,20 @@ Examples:
   ternflock inspect runs/lenet-digits/checkpoints/best.h5
   ternflock inspect runs/lenet-digits/checkpoints/best.h5 --energy 0.99 --json
 
-The first table says what there is and what it costs. The second says how many structures are left of how many: filters,
-channels, columns of a convolution's matrix (shapes) and so on, of which any number is not zero, and the rank at which a
-weight keeps the share of its energy, of the largest it can have. Large weights take a second or two for that:
---no-ranks leaves it out.")]
+The first table lists the layers and their cost. The second shows how many structures (filters, channels, columns of a
+convolution's matrix (shapes) and so on) have a number that is not zero, out of how many, and the rank at which a weight
+keeps the given share of its energy, out of its full rank. Computing the ranks of large weights takes a second or two;
+--no-ranks skips it.")]
 pub struct Inspect {
     /// The checkpoint.
     pub checkpoint: PathBuf,
-    /// The share of a weight's energy (its squared elements) that its rank keeps.
+    /// The share of a weight's energy (the sum of its squared elements) that the reported rank keeps.
     #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
     pub energy: f64,
     /// Compute no ranks.
     #[arg(long, conflicts_with = "energy")]
     pub no_ranks: bool,
-    /// Print one JSON object on standard output and nothing else there.
+    /// Print one JSON object, and nothing else, on standard output.
     #[arg(long)]
     pub json: bool,
 }
@@ -174,20 +175,20 @@ Examples:
   ternflock compress small.h5 -o smaller.h5 --low-rank conv2=10 --low-rank ip1=20 --svd
   ternflock train jobs/lenet-mnist.toml --set model.checkpoint=smaller.h5
 
---shrink leaves what the network computes as it is; --low-rank changes it by as much as it drops. The new file holds the
-network, its parameters and the job, not the state of the optimizer: `ternflock train` fine-tunes it with
-model.checkpoint. Surgery within a run, with the optimizer's state, is what [[stage]] of a job is for.")]
+--shrink does not change what the network computes; --low-rank changes it by as much as it drops. The new file holds the
+network, its parameters and the job, but not the optimizer state; `ternflock train` fine-tunes it with model.checkpoint.
+For surgery within a run, which keeps the optimizer state, use [[stage]] in the job.")]
 pub struct Compress {
     /// The checkpoint.
     pub checkpoint: PathBuf,
     /// The file to write.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Remove units that are zero or that nothing reads, residual branches that are zero, and columns of convolutions and linear
-    /// layers that are.
+    /// Remove units that are zero or that nothing reads, and residual branches and columns of convolutions and linear layers
+    /// that are zero.
     #[arg(long)]
     pub shrink: bool,
-    /// With --shrink: each layer keeps a multiple of so many units.
+    /// With --shrink: each layer keeps a multiple of N units.
     #[arg(long, value_name = "N", requires = "shrink", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub round_to: Option<usize>,
     /// With --shrink: leave columns that are zero where they are.
@@ -196,7 +197,7 @@ pub struct Compress {
     /// Factorise layers: energy=SHARE of each weight's energy to keep, or LAYER=RANK; may be repeated.
     #[arg(long, value_name = "energy=SHARE|LAYER=RANK", value_delimiter = ',')]
     pub low_rank: Vec<String>,
-    /// With --low-rank: singular values, equally large factors, in place of principal components.
+    /// With --low-rank: use singular values (equally large factors) instead of principal components.
     #[arg(long)]
     pub svd: bool,
     /// With --low-rank: convolutions to factorise into a vertical and a horizontal one.
@@ -205,13 +206,13 @@ pub struct Compress {
     /// With --low-rank: layers to leave alone.
     #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
     pub except: Vec<String>,
-    /// With --low-rank: factorise layers that this makes more expensive, too.
+    /// With --low-rank: also factorise layers that become more expensive by it.
     #[arg(long)]
     pub whatever_it_costs: bool,
-    /// Replace the output file if it is there.
+    /// Replace the output file if it exists.
     #[arg(long)]
     pub overwrite: bool,
-    /// Print one JSON object on standard output and nothing else there.
+    /// Print one JSON object, and nothing else, on standard output.
     #[arg(long)]
     pub json: bool,
 }
@@ -224,9 +225,10 @@ Examples:
   ternflock data fetch mnist
   TERNFLOCK_DATA=/shared/data ternflock data fetch cifar-10
 
-Data sets are looked for in $TERNFLOCK_DATA/NAME, data/NAME under the current directory, the user's cache
-($XDG_CACHE_HOME/ternflock/NAME, by default ~/.cache/ternflock/NAME), and where a Debian package puts them. `fetch` puts
-them into the first of these that TERNFLOCK_DATA or the cache names, and goes on where an earlier fetch was cut off.")]
+Ternflock looks for data sets in $TERNFLOCK_DATA/NAME, in data/NAME under the current directory, in the user's cache
+($XDG_CACHE_HOME/ternflock/NAME, by default ~/.cache/ternflock/NAME), and where a Debian package puts them. `fetch`
+downloads into $TERNFLOCK_DATA/NAME if that variable is set, and into the cache otherwise. It resumes a fetch that was
+interrupted.")]
 pub struct Data {
     /// What to do.
     #[command(subcommand)]
@@ -236,9 +238,9 @@ pub struct Data {
 /// What `ternflock data` does.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// List the data sets: what they are, their licence, and whether they are here.
+    /// List the data sets: what they are, their licences, and whether they are on this machine.
     List {
-        /// Print one JSON object on standard output and nothing else there.
+        /// Print one JSON object, and nothing else, on standard output.
         #[arg(long)]
         json: bool,
     },
@@ -263,8 +265,8 @@ Examples:
   ternflock bench scaling jobs/lenet-fashion.toml --ranks 1,2
   mpirun -n 4 ternflock bench allreduce --elements 1e4,1e6 --algorithms ring_ternary,mpi_allreduce_f32 --json
 
-Ratios within one run say more than seconds: machines are shared, and change their speed. A machine that is busy with
-other work is warned of.")]
+Ratios within one run tell more than seconds, because the speed of a shared machine changes. A warning is printed if the
+machine is busy with other work.")]
 pub struct Bench {
     /// What to time.
     #[command(subcommand)]
@@ -274,44 +276,44 @@ pub struct Bench {
 /// What `ternflock bench` times.
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// A training step of a network (forward, loss, backward, update) on inputs made beforehand, layer by layer.
+    /// Time a training step of a network (forward, loss, backward, update), layer by layer, on inputs prepared in advance.
     Step {
-        /// The network: a preset of the job file, as in resnet-20.
+        /// The network: a preset as in the job file, such as resnet-20.
         #[arg(long, value_name = "PRESET", default_value = "lenet")]
         model: String,
-        /// Samples of a step [default: 64 images, 20 texts]
+        /// Samples per step [default: 64 images, 20 texts]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         batch: Option<u32>,
-        /// Threads that compute.
+        /// Compute threads.
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         threads: u16,
-        /// For how long, in seconds.
+        /// How long to measure, in seconds.
         #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = infer::seconds)]
         seconds: f64,
-        /// Print JSON on standard output, one object, and nothing else there.
+        /// Print one JSON object, and nothing else, on standard output.
         #[arg(long)]
         json: bool,
     },
-    /// Training steps of a job on these ranks or on several numbers of them: throughput, efficiency, and where the time goes.
+    /// Time training steps of a job on one or several numbers of ranks: throughput, efficiency, and where the time goes.
     Scaling(Scaling),
-    /// Forward passes of checkpoints, or of presets, side by side and layer by layer.
+    /// Time forward passes of checkpoints, or of presets, side by side and layer by layer.
     Infer(Infer),
-    /// From float32 to ternaries and back, and the addition of sums, on one core, beside a copy of the same vector.
+    /// Time encode, decode and plane addition of ternary gradients on one core, against a memcpy of the same vector.
     Codec {
         /// Elements of the vector, as in 2.5e7.
         #[arg(long, value_name = "N", default_value = "2.5e7", value_parser = count)]
         elements: usize,
-        /// How often everything is timed.
+        /// How many times everything is timed.
         #[arg(long, value_name = "N", default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..))]
         rounds: u16,
-        /// The instruction set to use, "all" for each that this machine has [default: the fastest]
+        /// The instruction set to use, or "all" for each one that this machine has [default: the fastest]
         #[arg(long, value_name = "NAME")]
         isa: Option<String>,
-        /// Print JSON on standard output, one object a line and instruction set, and nothing else there.
+        /// Print JSON, and nothing else, on standard output: one object per line and instruction set.
         #[arg(long)]
         json: bool,
     },
-    /// From gradients to their mean between the ranks that mpirun or srun has started, each way in turn.
+    /// Time every all-reduce, from gradients to their mean, between the ranks that mpirun or srun has started.
     Allreduce {
         /// Sizes of the vectors.
         #[arg(long, value_name = "N,...", default_value = "1e4,1e6,1e7", value_delimiter = ',', value_parser = count)]
@@ -319,13 +321,13 @@ pub enum BenchCommand {
         /// What to time, by name, or "all".
         #[arg(long, value_name = "NAME,...", default_value = "all", value_delimiter = ',')]
         algorithms: Vec<String>,
-        /// How often each is timed [default: about 3 s of the slowest, 5 to 50 times]
+        /// How many times each is timed [default: about 3 s for the slowest, 5 to 50 times]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         rounds: Option<u16>,
         /// Seconds to wait for another rank.
         #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
         timeout: u32,
-        /// Print one JSON object on standard output and nothing else there.
+        /// Print one JSON object, and nothing else, on standard output.
         #[arg(long)]
         json: bool,
     },

@@ -55,7 +55,7 @@ pub fn main(arguments: &Bench) -> ExitCode {
             }
             match time_codec(*elements, usize::from(*rounds), isa.as_deref()) {
                 Ok(times) => {
-                    // The worst of them speaks for all.
+                    // The worst of them stands for all.
                     let waited = |codec: &&Codec| codec.interference.waiting.unwrap_or(0.0);
                     let busy = times.iter().filter(|codec| codec.interference.busy);
                     let worst = busy.max_by(|a, b| waited(a).total_cmp(&waited(b)));
@@ -89,7 +89,7 @@ pub fn main(arguments: &Bench) -> ExitCode {
     }
 }
 
-/// Says on standard error that the machine was too busy for times to be trusted.
+/// Warns on standard error that the machine was too busy to trust the times.
 pub(super) fn warn(interference: &Interference) {
     if let Some(warning) = interference.warning() {
         log(format_args!("ternflock: warning: {warning}"));

@@ -39,10 +39,10 @@ fn list(json: bool) -> ExitCode {
     print(&text)
 }
 
-/// The columns that a list fits, but for a path that is longer.
+/// The width of a list in columns, except for longer paths.
 const COLUMNS: usize = 100;
 
-/// A line of each data set in a table, and what it is below that.
+/// A table with one line per data set, and its description below that line.
 fn listing() -> String {
     let mut rows = vec![["name", "size", "here"].map(String::from).to_vec()];
     rows.extend(DATASETS.iter().map(|entry| vec![entry.name.into(), entry.size.into(), here(entry)]));
@@ -55,13 +55,13 @@ fn listing() -> String {
     }
     let root = data::default_directory("NAME");
     let note = format!(
-        "`ternflock data fetch NAME` puts one into {}; the environment variable TERNFLOCK_DATA names another directory for all.",
+        "`ternflock data fetch NAME` puts one into {}; set TERNFLOCK_DATA to use another directory for all data sets.",
         root.display()
     );
     out + "\n" + &indented(&note, 2)
 }
 
-/// `text` in lines of at most [`COLUMNS`], each `indent` to the right.
+/// `text` in lines of at most [`COLUMNS`], each indented by `indent`.
 fn indented(text: &str, indent: usize) -> String {
     let (mut out, mut column) = (String::new(), 0);
     for word in text.split_whitespace() {

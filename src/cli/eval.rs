@@ -29,7 +29,7 @@ use crate::train::{
 };
 use sharpness::Around;
 
-/// Evaluates the checkpoint, on the test set unless the validation set is asked for; the ranks share the samples.
+/// Evaluates the checkpoint on the test set, or on the validation set if asked to. The ranks share the samples.
 pub fn main(arguments: &Eval) -> ExitCode {
     let mut world = match launch_or_say(Patience::of(&Exchange::default())) {
         Ok(world) => world,
@@ -51,7 +51,7 @@ struct Measured {
     snapshot: Snapshot,
     dataset: String,
     task: Task,
-    /// The share of a text's tokens that stand for words outside the vocabulary.
+    /// The share of unknown tokens in a text: those that stand for words outside the vocabulary.
     unknown: Option<f64>,
     tally: Tally,
     seconds: f64,

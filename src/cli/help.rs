@@ -1,11 +1,11 @@
-//! The text below the options in `--help`. Its paragraphs are wrapped once, by clap, to the width of the terminal; so the line
-//! breaks that they have in the source go. Examples are commands to copy: they keep their lines.
+//! The text below the options in `--help`. Clap wraps its paragraphs to the width of the terminal, so their line breaks
+//! in the source are removed first. Examples are commands to copy, so they keep their lines.
 
 use clap::{Command, CommandFactory};
 
 use super::arguments::Arguments;
 
-/// The widest an example may be: that of the narrowest terminal that is usual.
+/// The maximum width of an example, which is the narrowest usual terminal.
 const WIDTH: usize = 80;
 
 /// The whole command line, with help that is ready to be wrapped.
@@ -22,7 +22,7 @@ fn prepared(command: Command) -> Command {
     command.mut_subcommands(prepared)
 }
 
-/// `text` with a line for each paragraph, and examples (lines that are indented) folded as a shell reads them.
+/// `text` with one line per paragraph. Examples (indented lines) are folded with backslashes, as a shell reads them.
 fn reflow(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut in_paragraph = false;
@@ -38,14 +38,14 @@ fn reflow(text: &str) -> String {
     lines.join("\n")
 }
 
-/// An example in lines of at most [`WIDTH`], each but the last ended by a backslash.
+/// An example in lines of at most [`WIDTH`]; all but the last end in a backslash.
 fn fold(line: &str) -> Vec<String> {
     let indent = line.len() - line.trim_start().len();
     let mut lines = vec![" ".repeat(indent)];
     for word in words(line.trim_start()) {
         let last = lines.len() - 1;
         let is_empty = lines[last].trim().is_empty();
-        // Room for a backslash behind it.
+        // Leave room for a backslash.
         if !is_empty && lines[last].chars().count() + 1 + word.chars().count() + 2 > WIDTH {
             lines[last] += " \\";
             lines.push(" ".repeat(indent + 4) + word);
@@ -56,8 +56,7 @@ fn fold(line: &str) -> Vec<String> {
     lines
 }
 
-/// The words of a command, an option together with its value; what stands in quotes is one word, and so are the columns of a
-/// list.
+/// The words of a command. An option and its value form one word, and so do a quoted text and the columns of a list.
 fn words(line: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let (mut start, mut quoted) = (0, false);
@@ -91,7 +90,7 @@ mod tests {
         );
     }
 
-    /// Of every command: no paragraph is broken by the source, and no example by clap.
+    /// For every command, the source breaks no paragraph, and clap breaks no example.
     #[test]
     fn all_help_is_wrapped_once() {
         fn check(command: &Command) {

@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The words of the command line, or the end of this process: after help that was asked for, or with what is wrong.
+/// Parses the command line. Ends this process after printing help, or with an error.
 fn arguments() -> Arguments {
     let parsed = help::command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
     parsed.unwrap_or_else(|error| {
@@ -58,12 +58,12 @@ fn arguments() -> Arguments {
     })
 }
 
-/// What is wrong with the kernels of BLAS is said once, by the first process; a training says it among its first lines.
-/// Kernels that would end the process are refused here, before the first product.
+/// The first process alone reports problems with the BLAS kernels; a training run does so in its first lines. Kernels
+/// that would crash the process are refused here, before the first product.
 fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
         Command::Eval(_) | Command::Compress(_) | Command::Bench(_) | Command::Predict(_) => true,
-        // The ranks of a training agree on it; the trainings of a sweep are processes of their own.
+        // The ranks of a training run agree on it; the runs of a sweep are separate processes.
         Command::Train(_) | Command::Sweep(_) | Command::Inspect(_) | Command::Data(_) => false,
     };
     match &blas().trouble {

@@ -1,14 +1,14 @@
-//! Files that commands write: a name that means another format is refused, before anything is computed.
+//! Output files of commands. A file name whose extension means another format is refused before anything is computed.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// What a command writes.
+/// A format that a command writes.
 pub struct Format {
-    /// What it is called.
+    /// Its name in messages.
     name: &'static str,
-    /// The endings that mean it, the first the usual one.
+    /// The file extensions that mean it, the usual one first.
     own: &'static [&'static str],
 }
 
@@ -17,7 +17,7 @@ pub const CHECKPOINT: Format = Format { name: "an HDF5 checkpoint", own: &["h5",
 /// A picture.
 pub const PICTURE: Format = Format { name: "an SVG picture", own: &["svg"] };
 
-/// Endings that mean a format, which readers go by: of models, of arrays, of text, of pictures, and of archives.
+/// File extensions by which readers recognise another format: of models, arrays, text, pictures and archives.
 const KNOWN: [&str; 46] = [
     "h5",
     "hdf5",
@@ -68,10 +68,10 @@ const KNOWN: [&str; 46] = [
 ];
 
 impl Format {
-    /// Refuses `path`, as `option` has given it, where its ending means another format.
+    /// Refuses the `path` given with `option` if its extension means another format.
     ///
     /// # Errors
-    /// When it does.
+    /// If the extension means another format.
     pub fn check(&self, option: &str, path: &Path) -> Result<()> {
         let ending =
             path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
@@ -79,7 +79,7 @@ impl Format {
             return Ok(());
         }
         Err(Error::Usage(format!(
-            "{option} {}: what is written is {}, and .{ending} means another format; name it {}",
+            "{option} {}: the file is {}, but .{ending} means another format; name it {}",
             path.display(),
             self.name,
             path.with_extension(self.own[0]).display()
@@ -114,12 +114,12 @@ mod tests {
         let message = CHECKPOINT.check("--output", Path::new("dir/a.onnx")).unwrap_err().to_string();
         assert_eq!(
             message,
-            "--output dir/a.onnx: what is written is an HDF5 checkpoint, and .onnx means another format; name it dir/a.h5"
+            "--output dir/a.onnx: the file is an HDF5 checkpoint, but .onnx means another format; name it dir/a.h5"
         );
         assert!(PICTURE.check("--svg", Path::new("a.svg")).is_ok());
         let message = PICTURE.check("--svg", Path::new("a.png")).unwrap_err().to_string();
         assert!(
-            message.ends_with("an SVG picture, and .png means another format; name it a.svg"),
+            message.ends_with("an SVG picture, but .png means another format; name it a.svg"),
             "{message}"
         );
     }

@@ -81,7 +81,7 @@ fn sweep(arguments: &Sweep) -> Result<ExitCode> {
     Ok(failed.map_or(said, ExitCode::from))
 }
 
-/// Brings `run` to its end, and evaluates it if that is asked for; its exit code. A run that diverges has come to its end.
+/// Completes `run`, evaluates it if asked to, and returns its exit code. A run that diverges counts as complete.
 fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBool) -> Result<u8> {
     let before = state(run)?;
     if matches!(before, State::Absent | State::Unfinished) {
@@ -107,7 +107,7 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
             return Ok(0);
         }
         State::Absent | State::Unfinished => {
-            let message = "the run has ended well, but its metrics.jsonl has no end";
+            let message = "the run ended well, but its metrics.jsonl has no end event";
             return Err(Error::run_dir(&run.directory, message));
         }
     };
@@ -129,7 +129,7 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
     }
     let State::Done(done) = state(run)? else { return Ok(0) };
     let sharp = done.sharpness.map_or(String::new(), |sharpness| format!(", sharpness {sharpness:.3} %"));
-    // Where the test set chose, that is the score already.
+    // If the test set chose, its score is already shown.
     let test = if done.set == TEST { String::new() } else { format!(", test {:.4}", done.test) };
     log(format_args!(
         "{label}: {} {} {:.4}{test}{sharp}, {}",

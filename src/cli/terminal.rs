@@ -51,7 +51,7 @@ impl Terminal {
         }
     }
 
-    /// The event as a line; a bar shows training and checkpoints by itself.
+    /// The event as a line. `None` for training and checkpoints if there is a progress bar, which shows them.
     fn line(&self, event: &Event) -> Option<String> {
         let best = match &self.stage {
             Some(stage) => format!(", the best so far in stage {stage}"),
@@ -104,15 +104,16 @@ fn bar(step: u64, steps: u64) -> ProgressBar {
     let bar = ProgressBar::new(steps).with_position(step);
     let template = "step {pos}/{len} {wide_bar} {msg} {elapsed} elapsed, {eta} left";
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    // A run that resumes has done none of the steps before.
+    // A resumed run did not do the earlier steps itself.
     bar.reset_eta();
     bar
 }
 
-/// How far a run is. Lines tell it where a bar cannot, as under mpirun, which hands on what rank 0 says through a pipe.
+/// The progress of a run. Log lines report it if there is no bar, as under mpirun, which forwards the output of rank 0
+/// through a pipe.
 struct Progress {
     since: Instant,
-    /// The steps at which it begins and ends.
+    /// The first and last step of this process.
     first: u64,
     last: u64,
 }
@@ -122,8 +123,8 @@ impl Progress {
         Progress { since: Instant::now(), first, last }
     }
 
-    /// As in "12 %, 0:34 elapsed, 4:10 left": the share of all steps, and the time that those still to do take if they are as
-    /// fast as those done in these `seconds`.
+    /// The share of all steps, the elapsed time, and the time left if the remaining steps are as fast as those done in
+    /// these `seconds`, as in "12 %, 0:34 elapsed, 4:10 left".
     fn at(&self, step: u64, seconds: f64) -> String {
         let share = 100.0 * step as f64 / self.last.max(1) as f64;
         let (done, rest) = (step.saturating_sub(self.first), self.last.saturating_sub(step));
@@ -191,7 +192,7 @@ mod tests {
         let whole = Progress::new(0, 1000);
         assert_eq!(whole.at(120, 34.0), "12 %, 0:34 elapsed, 4:09 left");
         assert_eq!(whole.at(1000, 3725.0), "100 %, 1:02:05 elapsed, 0:00 left");
-        // Of a run that has resumed: the steps before took none of this time.
+        // For a resumed run, earlier steps took none of this time.
         assert_eq!(Progress::new(800, 1000).at(900, 10.0), "90 %, 0:10 elapsed, 0:10 left");
         assert_eq!(Progress::new(0, 0).at(0, 0.0), "0 %, 0:00 elapsed, 0:00 left");
     }

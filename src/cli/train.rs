@@ -57,7 +57,8 @@ pub fn main(arguments: &Train) -> ExitCode {
     }
 }
 
-/// The job and the run that `arguments` ask for. A run that is resumed by its directory alone is asked to do what it did.
+/// The job and the run that `arguments` ask for. A run that is resumed by its directory alone is asked to continue with
+/// its own job.
 fn asked(arguments: &Train) -> Result<(Loaded, Options)> {
     let (job, run_dir) = job_and_run_dir(arguments)?;
     let job = match (job, &run_dir) {
@@ -91,12 +92,12 @@ fn asked(arguments: &Train) -> Result<(Loaded, Options)> {
     Ok((loaded?, options))
 }
 
-/// The job file and the directory of the run, as far as they are given.
+/// The job file and the run directory, if they are given.
 fn job_and_run_dir(arguments: &Train) -> Result<(Option<PathBuf>, Option<PathBuf>)> {
     let (job, run_dir) = (arguments.job.clone(), arguments.run_dir.clone());
     let Some(resumed) = arguments.resume.clone().flatten() else { return Ok((job, run_dir)) };
     if resumed.is_file() {
-        // `train --resume JOB`: the option takes the word behind it.
+        // In `train --resume JOB`, the option takes the next word as its value.
         return match job {
             None if resumed.extension().is_none_or(|extension| extension != "h5") => {
                 Ok((Some(resumed), run_dir))
@@ -163,7 +164,8 @@ fn closing(summary: &Summary, ranks: usize) -> String {
     )
 }
 
-/// What the run came to on each set, and of which network that is said. The test set has a row of its own unless it has chosen.
+/// The scores of the run on each set, and the network they belong to. The test set has its own row unless it chose the
+/// network.
 fn scores(summary: &Summary) -> Vec<(String, String)> {
     let (Some(chosen), Some(test)) = (&summary.chosen, &summary.test) else { return Vec::new() };
     let said = |set: &str, score: Score, loss: Option<f64>, of: String| {
@@ -171,12 +173,12 @@ fn scores(summary: &Summary) -> Vec<(String, String)> {
         (format!("{set} {}", score.name()), format!("{}{loss}, {of}", shown(score)))
     };
     let by = match chosen.step == summary.step {
-        true => "of the last step".to_owned(),
-        false => format!("the best, of step {}", thousands(chosen.step)),
+        true => "after the last step".to_owned(),
+        false => format!("the best, at step {}", thousands(chosen.step)),
     };
     let mut rows = vec![said(summary.set, chosen.score, chosen.loss, by)];
     match summary.set == TEST {
-        true => rows[0].1 += "; it chose the network",
+        true => rows[0].1 += "; this set chose the network",
         false => rows.push(said(TEST, test.score, test.loss, "of the same network".into())),
     }
     rows

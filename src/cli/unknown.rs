@@ -1,10 +1,10 @@
-//! Options that there are not: one that names a key of the job is sent to `--set`.
+//! Unknown options: for one that names a key of the job, the error suggests `--set`.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::job;
 
-/// What other programs call some keys.
+/// Names that other programs use for some keys.
 const ELSEWHERE: [(&str, &str); 7] = [
     ("lr", "optimizer.learning_rate"),
     ("batch", "train.global_batch"),
@@ -18,7 +18,7 @@ const ELSEWHERE: [(&str, &str); 7] = [
 /// The commands that take `--set`.
 const WITH_SETS: [&[&str]; 4] = [&["train"], &["sweep"], &["predict"], &["bench", "scaling"]];
 
-/// `error` about the command line `words` (without the program), with the `--set` that was probably meant.
+/// Adds to `error`, about the command line `words` (without the program), the `--set` that was probably meant.
 pub fn explain(mut error: clap::Error, words: &[String]) -> clap::Error {
     let takes_sets = WITH_SETS.iter().any(|command| {
         words.len() >= command.len() && command.iter().zip(words).all(|(name, word)| name == word)
@@ -32,7 +32,7 @@ pub fn explain(mut error: clap::Error, words: &[String]) -> clap::Error {
     let value = value(option, words).unwrap_or("VALUE");
     let tips: Vec<_> = keys(name)
         .into_iter()
-        .map(|key| format!("a job's key is set by '--set {key}={value}'").into())
+        .map(|key| format!("to set this key of the job, use '--set {key}={value}'").into())
         .collect();
     if !tips.is_empty() {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
@@ -40,7 +40,8 @@ pub fn explain(mut error: clap::Error, words: &[String]) -> clap::Error {
     error
 }
 
-/// The keys of a job that an option called `name` may mean: those that end in it, or that other programs call so.
+/// The keys of a job that an option called `name` may mean: those that end in it, or those that other programs call by
+/// it.
 fn keys(name: &str) -> Vec<String> {
     let name = name.replace('-', "_");
     let mut keys = job::keys();
@@ -51,7 +52,7 @@ fn keys(name: &str) -> Vec<String> {
     keys
 }
 
-/// What `option` was given in `words`.
+/// The value given to `option` in `words`.
 fn value<'a>(option: &str, words: &'a [String]) -> Option<&'a str> {
     let at = words.iter().position(|word| word.split('=').next() == Some(option))?;
     match words[at].split_once('=') {
@@ -74,7 +75,7 @@ mod tests {
         assert_eq!(keys("ranks"), [""; 0]);
     }
 
-    /// Else the advice would be bad.
+    /// Otherwise the advice would be wrong.
     #[test]
     fn what_other_programs_call_otherwise_is_a_key() {
         let keys = job::keys();

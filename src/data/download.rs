@@ -1,4 +1,4 @@
-//! Downloads that go on where an earlier one was cut off, by the tools a machine has: curl, or else wget.
+//! Resumable downloads, with the tools of the machine: curl, or else wget.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -12,37 +12,37 @@ use super::program::{DEADLINE, Watch, run};
 /// How long another's lock is waited for.
 const LOCKED: Duration = Duration::from_secs(2);
 
-/// What there is to tell of a fetch under way.
+/// Progress of a fetch.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
     /// A sentence.
     Line(&'a str),
-    /// So many bytes of something are here; it is told several times a second, of `total` bytes where that is known.
+    /// The number of bytes so far, reported several times a second, with the `total` if it is known.
     Bytes {
         /// The file, or the program that fetches it.
         name: &'a str,
         /// Bytes so far.
         done: u64,
-        /// Bytes in the end.
+        /// Total bytes, if known.
         total: Option<u64>,
     },
 }
 
-/// Where downloads are until all is well: a directory beside the files that they will be, so that what was cut off is still
-/// there next time.
+/// Where downloads are kept until they are complete and checked: a directory next to their destination, so that an
+/// interrupted download is still there next time.
 pub(super) struct Downloads {
     directory: PathBuf,
-    /// Held as long as this process downloads there.
+    /// Held while this process downloads there.
     lock: Option<File>,
 }
 
 impl Downloads {
-    /// Downloads for the directory `into`. Nothing is made there before the first of them.
+    /// Downloads for the directory `into`. Nothing is created there before the first download.
     pub fn into(into: &Path) -> Downloads {
         Downloads { directory: into.join(".download"), lock: None }
     }
 
-    /// A directory for the downloads from `address`. The message of an `Err` says why there is none.
+    /// A directory for the downloads from `address`, or the reason why there is none.
     pub fn from(&mut self, address: &str) -> Result<PathBuf, String> {
         let directory = self.directory.join(format!("{:016x}", xxh3_64(address.as_bytes())));
         fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
@@ -51,7 +51,7 @@ impl Downloads {
             let lock = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
             // A process that another thread is just starting holds it too, until it runs its own program.
             let start = Instant::now();
-            // A file system without locks is no reason not to download.
+            // Download even if the file system has no locks.
             while let Err(TryLockError::WouldBlock) = lock.try_lock() {
                 if start.elapsed() > LOCKED {
                     return Err(format!("{}: another process is downloading there", path.display()));
@@ -63,14 +63,14 @@ impl Downloads {
         Ok(directory)
     }
 
-    /// Takes away what was downloaded from `address`: it was not what was asked for.
+    /// Removes what was downloaded from `address`, because it is not the requested file.
     pub fn discard(&self, address: &str) {
         let directory = self.directory.join(format!("{:016x}", xxh3_64(address.as_bytes())));
-        // Where that fails the next check fails too, and says so.
+        // If this fails, the next check fails too and reports it.
         let _ = fs::remove_dir_all(directory);
     }
 
-    /// Takes everything away, unless there is something that the next attempt need not ask for again.
+    /// Removes everything, unless there is something that the next attempt can reuse.
     pub fn give_up(self) {
         let directories = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         let mut files =
@@ -80,16 +80,16 @@ impl Downloads {
         }
     }
 
-    /// Takes everything away.
+    /// Removes everything.
     pub fn finish(self) {
         if self.lock.is_some() {
-            // What is left over takes space and does no harm.
+            // Leftovers take space but do no harm.
             let _ = fs::remove_dir_all(&self.directory);
         }
     }
 }
 
-/// Downloads `address` to the file `name` in `directory`, unless it is there; what is there of it is not asked for again.
+/// Downloads `address` to the file `name` in `directory` unless it exists. A partial download is continued.
 pub(super) fn download(
     address: &str,
     name: &str,
@@ -110,7 +110,7 @@ pub(super) fn download(
     outcome.and_then(|()| fs::rename(&part, &whole).map_err(|error| format!("{}: {error}", part.display())))
 }
 
-/// Whether curl's `reason` is that a server does not send the rest of a file, or has another file by now.
+/// Whether curl's `reason` means that the server cannot send the rest of a file, or has a different file by now.
 fn cannot_resume(reason: &str) -> bool {
     ["(33)", "(36)", "error: 416"].iter().any(|sign| reason.contains(sign))
 }
@@ -146,7 +146,7 @@ fn attempt(
     })
 }
 
-/// The bytes of the whole file that the last answer in `headers` is about.
+/// The size of the whole file according to the last response in `headers`.
 fn total_of(headers: &str) -> Option<u64> {
     let last = headers.rfind("HTTP/").map_or(headers, |at| &headers[at..]);
     let value = |name: &str| {
@@ -176,8 +176,8 @@ mod tests {
         assert_eq!([&all, &rest, ""].map(total_of), [Some(1000), Some(1000), None]);
     }
 
-    /// Answers requests for 100,000 bytes: the first time with 40,000 of them, and then as `ranges` says, with what was asked for
-    /// or with all. Returns its address, and what ranges were asked for.
+    /// Serves a file of 100,000 bytes. It sends only 40,000 of them to the first request; then, depending on `ranges`,
+    /// the requested range or the whole file. Returns its address and the requested ranges.
     fn server(ranges: bool, requests: usize) -> (String, thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/file", listener.local_addr().unwrap());
@@ -197,7 +197,7 @@ mod tests {
                     ),
                     _ => ("200 OK\r\nContent-Length: 100000", &body[..]),
                 };
-                // A client that cannot go on leaves in the middle.
+                // A client that cannot resume disconnects in the middle.
                 let _ =
                     write!(stream, "HTTP/1.1 {status}\r\nAccept-Ranges: bytes\r\nConnection: close\r\n\r\n")
                         .and_then(|()| stream.write_all(body));
@@ -208,7 +208,7 @@ mod tests {
         (address, thread::spawn(serve))
     }
 
-    /// By curl alone, as often as it is asked.
+    /// Uses curl only, each time.
     fn has_curl() -> bool {
         std::process::Command::new("curl").arg("--version").output().is_ok()
     }
@@ -230,12 +230,12 @@ mod tests {
             };
             download(&address, "x", directory.path(), &mut tell).unwrap();
             let content = std::fs::read(directory.path().join("x")).unwrap();
-            // The bytes that were there are still there, or the server has sent all.
+            // Either the earlier bytes are still there, or the server sent the whole file.
             let first = if ranges { b'a' } else { b'b' };
             assert!(content == [vec![first; 40_000], vec![b'b'; 60_000]].concat(), "ranges: {ranges}");
             assert_eq!(server.join().unwrap()[0], "range: bytes=40000-");
             assert_eq!(last, Some((100_000, Some(100_000))));
-            // It is there now, and nobody is asked.
+            // The file is there now, so there is no request.
             download("http://127.0.0.1:1/", "x", directory.path(), &mut |_| ()).unwrap();
             std::fs::rename(directory.path().join("x"), directory.path().join("x.part")).unwrap();
             std::fs::write(directory.path().join("x.part"), vec![b'a'; 40_000]).unwrap();

@@ -36,12 +36,12 @@ pub trait TrainingFeed: Send {
         labels: &mut Vec<usize>,
     ) -> Result<()>;
 
-    /// The share of a text's tokens that stand for words outside the vocabulary; `None` where there are no words.
+    /// The share of a text's tokens that stand for words outside the vocabulary; `None` if there are no words.
     fn unknown_share(&self) -> Option<f64> {
         None
     }
 
-    /// The classes that no sample belongs to, ascending; of a text none, for its vocabulary is made from it.
+    /// The classes without a sample, in ascending order. A text has none, because its vocabulary is built from it.
     fn empty_classes(&self) -> Vec<usize> {
         Vec::new()
     }
@@ -49,11 +49,11 @@ pub trait TrainingFeed: Send {
     /// A hash of everything: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
 
-    /// What tells these data from others, for a run that resumes: counts, sizes and hashes, each with its name.
+    /// What identifies these data when a run resumes: counts, sizes and hashes, each with its name.
     fn facts(&self) -> Facts;
 }
 
-/// What tells data from others: by name, a number or a hash as text.
+/// What identifies data: by name, a number or a hash as text.
 pub type Facts = Vec<(&'static str, String)>;
 
 /// What a network is evaluated on. Ranks share its items; each rank evaluates its own in chunks.
@@ -74,7 +74,7 @@ pub trait EvaluationFeed: Send {
     /// `labels` by its labels; [`NO_LABEL`](crate::nn::NO_LABEL) is no label.
     fn fill(&mut self, chunk: &Chunk, input: &mut [f32], labels: &mut Vec<usize>) -> Result<()>;
 
-    /// The share of a text's tokens that stand for words outside the vocabulary; `None` where there are no words.
+    /// The share of a text's tokens that stand for words outside the vocabulary; `None` if there are no words.
     fn unknown_share(&self) -> Option<f64> {
         None
     }
@@ -100,11 +100,11 @@ pub struct Chunk {
 pub struct Feeds {
     /// What it trains on.
     pub train: Box<dyn TrainingFeed>,
-    /// What it evaluates on while it trains, and so chooses the network by.
+    /// The set that is evaluated during training, and so chooses the network.
     pub evaluation: Box<dyn EvaluationFeed>,
-    /// What the latter is called: "validation", or "test" if the job chooses on the test set.
+    /// The name of that set: "validation", or "test" if the job chooses on the test set.
     pub set: &'static str,
-    /// The test set, which the chosen network is evaluated on once, in the end; none if it is `evaluation`.
+    /// The test set, on which the chosen network is evaluated once, at the end; `None` if it is `evaluation`.
     pub test: Option<Box<dyn EvaluationFeed>>,
     /// The words of a language model.
     pub vocabulary: Option<Vocabulary>,

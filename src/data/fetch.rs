@@ -14,9 +14,9 @@ use super::origin::Fetching;
 use super::{Entry, Format, default_directory, files, locate, registry};
 use crate::error::{Error, Result};
 
-/// Puts the files of the data set called `name` into the directory `into`, and returns that; by default into
-/// [`default_directory`], unless jobs find right ones elsewhere. `tell` hears of each origin tried, of how far it is and of
-/// what came of it. Files that are already there and right stay as they are, and a download that was cut off goes on.
+/// Fetches the files of the data set `name` into the directory `into` and returns that directory. The default is
+/// [`default_directory`], unless jobs already find intact files elsewhere. `tell` receives each origin tried, its
+/// progress and its outcome. Intact files stay as they are, and an interrupted download is resumed.
 ///
 /// # Errors
 /// When the data set is not one to fetch, when a file that is already there has another sha256 (nothing is changed
@@ -26,7 +26,7 @@ pub fn fetch(name: &str, into: Option<&Path>, tell: &mut dyn FnMut(Progress)) ->
     if let Some(into) = into {
         return fetch_entry(entry, into, tell);
     }
-    // A file that is found and is wrong is an error: jobs would read it.
+    // A file that is found but damaged is an error, because jobs would read it.
     let whole = match locate(entry) {
         Some(found) if missing(&found, &entry.format)?.is_empty() => Some(found),
         _ => None,

@@ -10,8 +10,8 @@ use crate::io::open_input;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// A kind of compression that is not read here: what it is called, the endings of its files, how they begin, and the command
-/// that decompresses them.
+/// A compression format that is not supported: its name, its file extensions, the first bytes of its files, and the
+/// command that decompresses them.
 struct Foreign {
     name: &'static str,
     endings: &'static [&'static str],
@@ -26,7 +26,7 @@ const FOREIGN: [Foreign; 7] = [
     Foreign {
         name: "bzip2",
         endings: &["bz2"],
-        // The size of its blocks is a digit; then come the numbers of the first block, or of the end.
+        // The block size is a digit; the magic number of the first block, or of the end, follows.
         begins: &[b"BZh?1AY&SY", b"BZh?\x17rE8P\x90"],
         by: "bzip2 -dc",
     },
@@ -35,7 +35,7 @@ const FOREIGN: [Foreign; 7] = [
     Foreign { name: "7z", endings: &["7z"], begins: &[b"7z\xbc\xaf\x27\x1c"], by: "7z x -so" },
 ];
 
-/// The longest beginning that is looked at.
+/// The number of first bytes to examine.
 const LONGEST: u64 = 10;
 
 /// The file called `name`, or `name.gz`, in `directory`.
@@ -43,7 +43,8 @@ pub(super) fn find(directory: &Path, name: &str) -> Option<PathBuf> {
     [directory.join(name), directory.join(format!("{name}.gz"))].into_iter().find(|path| path.is_file())
 }
 
-/// Says that [`find`] has found no `name` in `directory`; of one that is compressed in another way, how to get it.
+/// The error that [`find`] found no `name` in `directory`. If there is one in an unsupported compression, it tells how
+/// to decompress it.
 pub(super) fn missing(directory: &Path, name: &str) -> Error {
     for foreign in &FOREIGN {
         for ending in foreign.endings {
@@ -134,7 +135,7 @@ mod tests {
             );
             assert_eq!(message, expected);
         }
-        // A text may begin in nearly the same way, and be shorter.
+        // A text may begin with nearly the same bytes, and be shorter.
         for bytes in [&b"BZhang wrote"[..], b"PK", b"7z", b""] {
             std::fs::write(&path, bytes).unwrap();
             let mut content = Vec::new();

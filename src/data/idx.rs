@@ -25,12 +25,12 @@ const IMAGES: u32 = 0x0000_0803;
 /// Unsigned bytes in one dimension: N.
 const LABELS: u32 = 0x0000_0801;
 
-/// What is known of a data set's labels before they are read.
+/// What is known about a data set's labels before they are read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Labels<'a> {
     /// They are below this number.
     Below(usize),
-    /// What a job says of them.
+    /// What the job specifies.
     Said(&'a Idx),
 }
 
@@ -52,7 +52,8 @@ impl Labels<'_> {
 
 /// Reads the training and the test set from the four files in `directory`.
 ///
-/// Where nothing else is known there are as many classes as the largest label says, be there training samples of it or not.
+/// If nothing else is known, the largest label determines the number of classes, whether or not it has training
+/// samples.
 ///
 /// # Errors
 /// When a file is missing, unreadable or not what its name says, or two files do not belong together.
@@ -82,7 +83,8 @@ pub(super) fn read(directory: &Path, labels: Labels) -> Result<(Images, Images)>
     Ok((train, test))
 }
 
-/// Makes the labels of `images`, from the file at `path`, numbers of `classes` classes. The `lowest` label is that of both sets.
+/// Converts the labels of `images`, from the file at `path`, to numbers of `classes` classes. `lowest` is the lowest
+/// label of both sets.
 fn number(path: &Path, images: &mut Images, labels: Labels, classes: usize, lowest: usize) -> Result<()> {
     let first = labels.first();
     let range = first..first + classes;
@@ -103,13 +105,13 @@ fn number(path: &Path, images: &mut Images, labels: Labels, classes: usize, lowe
         );
         return Err(Error::data(path, message));
     }
-    // Within bytes, for a label is one.
+    // This cannot overflow, because a label is a byte.
     images.labels.iter_mut().for_each(|label| *label -= first as u8);
     images.classes = classes;
     Ok(())
 }
 
-/// Reads `images` with their `labels` as they are; how many classes there are is not known yet.
+/// Reads `images` with their unconverted `labels`; the number of classes is not known yet.
 fn read_pair(images: &Path, labels: &Path) -> Result<Images> {
     let ([samples, height, width], pixels) = read_array(images, IMAGES)?;
     let ([count], values) = read_array(labels, LABELS)?;

@@ -89,7 +89,7 @@ impl Images {
         xxh3_64(bytemuck::cast_slice(&all))
     }
 
-    /// What tells these from other images. xxh3 hashes several GB/s, so all of the pixels cost less than reading them.
+    /// What identifies these images. xxh3 hashes several GB/s, so hashing all pixels costs less than reading them.
     pub fn facts(&self) -> Facts {
         let hash = |bytes: &[u8]| format!("{:016x}", xxh3_64(bytes));
         vec![

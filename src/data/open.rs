@@ -29,7 +29,7 @@ pub fn open(name: &str, directory: Option<&Path>) -> Result<Dataset> {
     open_as(name, directory, None)
 }
 
-/// [`open`]; of IDX files of the user's own with what a job says of them.
+/// Like [`open`], with what the job specifies about the user's own IDX files.
 fn open_as(name: &str, directory: Option<&Path>, said: Option<&Idx>) -> Result<Dataset> {
     let entry = registry::find(name)?;
     refuse_directory(name, directory)?;

@@ -9,13 +9,13 @@ use super::Origin;
 use super::download::{Downloads, Progress, download};
 use super::program::{DEADLINE, Watch, run};
 
-/// Where an origin may write, and whom it tells how far it is.
+/// Where an origin may write, and where it reports progress.
 pub(super) struct Fetching<'a> {
-    /// For what is of no use afterwards.
+    /// For temporary files.
     pub scratch: &'a Path,
-    /// For what is of use next time.
+    /// For files that the next attempt can reuse.
     pub downloads: &'a mut Downloads,
-    /// Hears of progress.
+    /// Receives progress.
     pub tell: &'a mut dyn FnMut(Progress),
 }
 
@@ -42,7 +42,7 @@ fn size_of_files(directory: &Path) -> u64 {
 }
 
 impl Origin {
-    /// Gets the files called `names` and says in which directory they are now.
+    /// Gets the files called `names` and returns the directory they are in.
     pub(super) fn obtain(&self, names: &[&str], fetching: &mut Fetching) -> Result<PathBuf, String> {
         let scratch = fetching.scratch;
         match self {
@@ -104,7 +104,7 @@ impl Origin {
         }
     }
 
-    /// Takes away what was downloaded of it: it was not what was asked for.
+    /// Removes what was downloaded from it, because it is not the requested file.
     pub(super) fn discard(&self, downloads: &Downloads) {
         match self {
             Origin::Web(address) | Origin::Archive { address, .. } => downloads.discard(address),

@@ -1,4 +1,4 @@
-//! Where data sets stand on a machine.
+//! The directories in which data sets are found.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,8 @@ use etcetera::base_strategy::Xdg;
 
 use super::{Entry, Origin};
 
-/// Names a directory that has one directory a data set, shared by a user's projects or by a cluster's users.
+/// The variable that names a directory with one subdirectory per data set, shared by a user's projects or by the users
+/// of a cluster.
 pub(super) const ROOT: &str = "TERNFLOCK_DATA";
 
 /// The directories above those of the data sets.
@@ -16,18 +17,18 @@ pub(super) const ROOT: &str = "TERNFLOCK_DATA";
 pub(super) struct Places {
     /// `$TERNFLOCK_DATA`, if that is set.
     pub root: Option<PathBuf>,
-    /// The user's cache; none of a user without a home.
+    /// The user's cache; `None` for a user without a home directory.
     pub cache: Option<PathBuf>,
 }
 
 impl Places {
-    /// Those of this process.
+    /// The places of this process.
     pub fn here() -> Places {
         let root = env::var_os(ROOT).filter(|root| !root.is_empty()).map(PathBuf::from);
         Places { root, cache: Xdg::new().ok().map(|places| places.cache_dir().join("ternflock")) }
     }
 
-    /// The directories that may hold `entry`, the first choice first; none for a set that only its owner can place.
+    /// The directories that may hold `entry`, in order of preference; none for a set that only its owner can place.
     pub fn candidates(&self, entry: &Entry) -> Vec<PathBuf> {
         if entry.origins.is_empty() {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! Running other programs, each of them only as long as it gets somewhere.
+//! Runs other programs, each only as long as it makes progress.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -7,27 +7,27 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The longest any one program may go on without getting anywhere.
+/// How long a program may run without progress.
 pub const DEADLINE: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(20);
-/// Between two looks at how far it is.
+/// The interval between two checks of the progress.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How far a program is, and how long it may take to get farther.
+/// The progress of a program, and how long it may run without any.
 pub struct Watch<'a> {
     deadline: Duration,
-    /// A number that grows while it gets somewhere.
+    /// A number that grows as the program makes progress.
     look: &'a mut dyn FnMut() -> u64,
 }
 
 impl<'a> Watch<'a> {
-    /// A watch that `look`s several times a second, and once at the end.
+    /// A watch that calls `look` several times a second, and once at the end.
     pub fn new(deadline: Duration, look: &'a mut dyn FnMut() -> u64) -> Watch<'a> {
         Watch { deadline, look }
     }
 }
 
-/// Runs `program` in `scratch` until it ends or gets nowhere; a failure is told in the program's own words.
+/// Runs `program` in `scratch` until it ends or stops making progress. An error contains the program's own message.
 pub fn run<Argument: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = Argument>,
@@ -39,7 +39,8 @@ pub fn run<Argument: AsRef<OsStr>>(
     finish(&mut command, program, scratch, watch)
 }
 
-/// What `command`, which messages call `program`, prints until it ends or `deadline` has passed; as [`run`] in all else.
+/// The output of `command`, which messages call `program`, until it ends or `deadline` has passed; otherwise like
+/// [`run`].
 pub fn printed(
     command: &mut Command,
     program: &str,
@@ -74,7 +75,7 @@ fn finish(command: &mut Command, program: &str, scratch: &Path, watch: &mut Watc
     })
 }
 
-/// Waits for `child`, and kills it when it has got nowhere for too long.
+/// Waits for `child`, and kills it if it makes no progress for too long.
 fn wait(child: &mut Child, watch: &mut Watch) -> Result<(), String> {
     let (mut farther, mut looked, mut most) = (Instant::now(), Instant::now(), 0);
     loop {
@@ -132,7 +133,7 @@ mod tests {
         };
         assert_eq!(run("60", &mut || 7).unwrap_err(), "sleep took longer than 1.5 s");
         assert!(start.elapsed() < Duration::from_secs(30));
-        // One that gets somewhere may take longer.
+        // A program that makes progress may take longer.
         let mut far = 0;
         let mut look = || {
             far += 1;

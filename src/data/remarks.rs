@@ -1,14 +1,14 @@
-//! What is worth a sentence about data that can be trained on and may not be what the user believes.
+//! Remarks about data that can be trained on but may not be what the user expects.
 
 use super::Feeds;
 
-/// The share of unknown tokens above which a perplexity says little.
+/// The share of unknown tokens above which a perplexity means little.
 const MANY_UNKNOWN: f64 = 0.1;
-/// So many classes are listed.
+/// The maximum number of classes to list.
 const MOST_LISTED: usize = 10;
 
 impl Feeds {
-    /// A sentence for each thing that is odd about them.
+    /// One sentence for each oddity of the data.
     pub fn remarks(&self) -> Vec<String> {
         let words = self.vocabulary.as_ref().map_or(0, super::Vocabulary::len);
         let train = self.train.unknown_share().and_then(|share| unknown_remark("training", share, words));
@@ -19,7 +19,8 @@ impl Feeds {
     }
 }
 
-/// What to say of the `set` text, of whose tokens this `share` are `<unk>` by a vocabulary of `words` words; nothing of a few.
+/// A remark about the `set` text if the `share` of its tokens that are `<unk>` under a vocabulary of `words` words is
+/// large.
 pub fn unknown_remark(set: &str, share: f64, words: usize) -> Option<String> {
     let remedy = match set {
         "training" => "raise data.vocabulary",
@@ -46,7 +47,7 @@ fn empty_remark(empty: &[usize], classes: usize) -> Option<String> {
         _ => "",
     };
     Some(format!(
-        "{} of {classes} classes have no training sample, so that the network cannot learn them: {}{more}{from_one}",
+        "{} of {classes} classes have no training sample, so the network cannot learn them: {}{more}{from_one}",
         empty.len(),
         listed.join(", ")
     ))

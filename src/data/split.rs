@@ -1,8 +1,8 @@
-//! The validation split: training samples that are taken away to choose a model by, so that the test set is left to judge it.
+//! The validation split: training samples that are set aside to choose a model, so that the test set can judge it.
 //!
-//! It is drawn at random and stratified: each class gives the same share of its samples, as far as whole samples allow. Files are
-//! often sorted by class, and the end of such a file is a class of its own. Which samples it takes is a pure function of the seed
-//! and of the labels: the same on every rank, whatever their number.
+//! It is drawn at random and stratified: each class gives the same share of its samples, as far as whole samples allow.
+//! Files are often sorted by class, and the end of such a file then holds a single class. The choice of samples is a
+//! pure function of the seed and the labels, so it is the same on every rank and for any number of ranks.
 
 use std::cmp::Reverse;
 
@@ -13,16 +13,17 @@ use crate::error::{Error, Result};
 use crate::job::{Split, Validation};
 use crate::rng::{Purpose, Reader, Stream};
 
-/// The share of the training samples that is taken unless a job says how many, and the most samples that this may be.
+/// The default share of the training samples, and the maximum number of samples that this default takes.
 const SHARE: usize = 10;
 const MOST: usize = 10_000;
 
 impl Dataset {
-    /// Takes the validation split that `how` asks for out of the training set. `None`: it asks for none, or it leaves the size to the
-    /// program and no class has a second training sample to give. The test set chooses then.
+    /// Takes the validation split that `how` asks for out of the training set. Returns `None` if it asks for none, or
+    /// if it leaves the size to the program and no class has a second training sample to give. The test set then
+    /// chooses.
     ///
     /// # Errors
-    /// When nothing would be left to train on.
+    /// If nothing would be left to train on.
     pub fn split_validation(&mut self, how: &Split) -> Result<Option<Images>> {
         let (samples, spare) = (self.train.len(), spare(&counts(&self.train)));
         let count = match how.validation {
@@ -47,7 +48,7 @@ impl Dataset {
 }
 
 impl Images {
-    /// Takes the samples `chosen`, which ascend, away into a set of their own. Both keep their order.
+    /// Moves the samples `chosen` (in ascending order) into a set of their own. Both sets keep their order.
     fn take(&mut self, chosen: &[usize]) -> Images {
         let size = self.sample_size();
         let mut taken = Images {
@@ -73,14 +74,14 @@ impl Images {
     }
 }
 
-/// Samples of each class.
+/// The number of samples of each class.
 fn counts(images: &Images) -> Vec<usize> {
     let mut counts = vec![0; images.classes.max(1 + usize::from(u8::MAX))];
     images.labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
     counts
 }
 
-/// Samples that can be taken so that each class keeps one.
+/// The number of samples that can be taken so that each class keeps one.
 fn spare(counts: &[usize]) -> usize {
     counts.iter().map(|count| count.saturating_sub(1)).sum()
 }
@@ -109,8 +110,8 @@ fn draw(images: &Images, count: usize, seed: u64) -> Vec<usize> {
     chosen
 }
 
-/// How many of `count` samples each class gives: its share rounded down, and one more where the remainder is largest; of equal
-/// ones, in the order of the classes `order`. A class gives its last sample only when no other class has any to spare.
+/// How many of `count` samples each class gives: its share rounded down, plus one for the classes with the largest
+/// remainders, where ties follow `order`. A class gives its last sample only if no other class has one to spare.
 fn apportion(counts: &[usize], count: usize, order: &[usize]) -> Vec<usize> {
     let samples: usize = counts.iter().sum();
     let exact = |class: usize| counts[class] as u128 * count as u128;
@@ -142,7 +143,7 @@ mod tests {
     use super::super::digits;
     use super::*;
 
-    /// One pixel a sample, which is the sample's number.
+    /// One pixel per sample, which holds the sample's number.
     fn images(labels: &[u8]) -> Images {
         let pixels = (0..labels.len()).flat_map(|index| (index as u32).to_le_bytes()).collect();
         let (classes, full_scale) = (10, 255);
@@ -171,7 +172,7 @@ mod tests {
         counts(images)[..10].to_vec()
     }
 
-    /// A tenth by default. The digits of a file that is sorted by class: every class is in both parts, each by its share.
+    /// A tenth by default. Even if the file of digits is sorted by class, every class is in both parts in proportion.
     #[test]
     fn each_class_gives_its_share_of_a_file_that_is_sorted() {
         let mut labels = digits::load().unwrap().train.labels;
@@ -191,7 +192,7 @@ mod tests {
             let own: Vec<u8> = numbers(images).iter().map(|&number| labels[number as usize]).collect();
             assert_eq!(images.labels, own, "each picture has kept its label");
         }
-        // Within a class they are drawn at random: not its first, nor its last, nor every tenth.
+        // Within a class they are drawn at random: neither the first, nor the last, nor every tenth.
         let zeros: Vec<u32> = numbers(&validation).into_iter().filter(|&n| labels[n as usize] == 0).collect();
         let gaps: Vec<u32> = zeros.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(zeros.len() > 10 && gaps.iter().any(|gap| gap != &gaps[0]), "{zeros:?}");
@@ -223,7 +224,7 @@ mod tests {
 
     #[test]
     fn of_few_samples_each_class_keeps_one() {
-        // Thirty samples of ten classes: three of them, each of another class.
+        // From thirty samples of ten classes, it takes three, each of another class.
         let labels: Vec<u8> = (0..30).map(|index| index % 10).collect();
         let (train, validation) = split(&labels, Validation::Auto);
         let taken = per_class(&validation.unwrap());
@@ -232,7 +233,7 @@ mod tests {
         // Classes of one sample give none as long as another class can.
         let (train, validation) = split(&[0, 1, 2, 3, 3, 3], Validation::Count(2));
         assert_eq!((per_class(&train)[..4].to_vec(), per_class(&validation.unwrap())[3]), (vec![1; 4], 2));
-        // Where none can, the default leaves all samples to train on.
+        // If none can, the default leaves all samples in the training set.
         for labels in [&[7][..], &[0, 1, 2, 3, 4]] {
             let (train, validation) = split(labels, Validation::Auto);
             assert_eq!((train.len(), validation), (labels.len(), None));
@@ -252,7 +253,8 @@ mod tests {
     }
 
     proptest! {
-        /// As many as asked for, each class within one of its share unless it would lose its last, and none counted twice.
+        /// As many as asked for; each class within one of its share, unless it would lose its last sample; and none
+        /// counted twice.
         #[test]
         fn shares_add_up(counts in proptest::collection::vec(0usize..30, 1..20), part in 0.0f64..1.0, turn in 0usize..20) {
             let samples: usize = counts.iter().sum();

@@ -37,7 +37,7 @@ impl Job {
         xxh3_64(self.to_toml().as_bytes())
     }
 
-    /// What makes `other` another job than this one, by key.
+    /// The differences between this job and `other`, by key.
     pub fn differences(&self, other: &Job) -> Vec<Difference> {
         let (old, new) = (values(&self.to_toml()), values(&other.to_toml()));
         let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
@@ -49,14 +49,14 @@ impl Job {
     }
 }
 
-/// A key that two jobs give different values.
+/// A key with different values in two jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// Its path, such as `train.steps` or `model.layers[2].filters`.
     pub key: String,
-    /// The value that the one job gives it, as TOML, or "not set".
+    /// The value in the one job, as TOML, or "not set".
     pub old: String,
-    /// The same of the other job.
+    /// The value in the other job.
     pub new: String,
 }
 

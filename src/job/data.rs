@@ -34,7 +34,7 @@ pub struct Data {
     /// The directory of the files; `None`: where this dataset is usually found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// The validation split of images; none of a text, which has a validation text.
+    /// The validation split of images; `None` for a text, which has a validation text.
     #[serde(flatten)]
     pub split: Option<Split>,
     /// The mean to subtract from each channel of the pixels, which lie in 0..1. There exactly where `std` is.
@@ -49,7 +49,7 @@ pub struct Data {
     /// How images vary; `None`: not at all.
     #[serde(flatten)]
     pub augment: Option<Augment>,
-    /// What is said of images in IDX files of the user's own; none for others.
+    /// The settings for images in the user's own IDX files; `None` for others.
     #[serde(flatten)]
     pub idx: Option<Idx>,
     /// What images are made up; `None`: those of a file.

@@ -35,10 +35,10 @@ impl Augment {
     }
 }
 
-/// What is said of images in IDX files of the user's own.
+/// The settings for images in the user's own IDX files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Idx {
-    /// The number of classes; `None`: as many as the largest label says.
+    /// The number of classes; `None`: the largest label determines it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
     /// The label of the first class.
@@ -46,14 +46,14 @@ pub struct Idx {
     pub first_label: usize,
 }
 
-/// The name of the data set of such images.
+/// The name of the data set for such images.
 const IDX: &str = "idx";
 
 /// Labels are bytes.
 const MOST_CLASSES: usize = 256;
 
 impl Idx {
-    /// The keys of `section` for that, which no other `dataset` may have.
+    /// Reads these keys of `section`, which no other `dataset` may have.
     pub(super) fn read(section: &mut Section, dataset: &str) -> Option<Idx> {
         section.know("first_label");
         if dataset != IDX {
@@ -83,11 +83,11 @@ pub struct Synthetic {
     pub samples: usize,
 }
 
-/// The name of the data set of such images.
+/// The name of the data set for such images.
 const SYNTHETIC: &str = "synthetic";
 
 impl Synthetic {
-    /// The keys of `section` for that, which no other `dataset` may have.
+    /// Reads these keys of `section`, which no other `dataset` may have.
     pub(super) fn read(section: &mut Section, dataset: &str) -> Option<Synthetic> {
         let shape =
             Rule::new("three sizes of at least 1: channels, height and width", |shape: &Vec<usize>| {
@@ -111,7 +111,7 @@ impl Synthetic {
     }
 }
 
-/// Refuses those of `keys` that are there, for they belong to the data sets `owners`.
+/// Refuses those of `keys` that are present, because they belong to the data sets `owners`.
 fn refuse(section: &mut Section, keys: &[&'static str], owners: &[&str], dataset: &str) {
     for key in keys.iter().filter(|key| section.has(key)).collect::<Vec<_>>() {
         let owners = owners.iter().map(|owner| format!("\"{owner}\"")).collect::<Vec<_>>().join(" or ");

@@ -106,11 +106,11 @@ pub struct Loaded {
     pub job: Job,
     /// Whom to blame for a value of it.
     pub source: Source,
-    /// What it was read from.
+    /// The source of the job.
     request: Request,
 }
 
-/// What a job was read from: to read it once more with other overrides.
+/// The source of a job, to read it again with other overrides.
 #[derive(Clone, Debug)]
 struct Request {
     file: String,
@@ -120,27 +120,28 @@ struct Request {
 }
 
 impl Loaded {
-    /// The overrides that the job was read with.
+    /// The overrides with which the job was read.
     pub fn sets(&self) -> &[String] {
         &self.request.sets
     }
 
-    /// The file that the job was read from, as messages name it.
+    /// The file of the job, as messages name it.
     pub fn file(&self) -> &str {
         &self.request.file
     }
 
-    /// The same file with the overrides `earlier` laid over it, and then those that it was read with.
+    /// Reads the same file again, with the overrides `earlier` and then those with which it was read.
     ///
     /// # Errors
     /// Those of [`load`].
     pub fn after(&self, earlier: &[String]) -> Result<Loaded> {
-        // Layers were checked when the job was read first; overrides of layers are checked again when the network is built.
+        // Layers were checked when the job was first read; overrides of layers are checked again when the network is
+        // built.
         read_request(self.request.clone(), earlier, |_| Vec::new())
     }
 }
 
-/// No job file is larger: what is given for one by mistake may be anything.
+/// The maximum size of a job file; a file given by mistake may have any size.
 const MOST_BYTES: u64 = 16 << 20;
 
 /// Reads the job file at `path` and lays each of `sets` (`section.key=value`) over it, the last one said winning.
@@ -151,19 +152,20 @@ pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
     load_checked(path, sets, |_| Vec::new())
 }
 
-/// What a room above finds wrong with a job that has been read as far as it can be: the path of the value, and what is wrong.
+/// Problems that a higher module finds in a job that was read as far as possible: the path of the value, and what is
+/// wrong with it.
 pub type Check = fn(&Job) -> Vec<(String, String)>;
 
-/// [`load`], with what `check` finds reported together with everything else.
+/// Like [`load`], but reports what `check` finds together with all other problems.
 ///
 /// # Errors
-/// Those of [`load`], and what `check` finds.
+/// Those of [`load`], and the problems that `check` finds.
 pub fn load_checked(path: impl AsRef<Path>, sets: &[String], check: Check) -> Result<Loaded> {
     load_after(path, &[], sets, check)
 }
 
-/// The same with the overrides `earlier` of a run under the `sets`: as [`Loaded::after`], of a file that may say too little
-/// without them.
+/// Like [`load_checked`], with the overrides `earlier` of a run applied before `sets`. Unlike [`Loaded::after`], the
+/// file may be incomplete without them.
 ///
 /// # Errors
 /// Those of [`load_checked`].
@@ -179,7 +181,7 @@ pub fn load_after(
     read_request(Request { file, text, sets, stem: stem(path) }, earlier, check)
 }
 
-/// The name of the job in the file at `path`, if it can be told without reading all of it.
+/// The name of the job in the file at `path`, if it can be found without validating the whole file.
 pub fn name_in(path: impl AsRef<Path>) -> Option<String> {
     let path = path.as_ref();
     let table: Table = read_text(path, &path.display().to_string()).ok()?.parse().ok()?;
@@ -203,7 +205,7 @@ pub fn parse(file: String, text: &str, sets: &[String], stem: Option<&str>) -> R
     read_request(request, &[], |_| Vec::new())
 }
 
-/// Reads what `request` says, over which the overrides `earlier` were laid before its own.
+/// Reads the job of `request`, with the overrides `earlier` applied before its own.
 fn read_request(request: Request, earlier: &[String], check: Check) -> Result<Loaded> {
     let (mut table, mut source) = source::parse(request.file.clone(), &request.text)?;
     let mut problems = Problems::default();
@@ -229,7 +231,7 @@ fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>, 
     let mut reader = Reader::new(table, source, problems, "at the top of the file");
     let length = if table.contains_key("stage") { Length::Stages } else { Length::Job };
     let mut job = read_sections(&mut reader, length, stem);
-    // In a job of stages these are what they may take over, or not.
+    // In a job with stages, these are only defaults, which stages may replace.
     if matches!(length, Length::Job) {
         job.sparsity.check_beside(&job.optimizer, &mut reader);
     }
@@ -263,7 +265,7 @@ fn read_sections(reader: &mut Reader, length: Length, stem: Option<&str>) -> Job
     }
 }
 
-/// The keys that a `--set` may hold, with their sections, as in `train.epochs`; those of stages left out.
+/// The keys that `--set` accepts, with their sections, as in `train.epochs`, without those of stages.
 pub fn keys() -> Vec<String> {
     let (table, source) = (Table::new(), Source::new(String::new()));
     let mut reader = Reader::new(&table, &source, Problems::default(), "");

@@ -37,7 +37,7 @@ impl Model {
     }
 }
 
-/// The preset by its own name, whichever of its names the job says.
+/// The preset by its own name, even if the job uses an alias.
 fn read_preset(section: &mut Section) -> Option<String> {
     let said: String = section.optional("preset", &Rule::ANY)?;
     match find_preset(&said) {

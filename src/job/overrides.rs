@@ -178,7 +178,8 @@ mod tests {
     use crate::job::tests::{MINIMAL, accepted, minimal, refused};
     use crate::job::{Gradients, OptimizerKind, ScheduleKind};
 
-    /// As if the file had said the earlier ones: later ones of another kind drop them, and the same ones again change nothing.
+    /// Earlier overrides act as if they were in the file: later ones of another kind drop them, and repeating them
+    /// changes nothing.
     #[test]
     fn overrides_hold_when_a_run_is_taken_up() {
         let own = |sets: &[&str]| sets.iter().map(ToString::to_string).collect::<Vec<_>>();

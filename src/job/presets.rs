@@ -1,9 +1,9 @@
-//! The names of the published networks, which `crate::models` builds. They are here, as those of data sets are, so that a
-//! wrong one is reported together with everything else that is wrong with a job file.
+//! The names of the published networks, which `crate::models` builds. Like the names of data sets, they are defined
+//! here so that a wrong one is reported together with all other problems of a job file.
 
 use super::names::{nearest, suggest};
 
-/// Each preset, and the other names it is known by.
+/// Each preset, and its aliases.
 const NAMES: &[(&str, &[&str])] = &[
     ("lenet", &[]),
     ("mlp", &[]),
@@ -29,15 +29,15 @@ pub fn presets() -> impl Iterator<Item = &'static str> {
     NAMES.iter().map(|(name, _)| *name)
 }
 
-/// The preset that `name` means: its name, or another that it is known by.
+/// The preset that `name` means, by its name or an alias.
 ///
 /// # Errors
-/// When there is no such preset; the nearest name, or all of them.
+/// If there is no such preset. The message has the nearest name, or all names.
 pub fn find_preset(name: &str) -> Result<&'static str, String> {
     let found = NAMES.iter().find(|(preset, others)| *preset == name || others.contains(&name));
     found.map(|(preset, _)| *preset).ok_or_else(|| {
         let all: Vec<&str> = presets().collect();
-        // A slip in another name is still a slip in that preset.
+        // A typo in an alias still means that preset.
         let others = NAMES.iter().flat_map(|(_, others)| others.iter().copied());
         let meant = nearest(name, all.iter().copied().chain(others)).and_then(|near| find_preset(near).ok());
         let advice = meant.map_or_else(|| suggest(name, &all), |meant| format!("did you mean `{meant}`?"));

@@ -37,12 +37,12 @@ impl<'a> Reader<'a> {
         Section { name, table, reader: self }
     }
 
-    /// The paths of all keys of sections that have been asked for.
+    /// The paths of all section keys that have been read.
     pub fn keys(&self) -> Vec<String> {
         self.names.paths()
     }
 
-    /// Reports a problem with the value at `path`, of a section that has been read.
+    /// Reports a problem with the value at `path` in a section that has been read.
     pub fn refuse(&mut self, path: &str, message: impl Into<String>) {
         self.problems.add(self.source.place(path), message);
     }

@@ -158,7 +158,7 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// The section of a job or of a stage whose length and evaluations are those of `train`.
+    /// Reads the section of a job or of a stage; `train` defines its length and its evaluations.
     pub(super) fn read(section: &mut Section, train: &Train) -> Self {
         let default = Schedule::default();
         let fraction = Rule::new("at least 0 and at most 1", |part| (0.0..=1.0).contains(part));
@@ -166,7 +166,7 @@ impl Schedule {
         if name == Some(Name::Plateau) && train.has_length() && train.eval_every == Some(0) {
             section.refuse(
                 "kind",
-                "schedule.kind = \"plateau\" cuts the rate by what evaluations say, and with train.eval_every = 0 there is \
+                "schedule.kind = \"plateau\" cuts the rate when evaluations stop improving, and with train.eval_every = 0 there is \
                  none before the end: leave train.eval_every out, or give the steps between evaluations",
             );
         }

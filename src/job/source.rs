@@ -23,7 +23,7 @@ pub(super) enum Place {
     Line(usize),
     /// A `--set`: which of them, and as it was given, `section.key=value`.
     Set(usize, String),
-    /// The same, of those that a run was started with.
+    /// An override that a run was started with.
     Started(usize, String),
     /// The file as a whole.
     File,
@@ -87,7 +87,8 @@ impl Source {
         }
     }
 
-    /// Every `--set` so far is one that a run was started with, and no more contradicted by a later one than the file is.
+    /// Marks every `--set` so far as one that a run was started with. Like the file, it may be contradicted by a later
+    /// one.
     pub(super) fn settle_sets(&mut self) {
         for place in self.places.values_mut() {
             if let Place::Set(order, set) = place {

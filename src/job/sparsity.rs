@@ -93,14 +93,14 @@ impl Sparsity {
         [filters, channels, shapes, filters_2d, layers, neurons, inputs, hidden_units, self.l1] != [0.0; 9]
     }
 
-    /// Refuses proximal steps beside an optimizer that moves each parameter at a rate of its own (docs/adr/0020).
+    /// Refuses proximal steps with an optimizer that moves each parameter at its own rate (docs/adr/0020).
     pub(super) fn check_beside(&self, optimizer: &Optimizer, reader: &mut Reader) {
         let each_its_own = matches!(optimizer.kind, OptimizerKind::Adam { .. });
         if self.method == SparsityMethod::Proximal && self.is_active() && each_its_own {
             reader.refuse(
                 "sparsity.method",
                 "sparsity.method = \"proximal\" does not go with optimizer.kind = \"adam\": a group shrinks at the \
-                 rate that its parameters move at, and Adam gives each parameter another, without a bound where \
+                 rate at which its parameters move, but Adam gives each parameter its own, without a bound where \
                  gradients are zero; use sparsity.method = \"group_lasso\", or \"sgd\", \"nesterov\" or \"lars\"",
             );
         }

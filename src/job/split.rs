@@ -1,4 +1,4 @@
-//! What `[data]` says of the validation split: the training images that a model is chosen by.
+//! The keys of `[data]` for the validation split, which are training images that choose the model.
 
 use serde::{Serialize, Serializer};
 use toml::Value;
@@ -12,8 +12,9 @@ use super::value::{FromValue, Rule};
 pub struct Split {
     /// How many training samples it takes.
     pub validation: Validation,
-    /// The seed that draws them. It is not the run's, so that runs with other seeds are judged by the same samples, and one that
-    /// begins with the parameters of another is not judged by samples that these have learnt.
+    /// The seed that draws them. It is independent of the run's seed, so that runs with other seeds are judged by the
+    /// same samples, and a run that starts from another run's parameters is not judged by samples that those were
+    /// trained on.
     pub validation_seed: u64,
 }
 
@@ -55,7 +56,7 @@ impl FromValue for Validation {
 }
 
 impl Split {
-    /// The keys of `section` for that; `None` of a text, which has a validation text.
+    /// Reads these keys of `section`; `None` for a text, which has a validation text.
     pub(super) fn read(section: &mut Section, dataset: &str, is_synthetic_text: bool) -> Option<Split> {
         let split = Split {
             validation: section.or("validation", Validation::Auto, &Rule::ANY),
@@ -64,7 +65,7 @@ impl Split {
         if !is_text(dataset) && !is_synthetic_text {
             return Some(split);
         }
-        // Earlier versions wrote `validation = 0` into the jobs of texts, too.
+        // Earlier versions wrote `validation = 0` into jobs on texts as well.
         let said = section.has("validation") && split.validation != Validation::Count(0);
         for key in [("validation", said), ("validation_seed", section.has("validation_seed"))]
             .into_iter()

@@ -42,7 +42,7 @@ pub(super) enum Length {
 }
 
 impl Train {
-    /// Whether it has steps: not at the top of a job in stages, nor in a stage that is surgery alone.
+    /// Whether it has steps; not at the top level of a job with stages, nor in a stage that only performs surgery.
     pub(super) fn has_length(&self) -> bool {
         self.epochs.is_some() || self.steps.is_some()
     }

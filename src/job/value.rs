@@ -54,7 +54,7 @@ pub(super) fn choose<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T,
     chosen.map(|&(_, choice)| choice).ok_or_else(|| one_of(&names, value.as_str()))
 }
 
-/// "one of" some names, quoted as the file would quote them, and the one that `found` was probably meant to be.
+/// "one of" some names, quoted as in the file, and the name that `found` was probably meant to be.
 pub(super) fn one_of(names: &[&str], found: Option<&str>) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
     let all = if let [only] = &quoted[..] { only.clone() } else { format!("one of {}", quoted.join(", ")) };

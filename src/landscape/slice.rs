@@ -119,7 +119,7 @@ mod tests {
         assert_ne!(line, draw(&graph, &parameters, (4, 0)).unwrap());
     }
 
-    /// The bias of a recurrent highway network has an axis for its levels, and is a bias all the same.
+    /// The bias of a recurrent highway network has an axis for its levels, but is still a bias.
     #[test]
     fn biases_of_levels_have_no_direction() {
         let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([

@@ -49,7 +49,7 @@ pub fn preset(name: &str, input: Shape, classes: usize) -> Result<Graph> {
     Graph::from_tables(input, layers).map_err(|(error, _)| error)
 }
 
-/// The preset that `name` means, which may be another name of it.
+/// The preset that `name`, which may be an alias, means.
 ///
 /// # Errors
 /// [`Error::Usage`] when there is no such preset.

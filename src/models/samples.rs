@@ -1,11 +1,11 @@
-//! What presets were published for: the samples they take, and how many of them at a time.
+//! The samples for which presets were published, and their batch sizes.
 
 use crate::nn::Shape;
 
-/// Words of a language model: those of the Penn Treebank.
+/// Vocabulary size of a language model: that of the Penn Treebank.
 const WORDS: usize = 10_000;
 
-/// What a sample of the preset `name` is like, and its classes. A text has `steps` tokens.
+/// The shape of a sample of the preset `name`, and the number of classes. A text has `steps` tokens.
 pub fn samples(name: &str, steps: usize) -> (Shape, usize) {
     let image = |channels, side| Shape::Image { channels, height: side, width: side };
     match name {
@@ -19,7 +19,7 @@ pub fn samples(name: &str, steps: usize) -> (Shape, usize) {
     }
 }
 
-/// Tokens of a text that the preset `name` is trained on: those of Zaremba et al. (2014) and of Zilly et al. (2017).
+/// Tokens per sample with which the preset `name` is trained, as in Zaremba et al. (2014) and Zilly et al. (2017).
 pub fn training_steps(name: &str) -> usize {
     if name == "lstm-small" { 20 } else { 35 }
 }

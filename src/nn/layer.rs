@@ -20,8 +20,8 @@ pub struct ParameterSpec {
 }
 
 impl ParameterSpec {
-    /// Elements of a row of the tensor as a matrix: what a filter, a unit or a gate of a hidden unit has. The levels of a
-    /// recurrent weight stand one below the other; a bias, or a factor of a normalisation, is a row by itself.
+    /// Elements per row of the tensor as a matrix: the weights of a filter, of a unit, or of a gate of a hidden unit.
+    /// The levels of a recurrent weight are stacked. Each bias or normalisation factor is a row by itself.
     pub fn row(&self) -> usize {
         match &self.shape[..] {
             _ if !self.decay => 1,
@@ -32,7 +32,7 @@ impl ParameterSpec {
     }
 }
 
-/// The name of the weight between a recurrent layer's state and its next.
+/// The name of the weight between a recurrent layer's state and its next state.
 pub const RECURRENT: &str = "weight_hh";
 
 /// A layer's description: what it makes of its inputs' shapes. A message of an `Err` says what does not fit, with both

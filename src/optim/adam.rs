@@ -25,7 +25,7 @@ pub(super) struct Corrected {
 }
 
 impl Adam {
-    /// The constants of step `step`, from 0.
+    /// The constants of step `step`, counted from 0.
     pub fn at(&self, step: u64) -> Corrected {
         let updates = step.saturating_add(1);
         Corrected {
@@ -40,8 +40,9 @@ impl Adam {
     }
 }
 
-/// `base` to the power of `exponent` by squaring. The exponent of [`f64::powi`] ends at 2^31 - 1, and runs do not. These are
-/// its products in its order, and products alone, so any machine rounds them alike.
+/// `base` to the power of `exponent`, by squaring. The exponent of [`f64::powi`] is limited to 2^31 - 1, but runs can
+/// be longer. The products and their order are those of `powi`, and there are only products, so every machine rounds
+/// them alike.
 fn power(mut base: f64, mut exponent: u64) -> f64 {
     let mut product = 1.0;
     loop {
@@ -105,7 +106,7 @@ mod tests {
         assert_eq!((w, m, s), ([7.75], [2.5], [6.25]), "as L2, the gradient is 1 + 0.5 * 8");
     }
 
-    /// A run may be longer than the exponents that `powi` takes: the corrections fall to 1 and stay there, at any step.
+    /// A run may be longer than the exponents that `powi` takes. The corrections fall to 1 and stay there at any step.
     #[test]
     fn every_step_has_a_correction() {
         let adam = Adam { beta1: 0.9, beta2: 0.999, ..ADAM };
@@ -119,7 +120,7 @@ mod tests {
             update(&Update { scale: 1.0, decay: 0.0, rate: 0.25 }, &late, &[0.5], &mut m, &mut s, &mut w);
             assert!((w[0] - 0.75f32).abs() < 1e-6, "step {step}: {w:?}");
         }
-        // A moment that forgets so slowly that 2^31 steps are not the end of its correction.
+        // A moment that decays so slowly that it still needs a correction after 2^31 steps.
         let slow = Adam { beta2: 1.0 - 2f64.powi(-31), ..adam };
         for (step, left) in [(last - 1, (-1f64).exp()), (last, (-1f64).exp()), (2 * last + 1, (-2f64).exp())]
         {
@@ -129,7 +130,7 @@ mod tests {
         }
     }
 
-    /// Within the exponents that both take, the powers are those of `powi` to the bit: earlier runs stay as they were.
+    /// For exponents that both accept, the powers are bit-identical to those of `powi`, so earlier runs are reproduced.
     #[test]
     fn powers_are_those_of_the_library() {
         for base in [0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999] {

@@ -25,7 +25,7 @@ pub struct Optimizer {
     states: Vec<State>,
     /// The sum of the squares of each part of the gradients, if they are clipped.
     squares: Vec<f64>,
-    /// By tensor: the rate of the last step.
+    /// The rate of the last step, by tensor.
     rates: Vec<f64>,
 }
 
@@ -63,8 +63,8 @@ impl Optimizer {
         }
     }
 
-    /// By tensor, the factor that the last step's gradient had on its way into the parameters: the learning rate; with LARS,
-    /// times the tensor's ratio. Adam divides by a number of each parameter's own besides.
+    /// For each tensor, the factor with which the last step's gradient entered the parameters: the learning rate, times
+    /// the tensor's ratio with LARS. Adam also divides by a separate number per parameter.
     pub fn rates(&self) -> &[f64] {
         &self.rates
     }
@@ -86,7 +86,7 @@ impl Optimizer {
 
     /// Step `step`, from 0, at `learning_rate`, by the averaged gradients in `parameters`.
     pub fn step(&mut self, step: u64, learning_rate: f64, parameters: &mut Parameters) {
-        // Allocates before the first step alone.
+        // Allocates only before the first step.
         self.rates.clear();
         self.rates.resize(parameters.table.len(), learning_rate);
         within(|| self.step_here(step, learning_rate as f32, parameters));

@@ -38,13 +38,15 @@ pub fn job_of(name: &str, sets: &[String], ranks: usize) -> Result<Loaded> {
     parse(format!("--model {name}"), &text, sets, Some(preset))
 }
 
-/// What to say of a `name` that is none of [`MODELS`]: it is mistyped, or another preset.
+/// The error for a `name` that is not in [`MODELS`]: a typo, or another preset.
 fn unknown(name: &str) -> Error {
     let known = MODELS.map(|model| model.name);
     Error::Usage(match find_preset(name) {
         Ok(preset) => {
             let all = known.map(|name| format!("`{name}`")).join(", ");
-            format!("--model: `{preset}` needs a job file that says its data; without one there are {all}")
+            format!(
+                "--model: `{preset}` needs a job file that names its data; without one, the choices are {all}"
+            )
         }
         Err(_) => format!("--model: there is no `{name}`; {}", suggest(name, &known)),
     })
@@ -66,7 +68,7 @@ mod tests {
         assert_eq!(message("resnt50"), "--model: there is no `resnt50`; did you mean `resnet-50`?");
         // A preset, but not of ImageNet.
         assert!(
-            message("lenet").ends_with("there are `alexnet`, `googlenet`, `vgg-a`, `resnet-50`"),
+            message("lenet").ends_with("the choices are `alexnet`, `googlenet`, `vgg-a`, `resnet-50`"),
             "{}",
             message("lenet")
         );

@@ -8,7 +8,7 @@ use crate::bench::scaling::{Point, Scaling, WayTime};
 /// A job on each network.
 #[derive(Clone, Debug, Serialize)]
 pub struct Prediction {
-    /// What got in the way while these ranks were measured.
+    /// Interference from other work while these ranks were measured.
     pub interference: Interference,
     /// In the order asked for.
     pub networks: Vec<Network>,

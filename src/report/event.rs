@@ -29,10 +29,10 @@ pub enum Event {
         threads_reason: String,
         /// The BLAS of rank 0, with its version and the core type of its kernels.
         blas: String,
-        /// Why it computes with these kernels, where it would not have chosen them by itself.
+        /// Why it uses these kernels, if it did not choose them by itself.
         #[serde(skip_serializing_if = "Option::is_none")]
         blas_reason: Option<&'static str>,
-        /// What is wrong with its kernels, and where those of other ranks differ.
+        /// Problems of its kernels, and differences between ranks.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         blas_warnings: Vec<String>,
         /// Parameters of the network.
@@ -47,10 +47,10 @@ pub enum Event {
         /// Words that a language model knows.
         #[serde(skip_serializing_if = "Option::is_none")]
         vocabulary: Option<usize>,
-        /// The share of the training text's tokens that stand for words outside the vocabulary.
+        /// The share of unknown tokens in the training text: those for words outside the vocabulary.
         #[serde(skip_serializing_if = "Option::is_none")]
         unknown: Option<f64>,
-        /// The same of the text that is evaluated on.
+        /// The share of unknown tokens in the evaluation text.
         #[serde(skip_serializing_if = "Option::is_none")]
         evaluation_unknown: Option<f64>,
         /// What the network is chosen by: "validation" or "test".
@@ -96,7 +96,7 @@ pub enum Event {
         /// Seconds a step, mean over ranks and steps.
         phases: Phases,
     },
-    /// An evaluation of the set that the network is chosen by.
+    /// An evaluation of the set that chooses the network.
     Evaluate {
         /// Steps done.
         step: u64,
@@ -107,13 +107,13 @@ pub enum Event {
         /// How good the network is.
         #[serde(flatten)]
         score: Score,
-        /// On how many samples or tokens.
+        /// The number of samples or tokens.
         #[serde(flatten)]
         samples: Count,
-        /// Whether it is the best so far; of a stage, the best of that stage.
+        /// Whether it is the best so far; in a stage, the best of that stage.
         best: bool,
     },
-    /// Once, at the end of a run that a validation set has chosen the network of: that network on the test set.
+    /// Once, at the end of a run in which a validation set chose the network: that network on the test set.
     Test {
         /// Steps done.
         step: u64,
@@ -121,7 +121,7 @@ pub enum Event {
         set: &'static str,
         /// The checkpoint of the network.
         checkpoint: PathBuf,
-        /// What came out.
+        /// The result.
         #[serde(flatten)]
         test: Test,
     },
@@ -141,7 +141,7 @@ pub enum Event {
     },
     /// Once, at the end of a run that is complete or was interrupted.
     End(Summary),
-    /// Once, at the end of a run that an error has ended: a line of the same `event`, `end`.
+    /// Once, at the end of a run that an error ended; a line with the same `event`, `end`.
     #[serde(rename = "end")]
     Failed {
         /// Steps done.
@@ -156,21 +156,21 @@ pub enum Event {
     },
 }
 
-/// How a run has ended. A run that was killed has no end at all.
+/// How a run ended. A run that was killed has no end event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// All steps were done.
     Complete,
-    /// A signal, or the end of its allocation, ended it after a checkpoint.
+    /// A signal or the end of its allocation ended it after a checkpoint.
     Interrupted,
-    /// A loss, a gradient or a parameter was no longer finite.
+    /// A loss, a gradient or a parameter was not finite.
     Diverged,
     /// Another error ended it.
     Failed,
 }
 
-/// How a run has ended, and when.
+/// How a run ended, and when.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ending {
     /// How.
@@ -182,7 +182,7 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// The end, now, of a run that was not ended by an error.
+    /// The end, at the current time, of a run that no error ended.
     pub fn of(complete: bool) -> Ending {
         match complete {
             true => Ending::now(Status::Complete, 0),
@@ -190,7 +190,7 @@ impl Ending {
         }
     }
 
-    /// The end, now, of a run by an error of `kind`.
+    /// The end, at the current time, of a run by an error of `kind`.
     pub fn by(kind: Kind) -> Ending {
         let status = if kind == Kind::NonFinite { Status::Diverged } else { Status::Failed };
         Ending::now(status, kind.exit_code())
@@ -230,7 +230,7 @@ pub struct Summary {
     pub ending: Ending,
     /// What the network is chosen by: "validation" or "test".
     pub set: &'static str,
-    /// How good the last network was on that; NaN if the run was interrupted.
+    /// The score of the last network on that set; NaN if the run was interrupted.
     #[serde(flatten)]
     pub score: Score,
     /// Mean loss of the last network; none if the run was interrupted.
@@ -255,31 +255,31 @@ pub struct Summary {
     pub best_checkpoint: Option<PathBuf>,
 }
 
-/// The network that a run's evaluations have chosen: the best one if the job keeps it, else the last.
+/// The network that a run's evaluations chose: the best one if the job keeps it, otherwise the last.
 #[derive(Clone, Debug, Serialize)]
 pub struct Chosen {
-    /// The step it is of.
+    /// Its step.
     pub step: u64,
     /// Its checkpoint.
     pub checkpoint: PathBuf,
-    /// How good it was on the set that it was chosen by.
+    /// Its score on the set that chose it.
     #[serde(flatten)]
     pub score: Score,
-    /// Mean loss there; none of a best evaluation by an earlier version, which did not keep it.
+    /// Mean loss on that set; `None` if an earlier version, which did not keep it, made the evaluation.
     pub loss: Option<f64>,
 }
 
 /// The chosen network on the test set.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Test {
-    /// The step that the network is of.
+    /// The step of the network.
     pub network_step: u64,
-    /// How good it is.
+    /// Its score.
     #[serde(flatten)]
     pub score: Score,
-    /// Mean loss, in nats; none where the test set itself has chosen and an earlier version did not keep the loss.
+    /// Mean loss, in nats; `None` if the test set itself chose and an earlier version did not keep the loss.
     pub loss: Option<f64>,
-    /// On how many samples or tokens.
+    /// The number of samples or tokens.
     #[serde(flatten)]
     pub samples: Count,
 }

@@ -40,16 +40,16 @@ impl Metrics {
     }
 }
 
-/// The last thing that a file of events tells.
+/// How the last run in a file of events ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Last {
-    /// The run has ended so.
+    /// The run ended like this.
     End(Status),
-    /// It was cut off: killed, by a user, the kernel or a lost node, before it could write how it ended.
+    /// The run was cut off: a user, the kernel or a lost node killed it before it could record its end.
     CutOff,
 }
 
-/// The last thing that the file of events at `path` tells; nothing where there is no file, or no whole line in it.
+/// How the last run in the file of events at `path` ended; `None` if there is no file, or no complete line in it.
 pub fn last(path: &Path) -> Option<Last> {
     // Lines are far shorter than this.
     const TAIL: u64 = 1 << 16;
@@ -63,7 +63,7 @@ pub fn last(path: &Path) -> Option<Last> {
         return Some(Last::CutOff);
     }
     let status = serde_json::from_value(event["status"].clone()).unwrap_or(match event["complete"] == true {
-        // Of a version that did not write the status.
+        // A version that did not write the status.
         true => Status::Complete,
         false => Status::Interrupted,
     });
@@ -119,14 +119,14 @@ mod tests {
         let shown = ["event", "step", "complete", "status", "exit_code"].map(|key| end[key].to_string());
         assert_eq!(shown, ["\"end\"", "7", "false", "\"diverged\"", "6"]);
         assert!(end["time"].as_str().unwrap().ends_with('Z') && end["error"].is_string(), "{end}");
-        // Far more than what is looked at.
+        // Far more than is read.
         (2..3000).for_each(|step| metrics.write(&note(step)).unwrap());
         assert_eq!(last(&path), Some(Last::CutOff));
         let append = |line: &str| {
             let file = OpenOptions::new().append(true).open(&path);
             file.unwrap().write_all(line.as_bytes()).unwrap();
         };
-        // As versions before wrote it; and half a line, which a kill leaves, tells nothing.
+        // As earlier versions wrote it. Half a line, which a kill leaves behind, does not count.
         append("{\"event\":\"end\",\"step\":9,\"complete\":true}\n{\"ev");
         assert_eq!(last(&path), Some(Last::End(Status::Complete)));
     }

@@ -58,7 +58,7 @@ impl Task {
         }
     }
 
-    /// The score whose value is `value`.
+    /// The score with the value `value`.
     pub fn measure(self, value: f64) -> Score {
         match self {
             Task::Classification => Score::Accuracy(value),
@@ -107,8 +107,8 @@ impl Score {
         }
     }
 
-    /// Whether an evaluation of this score and of `loss` is better than one of the same measure's value `best` and of `best_loss`.
-    /// Of equal scores the lower loss is better; one that is not known is never beaten by it.
+    /// Whether an evaluation with this score and `loss` is better than one with the value `best` of the same measure
+    /// and `best_loss`. If the scores are equal, the lower loss is better; an unknown `best_loss` cannot be beaten.
     pub fn improves(self, loss: f64, best: f64, best_loss: Option<f64>) -> bool {
         self.beats(best) || (self.value() == best && best_loss.is_some_and(|best| loss < best))
     }
@@ -168,7 +168,7 @@ mod tests {
         assert!(all.improves(0.065, 1.0, Some(0.4)) && !all.improves(0.4, 1.0, Some(0.065)));
         assert!(!all.improves(0.4, 1.0, Some(0.4)) && !all.improves(0.1, 1.0, None));
         assert!(all.improves(9.0, 0.9, Some(0.1)) && !Score::Accuracy(0.9).improves(0.1, 1.0, Some(9.0)));
-        // Perplexities too large for a number are equal.
+        // Infinite perplexities are equal.
         let endless = Score::Perplexity(f64::INFINITY);
         assert!(
             endless.improves(800.0, f64::INFINITY, Some(900.0)) && !endless.improves(800.0, 3.0, Some(900.0))

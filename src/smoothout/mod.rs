@@ -10,12 +10,12 @@
 //! weight:  w + a |w| u
 //! ```
 //!
-//! A row is what [`ParameterSpec::row`](crate::nn::layer::ParameterSpec::row) says: a filter's weights, a unit's, those of a
-//! gate of a hidden unit at each level of a recurrent highway network; each bias is a filter of one weight. So a row of zeros
-//! has no noise with `filter` or `weight`. Zeros that are frozen are no part of the network: they have none in any case, and
-//! no draw of theirs counts in |U| ([`SmoothOut::spare_zeros`]). Each micro-batch of each rank has draws of its own, or all of a step
-//! share theirs. Draws are a pure function of the seed, the step, the place of the micro-batch in the global batch, the tensor
-//! and the weight (docs/adr/0013): nothing of them is in a checkpoint.
+//! [`ParameterSpec::row`](crate::nn::layer::ParameterSpec::row) defines a row: the weights of a filter, of a unit, or
+//! of a gate of a hidden unit at each level of a recurrent highway network. Each bias is a filter of one weight. A row
+//! of zeros therefore gets no noise with `filter` or `weight`. Frozen zeros are not part of the network: they never get
+//! noise, and their draws do not count in |U| ([`SmoothOut::spare_zeros`]). Each micro-batch of each rank has draws of
+//! its own, or all of a step share theirs. Draws are a pure function of the seed, the step, the place of the
+//! micro-batch in the global batch, the tensor and the weight (docs/adr/0013): nothing of them is in a checkpoint.
 
 mod noise;
 mod quantiles;
@@ -41,7 +41,7 @@ struct Tensor {
     range: Range<usize>,
     /// Weights of a filter.
     filter: usize,
-    /// Whether zeros in it can be frozen, as those of weights are, but not those of biases.
+    /// Whether zeros in it can be frozen: yes for weights, no for biases.
     is_weight: bool,
 }
 
@@ -53,7 +53,7 @@ pub struct SmoothOut {
     schedule: NoiseSchedule,
     /// All micro-batches of a step have the same noise.
     shared: bool,
-    /// Weights that are zero have no noise.
+    /// Weights that are zero get no noise.
     spares_zeros: bool,
     shape: Shape,
     tensors: Vec<Tensor>,
@@ -143,7 +143,7 @@ impl SmoothOut {
                         if w == 0.0 { w } else { w + a * u }
                     }),
                     Adapt::None => perturb_tensor(&stream, &self.shape, clean, noisy, |w, u| w + a * u),
-                    // Zeros have no noise in any case.
+                    // Zeros get no noise in any case.
                     Adapt::Weight => {
                         perturb_tensor(&stream, &self.shape, clean, noisy, |w, u| w + a * w.abs() * u);
                     }

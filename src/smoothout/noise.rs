@@ -98,8 +98,8 @@ fn one_group(
     }
 }
 
-/// Moves each filter, `filter` weights in a row, by draws that are together `a` times as long as it is. If `spares_zeros`,
-/// weights that are zero stay, and their draws do not count.
+/// Moves each filter, which is a row of `filter` weights, by draws whose norm is `a` times that of the filter. If
+/// `spares_zeros`, weights that are zero stay, and their draws do not count.
 pub fn perturb_filters(
     stream: &Stream,
     shape: &Shape,

@@ -142,8 +142,8 @@ fn moved(parameters: &Parameters, noisy: &[f32], name: &str) -> Vec<f32> {
     values_of(parameters, noisy, name).iter().zip(clean).map(|(noisy, w)| noisy - w).collect()
 }
 
-/// A filter of a recurrent weight is a row of each level, one gate of one unit; of its bias of levels each number by itself. A row
-/// that has been pruned has no length to take a share of.
+/// A filter of a recurrent weight is a row of one level, for one gate of one unit; in its bias, each number is a
+/// filter. A pruned row has a norm of zero and so gets no noise.
 #[test]
 fn levels_of_a_recurrent_weight_are_rows_of_filters() {
     let (graph, mut parameters) = recurrent();
@@ -173,7 +173,8 @@ fn levels_of_a_recurrent_weight_are_rows_of_filters() {
             (values_of(&parameters, &parameters.values, name), moved(&parameters, &noisy, name));
         for (number, (clean, moved)) in clean.chunks(row).zip(moved.chunks(row)).enumerate() {
             let (expected, found) = (0.2 * norm(clean), norm(moved));
-            // Differences of floats near 1 have rounded; a draw may be so small that 1e-6 beside it counts.
+            // Differences of floats near 1 are rounded, and a draw may be so small that the 1e-6 in the formula
+            // matters.
             assert!(
                 (found - expected).abs() <= 2e-2 * expected,
                 "{name} row {number}: {found}, not {expected}"
@@ -183,7 +184,8 @@ fn levels_of_a_recurrent_weight_are_rows_of_filters() {
     }
 }
 
-/// Frozen zeros have no noise, whatever its kind, and the share of a filter is that of what is left of it. Biases are free.
+/// Frozen zeros get no noise of any kind, and a filter's noise is relative to its remaining weights. Biases are not
+/// frozen.
 #[test]
 fn frozen_zeros_have_no_noise() {
     let (graph, mut parameters) = recurrent();

@@ -14,21 +14,21 @@ use crate::models;
 use crate::nn::{Graph, Shape};
 use crate::text::plural;
 
-/// Reads the job file at `path` as [`job::load`] does, and reports what is wrong with its layers together with what else is
-/// wrong.
+/// Reads the job file at `path` like [`job::load`], but reports problems of its layers together with all other
+/// problems.
 ///
 /// # Errors
-/// [`Error::Job`] with everything that can be known before the data are opened.
+/// [`Error::Job`] with all problems that can be found before the data are opened.
 pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
     job::load_checked(path, sets, wrong_layers)
 }
 
-/// What is wrong with the layers of `job`, whatever its data: the path of each, and why.
+/// The problems of the layers of `job` that do not depend on its data: the path of each layer, and the reason.
 pub(super) fn wrong_layers(job: &Job) -> Vec<(String, String)> {
     let mut tables: Vec<_> = job.model.layers.iter().flatten().map(layer_table).collect();
     let sizes = tables.iter_mut().enumerate().filter_map(|(layer, table)| {
         let error = stand_in(table).err()?;
-        // Said once: its table would be refused again for the same word.
+        // Report it once: the table would be refused again for the same word.
         *table = layer_table(&toml::toml!(type = "relu"));
         Some((layer, error))
     });
@@ -39,15 +39,15 @@ pub(super) fn wrong_layers(job: &Job) -> Vec<(String, String)> {
     wrong.into_iter().map(|(layer, error)| (format!("model.layers[{layer}]"), error)).collect()
 }
 
-/// A `[[model.layers]]` table as layers read theirs.
+/// Converts a `[[model.layers]]` table to the form that layers read.
 fn layer_table(table: &toml::Table) -> serde_json::Map<String, serde_json::Value> {
     let value = serde_json::to_value(table).unwrap_or_default();
     value.as_object().cloned().unwrap_or_default()
 }
 
-/// What events and checkpoints call the validation set.
+/// The name of the validation set in events and checkpoints.
 pub const VALIDATION: &str = "validation";
-/// What they call the test set.
+/// The name of the test set there.
 pub const TEST: &str = "test";
 
 /// What `loaded` trains and evaluates on; objections carry the job file's line.
@@ -79,12 +79,12 @@ pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     Ok(Feeds { train: Box::new(train), evaluation, set, test, vocabulary: None })
 }
 
-/// Takes the validation split that `data` asks for out of the training set of `dataset`, if it asks for one.
+/// Takes the validation split out of the training set of `dataset`, if `data` asks for one.
 fn split_off(dataset: &mut Dataset, data: &Data) -> Result<Option<Images>> {
     data.split.as_ref().map_or(Ok(None), |split| dataset.split_validation(split))
 }
 
-/// A text to train on, one to choose the network by, and one to test it with.
+/// The texts to train on, to choose the network by, and to test it with.
 fn open_texts(job: &Job, text: &Text) -> Result<Feeds> {
     let dir = job.data.dir.as_deref();
     let corpus = Corpus::open(&job.data, text, dir)?;
@@ -112,10 +112,10 @@ pub fn open_test_set(
     open_set(data, dir, vocabulary, Part::Test, |dataset| Ok(dataset.test))
 }
 
-/// The set that `data` chooses a network by, from the same places.
+/// The set by which `data` chooses the network, from the same places.
 ///
 /// # Errors
-/// Besides those of opening it, when that is the test set.
+/// Those of opening it; also if that set is the test set.
 pub fn open_validation_set(
     data: &Data,
     dir: Option<&Path>,

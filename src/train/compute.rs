@@ -50,8 +50,8 @@ impl Compute {
         Ok(compute)
     }
 
-    /// Goes on with the settings `job` and with `network`, whose recurrent layers then carry nothing if it is another. With
-    /// `freeze_zeros`, zeros among its weights are not perturbed.
+    /// Continues with the settings of `job` and with `network`; if that is a new network, its recurrent layers start
+    /// without a state. With `freeze_zeros`, zeros among its weights are not perturbed.
     ///
     /// # Errors
     /// Those of [`Compute::new`].

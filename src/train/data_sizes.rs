@@ -4,23 +4,23 @@ use serde_json::{Map, Value};
 
 use crate::nn::Shape;
 
-/// The options that may be so said: the type of the layer, and the key.
+/// The options that may have such a value: the type of the layer, and the key.
 const SIZED: [(&str, &str); 3] = [("linear", "units"), ("conv2d", "filters"), ("embedding", "vocabulary")];
 
-/// The sizes that data have.
+/// The sizes that data can define.
 const WORDS: [&str; 2] = ["vocabulary", "classes"];
 
-/// The options that hold names, whatever these are.
+/// The options that hold arbitrary names.
 const NAMES: [&str; 4] = ["name", "type", "inputs", "tied"];
 
-/// Puts the number that data of shape `input` and `classes` classes have in the place of such a word in the `table` of a layer.
-/// The message of an `Err` says why there is none.
+/// Replaces such a word in the `table` of a layer by the size from data of shape `input` with `classes` classes. An
+/// `Err` has the reason why there is none.
 pub fn resolve(table: &mut Map<String, Value>, input: Shape, classes: usize) -> Result<(), String> {
     replace(table, |word| size(word, input, classes))
 }
 
-/// The same before the data are known, with a number that no layer refuses in the place of every word that data of some kind
-/// have.
+/// The same before the data are known: replaces each word that some kind of data can define by a number that no layer
+/// refuses.
 pub fn stand_in(table: &mut Map<String, Value>) -> Result<(), String> {
     replace(table, |_| Ok(1))
 }
@@ -83,7 +83,7 @@ mod tests {
             expected[key] = json!(number);
             assert_eq!(resolved(table, input), Ok(expected));
         }
-        // What is no such word is for the layer to refuse.
+        // Other words are left for the layer to refuse.
         for plain in [
             json!({"type": "linear", "units": 7, "init": "zero"}),
             json!({"type": "linear", "units": "vocab"}),

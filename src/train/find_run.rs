@@ -1,4 +1,4 @@
-//! Which run `--resume` means: by the name that a run has stored, and by when it was started; never by its path alone.
+//! Finds the run that `--resume` means, by the stored name of a run and by its start time, never by its path alone.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,8 @@ struct Found {
     started: String,
 }
 
-/// The run to resume: the one in `asked`, or of those in `runs` whose job is called `name` the one that was started last, and
-/// what is worth saying about the choice.
+/// The run to resume, and a note about the choice if there is one. It is the run in `asked`, or the one in `runs` that
+/// has a job called `name` and was started last.
 ///
 /// # Errors
 /// [`Error::RunDir`] when there is none.
@@ -60,7 +60,7 @@ fn stored_name(path: &Path) -> Option<String> {
     Some(job.get("name")?.as_str()?.to_owned())
 }
 
-/// Whether a run has been in `path`.
+/// Whether `path` has held a run.
 pub(super) fn is_used(path: &Path) -> bool {
     ["job.toml", "metrics.jsonl", "checkpoints"].iter().any(|name| path.join(name).exists())
 }
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn jobs_whose_directories_look_alike_keep_their_runs_apart() {
         let runs = tempfile::tempdir().unwrap();
-        // The second run of `a`, and the first of a job called `a-2`, which found its directory taken.
+        // The second run of `a`, and the first run of a job called `a-2`, which found its directory taken.
         let first = run(runs.path(), "a", "a", "2026-01-01T00:00:00.000001Z");
         let second = run(runs.path(), "a-2", "a", "2026-01-02T00:00:00.000001Z");
         let other = run(runs.path(), "a-2-2", "a-2", "2026-01-03T00:00:00.000001Z");
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn the_newest_run_is_found_whatever_its_number() {
         let runs = tempfile::tempdir().unwrap();
-        // A gap, then a newer run in the number that was free, then one in a directory of the user's choice.
+        // First a gap, then a newer run under the free number, then one in a directory that the user chose.
         let second = run(runs.path(), "a-2", "a", "2026-01-02T00:00:00.000001Z");
         assert_eq!(find(runs.path(), "a", None).unwrap(), (second.clone(), None));
         let first = run(runs.path(), "a", "a", "2026-01-02T00:00:00.000002Z");
@@ -120,7 +120,7 @@ mod tests {
         let runs = tempfile::tempdir().unwrap();
         let none = find(runs.path(), "a", None).unwrap_err().to_string();
         assert!(none.ends_with("/a: holds no run to resume; start one without --resume"), "{none}");
-        // The directory that the name would have, with another job's run; and one that holds no job.
+        // A directory with the expected name that holds another job's run, and one that holds no job.
         run(runs.path(), "a", "b", "2026-01-01T00:00:00.000001Z");
         std::fs::create_dir_all(runs.path().join("a-2")).unwrap();
         std::fs::write(runs.path().join("a-2/job.toml"), "name = ").unwrap();

@@ -1,4 +1,5 @@
-//! The job that a resumed run goes on with: its own. What is asked for now must say the same, or the change must be allowed.
+//! The job with which a resumed run continues: its own. The job that is now asked for must be the same, or the changes
+//! must be allowed.
 
 use std::path::Path;
 
@@ -15,40 +16,40 @@ use crate::error::{Error, Result};
 use crate::job::{self, Difference, Job, Loaded};
 use crate::report::{Last, Status, last};
 
-/// A run that is taken up again.
+/// A run that is resumed.
 pub(super) struct TakenUp {
-    /// Its directory; on rank 0 it is locked.
+    /// Its directory, locked by rank 0.
     pub run_dir: RunDir,
-    /// What its record says from now on.
+    /// Its record from now on.
     pub record: RunRecord,
-    /// What its job says that it did not say before; all of it was allowed.
+    /// The changes of its job, all of which were allowed.
     pub changes: Vec<Difference>,
-    /// What is worth saying.
+    /// Notes for the log.
     pub notes: Vec<String>,
 }
 
-/// What the directory of a run says about it.
+/// The stored state of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stored {
     record: RunRecord,
-    /// The effective job; nothing where the run had no time to write it.
+    /// The effective job; `None` if the run was stopped before it could write it.
     job: Option<String>,
-    /// How it has ended, unless it has not begun.
+    /// How it ended; `None` if it has not begun.
     last: Option<Last>,
 }
 
-/// Finds the run that `options` ask to resume, and the job that it goes on with, on all ranks: `asked` with the overrides that
-/// the run was started with.
+/// Finds, on all ranks, the run that `options` ask to resume and the job with which it continues: `asked` with the
+/// overrides that the run was started with.
 ///
 /// # Errors
-/// When there is no such run, when it diverged, and when its own job says otherwise than what is asked for, unless changes are
-/// allowed.
+/// If there is no such run. Unless changes are allowed, also if it diverged, or if its own job differs from the one
+/// asked for.
 pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> Result<(Loaded, TakenUp)> {
     world.set_context(format_args!("start of the run, opening its directory"));
     let (run_dir, picked) = RunDir::take_up(&asked.job.name, options.run_dir.as_deref(), world)?;
     let stored = (world.rank() == 0).then(|| Stored::read(run_dir.path())).transpose();
     let stored = world.together(stored)?;
-    // Rank 0 alone has read the directory, so that all ranks have read the same.
+    // Only rank 0 has read the directory, so that all ranks have the same data.
     let text = stored.map(|stored| serde_json::to_string(&stored).expect("texts and names are JSON"));
     let text = world.broadcast(&text.unwrap_or_default())?;
     let stored: std::result::Result<Stored, _> = serde_json::from_str(&text);
@@ -60,7 +61,7 @@ pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> R
     let ((loaded, changes), stored) = world.together(resolved)?;
     let mut notes = Vec::from_iter(picked);
     if stored.last == Some(Last::CutOff) {
-        notes.push("the run was cut off: it has not written how it ended".into());
+        notes.push("the run was cut off: it did not record how it ended".into());
     }
     let mut record = stored.record;
     if record.job_file.is_empty() {
@@ -72,8 +73,8 @@ pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> R
     Ok((loaded, TakenUp { run_dir, record, changes, notes }))
 }
 
-/// Reads the job file `file`, with the overrides `sets`, for a run that resumes. Where it says too little by itself, the overrides
-/// that the run was started with are laid over it first.
+/// Reads the job file `file`, with the overrides `sets`, for a run that resumes. If the file is incomplete by itself,
+/// the overrides that the run was started with are applied first.
 ///
 /// # Errors
 /// Those of [`super::load`].
@@ -87,7 +88,7 @@ pub fn load_to_resume(file: &Path, sets: &[String], run_dir: Option<&Path>) -> R
     })
 }
 
-/// How patient the ranks of a run shall be, before they have met: as its own job says, if it resumes.
+/// The timeouts for the ranks of a run before they have connected; if it resumes, those of its own job.
 pub fn patience(asked: &Loaded, options: &Options) -> Patience {
     let own = || {
         let (path, _) = find(Path::new(RUNS), &asked.job.name, options.run_dir.as_deref()).ok()?;
@@ -95,7 +96,7 @@ pub fn patience(asked: &Loaded, options: &Options) -> Patience {
         let (own, _) = resolve(asked, &path, &stored, options.allow_changes).ok()?;
         Some(Patience::of(&own.job.exchange))
     };
-    // What is wrong is said when the ranks have met.
+    // Errors are reported once the ranks have connected.
     options.resume.then(own).flatten().unwrap_or_else(|| Patience::of(&asked.job.exchange))
 }
 
@@ -114,7 +115,7 @@ impl Stored {
     }
 }
 
-/// The job of the run in `path` as `asked` for, and what it says otherwise than until now.
+/// The job of the run in `path` as `asked` for, and its differences from the stored job.
 fn resolve(
     asked: &Loaded,
     path: &Path,
@@ -135,7 +136,7 @@ fn resolve(
     }
     let own = Job::from_toml(text)
         .map_err(|error| Error::run_dir(RunDir::job_path(path), format!("cannot be read: {error}")))?;
-    // The run's own job file says all of its overrides already.
+    // The run's own job file already contains all of its overrides.
     let is_own = Path::new(asked.file()) == RunDir::job_path(path);
     let wanted = if is_own { Ok(asked.clone()) } else { asked.after(&stored.record.sets) };
     let wanted = wanted.map_err(|error| with_own_sets(error, path, &stored.record.sets))?;
@@ -146,7 +147,7 @@ fn resolve(
     Err(refusal(path, &differences, &wanted))
 }
 
-/// The overrides that a run was started with do not fit the job file that it is resumed with.
+/// The error that the overrides a run was started with do not fit the job file that it is resumed with.
 fn with_own_sets(error: Error, path: &Path, sets: &[String]) -> Error {
     match error {
         Error::Job { at, message } if !sets.is_empty() => {
@@ -161,7 +162,7 @@ fn with_own_sets(error: Error, path: &Path, sets: &[String]) -> Error {
     }
 }
 
-/// That the run in `path` is one of another job than `wanted`.
+/// The error that the run in `path` has a different job from `wanted`.
 fn refusal(path: &Path, differences: &[Difference], wanted: &Loaded) -> Error {
     let line = |Difference { key, old, new }: &Difference| {
         format!("\n  {key}: {old} in the run, {new} asked for ({})", wanted.source.at(key))

@@ -1,5 +1,5 @@
-//! How many threads compute in each rank, so that the ranks of a node share its cores and none is left idle; and what they
-//! compute with.
+//! The number of compute threads in each rank, so that the ranks of a node share its cores and none is idle, and the
+//! BLAS that they use.
 
 use std::path::Path;
 
@@ -22,21 +22,21 @@ pub struct Placement {
     pub reason: String,
     /// The BLAS of rank 0.
     pub blas: String,
-    /// Why it computes with these kernels, where it would not have chosen them by itself.
+    /// Why it uses these kernels, if it did not choose them by itself.
     pub blas_reason: Option<&'static str>,
-    /// What is wrong with its kernels, and where those of other ranks differ.
+    /// Problems of its kernels, and differences between ranks.
     pub blas_warnings: Vec<String>,
 }
 
 /// Variables by which a user says how many threads shall compute; OpenBLAS itself reads them.
 const VARIABLES: [&str; 2] = ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"];
 
-/// Sets the threads that compute in this rank from the cores and the CPU quota that it shares with other ranks, and looks
-/// at the BLAS of each rank.
+/// Sets the number of compute threads in this rank from the cores and the CPU quota that it shares with other ranks,
+/// and checks the BLAS of each rank.
 ///
 /// # Errors
-/// [`Error::Usage`] when BLAS of a rank would use instructions that its processor does not have, or when the system refuses
-/// so many threads.
+/// [`Error::Usage`] if the BLAS of a rank would use instructions that its processor does not have, or if the system
+/// refuses that many threads.
 pub fn place(world: &mut World) -> Result<Placement> {
     let (cores, quota) = (allowed_cores(), cpu_quota(Path::new("/")));
     let host = xxh3_64(world.host().as_bytes());
@@ -58,7 +58,7 @@ pub fn place(world: &mut World) -> Result<Placement> {
     Ok(Placement { hosts: hosts.len(), threads, reason, blas, blas_reason, blas_warnings })
 }
 
-/// The BLAS of rank 0, and what is wrong with it or with those of the other ranks.
+/// The BLAS of rank 0, and problems of it or of those of the other ranks.
 fn look_at_blas(world: &mut World) -> Result<(String, Vec<String>)> {
     let blas = blas();
     let usable = match &blas.trouble {
@@ -71,7 +71,7 @@ fn look_at_blas(world: &mut World) -> Result<(String, Vec<String>)> {
     Ok((all[0].clone(), [trouble, differences(&all)].into_iter().flatten().collect()))
 }
 
-/// Why BLAS computes with these kernels in this rank, where it would not have chosen them by itself.
+/// Why BLAS uses these kernels in this rank, if it did not choose them by itself.
 fn reason_of_blas() -> Option<&'static str> {
     match blas().chosen {
         Chosen::ByBlas => None,
@@ -80,7 +80,7 @@ fn reason_of_blas() -> Option<&'static str> {
     }
 }
 
-/// How the BLAS of the ranks differ, if they do: `all` by rank.
+/// How the BLAS of the ranks differ, if they do; `all` is indexed by rank.
 fn differences(all: &[String]) -> Option<String> {
     let others: Vec<(usize, &String)> = all.iter().enumerate().filter(|(_, blas)| **blas != all[0]).collect();
     let (rank, first) = others.first()?;
@@ -107,11 +107,11 @@ struct Shared<T> {
     ranks: usize,
 }
 
-/// The number of threads for a rank that may use these `cores`, and of their time at most this `quota`, unless a variable
-/// asks for another; and why.
+/// The number of threads for a rank that may use these `cores` and at most this `quota` of their time, unless a
+/// variable sets another number; and the reason.
 fn decide(cores: Shared<usize>, quota: Option<Shared<f64>>, asked: Option<(&str, usize)>) -> (usize, String) {
     let by_cores = (cores.of / cores.ranks).max(1);
-    // A thread beyond the quota does not add to it: all of them are stopped for the rest of each period.
+    // Threads beyond the quota do not help: all threads are stopped for the rest of each period.
     let by_quota = quota.map(|quota| (quota, ((quota.of / quota.ranks as f64) as usize).max(1)));
     match (asked, by_quota) {
         (Some((name, threads)), _) => (threads, format!("{name} is set")),
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(on(8, 1, Some(64.0)), (8, "a rank may use 8 cores".into()));
         let shared = (2, "4 ranks share 8 cores, the CPU quota of the control group".into());
         assert_eq!(on(64, 4, Some(8.0)), shared);
-        // Each rank is bound to a core of its own; together they may use two.
+        // Each rank is bound to its own core; together they may use two.
         let bound = decide(Shared { of: 1, ranks: 1 }, Some(Shared { of: 2.0, ranks: 4 }), None);
         assert_eq!(bound, (1, "a rank may use 1 core".into()));
     }

@@ -18,13 +18,13 @@ use crate::nn::Graph;
 use crate::tensor;
 use crate::text::plural;
 
-/// What is known of a run that resumes before its checkpoints are read.
+/// What is known about a resumed run before its checkpoints are read.
 pub(super) struct Resumed {
-    /// What its record says from now on.
+    /// Its record from now on.
     pub record: RunRecord,
-    /// What its job says that it did not say before.
+    /// The changes of its job.
     pub changes: Vec<Difference>,
-    /// What is worth saying.
+    /// Notes for the log.
     pub notes: Vec<String>,
 }
 
@@ -89,7 +89,7 @@ impl Run<'_> {
         }
         if same_ranks && snapshot.progress.ranks != world.size() as u64 {
             let message = format!(
-                "was written by {}, and --same-ranks forbids to go on with {}: start as many, or leave the option out",
+                "was written by {}, and --same-ranks forbids resuming with {}: start the same number, or omit the option",
                 plural(snapshot.progress.ranks as usize, "rank"),
                 world.size()
             );
@@ -203,8 +203,8 @@ impl Run<'_> {
         })
     }
 
-    /// Refuses a checkpoint that was trained on other data than those that were read: its counters would mean other samples, and
-    /// its best evaluation other questions.
+    /// Refuses a checkpoint that was trained on other data than those that were read: its counters would refer to other
+    /// samples, and its best evaluation would not be comparable.
     fn check_data(&self, path: &Path, snapshot: &Snapshot) -> Result<()> {
         let differences: Vec<String> =
             snapshot.data.iter().filter_map(|(set, was)| differs(set, was, self.data.get(set)?)).collect();
@@ -255,7 +255,7 @@ impl Run<'_> {
         if progress.threads != threads {
             notes.push(format!(
                 "compute threads of rank 0 were {} until now and are {threads} from here: sums are rounded differently, so the \
-                 weights will not be, to the bit, those of an uninterrupted run (OPENBLAS_NUM_THREADS={} would make \
+                 weights will not be bit-identical to those of an uninterrupted run (OPENBLAS_NUM_THREADS={} would make \
                  them so)",
                 progress.threads, progress.threads
             ));
@@ -265,7 +265,8 @@ impl Run<'_> {
     }
 }
 
-/// What rounds sums in another way than where `progress` was made: other kernels of BLAS, other vector instructions.
+/// Changes since `progress` was recorded that make sums round differently: other BLAS kernels, or other vector
+/// instructions.
 fn what_computes_differently(progress: &Progress) -> Option<String> {
     let changed = |what: &str, before: &Option<String>, now: &str| {
         let before = before.as_deref().filter(|before| *before != now)?;
@@ -282,25 +283,25 @@ fn what_computes_differently(progress: &Progress) -> Option<String> {
     let changes: Vec<String> = changes.into_iter().flatten().collect();
     (!changes.is_empty()).then(|| {
         format!(
-            "{}: sums are rounded differently, so the weights will not be, to the bit, those of an uninterrupted run",
+            "{}: sums are rounded differently, so the weights will not be bit-identical to those of an uninterrupted run",
             changes.join("; ")
         )
     })
 }
 
-/// That the job is another than `whose`.
+/// A note that the job differs from `whose`.
 fn say_changes(whose: &str, differences: &[Difference]) -> String {
     let all: Vec<_> = differences.iter().map(ToString::to_string).collect();
     format!("the job differs from {whose}: {}", all.join("; "))
 }
 
-/// What makes a set another one than it `was`; facts that only one of them has say nothing.
+/// How a set differs from what it `was`. Facts that only one of the two has are not compared.
 fn differs(set: &str, was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Option<String> {
     let known = was.iter().filter_map(|(fact, was)| Some((fact, was, is.get(fact)?)));
     let changed: Vec<_> = known
         .filter(|(_, was, is)| was != is)
         .map(|(fact, was, is)| match fact.as_str() {
-            // Nobody compares hashes by eye.
+            // Hashes mean nothing to a reader.
             "labels" | "contents" => format!("other {fact}"),
             _ => format!("{fact} {was} -> {is}"),
         })

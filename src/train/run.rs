@@ -31,9 +31,10 @@ use crate::report::{Chosen, Ending, Event, Metrics, Summary, Test, Traffic};
 pub struct Options {
     /// Where it goes; by default a directory of its own under `runs/`.
     pub run_dir: Option<PathBuf>,
-    /// Whether it continues a run: that of this directory, or else the newest of the job's name below `runs/`.
+    /// Whether it continues a run: the one in this directory, or otherwise the newest one below `runs/` with the job's
+    /// name.
     pub resume: bool,
-    /// Whether it may then do otherwise than the run's own job says.
+    /// Whether it may then differ from the run's own job.
     pub allow_changes: bool,
     /// Whether it refuses to continue on another number of ranks.
     pub same_ranks: bool,
@@ -89,9 +90,9 @@ pub(super) struct Run<'a> {
     pub stages: Stages<'a>,
     pub trainer: Trainer,
     pub evaluator: Evaluator,
-    /// What is evaluated on, and so chooses the network: "validation" or "test".
+    /// The set that is evaluated and so chooses the network: "validation" or "test".
     pub set: &'static str,
-    /// The test set, if it does not choose.
+    /// The test set, if it does not choose the network.
     pub test: Option<Box<dyn EvaluationFeed>>,
     /// The words of a language model.
     pub vocabulary: Option<Vocabulary>,
@@ -154,7 +155,7 @@ impl Run<'_> {
             self.next_stage(world)?;
         }
         let complete = self.trainer.step >= self.trainer.steps && !self.stages.has_next();
-        // On another number of ranks, sums of losses may decide differently between equal scores.
+        // On another number of ranks, sums of losses may decide otherwise between equal scores.
         if complete && self.last.is_none() && self.evaluate(world)? && self.job.checkpoint.best {
             self.save(world, true)?;
         }
@@ -316,15 +317,15 @@ impl Run<'_> {
         self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.write(&event))
     }
 
-    /// Writes down that `error` has ended the run. What a full disk, say, then does not let it write is lost: `error` is said
-    /// all the same.
+    /// Records that `error` ended the run. If that fails, for example because the disk is full, the record is lost, but
+    /// `error` is still reported.
     fn say_failure(&mut self, error: &Error) {
         let ending = Ending::by(error.kind());
         let step = if let Error::NonFinite { step, .. } = error { *step } else { self.trainer.step };
         let _ = self.say(Event::Failed { step, complete: false, ending, error: error.to_string() });
     }
 
-    /// What a run came to that is complete if it has a verdict.
+    /// The outcome of a run, which is complete if it has a verdict.
     fn summary(&self, world: &World, verdict: Option<(Chosen, Test)>, seconds: f64) -> Summary {
         let complete = verdict.is_some();
         let steps = self.trainer.step - self.first_step;

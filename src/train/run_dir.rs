@@ -28,11 +28,11 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Chooses the directory of a new run of `loaded` on rank 0, for all ranks, creates it, and writes the effective job and
-    /// the record of its start into it.
+    /// Chooses, on rank 0 for all ranks, the directory of a new run of `loaded`; creates it, and writes the effective
+    /// job and the record of its start into it.
     ///
-    /// Without `asked` that is `runs/NAME`, or `runs/NAME-2` and so on where that one is used. An `asked` directory that holds
-    /// another run is refused: nothing is ever overwritten, even by two runs that start at the same time.
+    /// Without `asked`, that is `runs/NAME`, or `runs/NAME-2` and so on if that is taken. An `asked` directory that
+    /// holds another run is refused: nothing is ever overwritten, even by two runs that start at the same time.
     pub(super) fn create(loaded: &Loaded, asked: Option<&Path>, world: &mut World) -> Result<RunDir> {
         let chosen = match world.rank() {
             0 => asked
@@ -52,8 +52,8 @@ impl RunDir {
         Ok(run_dir)
     }
 
-    /// Finds the directory of the run to resume on rank 0, for all ranks: `asked`, or the one of the newest run of the job called
-    /// `name`. With it comes what is worth saying about the choice.
+    /// Finds, on rank 0 for all ranks, the directory of the run to resume: `asked`, or that of the newest run of the
+    /// job called `name`. Also returns notes about the choice.
     pub(super) fn take_up(
         name: &str,
         asked: Option<&Path>,
@@ -72,7 +72,7 @@ impl RunDir {
         Ok((run_dir, Some(note).filter(|note| !note.is_empty())))
     }
 
-    /// The directory that rank 0 has `chosen`, on all ranks, locked.
+    /// The directory that rank 0 has `chosen`, locked, on all ranks.
     fn open(chosen: Result<String>, world: &mut World) -> Result<RunDir> {
         let chosen = world.together(chosen)?;
         let path: PathBuf = world.broadcast(&chosen)?.into();
@@ -85,7 +85,7 @@ impl RunDir {
         &self.path
     }
 
-    /// Writes the effective job of a run that resumes, and the record that belongs to it, unless both stand there.
+    /// Writes the effective job of a resumed run and its record, unless both are already there.
     pub(super) fn keep(&self, job: &Job, record: &RunRecord) -> Result<()> {
         let (path, text) = (RunDir::job_path(&self.path), job.to_toml());
         let stands = std::fs::read_to_string(&path).is_ok_and(|stored| stored == text)
@@ -103,18 +103,18 @@ impl RunDir {
         RunDir::metrics_path(&self.path)
     }
 
-    /// Where the effective job stands in `run_dir`.
+    /// The path of the effective job in `run_dir`.
     pub fn job_path(run_dir: &Path) -> PathBuf {
         run_dir.join(JOB)
     }
 
-    /// Where the events stand in `run_dir`.
+    /// The path of the events in `run_dir`.
     pub fn metrics_path(run_dir: &Path) -> PathBuf {
         run_dir.join(METRICS)
     }
 }
 
-/// The directory of a new run, which is claimed for it.
+/// Claims a directory for a new run.
 fn choose(runs: &Path, job: &Job, asked: Option<&Path>) -> Result<PathBuf> {
     let numbered = |number: u32| match number {
         1 => runs.join(&job.name),

@@ -13,21 +13,22 @@ use crate::report::write_whole;
 
 const RECORD: &str = "run.toml";
 
-/// How a run was started. Its effective job is `job.toml`; this tells which of that the job file did not say.
+/// How a run was started. `job.toml` has its effective job; this record tells which values did not come from the job
+/// file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RunRecord {
-    /// When, by the clock of rank 0's host: RFC 3339, UTC, to the microsecond.
+    /// The start time by the clock of rank 0's host: RFC 3339, UTC, to the microsecond.
     pub started: String,
-    /// From which job file.
+    /// The job file.
     pub job_file: String,
-    /// The overrides (`--set`) that hold for the run: those it was started with, then those of changes that were allowed since.
+    /// The overrides (`--set`) of the run: those it was started with, then those of changes that were allowed since.
     pub sets: Vec<String>,
     /// The hash of `job.toml` as the program wrote it.
     pub job_hash: String,
 }
 
 impl RunRecord {
-    /// The record of a run of `loaded` that starts now, and whose `job.toml` is `text`.
+    /// The record of a run of `loaded` that starts now with `text` as its `job.toml`.
     pub fn of(loaded: &Loaded, text: &str) -> RunRecord {
         RunRecord {
             started: rfc3339_micros(SystemTime::now()),
@@ -37,21 +38,21 @@ impl RunRecord {
         }
     }
 
-    /// Whether `text` is the `job.toml` that the program wrote. Records of nothing do not know.
+    /// Whether `text` is the `job.toml` that the program wrote; unknown if the run has no record.
     pub fn knows(&self, text: &str) -> bool {
         self.job_hash.is_empty() || self.job_hash == hash(text)
     }
 
-    /// The same record beside a `job.toml` that is now `text`.
+    /// The same record for a `job.toml` that is now `text`.
     pub fn with_job(self, text: &str) -> RunRecord {
         RunRecord { job_hash: hash(text), ..self }
     }
 
-    /// The record in `run_dir`. A run of a version without records, or one that was killed just when it started, has none: it
-    /// was started when its `job.toml` was written, with overrides that nobody knows.
+    /// The record in `run_dir`. A run by a version without records, or one that was killed during its start, has none;
+    /// its start time is then that of its `job.toml`, and its overrides are unknown.
     ///
     /// # Errors
-    /// [`Error::RunDir`] when there is one that cannot be read.
+    /// [`Error::RunDir`] if there is one that cannot be read.
     pub fn read(run_dir: &Path) -> Result<RunRecord> {
         let path = run_dir.join(RECORD);
         match std::fs::read_to_string(&path) {
@@ -68,10 +69,10 @@ impl RunRecord {
         }
     }
 
-    /// Writes the record into `run_dir`, whole or not at all.
+    /// Writes the record into `run_dir` atomically.
     ///
     /// # Errors
-    /// That of writing a file.
+    /// Those of writing a file.
     pub fn write(&self, run_dir: &Path) -> std::io::Result<()> {
         let text = toml::to_string(self).expect("strings and a list of strings are TOML");
         write_whole(

@@ -46,7 +46,7 @@ impl<'a> Run<'a> {
         let data = identify(train.facts(), set, evaluation.facts(), test.as_ref().map(|test| test.facts()));
         let [unknown, evaluation_unknown] = [train.unknown_share(), evaluation.unknown_share()];
         let mut model = job.model.clone();
-        // A run that resumes knows where it began.
+        // A resumed run knows where it began.
         model.checkpoint = model.checkpoint.map(|path| match &taken_up {
             Some(taken_up) => where_it_began(path, &taken_up.run_dir),
             None => path,
@@ -57,7 +57,7 @@ impl<'a> Run<'a> {
             Some(TakenUp { run_dir, record, changes, notes }) => {
                 (run_dir, Some(Resumed { record, changes, notes }))
             }
-            // One that is new claims its directory when all else is well.
+            // A new run claims its directory once everything else has succeeded.
             None => {
                 world.set_context(format_args!("start of the run, opening its directory"));
                 (RunDir::create(loaded, options.run_dir.as_deref(), world)?, None)
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
         notes.extend(remarks);
         if set == TEST {
             notes.push(format!(
-                "the test set chooses the network ({}): what it says of the chosen one is better than what new data will",
+                "the test set chooses the network ({}), so its test score is better than its score on new data would be",
                 match job.data.split {
                     Some(Split { validation: Validation::Count(0), .. }) => "data.validation = 0",
                     _ => "no class has a second training sample, for a validation split",
@@ -198,7 +198,7 @@ fn read(loaded: &Loaded, world: &mut World) -> Result<Feeds> {
     Ok(feeds)
 }
 
-/// What identifies the data of a run: what it trains on, and what it evaluates on, which is called `set`.
+/// What identifies the data of a run: the training set, and the evaluation set, which is called `set`.
 fn identify(training: Facts, set: &str, evaluation: Facts, test: Option<Facts>) -> Data {
     let named = |facts: Facts| facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let sets = [("training", training), (set, evaluation)].into_iter().chain(test.map(|test| (TEST, test)));

@@ -1,5 +1,5 @@
-//! What a complete run came to: the network that its evaluations chose, and what the test set says of it. Where a validation set
-//! chooses, the test set is evaluated here and nowhere else, once.
+//! The outcome of a complete run: the network that its evaluations chose, and its score on the test set. If a
+//! validation set chooses, the test set is evaluated only here, once.
 
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,8 @@ use crate::nn::{Network, Tally};
 use crate::report::{Chosen, Event, Test};
 
 impl Run<'_> {
-    /// Chooses the network and evaluates it on the test set, unless that has chosen it. The trainer holds that network afterwards: no
-    /// step may follow.
+    /// Chooses the network and evaluates it on the test set, unless the test set chose it. Afterwards the trainer holds
+    /// that network, so no step may follow.
     pub(super) fn judge(&mut self, world: &mut World) -> Result<(Chosen, Test)> {
         let (chosen, task) = (self.choose(world)?, self.trainer.task());
         let network_step = chosen.step;
@@ -29,7 +29,7 @@ impl Run<'_> {
         let network = &mut self.trainer.network;
         let mut evaluator = Evaluator::new(feed);
         let mut tally = |network: &mut Network, world: &mut World| evaluate(&mut evaluator, network, world);
-        // A checkpoint holds the mean of all ranks' statistics already.
+        // A checkpoint already holds the mean of all ranks' statistics.
         let tally: Tally = match network_step == self.trainer.step {
             true => with_averaged(network, world, tally)?,
             false => tally(network, world)?,
@@ -41,7 +41,7 @@ impl Run<'_> {
         Ok((chosen, test))
     }
 
-    /// The network of the best evaluation where its checkpoint is kept, else the last.
+    /// The network of the best evaluation if its checkpoint is kept, otherwise the last network.
     fn choose(&mut self, world: &mut World) -> Result<Chosen> {
         let task = self.trainer.task();
         if let Some(best) = self.best.clone().filter(|_| self.job.checkpoint.best)
@@ -55,8 +55,8 @@ impl Run<'_> {
         Ok(Chosen { step, checkpoint: self.checkpoint.clone(), score, loss })
     }
 
-    /// Gives the trainer the network of the evaluation `best`, on all ranks. Its checkpoint; none if there is not one, be it that an
-    /// earlier start of this run kept none.
+    /// Loads the network of the evaluation `best` into the trainer, on all ranks. Returns its checkpoint, or `None` if
+    /// there is none, for example because an earlier start of this run kept none.
     fn take_best(&mut self, best: &Best, world: &mut World) -> Result<Option<PathBuf>> {
         let is_last = best.step == self.trainer.step;
         let network = &mut self.trainer.network;
@@ -78,7 +78,7 @@ impl Run<'_> {
     }
 }
 
-/// Gives `network` the parameters of the checkpoint at `path`, if that is of step `step`.
+/// Loads the parameters of the checkpoint at `path` into `network`, if the checkpoint is that of step `step`.
 fn take(network: &mut Network, path: &Path, step: u64) -> Result<bool> {
     let snapshot = checkpoint::load(path)?;
     if snapshot.progress.step != step {

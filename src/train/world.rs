@@ -243,7 +243,7 @@ impl World {
         Ok(())
     }
 
-    /// The texts of all ranks, on every rank; at most 248 bytes of each.
+    /// Gathers the texts of all ranks on every rank, at most 248 bytes of each.
     pub fn texts(&mut self, text: &str) -> Result<Vec<String>> {
         Ok(self.gather(to_record(text))?.iter().map(|record| to_text(record)).collect())
     }

@@ -45,7 +45,7 @@ pub struct Inference {
     pub blas: String,
     /// Rounds, in each of which every network had its turn.
     pub rounds: usize,
-    /// What got in the way while it was timed.
+    /// Interference from other work while it was timed.
     pub interference: Interference,
     /// The networks, in the order they were given.
     pub models: Vec<ModelTime>,

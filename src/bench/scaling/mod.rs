@@ -97,7 +97,7 @@ fn round(
 ) -> Result<Vec<[u64; WORDS]>> {
     if trainer.step + steps as u64 > trainer.steps {
         return Err(Error::Usage(format!(
-            "the job has {}, which are done: raise train.epochs or train.steps, or measure fewer",
+            "the job has only {}, and all of them are done: raise train.epochs or train.steps, or measure fewer steps",
             plural(trainer.steps as usize, "step")
         )));
     }

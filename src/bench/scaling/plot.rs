@@ -14,7 +14,7 @@ const SIZE: (u32, u32) = (860, 760);
 /// Of a chart of speeds.
 const HEIGHT: u32 = 380;
 
-/// What a speed is drawn over.
+/// The horizontal axis of a speed plot.
 #[derive(Clone, Copy)]
 enum Over {
     Ranks,
@@ -57,7 +57,7 @@ pub fn plot(scaling: &Scaling) -> Result<String> {
     Ok(text)
 }
 
-/// The speeds of several predictions by nodes, a chart each with its name, as the text of an SVG file.
+/// The speeds of several predictions by number of nodes, as the text of an SVG file: one named chart per prediction.
 ///
 /// # Errors
 /// Those of [`plot`].
@@ -138,7 +138,7 @@ fn throughput(area: &Area, name: &str, scaling: &Scaling, over: Over) -> Drawn {
     Ok(())
 }
 
-/// By ranks: as fast as the fastest way on the fewest ranks, as many times as there are more.
+/// Perfect scaling by ranks: the speed of the fastest method on the fewest ranks, times the ratio of ranks.
 fn ideal(scaling: &Scaling) -> Vec<(usize, f64)> {
     let of = |ranks: usize| (ranks, ranks as f64 / scaling.efficiency(1, 1.0));
     scaling.points.iter().map(|point| of(point.ranks)).collect()
@@ -149,8 +149,8 @@ fn sorted(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     points
 }
 
-/// Those of `places` that labels of a logarithmic axis have room for: the first, and each that is a quarter more than the one
-/// before it.
+/// The `places` for which a logarithmic axis has room for labels: the first, and each one that is a quarter more than
+/// the one before it.
 fn apart(mut places: Vec<f64>) -> Vec<f64> {
     places.sort_by(f64::total_cmp);
     let mut apart: Vec<f64> = Vec::new();
@@ -162,7 +162,7 @@ fn apart(mut places: Vec<f64>) -> Vec<f64> {
     apart
 }
 
-/// A speed as an axis has room for it.
+/// A speed, formatted to fit next to an axis.
 fn rate_label(rate: f64) -> String {
     match rate {
         rate if rate >= 1e6 => format!("{} M", rate / 1e6),

@@ -41,7 +41,7 @@ pub struct Point {
     pub parameters: usize,
     /// What [`WayTime::rate`] counts: samples or tokens.
     pub unit: String,
-    /// What got in the way while it was measured; none of what is predicted.
+    /// Interference from other work during the measurement; `None` for predictions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interference: Option<Interference>,
     /// Each way to average gradients.
@@ -140,7 +140,7 @@ mod tests {
         };
         let read = reread(&scaling);
         assert_eq!((read.mode, read.points[1].ways[1].rate), (Mode::Strong, 60.0));
-        // A way that took no measurable time is read back too.
+        // A method that took no measurable time is read back too.
         let mut scaling = scaling;
         let way = &mut scaling.points[0].ways[0];
         (way.rate, way.phases[0].wait) = (f64::INFINITY, f64::NEG_INFINITY);

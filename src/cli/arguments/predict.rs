@@ -12,28 +12,29 @@ Examples:
   mpirun -n 4 ternflock predict jobs/lstm-ptb.toml --weak --nodes 1..1024 --link 1gbit,100us --link 10gbit,20us
   ternflock predict --model alexnet --nodes 1..512 --speed 50 --svg alexnet.svg
 
-The ranks that mpirun or srun has started stand for those of one node (or, started on several nodes, as many on each, of each node): all of them
-compute at once, and so are measured. The exchange is played by the collectives themselves on a virtual clock (docs/algorithms.md). It
-says how fast the job would train, from how many nodes on ternaries pay, and on how many it would be fastest.")]
+The ranks that mpirun or srun has started stand for the ranks of one node. (If you start them on several nodes, with the
+same number on each, they stand for the ranks of each node.) They all compute at once, and their steps are measured. The
+exchange is simulated by running the collectives themselves on a virtual clock (docs/algorithms.md). The report tells how
+fast the job would train, from how many nodes on ternary gradients pay off, and on how many nodes it would be fastest.")]
 pub struct Predict {
     /// The job file; nothing is trained or written.
     #[arg(conflicts_with = "model")]
     pub job: Option<PathBuf>,
-    /// Instead of a job: "alexnet", "googlenet", "vgg-a" or "resnet-50", on made-up images of ImageNet's size, with a batch that is
-    /// usual for a rank.
+    /// Instead of a job: "alexnet", "googlenet", "vgg-a" or "resnet-50", on random images of ImageNet's size, with a batch
+    /// size that is usual per rank.
     #[arg(long, value_name = "PRESET")]
     pub model: Option<String>,
     /// Numbers of nodes: 1,2,3 or FIRST..LAST, each twice the one before.
     #[arg(long, value_name = "NODES", default_value = "1..64")]
     pub nodes: String,
-    /// A network between nodes: RATE,LATENCY as in 1gbit,100us (and ,MESSAGE: what one takes of a rank's own time), or
-    /// "measured" between the nodes that there are; may be repeated [default: 1gbit,100us]
+    /// A network between nodes: RATE,LATENCY as in 1gbit,100us (optionally ,MESSAGE: the time that a message takes of a
+    /// rank), or "measured" between the nodes in use; may be repeated [default: 1gbit,100us]
     #[arg(long = "link", value_name = "RATE,LATENCY")]
     pub links: Vec<String>,
-    /// The samples of a step stay the same, those of a rank become fewer [default for a job]
+    /// Keep the samples per step constant: each rank gets fewer [default for a job]
     #[arg(long, conflicts_with = "weak")]
     pub strong: bool,
-    /// Each rank has train.global_batch samples [default for a --model]
+    /// Give each rank train.global_batch samples [default for a --model]
     #[arg(long)]
     pub weak: bool,
     /// Ways to average gradients: "ring_f32" and the all-reduces of ternaries, or "all".
@@ -47,16 +48,16 @@ pub struct Predict {
     /// Override a value of the job, as for `ternflock train`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Ranks there compute, encode and decode so many times as fast as here.
+    /// How many times as fast the ranks there compute, encode and decode as those here.
     #[arg(long, value_name = "TIMES", default_value_t = 1.0)]
     pub speed: f64,
-    /// Steps to measure, of which the median counts.
+    /// Steps to measure; the median counts.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub steps: u16,
-    /// Draw the speed by nodes, a chart a network, into this file.
+    /// Plot the speed by number of nodes, one chart per network, into this file.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// Print one JSON object on standard output and nothing else there.
+    /// Print one JSON object, and nothing else, on standard output.
     #[arg(long)]
     pub json: bool,
 }

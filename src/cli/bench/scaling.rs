@@ -57,7 +57,7 @@ fn here(arguments: &Arguments, mut loaded: Loaded, world: &mut World) -> Result<
     loaded.job.train.steps = Some((rounds * ways.len() * (steps + 1)) as u64);
     loaded.job.train.epochs = None;
     let point = measure(&loaded, world, &Plan { ways, steps, rounds })?;
-    // With --ranks, standard error is that of the program that has started this one.
+    // With --ranks, standard error belongs to the program that started this one.
     point.interference.iter().filter(|_| world.rank() == 0).for_each(warn);
     let scaling = Scaling { job: loaded.job.name.clone(), mode: mode(arguments), points: vec![point] };
     let text = if world.rank() == 0 { finish(arguments, &scaling) } else { Ok(String::new()) };

@@ -1,4 +1,4 @@
-//! How far a fetch is: a bar on a terminal, a line now and then otherwise.
+//! The progress of a fetch: a bar on a terminal, otherwise a line from time to time.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::cli::numbers::bytes;
 use crate::cli::streams::log;
 use crate::data::Progress;
 
-/// Between two lines about the same file.
+/// The interval between two lines about the same file.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// Shows the progress of a fetch on standard error.
@@ -18,7 +18,7 @@ pub struct Shown {
     bar: Option<ProgressBar>,
     /// What is being fetched.
     name: String,
-    /// When something was last said of it.
+    /// When the last line about it was printed.
     said: Instant,
 }
 

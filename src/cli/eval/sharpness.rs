@@ -108,7 +108,7 @@ fn shortened(name: &str) -> String {
     if more == 0 { name.to_owned() } else { format!("...{}", name.chars().skip(more).collect::<String>()) }
 }
 
-/// The mean of `losses`; none of no losses.
+/// The mean of `losses`, if there are any.
 fn mean(losses: impl Iterator<Item = f64>) -> Option<f64> {
     let losses: Vec<f64> = losses.collect();
     (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)

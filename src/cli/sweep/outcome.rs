@@ -18,7 +18,8 @@ pub enum State {
     Absent,
     /// It was interrupted, or failed.
     Unfinished,
-    /// Its loss, a gradient or a parameter became NaN or infinite in this step. It would again: this is what it came to.
+    /// Its loss, a gradient or a parameter became NaN or infinite in this step. It would do so again, so this is its
+    /// outcome.
     Diverged(u64),
     /// It is complete.
     Done(Outcome),
@@ -27,23 +28,23 @@ pub enum State {
 /// What a complete run came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
-    /// What its network was chosen by: "validation" or "test".
+    /// The set that chose its network: "validation" or "test".
     pub set: String,
     /// "accuracy" or "perplexity".
     pub metric: String,
-    /// That of the network that was chosen.
+    /// The score of the chosen network on that set.
     pub score: f64,
     /// The mean loss there.
     pub loss: Option<f64>,
     /// All of its time.
     pub seconds: f64,
-    /// The checkpoint of that network.
+    /// The checkpoint of the chosen network.
     pub checkpoint: PathBuf,
     /// Its score on the test set.
     pub test: f64,
     /// Its sharpness, if that was measured, in percent.
     pub sharpness: Option<f64>,
-    /// Whether `ternflock eval` has measured it, too.
+    /// Whether `ternflock eval` has also measured it.
     pub evaluated: bool,
 }
 
@@ -85,7 +86,7 @@ fn diverged(events: &[Value]) -> Option<State> {
     end["step"].as_u64().map(State::Diverged)
 }
 
-/// What the run came to, if it is complete.
+/// The outcome of the run, if it is complete.
 fn outcome(run: &Run, events: &[Value]) -> Option<Outcome> {
     let end = events.last().filter(|event| event["event"] == "end" && event["complete"] == true)?;
     let (metric, chosen) = score(&end["chosen"])?;
@@ -114,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// A start after it is another attempt, which may have gone well.
+    /// A later start is another attempt, which may have succeeded.
     #[test]
     fn a_run_has_diverged_if_its_last_start_did() {
         let start = || json!({"event": "start", "step": 0});

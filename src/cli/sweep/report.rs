@@ -41,7 +41,7 @@ impl Spread {
     }
 }
 
-/// A setting and the runs of it that have ended.
+/// A setting and its runs that have ended.
 pub struct Line<'p> {
     setting: &'p Setting,
     runs: usize,
@@ -87,7 +87,7 @@ impl Line<'_> {
         Spread::of(&self.outcomes.iter().filter_map(value).collect::<Vec<_>>())
     }
 
-    /// How many of its runs the figures are of.
+    /// How many of its runs the figures cover.
     fn counted(&self) -> String {
         match self.outcomes.len() == self.runs {
             true => self.runs.to_string(),
@@ -95,7 +95,7 @@ impl Line<'_> {
         }
     }
 
-    /// Which of its runs diverged, in words; none if none did.
+    /// A description of its runs that diverged, if any did.
     fn said_diverged(&self) -> Option<String> {
         let at: Vec<String> = self.diverged.iter().map(|diverged| diverged.step.to_string()).collect();
         match &at[..] {
@@ -116,7 +116,7 @@ pub fn text(lines: &[Line]) -> String {
     let any = |value: fn(&Outcome) -> Option<f64>| {
         lines.iter().flat_map(|line| &line.outcomes).any(|outcome| value(outcome).is_some())
     };
-    // Where the test set chose, that is the score already.
+    // If the test set chose, its score is already shown.
     let tested = !set.is_empty() && set != TEST;
     let measured = any(|outcome| outcome.sharpness);
     let diverged = lines.iter().any(|line| !line.diverged.is_empty());

@@ -50,8 +50,8 @@ impl L1 {
         }
     }
 
-    /// The proximal step at `rates` by tensor: every weight comes nearer to zero by the rate of its tensor times its strength, and
-    /// no further (Parikh and Boyd, 2014, section 6.5.2).
+    /// The proximal step at the `rates` of the tensors: every weight moves towards zero by the rate of its tensor times
+    /// its strength, but not past zero (Parikh and Boyd, 2014, section 6.5.2).
     pub fn shrink(&self, rates: &[f64], values: &mut [f32]) {
         for Weight { tensor, range, strength } in &self.0 {
             let step = rates[*tensor] as f32 * strength;

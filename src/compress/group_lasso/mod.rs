@@ -6,11 +6,12 @@
 //! Two ways to take it into a step, after the exchange, on what is equal on every rank:
 //! - the published code's: `strength w / ||w_g||` is added to the gradient, zero where the norm is; after the step every
 //!   parameter within a threshold of zero becomes zero, whatever group it is in;
-//! - the proximal step ([`proximal`]): after the update by the gradient alone, each group shrinks at the rate that its
-//!   parameters have moved at: exact zeros, no threshold. Kinds of groups that overlap shrink one after the other.
+//! - the proximal step ([`proximal`]): after the update by the gradient of the loss alone, each group shrinks at the
+//!   rate at which its parameters moved. This gives exact zeros without a threshold. Kinds of groups that overlap
+//!   shrink one after another.
 //!
-//! An element that two views of one group share, as a hidden unit's own recurrent weights are, counts twice in the
-//! published code's norm, and here in that of its method; in the proximal step it is an element as any other.
+//! Two views of one group can share an element, for example a hidden unit's recurrent weights to itself. The norm of
+//! the published code counts such an element twice, and so does that method here; the proximal step counts it once.
 
 mod l1;
 mod proximal;
@@ -29,7 +30,8 @@ pub struct GroupLasso {
     threshold: f32,
     penalties: Vec<Penalty>,
     l1: L1,
-    /// By group of one penalty: the square of its norm, and what is added of its elements to their gradients.
+    /// For each group of one penalty: the square of its norm, and the factor with which its elements are added to their
+    /// gradients.
     squares: Vec<f64>,
     factors: Vec<f32>,
     proximal: Proximal,
@@ -119,7 +121,7 @@ impl GroupLasso {
         }
     }
 
-    /// After the update: zeros. `rates` says by tensor at which rate the update has moved it.
+    /// Makes zeros after the update. `rates` holds the rate at which the update moved each tensor.
     pub fn make_zeros(&mut self, rates: &[f64], values: &mut [f32]) {
         if self.method == SparsityMethod::GroupLasso {
             let threshold = self.threshold;
@@ -143,7 +145,8 @@ impl Penalty {
         Penalty { groups, strengths }
     }
 
-    /// What is added of the elements of each group to their gradients: `factor` of its norm and its strength.
+    /// The factor with which the elements of each group are added to their gradients: `factor` of its norm and its
+    /// strength.
     fn factors(
         &self,
         values: &[f32],

@@ -1,36 +1,36 @@
-//! The proximal step of group lasso (Parikh and Boyd, 2014, section 6.5.4): of `strength ||w||`, at the rate that the
-//! parameters have moved at.
+//! The proximal step of group lasso (Parikh and Boyd, 2014, section 6.5.4): that of `strength ||w||`, at the rate at
+//! which the parameters moved.
 //!
-//! A group of elements that have all moved at one rate shrinks to `v max(0, 1 - rate strength / ||v||)`. Under LARS each tensor
-//! has a rate of its own, and a group may be in several. The step is then the w that minimises
+//! A group whose elements all moved at one rate shrinks to `v max(0, 1 - rate strength / ||v||)`. Under LARS each
+//! tensor has its own rate, and a group may span several tensors. The step is then the w that minimises
 //!
 //! ```text
 //! strength ||w|| + sum over tensors t of ||w_t - v_t||^2 / (2 rate_t),
 //! ```
 //!
-//! the same problem in the metric of the update (a diagonal one: Becker and Fadili, 2012, section 3). Where w is not zero its
-//! gradient is: `w_t = v_t s / (s + a_t)` with `a_t = rate_t strength`, and s = ||w|| solves
-//! `sum over t of ||v_t||^2 / (s + a_t)^2 = 1`. There is such an s above 0 if and only if the sum is above 1 at s = 0; if it
-//! is not, w = 0. With one rate this is the formula above.
+//! the same problem in the metric of the update (a diagonal one: Becker and Fadili, 2012, section 3). If w is not zero,
+//! the gradient there is zero: `w_t = v_t s / (s + a_t)` with `a_t = rate_t strength`, and s = ||w|| solves
+//! `sum over t of ||v_t||^2 / (s + a_t)^2 = 1`. There is such an s above 0 if and only if the sum is above 1 at s = 0;
+//! otherwise w = 0. With one rate this is the formula above.
 //!
-//! A group is a set: an element that two of its views share belongs to the earlier one, and is scaled once. Different groups
-//! of one layer may overlap too (a recurrent weight reads one hidden unit and makes another); all norms are taken first, and
-//! what is in two groups is scaled by both.
+//! A group is a set: an element that two of its views share belongs to the earlier view and is scaled once. Different
+//! groups of one layer may overlap too (a recurrent weight reads one hidden unit and feeds another). All norms are
+//! computed first, and an element of two groups is scaled by both.
 
 use super::super::groups::{Groups, View};
 
-/// Room for the proximal steps of some groups.
+/// Scratch space for the proximal steps of some groups.
 pub struct Proximal {
-    /// By view, where each has a rate of its own, and group: the square of the norm of its elements.
+    /// The square of the norm of the elements by view (if each view has its own rate) and group.
     squares: Vec<f64>,
-    /// By the same: what elements are multiplied by.
+    /// The factor of the elements, in the same layout.
     factors: Vec<f32>,
-    /// Of one view: elements that an earlier one has scaled.
+    /// Elements of one view that an earlier view has scaled.
     done: Vec<f32>,
 }
 
 impl Proximal {
-    /// For any of `groups`.
+    /// Scratch space that suffices for any of `groups`.
     pub fn new<'a>(groups: impl Iterator<Item = &'a Groups> + Clone) -> Proximal {
         let most = |size: fn(&Groups) -> usize| groups.clone().map(size).max().unwrap_or(0);
         let room = most(|groups| groups.views.len() * groups.count);
@@ -53,7 +53,7 @@ impl Proximal {
         self.scale(groups, groups.count, values);
     }
 
-    /// The factors of all views.
+    /// Computes the factors that all views share.
     fn at_one_rate(&mut self, groups: &Groups, strengths: &[f64], rate: f64, values: &[f32]) {
         let squares = &mut self.squares[..groups.count];
         groups.squares(values, squares);
@@ -90,7 +90,7 @@ impl Proximal {
         }
     }
 
-    /// Scales each element once; the factors of a view begin `stride` behind those of the view before.
+    /// Scales each element once. The factors of a view begin `stride` after those of the previous view.
     fn scale(&mut self, groups: &Groups, stride: usize, values: &mut [f32]) {
         for (number, view) in groups.views.iter().enumerate() {
             let shared = groups.shared_of(number);
@@ -102,15 +102,17 @@ impl Proximal {
     }
 }
 
-/// A sum of squares without one of two squares of `value` in it. The other stays, so nothing of the sum cancels.
+/// Removes one of two squares of `value` from a sum of squares. The other one stays, so there is no cancellation.
 fn without(sum: f64, value: f32) -> f64 {
     if value.is_finite() { sum - f64::from(value) * f64::from(value) } else { sum }
 }
 
-/// The norm of a group after the step: s of sum over t of q_t / (s + a_t)^2 = 1, for parts (q_t, a_t); 0 if there is none.
+/// The norm of a group after the step: the solution s of sum over t of q_t / (s + a_t)^2 = 1 for parts (q_t, a_t), or 0
+/// if there is none.
 ///
-/// Newton's method on the sum's root's inverse, which is concave in s (Moré and Sorensen, 1983, section 3), from below: it
-/// climbs to s and does not pass it; with one a it is there at once. All ranks make the same operations.
+/// Newton's method, from below, on the reciprocal of the root of the sum, which is concave in s (Moré and Sorensen,
+/// 1983, section 3). It climbs to s and does not pass it; with a single a, the first step reaches it. All ranks do the
+/// same operations.
 fn length_after(parts: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     const MOST_STEPS: usize = 64;
     let parts = parts.filter(|&(square, _)| square != 0.0);

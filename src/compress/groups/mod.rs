@@ -50,11 +50,11 @@ pub struct Groups {
     pub count: usize,
     /// Where their elements are. An element may be in two of them.
     pub views: Vec<View>,
-    /// Elements that a view has of a group that has them by an earlier view already, in the order of the views.
+    /// Elements of a group that an earlier view of the group already covers, in the order of the views.
     pub shared: Vec<Shared>,
 }
 
-/// An element that two views of one group share: what a hidden unit reads of itself.
+/// An element that two views of one group share: a hidden unit's weight to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shared {
     /// The later of the two views.
@@ -70,7 +70,7 @@ impl Groups {
     fn new(layer: String, kind: GroupKind, count: usize, views: Vec<View>) -> Groups {
         let mut shared = Vec::new();
         for (later, view) in views.iter().enumerate() {
-            // Of a tensor that groups see along several axes.
+            // For a tensor that groups view along several axes.
             let earlier: Vec<&View> =
                 views[..later].iter().filter(|other| other.range == view.range).collect();
             if earlier.is_empty() {
@@ -100,8 +100,8 @@ impl Groups {
         sizes
     }
 
-    /// The square of the norm of each group, into `squares`; f64, in an order that depends on the shapes alone. An element that
-    /// two of its views share counts twice, as in the published code.
+    /// Computes the square of the norm of each group into `squares`, in f64 and in an order that depends on the shapes
+    /// alone. An element that two views of a group share counts twice, as in the published code.
     pub fn squares(&self, values: &[f32], squares: &mut [f64]) {
         squares.fill(0.0);
         self.views.iter().for_each(|view| view.add_squares(values, squares));
@@ -114,8 +114,8 @@ impl Groups {
         &self.shared[first..end]
     }
 
-    /// `sums += factor values` for the elements of each group, with the group's factor, once for each view. Both are laid out
-    /// as the parameters.
+    /// `sums += factor values` for the elements of each group, with the group's factor, once per view. Both are laid
+    /// out like the parameters.
     pub fn add_scaled(&self, factors: &[f32], values: &[f32], sums: &mut [f32]) {
         self.views.iter().for_each(|view| view.add_scaled(factors, values, sums));
     }
@@ -219,8 +219,8 @@ fn weight_of(layer: usize, parameters: &Parameters) -> Option<usize> {
     parameters.table.iter().position(|tensor| tensor.layer == layer)
 }
 
-/// The columns of the weight of `layer` as a matrix; of one whose filters come in `groups`, those of each, which read
-/// channels of their own.
+/// The columns of the weight of `layer` as a matrix. If its filters come in `groups`, each group has its own columns,
+/// because it reads its own channels.
 fn columns(layer: usize, parameters: &Parameters, groups: usize) -> (usize, Vec<View>) {
     let Some(tensor) = weight_of(layer, parameters) else { return (0, Vec::new()) };
     let weight = &parameters.table[tensor];

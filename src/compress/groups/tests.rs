@@ -50,8 +50,8 @@ fn the_layers_of_resnet_are_those_that_a_shortcut_goes_around() {
     assert_eq!((found[0].2, found[17].2), (16 * 16 * 9 + 2 * 16, 64 * 64 * 9 + 2 * 64));
 }
 
-/// The columns of a convolution in groups are those of each group, which reads channels of its own: AlexNet's second layer has 48
-/// channels of 5 x 5 in each of two groups of 128 filters.
+/// The columns of a grouped convolution are those of each group, which reads its own channels: AlexNet's second layer
+/// has 48 channels of 5 x 5 in each of two groups of 128 filters.
 #[test]
 fn columns_of_filters_in_groups_are_those_of_each_group() {
     let imagenet = Shape::Image { channels: 3, height: 227, width: 227 };
@@ -67,7 +67,7 @@ fn columns_of_filters_in_groups_are_those_of_each_group() {
     );
 }
 
-/// Group by group they are what the census counts, whole or with some of the columns.
+/// Group by group, they match the counts of the census, with all or with some of the columns.
 #[test]
 fn a_column_that_one_group_has_lost_is_gone_in_that_group() {
     for columns in [None, Some(serde_json::json!([0, 2, 5, 7]))] {
@@ -81,7 +81,7 @@ fn a_column_that_one_group_has_lost_is_gone_in_that_group() {
         let mut parameters = Parameters::new(&graph).unwrap();
         parameters.values.fill(1.0);
         let width = if columns.is_some() { 4 } else { 8 };
-        // Columns 1 and 3 of the second group's filters; column 1 of the first's but for one number.
+        // Columns 1 and 3 of the second group's filters, and column 1 of the first group's except for one number.
         for (filter, column) in [(3, 1), (4, 1), (5, 1), (3, 3), (4, 3), (5, 3), (0, 1), (1, 1)] {
             parameters.values[filter * width + column] = 0.0;
         }
@@ -122,7 +122,7 @@ fn hidden_units_are_intrinsic_structures() {
     expect(found, &[("rhn", 830, rows + columns + 10_000 - 2 * 10 - 2)]);
 }
 
-/// What a unit reads of itself is in two views of its group, at each gate of each level, and nothing else is.
+/// A unit's weights to itself, at each gate of each level, are in two views of its group; nothing else is.
 #[test]
 fn shared_elements_are_those_of_rows_and_column() {
     let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([

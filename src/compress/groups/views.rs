@@ -6,14 +6,15 @@ use super::super::units::UnitAxis;
 use crate::nn::Parameters;
 use crate::tensor::{add_scaled, vectorise};
 
-/// A tensor, or one axis of it, as groups see it: `[outer, places, inner]`, where each place belongs to a group or to none.
+/// A group's view of a tensor or of one of its axes: `[outer, places, inner]`, where each place belongs to one group or
+/// to none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     /// The tensor's number in the table.
     pub tensor: usize,
-    /// The place in the flat vector: of all of the tensor, or of the filters of one group of a convolution.
+    /// The range in the flat vector: the whole tensor, or the filters of one group of a convolution.
     pub range: Range<usize>,
-    /// Elements side by side of one place.
+    /// Adjacent elements of one place.
     pub inner: usize,
     /// The group of each place, [`NONE`] for none.
     pub group_of: Vec<u32>,
@@ -35,14 +36,14 @@ impl View {
         self.group_of[place / self.inner % self.group_of.len()]
     }
 
-    /// The groups that single elements side by side belong to, in their order: then whole rows can be taken at once.
+    /// The groups of adjacent single elements, in order; whole rows can then be processed at once.
     fn row(&self) -> Option<Range<usize>> {
         let first = *self.group_of.first()?;
         let is_row = self.inner == 1 && self.group_of.iter().zip(first..).all(|(&group, next)| group == next);
         (is_row && first != NONE).then(|| first as usize..first as usize + self.group_of.len())
     }
 
-    /// Elements side by side, and their group.
+    /// Adjacent elements, and their group.
     pub fn runs<'a>(&'a self, values: &'a [f32]) -> impl Iterator<Item = (&'a [f32], &'a u32)> {
         values[self.range.clone()].chunks_exact(self.inner).zip(self.group_of.iter().cycle())
     }
@@ -125,7 +126,8 @@ fn multiply(factors: &[f32], values: &mut [f32]) {
     );
 }
 
-/// Of `values`, in eight sums that are added in the end: an order that depends on the length alone.
+/// Sums the squares of `values` in eight partial sums that are added at the end, an order that depends on the length
+/// alone.
 fn sum_of_squares(values: &[f32]) -> f64 {
     const LANES: usize = 8;
     let (blocks, rest) = values.as_chunks::<LANES>();

@@ -1,6 +1,6 @@
-//! The names that IDX files have in the world: MNIST's own (`train-images-idx3-ubyte`), those that some archives make of them
-//! (`train-images.idx3-ubyte`), with something before them (`emnist-letters-train-images-idx3-ubyte`), and in the directories
-//! that torchvision puts them in (`MNIST/raw`).
+//! The names under which IDX files are distributed: MNIST's own (`train-images-idx3-ubyte`), the variant of some
+//! archives (`train-images.idx3-ubyte`), names with a prefix (`emnist-letters-train-images-idx3-ubyte`), and the
+//! directories of torchvision (`MNIST/raw`).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,14 +10,14 @@ use super::FILES;
 use crate::data::files;
 use crate::error::{Error, Result};
 
-/// Where in a directory the files may be, the first choice first.
+/// Where in a directory the files may be, in order of preference.
 const PLACES: [&str; 7] =
     ["", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "QMNIST/raw"];
 
-/// The files of one data set, in the order of [`FILES`]; by what their names begin with.
+/// The files of one data set, in the order of [`FILES`], by the prefix of their names.
 type Sets = BTreeMap<String, [Option<PathBuf>; 4]>;
 
-/// The four files of the data set in `directory`. Where that holds those of several, `directory` may end in the beginning of
+/// The four files of the data set in `directory`. If that holds several data sets, `directory` may end in the prefix of
 /// their names: `EMNIST/raw/emnist-letters`.
 ///
 /// # Errors
@@ -34,7 +34,7 @@ pub fn find(directory: &Path) -> Result<[PathBuf; 4]> {
     if sets.len() > 1 {
         let names: Vec<&str> = sets.keys().map(|start| start.trim_end_matches('-')).collect();
         let message = format!(
-            "holds the files of several data sets: {}; name one by the beginning of its files, as in data.dir = \"{}\"",
+            "holds the files of several data sets: {}; choose one by the prefix of its files, as in data.dir = \"{}\"",
             names.join(", "),
             place.join(names[0]).display()
         );
@@ -55,7 +55,7 @@ fn whole(files: [Option<PathBuf>; 4]) -> Option<[PathBuf; 4]> {
     files?.try_into().ok()
 }
 
-/// The first place of `directory` that has any of the files, and which it has.
+/// The first place in `directory` that has any of the files, and the files it has.
 fn sets_of(directory: &Path) -> Option<(PathBuf, Sets)> {
     if directory.is_dir() {
         let places = PLACES.iter().map(|place| directory.join(place));
@@ -81,7 +81,7 @@ fn scan(place: &Path) -> Sets {
     sets
 }
 
-/// What the name of a file begins with, and which of [`FILES`] it is; nothing of other names.
+/// The prefix of a file name, and which of [`FILES`] it is; `None` for other names.
 fn parse(name: &str) -> Option<(&str, usize)> {
     let name = name.strip_suffix(".gz").unwrap_or(name);
     let kinds = [["images-idx3-ubyte", "images.idx3-ubyte"], ["labels-idx1-ubyte", "labels.idx1-ubyte"]];
@@ -140,7 +140,7 @@ mod tests {
         assert!(!holds_any(directory(&["train-images.png", "images-idx3-ubyte"]).path()));
     }
 
-    /// As torchvision leaves it: the archives, and what was in them.
+    /// As torchvision leaves it: the archives, and their contents.
     #[test]
     fn a_raw_file_is_read_and_not_its_archive() {
         let both: Vec<String> = FILES
@@ -174,7 +174,7 @@ mod tests {
         assert!(said.ends_with("no file emnist-letters-t10k-labels-idx1-ubyte or emnist-letters-t10k-labels-idx1-ubyte.gz in this directory"), "{said}");
         let said = message(&["train-images-idx3-ubyte.xz"]);
         assert!(said.contains("train-images-idx3-ubyte.xz: is compressed with xz"), "{said}");
-        // What is whole wins against what is not.
+        // A complete set takes precedence over an incomplete one.
         let names: Vec<&str> = EMNIST[..5].to_vec();
         assert!(find(directory(&names).path()).is_ok());
     }

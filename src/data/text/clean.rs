@@ -1,5 +1,5 @@
-//! A text in one form, whatever system and keyboard it was written with: how lines end, how accents are stored, and what is
-//! invisible make no other words (docs/adr/0019-unicode-text.md).
+//! Brings a text into one form, whatever system and keyboard it was written with. Line ends, the encoding of accents,
+//! and invisible characters must not make different words (docs/adr/0019-unicode-text.md).
 
 use std::borrow::Cow;
 
@@ -22,8 +22,8 @@ pub fn clean(text: String) -> String {
     }
 }
 
-/// `line` in small letters, normalised. A dotted capital I becomes a plain i, by Unicode's simple mapping: the full one would
-/// leave a combining dot over it, which no other i has.
+/// `line` in lower case, normalised. A dotted capital I becomes a plain i, by Unicode's simple mapping; the full
+/// mapping would leave a combining dot over it, which no other i has.
 pub fn lowercase(line: &str) -> Cow<'_, str> {
     if line.is_ascii() {
         return match line.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -35,7 +35,8 @@ pub fn lowercase(line: &str) -> Cow<'_, str> {
         true => line.replace(DOTTED_I, "i").to_lowercase(),
         false => line.to_lowercase(),
     };
-    // Small letters compose where capitals do not: J and a caron stay two, j and a caron are one.
+    // Some small letters compose although their capitals do not: J and a caron stay two characters, j and a caron
+    // become one.
     match nfc(&small) {
         Cow::Borrowed(_) => Cow::Owned(small),
         Cow::Owned(composed) => Cow::Owned(composed),
@@ -56,7 +57,7 @@ enum Rewrite {
     Keep,
     Drop,
     Hyphen,
-    /// `\r`, which is part of the line end where `\n` follows.
+    /// `\r`, which is part of the line end if `\n` follows.
     Return,
     EndOfLine,
 }
@@ -123,9 +124,9 @@ mod tests {
         {
             assert_eq!(cleaned(&format!("{invisible}wo{invisible}rd{invisible} ")), "word ", "{invisible:?}");
         }
-        // A mark goes to the letter before it whatever was between them.
+        // A mark attaches to the letter before it, whatever was between them.
         assert_eq!(cleaned("e\u{ad}\u{301}"), "\u{e9}");
-        // Joiners tell words apart, and stay.
+        // Joiners distinguish words, so they stay.
         assert_eq!(cleaned("می\u{200c}خواهم क्\u{200d}ष"), "می\u{200c}خواهم क्\u{200d}ष");
     }
 
@@ -138,7 +139,7 @@ mod tests {
     fn both_ways_to_store_an_accent_are_one() {
         assert_eq!(cleaned("cafe\u{301} \u{1112}\u{1161}\u{11ab}"), "caf\u{e9} \u{d55c}");
         assert_eq!(cleaned("\u{212b}\u{212a}"), "\u{c5}K", "Angstrom and Kelvin are a letter each");
-        // No compatibility: a ligature and a wide letter are characters of their own.
+        // No compatibility mapping: a ligature and a wide letter remain characters of their own.
         assert_eq!(cleaned("\u{fb01}\u{ff21}"), "\u{fb01}\u{ff21}");
     }
 

@@ -44,7 +44,7 @@ impl TextFeed {
         Ok(TextFeed { tokens, vocabulary, steps, global_batch, column, unknown: None })
     }
 
-    /// Says that token `unknown` stands for all words outside the vocabulary.
+    /// Sets `unknown` as the token for all words outside the vocabulary.
     #[must_use]
     pub fn with_unknown(self, unknown: u32) -> TextFeed {
         TextFeed { unknown: Some(share(&self.tokens, unknown)), ..self }
@@ -139,7 +139,7 @@ impl TextSet {
         Ok(TextSet { tokens, vocabulary, steps, columns, unknown: None })
     }
 
-    /// As [`TextFeed::with_unknown`].
+    /// Like [`TextFeed::with_unknown`].
     #[must_use]
     pub fn with_unknown(self, unknown: u32) -> TextSet {
         TextSet { unknown: Some(share(&self.tokens, unknown)), ..self }
@@ -222,7 +222,7 @@ fn facts(tokens: &[u32], vocabulary: usize) -> Facts {
     ]
 }
 
-/// How many of `tokens`, of which there are some, are `unknown`.
+/// The share of `tokens`, which are not empty, that are `unknown`.
 fn share(tokens: &[u32], unknown: u32) -> f64 {
     tokens.iter().filter(|&&token| token == unknown).count() as f64 / tokens.len() as f64
 }

@@ -122,12 +122,12 @@ fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<Pa
     Ok(dir.map_or_else(|| path.clone(), |dir| dir.join(path)))
 }
 
-/// The text that `content` of the file at `path` is, in the one form of all texts.
+/// The text in `content` of the file at `path`, cleaned.
 fn read(path: &Path, content: impl Read) -> Result<String> {
     read_within(available_bytes().map_or(u64::MAX, |bytes| bytes as u64 / 2), path, content)
 }
 
-/// [`read`] of at most `limit` bytes. A text of half of the memory leaves none for its copy in that form.
+/// [`read`] with at most `limit` bytes. A text that takes half of the memory leaves no room for its cleaned copy.
 fn read_within(limit: u64, path: &Path, content: impl Read) -> Result<String> {
     let mut bytes = Vec::new();
     let mut content = content.take(limit.saturating_add(1));
@@ -253,7 +253,7 @@ mod tests {
         assert!(message.contains("cannot be read"), "{message}");
     }
 
-    /// One text in the forms that systems and editors give it: the same vocabulary and the same tokens.
+    /// One text, as different systems and editors store it, gives the same vocabulary and the same tokens.
     #[test]
     fn the_form_of_a_text_makes_no_other_words() {
         let directory = tempfile::tempdir().unwrap();
@@ -288,8 +288,8 @@ mod tests {
         }
     }
 
-    /// The text inside the program is plain ASCII, and its tokens are those of every release: runs that began with one resume
-    /// with the next. The hash is of all tokens in their order, by text.
+    /// The bundled text is plain ASCII, and its tokens are the same in every release, so that runs resume with the next
+    /// one. The hash covers all tokens in order, for each text.
     #[test]
     fn the_tokens_of_genesis_stay_what_they_were() {
         for (level, lowercase, punctuation, tokens, words, hash) in [

@@ -11,7 +11,8 @@ pub const END_OF_LINE: &str = "<eos>";
 /// The token that stands for all words outside the vocabulary.
 pub const UNKNOWN: &str = "<unk>";
 
-/// Gives the tokens of `text`, which is [clean](super::clean::clean), to `give`, one after the other, as `how` says.
+/// Passes the tokens of `text`, which is [clean](super::clean::clean), to `give`, one after another, split as `how`
+/// specifies.
 pub fn tokens(text: &str, how: &Text, give: &mut dyn FnMut(&str)) {
     for line in text.lines() {
         let small;
@@ -30,7 +31,7 @@ pub fn tokens(text: &str, how: &Text, give: &mut dyn FnMut(&str)) {
     }
 }
 
-/// What stands between white space. A space of no width is one: where words touch, as in Khmer, it is all that parts them.
+/// The words between white space. A zero-width space separates words too: in Khmer, for example, nothing else does.
 fn words(line: &str, give: &mut dyn FnMut(&str)) {
     if line.is_ascii() {
         return line.split_whitespace().for_each(give);
@@ -39,8 +40,8 @@ fn words(line: &str, give: &mut dyn FnMut(&str)) {
     line.split(is_space).map(trim).filter(|word| !word.is_empty()).for_each(give);
 }
 
-/// `word` without joiners that have nothing to join: at its ends they change no letter, but for a joiner after the last, by which
-/// Malayalam once wrote letters of their own.
+/// `word` without joiners that join nothing. At its ends they change no letter, except a joiner after the last one,
+/// with which Malayalam once wrote separate letters.
 fn trim(word: &str) -> &str {
     word.trim_start_matches(['\u{200c}', '\u{200d}']).trim_end_matches('\u{200c}')
 }
@@ -55,10 +56,10 @@ fn apart(word: &str, give: &mut dyn FnMut(&str)) {
     if word == UNKNOWN || word == END_OF_LINE {
         give(word);
     } else if word.is_ascii() {
-        // Every byte is a character of its own.
+        // Every byte is one character.
         parts(word, word.bytes().enumerate().map(|(at, byte)| (at, 1, kind(byte.into()))), give);
     } else {
-        // A letter and the marks upon it, or an emoji of several characters, are one.
+        // A letter with its marks, or an emoji of several characters, is one cluster.
         let clusters = word.grapheme_indices(true);
         let kind = |cluster: &str| cluster.chars().next().map_or(Kind::Mark, kind);
         let mut give = |part: &str| {
@@ -71,7 +72,7 @@ fn apart(word: &str, give: &mut dyn FnMut(&str)) {
     }
 }
 
-/// What a character, with what is combined with it, is to a word.
+/// The role of a grapheme cluster in a word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Part of it.
@@ -88,7 +89,7 @@ fn kind(character: char) -> Kind {
         // Apostrophes and hyphens; Catalan's middle dot, Hebrew's geresh and gershayim, the hyphenation point: as UAX #29 has it.
         '\'' | '\u{2019}' | '-' | '\u{b7}' | '\u{5f3}' | '\u{5f4}' | '\u{2027}' => Kind::Joint,
         ..'\u{80}' => Kind::Mark,
-        // A combining mark stands first only where there is nothing before it.
+        // A combining mark comes first only if there is nothing before it.
         _ if character.is_alphanumeric()
             || character.general_category_group() == GeneralCategoryGroup::Mark =>
         {
@@ -98,7 +99,7 @@ fn kind(character: char) -> Kind {
     }
 }
 
-/// [`apart`] of a word whose characters have these places, lengths and kinds.
+/// [`apart`] for a word whose clusters have these positions, lengths and kinds.
 fn parts(word: &str, characters: impl Iterator<Item = (usize, usize, Kind)>, give: &mut dyn FnMut(&str)) {
     let mut start = 0;
     let mut characters = characters.peekable();
@@ -135,7 +136,7 @@ mod tests {
         all
     }
 
-    /// The tokens with capitals made small and punctuation apart, but for the end of the only line.
+    /// The tokens in lower case, with punctuation apart, and without the end of the only line.
     fn apart(text: &str) -> Vec<String> {
         let how = Text { lowercase: true, punctuation: Punctuation::Apart, ..how(Level::Word) };
         let mut all = all(text, &how);
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(found, expected);
     }
 
-    /// Words of scripts whose letters are several characters, and accents in both forms.
+    /// Words in scripts whose letters consist of several characters, and accents in both forms.
     #[test]
     fn marks_belong_to_the_letters_they_combine_with() {
         for (text, words) in [
@@ -195,7 +196,8 @@ mod tests {
         }
     }
 
-    /// What tokens of plain ASCII are has not changed since the first release: every character by the rule on its own.
+    /// The tokens of plain ASCII have not changed since the first release: the rule applied to every character
+    /// separately.
     #[test]
     fn ascii_is_cut_as_ever() {
         let text: String = (' '..='~').flat_map(|a| (' '..='~').map(move |b| format!("x{a}{b}y "))).collect();

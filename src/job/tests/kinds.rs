@@ -134,7 +134,7 @@ fn an_optimizer_takes_its_own_keys_within_their_bounds() {
     );
 }
 
-/// A group has one rate to shrink at; Adam has one for each parameter. Nothing to shrink is nothing to refuse.
+/// A group shrinks at one rate, but Adam has one for each parameter. If nothing shrinks, there is nothing to refuse.
 #[test]
 fn proximal_steps_beside_adam_are_refused() {
     let with = |optimizer: &str, sparsity: &str| {

@@ -57,7 +57,7 @@ fn missing_keys_are_named_with_their_section() {
     );
 }
 
-/// One of a few words: a swap of letters counts as one slip.
+/// A value from a fixed list: swapping two letters counts as one typo.
 #[test]
 fn a_mistyped_word_gets_the_nearest_one() {
     let said = refused(

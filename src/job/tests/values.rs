@@ -151,7 +151,7 @@ fn a_validation_split_is_a_count_a_share_or_left_to_the_program() {
         assert_eq!(split(set), Split { validation, validation_seed: seed }, "{set}");
     }
     assert_eq!(split("data.validation_seed=7").validation_seed, 7);
-    // The seed of the run leaves it alone.
+    // The seed of the run does not change it.
     assert_eq!(split("train.seed=7").validation_seed, seed);
     for wrong in ["0.0", "1.0", "1.5", "-1", "-0.5", "tenth", "[1]", "true"] {
         let said = refused(MINIMAL, &[&format!("data.validation={wrong}")]);
@@ -159,7 +159,7 @@ fn a_validation_split_is_a_count_a_share_or_left_to_the_program() {
     }
 }
 
-/// The job of a text that an earlier version has stored says `validation = 0`.
+/// The job on a text that an earlier version stored contains `validation = 0`.
 #[test]
 fn a_text_has_no_validation_split() {
     let job = accepted(MINIMAL, &["data.dataset=genesis"]).job;
@@ -183,14 +183,13 @@ fn a_rate_that_evaluations_cut_needs_evaluations() {
         let every = (sets[0] != plateau).then_some("schedule.every=1");
         accepted(MINIMAL, &sets.into_iter().chain(every).collect::<Vec<_>>());
     }
-    let why =
-        "cuts the rate by what evaluations say, and with train.eval_every = 0 there is none before the end";
+    let why = "cuts the rate when evaluations stop improving, and with train.eval_every = 0 there is none before the end";
     let said = refused(MINIMAL, &[plateau, none]);
     assert!(
         said.len() == 1 && said[0].starts_with("--set schedule.kind=plateau: ") && said[0].contains(why),
         "{said:?}"
     );
-    // In a stage, whichever of the two is the job's own.
+    // In a stage, whichever of the two is set in the job itself.
     let stages = MINIMAL.replace("[train]\nepochs = 1\n", "");
     let stages = format!(
         "{stages}[[stage]]\nname = \"a\"\ntrain.epochs = 1\n[[stage]]\nname = \"b\"\nshrink = {{}}\n"
@@ -204,7 +203,7 @@ fn a_rate_that_evaluations_cut_needs_evaluations() {
         let said = refused(&stages, &sets);
         assert!(said.len() == 1 && said[0].contains(why), "{sets:?}: {said:?}");
     }
-    // A stage without steps has no rate to cut, and one that evaluates again is well.
+    // A stage without steps has no rate to cut, and a stage that sets its own evaluations is accepted.
     accepted(&stages, &["stage.b.schedule.kind=plateau", none]);
     accepted(&stages, &[plateau, none, "stage.a.train.eval_every=3"]);
 }

@@ -95,7 +95,8 @@ impl Graph {
         })
     }
 
-    /// What is wrong with each of `tables` by itself, whatever the samples and the other layers: its number, and the error.
+    /// The problems of each of `tables` by itself, independent of the samples and the other layers: its number, and the
+    /// error.
     pub fn check_tables(tables: impl IntoIterator<Item = Map<String, Value>>) -> Vec<(usize, Error)> {
         let check = |(index, table)| Some((index, Node::from_table(table, index, INPUT.into()).err()?));
         tables.into_iter().enumerate().filter_map(check).collect()

@@ -1,9 +1,9 @@
-//! JSON in which no number is lost. JSON has no word for numbers that are not finite, and `serde_json` writes `null` for them, which
-//! a reader cannot tell from a number that is missing. Here they are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, as in
-//! the JSON mapping of Protocol Buffers; every other number is what it always was.
+//! JSON that keeps numbers that are not finite. JSON cannot express them, and `serde_json` writes `null` for them,
+//! which a reader cannot distinguish from a missing number. Here they are the strings `"NaN"`, `"Infinity"` and
+//! `"-Infinity"`, as in the JSON mapping of Protocol Buffers; all other numbers are unchanged.
 //!
-//! Everything that the program writes as JSON goes through [`to_text`] or [`to_value`], and what it reads back through [`number`] or
-//! [`deserialize`].
+//! All JSON that the program writes goes through [`to_text`] or [`to_value`]; numbers that it reads back go through
+//! [`number`] or [`deserialize`].
 
 mod named;
 
@@ -20,12 +20,12 @@ const NAMES: [(&str, f64); 3] =
 /// The JSON text of `value`, on one line.
 ///
 /// # Errors
-/// When `value` holds what JSON cannot: a map with keys that are no strings, or a path that is not UTF-8.
+/// If JSON cannot express `value`: a map with keys that are not strings, or a path that is not UTF-8.
 pub fn to_text<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
     serde_json::to_string(&Named(value))
 }
 
-/// The same as a value, for an object that is put together; `null` where JSON cannot hold it.
+/// The same as a value, for building an object; `null` if JSON cannot express it.
 pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Value {
     serde_json::to_value(Named(value)).unwrap_or_default()
 }
@@ -38,7 +38,7 @@ pub fn number(value: &Value) -> Option<f64> {
 /// Reads a field that is a number, finite or not: `#[serde(deserialize_with = "...")]`.
 ///
 /// # Errors
-/// When it is neither a number nor one of the three names.
+/// If it is neither a number nor one of the three names.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     struct Number;
     impl Visitor<'_> for Number {
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(to_text(&nested).unwrap(), expected.to_string());
     }
 
-    /// What is finite is written as `serde_json` writes it.
+    /// Finite numbers are written as `serde_json` writes them.
     #[test]
     fn finite_numbers_are_what_they_were() {
         let values = (0.1f32, 0.1f64, -0.0f64, 1e300, 5e-324, u64::MAX, i64::MIN);

@@ -1,4 +1,5 @@
-//! A value that is serialised with names for the numbers that are not finite. The serializer passes everything else on as it is.
+//! Serialises a value with names for the numbers that are not finite. The serializer forwards everything else
+//! unchanged.
 
 use serde::Serialize;
 use serde::ser::{
@@ -8,7 +9,7 @@ use serde::ser::{
 
 use super::name_of;
 
-/// A value, and everything in it.
+/// A value with everything in it.
 pub struct Named<'a, T: ?Sized>(pub &'a T);
 
 impl<T: Serialize + ?Sized> Serialize for Named<'_, T> {
@@ -17,10 +18,10 @@ impl<T: Serialize + ?Sized> Serialize for Named<'_, T> {
     }
 }
 
-/// The serializer, or one of its compounds, around those of the format.
+/// Wraps the format's serializer, or one of its compounds.
 struct Naming<S>(S);
 
-/// Methods that pass their arguments on.
+/// Methods that forward their arguments.
 macro_rules! pass_on {
     ($($method:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         $(fn $method(self, $($argument: $type),*) -> Result<$result, S::Error> {
@@ -29,7 +30,7 @@ macro_rules! pass_on {
     };
 }
 
-/// The same of methods that begin a compound, whose elements are named too.
+/// The same for methods that begin a compound, whose elements are wrapped too.
 macro_rules! begin {
     ($($method:ident($($argument:ident: $type:ty),*) -> $compound:ident;)*) => {
         $(fn $method(self, $($argument: $type),*) -> Result<Self::$compound, S::Error> {

@@ -1,14 +1,15 @@
-//! Whether the products of BLAS are right: on small integers every product and sum is exact, so they are compared with a
-//! plain loop for equality.
+//! Checks whether the products of BLAS are correct. On small integers every product and sum is exact, so they must
+//! equal those of a plain loop.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2};
 
-/// `m`, `n`, `k`: full blocks of the kernels and their edges, vectors, and more than one panel along each side.
+/// Values of `m`, `n`, `k`: full blocks of the kernels and their edges, vectors, and more than one panel along each
+/// side.
 const SIZES: [[usize; 3]; 6] =
     [[1, 40, 30], [40, 1, 30], [33, 17, 65], [64, 64, 64], [7, 129, 260], [131, 50, 19]];
 
-/// Whether products of several sizes, of matrices as they are and transposed, are right.
+/// Whether products of several sizes, of plain and transposed matrices, are correct.
 pub(super) fn products_are_right() -> bool {
     SIZES.iter().all(|&[m, n, k]| {
         (0..4).all(|transposed| {
@@ -19,7 +20,7 @@ pub(super) fn products_are_right() -> bool {
     })
 }
 
-/// Small integers, `[rows, columns]`, in memory by rows or by columns.
+/// A matrix of small integers, `[rows, columns]`, stored by rows or by columns.
 fn operand(rows: usize, columns: usize, by_columns: bool, salt: usize) -> Array2<f32> {
     let value = |(i, j): (usize, usize)| ((i * 7 + j * 13 + i * j * salt) % 9) as f32 - 4.0;
     match by_columns {
@@ -28,7 +29,7 @@ fn operand(rows: usize, columns: usize, by_columns: bool, salt: usize) -> Array2
     }
 }
 
-/// `beta` 0 must not even read what was there: it is NaN then.
+/// With `beta` 0 the old content must not be read, so it is NaN.
 fn is_right(a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32) -> bool {
     let before = if beta == 0.0 { f32::NAN } else { 3.0 };
     let mut c = Array2::from_elem((a.nrows(), b.ncols()), before);

@@ -1,5 +1,5 @@
-//! Which kernels OpenBLAS computes with. It chooses them from a table of processor models before `main`; for a processor
-//! that is newer than the table it may choose those of a much older one, without a word.
+//! The kernels that OpenBLAS uses. It chooses them from a table of processor models before `main`. For a processor that
+//! is newer than the table, it may silently choose those of a much older one.
 
 use std::ffi::{CStr, c_char};
 use std::fmt;
@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 
 use super::vectors::Vectors;
 
-/// The variable by which OpenBLAS is told which kernels to use.
+/// The variable that tells OpenBLAS which kernels to use.
 pub(super) const CORE_TYPE: &str = "OPENBLAS_CORETYPE";
 
-/// What this program itself has set [`CORE_TYPE`] to.
+/// The value to which this program itself has set [`CORE_TYPE`].
 pub(super) const ASKED: &str = "TERNFLOCK_OPENBLAS_CORETYPE";
 
 unsafe extern "C" {
@@ -18,37 +18,37 @@ unsafe extern "C" {
     fn openblas_get_corename() -> *const c_char;
 }
 
-/// The BLAS that this process computes with. Its text, as in `OpenBLAS 0.3.21, SkylakeX kernels`, decides the last bits of
+/// The BLAS of this process. Its description, such as `OpenBLAS 0.3.21, SkylakeX kernels`, determines the last bits of
 /// every product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blas {
     /// Name and version, as in `OpenBLAS 0.3.21`.
     pub library: String,
-    /// The core type that its kernels are made for, as OpenBLAS spells it.
+    /// The core type of its kernels, as OpenBLAS spells it.
     pub kernels: String,
-    /// Who has chosen them.
+    /// Who chose the kernels.
     pub chosen: Chosen,
-    /// What is wrong with them on this processor.
+    /// Their problem on this processor, if there is one.
     pub trouble: Option<Trouble>,
 }
 
-/// Who has chosen the kernels of BLAS.
+/// Who chose the BLAS kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chosen {
     /// OpenBLAS by itself.
     ByBlas,
-    /// This program, because OpenBLAS by itself had chosen poor ones.
+    /// This program, because OpenBLAS by itself chose poor ones.
     ByProgram,
     /// The user, by the variable `OPENBLAS_CORETYPE`.
     ByUser,
 }
 
-/// What is wrong with the kernels of BLAS on this processor, as a sentence that says what to do.
+/// A problem of the BLAS kernels on this processor, as a sentence with a remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// They work, but leave the processor's wider vectors unused.
     Slow(String),
-    /// They use instructions that the processor does not have: the first product would end the process.
+    /// They use instructions that the processor does not have: the first product would crash the process.
     Impossible(String),
 }
 
@@ -170,7 +170,7 @@ mod tests {
         for part in ["OPENBLAS_CORETYPE", "Prescott", "SSE3", "AVX-512"] {
             assert!(slow(&blas).contains(part), "{blas:?}");
         }
-        // Set for another machine and handed on by a batch system, or set by this program for another value.
+        // Set for another machine and passed on by a batch system, or set by this program to another value.
         let blas = of("Haswell", Vectors::Avx512, "Haswell", "SkylakeX");
         assert_eq!(blas.chosen, Chosen::ByUser);
         let blas = of("SkylakeX", Vectors::Fma, "SkylakeX", "");

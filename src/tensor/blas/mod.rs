@@ -1,10 +1,10 @@
 //! The BLAS that this program is linked with.
 //!
-//! - `threads`: BLAS computes on one thread
-//! - `vectors`: how wide the vectors of a processor are, and those of OpenBLAS's kernels
-//! - `kernels`: which kernels OpenBLAS computes with here, and what is wrong with that
-//! - `restart`: starts the program again where OpenBLAS has chosen poor kernels by itself
-//! - `check`: whether its products are right
+//! - `threads`: limits BLAS to one thread
+//! - `vectors`: the vector width of a processor, and of OpenBLAS's kernels
+//! - `kernels`: which kernels OpenBLAS uses here, and whether they suit the processor
+//! - `restart`: restarts the program if OpenBLAS has chosen poor kernels by itself
+//! - `check`: whether its products are correct
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod check;

@@ -1,14 +1,14 @@
-//! Starts the program again with better kernels where OpenBLAS has chosen poor ones by itself.
+//! Restarts the program with better kernels if OpenBLAS has chosen poor ones by itself.
 //!
-//! OpenBLAS reads `OPENBLAS_CORETYPE` in a constructor of its own, before anything of this program runs; nothing can change
-//! its choice later. So a constructor of this program looks at the choice, before `main`, and if the processor has wider
-//! vectors than the kernels use, it calls `execve` on the same program with the variable set: the same process, with
-//! its arguments, standard streams, signal settings and places in a launcher's books. Before that, a child process has
-//! computed products with the other kernels and found them right (`check`), so that kernels that crash or compute
-//! nonsense are not taken.
+//! OpenBLAS reads `OPENBLAS_CORETYPE` in its own constructor, before anything of this program runs, and nothing can
+//! change its choice later. Therefore a constructor of this program examines the choice before `main`. If the processor
+//! has wider vectors than the kernels use, it calls `execve` on the same program with the variable set. The process
+//! keeps its PID, arguments, standard streams and signal settings, so launchers still recognise it. Before that, a
+//! child process computes products with the other kernels and checks them (`check`), so that kernels that crash or
+//! return wrong numbers are not used.
 //!
-//! A variable that the user has set is kept. [`ASKED`] tells what this program has set from that: launchers hand
-//! variables on to nodes with other processors, and there the choice is made anew.
+//! A variable that the user has set is kept. [`ASKED`] distinguishes it from one that this program has set: launchers
+//! pass variables on to nodes with other processors, and there the choice is made again.
 
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
@@ -26,7 +26,7 @@ const CHECK: &str = "TERNFLOCK_CHECK_OPENBLAS";
 /// How long a check may take; it takes milliseconds.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What the child process ends with when all is well: no code that a crash or a signal makes.
+/// The exit code of the child process on success; no crash or signal produces it.
 const RIGHT: i32 = 42;
 
 #[used]
@@ -36,20 +36,20 @@ static CONSTRUCTOR: extern "C" fn() = constructor;
 extern "C" fn constructor() {
     if let Ok(wanted) = std::env::var(CHECK) {
         let right = core_type().eq_ignore_ascii_case(&wanted) && products_are_right();
-        // SAFETY: ends this process without running anything else of it.
+        // SAFETY: ends this process without running any other code of it.
         unsafe { libc::_exit(if right { RIGHT } else { 1 }) }
     }
     let Some(processor) = Vectors::of_processor() else { return };
     let variable = |name: &str| std::env::var(name).ok();
     let candidates = candidates(&core_type(), processor, has_choice(&config()), variable);
-    // Only the program itself can be started again: not one that has loaded it as a library, and not a loader.
+    // Only the program itself can be restarted: not a program that has loaded it as a library, and not a loader.
     let Some(program) = (!candidates.is_empty()).then(own_program).flatten() else { return };
     if let Some(better) = candidates.into_iter().find(|candidate| works(&program, candidate)) {
         replace_process(&program, better);
     }
 }
 
-/// The core types to try in place of `current` on this `processor`, the best first; none where all is well, or where the
+/// The core types to try instead of `current` on this `processor`, the best first; none if `current` is good, or if the
 /// user has chosen.
 fn candidates(
     current: &str,
@@ -68,7 +68,7 @@ fn candidates(
     all.into_iter().filter(wider).map(Vectors::core_type).collect()
 }
 
-/// Whether OpenBLAS takes the kernels `core_type` and computes right with them, in a process of their own.
+/// Whether OpenBLAS accepts the kernels `core_type` and computes correctly with them, tested in a separate process.
 fn works(program: &Path, core_type: &str) -> bool {
     let mut command = Command::new(program);
     command.env(CORE_TYPE, core_type).env(CHECK, core_type).env("OPENBLAS_NUM_THREADS", "1");
@@ -105,7 +105,7 @@ fn path_of(line: &str, address: usize) -> Option<&str> {
     inside.then(|| rest.find('/').map(|start| &rest[start..])).flatten()
 }
 
-/// Runs `program` in this process in place of what runs now, with the kernels `core_type`; returns if that fails. Unlike
+/// Replaces the program of this process by `program` with the kernels `core_type`; returns only if that fails. Unlike
 /// [`std::os::unix::process::CommandExt::exec`] this leaves signals as they are.
 fn replace_process(program: &Path, core_type: &str) {
     let text = |value: OsString| CString::new(value.into_vec()).ok();
@@ -159,7 +159,7 @@ mod tests {
         assert!(of("Haswell", Vectors::Avx512, "Haswell", "SkylakeX").is_empty());
     }
 
-    /// A launcher has handed the variables on to a node with another processor.
+    /// A launcher has passed the variables on to a node with another processor.
     #[test]
     fn what_was_chosen_on_another_node_is_chosen_anew() {
         assert_eq!(of("Haswell", Vectors::Avx512, "Haswell", "Haswell"), ["SkylakeX"]);

@@ -1,22 +1,22 @@
-//! How wide the vectors are that a processor has, and that the kernels of OpenBLAS use.
+//! The vector width of a processor, and of the kernels of OpenBLAS.
 
 use std::fmt;
 
 /// Vector instructions of x86-64, from the narrowest to the widest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Vectors {
-    /// 128 bits: SSE2, SSE3 and their like.
+    /// 128 bits: SSE2, SSE3 and similar.
     Sse,
     /// 256 bits: AVX.
     Avx,
     /// 256 bits: AVX2 with fused multiply-add.
     Fma,
-    /// 512 bits: AVX-512 F, CD, BW, DQ and VL, as Skylake's servers have them.
+    /// 512 bits: AVX-512 F, CD, BW, DQ and VL, as in Skylake server processors.
     Avx512,
 }
 
-/// Core types of OpenBLAS, in capitals, by the vectors that the kernels of each use. OpenBLAS has no kernels of its own
-/// for most processors that came after those it is named after; it uses these for them.
+/// Core types of OpenBLAS, in capitals, by the vectors that their kernels use. OpenBLAS has no separate kernels for
+/// most newer processors; it uses these for them.
 const CORE_TYPES: [(Vectors, &[&str]); 4] = [
     (Vectors::Avx512, &["SKYLAKEX", "COOPERLAKE", "SAPPHIRERAPIDS"]),
     (Vectors::Fma, &["HASWELL", "ZEN", "EXCAVATOR"]),
@@ -68,14 +68,14 @@ impl Vectors {
         None
     }
 
-    /// Those of the kernels of OpenBLAS that are called `core_type`; none of a core type that is not known here, such as
-    /// one of a later OpenBLAS.
+    /// The vectors that the OpenBLAS kernels `core_type` use; `None` for an unknown core type, such as one of a later
+    /// OpenBLAS.
     pub(super) fn of_kernels(core_type: &str) -> Option<Vectors> {
         let core_type = core_type.to_ascii_uppercase();
         CORE_TYPES.iter().find_map(|(vectors, names)| names.contains(&&*core_type).then_some(*vectors))
     }
 
-    /// The core type whose kernels to ask for, by the spelling that every OpenBLAS since 0.3.0 knows.
+    /// The core type to request, in the spelling that every OpenBLAS since 0.3.0 knows.
     pub(super) fn core_type(self) -> &'static str {
         match self {
             Vectors::Sse => "Prescott",

@@ -111,11 +111,11 @@ fn the_demonstration_of_the_readme_compresses() {
 fn a_name_that_means_another_format_is_refused() {
     let place = trained();
     for name in ["x.onnx", "x.safetensors", "x.npz", "x.toml"] {
-        let means = format!("--output {name}: what is written is an HDF5 checkpoint, and .");
+        let means = format!("--output {name}: the file is an HDF5 checkpoint, but .");
         place.run(&format!("compress {FROM} -o {name} --shrink")).refused(2, &[&means, "name it x.h5"]);
     }
     let picture = format!("eval {FROM} --sharpness --svg x.png");
-    place.run(&picture).refused(2, &["--svg x.png: what is written is an SVG picture"]);
+    place.run(&picture).refused(2, &["--svg x.png: the file is an SVG picture"]);
     place.run(&format!("compress {FROM} -o x.small --shrink")).ended(0);
     assert_eq!(place.names("."), ["run", "tiny.toml", "x.small"]);
 }

@@ -370,7 +370,7 @@ fn pictures_by_the_names_and_labels_that_archives_give_them() {
     place.write("tiny.toml", crate::program::TINY.replace("units = 10", "units = \"classes\""));
     let run = |sets: &str, dir: &str| place.run(&format!("{TRAIN}-{dir} {sets}"));
     let err = run("", "a").ended(0).err;
-    let remark = "2 of 4 classes have no training sample, so that the network cannot learn them: 0, 2";
+    let remark = "2 of 4 classes have no training sample, so the network cannot learn them: 0, 2";
     assert!(err.contains(remark), "{err}");
     let err = run("--set data.first_label=1", "b").ended(0).err;
     assert!(err.contains("1 of 3 classes have no training sample") && err.contains(": 1\n"), "{err}");

@@ -28,7 +28,7 @@ fn with_fifo() -> Place {
 #[test]
 fn a_job_that_is_a_pipe_or_a_device_is_refused_at_once() {
     let place = with_fifo();
-    let needed = "and a regular file is needed";
+    let needed = "but a regular file is needed";
     place
         .run("train fifo")
         .refused(2, &["fifo: cannot read the job file: it is a named pipe (FIFO)", needed]);
@@ -48,7 +48,7 @@ fn data_that_are_a_pipe_or_a_device_are_refused_at_once() {
         let line = format!("train text.toml --run-dir run --set data.train={path}");
         place
             .run(&line)
-            .refused(3, &[&format!("{path}: cannot be read: it is a "), "and a regular file is needed"]);
+            .refused(3, &[&format!("{path}: cannot be read: it is a "), "but a regular file is needed"]);
     }
     std::fs::create_dir(place.path("idx")).unwrap();
     std::os::unix::fs::symlink(place.path("fifo"), place.path("idx/train-images-idx3-ubyte")).unwrap();
@@ -93,7 +93,7 @@ fn a_signal_ends_the_wait_for_a_pipe() {
     let ended = run.finish();
     // Before the handler is there a signal ends the process by itself.
     assert!(
-        ended.code.is_none() || ended.err.contains("a signal has ended the wait for it"),
+        ended.code.is_none() || ended.err.contains("a signal interrupted the wait for it"),
         "{}",
         ended.err
     );

@@ -17,7 +17,7 @@ fn a_run_ends_with_a_table_and_what_to_do_next() {
     };
     let validation = row("validation accuracy ");
     assert!(validation.starts_with(&format!("{:.2} % (loss ", 100.0 * accuracy)), "{}", run.out);
-    assert!(validation.ends_with("), of the last step"), "{validation}");
+    assert!(validation.ends_with("), after the last step"), "{validation}");
     let tested = place.run(&format!("eval {best} --json")).json()["accuracy"].as_f64().unwrap();
     assert!(row("test accuracy ").starts_with(&format!("{:.2} % (loss ", 100.0 * tested)), "{}", run.out);
     assert!(row("test accuracy ").ends_with("), of the same network"), "{}", run.out);

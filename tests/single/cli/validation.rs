@@ -85,7 +85,7 @@ fn a_run_whose_test_set_chooses_says_so() {
     assert!(run.err.contains("1,438 samples; the test set chooses the network; steps"), "{}", run.err);
     assert!(!run.out.contains("validation accuracy"), "{}", run.out);
     let row = run.out.lines().find(|line| line.trim_start().starts_with("test accuracy")).unwrap();
-    assert!(row.ends_with(", of the last step; it chose the network"), "{row}");
+    assert!(row.ends_with(", after the last step; this set chose the network"), "{row}");
 }
 
 /// Ten samples of ten classes have none to spare, and thirty have three.

@@ -208,7 +208,7 @@ fn how_a_run_has_ended_is_written_down() {
     fs::write(&path, without).unwrap();
     fs::remove_file(at_step(run.path(), 20)).unwrap();
     for rank in resume(2, &short(&[]), run.path()) {
-        assert_eq!(rank.notes(), ["the run was cut off: it has not written how it ended"]);
+        assert_eq!(rank.notes(), ["the run was cut off: it did not record how it ended"]);
     }
 
     // An error that is no divergence: a checkpoint that cannot be written.

@@ -1,4 +1,4 @@
-//! Pictures are text: what is in them, and where.
+//! Plots are SVG text, so the tests check what they contain and where.
 
 use super::super::{Mode, WayTime};
 use super::*;
@@ -40,7 +40,7 @@ fn ways_become_lines_and_bars() {
     assert!(plot(&Scaling { points: Vec::new(), ..scaling(&[]) }).is_err());
 }
 
-/// The legend stands right of both charts, so that no point is under it, and no line is yellow.
+/// The legend is to the right of both charts, so that it covers no point, and no line is yellow.
 #[test]
 fn the_legend_hides_no_point() {
     let numbers = |text: &str, element: &str, attribute: &str| -> Vec<f64> {
@@ -62,7 +62,7 @@ fn the_legend_hides_no_point() {
     }
 }
 
-/// Both axes are logarithmic: twice the nodes are always as far away, and so are ten times the speed.
+/// Both axes are logarithmic: doubling the nodes always covers the same distance, and so does a tenfold speed.
 #[test]
 fn predictions_have_logarithmic_axes_of_nodes() {
     let mut scaling = scaling(&[1, 2, 4, 8, 16]);

@@ -1,10 +1,12 @@
-//! The groups of each kind by their definitions: loops over the axes of each tensor, and nothing of what computes them.
+//! The groups of each kind by definition: plain loops over the axes of each tensor, independent of the code that
+//! computes them.
 
 use serde_json::{Value, json};
 
 use super::*;
 
-/// Elements of a group by place in the flat vector. One that is there twice counts twice in the norm of the published code.
+/// The elements of a group, by their place in the flat vector. An element listed twice counts twice in the norm of the
+/// published code.
 pub type Members = Vec<usize>;
 
 /// A network with groups of some kinds.
@@ -35,7 +37,7 @@ impl Case {
         Case { kind, graph, parameters, groups }
     }
 
-    /// A job of which nothing but this kind has a strength.
+    /// A job in which only this kind has a strength.
     pub fn job(&self, method: SparsityMethod, strength: f64) -> Sparsity {
         let mut strengths = Strengths::default();
         let own = match self.kind {
@@ -163,13 +165,13 @@ pub fn cases() -> Vec<Case> {
                 .collect(),
         ]
     });
-    // Those of the logits stay.
+    // Neurons of the logits stay.
     let neurons = Case::new(GroupKind::Neurons, images(), |of| {
         let all =
             |unit| ["ip1/weight", "ip1/bias"].iter().flat_map(move |&name| of(name).all(|i| i[0] == unit));
         (0..6).map(|unit| all(unit).collect()).collect()
     });
-    // Of the first layer all 30 pixels of a channel.
+    // For the first layer, all 30 pixels of a channel.
     let inputs = Case::new(GroupKind::Inputs, images(), |of| {
         let first = (0..5).map(|channel| of("ip1/weight").all(|i| i[1] / 30 == channel));
         first.chain((0..6).map(|unit| of("ip2/weight").all(|i| i[1] == unit))).collect()

@@ -24,7 +24,7 @@ fn sets(case: &Case) -> Vec<Vec<usize>> {
     case.groups.iter().map(set).collect()
 }
 
-/// Each element is scaled once by the factor of each group it is in: what a hidden unit reads of itself, too.
+/// Each element is scaled once by the factor of each group it is in, including a hidden unit's weights to itself.
 #[test]
 fn elements_shrink_once_for_each_of_their_groups() {
     let (strength, rate) = (0.8, 0.5);
@@ -33,7 +33,8 @@ fn elements_shrink_once_for_each_of_their_groups() {
         let mut expected: Vec<f64> = values.iter().copied().map(f64::from).collect();
         let (mut zeros, mut left) = (0, 0);
         let sets = sets(&case);
-        // Layer after layer; of the groups of one, all norms come first. Only hidden units are in two layers' groups.
+        // Layers are processed one after another; within one, all norms are computed first. Only hidden units are in
+        // groups of two layers.
         let layers = if case.kind == GroupKind::HiddenUnits { sets.split_at(4) } else { sets.split_at(0) };
         for layer in [layers.0, layers.1] {
             let before = expected.clone();
@@ -59,7 +60,7 @@ fn elements_shrink_once_for_each_of_their_groups() {
     }
 }
 
-/// A hidden unit alone, all others zero, shortens by exactly rate times strength, or is gone.
+/// If all other units are zero, a hidden unit's norm shrinks by exactly rate times strength, or the unit vanishes.
 #[test]
 fn a_hidden_unit_shortens_by_the_rate_times_the_strength() {
     let case = cases().pop().unwrap();
@@ -67,7 +68,7 @@ fn a_hidden_unit_shortens_by_the_rate_times_the_strength() {
     for set in sets(&case) {
         let mut values = vec![0.0; case.parameters.values.len()];
         set.iter().for_each(|&at| values[at] = case.parameters.values[at]);
-        // The rows and columns of other units cross it: without these it is alone.
+        // The rows and columns of other units cross it; zero them so that it is alone.
         let alone = |at: &usize| sets(&case).iter().filter(|other| other.contains(at)).count() == 1;
         set.iter().filter(|at| !alone(at)).for_each(|&at| values[at] = 0.0);
         let norm = |values: &[f32]| values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
@@ -90,7 +91,7 @@ proptest! {
     ) {
         for case in cases() {
             let sets = sets(&case);
-            // Groups of one kind that overlap have no closed form of one step.
+            // Overlapping groups of one kind have no closed form for one step.
             if case.kind == GroupKind::HiddenUnits {
                 continue;
             }
@@ -124,7 +125,7 @@ proptest! {
     }
 }
 
-/// Rates that are all but equal are as good as equal, for hidden units too.
+/// Nearly equal rates give nearly the same result as equal ones, for hidden units too.
 #[test]
 fn rates_that_come_together_give_the_step_of_one() {
     for case in cases() {

@@ -170,7 +170,8 @@ fn a_dead_matrix_keeps_a_column() {
     assert!(second.surgery.graph.parameters(conv2).unwrap()[0].shape[1] >= 1);
 }
 
-/// A list of columns is that of all groups of a convolution, so one that is zero in one group alone stays; in both it goes.
+/// All groups of a convolution share one list of columns, so a column that is zero in only one group stays; one that is
+/// zero in both is removed.
 #[test]
 fn a_column_goes_when_all_groups_of_filters_have_lost_it() {
     let layers = vec![
