@@ -113,7 +113,7 @@ impl Blas {
             ))),
             _ => Some(Trouble::Slow(format!(
                 "{library} does not know this processor: its {kernels} kernels use {used} at most, the processor has \
-                 {processor}, and its kernels for that failed a check; use a newer OpenBLAS"
+                 {processor}, and kernels that use it failed a check or could not be checked; use a newer OpenBLAS"
             ))),
         });
         Blas { library, kernels: kernels.into(), chosen, trouble }

@@ -11,33 +11,41 @@
 //! pass variables on to nodes with other processors, and there the choice is made again.
 
 use std::ffi::{CString, OsString};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::check::products_are_right;
 use super::kernels::{ASKED, CORE_TYPE, config, core_type, has_choice};
 use super::vectors::Vectors;
 
-/// Set in a child process that only checks the kernels that it names.
+/// Set in a child process that only checks kernels, to `CORE_TYPE:PID` with the PID of the parent: a variable that is left
+/// in somebody's environment changes nothing.
 const CHECK: &str = "TERNFLOCK_CHECK_OPENBLAS";
 
 /// How long a check may take; it takes milliseconds.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The exit code of the child process on success; no crash or signal produces it.
-const RIGHT: i32 = 42;
+/// What the child process writes to its standard output if the products are right. Its exit code is not for this: where
+/// SIGCHLD is ignored, as some launchers do, the system forgets it.
+const RIGHT: &[u8] = b"right";
 
 #[used]
 #[unsafe(link_section = ".init_array")]
 static CONSTRUCTOR: extern "C" fn() = constructor;
 
 extern "C" fn constructor() {
-    if let Ok(wanted) = std::env::var(CHECK) {
-        let right = core_type().eq_ignore_ascii_case(&wanted) && products_are_right();
+    if let Some(wanted) =
+        std::env::var(CHECK).ok().and_then(|text| wanted(&text, std::os::unix::process::parent_id()))
+    {
+        if core_type().eq_ignore_ascii_case(&wanted) && products_are_right() {
+            let _ = std::io::stdout().write_all(RIGHT).and_then(|()| std::io::stdout().flush());
+        }
         // SAFETY: ends this process without running any other code of it.
-        unsafe { libc::_exit(if right { RIGHT } else { 1 }) }
+        unsafe { libc::_exit(0) }
     }
     let Some(processor) = Vectors::of_processor() else { return };
     let variable = |name: &str| std::env::var(name).ok();
@@ -68,23 +76,41 @@ fn candidates(
     all.into_iter().filter(wider).map(Vectors::core_type).collect()
 }
 
+/// The core type that a child process of `parent` is to check, if `text` asks for that.
+fn wanted(text: &str, parent: u32) -> Option<String> {
+    let (core_type, pid) = text.split_once(':')?;
+    (pid.parse() == Ok(parent)).then(|| core_type.to_owned())
+}
+
 /// Whether OpenBLAS accepts the kernels `core_type` and computes correctly with them, tested in a separate process.
 fn works(program: &Path, core_type: &str) -> bool {
     let mut command = Command::new(program);
-    command.env(CORE_TYPE, core_type).env(CHECK, core_type).env("OPENBLAS_NUM_THREADS", "1");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.env(CORE_TYPE, core_type).env("OPENBLAS_NUM_THREADS", "1");
+    command.env(CHECK, format!("{core_type}:{}", std::process::id()));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let Ok(mut child) = command.spawn() else { return false };
-    let begin = Instant::now();
-    while begin.elapsed() < DEADLINE {
-        match child.try_wait() {
-            Ok(None) => std::thread::sleep(Duration::from_millis(1)),
-            Ok(Some(status)) => return status.code() == Some(RIGHT),
-            Err(_) => return false,
-        }
-    }
+    let right = child.stdout.take().is_some_and(says_right);
+    // It has ended, or takes too long.
     let _ = child.kill();
     let _ = child.wait();
-    false
+    right
+}
+
+/// Whether [`RIGHT`] comes out of `output` in time.
+fn says_right(mut output: ChildStdout) -> bool {
+    let (begin, mut said) = (Instant::now(), Vec::new());
+    while let Some(left) = DEADLINE.checked_sub(begin.elapsed()) {
+        let mut wait = libc::pollfd { fd: output.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one record, which lives until the call returns.
+        let ready = unsafe { libc::poll(&mut wait, 1, left.as_millis() as libc::c_int) };
+        let mut part = [0; RIGHT.len()];
+        match (ready > 0).then(|| output.read(&mut part)) {
+            None => {}
+            Some(Ok(0) | Err(_)) => break,
+            Some(Ok(count)) => said.extend_from_slice(&part[..count]),
+        }
+    }
+    said == RIGHT
 }
 
 /// The file of the program that this process runs, if this code is part of it.
@@ -93,7 +119,9 @@ fn own_program() -> Option<PathBuf> {
     let here = constructor as *const () as usize;
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     let path = maps.lines().find_map(|line| path_of(line, here))?;
-    (program.as_os_str() == path).then_some(program)
+    let is_own = program.as_os_str() == path;
+    // A file that has been replaced since, as by a build, is still there under this name.
+    is_own.then(|| if program.exists() { program } else { "/proc/self/exe".into() })
 }
 
 /// The path in a line of `/proc/self/maps`, `from-to permissions offset device inode path`, if `address` is in its range.
@@ -168,6 +196,28 @@ mod tests {
             ["Haswell", "Sandybridge", "Prescott"]
         );
         assert!(of("SkylakeX", Vectors::Avx512, "SkylakeX", "SkylakeX").is_empty());
+    }
+
+    #[test]
+    fn only_a_child_of_this_program_checks_kernels() {
+        assert_eq!(wanted("SkylakeX:12", 12), Some("SkylakeX".into()));
+        assert_eq!(wanted("SkylakeX:12", 13), None, "left in an environment");
+        assert_eq!(wanted("SkylakeX", 12), None);
+        assert_eq!(wanted("SkylakeX:x", 12), None);
+    }
+
+    #[test]
+    fn only_the_whole_word_counts_and_no_wait_is_longer_than_needed() {
+        let said = |script: &str| {
+            let mut child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+            let right = says_right(child.stdout.take().unwrap());
+            child.wait().unwrap();
+            right
+        };
+        assert!(said("printf ri; sleep 0.05; printf ght"));
+        assert!(!said("printf rig; kill -9 $$"));
+        assert!(!said("printf rightly"));
+        assert!(!said("exit 42"));
     }
 
     #[test]

@@ -24,6 +24,7 @@ check_slurm() {
   disturbed srun-unreachable "srun --mpi=pmix" requeue_without_a_link
   # What MPICH speaks: MPICH_PROGRAM is a program built against it (make build MPI=mpich).
   [[ -z ${MPICH_PROGRAM:-} ]] || PROGRAM=$MPICH_PROGRAM disturbed pmi2-requeued "srun --mpi=pmi2" requeue
+  replaces_kernels
   stays_cancelled
   goes_on_elsewhere
   sweeps
@@ -104,6 +105,21 @@ disturbed() { # NAME LAUNCHER HOW
   [[ $(restarts "$id") == 1 ]] || complain "$name" "$id" "was started $(restarts "$id") times again"
   [[ $(last_hash "$WORK/$name") == "$quiet" ]] || complain "$name" "$id" "ended with $(last_hash "$WORK/$name"), the quiet run with $quiet"
   say "$name: came back from step $(resumed_at "$name") and ended with the same bits"
+}
+
+# OpenBLAS on these nodes does not know their processor, as far as the program can tell: each rank that srun starts restarts
+# itself with better kernels before it joins the others.
+replaces_kernels() {
+  local id name=poor-kernels
+  grep -qsw avx2 /proc/cpuinfo || { say "$name: skipped, this processor has nothing better"; return 0; }
+  id=$(submit "$name" "srun --mpi=pmix" --export=ALL,OPENBLAS_CORETYPE=Prescott,TERNFLOCK_OPENBLAS_CORETYPE=Prescott -- \
+    --set train.epochs=1)
+  within $AGAIN_S is_over "$id" || complain "$name" "$id" "has not ended in $AGAIN_S s"
+  [[ $(state "$id") == COMPLETED ]] || complain "$name" "$id" "ended as $(state "$id")"
+  head -n 1 "$WORK/$name/metrics.jsonl" | grep -q "\"ranks\":$HOSTS,.*\"blas\":\"OpenBLAS" ||
+    complain "$name" "$id" "does not name its BLAS"
+  ! grep -q Prescott "$WORK/$name/metrics.jsonl" || complain "$name" "$id" "kept the poor kernels"
+  say "$name: every rank restarted itself with better kernels"
 }
 
 resumed_at() { sed -n 's/.* steps \([1-9][0-9]*\) to .*/\1/p' "$WORK/$1.log" | tail -n 1; }

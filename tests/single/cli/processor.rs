@@ -104,6 +104,23 @@ fn the_rest_of_the_process_is_as_it_was() {
     run.finish().ended(75);
 }
 
+/// Some launchers and daemons ignore the end of their children, and what they start inherits that.
+#[test]
+fn kernels_are_replaced_where_the_ends_of_children_are_ignored() {
+    if !can_do_better() {
+        return println!("skipped: {POOR} kernels are as good as any here");
+    }
+    let place = Place::new();
+    let program = env!("CARGO_BIN_EXE_ternflock");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("trap '' CHLD; exec {program} {STEP} --json")]).current_dir(place.path("."));
+    shell.env("OPENBLAS_CORETYPE", POOR).env("TERNFLOCK_OPENBLAS_CORETYPE", POOR);
+    // Left over from a check, of a process that is not the parent of this one.
+    shell.env("TERNFLOCK_CHECK_OPENBLAS", format!("{POOR}:1"));
+    let bench = finish(&mut shell).json();
+    assert!(blas(&bench).starts_with("OpenBLAS ") && !blas(&bench).contains(POOR), "{bench}");
+}
+
 /// Sums are rounded in another order by other kernels, so the bits are no longer those of the quiet run.
 #[test]
 fn a_run_that_resumes_with_other_kernels_says_so() {
