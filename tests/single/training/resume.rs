@@ -46,8 +46,8 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
     }
 }
 
-/// Evaluations of one sample are equally good, and the loss decides: which one is the best, and what the test set sees, is the same
-/// after an interruption.
+/// With one validation sample, evaluations have equal scores and the loss decides. The best one, and the network
+/// evaluated on the test set, are the same after an interruption.
 #[test]
 fn a_resumed_run_chooses_the_same_network() {
     let loaded =
@@ -69,7 +69,7 @@ fn a_resumed_run_chooses_the_same_network() {
     assert_eq!(test(straight.path()), test(halved.path()));
 }
 
-/// Its training set was another.
+/// Its training set was different.
 #[test]
 fn a_validation_split_of_an_earlier_version_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ fn a_validation_split_of_an_earlier_version_is_refused() {
     let ended = resume(1, &loaded, directory.path());
     let message = ended[0].result.as_ref().err().unwrap().to_string();
     assert!(message.contains("validation split was the end of the training set"), "{message}");
-    // Without a split nothing was different.
+    // Without a split nothing differed.
     snapshot.job = snapshot.job.replace("validation = 100\n", "validation = 0\n");
     ternflock::checkpoint::save(at_step(directory.path(), 4), &snapshot).unwrap();
     let ended = resume(1, &short(&["data.validation=0", "train.steps=4"]), directory.path());
