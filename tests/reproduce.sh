@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Reproduces the accuracy table of docs/results.md: LeNet on MNIST, total batch 64, 10,000 steps, float32 and ternary
-# gradients on 1, 2, 4 and 8 ranks, the last network of each run on the test set, trained on all 60,000 samples. Slow: half an hour on 2 cores. Run as `make reproduce`.
+# gradients on 1, 2, 4 and 8 ranks. Each run trains on all 60,000 samples, and its last network is evaluated on the test set.
+# Slow: half an hour on 2 cores. Run as `make reproduce`.
 #
 #   RANKS="1 2"       numbers of ranks
 #   SEEDS="123 124"   seeds; the table has one row a seed

@@ -148,10 +148,10 @@ Examples:
   ternflock inspect runs/lenet-digits/checkpoints/best.h5
   ternflock inspect runs/lenet-digits/checkpoints/best.h5 --energy 0.99 --json
 
-The first table lists the layers and their cost. The second shows how many structures (filters, channels, columns of a
-convolution's matrix (shapes) and so on) have a number that is not zero, out of how many, and the rank at which a weight
-keeps the given share of its energy, out of its full rank. Computing the ranks of large weights takes a second or two;
---no-ranks skips it.")]
+The first table lists the layers and their cost. The second counts structures: filters, channels, columns of a
+convolution's matrix (shapes) and so on. It shows how many of them have a number that is not zero, out of how many, and
+the rank at which a weight keeps the given share of its energy, out of its full rank. Computing the ranks of large
+weights takes a second or two; --no-ranks skips it.")]
 pub struct Inspect {
     /// The checkpoint.
     pub checkpoint: PathBuf,

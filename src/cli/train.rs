@@ -193,11 +193,11 @@ fn wire(summary: &Summary, ranks: usize) -> String {
         return "none: no step was left to do".into();
     }
     let formula = match traffic.bytes_per_step == traffic.formula_bytes_per_step {
-        true => "just as the formula says".into(),
-        false => format!("the formula says {}", bytes(traffic.formula_bytes_per_step)),
+        true => "exactly as predicted".into(),
+        false => format!("predicted: {}", bytes(traffic.formula_bytes_per_step)),
     };
     format!(
-        "{} a step from rank 0, {formula}; float32 would send {}: {:.1} times as many",
+        "{} per step from rank 0, {formula}; float32 would send {}, {:.1} times as many",
         bytes(traffic.bytes_per_step),
         bytes(traffic.float32_bytes_per_step),
         traffic.float32_bytes_per_step / traffic.bytes_per_step

@@ -38,7 +38,7 @@ fn ten_steps_of_resnet_are_pytorchs() {
         let (name, projection) = (&tensor.name, Projection::of(&golden, tensor));
         let (error, tolerance) = (projection.error(now), projection.tolerance);
         assert!(error <= tolerance, "{name}: {error} from PyTorch's value, more than {tolerance}");
-        // A tolerance that a tensor passes without having moved would hold nothing.
+        // A tolerance that an unmoved tensor passes would test nothing.
         let unmoved = projection.error(begun);
         assert!(unmoved > 1.5 * tolerance, "{name} would pass unmoved: {unmoved}, {tolerance}");
     }
@@ -52,8 +52,9 @@ fn tensors(parameters: &Parameters) -> impl Iterator<Item = (&Parameter, &[f32])
     all.map(|(tensor, values)| (tensor, &values[tensor.range.clone()]))
 }
 
-/// PyTorch's value of a tensor along one direction: one that its movement in the ten steps has at least half of its
-/// length along (`directions`), for a direction at a right angle to it says nothing of an update.
+/// PyTorch's value of a tensor along one direction. The tensor's movement in the ten steps has at least half of its
+/// length along that direction (`directions`), because a direction at a right angle to it would test nothing of the
+/// update.
 struct Projection {
     direction: Vec<f32>,
     expected: f64,

@@ -36,7 +36,7 @@ pub fn all_reduce(launcher: &Launcher, ranks: usize) {
     }
 }
 
-/// What got in the way is told, and warned of once where it is too much.
+/// Interference is reported, with one warning if it is too much.
 fn assert_interference(found: &Value, output: &str) {
     let is_busy = found["busy"].as_bool().unwrap_or_else(|| panic!("{found}"));
     let warnings =

@@ -20,7 +20,8 @@ const RANKS: [&str; 3] = ["OMPI_COMM_WORLD_RANK=", "PMIX_RANK=", "PMI_RANK="];
 /// A launcher and its ranks. Whoever drops it before its end, kills it.
 pub struct Running {
     child: Child,
-    /// Standard output and standard error, apart: a launcher may put a line of one into the middle of a line of the other.
+    /// Standard output and standard error separately: a launcher may put a line of one into the middle of a line of the
+    /// other.
     streams: [File; 2],
     start: Instant,
 }
@@ -121,7 +122,7 @@ impl Running {
         all
     }
 
-    /// What the ranks have said so far.
+    /// The output of the ranks so far.
     pub fn said(&self) -> String {
         self.streams.iter().map(read).collect()
     }
@@ -137,7 +138,7 @@ impl Drop for Running {
     }
 }
 
-/// What has been written to `file`. Its position is shared with those who write, so it must not be moved.
+/// The content of `file`. Its position is shared with the writers, so it must not be moved.
 fn read(file: &File) -> String {
     let mut bytes = vec![0; file.metadata().expect("the output has a length").len() as usize];
     file.read_exact_at(&mut bytes, 0).expect("the output can be read");

@@ -74,7 +74,8 @@ pub fn same_bits(launcher: &Launcher, ranks: usize) {
     }
 }
 
-/// A launcher hands on what ranks say through pipes, so there is no bar. Rank 0 alone says how far the run is.
+/// A launcher forwards the output of ranks through pipes, so there is no progress bar. Rank 0 alone reports the
+/// progress of the run.
 fn assert_shows_progress(output: &str, ranks: usize) {
     let shown: Vec<&str> = output.lines().filter(|line| line.contains("  epoch ")).collect();
     assert!(shown.iter().all(|line| line.contains(" elapsed, ") && line.ends_with(" left")), "{output}");
@@ -143,8 +144,8 @@ pub fn made_up_text(launcher: &Launcher, ranks: usize) {
     language_model(launcher, ranks, &job, 200);
 }
 
-/// OpenBLAS does not know the processor of these ranks, as far as they can tell: each starts itself again, with better
-/// kernels, before it joins the others.
+/// To these ranks it looks as if OpenBLAS did not know their processor. Each restarts itself with better kernels before
+/// it joins the others.
 pub fn poor_kernels(launcher: &Launcher, ranks: usize) {
     let directory = tempfile::tempdir().unwrap();
     let run_dir = directory.path().to_str().expect("a temporary directory is UTF-8");

@@ -1,5 +1,6 @@
-//! Planes against plain integers, at every width that up to 4,096 ranks need. Above 8 planes the kernels of an instruction set
-//! are the portable loop, so that comparing them with it says nothing; what is written here shares nothing with either.
+//! Planes against plain integers, at every width that up to 4,096 ranks need. Above 8 planes the kernels of an
+//! instruction set are the portable loop, so comparing the two would test nothing. The reference here shares no code
+//! with either.
 
 use proptest::prelude::*;
 use ternflock_collectives::kernels::{Kernels, available};
@@ -9,8 +10,8 @@ use crate::random;
 
 const MOST_RANKS: usize = 4096;
 
-/// Integers as planes, one bit at a time: the two's complement of each, from the lowest bit to the sign, in blocks of 512
-/// elements of 8 words a plane.
+/// Converts integers to planes, one bit at a time: the two's complement of each, from the lowest bit to the sign, in
+/// blocks of 512 elements with 8 words per plane.
 fn lay(values: &[i32], width: usize) -> Vec<u64> {
     let mut payload = vec![0u64; values.len().div_ceil(512) * width * 8];
     for (element, value) in values.iter().enumerate() {
@@ -22,7 +23,7 @@ fn lay(values: &[i32], width: usize) -> Vec<u64> {
     payload
 }
 
-/// Sums that `ranks` ranks can have: the extremes, zero, what is next to them, and others at random.
+/// Sums that `ranks` ranks can produce: the extremes, zero, their neighbours, and random others.
 fn sums(seed: u64, ranks: usize, count: usize) -> Vec<i32> {
     let most = ranks as i32;
     let special = [most, -most, most - 1, 1 - most, 0, 1, -1, most / 2, -most / 2];
@@ -33,14 +34,15 @@ fn sums(seed: u64, ranks: usize, count: usize) -> Vec<i32> {
     random(seed, 0).take(count).enumerate().map(draw).collect()
 }
 
-/// What `kernels` decode from the planes of `integers`, each times `factor`, from word `first` of a payload on.
+/// The values that `kernels` decode from the planes of `integers`, each times `factor`, starting at word `first` of a
+/// payload.
 fn check_decode(kernels: &Kernels, integers: &[i32], ranks: usize, first: usize, factor: f32) {
     let mut all = vec![0; first * WORD];
     all.extend(integers);
     let mut values = vec![f32::NAN; integers.len()];
     kernels.decode(&lay(&all, width(ranks)), width(ranks), first, factor, &mut values);
     for (element, (value, integer)) in values.iter().zip(integers).enumerate() {
-        // Exact, and then one product.
+        // The integer is exact, followed by one product.
         let expected = *integer as f32 * factor;
         let isa = kernels.isa();
         assert_eq!(
@@ -59,7 +61,7 @@ fn check_add(kernels: &Kernels, seed: u64, (j, k): (usize, usize), blocks: usize
     assert!(sum == lay(&expected, width(j + k)), "{}: sums over {j} and {k} ranks", kernels.isa());
 }
 
-/// Of each width the narrowest and the widest sums, by every kernel.
+/// For each width, the narrowest and the widest sums, with every kernel.
 #[test]
 fn every_width_decodes_and_adds() {
     for exponent in 0..=MOST_RANKS.ilog2() {
@@ -97,8 +99,8 @@ proptest! {
     }
 }
 
-/// The ternaries of 4,096 ranks, one after the other as a ring adds them: at every number of ranks the sums are those of
-/// integers, and all of one sign reach the ends of what a width holds.
+/// The ternaries of 4,096 ranks, added one after another as in a ring. At every number of ranks the sums equal those of
+/// integers, and sums of one sign reach the limits of each width.
 #[test]
 fn ternaries_of_4096_ranks_add_up() {
     let elements = 512;
@@ -107,7 +109,7 @@ fn ternaries_of_4096_ranks_add_up() {
         let mut payload: Vec<u64> = Vec::new();
         for rank in 0..MOST_RANKS {
             let mut draws = random(7, rank);
-            // Half of them agree on all ranks, one way or the other.
+            // Half of them have the same sign on all ranks.
             let ternary = |element: usize, word: u64| match element % 4 {
                 0 => 1,
                 1 => -1,
@@ -123,7 +125,7 @@ fn ternaries_of_4096_ranks_add_up() {
                 kernels.add(&payload, before, &lay(&own, TERNARY), TERNARY, &mut wider, after);
                 payload = wider;
             }
-            // The whole comparison where a width begins and ends.
+            // Compare everything where a width begins and ends.
             if (rank + 1).is_power_of_two() || (rank + 2).is_power_of_two() {
                 assert!(payload == lay(&sum, after), "{}: {} ranks", kernels.isa(), rank + 1);
             }

@@ -1,5 +1,5 @@
-//! Every instruction set's kernels against the portable ones, which come first, to the bit. Where a set has no loop of its own
-//! (decoding above 8 planes, the addition) this is no test of the arithmetic: `integers` is.
+//! Compares every instruction set's kernels bit for bit with the portable ones, which come first. Where a set has no
+//! loop of its own (decoding above 8 planes, addition), this does not test the arithmetic; `integers` does.
 
 use proptest::prelude::*;
 use ternflock_collectives::kernels::{Kernels, Rounding, available};

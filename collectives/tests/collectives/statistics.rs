@@ -45,15 +45,16 @@ fn kept(x: f32, stream: Stream) -> Vec<bool> {
     ternaries(&vec![x; COUNT], f32::INFINITY, 1.0, stream).into_iter().map(|ternary| ternary != 0).collect()
 }
 
-/// Probabilities whose draws are compared: rare and frequent ones, one that is no multiple of 2^-16, so that lower halves have a
-/// part in it, and the fair one.
+/// Probabilities whose draws are compared: rare and frequent ones, one that is not a multiple of 2^-16, so that lower
+/// halves matter, and one half.
 const PROBABILITIES: [f32; 7] = [0.001, 0.03, 0.25, 0.5, 1.0 / 3.0, 0.9, 0.999];
 
-/// Checks that two rows of draws of probability `p` have no covariance: the sum of (a - p)(b - p) over pairs.
+/// Checks that two rows of draws with probability `p` have no covariance: the sum of (a - p)(b - p) over pairs.
 ///
-/// Of independent rows each term has mean 0, variance (p (1 - p))^2 and is at most 1; the terms are independent if no draw is in
-/// two pairs. What a draw's probability is away from p, 2^-22 of it at most, is lost in that. If instead b were a in each case
-/// the sum would be n p (1 - p), and the bound finds it down to where n p (1 - p) is some 60.
+/// If the rows are independent, each term has mean 0 and variance (p (1 - p))^2 and is at most 1. The terms are
+/// independent if no draw is in two pairs. A draw's probability differs from p by at most 2^-22 of it, which is
+/// negligible here. If b always equalled a, the sum would be n p (1 - p); the bound detects that as long as n p (1 - p)
+/// is above about 60.
 fn assert_uncorrelated(pairs: impl Iterator<Item = (bool, bool)>, p: f32, what: &str) {
     let (p, mut n, mut sum) = (f64::from(p), 0, 0.0);
     let off = |kept: bool| f64::from(u8::from(kept)) - p;
@@ -67,7 +68,8 @@ fn assert_uncorrelated(pairs: impl Iterator<Item = (bool, bool)>, p: f32, what: 
     assert!(f64::abs(sum) <= t, "{what}: {sum:.1} over {n} pairs at {p}, at most {t:.1}");
 }
 
-/// Pairs of draws `lag` apart, no draw in two of them: every other stretch of `lag` with the one behind it.
+/// Pairs of draws that are `lag` apart, with no draw in two pairs: every other run of `lag` draws, paired with the next
+/// run.
 fn apart(row: &[bool], lag: usize) -> impl Iterator<Item = (bool, bool)> + '_ {
     let stretches = row.chunks_exact(2 * lag).map(move |both| both.split_at(lag));
     stretches.flat_map(|(first, second)| first.iter().copied().zip(second.iter().copied()))
@@ -128,7 +130,7 @@ fn draws_are_independent_across_ranks_steps_tensors_and_neighbours() {
     assert_eq!(base, kept(0.5, STREAM), "the same stream must draw the same");
 }
 
-/// The same at other probabilities than a half, where a draw is not decided by one bit of the generator.
+/// The same at probabilities other than one half, where a single bit of the generator does not decide a draw.
 #[test]
 fn draws_are_independent_at_every_probability() {
     for p in PROBABILITIES {
@@ -146,7 +148,7 @@ fn draws_are_independent_at_every_probability() {
                 let row = kept(p, other);
                 let pairs = base.iter().copied().zip(row.iter().copied());
                 assert_uncorrelated(pairs, p, &format!("{other:?}"));
-                // One place further: an element of a rank or step must not see its neighbour's draw either.
+                // One place further on: an element of a rank or step must not get its neighbour's draw either.
                 let pairs = base.iter().copied().zip(row[1..].iter().copied());
                 assert_uncorrelated(pairs, p, &format!("{other:?}, one apart"));
             }
@@ -157,13 +159,13 @@ fn draws_are_independent_at_every_probability() {
     }
 }
 
-/// Ranks of different gradients: an element is kept by rank 0 at one probability and by rank 1 at another.
+/// Ranks with different gradients: rank 0 keeps an element with one probability, and rank 1 with another.
 #[test]
 fn ranks_of_different_gradients_are_independent() {
     for (p, q) in [(0.1, 0.6), (0.5, 0.02), (0.9, 0.3), (0.25, 0.75)] {
         let (a, b) = (kept(p, STREAM), kept(q, Stream { subject: 1, ..STREAM }));
         let both = a.iter().zip(&b).filter(|(a, b)| **a && **b).count();
-        // Each element is kept by both with probability p q, by itself: a binomial number.
+        // Both keep each element, independently, with probability p q, so the count is binomial.
         assert_binomial(both, COUNT, f64::from(p) * f64::from(q), &format!("kept at {p} and at {q}"));
     }
 }

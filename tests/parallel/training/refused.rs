@@ -42,7 +42,8 @@ pub fn bad_job(launcher: &Launcher, ranks: usize) {
     assert!(!run.exists());
 }
 
-/// What differs from the run's own job ends every rank, with one list. Without it, the run goes on as it began.
+/// A difference from the run's own job ends every rank, with one list. Without a difference, the run continues as it
+/// began.
 pub fn changed_job(launcher: &Launcher, ranks: usize) {
     let directory = tempfile::tempdir().unwrap();
     let run = directory.path();

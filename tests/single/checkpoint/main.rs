@@ -45,7 +45,7 @@ fn sample(step: u64) -> Snapshot {
     ];
     let best = Best { step: 3, metric: "accuracy".into(), value: 0.987, loss: Some(0.125) };
     Snapshot {
-        // Fixed: two samples of one step are equal, also across the end of a second.
+        // A fixed time, so that two samples of one step are equal even across the end of a second.
         origin: Origin { program_version: "1.2.3".into(), created: "2024-02-29T23:59:59Z".into() },
         network: r#"{"input": [1, 28, 28], "layers": [{"name": "größe"}]}"#.into(),
         job: "[train]\nsteps = 7 # zwölf\n".into(),

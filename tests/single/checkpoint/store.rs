@@ -51,7 +51,7 @@ fn saving_a_step_again_replaces_it_and_its_best() {
     assert_eq!(names(&run.path().join("checkpoints")), ["best.h5", "step-0000000005.h5"]);
 }
 
-/// A second name of the same file would be damaged with it.
+/// A hard link to the same file would be damaged with it.
 #[test]
 fn what_happens_to_one_checkpoint_does_not_happen_to_its_copies() {
     let (run, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

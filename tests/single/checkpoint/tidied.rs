@@ -1,4 +1,5 @@
-//! Files that another program has opened for writing: what HDF5 tidies up of its own is no change, what was changed is one.
+//! Files that another program has opened for writing. What HDF5 tidies up by itself does not count as a change; any
+//! other change does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crate::damage::{refusal, reseal};
 use crate::readers::{output, python_with_h5py};
 use crate::{assert_same, sample};
 
-/// What programs that did not let HDF5 tidy up have left in the superblock (src/checkpoint/header.rs), and where.
+/// The stale bytes that earlier versions left in the superblock (src/checkpoint/header.rs), and their place.
 const STALE: [u8; 24] = *b"\x01\0\0\0\0\0\0\0\x88\0\0\0\0\0\0\0\xa8\x02\0\0\0\0\0\0";
 const AT: usize = 512 + 72;
 
@@ -28,7 +29,7 @@ fn python(script: &str, path: &Path) {
     output("python3 with h5py", "python3-h5py", &mut python);
 }
 
-/// Opens it for writing and closes it, untouched or after everything in it was read.
+/// Opens it for writing and closes it, either untouched or after reading everything in it.
 fn openings() -> Vec<String> {
     let read = "    dict(file.attrs)
     file.visititems(lambda name, item: (dict(item.attrs), item[()] if isinstance(item, h5py.Dataset) else None) and None)
@@ -44,7 +45,7 @@ fn openings() -> Vec<String> {
     openings
 }
 
-/// There is nothing left for HDF5 to tidy up: not a byte changes.
+/// HDF5 has nothing left to tidy up, so not a byte changes.
 #[test]
 fn a_file_that_was_opened_for_writing_is_the_same_file() {
     let directory = tempfile::tempdir().unwrap();
@@ -81,7 +82,7 @@ fn a_file_of_an_earlier_version_may_be_tidied_up() {
         );
         assert_same(&load(&path).unwrap(), &snapshot);
     }
-    // Anything else there is damage, and so is anything else beside it.
+    // Any other content there is damage, and so is any other change elsewhere.
     for (at, flip) in
         (AT..AT + 24).flat_map(|at| [(at, 1), (at, 0x80)]).chain([(AT - 1, 1), (AT + 24, 1), (3000, 1)])
     {

@@ -93,7 +93,7 @@ fn nothing_at_all_can_be_timed() {
     Place::new().run("bench codec --elements 0 --rounds 1 --json").json();
 }
 
-/// A network has one name, by whichever of its names it is asked for, and all commands take all of them.
+/// A network is reported under one name, whichever alias was given, and all commands take all aliases.
 #[test]
 fn presets_are_timed_by_any_of_their_names() {
     let place = Place::new();
@@ -108,7 +108,7 @@ fn presets_are_timed_by_any_of_their_names() {
     unknown.refused(2, &["--model: no preset is called `renset20`; did you mean `resnet-20`?"]);
 }
 
-/// On one processor together with a program that never rests.
+/// Shares one processor with a program that never rests.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_busy_machine_is_warned_of() {

@@ -109,7 +109,7 @@ fn inspect_computes_ranks_as_asked() {
     place.run(&format!("inspect {CHECKPOINT} --energy 0.5 --no-ranks")).refused(2, &["--no-ranks"]);
 }
 
-/// The accuracy of the run's own evaluation of the test set, measured again from the file alone.
+/// The accuracy that the run itself reported on the test set, measured again from the file alone.
 #[test]
 fn eval_measures_what_the_run_measured() {
     let place = trained();

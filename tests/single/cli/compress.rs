@@ -80,8 +80,8 @@ fn what_cannot_be_done_is_said() {
     }
 }
 
-/// The commands of README's section on small networks, word for word and in their order, in a directory that has the jobs: each
-/// file is smaller than the one before.
+/// Runs the commands of README's section on small networks, verbatim and in order, in a directory that has the jobs.
+/// Each file is smaller than the one before.
 #[test]
 fn the_demonstration_of_the_readme_compresses() {
     let place = Place::new();
@@ -106,7 +106,7 @@ fn the_demonstration_of_the_readme_compresses() {
     assert!(compressed >= 2);
 }
 
-/// Whoever finds `x.onnx` takes it for what its name says.
+/// A file called `x.onnx` would be taken for ONNX.
 #[test]
 fn a_name_that_means_another_format_is_refused() {
     let place = trained();

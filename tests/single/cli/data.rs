@@ -67,7 +67,8 @@ fn refused(which: usize, bytes: &[u8], parts: &[&str]) {
     }
 }
 
-/// Steps, epochs and the best score of a run are about its data: others are refused by name, whatever the flags.
+/// Steps, epochs and the best score of a run refer to its data, so other data are refused with the differences,
+/// whatever the flags.
 #[test]
 fn a_run_is_not_resumed_on_other_data() {
     let place = place(&sound(), "");
@@ -168,7 +169,7 @@ fn files_that_do_not_belong_together_are_refused() {
     let outside =
         "t10k-labels-idx1-ubyte: label 0 is 10, but there are only the classes 0 to 9; raise data.classes";
     place.run(&classes).refused(3, &[outside]);
-    // Nothing says that there is no eleventh class; the network of the job has ten outputs.
+    // Nothing rules out an eleventh class, but the network of the job has ten outputs.
     place.run(TRAIN).refused(2, &["tiny.toml:", "the data has 11 classes"]);
 }
 
@@ -300,7 +301,8 @@ fn texts_of_other_systems_are_the_same_texts() {
     assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
 }
 
-/// Half of this text's tokens are `<unk>` by a vocabulary of three kinds: the run, its record and an evaluation say so.
+/// With a vocabulary of three words, half of this text's tokens are `<unk>`. The run, its record and an evaluation
+/// report that.
 #[test]
 fn unknown_tokens_are_reported() {
     let place = Place::new();
@@ -322,7 +324,7 @@ fn unknown_tokens_are_reported() {
     assert!(evaluated.out.contains("unknown tokens  50.0 % of them are `<unk>`"), "{}", evaluated.out);
     assert!(evaluated.err.contains("warning: 50.0 % of the test text's tokens"), "{}", evaluated.err);
     assert_eq!(place.run("eval run/checkpoints/best.h5 --json").json()["unknown"], 0.5);
-    // A vocabulary that has all of them.
+    // A vocabulary with all words.
     let all = "--set data.vocabulary=5 --set model.layers=[{name='a',type='embedding',features=4},{name='b',type='linear',units=5}]";
     let err = place.run(&format!("train text.toml --run-dir all {all}")).ended(0).err;
     let warns = |line: &str| line.starts_with("warning: ") && !line.contains("kernels of BLAS");
@@ -444,7 +446,7 @@ fn only_data_sets_that_are_known_and_published_are_fetched() {
     place.run("data fetch nosuch").refused(2, &[names]);
     place.run("data fetch minst").refused(2, &["no data set is called `minst`; did you mean `mnist`?"]);
     place.run("data fetch digits").refused(2, &["nothing to fetch for `digits`"]);
-    // What jobs would read is an error where it is wrong, wherever a fetch would put another.
+    // A damaged file that jobs would read is an error, even if a fetch would put an intact one elsewhere.
     place.write("data/kjv/kjv.txt", "mine");
     place.run("data fetch kjv").refused(3, &["data/kjv/kjv.txt: the sha256", "move it away"]);
     std::fs::remove_dir_all(place.path("data")).unwrap();

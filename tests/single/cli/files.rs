@@ -1,4 +1,4 @@
-//! What is given for a job file or for data and is no regular file: nothing is waited for that never comes.
+//! A job file or data file that is not a regular file is refused without blocking.
 
 use std::ffi::CString;
 use std::io::Write;
@@ -11,7 +11,7 @@ use libc::SIGTERM;
 use crate::program::{Place, TINY, finish};
 use crate::running::{Watched, wait_for};
 
-/// A language model on the text that standard input is.
+/// A language model on the text from standard input.
 const LANGUAGE: &str = "[data]\ndataset = \"text\"\ntrain = \"/dev/stdin\"\nvalid = \"a.txt\"\ntest = \"a.txt\"\n\
     sequence_length = 5\n[train]\nsteps = 2\nglobal_batch = 4\n[optimizer]\nlearning_rate = 0.1\n\
     [[model.layers]]\nname = \"embedding\"\ntype = \"embedding\"\nfeatures = 4\n\
@@ -81,7 +81,7 @@ fn a_signal_ends_the_wait_for_a_pipe() {
     let mut command = place.command(&["train", "text.toml", "--run-dir", "run"]);
     command.stdin(reader).stdout(Stdio::null());
     let run = Watched::start(command);
-    // It may not wait yet when the first signal comes.
+    // It may not be waiting yet when the first signal arrives.
     wait_for("the end", || {
         if has_ended(run.running.0.id()) {
             return Some(());
@@ -91,7 +91,7 @@ fn a_signal_ends_the_wait_for_a_pipe() {
         None
     });
     let ended = run.finish();
-    // Before the handler is there a signal ends the process by itself.
+    // Before the handler is installed, a signal ends the process directly.
     assert!(
         ended.code.is_none() || ended.err.contains("a signal interrupted the wait for it"),
         "{}",

@@ -41,7 +41,7 @@ fn every_subcommand_shows_a_worked_example() {
     }
 }
 
-/// Paragraphs are as wide as the terminal lets them be: no line ends early and goes on in the next.
+/// Paragraphs fill the width of the terminal: no line breaks early.
 #[test]
 fn help_is_wrapped_once() {
     let place = Place::new();
@@ -83,7 +83,7 @@ fn help_is_wrapped_once() {
     }
 }
 
-/// An option that is a key of the job: what to say instead.
+/// For an option that is a key of the job, the error suggests what to use instead.
 #[test]
 fn an_option_that_is_a_key_is_sent_to_set() {
     let place = Place::new();
@@ -104,7 +104,7 @@ fn an_option_that_is_a_key_is_sent_to_set() {
         let refused = place.run(line).refused(2, &[&format!("unexpected argument '{option}"), tip, "--help"]);
         assert!(!refused.err.contains("as a value"), "{}", refused.err);
     }
-    // Where no job is, nothing is said of its keys; nor of what is no key.
+    // No suggestion for commands without a job, or for options that are not keys.
     for line in ["inspect run.h5 --epochs 3", "train tiny.toml --ranks 2"] {
         let refused = place.run(line).refused(2, &["unexpected argument"]);
         assert!(!refused.err.contains("--set"), "{}", refused.err);

@@ -130,7 +130,7 @@ fn an_unknown_preset_is_refused_with_the_nearest() {
     refused(&text, &[], &[&format!("job.toml:{line}: no preset is called `lennet`; did you mean `lenet`?")]);
 }
 
-/// The preset, the layers and the sections: one run says it all.
+/// Problems of the preset, the layers and the sections are all reported in one run.
 #[test]
 fn problems_of_networks_are_said_with_all_others() {
     let (typo, line) = replaced("filters = 4", "filter = 4");

@@ -1,5 +1,5 @@
-//! Kernels of BLAS that fit the processor badly: those that a user has asked for are kept and warned of, those that OpenBLAS
-//! has chosen by itself are replaced before `main`, and nothing else of the process changes.
+//! BLAS kernels that do not suit the processor. Those that the user asked for are kept with a warning; those that
+//! OpenBLAS chose by itself are replaced before `main`, and nothing else about the process changes.
 
 use std::process::Command;
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::program::{Finished, Place, finish};
 use crate::running::Watched;
 
-/// What OpenBLAS takes for a processor that it does not know.
+/// The kernels that OpenBLAS uses for an unknown processor.
 const POOR: &str = "Prescott";
 
-/// Whether OpenBLAS has better kernels than [`POOR`] for this processor. Where it has not there is nothing to test.
+/// Whether OpenBLAS has better kernels than [`POOR`] for this processor. If not, there is nothing to test.
 fn can_do_better() -> bool {
     #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
     return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
@@ -20,15 +20,15 @@ fn can_do_better() -> bool {
     false
 }
 
-/// The program with OpenBLAS's poor kernels: as a user would ask for them.
+/// The program with OpenBLAS's poor kernels, as if the user had asked for them.
 fn by_user(place: &Place, arguments: &str) -> Command {
     let mut command = place.command(&arguments.split_whitespace().collect::<Vec<_>>());
     command.env("OPENBLAS_CORETYPE", POOR);
     command
 }
 
-/// The same as OpenBLAS takes them by itself for a processor that it does not know. That is as on a node to which a launcher
-/// has handed on what this program chose on another one.
+/// The same, as if OpenBLAS had chosen them by itself for an unknown processor. This also happens on a node to which a
+/// launcher has passed on the choice that this program made on another one.
 fn by_blas(place: &Place, arguments: &str) -> Command {
     let mut command = by_user(place, arguments);
     command.env("TERNFLOCK_OPENBLAS_CORETYPE", POOR);
@@ -89,7 +89,7 @@ fn kernels_for_a_processor_that_openblas_does_not_know_are_replaced() {
     assert_eq!(place.inspect("run/checkpoints/best.h5")["blas"], start["blas"]);
 }
 
-/// Arguments with spaces, exit codes, and signals that come long after.
+/// Arguments with spaces, exit codes, and signals that arrive much later.
 #[test]
 fn the_rest_of_the_process_is_as_it_was() {
     let place = Place::new();
@@ -121,7 +121,7 @@ fn kernels_are_replaced_where_the_ends_of_children_are_ignored() {
     assert!(blas(&bench).starts_with("OpenBLAS ") && !blas(&bench).contains(POOR), "{bench}");
 }
 
-/// Sums are rounded in another order by other kernels, so the bits are no longer those of the quiet run.
+/// Other kernels sum in another order, so the bits are no longer those of the uninterrupted run.
 #[test]
 fn a_run_that_resumes_with_other_kernels_says_so() {
     if !can_do_better() {

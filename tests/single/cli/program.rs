@@ -99,7 +99,7 @@ impl Place {
             }
         }
         command.env("OPENBLAS_NUM_THREADS", "1");
-        // Not the data sets that whoever runs the tests has fetched.
+        // Ignore data sets that the user who runs the tests has fetched.
         command.env("XDG_CACHE_HOME", self.path("cache"));
         command
     }

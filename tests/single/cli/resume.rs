@@ -1,23 +1,23 @@
-//! `train --resume`: which run it means, and with which job that goes on.
+//! `train --resume`: which run it means, and with which job that run continues.
 
 use crate::program::Place;
 
 const STARTED: &str = "--set train.steps=30 --set exchange.gradients=float32";
 
-/// Ends the run after 20 of its 30 steps, as if the rest had been lost.
+/// Cuts the run to 20 of its 30 steps, as if the rest had been lost.
 fn cut(place: &Place, run: &str) {
     let path = format!("{run}/checkpoints/step-0000000030.h5");
     std::fs::remove_file(place.path(&path)).unwrap();
     assert_eq!(place.names(&format!("{run}/checkpoints")), ["best.h5", "step-0000000020.h5"]);
 }
 
-/// A run of 30 steps of which 20 are kept.
+/// A run of 30 steps, of which 20 are kept.
 fn started(place: &Place) {
     place.run(&format!("train tiny.toml {STARTED} --set checkpoint.every=20")).ended(0);
     cut(place, "runs/tiny");
 }
 
-/// The job file says 20 steps and ternary gradients; the run goes on to 30 with float32, however it is named.
+/// The job file has 20 steps and ternary gradients. The run continues to 30 with float32, however it is named.
 #[test]
 fn a_run_goes_on_with_its_own_job() {
     let place = Place::new();
@@ -47,7 +47,7 @@ fn a_run_goes_on_with_its_own_job() {
     assert_eq!(place.names("runs"), ["tiny"]);
 }
 
-/// Files that say too little by themselves, and overrides that need those of the start.
+/// Job files that are incomplete by themselves, and overrides that need those of the start.
 #[test]
 fn the_overrides_of_the_start_make_up_for_what_the_file_lacks() {
     let place = Place::new();
@@ -92,12 +92,12 @@ fn what_contradicts_the_run_is_listed() {
     let said = "the job differs from the checkpoint's: exchange.gradients: \"float32\" -> \"ternary\"; \
                 train.eval_every: 0 -> 7";
     assert!(resumed.err.contains(said) && resumed.err.contains("steps 20 to 30"), "{}", resumed.err);
-    // Which is then the run's own job.
+    // This is then the run's own job.
     let again = place.run("train tiny.toml --resume").ended(0);
     assert!(again.err.contains("the run is complete already: all of its 30 steps are done"), "{}", again.err);
 }
 
-/// The directory of the one looks like the second of the other.
+/// The directory of one run looks like that of the other job's second run.
 #[test]
 fn jobs_do_not_take_each_others_runs() {
     let place = Place::new();
@@ -127,7 +127,7 @@ fn jobs_do_not_take_each_others_runs() {
     place.run("train a-2.toml --resume runs/a-3").refused(2, &["name: \"a\" in the run, \"a-2\" asked for"]);
     assert_eq!(place.read("runs/a-3/job.toml"), before);
 
-    // A gap in the numbers; and a newer run that fills it.
+    // A gap in the numbers, and a newer run that fills it.
     std::fs::remove_dir_all(place.path("runs/a")).unwrap();
     let resumed = place.run("train a.toml --resume").ended(0);
     assert!(resumed.err.contains("writing to runs/a-3"), "{}", resumed.err);
@@ -154,7 +154,7 @@ fn what_cannot_be_resumed_is_said() {
         place.run(words).refused(code, &[said]);
     }
     assert_eq!(place.names("runs"), ["tiny"]);
-    // An override of the run that the job file has no place for any more.
+    // An override of the run that the job file no longer has a place for.
     let stages = "\n[[stage]]\nname = \"one\"\ntrain.steps = 3\n";
     let staged = place.read("tiny.toml").replace("steps = 20\n", "");
     place.write("staged.toml", format!("{staged}{stages}"));

@@ -31,7 +31,7 @@ fn nobody_reads_standard_output() {
         vec!["inspect", checkpoint, "--json"],
         vec!["eval", checkpoint, "--json"],
     ] {
-        // What is said where somebody reads: nothing, but of a processor whose BLAS was told to be slow.
+        // Nothing is printed, except a warning about a processor whose BLAS was told to use slow kernels.
         let read = finish(&mut place.command(&arguments)).ended(0);
         assert!(
             read.err

@@ -180,7 +180,7 @@ fn a_run_that_fails_leaves_the_others_alone() {
     }
 }
 
-/// A value at which training diverges is a result: a row of its own, which is not tried again, beside those of its siblings.
+/// A value at which training diverges is a result: it gets a row of its own among the others and is not tried again.
 #[test]
 fn a_value_that_diverges_is_a_row() {
     let place = Place::new();
@@ -203,7 +203,7 @@ fn a_value_that_diverges_is_a_row() {
     assert_eq!((&settings[0]["score"], &settings[1]["diverged"]), (&Value::Null, &json!([])));
     let one = place.run("sweep tiny.toml --set optimizer.learning_rate=1e30 --into one").ended(0);
     assert!(one.out.contains("diverged at step 1"), "{}", one.out);
-    // A run that is taken up again by hand, at a rate that it can bear, is one that is complete.
+    // A run that is resumed by hand at a stable learning rate is complete.
     let resume = "train tiny.toml --run-dir kept --set train.steps=4 --set checkpoint.every=1";
     let jump = "--set schedule.kind=multistep --set schedule.milestones=[2] --set schedule.gamma=1e300";
     place.run(&format!("{resume} {jump}")).ended(6);
@@ -212,7 +212,7 @@ fn a_value_that_diverges_is_a_row() {
     assert!(last.contains("\"event\":\"end\"") && last.contains("\"complete\":true"), "{last}");
 }
 
-/// Perplexity overflows long before the loss does. It is written as what it is, and read back by everything that reads it.
+/// Perplexity overflows long before the loss does. It is written as infinity, and all readers accept that.
 #[test]
 fn an_infinite_perplexity_is_a_number_like_any_other() {
     let place = Place::new();

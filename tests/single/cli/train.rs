@@ -43,7 +43,7 @@ fn the_log_goes_to_standard_error_in_plain_lines() {
     assert!(lines[1].ends_with("steps 0 to 20; writing to run"), "{}", run.err);
     let starts = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!([starts("step      5  epoch"), starts("step     20  epoch")], [1, 1], "{}", run.err);
-    // How far it is, how long it took and how long it takes: as a bar would show.
+    // Progress, elapsed time and time left, as in a progress bar.
     let progress = |step: &str| {
         let line = lines.iter().find(|line| line.starts_with(&format!("step {step}  epoch"))).unwrap();
         line.split_once(" samples/s  ").unwrap_or_else(|| panic!("{line}")).1
@@ -155,7 +155,7 @@ fn parameters_that_the_last_update_breaks_are_neither_evaluated_nor_saved() {
     assert!(resumed.out.contains("test accuracy"));
 }
 
-/// Each stage has a best network of its own, which need not be the best of the run.
+/// Each stage has its own best network, which need not be the best of the run.
 #[test]
 fn the_best_of_a_stage_is_said_to_be_that() {
     let place = Place::new();

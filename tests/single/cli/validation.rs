@@ -1,12 +1,12 @@
-//! What a network is chosen by, and what is said of the test set.
+//! The set that chooses a network, and what is reported about the test set.
 
 use serde_json::{Value, json};
 
 use crate::data::{FILES, idx};
 use crate::program::Place;
 
-/// A place with the files of `labels` in `pictures/`, to train on, and of twenty pictures of all classes to test with: class k is a
-/// bright column k, or row k - 8.
+/// A place with training files in `pictures/` that have these `labels`, and test files with twenty pictures of all
+/// classes. Class k is a bright column k, or row k - 8.
 fn place(labels: &[u8]) -> Place {
     let place = Place::new();
     let bright = |label: u8, at: u8| if label < 8 { at % 8 == label } else { at / 8 == label - 8 };
@@ -31,7 +31,7 @@ fn events(place: &Place, name: &str) -> Vec<Value> {
     lines.filter(|line| line["event"] == name).collect()
 }
 
-/// The end of such a file is one class, which a network that is not trained on it cannot know.
+/// The end of such a file holds a single class, which a network that was not trained on it cannot know.
 #[test]
 fn a_file_that_is_sorted_by_class_validates_what_the_test_set_finds() {
     let mut labels: Vec<u8> = (0..200).map(|i| i % 10).collect();
@@ -46,7 +46,7 @@ fn a_file_that_is_sorted_by_class_validates_what_the_test_set_finds() {
     assert!(validation > 0.9 && test > 0.9, "{end}");
 }
 
-/// The sets by name, and the figures of the run once more.
+/// Names the sets, and reproduces the figures of the run.
 #[test]
 fn eval_measures_the_test_set_or_what_chose() {
     let place = Place::new();
@@ -88,7 +88,7 @@ fn a_run_whose_test_set_chooses_says_so() {
     assert!(row.ends_with(", after the last step; this set chose the network"), "{row}");
 }
 
-/// Ten samples of ten classes have none to spare, and thirty have three.
+/// Ten samples of ten classes have none to spare; thirty have three.
 #[test]
 fn few_samples_are_enough() {
     let place_of = |count: u8| place(&(0..count).map(|i| i % 10).collect::<Vec<_>>());

@@ -94,7 +94,7 @@ fn a_resumed_run_keeps_what_it_decided() {
         snapshot.job = auto.job.to_toml();
         snapshot.progress.gradients = stored;
         save(at_step(halved.path(), 10), &snapshot).unwrap();
-        // As if it had been started like that.
+        // As if the run had been started with these settings.
         fs::write(halved.path().join("job.toml"), &snapshot.job).unwrap();
         fs::remove_file(halved.path().join("run.toml")).unwrap();
         for rank in resume(3, &auto, halved.path()) {

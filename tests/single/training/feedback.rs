@@ -81,11 +81,12 @@ fn without_it_nothing_is_kept() {
     assert_eq!(exchange.residuals().count(), 0);
 }
 
-/// Steps of a run, of which the last [`LAST`] say what it came to.
+/// Steps of a run; the last [`LAST`] determine its outcome.
 const LENGTH: u64 = 150;
 const LAST: usize = 20;
 
-/// All gradients ternary, by the largest magnitude: rounding to nearest then drops whatever is below half of it.
+/// All gradients are ternary, scaled by the largest magnitude. Rounding to nearest then drops everything below half of
+/// it.
 fn all_ternary(more: &[&str]) -> Loaded {
     let steps = format!("train.steps={LENGTH}");
     let sets = [
@@ -104,7 +105,7 @@ fn last(losses: &[f64]) -> f64 {
     losses[losses.len() - LAST..].iter().sum::<f64>() / LAST as f64
 }
 
-/// The same steps with ternaries rounded to nearest and nothing kept, as the codec rounds them.
+/// The same steps with ternaries rounded to nearest by the codec, without a residual.
 fn nearest_alone(loaded: &Loaded) -> f64 {
     let mut losses = on_ranks(1, |mut world| {
         let (mut trainer, _) = prepare(loaded, &mut world).unwrap();
@@ -126,8 +127,8 @@ fn nearest_alone(loaded: &Loaded) -> f64 {
     last(&losses.remove(0))
 }
 
-/// Training gets where it gets with float32 if what rounding leaves is fed back, on one rank and on several, and does not if it
-/// is dropped.
+/// On one rank and on several, training reaches the same point as with float32 if the residual is fed back, and does
+/// not if it is dropped.
 #[test]
 fn training_with_feedback_reaches_what_float32_does() {
     let run = |ranks: usize, more: &[&str]| {

@@ -328,7 +328,7 @@ fn what_does_not_fit_is_refused_where_it_stands() {
     }
 }
 
-/// The words are the same, the text is not: of the training set, of the validation set, of the test set that the run ends with.
+/// The words are the same, but the text of the training, validation or test set is not.
 #[test]
 fn a_text_that_has_changed_is_refused_by_name() {
     for name in ["train.txt", "valid.txt", "test.txt"] {
@@ -368,7 +368,7 @@ fn a_text_that_has_changed_is_refused_by_name() {
     assert_eq!(facts.keys().collect::<Vec<_>>(), ["test", "training", "validation"]);
     assert_eq!(facts["training"]["vocabulary"], "60");
     assert_eq!(facts["training"]["contents"].len(), 16);
-    // A line more, of words that are known, which makes no word more frequent than another.
+    // One more line of known words, which changes no order of frequency.
     let path = files.path().join("valid.txt");
     let text = fs::read_to_string(&path).unwrap();
     let tokens: usize = facts["validation"]["tokens"].parse().unwrap();

@@ -1,4 +1,4 @@
-//! A run that is resumed goes on with its own job and its own data, or says what differs.
+//! A resumed run continues with its own job and its own data, or reports what differs.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use ternflock::job::Loaded;
 use crate::digits::{assert_same_state, at_step, load};
 use crate::runs::{Ended, metrics, resume, resume_changed, short, train, train_and, train_until};
 
-/// Every rank ends; the first says why, the others that it has. Its message, without a change in `run`.
+/// Every rank ends: the first reports the reason, the others that it ended. Returns the message; `run` is unchanged.
 fn refused(kind: Kind, run: &Path, resume: impl FnOnce() -> Vec<Ended>) -> String {
     let content = || -> Vec<Vec<u8>> {
         let names = ["job.toml", "run.toml", "metrics.jsonl", "checkpoints/step-0000000010.h5"];
@@ -27,7 +27,7 @@ fn refused(kind: Kind, run: &Path, resume: impl FnOnce() -> Vec<Ended>) -> Strin
     first.to_string()
 }
 
-/// The overrides of its start hold, said again or not; and nothing is noted about them.
+/// The overrides of the start hold, whether repeated or not, and cause no note.
 #[test]
 fn the_overrides_of_the_start_hold() {
     let own = ["exchange.gradients=float32", "schedule.kind=inv", "optimizer.kind=nesterov"];
@@ -71,7 +71,7 @@ fn what_differs_is_listed_on_one_rank_and_ends_all() {
     }
 }
 
-/// What the job file says is the user's word only where no override of the run stands over it.
+/// A value in the job file counts only if no override of the run replaces it.
 #[test]
 fn a_job_file_that_was_edited_counts_where_no_override_stands() {
     let (run, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -93,7 +93,7 @@ fn a_job_file_that_was_edited_counts_where_no_override_stands() {
     assert!(load(run.path(), 20).job.contains("steps = 20"));
 }
 
-/// Changes that were allowed hold from then on.
+/// Allowed changes hold from then on.
 #[test]
 fn changes_hold_from_then_on() {
     let run = tempfile::tempdir().unwrap();
@@ -119,7 +119,7 @@ fn changes_hold_from_then_on() {
     assert_same_state(&load(straight.path(), 8), &load(run.path(), 8));
 }
 
-/// A run of a version that kept no record: its job is its own all the same.
+/// A run of a version without records still has its own job.
 #[test]
 fn a_run_without_a_record_knows_its_job() {
     let run = tempfile::tempdir().unwrap();
@@ -132,11 +132,11 @@ fn a_run_without_a_record_knows_its_job() {
     let message = ended[0].result.as_ref().err().unwrap().to_string();
     assert!(message.contains("exchange.gradients: \"float32\" in the run"), "{message}");
     assert!(resume(2, &short(&own), run.path())[0].summary().complete);
-    // The resumed run has kept one, which does not know of the overrides.
+    // The resumed run has written one, which does not contain the overrides.
     let kept = fs::read_to_string(run.path().join("run.toml")).unwrap();
     assert!(kept.contains("sets = []"), "{kept}");
 
-    // Without job.toml, the newest checkpoint says what the job is.
+    // Without job.toml, the newest checkpoint provides the job.
     fs::remove_file(run.path().join("job.toml")).unwrap();
     fs::write(run.path().join("run.toml"), record).unwrap();
     assert!(resume(2, &short(&own), run.path())[0].summary().complete);
@@ -197,7 +197,7 @@ fn how_a_run_has_ended_is_written_down() {
     assert!(resume(2, &short(&[]), run.path())[0].notes().is_empty());
     assert_eq!(ends(), [interrupted, complete]);
 
-    // Whoever is killed writes no end.
+    // A killed run writes no end event.
     let path = run.path().join("metrics.jsonl");
     let text = fs::read_to_string(&path).unwrap();
     let without: String = text
@@ -211,7 +211,7 @@ fn how_a_run_has_ended_is_written_down() {
         assert_eq!(rank.notes(), ["the run was cut off: it did not record how it ended"]);
     }
 
-    // An error that is no divergence: a checkpoint that cannot be written.
+    // An error other than divergence: a checkpoint that cannot be written.
     let run = tempfile::tempdir().unwrap();
     let in_the_way = run.path().join("checkpoints/step-0000000005.h5/in the way");
     let ended = train_and(2, &short(&["checkpoint.every=5"]), run.path(), |event| {

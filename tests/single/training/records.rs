@@ -12,7 +12,7 @@ use crate::digits::{assert_same_state, at_step, checkpoints, load, shipped};
 use crate::ranks::on_ranks;
 use crate::runs::{Ended, metrics, resume, resume_changed, short, steps, train};
 
-/// The evaluation that is the best: of the highest accuracy, and of these of the lowest loss, the first.
+/// The best evaluation: the first with the highest accuracy and, among these, the lowest loss.
 fn best_of(evaluations: &[Value]) -> Value {
     let key = |line: &Value| (line["accuracy"].as_f64().unwrap(), -line["loss"].as_f64().unwrap());
     let better = |best: Value, line: &Value| if key(line) > key(&best) { line.clone() } else { best };
@@ -131,8 +131,8 @@ fn a_run_never_overwrites_another() {
     refused(train(2, &loaded, &file.join("run")), "cannot be written");
 }
 
-/// The rate jumps after half of the run, and what was learnt is lost: the network of a step in between is chosen, and it is that one
-/// which the test set sees, once.
+/// The learning rate jumps after half of the run and destroys what was learnt. An earlier network is therefore
+/// chosen, and it is evaluated on the test set, once.
 #[test]
 fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
     let jump = ["schedule.kind=multistep", "schedule.milestones=[12]", "schedule.gamma=100"];
@@ -168,7 +168,7 @@ fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
             assert_eq!(Some(chosen.score.value()), best["accuracy"].as_f64());
             assert!(rank.events.iter().all(|event| !matches!(event, Event::Evaluate { set: "test", .. })));
         }
-        // Where the best is not kept the last is what the run leaves.
+        // If the best is not kept, the run leaves the last network.
         let other = tempfile::tempdir().unwrap();
         let sets = [&jump[..], &["train.eval_every=4", "checkpoint.best=false"]].concat();
         let ended = train(ranks, &short(&sets), other.path());
@@ -179,7 +179,7 @@ fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
     }
 }
 
-/// What chooses is not evaluated a second time, and the run says that it did choose.
+/// The set that chooses is not evaluated a second time, and the run reports that it chose.
 #[test]
 fn a_job_may_choose_on_the_test_set_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
@@ -202,7 +202,7 @@ fn a_job_may_choose_on_the_test_set_and_says_so() {
     assert!(ended[0].notes().is_empty(), "{:?}", ended[0].notes());
 }
 
-/// One sample to validate on: every evaluation that is right is as good as another, and the lowest loss is the best.
+/// With one validation sample, all correct evaluations have the same accuracy, and the lowest loss is the best.
 #[test]
 fn of_equal_scores_the_lowest_loss_is_the_best() {
     let directory = tempfile::tempdir().unwrap();
@@ -244,14 +244,14 @@ fn a_run_that_diverges_says_where_on_all_ranks_and_keeps_its_checkpoints() {
     assert_eq!(shown, [json!(1), json!(false), json!("diverged"), json!(6), json!(said[0])]);
     assert!(end["time"].as_str().unwrap().starts_with("20"), "{end}");
 
-    // Nothing has changed, so it would end the same way.
+    // Nothing has changed, so the run would end the same way.
     let lines = fs::read(directory.path().join("metrics.jsonl")).unwrap();
     let again = resume(3, &loaded, directory.path());
     let message = again[0].result.as_ref().err().unwrap().to_string();
     assert!(message.contains("this run has diverged") && message.contains("--allow-changes"), "{message}");
     assert!(again.iter().all(|rank| rank.result.as_ref().err().unwrap().kind() == Kind::RunDir));
     assert_eq!(fs::read(directory.path().join("metrics.jsonl")).unwrap(), lines);
-    // Whoever insists is told the same once more.
+    // A second attempt gets the same message.
     let again = resume_changed(3, &loaded, directory.path());
     assert_eq!(again[0].result.as_ref().err().unwrap().to_string(), said[0]);
     assert_same_state(&load(directory.path(), 1), &before);

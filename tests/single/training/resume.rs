@@ -46,8 +46,8 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
     }
 }
 
-/// Evaluations of one sample are equally good, and the loss decides: which one is the best, and what the test set sees, is the same
-/// after an interruption.
+/// With one validation sample, evaluations have equal scores and the loss decides. The best one, and the network
+/// evaluated on the test set, are the same after an interruption.
 #[test]
 fn a_resumed_run_chooses_the_same_network() {
     let loaded =
@@ -69,7 +69,7 @@ fn a_resumed_run_chooses_the_same_network() {
     assert_eq!(test(straight.path()), test(halved.path()));
 }
 
-/// Its training set was another.
+/// Its training set was different.
 #[test]
 fn a_validation_split_of_an_earlier_version_is_refused() {
     let directory = tempfile::tempdir().unwrap();

@@ -64,7 +64,7 @@ pub fn train_without_threads(ranks: usize, loaded: &Loaded, directory: &Path) ->
     })
 }
 
-/// A new run in `directory`, of whose events `see` learns on rank 0, one after the other.
+/// A new run in `directory`; `see` receives its events on rank 0, one after another.
 pub fn train_and(ranks: usize, loaded: &Loaded, directory: &Path, see: impl Fn(&Event) + Sync) -> Vec<Ended> {
     let options = Options { run_dir: Some(directory.into()), ..Options::default() };
     on_ranks(ranks, |mut world| {
@@ -85,7 +85,7 @@ pub fn resume(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
     start(ranks, loaded, directory, true, None)
 }
 
-/// The run of `directory`, continued with what `loaded` says otherwise than its own job.
+/// The run of `directory`, continued with the differences between `loaded` and its own job.
 pub fn resume_changed(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
     let options = Options { resume: true, allow_changes: true, ..Options::default() };
     start_as(ranks, loaded, directory, options, None)

@@ -58,7 +58,7 @@ fn a_resumed_run_makes_the_same_zeros() {
     }
 }
 
-/// Of one step from rest, by tensor: its values before, its averaged gradient, and its values after.
+/// One step from rest, by tensor: the values before, the averaged gradient, and the values after.
 struct Moved {
     name: String,
     rows: usize,
@@ -96,8 +96,8 @@ fn norm(values: &[f64]) -> f64 {
     values.iter().map(|value| value * value).sum::<f64>().sqrt()
 }
 
-/// Under LARS each tensor of a group shrinks at the rate that LARS has moved it at, its ratio included. Written out: the step, then
-/// the length s that is left of a filter and its bias, found by halving.
+/// Under LARS each tensor of a group shrinks at the rate at which LARS moved it, including its ratio. The reference
+/// writes out the step, then finds the remaining norm s of a filter and its bias by bisection.
 #[test]
 fn lars_shrinks_at_the_rates_that_it_moves_at() {
     let (rate, trust, decay, strength) = (0.05, 0.02, 0.01, 60.0);

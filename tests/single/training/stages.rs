@@ -257,7 +257,7 @@ freeze_zeros = true
     assert!(moved > 1000 && zeros > 500, "{moved} {zeros}");
 }
 
-/// SmoothOut moves zeros that may grow again, and not those that are frozen: the next loss is that of another network.
+/// SmoothOut moves zeros that may grow again, but not frozen ones, so the next loss differs.
 #[test]
 fn frozen_zeros_have_no_noise() {
     let losses = |frozen: bool| {
