@@ -9,6 +9,20 @@ use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// What [`stop_waiting_when`] was given: signals are the process's, and so is this.
+static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// How long a stream is waited for, in milliseconds, between two looks at that.
+const LOOK: i32 = 100;
+
+/// From now on no stream is waited for while `stop` is true. A handler sets it, and so a signal that comes just before a wait
+/// ends that too. The first call counts.
+pub fn stop_waiting_when(stop: Arc<AtomicBool>) {
+    let _ = STOP.set(stop);
+}
 
 /// Opens the regular file at `path`, or the one it links to, to read it.
 ///
@@ -20,7 +34,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 }
 
 /// Opens the regular file at `path`, or the stream where it names a descriptor of this process. A signal with a handler ends
-/// the wait for a stream.
+/// the wait for a stream; [`stop_waiting_when`] makes that sure.
 ///
 /// # Errors
 /// As for [`open_regular`]; and when the descriptor is of a device that is no terminal.
@@ -62,26 +76,31 @@ impl Read for Input {
         match self {
             Input::Regular(file) => file.read(buffer),
             Input::Stream(file) => {
-                wait_for(file)?;
+                wait_for(file, &|| STOP.get().is_some_and(|stop| stop.load(Ordering::Relaxed)))?;
                 file.read(buffer)
             }
         }
     }
 }
 
-/// Waits until there is something in `file`, or its end. A caller of `read` would go on waiting after a signal: here it is an
-/// error of a kind that is not tried again.
-fn wait_for(file: &File) -> io::Result<()> {
+/// Waits until there is something in `file`, or its end, or `stopped` says that a signal has come. A caller of `read` would go
+/// on waiting after a signal: here it is an error of a kind that is not tried again.
+fn wait_for(file: &File, stopped: &dyn Fn() -> bool) -> io::Result<()> {
     let mut wait = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one `pollfd` is lent for the call.
-    if unsafe { libc::poll(&raw mut wait, 1, -1) } >= 0 {
-        return Ok(());
+    loop {
+        // SAFETY: one `pollfd` is lent for the call.
+        let ready = unsafe { libc::poll(&raw mut wait, 1, LOOK) };
+        let error = (ready < 0).then(io::Error::last_os_error);
+        let interrupted = error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::Interrupted);
+        match error {
+            _ if interrupted || ready == 0 && stopped() => {
+                return Err(io::Error::other("a signal has ended the wait for it"));
+            }
+            Some(error) => return Err(error),
+            None if ready > 0 => return Ok(()),
+            None => {}
+        }
     }
-    let error = io::Error::last_os_error();
-    Err(match error.kind() {
-        io::ErrorKind::Interrupted => io::Error::other("a signal has ended the wait for it"),
-        _ => error,
-    })
 }
 
 /// Without waiting for whoever would write to it, and without becoming its terminal's job. What is then read waits as usual.
@@ -179,6 +198,17 @@ mod tests {
         // The other end is closed when all has been written; this one is open twice until then.
         assert_eq!(read_input(&paths[1], 50_000).unwrap(), vec![7; 50_000]);
         written.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_signal_that_came_before_the_wait_ends_it() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let file = open_at_once(&Path::new("/dev/fd").join(reader.as_raw_fd().to_string())).unwrap().0;
+        let message = wait_for(&file, &|| true).unwrap_err().to_string();
+        assert_eq!(message, "a signal has ended the wait for it");
+        // What is there need not be waited for.
+        writer.write_all(b"x").unwrap();
+        wait_for(&file, &|| true).unwrap();
     }
 
     #[test]

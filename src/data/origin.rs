@@ -104,12 +104,12 @@ impl Origin {
         }
     }
 
-    /// Takes away what was downloaded of it: it was not what was asked for.
-    pub(super) fn discard(&self, downloads: &Downloads) {
+    /// Takes away what was downloaded whole of it and is not among the files that are right; says whether there was any.
+    pub(super) fn discard(&self, downloads: &Downloads, is_right: &dyn Fn(&Path) -> bool) -> bool {
         match self {
-            Origin::Web(address) | Origin::Archive { address, .. } => downloads.discard(address),
-            Origin::Converted { origin, .. } => origin.discard(downloads),
-            Origin::Directory(_) | Origin::Debian { .. } | Origin::Wheel { .. } | Origin::Npm { .. } => {}
+            Origin::Web(address) | Origin::Archive { address, .. } => downloads.discard(address, is_right),
+            Origin::Converted { origin, .. } => origin.discard(downloads, is_right),
+            Origin::Directory(_) | Origin::Debian { .. } | Origin::Wheel { .. } | Origin::Npm { .. } => false,
         }
     }
 }
