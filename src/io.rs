@@ -10,6 +10,20 @@ use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// The argument of [`stop_waiting_when`]. Signals belong to the process, and so does this.
+static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Milliseconds between two looks at [`STOP`] during a wait.
+const LOOK: i32 = 100;
+
+/// From now on no wait for a stream lasts while `stop` is true. A signal handler sets it, so that a signal just before a wait
+/// ends that wait too. Only the first call has an effect.
+pub fn stop_waiting_when(stop: Arc<AtomicBool>) {
+    let _ = STOP.set(stop);
+}
 
 /// Opens the regular file at `path`, or the one it links to, for reading.
 ///
@@ -21,7 +35,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 }
 
 /// Opens the regular file at `path`, or the stream if `path` names a descriptor of this process. A signal with a
-/// handler ends the wait for a stream.
+/// handler ends the wait for a stream, whenever it comes if [`stop_waiting_when`] was called.
 ///
 /// # Errors
 /// As for [`open_regular`]; also if the descriptor is that of a device other than a terminal.
@@ -63,26 +77,31 @@ impl Read for Input {
         match self {
             Input::Regular(file) => file.read(buffer),
             Input::Stream(file) => {
-                wait_for(file)?;
+                wait_for(file, &|| STOP.get().is_some_and(|stop| stop.load(Ordering::Relaxed)))?;
                 file.read(buffer)
             }
         }
     }
 }
 
-/// Waits until `file` has data or has ended. `read` would be retried after a signal; the error here has a kind that is
-/// not retried.
-fn wait_for(file: &File) -> io::Result<()> {
+/// Waits until `file` has data or has ended, or until `stopped` reports a signal. `read` would be retried after a signal;
+/// the error here has a kind that is not retried.
+fn wait_for(file: &File, stopped: &dyn Fn() -> bool) -> io::Result<()> {
     let mut wait = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one `pollfd` is lent for the call.
-    if unsafe { libc::poll(&raw mut wait, 1, -1) } >= 0 {
-        return Ok(());
+    loop {
+        // SAFETY: one `pollfd` is lent for the call.
+        let ready = unsafe { libc::poll(&raw mut wait, 1, LOOK) };
+        let error = (ready < 0).then(io::Error::last_os_error);
+        let interrupted = error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::Interrupted);
+        match error {
+            _ if interrupted || ready == 0 && stopped() => {
+                return Err(io::Error::other("a signal interrupted the wait for it"));
+            }
+            Some(error) => return Err(error),
+            None if ready > 0 => return Ok(()),
+            None => {}
+        }
     }
-    let error = io::Error::last_os_error();
-    Err(match error.kind() {
-        io::ErrorKind::Interrupted => io::Error::other("a signal interrupted the wait for it"),
-        _ => error,
-    })
 }
 
 /// Opens without waiting for a writer, and without making a terminal the controlling one. Later reads block as usual.
@@ -180,6 +199,17 @@ mod tests {
         // The other end is closed once everything is written; this end is open twice until then.
         assert_eq!(read_input(&paths[1], 50_000).unwrap(), vec![7; 50_000]);
         written.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_signal_that_came_before_the_wait_ends_it() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let file = open_at_once(&Path::new("/dev/fd").join(reader.as_raw_fd().to_string())).unwrap().0;
+        let message = wait_for(&file, &|| true).unwrap_err().to_string();
+        assert_eq!(message, "a signal has ended the wait for it");
+        // What is there need not be waited for.
+        writer.write_all(b"x").unwrap();
+        wait_for(&file, &|| true).unwrap();
     }
 
     #[test]

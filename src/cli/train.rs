@@ -17,6 +17,7 @@ use super::streams::{log, print};
 use super::table::table;
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
+use crate::io::stop_waiting_when;
 use crate::job::{Exchange, Loaded};
 use crate::report::{Score, Summary};
 use crate::train::{End, Options, Patience, RunDir, TEST, load, load_to_resume, patience, run};
@@ -133,6 +134,7 @@ fn close(summary: &Summary, ranks: usize) -> ExitCode {
 /// A signal asks for the end of the run after its step; a second SIGINT ends the process at once. A launcher that is
 /// interrupted may send its ranks several kinds of signals, so only an impatient user counts as a second.
 fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
+    stop_waiting_when(Arc::clone(stop));
     let interrupted = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register_conditional_shutdown(SIGINT, 128 + SIGINT, Arc::clone(&interrupted))?;
     signal_hook::flag::register(SIGINT, interrupted)?;

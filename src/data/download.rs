@@ -34,12 +34,14 @@ pub(super) struct Downloads {
     directory: PathBuf,
     /// Held while this process downloads there.
     lock: Option<File>,
+    /// Whether the directory that was asked for last held something already.
+    continues: bool,
 }
 
 impl Downloads {
     /// Downloads for the directory `into`. Nothing is created there before the first download.
     pub fn into(into: &Path) -> Downloads {
-        Downloads { directory: into.join(".download"), lock: None }
+        Downloads { directory: into.join(".download"), lock: None, continues: false }
     }
 
     /// A directory for the downloads from `address`, or the reason why there is none.
@@ -60,22 +62,32 @@ impl Downloads {
             }
             self.lock = Some(lock);
         }
+        self.continues = files_in(&directory).any(|file| !has_ending(&file, "headers"));
         Ok(directory)
     }
 
-    /// Removes what was downloaded from `address`, because it is not the requested file.
-    pub fn discard(&self, address: &str) {
+    /// Whether an earlier attempt left something at the destination of the last download.
+    pub fn continues(&self) -> bool {
+        self.continues
+    }
+
+    /// Removes the files that were completely downloaded from `address` unless `is_right` accepts them, and returns whether
+    /// there were any. A partial file stays: the next attempt continues it.
+    pub fn discard(&self, address: &str, is_right: &dyn Fn(&Path) -> bool) -> bool {
         let directory = self.directory.join(format!("{:016x}", xxh3_64(address.as_bytes())));
+        let whole =
+            files_in(&directory).filter(|file| !has_ending(file, "headers") && !has_ending(file, "part"));
+        let wrong: Vec<_> = whole.filter(|file| !is_right(file)).collect();
         // If this fails, the next check fails too and reports it.
-        let _ = fs::remove_dir_all(directory);
+        wrong.iter().for_each(|file| fs::remove_file(file).unwrap_or_default());
+        !wrong.is_empty()
     }
 
     /// Removes everything, unless there is something that the next attempt can reuse.
     pub fn give_up(self) {
         let directories = fs::read_dir(&self.directory).into_iter().flatten().flatten();
-        let mut files =
-            directories.flat_map(|entry| fs::read_dir(entry.path()).into_iter().flatten().flatten());
-        if !files.any(|file| file.path().extension().is_none_or(|ending| ending != "headers")) {
+        let mut files = directories.flat_map(|entry| files_in(&entry.path()).collect::<Vec<_>>());
+        if !files.any(|file| !has_ending(&file, "headers")) {
             self.finish();
         }
     }
@@ -87,6 +99,14 @@ impl Downloads {
             let _ = fs::remove_dir_all(&self.directory);
         }
     }
+}
+
+fn files_in(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn has_ending(file: &Path, ending: &str) -> bool {
+    file.extension().is_some_and(|found| found == ending)
 }
 
 /// Downloads `address` to the file `name` in `directory` unless it exists. A partial download is continued.
@@ -252,7 +272,14 @@ mod tests {
         assert!(other.from("a").unwrap_err().contains("another process is downloading there"));
         other.finish();
         std::fs::write(directory.join("x.part"), "half").unwrap();
-        one.discard("b");
+        for (name, stays) in [("right.gz", true), ("wrong.gz", false)] {
+            let file = one.from("b").unwrap().join(name);
+            std::fs::write(&file, "").unwrap();
+            assert_eq!(one.discard("b", &|file| file.ends_with("right.gz")), !stays);
+            assert_eq!((file.is_file(), one.continues()), (stays, !stays));
+        }
+        assert!(one.discard("b", &|_| false), "a right file is not right for everyone");
+        assert!(!one.discard("a", &|_| false), "half a file");
         std::fs::write(directory.join("x.headers"), "").unwrap();
         one.give_up();
         assert!(directory.join("x.part").is_file());

@@ -7,11 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use super::download::{Downloads, Progress};
 use super::origin::Fetching;
-use super::{Entry, Format, default_directory, files, locate, registry};
+use super::{Entry, Format, Origin, default_directory, files, locate, registry};
 use crate::error::{Error, Result};
 
 /// Fetches the files of the data set `name` into the directory `into` and returns that directory. The default is
@@ -49,21 +49,22 @@ fn fetch_entry(entry: &Entry, into: &Path, tell: &mut dyn FnMut(Progress)) -> Re
     let mut downloads = Downloads::into(into);
     for origin in entry.origins {
         tell(Progress::Line(&format!("trying {origin}")));
-        let scratch =
-            tempfile::tempdir().map_err(|error| Error::data(std::env::temp_dir(), error.to_string()))?;
-        let mut fetching = Fetching { scratch: scratch.path(), downloads: &mut downloads, tell: &mut *tell };
-        let obtained = origin.obtain(&names, &mut fetching);
-        let checked =
-            obtained.and_then(|found| check(&found, &missing).inspect_err(|_| origin.discard(&downloads)));
-        match checked {
-            Ok(files) => {
+        let mut outcome = attempt(origin, &missing, &mut downloads, tell)?;
+        if let Err(Failure { reason, is_stale: true }) = &outcome {
+            tell(Progress::Line(&format!(
+                "  what an earlier download has left is wrong ({reason}): starting again"
+            )));
+            outcome = attempt(origin, &missing, &mut downloads, tell)?;
+        }
+        match outcome {
+            Ok((files, _scratch)) => {
                 install(&files, into)?;
                 downloads.finish();
                 let line = format!("{} is now in {}: every sha256 is right", entry.name, into.display());
                 tell(Progress::Line(&line));
                 return Ok(into.to_owned());
             }
-            Err(reason) => {
+            Err(Failure { reason, .. }) => {
                 tell(Progress::Line(&format!("  failed: {reason}")));
                 failures += &format!("\n  {origin}: {reason}");
             }
@@ -79,6 +80,40 @@ fn fetch_entry(entry: &Entry, into: &Path, tell: &mut dyn FnMut(Progress)) -> Re
             names.join(", ")
         ),
     ))
+}
+
+/// Why an origin could not provide the right files.
+struct Failure {
+    reason: String,
+    /// Whether what was wrong may have come from an earlier attempt: part of a file that is another by now, or no file at all
+    /// but a page to log in on.
+    is_stale: bool,
+}
+
+/// The paths of the `missing` files as `origin` provides them, and the directory that they may lie in. Of downloads that are
+/// whole nothing stays that is not right: the next attempt must not find it.
+fn attempt(
+    origin: &Origin,
+    missing: &[(&'static str, &str)],
+    downloads: &mut Downloads,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<std::result::Result<(Vec<PathBuf>, TempDir), Failure>> {
+    let scratch =
+        tempfile::tempdir().map_err(|error| Error::data(std::env::temp_dir(), error.to_string()))?;
+    let names: Vec<_> = missing.iter().map(|&(name, _)| name).collect();
+    let mut fetching = Fetching { scratch: scratch.path(), downloads: &mut *downloads, tell };
+    let checked = origin.obtain(&names, &mut fetching).and_then(|found| check(&found, missing));
+    Ok(checked.map(|files| (files, scratch)).map_err(|reason| {
+        let is_wrong = origin.discard(downloads, &|path| is_right(path, missing));
+        Failure { reason, is_stale: is_wrong && downloads.continues() }
+    }))
+}
+
+/// Whether the file at `path`, raw or compressed, is one of the `wanted`.
+fn is_right(path: &Path, wanted: &[(&'static str, &str)]) -> bool {
+    let is_named = |name: &str| path.ends_with(name) || path.ends_with(format!("{name}.gz"));
+    let expected = wanted.iter().find(|(name, _)| is_named(name)).map(|&(_, sum)| sum);
+    expected.is_some_and(|expected| sum(path).is_ok_and(|found| found == expected))
 }
 
 /// The names and sums of the files that `directory` lacks.
@@ -165,9 +200,7 @@ fn write_error(path: &Path, error: &io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use tempfile::TempDir;
-
-    use super::super::{Origin, idx};
+    use super::super::idx;
     use super::*;
 
     const CONTENT: [&str; 4] = ["one", "two", "three", "four"];
@@ -187,21 +220,25 @@ mod tests {
         directory
     }
 
-    fn entry(origins: &[&Path]) -> Entry {
-        let origins = origins.iter().map(|path| Origin::Directory(path.display().to_string().leak()));
+    fn entry(origins: &'static [Origin]) -> Entry {
         Entry {
             name: "tiny",
             about: "four words",
             size: "15 bytes",
             licence: "none needed",
             format: Format::Idx { classes: None, sums: Some(SUMS) },
-            origins: origins.collect::<Vec<_>>().leak(),
+            origins,
         }
     }
 
     fn fetch_logged(origins: &[&Path], into: &Path) -> (Result<PathBuf>, String) {
+        let origins = origins.iter().map(|path| Origin::Directory(path.display().to_string().leak()));
+        fetch_from(origins.collect(), into)
+    }
+
+    fn fetch_from(origins: Vec<Origin>, into: &Path) -> (Result<PathBuf>, String) {
         let mut lines = String::new();
-        let outcome = fetch_entry(&entry(origins), into, &mut |progress| {
+        let outcome = fetch_entry(&entry(origins.leak()), into, &mut |progress| {
             if let Progress::Line(line) = progress {
                 lines += &format!("{line}\n");
             }
@@ -264,6 +301,128 @@ mod tests {
         fs::remove_file(origin.path().join("train-labels-idx1-ubyte")).unwrap();
         fetch_logged(&[origin.path()], into.path()).0.unwrap();
         assert_eq!(listing(into.path()).len(), 4);
+    }
+
+    /// The files with `content` in the archive `x.tar.gz` of the directory `site`; returns its address.
+    fn pack(content: [&str; 4], site: &Path) -> &'static str {
+        let files = directory(content);
+        let inner = files.path().file_name().unwrap().to_str().unwrap();
+        let archive = site.join("x.tar.gz");
+        let status = std::process::Command::new("tar")
+            .args(["-C".as_ref(), files.path().parent().unwrap(), "-czf".as_ref(), &archive])
+            .args([&format!("--transform=s,^{inner},inner,"), inner])
+            .status();
+        assert!(status.unwrap().success());
+        format!("file://{}", archive.display()).leak()
+    }
+
+    fn archive(address: &'static str) -> Vec<Origin> {
+        vec![Origin::Archive { address, directory: "inner" }]
+    }
+
+    /// A network that wants its users to log in answers with a page of its own, whatever was asked for.
+    #[test]
+    fn a_wrong_download_is_not_kept() {
+        let (site, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let into = parent.path().join("tiny");
+        let archive_of = |content| archive(pack(content, site.path()));
+        // It is no archive; it is one, of a wrong file; it is one with too few files.
+        let origins = archive_of(CONTENT);
+        fs::write(site.path().join("x.tar.gz"), "<html>Log in</html>").unwrap();
+        let message = fetch_from(origins, &into).0.unwrap_err().to_string();
+        assert!(message.contains("tar failed"), "{message}");
+        assert!(!into.join(".download").exists());
+        let message =
+            fetch_from(archive_of(["one", "two", "three", "five"]), &into).0.unwrap_err().to_string();
+        assert!(message.contains("t10k-labels-idx1-ubyte: the sha256"), "{message}");
+        fetch_from(archive_of(CONTENT), &into).0.unwrap();
+        assert_eq!(listing(&into).len(), 4);
+
+        // Of files by themselves the right ones are kept, and the wrong one alone is asked for again.
+        let into = parent.path().join("web");
+        let pages = directory(["one", "<html>", "three", "four"]);
+        for name in idx::FILES {
+            fs::rename(pages.path().join(name), pages.path().join(format!("{name}.gz"))).unwrap();
+        }
+        let web = || vec![Origin::Web(format!("file://{}", pages.path().display()).leak())];
+        fetch_from(web(), &into).0.unwrap_err();
+        for name in idx::FILES {
+            let page = pages.path().join(format!("{name}.gz"));
+            if fs::read(&page).unwrap() == b"<html>" {
+                fs::write(&page, "two")
+            } else {
+                fs::remove_file(&page)
+            }
+            .unwrap();
+        }
+        fetch_from(web(), &into).0.unwrap();
+        assert_eq!(listing(&into).len(), 4);
+    }
+
+    /// The file was replaced between the two, or the page of a network lies before what was then continued; or an earlier
+    /// program was ended before it could look at it.
+    #[test]
+    fn what_does_not_fit_what_was_left_is_fetched_again_at_once() {
+        let site = tempfile::tempdir().unwrap();
+        let address = pack(CONTENT, site.path());
+        let size = fs::metadata(site.path().join("x.tar.gz")).unwrap().len() as usize;
+        for (name, left) in
+            [("archive.tar.gz.part", 10), ("archive.tar.gz.part", size + 10), ("archive.tar.gz", 10)]
+        {
+            let into = tempfile::tempdir().unwrap();
+            let file = Downloads::into(into.path()).from(address).unwrap().join(name);
+            fs::write(file, vec![b'<'; left]).unwrap();
+            fetch_from(archive(address), into.path()).0.unwrap();
+            assert_eq!(listing(into.path()).len(), 4);
+        }
+        // It is tried again once, and what was right is no reason to.
+        let into = tempfile::tempdir().unwrap();
+        fs::write(site.path().join("x.tar.gz"), "<html>Log in</html>").unwrap();
+        let file = Downloads::into(into.path()).from(address).unwrap().join("archive.tar.gz.part");
+        fs::write(file, "<").unwrap();
+        let (outcome, log) = fetch_from(archive(address), into.path());
+        outcome.unwrap_err();
+        assert_eq!(log.matches("starting again").count(), 1, "{log}");
+    }
+
+    /// A server that refuses the rest of a file: what is here is longer than what it has.
+    #[test]
+    fn a_download_that_a_server_does_not_continue_starts_again() {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        if std::process::Command::new("curl").arg("--version").output().is_err() {
+            return eprintln!("skipped: there is no curl");
+        }
+        let site = tempfile::tempdir().unwrap();
+        pack(CONTENT, site.path());
+        let body = fs::read(site.path().join("x.tar.gz")).unwrap();
+        let size = body.len();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address: &str = format!("http://{}/x.tar.gz", listener.local_addr().unwrap()).leak();
+        let server = std::thread::spawn(move || {
+            [true, false].map(|refuses| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let lines = lines.map_while(io::Result::ok).take_while(|line| !line.is_empty());
+                let asks_for_rest =
+                    lines.filter(|line| line.to_lowercase().starts_with("range:")).count() > 0;
+                let (status, body) = match refuses {
+                    true => {
+                        (format!("416 Range Not Satisfiable\r\nContent-Range: bytes */{size}"), &b"no"[..])
+                    }
+                    false => ("200 OK".to_owned(), &body[..]),
+                };
+                let length = body.len();
+                write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
+                    .unwrap();
+                stream.write_all(body).unwrap();
+                asks_for_rest
+            })
+        });
+        let into = tempfile::tempdir().unwrap();
+        let file = Downloads::into(into.path()).from(address).unwrap().join("archive.tar.gz.part");
+        fs::write(file, vec![b'<'; size + 10]).unwrap();
+        fetch_from(archive(address), into.path()).0.unwrap();
+        assert_eq!(server.join().unwrap(), [true, false]);
     }
 
     #[test]

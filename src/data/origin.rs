@@ -104,12 +104,12 @@ impl Origin {
         }
     }
 
-    /// Removes what was downloaded from it, because it is not the requested file.
-    pub(super) fn discard(&self, downloads: &Downloads) {
+    /// Removes what was completely downloaded from it unless `is_right` accepts it; returns whether there was any.
+    pub(super) fn discard(&self, downloads: &Downloads, is_right: &dyn Fn(&Path) -> bool) -> bool {
         match self {
-            Origin::Web(address) | Origin::Archive { address, .. } => downloads.discard(address),
-            Origin::Converted { origin, .. } => origin.discard(downloads),
-            Origin::Directory(_) | Origin::Debian { .. } | Origin::Wheel { .. } | Origin::Npm { .. } => {}
+            Origin::Web(address) | Origin::Archive { address, .. } => downloads.discard(address, is_right),
+            Origin::Converted { origin, .. } => origin.discard(downloads, is_right),
+            Origin::Directory(_) | Origin::Debian { .. } | Origin::Wheel { .. } | Origin::Npm { .. } => false,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::data_sizes::{resolve, stand_in};
 use crate::checkpoint;
 use crate::data::{
-    Augment, Corpus, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part,
-    Vocabulary, open_dataset, open_part, refuse_directory, synthetic_feed, synthetic_set,
+    Augment, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part, Texts,
+    Vocabulary, open_dataset, refuse_directory, synthetic_feed, synthetic_set,
 };
 use crate::error::{Error, Result};
 use crate::job::{self, Data, Job, Loaded, Model, Source, SyntheticText, Text};
@@ -86,11 +86,12 @@ fn split_off(dataset: &mut Dataset, data: &Data) -> Result<Option<Images>> {
 
 /// The texts to train on, to choose the network by, and to test it with.
 fn open_texts(job: &Job, text: &Text) -> Result<Feeds> {
-    let dir = job.data.dir.as_deref();
-    let corpus = Corpus::open(&job.data, text, dir)?;
+    let mut texts = Texts::new(&job.data, text, job.data.dir.as_deref());
+    let corpus = texts.corpus()?;
     let vocabulary = corpus.vocabulary.clone();
-    let evaluation = Box::new(open_part(&job.data, text, dir, Part::Valid, &vocabulary)?);
-    let test: Box<dyn EvaluationFeed> = Box::new(open_part(&job.data, text, dir, Part::Test, &vocabulary)?);
+    let evaluation = Box::new(texts.set(Part::Valid, &vocabulary)?);
+    let test: Box<dyn EvaluationFeed> = Box::new(texts.set(Part::Test, &vocabulary)?);
+    drop(texts);
     let train = Box::new(corpus.into_feed(text, job.train.global_batch)?);
     Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: Some(vocabulary) })
 }
@@ -155,7 +156,7 @@ fn open_set(
     if let Some(text) = &data.text {
         let vocabulary = vocabulary
             .ok_or_else(|| Error::Usage("a text is read by a vocabulary, and there is none".into()))?;
-        return Ok(Box::new(open_part(data, text, dir, part, vocabulary)?));
+        return Ok(Box::new(Texts::new(data, text, dir).set(part, vocabulary)?));
     }
     if let Some(text) = &data.synthetic_text {
         return Ok(Box::new(synthetic_set(text, part)?));

@@ -10,7 +10,7 @@ mod vocabulary;
 
 pub(super) use convert::{bible, treebank};
 pub use feed::{TextFeed, TextSet};
-pub use read::{Corpus, Part, open_part};
+pub use read::{Corpus, Part, Texts};
 pub use synthetic::{synthetic_feed, synthetic_set};
 pub use vocabulary::Vocabulary;
 

@@ -36,17 +36,6 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// The training text of `data`, whose files lie in `dir` or where they are usually found, and the vocabulary it makes.
-    ///
-    /// # Errors
-    /// When the file is missing, unreadable, not UTF-8 or empty.
-    pub fn open(data: &Data, how: &Text, dir: Option<&Path>) -> Result<Corpus> {
-        let (path, text) = read_part(data, how, dir, Part::Train)?;
-        let vocabulary = Vocabulary::build(how.vocabulary, |give| tokens(&text, how, give));
-        let tokens = encode(&text, how, &vocabulary);
-        Ok(Corpus { vocabulary, path, tokens })
-    }
-
     /// The text as a feed for batches of `global_batch` sequences.
     ///
     /// # Errors
@@ -58,22 +47,72 @@ impl Corpus {
     }
 }
 
-/// One part of `data` to evaluate on, by the words of `vocabulary`.
-///
-/// # Errors
-/// As for [`Corpus::open`], and when the text is too short.
-pub fn open_part(
-    data: &Data,
-    how: &Text,
-    dir: Option<&Path>,
-    part: Part,
-    vocabulary: &Vocabulary,
-) -> Result<TextSet> {
-    let (path, text) = read_part(data, how, dir, part)?;
-    let tokens = encode(&text, how, vocabulary);
-    let set = TextSet::new(tokens, vocabulary.len(), how.sequence_length, how.evaluation_columns);
-    set.map(|set| set.with_unknown(vocabulary.unknown()))
-        .map_err(|error| Error::data(path, error.to_string()))
+/// The texts of a language data set. A file is opened and read once, however many parts it holds: what comes through a pipe
+/// cannot be read again.
+pub struct Texts<'a> {
+    data: &'a Data,
+    how: &'a Text,
+    dir: Option<&'a Path>,
+    /// The files read so far.
+    files: Vec<(PathBuf, String)>,
+}
+
+impl<'a> Texts<'a> {
+    /// The texts of `data`, whose files lie in `dir` or where they are usually found. Nothing is read yet.
+    pub fn new(data: &'a Data, how: &'a Text, dir: Option<&'a Path>) -> Texts<'a> {
+        Texts { data, how, dir, files: Vec::new() }
+    }
+
+    /// The training text, and the vocabulary it makes.
+    ///
+    /// # Errors
+    /// When the file is missing, unreadable, not UTF-8 or empty.
+    pub fn corpus(&mut self) -> Result<Corpus> {
+        let how = self.how;
+        let (path, text) = self.part(Part::Train)?;
+        let vocabulary = Vocabulary::build(how.vocabulary, |give| tokens(text, how, give));
+        let tokens = encode(text, how, &vocabulary);
+        Ok(Corpus { vocabulary, path: path.to_owned(), tokens })
+    }
+
+    /// One part to evaluate on, by the words of `vocabulary`.
+    ///
+    /// # Errors
+    /// As for [`Texts::corpus`], and when the text is too short.
+    pub fn set(&mut self, part: Part, vocabulary: &Vocabulary) -> Result<TextSet> {
+        let how = self.how;
+        let (path, text) = self.part(part)?;
+        let tokens = encode(text, how, vocabulary);
+        let set = TextSet::new(tokens, vocabulary.len(), how.sequence_length, how.evaluation_columns);
+        set.map(|set| set.with_unknown(vocabulary.unknown()))
+            .map_err(|error| Error::data(path, error.to_string()))
+    }
+
+    /// The text of `part`, and the file it comes from.
+    fn part(&mut self, part: Part) -> Result<(&Path, &str)> {
+        let path = match self.data.dataset == "genesis" {
+            true => "genesis, inside the program".into(),
+            false => path_of(self.data, self.how, self.dir, part)?,
+        };
+        let read_before = self.files.iter().position(|(known, _)| *known == path);
+        let at = match read_before {
+            Some(at) => at,
+            None => {
+                let text = match self.data.dataset == "genesis" {
+                    true => read(&path, GzDecoder::new(GENESIS))?,
+                    false => read(&path, files::open(&path)?)?,
+                };
+                self.files.push((path, text));
+                self.files.len() - 1
+            }
+        };
+        let (path, text) = &self.files[at];
+        let text = match self.how.held_out {
+            Some(share) => cut(path, text, share, part)?,
+            None => text,
+        };
+        Ok((path, text))
+    }
 }
 
 fn encode(text: &str, how: &Text, vocabulary: &Vocabulary) -> Vec<u32> {
@@ -85,24 +124,6 @@ fn encode(text: &str, how: &Text, vocabulary: &Vocabulary) -> Vec<u32> {
 /// The text that is part of the program, so that a first run depends on no download: the first book of the King James Bible, a
 /// verse a line; in the public domain.
 const GENESIS: &[u8] = include_bytes!("genesis.txt.gz");
-
-/// The text of `part`, and the file it comes from.
-fn read_part(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<(PathBuf, String)> {
-    let (path, text) = if data.dataset == "genesis" {
-        let path = PathBuf::from("genesis, inside the program");
-        let text = read(&path, GzDecoder::new(GENESIS))?;
-        (path, text)
-    } else {
-        let path = path_of(data, how, dir, part)?;
-        let text = read(&path, files::open(&path)?)?;
-        (path, text)
-    };
-    let text = match how.held_out {
-        Some(share) => cut(&path, &text, share, part)?.to_owned(),
-        None => text,
-    };
-    Ok((path, text))
-}
 
 /// The file that holds `part`; of a data set of one text, that.
 fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<PathBuf> {
@@ -212,10 +233,15 @@ mod tests {
         fs::write(directory.path().join("one.txt"), lines.concat()).unwrap();
         let how = Text { train: Some("one.txt".into()), held_out: Some(0.1), ..how(Level::Word) };
         let data = data("text", how.clone());
-        let parts = [Part::Train, Part::Valid, Part::Test]
-            .map(|part| read_part(&data, &how, Some(directory.path()), part).unwrap().1);
-        assert_eq!(parts, [lines[..16].concat(), lines[16..18].concat(), lines[18..].concat()]);
-        let corpus = Corpus::open(&data, &how, Some(directory.path())).unwrap();
+        let mut texts = Texts::new(&data, &how, Some(directory.path()));
+        let mut parts =
+            || [Part::Train, Part::Valid, Part::Test].map(|part| texts.part(part).unwrap().1.to_owned());
+        let expected = [lines[..16].concat(), lines[16..18].concat(), lines[18..].concat()];
+        assert_eq!(parts(), expected);
+        let corpus = Texts::new(&data, &how, Some(directory.path())).corpus().unwrap();
+        // What has been read is not read again.
+        fs::remove_file(directory.path().join("one.txt")).unwrap();
+        assert_eq!(parts(), expected);
         // The words of the training text alone, `<eos>`, `w` and `<unk>`.
         assert_eq!((corpus.vocabulary.len(), corpus.tokens.len()), (16 + 3, 16 * 3));
         let message = cut(Path::new("x"), "a\nb\n", 0.1, Part::Test).unwrap_err().to_string();
@@ -277,7 +303,7 @@ mod tests {
             ]
             .map(|text: String| {
                 fs::write(directory.path().join("text"), text).unwrap();
-                Corpus::open(&data("text", how.clone()), &how, Some(directory.path())).unwrap()
+                Texts::new(&data("text", how.clone()), &how, Some(directory.path())).corpus().unwrap()
             });
             for corpus in &corpora[1..] {
                 assert_eq!(corpus.vocabulary.words(), corpora[0].vocabulary.words());
@@ -288,11 +314,34 @@ mod tests {
         }
     }
 
-    /// The bundled text is plain ASCII, and its tokens are the same in every release, so that runs resume with the next
-    /// one. The hash covers all tokens in order, for each text.
+    /// The number of tokens, the number of words, and the hash of all tokens in their order, by text.
+    fn fingerprint(corpus: &Corpus) -> (usize, usize, String) {
+        let text: String = corpus
+            .tokens
+            .iter()
+            .flat_map(|&token| [&corpus.vocabulary.words()[token as usize], "\n"])
+            .collect();
+        let digest = Sha256::digest(text.as_bytes());
+        let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        (corpus.tokens.len(), corpus.vocabulary.len(), digest)
+    }
+
+    /// How a text is read, and the [`fingerprint`] of what comes of it.
+    type Known = (Level, bool, Punctuation, usize, usize, &'static str);
+
+    /// The fetched texts and the bundled one are plain ASCII, and their tokens are the same in every release, so that runs
+    /// resume with the next one.
+    fn tokens_stay_what_they_were(dataset: &str, directory: Option<&Path>, known: &[Known]) {
+        for &(level, lowercase, punctuation, tokens, words, hash) in known {
+            let how = Text { lowercase, punctuation, vocabulary: 1 << 20, ..how(level) };
+            let corpus = Texts::new(&data(dataset, how.clone()), &how, directory).corpus().unwrap();
+            assert_eq!(fingerprint(&corpus), (tokens, words, hash.into()), "{level:?} {punctuation:?}");
+        }
+    }
+
     #[test]
     fn the_tokens_of_genesis_stay_what_they_were() {
-        for (level, lowercase, punctuation, tokens, words, hash) in [
+        let known = [
             (
                 Level::Word,
                 true,
@@ -317,19 +366,43 @@ mod tests {
                 61,
                 "71f474dcc88d20f6adf50c43cfa5f7312129d7188f051c2d945d4f613a38cd17",
             ),
-        ] {
-            let how = Text { lowercase, punctuation, vocabulary: 1 << 20, ..how(level) };
-            let corpus = Corpus::open(&data("genesis", how.clone()), &how, None).unwrap();
-            let text: String = corpus
-                .tokens
-                .iter()
-                .flat_map(|&token| [&corpus.vocabulary.words()[token as usize], "\n"])
-                .collect();
-            let digest = Sha256::digest(text.as_bytes());
-            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            let found = (corpus.tokens.len(), corpus.vocabulary.len(), digest.as_str());
-            assert_eq!(found, (tokens, words, hash), "{level:?}");
-        }
+        ];
+        tokens_stay_what_they_were("genesis", None, &known);
+    }
+
+    #[test]
+    fn the_tokens_of_the_king_james_bible_stay_what_they_were() {
+        let Ok(directory) = open::directory_of(registry::find("kjv").unwrap(), None) else {
+            return eprintln!("skipped: the King James Bible is not here (ternflock data fetch kjv)");
+        };
+        // Words are one more than those of the text: `<unk>`.
+        let known = [
+            (
+                Level::Word,
+                true,
+                Punctuation::Apart,
+                859_577,
+                11_973,
+                "ddcc863152a189bc9b3f81d6e6ff1a0c24318896d51bf3e188389ae1e1d1e1b8",
+            ),
+            (
+                Level::Word,
+                false,
+                Punctuation::Attached,
+                746_691,
+                26_782,
+                "b6be8172b029f444ec42762914334d95f1a25c67b1ebc5041d7cb2dda6d4982a",
+            ),
+            (
+                Level::Character,
+                false,
+                Punctuation::Attached,
+                3_761_794,
+                64,
+                "219dcbe91a6d4dfa6f2e2d6881f0d30b6e720e0499a29bd6adfd6b4994c68efc",
+            ),
+        ];
+        tokens_stay_what_they_were("kjv", Some(&directory), &known);
     }
 
     /// The counts that every paper on it gives.
@@ -342,11 +415,14 @@ mod tests {
         };
         let how = Text { held_out: None, ..how(Level::Word) };
         let data = data("ptb", how.clone());
-        let corpus = Corpus::open(&data, &how, Some(&directory)).unwrap();
-        assert_eq!((corpus.vocabulary.len(), corpus.tokens.len()), (10_000, 929_589));
+        let mut texts = Texts::new(&data, &how, Some(&directory));
+        let corpus = texts.corpus().unwrap();
+        // The hash is of the tokens of every release.
+        let hash = "4a40fec3f235bc4e5711d5bef6ae4d3b7bd09edcda5e666772d2d4101ab28f1e";
+        assert_eq!(fingerprint(&corpus), (929_589, 10_000, hash.into()));
         for (part, tokens) in [(Part::Valid, 73_760), (Part::Test, 82_430)] {
-            let (_, text) = read_part(&data, &how, Some(&directory), part).unwrap();
-            assert_eq!(encode(&text, &how, &corpus.vocabulary).len(), tokens);
+            let (_, text) = texts.part(part).unwrap();
+            assert_eq!(encode(text, &how, &corpus.vocabulary).len(), tokens);
         }
         // As in Zaremba's code and in TensorFlow's: (929589 / 20 - 1) / 35 steps an epoch.
         assert_eq!(corpus.into_feed(&how, 20).unwrap().samples() / 20, 1327);

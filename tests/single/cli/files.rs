@@ -4,9 +4,9 @@ use std::ffi::CString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
-use std::time::Duration;
 
-use libc::SIGTERM;
+use libc::{SIGTERM, SIGUSR2};
+use serde_json::Value;
 
 use crate::program::{Place, TINY, finish};
 use crate::running::{Watched, wait_for};
@@ -72,7 +72,30 @@ fn a_job_and_a_text_can_be_what_a_command_prints() {
     }
 }
 
-/// Nothing is ever written to the pipe; the run is told to stop while it waits.
+/// By default one text holds all parts, and a pipe cannot be read again for the next.
+#[test]
+fn one_text_from_a_pipe_is_cut_into_its_parts() {
+    let place = Place::new();
+    let text: String = (0..2000).map(|line| format!("line {line} of {}\n", line % 7)).collect();
+    place.write("a.txt", &text);
+    place.write("text.toml", LANGUAGE.replace("valid = \"a.txt\"\ntest = \"a.txt\"\n", ""));
+    place.run("train text.toml --run-dir file --set data.train=a.txt").ended(0);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let written = std::thread::spawn(move || writer.write_all(text.as_bytes()));
+    finish(place.command(&["train", "text.toml", "--run-dir", "pipe"]).stdin(reader)).ended(0);
+    written.join().unwrap().unwrap();
+    let losses = |run: &str| -> Vec<f64> {
+        let metrics = place.read(&format!("{run}/metrics.jsonl"));
+        let events = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let is_loss =
+            |event: &Value| ["train", "evaluate", "test"].iter().any(|kind| event["event"] == *kind);
+        events.filter(is_loss).map(|event| event["loss"].as_f64().unwrap()).collect()
+    };
+    assert_eq!(losses("file").len(), 3, "of each part of the text");
+    assert_eq!(losses("pipe"), losses("file"));
+}
+
+/// Nothing is ever written to the pipe; the run is told to stop, once, as soon as it hears: most often just before it waits.
 #[test]
 fn a_signal_ends_the_wait_for_a_pipe() {
     let place = Place::new();
@@ -81,27 +104,18 @@ fn a_signal_ends_the_wait_for_a_pipe() {
     let mut command = place.command(&["train", "text.toml", "--run-dir", "run"]);
     command.stdin(reader).stdout(Stdio::null());
     let run = Watched::start(command);
-    // It may not be waiting yet when the first signal arrives.
-    wait_for("the end", || {
-        if has_ended(run.running.0.id()) {
-            return Some(());
-        }
-        run.running.signal(SIGTERM);
-        std::thread::sleep(Duration::from_millis(200));
-        None
-    });
-    let ended = run.finish();
-    // Before the handler is installed, a signal ends the process directly.
-    assert!(
-        ended.code.is_none() || ended.err.contains("a signal interrupted the wait for it"),
-        "{}",
-        ended.err
-    );
+    // The handler of SIGUSR2 is the last that the program sets.
+    let id = run.running.0.id();
+    wait_for("the handlers", || [SIGTERM, SIGUSR2].iter().all(|&signal| catches(id, signal)).then_some(()));
+    run.running.signal(SIGTERM);
+    run.finish().refused(3, &["/dev/stdin: cannot be read: a signal interrupted the wait for it"]);
     assert!(!place.path("run").exists());
 }
 
-/// Whether the process `id`, a child that is not waited for yet, has ended.
-fn has_ended(id: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    status.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+/// Whether the process `id` has a handler for `signal`.
+fn catches(id: u32, signal: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.map_or(0, |caught| u64::from_str_radix(caught.trim(), 16).unwrap());
+    caught >> (signal - 1) & 1 == 1
 }

@@ -1,12 +1,13 @@
 //! BLAS kernels that do not suit the processor. Those that the user asked for are kept with a warning; those that
 //! OpenBLAS chose by itself are replaced before `main`, and nothing else about the process changes.
 
+use std::io::Write;
 use std::process::Command;
 
 use libc::SIGTERM;
 use serde_json::Value;
 
-use crate::program::{Finished, Place, finish};
+use crate::program::{Finished, Place, TINY, finish};
 use crate::running::Watched;
 
 /// The kernels that OpenBLAS uses for an unknown processor.
@@ -102,6 +103,33 @@ fn the_rest_of_the_process_is_as_it_was() {
     run.read_until("step     20  ");
     run.running.signal(SIGTERM);
     run.finish().ended(75);
+}
+
+/// What was given through a pipe can be read once: nothing of it is lost to the process before the restart, or to the one that
+/// has checked the kernels.
+#[test]
+fn standard_input_arrives_whole_and_once() {
+    if !can_do_better() {
+        return println!("skipped: {POOR} kernels are as good as any here");
+    }
+    let place = Place::new();
+    // More than a pipe holds, so that the writer waits for the reader.
+    let job = format!("name = \"begin\"\n{}{TINY}", "# In between.\n".repeat(20_000));
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let sent = job.clone();
+    let written = std::thread::spawn(move || writer.write_all(sent.as_bytes()));
+    let mut command = by_blas(&place, "train /dev/stdin --run-dir piped");
+    let train = finish(command.stdin(reader)).ended(0);
+    written.join().unwrap().unwrap();
+    assert!(
+        train.err.contains("(chosen by ternflock: OpenBLAS does not know this processor)\n"),
+        "{}",
+        train.err
+    );
+    place.write("long.toml", job);
+    place.run("train long.toml --run-dir file").ended(0);
+    assert!(place.read("file/job.toml").starts_with("name = \"begin\"\n"));
+    assert_eq!(place.read("piped/job.toml"), place.read("file/job.toml"));
 }
 
 /// Some launchers and daemons ignore the end of their children, and what they start inherits that.

@@ -1,5 +1,6 @@
 //! The job around the messages: ending all of it, and what it runs on.
 
+use std::env;
 use std::panic;
 use std::process;
 use std::thread;
@@ -21,6 +22,28 @@ pub fn abort(code: i32) -> ! {
         unsafe { ffi::MPI_Abort(ffi::RSMPI_COMM_WORLD, code) };
     }
     process::exit(code)
+}
+
+/// How long the first message of a job that srun has started waits after MPI has: see [`pause_after_start`].
+const UNTIL_ALL_HAVE_STARTED: Duration = Duration::from_millis(250);
+
+/// Waits until the other ranks have most likely left `MPI_Init`, if srun has started them with PMIx.
+///
+/// `MPI_Init` of Open MPI ends with a barrier of PMIx, so that a rank can receive by the time others send. The PMIx of Slurm
+/// 22.05 now and then lets ranks pass that barrier while one is still in an earlier one. A message that reaches it then
+/// ends it: Open MPI 4.1 calls a function that is not registered yet (a jump to address 0 in `mca_btl_tcp`, below
+/// `ompi_mpi_init`; seen in 2 of some 75 starts of four ranks on two busy cores).
+pub(super) fn pause_after_start() {
+    if needs_pause(|name| env::var(name).ok()) {
+        thread::sleep(UNTIL_ALL_HAVE_STARTED);
+    }
+}
+
+fn needs_pause(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let tasks = variable("SLURM_STEP_NUM_TASKS").and_then(|tasks| tasks.parse::<usize>().ok());
+    variable("PMIX_RANK").is_some()
+        && variable("OMPI_COMM_WORLD_SIZE").is_none()
+        && tasks.is_some_and(|tasks| tasks > 1)
 }
 
 /// From now on a panic on any thread of this process prints its message as before and then ends the whole job. Without
@@ -47,4 +70,24 @@ pub fn library_version() -> String {
     let text = environment::library_version().unwrap_or_default();
     let line = text.split(['\n', '\0']).next().unwrap_or_default();
     line.trim().trim_end_matches(',').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_several_ranks_of_srun_with_pmix_pause() {
+        let needs = |set: &[(&str, &str)]| {
+            needs_pause(|name| {
+                set.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(needs(&[("PMIX_RANK", "0"), ("SLURM_STEP_NUM_TASKS", "4")]));
+        assert!(!needs(&[("PMIX_RANK", "0"), ("SLURM_STEP_NUM_TASKS", "1")]));
+        assert!(!needs(&[("PMI_RANK", "0"), ("SLURM_STEP_NUM_TASKS", "4")]), "srun --mpi=pmi2");
+        // mpirun in an allocation, whose daemons srun may have started as a step.
+        assert!(!needs(&[("PMIX_RANK", "0"), ("OMPI_COMM_WORLD_SIZE", "4"), ("SLURM_STEP_NUM_TASKS", "4")]));
+        assert!(!needs(&[]));
+    }
 }

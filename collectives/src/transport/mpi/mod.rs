@@ -79,6 +79,7 @@ impl MpiTransport {
         let (universe, thread_level) = environment::initialize_with_threading(level).ok_or_else(|| {
             Error::Init("this process has started it before, and it can only start once".into())
         })?;
+        launch::pause_after_start();
         // Messages on a communicator of their own cannot be mistaken for those of other code in this process.
         let communicator = universe.world().duplicate();
         // SAFETY: the communicator is valid and this call keeps no pointer.
