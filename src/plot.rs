@@ -80,10 +80,19 @@ fn write(legend: &Area, text: &str, y: i32) -> Drawn {
     Ok(())
 }
 
+/// Whether a logarithmic axis can show `value`: it is finite and above 0.
+pub fn has_place(value: f64) -> bool {
+    value > 0.0 && value.is_finite()
+}
+
 /// The grid lines of a logarithmic axis from `low` to `high`: at 1, 2 and 5 times the powers of ten, or only at the
-/// powers if these would be too many.
+/// powers if these would be too many. None if
+/// an end of the axis [has no place](has_place) on it.
 pub fn decades(low: f64, high: f64) -> Vec<f64> {
     const MOST: usize = 10;
+    if !has_place(low) || !has_place(high) {
+        return Vec::new();
+    }
     let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
     let steps = |factors: &[f64]| -> Vec<f64> {
         let all =
@@ -130,5 +139,14 @@ mod tests {
     fn a_logarithmic_axis_has_round_numbers() {
         assert_eq!(decades(30.0, 600.0), [50.0, 100.0, 200.0, 500.0]);
         assert_eq!(decades(1.0, 1e6), [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6]);
+        assert_eq!(decades(f64::MIN_POSITIVE, f64::MAX).len(), 616);
+    }
+
+    #[test]
+    fn an_axis_to_zero_or_infinity_has_no_lines() {
+        for bad in [0.0, -1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            assert!(!has_place(bad));
+            assert!(decades(bad, 10.0).is_empty() && decades(1.0, bad).is_empty(), "{bad}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! and how long our threads waited for one. Both counts come from the operating system (Linux); on other systems
 //! nothing is known and nothing is reported.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Instant;
 
@@ -38,7 +39,7 @@ pub type Words = [u64; 5];
 /// Watches the machine; start it before the first timing.
 pub struct Watch {
     start: Instant,
-    threads: Option<[f64; 2]>,
+    threads: Option<Threads>,
     own: f64,
     host: Option<f64>,
 }
@@ -52,10 +53,7 @@ impl Watch {
 
     /// What this rank reports to the others; see [`Interference::of`].
     pub fn words(&self) -> Words {
-        let waiting = self.threads.zip(threads()).and_then(|([ran, waited], [ran_now, waited_now])| {
-            let (ran, waited) = (ran_now - ran, waited_now - waited);
-            (ran + waited > 0.0).then(|| waited / (ran + waited))
-        });
+        let waiting = self.threads.as_ref().zip(threads()).and_then(|(before, now)| share(before, &now));
         let host = host();
         let busy = self.host.zip(host).map(|(before, (now, _))| now - before);
         let seconds = self.start.elapsed().as_secs_f64();
@@ -117,13 +115,32 @@ pub fn cpu_seconds() -> f64 {
     time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
 }
 
-/// Seconds that the threads of this process have run, and seconds that they have waited to run.
-fn threads() -> Option<[f64; 2]> {
-    let read = |task: fs::DirEntry| parse_thread(&fs::read_to_string(task.path().join("schedstat")).ok()?);
+/// By thread id: seconds that the thread has run, and seconds that it has waited to run.
+type Threads = BTreeMap<u64, [f64; 2]>;
+
+/// The threads of this process; `None` if the system does not count.
+fn threads() -> Option<Threads> {
+    let read = |task: fs::DirEntry| {
+        let times = parse_thread(&fs::read_to_string(task.path().join("schedstat")).ok()?)?;
+        Some((task.file_name().to_str()?.parse().ok()?, times))
+    };
     let tasks = fs::read_dir("/proc/self/task").ok()?;
-    // The count of a thread that has ended is lost.
-    let times = tasks.flatten().filter_map(read);
-    times.reduce(|[ran, waited], [more_ran, more_waited]| [ran + more_ran, waited + more_waited])
+    Some(tasks.flatten().filter_map(read).collect()).filter(|threads: &Threads| !threads.is_empty())
+}
+
+/// The share of their time that threads waited between two counts; `None` if none of them did anything. The count of a
+/// thread that ended in between is lost, so it is left out of both; one that began in between started at 0.
+fn share(before: &Threads, now: &Threads) -> Option<f64> {
+    let since = |(thread, [ran, waited]): (&u64, &[f64; 2])| {
+        let [ran_before, waited_before] = before.get(thread).copied().unwrap_or_default();
+        // A new thread may have the id of one that ended: a count that is less than before means nothing.
+        [(ran - ran_before).max(0.0), (waited - waited_before).max(0.0)]
+    };
+    let [ran, waited] = now
+        .iter()
+        .map(since)
+        .fold([0.0; 2], |[ran, waited], [more_ran, more_waited]| [ran + more_ran, waited + more_waited]);
+    (ran + waited > 0.0).then(|| waited / (ran + waited))
 }
 
 /// Parses a thread's `schedstat`: nanoseconds run, nanoseconds waited, and time slices.
@@ -171,6 +188,18 @@ mod tests {
         assert_eq!(parse_thread(""), None);
     }
 
+    #[test]
+    fn a_thread_that_ends_takes_nothing_from_what_the_others_waited() {
+        let before = Threads::from([(1, [2.0, 1.0]), (2, [50.0, 30.0])]);
+        let one = Threads::from([(1, [5.0, 2.0])]);
+        assert_eq!(share(&before, &one), Some(0.25), "thread 2 has ended");
+        let begun = Threads::from([(1, [2.0, 1.0]), (3, [1.0, 3.0])]);
+        assert_eq!(share(&before, &begun), Some(0.75), "thread 3 has begun");
+        let reused = Threads::from([(1, [3.0, 1.0]), (2, [1.0, 1.0])]);
+        assert_eq!(share(&before, &reused), Some(0.0), "another thread 2");
+        assert_eq!(share(&before, &before), None);
+    }
+
     fn words(waiting: f64, own: f64, busy: f64) -> Words {
         let [waiting, own, busy, seconds] = [waiting, own, busy, 10.0].map(f64::to_bits);
         [waiting, own, busy, seconds, 4]
@@ -208,18 +237,37 @@ mod tests {
         assert_eq!((apart.others, apart.busy), (Some(1.0), true));
     }
 
-    /// A spinning thread of this process does not count as other programs.
+    /// The work of a spinning thread of this process is in the host's count, and does not count as other programs.
     #[test]
     fn our_own_work_is_counted_as_ours() {
+        const SPUN: f64 = 0.4;
+        // The host's count may be some ticks of 10 ms behind.
+        const TICKS: f64 = 0.05;
         let watch = Watch::start();
-        let begin = Instant::now();
-        while begin.elapsed().as_secs_f64() < 0.05 {
+        let begin = thread_seconds();
+        while thread_seconds() - begin < SPUN {
             std::hint::spin_loop();
         }
-        let [_, own, busy, seconds, processors] = watch.words();
-        assert!(f64::from_bits(own) > 0.0 && f64::from_bits(seconds) >= 0.05);
-        if cfg!(target_os = "linux") {
-            assert!(f64::from_bits(busy) >= 0.0 && processors > 0);
+        let words = watch.words();
+        let [_, own, busy, seconds] = [0, 1, 2, 3].map(|at| f64::from_bits(words[at]));
+        // Time of the other tests in this process is its own too.
+        assert!(own >= SPUN && seconds >= SPUN, "{own} s of {seconds} s");
+        assert_eq!(busy.is_nan(), cfg!(not(target_os = "linux")), "Linux counts");
+        if busy.is_nan() {
+            return;
         }
+        assert!(busy >= SPUN - TICKS, "the host was busy for {busy} s, this thread alone for {SPUN} s");
+        let others = Interference::of(&[words], &Topology::flat(1)).others.unwrap() * seconds;
+        assert!(
+            others <= (busy - SPUN).max(0.0) + 1e-9,
+            "{others} s of others, {busy} s in all, {own} s own"
+        );
+    }
+
+    fn thread_seconds() -> f64 {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the call fills the record it is given.
+        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+        time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
     }
 }

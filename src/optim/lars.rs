@@ -4,14 +4,17 @@
 use super::norm::sum_of_squares;
 use super::update::Update;
 
-/// trust ||w|| / (||g|| + lambda ||w||), which scales the rate of a tensor; 1 where a norm is 0, which says nothing yet.
-pub(super) fn ratio(trust: f64, update: &Update, gradients: &[f32], values: &[f32]) -> f64 {
+/// trust ||w|| / (||g|| + lambda ||w||), which scales the rate of a tensor; 1 for weights of zeros, which would never move
+/// otherwise. `None` where the gradient is zero: no ratio says how fast the weights follow a gradient that there is not. As
+/// ||g|| goes to 0 the formula goes to trust / lambda, and without decay it has no bound.
+pub(super) fn ratio(trust: f64, update: &Update, gradients: &[f32], values: &[f32]) -> Option<f64> {
     let weights = sum_of_squares(values).sqrt();
     let gradient = f64::from(update.scale) * sum_of_squares(gradients).sqrt();
-    if weights == 0.0 || gradient == 0.0 {
-        return 1.0;
+    match (weights == 0.0, gradient == 0.0) {
+        (_, true) => None,
+        (true, _) => Some(1.0),
+        _ => Some(trust * weights / (gradient + f64::from(update.decay) * weights)),
     }
-    trust * weights / (gradient + f64::from(update.decay) * weights)
 }
 
 /// v = mu v + eta (g + lambda w), w = w - v, where eta is the schedule's rate times the [`ratio`]. Unlike in
@@ -32,7 +35,7 @@ mod tests {
         let (mut v, mut w) = ([0.0, 0.0], [3.0, 4.0]);
         let step = Update { scale: 1.0, decay: 0.5, rate: 0.25 };
         // Norms 5 and 2.5: a gradient of half the weights' norm, decay as much again.
-        assert_eq!(ratio(0.5, &step, &[1.5, 2.0], &w), 0.5);
+        assert_eq!(ratio(0.5, &step, &[1.5, 2.0], &w), Some(0.5));
         update(&step, 0.5, &[1.0, 0.0], &mut v, &mut w);
         assert_eq!((w, v), ([2.375, 3.5], [0.625, 0.5]));
         update(&Update { rate: 0.0, ..step }, 0.5, &[1.0, 0.0], &mut v, &mut w);
@@ -46,8 +49,13 @@ mod tests {
     #[test]
     fn clipping_counts_and_zeros_leave_the_rate_alone() {
         let half = Update { scale: 0.5, decay: 0.0, rate: 1.0 };
-        assert_eq!(ratio(0.5, &half, &[1.0], &[3.0]), 3.0);
-        assert_eq!(ratio(0.5, &half, &[0.0], &[3.0]), 1.0);
-        assert_eq!(ratio(0.5, &half, &[1.0], &[0.0]), 1.0);
+        assert_eq!(ratio(0.5, &half, &[1.0], &[3.0]), Some(3.0));
+        assert_eq!(ratio(0.5, &half, &[1.0], &[0.0]), Some(1.0), "zeros can begin to move");
+        for decay in [0.0, 0.5] {
+            let step = Update { decay, ..half };
+            assert_eq!(ratio(0.5, &step, &[0.0], &[3.0]), None, "no gradient to follow");
+            assert_eq!(ratio(0.5, &step, &[0.0], &[0.0]), None);
+        }
+        assert!(ratio(0.5, &half, &[f32::NAN], &[3.0]).unwrap().is_nan(), "is seen, not left out");
     }
 }

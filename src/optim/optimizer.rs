@@ -63,8 +63,9 @@ impl Optimizer {
         }
     }
 
-    /// For each tensor, the factor with which the last step's gradient entered the parameters: the learning rate, times
-    /// the tensor's ratio with LARS. Adam also divides by a separate number per parameter.
+    /// For each tensor, the factor with which the last step's gradient entered the parameters: the learning rate; with
+    /// LARS, times the tensor's ratio, or 0 for a tensor that has a ratio and had no gradient. Adam also divides by a
+    /// separate number per parameter.
     pub fn rates(&self) -> &[f64] {
         &self.rates
     }
@@ -101,10 +102,19 @@ impl Optimizer {
             let (gradients, values) = (&gradients[range.clone()], &mut values[range.clone()]);
             let decay = if decays(&self.decay_layers, parameter) { self.weight_decay } else { 0.0 };
             let update = Update { scale, decay, rate };
-            let update = rule.of_tensor(update, parameter.spec.decay, gradients, values);
-            if let Rule::Lars { .. } = rule {
-                *last_rate = f64::from(update.rate);
-            }
+            let update = match rule.ratio(&update, parameter.spec.decay, gradients, values) {
+                Some(Some(ratio)) => {
+                    let update = Update { rate: rate * ratio as f32, ..update };
+                    *last_rate = f64::from(update.rate);
+                    update
+                }
+                // Decay goes on at the schedule's rate.
+                Some(None) => {
+                    *last_rate = 0.0;
+                    update
+                }
+                None => update,
+            };
             let (g, w) = (rows(gradients, PART), rows_mut(values, PART));
             match &mut self.states[..] {
                 [] => for_each_row((g, w), |_, (g, w)| rule.update(&update, g, [&mut [], &mut []], w)),
@@ -179,15 +189,12 @@ impl Rule {
         }
     }
 
-    /// The constants for one tensor. One that does not decay (a bias, a factor of a normalisation) has no norm to speak of:
-    /// LARS leaves its rate alone.
-    fn of_tensor(&self, update: Update, decays: bool, gradients: &[f32], values: &[f32]) -> Update {
+    /// What LARS says of one tensor: see [`lars::ratio`]. One that does not decay (a bias, a factor of a normalisation) has no
+    /// norm to speak of: LARS leaves its rate alone, as the other rules do all.
+    fn ratio(&self, update: &Update, decays: bool, gradients: &[f32], values: &[f32]) -> Option<Option<f64>> {
         match self {
-            Rule::Lars { trust, .. } if decays => {
-                let ratio = lars::ratio(*trust, &update, gradients, values) as f32;
-                Update { rate: update.rate * ratio, ..update }
-            }
-            _ => update,
+            Rule::Lars { trust, .. } if decays => Some(lars::ratio(*trust, update, gradients, values)),
+            _ => None,
         }
     }
 

@@ -26,7 +26,7 @@ const WORTH_SHARING: usize = 16 * 1024;
 /// Parts a thread: so many that one that is late leaves its last ones to the others.
 const PARTS: usize = 4;
 
-/// Lets this process compute on `threads` threads from now on.
+/// Lets this process compute on `threads` threads from now on. All of them are running when it returns.
 ///
 /// # Errors
 /// When the system refuses that many.
@@ -38,7 +38,11 @@ pub fn set_threads(threads: usize) -> Result<()> {
             let builder = ThreadPoolBuilder::new().num_threads(threads);
             let pool = builder.thread_name(|index| format!("compute {index}")).build();
             let refused = |error| Error::Usage(format!("cannot start {threads} threads to compute: {error}"));
-            Some(Arc::new(pool.map_err(refused)?))
+            let pool = pool.map_err(refused)?;
+            // A thread that the system starts late, on a busy machine, would set itself up (and allocate) in the midst of a
+            // step: each does something now.
+            pool.broadcast(|_| ());
+            Some(Arc::new(pool))
         }
     };
     *POOL.write().unwrap_or_else(PoisonError::into_inner) = pool;

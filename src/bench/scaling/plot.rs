@@ -6,6 +6,7 @@ use super::report::{Point, Scaling};
 use crate::error::{Error, Result};
 use crate::plot::{
     Area, BLUE, Drawn, GREEN, GREY, Mark, ORANGE, PURPLE, VERMILION, beside_legend, colour, decades,
+    has_place,
 };
 use crate::report::Phases;
 
@@ -48,7 +49,7 @@ const PARTS: [Part; 6] = [
 /// # Errors
 /// When nothing was measured, or the picture cannot be made.
 pub fn plot(scaling: &Scaling) -> Result<String> {
-    if scaling.points.iter().all(|point| point.ways.is_empty()) {
+    if speeds(scaling).next().is_none() {
         return Err(Error::Usage("nothing was measured that could be drawn".into()));
     }
     let mut text = String::new();
@@ -62,13 +63,19 @@ pub fn plot(scaling: &Scaling) -> Result<String> {
 /// # Errors
 /// Those of [`plot`].
 pub fn plot_rates(charts: &[(&str, &Scaling)]) -> Result<String> {
-    if charts.iter().any(|(_, scaling)| scaling.points.iter().all(|point| point.ways.is_empty())) {
+    if charts.iter().any(|(_, scaling)| speeds(scaling).next().is_none()) {
         return Err(Error::Usage("nothing was measured that could be drawn".into()));
     }
     let mut text = String::new();
     draw_rates(&mut text, charts)
         .map_err(|error| Error::Usage(format!("the picture cannot be drawn: {error}")))?;
     Ok(text)
+}
+
+/// The speeds that a logarithmic axis has a place for: not those of ways that took no measurable time, or did nothing.
+fn speeds(scaling: &Scaling) -> impl Iterator<Item = f64> {
+    let all = scaling.points.iter().flat_map(|point| point.ways.iter().map(|way| way.rate));
+    all.filter(|rate| has_place(*rate))
 }
 
 fn draw_rates(text: &mut String, charts: &[(&str, &Scaling)]) -> Drawn {
@@ -97,14 +104,15 @@ fn throughput(area: &Area, name: &str, scaling: &Scaling, over: Over) -> Drawn {
         Over::Ranks => point.ranks as f64,
         Over::Nodes => point.hosts as f64,
     };
-    let rates = || scaling.points.iter().flat_map(|point| point.ways.iter().map(|way| way.rate));
     let places: Vec<f64> = scaling.points.iter().map(at).collect();
     let (fewest, most) =
         places.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &at| (low.min(at), high.max(at)));
-    let (slowest, fastest) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
-    let ideal = ideal(scaling);
-    let top = ideal.iter().map(|(_, rate)| *rate).fold(fastest, f64::max) * 1.3;
-    let (bottom, ways) = (slowest * 0.75, scaling.ways());
+    let (slowest, fastest) =
+        (speeds(scaling).fold(f64::INFINITY, f64::min), speeds(scaling).fold(0.0, f64::max));
+    let line: Vec<_> = scaling.points.iter().map(|point| (at(point), ideal(scaling, point.ranks))).collect();
+    let line = with_place(line);
+    let top = (line.iter().map(|(_, rate)| *rate).fold(fastest, f64::max) * 1.3).min(f64::MAX);
+    let (bottom, ways) = ((slowest * 0.75).max(f64::MIN_POSITIVE), scaling.ways());
     let mut entries = vec![("in proportion".to_owned(), Mark::Line(GREY, 1))];
     entries.extend(
         ways.iter().enumerate().map(|(number, way)| ((*way).to_owned(), Mark::Line(colour(number), 2))),
@@ -127,24 +135,24 @@ fn throughput(area: &Area, name: &str, scaling: &Scaling, over: Over) -> Drawn {
         .y_desc(format!("{unit}/s"))
         .light_line_style(WHITE.mix(0.0))
         .draw()?;
-    let line = scaling.points.iter().zip(ideal).map(|(point, (_, rate))| (at(point), rate));
-    chart.draw_series(LineSeries::new(sorted(line.collect()), GREY))?;
+    chart.draw_series(LineSeries::new(line, GREY))?;
     for (number, name) in ways.into_iter().enumerate() {
         let of_way = |point: &Point| Some((at(point), point.ways.iter().find(|way| way.way == name)?.rate));
-        let points = sorted(scaling.points.iter().filter_map(of_way).collect());
+        let points = with_place(scaling.points.iter().filter_map(of_way).collect());
         chart.draw_series(LineSeries::new(points.iter().copied(), colour(number).stroke_width(2)))?;
         chart.draw_series(points.into_iter().map(|point| Circle::new(point, 3, colour(number).filled())))?;
     }
     Ok(())
 }
 
-/// Perfect scaling by ranks: the speed of the fastest method on the fewest ranks, times the ratio of ranks.
-fn ideal(scaling: &Scaling) -> Vec<(usize, f64)> {
-    let of = |ranks: usize| (ranks, ranks as f64 / scaling.efficiency(1, 1.0));
-    scaling.points.iter().map(|point| of(point.ranks)).collect()
+/// Perfect scaling to `ranks`: the speed of the fastest method on the fewest ranks, times the ratio of ranks.
+fn ideal(scaling: &Scaling, ranks: usize) -> f64 {
+    ranks as f64 / scaling.efficiency(1, 1.0)
 }
 
-fn sorted(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+/// Those of `points` whose speed has a place on a logarithmic axis, from left to right.
+fn with_place(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    points.retain(|(_, rate)| has_place(*rate));
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     points
 }
@@ -189,7 +197,12 @@ fn split(area: &Area, scaling: &Scaling) -> Drawn {
             })
         })
         .collect();
-    let highest = bars.iter().map(|(_, phases)| 1e3 * phases.busy()).fold(0.0, f64::max);
+    // What is not finite has no height.
+    let height = |part: fn(&Phases) -> f64, phases: &Phases| {
+        Some(1e3 * part(phases)).filter(|height| height.is_finite()).unwrap_or(0.0)
+    };
+    let all = |phases: &Phases| PARTS.iter().map(|(_, _, part)| height(*part, phases)).sum::<f64>();
+    let highest = bars.iter().map(|(_, phases)| all(phases)).fold(0.0, f64::max);
     let entries = PARTS.map(|(name, colour, _)| (name.to_owned(), Mark::Filled(colour)));
     let mut chart = ChartBuilder::on(&beside_legend(area, &entries)?)
         .caption(caption, ("sans-serif", 16))
@@ -215,7 +228,7 @@ fn split(area: &Area, scaling: &Scaling) -> Drawn {
     for (_, colour, part) in PARTS {
         let boxes = bars.iter().zip(&mut bottoms).enumerate().map(|(place, ((_, phases), bottom))| {
             let low = *bottom;
-            *bottom += 1e3 * part(phases);
+            *bottom += height(part, phases);
             let corners = [(place as f64 + 0.15, low), (place as f64 + 0.85, *bottom)];
             Rectangle::new(corners, colour.filled())
         });

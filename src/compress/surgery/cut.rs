@@ -2,7 +2,7 @@
 
 use super::super::units::{CoupledUnits, UnitAxis};
 use super::Surgery;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::coupling::Units;
 use crate::nn::parameters::{statistics_table, table};
 use crate::nn::{Graph, Parameter};
@@ -10,7 +10,8 @@ use crate::nn::{Graph, Parameter};
 /// `graph` without the units that are `dead`.
 ///
 /// # Errors
-/// Those of [`Graph::new`]: none, as long as a unit of each layer lives.
+/// Those of [`Graph::new`]: none, as long as a unit of each layer lives. [`Error::Usage`] where a tensor of the smaller graph has
+/// another shape than the units that are left of it.
 pub fn cut(graph: &Graph, units: &CoupledUnits, dead: &[bool]) -> Result<Surgery> {
     let mut nodes = graph.layers().to_vec();
     for (layer, node) in nodes.iter_mut().enumerate() {
@@ -31,8 +32,8 @@ pub fn cut(graph: &Graph, units: &CoupledUnits, dead: &[bool]) -> Result<Surgery
     let names = graph.layers().iter().map(|node| node.name.clone());
     let kept = units.of_source.iter().skip(1).map(|units| places(units, dead));
     Ok(Surgery {
-        parameters: index(&table(graph)?, &table(&smaller)?, &units.parameters, dead),
-        statistics: index(&statistics_table(graph)?, &statistics_table(&smaller)?, &units.statistics, dead),
+        parameters: index(&table(graph)?, &table(&smaller)?, &units.parameters, dead)?,
+        statistics: index(&statistics_table(graph)?, &statistics_table(&smaller)?, &units.statistics, dead)?,
         units: names.zip(kept).collect(),
         graph: smaller,
     })
@@ -44,7 +45,7 @@ fn places(units: &[usize], dead: &[bool]) -> Vec<usize> {
 }
 
 /// By place in the flat vector of the tensors `after`: the place in that of the tensors `before`, which are as many.
-fn index(before: &[Parameter], after: &[Parameter], axes: &[UnitAxis], dead: &[bool]) -> Vec<usize> {
+fn index(before: &[Parameter], after: &[Parameter], axes: &[UnitAxis], dead: &[bool]) -> Result<Vec<usize>> {
     let mut index = Vec::new();
     for (tensor, (old, new)) in before.iter().zip(after).enumerate() {
         // Places of the axes from the last one seen to the end, for each kept place of the one before.
@@ -52,12 +53,40 @@ fn index(before: &[Parameter], after: &[Parameter], axes: &[UnitAxis], dead: &[b
         for (axis, &size) in old.spec.shape.iter().enumerate().rev() {
             let counts = axes.iter().find(|units| units.tensor == tensor && units.axis == axis);
             let kept = counts.map_or_else(|| (0..size).collect(), |units| places(&units.units, dead));
-            assert_eq!(kept.len(), new.spec.shape[axis], "axis {axis} of {}", new.name);
+            if new.spec.shape.get(axis) != Some(&kept.len()) {
+                return Err(Error::Usage(format!(
+                    "surgery of `{}`: {} of {size} units of axis {axis} are left, but the smaller network's shape is {:?}",
+                    new.name,
+                    kept.len(),
+                    new.spec.shape
+                )));
+            }
             let with = |place: &usize| offsets.iter().map(|at| place * stride + at).collect::<Vec<_>>();
             offsets = kept.iter().flat_map(with).collect();
             stride *= size;
         }
         index.extend(offsets.into_iter().map(|at| old.range.start + at));
     }
-    index
+    Ok(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::units::Role;
+    use super::*;
+    use crate::nn::Shape;
+
+    /// Every input makes both from the same units, so only a fault of a layer's own could.
+    #[test]
+    fn a_tensor_of_another_shape_is_an_error() {
+        let table_of = |units: usize| {
+            let tables = serde_json::json!([{"type": "linear", "units": units}]);
+            let tables: Vec<_> = serde_json::from_value(tables).unwrap();
+            table(&Graph::from_tables(Shape::Vector { features: 3 }, tables).unwrap()).unwrap()
+        };
+        let axes = [UnitAxis { tensor: 0, axis: 0, layer: 0, role: Role::Makes, units: vec![0, 1, 2, 3] }];
+        let dead = [false, true, false, false];
+        let message = index(&table_of(4), &table_of(2), &axes, &dead).unwrap_err().to_string();
+        assert!(message.contains("3 of 4 units of axis 0 are left"), "{message}");
+    }
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ternflock::checkpoint::{Store, load, save};
@@ -135,11 +135,17 @@ fn fill_to(pages: usize, filler: &Path) {
     file.set_len((written - pages * PAGE) as u64).unwrap();
 }
 
+/// Every second kill comes at any time; the others while a checkpoint is written, however slow or busy the machine is: the
+/// process that writes is stopped until it is, and goes no further.
 #[test]
 fn a_kill_leaves_complete_checkpoints_alone() {
     let run = tempfile::tempdir().unwrap();
-    let (mut last, mut kills, mut in_the_middle) = (None, 0, 0);
-    while in_the_middle < 5 {
+    let directory = run.path().join("checkpoints");
+    let is_writing = || names(&directory).iter().any(|name| name.starts_with('.'));
+    // From here on there is always a best one.
+    let first = Store::open(run.path(), NonZeroUsize::MIN).unwrap().save(&sample(0), true).unwrap();
+    let mut last = Some(first);
+    for kill in 0..10 {
         let store = Store::open(run.path(), NonZeroUsize::MIN).unwrap();
         let mut saving = Command::new(std::env::current_exe().unwrap());
         saving
@@ -147,26 +153,49 @@ fn a_kill_leaves_complete_checkpoints_alone() {
             .env(RUN, run.path())
             .stdout(Stdio::null());
         let mut saving = saving.spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(30);
+        // For a process that hangs; none that is slow takes so long.
+        let deadline = Instant::now() + Duration::from_secs(300);
         while store.latest().unwrap() == last {
-            assert!(Instant::now() < deadline, "no checkpoint in 30 s");
+            assert!(Instant::now() < deadline, "no checkpoint in 300 s");
             std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(Duration::from_micros(kills * 1700 % 10_000));
+        std::thread::sleep(Duration::from_micros(kill * 1700 % 10_000));
+        if kill % 2 == 1 {
+            stop(&saving);
+            for attempt in 0.. {
+                if is_writing() {
+                    break;
+                }
+                assert!(Instant::now() < deadline, "no checkpoint was being written in 300 s");
+                signal(&saving, libc::SIGCONT);
+                std::thread::sleep(Duration::from_micros(attempt * 170 % 1000));
+                stop(&saving);
+            }
+        }
         saving.kill().unwrap();
         saving.wait().unwrap();
-        let directory = run.path().join("checkpoints");
-        kills += 1;
-        in_the_middle += u64::from(names(&directory).iter().any(|name| name.starts_with('.')));
-        assert!(kills < 100, "{in_the_middle} of {kills} kills came while a checkpoint was written");
+        assert!(kill % 2 == 0 || is_writing(), "the kill came while a checkpoint was written");
         let store = Store::open(run.path(), NonZeroUsize::MIN).unwrap();
         for name in names(&directory) {
             load(directory.join(name)).unwrap();
         }
         last = store.latest().unwrap();
+        assert!(last.is_some() && store.best().is_some());
     }
-    let store = Store::open(run.path(), NonZeroUsize::MIN).unwrap();
-    assert!(store.latest().unwrap().is_some() && store.best().is_some());
+}
+
+fn signal(child: &Child, signal: i32) {
+    // SAFETY: a plain system call; the child has not been waited for, so the number is its own.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+}
+
+/// Stops `child`, and waits until it stands still.
+fn stop(child: &Child) {
+    signal(child, libc::SIGSTOP);
+    let (id, mut status) = (child.id() as i32, 0);
+    // SAFETY: the call fills the number it is given.
+    assert_eq!(unsafe { libc::waitpid(id, &mut status, libc::WUNTRACED) }, id);
+    assert!(libc::WIFSTOPPED(status), "it has ended by itself: {status}");
 }
 
 #[test]

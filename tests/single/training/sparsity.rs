@@ -96,6 +96,53 @@ fn norm(values: &[f64]) -> f64 {
     values.iter().map(|value| value * value).sum::<f64>().sqrt()
 }
 
+/// The loss does not move a layer whose gradient is zero, here because the last layer's weights begin at zero. LARS has no
+/// ratio for it, and the penalty waits. The network survives this strength; a thousand times as strong, as at a ratio of 1,
+/// it would empty both layers at once.
+#[test]
+fn lars_does_not_shrink_what_has_no_gradient() {
+    for decay in ["optimizer.weight_decay=0", "optimizer.weight_decay=0.0005"] {
+        let mut loaded = short(&[
+            "exchange.gradients=float32",
+            "optimizer.kind=lars",
+            "optimizer.learning_rate=1.0",
+            "schedule.kind=fixed",
+            "sparsity.method=proximal",
+            "sparsity.filters=2",
+            decay,
+        ]);
+        let layers = serde_json::json!([
+            {"type": "conv2d", "filters": 8, "kernel": 3},
+            {"type": "relu"},
+            {"type": "conv2d", "filters": 8, "kernel": 3},
+            {"type": "relu"},
+            {"type": "flatten"},
+            {"type": "linear", "units": 10, "init": "zero"},
+        ]);
+        loaded.job.model.preset = None;
+        loaded.job.model.layers = serde_json::from_value(layers).unwrap();
+        on_ranks(1, |mut world| {
+            let (mut trainer, _) = prepare(&loaded, &mut world).unwrap();
+            for step in 1..=2 {
+                let before = trainer.network.parameters.values.clone();
+                trainer.step(&mut world, false).unwrap();
+                let Parameters { table, values, gradients, .. } = &trainer.network.parameters;
+                for tensor in table.iter().filter(|tensor| tensor.spec.decay && tensor.spec.shape.len() > 2) {
+                    let range = tensor.range.clone();
+                    let has_gradient = gradients[range.clone()].iter().any(|gradient| *gradient != 0.0);
+                    assert_eq!(has_gradient, step == 2, "{}, step {step}", tensor.name);
+                    let filters = values[range.clone()].chunks_exact(range.len() / 8);
+                    let alive = filters.filter(|filter| filter.iter().any(|value| *value != 0.0)).count();
+                    assert_eq!(alive, 8, "{}, step {step}, {decay}", tensor.name);
+                    if step == 1 && decay.ends_with("=0") {
+                        assert_eq!(values[range.clone()], before[range], "{}", tensor.name);
+                    }
+                }
+            }
+        });
+    }
+}
+
 /// Under LARS each tensor of a group shrinks at the rate at which LARS moved it, including its ratio. The reference
 /// writes out the step, then finds the remaining norm s of a filter and its bias by bisection.
 #[test]

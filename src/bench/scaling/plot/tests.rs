@@ -40,6 +40,30 @@ fn ways_become_lines_and_bars() {
     assert!(plot(&Scaling { points: Vec::new(), ..scaling(&[]) }).is_err());
 }
 
+/// Speeds that a logarithmic axis cannot show and times that are not finite are left out; the others are drawn as before.
+#[test]
+fn speeds_of_zero_and_infinity_are_left_out() {
+    let circles = |text: &str| text.matches("<circle").count();
+    assert_eq!(circles(&plot(&scaling(&[1, 2, 4])).unwrap()), 6);
+    for bad in [0.0, -1.0, f64::INFINITY, f64::NAN] {
+        for place in 0..3 {
+            let mut some = scaling(&[1, 2, 4]);
+            let way = &mut some.points[place].ways[0];
+            (way.rate, way.phases[0].wait) = (bad, f64::NEG_INFINITY);
+            for text in [plot(&some).unwrap(), plot_rates(&[("x", &some)]).unwrap()] {
+                assert_eq!(circles(&text), 5, "{bad}, point {place}");
+                assert!(!text.contains("NaN") && !text.contains("inf"), "{bad}, point {place}: {text}");
+                assert!(text.contains("\n100\n"), "{bad}, point {place}: {text}");
+            }
+        }
+        let mut none = scaling(&[1, 2]);
+        none.points.iter_mut().flat_map(|point| &mut point.ways).for_each(|way| way.rate = bad);
+        for message in [plot(&none).unwrap_err(), plot_rates(&[("x", &none)]).unwrap_err()] {
+            assert!(message.to_string().contains("nothing was measured that could be drawn"), "{message}");
+        }
+    }
+}
+
 /// The legend is to the right of both charts, so that it covers no point, and no line is yellow.
 #[test]
 fn the_legend_hides_no_point() {
