@@ -130,11 +130,12 @@ impl Loaded {
         &self.request.file
     }
 
-    /// The same file with the overrides `earlier` laid over it, and then those that it was read with.
+    /// The same file with the overrides of the `earlier` starts of a run laid over it, one start after the other, and then those
+    /// that it was read with.
     ///
     /// # Errors
     /// Those of [`load`].
-    pub fn after(&self, earlier: &[String]) -> Result<Loaded> {
+    pub fn after(&self, earlier: &[Vec<String>]) -> Result<Loaded> {
         // Layers were checked when the job was read first; overrides of layers are checked again when the network is built.
         read_request(self.request.clone(), earlier, |_| Vec::new())
     }
@@ -162,14 +163,14 @@ pub fn load_checked(path: impl AsRef<Path>, sets: &[String], check: Check) -> Re
     load_after(path, &[], sets, check)
 }
 
-/// The same with the overrides `earlier` of a run under the `sets`: as [`Loaded::after`], of a file that may say too little
-/// without them.
+/// The same with the overrides of the `earlier` starts of a run under the `sets`: as [`Loaded::after`], of a file that may say
+/// too little without them.
 ///
 /// # Errors
 /// Those of [`load_checked`].
 pub fn load_after(
     path: impl AsRef<Path>,
-    earlier: &[String],
+    earlier: &[Vec<String>],
     sets: &[String],
     check: Check,
 ) -> Result<Loaded> {
@@ -203,12 +204,15 @@ pub fn parse(file: String, text: &str, sets: &[String], stem: Option<&str>) -> R
     read_request(request, &[], |_| Vec::new())
 }
 
-/// Reads what `request` says, over which the overrides `earlier` were laid before its own.
-fn read_request(request: Request, earlier: &[String], check: Check) -> Result<Loaded> {
+/// Reads what `request` says, over which the overrides of `earlier` starts were laid before its own. Each start knows those before
+/// it as it knows the file: what they say of a kind that it replaces is dropped.
+fn read_request(request: Request, earlier: &[Vec<String>], check: Check) -> Result<Loaded> {
     let (mut table, mut source) = source::parse(request.file.clone(), &request.text)?;
     let mut problems = Problems::default();
-    overrides::apply(earlier, &mut table, &mut source, &mut problems);
-    source.settle_sets();
+    for sets in earlier {
+        overrides::apply(sets, &mut table, &mut source, &mut problems);
+        source.settle_sets();
+    }
     overrides::apply(&request.sets, &mut table, &mut source, &mut problems);
     let job = read(&table, &source, problems, request.stem.as_deref(), check)?;
     Ok(Loaded { job, source, request })

@@ -44,6 +44,7 @@ pub use build::{
 pub use end::End;
 pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use exchange::{Agreed, Exchange, Give, Sizes, overlaps};
+pub use find_run::run_of_job;
 pub use hash::hash_values;
 pub use objective::Objective;
 pub use own_job::{load_to_resume, patience};

@@ -35,6 +35,8 @@ struct Stored {
     job: Option<String>,
     /// How it has ended, unless it has not begun.
     last: Option<Last>,
+    /// Whether it was asked for by its own job file, which says all of its overrides already.
+    by_own_job: bool,
 }
 
 /// Finds the run that `options` ask to resume, and the job that it goes on with, on all ranks: `asked` with the overrides that
@@ -46,7 +48,7 @@ struct Stored {
 pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> Result<(Loaded, TakenUp)> {
     world.set_context(format_args!("start of the run, opening its directory"));
     let (run_dir, picked) = RunDir::take_up(&asked.job.name, options.run_dir.as_deref(), world)?;
-    let stored = (world.rank() == 0).then(|| Stored::read(run_dir.path())).transpose();
+    let stored = (world.rank() == 0).then(|| Stored::read(run_dir.path(), asked)).transpose();
     let stored = world.together(stored)?;
     // Rank 0 alone has read the directory, so that all ranks have read the same.
     let text = stored.map(|stored| serde_json::to_string(&stored).expect("texts and names are JSON"));
@@ -67,7 +69,7 @@ pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> R
         record.job_file = asked.file().to_owned();
     }
     if !changes.is_empty() {
-        record.sets.extend_from_slice(asked.sets());
+        record = record.with_sets(asked.sets());
     }
     Ok((loaded, TakenUp { run_dir, record, changes, notes }))
 }
@@ -87,11 +89,12 @@ pub fn load_to_resume(file: &Path, sets: &[String], run_dir: Option<&Path>) -> R
     })
 }
 
-/// How patient the ranks of a run shall be, before they have met: as its own job says, if it resumes.
+/// How patient the ranks of a run shall be, before they have met: as its own job says, if it resumes. A rank that does not see the
+/// directory is as patient as it was asked to be, until it fails to read the checkpoint that all ranks read.
 pub fn patience(asked: &Loaded, options: &Options) -> Patience {
     let own = || {
         let (path, _) = find(Path::new(RUNS), &asked.job.name, options.run_dir.as_deref()).ok()?;
-        let stored = Stored::read(&path).ok()?;
+        let stored = Stored::read(&path, asked).ok()?;
         let (own, _) = resolve(asked, &path, &stored, options.allow_changes).ok()?;
         Some(Patience::of(&own.job.exchange))
     };
@@ -100,8 +103,9 @@ pub fn patience(asked: &Loaded, options: &Options) -> Patience {
 }
 
 impl Stored {
-    fn read(run_dir: &Path) -> Result<Stored> {
+    fn read(run_dir: &Path, asked: &Loaded) -> Result<Stored> {
         let job = RunDir::job_path(run_dir);
+        let by_own_job = is_same_file(Path::new(asked.file()), &job);
         let text = match job.exists() {
             true => Some(
                 std::fs::read_to_string(&job)
@@ -110,8 +114,13 @@ impl Stored {
             false => Store::newest_job(run_dir)?,
         };
         let last = last(&RunDir::metrics_path(run_dir));
-        Ok(Stored { record: RunRecord::read(run_dir)?, job: text, last })
+        Ok(Stored { record: RunRecord::read(run_dir)?, job: text, last, by_own_job })
     }
+}
+
+/// Whether both paths lead to one file, however they are written.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// The job of the run in `path` as `asked` for, and what it says otherwise than until now.
@@ -135,9 +144,7 @@ fn resolve(
     }
     let own = Job::from_toml(text)
         .map_err(|error| Error::run_dir(RunDir::job_path(path), format!("cannot be read: {error}")))?;
-    // The run's own job file says all of its overrides already.
-    let is_own = Path::new(asked.file()) == RunDir::job_path(path);
-    let wanted = if is_own { Ok(asked.clone()) } else { asked.after(&stored.record.sets) };
+    let wanted = if stored.by_own_job { Ok(asked.clone()) } else { asked.after(&stored.record.sets) };
     let wanted = wanted.map_err(|error| with_own_sets(error, path, &stored.record.sets))?;
     let differences = own.differences(&wanted.job);
     if differences.is_empty() || allow_changes {
@@ -147,11 +154,11 @@ fn resolve(
 }
 
 /// The overrides that a run was started with do not fit the job file that it is resumed with.
-fn with_own_sets(error: Error, path: &Path, sets: &[String]) -> Error {
+fn with_own_sets(error: Error, path: &Path, sets: &[Vec<String>]) -> Error {
     match error {
         Error::Job { at, message } if !sets.is_empty() => {
             let run = path.display();
-            let sets = sets.join(", ");
+            let sets = sets.concat().join(", ");
             let hint = format!(
                 "{message}\n(the overrides of the run in {run} hold: {sets}; `ternflock train --resume {run}` resumes it as it is)"
             );
