@@ -96,8 +96,8 @@ pub struct Train {
     /// Where the run goes [default: runs/NAME, or the next free runs/NAME-2, ...]
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
-    /// Continue the run in this directory from its newest checkpoint [default: --run-dir, or the run of the job's name in
-    /// runs/ that was started last]
+    /// Continue the run in this directory from its newest checkpoint [default: --run-dir, the directory of the job file if
+    /// that is a run's own job.toml, or the run of the job's name in runs/ that was started last]
     #[arg(long, value_name = "RUN_DIR", num_args = 0..=1)]
     pub resume: Option<Option<PathBuf>>,
     /// Resume with what the job file and --set now say, where that differs from the run's own job; the log lists it.
@@ -129,7 +129,8 @@ pub struct Eval {
     /// The directory of the data [default: that of the job, or where the data set is usually found]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The set to evaluate on: the test set, or the validation set that the network was chosen by.
+    /// The set to evaluate on: the test set, or the validation set that the network was chosen by. What is other about it than
+    /// in the checkpoint's run is noted.
     #[arg(long, value_name = "SET", default_value = TEST, value_parser = [TEST, VALIDATION])]
     pub on: String,
     /// Print one JSON object on standard output and nothing else there.
