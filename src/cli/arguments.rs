@@ -97,8 +97,8 @@ pub struct Train {
     /// The directory of the run [default: runs/NAME, or the next free runs/NAME-2, ...]
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
-    /// Continue the run in this directory from its newest checkpoint [default: --run-dir, or the run in runs/ that has the
-    /// job's name and was started last]
+    /// Continue the run in this directory from its newest checkpoint [default: --run-dir, the directory of the job file if
+    /// that is a run's own job.toml, or the run in runs/ that has the job's name and was started last]
     #[arg(long, value_name = "RUN_DIR", num_args = 0..=1)]
     pub resume: Option<Option<PathBuf>>,
     /// Accept differences between the run's own job and what the job file and --set now ask for; the log lists them.
@@ -130,7 +130,8 @@ pub struct Eval {
     /// The directory of the data [default: that of the job, or where the data set is usually found]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The set to evaluate on: the test set, or the validation set that chose the network.
+    /// The set to evaluate on: the test set, or the validation set that chose the network. Differences from the data of
+    /// the checkpoint's run are reported.
     #[arg(long, value_name = "SET", default_value = TEST, value_parser = [TEST, VALIDATION])]
     pub on: String,
     /// Print one JSON object, and nothing else, on standard output.

@@ -24,8 +24,8 @@ use crate::report::json::to_value;
 use crate::report::{Count, Score, Speed, Task};
 use crate::text::plural;
 use crate::train::{
-    EVALUATION_BATCH, Evaluator, Patience, VALIDATION, World, evaluate, hash_values, logits, open_test_set,
-    open_training_set, open_validation_set, place, restore_network,
+    EVALUATION_BATCH, Evaluator, Patience, VALIDATION, World, check_split, difference, evaluate, hash_values,
+    logits, open_test_set, open_training_set, open_validation_set, place, restore_network,
 };
 use sharpness::Around;
 
@@ -73,6 +73,7 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     {
         log(remark);
     }
+    say_difference(&arguments.on, &snapshot, evaluator.feed(), world);
     let start = Instant::now();
     let tally = evaluate(&mut evaluator, &mut network, world)?;
     let task = Task::of(network.graph().input());
@@ -82,10 +83,19 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
         let opened = open_training(arguments, &data, &snapshot);
         let feed = world.together(opened)?;
         world.agree("the hash of the training data", feed.hash())?;
+        say_difference("training", &snapshot, feed.as_ref(), world);
         let unit = task.count(0).unit();
         around = Some(sharpness::measure(&arguments.landscape, &mut network, world, feed, unit)?);
     }
     Ok(Measured { snapshot, dataset: data.dataset, task, unknown, tally, seconds, around })
+}
+
+/// Says on rank 0 that the set called `set` is not the one that the checkpoint was trained or chosen with: the user may want that,
+/// or not know.
+fn say_difference(set: &str, snapshot: &Snapshot, feed: &dyn EvaluationFeed, world: &World) {
+    if let Some(difference) = difference(snapshot, set, feed.facts()).filter(|_| world.rank() == 0) {
+        log(format_args!("note: the data are not those of the checkpoint's run: {difference}"));
+    }
 }
 
 fn open_training(arguments: &Eval, data: &Data, snapshot: &Snapshot) -> Result<Box<dyn EvaluationFeed>> {
@@ -107,6 +117,9 @@ fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, Data, Evaluator,
     let snapshot = checkpoint::load(path)?;
     let job = Job::from_toml(&snapshot.job)
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
+    if arguments.on == VALIDATION || arguments.landscape.sharpness {
+        check_split(path, &snapshot, &job, "evaluate the test set, without --sharpness")?;
+    }
     let dir = arguments.data_dir.as_deref().or(job.data.dir.as_deref());
     let vocabulary = vocabulary(&snapshot).map_err(|message| Error::checkpoint(path, message))?;
     let set = match arguments.on == VALIDATION {

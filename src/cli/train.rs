@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::io::stop_waiting_when;
 use crate::job::{Exchange, Loaded};
 use crate::report::{Score, Summary};
-use crate::train::{End, Options, Patience, RunDir, TEST, load, load_to_resume, patience, run};
+use crate::train::{End, Options, Patience, RunDir, TEST, load, load_to_resume, patience, run, run_of_job};
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
 pub fn main(arguments: &Train) -> ExitCode {
@@ -96,7 +96,15 @@ fn asked(arguments: &Train) -> Result<(Loaded, Options)> {
 /// The job file and the run directory, if they are given.
 fn job_and_run_dir(arguments: &Train) -> Result<(Option<PathBuf>, Option<PathBuf>)> {
     let (job, run_dir) = (arguments.job.clone(), arguments.run_dir.clone());
-    let Some(resumed) = arguments.resume.clone().flatten() else { return Ok((job, run_dir)) };
+    let Some(resumed) = arguments.resume.clone() else { return Ok((job, run_dir)) };
+    let Some(mut resumed) = resumed else {
+        // The job file of a run means that run, not the newest of its name.
+        let run_dir = run_dir.or_else(|| run_of_job(job.as_deref()?));
+        return Ok((job, run_dir));
+    };
+    if let Some(directory) = run_of_job(&resumed) {
+        resumed = directory;
+    }
     if resumed.is_file() {
         // In `train --resume JOB`, the option takes the next word as its value.
         return match job {

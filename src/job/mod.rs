@@ -130,11 +130,12 @@ impl Loaded {
         &self.request.file
     }
 
-    /// Reads the same file again, with the overrides `earlier` and then those with which it was read.
+    /// Reads the same file again, with the overrides of the `earlier` starts of a run, one start after the other, and then
+    /// those with which it was read.
     ///
     /// # Errors
     /// Those of [`load`].
-    pub fn after(&self, earlier: &[String]) -> Result<Loaded> {
+    pub fn after(&self, earlier: &[Vec<String>]) -> Result<Loaded> {
         // Layers were checked when the job was first read; overrides of layers are checked again when the network is
         // built.
         read_request(self.request.clone(), earlier, |_| Vec::new())
@@ -164,14 +165,14 @@ pub fn load_checked(path: impl AsRef<Path>, sets: &[String], check: Check) -> Re
     load_after(path, &[], sets, check)
 }
 
-/// Like [`load_checked`], with the overrides `earlier` of a run applied before `sets`. Unlike [`Loaded::after`], the
+/// Like [`load_checked`], with the overrides of the `earlier` starts of a run applied before `sets`. Unlike [`Loaded::after`], the
 /// file may be incomplete without them.
 ///
 /// # Errors
 /// Those of [`load_checked`].
 pub fn load_after(
     path: impl AsRef<Path>,
-    earlier: &[String],
+    earlier: &[Vec<String>],
     sets: &[String],
     check: Check,
 ) -> Result<Loaded> {
@@ -205,12 +206,15 @@ pub fn parse(file: String, text: &str, sets: &[String], stem: Option<&str>) -> R
     read_request(request, &[], |_| Vec::new())
 }
 
-/// Reads the job of `request`, with the overrides `earlier` applied before its own.
-fn read_request(request: Request, earlier: &[String], check: Check) -> Result<Loaded> {
+/// Reads the job of `request`, with the overrides of `earlier` starts applied before its own. Each start treats those
+/// before it like the file: if it replaces a kind, what they set for the old kind is dropped.
+fn read_request(request: Request, earlier: &[Vec<String>], check: Check) -> Result<Loaded> {
     let (mut table, mut source) = source::parse(request.file.clone(), &request.text)?;
     let mut problems = Problems::default();
-    overrides::apply(earlier, &mut table, &mut source, &mut problems);
-    source.settle_sets();
+    for sets in earlier {
+        overrides::apply(sets, &mut table, &mut source, &mut problems);
+        source.settle_sets();
+    }
     overrides::apply(&request.sets, &mut table, &mut source, &mut problems);
     let job = read(&table, &source, problems, request.stem.as_deref(), check)?;
     Ok(Loaded { job, source, request })

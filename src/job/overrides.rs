@@ -182,7 +182,7 @@ mod tests {
     /// changes nothing.
     #[test]
     fn overrides_hold_when_a_run_is_taken_up() {
-        let own = |sets: &[&str]| sets.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let own = |sets: &[&str]| [sets.iter().map(ToString::to_string).collect::<Vec<_>>()];
         let started =
             ["train.steps=7", "schedule.kind=multistep", "schedule.milestones=[4]", "schedule.gamma=0.5"];
         let whole = accepted(MINIMAL, &started).job;
@@ -204,6 +204,23 @@ mod tests {
             places,
             ["--set train.epochs=3", "--set optimizer.momentum=0.5, which the run was started with"]
         );
+    }
+
+    /// A change that was allowed is a start of its own: it drops what those before it say of another kind, as it drops what the
+    /// file says.
+    #[test]
+    fn each_start_drops_what_those_before_it_say_of_another_kind() {
+        let starts = |starts: &[&[&str]]| -> Vec<Vec<String>> {
+            starts.iter().map(|sets| sets.iter().map(ToString::to_string).collect()).collect()
+        };
+        let multistep = &["schedule.kind=multistep", "schedule.milestones=[4]", "schedule.gamma=0.5"][..];
+        let (fixed, steps) = (&["schedule.kind=fixed"][..], &["train.steps=7"][..]);
+        let after = |earlier: &[&[&str]]| accepted(MINIMAL, &[]).after(&starts(earlier));
+        assert_eq!(after(&[multistep, fixed]).unwrap().job, accepted(MINIMAL, &[]).job);
+        let again = after(&[multistep, fixed, steps, multistep]).unwrap();
+        assert_eq!(again.job, accepted(MINIMAL, &[multistep, steps].concat()).job);
+        let at_once = after(&[&[multistep, fixed].concat()]).unwrap_err().to_string();
+        assert!(at_once.contains("schedule.milestones belongs to kind = \"multistep\""), "{at_once}");
     }
 
     #[test]

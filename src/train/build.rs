@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::data_sizes::{resolve, stand_in};
+use super::trained_on::no_split;
 use crate::checkpoint;
 use crate::data::{
     Augment, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part, Texts,
@@ -124,9 +125,10 @@ pub fn open_validation_set(
 ) -> Result<Box<dyn EvaluationFeed>> {
     open_set(data, dir, vocabulary, Part::Valid, |mut dataset| {
         split_off(&mut dataset, data)?.ok_or_else(|| {
-            Error::Usage(
-                "its job has no validation split (data.validation = 0): it was chosen on the test set".into(),
-            )
+            let why = no_split(data);
+            Error::Usage(format!(
+                "there is no validation set ({why}): the network was chosen on the test set"
+            ))
         })
     })
 }

@@ -65,6 +65,15 @@ pub(super) fn is_used(path: &Path) -> bool {
     ["job.toml", "metrics.jsonl", "checkpoints"].iter().any(|name| path.join(name).exists())
 }
 
+/// The directory of the run whose own job file is `file`: a `job.toml` beside which something else stands that a run writes. Without
+/// that it may be a job of the user's own.
+pub fn run_of_job(file: &Path) -> Option<PathBuf> {
+    let parent = file.parent()?;
+    let directory = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let is_run = || ["run.toml", "metrics.jsonl", ".lock"].iter().any(|name| directory.join(name).exists());
+    (file.file_name()? == "job.toml" && file.is_file() && is_run()).then(|| directory.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +122,22 @@ mod tests {
         std::fs::remove_file(old.join("run.toml")).unwrap();
         run(runs.path(), "a", "a", "2001-01-01T00:00:00.000000Z");
         assert_eq!(find(runs.path(), "a", None).unwrap().0, old);
+    }
+
+    #[test]
+    fn the_job_file_of_a_run_means_its_directory() {
+        let runs = tempfile::tempdir().unwrap();
+        let first = run(runs.path(), "a", "a", "2026-01-01T00:00:00.000001Z");
+        assert_eq!(run_of_job(&first.join("job.toml")), Some(first.clone()));
+        std::fs::copy(first.join("job.toml"), first.join("other.toml")).unwrap();
+        assert_eq!(run_of_job(&first.join("other.toml")), None);
+        // A user may call his own job so.
+        std::fs::copy(first.join("job.toml"), runs.path().join("job.toml")).unwrap();
+        assert_eq!(run_of_job(&runs.path().join("job.toml")), None);
+        assert_eq!(run_of_job(&runs.path().join("nowhere/job.toml")), None);
+        // Of a version that kept no record.
+        std::fs::rename(first.join("run.toml"), first.join("metrics.jsonl")).unwrap();
+        assert_eq!(run_of_job(&first.join("job.toml")), Some(first));
     }
 
     #[test]

@@ -36,6 +36,8 @@ struct Stored {
     job: Option<String>,
     /// How it ended; `None` if it has not begun.
     last: Option<Last>,
+    /// Whether it was asked for by its own job file, which says all of its overrides already.
+    by_own_job: bool,
 }
 
 /// Finds, on all ranks, the run that `options` ask to resume and the job with which it continues: `asked` with the
@@ -47,7 +49,7 @@ struct Stored {
 pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> Result<(Loaded, TakenUp)> {
     world.set_context(format_args!("start of the run, opening its directory"));
     let (run_dir, picked) = RunDir::take_up(&asked.job.name, options.run_dir.as_deref(), world)?;
-    let stored = (world.rank() == 0).then(|| Stored::read(run_dir.path())).transpose();
+    let stored = (world.rank() == 0).then(|| Stored::read(run_dir.path(), asked)).transpose();
     let stored = world.together(stored)?;
     // Only rank 0 has read the directory, so that all ranks have the same data.
     let text = stored.map(|stored| serde_json::to_string(&stored).expect("texts and names are JSON"));
@@ -68,7 +70,7 @@ pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> R
         record.job_file = asked.file().to_owned();
     }
     if !changes.is_empty() {
-        record.sets.extend_from_slice(asked.sets());
+        record = record.with_sets(asked.sets());
     }
     Ok((loaded, TakenUp { run_dir, record, changes, notes }))
 }
@@ -88,11 +90,12 @@ pub fn load_to_resume(file: &Path, sets: &[String], run_dir: Option<&Path>) -> R
     })
 }
 
-/// The timeouts for the ranks of a run before they have connected; if it resumes, those of its own job.
+/// The timeouts for the ranks of a run before they have connected; if it resumes, those of its own job. A rank that does
+/// not see the directory uses those it was asked for, until it fails to read the checkpoint that all ranks read.
 pub fn patience(asked: &Loaded, options: &Options) -> Patience {
     let own = || {
         let (path, _) = find(Path::new(RUNS), &asked.job.name, options.run_dir.as_deref()).ok()?;
-        let stored = Stored::read(&path).ok()?;
+        let stored = Stored::read(&path, asked).ok()?;
         let (own, _) = resolve(asked, &path, &stored, options.allow_changes).ok()?;
         Some(Patience::of(&own.job.exchange))
     };
@@ -101,8 +104,9 @@ pub fn patience(asked: &Loaded, options: &Options) -> Patience {
 }
 
 impl Stored {
-    fn read(run_dir: &Path) -> Result<Stored> {
+    fn read(run_dir: &Path, asked: &Loaded) -> Result<Stored> {
         let job = RunDir::job_path(run_dir);
+        let by_own_job = is_same_file(Path::new(asked.file()), &job);
         let text = match job.exists() {
             true => Some(
                 std::fs::read_to_string(&job)
@@ -111,8 +115,13 @@ impl Stored {
             false => Store::newest_job(run_dir)?,
         };
         let last = last(&RunDir::metrics_path(run_dir));
-        Ok(Stored { record: RunRecord::read(run_dir)?, job: text, last })
+        Ok(Stored { record: RunRecord::read(run_dir)?, job: text, last, by_own_job })
     }
+}
+
+/// Whether both paths lead to the same file, however they are written.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// The job of the run in `path` as `asked` for, and its differences from the stored job.
@@ -136,9 +145,7 @@ fn resolve(
     }
     let own = Job::from_toml(text)
         .map_err(|error| Error::run_dir(RunDir::job_path(path), format!("cannot be read: {error}")))?;
-    // The run's own job file already contains all of its overrides.
-    let is_own = Path::new(asked.file()) == RunDir::job_path(path);
-    let wanted = if is_own { Ok(asked.clone()) } else { asked.after(&stored.record.sets) };
+    let wanted = if stored.by_own_job { Ok(asked.clone()) } else { asked.after(&stored.record.sets) };
     let wanted = wanted.map_err(|error| with_own_sets(error, path, &stored.record.sets))?;
     let differences = own.differences(&wanted.job);
     if differences.is_empty() || allow_changes {
@@ -148,11 +155,11 @@ fn resolve(
 }
 
 /// The error that the overrides a run was started with do not fit the job file that it is resumed with.
-fn with_own_sets(error: Error, path: &Path, sets: &[String]) -> Error {
+fn with_own_sets(error: Error, path: &Path, sets: &[Vec<String>]) -> Error {
     match error {
         Error::Job { at, message } if !sets.is_empty() => {
             let run = path.display();
-            let sets = sets.join(", ");
+            let sets = sets.concat().join(", ");
             let hint = format!(
                 "{message}\n(the overrides of the run in {run} hold: {sets}; `ternflock train --resume {run}` resumes it as it is)"
             );

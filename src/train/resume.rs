@@ -1,6 +1,5 @@
 //! Where a run begins: at a checkpoint of its own, at one that the job gives, or with what was drawn.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::run::Run;
@@ -9,11 +8,12 @@ use super::stages::find;
 use super::state::{restore, take_parameters, what_becomes_of_residuals};
 use super::statistics;
 use super::surgery::enter;
+use super::trained_on::{check_split, differences, learnt_validation};
 use super::world::World;
 use crate::checkpoint::{self, Newest, Progress, Snapshot, Store};
 use crate::data::Vocabulary;
 use crate::error::{Error, Result};
-use crate::job::{Difference, Job, Split, Stage, Validation};
+use crate::job::{Difference, Job, Stage};
 use crate::nn::Graph;
 use crate::tensor;
 use crate::text::plural;
@@ -80,13 +80,7 @@ impl Run<'_> {
     ) -> Result<Vec<String>> {
         let stored = Job::from_toml(&snapshot.job)
             .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
-        if matches!(stored.data.split, Some(Split { validation: Validation::Count(1..), .. }))
-            && !snapshot.job.contains("validation_seed")
-        {
-            let message = "was begun by an earlier version, whose validation split was the end of the training set; this one \
-                           draws it at random: start a new run";
-            return Err(Error::checkpoint(path, message));
-        }
+        check_split(path, &snapshot, &stored, "start a new run")?;
         if same_ranks && snapshot.progress.ranks != world.size() as u64 {
             let message = format!(
                 "was written by {}, and --same-ranks forbids resuming with {}: start the same number, or omit the option",
@@ -116,7 +110,7 @@ impl Run<'_> {
         }
         self.owes_evaluation =
             self.trainer.step > 0 && self.evaluation_is_due() && snapshot.progress.metrics.is_empty();
-        self.is_evaluated = !snapshot.progress.metrics.is_empty();
+        self.evaluated = (!snapshot.progress.metrics.is_empty()).then_some(self.trainer.step);
         self.best = snapshot.progress.best;
         self.checkpoint = path.into();
         if self.trainer.step == self.trainer.steps && !self.stages.has_next() {
@@ -131,18 +125,21 @@ impl Run<'_> {
     /// Where a run begins that does not resume: with the parameters of a checkpoint, if the job gives one, and with the surgery
     /// of its first stage.
     pub(super) fn begin(&mut self, world: &mut World) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
         if let Some(path) = self.begins_with.take() {
             let taken = checkpoint::load(&path).and_then(|snapshot| {
                 self.check_vocabulary(&snapshot)
                     .and_then(|()| take_parameters(&mut self.trainer.network, &snapshot))
                     .map_err(|message| Error::checkpoint(&path, message))
+                    .map(|()| learnt_validation(&path, &snapshot, self.job, &self.data))
             });
-            world.together(taken)?;
+            notes.extend(world.together(taken)?);
             let kept = Store::start_path(self.run_dir.path());
             let store = self.store.as_ref().filter(|_| path != kept);
             world.together(store.map_or(Ok(()), |store| store.keep_start(&path)))?;
         }
-        enter(&self.stages, &mut self.trainer, world)
+        notes.extend(enter(&self.stages, &mut self.trainer, world)?);
+        Ok(notes)
     }
 
     /// Goes to the stage that `snapshot` is in, with the network that it holds: surgery may have made it another than the job's.
@@ -206,8 +203,7 @@ impl Run<'_> {
     /// Refuses a checkpoint that was trained on other data than those that were read: its counters would refer to other
     /// samples, and its best evaluation would not be comparable.
     fn check_data(&self, path: &Path, snapshot: &Snapshot) -> Result<()> {
-        let differences: Vec<String> =
-            snapshot.data.iter().filter_map(|(set, was)| differs(set, was, self.data.get(set)?)).collect();
+        let differences = differences(snapshot, &self.data);
         if differences.is_empty() {
             return Ok(());
         }
@@ -293,20 +289,6 @@ fn what_computes_differently(progress: &Progress) -> Option<String> {
 fn say_changes(whose: &str, differences: &[Difference]) -> String {
     let all: Vec<_> = differences.iter().map(ToString::to_string).collect();
     format!("the job differs from {whose}: {}", all.join("; "))
-}
-
-/// How a set differs from what it `was`. Facts that only one of the two has are not compared.
-fn differs(set: &str, was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Option<String> {
-    let known = was.iter().filter_map(|(fact, was)| Some((fact, was, is.get(fact)?)));
-    let changed: Vec<_> = known
-        .filter(|(_, was, is)| was != is)
-        .map(|(fact, was, is)| match fact.as_str() {
-            // Hashes mean nothing to a reader.
-            "labels" | "contents" => format!("other {fact}"),
-            _ => format!("{fact} {was} -> {is}"),
-        })
-        .collect();
-    (!changed.is_empty()).then(|| format!("the {set} set has {}", changed.join(", ")))
 }
 
 /// Keys of a job that decide which samples a step sees.

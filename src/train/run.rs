@@ -109,8 +109,8 @@ pub(super) struct Run<'a> {
     pub last: Option<(u64, Tally)>,
     /// The checkpoint it resumed from was written in haste, before an evaluation that was due.
     pub owes_evaluation: bool,
-    /// The checkpoint it resumed from holds an evaluation of where it is.
-    pub is_evaluated: bool,
+    /// The step of the checkpoint it resumed from, if that holds an evaluation of it, while no other stage has begun.
+    pub evaluated: Option<u64>,
     /// What a resumed run's gradients have travelled as, unless the job now says otherwise.
     pub kept: Option<Gradients>,
     /// The last checkpoint.
@@ -135,8 +135,7 @@ impl Run<'_> {
             self.save(world, true)?;
         }
         loop {
-            let is_evaluated = std::mem::take(&mut self.is_evaluated);
-            if self.trainer.start == self.trainer.steps && !is_evaluated {
+            if self.trainer.start == self.trainer.steps && self.evaluated != Some(self.trainer.step) {
                 // Surgery was all.
                 let best = self.evaluate(world)? && self.job.checkpoint.best;
                 self.save(world, best)?;
@@ -155,7 +154,7 @@ impl Run<'_> {
             self.next_stage(world)?;
         }
         let complete = self.trainer.step >= self.trainer.steps && !self.stages.has_next();
-        // On another number of ranks, sums of losses may decide otherwise between equal scores.
+        // A run that was already complete evaluates its last network once more, to report it.
         if complete && self.last.is_none() && self.evaluate(world)? && self.job.checkpoint.best {
             self.save(world, true)?;
         }
@@ -170,7 +169,7 @@ impl Run<'_> {
         self.formula_bytes += formula;
         self.float32_bytes += float32;
         self.stages.now += 1;
-        (self.best, self.stage_first_step) = (None, self.trainer.step);
+        (self.best, self.evaluated, self.stage_first_step) = (None, None, self.trainer.step);
         let notes = enter(&self.stages, &mut self.trainer, world)?;
         self.say_stage(notes)
     }
@@ -254,14 +253,20 @@ impl Run<'_> {
             return Err(Error::NonFinite { step, rank: 0, what });
         }
         let (loss, samples) = (tally.mean_loss(), self.trainer.task().count(tally.samples));
-        let best = self.best.as_ref().is_none_or(|best| score.improves(loss, best.value, best.loss));
+        // What has been judged is not judged again: on another number of ranks the sum of the losses differs in its last bits, and
+        // would make a network better than itself, or than one that is as good.
+        let is_again = self.evaluated == Some(step);
+        let best = match &self.best {
+            Some(best) => !is_again && score.improves(loss, best.value, best.loss),
+            None => true,
+        };
         if best {
             let metric = score.name().into();
             self.best = Some(Best { step, metric, value: score.value(), loss: Some(loss) });
         }
         self.last = Some((step, tally));
         self.say(Event::Evaluate { step, set: self.set, loss, score, samples, best })?;
-        if let Some(rate) = self.trainer.see_evaluation(loss) {
+        if !is_again && let Some(rate) = self.trainer.see_evaluation(loss) {
             let text =
                 format!("the {} loss has stopped falling: the learning rate is now {rate:.5}", self.set);
             self.say(Event::Note { step, text })?;

@@ -21,8 +21,9 @@ pub(super) struct RunRecord {
     pub started: String,
     /// The job file.
     pub job_file: String,
-    /// The overrides (`--set`) of the run: those it was started with, then those of changes that were allowed since.
-    pub sets: Vec<String>,
+    /// The overrides (`--set`) of the run: those it was started with, then those of each later start that was allowed to
+    /// change something. Starts without overrides are left out.
+    pub sets: Vec<Vec<String>>,
     /// The hash of `job.toml` as the program wrote it.
     pub job_hash: String,
 }
@@ -30,12 +31,19 @@ pub(super) struct RunRecord {
 impl RunRecord {
     /// The record of a run of `loaded` that starts now with `text` as its `job.toml`.
     pub fn of(loaded: &Loaded, text: &str) -> RunRecord {
-        RunRecord {
+        let record = RunRecord {
             started: rfc3339_micros(SystemTime::now()),
             job_file: loaded.file().to_owned(),
-            sets: loaded.sets().to_vec(),
+            sets: Vec::new(),
             job_hash: hash(text),
-        }
+        };
+        record.with_sets(loaded.sets())
+    }
+
+    /// The same record after a start with the overrides `sets`.
+    pub fn with_sets(mut self, sets: &[String]) -> RunRecord {
+        self.sets.extend((!sets.is_empty()).then(|| sets.to_vec()));
+        self
     }
 
     /// Whether `text` is the `job.toml` that the program wrote; unknown if the run has no record.
@@ -74,7 +82,7 @@ impl RunRecord {
     /// # Errors
     /// Those of writing a file.
     pub fn write(&self, run_dir: &Path) -> std::io::Result<()> {
-        let text = toml::to_string(self).expect("strings and a list of strings are TOML");
+        let text = toml::to_string(self).expect("strings and lists of strings are TOML");
         write_whole(
             &run_dir.join(RECORD),
             &format!("# How the run was started; `ternflock train --resume` reads it.\n{text}"),

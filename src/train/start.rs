@@ -18,12 +18,13 @@ use super::run::{Options, Run};
 use super::run_dir::RunDir;
 use super::stages::{Stages, check};
 use super::stretch::Stretch;
+use super::trained_on::{named, no_split};
 use super::trainer::{Trainer, capacity};
 use super::world::World;
 use crate::checkpoint::{Data, Store};
 use crate::data::{Facts, Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
-use crate::job::{Job, Loaded, Model, Split, Validation};
+use crate::job::{Job, Loaded, Model};
 use crate::nn::{Graph, Shape, check_memory, parameters};
 use crate::optim::state_names;
 use crate::report::{Event, Metrics};
@@ -80,7 +81,7 @@ impl<'a> Run<'a> {
             best: None,
             last: None,
             owes_evaluation: false,
-            is_evaluated: false,
+            evaluated: None,
             kept: None,
             checkpoint: PathBuf::new(),
             first_step: 0,
@@ -96,10 +97,7 @@ impl<'a> Run<'a> {
         if set == TEST {
             notes.push(format!(
                 "the test set chooses the network ({}), so its test score is better than its score on new data would be",
-                match job.data.split {
-                    Some(Split { validation: Validation::Count(0), .. }) => "data.validation = 0",
-                    _ => "no class has a second training sample, for a validation split",
-                }
+                no_split(&job.data)
             ));
         }
         world.set_context(format_args!("start of the run, measuring what an exchange takes"));
@@ -200,7 +198,6 @@ fn read(loaded: &Loaded, world: &mut World) -> Result<Feeds> {
 
 /// What identifies the data of a run: the training set, and the evaluation set, which is called `set`.
 fn identify(training: Facts, set: &str, evaluation: Facts, test: Option<Facts>) -> Data {
-    let named = |facts: Facts| facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let sets = [("training", training), (set, evaluation)].into_iter().chain(test.map(|test| (TEST, test)));
     sets.map(|(set, facts)| (set.to_owned(), named(facts))).collect()
 }

@@ -56,7 +56,8 @@ impl Run<'_> {
     }
 
     /// Loads the network of the evaluation `best` into the trainer, on all ranks. Returns its checkpoint, or `None` if
-    /// there is none, for example because an earlier start of this run kept none.
+    /// there is none, for example because an earlier start of this run kept none. The same if it cannot be read, with a
+    /// note: a run that has done all of its steps must not fail for that.
     fn take_best(&mut self, best: &Best, world: &mut World) -> Result<Option<PathBuf>> {
         let is_last = best.step == self.trainer.step;
         let network = &mut self.trainer.network;
@@ -65,11 +66,22 @@ impl Run<'_> {
             Some(path) if !is_last => take(network, &path, best.step).map(|taken| taken.then_some(path)),
             path => Ok(path),
         };
-        let path = world.together(taken)?.map_or_else(String::new, |path| path.display().to_string());
-        let path = world.broadcast(&path)?;
+        let (path, damage) = match taken {
+            Ok(path) => (path.map_or_else(String::new, |path| path.display().to_string()), String::new()),
+            Err(error) => (String::new(), error.to_string()),
+        };
+        let (path, damage) = (world.broadcast(&path)?, world.broadcast(&damage)?);
+        if !damage.is_empty() {
+            let (step, best) = (self.trainer.step, best.step);
+            let text = format!(
+                "{damage}; so the network of the last step is taken, not that of step {best}, which was evaluated best"
+            );
+            self.say(Event::Note { step, text })?;
+        }
         if path.is_empty() {
             return Ok(None);
         }
+        let network = &mut self.trainer.network;
         if !is_last {
             world.broadcast_values(&mut network.parameters.values)?;
             world.broadcast_values(&mut network.parameters.statistics.values)?;

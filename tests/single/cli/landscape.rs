@@ -56,7 +56,9 @@ fn language_models_have_a_sharpness_too() {
     let arguments = ["train", job, "--run-dir", "run", "--set", "train.steps=3"];
     crate::program::finish(&mut place.command(&arguments)).ended(0);
     let few = "--samples 2000 --repeats 1 --iterations 2 --points 3 --slices 1";
-    let found = place.run(&format!("eval {BEST} --sharpness {few} --json")).json();
+    let measured = place.run(&format!("eval {BEST} --sharpness {few} --json")).ended(0);
+    assert!(!measured.err.contains("the data are not those"), "{}", measured.err);
+    let found: serde_json::Value = serde_json::from_str(&measured.out).unwrap();
     assert!(found["sharpness"]["sharpness"].as_f64().unwrap() > 0.0, "{found}");
     // Windows are whole: at least as many tokens, and one window of each column more at most.
     let count = found["sharpness_samples"].as_u64().unwrap();

@@ -69,6 +69,71 @@ fn the_overrides_of_the_start_make_up_for_what_the_file_lacks() {
         .refused(2, &["--set train.stepps=3: unknown key"]);
 }
 
+/// A change that was allowed holds like an edit of the job file: what it replaces is gone, and the run resumes as before.
+#[test]
+fn a_kind_that_was_changed_takes_the_keys_of_the_old_one_with_it() {
+    let place = Place::new();
+    let multistep = "--set schedule.kind=multistep --set schedule.milestones=[4] --set schedule.gamma=0.5";
+    place.run(&format!("train tiny.toml {STARTED} --set checkpoint.every=20 {multistep}")).ended(0);
+    cut(&place, "runs/tiny");
+    let changed =
+        place.run("train tiny.toml --resume --allow-changes --set schedule.kind=fixed --set train.steps=35");
+    assert!(changed.ended(0).err.contains("steps 20 to 35"));
+    let job = place.read("runs/tiny/job.toml");
+    assert!(job.contains("kind = \"fixed\"") && !job.contains("milestones"), "{job}");
+    for words in ["train tiny.toml --resume", "train tiny.toml --resume --set train.steps=35"] {
+        let again = place.run(words).ended(0);
+        assert!(again.err.contains("the run is complete already: all of its 35 steps"), "{}", again.err);
+    }
+    let message =
+        "schedule.kind: \"fixed\" in the run, \"multistep\" asked for (--set schedule.kind=multistep)";
+    place.run(&format!("train tiny.toml --resume {multistep}")).refused(2, &[message]);
+    place.run(&format!("train tiny.toml --resume --allow-changes {multistep}")).ended(0);
+    place.run("train tiny.toml --resume").ended(0);
+    assert!(place.read("runs/tiny/job.toml").contains("milestones = [4]"));
+}
+
+/// However its path is written; and not the newest run of its name.
+#[test]
+fn the_job_file_of_a_run_means_that_run() {
+    let place = Place::new();
+    started(&place);
+    place.run("train tiny.toml").ended(0);
+    let newer = place.read("runs/tiny-2/metrics.jsonl");
+    let absolute = place.path("runs/tiny/job.toml").display().to_string();
+    for words in [
+        "train --resume runs/tiny/job.toml",
+        "train runs/tiny/job.toml --resume",
+        "train ./runs/tiny/job.toml --resume",
+        "train ./runs/tiny/job.toml --resume runs/tiny",
+        "train runs/../runs/tiny/job.toml --resume ./runs/tiny/",
+        "train tiny.toml --resume runs/tiny/job.toml",
+        &format!("train {absolute} --resume runs/tiny"),
+        &format!("train --resume {absolute}"),
+    ] {
+        let resumed = place.run(words).ended(0);
+        assert!(resumed.err.contains("steps 20 to 30; writing to "), "{words}: {}", resumed.err);
+        assert!(!resumed.err.contains("differs"), "{words}: {}", resumed.err);
+        cut(&place, "runs/tiny");
+    }
+    assert_eq!(place.read("runs/tiny-2/metrics.jsonl"), newer);
+    place
+        .run("train --resume runs/tiny/job.toml --run-dir runs/tiny-2")
+        .refused(2, &["are two directories: give one"]);
+    // It says all of its overrides, also those that were allowed since: none of the start stands over it.
+    let changed = "--allow-changes --set exchange.gradients=ternary --set train.steps=40";
+    place.run(&format!("train ./runs/tiny/job.toml --resume runs/tiny {changed}")).ended(0);
+    for words in ["train ./runs/tiny/job.toml --resume runs/tiny", "train tiny.toml --resume runs/tiny"] {
+        let again = place.run(words).ended(0);
+        assert!(again.err.contains("all of its 40 steps are done"), "{words}: {}", again.err);
+    }
+    // A job that a user calls so, where he works, is a job like any other.
+    place.write("job.toml", place.read("tiny.toml"));
+    place.run("train job.toml").ended(0);
+    let resumed = place.run("train --resume job.toml").ended(0);
+    assert!(resumed.err.contains("writing to runs/job\n"), "{}", resumed.err);
+}
+
 #[test]
 fn what_contradicts_the_run_is_listed() {
     let place = Place::new();

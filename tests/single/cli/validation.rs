@@ -74,7 +74,107 @@ fn eval_measures_the_test_set_or_what_chose() {
     place.run("train tiny.toml --run-dir other --set data.validation=0").ended(0);
     place
         .run("eval other/checkpoints/best.h5 --on validation")
-        .refused(2, &["has no validation split (data.validation = 0)"]);
+        .refused(2, &["there is no validation set (data.validation = 0)"]);
+}
+
+/// Its split was another, so what would be called its validation set holds samples that it has learnt.
+#[test]
+fn the_split_of_an_earlier_version_is_not_evaluated() {
+    let place = Place::new();
+    place.run("train tiny.toml --run-dir run --set data.validation=100").ended(0);
+    place.run("train tiny.toml --run-dir whole --set data.validation=0").ended(0);
+    for run in ["run", "whole"] {
+        let path = place.path(&format!("{run}/checkpoints/best.h5"));
+        let mut snapshot = ternflock::checkpoint::load(&path).unwrap();
+        snapshot.job = snapshot.job.replace("validation_seed = 1\n", "");
+        snapshot.data.clear();
+        ternflock::checkpoint::save(&path, &snapshot).unwrap();
+    }
+    let few = "--sharpness --samples 20 --repeats 1 --iterations 1 --points 3 --slices 1";
+    for words in ["--on validation", few] {
+        place.run(&format!("eval run/checkpoints/best.h5 {words}")).refused(
+            4,
+            &[
+                "best.h5: was begun by an earlier version, whose validation split was the end",
+                "evaluate the test set",
+            ],
+        );
+    }
+    place.run("eval run/checkpoints/best.h5").ended(0);
+    place.run(&format!("eval whole/checkpoints/best.h5 {few}")).ended(0);
+    let begun = place.run("train tiny.toml --run-dir next --set model.checkpoint=run/checkpoints/best.h5");
+    let said = "held out the end of the training set: they have learnt samples of the validation set";
+    let err = begun.ended(0).err;
+    assert!(err.contains(said), "{err}");
+}
+
+/// A measurement may be wanted on other data than those of the run, and says what is other about them.
+#[test]
+fn other_data_than_those_of_the_run_are_named() {
+    let labels: Vec<u8> = (0..200).map(|i| i % 10).collect();
+    let (place, other) = (place(&labels), place(&labels[..150]));
+    place.run(TRAIN).ended(0);
+    let few = "--sharpness --samples 20 --repeats 1 --iterations 1 --points 3 --slices 1";
+    let best = "eval run/checkpoints/best.h5";
+    let same = place.run(&format!("{best} {few}")).ended(0).err
+        + &place.run(&format!("{best} --on validation")).ended(0).err;
+    assert!(!same.contains("the data are not those"), "{same}");
+    let elsewhere = format!("--data-dir {}", other.path("pictures").display());
+    let note = "note: the data are not those of the checkpoint's run: the ";
+    let err = place.run(&format!("{best} --on validation {elsewhere}")).ended(0).err;
+    let said = format!("{note}validation set has other contents, other labels, samples 20 -> 15");
+    assert!(err.contains(&said), "{err}");
+    let err = place.run(&format!("{best} {few} {elsewhere}")).ended(0).err;
+    let said = format!("{note}training set has other contents, other labels, samples 180 -> 135");
+    // Its test set is the same.
+    assert!(err.contains(&said) && err.matches(note).count() == 1, "{err}");
+}
+
+/// A run that begins with parameters which have learnt what it is judged by.
+#[test]
+fn what_the_beginning_has_learnt_is_said() {
+    let place = Place::new();
+    let said = "they have learnt samples of the validation set (data.validation = \"auto\", data.validation_seed = 1)";
+    for (run, set, held_out) in [
+        ("same", "train.seed=9", None),
+        ("whole", "data.validation=0", Some("none of the training samples (data.validation = 0)")),
+        (
+            "seed",
+            "data.validation_seed=7",
+            Some("other samples (data.validation = \"auto\", data.validation_seed = 7)"),
+        ),
+        (
+            "fewer",
+            "data.validation=50",
+            Some("other samples (data.validation = 50, data.validation_seed = 1)"),
+        ),
+        // The same samples, in other words.
+        ("count", "data.validation=143", None),
+    ] {
+        place.run(&format!("train tiny.toml --run-dir {run} --set train.steps=3 --set {set}")).ended(0);
+        let begins = format!("--set train.steps=3 --set model.checkpoint={run}/checkpoints/best.h5");
+        let err = place.run(&format!("train tiny.toml --run-dir {run}-tuned {begins}")).ended(0).err;
+        match held_out {
+            None => assert!(!err.contains("have learnt"), "{run}: {err}"),
+            Some(held_out) => {
+                let note = format!(
+                    "{run}/checkpoints/best.h5, with whose parameters this one begins, held out {held_out}: {said}"
+                );
+                assert!(err.contains(&note), "{run}: {err}");
+            }
+        }
+    }
+    // The test set chooses: there is nothing that could have been learnt.
+    let begins =
+        "--set train.steps=3 --set data.validation=0 --set model.checkpoint=same/checkpoints/best.h5";
+    let err = place.run(&format!("train tiny.toml --run-dir tests {begins}")).ended(0).err;
+    assert!(!err.contains("have learnt"), "{err}");
+    // Other data, of whose validation set nothing was learnt.
+    let labels: Vec<u8> = (0..200).map(|i| i % 10).collect();
+    let other = self::place(&labels);
+    let begins = format!("--set model.checkpoint={}", place.path("whole/checkpoints/best.h5").display());
+    let err = other.run(&format!("{TRAIN} {begins}")).ended(0).err;
+    assert!(!err.contains("have learnt"), "{err}");
 }
 
 #[test]
@@ -95,6 +195,9 @@ fn few_samples_are_enough() {
     let place = place_of(10);
     let run = place.run(TRAIN).ended(0);
     assert!(run.err.contains("(no class has a second training sample"), "{}", run.err);
+    place
+        .run("eval run/checkpoints/best.h5 --on validation")
+        .refused(2, &["there is no validation set (no class has a second training sample"]);
     assert_eq!((&events(&place, "start")[0]["samples"], events(&place, "test").len()), (&json!(10), 0));
     let place = place_of(30);
     place.run(TRAIN).ended(0);

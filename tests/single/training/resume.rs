@@ -69,6 +69,64 @@ fn a_resumed_run_chooses_the_same_network() {
     assert_eq!(test(straight.path()), test(halved.path()));
 }
 
+/// As if step 10 of 20 had been the best. A run that has done all of its steps is judged by what is left, on all ranks, and says so.
+#[test]
+fn a_best_checkpoint_that_is_damaged_does_not_fail_a_run_that_is_complete() {
+    let directory = tempfile::tempdir().unwrap();
+    let loaded = short(&["train.eval_every=10"]);
+    train(2, &loaded, directory.path());
+    let mut snapshot = load(directory.path(), 20);
+    let last = snapshot.progress.metrics["validation_accuracy"];
+    let best = snapshot.progress.best.as_mut().unwrap();
+    (best.step, best.value) = (10, 1.0);
+    ternflock::checkpoint::save(at_step(directory.path(), 20), &snapshot).unwrap();
+    let path = directory.path().join("checkpoints/best.h5");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    for ranks in [1, 2] {
+        for rank in resume(ranks, &loaded, directory.path()) {
+            let summary = rank.summary();
+            let chosen = summary.chosen.as_ref().unwrap();
+            assert_eq!((chosen.step, chosen.score.value()), (20, last));
+            assert_eq!(chosen.checkpoint, at_step(directory.path(), 20));
+            assert_eq!(summary.test.unwrap().network_step, 20);
+            let notes = rank.notes();
+            let said = |note: &String| {
+                note.contains("best.h5: ")
+                    && note.contains("the network of the last step is taken, not that of step 10")
+            };
+            assert_eq!(notes.iter().filter(|note| said(note)).count(), 1, "{notes:?}");
+        }
+    }
+    assert!(fs::read(&path).unwrap() == bytes);
+}
+
+/// On another number of ranks the loss of the same network is another in its last bits: nothing has become better by that.
+#[test]
+fn a_network_is_not_better_than_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let loaded = short(&["train.steps=5"]);
+    train(1, &loaded, directory.path());
+    // As large as the loss that another order of sums would find too high.
+    let mut snapshot = load(directory.path(), 5);
+    let best = snapshot.progress.best.as_mut().unwrap();
+    assert_eq!(best.step, 5);
+    best.loss = best.loss.map(|loss| loss * 1.001);
+    ternflock::checkpoint::save(at_step(directory.path(), 5), &snapshot).unwrap();
+    let before = fs::read(at_step(directory.path(), 5)).unwrap();
+    for ranks in [1, 2] {
+        for rank in resume(ranks, &loaded, directory.path()) {
+            assert_eq!(rank.summary().chosen.as_ref().unwrap().step, 5);
+        }
+        assert!(fs::read(at_step(directory.path(), 5)).unwrap() == before);
+    }
+    let best: Vec<_> =
+        metrics(directory.path(), "evaluate").iter().map(|line| line["best"].clone()).collect();
+    assert_eq!(best, [true, false, false]);
+}
+
 /// Its training set was different.
 #[test]
 fn a_validation_split_of_an_earlier_version_is_refused() {

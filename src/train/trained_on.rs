@@ -1,0 +1,120 @@
+//! What a checkpoint was trained on, against data that are there now.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::checkpoint::{Data, Snapshot};
+use crate::data::Facts;
+use crate::error::{Error, Result};
+use crate::job::{self, Job, Split, Validation};
+
+use super::build::{TEST, VALIDATION};
+
+/// Refuses the checkpoint at `path`, whose job is `stored`, if an earlier version has split its data in a way that this one does not:
+/// samples that it was trained on would be taken for others. `instead` says what to do.
+///
+/// # Errors
+/// [`Error::Checkpoint`].
+pub fn check_split(path: &Path, snapshot: &Snapshot, stored: &Job, instead: &str) -> Result<()> {
+    if !was_split_at_the_end(snapshot, stored) {
+        return Ok(());
+    }
+    let message = format!(
+        "was begun by an earlier version, whose validation split was the end of the training set; this one draws it at random: \
+         {instead}"
+    );
+    Err(Error::checkpoint(path, message))
+}
+
+/// Versions without a seed for the split took the end of the training set.
+fn was_split_at_the_end(snapshot: &Snapshot, stored: &Job) -> bool {
+    let is_split = matches!(stored.data.split, Some(Split { validation: Validation::Count(1..), .. }));
+    is_split && !snapshot.job.contains("validation_seed")
+}
+
+/// The facts of a set as checkpoints hold them.
+pub(super) fn named(facts: Facts) -> BTreeMap<String, String> {
+    facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What makes data with the facts `here` others than those that `snapshot` was trained with; sets that only one of them has say
+/// nothing.
+pub(super) fn differences(snapshot: &Snapshot, here: &Data) -> Vec<String> {
+    snapshot.data.iter().filter_map(|(set, was)| differs(set, was, here.get(set)?)).collect()
+}
+
+/// The same of the one set called `set`, with the facts `here`.
+pub fn difference(snapshot: &Snapshot, set: &str, here: Facts) -> Option<String> {
+    differs(set, snapshot.data.get(set)?, &named(here))
+}
+
+/// What makes a set another one than it `was`; facts that only one of them has say nothing.
+fn differs(set: &str, was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Option<String> {
+    let known = was.iter().filter_map(|(fact, was)| Some((fact, was, is.get(fact)?)));
+    let changed: Vec<_> = known
+        .filter(|(_, was, is)| was != is)
+        .map(|(fact, was, is)| match fact.as_str() {
+            // Nobody compares hashes by eye.
+            "labels" | "contents" => format!("other {fact}"),
+            _ => format!("{fact} {was} -> {is}"),
+        })
+        .collect();
+    (!changed.is_empty()).then(|| format!("the {set} set has {}", changed.join(", ")))
+}
+
+/// That the validation set of a run of `job` on data with the facts `here` holds samples which the parameters of `snapshot`, of the
+/// file at `path`, that it begins with have learnt; of data that are the same but for the split.
+pub(super) fn learnt_validation(path: &Path, snapshot: &Snapshot, job: &Job, here: &Data) -> Option<String> {
+    job.data.split?;
+    let own = here.get(VALIDATION)?;
+    let stored = Job::from_toml(&snapshot.job).ok()?;
+    let is_same_data = match (snapshot.data.get(TEST), here.get(TEST)) {
+        (Some(was), Some(is)) => differs(TEST, was, is).is_none(),
+        // Files of earlier versions do not identify their data.
+        _ => (&stored.data.dataset, &stored.data.dir) == (&job.data.dataset, &job.data.dir),
+    };
+    let is_same_split = match snapshot.data.get(VALIDATION) {
+        Some(was) => differs(VALIDATION, was, own).is_none(),
+        None if snapshot.data.is_empty() => {
+            stored.data.split == job.data.split && !was_split_at_the_end(snapshot, &stored)
+        }
+        None => false,
+    };
+    if !is_same_data || is_same_split {
+        return None;
+    }
+    let held_out = if was_split_at_the_end(snapshot, &stored) {
+        "held out the end of the training set".to_owned()
+    } else if is_without_split(&stored.data)
+        || !snapshot.data.is_empty() && !snapshot.data.contains_key(VALIDATION)
+    {
+        format!("held out none of the training samples ({})", no_split(&stored.data))
+    } else {
+        format!("held out other samples ({})", split_of(&stored.data))
+    };
+    Some(format!(
+        "the run of {}, with whose parameters this one begins, {held_out}: they have learnt samples of the validation set \
+         ({}), and the evaluations that choose the network say better of it than new data will",
+        path.display(),
+        split_of(&job.data)
+    ))
+}
+
+fn is_without_split(data: &job::Data) -> bool {
+    matches!(data.split, None | Some(Split { validation: Validation::Count(0), .. }))
+}
+
+/// Why data that may be split are not.
+pub(super) fn no_split(data: &job::Data) -> &'static str {
+    match is_without_split(data) {
+        true => "data.validation = 0",
+        false => "no class has a second training sample, for a validation split",
+    }
+}
+
+/// How data are split, as a job file says it.
+fn split_of(data: &job::Data) -> String {
+    let Some(Split { validation, validation_seed }) = data.split else { return "no split".to_owned() };
+    let validation = serde_json::to_string(&validation).unwrap_or_default();
+    format!("data.validation = {validation}, data.validation_seed = {validation_seed}")
+}
