@@ -206,7 +206,7 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         let file = open_at_once(&Path::new("/dev/fd").join(reader.as_raw_fd().to_string())).unwrap().0;
         let message = wait_for(&file, &|| true).unwrap_err().to_string();
-        assert_eq!(message, "a signal has ended the wait for it");
+        assert_eq!(message, "a signal interrupted the wait for it");
         // What is there need not be waited for.
         writer.write_all(b"x").unwrap();
         wait_for(&file, &|| true).unwrap();
