@@ -6,7 +6,7 @@
 //! Two ways to take it into a step, after the exchange, on what is equal on every rank:
 //! - the published code's: `strength w / ||w_g||` is added to the gradient, zero where the norm is; after the step every
 //!   parameter within a threshold of zero becomes zero, whatever group it is in;
-//! - the proximal step ([`proximal`]): after the update by the gradient of the loss alone, each group shrinks at the
+//! - the proximal step (`proximal`): after the update by the gradient of the loss alone, each group shrinks at the
 //!   rate at which its parameters moved. This gives exact zeros without a threshold. Kinds of groups that overlap
 //!   shrink one after another.
 //!
