@@ -170,7 +170,7 @@ goes_on_elsewhere() {
   local id
   id=$(TERNFLOCK_SITE=$WORK/site.env slurm_head sbatch --parsable --nodes=2 --output="$WORK/fewer.log" --no-requeue \
     --time=1 --signal=B:CONT@1 \
-    slurm/train.sbatch jobs/lenet-digits.toml --run-dir "$WORK/cancelled" "${SLURM_SETTINGS[@]}" --set train.epochs=1000 \
+    slurm/train.sbatch jobs/lenet-digits.toml --run-dir "$WORK/cancelled" "${SLURM_SETTINGS[@]}" --set train.epochs=100000 \
     --allow-changes)
   within $AGAIN_S is_over "$id" || complain fewer "$id" "has not ended"
   grep -q "the allocation's end stops the run" "$WORK/fewer.log" || complain fewer "$id" "did not see the allocation's end"
