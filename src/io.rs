@@ -49,13 +49,26 @@ pub fn open_input(path: &Path) -> io::Result<Input> {
     }
 }
 
+/// Reads the regular file at `path` as text, at most `limit` bytes.
+///
+/// # Errors
+/// As for [`open_regular`]; also if it cannot be read, has more bytes or is not UTF-8.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    let bytes = read_at_most(open_regular(path)?, limit)?;
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
 /// Reads the whole file or stream that [`open_input`] opens at `path`, at most `limit` bytes.
 ///
 /// # Errors
 /// As for [`open_input`]; also if it cannot be read or has more bytes.
 pub fn read_input(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_at_most(open_input(path)?, limit)
+}
+
+fn read_at_most(input: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_input(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    input.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         let message = format!("it has more than {limit} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));

@@ -68,7 +68,7 @@ fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     };
     match &blas().trouble {
         Some(Trouble::Impossible(text)) if computes => Err(exit::fail(&Error::Usage(text.clone()))),
-        Some(Trouble::Slow(text)) if computes && !launcher::is_not_first() => {
+        Some(Trouble::Slow(text) | Trouble::Ignored(text)) if computes && !launcher::is_not_first() => {
             streams::log(format_args!("ternflock: warning: {text}"));
             Ok(())
         }

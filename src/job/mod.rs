@@ -143,7 +143,7 @@ impl Loaded {
 }
 
 /// The maximum size of a job file; a file given by mistake may have any size.
-const MOST_BYTES: u64 = 16 << 20;
+pub const MOST_BYTES: u64 = 16 << 20;
 
 /// Reads the job file at `path` and lays each of `sets` (`section.key=value`) over it, the last one said winning.
 ///

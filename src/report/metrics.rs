@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Event, Status, json};
 use crate::error::{Error, Result};
+use crate::io::open_regular;
 
 /// The metrics file of a run, open for appending.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ pub enum Last {
 pub fn last(path: &Path) -> Option<Last> {
     // Lines are far shorter than this.
     const TAIL: u64 = 1 << 16;
-    let mut file = File::open(path).ok()?;
+    let mut file = open_regular(path).ok()?;
     let start = file.metadata().ok()?.len().saturating_sub(TAIL);
     let mut tail = Vec::new();
     file.seek(SeekFrom::Start(start)).and_then(|_| file.read_to_end(&mut tail)).ok()?;
@@ -80,7 +81,7 @@ pub fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
 /// The whole lines of the file whose `step` is at most `step`; a line cut short by a kill is dropped.
 fn lines_up_to(path: &Path, step: u64) -> std::io::Result<String> {
     let mut kept = String::new();
-    for line in BufReader::new(File::open(path)?).lines() {
+    for line in BufReader::new(open_regular(path)?).lines() {
         let line = line?;
         let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
         if value.get("step").and_then(serde_json::Value::as_u64).is_some_and(|at| at <= step) {

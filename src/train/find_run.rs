@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::run_record::RunRecord;
 use crate::error::{Error, Result};
+use crate::io::read_text;
+use crate::job::MOST_BYTES;
 
 /// A run below `runs/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ fn all(runs: &Path, name: &str) -> Vec<Found> {
 
 /// The name of the job whose run is in `path`.
 fn stored_name(path: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(path.join("job.toml")).ok()?;
+    let text = read_text(&path.join("job.toml"), MOST_BYTES).ok()?;
     let job: toml::Table = text.parse().ok()?;
     Some(job.get("name")?.as_str()?.to_owned())
 }

@@ -13,6 +13,8 @@ use super::run_record::RunRecord;
 use super::world::{Patience, World};
 use crate::checkpoint::Store;
 use crate::error::{Error, Result};
+use crate::io::read_text;
+use crate::job::MOST_BYTES;
 use crate::job::{self, Difference, Job, Loaded};
 use crate::report::{Last, Status, last};
 
@@ -109,7 +111,7 @@ impl Stored {
         let by_own_job = is_same_file(Path::new(asked.file()), &job);
         let text = match job.exists() {
             true => Some(
-                std::fs::read_to_string(&job)
+                read_text(&job, MOST_BYTES)
                     .map_err(|error| Error::run_dir(&job, format!("cannot be read: {error}")))?,
             ),
             false => Store::newest_job(run_dir)?,

@@ -8,7 +8,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::clock::rfc3339_micros;
 use crate::error::{Error, Result};
+use crate::io::read_text;
 use crate::job::Loaded;
+use crate::job::MOST_BYTES;
 use crate::report::write_whole;
 
 const RECORD: &str = "run.toml";
@@ -63,7 +65,7 @@ impl RunRecord {
     /// [`Error::RunDir`] if there is one that cannot be read.
     pub fn read(run_dir: &Path) -> Result<RunRecord> {
         let path = run_dir.join(RECORD);
-        match std::fs::read_to_string(&path) {
+        match read_text(&path, MOST_BYTES) {
             Ok(text) => toml::from_str(&text).map_err(|error| {
                 let reason = error.message();
                 Error::run_dir(&path, format!("is not what the program wrote: {reason}; remove it"))

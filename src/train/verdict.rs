@@ -56,15 +56,22 @@ impl Run<'_> {
     }
 
     /// Loads the network of the evaluation `best` into the trainer, on all ranks. Returns its checkpoint, or `None` if
-    /// there is none, for example because an earlier start of this run kept none. The same if it cannot be read, with a
-    /// note: a run that has done all of its steps must not fail for that.
+    /// it is missing, of another step or damaged, with a note: a run that has done all of its steps must not fail for
+    /// that.
     fn take_best(&mut self, best: &Best, world: &mut World) -> Result<Option<PathBuf>> {
         let is_last = best.step == self.trainer.step;
         let network = &mut self.trainer.network;
         // The other ranks may not see the files of rank 0.
-        let taken = match self.store.as_ref().and_then(Store::best) {
-            Some(path) if !is_last => take(network, &path, best.step).map(|taken| taken.then_some(path)),
-            path => Ok(path),
+        let lost = |what: &str| Err(Error::checkpoint(self.run_dir.path().join("checkpoints/best.h5"), what));
+        let taken = match self.store.as_ref().map(Store::best) {
+            Some(path) if is_last => Ok(path),
+            Some(Some(path)) => match take(network, &path, best.step) {
+                Ok(false) => lost("is of another step"),
+                Ok(true) => Ok(Some(path)),
+                Err(error) => Err(error),
+            },
+            Some(None) => lost("is missing"),
+            None => Ok(None),
         };
         let (path, damage) = match taken {
             Ok(path) => (path.map_or_else(String::new, |path| path.display().to_string()), String::new()),

@@ -107,17 +107,30 @@ impl Line<'_> {
     }
 }
 
+/// The sets that chose the networks of `outcomes`, each once.
+fn sets<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Vec<&'a str> {
+    let mut sets: Vec<&str> = outcomes.map(|outcome| &*outcome.set).collect();
+    sets.sort_unstable();
+    sets.dedup();
+    sets
+}
+
 /// For people: a row for each setting.
 pub fn text(lines: &[Line]) -> String {
-    let first = lines.iter().flat_map(|line| &line.outcomes).next();
-    let (set, metric) = first.map_or(("", "score"), |outcome| (&outcome.set, &outcome.metric));
+    let outcomes = || lines.iter().flat_map(|line| &line.outcomes);
+    let metric = outcomes().next().map_or("score", |outcome| &outcome.metric);
+    let sets = sets(outcomes());
+    // If rows were chosen on different sets, each names its own.
+    let (set, mixed) = match &sets[..] {
+        [] => ("", false),
+        [set] => (*set, false),
+        _ => ("", true),
+    };
     let is_share = metric == "accuracy";
     let (scale, unit) = if is_share { (100.0, " (%)") } else { (1.0, "") };
-    let any = |value: fn(&Outcome) -> Option<f64>| {
-        lines.iter().flat_map(|line| &line.outcomes).any(|outcome| value(outcome).is_some())
-    };
+    let any = |value: fn(&Outcome) -> Option<f64>| outcomes().any(|outcome| value(outcome).is_some());
     // If the test set chose, its score is already shown.
-    let tested = !set.is_empty() && set != TEST;
+    let tested = sets.iter().any(|set| *set != TEST);
     let measured = any(|outcome| outcome.sharpness);
     let diverged = lines.iter().any(|line| !line.diverged.is_empty());
     let mut keys: Vec<&str> = Vec::new();
@@ -128,11 +141,9 @@ pub fn text(lines: &[Line]) -> String {
     }
     let mut head = vec!["job".to_owned()];
     head.extend(keys.iter().map(|key| (*key).to_owned()));
-    head.extend([
-        "runs".into(),
-        format!("{set} {metric}{unit}").trim().to_owned(),
-        format!("{set} loss").trim().to_owned(),
-    ]);
+    head.push("runs".into());
+    head.extend(mixed.then(|| "chosen on".to_owned()));
+    head.extend([format!("{set} {metric}{unit}").trim().to_owned(), format!("{set} loss").trim().to_owned()]);
     head.extend(tested.then(|| format!("test {metric}{unit}")));
     head.extend(measured.then(|| "sharpness (%)".to_owned()));
     head.extend(diverged.then(String::new));
@@ -141,6 +152,7 @@ pub fn text(lines: &[Line]) -> String {
         let mut row = vec![line.setting.job.clone()];
         row.extend(line.setting.values.iter().map(|(_, value)| value.clone()));
         row.push(line.counted());
+        row.extend(mixed.then(|| self::sets(line.outcomes.iter()).join(", ")));
         let cell = |spread: Option<Spread>, scale, digits| {
             spread.map_or("-".into(), |spread: Spread| spread.shown(scale, digits))
         };

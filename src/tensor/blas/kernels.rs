@@ -48,6 +48,8 @@ pub enum Chosen {
 pub enum Trouble {
     /// They work, but leave the processor's wider vectors unused.
     Slow(String),
+    /// They are not those that `OPENBLAS_CORETYPE` asks for, because OpenBLAS does not know that name.
+    Ignored(String),
     /// They use instructions that the processor does not have: the first product would crash the process.
     Impossible(String),
 }
@@ -86,10 +88,13 @@ impl Blas {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Blas {
         let set = variable(CORE_TYPE).filter(|value| !value.is_empty());
+        // OpenBLAS chooses by itself if it has no kernels of the name that it was given.
+        let ignored = set.as_ref().filter(|set| !set.eq_ignore_ascii_case(kernels));
         let chosen = match &set {
-            None => Chosen::ByBlas,
+            Some(_) if ignored.is_some() => Chosen::ByBlas,
             Some(_) if set == variable(ASKED) => Chosen::ByProgram,
             Some(_) => Chosen::ByUser,
+            None => Chosen::ByBlas,
         };
         let library = config.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
         let used = Vectors::of_kernels(kernels);
@@ -116,6 +121,13 @@ impl Blas {
                  {processor}, and kernels that use it failed a check or could not be checked; use a newer OpenBLAS"
             ))),
         });
+        let trouble = trouble.or_else(|| {
+            Some(Trouble::Ignored(format!(
+                "{library} has no kernels called `{}`: OPENBLAS_CORETYPE has no effect, and {kernels} kernels are used; unset \
+                 it",
+                ignored?
+            )))
+        });
         Blas { library, kernels: kernels.into(), chosen, trouble }
     }
 }
@@ -128,7 +140,7 @@ impl fmt::Display for Blas {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Trouble::Slow(text) | Trouble::Impossible(text)) = self;
+        let (Trouble::Slow(text) | Trouble::Ignored(text) | Trouble::Impossible(text)) = self;
         f.write_str(text)
     }
 }
@@ -185,6 +197,20 @@ mod tests {
         assert!(slow(&of("Prescott", Vectors::Avx512, "", "")).contains("does not know this processor"));
         let built = Blas::of("OpenBLAS 0.3.30 Haswell", "Haswell", Some(Vectors::Avx512), |_| None);
         assert!(slow(&built).contains("DYNAMIC_ARCH"));
+    }
+
+    #[test]
+    fn a_name_that_openblas_does_not_know_is_no_choice() {
+        for asked in ["", "nonsense"] {
+            let blas = of("Cooperlake", Vectors::Avx512, "nonsense", asked);
+            assert_eq!(blas.chosen, Chosen::ByBlas);
+            assert!(
+                matches!(&blas.trouble, Some(Trouble::Ignored(text)) if text.contains("no kernels called `nonsense`")),
+                "{blas:?}"
+            );
+        }
+        // By any spelling.
+        assert_eq!(of("SkylakeX", Vectors::Avx512, "SKYLAKEX", "").trouble, None);
     }
 
     #[test]

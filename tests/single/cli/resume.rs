@@ -232,3 +232,21 @@ fn what_cannot_be_resumed_is_said() {
     place.run("train staged.toml --resume").refused(2, &parts);
     place.run("train --resume runs/staged").ended(0);
 }
+
+/// A named pipe without a writer, in another directory under `runs/` or in the run's own: nothing waits for it.
+#[test]
+fn a_pipe_among_the_files_of_runs_is_not_waited_for() {
+    let place = Place::new();
+    let pipe = |name: &str| {
+        std::fs::create_dir_all(place.path(name).parent().unwrap()).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(place.path(name)).status().unwrap();
+        assert!(made.success());
+    };
+    place.run("train tiny.toml").ended(0);
+    pipe("runs/other/job.toml");
+    pipe("runs/other/run.toml");
+    place.run("train tiny.toml --resume").ended(0);
+    std::fs::remove_file(place.path("runs/tiny/run.toml")).unwrap();
+    pipe("runs/tiny/run.toml");
+    place.run("train --resume runs/tiny").refused(5, &["runs/tiny/run.toml: cannot be read: ", "named pipe"]);
+}

@@ -212,6 +212,27 @@ fn a_value_that_diverges_is_a_row() {
     assert!(last.contains("\"event\":\"end\"") && last.contains("\"complete\":true"), "{last}");
 }
 
+/// A score that the test set chose must not stand under the name of another set.
+#[test]
+fn rows_that_different_sets_chose_name_them() {
+    let place = Place::new();
+    let words = "sweep tiny.toml --vary data.validation=0,auto --set train.steps=4 --into sweep";
+    let done = place.run(words).ended(0);
+    let rows: Vec<Vec<&str>> = done
+        .out
+        .lines()
+        .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect();
+    assert_eq!(
+        rows[0][2..],
+        ["runs", "chosen on", "accuracy (%)", "loss", "test accuracy (%)"],
+        "{}",
+        done.out
+    );
+    assert_eq!((rows[1][3], rows[2][3]), ("test", "validation"), "{}", done.out);
+    assert_eq!(rows[1][4], rows[1][6], "where the test set chose, its score is both: {}", done.out);
+}
+
 /// Perplexity overflows long before the loss does. It is written as infinity, and all readers accept that.
 #[test]
 fn an_infinite_perplexity_is_a_number_like_any_other() {

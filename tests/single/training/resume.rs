@@ -101,6 +101,16 @@ fn a_best_checkpoint_that_is_damaged_does_not_fail_a_run_that_is_complete() {
         }
     }
     assert!(fs::read(&path).unwrap() == bytes);
+    // The same if it is gone.
+    fs::remove_file(&path).unwrap();
+    for rank in resume(2, &loaded, directory.path()) {
+        assert_eq!(rank.summary().chosen.as_ref().unwrap().step, 20);
+        let notes = rank.notes();
+        assert!(
+            notes.iter().any(|note| note.contains("best.h5: is missing; so the network of the last")),
+            "{notes:?}"
+        );
+    }
 }
 
 /// On another number of ranks the loss of the same network is another in its last bits: nothing has become better by that.
