@@ -7,7 +7,7 @@
 //! HDF5 trusts the lengths and addresses it reads: from a damaged file it may crash or ask for any amount of memory. So
 //! the whole file is compared with this line first. One difference is accepted: see [`STALE_ROOT_CACHE`].
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -16,6 +16,7 @@ use std::path::Path;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::FORMAT_VERSION;
+use crate::io::open_regular;
 
 /// The size of the block: the smallest HDF5 allows.
 pub(super) const SIZE: usize = 512;
@@ -55,14 +56,10 @@ pub(super) fn seal(mut image: &File, mut file: &File) -> io::Result<()> {
     io::copy(&mut image, &mut file).map(drop)
 }
 
-/// Compares the file at `path` with its header, and returns the number of bytes after the block.
-pub(super) fn verify(path: &Path) -> Result<u64, String> {
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    // Opening a pipe would wait for a writer.
-    if !metadata.is_file() {
-        return Err("is not a file".into());
-    }
-    let mut file = File::open(path).map_err(unreadable)?;
+/// Compares the file at `path` with its header. Returns the open file and the number of bytes after the block.
+pub(super) fn verify(path: &Path) -> Result<(File, u64), String> {
+    let mut file = open_regular(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
     let mut start = Vec::with_capacity(SIZE);
     (&mut file).take(SIZE as u64).read_to_end(&mut start).map_err(unreadable)?;
     let (version, length, digest) = parse(&start, metadata.len())?;
@@ -81,7 +78,7 @@ pub(super) fn verify(path: &Path) -> Result<u64, String> {
     }
     let holds = |root_cache| self::digest(&file, root_cache).map(|found| found == (length, digest));
     if holds(None).map_err(unreadable)? || holds(Some(STALE_ROOT_CACHE)).map_err(unreadable)? {
-        return Ok(length);
+        return Ok((file, length));
     }
     Err("its checksum does not match: it changed since it was written; use an earlier checkpoint".into())
 }

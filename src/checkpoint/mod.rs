@@ -2,6 +2,7 @@
 //!
 //! - `snapshot` and `origin`: what a checkpoint holds, as plain values
 //! - `write` and `read`: the HDF5 layout, described in `docs/checkpoint-format.md`
+//! - `container`: the part of HDF5 that `write` produces, for `read`
 //! - `header`: length and checksum in the file's user block, verified before HDF5 sees a byte
 //! - `partial`: temporary file, sync, rename
 //! - `store`: the `checkpoints/` directory of a run: rotation, the best, the latest
@@ -9,6 +10,7 @@
 //! Inside, a failure is its reason as a string; [`save`], [`load`], [`verify`] and [`Store`] add the file it is about.
 //! All of it may be called from any thread: the HDF5 wrapper holds one lock around the library.
 
+mod container;
 mod header;
 mod origin;
 mod partial;

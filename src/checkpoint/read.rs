@@ -1,29 +1,28 @@
-//! A snapshot out of an HDF5 file (docs/checkpoint-format.md), once the header says that the file is whole.
+//! A snapshot out of an HDF5 file (docs/checkpoint-format.md), once the header says that the file is intact.
 
 use std::path::Path;
 
-use hdf5::types::VarLenUnicode;
-use hdf5::{Container, File, Group, IndexType, IterationOrder};
-
-use super::snapshot::{Best, Data, Plateau, Progress, Slot, Snapshot, Stage, Tensor, elements};
-use super::write::{FORMAT, cause};
+use super::container::{Attributes, Container, Group};
+use super::snapshot::{Best, Data, Plateau, Progress, Slot, Snapshot, Stage, Tensor};
+use super::write::FORMAT;
 use super::{FORMAT_VERSION, Origin, header};
 use crate::job::Gradients;
 
 /// Reads the whole checkpoint at `path`.
 pub(super) fn load(path: &Path) -> Result<Snapshot, String> {
     let reader = Reader::open(path)?;
-    let tensors = |section: &str| -> Result<Vec<Tensor>, String> {
-        reader.tensor_names(section)?.iter().map(|name| reader.tensor(section, name)).collect()
+    let optimizer = reader.group(&reader.root, "optimizer")?;
+    let slot = |(name, address): &(String, u64)| {
+        let tensors = reader.tensors(&reader.group_at(*address, name)?, name)?;
+        Ok(Slot { name: name.clone(), tensors })
     };
-    let slot = |name: String| Ok(Slot { tensors: tensors(&format!("optimizer/{name}"))?, name });
     let snapshot = Snapshot {
         origin: reader.origin()?,
-        network: reader.text_dataset("network")?,
-        job: reader.text_dataset("job")?,
-        parameters: tensors("parameters")?,
-        optimizer: reader.members("optimizer")?.into_iter().map(slot).collect::<Result<_, String>>()?,
-        carried: if reader.has("carried") { tensors("carried")? } else { Vec::new() },
+        network: reader.text("network")?,
+        job: reader.text("job")?,
+        parameters: reader.tensors(&reader.group(&reader.root, "parameters")?, "parameters")?,
+        optimizer: optimizer.members()?.iter().map(slot).collect::<Result<_, String>>()?,
+        carried: reader.carried()?,
         vocabulary: reader.vocabulary()?,
         data: reader.data()?,
         progress: reader.progress()?,
@@ -37,45 +36,46 @@ pub(super) fn compare<V: AsRef<[f32]>>(path: &Path, snapshot: &Snapshot<V>) -> R
     let reader = Reader::open(path)?;
     let same = |same: bool, what: &str| if same { Ok(()) } else { Err(format!("its {what} differ")) };
     same(reader.origin()? == snapshot.origin, "version and date")?;
-    same(reader.text_dataset("network")? == snapshot.network, "networks")?;
-    same(reader.text_dataset("job")? == snapshot.job, "jobs")?;
+    same(reader.text("network")? == snapshot.network, "networks")?;
+    same(reader.text("job")? == snapshot.job, "jobs")?;
     same(reader.progress()?.same_bits(&snapshot.progress), "progress attributes")?;
-    let tensors = |section: &str, tensors: &[Tensor<V>]| {
-        let names = reader.tensor_names(section)?;
-        same(
-            names.iter().eq(tensors.iter().map(|tensor| &tensor.name)),
-            &format!("tensor names of `{section}`"),
-        )?;
-        tensors.iter().try_for_each(|tensor| {
-            same(
-                reader.tensor(section, &tensor.name)?.same_bits(tensor),
-                &format!("values of `{}`", tensor.name),
-            )
-        })
+    let tensors = |section: &str, group: &Group, tensors: &[Tensor<V>]| {
+        let mut expected = tensors.iter();
+        reader.each_tensor(group, section, &mut |tensor| {
+            let same_bits = expected.next().is_some_and(|expected| tensor.same_bits(expected));
+            same(same_bits, &format!("values of `{section}/{}`", tensor.name))
+        })?;
+        same(expected.next().is_none(), &format!("tensor names of `{section}`"))
     };
-    tensors("parameters", &snapshot.parameters)?;
-    if !snapshot.carried.is_empty() {
-        tensors("carried", &snapshot.carried)?;
+    tensors("parameters", &reader.group(&reader.root, "parameters")?, &snapshot.parameters)?;
+    match reader.root.member("carried").is_some() {
+        true => tensors("carried", &reader.group(&reader.root, "carried")?, &snapshot.carried)?,
+        false => same(snapshot.carried.is_empty(), "tensor names of `carried`")?,
     }
     same(reader.vocabulary()? == snapshot.vocabulary, "vocabularies")?;
     same(reader.data()? == snapshot.data, "facts about the data")?;
-    let slots = reader.members("optimizer")?;
-    same(slots.iter().eq(snapshot.optimizer.iter().map(|slot| &slot.name)), "optimizer slots")?;
-    snapshot.optimizer.iter().try_for_each(|slot| tensors(&format!("optimizer/{}", slot.name), &slot.tensors))
+    let optimizer = reader.group(&reader.root, "optimizer")?;
+    let slots = optimizer.members()?.iter().map(|(name, _)| name);
+    same(slots.eq(snapshot.optimizer.iter().map(|slot| &slot.name)), "optimizer slots")?;
+    snapshot
+        .optimizer
+        .iter()
+        .try_for_each(|slot| tensors(&slot.name, &reader.group(&optimizer, &slot.name)?, &slot.tensors))
 }
 
 struct Reader {
-    file: File,
-    /// The size of the HDF5 file, which no tensor in it can exceed.
-    bytes: u64,
+    container: Container,
+    root: Group,
 }
 
 impl Reader {
     fn open(path: &Path) -> Result<Self, String> {
-        let bytes = header::verify(path)?;
-        let reader = Reader { file: File::open(path).map_err(cause)?, bytes };
-        let format = attribute(&reader.file, "format", text)?;
-        let version = attribute(&reader.file, "format_version", |value| value.read_scalar::<u32>())?;
+        let (file, length) = header::verify(path)?;
+        let container = Container::open(file, header::SIZE as u64, length)?;
+        let root = container.root().map_err(|reason| format!("its root group: {reason}"))?;
+        let reader = Reader { container, root };
+        let format = reader.attribute(&reader.root.attributes, "format")?;
+        let version = reader.root.attributes.u32("format_version").map_err(unusable("format_version"))?;
         if format != FORMAT || !(1..=FORMAT_VERSION).contains(&version) {
             return Err(format!(
                 "says it is a `{format}` of version {version}, not a `{FORMAT}` of 1 to {FORMAT_VERSION}"
@@ -85,151 +85,162 @@ impl Reader {
     }
 
     fn origin(&self) -> Result<Origin, String> {
-        Ok(Origin {
-            program_version: attribute(&self.file, "program_version", text)?,
-            created: attribute(&self.file, "created", text)?,
-        })
+        let text = |name| self.attribute(&self.root.attributes, name);
+        Ok(Origin { program_version: text("program_version")?, created: text("created")? })
     }
 
     fn progress(&self) -> Result<Progress, String> {
-        let group = self.group("progress")?;
-        let metrics = self.group("progress/metrics")?;
-        let count = |name| attribute(&group, name, |value| value.read_scalar::<u64>());
-        let float = |group: &Group, name: &str| attribute(group, name, |value| value.read_scalar::<f64>());
-        let present = group.attr_names().map_err(cause)?;
-        let has = |name: &str| present.iter().any(|other| other == name);
+        let group = self.group(&self.root, "progress")?;
+        let metrics = self.group(&group, "metrics")?.attributes;
+        let attributes = &group.attributes;
+        let count = |name: &str| attributes.u64(name).map_err(unusable(name));
+        let float = |attributes: &Attributes, name: &str| attributes.f64(name).map_err(unusable(name));
+        let text = |name: &str| self.attribute(attributes, name);
+        let has = |name: &str| attributes.has(name);
         let best = || -> Result<Best, String> {
-            let metric = attribute(&group, "best_metric", text)?;
-            let loss = has("best_loss").then(|| float(&group, "best_loss")).transpose()?;
-            Ok(Best { step: count("best_step")?, metric, value: float(&group, "best_value")?, loss })
+            let loss = has("best_loss").then(|| float(attributes, "best_loss")).transpose()?;
+            let (metric, value) = (text("best_metric")?, float(attributes, "best_value")?);
+            Ok(Best { step: count("best_step")?, metric, value, loss })
         };
         let plateau = || -> Result<Plateau, String> {
             let (cuts, waited) = (count("plateau_cuts")?, count("plateau_waited")?);
-            Ok(Plateau { cuts, waited, best_loss: float(&group, "plateau_best_loss")? })
+            Ok(Plateau { cuts, waited, best_loss: float(attributes, "plateau_best_loss")? })
         };
         let stage = || -> Result<Stage, String> {
             let (start, optimizer_start) = (count("stage_start")?, count("optimizer_start")?);
-            Ok(Stage { name: attribute(&group, "stage", text)?, start, optimizer_start })
+            Ok(Stage { name: text("stage")?, start, optimizer_start })
         };
         let gradients = || -> Result<Gradients, String> {
-            let name = attribute(&group, "gradients", text)?;
+            let name = text("gradients")?;
             let known = Gradients::ALL.into_iter().find(|gradients| gradients.name() == name);
-            known.ok_or_else(|| format!("says its gradients travelled as `{name}`, which is unknown here"))
+            known.ok_or_else(|| format!("has the unknown gradient format {name:?}"))
         };
-        let optional = |name| has(name).then(|| attribute(&group, name, text)).transpose();
-        let names = metrics.attr_names().map_err(cause)?;
+        let metric = |name: &str| Ok((name.to_owned(), float(&metrics, name)?));
         Ok(Progress {
             step: count("step")?,
             epoch: count("epoch")?,
             samples_seen: count("samples_seen")?,
             ranks: count("ranks")?,
             threads: count("threads")?,
-            blas: optional("blas")?,
-            vectors: optional("vectors")?,
+            blas: has("blas").then(|| text("blas")).transpose()?,
+            vectors: has("vectors").then(|| text("vectors")).transpose()?,
             gradients: has("gradients").then(gradients).transpose()?,
             plateau: has("plateau_cuts").then(plateau).transpose()?,
             stage: has("stage").then(stage).transpose()?,
             best: has("best_step").then(best).transpose()?,
-            metrics: names
-                .into_iter()
-                .map(|name| Ok((name.clone(), float(&metrics, &name)?)))
-                .collect::<Result<_, String>>()?,
+            metrics: metrics.names().map(metric).collect::<Result<_, String>>()?,
         })
     }
 
-    fn text_dataset(&self, name: &str) -> Result<String, String> {
-        self.file.dataset(name).and_then(|dataset| text(&dataset)).map_err(|error| missing(name, error))
+    /// The states of recurrent layers; none where there is no such group.
+    fn carried(&self) -> Result<Vec<Tensor>, String> {
+        match self.root.member("carried").is_some() {
+            true => self.tensors(&self.group(&self.root, "carried")?, "carried"),
+            false => Ok(Vec::new()),
+        }
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.file.link_exists(name)
-    }
-
-    /// The words of a language model; none where there is no such dataset.
+    /// The words of a language model; none where there is no such data set.
     fn vocabulary(&self) -> Result<Vec<String>, String> {
-        if !self.has("vocabulary") {
-            return Ok(Vec::new());
+        match self.root.member("vocabulary") {
+            Some(address) => self.texts(address).map_err(unusable("vocabulary")),
+            None => Ok(Vec::new()),
         }
-        let dataset = self.file.dataset("vocabulary").map_err(|error| missing("vocabulary", error))?;
-        // A word takes up at least its descriptor of 16 bytes.
-        if dataset.shape().iter().product::<usize>() as u64 > self.bytes / 16 {
-            return Err(format!(
-                "its `vocabulary` states the shape {:?}, larger than the file",
-                dataset.shape()
-            ));
-        }
-        let words: Vec<VarLenUnicode> = dataset.read_raw().map_err(|error| missing("vocabulary", error))?;
-        let owned = |word: &VarLenUnicode| String::from_utf8(word.as_bytes().into());
-        words
-            .iter()
-            .map(owned)
-            .collect::<Result<_, _>>()
-            .map_err(|error| format!("its `vocabulary`: {error}"))
     }
 
     /// What identifies the data; empty if the file does not contain it.
     fn data(&self) -> Result<Data, String> {
-        let sets = if self.has("data") { self.members("data")? } else { Vec::new() };
-        let facts = |set: String| {
-            let group = self.group(&format!("data/{set}"))?;
-            let names = group.attr_names().map_err(cause)?;
-            let fact = |name: String| Ok((name.clone(), attribute(&group, &name, text)?));
-            Ok((set, names.into_iter().map(fact).collect::<Result<_, String>>()?))
+        if self.root.member("data").is_none() {
+            return Ok(Data::new());
+        }
+        let data = self.group(&self.root, "data")?;
+        let facts = |(set, address): &(String, u64)| {
+            let facts = self.group_at(*address, set)?.attributes;
+            let fact = |name: &str| Ok((name.to_owned(), self.attribute(&facts, name)?));
+            Ok((set.clone(), facts.names().map(fact).collect::<Result<_, String>>()?))
         };
-        sets.into_iter().map(facts).collect()
+        data.members()?.iter().map(facts).collect()
     }
 
-    /// The names of the tensors below the group `section`, in the order they were written.
-    fn tensor_names(&self, section: &str) -> Result<Vec<String>, String> {
-        let mut names = Vec::new();
-        for layer in self.members(section)? {
-            let tensors = self.members(&format!("{section}/{layer}"))?;
-            names.extend(tensors.iter().map(|tensor| format!("{layer}/{tensor}")));
+    /// The tensors of the group `section`, in the order in which they were written.
+    fn tensors(&self, group: &Group, section: &str) -> Result<Vec<Tensor>, String> {
+        let mut tensors = Vec::new();
+        self.each_tensor(group, section, &mut |tensor| {
+            tensors.push(tensor);
+            Ok(())
+        })?;
+        Ok(tensors)
+    }
+
+    /// Calls `visit` with each tensor of the group `section`, in the order in which they were written.
+    fn each_tensor(
+        &self,
+        group: &Group,
+        section: &str,
+        visit: &mut dyn FnMut(Tensor) -> Result<(), String>,
+    ) -> Result<(), String> {
+        for (layer, address) in group.members()? {
+            for (tensor, address) in self.group_at(*address, layer)?.members()? {
+                let name = format!("{layer}/{tensor}");
+                let (shape, values) = self
+                    .floats(*address)
+                    .map_err(|reason| format!("its `{}/{}` {reason}", shown(section), shown(&name)))?;
+                visit(Tensor { name, shape, values })?;
+            }
         }
-        Ok(names)
+        Ok(())
     }
 
-    fn tensor(&self, section: &str, name: &str) -> Result<Tensor, String> {
-        let path = format!("{section}/{name}");
-        let dataset = self.file.dataset(&path).map_err(|error| missing(&path, error))?;
-        if !dataset.dtype().map_err(cause)?.is::<f32>() {
-            return Err(format!("its `{path}` is not of 32-bit floats"));
+    /// Shape and values of the tensor at `address`.
+    fn floats(&self, address: u64) -> Result<(Vec<usize>, Vec<f32>), String> {
+        let dataset = self.container.dataset(address)?;
+        let values = self.container.floats(&dataset)?;
+        Ok((dataset.shape()?, values))
+    }
+
+    /// The single string of the data set `name`.
+    fn text(&self, name: &str) -> Result<String, String> {
+        let address = self.root.member(name).ok_or("there is no such data set");
+        let texts = address.map_err(String::from).and_then(|address| self.texts(address));
+        let mut texts = texts.map_err(unusable(name))?;
+        match (texts.pop(), texts.len()) {
+            (Some(text), 0) => Ok(text),
+            _ => Err(unusable(name)("it is not a single string".into())),
         }
-        let shape = dataset.shape();
-        let bytes = elements(&shape).and_then(|count| count.checked_mul(size_of::<f32>()));
-        if bytes.is_none_or(|bytes| bytes as u64 > self.bytes) {
-            return Err(format!("its `{path}` states the shape {shape:?}, larger than the file"));
-        }
-        let values = if bytes == Some(0) { Vec::new() } else { dataset.read_raw().map_err(cause)? };
-        Ok(Tensor { name: name.into(), shape, values })
     }
 
-    /// The names in the group at `path`, in the order they were created.
-    fn members(&self, path: &str) -> Result<Vec<String>, String> {
-        self.group(path)?
-            .member_names_by(IndexType::CreationOrder, IterationOrder::Increasing)
-            .map_err(|error| missing(path, error))
+    fn texts(&self, address: u64) -> Result<Vec<String>, String> {
+        self.container.texts(&self.container.dataset(address)?)
     }
 
-    fn group(&self, path: &str) -> Result<Group, String> {
-        self.file.group(path).map_err(|error| missing(path, error))
+    /// The string attribute `name`.
+    fn attribute(&self, attributes: &Attributes, name: &str) -> Result<String, String> {
+        let text = attributes.text(name).and_then(|descriptor| self.container.text(&descriptor));
+        text.map_err(unusable(name))
+    }
+
+    /// The group `name` in `parent`.
+    fn group(&self, parent: &Group, name: &str) -> Result<Group, String> {
+        let address = parent.member(name).ok_or_else(|| "there is no such group".to_owned());
+        self.group_at(address.map_err(unusable(name))?, name)
+    }
+
+    /// The group at `address`, which messages call `name`.
+    fn group_at(&self, address: u64, name: &str) -> Result<Group, String> {
+        self.container.group(address).map_err(unusable(name))
     }
 }
 
-fn attribute<T>(
-    group: &Group,
-    name: &str,
-    read: impl Fn(&Container) -> hdf5::Result<T>,
-) -> Result<T, String> {
-    group.attr(name).and_then(|value| read(&value)).map_err(|error| missing(name, error))
+/// Says that what is called `name` cannot be used, and why.
+fn unusable(name: &str) -> impl Fn(String) -> String {
+    move |reason| format!("has no usable `{}`: {reason}", shown(name))
 }
 
-fn text(value: &Container) -> hdf5::Result<String> {
-    let text: VarLenUnicode = value.read_scalar()?;
-    // The type trusts the file to be UTF-8.
-    String::from_utf8(text.as_bytes().into()).map_err(|error| hdf5::Error::Internal(error.to_string()))
-}
-
-fn missing(name: &str, error: hdf5::Error) -> String {
-    format!("has no usable `{name}`: {}", cause(error))
+/// A name as messages show it: at most 64 characters.
+fn shown(name: &str) -> String {
+    let mut shown: String = name.chars().take(64).collect();
+    if shown.len() < name.len() {
+        shown.push('…');
+    }
+    shown
 }

@@ -24,7 +24,8 @@ pub(super) fn image<V: AsRef<[f32]>>(snapshot: &Snapshot<V>) -> Result<fs::File,
     // The `stdio` driver opens a path as it stands; the default one would resolve this link, which leads to no file.
     let file = File::with_options()
         .with_fcpl(|create| create.userblock(header::SIZE as u64))
-        .with_fapl(|access| access.fclose_degree(FileCloseDegree::Strong).stdio())
+        // The oldest structures, whatever the version of the library: those that `container` reads.
+        .with_fapl(|access| access.fclose_degree(FileCloseDegree::Strong).libver_earliest().stdio())
         .create(format!("/proc/self/fd/{}", image.as_raw_fd()))
         .map_err(cause)?;
     let written = contents(&file, snapshot);
@@ -45,7 +46,7 @@ fn memory_file() -> io::Result<fs::File> {
 }
 
 /// The system's words for what failed inside HDF5, or HDF5's own.
-pub(super) fn cause(error: hdf5::Error) -> String {
+fn cause(error: hdf5::Error) -> String {
     let stack = error.stack();
     let system = stack.iter().flat_map(|stack| stack.iter()).find_map(|frame| {
         let (_, message) = frame.desc().split_once("error message = '")?;

@@ -80,7 +80,7 @@ fn other_files_are_refused_for_what_they_are() {
     unsealed.unwrap().close().unwrap();
     assert!(refusal(&at("unsealed.h5")).contains("was never finished"));
     assert!(refusal(&at("missing.h5")).contains("No such file"));
-    assert!(refusal(directory.path()).ends_with("is not a file"));
+    assert!(refusal(directory.path()).contains("Is a directory"));
 
     save(at("newer.h5"), &sample(1)).unwrap();
     let mut newer = fs::read(at("newer.h5")).unwrap();
