@@ -184,7 +184,7 @@ impl Reader {
                 let name = format!("{layer}/{tensor}");
                 let (shape, values) = self
                     .floats(*address)
-                    .map_err(|reason| format!("its `{}/{}` {reason}", shown(section), shown(&name)))?;
+                    .map_err(|reason| format!("its `{}/{}`: {reason}", shown(section), shown(&name)))?;
                 visit(Tensor { name, shape, values })?;
             }
         }
@@ -201,11 +201,14 @@ impl Reader {
     /// The single string of the data set `name`.
     fn text(&self, name: &str) -> Result<String, String> {
         let address = self.root.member(name).ok_or("there is no such data set");
-        let texts = address.map_err(String::from).and_then(|address| self.texts(address));
-        let mut texts = texts.map_err(unusable(name))?;
-        match (texts.pop(), texts.len()) {
-            (Some(text), 0) => Ok(text),
-            _ => Err(unusable(name)("it is not a single string".into())),
+        address.map_err(String::from).and_then(|address| self.single(address)).map_err(unusable(name))
+    }
+
+    fn single(&self, address: u64) -> Result<String, String> {
+        let dataset = self.container.dataset(address)?;
+        match dataset.shape()?.is_empty() {
+            true => self.container.texts(&dataset)?.pop().ok_or_else(|| "it is empty".into()),
+            false => Err("it is not a single string".into()),
         }
     }
 

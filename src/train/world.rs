@@ -76,7 +76,7 @@ impl World {
         let allows_threads = transport.thread_level() >= ThreadLevel::Funneled;
         let host = to_record(&transport.processor_name());
         let hosts = small::all_gather(&mut transport, &host)?;
-        let hosts = hosts.chunks(host.len()).map(to_text).collect();
+        let hosts = hosts.chunks(host.len()).map(to_text).collect::<Result<_>>()?;
         let watched =
             Watched::new(Box::new(transport) as Box<dyn Transport>, hosts, patience.warn_after, report);
         Ok(World { transport: Metered::new(watched), allows_threads, mpi })
@@ -231,7 +231,7 @@ impl World {
     pub fn broadcast(&mut self, text: &str) -> Result<String> {
         let mut words = to_words(text.as_bytes());
         small::broadcast(&mut self.transport, &mut words)?;
-        Ok(to_text(&words))
+        to_text(&words)
     }
 
     /// Replaces `values`, as many on each rank, by rank 0's.
@@ -245,7 +245,7 @@ impl World {
 
     /// Gathers the texts of all ranks on every rank, at most 248 bytes of each.
     pub fn texts(&mut self, text: &str) -> Result<Vec<String>> {
-        Ok(self.gather(to_record(text))?.iter().map(|record| to_text(record)).collect())
+        self.gather(to_record(text))?.iter().map(|record| to_text(record)).collect()
     }
 
     /// The `text` of rank `rank`, on every rank; at most 248 bytes of it.
@@ -273,7 +273,11 @@ fn to_record(text: &str) -> [u64; 32] {
 }
 
 /// The inverse of [`to_words`]; words after the text are ignored.
-fn to_text(words: &[u64]) -> String {
-    let bytes: Vec<u8> = words[1..].iter().flat_map(|word| word.to_le_bytes()).collect();
-    String::from_utf8_lossy(&bytes[..words[0] as usize]).into_owned()
+fn to_text(words: &[u64]) -> Result<String> {
+    let (length, words) = words.split_first().unwrap_or((&0, &[]));
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let text = usize::try_from(*length).ok().and_then(|length| bytes.get(..length));
+    let text =
+        text.ok_or_else(|| Error::Exchange("a rank sent a text that is shorter than it states".into()))?;
+    Ok(String::from_utf8_lossy(text).into_owned())
 }

@@ -44,7 +44,7 @@ impl Group {
                 Kind::LinkInfo => info = Some(link_info(message.body)?),
                 Kind::Attribute => attributes.add(message.body)?,
                 Kind::Ignored => {}
-                Kind::Space | Kind::Type | Kind::Layout => return Err("is not a group".into()),
+                Kind::Space | Kind::Type | Kind::Layout => return Err("it is not a group".into()),
             }
         }
         let info = info.ok_or_else(|| refused("it is a group of an unknown kind"))?;

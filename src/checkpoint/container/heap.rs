@@ -64,7 +64,8 @@ impl<'a> Heap<'a> {
         let block = self.block(offset)?;
         let from = (offset - block.0) as usize;
         let found = block.1.get(from..from + length).filter(|_| from >= BLOCK_HEADER as usize);
-        let object = found.ok_or_else(|| damaged("an object of a heap crosses the edge of its block"))?.to_vec();
+        let object =
+            found.ok_or_else(|| damaged("an object of a heap crosses the edge of its block"))?.to_vec();
         self.last.replace(Some(block));
         Ok(Fields::new(object))
     }

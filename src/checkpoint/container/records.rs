@@ -76,7 +76,8 @@ pub(super) fn records(source: &Source, address: u64, index: Index) -> Result<Vec
 
 impl Sizes {
     fn new(index: Index, node: u64, depth: u16) -> Result<Sizes, String> {
-        let room = node.checked_sub(AROUND_RECORDS).ok_or_else(|| damaged("an index has nodes without room"))?;
+        let room =
+            node.checked_sub(AROUND_RECORDS).ok_or_else(|| damaged("an index has nodes without room"))?;
         let record = index.record() as u64;
         let leaf = room / record;
         let own = bytes_for(leaf);

@@ -34,7 +34,9 @@ impl Source {
     /// The `length` bytes of structure at `address`.
     pub fn structure(&self, address: u64, length: u64) -> Result<Fields, String> {
         let Some(left) = self.structure.get().checked_sub(length) else {
-            return Err(damaged("its objects refer to each other in a circle, or overlap"));
+            return Err(damaged(
+                "its objects add up to more than the file: some overlap, or refer to each other in a circle",
+            ));
         };
         self.structure.set(left);
         let mut bytes = self.buffer(address, length)?;
@@ -42,7 +44,7 @@ impl Source {
         Ok(Fields::new(bytes))
     }
 
-    /// `count` values of content at `address`. Two values never share a byte of a file.
+    /// `count` values of content at `address`.
     pub fn content<T: bytemuck::Pod>(&self, address: u64, count: usize) -> Result<Vec<T>, String> {
         let bytes = (count as u64).checked_mul(size_of::<T>() as u64);
         let bytes = bytes.ok_or_else(|| outside(address, u64::MAX))?;
@@ -56,7 +58,7 @@ impl Source {
     /// Counts `bytes` of content that were read as structure.
     pub fn count_content(&self, bytes: u64) -> Result<(), String> {
         let left = self.content.get().checked_sub(bytes);
-        self.content.set(left.ok_or_else(|| damaged("its contents overlap"))?);
+        self.content.set(left.ok_or_else(|| damaged("its contents add up to more than the file"))?);
         Ok(())
     }
 

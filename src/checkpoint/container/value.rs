@@ -31,7 +31,8 @@ const TYPES: [(Type, &[u8]); 6] = [
 impl Type {
     pub fn read(bytes: &[u8]) -> Option<Type> {
         // A message is padded with zeros to a multiple of eight bytes.
-        let is = |known: &[u8]| bytes.starts_with(known) && bytes[known.len()..].iter().all(|&byte| byte == 0);
+        let is =
+            |known: &[u8]| bytes.starts_with(known) && bytes[known.len()..].iter().all(|&byte| byte == 0);
         TYPES.iter().find(|(_, known)| is(known)).map(|(kind, _)| *kind)
     }
 
@@ -86,12 +87,12 @@ impl Dataset {
                 Kind::Layout => content = Some(layout(body)),
                 // Others may annotate a tensor.
                 Kind::Attribute | Kind::Ignored => {}
-                Kind::Link | Kind::LinkInfo => return Err("is not a data set".into()),
+                Kind::Link | Kind::LinkInfo => return Err("it is not a data set".into()),
             }
         }
         match (space, kind, content) {
             (Some(shape), Some(kind), Some(content)) => Ok(Dataset { shape, kind, content }),
-            _ => Err("is not a data set".into()),
+            _ => Err("it is not a data set".into()),
         }
     }
 
@@ -102,13 +103,13 @@ impl Dataset {
     }
 
     pub(super) fn floats(&self, source: &Source) -> Result<Vec<f32>, String> {
-        let (at, count) = self.elements(Type::F32, "is not of 32-bit floats", source)?;
+        let (at, count) = self.elements(Type::F32, "it is not of 32-bit floats", source)?;
         source.content(at, count)
     }
 
     /// The descriptors of its strings.
     pub(super) fn texts(&self, source: &Source) -> Result<Fields, String> {
-        let (at, count) = self.elements(Type::Text, "is not of strings of variable length", source)?;
+        let (at, count) = self.elements(Type::Text, "it is not of strings of variable length", source)?;
         Ok(Fields::new(source.content(at, count * DESCRIPTOR)?))
     }
 
@@ -127,7 +128,7 @@ impl Dataset {
             return Ok((0, 0));
         }
         match self.content.clone()? {
-            (None, _) => Err("was never written".into()),
+            (None, _) => Err("it was never written".into()),
             (Some(_), size) if size != bytes => {
                 Err(damaged(format!("it has {size} bytes for the {bytes} of its shape")))
             }
@@ -136,7 +137,7 @@ impl Dataset {
     }
 
     fn too_large(&self) -> String {
-        format!("states the shape {:?}, larger than the file", self.shape)
+        format!("it states the shape {:?}, larger than the file", self.shape)
     }
 }
 

@@ -1,0 +1,20 @@
+//! A checkpoint whose header fits whatever follows it loads or is refused.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ternflock::checkpoint::load;
+use ternflock_fuzz::{HEADER, sealed, write};
+
+fuzz_target!(|file: &[u8]| {
+    let content = file.get(HEADER..).unwrap_or_default();
+    let path = write("sealed.h5", &sealed(content));
+    if let Ok(snapshot) = load(&path) {
+        // Nothing comes out that was not in the file.
+        let elements = |tensors: &[ternflock::checkpoint::Tensor]| -> usize {
+            tensors.iter().map(|tensor| tensor.values.len()).sum()
+        };
+        let slots = snapshot.optimizer.iter().map(|slot| elements(&slot.tensors));
+        let all = elements(&snapshot.parameters) + elements(&snapshot.carried) + slots.sum::<usize>();
+        assert!(4 * all <= content.len());
+    }
+});

@@ -1,0 +1,126 @@
+//! A rank whose peers send anything, of any length, in any order: what it does ends with a result or an error.
+//!
+//! Input: the algorithm, the number of ranks, this one's rank, then messages: a length and words.
+#![no_main]
+
+use std::fmt;
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use ternflock::train::World;
+use ternflock_collectives::all_reduce::{Algorithm, Plan, ring_f32};
+use ternflock_collectives::topology::Topology;
+use ternflock_collectives::transport::{Lane, Wait};
+use ternflock_collectives::{Error, Result, Transport, codec, planes, small};
+
+/// All other ranks, as the input plays them.
+struct Peers {
+    rank: usize,
+    nodes: Vec<usize>,
+    input: Vec<u8>,
+    at: usize,
+}
+
+impl Peers {
+    fn byte(&mut self) -> Option<u8> {
+        self.at += 1;
+        self.input.get(self.at - 1).copied()
+    }
+}
+
+impl Transport for Peers {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn world(&self) -> usize {
+        self.nodes.len()
+    }
+
+    fn nodes(&self) -> &[usize] {
+        &self.nodes
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn set_context(&mut self, _: fmt::Arguments<'_>) {}
+
+    fn buffer(&mut self, words: usize) -> Vec<u64> {
+        vec![0; words]
+    }
+
+    fn recycle(&mut self, _: Vec<u64>) {}
+
+    fn send_on(&mut self, _: Lane, to: usize, _: Vec<u64>) -> Result<()> {
+        assert!(to < self.world() && to != self.rank);
+        Ok(())
+    }
+
+    fn poll(&mut self, _: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+        // 255 stands for a message of the right length, which the input need not state.
+        let length = match self.byte() {
+            None => return Ok(None),
+            Some(255) => words.min(1 << 12),
+            Some(length) => usize::from(length),
+        };
+        if length != words {
+            return Err(Error::LengthMismatch {
+                rank: self.rank,
+                peer: from,
+                expected_words: words,
+                got_words: length,
+            });
+        }
+        let mut word = || (0..8).fold(0, |word, _| word << 8 | u64::from(self.byte().unwrap_or(0)));
+        Ok(Some((0..length).map(|_| word()).collect()))
+    }
+
+    fn pending(&mut self) -> Result<Option<(usize, usize)>> {
+        Ok(None)
+    }
+
+    fn pause(&mut self, wait: &Wait) -> Result<()> {
+        Err(Error::PeerGone { rank: self.rank, peer: wait.peer })
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let [what, world, rank, node, rest @ ..] = input else { return };
+    let world = usize::from(*world) % 8 + 1;
+    let nodes: Vec<usize> = (0..world).map(|rank| rank / (usize::from(*node) % world + 1)).collect();
+    let topology = Topology::new(nodes.clone());
+    let mut peers = Peers { rank: usize::from(*rank) % world, nodes, input: rest.to_vec(), at: 0 };
+    let blocks = 3;
+    match what % 12 {
+        number @ 0..5 => {
+            let plan = Plan { topology: &topology, blocks, segment: 2 };
+            let width = planes::width(world);
+            let mut sums = vec![0; planes::words(blocks, width)];
+            let ternary = vec![0; planes::words(blocks, planes::TERNARY)];
+            let sum = Algorithm::ALL[usize::from(number)].sum(&mut peers, plan, &ternary, &mut sums);
+            // Whatever the planes hold is a number.
+            let mut values = vec![0.0; 512 * blocks];
+            codec::decode(&sums, width, 0, 1.0, &mut values);
+            assert!(values.iter().all(|value: &f32| value.is_finite()));
+            drop(sum);
+        }
+        5 => drop(ring_f32::sum(&mut peers, 7, &mut [0.0; 100])),
+        6 => drop(small::max(&mut peers, &mut [1, 2, 3])),
+        7 => drop(small::all_gather(&mut peers, &[1, 2])),
+        8 => drop(small::broadcast(&mut peers, &mut vec![1, 2, 3])),
+        9 => drop(small::agree(&mut peers, "the input", 7)),
+        other => {
+            let mut world = World::new(Box::new(peers), "host", Duration::MAX, Box::new(|_| {}));
+            match other {
+                10 => drop(world.broadcast("a text from rank 0")),
+                _ => {
+                    drop(world.texts("a text of each rank"));
+                    drop(world.together(Ok(())));
+                    drop(world.collect(&[1.0, 2.0, 3.0]));
+                }
+            }
+        }
+    }
+});
