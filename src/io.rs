@@ -45,6 +45,7 @@ pub fn open_input(path: &Path) -> io::Result<Input> {
     match kind.is_file() {
         true => Ok(Input::Regular(file)),
         false if stream && names_descriptor(path) => Ok(Input::Stream(file)),
+        false if names_descriptor(path) && !kind.is_dir() => Err(no_stream()),
         false => Err(refused(kind)),
     }
 }
@@ -136,6 +137,13 @@ fn names_descriptor(path: &Path) -> bool {
         || path.parent().is_some_and(|at| descriptors.iter().any(|of| at == Path::new(of)))
 }
 
+/// The error that a descriptor of this process is no stream: most often the standard input of all ranks but the first.
+fn no_stream() -> io::Error {
+    let message = "it is a device, not a pipe: mpirun gives its standard input to rank 0 alone, so write the data to a file that \
+                   all ranks can read, and give that";
+    io::Error::new(io::ErrorKind::Unsupported, message)
+}
+
 fn refused(kind: FileType) -> io::Error {
     if kind.is_dir() {
         return io::Error::from_raw_os_error(libc::EISDIR);
@@ -147,7 +155,8 @@ fn refused(kind: FileType) -> io::Error {
         _ => "no file",
     };
     let message = format!(
-        "it is {what}, but a regular file is needed; to use the output of a command, give /dev/stdin or write it to a file"
+        "it is {what}, but a regular file is needed; write the output of a command to a file, or pipe it to a run of one rank \
+         that reads /dev/stdin"
     );
     io::Error::new(io::ErrorKind::Unsupported, message)
 }

@@ -1,9 +1,9 @@
 //! CIFAR-10's binary version (Krizhevsky 2009): records of a label and 32x32 pixels, the red plane, the green, the blue.
 
-use std::io::Read as _;
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
-use super::files::{find, missing, open, read_error};
+use super::files::{Content, fill, open, read_error, require};
 use super::{Dataset, Images};
 use crate::error::{Error, Result};
 
@@ -41,11 +41,19 @@ const CLASSES: usize = 10;
 /// # Errors
 /// When a file is missing, unreadable, not of [`RECORDS`] records, or holds a label that is no class.
 pub(super) fn read(directory: &Path) -> Result<Dataset> {
+    // All files are opened before memory is taken for what they should hold.
+    let files: Vec<(PathBuf, Content)> = FILES
+        .iter()
+        .map(|name| {
+            let path = require(directory, name)?;
+            let content = open_records(&path, RECORDS)?;
+            Ok((path, content))
+        })
+        .collect::<Result<_>>()?;
     let mut train = empty(5 * RECORDS);
     let mut test = empty(RECORDS);
-    for name in FILES {
-        let path = find(directory, name).ok_or_else(|| missing(directory, name))?;
-        append(if name == FILES[5] { &mut test } else { &mut train }, &path, RECORDS)?;
+    for (index, (path, content)) in files.into_iter().enumerate() {
+        append(if index == 5 { &mut test } else { &mut train }, &path, content, RECORDS)?;
     }
     Ok(Dataset { name: "cifar-10", train, test })
 }
@@ -65,25 +73,34 @@ fn empty(capacity: usize) -> Images {
 /// What to do about files that are not those of CIFAR-10.
 const AGAIN: &str = "give the files that `ternflock data fetch cifar-10` brings";
 
-/// Appends the `records` records that the file at `path` must have.
-fn append(images: &mut Images, path: &Path, records: usize) -> Result<()> {
-    let mut bytes = Vec::with_capacity(records * RECORD + 1);
-    let mut content = open(path)?.take((records * RECORD) as u64 + 1);
-    content.read_to_end(&mut bytes).map_err(|error| read_error(path, &error))?;
-    let expected = records * RECORD;
-    if bytes.len() < expected {
-        let (held, record) = (bytes.len(), bytes.len() / RECORD);
-        let message = format!(
-            "cut short in record {record}: {records} records of {RECORD} bytes are {expected}, but it holds {held}; {AGAIN}"
-        );
-        return Err(Error::data(path, message));
+/// The content of the file at `path`, which must have `records` records. A file that is too small for them is read to its
+/// end at once, to report what it holds.
+fn open_records(path: &Path, records: usize) -> Result<Content> {
+    let expected = (records * RECORD) as u64;
+    let mut content = open(path)?;
+    if content.most().is_some_and(|most| most < expected) {
+        let held = io::copy(&mut content, &mut io::sink()).map_err(|error| read_error(path, &error))?;
+        return Err(cut_short(path, held as usize, records));
     }
-    if bytes.len() > expected {
-        let message =
-            format!("holds more than the {expected} bytes of {records} records of {RECORD}; {AGAIN}");
-        return Err(Error::data(path, message));
-    }
-    for (index, record) in bytes.chunks_exact(RECORD).enumerate() {
+    Ok(content)
+}
+
+fn cut_short(path: &Path, held: usize, records: usize) -> Error {
+    let (record, expected) = (held / RECORD, records * RECORD);
+    let message = format!(
+        "cut short in record {record}: {records} records of {RECORD} bytes are {expected}, but it holds {held}; {AGAIN}"
+    );
+    Error::data(path, message)
+}
+
+/// Appends the `records` records that `content`, of the file at `path`, must have.
+fn append(images: &mut Images, path: &Path, mut content: impl Read, records: usize) -> Result<()> {
+    let mut record = [0; RECORD];
+    for index in 0..records {
+        let held = fill(&mut content, &mut record).map_err(|error| read_error(path, &error))?;
+        if held < RECORD {
+            return Err(cut_short(path, index * RECORD + held, records));
+        }
         let label = record[0];
         if usize::from(label) >= CLASSES {
             let message = format!(
@@ -93,6 +110,12 @@ fn append(images: &mut Images, path: &Path, records: usize) -> Result<()> {
         }
         images.labels.push(label);
         images.pixels.extend_from_slice(&record[1..]);
+    }
+    if fill(&mut content, &mut [0]).map_err(|error| read_error(path, &error))? > 0 {
+        let expected = records * RECORD;
+        let message =
+            format!("holds more than the {expected} bytes of {records} records of {RECORD}; {AGAIN}");
+        return Err(Error::data(path, message));
     }
     Ok(())
 }
@@ -122,7 +145,10 @@ mod tests {
 
     fn refusal(bytes: &[u8]) -> String {
         let (_directory, path) = file(bytes);
-        append(&mut empty(3), &path, 3).unwrap_err().to_string()
+        open_records(&path, 3)
+            .and_then(|content| append(&mut empty(3), &path, content, 3))
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -130,8 +156,7 @@ mod tests {
         let bytes = records(3);
         let (_directory, path) = file(&bytes);
         let mut images = empty(6);
-        append(&mut images, &path, 3).unwrap();
-        append(&mut images, &path, 3).unwrap();
+        (0..2).for_each(|_| append(&mut images, &path, open_records(&path, 3).unwrap(), 3).unwrap());
         assert_eq!((images.len(), &images.labels[..]), (6, &[0, 1, 2, 0, 1, 2][..]));
         assert_eq!(images.sample(4), &bytes[RECORD + 1..2 * RECORD]);
     }

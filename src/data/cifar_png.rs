@@ -9,6 +9,18 @@ use png::{BitDepth, ColorType, Decoder};
 
 use super::cifar::{CHANNELS, FILES, RECORDS, SIDE};
 
+/// The files of the package that [`convert`] needs.
+pub(super) const OF_PACKAGE: &[&str] = &[
+    "train_lables.json",
+    "test_lables.json",
+    "data_batch_1.png",
+    "data_batch_2.png",
+    "data_batch_3.png",
+    "data_batch_4.png",
+    "data_batch_5.png",
+    "test_batch.png",
+];
+
 /// Pixels of a sample, in one row of the picture.
 const AREA: usize = SIDE * SIDE;
 

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use super::Images;
-use super::files::{open, read_error};
+use super::files::{append, fill, open, read_error, reserved};
 use crate::error::{Error, Result};
 use crate::job::Idx;
 
@@ -126,16 +126,16 @@ fn read_pair(images: &Path, labels: &Path) -> Result<Images> {
 
 /// Reads an array of `D` dimensions from the file at `path`, whose magic number must be `magic`.
 ///
-/// However large the header says the array is, no more memory is used than about twice what the file really holds.
+/// However large the header says the array is, no more memory is used than what a file of that size can hold.
 fn read_array<const D: usize>(path: &Path, magic: u32) -> Result<([usize; D], Vec<u8>)> {
     let mut reader = open(path)?;
-    let found = read_u32(&mut *reader).map_err(|error| header_error(path, &error))?;
+    let found = read_u32(&mut reader).map_err(|error| header_error(path, &error))?;
     if found != magic {
         return Err(Error::data(path, wrong_magic(found, magic)));
     }
     let mut dimensions = [0; D];
     for dimension in &mut dimensions {
-        *dimension = read_u32(&mut *reader).map_err(|error| header_error(path, &error))? as usize;
+        *dimension = read_u32(&mut reader).map_err(|error| header_error(path, &error))? as usize;
     }
     let shape = dimensions.map(|dimension| dimension.to_string()).join("x");
     let size = dimensions
@@ -146,19 +146,18 @@ fn read_array<const D: usize>(path: &Path, magic: u32) -> Result<([usize; D], Ve
             Error::data(path, format!("its header claims an impossible array of {shape} bytes"))
         })?;
 
-    let mut bytes = Vec::new();
-    reader.take(size as u64 + 1).read_to_end(&mut bytes).map_err(|error| read_error(path, &error))?;
-    match bytes.len() {
-        held if held < size => Err(Error::data(
-            path,
-            format!("cut short: its header claims {shape} = {size} bytes, but only {held} follow"),
-        )),
-        held if held > size => Err(Error::data(
-            path,
-            format!("more bytes follow than the {shape} = {size} that its header claims"),
-        )),
-        _ => Ok((dimensions, bytes)),
+    let mut bytes = reserved(path, reader.most().map_or(0, |most| most.min(size as u64)))?;
+    append(&mut bytes, (&mut reader).take(size as u64)).map_err(|error| read_error(path, &error))?;
+    let held = bytes.len();
+    if held < size {
+        let message = format!("cut short: its header claims {shape} = {size} bytes, but only {held} follow");
+        return Err(Error::data(path, message));
     }
+    if fill(&mut reader, &mut [0]).map_err(|error| read_error(path, &error))? > 0 {
+        let message = format!("more bytes follow than the {shape} = {size} that its header claims");
+        return Err(Error::data(path, message));
+    }
+    Ok((dimensions, bytes))
 }
 
 fn header_error(path: &Path, error: &io::Error) -> Error {

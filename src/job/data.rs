@@ -101,6 +101,15 @@ impl Data {
                 section.refuse(key, format!("data.{key} is for images; \"{}\" is a text", self.dataset));
             }
         }
+        let what = match self.dataset.as_str() {
+            "digits" | "genesis" => "part of the program",
+            "synthetic" | "synthetic-text" => "made up",
+            _ => "",
+        };
+        if !what.is_empty() && section.has("dir") {
+            let message = format!("`{}` is {what} and is read from no directory: leave it out", self.dataset);
+            section.refuse("dir", format!("data.dir: {message}"));
+        }
         if self.dataset == "idx" && !section.has("dir") {
             section.refuse("dataset", "data.dataset = \"idx\" needs `dir`, the directory of the IDX files");
         }

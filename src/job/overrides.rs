@@ -234,8 +234,8 @@ mod tests {
 
     #[test]
     fn a_value_is_toml_where_it_can_be_and_a_string_where_not() {
-        let job =
-            accepted(MINIMAL, &["exchange.keep_float=[\"logits\", 'conv1']", "data.dir=/some where/a=b"]).job;
+        let keep = "exchange.keep_float=[\"logits\", 'conv1']";
+        let job = accepted(MINIMAL, &[keep, "data.dataset=mnist", "data.dir=/some where/a=b"]).job;
         assert_eq!(job.exchange.keep_float, ["logits", "conv1"]);
         assert_eq!(job.data.dir.unwrap().to_str(), Some("/some where/a=b"));
         assert_eq!(

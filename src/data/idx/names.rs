@@ -14,19 +14,24 @@ use crate::error::{Error, Result};
 const PLACES: [&str; 7] =
     ["", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "QMNIST/raw"];
 
-/// The files of one data set, in the order of [`FILES`], by the prefix of their names.
-type Sets = BTreeMap<String, [Option<PathBuf>; 4]>;
+/// The files of one data set, in the order of [`FILES`]; several in the place of one if a directory has them by several
+/// names.
+type Files = [Vec<PathBuf>; 4];
+
+/// The files of several data sets, by the prefix of their names.
+type Sets = BTreeMap<String, Files>;
 
 /// The four files of the data set in `directory`. If that holds several data sets, `directory` may end in the prefix of
 /// their names: `EMNIST/raw/emnist-letters`.
 ///
 /// # Errors
-/// When a file is missing, or when there are several data sets.
+/// When a file is missing, when there are several data sets, and when a file is there by several names (raw and compressed,
+/// `t10k-` and `test-`) with different contents.
 pub fn find(directory: &Path) -> Result<[PathBuf; 4]> {
     let Some((place, mut sets)) = sets_of(directory) else { return Err(files::missing(directory, FILES[0])) };
-    let complete = |files: &[Option<PathBuf>; 4]| files.iter().all(Option::is_some);
-    if let Some(files) = sets.get("").filter(|files| complete(files)).cloned().and_then(whole) {
-        return Ok(files);
+    let complete = |files: &Files| files.iter().all(|paths| !paths.is_empty());
+    if let Some(files) = sets.get("").filter(|files| complete(files)) {
+        return chosen(files.clone());
     }
     if sets.values().any(complete) {
         sets.retain(|_, files| complete(files));
@@ -41,8 +46,10 @@ pub fn find(directory: &Path) -> Result<[PathBuf; 4]> {
         return Err(Error::data(directory, message));
     }
     let (start, files) = sets.into_iter().next().unwrap_or_default();
-    let missing = files.iter().position(Option::is_none).unwrap_or_default();
-    whole(files).ok_or_else(|| files::missing(&place, &format!("{start}{}", FILES[missing])))
+    match files.iter().position(Vec::is_empty) {
+        Some(missing) => Err(files::missing(&place, &format!("{start}{}", FILES[missing]))),
+        None => chosen(files),
+    }
 }
 
 /// Whether one of the files is in `directory`.
@@ -50,9 +57,13 @@ pub fn holds_any(directory: &Path) -> bool {
     sets_of(directory).is_some()
 }
 
-fn whole(files: [Option<PathBuf>; 4]) -> Option<[PathBuf; 4]> {
-    let files: Option<Vec<PathBuf>> = files.into_iter().collect();
-    files?.try_into().ok()
+/// Of each of the files the one to read.
+fn chosen(files: Files) -> Result<[PathBuf; 4]> {
+    let mut chosen: [PathBuf; 4] = Default::default();
+    for (chosen, paths) in chosen.iter_mut().zip(files) {
+        *chosen = files::only_one(paths)?;
+    }
+    Ok(chosen)
 }
 
 /// The first place in `directory` that has any of the files, and the files it has.
@@ -70,13 +81,17 @@ fn sets_of(directory: &Path) -> Option<(PathBuf, Sets)> {
 fn scan(place: &Path) -> Sets {
     let mut sets = Sets::new();
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
-    // A raw file comes before its compressed copy.
+    // A raw file comes before its compressed copy. What is no regular file counts only in place of none: opening it reports
+    // what it is. (Some archives have a directory by the name of each file.)
+    let mut paths: Vec<(bool, PathBuf)> =
+        entries.map(|entry| entry.path()).map(|path| (!path.is_file(), path)).collect();
     paths.sort();
-    for path in paths {
+    for (is_special, path) in paths {
         let Some((start, role)) = path.file_name().and_then(|name| parse(name.to_str()?)) else { continue };
-        let start = start.to_owned();
-        sets.entry(start).or_default()[role].get_or_insert(path);
+        let found = &mut sets.entry(start.to_owned()).or_default()[role];
+        if !is_special || found.is_empty() {
+            found.push(path);
+        }
     }
     sets
 }
@@ -150,6 +165,39 @@ mod tests {
         let directory = directory(&both.iter().map(String::as_str).collect::<Vec<_>>());
         let found = find(directory.path()).unwrap().map(|path| path.file_name().unwrap().to_owned());
         assert_eq!(found, FILES.map(std::ffi::OsString::from));
+        fs::write(directory.path().join("FashionMNIST/raw/train-labels-idx1-ubyte.gz"), "other").unwrap();
+        let message = find(directory.path()).unwrap_err().to_string();
+        assert!(
+            message.contains("train-labels-idx1-ubyte: holds other data than ")
+                && message.contains("train-labels-idx1-ubyte.gz, and either could be meant: move one"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn two_test_sets_are_not_confused() {
+        let names = FILES.iter().map(|name| name.to_string());
+        let test = names.clone().skip(2).map(|name| name.replace("t10k", "test"));
+        let names: Vec<String> = names.chain(test).collect();
+        let directory = directory(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        find(directory.path()).unwrap();
+        fs::write(directory.path().join("test-labels-idx1-ubyte"), "other").unwrap();
+        let message = find(directory.path()).unwrap_err().to_string();
+        assert!(
+            message.contains("t10k-labels-idx1-ubyte: holds other data than ")
+                && message.contains("test-labels"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_file_is_found_in_place_of_none() {
+        let directory = directory(&FILES[1..]);
+        fs::create_dir(directory.path().join(FILES[0])).unwrap();
+        let found = find(directory.path()).unwrap();
+        assert_eq!(found[0], directory.path().join(FILES[0]));
+        fs::write(directory.path().join("train-images.idx3-ubyte"), "").unwrap();
+        assert!(find(directory.path()).unwrap()[0].ends_with("train-images.idx3-ubyte"));
     }
 
     #[test]

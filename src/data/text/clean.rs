@@ -3,28 +3,94 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+use super::room::Allow;
+use crate::error::Result;
+
+/// The most combining marks in a row. Scripts need a few; normalisation keeps all of them in memory, several times.
+const MOST_MARKS: usize = 1000;
+
 /// `text` with lines that end in `\n`, in Unicode's normalisation form C, with ASCII hyphens and without invisible characters
-/// that belong to no word. A text without any of these is returned as it is.
-pub fn clean(text: String) -> String {
+/// that belong to no word. A text without any of these is returned as it is. `allow` is asked before memory is taken.
+///
+/// # Errors
+/// The refusal of `allow`.
+pub fn clean(text: String, allow: Allow) -> Result<String> {
     if text.is_ascii() && !text.contains('\r') {
-        return text;
+        return Ok(text);
     }
     let is_plain = |character| matches!(rewrite(character), Rewrite::Keep);
-    let text = match text.chars().all(is_plain) {
-        true => text,
-        false => rewritten(&text),
-    };
-    match nfc(&text) {
-        Cow::Borrowed(_) => text,
-        Cow::Owned(composed) => composed,
+    match text.chars().all(is_plain) {
+        true if is_nfc_quick(text.chars()) == IsNormalized::Yes => Ok(text),
+        true => collected(text.chars().nfc(), text.len(), allow),
+        false => collected(rewritten(&text).nfc(), text.len(), allow),
     }
+}
+
+/// The position of the first of more than [`MOST_MARKS`] combining marks in a row.
+pub fn endless_marks(text: &str) -> Option<usize> {
+    let (mut count, mut first) = (0, 0);
+    if text.is_ascii() {
+        return None;
+    }
+    for (at, character) in text.char_indices() {
+        if character.is_ascii() || canonical_combining_class(character) == 0 {
+            (count, first) = (0, at + character.len_utf8());
+        } else {
+            count += 1;
+            if count > MOST_MARKS {
+                return Some(first);
+            }
+        }
+    }
+    None
+}
+
+/// A string of `characters`, which should have about `length` bytes. It grows by a quarter if there are more.
+fn collected(characters: impl Iterator<Item = char>, length: usize, allow: Allow) -> Result<String> {
+    allow(length)?;
+    let mut out = String::with_capacity(length);
+    for character in characters {
+        make_room(&mut out, character.len_utf8(), allow)?;
+        out.push(character);
+    }
+    Ok(out)
+}
+
+/// Makes room for `bytes` more in `out`.
+fn make_room(out: &mut String, bytes: usize, allow: Allow) -> Result<()> {
+    if out.capacity() - out.len() < bytes {
+        let more = (out.len() / 4).max(bytes).max(64);
+        allow(2 * out.len() + more)?;
+        out.reserve_exact(more);
+    }
+    Ok(())
+}
+
+/// `text` in lower case, normalised.
+///
+/// # Errors
+/// The refusal of `allow`.
+pub fn lowercase(mut text: String, allow: Allow) -> Result<String> {
+    if text.is_ascii() {
+        text.make_ascii_lowercase();
+        return Ok(text);
+    }
+    allow(text.len())?;
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let small = lowercase_line(line);
+        make_room(&mut out, small.len(), allow)?;
+        out.push_str(&small);
+    }
+    Ok(out)
 }
 
 /// `line` in lower case, normalised. A dotted capital I becomes a plain i, by Unicode's simple mapping; the full
 /// mapping would leave a combining dot over it, which no other i has.
-pub fn lowercase(line: &str) -> Cow<'_, str> {
+fn lowercase_line(line: &str) -> Cow<'_, str> {
     if line.is_ascii() {
         return match line.bytes().any(|byte| byte.is_ascii_uppercase()) {
             true => Cow::Owned(line.to_ascii_lowercase()),
@@ -37,20 +103,13 @@ pub fn lowercase(line: &str) -> Cow<'_, str> {
     };
     // Some small letters compose although their capitals do not: J and a caron stay two characters, j and a caron
     // become one.
-    match nfc(&small) {
-        Cow::Borrowed(_) => Cow::Owned(small),
-        Cow::Owned(composed) => Cow::Owned(composed),
+    match is_nfc_quick(small.chars()) {
+        IsNormalized::Yes => Cow::Owned(small),
+        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(small.nfc().collect()),
     }
 }
 
 const DOTTED_I: char = '\u{130}';
-
-fn nfc(text: &str) -> Cow<'_, str> {
-    match is_nfc_quick(text.chars()) {
-        IsNormalized::Yes => Cow::Borrowed(text),
-        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfc().collect()),
-    }
-}
 
 /// What becomes of a character.
 enum Rewrite {
@@ -80,23 +139,21 @@ fn rewrite(character: char) -> Rewrite {
     }
 }
 
-fn rewritten(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+fn rewritten(text: &str) -> impl Iterator<Item = char> {
     let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match rewrite(character) {
-            Rewrite::Keep => out.push(character),
-            Rewrite::Drop => {}
-            Rewrite::Hyphen => out.push('-'),
-            Rewrite::EndOfLine => out.push('\n'),
-            Rewrite::Return => {
-                if characters.peek() != Some(&'\n') {
-                    out.push('\n');
-                }
+    std::iter::from_fn(move || {
+        loop {
+            let character = characters.next()?;
+            match rewrite(character) {
+                Rewrite::Keep => return Some(character),
+                Rewrite::Drop => {}
+                Rewrite::Hyphen => return Some('-'),
+                Rewrite::EndOfLine => return Some('\n'),
+                Rewrite::Return if characters.peek() == Some(&'\n') => {}
+                Rewrite::Return => return Some('\n'),
             }
         }
-    }
-    out
+    })
 }
 
 #[cfg(test)]
@@ -106,7 +163,11 @@ mod tests {
     use super::*;
 
     fn cleaned(text: &str) -> String {
-        clean(text.to_owned())
+        clean(text.to_owned(), &|_| Ok(())).unwrap()
+    }
+
+    fn lowercase(text: &str) -> String {
+        super::lowercase(text.to_owned(), &|_| Ok(())).unwrap()
     }
 
     #[test]
@@ -164,9 +225,9 @@ mod tests {
             let once = cleaned(&text);
             prop_assert_eq!(&cleaned(&text.nfd().collect::<String>()), &once);
             prop_assert_eq!(&cleaned(&text.nfc().collect::<String>()), &once);
-            prop_assert_eq!(&clean(once.clone()), &once);
+            prop_assert_eq!(&cleaned(&once), &once);
             let small = lowercase(&once);
-            prop_assert_eq!(small.nfc().collect::<String>(), small.as_ref());
+            prop_assert_eq!(&small.nfc().collect::<String>(), &small);
         }
 
         #[test]

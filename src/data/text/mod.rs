@@ -2,13 +2,15 @@
 
 mod clean;
 mod convert;
+mod count;
 mod feed;
 mod read;
+mod room;
 mod synthetic;
 mod tokens;
 mod vocabulary;
 
-pub(super) use convert::{bible, treebank};
+pub(super) use convert::{OF_BIBLE, OF_TREEBANK, bible, treebank};
 pub use feed::{TextFeed, TextSet};
 pub use read::{Corpus, Part, Texts};
 pub use synthetic::{synthetic_feed, synthetic_set};

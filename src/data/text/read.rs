@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
-use super::clean::clean;
+use super::clean::{clean, endless_marks, lowercase};
+use super::count::Counts;
+use super::room::{Allow, Room};
 use super::tokens::tokens;
 use super::{TextFeed, TextSet, Vocabulary};
 use crate::data::{files, open, registry};
@@ -55,12 +57,13 @@ pub struct Texts<'a> {
     dir: Option<&'a Path>,
     /// The files read so far.
     files: Vec<(PathBuf, String)>,
+    room: Room,
 }
 
 impl<'a> Texts<'a> {
     /// The texts of `data`, whose files lie in `dir` or where they are usually found. Nothing is read yet.
     pub fn new(data: &'a Data, how: &'a Text, dir: Option<&'a Path>) -> Texts<'a> {
-        Texts { data, how, dir, files: Vec::new() }
+        Texts { data, how, dir, files: Vec::new(), room: Room::default() }
     }
 
     /// The training text, and the vocabulary it makes.
@@ -68,11 +71,17 @@ impl<'a> Texts<'a> {
     /// # Errors
     /// When the file is missing, unreadable, not UTF-8 or empty.
     pub fn corpus(&mut self) -> Result<Corpus> {
-        let how = self.how;
-        let (path, text) = self.part(Part::Train)?;
-        let vocabulary = Vocabulary::build(how.vocabulary, |give| tokens(text, how, give));
-        let tokens = encode(text, how, &vocabulary);
-        Ok(Corpus { vocabulary, path: path.to_owned(), tokens })
+        let at = self.open(Part::Train)?;
+        let (how, (path, text)) = (self.how, self.part(at, Part::Train)?);
+        let allow = |bytes| self.room.allow(bytes);
+        let mut counts = Counts::new(&allow);
+        tokens(text, how, &mut |token| counts.add(token));
+        let count = counts.tokens()?;
+        let vocabulary = Vocabulary::build(how.vocabulary, counts);
+        let tokens = encode(text, how, &vocabulary, count, &allow)?;
+        let path = path.to_owned();
+        self.room.hold(tokens.capacity() * size_of::<u32>());
+        Ok(Corpus { vocabulary, path, tokens })
     }
 
     /// One part to evaluate on, by the words of `vocabulary`.
@@ -80,32 +89,47 @@ impl<'a> Texts<'a> {
     /// # Errors
     /// As for [`Texts::corpus`], and when the text is too short.
     pub fn set(&mut self, part: Part, vocabulary: &Vocabulary) -> Result<TextSet> {
-        let how = self.how;
-        let (path, text) = self.part(part)?;
-        let tokens = encode(text, how, vocabulary);
+        let at = self.open(part)?;
+        let (how, (path, text)) = (self.how, self.part(at, part)?);
+        let mut count = 0;
+        tokens(text, how, &mut |_| count += 1);
+        let tokens = encode(text, how, vocabulary, count, &|bytes| self.room.allow(bytes))?;
+        let held = tokens.capacity() * size_of::<u32>();
         let set = TextSet::new(tokens, vocabulary.len(), how.sequence_length, how.evaluation_columns);
-        set.map(|set| set.with_unknown(vocabulary.unknown()))
-            .map_err(|error| Error::data(path, error.to_string()))
+        let set = set
+            .map(|set| set.with_unknown(vocabulary.unknown()))
+            .map_err(|error| Error::data(path, error.to_string()));
+        self.room.hold(held);
+        set
     }
 
-    /// The text of `part`, and the file it comes from.
-    fn part(&mut self, part: Part) -> Result<(&Path, &str)> {
-        let path = match self.data.dataset == "genesis" {
+    /// Reads the file of `part` unless it was read before; returns its place among the files.
+    fn open(&mut self, part: Part) -> Result<usize> {
+        let is_inside = self.data.dataset == "genesis";
+        let path = match is_inside {
             true => "genesis, inside the program".into(),
             false => path_of(self.data, self.how, self.dir, part)?,
         };
-        let read_before = self.files.iter().position(|(known, _)| *known == path);
-        let at = match read_before {
-            Some(at) => at,
-            None => {
-                let text = match self.data.dataset == "genesis" {
-                    true => read(&path, GzDecoder::new(GENESIS))?,
-                    false => read(&path, files::open(&path)?)?,
-                };
-                self.files.push((path, text));
-                self.files.len() - 1
+        if let Some(at) = self.files.iter().position(|(known, _)| *known == path) {
+            return Ok(at);
+        }
+        let bytes = match is_inside {
+            true => genesis(&path)?,
+            false => {
+                let whole = files::read_whole(&path, most_bytes())?;
+                self.room.read(&path, &whole);
+                self.room.allow(whole.bytes.len())?;
+                whole.bytes
             }
         };
+        let text = read(&path, bytes, self.how.lowercase, &|bytes| self.room.allow(bytes))?;
+        self.room.hold(text.capacity());
+        self.files.push((path, text));
+        Ok(self.files.len() - 1)
+    }
+
+    /// The text of `part` in file `at`, and the file's path.
+    fn part(&self, at: usize, part: Part) -> Result<(&Path, &str)> {
         let (path, text) = &self.files[at];
         let text = match self.how.held_out {
             Some(share) => cut(path, text, share, part)?,
@@ -115,15 +139,23 @@ impl<'a> Texts<'a> {
     }
 }
 
-fn encode(text: &str, how: &Text, vocabulary: &Vocabulary) -> Vec<u32> {
-    let mut numbers = Vec::new();
+/// The `count` tokens of `text`, by number.
+fn encode(text: &str, how: &Text, vocabulary: &Vocabulary, count: usize, allow: Allow) -> Result<Vec<u32>> {
+    allow(count.saturating_mul(size_of::<u32>()))?;
+    let mut numbers = Vec::with_capacity(count);
     tokens(text, how, &mut |token| numbers.push(vocabulary.number(token)));
-    numbers
+    Ok(numbers)
 }
 
 /// The text that is part of the program, so that a first run depends on no download: the first book of the King James Bible, a
 /// verse a line; in the public domain.
 const GENESIS: &[u8] = include_bytes!("genesis.txt.gz");
+
+fn genesis(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    GzDecoder::new(GENESIS).read_to_end(&mut bytes).map_err(|error| files::read_error(path, &error))?;
+    Ok(bytes)
+}
 
 /// The file that holds `part`; of a data set of one text, that.
 fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<PathBuf> {
@@ -131,7 +163,7 @@ fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<Pa
         let entry = registry::find(&data.dataset)?;
         let name = entry.format.files()[if how.held_out.is_some() { 0 } else { part as usize }];
         let directory = open::directory_of(entry, dir)?;
-        return files::find(&directory, name).ok_or_else(|| files::missing(&directory, name));
+        return files::require(&directory, name);
     }
     let part = if how.held_out.is_some() { Part::Train } else { part };
     let (key, path) = match part {
@@ -143,23 +175,16 @@ fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<Pa
     Ok(dir.map_or_else(|| path.clone(), |dir| dir.join(path)))
 }
 
-/// The text in `content` of the file at `path`, cleaned.
-fn read(path: &Path, content: impl Read) -> Result<String> {
-    read_within(available_bytes().map_or(u64::MAX, |bytes| bytes as u64 / 2), path, content)
+/// The largest text that is read: one that takes half of the memory leaves no room for its tokens.
+fn most_bytes() -> u64 {
+    available_bytes().map_or(u64::MAX, |bytes| bytes as u64 / 2)
 }
 
-/// [`read`] with at most `limit` bytes. A text that takes half of the memory leaves no room for its cleaned copy.
-fn read_within(limit: u64, path: &Path, content: impl Read) -> Result<String> {
-    let mut bytes = Vec::new();
-    let mut content = content.take(limit.saturating_add(1));
-    content.read_to_end(&mut bytes).map_err(|error| files::read_error(path, &error))?;
-    if bytes.len() as u64 > limit {
-        let message = format!("has more than {limit} bytes, which is half of the memory that is free");
-        return Err(Error::data(path, message));
-    }
+/// The text that is the content of the file at `path`, cleaned.
+fn read(path: &Path, bytes: Vec<u8>, is_lowercase: bool, allow: Allow) -> Result<String> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let line = clean(String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned()).split('\n').count();
+        let line = line_of(&error.as_bytes()[..at]);
         let byte = error.as_bytes()[at];
         Error::data(
             path,
@@ -172,11 +197,23 @@ fn read_within(limit: u64, path: &Path, content: impl Read) -> Result<String> {
     if let Some(at) = text.find('\0') {
         return Err(Error::data(path, format!("byte {at} is NUL: this is not a text; give one in UTF-8")));
     }
-    let text = clean(text);
+    if let Some(at) = endless_marks(&text) {
+        let message =
+            format!("byte {at}: more than 1000 combining marks follow each other: this is not a text");
+        return Err(Error::data(path, message));
+    }
+    let text = clean(text, allow)?;
     if text.trim().is_empty() {
         return Err(Error::data(path, "is empty: there is no text in it; give one that has words"));
     }
-    Ok(text)
+    if is_lowercase { lowercase(text, allow) } else { Ok(text) }
+}
+
+/// The number, from 1, of the line that `before` leads to.
+fn line_of(before: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(before).into_owned();
+    let line = clean(text, &|_| Ok(())).map_or(1, |text| text.split('\n').count());
+    line
 }
 
 /// The lines of `text` that are `part`: the last `share` of them are the test text, as many before them the validation text.
@@ -226,6 +263,17 @@ mod tests {
         }
     }
 
+    fn part_of(texts: &mut Texts, part: Part) -> String {
+        let at = texts.open(part).unwrap();
+        texts.part(at, part).unwrap().1.to_owned()
+    }
+
+    /// The text in the file at `path`, of at most `limit` bytes.
+    fn text_of(path: &Path, limit: u64) -> Result<String> {
+        let bytes = files::read_whole(path, limit)?.bytes;
+        read(path, bytes, false, &|_| Ok(()))
+    }
+
     #[test]
     fn one_text_is_cut_by_its_lines() {
         let directory = tempfile::tempdir().unwrap();
@@ -234,8 +282,7 @@ mod tests {
         let how = Text { train: Some("one.txt".into()), held_out: Some(0.1), ..how(Level::Word) };
         let data = data("text", how.clone());
         let mut texts = Texts::new(&data, &how, Some(directory.path()));
-        let mut parts =
-            || [Part::Train, Part::Valid, Part::Test].map(|part| texts.part(part).unwrap().1.to_owned());
+        let mut parts = || [Part::Train, Part::Valid, Part::Test].map(|part| part_of(&mut texts, part));
         let expected = [lines[..16].concat(), lines[16..18].concat(), lines[18..].concat()];
         assert_eq!(parts(), expected);
         let corpus = Texts::new(&data, &how, Some(directory.path())).corpus().unwrap();
@@ -254,7 +301,7 @@ mod tests {
         let path = directory.path().join("text");
         let refusal = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
-            files::open(&path).and_then(|content| read(&path, content)).unwrap_err().to_string()
+            text_of(&path, u64::MAX).unwrap_err().to_string()
         };
         for (bytes, part) in [
             (&b""[..], "is empty"),
@@ -265,17 +312,22 @@ mod tests {
             (b"a\0b", "byte 1 is NUL"),
             (b"\xef\xbb\xbf\n", "is empty"),
             (b"\xff\xfea\0", "byte 0 (on line 1) is 0xff"),
+            (
+                ["ae".as_bytes(), "\u{301}".repeat(1001).as_bytes()].concat().as_slice(),
+                "byte 2: more than 1000 combining",
+            ),
         ] {
             let message = refusal(bytes);
             assert!(message.starts_with(&path.display().to_string()) && message.contains(part), "{message}");
         }
         fs::write(&path, "\u{feff}a\u{feff} b\r\n\u{feff}c").unwrap();
-        let text = files::open(&path).and_then(|content| read(&path, content)).unwrap();
+        let text = text_of(&path, u64::MAX).unwrap();
         assert_eq!(text, "a b\nc", "byte-order marks, of each file of several, are no part of the text");
-        let message = read_within(9, &path, &b"ten bytes."[..]).unwrap_err().to_string();
+        fs::write(&path, "ten bytes.").unwrap();
+        let message = text_of(&path, 9).unwrap_err().to_string();
         assert!(message.contains("has more than 9 bytes"), "{message}");
         fs::remove_file(&path).unwrap();
-        let message = files::open(&path).err().unwrap().to_string();
+        let message = text_of(&path, 9).unwrap_err().to_string();
         assert!(message.contains("cannot be read"), "{message}");
     }
 
@@ -421,8 +473,9 @@ mod tests {
         let hash = "4a40fec3f235bc4e5711d5bef6ae4d3b7bd09edcda5e666772d2d4101ab28f1e";
         assert_eq!(fingerprint(&corpus), (929_589, 10_000, hash.into()));
         for (part, tokens) in [(Part::Valid, 73_760), (Part::Test, 82_430)] {
-            let (_, text) = texts.part(part).unwrap();
-            assert_eq!(encode(text, &how, &corpus.vocabulary).len(), tokens);
+            let mut count = 0;
+            super::tokens(&part_of(&mut texts, part), &how, &mut |_| count += 1);
+            assert_eq!(count, tokens);
         }
         // As in Zaremba's code and in TensorFlow's: (929589 / 20 - 1) / 35 steps an epoch.
         assert_eq!(corpus.into_feed(&how, 20).unwrap().samples() / 20, 1327);

@@ -3,7 +3,6 @@
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::clean::lowercase;
 use crate::job::{Level, Punctuation, Text};
 
 /// The token at the end of every line.
@@ -11,17 +10,10 @@ pub const END_OF_LINE: &str = "<eos>";
 /// The token that stands for all words outside the vocabulary.
 pub const UNKNOWN: &str = "<unk>";
 
-/// Passes the tokens of `text`, which is [clean](super::clean::clean), to `give`, one after another, split as `how`
-/// specifies.
-pub fn tokens(text: &str, how: &Text, give: &mut dyn FnMut(&str)) {
+/// Passes the tokens of `text`, which is [prepared](super::clean), to `give`, one after another, split as `how`
+/// specifies. Tokens are parts of the text: none is copied.
+pub fn tokens<'a>(text: &'a str, how: &Text, give: &mut dyn FnMut(&'a str)) {
     for line in text.lines() {
-        let small;
-        let line = if how.lowercase {
-            small = lowercase(line);
-            &small
-        } else {
-            line
-        };
         match (how.level, how.punctuation) {
             (Level::Character, _) => characters(line, give),
             (Level::Word, Punctuation::Attached) => words(line, give),
@@ -32,7 +24,7 @@ pub fn tokens(text: &str, how: &Text, give: &mut dyn FnMut(&str)) {
 }
 
 /// The words between white space. A zero-width space separates words too: in Khmer, for example, nothing else does.
-fn words(line: &str, give: &mut dyn FnMut(&str)) {
+fn words<'a>(line: &'a str, give: &mut dyn FnMut(&'a str)) {
     if line.is_ascii() {
         return line.split_whitespace().for_each(give);
     }
@@ -46,13 +38,13 @@ fn trim(word: &str) -> &str {
     word.trim_start_matches(['\u{200c}', '\u{200d}']).trim_end_matches('\u{200c}')
 }
 
-fn characters(text: &str, give: &mut dyn FnMut(&str)) {
+fn characters<'a>(text: &'a str, give: &mut dyn FnMut(&'a str)) {
     text.char_indices().for_each(|(at, character)| give(&text[at..at + character.len_utf8()]));
 }
 
 /// The parts of `word`: runs of letters and digits, with the apostrophes and hyphens between them, and single marks. A word
 /// that is a token of ours stays whole.
-fn apart(word: &str, give: &mut dyn FnMut(&str)) {
+fn apart<'a>(word: &'a str, give: &mut dyn FnMut(&'a str)) {
     if word == UNKNOWN || word == END_OF_LINE {
         give(word);
     } else if word.is_ascii() {
@@ -62,7 +54,7 @@ fn apart(word: &str, give: &mut dyn FnMut(&str)) {
         // A letter with its marks, or an emoji of several characters, is one cluster.
         let clusters = word.grapheme_indices(true);
         let kind = |cluster: &str| cluster.chars().next().map_or(Kind::Mark, kind);
-        let mut give = |part: &str| {
+        let mut give = |part: &'a str| {
             let part = trim(part);
             if !part.is_empty() {
                 give(part);
@@ -100,7 +92,11 @@ fn kind(character: char) -> Kind {
 }
 
 /// [`apart`] for a word whose clusters have these positions, lengths and kinds.
-fn parts(word: &str, characters: impl Iterator<Item = (usize, usize, Kind)>, give: &mut dyn FnMut(&str)) {
+fn parts<'a>(
+    word: &'a str,
+    characters: impl Iterator<Item = (usize, usize, Kind)>,
+    give: &mut dyn FnMut(&'a str),
+) {
     let mut start = 0;
     let mut characters = characters.peekable();
     let mut before = Kind::Mark;
@@ -126,13 +122,17 @@ fn parts(word: &str, characters: impl Iterator<Item = (usize, usize, Kind)>, giv
 mod tests {
     use unicode_normalization::UnicodeNormalization;
 
-    use super::super::clean::clean;
+    use super::super::clean::{clean, lowercase};
     use super::super::test::how;
     use super::*;
 
     fn all(text: &str, how: &Text) -> Vec<String> {
         let mut all = Vec::new();
-        tokens(&clean(text.to_owned()), how, &mut |token| all.push(token.to_owned()));
+        let mut text = clean(text.to_owned(), &|_| Ok(())).unwrap();
+        if how.lowercase {
+            text = lowercase(text, &|_| Ok(())).unwrap();
+        }
+        tokens(&text, how, &mut |token| all.push(token.to_owned()));
         all
     }
 

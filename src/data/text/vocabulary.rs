@@ -1,52 +1,62 @@
 //! The vocabulary: which words there are, and each one's number.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::count::Counts;
 use super::tokens::UNKNOWN;
 
 /// The words a language model knows, by number: the most frequent first, of equally frequent ones the lesser by text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Copies share one list.
+#[derive(Clone, Debug)]
 pub struct Vocabulary {
-    words: Vec<String>,
-    numbers: HashMap<String, u32>,
+    words: Arc<Vec<String>>,
+    numbers: Arc<HashTable<u32>>,
+    hasher: RandomState,
     unknown: u32,
 }
 
+impl PartialEq for Vocabulary {
+    fn eq(&self, other: &Vocabulary) -> bool {
+        self.words == other.words
+    }
+}
+
+impl Eq for Vocabulary {}
+
 impl Vocabulary {
-    /// The vocabulary of at most `limit` words of a text whose tokens `each` gives away. `<unk>` is always among them; what
+    /// The vocabulary of at most `limit` words of a text whose words were counted. `<unk>` is always among them; what
     /// is too rare for the others becomes it.
-    pub fn build(limit: usize, each: impl FnOnce(&mut dyn FnMut(&str))) -> Vocabulary {
-        let mut counts: HashMap<String, u64> = HashMap::from([(UNKNOWN.to_owned(), 0)]);
-        each(&mut |token| match counts.get_mut(token) {
-            Some(count) => *count += 1,
-            None => drop(counts.insert(token.to_owned(), 1)),
-        });
-        let mut words: Vec<(String, u64)> = counts.into_iter().collect();
-        words.sort_unstable_by(|(a, of_a), (b, of_b)| of_b.cmp(of_a).then_with(|| a.cmp(b)));
-        if words.len() > limit {
-            let unknown = words.iter().position(|(word, _)| word == UNKNOWN).unwrap_or_default();
-            let last = limit.saturating_sub(1);
-            if unknown > last {
-                words.swap(last, unknown);
-            }
-            words.truncate(limit);
-        }
-        let words = words.into_iter().map(|(word, _)| word).collect();
-        Vocabulary::of(words).expect("words of a map differ, and `<unk>` was put among them")
+    pub(super) fn build(limit: usize, counts: Counts) -> Vocabulary {
+        let words = counts.most_frequent(limit);
+        Vocabulary::of(words).expect("words of a table differ, and `<unk>` was put among them")
     }
 
     /// The vocabulary of `words` in their order. The message of an `Err` says why they are none.
     pub fn of(words: Vec<String>) -> Result<Vocabulary, String> {
-        let mut numbers = HashMap::with_capacity(words.len());
+        let hasher = RandomState::new();
+        let hash = |&number: &u32| hasher.hash_one(words[number as usize].as_str());
+        let mut numbers = HashTable::with_capacity(words.len());
         for (number, word) in words.iter().enumerate() {
-            if numbers.insert(word.clone(), number as u32).is_some() {
-                return Err(format!("its vocabulary has `{word}` twice"));
+            let is_same = |&other: &u32| words[other as usize] == *word;
+            match numbers.entry(hasher.hash_one(word.as_str()), is_same, hash) {
+                Entry::Occupied(_) => return Err(format!("its vocabulary has `{word}` twice")),
+                Entry::Vacant(entry) => drop(entry.insert(number as u32)),
             }
         }
-        let unknown = *numbers.get(UNKNOWN).ok_or(format!("its vocabulary has no `{UNKNOWN}`"))?;
-        Ok(Vocabulary { words, numbers, unknown })
+        let vocabulary =
+            Vocabulary { words: Arc::new(words), numbers: Arc::new(numbers), hasher, unknown: 0 };
+        let unknown = vocabulary.find(UNKNOWN).ok_or(format!("its vocabulary has no `{UNKNOWN}`"))?;
+        Ok(Vocabulary { unknown, ..vocabulary })
+    }
+
+    fn find(&self, token: &str) -> Option<u32> {
+        let is_same = |&number: &u32| self.words[number as usize] == token;
+        self.numbers.find(self.hasher.hash_one(token), is_same).copied()
     }
 
     /// V.
@@ -66,7 +76,7 @@ impl Vocabulary {
 
     /// The number of `token`, or of `<unk>`.
     pub fn number(&self, token: &str) -> u32 {
-        self.numbers.get(token).copied().unwrap_or(self.unknown)
+        self.find(token).unwrap_or(self.unknown)
     }
 
     /// The number of `<unk>`.
@@ -86,7 +96,7 @@ impl Vocabulary {
             return None;
         }
         let (mine, theirs) = (self.len(), other.len());
-        let at = self.words.iter().zip(&other.words).position(|(a, b)| a != b);
+        let at = self.words.iter().zip(other.words.iter()).position(|(a, b)| a != b);
         let first = at.map_or(String::new(), |at| {
             format!(", and word {at} is `{}` in one, `{}` in the other", self.words[at], other.words[at])
         });
@@ -99,7 +109,9 @@ mod tests {
     use super::*;
 
     fn build(limit: usize, text: &str) -> Vocabulary {
-        Vocabulary::build(limit, |give| text.split(' ').for_each(give))
+        let mut counts = Counts::new(&|_| Ok(()));
+        text.split(' ').for_each(|word| counts.add(word));
+        Vocabulary::build(limit, counts)
     }
 
     #[test]

@@ -204,12 +204,14 @@ fn data_that_are_read_from_no_directory_refuse_one() {
     let sets = [("digits", part), ("genesis", part), ("synthetic", made_up), ("synthetic-text", made_up)];
     for (name, reason) in sets {
         let line = format!("train tiny.toml --set data.dataset={name} --set data.dir=elsewhere");
-        place.run(&line).refused(3, &[&format!("elsewhere: `{name}` {reason}")]);
+        place.run(&line).refused(2, &[&format!("--set data.dir=elsewhere: data.dir: `{name}` {reason}")]);
+        // It is reported together with what else is wrong, and before anything is opened.
+        place.run(&format!("{line} --set train.steps=0")).refused(2, &["data.dir: ", reason, "train.steps"]);
     }
     place.run("train tiny.toml --set train.steps=1 --run-dir run").ended(0);
     place
         .run("eval run/checkpoints/best.h5 --data-dir elsewhere")
-        .refused(3, &["elsewhere: `digits` is part of the program"]);
+        .refused(2, &["elsewhere: `digits` is part of the program"]);
 }
 
 #[test]
@@ -223,6 +225,11 @@ fn colour_pictures_that_are_not_whole_are_refused() {
     let mut bytes = vec![0; 30_730_000];
     bytes[3073 * 9_999] = 11;
     place.write("colour/data_batch_1.bin", bytes);
+    let next = "colour: there is no file data_batch_2.bin or data_batch_2.bin.gz";
+    place.run(train).refused(3, &[next]);
+    for name in ["data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+        std::os::unix::fs::symlink("data_batch_1.bin", place.path(&format!("colour/{name}.bin"))).unwrap();
+    }
     place.run(train).refused(3, &["data_batch_1.bin: record 9999 has the label 11, but there are only"]);
     assert_eq!(place.names("."), ["colour", "tiny.toml"]);
 }

@@ -53,7 +53,39 @@ fn data_that_are_a_pipe_or_a_device_are_refused_at_once() {
     std::fs::create_dir(place.path("idx")).unwrap();
     std::os::unix::fs::symlink(place.path("fifo"), place.path("idx/train-images-idx3-ubyte")).unwrap();
     let line = "train tiny.toml --run-dir run --set data.dataset=idx --set data.dir=idx";
-    place.run(line).refused(3, &["there is no file train-images-idx3-ubyte"]);
+    let needed = "but a regular file is needed";
+    place.run(line).refused(3, &["there is no file train-labels-idx1-ubyte"]);
+    for name in ["train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] {
+        std::os::unix::fs::symlink("/dev/zero", place.path(&format!("idx/{name}"))).unwrap();
+    }
+    let fifo = "idx/train-images-idx3-ubyte: cannot be read: it is a named pipe (FIFO)";
+    place.run(line).refused(3, &[fifo, needed]);
+    std::fs::remove_file(place.path("idx/train-images-idx3-ubyte")).unwrap();
+    place.write("idx/train-images-idx3-ubyte", [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 7]);
+    place.run(line).refused(3, &["idx/train-labels-idx1-ubyte: cannot be read: it is a device", needed]);
+    // The files of a published data set, a directory in place of a file, and a file in place of the directory.
+    std::os::unix::fs::symlink(place.path("fifo"), place.path("idx/kjv.txt")).unwrap();
+    let text = "train text.toml --run-dir run --set data.dataset=kjv --set data.dir=";
+    let job = place.read("text.toml");
+    let own: Vec<&str> =
+        job.lines().filter(|line| !line.contains(".txt") && !line.contains("stdin")).collect();
+    place.write("text.toml", own.join("\n"));
+    place.run(&format!("{text}idx")).refused(3, &["idx/kjv.txt: cannot be read: it is a named pipe", needed]);
+    place.run(&format!("{text}text.toml")).refused(3, &["text.toml: is not a directory: give the one"]);
+    std::fs::create_dir_all(place.path("colour/data_batch_1.bin")).unwrap();
+    let colour = "train tiny.toml --run-dir run --set data.dataset=cifar-10 --set data.dir=colour";
+    place.run(colour).refused(3, &["colour/data_batch_1.bin: cannot be read: Is a directory"]);
+}
+
+/// As the ranks of mpirun but the first have it: its advice must not be to use standard input.
+#[test]
+fn standard_input_that_is_a_device_is_refused_with_another_way() {
+    let place = Place::new();
+    place.write("text.toml", LANGUAGE);
+    let mut command = place.command(&["train", "text.toml", "--run-dir", "run"]);
+    let finished = finish(command.stdin(Stdio::null()));
+    finished
+        .refused(3, &["/dev/stdin: cannot be read: it is a device, not a pipe: mpirun gives", "to a file"]);
 }
 
 #[test]

@@ -13,17 +13,24 @@ const POLL: Duration = Duration::from_millis(20);
 /// The interval between two checks of the progress.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The progress of a program, and how long it may run without any.
+/// The progress of a program, how long it may run without any, and how far it may go.
 pub struct Watch<'a> {
     deadline: Duration,
-    /// A number that grows as the program makes progress.
+    /// A number that grows as the program makes progress: the bytes that it has written, where that is known.
     look: &'a mut dyn FnMut() -> u64,
+    /// The largest number allowed.
+    most: u64,
 }
 
 impl<'a> Watch<'a> {
     /// A watch that calls `look` several times a second, and once at the end.
     pub fn new(deadline: Duration, look: &'a mut dyn FnMut() -> u64) -> Watch<'a> {
-        Watch { deadline, look }
+        Watch { deadline, look, most: u64::MAX }
+    }
+
+    /// The same, for a program that is ended once it has written more than `most` bytes.
+    pub fn at_most(self, most: u64) -> Watch<'a> {
+        Watch { most, ..self }
     }
 }
 
@@ -39,20 +46,20 @@ pub fn run<Argument: AsRef<OsStr>>(
     finish(&mut command, program, scratch, watch)
 }
 
-/// The output of `command`, which messages call `program`, until it ends or `deadline` has passed; otherwise like
-/// [`run`].
-pub fn printed(
+/// Writes the output of `command`, which messages call `program`, to a new file at `path`, until it ends, `deadline` has
+/// passed without output or there are more than `most` bytes.
+pub fn print_to(
+    path: &Path,
     command: &mut Command,
     program: &str,
     scratch: &Path,
     deadline: Duration,
-) -> Result<Vec<u8>, String> {
+    most: u64,
+) -> Result<(), String> {
     // A file, not a pipe: nobody has to read while the program is waited for.
-    let path = scratch.join("printed.txt");
-    let blame = |error| format!("{}: {error}", path.display());
-    command.stdout(File::create(&path).map_err(blame)?);
-    finish(command, program, scratch, &mut Watch::new(deadline, &mut || 0))?;
-    fs::read(&path).map_err(blame)
+    command.stdout(File::create_new(path).map_err(|error| format!("{}: {error}", path.display()))?);
+    let mut look = || fs::metadata(path).map_or(0, |data| data.len());
+    finish(command, program, scratch, &mut Watch::new(deadline, &mut look).at_most(most))
 }
 
 fn finish(command: &mut Command, program: &str, scratch: &Path, watch: &mut Watch) -> Result<(), String> {
@@ -81,13 +88,16 @@ fn wait(child: &mut Child, watch: &mut Watch) -> Result<(), String> {
     loop {
         match child.try_wait() {
             Ok(Some(status)) => {
-                (watch.look)();
-                return if status.success() { Ok(()) } else { Err(format!("failed ({status})")) };
+                let now = (watch.look)();
+                return match status.success() {
+                    true if now > watch.most => Err(too_much(watch.most)),
+                    true => Ok(()),
+                    false => Err(format!("failed ({status})")),
+                };
             }
             Ok(None) if farther.elapsed() < watch.deadline => std::thread::sleep(POLL),
             Ok(None) => {
-                // It may have ended by itself just now; then there is nothing left to kill or to wait for.
-                let _ = child.kill().and_then(|()| child.wait());
+                end(child);
                 return Err(format!("took longer than {} s", watch.deadline.as_secs_f32()));
             }
             Err(error) => return Err(format!("was lost sight of: {error}")),
@@ -95,11 +105,24 @@ fn wait(child: &mut Child, watch: &mut Watch) -> Result<(), String> {
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
             let now = (watch.look)();
+            if now > watch.most {
+                end(child);
+                return Err(too_much(watch.most));
+            }
             if now > most {
                 (most, farther) = (now, looked);
             }
         }
     }
+}
+
+fn end(child: &mut Child) {
+    // It may have ended by itself just now; then there is nothing left to kill or to wait for.
+    let _ = child.kill().and_then(|()| child.wait());
+}
+
+fn too_much(most: u64) -> String {
+    format!("has written more than {most} bytes, the most that the data set has")
 }
 
 #[cfg(test)]
@@ -140,5 +163,22 @@ mod tests {
             far
         };
         assert_eq!(run("3", &mut look), Ok(()));
+    }
+
+    #[test]
+    fn a_program_that_writes_too_much_is_ended() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("out");
+        let print = |script: &str| {
+            let _ = fs::remove_file(&path);
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            print_to(&path, &mut command, "sh", scratch.path(), DEADLINE, 1000)
+        };
+        assert_eq!(print("printf 1"), Ok(()));
+        let reason = "sh has written more than 1000 bytes, the most that the data set has";
+        // One that goes on without end, and one that has ended before it is looked at.
+        assert_eq!(print("while :; do printf %1000s x; sleep 0.01; done").unwrap_err(), reason);
+        assert_eq!(print("printf %1001s x").unwrap_err(), reason);
     }
 }

