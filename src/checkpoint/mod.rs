@@ -3,16 +3,18 @@
 //! - `snapshot` and `origin`: what a checkpoint holds, as plain values
 //! - `write` and `read`: the HDF5 layout, described in `docs/checkpoint-format.md`
 //! - `header`: length and checksum in the file's user block, verified before HDF5 sees a byte
-//! - `partial`: temporary file, sync, rename
+//! - `room`: copies, and the room a checkpoint takes
 //! - `store`: the `checkpoints/` directory of a run: rotation, the best, the latest
 //!
 //! Inside, a failure is its reason as a string; [`save`], [`load`], [`verify`] and [`Store`] add the file it is about.
 //! All of it may be called from any thread: the HDF5 wrapper holds one lock around the library.
 
+#[allow(clippy::disallowed_methods, reason = "it opens its file itself")]
 mod header;
 mod origin;
-mod partial;
+#[allow(clippy::disallowed_methods, reason = "it opens its file itself")]
 mod read;
+mod room;
 mod snapshot;
 mod store;
 mod write;
@@ -20,8 +22,8 @@ mod write;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::io::Partial;
 pub use origin::Origin;
-use partial::Partial;
 pub use snapshot::{Best, Data, Plateau, Progress, Slot, Snapshot, Stage, Tensor};
 pub use store::{Newest, Saved, Store};
 
@@ -42,11 +44,11 @@ pub fn save<V: AsRef<[f32]>>(path: impl AsRef<Path>, snapshot: &Snapshot<V>) -> 
     snapshot.check().map_err(failed)?;
     let image = write::image(snapshot).map_err(failed)?;
     let partial = Partial::beside(path, |file| header::seal(&image, file))
-        .map_err(|reason| failed(format!("{reason}{}", partial::room(path, &image))))?;
+        .map_err(|error| failed(format!("{error}{}", room::room(path, &image))))?;
     drop(image);
     read::compare(partial.path(), snapshot)
         .map_err(|reason| failed(format!("read back, it is not what was written: {reason}")))?;
-    partial.rename(path).map_err(failed)
+    partial.rename().map_err(|error| failed(error.to_string()))
 }
 
 /// Reads the checkpoint at `path`.

@@ -4,11 +4,13 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::partial::{Partial, is_partial};
+use super::room::copy;
 use super::{Snapshot, load, save};
 use crate::error::{Error, Result};
+use crate::io::{create_directories, move_aside, not_a_file, remove_partials};
 
 /// The checkpoints of one run, written by one process.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub struct Store {
 
 const CHECKPOINTS: &str = "checkpoints";
 const START: &str = "start.h5";
+const BEST: &str = "best.h5";
 
 /// A checkpoint in a [`Store`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,19 +47,22 @@ impl Store {
     /// Opens `<run_dir>/checkpoints`, creates it if need be, and removes the temporary files a killed run has left.
     /// The last `keep` checkpoints will be kept, and the best.
     ///
+    /// `checkpoints` may be a symbolic link to a directory on another disk, if it belongs to the user of this process or to
+    /// root. One that somebody else made could lead to files that are none of theirs.
+    ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] when the directory cannot be created, read or cleaned.
+    /// [`Error::Checkpoint`] when the directory cannot be created, read or cleaned, or is a link that is not followed.
     pub fn open(run_dir: impl AsRef<Path>, keep: NonZeroUsize) -> Result<Self> {
         let directory = run_dir.as_ref().join(CHECKPOINTS);
-        fs::create_dir_all(&directory).map_err(|error| {
+        check_link(&directory).map_err(|reason| Error::checkpoint(&directory, reason))?;
+        create_directories(&directory).map_err(|error| {
             Error::checkpoint(&directory, format!("cannot be created: {error}; choose another run directory"))
         })?;
-        let store = Store { directory, keep };
-        for name in store.names()?.iter().filter(|name| is_partial(name)) {
-            remove(&store.directory.join(name))?;
-        }
-        Ok(store)
+        remove_partials(&directory, |_| true).map_err(|(path, error)| {
+            Error::checkpoint(path, format!("a killed run has left it, and it cannot be removed: {error}"))
+        })?;
+        Ok(Store { directory, keep })
     }
 
     /// Writes `snapshot` as the checkpoint of its step. Then makes it `best.h5` if `is_best`, and removes all but the
@@ -67,7 +73,7 @@ impl Store {
     /// As for [`save`]: the checkpoints that were there still are.
     pub fn save<V: AsRef<[f32]>>(&self, snapshot: &Snapshot<V>, is_best: bool) -> Result<PathBuf> {
         let step = snapshot.progress.step;
-        let path = self.directory.join(format!("step-{step:010}.h5"));
+        let path = self.directory.join(step_name(step));
         save(&path, snapshot)?;
         if is_best {
             self.make_best(&path)?;
@@ -87,7 +93,7 @@ impl Store {
     ///
     /// [`Error::Checkpoint`] when `best.h5` cannot be written; the one that was there still is.
     pub fn make_best(&self, path: &Path) -> Result<()> {
-        copy(path, &self.best_path())
+        copy_to(path, &self.best_path())
     }
 
     /// Keeps the checkpoint at `path` as `stage-NAME.h5`, the last of the stage `name`, beside the last few.
@@ -96,7 +102,7 @@ impl Store {
     ///
     /// As for [`Store::make_best`].
     pub fn keep_stage(&self, path: &Path, name: &str) -> Result<()> {
-        copy(path, &self.stage_path(name))
+        copy_to(path, &self.stage_path(name))
     }
 
     /// The last checkpoint of the stage `name`.
@@ -111,7 +117,7 @@ impl Store {
     ///
     /// As for [`Store::make_best`].
     pub fn keep_start(&self, path: &Path) -> Result<()> {
-        copy(path, &self.directory.join(START))
+        copy_to(path, &self.directory.join(START))
     }
 
     /// Where [`Store::keep_start`] keeps it in the directory of a run.
@@ -119,19 +125,23 @@ impl Store {
         run_dir.as_ref().join(CHECKPOINTS).join(START)
     }
 
-    /// The checkpoints by step, `best.h5` not among them.
+    /// The checkpoints by step, `best.h5` not among them: regular files whose names are those that this program writes.
     ///
     /// # Errors
     ///
     /// [`Error::Checkpoint`] when the directory cannot be read.
     pub fn list(&self) -> Result<Vec<Saved>> {
-        let saved = |name: &String| {
-            let digits = name.strip_prefix("step-")?.strip_suffix(".h5")?;
-            Some(Saved { step: digits.parse().ok()?, path: self.directory.join(name) })
-        };
-        let mut list: Vec<_> = self.names()?.iter().filter_map(saved).collect();
-        list.sort_by_key(|saved| saved.step);
+        let mut list = self.named()?;
+        list.retain(|saved| not_a_file(&saved.path).is_none());
         Ok(list)
+    }
+
+    /// Whatever has the name of a step's checkpoint, by step.
+    fn named(&self) -> Result<Vec<Saved>> {
+        let saved = |name: &String| Some(Saved { step: step_of(name)?, path: self.directory.join(name) });
+        let mut named: Vec<_> = self.names()?.iter().filter_map(saved).collect();
+        named.sort_by_key(|saved| saved.step);
+        Ok(named)
     }
 
     /// The checkpoint with the highest step.
@@ -145,7 +155,7 @@ impl Store {
 
     /// The best checkpoint, if one was saved as such.
     pub fn best(&self) -> Option<PathBuf> {
-        Some(self.best_path()).filter(|path| path.exists())
+        Some(self.best_path()).filter(|path| path.exists() && not_a_file(path).is_none())
     }
 
     /// The job of the newest intact checkpoint in `run_dir`, as TOML, if there is any checkpoint.
@@ -161,37 +171,91 @@ impl Store {
         Ok(newest.map(|newest| newest.snapshot.job))
     }
 
-    /// Loads the checkpoint with the highest step that is whole. Damaged ones of later steps are passed over and stay where they
-    /// are.
+    /// The checkpoints in `run_dir`, the newest first, whether or not they are whole; none where they cannot be listed.
+    pub fn newest_paths(run_dir: impl AsRef<Path>) -> Vec<PathBuf> {
+        let store = Store { directory: run_dir.as_ref().join(CHECKPOINTS), keep: NonZeroUsize::MIN };
+        let list = store.list().unwrap_or_default();
+        list.into_iter().rev().map(|saved| saved.path).collect()
+    }
+
+    /// Loads the checkpoint with the highest step that is whole and of the step that its name says. Others of later steps are
+    /// passed over and stay where they are.
     ///
     /// # Errors
     ///
     /// As for [`load`], of the newest checkpoint, when there are some and none is whole.
     pub fn load_newest(&self) -> Result<Option<Newest>> {
-        let mut damaged: Vec<(PathBuf, String)> = Vec::new();
-        for Saved { path, step } in self.list()?.into_iter().rev() {
-            match load(&path) {
+        let mut passed_over: Vec<(PathBuf, String)> = Vec::new();
+        for Saved { path, step } in self.named()?.into_iter().rev() {
+            match load_step(&path, step) {
                 Ok(snapshot) => {
+                    passed_over.extend(self.misnamed()?);
                     let say = |(path, message): &(PathBuf, String)| {
                         format!("{}: {message}; taking the checkpoint of step {step} instead", path.display())
                     };
                     return Ok(Some(Newest {
                         path,
                         snapshot,
-                        passed_over: damaged.iter().map(say).collect(),
+                        passed_over: passed_over.iter().map(say).collect(),
                     }));
                 }
-                Err(Error::Checkpoint { path, message }) => damaged.push((path, message)),
+                Err(Error::Checkpoint { path, message }) => passed_over.push((path, message)),
                 Err(error) => return Err(error),
             }
         }
-        damaged.into_iter().next().map_or(Ok(None), |(path, message)| {
+        passed_over.extend(self.misnamed()?);
+        passed_over.into_iter().next().map_or(Ok(None), |(path, message)| {
             Err(Error::checkpoint(path, format!("{message}; no earlier checkpoint here is whole")))
         })
     }
 
+    /// What seems to be a step's checkpoint by its name, and why it is none.
+    fn misnamed(&self) -> Result<Vec<(PathBuf, String)>> {
+        let mut names = self.names()?;
+        names.sort();
+        let is_misnamed = |name: &String| {
+            let step = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".h5"));
+            step.is_some() && step_of(name).is_none()
+        };
+        let message = "is not named as a checkpoint of a run is (step-0000000007.h5 of step 7)";
+        Ok(names
+            .into_iter()
+            .filter(is_misnamed)
+            .map(|name| (self.directory.join(name), message.into()))
+            .collect())
+    }
+
+    /// Renames what has the name of a checkpoint of this run and is no regular file, such as a directory or a link, because it
+    /// would be in the way of that checkpoint. Returns notes about that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] when it cannot be renamed.
+    pub fn clear_the_way(&self) -> Result<Vec<String>> {
+        let is_ours = |name: &String| {
+            let stage = name.strip_prefix("stage-").and_then(|rest| rest.strip_suffix(".h5"));
+            name == BEST || name == START || step_of(name).is_some() || stage.is_some()
+        };
+        let mut notes = Vec::new();
+        for path in self.names()?.iter().filter(|name| is_ours(name)).map(|name| self.directory.join(name)) {
+            let Some(what) = not_a_file(&path) else { continue };
+            let moved = move_aside(&path).map_err(|error| {
+                Error::checkpoint(
+                    &path,
+                    format!("is {what}, in the way of a checkpoint, and cannot be renamed: {error}"),
+                )
+            })?;
+            notes.push(format!(
+                "{}: is {what}, in the way of a checkpoint; it is now called {}",
+                path.display(),
+                moved.display()
+            ));
+        }
+        Ok(notes)
+    }
+
     fn best_path(&self) -> PathBuf {
-        self.directory.join("best.h5")
+        self.directory.join(BEST)
     }
 
     fn names(&self) -> Result<Vec<String>> {
@@ -204,11 +268,55 @@ impl Store {
     }
 }
 
+/// The name of the checkpoint of `step`.
+fn step_name(step: u64) -> String {
+    format!("step-{step:010}.h5")
+}
+
+/// The step whose checkpoint has this very `name`.
+fn step_of(name: &str) -> Option<u64> {
+    let step = name.strip_prefix("step-")?.strip_suffix(".h5")?.parse().ok()?;
+    (step_name(step) == name).then_some(step)
+}
+
+/// Loads the checkpoint at `path`, which must be of `step`.
+fn load_step(path: &Path, step: u64) -> Result<Snapshot> {
+    if let Some(what) = not_a_file(path) {
+        return Err(Error::checkpoint(path, format!("is {what}, not a file")));
+    }
+    let snapshot = load(path)?;
+    match snapshot.progress.step {
+        found if found == step => Ok(snapshot),
+        found => Err(Error::checkpoint(
+            path,
+            format!("is a checkpoint of step {found}, not of the step in its name"),
+        )),
+    }
+}
+
+/// Refuses a link at `directory` that leads nowhere, or that another user has made.
+fn check_link(directory: &Path) -> std::result::Result<(), String> {
+    let Ok(link) = directory.symlink_metadata() else { return Ok(()) };
+    // SAFETY: the call only returns a number.
+    let user = unsafe { libc::geteuid() };
+    if !link.is_symlink() {
+        return Ok(());
+    }
+    if ![user, 0].contains(&link.uid()) {
+        let reason = "is a symbolic link that another user made, which is not followed: replace it by a directory, or by a link \
+                      of your own";
+        return Err(reason.into());
+    }
+    if !directory.is_dir() {
+        let reason = "is a symbolic link that does not lead to a directory: create the directory it leads to, or remove the link";
+        return Err(reason.into());
+    }
+    Ok(())
+}
+
 /// Atomically replaces `name` by a copy of the checkpoint at `path`.
-fn copy(path: &Path, name: &Path) -> Result<()> {
-    Partial::of(path, name)
-        .and_then(|partial| partial.rename(name))
-        .map_err(|reason| Error::checkpoint(name, reason))
+fn copy_to(path: &Path, name: &Path) -> Result<()> {
+    copy(path, name).map_err(|reason| Error::checkpoint(name, reason))
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -1,11 +1,11 @@
 //! CIFAR-10's binary version (Krizhevsky 2009): records of a label and 32x32 pixels, the red plane, the green, the blue.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use super::files::{find, missing, open, read_error};
 use super::{Dataset, Images};
 use crate::error::{Error, Result};
+use crate::io::read_start;
 
 /// The five files to train on and the one to test on. Each may end in `.gz`.
 pub(super) const FILES: [&str; 6] = [
@@ -67,9 +67,8 @@ const AGAIN: &str = "give the files that `ternflock data fetch cifar-10` brings"
 
 /// Appends the `records` records that the file at `path` must have.
 fn append(images: &mut Images, path: &Path, records: usize) -> Result<()> {
-    let mut bytes = Vec::with_capacity(records * RECORD + 1);
-    let mut content = open(path)?.take((records * RECORD) as u64 + 1);
-    content.read_to_end(&mut bytes).map_err(|error| read_error(path, &error))?;
+    let bytes =
+        read_start(open(path)?, (records * RECORD) as u64 + 1).map_err(|error| read_error(path, &error))?;
     let expected = records * RECORD;
     if bytes.len() < expected {
         let (held, record) = (bytes.len(), bytes.len() / RECORD);

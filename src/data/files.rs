@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use crate::error::{Error, Result};
-use crate::io::open_input;
+use crate::io::{open_input, read_start};
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
@@ -60,8 +60,7 @@ pub(super) fn missing(directory: &Path, name: &str) -> Error {
 /// The content of the file at `path`, uncompressed if it is compressed.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Read>> {
     let mut file = open_input(path).map_err(|error| cannot_read(path, &error))?;
-    let mut start = Vec::new();
-    (&mut file).take(LONGEST).read_to_end(&mut start).map_err(|error| cannot_read(path, &error))?;
+    let start = read_start(&mut file, LONGEST).map_err(|error| cannot_read(path, &error))?;
     if let Some(foreign) = FOREIGN.iter().find(|foreign| foreign.is_start(&start)) {
         return Err(foreign.refuse(path));
     }

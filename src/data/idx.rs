@@ -8,6 +8,7 @@ use std::path::Path;
 use super::Images;
 use super::files::{open, read_error};
 use crate::error::{Error, Result};
+use crate::io::read_start;
 use crate::job::Idx;
 
 pub(super) use names::holds_any;
@@ -146,8 +147,7 @@ fn read_array<const D: usize>(path: &Path, magic: u32) -> Result<([usize; D], Ve
             Error::data(path, format!("its header claims an impossible array of {shape} bytes"))
         })?;
 
-    let mut bytes = Vec::new();
-    reader.take(size as u64 + 1).read_to_end(&mut bytes).map_err(|error| read_error(path, &error))?;
+    let bytes = read_start(reader, size as u64 + 1).map_err(|error| read_error(path, &error))?;
     match bytes.len() {
         held if held < size => Err(Error::data(
             path,

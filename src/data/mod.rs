@@ -5,19 +5,25 @@
 mod augment;
 mod batch;
 mod cifar;
+#[allow(clippy::disallowed_methods, reason = "it opens its files itself")]
 mod cifar_png;
 mod digits;
+#[allow(clippy::disallowed_methods, reason = "it opens its files itself")]
 mod download;
 mod feed;
+#[allow(clippy::disallowed_methods, reason = "it opens its files itself")]
 mod fetch;
 mod files;
 mod fill;
 mod idx;
 mod image_feed;
 mod open;
+#[allow(clippy::disallowed_methods, reason = "it opens its files itself")]
 mod origin;
 mod places;
+#[allow(clippy::disallowed_methods, reason = "it opens its files itself")]
 mod program;
+#[allow(clippy::disallowed_methods, reason = "it opens its files itself")]
 mod registry;
 mod remarks;
 mod split;

@@ -5,6 +5,7 @@
 //! - `lines`: lines of a file that may hold anything
 //! - `system`: what the system says of itself below `/proc` and `/sys`
 //! - `output` and `directory`: files that this program writes, complete or absent
+//! - `aside`: moves what is in the way
 //! - `lock`: locks against other processes
 //!
 //! Opening a FIFO blocks until a process writes to it, and a device may have no end. A path is therefore opened without
@@ -15,6 +16,7 @@
 //! `clippy.toml` keeps the functions of the standard library that open files out of the other modules.
 #![allow(clippy::disallowed_methods, reason = "this is the place for them")]
 
+mod aside;
 mod directory;
 mod input;
 mod lines;
@@ -23,11 +25,12 @@ mod output;
 mod regular;
 mod system;
 
+pub use aside::{move_aside, not_a_file};
 pub use directory::create_directories;
 pub(crate) use directory::parent;
 pub use input::{Input, open_input, read_input, stop_waiting_when};
 pub use lines::whole_lines;
 pub use lock::{Lock, lock};
 pub use output::{Partial, create_log, create_new, open_append, remove_partials, replace, write_output};
-pub use regular::{open_regular, read_bytes, read_text};
+pub use regular::{open_regular, read_bytes, read_start, read_text};
 pub use system::read_system;

@@ -32,10 +32,19 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 
+/// Reads the first bytes of `input`: `limit` of them, or as many as there are.
+///
+/// # Errors
+/// Those of reading.
+pub fn read_start(input: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Reads all of `input`, at most `limit` bytes.
 pub(super) fn read_at_most(input: impl Read, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    input.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    let bytes = read_start(input, limit.saturating_add(1))?;
     if bytes.len() as u64 > limit {
         let message = format!("it has more than {limit} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
@@ -76,21 +85,31 @@ pub(super) fn check_own(path: &Path) -> io::Result<()> {
     }
 }
 
+/// What an entry of `kind` is, unless it is a regular file.
+pub(super) fn describe(kind: FileType) -> Option<&'static str> {
+    match kind {
+        kind if kind.is_file() => None,
+        kind if kind.is_dir() => Some("a directory"),
+        kind if kind.is_symlink() => Some("a symbolic link"),
+        kind if kind.is_fifo() => Some("a named pipe (FIFO)"),
+        kind if kind.is_socket() => Some("a socket"),
+        _ => Some("a device"),
+    }
+}
+
 /// The error that a file of `kind` is not a regular one.
 fn refused(kind: FileType) -> io::Error {
-    let what = match kind {
-        kind if kind.is_dir() => return io::Error::from_raw_os_error(libc::EISDIR),
-        kind if kind.is_symlink() => {
-            "it is a symbolic link, which is not followed to write a file; remove the link, or give the path that it leads to"
-        }
-        kind if kind.is_fifo() => "it is a named pipe (FIFO), but a regular file is needed",
-        kind if kind.is_socket() => "it is a socket, but a regular file is needed",
-        kind if kind.is_char_device() || kind.is_block_device() => {
-            "it is a device, but a regular file is needed"
-        }
-        _ => "it is no file",
+    if kind.is_dir() {
+        return io::Error::from_raw_os_error(libc::EISDIR);
+    }
+    let what = describe(kind).unwrap_or("a file");
+    let message = match kind.is_symlink() {
+        true => format!(
+            "it is {what}, and files are not written through one: remove it, or give the path it leads to"
+        ),
+        false => format!("it is {what}, but a regular file is needed"),
     };
-    io::Error::new(io::ErrorKind::Unsupported, what)
+    io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
 /// The same for a file that was to be read.

@@ -278,6 +278,9 @@ impl Run<'_> {
     fn save(&mut self, world: &mut World, best: bool) -> Result<()> {
         world.set_context(format_args!("step {}, checkpoint", self.trainer.step));
         let gathered = gather(&mut self.trainer, world)?;
+        // First the events, then the checkpoint: a run that resumes from it has all events up to it, even after a power failure.
+        let synced = self.metrics.as_ref().map_or(Ok(()), Metrics::sync);
+        world.together(synced)?;
         let write = |store| self.write(store, &gathered, world.size(), best);
         let saved = self.store.as_ref().map(write).transpose();
         let path = world.together(saved)?.unwrap_or_default();
@@ -357,7 +360,8 @@ impl Run<'_> {
             },
             stages: self.stage_checkpoints(),
             checkpoint: self.checkpoint.clone(),
-            best_checkpoint: self.store.as_ref().and_then(Store::best),
+            // One that stands there from before the job said not to keep it is of no evaluation since.
+            best_checkpoint: self.store.as_ref().filter(|_| self.job.checkpoint.best).and_then(Store::best),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::tokens::tokens;
 use super::{TextFeed, TextSet, Vocabulary};
 use crate::data::{files, open, registry};
 use crate::error::{Error, Result};
+use crate::io::read_start;
 use crate::job::{Data, Text};
 use crate::nn::available_bytes;
 
@@ -150,9 +151,8 @@ fn read(path: &Path, content: impl Read) -> Result<String> {
 
 /// [`read`] with at most `limit` bytes. A text that takes half of the memory leaves no room for its cleaned copy.
 fn read_within(limit: u64, path: &Path, content: impl Read) -> Result<String> {
-    let mut bytes = Vec::new();
-    let mut content = content.take(limit.saturating_add(1));
-    content.read_to_end(&mut bytes).map_err(|error| files::read_error(path, &error))?;
+    let bytes =
+        read_start(content, limit.saturating_add(1)).map_err(|error| files::read_error(path, &error))?;
     if bytes.len() as u64 > limit {
         let message = format!("has more than {limit} bytes, which is half of the memory that is free");
         return Err(Error::data(path, message));
