@@ -5,12 +5,16 @@
 //! - `header`: length and checksum in the file's user block, verified before HDF5 sees a byte
 //! - `room`: copies, and the room a checkpoint takes
 //! - `store`: the `checkpoints/` directory of a run: rotation, the best, the latest
+//! - `newest`: the checkpoint that a run resumes from
+//! - `entries`: what stands there and is not what it should be
 //!
 //! Inside, a failure is its reason as a string; [`save`], [`load`], [`verify`] and [`Store`] add the file it is about.
 //! All of it may be called from any thread: the HDF5 wrapper holds one lock around the library.
 
+mod entries;
 #[allow(clippy::disallowed_methods, reason = "it opens its file itself")]
 mod header;
+mod newest;
 mod origin;
 #[allow(clippy::disallowed_methods, reason = "it opens its file itself")]
 mod read;
@@ -23,9 +27,10 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::io::Partial;
+pub use newest::Newest;
 pub use origin::Origin;
 pub use snapshot::{Best, Data, Plateau, Progress, Slot, Snapshot, Stage, Tensor};
-pub use store::{Newest, Saved, Store};
+pub use store::{Saved, Store};
 
 /// The version of the file format this program writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;

@@ -4,7 +4,7 @@
 //! - `regular` and `input`: files that a user has named, for reading; each is opened once
 //! - `lines`: lines of a file that may hold anything
 //! - `system`: what the system says of itself below `/proc` and `/sys`
-//! - `output` and `directory`: files that this program writes, complete or absent
+//! - `partial`, `output` and `directory`: files that this program writes, complete or absent
 //! - `aside`: moves what is in the way
 //! - `lock`: locks against other processes
 //!
@@ -22,6 +22,7 @@ mod input;
 mod lines;
 mod lock;
 mod output;
+mod partial;
 mod regular;
 mod system;
 
@@ -31,6 +32,7 @@ pub(crate) use directory::parent;
 pub use input::{Input, open_input, read_input, stop_waiting_when};
 pub use lines::whole_lines;
 pub use lock::{Lock, lock};
-pub use output::{Partial, create_log, create_new, open_append, remove_partials, replace, write_output};
+pub use output::{create_log, create_new, open_append, write_output};
+pub use partial::{Partial, remove_partials, replace};
 pub use regular::{open_regular, read_bytes, read_start, read_text};
 pub use system::read_system;

@@ -7,6 +7,8 @@ use crate::error::{Error, Result};
 use crate::io::read_text;
 use crate::job::MOST_BYTES;
 
+const NOTHING: &str = "holds no run to resume; start one without --resume";
+
 /// A run below `runs/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Found {
@@ -21,7 +23,7 @@ struct Found {
 /// # Errors
 /// [`Error::RunDir`] when there is none.
 pub(super) fn find(runs: &Path, name: &str, asked: Option<&Path>) -> Result<(PathBuf, Option<String>)> {
-    let nothing = |path| Err(Error::run_dir(path, "holds no run to resume; start one without --resume"));
+    let nothing = |path| Err(Error::run_dir(path, NOTHING));
     match asked {
         Some(path) if is_used(path) => return Ok((path.into(), None)),
         Some(path) => return nothing(path.to_owned()),
@@ -60,11 +62,12 @@ fn no_such_name(runs: &Path, name: &str, others: &[Found]) -> Error {
         .collect();
     let more = if others.len() > SHOWN { ", ..." } else { "" };
     let message = format!(
-        "holds no run named `{name}` to resume. A run that was renamed (--set name=...) is resumed by its directory, --resume \
-         RUN_DIR; there are {}{more}. To start a new run, omit --resume",
+        "{NOTHING}. The runs in {} have other names: {}{more}; one that was renamed (--set name=...) is resumed with --resume \
+         RUN_DIR",
+        runs.display(),
         shown.join(", ")
     );
-    Error::run_dir(runs, message)
+    Error::run_dir(runs.join(name), message)
 }
 
 /// The runs directly below `runs`.
@@ -170,7 +173,10 @@ mod tests {
         assert!(nothing(runs.path()).contains("a: holds no run to resume"));
         let renamed = run(runs.path(), "b", "b", "2026-01-01T00:00:00.000001Z");
         let message = nothing(runs.path());
-        assert!(message.contains("holds no run named `a`"), "{message}");
+        assert!(
+            message.contains("a: holds no run to resume; start one without --resume. The runs in "),
+            "{message}"
+        );
         assert!(message.contains(&format!("{} (`b`)", renamed.display())), "{message}");
     }
 

@@ -278,9 +278,6 @@ impl Run<'_> {
     fn save(&mut self, world: &mut World, best: bool) -> Result<()> {
         world.set_context(format_args!("step {}, checkpoint", self.trainer.step));
         let gathered = gather(&mut self.trainer, world)?;
-        // First the events, then the checkpoint: a run that resumes from it has all events up to it, even after a power failure.
-        let synced = self.metrics.as_ref().map_or(Ok(()), Metrics::sync);
-        world.together(synced)?;
         let write = |store| self.write(store, &gathered, world.size(), best);
         let saved = self.store.as_ref().map(write).transpose();
         let path = world.together(saved)?.unwrap_or_default();
@@ -299,6 +296,8 @@ impl Run<'_> {
             let named = metrics.map(|(name, value)| (format!("{}_{name}", self.set), value));
             snapshot.progress.metrics.extend(named);
         }
+        // First the events, then the checkpoint: a run that resumes from it has all events up to it, even after a power failure.
+        self.metrics.as_ref().map_or(Ok(()), Metrics::sync)?;
         let path = store.save(&snapshot, best)?;
         self.keep_stage(store, &path)?;
         Ok(path)

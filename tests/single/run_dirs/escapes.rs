@@ -26,6 +26,13 @@ fn names_of_files_are_shown() {
 }
 
 #[test]
+fn words_of_the_command_line_are_shown() {
+    let place = Place::new();
+    is_shown(&finish(&mut place.command(&[HOSTILE])).ended(2).err);
+    is_shown(&finish(&mut place.command(&["inspect", "a.h5", &format!("--{HOSTILE}")])).ended(2).err);
+}
+
+#[test]
 fn names_in_files_are_shown() {
     let place = Place::new();
     let job = place.read("tiny.toml").replace("units = 10", &format!("units = 10\n\"{}\" = 1", SHOWN));

@@ -9,7 +9,7 @@ fn a_run_that_was_renamed_is_shown() {
     std::fs::rename(place.path("run"), place.path("runs/other")).unwrap();
     let job = place.read("runs/other/job.toml").replace("name = \"tiny\"", "name = \"other\"");
     place.write("runs/other/job.toml", job);
-    let parts = ["runs: holds no run named `tiny` to resume", "runs/other (`other`)", "--resume RUN_DIR"];
+    let parts = ["runs/tiny: holds no run to resume", "runs/other (`other`)", "--resume RUN_DIR"];
     place.run("train tiny.toml --resume").refused(5, &parts);
 }
 

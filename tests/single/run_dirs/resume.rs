@@ -106,6 +106,23 @@ fn checkpoints_are_written_where_a_link_of_the_users_own_leads() {
     assert!(place.path("run/checkpoints").symlink_metadata().unwrap().is_symlink());
 }
 
+/// Where somebody else's link leads, this user's files may be.
+#[test]
+fn checkpoints_are_not_written_where_a_link_of_another_user_leads() {
+    let place = killed();
+    let (path, outside) = (place.path("run/checkpoints"), place.path("outside"));
+    LinkOutside.put(&path, &outside);
+    if std::os::unix::fs::lchown(&path, Some(12_345), None).is_err() {
+        // Past the test harness, which keeps what a passing test prints.
+        let word = b"skipped: links cannot be given away here; run as root to test links of other users\n";
+        return std::io::Write::write_all(&mut std::io::stderr(), word).unwrap();
+    }
+    let before = content(&outside);
+    let parts = ["run/checkpoints: is a symbolic link that another user made, which is not followed"];
+    place.run("train --resume run").refused(4, &parts);
+    assert_eq!(content(&outside), before);
+}
+
 #[test]
 fn the_newest_checkpoint() {
     resume(NEWEST, |_| Said);
