@@ -1,8 +1,9 @@
 //! The control groups (Linux cgroups, versions 1 and 2) of this process, as a container or a batch system sets them up.
 //! A group's limit applies to all groups inside it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::io::read_system;
 
 /// A version of control groups. Each version names its files differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +26,14 @@ pub struct Group {
 impl Group {
     /// The content of its file `name`, if it has one.
     pub fn read(&self, name: &str) -> Option<String> {
-        fs::read_to_string(self.path.join(name)).ok()
+        read_system(&self.path.join(name)).ok()
     }
 }
 
 /// The groups whose `controller` (such as `memory` or `cpu`) limits this process, from the innermost outwards. `root`
 /// is the root of the file system.
 pub fn groups(root: &Path, controller: &str) -> Vec<Group> {
-    let text = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let text = read_system(&root.join("proc/self/cgroup")).unwrap_or_default();
     text.lines().filter_map(|line| groups_of(line, root, controller)).flatten().collect()
 }
 
@@ -89,6 +90,8 @@ fn quota_of(group: &Group) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// The quota on a system with these files, and the group that sets it.

@@ -13,6 +13,19 @@ pub fn rfc3339_micros(time: SystemTime) -> String {
     format!("{}.{:06}Z", calendar(since.as_secs()), since.subsec_micros())
 }
 
+/// Whether `text` is a time as [`rfc3339_micros`] writes it.
+pub fn is_rfc3339_micros(text: &str) -> bool {
+    let shape = "0000-00-00T00:00:00.000000Z";
+    let fits = |(byte, of): (u8, u8)| if of == b'0' { byte.is_ascii_digit() } else { byte == of };
+    let number = |at: usize| text[at..at + 2].parse().unwrap_or(99);
+    text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(fits)
+        && (1..=12).contains(&number(5))
+        && (1..=31).contains(&number(8))
+        && number(11) < 24
+        && [14, 17].into_iter().all(|at| number(at) < 60)
+}
+
 /// A clock before 1970 is wrong anyway, but that is no reason to lose a checkpoint.
 fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -59,5 +72,25 @@ mod tests {
         assert_eq!(at(951_782_400_000_042), "2000-02-29T00:00:00.000042Z");
         let texts = [0, 1, 999_999, 1_000_000, 86_400_000_000].map(at);
         assert!(texts.is_sorted(), "{texts:?}");
+    }
+
+    #[test]
+    fn only_a_time_is_a_time() {
+        assert!(is_rfc3339_micros(&rfc3339_micros(SystemTime::now())));
+        for text in [
+            "",
+            "banana",
+            "2024-02-29T23:59:59Z",
+            "2024-02-29T23:59:59.000001",
+            "2024-13-29T23:59:59.000001Z",
+            "2024-02-32T23:59:59.000001Z",
+            "2024-00-29T23:59:59.000001Z",
+            "2024-02-29T24:59:59.000001Z",
+            "2024-02-29T23:60:59.000001Z",
+            "2024-02-29t23:59:59.000001Z",
+            "2024-02-29T23:59:5\u{e9}.00001Z",
+        ] {
+            assert!(!is_rfc3339_micros(text), "{text}");
+        }
     }
 }

@@ -6,6 +6,8 @@
 //! `train`, `bench` which times it and `predict` which plays it alone exchange anything between ranks, through the crate
 //! `ternflock-collectives`.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
+
 // Links OpenBLAS in; nothing else mentions it.
 use blas_src as _;
 

@@ -4,10 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use ternflock_collectives::topology::Topology;
+
+use crate::io::read_system;
 
 /// If threads wait for a processor for more than this share of their time, the machine counts as busy.
 const WAITING: f64 = 0.05;
@@ -121,7 +124,7 @@ type Threads = BTreeMap<u64, [f64; 2]>;
 /// The threads of this process; `None` if the system does not count.
 fn threads() -> Option<Threads> {
     let read = |task: fs::DirEntry| {
-        let times = parse_thread(&fs::read_to_string(task.path().join("schedstat")).ok()?)?;
+        let times = parse_thread(&read_system(&task.path().join("schedstat")).ok()?)?;
         Some((task.file_name().to_str()?.parse().ok()?, times))
     };
     let tasks = fs::read_dir("/proc/self/task").ok()?;
@@ -153,7 +156,7 @@ fn parse_thread(text: &str) -> Option<[f64; 2]> {
 fn host() -> Option<(f64, usize)> {
     // SAFETY: a plain system call.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    parse_host(&fs::read_to_string("/proc/stat").ok()?, ticks as f64).filter(|_| ticks > 0)
+    parse_host(&read_system(Path::new("/proc/stat")).ok()?, ticks as f64).filter(|_| ticks > 0)
 }
 
 /// Parses `/proc/stat`, which counts in ticks. Everything except idle time and waiting for disks counts as busy,

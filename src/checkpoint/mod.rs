@@ -4,17 +4,21 @@
 //! - `write` and `read`: the HDF5 layout, described in `docs/checkpoint-format.md`
 //! - `container`: the part of HDF5 that `write` produces, for `read`
 //! - `header`: length and checksum in the file's user block, verified before HDF5 sees a byte
-//! - `partial`: temporary file, sync, rename
+//! - `room`: copies, and the room a checkpoint takes
 //! - `store`: the `checkpoints/` directory of a run: rotation, the best, the latest
+//! - `newest`: the checkpoint that a run resumes from
+//! - `entries`: what stands there and is not what it should be
 //!
 //! Inside, a failure is its reason as a string; [`save`], [`load`], [`verify`] and [`Store`] add the file it is about.
 //! All of it may be called from any thread: the HDF5 wrapper holds one lock around the library.
 
 mod container;
+mod entries;
 mod header;
+mod newest;
 mod origin;
-mod partial;
 mod read;
+mod room;
 mod snapshot;
 mod store;
 mod write;
@@ -22,10 +26,11 @@ mod write;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::io::Partial;
+pub use newest::Newest;
 pub use origin::Origin;
-use partial::Partial;
 pub use snapshot::{Best, Data, Plateau, Progress, Slot, Snapshot, Stage, Tensor};
-pub use store::{Newest, Saved, Store};
+pub use store::{Saved, Store};
 
 /// The version of the file format this program writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -44,11 +49,11 @@ pub fn save<V: AsRef<[f32]>>(path: impl AsRef<Path>, snapshot: &Snapshot<V>) -> 
     snapshot.check().map_err(failed)?;
     let image = write::image(snapshot).map_err(failed)?;
     let partial = Partial::beside(path, |file| header::seal(&image, file))
-        .map_err(|reason| failed(format!("{reason}{}", partial::room(path, &image))))?;
+        .map_err(|error| failed(format!("{error}{}", room::room(path, &image))))?;
     drop(image);
     read::compare(partial.path(), snapshot)
         .map_err(|reason| failed(format!("read back, it is not what was written: {reason}")))?;
-    partial.rename(path).map_err(failed)
+    partial.rename().map_err(|error| failed(error.to_string()))
 }
 
 /// Reads the checkpoint at `path`.

@@ -6,19 +6,22 @@ use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use super::partial::{Partial, is_partial};
-use super::{Snapshot, load, save};
+use super::entries::check_link;
+use super::room::copy;
+use super::{Snapshot, save};
 use crate::error::{Error, Result};
+use crate::io::{create_directories, not_a_file, remove_partials};
 
 /// The checkpoints of one run, written by one process.
 #[derive(Debug)]
 pub struct Store {
-    directory: PathBuf,
-    keep: NonZeroUsize,
+    pub(super) directory: PathBuf,
+    pub(super) keep: NonZeroUsize,
 }
 
-const CHECKPOINTS: &str = "checkpoints";
-const START: &str = "start.h5";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
+pub(super) const START: &str = "start.h5";
+pub(super) const BEST: &str = "best.h5";
 
 /// A checkpoint in a [`Store`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,34 +32,26 @@ pub struct Saved {
     pub path: PathBuf,
 }
 
-/// A checkpoint that [`Store::load_newest`] has found whole.
-#[derive(Debug)]
-pub struct Newest {
-    /// Its file.
-    pub path: PathBuf,
-    /// What it holds.
-    pub snapshot: Snapshot,
-    /// Newer ones, each with what is wrong with it.
-    pub passed_over: Vec<String>,
-}
-
 impl Store {
     /// Opens `<run_dir>/checkpoints`, creates it if need be, and removes the temporary files a killed run has left.
     /// The last `keep` checkpoints will be kept, and the best.
     ///
+    /// `checkpoints` may be a symbolic link to a directory on another disk, if it belongs to the user of this process or to
+    /// root. One that somebody else made could lead to files that are none of theirs.
+    ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] when the directory cannot be created, read or cleaned.
+    /// [`Error::Checkpoint`] when the directory cannot be created, read or cleaned, or is a link that is not followed.
     pub fn open(run_dir: impl AsRef<Path>, keep: NonZeroUsize) -> Result<Self> {
         let directory = run_dir.as_ref().join(CHECKPOINTS);
-        fs::create_dir_all(&directory).map_err(|error| {
+        check_link(&directory).map_err(|reason| Error::checkpoint(&directory, reason))?;
+        create_directories(&directory).map_err(|error| {
             Error::checkpoint(&directory, format!("cannot be created: {error}; choose another run directory"))
         })?;
-        let store = Store { directory, keep };
-        for name in store.names()?.iter().filter(|name| is_partial(name)) {
-            remove(&store.directory.join(name))?;
-        }
-        Ok(store)
+        remove_partials(&directory, |_| true).map_err(|(path, error)| {
+            Error::checkpoint(path, format!("a killed run has left it, and it cannot be removed: {error}"))
+        })?;
+        Ok(Store { directory, keep })
     }
 
     /// Writes `snapshot` as the checkpoint of its step. Then makes it `best.h5` if `is_best`, and removes all but the
@@ -67,7 +62,7 @@ impl Store {
     /// As for [`save`]: the checkpoints that were there still are.
     pub fn save<V: AsRef<[f32]>>(&self, snapshot: &Snapshot<V>, is_best: bool) -> Result<PathBuf> {
         let step = snapshot.progress.step;
-        let path = self.directory.join(format!("step-{step:010}.h5"));
+        let path = self.directory.join(step_name(step));
         save(&path, snapshot)?;
         if is_best {
             self.make_best(&path)?;
@@ -87,7 +82,7 @@ impl Store {
     ///
     /// [`Error::Checkpoint`] when `best.h5` cannot be written; the one that was there still is.
     pub fn make_best(&self, path: &Path) -> Result<()> {
-        copy(path, &self.best_path())
+        copy_to(path, &self.best_path())
     }
 
     /// Keeps the checkpoint at `path` as `stage-NAME.h5`, the last of the stage `name`, beside the last few.
@@ -96,7 +91,7 @@ impl Store {
     ///
     /// As for [`Store::make_best`].
     pub fn keep_stage(&self, path: &Path, name: &str) -> Result<()> {
-        copy(path, &self.stage_path(name))
+        copy_to(path, &self.stage_path(name))
     }
 
     /// The last checkpoint of the stage `name`.
@@ -111,7 +106,7 @@ impl Store {
     ///
     /// As for [`Store::make_best`].
     pub fn keep_start(&self, path: &Path) -> Result<()> {
-        copy(path, &self.directory.join(START))
+        copy_to(path, &self.directory.join(START))
     }
 
     /// Where [`Store::keep_start`] keeps it in the directory of a run.
@@ -119,19 +114,23 @@ impl Store {
         run_dir.as_ref().join(CHECKPOINTS).join(START)
     }
 
-    /// The checkpoints by step, `best.h5` not among them.
+    /// The checkpoints by step, `best.h5` not among them: regular files whose names are those that this program writes.
     ///
     /// # Errors
     ///
     /// [`Error::Checkpoint`] when the directory cannot be read.
     pub fn list(&self) -> Result<Vec<Saved>> {
-        let saved = |name: &String| {
-            let digits = name.strip_prefix("step-")?.strip_suffix(".h5")?;
-            Some(Saved { step: digits.parse().ok()?, path: self.directory.join(name) })
-        };
-        let mut list: Vec<_> = self.names()?.iter().filter_map(saved).collect();
-        list.sort_by_key(|saved| saved.step);
+        let mut list = self.named()?;
+        list.retain(|saved| not_a_file(&saved.path).is_none());
         Ok(list)
+    }
+
+    /// Whatever has the name of a step's checkpoint, by step.
+    pub(super) fn named(&self) -> Result<Vec<Saved>> {
+        let saved = |name: &String| Some(Saved { step: step_of(name)?, path: self.directory.join(name) });
+        let mut named: Vec<_> = self.names()?.iter().filter_map(saved).collect();
+        named.sort_by_key(|saved| saved.step);
+        Ok(named)
     }
 
     /// The checkpoint with the highest step.
@@ -145,56 +144,14 @@ impl Store {
 
     /// The best checkpoint, if one was saved as such.
     pub fn best(&self) -> Option<PathBuf> {
-        Some(self.best_path()).filter(|path| path.exists())
-    }
-
-    /// The job of the newest intact checkpoint in `run_dir`, as TOML, if there is any checkpoint.
-    ///
-    /// # Errors
-    /// As for [`Store::load_newest`].
-    pub fn newest_job(run_dir: impl AsRef<Path>) -> Result<Option<String>> {
-        let directory = run_dir.as_ref().join(CHECKPOINTS);
-        if !directory.exists() {
-            return Ok(None);
-        }
-        let newest = Store { directory, keep: NonZeroUsize::MIN }.load_newest()?;
-        Ok(newest.map(|newest| newest.snapshot.job))
-    }
-
-    /// Loads the checkpoint with the highest step that is whole. Damaged ones of later steps are passed over and stay where they
-    /// are.
-    ///
-    /// # Errors
-    ///
-    /// As for [`load`], of the newest checkpoint, when there are some and none is whole.
-    pub fn load_newest(&self) -> Result<Option<Newest>> {
-        let mut damaged: Vec<(PathBuf, String)> = Vec::new();
-        for Saved { path, step } in self.list()?.into_iter().rev() {
-            match load(&path) {
-                Ok(snapshot) => {
-                    let say = |(path, message): &(PathBuf, String)| {
-                        format!("{}: {message}; taking the checkpoint of step {step} instead", path.display())
-                    };
-                    return Ok(Some(Newest {
-                        path,
-                        snapshot,
-                        passed_over: damaged.iter().map(say).collect(),
-                    }));
-                }
-                Err(Error::Checkpoint { path, message }) => damaged.push((path, message)),
-                Err(error) => return Err(error),
-            }
-        }
-        damaged.into_iter().next().map_or(Ok(None), |(path, message)| {
-            Err(Error::checkpoint(path, format!("{message}; no earlier checkpoint here is whole")))
-        })
+        Some(self.best_path()).filter(|path| path.exists() && not_a_file(path).is_none())
     }
 
     fn best_path(&self) -> PathBuf {
-        self.directory.join("best.h5")
+        self.directory.join(BEST)
     }
 
-    fn names(&self) -> Result<Vec<String>> {
+    pub(super) fn names(&self) -> Result<Vec<String>> {
         let names = fs::read_dir(&self.directory)
             .and_then(|entries| {
                 entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<std::io::Result<Vec<_>>>()
@@ -204,11 +161,20 @@ impl Store {
     }
 }
 
+/// The name of the checkpoint of `step`.
+fn step_name(step: u64) -> String {
+    format!("step-{step:010}.h5")
+}
+
+/// The step whose checkpoint has this very `name`.
+pub(super) fn step_of(name: &str) -> Option<u64> {
+    let step = name.strip_prefix("step-")?.strip_suffix(".h5")?.parse().ok()?;
+    (step_name(step) == name).then_some(step)
+}
+
 /// Atomically replaces `name` by a copy of the checkpoint at `path`.
-fn copy(path: &Path, name: &Path) -> Result<()> {
-    Partial::of(path, name)
-        .and_then(|partial| partial.rename(name))
-        .map_err(|reason| Error::checkpoint(name, reason))
+fn copy_to(path: &Path, name: &Path) -> Result<()> {
+    copy(path, name).map_err(|reason| Error::checkpoint(name, reason))
 }
 
 fn remove(path: &Path) -> Result<()> {

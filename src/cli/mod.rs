@@ -54,7 +54,13 @@ fn arguments() -> Arguments {
     parsed.unwrap_or_else(|error| {
         let words: Vec<String> =
             std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-        unknown::explain(error, &words).exit()
+        let error = unknown::explain(error, &words);
+        if error.use_stderr() && words.iter().any(|word| streams::visible(word) != *word) {
+            // Without its colours, which could not be told from those that the words bring along.
+            streams::log(error.render());
+            std::process::exit(error.exit_code());
+        }
+        error.exit()
     })
 }
 

@@ -13,6 +13,7 @@ use super::table::table;
 use crate::bench::Contender;
 use crate::bench::scaling::{Mode, plot_rates};
 use crate::error::{Error, Result};
+use crate::io::write_output;
 use crate::job::{Exchange, Loaded};
 use crate::predict::{Link, Network, Plan, Prediction, Verdict, job_of, predict};
 use crate::text::plural;
@@ -115,7 +116,9 @@ fn finish(arguments: &Arguments, prediction: &Prediction) -> Result<String> {
         let refuse = |why: String| Error::Usage(format!("--svg {}: {why}", path.display()));
         let charts: Vec<_> =
             prediction.networks.iter().map(|network| (network.name.as_str(), &network.scaling)).collect();
-        std::fs::write(path, plot_rates(&charts)?).map_err(|error| refuse(error.to_string()))?;
+        let picture = plot_rates(&charts)?;
+        write_output(path, picture.as_bytes())
+            .map_err(|error| refuse(format!("cannot be written: {error}")))?;
     }
     Ok(if arguments.json { json(prediction) } else { say(prediction, arguments.speed) })
 }

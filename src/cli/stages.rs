@@ -1,11 +1,12 @@
 //! The closing tables of a run in stages: what became of the network from the first to the last.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::numbers::{bytes, percent, thousands};
 use super::table::table;
 use crate::bench::infer::{Contestant, ModelTime, infer};
-use crate::checkpoint::{self, Snapshot};
+use crate::checkpoint;
 use crate::compress::census::{LayerCensus, census};
 use crate::compress::groups::GroupKind;
 use crate::compress::low_rank::Form;
@@ -17,11 +18,13 @@ use crate::train::restore_network;
 /// Samples of a pass that is timed, and for how long.
 const BATCH: usize = 64;
 const SECONDS: f64 = 2.0;
+/// The most networks that are in memory at a time.
+const MOST_NETWORKS: usize = 8;
 
-/// The network that a stage has left.
+/// What is known of the network that a stage has left.
 struct Left {
     stage: String,
-    snapshot: Snapshot,
+    metrics: BTreeMap<String, f64>,
     layers: Vec<LayerCensus>,
     bytes: u64,
 }
@@ -29,19 +32,36 @@ struct Left {
 /// Tables of the networks in the checkpoints at `paths`, which stages have ended with. Their passes are timed in turn, on one
 /// process: let others have ended.
 pub fn tables(paths: &[PathBuf]) -> Result<String> {
-    let (mut all, mut contestants) = (Vec::new(), Vec::new());
-    for path in paths {
-        let (left, contestant) = read(path)?;
-        all.push(left);
-        contestants.push(contestant);
+    let (mut all, mut times) = (Vec::new(), Vec::new());
+    let groups = groups(paths);
+    let seconds = SECONDS / groups.len().max(1) as f64;
+    for group in groups {
+        let read = group.into_iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
+        let (left, contestants): (Vec<Left>, Vec<Contestant>) = read.into_iter().unzip();
+        let models = infer(contestants, seconds, false)?.models;
+        // The first network is in every group, for the speed-up of the others.
+        let new = usize::from(!all.is_empty());
+        all.extend(left.into_iter().skip(new));
+        times.extend(models.into_iter().skip(new));
     }
-    let times = infer(contestants, SECONDS, false)?.models;
     Ok(format!(
         "{}\n  A pass is forward, of {BATCH} samples on {}.\n\n{}",
         table(&totals(&all, &times), &[1, 2, 3, 4, 5, 6, 7]),
         plural(tensor::threads(), "thread"),
         table(&by_layer(&all), &[])
     ))
+}
+
+/// `paths` in groups that fit in memory, each of which begins with the first of them.
+fn groups(paths: &[PathBuf]) -> Vec<Vec<&PathBuf>> {
+    match paths {
+        [] => Vec::new(),
+        [only] => vec![vec![only]],
+        [first, others @ ..] => others
+            .chunks(MOST_NETWORKS - 1)
+            .map(|others| [first].into_iter().chain(others).collect())
+            .collect(),
+    }
 }
 
 fn read(path: &Path) -> Result<(Left, Contestant)> {
@@ -52,13 +72,13 @@ fn read(path: &Path) -> Result<(Left, Contestant)> {
     let stage = snapshot.progress.stage.as_ref().map_or_else(String::new, |stage| stage.name.clone());
     let layers = census(network.graph(), &network.parameters, None)?;
     let contestant = Contestant::new(stage.clone(), network);
-    Ok((Left { stage, snapshot, layers, bytes }, contestant))
+    Ok((Left { stage, metrics: snapshot.progress.metrics, layers, bytes }, contestant))
 }
 
 /// A row a stage.
 fn totals(all: &[Left], times: &[ModelTime]) -> Vec<Vec<String>> {
     // What was measured beside the loss: accuracy or perplexity.
-    let mut measured = all.iter().flat_map(|left| left.snapshot.progress.metrics.keys());
+    let mut measured = all.iter().flat_map(|left| left.metrics.keys());
     let score = measured.find(|name| !name.ends_with("loss")).cloned().unwrap_or_default();
     let titles =
         ["stage", &score.replace('_', " "), "params", "not zero", "FLOPs", "file", "pass", "speed-up"];
@@ -70,7 +90,7 @@ fn totals(all: &[Left], times: &[ModelTime]) -> Vec<Vec<String>> {
         };
         rows.push(vec![
             left.stage.clone(),
-            left.snapshot.progress.metrics.get(&score).map_or_else(String::new, shown),
+            left.metrics.get(&score).map_or_else(String::new, shown),
             thousands(time.params),
             thousands(left.layers.iter().map(|layer| layer.nonzero as u64).sum()),
             thousands(time.flops),
@@ -116,4 +136,21 @@ fn of_layer(name: &str, left: &Left) -> String {
         text += &format!(", recurrent rank {rank}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_networks_are_in_memory_than_fit() {
+        let paths: Vec<PathBuf> = (0..20).map(|number| number.to_string().into()).collect();
+        assert!(groups(&[]).is_empty());
+        for count in 1..=20 {
+            let groups = groups(&paths[..count]);
+            assert!(groups.iter().all(|group| group.len() <= MOST_NETWORKS && group[0] == &paths[0]));
+            let others: Vec<_> = groups.iter().flat_map(|group| &group[1..]).copied().collect();
+            assert!(others.into_iter().eq(&paths[1..count]));
+        }
+    }
 }

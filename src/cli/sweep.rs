@@ -4,7 +4,7 @@ mod outcome;
 mod plan;
 mod report;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use super::launcher::{Launch, recognise};
 use super::numbers::duration;
 use super::streams::{log, print};
 use crate::error::{Error, Result};
+use crate::io::{Partial, create_directories, create_log};
 use crate::train::TEST;
 use outcome::{State, evaluation, state};
 use plan::{Plan, Run};
@@ -116,8 +117,10 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
         words.splice(0..0, ["eval".to_owned(), text(&done.checkpoint)?, "--json".to_owned()]);
         let said = run.directory.join("eval.log");
         // Under its own name only when it is whole.
-        let unfinished = run.directory.join(".eval.json");
-        let code = call(arguments, &words, &said, Some(&unfinished), stop)?;
+        let (path, mut output) = (evaluation(run), None);
+        let unfinished = Partial::beside(&path, |file| file.try_clone().map(|file| output = Some(file)))
+            .map_err(|error| cannot_write(&path, error))?;
+        let code = call(arguments, &words, &said, output, stop)?;
         if code != 0 {
             log(format_args!(
                 "{label}: `ternflock eval` ends with exit code {code}; {} says why",
@@ -125,7 +128,7 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
             ));
             return Ok(code);
         }
-        fs::rename(&unfinished, evaluation(run)).map_err(|error| cannot_write(&unfinished, error))?;
+        unfinished.rename().map_err(|error| cannot_write(&path, error))?;
     }
     let State::Done(done) = state(run)? else { return Ok(0) };
     let sharp = done.sharpness.map_or(String::new(), |sharpness| format!(", sharpness {sharpness:.3} %"));
@@ -147,16 +150,15 @@ fn call(
     arguments: &Sweep,
     words: &[String],
     said: &Path,
-    out: Option<&Path>,
+    out: Option<File>,
     stop: &AtomicBool,
 ) -> Result<u8> {
     if let Some(parent) = said.parent() {
-        fs::create_dir_all(parent).map_err(|error| cannot_write(parent, error))?;
+        create_directories(parent).map_err(|error| cannot_write(parent, error))?;
     }
-    let create = |path: &Path| File::create(path).map_err(|error| cannot_write(path, error));
-    let log = create(said)?;
+    let log = create_log(said).map_err(|error| cannot_write(said, error))?;
     let output = match out {
-        Some(path) => create(path)?,
+        Some(file) => file,
         None => log.try_clone().map_err(|error| cannot_write(said, error))?,
     };
     let this = std::env::current_exe()

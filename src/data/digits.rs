@@ -1,26 +1,28 @@
 //! The digits that are part of the program, so that a first run depends on no download: 1797 handwritten digits of
 //! 8x8 pixels, values 0..=16. `digits/LICENSE.md` says whose they are.
 
-use std::io::Read;
+use std::io;
 
 use flate2::read::GzDecoder;
 
 use super::{Dataset, Images};
 use crate::error::{Error, Result};
+use crate::io::read_start;
 
 /// One line a sample: 64 pixels, row by row, then the label.
 const CSV: &[u8] = include_bytes!("digits/digits.csv.gz");
 const SIDE: usize = 8;
 const FULL_SCALE: u8 = 16;
 const CLASSES: usize = 10;
+/// More than the uncompressed file has.
+const MOST_BYTES: u64 = 1 << 24;
 /// Every fifth sample is for testing. The file's order mixes the writers, so each part has all classes and all hands.
 const TEST_EVERY: usize = 5;
 
 /// The digits: samples whose index modulo 5 is 4 are the test set (359), the others the training set (1438).
 pub(super) fn load() -> Result<Dataset> {
-    let mut text = String::new();
-    GzDecoder::new(CSV)
-        .read_to_string(&mut text)
+    let text = read_start(GzDecoder::new(CSV), MOST_BYTES)
+        .and_then(|text| String::from_utf8(text).map_err(io::Error::other))
         .map_err(|error| Error::data("digits", format!("the data inside the program is damaged: {error}")))?;
     let mut digits = Dataset { name: "digits", train: empty(), test: empty() };
     for (index, line) in text.lines().enumerate() {

@@ -1,10 +1,10 @@
 //! How much memory this process may still take: what the machine has left, and what the control groups that it is in (those of
 //! a container or of a batch system) leave of their limits.
 
-use std::fs;
 use std::path::Path;
 
 use crate::cgroup::{Group, Version, groups};
+use crate::io::read_system;
 
 /// The names of a group's files.
 struct Files {
@@ -28,7 +28,7 @@ pub fn available_bytes() -> Option<u128> {
 }
 
 fn available(root: &Path) -> Option<u128> {
-    let meminfo = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
+    let meminfo = read_system(&root.join("proc/meminfo")).unwrap_or_default();
     let free = word_after(&meminfo, "MemAvailable:").map(|kilobytes| 1024 * kilobytes);
     let groups = groups(root, "memory");
     free.into_iter().chain(groups.iter().filter_map(left_of)).min()
@@ -52,6 +52,8 @@ fn word_after(text: &str, key: &str) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A system with these files.

@@ -1,14 +1,19 @@
 //! `metrics.jsonl`: one event a line, as it happens.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Event, Status, json};
 use crate::error::{Error, Result};
-use crate::io::open_regular;
+use crate::io::{open_append, open_regular, replace, whole_lines};
+
+/// The longest line that is read, in bytes. Whatever is longer, this program did not write: a run of 10,000 stages ends with a
+/// line of 1 MB.
+const LONGEST_LINE: usize = 4 << 20;
 
 /// The metrics file of a run, open for appending.
 #[derive(Debug)]
@@ -22,11 +27,11 @@ impl Metrics {
     pub fn open(path: impl AsRef<Path>, step: u64) -> Result<Metrics> {
         let path = path.as_ref().to_path_buf();
         let fail = |e: std::io::Error| Error::run_dir(&path, format!("cannot be written: {e}"));
-        if path.exists() {
-            let kept = lines_up_to(&path, step).map_err(fail)?;
-            write_whole(&path, &kept).map_err(fail)?;
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            _ => replace(&path, |file| copy_lines(&path, step, file)).map_err(fail)?,
         }
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        let file = open_append(&path).map_err(fail)?;
         Ok(Metrics { path, file })
     }
 
@@ -37,7 +42,19 @@ impl Metrics {
         line.push('\n');
         self.file
             .write_all(line.as_bytes())
-            .map_err(|e| Error::run_dir(&self.path, format!("cannot be written: {e}")))
+            .map_err(|e| Error::run_dir(&self.path, format!("cannot be written: {e}")))?;
+        // Nothing follows that would sync it.
+        if let Event::End(_) | Event::Failed { .. } = event { self.sync() } else { Ok(()) }
+    }
+
+    /// Waits until what was written is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::RunDir`] if that fails.
+    pub fn sync(&self) -> Result<()> {
+        self.file
+            .sync_data()
+            .map_err(|e| Error::run_dir(&self.path, format!("cannot be synced to the disk: {e}")))
     }
 }
 
@@ -52,14 +69,7 @@ pub enum Last {
 
 /// How the last run in the file of events at `path` ended; `None` if there is no file, or no complete line in it.
 pub fn last(path: &Path) -> Option<Last> {
-    // Lines are far shorter than this.
-    const TAIL: u64 = 1 << 16;
-    let mut file = open_regular(path).ok()?;
-    let start = file.metadata().ok()?.len().saturating_sub(TAIL);
-    let mut tail = Vec::new();
-    file.seek(SeekFrom::Start(start)).and_then(|_| file.read_to_end(&mut tail)).ok()?;
-    let events = tail.split(|&byte| byte == b'\n').rev();
-    let event: serde_json::Value = events.filter_map(|line| serde_json::from_slice(line).ok()).next()?;
+    let event = last_event(path)?;
     if event["event"] != "end" {
         return Some(Last::CutOff);
     }
@@ -71,25 +81,33 @@ pub fn last(path: &Path) -> Option<Last> {
     Some(Last::End(status))
 }
 
-/// Writes `text` so that `path` holds all of it or what it held before.
-pub fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, text)?;
-    std::fs::rename(&partial, path)
+/// The last event in the file at `path` whose line is whole.
+pub fn last_event(path: &Path) -> Option<Value> {
+    let mut file = open_regular(path).ok()?;
+    let start = file.metadata().ok()?.len().saturating_sub(LONGEST_LINE as u64 + 1);
+    file.seek(SeekFrom::Start(start)).ok()?;
+    // What this begins with may be the end of a line, which is no JSON.
+    whole_lines(file, LONGEST_LINE).map_while(std::io::Result::ok).filter_map(|line| parsed(&line)).last()
 }
 
-/// The whole lines of the file whose `step` is at most `step`; a line cut short by a kill is dropped.
-fn lines_up_to(path: &Path, step: u64) -> std::io::Result<String> {
-    let mut kept = String::new();
-    for line in BufReader::new(open_regular(path)?).lines() {
+/// The event in `line`.
+fn parsed(line: &[u8]) -> Option<Value> {
+    serde_json::from_slice(line).ok().filter(Value::is_object)
+}
+
+/// Copies the lines of the file at `path` whose `step` is at most `step` to `file`. A line that a kill cut short is dropped, and
+/// so is anything else that is no event.
+fn copy_lines(path: &Path, step: u64, file: &File) -> std::io::Result<()> {
+    let mut kept = BufWriter::new(file);
+    for line in whole_lines(open_regular(path)?, LONGEST_LINE) {
         let line = line?;
-        let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        if value.get("step").and_then(serde_json::Value::as_u64).is_some_and(|at| at <= step) {
-            kept.push_str(&line);
-            kept.push('\n');
+        let at = parsed(&line).and_then(|event| event["step"].as_u64());
+        if at.is_some_and(|at| at <= step) {
+            kept.write_all(&line)?;
+            kept.write_all(b"\n")?;
         }
     }
-    Ok(kept)
+    kept.flush()
 }
 
 #[cfg(test)]
@@ -124,7 +142,7 @@ mod tests {
         (2..3000).for_each(|step| metrics.write(&note(step)).unwrap());
         assert_eq!(last(&path), Some(Last::CutOff));
         let append = |line: &str| {
-            let file = OpenOptions::new().append(true).open(&path);
+            let file = File::options().append(true).open(&path);
             file.unwrap().write_all(line.as_bytes()).unwrap();
         };
         // As earlier versions wrote it. Half a line, which a kill leaves behind, does not count.
@@ -146,5 +164,52 @@ mod tests {
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64().unwrap())
             .collect();
         assert_eq!(steps, [1, 2, 3]);
+    }
+
+    /// A byte that is not UTF-8, as in a line that is cut within a letter, costs its own line alone.
+    #[test]
+    fn resuming_drops_what_is_no_event() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("metrics.jsonl");
+        let lines = [
+            &b"{\"step\":1,\"text\":\"\xc3\xa9\"}\n"[..],
+            b"{\"step\":1,\"text\":\"\xc3\n\xff\xfe\n\0\0\n[1]\n7\n",
+            b"{\"step\":-1}\n{\"step\":1.5}\n{\"step\":\"1\"}\n{}\n",
+            b"{\"step\":2}\n",
+            b"{\"step\":1,\"text\":\"\xc3",
+        ];
+        std::fs::write(&path, lines.concat()).unwrap();
+        assert_eq!(last(&path), Some(Last::CutOff));
+        drop(Metrics::open(&path, 2).unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), [lines[0], lines[3]].concat());
+    }
+
+    /// A hole of 1 GB, which takes no room on the disk, before the only line.
+    #[test]
+    fn a_long_line_takes_no_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("metrics.jsonl");
+        let file = File::create(&path).unwrap();
+        file.set_len(1 << 30).unwrap();
+        (&file).seek(SeekFrom::End(0)).unwrap();
+        (&file).write_all(b"\n{\"step\":1}\n").unwrap();
+        assert_eq!(last(&path), Some(Last::CutOff));
+        drop(Metrics::open(&path, 1).unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"{\"step\":1}\n");
+    }
+
+    #[test]
+    fn only_a_file_of_its_own_holds_events() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("outside"), "mine").unwrap();
+        for target in ["outside", "nowhere"] {
+            std::os::unix::fs::symlink(target, path("metrics.jsonl")).unwrap();
+            let message = Metrics::open(path("metrics.jsonl"), 1).unwrap_err().to_string();
+            assert!(message.contains("metrics.jsonl: cannot be written: it is a symbolic link"), "{message}");
+            std::fs::remove_file(path("metrics.jsonl")).unwrap();
+        }
+        assert_eq!(std::fs::read(path("outside")).unwrap(), b"mine");
+        assert!(!path("nowhere").exists());
     }
 }

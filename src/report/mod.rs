@@ -7,6 +7,6 @@ mod phases;
 mod score;
 
 pub use event::{Chosen, Ending, Event, Status, Summary, Test, Traffic};
-pub use metrics::{Last, Metrics, last, write_whole};
+pub use metrics::{Last, Metrics, last, last_event};
 pub use phases::Phases;
 pub use score::{Count, Score, Speed, Task};

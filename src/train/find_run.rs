@@ -7,10 +7,13 @@ use crate::error::{Error, Result};
 use crate::io::read_text;
 use crate::job::MOST_BYTES;
 
+const NOTHING: &str = "holds no run to resume; start one without --resume";
+
 /// A run below `runs/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Found {
     path: PathBuf,
+    name: String,
     started: String,
 }
 
@@ -20,15 +23,20 @@ struct Found {
 /// # Errors
 /// [`Error::RunDir`] when there is none.
 pub(super) fn find(runs: &Path, name: &str, asked: Option<&Path>) -> Result<(PathBuf, Option<String>)> {
-    let nothing = |path| Err(Error::run_dir(path, "holds no run to resume; start one without --resume"));
+    let nothing = |path| Err(Error::run_dir(path, NOTHING));
     match asked {
         Some(path) if is_used(path) => return Ok((path.into(), None)),
         Some(path) => return nothing(path.to_owned()),
         None => {}
     }
-    let mut found = all(runs, name);
-    found.sort_by(|a, b| (&a.started, &a.path).cmp(&(&b.started, &b.path)));
-    let Some(newest) = found.pop() else { return nothing(runs.join(name)) };
+    let mut all = all(runs);
+    all.sort_by(|a, b| (&a.started, &a.path).cmp(&(&b.started, &b.path)));
+    let (mut found, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|run| run.name == name);
+    let newest = match (found.pop(), &others[..]) {
+        (Some(newest), _) => newest,
+        (None, []) => return nothing(runs.join(name)),
+        (None, others) => return Err(no_such_name(runs, name, others)),
+    };
     let others: Vec<_> = found.iter().rev().map(|other| other.path.display().to_string()).collect();
     let note = (!others.is_empty()).then(|| {
         format!(
@@ -43,14 +51,33 @@ pub(super) fn find(runs: &Path, name: &str, asked: Option<&Path>) -> Result<(Pat
     Ok((newest.path, note))
 }
 
-/// The runs directly below `runs` whose job is called `name`.
-fn all(runs: &Path, name: &str) -> Vec<Found> {
+/// The error that none of the runs in `runs` is called `name`: `others` are, each by another name.
+fn no_such_name(runs: &Path, name: &str, others: &[Found]) -> Error {
+    const SHOWN: usize = 5;
+    let shown: Vec<_> = others
+        .iter()
+        .rev()
+        .take(SHOWN)
+        .map(|run| format!("{} (`{}`)", run.path.display(), run.name))
+        .collect();
+    let more = if others.len() > SHOWN { ", ..." } else { "" };
+    let message = format!(
+        "{NOTHING}. The runs in {} have other names: {}{more}; one that was renamed (--set name=...) is resumed with --resume \
+         RUN_DIR",
+        runs.display(),
+        shown.join(", ")
+    );
+    Error::run_dir(runs.join(name), message)
+}
+
+/// The runs directly below `runs`.
+fn all(runs: &Path) -> Vec<Found> {
     let Ok(entries) = std::fs::read_dir(runs) else { return Vec::new() };
     let run = |path: PathBuf| {
-        (stored_name(&path)? == name).then(|| {
-            let started = RunRecord::read(&path).unwrap_or_default().started;
-            Found { path, started }
-        })
+        let name = stored_name(&path)?;
+        // Taking an older run because the record of the newest is damaged would be wrong; its own error is better.
+        let record = RunRecord::read(&path).unwrap_or_else(|_| RunRecord::lost(&path));
+        Some(Found { path, name, started: record.started })
     };
     entries.filter_map(|entry| run(entry.ok()?.path())).collect()
 }
@@ -64,7 +91,7 @@ fn stored_name(path: &Path) -> Option<String> {
 
 /// Whether `path` has held a run.
 pub(super) fn is_used(path: &Path) -> bool {
-    ["job.toml", "metrics.jsonl", "checkpoints"].iter().any(|name| path.join(name).exists())
+    ["job.toml", "metrics.jsonl", "checkpoints"].iter().any(|name| path.join(name).symlink_metadata().is_ok())
 }
 
 /// The directory of the run whose own job file is `file`: a `job.toml` beside which something else stands that a run writes. Without
@@ -124,6 +151,33 @@ mod tests {
         std::fs::remove_file(old.join("run.toml")).unwrap();
         run(runs.path(), "a", "a", "2001-01-01T00:00:00.000000Z");
         assert_eq!(find(runs.path(), "a", None).unwrap().0, old);
+    }
+
+    #[test]
+    fn what_is_no_time_does_not_make_a_run_the_newest() {
+        let runs = tempfile::tempdir().unwrap();
+        let newest = run(runs.path(), "a-2", "a", "2999-01-01T00:00:00.000000Z");
+        let damaged = run(runs.path(), "a", "a", "banana");
+        assert_eq!(find(runs.path(), "a", None).unwrap().0, newest);
+        let message = RunRecord::read(&damaged).unwrap_err().to_string();
+        assert!(
+            message.contains("run.toml: is not what the program wrote: `started = \"banana\"`"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_run_of_another_name_is_shown() {
+        let runs = tempfile::tempdir().unwrap();
+        let nothing = |runs: &Path| find(runs, "a", None).unwrap_err().to_string();
+        assert!(nothing(runs.path()).contains("a: holds no run to resume"));
+        let renamed = run(runs.path(), "b", "b", "2026-01-01T00:00:00.000001Z");
+        let message = nothing(runs.path());
+        assert!(
+            message.contains("a: holds no run to resume; start one without --resume. The runs in "),
+            "{message}"
+        );
+        assert!(message.contains(&format!("{} (`b`)", renamed.display())), "{message}");
     }
 
     #[test]

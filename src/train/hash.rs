@@ -1,9 +1,11 @@
 //! Hashes of floats by their bits, and of the program: equal hashes, equal runs.
 
-use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use crate::io::open_regular;
 
 /// xxh3 of the values' bits.
 pub fn hash_values(values: &[f32]) -> u64 {
@@ -13,7 +15,8 @@ pub fn hash_values(values: &[f32]) -> u64 {
 /// xxh3 of the file this process runs, even where another has taken its name since; 0 where the system does not show it.
 pub fn program_hash() -> u64 {
     let read = || {
-        let (mut file, mut hasher, mut part) = (File::open("/proc/self/exe")?, Xxh3::new(), vec![0; 1 << 20]);
+        let mut file = open_regular(Path::new("/proc/self/exe"))?;
+        let (mut hasher, mut part) = (Xxh3::new(), vec![0; 1 << 20]);
         loop {
             match file.read(&mut part)? {
                 0 => return Ok::<_, std::io::Error>(hasher.digest()),

@@ -1,7 +1,7 @@
 //! The job with which a resumed run continues: its own. The job that is now asked for must be the same, or the changes
 //! must be allowed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,8 @@ struct Stored {
     last: Option<Last>,
     /// Whether it was asked for by its own job file, which says all of its overrides already.
     by_own_job: bool,
+    /// Its checkpoints, the newest first, if it has diverged.
+    checkpoints: Vec<PathBuf>,
 }
 
 /// Finds, on all ranks, the run that `options` ask to resume and the job with which it continues: `asked` with the
@@ -117,7 +119,11 @@ impl Stored {
             false => Store::newest_job(run_dir)?,
         };
         let last = last(&RunDir::metrics_path(run_dir));
-        Ok(Stored { record: RunRecord::read(run_dir)?, job: text, last, by_own_job })
+        let checkpoints = match last {
+            Some(Last::End(Status::Diverged)) => Store::newest_paths(run_dir),
+            _ => Vec::new(),
+        };
+        Ok(Stored { record: RunRecord::read(run_dir)?, job: text, last, by_own_job, checkpoints })
     }
 }
 
@@ -134,10 +140,7 @@ fn resolve(
     allow_changes: bool,
 ) -> Result<(Loaded, Vec<Difference>)> {
     if stored.last == Some(Last::End(Status::Diverged)) && !allow_changes {
-        let message = "this run has diverged: a loss, a gradient or a parameter was no longer finite, and the same steps would \
-                       end the same way. Change what made it diverge, as in `--allow-changes --set \
-                       optimizer.learning_rate=...`, start a new run, or resume another one (--resume RUN_DIR)";
-        return Err(Error::run_dir(path, message));
+        return Err(Error::run_dir(path, diverged(&stored.checkpoints)));
     }
     let Some(text) = &stored.job else { return Ok((asked.clone(), Vec::new())) };
     if !stored.record.knows(text) && !allow_changes {
@@ -154,6 +157,26 @@ fn resolve(
         return Ok((wanted, differences));
     }
     Err(refusal(path, &differences, &wanted))
+}
+
+/// What to do about a run that has diverged and has these `checkpoints`, the newest first.
+fn diverged(checkpoints: &[PathBuf]) -> String {
+    let advice = "this run has diverged: a loss, a gradient or a parameter was no longer finite, and the same steps would end the \
+                  same way. Change what made it diverge, as in `--allow-changes --set optimizer.learning_rate=...`, start a new \
+                  run, or resume another one (--resume RUN_DIR)";
+    match checkpoints {
+        [] => advice.into(),
+        [newest] => format!(
+            "{advice}. If it diverges again soon, the weights in its only checkpoint, {}, are too large already: start a new run",
+            newest.display()
+        ),
+        [newest, earlier, ..] => format!(
+            "{advice}. If it diverges again soon, the weights in its newest checkpoint are too large already: move {} away to \
+             resume from {}",
+            newest.display(),
+            earlier.display()
+        ),
+    }
 }
 
 /// The error that the overrides a run was started with do not fit the job file that it is resumed with.

@@ -39,6 +39,8 @@ impl Run<'_> {
         let Resumed { record, changes, mut notes } = resumed;
         let newest = self.store.as_ref().map(|store| self.newest(store)).transpose();
         let newest = world.together(newest)?.flatten();
+        let cleared = self.store.as_ref().map_or(Ok(Vec::new()), Store::clear_the_way);
+        let cleared = world.together(cleared)?;
         let path = newest.as_ref().map(|newest| newest.path.display().to_string());
         let path: PathBuf = world.broadcast(&path.unwrap_or_default())?.into();
         if path.as_os_str().is_empty() {
@@ -53,6 +55,7 @@ impl Run<'_> {
             notes.extend(passed_over);
             notes.extend(resumed);
         }
+        notes.extend(cleared);
         let written = if world.rank() == 0 { self.run_dir.keep(self.job, &record) } else { Ok(()) };
         world.together(written)?;
         Ok(notes)

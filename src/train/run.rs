@@ -296,6 +296,8 @@ impl Run<'_> {
             let named = metrics.map(|(name, value)| (format!("{}_{name}", self.set), value));
             snapshot.progress.metrics.extend(named);
         }
+        // First the events, then the checkpoint: a run that resumes from it has all events up to it, even after a power failure.
+        self.metrics.as_ref().map_or(Ok(()), Metrics::sync)?;
         let path = store.save(&snapshot, best)?;
         self.keep_stage(store, &path)?;
         Ok(path)
@@ -357,7 +359,8 @@ impl Run<'_> {
             },
             stages: self.stage_checkpoints(),
             checkpoint: self.checkpoint.clone(),
-            best_checkpoint: self.store.as_ref().and_then(Store::best),
+            // One that stands there from before the job said not to keep it is of no evaluation since.
+            best_checkpoint: self.store.as_ref().filter(|_| self.job.checkpoint.best).and_then(Store::best),
         }
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! `job.toml` the effective job, `run.toml` how it was started, `metrics.jsonl` the events, `checkpoints/` the checkpoints, `.lock` the lock.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::find_run::{find, is_used};
-use super::run_record::RunRecord;
+use super::run_record::{RECORD, RunRecord};
 use super::world::World;
 use crate::error::{Error, Result};
-use crate::job::{Job, Loaded};
-use crate::report::write_whole;
+use crate::io::{Lock, create_directories, create_new, lock, read_text, remove_partials, replace};
+use crate::job::{Job, Loaded, MOST_BYTES};
 
 /// Where runs go that were not given a directory.
 pub(super) const RUNS: &str = "runs";
@@ -43,9 +43,7 @@ impl RunDir {
         let run_dir = RunDir::open(chosen, world)?;
         let text = loaded.job.to_toml();
         let written = match world.rank() {
-            0 => RunRecord::of(loaded, &text)
-                .write(&run_dir.path)
-                .map_err(|error| cannot_write(&run_dir.path, error)),
+            0 => RunRecord::of(loaded, &text).write(&run_dir.path),
             _ => Ok(()),
         };
         world.together(written)?;
@@ -76,7 +74,7 @@ impl RunDir {
     fn open(chosen: Result<String>, world: &mut World) -> Result<RunDir> {
         let chosen = world.together(chosen)?;
         let path: PathBuf = world.broadcast(&chosen)?.into();
-        let lock = if world.rank() == 0 { lock(&path) } else { Ok(None) };
+        let lock = if world.rank() == 0 { claim_alone(&path) } else { Ok(None) };
         Ok(RunDir { _lock: world.together(lock)?, path })
     }
 
@@ -88,14 +86,14 @@ impl RunDir {
     /// Writes the effective job of a resumed run and its record, unless both are already there.
     pub(super) fn keep(&self, job: &Job, record: &RunRecord) -> Result<()> {
         let (path, text) = (RunDir::job_path(&self.path), job.to_toml());
-        let stands = std::fs::read_to_string(&path).is_ok_and(|stored| stored == text)
+        let stands = read_text(&path, MOST_BYTES).is_ok_and(|stored| stored == text)
             && RunRecord::read(&self.path).is_ok_and(|stored| stored == *record);
         if stands && record.knows(&text) {
             return Ok(());
         }
-        write_whole(&path, &text)
-            .and_then(|()| record.clone().with_job(&text).write(&self.path))
-            .map_err(|error| cannot_write(&self.path, error))
+        replace(&path, |mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| cannot_write(&path, error))?;
+        record.clone().with_job(&text).write(&self.path)
     }
 
     /// The file of events.
@@ -143,32 +141,31 @@ fn claim(path: &Path, job: &Job) -> Result<bool> {
         return Ok(false);
     }
     let file = path.join(JOB);
-    match std::fs::create_dir_all(path).and_then(|()| File::create_new(&file)) {
-        Ok(mut created) => created.write_all(job.to_toml().as_bytes()).map(|()| true).map_err(|error| {
-            // Half a job file would hold the directory for nobody.
-            let _ = std::fs::remove_file(&file);
-            cannot_write(path, error)
-        }),
+    match create_directories(path).and_then(|()| create_new(&file, job.to_toml().as_bytes())) {
+        Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && file.exists() => Ok(false),
         Err(error) => Err(cannot_write(path, error)),
     }
 }
 
-/// Locks the directory against other runs, until the process ends, however it ends. A file system without locks gives
-/// none, and then only new runs are kept apart.
-fn lock(path: &Path) -> Result<Option<File>> {
-    let file = File::create(path.join(LOCK)).map_err(|error| cannot_write(path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(Error::run_dir(
-            path,
-            "another run is writing there; wait for its end, or give another --run-dir",
-        )),
-        Err(TryLockError::Error(_)) => Ok(None),
-    }
+/// Locks the directory against other runs, until the process ends, however it ends, and removes what a killed run has left
+/// half-written. A file system without locks gives none, and then only new runs are kept apart.
+fn claim_alone(path: &Path) -> Result<Option<File>> {
+    let file = path.join(LOCK);
+    let held = match lock(&file).map_err(|error| cannot_write(&file, error))? {
+        Lock::Held(held) => Some(held),
+        Lock::Unsupported => None,
+        Lock::Busy => {
+            let message = "another run is writing there; wait for its end, or give another --run-dir";
+            return Err(Error::run_dir(path, message));
+        }
+    };
+    remove_partials(path, |name| [JOB, RECORD, METRICS].iter().any(|ours| name == *ours))
+        .map_err(|(path, error)| cannot_write(&path, error))?;
+    Ok(held)
 }
 
-fn cannot_write(path: &Path, error: std::io::Error) -> Error {
+pub(super) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
     Error::run_dir(path, format!("cannot be written: {error}; give another --run-dir"))
 }
 

@@ -1,19 +1,21 @@
 //! `run.toml` in the directory of a run: when the run was started and how, for `--resume`.
 
+use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::clock::rfc3339_micros;
+use super::run_dir::cannot_write;
+use crate::clock::{is_rfc3339_micros, rfc3339_micros};
 use crate::error::{Error, Result};
-use crate::io::read_text;
+use crate::io::{read_text, replace};
 use crate::job::Loaded;
 use crate::job::MOST_BYTES;
-use crate::report::write_whole;
 
-const RECORD: &str = "run.toml";
+/// The name of the record's file.
+pub(super) const RECORD: &str = "run.toml";
 
 /// How a run was started. `job.toml` has its effective job; this record tells which values did not come from the job
 /// file.
@@ -66,29 +68,37 @@ impl RunRecord {
     pub fn read(run_dir: &Path) -> Result<RunRecord> {
         let path = run_dir.join(RECORD);
         match read_text(&path, MOST_BYTES) {
-            Ok(text) => toml::from_str(&text).map_err(|error| {
-                let reason = error.message();
+            Ok(text) => RunRecord::parse(&text).map_err(|reason| {
                 Error::run_dir(&path, format!("is not what the program wrote: {reason}; remove it"))
             }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let written = std::fs::metadata(run_dir.join("job.toml")).and_then(|job| job.modified());
-                let started = written.map(rfc3339_micros).unwrap_or_default();
-                Ok(RunRecord { started, ..RunRecord::default() })
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(RunRecord::lost(run_dir)),
             Err(error) => Err(Error::run_dir(&path, format!("cannot be read: {error}"))),
+        }
+    }
+
+    /// The record of a run whose own is missing: all that is known is when its job was written.
+    pub fn lost(run_dir: &Path) -> RunRecord {
+        let written = std::fs::metadata(run_dir.join("job.toml")).and_then(|job| job.modified());
+        RunRecord { started: written.map(rfc3339_micros).unwrap_or_default(), ..RunRecord::default() }
+    }
+
+    fn parse(text: &str) -> std::result::Result<RunRecord, String> {
+        let record: RunRecord = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        match record.started.is_empty() || is_rfc3339_micros(&record.started) {
+            true => Ok(record),
+            false => Err(format!("`started = \"{}\"` is not a time", record.started)),
         }
     }
 
     /// Writes the record into `run_dir` atomically.
     ///
     /// # Errors
-    /// Those of writing a file.
-    pub fn write(&self, run_dir: &Path) -> std::io::Result<()> {
+    /// [`Error::RunDir`] if it cannot be written.
+    pub fn write(&self, run_dir: &Path) -> Result<()> {
         let text = toml::to_string(self).expect("strings and lists of strings are TOML");
-        write_whole(
-            &run_dir.join(RECORD),
-            &format!("# How the run was started; `ternflock train --resume` reads it.\n{text}"),
-        )
+        let text = format!("# How the run was started; `ternflock train --resume` reads it.\n{text}");
+        let path = run_dir.join(RECORD);
+        replace(&path, |mut file| file.write_all(text.as_bytes())).map_err(|error| cannot_write(&path, error))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ranks as the trainer sees them: a few agreements, over any transport.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use ternflock_collectives::all_reduce::ring_f32;
@@ -15,6 +16,7 @@ use ternflock_collectives::transport::watch::Watched;
 use ternflock_collectives::{Transport, small};
 
 use crate::error::{Error, Kind, Result};
+use crate::io::read_system;
 use crate::job::Exchange;
 
 /// This rank among all ranks.
@@ -59,7 +61,7 @@ impl World {
 
     /// A world of this process alone, without MPI: it waits for nobody.
     pub fn alone() -> World {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = read_system(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default();
         World::new(Box::new(threads::solo(Duration::MAX)), host.trim(), Duration::MAX, Box::new(|_| {}))
     }
 

@@ -9,6 +9,7 @@
 //! - `cargo test --release --test parallel -- --ignored` (what needs much memory: 5 GB)
 //! - `MPICC=mpicc.mpich MPIRUN=mpirun.mpich cargo test --release --target-dir target/mpich --test parallel`
 //! - `mpirun -n 2 target/release/deps/parallel-... collectives` (the cases of two ranks, output as it comes)
+#![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod bench;
 mod collectives;

@@ -13,6 +13,7 @@ use super::super::table::table;
 use super::{contenders_of, json, warn};
 use crate::bench::scaling::{Mode, Plan, Point, Scaling, measure, plot};
 use crate::error::{Error, Result};
+use crate::io::write_output;
 use crate::job::{Exchange, Loaded};
 use crate::text::plural;
 use crate::train::{self, Patience, World};
@@ -126,7 +127,9 @@ fn start(arguments: &Arguments, ranks: u32) -> Result<Point> {
 fn finish(arguments: &Arguments, scaling: &Scaling) -> Result<String> {
     if let Some(path) = &arguments.svg {
         let refuse = |why: String| Error::Usage(format!("--svg {}: {why}", path.display()));
-        std::fs::write(path, plot(scaling)?).map_err(|error| refuse(error.to_string()))?;
+        let picture = plot(scaling)?;
+        write_output(path, picture.as_bytes())
+            .map_err(|error| refuse(format!("cannot be written: {error}")))?;
     }
     Ok(if arguments.json { json(scaling) } else { say(scaling) })
 }

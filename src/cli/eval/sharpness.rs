@@ -1,13 +1,12 @@
 //! `ternflock eval --sharpness`.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use crate::cli::arguments::{Eval, Landscape};
 use crate::cli::numbers::thousands;
 use crate::data::EvaluationFeed;
 use crate::error::{Error, Result};
+use crate::io::write_output;
 use crate::landscape::{Measure, Sharpness, Slice, Span, plot, sharpness, slice};
 use crate::nn::Network;
 use crate::report::json::to_value;
@@ -58,7 +57,7 @@ impl Around {
         let title = format!("{name}, sharpness {:.2} %", self.sharpness.sharpness);
         let refuse = |why: String| Error::Usage(format!("--svg {}: {why}", path.display()));
         let picture = plot(&title, &self.slices).map_err(|error| refuse(error.to_string()))?;
-        fs::write(path, picture).map_err(|error| refuse(format!("cannot be written: {error}")))
+        write_output(path, picture.as_bytes()).map_err(|error| refuse(format!("cannot be written: {error}")))
     }
 
     /// For people.

@@ -1,6 +1,6 @@
 //! What has become of a run, as its directory says.
 
-use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -8,8 +8,11 @@ use serde_json::Value;
 
 use super::plan::Run;
 use crate::error::{Error, Result};
-use crate::job::Job;
+use crate::io::read_text;
+use crate::job::{Job, MOST_BYTES};
 use crate::report::json::number;
+use crate::report::last_event;
+use crate::train::RunDir;
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,28 +72,33 @@ pub fn evaluation(run: &Run) -> PathBuf {
 /// # Errors
 /// When its directory holds a run of another job.
 pub fn state(run: &Run) -> Result<State> {
-    let Ok(text) = fs::read_to_string(run.directory.join("job.toml")) else { return Ok(State::Absent) };
     let refuse = |why: String| Error::run_dir(&run.directory, why);
+    let text = match read_text(&RunDir::job_path(&run.directory), MOST_BYTES) {
+        Ok(text) => text,
+        Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
+            return Ok(State::Absent);
+        }
+        Err(error) => return Err(refuse(format!("its job.toml cannot be read: {error}"))),
+    };
     let stored = Job::from_toml(&text).map_err(|error| refuse(format!("its job cannot be read: {error}")))?;
     if let [difference, ..] = &stored.differences(&run.job)[..] {
         return Err(refuse(format!("holds a run of another job ({difference}); give another --into")));
     }
-    let metrics = fs::read_to_string(run.directory.join("metrics.jsonl")).unwrap_or_default();
-    let events: Vec<Value> = metrics.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    Ok(diverged(&events).unwrap_or_else(|| outcome(run, &events).map_or(State::Unfinished, State::Done)))
+    let Some(last) = last_event(&RunDir::metrics_path(&run.directory)) else { return Ok(State::Unfinished) };
+    Ok(diverged(&last).unwrap_or_else(|| outcome(run, &last).map_or(State::Unfinished, State::Done)))
 }
 
-/// Whether the run ended because it diverged.
-fn diverged(events: &[Value]) -> Option<State> {
-    let end = events.last().filter(|event| event["event"] == "end" && event["status"] == "diverged")?;
+/// Whether the run ended because it diverged, by its `last` event.
+fn diverged(last: &Value) -> Option<State> {
+    let end = Some(last).filter(|event| event["event"] == "end" && event["status"] == "diverged")?;
     end["step"].as_u64().map(State::Diverged)
 }
 
-/// The outcome of the run, if it is complete.
-fn outcome(run: &Run, events: &[Value]) -> Option<Outcome> {
-    let end = events.last().filter(|event| event["event"] == "end" && event["complete"] == true)?;
+/// The outcome of the run, if its `last` event says that it is complete.
+fn outcome(run: &Run, last: &Value) -> Option<Outcome> {
+    let end = Some(last).filter(|event| event["event"] == "end" && event["complete"] == true)?;
     let (metric, chosen) = score(&end["chosen"])?;
-    let evaluated = fs::read_to_string(evaluation(run)).ok();
+    let evaluated = read_text(&evaluation(run), MOST_BYTES).ok();
     let evaluated = evaluated.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
     Some(Outcome {
         set: end["set"].as_str()?.to_owned(),
@@ -117,16 +125,11 @@ mod tests {
 
     /// A later start is another attempt, which may have succeeded.
     #[test]
-    fn a_run_has_diverged_if_its_last_start_did() {
-        let start = || json!({"event": "start", "step": 0});
-        let train = || json!({"event": "train", "step": 3});
+    fn a_run_has_diverged_if_its_last_event_says_so() {
         let end = |step: u64, status: &str| json!({"event": "end", "step": step, "status": status});
-        assert_eq!(diverged(&[start(), train(), end(7, "diverged")]), Some(State::Diverged(7)));
-        let twice = [start(), end(7, "diverged"), start(), end(8, "diverged")];
-        assert_eq!(diverged(&twice), Some(State::Diverged(8)));
-        assert_eq!(diverged(&[start(), end(7, "diverged"), start(), train(), end(9, "complete")]), None);
-        assert_eq!(diverged(&[start(), end(7, "diverged"), start(), train()]), None);
-        assert_eq!(diverged(&[start(), train(), end(7, "failed")]), None);
-        assert_eq!(diverged(&[]), None);
+        assert_eq!(diverged(&end(7, "diverged")), Some(State::Diverged(7)));
+        assert_eq!(diverged(&end(9, "complete")), None);
+        assert_eq!(diverged(&end(7, "failed")), None);
+        assert_eq!(diverged(&json!({"event": "train", "step": 3})), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Language: texts as streams of tokens, by a vocabulary.
 
 mod clean;
+#[allow(clippy::disallowed_methods, reason = "it opens its files itself")]
 mod convert;
 mod count;
 mod feed;

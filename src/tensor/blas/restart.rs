@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use super::check::products_are_right;
 use super::kernels::{ASKED, CORE_TYPE, config, core_type, has_choice};
 use super::vectors::Vectors;
+use crate::io::read_system;
 
 /// Set in a child process that only checks kernels, to `CORE_TYPE:PID` with the PID of the parent: a variable that is left
 /// in somebody's environment changes nothing.
@@ -117,7 +118,7 @@ fn says_right(mut output: ChildStdout) -> bool {
 fn own_program() -> Option<PathBuf> {
     let program = std::fs::read_link("/proc/self/exe").ok()?;
     let here = constructor as *const () as usize;
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let maps = read_system(Path::new("/proc/self/maps")).ok()?;
     let path = maps.lines().find_map(|line| path_of(line, here))?;
     let is_own = program.as_os_str() == path;
     // A file that has been replaced since, as by a build, is still there under this name.

@@ -1,5 +1,6 @@
 //! Checkpoints as files: what goes in comes out to the bit, every kind of damage is refused by name, a full disk costs
 //! nothing, and other programs read them.
+#![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod damage;
 mod disk;

@@ -1,6 +1,7 @@
 //! The command line: the real program as one process without a launcher, its exit codes, and what it says where.
 //!
 //! Every test runs it in a temporary directory of its own ([`program::Place`]) and ends it at a deadline.
+#![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod bench;
 mod checkpoints;

@@ -123,8 +123,8 @@ fn held_up() -> (Place, Running, PipeReader) {
     let room = unsafe { libc::fcntl(log.as_raw_fd(), libc::F_GETPIPE_SZ) };
     log.write_all(&vec![b'.'; usize::try_from(room).unwrap()]).unwrap();
     let run = Running(train(&place, &[]).stdout(Stdio::null()).stderr(log).spawn().unwrap());
-    // Signals are caught before the run directory is made.
-    wait_for("the run directory", || place.path("run/job.toml").exists().then_some(()));
+    // Signals are caught before the run directory is made; its events are opened last.
+    wait_for("the run directory", || place.path("run/metrics.jsonl").exists().then_some(()));
     (place, run, reader)
 }
 

@@ -3,6 +3,7 @@
 //! Sample runs:
 //! - `cargo test --release --test networks`
 //! - `cargo test --release --test networks threads`
+#![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod presets;
 mod threads;

@@ -1,4 +1,5 @@
 //! Training with ranks as threads of one process: the exchange against its definition, and whole runs of the digits job.
+#![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod agreement;
 mod algorithms;

@@ -1,0 +1,59 @@
+//! Entries of a run's directory of checkpoints that are not the files they should be.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::store::{BEST, START, Store, step_of};
+use crate::error::{Error, Result};
+use crate::io::{move_aside, not_a_file};
+
+impl Store {
+    /// Renames what has the name of a checkpoint of this run and is no regular file, such as a directory or a link, because it
+    /// would be in the way of that checkpoint. Returns notes about that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] when it cannot be renamed.
+    pub fn clear_the_way(&self) -> Result<Vec<String>> {
+        let is_ours = |name: &String| {
+            let stage = name.strip_prefix("stage-").and_then(|rest| rest.strip_suffix(".h5"));
+            name == BEST || name == START || step_of(name).is_some() || stage.is_some()
+        };
+        let mut notes = Vec::new();
+        for path in self.names()?.iter().filter(|name| is_ours(name)).map(|name| self.directory.join(name)) {
+            let Some(what) = not_a_file(&path) else { continue };
+            let moved = move_aside(&path).map_err(|error| {
+                Error::checkpoint(
+                    &path,
+                    format!("is {what}, in the way of a checkpoint, and cannot be renamed: {error}"),
+                )
+            })?;
+            notes.push(format!(
+                "{}: is {what}, in the way of a checkpoint; it is now called {}",
+                path.display(),
+                moved.display()
+            ));
+        }
+        Ok(notes)
+    }
+}
+
+/// Refuses a link at `directory` that leads nowhere, or that another user has made.
+pub(super) fn check_link(directory: &Path) -> std::result::Result<(), String> {
+    let Ok(link) = directory.symlink_metadata() else { return Ok(()) };
+    // SAFETY: the call only returns a number.
+    let user = unsafe { libc::geteuid() };
+    if !link.is_symlink() {
+        return Ok(());
+    }
+    if ![user, 0].contains(&link.uid()) {
+        let reason = "is a symbolic link that another user made, which is not followed: replace it by a directory, or by a link \
+                      of your own";
+        return Err(reason.into());
+    }
+    if !directory.is_dir() {
+        let reason = "is a symbolic link that does not lead to a directory: create the directory it leads to, or remove the link";
+        return Err(reason.into());
+    }
+    Ok(())
+}

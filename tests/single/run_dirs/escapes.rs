@@ -1,0 +1,49 @@
+//! Nothing that a file or its name holds reaches the terminal as a control sequence.
+
+use crate::program::{Place, finish};
+use crate::state::{NEWEST, killed};
+
+/// Red, a C1 sequence that clears the screen, and text from right to left.
+const HOSTILE: &str = "\u{1b}[31m\u{9b}2J\u{202e}";
+const SHOWN: &str = "\\u001b[31m\\u009b2J\\u202e";
+
+#[track_caller]
+fn is_shown(text: &str) {
+    assert!(text.contains(SHOWN), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{text:?}");
+}
+
+#[test]
+fn names_of_files_are_shown() {
+    let place = killed();
+    let name = format!("{HOSTILE}.h5");
+    is_shown(&finish(&mut place.command(&["inspect", &name])).ended(4).err);
+    std::fs::copy(place.path(&format!("run/{NEWEST}")), place.path(&name)).unwrap();
+    is_shown(&finish(&mut place.command(&["inspect", &name])).ended(0).out);
+    let json = finish(&mut place.command(&["inspect", &name, "--json"]));
+    is_shown(&json.out);
+    assert_eq!(json.json()["checkpoint"], *name);
+}
+
+#[test]
+fn words_of_the_command_line_are_shown() {
+    let place = Place::new();
+    is_shown(&finish(&mut place.command(&[HOSTILE])).ended(2).err);
+    is_shown(&finish(&mut place.command(&["inspect", "a.h5", &format!("--{HOSTILE}")])).ended(2).err);
+}
+
+#[test]
+fn names_in_files_are_shown() {
+    let place = Place::new();
+    let job = place.read("tiny.toml").replace("units = 10", &format!("units = 10\n\"{}\" = 1", SHOWN));
+    place.write("hostile.toml", job);
+    is_shown(&place.run("train hostile.toml").ended(2).err);
+}
+
+#[test]
+fn directories_of_runs_are_shown() {
+    let place = Place::new();
+    let run = finish(&mut place.command(&["train", "tiny.toml", "--run-dir", HOSTILE])).ended(0);
+    is_shown(&run.err);
+    is_shown(&run.out);
+}
