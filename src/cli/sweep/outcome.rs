@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::plan::Run;
+use super::plan::{Plan, Run};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::report::json::number;
@@ -64,15 +64,15 @@ pub fn evaluation(run: &Run) -> PathBuf {
     run.directory.join("eval.json")
 }
 
-/// The state of `run`.
+/// The state of `run` of `plan`.
 ///
 /// # Errors
 /// When its directory holds a run of another job.
-pub fn state(run: &Run) -> Result<State> {
+pub fn state(plan: &Plan, run: &Run) -> Result<State> {
     let Ok(text) = fs::read_to_string(run.directory.join("job.toml")) else { return Ok(State::Absent) };
     let refuse = |why: String| Error::run_dir(&run.directory, why);
     let stored = Job::from_toml(&text).map_err(|error| refuse(format!("its job cannot be read: {error}")))?;
-    if let [difference, ..] = &stored.differences(&run.job)[..] {
+    if let [difference, ..] = &stored.differences(&plan.job(run)?)[..] {
         return Err(refuse(format!("holds a run of another job ({difference}); give another --into")));
     }
     let metrics = fs::read_to_string(run.directory.join("metrics.jsonl")).unwrap_or_default();
