@@ -17,6 +17,7 @@ use crate::compress::low_rank::{LayerReport, Outcome};
 use crate::compress::operation::Operation;
 use crate::error::{Error, Result};
 use crate::job::{LowRank, LowRankMethod, Shrink};
+use crate::nn::parameters::of_layer;
 use crate::nn::{Graph, Parameters};
 use crate::report::json::to_value;
 use crate::train::smaller;
@@ -164,19 +165,18 @@ impl Change<'_> {
     }
 
     fn text(&self, arguments: &Compress) -> Result<String> {
-        let weight = |parameters: &Parameters, name: &str| {
-            let tensor = parameters.table.iter().find(|tensor| tensor.name.split('/').next() == Some(name));
+        let weight = |graph: &Graph, parameters: &Parameters, name: &str| {
+            let tensor = of_layer(&parameters.table, graph.find(name)?).first();
             let shape = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
             tensor.map(|tensor| shape(&tensor.spec.shape))
         };
         let mut rows = vec![["layer", "weight before", "weight after", ""].map(String::from).to_vec()];
         let (graph, parameters) = self.before;
-        let names =
-            |graph: &Graph| -> Vec<String> { graph.layers().iter().map(|node| node.name.clone()).collect() };
-        let mut all = names(&self.after.graph);
-        all.extend(names(graph).into_iter().filter(|name| !all.contains(name)).collect::<Vec<_>>());
-        for name in all {
-            let (before, now) = (weight(parameters, &name), weight(&self.after.parameters, &name));
+        let after = &self.after.graph;
+        let gone = graph.layers().iter().filter(|node| after.find(&node.name).is_none());
+        for name in after.layers().iter().chain(gone).map(|node| node.name.clone()) {
+            let (before, now) =
+                (weight(graph, parameters, &name), weight(after, &self.after.parameters, &name));
             if before.is_none() && now.is_none() {
                 continue;
             }

@@ -19,13 +19,13 @@ use crate::checkpoint::{self, Snapshot};
 use crate::data::{EvaluationFeed, Vocabulary, unknown_remark};
 use crate::error::{Error, Result};
 use crate::job::{Data, Exchange, Job};
-use crate::nn::{Network, Tally};
+use crate::nn::{Graph, Tally, check_memory};
 use crate::report::json::to_value;
 use crate::report::{Count, Score, Speed, Task};
 use crate::text::plural;
 use crate::train::{
     EVALUATION_BATCH, Evaluator, Patience, VALIDATION, World, check_split, difference, evaluate, hash_values,
-    logits, open_test_set, open_training_set, open_validation_set, place, restore_network,
+    logits, most_on_a_node, open_test_set, open_training_set, open_validation_set, place, restore_network,
 };
 use sharpness::Around;
 
@@ -61,8 +61,12 @@ struct Measured {
 fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     world.set_context(format_args!("evaluation"));
     place(world)?;
-    let prepared = prepare(arguments, world.size());
-    let (snapshot, data, mut evaluator, mut network) = world.together(prepared)?;
+    let ranks = (world.size(), most_on_a_node(&world.topology()));
+    let prepared = prepare(arguments, ranks);
+    // Every rank has seen what memory is free before any of them takes some.
+    let (snapshot, data, mut evaluator, capacity) = world.together(prepared)?;
+    let restored = restore_network(&arguments.checkpoint, &snapshot, capacity);
+    let mut network = world.together(restored)?;
     world.agree("the hash of the checkpoint's parameters", hash_values(&network.parameters.values))?;
     world.agree("the hash of its network", xxh3_64(snapshot.network.as_bytes()))?;
     world.agree("the hash of the data", evaluator.feed().hash())?;
@@ -111,7 +115,8 @@ fn vocabulary(snapshot: &Snapshot) -> std::result::Result<Option<Vocabulary>, St
     if words.is_empty() { Ok(None) } else { Vocabulary::of(words).map(Some) }
 }
 
-fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, Data, Evaluator, Network)> {
+/// What is evaluated, and the samples of a batch. `ranks` are all, and the most on a node.
+fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, Evaluator, usize)> {
     let path = &arguments.checkpoint;
     arguments.landscape.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;
     let snapshot = checkpoint::load(path)?;
@@ -127,8 +132,8 @@ fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, Data, Evaluator,
         false => open_test_set(&job.data, dir, vocabulary.as_ref()),
     }?;
     let (given, classes) = (set.input(), set.classes());
-    let network = restore_network(path, &snapshot, EVALUATION_BATCH.min(set.items().div_ceil(ranks)))?;
-    let graph = network.graph();
+    let refuse = |error: Error| Error::checkpoint(path, error.to_string());
+    let graph = Graph::from_json(&snapshot.network).map_err(refuse)?;
     if graph.input() != given || graph.output() != logits(given, classes) {
         let (input, output) = (graph.input(), graph.output());
         let message = format!(
@@ -138,7 +143,9 @@ fn prepare(arguments: &Eval, ranks: usize) -> Result<(Snapshot, Data, Evaluator,
         );
         return Err(Error::checkpoint(path, message));
     }
-    Ok((snapshot, job.data, Evaluator::new(set), network))
+    let capacity = EVALUATION_BATCH.min(set.items().div_ceil(ranks.0));
+    check_memory(&graph, capacity, 0, ranks.1).map_err(refuse)?;
+    Ok((snapshot, job.data, Evaluator::new(set), capacity))
 }
 
 impl Measured {

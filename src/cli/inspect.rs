@@ -18,6 +18,7 @@ use crate::compress::groups::GroupKind;
 use crate::compress::low_rank::LayerRank;
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::nn::parameters::of_layer;
 use crate::nn::{Graph, Node, Parameter, Parameters};
 use crate::report::json::to_value;
 use crate::train::{hash_values, restore_parameters};
@@ -66,8 +67,8 @@ struct Row {
 
 fn rows(graph: &Graph, parameters: &Parameters, census: Vec<LayerCensus>) -> Vec<Row> {
     let shapes = |table: &[Parameter], index: usize| -> Vec<(String, Vec<usize>)> {
-        let mine = table.iter().filter(|p| p.layer == index);
-        mine.map(|p| (p.spec.name.to_string(), p.spec.shape.clone())).collect()
+        let mine = of_layer(table, index);
+        mine.iter().map(|p| (p.spec.name.to_string(), p.spec.shape.clone())).collect()
     };
     let row = |(index, (node, census)): (usize, (&Node, LayerCensus))| Row {
         name: node.name.clone(),

@@ -54,7 +54,7 @@ fn sweep(arguments: &Sweep) -> Result<ExitCode> {
     }
     let chosen = plan.chosen(arguments.only.as_deref())?;
     // Whatever is in the way is said before anything runs.
-    plan.runs.iter().try_for_each(|run| state(run).map(drop))?;
+    plan.runs.iter().try_for_each(|run| state(&plan, run).map(drop))?;
     let mut failed = None;
     if !arguments.report {
         let stop = Arc::new(AtomicBool::new(false));
@@ -84,10 +84,10 @@ fn sweep(arguments: &Sweep) -> Result<ExitCode> {
 
 /// Completes `run`, evaluates it if asked to, and returns its exit code. A run that diverges counts as complete.
 fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBool) -> Result<u8> {
-    let before = state(run)?;
+    let before = state(plan, run)?;
     if matches!(before, State::Absent | State::Unfinished) {
         let mut words = vec!["train".to_owned(), text(&plan.settings[run.setting].file)?];
-        words.extend(run.sets.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
+        words.extend(plan.sets(run).into_iter().flat_map(|set| ["--set".to_owned(), set]));
         words.extend(["--run-dir".to_owned(), text(&run.directory)?]);
         words.extend((before == State::Unfinished).then(|| "--resume".to_owned()));
         let begun = if before == State::Unfinished { "goes on" } else { "begins" };
@@ -96,12 +96,12 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
         said.push(".log");
         let said = PathBuf::from(said);
         let code = call(arguments, &words, &said, None, stop)?;
-        if code != 0 && !matches!(state(run)?, State::Diverged(_)) {
+        if code != 0 && !matches!(state(plan, run)?, State::Diverged(_)) {
             log(format_args!("{label}: exit code {code}; {} says why", said.display()));
             return Ok(code);
         }
     }
-    let done = match state(run)? {
+    let done = match state(plan, run)? {
         State::Done(done) => done,
         State::Diverged(step) => {
             log(format_args!("{label}: diverged at step {step}"));
@@ -130,7 +130,7 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
         }
         unfinished.rename().map_err(|error| cannot_write(&path, error))?;
     }
-    let State::Done(done) = state(run)? else { return Ok(0) };
+    let State::Done(done) = state(plan, run)? else { return Ok(0) };
     let sharp = done.sharpness.map_or(String::new(), |sharpness| format!(", sharpness {sharpness:.3} %"));
     // If the test set chose, its score is already shown.
     let test = if done.set == TEST { String::new() } else { format!(", test {:.4}", done.test) };

@@ -13,6 +13,7 @@ use super::groups::{GroupKind, groups};
 use super::low_rank::{LayerRank, ranks_of};
 use super::units::{CoupledUnits, Role};
 use crate::error::{Error, Result};
+use crate::nn::parameters::of_layer;
 use crate::nn::{Graph, LayerSpec, Parameter, Parameters};
 
 /// What is said of one layer.
@@ -77,7 +78,7 @@ pub fn census(graph: &Graph, parameters: &Parameters, energy: Option<f64>) -> Re
     let mut all = Vec::new();
     let hidden = hidden_units(graph, parameters)?;
     for (index, (node, hidden)) in graph.layers().iter().zip(hidden).enumerate() {
-        let tensors: Vec<&Parameter> = parameters.table.iter().filter(|p| p.layer == index).collect();
+        let tensors: Vec<&Parameter> = of_layer(&parameters.table, index).iter().collect();
         let values = || tensors.iter().flat_map(|tensor| &parameters.values[tensor.range.clone()]);
         let not_finite = tensors.iter().find_map(|tensor| first_non_finite(tensor, parameters));
         let ranks = match energy.filter(|_| not_finite.is_none()) {
@@ -100,8 +101,8 @@ pub fn census(graph: &Graph, parameters: &Parameters, energy: Option<f64>) -> Re
     }
     for branch in groups(graph, parameters, GroupKind::Layers)? {
         let alive = branch.views.iter().any(|view| is_alive(&parameters.values[view.range.clone()]));
-        if let Some(layer) = all.iter_mut().find(|layer| layer.layer == branch.layer) {
-            layer.structures.push(Structures::of(GroupKind::Layers, &[alive]));
+        if let Some(layer) = graph.find(&branch.layer) {
+            all[layer].structures.push(Structures::of(GroupKind::Layers, &[alive]));
         }
     }
     Ok(all)

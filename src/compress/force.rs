@@ -18,6 +18,8 @@
 //! Every rank adds the same force to the same averaged gradients, so it must be the same to the bit. That is why it does not
 //! call BLAS, whose last bits depend on the number of threads and on the machine: all sums here have one order.
 
+use std::collections::HashSet;
+
 use crate::error::{Error, Result};
 use crate::job::{self, ForceKind, suggest};
 use crate::nn::{Graph, LayerSpec, Parameter};
@@ -103,7 +105,9 @@ fn groups(job: &job::Force, graph: &Graph, table: &[Parameter]) -> Result<Vec<Gr
     let candidates: Vec<&Parameter> = table.iter().filter(of_filters).collect();
     let name = |p: &Parameter| graph.layers()[p.layer].name.as_str();
     let names: Vec<&str> = candidates.iter().map(|p| name(p)).collect();
-    if let Some(unknown) = job.layers.iter().flatten().find(|layer| !names.contains(&layer.as_str())) {
+    let known: HashSet<&str> = names.iter().copied().collect();
+    let layers = job.layers.as_ref().map(|layers| layers.iter().map(String::as_str).collect::<HashSet<_>>());
+    if let Some(unknown) = job.layers.iter().flatten().find(|layer| !known.contains(layer.as_str())) {
         return Err(Error::Usage(format!(
             "force.layers: no convolution or linear layer with a weight of its own is called `{unknown}`; {}",
             suggest(unknown, &names)
@@ -111,12 +115,12 @@ fn groups(job: &job::Force, graph: &Graph, table: &[Parameter]) -> Result<Vec<Gr
     }
     let mut groups = Vec::new();
     for parameter in candidates {
-        let (chosen, in_groups) = match (&job.layers, &graph.layers()[parameter.layer].layer) {
+        let (chosen, in_groups) = match (&layers, &graph.layers()[parameter.layer].layer) {
             (None, LayerSpec::Conv2d(conv)) => (true, conv.groups),
             (None, _) => (false, 1),
             (Some(layers), layer) => {
                 let groups = if let LayerSpec::Conv2d(conv) = layer { conv.groups } else { 1 };
-                (layers.iter().any(|layer| layer == name(parameter)), groups)
+                (layers.contains(name(parameter)), groups)
             }
         };
         let filters = parameter.spec.shape[0] / in_groups;

@@ -6,6 +6,7 @@
 
 use crate::error::Result;
 use crate::nn::coupling::{Axis, Coupling, Units};
+use crate::nn::parameters::numbers_of;
 use crate::nn::{Graph, LayerSpec, Parameter};
 
 /// All units of a network that can only be removed together, numbered from 0.
@@ -111,12 +112,10 @@ impl CoupledUnits {
                 self.zero_stays_zero[unit] = false;
             }
         }
-        let own = |table: &[Parameter]| -> Vec<usize> {
-            (0..table.len()).filter(|&tensor| table[tensor].layer == layer).collect()
-        };
+        let own = |table: &[Parameter]| -> Vec<usize> { numbers_of(table, layer).collect() };
         let mut tensors = own(tables[0]);
         // A layer's weight is its first tensor.
-        tensors.extend(graph.tied(layer).and_then(|owner| tables[0].iter().position(|p| p.layer == owner)));
+        tensors.extend(graph.tied(layer).and_then(|owner| numbers_of(tables[0], owner).next()));
         let axes = |tensors: Vec<usize>, declared: &[Vec<Axis>]| -> Vec<UnitAxis> {
             let all = tensors.into_iter().zip(declared);
             all.flat_map(|(tensor, axes)| {

@@ -15,11 +15,13 @@ mod model;
 mod names;
 mod optimizer;
 mod overrides;
+mod places;
 mod presets;
 mod problems;
 mod read;
 mod schedule;
 mod shrink;
+mod size;
 mod smoothout;
 mod source;
 mod sparsity;
@@ -34,6 +36,7 @@ mod value;
 mod tests;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -114,7 +117,7 @@ pub struct Loaded {
 #[derive(Clone, Debug)]
 struct Request {
     file: String,
-    text: String,
+    text: Arc<str>,
     sets: Vec<String>,
     stem: Option<String>,
 }
@@ -139,6 +142,14 @@ impl Loaded {
         // Layers were checked when the job was first read; overrides of layers are checked again when the network is
         // built.
         read_request(self.request.clone(), earlier, |_| Vec::new())
+    }
+
+    /// Reads the same file again, with `sets` instead of the overrides with which it was read.
+    ///
+    /// # Errors
+    /// Those of [`load_checked`].
+    pub fn with_sets(&self, sets: Vec<String>, check: Check) -> Result<Loaded> {
+        read_request(Request { sets, ..self.request.clone() }, &[], check)
     }
 }
 
@@ -178,7 +189,7 @@ pub fn load_after(
 ) -> Result<Loaded> {
     let path = path.as_ref();
     let file = path.display().to_string();
-    let (text, sets) = (read_text(path, &file)?, sets.to_vec());
+    let (text, sets) = (read_text(path, &file)?.into(), sets.to_vec());
     read_request(Request { file, text, sets, stem: stem(path) }, earlier, check)
 }
 
@@ -201,8 +212,7 @@ fn stem(path: &Path) -> Option<String> {
 /// # Errors
 /// Those of [`load`].
 pub fn parse(file: String, text: &str, sets: &[String], stem: Option<&str>) -> Result<Loaded> {
-    let request =
-        Request { file, text: text.to_owned(), sets: sets.to_vec(), stem: stem.map(ToOwned::to_owned) };
+    let request = Request { file, text: text.into(), sets: sets.to_vec(), stem: stem.map(ToOwned::to_owned) };
     read_request(request, &[], |_| Vec::new())
 }
 
@@ -225,7 +235,7 @@ fn read_text(path: &Path, file: &str) -> Result<String> {
     let bytes = read_input(path, MOST_BYTES)
         .map_err(|error| refuse(file.to_owned(), format!("cannot read the job file: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
-        let line = source::line_of(error.as_bytes(), error.utf8_error().valid_up_to());
+        let line = source::Lines::of(error.as_bytes()).line(error.utf8_error().valid_up_to());
         refuse(format!("{file}:{line}"), "not UTF-8; save the job file as UTF-8 text".to_owned())
     })
 }

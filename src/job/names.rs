@@ -1,5 +1,7 @@
 //! The names of the sections and keys there are, and which of them a mistyped one was meant to be.
 
+use crate::text::quote;
+
 /// Sections and their keys, in the order in which they were read. The section "" is the top of the file.
 #[derive(Debug)]
 pub(super) struct Names {
@@ -102,22 +104,35 @@ pub(super) fn path(section: &str, key: &str) -> String {
 /// The candidate that `word` was probably meant to be: at most a third of its letters differ.
 pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
+    let letters = word.chars().count();
     let distance = |candidate: &str| strsim::damerau_levenshtein(&word, candidate);
-    let near =
-        |candidate: &str| 3 * distance(candidate) <= word.chars().count().max(candidate.chars().count());
+    let near = |candidate: &str| {
+        let own = candidate.chars().count();
+        let longer = letters.max(own);
+        // At least so many letters differ. The distance of long words takes time and memory.
+        3 * letters.abs_diff(own) <= longer && 3 * distance(candidate) <= longer
+    };
     candidates.filter(|candidate| near(candidate)).min_by_key(|candidate| distance(candidate))
 }
 
 /// Advice about an unknown `word` where one of `candidates` was meant: the nearest of them, or all.
 pub fn suggest(word: &str, candidates: &[&str]) -> String {
     match nearest(word, candidates.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
+        Some(near) => format!("did you mean `{}`?", quote(near)),
         None => format!("there are {}", list(candidates.iter().copied(), "`", "`")),
     }
 }
 
-fn list<'a>(names: impl Iterator<Item = &'a str>, open: &str, close: &str) -> String {
-    names.map(|name| format!("{open}{name}{close}")).collect::<Vec<_>>().join(", ")
+/// The most names that a message lists.
+const MOST_NAMES: usize = 50;
+
+fn list<'a>(mut names: impl Iterator<Item = &'a str>, open: &str, close: &str) -> String {
+    let shown = names.by_ref().take(MOST_NAMES).map(|name| format!("{open}{}{close}", quote(name)));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match names.count() {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,12 @@
 use toml::de::DeValue;
 use toml::{Table, Value};
 
+use super::places::Places;
 use super::problems::Problems;
-use super::source::{Place, Source, Walk};
-use super::{Model, Train, names, optimizer, schedule};
+use super::source::{Path, Place, Source, Walk};
+use super::stage::MOST_STAGES;
+use super::{Model, Train, names, optimizer, schedule, size};
+use crate::text::quote;
 
 /// Lays each of `sets` over `table`, in order; what was said last holds. `stage.NAME.key` and `stage.NAME.section.key` are those
 /// of a stage.
@@ -14,48 +17,57 @@ use super::{Model, Train, names, optimizer, schedule};
 /// said last replaces the other. And a schedule or optimizer of another kind is another one: the keys that the file
 /// gives to its own kind, and that not every kind has, are dropped.
 pub(super) fn apply(sets: &[String], table: &mut Table, source: &mut Source, problems: &mut Problems) {
-    let mut parts = vec![(String::new(), kinds(table))];
+    if sets.len() > MOST_SETS {
+        let message = format!("there may be {MOST_SETS} overrides (--set), found {}", sets.len());
+        return problems.add(Place::File, message);
+    }
+    let mut parts = vec![(None, kinds(table))];
     let stages =
         table.get("stage").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table);
-    parts.extend(stages.enumerate().map(|(number, stage)| (format!("stage[{number}]."), kinds(stage))));
-    for (order, set) in sets.iter().enumerate() {
-        let place = Place::Set(order, set.clone());
+    parts.extend(stages.enumerate().map(|(number, stage)| (Some(number), kinds(stage))));
+    for set in sets {
+        let at = source.add_set(set);
         let found = split(set).and_then(|(path, text)| {
-            let (prefix, path) = locate(path, table)?;
-            Ok((prefix, section_and_key(path, text)?, text))
+            let (stage, path) = locate(path, table)?;
+            size::check(text).map_err(|message| format!("the value {message}"))?;
+            Ok((stage, section_and_key(path, text)?, text))
         });
-        let (prefix, (section, key), text) = match found {
+        let (stage, (section, key), text) = match found {
             Ok(found) => found,
             Err(message) => {
-                problems.add(place, message);
+                problems.add(source.blame(at), message);
                 continue;
             }
         };
-        let Some(table) = part(table, &prefix) else { continue };
-        drop_excluded(section, key, table, source, &prefix);
-        let path = format!("{prefix}{}", names::path(section, key));
-        source.replace(&path, Some(place.clone()));
-        let value = match DeValue::parse(text) {
+        let Some(table) = part(table, stage) else { continue };
+        drop_excluded(section, key, table, source, stage);
+        let (value, places) = match DeValue::parse(text) {
             Ok(value) => {
-                Walk { place: &|_| place.clone(), source, problems }.value(value.get_ref(), 0, &path)
+                let path = names::path(section, key);
+                let path = stage.map_or_else(|| path.clone(), |number| format!("stage[{number}].{path}"));
+                Walk { at: &|_| at, source, problems }.value(value.into_inner(), 0, &Path::Said(&path))
             }
             // What is not TOML is a string: `exchange.gradients=float32` needs no quotes.
-            Err(_) => Some(Value::String(text.to_owned())),
+            Err(_) => (Some(Value::String(text.to_owned())), Places::scalar(at)),
         };
+        source.replace(stage, section, key, Some(places));
         if let Some(value) = value {
             insert(section, key, value, table);
         }
     }
-    for (prefix, kinds_of_file) in parts {
-        let Some(table) = part(table, &prefix) else { continue };
+    for (stage, kinds_of_file) in parts {
+        let Some(table) = part(table, stage) else { continue };
         for (((section, owns), kind), kind_of_file) in WITH_KINDS.iter().zip(kinds(table)).zip(kinds_of_file)
         {
-            if source.is_set(&format!("{prefix}{section}.kind")) && kind != kind_of_file {
-                drop_owned(section, owns, table, source, &prefix);
+            if source.is_set(stage, section, "kind") && kind != kind_of_file {
+                drop_owned(section, owns, table, source, stage);
             }
         }
     }
 }
+
+/// The most `--set` of one start.
+const MOST_SETS: usize = 1000;
 
 /// Of the keys `base` of the job's section `section`, drops those that only some kinds have, if `over`, a stage's, says another
 /// kind.
@@ -69,7 +81,7 @@ pub(super) fn drop_other_kind(section: &str, base: &mut Table, over: &Table, sou
         for key in owned {
             base.remove(&key);
             if !over.contains_key(&key) {
-                source.replace(&names::path(section, &key), None);
+                source.leave_out(section, &key);
             }
         }
     }
@@ -91,19 +103,22 @@ fn split(set: &str) -> Result<(&str, &str), String> {
     Ok((path.trim(), text.trim()))
 }
 
-/// The place of the stage that `path` is about, as sources write it, and what is left of the path.
-fn locate<'a>(path: &'a str, table: &Table) -> Result<(String, &'a str), String> {
-    let Some(rest) = path.strip_prefix("stage.") else { return Ok((String::new(), path)) };
+/// The number of the stage that `path` is about, if it is about one, and what is left of the path.
+fn locate<'a>(path: &'a str, table: &Table) -> Result<(Option<usize>, &'a str), String> {
+    let Some(rest) = path.strip_prefix("stage.") else { return Ok((None, path)) };
     let Some((name, rest)) = rest.split_once('.') else {
-        return Err(format!("expected stage.NAME.section.key=value, found `{path}`"));
+        return Err(format!("expected stage.NAME.section.key=value, found `{}`", quote(path)));
     };
-    let stages: Vec<&Value> = table.get("stage").and_then(Value::as_array).into_iter().flatten().collect();
-    match stages.iter().position(|stage| name_of(stage) == Some(name)) {
-        Some(number) => Ok((format!("stage[{number}]."), rest)),
-        None if stages.is_empty() => Err(format!("there is no stage `{name}`: the job has no [[stage]]")),
+    let stages = || table.get("stage").and_then(Value::as_array).into_iter().flatten().take(MOST_STAGES);
+    let shown = quote(name);
+    match stages().position(|stage| name_of(stage) == Some(name)) {
+        Some(number) => Ok((Some(number), rest)),
+        None if stages().next().is_none() => {
+            Err(format!("there is no stage `{shown}`: the job has no [[stage]]"))
+        }
         None => {
-            let names: Vec<&str> = stages.iter().copied().filter_map(name_of).collect();
-            Err(format!("there is no stage `{name}`; {}", names::suggest(name, &names)))
+            let names: Vec<&str> = stages().filter_map(name_of).collect();
+            Err(format!("there is no stage `{shown}`; {}", names::suggest(name, &names)))
         }
     }
 }
@@ -112,10 +127,9 @@ fn name_of(stage: &Value) -> Option<&str> {
     stage.get("name").and_then(Value::as_str)
 }
 
-/// The top of the file, or the stage at `prefix`.
-fn part<'a>(table: &'a mut Table, prefix: &str) -> Option<&'a mut Table> {
-    let Some(number) = prefix.strip_prefix("stage[") else { return Some(table) };
-    let number: usize = number.trim_end_matches("].").parse().ok()?;
+/// The top of the file, or the stage of this number.
+fn part(table: &mut Table, stage: Option<usize>) -> Option<&mut Table> {
+    let Some(number) = stage else { return Some(table) };
     table.get_mut("stage")?.as_array_mut()?.get_mut(number)?.as_table_mut()
 }
 
@@ -124,7 +138,7 @@ fn section_and_key<'a>(path: &'a str, text: &str) -> Result<(&'a str, &'a str), 
     let (section, key) = path.split_once('.').unwrap_or(("", path));
     let is_whole_section = section.is_empty() && text.starts_with('{');
     if key.is_empty() || key.contains('.') || path.starts_with('.') || is_whole_section {
-        return Err(format!("expected section.key=value, one key at a time, found `{path}`"));
+        return Err(format!("expected section.key=value, one key at a time, found `{}`", quote(path)));
     }
     Ok((section, key))
 }
@@ -144,14 +158,14 @@ fn get<'a>(table: &'a Table, section: &str, key: &str) -> Option<&'a Value> {
     table.get(section)?.as_table()?.get(key)
 }
 
-fn remove(section: &str, key: &str, table: &mut Table, source: &mut Source, prefix: &str) {
+fn remove(section: &str, key: &str, table: &mut Table, source: &mut Source, stage: Option<usize>) {
     if let Some(Value::Table(keys)) = table.get_mut(section) {
         keys.remove(key);
-        source.replace(&format!("{prefix}{}", names::path(section, key)), None);
+        source.replace(stage, section, key, None);
     }
 }
 
-fn drop_excluded(section: &str, key: &str, table: &mut Table, source: &mut Source, prefix: &str) {
+fn drop_excluded(section: &str, key: &str, table: &mut Table, source: &mut Source, stage: Option<usize>) {
     let exclude: &[&str] = match section {
         "train" => &Train::LENGTH,
         "model" => &Model::STRUCTURE,
@@ -161,15 +175,21 @@ fn drop_excluded(section: &str, key: &str, table: &mut Table, source: &mut Sourc
         exclude
             .iter()
             .filter(|&&other| other != key)
-            .for_each(|other| remove(section, other, table, source, prefix));
+            .for_each(|other| remove(section, other, table, source, stage));
     }
 }
 
-fn drop_owned(section: &str, owns: &fn(&str) -> bool, table: &mut Table, source: &mut Source, prefix: &str) {
+fn drop_owned(
+    section: &str,
+    owns: &fn(&str) -> bool,
+    table: &mut Table,
+    source: &mut Source,
+    stage: Option<usize>,
+) {
     let Some(Value::Table(keys)) = table.get(section) else { return };
-    let stays = |key: &String| !owns(key) || source.is_set(&format!("{prefix}{}", names::path(section, key)));
+    let stays = |key: &String| !owns(key) || source.is_set(stage, section, key);
     for key in keys.keys().filter(|key| !stays(key)).cloned().collect::<Vec<String>>() {
-        remove(section, &key, table, source, prefix);
+        remove(section, &key, table, source, stage);
     }
 }
 

@@ -5,9 +5,18 @@ use std::collections::HashSet;
 use super::source::{Place, Source};
 use crate::error::{Error, Result};
 
+/// The most problems that are reported at once: nobody reads more.
+pub(super) const MOST_PROBLEMS: usize = 100;
+
 /// The problems found so far.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Problem>);
+pub(super) struct Problems {
+    found: Vec<Problem>,
+    /// Of these: about keys that are missing.
+    missing: usize,
+    /// Whether some were left out.
+    more: bool,
+}
 
 #[derive(Debug)]
 struct Problem {
@@ -20,12 +29,23 @@ struct Problem {
 impl Problems {
     /// Something said at `place` is wrong.
     pub fn add(&mut self, place: Place, message: impl Into<String>) {
-        self.0.push(Problem { place, message: message.into(), missing: Vec::new() });
+        self.found.push(Problem { place, message: message.into(), missing: Vec::new() });
+        if self.found.len() - self.missing > 2 * MOST_PROBLEMS {
+            self.sort();
+            let mut left = MOST_PROBLEMS;
+            // What is missing may be explained later, and then is no problem.
+            self.retain(|problem| {
+                let stays = !problem.missing.is_empty() || left > 0;
+                left -= usize::from(stays && problem.missing.is_empty());
+                stays
+            });
+        }
     }
 
     /// Nothing was said at any of `paths`, which is missed at `place`.
     pub fn add_missing(&mut self, place: Place, paths: Vec<String>, message: impl Into<String>) {
-        self.0.push(Problem { place, message: message.into(), missing: paths });
+        self.missing += usize::from(!paths.is_empty());
+        self.found.push(Problem { place, message: message.into(), missing: paths });
     }
 
     /// Forgets that `path` (a key, or a section with its keys) is missing, where a mistyped or malformed one was just
@@ -35,21 +55,40 @@ impl Problems {
         let explained = |missing: &String| {
             missing.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        self.0.retain(|problem| !problem.missing.iter().any(explained));
+        self.found.retain(|problem| !problem.missing.iter().any(explained));
+        self.missing = self.found.iter().filter(|problem| !problem.missing.is_empty()).count();
+    }
+
+    /// Drops the problems that `stays` does not hold for; that some were there is still said.
+    fn retain(&mut self, stays: impl FnMut(&Problem) -> bool) {
+        let before = self.found.len();
+        self.found.retain(stays);
+        self.more |= self.found.len() < before;
+    }
+
+    /// Those of the file by line, then those of `--set`, then what is missing; each once.
+    fn sort(&mut self) {
+        self.found.sort_by_key(|problem| problem.place);
+        // A value of the job is read again in each stage.
+        let mut seen = HashSet::new();
+        self.found.retain(|problem| seen.insert((problem.place, problem.message.clone())));
+        self.missing = self.found.iter().filter(|problem| !problem.missing.is_empty()).count();
     }
 
     /// One error a job, one line a problem: those of the file by line, then those of `--set`, then what is missing.
     pub fn into_result(mut self, source: &Source) -> Result<()> {
-        self.0.sort_by(|a, b| a.place.cmp(&b.place));
-        // A value of the job is read again in each stage.
-        let mut seen = HashSet::new();
-        self.0.retain(|problem| seen.insert((problem.place.clone(), problem.message.clone())));
-        let mut problems = self.0.into_iter();
+        self.sort();
+        self.more |= self.found.len() > MOST_PROBLEMS;
+        let mut problems = self.found.into_iter().take(MOST_PROBLEMS);
         let Some(first) = problems.next() else { return Ok(()) };
         let mut message = first.message;
         for problem in problems {
-            message += &format!("\n{}: {}", source.display(&problem.place), problem.message);
+            message += &format!("\n{}: {}", source.display(problem.place), problem.message);
         }
-        Err(Error::Job { at: source.display(&first.place), message })
+        if self.more {
+            let file = source.display(Place::File);
+            message += &format!("\n{file}: there are more problems; they are reported once these are fixed");
+        }
+        Err(Error::Job { at: source.display(first.place), message })
     }
 }

@@ -7,6 +7,7 @@ use super::names::{self, Names};
 use super::problems::Problems;
 use super::source::{Place, Source};
 use super::value::{FromValue, Rule, describe};
+use crate::text::quote;
 
 /// Reads the values of a job and collects what is wrong with them.
 pub(super) struct Reader<'a> {
@@ -75,7 +76,7 @@ impl<'a> Reader<'a> {
             (place, _) => place,
         };
         let hint = self.names.section_hint(name);
-        self.problems.add(place, format!("unknown section [{name}]; {}", hint.advice));
+        self.problems.add(place, format!("unknown section [{}]; {}", quote(name), hint.advice));
         self.problems.explain_missing(hint.meant.as_deref());
     }
 
@@ -84,7 +85,7 @@ impl<'a> Reader<'a> {
             return;
         }
         let hint = self.names.key_hint(section, key);
-        let message = format!("unknown key `{key}` {}; {}", self.names.place(section), hint.advice);
+        let message = format!("unknown key `{}` {}; {}", quote(key), self.names.place(section), hint.advice);
         self.problems.add(self.source.place(&names::path(section, key)), message);
         self.problems.explain_missing(hint.meant.as_deref());
     }

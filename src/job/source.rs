@@ -1,30 +1,49 @@
 //! Where each value of a job was said: the line of the file, or the `--set` that overrode it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::problems::Problems;
+use super::names;
+use super::places::{At, Places};
+use super::problems::{MOST_PROBLEMS, Problems};
+use super::size;
 use super::stage::SECTIONS;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::text::quote;
 
 /// Remembers where each value of a job was said, for whoever finds fault with it later.
 #[derive(Clone, Debug)]
 pub struct Source {
-    file: String,
-    places: BTreeMap<String, Place>,
+    file: Arc<str>,
+    /// The overrides, as messages quote them.
+    sets: Arc<Vec<String>>,
+    /// How many of them a run was started with. Like the file, these may be contradicted by a later one.
+    settled: usize,
+    places: Arc<Places>,
+    /// Of a stage: the places of the job, for the sections that a stage may say.
+    base: Option<Base>,
+}
+
+/// What a stage takes from its job.
+#[derive(Clone, Debug)]
+struct Base {
+    places: Arc<Places>,
+    /// The section and the key of values that it does not take.
+    without: Vec<(String, String)>,
 }
 
 /// A place to blame, in the order problems are reported.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Place {
     /// A line of the file, from 1.
     Line(usize),
-    /// A `--set`: which of them, and as it was given, `section.key=value`.
-    Set(usize, String),
+    /// A `--set`, by its number.
+    Set(usize),
     /// An override that a run was started with.
-    Started(usize, String),
+    Started(usize),
     /// The file as a whole.
     File,
 }
@@ -32,101 +51,152 @@ pub(super) enum Place {
 impl Source {
     /// A source that knows only its file's name.
     pub(super) fn new(file: String) -> Self {
-        Source { file, places: BTreeMap::new() }
+        Source { file: file.into(), sets: Arc::default(), settled: 0, places: Arc::default(), base: None }
     }
 
     /// Where the value at `path` (such as `model.layers[2].filters`) was said: `file:line` or `--set section.key=value`.
     /// A value that was not said at all is placed where its section stands, else at the file as a whole.
     pub fn at(&self, path: &str) -> String {
-        self.display(&self.place(path))
+        self.display(self.place(path))
     }
 
     /// [`Source::at`], before it is made text.
     pub(super) fn place(&self, path: &str) -> Place {
-        let mut path = path;
-        loop {
-            if let Some(place) = self.places.get(path) {
-                return place.clone();
-            }
-            match path.rfind(['.', '[']) {
-                Some(end) => path = &path[..end],
-                // A stage stands at its own place.
-                None => return self.places.get("").cloned().unwrap_or(Place::File),
-            }
+        let (own, inherited) = (self.places.find(path), self.inherited(path));
+        let at = if inherited.0 > own.0 { inherited.1 } else { own.1 };
+        at.map_or(Place::File, |at| self.place_at(at))
+    }
+
+    /// Like [`Places::find`], in the job that this stage is of.
+    fn inherited(&self, path: &str) -> (usize, Option<At>) {
+        let Some(base) = &self.base else { return (0, None) };
+        let section = &path[..path.find(['.', '[']).unwrap_or(path.len())];
+        if !SECTIONS.contains(&section) {
+            return (0, None);
+        }
+        let is_without = base.without.iter().any(|(of, key)| {
+            let key = (of == section).then(|| path[section.len()..].strip_prefix('.')?.strip_prefix(&**key));
+            key.flatten().is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        });
+        base.places.find(if is_without { section } else { path })
+    }
+
+    fn place_at(&self, at: At) -> Place {
+        match at {
+            At::Line(line) => Place::Line(line as usize),
+            At::Set(set) if (set as usize) < self.settled => Place::Started(set as usize),
+            At::Set(set) => Place::Set(set as usize),
         }
     }
 
     /// The places of the job as stage `number` has it: its own, as if they were at the top, over those of the sections that a
     /// stage may say.
     pub(super) fn of_stage(&self, number: usize) -> Source {
-        let own = format!("stage[{number}]");
-        let of_section =
-            |path: &str| path.split(['.', '[']).next().is_some_and(|name| SECTIONS.contains(&name));
-        let base = self.places.iter().filter(|(path, _)| of_section(path));
-        let mut places: BTreeMap<String, Place> =
-            base.map(|(path, place)| (path.clone(), place.clone())).collect();
-        for (path, place) in &self.places {
-            if let Some(rest) = path.strip_prefix(&own) {
-                places.insert(rest.trim_start_matches('.').to_owned(), place.clone());
-            }
+        let own = self.places.entry("stage", number).cloned().unwrap_or_default();
+        let base = Base { places: Arc::clone(&self.places), without: Vec::new() };
+        Source { places: Arc::new(own), base: Some(base), ..self.clone() }
+    }
+
+    /// The place of `set`, an override, from now on.
+    pub(super) fn add_set(&mut self, set: &str) -> At {
+        let number = self.sets.len();
+        Arc::make_mut(&mut self.sets).push(quote(set).into_owned());
+        At::Set(u32::try_from(number).unwrap_or(u32::MAX))
+    }
+
+    /// [`At`], for a problem.
+    pub(super) fn blame(&self, at: At) -> Place {
+        self.place_at(at)
+    }
+
+    /// Whether the value at `key` of `section`, of `stage` or of the job itself, was said by a `--set`.
+    pub(super) fn is_set(&self, stage: Option<usize>, section: &str, key: &str) -> bool {
+        let places = match stage {
+            None => Some(&*self.places),
+            Some(number) => self.places.entry("stage", number),
+        };
+        let path = names::path(section, key);
+        let found = places.map(|places| places.find(&path));
+        found.is_some_and(|(length, at)| {
+            length == path.len() && matches!(at, Some(At::Set(set)) if set as usize >= self.settled)
+        })
+    }
+
+    /// The value at `key` of `section`, of `stage` or of the job itself, is now the one said at `new`, or there is none.
+    pub(super) fn replace(&mut self, stage: Option<usize>, section: &str, key: &str, new: Option<Places>) {
+        let places = Arc::make_mut(&mut self.places);
+        let places = match stage {
+            None => Some(places),
+            Some(number) => places.entry_mut("stage", number),
+        };
+        if let Some(places) = places {
+            places.replace(section, key, new);
         }
-        Source { file: self.file.clone(), places }
     }
 
-    /// Whether the value at `path` itself was said by a `--set`.
-    pub(super) fn is_set(&self, path: &str) -> bool {
-        matches!(self.places.get(path), Some(Place::Set(..)))
-    }
-
-    /// The value at `path` is now the one said at `place`, or none.
-    pub(super) fn replace(&mut self, path: &str, place: Option<Place>) {
-        let inside = |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '[']));
-        self.places.retain(|other, _| other != path && !inside(other));
-        if let Some(place) = place {
-            self.places.insert(path.to_owned(), place);
+    /// This stage does not take the value at `key` of `section` from its job.
+    pub(super) fn leave_out(&mut self, section: &str, key: &str) {
+        if let Some(base) = &mut self.base {
+            base.without.push((section.to_owned(), key.to_owned()));
         }
     }
 
-    /// Marks every `--set` so far as one that a run was started with. Like the file, it may be contradicted by a later
-    /// one.
+    /// Marks every `--set` so far as one that a run was started with.
     pub(super) fn settle_sets(&mut self) {
-        for place in self.places.values_mut() {
-            if let Place::Set(order, set) = place {
-                *place = Place::Started(*order, std::mem::take(set));
-            }
-        }
+        self.settled = self.sets.len();
     }
 
     /// A place as text.
-    pub(super) fn display(&self, place: &Place) -> String {
+    pub(super) fn display(&self, place: Place) -> String {
+        let set = |number: usize| self.sets.get(number).map_or("", String::as_str);
         match place {
             Place::Line(line) => format!("{}:{line}", self.file),
-            Place::Set(_, set) => format!("--set {set}"),
-            Place::Started(_, set) => format!("--set {set}, which the run was started with"),
-            Place::File => self.file.clone(),
+            Place::Set(number) => format!("--set {}", set(number)),
+            Place::Started(number) => format!("--set {}, which the run was started with", set(number)),
+            Place::File => self.file.to_string(),
         }
     }
 }
 
-/// The line of byte `offset` in `text`, from 1.
-pub(super) fn line_of(text: &[u8], offset: usize) -> usize {
-    1 + text[..offset.min(text.len())].iter().filter(|&&byte| byte == b'\n').count()
+/// The lines of a text.
+pub(super) struct Lines {
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    /// Those of `text`.
+    pub fn of(text: &[u8]) -> Self {
+        let ends = text.iter().enumerate().filter(|&(_, &byte)| byte == b'\n');
+        Lines { ends: ends.map(|(end, _)| end).collect() }
+    }
+
+    /// The line of the byte at `offset`, from 1.
+    pub fn line(&self, offset: usize) -> usize {
+        1 + self.ends.partition_point(|&end| end < offset)
+    }
 }
 
 /// Parses the text of `file` into its values and where each was said. All syntax errors are reported together.
 pub(super) fn parse(file: String, text: &str) -> Result<(Table, Source)> {
+    if let Err(message) = size::check(text) {
+        return Err(Error::Job { at: file, message: format!("the job file {message}") });
+    }
     let mut source = Source::new(file);
     let mut problems = Problems::default();
-    let line = |offset| Place::Line(line_of(text.as_bytes(), offset));
+    let lines = Lines::of(text.as_bytes());
     let (document, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
+    for error in errors.into_iter().take(MOST_PROBLEMS + 1) {
         let span = error.span().unwrap_or_default();
         let culprit = text.get(span.clone()).and_then(|culprit| culprit.lines().next()).unwrap_or_default();
-        let culprit = if culprit.is_empty() { String::new() } else { format!(" (`{culprit}`)") };
-        problems.add(line(span.start), format!("not valid TOML: {}{culprit}", error.message()));
+        let culprit = if culprit.is_empty() { String::new() } else { format!(" (`{}`)", quote(culprit)) };
+        let message = format!("not valid TOML: {}{culprit}", error.message());
+        problems.add(Place::Line(lines.line(span.start)), message);
     }
-    let mut walk = Walk { place: &line, source: &mut source, problems: &mut problems };
-    let table = walk.table(document.get_ref(), "");
+    let line = |offset| At::Line(u32::try_from(lines.line(offset)).unwrap_or(u32::MAX));
+    let mut walk = Walk { at: &line, source: &source, problems: &mut problems };
+    let (table, values) = walk.table(document.into_inner(), &Path::Top);
+    source.places = Arc::new(Places::table(None, values));
     problems.into_result(&source)?;
     Ok((table, source))
 }
@@ -134,44 +204,75 @@ pub(super) fn parse(file: String, text: &str) -> Result<(Table, Source)> {
 /// A walk over parsed TOML that turns it into plain values and notes where each of them was said.
 pub(super) struct Walk<'a> {
     /// The place of a byte offset in the parsed text.
-    pub place: &'a dyn Fn(usize) -> Place,
-    /// Learns the places.
-    pub source: &'a mut Source,
+    pub at: &'a dyn Fn(usize) -> At,
+    /// Whose places these are.
+    pub source: &'a Source,
     /// Learns of values that TOML can say and a job cannot hold; they are left out.
     pub problems: &'a mut Problems,
 }
 
+/// The way to a value.
+pub(super) enum Path<'a> {
+    /// The text itself.
+    Top,
+    /// To the value of a `--set`.
+    Said(&'a str),
+    /// A key of what stands there.
+    Key(&'a Path<'a>, &'a str),
+    /// An entry of it.
+    Entry(&'a Path<'a>, usize),
+}
+
+impl Path<'_> {
+    fn text(&self) -> String {
+        match self {
+            Path::Top => String::new(),
+            Path::Said(path) => quote(path).into_owned(),
+            Path::Key(Path::Top, key) => quote(key).into_owned(),
+            Path::Key(path, key) => format!("{}.{}", path.text(), quote(key)),
+            Path::Entry(path, number) => format!("{}[{number}]", path.text()),
+        }
+    }
+}
+
 impl Walk<'_> {
-    fn table(&mut self, table: &DeTable, path: &str) -> Table {
-        let mut values = Table::new();
+    fn table(&mut self, table: DeTable, path: &Path) -> (Table, BTreeMap<Box<str>, Places>) {
+        let (mut values, mut places) = (Table::new(), BTreeMap::new());
         for (key, value) in table {
-            let name = key.get_ref().to_string();
-            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            if let Some(value) = self.value(value.get_ref(), key.span().start, &path) {
+            let (offset, name) = (key.span().start, key.into_inner().into_owned());
+            let (value, place) = self.value(value.into_inner(), offset, &Path::Key(path, &name));
+            places.insert(name.as_str().into(), place);
+            if let Some(value) = value {
                 values.insert(name, value);
             }
         }
-        values
+        (values, places)
     }
 
-    /// The value said at `path`, `offset` bytes into the text.
-    pub fn value(&mut self, value: &DeValue, offset: usize, path: &str) -> Option<Value> {
-        let place = (self.place)(offset);
-        self.source.places.insert(path.to_owned(), place.clone());
+    /// The value said at `path`, `offset` bytes into the text, and its places.
+    pub fn value(&mut self, value: DeValue, offset: usize, path: &Path) -> (Option<Value>, Places) {
+        let at = (self.at)(offset);
         match value {
-            DeValue::Table(table) => Some(Value::Table(self.table(table, path))),
-            DeValue::Array(array) => {
-                let entries = array.iter().enumerate();
-                let entries = entries.filter_map(|(i, entry)| {
-                    self.value(entry.get_ref(), entry.span().start, &format!("{path}[{i}]"))
-                });
-                Some(Value::Array(entries.collect()))
+            DeValue::Table(table) => {
+                let (table, places) = self.table(table, path);
+                (Some(Value::Table(table)), Places::table(Some(at), places))
             }
-            scalar => match convert(scalar) {
-                Ok(value) => Some(value),
+            DeValue::Array(array) => {
+                let (mut values, mut places) =
+                    (Vec::with_capacity(array.len()), Vec::with_capacity(array.len()));
+                for (number, entry) in array.into_iter().enumerate() {
+                    let offset = entry.span().start;
+                    let (value, place) = self.value(entry.into_inner(), offset, &Path::Entry(path, number));
+                    values.extend(value);
+                    places.push(place);
+                }
+                (Some(Value::Array(values)), Places::array(at, places))
+            }
+            scalar => match convert(&scalar) {
+                Ok(value) => (Some(value), Places::scalar(at)),
                 Err(message) => {
-                    self.problems.add(place, format!("{path} {message}"));
-                    None
+                    self.problems.add(self.source.blame(at), format!("{} {message}", path.text()));
+                    (None, Places::scalar(at))
                 }
             },
         }
@@ -183,11 +284,16 @@ fn convert(scalar: &DeValue) -> std::result::Result<Value, String> {
     match scalar {
         DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(number) => Ok(Value::Integer(number)),
-            Err(_) => Err(format!("must lie between {} and {}, found {integer}", i64::MIN, i64::MAX)),
+            Err(_) => Err(format!(
+                "must lie between {} and {}, found {}",
+                i64::MIN,
+                i64::MAX,
+                quote(&integer.to_string())
+            )),
         },
         DeValue::Float(float) => match float.as_str().parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Value::Float(number)),
-            _ => Err(format!("must be a finite number, found {float}")),
+            _ => Err(format!("must be a finite number, found {}", quote(&float.to_string()))),
         },
         DeValue::Boolean(truth) => Ok(Value::Boolean(*truth)),
         DeValue::Datetime(datetime) => Ok(Value::Datetime(*datetime)),

@@ -45,6 +45,12 @@ pub(super) const SECTIONS: [&str; 6] = ["train", "optimizer", "schedule", "spars
 
 const TOP: &str = "in a [[stage]]";
 
+/// The most stages of a job.
+pub(super) const MOST_STAGES: usize = 256;
+
+/// The most values that all stages together take from the job's sections: each has its own copy.
+const MOST_TAKEN: usize = 1 << 18;
+
 impl Stage {
     /// The settings of `job` in this stage.
     pub fn settings(&self, job: &Job) -> Job {
@@ -78,6 +84,10 @@ pub(super) fn read(
         problems.add(source.place("stage"), message);
         return (stages, problems);
     };
+    if let Err(message) = check_size(table, entries.len()) {
+        problems.add(source.place("stage"), message);
+        return (stages, problems);
+    }
     for (number, entry) in entries.iter().filter_map(Value::as_table).enumerate() {
         let mut source = source.of_stage(number);
         let merged = merge(table, entry, &mut source);
@@ -87,6 +97,36 @@ pub(super) fn read(
         stages.push(stage);
     }
     (stages, problems)
+}
+
+/// Refuses more stages than a job may have, or than its sections allow for.
+fn check_size(table: &Table, stages: usize) -> Result<(), String> {
+    if stages > MOST_STAGES {
+        return Err(format!("there may be {MOST_STAGES} stages, found {stages}"));
+    }
+    let (all, largest) = SECTIONS
+        .iter()
+        .filter_map(|&name| Some((values(table.get(name)?), name)))
+        .fold((0, (0, "")), |(all, largest), own| (all + own.0, largest.max(own)));
+    if stages * all <= MOST_TAKEN {
+        return Ok(());
+    }
+    Err(format!(
+        "{stages} stages would each take {all} values from the job's sections, most of them from [{}]; all together may \
+         take {MOST_TAKEN}: have fewer stages, or shorter lists",
+        largest.1
+    ))
+}
+
+/// The number of values in `value`, itself included.
+fn values(value: &Value) -> usize {
+    match value {
+        Value::Array(entries) => 1 + entries.iter().map(values).sum::<usize>(),
+        Value::Table(table) => 1 + table.iter().map(|(_, value)| values(value)).sum::<usize>(),
+        // A long one counts as several.
+        Value::String(text) => 1 + text.len() / 64,
+        _ => 1,
+    }
 }
 
 fn read_one(reader: &mut Reader, entry: &Table, train: &Train, before: &[Stage]) -> Stage {

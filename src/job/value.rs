@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use toml::{Table, Value};
 
 use super::names::nearest;
+use crate::text::quote;
 
 /// A type that a key may hold.
 pub(super) trait FromValue: Sized {
@@ -69,7 +70,7 @@ pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::Table(_) => "a table".to_owned(),
         Value::Array(entries) if entries.iter().any(Value::is_table) => "an array of tables".to_owned(),
-        value => format!("the {} {value}", value.type_str()),
+        value => format!("the {} {}", value.type_str(), quote(&value.to_string())),
     }
 }
 

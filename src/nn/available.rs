@@ -1,5 +1,5 @@
-//! How much memory this process may still take: what the machine has left, and what the control groups that it is in (those of
-//! a container or of a batch system) leave of their limits.
+//! How much memory this process may still take: what the machine has left, what the control groups that it is in (those of
+//! a container or of a batch system) leave of their limits, and what the limits of the process itself leave.
 
 use std::path::Path;
 
@@ -22,16 +22,51 @@ const V1: Files = Files {
 
 const V2: Files = Files { limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file" };
 
-/// Bytes of memory that are free now, where the system says how many.
-pub fn available_bytes() -> Option<u128> {
-    available(Path::new("/"))
+/// Bytes of memory that are free now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Available {
+    /// For all processes of this node together, where the system says how many.
+    pub node: Option<u128>,
+    /// For this process alone, where it has a limit of its own (`ulimit -v`, `ulimit -d`).
+    pub process: Option<u128>,
 }
 
-fn available(root: &Path) -> Option<u128> {
-    let meminfo = read_system(&root.join("proc/meminfo")).unwrap_or_default();
-    let free = word_after(&meminfo, "MemAvailable:").map(|kilobytes| 1024 * kilobytes);
-    let groups = groups(root, "memory");
-    free.into_iter().chain(groups.iter().filter_map(left_of)).min()
+impl Available {
+    /// What the system says now.
+    pub fn now() -> Available {
+        let limit = |resource| {
+            let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+            // SAFETY: the call fills the structure, which it is given.
+            let said = unsafe { libc::getrlimit(resource, &raw mut limit) } == 0;
+            (said && limit.rlim_cur != libc::RLIM_INFINITY).then(|| u128::from(limit.rlim_cur))
+        };
+        Available::of(Path::new("/"), [limit(libc::RLIMIT_AS), limit(libc::RLIMIT_DATA)])
+    }
+
+    /// Of the system whose files are below `root`; `limits` are those on the address space and on the data of this process.
+    fn of(root: &Path, limits: [Option<u128>; 2]) -> Available {
+        let read = |name: &str| read_system(&root.join(name)).unwrap_or_default();
+        let kilobytes = |text: &str, key: &str| word_after(text, key).map(|number| 1024 * number);
+        let free = kilobytes(&read("proc/meminfo"), "MemAvailable:");
+        let groups = groups(root, "memory");
+        let status = if limits == [None; 2] { String::new() } else { read("proc/self/status") };
+        let used = ["VmSize:", "VmData:"].map(|key| kilobytes(&status, key).unwrap_or(0));
+        let left = limits.iter().zip(used).filter_map(|(limit, used)| Some((*limit)?.saturating_sub(used)));
+        Available {
+            node: free.into_iter().chain(groups.iter().filter_map(left_of)).min(),
+            process: left.min(),
+        }
+    }
+
+    /// The smaller of both.
+    pub fn bytes(&self) -> Option<u128> {
+        self.node.into_iter().chain(self.process).min()
+    }
+}
+
+/// Bytes of memory that are free now for this process, where the system says how many.
+pub fn available_bytes() -> Option<u128> {
+    Available::now().bytes()
 }
 
 /// What is left of the limit of one group; none where it has none.
@@ -64,7 +99,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         }
-        available(root.path())
+        Available::of(root.path(), [None; 2]).node
     }
 
     const MEMINFO: (&str, &str) =
@@ -96,6 +131,43 @@ mod tests {
         assert_eq!(limits("1000000\n", "1500000\n"), Some(0));
         assert_eq!(limits("max\n", "402000\n"), Some(8_192_000));
         assert_eq!(limits("10000000000\n", "0\n"), Some(8_192_000), "the machine has less");
+    }
+
+    /// A limit on a group inside another counts where it is the tighter one, and so does that of the group around both.
+    #[test]
+    fn all_groups_around_a_process_count() {
+        for (version, groups) in [("0:", ""), ("4:memory", "memory/")] {
+            let left = |outer: &str, inner: &str| {
+                let (limit, usage) = match version {
+                    "0:" => (V2.limit, V2.usage),
+                    _ => (V1.limit, V1.usage),
+                };
+                let (cgroup, at) = (format!("{version}:/a/b/c\n"), format!("sys/fs/cgroup/{groups}a"));
+                system(&[
+                    MEMINFO,
+                    ("proc/self/cgroup", &cgroup),
+                    (&format!("{at}/{limit}"), outer),
+                    (&format!("{at}/{usage}"), "400\n"),
+                    (&format!("{at}/b/{limit}"), inner),
+                    (&format!("{at}/b/{usage}"), "100\n"),
+                ])
+            };
+            assert_eq!(left("5000\n", "9000\n"), Some(4600), "{version}");
+            assert_eq!(left("9000\n", "5000\n"), Some(4900), "{version}");
+        }
+    }
+
+    #[test]
+    fn limits_of_the_process_itself_count() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("proc/self")).unwrap();
+        let status = "Name:\tx\nVmSize:\t    3000 kB\nVmData:\t    1000 kB\n";
+        fs::write(root.path().join("proc/self/status"), status).unwrap();
+        let left = |limits| Available::of(root.path(), limits).bytes();
+        assert_eq!(left([None, None]), None);
+        assert_eq!(left([Some(4000 * 1024), None]), Some(1000 * 1024));
+        assert_eq!(left([Some(4000 * 1024), Some(1500 * 1024)]), Some(500 * 1024));
+        assert_eq!(left([Some(1024), None]), Some(0));
     }
 
     /// Version 1, in a container that does not see the path of its group; "unlimited" is a number there.

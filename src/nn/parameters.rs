@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::graph::Graph;
 use super::init::initialise;
 use super::layer::ParameterSpec;
+use super::memory::check_parameters;
 use super::size::elements;
 use crate::error::{Error, Result};
 
@@ -49,10 +50,10 @@ fn place(
             let name = format!("{}/{}", node.name, spec.name);
             table.push(Parameter { name, layer, spec, range: start..end });
         }
-    }
-    if table.len() > usize::from(u16::MAX) {
-        let message = format!("{} tensors of parameters; there may be {}", table.len(), u16::MAX);
-        return Err(Error::Shape { layer: "network".into(), operation: "graph".into(), message });
+        if table.len() > usize::from(u16::MAX) {
+            let message = format!("has more than {} tensors of parameters, which are the most", u16::MAX);
+            return Err(Error::Shape { layer: "network".into(), operation: "graph".into(), message });
+        }
     }
     Ok(table)
 }
@@ -103,8 +104,13 @@ impl Statistics {
 
 impl Parameters {
     /// The parameters of `graph`, all zero.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if they are too many, or do not fit into the memory that is free.
     pub fn new(graph: &Graph) -> Result<Parameters> {
-        Ok(Parameters::with(table(graph)?, statistics_table(graph)?))
+        let (table, statistics) = (table(graph)?, statistics_table(graph)?);
+        check_parameters(&table, &statistics)?;
+        Ok(Parameters::with(table, statistics))
     }
 
     /// The parameters of `table`, all zero, and the tensors of `statistics` as they begin.
@@ -124,11 +130,18 @@ impl Parameters {
     }
 }
 
+/// The numbers in `table` of the tensors of layer `index`; they stand one after the other.
+pub fn numbers_of(table: &[Parameter], index: usize) -> Range<usize> {
+    let first = table.partition_point(|parameter| parameter.layer < index);
+    first..first + table[first..].partition_point(|parameter| parameter.layer == index)
+}
+
+/// The tensors of layer `index` in `table`.
+pub fn of_layer(table: &[Parameter], index: usize) -> &[Parameter] {
+    &table[numbers_of(table, index)]
+}
+
 /// The ranges of layer `index`'s tensors of `table`.
 pub(super) fn ranges(table: &[Parameter], index: usize) -> Vec<Range<usize>> {
-    table
-        .iter()
-        .filter(|parameter| parameter.layer == index)
-        .map(|parameter| parameter.range.clone())
-        .collect()
+    of_layer(table, index).iter().map(|parameter| parameter.range.clone()).collect()
 }

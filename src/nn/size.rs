@@ -12,6 +12,14 @@ pub fn elements(dimensions: &[usize]) -> Result<usize, String> {
     }
 }
 
+/// The most multiply-adds of a layer, so that those of a whole network can be added up.
+pub const MOST_MULTIPLY_ADDS: u64 = 1 << 46;
+
+/// The product of `factors`, or the largest number there is if it is larger.
+pub fn multiply(factors: &[usize]) -> u64 {
+    factors.iter().fold(1, |product: u64, &factor| product.saturating_mul(factor as u64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,5 +30,6 @@ mod tests {
         assert_eq!(elements(&[1 << 20, 1 << 20]), Ok(1 << 40));
         assert!(elements(&[1 << 20, 1 << 20, 2]).is_err());
         assert!(elements(&[usize::MAX; 5]).is_err());
+        assert_eq!((multiply(&[2, 3, 7]), multiply(&[1 << 40, 1 << 40])), (42, u64::MAX));
     }
 }

@@ -1,5 +1,6 @@
 //! The optimizer of a run: its update rule, the state that the rule keeps for every parameter, and a step.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::adam::{self, Adam};
@@ -20,7 +21,7 @@ pub struct Optimizer {
     kind: OptimizerKind,
     weight_decay: f32,
     /// The layers whose weights decay; `None`: all of them.
-    decay_layers: Option<Vec<String>>,
+    decay_layers: Option<HashSet<String>>,
     clip_norm: Option<f64>,
     states: Vec<State>,
     /// The sum of the squares of each part of the gradients, if they are clipped.
@@ -55,7 +56,7 @@ impl Optimizer {
         Optimizer {
             kind: job.kind,
             weight_decay: job.weight_decay as f32,
-            decay_layers: job.decay_layers.clone(),
+            decay_layers: job.decay_layers.as_ref().map(|layers| layers.iter().cloned().collect()),
             clip_norm: job.clip_norm,
             states: state_names(&job.kind).iter().map(state).collect(),
             squares: vec![0.0; job.clip_norm.map_or(0, |_| parameters.div_ceil(PART))],
@@ -144,9 +145,9 @@ fn parts<'a>(state: &'a mut State, range: &Range<usize>) -> impl Rows<Row = &'a 
     rows_mut(&mut state.values[range.clone()], PART)
 }
 
-fn decays(layers: &Option<Vec<String>>, parameter: &Parameter) -> bool {
+fn decays(layers: &Option<HashSet<String>>, parameter: &Parameter) -> bool {
     let layer = parameter.name.rsplit_once('/').map_or("", |(layer, _)| layer);
-    parameter.spec.decay && layers.as_ref().is_none_or(|layers| layers.iter().any(|name| name == layer))
+    parameter.spec.decay && layers.as_ref().is_none_or(|layers| layers.contains(layer))
 }
 
 /// Refuses names of layers to decay that `graph` does not have, or that have no weights.
@@ -157,8 +158,8 @@ pub fn check_decay_layers(job: &job::Optimizer, graph: &Graph) -> Result<()> {
             weighted.push(node.name.as_str());
         }
     }
-    let names = job.decay_layers.iter().flatten();
-    match names.into_iter().find(|name| !weighted.contains(&name.as_str())) {
+    let known: HashSet<&str> = weighted.iter().copied().collect();
+    match job.decay_layers.iter().flatten().find(|name| !known.contains(name.as_str())) {
         Some(name) => Err(Error::Usage(format!(
             "optimizer.decay_layers: no layer with weights is called `{name}`; {}",
             suggest(name, &weighted)

@@ -22,6 +22,7 @@ mod quantiles;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
@@ -180,15 +181,16 @@ fn tensors(job: &job::SmoothOut, graph: &Graph, table: &[Parameter]) -> Result<V
         |p: &Parameter| job.batch_norm || !matches!(graph.layers()[p.layer].layer, LayerSpec::BatchNorm(_));
     let mut names: Vec<&str> = table.iter().filter(|p| is_free(p)).map(name).collect();
     names.dedup();
-    if let Some(unknown) = job.layers.iter().flatten().find(|layer| !names.contains(&layer.as_str())) {
+    let known: HashSet<&str> = names.iter().copied().collect();
+    if let Some(unknown) = job.layers.iter().flatten().find(|layer| !known.contains(layer.as_str())) {
         return Err(Error::Usage(format!(
             "smoothout.layers: no layer with weights to perturb is called `{unknown}`; {}",
             suggest(unknown, &names)
         )));
     }
-    let is_chosen = |p: &Parameter| {
-        is_free(p) && job.layers.as_ref().is_none_or(|layers| layers.iter().any(|layer| layer == name(p)))
-    };
+    let layers = job.layers.as_ref().map(|layers| layers.iter().map(String::as_str).collect::<HashSet<_>>());
+    let is_chosen =
+        |p: &Parameter| is_free(p) && layers.as_ref().is_none_or(|layers| layers.contains(name(p)));
     let tensor = |(number, p): (usize, &Parameter)| Tensor {
         number: number as u16,
         range: p.range.clone(),

@@ -76,6 +76,16 @@ unsafe impl bytemuck::Zeroable for Line {}
 // SAFETY: as above.
 unsafe impl bytemuck::Pod for Line {}
 
+/// The most of 1 to `all` that `fits`, where more never fit if fewer do not; at least 1.
+pub fn most(all: usize, fits: impl Fn(usize) -> bool) -> usize {
+    let (mut least, mut past) = (1, all + 1);
+    while past - least > 1 {
+        let middle = least + (past - least) / 2;
+        if fits(middle) { least = middle } else { past = middle }
+    }
+    least
+}
+
 /// Room for `elements` values.
 pub fn room(elements: usize) -> Vec<Line> {
     vec![bytemuck::Zeroable::zeroed(); elements.div_ceil(16)]
@@ -105,6 +115,17 @@ impl Shared {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_most_that_fit_are_found() {
+        for all in 1..20 {
+            for limit in 0..25 {
+                let found = (1..=all).rev().find(|&count| count <= limit).unwrap_or(1);
+                assert_eq!(most(all, |count| count <= limit), found, "{limit} of {all}");
+            }
+        }
+        assert_eq!(most(usize::MAX - 1, |count| count <= 1 << 50), 1 << 50);
+    }
 
     proptest! {
         #[test]

@@ -55,8 +55,9 @@ impl Batch {
         let uneven = parts.into_iter().find(|&part| part > self.micro && !part.is_multiple_of(self.micro));
         uneven.map_or(Ok(()), |part| {
             Err(Error::Usage(format!(
-                "a micro-batch of {} does not divide the {part} samples that a rank computes in a step ({} over {})",
+                "a micro-batch of {} does not divide the {} that a rank computes in a step ({} over {})",
                 self.micro,
+                plural(part, "sample"),
                 self.global,
                 plural(world, "rank")
             )))

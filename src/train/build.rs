@@ -24,6 +24,14 @@ pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
     job::load_checked(path, sets, wrong_layers)
 }
 
+/// Reads the file of `loaded` again, with `sets` instead of its overrides.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_again(loaded: &Loaded, sets: Vec<String>) -> Result<Loaded> {
+    loaded.with_sets(sets, wrong_layers)
+}
+
 /// The problems of the layers of `job` that do not depend on its data: the path of each layer, and the reason.
 pub(super) fn wrong_layers(job: &Job) -> Vec<(String, String)> {
     let mut tables: Vec<_> = job.model.layers.iter().flatten().map(layer_table).collect();

@@ -23,6 +23,7 @@ mod objective;
 mod own_job;
 mod placement;
 mod resume;
+mod room;
 mod run;
 mod run_dir;
 mod run_record;
@@ -39,7 +40,7 @@ mod verdict;
 mod world;
 
 pub use build::{
-    TEST, VALIDATION, build_graph, load, logits, open_feeds, open_test_set, open_training_set,
+    TEST, VALIDATION, build_graph, load, load_again, logits, open_feeds, open_test_set, open_training_set,
     open_validation_set,
 };
 pub use end::End;
@@ -50,6 +51,7 @@ pub use hash::hash_values;
 pub use objective::Objective;
 pub use own_job::{load_to_resume, patience};
 pub use placement::{Placement, place};
+pub use room::most_on_a_node;
 pub use run::{Options, run};
 pub use run_dir::RunDir;
 pub use smaller::smaller;

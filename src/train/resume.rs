@@ -118,8 +118,9 @@ impl Run<'_> {
         self.checkpoint = path.into();
         if self.trainer.step == self.trainer.steps && !self.stages.has_next() {
             notes.push(format!(
-                "the run is complete already: all of its {} steps are done",
-                self.trainer.steps
+                "the run is complete already: all of its {} {} done",
+                self.trainer.steps,
+                if self.trainer.steps == 1 { "step is" } else { "steps are" }
             ));
         }
         Ok(notes)
@@ -175,9 +176,9 @@ impl Run<'_> {
         }
         if snapshot.progress.step > stored.start + self.stages.length() {
             return Err(format!(
-                "is {} steps into stage `{}`, which the job ends after {}; give the job it was trained with, or an \
+                "is {} into stage `{}`, which the job ends after {}; give the job it was trained with, or an \
                  earlier checkpoint",
-                snapshot.progress.step - stored.start,
+                plural((snapshot.progress.step - stored.start) as usize, "step"),
                 stored.name,
                 self.stages.length()
             ));

@@ -5,7 +5,7 @@ use crate::compress::force::Force;
 use crate::compress::group_lasso::GroupLasso;
 use crate::compress::low_rank::{self, Form};
 use crate::error::Error;
-use crate::job::{Job, Stage};
+use crate::job::{self, Job, Stage};
 use crate::nn::{Graph, Parameters};
 use crate::optim::check_decay_layers;
 use crate::smoothout::SmoothOut;
@@ -27,10 +27,10 @@ impl<'a> Stages<'a> {
     /// When one of them, or all together, are too long; with its number.
     pub fn new(job: &'a Job, samples: usize) -> std::result::Result<Stages<'a>, (Error, usize)> {
         let length = |(number, stage): (usize, &Stage)| {
-            count_steps(&stage.settings(job), samples).map_err(|error| (error, number))
+            count_steps(&stage.train, samples).map_err(|error| (error, number))
         };
         let lengths: Vec<u64> = match job.stages.is_empty() {
-            true => vec![count_steps(job, samples).map_err(|error| (error, 0))?],
+            true => vec![count_steps(&job.train, samples).map_err(|error| (error, 0))?],
             false => job.stages.iter().enumerate().map(length).collect::<std::result::Result<_, _>>()?,
         };
         if lengths.iter().sum::<u64>() > LONGEST {
@@ -73,7 +73,7 @@ impl<'a> Stages<'a> {
         if let Some(stage) = before.and_then(|stage| self.job.stages.get(stage)) {
             job.optimizer = stage.optimizer.clone();
         }
-        let exists = |name: &String| graph.layers().iter().any(|node| node.name == *name);
+        let exists = |name: &String| graph.find(name).is_some();
         let logits = |name: &String| name == "logits" || exists(name);
         if job.exchange.keep_float.iter().any(|name| name == "logits")
             && let Ok(Some(layer)) = graph.logits_layer()
@@ -106,7 +106,7 @@ fn with_halves(mut names: Vec<String>, graph: &Graph) -> Vec<String> {
     // A half may have been factorised itself.
     while seen < names.len() {
         let halves = [Form::CrossFilter, Form::Separable].map(|form| form.first_name(&names[seen]));
-        names.extend(halves.into_iter().filter(|half| graph.layers().iter().any(|node| node.name == *half)));
+        names.extend(halves.into_iter().filter(|half| graph.find(half).is_some()));
         seen += 1;
     }
     names
@@ -117,11 +117,13 @@ fn with_halves(mut names: Vec<String>, graph: &Graph) -> Vec<String> {
 pub fn check(job: &Job, graph: &Graph) -> std::result::Result<(), (Error, String)> {
     let parameters = Parameters::new(graph).map_err(|error| (error, "model".to_owned()))?;
     if job.stages.is_empty() {
-        return check_settings(job, graph, &parameters).map_err(|(error, key)| (error, key.to_owned()));
+        let settings = (&job.optimizer, &job.sparsity, &job.force, &job.smoothout);
+        return check_settings(settings, graph, &parameters).map_err(|(error, key)| (error, key.to_owned()));
     }
     for (number, stage) in job.stages.iter().enumerate() {
         let low_rank = stage.low_rank.as_ref().map_or(Ok(()), |request| low_rank::check(request, graph));
-        check_settings(&stage.settings(job), graph, &parameters)
+        let settings = (&stage.optimizer, &stage.sparsity, &stage.force, &stage.smoothout);
+        check_settings(settings, graph, &parameters)
             .and_then(|()| low_rank.map_err(|error| (error, "low_rank")))
             .map_err(|(error, key)| (error, format!("stage[{number}].{key}")))?;
     }
@@ -129,15 +131,15 @@ pub fn check(job: &Job, graph: &Graph) -> std::result::Result<(), (Error, String
 }
 
 fn check_settings(
-    job: &Job,
+    (optimizer, sparsity, force, smoothout): (&job::Optimizer, &job::Sparsity, &job::Force, &job::SmoothOut),
     graph: &Graph,
     parameters: &Parameters,
 ) -> std::result::Result<(), (Error, &'static str)> {
     let at = |key: &'static str| move |error: Error| (error, key);
-    check_decay_layers(&job.optimizer, graph).map_err(at("optimizer.decay_layers"))?;
-    GroupLasso::new(&job.sparsity, graph, parameters).map_err(at("sparsity"))?;
-    Force::new(&job.force, graph, &parameters.table).map_err(at("force.layers"))?;
-    SmoothOut::new(&job.smoothout, graph, &parameters.table).map_err(at("smoothout"))?;
+    check_decay_layers(optimizer, graph).map_err(at("optimizer.decay_layers"))?;
+    GroupLasso::new(sparsity, graph, parameters).map_err(at("sparsity"))?;
+    Force::new(force, graph, &parameters.table).map_err(at("force.layers"))?;
+    SmoothOut::new(smoothout, graph, &parameters.table).map_err(at("smoothout"))?;
     Ok(())
 }
 

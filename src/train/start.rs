@@ -9,24 +9,24 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::batch::Batch;
 use super::build::{TEST, build_graph, open_feeds};
 use super::evaluate::Evaluator;
-use super::exchange::{kept_layers, residual_elements};
+use super::exchange::kept_layers;
 use super::hash::program_hash;
 use super::own_job::TakenUp;
 use super::placement::{Placement, place};
 use super::resume::Resumed;
+use super::room::check_room;
 use super::run::{Options, Run};
 use super::run_dir::RunDir;
 use super::stages::{Stages, check};
 use super::stretch::Stretch;
 use super::trained_on::{named, no_split};
-use super::trainer::{Trainer, capacity};
+use super::trainer::Trainer;
 use super::world::World;
 use crate::checkpoint::{Data, Store};
 use crate::data::{Facts, Feeds, TrainingFeed, Vocabulary, shard};
 use crate::error::{Error, Result};
-use crate::job::{Job, Loaded, Model};
-use crate::nn::{Graph, Shape, check_memory, parameters};
-use crate::optim::state_names;
+use crate::job::{Loaded, Model};
+use crate::nn::{Graph, Shape};
 use crate::report::{Event, Metrics};
 
 impl<'a> Run<'a> {
@@ -281,61 +281,7 @@ fn check_network(
         let part = shard(job.train.global_batch, rank, topology.world()).len();
         graph.check_batch(Batch::of(&job.train).size(part)).map_err(blame(loaded, "train.global_batch"))?;
     }
-    let crowd = (0..topology.nodes()).map(|node| topology.members(node).len()).max().unwrap_or(1);
-    let beside = numbers_beside(job, &graph, topology.world())?;
-    let samples = capacity(job, topology.world(), evaluates);
-    check_memory(&graph, samples, beside, crowd).map_err(blame(loaded, "model"))?;
+    check_room(job, &graph, topology, evaluates).map_err(blame(loaded, "model"))?;
     check(job, &graph).map_err(|(error, key)| blame(loaded, &key)(error))?;
     Ok(graph)
-}
-
-/// Numbers that training `graph` keeps on a rank beside the network: the optimizer's states, the residuals of error feedback,
-/// sums of micro-batches' gradients, and the weights without noise.
-fn numbers_beside(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
-    let table = parameters::table(graph)?;
-    let kinds = job.stages.iter().map(|stage| &stage.optimizer.kind).chain([&job.optimizer.kind]);
-    let states = kinds.map(|kind| state_names(kind).len()).max().unwrap_or(0) * parameters::count(&table);
-    let batch = Batch::of(&job.train);
-    let sums = usize::from(batch.at_a_time(world) < batch.share(world));
-    let noises = job.stages.iter().map(|stage| &stage.smoothout).chain([&job.smoothout]);
-    let clean = usize::from(noises.into_iter().any(|smoothout| smoothout.a > 0.0));
-    let states = states + (sums + clean) * parameters::count(&table);
-    Ok(states + residual_elements(&job.exchange, graph, &table)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A product of 9 x 500 and its bias, which together are a bucket, and the logits' of 500 x 10, which stay float32 in a
-    /// bucket of their own and so leave no residual.
-    #[test]
-    fn states_and_residuals_stand_beside_a_network() {
-        let job = |more: &str| {
-            let text = format!(
-                "name = \"a\"\n[data]\ndataset = \"digits\"\n[model]\npreset = \"mlp\"\n[train]\nsteps = 1\nglobal_batch = 8\n\
-                 [optimizer]\nlearning_rate = 1.0\n{more}"
-            );
-            Job::from_toml(&text).unwrap()
-        };
-        let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([
-            {"type": "linear", "units": 500}, {"type": "relu"}, {"name": "out", "type": "linear", "units": 10},
-        ]))
-        .unwrap();
-        let graph = Graph::from_tables(Shape::Vector { features: 9 }, layers).unwrap();
-        let beside = |more: &str| numbers_beside(&job(more), &graph, 1).unwrap();
-        let (first, logits) = (10 * 500, 501 * 10);
-        assert_eq!(beside("momentum = 0.0"), 0);
-        assert_eq!(beside("momentum = 0.9"), first + logits);
-        assert_eq!(beside("kind = \"adam\""), 2 * (first + logits));
-        assert_eq!(beside("momentum = 0.0\n[smoothout]\na = 0.1"), first + logits);
-        let feedback = "momentum = 0.0\n[exchange]\nerror_feedback = true\nbucket_elements = 1\n";
-        assert_eq!(beside(feedback), first, "the logits stay float32 unless the job says otherwise");
-        assert_eq!(beside(&format!("{feedback}keep_float = []")), first + logits);
-        let mut micro = job("momentum = 0.0");
-        micro.train.micro_batch = Some(2);
-        // Four micro-batches on one rank; on four ranks each has one.
-        let sums = [1, 2, 4].map(|world| numbers_beside(&micro, &graph, world).unwrap());
-        assert_eq!(sums, [first + logits, first + logits, 0]);
-    }
 }

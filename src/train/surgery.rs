@@ -1,5 +1,6 @@
 //! The surgery that begins a stage, on all ranks alike; everything that belongs to the parameters goes along.
 
+use super::room::check_room;
 use super::stages::Stages;
 use super::trainer::Trainer;
 use super::world::World;
@@ -27,6 +28,11 @@ pub fn enter(stages: &Stages, trainer: &mut Trainer, world: &mut World) -> Resul
     let kept = trainer.exchange().gradients();
     let before = Before::of(trainer);
     let settings = stages.settings(&graph);
+    if operation.is_some() {
+        // Every rank has seen what memory is free before any of them takes some.
+        let room = check_room(&settings, &graph, &world.topology(), true);
+        world.together(room)?;
+    }
     let built = trainer.set_up(settings, graph, stage.freeze_zeros, world.topology());
     world.together(built)?;
     notes.extend(before.go_along(trainer, operation.as_ref()));

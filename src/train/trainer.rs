@@ -15,7 +15,7 @@ use crate::compress::group_lasso::GroupLasso;
 use crate::compress::zeros::FrozenZeros;
 use crate::data::TrainingFeed;
 use crate::error::{Error, Result};
-use crate::job::{self, Algorithm, Gradients, Job, ScheduleKind};
+use crate::job::{self, Algorithm, Gradients, Job, ScheduleKind, Train};
 use crate::nn::layer::Carried;
 use crate::nn::{Graph, Network, Shape, Tally};
 use crate::optim::{Moment, Optimizer, Plateau, learning_rate};
@@ -51,12 +51,12 @@ pub struct Trainer {
 pub(super) const LONGEST: u64 = (1 << 40) - 1;
 
 /// The length of a run, or of a stage, in steps.
-pub(super) fn count_steps(job: &Job, samples: usize) -> Result<u64> {
-    let steps = match (job.train.steps, job.train.epochs) {
+pub(super) fn count_steps(train: &Train, samples: usize) -> Result<u64> {
+    let steps = match (train.steps, train.epochs) {
         (Some(steps), _) => Some(steps),
         (None, epochs) => {
             let all = epochs.unwrap_or(0).checked_mul(samples as u64);
-            all.map(|all| all.div_ceil(job.train.global_batch as u64))
+            all.map(|all| all.div_ceil(train.global_batch as u64))
         }
     };
     steps.filter(|&steps| steps <= LONGEST).ok_or_else(|| {
@@ -99,7 +99,7 @@ impl Trainer {
     ) -> Result<Trainer> {
         let mut network = Network::new(graph, capacity(job, topology.world(), evaluates))?;
         network.parameters.initialise(job.train.seed);
-        let steps = count_steps(job, feed.samples())?;
+        let steps = count_steps(&job.train, feed.samples())?;
         let compute = Compute::new(job, feed, &mut network, &topology)?;
         let exchange =
             Exchange::new(&job.exchange, job.train.seed, network.graph(), &network.parameters, topology)?;

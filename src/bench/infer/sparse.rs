@@ -2,6 +2,7 @@
 
 use super::Contestant;
 use crate::error::{Error, Result};
+use crate::nn::parameters::of_layer;
 use crate::nn::{LayerSpec, Shape};
 use crate::rng::{Purpose, Stream};
 use crate::tensor::{
@@ -36,7 +37,7 @@ impl SparseLayer {
         let graph = network.graph();
         let node = &graph.layers()[index];
         let tensor = |name: &str| {
-            let own = network.parameters.table.iter().find(|p| p.layer == index && p.spec.name == name);
+            let own = of_layer(&network.parameters.table, index).iter().find(|p| p.spec.name == name);
             own.map(|own| &network.parameters.values[own.range.clone()])
         };
         let (Some(weight), bias) = (tensor("weight"), tensor("bias")) else { return Ok(None) };

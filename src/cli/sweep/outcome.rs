@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::plan::Run;
+use super::plan::{Plan, Run};
 use crate::error::{Error, Result};
 use crate::io::read_text;
 use crate::job::{Job, MOST_BYTES};
@@ -67,11 +67,11 @@ pub fn evaluation(run: &Run) -> PathBuf {
     run.directory.join("eval.json")
 }
 
-/// The state of `run`.
+/// The state of `run` of `plan`.
 ///
 /// # Errors
 /// When its directory holds a run of another job.
-pub fn state(run: &Run) -> Result<State> {
+pub fn state(plan: &Plan, run: &Run) -> Result<State> {
     let refuse = |why: String| Error::run_dir(&run.directory, why);
     let text = match read_text(&RunDir::job_path(&run.directory), MOST_BYTES) {
         Ok(text) => text,
@@ -81,7 +81,7 @@ pub fn state(run: &Run) -> Result<State> {
         Err(error) => return Err(refuse(format!("its job.toml cannot be read: {error}"))),
     };
     let stored = Job::from_toml(&text).map_err(|error| refuse(format!("its job cannot be read: {error}")))?;
-    if let [difference, ..] = &stored.differences(&run.job)[..] {
+    if let [difference, ..] = &stored.differences(&plan.job(run)?)[..] {
         return Err(refuse(format!("holds a run of another job ({difference}); give another --into")));
     }
     let Some(last) = last_event(&RunDir::metrics_path(&run.directory)) else { return Ok(State::Unfinished) };

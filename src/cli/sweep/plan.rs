@@ -1,11 +1,19 @@
 //! Which runs a sweep has: every job with every combination of values, and with every seed.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::cli::arguments::Sweep;
 use crate::error::{Error, Result};
-use crate::job::Job;
+use crate::job::{Job, Loaded};
+use crate::text::quote;
 use crate::train;
+
+/// The most runs of a sweep. Every one of them is checked before the first begins.
+const MOST_RUNS: usize = 10_000;
+
+/// What a file system takes as the name of a directory.
+const LONGEST_NAME: usize = 255;
 
 /// What runs that differ in their seed alone have in common.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,12 +31,10 @@ pub struct Setting {
 pub struct Run {
     /// The number of its setting.
     pub setting: usize,
+    /// The number of its job file.
+    file: usize,
     /// `train.seed`.
     pub seed: u64,
-    /// What is laid over the job file.
-    pub sets: Vec<String>,
-    /// The effective job.
-    pub job: Job,
     /// Where it goes.
     pub directory: PathBuf,
 }
@@ -40,45 +46,94 @@ pub struct Plan {
     pub settings: Vec<Setting>,
     /// Setting by setting.
     pub runs: Vec<Run>,
+    /// Each job file, as it was read first.
+    files: Vec<Loaded>,
+    /// What is laid over all of them.
+    sets: Vec<String>,
 }
 
 impl Plan {
     /// What `arguments` ask for. Every job is read with its values, so that nothing is wrong with the last one hours later.
     ///
     /// # Errors
-    /// When a job or a value is refused, or two runs would be the same.
+    /// When a job or a value is refused, two runs would be the same, or they are too many.
     pub fn new(arguments: &Sweep) -> Result<Plan> {
         let varied = arguments.vary.iter().map(|vary| split(vary)).collect::<Result<Vec<_>>>()?;
-        let mut plan = Plan { settings: Vec::new(), runs: Vec::new() };
+        check_count(arguments, &varied)?;
+        let sets = arguments.sets.clone();
+        let mut plan = Plan { settings: Vec::new(), runs: Vec::new(), files: Vec::new(), sets };
+        let mut directories = HashSet::new();
         for file in &arguments.jobs {
             for values in combinations(&varied) {
-                plan.add(arguments, file, values)?;
+                plan.add(arguments, file, values, &mut directories)?;
             }
         }
         Ok(plan)
     }
 
-    fn add(&mut self, arguments: &Sweep, file: &Path, values: Vec<(String, String)>) -> Result<()> {
-        let said = values.iter().map(|(key, value)| format!("{key}={value}"));
-        let sets: Vec<String> = arguments.sets.iter().cloned().chain(said).collect();
-        let job = train::load(file, &sets)?.job;
-        let setting = Setting { file: file.to_owned(), job: job.name.clone(), values };
-        let seeds = if arguments.seeds.is_empty() { vec![job.train.seed] } else { arguments.seeds.clone() };
-        for seed in seeds {
-            let sets = [&sets[..], &[format!("train.seed={seed}")]].concat();
-            let job = train::load(file, &sets)?.job;
-            let directory = arguments.into.join(name(&setting, seed));
-            if self.runs.iter().any(|run| run.directory == directory) {
+    fn add(
+        &mut self,
+        arguments: &Sweep,
+        path: &Path,
+        values: Vec<(String, String)>,
+        directories: &mut HashSet<PathBuf>,
+    ) -> Result<()> {
+        let sets = self.sets_of(&values, None);
+        let is_first = self.settings.last().is_none_or(|before| before.file != path);
+        let loaded = match self.files.last().filter(|_| !is_first) {
+            Some(first) => train::load_again(first, sets)?,
+            None => train::load(path, &sets)?,
+        };
+        let (name, own_seed) = (loaded.job.name.clone(), loaded.job.train.seed);
+        if is_first {
+            self.files.push(loaded);
+        }
+        let file = self.files.len() - 1;
+        let setting = Setting { file: path.to_owned(), job: name, values };
+        let seeds = if arguments.seeds.is_empty() { &[own_seed][..] } else { &arguments.seeds };
+        for &seed in seeds {
+            let name = name_of(&setting, seed);
+            if name.len() > LONGEST_NAME {
+                let message = format!(
+                    "the directory of a run is named after its values, and a name may have {LONGEST_NAME} bytes: {} is too \
+                     long; vary shorter values, or give each its own job file",
+                    quote(&name)
+                );
+                return Err(Error::Usage(message));
+            }
+            let directory = arguments.into.join(&setting.job).join(name);
+            if !directories.insert(directory.clone()) {
                 let message = format!(
                     "two runs would both go to {}: give each job, value and seed once",
                     directory.display()
                 );
                 return Err(Error::Usage(message));
             }
-            self.runs.push(Run { setting: self.settings.len(), seed, sets, job, directory });
+            let run = Run { setting: self.settings.len(), file, seed, directory };
+            train::load_again(&self.files[file], self.sets_of(&setting.values, Some(seed)))?;
+            self.runs.push(run);
         }
         self.settings.push(setting);
         Ok(())
+    }
+
+    /// What is laid over the job file of a run.
+    pub fn sets(&self, run: &Run) -> Vec<String> {
+        self.sets_of(&self.settings[run.setting].values, Some(run.seed))
+    }
+
+    fn sets_of(&self, values: &[(String, String)], seed: Option<u64>) -> Vec<String> {
+        let said = values.iter().map(|(key, value)| format!("{key}={value}"));
+        let seed = seed.map(|seed| format!("train.seed={seed}"));
+        self.sets.iter().cloned().chain(said).chain(seed).collect()
+    }
+
+    /// The effective job of a run. Jobs can be large, so that none is kept.
+    ///
+    /// # Errors
+    /// Those of [`train::load`]: none, for it was read before.
+    pub fn job(&self, run: &Run) -> Result<Job> {
+        Ok(train::load_again(&self.files[run.file], self.sets(run))?.job)
     }
 
     /// The numbers of the runs that `only` names; of all of them without it.
@@ -89,17 +144,18 @@ impl Plan {
         let Some(only) = only else { return Ok((0..self.runs.len()).collect()) };
         let refuse = || {
             Error::Usage(format!(
-                "--only {only}: numbers from 0 to {} are needed, as in 0,3,5-7; --list says which run has which",
+                "--only {}: numbers from 0 to {} are needed, as in 0,3,5-7; --list says which run has which",
+                quote(only),
                 self.runs.len() - 1
             ))
         };
-        let mut chosen = Vec::new();
+        let (mut chosen, mut seen) = (Vec::new(), vec![false; self.runs.len()]);
         for part in only.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let number =
                 |text: &str| text.trim().parse::<usize>().ok().filter(|&number| number < self.runs.len());
             let (first, last) = number(first).zip(number(last)).ok_or_else(refuse)?;
-            chosen.extend(first..=last);
+            chosen.extend((first..=last).filter(|&number| !std::mem::replace(&mut seen[number], true)));
         }
         if chosen.is_empty() { Err(refuse()) } else { Ok(chosen) }
     }
@@ -107,8 +163,9 @@ impl Plan {
 
 /// The key and the values of one `--vary`. A comma within brackets, braces or quotes does not part values.
 fn split(vary: &str) -> Result<(String, Vec<String>)> {
-    let refuse =
-        || Error::Usage(format!("--vary {vary}: KEY=VALUE,... is needed, as in smoothout.a=0.01,0.02"));
+    let refuse = || {
+        Error::Usage(format!("--vary {}: KEY=VALUE,... is needed, as in smoothout.a=0.01,0.02", quote(vary)))
+    };
     let (key, list) = vary.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or_else(refuse)?;
     if key.trim() == "train.seed" {
         return Err(Error::Usage("--vary train.seed: seeds are said with --seeds, and averaged over".into()));
@@ -135,25 +192,44 @@ fn split(vary: &str) -> Result<(String, Vec<String>)> {
     Ok((key.trim().to_owned(), values.iter().map(|value| value.trim().to_owned()).collect()))
 }
 
-/// Every choice of a value of each key, the last key's changing first.
-fn combinations(varied: &[(String, Vec<String>)]) -> Vec<Vec<(String, String)>> {
-    varied.iter().fold(vec![Vec::new()], |all, (key, values)| {
-        let with = |before: Vec<(String, String)>| {
-            values.iter().map(move |value| [&before[..], &[(key.clone(), value.clone())]].concat())
-        };
-        all.into_iter().flat_map(with).collect()
+/// Refuses more runs than a sweep may have, before any is made.
+fn check_count(arguments: &Sweep, varied: &[(String, Vec<String>)]) -> Result<()> {
+    let seeds = arguments.seeds.len().max(1);
+    let factors = varied.iter().map(|(_, values)| values.len()).chain([arguments.jobs.len(), seeds]);
+    let count = factors.fold(1_u128, |product, factor| product.saturating_mul(factor as u128));
+    if count <= MOST_RUNS as u128 {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "a sweep may have {MOST_RUNS} runs, and all jobs, values and seeds together make {count}: give fewer of them, or do \
+         several sweeps"
+    )))
+}
+
+/// Every choice of a value of each key, the last key's changing first. None is made before it is asked for.
+fn combinations(varied: &[(String, Vec<String>)]) -> impl Iterator<Item = Vec<(String, String)>> {
+    let count: usize = varied.iter().map(|(_, values)| values.len()).product();
+    (0..count).map(move |number| {
+        let mut rest = number;
+        let mut chosen: Vec<(String, String)> = Vec::with_capacity(varied.len());
+        for (key, values) in varied.iter().rev() {
+            chosen.push((key.clone(), values[rest % values.len()].clone()));
+            rest /= values.len();
+        }
+        chosen.reverse();
+        chosen
     })
 }
 
-/// The directory of a run, below that of the sweep: "job/key=value,seed=1", in letters that no shell minds.
-fn name(setting: &Setting, seed: u64) -> PathBuf {
+/// The directory of a run, below that of its job: "key=value,seed=1", in letters that no shell minds.
+fn name_of(setting: &Setting, seed: u64) -> String {
     let values = setting.values.iter().map(|(key, value)| format!("{key}={value},"));
     let name = format!("{}seed={seed}", values.collect::<String>());
     let fit = |letter: char| match letter {
         letter if letter.is_ascii_alphanumeric() || "._-=,+".contains(letter) => letter,
         _ => '_',
     };
-    Path::new(&setting.job).join(name.chars().map(fit).collect::<String>())
+    name.chars().map(fit).collect()
 }
 
 #[cfg(test)]
@@ -177,11 +253,10 @@ mod tests {
         let varied = [("a", &["1", "2"][..]), ("b", &["x", "y"])]
             .map(|(key, values)| (key.to_owned(), values.iter().map(ToString::to_string).collect()));
         let all: Vec<String> = combinations(&varied)
-            .into_iter()
             .map(|values| values.into_iter().map(|(_, value)| value).collect::<String>())
             .collect();
         assert_eq!(all, ["1x", "1y", "2x", "2y"]);
-        assert_eq!(combinations(&[]), [Vec::new()]);
+        assert_eq!(combinations(&[]).collect::<Vec<_>>(), [Vec::new()]);
     }
 
     #[test]
@@ -191,6 +266,6 @@ mod tests {
             job: "x".into(),
             values: vec![("optimizer.kind".into(), "adam".into()), ("data.dir".into(), "a b/'c'".into())],
         };
-        assert_eq!(name(&setting, 3), Path::new("x/optimizer.kind=adam,data.dir=a_b__c_,seed=3"));
+        assert_eq!(name_of(&setting, 3), "optimizer.kind=adam,data.dir=a_b__c_,seed=3");
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::outcome::{Outcome, State, state};
-use super::plan::{Plan, Setting};
+use super::plan::{Plan, Run, Setting};
 use crate::cli::table::table;
 use crate::error::Result;
 use crate::report::json::to_value;
@@ -64,11 +64,10 @@ pub struct Diverged {
 /// # Errors
 /// When a directory holds a run of another job.
 pub fn lines(plan: &Plan) -> Result<Vec<Line<'_>>> {
-    let line = |(number, setting)| {
-        let runs: Vec<_> = plan.runs.iter().filter(|run| run.setting == number).collect();
+    let line = |runs: &[Run]| {
         let (mut seeds, mut outcomes, mut diverged) = (Vec::new(), Vec::new(), Vec::new());
-        for run in &runs {
-            match state(run)? {
+        for run in runs {
+            match state(plan, run)? {
                 State::Done(outcome) => {
                     seeds.push(run.seed);
                     outcomes.push(outcome);
@@ -77,9 +76,10 @@ pub fn lines(plan: &Plan) -> Result<Vec<Line<'_>>> {
                 State::Absent | State::Unfinished => {}
             }
         }
+        let setting = &plan.settings[runs[0].setting];
         Ok(Line { setting, runs: runs.len(), seeds, outcomes, diverged })
     };
-    plan.settings.iter().enumerate().map(line).collect()
+    plan.runs.chunk_by(|one, next| one.setting == next.setting).map(line).collect()
 }
 
 impl Line<'_> {

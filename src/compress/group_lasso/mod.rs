@@ -16,6 +16,8 @@
 mod l1;
 mod proximal;
 
+use std::collections::HashSet;
+
 use self::l1::L1;
 use self::proximal::Proximal;
 use super::groups::{GroupKind, Groups, groups};
@@ -67,7 +69,8 @@ impl GroupLasso {
             // Strengths may come in a later stage: only what cannot be a layer's is wrong.
             layers.extend(graph.layers().iter().map(|node| node.name.as_str()));
         }
-        if let Some(name) = job.factors.keys().find(|name| !layers.contains(&name.as_str())) {
+        let known: HashSet<&str> = layers.iter().copied().collect();
+        if let Some(name) = job.factors.keys().find(|name| !known.contains(name.as_str())) {
             return Err(Error::Usage(format!(
                 "sparsity.factors: no layer with groups that are penalised is called `{name}`; {}",
                 suggest(name, &layers)

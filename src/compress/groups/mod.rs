@@ -5,13 +5,18 @@
 //! of a product with im2col columns. Sources: W. Wen, C. Wu, Y. Wang, Y. Chen, H. Li, "Learning Structured Sparsity in Deep
 //! Neural Networks" (2016); W. Wen et al., "Learning Intrinsic Sparse Structures within Long Short-Term Memory" (2018).
 
+mod branches;
 mod views;
+
+use std::collections::HashMap;
 
 use serde::Serialize;
 
 use super::units::{CoupledUnits, Role, UnitAxis};
 use crate::error::Result;
-use crate::nn::{Graph, LayerSpec, Parameter, Parameters};
+use crate::nn::parameters::numbers_of;
+use crate::nn::{Graph, LayerSpec, Parameters};
+use branches::Branches;
 pub use views::{NONE, View};
 
 /// What a group is.
@@ -127,6 +132,7 @@ impl Groups {
 /// Those of [`Graph::coupling`].
 pub fn groups(graph: &Graph, parameters: &Parameters, kind: GroupKind) -> Result<Vec<Groups>> {
     let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table)?;
+    let branches = Branches::new(graph);
     let mut all = Vec::new();
     for (layer, node) in graph.layers().iter().enumerate() {
         let recurrent = node.layer.is_recurrent();
@@ -147,8 +153,8 @@ pub fn groups(graph: &Graph, parameters: &Parameters, kind: GroupKind) -> Result
                 None => filters_2d(layer, parameters),
                 Some(kept) => filters_on_columns(layer, parameters, kept, conv.kernel.get()),
             },
-            (GroupKind::Layers, LayerSpec::Conv2d(_)) if ends_in_a_sum(graph, layer) => {
-                whole_layers(graph, layer, parameters)
+            (GroupKind::Layers, LayerSpec::Conv2d(_)) if branches.ends_in_a_sum(graph, layer) => {
+                whole_layers(graph, layer, branches.readers(layer + 1), parameters)
             }
             (GroupKind::HiddenUnits, _) if recurrent && !is_coupled_to_an_earlier(graph, &units, layer) => {
                 hidden_units(&units, layer, parameters)
@@ -164,10 +170,10 @@ pub fn groups(graph: &Graph, parameters: &Parameters, kind: GroupKind) -> Result
 
 /// The slices of `layer`'s own tensors along the axes with `role`, if surgery can remove their units.
 fn by_axis(units: &CoupledUnits, layer: usize, role: Role, parameters: &Parameters) -> (usize, Vec<View>) {
-    let own = |axis: &&UnitAxis| {
-        axis.role == role && axis.layer == layer && parameters.table[axis.tensor].layer == layer
-    };
-    let own = units.parameters.iter().filter(own);
+    let first = units.parameters.partition_point(|axis| axis.layer < layer);
+    let end = units.parameters.partition_point(|axis| axis.layer <= layer);
+    let own = |axis: &&UnitAxis| axis.role == role && parameters.table[axis.tensor].layer == layer;
+    let own = units.parameters[first..end].iter().filter(own);
     let members = own.clone().next().map_or(&[][..], |axis| &axis.units);
     views(units, members, own, parameters)
 }
@@ -194,29 +200,27 @@ fn views<'a>(
     axes: impl Iterator<Item = &'a UnitAxis>,
     parameters: &Parameters,
 ) -> (usize, Vec<View>) {
-    let mut numbers: Vec<u32> = vec![NONE; units.count()];
-    let mut count = 0;
+    let mut numbers: HashMap<usize, u32> = HashMap::new();
     for &unit in members.iter().filter(|&&unit| units.kept[unit].is_none()) {
-        if numbers[unit] == NONE {
-            numbers[unit] = count;
-            count += 1;
-        }
+        let next = numbers.len() as u32;
+        numbers.entry(unit).or_insert(next);
     }
     let mut views = Vec::new();
     for axis in axes {
-        let group_of: Vec<u32> = axis.units.iter().map(|&unit| numbers[unit]).collect();
+        let group_of: Vec<u32> =
+            axis.units.iter().map(|unit| numbers.get(unit).copied().unwrap_or(NONE)).collect();
         let view = View::new(parameters, axis, group_of);
         // A tied weight's axis comes once for each layer that has it.
         if view.group_of.iter().any(|&group| group != NONE) && !views.contains(&view) {
             views.push(view);
         }
     }
-    (count as usize, views)
+    (numbers.len(), views)
 }
 
 /// The number of the weight of `layer` in the table: a layer's weight is its first tensor.
 fn weight_of(layer: usize, parameters: &Parameters) -> Option<usize> {
-    parameters.table.iter().position(|tensor| tensor.layer == layer)
+    numbers_of(&parameters.table, layer).next()
 }
 
 /// The columns of the weight of `layer` as a matrix. If its filters come in `groups`, each group has its own columns,
@@ -264,50 +268,20 @@ fn filters_on_columns(
 }
 
 /// The convolution `layer`, and the batch norm that follows it.
-fn whole_layers(graph: &Graph, layer: usize, parameters: &Parameters) -> (usize, Vec<View>) {
-    let norm = readers(graph, layer + 1)
-        .into_iter()
-        .filter(|&reader| matches!(graph.layers()[reader].layer, LayerSpec::BatchNorm(_)));
-    let members: Vec<usize> = std::iter::once(layer).chain(norm).collect();
-    let theirs = parameters.table.iter().enumerate().filter(|(_, own)| members.contains(&own.layer));
-    let whole = |(tensor, own): (usize, &Parameter)| View {
-        tensor,
-        range: own.range.clone(),
-        inner: own.range.len(),
-        group_of: vec![0],
+fn whole_layers(
+    graph: &Graph,
+    layer: usize,
+    readers: &[usize],
+    parameters: &Parameters,
+) -> (usize, Vec<View>) {
+    let norms = readers.iter().copied();
+    let norms = norms.filter(|&reader| matches!(graph.layers()[reader].layer, LayerSpec::BatchNorm(_)));
+    let theirs = std::iter::once(layer).chain(norms).flat_map(|member| numbers_of(&parameters.table, member));
+    let whole = |tensor: usize| {
+        let range = parameters.table[tensor].range.clone();
+        View { tensor, inner: range.len(), range, group_of: vec![0] }
     };
     (1, theirs.map(whole).collect())
-}
-
-/// The layers that read source `source`.
-fn readers(graph: &Graph, source: usize) -> Vec<usize> {
-    (0..graph.layers().len()).filter(|&reader| graph.sources(reader).contains(&source)).collect()
-}
-
-/// Whether `layer` is part of a residual branch that a shortcut goes around: a chain of layers, each read by the next
-/// alone, that ends in a sum, another input of which is no such chain of its own with a convolution in it.
-fn ends_in_a_sum(graph: &Graph, layer: usize) -> bool {
-    let mut source = layer + 1;
-    loop {
-        let [reader] = readers(graph, source)[..] else { return false };
-        if matches!(graph.layers()[reader].layer, LayerSpec::Add(_)) {
-            let others = graph.sources(reader).iter().filter(|&&other| other != source);
-            let convolutions = chain_convolutions(graph, source);
-            return others.into_iter().any(|&other| chain_convolutions(graph, other) < convolutions);
-        }
-        source = reader + 1;
-    }
-}
-
-/// The convolutions on the way back from `source` to the next source that several layers read.
-fn chain_convolutions(graph: &Graph, mut source: usize) -> usize {
-    let mut count = 0;
-    while let Some(layer) = source.checked_sub(1).filter(|_| readers(graph, source).len() == 1) {
-        let [before] = graph.sources(layer)[..] else { break };
-        count += usize::from(matches!(graph.layers()[layer].layer, LayerSpec::Conv2d(_)));
-        source = before;
-    }
-    count
 }
 
 #[cfg(test)]

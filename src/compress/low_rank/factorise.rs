@@ -8,7 +8,7 @@ mod plan;
 mod recurrent;
 mod request;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 pub use pair::Form;
@@ -19,7 +19,7 @@ use self::pair::Pair;
 use self::recurrent::Product;
 use crate::error::Result;
 use crate::job::LowRank;
-use crate::nn::{Graph, Node, Parameters};
+use crate::nn::{Graph, Node, Parameter, Parameters};
 
 /// A factorised network, and what was done to it.
 #[derive(Clone, Debug)]
@@ -91,9 +91,11 @@ fn two_nodes(node: &Node, pair: &Pair) -> [Node; 2] {
 impl Factorised {
     /// `made`: the factors, by tensor; all else is as it was `before`.
     fn fill(&mut self, before: &Parameters, made: &BTreeMap<String, Vec<f32>>) {
+        let old: HashMap<&str, &Parameter> =
+            before.table.iter().map(|old| (old.name.as_str(), old)).collect();
         let origin = |name: &str| match made.contains_key(name) {
             true => None,
-            false => before.table.iter().find(|old| old.name == name).map(|old| old.range.clone()),
+            false => old.get(name).map(|old| old.range.clone()),
         };
         self.origins = self.parameters.table.iter().map(|parameter| origin(&parameter.name)).collect();
         self.parameters.values = self.take(&before.values);

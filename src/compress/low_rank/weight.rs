@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 pub(super) use crate::nn::layer::RECURRENT;
+use crate::nn::parameters::of_layer;
 use crate::nn::{Graph, LayerSpec, Parameters};
 
 /// A matrix `[N, d]` of a network.
@@ -84,7 +85,7 @@ pub(super) fn matrix<'a>(
     if let Some(reason) = reason_to_leave(graph, index) {
         return Err(reason);
     }
-    let own = parameters.table.iter().find(|p| p.layer == index && p.spec.name == tensor);
+    let own = of_layer(&parameters.table, index).iter().find(|p| p.spec.name == tensor);
     let own = own.ok_or_else(|| format!("it has no tensor `{tensor}`"))?;
     let (values, width) = (&parameters.values[own.range.clone()], own.spec.row());
     Ok(Matrix { name: &own.name, values, filters: values.len() / width, width })

@@ -3,10 +3,12 @@
 //! A branch that ends in a batch norm adds that norm's constant even where its convolutions are zero. It is zero, and goes,
 //! only if the norm's factors are too; they are part of the structure for this reason ([`super::super::groups`]).
 
+use std::collections::HashMap;
+
 use super::Surgery;
 use crate::error::Result;
 use crate::nn::coupling::Units;
-use crate::nn::parameters::{Parameters, statistics_table, table};
+use crate::nn::parameters::{Parameters, of_layer, statistics_table, table};
 use crate::nn::{Graph, LayerSpec, Node, Parameter};
 
 /// `graph` without branches that are zero, if there are any. Layers that nothing else uses go with them, and so does the
@@ -61,7 +63,7 @@ fn zero_sources(graph: &Graph, parameters: &Parameters) -> Result<Vec<bool>> {
     let mut zero = vec![false];
     for layer in 0..graph.layers().len() {
         let coupling = graph.coupling(layer)?;
-        let mut own = parameters.table.iter().filter(|tensor| tensor.layer == layer).peekable();
+        let mut own = of_layer(&parameters.table, layer).iter().peekable();
         let has_tensors = own.peek().is_some() || graph.tied(layer).is_some();
         let is_zero = |tensor: &Parameter| parameters.values[tensor.range.clone()].iter().all(|&v| v == 0.0);
         let all_zero = graph.tied(layer).is_none() && own.all(is_zero);
@@ -75,23 +77,24 @@ fn zero_sources(graph: &Graph, parameters: &Parameters) -> Result<Vec<bool>> {
 /// By layer: whether the output, made by source `last`, needs it.
 fn used_layers(graph: &Graph, inputs: &[Vec<usize>], last: usize) -> Vec<bool> {
     let mut used = vec![false; graph.layers().len()];
-    if let Some(last) = last.checked_sub(1) {
-        mark(last, inputs, &mut used);
+    let Some(last) = last.checked_sub(1) else { return used };
+    used[last] = true;
+    // A layer reads earlier ones alone.
+    for layer in (0..=last).rev() {
+        if !used[layer] {
+            continue;
+        }
+        inputs[layer]
+            .iter()
+            .filter_map(|source| source.checked_sub(1))
+            .for_each(|before| used[before] = true);
     }
     used
 }
 
-fn mark(layer: usize, inputs: &[Vec<usize>], used: &mut [bool]) {
-    used[layer] = true;
-    for source in &inputs[layer] {
-        if let Some(before) = source.checked_sub(1).filter(|&before| !used[before]) {
-            mark(before, inputs, used);
-        }
-    }
-}
-
 /// Where the tensors of `after` stand among those of `before`, by name.
 fn index(before: &[Parameter], after: &[Parameter]) -> Vec<usize> {
-    let place = |new: &Parameter| before.iter().find(|old| old.name == new.name).map(|old| old.range.clone());
+    let before: HashMap<&str, &Parameter> = before.iter().map(|old| (old.name.as_str(), old)).collect();
+    let place = |new: &Parameter| before.get(new.name.as_str()).map(|old| old.range.clone());
     after.iter().filter_map(place).flatten().collect()
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Surgery;
 use crate::error::Result;
-use crate::nn::parameters::table;
+use crate::nn::parameters::{numbers_of, table};
 use crate::nn::{Graph, Parameter, Parameters};
 
 /// `graph` without columns that are zero in all rows of their matrix, if there are any; and the layers of which none would
@@ -22,7 +22,7 @@ pub fn cut_columns(graph: &Graph, parameters: &Parameters) -> Result<(Option<Sur
         let columns = node.layer.columns_mut().filter(|_| !graph.shares_weight(layer));
         let Some((columns, _)) = columns else { continue };
         // A layer's weight is its first tensor.
-        let Some(weight) = parameters.table.iter().position(|tensor| tensor.layer == layer) else { continue };
+        let Some(weight) = numbers_of(&parameters.table, layer).next() else { continue };
         let (mut kept, width) = live(&parameters.table[weight], &parameters.values);
         if kept.is_empty() {
             emptied.push(layer);

@@ -29,12 +29,14 @@ pub fn dead_units(units: &CoupledUnits, seen: &Seen) -> Vec<bool> {
 pub fn spare(units: &CoupledUnits, seen: &Seen, round_to: usize, dead: &mut [bool]) -> Vec<usize> {
     let strength = &seen.strength;
     let mut emptied = Vec::new();
+    let mut is_emptied = vec![false; units.of_source.len()];
     // One layer's units may be another's, so that a round for it changes the count of one before.
     loop {
         let mut spared = false;
         for (layer, own) in units.of_source.iter().skip(1).enumerate() {
             let kept = own.iter().filter(|&&unit| !dead[unit]).count();
-            if kept == 0 && !own.is_empty() && !emptied.contains(&layer) {
+            if kept == 0 && !own.is_empty() && !is_emptied[layer] {
+                is_emptied[layer] = true;
                 emptied.push(layer);
             }
             let wanted = kept.max(1).next_multiple_of(round_to.max(1)).min(own.len());
@@ -54,6 +56,7 @@ pub fn spare(units: &CoupledUnits, seen: &Seen, round_to: usize, dead: &mut [boo
                 if let Some(&unit) = axis.units.iter().max_by(stronger) {
                     dead[unit] = false;
                     spared = true;
+                    is_emptied[axis.layer] = true;
                     emptied.push(axis.layer);
                 }
             }

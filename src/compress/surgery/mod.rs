@@ -17,7 +17,7 @@ pub mod dead;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::units::CoupledUnits;
 use crate::error::Result;
@@ -102,6 +102,7 @@ pub struct Shrunk {
 pub fn shrink(graph: &Graph, parameters: &Parameters, options: &Shrink) -> Result<Shrunk> {
     let mut shrunk = Shrunk { surgery: Surgery::none(graph, parameters), emptied: Vec::new() };
     let mut parameters = parameters.clone();
+    let mut seen = HashSet::new();
     loop {
         let graph = &shrunk.surgery.graph;
         let mut emptied = Vec::new();
@@ -115,7 +116,7 @@ pub fn shrink(graph: &Graph, parameters: &Parameters, options: &Shrink) -> Resul
             emptied.extend(without);
         }
         for name in emptied.into_iter().map(|layer| graph.layers()[layer].name.clone()) {
-            if !shrunk.emptied.contains(&name) {
+            if seen.insert(name.clone()) {
                 shrunk.emptied.push(name);
             }
         }

@@ -14,8 +14,9 @@ use serde_json::{Map, Value};
 
 use super::Shape;
 use super::layer::ParameterSpec;
-use super::size::elements;
+use super::size::{MOST_MULTIPLY_ADDS, elements};
 use crate::error::{Error, Result};
+use crate::text::quote;
 
 pub use node::Node;
 use node::check_name;
@@ -38,38 +39,62 @@ pub struct Graph {
     /// Of each layer: the earlier one whose weight it shares.
     #[serde(skip)]
     tied: Vec<Option<usize>>,
+    /// Of each layer: whether a later one shares its weight.
+    #[serde(skip)]
+    lends: Vec<bool>,
+    /// The layers in the order of their names.
+    #[serde(skip)]
+    by_name: Vec<usize>,
 }
 
 impl Graph {
     /// Checks `layers` and infers their shapes. The last layer is the network's output.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] with the layer that does not fit.
     pub fn new(input: Shape, layers: Vec<Node>) -> Result<Graph> {
+        Graph::check(input, layers).map_err(|(error, _)| error)
+    }
+
+    /// [`Graph::new`]; the second part of an error is the number of the layer to blame.
+    fn check(input: Shape, layers: Vec<Node>) -> std::result::Result<Graph, (Error, usize)> {
         let mut numbers = HashMap::from([(INPUT, 0)]);
         let (mut sources, mut shapes, mut tied) = (Vec::<Vec<usize>>::new(), vec![input], Vec::new());
-        let fail = |message| shape_error(INPUT, "input", message);
+        let fail = |message| (shape_error(INPUT, "input", message), 0);
         if shape_elements(input).map_err(fail)? == 0 {
             return Err(fail(format!("a sample of {input} has no elements")));
         }
         for (index, node) in layers.iter().enumerate() {
-            let fail = |message| shape_error(&node.name, node.layer.kind(), message);
+            let fail = |message| (shape_error(&node.name, node.layer.kind(), message), index);
             check_name(&node.name).map_err(fail)?;
             let from = node.inputs.iter().map(|name| numbers.get(name.as_str()).copied().ok_or(name));
             let from = from.collect::<std::result::Result<Vec<usize>, _>>().map_err(|name| {
-                fail(format!("its input `{name}` is no earlier layer; inputs must come before their use"))
+                fail(format!(
+                    "its input `{}` is no earlier layer; inputs must come before their use",
+                    quote(name)
+                ))
             })?;
-            if (1..from.len()).any(|i| from[..i].contains(&from[i])) {
+            if has_twice(&from) {
                 return Err(fail("it reads the same input twice".into()));
             }
             let inputs: Vec<Shape> = from.iter().map(|&source| shapes[source]).collect();
             let shape = node.layer.describe().output(&inputs).map_err(fail)?;
             shape_elements(shape).map_err(fail)?;
-            tied.push(find_tied(node, &inputs, &layers[..index], &sources, &shapes).map_err(fail)?);
+            let work = node.layer.describe().multiply_adds(&inputs).map_err(fail)?;
+            if work > MOST_MULTIPLY_ADDS {
+                return Err(fail("a sample needs more than the limit of 2^46 multiply-adds".into()));
+            }
+            tied.push(find_tied(node, &inputs, &layers, &numbers, &sources, &shapes).map_err(fail)?);
             if numbers.insert(&node.name, index + 1).is_some() {
                 return Err(fail("another layer has this name".into()));
             }
             shapes.push(shape);
             sources.push(from);
         }
-        let graph = Graph { input, layers, sources, shapes, tied };
+        let (mut lends, mut by_name) = (vec![false; layers.len()], Vec::from_iter(0..layers.len()));
+        tied.iter().flatten().for_each(|&owner: &usize| lends[owner] = true);
+        by_name.sort_unstable_by_key(|&layer| layers[layer].name.as_str());
+        let graph = Graph { input, layers, sources, shapes, tied, lends, by_name };
         graph.check_every_output_is_used()?;
         Ok(graph)
     }
@@ -85,14 +110,7 @@ impl Graph {
             let before = layers.last().map_or(INPUT, |node| &node.name).to_string();
             layers.push(Node::from_table(table, index, before).map_err(|error| (error, index))?);
         }
-        let names: Vec<String> = layers.iter().map(|node| node.name.clone()).collect();
-        Graph::new(input, layers).map_err(|error| {
-            let blamed = match &error {
-                Error::Shape { layer, .. } => names.iter().rposition(|name| name == layer),
-                _ => None,
-            };
-            (error, blamed.unwrap_or(0))
-        })
+        Graph::check(input, layers)
     }
 
     /// The problems of each of `tables` by itself, independent of the samples and the other layers: its number, and the
@@ -162,7 +180,13 @@ impl Graph {
 
     /// Whether the weight of layer `index` is that of another layer too.
     pub fn shares_weight(&self, index: usize) -> bool {
-        self.tied(index).is_some() || (0..self.layers.len()).any(|other| self.tied(other) == Some(index))
+        self.tied(index).is_some() || self.lends[index]
+    }
+
+    /// The number of the layer that is called `name`.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        let found = self.by_name.binary_search_by_key(&name, |&layer| self.layers[layer].name.as_str());
+        found.ok().map(|place| self.by_name[place])
     }
 
     /// The tensors of layer `index` that are not trained.
@@ -193,6 +217,14 @@ impl Graph {
             .map_err(|message| shape_error(&node.name, node.layer.kind(), message))
     }
 
+    /// Puts the name of the layer that makes source `number` to what is wrong with it.
+    pub(super) fn fail_at<T>(&self, number: usize, result: std::result::Result<T, String>) -> Result<T> {
+        result.map_err(|message| match number.checked_sub(1).map(|layer| &self.layers[layer]) {
+            Some(node) => shape_error(&node.name, node.layer.kind(), message),
+            None => shape_error(INPUT, "input", message),
+        })
+    }
+
     /// The name of the last layer that has parameters, be they another layer's: the one that makes the logits.
     pub fn logits_layer(&self) -> Result<Option<&str>> {
         for index in (0..self.layers.len()).rev() {
@@ -203,42 +235,52 @@ impl Graph {
         Ok(None)
     }
 
-    fn check_every_output_is_used(&self) -> Result<()> {
+    fn check_every_output_is_used(&self) -> std::result::Result<(), (Error, usize)> {
         let Some(last) = self.layers.len().checked_sub(1) else {
-            return Err(shape_error("network", "graph", "a network needs at least one layer".into()));
+            return Err((shape_error("network", "graph", "a network needs at least one layer".into()), 0));
         };
-        for (index, node) in self.layers[..last].iter().enumerate() {
-            if !self.sources.iter().flatten().any(|&source| source == index + 1) {
-                let message = "no later layer uses its output; only the last layer may end the network";
-                return Err(shape_error(&node.name, node.layer.kind(), message.into()));
-            }
-        }
-        Ok(())
+        let mut is_used = vec![false; self.shapes.len()];
+        self.sources.iter().flatten().for_each(|&source| is_used[source] = true);
+        let Some(index) = (0..last).find(|&index| !is_used[index + 1]) else { return Ok(()) };
+        let (node, message) = (
+            &self.layers[index],
+            "no later layer uses its output; only the last layer may end the network".to_owned(),
+        );
+        Err((shape_error(&node.name, node.layer.kind(), message), index))
     }
 }
 
-/// The number of the layer whose weight `node` shares, if that fits: it is one of the layers `before` and has a weight of
-/// the shape that `node` needs.
+/// Whether one number is in `numbers` twice.
+fn has_twice(numbers: &[usize]) -> bool {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable();
+    sorted.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// The number of the layer whose weight `node` shares, if that fits: it is an earlier one, which `numbers` has by its name, and
+/// has a weight of the shape that `node` needs.
 fn find_tied(
     node: &Node,
     inputs: &[Shape],
-    before: &[Node],
+    layers: &[Node],
+    numbers: &HashMap<&str, usize>,
     sources: &[Vec<usize>],
     shapes: &[Shape],
 ) -> std::result::Result<Option<usize>, String> {
     let Some((name, wanted)) = node.layer.describe().tied(inputs)? else { return Ok(None) };
-    let Some(index) = before.iter().position(|layer| layer.name == name) else {
-        return Err(format!("it is tied to `{name}`, which is no earlier layer"));
+    let shown = quote(name);
+    let Some(index) = numbers.get(name).and_then(|number| number.checked_sub(1)) else {
+        return Err(format!("it is tied to `{shown}`, which is no earlier layer"));
     };
-    let owner = before[index].layer.describe();
+    let owner = layers[index].layer.describe();
     let its_inputs: Vec<Shape> = sources[index].iter().map(|&source| shapes[source]).collect();
     match owner.parameters(&its_inputs)?.into_iter().find(|spec| spec.name == "weight") {
         Some(spec) if spec.shape == wanted => Ok(Some(index)),
         Some(spec) => Err(format!(
-            "it needs a weight of {wanted:?}, and that of `{name}`, to which it is tied, is {:?}",
+            "it needs a weight of {wanted:?}, and that of `{shown}`, to which it is tied, is {:?}",
             spec.shape
         )),
-        None => Err(format!("it is tied to `{name}`, which has no weight of its own")),
+        None => Err(format!("it is tied to `{shown}`, which has no weight of its own")),
     }
 }
 
@@ -259,5 +301,5 @@ fn shape_elements(shape: Shape) -> std::result::Result<usize, String> {
 const LARGEST_VOCABULARY: usize = 1 << 24;
 
 fn shape_error(layer: &str, operation: &str, message: String) -> Error {
-    Error::Shape { layer: layer.into(), operation: operation.into(), message }
+    Error::Shape { layer: quote(layer).into(), operation: quote(operation).into(), message }
 }

@@ -7,6 +7,7 @@ use super::{INPUT, shape_error};
 use crate::error::Result;
 use crate::job::suggest;
 use crate::nn::LayerSpec;
+use crate::text::quote;
 
 /// A layer in its place.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,7 +32,9 @@ impl Node {
         let name = match given {
             None => default_name.clone(),
             Some(Value::String(name)) => name,
-            Some(other) => return Err(fail(format!("`name` must be a string, got {other}"))),
+            Some(other) => {
+                return Err(fail(format!("`name` must be a string, got {}", quote(&other.to_string()))));
+            }
         };
         let inputs = match table.remove("inputs") {
             None => vec![before],
@@ -63,7 +66,7 @@ fn culprit<'a>(table: &'a Map<String, Value>, message: &str) -> Option<&'a str> 
 fn explain(message: &str, key: Option<&str>) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let words = |what: &str, word: &str, known: Vec<&str>| {
-        format!("unknown {what} `{word}`; {}", suggest(word, &known))
+        format!("unknown {what} `{}`; {}", quote(word), suggest(word, &known))
     };
     // Every layer has these, whatever else it has.
     let common = ["type", "name", "inputs"];
@@ -85,11 +88,13 @@ fn explain(message: &str, key: Option<&str>) -> String {
                 Some((found, expected)) => {
                     let found = found.split_once(": ").map_or(found, |(_, found)| found);
                     format!(
-                        "{key} must be {}, found {found}",
-                        expected.replace("usize", "a whole number of at least 0")
+                        "{} must be {}, found {}",
+                        quote(key),
+                        quote(&expected.replace("usize", "a whole number of at least 0")),
+                        quote(found)
                     )
                 }
-                None => format!("{key} {message}"),
+                None => format!("{} {}", quote(key), quote(message)),
             }
         }
     }

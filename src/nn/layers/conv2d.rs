@@ -12,7 +12,7 @@ use crate::nn::Shape;
 use crate::nn::coupling::{Axis, Coupling};
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
-use crate::nn::size::elements;
+use crate::nn::size::{elements, multiply};
 use crate::nn::spec::{Pair, default};
 use crate::tensor::{Convolution, ConvolutionShape};
 use crate::text::plural;
@@ -49,6 +49,9 @@ pub struct Conv2d {
     pub bias_init: Init,
 }
 
+/// The most pixels that lie at different places from the outputs: the gradient of the input has a pass for each.
+const MOST_PHASES: usize = 1 << 16;
+
 impl Conv2d {
     /// What it computes of an image.
     ///
@@ -75,8 +78,18 @@ impl Conv2d {
         }
         let window = window(image, self.kernel.get(), self.stride.get(), self.padding.get(), false)?;
         let (rows, columns) = window.kernel;
-        // The weight, and the column matrix of one sample.
+        // The weight, the image with its padding, and the column matrix of one sample.
+        let padded =
+            [(image.1, window.padding.0), (image.2, window.padding.1)].map(|(side, pad)| side + 2 * pad);
+        elements(&[window.channels, padded[0], padded[1]])?;
         elements(&[self.filters, window.channels, rows, columns])?;
+        let phases = window.stride.0.min(image.1) * window.stride.1.min(image.2);
+        if phases > MOST_PHASES {
+            let (rows, columns) = window.stride;
+            return Err(format!(
+                "a stride of {rows}x{columns} is too large: their product may be {MOST_PHASES}"
+            ));
+        }
         self.columns.check(window.channels / self.groups * rows * columns)?;
         elements(&[window.channels, rows, columns, window.output.0, window.output.1])?;
         Ok(ConvolutionShape { window, filters: self.filters, groups: self.groups })
@@ -121,8 +134,7 @@ impl Describe for Conv2d {
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
         let window = self.shape(inputs)?.window;
-        let each = (self.columns.count(window.rows() / self.groups) * window.positions()) as u64;
-        Ok((self.filters as u64).saturating_mul(each))
+        Ok(multiply(&[self.filters, self.columns.count(window.rows() / self.groups), window.positions()]))
     }
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {

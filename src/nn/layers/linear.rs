@@ -7,7 +7,7 @@ use crate::nn::Shape;
 use crate::nn::coupling::Coupling;
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
-use crate::nn::size::elements;
+use crate::nn::size::{elements, multiply};
 use crate::nn::spec::default;
 use crate::tensor::{add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
 
@@ -81,7 +81,7 @@ impl Describe for Linear {
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
         let (rows, features) = single_rows(inputs)?;
-        Ok((rows * self.columns.count(features) * self.units) as u64)
+        Ok(multiply(&[rows, self.columns.count(features), self.units]))
     }
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {

@@ -8,6 +8,7 @@ use super::window::{Pooling, covered};
 use crate::nn::Shape;
 use crate::nn::coupling::Coupling;
 use crate::nn::layer::{Backward, Describe, Forward, Layer};
+use crate::nn::size::elements;
 use crate::tensor::{Window, for_each_row, rows, rows_mut, vectorise};
 
 /// Maximum pooling; padding never wins.
@@ -27,7 +28,8 @@ impl Describe for MaxPool2d {
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
         let window = self.0.window(inputs)?;
-        Ok((window.channels * window.positions()).saturating_mul(batch))
+        let covered = (window.output.0 + window.output.1) * size_of::<Range<usize>>() / size_of::<u32>();
+        Ok(elements(&[window.channels, window.positions(), batch])? + covered)
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {

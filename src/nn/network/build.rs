@@ -1,14 +1,14 @@
 //! From a structure to a network: which layer reads which tensors, and buffers for every pass to come.
 
-use std::ops::Range;
+use std::collections::HashSet;
 
 use super::Network;
 use crate::error::Result;
 use crate::nn::clock::Clock;
 use crate::nn::graph::Graph;
 use crate::nn::layer::Layer;
-use crate::nn::memory::{check_memory, wanted};
-use crate::nn::parameters::{Parameters, ranges, statistics_table, table};
+use crate::nn::memory::{check_memory, readers, wanted};
+use crate::nn::parameters::{Parameters, of_layer, ranges, statistics_table, table};
 
 impl Network {
     /// A network of `graph` with all parameters zero, for batches of up to `capacity` samples.
@@ -30,19 +30,18 @@ impl Network {
         });
         let starts = starts.collect();
         for (i, owner) in (0..count).filter_map(|i| Some((i, graph.tied(i)?))) {
-            let name = format!("{}/weight", graph.layers()[owner].name);
-            let weight = parameters.table.iter().find(|parameter| parameter.name == name);
+            let weight = of_layer(&parameters.table, owner).iter().find(|own| own.spec.name == "weight");
             ranges[i].push(weight.map(|weight| weight.range.clone()).expect("the graph has found it"));
         }
-        let later =
-            |i: usize, range: &Range<usize>| ranges[i + 1..].iter().flatten().any(|other| other == range);
-        let shared = ranges.iter().enumerate();
-        let shared =
-            shared.map(|(i, own)| own.iter().map(|range| !range.is_empty() && later(i, range)).collect());
-        let shared = shared.collect();
-
-        let mut readers = vec![0; count + 1];
-        (0..count).flat_map(|i| graph.sources(i)).for_each(|&source| readers[source] += 1);
+        // From the last layer on: the tensors that a later one reads.
+        let mut read = HashSet::new();
+        let mut shared: Vec<Vec<bool>> = Vec::with_capacity(count);
+        for own in ranges.iter().rev() {
+            shared.push(own.iter().map(|range| !range.is_empty() && read.contains(range)).collect());
+            read.extend(own.iter().cloned());
+        }
+        shared.reverse();
+        let readers = readers(&graph);
         let buffer = |source: usize| vec![0.0; graph.shape(source).elements() * capacity];
         let outputs = (0..=count).map(buffer).collect();
         let sized = |yes: &dyn Fn(usize) -> bool| {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::clock::Clock;
 use super::graph::Graph;
 use super::layer::{Backward, Carried, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, of_layer};
 use crate::tensor::{add_scaled, for_each_row, rows, rows_mut, within};
 
 /// A network that can run batches of up to `capacity` samples. All buffers are sized here; a step allocates nothing.
@@ -199,7 +199,7 @@ impl Network {
             return Some(say("the input".into(), found));
         }
         for (i, node) in self.graph.layers().iter().enumerate() {
-            for parameter in self.parameters.table.iter().filter(|p| p.layer == i) {
+            for parameter in of_layer(&self.parameters.table, i) {
                 if let Some(found) = bad(&self.parameters.values[parameter.range.clone()]) {
                     return Some(say(format!("parameter `{}`", parameter.name), found));
                 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::kernel::Tiles;
 use super::pack::{Lines, pack};
 use super::pass::Pass;
-use crate::tensor::blocks::{Block, Line, Machine, Shared, part, parts, room};
+use crate::tensor::blocks::{Block, Line, Machine, Shared, most, part, parts, room};
 use crate::tensor::simd::dispatch;
 use crate::tensor::threads::{for_each, thread};
 
@@ -21,7 +21,7 @@ fn most_filters(machine: Machine) -> usize {
 /// Rows of outputs that are computed from one packed copy.
 fn slab(pass: &Pass, machine: Machine) -> usize {
     let fits = |rows: usize| packed_elements(pass, machine, rows) * size_of::<f32>() <= PACKED_BYTES;
-    (1..=pass.row.outputs).rev().find(|&rows| fits(rows)).unwrap_or(1)
+    most(pass.row.outputs, fits)
 }
 
 fn packed_elements(pass: &Pass, machine: Machine, rows: usize) -> usize {

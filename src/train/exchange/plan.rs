@@ -1,5 +1,7 @@
 //! Which tensors travel as ternaries and which as float32, and with which others each travels.
 
+use std::collections::HashSet;
+
 use super::bucket::{Bucket, Tensor};
 use crate::error::{Error, Result};
 use crate::job::{self, suggest};
@@ -41,7 +43,7 @@ struct Group<'a> {
 }
 
 fn groups<'a>(job: &job::Exchange, graph: &Graph, table: &'a [Parameter]) -> Result<Vec<Group<'a>>> {
-    let kept = kept_layers(&job.keep_float, graph)?;
+    let kept: HashSet<usize> = kept_layers(&job.keep_float, graph)?.into_iter().collect();
     let is_float = |parameter: &Parameter| {
         job.gradients == job::Gradients::Float32
             || parameter.range.len() < job.min_elements
@@ -91,7 +93,7 @@ pub fn kept_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
     };
     let number = |name: &String| {
         let layer = if name == LOGITS { logits } else { Some(name.as_str()) };
-        graph.layers().iter().position(|node| Some(node.name.as_str()) == layer).ok_or_else(|| refuse(name))
+        layer.and_then(|layer| graph.find(layer)).ok_or_else(|| refuse(name))
     };
     let mut kept = names.iter().map(number).collect::<Result<Vec<_>>>()?;
     // A weight that is shared is its owner's.

@@ -1,7 +1,7 @@
 //! A step allocates nothing: every buffer is sized when the network is built. The allocator of this binary counts.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+#[path = "../counting.rs"]
+mod counting;
 
 use ternflock::bench::{Stepper, default_batch};
 use ternflock::compress::force::Force;
@@ -12,37 +12,18 @@ use ternflock::nn::{Graph, Network, Parameters, Shape};
 use ternflock::smoothout::SmoothOut;
 use ternflock::tensor::{set_threads, within};
 
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: the system's allocator does the work.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: the caller's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use counting::allocations;
 
 /// Allocations of three steps after two others.
-fn allocations(model: &str, batch: usize) -> usize {
+fn allocations_of_steps(model: &str, batch: usize) -> usize {
     let mut stepper = Stepper::new(model, batch).unwrap();
     // One entry into the pool: its queue makes room for 63 more every 63 entries, which is no part of a step.
     within(|| {
         let mut steps = |count: usize| (0..count).for_each(|_| assert!(stepper.step().is_finite()));
         steps(2);
-        let before = ALLOCATIONS.load(Relaxed);
+        let before = allocations();
         steps(3);
-        ALLOCATIONS.load(Relaxed) - before
+        allocations() - before
     })
 }
 
@@ -57,9 +38,9 @@ fn allocations_of_force(kind: ForceKind) -> usize {
     let Parameters { values, gradients, .. } = &mut parameters;
     within(|| {
         force.add(values, gradients);
-        let before = ALLOCATIONS.load(Relaxed);
+        let before = allocations();
         (0..3).for_each(|_| force.add(values, gradients));
-        ALLOCATIONS.load(Relaxed) - before
+        allocations() - before
     })
 }
 
@@ -82,9 +63,9 @@ fn allocations_on_columns(batch: usize) -> usize {
     };
     within(|| {
         step();
-        let before = ALLOCATIONS.load(Relaxed);
+        let before = allocations();
         (0..3).for_each(|_| step());
-        ALLOCATIONS.load(Relaxed) - before
+        allocations() - before
     })
 }
 
@@ -102,9 +83,9 @@ fn allocations_of_noise(adapt: Adapt) -> usize {
     };
     within(|| {
         step();
-        let before = ALLOCATIONS.load(Relaxed);
+        let before = allocations();
         (0..3).for_each(|_| step());
-        ALLOCATIONS.load(Relaxed) - before
+        allocations() - before
     })
 }
 
@@ -115,7 +96,11 @@ fn steps_allocate_nothing() {
         set_threads(threads).unwrap();
         for model in ["lenet", "convnet-quick", "resnet-20", "lstm-small"] {
             for batch in [3, default_batch(model).unwrap()] {
-                assert_eq!(allocations(model, batch), 0, "{model}, batch {batch}, {threads} threads");
+                assert_eq!(
+                    allocations_of_steps(model, batch),
+                    0,
+                    "{model}, batch {batch}, {threads} threads"
+                );
             }
         }
         for batch in [2, 24] {
@@ -128,7 +113,7 @@ fn steps_allocate_nothing() {
             assert_eq!(allocations_of_force(kind), 0, "{kind:?}, {threads} threads");
         }
     }
-    let counted = ALLOCATIONS.load(Relaxed);
+    let counted = allocations();
     drop(std::hint::black_box(vec![0; 10]));
-    assert_eq!(ALLOCATIONS.load(Relaxed), counted + 1, "the allocator counts");
+    assert_eq!(allocations(), counted + 1, "the allocator counts");
 }

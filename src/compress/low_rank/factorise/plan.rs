@@ -138,7 +138,7 @@ fn reason_to_leave(graph: &Graph, request: &LowRank, node: &Node, form: Form) ->
         Some("it makes the logits; give it a rank of its own to factorise it".into())
     } else if form == Form::Separable && lacks_columns(&node.layer) {
         Some("its kernels have lost columns, and a vertical and a horizontal filter need whole ones".into())
-    } else if graph.layers().iter().any(|other| other.name == first) {
+    } else if graph.find(&first).is_some() {
         Some(format!("there is a layer `{first}` already"))
     } else {
         None

@@ -4,7 +4,6 @@ use super::super::weight;
 use super::pair::Form;
 use crate::error::{Error, Result};
 use crate::job::{LowRank, suggest};
-use crate::nn::parameters::table;
 use crate::nn::{Graph, LayerSpec, Node};
 
 /// Refuses a share that is none, and names of layers that cannot be meant.
@@ -31,7 +30,9 @@ fn check_name(request: &LowRank, name: &str, graph: &Graph) -> Result<()> {
         return check_recurrent(request, name, node);
     }
     let weighted = graph.layers().iter().filter(|node| weight::tensor(&node.layer).is_some());
-    let Some(node) = weighted.clone().find(|node| node.name == name) else {
+    let index = graph.find(name);
+    let node = index.map(|index| &graph.layers()[index]);
+    let Some(node) = node.filter(|node| weight::tensor(&node.layer).is_some()) else {
         let recurrent = graph.layers().iter().filter(|node| node.layer.is_recurrent());
         let names = weighted.map(|node| node.name.clone());
         let names: Vec<String> =
@@ -48,7 +49,6 @@ fn check_name(request: &LowRank, name: &str, graph: &Graph) -> Result<()> {
             "`{name}` is a {kind} layer; only a conv2d has a vertical and a horizontal part"
         ));
     }
-    let index = graph.layers().iter().position(|other| other.name == name);
     if request.names(name)
         && let Some(reason) = index.and_then(|index| weight::reason_to_leave(graph, index))
     {
@@ -69,7 +69,7 @@ fn check_name(request: &LowRank, name: &str, graph: &Graph) -> Result<()> {
 /// The layer whose recurrent weight `name` is.
 fn recurrent_node<'a>(name: &str, graph: &'a Graph) -> Option<&'a Node> {
     let layer = weight::recurrent_layer(name)?;
-    graph.layers().iter().find(|node| node.name == layer && node.layer.is_recurrent())
+    graph.find(layer).map(|index| &graph.layers()[index]).filter(|node| node.layer.is_recurrent())
 }
 
 /// Of a recurrent weight called `name`.
@@ -98,12 +98,12 @@ fn check_recurrent(request: &LowRank, name: &str, node: &Node) -> Result<()> {
 
 /// The largest rank that the weight of `node` can have in the form that `request` asks for.
 fn full_rank(request: &LowRank, node: &Node, graph: &Graph) -> Result<usize> {
-    let table = table(graph)?;
-    let weight = weight::tensor(&node.layer).map(|tensor| format!("{}/{tensor}", node.name));
-    let weight = table.iter().find(|parameter| Some(&parameter.name) == weight.as_ref());
+    let (index, tensor) = (graph.find(&node.name), weight::tensor(&node.layer));
+    let own = index.map_or(Ok(Vec::new()), |index| graph.parameters(index))?;
+    let weight = own.iter().find(|spec| Some(spec.name) == tensor);
     // A weight that is tied to another's has none of its own.
     let Some(weight) = weight else { return Ok(usize::MAX) };
-    let (filters, elements) = (weight.spec.shape[0].max(1), weight.range.len());
+    let (filters, elements) = (weight.shape[0].max(1), weight.shape.iter().product::<usize>());
     let beside = match &node.layer {
         LayerSpec::Conv2d(conv) if request.is_separable(&node.name) => conv.kernel.get().1,
         _ => 1,
@@ -119,7 +119,7 @@ fn full_rank(request: &LowRank, node: &Node, graph: &Graph) -> Result<usize> {
 /// Those of [`Parameters::new`](crate::nn::Parameters::new).
 pub fn of_what_is_left(request: &LowRank, graph: &Graph) -> Result<LowRank> {
     let mut left = request.clone();
-    let find = |name: &str| graph.layers().iter().find(|node| node.name == name);
+    let find = |name: &str| graph.find(name).map(|index| &graph.layers()[index]);
     let is_half = |name: &str| {
         [Form::CrossFilter, Form::Separable].iter().any(|form| find(&form.first_name(name)).is_some())
     };

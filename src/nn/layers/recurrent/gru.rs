@@ -77,7 +77,7 @@ impl Describe for Gru {
         let sizes = self.sizes(inputs)?;
         let Sizes { steps, hidden, .. } = sizes;
         let states = History::elements(steps, hidden, batch) + (6 * steps + 1) * batch * hidden;
-        Ok(states + StateWeight::elements(&sizes, batch))
+        Ok(states + StateWeight::elements(&sizes, batch)?)
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {

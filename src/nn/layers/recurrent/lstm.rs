@@ -83,7 +83,7 @@ impl Describe for Lstm {
         let sizes = self.sizes(inputs)?;
         let (steps, hidden) = (sizes.steps, sizes.hidden);
         let states = 2 * History::elements(steps, hidden, batch) + (4 * steps + 2) * batch * hidden;
-        Ok(states + StateWeight::elements(&sizes, batch))
+        Ok(states + StateWeight::elements(&sizes, batch)?)
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {

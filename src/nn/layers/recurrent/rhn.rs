@@ -17,7 +17,7 @@ use crate::nn::Shape;
 use crate::nn::coupling::{Axis, Coupling};
 use crate::nn::init::Init;
 use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
-use crate::nn::size::elements;
+use crate::nn::size::{elements, multiply};
 use crate::nn::spec::default;
 use crate::tensor::{add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
@@ -85,15 +85,15 @@ impl Describe for Rhn {
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
         let sizes = self.sizes(inputs)?;
-        let levels = sizes.steps * (self.depth - 1) * sizes.state_multiply_adds();
-        Ok(sizes.multiply_adds() + levels as u64)
+        let levels = multiply(&[sizes.steps, self.depth - 1, sizes.state_multiply_adds()]);
+        Ok(sizes.multiply_adds().saturating_add(levels))
     }
 
     fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
         let sizes = self.sizes(inputs)?;
         let Sizes { steps, hidden, .. } = sizes;
-        let states = (3 * steps * self.depth + 2) * batch * hidden;
-        Ok(states + self.depth * StateWeight::elements(&sizes, batch))
+        let states = elements(&[3, steps, self.depth, batch, hidden])? + 2 * elements(&[batch, hidden])?;
+        Ok(states + self.depth * StateWeight::elements(&sizes, batch)?)
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {

@@ -78,7 +78,7 @@ impl Describe for Rnn {
         let sizes = self.sizes(inputs)?;
         let Sizes { steps, hidden, .. } = sizes;
         let states = History::elements(steps, hidden, batch) + (steps + 1) * batch * hidden;
-        Ok(states + StateWeight::elements(&sizes, batch))
+        Ok(states + StateWeight::elements(&sizes, batch)?)
     }
 
     fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {

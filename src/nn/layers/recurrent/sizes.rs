@@ -5,7 +5,7 @@ use crate::nn::Shape;
 use crate::nn::coupling::{Axis, Coupling, Units};
 use crate::nn::init::{Fan, Init};
 use crate::nn::layer::{ParameterSpec, RECURRENT};
-use crate::nn::size::elements;
+use crate::nn::size::{elements, multiply};
 use crate::tensor::{add_scaled, gemm, matrix, matrix_mut};
 
 /// The numbers of the parameters: `weight_ih` `[G H, D]`, `weight_hh` `[G H, H]`, `bias` `[G H]`.
@@ -109,7 +109,7 @@ impl Sizes {
     }
 
     pub fn multiply_adds(&self) -> u64 {
-        (self.steps * (self.width() * self.features + self.state_multiply_adds())) as u64
+        multiply(&[self.steps, self.width() * self.features + self.state_multiply_adds()])
     }
 
     /// Of one product of a sample's state with the recurrent weight.

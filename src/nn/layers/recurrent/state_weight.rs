@@ -2,6 +2,7 @@
 //! layer with a recurrent rank r, the product of `weight_hh` `[G H, r]` and `weight_hh_basis` `[r, H]`, one after the other.
 
 use super::sizes::Sizes;
+use crate::nn::size::elements;
 use crate::tensor::{Panels, gemm, matrix, matrix_mut};
 
 pub(super) struct StateWeight {
@@ -38,9 +39,10 @@ impl StateWeight {
     }
 
     /// Elements of its buffers.
-    pub fn elements(sizes: &Sizes, batch: usize) -> usize {
-        let of_basis = |rank| Panels::elements(sizes.hidden, rank) + 2 * sizes.steps * batch * rank;
-        Panels::elements(sizes.state_columns(), sizes.width()) + sizes.rank.map_or(0, of_basis)
+    pub fn elements(sizes: &Sizes, batch: usize) -> Result<usize, String> {
+        let panels = Panels::elements(sizes.state_columns(), sizes.width());
+        let Some(rank) = sizes.rank else { return Ok(panels) };
+        Ok(panels + Panels::elements(sizes.hidden, rank) + elements(&[2, sizes.steps, batch, rank])?)
     }
 
     /// A forward pass with `weight_hh` begins, and with `basis`, if there is one.

@@ -16,7 +16,7 @@ use pulp::{Simd, WithSimd};
 
 use super::padded::Samples;
 use super::{Column, Kept, Plan, own};
-use crate::tensor::blocks::{Machine, Shared, part, parts};
+use crate::tensor::blocks::{Machine, Shared, most, part, parts};
 use crate::tensor::conv::Shape;
 use crate::tensor::conv::kernel::store;
 use crate::tensor::conv::pack::{Lines, pack};
@@ -50,7 +50,8 @@ impl Forward {
             let Column { channel, r, s } = columns[k];
             (r * pass.column.size + s) * channels + channel
         };
-        let before = |tap_number: usize| columns.iter().filter(|column| tap(column) < tap_number).count();
+        let before = |tap_number: usize| order.partition_point(|&k| tap(&columns[k]) < tap_number);
+        let starts = (0..=pass.row.taps * pass.column.taps).map(before).collect();
         let mut forward = Forward {
             row: pass.row,
             column: pass.column,
@@ -58,11 +59,11 @@ impl Forward {
             outputs: 1,
             offsets: order.iter().map(offset).collect(),
             order,
-            starts: (0..=pass.row.taps * pass.column.taps).map(before).collect(),
+            starts,
         };
         let fits =
-            |outputs: &usize| forward.elements(*outputs, machine) * size_of::<f32>() <= super::PACKED_BYTES;
-        forward.outputs = (1..=pass.row.outputs).rev().find(fits).unwrap_or(1);
+            |outputs: usize| forward.elements(outputs, machine) * size_of::<f32>() <= super::PACKED_BYTES;
+        forward.outputs = most(pass.row.outputs, fits);
         forward
     }
 

@@ -1,0 +1,78 @@
+//! Whether the ranks of a node have memory for the networks that they are about to make.
+
+use ternflock_collectives::topology::Topology;
+
+use super::batch::Batch;
+use super::exchange::residual_elements;
+use super::trainer::capacity;
+use crate::error::Result;
+use crate::job::Job;
+use crate::nn::{Graph, check_memory, parameters};
+use crate::optim::state_names;
+
+/// The most ranks that share a node, and so its memory.
+pub fn most_on_a_node(topology: &Topology) -> usize {
+    (0..topology.nodes()).map(|node| topology.members(node).len()).max().unwrap_or(1)
+}
+
+/// Refuses to train `graph` as `job` says where a node has no memory for it, all of its ranks together.
+///
+/// # Errors
+/// Those of [`check_memory`].
+pub fn check_room(job: &Job, graph: &Graph, topology: &Topology, evaluates: bool) -> Result<()> {
+    let world = topology.world();
+    let beside = numbers_beside(job, graph, world)?;
+    check_memory(graph, capacity(job, world, evaluates), beside, most_on_a_node(topology))
+}
+
+/// Numbers that training `graph` keeps on a rank beside the network: the optimizer's states, the residuals of error feedback,
+/// sums of micro-batches' gradients, and the weights without noise.
+fn numbers_beside(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
+    let table = parameters::table(graph)?;
+    let kinds = job.stages.iter().map(|stage| &stage.optimizer.kind).chain([&job.optimizer.kind]);
+    let states = kinds.map(|kind| state_names(kind).len()).max().unwrap_or(0) * parameters::count(&table);
+    let batch = Batch::of(&job.train);
+    let sums = usize::from(batch.at_a_time(world) < batch.share(world));
+    let noises = job.stages.iter().map(|stage| &stage.smoothout).chain([&job.smoothout]);
+    let clean = usize::from(noises.into_iter().any(|smoothout| smoothout.a > 0.0));
+    let states = states + (sums + clean) * parameters::count(&table);
+    Ok(states + residual_elements(&job.exchange, graph, &table)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Shape;
+
+    /// A product of 9 x 500 and its bias, which together are a bucket, and the logits' of 500 x 10, which stay float32 in a
+    /// bucket of their own and so leave no residual.
+    #[test]
+    fn states_and_residuals_stand_beside_a_network() {
+        let job = |more: &str| {
+            let text = format!(
+                "name = \"a\"\n[data]\ndataset = \"digits\"\n[model]\npreset = \"mlp\"\n[train]\nsteps = 1\nglobal_batch = 8\n\
+                 [optimizer]\nlearning_rate = 1.0\n{more}"
+            );
+            Job::from_toml(&text).unwrap()
+        };
+        let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([
+            {"type": "linear", "units": 500}, {"type": "relu"}, {"name": "out", "type": "linear", "units": 10},
+        ]))
+        .unwrap();
+        let graph = Graph::from_tables(Shape::Vector { features: 9 }, layers).unwrap();
+        let beside = |more: &str| numbers_beside(&job(more), &graph, 1).unwrap();
+        let (first, logits) = (10 * 500, 501 * 10);
+        assert_eq!(beside("momentum = 0.0"), 0);
+        assert_eq!(beside("momentum = 0.9"), first + logits);
+        assert_eq!(beside("kind = \"adam\""), 2 * (first + logits));
+        assert_eq!(beside("momentum = 0.0\n[smoothout]\na = 0.1"), first + logits);
+        let feedback = "momentum = 0.0\n[exchange]\nerror_feedback = true\nbucket_elements = 1\n";
+        assert_eq!(beside(feedback), first, "the logits stay float32 unless the job says otherwise");
+        assert_eq!(beside(&format!("{feedback}keep_float = []")), first + logits);
+        let mut micro = job("momentum = 0.0");
+        micro.train.micro_batch = Some(2);
+        // Four micro-batches on one rank; on four ranks each has one.
+        let sums = [1, 2, 4].map(|world| numbers_beside(&micro, &graph, world).unwrap());
+        assert_eq!(sums, [first + logits, first + logits, 0]);
+    }
+}

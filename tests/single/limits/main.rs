@@ -1,0 +1,62 @@
+//! What small inputs cost: heap of at most 16 times the input and 64 MB, and time that grows no faster than the input.
+
+#[path = "../counting.rs"]
+mod counting;
+mod graphs;
+mod jobs;
+mod sets;
+mod sweeps;
+
+use counting::most_held;
+
+/// Heap that every input may take, and the heap for each of its bytes.
+const HEAP: usize = 64 << 20;
+const HEAP_PER_BYTE: usize = 16;
+
+/// Of an input that is four times as large, the time may be so many times as long.
+const MOST_TIMES: f64 = 6.0;
+
+/// Shorter times are not compared: they are those of the clock and of the caches.
+const SHORTEST: f64 = 0.002;
+
+/// Checks what `work` costs on the inputs that `make` makes of `size` and of four times as much; it also says their bytes.
+fn check<T>(what: &str, size: usize, make: impl Fn(usize) -> (T, usize), work: impl Fn(&T)) {
+    let seconds = [size, 4 * size].map(|size| {
+        let (input, bytes) = make(size);
+        let ((), heap) = most_held(|| work(&input));
+        let most = HEAP + HEAP_PER_BYTE * bytes;
+        assert!(heap <= most, "{what}: {bytes} bytes of input take {heap} bytes of heap; {most} are allowed");
+        let times = (0..3).map(|_| time(|| work(&input)));
+        times.fold(f64::INFINITY, f64::min)
+    });
+    let most = MOST_TIMES * seconds[0].max(SHORTEST);
+    assert!(seconds[1] <= most, "{what}: {seconds:?} s for {size} and four times as many");
+}
+
+/// The processor time that this thread takes for `work`, in seconds: that of other programs does not count.
+fn time(work: impl FnOnce()) -> f64 {
+    let start = now();
+    work();
+    now() - start
+}
+
+fn now() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills the structure, which it is given.
+    let code = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(code, 0, "this system has no clock of a thread");
+    time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
+}
+
+/// The check would see work that grows with the square of its input, and heap that is too large.
+#[test]
+fn too_much_is_found() {
+    let square = |n: &usize| {
+        let sum = (0..n * n).fold(0_usize, |sum, i| std::hint::black_box(sum ^ i));
+        std::hint::black_box(sum);
+    };
+    let quadratic = std::panic::catch_unwind(|| check("a square", 4000, |size| (size, size), square));
+    assert!(quadratic.is_err());
+    let large = |n: &usize| drop(std::hint::black_box(vec![1_u8; HEAP + (HEAP_PER_BYTE + 1) * n]));
+    assert!(std::panic::catch_unwind(|| check("a large vector", 1000, |size| (size, size), large)).is_err());
+}

@@ -1,0 +1,92 @@
+//! Sweeps of many runs, by the program itself: what it takes is what the system says of it.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::jobs::WHOLE;
+use crate::{HEAP, MOST_TIMES};
+
+/// How a program ended.
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+    /// Seconds of processor time.
+    seconds: f64,
+    /// The most bytes of memory.
+    memory: usize,
+}
+
+/// Runs `ternflock sweep` on a small job with `arguments`.
+fn sweep(arguments: &[String]) -> Ended {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    fs::write(path("job.toml"), WHOLE).unwrap();
+    let file = |name: &str| fs::File::create(path(name)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ternflock"));
+    command.arg("sweep").arg("job.toml").args(arguments).current_dir(place.path());
+    command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).env_clear();
+    for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    let child = command.spawn().unwrap();
+    let (mut status, mut usage) = (0, nothing_used());
+    // SAFETY: the child is this process's own and is not waited for elsewhere; the call fills both.
+    let done = unsafe { libc::wait4(child.id() as libc::pid_t, &raw mut status, 0, &raw mut usage) };
+    assert_eq!(done, child.id() as libc::pid_t);
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + 1e-6 * time.tv_usec as f64;
+    let read = |name: &str| fs::read_to_string(path(name)).unwrap();
+    Ended {
+        code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+        out: read("out"),
+        err: read("err"),
+        seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+        memory: 1024 * usage.ru_maxrss as usize,
+    }
+}
+
+fn nothing_used() -> libc::rusage {
+    // SAFETY: plain numbers, for which all zero is a value.
+    unsafe { std::mem::zeroed() }
+}
+
+fn listed(count: usize) -> String {
+    (1..=count).map(|i| i.to_string()).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn many_values_are_counted_and_not_made() {
+    let keys = ["train.log_every", "train.eval_every", "train.global_batch", "checkpoint.keep"];
+    let vary = keys.iter().flat_map(|key| ["--vary".to_owned(), format!("{key}={}", listed(99))]);
+    let ended = sweep(&vary.chain(["--list".to_owned()]).collect::<Vec<_>>());
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(
+        ended.err.contains("a sweep may have 10000 runs") && ended.err.contains("make 96059601"),
+        "{}",
+        ended.err
+    );
+    assert!(ended.memory < HEAP, "{} bytes", ended.memory);
+    let seeds = sweep(&["--list".into(), "--seeds".into(), listed(20_000)]);
+    assert!(seeds.code == Some(2) && seeds.err.contains("make 20000"), "{}", seeds.err);
+}
+
+#[test]
+fn many_seeds_take_time_by_their_number() {
+    let list = |seeds: usize| {
+        let runs = (0..2).map(|_| sweep(&["--list".into(), "--seeds".into(), listed(seeds)]));
+        let best = runs.min_by(|a, b| a.seconds.total_cmp(&b.seconds)).unwrap();
+        assert_eq!((best.code, best.out.lines().count()), (Some(0), seeds), "{}", best.err);
+        assert!(best.out.contains(&format!("{} runs/sweep/a/seed={seeds}", seeds - 1)), "{}", best.out);
+        assert!(best.memory < HEAP, "{} bytes", best.memory);
+        best.seconds
+    };
+    let (few, many) = (list(1000), list(4000));
+    assert!(many <= MOST_TIMES * few.max(0.05), "{few} s for 1000 seeds, {many} s for 4000");
+}
+
+#[test]
+fn long_values_are_no_names_of_directories() {
+    let ended = sweep(&["--list".into(), "--vary".into(), format!("data.dir={}", "x".repeat(100_000))]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains("a name may have 255 bytes") && ended.err.len() < 1000, "{}", ended.err);
+}
