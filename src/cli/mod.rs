@@ -12,7 +12,9 @@ mod launch;
 mod launcher;
 mod numbers;
 mod output;
+mod overdue;
 mod predict;
+mod signals;
 mod stages;
 mod streams;
 mod sweep;
@@ -32,6 +34,7 @@ use crate::tensor::{Trouble, blas};
 
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
+    signals::let_large_writes_fail();
     let arguments = arguments();
     if let Err(code) = look_at_blas(&arguments.command) {
         return code;

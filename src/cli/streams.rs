@@ -1,26 +1,111 @@
-//! Standard output and standard error, whose readers may leave before the program is done.
+//! Standard output and standard error, whose readers may leave before the program is done, or stop reading.
 
 use std::fmt::Display;
-use std::io::{ErrorKind, Write, stderr, stdout};
+use std::io::{Error as IoError, ErrorKind, Result, Write, stderr, stdout};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use super::exit;
-use crate::error::Error;
+use libc::{STDERR_FILENO, STDOUT_FILENO, c_int};
+
+use super::exit::UNPRINTED;
+use super::signals;
+
+/// How long a reader that does not read is waited for after a signal has asked for the end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The same for the last words of a process.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Milliseconds between two looks.
+const LOOK: c_int = 100;
+
+/// So much can be written to a pipe that has room at all.
+const PART: usize = libc::PIPE_BUF;
 
 /// Writes results to standard output. A reader that has seen enough and left, as `head` does, is no failure.
 pub fn print(text: &str) -> ExitCode {
-    let mut out = stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    print_or(text, "what this command did stands")
+}
+
+/// The same, with a `comfort` to whoever does not get to read it.
+pub fn print_or(text: &str, comfort: &str) -> ExitCode {
+    match write_out(text) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            exit::fail(&Error::Usage(format!("standard output cannot be written: {error}")))
+            log(format_args!(
+                "ternflock: standard output cannot be written: {error}; {comfort} (exit code {UNPRINTED})"
+            ));
+            UNPRINTED.into()
         }
         _ => ExitCode::SUCCESS,
     }
+}
+
+fn write_out(text: &str) -> Result<()> {
+    let mut out = stdout().lock();
+    for part in text.as_bytes().chunks(PART) {
+        if !has_room(STDOUT_FILENO, GRACE, signals::has_come) {
+            return Err(IoError::other("a signal ended the wait for its reader"));
+        }
+        out.write_all(part).and_then(|()| out.flush())?;
+    }
+    Ok(())
 }
 
 /// Writes a line to standard error. Where it cannot be written the work goes on: a run's events are in `metrics.jsonl`
 /// too, and an error is also an exit code.
 pub fn log(line: impl Display) {
     // One write, so that lines of several ranks do not mix.
-    let _ = stderr().write_all(format!("{line}\n").as_bytes());
+    let line = format!("{line}\n");
+    if has_room(STDERR_FILENO, GRACE, signals::has_come) {
+        let _ = stderr().write_all(line.as_bytes());
+    }
+}
+
+/// Writes a line to standard error, before this process ends: past whoever else may hold it, and without a long wait.
+pub fn last_words(text: &str) {
+    let line = format!("ternflock: {text}\n");
+    if has_room(STDERR_FILENO, LAST, || true) {
+        // SAFETY: the bytes live until the call returns. What cannot be written is lost.
+        unsafe { libc::write(STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+    }
+}
+
+/// Waits until a write to `descriptor` would not block. False when that has not come after `grace` in which `hurries`
+/// held.
+fn has_room(descriptor: c_int, grace: Duration, hurries: impl Fn() -> bool) -> bool {
+    let mut wait = libc::pollfd { fd: descriptor, events: libc::POLLOUT, revents: 0 };
+    let mut since = None;
+    loop {
+        // SAFETY: one `pollfd` is lent for the call.
+        if unsafe { libc::poll(&raw mut wait, 1, LOOK) } > 0 {
+            return true;
+        }
+        if hurries() && since.get_or_insert_with(Instant::now).elapsed() >= grace {
+            return false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn a_reader_that_does_not_read_is_waited_for_until_there_is_a_hurry() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let descriptor = writer.as_raw_fd();
+        assert!(has_room(descriptor, Duration::ZERO, || true));
+        // SAFETY: a plain system call on an open descriptor.
+        let room = unsafe { libc::fcntl(descriptor, libc::F_GETPIPE_SZ) };
+        writer.write_all(&vec![b'.'; room.try_into().unwrap()]).unwrap();
+        let begin = Instant::now();
+        let hurries = || begin.elapsed() > Duration::from_millis(300);
+        assert!(!has_room(descriptor, Duration::from_millis(200), hurries));
+        assert!(begin.elapsed() >= Duration::from_millis(500));
+        // Without a reader, a write fails at once.
+        drop(reader);
+        assert!(has_room(descriptor, Duration::ZERO, || true));
+    }
 }
