@@ -33,12 +33,8 @@ pub fn oversee(patience: Patience, signals: Option<Signals>) -> OnCall {
     Arc::new(move |call, waited| {
         let signal = signals.as_ref().and_then(Signals::seen);
         match due(&who, call, waited, patience, signal) {
-            None => {}
-            Some(Due::Warning(text)) => {
-                if !has_warned.swap(true, Ordering::Relaxed) {
-                    last_words(&text);
-                }
-            }
+            Some(Due::Warning(text)) if !has_warned.swap(true, Ordering::Relaxed) => last_words(&text),
+            None | Some(Due::Warning(_)) => {}
             Some(Due::End(text, code)) => {
                 last_words(&text);
                 thread::sleep(UNTIL_HEARD);

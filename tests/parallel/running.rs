@@ -210,6 +210,15 @@ pub fn processes_of(directory: &Path) -> Vec<u32> {
     processes().filter(knows).collect()
 }
 
+/// What process `pid` is and does, for a message about one that does not end.
+pub fn describe(pid: u32) -> String {
+    let state = stat(pid).map_or('?', |(state, _)| state);
+    let [name, place] = ["comm", "wchan"]
+        .map(|file| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default().trim().to_owned());
+    let rank = rank_of(pid).map_or(String::new(), |rank| format!(", rank {rank}"));
+    format!("{name} {pid}{rank}, state {state} in {place}")
+}
+
 fn processes() -> impl Iterator<Item = u32> {
     let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
     fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(number)

@@ -23,7 +23,7 @@ pub fn check_room(threads: usize) -> Result<()> {
         Error::Usage(format!(
             "BLAS needs {} MB of address space on {}, {} MB each, and the system refuses that ({error}): {}, or compute on \
              fewer threads",
-            threads * BUFFER >> 20,
+            (threads * BUFFER) >> 20,
             plural(threads, "thread"),
             BUFFER >> 20,
             match limit() {

@@ -19,12 +19,13 @@ use crate::running::{self, Finished, Running, processes_of};
 /// Numbers of ranks.
 const WORLDS: [usize; 3] = [1, 2, 4];
 
-const STEPS: u64 = 40;
+/// So many that training takes about as long as the start.
+const STEPS: u64 = 150;
 const SETS: [&str; 5] = [
-    "train.steps=40",
+    "train.steps=150",
     "train.eval_every=0",
     "train.log_every=5",
-    "checkpoint.every=5",
+    "checkpoint.every=10",
     "exchange.warn_after=1",
 ];
 
@@ -39,13 +40,15 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// A job that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The points at which something happens, spread evenly over the time of a quiet run and a little more, in each of so
-/// many strata.
-const STRATA: u64 = 20;
+/// The part of a quiet run's time, and a little more, after which the `number`th fault happens. Any few of them in a row
+/// are spread evenly (the golden ratio).
+fn part(number: u64) -> f64 {
+    1.1 * (number as f64 * 0.618_033_988_75).fract()
+}
 
 /// A few faults, among all other tests.
 pub fn few(launcher: &Launcher, _: usize) {
-    inflict(launcher, 12, 1).assert_none();
+    inflict(launcher, 9, 1).assert_none();
 }
 
 /// As many as `$COUNT`, drawn by `$SEED`.
@@ -79,7 +82,7 @@ struct Fault {
 struct Tally {
     faults: usize,
     starting: usize,
-    too_late: usize,
+    harmless: usize,
     slowest: Duration,
     crash: Vec<String>,
     hang: Vec<String>,
@@ -103,12 +106,12 @@ fn inflict(launcher: &Launcher, count: u64, seed: u64) -> Tally {
     for number in 0..count {
         let world = (number % WORLDS.len() as u64) as usize;
         let (ranks, (straight, time)) = (WORLDS[world], &quiet[world]);
-        let stratum = number / WORLDS.len() as u64 % STRATA;
+        let turn = seed + number / WORLDS.len() as u64;
         let fault = Fault {
             ranks,
             victim: random.below(ranks as u64) as usize,
             kind: if random.below(2) == 0 { Kind::Killed } else { Kind::Stopped },
-            delay: time.mul_f64(1.1 * (stratum as f64 + random.below(1000) as f64 / 1000.0) / STRATA as f64),
+            delay: time.mul_f64(part(turn)) + Duration::from_micros(random.below(20_000)),
         };
         tally.add(launcher, fault, straight);
         if (number + 1).is_multiple_of(50) {
@@ -138,7 +141,10 @@ impl Tally {
         let mut job = train(launcher, fault.ranks, &[&SETS[..], &[TIMEOUT]].concat(), &run, &[]);
         self.faults += 1;
         let Some(ended) = suffer(&mut job, fault) else {
-            self.hang.push(format!("{fault:?}: no end\n{}", job.said()));
+            let left: Vec<String> =
+                processes_of(directory.path()).into_iter().map(running::describe).collect();
+            self.hang.push(format!("{fault:?}: no end; {}\n{}", left.join(", "), job.said()));
+            println!("hang: {}", self.hang[self.hang.len() - 1]);
             job.kill().unwrap();
             return;
         };
@@ -154,7 +160,7 @@ impl Tally {
         }
         let is_complete = at_step(&run, STEPS).exists();
         match end.code {
-            Some(0) if is_complete => self.too_late += 1,
+            Some(0) if is_complete => self.harmless += 1,
             Some(0) => self.silent.push(blame("success without a last checkpoint")),
             _ if !REASONS.iter().any(|reason| end.output.contains(reason)) => {
                 self.silent.push(blame("no reason is given"));
@@ -194,10 +200,10 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.faults().map(|(name, faults)| format!("{name} {}", faults.len()));
-        let Tally { faults, starting, too_late, slowest, .. } = self;
+        let Tally { faults, starting, harmless, slowest, .. } = self;
         write!(
             f,
-            "{faults} done, {starting} of them before the run's first event, {too_late} after all was done; the slowest end came after \
+            "{faults} done, {starting} of them before the run's first event, {harmless} complete all the same; the slowest end came after \
              {:.1} s; {}",
             slowest.as_secs_f64(),
             counts.join(", ")
@@ -236,7 +242,11 @@ fn suffer(job: &mut Running, fault: Fault) -> Option<Ended> {
         }
         if fault.kind == Kind::Stopped && fault.ranks == 1 {
             // Nobody else is there to notice. It is none the worse for it, even if the timeout has passed.
-            thread::sleep(Duration::from_secs(if fault.delay.subsec_millis() % 8 == 0 { 4 } else { 1 }));
+            thread::sleep(Duration::from_secs(if fault.delay.subsec_millis().is_multiple_of(8) {
+                4
+            } else {
+                1
+            }));
             running::signal(pid, libc::SIGCONT);
         }
     }

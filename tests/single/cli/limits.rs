@@ -10,7 +10,7 @@ use crate::program::{Finished, Place, finish};
 fn limited(place: &Place, option: &str, value: u64, words: &[&str]) -> Finished {
     let program = place.command(words);
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit $0 $1 && shift && exec \"$@\"", option, &value.to_string(), "--"]);
+    command.args(["-c", "ulimit $0 $1 && shift && exec \"$@\"", option, &value.to_string()]);
     command.arg(program.get_program()).args(program.get_args()).current_dir(place.path("."));
     command.stdin(std::process::Stdio::null());
     for (name, value) in program.get_envs() {
@@ -48,7 +48,10 @@ fn a_limit_on_the_size_of_files_is_an_error_of_the_file() {
     let words = ["train", "tiny.toml", "--run-dir", "run", "--set", "checkpoint.every=5"];
     // In blocks of 512 bytes; a checkpoint has more than this, the other files less.
     let end = limited(&place, "-f", 16, &words);
-    end.refused(4, &["step-0000000005.h5: cannot be saved: File too large"]);
+    end.refused(
+        4,
+        &["step-0000000005.h5: cannot be saved: ", "(`ulimit -f` allows files of 8.2 kB; raise it"],
+    );
     finish(&mut place.command(&[&words[..], &["--resume"]].concat())).ended(0);
 }
 

@@ -143,9 +143,12 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 mod tests {
     use super::*;
 
-    /// What has been reported, by a watch over `calls` of these lengths.
-    fn watched(calls: &[(Call, Duration)]) -> (Oversight, Arc<Mutex<Vec<(Call, Duration)>>>) {
-        let seen: Arc<Mutex<Vec<_>>> = Arc::default();
+    /// What has been reported.
+    type Seen = Arc<Mutex<Vec<(Call, Duration)>>>;
+
+    /// A watch over `calls` of these lengths.
+    fn watched(calls: &[(Call, Duration)]) -> (Oversight, Seen) {
+        let seen = Seen::default();
         let sink = Arc::clone(&seen);
         let oversight =
             Oversight::new(Some(Arc::new(move |call, waited| sink.lock().unwrap().push((call, waited)))));
