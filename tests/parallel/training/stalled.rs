@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::interrupted::{SOON_SECONDS, go_on_as_if_nothing_had_happened, newest, under_way};
-use super::train;
+use super::{ternflock, train};
 use crate::launch::Launcher;
 use crate::running::{self, Running};
 
@@ -106,4 +106,30 @@ pub fn at_start_signal(launcher: &Launcher, ranks: usize) {
     let sentence =
         "SIGTERM ended the start; nothing has been done, nothing is lost (MPI_Init_thread, exit code 143)";
     assert!(end.output.contains(sentence), "{}", end.output);
+}
+
+/// The same for a command that has no job: its own option says how long.
+pub fn at_start_of_bench(launcher: &Launcher, ranks: usize) {
+    let words = ["bench", "allreduce", "--elements", "1e4", "--rounds", "1", "--timeout", "3"];
+    let mut job = ternflock(launcher, ranks, &words);
+    job.wait_until("all ranks are there", |job| job.ranks().len() == ranks);
+    running::signal(job.ranks()[ranks - 1], libc::SIGSTOP);
+    let end = job.finish().unwrap();
+    assert!(end.seconds < SOON_SECONDS, "took {} s:\n{}", end.seconds, end.output);
+    assert_eq!(end.code, Some(7), "{}", end.output);
+    assert!(end.output.contains("and ends the job (exit code 7)"), "{}", end.output);
+}
+
+/// A launcher that does not answer keeps no rank from its end: `MPI_Abort` asks it to end the job.
+pub fn launcher(launcher: &Launcher, ranks: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut job = under_way(launcher, ranks, directory.path(), &["exchange.timeout=3"]);
+    let (pid, late) = (job.launcher(), job.ranks()[1]);
+    running::signal(pid, libc::SIGSTOP);
+    running::signal(late, libc::SIGSTOP);
+    job.wait_until("the other ranks end", |job| job.ranks() == [late]);
+    running::signal(pid, libc::SIGCONT);
+    let end = job.finish().unwrap();
+    assert_ne!(end.code, Some(0), "{}", end.output);
+    assert!(end.output.contains(&sentence(1)), "{}", end.output);
 }
