@@ -22,6 +22,10 @@ HOSTS ?= 4
 RATE ?=
 CHECKS ?=
 
+# How many faults `make faults` inflicts, and which.
+COUNT ?= 500
+SEED ?= 1
+
 # rustup's place, should the shell not know it yet.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -33,7 +37,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup build train test lint bench cluster cluster-up cluster-down reproduce clean
+.PHONY: help setup build train test lint bench cluster cluster-up cluster-down faults reproduce clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +84,9 @@ cluster-up: ## Bring up HOSTS=4 hosts with links of RATE=1gbit and a Slurm, to t
 
 cluster-down: ## End them, and all that runs there
 	tests/cluster/cluster down
+
+faults: setup ## Kill or stop a rank at COUNT=500 random moments (SEED=1): every job ends in time and resumes to the same bits
+	COUNT='$(COUNT)' SEED='$(SEED)' cargo test --release --test parallel -- --ignored faults::many
 
 reproduce: build ## Make the accuracy table of docs/results.md again (slow)
 	tests/reproduce.sh

@@ -6,7 +6,7 @@ use ternflock_collectives::all_reduce::{Plan, SEGMENT, ring_f32};
 use ternflock_collectives::planes::BLOCK;
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
-use ternflock_collectives::transport::mpi::{self, MpiTransport};
+use ternflock_collectives::transport::mpi::{self, MpiTransport, OnCall};
 use ternflock_collectives::{Result as Exchanged, Transport, small};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -41,12 +41,13 @@ const FEWEST: usize = 5;
 const MOST: usize = 50;
 
 impl Ranks {
-    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them.
+    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them. Calls of MPI that last go to
+    /// `on_call`.
     ///
     /// # Errors
     /// [`Error::Exchange`] if MPI cannot be started, or a rank does not come before `deadline`.
-    pub fn join(deadline: Duration) -> Result<Ranks> {
-        let transport = MpiTransport::init(deadline)?;
+    pub fn join(deadline: Duration, on_call: OnCall) -> Result<Ranks> {
+        let transport = MpiTransport::init(deadline, Some(on_call))?;
         mpi::abort_on_panic();
         let topology = Topology::new(transport.nodes().to_vec());
         Ok(Ranks { transport: Metered::new(transport), topology })

@@ -22,15 +22,16 @@ pub(super) const FORMAT: &str = "ternflock checkpoint";
 pub(super) fn image<V: AsRef<[f32]>>(snapshot: &Snapshot<V>) -> Result<fs::File, String> {
     let image = memory_file().map_err(|error| format!("no memory for the file: {error}"))?;
     // The `stdio` driver opens a path as it stands; the default one would resolve this link, which leads to no file.
+    let failed = |error| cause(error) + &size_limit();
     let file = File::with_options()
         .with_fcpl(|create| create.userblock(header::SIZE as u64))
         // The oldest structures, whatever the version of the library: those that `container` reads.
         .with_fapl(|access| access.fclose_degree(FileCloseDegree::Strong).libver_earliest().stdio())
         .create(format!("/proc/self/fd/{}", image.as_raw_fd()))
-        .map_err(cause)?;
+        .map_err(failed)?;
     let written = contents(&file, snapshot);
     let closed = file.close();
-    written.and(closed).map_err(cause)?;
+    written.and(closed).map_err(failed)?;
     header::tidy(&image).map_err(|error| format!("no memory for the file: {error}"))?;
     Ok(image)
 }
@@ -42,6 +43,23 @@ fn memory_file() -> io::Result<fs::File> {
             -1 => Err(io::Error::last_os_error()),
             descriptor => Ok(fs::File::from_raw_fd(descriptor)),
         }
+    }
+}
+
+/// The limit of the size of a file, if there is one: it holds for files in memory too, and HDF5 does not say that it has
+/// been reached.
+fn size_limit() -> String {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: one record is lent for the call.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
+    match known && limit.rlim_cur != libc::RLIM_INFINITY {
+        true => {
+            format!(
+                " (`ulimit -f` allows files of {:.1} kB; raise it if a checkpoint needs more)",
+                limit.rlim_cur as f64 / 1e3
+            )
+        }
+        false => String::new(),
     }
 }
 

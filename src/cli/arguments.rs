@@ -40,8 +40,12 @@ Exit codes:
    5  the run directory cannot be used, or its run has diverged
    6  the loss or a gradient is no longer finite
    7  ranks are late, gone or disagree
+  74  the work is done, but its result cannot be printed
   75  a signal ended the run after a checkpoint; --resume continues it
- 101  a bug: please report it with the message";
+ 101  a bug: please report it with the message
+ 128  plus the number of a signal that ended the program at once
+
+docs/failures.md lists every wait, its deadline and what ends it.";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]

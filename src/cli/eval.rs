@@ -31,7 +31,7 @@ use sharpness::Around;
 
 /// Evaluates the checkpoint on the test set, or on the validation set if asked to. The ranks share the samples.
 pub fn main(arguments: &Eval) -> ExitCode {
-    let mut world = match launch_or_say(Patience::of(&Exchange::default())) {
+    let mut world = match launch_or_say(Patience::of(&Exchange::default()), None) {
         Ok(world) => world,
         Err(code) => return code,
     };

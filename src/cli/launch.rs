@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use super::exit;
 use super::launcher::{Launch, is_not_first, recognise};
+use super::overdue::{UNTIL_HEARD, oversee};
+use super::signals::Signals;
 use super::streams::log;
 use crate::bench::Ranks;
 use crate::error::Error;
+use crate::job::Exchange;
 use crate::train::{Late, Patience, World};
-
-/// How long a message takes at most from a process to srun, or so, with as much as the processes differ in their start.
-const UNTIL_HEARD: Duration = Duration::from_millis(500);
 
 /// Joins the ranks that the launcher has started, which wait for each other with `patience`.
 ///
@@ -41,15 +41,18 @@ fn launch<W>(
     }
 }
 
-/// [`launch`] for training, or the exit code where that fails, said by the first process alone.
-pub fn launch_or_say(patience: Patience) -> Result<World, ExitCode> {
-    let join = || World::join(patience, Box::new(warn));
+/// [`launch`] for training, or the exit code where that fails, said by the first process alone. A signal among `signals`
+/// ends the start.
+pub fn launch_or_say(patience: Patience, signals: Option<Signals>) -> Result<World, ExitCode> {
+    let join = || World::join(patience, Box::new(warn), oversee(patience, signals));
     launch(|| Ok(World::alone()), join, World::size).map_err(say_once)
 }
 
 /// [`launch`] for benchmarks of MPI, which is started even alone; waits last at most `deadline`.
 pub fn launch_ranks_or_say(deadline: Duration) -> Result<Ranks, ExitCode> {
-    launch(|| Ranks::join(deadline), || Ranks::join(deadline), Ranks::size).map_err(say_once)
+    let patience = Patience { deadline, ..Patience::of(&Exchange::default()) };
+    let join = || Ranks::join(deadline, oversee(patience, None));
+    launch(join, join, Ranks::size).map_err(say_once)
 }
 
 /// As soon as one process has ended with a code, srun ends all others, and loses what they have said a moment before. So

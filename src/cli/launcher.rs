@@ -11,6 +11,10 @@ const SIZES: [(&str, &str); 4] = [
 /// Variables that say that MPI can find the other ranks.
 const MEETING_POINTS: [&str; 4] = ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK"];
 
+/// Variables by which launchers tell a process its rank.
+const RANKS: [&str; 5] =
+    ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID"];
+
 /// What the environment says about the launcher.
 #[derive(Debug, PartialEq)]
 pub enum Launch {
@@ -39,12 +43,25 @@ pub fn is_started_by_hydra() -> bool {
     std::env::var_os("PMI_RANK").is_some()
 }
 
+/// This process in messages of the time before MPI has said which rank it is, by what the `variable`s of the environment
+/// say.
+pub fn who(variable: impl Fn(&str) -> Option<String>, host: &str) -> String {
+    let size = SIZES.iter().find_map(|(name, _)| variable(name)?.parse::<usize>().ok());
+    match (rank(&variable), size) {
+        (Some(rank), Some(size)) => format!("rank {rank} of {size} on {host}"),
+        (Some(rank), None) => format!("rank {rank} on {host}"),
+        (None, _) => format!("process {} on {host}", std::process::id()),
+    }
+}
+
+fn rank(variable: impl Fn(&str) -> Option<String>) -> Option<usize> {
+    RANKS.iter().find_map(|name| variable(name)?.parse().ok())
+}
+
 /// Whether this process is, as far as the launcher's environment says, not the first of its job: it then leaves to
 /// rank 0 what all would say alike.
 pub fn is_not_first() -> bool {
-    let names = ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID"];
-    let rank = names.iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
-    rank.is_some_and(|rank| rank > 0)
+    rank(|name| std::env::var(name).ok()).is_some_and(|rank| rank > 0)
 }
 
 #[cfg(test)]
@@ -53,6 +70,17 @@ mod tests {
 
     fn with(variables: &[(&str, &str)]) -> Launch {
         recognise(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string()))
+    }
+
+    #[test]
+    fn a_process_is_named_by_its_rank_where_the_launcher_tells_it() {
+        let who = |variables: &[(&str, &str)]| {
+            who(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string()), "n2")
+        };
+        assert_eq!(who(&[("OMPI_COMM_WORLD_RANK", "3"), ("OMPI_COMM_WORLD_SIZE", "4")]), "rank 3 of 4 on n2");
+        assert_eq!(who(&[("PMIX_RANK", "1"), ("SLURM_STEP_NUM_TASKS", "2")]), "rank 1 of 2 on n2");
+        assert_eq!(who(&[("SLURM_PROCID", "1")]), "rank 1 on n2");
+        assert_eq!(who(&[]), format!("process {} on n2", std::process::id()));
     }
 
     #[test]

@@ -12,7 +12,9 @@ mod launch;
 mod launcher;
 mod numbers;
 mod output;
+mod overdue;
 mod predict;
+mod signals;
 mod stages;
 mod streams;
 mod sweep;
@@ -20,6 +22,7 @@ mod table;
 mod terminal;
 mod train;
 mod unknown;
+mod visible;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,7 @@ use crate::tensor::{Trouble, blas};
 
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
+    signals::let_large_writes_fail();
     let arguments = arguments();
     if let Err(code) = look_at_blas(&arguments.command) {
         return code;
@@ -55,7 +59,7 @@ fn arguments() -> Arguments {
         let words: Vec<String> =
             std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
         let error = unknown::explain(error, &words);
-        if error.use_stderr() && words.iter().any(|word| streams::visible(word) != *word) {
+        if error.use_stderr() && words.iter().any(|word| visible::visible(word) != *word) {
             // Without its colours, which could not be told from those that the words bring along.
             streams::log(error.render());
             std::process::exit(error.exit_code());

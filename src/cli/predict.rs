@@ -24,7 +24,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     let asked = plan(arguments).and_then(|plan| Ok((load(arguments, 1)?, plan)));
     let exchange =
         asked.as_ref().map_or_else(|_| Exchange::default(), |(loaded, _)| loaded.job.exchange.clone());
-    let mut world = match launch_or_say(Patience::of(&exchange)) {
+    let mut world = match launch_or_say(Patience::of(&exchange), None) {
         Ok(world) => world,
         Err(code) => return code,
     };

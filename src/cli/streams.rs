@@ -1,83 +1,112 @@
-//! Standard output and standard error, whose readers may leave before the program is done.
+//! Standard output and standard error, whose readers may leave before the program is done, or stop reading.
 
-use std::borrow::Cow;
-use std::fmt::{Display, Write as _};
-use std::io::{ErrorKind, Write, stderr, stdout};
+use std::fmt::Display;
+use std::io::{Error as IoError, ErrorKind, Result, Write, stderr, stdout};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use super::exit;
-use crate::error::Error;
+use libc::{STDERR_FILENO, STDOUT_FILENO, c_int};
+
+use super::exit::UNPRINTED;
+use super::signals;
+use super::visible::visible;
+
+/// How long a reader that does not read is waited for after a signal has asked for the end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The same for the last words of a process.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Milliseconds between two looks.
+const LOOK: c_int = 100;
+
+/// So much can be written to a pipe that has room at all.
+const PART: usize = libc::PIPE_BUF;
 
 /// Writes results to standard output. A reader that has seen enough and left, as `head` does, is no failure.
 pub fn print(text: &str) -> ExitCode {
-    let mut out = stdout().lock();
-    match out.write_all(visible(text).as_bytes()).and_then(|()| out.flush()) {
+    print_or(text, "what this command did stands")
+}
+
+/// The same, with a `comfort` to whoever does not get to read it.
+pub fn print_or(text: &str, comfort: &str) -> ExitCode {
+    match write_out(&visible(text)) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            exit::fail(&Error::Usage(format!("standard output cannot be written: {error}")))
+            log(format_args!(
+                "ternflock: standard output cannot be written: {error}; {comfort} (exit code {UNPRINTED})"
+            ));
+            UNPRINTED.into()
         }
         _ => ExitCode::SUCCESS,
     }
+}
+
+fn write_out(text: &str) -> Result<()> {
+    let mut out = stdout().lock();
+    for part in text.as_bytes().chunks(PART) {
+        if !has_room(STDOUT_FILENO, GRACE, signals::has_come) {
+            return Err(IoError::other("a signal ended the wait for its reader"));
+        }
+        out.write_all(part).and_then(|()| out.flush())?;
+    }
+    Ok(())
 }
 
 /// Writes a line to standard error. Where it cannot be written the work goes on: a run's events are in `metrics.jsonl`
 /// too, and an error is also an exit code.
 pub fn log(line: impl Display) {
     // One write, so that lines of several ranks do not mix.
-    let _ = stderr().write_all(format!("{}\n", visible(&line.to_string())).as_bytes());
+    let line = format!("{}\n", visible(&line.to_string()));
+    if has_room(STDERR_FILENO, GRACE, signals::has_come) {
+        let _ = stderr().write_all(line.as_bytes());
+    }
 }
 
-/// `text` with every character that a terminal would obey, and not show, as `\uXXXX`: names and messages may quote what a file
-/// holds. In JSON, where such characters stand in strings alone, it is the same text still.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_obeyed) {
-        return text.into();
+/// Writes a line to standard error, before this process ends: past whoever else may hold it, and without a long wait.
+pub fn last_words(text: &str) {
+    let line = format!("ternflock: {}\n", visible(text));
+    if has_room(STDERR_FILENO, LAST, || true) {
+        // SAFETY: the bytes live until the call returns. What cannot be written is lost.
+        unsafe { libc::write(STDERR_FILENO, line.as_ptr().cast(), line.len()) };
     }
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match is_obeyed(letter) {
-            true => write!(shown, "\\u{:04x}", u32::from(letter)).unwrap_or_default(),
-            false => shown.push(letter),
+}
+
+/// Waits until a write to `descriptor` would not block. False when that has not come after `grace` in which `hurries`
+/// held.
+fn has_room(descriptor: c_int, grace: Duration, hurries: impl Fn() -> bool) -> bool {
+    let mut wait = libc::pollfd { fd: descriptor, events: libc::POLLOUT, revents: 0 };
+    let mut since = None;
+    loop {
+        // SAFETY: one `pollfd` is lent for the call.
+        if unsafe { libc::poll(&raw mut wait, 1, LOOK) } > 0 {
+            return true;
         }
-    }
-    shown.into()
-}
-
-/// Whether `letter` is a control character (C0 or C1) other than a tab or the end of a line, separates lines, or changes the
-/// direction of the text after it.
-fn is_obeyed(letter: char) -> bool {
-    match letter {
-        '\n' | '\t' => false,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' => true,
-        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        letter => letter.is_control(),
+        if hurries() && since.get_or_insert_with(Instant::now).elapsed() >= grace {
+            return false;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     #[test]
-    fn nothing_moves_the_cursor_or_changes_a_colour() {
-        for text in ["plain, größer, 日本語\n\ttab", ""] {
-            assert!(matches!(visible(text), Cow::Borrowed(same) if same == text));
-        }
-        assert_eq!(visible("\u{1b}[31mred\u{1b}[0m\r\u{7f}"), "\\u001b[31mred\\u001b[0m\\u000d\\u007f");
-        assert_eq!(
-            visible("\u{9b}2J \u{202e}txt.exe\u{2066}\u{200f}"),
-            "\\u009b2J \\u202etxt.exe\\u2066\\u200f"
-        );
-        assert_eq!(visible("\u{2028}\u{2029}\u{61c}\0"), "\\u2028\\u2029\\u061c\\u0000");
-    }
-
-    /// serde_json escapes C0 alone.
-    #[test]
-    fn json_stays_the_same_value() {
-        let value = serde_json::json!({"na\u{9b}me": "\u{1b}[31m \u{85} \u{202e} \"é\""});
-        let text = value.to_string();
-        assert!(text.contains('\u{9b}'));
-        let shown = visible(&text);
-        assert!(!shown.contains(is_obeyed), "{shown}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    fn a_reader_that_does_not_read_is_waited_for_until_there_is_a_hurry() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let descriptor = writer.as_raw_fd();
+        assert!(has_room(descriptor, Duration::ZERO, || true));
+        // SAFETY: a plain system call on an open descriptor.
+        let room = unsafe { libc::fcntl(descriptor, libc::F_GETPIPE_SZ) };
+        writer.write_all(&vec![b'.'; room.try_into().unwrap()]).unwrap();
+        let begin = Instant::now();
+        let hurries = || begin.elapsed() > Duration::from_millis(300);
+        assert!(!has_room(descriptor, Duration::from_millis(200), hurries));
+        assert!(begin.elapsed() >= Duration::from_millis(500));
+        // Without a reader, a write fails at once.
+        drop(reader);
+        assert!(has_room(descriptor, Duration::ZERO, || true));
     }
 }

@@ -10,8 +10,9 @@ use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use libc::SIGKILL;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use super::arguments::Sweep;
@@ -27,6 +28,10 @@ use plan::{Plan, Run};
 
 /// How long this process sleeps between two looks at the run.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a run may take to end after a signal, for the step and the checkpoint that it is at; and after it has been
+/// asked once more, before it is killed.
+const UNTIL_ENDED: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(10)];
 
 /// Does the runs that are not done yet, and prints the table.
 pub fn main(arguments: &Sweep) -> ExitCode {
@@ -176,21 +181,28 @@ fn call(
     let program = command.get_program().display().to_string();
     let mut child =
         command.spawn().map_err(|error| Error::Usage(format!("{program} cannot be started: {error}")))?;
-    let status = wait(&mut child, stop).map_err(|error| Error::Usage(format!("{program}: {error}")))?;
+    let status =
+        wait(&mut child, stop, UNTIL_ENDED).map_err(|error| Error::Usage(format!("{program}: {error}")))?;
     Ok(code(status))
 }
 
-/// Waits for `child`; `stop` is passed on to it, once.
-fn wait(child: &mut Child, stop: &AtomicBool) -> std::io::Result<ExitStatus> {
-    let mut told = false;
+/// Waits for `child`. Once `stop` is set, it gets SIGUSR1; if it has not ended after the first of `limits`, SIGTERM, and
+/// after the second, SIGKILL.
+fn wait(child: &mut Child, stop: &AtomicBool, limits: [Duration; 2]) -> std::io::Result<ExitStatus> {
+    let [to_end, to_die] = limits;
+    let mut next =
+        [(Duration::ZERO, SIGUSR1), (to_end, SIGTERM), (to_end + to_die, SIGKILL)].into_iter().peekable();
+    let mut stopped = None;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        if stop.load(Ordering::Relaxed) && !told {
-            told = true;
-            // SAFETY: the child is not waited for yet, so its number is its own.
-            unsafe { libc::kill(child.id() as libc::pid_t, SIGUSR1) };
+        if stop.load(Ordering::Relaxed) {
+            let since = *stopped.get_or_insert_with(Instant::now);
+            while let Some((_, signal)) = next.next_if(|(at, _)| since.elapsed() >= *at) {
+                // SAFETY: the child is not waited for yet, so its number is its own.
+                unsafe { libc::kill(child.id() as libc::pid_t, signal) };
+            }
         }
         thread::sleep(PAUSE);
     }
@@ -210,4 +222,28 @@ fn text(path: &Path) -> Result<String> {
 
 fn cannot_write(path: &Path, error: std::io::Error) -> Error {
     Error::run_dir(path, format!("cannot be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a child that runs `script` ends, and when, if it is to end.
+    fn ended(script: &str) -> (u8, Duration) {
+        let begin = Instant::now();
+        let mut child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        // It has set its traps.
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        let limits = [Duration::from_millis(400); 2];
+        (code(wait(&mut child, &AtomicBool::new(true), limits).unwrap()), begin.elapsed())
+    }
+
+    #[test]
+    fn a_run_that_does_not_end_after_a_signal_is_killed() {
+        assert_eq!(ended("trap 'exit 75' USR1; echo; while :; do sleep 0.05; done").0, 75);
+        assert_eq!(ended("trap '' USR1; echo; while :; do sleep 0.05; done").0, 128 + SIGTERM as u8);
+        let (code, after) = ended("trap '' USR1 TERM; echo; while :; do sleep 0.05; done");
+        assert_eq!(code, 128 + SIGKILL as u8);
+        assert!((Duration::from_millis(800)..Duration::from_secs(20)).contains(&after), "{after:?}");
+    }
 }

@@ -2,33 +2,33 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
-
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use super::arguments::Train;
 use super::exit::{self, INTERRUPTED};
 use super::launch::launch_or_say;
 use super::numbers::{bytes, duration, shown, thousands};
+use super::signals::Signals;
 use super::stages;
-use super::streams::{log, print};
+use super::streams::{log, print_or};
 use super::table::table;
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
-use crate::io::stop_waiting_when;
 use crate::job::{Exchange, Loaded};
 use crate::report::{Score, Summary};
 use crate::train::{End, Options, Patience, RunDir, TEST, load, load_to_resume, patience, run, run_of_job};
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
 pub fn main(arguments: &Train) -> ExitCode {
+    let signals = Signals::catch().unwrap_or_else(|error| {
+        log(format_args!("ternflock: signals cannot be caught, they will end the run at once: {error}"));
+        Signals::default()
+    });
     let asked = asked(arguments);
     // A job that cannot be read has no patience of its own; the ranks still meet, so that one of them speaks for all.
     let default = |_: &Error| Patience::of(&Exchange::default());
     let patience = asked.as_ref().map_or_else(default, |(loaded, options)| patience(loaded, options));
-    let mut world = match launch_or_say(patience) {
+    let mut world = match launch_or_say(patience, Some(signals.clone())) {
         Ok(world) => world,
         Err(code) => return code,
     };
@@ -36,13 +36,9 @@ pub fn main(arguments: &Train) -> ExitCode {
         Ok(asked) => asked,
         Err(error) => return exit::fail_on(world, &error),
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    if let Err(error) = stop_on_signals(&stop) {
-        log(format_args!("ternflock: signals cannot be caught, they will end the run at once: {error}"));
-    }
     let mut terminal = (world.rank() == 0).then(Terminal::new);
     let mut sink = |event: &_| terminal.as_mut().map_or((), |terminal| terminal.show(event));
-    match run(&loaded, &options, &mut world, &stop, &mut sink) {
+    match run(&loaded, &options, &mut world, signals.flag(), &mut sink) {
         Ok(summary) if !summary.complete => {
             let code = INTERRUPTED;
             exit::leave(world, code, format_args!("ternflock: the run is not complete (exit code {code})"))
@@ -129,27 +125,15 @@ fn job_and_run_dir(arguments: &Train) -> Result<(Option<PathBuf>, Option<PathBuf
 
 /// The tables at the end of a run.
 fn close(summary: &Summary, ranks: usize) -> ExitCode {
+    let comfort = "the run is complete and saved, and metrics.jsonl in its directory has these figures";
     if summary.stages.is_empty() {
-        return print(&closing(summary, ranks));
+        return print_or(&closing(summary, ranks), comfort);
     }
     let tables = stages::tables(&summary.stages).unwrap_or_else(|error| {
         log(format_args!("ternflock: no tables of the stages: {error}"));
         String::new()
     });
-    print(&format!("\n{tables}{}", closing(summary, ranks)))
-}
-
-/// A signal asks for the end of the run after its step; a second SIGINT ends the process at once. A launcher that is
-/// interrupted may send its ranks several kinds of signals, so only an impatient user counts as a second.
-fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
-    stop_waiting_when(Arc::clone(stop));
-    let interrupted = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register_conditional_shutdown(SIGINT, 128 + SIGINT, Arc::clone(&interrupted))?;
-    signal_hook::flag::register(SIGINT, interrupted)?;
-    for signal in [SIGINT, SIGTERM, SIGUSR1, SIGUSR2] {
-        signal_hook::flag::register(signal, Arc::clone(stop))?;
-    }
-    Ok(())
+    print_or(&format!("\n{tables}{}", closing(summary, ranks)), comfort)
 }
 
 /// The table at the end of a run.

@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rayon::{ThreadPool, ThreadPoolBuilder, join};
 
-use super::blas::keep_blas_on_one_thread;
+use super::blas::{check_room, keep_blas_on_one_thread};
 use crate::error::{Error, Result};
 
 static POOL: RwLock<Option<Arc<ThreadPool>>> = RwLock::new(None);
@@ -29,7 +29,7 @@ const PARTS: usize = 4;
 /// Lets this process compute on `threads` threads from now on. All of them are running when it returns.
 ///
 /// # Errors
-/// When the system refuses that many.
+/// When the system refuses that many, or the address space that BLAS needs on them.
 pub fn set_threads(threads: usize) -> Result<()> {
     keep_blas_on_one_thread();
     let pool = match threads {
@@ -45,6 +45,8 @@ pub fn set_threads(threads: usize) -> Result<()> {
             Some(Arc::new(pool))
         }
     };
+    // The pool has what it needs by now.
+    check_room(threads)?;
     *POOL.write().unwrap_or_else(PoisonError::into_inner) = pool;
     Ok(())
 }

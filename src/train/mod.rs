@@ -59,4 +59,4 @@ pub use start::prepare;
 pub use state::{restore_network, restore_parameters};
 pub use trained_on::{check_split, difference};
 pub use trainer::Trainer;
-pub use world::{Late, Patience, Report, World};
+pub use world::{Call, Late, OnCall, Patience, Report, World};

@@ -36,7 +36,7 @@ const VARIABLES: [&str; 2] = ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"];
 ///
 /// # Errors
 /// [`Error::Usage`] if the BLAS of a rank would use instructions that its processor does not have, or if the system
-/// refuses that many threads.
+/// refuses that many threads or the address space that BLAS needs on them.
 pub fn place(world: &mut World) -> Result<Placement> {
     let (cores, quota) = (allowed_cores(), cpu_quota(Path::new("/")));
     let host = xxh3_64(world.host().as_bytes());
@@ -52,7 +52,8 @@ pub fn place(world: &mut World) -> Result<Placement> {
     let quota = quota.map(|CpuQuota { processors, .. }| Shared { of: processors, ranks: sharing([0, 2]) });
     let asked = VARIABLES.into_iter().find(|name| is_number(&std::env::var(name).unwrap_or_default()));
     let (threads, reason) = decide(cores, quota, asked.map(|name| (name, blas_default_threads())));
-    set_threads(threads)?;
+    let set = set_threads(threads);
+    world.together(set)?;
     let (blas, blas_warnings) = look_at_blas(world)?;
     let blas_reason = reason_of_blas();
     Ok(Placement { hosts: hosts.len(), threads, reason, blas, blas_reason, blas_warnings })

@@ -9,6 +9,7 @@ use ternflock_collectives::cost::{Costs, measure};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::mpi::{self, MpiTransport, ThreadLevel};
+pub use ternflock_collectives::transport::mpi::{Call, OnCall};
 use ternflock_collectives::transport::packed;
 use ternflock_collectives::transport::threads;
 pub use ternflock_collectives::transport::watch::Late;
@@ -66,12 +67,12 @@ impl World {
     }
 
     /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them. Ranks that are late go to
-    /// `report`.
+    /// `report`, and calls of MPI that last to `on_call`.
     ///
     /// # Errors
     /// [`Error::Exchange`] if MPI cannot be started, or a rank does not come.
-    pub fn join(patience: Patience, report: Report) -> Result<World> {
-        let mut transport = MpiTransport::init(patience.deadline)?;
+    pub fn join(patience: Patience, report: Report, on_call: OnCall) -> Result<World> {
+        let mut transport = MpiTransport::init(patience.deadline, Some(on_call))?;
         mpi::abort_on_panic();
         // SAFETY: the world keeps both, and drops them together.
         let mpi = Some(unsafe { transport.baseline() });

@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Runs what `options` select. A case that fails panics, which ends the job, and so does an error.
 pub fn run(options: &Options) -> Result<ExitCode, String> {
     let level = if options.act.as_deref() == Some(transport::SINGLE) { Single } else { Funneled };
-    let mut transport = MpiTransport::init_with(level, DEADLINE).map_err(|error| error.to_string())?;
+    let mut transport = MpiTransport::init_with(level, DEADLINE, None).map_err(|error| error.to_string())?;
     mpi::abort_on_panic();
     let done = match &options.act {
         Some(name) => fatal::act(name, &mut transport).map(|()| ExitCode::from(fatal::RETURNED)),

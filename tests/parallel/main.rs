@@ -6,7 +6,8 @@
 //! Sample runs:
 //! - `cargo test --release --test parallel`
 //! - `cargo test --release --test parallel -- ring_ternary::p4` (any part of the names that `--list` prints)
-//! - `cargo test --release --test parallel -- --ignored` (what needs much memory: 5 GB)
+//! - `cargo test --release --test parallel -- --ignored giant` (what needs much memory: 5 GB)
+//! - `make faults` (hundreds of jobs in which a rank is killed or stopped)
 //! - `MPICC=mpicc.mpich MPIRUN=mpirun.mpich cargo test --release --target-dir target/mpich --test parallel`
 //! - `mpirun -n 2 target/release/deps/parallel-... collectives` (the cases of two ranks, output as it comes)
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 use launch::Launcher;
 use options::Options;
 use ternflock_collectives::transport::mpi::MpiTransport;
-use training::stalled;
+use training::{faults, stalled};
 
 /// One test, at several numbers of ranks.
 struct Case {
@@ -55,6 +56,7 @@ const ANY: &[usize] = &[1, 2, 3, 4, 5, 8];
 const PEERS: &[usize] = &[2, 3, 4, 5, 8];
 const TWO: &[usize] = &[2];
 const THREE: &[usize] = &[3];
+const FOUR: &[usize] = &[4];
 const TWO_AND_THREE: &[usize] = &[2, 3];
 
 const CASES: &[Case] = &[
@@ -105,6 +107,11 @@ const CASES: &[Case] = &[
     Case { name: "training::rank_killed", worlds: THREE, body: Job(training::rank_killed) },
     Case { name: "training::stalled::for_a_while", worlds: TWO_AND_THREE, body: Job(stalled::for_a_while) },
     Case { name: "training::stalled::for_ever", worlds: TWO_AND_THREE, body: Job(stalled::for_ever) },
+    Case { name: "training::stalled::at_start", worlds: TWO_AND_THREE, body: Job(stalled::at_start) },
+    Case { name: "training::stalled::at_start_signal", worlds: TWO, body: Job(stalled::at_start_signal) },
+    Case { name: "training::stalled::at_start_of_bench", worlds: TWO, body: Job(stalled::at_start_of_bench) },
+    Case { name: "training::stalled::launcher", worlds: TWO, body: Job(stalled::launcher) },
+    Case { name: "training::faults::few", worlds: FOUR, body: Job(faults::few) },
     Case { name: "training::diverges", worlds: THREE, body: Job(training::diverges) },
     Case { name: "training::bad_job", worlds: THREE, body: Job(training::bad_job) },
     Case { name: "training::changed_job", worlds: THREE, body: Job(training::changed_job) },
@@ -112,7 +119,10 @@ const CASES: &[Case] = &[
 ];
 
 /// What needs so much time or memory that it runs only when asked for: `--ignored`.
-const LARGE: &[Case] = &[Case { name: "transport::giant", worlds: TWO, body: Ranks(transport::giant) }];
+const LARGE: &[Case] = &[
+    Case { name: "transport::giant", worlds: TWO, body: Ranks(transport::giant) },
+    Case { name: "training::faults::many", worlds: FOUR, body: Job(faults::many) },
+];
 
 impl Case {
     /// The case's name at `world` ranks.

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,9 +54,31 @@ impl Running {
     /// The process ids of the ranks, in rank order.
     pub fn ranks(&self) -> Vec<u32> {
         let mut ranks: Vec<_> =
-            descendants(self.launcher()).into_iter().filter_map(|pid| Some((rank(pid)?, pid))).collect();
+            descendants(self.launcher()).into_iter().filter_map(|pid| Some((rank_of(pid)?, pid))).collect();
         ranks.sort_unstable();
         ranks.into_iter().map(|(_, pid)| pid).collect()
+    }
+
+    /// The process id of rank `rank`, if it is there.
+    pub fn rank(&self, rank: usize) -> Option<u32> {
+        descendants(self.launcher()).into_iter().find(|pid| rank_of(*pid) == Some(rank))
+    }
+
+    /// Whether the launcher has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the launcher can be waited for").is_some()
+    }
+
+    /// Waits for the end, at most for `limit`.
+    pub fn end_within(&mut self, limit: Duration) -> Option<Finished> {
+        let start = Instant::now();
+        while !self.has_ended() {
+            if start.elapsed() > limit {
+                return None;
+            }
+            thread::sleep(GLANCE);
+        }
+        self.wait().ok()
     }
 
     /// Waits for `condition`, at most until the deadline.
@@ -153,10 +176,7 @@ pub fn signal(pid: u32, signal: libc::c_int) {
 
 /// The processes that `pid` has started, and those that these have.
 fn descendants(pid: u32) -> Vec<u32> {
-    let numbers = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
-    let processes: Vec<u32> =
-        fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(numbers).collect();
-    let parents: Vec<_> = processes.into_iter().filter_map(|pid| Some((pid, stat(pid)?.1))).collect();
+    let parents: Vec<_> = processes().filter_map(|pid| Some((pid, stat(pid)?.1))).collect();
     let (mut all, mut next) = (vec![pid], 0);
     while let Some(parent) = all.get(next).copied() {
         all.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| pid));
@@ -174,11 +194,34 @@ fn stat(pid: u32) -> Option<(char, u32)> {
 }
 
 /// The rank that process `pid` is, if it is one.
-fn rank(pid: u32) -> Option<usize> {
+fn rank_of(pid: u32) -> Option<usize> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let environment = String::from_utf8_lossy(&environment).into_owned();
     let value = |name: &&str| environment.split('\0').find_map(|variable| variable.strip_prefix(*name));
     RANKS.iter().find_map(value)?.parse().ok()
+}
+
+/// The processes that have the path `directory` in their command line, those that have ended left out.
+pub fn processes_of(directory: &Path) -> Vec<u32> {
+    let knows = |pid: &u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&words).contains(&*directory.to_string_lossy()) && is_alive(*pid)
+    };
+    processes().filter(knows).collect()
+}
+
+/// What process `pid` is and does, for a message about one that does not end.
+pub fn describe(pid: u32) -> String {
+    let state = stat(pid).map_or('?', |(state, _)| state);
+    let [name, place] = ["comm", "wchan"]
+        .map(|file| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default().trim().to_owned());
+    let rank = rank_of(pid).map_or(String::new(), |rank| format!(", rank {rank}"));
+    format!("{name} {pid}{rank}, state {state} in {place}")
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(number)
 }
 
 /// Whether process `pid` still runs; one that has ended and is only remembered does not.

@@ -1,6 +1,7 @@
 //! The program itself under `mpirun`: the same bits as with ranks as threads of one process, and every end but the good
-//! one (`interrupted`, `refused`, `stalled`).
+//! one (`faults`, `interrupted`, `refused`, `stalled`).
 
+pub mod faults;
 mod interrupted;
 mod refused;
 pub mod stalled;

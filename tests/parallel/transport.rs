@@ -127,7 +127,7 @@ pub fn describes_itself(transport: &mut MpiTransport) {
     // The launcher of these tests starts all ranks on this machine.
     assert_eq!(transport.nodes(), vec![0; transport.world()]);
     assert!(transport.thread_level() >= ThreadLevel::Funneled);
-    assert!(matches!(MpiTransport::init(Duration::ZERO), Err(Error::Init(_))));
+    assert!(matches!(MpiTransport::init(Duration::ZERO, None), Err(Error::Init(_))));
 }
 
 /// The acts of jobs whose ranks do without threads, and whose ranks leave notes or another message behind.

@@ -12,6 +12,7 @@ use super::super::streams::{log, print};
 use super::super::table::table;
 use super::{contenders_of, json, warn};
 use crate::bench::scaling::{Mode, Plan, Point, Scaling, measure, plot};
+use crate::child::end_with_parent;
 use crate::error::{Error, Result};
 use crate::io::write_output;
 use crate::job::{Exchange, Loaded};
@@ -25,7 +26,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     }
     let loaded = load(arguments);
     let exchange = loaded.as_ref().map_or_else(|_| Exchange::default(), |loaded| loaded.job.exchange.clone());
-    let mut world = match launch_or_say(Patience::of(&exchange)) {
+    let mut world = match launch_or_say(Patience::of(&exchange), None) {
         Ok(world) => world,
         Err(code) => return code,
     };
@@ -106,6 +107,8 @@ fn start(arguments: &Arguments, ranks: u32) -> Result<Point> {
     command.arg(format!("--ways={}", arguments.ways.join(",")));
     command.arg(format!("--steps={}", arguments.steps)).arg(format!("--rounds={}", arguments.rounds));
     command.args(arguments.sets.iter().map(|set| format!("--set={set}")));
+    // A signal ends this process, and with it the ranks.
+    end_with_parent(&mut command, libc::SIGTERM);
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| failed(format!("cannot be started: {error}")))?;
     if !output.status.success() {

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::child::end_with_parent;
+
 /// How long a program may run without progress.
 pub const DEADLINE: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(20);
@@ -65,6 +67,7 @@ pub fn print_to(
 fn finish(command: &mut Command, program: &str, scratch: &Path, watch: &mut Watch) -> Result<(), String> {
     let complaints = scratch.join("complaints.txt");
     let stderr = File::create(&complaints).map_err(|error| format!("{}: {error}", complaints.display()))?;
+    end_with_parent(command, libc::SIGKILL);
     let child = command.stdin(Stdio::null()).stderr(stderr).spawn();
     let outcome = match child {
         Ok(mut child) => wait(&mut child, watch),

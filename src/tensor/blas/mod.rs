@@ -4,6 +4,7 @@
 //! - `vectors`: the vector width of a processor, and of OpenBLAS's kernels
 //! - `kernels`: which kernels OpenBLAS uses here, and whether they suit the processor
 //! - `restart`: restarts the program if OpenBLAS has chosen poor kernels by itself
+//! - `room`: whether it can have the address space that it needs
 //! - `check`: whether its products are correct
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -11,9 +12,11 @@ mod check;
 mod kernels;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod restart;
+mod room;
 mod threads;
 mod vectors;
 
 pub use kernels::{Blas, Chosen, Trouble, blas};
+pub use room::check_room;
 pub use threads::blas_default_threads;
 pub(super) use threads::keep_blas_on_one_thread;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::interrupted::{SOON_SECONDS, go_on_as_if_nothing_had_happened, newest, under_way};
+use super::{ternflock, train};
 use crate::launch::Launcher;
 use crate::running::{self, Running};
 
@@ -46,7 +47,7 @@ pub fn for_ever(launcher: &Launcher, ranks: usize) {
     for late in [0, ranks - 1] {
         let directory = tempfile::tempdir().unwrap();
         let start = Instant::now();
-        let end = stopped(launcher, ranks, late, directory.path(), "exchange.timeout=2").finish().unwrap();
+        let end = stopped(launcher, ranks, late, directory.path(), "exchange.timeout=4").finish().unwrap();
         let seconds = start.elapsed().as_secs_f64();
         assert!(seconds < SOON_SECONDS, "took {seconds} s:\n{}", end.output);
         assert_eq!(end.code, Some(7), "{}", end.output);
@@ -54,4 +55,81 @@ pub fn for_ever(launcher: &Launcher, ranks: usize) {
         // Once in a warning at least, and once at the end.
         assert!(end.output.matches(&sentence(late)).count() > 1, "{}", end.output);
     }
+}
+
+/// A job of which rank `late` has been stopped as soon as it was there, before it could start MPI.
+fn stopped_at_start(launcher: &Launcher, ranks: usize, late: usize, run: &Path, sets: &[&str]) -> Running {
+    let mut job = train(launcher, ranks, sets, run, &[]);
+    job.wait_until("all ranks are there", |job| job.ranks().len() == ranks);
+    running::signal(job.ranks()[late], libc::SIGSTOP);
+    job
+}
+
+/// Each rank but rank `late` says that it waits in MPI.
+fn assert_all_wait(output: &str, ranks: usize, late: usize) {
+    for rank in 0..ranks {
+        let name = format!("ternflock: rank {rank} of {ranks} on ");
+        let is_it = |line: &str| {
+            line.starts_with(&name) && line.contains(" has waited ") && line.contains(" in MPI_Init_thread: ")
+        };
+        assert_eq!(output.lines().any(is_it), rank != late, "rank {rank}:\n{output}");
+    }
+}
+
+/// MPI itself has no deadline: the others end the job all the same.
+pub fn at_start(launcher: &Launcher, ranks: usize) {
+    for late in [0, ranks - 1] {
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path().join("run");
+        let sets = ["exchange.warn_after=1", "exchange.timeout=3"];
+        let end = stopped_at_start(launcher, ranks, late, &run, &sets).finish().unwrap();
+        assert!(end.seconds < SOON_SECONDS, "took {} s:\n{}", end.seconds, end.output);
+        assert_eq!(end.code, Some(7), "{}", end.output);
+        assert_all_wait(&end.output, ranks, late);
+        assert!(end.output.contains("and ends the job (exit code 7)"), "{}", end.output);
+        assert!(!run.exists());
+    }
+}
+
+/// A signal to a rank that waits in MPI, however long the deadline.
+pub fn at_start_signal(launcher: &Launcher, ranks: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let late = ranks - 1;
+    let mut job = stopped_at_start(launcher, ranks, late, directory.path(), &["exchange.warn_after=1"]);
+    job.wait_until("a warning", |job| job.said().contains("ternflock: rank 0 of"));
+    let start = Instant::now();
+    running::signal(job.ranks()[0], libc::SIGTERM);
+    let end = job.finish().unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(seconds < SOON_SECONDS, "took {seconds} s:\n{}", end.output);
+    assert_eq!(end.code, Some(128 + libc::SIGTERM), "{}", end.output);
+    let sentence =
+        "SIGTERM ended the start; nothing has been done, nothing is lost (MPI_Init_thread, exit code 143)";
+    assert!(end.output.contains(sentence), "{}", end.output);
+}
+
+/// The same for a command that has no job: its own option says how long.
+pub fn at_start_of_bench(launcher: &Launcher, ranks: usize) {
+    let words = ["bench", "allreduce", "--elements", "1e4", "--rounds", "1", "--timeout", "3"];
+    let mut job = ternflock(launcher, ranks, &words);
+    job.wait_until("all ranks are there", |job| job.ranks().len() == ranks);
+    running::signal(job.ranks()[ranks - 1], libc::SIGSTOP);
+    let end = job.finish().unwrap();
+    assert!(end.seconds < SOON_SECONDS, "took {} s:\n{}", end.seconds, end.output);
+    assert_eq!(end.code, Some(7), "{}", end.output);
+    assert!(end.output.contains("and ends the job (exit code 7)"), "{}", end.output);
+}
+
+/// A launcher that does not answer keeps no rank from its end: `MPI_Abort` asks it to end the job.
+pub fn launcher(launcher: &Launcher, ranks: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut job = under_way(launcher, ranks, directory.path(), &["exchange.timeout=3"]);
+    let (pid, late) = (job.launcher(), job.ranks()[1]);
+    running::signal(pid, libc::SIGSTOP);
+    running::signal(late, libc::SIGSTOP);
+    job.wait_until("the other ranks end", |job| job.ranks() == [late]);
+    running::signal(pid, libc::SIGCONT);
+    let end = job.finish().unwrap();
+    assert_ne!(end.code, Some(0), "{}", end.output);
+    assert!(end.output.contains(&sentence(1)), "{}", end.output);
 }

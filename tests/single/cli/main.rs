@@ -13,6 +13,7 @@ mod infer;
 mod job;
 mod landscape;
 mod launch;
+mod limits;
 mod predict;
 mod processor;
 mod program;

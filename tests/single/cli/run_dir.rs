@@ -167,6 +167,30 @@ fn a_directory_belongs_to_one_run_at_a_time() {
     assert_eq!(place.inspect("run/checkpoints/step-0000001500.h5")["step"], 1500);
 }
 
+/// Whichever comes first: one run goes on, and the other leaves it alone.
+#[test]
+fn of_two_starts_at_once_one_is_refused() {
+    let place = Place::new();
+    let words = ["train", "tiny.toml", "--run-dir", "run", "--set", "train.steps=300"];
+    let mut last = None;
+    for resume in [&[][..], &["--resume"], &["--resume"]] {
+        let runs = [(); 2].map(|()| Watched::start(place.command(&[&words[..], resume].concat())));
+        let mut ends = runs.map(Watched::finish);
+        ends.sort_by_key(|end| end.code);
+        let [one, other] = ends;
+        let one = one.ended(0);
+        // A run that is complete takes so little time that the second may find it over.
+        if !resume.is_empty() && other.code == Some(0) {
+            continue;
+        }
+        let refusals = ["another run is writing there", "holds a run already"];
+        assert_eq!(other.code, Some(5), "{}", other.err);
+        assert!(refusals.iter().any(|part| other.err.contains(part)), "{}\n{}", one.err, other.err);
+        let hash = place.inspect("run/checkpoints/step-0000000300.h5")["hash"].clone();
+        assert_eq!(*last.get_or_insert(hash.clone()), hash);
+    }
+}
+
 /// What decides which samples a step sees cannot change in the middle; other changes are said.
 #[test]
 fn a_run_resumes_with_its_own_order_of_samples() {

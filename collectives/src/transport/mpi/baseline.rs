@@ -6,8 +6,9 @@ use std::marker::PhantomData;
 use mpi::ffi;
 use mpi::traits::AsRaw;
 
-use super::MpiTransport;
+use super::oversight::Oversight;
 use super::transfer::check;
+use super::{Call, MpiTransport};
 use crate::{Error, Result};
 
 unsafe extern "C" {
@@ -17,10 +18,10 @@ unsafe extern "C" {
 
 /// The library's own collectives among the ranks of a transport, for where that is out of reach behind others. Only the thread that
 /// has the transport can use it, as long as it has it.
-#[derive(Clone, Copy, Debug)]
 pub struct Baseline {
     rank: usize,
     communicator: ffi::MPI_Comm,
+    oversight: Oversight,
     only_this_thread: PhantomData<*const ()>,
 }
 
@@ -30,7 +31,8 @@ impl MpiTransport {
     /// # Safety
     /// It must not be used after the transport is dropped, which ends MPI.
     pub unsafe fn baseline(&self) -> Baseline {
-        Baseline { rank: self.rank, communicator: self.communicator.as_raw(), only_this_thread: PhantomData }
+        let (communicator, oversight) = (self.communicator.as_raw(), self.oversight.clone());
+        Baseline { rank: self.rank, communicator, oversight, only_this_thread: PhantomData }
     }
 
     /// [`Baseline::allreduce_f32`] among the ranks of this transport.
@@ -44,17 +46,22 @@ impl MpiTransport {
 }
 
 impl Baseline {
-    /// Sums `values` of all ranks element by element, in place, by one `MPI_Allreduce`. No deadline applies and no meter
-    /// counts.
+    /// Sums `values` of all ranks element by element, in place, by one `MPI_Allreduce`. The transport's deadline does not
+    /// apply ([`Call::Allreduce`]) and no meter counts.
     ///
     /// # Errors
-    /// [`Error::Mpi`] for more elements than a C `int` counts, and when the call fails.
+    /// [`Error::Mpi`] for more elements than a C `int` counts, when the call fails, and when nothing can watch over it.
     pub fn allreduce_f32(&self, values: &mut [f32]) -> Result<()> {
         let call = "MPI_Allreduce";
         let count = c_int::try_from(values.len()).map_err(|_| {
             let text = format!("{} elements are more than the {} of one call", values.len(), c_int::MAX);
             Error::Mpi { rank: self.rank, call, text }
         })?;
+        let refused = |error| {
+            let text = format!("the thread that watches over it cannot be started: {error}");
+            Error::Mpi { rank: self.rank, call, text }
+        };
+        let _inside = self.oversight.enter(Call::Allreduce).map_err(refused)?;
         // SAFETY: the slice holds `count` elements, which this rank alone borrows for the length of the call; the
         // communicator is valid.
         let code = unsafe {

@@ -8,6 +8,7 @@ mod baseline;
 mod closing;
 mod launch;
 mod nodes;
+mod oversight;
 mod transfer;
 mod tuning;
 
@@ -26,8 +27,10 @@ use mpi::traits::AsRaw;
 pub use baseline::Baseline;
 pub use launch::{abort, abort_on_panic, library_version};
 pub use mpi::environment::Threading as ThreadLevel;
+pub use oversight::{Call, OnCall};
 
 use closing::NoteCounts;
+use oversight::Oversight;
 use transfer::{Transfer, check};
 
 use super::pool::Pool;
@@ -50,20 +53,21 @@ pub struct MpiTransport {
     arrivals: Vec<[VecDeque<Transfer>; Lane::ALL.len()]>,
     communicator: ManuallyDrop<SimpleCommunicator>,
     universe: ManuallyDrop<Universe>,
+    oversight: Oversight,
     thread_level: ThreadLevel,
     only_this_thread: PhantomData<*const ()>,
 }
 
 impl MpiTransport {
     /// Starts MPI in this process with `MPI_THREAD_FUNNELED` and joins the job's world. Every wait of the transport lasts
-    /// at most `deadline`. Those of the library for all ranks to come, in `MPI_Init_thread`, `MPI_Comm_dup` and
-    /// `MPI_Comm_split_type`, can have none.
+    /// at most `deadline`. Those inside the library ([`Call`]) have none; while this process is in one of them, `on_call`
+    /// hears how long it has been, and may end the process.
     ///
     /// # Errors
     /// [`Error::Init`] if MPI was started before, [`Error::Mpi`] if it fails, [`Error::Timeout`] if a rank does not say
     /// which node it is on.
-    pub fn init(deadline: Duration) -> Result<Self> {
-        Self::init_with(ThreadLevel::Funneled, deadline)
+    pub fn init(deadline: Duration, on_call: Option<OnCall>) -> Result<Self> {
+        Self::init_with(ThreadLevel::Funneled, deadline, on_call)
     }
 
     /// The same with another level of thread support. The library may offer less, or more:
@@ -71,22 +75,34 @@ impl MpiTransport {
     ///
     /// # Errors
     /// Those of [`MpiTransport::init`].
-    pub fn init_with(level: ThreadLevel, deadline: Duration) -> Result<Self> {
+    pub fn init_with(level: ThreadLevel, deadline: Duration, on_call: Option<OnCall>) -> Result<Self> {
         if !environment::is_initialized() {
             // SAFETY: MPI starts where a program does. Threads that a library has started by then compute, or wait for work.
             unsafe { tuning::set_defaults() };
         }
+        let oversight = Oversight::new(on_call);
+        let enter = |call| {
+            let refused =
+                |error| Error::Init(format!("the thread that watches over it cannot be started: {error}"));
+            oversight.enter(call).map_err(refused)
+        };
+        let inside = enter(Call::Init)?;
         let (universe, thread_level) = environment::initialize_with_threading(level).ok_or_else(|| {
             Error::Init("this process has started it before, and it can only start once".into())
         })?;
+        drop(inside);
         launch::pause_after_start();
         // Messages on a communicator of their own cannot be mistaken for those of other code in this process.
+        let inside = enter(Call::Duplicate)?;
         let communicator = universe.world().duplicate();
+        drop(inside);
         // SAFETY: the communicator is valid and this call keeps no pointer.
         let code = unsafe { ffi::MPI_Comm_set_errhandler(communicator.as_raw(), ffi::RSMPI_ERRORS_RETURN) };
         let rank = communicator.rank() as usize;
         check(rank, "MPI_Comm_set_errhandler", code)?;
+        let inside = enter(Call::Split)?;
         let (world, node) = (communicator.size() as usize, nodes::lowest_neighbour(&communicator));
+        drop(inside);
         let mut transport = MpiTransport {
             rank,
             nodes: vec![0; world],
@@ -97,6 +113,7 @@ impl MpiTransport {
             arrivals: (0..world).map(|_| Default::default()).collect(),
             communicator: ManuallyDrop::new(communicator),
             universe: ManuallyDrop::new(universe),
+            oversight,
             thread_level,
             only_this_thread: PhantomData,
         };
@@ -217,10 +234,13 @@ impl Transport for MpiTransport {
 }
 
 /// Ends MPI if nothing is in flight. Otherwise MPI is left running, because ending it would wait for peers that will
-/// not come: the process then exits without it and the launcher ends the whole job.
+/// not come: the process then exits without it and the launcher ends the whole job. So it does if nothing can watch over
+/// the end.
 impl Drop for MpiTransport {
     fn drop(&mut self) {
         if !thread::panicking() && self.close().unwrap_or(false) {
+            let oversight = self.oversight.clone();
+            let Ok(_inside) = oversight.enter(Call::Finalize) else { return };
             // SAFETY: neither field is used again, and the communicator goes before the MPI it belongs to.
             unsafe {
                 ManuallyDrop::drop(&mut self.communicator);

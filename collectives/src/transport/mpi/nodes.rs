@@ -6,8 +6,7 @@ use super::MpiTransport;
 use crate::topology::Topology;
 use crate::{Result, small};
 
-/// The lowest of the ranks that share memory with this one. Collective, and without a deadline: the library waits in
-/// `MPI_Comm_split_type` until all ranks call it.
+/// The lowest of the ranks that share memory with this one. Collective: a [`Call::Split`](super::Call::Split).
 pub(super) fn lowest_neighbour(communicator: &SimpleCommunicator) -> u64 {
     let rank = communicator.rank();
     let node = communicator.split_shared(rank);

@@ -1,0 +1,80 @@
+//! The address space that OpenBLAS needs.
+//!
+//! For each thread that computes a product at the same time as others, OpenBLAS maps a buffer and keeps it. If the system
+//! refuses, for example because of `ulimit -v`, OpenBLAS asks again for ever. So this program asks before the first
+//! product, for as much, and gives it back.
+
+use std::io;
+use std::ptr;
+
+use crate::error::{Error, Result};
+use crate::text::plural;
+
+/// The size of a buffer: `BUFFER_SIZE` of OpenBLAS, which is the same on the processors it has the widest kernels for.
+const BUFFER: usize = 32 << 22;
+
+/// Refuses to compute on `threads` threads if OpenBLAS would wait for memory for ever.
+///
+/// # Errors
+/// [`Error::Usage`] if there is not enough address space.
+pub fn check_room(threads: usize) -> Result<()> {
+    let threads = threads.max(1);
+    room_for(threads, BUFFER).map_err(|error| {
+        Error::Usage(format!(
+            "BLAS needs {} MB of address space on {}, {} MB each, and the system refuses that ({error}): {}, or compute on \
+             fewer threads",
+            (threads * BUFFER) >> 20,
+            plural(threads, "thread"),
+            BUFFER >> 20,
+            match limit() {
+                Some(limit) => format!("raise `ulimit -v` (now {} kB)", limit >> 10),
+                None => "free memory, or let the system overcommit it (vm.overcommit_memory)".into(),
+            }
+        ))
+    })
+}
+
+/// Maps `count` buffers of `size` bytes as OpenBLAS does, and unmaps them. Nothing is written, so no memory is used.
+fn room_for(count: usize, size: usize) -> io::Result<()> {
+    let mut mapped = Vec::new();
+    let mut outcome = Ok(());
+    for _ in 0..count {
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping anywhere, which nothing else knows.
+        let address = unsafe { libc::mmap(ptr::null_mut(), size, access, kind, -1, 0) };
+        if address == libc::MAP_FAILED {
+            outcome = Err(io::Error::last_os_error());
+            break;
+        }
+        mapped.push(address);
+    }
+    for address in mapped {
+        // SAFETY: one of the mappings above, of this size, which nothing uses.
+        unsafe { libc::munmap(address, size) };
+    }
+    outcome
+}
+
+/// The limit of this process's address space in bytes, if there is one.
+fn limit() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: one record is lent for the call.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
+    (known && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_is_asked_for_and_given_back() {
+        let mapped = || std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages = |statm: String| statm.split(' ').next().unwrap().parse::<usize>().unwrap();
+        let before = pages(mapped());
+        room_for(2, BUFFER).unwrap();
+        // Other tests run meanwhile.
+        assert!(pages(mapped()) < before + 2 * BUFFER / 4096);
+        assert!(room_for(3, 1 << 46).is_err(), "half of what 47 bits can address");
+    }
+}

@@ -1,0 +1,310 @@
+//! One rank of a job is killed or stopped at any moment from its start on. The job ends by itself in time, says why,
+//! leaves nothing running, and can be resumed to the bits of a run that nothing has happened to.
+//!
+//! `make faults COUNT=500 SEED=1` does that many times and prints how often it went otherwise.
+
+use std::env;
+use std::fmt;
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{train, train_threads};
+use crate::digits::{assert_same_state, at_step, load};
+use crate::launch::Launcher;
+use crate::running::{self, Finished, Running, processes_of};
+
+/// Numbers of ranks.
+const WORLDS: [usize; 3] = [1, 2, 4];
+
+/// So many that training takes about as long as the start.
+const STEPS: u64 = 150;
+const SETS: [&str; 5] = [
+    "train.steps=150",
+    "train.eval_every=0",
+    "train.log_every=5",
+    "checkpoint.every=10",
+    "exchange.warn_after=1",
+];
+
+/// How long ranks wait for each other in a job that something happens to, and in one that must end well on a busy
+/// machine.
+const TIMEOUT: &str = "exchange.timeout=3";
+const PATIENT: &str = "exchange.timeout=100";
+
+/// A job must have ended so long after what happened to it: the timeout, as long again for ranks that were late to begin
+/// their wait, and what a launcher takes to end its ranks on a busy machine.
+const LIMIT: Duration = Duration::from_secs(15);
+/// A job that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The part of a quiet run's time, and a little more, after which the `number`th fault happens. Any few of them in a row
+/// are spread evenly (the golden ratio).
+fn part(number: u64) -> f64 {
+    1.1 * (number as f64 * 0.618_033_988_75).fract()
+}
+
+/// A few faults, among all other tests.
+pub fn few(launcher: &Launcher, _: usize) {
+    inflict(launcher, 9, 1).assert_none();
+}
+
+/// As many as `$COUNT`, drawn by `$SEED`.
+pub fn many(launcher: &Launcher, _: usize) {
+    let number = |name: &str, default| {
+        env::var(name)
+            .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    };
+    inflict(launcher, number("COUNT", 500), number("SEED", 1)).assert_none();
+}
+
+/// What happens to a rank.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Killed,
+    Stopped,
+}
+
+/// A fault.
+#[derive(Clone, Copy, Debug)]
+struct Fault {
+    ranks: usize,
+    victim: usize,
+    kind: Kind,
+    /// After the victim's start.
+    delay: Duration,
+}
+
+/// What went otherwise than it should.
+#[derive(Default)]
+struct Tally {
+    faults: usize,
+    starting: usize,
+    harmless: usize,
+    unnoticed: usize,
+    slowest: Duration,
+    crash: Vec<String>,
+    hang: Vec<String>,
+    over_limit: Vec<String>,
+    silent: Vec<String>,
+    left_running: Vec<String>,
+    other_bits: Vec<String>,
+}
+
+fn inflict(launcher: &Launcher, count: u64, seed: u64) -> Tally {
+    let (mut tally, mut random, begin) = (Tally::default(), Random(seed), Instant::now());
+    let threads = tempfile::tempdir().unwrap();
+    let quiet: Vec<_> = WORLDS
+        .into_iter()
+        .map(|ranks| {
+            let directory = threads.path().join(ranks.to_string());
+            train_threads(ranks, &[&SETS[..], &[PATIENT]].concat(), &directory);
+            (directory, quiet_time(launcher, ranks))
+        })
+        .collect();
+    for number in 0..count {
+        let world = (number % WORLDS.len() as u64) as usize;
+        let (ranks, (straight, time)) = (WORLDS[world], &quiet[world]);
+        let turn = seed + number / WORLDS.len() as u64;
+        let fault = Fault {
+            ranks,
+            victim: random.below(ranks as u64) as usize,
+            kind: if random.below(2) == 0 { Kind::Killed } else { Kind::Stopped },
+            delay: time.mul_f64(part(turn)) + Duration::from_micros(random.below(20_000)),
+        };
+        tally.add(launcher, fault, straight);
+        if (number + 1).is_multiple_of(50) {
+            println!("after {} s: {tally}", begin.elapsed().as_secs());
+        }
+    }
+    println!("{count} faults, SEED={seed}, {} s: {tally}", begin.elapsed().as_secs());
+    tally
+}
+
+/// From the start of the last rank to the end of the job, of one that nothing happens to.
+fn quiet_time(launcher: &Launcher, ranks: usize) -> Duration {
+    let directory = tempfile::tempdir().unwrap();
+    let mut job = train(launcher, ranks, &[&SETS[..], &[PATIENT]].concat(), directory.path(), &[]);
+    job.wait_until("all ranks are there", |job| job.ranks().len() == ranks);
+    let begin = Instant::now();
+    let end = job.finish().unwrap();
+    assert_eq!(end.code, Some(0), "{}", end.output);
+    begin.elapsed()
+}
+
+impl Tally {
+    /// Inflicts `fault` on a job whose quiet run stands in `straight`, and resumes it.
+    fn add(&mut self, launcher: &Launcher, fault: Fault, straight: &Path) {
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path().join("run");
+        let mut job = train(launcher, fault.ranks, &[&SETS[..], &[TIMEOUT]].concat(), &run, &[]);
+        self.faults += 1;
+        let ended = suffer(&mut job, fault).or_else(|| self.release(&mut job, fault, &run));
+        let Some(ended) = ended else {
+            let left: Vec<String> =
+                processes_of(directory.path()).into_iter().map(running::describe).collect();
+            self.hang.push(format!("{fault:?}: no end; {}\n{}", left.join(", "), job.said()));
+            println!("hang: {}", self.hang[self.hang.len() - 1]);
+            job.kill().unwrap();
+            return;
+        };
+        self.starting += usize::from(!run.join("metrics.jsonl").exists());
+        self.slowest = self.slowest.max(ended.after);
+        let end = ended.end;
+        let blame = |what: &str| format!("{fault:?}: {what}, code {:?}\n{}", end.code, end.output);
+        if ended.after > LIMIT {
+            self.over_limit.push(blame(&format!("took {:?}", ended.after)));
+        }
+        if CRASHES.iter().any(|crash| end.output.contains(crash)) {
+            self.crash.push(blame("crashed"));
+        }
+        let is_complete = at_step(&run, STEPS).exists();
+        match end.code {
+            Some(0) if is_complete => self.harmless += 1,
+            Some(0) => self.silent.push(blame("success without a last checkpoint")),
+            _ if !REASONS.iter().any(|reason| end.output.contains(reason)) => {
+                self.silent.push(blame("no reason is given"));
+            }
+            _ => {}
+        }
+        if !is_gone(directory.path()) {
+            self.left_running.push(blame("something is left running"));
+        }
+        if let Err(what) = resume(launcher, fault.ranks, &run, straight) {
+            self.other_bits
+                .push(format!("{}-- resumed\n{what}", blame("does not go on as if nothing had happened")));
+        }
+    }
+
+    /// A rank that is stopped after all others have ended is waited for by the launcher alone, which has no deadline. It
+    /// is the last, and continues.
+    fn release(&mut self, job: &mut Running, fault: Fault, run: &Path) -> Option<Ended> {
+        if fault.kind != Kind::Stopped || !at_step(run, STEPS).exists() {
+            return None;
+        }
+        let [victim] = job.ranks()[..] else { return None };
+        running::signal(victim, libc::SIGCONT);
+        let begin = Instant::now();
+        let end = job.end_within(LIMIT)?;
+        self.unnoticed += 1;
+        Some(Ended { end, after: begin.elapsed() })
+    }
+
+    fn faults(&self) -> [(&str, &[String]); 6] {
+        [
+            ("crash", &self.crash),
+            ("hang", &self.hang),
+            ("over the limit", &self.over_limit),
+            ("silent", &self.silent),
+            ("left running", &self.left_running),
+            ("other bits", &self.other_bits),
+        ]
+    }
+
+    fn assert_none(&self) {
+        let all: Vec<String> = self
+            .faults()
+            .iter()
+            .flat_map(|(name, faults)| faults.iter().map(move |fault| format!("== {name}: {fault}")))
+            .collect();
+        assert!(all.is_empty(), "{self}\n{}", all.join("\n"));
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.faults().map(|(name, faults)| format!("{name} {}", faults.len()));
+        let Tally { faults, starting, harmless, unnoticed, slowest, .. } = self;
+        write!(
+            f,
+            "{faults} done, {starting} of them before the run's first event, {harmless} complete all the same ({unnoticed} of them \
+             stopped after all others had ended); the slowest end came after {:.1} s; {}",
+            slowest.as_secs_f64(),
+            counts.join(", ")
+        )
+    }
+}
+
+/// What programs and launchers say of a process that crashes.
+const CRASHES: [&str; 6] = ["panicked", "signal 11", "Segmentation fault", "signal 6", "Aborted", "signal 4"];
+
+/// What they say of one that is killed, or that others wait for; also the launcher's own words for ranks that died
+/// before they had joined.
+const REASONS: [&str; 6] = ["is late", "late, stopped or dead", "signal 9", "SIGNAL 9", "Killed", "daemon"];
+
+/// A job that has ended, and how long after the fault.
+struct Ended {
+    end: Finished,
+    after: Duration,
+}
+
+/// Does to `job` what `fault` says and waits for its end; none if it hangs.
+fn suffer(job: &mut Running, fault: Fault) -> Option<Ended> {
+    // One that fails before it has started its ranks ends without the fault.
+    let begin = Instant::now();
+    let mut victim = None;
+    while victim.is_none() && begin.elapsed() < PATIENCE && !job.has_ended() {
+        victim = job.rank(fault.victim);
+        thread::sleep(Duration::from_millis(1));
+    }
+    thread::sleep(fault.delay);
+    let struck = Instant::now();
+    if let Some(pid) = victim.filter(|_| !job.has_ended()) {
+        match fault.kind {
+            Kind::Killed => running::signal(pid, libc::SIGKILL),
+            Kind::Stopped => running::signal(pid, libc::SIGSTOP),
+        }
+        if fault.kind == Kind::Stopped && fault.ranks == 1 {
+            // Nobody else is there to notice. It is none the worse for it, even if the timeout has passed.
+            thread::sleep(Duration::from_secs(if fault.delay.subsec_millis().is_multiple_of(8) {
+                4
+            } else {
+                1
+            }));
+            running::signal(pid, libc::SIGCONT);
+        }
+    }
+    let end = job.end_within(PATIENCE)?;
+    Some(Ended { end, after: struck.elapsed() })
+}
+
+/// Whether no process that knows `directory` is left, or none is after a moment.
+fn is_gone(directory: &Path) -> bool {
+    let begin = Instant::now();
+    while !processes_of(directory).is_empty() {
+        if begin.elapsed() > Duration::from_secs(5) {
+            processes_of(directory).into_iter().for_each(|pid| running::signal(pid, libc::SIGKILL));
+            return false;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+/// Starts the run again as a batch script does, and compares its end with the quiet run.
+fn resume(launcher: &Launcher, ranks: usize, run: &Path, straight: &Path) -> Result<(), String> {
+    let more: &[&str] = if run.join("job.toml").exists() { &["--resume", "--allow-changes"] } else { &[] };
+    let end = train(launcher, ranks, &[&SETS[..], &[PATIENT]].concat(), run, more).finish().unwrap();
+    if end.code != Some(0) {
+        let files: Vec<_> =
+            fs::read_dir(run).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        return Err(format!("code {:?}, {files:?}\n{}", end.code, end.output));
+    }
+    catch_unwind(|| assert_same_state(&load(run, STEPS), &load(straight, STEPS)))
+        .map_err(|_| format!("other bits\n{}", end.output))
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (word ^ (word >> 31)) % limit
+    }
+}
