@@ -13,7 +13,7 @@ mod simd;
 mod threads;
 mod transpose;
 
-pub use blas::{Blas, Chosen, Trouble, blas, blas_default_threads, check_room};
+pub use blas::{Blas, Chosen, Trouble, blas, blas_default_threads, check_blas_room};
 pub use conv::{Convolution, Shape as ConvolutionShape};
 pub use csr::{Csr, SparseConvolution, SparseLinear};
 pub use elementary::{exp, sigmoid, tanh};

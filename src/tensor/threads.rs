@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rayon::{ThreadPool, ThreadPoolBuilder, join};
 
-use super::blas::{check_room, keep_blas_on_one_thread};
+use super::blas::{check_blas_room, keep_blas_on_one_thread};
 use crate::error::{Error, Result};
 
 static POOL: RwLock<Option<Arc<ThreadPool>>> = RwLock::new(None);
@@ -46,7 +46,7 @@ pub fn set_threads(threads: usize) -> Result<()> {
         }
     };
     // The pool has what it needs by now.
-    check_room(threads)?;
+    check_blas_room(threads)?;
     *POOL.write().unwrap_or_else(PoisonError::into_inner) = pool;
     Ok(())
 }

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::job::{Loaded, Model};
 use crate::nn::{Graph, Shape};
 use crate::report::{Event, Metrics};
-use crate::tensor::{check_room, threads};
+use crate::tensor::{check_blas_room, threads};
 
 impl<'a> Run<'a> {
     /// Prepares the run and says so.
@@ -220,7 +220,7 @@ fn build<'a>(
     let built =
         Trainer::new(&settings, graph, train, world.topology(), evaluates).map_err(blame(loaded, "model"));
     // The network has taken what it needs, and the first product is still to come.
-    let built = built.and_then(|trainer| check_room(threads()).map(|()| trainer));
+    let built = built.and_then(|trainer| check_blas_room(threads()).map(|()| trainer));
     let trainer = world.together(built)?;
     let parameters = &trainer.network.parameters;
     world.agree("the number of parameters to exchange", parameters.values.len() as u64)?;

@@ -17,6 +17,6 @@ mod threads;
 mod vectors;
 
 pub use kernels::{Blas, Chosen, Trouble, blas};
-pub use room::check_room;
+pub use room::check_blas_room;
 pub use threads::blas_default_threads;
 pub(super) use threads::keep_blas_on_one_thread;

@@ -17,7 +17,7 @@ const BUFFER: usize = 32 << 22;
 ///
 /// # Errors
 /// [`Error::Usage`] if there is not enough address space.
-pub fn check_room(threads: usize) -> Result<()> {
+pub fn check_blas_room(threads: usize) -> Result<()> {
     let threads = threads.max(1);
     room_for(threads, BUFFER).map_err(|error| {
         Error::Usage(format!(
