@@ -22,6 +22,10 @@ HOSTS ?= 4
 RATE ?=
 CHECKS ?=
 
+# How long `make fuzz` runs each target, and which of them.
+FUZZ_SECONDS ?= 3600
+FUZZ_TARGETS ?=
+
 # How many faults `make faults` inflicts, and which.
 COUNT ?= 500
 SEED ?= 1
@@ -37,7 +41,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup build train test lint bench cluster cluster-up cluster-down faults reproduce clean
+.PHONY: help setup build train test lint bench cluster cluster-up cluster-down faults fuzz reproduce clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +77,10 @@ bench: build ## Time the codec and training steps on one core, and all-reduces b
 	$(TERNFLOCK) bench codec
 	for model in lenet convnet-quick resnet-20 lstm-small lstm-medium; do $(TERNFLOCK) bench step --model $$model; done
 	$(MPIRUN) -n $(NP) $(TERNFLOCK) bench allreduce
+
+fuzz: ## Run the fuzz targets FUZZ_TARGETS= (all), each for FUZZ_SECONDS=3600; skips without a nightly compiler
+	./setup.sh fuzz
+	fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS) || [ $$? = 77 ]
 
 cluster: build ## Test and measure over hosts with shaped links and a Slurm, HOSTS=4 RATE=1gbit; skips without root
 	./setup.sh cluster

@@ -2,7 +2,8 @@
 # Makes this machine ready to build and train: `./setup.sh`; to run the tests too: `./setup.sh test`.
 # On Debian and Ubuntu it installs what is missing by apt, with sudo when not root. Elsewhere, or without the right to
 # install, it names what is missing with the commands that bring it, and ends with 3. `./setup.sh cluster` brings what
-# `make cluster` wants, to root on Debian alone: elsewhere it does without. `./setup.sh has-data` only asks
+# `make cluster` wants, to root on Debian alone: elsewhere it does without. `./setup.sh fuzz` brings what `make fuzz`
+# wants, where it can. `./setup.sh has-data` only asks
 # whether Fashion-MNIST is here. MPI=mpich in the environment brings MPICH instead of Open MPI; a machine can have both.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -170,12 +171,26 @@ setup_cluster() {
     fi
 }
 
+# libFuzzer and the sanitizers need a nightly compiler; libFuzzer itself is C++. Without them, fuzzing is skipped.
+setup_fuzz() {
+    if has apt-get && has dpkg-query && may_install && ! has c++; then
+        install_packages g++ || say "apt did not install g++; its own message is above"
+    fi
+    export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+    if has rustup && ! cargo +nightly --version >/dev/null 2>&1; then
+        rustup toolchain install nightly --profile minimal || say "rustup did not install a nightly compiler"
+    fi
+    cargo +nightly fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked ||
+        say "cargo did not install cargo-fuzz"
+}
+
 main() {
     case $1 in
         '' | test) ;;
         has-data) has_data; return ;;
         cluster) setup_cluster; return ;;
-        *) say "usage: ./setup.sh [test | cluster | has-data]"; exit 2 ;;
+        fuzz) setup_fuzz; return ;;
+        *) say "usage: ./setup.sh [test | cluster | fuzz | has-data]"; exit 2 ;;
     esac
     if has apt-get && has dpkg-query && may_install; then
         setup_debian "$1"

@@ -16,7 +16,7 @@ use std::path::Path;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::FORMAT_VERSION;
-use crate::io::open_regular;
+use crate::io::{open_regular, read_start};
 
 /// The size of the block: the smallest HDF5 allows.
 pub(super) const SIZE: usize = 512;
@@ -60,8 +60,7 @@ pub(super) fn seal(mut image: &File, mut file: &File) -> io::Result<()> {
 pub(super) fn verify(path: &Path) -> Result<(File, u64), String> {
     let mut file = open_regular(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
-    let mut start = Vec::with_capacity(SIZE);
-    (&mut file).take(SIZE as u64).read_to_end(&mut start).map_err(unreadable)?;
+    let start = read_start(&mut file, SIZE as u64).map_err(unreadable)?;
     let (version, length, digest) = parse(&start, metadata.len())?;
     if start[..] != block(version, length, digest) {
         return Err(DAMAGED.into());
@@ -133,8 +132,7 @@ fn block(version: u32, length: u64, digest: u128) -> [u8; SIZE] {
 /// `root_cache` takes the place of the zeros there.
 fn digest(mut file: &File, root_cache: Option<[u8; 24]>) -> io::Result<(u64, u128)> {
     file.seek(SeekFrom::Start(SIZE as u64))?;
-    let mut start = Vec::with_capacity(ROOT_CACHE.end);
-    file.take(ROOT_CACHE.end as u64).read_to_end(&mut start)?;
+    let mut start = read_start(file, ROOT_CACHE.end as u64)?;
     if let (Some(root_cache), Some(found)) = (root_cache, start.get_mut(ROOT_CACHE))
         && *found == [0; 24]
     {

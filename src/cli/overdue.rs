@@ -46,7 +46,7 @@ pub fn oversee(patience: Patience, signals: Option<Signals>) -> OnCall {
 }
 
 fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+    read_system(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default().trim().to_owned()
 }
 
 fn due(

@@ -120,7 +120,10 @@ fn walk(
     }
     let mut records = Fields::new(node.take(count as usize * record)?.to_vec());
     if level == 0 {
-        return (0..count).try_for_each(|_| Ok(ids.push(id(&mut records, sizes.index)?)));
+        for _ in 0..count {
+            ids.push(id(&mut records, sizes.index)?);
+        }
+        return Ok(());
     }
     for child in 0..=count {
         let address = node.address()?.ok_or_else(|| damaged("an index ends nowhere"))?;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::source::{Fields, Source, damaged};
 
@@ -30,11 +31,11 @@ impl Texts {
         }
         source.count_content(length.into())?;
         let mut collections = self.collections.borrow_mut();
-        if !collections.contains_key(&address) {
-            collections.insert(address, Collection::read(source, address)?);
-        }
-        let text = collections.get(&address).and_then(|collection| collection.object(number));
-        let text = text.filter(|text| text.len() == length as usize);
+        let collection = match collections.entry(address) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Collection::read(source, address)?),
+        };
+        let text = collection.object(number).filter(|text| text.len() == length as usize);
         let text = text.ok_or_else(|| damaged("a text is not where its description says"))?;
         match std::str::from_utf8(text) {
             Ok(text) if text.contains('\0') => Err("a text holds a NUL character".into()),
