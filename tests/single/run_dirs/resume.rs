@@ -106,6 +106,17 @@ fn checkpoints_are_written_where_a_link_of_the_users_own_leads() {
     assert!(place.path("run/checkpoints").symlink_metadata().unwrap().is_symlink());
 }
 
+/// The directory of a run, and those above it, may be elsewhere.
+#[test]
+fn a_run_is_resumed_through_a_link_to_its_directory() {
+    let place = killed();
+    fs::create_dir(place.path("scratch")).unwrap();
+    fs::rename(place.path("run"), place.path("scratch/run")).unwrap();
+    std::os::unix::fs::symlink("scratch/run", place.path("run")).unwrap();
+    is_the_same(&place, place.run("train --resume run"));
+    assert!(place.path("run").symlink_metadata().unwrap().is_symlink());
+}
+
 /// Where somebody else's link leads, this user's files may be.
 #[test]
 fn checkpoints_are_not_written_where_a_link_of_another_user_leads() {
