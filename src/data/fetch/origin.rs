@@ -3,7 +3,7 @@
 //! failure are plain text: the caller reports them and tries the next origin.
 
 use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,12 +26,20 @@ const APT: [&str; 8] = [
     "Acquire::Retries=1",
 ];
 /// The options of pip: of a source distribution it would run code, even to download it.
-const PIP: [&str; 6] =
-    ["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"];
-/// The options of npm.
-const NPM: [&str; 5] = [
+const PIP: [&str; 7] = [
+    "-m",
+    "pip",
+    "download",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--no-cache-dir",
+    "--disable-pip-version-check",
+];
+/// The options of npm. Its cache is in the scratch directory, where its size is watched.
+const NPM: [&str; 6] = [
     "pack",
     "--ignore-scripts",
+    "--cache=cache",
     "--fetch-retries=1",
     "--fetch-retry-mintimeout=1000",
     "--fetch-timeout=60000",
@@ -62,7 +70,9 @@ impl Fetching<'_> {
             tell(Progress::Bytes { name: program, done, total: None });
             done
         };
-        run(program, arguments, scratch, &mut Watch::new(DEADLINE, &mut look).at_most(self.most))
+        // Some keep what they download twice while they do.
+        let most = self.most.saturating_mul(3);
+        run(program, arguments, scratch, &mut Watch::new(DEADLINE, &mut look).at_most(most))
     }
 
     /// The files `names` of `directory`, to be taken out of an archive.
@@ -76,9 +86,15 @@ impl Fetching<'_> {
     }
 }
 
+/// The bytes of all files below `directory`. No link is followed.
 fn size_of_files(directory: &Path) -> u64 {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).filter(Metadata::is_file).map(|data| data.len()).sum()
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(data) if data.is_dir() => size_of_files(&entry.path()),
+        Ok(data) if data.is_file() => data.len(),
+        _ => 0,
+    };
+    entries.map(size).sum()
 }
 
 impl Origin {

@@ -44,7 +44,8 @@ pub fn run<Argument: AsRef<OsStr>>(
     watch: &mut Watch,
 ) -> Result<(), String> {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(scratch).stdout(Stdio::null());
+    // What it puts aside goes away with `scratch`, and its size is seen.
+    command.args(arguments).current_dir(scratch).env("TMPDIR", scratch).stdout(Stdio::null());
     finish(&mut command, program, scratch, watch)
 }
 
