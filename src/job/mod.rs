@@ -249,7 +249,8 @@ fn read(table: &Table, source: &Source, problems: Problems, stem: Option<&str>, 
     if matches!(length, Length::Job) {
         job.sparsity.check_beside(&job.optimizer, &mut reader);
     }
-    let (stages, mut problems) = stage::read(table, source, &job.train, reader.finish());
+    let known = reader.keys().into_iter().collect();
+    let (stages, mut problems) = stage::read(table, source, &job.train, &known, reader.finish());
     check(&job).into_iter().for_each(|(path, message)| problems.add(source.place(&path), message));
     problems.into_result(source)?;
     job.stages = stages;

@@ -3,6 +3,8 @@
 //! A stage's sections lie over those of the job, key by key: what it does not say is the job's. One that says another kind
 //! of optimizer or schedule has none of the keys that belong to the job's kind.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use toml::{Table, Value};
 
@@ -11,7 +13,7 @@ use super::read::Reader;
 use super::source::Source;
 use super::train::Length;
 use super::value::{Rule, describe};
-use super::{Force, Job, LowRank, Optimizer, Schedule, Shrink, SmoothOut, Sparsity, Train, overrides};
+use super::{Force, Job, LowRank, Optimizer, Schedule, Shrink, SmoothOut, Sparsity, Train, names, overrides};
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -67,11 +69,12 @@ impl Stage {
     }
 }
 
-/// The stages of `table`, whose own sections are read already, `train` among them.
+/// The stages of `table`, whose own sections are read already, `train` among them; `known` are the keys of these.
 pub(super) fn read(
     table: &Table,
     source: &Source,
     train: &Train,
+    known: &HashSet<String>,
     mut problems: Problems,
 ) -> (Vec<Stage>, Problems) {
     let mut stages: Vec<Stage> = Vec::new();
@@ -84,13 +87,13 @@ pub(super) fn read(
         problems.add(source.place("stage"), message);
         return (stages, problems);
     };
-    if let Err(message) = check_size(table, entries.len()) {
+    if let Err(message) = check_size(table, known, entries.len()) {
         problems.add(source.place("stage"), message);
         return (stages, problems);
     }
     for (number, entry) in entries.iter().filter_map(Value::as_table).enumerate() {
         let mut source = source.of_stage(number);
-        let merged = merge(table, entry, &mut source);
+        let merged = merge(table, entry, known, &mut source);
         let mut reader = Reader::new(&merged, &source, problems, TOP);
         let stage = read_one(&mut reader, entry, train, &stages);
         problems = reader.finish();
@@ -100,13 +103,17 @@ pub(super) fn read(
 }
 
 /// Refuses more stages than a job may have, or than its sections allow for.
-fn check_size(table: &Table, stages: usize) -> Result<(), String> {
+fn check_size(table: &Table, known: &HashSet<String>, stages: usize) -> Result<(), String> {
     if stages > MOST_STAGES {
         return Err(format!("there may be {MOST_STAGES} stages, found {stages}"));
     }
     let (all, largest) = SECTIONS
         .iter()
-        .filter_map(|&name| Some((values(table.get(name)?), name)))
+        .filter_map(|&name| {
+            let taken = table.get(name)?.as_table()?.iter();
+            let taken = taken.filter(|(key, _)| known.contains(&names::path(name, key)));
+            Some((taken.map(|(_, value)| values(value)).sum::<usize>(), name))
+        })
         .fold((0, (0, "")), |(all, largest), own| (all + own.0, largest.max(own)));
     if stages * all <= MOST_TAKEN {
         return Ok(());
@@ -178,12 +185,14 @@ fn read_train(reader: &mut Reader, surgery: bool, job: &Train) -> Train {
     train
 }
 
-/// The job's sections with those of `entry` over them, and the keys of `entry` itself.
-fn merge(table: &Table, entry: &Table, source: &mut Source) -> Table {
+/// The job's sections with those of `entry` over them, and the keys of `entry` itself. Unknown keys of the job were reported
+/// already.
+fn merge(table: &Table, entry: &Table, known: &HashSet<String>, source: &mut Source) -> Table {
     let mut merged = entry.clone();
     for name in SECTIONS {
         let Some(Value::Table(base)) = table.get(name) else { continue };
-        let mut keys = base.clone();
+        let own = base.iter().filter(|(key, _)| known.contains(&names::path(name, key)));
+        let mut keys: Table = own.map(|(key, value)| (key.clone(), value.clone())).collect();
         // Which the job must not say; that is reported once.
         Train::LENGTH.iter().filter(|_| name == "train").for_each(|key| _ = keys.remove(*key));
         match entry.get(name) {

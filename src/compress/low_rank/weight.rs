@@ -71,8 +71,7 @@ pub(super) fn reason_to_leave(graph: &Graph, index: usize) -> Option<String> {
     if let Some(owner) = graph.tied(index) {
         return Some(format!("its weight is that of `{}`", name(owner)));
     }
-    let reader = (0..graph.layers().len()).find(|&other| graph.tied(other) == Some(index));
-    reader.map(|reader| format!("`{}` reads its weight too", name(reader)))
+    graph.shared_by(index).map(|reader| format!("`{}` reads its weight too", name(reader)))
 }
 
 /// The matrix of layer `index`; `Err` says why it must be left alone.

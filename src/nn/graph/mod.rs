@@ -39,9 +39,9 @@ pub struct Graph {
     /// Of each layer: the earlier one whose weight it shares.
     #[serde(skip)]
     tied: Vec<Option<usize>>,
-    /// Of each layer: whether a later one shares its weight.
+    /// Of each layer: the first later one that shares its weight.
     #[serde(skip)]
-    lends: Vec<bool>,
+    shared_by: Vec<Option<usize>>,
     /// The layers in the order of their names.
     #[serde(skip)]
     by_name: Vec<usize>,
@@ -91,10 +91,12 @@ impl Graph {
             shapes.push(shape);
             sources.push(from);
         }
-        let (mut lends, mut by_name) = (vec![false; layers.len()], Vec::from_iter(0..layers.len()));
-        tied.iter().flatten().for_each(|&owner: &usize| lends[owner] = true);
+        let (mut shared_by, mut by_name) = (vec![None; layers.len()], Vec::from_iter(0..layers.len()));
+        for (layer, owner) in tied.iter().enumerate() {
+            owner.iter().for_each(|&owner: &usize| _ = shared_by[owner].get_or_insert(layer));
+        }
         by_name.sort_unstable_by_key(|&layer| layers[layer].name.as_str());
-        let graph = Graph { input, layers, sources, shapes, tied, lends, by_name };
+        let graph = Graph { input, layers, sources, shapes, tied, shared_by, by_name };
         graph.check_every_output_is_used()?;
         Ok(graph)
     }
@@ -178,9 +180,14 @@ impl Graph {
         self.tied[index]
     }
 
+    /// The first layer whose weight is that of layer `index`, an earlier one.
+    pub fn shared_by(&self, index: usize) -> Option<usize> {
+        self.shared_by[index]
+    }
+
     /// Whether the weight of layer `index` is that of another layer too.
     pub fn shares_weight(&self, index: usize) -> bool {
-        self.tied(index).is_some() || self.lends[index]
+        self.tied(index).is_some() || self.shared_by(index).is_some()
     }
 
     /// The number of the layer that is called `name`.

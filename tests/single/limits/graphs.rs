@@ -91,7 +91,7 @@ fn networks_are_built() {
     let linear = json!({"type": "linear", "units": 1});
     check(
         "linear layers",
-        4000,
+        8000,
         |count| json(VECTOR, chain(&linear, count)),
         |text| {
             drop(Network::new(graph(text), 1).unwrap());

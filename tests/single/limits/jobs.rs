@@ -100,13 +100,13 @@ fn many_sections_and_keys() {
     refuses("numbers that are none", &exchange, 20_000, "must be a finite number", |count| {
         repeat(count, |i| format!("k{i}=nan\n"))
     });
-    refuses("lines", &exchange, 1 << 20, "unknown key `a`", |count| "\n".repeat(count) + "a = 1\n");
+    refuses("lines", &exchange, 100_000, "unknown key `a`", |count| "\n".repeat(count) + "a = 1\n");
 }
 
 #[test]
 fn many_layers() {
-    accepted("layers", START, 4000, |count| "[[model.layers]]\ntype=\"relu\"\n".repeat(count));
-    refuses("wrong layers", START, 3000, "unknown type `rela`", |count| {
+    accepted("layers", START, 2500, |count| "[[model.layers]]\ntype=\"relu\"\n".repeat(count));
+    refuses("wrong layers", START, 2500, "unknown type `rela`", |count| {
         "[[model.layers]]\ntype=\"rela\"\n".repeat(count)
     });
     let inputs = format!("{START}[[model.layers]]\ntype = \"concat\"\ninputs = [");
@@ -120,19 +120,15 @@ fn many_layers() {
 #[test]
 fn deep_nesting_and_long_texts() {
     let exchange = format!("{WHOLE}[exchange]\n");
-    refuses("brackets", &exchange, 100_000, "job file", |count| format!("timeout = {}\n", "[".repeat(count)));
-    refuses("arrays in arrays", &exchange, 100_000, "recursion limit", |count| {
+    refuses("brackets", &exchange, 100_000, "recurs", |count| format!("timeout = {}\n", "[".repeat(count)));
+    refuses("arrays in arrays", &exchange, 100_000, "recurs", |count| {
         format!("timeout = {}1{}\n", "[".repeat(count), "]".repeat(count))
     });
-    refuses("tables in tables", &exchange, 5000, "recursion limit", |count| {
+    refuses("tables in tables", &exchange, 5000, "recurs", |count| {
         format!("timeout = {}1{}\n", "{a=".repeat(count), "}".repeat(count))
     });
-    refuses("dotted keys", &exchange, 5000, "recursion limit", |count| {
-        format!("{}a = 1\n", "a.".repeat(count))
-    });
-    refuses("dotted headers", WHOLE, 5000, "recursion limit", |count| {
-        format!("[{}a]\nb = 1\n", "a.".repeat(count))
-    });
+    refuses("dotted keys", &exchange, 5000, "recurs", |count| format!("{}a = 1\n", "a.".repeat(count)));
+    refuses("dotted headers", WHOLE, 5000, "recurs", |count| format!("[{}a]\nb = 1\n", "a.".repeat(count)));
     let long = |count: usize| "x".repeat(count);
     refuses("a long string", &exchange, 1 << 20, "... (", |n| format!("gradients = \"{}\"\n", long(n)));
     refuses("a long key", &exchange, 1 << 20, "unknown key `xxx", |n| format!("{} = 1\n", long(n)));
