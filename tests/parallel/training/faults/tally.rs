@@ -24,6 +24,8 @@ pub struct Tally {
     starting: usize,
     harmless: usize,
     unnoticed: usize,
+    /// Jobs whose launcher did not end after its ranks had. Open MPI 4.1 now and then waits for one of its own threads.
+    launcher: usize,
     slowest: Duration,
     crash: Vec<String>,
     hang: Vec<String>,
@@ -41,14 +43,25 @@ impl Tally {
         let mut job = train(launcher, fault.ranks, &[&SETS[..], &[TIMEOUT]].concat(), &run, &[]);
         self.faults += 1;
         let ended = suffer(&mut job, fault).or_else(|| self.release(&mut job, fault, &run));
-        let Some(ended) = ended else {
-            let left: Vec<String> =
-                processes_of(directory.path()).into_iter().map(running::describe).collect();
-            self.hang.push(format!("{fault:?}: no end; {}\n{}", left.join(", "), job.said()));
-            println!("hang: {}", self.hang[self.hang.len() - 1]);
-            job.kill().unwrap();
-            return;
+        let output = match ended {
+            Some(ended) => self.judge(ended, fault, &run),
+            None => {
+                self.give_up(&job, fault, directory.path());
+                job.kill().unwrap().output
+            }
         };
+        let blame = |what: &str| format!("{fault:?}: {what}\n{output}");
+        if !is_gone(directory.path()) {
+            self.left_running.push(blame("something is left running"));
+        }
+        if let Err(what) = resume(launcher, fault.ranks, &run, straight) {
+            let blame = blame("does not go on as if nothing had happened");
+            self.other_bits.push(format!("{blame}-- resumed\n{what}"));
+        }
+    }
+
+    /// Judges the end of a job in `run`; returns its output.
+    fn judge(&mut self, ended: Ended, fault: Fault, run: &Path) -> String {
         self.starting += usize::from(!run.join("metrics.jsonl").exists());
         self.slowest = self.slowest.max(ended.after);
         let end = ended.end;
@@ -59,22 +72,15 @@ impl Tally {
         if CRASHES.iter().any(|crash| end.output.contains(crash)) {
             self.crash.push(blame("crashed"));
         }
-        let is_complete = at_step(&run, STEPS).exists();
         match end.code {
-            Some(0) if is_complete => self.harmless += 1,
+            Some(0) if at_step(run, STEPS).exists() => self.harmless += 1,
             Some(0) => self.silent.push(blame("success without a last checkpoint")),
             _ if !REASONS.iter().any(|reason| end.output.contains(reason)) => {
                 self.silent.push(blame("no reason is given"));
             }
             _ => {}
         }
-        if !is_gone(directory.path()) {
-            self.left_running.push(blame("something is left running"));
-        }
-        if let Err(what) = resume(launcher, fault.ranks, &run, straight) {
-            self.other_bits
-                .push(format!("{}-- resumed\n{what}", blame("does not go on as if nothing had happened")));
-        }
+        end.output
     }
 
     /// A rank that is stopped after all others have ended is waited for by the launcher alone, which has no deadline. It
@@ -89,6 +95,17 @@ impl Tally {
         let end = job.end_within(LIMIT)?;
         self.unnoticed += 1;
         Some(Ended { end, after: begin.elapsed() })
+    }
+
+    /// `job` does not end. That is a hang if any of its ranks is left; a launcher without ranks waits for itself.
+    fn give_up(&mut self, job: &Running, fault: Fault, directory: &Path) {
+        let left: Vec<String> = processes_of(directory).into_iter().map(running::describe).collect();
+        let what = format!("{fault:?}: no end; {}\n{}", left.join(", "), job.said());
+        println!("does not end: {what}");
+        match job.ranks().is_empty() {
+            true => self.launcher += 1,
+            false => self.hang.push(what),
+        }
     }
 
     fn faults(&self) -> [(&str, &[String]); 6] {
@@ -115,11 +132,11 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.faults().map(|(name, faults)| format!("{name} {}", faults.len()));
-        let Tally { faults, starting, harmless, unnoticed, slowest, .. } = self;
+        let Tally { faults, starting, harmless, unnoticed, launcher, slowest, .. } = self;
         write!(
             f,
             "{faults} done, {starting} of them before the run's first event, {harmless} complete all the same ({unnoticed} of them \
-             stopped after all others had ended); the slowest end came after {:.1} s; {}",
+             stopped after all others had ended); the slowest end came after {:.1} s; {}, launcher that outlives its ranks {launcher}",
             slowest.as_secs_f64(),
             counts.join(", ")
         )
