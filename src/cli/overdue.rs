@@ -62,10 +62,9 @@ fn due(
         && (call.is_start() || waited >= GRACE)
     {
         let (code, what) = match call.is_start() {
-            true => (
-                (128 + number) as u8,
-                "ended the start".to_owned() + "; nothing has been done, nothing is lost",
-            ),
+            true => {
+                ((128 + number) as u8, "ended the start; nothing has been done, nothing is lost".to_owned())
+            }
             false => (Kind::Exchange.exit_code(), format!("ended a wait of {seconds:.0} s for {whom}")),
         };
         return Some(Due::End(format!("{who}: {name} {what} ({call}, exit code {code})"), code));

@@ -110,6 +110,7 @@ const CASES: &[Case] = &[
     Case { name: "training::stalled::at_start", worlds: TWO_AND_THREE, body: Job(stalled::at_start) },
     Case { name: "training::stalled::at_start_signal", worlds: TWO, body: Job(stalled::at_start_signal) },
     Case { name: "training::stalled::at_start_of_bench", worlds: TWO, body: Job(stalled::at_start_of_bench) },
+    Case { name: "training::stalled::in_a_call", worlds: TWO, body: Job(stalled::in_a_call) },
     Case { name: "training::stalled::launcher", worlds: TWO, body: Job(stalled::launcher) },
     Case { name: "training::faults::few", worlds: FOUR, body: Job(faults::few) },
     Case { name: "training::diverges", worlds: THREE, body: Job(training::diverges) },

@@ -3,8 +3,9 @@
 //!
 //! `make faults COUNT=500 SEED=1` does that many times and prints how often it went otherwise.
 
+mod tally;
+
 use std::env;
-use std::fmt;
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -12,9 +13,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{train, train_threads};
-use crate::digits::{assert_same_state, at_step, load};
+use crate::digits::{assert_same_state, load};
 use crate::launch::Launcher;
 use crate::running::{self, Finished, Running, processes_of};
+use tally::Tally;
 
 /// Numbers of ranks.
 const WORLDS: [usize; 3] = [1, 2, 4];
@@ -77,22 +79,6 @@ struct Fault {
     delay: Duration,
 }
 
-/// What went otherwise than it should.
-#[derive(Default)]
-struct Tally {
-    faults: usize,
-    starting: usize,
-    harmless: usize,
-    unnoticed: usize,
-    slowest: Duration,
-    crash: Vec<String>,
-    hang: Vec<String>,
-    over_limit: Vec<String>,
-    silent: Vec<String>,
-    left_running: Vec<String>,
-    other_bits: Vec<String>,
-}
-
 fn inflict(launcher: &Launcher, count: u64, seed: u64) -> Tally {
     let (mut tally, mut random, begin) = (Tally::default(), Random(seed), Instant::now());
     let threads = tempfile::tempdir().unwrap();
@@ -133,106 +119,6 @@ fn quiet_time(launcher: &Launcher, ranks: usize) -> Duration {
     assert_eq!(end.code, Some(0), "{}", end.output);
     begin.elapsed()
 }
-
-impl Tally {
-    /// Inflicts `fault` on a job whose quiet run stands in `straight`, and resumes it.
-    fn add(&mut self, launcher: &Launcher, fault: Fault, straight: &Path) {
-        let directory = tempfile::tempdir().unwrap();
-        let run = directory.path().join("run");
-        let mut job = train(launcher, fault.ranks, &[&SETS[..], &[TIMEOUT]].concat(), &run, &[]);
-        self.faults += 1;
-        let ended = suffer(&mut job, fault).or_else(|| self.release(&mut job, fault, &run));
-        let Some(ended) = ended else {
-            let left: Vec<String> =
-                processes_of(directory.path()).into_iter().map(running::describe).collect();
-            self.hang.push(format!("{fault:?}: no end; {}\n{}", left.join(", "), job.said()));
-            println!("hang: {}", self.hang[self.hang.len() - 1]);
-            job.kill().unwrap();
-            return;
-        };
-        self.starting += usize::from(!run.join("metrics.jsonl").exists());
-        self.slowest = self.slowest.max(ended.after);
-        let end = ended.end;
-        let blame = |what: &str| format!("{fault:?}: {what}, code {:?}\n{}", end.code, end.output);
-        if ended.after > LIMIT {
-            self.over_limit.push(blame(&format!("took {:?}", ended.after)));
-        }
-        if CRASHES.iter().any(|crash| end.output.contains(crash)) {
-            self.crash.push(blame("crashed"));
-        }
-        let is_complete = at_step(&run, STEPS).exists();
-        match end.code {
-            Some(0) if is_complete => self.harmless += 1,
-            Some(0) => self.silent.push(blame("success without a last checkpoint")),
-            _ if !REASONS.iter().any(|reason| end.output.contains(reason)) => {
-                self.silent.push(blame("no reason is given"));
-            }
-            _ => {}
-        }
-        if !is_gone(directory.path()) {
-            self.left_running.push(blame("something is left running"));
-        }
-        if let Err(what) = resume(launcher, fault.ranks, &run, straight) {
-            self.other_bits
-                .push(format!("{}-- resumed\n{what}", blame("does not go on as if nothing had happened")));
-        }
-    }
-
-    /// A rank that is stopped after all others have ended is waited for by the launcher alone, which has no deadline. It
-    /// is the last, and continues.
-    fn release(&mut self, job: &mut Running, fault: Fault, run: &Path) -> Option<Ended> {
-        if fault.kind != Kind::Stopped || !at_step(run, STEPS).exists() {
-            return None;
-        }
-        let [victim] = job.ranks()[..] else { return None };
-        running::signal(victim, libc::SIGCONT);
-        let begin = Instant::now();
-        let end = job.end_within(LIMIT)?;
-        self.unnoticed += 1;
-        Some(Ended { end, after: begin.elapsed() })
-    }
-
-    fn faults(&self) -> [(&str, &[String]); 6] {
-        [
-            ("crash", &self.crash),
-            ("hang", &self.hang),
-            ("over the limit", &self.over_limit),
-            ("silent", &self.silent),
-            ("left running", &self.left_running),
-            ("other bits", &self.other_bits),
-        ]
-    }
-
-    fn assert_none(&self) {
-        let all: Vec<String> = self
-            .faults()
-            .iter()
-            .flat_map(|(name, faults)| faults.iter().map(move |fault| format!("== {name}: {fault}")))
-            .collect();
-        assert!(all.is_empty(), "{self}\n{}", all.join("\n"));
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = self.faults().map(|(name, faults)| format!("{name} {}", faults.len()));
-        let Tally { faults, starting, harmless, unnoticed, slowest, .. } = self;
-        write!(
-            f,
-            "{faults} done, {starting} of them before the run's first event, {harmless} complete all the same ({unnoticed} of them \
-             stopped after all others had ended); the slowest end came after {:.1} s; {}",
-            slowest.as_secs_f64(),
-            counts.join(", ")
-        )
-    }
-}
-
-/// What programs and launchers say of a process that crashes.
-const CRASHES: [&str; 6] = ["panicked", "signal 11", "Segmentation fault", "signal 6", "Aborted", "signal 4"];
-
-/// What they say of one that is killed, or that others wait for; also the launcher's own words for ranks that died
-/// before they had joined.
-const REASONS: [&str; 6] = ["is late", "late, stopped or dead", "signal 9", "SIGNAL 9", "Killed", "daemon"];
 
 /// A job that has ended, and how long after the fault.
 struct Ended {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use super::interrupted::{SOON_SECONDS, go_on_as_if_nothing_had_happened, newest, under_way};
@@ -132,4 +133,31 @@ pub fn launcher(launcher: &Launcher, ranks: usize) {
     let end = job.finish().unwrap();
     assert_ne!(end.code, Some(0), "{}", end.output);
     assert!(end.output.contains(&sentence(1)), "{}", end.output);
+}
+
+/// Rank 1 stops just before each of the calls that have no deadline of their own.
+pub fn in_a_call(launcher: &Launcher, ranks: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let library = directory.path().join("stop.so");
+    let compiler = std::env::var("MPICC").unwrap_or_else(|_| "mpicc".into());
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parallel/stop.c");
+    let built = Command::new(compiler).args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
+    assert!(built.expect("the MPI compiler that built this program").success());
+    let preload = format!("LD_PRELOAD={}", library.display());
+    let bench =
+        ["bench", "allreduce", "--elements", "1e4", "--rounds", "1", "--timeout", "3", "--algorithms"];
+    for (call, algorithm) in [
+        ("MPI_Comm_dup", "ring_f32"),
+        ("MPI_Comm_split_type", "ring_f32"),
+        ("MPI_Allreduce", "mpi_allreduce_f32"),
+        ("MPI_Finalize", "ring_f32"),
+    ] {
+        let stop = format!("TERNFLOCK_TEST_STOP={call}");
+        let words = [&[&preload, &stop, env!("CARGO_BIN_EXE_ternflock")][..], &bench, &[algorithm]].concat();
+        let end = launcher.start(ranks, Path::new("env"), &words).unwrap().finish().unwrap();
+        assert!(end.seconds < SOON_SECONDS, "{call} took {} s:\n{}", end.seconds, end.output);
+        assert_eq!(end.code, Some(7), "{call}: {}", end.output);
+        let sentence = format!(" in {call} and ends the job (exit code 7)");
+        assert!(end.output.contains(&sentence), "{call}: {}", end.output);
+    }
 }
