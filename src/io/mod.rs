@@ -32,7 +32,7 @@ pub(crate) use directory::parent;
 pub use input::{Input, open_input, read_input, stop_waiting_when};
 pub use lines::whole_lines;
 pub use lock::{Lock, lock};
-pub use output::{create_log, create_new, open_append, write_output};
+pub use output::{create_file, create_log, create_new, open_append, rename, write_output};
 pub use partial::{Partial, remove_partials, replace};
 pub use regular::{open_regular, read_bytes, read_start, read_text};
 pub use system::read_system;

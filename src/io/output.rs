@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::directory::{parent, sync};
@@ -28,12 +29,30 @@ pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] if the name is taken, whatever has it; otherwise that of writing.
 pub fn create_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let mut file = create_file(path, 0o666)?;
     file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| sync(parent(path))).inspect_err(
         |_| {
             let _ = fs::remove_file(path);
         },
     )
+}
+
+/// Creates an empty file at `path`, unless the name is taken, to be written. `mode` less the umask says who may use it.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if the name is taken, whatever has it.
+pub fn create_file(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+}
+
+/// Gives the file at `from` the name `to` in the same directory, where it replaces another file, and waits until the
+/// directory is on the disk.
+///
+/// # Errors
+/// If it cannot be renamed or the directory cannot be synced.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    sync(parent(to))
 }
 
 /// Opens the file at `path` for appending; creates it if need be.

@@ -1,5 +1,6 @@
 //! The real program against files that lie: every command ends by itself, within a deadline and in limited memory, with an exit
 //! code of its own and a message that names the file.
+#![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod checkpoints;
 mod mutations;

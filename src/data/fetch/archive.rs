@@ -1,12 +1,12 @@
 //! Takes files out of archives. Only files that are wanted are written, under names that the program knows, so an archive cannot
 //! place one anywhere else; links and devices are none.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+
+use crate::io::{create_directories, create_file, open_regular};
 
 /// Files to take out of an archive.
 pub struct Wanted<'a> {
@@ -22,7 +22,7 @@ impl Wanted<'_> {
     /// Writes the wanted files of the tar archive at `path`, which may be compressed with gzip, to `into`.
     pub fn unpack_tar(&self, path: &Path, into: &Path) -> Result<(), String> {
         let blame = |error: io::Error| format!("{}: {error}", name_of(path));
-        let open = || File::open(path).map(BufReader::new).map_err(blame);
+        let open = || open_regular(path).map(BufReader::new).map_err(blame);
         let mut start = [0; 2];
         let is_compressed = open()?.read_exact(&mut start).is_ok() && start == [0x1f, 0x8b];
         // More than the wanted files may be passed over, but not without end.
@@ -54,7 +54,7 @@ impl Wanted<'_> {
     /// Writes the wanted files of the zip archive at `path` to `into`.
     pub fn unpack_zip(&self, path: &Path, into: &Path) -> Result<(), String> {
         let failed = |error: String| format!("{}: is no archive, or is damaged: {error}", name_of(path));
-        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+        let file = open_regular(path).map_err(|error| failed(error.to_string()))?;
         let mut archive =
             zip::ZipArchive::new(BufReader::new(file)).map_err(|error| failed(error.to_string()))?;
         let mut left = self.most;
@@ -91,17 +91,17 @@ fn name_of(path: &Path) -> String {
 fn write(content: impl Read, is_program: bool, left: u64, path: &Path) -> Result<u64, String> {
     let name = name_of(path);
     let blame = |error: io::Error| format!("{name}: {error}");
-    let directory: PathBuf = path.parent().unwrap_or(Path::new("")).to_owned();
-    fs::create_dir_all(&directory).map_err(blame)?;
-    let mode = if is_program { 0o777 } else { 0o666 };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(blame)?;
+    create_directories(path.parent().unwrap_or(Path::new(""))).map_err(blame)?;
+    let mut file = create_file(path, if is_program { 0o777 } else { 0o666 }).map_err(blame)?;
     let count = io::copy(&mut content.take(left.saturating_add(1)), &mut file).map_err(blame)?;
     left.checked_sub(count).ok_or_else(|| format!("{name} makes more bytes than the data set has"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
     use std::io::Write as _;
+    use std::path::PathBuf;
 
     use flate2::{Compression, write::GzEncoder};
     use tar::{Builder, EntryType, Header};

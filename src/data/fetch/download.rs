@@ -1,8 +1,7 @@
 //! Resumable downloads of limited size.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,9 +9,13 @@ use ureq::http::{HeaderMap, StatusCode};
 
 use super::Progress;
 use super::http::{Rest, get, header};
+use crate::io::{create_log, open_append, read_text, rename, write_output};
 
 /// The interval between two reports of progress.
 const REPORT: Duration = Duration::from_millis(200);
+
+/// The most bytes of a validator, a header of a response.
+const MOST_VALIDATOR: u64 = 1 << 16;
 
 /// A download to a file of a directory. Until it is complete the file has the ending `part`, and next to it is one that
 /// identifies what was being downloaded, with the ending `validator`.
@@ -45,7 +48,7 @@ pub fn download(
         remove(&download.part)?;
         download.attempt(tell)?;
     }
-    fs::rename(&download.part, &whole).map_err(|error| blame(&download.part, &error))?;
+    rename(&download.part, &whole).map_err(|error| blame(&download.part, &error))?;
     remove(&download.validator)
 }
 
@@ -53,7 +56,7 @@ impl Download<'_> {
     /// Downloads the rest of the file, or all of it. Returns whether the server could send that.
     fn attempt(&self, tell: &mut dyn FnMut(Progress)) -> Result<bool, String> {
         let from = fs::metadata(&self.part).map_or(0, |data| data.len());
-        let validator = fs::read_to_string(&self.validator).ok();
+        let validator = read_text(&self.validator, MOST_VALIDATOR).ok();
         let response = get(self.address, Rest { from, of: validator.as_deref() })?;
         let (status, headers) = (response.status(), response.headers());
         let (start, total) = match status {
@@ -75,18 +78,17 @@ impl Download<'_> {
 
     /// The partial file, which holds the first `start` bytes, to be written on. `validator` is noted with it.
     fn open(&self, start: u64, validator: Option<&str>) -> Result<File, String> {
-        let mut options = OpenOptions::new();
-        options.create(true).custom_flags(libc::O_NOFOLLOW);
         if start > 0 {
-            return options.append(true).open(&self.part).map_err(|error| blame(&self.part, &error));
+            return open_append(&self.part).map_err(|error| blame(&self.part, &error));
         }
         match validator {
             Some(validator) => {
-                fs::write(&self.validator, validator).map_err(|error| blame(&self.validator, &error))?;
+                write_output(&self.validator, validator.as_bytes())
+                    .map_err(|error| blame(&self.validator, &error))?;
             }
             None => remove(&self.validator)?,
         }
-        options.write(true).truncate(true).open(&self.part).map_err(|error| blame(&self.part, &error))
+        create_log(&self.part).map_err(|error| blame(&self.part, &error))
     }
 
     /// Appends `content` to `file`, which holds `done` bytes of `total`.
@@ -151,6 +153,8 @@ fn blame(path: &Path, error: &std::io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use super::super::test_site::Server;
     use super::*;
 

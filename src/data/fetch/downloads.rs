@@ -1,12 +1,13 @@
 //! Where downloads are kept until they are checked.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::io::{Lock, create_directories, lock};
 
 /// How long another's lock is waited for.
 const LOCKED: Duration = Duration::from_secs(2);
@@ -15,8 +16,9 @@ const LOCKED: Duration = Duration::from_secs(2);
 /// interrupted download is still there next time.
 pub(super) struct Downloads {
     directory: PathBuf,
-    /// Held while this process downloads there.
+    /// Held while this process downloads there. A file system without locks gives none.
     lock: Option<File>,
+    is_ours: bool,
     /// Whether the directory that was asked for last held something already.
     continues: bool,
 }
@@ -24,28 +26,16 @@ pub(super) struct Downloads {
 impl Downloads {
     /// Downloads for the directory `into`. Nothing is created there before the first download.
     pub fn into(into: &Path) -> Downloads {
-        Downloads { directory: into.join(".download"), lock: None, continues: false }
+        Downloads { directory: into.join(".download"), lock: None, is_ours: false, continues: false }
     }
 
     /// A directory for the downloads from `address`, or the reason why there is none.
     pub fn from(&mut self, address: &str) -> Result<PathBuf, String> {
         let directory = self.directory.join(format!("{:016x}", xxh3_64(address.as_bytes())));
-        fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-        if self.lock.is_none() {
-            let path = self.directory.join("lock");
-            let mut options = OpenOptions::new();
-            options.create(true).truncate(false).write(true).custom_flags(libc::O_NOFOLLOW);
-            let lock = options.open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            // A process that another thread is just starting holds it too, until it runs its own program.
-            let start = Instant::now();
-            // Download even if the file system has no locks.
-            while let Err(TryLockError::WouldBlock) = lock.try_lock() {
-                if start.elapsed() > LOCKED {
-                    return Err(format!("{}: another process is downloading there", path.display()));
-                }
-                thread::sleep(Duration::from_millis(20));
-            }
-            self.lock = Some(lock);
+        create_directories(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        if !self.is_ours {
+            self.lock = take_lock(&self.directory.join("lock"))?;
+            self.is_ours = true;
         }
         self.continues = files_in(&directory).any(|file| !has_ending(&file, "validator"));
         Ok(directory)
@@ -79,9 +69,25 @@ impl Downloads {
 
     /// Removes everything.
     pub fn finish(self) {
-        if self.lock.is_some() {
+        if self.is_ours {
             // Leftovers take space but do no harm.
             let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// Locks the file at `path`. A process that another thread is just starting holds a lock of this process too, until it runs its
+/// own program.
+fn take_lock(path: &Path) -> Result<Option<File>, String> {
+    let start = Instant::now();
+    loop {
+        match lock(path).map_err(|error| format!("{}: {error}", path.display()))? {
+            Lock::Held(file) => return Ok(Some(file)),
+            Lock::Unsupported => return Ok(None),
+            Lock::Busy if start.elapsed() > LOCKED => {
+                return Err(format!("{}: another process is downloading there", path.display()));
+            }
+            Lock::Busy => thread::sleep(Duration::from_millis(20)),
         }
     }
 }

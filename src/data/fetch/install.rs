@@ -1,6 +1,6 @@
 //! Putting checked files into their directory.
 
-use std::fs::{self, Permissions};
+use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
+use crate::io::{create_directories, open_regular};
 
 /// Copies `files` into the directory `into` under their own names: all are copied before the first gets its name.
 pub fn install(files: &[PathBuf], into: &Path) -> Result<()> {
-    fs::create_dir_all(into).map_err(|error| write_error(into, &error))?;
+    create_directories(into).map_err(|error| write_error(into, &error))?;
     let mut copies = Vec::new();
     for file in files {
         let target = into.join(file.file_name().unwrap_or_default());
@@ -28,7 +29,7 @@ fn copy(file: &Path, into: &Path) -> io::Result<NamedTempFile> {
     // Data are for everyone whom the umask lets read; a temporary file is by default for its owner alone.
     let permissions = Permissions::from_mode(0o666);
     let mut copy = tempfile::Builder::new().suffix(".partial").permissions(permissions).tempfile_in(into)?;
-    io::copy(&mut fs::File::open(file)?, &mut copy)?;
+    io::copy(&mut open_regular(file)?, &mut copy)?;
     copy.as_file().sync_all()?;
     Ok(copy)
 }

@@ -1,16 +1,19 @@
 //! Runs other programs, each only as long as it makes progress.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::child::end_with_parent;
+use crate::io::{create_file, create_log, open_regular, read_start};
 
 /// How long a program may run without progress.
 pub const DEADLINE: Duration = Duration::from_secs(600);
+/// The bytes of its messages that are read.
+const MOST_COMPLAINTS: u64 = 1 << 16;
 const POLL: Duration = Duration::from_millis(20);
 /// The interval between two checks of the progress.
 const LOOK: Duration = Duration::from_millis(200);
@@ -60,14 +63,14 @@ pub fn print_to(
     most: u64,
 ) -> Result<(), String> {
     // A file, not a pipe: nobody has to read while the program is waited for.
-    command.stdout(File::create_new(path).map_err(|error| format!("{}: {error}", path.display()))?);
+    command.stdout(create_file(path, 0o666).map_err(|error| format!("{}: {error}", path.display()))?);
     let mut look = || fs::metadata(path).map_or(0, |data| data.len());
     finish(command, program, scratch, &mut Watch::new(deadline, &mut look).at_most(most))
 }
 
 fn finish(command: &mut Command, program: &str, scratch: &Path, watch: &mut Watch) -> Result<(), String> {
     let complaints = scratch.join("complaints.txt");
-    let stderr = File::create(&complaints).map_err(|error| format!("{}: {error}", complaints.display()))?;
+    let stderr = create_log(&complaints).map_err(|error| format!("{}: {error}", complaints.display()))?;
     end_with_parent(command, libc::SIGKILL);
     let child = command.stdin(Stdio::null()).stderr(stderr).spawn();
     let outcome = match child {
@@ -76,7 +79,8 @@ fn finish(command: &mut Command, program: &str, scratch: &Path, watch: &mut Watc
         Err(error) => Err(format!("cannot be started: {error}")),
     };
     outcome.map_err(|reason| {
-        let complaints = fs::read(&complaints).unwrap_or_default();
+        let complaints = open_regular(&complaints).and_then(|file| read_start(file, MOST_COMPLAINTS));
+        let complaints = complaints.unwrap_or_default();
         let complaints = String::from_utf8_lossy(&complaints);
         let first = complaints.lines().map(str::trim).filter(|line| !line.is_empty()).take(3);
         std::iter::once(format!("{program} {reason}"))

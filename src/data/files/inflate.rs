@@ -12,6 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 use super::foreign::{LONGEST, of_start};
 use super::{GZIP, read_error};
 use crate::error::{Error, Result};
+use crate::io::read_start;
 
 /// The most bytes out per byte in.
 pub const RATIO: u64 = 12;
@@ -25,8 +26,7 @@ pub const ALLOWANCE: u64 = 12_000_000;
 pub fn inflate<R: Read>(path: &Path, compressed: R) -> Result<Inflated<R>> {
     let decoder = MultiGzDecoder::new(BufReader::new(Counted { reader: compressed, count: 0 }));
     let mut decoder = Limited { decoder, out: 0 };
-    let mut start = Vec::new();
-    (&mut decoder).take(LONGEST).read_to_end(&mut start).map_err(|error| read_error(path, &error))?;
+    let start = read_start(&mut decoder, LONGEST).map_err(|error| read_error(path, &error))?;
     let file = path.display();
     if start.starts_with(GZIP) {
         let message = "is compressed with gzip twice: decompress it once, as with";

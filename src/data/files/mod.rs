@@ -9,7 +9,7 @@ use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::io::{Input, open_input};
+use crate::io::{Input, open_input, read_start};
 use inflate::{ALLOWANCE, RATIO, inflate};
 
 pub(super) use whole::{Whole, append, read_whole, reserved};
@@ -139,8 +139,7 @@ pub(super) fn open(path: &Path) -> Result<Content> {
 
 /// The first bytes of `input`, the file at `path`, unless they are those of another compression format.
 fn start_of(path: &Path, input: &mut impl Read) -> Result<Vec<u8>> {
-    let mut start = Vec::new();
-    input.take(foreign::LONGEST).read_to_end(&mut start).map_err(|error| cannot_read(path, &error))?;
+    let start = read_start(input, foreign::LONGEST).map_err(|error| cannot_read(path, &error))?;
     foreign::of_start(&start).map_or(Ok(start), |foreign| Err(foreign.refuse(path)))
 }
 

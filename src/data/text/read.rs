@@ -1,6 +1,5 @@
 //! From files to texts by a vocabulary.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
@@ -12,6 +11,7 @@ use super::tokens::tokens;
 use super::{TextFeed, TextSet, Vocabulary};
 use crate::data::{files, open, registry};
 use crate::error::{Error, Result};
+use crate::io::read_start;
 use crate::job::{Data, Text};
 use crate::nn::available_bytes;
 
@@ -152,9 +152,7 @@ fn encode(text: &str, how: &Text, vocabulary: &Vocabulary, count: usize, allow: 
 const GENESIS: &[u8] = include_bytes!("genesis.txt.gz");
 
 fn genesis(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    GzDecoder::new(GENESIS).read_to_end(&mut bytes).map_err(|error| files::read_error(path, &error))?;
-    Ok(bytes)
+    read_start(GzDecoder::new(GENESIS), u64::MAX).map_err(|error| files::read_error(path, &error))
 }
 
 /// The file that holds `part`; of a data set of one text, that.
@@ -212,8 +210,7 @@ fn read(path: &Path, bytes: Vec<u8>, is_lowercase: bool, allow: Allow) -> Result
 /// The number, from 1, of the line that `before` leads to.
 fn line_of(before: &[u8]) -> usize {
     let text = String::from_utf8_lossy(before).into_owned();
-    let line = clean(text, &|_| Ok(())).map_or(1, |text| text.split('\n').count());
-    line
+    clean(text, &|_| Ok(())).map_or(1, |text| text.split('\n').count())
 }
 
 /// The lines of `text` that are `part`: the last `share` of them are the test text, as many before them the validation text.

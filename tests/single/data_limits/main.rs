@@ -1,5 +1,6 @@
 //! Hostile data files: memory stays within 16 times the size of the files and 64 MB, and time grows with their size. The
 //! allocator of this binary counts.
+#![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod heap;
 mod images;

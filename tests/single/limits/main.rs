@@ -1,4 +1,5 @@
 //! What small inputs cost: heap of at most 16 times the input and 64 MB, and time that grows no faster than the input.
+#![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 #[path = "../counting.rs"]
 mod counting;
