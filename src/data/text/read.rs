@@ -212,8 +212,7 @@ fn read(path: &Path, bytes: Vec<u8>, is_lowercase: bool, allow: Allow) -> Result
 /// The number, from 1, of the line that `before` leads to.
 fn line_of(before: &[u8]) -> usize {
     let text = String::from_utf8_lossy(before).into_owned();
-    let line = clean(text, &|_| Ok(())).map_or(1, |text| text.split('\n').count());
-    line
+    clean(text, &|_| Ok(())).map_or(1, |text| text.split('\n').count())
 }
 
 /// The lines of `text` that are `part`: the last `share` of them are the test text, as many before them the validation text.
