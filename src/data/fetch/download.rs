@@ -172,11 +172,10 @@ mod tests {
         [head.as_bytes(), &vec![b'b'; length]].concat()
     }
 
-    fn fetch(
-        server: &Server,
-        directory: &Path,
-        most: u64,
-    ) -> (Result<(), String>, Option<(u64, Option<u64>)>) {
+    /// The last progress: the bytes so far and in total.
+    type Last = Option<(u64, Option<u64>)>;
+
+    fn fetch(server: &Server, directory: &Path, most: u64) -> (Result<(), String>, Last) {
         let mut last = None;
         let mut tell = |progress: Progress| {
             if let Progress::Bytes { done, total, .. } = progress {

@@ -65,7 +65,7 @@ fn read_both(what: &str, content: &[u8]) -> [Result<usize, String>; 2] {
 fn different_words(count: usize) -> String {
     let mut text = String::new();
     (0..count).for_each(|word| {
-        write!(text, "{word:x}").unwrap();
+        write!(text, "{word:06x}").unwrap();
         text.push(if word % 8 == 0 { '\n' } else { ' ' });
     });
     text
@@ -84,15 +84,15 @@ const END: &str = "\na b\na b\na b\n";
 
 pub fn stay_in_bounds() {
     for (what, content) in [
-        ("newlines", vec![b'\n'; 6_000_000]),
+        ("newlines", vec![b'\n'; 3_000_000]),
         ("a long line", [&vec![b'a'; 6_000_000], END.as_bytes()].concat()),
         ("a long line of words", [&b"A b. ".repeat(1_200_000), END.as_bytes()].concat()),
-        ("a long line of Greek", ["Σ\u{1e9e}\u{130}.".repeat(800_000).as_bytes(), END.as_bytes()].concat()),
-        ("carriage returns", b"a\r\n".repeat(2_000_000)),
-        ("what becomes longer", ["\u{1d160}".repeat(1_500_000).as_bytes(), END.as_bytes()].concat()),
-        ("different words", different_words(1_200_000).into_bytes()),
+        ("a long line of Greek", ["Σ\u{1e9e}\u{130}.".repeat(400_000).as_bytes(), END.as_bytes()].concat()),
+        ("carriage returns", b"a\r\n".repeat(1_000_000)),
+        ("what becomes longer", ["\u{1d160}".repeat(700_000).as_bytes(), END.as_bytes()].concat()),
+        ("different words", different_words(800_000).into_bytes()),
         ("short words", short_words()),
-        ("accents", ["e\u{301}\u{323}\u{344} ".repeat(600_000).as_bytes(), END.as_bytes()].concat()),
+        ("accents", ["e\u{301}\u{323}\u{344} ".repeat(300_000).as_bytes(), END.as_bytes()].concat()),
     ] {
         for outcome in read_both(what, &[b"a b\n", &content[..]].concat()) {
             assert!(outcome.is_ok(), "{what}: {outcome:?}");
@@ -116,12 +116,15 @@ fn compressed() {
         ("compressed newlines", gzip(repeat(b'\n').take(300_000_000)), "far more than data sets"),
         ("few compressed newlines", gzip((&b"a"[..]).chain(repeat(b'\n').take(11_900_000))), "as a text"),
         ("compressed words", gzip(different_words(600_000).as_bytes()), ""),
-        ("too many compressed words", gzip(different_words(1_200_000).as_bytes()), "as a text"),
+        ("too many compressed words", gzip(different_words(1_500_000).as_bytes()), "as a text"),
         ("a gzip of a gzip", gzip(&gzip(&b"a"[..])[..]), "compressed with gzip twice"),
         ("many members", [&member.repeat(100_000), &gzip(END.as_bytes())[..]].concat(), ""),
         ("members with nothing", gzip(&b""[..]).repeat(100_000), "is empty"),
     ] {
-        for outcome in read_both(what, &content) {
+        let [by_word, by_character] = read_both(what, &content);
+        // By characters there are few different tokens.
+        let both = [Some(by_word), Some(by_character).filter(|_| what != "too many compressed words")];
+        for outcome in both.into_iter().flatten() {
             let message = outcome.err().unwrap_or_default();
             assert!(message.contains(part) && message.is_empty() == part.is_empty(), "{what}: {message}");
             assert!(!part.contains(" as ") || message.contains("gzip -dc"), "{message}");
@@ -159,7 +162,7 @@ fn scaled() {
     let flags = |length| ["🇮🇳👩\u{200d}🚀".repeat(length).as_bytes(), END.as_bytes()].concat();
     for (what, contents) in [
         ("newlines", [1, 4].map(|times| [&b"a"[..], &vec![b'\n'; times * 500_000]].concat())),
-        ("words", [1, 4].map(|times| different_words(times * 50_000).into_bytes())),
+        ("words", [1, 4].map(|times| different_words(times * 30_000).into_bytes())),
         ("a long line", [1, 4].map(|times| long_line(times * 50_000))),
         ("a word of many accents", [1, 4].map(|times| marks(times * 200))),
         ("a word of flags", [1, 4].map(|times| flags(times * 10_000))),
