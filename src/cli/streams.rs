@@ -25,7 +25,7 @@ const PART: usize = libc::PIPE_BUF;
 
 /// Writes results to standard output. A reader that has seen enough and left, as `head` does, is no failure.
 pub fn print(text: &str) -> ExitCode {
-    print_or(text, "what this command did stands")
+    print_or(text, "the command itself has succeeded")
 }
 
 /// The same, with a `comfort` to whoever does not get to read it.

@@ -1,7 +1,7 @@
 //! The address space that OpenBLAS needs.
 //!
 //! For each thread that computes a product at the same time as others, OpenBLAS maps a buffer and keeps it. If the system
-//! refuses, for example because of `ulimit -v`, OpenBLAS asks again for ever. So this program asks before the first
+//! refuses, for example because of `ulimit -v`, OpenBLAS retries without end. So this program asks before the first
 //! product, for as much, and gives it back.
 
 use std::io;
@@ -13,7 +13,7 @@ use crate::text::plural;
 /// The size of a buffer: `BUFFER_SIZE` of OpenBLAS, which is the same on the processors it has the widest kernels for.
 const BUFFER: usize = 32 << 22;
 
-/// Refuses to compute on `threads` threads if OpenBLAS would wait for memory for ever.
+/// Refuses to compute on `threads` threads if OpenBLAS would hang.
 ///
 /// # Errors
 /// [`Error::Usage`] if there is not enough address space.

@@ -50,7 +50,7 @@ fn part(number: u64) -> f64 {
 
 /// A few faults, among all other tests.
 pub fn few(launcher: &Launcher, _: usize) {
-    inflict(launcher, 9, 1).assert_none();
+    inflict(launcher, 6, 1).assert_none();
 }
 
 /// As many as `$COUNT`, drawn by `$SEED`.

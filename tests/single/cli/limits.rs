@@ -1,4 +1,4 @@
-//! Limits that the system sets (`ulimit`) and small disks end the program with a message, never in a wait for ever, and
+//! Limits that the system sets (`ulimit`) and small disks end the program with a message, never hang it, and
 //! cost nothing that was saved.
 
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ fn limited(place: &Place, option: &str, value: u64, words: &[&str]) -> Finished 
     finish(&mut command)
 }
 
-/// OpenBLAS asks for its buffers for ever where there is no room for them.
+/// Without room for its buffers, OpenBLAS retries without end.
 #[test]
 fn too_little_address_space_for_blas_is_refused() {
     let place = Place::new();

@@ -61,9 +61,10 @@ fn nobody_reads_standard_error() {
 fn a_full_disk_under_standard_output_is_said() {
     let place = Place::new();
     let words = ["train", "tiny.toml", "--run-dir", "run"];
-    for (words, comfort) in
-        [(&["data", "list"][..], "what this command did stands"), (&words, "the run is complete and saved")]
-    {
+    for (words, comfort) in [
+        (&["data", "list"][..], "the command itself has succeeded"),
+        (&words, "the run is complete and saved"),
+    ] {
         let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
             return eprintln!("skipped: there is no /dev/full here");
         };

@@ -24,7 +24,8 @@ pub struct Tally {
     starting: usize,
     harmless: usize,
     unnoticed: usize,
-    /// Jobs whose launcher did not end after its ranks had. Open MPI 4.1 now and then waits for one of its own threads.
+    /// Jobs whose launcher did not end after its ranks had: the mpirun of Open MPI 4.1.4 now and then sleeps in a futex with
+    /// no process left to wait for.
     launcher: usize,
     slowest: Duration,
     crash: Vec<String>,
