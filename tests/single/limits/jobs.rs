@@ -120,8 +120,8 @@ fn many_layers() {
 #[test]
 fn deep_nesting_and_long_texts() {
     let exchange = format!("{WHOLE}[exchange]\n");
-    refuses("brackets", &exchange, 100_000, "recurs", |count| format!("timeout = {}\n", "[".repeat(count)));
-    refuses("arrays in arrays", &exchange, 50_000, "recurs", |count| {
+    refuses("brackets", &exchange, 25_000, "recurs", |count| format!("timeout = {}\n", "[".repeat(count)));
+    refuses("arrays in arrays", &exchange, 25_000, "recurs", |count| {
         format!("timeout = {}1{}\n", "[".repeat(count), "]".repeat(count))
     });
     refuses("tables in tables", &exchange, 5000, "recurs", |count| {
