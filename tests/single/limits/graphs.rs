@@ -108,34 +108,30 @@ fn networks_are_searched() {
         parameters.values.fill(1.0);
         parameters
     };
-    for (what, layers) in [
-        ("a chain", chain as fn(&Value, usize) -> Vec<Value>),
-        ("a sum", |kind, count| fan(kind, "add", count)),
-    ] {
-        let make = |count| {
-            let (text, bytes) = json(IMAGE, layers(&conv, count));
-            let graph = graph(&text);
-            ((parameters(&graph), graph), bytes)
-        };
-        type Searched = (Parameters, Graph);
-        let count = 1500;
-        check(&format!("the census of {what}"), count, make, |(parameters, graph): &Searched| {
-            drop(census(graph, parameters, None).unwrap());
-        });
-        check(&format!("surgery on {what}"), count, make, |(parameters, graph): &Searched| {
-            drop(shrink(graph, parameters, &Shrink::default()).unwrap());
-        });
-        for kind in [GroupKind::Filters, GroupKind::Channels, GroupKind::Shapes, GroupKind::Layers] {
-            check(&format!("{kind:?} of {what}"), count, make, |(parameters, graph): &Searched| {
-                drop(groups(graph, parameters, kind).unwrap());
-            });
-        }
-        check(&format!("low rank of {what}"), count, make, |(_, graph): &Searched| {
-            let ranks = graph.layers().iter().filter(|node| node.layer.kind() == "conv2d");
-            let ranks = ranks.map(|node| (node.name.clone(), 1)).collect();
-            low_rank::check(&LowRank { ranks, ..LowRank::default() }, graph).unwrap();
+    let what = "a chain";
+    let make = |count| {
+        let (text, bytes) = json(IMAGE, chain(&conv, count));
+        let graph = graph(&text);
+        ((parameters(&graph), graph), bytes)
+    };
+    type Searched = (Parameters, Graph);
+    let count = 1500;
+    check(&format!("the census of {what}"), count, make, |(parameters, graph): &Searched| {
+        drop(census(graph, parameters, None).unwrap());
+    });
+    check(&format!("surgery on {what}"), count, make, |(parameters, graph): &Searched| {
+        drop(shrink(graph, parameters, &Shrink::default()).unwrap());
+    });
+    for kind in [GroupKind::Filters, GroupKind::Channels, GroupKind::Shapes, GroupKind::Layers] {
+        check(&format!("{kind:?} of {what}"), count, make, |(parameters, graph): &Searched| {
+            drop(groups(graph, parameters, kind).unwrap());
         });
     }
+    check(&format!("low rank of {what}"), count, make, |(_, graph): &Searched| {
+        let ranks = graph.layers().iter().filter(|node| node.layer.kind() == "conv2d");
+        let ranks = ranks.map(|node| (node.name.clone(), 1)).collect();
+        low_rank::check(&LowRank { ranks, ..LowRank::default() }, graph).unwrap();
+    });
 }
 
 /// Numbers in a table cost nothing by their size: what would not fit is refused before it is made.

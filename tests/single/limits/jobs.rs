@@ -120,8 +120,8 @@ fn many_layers() {
 #[test]
 fn deep_nesting_and_long_texts() {
     let exchange = format!("{WHOLE}[exchange]\n");
-    refuses("brackets", &exchange, 100_000, "recurs", |count| format!("timeout = {}\n", "[".repeat(count)));
-    refuses("arrays in arrays", &exchange, 100_000, "recurs", |count| {
+    refuses("brackets", &exchange, 25_000, "recurs", |count| format!("timeout = {}\n", "[".repeat(count)));
+    refuses("arrays in arrays", &exchange, 25_000, "recurs", |count| {
         format!("timeout = {}1{}\n", "[".repeat(count), "]".repeat(count))
     });
     refuses("tables in tables", &exchange, 5000, "recurs", |count| {
@@ -134,7 +134,7 @@ fn deep_nesting_and_long_texts() {
     refuses("a long key", &exchange, 1 << 20, "unknown key `xxx", |n| format!("{} = 1\n", long(n)));
     refuses("a long section", WHOLE, 1 << 20, "unknown section [xxx", |n| format!("[{}]\na = 1\n", long(n)));
     refuses("a long name", "", 1 << 20, "must be 1 to 100 letters", |n| {
-        format!("name = \"{}\"\n{WHOLE}", long(n))
+        format!("name = \"{}\"\n{}", long(n), WHOLE.replace("name = \"a\"\n", ""))
     });
     refuses("a long word", &exchange, 1 << 20, "not valid TOML", |n| format!("timeout = {}\n", long(n)));
     refuses("a long number", &exchange, 1 << 20, "must lie between", |n| {
