@@ -25,6 +25,7 @@ const ATTEMPTS: usize = 5;
 
 /// Checks what `work` costs on the inputs that `make` makes of `size` and of four times as much; it also says their bytes.
 fn check<T>(what: &str, size: usize, make: impl Fn(usize) -> (T, usize), work: impl Fn(&T)) {
+    keep_memory();
     let inputs = [size, 4 * size].map(|size| {
         let (input, bytes) = make(size);
         let ((), heap) = most_held(|| work(&input));
@@ -38,6 +39,16 @@ fn check<T>(what: &str, size: usize, make: impl Fn(usize) -> (T, usize), work: i
     };
     let slow: Vec<[f64; 2]> = (0..ATTEMPTS).map_while(|_| compare()).collect();
     assert!(slow.len() < ATTEMPTS, "{what}: {slow:?} s for {size} and four times as many");
+}
+
+/// Lets the allocator keep what was freed: large blocks would cost a page fault for each page, and small ones would not.
+fn keep_memory() {
+    for (setting, value) in
+        [(libc::M_MMAP_MAX, 0), (libc::M_TRIM_THRESHOLD, i32::MAX), (libc::M_ARENA_MAX, 1)]
+    {
+        // SAFETY: a setting of the C library, and a value that it may have.
+        unsafe { libc::mallopt(setting, value) };
+    }
 }
 
 /// The processor time that this thread takes for `work`, in seconds: that of other programs does not count.

@@ -20,6 +20,7 @@ struct Ended {
 }
 
 /// Runs `ternflock sweep` on a small job with `arguments`.
+#[expect(clippy::zombie_processes, reason = "`wait4` waits for the child, and says what it took")]
 fn sweep(arguments: &[String]) -> Ended {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
