@@ -1,4 +1,4 @@
-//! The files of CIFAR-10: one is the input, the others are intact; raw or compressed.
+//! The files of CIFAR-10: the first is the input, raw or compressed; the others are empty.
 #![no_main]
 
 use std::sync::Once;
