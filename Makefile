@@ -22,11 +22,11 @@ HOSTS ?= 4
 RATE ?=
 CHECKS ?=
 
-# How long `make fuzz` runs each target, and which of them.
+# How many seconds `make fuzz` runs each target, and which targets it runs.
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?=
 
-# How many faults `make faults` inflicts, and which.
+# How many faults `make faults` injects, and the seed that draws them.
 COUNT ?= 500
 SEED ?= 1
 
@@ -78,7 +78,7 @@ bench: build ## Time the codec and training steps on one core, and all-reduces b
 	for model in lenet convnet-quick resnet-20 lstm-small lstm-medium; do $(TERNFLOCK) bench step --model $$model; done
 	$(MPIRUN) -n $(NP) $(TERNFLOCK) bench allreduce
 
-fuzz: ## Run the fuzz targets FUZZ_TARGETS= (all), each for FUZZ_SECONDS=3600; skips without a nightly compiler
+fuzz: ## Run all fuzz targets, or those in FUZZ_TARGETS=, each for FUZZ_SECONDS=3600; skips without a nightly compiler
 	./setup.sh fuzz
 	fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS) || [ $$? = 77 ]
 
@@ -93,7 +93,7 @@ cluster-up: ## Bring up HOSTS=4 hosts with links of RATE=1gbit and a Slurm, to t
 cluster-down: ## End them, and all that runs there
 	tests/cluster/cluster down
 
-faults: setup ## Kill or stop a rank at COUNT=500 random moments (SEED=1): every job ends in time and resumes to the same bits
+faults: setup ## Kill or stop a rank at COUNT=500 random moments (SEED=1); check that each job ends in time and resumes to the same bits
 	COUNT='$(COUNT)' SEED='$(SEED)' cargo test --release --test parallel -- --ignored faults::many
 
 reproduce: build ## Make the accuracy table of docs/results.md again (slow)

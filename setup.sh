@@ -2,9 +2,9 @@
 # Makes this machine ready to build and train: `./setup.sh`; to run the tests too: `./setup.sh test`.
 # On Debian and Ubuntu it installs what is missing by apt, with sudo when not root. Elsewhere, or without the right to
 # install, it names what is missing with the commands that bring it, and ends with 3. `./setup.sh cluster` brings what
-# `make cluster` wants, to root on Debian alone: elsewhere it does without. `./setup.sh fuzz` brings what `make fuzz`
-# wants, where it can. `./setup.sh has-data` only asks
-# whether Fashion-MNIST is here. MPI=mpich in the environment brings MPICH instead of Open MPI; a machine can have both.
+# `make cluster` wants, to root on Debian alone: elsewhere it does without. `./setup.sh fuzz` installs what `make fuzz`
+# needs, where it can. `./setup.sh has-data` only checks whether Fashion-MNIST is here. MPI=mpich in the environment
+# installs MPICH instead of Open MPI; a machine can have both.
 set -euo pipefail
 cd "$(dirname "$0")"
 

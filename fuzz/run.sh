@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs fuzz targets: `fuzz/run.sh SECONDS [TARGET...]`, all of them unless said otherwise, two at a time. Each begins with
-# its seeds and what earlier runs found. Prints a table, and ends with 1 if a target found something: the input is in
-# fuzz/artifacts/TARGET, and `cargo +nightly fuzz run TARGET FILE` repeats it. Ends with 77 where no nightly compiler or
-# cargo-fuzz is to be had (`./setup.sh fuzz`).
+# Runs fuzz targets, two at a time: `fuzz/run.sh SECONDS [TARGET...]`. The default is all targets. Each target starts from
+# its seeds and from the corpus of earlier runs. Prints a table. Exits with 1 if a target found a failure: the input is in
+# fuzz/artifacts/TARGET, and `cargo +nightly fuzz run TARGET FILE` reproduces it. Exits with 77 if the nightly compiler or
+# cargo-fuzz is missing (`./setup.sh fuzz` installs them).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -15,13 +15,13 @@ shift
 targets=("$@")
 [[ ${#targets[@]} -gt 0 ]] || mapfile -t targets < <(cargo +nightly fuzz list)
 
-# OpenBLAS would begin by starting the program again with better kernels; no target computes anything.
+# This keeps the program from restarting itself with better OpenBLAS kernels. No target computes anything.
 export OPENBLAS_CORETYPE=${OPENBLAS_CORETYPE:-Haswell} OPENBLAS_NUM_THREADS=1
 cargo +nightly fuzz build || exit
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
-# The most memory a target may take, in MB, and the longest time for one input, in seconds.
+# Limits per target: peak memory in MB, and seconds per input.
 run() {
     local seeds=("fuzz/seeds/$1")
     [[ $1 != job ]] || seeds+=(jobs)

@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-/// The program that `command` starts gets `signal` when the thread that starts it ends: it is not left running, whatever
-/// ends this process. Only Linux can do that.
+/// Sends `signal` to the program that `command` starts when the thread that started it ends. The program does not keep
+/// running, however this process ends. Only Linux supports this.
 pub fn end_with_parent(command: &mut Command, signal: libc::c_int) {
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::process::CommandExt;
-        // SAFETY: a plain system call, which may be made between `fork` and `exec`.
+        // SAFETY: a plain system call, which is allowed between `fork` and `exec`.
         unsafe {
             command.pre_exec(move || {
                 libc::prctl(libc::PR_SET_PDEATHSIG, signal);

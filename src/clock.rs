@@ -13,7 +13,7 @@ pub fn rfc3339_micros(time: SystemTime) -> String {
     format!("{}.{:06}Z", calendar(since.as_secs()), since.subsec_micros())
 }
 
-/// Whether `text` is a time as [`rfc3339_micros`] writes it.
+/// Whether `text` is a time in the format of [`rfc3339_micros`].
 pub fn is_rfc3339_micros(text: &str) -> bool {
     let shape = "0000-00-00T00:00:00.000000Z";
     let fits = |(byte, of): (u8, u8)| if of == b'0' { byte.is_ascii_digit() } else { byte == of };

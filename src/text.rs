@@ -20,10 +20,10 @@ pub fn noun_for(count: usize, noun: &str) -> String {
 /// The longest text that a message quotes in full, in bytes.
 const LONGEST_QUOTE: usize = 200;
 
-/// The bytes that a message quotes of a longer text.
+/// How many bytes a message quotes of a longer text.
 const SHORT_QUOTE: usize = 120;
 
-/// `text` as a message quotes it: in full, or only its beginning and its length if it is too long to read.
+/// `text` as a message quotes it: in full, or only its beginning and its length if it is too long.
 pub fn quote(text: &str) -> Cow<'_, str> {
     if text.len() <= LONGEST_QUOTE {
         return Cow::Borrowed(text);

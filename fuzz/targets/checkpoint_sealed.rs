@@ -1,4 +1,4 @@
-//! A checkpoint whose header fits whatever follows it loads or is refused.
+//! A checkpoint with arbitrary content and a matching header either loads or is refused.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,7 +9,7 @@ fuzz_target!(|file: &[u8]| {
     let content = file.get(HEADER..).unwrap_or_default();
     let path = write("sealed.h5", &sealed(content));
     if let Ok(snapshot) = load(&path) {
-        // Nothing comes out that was not in the file.
+        // The snapshot contains nothing that was not in the file.
         let elements = |tensors: &[ternflock::checkpoint::Tensor]| -> usize {
             tensors.iter().map(|tensor| tensor.values.len()).sum()
         };

@@ -1,4 +1,4 @@
-//! A network that is accepted reads back from its own JSON as an equal network, and its sizes can be computed.
+//! An accepted network reads back from its own JSON as an equal network, and its sizes can be computed.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

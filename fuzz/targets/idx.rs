@@ -1,4 +1,4 @@
-//! Four IDX files: the input is cut into the images and labels of both sets at the lengths that its first bytes state.
+//! Four IDX files. The input is split into the images and labels of both sets, at the lengths given by its first bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

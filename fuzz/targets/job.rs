@@ -1,6 +1,6 @@
-//! A job that is accepted reads back from its own canonical text as an equal job.
+//! An accepted job reads back from its canonical text as an equal job.
 //!
-//! Lines that begin with `--set ` are overrides; the others are the job file.
+//! Lines that begin with `--set ` are overrides; all other lines are the job file.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -13,7 +13,7 @@ fuzz_target!(|input: &str| {
         Ok(loaded) => {
             let text = loaded.job.to_toml();
             let again = Job::from_toml(&text).expect("the canonical text of a job is a job");
-            // Two jobs are equal exactly when their texts are.
+            // Two jobs are equal exactly if their texts are.
             assert_eq!(again.to_toml(), text);
         }
         Err(error) => assert!(error.to_string().len() < 1 << 20, "a message longer than its reader can read"),

@@ -1,6 +1,6 @@
-//! A rank whose peers send anything, of any length, in any order: what it does ends with a result or an error.
+//! A rank whose peers send arbitrary messages of any length in any order: every operation ends with a result or an error.
 //!
-//! Input: the algorithm, the number of ranks, this one's rank, then messages: a length and words.
+//! The input gives the algorithm, the number of ranks, this rank's number, and then messages: a length and words.
 #![no_main]
 
 use std::fmt;
@@ -13,7 +13,7 @@ use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::{Lane, Wait};
 use ternflock_collectives::{Error, Result, Transport, codec, planes, small};
 
-/// All other ranks, as the input plays them.
+/// All other ranks, simulated from the input.
 struct Peers {
     rank: usize,
     nodes: Vec<usize>,
@@ -59,7 +59,7 @@ impl Transport for Peers {
     }
 
     fn poll(&mut self, _: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
-        // 255 stands for a message of the right length, which the input need not state.
+        // 255 means a message of the expected length, so that the input need not give it.
         let length = match self.byte() {
             None => return Ok(None),
             Some(255) => words.min(1 << 12),
@@ -100,7 +100,7 @@ fuzz_target!(|input: &[u8]| {
             let mut sums = vec![0; planes::words(blocks, width)];
             let ternary = vec![0; planes::words(blocks, planes::TERNARY)];
             let sum = Algorithm::ALL[usize::from(number)].sum(&mut peers, plan, &ternary, &mut sums);
-            // Whatever the planes hold is a number.
+            // Any content of the planes is a valid number.
             let mut values = vec![0.0; 512 * blocks];
             codec::decode(&sums, width, 0, 1.0, &mut values);
             assert!(values.iter().all(|value: &f32| value.is_finite()));

@@ -1,4 +1,4 @@
-//! What the targets share: files in memory, and headers of checkpoints.
+//! Shared by the targets: files in memory, and headers of checkpoints.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// A directory in memory that lives as long as the process.
+/// A directory in memory that exists as long as the process.
 pub fn directory() -> &'static Path {
     static DIRECTORY: OnceLock<TempDir> = OnceLock::new();
     DIRECTORY.get_or_init(|| tempfile::tempdir_in("/dev/shm").expect("a directory in /dev/shm")).path()
@@ -22,13 +22,13 @@ pub fn write(name: &str, content: &[u8]) -> PathBuf {
 /// The size of the block before the HDF5 file in a checkpoint.
 pub const HEADER: usize = 512;
 
-/// The first line of a checkpoint that fits `content`, which follows the header.
+/// The first line of a checkpoint: the header that matches `content`, which follows it.
 pub fn line(content: &[u8]) -> String {
     let digest = xxhash_rust::xxh3::xxh3_128(content);
     format!("ternflock-checkpoint 1 {} {digest:032x}\n", content.len())
 }
 
-/// `content` with a header that fits it.
+/// `content` with a matching header.
 pub fn sealed(content: &[u8]) -> Vec<u8> {
     let line = line(content);
     let mut bytes = vec![0; HEADER];

@@ -1,4 +1,4 @@
-//! A text, raw or compressed: the first byte chooses how it is read.
+//! A text, raw or compressed. The first byte chooses how it is read.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

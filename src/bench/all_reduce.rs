@@ -41,8 +41,8 @@ const FEWEST: usize = 5;
 const MOST: usize = 50;
 
 impl Ranks {
-    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them. Calls of MPI that last go to
-    /// `on_call`.
+    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them. `on_call` is told about MPI calls
+    /// that are in progress.
     ///
     /// # Errors
     /// [`Error::Exchange`] if MPI cannot be started, or a rank does not come before `deadline`.

@@ -1,4 +1,4 @@
-//! Entries of a run's directory of checkpoints that are not the files they should be.
+//! Entries in a run's checkpoint directory that are not regular files.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -8,12 +8,12 @@ use crate::error::{Error, Result};
 use crate::io::{move_aside, not_a_file};
 
 impl Store {
-    /// Renames what has the name of a checkpoint of this run and is no regular file, such as a directory or a link, because it
-    /// would be in the way of that checkpoint. Returns notes about that.
+    /// Renames entries that have the name of a checkpoint of this run but are not regular files, such as directories and
+    /// links, because they would block that checkpoint. Returns a note for each.
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] when it cannot be renamed.
+    /// [`Error::Checkpoint`] if an entry cannot be renamed.
     pub fn clear_the_way(&self) -> Result<Vec<String>> {
         let is_ours = |name: &String| {
             let stage = name.strip_prefix("stage-").and_then(|rest| rest.strip_suffix(".h5"));
@@ -38,7 +38,7 @@ impl Store {
     }
 }
 
-/// Refuses a link at `directory` that leads nowhere, or that another user has made.
+/// Refuses a dangling link at `directory` and a link that another user made.
 pub(super) fn check_link(directory: &Path) -> std::result::Result<(), String> {
     let Ok(link) = directory.symlink_metadata() else { return Ok(()) };
     // SAFETY: the call only returns a number.

@@ -56,7 +56,7 @@ pub(super) fn seal(mut image: &File, mut file: &File) -> io::Result<()> {
     io::copy(&mut image, &mut file).map(drop)
 }
 
-/// Compares the file at `path` with its header. Returns the open file and the number of bytes after the block.
+/// Checks the file at `path` against its header. Returns the open file and the number of bytes after the block.
 pub(super) fn verify(path: &Path) -> Result<(File, u64), String> {
     let mut file = open_regular(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;

@@ -2,12 +2,12 @@
 //!
 //! - `snapshot` and `origin`: what a checkpoint holds, as plain values
 //! - `write` and `read`: the HDF5 layout, described in `docs/checkpoint-format.md`
-//! - `container`: the part of HDF5 that `write` produces, for `read`
-//! - `header`: length and checksum in the file's user block, verified before HDF5 sees a byte
-//! - `room`: copies, and the room a checkpoint takes
+//! - `container`: the subset of HDF5 that `write` produces, for `read`
+//! - `header`: length and checksum in the file's user block, verified before anything else is read
+//! - `room`: copies, and the disk space of a checkpoint
 //! - `store`: the `checkpoints/` directory of a run: rotation, the best, the latest
 //! - `newest`: the checkpoint that a run resumes from
-//! - `entries`: what stands there and is not what it should be
+//! - `entries`: entries that are not the files they should be
 //!
 //! Inside, a failure is its reason as a string; [`save`], [`load`], [`verify`] and [`Store`] add the file it is about.
 //! All of it may be called from any thread: the HDF5 wrapper holds one lock around the library.

@@ -1,4 +1,4 @@
-//! Which checkpoint of a run is the newest that can be resumed from.
+//! Finds the newest checkpoint from which a run can resume.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,14 @@ use super::{Snapshot, load};
 use crate::error::{Error, Result};
 use crate::io::not_a_file;
 
-/// A checkpoint that [`Store::load_newest`] has found whole.
+/// A checkpoint that [`Store::load_newest`] found intact.
 #[derive(Debug)]
 pub struct Newest {
-    /// Its file.
+    /// The path of the file.
     pub path: PathBuf,
-    /// What it holds.
+    /// The contents.
     pub snapshot: Snapshot,
-    /// Newer ones, each with what is wrong with it.
+    /// Newer checkpoints that were skipped, each with the reason.
     pub passed_over: Vec<String>,
 }
 
@@ -33,19 +33,18 @@ impl Store {
         Ok(newest.map(|newest| newest.snapshot.job))
     }
 
-    /// The checkpoints in `run_dir`, the newest first, whether or not they are whole; none where they cannot be listed.
+    /// The checkpoints in `run_dir`, newest first, intact or not; none if they cannot be listed.
     pub fn newest_paths(run_dir: impl AsRef<Path>) -> Vec<PathBuf> {
         let store = Store { directory: run_dir.as_ref().join(CHECKPOINTS), keep: NonZeroUsize::MIN };
         let list = store.list().unwrap_or_default();
         list.into_iter().rev().map(|saved| saved.path).collect()
     }
 
-    /// Loads the checkpoint with the highest step that is whole and of the step that its name says. Others of later steps are
-    /// passed over and stay where they are.
+    /// Loads the newest intact checkpoint whose step matches its name. Skipped checkpoints of later steps stay in place.
     ///
     /// # Errors
     ///
-    /// As for [`load`], of the newest checkpoint, when there are some and none is whole.
+    /// As for [`load`] of the newest checkpoint, if there are checkpoints but none is intact.
     pub fn load_newest(&self) -> Result<Option<Newest>> {
         let mut passed_over: Vec<(PathBuf, String)> = Vec::new();
         for Saved { path, step } in self.named()?.into_iter().rev() {
@@ -71,7 +70,7 @@ impl Store {
         })
     }
 
-    /// What seems to be a step's checkpoint by its name, and why it is none.
+    /// Entries whose names look like step checkpoints, and why they are not.
     fn misnamed(&self) -> Result<Vec<(PathBuf, String)>> {
         let mut names = self.names()?;
         names.sort();

@@ -1,4 +1,4 @@
-//! A snapshot out of an HDF5 file (docs/checkpoint-format.md), once the header says that the file is intact.
+//! Reads a snapshot from an HDF5 file (docs/checkpoint-format.md) after its header has been checked.
 
 use std::path::Path;
 
@@ -132,7 +132,7 @@ impl Reader {
         })
     }
 
-    /// The states of recurrent layers; none where there is no such group.
+    /// The states of recurrent layers; none if the group is missing.
     fn carried(&self) -> Result<Vec<Tensor>, String> {
         match self.root.member("carried").is_some() {
             true => self.tensors(&self.group(&self.root, "carried")?, "carried"),
@@ -140,7 +140,7 @@ impl Reader {
         }
     }
 
-    /// The words of a language model; none where there is no such data set.
+    /// The words of a language model; none if the data set is missing.
     fn vocabulary(&self) -> Result<Vec<String>, String> {
         match self.root.member("vocabulary") {
             Some(address) => self.texts(address).map_err(unusable("vocabulary")),
@@ -234,7 +234,7 @@ impl Reader {
     }
 }
 
-/// Says that what is called `name` cannot be used, and why.
+/// An error: the part called `name` cannot be used, and why.
 fn unusable(name: &str) -> impl Fn(String) -> String {
     move |reason| format!("has no usable `{}`: {reason}", shown(name))
 }

@@ -1,4 +1,4 @@
-//! Copies of a checkpoint, and the room that a checkpoint takes on the disk.
+//! Copies of a checkpoint, and the disk space that a checkpoint needs.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -9,9 +9,9 @@ use std::path::Path;
 
 use crate::io::{open_regular, parent, replace};
 
-/// Atomically replaces the file at `path` by a copy of the file `from`. It is never a hard link, because damage to one
-/// file must not affect the other. `copy_file_range` makes the copy. File systems that support it (Btrfs, XFS, NFS 4.2)
-/// create a reflink: no byte is copied until one of the two changes.
+/// Atomically replaces the file at `path` with a copy of the file `from`. The copy is never a hard link, because damage to
+/// one file must not affect the other. It is made with `copy_file_range`. File systems that support it (Btrfs, XFS, NFS 4.2)
+/// create a reflink: no byte is copied until one of the two files changes.
 pub(super) fn copy(from: &Path, path: &Path) -> Result<(), String> {
     let failed = |reason: String| format!("cannot be copied from {}: {reason}", from.display());
     let mut from_file = open_regular(from).map_err(|error| failed(error.to_string()))?;
@@ -19,7 +19,7 @@ pub(super) fn copy(from: &Path, path: &Path) -> Result<(), String> {
         .map_err(|error| failed(format!("{error}{}", room(path, &from_file))))
 }
 
-/// How the size of `image` compares with what is free where `path` is, in words; nothing where there is no such place.
+/// Compares the size of `image` with the free space at `path`, in words; empty if there is no such place.
 pub(super) fn room(path: &Path, image: &File) -> String {
     match (image.metadata(), free_bytes(parent(path))) {
         (Ok(image), Some(free)) => {
@@ -33,11 +33,11 @@ fn megabytes(bytes: u64) -> String {
     format!("{:.2}", bytes as f64 / 1e6)
 }
 
-/// The bytes an ordinary user can still write to the file system of `directory`.
+/// How many bytes an ordinary user can still write to the file system of `directory`.
 fn free_bytes(directory: &Path) -> Option<u64> {
     let directory = CString::new(directory.as_os_str().as_bytes()).ok()?;
     let mut figures = MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: both pointers are valid for the call, and a return of 0 says that `figures` was filled in.
+    // SAFETY: both pointers are valid for the call, and a return of 0 means that `figures` was filled in.
     let figures = unsafe {
         (libc::statvfs(directory.as_ptr(), figures.as_mut_ptr()) == 0).then(|| figures.assume_init())
     }?;
@@ -64,7 +64,7 @@ mod tests {
         let from = here.path().join("from");
         for path in [here.path().join("to"), memory.path().join("to")] {
             fs::write(&from, "contents").unwrap();
-            // Twice: the second replaces the first.
+            // Twice: the second copy replaces the first.
             for _ in 0..2 {
                 copy(&from, &path).unwrap();
                 assert_eq!(fs::read(&path).unwrap(), b"contents");

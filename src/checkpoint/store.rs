@@ -36,12 +36,12 @@ impl Store {
     /// Opens `<run_dir>/checkpoints`, creates it if need be, and removes the temporary files a killed run has left.
     /// The last `keep` checkpoints will be kept, and the best.
     ///
-    /// `checkpoints` may be a symbolic link to a directory on another disk, if it belongs to the user of this process or to
-    /// root. One that somebody else made could lead to files that are none of theirs.
+    /// `checkpoints` may be a symbolic link to a directory on another disk if it belongs to the user of this process or to
+    /// root. A link from another user could lead to files that do not belong to that user.
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] when the directory cannot be created, read or cleaned, or is a link that is not followed.
+    /// [`Error::Checkpoint`] if the directory cannot be created, read or cleaned, or is a link that must not be followed.
     pub fn open(run_dir: impl AsRef<Path>, keep: NonZeroUsize) -> Result<Self> {
         let directory = run_dir.as_ref().join(CHECKPOINTS);
         check_link(&directory).map_err(|reason| Error::checkpoint(&directory, reason))?;
@@ -114,7 +114,7 @@ impl Store {
         run_dir.as_ref().join(CHECKPOINTS).join(START)
     }
 
-    /// The checkpoints by step, `best.h5` not among them: regular files whose names are those that this program writes.
+    /// The checkpoints by step, without `best.h5`: regular files whose names this program writes.
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl Store {
         Ok(list)
     }
 
-    /// Whatever has the name of a step's checkpoint, by step.
+    /// All entries that have the name of a step checkpoint, by step.
     pub(super) fn named(&self) -> Result<Vec<Saved>> {
         let saved = |name: &String| Some(Saved { step: step_of(name)?, path: self.directory.join(name) });
         let mut named: Vec<_> = self.names()?.iter().filter_map(saved).collect();
@@ -166,7 +166,7 @@ fn step_name(step: u64) -> String {
     format!("step-{step:010}.h5")
 }
 
-/// The step whose checkpoint has this very `name`.
+/// The step of the checkpoint whose name is exactly `name`.
 pub(super) fn step_of(name: &str) -> Option<u64> {
     let step = name.strip_prefix("step-")?.strip_suffix(".h5")?.parse().ok()?;
     (step_name(step) == name).then_some(step)

@@ -25,7 +25,7 @@ pub(super) fn image<V: AsRef<[f32]>>(snapshot: &Snapshot<V>) -> Result<fs::File,
     let failed = |error| cause(error) + &size_limit();
     let file = File::with_options()
         .with_fcpl(|create| create.userblock(header::SIZE as u64))
-        // The oldest structures, whatever the version of the library: those that `container` reads.
+        // The oldest structures, with any version of the library, because `container` reads only these.
         .with_fapl(|access| access.fclose_degree(FileCloseDegree::Strong).libver_earliest().stdio())
         .create(format!("/proc/self/fd/{}", image.as_raw_fd()))
         .map_err(failed)?;
@@ -46,11 +46,10 @@ fn memory_file() -> io::Result<fs::File> {
     }
 }
 
-/// The limit of the size of a file, if there is one: it holds for files in memory too, and HDF5 does not say that it has
-/// been reached.
+/// The file size limit, if there is one. It also applies to files in memory, and HDF5 does not report that it was reached.
 fn size_limit() -> String {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: one record is lent for the call.
+    // SAFETY: the call fills one record, which it borrows.
     let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
     match known && limit.rlim_cur != libc::RLIM_INFINITY {
         true => {

@@ -63,7 +63,7 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     place(world)?;
     let ranks = (world.size(), most_on_a_node(&world.topology()));
     let prepared = prepare(arguments, ranks);
-    // Every rank has seen what memory is free before any of them takes some.
+    // Every rank must have read the free memory before any rank allocates.
     let (snapshot, data, mut evaluator, capacity) = world.together(prepared)?;
     let restored = restore_network(&arguments.checkpoint, &snapshot, capacity);
     let mut network = world.together(restored)?;
@@ -115,7 +115,7 @@ fn vocabulary(snapshot: &Snapshot) -> std::result::Result<Option<Vocabulary>, St
     if words.is_empty() { Ok(None) } else { Vocabulary::of(words).map(Some) }
 }
 
-/// What is evaluated, and the samples of a batch. `ranks` are all, and the most on a node.
+/// What to evaluate, and the batch size in samples. `ranks` is the number of all ranks and the largest number on one node.
 fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, Evaluator, usize)> {
     let path = &arguments.checkpoint;
     arguments.landscape.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;

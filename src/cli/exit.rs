@@ -12,7 +12,7 @@ pub use crate::error::INTERRUPTED;
 use crate::error::{Error, Kind};
 use crate::train::World;
 
-/// The exit code of a command that did its work, but could not print the result: BSD's EX_IOERR.
+/// The exit code of a command that did its work but could not print the result: EX_IOERR of BSD.
 pub const UNPRINTED: u8 = 74;
 
 /// How long rank 0 lets the others end before it says its last words, where the launcher wants that.

@@ -41,8 +41,8 @@ fn launch<W>(
     }
 }
 
-/// [`launch`] for training, or the exit code where that fails, said by the first process alone. A signal among `signals`
-/// ends the start.
+/// [`launch`] for training. If it fails, only the first process prints the error, and the exit code is returned. A signal
+/// among `signals` ends the start.
 pub fn launch_or_say(patience: Patience, signals: Option<Signals>) -> Result<World, ExitCode> {
     let join = || World::join(patience, Box::new(warn), oversee(patience, signals));
     launch(|| Ok(World::alone()), join, World::size).map_err(say_once)

@@ -11,7 +11,7 @@ const SIZES: [(&str, &str); 4] = [
 /// Variables that say that MPI can find the other ranks.
 const MEETING_POINTS: [&str; 4] = ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK"];
 
-/// Variables by which launchers tell a process its rank.
+/// Variables in which launchers tell a process its rank.
 const RANKS: [&str; 5] =
     ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID"];
 
@@ -43,8 +43,7 @@ pub fn is_started_by_hydra() -> bool {
     std::env::var_os("PMI_RANK").is_some()
 }
 
-/// This process in messages of the time before MPI has said which rank it is, by what the `variable`s of the environment
-/// say.
+/// The name of this process in messages before MPI has assigned its rank, from the `variable`s of the environment.
 pub fn who(variable: impl Fn(&str) -> Option<String>, host: &str) -> String {
     let size = SIZES.iter().find_map(|(name, _)| variable(name)?.parse::<usize>().ok());
     match (rank(&variable), size) {

@@ -60,7 +60,7 @@ fn arguments() -> Arguments {
             std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
         let error = unknown::explain(error, &words);
         if error.use_stderr() && words.iter().any(|word| visible::visible(word) != *word) {
-            // Without its colours, which could not be told from those that the words bring along.
+            // Without clap's colours, which the reader could not tell from colours in the arguments.
             streams::log(error.render());
             std::process::exit(error.exit_code());
         }

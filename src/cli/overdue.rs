@@ -1,4 +1,4 @@
-//! Ends this process if a call of MPI lasts too long, or if a signal asks for it meanwhile: nothing else can.
+//! Ends this process if an MPI call takes too long, or if a signal arrives during one: nothing else can end the wait.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use crate::error::Kind;
 use crate::io::read_system;
 use crate::train::{Call, OnCall, Patience};
 
-/// How long what a process says takes at most to reach a launcher, which may forget it when the process ends.
+/// How long output may take to reach the launcher, which may lose it once the process ends.
 pub const UNTIL_HEARD: Duration = Duration::from_millis(500);
 
-/// How long ranks get to end MPI together after a signal, which by then has usually ended the run.
+/// How long the ranks may take to end MPI together after a signal, which has usually ended the run by then.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What is due in a call.
+/// What to do about a call.
 #[derive(Debug, PartialEq)]
 enum Due {
     Warning(String),
-    /// The last words, and the exit code.
+    /// The last message and the exit code.
     End(String, u8),
 }
 
-/// Warns of calls of MPI that last, and ends this process when they have lasted for `patience`, or after a signal.
+/// Warns about long MPI calls, and ends this process after the deadline of `patience` or after a signal.
 pub fn oversee(patience: Patience, signals: Option<Signals>) -> OnCall {
-    // Not on the thread that calls this: MPI changes the environment as it starts.
+    // Not on the watching thread: MPI changes the environment while it starts.
     let who = launcher::who(|name| std::env::var(name).ok(), &host());
     let has_warned = AtomicBool::new(false);
     Arc::new(move |call, waited| {
@@ -40,7 +40,7 @@ pub fn oversee(patience: Patience, signals: Option<Signals>) -> OnCall {
             Some(Due::End(text, code)) => {
                 last_words(&text);
                 thread::sleep(UNTIL_HEARD);
-                // SAFETY: ends this process without running any other code of it, which might wait too.
+                // SAFETY: ends this process without running any of its other code, which might wait too.
                 unsafe { libc::_exit(code.into()) }
             }
         }

@@ -9,14 +9,14 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::io::stop_waiting_when;
 
-/// Those that do, with their names.
+/// These signals, with their names.
 const ENDING: [(c_int, &str); 4] =
     [(SIGINT, "SIGINT"), (SIGTERM, "SIGTERM"), (SIGUSR1, "SIGUSR1"), (SIGUSR2, "SIGUSR2")];
 
-/// The argument of the one [`Signals::catch`]. Signals belong to the process, and so does this.
+/// Set by the first [`Signals::catch`]. Static, because signals belong to the process.
 static CAUGHT: OnceLock<Signals> = OnceLock::new();
 
-/// The signals that have come since they are caught.
+/// The signals that have arrived since they were first caught.
 #[derive(Clone, Debug, Default)]
 pub struct Signals {
     stop: Arc<AtomicBool>,
@@ -24,12 +24,12 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Catches them from now on: they set a flag that whoever works or waits looks at. A second SIGINT ends the process at
-    /// once. A launcher that is interrupted may send its ranks several kinds of signals, so only an impatient user counts
-    /// as a second.
+    /// Catches the signals from now on. Each sets a flag that the work and the waits check. A second SIGINT ends the
+    /// process at once. Only SIGINT counts as the second, because an interrupted launcher may send its ranks several kinds
+    /// of signals.
     ///
     /// # Errors
-    /// If the system refuses; signals that are not caught end the process at once.
+    /// If the system refuses. Signals that are not caught end the process at once.
     pub fn catch() -> io::Result<Signals> {
         let signals = CAUGHT.get_or_init(Signals::default).clone();
         stop_waiting_when(Arc::clone(&signals.stop));
@@ -43,25 +43,25 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Set as soon as one has come.
+    /// Set as soon as a signal has arrived.
     pub fn flag(&self) -> &AtomicBool {
         &self.stop
     }
 
-    /// The last that has come, with its name.
+    /// The most recent signal, with its name.
     pub fn seen(&self) -> Option<(c_int, &'static str)> {
         let last = self.last.load(Ordering::Relaxed);
         ENDING.into_iter().find(|(signal, _)| *signal as usize == last)
     }
 }
 
-/// Whether one has come, in a command that catches them.
+/// Whether a signal has arrived, in a command that catches them.
 pub fn has_come() -> bool {
     CAUGHT.get().is_some_and(|signals| signals.stop.load(Ordering::Relaxed))
 }
 
-/// A write to a file beyond the size that `ulimit -f` allows fails from now on, as one to a full disk does. By default the
-/// signal SIGXFSZ would end the process without a message.
+/// From now on, a write beyond the file size limit (`ulimit -f`) fails like a write to a full disk. By default the signal
+/// SIGXFSZ would end the process without a message.
 pub fn let_large_writes_fail() {
     // SAFETY: a plain system call, before this process has started any other thread.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };

@@ -18,10 +18,10 @@ use crate::train::restore_network;
 /// Samples of a pass that is timed, and for how long.
 const BATCH: usize = 64;
 const SECONDS: f64 = 2.0;
-/// The most networks that are in memory at a time.
+/// The maximum number of networks in memory at the same time.
 const MOST_NETWORKS: usize = 8;
 
-/// What is known of the network that a stage has left.
+/// Facts about the network at the end of a stage.
 struct Left {
     stage: String,
     metrics: BTreeMap<String, f64>,
@@ -39,7 +39,7 @@ pub fn tables(paths: &[PathBuf]) -> Result<String> {
         let read = group.into_iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
         let (left, contestants): (Vec<Left>, Vec<Contestant>) = read.into_iter().unzip();
         let models = infer(contestants, seconds, false)?.models;
-        // The first network is in every group, for the speed-up of the others.
+        // The first network is in every group, as the baseline for the speed-ups of the others.
         let new = usize::from(!all.is_empty());
         all.extend(left.into_iter().skip(new));
         times.extend(models.into_iter().skip(new));
@@ -52,7 +52,7 @@ pub fn tables(paths: &[PathBuf]) -> Result<String> {
     ))
 }
 
-/// `paths` in groups that fit in memory, each of which begins with the first of them.
+/// Splits `paths` into groups that fit in memory. Each group begins with the first path.
 fn groups(paths: &[PathBuf]) -> Vec<Vec<&PathBuf>> {
     match paths {
         [] => Vec::new(),

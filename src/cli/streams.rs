@@ -1,4 +1,4 @@
-//! Standard output and standard error, whose readers may leave before the program is done, or stop reading.
+//! Standard output and standard error. Their readers may close them before the program is done, or stop reading.
 
 use std::fmt::Display;
 use std::io::{Error as IoError, ErrorKind, Result, Write, stderr, stdout};
@@ -11,16 +11,16 @@ use super::exit::UNPRINTED;
 use super::signals;
 use super::visible::visible;
 
-/// How long a reader that does not read is waited for after a signal has asked for the end.
+/// How long to wait for a reader that does not read, once a signal has asked for the end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The same for the last words of a process.
+/// The same for the last message of a process.
 const LAST: Duration = Duration::from_secs(1);
 
-/// Milliseconds between two looks.
+/// Milliseconds between two checks.
 const LOOK: c_int = 100;
 
-/// So much can be written to a pipe that has room at all.
+/// A pipe that is ready for writing has room for this many bytes.
 const PART: usize = libc::PIPE_BUF;
 
 /// Writes results to standard output. A reader that has seen enough and left, as `head` does, is no failure.
@@ -28,7 +28,7 @@ pub fn print(text: &str) -> ExitCode {
     print_or(text, "the command itself has succeeded")
 }
 
-/// The same, with a `comfort` to whoever does not get to read it.
+/// The same. If the write fails, the error includes `comfort`.
 pub fn print_or(text: &str, comfort: &str) -> ExitCode {
     match write_out(&visible(text)) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -62,22 +62,21 @@ pub fn log(line: impl Display) {
     }
 }
 
-/// Writes a line to standard error, before this process ends: past whoever else may hold it, and without a long wait.
+/// Writes a line to standard error before this process ends. Bypasses the lock of `stderr` and does not wait long.
 pub fn last_words(text: &str) {
     let line = format!("ternflock: {}\n", visible(text));
     if has_room(STDERR_FILENO, LAST, || true) {
-        // SAFETY: the bytes live until the call returns. What cannot be written is lost.
+        // SAFETY: the bytes live until the call returns. A failed write is ignored.
         unsafe { libc::write(STDERR_FILENO, line.as_ptr().cast(), line.len()) };
     }
 }
 
-/// Waits until a write to `descriptor` would not block. False when that has not come after `grace` in which `hurries`
-/// held.
+/// Waits until a write to `descriptor` would not block. Returns false if `hurries` has held for `grace` without success.
 fn has_room(descriptor: c_int, grace: Duration, hurries: impl Fn() -> bool) -> bool {
     let mut wait = libc::pollfd { fd: descriptor, events: libc::POLLOUT, revents: 0 };
     let mut since = None;
     loop {
-        // SAFETY: one `pollfd` is lent for the call.
+        // SAFETY: the call fills one `pollfd`, which it borrows.
         if unsafe { libc::poll(&raw mut wait, 1, LOOK) } > 0 {
             return true;
         }

@@ -29,8 +29,8 @@ use plan::{Plan, Run};
 /// How long this process sleeps between two looks at the run.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a run may take to end after a signal, for the step and the checkpoint that it is at; and after it has been
-/// asked once more, before it is killed.
+/// How long a run may take to end after a signal, for its current step and a checkpoint; and after the second signal,
+/// before it is killed.
 const UNTIL_ENDED: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(10)];
 
 /// Does the runs that are not done yet, and prints the table.
@@ -186,8 +186,8 @@ fn call(
     Ok(code(status))
 }
 
-/// Waits for `child`. Once `stop` is set, it gets SIGUSR1; if it has not ended after the first of `limits`, SIGTERM, and
-/// after the second, SIGKILL.
+/// Waits for `child`. Once `stop` is set, the child gets SIGUSR1. If it does not end, it gets SIGTERM after the first of
+/// `limits`, and SIGKILL after the second.
 fn wait(child: &mut Child, stop: &AtomicBool, limits: [Duration; 2]) -> std::io::Result<ExitStatus> {
     let [to_end, to_die] = limits;
     let mut next =
@@ -200,7 +200,7 @@ fn wait(child: &mut Child, stop: &AtomicBool, limits: [Duration; 2]) -> std::io:
         if stop.load(Ordering::Relaxed) {
             let since = *stopped.get_or_insert_with(Instant::now);
             while let Some((_, signal)) = next.next_if(|(at, _)| since.elapsed() >= *at) {
-                // SAFETY: the child is not waited for yet, so its number is its own.
+                // SAFETY: the child has not been waited for, so its process id cannot belong to another process.
                 unsafe { libc::kill(child.id() as libc::pid_t, signal) };
             }
         }
@@ -228,11 +228,11 @@ fn cannot_write(path: &Path, error: std::io::Error) -> Error {
 mod tests {
     use super::*;
 
-    /// How a child that runs `script` ends, and when, if it is to end.
+    /// How a child that runs `script` ends after it is asked to stop, and how long that takes.
     fn ended(script: &str) -> (u8, Duration) {
         let begin = Instant::now();
         let mut child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
-        // It has set its traps.
+        // Wait until the child has set its traps.
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
         let limits = [Duration::from_millis(400); 2];
         (code(wait(&mut child, &AtomicBool::new(true), limits).unwrap()), begin.elapsed())

@@ -1,10 +1,10 @@
-//! Text without the characters that a terminal obeys.
+//! Text without the control characters that a terminal interprets.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// `text` with every character that a terminal would obey, and not show, as `\uXXXX`: names and messages may quote what a file
-/// holds. In JSON, where such characters stand in strings alone, it is the same text still.
+/// Replaces every character that a terminal would interpret instead of showing it with `\uXXXX`: names and messages may
+/// quote the contents of a file. In JSON, such characters occur only in strings, so the text keeps its meaning.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return text.into();
@@ -19,8 +19,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// Whether `letter` is a control character (C0 or C1) other than a tab or the end of a line, separates lines, or changes the
-/// direction of the text after it.
+/// Whether `letter` is a control character (C0 or C1) other than a tab or a newline, a line or paragraph separator, or
+/// changes the text direction.
 fn is_obeyed(letter: char) -> bool {
     match letter {
         '\n' | '\t' => false,
@@ -47,7 +47,7 @@ mod tests {
         assert_eq!(visible("\u{2028}\u{2029}\u{61c}\0"), "\\u2028\\u2029\\u061c\\u0000");
     }
 
-    /// serde_json escapes C0 alone.
+    /// serde_json escapes only C0.
     #[test]
     fn json_stays_the_same_value() {
         let value = serde_json::json!({"na\u{9b}me": "\u{1b}[31m \u{85} \u{202e} \"é\""});

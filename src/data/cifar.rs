@@ -41,7 +41,7 @@ const CLASSES: usize = 10;
 /// # Errors
 /// When a file is missing, unreadable, not of [`RECORDS`] records, or holds a label that is no class.
 pub(super) fn read(directory: &Path) -> Result<Dataset> {
-    // All files are opened before memory is taken for what they should hold.
+    // All files are opened before memory for their contents is allocated.
     let files: Vec<(PathBuf, Content)> = FILES
         .iter()
         .map(|name| {
@@ -73,8 +73,8 @@ fn empty(capacity: usize) -> Images {
 /// What to do about files that are not those of CIFAR-10.
 const AGAIN: &str = "give the files that `ternflock data fetch cifar-10` brings";
 
-/// The content of the file at `path`, which must have `records` records. A file that is too small for them is read to its
-/// end at once, to report what it holds.
+/// The content of the file at `path`, which must have `records` records. A file that is too small is read to its end, so
+/// that the error can report its size.
 fn open_records(path: &Path, records: usize) -> Result<Content> {
     let expected = (records * RECORD) as u64;
     let mut content = open(path)?;
@@ -93,7 +93,7 @@ fn cut_short(path: &Path, held: usize, records: usize) -> Error {
     Error::data(path, message)
 }
 
-/// Appends the `records` records that `content`, of the file at `path`, must have.
+/// Appends the `records` records that `content`, from the file at `path`, must have.
 fn append(images: &mut Images, path: &Path, mut content: impl Read, records: usize) -> Result<()> {
     let mut record = [0; RECORD];
     for index in 0..records {

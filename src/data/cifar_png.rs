@@ -21,7 +21,7 @@ pub(super) const OF_PACKAGE: &[&str] = &[
     "test_batch.png",
 ];
 
-/// The most bytes of a list of labels: a digit and what separates it from the next.
+/// The maximum size per label in a list of labels: a digit and a separator.
 const MOST_LABELS: u64 = 1 << 20;
 
 /// Pixels of a sample, in one row of the picture.

@@ -14,7 +14,7 @@ const CSV: &[u8] = include_bytes!("digits/digits.csv.gz");
 const SIDE: usize = 8;
 const FULL_SCALE: u8 = 16;
 const CLASSES: usize = 10;
-/// More than the uncompressed file has.
+/// More bytes than the uncompressed file has.
 const MOST_BYTES: u64 = 1 << 24;
 /// Every fifth sample is for testing. The file's order mixes the writers, so each part has all classes and all hands.
 const TEST_EVERY: usize = 5;

@@ -126,7 +126,7 @@ fn read_pair(images: &Path, labels: &Path) -> Result<Images> {
 
 /// Reads an array of `D` dimensions from the file at `path`, whose magic number must be `magic`.
 ///
-/// However large the header says the array is, no more memory is used than what a file of that size can hold.
+/// However large the array is according to the header, no more memory is used than a file of that size can fill.
 fn read_array<const D: usize>(path: &Path, magic: u32) -> Result<([usize; D], Vec<u8>)> {
     let mut reader = open(path)?;
     let found = read_u32(&mut reader).map_err(|error| header_error(path, &error))?;

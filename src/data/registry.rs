@@ -17,7 +17,7 @@ pub struct Entry {
     pub about: &'static str,
     /// Bytes on disk, for people.
     pub size: &'static str,
-    /// The most bytes that an origin may send, and that may be unpacked or made of them; 0 for data that are not fetched.
+    /// The maximum number of bytes to download, and to unpack or convert; 0 for data that are not fetched.
     pub most: u64,
     /// Under which terms it may be used.
     pub licence: &'static str,
@@ -122,7 +122,7 @@ pub enum Origin {
     Converted {
         /// Where they can be had.
         origin: &'static Origin,
-        /// The files that it is made of, by their names in the directory of that origin.
+        /// The files from which it is converted, by their names in the directory of that origin.
         files: &'static [&'static str],
         /// What makes them.
         by: Convert,
@@ -178,7 +178,7 @@ pub static DATASETS: &[Entry] = &[
             Origin::Web(
                 "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
             ),
-            // The authors' own site has no TLS; the sha256 decides.
+            // The authors' own site has no TLS; the sha256 protects the content.
             Origin::Web("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"),
         ],
     },

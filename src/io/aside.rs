@@ -1,4 +1,4 @@
-//! What stands where a file shall be written, and is no file, gets out of the way without being lost.
+//! Moves entries that are not files out of the way of a file to be written, without losing them.
 
 use std::fs;
 use std::io;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::regular::describe;
 
-/// What the entry at `path` is, in words, if it is there and is not a regular file of its own.
+/// Describes the entry at `path`, if it exists and is not a regular file; a symbolic link is not a regular file.
 pub fn not_a_file(path: &Path) -> Option<&'static str> {
     path.symlink_metadata().ok().and_then(|there| describe(there.file_type()))
 }
 
-/// Renames the entry at `path` to `<name>.not-a-file`, or the next free name like it, and returns that.
+/// Renames the entry at `path` to `<name>.not-a-file`, or to the next free name like it. Returns the new path.
 ///
 /// # Errors
 /// If it cannot be renamed.

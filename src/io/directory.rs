@@ -1,10 +1,10 @@
-//! Directories: created, and synced to the disk.
+//! Creates directories and syncs them to the disk.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Creates the directory at `path` and those above it, unless they are there.
+/// Creates the directory at `path` and its parents, unless they exist.
 ///
 /// # Errors
 /// If one of them cannot be created.
@@ -12,7 +12,7 @@ pub fn create_directories(path: &Path) -> io::Result<()> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
     let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
     fs::create_dir_all(path)?;
-    // A directory above may be one that this user cannot open: then its file system decides when the name is safe.
+    // This user may not be able to open a parent directory. Its file system then decides when the name is durable.
     missing.into_iter().rev().for_each(|created| sync(parent(created)).unwrap_or_default());
     Ok(())
 }
@@ -28,7 +28,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
 /// If the directory cannot be opened or synced.
 pub(super) fn sync(directory: &Path) -> io::Result<()> {
     match File::open(directory).and_then(|directory| directory.sync_all()) {
-        // Some network file systems cannot sync a directory; there is nothing more to do on them.
+        // Some network file systems cannot sync a directory. Nothing more can be done there.
         Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
         synced => synced,
     }

@@ -1,4 +1,4 @@
-//! Files and streams that a user has named, for reading.
+//! Reads files and streams that a user has named.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -10,23 +10,23 @@ use std::sync::{Arc, OnceLock};
 
 use super::regular::{open_at_once, read_at_most, refused_input};
 
-/// The argument of [`stop_waiting_when`]. Signals belong to the process, and so does this.
+/// Set by [`stop_waiting_when`]. Static, because signals belong to the process.
 static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Milliseconds between two looks at [`STOP`] during a wait.
+/// Milliseconds between two checks of [`STOP`] during a wait.
 const LOOK: i32 = 100;
 
-/// From now on no wait for a stream lasts while `stop` is true. A signal handler sets it, so that a signal just before a wait
-/// ends that wait too. Only the first call has an effect.
+/// From now on, waits for a stream end while `stop` is true. A signal handler sets `stop`, so that a signal just before a
+/// wait also ends it. Only the first call has an effect.
 pub fn stop_waiting_when(stop: Arc<AtomicBool>) {
     let _ = STOP.set(stop);
 }
 
-/// Opens the regular file at `path`, or the stream if `path` names a descriptor of this process. A signal with a
-/// handler ends the wait for a stream, whenever it comes if [`stop_waiting_when`] was called.
+/// Opens the regular file at `path`, or the stream if `path` names a descriptor of this process. A signal with a handler
+/// ends the wait for a stream. After [`stop_waiting_when`], this also holds for a signal before the wait.
 ///
 /// # Errors
-/// As for [`super::open_regular`]; also if the descriptor is that of a device other than a terminal.
+/// As for [`super::open_regular`]; also if the descriptor refers to a device other than a terminal.
 pub fn open_input(path: &Path) -> io::Result<Input> {
     let (file, kind) = open_at_once(path)?;
     let stream = kind.is_fifo() || kind.is_socket() || kind.is_char_device() && file.is_terminal();
@@ -38,10 +38,10 @@ pub fn open_input(path: &Path) -> io::Result<Input> {
     }
 }
 
-/// Reads the whole file or stream that [`open_input`] opens at `path`, at most `limit` bytes.
+/// Reads all of the file or stream that [`open_input`] opens at `path`, at most `limit` bytes.
 ///
 /// # Errors
-/// As for [`open_input`]; also if it cannot be read or has more bytes.
+/// As for [`open_input`]; also if reading fails or there are more bytes.
 pub fn read_input(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_at_most(open_input(path)?, limit)
 }
@@ -67,12 +67,12 @@ impl Read for Input {
     }
 }
 
-/// Waits until `file` has data or has ended, or until `stopped` reports a signal. `read` would be retried after a signal;
-/// the error here has a kind that is not retried.
+/// Waits until `file` has data or has ended, or until `stopped` reports a signal. `read` would be retried after a signal,
+/// so the error here has a kind that is not retried.
 fn wait_for(file: &File, stopped: &dyn Fn() -> bool) -> io::Result<()> {
     let mut wait = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     loop {
-        // SAFETY: one `pollfd` is lent for the call.
+        // SAFETY: the call fills one `pollfd`, which it borrows.
         let ready = unsafe { libc::poll(&raw mut wait, 1, LOOK) };
         let error = (ready < 0).then(io::Error::last_os_error);
         let interrupted = error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::Interrupted);
@@ -94,15 +94,15 @@ fn names_descriptor(path: &Path) -> bool {
         || path.parent().is_some_and(|at| descriptors.iter().any(|of| at == Path::new(of)))
 }
 
-/// The error that a descriptor of this process is no stream: most often the standard input of all ranks but the first.
+/// The error that a descriptor of this process is not a stream. The usual case is standard input on a rank other than 0.
 fn no_stream() -> io::Error {
     let message = "it is a device, not a pipe: mpirun gives its standard input to rank 0 alone, so write the data to a file that \
                    all ranks can read, and give that";
     io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
-/// A second descriptor of the open file that `path` names, if it is `/dev/stdout`, `/dev/stderr`, `/dev/fd/N` or
-/// `/proc/self/fd/N`. Opening the path would begin again at the start of a file that output was redirected to.
+/// A second descriptor of the open file that `path` names, if `path` is `/dev/stdout`, `/dev/stderr`, `/dev/fd/N` or
+/// `/proc/self/fd/N`. Opening the path again would start at the beginning of a file to which output is redirected.
 pub(super) fn descriptor(path: &Path) -> Option<io::Result<File>> {
     let number = match path.to_str()? {
         "/dev/stdout" => 1,
@@ -110,7 +110,7 @@ pub(super) fn descriptor(path: &Path) -> Option<io::Result<File>> {
         text if names_descriptor(path) => text.rsplit('/').next()?.parse().ok()?,
         _ => return None,
     };
-    // SAFETY: the number is only looked up; the new descriptor belongs to the `File` alone.
+    // SAFETY: the number is only looked up; only the `File` owns the new descriptor.
     let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
     Some(match copy {
         -1 => Err(io::Error::last_os_error()),
@@ -135,7 +135,7 @@ mod tests {
         let mut half = vec![0; 50_000];
         open_input(&paths[0]).unwrap().read_exact(&mut half).unwrap();
         assert_eq!(half, vec![7; 50_000]);
-        // The other end is closed once everything is written; this end is open twice until then.
+        // The other end is closed after everything is written. Until then, this end is open twice.
         assert_eq!(read_input(&paths[1], 50_000).unwrap(), vec![7; 50_000]);
         written.join().unwrap().unwrap();
     }
@@ -146,7 +146,7 @@ mod tests {
         let file = open_at_once(&Path::new("/dev/fd").join(reader.as_raw_fd().to_string())).unwrap().0;
         let message = wait_for(&file, &|| true).unwrap_err().to_string();
         assert_eq!(message, "a signal interrupted the wait for it");
-        // What is there need not be waited for.
+        // Available data can be read without waiting.
         writer.write_all(b"x").unwrap();
         wait_for(&file, &|| true).unwrap();
     }

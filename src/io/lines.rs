@@ -1,9 +1,9 @@
-//! Lines of a file that may hold anything, read in bounded memory.
+//! Reads the lines of an arbitrary file in bounded memory.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// The lines of `input` that end with a newline, without it, and have at most `longest` bytes. Longer ones and a last line
-/// without a newline are left out.
+/// The lines of `input` that end with a newline and have at most `longest` bytes, without the newline. Skips longer lines
+/// and a last line without a newline.
 pub fn whole_lines(input: impl Read, longest: usize) -> impl Iterator<Item = io::Result<Vec<u8>>> {
     let mut input = BufReader::new(input);
     std::iter::from_fn(move || {
@@ -35,7 +35,7 @@ mod tests {
         assert_eq!(lines(b"abcdefgh"), [b""; 0]);
     }
 
-    /// One line of 1 GB takes no more than the longest that is allowed.
+    /// A line of 1 GB takes no more memory than the longest line allowed.
     #[test]
     fn a_long_line_takes_no_memory() {
         let endless = io::repeat(b'x').take(1 << 30).chain(&b"\nend\n"[..]);

@@ -1,4 +1,4 @@
-//! Locks against other processes, held until the process ends, however it ends.
+//! Locks against other processes. A lock is held until the process ends, in any way.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -6,21 +6,21 @@ use std::path::Path;
 
 use super::regular::open_own;
 
-/// What came of asking for a lock.
+/// The result of a lock attempt.
 #[derive(Debug)]
 pub enum Lock {
-    /// It is held as long as the file is open.
+    /// Held as long as the file is open.
     Held(File),
     /// Another process holds it.
     Busy,
-    /// The file system has no locks.
+    /// The file system does not support locks.
     Unsupported,
 }
 
-/// Locks the file at `path`, which is created if need be and never written.
+/// Locks the file at `path`. Creates the file if necessary; never writes to it.
 ///
 /// # Errors
-/// If it cannot be opened, or if it is a symbolic link or anything else than a regular file.
+/// If the file cannot be opened, or if it is a symbolic link or not a regular file.
 pub fn lock(path: &Path) -> io::Result<Lock> {
     let file = open_own(path, OpenOptions::new().write(true).create(true))?;
     Ok(match file.try_lock() {

@@ -1,19 +1,19 @@
-//! The one place where this program opens, reads and writes files. Nothing in it blocks for ever, takes unbounded memory or
-//! follows a link to write.
+//! The only module that opens, reads and writes files. Its functions do not block forever, take bounded memory, and do not
+//! write through symbolic links.
 //!
 //! - `regular` and `input`: files that a user has named, for reading; each is opened once
-//! - `lines`: lines of a file that may hold anything
-//! - `system`: what the system says of itself below `/proc` and `/sys`
+//! - `lines`: the lines of an arbitrary file
+//! - `system`: files below `/proc` and `/sys`
 //! - `partial`, `output` and `directory`: files that this program writes, complete or absent
-//! - `aside`: moves what is in the way
+//! - `aside`: moves entries out of the way of a file to be written
 //! - `lock`: locks against other processes
 //!
 //! Opening a FIFO blocks until a process writes to it, and a device may have no end. A path is therefore opened without
-//! blocking, and the check is made on the open file, not on the path, which may name another file by then. A stream is
-//! read only if the user names one by the path of a descriptor of this process, such as `/dev/stdin` or the path that a
+//! blocking, and the type of the open file is checked. A check of the path could refer to another file by then. A stream is
+//! read only if the user names it by the path of a descriptor of this process, such as `/dev/stdin` or the path that a
 //! shell substitutes for `<(command)`.
 //!
-//! `clippy.toml` keeps the functions of the standard library that open files out of the other modules.
+//! `clippy.toml` disallows the file functions of the standard library in all other modules.
 #![allow(clippy::disallowed_methods, reason = "this is the place for them")]
 
 mod aside;

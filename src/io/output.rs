@@ -1,6 +1,6 @@
-//! Files that this program writes: outputs, files that grow, and files that must be new.
+//! Files that this program writes: outputs, growing files, and files that must be new.
 //!
-//! No name is followed if it is a symbolic link, because the file it leads to may be anybody's.
+//! Symbolic links are not followed, because the target may belong to anyone.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -12,8 +12,8 @@ use super::input::descriptor;
 use super::partial::replace;
 use super::regular::open_own;
 
-/// Writes `content` to the output that the user calls `path`: a file, which is replaced atomically, or a descriptor of
-/// this process such as `/dev/stdout`.
+/// Writes `content` to the output that the user named `path`: a file, which is replaced atomically, or a descriptor of this
+/// process such as `/dev/stdout`.
 ///
 /// # Errors
 /// Those of [`replace`], and of writing to the descriptor.
@@ -24,10 +24,10 @@ pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Creates the file at `path` with `content`, unless the name is taken. What could not be written is removed again.
+/// Creates the file at `path` with `content`, unless the name exists. Removes the file again if writing fails.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`] if the name is taken, whatever has it; otherwise that of writing.
+/// [`io::ErrorKind::AlreadyExists`] if the name exists, whatever it is; otherwise the error of writing.
 pub fn create_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = create_file(path, 0o666)?;
     file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| sync(parent(path))).inspect_err(
@@ -37,39 +37,40 @@ pub fn create_new(path: &Path, content: &[u8]) -> io::Result<()> {
     )
 }
 
-/// Creates an empty file at `path`, unless the name is taken, to be written. `mode` less the umask says who may use it.
+/// Creates an empty file at `path` for writing, unless the name exists. The permissions are `mode` minus the umask.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`] if the name is taken, whatever has it.
+/// [`io::ErrorKind::AlreadyExists`] if the name exists, whatever it is.
 pub fn create_file(path: &Path, mode: u32) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 
-/// Gives the file at `from` the name `to` in the same directory, where it replaces another file, and waits until the
-/// directory is on the disk.
+/// Renames the file at `from` to `to` in the same directory, replaces an existing file, and waits until the directory is on
+/// the disk.
 ///
 /// # Errors
-/// If it cannot be renamed or the directory cannot be synced.
+/// If the file cannot be renamed or the directory cannot be synced.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
     sync(parent(to))
 }
 
-/// Opens the file at `path` for appending; creates it if need be.
+/// Opens the file at `path` for appending. Creates it if necessary.
 ///
 /// # Errors
-/// If it cannot be opened, or if it is a symbolic link or anything else than a regular file.
+/// If the file cannot be opened, or if it is a symbolic link or not a regular file.
 pub fn open_append(path: &Path) -> io::Result<File> {
     open_own(path, OpenOptions::new().append(true).create(true))
 }
 
-/// Creates the file at `path`, or empties the regular file there: for output that is of use while it grows, as a log is.
+/// Creates the file at `path`, or truncates the regular file there. For output that is useful while it grows, such as a
+/// log.
 ///
 /// # Errors
 /// As for [`open_append`].
 pub fn create_log(path: &Path) -> io::Result<File> {
     let file = open_own(path, OpenOptions::new().write(true).create(true))?;
-    // Only now is it known to be a file of its own.
+    // Truncate only after the type of the file has been checked.
     file.set_len(0)?;
     Ok(file)
 }
@@ -83,7 +84,7 @@ mod tests {
     use crate::io::partial::tests::names;
     use crate::io::regular::tests::make_fifo;
 
-    /// Neither what has the final name nor what has the temporary one is followed.
+    /// Links with the final or the temporary name are not followed.
     #[test]
     fn links_are_never_written_through() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Files that are replaced: each is complete under its name, or was never there.
+//! Atomic replacement of files: a file is complete under its final name or does not exist.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -21,8 +21,8 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// Creates the file `.<name>.partial-<process>` in the directory of `target`; `fill` writes it. All of it is on the
-    /// disk when this returns. What another process of that number has left there is removed.
+    /// Creates the file `.<name>.partial-<process>` in the directory of `target` and lets `fill` write it. The content is
+    /// on the disk when this returns. A leftover of another process with the same id is removed.
     ///
     /// # Errors
     /// If `target` is something other than a regular file, if the file cannot be created, or if `fill` fails.
@@ -36,15 +36,15 @@ impl Partial {
         Ok(partial)
     }
 
-    /// Where it is until it is renamed.
+    /// The path before the file is renamed.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Gives it its final name, which replaces the file there, and waits until the directory is on the disk.
+    /// Renames the file to its final name, replaces an existing file, and waits until the directory is on the disk.
     ///
     /// # Errors
-    /// If it cannot be renamed or the directory cannot be synced.
+    /// If the file cannot be renamed or the directory cannot be synced.
     pub fn rename(self) -> io::Result<()> {
         fs::rename(&self.path, &self.target).map_err(|error| about("rename", &self.path, &error))?;
         sync(parent(&self.target)).map_err(|error| {
@@ -55,12 +55,12 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // After a rename nothing has this name.
+        // After a rename, this name does not exist.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Writes the file at `path` with `fill`, atomically: until all of it is on the disk, `path` holds what it held before.
+/// Writes the file at `path` atomically with `fill`. Until the new content is on the disk, `path` keeps its old content.
 ///
 /// # Errors
 /// Those of [`Partial::beside`] and [`Partial::rename`].
@@ -68,10 +68,10 @@ pub fn replace(path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> io::R
     Partial::beside(path, fill)?.rename()
 }
 
-/// Removes from `directory` what a killed process has left of the files that `of` names.
+/// Removes from `directory` the temporary files that a killed process left, for the final names that `of` accepts.
 ///
 /// # Errors
-/// With the path, if the directory cannot be read or a file cannot be removed. A directory that has such a name stays.
+/// With the path, if the directory cannot be read or a file cannot be removed. A directory with such a name stays.
 pub fn remove_partials(directory: &Path, of: impl Fn(&OsStr) -> bool) -> Result<(), (PathBuf, io::Error)> {
     let entries = fs::read_dir(directory).map_err(|error| (directory.into(), error))?;
     for entry in entries {
@@ -105,12 +105,12 @@ pub(super) fn temporary_name(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
-/// Creates the file at `path`, which no other process can have.
+/// Creates the file at `path`, which belongs to this process only.
 fn create_temporary(path: &Path) -> io::Result<File> {
     let create = || OpenOptions::new().write(true).create_new(true).custom_flags(libc::O_NOFOLLOW).open(path);
     match create() {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            // Left by a process of this number, on this host or another.
+            // A leftover of a process with the same id, on this host or another.
             fs::remove_file(path)?;
             create()
         }

@@ -52,7 +52,7 @@ pub(super) fn read_at_most(input: impl Read, limit: u64) -> io::Result<Vec<u8>> 
     Ok(bytes)
 }
 
-/// Opens without waiting for a writer, and without making a terminal the controlling one. Later reads block as usual.
+/// Opens without waiting for a writer and without making a terminal the controlling terminal. Later reads block as usual.
 pub(super) fn open_at_once(path: &Path) -> io::Result<(File, FileType)> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let kind = file.metadata()?.file_type();
@@ -64,7 +64,7 @@ pub(super) fn open_at_once(path: &Path) -> io::Result<(File, FileType)> {
     if cleared { Ok((file, kind)) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Opens the file at `path` as `options` say, to write it: the file itself, not one that it links to.
+/// Opens the file at `path` for writing with `options`. Does not follow a symbolic link.
 pub(super) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let opened = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     match opened {
@@ -72,12 +72,12 @@ pub(super) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<Fil
             let kind = file.metadata()?.file_type();
             if kind.is_file() { Ok(file) } else { Err(refused(kind)) }
         }
-        // A link, or a FIFO that nobody reads, is described better by what it is than by the system's words.
+        // The error for a link, or for a FIFO without a reader, names the type, which helps more than the system's message.
         Err(error) => Err(check_own(path).err().unwrap_or(error)),
     }
 }
 
-/// Refuses a `path` that is there and is not a regular file of its own.
+/// Refuses a `path` that exists and is not a regular file. A symbolic link is refused too.
 pub(super) fn check_own(path: &Path) -> io::Result<()> {
     match path.symlink_metadata() {
         Ok(there) if !there.is_file() => Err(refused(there.file_type())),
@@ -97,7 +97,7 @@ pub(super) fn describe(kind: FileType) -> Option<&'static str> {
     }
 }
 
-/// The error that a file of `kind` is not a regular one.
+/// The error that an entry of `kind` is not a regular file.
 fn refused(kind: FileType) -> io::Error {
     if kind.is_dir() {
         return io::Error::from_raw_os_error(libc::EISDIR);
@@ -112,7 +112,7 @@ fn refused(kind: FileType) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
-/// The same for a file that was to be read.
+/// The same for a file to be read.
 pub(super) fn refused_input(kind: FileType) -> io::Error {
     if kind.is_dir() {
         return refused(kind);

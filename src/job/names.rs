@@ -109,7 +109,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>)
     let near = |candidate: &str| {
         let own = candidate.chars().count();
         let longer = letters.max(own);
-        // At least so many letters differ. The distance of long words takes time and memory.
+        // At least this many letters differ. Computing the distance of long words takes time and memory.
         3 * letters.abs_diff(own) <= longer && 3 * distance(candidate) <= longer
     };
     candidates.filter(|candidate| near(candidate)).min_by_key(|candidate| distance(candidate))
@@ -123,7 +123,7 @@ pub fn suggest(word: &str, candidates: &[&str]) -> String {
     }
 }
 
-/// The most names that a message lists.
+/// The maximum number of names in a message.
 const MOST_NAMES: usize = 50;
 
 fn list<'a>(mut names: impl Iterator<Item = &'a str>, open: &str, close: &str) -> String {

@@ -66,7 +66,7 @@ pub(super) fn apply(sets: &[String], table: &mut Table, source: &mut Source, pro
     }
 }
 
-/// The most `--set` of one start.
+/// The maximum number of `--set` arguments per command.
 const MOST_SETS: usize = 1000;
 
 /// Of the keys `base` of the job's section `section`, drops those that only some kinds have, if `over`, a stage's, says another
@@ -103,7 +103,7 @@ fn split(set: &str) -> Result<(&str, &str), String> {
     Ok((path.trim(), text.trim()))
 }
 
-/// The number of the stage that `path` is about, if it is about one, and what is left of the path.
+/// The index of the stage that `path` refers to, if any, and the rest of the path.
 fn locate<'a>(path: &'a str, table: &Table) -> Result<(Option<usize>, &'a str), String> {
     let Some(rest) = path.strip_prefix("stage.") else { return Ok((None, path)) };
     let Some((name, rest)) = rest.split_once('.') else {
@@ -127,7 +127,7 @@ fn name_of(stage: &Value) -> Option<&str> {
     stage.get("name").and_then(Value::as_str)
 }
 
-/// The top of the file, or the stage of this number.
+/// The top level of the file, or the stage with this index.
 fn part(table: &mut Table, stage: Option<usize>) -> Option<&mut Table> {
     let Some(number) = stage else { return Some(table) };
     table.get_mut("stage")?.as_array_mut()?.get_mut(number)?.as_table_mut()

@@ -1,17 +1,17 @@
-//! A tree of where the values of a job were said, shaped like the values themselves.
+//! A tree of the places where the values of a job were given, with the same shape as the values.
 
 use std::collections::BTreeMap;
 
-/// Where one value was said. It is small, because a job file may have many values.
+/// The place of one value. It is small, because a job file may have many values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum At {
-    /// A line of the file, from 1.
+    /// A line of the file, starting at 1.
     Line(u32),
-    /// A `--set`, by its number.
+    /// A `--set`, by its index.
     Set(u32),
 }
 
-/// The place of a value and of what is in it.
+/// The place of a value and of the values inside it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Places {
     at: Option<At>,
@@ -32,18 +32,18 @@ impl Places {
         Places { at: Some(at), inside: Inside::Nothing }
     }
 
-    /// The place of a table, and of its values by their keys.
+    /// The place of a table, and the places of its values by key.
     pub fn table(at: Option<At>, values: BTreeMap<Box<str>, Places>) -> Self {
         Places { at, inside: Inside::Table(values) }
     }
 
-    /// The place of an array, and of its entries.
+    /// The place of an array and the places of its entries.
     pub fn array(at: At, entries: Vec<Places>) -> Self {
         Places { at: Some(at), inside: Inside::Array(entries.into()) }
     }
 
-    /// The place of the innermost value around `path` (such as `model.layers[2].filters`) that has one, and how much
-    /// of the path leads to it.
+    /// The place of the innermost value on `path` (such as `model.layers[2].filters`) that has one, and the length of the
+    /// path up to that value.
     pub fn find(&self, path: &str) -> (usize, Option<At>) {
         let (mut here, mut read) = (self, 0);
         let mut found = (0, self.at);
@@ -56,7 +56,7 @@ impl Places {
         found
     }
 
-    /// What the first word of `path` leads to, and the length of that word.
+    /// The child at the first word of `path`, and the length of that word.
     fn step(&self, path: &str) -> Option<(&Places, usize)> {
         match &self.inside {
             Inside::Nothing => None,
@@ -68,7 +68,7 @@ impl Places {
                 let rest = path.strip_prefix('.').unwrap_or(path);
                 let dot = path.len() - rest.len();
                 let word = &rest[..rest.find(['.', '[']).unwrap_or(rest.len())];
-                // Quoted keys may hold dots and brackets.
+                // Quoted keys may contain dots and brackets.
                 let keys = [word, rest].into_iter();
                 let mut inner = keys.map(|key| (values.get(key), dot + key.len()));
                 inner.find_map(|(inner, length)| Some((inner?, length)))
@@ -76,21 +76,21 @@ impl Places {
         }
     }
 
-    /// Entry `number` of the array `key` of this table.
+    /// Entry `number` of the array at `key` of this table.
     pub fn entry(&self, key: &str, number: usize) -> Option<&Places> {
         let Inside::Table(values) = &self.inside else { return None };
         let Inside::Array(entries) = &values.get(key)?.inside else { return None };
         entries.get(number)
     }
 
-    /// The same, to change it.
+    /// The mutable version of [`Places::entry`].
     pub fn entry_mut(&mut self, key: &str, number: usize) -> Option<&mut Places> {
         let Inside::Table(values) = &mut self.inside else { return None };
         let Inside::Array(entries) = &mut values.get_mut(key)?.inside else { return None };
         entries.get_mut(number)
     }
 
-    /// The values at `key` of `section` ("" for this table itself) are now those at `new`, or there are none.
+    /// Replaces the places at `key` of `section` ("" for this table itself) with `new`, or removes them.
     pub fn replace(&mut self, section: &str, key: &str, new: Option<Places>) {
         let mut table = self.values_mut();
         if !section.is_empty() {
@@ -102,7 +102,7 @@ impl Places {
         }
     }
 
-    /// The values of a table; what is none becomes an empty one.
+    /// The values of a table. Anything else becomes an empty table.
     fn values_mut(&mut self) -> &mut BTreeMap<Box<str>, Places> {
         if !matches!(self.inside, Inside::Table(_)) {
             self.inside = Inside::Table(BTreeMap::new());

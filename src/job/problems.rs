@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use super::source::{Place, Source};
 use crate::error::{Error, Result};
 
-/// The most problems that are reported at once: nobody reads more.
+/// The maximum number of problems in a report: nobody reads more.
 pub(super) const MOST_PROBLEMS: usize = 100;
 
 /// The problems found so far.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     found: Vec<Problem>,
-    /// Of these: about keys that are missing.
+    /// How many of these are about missing keys.
     missing: usize,
     /// Whether some were left out.
     more: bool,
@@ -33,7 +33,7 @@ impl Problems {
         if self.found.len() - self.missing > 2 * MOST_PROBLEMS {
             self.sort();
             let mut left = MOST_PROBLEMS;
-            // What is missing may be explained later, and then is no problem.
+            // A missing key may be explained later and is then not a problem.
             self.retain(|problem| {
                 let stays = !problem.missing.is_empty() || left > 0;
                 left -= usize::from(stays && problem.missing.is_empty());
@@ -59,14 +59,14 @@ impl Problems {
         self.missing = self.found.iter().filter(|problem| !problem.missing.is_empty()).count();
     }
 
-    /// Drops the problems that `stays` does not hold for; that some were there is still said.
+    /// Keeps only the problems for which `stays` holds. Remembers whether any were dropped.
     fn retain(&mut self, stays: impl FnMut(&Problem) -> bool) {
         let before = self.found.len();
         self.found.retain(stays);
         self.more |= self.found.len() < before;
     }
 
-    /// Those of the file by line, then those of `--set`, then what is missing; each once.
+    /// Sorts the problems and removes duplicates: those of the file by line, then those of `--set`, then missing keys.
     fn sort(&mut self) {
         self.found.sort_by_key(|problem| problem.place);
         // A value of the job is read again in each stage.
@@ -75,7 +75,7 @@ impl Problems {
         self.missing = self.found.iter().filter(|problem| !problem.missing.is_empty()).count();
     }
 
-    /// One error a job, one line a problem: those of the file by line, then those of `--set`, then what is missing.
+    /// One error per job with one line per problem: those of the file by line, then those of `--set`, then missing keys.
     pub fn into_result(mut self, source: &Source) -> Result<()> {
         self.sort();
         self.more |= self.found.len() > MOST_PROBLEMS;

@@ -1,18 +1,18 @@
-//! How much TOML a job may have: its values take far more memory than its text, so they are counted before they are
-//! read.
+//! Limits the size of a job. Parsed TOML takes far more memory than its text, so its values are counted before it is
+//! parsed.
 
 use toml_parser::Source;
 use toml_parser::lexer::TokenKind;
 
-/// The most parts of a job file, or of a `--set`. While it is read, a part takes up to about 130 bytes.
+/// The maximum number of tokens in a job file or a `--set`. Parsing takes up to about 130 bytes per token.
 const MOST_PARTS: usize = 1 << 19;
 
-/// What a table counts as: it takes about 2 kB.
+/// The number of tokens that a table counts as: it takes about 2 kB.
 const PARTS_OF_TABLE: usize = 16;
 
 /// Refuses `text` if it has too many values.
 pub(super) fn check(text: &str) -> Result<(), String> {
-    // No byte is more than one table.
+    // Even if every byte is a table, the text stays within the limit.
     if text.len() * PARTS_OF_TABLE <= MOST_PARTS || parts(text) <= MOST_PARTS {
         return Ok(());
     }
@@ -22,9 +22,9 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     ))
 }
 
-/// Words and signs, and what tables count as. Nothing is kept of them.
+/// The number of tokens, including the extra tokens for tables. No token is stored.
 fn parts(text: &str) -> usize {
-    // Brackets around this place that are no header's, whether a key is read, and the token before.
+    // The open brackets that do not belong to a header, whether a key is being read, and the previous token.
     let (mut open, mut is_key, mut before) = (Vec::new(), true, TokenKind::Newline);
     let mut parts = 0;
     for token in Source::new(text).lex() {
@@ -34,7 +34,7 @@ fn parts(text: &str) -> usize {
             TokenKind::LeftSquareBracket if is_key && before == TokenKind::LeftSquareBracket => {}
             TokenKind::Newline if open.is_empty() => is_key = true,
             TokenKind::Equals => is_key = false,
-            // Of a header, or of a dotted key: each dot makes a table.
+            // A header or a dotted key: each dot creates a table.
             TokenKind::LeftSquareBracket | TokenKind::Dot if is_key => parts += PARTS_OF_TABLE,
             TokenKind::LeftSquareBracket => open.push(TokenKind::LeftSquareBracket),
             TokenKind::LeftCurlyBracket => {

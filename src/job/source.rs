@@ -18,20 +18,21 @@ use crate::text::quote;
 #[derive(Clone, Debug)]
 pub struct Source {
     file: Arc<str>,
-    /// The overrides, as messages quote them.
+    /// The overrides as messages quote them.
     sets: Arc<Vec<String>>,
-    /// How many of them a run was started with. Like the file, these may be contradicted by a later one.
+    /// How many of the overrides a run was started with. Later overrides may contradict these, as they may contradict the
+    /// file.
     settled: usize,
     places: Arc<Places>,
-    /// Of a stage: the places of the job, for the sections that a stage may say.
+    /// For a stage: the places of the job, for the sections that a stage may override.
     base: Option<Base>,
 }
 
-/// What a stage takes from its job.
+/// The places that a stage inherits from its job.
 #[derive(Clone, Debug)]
 struct Base {
     places: Arc<Places>,
-    /// The section and the key of values that it does not take.
+    /// The section and the key of each value that is not inherited.
     without: Vec<(String, String)>,
 }
 
@@ -40,7 +41,7 @@ struct Base {
 pub(super) enum Place {
     /// A line of the file, from 1.
     Line(usize),
-    /// A `--set`, by its number.
+    /// A `--set`, by its index.
     Set(usize),
     /// An override that a run was started with.
     Started(usize),
@@ -67,7 +68,7 @@ impl Source {
         at.map_or(Place::File, |at| self.place_at(at))
     }
 
-    /// Like [`Places::find`], in the job that this stage is of.
+    /// Like [`Places::find`], in the job of this stage.
     fn inherited(&self, path: &str) -> (usize, Option<At>) {
         let Some(base) = &self.base else { return (0, None) };
         let section = &path[..path.find(['.', '[']).unwrap_or(path.len())];
@@ -89,27 +90,27 @@ impl Source {
         }
     }
 
-    /// The places of the job as stage `number` has it: its own, as if they were at the top, over those of the sections that a
-    /// stage may say.
+    /// The places of the job for stage `number`: those of the stage as if they were at the top level, and those of the
+    /// sections that a stage may override.
     pub(super) fn of_stage(&self, number: usize) -> Source {
         let own = self.places.entry("stage", number).cloned().unwrap_or_default();
         let base = Base { places: Arc::clone(&self.places), without: Vec::new() };
         Source { places: Arc::new(own), base: Some(base), ..self.clone() }
     }
 
-    /// The place of `set`, an override, from now on.
+    /// Adds the override `set` and returns its place.
     pub(super) fn add_set(&mut self, set: &str) -> At {
         let number = self.sets.len();
         Arc::make_mut(&mut self.sets).push(quote(set).into_owned());
         At::Set(u32::try_from(number).unwrap_or(u32::MAX))
     }
 
-    /// [`At`], for a problem.
+    /// Converts [`At`] to the place of a problem.
     pub(super) fn blame(&self, at: At) -> Place {
         self.place_at(at)
     }
 
-    /// Whether the value at `key` of `section`, of `stage` or of the job itself, was said by a `--set`.
+    /// Whether the value at `key` of `section`, in `stage` or in the job itself, was given by a `--set`.
     pub(super) fn is_set(&self, stage: Option<usize>, section: &str, key: &str) -> bool {
         let places = match stage {
             None => Some(&*self.places),
@@ -122,7 +123,7 @@ impl Source {
         })
     }
 
-    /// The value at `key` of `section`, of `stage` or of the job itself, is now the one said at `new`, or there is none.
+    /// Replaces the places of `key` of `section`, in `stage` or in the job itself, with `new`, or removes them.
     pub(super) fn replace(&mut self, stage: Option<usize>, section: &str, key: &str, new: Option<Places>) {
         let places = Arc::make_mut(&mut self.places);
         let places = match stage {
@@ -134,7 +135,7 @@ impl Source {
         }
     }
 
-    /// This stage does not take the value at `key` of `section` from its job.
+    /// This stage does not inherit the value at `key` of `section` from its job.
     pub(super) fn leave_out(&mut self, section: &str, key: &str) {
         if let Some(base) = &mut self.base {
             base.without.push((section.to_owned(), key.to_owned()));
@@ -160,18 +161,18 @@ impl Source {
 
 /// The lines of a text.
 pub(super) struct Lines {
-    /// Where each ends.
+    /// The offset of the end of each line.
     ends: Vec<usize>,
 }
 
 impl Lines {
-    /// Those of `text`.
+    /// The lines of `text`.
     pub fn of(text: &[u8]) -> Self {
         let ends = text.iter().enumerate().filter(|&(_, &byte)| byte == b'\n');
         Lines { ends: ends.map(|(end, _)| end).collect() }
     }
 
-    /// The line of the byte at `offset`, from 1.
+    /// The line of the byte at `offset`, starting at 1.
     pub fn line(&self, offset: usize) -> usize {
         1 + self.ends.partition_point(|&end| end < offset)
     }
@@ -205,21 +206,21 @@ pub(super) fn parse(file: String, text: &str) -> Result<(Table, Source)> {
 pub(super) struct Walk<'a> {
     /// The place of a byte offset in the parsed text.
     pub at: &'a dyn Fn(usize) -> At,
-    /// Whose places these are.
+    /// The source of the places.
     pub source: &'a Source,
     /// Learns of values that TOML can say and a job cannot hold; they are left out.
     pub problems: &'a mut Problems,
 }
 
-/// The way to a value.
+/// The path to a value.
 pub(super) enum Path<'a> {
-    /// The text itself.
+    /// The top level of the text.
     Top,
-    /// To the value of a `--set`.
+    /// The value of a `--set`.
     Said(&'a str),
-    /// A key of what stands there.
+    /// A key of the table at a path.
     Key(&'a Path<'a>, &'a str),
-    /// An entry of it.
+    /// An entry of the array at a path.
     Entry(&'a Path<'a>, usize),
 }
 
@@ -249,7 +250,7 @@ impl Walk<'_> {
         (values, places)
     }
 
-    /// The value said at `path`, `offset` bytes into the text, and its places.
+    /// The value at `path`, which starts at byte `offset` of the text, and its places.
     pub fn value(&mut self, value: DeValue, offset: usize, path: &Path) -> (Option<Value>, Places) {
         let at = (self.at)(offset);
         match value {

@@ -47,10 +47,10 @@ pub(super) const SECTIONS: [&str; 6] = ["train", "optimizer", "schedule", "spars
 
 const TOP: &str = "in a [[stage]]";
 
-/// The most stages of a job.
+/// The maximum number of stages of a job.
 pub(super) const MOST_STAGES: usize = 256;
 
-/// The most values that all stages together take from the job's sections: each has its own copy.
+/// The maximum number of values that all stages together inherit from the job's sections: each stage has its own copy.
 const MOST_TAKEN: usize = 1 << 18;
 
 impl Stage {
@@ -69,7 +69,7 @@ impl Stage {
     }
 }
 
-/// The stages of `table`, whose own sections are read already, `train` among them; `known` are the keys of these.
+/// The stages of `table`. The job's own sections, including `train`, have been read already; `known` contains their keys.
 pub(super) fn read(
     table: &Table,
     source: &Source,
@@ -102,7 +102,7 @@ pub(super) fn read(
     (stages, problems)
 }
 
-/// Refuses more stages than a job may have, or than its sections allow for.
+/// Refuses more stages than a job may have, or more than the size of its sections allows.
 fn check_size(table: &Table, known: &HashSet<String>, stages: usize) -> Result<(), String> {
     if stages > MOST_STAGES {
         return Err(format!("there may be {MOST_STAGES} stages, found {stages}"));
@@ -125,12 +125,12 @@ fn check_size(table: &Table, known: &HashSet<String>, stages: usize) -> Result<(
     ))
 }
 
-/// The number of values in `value`, itself included.
+/// The number of values in `value`, including `value` itself.
 fn values(value: &Value) -> usize {
     match value {
         Value::Array(entries) => 1 + entries.iter().map(values).sum::<usize>(),
         Value::Table(table) => 1 + table.iter().map(|(_, value)| values(value)).sum::<usize>(),
-        // A long one counts as several.
+        // A long string counts as several values.
         Value::String(text) => 1 + text.len() / 64,
         _ => 1,
     }
@@ -185,8 +185,8 @@ fn read_train(reader: &mut Reader, surgery: bool, job: &Train) -> Train {
     train
 }
 
-/// The job's sections with those of `entry` over them, and the keys of `entry` itself. Unknown keys of the job were reported
-/// already.
+/// The job's sections overridden by those of `entry`, and the other keys of `entry`. Unknown keys of the job have been
+/// reported already.
 fn merge(table: &Table, entry: &Table, known: &HashSet<String>, source: &mut Source) -> Table {
     let mut merged = entry.clone();
     for name in SECTIONS {

@@ -1,5 +1,5 @@
-//! How much memory this process may still take: what the machine has left, what the control groups that it is in (those of
-//! a container or of a batch system) leave of their limits, and what the limits of the process itself leave.
+//! How much memory this process may still allocate: the free memory of the machine, the rest of the limits of its control
+//! groups (those of a container or a batch system), and the rest of the limits of the process itself.
 
 use std::path::Path;
 
@@ -22,28 +22,29 @@ const V1: Files = Files {
 
 const V2: Files = Files { limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file" };
 
-/// Bytes of memory that are free now.
+/// Free memory in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Available {
-    /// For all processes of this node together, where the system says how many.
+    /// For all processes of this node together, if the system reports it.
     pub node: Option<u128>,
-    /// For this process alone, where it has a limit of its own (`ulimit -v`, `ulimit -d`).
+    /// For this process alone, if it has a limit of its own (`ulimit -v`, `ulimit -d`).
     pub process: Option<u128>,
 }
 
 impl Available {
-    /// What the system says now.
+    /// The current values from the system.
     pub fn now() -> Available {
         let limit = |resource| {
             let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-            // SAFETY: the call fills the structure, which it is given.
+            // SAFETY: the call fills the structure, which it borrows.
             let said = unsafe { libc::getrlimit(resource, &raw mut limit) } == 0;
             (said && limit.rlim_cur != libc::RLIM_INFINITY).then(|| u128::from(limit.rlim_cur))
         };
         Available::of(Path::new("/"), [limit(libc::RLIMIT_AS), limit(libc::RLIMIT_DATA)])
     }
 
-    /// Of the system whose files are below `root`; `limits` are those on the address space and on the data of this process.
+    /// The values of the system whose files are below `root`. `limits` are the address space limit and the data limit of
+    /// this process.
     fn of(root: &Path, limits: [Option<u128>; 2]) -> Available {
         let read = |name: &str| read_system(&root.join(name)).unwrap_or_default();
         let kilobytes = |text: &str, key: &str| word_after(text, key).map(|number| 1024 * number);
@@ -58,13 +59,13 @@ impl Available {
         }
     }
 
-    /// The smaller of both.
+    /// The smaller of the two.
     pub fn bytes(&self) -> Option<u128> {
         self.node.into_iter().chain(self.process).min()
     }
 }
 
-/// Bytes of memory that are free now for this process, where the system says how many.
+/// Free memory in bytes for this process, if the system reports it.
 pub fn available_bytes() -> Option<u128> {
     Available::now().bytes()
 }
@@ -133,7 +134,7 @@ mod tests {
         assert_eq!(limits("10000000000\n", "0\n"), Some(8_192_000), "the machine has less");
     }
 
-    /// A limit on a group inside another counts where it is the tighter one, and so does that of the group around both.
+    /// A limit of a nested group counts if it is the tighter one, and so does the limit of the group around both.
     #[test]
     fn all_groups_around_a_process_count() {
         for (version, groups) in [("0:", ""), ("4:memory", "memory/")] {

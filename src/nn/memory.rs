@@ -19,7 +19,7 @@ pub fn wanted(graph: &Graph, table: &[Parameter]) -> Vec<bool> {
     wanted
 }
 
-/// Of each source, how many layers read it.
+/// The number of layers that read each source.
 pub fn readers(graph: &Graph) -> Vec<usize> {
     let layers = graph.layers().len();
     let mut readers = vec![0; layers + 1];
@@ -37,14 +37,14 @@ fn required_bytes(graph: &Graph, table: &[Parameter], capacity: usize, beside: u
         let copies = if wanted { 2 + u128::from(readers > 1) } else { 1 };
         numbers += copies * buffer as u128;
     }
-    // These count on buffers of a size that was checked.
+    // Only after the check above, because these calls rely on checked buffer sizes.
     for layer in 0..graph.layers().len() {
         numbers += graph.ask(layer, |node, shapes| node.layer.describe().scratch(shapes, capacity))? as u128;
     }
     Ok(4 * numbers)
 }
 
-/// The values and the gradients of the parameters of `table`, and the `statistics`.
+/// The number of parameter values and gradients in `table`, plus the `statistics`.
 fn parameter_numbers(table: &[Parameter], statistics: &[Parameter]) -> u128 {
     2 * count(table) as u128 + count(statistics) as u128
 }
@@ -61,14 +61,13 @@ pub fn check_memory(graph: &Graph, capacity: usize, beside: usize, ranks: usize)
     check_bytes(Available::now(), &what, needed, ranks, remedy)
 }
 
-/// Refuses parameters of `table`, and what is kept untrained, `statistics`, if they do not fit into the memory that is free
-/// now.
+/// Refuses the parameters of `table` and the untrained values in `statistics` if they do not fit into the free memory.
 pub(super) fn check_parameters(table: &[Parameter], statistics: &[Parameter]) -> Result<()> {
     let needed = 4 * parameter_numbers(table, statistics);
     check_bytes(Available::now(), "its parameters and their gradients need", needed, 1, "make it smaller")
 }
 
-/// Refuses `needed` bytes in each of `ranks` processes of this node if they are more than there are.
+/// Refuses `needed` bytes in each of `ranks` processes of this node if more is needed than is free.
 fn check_bytes(available: Available, what: &str, needed: u128, ranks: usize, remedy: &str) -> Result<()> {
     let gigabytes = |bytes: u128| format!("{:.1} GB", bytes as f64 / 1e9);
     let all = needed.saturating_mul(ranks as u128);
@@ -111,7 +110,7 @@ mod tests {
         assert!(check_memory(&graph, 1, 10 * ranks * 4_000_000, 1).is_err());
     }
 
-    /// What one process may take is not shared with the other ranks; what the node has is.
+    /// The limit of a process is not shared with the other ranks; the memory of the node is.
     #[test]
     fn a_limit_of_each_process_and_one_of_the_node_count() {
         let refused = |node, process, ranks| {
@@ -131,7 +130,7 @@ mod tests {
         assert!(message.contains("1.0 GB of memory, and 0.5 GB are left of the memory limit"), "{message}");
     }
 
-    /// Sizes that no memory holds are refused before anything is made, however large, and however they are combined.
+    /// Sizes that exceed any memory are refused before anything is allocated, in all combinations.
     #[test]
     fn absurd_sizes_are_refused_and_not_made() {
         let graph = |input: Shape, layers: serde_json::Value| {

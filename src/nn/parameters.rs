@@ -106,7 +106,7 @@ impl Parameters {
     /// The parameters of `graph`, all zero.
     ///
     /// # Errors
-    /// [`Error::Shape`] if they are too many, or do not fit into the memory that is free.
+    /// [`Error::Shape`] if there are too many, or if they do not fit into the free memory.
     pub fn new(graph: &Graph) -> Result<Parameters> {
         let (table, statistics) = (table(graph)?, statistics_table(graph)?);
         check_parameters(&table, &statistics)?;
@@ -130,7 +130,7 @@ impl Parameters {
     }
 }
 
-/// The numbers in `table` of the tensors of layer `index`; they stand one after the other.
+/// The indices in `table` of the tensors of layer `index`, which are consecutive.
 pub fn numbers_of(table: &[Parameter], index: usize) -> Range<usize> {
     let first = table.partition_point(|parameter| parameter.layer < index);
     first..first + table[first..].partition_point(|parameter| parameter.layer == index)

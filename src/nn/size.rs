@@ -12,10 +12,10 @@ pub fn elements(dimensions: &[usize]) -> Result<usize, String> {
     }
 }
 
-/// The most multiply-adds of a layer, so that those of a whole network can be added up.
+/// The maximum number of multiply-adds of a layer, so that the sum over a network does not overflow.
 pub const MOST_MULTIPLY_ADDS: u64 = 1 << 46;
 
-/// The product of `factors`, or the largest number there is if it is larger.
+/// The product of `factors`, or the maximum of the type if it overflows.
 pub fn multiply(factors: &[usize]) -> u64 {
     factors.iter().fold(1, |product: u64, &factor| product.saturating_mul(factor as u64))
 }

@@ -11,7 +11,7 @@ use super::{Event, Status, json};
 use crate::error::{Error, Result};
 use crate::io::{open_append, open_regular, replace, whole_lines};
 
-/// The longest line that is read, in bytes. Whatever is longer, this program did not write: a run of 10,000 stages ends with a
+/// The longest line that is read, in bytes. This program does not write longer lines: a run of 10,000 stages ends with a
 /// line of 1 MB.
 const LONGEST_LINE: usize = 4 << 20;
 
@@ -43,11 +43,11 @@ impl Metrics {
         self.file
             .write_all(line.as_bytes())
             .map_err(|e| Error::run_dir(&self.path, format!("cannot be written: {e}")))?;
-        // Nothing follows that would sync it.
+        // No later write would sync it.
         if let Event::End(_) | Event::Failed { .. } = event { self.sync() } else { Ok(()) }
     }
 
-    /// Waits until what was written is on the disk.
+    /// Waits until all events written so far are on the disk.
     ///
     /// # Errors
     /// [`Error::RunDir`] if that fails.
@@ -81,12 +81,12 @@ pub fn last(path: &Path) -> Option<Last> {
     Some(Last::End(status))
 }
 
-/// The last event in the file at `path` whose line is whole.
+/// The last complete line of the file at `path` that is an event.
 pub fn last_event(path: &Path) -> Option<Value> {
     let mut file = open_regular(path).ok()?;
     let start = file.metadata().ok()?.len().saturating_sub(LONGEST_LINE as u64 + 1);
     file.seek(SeekFrom::Start(start)).ok()?;
-    // What this begins with may be the end of a line, which is no JSON.
+    // The first bytes may be the end of a line, which is not JSON.
     whole_lines(file, LONGEST_LINE).map_while(std::io::Result::ok).filter_map(|line| parsed(&line)).last()
 }
 
@@ -95,8 +95,8 @@ fn parsed(line: &[u8]) -> Option<Value> {
     serde_json::from_slice(line).ok().filter(Value::is_object)
 }
 
-/// Copies the lines of the file at `path` whose `step` is at most `step` to `file`. A line that a kill cut short is dropped, and
-/// so is anything else that is no event.
+/// Copies the lines of the file at `path` whose `step` is at most `step` to `file`. Drops a line that a kill cut short, and
+/// everything else that is not an event.
 fn copy_lines(path: &Path, step: u64, file: &File) -> std::io::Result<()> {
     let mut kept = BufWriter::new(file);
     for line in whole_lines(open_regular(path)?, LONGEST_LINE) {
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(steps, [1, 2, 3]);
     }
 
-    /// A byte that is not UTF-8, as in a line that is cut within a letter, costs its own line alone.
+    /// A byte that is not UTF-8, as in a line cut in the middle of a character, invalidates only its own line.
     #[test]
     fn resuming_drops_what_is_no_event() {
         let directory = tempfile::tempdir().unwrap();
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), [lines[0], lines[3]].concat());
     }
 
-    /// A hole of 1 GB, which takes no room on the disk, before the only line.
+    /// A hole of 1 GB, which takes no disk space, before the only line.
     #[test]
     fn a_long_line_takes_no_memory() {
         let directory = tempfile::tempdir().unwrap();

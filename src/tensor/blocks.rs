@@ -76,7 +76,7 @@ unsafe impl bytemuck::Zeroable for Line {}
 // SAFETY: as above.
 unsafe impl bytemuck::Pod for Line {}
 
-/// The most of 1 to `all` that `fits`, where more never fit if fewer do not; at least 1.
+/// The largest number from 1 to `all` that `fits`, which must be monotonic; 1 if none fits.
 pub fn most(all: usize, fits: impl Fn(usize) -> bool) -> usize {
     let (mut least, mut past) = (1, all + 1);
     while past - least > 1 {

@@ -29,7 +29,7 @@ const PARTS: usize = 4;
 /// Lets this process compute on `threads` threads from now on. All of them are running when it returns.
 ///
 /// # Errors
-/// When the system refuses that many, or the address space that BLAS needs on them.
+/// If the system refuses that many threads, or the address space that BLAS needs for them.
 pub fn set_threads(threads: usize) -> Result<()> {
     keep_blas_on_one_thread();
     let pool = match threads {
@@ -45,7 +45,7 @@ pub fn set_threads(threads: usize) -> Result<()> {
             Some(Arc::new(pool))
         }
     };
-    // The pool has what it needs by now.
+    // The pool has mapped what it needs by now.
     check_blas_room(threads)?;
     *POOL.write().unwrap_or_else(PoisonError::into_inner) = pool;
     Ok(())

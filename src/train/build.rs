@@ -24,7 +24,7 @@ pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
     job::load_checked(path, sets, wrong_layers)
 }
 
-/// Reads the file of `loaded` again, with `sets` instead of its overrides.
+/// Reads the file of `loaded` again with `sets` instead of its overrides.
 ///
 /// # Errors
 /// Those of [`load`].

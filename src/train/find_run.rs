@@ -51,7 +51,7 @@ pub(super) fn find(runs: &Path, name: &str, asked: Option<&Path>) -> Result<(Pat
     Ok((newest.path, note))
 }
 
-/// The error that none of the runs in `runs` is called `name`: `others` are, each by another name.
+/// The error that no run in `runs` is called `name`. `others` are the runs with other names.
 fn no_such_name(runs: &Path, name: &str, others: &[Found]) -> Error {
     const SHOWN: usize = 5;
     let shown: Vec<_> = others
@@ -75,7 +75,7 @@ fn all(runs: &Path) -> Vec<Found> {
     let Ok(entries) = std::fs::read_dir(runs) else { return Vec::new() };
     let run = |path: PathBuf| {
         let name = stored_name(&path)?;
-        // Taking an older run because the record of the newest is damaged would be wrong; its own error is better.
+        // If the record of the newest run is damaged, report that error; do not resume an older run.
         let record = RunRecord::read(&path).unwrap_or_else(|_| RunRecord::lost(&path));
         Some(Found { path, name, started: record.started })
     };

@@ -40,7 +40,7 @@ struct Stored {
     last: Option<Last>,
     /// Whether it was asked for by its own job file, which says all of its overrides already.
     by_own_job: bool,
-    /// Its checkpoints, the newest first, if it has diverged.
+    /// The checkpoints of the run, newest first, if the run has diverged.
     checkpoints: Vec<PathBuf>,
 }
 
@@ -159,7 +159,7 @@ fn resolve(
     Err(refusal(path, &differences, &wanted))
 }
 
-/// What to do about a run that has diverged and has these `checkpoints`, the newest first.
+/// Advice for a run that has diverged and has these `checkpoints`, newest first.
 fn diverged(checkpoints: &[PathBuf]) -> String {
     let advice = "this run has diverged: a loss, a gradient or a parameter was no longer finite, and the same steps would end the \
                   same way. Change what made it diverge, as in `--allow-changes --set optimizer.learning_rate=...`, start a new \

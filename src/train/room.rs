@@ -1,4 +1,4 @@
-//! Whether the ranks of a node have memory for the networks that they are about to make.
+//! Checks that the ranks of a node have memory for the networks that they are about to create.
 
 use ternflock_collectives::topology::Topology;
 
@@ -10,12 +10,12 @@ use crate::job::Job;
 use crate::nn::{Graph, check_memory, parameters};
 use crate::optim::state_names;
 
-/// The most ranks that share a node, and so its memory.
+/// The maximum number of ranks that share a node and its memory.
 pub fn most_on_a_node(topology: &Topology) -> usize {
     (0..topology.nodes()).map(|node| topology.members(node).len()).max().unwrap_or(1)
 }
 
-/// Refuses to train `graph` as `job` says where a node has no memory for it, all of its ranks together.
+/// Refuses to train `graph` with `job` if the memory of a node is too small for all of its ranks together.
 ///
 /// # Errors
 /// Those of [`check_memory`].
@@ -25,8 +25,8 @@ pub fn check_room(job: &Job, graph: &Graph, topology: &Topology, evaluates: bool
     check_memory(graph, capacity(job, world, evaluates), beside, most_on_a_node(topology))
 }
 
-/// Numbers that training `graph` keeps on a rank beside the network: the optimizer's states, the residuals of error feedback,
-/// sums of micro-batches' gradients, and the weights without noise.
+/// How many numbers training `graph` keeps on a rank in addition to the network: the optimizer states, the residuals of
+/// error feedback, the gradient sums of micro-batches, and the weights without noise.
 fn numbers_beside(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
     let table = parameters::table(graph)?;
     let kinds = job.stages.iter().map(|stage| &stage.optimizer.kind).chain([&job.optimizer.kind]);
@@ -44,8 +44,8 @@ mod tests {
     use super::*;
     use crate::nn::Shape;
 
-    /// A product of 9 x 500 and its bias, which together are a bucket, and the logits' of 500 x 10, which stay float32 in a
-    /// bucket of their own and so leave no residual.
+    /// A product of 9 x 500 and its bias share a bucket. The logits' product of 500 x 10 stays float32 in its own bucket
+    /// and has no residual.
     #[test]
     fn states_and_residuals_stand_beside_a_network() {
         let job = |more: &str| {
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(beside(&format!("{feedback}keep_float = []")), first + logits);
         let mut micro = job("momentum = 0.0");
         micro.train.micro_batch = Some(2);
-        // Four micro-batches on one rank; on four ranks each has one.
+        // Four micro-batches on one rank; one each on four ranks.
         let sums = [1, 2, 4].map(|world| numbers_beside(&micro, &graph, world).unwrap());
         assert_eq!(sums, [first + logits, first + logits, 0]);
     }

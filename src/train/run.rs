@@ -296,7 +296,8 @@ impl Run<'_> {
             let named = metrics.map(|(name, value)| (format!("{}_{name}", self.set), value));
             snapshot.progress.metrics.extend(named);
         }
-        // First the events, then the checkpoint: a run that resumes from it has all events up to it, even after a power failure.
+        // Events first, then the checkpoint: a run that resumes from it has all events up to it, even after a power
+        // failure.
         self.metrics.as_ref().map_or(Ok(()), Metrics::sync)?;
         let path = store.save(&snapshot, best)?;
         self.keep_stage(store, &path)?;
@@ -359,7 +360,7 @@ impl Run<'_> {
             },
             stages: self.stage_checkpoints(),
             checkpoint: self.checkpoint.clone(),
-            // One that stands there from before the job said not to keep it is of no evaluation since.
+            // With `checkpoint.best = false`, an existing `best.h5` is older than the latest evaluations.
             best_checkpoint: self.store.as_ref().filter(|_| self.job.checkpoint.best).and_then(Store::best),
         }
     }

@@ -148,8 +148,8 @@ fn claim(path: &Path, job: &Job) -> Result<bool> {
     }
 }
 
-/// Locks the directory against other runs, until the process ends, however it ends, and removes what a killed run has left
-/// half-written. A file system without locks gives none, and then only new runs are kept apart.
+/// Locks the directory against other runs until the process ends, in any way, and removes the temporary files of a killed
+/// run. On a file system without locks there is no lock, and only new runs are kept apart.
 fn claim_alone(path: &Path) -> Result<Option<File>> {
     let file = path.join(LOCK);
     let held = match lock(&file).map_err(|error| cannot_write(&file, error))? {

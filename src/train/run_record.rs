@@ -14,7 +14,7 @@ use crate::io::{read_text, replace};
 use crate::job::Loaded;
 use crate::job::MOST_BYTES;
 
-/// The name of the record's file.
+/// The file name of the record.
 pub(super) const RECORD: &str = "run.toml";
 
 /// How a run was started. `job.toml` has its effective job; this record tells which values did not come from the job
@@ -76,7 +76,7 @@ impl RunRecord {
         }
     }
 
-    /// The record of a run whose own is missing: all that is known is when its job was written.
+    /// The record of a run without one: only the time at which its job was written is known.
     pub fn lost(run_dir: &Path) -> RunRecord {
         let written = std::fs::metadata(run_dir.join("job.toml")).and_then(|job| job.modified());
         RunRecord { started: written.map(rfc3339_micros).unwrap_or_default(), ..RunRecord::default() }

@@ -219,7 +219,7 @@ fn build<'a>(
     let settings = stages.settings(&graph);
     let built =
         Trainer::new(&settings, graph, train, world.topology(), evaluates).map_err(blame(loaded, "model"));
-    // The network has taken what it needs, and the first product is still to come.
+    // The network has been allocated, and the first product is still to come.
     let built = built.and_then(|trainer| check_blas_room(threads()).map(|()| trainer));
     let trainer = world.together(built)?;
     let parameters = &trainer.network.parameters;

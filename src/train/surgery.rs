@@ -29,7 +29,7 @@ pub fn enter(stages: &Stages, trainer: &mut Trainer, world: &mut World) -> Resul
     let before = Before::of(trainer);
     let settings = stages.settings(&graph);
     if operation.is_some() {
-        // Every rank has seen what memory is free before any of them takes some.
+        // Every rank must have read the free memory before any rank allocates.
         let room = check_room(&settings, &graph, &world.topology(), true);
         world.together(room)?;
     }

@@ -66,8 +66,8 @@ impl World {
         World::new(Box::new(threads::solo(Duration::MAX)), host.trim(), Duration::MAX, Box::new(|_| {}))
     }
 
-    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them. Ranks that are late go to
-    /// `report`, and calls of MPI that last to `on_call`.
+    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them. `report` is told about late ranks,
+    /// and `on_call` about MPI calls in progress.
     ///
     /// # Errors
     /// [`Error::Exchange`] if MPI cannot be started, or a rank does not come.

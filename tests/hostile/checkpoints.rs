@@ -1,4 +1,4 @@
-//! Every command on crafted checkpoints (`craft.py`).
+//! Runs every command on crafted checkpoints (`craft.py`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::program::{Finished, Place};
 use crate::{CHECKPOINT, DOCUMENTED, reseal, run, trained};
 
-/// What a command does with the checkpoint at `path`.
+/// The expected result of a command on the checkpoint at `path`.
 type Try = fn(&Place, &Path) -> Finished;
 
 const COMMANDS: [(&str, Try); 6] = [
@@ -38,13 +38,13 @@ fn text(path: &Path) -> &str {
 }
 
 impl Place {
-    /// Removes a directory that may not be there.
+    /// Removes a directory if it exists.
     fn remove(&self, name: &str) {
         let _ = fs::remove_dir_all(self.path(name));
     }
 }
 
-/// A trained place with the crafted files below `crafted/`, and what lies outside of them.
+/// A directory with a finished run, the crafted files below `crafted/`, and the files that they must not reach.
 fn crafted() -> Place {
     let place = trained();
     // The same job without a network of its own.
@@ -80,8 +80,8 @@ fn files(place: &Place, kind: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// Checks what each command does with each checkpoint of `kind`, given the reason to expect. `is_right` judges; all that is
-/// wrong is reported at the end.
+/// Checks the result of each command on each checkpoint of `kind`, given the expected reason. `is_right` judges it. All
+/// failures are reported together at the end.
 fn each(kind: &str, is_right: impl Fn(&Finished, &str) -> bool) {
     let place = crafted();
     let mut wrong = Vec::new();

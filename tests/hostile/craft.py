@@ -181,14 +181,14 @@ def _(file):
     file.create_virtual_dataset(WEIGHT, layout)
 
 
-# Sizes. HDF5 stores nothing until values are written.
+# Sizes. HDF5 allocates nothing until values are written.
 for name, shape in [("huge", (2**31, 2**30)), ("nearly-2-to-the-64", (2**32, 2**28)), ("many-dimensions", (2,) * 32), ("large", (2**20, 2**10))]:
     refused.append((f"shape-{name}", "", low_level(lambda p: None, shape=shape)))
 refused.append(("vocabulary-huge", "", lambda f: f.create_dataset("vocabulary", shape=(2**40,), dtype=TEXT)))
 refused.append(("vocabulary-never-written", "was never written", lambda f: f.create_dataset("vocabulary", shape=(3,), dtype=TEXT)))
 refused.append(("vocabulary-of-numbers", "not of strings", lambda f: f.create_dataset("vocabulary", data=[1, 2])))
 
-# Texts that the file only pretends to have: the descriptor is a length, an address and a number.
+# Texts that are not in the file: the descriptor is a length, an address and an index.
 raw = []
 
 
@@ -225,7 +225,7 @@ def _(file):
     del file["parameters"]
     properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
     properties.set_link_creation_order(0)
-    # A UTF-8 name makes it a group of the newer kind.
+    # A UTF-8 name turns it into a new-style group.
     h5py.h5g.create(file.id, b"parameters", gcpl=properties)
     links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
     links.set_char_encoding(h5py.h5t.CSET_UTF8)
@@ -314,7 +314,7 @@ def _(file):
     file["progress"].attrs.modify("gradients", "quantum")
 
 
-# More than is read.
+# More than the reader accepts.
 @case(fine, "another-group")
 def _(file):
     file.create_group("mine/deep/er")

@@ -1,5 +1,5 @@
-//! The real program against files that lie: every command ends by itself, within a deadline and in limited memory, with an exit
-//! code of its own and a message that names the file.
+//! Runs the program on crafted files. Every command ends by itself within a deadline and in limited memory, with a
+//! documented exit code and a message that names the file.
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod checkpoints;
@@ -18,13 +18,13 @@ use std::{fs, process};
 
 use program::{Finished, Place, finish};
 
-/// The address space that the program gets, in kB; OpenBLAS and the libraries that it links take up most of a GB.
+/// The address space limit of the program in kB. OpenBLAS and the libraries that it links take up most of a GB.
 const ADDRESS_SPACE: u64 = 3_000_000;
 
-/// Exit codes that a user can act on: all that the help lists, but for 101, a bug.
+/// All exit codes in the help except 101, which is a bug.
 const DOCUMENTED: [i32; 8] = [0, 2, 3, 4, 5, 6, 7, 75];
 
-/// Runs the program in `place` with `arguments` in limited memory.
+/// Runs the program in `place` with `arguments` and limited memory.
 fn run(place: &Place, arguments: &[&str]) -> Finished {
     let program = place.command(arguments);
     let mut command = Command::new("sh");
@@ -40,14 +40,14 @@ fn run(place: &Place, arguments: &[&str]) -> Finished {
     finish(&mut command)
 }
 
-/// Gives the checkpoint at `path` a header that fits whatever it holds, as its writer would have made it.
+/// Writes a header to the checkpoint at `path` that matches its content, as its writer would have done.
 fn reseal(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     seal(&mut bytes);
     fs::write(path, bytes).unwrap();
 }
 
-/// Makes the header of the checkpoint `bytes` fit the rest.
+/// Makes the header of the checkpoint `bytes` match the rest.
 fn seal(bytes: &mut [u8]) {
     let digest = xxhash_rust::xxh3::xxh3_128(&bytes[512..]);
     let line = format!("ternflock-checkpoint 1 {} {digest:032x}\n", bytes.len() - 512);
@@ -55,10 +55,10 @@ fn seal(bytes: &mut [u8]) {
     bytes[..line.len()].copy_from_slice(line.as_bytes());
 }
 
-/// The checkpoint of a run of `tiny.toml` in a place that [`trained`] made.
+/// The checkpoint of a run of `tiny.toml` in a directory that [`trained`] made.
 const CHECKPOINT: &str = "run/checkpoints/step-0000000020.h5";
 
-/// A place where `tiny.toml` has been trained.
+/// A directory in which `tiny.toml` has been trained.
 fn trained() -> Place {
     let place = Place::new();
     place.run("train tiny.toml --run-dir run").ended(0);

@@ -1,4 +1,5 @@
-//! A checkpoint with each of its bytes changed in turn, its header made to fit: it loads or is refused, in a moment.
+//! Changes each byte of a checkpoint, one at a time, and makes the header match. The file then loads or is refused,
+//! quickly.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use ternflock::checkpoint::load;
 
 use crate::{CHECKPOINT, seal, trained};
 
-/// The time that loading may take; a tiny file takes well below a millisecond on a quiet machine.
+/// The maximum time for loading. A tiny file takes well below a millisecond on a quiet machine.
 const LONGEST: Duration = Duration::from_secs(5);
 
 #[test]
@@ -33,6 +34,6 @@ fn any_byte_may_be_wrong() {
             assert!(start.elapsed() < LONGEST, "byte {at}");
         }
     }
-    // Values, texts and unused space may be anything; structure may not.
+    // Values, texts and unused space may contain anything; structure may not.
     assert!(loaded > 1000 && refused > 1000, "{loaded} loaded, {refused} refused");
 }

@@ -1,4 +1,4 @@
-//! FIFOs, devices, directories, sockets and links in every place that takes a path.
+//! FIFOs, devices, directories, sockets and links as every argument that takes a path.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::program::{Finished, Place};
 use crate::{DOCUMENTED, run, trained};
 
-/// What is no file to read: names in a place that [`special`] made, or paths.
+/// Entries that are not files to read: names in a directory that [`special`] made, or paths.
 const SPECIAL: [&str; 8] =
     ["fifo", "directory", "socket", "loop", "dangling", "link-to-fifo", "/dev/zero", "/dev/null"];
 
@@ -23,7 +23,7 @@ fn special() -> (Place, UnixListener) {
     (place, listener)
 }
 
-/// Command lines that read the file `{}`, each with the exit codes for one that cannot be read.
+/// Command lines that read the file `{}`, each with the exit codes for an unreadable file.
 const READING: [(&str, &[i32]); 15] = [
     ("train {}", &[2]),
     ("train {} --resume", &[2, 5]),
@@ -87,7 +87,7 @@ fn what_is_no_file_is_not_waited_for_where_it_is_written() {
             let Finished { code, out, err } = run(&place, &line.split(' ').collect::<Vec<_>>());
             let is_right = code.is_some_and(|code| DOCUMENTED.contains(&code));
             let is_named = code == Some(0) || err.contains(special);
-            // Nothing goes through a link to where nothing was.
+            // Nothing is written through a dangling link.
             if !is_right || !is_named || err.contains("panicked") || place.path("nowhere").exists() {
                 wrong.push(format!("{line}: {code:?}\n{out}{err}"));
             }

@@ -6,7 +6,7 @@
 //! Sample runs:
 //! - `cargo test --release --test parallel`
 //! - `cargo test --release --test parallel -- ring_ternary::p4` (any part of the names that `--list` prints)
-//! - `cargo test --release --test parallel -- --ignored giant` (what needs much memory: 5 GB)
+//! - `cargo test --release --test parallel -- --ignored giant` (tests that need 5 GB of memory)
 //! - `make faults` (hundreds of jobs in which a rank is killed or stopped)
 //! - `MPICC=mpicc.mpich MPIRUN=mpirun.mpich cargo test --release --target-dir target/mpich --test parallel`
 //! - `mpirun -n 2 target/release/deps/parallel-... collectives` (the cases of two ranks, output as it comes)

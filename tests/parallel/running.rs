@@ -59,7 +59,7 @@ impl Running {
         ranks.into_iter().map(|(_, pid)| pid).collect()
     }
 
-    /// The process id of rank `rank`, if it is there.
+    /// The process id of rank `rank`, if it is running.
     pub fn rank(&self, rank: usize) -> Option<u32> {
         descendants(self.launcher()).into_iter().find(|pid| rank_of(*pid) == Some(rank))
     }
@@ -69,7 +69,7 @@ impl Running {
         self.child.try_wait().expect("the launcher can be waited for").is_some()
     }
 
-    /// Waits for the end, at most for `limit`.
+    /// Waits for the end, at most `limit`.
     pub fn end_within(&mut self, limit: Duration) -> Option<Finished> {
         let start = Instant::now();
         while !self.has_ended() {
@@ -201,7 +201,7 @@ fn rank_of(pid: u32) -> Option<usize> {
     RANKS.iter().find_map(value)?.parse().ok()
 }
 
-/// The processes that have the path `directory` in their command line, those that have ended left out.
+/// The running processes with the path `directory` in their command line.
 pub fn processes_of(directory: &Path) -> Vec<u32> {
     let knows = |pid: &u32| {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -210,7 +210,7 @@ pub fn processes_of(directory: &Path) -> Vec<u32> {
     processes().filter(knows).collect()
 }
 
-/// What process `pid` is and does, for a message about one that does not end.
+/// The name and state of process `pid`, for a message about a process that does not end.
 pub fn describe(pid: u32) -> String {
     let state = stat(pid).map_or('?', |(state, _)| state);
     let [name, place] = ["comm", "wchan"]

@@ -1,4 +1,4 @@
-//! An allocator that counts: all allocations of the process, and the bytes that each thread holds.
+//! A counting allocator: all allocations of the process, and the bytes that each thread holds.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// Bytes that this thread has allocated and not freed, and the most they have been.
+    /// Bytes that this thread has allocated and not freed, and their maximum.
     static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
 }
 
 struct Counting;
 
 fn count(bytes: isize) {
-    // A thread that ends may free what it held.
+    // A thread that is ending may free memory after `HELD` is gone.
     let _ = HELD.try_with(|held| {
         let (now, most) = held.get();
         held.set((now + bytes, most.max(now + bytes)));
@@ -54,13 +54,13 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations of this process so far.
+/// The number of allocations of this process so far.
 #[allow(dead_code, reason = "each binary counts what it needs")]
 pub fn allocations() -> usize {
     ALLOCATIONS.load(Relaxed)
 }
 
-/// The most bytes that this thread held while `work` ran, above those that it held before.
+/// The maximum number of bytes that this thread held while `work` ran, minus those that it held before.
 #[allow(dead_code, reason = "each binary counts what it needs")]
 pub fn most_held<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.get().0;

@@ -1,4 +1,4 @@
-//! Attributes (IV.A.2.m): single values that describe a group.
+//! Attributes (IV.A.2.m): single values attached to a group.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::source::{Fields, damaged, refused};
 use super::text::DESCRIPTOR;
 use super::value::{Type, shape};
 
-/// The attributes of a group, by name.
+/// The attributes of a group by name.
 #[derive(Debug, Default)]
 pub(in super::super) struct Attributes(BTreeMap<String, Attribute>);
 
@@ -18,8 +18,8 @@ struct Attribute {
 }
 
 impl Attributes {
-    /// Reads an attribute message (IV.A.2.m). Version 1 pads each part to a multiple of eight bytes; version 3 does not, and
-    /// states a character set.
+    /// Reads an attribute message (IV.A.2.m). Version 1 pads each part to a multiple of eight bytes. Version 3 does not pad,
+    /// and it includes a character set.
     pub(super) fn add(&mut self, mut body: Fields) -> Result<(), String> {
         let (version, flags) = (body.u8()?, body.u8()?);
         let sizes = [body.u16()?, body.u16()?, body.u16()?].map(usize::from);
@@ -54,7 +54,7 @@ impl Attributes {
         self.0.keys().map(String::as_str)
     }
 
-    /// Whether there is one called `name`.
+    /// Whether an attribute called `name` exists.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

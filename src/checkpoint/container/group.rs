@@ -1,4 +1,4 @@
-//! Groups: the names and addresses of their members, in the order in which they were created, and their attributes.
+//! Groups: their attributes, and the names and addresses of their members in creation order.
 
 use std::collections::HashSet;
 
@@ -11,10 +11,10 @@ use super::source::{Fields, Source, damaged, refused};
 /// A group.
 #[derive(Debug)]
 pub(in super::super) struct Group {
-    /// Names and addresses of object headers, in the order in which they were created if `is_ordered`.
+    /// Names and addresses of object headers, in creation order if `is_ordered`.
     members: Vec<(String, u64)>,
     is_ordered: bool,
-    /// Its attributes.
+    /// The attributes of the group.
     pub attributes: Attributes,
 }
 
@@ -27,10 +27,10 @@ struct Link {
 
 /// A link info message (IV.A.2.c).
 struct LinkInfo {
-    /// Whether the group records the order in which its members were created.
+    /// Whether the group records the creation order of its members.
     is_ordered: bool,
-    /// Where it keeps its links if there are many: the addresses of a fractal heap and of a B-tree, of that order if it is
-    /// recorded, else of hashes of the names.
+    /// Where the links are if there are many: the addresses of a fractal heap and of a B-tree. The B-tree indexes the
+    /// creation order if it is recorded, else the hashes of the names.
     many: Option<(u64, u64)>,
 }
 
@@ -69,7 +69,7 @@ impl Group {
         Ok(Group { members, is_ordered: info.is_ordered, attributes })
     }
 
-    /// Names and addresses of the members, in the order in which they were created.
+    /// Names and addresses of the members in creation order.
     ///
     /// # Errors
     /// If the group does not record that order.
@@ -106,7 +106,7 @@ fn link_info(mut body: Fields) -> Result<LinkInfo, String> {
     }
 }
 
-/// Reads a link message. Its flags tell which fields it has.
+/// Reads a link message. Its flags determine which fields it has.
 fn link(mut body: Fields) -> Result<Link, String> {
     let version = body.u8()?;
     let flags = body.u8()?;

@@ -1,24 +1,25 @@
-//! Fractal heaps (III.G), which hold the links of a group that has more than eight.
+//! Fractal heaps (III.G). A group with more than eight links stores them in such a heap.
 //!
-//! A heap is a space of addresses of its own, cut into blocks. The blocks form rows of four: those of the first two rows have
-//! 512 bytes, those of each further row twice as many as the row before. A table, the root indirect block, holds the
-//! address of each block. From the tenth row on, a block is a table of the same form. A heap of one block has no table.
+//! A heap is an address space of its own, divided into blocks. Each row has four blocks. The blocks of the first two rows
+//! have 512 bytes; those of each further row are twice as large as in the row before. A table, the root indirect block,
+//! holds the address of each block. From the tenth row on, a block is itself a table of the same form. A heap with one block
+//! has no table.
 
 use std::cell::RefCell;
 
 use super::source::{Fields, Source, damaged, refused};
 
-/// What identifies a link in the heap of a group: flags, 4 bytes of offset, 2 of length.
+/// The ID of a link in the heap of a group: 1 byte of flags, 4 of offset, 2 of length.
 pub(super) type Id = [u8; 7];
 
 const WIDTH: u64 = 4;
 const SMALLEST: u64 = 512;
 const LARGEST: u64 = 1 << 16;
-/// The rows whose blocks hold objects.
+/// The number of rows whose blocks hold objects.
 const DIRECT_ROWS: u32 = (LARGEST / SMALLEST).ilog2() + 2;
 /// Signature, version, address of the heap, and the offset of the block in 4 bytes.
 const BLOCK_HEADER: u64 = 4 + 1 + 8 + 4;
-/// Tables within tables: more do not fit into offsets of 32 bits.
+/// The maximum depth of nested tables: offsets of 32 bits allow no more.
 const DEEPEST: u32 = 4;
 
 /// A fractal heap of links.
@@ -26,9 +27,9 @@ pub(super) struct Heap<'a> {
     source: &'a Source,
     address: u64,
     root: u64,
-    /// Of the root table; 0 if the root is the only block.
+    /// The rows of the root table; 0 if the root is the only block.
     rows: u32,
-    /// The offset and the bytes of the block that was read last: members come in the order in which they were created.
+    /// The offset and the bytes of the last block read: consecutive members often share a block.
     last: RefCell<Option<(u64, Vec<u8>)>>,
 }
 
@@ -53,9 +54,9 @@ impl<'a> Heap<'a> {
         Ok(Heap { source, address, root, rows, last: RefCell::new(None) })
     }
 
-    /// The object that `id` identifies.
+    /// The object with the ID `id`.
     pub fn object(&self, id: Id) -> Result<Fields, String> {
-        // The upper bits are the version, 0, and the kind: within the heap's own blocks.
+        // The upper bits hold the version, 0, and the type: stored in a block of this heap.
         if id[0] & 0b1111_0000 != 0 {
             return Err(refused("the name of a member is not in the heap of its group"));
         }
@@ -70,7 +71,7 @@ impl<'a> Heap<'a> {
         Ok(Fields::new(object))
     }
 
-    /// The offset and the bytes of the block that `offset` lies in.
+    /// The offset and the bytes of the block that contains `offset`.
     fn block(&self, offset: u64) -> Result<(u64, Vec<u8>), String> {
         let last = self.last.take();
         if let Some((start, bytes)) = last
@@ -87,7 +88,7 @@ impl<'a> Heap<'a> {
         Ok((start, fields.into_bytes()))
     }
 
-    /// Address, offset and size of the block that `offset` lies in.
+    /// Address, offset and size of the block that contains `offset`.
     fn locate(&self, offset: u64) -> Result<(u64, u64, u64), String> {
         if self.rows == 0 {
             return match offset < SMALLEST {
@@ -117,7 +118,7 @@ impl<'a> Heap<'a> {
     }
 }
 
-/// The row that `offset` lies in, within a table.
+/// The row of a table that contains `offset`.
 fn row_of(offset: u64) -> u32 {
     match offset / (SMALLEST * WIDTH) {
         0 => 0,

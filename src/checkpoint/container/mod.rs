@@ -1,18 +1,19 @@
-//! Reads the part of HDF5 that `write` produces, and refuses every other part by name.
+//! Reads the subset of HDF5 that `write` produces, and refuses everything else with its name.
 //!
-//! The HDF5 library trusts what a file says: a crafted one makes it crash, loop, allocate any amount of memory, or read
-//! other files. A checkpoint may come from a stranger, so none reaches the library; this reader needs no `unsafe` code.
-//! Every read is checked against the file's length, and the sum of all reads is limited ([`source`]), so neither time nor
-//! memory exceeds a multiple of the file's size, whatever the file says.
+//! The HDF5 library trusts the contents of a file: a crafted file can make it crash, loop, allocate any amount of memory, or
+//! read other files. A checkpoint may come from a stranger, so the library never opens one. This reader needs no `unsafe`
+//! code. It checks every read against the length of the file and limits the sum of all reads ([`source`]). Time and memory
+//! are therefore at most a multiple of the file's size, whatever the file contains.
 //!
-//! Section numbers in this module are those of the *HDF5 File Format Specification Version 3.0*. From the file upwards:
+//! Section numbers in this module refer to the *HDF5 File Format Specification Version 3.0*. The modules, from the file
+//! upwards:
 //!
 //! - `source`: bounded reads
 //! - `object`: the messages of an object header (IV.A.1.a)
 //! - `group`: names and addresses of the members of a group, from link messages, or from `records` (version 2 B-tree) and
 //!   `heap` (fractal heap) if there are more than eight
-//! - `value` and `attributes`: shapes, types and contents of data sets, and of attributes
-//! - `text`: strings of variable length, from global heaps
+//! - `value` and `attributes`: shapes, types and contents of data sets and attributes
+//! - `text`: variable-length strings from global heaps
 
 mod attributes;
 mod group;
@@ -33,7 +34,7 @@ pub(super) use value::Dataset;
 
 const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
-/// An open HDF5 file that begins after the user block of a checkpoint.
+/// An open HDF5 file, after the user block of a checkpoint.
 pub(super) struct Container {
     source: Source,
     texts: Texts,
@@ -42,10 +43,10 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Reads the superblock (II.A, version 0) of the HDF5 file in the `length` bytes of `file` that begin at `start`.
+    /// Reads the superblock (II.A, version 0) of the HDF5 file in the `length` bytes of `file` from `start` on.
     ///
     /// # Errors
-    /// If it is not one that `write` produces.
+    /// If `write` does not produce such a superblock.
     pub fn open(file: File, start: u64, length: u64) -> Result<Container, String> {
         let source = Source::new(file, start, length);
         let mut fields = source.structure(0, 96)?;

@@ -1,4 +1,4 @@
-//! Object headers, version 1 (IV.A.1.a): the list of messages that describe a group or a data set.
+//! Object headers, version 1 (IV.A.1.a): the messages that describe a group or a data set.
 
 use super::source::{Fields, Source, damaged, refused};
 
@@ -8,7 +8,7 @@ pub(super) struct Message {
     pub body: Fields,
 }
 
-/// The kinds of messages (IV.A.2) that `write` produces.
+/// The message types (IV.A.2) that `write` produces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Space,
@@ -17,13 +17,13 @@ pub(super) enum Kind {
     Link,
     Layout,
     Attribute,
-    /// Describes nothing that is read: fill values, which storage that was written has none of; estimates; times.
+    /// Not needed for reading: fill values (allocated storage never uses them), estimates and times.
     Ignored,
 }
 
 const NIL: u16 = 0x00;
 const CONTINUATION: u16 = 0x10;
-/// The bits of a message's flags that change where its content is, or whether an unknown one may be ignored.
+/// The message flags that change where the content is, or whether an unknown message may be ignored.
 const SHARED: u8 = 0x02;
 
 impl Kind {

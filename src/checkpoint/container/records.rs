@@ -1,24 +1,24 @@
-//! B-trees, version 2 (III.A.2): the indexes of the members of a group that has more than eight.
+//! Version 2 B-trees (III.A.2): the indexes of a group that has more than eight members.
 
 use super::heap::Id;
 use super::source::{Fields, Source, damaged};
 
-/// Signature, version and type before the records of a node, and the checksum behind them.
+/// The size of the signature, version and type before the records of a node plus the checksum after them.
 const AROUND_RECORDS: u64 = 10;
-/// Trees of more levels have more records than a file has bytes.
+/// A deeper tree would have more records than a file has bytes.
 const DEEPEST: u16 = 16;
 
-/// What a tree is an index of. A record is a key and a heap ID.
+/// What a tree indexes. A record is a key and a heap ID.
 #[derive(Clone, Copy)]
 pub(super) enum Index {
-    /// The hashes of names.
+    /// Hashes of the names.
     Name,
-    /// The order in which members were created.
+    /// The creation order.
     Order,
 }
 
 impl Index {
-    /// The number of this kind of tree.
+    /// The number of this type of tree.
     fn number(self) -> u8 {
         match self {
             Index::Name => 5,
@@ -26,7 +26,7 @@ impl Index {
         }
     }
 
-    /// The bytes of a key.
+    /// The size of the key in bytes.
     fn key(self) -> usize {
         match self {
             Index::Name => 4,
@@ -34,24 +34,25 @@ impl Index {
         }
     }
 
-    /// The bytes of a record.
+    /// The size of a record in bytes.
     fn record(self) -> usize {
         self.key() + size_of::<Id>()
     }
 }
 
-/// The sizes of the nodes of a tree. Each pointer to a child states how many records the child has, and from the second
-/// level on how many there are below it, in as few bytes as can hold the most that there can be.
+/// The field sizes in the nodes of a tree. Each pointer to a child has a field with the number of the child's records. From
+/// the second level on it has another field with the number of all records below the child. Each field has the fewest bytes
+/// that can hold its maximum.
 struct Sizes {
     index: Index,
     node: u64,
-    /// The bytes of a child's own number of records.
+    /// The size in bytes of the field for a child's own records.
     own: usize,
-    /// By level above the leaves: the bytes of the number of records below a node of that level.
+    /// Per level above the leaves: the size in bytes of the field for all records below a node of that level.
     below: Vec<usize>,
 }
 
-/// The heap IDs in the `index` at `address`, in its order.
+/// The heap IDs in the `index` at `address`, in index order.
 pub(super) fn records(source: &Source, address: u64, index: Index) -> Result<Vec<Id>, String> {
     let mut header = source.structure(address, 38)?;
     header.signature(b"BTHD", "B-tree")?;
@@ -92,7 +93,7 @@ impl Sizes {
     }
 }
 
-/// The bytes of the smallest field that can hold `most`.
+/// The size in bytes of the smallest field that can hold `most`.
 fn bytes_for(most: u64) -> usize {
     most.max(1).ilog2() as usize / 8 + 1
 }

@@ -1,25 +1,25 @@
-//! Bounded reads: nothing outside the file, and not more in all than a file of this size needs.
+//! Bounded reads: nothing outside the file, and in total no more than a file of this size needs.
 
 use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// The address that stands for "none" (I, "undefined address").
+/// The address that means "none" (I, "undefined address").
 const UNDEFINED: u64 = u64::MAX;
 
-/// The bytes of an HDF5 file. Addresses count from its beginning.
+/// The bytes of an HDF5 file. Addresses are relative to its start.
 pub(super) struct Source {
     file: File,
     start: u64,
     length: u64,
-    /// Bytes of structure that may still be read.
+    /// How many bytes of structure may still be read.
     structure: Cell<u64>,
-    /// Bytes of content that may still be read.
+    /// How many bytes of content may still be read.
     content: Cell<u64>,
 }
 
-/// Structure may be read twice, because sizes are looked up before what they are the sizes of; content only once. The
-/// constant lets small files read a few bytes more often.
+/// Structure may be read twice, because a size is looked up before the object of that size is read; content may be read only
+/// once. The constant lets small files read a few more bytes.
 fn allowances(length: u64) -> (u64, u64) {
     (length.saturating_mul(2).saturating_add(1 << 16), length)
 }
@@ -98,12 +98,12 @@ impl Fields {
         Fields { bytes, at: 0 }
     }
 
-    /// The bytes that are left.
+    /// The bytes that have not been taken.
     pub fn left(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    /// All bytes, those that were taken too.
+    /// All bytes, including those that were taken.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -147,7 +147,7 @@ impl Fields {
         Ok(Some(self.u64()?).filter(|&address| address != UNDEFINED))
     }
 
-    /// Expects the `signature` and version 0.
+    /// Checks the `signature` and that the version is 0.
     pub fn signature(&mut self, signature: &[u8; 4], what: &str) -> Result<(), String> {
         match self.take(4)? == signature && self.u8()? == 0 {
             true => Ok(()),
@@ -156,12 +156,12 @@ impl Fields {
     }
 }
 
-/// The reason of a refusal: the structure contradicts the specification or itself.
+/// The error for a structure that contradicts the specification or itself.
 pub(super) fn damaged(what: impl Into<String>) -> String {
     format!("its HDF5 structure is damaged: {}", what.into())
 }
 
-/// The reason of a refusal: HDF5 allows it, but `write` does not produce it.
+/// The error for something that HDF5 allows but `write` does not produce.
 pub(super) fn refused(what: impl Into<String>) -> String {
     format!("{}; only the part of HDF5 that ternflock writes is read", what.into())
 }

@@ -1,4 +1,4 @@
-//! Strings of variable length: a descriptor where the value is, and the characters in a global heap collection (III.E).
+//! Variable-length strings: the value is a descriptor, and the characters are in a global heap collection (III.E).
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,10 +6,10 @@ use std::collections::hash_map::Entry;
 
 use super::source::{Fields, Source, damaged};
 
-/// The bytes of a descriptor: length, address of the collection, number within it.
+/// The size of a descriptor: length, address of the collection, index within it.
 pub(super) const DESCRIPTOR: usize = 4 + 8 + 4;
 
-/// The collections that were read so far, by address.
+/// The collections read so far, by address.
 #[derive(Default)]
 pub(super) struct Texts {
     collections: RefCell<HashMap<u64, Collection>>,
@@ -17,7 +17,7 @@ pub(super) struct Texts {
 
 struct Collection {
     bytes: Vec<u8>,
-    /// Numbers, offsets and lengths of the objects, by number.
+    /// Index, offset and length of each object, by index.
     objects: Vec<(u16, usize, usize)>,
 }
 
@@ -60,12 +60,12 @@ impl Collection {
         let at = address.checked_add(HEADER).ok_or_else(|| damaged("a heap is not within the file"))?;
         let bytes = source.structure(at, rest)?.into_bytes();
         let (mut objects, mut fields) = (Vec::new(), Fields::new(bytes.clone()));
-        // Less than the header of an object may be left unused.
+        // Unused space may be smaller than the header of an object.
         while fields.left() >= HEADER as usize {
             let number = fields.u16()?;
             fields.skip(6)?;
             let length = fields.u64()?;
-            // Number 0 is the free space at the end.
+            // Index 0 is the free space at the end.
             if number == 0 {
                 break;
             }

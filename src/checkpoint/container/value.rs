@@ -4,10 +4,10 @@ use super::object::{Kind, messages};
 use super::source::{Fields, Source, damaged, refused};
 use super::text::DESCRIPTOR;
 
-/// The most dimensions that HDF5 allows.
+/// The maximum number of dimensions in HDF5.
 const MOST_DIMENSIONS: u8 = 32;
 
-/// The types that `write` uses, each a number or a string for [`TYPES`].
+/// The types that `write` uses; each is an index into [`TYPES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Type {
     U32,
@@ -17,8 +17,8 @@ pub(super) enum Type {
     Text,
 }
 
-/// Data type messages (IV.A.2.d), version 1: class and version, three bytes of flags, the size in 4 bytes, then what the
-/// class adds. All numbers are little-endian; the character set of strings may be ASCII or UTF-8.
+/// Data type messages (IV.A.2.d), version 1: class and version, three bytes of flags, the size in 4 bytes, then the
+/// properties of the class. All numbers are little-endian. The character set of strings may be ASCII or UTF-8.
 const TYPES: [(Type, &[u8]); 6] = [
     (Type::U32, b"\x10\x00\x00\x00\x04\0\0\0\x00\x00\x20\x00"),
     (Type::U64, b"\x10\x00\x00\x00\x08\0\0\0\x00\x00\x40\x00"),
@@ -45,7 +45,7 @@ impl Type {
     }
 }
 
-/// Reads a data space message (IV.A.2.b), the length of each dimension.
+/// Reads a data space message (IV.A.2.b): the length of each dimension.
 pub(super) fn shape(mut body: Fields) -> Result<Vec<u64>, String> {
     let (version, rank, flags) = (body.u8()?, body.u8()?, body.u8()?);
     match version {
@@ -70,8 +70,8 @@ pub(super) fn shape(mut body: Fields) -> Result<Vec<u64>, String> {
 pub(in super::super) struct Dataset {
     shape: Vec<u64>,
     kind: Option<Type>,
-    /// The address of its content, if it was written, and its size in bytes; or why it is not read. HDF5 describes data sets
-    /// without elements as stored in chunks.
+    /// The address of the content, if it was allocated, and its size in bytes; or why it cannot be read. HDF5 describes data
+    /// sets without elements as chunked.
     content: Result<(Option<u64>, u64), String>,
 }
 
@@ -85,7 +85,7 @@ impl Dataset {
                 Kind::Space => space = Some(shape(body)?),
                 Kind::Type => kind = Some(Type::read(body.take(body.left())?)),
                 Kind::Layout => content = Some(layout(body)),
-                // Others may annotate a tensor.
+                // Other programs may annotate a tensor.
                 Kind::Attribute | Kind::Ignored => {}
                 Kind::Link | Kind::LinkInfo => return Err("it is not a data set".into()),
             }
@@ -107,13 +107,13 @@ impl Dataset {
         source.content(at, count)
     }
 
-    /// The descriptors of its strings.
+    /// The descriptors of the strings.
     pub(super) fn texts(&self, source: &Source) -> Result<Fields, String> {
         let (at, count) = self.elements(Type::Text, "it is not of strings of variable length", source)?;
         Ok(Fields::new(source.content(at, count * DESCRIPTOR)?))
     }
 
-    /// The address of the content and the number of elements, which must be of the type `wanted`.
+    /// The address of the content and the number of elements, which must have the type `wanted`.
     fn elements(&self, wanted: Type, otherwise: &str, source: &Source) -> Result<(u64, usize), String> {
         if self.kind != Some(wanted) {
             return Err(otherwise.into());

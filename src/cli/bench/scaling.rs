@@ -107,7 +107,7 @@ fn start(arguments: &Arguments, ranks: u32) -> Result<Point> {
     command.arg(format!("--ways={}", arguments.ways.join(",")));
     command.arg(format!("--steps={}", arguments.steps)).arg(format!("--rounds={}", arguments.rounds));
     command.args(arguments.sets.iter().map(|set| format!("--set={set}")));
-    // A signal ends this process, and with it the ranks.
+    // A signal ends this process and the ranks.
     end_with_parent(&mut command, libc::SIGTERM);
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| failed(format!("cannot be started: {error}")))?;

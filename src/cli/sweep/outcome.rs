@@ -88,13 +88,13 @@ pub fn state(plan: &Plan, run: &Run) -> Result<State> {
     Ok(diverged(&last).unwrap_or_else(|| outcome(run, &last).map_or(State::Unfinished, State::Done)))
 }
 
-/// Whether the run ended because it diverged, by its `last` event.
+/// Whether the run ended because it diverged, according to its `last` event.
 fn diverged(last: &Value) -> Option<State> {
     let end = Some(last).filter(|event| event["event"] == "end" && event["status"] == "diverged")?;
     end["step"].as_u64().map(State::Diverged)
 }
 
-/// The outcome of the run, if its `last` event says that it is complete.
+/// The outcome of the run if its `last` event marks it as complete.
 fn outcome(run: &Run, last: &Value) -> Option<Outcome> {
     let end = Some(last).filter(|event| event["event"] == "end" && event["complete"] == true)?;
     let (metric, chosen) = score(&end["chosen"])?;

@@ -9,10 +9,10 @@ use crate::job::{Job, Loaded};
 use crate::text::quote;
 use crate::train;
 
-/// The most runs of a sweep. Every one of them is checked before the first begins.
+/// The maximum number of runs in a sweep. All runs are checked before the first one starts.
 const MOST_RUNS: usize = 10_000;
 
-/// What a file system takes as the name of a directory.
+/// The longest directory name that file systems accept.
 const LONGEST_NAME: usize = 255;
 
 /// What runs that differ in their seed alone have in common.
@@ -31,7 +31,7 @@ pub struct Setting {
 pub struct Run {
     /// The number of its setting.
     pub setting: usize,
-    /// The number of its job file.
+    /// The index of its job file.
     file: usize,
     /// `train.seed`.
     pub seed: u64,
@@ -46,9 +46,9 @@ pub struct Plan {
     pub settings: Vec<Setting>,
     /// Setting by setting.
     pub runs: Vec<Run>,
-    /// Each job file, as it was read first.
+    /// Each job file, as first read.
     files: Vec<Loaded>,
-    /// What is laid over all of them.
+    /// Overrides for all job files.
     sets: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ impl Plan {
     /// What `arguments` ask for. Every job is read with its values, so that nothing is wrong with the last one hours later.
     ///
     /// # Errors
-    /// When a job or a value is refused, two runs would be the same, or they are too many.
+    /// If a job or a value is refused, if two runs would be the same, or if there are too many runs.
     pub fn new(arguments: &Sweep) -> Result<Plan> {
         let varied = arguments.vary.iter().map(|vary| split(vary)).collect::<Result<Vec<_>>>()?;
         check_count(arguments, &varied)?;
@@ -117,7 +117,7 @@ impl Plan {
         Ok(())
     }
 
-    /// What is laid over the job file of a run.
+    /// The overrides for the job file of a run.
     pub fn sets(&self, run: &Run) -> Vec<String> {
         self.sets_of(&self.settings[run.setting].values, Some(run.seed))
     }
@@ -128,10 +128,10 @@ impl Plan {
         self.sets.iter().cloned().chain(said).chain(seed).collect()
     }
 
-    /// The effective job of a run. Jobs can be large, so that none is kept.
+    /// The effective job of a run. It is read each time, because jobs can be large.
     ///
     /// # Errors
-    /// Those of [`train::load`]: none, for it was read before.
+    /// Those of [`train::load`]. None are expected, because the job was read before.
     pub fn job(&self, run: &Run) -> Result<Job> {
         Ok(train::load_again(&self.files[run.file], self.sets(run))?.job)
     }
@@ -192,7 +192,7 @@ fn split(vary: &str) -> Result<(String, Vec<String>)> {
     Ok((key.trim().to_owned(), values.iter().map(|value| value.trim().to_owned()).collect()))
 }
 
-/// Refuses more runs than a sweep may have, before any is made.
+/// Refuses more runs than a sweep may have, before any run is created.
 fn check_count(arguments: &Sweep, varied: &[(String, Vec<String>)]) -> Result<()> {
     let seeds = arguments.seeds.len().max(1);
     let factors = varied.iter().map(|(_, values)| values.len()).chain([arguments.jobs.len(), seeds]);
@@ -206,7 +206,7 @@ fn check_count(arguments: &Sweep, varied: &[(String, Vec<String>)]) -> Result<()
     )))
 }
 
-/// Every choice of a value of each key, the last key's changing first. None is made before it is asked for.
+/// All combinations of one value per key, generated lazily. The last key changes first.
 fn combinations(varied: &[(String, Vec<String>)]) -> impl Iterator<Item = Vec<(String, String)>> {
     let count: usize = varied.iter().map(|(_, values)| values.len()).product();
     (0..count).map(move |number| {
@@ -221,7 +221,7 @@ fn combinations(varied: &[(String, Vec<String>)]) -> impl Iterator<Item = Vec<(S
     })
 }
 
-/// The directory of a run, below that of its job: "key=value,seed=1", in letters that no shell minds.
+/// The directory of a run, below that of its job: "key=value,seed=1", in characters that no shell treats specially.
 fn name_of(setting: &Setting, seed: u64) -> String {
     let values = setting.values.iter().map(|(key, value)| format!("{key}={value},"));
     let name = format!("{}seed={seed}", values.collect::<String>());

@@ -1,14 +1,14 @@
-//! Residual branches: chains of layers, each read by the next alone, that meet in a sum.
+//! Residual branches: chains of layers that end in a sum. Each layer of a chain is read only by the next.
 
 use crate::nn::{Graph, LayerSpec};
 
-/// What is known of the chains of a network, by source.
+/// Facts about the chains of a network, by source.
 pub(super) struct Branches {
-    /// The layers that read it, ascending.
+    /// The layers that read the source, in ascending order.
     readers: Vec<Vec<usize>>,
-    /// The convolutions on the way back from it to the next source that several layers read.
+    /// The number of convolutions between the source and the closest earlier source that several layers read.
     convolutions: Vec<usize>,
-    /// The sum that the chain from it ends in, by layer, and the source that this sum reads.
+    /// The sum at the end of the chain, by layer, and the source that this sum reads.
     end: Vec<Option<(usize, usize)>>,
 }
 
@@ -37,13 +37,13 @@ impl Branches {
         Branches { readers, convolutions, end }
     }
 
-    /// The layers that read source `source`.
+    /// The layers that read `source`.
     pub fn readers(&self, source: usize) -> &[usize] {
         &self.readers[source]
     }
 
-    /// Whether `layer` is part of a residual branch that a shortcut goes around: a chain of layers, each read by the next
-    /// alone, that ends in a sum, another input of which is no such chain of its own with as many convolutions in it.
+    /// Whether `layer` is part of a residual branch with a shortcut around it. Such a branch is a chain of layers, each
+    /// read only by the next, that ends in a sum, and another input of this sum has fewer convolutions behind it.
     pub fn ends_in_a_sum(&self, graph: &Graph, layer: usize) -> bool {
         let Some((sum, source)) = self.end[layer + 1] else { return false };
         let fewest = graph.sources(sum).iter().map(|&other| self.convolutions[other]).min();

@@ -79,7 +79,7 @@ fn used_layers(graph: &Graph, inputs: &[Vec<usize>], last: usize) -> Vec<bool> {
     let mut used = vec![false; graph.layers().len()];
     let Some(last) = last.checked_sub(1) else { return used };
     used[last] = true;
-    // A layer reads earlier ones alone.
+    // A layer reads only earlier layers.
     for layer in (0..=last).rev() {
         if !used[layer] {
             continue;

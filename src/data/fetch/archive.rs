@@ -1,5 +1,5 @@
-//! Takes files out of archives. Only files that are wanted are written, under names that the program knows, so an archive cannot
-//! place one anywhere else; links and devices are none.
+//! Extracts files from archives. Only wanted files are written, under names built into the program, so an archive cannot
+//! place a file anywhere else. Links and devices do not count as files.
 
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -8,24 +8,24 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::io::{create_directories, create_file, open_regular};
 
-/// Files to take out of an archive.
+/// The files to extract from an archive.
 pub struct Wanted<'a> {
-    /// The directory that they are in.
+    /// The directory inside the archive that contains the files.
     pub directory: &'a str,
-    /// Their names. Each may end in `.gz`.
+    /// The names of the files. Each may end in `.gz`.
     pub names: &'a [&'a str],
-    /// The most bytes that may be unpacked.
+    /// The maximum number of bytes to unpack.
     pub most: u64,
 }
 
 impl Wanted<'_> {
-    /// Writes the wanted files of the tar archive at `path`, which may be compressed with gzip, to `into`.
+    /// Extracts the wanted files of the tar archive at `path`, which may be compressed with gzip, into `into`.
     pub fn unpack_tar(&self, path: &Path, into: &Path) -> Result<(), String> {
         let blame = |error: io::Error| format!("{}: {error}", name_of(path));
         let open = || open_regular(path).map(BufReader::new).map_err(blame);
         let mut start = [0; 2];
         let is_compressed = open()?.read_exact(&mut start).is_ok() && start == [0x1f, 0x8b];
-        // More than the wanted files may be passed over, but not without end.
+        // Other entries may take some space, but not an unlimited amount.
         let most = self.most.saturating_mul(2).saturating_add(1 << 20);
         match is_compressed {
             true => self.unpack(MultiGzDecoder::new(open()?).take(most), into),
@@ -51,7 +51,7 @@ impl Wanted<'_> {
         Ok(())
     }
 
-    /// Writes the wanted files of the zip archive at `path` to `into`.
+    /// Extracts the wanted files of the zip archive at `path` into `into`.
     pub fn unpack_zip(&self, path: &Path, into: &Path) -> Result<(), String> {
         let failed = |error: String| format!("{}: is no archive, or is damaged: {error}", name_of(path));
         let file = open_regular(path).map_err(|error| failed(error.to_string()))?;
@@ -72,7 +72,7 @@ impl Wanted<'_> {
         Ok(())
     }
 
-    /// The name of the wanted file that an archive has at `path`.
+    /// The name of the wanted file for an archive entry at `path`.
     fn wanted(&self, path: &[u8]) -> Option<String> {
         let path = std::str::from_utf8(path).ok()?;
         let path = path.strip_prefix("./").unwrap_or(path);
@@ -87,7 +87,7 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Writes `content`, of at most `left` bytes, to a new file at `path`; returns how many are left then.
+/// Writes `content`, at most `left` bytes, to a new file at `path`. Returns how many bytes are left.
 fn write(content: impl Read, is_program: bool, left: u64, path: &Path) -> Result<u64, String> {
     let name = name_of(path);
     let blame = |error: io::Error| format!("{name}: {error}");
@@ -112,7 +112,7 @@ mod tests {
 
     fn header(kind: EntryType, path: &str, size: u64) -> Header {
         let mut header = Header::new_gnu();
-        // Unlike `set_path`, this takes any name.
+        // Unlike `set_path`, this accepts any name.
         header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_entry_type(kind);
         header.set_mode(0o755);
@@ -121,7 +121,7 @@ mod tests {
         header
     }
 
-    /// An archive of files and of other things, each with its content or with where it leads.
+    /// An archive of files and other entries, each with its content or its link target.
     fn archive(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
         let mut archive = Builder::new(Vec::new());
         for &(kind, path, content) in entries {
@@ -209,7 +209,7 @@ mod tests {
     fn no_more_is_unpacked_than_the_data_set_has() {
         let (outcome, _directory) = unpack(&archive(&[(FILE, "inner/one", &"1".repeat(1001))]));
         assert_eq!(outcome.unwrap_err(), "x.tar: one makes more bytes than the data set has");
-        // What is passed over counts too.
+        // Skipped entries count too.
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&header(FILE, "other", 1 << 33).as_bytes()[..]).unwrap();
         io::copy(&mut io::repeat(0).take(1 << 22), &mut gzip).unwrap();

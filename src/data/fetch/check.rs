@@ -1,4 +1,4 @@
-//! Files against their sha256.
+//! Checks files against their sha256.
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -9,14 +9,14 @@ use sha2::{Digest, Sha256};
 use crate::data::{Format, files};
 use crate::error::{Error, Result};
 
-/// Whether the file at `path`, raw or compressed, is one of the `wanted`.
+/// Whether the file at `path`, raw or compressed, is one of the `wanted` files.
 pub fn is_right(path: &Path, wanted: &[(&'static str, &str)]) -> bool {
     let is_named = |name: &str| path.ends_with(name) || path.ends_with(format!("{name}.gz"));
     let expected = wanted.iter().find(|(name, _)| is_named(name)).map(|&(_, sum)| sum);
     expected.is_some_and(|expected| sum(path).is_ok_and(|found| found == expected))
 }
 
-/// The names and sums of the files that `directory` lacks.
+/// The names and sums of the files that are missing from `directory`.
 pub fn missing<'a>(directory: &Path, format: &'a Format) -> Result<Vec<(&'static str, &'a str)>> {
     let mut missing = Vec::new();
     for (&name, &expected) in format.files().iter().zip(format.sums()) {
@@ -35,7 +35,7 @@ pub fn missing<'a>(directory: &Path, format: &'a Format) -> Result<Vec<(&'static
     Ok(missing)
 }
 
-/// The paths in `directory` of the `wanted` names, if all are there and have their sums; else the reason.
+/// The paths in `directory` of the `wanted` names if all exist and have the right sums; else the reason.
 pub fn check(directory: &Path, wanted: &[(&str, &str)]) -> std::result::Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for (name, expected) in wanted {

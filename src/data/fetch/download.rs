@@ -11,25 +11,25 @@ use super::Progress;
 use super::http::{Rest, get, header};
 use crate::io::{create_log, open_append, read_text, rename, write_output};
 
-/// The interval between two reports of progress.
+/// The interval between two progress reports.
 const REPORT: Duration = Duration::from_millis(200);
 
-/// The most bytes of a validator, a header of a response.
+/// The maximum size in bytes of a validator, which is a response header.
 const MOST_VALIDATOR: u64 = 1 << 16;
 
-/// A download to a file of a directory. Until it is complete the file has the ending `part`, and next to it is one that
-/// identifies what was being downloaded, with the ending `validator`.
+/// A download to a file in a directory. Until it is complete, the file has the extension `part`. A file with the extension
+/// `validator` next to it identifies the version being downloaded.
 struct Download<'a> {
     address: &'a str,
     name: &'a str,
     part: PathBuf,
     validator: PathBuf,
-    /// The most bytes that the file may have.
+    /// The maximum size of the file in bytes.
     most: u64,
 }
 
-/// Downloads `address`, a file of at most `most` bytes, to the file `name` in `directory` unless it exists. A partial
-/// download is continued, if the server still has the same file.
+/// Downloads `address`, a file of at most `most` bytes, to the file `name` in `directory` unless that file exists. A
+/// partial download is resumed if the file on the server has not changed.
 pub fn download(
     address: &str,
     name: &str,
@@ -44,7 +44,7 @@ pub fn download(
     let [part, validator] = ["part", "validator"].map(|ending| directory.join(format!("{name}.{ending}")));
     let download = Download { address, name, part, validator, most };
     if !download.attempt(tell)? {
-        // What is here does not fit what the server has.
+        // The partial file does not match the file on the server.
         remove(&download.part)?;
         download.attempt(tell)?;
     }
@@ -53,7 +53,8 @@ pub fn download(
 }
 
 impl Download<'_> {
-    /// Downloads the rest of the file, or all of it. Returns whether the server could send that.
+    /// Downloads the rest of the file, or all of it. Returns false if the partial file does not match the one on the
+    /// server.
     fn attempt(&self, tell: &mut dyn FnMut(Progress)) -> Result<bool, String> {
         let from = fs::metadata(&self.part).map_or(0, |data| data.len());
         let validator = read_text(&self.validator, MOST_VALIDATOR).ok();
@@ -76,7 +77,7 @@ impl Download<'_> {
         Ok(true)
     }
 
-    /// The partial file, which holds the first `start` bytes, to be written on. `validator` is noted with it.
+    /// Opens the partial file, which holds the first `start` bytes, for appending. `validator` is stored next to it.
     fn open(&self, start: u64, validator: Option<&str>) -> Result<File, String> {
         if start > 0 {
             return open_append(&self.part).map_err(|error| blame(&self.part, &error));
@@ -128,13 +129,13 @@ impl Download<'_> {
     }
 }
 
-/// The start of the range that is sent, and the size of the whole file if that is known.
+/// The start of the range in the response, and the size of the complete file if it is known.
 fn range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
     let (range, total) = header(headers, "content-range")?.strip_prefix("bytes ")?.split_once('/')?;
     Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()))
 }
 
-/// What `If-Range` needs to tell whether a file is still the same.
+/// The value for `If-Range`, which detects whether a file has changed.
 fn validator_of(headers: &HeaderMap) -> Option<&str> {
     let tag = header(headers, "etag").filter(|tag| !tag.starts_with("W/"));
     tag.or_else(|| header(headers, "last-modified"))
@@ -160,7 +161,7 @@ mod tests {
 
     const SIZE: usize = 100_000;
 
-    /// The answer with all of a file of `b`, or with its end from `start`.
+    /// The response with the complete file of `b`s, or with the rest from `start` on.
     fn answer(start: usize, extra: &str) -> Vec<u8> {
         let status = match start {
             0 => "200 OK".to_owned(),
@@ -172,7 +173,7 @@ mod tests {
         [head.as_bytes(), &vec![b'b'; length]].concat()
     }
 
-    /// The last progress: the bytes so far and in total.
+    /// The last progress report: bytes so far and in total.
     type Last = Option<(u64, Option<u64>)>;
 
     fn fetch(server: &Server, directory: &Path, most: u64) -> (Result<(), String>, Last) {
@@ -194,13 +195,13 @@ mod tests {
             let server = Server::answering(vec![answer(if ranges { 40_000 } else { 0 }, "")]);
             let (outcome, last) = fetch(&server, directory.path(), SIZE as u64);
             outcome.unwrap();
-            // Either the earlier bytes are still there, or the server sent the whole file.
+            // Either the earlier bytes are still there, or the server sent the complete file.
             let first = if ranges { b'a' } else { b'b' };
             let content = fs::read(&whole).unwrap();
             assert!(content == [vec![first; 40_000], vec![b'b'; 60_000]].concat(), "ranges: {ranges}");
             assert_eq!(server.requests()[0].range.as_deref(), Some("bytes=40000-"));
             assert_eq!(last, Some((100_000, Some(100_000))));
-            // The file is there now, so there is no request.
+            // The file exists now, so no request is made.
             download("http://127.0.0.1:1/", "x", directory.path(), 1, &mut |_| ()).unwrap();
             fs::remove_file(&whole).unwrap();
         }

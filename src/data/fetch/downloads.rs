@@ -1,4 +1,4 @@
-//! Where downloads are kept until they are checked.
+//! Stores downloads until they are checked.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,17 +9,17 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::io::{Lock, create_directories, lock};
 
-/// How long another's lock is waited for.
+/// How long to wait for a lock that another process holds.
 const LOCKED: Duration = Duration::from_secs(2);
 
-/// Where downloads are kept until they are complete and checked: a directory next to their destination, so that an
-/// interrupted download is still there next time.
+/// Stores downloads until they are complete and checked, in a directory next to their destination, so that an interrupted
+/// download can be resumed.
 pub(super) struct Downloads {
     directory: PathBuf,
-    /// Held while this process downloads there. A file system without locks gives none.
+    /// Held while this process downloads there. None on a file system without locks.
     lock: Option<File>,
     is_ours: bool,
-    /// Whether the directory that was asked for last held something already.
+    /// Whether the most recently requested directory already contained something.
     continues: bool,
 }
 
@@ -46,19 +46,19 @@ impl Downloads {
         self.continues
     }
 
-    /// Removes the files that were completely downloaded from `address` unless `is_right` accepts them, and returns whether
-    /// there were any. A partial file stays: the next attempt continues it.
+    /// Removes the complete downloads from `address` unless `is_right` accepts them, and returns whether it removed any.
+    /// Partial files stay, so that the next attempt can resume them.
     pub fn discard(&self, address: &str, is_right: &dyn Fn(&Path) -> bool) -> bool {
         let directory = self.directory.join(format!("{:016x}", xxh3_64(address.as_bytes())));
         let whole =
             files_in(&directory).filter(|file| !has_ending(file, "validator") && !has_ending(file, "part"));
         let wrong: Vec<_> = whole.filter(|file| !is_right(file)).collect();
-        // If this fails, the next check fails too and reports it.
+        // If this fails, the next check also fails and reports it.
         wrong.iter().for_each(|file| fs::remove_file(file).unwrap_or_default());
         !wrong.is_empty()
     }
 
-    /// Removes everything, unless there is something that the next attempt can reuse.
+    /// Removes everything, unless the next attempt can reuse something.
     pub fn give_up(self) {
         let directories = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         let mut files = directories.flat_map(|entry| files_in(&entry.path()).collect::<Vec<_>>());
@@ -76,8 +76,8 @@ impl Downloads {
     }
 }
 
-/// Locks the file at `path`. A process that another thread is just starting holds a lock of this process too, until it runs its
-/// own program.
+/// Locks the file at `path`. A child process that another thread has just forked also holds the locks of this process until
+/// it calls `exec`.
 fn take_lock(path: &Path) -> Result<Option<File>, String> {
     let start = Instant::now();
     loop {

@@ -1,5 +1,5 @@
-//! Requests over HTTP: TLS with the certificates that the system trusts, proxies as the environment names them
-//! (`HTTPS_PROXY`, `NO_PROXY`), few redirects and none that leaves TLS.
+//! HTTP requests: TLS with the certificates that the system trusts, proxies from the environment (`HTTPS_PROXY`,
+//! `NO_PROXY`), and a limited number of redirects, none of which leaves TLS.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-/// How long a connection may take to come about.
+/// The timeout for establishing a connection.
 const CONNECT: Duration = Duration::from_secs(20);
-/// How long nothing may come.
+/// The timeout without any data.
 const SILENCE: Duration = Duration::from_secs(60);
-/// The most redirects in a row.
+/// The maximum number of consecutive redirects.
 const REDIRECTS: u32 = 5;
 
-/// What is wanted of a file.
+/// The missing part of a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rest<'a> {
-    /// The number of bytes that are here.
+    /// The number of bytes already downloaded.
     pub from: u64,
-    /// The header `ETag` or `Last-Modified` that came with them: the whole file is wanted if it has another now.
+    /// The `ETag` or `Last-Modified` header of these bytes. If it has changed, the complete file is requested.
     pub of: Option<&'a str>,
 }
 
-/// The response to a request for `address`, or for the `rest` of it. Redirects have been followed.
+/// The response to a request for `address`, or for the `rest` of it, after redirects.
 pub fn get(address: &str, rest: Rest) -> Result<Response<Body>, String> {
     if address.starts_with("https://") {
         return send(&agent(true), address, rest);
@@ -32,7 +32,7 @@ pub fn get(address: &str, rest: Rest) -> Result<Response<Body>, String> {
     if !response.status().is_redirection() {
         return Ok(response);
     }
-    // A page to log in on is where a network sends what is not encrypted.
+    // Networks redirect unencrypted requests to a login page.
     match header(response.headers(), "location") {
         Some(other) if other.starts_with("https://") => send(&agent(true), other, rest),
         other => Err(format!("redirects to {}, which is not https", other.unwrap_or("nowhere"))),
@@ -59,7 +59,7 @@ fn send(agent: &Agent, address: &str, rest: Rest) -> Result<Response<Body>, Stri
     if is_answer { Ok(response) } else { Err(format!("the server answers {status}")) }
 }
 
-/// A client that follows redirects from TLS to TLS, or, if it `is_encrypted` not, none.
+/// A client that follows redirects from TLS to TLS. If not `is_encrypted`, it follows none.
 fn agent(is_encrypted: bool) -> Agent {
     let certificates = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     let redirects = if is_encrypted { REDIRECTS } else { 0 };
@@ -88,7 +88,7 @@ mod tests {
         for (location, reason) in [
             ("http://127.0.0.1:1/log-in", "redirects to http://127.0.0.1:1/log-in, which is not https"),
             ("/log-in", "redirects to /log-in, which is not https"),
-            // Nothing answers there, but it is asked.
+            // Nothing answers at this address, but the request is sent.
             ("https://127.0.0.1:1/", "refused"),
         ] {
             let answer = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
@@ -96,7 +96,7 @@ mod tests {
             let error = get(&server.address(), Rest::default()).map(drop).unwrap_err();
             assert!(error.contains(reason), "{error}");
         }
-        // The client for TLS refuses any other address, also one that it is redirected to.
+        // The TLS client refuses any other address, including redirect targets.
         let error = send(&agent(true), "http://127.0.0.1:1/", Rest::default()).map(drop).unwrap_err();
         assert!(error.contains("https"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Putting checked files into their directory.
+//! Installs checked files in their directory.
 
 use std::fs::Permissions;
 use std::io;
@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use crate::error::{Error, Result};
 use crate::io::{create_directories, open_regular};
 
-/// Copies `files` into the directory `into` under their own names: all are copied before the first gets its name.
+/// Copies `files` into the directory `into` under their own names. All are copied before the first one is renamed.
 pub fn install(files: &[PathBuf], into: &Path) -> Result<()> {
     create_directories(into).map_err(|error| write_error(into, &error))?;
     let mut copies = Vec::new();
@@ -24,9 +24,9 @@ pub fn install(files: &[PathBuf], into: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A copy of `file` in `into`, safely on disk, that goes away again unless it is given a name.
+/// A copy of `file` in `into`, synced to disk, which is deleted unless it is renamed.
 fn copy(file: &Path, into: &Path) -> io::Result<NamedTempFile> {
-    // Data are for everyone whom the umask lets read; a temporary file is by default for its owner alone.
+    // The umask decides who may read data sets; a temporary file is by default readable only by its owner.
     let permissions = Permissions::from_mode(0o666);
     let mut copy = tempfile::Builder::new().suffix(".partial").permissions(permissions).tempfile_in(into)?;
     io::copy(&mut open_regular(file)?, &mut copy)?;

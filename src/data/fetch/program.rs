@@ -12,18 +12,18 @@ use crate::io::{create_file, create_log, open_regular, read_start};
 
 /// How long a program may run without progress.
 pub const DEADLINE: Duration = Duration::from_secs(600);
-/// The bytes of its messages that are read.
+/// The maximum number of bytes read from the program's error messages.
 const MOST_COMPLAINTS: u64 = 1 << 16;
 const POLL: Duration = Duration::from_millis(20);
 /// The interval between two checks of the progress.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The progress of a program, how long it may run without any, and how far it may go.
+/// Measures the progress of a program, with limits for the time without progress and for the amount.
 pub struct Watch<'a> {
     deadline: Duration,
-    /// A number that grows as the program makes progress: the bytes that it has written, where that is known.
+    /// A number that grows as the program makes progress: the number of bytes written, if it is known.
     look: &'a mut dyn FnMut() -> u64,
-    /// The largest number allowed.
+    /// The maximum allowed value of this number.
     most: u64,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Watch<'a> {
         Watch { deadline, look, most: u64::MAX }
     }
 
-    /// The same, for a program that is ended once it has written more than `most` bytes.
+    /// The same, for a program that is killed once it has written more than `most` bytes.
     pub fn at_most(self, most: u64) -> Watch<'a> {
         Watch { most, ..self }
     }
@@ -47,13 +47,13 @@ pub fn run<Argument: AsRef<OsStr>>(
     watch: &mut Watch,
 ) -> Result<(), String> {
     let mut command = Command::new(program);
-    // What it puts aside goes away with `scratch`, and its size is seen.
+    // Temporary files of the program are deleted with `scratch`, and their size counts.
     command.args(arguments).current_dir(scratch).env("TMPDIR", scratch).stdout(Stdio::null());
     finish(&mut command, program, scratch, watch)
 }
 
-/// Writes the output of `command`, which messages call `program`, to a new file at `path`, until it ends, `deadline` has
-/// passed without output or there are more than `most` bytes.
+/// Writes the output of `command`, which messages call `program`, to a new file at `path`. Stops when the command ends,
+/// when `deadline` passes without output, or when the output exceeds `most` bytes.
 pub fn print_to(
     path: &Path,
     command: &mut Command,
@@ -125,7 +125,7 @@ fn wait(child: &mut Child, watch: &mut Watch) -> Result<(), String> {
 }
 
 fn end(child: &mut Child) {
-    // It may have ended by itself just now; then there is nothing left to kill or to wait for.
+    // If the program has just ended by itself, there is nothing to kill or to wait for.
     let _ = child.kill().and_then(|()| child.wait());
 }
 
@@ -185,7 +185,7 @@ mod tests {
         };
         assert_eq!(print("printf 1"), Ok(()));
         let reason = "sh has written more than 1000 bytes, the most that the data set has";
-        // One that goes on without end, and one that has ended before it is looked at.
+        // One program runs forever; the other ends before it is checked.
         assert_eq!(print("while :; do printf %1000s x; sleep 0.01; done").unwrap_err(), reason);
         assert_eq!(print("printf %1001s x").unwrap_err(), reason);
     }

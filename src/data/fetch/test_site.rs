@@ -1,4 +1,4 @@
-//! Servers for tests, which live as long as their values.
+//! Servers for tests. Each runs until its value is dropped.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What a request said.
+/// The parts of a request that tests check.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// The path, without the slash before it.
+    /// The path without the leading slash.
     pub path: String,
     /// The header `Range`.
     pub range: Option<String>,
@@ -25,13 +25,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Gives each of `answers` to one request, in their order.
+    /// Answers one request with each of `answers`, in order.
     pub fn answering(answers: Vec<Vec<u8>>) -> Server {
         let mut answers = answers.into_iter();
         Server::with(move |_| answers.next())
     }
 
-    /// Serves the files of `directory`, and the rest of one that is asked for by its range.
+    /// Serves the files of `directory`, and ranges to the end of a file.
     pub fn of(directory: PathBuf) -> Server {
         Server::with(move |request| {
             let Ok(body) = fs::read(directory.join(&request.path)) else {
@@ -60,7 +60,7 @@ impl Server {
         })
     }
 
-    /// Answers with what `answer` makes of requests, until that is nothing.
+    /// Answers requests with the result of `answer`, until that is `None`.
     fn with(mut answer: impl FnMut(&Request) -> Option<Vec<u8>> + Send + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -70,14 +70,14 @@ impl Server {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { return };
                 let request = read(&stream);
-                // Whoever drops the server says so.
+                // Dropping the server sends this request.
                 if request.path == STOP {
                     return;
                 }
                 let answered = answer(&request);
                 noted.lock().unwrap().push(request);
                 let Some(answered) = answered else { return };
-                // A client may leave in the middle.
+                // A client may disconnect early.
                 let _ = stream.write_all(&answered);
             }
         });
@@ -123,7 +123,7 @@ fn read(stream: &TcpStream) -> Request {
     request
 }
 
-/// Writes an archive of `files`, each a path and its content, to `path`.
+/// Writes a tar archive of `files`, each a path and its content, to `path`.
 pub fn pack(files: &[(&str, &str)], path: &Path) {
     let encoder = flate2::write::GzEncoder::new(fs::File::create(path).unwrap(), flate2::Compression::fast());
     let mut archive = tar::Builder::new(encoder);

@@ -99,14 +99,14 @@ fn what_the_user_has_is_kept() {
     assert_eq!((log.as_str(), listing(into.path()).len()), ("", 1));
     assert_eq!(fs::read_to_string(&labels).unwrap(), "mine");
 
-    // A right file stays, and only the others are fetched.
+    // An intact file stays, and only the others are fetched.
     fs::write(&labels, "two").unwrap();
     fs::remove_file(origin.path().join("train-labels-idx1-ubyte")).unwrap();
     fetch_logged(&[origin.path()], into.path()).0.unwrap();
     assert_eq!(listing(into.path()).len(), 4);
 }
 
-/// Puts the files with `content` into the archive `x.tar.gz` of the directory `site`.
+/// Puts the files with `content` into the archive `x.tar.gz` in the directory `site`.
 fn pack_all(content: [&str; 4], site: &Path) {
     let names = idx::FILES.map(|name| format!("inner/{name}"));
     let files: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(content).collect();
@@ -117,7 +117,7 @@ fn archive(address: &'static str) -> Vec<Origin> {
     vec![Origin::Archive { address, directory: "inner" }]
 }
 
-/// A network that wants its users to log in answers with a page of its own, whatever was asked for.
+/// A captive portal answers every request with its own login page.
 #[test]
 fn a_wrong_download_is_not_kept() {
     let (site, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -125,7 +125,7 @@ fn a_wrong_download_is_not_kept() {
     let address: &str = format!("{}/x.tar.gz", server.address()).leak();
     let into = parent.path().join("tiny");
     let fetch_now = || fetch_from(archive(address), &into).0;
-    // It is no archive; it is one, of a wrong file; it is one with too few files.
+    // The content is no archive, an archive with a wrong file, or an archive with too few files.
     fs::write(site.path().join("x.tar.gz"), "<html>Log in</html>").unwrap();
     let message = fetch_now().unwrap_err().to_string();
     assert!(message.contains("archive.tar.gz: is no archive, or is damaged"), "{message}");
@@ -140,7 +140,7 @@ fn a_wrong_download_is_not_kept() {
     fetch_now().unwrap();
     assert_eq!(listing(&into).len(), 4);
 
-    // Of files by themselves the right ones are kept, and the wrong one alone is asked for again.
+    // Of separate files, the intact ones are kept, and only the wrong one is requested again.
     let into = parent.path().join("web");
     let pages = directory(["one", "<html>", "three", "four"]);
     for name in idx::FILES {
@@ -158,8 +158,8 @@ fn a_wrong_download_is_not_kept() {
     assert_eq!(listing(&into).len(), 4);
 }
 
-/// The file was replaced between the two, or the page of a network lies before what was then continued; or an earlier
-/// program was ended before it could look at it.
+/// The file was replaced between the attempts, the partial file is a login page, or an earlier process was killed before it
+/// could check the file.
 #[test]
 fn what_does_not_fit_what_was_left_is_fetched_again_at_once() {
     let site = tempfile::tempdir().unwrap();
@@ -176,7 +176,7 @@ fn what_does_not_fit_what_was_left_is_fetched_again_at_once() {
         fetch_from(archive(address), into.path()).0.unwrap();
         assert_eq!(listing(into.path()).len(), 4);
     }
-    // It is tried again once, and what was right is no reason to.
+    // The download is retried once, but not because of files that were right.
     let into = tempfile::tempdir().unwrap();
     fs::write(site.path().join("x.tar.gz"), "<html>Log in</html>").unwrap();
     let file = Downloads::into(into.path()).from(address).unwrap().join("archive.tar.gz.part");
@@ -186,7 +186,7 @@ fn what_does_not_fit_what_was_left_is_fetched_again_at_once() {
     assert_eq!(log.matches("starting again").count(), 1, "{log}");
 }
 
-/// A server that refuses the rest of a file: what is here is longer than what it has.
+/// A server refuses the range, because the partial file is longer than the file on the server.
 #[test]
 fn a_download_that_a_server_does_not_continue_starts_again() {
     let site = tempfile::tempdir().unwrap();
@@ -209,7 +209,7 @@ fn a_download_that_a_server_does_not_continue_starts_again() {
     assert_eq!(asked, [true, false]);
 }
 
-/// Everyone whom the umask lets read may read what was fetched; no file of it can be run.
+/// The umask decides who may read fetched files; none is executable.
 #[test]
 fn files_have_the_permissions_of_new_files() {
     let (origin, into) = (directory(CONTENT), tempfile::tempdir().unwrap());

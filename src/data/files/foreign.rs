@@ -1,11 +1,11 @@
-//! Compression formats other than gzip, which are named with the command that decompresses them.
+//! Unsupported compression formats. The error names the format and the command that decompresses the file.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// A compression format that is not supported: its name, its file extensions, the first bytes of its files, and the
-/// command that decompresses them.
+/// An unsupported compression format: its name, its file extensions, the first bytes of its files, and the command that
+/// decompresses them.
 pub struct Foreign {
     name: &'static str,
     endings: &'static [&'static str],
@@ -20,7 +20,7 @@ static FOREIGN: [Foreign; 7] = [
     Foreign {
         name: "bzip2",
         endings: &["bz2"],
-        // The block size is a digit; the magic number of the first block, or of the end, follows.
+        // The block size is a digit. Then comes the magic number of the first block or of the end.
         begins: &[b"BZh?1AY&SY", b"BZh?\x17rE8P\x90"],
         by: "bzip2 -dc",
     },
@@ -37,7 +37,7 @@ pub fn of_start(start: &[u8]) -> Option<&'static Foreign> {
     FOREIGN.iter().find(|foreign| foreign.is_start(start))
 }
 
-/// The file `name` in `directory` in one of these formats: its path and its format.
+/// The path and the format of the file `name` in `directory`, if it has one of these formats.
 pub fn beside(directory: &Path, name: &str) -> Option<(PathBuf, &'static Foreign)> {
     let all = FOREIGN.iter().flat_map(|foreign| foreign.endings.iter().map(move |ending| (foreign, ending)));
     all.map(|(foreign, ending)| (directory.join(format!("{name}.{ending}")), foreign))
@@ -101,7 +101,7 @@ mod tests {
             );
             assert_eq!(message, expected);
         }
-        // A text may begin with nearly the same bytes, and be shorter.
+        // A text may begin with nearly the same bytes, and it may be shorter.
         for bytes in [&b"BZhang wrote"[..], b"PK", b"7z", b""] {
             std::fs::write(&path, bytes).unwrap();
             let mut content = Vec::new();

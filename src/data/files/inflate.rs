@@ -1,8 +1,8 @@
-//! Gzip, as far as what comes out is in proportion to what goes in.
+//! Decompresses gzip, and limits the output in proportion to the input.
 //!
-//! Deflate makes up to 1032 bytes of one, and a file of a few megabytes could fill the memory. Data sets are compressed to a
-//! third or a tenth of their size (MNIST to a fifth, texts to a third), so a file that becomes much more is refused. The two
-//! numbers keep the memory of the readers below 16 times the size of their files and 64 MB.
+//! Deflate can expand one byte to 1032, so a file of a few megabytes could fill the memory. Data sets usually compress to
+//! between a third and a tenth of their size (MNIST to a fifth, texts to a third). A file that expands much more is
+//! refused. The two constants keep the memory of the readers below 16 times the size of their files plus 64 MB.
 
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -14,15 +14,15 @@ use super::{GZIP, read_error};
 use crate::error::{Error, Result};
 use crate::io::read_start;
 
-/// The most bytes out per byte in.
+/// The maximum number of output bytes per input byte.
 pub const RATIO: u64 = 12;
-/// The bytes that may come out of a small file, whatever its size: sorted labels compress to nearly nothing.
+/// The number of output bytes that a file of any size may have: sorted labels compress to almost nothing.
 pub const ALLOWANCE: u64 = 12_000_000;
 
 /// The uncompressed content of `compressed`, from the file at `path`.
 ///
 /// # Errors
-/// If its beginning cannot be read, or if it is compressed once more.
+/// If the beginning cannot be read, or if the content is compressed again.
 pub fn inflate<R: Read>(path: &Path, compressed: R) -> Result<Inflated<R>> {
     let decoder = MultiGzDecoder::new(BufReader::new(Counted { reader: compressed, count: 0 }));
     let mut decoder = Limited { decoder, out: 0 };
@@ -118,7 +118,7 @@ mod tests {
         for part in ["a.gz: its first ", "far more than data sets", "`gzip -dc a.gz > NEW_FILE`"] {
             assert!(message.contains(part), "{message}");
         }
-        // Two bits of each byte are random: a fifth of it remains, more than RATIO allows to be lost.
+        // Two bits of each byte are random. The data compress to a fifth, more than RATIO allows.
         let mut state = 1u32;
         let random = std::iter::repeat_with(|| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

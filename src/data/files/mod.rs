@@ -1,4 +1,4 @@
-//! Files of data sets, raw or compressed with gzip, which is told by their content and not by their name.
+//! Files of data sets, raw or compressed with gzip. The content decides, not the file name.
 
 mod foreign;
 mod inflate;
@@ -16,8 +16,8 @@ pub(super) use whole::{Whole, append, read_whole, reserved};
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// The file called `name`, or `name.gz`, in `directory`. Anything but a regular file counts only if there is none: opening
-/// it reports what it is.
+/// The file called `name`, or `name.gz`, in `directory`. Other entries count only if there is no such regular file: opening
+/// one then reports what it is.
 pub(super) fn find(directory: &Path, name: &str) -> Option<PathBuf> {
     let paths = both(directory, name);
     let exists = |path: &&PathBuf| fs::symlink_metadata(path).is_ok();
@@ -37,10 +37,10 @@ fn both(directory: &Path, name: &str) -> [PathBuf; 2] {
     [directory.join(name), directory.join(format!("{name}.gz"))]
 }
 
-/// The first of `paths`, the files that are there in the place of one.
+/// The first of `paths`, which are alternatives for the same file.
 ///
 /// # Errors
-/// If they do not all have the same uncompressed content.
+/// If the uncompressed contents differ.
 pub(super) fn only_one(paths: Vec<PathBuf>) -> Result<PathBuf> {
     let mut paths = paths.into_iter();
     let first = paths.next().unwrap_or_default();
@@ -73,7 +73,7 @@ fn have_same_content(one: &Path, other: &Path) -> Result<bool> {
     }
 }
 
-/// Reads until `buffer` is full or `content` ends; returns the number of bytes.
+/// Reads until `buffer` is full or `content` ends. Returns the number of bytes.
 pub(super) fn fill(content: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -85,8 +85,8 @@ pub(super) fn fill(content: &mut impl Read, buffer: &mut [u8]) -> io::Result<usi
     Ok(filled)
 }
 
-/// The error that [`find`] found no `name` in `directory`. If there is one in an unsupported compression, it tells how
-/// to decompress it.
+/// The error that [`find`] found no `name` in `directory`. If the file exists in an unsupported compression format, the
+/// error gives the command that decompresses it.
 pub(super) fn missing(directory: &Path, name: &str) -> Error {
     if let Some((path, foreign)) = foreign::beside(directory, name) {
         return foreign.refuse(&path);
@@ -107,7 +107,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// The most bytes that it can have, by the size of its file; `None` for a stream.
+    /// The maximum number of bytes, derived from the size of the file; `None` for a stream.
     pub fn most(&self) -> Option<u64> {
         self.most
     }
@@ -119,8 +119,8 @@ impl Read for Content {
     }
 }
 
-/// The content of the file at `path`, uncompressed if it is compressed. Reading fails as soon as more comes out of a
-/// compressed file than [`inflate`] allows.
+/// The uncompressed content of the file at `path`. Reading fails as soon as a compressed file expands to more than
+/// [`inflate`] allows.
 pub(super) fn open(path: &Path) -> Result<Content> {
     let mut input = open_input(path).map_err(|error| cannot_read(path, &error))?;
     let length = match &input {
@@ -137,7 +137,7 @@ pub(super) fn open(path: &Path) -> Result<Content> {
     Ok(Content { reader: Box::new(BufReader::new(inflate(path, all)?)), most })
 }
 
-/// The first bytes of `input`, the file at `path`, unless they are those of another compression format.
+/// The first bytes of `input`, the file at `path`. An error if they belong to another compression format.
 fn start_of(path: &Path, input: &mut impl Read) -> Result<Vec<u8>> {
     let start = read_start(input, foreign::LONGEST).map_err(|error| cannot_read(path, &error))?;
     foreign::of_start(&start).map_or(Ok(start), |foreign| Err(foreign.refuse(path)))
@@ -147,7 +147,7 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
     Error::data(path, format!("cannot be read: {error}"))
 }
 
-/// Says that the content of `path` could not be read.
+/// The error that the content of `path` could not be read.
 pub(super) fn read_error(path: &Path, error: &io::Error) -> Error {
     let message = match error.kind() {
         ErrorKind::UnexpectedEof => {
@@ -162,7 +162,7 @@ pub(super) fn read_error(path: &Path, error: &io::Error) -> Error {
     Error::data(path, message)
 }
 
-/// What to do about a compressed file that becomes too large: a raw file of that size is believed.
+/// Advice about a compressed file that expands too much. A raw file of that size is accepted.
 pub(super) fn by_hand(path: &Path) -> String {
     let file = path.display();
     format!(

@@ -1,4 +1,4 @@
-//! Files that are read as a whole, into memory of exactly their size as far as that is known.
+//! Reads entire files into buffers of exactly their size, if the size is known.
 
 use std::io::{self, Read, Seek};
 use std::path::Path;
@@ -7,21 +7,21 @@ use super::{GZIP, cannot_read, inflate, read_error, start_of};
 use crate::error::{Error, Result};
 use crate::io::{Input, open_input};
 
-/// The bytes by which memory grows at least, and in which streams are read.
+/// The minimum growth of a buffer in bytes, which is also the chunk size for streams.
 const PIECE: usize = 1 << 16;
 
 /// The uncompressed content of a file.
 pub struct Whole {
     /// The content.
     pub bytes: Vec<u8>,
-    /// The size of the file itself, as far as it was read.
+    /// The number of bytes read from the file itself.
     pub input: u64,
     /// Whether the file is compressed.
     pub is_compressed: bool,
 }
 
-/// The content of the file at `path`; at most `limit` bytes. A compressed file is decompressed twice: first to know its
-/// size, because memory that grows takes up to three times as much.
+/// The content of the file at `path`, at most `limit` bytes. A compressed file is decompressed twice, first to determine
+/// its size, because a growing buffer takes up to three times as much memory.
 ///
 /// # Errors
 /// As for [`open`](super::open) and for reading; also if the content has more than `limit` bytes.
@@ -82,7 +82,7 @@ fn check(path: &Path, size: u64, limit: u64) -> Result<u64> {
 /// An empty vector for `size` bytes of the file at `path`.
 ///
 /// # Errors
-/// If the system does not give the memory.
+/// If the system cannot provide the memory.
 pub fn reserved(path: &Path, size: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -92,7 +92,7 @@ pub fn reserved(path: &Path, size: u64) -> Result<Vec<u8>> {
     }
 }
 
-/// Appends what `content` holds to `bytes`, which grow by a quarter when they are full, not to twice their size.
+/// Appends `content` to `bytes`. A full buffer grows by a quarter, not to twice its size.
 pub fn append(bytes: &mut Vec<u8>, mut content: impl Read) -> io::Result<()> {
     let mut piece = vec![0; PIECE];
     loop {

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 const PLACES: [&str; 7] =
     ["", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw", "QMNIST/raw"];
 
-/// The files of one data set, in the order of [`FILES`]; several in the place of one if a directory has them by several
-/// names.
+/// The paths of the files of one data set, in the order of [`FILES`]. A file has several paths if the directory contains it
+/// under several names.
 type Files = [Vec<PathBuf>; 4];
 
 /// The files of several data sets, by the prefix of their names.
@@ -25,7 +25,7 @@ type Sets = BTreeMap<String, Files>;
 /// their names: `EMNIST/raw/emnist-letters`.
 ///
 /// # Errors
-/// When a file is missing, when there are several data sets, and when a file is there by several names (raw and compressed,
+/// If a file is missing, if there are several data sets, or if a file exists under several names (raw and compressed,
 /// `t10k-` and `test-`) with different contents.
 pub fn find(directory: &Path) -> Result<[PathBuf; 4]> {
     let Some((place, mut sets)) = sets_of(directory) else { return Err(files::missing(directory, FILES[0])) };
@@ -57,7 +57,7 @@ pub fn holds_any(directory: &Path) -> bool {
     sets_of(directory).is_some()
 }
 
-/// Of each of the files the one to read.
+/// Chooses one path per file.
 fn chosen(files: Files) -> Result<[PathBuf; 4]> {
     let mut chosen: [PathBuf; 4] = Default::default();
     for (chosen, paths) in chosen.iter_mut().zip(files) {
@@ -81,8 +81,8 @@ fn sets_of(directory: &Path) -> Option<(PathBuf, Sets)> {
 fn scan(place: &Path) -> Sets {
     let mut sets = Sets::new();
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
-    // A raw file comes before its compressed copy. What is no regular file counts only in place of none: opening it reports
-    // what it is. (Some archives have a directory by the name of each file.)
+    // A raw file comes before its compressed copy. Entries other than regular files count only if there is no regular file:
+    // opening one then reports what it is. (Some archives have a directory with the name of each file.)
     let mut paths: Vec<(bool, PathBuf)> =
         entries.map(|entry| entry.path()).map(|path| (!path.is_file(), path)).collect();
     paths.sort();

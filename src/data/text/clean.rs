@@ -9,7 +9,8 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use super::room::Allow;
 use crate::error::Result;
 
-/// The most combining marks in a row. Scripts need a few; normalisation keeps all of them in memory, several times.
+/// The maximum number of combining marks in a row. Scripts need a few. Normalisation keeps several copies of all of them in
+/// memory.
 const MOST_MARKS: usize = 1000;
 
 /// `text` with lines that end in `\n`, in Unicode's normalisation form C, with ASCII hyphens and without invisible characters
@@ -48,7 +49,7 @@ pub fn endless_marks(text: &str) -> Option<usize> {
     None
 }
 
-/// A string of `characters`, which should have about `length` bytes. It grows by a quarter if there are more.
+/// A string of `characters` with about `length` bytes. If there are more bytes, it grows by a quarter.
 fn collected(characters: impl Iterator<Item = char>, length: usize, allow: Allow) -> Result<String> {
     allow(length)?;
     let mut out = String::with_capacity(length);
@@ -59,7 +60,7 @@ fn collected(characters: impl Iterator<Item = char>, length: usize, allow: Allow
     Ok(out)
 }
 
-/// Makes room for `bytes` more in `out`.
+/// Makes room for `bytes` more bytes in `out`.
 fn make_room(out: &mut String, bytes: usize, allow: Allow) -> Result<()> {
     if out.capacity() - out.len() < bytes {
         let more = (out.len() / 4).max(bytes).max(64);
@@ -72,7 +73,7 @@ fn make_room(out: &mut String, bytes: usize, allow: Allow) -> Result<()> {
 /// `text` in lower case, normalised.
 ///
 /// # Errors
-/// The refusal of `allow`.
+/// The error of `allow`.
 pub fn lowercase(mut text: String, allow: Allow) -> Result<String> {
     if text.is_ascii() {
         text.make_ascii_lowercase();

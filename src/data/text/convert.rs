@@ -9,7 +9,7 @@ use crate::io::{read_bytes, read_text, write_output};
 
 /// What every verse of the Bible is asked for by.
 const WHOLE_BIBLE: &str = "gen1:1-rev22:21";
-/// The most bytes that the whole Bible has, with headings and indentation.
+/// The maximum size in bytes of the complete Bible with headings and indentation.
 const MOST_PRINTED: u64 = 20_000_000;
 /// The files of the package that [`bible`] needs.
 pub const OF_BIBLE: &[&str] = &["bin/bible", "lib/bible.data", "lib/bible.data.conc"];

@@ -1,5 +1,5 @@
-//! How often each word of a text occurs, in about 60 bytes per different word: a word is a part of the text, and lists grow by
-//! a quarter. A text may consist of different words only.
+//! Counts how often each word of a text occurs, in about 60 bytes per different word. Words are slices of the text, and
+//! lists grow by a quarter, because a text may consist of different words only.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -10,12 +10,12 @@ use super::room::Allow;
 use super::tokens::UNKNOWN;
 use crate::error::{Error, Result};
 
-/// The most bytes that each different word takes, here and in the vocabulary that is made of it.
+/// The maximum number of bytes per different word, here and in the vocabulary made from the counts.
 const BYTES_PER_WORD: usize = 70;
-/// The fewest words that a list grows by.
+/// The minimum growth of a list, in words.
 const FEWEST: usize = 1024;
 
-/// The words of a text, and how often each occurs.
+/// The words of a text and how often each occurs.
 pub struct Counts<'a> {
     allow: Allow<'a>,
     refusal: Option<Error>,
@@ -27,7 +27,7 @@ pub struct Counts<'a> {
 }
 
 impl<'a> Counts<'a> {
-    /// No words but `<unk>`, which does not occur; `allow` is asked as their number grows.
+    /// Only `<unk>`, with a count of zero. `allow` is asked as the number of words grows.
     pub fn new(allow: Allow<'a>) -> Counts<'a> {
         let mut counts = Counts {
             allow,
@@ -53,7 +53,7 @@ impl<'a> Counts<'a> {
         let hash = |&place: &usize| hasher.hash_one(words[place]);
         match places.entry(hasher.hash_one(word), |&place| words[place] == word, hash) {
             Entry::Occupied(place) => counts[*place.get()] += times,
-            // What follows a refusal is not counted: there is no vocabulary then.
+            // After a refusal no new words are counted, because there will be no vocabulary.
             Entry::Vacant(_) if self.refusal.is_some() => {}
             Entry::Vacant(entry) => {
                 entry.insert(words.len());
@@ -69,15 +69,15 @@ impl<'a> Counts<'a> {
         }
     }
 
-    /// The number of words counted, each as often as it occurs.
+    /// The number of words counted, including repetitions.
     ///
     /// # Errors
-    /// The refusal of `allow`, if there was one.
+    /// The error of `allow`, if it refused.
     pub fn tokens(&mut self) -> Result<usize> {
         self.refusal.take().map_or(Ok(self.tokens), Err)
     }
 
-    /// At most `limit` of the words, by falling frequency, then by text; `<unk>` is always among them.
+    /// At most `limit` of the words, by descending frequency, then by text. `<unk>` is always included.
     pub fn most_frequent(self, limit: usize) -> Vec<String> {
         let Counts { words, counts, places, .. } = self;
         drop(places);

@@ -103,7 +103,7 @@ impl<'a> Texts<'a> {
         set
     }
 
-    /// Reads the file of `part` unless it was read before; returns its place among the files.
+    /// Reads the file of `part` unless it has been read. Returns its index among the files.
     fn open(&mut self, part: Part) -> Result<usize> {
         let is_inside = self.data.dataset == "genesis";
         let path = match is_inside {
@@ -173,12 +173,12 @@ fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<Pa
     Ok(dir.map_or_else(|| path.clone(), |dir| dir.join(path)))
 }
 
-/// The largest text that is read: one that takes half of the memory leaves no room for its tokens.
+/// The maximum size of a text: a text that takes half of the memory leaves no room for its tokens.
 fn most_bytes() -> u64 {
     available_bytes().map_or(u64::MAX, |bytes| bytes as u64 / 2)
 }
 
-/// The text that is the content of the file at `path`, cleaned.
+/// The text of the file at `path`, cleaned.
 fn read(path: &Path, bytes: Vec<u8>, is_lowercase: bool, allow: Allow) -> Result<String> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -207,7 +207,7 @@ fn read(path: &Path, bytes: Vec<u8>, is_lowercase: bool, allow: Allow) -> Result
     if is_lowercase { lowercase(text, allow) } else { Ok(text) }
 }
 
-/// The number, from 1, of the line that `before` leads to.
+/// The number, starting at 1, of the line after `before`.
 fn line_of(before: &[u8]) -> usize {
     let text = String::from_utf8_lossy(before).into_owned();
     clean(text, &|_| Ok(())).map_or(1, |text| text.split('\n').count())

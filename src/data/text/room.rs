@@ -1,5 +1,5 @@
-//! How much memory texts may take, by the size of their files. Raw texts stay within it by themselves; of compressed ones,
-//! which become larger than their files, the number of tokens and words decides.
+//! Limits the memory that texts may take, in proportion to the size of their files. Raw texts always stay within the limit.
+//! Compressed texts expand, so the number of their tokens and words decides.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 
 /// Bytes of memory per byte of the files.
 const RATIO: u64 = 16;
-/// Bytes of memory for small files.
+/// Additional bytes, for small files.
 const ALLOWANCE: u64 = 48_000_000;
 
-/// Is asked before this number of bytes more is taken.
+/// Asked before this many more bytes are allocated.
 pub type Allow<'a> = &'a dyn Fn(usize) -> Result<()>;
 
 /// The memory of the texts of a data set.
@@ -19,14 +19,14 @@ pub type Allow<'a> = &'a dyn Fn(usize) -> Result<()>;
 pub struct Room {
     /// Bytes of the files.
     input: u64,
-    /// Bytes of the texts and tokens made of them.
+    /// Bytes of the texts and tokens in memory.
     held: u64,
-    /// One of the files that are compressed.
+    /// One of the compressed files, if there is one.
     compressed: Option<PathBuf>,
 }
 
 impl Room {
-    /// Counts the file at `path`, which was read.
+    /// Counts the file at `path`, which has been read.
     pub fn read(&mut self, path: &Path, whole: &Whole) {
         self.input += whole.input;
         if whole.is_compressed {
@@ -42,7 +42,7 @@ impl Room {
     /// Whether `bytes` more fit.
     ///
     /// # Errors
-    /// If they do not, and a compressed file is the reason.
+    /// If they do not fit and a compressed file is the cause.
     pub fn allow(&self, bytes: usize) -> Result<()> {
         let most = self.input.saturating_mul(RATIO).saturating_add(ALLOWANCE);
         match &self.compressed {

@@ -10,8 +10,8 @@ pub const END_OF_LINE: &str = "<eos>";
 /// The token that stands for all words outside the vocabulary.
 pub const UNKNOWN: &str = "<unk>";
 
-/// Passes the tokens of `text`, which is [prepared](super::clean), to `give`, one after another, split as `how`
-/// specifies. Tokens are parts of the text: none is copied.
+/// Passes the tokens of `text`, which is [prepared](super::clean), to `give`, one after another. `how` specifies how the
+/// text is split. Tokens are slices of the text and are not copied.
 pub fn tokens<'a>(text: &'a str, how: &Text, give: &mut dyn FnMut(&'a str)) {
     for line in text.lines() {
         match (how.level, how.punctuation) {

@@ -39,10 +39,10 @@ pub struct Graph {
     /// Of each layer: the earlier one whose weight it shares.
     #[serde(skip)]
     tied: Vec<Option<usize>>,
-    /// Of each layer: the first later one that shares its weight.
+    /// For each layer: the first later layer that shares its weight.
     #[serde(skip)]
     shared_by: Vec<Option<usize>>,
-    /// The layers in the order of their names.
+    /// The indices of the layers, sorted by name.
     #[serde(skip)]
     by_name: Vec<usize>,
 }
@@ -56,7 +56,7 @@ impl Graph {
         Graph::check(input, layers).map_err(|(error, _)| error)
     }
 
-    /// [`Graph::new`]; the second part of an error is the number of the layer to blame.
+    /// [`Graph::new`]; the second part of an error is the index of the faulty layer.
     fn check(input: Shape, layers: Vec<Node>) -> std::result::Result<Graph, (Error, usize)> {
         let mut numbers = HashMap::from([(INPUT, 0)]);
         let (mut sources, mut shapes, mut tied) = (Vec::<Vec<usize>>::new(), vec![input], Vec::new());
@@ -180,7 +180,7 @@ impl Graph {
         self.tied[index]
     }
 
-    /// The first layer whose weight is that of layer `index`, an earlier one.
+    /// The first layer whose weight is that of the earlier layer `index`.
     pub fn shared_by(&self, index: usize) -> Option<usize> {
         self.shared_by[index]
     }
@@ -190,7 +190,7 @@ impl Graph {
         self.tied(index).is_some() || self.shared_by(index).is_some()
     }
 
-    /// The number of the layer that is called `name`.
+    /// The index of the layer called `name`.
     pub fn find(&self, name: &str) -> Option<usize> {
         let found = self.by_name.binary_search_by_key(&name, |&layer| self.layers[layer].name.as_str());
         found.ok().map(|place| self.by_name[place])
@@ -224,7 +224,7 @@ impl Graph {
             .map_err(|message| shape_error(&node.name, node.layer.kind(), message))
     }
 
-    /// Puts the name of the layer that makes source `number` to what is wrong with it.
+    /// Adds the name of the layer that produces source `number` to an error message.
     pub(super) fn fail_at<T>(&self, number: usize, result: std::result::Result<T, String>) -> Result<T> {
         result.map_err(|message| match number.checked_sub(1).map(|layer| &self.layers[layer]) {
             Some(node) => shape_error(&node.name, node.layer.kind(), message),
@@ -257,15 +257,15 @@ impl Graph {
     }
 }
 
-/// Whether one number is in `numbers` twice.
+/// Whether `numbers` contains a number twice.
 fn has_twice(numbers: &[usize]) -> bool {
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable();
     sorted.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-/// The number of the layer whose weight `node` shares, if that fits: it is an earlier one, which `numbers` has by its name, and
-/// has a weight of the shape that `node` needs.
+/// The index of the layer whose weight `node` shares. It must be an earlier layer, which `numbers` finds by name, with a
+/// weight of the shape that `node` needs.
 fn find_tied(
     node: &Node,
     inputs: &[Shape],

@@ -49,7 +49,7 @@ pub struct Conv2d {
     pub bias_init: Init,
 }
 
-/// The most pixels that lie at different places from the outputs: the gradient of the input has a pass for each.
+/// The maximum number of input pixel phases relative to the outputs: the gradient of the input takes one pass per phase.
 const MOST_PHASES: usize = 1 << 16;
 
 impl Conv2d {

@@ -33,7 +33,7 @@ impl Network {
             let weight = of_layer(&parameters.table, owner).iter().find(|own| own.spec.name == "weight");
             ranges[i].push(weight.map(|weight| weight.range.clone()).expect("the graph has found it"));
         }
-        // From the last layer on: the tensors that a later one reads.
+        // From the last layer to the first: the tensors that a later layer reads.
         let mut read = HashSet::new();
         let mut shared: Vec<Vec<bool>> = Vec::with_capacity(count);
         for own in ranges.iter().rev() {

@@ -4,7 +4,7 @@
 //! - `vectors`: the vector width of a processor, and of OpenBLAS's kernels
 //! - `kernels`: which kernels OpenBLAS uses here, and whether they suit the processor
 //! - `restart`: restarts the program if OpenBLAS has chosen poor kernels by itself
-//! - `room`: whether it can have the address space that it needs
+//! - `room`: checks the address space that OpenBLAS needs
 //! - `check`: whether its products are correct
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

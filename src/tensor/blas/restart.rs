@@ -52,8 +52,8 @@ extern "C" fn constructor() {
     let Some(processor) = Vectors::of_processor() else { return };
     let variable = |name: &str| std::env::var(name).ok();
     let candidates = candidates(&core_type(), processor, has_choice(&config()), variable);
-    // Only the program itself can be restarted: not a program that has loaded it as a library, and not a loader. Without
-    // room for products, no kernels can be checked.
+    // Only the program itself can be restarted, not a program that has loaded it as a library, nor a loader. Without
+    // address space for products, no kernels can be checked.
     let Some(program) = (!candidates.is_empty() && check_blas_room(1).is_ok()).then(own_program).flatten()
     else {
         return;

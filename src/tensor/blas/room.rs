@@ -1,8 +1,8 @@
 //! The address space that OpenBLAS needs.
 //!
-//! For each thread that computes a product at the same time as others, OpenBLAS maps a buffer and keeps it. If the system
-//! refuses, for example because of `ulimit -v`, OpenBLAS retries without end. So this program asks before the first
-//! product, for as much, and gives it back.
+//! For each thread that computes a product concurrently, OpenBLAS maps a buffer and keeps it. If the system refuses, for
+//! example because of `ulimit -v`, OpenBLAS retries forever. This program therefore maps and unmaps the same amount before
+//! the first product.
 
 use std::io;
 use std::ptr;
@@ -10,7 +10,7 @@ use std::ptr;
 use crate::error::{Error, Result};
 use crate::text::plural;
 
-/// The size of a buffer: `BUFFER_SIZE` of OpenBLAS, which is the same on the processors it has the widest kernels for.
+/// The size of a buffer: `BUFFER_SIZE` of OpenBLAS, which is the same on all processors with the widest kernels.
 const BUFFER: usize = 32 << 22;
 
 /// Refuses to compute on `threads` threads if OpenBLAS would hang.
@@ -40,7 +40,7 @@ fn room_for(count: usize, size: usize) -> io::Result<()> {
     let mut outcome = Ok(());
     for _ in 0..count {
         let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping anywhere, which nothing else knows.
+        // SAFETY: a new mapping at any address, which nothing else uses.
         let address = unsafe { libc::mmap(ptr::null_mut(), size, access, kind, -1, 0) };
         if address == libc::MAP_FAILED {
             outcome = Err(io::Error::last_os_error());
@@ -55,10 +55,10 @@ fn room_for(count: usize, size: usize) -> io::Result<()> {
     outcome
 }
 
-/// The limit of this process's address space in bytes, if there is one.
+/// The address space limit of this process in bytes, if there is one.
 fn limit() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: one record is lent for the call.
+    // SAFETY: the call fills one record, which it borrows.
     let known = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
     (known && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
@@ -73,7 +73,7 @@ mod tests {
         let pages = |statm: String| statm.split(' ').next().unwrap().parse::<usize>().unwrap();
         let before = pages(mapped());
         room_for(2, BUFFER).unwrap();
-        // Other tests run meanwhile.
+        // Other tests run at the same time.
         assert!(pages(mapped()) < before + 2 * BUFFER / 4096);
         assert!(room_for(3, 1 << 46).is_err(), "half of what 47 bits can address");
     }

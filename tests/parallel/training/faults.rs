@@ -1,7 +1,7 @@
-//! One rank of a job is killed or stopped at any moment from its start on. The job ends by itself in time, says why,
-//! leaves nothing running, and can be resumed to the bits of a run that nothing has happened to.
+//! Kills or stops one rank of a job at a random moment after its start. The job must end by itself in time, report the
+//! reason and leave no processes running. After a resume, its results must be bit-identical to those of an undisturbed run.
 //!
-//! `make faults COUNT=500 SEED=1` does that many times and prints how often it went otherwise.
+//! `make faults COUNT=500 SEED=1` repeats this for many jobs and prints how often each failure occurred.
 
 mod tally;
 
@@ -21,7 +21,7 @@ use tally::Tally;
 /// Numbers of ranks.
 const WORLDS: [usize; 3] = [1, 2, 4];
 
-/// So many that training takes about as long as the start.
+/// As many steps that training takes about as long as the start.
 const STEPS: u64 = 150;
 const SETS: [&str; 5] = [
     "train.steps=150",
@@ -31,29 +31,28 @@ const SETS: [&str; 5] = [
     "exchange.warn_after=1",
 ];
 
-/// How long ranks wait for each other in a job that something happens to, and in one that must end well on a busy
-/// machine.
+/// The timeout of a job with a fault, and of a job that must succeed on a busy machine.
 const TIMEOUT: &str = "exchange.timeout=3";
 const PATIENT: &str = "exchange.timeout=100";
 
-/// A job must have ended so long after what happened to it: the timeout, as long again for ranks that were late to begin
-/// their wait, and what a launcher takes to end its ranks on a busy machine.
+/// The time in which a job must end after its fault: the timeout, the same again for ranks that began their wait late, and
+/// the time a launcher takes to end its ranks on a busy machine.
 const LIMIT: Duration = Duration::from_secs(15);
-/// A job that takes longer hangs.
+/// A job that takes longer is a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The part of a quiet run's time, and a little more, after which the `number`th fault happens. Any few of them in a row
-/// are spread evenly (the golden ratio).
+/// When the `number`th fault happens, as a fraction of slightly more than the time of a quiet run. Consecutive faults are
+/// spread evenly (the golden ratio).
 fn part(number: u64) -> f64 {
     1.1 * (number as f64 * 0.618_033_988_75).fract()
 }
 
-/// A few faults, among all other tests.
+/// A few faults, at the same time as all other tests.
 pub fn few(launcher: &Launcher, _: usize) {
     inflict(launcher, 6, 1).assert_none();
 }
 
-/// As many as `$COUNT`, drawn by `$SEED`.
+/// `$COUNT` faults, drawn with the seed `$SEED`.
 pub fn many(launcher: &Launcher, _: usize) {
     let number = |name: &str, default| {
         env::var(name)
@@ -62,7 +61,7 @@ pub fn many(launcher: &Launcher, _: usize) {
     inflict(launcher, number("COUNT", 500), number("SEED", 1)).assert_none();
 }
 
-/// What happens to a rank.
+/// The fault of a rank.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Killed,
@@ -75,7 +74,7 @@ struct Fault {
     ranks: usize,
     victim: usize,
     kind: Kind,
-    /// After the victim's start.
+    /// The delay after the start of the victim.
     delay: Duration,
 }
 
@@ -109,7 +108,7 @@ fn inflict(launcher: &Launcher, count: u64, seed: u64) -> Tally {
     tally
 }
 
-/// From the start of the last rank to the end of the job, of one that nothing happens to.
+/// The time from the start of the last rank to the end of an undisturbed job.
 fn quiet_time(launcher: &Launcher, ranks: usize) -> Duration {
     let directory = tempfile::tempdir().unwrap();
     let mut job = train(launcher, ranks, &[&SETS[..], &[PATIENT]].concat(), directory.path(), &[]);
@@ -120,15 +119,15 @@ fn quiet_time(launcher: &Launcher, ranks: usize) -> Duration {
     begin.elapsed()
 }
 
-/// A job that has ended, and how long after the fault.
+/// A job that has ended, and the time since the fault.
 struct Ended {
     end: Finished,
     after: Duration,
 }
 
-/// Does to `job` what `fault` says and waits for its end; none if it hangs.
+/// Inflicts `fault` on `job` and waits for its end; `None` if it hangs.
 fn suffer(job: &mut Running, fault: Fault) -> Option<Ended> {
-    // One that fails before it has started its ranks ends without the fault.
+    // A job that fails before it has started its ranks ends without the fault.
     let begin = Instant::now();
     let mut victim = None;
     while victim.is_none() && begin.elapsed() < PATIENCE && !job.has_ended() {
@@ -143,7 +142,7 @@ fn suffer(job: &mut Running, fault: Fault) -> Option<Ended> {
             Kind::Stopped => running::signal(pid, libc::SIGSTOP),
         }
         if fault.kind == Kind::Stopped && fault.ranks == 1 {
-            // Nobody else is there to notice. It is none the worse for it, even if the timeout has passed.
+            // No other rank notices. The job is not harmed, even if the timeout has passed.
             thread::sleep(Duration::from_secs(if fault.delay.subsec_millis().is_multiple_of(8) {
                 4
             } else {
@@ -156,7 +155,7 @@ fn suffer(job: &mut Running, fault: Fault) -> Option<Ended> {
     Some(Ended { end, after: struck.elapsed() })
 }
 
-/// Whether no process that knows `directory` is left, or none is after a moment.
+/// Whether all processes with `directory` in their command line end within a moment.
 fn is_gone(directory: &Path) -> bool {
     let begin = Instant::now();
     while !processes_of(directory).is_empty() {

@@ -58,7 +58,7 @@ pub fn for_ever(launcher: &Launcher, ranks: usize) {
     }
 }
 
-/// A job of which rank `late` has been stopped as soon as it was there, before it could start MPI.
+/// A job whose rank `late` was stopped as soon as it existed, before it could start MPI.
 fn stopped_at_start(launcher: &Launcher, ranks: usize, late: usize, run: &Path, sets: &[&str]) -> Running {
     let mut job = train(launcher, ranks, sets, run, &[]);
     job.wait_until("all ranks are there", |job| job.ranks().len() == ranks);
@@ -66,7 +66,7 @@ fn stopped_at_start(launcher: &Launcher, ranks: usize, late: usize, run: &Path, 
     job
 }
 
-/// Each rank but rank `late` says that it waits in MPI.
+/// Each rank except `late` reports that it waits in MPI.
 fn assert_all_wait(output: &str, ranks: usize, late: usize) {
     for rank in 0..ranks {
         let name = format!("ternflock: rank {rank} of {ranks} on ");
@@ -77,7 +77,7 @@ fn assert_all_wait(output: &str, ranks: usize, late: usize) {
     }
 }
 
-/// MPI itself has no deadline: the others end the job all the same.
+/// MPI itself has no deadline, but the other ranks still end the job.
 pub fn at_start(launcher: &Launcher, ranks: usize) {
     for late in [0, ranks - 1] {
         let directory = tempfile::tempdir().unwrap();
@@ -92,7 +92,7 @@ pub fn at_start(launcher: &Launcher, ranks: usize) {
     }
 }
 
-/// A signal to a rank that waits in MPI, however long the deadline.
+/// A signal ends a rank that waits in MPI, however long the deadline.
 pub fn at_start_signal(launcher: &Launcher, ranks: usize) {
     let directory = tempfile::tempdir().unwrap();
     let late = ranks - 1;
@@ -109,7 +109,7 @@ pub fn at_start_signal(launcher: &Launcher, ranks: usize) {
     assert!(end.output.contains(sentence), "{}", end.output);
 }
 
-/// The same for a command that has no job: its own option says how long.
+/// The same for a command without a job: its own option sets the timeout.
 pub fn at_start_of_bench(launcher: &Launcher, ranks: usize) {
     let words = ["bench", "allreduce", "--elements", "1e4", "--rounds", "1", "--timeout", "3"];
     let mut job = ternflock(launcher, ranks, &words);
@@ -121,7 +121,7 @@ pub fn at_start_of_bench(launcher: &Launcher, ranks: usize) {
     assert!(end.output.contains("and ends the job (exit code 7)"), "{}", end.output);
 }
 
-/// A launcher that does not answer keeps no rank from its end: `MPI_Abort` asks it to end the job.
+/// A launcher that does not answer does not keep a rank from ending: `MPI_Abort` asks it to end the job.
 pub fn launcher(launcher: &Launcher, ranks: usize) {
     let directory = tempfile::tempdir().unwrap();
     let mut job = under_way(launcher, ranks, directory.path(), &["exchange.timeout=3"]);
@@ -135,7 +135,7 @@ pub fn launcher(launcher: &Launcher, ranks: usize) {
     assert!(end.output.contains(&sentence(1)), "{}", end.output);
 }
 
-/// Rank 1 stops just before each of the calls that have no deadline of their own.
+/// Rank 1 stops just before each of the calls without a deadline.
 pub fn in_a_call(launcher: &Launcher, ranks: usize) {
     let directory = tempfile::tempdir().unwrap();
     let library = directory.path().join("stop.so");

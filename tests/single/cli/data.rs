@@ -205,7 +205,7 @@ fn data_that_are_read_from_no_directory_refuse_one() {
     for (name, reason) in sets {
         let line = format!("train tiny.toml --set data.dataset={name} --set data.dir=elsewhere");
         place.run(&line).refused(2, &[&format!("--set data.dir=elsewhere: data.dir: `{name}` {reason}")]);
-        // It is reported together with what else is wrong, and before anything is opened.
+        // It is reported together with the other errors, and before any file is opened.
         place.run(&format!("{line} --set train.steps=0")).refused(2, &["data.dir: ", reason, "train.steps"]);
     }
     place.run("train tiny.toml --set train.steps=1 --run-dir run").ended(0);

@@ -77,7 +77,7 @@ fn data_that_are_a_pipe_or_a_device_are_refused_at_once() {
     place.run(colour).refused(3, &["colour/data_batch_1.bin: cannot be read: Is a directory"]);
 }
 
-/// As the ranks of mpirun but the first have it: its advice must not be to use standard input.
+/// Like standard input on ranks other than 0 under mpirun: the advice must not be to use standard input.
 #[test]
 fn standard_input_that_is_a_device_is_refused_with_another_way() {
     let place = Place::new();

@@ -1,12 +1,12 @@
-//! Limits that the system sets (`ulimit`) and small disks end the program with a message, never hang it, and
-//! cost nothing that was saved.
+//! System limits (`ulimit`) and small disks: the program ends with a message, never hangs, and loses nothing that was
+//! saved.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::program::{Finished, Place, finish};
 
-/// `words` of the program, below the limit that `ulimit OPTION VALUE` sets.
+/// Runs the program with `words` under the limit set by `ulimit OPTION VALUE`.
 fn limited(place: &Place, option: &str, value: u64, words: &[&str]) -> Finished {
     let program = place.command(words);
     let mut command = Command::new("sh");
@@ -22,12 +22,12 @@ fn limited(place: &Place, option: &str, value: u64, words: &[&str]) -> Finished 
     finish(&mut command)
 }
 
-/// Without room for its buffers, OpenBLAS retries without end.
+/// Without address space for its buffers, OpenBLAS retries forever.
 #[test]
 fn too_little_address_space_for_blas_is_refused() {
     let place = Place::new();
     let mut refused = 0;
-    // From too little to be loaded to enough.
+    // From too little to load the program to enough.
     for kilobytes in (100_000..=500_000).step_by(50_000) {
         let run_dir = kilobytes.to_string();
         let end = limited(&place, "-v", kilobytes, &["train", "tiny.toml", "--run-dir", &run_dir]);
@@ -41,12 +41,12 @@ fn too_little_address_space_for_blas_is_refused() {
     assert!(refused > 0, "no limit was between too little and enough");
 }
 
-/// SIGXFSZ would end the process without a word.
+/// SIGXFSZ would end the process without a message.
 #[test]
 fn a_limit_on_the_size_of_files_is_an_error_of_the_file() {
     let place = Place::new();
     let words = ["train", "tiny.toml", "--run-dir", "run", "--set", "checkpoint.every=5"];
-    // In blocks of 512 bytes; a checkpoint has more than this, the other files less.
+    // In blocks of 512 bytes. A checkpoint is larger than this; the other files are smaller.
     let end = limited(&place, "-f", 16, &words);
     end.refused(
         4,
@@ -55,8 +55,9 @@ fn a_limit_on_the_size_of_files_is_an_error_of_the_file() {
     finish(&mut place.command(&[&words[..], &["--resume"]].concat())).ended(0);
 }
 
-/// Disks from two pages to a megabyte: the run ends with the code and message of the file that has no room, all that was
-/// saved is intact, and with more room the run continues to the bits of a run on a large disk.
+/// Disks from two pages to a megabyte. The run ends with the exit code and message for the file that has no space. All
+/// saved files are intact. With more space the run continues, and its results are bit-identical to those of a run on a
+/// large disk.
 #[test]
 fn a_disk_of_any_size_costs_nothing_that_was_saved() {
     let quiet = Place::new();
@@ -91,7 +92,7 @@ fn a_disk_of_any_size_costs_nothing_that_was_saved() {
     assert!(full > 5, "{full} disks were full");
 }
 
-/// A tmpfs over `disk`.
+/// Mounts a tmpfs on `disk`.
 struct Small(PathBuf);
 
 impl Small {
@@ -101,7 +102,7 @@ impl Small {
         if mount.is_ok_and(|output| output.status.success()) {
             return Some(Small(path));
         }
-        // Past the test harness, which keeps what a passing test prints.
+        // Bypasses the test harness, which captures the output of a passing test.
         let word = "skipped: mounting a tmpfs is not permitted here; run as root to test small disks\n";
         std::io::Write::write_all(&mut std::io::stderr(), word.as_bytes()).unwrap();
         None

@@ -167,7 +167,7 @@ fn a_directory_belongs_to_one_run_at_a_time() {
     assert_eq!(place.inspect("run/checkpoints/step-0000001500.h5")["step"], 1500);
 }
 
-/// Whichever comes first: one run goes on, and the other leaves it alone.
+/// Whichever comes first, one run continues and the other does not touch it.
 #[test]
 fn of_two_starts_at_once_one_is_refused() {
     let place = Place::new();
@@ -179,7 +179,7 @@ fn of_two_starts_at_once_one_is_refused() {
         ends.sort_by_key(|end| end.code);
         let [one, other] = ends;
         let one = one.ended(0);
-        // A run that is complete takes so little time that the second may find it over.
+        // A run takes so little time that it may be complete before the second one starts.
         if !resume.is_empty() && other.code == Some(0) {
             continue;
         }

@@ -123,7 +123,7 @@ fn held_up() -> (Place, Running, PipeReader) {
     let room = unsafe { libc::fcntl(log.as_raw_fd(), libc::F_GETPIPE_SZ) };
     log.write_all(&vec![b'.'; usize::try_from(room).unwrap()]).unwrap();
     let run = Running(train(&place, &[]).stdout(Stdio::null()).stderr(log).spawn().unwrap());
-    // Signals are caught before the run directory is made; its events are opened last.
+    // Signals are caught before the run directory is created, and its events file is opened last.
     wait_for("the run directory", || place.path("run/metrics.jsonl").exists().then_some(()));
     (place, run, reader)
 }

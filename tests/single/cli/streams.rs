@@ -56,7 +56,7 @@ fn nobody_reads_standard_error() {
     assert_eq!(place.inspect("run/checkpoints/best.h5")["step"], 20);
 }
 
-/// A result that could not be written is a failure of its own kind: the work is done, and nobody has to do it again.
+/// An unprinted result has its own exit code: the work is done and need not be repeated.
 #[test]
 fn a_full_disk_under_standard_output_is_said() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! How much memory something takes at its peak, and how long.
+//! Measures peak memory and processor time.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -7,7 +7,7 @@ use std::time::Duration;
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-/// What grows takes its old and its new memory at once here, since `realloc` is the default one.
+/// A growing buffer holds its old and its new memory at the same time here, since `realloc` is the default one.
 struct Counting;
 
 // SAFETY: the system's allocator does the work.
@@ -29,15 +29,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The processor time of this thread, which other work on the machine hardly changes.
+/// The processor time of this thread, which other work on the machine hardly affects.
 fn now() -> Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: one `timespec` is lent for the call.
+    // SAFETY: the call fills one `timespec`, which it borrows.
     assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) }, 0);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
-/// The result of `work`, the most bytes of memory that it took at a time, and its processor time.
+/// The result of `work`, its peak memory in bytes, and its processor time.
 pub fn measured<T>(work: impl FnOnce() -> T) -> (T, usize, Duration) {
     let before = HELD.load(Relaxed);
     PEAK.store(before, Relaxed);
@@ -46,7 +46,7 @@ pub fn measured<T>(work: impl FnOnce() -> T) -> (T, usize, Duration) {
     (result, PEAK.load(Relaxed) - before, now() - start)
 }
 
-/// Runs `work`, which reads files of `input` bytes, and checks its memory.
+/// Runs `work`, which reads files of `input` bytes, and checks its peak memory.
 #[track_caller]
 pub fn bounded<T>(what: &str, input: u64, work: impl FnOnce() -> T) -> (T, Duration) {
     let (result, peak, time) = measured(work);
@@ -61,8 +61,8 @@ pub fn bounded<T>(what: &str, input: u64, work: impl FnOnce() -> T) -> (T, Durat
     (result, time)
 }
 
-/// Checks that files of four times the size take at most six times as long: the shortest time of several, since other work
-/// may run on the machine.
+/// Checks that files of four times the size take at most six times as long. Compares the shortest of several times, since
+/// other work may run on the machine.
 #[track_caller]
 pub fn scales(what: &str, small: &mut dyn FnMut() -> Duration, large: &mut dyn FnMut() -> Duration) {
     let mut shortest = [Duration::MAX; 2];

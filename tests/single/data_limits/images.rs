@@ -20,14 +20,14 @@ fn header(dimensions: &[u32]) -> Vec<u8> {
     std::iter::once(&magic).chain(dimensions).flat_map(|word| word.to_be_bytes()).collect()
 }
 
-/// The message of an error of opening `name` from `files`; empty if there is none.
+/// The error message of opening `name` from `files`; empty if it succeeds.
 #[track_caller]
 fn open(what: &str, name: &str, files: &Files) -> (String, Duration) {
     let (outcome, time) = bounded(what, files.size(), || data::open(name, Some(files.path())));
     (outcome.err().map_or(String::new(), |error| error.to_string()), time)
 }
 
-/// Images of 100x100 in `count` samples, and as many labels, all zero.
+/// `count` images of 100x100 and as many labels, all zero.
 fn zeros(count: u32, is_compressed: bool) -> Files {
     let files = Files::new();
     for (index, name) in IDX.iter().enumerate() {
@@ -48,7 +48,7 @@ fn zeros(count: u32, is_compressed: bool) -> Files {
 }
 
 pub fn stay_in_bounds() {
-    // Raw files of this size are believed; compressed ones are not.
+    // Raw files of this size are accepted; compressed ones are not.
     assert_eq!(open("raw IDX", "idx", &zeros(5_000, false)).0, "");
     let message = open("compressed IDX", "idx", &zeros(50_000, true)).0;
     assert!(
@@ -62,7 +62,7 @@ pub fn stay_in_bounds() {
     cifar();
 }
 
-/// Headers claim what they like.
+/// Headers may claim any size.
 fn claims() {
     for (dimensions, part) in [
         ([0, u32::MAX, u32::MAX], "impossible array"),
@@ -94,7 +94,7 @@ fn cifar() {
     assert!(message.contains("data_batch_1.bin: its first ") && message.contains("gzip -dc"), "{message}");
     let message = open("short CIFAR", "cifar-10", &write(&[0; 3073])).0;
     assert!(message.contains("data_batch_1.bin: cut short in record 1"), "{message}");
-    // As compressible as is just allowed: a part of it is random, and evenly so.
+    // Compressible just within the limit: an evenly distributed part of it is random.
     let mut state = 1u32;
     let mut bytes = vec![0; size as usize];
     for record in bytes.chunks_mut(3073) {

@@ -1,4 +1,4 @@
-//! Files that are made for the tests.
+//! Creates files for the tests.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::{Compression, write::GzEncoder};
 
-/// Compresses what `content` holds, without ever holding it.
+/// Compresses `content` as a stream.
 pub fn gzip(mut content: impl Read) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     io::copy(&mut content, &mut encoder).unwrap();
@@ -25,14 +25,14 @@ impl Files {
         self.0.path()
     }
 
-    /// Writes a file, and returns its path.
+    /// Writes a file and returns its path.
     pub fn write(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.path().join(name);
         fs::File::create(&path).unwrap().write_all(content).unwrap();
         path
     }
 
-    /// The size of all files.
+    /// The total size of the files.
     pub fn size(&self) -> u64 {
         let entries = fs::read_dir(self.path()).unwrap();
         entries.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()

@@ -1,4 +1,4 @@
-//! Texts, and what comes through a pipe.
+//! Texts, and data from a pipe.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _, repeat};
@@ -12,7 +12,7 @@ use ternflock::job::{Data, Level, Punctuation, Text};
 use crate::heap::{bounded, scales};
 use crate::made::{Files, gzip};
 
-/// How a text is read: by characters and as it is; by words, in lower case and with marks apart.
+/// How a text is read: by character and unchanged, or by word, in lower case and with separate punctuation.
 fn ways() -> [Text; 2] {
     let by_character = Text {
         train: Some("a".into()),
@@ -30,7 +30,7 @@ fn ways() -> [Text; 2] {
     [Text { lowercase: true, level, punctuation: Punctuation::Apart, ..by_character.clone() }, by_character]
 }
 
-/// Reads all parts of the text `a`, and counts its tokens; otherwise returns the message.
+/// Reads all parts of the text `a` and counts its tokens; otherwise returns the message.
 fn read(how: &Text, directory: Option<&Path>) -> Result<usize, String> {
     let data = Data {
         dataset: "text".into(),
@@ -57,7 +57,7 @@ fn read(how: &Text, directory: Option<&Path>) -> Result<usize, String> {
 fn read_both(what: &str, content: &[u8]) -> [Result<usize, String>; 2] {
     let files = Files::new();
     files.write("a", content);
-    // The text is one of several: the last lines are the others.
+    // The text is one of several: the others are its last lines.
     ways().map(|how| bounded(what, files.size(), || read(&how, Some(files.path()))).0)
 }
 
@@ -71,7 +71,7 @@ fn different_words(count: usize) -> String {
     text
 }
 
-/// Words of three letters: nothing makes more different words of as few bytes.
+/// Words of three letters: this gives the most different words for a number of bytes.
 fn short_words() -> Vec<u8> {
     let letters: Vec<u8> = (b'!'..=b'~').filter(|letter| !letter.is_ascii_uppercase()).collect();
     let words = letters.iter().flat_map(|&a| letters.iter().map(move |&b| (a, b)));
@@ -109,7 +109,7 @@ pub fn stay_in_bounds() {
     scaled();
 }
 
-/// Too much comes out of some; of others the text is believed, but not its many tokens or words.
+/// Some expand too much. Others expand to an acceptable text with too many tokens or words.
 fn compressed() {
     let member = gzip(&b"a"[..]);
     for (what, content, part) in [
@@ -122,7 +122,7 @@ fn compressed() {
         ("members with nothing", gzip(&b""[..]).repeat(100_000), "is empty"),
     ] {
         let [by_word, by_character] = read_both(what, &content);
-        // By characters there are few different tokens.
+        // By character there are few different tokens.
         let both = [Some(by_word), Some(by_character).filter(|_| what != "too many compressed words")];
         for outcome in both.into_iter().flatten() {
             let message = outcome.err().unwrap_or_default();
@@ -132,7 +132,7 @@ fn compressed() {
     }
 }
 
-/// A pipe has no size: its input is what was read.
+/// A pipe has no size: the bytes read count as its size.
 fn piped() {
     for (what, content, is_right) in [
         ("piped newlines", [&b"a"[..], &[b'\n'; 3_000_000]].concat(), true),
@@ -145,7 +145,7 @@ fn piped() {
             let how = Text { train: Some(format!("/dev/fd/{}", reader.as_raw_fd()).into()), ..how };
             let length = content.len() as u64;
             std::thread::scope(|scope| {
-                // The reader may leave early.
+                // The reader may stop early.
                 scope.spawn(|| drop((writer.write_all(&content), writer)));
                 let (outcome, _) = bounded(what, length, || read(&how, None));
                 drop(reader);

@@ -1,4 +1,4 @@
-//! Networks with many layers, long chains and layers of many inputs.
+//! Networks with many layers, long chains, and layers with many inputs.
 
 use serde_json::{Map, Value, json};
 use ternflock::compress::census::census;
@@ -13,7 +13,7 @@ use crate::check;
 const VECTOR: Shape = Shape::Vector { features: 1 };
 const IMAGE: Shape = Shape::Image { channels: 1, height: 1, width: 1 };
 
-/// A network of `layers` as a checkpoint has it.
+/// A network of `layers` as stored in a checkpoint.
 fn json(input: Shape, layers: Vec<Value>) -> (String, usize) {
     let text = json!({"input": input, "layers": layers}).to_string();
     let bytes = text.len();
@@ -24,7 +24,7 @@ fn graph(text: &str) -> Graph {
     Graph::from_json(text).unwrap()
 }
 
-/// `count` layers of `kind`, each behind the other.
+/// `count` layers of `kind` in a chain.
 fn chain(kind: &Value, count: usize) -> Vec<Value> {
     let layer = |i: usize| {
         let mut layer = kind.as_object().unwrap().clone();
@@ -34,7 +34,7 @@ fn chain(kind: &Value, count: usize) -> Vec<Value> {
     (0..count).map(layer).collect()
 }
 
-/// `count` layers of `kind` side by side, which `meet` reads.
+/// `count` parallel layers of `kind`, all read by `meet`.
 fn fan(kind: &Value, meet: &str, count: usize) -> Vec<Value> {
     let mut layers = chain(kind, count);
     for layer in &mut layers {
@@ -99,7 +99,7 @@ fn networks_are_built() {
     );
 }
 
-/// What `inspect`, `compress` and the stages of a job ask of a network.
+/// The work that `inspect`, `compress` and the stages of a job do on a network.
 #[test]
 fn networks_are_searched() {
     let conv = json!({"type": "conv2d", "filters": 1, "kernel": 1});
@@ -134,7 +134,7 @@ fn networks_are_searched() {
     });
 }
 
-/// Numbers in a table cost nothing by their size: what would not fit is refused before it is made.
+/// Large numbers in a table cost nothing: sizes that would not fit are refused before allocation.
 #[test]
 fn sizes_of_layers() {
     for (what, input, layer) in [

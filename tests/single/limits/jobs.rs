@@ -1,4 +1,4 @@
-//! Job files with much of one thing.
+//! Job files with many entries of one kind.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use ternflock::train;
 
 use crate::check;
 
-/// A job but for its network.
+/// A job without its network.
 pub const START: &str =
     "name = \"a\"\n[data]\ndataset = \"digits\"\n[train]\nepochs = 1\n[optimizer]\nlearning_rate = 0.1\n";
 
@@ -23,14 +23,14 @@ pub fn load(text: &str, sets: &[String]) -> Result<Loaded> {
     train::load(file.path(), sets)
 }
 
-/// What is wrong with `text`.
+/// The error message for `text`.
 pub fn refused(text: &str, sets: &[String]) -> String {
     let message = load(text, sets).unwrap_err().to_string();
     assert!(message.len() < 60_000, "a message of {} bytes", message.len());
     message
 }
 
-/// Checks a job that is accepted: `start`, and `more` of a size.
+/// Checks a job that is accepted: `start`, followed by `more` of a given size.
 fn accepted(what: &str, start: &str, size: usize, more: impl Fn(usize) -> String) {
     let make = |size| {
         let text = format!("{start}{}", more(size));
@@ -42,7 +42,7 @@ fn accepted(what: &str, start: &str, size: usize, more: impl Fn(usize) -> String
     });
 }
 
-/// The same of one that is refused, and why.
+/// The same for a job that is refused, with the reason.
 fn refuses(what: &str, start: &str, size: usize, why: &str, more: impl Fn(usize) -> String) {
     let make = |size| {
         let text = format!("{start}{}", more(size));

@@ -1,4 +1,4 @@
-//! What small inputs cost: heap of at most 16 times the input and 64 MB, and time that grows no faster than the input.
+//! The cost of small inputs: heap of at most 16 times the input plus 64 MB, and time that grows no faster than the input.
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 #[path = "../counting.rs"]
@@ -10,20 +10,21 @@ mod sweeps;
 
 use counting::most_held;
 
-/// Heap that every input may take, and the heap for each of its bytes.
+/// The heap that every input may take, and the heap per byte of input.
 const HEAP: usize = 64 << 20;
 const HEAP_PER_BYTE: usize = 16;
 
-/// Of an input that is four times as large, the time may be so many times as long.
+/// The maximum ratio of times for an input that is four times as large.
 const MOST_TIMES: f64 = 6.0;
 
-/// Shorter times are not compared: they are those of the clock and of the caches.
+/// Shorter times are not compared, because the clock and the caches dominate them.
 const SHORTEST: f64 = 0.002;
 
-/// How often times are compared: other programs slow this one down, through the caches that they share.
+/// How often times are compared: other programs slow this one down through shared caches.
 const ATTEMPTS: usize = 5;
 
-/// Checks what `work` costs on the inputs that `make` makes of `size` and of four times as much; it also says their bytes.
+/// Checks the cost of `work` on the inputs that `make` makes for `size` and for four times as much. `make` also returns the
+/// size of its input in bytes.
 fn check<T>(what: &str, size: usize, make: impl Fn(usize) -> (T, usize), work: impl Fn(&T)) {
     keep_memory();
     let inputs = [size, 4 * size].map(|size| {
@@ -51,7 +52,7 @@ fn keep_memory() {
     }
 }
 
-/// The processor time that this thread takes for `work`, in seconds: that of other programs does not count.
+/// The processor time in seconds that this thread takes for `work`. The time of other programs does not count.
 fn time(work: impl FnOnce()) -> f64 {
     let start = now();
     work();
@@ -60,13 +61,13 @@ fn time(work: impl FnOnce()) -> f64 {
 
 fn now() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call fills the structure, which it is given.
+    // SAFETY: the call fills the structure, which it borrows.
     let code = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     assert_eq!(code, 0, "this system has no clock of a thread");
     time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
 }
 
-/// The check would see work that grows with the square of its input, and heap that is too large.
+/// The check detects work that is quadratic in its input, and heap that is too large.
 #[test]
 fn too_much_is_found() {
     let square = |n: &usize| {

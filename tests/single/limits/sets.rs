@@ -1,9 +1,9 @@
-//! Overrides: long ones, and many.
+//! Overrides: long ones and many of them.
 
 use crate::check;
 use crate::jobs::{START, WHOLE, load, refused};
 
-/// Checks `--set` arguments that `make` makes, on the job file `text`, which are refused for `why` or accepted.
+/// Checks the `--set` arguments that `make` makes, on the job file `text`. They are refused with `why`, or accepted.
 fn overrides(what: &str, text: &str, size: usize, why: Option<&str>, make: impl Fn(usize) -> Vec<String>) {
     let make = |size| {
         let sets = make(size);
@@ -58,7 +58,7 @@ fn long_overrides() {
     );
 }
 
-/// A message quotes the beginning of a long override, and once.
+/// A message quotes the beginning of a long override, once.
 #[test]
 fn messages_are_short() {
     let message = refused(WHOLE, &[format!("exchange.gradients={}", "x".repeat(100_000))]);

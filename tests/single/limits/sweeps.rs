@@ -1,4 +1,4 @@
-//! Sweeps of many runs, by the program itself: what it takes is what the system says of it.
+//! Sweeps with many runs, run as processes. The system reports their memory and time.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::jobs::WHOLE;
 use crate::{HEAP, MOST_TIMES};
 
-/// What the program may hold: its threads and its libraries take some before it begins.
+/// The memory limit of the program, which includes the memory of its threads and libraries at the start.
 const MEMORY: u64 = 192 * 1024 * 1024 + HEAP as u64;
 
 /// How a program ended.
@@ -33,7 +33,7 @@ fn sweep(arguments: &[String]) -> Ended {
     for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
-    // SAFETY: between fork and exec the child makes a system call alone.
+    // SAFETY: between fork and exec the child only makes a system call.
     unsafe {
         command.pre_exec(|| {
             let limit = libc::rlimit { rlim_cur: MEMORY, rlim_max: MEMORY };
@@ -45,7 +45,7 @@ fn sweep(arguments: &[String]) -> Ended {
     }
     let child = command.spawn().unwrap();
     let (mut status, mut usage) = (0, nothing_used());
-    // SAFETY: the child is this process's own and is not waited for elsewhere; the call fills both.
+    // SAFETY: the child belongs to this process and is not waited for elsewhere; the call fills both structures.
     let done = unsafe { libc::wait4(child.id() as libc::pid_t, &raw mut status, 0, &raw mut usage) };
     assert_eq!(done, child.id() as libc::pid_t);
     let seconds = |time: libc::timeval| time.tv_sec as f64 + 1e-6 * time.tv_usec as f64;

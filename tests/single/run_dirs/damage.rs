@@ -1,4 +1,4 @@
-//! What can stand where a file of a run should be.
+//! Ways to damage a file of a run.
 
 use std::ffi::CString;
 use std::fs;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub enum Damage {
     Fifo,
     Directory,
-    /// A link to what stood there, which is now elsewhere.
+    /// A link to the original file, which has been moved elsewhere.
     LinkOutside,
     LinkNowhere,
     LinkToItself,
@@ -26,7 +26,7 @@ pub const ALL: [Damage; 8] = [Fifo, Directory, LinkOutside, LinkNowhere, LinkToI
 pub const LINKS: [Damage; 3] = [LinkOutside, LinkNowhere, LinkToItself];
 
 impl Damage {
-    /// Replaces the file or directory at `path`. What a link leads to is in `outside`.
+    /// Replaces the file or directory at `path`. The targets of links are in `outside`.
     pub fn put(self, path: &Path, outside: &Path) {
         let is_directory = path.is_dir();
         let content = if is_directory { Vec::new() } else { fs::read(path).unwrap_or_default() };
@@ -54,7 +54,7 @@ impl Damage {
     }
 }
 
-/// Bytes that mean nothing, the same each time (xorshift).
+/// Meaningless bytes, the same each time (xorshift).
 fn random(count: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let next = || {
@@ -66,7 +66,7 @@ fn random(count: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
-/// Everything below `directory`: paths, contents and times of the last change.
+/// Everything below `directory`: paths, contents and modification times.
 pub fn content(directory: &Path) -> Vec<(PathBuf, Vec<u8>, (i64, i64))> {
     let mut entries: Vec<PathBuf> =
         fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();

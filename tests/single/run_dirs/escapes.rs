@@ -1,9 +1,9 @@
-//! Nothing that a file or its name holds reaches the terminal as a control sequence.
+//! Nothing in a file or its name reaches the terminal as a control sequence.
 
 use crate::program::{Place, finish};
 use crate::state::{NEWEST, killed};
 
-/// Red, a C1 sequence that clears the screen, and text from right to left.
+/// Red, a C1 sequence that clears the screen, and right-to-left text.
 const HOSTILE: &str = "\u{1b}[31m\u{9b}2J\u{202e}";
 const SHOWN: &str = "\\u001b[31m\\u009b2J\\u202e";
 
@@ -27,7 +27,7 @@ fn names_of_files_are_shown() {
     assert_eq!(json.json()["checkpoint"], *name);
 }
 
-/// Colours are taken out of them.
+/// Colour codes in arguments are removed.
 #[test]
 fn words_of_the_command_line_are_shown() {
     let place = Place::new();

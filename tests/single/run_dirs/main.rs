@@ -1,6 +1,6 @@
-//! Run directories in which something is damaged, or is not what it seems: every command ends, with a documented exit code
-//! and a message that names the file, and nothing outside of the directory is touched. Where the damage is harmless, the
-//! run resumes to the same bits.
+//! Run directories with damaged or disguised entries. Every command ends with a documented exit code and a message that
+//! names the file, and nothing outside the directory is touched. If the damage is harmless, the resumed run produces
+//! bit-identical results.
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod damage;

@@ -1,4 +1,4 @@
-//! Which run `--resume` means.
+//! Which run `--resume` chooses.
 
 use crate::state::{is_the_same, killed};
 
@@ -26,7 +26,7 @@ fn a_start_that_is_no_time_is_refused() {
     is_the_same(&place, place.run("train --resume run"));
 }
 
-/// The last checkpoint before a run diverges may hold weights that are finite and far too large.
+/// The last checkpoint before a run diverges may contain weights that are finite but far too large.
 #[test]
 fn a_run_that_has_diverged_is_told_which_checkpoint_to_go_back_to() {
     let place = killed();

@@ -1,4 +1,4 @@
-//! `eval` and `inspect` of checkpoints that are damaged or are no files.
+//! `eval` and `inspect` on checkpoints that are damaged or not files.
 
 use crate::damage::Damage::LinkOutside;
 use crate::damage::{ALL, content};
@@ -22,7 +22,7 @@ fn a_checkpoint_that_is_none_is_refused_and_nothing_is_waited_for() {
     }
 }
 
-/// Other files of its run are of no concern to a checkpoint.
+/// A checkpoint does not depend on the other files of its run.
 #[test]
 fn a_checkpoint_is_read_by_itself() {
     for name in ["job.toml", "run.toml", "metrics.jsonl", ".lock"] {

@@ -7,20 +7,20 @@ use crate::damage::Damage::{Directory, Empty, Fifo, Half, LinkNowhere, LinkOutsi
 use crate::damage::{ALL, Damage, LINKS, content};
 use crate::state::{NEWEST, has_no_partials, is_the_same, killed};
 
-/// What becomes of a run.
+/// The outcome for a run.
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
-    /// It resumes, and comes to the same network.
+    /// It resumes and produces the same network.
     Same,
     /// The same, and it reports why the file was not used.
     Said,
-    /// It is refused with this exit code, and a message that names the file.
+    /// It is refused with this exit code and a message that names the file.
     Refused(i32),
 }
 
 use Outcome::{Refused, Said, Same};
 
-/// Resumes a run whose file `name` is damaged in each way; `outcome` says what must come of it.
+/// Resumes a run whose file `name` is damaged in each way. `outcome` gives the expected outcome.
 #[track_caller]
 fn resume(name: &str, outcome: impl Fn(Damage) -> Outcome) {
     for damage in ALL {
@@ -44,7 +44,7 @@ fn resume(name: &str, outcome: impl Fn(Damage) -> Outcome) {
                 has_no_partials(&place.path("run/checkpoints"));
             }
         }
-        // A link to a directory for the checkpoints is followed: see below.
+        // A link to a directory of checkpoints is followed; see below.
         if name != "checkpoints" {
             assert_eq!(content(&outside), before, "{all}");
         }
@@ -60,7 +60,7 @@ fn resume(name: &str, outcome: impl Fn(Damage) -> Outcome) {
 fn the_job() {
     resume("job.toml", |damage| match damage {
         LinkOutside => Same,
-        // To the program there is none.
+        // The program sees no such file.
         LinkNowhere | LinkToItself => Refused(5),
         Fifo | Directory | Empty | Half | Random => Refused(2),
     });
@@ -90,7 +90,7 @@ fn the_lock() {
 #[test]
 fn the_directory_of_checkpoints() {
     resume("checkpoints", |damage| match damage {
-        // An empty one: the run begins again.
+        // An empty directory: the run starts again.
         Directory | LinkOutside => Same,
         _ => Refused(4),
     });
@@ -106,7 +106,7 @@ fn checkpoints_are_written_where_a_link_of_the_users_own_leads() {
     assert!(place.path("run/checkpoints").symlink_metadata().unwrap().is_symlink());
 }
 
-/// The directory of a run, and those above it, may be elsewhere.
+/// The directory of a run and its parents may be links.
 #[test]
 fn a_run_is_resumed_through_a_link_to_its_directory() {
     let place = killed();
@@ -117,14 +117,14 @@ fn a_run_is_resumed_through_a_link_to_its_directory() {
     assert!(place.path("run").symlink_metadata().unwrap().is_symlink());
 }
 
-/// Where somebody else's link leads, this user's files may be.
+/// A link from somebody else may lead to files of this user.
 #[test]
 fn checkpoints_are_not_written_where_a_link_of_another_user_leads() {
     let place = killed();
     let (path, outside) = (place.path("run/checkpoints"), place.path("outside"));
     LinkOutside.put(&path, &outside);
     if std::os::unix::fs::lchown(&path, Some(12_345), None).is_err() {
-        // Past the test harness, which keeps what a passing test prints.
+        // Bypasses the test harness, which captures the output of a passing test.
         let word = b"skipped: links cannot be given away here; run as root to test links of other users\n";
         return std::io::Write::write_all(&mut std::io::stderr(), word).unwrap();
     }
@@ -149,7 +149,7 @@ fn the_best_checkpoint() {
     resume("checkpoints/best.h5", |_| Same);
 }
 
-/// What a killed run has left, or somebody has put there.
+/// Leftovers of a killed run, or entries that somebody else created.
 #[test]
 fn temporary_files() {
     for name in
@@ -159,7 +159,7 @@ fn temporary_files() {
     }
 }
 
-/// A directory that has the name of a checkpoint to come, and one that rotation would remove.
+/// A directory with the name of a future checkpoint, and one with the name of a checkpoint that rotation would remove.
 #[test]
 fn directories_are_not_in_the_way_of_checkpoints() {
     let place = killed();
@@ -177,7 +177,7 @@ fn directories_are_not_in_the_way_of_checkpoints() {
     }
 }
 
-/// A file that is called like another step's checkpoint, or almost like one, is not the newest.
+/// A file whose name is that of another step's checkpoint, or almost one, is not the newest checkpoint.
 #[test]
 fn checkpoints_are_of_the_step_that_their_names_say() {
     let place = killed();
@@ -198,7 +198,7 @@ fn checkpoints_are_of_the_step_that_their_names_say() {
     }
 }
 
-/// Names that are not UTF-8 are none of this program's.
+/// Entries whose names are not UTF-8 do not belong to this program.
 #[test]
 fn names_of_any_bytes_are_left_alone() {
     use std::os::unix::ffi::OsStrExt;
@@ -210,7 +210,7 @@ fn names_of_any_bytes_are_left_alone() {
     is_the_same(&place, place.run("train --resume run"));
 }
 
-/// Whoever does not keep the best network any more has none to be shown.
+/// If a run does not keep the best network any more, no best network is shown.
 #[test]
 fn a_best_network_from_before_is_not_named_at_the_end() {
     let place = killed();

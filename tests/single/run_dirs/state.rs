@@ -1,4 +1,4 @@
-//! A run that was killed, and what it comes to when it is resumed.
+//! A killed run, and its result after a resume.
 
 use std::fs;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 
 use crate::program::{Finished, Place};
 
-/// The step of the newest checkpoint of a killed run, and the name of its file.
+/// The newest checkpoint of a killed run, relative to the run directory.
 pub const NEWEST: &str = "checkpoints/step-0000000010.h5";
-/// The last step's.
+/// The checkpoint of the last step.
 pub const LAST: &str = "checkpoints/step-0000000020.h5";
 
 struct Reference {
@@ -29,7 +29,7 @@ fn reference() -> &'static Reference {
     })
 }
 
-/// A place with the run directory `run` of a run that was killed after its checkpoint of step 10.
+/// A directory with the run directory `run` of a run that was killed after its checkpoint of step 10.
 pub fn killed() -> Place {
     let (place, from) = (Place::new(), &reference().place);
     fs::create_dir_all(place.path("run/checkpoints")).unwrap();
@@ -44,12 +44,12 @@ pub fn killed() -> Place {
     place
 }
 
-/// The hash of the network that a finished run in `run` has come to.
+/// The hash of the network of a finished run in `run`.
 pub fn hash(place: &Place) -> String {
     place.inspect(&format!("run/{LAST}"))["hash"].to_string()
 }
 
-/// Asserts that `resumed` has ended well, with the network of a run that was never interrupted.
+/// Asserts that `resumed` succeeded with the network of a run that was never interrupted.
 #[track_caller]
 pub fn is_the_same(place: &Place, resumed: Finished) -> Finished {
     let resumed = resumed.ended(0);
@@ -60,7 +60,7 @@ pub fn is_the_same(place: &Place, resumed: Finished) -> Finished {
     resumed
 }
 
-/// Asserts that nothing of this program's own making is left in `directory` under a temporary name.
+/// Asserts that this program left no temporary files in `directory`.
 #[track_caller]
 pub fn has_no_partials(directory: &Path) {
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {

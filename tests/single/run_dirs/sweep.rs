@@ -9,7 +9,7 @@ use crate::program::Place;
 const SWEEP: &str = "sweep tiny.toml --seeds 1 --into sweep";
 const RUN: &str = "sweep/tiny/seed=1";
 
-/// A sweep of one run that is complete.
+/// A sweep with one complete run.
 fn complete() -> Place {
     let place = Place::new();
     place.run(SWEEP).ended(0);
@@ -24,7 +24,7 @@ fn events_that_are_lost_make_a_run_unfinished() {
         let before = content(&place.path("outside"));
         let again = place.run(SWEEP);
         match damage {
-            // The link is read, and the run is complete by it.
+            // The link is followed for reading, and the file behind it says that the run is complete.
             LinkOutside | Empty | Half | Random => drop(again.ended(0)),
             _ => {
                 assert!(again.err.contains(RUN), "{damage:?}: {}", again.err);
@@ -44,7 +44,7 @@ fn a_job_that_cannot_be_read_is_named() {
     }
 }
 
-/// What the runs say goes to a file of its own, never to one that a link leads to.
+/// The output of each run goes to a file of its own, never through a link.
 #[test]
 fn logs_are_written_through_no_link() {
     for damage in [Fifo, LinkOutside, LinkNowhere] {

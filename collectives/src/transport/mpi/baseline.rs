@@ -46,11 +46,11 @@ impl MpiTransport {
 }
 
 impl Baseline {
-    /// Sums `values` of all ranks element by element, in place, by one `MPI_Allreduce`. The transport's deadline does not
-    /// apply ([`Call::Allreduce`]) and no meter counts.
+    /// Sums `values` over all ranks element by element, in place, with one `MPI_Allreduce`. The transport's deadline does
+    /// not apply ([`Call::Allreduce`]), and no meter counts the traffic.
     ///
     /// # Errors
-    /// [`Error::Mpi`] for more elements than a C `int` counts, when the call fails, and when nothing can watch over it.
+    /// [`Error::Mpi`] if a C `int` cannot count the elements, if the call fails, or if the watching thread cannot start.
     pub fn allreduce_f32(&self, values: &mut [f32]) -> Result<()> {
         let call = "MPI_Allreduce";
         let count = c_int::try_from(values.len()).map_err(|_| {

@@ -12,17 +12,17 @@ use mpi::ffi;
 /// How long a launcher gets to pass on what a rank has to say before it ends the job.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
-/// How long `MPI_Abort` gets: it asks the launcher to end the job and waits for an answer, which may not come.
+/// How long `MPI_Abort` may take: it asks the launcher to end the job and waits for an answer, which may not come.
 const UNTIL_ABORTED: Duration = Duration::from_secs(10);
 
-/// Ends every rank of the job, now, with exit code `code`. A process that has no running MPI just exits. This process
+/// Ends every rank of the job immediately with exit code `code`. A process without a running MPI just exits. This process
 /// ends within seconds even if the launcher does not answer.
 pub fn abort(code: i32) -> ! {
     if is_running() {
-        // If there can be no thread, MPI_Abort is still the best there is.
+        // If no thread can start, MPI_Abort is still the best option.
         let _ = thread::Builder::new().spawn(move || {
             thread::sleep(UNTIL_ABORTED);
-            // SAFETY: ends this process without running any other code of it, which might wait too.
+            // SAFETY: ends this process without running any of its other code, which might wait too.
             unsafe { libc::_exit(code) }
         });
         // MPICH's launcher drops what a rank has said just before, unless it has had the time to read it.

@@ -60,8 +60,8 @@ pub struct MpiTransport {
 
 impl MpiTransport {
     /// Starts MPI in this process with `MPI_THREAD_FUNNELED` and joins the job's world. Every wait of the transport lasts
-    /// at most `deadline`. Those inside the library ([`Call`]) have none; while this process is in one of them, `on_call`
-    /// hears how long it has been, and may end the process.
+    /// at most `deadline`. Waits inside the library ([`Call`]) have no deadline. While this process is in such a call,
+    /// `on_call` is told how long the call has lasted, and may end the process.
     ///
     /// # Errors
     /// [`Error::Init`] if MPI was started before, [`Error::Mpi`] if it fails, [`Error::Timeout`] if a rank does not say
@@ -233,9 +233,9 @@ impl Transport for MpiTransport {
     }
 }
 
-/// Ends MPI if nothing is in flight. Otherwise MPI is left running, because ending it would wait for peers that will
-/// not come: the process then exits without it and the launcher ends the whole job. So it does if nothing can watch over
-/// the end.
+/// Ends MPI if nothing is in flight. Otherwise MPI is left running, because ending it would wait for peers that will not
+/// come. The process then exits without ending MPI, and the launcher ends the whole job. The same happens if the watching
+/// thread cannot start.
 impl Drop for MpiTransport {
     fn drop(&mut self) {
         if !thread::panicking() && self.close().unwrap_or(false) {

@@ -1,7 +1,7 @@
-//! A watch over calls of the MPI library that wait for other ranks and have no deadline of their own.
+//! Watches calls of the MPI library that wait for other ranks and have no deadline of their own.
 //!
-//! Such a call cannot be left: whoever finds that it takes too long can only end the process. That is for the program
-//! to decide ([`OnCall`]); this crate neither prints nor exits. A thread that never calls MPI looks at the call.
+//! Such a call cannot be cancelled. If it takes too long, the only remedy is to end the process. The program decides that
+//! ([`OnCall`]); this crate neither prints nor exits. The watching thread never calls MPI.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A call that returns only when the other ranks have made it too.
+/// A call that returns only after the other ranks have made it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// `MPI_Init_thread`, which also waits for the launcher.
@@ -18,14 +18,14 @@ pub enum Call {
     Duplicate,
     /// `MPI_Comm_split_type`, at the start.
     Split,
-    /// `MPI_Allreduce`, which benchmarks measure.
+    /// `MPI_Allreduce`, which the benchmarks measure.
     Allreduce,
     /// `MPI_Finalize`.
     Finalize,
 }
 
 impl Call {
-    /// Whether the ranks are still starting: none of them has done any work yet.
+    /// Whether the ranks are still starting, so that none has done any work yet.
     pub fn is_start(self) -> bool {
         matches!(self, Call::Init | Call::Duplicate | Call::Split)
     }
@@ -43,17 +43,17 @@ impl fmt::Display for Call {
     }
 }
 
-/// Called several times a second while this process is in a [`Call`], with the time it has been in it, on a thread that
-/// must not call MPI or read or change the environment. Time in which the process was stopped does not count.
+/// Called several times a second while this process is in a [`Call`], with the time spent in the call so far. It runs on a
+/// thread that must not call MPI or read or change the environment. Time in which the process was stopped does not count.
 pub type OnCall = Arc<dyn Fn(Call, Duration) + Send + Sync>;
 
-/// The interval between two looks.
+/// The interval between two checks.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What a busy machine may make of a tick. After a longer one, the process was stopped.
+/// The longest that a tick can take on a busy machine. After a longer one, the process was stopped.
 const LONGEST_TICK: Duration = Duration::from_millis(500);
 
-/// Looks without any call after which the thread ends; the next call starts another.
+/// The thread ends after this number of checks without a call; the next call starts another thread.
 const IDLE: u32 = 4;
 
 /// The watch of one transport. Clones watch the same calls.
@@ -66,24 +66,24 @@ pub(super) struct Oversight {
 #[derive(Default)]
 struct State {
     call: Option<Call>,
-    /// The number of the call, so that a new one is not taken for one that lasts.
+    /// The number of the call, which distinguishes a new call from the previous one.
     number: u64,
     is_watched: bool,
 }
 
-/// Inside a call, until dropped.
+/// Marks this process as inside a call until dropped.
 pub(super) struct Inside<'a>(&'a Oversight);
 
 impl Oversight {
-    /// A watch that reports to `on_call`; without it, nothing is watched.
+    /// A watch that reports to `on_call`. Without `on_call`, nothing is watched.
     pub fn new(on_call: Option<OnCall>) -> Self {
         Oversight { on_call, state: Arc::default() }
     }
 
-    /// Says that this process now enters `call`.
+    /// Marks that this process enters `call`.
     ///
     /// # Errors
-    /// If the thread that watches over it cannot be started.
+    /// If the watching thread cannot be started.
     pub fn enter(&self, call: Call) -> io::Result<Inside<'_>> {
         if let Some(on_call) = &self.on_call {
             let mut state = lock(&self.state);
@@ -111,7 +111,7 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// Looks at `state` until there has been no call for a while.
+/// Checks `state` until there has been no call for a while.
 fn watch(state: &Mutex<State>, on_call: &dyn Fn(Call, Duration)) {
     let (mut waited, mut number, mut idle, mut looked) = (Duration::ZERO, 0, 0, Instant::now());
     loop {
@@ -143,7 +143,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 mod tests {
     use super::*;
 
-    /// What has been reported.
+    /// The reports so far.
     type Seen = Arc<Mutex<Vec<(Call, Duration)>>>;
 
     /// A watch over `calls` of these lengths.

@@ -1,4 +1,4 @@
-//! How jobs ended that something happened to, and what went otherwise than it should.
+//! Counts how jobs with a fault ended, and each kind of failure.
 
 use std::fmt;
 use std::path::Path;
@@ -10,22 +10,22 @@ use crate::launch::Launcher;
 use crate::running::{self, Running, processes_of};
 use crate::training::train;
 
-/// What programs and launchers say of a process that crashes.
+/// Messages of programs and launchers about a process that crashed.
 const CRASHES: [&str; 6] = ["panicked", "signal 11", "Segmentation fault", "signal 6", "Aborted", "signal 4"];
 
-/// What they say of one that is killed, or that others wait for; also the launcher's own words for ranks that died
-/// before they had joined.
+/// Their messages about a process that was killed or that others wait for, including the launcher's messages about ranks
+/// that died before they joined.
 const REASONS: [&str; 6] = ["is late", "late, stopped or dead", "signal 9", "SIGNAL 9", "Killed", "daemon"];
 
-/// What went otherwise than it should.
+/// The failures.
 #[derive(Default)]
 pub struct Tally {
     faults: usize,
     starting: usize,
     harmless: usize,
     unnoticed: usize,
-    /// Jobs whose launcher did not end after its ranks had: the mpirun of Open MPI 4.1.4 now and then sleeps in a futex with
-    /// no process left to wait for.
+    /// Jobs whose launcher did not end after its ranks: the mpirun of Open MPI 4.1.4 sometimes sleeps in a futex with no
+    /// process left to wait for.
     launcher: usize,
     slowest: Duration,
     crash: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Inflicts `fault` on a job whose quiet run stands in `straight`, and resumes it.
+    /// Inflicts `fault` on a job and resumes it. `straight` holds the quiet run.
     pub fn add(&mut self, launcher: &Launcher, fault: Fault, straight: &Path) {
         let directory = tempfile::tempdir().unwrap();
         let run = directory.path().join("run");
@@ -61,7 +61,7 @@ impl Tally {
         }
     }
 
-    /// Judges the end of a job in `run`; returns its output.
+    /// Judges the end of a job in `run`. Returns its output.
     fn judge(&mut self, ended: Ended, fault: Fault, run: &Path) -> String {
         self.starting += usize::from(!run.join("metrics.jsonl").exists());
         self.slowest = self.slowest.max(ended.after);
@@ -84,8 +84,8 @@ impl Tally {
         end.output
     }
 
-    /// A rank that is stopped after all others have ended is waited for by the launcher alone, which has no deadline. It
-    /// is the last, and continues.
+    /// Only the launcher waits for a rank that is stopped after all others have ended, and it has no deadline. That rank is
+    /// the last one, so it is continued.
     fn release(&mut self, job: &mut Running, fault: Fault, run: &Path) -> Option<Ended> {
         if fault.kind != Kind::Stopped || !at_step(run, STEPS).exists() {
             return None;
@@ -98,7 +98,7 @@ impl Tally {
         Some(Ended { end, after: begin.elapsed() })
     }
 
-    /// `job` does not end. That is a hang if any of its ranks is left; a launcher without ranks waits for itself.
+    /// `job` does not end. If any of its ranks is left, that is a hang; otherwise the launcher has hung.
     fn give_up(&mut self, job: &Running, fault: Fault, directory: &Path) {
         let left: Vec<String> = processes_of(directory).into_iter().map(running::describe).collect();
         let what = format!("{fault:?}: no end; {}\n{}", left.join(", "), job.said());
