@@ -1,5 +1,6 @@
 //! Reads a snapshot from an HDF5 file (docs/checkpoint-format.md) after its header has been checked.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use super::container::{Attributes, Container, Group};
@@ -66,6 +67,8 @@ pub(super) fn compare<V: AsRef<[f32]>>(path: &Path, snapshot: &Snapshot<V>) -> R
 struct Reader {
     container: Container,
     root: Group,
+    /// Bytes that the names of tensors may still have: a name repeats that of its layer.
+    names: Cell<u64>,
 }
 
 impl Reader {
@@ -73,7 +76,8 @@ impl Reader {
         let (file, length) = header::verify(path)?;
         let container = Container::open(file, header::SIZE as u64, length)?;
         let root = container.root().map_err(|reason| format!("its root group: {reason}"))?;
-        let reader = Reader { container, root };
+        let names = Cell::new(length.saturating_mul(4));
+        let reader = Reader { container, root, names };
         let format = reader.attribute(&reader.root.attributes, "format")?;
         let version = reader.root.attributes.u32("format_version").map_err(unusable("format_version"))?;
         if format != FORMAT || !(1..=FORMAT_VERSION).contains(&version) {
@@ -182,6 +186,8 @@ impl Reader {
         for (layer, address) in group.members()? {
             for (tensor, address) in self.group_at(*address, layer)?.members()? {
                 let name = format!("{layer}/{tensor}");
+                let left = self.names.get().checked_sub(name.len() as u64);
+                self.names.set(left.ok_or("the names of its tensors are far longer than the file")?);
                 let (shape, values) = self
                     .floats(*address)
                     .map_err(|reason| format!("its `{}/{}`: {reason}", shown(section), shown(&name)))?;

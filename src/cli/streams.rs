@@ -55,10 +55,13 @@ fn write_out(text: &str) -> Result<()> {
 /// Writes a line to standard error. Where it cannot be written the work goes on: a run's events are in `metrics.jsonl`
 /// too, and an error is also an exit code.
 pub fn log(line: impl Display) {
-    // One write, so that lines of several ranks do not mix.
+    // One write, so that lines of several ranks do not mix; of a longer line, only as much as a pipe with room takes at once.
     let line = format!("{}\n", visible(&line.to_string()));
-    if has_room(STDERR_FILENO, GRACE, signals::has_come) {
-        let _ = stderr().write_all(line.as_bytes());
+    let mut err = stderr().lock();
+    for part in line.as_bytes().chunks(PART) {
+        if !has_room(STDERR_FILENO, GRACE, signals::has_come) || err.write_all(part).is_err() {
+            return;
+        }
     }
 }
 

@@ -193,10 +193,19 @@ pub fn load_after(
     read_request(Request { file, text, sets, stem: stem(path) }, earlier, check)
 }
 
+/// The table in `text`, unless that has so many values that they would fill the memory.
+///
+/// # Errors
+/// Why it is refused.
+pub fn parse_table(text: &str) -> std::result::Result<Table, String> {
+    size::check(text)?;
+    text.parse().map_err(|error: toml::de::Error| error.message().to_owned())
+}
+
 /// The name of the job in the file at `path`, if it can be found without validating the whole file.
 pub fn name_in(path: impl AsRef<Path>) -> Option<String> {
     let path = path.as_ref();
-    let table: Table = read_text(path, &path.display().to_string()).ok()?.parse().ok()?;
+    let table = parse_table(&read_text(path, &path.display().to_string()).ok()?).ok()?;
     match table.get("name") {
         Some(name) => Some(name.as_str()?.to_owned()),
         None => stem(path),

@@ -101,6 +101,9 @@ pub(super) fn path(section: &str, key: &str) -> String {
     if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 
+/// The longest word that is compared with others, in letters: the distance of long words takes time and memory.
+const LONGEST_COMPARED: usize = 64;
+
 /// The candidate that `word` was probably meant to be: at most a third of its letters differ.
 pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
@@ -110,7 +113,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>)
         let own = candidate.chars().count();
         let longer = letters.max(own);
         // At least this many letters differ. Computing the distance of long words takes time and memory.
-        3 * letters.abs_diff(own) <= longer && 3 * distance(candidate) <= longer
+        longer <= LONGEST_COMPARED && 3 * letters.abs_diff(own) <= longer && 3 * distance(candidate) <= longer
     };
     candidates.filter(|candidate| near(candidate)).min_by_key(|candidate| distance(candidate))
 }

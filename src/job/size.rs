@@ -28,7 +28,7 @@ fn parts(text: &str) -> usize {
     let (mut open, mut is_key, mut before) = (Vec::new(), true, TokenKind::Newline);
     let mut parts = 0;
     for token in Source::new(text).lex() {
-        parts += 1;
+        parts += usize::from(counts(token.kind()));
         match token.kind() {
             // The second bracket of `[[`.
             TokenKind::LeftSquareBracket if is_key && before == TokenKind::LeftSquareBracket => {}
@@ -57,13 +57,21 @@ fn parts(text: &str) -> usize {
     parts
 }
 
+/// Whether a part is more than blanks: the canonical text of a job has more of those than what a user may have written.
+fn counts(kind: TokenKind) -> bool {
+    !matches!(kind, TokenKind::Whitespace | TokenKind::Newline | TokenKind::Comment | TokenKind::Eof)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn tables_count_for_more_than_values() {
-        let tables = |text: &str| (parts(text) - Source::new(text).lex().count()) / PARTS_OF_TABLE;
+        let tables = |text: &str| {
+            (parts(text) - Source::new(text).lex().filter(|token| counts(token.kind())).count())
+                / PARTS_OF_TABLE
+        };
         for (text, expected) in [
             ("a = 1.5\nb = [1.5, [2.5]]\n", 0),
             ("[a]\nb = 1\n[c]\n", 2),

@@ -10,17 +10,21 @@ use crate::io::read_system;
 struct Files {
     limit: &'static str,
     usage: &'static str,
-    /// The line of `memory.stat` with what the kernel gives up first: files read and not used since.
-    reclaimable: &'static str,
+    /// The lines of `memory.stat` with what the kernel can give up: pages of files, and caches of its own.
+    reclaimable: &'static [&'static str],
 }
 
 const V1: Files = Files {
     limit: "memory.limit_in_bytes",
     usage: "memory.usage_in_bytes",
-    reclaimable: "total_inactive_file",
+    reclaimable: &["total_inactive_file", "total_active_file"],
 };
 
-const V2: Files = Files { limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file" };
+const V2: Files = Files {
+    limit: "memory.max",
+    usage: "memory.current",
+    reclaimable: &["inactive_file", "active_file", "slab_reclaimable"],
+};
 
 /// Free memory in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,8 +79,8 @@ fn left_of(group: &Group) -> Option<u128> {
     let files = if group.version == Version::V1 { V1 } else { V2 };
     let number = |name: &str| group.read(name)?.trim().parse::<u128>().ok();
     let (limit, usage) = (number(files.limit)?, number(files.usage)?);
-    let reclaimable =
-        word_after(&group.read("memory.stat").unwrap_or_default(), files.reclaimable).unwrap_or(0);
+    let stat = group.read("memory.stat").unwrap_or_default();
+    let reclaimable = files.reclaimable.iter().filter_map(|key| word_after(&stat, key)).sum();
     Some(limit.saturating_sub(usage.saturating_sub(reclaimable)))
 }
 
@@ -128,7 +132,7 @@ mod tests {
                 (&format!("{job}/memory.stat"), "anon 5\ninactive_file 2000\nactive_file 77\n"),
             ])
         };
-        assert_eq!(limits("1000000\n", "402000\n"), Some(600_000), "what only files take is not taken");
+        assert_eq!(limits("1000000\n", "402000\n"), Some(600_077), "what only files take is not taken");
         assert_eq!(limits("1000000\n", "1500000\n"), Some(0));
         assert_eq!(limits("max\n", "402000\n"), Some(8_192_000));
         assert_eq!(limits("10000000000\n", "0\n"), Some(8_192_000), "the machine has less");

@@ -55,10 +55,18 @@ fn parameter_numbers(table: &[Parameter], statistics: &[Parameter]) -> u128 {
 /// # Errors
 /// [`Error::Shape`] if it does not fit, or if a layer's buffers are too large to be counted.
 pub fn check_memory(graph: &Graph, capacity: usize, beside: usize, ranks: usize) -> Result<()> {
-    let needed = required_bytes(graph, &table(graph)?, capacity, beside)?;
+    let needed = needed_bytes(graph, capacity, beside)?;
     let what = format!("for {} at a time a rank needs", plural(capacity, "sample"));
     let remedy = "make the network smaller, or the part of the batch that a rank computes";
     check_bytes(Available::now(), &what, needed, ranks, remedy)
+}
+
+/// The bytes that a network for `capacity` samples takes with `beside` numbers more, as [`check_memory`] counts them.
+///
+/// # Errors
+/// If they cannot be counted.
+pub fn needed_bytes(graph: &Graph, capacity: usize, beside: usize) -> Result<u128> {
+    required_bytes(graph, &table(graph)?, capacity, beside)
 }
 
 /// Refuses the parameters of `table` and the untrained values in `statistics` if they do not fit into the free memory.

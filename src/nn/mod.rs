@@ -29,7 +29,7 @@ pub use clock::Clock;
 pub use coupling::Coupling;
 pub use graph::{Graph, Node};
 pub use loss::{NO_LABEL, Tally, softmax_cross_entropy};
-pub use memory::check_memory;
+pub use memory::{check_memory, needed_bytes};
 pub use network::Network;
 pub use parameters::{Parameter, Parameters};
 pub use shape::Shape;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::run_record::RunRecord;
 use crate::error::{Error, Result};
 use crate::io::read_text;
-use crate::job::MOST_BYTES;
+use crate::job::{MOST_BYTES, parse_table};
 
 const NOTHING: &str = "holds no run to resume; start one without --resume";
 
@@ -85,7 +85,7 @@ fn all(runs: &Path) -> Vec<Found> {
 /// The name of the job whose run is in `path`.
 fn stored_name(path: &Path) -> Option<String> {
     let text = read_text(&path.join("job.toml"), MOST_BYTES).ok()?;
-    let job: toml::Table = text.parse().ok()?;
+    let job = parse_table(&text).ok()?;
     Some(job.get("name")?.as_str()?.to_owned())
 }
 

@@ -7,7 +7,7 @@ use super::exchange::residual_elements;
 use super::trainer::capacity;
 use crate::error::Result;
 use crate::job::Job;
-use crate::nn::{Graph, check_memory, parameters};
+use crate::nn::{Graph, check_memory, needed_bytes, parameters};
 use crate::optim::state_names;
 
 /// The maximum number of ranks that share a node and its memory.
@@ -23,6 +23,19 @@ pub fn check_room(job: &Job, graph: &Graph, topology: &Topology, evaluates: bool
     let world = topology.world();
     let beside = numbers_beside(job, graph, world)?;
     check_memory(graph, capacity(job, world, evaluates), beside, most_on_a_node(topology))
+}
+
+/// [`check_room`] where `to` takes the place of `from` during a run: what is no larger has room.
+///
+/// # Errors
+/// Those of [`check_memory`].
+pub fn check_change(job: &Job, from: &Graph, to: &Graph, topology: &Topology) -> Result<()> {
+    let world = topology.world();
+    let needed = |graph| needed_bytes(graph, capacity(job, world, true), numbers_beside(job, graph, world)?);
+    match needed(to)? <= needed(from)? {
+        true => Ok(()),
+        false => check_room(job, to, topology, true),
+    }
 }
 
 /// How many numbers training `graph` keeps on a rank in addition to the network: the optimizer states, the residuals of

@@ -11,8 +11,7 @@ use super::run_dir::cannot_write;
 use crate::clock::{is_rfc3339_micros, rfc3339_micros};
 use crate::error::{Error, Result};
 use crate::io::{read_text, replace};
-use crate::job::Loaded;
-use crate::job::MOST_BYTES;
+use crate::job::{Loaded, MOST_BYTES, parse_table};
 
 /// The file name of the record.
 pub(super) const RECORD: &str = "run.toml";
@@ -83,7 +82,8 @@ impl RunRecord {
     }
 
     fn parse(text: &str) -> std::result::Result<RunRecord, String> {
-        let record: RunRecord = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let record: RunRecord =
+            parse_table(text)?.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
         match record.started.is_empty() || is_rfc3339_micros(&record.started) {
             true => Ok(record),
             false => Err(format!("`started = \"{}\"` is not a time", record.started)),

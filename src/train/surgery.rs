@@ -1,6 +1,6 @@
 //! The surgery that begins a stage, on all ranks alike; everything that belongs to the parameters goes along.
 
-use super::room::check_room;
+use super::room::check_change;
 use super::stages::Stages;
 use super::trainer::Trainer;
 use super::world::World;
@@ -30,7 +30,7 @@ pub fn enter(stages: &Stages, trainer: &mut Trainer, world: &mut World) -> Resul
     let settings = stages.settings(&graph);
     if operation.is_some() {
         // Every rank must have read the free memory before any rank allocates.
-        let room = check_room(&settings, &graph, &world.topology(), true);
+        let room = check_change(&settings, trainer.network.graph(), &graph, &world.topology());
         world.together(room)?;
     }
     let built = trainer.set_up(settings, graph, stage.freeze_zeros, world.topology());

@@ -247,6 +247,23 @@ def _(file):
         group.attrs[f"metric {number}"] = float(number)
 
 
+@case(refused, "long-name", "more than 1024 bytes")
+def _(file):
+    file.create_group("parameters/" + "l" * 60_000, track_order=False)
+
+
+@case(refused, "long-names-of-one-tensor", "far longer than the file")
+def _(file):
+    layer = file["parameters"].create_group("l" * 1000)
+    file.move(layer.name, "parameters/moved")
+    del file["parameters/moved"]
+    file.copy("parameters/conv1", "parameters/" + "l" * 1000)
+    layer = file["parameters/" + "l" * 1000]
+    layer.create_dataset("empty", shape=(0,), dtype="<f4")
+    for number in range(5000):
+        layer[str(number)] = layer["empty"]
+
+
 # Values that the structure allows.
 for name, value in [("zero", 0), ("largest", 2**64 - 1), ("half", 2**63)]:
     for path, attr in COUNTS:

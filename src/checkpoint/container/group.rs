@@ -8,6 +8,9 @@ use super::object::{Kind, messages};
 use super::records::{Index, records};
 use super::source::{Fields, Source, damaged, refused};
 
+/// The longest name of a member in bytes: `snapshot` checks it too.
+const LONGEST_NAME: usize = 1024;
+
 /// A group.
 #[derive(Debug)]
 pub(in super::super) struct Group {
@@ -119,7 +122,9 @@ fn link(mut body: Fields) -> Result<Link, String> {
         let _character_set = body.u8()?;
     }
     let length = body.number(1 << (flags & 0b11))?;
-    let length = usize::try_from(length).map_err(|_| damaged("a name is longer than the file"))?;
+    let length = usize::try_from(length).ok().filter(|&length| length <= LONGEST_NAME);
+    let length =
+        length.ok_or_else(|| refused(format!("a member has a name of more than {LONGEST_NAME} bytes")))?;
     let name = String::from_utf8(body.take(length)?.to_vec())
         .map_err(|_| damaged("the name of a member is not UTF-8"))?;
     let kind = match kind {

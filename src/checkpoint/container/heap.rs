@@ -6,6 +6,7 @@
 //! has no table.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use super::source::{Fields, Source, damaged, refused};
 
@@ -29,8 +30,8 @@ pub(super) struct Heap<'a> {
     root: u64,
     /// The rows of the root table; 0 if the root is the only block.
     rows: u32,
-    /// The offset and the bytes of the last block read: consecutive members often share a block.
-    last: RefCell<Option<(u64, Vec<u8>)>>,
+    /// The blocks that were read, by their offsets: each is read once.
+    blocks: RefCell<BTreeMap<u64, Vec<u8>>>,
 }
 
 impl<'a> Heap<'a> {
@@ -51,7 +52,7 @@ impl<'a> Heap<'a> {
         }
         let root = header.address()?.ok_or_else(|| damaged("a heap has no blocks"))?;
         let rows = u32::from(header.u16()?);
-        Ok(Heap { source, address, root, rows, last: RefCell::new(None) })
+        Ok(Heap { source, address, root, rows, blocks: RefCell::default() })
     }
 
     /// The object with the ID `id`.
@@ -62,23 +63,24 @@ impl<'a> Heap<'a> {
         }
         let mut fields = Fields::new(id[1..].to_vec());
         let (offset, length) = (u64::from(fields.u32()?), usize::from(fields.u16()?));
-        let block = self.block(offset)?;
-        let from = (offset - block.0) as usize;
-        let found = block.1.get(from..from + length).filter(|_| from >= BLOCK_HEADER as usize);
-        let object =
-            found.ok_or_else(|| damaged("an object of a heap crosses the edge of its block"))?.to_vec();
-        self.last.replace(Some(block));
-        Ok(Fields::new(object))
+        // A link is content: an object that many IDs name is not read for nothing.
+        self.source.count_content(length as u64)?;
+        let mut blocks = self.blocks.borrow_mut();
+        let known = blocks.range(..=offset).next_back().map(|(start, bytes)| start + bytes.len() as u64);
+        if known.is_none_or(|end| offset >= end) {
+            let (start, bytes) = self.block(offset)?;
+            blocks.insert(start, bytes);
+        }
+        let object = blocks.range(..=offset).next_back().and_then(|(start, bytes)| {
+            let from = (offset - start) as usize;
+            bytes.get(from..from + length).filter(|_| from >= BLOCK_HEADER as usize)
+        });
+        let object = object.ok_or_else(|| damaged("an object of a heap crosses the edge of its block"))?;
+        Ok(Fields::new(object.to_vec()))
     }
 
-    /// The offset and the bytes of the block that contains `offset`.
+    /// Reads the block that contains `offset`; returns its own offset and its bytes.
     fn block(&self, offset: u64) -> Result<(u64, Vec<u8>), String> {
-        let last = self.last.take();
-        if let Some((start, bytes)) = last
-            && (start..start + bytes.len() as u64).contains(&offset)
-        {
-            return Ok((start, bytes));
-        }
         let (address, start, size) = self.locate(offset)?;
         let mut fields = self.source.structure(address, size)?;
         fields.signature(b"FHDB", "block of a heap")?;

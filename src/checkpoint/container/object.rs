@@ -53,11 +53,11 @@ pub(super) fn messages(source: &Source, address: u64) -> Result<Vec<Message>, St
         b'O' => return Err(refused("it has an object header of version 2")),
         version => return Err(damaged(format!("there is no object header of version {version}"))),
     }
-    let count = prefix.u16()?;
+    let count = u32::from(prefix.u16()?);
     prefix.skip(4)?;
     // Four bytes of padding follow.
     let first = (address + 16, u64::from(prefix.u32()?));
-    let (mut blocks, mut messages, mut seen) = (vec![first], Vec::new(), 0);
+    let (mut blocks, mut messages, mut seen) = (vec![first], Vec::new(), 0u32);
     while let Some((at, length)) = blocks.pop() {
         let mut block = source.structure(at, length)?;
         while block.left() > 0 {

@@ -4,6 +4,27 @@
 //! is the model").
 
 mod node;
+
+/// Refuses the JSON `text` of a network if it has so many values that they would take far more memory than the text: a value
+/// takes about 100 bytes while it is read.
+fn check_values(text: &str) -> Result<()> {
+    const MOST: usize = 1 << 18;
+    let (mut values, mut is_quoted, mut is_escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_quoted,
+            b'"' => is_quoted = !is_quoted,
+            b',' | b'[' | b'{' if !is_quoted => values += 1,
+            _ => {}
+        }
+    }
+    match values <= MOST {
+        true => Ok(()),
+        false => Err(shape_error("network", "JSON", format!("it has more than {MOST} values"))),
+    }
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -130,6 +151,7 @@ impl Graph {
             input: Shape,
             layers: Vec<Map<String, Value>>,
         }
+        check_values(text)?;
         let stored: Stored =
             serde_json::from_str(text).map_err(|e| shape_error("network", "JSON", e.to_string()))?;
         Graph::from_tables(stored.input, stored.layers).map_err(|(error, _)| error)

@@ -1,6 +1,6 @@
 //! A layer in its place: its name, where its inputs come from, and what it is; read from a job file's table.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{INPUT, shape_error};
@@ -41,9 +41,10 @@ impl Node {
             Some(inputs) => serde_json::from_value(inputs)
                 .map_err(|_| fail("`inputs` must be a list of layer names".into()))?,
         };
-        let layer = serde_json::from_value(Value::Object(table.clone())).map_err(|error| {
+        let table = Value::Object(table);
+        let layer = LayerSpec::deserialize(&table).map_err(|error| {
             let message = error.to_string();
-            fail(explain(&message, culprit(&table, &message)))
+            fail(explain(&message, table.as_object().and_then(|table| culprit(table, &message))))
         })?;
         Ok(Node { name, inputs, layer })
     }
@@ -57,7 +58,9 @@ fn culprit<'a>(table: &'a Map<String, Value>, message: &str) -> Option<&'a str> 
         table.remove(key);
         serde_json::from_value::<LayerSpec>(Value::Object(table))
     };
-    let keys = table.keys().filter(|key| *key != "type");
+    // No layer has so many keys; each is tried on a copy of the table.
+    const MOST_TRIED: usize = 64;
+    let keys = table.keys().filter(|key| *key != "type").take(MOST_TRIED);
     keys.map(String::as_str).find(|key| without(key).err().is_none_or(|error| error.to_string() != message))
 }
 

@@ -154,7 +154,7 @@ fn what_is_no_whole_checkpoint_is_refused_by_name() {
         ("empty.h5", "is empty"),
         ("bare.h5", "is an HDF5 file, but not a ternflock checkpoint"),
         ("tiny.toml", "is not a ternflock checkpoint"),
-        ("run", "is not a file"),
+        ("run", "cannot be read: Is a directory"),
         ("nowhere.h5", "cannot be read: No such file"),
     ] {
         for subcommand in ["eval", "eval --json", "inspect", "inspect --json"] {

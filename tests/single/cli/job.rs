@@ -237,8 +237,13 @@ fn sizes_beyond_all_memory_are_refused() {
         refused(&text, &[], &["job.toml:"]);
     }
     for batch in ["1000000000000", "9223372036854775807"] {
-        refused(TINY, &[&format!("train.global_batch={batch}")], &["GB of memory", "GB are free"]);
+        refused(
+            TINY,
+            &[&format!("train.global_batch={batch}")],
+            &["layer `input` (input): ", "2^40 elements"],
+        );
     }
+    refused(TINY, &["train.global_batch=1000000000"], &["GB of memory", "GB are free"]);
     refused(TINY, &["train.epochs=9223372036854775807"], &["--set train.epochs=", "steps long"]);
     refused(TINY, &["train.steps=9223372036854775807"], &["--set train.steps=", "steps long"]);
     refused(TINY, &["exchange.timeout=1e300"], &["--set exchange.timeout=1e300: ", "at most 1000000"]);

@@ -97,7 +97,11 @@ fn many_seeds_take_time_by_their_number() {
 
 #[test]
 fn long_values_are_no_names_of_directories() {
-    let ended = sweep(&["--list".into(), "--vary".into(), format!("data.dir={}", "x".repeat(100_000))]);
+    let ended = sweep(&[
+        "--list".into(),
+        "--vary".into(),
+        format!("optimizer.learning_rate=1.{}", "0".repeat(100_000)),
+    ]);
     assert_eq!(ended.code, Some(2), "{}", ended.err);
     assert!(ended.err.contains("a name may have 255 bytes") && ended.err.len() < 1000, "{}", ended.err);
 }
