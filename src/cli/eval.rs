@@ -105,14 +105,18 @@ fn say_difference(set: &str, snapshot: &Snapshot, feed: &dyn EvaluationFeed, wor
 fn open_training(arguments: &Eval, data: &Data, snapshot: &Snapshot) -> Result<Box<dyn EvaluationFeed>> {
     let dir = arguments.data_dir.as_deref().or(data.dir.as_deref());
     let vocabulary =
-        vocabulary(snapshot).map_err(|message| Error::checkpoint(&arguments.checkpoint, message))?;
+        vocabulary(snapshot, data).map_err(|message| Error::checkpoint(&arguments.checkpoint, message))?;
     open_training_set(data, dir, vocabulary.as_ref())
 }
 
-/// The words of a language model.
-fn vocabulary(snapshot: &Snapshot) -> std::result::Result<Option<Vocabulary>, String> {
+/// The words of a language model; `data` is what it was trained on.
+fn vocabulary(snapshot: &Snapshot, data: &Data) -> std::result::Result<Option<Vocabulary>, String> {
     let words = snapshot.vocabulary.clone();
-    if words.is_empty() { Ok(None) } else { Vocabulary::of(words).map(Some) }
+    match words.is_empty() {
+        true if data.text.is_some() => Err("its job trains on a text, but it has no vocabulary".into()),
+        true => Ok(None),
+        false => Vocabulary::of(words).map(Some),
+    }
 }
 
 /// What to evaluate, and the batch size in samples. `ranks` is the number of all ranks and the largest number on one node.
@@ -126,7 +130,7 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, E
         check_split(path, &snapshot, &job, "evaluate the test set, without --sharpness")?;
     }
     let dir = arguments.data_dir.as_deref().or(job.data.dir.as_deref());
-    let vocabulary = vocabulary(&snapshot).map_err(|message| Error::checkpoint(path, message))?;
+    let vocabulary = vocabulary(&snapshot, &job.data).map_err(|message| Error::checkpoint(path, message))?;
     let set = match arguments.on == VALIDATION {
         true => open_validation_set(&job.data, dir, vocabulary.as_ref()),
         false => open_test_set(&job.data, dir, vocabulary.as_ref()),
@@ -144,7 +148,8 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, E
         return Err(Error::checkpoint(path, message));
     }
     let capacity = EVALUATION_BATCH.min(set.items().div_ceil(ranks.0));
-    check_memory(&graph, capacity, 0, ranks.1).map_err(refuse)?;
+    let too_large = |error: Error| Error::Usage(format!("{}: {error}", path.display()));
+    check_memory(&graph, capacity, 0, ranks.1).map_err(too_large)?;
     Ok((snapshot, job.data, Evaluator::new(set), capacity))
 }
 

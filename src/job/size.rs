@@ -57,9 +57,10 @@ fn parts(text: &str) -> usize {
     parts
 }
 
-/// Whether a part is more than blanks: the canonical text of a job has more of those than what a user may have written.
+/// Whether a token is a part. Blanks within a line take no memory, and the canonical text of a job has more of them than what
+/// a user may have written.
 fn counts(kind: TokenKind) -> bool {
-    !matches!(kind, TokenKind::Whitespace | TokenKind::Newline | TokenKind::Comment | TokenKind::Eof)
+    !matches!(kind, TokenKind::Whitespace | TokenKind::Eof)
 }
 
 #[cfg(test)]
@@ -91,6 +92,10 @@ mod tests {
         assert_eq!(check(&array(MOST_PARTS / 2 - 4)), Ok(()));
         assert!(check(&array(MOST_PARTS / 2)).unwrap_err().contains("524288 words and signs"));
         assert!(check(&"[[a]]\n".repeat(MOST_PARTS / 20)).is_err());
+        for line in ["\n", "#\n", "\r\n"] {
+            assert!(check(&line.repeat(MOST_PARTS)).is_err(), "{line:?}");
+        }
+        assert!(check(&" ".repeat(16 << 20)).is_ok());
         assert!(check(&format!("a = \"{}\"", "b".repeat(1 << 20))).is_ok());
     }
 }

@@ -276,11 +276,11 @@ for name, text in [("empty", ""), ("escape", "\x1b[31mred\x1b]0;title\x07"), ("l
         odd.append((f"{attr}-{name}", "", attribute(path, attr, text, dtype=TEXT)))
 NETWORKS = {
     "empty": "{}", "list": "[]", "null": "null", "deep": "[" * 100_000 + "]" * 100_000, "number": "1e999",
-    "no-layers": '{"input": [1, 8, 8], "layers": []}',
-    "huge-input": '{"input": [4294967296, 4294967296, 4294967296], "layers": []}',
-    "huge-units": '{"input": [1, 8, 8], "layers": [{"name": "flatten_1", "type": "flatten"}, {"name": "logits", "type": "linear", "units": 4611686018427387904}]}',
-    "large-units": '{"input": [1, 8, 8], "layers": [{"name": "flatten_1", "type": "flatten"}, {"name": "logits", "type": "linear", "units": 1073741824}]}',
-    "escape": '{"input": [1, 8, 8], "layers": [{"name": "\\u001b[31m", "type": "relu"}]}',
+    "no-layers": '{"input": {"channels": 1, "height": 8, "width": 8}, "layers": []}',
+    "huge-input": '{"input": {"channels": 4294967296, "height": 4294967296, "width": 4294967296}, "layers": []}',
+    "huge-units": '{"input": {"channels": 1, "height": 8, "width": 8}, "layers": [{"name": "flatten_1", "type": "flatten"}, {"name": "logits", "type": "linear", "units": 4611686018427387904}]}',
+    "large-units": '{"input": {"channels": 1, "height": 8, "width": 8}, "layers": [{"name": "flatten_1", "type": "flatten"}, {"name": "logits", "type": "linear", "units": 1073741824}]}',
+    "escape": '{"input": {"channels": 1, "height": 8, "width": 8}, "layers": [{"name": "\\u001b[31m", "type": "relu"}]}',
 }
 for name, network in NETWORKS.items():
     odd.append((f"network-{name}", "", replaced("network", lambda g, n, t=network: g.create_dataset(n, data=t, dtype=TEXT))))

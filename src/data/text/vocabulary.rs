@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::count::Counts;
 use super::tokens::UNKNOWN;
+use crate::text::quote;
 
 /// The words a language model knows, by number: the most frequent first, of equally frequent ones the lesser by text.
 /// Copies share one list.
@@ -44,7 +45,7 @@ impl Vocabulary {
         for (number, word) in words.iter().enumerate() {
             let is_same = |&other: &u32| words[other as usize] == *word;
             match numbers.entry(hasher.hash_one(word.as_str()), is_same, hash) {
-                Entry::Occupied(_) => return Err(format!("its vocabulary has `{word}` twice")),
+                Entry::Occupied(_) => return Err(format!("its vocabulary has `{}` twice", quote(word))),
                 Entry::Vacant(entry) => drop(entry.insert(number as u32)),
             }
         }
