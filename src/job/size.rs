@@ -93,7 +93,7 @@ mod tests {
         assert!(check(&array(MOST_PARTS / 2)).unwrap_err().contains("524288 words and signs"));
         assert!(check(&"[[a]]\n".repeat(MOST_PARTS / 20)).is_err());
         for line in ["\n", "#\n", "\r\n"] {
-            assert!(check(&line.repeat(MOST_PARTS)).is_err(), "{line:?}");
+            assert!(check(&line.repeat(MOST_PARTS + 1)).is_err(), "{line:?}");
         }
         assert!(check(&" ".repeat(16 << 20)).is_ok());
         assert!(check(&format!("a = \"{}\"", "b".repeat(1 << 20))).is_ok());
