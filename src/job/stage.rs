@@ -87,13 +87,14 @@ pub(super) fn read(
         problems.add(source.place("stage"), message);
         return (stages, problems);
     };
-    if let Err(message) = check_size(table, known, entries.len()) {
+    let inherited = inherited(table, known);
+    if let Err(message) = check_size(&inherited, entries.len()) {
         problems.add(source.place("stage"), message);
         return (stages, problems);
     }
     for (number, entry) in entries.iter().filter_map(Value::as_table).enumerate() {
         let mut source = source.of_stage(number);
-        let merged = merge(table, entry, known, &mut source);
+        let merged = merge(&inherited, entry, &mut source);
         let mut reader = Reader::new(&merged, &source, problems, TOP);
         let stage = read_one(&mut reader, entry, train, &stages);
         problems = reader.finish();
@@ -102,18 +103,29 @@ pub(super) fn read(
     (stages, problems)
 }
 
+/// What each stage inherits: the sections of the job with their known keys. Unknown keys of the job have been reported
+/// already. This is done once for all stages, because a job may have many unknown keys.
+fn inherited(table: &Table, known: &HashSet<String>) -> Vec<(&'static str, Table)> {
+    let sections = SECTIONS.into_iter().filter_map(|name| Some((name, table.get(name)?.as_table()?)));
+    sections
+        .map(|(name, section)| {
+            let own = section.iter().filter(|(key, _)| known.contains(&names::path(name, key)));
+            let mut keys: Table = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+            // Which the job must not say; that is reported once.
+            Train::LENGTH.iter().filter(|_| name == "train").for_each(|key| _ = keys.remove(*key));
+            (name, keys)
+        })
+        .collect()
+}
+
 /// Refuses more stages than a job may have, or more than the size of its sections allows.
-fn check_size(table: &Table, known: &HashSet<String>, stages: usize) -> Result<(), String> {
+fn check_size(inherited: &[(&str, Table)], stages: usize) -> Result<(), String> {
     if stages > MOST_STAGES {
         return Err(format!("there may be {MOST_STAGES} stages, found {stages}"));
     }
-    let (all, largest) = SECTIONS
+    let (all, largest) = inherited
         .iter()
-        .filter_map(|&name| {
-            let taken = table.get(name)?.as_table()?.iter();
-            let taken = taken.filter(|(key, _)| known.contains(&names::path(name, key)));
-            Some((taken.map(|(_, value)| values(value)).sum::<usize>(), name))
-        })
+        .map(|(name, keys)| (keys.values().map(values).sum::<usize>(), *name))
         .fold((0, (0, "")), |(all, largest), own| (all + own.0, largest.max(own)));
     if stages * all <= MOST_TAKEN {
         return Ok(());
@@ -185,16 +197,11 @@ fn read_train(reader: &mut Reader, surgery: bool, job: &Train) -> Train {
     train
 }
 
-/// The job's sections overridden by those of `entry`, and the other keys of `entry`. Unknown keys of the job have been
-/// reported already.
-fn merge(table: &Table, entry: &Table, known: &HashSet<String>, source: &mut Source) -> Table {
+/// The `inherited` sections overridden by those of `entry`, and the other keys of `entry`.
+fn merge(inherited: &[(&str, Table)], entry: &Table, source: &mut Source) -> Table {
     let mut merged = entry.clone();
-    for name in SECTIONS {
-        let Some(Value::Table(base)) = table.get(name) else { continue };
-        let own = base.iter().filter(|(key, _)| known.contains(&names::path(name, key)));
-        let mut keys: Table = own.map(|(key, value)| (key.clone(), value.clone())).collect();
-        // Which the job must not say; that is reported once.
-        Train::LENGTH.iter().filter(|_| name == "train").for_each(|key| _ = keys.remove(*key));
+    for &(name, ref base) in inherited {
+        let mut keys = base.clone();
         match entry.get(name) {
             Some(Value::Table(over)) => {
                 overrides::drop_other_kind(name, &mut keys, over, source);
