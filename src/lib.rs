@@ -8,29 +8,11 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
-// Links OpenBLAS in; nothing else mentions it.
-use blas_src as _;
-
-pub mod bench;
-mod cgroup;
-pub mod checkpoint;
-mod child;
-pub mod cli;
-pub mod clock;
-pub mod compress;
-pub mod data;
-pub mod error;
-pub mod io;
-pub mod job;
-pub mod landscape;
-pub mod models;
-pub mod nn;
-pub mod optim;
-mod plot;
-pub mod predict;
-pub mod report;
-pub mod rng;
-pub mod smoothout;
-pub mod tensor;
-pub mod text;
-pub mod train;
+pub use ternflock_base::{child, clock, error, io, rng, text};
+pub use {
+    ternflock_bench as bench, ternflock_checkpoint as checkpoint, ternflock_cli as cli,
+    ternflock_compress as compress, ternflock_data as data, ternflock_job as job,
+    ternflock_landscape as landscape, ternflock_models as models, ternflock_nn as nn,
+    ternflock_optim as optim, ternflock_predict as predict, ternflock_report as report,
+    ternflock_smoothout as smoothout, ternflock_tensor as tensor, ternflock_train as train,
+};

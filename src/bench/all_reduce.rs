@@ -14,9 +14,9 @@ use super::contender::Contender;
 use super::report::{Case, Report};
 use super::vectors::Vectors;
 use super::{Interference, Watch, median, memory, quantile};
-use crate::error::{Error, Kind, Result};
-use crate::nn::available_bytes;
-use crate::text::plural;
+use ternflock_base::error::{Error, Kind, Result};
+use ternflock_base::text::plural;
+use ternflock_nn::available_bytes;
 
 /// The ranks between which is measured.
 pub struct Ranks {

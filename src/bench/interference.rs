@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use ternflock_collectives::topology::Topology;
 
-use crate::io::read_system;
+use ternflock_base::io::read_system;
 
 /// If threads wait for a processor for more than this share of their time, the machine counts as busy.
 const WAITING: f64 = 0.05;

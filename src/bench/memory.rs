@@ -3,7 +3,7 @@
 use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
 
 use super::codec::PLANES;
-use crate::error::{Error, Result};
+use ternflock_base::error::{Error, Result};
 
 /// Bytes of floats and of planes, those of several payloads together.
 fn bytes(elements: usize, floats: usize, planes: usize) -> u128 {
@@ -41,7 +41,7 @@ pub fn check(what: &str, needed: u128, available: Option<u128>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::MOST_ELEMENTS;
+    use crate::MOST_ELEMENTS;
 
     #[test]
     fn bytes_are_those_of_floats_and_planes() {
@@ -56,6 +56,6 @@ mod tests {
         assert!(check("5 elements", 10, Some(10)).is_ok() && check("5 elements", 10, None).is_ok());
         let error = check("5 elements", 2_000_000_000, Some(1_500_000_000)).unwrap_err();
         let message = "--elements: 5 elements need 2.0 GB of memory, and 1.5 GB are free";
-        assert_eq!((error.to_string().as_str(), error.kind()), (message, crate::error::Kind::Usage));
+        assert_eq!((error.to_string().as_str(), error.kind()), (message, ternflock_base::error::Kind::Usage));
     }
 }

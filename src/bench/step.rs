@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::{Interference, Watch, median};
-use crate::error::{Error, Result};
-use crate::job::{self, Adapt, Distribution, OptimizerKind};
-use crate::models;
-use crate::nn::layer::{Draw, Mode};
-use crate::nn::{Graph, Network, Shape, softmax_cross_entropy};
-use crate::optim::Optimizer;
-use crate::rng::{Purpose, Stream};
-use crate::smoothout::SmoothOut;
-use crate::tensor::{blas, gemm, matrix, matrix_mut, set_threads, within};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::rng::{Purpose, Stream};
+use ternflock_job::{self as job, Adapt, Distribution, OptimizerKind};
+use ternflock_models as models;
+use ternflock_nn::layer::{Draw, Mode};
+use ternflock_nn::{Graph, Network, Shape, softmax_cross_entropy};
+use ternflock_optim::Optimizer;
+use ternflock_smoothout::SmoothOut;
+use ternflock_tensor::{blas, gemm, matrix, matrix_mut, set_threads, within};
 
 /// Default samples per batch, as in Caffe's examples and in Zaremba et al. (2014).
 const IMAGES: usize = 64;

@@ -4,8 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::store::{BEST, START, Store, step_of};
-use crate::error::{Error, Result};
-use crate::io::{move_aside, not_a_file};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::{move_aside, not_a_file};
 
 impl Store {
     /// Renames entries that have the name of a checkpoint of this run but are not regular files, such as directories and

@@ -16,7 +16,7 @@ use std::path::Path;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::FORMAT_VERSION;
-use crate::io::{open_regular, read_start};
+use ternflock_base::io::{open_regular, read_start};
 
 /// The size of the block: the smallest HDF5 allows.
 pub(super) const SIZE: usize = 512;

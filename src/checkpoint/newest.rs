@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::store::{CHECKPOINTS, Saved, Store, step_of};
 use super::{Snapshot, load};
-use crate::error::{Error, Result};
-use crate::io::not_a_file;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::not_a_file;
 
 /// A checkpoint that [`Store::load_newest`] found intact.
 #[derive(Debug)]

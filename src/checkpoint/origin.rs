@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::clock::rfc3339;
+use ternflock_base::clock::rfc3339;
 
 /// What wrote a checkpoint, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::container::{Attributes, Container, Group};
 use super::snapshot::{Best, Data, Plateau, Progress, Slot, Snapshot, Stage, Tensor};
 use super::write::FORMAT;
 use super::{FORMAT_VERSION, Origin, header};
-use crate::job::Gradients;
+use ternflock_job::Gradients;
 
 /// Reads the whole checkpoint at `path`.
 pub(super) fn load(path: &Path) -> Result<Snapshot, String> {

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::io::{open_regular, parent, replace};
+use ternflock_base::io::{open_regular, parent, replace};
 
 /// Atomically replaces the file at `path` with a copy of the file `from`. The copy is never a hard link, because damage to
 /// one file must not affect the other. It is made with `copy_file_range`. File systems that support it (Btrfs, XFS, NFS 4.2)

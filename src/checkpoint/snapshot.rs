@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use serde::de::IgnoredAny;
 
 use super::Origin;
-use crate::job::Gradients;
-use crate::text::plural;
+use ternflock_base::text::plural;
+use ternflock_job::Gradients;
 
 /// A run at one step: the network as it now is, its parameters, and what the run needs to go on.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use super::entries::check_link;
 use super::room::copy;
 use super::{Snapshot, save};
-use crate::error::{Error, Result};
-use crate::io::{create_directories, not_a_file, remove_partials};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::{create_directories, not_a_file, remove_partials};
 
 /// The checkpoints of one run, written by one process.
 #[derive(Debug)]

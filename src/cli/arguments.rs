@@ -16,8 +16,8 @@ pub use predict::Predict;
 pub use scaling::Scaling;
 pub use sweep::Sweep;
 
-use crate::bench::MOST_ELEMENTS;
-use crate::train::{TEST, VALIDATION};
+use ternflock_bench::MOST_ELEMENTS;
+use ternflock_train::{TEST, VALIDATION};
 
 /// Train networks on CPU clusters: MPI ranks exchange 2-bit TernGrad gradients and leave an HDF5 checkpoint.
 #[derive(Debug, Parser)]

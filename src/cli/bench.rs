@@ -15,14 +15,14 @@ use super::launcher::is_not_first;
 use super::numbers::{bytes, thousands};
 use super::streams::{log, print};
 use super::table::table;
-use crate::bench::{
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
+use ternflock_bench::{
     Case, Codec, Contender, Interference, NoiseTime, Plans, Ranks, Report, StepTime, codec, default_batch,
     instruction_sets, step,
 };
-use crate::error::{Error, Result};
-use crate::job::suggest;
-use crate::report::json::to_text;
-use crate::text::plural;
+use ternflock_job::suggest;
+use ternflock_report::json::to_text;
 
 /// Times what was asked for; prints tables, or JSON.
 pub fn main(arguments: &Bench) -> ExitCode {

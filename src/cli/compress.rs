@@ -12,15 +12,15 @@ use super::numbers::{bytes, thousands};
 use super::output;
 use super::streams::print;
 use super::table::table;
-use crate::checkpoint::{self, Snapshot};
-use crate::compress::low_rank::{LayerReport, Outcome};
-use crate::compress::operation::Operation;
-use crate::error::{Error, Result};
-use crate::job::{LowRank, LowRankMethod, Shrink};
-use crate::nn::parameters::of_layer;
-use crate::nn::{Graph, Parameters};
-use crate::report::json::to_value;
-use crate::train::smaller;
+use ternflock_base::error::{Error, Result};
+use ternflock_checkpoint::{self as checkpoint, Snapshot};
+use ternflock_compress::low_rank::{LayerReport, Outcome};
+use ternflock_compress::operation::Operation;
+use ternflock_job::{LowRank, LowRankMethod, Shrink};
+use ternflock_nn::parameters::of_layer;
+use ternflock_nn::{Graph, Parameters};
+use ternflock_report::json::to_value;
+use ternflock_train::smaller;
 
 /// Does surgery on a checkpoint and writes the smaller one.
 pub fn main(arguments: &Compress) -> ExitCode {

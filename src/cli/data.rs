@@ -12,8 +12,8 @@ use super::exit;
 use super::launcher::is_not_first;
 use super::streams::print;
 use super::table::table;
-use crate::data::{self, DATASETS, Entry, Format};
 use progress::Shown;
+use ternflock_data::{self as data, DATASETS, Entry, Format};
 
 /// Lists data sets, or fetches one.
 pub fn main(arguments: &Data) -> ExitCode {

@@ -15,19 +15,19 @@ use super::numbers::{duration, shown, thousands};
 use super::output;
 use super::streams::{log, print};
 use super::table::table;
-use crate::checkpoint::{self, Snapshot};
-use crate::data::{EvaluationFeed, Vocabulary, unknown_remark};
-use crate::error::{Error, Result};
-use crate::job::{Data, Exchange, Job};
-use crate::nn::{Graph, Tally, check_memory};
-use crate::report::json::to_value;
-use crate::report::{Count, Score, Speed, Task};
-use crate::text::plural;
-use crate::train::{
+use sharpness::Around;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
+use ternflock_checkpoint::{self as checkpoint, Snapshot};
+use ternflock_data::{EvaluationFeed, Vocabulary, unknown_remark};
+use ternflock_job::{Data, Exchange, Job};
+use ternflock_nn::{Graph, Tally, check_memory};
+use ternflock_report::json::to_value;
+use ternflock_report::{Count, Score, Speed, Task};
+use ternflock_train::{
     EVALUATION_BATCH, Evaluator, Patience, VALIDATION, World, check_split, difference, evaluate, hash_values,
     logits, most_on_a_node, open_test_set, open_training_set, open_validation_set, place, restore_network,
 };
-use sharpness::Around;
 
 /// Evaluates the checkpoint on the test set, or on the validation set if asked to. The ranks share the samples.
 pub fn main(arguments: &Eval) -> ExitCode {

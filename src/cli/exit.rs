@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::launcher::is_started_by_hydra;
 use super::streams::log;
-use crate::bench::Ranks;
-pub use crate::error::INTERRUPTED;
-use crate::error::{Error, Kind};
-use crate::train::World;
+pub use ternflock_base::error::INTERRUPTED;
+use ternflock_base::error::{Error, Kind};
+use ternflock_bench::Ranks;
+use ternflock_train::World;
 
 /// The exit code of a command that did its work but could not print the result: EX_IOERR of BSD.
 pub const UNPRINTED: u8 = 74;

@@ -12,16 +12,16 @@ use super::arguments::Inspect;
 use super::exit;
 use super::launcher::is_not_first;
 use super::streams::print;
-use crate::checkpoint::{self, Snapshot};
-use crate::compress::census::{LayerCensus, census};
-use crate::compress::groups::GroupKind;
-use crate::compress::low_rank::LayerRank;
-use crate::error::{Error, Result};
-use crate::job::Job;
-use crate::nn::parameters::of_layer;
-use crate::nn::{Graph, Node, Parameter, Parameters};
-use crate::report::json::to_value;
-use crate::train::{hash_values, restore_parameters};
+use ternflock_base::error::{Error, Result};
+use ternflock_checkpoint::{self as checkpoint, Snapshot};
+use ternflock_compress::census::{LayerCensus, census};
+use ternflock_compress::groups::GroupKind;
+use ternflock_compress::low_rank::LayerRank;
+use ternflock_job::Job;
+use ternflock_nn::parameters::of_layer;
+use ternflock_nn::{Graph, Node, Parameter, Parameters};
+use ternflock_report::json::to_value;
+use ternflock_train::{hash_values, restore_parameters};
 
 /// Shows the checkpoint's network and counters. FLOPs are those of the forward pass of one sample, a multiply-add
 /// counted as two.

@@ -13,10 +13,10 @@ use super::launcher::{Launch, is_not_first, recognise};
 use super::overdue::{UNTIL_HEARD, oversee};
 use super::signals::Signals;
 use super::streams::log;
-use crate::bench::Ranks;
-use crate::error::Error;
-use crate::job::Exchange;
-use crate::train::{Late, Patience, World};
+use ternflock_base::error::Error;
+use ternflock_bench::Ranks;
+use ternflock_job::Exchange;
+use ternflock_train::{Late, Patience, World};
 
 /// Joins the ranks that the launcher has started, which wait for each other with `patience`.
 ///

@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-use crate::report::Score;
+use ternflock_report::Score;
 
 /// 1234567 as "1,234,567".
 pub fn thousands(n: u64) -> String {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use ternflock_base::error::{Error, Result};
 
 /// A format that a command writes.
 pub struct Format {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::launcher;
 use super::signals::Signals;
 use super::streams::last_words;
-use crate::error::Kind;
-use crate::io::read_system;
-use crate::train::{Call, OnCall, Patience};
+use ternflock_base::error::Kind;
+use ternflock_base::io::read_system;
+use ternflock_train::{Call, OnCall, Patience};
 
 /// How long output may take to reach the launcher, which may lose it once the process ends.
 pub const UNTIL_HEARD: Duration = Duration::from_millis(500);

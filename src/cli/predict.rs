@@ -10,14 +10,14 @@ use super::numbers::{bytes, percent, thousands};
 use super::output;
 use super::streams::print;
 use super::table::table;
-use crate::bench::Contender;
-use crate::bench::scaling::{Mode, plot_rates};
-use crate::error::{Error, Result};
-use crate::io::write_output;
-use crate::job::{Exchange, Loaded};
-use crate::predict::{Link, Network, Plan, Prediction, Verdict, job_of, predict};
-use crate::text::plural;
-use crate::train::{self, Patience, World};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::write_output;
+use ternflock_base::text::plural;
+use ternflock_bench::Contender;
+use ternflock_bench::scaling::{Mode, plot_rates};
+use ternflock_job::{Exchange, Loaded};
+use ternflock_predict::{Link, Network, Plan, Prediction, Verdict, job_of, predict};
+use ternflock_train::{self as train, Patience, World};
 
 /// Measures these ranks and predicts; prints tables, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use libc::c_int;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
-use crate::io::stop_waiting_when;
+use ternflock_base::io::stop_waiting_when;
 
 /// These signals, with their names.
 const ENDING: [(c_int, &str); 4] =

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::numbers::{bytes, percent, thousands};
 use super::table::table;
-use crate::bench::infer::{Contestant, ModelTime, infer};
-use crate::checkpoint;
-use crate::compress::census::{LayerCensus, census};
-use crate::compress::groups::GroupKind;
-use crate::compress::low_rank::Form;
-use crate::error::{Error, Result};
-use crate::tensor;
-use crate::text::plural;
-use crate::train::restore_network;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
+use ternflock_bench::infer::{Contestant, ModelTime, infer};
+use ternflock_checkpoint as checkpoint;
+use ternflock_compress::census::{LayerCensus, census};
+use ternflock_compress::groups::GroupKind;
+use ternflock_compress::low_rank::Form;
+use ternflock_tensor as tensor;
+use ternflock_train::restore_network;
 
 /// Samples of a pass that is timed, and for how long.
 const BATCH: usize = 64;

@@ -20,11 +20,11 @@ use super::exit::{self, INTERRUPTED};
 use super::launcher::{Launch, recognise};
 use super::numbers::duration;
 use super::streams::{log, print};
-use crate::error::{Error, Result};
-use crate::io::{Partial, create_directories, create_log};
-use crate::train::TEST;
 use outcome::{State, evaluation, state};
 use plan::{Plan, Run};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::{Partial, create_directories, create_log};
+use ternflock_train::TEST;
 
 /// How long this process sleeps between two looks at the run.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -7,8 +7,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::numbers::{clock, shown, thousands};
 use super::streams::log;
-use crate::report::Event;
-use crate::text::plural;
+use ternflock_base::text::plural;
+use ternflock_report::Event;
 
 /// Shows the events of a run on standard error.
 pub struct Terminal {

@@ -13,10 +13,12 @@ use super::stages;
 use super::streams::{log, print_or};
 use super::table::table;
 use super::terminal::Terminal;
-use crate::error::{Error, Result};
-use crate::job::{Exchange, Loaded};
-use crate::report::{Score, Summary};
-use crate::train::{End, Options, Patience, RunDir, TEST, load, load_to_resume, patience, run, run_of_job};
+use ternflock_base::error::{Error, Result};
+use ternflock_job::{Exchange, Loaded};
+use ternflock_report::{Score, Summary};
+use ternflock_train::{
+    End, Options, Patience, RunDir, TEST, load, load_to_resume, patience, run, run_of_job,
+};
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
 pub fn main(arguments: &Train) -> ExitCode {

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::job;
+use ternflock_job as job;
 
 /// Names that other programs use for some keys.
 const ELSEWHERE: [(&str, &str); 7] = [

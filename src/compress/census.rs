@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::groups::{GroupKind, groups};
 use super::low_rank::{LayerRank, ranks_of};
 use super::units::{CoupledUnits, Role};
-use crate::error::{Error, Result};
-use crate::nn::parameters::of_layer;
-use crate::nn::{Graph, LayerSpec, Parameter, Parameters};
+use ternflock_base::error::{Error, Result};
+use ternflock_nn::parameters::of_layer;
+use ternflock_nn::{Graph, LayerSpec, Parameter, Parameters};
 
 /// What is said of one layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -209,7 +209,7 @@ fn hidden_units(graph: &Graph, parameters: &Parameters) -> Result<Vec<Option<Str
             alive[unit] = alive[unit] || is_alive(run);
         }
     }
-    let of_layer = |(layer, node): (usize, &crate::nn::Node)| {
+    let of_layer = |(layer, node): (usize, &ternflock_nn::Node)| {
         let own: Vec<bool> = units.of_source[layer + 1].iter().map(|&unit| alive[unit]).collect();
         node.layer.is_recurrent().then(|| Structures::of(GroupKind::HiddenUnits, &own))
     };

@@ -20,10 +20,10 @@
 
 use std::collections::HashSet;
 
-use crate::error::{Error, Result};
-use crate::job::{self, ForceKind, suggest};
-use crate::nn::{Graph, LayerSpec, Parameter};
-use crate::tensor::within;
+use ternflock_base::error::{Error, Result};
+use ternflock_job::{self as job, ForceKind, suggest};
+use ternflock_nn::{Graph, LayerSpec, Parameter};
+use ternflock_tensor::within;
 
 mod kernels;
 

@@ -7,9 +7,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::low_rank::{LayerReport, factorise};
 use super::surgery::shrink;
-use crate::error::Result;
-use crate::job::{LowRank, Shrink};
-use crate::nn::{Graph, Parameters};
+use ternflock_base::error::Result;
+use ternflock_job::{LowRank, Shrink};
+use ternflock_nn::{Graph, Parameters};
 
 /// A network after it, and where its numbers come from.
 #[derive(Clone, Debug)]

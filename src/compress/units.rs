@@ -4,10 +4,10 @@
 //! Nothing here knows a kind of layer: all follows from what each declares ([`Coupling`]). The units of every layer's output
 //! are nodes, and those that layers make of the same unit, or add to one another, are joined.
 
-use crate::error::Result;
-use crate::nn::coupling::{Axis, Coupling, Units};
-use crate::nn::parameters::numbers_of;
-use crate::nn::{Graph, LayerSpec, Parameter};
+use ternflock_base::error::Result;
+use ternflock_nn::coupling::{Axis, Coupling, Units};
+use ternflock_nn::parameters::numbers_of;
+use ternflock_nn::{Graph, LayerSpec, Parameter};
 
 /// All units of a network that can only be removed together, numbered from 0.
 pub struct CoupledUnits {

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::nn::Parameters;
+use ternflock_nn::Parameters;
 
 /// The zeros of one step.
 pub struct FrozenZeros {
@@ -49,8 +49,8 @@ impl FrozenZeros {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::preset;
-    use crate::nn::Shape;
+    use ternflock_models::preset;
+    use ternflock_nn::Shape;
 
     #[test]
     fn zeros_stay_and_the_rest_moves() {

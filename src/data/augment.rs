@@ -1,9 +1,9 @@
 //! Which part of an image a sample shows: a random one to train on, the middle to evaluate on.
 
 use super::Images;
-use crate::error::{Error, Result};
-use crate::job;
-use crate::rng::{Purpose, Stream};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::rng::{Purpose, Stream};
+use ternflock_job as job;
 
 /// How large the parts are, and how they may lie.
 #[derive(Clone, Debug, PartialEq, Eq)]

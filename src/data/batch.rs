@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use rand::seq::SliceRandom;
 
-use crate::error::{Error, Result};
-use crate::rng::{Purpose, Reader, Stream};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::rng::{Purpose, Reader, Stream};
 
 /// The samples of every step, the same on all ranks.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{Content, fill, open, read_error, require};
 use super::{Dataset, Images};
-use crate::error::{Error, Result};
+use ternflock_base::error::{Error, Result};
 
 /// The five files to train on and the one to test on. Each may end in `.gz`.
 pub(super) const FILES: [&str; 6] = [

@@ -7,7 +7,7 @@ use std::path::Path;
 use png::{BitDepth, ColorType, Decoder};
 
 use super::cifar::{CHANNELS, FILES, RECORDS, SIDE};
-use crate::io::{create_log, open_regular, read_bytes};
+use ternflock_base::io::{create_log, open_regular, read_bytes};
 
 /// The files of the package that [`convert`] needs.
 pub(super) const OF_PACKAGE: &[&str] = &[

@@ -6,8 +6,8 @@ use std::io;
 use flate2::read::GzDecoder;
 
 use super::{Dataset, Images};
-use crate::error::{Error, Result};
-use crate::io::read_start;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::read_start;
 
 /// One line a sample: 64 pixels, row by row, then the label.
 const CSV: &[u8] = include_bytes!("digits/digits.csv.gz");

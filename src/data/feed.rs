@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::Vocabulary;
-use crate::error::Result;
-use crate::nn::Shape;
+use ternflock_base::error::Result;
+use ternflock_nn::Shape;
 
 /// What a network is trained on: a pure function of the step and of a sample's place in the global batch. So ranks may share
 /// a batch in any way, and a resumed run has nothing to restore.
@@ -71,7 +71,7 @@ pub trait EvaluationFeed: Send {
     fn chunks(&self, part: Range<usize>, capacity: usize) -> Vec<Chunk>;
 
     /// Writes `chunk` to `input`, in the layout of a network's input for a batch of `chunk.items.len()` samples, and replaces
-    /// `labels` by its labels; [`NO_LABEL`](crate::nn::NO_LABEL) is no label.
+    /// `labels` by its labels; [`NO_LABEL`](ternflock_nn::NO_LABEL) is no label.
     fn fill(&mut self, chunk: &Chunk, input: &mut [f32], labels: &mut Vec<usize>) -> Result<()>;
 
     /// The share of a text's tokens that stand for words outside the vocabulary; `None` if there are no words.

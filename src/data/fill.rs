@@ -1,8 +1,8 @@
 //! From bytes to what a network takes in.
 
 use super::{Augment, Images, View};
-use crate::error::{Error, Result};
-use crate::text::plural;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
 
 /// What is subtracted from each channel, and by what the rest is divided; in units where full scale is 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,7 +158,7 @@ mod tests {
             h in 1usize..6, w in 1usize..6, padding in 0usize..3, crop in 1usize..8, seed in any::<u64>()
         ) {
             let images = images(4, 2, h, w);
-            let job = crate::job::Augment { padding, crop: Some(crop), mirror: true };
+            let job = ternflock_job::Augment { padding, crop: Some(crop), mirror: true };
             prop_assume!(crop <= h.min(w) + 2 * padding);
             let augment = Augment::new(Some(&job), &images).unwrap();
             let normalise = Normalise { mean: vec![0.5, 0.25], std: vec![0.5, 2.0] };

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::Images;
 use super::files::{append, fill, open, read_error, reserved};
-use crate::error::{Error, Result};
-use crate::job::Idx;
+use ternflock_base::error::{Error, Result};
+use ternflock_job::Idx;
 
 pub(super) use names::holds_any;
 

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::feed::{Chunk, EvaluationFeed, Facts, TrainingFeed};
 use super::{Augment, Fill, Images, Order, labels};
-use crate::error::Result;
-use crate::nn::Shape;
+use ternflock_base::error::Result;
+use ternflock_nn::Shape;
 
 /// The shape of a sample of `images`, as a network takes it.
 fn shape(images: &Images, augment: &Augment) -> Shape {
@@ -138,7 +138,7 @@ impl EvaluationFeed for ImageSet {
 mod tests {
     use super::super::{View, digits};
     use super::*;
-    use crate::job;
+    use ternflock_job as job;
 
     /// The batch that a rank fills is the order's, pixels and labels.
     #[test]

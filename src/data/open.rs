@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::idx::Labels;
 use super::places::{Places, ROOT};
 use super::{Dataset, Entry, Format, Origin, cifar, digits, files, idx, registry, synthetic};
-use crate::error::{Error, Result};
-use crate::job::{self, Idx};
+use ternflock_base::error::{Error, Result};
+use ternflock_job::{self as job, Idx};
 
 /// Opens the images that `data` asks for, from `directory` or where they are usually found; or makes them up.
 ///

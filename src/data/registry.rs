@@ -5,8 +5,8 @@ use std::fmt;
 use std::path::Path;
 
 use super::{cifar, cifar_png, idx, text};
-use crate::error::{Error, Result};
-use crate::job::suggest;
+use ternflock_base::error::{Error, Result};
+use ternflock_job::suggest;
 
 /// Everything known about a data set before its files are opened.
 #[derive(Clone, Debug)]
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn job_files_take_the_same_names() {
         let names: BTreeSet<_> = DATASETS.iter().map(|entry| entry.name).collect();
-        assert_eq!(names, BTreeSet::from(crate::job::DATASETS));
+        assert_eq!(names, BTreeSet::from(ternflock_job::DATASETS));
     }
 
     #[test]

@@ -9,9 +9,9 @@ use std::cmp::Reverse;
 use rand::seq::SliceRandom;
 
 use super::{Dataset, Images};
-use crate::error::{Error, Result};
-use crate::job::{Split, Validation};
-use crate::rng::{Purpose, Reader, Stream};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::rng::{Purpose, Reader, Stream};
+use ternflock_job::{Split, Validation};
 
 /// The default share of the training samples, and the maximum number of samples that this default takes.
 const SHARE: usize = 10;

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::problems::Problems;
 use super::{Job, read, source};
-use crate::error::{Error, Result};
+use ternflock_base::error::{Error, Result};
 
 impl Job {
     /// The job file that says all of this job, defaults included.

@@ -1,6 +1,6 @@
 //! The names of the sections and keys there are, and which of them a mistyped one was meant to be.
 
-use crate::text::quote;
+use ternflock_base::text::quote;
 
 /// Sections and their keys, in the order in which they were read. The section "" is the top of the file.
 #[derive(Debug)]

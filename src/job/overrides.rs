@@ -8,7 +8,7 @@ use super::problems::Problems;
 use super::source::{Path, Place, Source, Walk};
 use super::stage::MOST_STAGES;
 use super::{Model, Train, names, optimizer, schedule, size};
-use crate::text::quote;
+use ternflock_base::text::quote;
 
 /// Lays each of `sets` over `table`, in order; what was said last holds. `stage.NAME.key` and `stage.NAME.section.key` are those
 /// of a stage.
@@ -195,8 +195,8 @@ fn drop_owned(
 
 #[cfg(test)]
 mod tests {
-    use crate::job::tests::{MINIMAL, accepted, minimal, refused};
-    use crate::job::{Gradients, OptimizerKind, ScheduleKind};
+    use crate::tests::{MINIMAL, accepted, minimal, refused};
+    use crate::{Gradients, OptimizerKind, ScheduleKind};
 
     /// Earlier overrides act as if they were in the file: later ones of another kind drop them, and repeating them
     /// changes nothing.

@@ -1,4 +1,4 @@
-//! The names of the published networks, which `crate::models` builds. Like the names of data sets, they are defined
+//! The names of the published networks, which `ternflock_models` builds. Like the names of data sets, they are defined
 //! here so that a wrong one is reported together with all other problems of a job file.
 
 use super::names::{nearest, suggest};

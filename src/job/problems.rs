@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::source::{Place, Source};
-use crate::error::{Error, Result};
+use ternflock_base::error::{Error, Result};
 
 /// The maximum number of problems in a report: nobody reads more.
 pub(super) const MOST_PROBLEMS: usize = 100;

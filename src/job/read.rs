@@ -7,7 +7,7 @@ use super::names::{self, Names};
 use super::problems::Problems;
 use super::source::{Place, Source};
 use super::value::{FromValue, Rule, describe};
-use crate::text::quote;
+use ternflock_base::text::quote;
 
 /// Reads the values of a job and collects what is wrong with them.
 pub(super) struct Reader<'a> {

@@ -11,8 +11,8 @@ use super::places::{At, Places};
 use super::problems::{MOST_PROBLEMS, Problems};
 use super::size;
 use super::stage::SECTIONS;
-use crate::error::{Error, Result};
-use crate::text::quote;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::quote;
 
 /// Remembers where each value of a job was said, for whoever finds fault with it later.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use toml::{Table, Value};
 
 use super::names::nearest;
-use crate::text::quote;
+use ternflock_base::text::quote;
 
 /// A type that a key may hold.
 pub(super) trait FromValue: Sized {

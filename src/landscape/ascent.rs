@@ -5,8 +5,8 @@
 //! step is not that of a maximum, the step is as long as the box allows, which goes there at once.
 
 use super::Objective;
-use crate::error::Result;
-use crate::tensor::dot;
+use ternflock_base::error::Result;
+use ternflock_tensor::dot;
 
 /// The share of the promised rise that a step must keep (Armijo), and how often it is halved to do so.
 const SHARE: f64 = 1e-4;

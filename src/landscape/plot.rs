@@ -3,8 +3,8 @@
 use plotters::prelude::*;
 
 use super::Slice;
-use crate::error::{Error, Result};
-use crate::plot::{GREY, Mark, beside_legend, colour};
+use ternflock_base::error::{Error, Result};
+use ternflock_report::plot::{GREY, Mark, beside_legend, colour};
 
 /// Of the picture, in pixels.
 const SIZE: (u32, u32) = (760, 420);

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Objective;
 use super::ascent::{Cube, climb};
-use crate::error::Result;
-use crate::rng::{Purpose, Stream};
+use ternflock_base::error::Result;
+use ternflock_base::rng::{Purpose, Stream};
 
 /// How sharpness is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

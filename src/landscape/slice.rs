@@ -7,11 +7,11 @@
 use serde::Serialize;
 
 use super::Objective;
-use crate::error::Result;
-use crate::job::{self, Adapt, Distribution};
-use crate::nn::layer::Draw;
-use crate::nn::{Graph, Parameters};
-use crate::smoothout::SmoothOut;
+use ternflock_base::error::Result;
+use ternflock_job::{self as job, Adapt, Distribution};
+use ternflock_nn::layer::Draw;
+use ternflock_nn::{Graph, Parameters};
+use ternflock_smoothout::SmoothOut;
 
 /// Which part of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -80,7 +80,7 @@ fn draw(graph: &Graph, parameters: &Parameters, (seed, direction): (u64, u64)) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::Shape;
+    use ternflock_nn::Shape;
 
     fn network() -> (Graph, Parameters) {
         let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([

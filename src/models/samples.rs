@@ -1,6 +1,6 @@
 //! The samples for which presets were published, and their batch sizes.
 
-use crate::nn::Shape;
+use ternflock_nn::Shape;
 
 /// Vocabulary size of a language model: that of the Penn Treebank.
 const WORDS: usize = 10_000;

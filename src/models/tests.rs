@@ -1,7 +1,7 @@
 use super::*;
-use crate::job::presets;
-use crate::nn::coupling::Axis;
-use crate::nn::parameters::{count, statistics_table, table};
+use ternflock_job::presets;
+use ternflock_nn::coupling::Axis;
+use ternflock_nn::parameters::{count, statistics_table, table};
 
 const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
 const CIFAR: Shape = Shape::Image { channels: 3, height: 32, width: 32 };

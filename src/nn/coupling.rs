@@ -6,7 +6,7 @@
 
 use super::Graph;
 use super::layers::Columns;
-use crate::error::Result;
+use ternflock_base::error::Result;
 
 /// What the units of a layer's output are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use rand_distr::{Distribution, StandardNormal, Uniform};
 use serde::{Deserialize, Serialize};
 
-use crate::rng::{Purpose, Reader, Stream};
+use ternflock_base::rng::{Purpose, Reader, Stream};
 
 /// The distribution of initial weights.
 ///

@@ -1,6 +1,6 @@
 //! Softmax cross-entropy. Letters: N samples, K classes.
 
-use crate::tensor::{exp, for_each_row, rows, rows_mut, vectorise};
+use ternflock_tensor::{exp, for_each_row, rows, rows_mut, vectorise};
 
 /// What a batch came to; tallies of parts add up to the tally of the whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -187,7 +187,7 @@ mod tests {
         let tolerance = (4.0 + 8.0 + 32.0 + 32.0) * 2f64.powi(-24);
         let mut tallies = Vec::new();
         for threads in [1, 2] {
-            crate::tensor::set_threads(threads).unwrap();
+            ternflock_tensor::set_threads(threads).unwrap();
             let mut gradient = vec![f32::NAN; logits.len()];
             let tally = softmax_cross_entropy(&logits, &labels, weight, Some(&mut gradient));
             let without = softmax_cross_entropy(&logits, &labels, weight, None);
@@ -209,7 +209,7 @@ mod tests {
             assert_eq!((tally.correct, tally.samples), (correct, n as u64));
             tallies.push((tally, gradient));
         }
-        crate::tensor::set_threads(1).unwrap();
+        ternflock_tensor::set_threads(1).unwrap();
         assert_eq!(tallies[0], tallies[1]);
     }
 

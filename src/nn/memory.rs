@@ -4,8 +4,8 @@ use super::available::Available;
 use super::graph::Graph;
 use super::parameters::{Parameter, count, statistics_table, table};
 use super::size::elements;
-use crate::error::{Error, Result};
-use crate::text::plural;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
 
 /// Of each source, whether it needs a gradient: parameters stand somewhere before it.
 pub fn wanted(graph: &Graph, table: &[Parameter]) -> Vec<bool> {
@@ -100,7 +100,7 @@ fn check_bytes(available: Available, what: &str, needed: u128, ranks: usize, rem
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Parameters, Shape, available_bytes};
+    use crate::{Parameters, Shape, available_bytes};
 
     /// Of 4 x 10^6 parameters, a rank's share of the memory that is free is what decides.
     #[test]

@@ -9,7 +9,7 @@ use super::init::initialise;
 use super::layer::ParameterSpec;
 use super::memory::check_parameters;
 use super::size::elements;
-use crate::error::{Error, Result};
+use ternflock_base::error::{Error, Result};
 
 /// One tensor of the table.
 #[derive(Clone, Debug, PartialEq)]

@@ -203,7 +203,7 @@ impl Pair {
 /// Values that options have when a job file leaves them out.
 pub(super) mod default {
     use super::Pair;
-    use crate::nn::init::Init;
+    use crate::init::Init;
 
     pub fn yes() -> bool {
         true

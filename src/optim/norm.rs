@@ -1,6 +1,6 @@
 //! Norms of long vectors, in double precision and in one order whatever the machine or the number of threads.
 
-use crate::tensor::dot;
+use ternflock_tensor::dot;
 
 /// The sum of the squares of `values`.
 pub(super) fn sum_of_squares(values: &[f32]) -> f64 {

@@ -7,10 +7,10 @@ use super::adam::{self, Adam};
 use super::norm::{clip_factor, sum_of_squares};
 use super::update::Update;
 use super::{lars, sgd};
-use crate::error::{Error, Result};
-use crate::job::{self, OptimizerKind, suggest};
-use crate::nn::{Graph, Parameter, Parameters};
-use crate::tensor::{Rows, for_each_row, rows, rows_mut, within};
+use ternflock_base::error::{Error, Result};
+use ternflock_job::{self as job, OptimizerKind, suggest};
+use ternflock_nn::{Graph, Parameter, Parameters};
+use ternflock_tensor::{Rows, for_each_row, rows, rows_mut, within};
 
 /// Elements that one thread takes at a time.
 const PART: usize = 1 << 15;

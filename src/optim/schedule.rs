@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use crate::job::{Schedule, ScheduleKind};
+use ternflock_job::{Schedule, ScheduleKind};
 
 /// Where in a run a step is.
 #[derive(Clone, Copy, Debug)]

@@ -9,10 +9,10 @@ use ternflock_collectives::simulated::{Network, Wire, seconds};
 use ternflock_collectives::small;
 use ternflock_collectives::topology::Topology;
 
-use crate::bench::Contender;
-use crate::error::Result;
-use crate::report::Phases;
-use crate::train::Sizes;
+use ternflock_base::error::Result;
+use ternflock_bench::Contender;
+use ternflock_report::Phases;
+use ternflock_train::Sizes;
 
 /// Pieces of a chunk of a payload that are played: those of a larger one are made larger, so that the messages stay as many and their
 /// bytes the same.

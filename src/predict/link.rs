@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use ternflock_collectives::simulated::Wire;
 
-use crate::error::Error;
+use ternflock_base::error::Error;
 
 /// What a byte of a message takes of an Ethernet beside itself: 1538 bytes on the wire carry 1448 of a TCP stream (IEEE 802.3
 /// frames of 1500 bytes, RFC 9293 headers with time stamps).

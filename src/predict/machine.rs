@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::bench::Contender;
-use crate::error::{Error, Result};
-use crate::job::{Exchange, Gradients, Loaded};
-use crate::train::{Sizes, Trainer, World, prepare};
+use ternflock_base::error::{Error, Result};
+use ternflock_bench::Contender;
+use ternflock_job::{Exchange, Gradients, Loaded};
+use ternflock_train::{Sizes, Trainer, World, prepare};
 
 /// A step of a rank up to its gradients, and from their means to new parameters.
 #[derive(Clone, Debug)]

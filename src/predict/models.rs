@@ -1,7 +1,7 @@
 //! Networks of ImageNet (Russakovsky et al., 2015), to be predicted without a job file.
 
-use crate::error::{Error, Result};
-use crate::job::{Loaded, find_preset, parse, suggest};
+use ternflock_base::error::{Error, Result};
+use ternflock_job::{Loaded, find_preset, parse, suggest};
 
 /// A network as it is usually trained.
 #[derive(Clone, Copy, Debug)]

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::bench::Interference;
-use crate::bench::scaling::{Point, Scaling, WayTime};
+use ternflock_bench::Interference;
+use ternflock_bench::scaling::{Point, Scaling, WayTime};
 
 /// A job on each network.
 #[derive(Clone, Debug, Serialize)]
@@ -78,8 +78,8 @@ fn is_float32(way: &WayTime) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::scaling::Mode;
-    use crate::report::Phases;
+    use ternflock_bench::scaling::Mode;
+    use ternflock_report::Phases;
 
     fn scaling(points: &[(usize, &[(&str, f64)])]) -> Scaling {
         let way = |&(way, rate): &(&str, f64)| WayTime {

@@ -6,11 +6,11 @@ use ternflock_collectives::small;
 use ternflock_collectives::topology::Topology;
 
 use super::machine::{Compute, Model};
-use crate::bench::Contender;
-use crate::bench::scaling::WayTime;
-use crate::error::Result;
-use crate::report::Phases;
-use crate::train::Sizes;
+use ternflock_base::error::Result;
+use ternflock_bench::Contender;
+use ternflock_bench::scaling::WayTime;
+use ternflock_report::Phases;
+use ternflock_train::Sizes;
 
 /// A step's time, and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::{Count, Phases, Score, Speed};
-use crate::clock::rfc3339;
-use crate::error::{INTERRUPTED, Kind};
+use ternflock_base::clock::rfc3339;
+use ternflock_base::error::{INTERRUPTED, Kind};
 
 /// Something a run has to say.
 #[derive(Clone, Debug, Serialize)]

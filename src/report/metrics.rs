@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Event, Status, json};
-use crate::error::{Error, Result};
-use crate::io::{open_append, open_regular, replace, whole_lines};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::{open_append, open_regular, replace, whole_lines};
 
 /// The longest line that is read, in bytes. This program does not write longer lines: a run of 10,000 stages ends with a
 /// line of 1 MB.
@@ -113,8 +113,8 @@ fn copy_lines(path: &Path, step: u64, file: &File) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
-    use crate::report::Ending;
+    use crate::Ending;
+    use ternflock_base::error::Kind;
 
     fn note(step: u64) -> Event {
         Event::Note { step, text: "x".into() }

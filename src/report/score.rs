@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::nn::{Shape, Tally};
+use ternflock_nn::{Shape, Tally};
 
 /// What a network is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

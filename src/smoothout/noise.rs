@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::rng::{SIDE, Stream};
-use crate::tensor::{dot, for_each_row, rows, rows_mut, vectorise};
+use ternflock_base::rng::{SIDE, Stream};
+use ternflock_tensor::{dot, for_each_row, rows, rows_mut, vectorise};
 
 /// Weights that a group of blocks serves.
 const GROUP: usize = 8 * SIDE;

@@ -2,9 +2,9 @@ use proptest::prelude::*;
 
 use super::noise::{bits, perturb_filters, perturb_tensor};
 use super::*;
-use crate::job::Noise;
-use crate::nn::Parameters;
-use crate::tensor::set_threads;
+use ternflock_job::Noise;
+use ternflock_nn::Parameters;
+use ternflock_tensor::set_threads;
 
 const DRAW: Draw = Draw { seed: 5, step: 7, first_sample: 96 };
 
@@ -18,7 +18,7 @@ fn network() -> (Graph, Parameters) {
     ]))
     .unwrap();
     let graph =
-        Graph::from_tables(crate::nn::Shape::Image { channels: 2, height: 4, width: 4 }, layers).unwrap();
+        Graph::from_tables(ternflock_nn::Shape::Image { channels: 2, height: 4, width: 4 }, layers).unwrap();
     let mut parameters = Parameters::new(&graph).unwrap();
     parameters.initialise(3);
     parameters.values.iter_mut().enumerate().for_each(|(i, value)| *value += 0.01 * (i % 7) as f32);
@@ -130,7 +130,7 @@ fn recurrent() -> (Graph, Parameters) {
         {"name": "logits", "type": "linear", "units": 7},
     ]))
     .unwrap();
-    let tokens = crate::nn::Shape::Tokens { steps: 2, vocabulary: 7 };
+    let tokens = ternflock_nn::Shape::Tokens { steps: 2, vocabulary: 7 };
     let graph = Graph::from_tables(tokens, layers).unwrap();
     let mut parameters = Parameters::new(&graph).unwrap();
     parameters.values.iter_mut().enumerate().for_each(|(i, value)| *value = 0.5 + (i as f32).sin() / 4.0);

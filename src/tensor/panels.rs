@@ -169,7 +169,7 @@ impl Tile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::{matrix, set_threads};
+    use crate::{matrix, set_threads};
     use proptest::prelude::*;
 
     /// Small integers: products and sums are exact in f32, so the comparison is too.

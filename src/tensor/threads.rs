@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rayon::{ThreadPool, ThreadPoolBuilder, join};
 
 use super::blas::{check_blas_room, keep_blas_on_one_thread};
-use crate::error::{Error, Result};
+use ternflock_base::error::{Error, Result};
 
 static POOL: RwLock<Option<Arc<ThreadPool>>> = RwLock::new(None);
 

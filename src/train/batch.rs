@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::data::shard;
-use crate::error::{Error, Result};
-use crate::job::Train;
-use crate::text::plural;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
+use ternflock_data::shard;
+use ternflock_job::Train;
 
 /// The sizes of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use super::batch::Batch;
 use super::world::World;
-use crate::checkpoint::Tensor;
-use crate::data::shard;
-use crate::error::Result;
-use crate::nn::Network;
-use crate::nn::layer::Carried;
+use ternflock_base::error::Result;
+use ternflock_checkpoint::Tensor;
+use ternflock_data::shard;
+use ternflock_nn::Network;
+use ternflock_nn::layer::Carried;
 
 /// Zeroes all that `network` carries.
 pub fn reset(network: &mut Network) {

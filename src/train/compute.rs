@@ -6,13 +6,13 @@ use ternflock_collectives::topology::Topology;
 use super::batch::Batch;
 use super::carried::Places;
 use super::exchange::Give;
-use crate::data::{TrainingFeed, shard};
-use crate::error::Result;
-use crate::job::Job;
-use crate::nn::layer::{Carried, Draw, Mode};
-use crate::nn::{Network, Tally, softmax_cross_entropy};
-use crate::smoothout::SmoothOut;
-use crate::tensor::{add_scaled, for_each_row, rows, rows_mut};
+use ternflock_base::error::Result;
+use ternflock_data::{TrainingFeed, shard};
+use ternflock_job::Job;
+use ternflock_nn::layer::{Carried, Draw, Mode};
+use ternflock_nn::{Network, Tally, softmax_cross_entropy};
+use ternflock_smoothout::SmoothOut;
+use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut};
 
 /// What computing gradients needs beside the network.
 pub struct Compute {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::nn::Shape;
+use ternflock_nn::Shape;
 
 /// The options that may have such a value: the type of the layer, and the key.
 const SIZED: [(&str, &str); 3] = [("linear", "units"), ("conv2d", "filters"), ("embedding", "vocabulary")];

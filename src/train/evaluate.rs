@@ -2,10 +2,10 @@
 
 use super::carried;
 use super::world::World;
-use crate::data::{EvaluationFeed, shard};
-use crate::error::Result;
-use crate::nn::layer::Mode;
-use crate::nn::{Network, Tally, softmax_cross_entropy};
+use ternflock_base::error::Result;
+use ternflock_data::{EvaluationFeed, shard};
+use ternflock_nn::layer::Mode;
+use ternflock_nn::{Network, Tally, softmax_cross_entropy};
 
 /// Evaluation of images runs in batches of at least this many, however small a rank's share of a training batch is. Text is
 /// evaluated in batches of as many columns as the network was built for: its logits take too much memory to have more.

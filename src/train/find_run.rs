@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::run_record::RunRecord;
-use crate::error::{Error, Result};
-use crate::io::read_text;
-use crate::job::{MOST_BYTES, parse_table};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::read_text;
+use ternflock_job::{MOST_BYTES, parse_table};
 
 const NOTHING: &str = "holds no run to resume; start one without --resume";
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::io::open_regular;
+use ternflock_base::io::open_regular;
 
 /// xxh3 of the values' bits.
 pub fn hash_values(values: &[f32]) -> u64 {

@@ -4,12 +4,12 @@
 use super::carried;
 use super::evaluate::sum_tallies;
 use super::world::World;
-use crate::data::{Chunk, EvaluationFeed, shard};
-use crate::error::{Error, Result};
-use crate::landscape;
-use crate::nn::layer::Mode;
-use crate::nn::{NO_LABEL, Network, Shape, Tally, softmax_cross_entropy};
-use crate::tensor::add_scaled;
+use ternflock_base::error::{Error, Result};
+use ternflock_data::{Chunk, EvaluationFeed, shard};
+use ternflock_landscape as landscape;
+use ternflock_nn::layer::Mode;
+use ternflock_nn::{NO_LABEL, Network, Shape, Tally, softmax_cross_entropy};
+use ternflock_tensor::add_scaled;
 
 /// The mean loss a sample, or a token.
 pub struct Objective<'a> {

@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::build::wrong_layers;
+use super::construct::wrong_layers;
 use super::find_run::find;
 use super::run::Options;
 use super::run_dir::{RUNS, RunDir};
 use super::run_record::RunRecord;
 use super::world::{Patience, World};
-use crate::checkpoint::Store;
-use crate::error::{Error, Result};
-use crate::io::read_text;
-use crate::job::MOST_BYTES;
-use crate::job::{self, Difference, Job, Loaded};
-use crate::report::{Last, Status, last};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::read_text;
+use ternflock_checkpoint::Store;
+use ternflock_job::MOST_BYTES;
+use ternflock_job::{self as job, Difference, Job, Loaded};
+use ternflock_report::{Last, Status, last};
 
 /// A run that is resumed.
 pub(super) struct TakenUp {

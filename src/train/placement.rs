@@ -6,10 +6,10 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::world::World;
-use crate::cgroup::{CpuQuota, cpu_quota};
-use crate::error::{Error, Result};
-use crate::tensor::{Chosen, Trouble, blas, blas_default_threads, set_threads};
-use crate::text::plural;
+use ternflock_base::cgroup::{CpuQuota, cpu_quota};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
+use ternflock_tensor::{Chosen, Trouble, blas, blas_default_threads, set_threads};
 
 /// Where the ranks run, and what follows from it.
 #[derive(Clone, Debug, PartialEq)]

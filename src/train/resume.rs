@@ -10,13 +10,13 @@ use super::statistics;
 use super::surgery::enter;
 use super::trained_on::{check_split, differences, learnt_validation};
 use super::world::World;
-use crate::checkpoint::{self, Newest, Progress, Snapshot, Store};
-use crate::data::Vocabulary;
-use crate::error::{Error, Result};
-use crate::job::{Difference, Job, Stage};
-use crate::nn::Graph;
-use crate::tensor;
-use crate::text::plural;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
+use ternflock_checkpoint::{self as checkpoint, Newest, Progress, Snapshot, Store};
+use ternflock_data::Vocabulary;
+use ternflock_job::{Difference, Job, Stage};
+use ternflock_nn::Graph;
+use ternflock_tensor as tensor;
 
 /// What is known about a resumed run before its checkpoints are read.
 pub(super) struct Resumed {

@@ -5,10 +5,10 @@ use ternflock_collectives::topology::Topology;
 use super::batch::Batch;
 use super::exchange::residual_elements;
 use super::trainer::capacity;
-use crate::error::Result;
-use crate::job::Job;
-use crate::nn::{Graph, check_memory, needed_bytes, parameters};
-use crate::optim::state_names;
+use ternflock_base::error::Result;
+use ternflock_job::Job;
+use ternflock_nn::{Graph, check_memory, needed_bytes, parameters};
+use ternflock_optim::state_names;
 
 /// The maximum number of ranks that share a node and its memory.
 pub fn most_on_a_node(topology: &Topology) -> usize {
@@ -55,7 +55,7 @@ fn numbers_beside(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::Shape;
+    use ternflock_nn::Shape;
 
     /// A product of 9 x 500 and its bias share a bucket. The logits' product of 500 x 10 stays float32 in its own bucket
     /// and has no residual.

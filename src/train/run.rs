@@ -19,12 +19,12 @@ use super::stretch::Stretch;
 use super::surgery::enter;
 use super::trainer::Trainer;
 use super::world::World;
-use crate::checkpoint::{Best, Data, Store};
-use crate::data::{EvaluationFeed, Vocabulary};
-use crate::error::{Error, Result};
-use crate::job::{Gradients, Job, Loaded};
-use crate::nn::Tally;
-use crate::report::{Chosen, Ending, Event, Metrics, Summary, Test, Traffic};
+use ternflock_base::error::{Error, Result};
+use ternflock_checkpoint::{Best, Data, Store};
+use ternflock_data::{EvaluationFeed, Vocabulary};
+use ternflock_job::{Gradients, Job, Loaded};
+use ternflock_nn::Tally;
+use ternflock_report::{Chosen, Ending, Event, Metrics, Summary, Test, Traffic};
 
 /// How a run was asked for.
 #[derive(Clone, Debug, Default)]

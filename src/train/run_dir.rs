@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use super::find_run::{find, is_used};
 use super::run_record::{RECORD, RunRecord};
 use super::world::World;
-use crate::error::{Error, Result};
-use crate::io::{Lock, create_directories, create_new, lock, read_text, remove_partials, replace};
-use crate::job::{Job, Loaded, MOST_BYTES};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::{Lock, create_directories, create_new, lock, read_text, remove_partials, replace};
+use ternflock_job::{Job, Loaded, MOST_BYTES};
 
 /// Where runs go that were not given a directory.
 pub(super) const RUNS: &str = "runs";
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn runs_never_share_a_directory() {
         let runs = tempfile::tempdir().unwrap();
-        let job = crate::job::load("jobs/lenet-digits.toml", &["name=lenet".into()]).unwrap().job;
+        let job = ternflock_job::load("jobs/lenet-digits.toml", &["name=lenet".into()]).unwrap().job;
         let choose = |asked: Option<&Path>| choose(runs.path(), &job, asked);
         assert_eq!(choose(None).unwrap(), runs.path().join("lenet"));
         assert_eq!(choose(None).unwrap(), runs.path().join("lenet-2"));
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn of_runs_that_start_at_once_each_gets_its_own() {
         let runs = tempfile::tempdir().unwrap();
-        let job = crate::job::load("jobs/lenet-digits.toml", &[]).unwrap().job;
+        let job = ternflock_job::load("jobs/lenet-digits.toml", &[]).unwrap().job;
         let start = std::sync::Barrier::new(8);
         let mut chosen: Vec<PathBuf> = std::thread::scope(|scope| {
             let choose = || {

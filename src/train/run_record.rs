@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::run_dir::cannot_write;
-use crate::clock::{is_rfc3339_micros, rfc3339_micros};
-use crate::error::{Error, Result};
-use crate::io::{read_text, replace};
-use crate::job::{Loaded, MOST_BYTES, parse_table};
+use ternflock_base::clock::{is_rfc3339_micros, rfc3339_micros};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::{read_text, replace};
+use ternflock_job::{Loaded, MOST_BYTES, parse_table};
 
 /// The file name of the record.
 pub(super) const RECORD: &str = "run.toml";

@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use super::state::restore_parameters;
-use crate::checkpoint::{Origin, Progress, Snapshot, Tensor};
-use crate::compress::operation::Operation;
-use crate::error::Result;
-use crate::job::{LowRank, Shrink};
-use crate::nn::{Graph, Parameter, Parameters};
+use ternflock_base::error::Result;
+use ternflock_checkpoint::{Origin, Progress, Snapshot, Tensor};
+use ternflock_compress::operation::Operation;
+use ternflock_job::{LowRank, Shrink};
+use ternflock_nn::{Graph, Parameter, Parameters};
 
 /// Does to the network of `snapshot` what is asked for. The new snapshot has all that is needed to evaluate it and to train
 /// on from it: network, parameters, words, job. What belongs to the run that made the old one is left out: optimizer's
 /// state, what layers carry, evaluations.
 ///
 /// # Errors
-/// Those of [`Operation::new`]; [`Error::Checkpoint`](crate::error::Error::Checkpoint) of `path`, where it is from, when the
+/// Those of [`Operation::new`]; [`Error::Checkpoint`](ternflock_base::error::Error::Checkpoint) of `path`, where it is from, when the
 /// snapshot contradicts itself.
 pub fn smaller(
     path: &Path,

@@ -1,14 +1,14 @@
 //! The stages of a run, one after the other: how long each is, and what it says.
 
 use super::trainer::{LONGEST, count_steps};
-use crate::compress::force::Force;
-use crate::compress::group_lasso::GroupLasso;
-use crate::compress::low_rank::{self, Form};
-use crate::error::Error;
-use crate::job::{self, Job, Stage};
-use crate::nn::{Graph, Parameters};
-use crate::optim::check_decay_layers;
-use crate::smoothout::SmoothOut;
+use ternflock_base::error::Error;
+use ternflock_compress::force::Force;
+use ternflock_compress::group_lasso::GroupLasso;
+use ternflock_compress::low_rank::{self, Form};
+use ternflock_job::{self as job, Job, Stage};
+use ternflock_nn::{Graph, Parameters};
+use ternflock_optim::check_decay_layers;
+use ternflock_smoothout::SmoothOut;
 
 /// Where in its stages a run is. A job without stages is one.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use ternflock_collectives::topology::Topology;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::Batch;
-use super::build::{TEST, build_graph, open_feeds};
+use super::construct::{TEST, build_graph, open_feeds};
 use super::evaluate::Evaluator;
 use super::exchange::kept_layers;
 use super::hash::program_hash;
@@ -22,13 +22,13 @@ use super::stretch::Stretch;
 use super::trained_on::{named, no_split};
 use super::trainer::Trainer;
 use super::world::World;
-use crate::checkpoint::{Data, Store};
-use crate::data::{Facts, Feeds, TrainingFeed, Vocabulary, shard};
-use crate::error::{Error, Result};
-use crate::job::{Loaded, Model};
-use crate::nn::{Graph, Shape};
-use crate::report::{Event, Metrics};
-use crate::tensor::{check_blas_room, threads};
+use ternflock_base::error::{Error, Result};
+use ternflock_checkpoint::{Data, Store};
+use ternflock_data::{Facts, Feeds, TrainingFeed, Vocabulary, shard};
+use ternflock_job::{Loaded, Model};
+use ternflock_nn::{Graph, Shape};
+use ternflock_report::{Event, Metrics};
+use ternflock_tensor::{check_blas_room, threads};
 
 impl<'a> Run<'a> {
     /// Prepares the run and says so.

@@ -2,18 +2,18 @@
 //!
 //! Random numbers need no state (design rule), so parameters, the optimizer's buffers and a few counters are all.
 
-use crate::checkpoint::{self, Best, Origin, Progress, Slot, Snapshot, Tensor};
-use crate::data::shard;
-use crate::error::{Error, Result};
-use crate::job::{Job, ScheduleKind};
-use crate::nn::{Graph, Network, Parameter, Parameters, parameters};
-use crate::optim::{Plateau, State};
-use crate::tensor;
+use ternflock_base::error::{Error, Result};
+use ternflock_checkpoint::{self as checkpoint, Best, Origin, Progress, Slot, Snapshot, Tensor};
+use ternflock_data::shard;
+use ternflock_job::{Job, ScheduleKind};
+use ternflock_nn::{Graph, Network, Parameter, Parameters, parameters};
+use ternflock_optim::{Plateau, State};
+use ternflock_tensor as tensor;
 
 use super::trainer::{LONGEST, Trainer};
 use super::world::World;
 use super::{carried, statistics};
-use crate::text::plural;
+use ternflock_base::text::plural;
 
 /// The slot of error feedback beside those of the optimizer: its tensors have the ranks as their first dimension.
 const RESIDUAL: &str = "residual";

@@ -3,9 +3,9 @@
 //! its own, which a checkpoint holds too, so that a run that was interrupted is, to the bit, the one that was not.
 
 use super::world::World;
-use crate::checkpoint::{Slot, Snapshot, Tensor};
-use crate::error::Result;
-use crate::nn::Network;
+use ternflock_base::error::Result;
+use ternflock_checkpoint::{Slot, Snapshot, Tensor};
+use ternflock_nn::Network;
 
 /// The slot of a checkpoint that holds all ranks' own: its tensors have the ranks as their first dimension. One rank's
 /// are those that stand beside the parameters.
@@ -39,7 +39,7 @@ pub fn gather(network: &Network, world: &mut World) -> Result<Vec<Tensor>> {
     }
     let all = world.collect(&statistics.values)?;
     let (ranks, elements) = (world.size(), statistics.values.len());
-    let tensor = |table: &crate::nn::Parameter| Tensor {
+    let tensor = |table: &ternflock_nn::Parameter| Tensor {
         name: table.name.clone(),
         shape: [&[ranks], &table.spec.shape[..]].concat(),
         values: all

@@ -4,10 +4,10 @@ use super::room::check_change;
 use super::stages::Stages;
 use super::trainer::Trainer;
 use super::world::World;
-use crate::compress::low_rank::{LayerReport, Outcome, of_what_is_left};
-use crate::compress::operation::Operation;
-use crate::error::Result;
-use crate::job::Stage;
+use ternflock_base::error::Result;
+use ternflock_compress::low_rank::{LayerReport, Outcome, of_what_is_left};
+use ternflock_compress::operation::Operation;
+use ternflock_job::Stage;
 
 /// Begins `stages.stage()`: does its surgery on all ranks alike, and lets everything that belongs to the parameters go
 /// along. Returns what is worth saying.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::checkpoint::{Data, Snapshot};
-use crate::data::Facts;
-use crate::error::{Error, Result};
-use crate::job::{self, Job, Split, Validation};
+use ternflock_base::error::{Error, Result};
+use ternflock_checkpoint::{Data, Snapshot};
+use ternflock_data::Facts;
+use ternflock_job::{self as job, Job, Split, Validation};
 
-use super::build::{TEST, VALIDATION};
+use super::construct::{TEST, VALIDATION};
 
 /// Refuses the checkpoint at `path`, whose job is `stored`, if an earlier version has split its data in a way that this one does not:
 /// samples that it was trained on would be taken for others. `instead` says what to do.

@@ -10,17 +10,17 @@ use super::evaluate::EVALUATION_BATCH;
 use super::exchange::{Agreed, Choice, Exchange};
 use super::hash::hash_values;
 use super::world::World;
-use crate::compress::force::Force;
-use crate::compress::group_lasso::GroupLasso;
-use crate::compress::zeros::FrozenZeros;
-use crate::data::TrainingFeed;
-use crate::error::{Error, Result};
-use crate::job::{self, Algorithm, Gradients, Job, ScheduleKind, Train};
-use crate::nn::layer::Carried;
-use crate::nn::{Graph, Network, Shape, Tally};
-use crate::optim::{Moment, Optimizer, Plateau, learning_rate};
-use crate::report::{Phases, Task};
-use crate::tensor::within;
+use ternflock_base::error::{Error, Result};
+use ternflock_compress::force::Force;
+use ternflock_compress::group_lasso::GroupLasso;
+use ternflock_compress::zeros::FrozenZeros;
+use ternflock_data::TrainingFeed;
+use ternflock_job::{self as job, Algorithm, Gradients, Job, ScheduleKind, Train};
+use ternflock_nn::layer::Carried;
+use ternflock_nn::{Graph, Network, Shape, Tally};
+use ternflock_optim::{Moment, Optimizer, Plateau, learning_rate};
+use ternflock_report::{Phases, Task};
+use ternflock_tensor::within;
 
 /// Everything a step works on.
 pub struct Trainer {

@@ -3,16 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::build::TEST;
+use super::construct::TEST;
 use super::evaluate::{Evaluator, evaluate};
 use super::run::Run;
 use super::state::take_parameters;
 use super::statistics::with_averaged;
 use super::world::World;
-use crate::checkpoint::{self, Best, Store};
-use crate::error::{Error, Result};
-use crate::nn::{Network, Tally};
-use crate::report::{Chosen, Event, Test};
+use ternflock_base::error::{Error, Result};
+use ternflock_checkpoint::{self as checkpoint, Best, Store};
+use ternflock_nn::{Network, Tally};
+use ternflock_report::{Chosen, Event, Test};
 
 impl Run<'_> {
     /// Chooses the network and evaluates it on the test set, unless the test set chose it. Afterwards the trainer holds

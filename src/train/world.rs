@@ -16,9 +16,9 @@ pub use ternflock_collectives::transport::watch::Late;
 use ternflock_collectives::transport::watch::Watched;
 use ternflock_collectives::{Transport, small};
 
-use crate::error::{Error, Kind, Result};
-use crate::io::read_system;
-use crate::job::Exchange;
+use ternflock_base::error::{Error, Kind, Result};
+use ternflock_base::io::read_system;
+use ternflock_job::Exchange;
 
 /// This rank among all ranks.
 pub struct World {

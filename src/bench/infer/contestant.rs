@@ -1,9 +1,9 @@
 //! A network with inputs that are made: the same for every network of one input and batch.
 
 use super::Verdict;
-use crate::nn::layer::Mode;
-use crate::nn::{Network, Shape};
-use crate::rng::{Purpose, Stream};
+use ternflock_base::rng::{Purpose, Stream};
+use ternflock_nn::layer::Mode;
+use ternflock_nn::{Network, Shape};
 
 /// A network that is timed.
 pub struct Contestant {

@@ -19,8 +19,8 @@ use serde::Serialize;
 
 use super::interference::cpu_seconds;
 use super::{Interference, Watch as Machine, median};
-use crate::error::{Error, Result};
-use crate::tensor::{blas, threads, within};
+use ternflock_base::error::{Error, Result};
+use ternflock_tensor::{blas, threads, within};
 
 pub use contestant::Contestant;
 pub use sizes::{default_batch, sized};

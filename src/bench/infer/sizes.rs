@@ -1,11 +1,11 @@
 //! Networks of the zoo, with as many hidden units as are asked for: shapes to time without a file.
 
-use crate::error::{Error, Result};
-use crate::models;
-use crate::nn::{Graph, LayerSpec, Network, Node, Shape};
+use ternflock_base::error::{Error, Result};
+use ternflock_models as models;
+use ternflock_nn::{Graph, LayerSpec, Network, Node, Shape};
 
 use super::Contestant;
-use crate::text::plural;
+use ternflock_base::text::plural;
 
 /// Samples of a pass of `model` unless another number is asked for: 64 images, 10 texts.
 pub fn default_batch(input: Shape) -> usize {

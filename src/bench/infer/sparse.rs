@@ -1,11 +1,11 @@
 //! A layer of a network, by itself, with its weight in the unstructured sparse form: what pruning single weights would come to.
 
 use super::Contestant;
-use crate::error::{Error, Result};
-use crate::nn::parameters::of_layer;
-use crate::nn::{LayerSpec, Shape};
-use crate::rng::{Purpose, Stream};
-use crate::tensor::{
+use ternflock_base::error::{Error, Result};
+use ternflock_base::rng::{Purpose, Stream};
+use ternflock_nn::parameters::of_layer;
+use ternflock_nn::{LayerSpec, Shape};
+use ternflock_tensor::{
     Convolution, ConvolutionShape, SparseConvolution, SparseLinear, gemm, matrix, matrix_mut,
 };
 

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::nn::{Graph, Network, Shape};
+use ternflock_nn::{Graph, Network, Shape};
 
 fn network(name: &str, input: Shape, layers: serde_json::Value, batch: usize) -> Contestant {
     let tables: Vec<serde_json::Map<_, _>> = serde_json::from_value(layers).unwrap();
@@ -56,7 +56,7 @@ fn a_network_that_computes_something_else_is_found_out() {
     let place = shrunk.network.parameters.values.len() - 1;
     shrunk.network.parameters.values[place] += 1e-3;
     let error = verify::compare(&mut masked, &mut shrunk).unwrap_err();
-    assert_eq!(error.kind(), crate::error::Kind::Checkpoint);
+    assert_eq!(error.kind(), ternflock_base::error::Kind::Checkpoint);
     let error = error.to_string();
     assert!(error.starts_with("shrunk: does not compute what `masked` does: of 40 logits"), "{error}");
     shrunk.network.parameters.values[place] = f32::NAN;
@@ -129,7 +129,8 @@ fn convolutions_have_a_sparse_form_too() {
 fn hidden_units_are_as_many_as_asked_for() {
     let graph =
         |hidden: &[usize], embedding| sizes::graph("lstm-large", 30, Some(hidden), embedding).unwrap();
-    let count = |graph: &Graph| crate::nn::parameters::count(&crate::nn::parameters::table(graph).unwrap());
+    let count =
+        |graph: &Graph| ternflock_nn::parameters::count(&ternflock_nn::parameters::table(graph).unwrap());
     let work =
         |graph: &Graph| -> u64 { (0..graph.layers().len()).map(|i| graph.multiply_adds(i).unwrap()).sum() };
     let (large, small) = (graph(&[1500, 1500], None), graph(&[373, 315], None));
@@ -160,7 +161,7 @@ fn wrong_sizes_are_refused_by_name() {
 
 #[test]
 fn every_preset_can_be_timed() {
-    for name in crate::job::presets() {
+    for name in ternflock_job::presets() {
         let graph = sizes::graph(name, 3, None, None).unwrap_or_else(|error| panic!("{name}: {error}"));
         let batch = default_batch(graph.input());
         assert_eq!(batch, if matches!(graph.input(), Shape::Tokens { .. }) { 10 } else { 64 }, "{name}");

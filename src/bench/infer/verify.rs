@@ -9,8 +9,8 @@
 use serde::Serialize;
 
 use super::Contestant;
-use crate::error::{Error, Result};
-use crate::nn::{Graph, Shape};
+use ternflock_base::error::{Error, Result};
+use ternflock_nn::{Graph, Shape};
 
 /// Roundings are not wholly independent, and layers may make them larger: so much room is left.
 const LAMBDA: f64 = 16.0;

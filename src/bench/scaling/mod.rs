@@ -12,11 +12,11 @@ pub use report::{Mode, Point, Scaling, WayTime};
 
 use super::contender::Contender;
 use super::{Interference, Watch, median};
-use crate::error::{Error, Result};
-use crate::job::{Exchange, Gradients, Loaded};
-use crate::report::Phases;
-use crate::text::plural;
-use crate::train::{Trainer, World, prepare};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
+use ternflock_job::{Exchange, Gradients, Loaded};
+use ternflock_report::Phases;
+use ternflock_train::{Trainer, World, prepare};
 
 /// What is measured.
 #[derive(Clone, Debug)]

@@ -3,12 +3,12 @@
 use plotters::prelude::*;
 
 use super::report::{Point, Scaling};
-use crate::error::{Error, Result};
-use crate::plot::{
+use ternflock_base::error::{Error, Result};
+use ternflock_report::Phases;
+use ternflock_report::plot::{
     Area, BLUE, Drawn, GREEN, GREY, Mark, ORANGE, PURPLE, VERMILION, beside_legend, colour, decades,
     has_place,
 };
-use crate::report::Phases;
 
 /// Of the picture, in pixels.
 const SIZE: (u32, u32) = (860, 760);

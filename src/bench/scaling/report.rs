@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::Interference;
-use crate::report::{Phases, json};
+use crate::Interference;
+use ternflock_report::{Phases, json};
 
 /// What stays the same as ranks become more.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]

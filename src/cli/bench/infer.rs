@@ -6,14 +6,16 @@ use super::super::arguments::Infer;
 use super::super::numbers::thousands;
 use super::super::table::table;
 use super::{json, warn};
-use crate::bench::infer::{Contestant, Inference, LayerMedian, default_batch, infer, sized, sizes, verify};
-use crate::checkpoint;
-use crate::error::{Error, Result};
-use crate::models;
-use crate::nn::Graph;
-use crate::tensor::set_threads;
-use crate::text::plural;
-use crate::train::restore_network;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
+use ternflock_bench::infer::{
+    Contestant, Inference, LayerMedian, default_batch, infer, sized, sizes, verify,
+};
+use ternflock_checkpoint as checkpoint;
+use ternflock_models as models;
+use ternflock_nn::Graph;
+use ternflock_tensor::set_threads;
+use ternflock_train::restore_network;
 
 /// Times what was asked for; the text to print.
 pub fn main(arguments: &Infer) -> Result<String> {

@@ -11,13 +11,13 @@ use super::super::output;
 use super::super::streams::{log, print};
 use super::super::table::table;
 use super::{contenders_of, json, warn};
-use crate::bench::scaling::{Mode, Plan, Point, Scaling, measure, plot};
-use crate::child::end_with_parent;
-use crate::error::{Error, Result};
-use crate::io::write_output;
-use crate::job::{Exchange, Loaded};
-use crate::text::plural;
-use crate::train::{self, Patience, World};
+use ternflock_base::child::end_with_parent;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::write_output;
+use ternflock_base::text::plural;
+use ternflock_bench::scaling::{Mode, Plan, Point, Scaling, measure, plot};
+use ternflock_job::{Exchange, Loaded};
+use ternflock_train::{self as train, Patience, World};
 
 /// Measures these ranks, or several numbers of them; prints a table, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {

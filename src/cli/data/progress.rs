@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::numbers::bytes;
-use crate::cli::streams::log;
-use crate::data::Progress;
+use crate::numbers::bytes;
+use crate::streams::log;
+use ternflock_data::Progress;
 
 /// The interval between two lines about the same file.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::arguments::{Eval, Landscape};
-use crate::cli::numbers::thousands;
-use crate::data::EvaluationFeed;
-use crate::error::{Error, Result};
-use crate::io::write_output;
-use crate::landscape::{Measure, Sharpness, Slice, Span, plot, sharpness, slice};
-use crate::nn::Network;
-use crate::report::json::to_value;
-use crate::train::{Objective, World};
+use crate::arguments::{Eval, Landscape};
+use crate::numbers::thousands;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::write_output;
+use ternflock_data::EvaluationFeed;
+use ternflock_landscape::{Measure, Sharpness, Slice, Span, plot, sharpness, slice};
+use ternflock_nn::Network;
+use ternflock_report::json::to_value;
+use ternflock_train::{Objective, World};
 
 /// What was measured around a network.
 pub struct Around {

@@ -4,11 +4,11 @@ use super::super::arguments::Inspect;
 use super::super::numbers::{bytes, thousands};
 use super::super::table::table;
 use super::{Row, hash, network_name, word};
-use crate::checkpoint::Snapshot;
-use crate::compress::groups::GroupKind;
-use crate::compress::low_rank::LayerRank;
-use crate::job::Job;
-use crate::text::{noun_for, plural};
+use ternflock_base::text::{noun_for, plural};
+use ternflock_checkpoint::Snapshot;
+use ternflock_compress::groups::GroupKind;
+use ternflock_compress::low_rank::LayerRank;
+use ternflock_job::Job;
 
 /// All of it.
 pub fn say(arguments: &Inspect, snapshot: &Snapshot, job: &Job, rows: &[Row]) -> String {

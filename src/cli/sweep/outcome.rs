@@ -7,12 +7,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::plan::{Plan, Run};
-use crate::error::{Error, Result};
-use crate::io::read_text;
-use crate::job::{Job, MOST_BYTES};
-use crate::report::json::number;
-use crate::report::last_event;
-use crate::train::RunDir;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::read_text;
+use ternflock_job::{Job, MOST_BYTES};
+use ternflock_report::json::number;
+use ternflock_report::last_event;
+use ternflock_train::RunDir;
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq)]

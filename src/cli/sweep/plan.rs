@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::cli::arguments::Sweep;
-use crate::error::{Error, Result};
-use crate::job::{Job, Loaded};
-use crate::text::quote;
-use crate::train;
+use crate::arguments::Sweep;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::quote;
+use ternflock_job::{Job, Loaded};
+use ternflock_train as train;
 
 /// The maximum number of runs in a sweep. All runs are checked before the first one starts.
 const MOST_RUNS: usize = 10_000;

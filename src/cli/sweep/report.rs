@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::outcome::{Outcome, State, state};
 use super::plan::{Plan, Run, Setting};
-use crate::cli::table::table;
-use crate::error::Result;
-use crate::report::json::to_value;
-use crate::train::TEST;
+use crate::table::table;
+use ternflock_base::error::Result;
+use ternflock_report::json::to_value;
+use ternflock_train::TEST;
 
 /// Mean and sample standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

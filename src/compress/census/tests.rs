@@ -1,8 +1,8 @@
 use super::*;
-use crate::compress::surgery::shrink;
-use crate::job::Shrink;
-use crate::models::preset;
-use crate::nn::Shape;
+use crate::surgery::shrink;
+use ternflock_job::Shrink;
+use ternflock_models::preset;
+use ternflock_nn::Shape;
 
 const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
 const PTB: Shape = Shape::Tokens { steps: 20, vocabulary: 50 };
@@ -119,12 +119,12 @@ fn branches_are_layers_and_what_is_zero_is_none() {
     assert_eq!(kept("stage1.block2.conv2"), Some((1, 1)));
 }
 
-/// The ranks are those of [`crate::compress::low_rank::ranks`]; a NaN is named, and its layer has none.
+/// The ranks are those of [`crate::low_rank::ranks`]; a NaN is named, and its layer has none.
 #[test]
 fn a_weight_that_is_not_finite_is_named() {
     let graph = preset("lenet", MNIST, 10).unwrap();
     let mut parameters = whole(&graph);
-    let table = crate::compress::low_rank::ranks(&graph, &parameters, 0.9).unwrap();
+    let table = crate::low_rank::ranks(&graph, &parameters, 0.9).unwrap();
     let found: Vec<LayerRank> =
         census(&graph, &parameters, Some(0.9)).unwrap().into_iter().flat_map(|row| row.ranks).collect();
     assert_eq!(found, table);

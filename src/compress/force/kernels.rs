@@ -4,7 +4,7 @@
 //! to is read from memory once. Distances are sums of squared differences, not 2 - 2 w_i . w_j: near each other, where
 //! filters are to end up, nothing of that would be left in float32.
 
-use crate::tensor::{add_scaled, dot, for_each_row, rows, rows_mut, vectorise};
+use ternflock_tensor::{add_scaled, dot, for_each_row, rows, rows_mut, vectorise};
 
 /// Filters of this length or less have no direction (`ForceRegularize` of the published code).
 pub(super) const SHORTEST: f64 = 1e-4;

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::compress::low_rank::{Matrix, Spectrum};
-use crate::models::preset;
-use crate::nn::{Parameters, Shape};
-use crate::tensor::set_threads;
+use crate::low_rank::{Matrix, Spectrum};
 use proptest::prelude::*;
+use ternflock_models::preset;
+use ternflock_nn::{Parameters, Shape};
+use ternflock_tensor::set_threads;
 
 const U: f64 = f32::EPSILON as f64 / 2.0;
 const KINDS: [ForceKind; 2] = [ForceKind::L1, ForceKind::L2];

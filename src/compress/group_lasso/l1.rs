@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::job::Sparsity;
-use crate::nn::{Graph, Parameter, Parameters};
-use crate::tensor::vectorise;
+use ternflock_job::Sparsity;
+use ternflock_nn::{Graph, Parameter, Parameters};
+use ternflock_tensor::vectorise;
 
 /// Weights and their strengths; biases and a batch norm's factors are left alone.
 pub struct L1(Vec<Weight>);

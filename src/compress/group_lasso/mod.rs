@@ -21,10 +21,10 @@ use std::collections::HashSet;
 use self::l1::L1;
 use self::proximal::Proximal;
 use super::groups::{GroupKind, Groups, groups};
-use crate::error::{Error, Result};
-use crate::job::{Sparsity, SparsityMethod, suggest};
-use crate::nn::{Graph, Parameters};
-use crate::tensor::vectorise;
+use ternflock_base::error::{Error, Result};
+use ternflock_job::{Sparsity, SparsityMethod, suggest};
+use ternflock_nn::{Graph, Parameters};
+use ternflock_tensor::vectorise;
 
 /// The penalties of a job on a network.
 pub struct GroupLasso {

@@ -1,10 +1,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::compress::surgery::shrink;
-use crate::job::Shrink;
-use crate::job::Strengths;
-use crate::nn::Shape;
+use crate::surgery::shrink;
+use ternflock_job::Shrink;
+use ternflock_job::Strengths;
+use ternflock_nn::Shape;
 
 mod definitions;
 mod gradients;

@@ -1,6 +1,6 @@
 //! Residual branches: chains of layers that end in a sum. Each layer of a chain is read only by the next.
 
-use crate::nn::{Graph, LayerSpec};
+use ternflock_nn::{Graph, LayerSpec};
 
 /// Facts about the chains of a network, by source.
 pub(super) struct Branches {

@@ -13,10 +13,10 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::units::{CoupledUnits, Role, UnitAxis};
-use crate::error::Result;
-use crate::nn::parameters::numbers_of;
-use crate::nn::{Graph, LayerSpec, Parameters};
 use branches::Branches;
+use ternflock_base::error::Result;
+use ternflock_nn::parameters::numbers_of;
+use ternflock_nn::{Graph, LayerSpec, Parameters};
 pub use views::{NONE, View};
 
 /// What a group is.

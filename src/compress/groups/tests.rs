@@ -1,6 +1,6 @@
 use super::*;
-use crate::models::preset;
-use crate::nn::Shape;
+use ternflock_models::preset;
+use ternflock_nn::Shape;
 
 const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
 const CIFAR: Shape = Shape::Image { channels: 3, height: 32, width: 32 };
@@ -94,7 +94,7 @@ fn a_column_that_one_group_has_lost_is_gone_in_that_group() {
         let mut expected = vec![3.0; 2 * width];
         (expected[1], expected[width + 1], expected[width + 3]) = (1.0, 0.0, 0.0);
         assert_eq!(squares, expected);
-        let census = crate::compress::census::census(&graph, &parameters, None).unwrap();
+        let census = crate::census::census(&graph, &parameters, None).unwrap();
         let counted = census[0].of(GroupKind::Shapes).unwrap();
         assert_eq!(
             (counted.kept, counted.all),
@@ -197,7 +197,6 @@ fn what_linear_layers_share_stays() {
     assert_eq!(of(GroupKind::Neurons), [("hidden".to_owned(), 4)]);
     assert_eq!(of(GroupKind::Inputs), [("hidden".to_owned(), 10), ("logits".to_owned(), 4)]);
     // What is zero in it stays, and the network is what it was.
-    let zeros =
-        crate::compress::surgery::shrink(&graph, &parameters, &crate::job::Shrink::default()).unwrap();
+    let zeros = crate::surgery::shrink(&graph, &parameters, &ternflock_job::Shrink::default()).unwrap();
     assert_eq!(zeros.surgery.graph.shape(1), graph.shape(1));
 }

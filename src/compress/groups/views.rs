@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::super::units::UnitAxis;
-use crate::nn::Parameters;
-use crate::tensor::{add_scaled, vectorise};
+use ternflock_nn::Parameters;
+use ternflock_tensor::{add_scaled, vectorise};
 
 /// A group's view of a tensor or of one of its axes: `[outer, places, inner]`, where each place belongs to one group or
 /// to none.

@@ -7,8 +7,8 @@ use faer::{Mat, MatRef, Side};
 
 use super::spectrum::{Spectrum, gram};
 use super::weight::Matrix;
-use crate::error::Result;
-use crate::job::LowRankMethod;
+use ternflock_base::error::Result;
+use ternflock_job::LowRankMethod;
 
 /// A matrix `[N, d]` by its directions, the strongest first.
 #[derive(Clone, Debug)]

@@ -17,9 +17,9 @@ pub use request::{check, of_what_is_left};
 
 use self::pair::Pair;
 use self::recurrent::Product;
-use crate::error::Result;
-use crate::job::LowRank;
-use crate::nn::{Graph, Node, Parameter, Parameters};
+use ternflock_base::error::Result;
+use ternflock_job::LowRank;
+use ternflock_nn::{Graph, Node, Parameter, Parameters};
 
 /// A factorised network, and what was done to it.
 #[derive(Clone, Debug)]

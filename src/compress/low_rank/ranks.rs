@@ -2,8 +2,8 @@
 
 use super::spectrum::Spectrum;
 use super::weight;
-use crate::error::Result;
-use crate::nn::{Graph, Parameters};
+use ternflock_base::error::Result;
+use ternflock_nn::{Graph, Parameters};
 
 /// A row of the table.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,8 +59,8 @@ pub fn ranks_of(graph: &Graph, parameters: &Parameters, index: usize, energy: f6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::preset;
-    use crate::nn::Shape;
+    use ternflock_models::preset;
+    use ternflock_nn::Shape;
 
     #[test]
     fn every_weight_has_a_row() {

@@ -3,7 +3,7 @@
 use faer::{MatRef, Side};
 
 use super::weight::Matrix;
-use crate::error::Result;
+use ternflock_base::error::Result;
 
 /// Squared singular values of a matrix `[N, d]`, descending, min(N, d) of them: the eigenvalues of W Wᵀ, which is not
 /// centred. Their sum is the matrix's energy.

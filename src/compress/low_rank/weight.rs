@@ -1,9 +1,9 @@
 //! The weights of layers as matrices `[N, d]`: a row a filter, a unit or a gate of a hidden unit.
 
-use crate::error::{Error, Result};
-pub(super) use crate::nn::layer::RECURRENT;
-use crate::nn::parameters::of_layer;
-use crate::nn::{Graph, LayerSpec, Parameters};
+use ternflock_base::error::{Error, Result};
+pub(super) use ternflock_nn::layer::RECURRENT;
+use ternflock_nn::parameters::of_layer;
+use ternflock_nn::{Graph, LayerSpec, Parameters};
 
 /// A matrix `[N, d]` of a network.
 #[derive(Clone, Copy, Debug)]

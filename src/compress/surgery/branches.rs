@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 
 use super::Surgery;
-use crate::error::Result;
-use crate::nn::coupling::Units;
-use crate::nn::parameters::{Parameters, of_layer, statistics_table, table};
-use crate::nn::{Graph, LayerSpec, Node, Parameter};
+use ternflock_base::error::Result;
+use ternflock_nn::coupling::Units;
+use ternflock_nn::parameters::{Parameters, of_layer, statistics_table, table};
+use ternflock_nn::{Graph, LayerSpec, Node, Parameter};
 
 /// `graph` without branches that are zero, if there are any. Layers that nothing else uses go with them, and so does the
 /// sum of what is then one input.
@@ -41,7 +41,7 @@ pub fn cut_branches(graph: &Graph, parameters: &Parameters) -> Result<Option<Sur
     }
     let name = |source: usize| match source.checked_sub(1) {
         Some(layer) => graph.layers()[layer].name.clone(),
-        None => crate::nn::graph::INPUT.into(),
+        None => ternflock_nn::graph::INPUT.into(),
     };
     let kept = (0..graph.layers().len()).filter(|&layer| used[layer]);
     let nodes = kept.clone().map(|layer| Node {

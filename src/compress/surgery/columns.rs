@@ -4,9 +4,9 @@
 use std::ops::Range;
 
 use super::Surgery;
-use crate::error::Result;
-use crate::nn::parameters::{numbers_of, table};
-use crate::nn::{Graph, Parameter, Parameters};
+use ternflock_base::error::Result;
+use ternflock_nn::parameters::{numbers_of, table};
+use ternflock_nn::{Graph, Parameter, Parameters};
 
 /// `graph` without columns that are zero in all rows of their matrix, if there are any; and the layers of which none would
 /// have been left, and which keep the first, by number.

@@ -2,10 +2,10 @@
 
 use super::super::units::{CoupledUnits, UnitAxis};
 use super::Surgery;
-use crate::error::{Error, Result};
-use crate::nn::coupling::Units;
-use crate::nn::parameters::{statistics_table, table};
-use crate::nn::{Graph, Parameter};
+use ternflock_base::error::{Error, Result};
+use ternflock_nn::coupling::Units;
+use ternflock_nn::parameters::{statistics_table, table};
+use ternflock_nn::{Graph, Parameter};
 
 /// `graph` without the units that are `dead`.
 ///
@@ -74,7 +74,7 @@ fn index(before: &[Parameter], after: &[Parameter], axes: &[UnitAxis], dead: &[b
 mod tests {
     use super::super::super::units::Role;
     use super::*;
-    use crate::nn::Shape;
+    use ternflock_nn::Shape;
 
     /// Every input makes both from the same units, so only a fault of a layer's own could.
     #[test]

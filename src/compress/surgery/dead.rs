@@ -1,7 +1,7 @@
 //! Which units can go without changing what a network computes.
 
 use super::super::units::{CoupledUnits, Role, UnitAxis};
-use crate::nn::parameters::Parameters;
+use ternflock_nn::parameters::Parameters;
 
 /// What the parameters say of each unit.
 pub struct Seen {

@@ -20,9 +20,9 @@ mod tests;
 use std::collections::{BTreeMap, HashSet};
 
 use super::units::CoupledUnits;
-use crate::error::Result;
-use crate::job::Shrink;
-use crate::nn::{Graph, Parameters};
+use ternflock_base::error::Result;
+use ternflock_job::Shrink;
+use ternflock_nn::{Graph, Parameters};
 
 /// A smaller network, and where its numbers come from.
 #[derive(Clone, Debug, PartialEq)]

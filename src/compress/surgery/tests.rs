@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::super::units::{CoupledUnits, Role};
 use super::*;
-use crate::nn::layer::Mode;
-use crate::nn::{Network, Shape};
+use ternflock_nn::layer::Mode;
+use ternflock_nn::{Network, Shape};
 
 /// Of half of AVX-512's vectors, so that kernels compute, and not a multiple of any.
 const BATCH: usize = 9;

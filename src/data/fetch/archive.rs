@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::io::{create_directories, create_file, open_regular};
+use ternflock_base::io::{create_directories, create_file, open_regular};
 
 /// The files to extract from an archive.
 pub struct Wanted<'a> {

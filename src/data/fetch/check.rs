@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::data::{Format, files};
-use crate::error::{Error, Result};
+use crate::{Format, files};
+use ternflock_base::error::{Error, Result};
 
 /// Whether the file at `path`, raw or compressed, is one of the `wanted` files.
 pub fn is_right(path: &Path, wanted: &[(&'static str, &str)]) -> bool {

@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, StatusCode};
 
 use super::Progress;
 use super::http::{Rest, get, header};
-use crate::io::{create_log, open_append, read_text, rename, write_output};
+use ternflock_base::io::{create_log, open_append, read_text, rename, write_output};
 
 /// The interval between two progress reports.
 const REPORT: Duration = Duration::from_millis(200);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::io::{Lock, create_directories, lock};
+use ternflock_base::io::{Lock, create_directories, lock};
 
 /// How long to wait for a lock that another process holds.
 const LOCKED: Duration = Duration::from_secs(2);

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
-use crate::io::{Partial, create_directories, open_regular};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::{Partial, create_directories, open_regular};
 
 /// Copies `files` into the directory `into` under their own names. All are copied before the first one is renamed.
 pub fn install(files: &[PathBuf], into: &Path) -> Result<()> {

@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{Entry, Origin, default_directory, locate, registry};
-use crate::error::{Error, Result};
 use check::{check, is_right, missing};
 use downloads::Downloads;
 use install::install;
 use origin::Fetching;
+use ternflock_base::error::{Error, Result};
 
 /// Progress of a fetch.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ use super::archive::Wanted;
 use super::download::download;
 use super::downloads::Downloads;
 use super::program::{DEADLINE, Watch, print_to, run};
-use crate::data::Origin;
+use crate::Origin;
 
 /// The options of apt-get. As root, apt-get would switch to a user who cannot write to `scratch`, and print a warning.
 const APT: [&str; 8] = [

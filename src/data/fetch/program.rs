@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::child::end_with_parent;
-use crate::io::{create_file, create_log, open_regular, read_start};
+use ternflock_base::child::end_with_parent;
+use ternflock_base::io::{create_file, create_log, open_regular, read_start};
 
 /// How long a program may run without progress.
 pub const DEADLINE: Duration = Duration::from_secs(600);

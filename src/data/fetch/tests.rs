@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::test_site::{Server, pack};
 use super::*;
-use crate::data::{Format, idx};
+use crate::{Format, idx};
 
 const CONTENT: [&str; 4] = ["one", "two", "three", "four"];
 /// `printf one | sha256sum`, and so on.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
+use ternflock_base::error::Error;
 
 /// An unsupported compression format: its name, its file extensions, the first bytes of its files, and the command that
 /// decompresses them.

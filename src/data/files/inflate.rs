@@ -11,8 +11,8 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::foreign::{LONGEST, of_start};
 use super::{GZIP, read_error};
-use crate::error::{Error, Result};
-use crate::io::read_start;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::read_start;
 
 /// The maximum number of output bytes per input byte.
 pub const RATIO: u64 = 12;

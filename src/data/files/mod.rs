@@ -8,9 +8,9 @@ use std::fs;
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
-use crate::io::{Input, open_input, read_start};
 use inflate::{ALLOWANCE, RATIO, inflate};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::{Input, open_input, read_start};
 
 pub(super) use whole::{Whole, append, read_whole, reserved};
 

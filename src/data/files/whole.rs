@@ -4,8 +4,8 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use super::{GZIP, cannot_read, inflate, read_error, start_of};
-use crate::error::{Error, Result};
-use crate::io::{Input, open_input};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::{Input, open_input};
 
 /// The minimum growth of a buffer in bytes, which is also the chunk size for streams.
 const PIECE: usize = 1 << 16;

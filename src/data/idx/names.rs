@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::FILES;
-use crate::data::files;
-use crate::error::{Error, Result};
+use crate::files;
+use ternflock_base::error::{Error, Result};
 
 /// Where in a directory the files may be, in order of preference.
 const PLACES: [&str; 7] =

@@ -7,7 +7,7 @@ use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::room::Allow;
-use crate::error::Result;
+use ternflock_base::error::Result;
 
 /// The maximum number of combining marks in a row. Scripts need a few. Normalisation keeps several copies of all of them in
 /// memory.

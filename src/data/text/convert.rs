@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::data::fetch::program::{DEADLINE, print_to};
-use crate::io::{read_bytes, read_text, write_output};
+use crate::fetch::program::{DEADLINE, print_to};
+use ternflock_base::io::{read_bytes, read_text, write_output};
 
 /// What every verse of the Bible is asked for by.
 const WHOLE_BIBLE: &str = "gen1:1-rev22:21";

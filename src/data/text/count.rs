@@ -8,7 +8,7 @@ use hashbrown::hash_table::Entry;
 
 use super::room::Allow;
 use super::tokens::UNKNOWN;
-use crate::error::{Error, Result};
+use ternflock_base::error::{Error, Result};
 
 /// The maximum number of bytes per different word, here and in the vocabulary made from the counts.
 const BYTES_PER_WORD: usize = 70;

@@ -9,10 +9,10 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::data::feed::{Chunk, EvaluationFeed, Facts, TrainingFeed};
-use crate::data::shard;
-use crate::error::{Error, Result};
-use crate::nn::{NO_LABEL, Shape};
+use crate::feed::{Chunk, EvaluationFeed, Facts, TrainingFeed};
+use crate::shard;
+use ternflock_base::error::{Error, Result};
+use ternflock_nn::{NO_LABEL, Shape};
 
 /// A text to train on.
 pub struct TextFeed {

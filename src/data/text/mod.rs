@@ -18,7 +18,7 @@ pub use vocabulary::Vocabulary;
 
 #[cfg(test)]
 mod test {
-    use crate::job::{Level, Punctuation, Text};
+    use ternflock_job::{Level, Punctuation, Text};
 
     /// The defaults of `[data]` for a text of its own.
     pub fn how(level: Level) -> Text {

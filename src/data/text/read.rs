@@ -9,11 +9,11 @@ use super::count::Counts;
 use super::room::{Allow, Room};
 use super::tokens::tokens;
 use super::{TextFeed, TextSet, Vocabulary};
-use crate::data::{files, open, registry};
-use crate::error::{Error, Result};
-use crate::io::read_start;
-use crate::job::{Data, Text};
-use crate::nn::available_bytes;
+use crate::{files, open, registry};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::read_start;
+use ternflock_job::{Data, Text};
+use ternflock_nn::available_bytes;
 
 /// The parts of a language data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,8 +240,8 @@ mod tests {
     use unicode_normalization::UnicodeNormalization;
 
     use super::*;
-    use crate::data::feed::TrainingFeed;
-    use crate::job::{Level, Punctuation};
+    use crate::feed::TrainingFeed;
+    use ternflock_job::{Level, Punctuation};
 
     use super::super::test::how;
 

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::data::files::{Whole, by_hand};
-use crate::error::{Error, Result};
+use crate::files::{Whole, by_hand};
+use ternflock_base::error::{Error, Result};
 
 /// Bytes of memory per byte of the files.
 const RATIO: u64 = 16;

@@ -3,7 +3,7 @@
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::job::{Level, Punctuation, Text};
+use ternflock_job::{Level, Punctuation, Text};
 
 /// The token at the end of every line.
 pub const END_OF_LINE: &str = "<eos>";

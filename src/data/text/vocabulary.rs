@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::count::Counts;
 use super::tokens::UNKNOWN;
-use crate::text::quote;
+use ternflock_base::text::quote;
 
 /// The words a language model knows, by number: the most frequent first, of equally frequent ones the lesser by text.
 /// Copies share one list.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use proptest::prelude::*;
 
 use super::{MINIMAL, accepted, load_text};
-use crate::job::canonical::values;
-use crate::job::*;
+use crate::canonical::values;
+use crate::*;
 
 /// A job that holds every key there is, but those of other schedules and optimizers and the other of two that exclude each other.
 fn everything() -> Job {

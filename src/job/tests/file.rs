@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{MINIMAL, accepted, load_text, minimal, refused};
-use crate::job::*;
+use crate::*;
 
 #[test]
 fn defaults_fill_in_what_a_minimal_job_leaves_out() {
@@ -54,7 +54,7 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
 
 #[test]
 fn the_jobs_of_this_repository_load() {
-    let jobs = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs");
+    let jobs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs");
     let job = |name: &str| load(jobs.join(name), &[]).unwrap().job;
 
     let mnist = job("lenet-mnist.toml");

@@ -1,7 +1,7 @@
 //! Sections whose keys depend on a choice: the data set, the schedule, the optimizer.
 
 use super::{MINIMAL, accepted, minimal, refused};
-use crate::job::*;
+use crate::*;
 
 #[test]
 fn images_vary_and_are_made_up_as_the_job_says() {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{MINIMAL, accepted, minimal, refused};
-use crate::job::*;
+use crate::*;
 
 #[test]
 fn unknown_names_get_the_nearest_one() {

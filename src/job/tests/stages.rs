@@ -1,7 +1,7 @@
 //! Stages: what they take over from the job, and what is refused.
 
 use super::{MINIMAL, accepted, refused};
-use crate::job::*;
+use crate::*;
 
 /// A job in three stages.
 const STAGED: &str = "\

@@ -1,7 +1,7 @@
 //! Values of a wrong type, out of bounds, or impossible beside others.
 
 use super::{MINIMAL, accepted, minimal, refused};
-use crate::job::{Split, Validation};
+use crate::{Split, Validation};
 
 #[test]
 fn a_wrong_type_says_what_was_expected_and_found() {

@@ -36,8 +36,8 @@ use serde_json::{Map, Value};
 use super::Shape;
 use super::layer::ParameterSpec;
 use super::size::{MOST_MULTIPLY_ADDS, elements};
-use crate::error::{Error, Result};
-use crate::text::quote;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::quote;
 
 pub use node::Node;
 use node::check_name;

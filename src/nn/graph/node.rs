@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{INPUT, shape_error};
-use crate::error::Result;
-use crate::job::suggest;
-use crate::nn::LayerSpec;
-use crate::text::quote;
+use crate::LayerSpec;
+use ternflock_base::error::Result;
+use ternflock_base::text::quote;
+use ternflock_job::suggest;
 
 /// A layer in its place.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::tokens_instead;
-use crate::nn::Shape;
-use crate::nn::coupling::Coupling;
-use crate::nn::layer::{Backward, Describe, Forward, Layer};
-use crate::tensor::{add_scaled, for_each_row, rows, rows_mut, vectorise};
+use crate::Shape;
+use crate::coupling::Coupling;
+use crate::layer::{Backward, Describe, Forward, Layer};
+use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, vectorise};
 
 /// Sum of two or more inputs, element by element.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::window::{Pooling, covered};
-use crate::nn::Shape;
-use crate::nn::coupling::Coupling;
-use crate::nn::layer::{Backward, Describe, Forward, Layer};
-use crate::tensor::{Window, for_each_row, rows, rows_mut, vectorise};
+use crate::Shape;
+use crate::coupling::Coupling;
+use crate::layer::{Backward, Describe, Forward, Layer};
+use ternflock_tensor::{Window, for_each_row, rows, rows_mut, vectorise};
 
 /// Mean pooling. A window that hangs over an edge divides by the pixels it covers, padding left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

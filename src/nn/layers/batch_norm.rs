@@ -8,15 +8,15 @@ mod kernels;
 use serde::{Deserialize, Serialize};
 
 use super::single;
-use crate::nn::Shape;
-use crate::nn::coupling::{Axis, Coupling, Units};
-use crate::nn::init::{Fan, Init};
-use crate::nn::layer::{Backward, Describe, Forward, Layer, Mode, ParameterSpec, Tensors, TensorsMut};
-use crate::nn::size::elements;
-use crate::nn::spec::default;
-use crate::tensor::{for_each_row, rows, rows_mut, transpose};
-use crate::text::plural;
+use crate::Shape;
+use crate::coupling::{Axis, Coupling, Units};
+use crate::init::{Fan, Init};
+use crate::layer::{Backward, Describe, Forward, Layer, Mode, ParameterSpec, Tensors, TensorsMut};
+use crate::size::elements;
+use crate::spec::default;
 use kernels::{Channel, Ghost, Sums};
+use ternflock_base::text::plural;
+use ternflock_tensor::{for_each_row, rows, rows_mut, transpose};
 
 /// y = (x - mean) / sqrt(variance + eps) * weight + bias, a channel at a time: in training with the mean and the biased
 /// variance of the channel's values in the rank's part of the batch, in evaluation with the running ones.

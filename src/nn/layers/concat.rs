@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::single_image;
-use crate::nn::Shape;
-use crate::nn::coupling::{Coupling, Units};
-use crate::nn::layer::{Backward, Describe, Forward, Layer};
-use crate::tensor::{for_each_row, rows, rows_mut};
+use crate::Shape;
+use crate::coupling::{Coupling, Units};
+use crate::layer::{Backward, Describe, Forward, Layer};
+use ternflock_tensor::{for_each_row, rows, rows_mut};
 
 /// The channels of two or more images of one size, those of the first input first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,14 +8,14 @@ use super::Columns;
 use super::linear::with_bias;
 use super::single_image;
 use super::window::window;
-use crate::nn::Shape;
-use crate::nn::coupling::{Axis, Coupling};
-use crate::nn::init::{Fan, Init};
-use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
-use crate::nn::size::{elements, multiply};
-use crate::nn::spec::{Pair, default};
-use crate::tensor::{Convolution, ConvolutionShape};
-use crate::text::plural;
+use crate::Shape;
+use crate::coupling::{Axis, Coupling};
+use crate::init::{Fan, Init};
+use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::size::{elements, multiply};
+use crate::spec::{Pair, default};
+use ternflock_base::text::plural;
+use ternflock_tensor::{Convolution, ConvolutionShape};
 
 /// Convolution: weight `[F, C / G, R, S]`, or `[F, kept]` where only some columns of it are there; bias `[F]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,12 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::single_numbers;
-use crate::nn::Shape;
-use crate::nn::coupling::Coupling;
-use crate::nn::layer::{Backward, Describe, Draw, Forward, Layer, Mode};
-use crate::nn::size::elements;
-use crate::rng::{Purpose, Stream};
-use crate::tensor::{for_each_row, rows, rows_mut, vectorise};
+use crate::Shape;
+use crate::coupling::Coupling;
+use crate::layer::{Backward, Describe, Draw, Forward, Layer, Mode};
+use crate::size::elements;
+use ternflock_base::rng::{Purpose, Stream};
+use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
 
 /// Sets each element to zero with probability `rate` and divides the others by 1 - `rate`. Whether an element is kept
 /// depends on the seed, the step, the sample's place in the global batch, the layer and the element: not on the rank.
@@ -156,7 +156,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
-    use crate::nn::{Graph, Network};
+    use crate::{Graph, Network};
 
     const DRAW: Draw = Draw { seed: 7, step: 3, first_sample: 0 };
 

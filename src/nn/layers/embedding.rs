@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::single;
-use crate::nn::Shape;
-use crate::nn::coupling::{Axis, Coupling, Units};
-use crate::nn::init::{Fan, Init};
-use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
-use crate::nn::size::elements;
-use crate::nn::spec::default;
-use crate::tensor::{add_scaled, for_each_row, rows_mut};
+use crate::Shape;
+use crate::coupling::{Axis, Coupling, Units};
+use crate::init::{Fan, Init};
+use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::size::elements;
+use crate::spec::default;
+use ternflock_tensor::{add_scaled, for_each_row, rows_mut};
 
 /// A row of the weight `[V, D]` for each token: `[T, N]` to `[T, N, D]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

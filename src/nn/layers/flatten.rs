@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::single_image;
-use crate::nn::Shape;
-use crate::nn::coupling::{Coupling, Units};
-use crate::nn::layer::{Backward, Describe, Forward, Layer};
-use crate::nn::size::elements;
-use crate::tensor::transpose;
+use crate::Shape;
+use crate::coupling::{Coupling, Units};
+use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::size::elements;
+use ternflock_tensor::transpose;
 
 /// Turns images into vectors, channel by channel as in PyTorch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

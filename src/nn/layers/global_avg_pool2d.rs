@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::single_image;
-use crate::nn::Shape;
-use crate::nn::coupling::Coupling;
-use crate::nn::layer::{Backward, Describe, Forward, Layer};
-use crate::nn::size::elements;
-use crate::tensor::{for_each_row, rows, rows_mut, transpose, vectorise};
+use crate::Shape;
+use crate::coupling::Coupling;
+use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::size::elements;
+use ternflock_tensor::{for_each_row, rows, rows_mut, transpose, vectorise};
 
 /// The mean of each channel: an image becomes a vector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -10,11 +10,11 @@ mod smooth;
 
 use serde_json::{Value, json};
 
-use crate::nn::layer::{
+use crate::layer::{
     Backward, Draw, Forward, InputGradients, Inputs, Layer, Mode, ParameterSpec, Tensors, TensorsMut,
 };
-use crate::nn::{LayerSpec, Shape};
-use crate::rng::{Purpose, Stream};
+use crate::{LayerSpec, Shape};
+use ternflock_base::rng::{Purpose, Stream};
 
 struct Check {
     layer: Box<dyn Layer>,

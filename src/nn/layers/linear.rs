@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Columns, single_rows};
-use crate::nn::Shape;
-use crate::nn::coupling::Coupling;
-use crate::nn::init::{Fan, Init};
-use crate::nn::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
-use crate::nn::size::{elements, multiply};
-use crate::nn::spec::default;
-use crate::tensor::{add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
+use crate::Shape;
+use crate::coupling::Coupling;
+use crate::init::{Fan, Init};
+use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::size::{elements, multiply};
+use crate::spec::default;
+use ternflock_tensor::{add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
 
 /// Fully connected layer: weight `[U, D]`, or `[U, kept]` where it reads only some of its inputs; bias `[U]`. Of a sequence each step is a row of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,11 +9,11 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::single_image;
-use crate::nn::Shape;
-use crate::nn::coupling::Coupling;
-use crate::nn::layer::{Backward, Describe, Forward, Layer};
-use crate::nn::size::elements;
-use crate::tensor::{for_each_row, rows, rows_mut, vectorise};
+use crate::Shape;
+use crate::coupling::Coupling;
+use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::size::elements;
+use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
 
 /// y = x (k + alpha / n sum of x² over the window)^-beta, n being the window's size (across) or its square (within);
 /// what the window covers outside the image counts as zero.

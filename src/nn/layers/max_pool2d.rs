@@ -5,11 +5,11 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::window::{Pooling, covered};
-use crate::nn::Shape;
-use crate::nn::coupling::Coupling;
-use crate::nn::layer::{Backward, Describe, Forward, Layer};
-use crate::nn::size::elements;
-use crate::tensor::{Window, for_each_row, rows, rows_mut, vectorise};
+use crate::Shape;
+use crate::coupling::Coupling;
+use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::size::elements;
+use ternflock_tensor::{Window, for_each_row, rows, rows_mut, vectorise};
 
 /// Maximum pooling; padding never wins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

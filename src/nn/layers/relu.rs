@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::single_numbers;
-use crate::nn::Shape;
-use crate::nn::coupling::Coupling;
-use crate::nn::layer::{Backward, Describe, Forward, Layer};
-use crate::tensor::{for_each_row, rows, rows_mut, vectorise};
+use crate::Shape;
+use crate::coupling::Coupling;
+use crate::layer::{Backward, Describe, Forward, Layer};
+use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
 
 /// Rectifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,12 +6,12 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::single_image;
-use crate::nn::Shape;
-use crate::nn::coupling::{Coupling, Units};
-use crate::nn::layer::{Backward, Describe, Forward, Layer};
-use crate::nn::size::elements;
-use crate::tensor::{for_each_row, rows, rows_mut};
-use crate::text::plural;
+use crate::Shape;
+use crate::coupling::{Coupling, Units};
+use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::size::elements;
+use ternflock_base::text::plural;
+use ternflock_tensor::{for_each_row, rows, rows_mut};
 
 /// Takes every `stride`-th row and column, and puts channels of zeros around the others until there are `channels`: one
 /// half of them, rounded down, before the image's own, the rest behind, unless `before` says otherwise.

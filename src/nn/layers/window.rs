@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::single_image;
-use crate::nn::Shape;
-use crate::nn::spec::{Pair, default};
-use crate::tensor::Window;
+use crate::Shape;
+use crate::spec::{Pair, default};
+use ternflock_tensor::Window;
 
 /// The options of both poolings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

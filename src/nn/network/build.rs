@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use super::Network;
-use crate::error::Result;
-use crate::nn::clock::Clock;
-use crate::nn::graph::Graph;
-use crate::nn::layer::Layer;
-use crate::nn::memory::{check_memory, readers, wanted};
-use crate::nn::parameters::{Parameters, of_layer, ranges, statistics_table, table};
+use crate::clock::Clock;
+use crate::graph::Graph;
+use crate::layer::Layer;
+use crate::memory::{check_memory, readers, wanted};
+use crate::parameters::{Parameters, of_layer, ranges, statistics_table, table};
+use ternflock_base::error::Result;
 
 impl Network {
     /// A network of `graph` with all parameters zero, for batches of up to `capacity` samples.

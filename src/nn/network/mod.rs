@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::graph::Graph;
 use super::layer::{Backward, Carried, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
 use super::parameters::{Parameters, of_layer};
-use crate::tensor::{add_scaled, for_each_row, rows, rows_mut, within};
+use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, within};
 
 /// A network that can run batches of up to `capacity` samples. All buffers are sized here; a step allocates nothing.
 pub struct Network {

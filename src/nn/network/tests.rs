@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::nn::Shape;
-use crate::nn::layer::Draw;
+use crate::Shape;
+use crate::layer::Draw;
 
 fn network(layers: Value, capacity: usize) -> Network {
     let input = Shape::Vector { features: 3 };

@@ -22,7 +22,7 @@ use super::check::products_are_right;
 use super::kernels::{ASKED, CORE_TYPE, config, core_type, has_choice};
 use super::room::check_blas_room;
 use super::vectors::Vectors;
-use crate::io::read_system;
+use ternflock_base::io::read_system;
 
 /// Set in a child process that only checks kernels, to `CORE_TYPE:PID` with the PID of the parent: a variable that is left
 /// in somebody's environment changes nothing.

@@ -7,8 +7,8 @@
 use std::io;
 use std::ptr;
 
-use crate::error::{Error, Result};
-use crate::text::plural;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
 
 /// The size of a buffer: `BUFFER_SIZE` of OpenBLAS, which is the same on all processors with the widest kernels.
 const BUFFER: usize = 32 << 22;

@@ -17,7 +17,7 @@ pub fn blas_default_threads() -> usize {
 }
 
 /// Lets each call of BLAS run on the thread that makes it, and no other.
-pub(in crate::tensor) fn keep_blas_on_one_thread() {
+pub(crate) fn keep_blas_on_one_thread() {
     blas_default_threads();
     // SAFETY: a plain setter of the linked OpenBLAS.
     unsafe { openblas_set_num_threads(1) }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use ndarray::s;
 
 use super::Shape;
-use crate::tensor::{col2im_add, gemm, im2col, matrix, matrix_mut, sum};
+use crate::{col2im_add, gemm, im2col, matrix, matrix_mut, sum};
 
 /// A tile of columns stays in the second-level cache between its writing and the product that reads it.
 const TILE_BYTES: usize = 256 * 1024;

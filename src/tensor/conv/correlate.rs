@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use super::kernel::Tiles;
 use super::pack::{Lines, pack};
 use super::pass::Pass;
-use crate::tensor::blocks::{Block, Line, Machine, Shared, most, part, parts, room};
-use crate::tensor::simd::dispatch;
-use crate::tensor::threads::{for_each, thread};
+use crate::blocks::{Block, Line, Machine, Shared, most, part, parts, room};
+use crate::simd::dispatch;
+use crate::threads::{for_each, thread};
 
 /// Packed rows stay in the second-level cache while all filters read them.
 const PACKED_BYTES: usize = 192 * 1024;

@@ -6,8 +6,8 @@ use super::Shape;
 use super::correlate::{self, Direction, Run, pack_weights};
 use super::pass::{self, Pass};
 use super::weight_gradient::WeightGradient;
-use crate::tensor::blocks::{Line, Machine, room};
-use crate::tensor::threads::threads;
+use crate::blocks::{Line, Machine, room};
+use crate::threads::threads;
 
 /// The convolution `shape`, planned, with its buffers.
 pub struct Direct {

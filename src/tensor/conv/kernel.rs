@@ -14,7 +14,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::pass::Pass;
-use crate::tensor::blocks::{Block, Shared};
+use crate::blocks::{Block, Shared};
 
 /// One block of samples and one of filters, for some rows of outputs.
 pub struct Tiles<'a, const F: usize, const V: usize> {

@@ -4,8 +4,8 @@
 //! channel's H W N, often a power of two, which a cache cannot hold many of. Packed, lines lie side by side in the order
 //! in which they are read. A value is packed a few times and multiplied hundreds of times.
 
-use crate::tensor::blocks::Block;
-use crate::tensor::simd::vectorise;
+use crate::blocks::Block;
+use crate::simd::vectorise;
 
 /// Lines to copy: `[outer, middle, inner]` steps of each loop and the distances between them, in elements.
 pub struct Lines {

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::tensor::Window;
+use crate::Window;
 
 /// One correlation: for all p, q, n and f,
 /// `out[f, row.first + row.step p, column.first + column.step q, n] = sum of w[f, c, r, s] in[c, h, v, n]` with

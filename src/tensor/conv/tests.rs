@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::columns::Columns;
 use super::direct::Direct;
 use super::*;
-use crate::tensor::threads::{set_threads, within};
+use crate::threads::{set_threads, within};
 
 pub fn integers(n: usize, salt: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 7 + i / 5 + salt * 13) % 9) as f32 - 4.0).collect()

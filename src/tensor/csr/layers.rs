@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::Csr;
-use crate::tensor::blocks::{Shared, part};
-use crate::tensor::{ConvolutionShape, for_each, im2col, thread, threads, transpose};
+use crate::blocks::{Shared, part};
+use crate::{ConvolutionShape, for_each, im2col, thread, threads, transpose};
 
 /// A tile of columns stays in the second-level cache between its writing and the product that reads it.
 const TILE_BYTES: usize = 256 * 1024;
@@ -53,7 +53,7 @@ impl SparseConvolution {
     pub fn forward(&self, batch: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         let ConvolutionShape { window, filters, groups } = self.shape;
         let (group, filters) =
-            (crate::tensor::Window { channels: window.channels / groups, ..window }, filters / groups);
+            (crate::Window { channels: window.channels / groups, ..window }, filters / groups);
         let map = window.positions() * batch;
         assert!(y.len() >= groups * filters * map);
         let (tiles, y) = (window.positions().div_ceil(self.tile), Shared(y.as_mut_ptr()));

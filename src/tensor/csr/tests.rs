@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::tensor::{Convolution, ConvolutionShape, Window, gemm, matrix, matrix_mut};
+use crate::{Convolution, ConvolutionShape, Window, gemm, matrix, matrix_mut};
 
 /// Small integers, so that sums are exact in any order; of `of` places all but about `kept` are zero.
 fn sparse(count: usize, salt: usize, kept: usize, of: usize) -> Vec<f32> {
@@ -86,7 +86,7 @@ proptest! {
 /// As large that tiles are many and rows are shared out, on two threads.
 #[test]
 fn large_layers_are_the_dense_ones_on_two_threads() {
-    crate::tensor::set_threads(2).unwrap();
+    crate::set_threads(2).unwrap();
     let window = Window {
         channels: 20,
         size: (12, 12),
@@ -107,6 +107,6 @@ fn large_layers_are_the_dense_ones_on_two_threads() {
     let dense = matrix(&weight, 500, 300);
     gemm(1.0, matrix(&x, 100, 300), dense.t(), 0.0, matrix_mut(&mut expected, 100, 500));
     SparseLinear::new(&weight, 500, 300, 100).forward(100, &x, None, &mut y);
-    crate::tensor::set_threads(1).unwrap();
+    crate::set_threads(1).unwrap();
     assert!(y == expected);
 }

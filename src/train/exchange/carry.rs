@@ -15,7 +15,7 @@ use ternflock_collectives::transport::{Lane, Transport, Wait};
 
 use super::bucket::Bucket;
 use super::{Agreed, Key, Way};
-use crate::report::Phases;
+use ternflock_report::Phases;
 
 /// A bucket whose gradients are final on this rank, with its part of them.
 pub struct Ready<'a> {

@@ -5,9 +5,9 @@ use ternflock_collectives::cost::{Costs, Link};
 use ternflock_collectives::topology::Topology;
 
 use super::bucket::Bucket;
-use crate::error::Result;
-use crate::job::Gradients;
-use crate::train::world::World;
+use crate::world::World;
+use ternflock_base::error::Result;
+use ternflock_job::Gradients;
 
 /// How gradients are averaged, and why.
 pub struct Choice {
@@ -128,7 +128,7 @@ fn rate(bandwidth: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job;
+    use ternflock_job as job;
 
     const COSTS: Costs = Costs {
         near: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },

@@ -27,12 +27,12 @@ use choose::choose;
 pub(super) use plan::{kept_layers, residual_elements};
 
 use super::world::World;
-use crate::error::{Error, Result};
-use crate::job::{self, Gradients, Overlap};
-use crate::nn::{Graph, Parameters};
-use crate::report::Phases;
-use crate::rng::{Purpose, Stream};
-use crate::tensor::within;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::rng::{Purpose, Stream};
+use ternflock_job::{self as job, Gradients, Overlap};
+use ternflock_nn::{Graph, Parameters};
+use ternflock_report::Phases;
+use ternflock_tensor::within;
 
 /// What all ranks know after a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

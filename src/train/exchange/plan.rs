@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::bucket::{Bucket, Tensor};
-use crate::error::{Error, Result};
-use crate::job::{self, suggest};
-use crate::nn::{Graph, Parameter};
+use ternflock_base::error::{Error, Result};
+use ternflock_job::{self as job, suggest};
+use ternflock_nn::{Graph, Parameter};
 
 /// The word in `exchange.keep_float` that stands for the network's output layer.
 const LOGITS: &str = "logits";
@@ -105,8 +105,8 @@ pub fn kept_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::preset;
-    use crate::nn::Shape;
+    use ternflock_models::preset;
+    use ternflock_nn::Shape;
 
     #[test]
     fn a_weight_that_the_logits_share_is_kept_too() {

@@ -1,8 +1,8 @@
 //! Matrices of known spectrum, the error that theory gives, and the corners.
 
 use super::*;
-use crate::error::Result;
 use proptest::prelude::*;
+use ternflock_base::error::Result;
 
 const METHODS: [LowRankMethod; 2] = [LowRankMethod::Pca, LowRankMethod::Svd];
 

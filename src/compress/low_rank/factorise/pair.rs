@@ -15,12 +15,12 @@
 use super::super::decompose::Decomposition;
 use super::super::spectrum::Spectrum;
 use super::super::weight::Matrix;
-use crate::error::Result;
-use crate::job::LowRankMethod;
-use crate::nn::LayerSpec;
-use crate::nn::init::Init;
-use crate::nn::layers::{Columns, Conv2d, Linear};
-use crate::nn::spec::Pair as Sides;
+use ternflock_base::error::Result;
+use ternflock_job::LowRankMethod;
+use ternflock_nn::LayerSpec;
+use ternflock_nn::init::Init;
+use ternflock_nn::layers::{Columns, Conv2d, Linear};
+use ternflock_nn::spec::Pair as Sides;
 
 /// How a weight becomes two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use super::super::spectrum::Spectrum;
 use super::super::weight;
 use super::pair::{Form, Halves, Pair};
 use super::request::lacks_columns;
-use crate::error::{Error, Result};
-use crate::job::LowRank;
-use crate::nn::{Graph, LayerSpec, Node, Parameters, Shape};
+use ternflock_base::error::{Error, Result};
+use ternflock_job::LowRank;
+use ternflock_nn::{Graph, LayerSpec, Node, Parameters, Shape};
 
 /// What a layer, or the two in its place, comes to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,9 +5,9 @@
 use super::super::decompose::Decomposition;
 use super::super::weight::{self, RECURRENT, recurrent_name};
 use super::plan::{Cost, LayerReport, Outcome, cost, kept, refusal};
-use crate::error::Result;
-use crate::job::LowRank;
-use crate::nn::{Graph, LayerSpec, Parameters};
+use ternflock_base::error::Result;
+use ternflock_job::LowRank;
+use ternflock_nn::{Graph, LayerSpec, Parameters};
 
 /// A recurrent weight as a product.
 pub(super) struct Product {

@@ -2,9 +2,9 @@
 
 use super::super::weight;
 use super::pair::Form;
-use crate::error::{Error, Result};
-use crate::job::{LowRank, suggest};
-use crate::nn::{Graph, LayerSpec, Node};
+use ternflock_base::error::{Error, Result};
+use ternflock_job::{LowRank, suggest};
+use ternflock_nn::{Graph, LayerSpec, Node};
 
 /// Refuses a share that is none, and names of layers that cannot be meant.
 pub fn check(request: &LowRank, graph: &Graph) -> Result<()> {
@@ -116,7 +116,7 @@ fn full_rank(request: &LowRank, node: &Node, graph: &Graph) -> Result<usize> {
 /// where kernels are not whole.
 ///
 /// # Errors
-/// Those of [`Parameters::new`](crate::nn::Parameters::new).
+/// Those of [`Parameters::new`](ternflock_nn::Parameters::new).
 pub fn of_what_is_left(request: &LowRank, graph: &Graph) -> Result<LowRank> {
     let mut left = request.clone();
     let find = |name: &str| graph.find(name).map(|index| &graph.layers()[index]);

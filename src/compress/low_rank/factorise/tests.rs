@@ -5,10 +5,10 @@ mod equal;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::job::LowRankMethod;
-use crate::models::preset;
-use crate::nn::layer::Mode;
-use crate::nn::{Network, Shape};
+use ternflock_job::LowRankMethod;
+use ternflock_models::preset;
+use ternflock_nn::layer::Mode;
+use ternflock_nn::{Network, Shape};
 
 fn network(input: Shape, layers: Value) -> (Graph, Parameters) {
     let tables: Vec<Map<String, Value>> = serde_json::from_value(layers).unwrap();

@@ -1,9 +1,9 @@
 //! Columns of matrices that are zero, alone and together with units.
 
 use super::*;
-use crate::compress::groups::{GroupKind, groups};
-use crate::nn::LayerSpec;
-use crate::nn::layers::Columns;
+use crate::groups::{GroupKind, groups};
+use ternflock_nn::LayerSpec;
+use ternflock_nn::layers::Columns;
 
 /// The weights that are matrices of layers of their own, as `(tensor, rows, columns)`.
 fn matrices(graph: &Graph, parameters: &Parameters) -> Vec<(usize, usize, usize)> {
@@ -73,7 +73,7 @@ proptest! {
 
 fn lenet() -> (Graph, Parameters) {
     let graph =
-        crate::models::preset("lenet", Shape::Image { channels: 1, height: 28, width: 28 }, 10).unwrap();
+        ternflock_models::preset("lenet", Shape::Image { channels: 1, height: 28, width: 28 }, 10).unwrap();
     let parameters = parameters(&graph, &mut Draws(3));
     (graph, parameters)
 }
@@ -123,7 +123,7 @@ fn with_columns(layer: &LayerSpec, units: usize, columns: impl Iterator<Item = u
 #[test]
 fn an_mlp_reads_the_live_inputs_alone() {
     let image = Shape::Image { channels: 1, height: 28, width: 28 };
-    let graph = crate::models::preset("mlp", image, 10).unwrap();
+    let graph = ternflock_models::preset("mlp", image, 10).unwrap();
     let mut draws = Draws(5);
     let mut parameters = parameters(&graph, &mut draws);
     let all = matrices(&graph, &parameters);

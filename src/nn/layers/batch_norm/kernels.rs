@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use crate::tensor::vectorise;
+use ternflock_tensor::vectorise;
 
 /// What a training step has seen of one channel of one ghost batch.
 #[derive(Clone, Copy, Debug, Default)]

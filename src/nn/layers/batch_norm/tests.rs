@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::nn::layer::{Draw, Mode};
-use crate::nn::{Graph, LayerSpec, Network, Shape};
+use crate::layer::{Draw, Mode};
+use crate::{Graph, LayerSpec, Network, Shape};
 
 const TRAIN: Mode = Mode::Train(Draw { seed: 0, step: 0, first_sample: 0 });
 

@@ -2,7 +2,7 @@
 //! others, to the bit.
 
 use super::*;
-use crate::nn::Graph;
+use crate::Graph;
 
 /// A layer with `columns` and the one without, on the same numbers: outputs and gradients are those of the whole.
 fn against_the_whole(mut spec: Value, columns: &[usize], input: Shape, batch: usize) {

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::{Check, order};
-use crate::nn::Shape;
+use crate::Shape;
 
 /// `n` distinct numbers in [-0.75, 1.25), none of them the mean of all.
 fn numbers(n: usize, subject: u32) -> Vec<f32> {

@@ -5,10 +5,10 @@
 use serde_json::{Value, json};
 
 use super::reference::{self, Dims, Formula};
-use crate::nn::layer::{Draw, Forward, Inputs, Layer, Mode, Tensors, TensorsMut};
-use crate::nn::layers::gradient_check::{backward, side_by_side};
-use crate::nn::{LayerSpec, Shape};
-use crate::rng::{Purpose, Stream};
+use crate::layer::{Draw, Forward, Inputs, Layer, Mode, Tensors, TensorsMut};
+use crate::layers::gradient_check::{backward, side_by_side};
+use crate::{LayerSpec, Shape};
+use ternflock_base::rng::{Purpose, Stream};
 
 /// `count` numbers in [-1, 1).
 fn numbers(count: usize, subject: u32) -> Vec<f32> {

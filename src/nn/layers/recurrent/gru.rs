@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::history::History;
 use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
 use super::state_weight::StateWeight;
-use crate::nn::Shape;
-use crate::nn::coupling::{Axis, Coupling};
-use crate::nn::init::Init;
-use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
-use crate::nn::spec::default;
-use crate::tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+use crate::Shape;
+use crate::coupling::{Axis, Coupling};
+use crate::init::Init;
+use crate::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
+use crate::spec::default;
+use ternflock_tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// The number of the parameter `bias_n` `[H]`, which stands inside the reset gate's product.
 const BIAS_N: usize = 3;

@@ -1,6 +1,6 @@
 //! A state over the steps of a batch, and what of it goes on to the next.
 
-use crate::nn::layer::Carried;
+use crate::layer::Carried;
 
 /// One state of a recurrent layer, H numbers a sample.
 pub(super) struct History {

@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
 use super::state_weight::StateWeight;
-use crate::nn::Shape;
-use crate::nn::coupling::{Axis, Coupling};
-use crate::nn::init::Init;
-use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
-use crate::nn::size::{elements, multiply};
-use crate::nn::spec::default;
-use crate::tensor::{add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+use crate::Shape;
+use crate::coupling::{Axis, Coupling};
+use crate::init::Init;
+use crate::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
+use crate::size::{elements, multiply};
+use crate::spec::default;
+use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// The number of the parameter `weight_hh_basis`, where there is one.
 const BASIS: usize = 3;

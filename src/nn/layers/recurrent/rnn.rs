@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::history::History;
 use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
 use super::state_weight::StateWeight;
-use crate::nn::Shape;
-use crate::nn::coupling::Coupling;
-use crate::nn::init::Init;
-use crate::nn::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
-use crate::nn::spec::default;
-use crate::tensor::{for_each_row, rows, rows_mut, tanh, vectorise};
+use crate::Shape;
+use crate::coupling::Coupling;
+use crate::init::Init;
+use crate::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
+use crate::spec::default;
+use ternflock_tensor::{for_each_row, rows, rows_mut, tanh, vectorise};
 
 /// The number of the parameter `weight_hh_basis`, where there is one.
 const BASIS: usize = 3;

@@ -1,12 +1,12 @@
 //! What the recurrent layers have in common: shapes, parameters and matrix products.
 
 use super::super::single_sequence;
-use crate::nn::Shape;
-use crate::nn::coupling::{Axis, Coupling, Units};
-use crate::nn::init::{Fan, Init};
-use crate::nn::layer::{ParameterSpec, RECURRENT};
-use crate::nn::size::{elements, multiply};
-use crate::tensor::{add_scaled, gemm, matrix, matrix_mut};
+use crate::Shape;
+use crate::coupling::{Axis, Coupling, Units};
+use crate::init::{Fan, Init};
+use crate::layer::{ParameterSpec, RECURRENT};
+use crate::size::{elements, multiply};
+use ternflock_tensor::{add_scaled, gemm, matrix, matrix_mut};
 
 /// The numbers of the parameters: `weight_ih` `[G H, D]`, `weight_hh` `[G H, H]`, `bias` `[G H]`.
 pub(super) const WEIGHT_IH: usize = 0;

@@ -2,8 +2,8 @@
 //! layer with a recurrent rank r, the product of `weight_hh` `[G H, r]` and `weight_hh_basis` `[r, H]`, one after the other.
 
 use super::sizes::Sizes;
-use crate::nn::size::elements;
-use crate::tensor::{Panels, gemm, matrix, matrix_mut};
+use crate::size::elements;
+use ternflock_tensor::{Panels, gemm, matrix, matrix_mut};
 
 pub(super) struct StateWeight {
     /// G H.

@@ -10,10 +10,10 @@ use pulp::{Simd, WithSimd};
 
 use super::padded::Samples;
 use super::{Chunk, Kept, Plan, own};
-use crate::tensor::blocks::{Machine, Shared, parts};
-use crate::tensor::conv::pack::{Lines, pack};
-use crate::tensor::simd::dispatch;
-use crate::tensor::threads::for_each;
+use crate::blocks::{Machine, Shared, parts};
+use crate::conv::pack::{Lines, pack};
+use crate::simd::dispatch;
+use crate::threads::for_each;
 
 /// Columns of a block.
 fn most_columns(machine: Machine) -> usize {

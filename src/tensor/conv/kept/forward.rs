@@ -16,13 +16,13 @@ use pulp::{Simd, WithSimd};
 
 use super::padded::Samples;
 use super::{Column, Kept, Plan, own};
-use crate::tensor::blocks::{Machine, Shared, most, part, parts};
-use crate::tensor::conv::Shape;
-use crate::tensor::conv::kernel::store;
-use crate::tensor::conv::pack::{Lines, pack};
-use crate::tensor::conv::pass::Axis;
-use crate::tensor::simd::dispatch;
-use crate::tensor::threads::for_each;
+use crate::blocks::{Machine, Shared, most, part, parts};
+use crate::conv::Shape;
+use crate::conv::kernel::store;
+use crate::conv::pack::{Lines, pack};
+use crate::conv::pass::Axis;
+use crate::simd::dispatch;
+use crate::threads::for_each;
 
 /// The columns in the order of (r, s, c), and the geometry.
 pub struct Forward {

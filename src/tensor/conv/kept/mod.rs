@@ -20,8 +20,8 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Shape;
-use crate::tensor::blocks::{Line, Machine, parts, room};
-use crate::tensor::threads::{thread, threads};
+use crate::blocks::{Line, Machine, parts, room};
+use crate::threads::{thread, threads};
 use forward::Forward;
 use padded::Padded;
 

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::tensor::Window;
-use crate::tensor::blocks::{Block, Shared};
-use crate::tensor::conv::pack::{Lines, pack};
+use crate::Window;
+use crate::blocks::{Block, Shared};
+use crate::conv::pack::{Lines, pack};
 
 /// Images as windows see them: with rows and columns of zeros around, cut where no window reaches. A *line* is what the samples
 /// of a block have at one pixel.

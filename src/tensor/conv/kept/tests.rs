@@ -4,10 +4,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::tensor::Window;
-use crate::tensor::conv::columns::Columns;
-use crate::tensor::conv::tests::{integers, shapes};
-use crate::tensor::threads::{set_threads, within};
+use crate::Window;
+use crate::conv::columns::Columns;
+use crate::conv::tests::{integers, shapes};
+use crate::threads::{set_threads, within};
 
 /// `weight` `[F, K]` as `[F, C R S]`, zero where there is no column.
 fn scatter(weight: &[f32], kept: &[usize], all: usize) -> Vec<f32> {

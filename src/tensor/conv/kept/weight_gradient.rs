@@ -13,10 +13,10 @@ use pulp::{Simd, WithSimd};
 
 use super::padded::Samples;
 use super::{Chunk, Kept, Plan, own};
-use crate::tensor::blocks::{Machine, Shared, part, parts};
-use crate::tensor::conv::pack::{Lines, pack};
-use crate::tensor::simd::{dispatch, sum};
-use crate::tensor::threads::for_each;
+use crate::blocks::{Machine, Shared, part, parts};
+use crate::conv::pack::{Lines, pack};
+use crate::simd::{dispatch, sum};
+use crate::threads::for_each;
 
 /// Sums that are kept apart.
 pub const MOST_DEALS: usize = 4;

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::tiles::{Work, add_lanes};
 use super::{WeightGradient, most_filters};
-use crate::tensor::blocks::{Block, Line, part, parts, room};
-use crate::tensor::conv::pack::{Lines, pack};
-use crate::tensor::conv::pass::Pass;
+use crate::blocks::{Block, Line, part, parts, room};
+use crate::conv::pack::{Lines, pack};
+use crate::conv::pass::Pass;
 
 /// Some units of one group.
 pub struct Deal<'a> {

@@ -14,9 +14,9 @@ mod tiles;
 use std::sync::{Mutex, PoisonError};
 
 use super::pass::Pass;
-use crate::tensor::blocks::{Line, Machine, Shared, part, parts};
-use crate::tensor::simd::vectorise;
-use crate::tensor::threads::{for_each, thread};
+use crate::blocks::{Line, Machine, Shared, part, parts};
+use crate::simd::vectorise;
+use crate::threads::{for_each, thread};
 use deal::Deal;
 
 /// Positions of a unit, about: a tile's lines of dy and x stay in the first-level cache, and loading and storing the

@@ -9,8 +9,8 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::{Taps, WeightGradient};
-use crate::tensor::conv::pass::Pass;
-use crate::tensor::simd::dispatch;
+use crate::conv::pass::Pass;
+use crate::simd::dispatch;
 
 /// Adds vectors to one of sums.
 pub fn add_lanes(values: &[f32], sums: &mut [f32]) {

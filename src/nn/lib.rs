@@ -9,6 +9,8 @@
 //! Letters: N samples of a batch, C channels, H W height and width, D features. Images are stored `[C, H, W, N]`
 //! (docs/adr/0010-batch-innermost-images.md), vectors `[N, D]`, sequences of T steps `[T, N, D]`.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
+
 mod available;
 mod clock;
 pub mod coupling;

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use super::data_sizes::{resolve, stand_in};
 use super::trained_on::no_split;
-use crate::checkpoint;
-use crate::data::{
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
+use ternflock_checkpoint as checkpoint;
+use ternflock_data::{
     Augment, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part, Texts,
     Vocabulary, open_dataset, refuse_directory, synthetic_feed, synthetic_set,
 };
-use crate::error::{Error, Result};
-use crate::job::{self, Data, Job, Loaded, Model, Source, SyntheticText, Text};
-use crate::models;
-use crate::nn::{Graph, Shape};
-use crate::text::plural;
+use ternflock_job::{self as job, Data, Job, Loaded, Model, Source, SyntheticText, Text};
+use ternflock_models as models;
+use ternflock_nn::{Graph, Shape};
 
 /// Reads the job file at `path` like [`job::load`], but reports problems of its layers together with all other
 /// problems.

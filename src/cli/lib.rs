@@ -30,8 +30,8 @@ use clap::FromArgMatches;
 
 use arguments::{Arguments, Command};
 
-use crate::error::Error;
-use crate::tensor::{Trouble, blas};
+use ternflock_base::error::Error;
+use ternflock_tensor::{Trouble, blas};
 
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {

@@ -12,6 +12,8 @@
 //! Inside, a failure is its reason as a string; [`save`], [`load`], [`verify`] and [`Store`] add the file it is about.
 //! All of it may be called from any thread: the HDF5 wrapper holds one lock around the library.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
+
 mod container;
 mod entries;
 mod header;
@@ -25,12 +27,12 @@ mod write;
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
-use crate::io::Partial;
 pub use newest::Newest;
 pub use origin::Origin;
 pub use snapshot::{Best, Data, Plateau, Progress, Slot, Snapshot, Stage, Tensor};
 pub use store::{Saved, Store};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::Partial;
 
 /// The version of the file format this program writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;

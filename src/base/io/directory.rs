@@ -18,7 +18,7 @@ pub fn create_directories(path: &Path) -> io::Result<()> {
 }
 
 /// The directory of the file at `path`.
-pub(crate) fn parent(path: &Path) -> &Path {
+pub fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

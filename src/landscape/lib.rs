@@ -10,7 +10,7 @@ pub use plot::plot;
 pub use sharpness::{Measure, Sharpness, sharpness};
 pub use slice::{Slice, Span, slice};
 
-use crate::error::Result;
+use ternflock_base::error::Result;
 
 /// A loss, as a function of a network's parameters.
 pub trait Objective {

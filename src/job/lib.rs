@@ -3,6 +3,8 @@
 //! A section is a file here: a struct, its defaults, and a `read` that names its keys. Reading collects every problem
 //! of a job before it refuses it; each is placed at the line, or the `--set`, that said the offending value.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
+
 mod canonical;
 mod checkpoint;
 mod data;
@@ -63,10 +65,10 @@ pub use synthetic_text::SyntheticText;
 pub use text::{Level, Punctuation, Text};
 pub use train::Train;
 
-use crate::error::{Error, Result};
-use crate::io::read_input;
 use problems::Problems;
 use read::Reader;
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::read_input;
 use train::Length;
 use value::Rule;
 

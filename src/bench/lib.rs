@@ -20,7 +20,7 @@ pub use interference::{Interference, Watch, Words};
 pub use report::{Case, Report};
 pub use step::{LayerTime, NoiseTime, StepTime, Stepper, default_batch, step};
 
-use crate::rng::{Purpose, Stream};
+use ternflock_base::rng::{Purpose, Stream};
 
 /// The largest vector that the codec encodes: the streams it rounds with have two words an element.
 pub const MOST_ELEMENTS: usize = (1 << 34) - 1;

@@ -9,10 +9,12 @@
 //!
 //! Beside `bench` and `predict` this is the only room that reaches the crate of collectives; [`Exchange`] and [`World`] are the wall.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
+
 mod batch;
-mod build;
 mod carried;
 mod compute;
+mod construct;
 mod data_sizes;
 mod end;
 mod evaluate;
@@ -39,7 +41,7 @@ mod trainer;
 mod verdict;
 mod world;
 
-pub use build::{
+pub use construct::{
     TEST, VALIDATION, build_graph, load, load_again, logits, open_feeds, open_test_set, open_training_set,
     open_validation_set,
 };

@@ -19,14 +19,14 @@ use ternflock_collectives::cost::Costs;
 use ternflock_collectives::simulated::Wire;
 use ternflock_collectives::topology::Topology;
 
-use crate::bench::scaling::{Mode, Point, Scaling};
-use crate::bench::{Contender, Interference, Watch};
-use crate::error::{Error, Result};
-use crate::job::Loaded;
-use crate::text::plural;
-use crate::train::{World, overlaps};
 use clock::Exchanges;
 use machine::{Compute, Model, measure};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
+use ternflock_bench::scaling::{Mode, Point, Scaling};
+use ternflock_bench::{Contender, Interference, Watch};
+use ternflock_job::Loaded;
+use ternflock_train::{World, overlaps};
 
 /// What is predicted.
 #[derive(Clone, Debug)]

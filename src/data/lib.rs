@@ -2,6 +2,8 @@
 //!
 //! Shapes: N samples, C channels, H rows, W columns.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
+
 mod augment;
 mod batch;
 mod cifar;

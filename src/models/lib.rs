@@ -12,9 +12,9 @@ mod vgg;
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
-use crate::job::find_preset;
-use crate::nn::{Graph, Shape};
+use ternflock_base::error::{Error, Result};
+use ternflock_job::find_preset;
+use ternflock_nn::{Graph, Shape};
 
 pub use samples::{samples, training_steps};
 

@@ -28,7 +28,7 @@ mod system;
 
 pub use aside::{move_aside, not_a_file};
 pub use directory::create_directories;
-pub(crate) use directory::parent;
+pub use directory::parent;
 pub use input::{Input, open_input, read_input, stop_waiting_when};
 pub use lines::whole_lines;
 pub use lock::{Lock, lock};

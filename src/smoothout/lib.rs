@@ -10,7 +10,7 @@
 //! weight:  w + a |w| u
 //! ```
 //!
-//! [`ParameterSpec::row`](crate::nn::layer::ParameterSpec::row) defines a row: the weights of a filter, of a unit, or
+//! [`ParameterSpec::row`](ternflock_nn::layer::ParameterSpec::row) defines a row: the weights of a filter, of a unit, or
 //! of a gate of a hidden unit at each level of a recurrent highway network. Each bias is a filter of one weight. A row
 //! of zeros therefore gets no noise with `filter` or `weight`. Frozen zeros are not part of the network: they never get
 //! noise, and their draws do not count in |U| ([`SmoothOut::spare_zeros`]). Each micro-batch of each rank has draws of
@@ -25,13 +25,13 @@ mod tests;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use crate::error::{Error, Result};
-use crate::job::{self, Adapt, Distribution, NoiseSchedule, suggest};
-use crate::nn::layer::Draw;
-use crate::nn::{Graph, LayerSpec, Parameter};
-use crate::rng::{Purpose, Stream};
-use crate::tensor::within;
 use noise::{Shape, perturb_filters, perturb_tensor};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::rng::{Purpose, Stream};
+use ternflock_job::{self as job, Adapt, Distribution, NoiseSchedule, suggest};
+use ternflock_nn::layer::Draw;
+use ternflock_nn::{Graph, LayerSpec, Parameter};
+use ternflock_tensor::within;
 
 /// A tensor that is perturbed.
 #[derive(Clone, Debug, PartialEq, Eq)]

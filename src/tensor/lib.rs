@@ -1,6 +1,8 @@
 //! Dense arithmetic on slices of `f32`: the only place that calls BLAS, starts threads to compute, and chooses vector
 //! instructions.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
+
 mod blas;
 mod blocks;
 mod conv;

@@ -9,12 +9,19 @@ pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// The result of drawing.
 pub type Drawn = Result<(), Box<dyn std::error::Error>>;
 
+/// Blue.
 pub const BLUE: RGBColor = RGBColor(0, 114, 178);
+/// Vermilion.
 pub const VERMILION: RGBColor = RGBColor(213, 94, 0);
+/// Bluish green.
 pub const GREEN: RGBColor = RGBColor(0, 158, 115);
+/// Reddish purple.
 pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
+/// Sky blue.
 pub const SKY: RGBColor = RGBColor(86, 180, 233);
+/// Orange.
 pub const ORANGE: RGBColor = RGBColor(230, 159, 0);
+/// Grey, for what is only context.
 pub const GREY: RGBColor = RGBColor(153, 153, 153);
 
 /// The colours of Okabe and Ito (2008), which colour-blind readers can tell apart, without their yellow, which is hard

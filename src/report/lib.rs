@@ -1,9 +1,12 @@
 //! What a run says: events, for the terminal and for `metrics.jsonl` alike.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
+
 mod event;
 pub mod json;
 mod metrics;
 mod phases;
+pub mod plot;
 mod score;
 
 pub use event::{Chosen, Ending, Event, Status, Summary, Test, Traffic};

@@ -1,0 +1,12 @@
+//! What every floor above stands on: [`error`], [`io`], which opens files, random numbers ([`rng`]), [`clock`], [`text`] for
+//! people, and what the operating system allows ([`cgroup`], [`child`]).
+
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
+
+pub mod cgroup;
+pub mod child;
+pub mod clock;
+pub mod error;
+pub mod io;
+pub mod rng;
+pub mod text;
