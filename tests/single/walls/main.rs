@@ -1,0 +1,89 @@
+//! The picture of the house in CONTRIBUTING.md agrees with the manifests. Crates that a manifest does not list cannot be
+//! imported, so the compiler checks the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The prefix of the names of all crates.
+const PREFIX: &str = "ternflock-";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The floor of each crate in the picture, counted from the top. A crate's name is a word in the first column; two spaces
+/// end that column.
+fn picture() -> BTreeMap<String, usize> {
+    let text = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let (_, text) =
+        text.split_once("\n## The house\n").expect("CONTRIBUTING.md has no section \"The house\"");
+    let (_, text) = text.split_once("```text\n").expect("the section has no picture");
+    let (picture, _) = text.split_once("```").unwrap();
+    let mut floors = BTreeMap::new();
+    for (floor, line) in picture.lines().filter(|line| !line.starts_with(' ')).enumerate() {
+        for name in line.split("  ").next().unwrap_or_default().split(' ') {
+            assert_eq!(floors.insert(name.to_owned(), floor), None, "{name} is twice in the picture");
+        }
+    }
+    floors
+}
+
+/// The folders of the crates, by their names in the picture.
+fn folders() -> BTreeMap<String, PathBuf> {
+    let entries = fs::read_dir(root().join("src")).unwrap().map(|entry| entry.unwrap().path());
+    let crates = entries.filter(|path| path.join("Cargo.toml").is_file()).chain([root().join("collectives")]);
+    crates.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path)).collect()
+}
+
+/// The crates of this project that `manifest` lists, those for its tests included.
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let lines = manifest.lines().filter_map(|line| line.strip_prefix(PREFIX));
+    lines.map(|line| line.chars().take_while(|&c| c.is_ascii_alphanumeric() || c == '-').collect()).collect()
+}
+
+#[test]
+fn the_picture_shows_every_crate() {
+    let shown: BTreeSet<String> = picture().into_keys().collect();
+    assert_eq!(shown, folders().into_keys().collect());
+}
+
+#[test]
+fn every_arrow_points_down() {
+    let floors = picture();
+    let mut arrows = 0;
+    for (name, folder) in folders() {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        assert!(manifest.contains(&format!("name = \"{PREFIX}{name}\"")), "src/{name} has another name");
+        for other in dependencies(&manifest) {
+            assert!(
+                floors[&name] < floors[&other],
+                "{name} uses {other}, which CONTRIBUTING.md does not show on a lower floor"
+            );
+            arrows += 1;
+        }
+    }
+    assert!(arrows > 50, "only {arrows} dependencies were found: the manifests have another form");
+}
+
+/// Paths below another crate's folder would pass both the manifests and this test.
+#[test]
+fn no_file_is_included_from_another_crate() {
+    for folder in folders().into_values() {
+        let mut open = vec![folder.clone()];
+        while let Some(directory) = open.pop() {
+            for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    open.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let text = fs::read_to_string(&path).unwrap();
+                    let other = text.lines().find(|line| {
+                        let line = line.trim_start();
+                        line.starts_with("#[path") || line.starts_with("include!(")
+                    });
+                    assert_eq!(other, None, "{}", path.display());
+                }
+            }
+        }
+    }
+}
