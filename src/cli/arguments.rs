@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod export;
 mod infer;
 mod landscape;
 mod predict;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use export::Export;
 pub use infer::Infer;
 pub use landscape::Landscape;
 pub use predict::Predict;
@@ -58,6 +60,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Remove structures that do nothing from a checkpoint's network, and factorise weights of low rank.
     Compress(Compress),
+    /// Write a checkpoint's parameters in the file format of another program.
+    Export(Export),
     /// Train jobs with several values and seeds, and print means and spreads.
     Sweep(Sweep),
     /// List data sets, or fetch one.

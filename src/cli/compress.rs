@@ -47,20 +47,7 @@ fn compress(arguments: &Compress) -> Result<String> {
             "compress: say what to do: --shrink, --low-rank energy=0.95, or both".into(),
         ));
     }
-    if to.exists() && !arguments.overwrite {
-        let message = format!("{} is there already; give another --output, or --overwrite", to.display());
-        return Err(Error::Usage(message));
-    }
-    if to.symlink_metadata().is_ok_and(|there| !there.is_file()) {
-        let message = format!("{} is no plain file, and stays; give another --output", to.display());
-        return Err(Error::Usage(message));
-    }
-    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
-        let message =
-            format!("there is no directory {}; create it, or give another --output", directory.display());
-        return Err(Error::checkpoint(to, message));
-    }
+    output::check_new(to, arguments.overwrite)?;
     let snapshot = checkpoint::load(from)?;
     let (after, parameters, graph, operation) = smaller(from, &snapshot, shrink.as_ref(), low_rank.as_ref())
         .map_err(|error| match error {

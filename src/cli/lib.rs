@@ -6,6 +6,7 @@ mod compress;
 mod data;
 mod eval;
 mod exit;
+mod export;
 mod help;
 mod inspect;
 mod launch;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Eval(arguments) => eval::main(&arguments),
         Command::Inspect(arguments) => inspect::main(&arguments),
         Command::Compress(arguments) => compress::main(&arguments),
+        Command::Export(arguments) => export::main(&arguments),
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Data(arguments) => data::main(&arguments),
         Command::Bench(arguments) => bench::main(&arguments),
@@ -74,7 +76,11 @@ fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
         Command::Eval(_) | Command::Compress(_) | Command::Bench(_) | Command::Predict(_) => true,
         // The ranks of a training run agree on it; the runs of a sweep are separate processes.
-        Command::Train(_) | Command::Sweep(_) | Command::Inspect(_) | Command::Data(_) => false,
+        Command::Train(_)
+        | Command::Sweep(_)
+        | Command::Inspect(_)
+        | Command::Export(_)
+        | Command::Data(_) => false,
     };
     match &blas().trouble {
         Some(Trouble::Impossible(text)) if computes => Err(exit::fail(&Error::Usage(text.clone()))),

@@ -87,6 +87,31 @@ impl Format {
     }
 }
 
+/// Refuses an output that would replace something, unless `overwrite` is given and it is a regular file, and an output in a
+/// directory that does not exist.
+///
+/// # Errors
+/// What is there, or which directory is missing.
+pub fn check_new(to: &Path, overwrite: bool) -> Result<()> {
+    if to.exists() && !overwrite {
+        let message = format!("{} is there already; give another --output, or --overwrite", to.display());
+        return Err(Error::Usage(message));
+    }
+    if to.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        let message = format!("{} is no plain file, and stays; give another --output", to.display());
+        return Err(Error::Usage(message));
+    }
+    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match directory.filter(|directory| !directory.is_dir()) {
+        Some(directory) => {
+            let message =
+                format!("there is no directory {}; create it, or give another --output", directory.display());
+            Err(Error::checkpoint(to, message))
+        }
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

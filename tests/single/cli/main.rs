@@ -7,6 +7,7 @@ mod bench;
 mod checkpoints;
 mod compress;
 mod data;
+mod export;
 mod files;
 mod help;
 mod infer;
