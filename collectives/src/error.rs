@@ -2,12 +2,13 @@
 
 use crate::transport::watch::Late;
 
-/// The result of every fallible function of this crate.
+/// The result of all fallible functions of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failed exchange. After any of them but [`Error::Timeout`] and [`Error::Late`], which lose nothing, the ranks are out
+/// A failed exchange. After [`Error::Timeout`] and [`Error::Late`] nothing is lost, and after [`Error::Disagree`] and
+/// [`Error::NonFinite`] all ranks know of the failure. After any other error the ranks are out
 /// of step with each other, and a job under MPI can only end through
-/// [`transport::mpi::abort`](crate::transport::mpi::abort).
+/// `transport::mpi::abort`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A peer did not do its part before the deadline.
@@ -67,9 +68,20 @@ pub enum Error {
         peer_value: u64,
     },
 
+    /// A gradient is NaN or infinite, so there is no mean. All ranks return this error, and stay in step with each other.
+    #[error("a gradient of rank {rank} is NaN or infinite")]
+    NonFinite {
+        /// The lowest rank with such a gradient.
+        rank: usize,
+    },
+
     /// MPI could not be started in this process.
     #[error("MPI could not be started: {0}")]
     Init(String),
+
+    /// A transport cannot use a communicator that a program already has.
+    #[error("the ranks of the communicator cannot be joined: {0}")]
+    Join(String),
 
     /// A call into the MPI library failed.
     #[error("rank {rank}: {call} failed: {text}")]

@@ -24,20 +24,21 @@
 //! | [`all_reduce`] | sums over all ranks: exact ones of ternaries, and of float32 |
 //! | [`cost`] | how long an exchange will take, from a short measurement |
 //! | [`simulated`] | all of these on a virtual clock, between ranks and on links that need not be there |
-//! | [`small`] | maximum, all-gather, broadcast, barrier and agreement for a few words |
+//! | [`control`] | maximum, all-gather, broadcast, barrier and agreement for a few words |
 //!
 //! Steps and bytes of each algorithm are in `docs/algorithms.md`; the `traffic` function beside an algorithm predicts
 //! them to the byte and the tests hold it against the meter.
 
 pub mod all_reduce;
+pub mod average;
 pub mod codec;
+pub mod control;
 pub mod cost;
 pub mod error;
 pub mod kernels;
 pub mod philox;
 pub mod planes;
 pub mod simulated;
-pub mod small;
 pub mod topology;
 pub mod transport;
 

@@ -11,7 +11,7 @@ use ternflock::train::World;
 use ternflock_collectives::all_reduce::{Algorithm, Plan, ring_f32};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::{Lane, Wait};
-use ternflock_collectives::{Error, Result, Transport, codec, planes, small};
+use ternflock_collectives::{control, Error, Result, Transport, codec, planes};
 
 /// All other ranks, simulated from the input.
 struct Peers {
@@ -107,10 +107,10 @@ fuzz_target!(|input: &[u8]| {
             drop(sum);
         }
         5 => drop(ring_f32::sum(&mut peers, 7, &mut [0.0; 100])),
-        6 => drop(small::max(&mut peers, &mut [1, 2, 3])),
-        7 => drop(small::all_gather(&mut peers, &[1, 2])),
-        8 => drop(small::broadcast(&mut peers, &mut vec![1, 2, 3])),
-        9 => drop(small::agree(&mut peers, "the input", 7)),
+        6 => drop(control::max(&mut peers, &mut [1, 2, 3])),
+        7 => drop(control::all_gather(&mut peers, &[1, 2])),
+        8 => drop(control::broadcast(&mut peers, &mut vec![1, 2, 3])),
+        9 => drop(control::agree(&mut peers, "the input", 7)),
         other => {
             let mut world = World::new(Box::new(peers), "host", Duration::MAX, Box::new(|_| {}));
             match other {

@@ -91,7 +91,7 @@ pub fn steps(world: usize) -> usize {
 }
 
 /// How many of these go from a node to another, at most: the chain goes nearly twice round the ring.
-pub fn far_steps(topology: &Topology) -> usize {
+pub fn inter_node_steps(topology: &Topology) -> usize {
     let world = topology.world();
     let leaves = |rank: &usize| topology.node_of(*rank) != topology.node_of((rank + 1) % world);
     steps(world).min(2 * (0..world).filter(leaves).count())

@@ -8,7 +8,7 @@ use crate::codec::{Moments, Rounding, decode, encode};
 use crate::kernels;
 use crate::philox::{Purpose, Stream};
 use crate::planes::{BLOCK, TERNARY, width, words};
-use crate::{Result, Transport, small};
+use crate::{Result, Transport, control};
 
 /// Blocks that are worked on: float32 gradients of 2 MB, more than most caches of one core hold.
 const BLOCKS: usize = 1024;
@@ -30,12 +30,12 @@ pub(super) fn measure(transport: &mut dyn Transport) -> Result<Costs> {
     let mut times = [[(0.0, 0.0); SAMPLES]; 6];
     for sample in 0..SAMPLES {
         for (work, times) in works.iter().zip(&mut times) {
-            small::barrier(transport)?;
+            control::barrier(transport)?;
             let start = Instant::now();
             (0..PASSES).for_each(|_| work(&mut desk));
             let alone = start.elapsed().as_secs_f64();
             // More ranks than cores take turns: only when all are done it shows what the work takes.
-            small::barrier(transport)?;
+            control::barrier(transport)?;
             times[sample] = (alone, start.elapsed().as_secs_f64());
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Link, SAMPLES, median};
 use crate::planes::{TERNARY, words};
-use crate::{Result, Transport, all_reduce, small};
+use crate::{Result, Transport, all_reduce, control};
 
 /// Words of a message that carries next to nothing, and how many of them show what one more costs.
 const TINY: usize = 8;
@@ -40,7 +40,7 @@ pub(super) fn measure(transport: &mut dyn Transport, ring: &[usize]) -> Result<L
         let seconds = ring.time(transport, 1, messages, words)?;
         byte = (seconds - latency).max(TICK) / (8 * messages * words) as f64;
         let mut slowest = [(seconds as f32).to_bits()];
-        small::max(transport, &mut slowest)?;
+        control::max(transport, &mut slowest)?;
         if f64::from(f32::from_bits(slowest[0])) >= LONG {
             break;
         }

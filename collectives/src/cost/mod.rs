@@ -6,7 +6,7 @@ mod links;
 mod predict;
 
 use crate::topology::Topology;
-use crate::{Result, Transport, small};
+use crate::{Result, Transport, control};
 
 /// The links between ranks of one kind. Times are those when all ranks or nodes use their links at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,10 +29,10 @@ impl Link {
 /// What the ranks and the links between them cost, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Costs {
-    /// Within a node; as `far` where no two ranks share one.
-    pub near: Link,
-    /// Between nodes; as `near` where there is only one.
-    pub far: Link,
+    /// Within a node; as `inter_node` where no two ranks share one.
+    pub intra_node: Link,
+    /// Between nodes; as `intra_node` where there is only one.
+    pub inter_node: Link,
     /// Of an element, to take its moments and encode it.
     pub encode: f64,
     /// Of an element, to decode it.
@@ -51,8 +51,9 @@ pub const WORDS: usize = 11;
 impl Costs {
     /// The costs as bits of f32, ordered as the costs are because none is negative.
     pub fn to_words(&self) -> [u32; WORDS] {
-        let [near, far] = [self.near, self.far].map(|link| [link.latency, link.message, link.byte]);
-        let [[a, b, c], [d, e, f]] = [near, far];
+        let [intra_node, inter_node] =
+            [self.intra_node, self.inter_node].map(|link| [link.latency, link.message, link.byte]);
+        let [[a, b, c], [d, e, f]] = [intra_node, inter_node];
         [a, b, c, d, e, f, self.encode, self.decode, self.copy, self.add_planes, self.add_floats]
             .map(|cost| (cost as f32).to_bits())
     }
@@ -62,7 +63,15 @@ impl Costs {
         let [a, b, c, d, e, f, encode, decode, copy, add_planes, add_floats] =
             words.map(|bits| f64::from(f32::from_bits(bits)));
         let link = |latency, message, byte| Link { latency, message, byte };
-        Costs { near: link(a, b, c), far: link(d, e, f), encode, decode, copy, add_planes, add_floats }
+        Costs {
+            intra_node: link(a, b, c),
+            inter_node: link(d, e, f),
+            encode,
+            decode,
+            copy,
+            add_planes,
+            add_floats,
+        }
     }
 }
 
@@ -83,17 +92,17 @@ pub fn measure(transport: &mut dyn Transport, topology: &Topology) -> Result<Cos
     let leaders: Vec<usize> = (0..nodes).map(|node| topology.members(node)[0]).collect();
     if nodes < world {
         let link = links::measure(transport, members)?;
-        costs.near = Link { byte: link.byte / members.len() as f64, ..link };
+        costs.intra_node = Link { byte: link.byte / members.len() as f64, ..link };
     }
     if nodes > 1 {
-        costs.far = links::measure(transport, &leaders)?;
+        costs.inter_node = links::measure(transport, &leaders)?;
     }
     let mut words = costs.to_words();
-    small::max(transport, &mut words)?;
+    control::max(transport, &mut words)?;
     let costs = Costs::from_words(words);
     Ok(match () {
-        () if nodes == 1 => Costs { far: costs.near, ..costs },
-        () if nodes == world => Costs { near: costs.far, ..costs },
+        () if nodes == 1 => Costs { inter_node: costs.intra_node, ..costs },
+        () if nodes == world => Costs { intra_node: costs.inter_node, ..costs },
         () => costs,
     })
 }
@@ -114,7 +123,10 @@ mod tests {
     #[test]
     fn words_keep_the_costs_in_f32_and_their_order() {
         let costs = Costs::from_words(std::array::from_fn(|index| (index as f32 * 1e-9).to_bits()));
-        assert_eq!((costs.near.byte, costs.add_floats), (f64::from(2e-9_f32), f64::from(10.0 * 1e-9_f32)));
+        assert_eq!(
+            (costs.intra_node.byte, costs.add_floats),
+            (f64::from(2e-9_f32), f64::from(10.0 * 1e-9_f32))
+        );
         assert_eq!(Costs::from_words(costs.to_words()), costs);
         assert!(costs.to_words().is_sorted());
     }

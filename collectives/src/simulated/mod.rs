@@ -38,14 +38,14 @@ pub fn seconds(
 mod tests {
     use super::*;
     use crate::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32};
+    use crate::control;
     use crate::planes::{TERNARY, width, words};
-    use crate::small;
     use crate::transport::Lane;
 
     const WIRE: Wire = Wire { latency: 1e-4, byte: 8e-9, message: 0.0 };
 
     fn network() -> Network {
-        Network { near: Wire { latency: 0.0, byte: 0.0, message: 0.0 }, far: WIRE, add: 0.0 }
+        Network { intra_node: Wire { latency: 0.0, byte: 0.0, message: 0.0 }, inter_node: WIRE, add: 0.0 }
     }
 
     fn apart(world: usize) -> Topology {
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_small_maximum_takes_its_doublings() {
-        let work = |transport: &mut dyn Transport| small::max(transport, &mut [1, 2]);
+        let work = |transport: &mut dyn Transport| control::max(transport, &mut [1, 2]);
         let took = longest(seconds(&apart(8), &network(), work).unwrap());
         assert!((took - 3.0 * (WIRE.latency + 8.0 * WIRE.byte)).abs() < 1e-9, "{took}");
     }

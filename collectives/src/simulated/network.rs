@@ -15,9 +15,9 @@ pub struct Wire {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Network {
     /// Between ranks of one node: never shared.
-    pub near: Wire,
+    pub intra_node: Wire,
     /// Between nodes: each node has one link, which its ranks share.
-    pub far: Wire,
+    pub inter_node: Wire,
     /// Seconds to add a word of a sum.
     pub add: f64,
 }

@@ -106,19 +106,19 @@ impl<'a> Play<'a> {
         self.turns.push(Reverse((Instant(self.clocks[rank]), rank)));
     }
 
-    fn is_near(&self, rank: usize, peer: usize) -> bool {
+    fn share_node(&self, rank: usize, peer: usize) -> bool {
         self.topology.node_of(rank) == self.topology.node_of(peer)
     }
 
     fn wire(&self, rank: usize, peer: usize) -> &'a Wire {
-        if self.is_near(rank, peer) { &self.network.near } else { &self.network.far }
+        if self.share_node(rank, peer) { &self.network.intra_node } else { &self.network.inter_node }
     }
 
     fn send(&mut self, way: Way, words: usize) {
         let (rank, to, _) = way;
         let Wire { latency, byte, .. } = *self.wire(rank, to);
         let (now, takes) = (self.clocks[rank], byte * (8 * words) as f64);
-        if self.is_near(rank, to) {
+        if self.share_node(rank, to) {
             self.left[rank] = self.left[rank].max(now + takes);
             return self.come(way, now + latency + takes);
         }

@@ -7,6 +7,7 @@
 mod forward;
 mod lane;
 pub mod meter;
+#[cfg(feature = "mpi")]
 pub mod mpi;
 mod pack;
 mod pool;
