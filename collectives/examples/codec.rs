@@ -10,7 +10,7 @@ use ternflock_collectives::planes::TERNARY;
 
 const ELEMENTS: usize = 10_000;
 
-fn main() {
+pub(crate) fn main() {
     let gradient: Vec<f32> = (0..ELEMENTS).map(|element| (element as f32).sin().powi(3)).collect();
     let moments = Moments::of(&gradient);
     let clip = moments.clip(2.5);

@@ -14,7 +14,7 @@ use ternflock_collectives::{Result, Transport};
 const WEIGHT: usize = 1_000_000;
 const BIAS: usize = 100;
 
-fn main() {
+pub(crate) fn main() {
     if let Err(error) = run() {
         eprintln!("{error}");
         // Ends the other ranks too, which might wait for this one.

@@ -18,7 +18,7 @@ const RANKS: usize = 4;
 const ELEMENTS: usize = 100_000;
 const STEPS: u64 = 50;
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     // No rank waits for another for longer than this.
     let ranks = threads::world(RANKS, Duration::from_secs(60));
     let results = thread::scope(|scope| {

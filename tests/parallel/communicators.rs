@@ -79,8 +79,28 @@ pub fn refused(transport: &mut MpiTransport) {
     control::barrier(transport).expect("the ranks are still together");
 }
 
-/// The act of a job whose ranks start MPI themselves.
-pub const ELSEWHERE: &str = "started_elsewhere";
+/// The acts of jobs whose ranks start MPI themselves, and whose ranks are those of the example.
+const ELSEWHERE: &str = "started_elsewhere";
+const EXAMPLE: &str = "example";
+
+/// Plays the act of this name, if it is one of these.
+pub fn act(name: &str) -> Option<Result<(), String>> {
+    match name {
+        ELSEWHERE => Some(start_mpi()),
+        EXAMPLE => {
+            crate::example::main();
+            Some(Ok(()))
+        }
+        _ => None,
+    }
+}
+
+/// The example `mpi` of the crate runs, and what it asserts holds.
+pub fn example(launcher: &Launcher, ranks: usize) {
+    let end = launcher.run_self(ranks, &["--act", EXAMPLE]).expect("mpirun starts");
+    assert_eq!(end.code, Some(RETURNED.into()), "{}", end.output);
+    assert!(end.output.contains("2 ranks of"), "{}", end.output);
+}
 
 /// MPI goes on after the transport.
 pub fn started_elsewhere(launcher: &Launcher, ranks: usize) {
@@ -89,7 +109,7 @@ pub fn started_elsewhere(launcher: &Launcher, ranks: usize) {
 }
 
 /// What each rank of [`started_elsewhere`] does.
-pub fn start_mpi() -> Result<(), String> {
+fn start_mpi() -> Result<(), String> {
     let says = |error: Error| error.to_string();
     let early = MpiTransport::over(&SimpleCommunicator::world(), DEADLINE, None);
     assert!(matches!(early, Err(Error::Join(_))), "MPI has not started");

@@ -16,8 +16,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs what `options` select. A case that fails panics, which ends the job, and so does an error.
 pub fn run(options: &Options) -> Result<ExitCode, String> {
-    if options.act.as_deref() == Some(communicators::ELSEWHERE) {
-        return communicators::start_mpi().map(|()| ExitCode::from(fatal::RETURNED));
+    if let Some(done) = options.act.as_deref().and_then(communicators::act) {
+        return done.map(|()| ExitCode::from(fatal::RETURNED));
     }
     let level = if options.act.as_deref() == Some(transport::SINGLE) { Single } else { Funneled };
     let mut transport = MpiTransport::init_with(level, DEADLINE, None).map_err(|error| error.to_string())?;

@@ -17,6 +17,8 @@ mod collectives;
 mod communicators;
 #[path = "../single/training/digits.rs"]
 mod digits;
+#[path = "../../collectives/examples/mpi.rs"]
+mod example;
 mod fatal;
 mod inside;
 mod launch;
@@ -78,6 +80,7 @@ const CASES: &[Case] = &[
         worlds: ANY,
         body: Job(communicators::started_elsewhere),
     },
+    Case { name: "communicators::example", worlds: TWO, body: Job(communicators::example) },
     Case { name: "collectives::ring_ternary", worlds: ANY, body: Ranks(collectives::ring_ternary) },
     Case { name: "collectives::gather_ternary", worlds: ANY, body: Ranks(collectives::gather_ternary) },
     Case { name: "collectives::direct_ternary", worlds: ANY, body: Ranks(collectives::direct_ternary) },

@@ -75,6 +75,32 @@ impl Algorithm {
     ///
     /// # Panics
     /// If a slice has another length, or the plan another world than the transport.
+    ///
+    /// # Examples
+    /// Three ranks on two nodes add up a payload of ones:
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    /// use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
+    /// use ternflock_collectives::planes::{TERNARY, WORDS, get, width, words};
+    /// use ternflock_collectives::topology::Topology;
+    /// use ternflock_collectives::transport::{Transport, threads};
+    ///
+    /// let nodes = [0, 0, 1];
+    /// thread::scope(|scope| {
+    ///     for mut rank in threads::world_on(&nodes, Duration::from_secs(60)) {
+    ///         scope.spawn(move || {
+    ///             let topology = Topology::new(rank.nodes().to_vec());
+    ///             let plan = Plan { topology: &topology, blocks: 1, segment: SEGMENT };
+    ///             let mut ones = vec![0; words(1, TERNARY)];
+    ///             ones[..WORDS].fill(u64::MAX); // the non-zero plane
+    ///             let mut sums = vec![0; words(1, width(3))];
+    ///             Algorithm::HierarchicalTernary.sum(&mut rank, plan, &ones, &mut sums).unwrap();
+    ///             assert!((0..512).all(|element| get(&sums, width(3), element) == 3));
+    ///         });
+    ///     }
+    /// });
+    /// ```
     pub fn sum(
         self,
         transport: &mut dyn Transport,

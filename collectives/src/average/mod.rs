@@ -33,7 +33,7 @@
 //!     let running: Vec<_> = ranks.into_iter().map(|rank| scope.spawn(move || work(rank))).collect();
 //!     running.into_iter().try_for_each(|rank| rank.join().expect("no rank panics"))
 //! })
-//! # .map_err(|error: ternflock_collectives::Error| error)
+//! # .map_err(|error: ternflock_collectives::Error| error.to_string())
 //! # .unwrap();
 //! ```
 

@@ -51,6 +51,22 @@ struct Mail {
 }
 
 /// The ranks of a world of `size` threads, in rank order, on one node. Each waits at most `deadline` for a message.
+///
+/// # Examples
+/// ```
+/// use std::{thread, time::Duration};
+/// use ternflock_collectives::{Transport, control, transport::threads};
+///
+/// thread::scope(|scope| {
+///     for mut rank in threads::world(4, Duration::from_secs(60)) {
+///         scope.spawn(move || {
+///             let record = [100 + rank.rank() as u64];
+///             let records = control::all_gather(&mut rank, &record).unwrap();
+///             assert_eq!(records, [100, 101, 102, 103]);
+///         });
+///     }
+/// });
+/// ```
 pub fn world(size: usize, deadline: Duration) -> Vec<ThreadTransport> {
     world_on(&vec![0; size], deadline)
 }

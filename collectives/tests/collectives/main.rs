@@ -5,6 +5,7 @@ mod average;
 mod codec;
 mod control;
 mod cost;
+mod examples;
 mod faults;
 mod integers;
 mod kernels;
