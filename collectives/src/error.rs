@@ -1,4 +1,4 @@
-//! What can go wrong between ranks, as values. Every message names the ranks it is about.
+//! The errors between ranks. Every message names the ranks that it concerns.
 
 use crate::transport::watch::Late;
 
@@ -24,7 +24,7 @@ pub enum Error {
         seconds: f64,
     },
 
-    /// The same, told by a transport that knows which rank all others wait for.
+    /// The same, from a transport that knows which rank all others wait for.
     #[error("{0}")]
     Late(Box<Late>),
 
@@ -37,7 +37,7 @@ pub enum Error {
         peer: usize,
     },
 
-    /// A message had another length than its receiver was to get.
+    /// A message had another length than its receiver expected.
     #[error(
         "rank {rank} expected {expected_words} words from rank {peer} and got {got_words}: \
          these ranks do not exchange the same tensors in the same order"
@@ -90,7 +90,7 @@ pub enum Error {
         rank: usize,
         /// The function of the MPI standard.
         call: &'static str,
-        /// The library's own words, or why the call was not made.
+        /// The error text of the library, or why the call was not made.
         text: String,
     },
 }

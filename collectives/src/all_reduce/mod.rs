@@ -1,8 +1,10 @@
 //! All-reduces: every rank ends with the sum over all ranks.
 //!
-//! Those of ternaries all give the same integers, so they differ in time alone: [`Algorithm`] is the choice. A *chunk*
-//! travels as a row of *segments*, one a message: while one is added, those behind it are under way, and it is sent on
-//! at once.
+//! The all-reduces of ternaries all give the same integers and differ only in time: [`Algorithm`] is the choice.
+//! [`ring_f32`] sums float32.
+//!
+//! A *chunk* travels as a row of *segments*, one per message. While a rank adds one segment, the next ones are on their
+//! way, and it sends each on at once.
 
 mod algorithm;
 pub mod cut;
@@ -28,14 +30,14 @@ use crate::{Result, Transport};
 /// hide, and longer ones are no faster.
 pub const SEGMENT: usize = 1024;
 
-/// What the ranks add, and how they cut it. It must be equal on all of them.
+/// The payload that the ranks add, and how they cut it. A plan must be equal on all ranks.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
     /// The ranks.
     pub topology: &'a Topology,
     /// Blocks of the payload.
     pub blocks: usize,
-    /// Blocks of a segment, [`SEGMENT`] unless there is a reason.
+    /// Blocks of a segment, usually [`SEGMENT`].
     pub segment: usize,
 }
 

@@ -1,11 +1,12 @@
-//! Adding what peers send, a segment at a time: a segment and its sums stay in the cache however many peers there are.
+//! Adds the partial sums of several peers, one segment at a time: a segment and its sums stay in the cache however many
+//! peers there are.
 
 use super::work::Work;
 use crate::kernels;
 use crate::planes::{WORDS, width, words};
 use crate::{Result, Transport};
 
-/// A sum that a peer sends.
+/// A partial sum that a peer sends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PartialSum {
     /// The rank it comes from.
