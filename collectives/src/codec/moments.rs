@@ -2,7 +2,7 @@
 
 use crate::kernels::{self, Kernels, LANES};
 
-/// A spread this small beside the mean is the rounding of f32 and of the sums below, not spread.
+/// A spread this small compared to the mean is the rounding of f32 and of the sums below, not spread.
 const NEGLIGIBLE: f64 = 1.0 / (1_u64 << 32) as f64;
 
 /// Extent and spread of a tensor's elements.

@@ -20,7 +20,7 @@ const SEGMENT: usize = words(all_reduce::SEGMENT, TERNARY);
 const SIZES: [(usize, usize); 5] =
     [(1, SEGMENT / 8), (1, SEGMENT), (4, SEGMENT), (16, SEGMENT), (64, SEGMENT)];
 
-/// A shift that takes so many seconds says enough: no larger one is tried.
+/// After a shift that takes this number of seconds, no larger one is tried.
 const LONG: f64 = 0.02;
 
 /// The least a measured difference may be, in seconds: a clock that stood still.

@@ -9,7 +9,7 @@ use super::pool::Pool;
 use super::{Lane, Transport, Wait};
 use crate::{Error, Result};
 
-/// How long a pause lasts if nothing arrives: short beside every deadline, long beside what waking up costs.
+/// How long a pause lasts if nothing arrives: short compared to every deadline, long compared to the time of waking up.
 const NAP: Duration = Duration::from_millis(1);
 
 /// One rank of a world of threads. Move it into the thread that is to be that rank; dropping it tells its peers that
