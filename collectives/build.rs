@@ -1,6 +1,14 @@
-//! Compiles the one constant of the MPI library that the `mpi` crate's bindings leave out, with the same compiler.
+//! With the feature `mpi`, compiles the one constant of the MPI library that the bindings of the `mpi` crate leave out, with
+//! the compiler of that library. Without the feature there is nothing to do.
 
 fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    #[cfg(feature = "mpi")]
+    compile_in_place();
+}
+
+#[cfg(feature = "mpi")]
+fn compile_in_place() {
     const SOURCE: &str = "src/transport/mpi/in_place.c";
     println!("cargo:rerun-if-changed={SOURCE}");
     println!("cargo:rerun-if-env-changed=MPICC");

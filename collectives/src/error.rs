@@ -1,13 +1,14 @@
-//! What can go wrong between ranks, as values. Every message names the ranks it is about.
+//! The errors between ranks. Every message names the ranks that it concerns.
 
 use crate::transport::watch::Late;
 
-/// The result of every fallible function of this crate.
+/// The result of all fallible functions of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failed exchange. After any of them but [`Error::Timeout`] and [`Error::Late`], which lose nothing, the ranks are out
+/// A failed exchange. After [`Error::Timeout`] and [`Error::Late`] nothing is lost, and after [`Error::Disagree`] and
+/// [`Error::NonFinite`] all ranks know of the failure. After any other error the ranks are out
 /// of step with each other, and a job under MPI can only end through
-/// [`transport::mpi::abort`](crate::transport::mpi::abort).
+/// `transport::mpi::abort`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A peer did not do its part before the deadline.
@@ -23,7 +24,7 @@ pub enum Error {
         seconds: f64,
     },
 
-    /// The same, told by a transport that knows which rank all others wait for.
+    /// The same, from a transport that knows which rank all others wait for.
     #[error("{0}")]
     Late(Box<Late>),
 
@@ -36,7 +37,7 @@ pub enum Error {
         peer: usize,
     },
 
-    /// A message had another length than its receiver was to get.
+    /// A message had another length than its receiver expected.
     #[error(
         "rank {rank} expected {expected_words} words from rank {peer} and got {got_words}: \
          these ranks do not exchange the same tensors in the same order"
@@ -67,9 +68,20 @@ pub enum Error {
         peer_value: u64,
     },
 
+    /// A gradient is NaN or infinite, so there is no mean. All ranks return this error, and stay in step with each other.
+    #[error("a gradient of rank {rank} is NaN or infinite")]
+    NonFinite {
+        /// The lowest rank with such a gradient.
+        rank: usize,
+    },
+
     /// MPI could not be started in this process.
     #[error("MPI could not be started: {0}")]
     Init(String),
+
+    /// A transport cannot use a communicator that a program already has.
+    #[error("the ranks of the communicator cannot be joined: {0}")]
+    Join(String),
 
     /// A call into the MPI library failed.
     #[error("rank {rank}: {call} failed: {text}")]
@@ -78,7 +90,7 @@ pub enum Error {
         rank: usize,
         /// The function of the MPI standard.
         call: &'static str,
-        /// The library's own words, or why the call was not made.
+        /// The error text of the library, or why the call was not made.
         text: String,
     },
 }

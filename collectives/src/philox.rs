@@ -1,6 +1,6 @@
 //! Philox4x32, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as
 //! 1, 2, 3" (SC'11), section 3.3. A draw is a pure function of a 128-bit counter and a 64-bit key: there is no state to
-//! save, to share or to let drift between ranks.
+//! save, to share or to keep equal between ranks.
 //!
 //! Of the number of rounds the authors report that 7 are the fewest that pass all of BigCrush, and recommend 10. What
 //! rounds gradients takes 7 (docs/adr/0009), everything else 10.
@@ -40,10 +40,10 @@ fn round_keys<const N: usize>(mut key: [u32; 2]) -> [[u32; 2]; N] {
     })
 }
 
-/// Blocks that [`Stream::side_by_side`] computes.
+/// The number of blocks that [`Stream::side_by_side`] computes.
 pub const SIDE: usize = 8;
 
-/// Words of 16 bits that a stream has.
+/// The number of 16-bit words of a stream.
 pub const HALVES: u64 = 1 << 35;
 
 /// What a family of draws is for. Two purposes never share a counter, whatever else they have in common.
@@ -56,13 +56,13 @@ pub enum Purpose {
     Initialise = 2,
     /// The permutation of an epoch; `step` is the epoch.
     Shuffle = 3,
-    /// What dropout drops; `subject` is the sample's place in the global batch, `tensor` the layer.
+    /// Dropout masks; `subject` is the sample's place in the global batch, `tensor` the layer.
     Dropout = 4,
     /// Which part of an image a sample shows; `subject` is its place in the global batch.
     Augment = 5,
-    /// Images that are made up; `step` is the sample, `tensor` the part of the data set.
+    /// Synthetic images; `step` is the sample, `tensor` the part of the data set.
     Synthetic = 6,
-    /// Text that is made up; `step` is the token, `tensor` the part of the data set.
+    /// Synthetic text; `step` is the token, `tensor` the part of the data set.
     SyntheticText = 7,
     /// Noise on weights; `subject` is the place of the first sample of a micro-batch in the global batch.
     SmoothOut = 8,
@@ -71,13 +71,22 @@ pub enum Purpose {
     /// Which training samples form the validation split. `step` is the class; `subject` is 0, or 1 for the order of the
     /// classes.
     Validation = 10,
-    /// What a benchmark computes with.
+    /// The input of a benchmark.
     Benchmark = 254,
     /// Anything only a test draws.
     Test = 255,
 }
 
-/// Names a sequence of random words; word `i` of it is a pure function of these fields and of `i`.
+/// Names a sequence of random words. Word `i` is a pure function of these fields and of `i`.
+///
+/// # Examples
+/// ```
+/// use ternflock_collectives::philox::{Purpose, Stream};
+///
+/// let stream = Stream { seed: 7, purpose: Purpose::Test, step: 3, subject: 0, tensor: 0 };
+/// assert_eq!(stream.word(1000), stream.block(250)[0]);
+/// assert_ne!(stream.word(1000), Stream { step: 4, ..stream }.word(1000));
+/// ```
 ///
 /// The fields fill the 128-bit counter without hashing, so two different streams of one seed never meet:
 /// 32 bits of block, 32 of subject, 40 of step, 16 of tensor, 8 of purpose.
@@ -137,8 +146,8 @@ impl Stream {
         })
     }
 
-    /// Blocks `first .. first + SIDE`, word by word: `[w][b]` is word `w` of block `first + b`. One operation on all at a time,
-    /// which becomes vectors in a caller that is compiled for them; block by block it would not.
+    /// Blocks `first .. first + SIDE`, word by word: `[w][b]` is word `w` of block `first + b`. Each operation is on all
+    /// blocks at once, so a caller that is compiled for vectors gets vector code.
     #[inline(always)]
     pub fn side_by_side(&self, first: u32) -> [[u32; SIDE]; 4] {
         let keys = match self.purpose {

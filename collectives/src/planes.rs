@@ -5,6 +5,21 @@
 //! element `512 b + 64 j + i`. The planes of an element, from 0 up, are its two's complement from the lowest bit to the
 //! sign. For a ternary (width 2: 0 = 00, 1 = 01, -1 = 11) plane 0 is therefore the non-zero plane and plane 1 the
 //! negative plane.
+//!
+//! # Examples
+//! ```
+//! use ternflock_collectives::kernels;
+//! use ternflock_collectives::planes::{TERNARY, get, width, words};
+//!
+//! assert_eq!([1, 2, 3, 4, 8].map(width), [2, 3, 3, 4, 5]);
+//! // One block of ternaries: element 0 is 1, element 1 is -1, all others are 0.
+//! let mut ternaries = vec![0; words(1, TERNARY)];
+//! ternaries[0] = 0b11; // the non-zero plane
+//! ternaries[8] = 0b10; // the negative plane
+//! let mut sum = vec![0; words(1, width(2))];
+//! kernels::best().add(&ternaries, TERNARY, &ternaries, TERNARY, &mut sum, width(2));
+//! assert_eq!([0, 1, 2].map(|element| get(&sum, width(2), element)), [2, -2, 0]);
+//! ```
 
 /// Elements of a block.
 pub const BLOCK: usize = 512;
@@ -37,6 +52,9 @@ pub const fn position(word: usize, width: usize) -> usize {
 }
 
 /// The integer that a payload of `width` holds for `element`.
+///
+/// # Panics
+/// If the payload ends before the element.
 pub fn get(payload: &[u64], width: usize, element: usize) -> i32 {
     let at = position(element / WORD, width);
     let bit = |plane: usize| (payload[at + plane * WORDS] >> (element % WORD) & 1) as i32;

@@ -12,7 +12,8 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// A world whose rank `r` is on node `node_of_rank[r]`, whatever numbers the nodes go by.
+    /// A world whose rank `r` is on node `node_of_rank[r]`. The nodes may have any numbers; [`Topology::node_of`] numbers
+    /// them in the order in which they first appear.
     pub fn new(mut node_of_rank: Vec<usize>) -> Self {
         let mut names = Vec::new();
         for node in &mut node_of_rank {
@@ -51,11 +52,17 @@ impl Topology {
     }
 
     /// The node of `rank`, in `0..nodes()`.
+    ///
+    /// # Panics
+    /// If there is no such rank.
     pub fn node_of(&self, rank: usize) -> usize {
         self.node[rank]
     }
 
     /// The ranks of `node`, ascending.
+    ///
+    /// # Panics
+    /// If there is no such node.
     pub fn members(&self, node: usize) -> &[usize] {
         &self.order[self.starts[node]..self.starts[node + 1]]
     }

@@ -3,20 +3,19 @@
 //! The input gives the algorithm, the number of ranks, this rank's number, and then messages: a length and words.
 #![no_main]
 
-use std::fmt;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use ternflock::train::World;
 use ternflock_collectives::all_reduce::{Algorithm, Plan, ring_f32};
+use ternflock_collectives::simulated::Recorder;
 use ternflock_collectives::topology::Topology;
-use ternflock_collectives::transport::{Lane, Wait};
-use ternflock_collectives::{Error, Result, Transport, codec, planes, small};
+use ternflock_collectives::transport::Lane;
+use ternflock_collectives::{Error, Result, Transport, codec, control, forward_transport, planes};
 
 /// All other ranks, simulated from the input.
 struct Peers {
-    rank: usize,
-    nodes: Vec<usize>,
+    recorder: Recorder,
     input: Vec<u8>,
     at: usize,
 }
@@ -29,32 +28,14 @@ impl Peers {
 }
 
 impl Transport for Peers {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-
-    fn world(&self) -> usize {
-        self.nodes.len()
-    }
-
-    fn nodes(&self) -> &[usize] {
-        &self.nodes
-    }
+    forward_transport!(recorder: rank world nodes set_context buffer recycle pending pause);
 
     fn deadline(&self) -> Duration {
         Duration::ZERO
     }
 
-    fn set_context(&mut self, _: fmt::Arguments<'_>) {}
-
-    fn buffer(&mut self, words: usize) -> Vec<u64> {
-        vec![0; words]
-    }
-
-    fn recycle(&mut self, _: Vec<u64>) {}
-
     fn send_on(&mut self, _: Lane, to: usize, _: Vec<u64>) -> Result<()> {
-        assert!(to < self.world() && to != self.rank);
+        assert!(to < self.world() && to != self.rank());
         Ok(())
     }
 
@@ -67,7 +48,7 @@ impl Transport for Peers {
         };
         if length != words {
             return Err(Error::LengthMismatch {
-                rank: self.rank,
+                rank: self.rank(),
                 peer: from,
                 expected_words: words,
                 got_words: length,
@@ -76,22 +57,16 @@ impl Transport for Peers {
         let mut word = || (0..8).fold(0, |word, _| word << 8 | u64::from(self.byte().unwrap_or(0)));
         Ok(Some((0..length).map(|_| word()).collect()))
     }
-
-    fn pending(&mut self) -> Result<Option<(usize, usize)>> {
-        Ok(None)
-    }
-
-    fn pause(&mut self, wait: &Wait) -> Result<()> {
-        Err(Error::PeerGone { rank: self.rank, peer: wait.peer })
-    }
 }
 
 fuzz_target!(|input: &[u8]| {
     let [what, world, rank, node, rest @ ..] = input else { return };
     let world = usize::from(*world) % 8 + 1;
     let nodes: Vec<usize> = (0..world).map(|rank| rank / (usize::from(*node) % world + 1)).collect();
-    let topology = Topology::new(nodes.clone());
-    let mut peers = Peers { rank: usize::from(*rank) % world, nodes, input: rest.to_vec(), at: 0 };
+    let topology = Topology::new(nodes);
+    let mut recorder = Recorder::new(&topology);
+    recorder.begin(usize::from(*rank) % world);
+    let mut peers = Peers { recorder, input: rest.to_vec(), at: 0 };
     let blocks = 3;
     match what % 12 {
         number @ 0..5 => {
@@ -107,10 +82,10 @@ fuzz_target!(|input: &[u8]| {
             drop(sum);
         }
         5 => drop(ring_f32::sum(&mut peers, 7, &mut [0.0; 100])),
-        6 => drop(small::max(&mut peers, &mut [1, 2, 3])),
-        7 => drop(small::all_gather(&mut peers, &[1, 2])),
-        8 => drop(small::broadcast(&mut peers, &mut vec![1, 2, 3])),
-        9 => drop(small::agree(&mut peers, "the input", 7)),
+        6 => drop(control::max(&mut peers, &mut [1, 2, 3])),
+        7 => drop(control::all_gather(&mut peers, &[1, 2])),
+        8 => drop(control::broadcast(&mut peers, &mut vec![1, 2, 3])),
+        9 => drop(control::agree(&mut peers, "the input", 7)),
         other => {
             let mut world = World::new(Box::new(peers), "host", Duration::MAX, Box::new(|_| {}));
             match other {

@@ -7,7 +7,7 @@ use ternflock_collectives::planes::BLOCK;
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::mpi::{self, MpiTransport, OnCall};
-use ternflock_collectives::{Result as Exchanged, Transport, small};
+use ternflock_collectives::{Result as Exchanged, Transport, control};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::contender::Contender;
@@ -70,7 +70,7 @@ impl Ranks {
     /// on the lowest rank of such a node and [`Error::Elsewhere`] on all others. [`Error::Exchange`] when ranks are late
     /// or gone.
     pub fn measure(&mut self, plans: &Plans) -> Result<Report> {
-        let mut agree = |what: &str, value| small::agree(&mut self.transport, what, value);
+        let mut agree = |what: &str, value| control::agree(&mut self.transport, what, value);
         agree("the number of sizes to measure", plans.elements.len() as u64)?;
         for &elements in &plans.elements {
             agree("the number of elements to measure", elements as u64)?;
@@ -82,7 +82,7 @@ impl Ranks {
         for &elements in &plans.elements {
             cases.extend(self.measure_size(elements, plans)?);
         }
-        let watched = small::all_gather(&mut self.transport, &watch.words())?;
+        let watched = control::all_gather(&mut self.transport, &watch.words())?;
         let interference = Interference::of(watched.as_chunks().0, &self.topology);
         let (ranks, hosts) = (self.size(), self.topology.nodes());
         Ok(Report { ranks, hosts, mpi: mpi::library_version(), interference, cases })
@@ -97,7 +97,7 @@ impl Ranks {
         let what = format!("{} on {} of a node", plural(elements, "element"), plural(neighbours, "rank"));
         let mine = memory::check(&what, needed, available_bytes());
         // Every rank has asked before any allocates.
-        let refused = small::all_gather(&mut self.transport, &[u64::from(mine.is_err())])?;
+        let refused = control::all_gather(&mut self.transport, &[u64::from(mine.is_err())])?;
         match (refused.iter().position(|refused| *refused == 1), mine) {
             (None, _) => Ok(()),
             (Some(first), Err(error)) if first == rank => Err(Error::OnAllRanks(Box::new(error))),
@@ -164,12 +164,12 @@ impl Ranks {
         work: impl FnOnce(&mut Ranks, &mut Vectors) -> Exchanged<()>,
         vectors: &mut Vectors,
     ) -> Exchanged<f64> {
-        small::barrier(&mut self.transport)?;
+        control::barrier(&mut self.transport)?;
         let start = Instant::now();
         work(self, vectors)?;
         // Positive floats are ordered as their bits are.
         let mut seconds = [start.elapsed().as_secs_f32().to_bits()];
-        small::max(&mut self.transport, &mut seconds)?;
+        control::max(&mut self.transport, &mut seconds)?;
         Ok(f64::from(f32::from_bits(seconds[0])))
     }
 
@@ -188,7 +188,7 @@ impl Ranks {
             Contender::Ternary(algorithm) => {
                 let (clip, scale) = vectors.clip_and_scale();
                 let mut scale = [scale.to_bits()];
-                small::max(&mut self.transport, &mut scale)?;
+                control::max(&mut self.transport, &mut scale)?;
                 let scale = f32::from_bits(scale[0]);
                 vectors.encode(clip, scale);
                 let blocks = vectors.values.len().div_ceil(BLOCK);
@@ -205,7 +205,7 @@ impl Ranks {
     /// Whether all ranks say yes.
     fn all(&mut self, yes: bool) -> Exchanged<bool> {
         let mut no = [u32::from(!yes)];
-        small::max(&mut self.transport, &mut no)?;
+        control::max(&mut self.transport, &mut no)?;
         Ok(no[0] == 0)
     }
 
@@ -213,7 +213,7 @@ impl Ranks {
         let Entrant { contender, traffic, verified, mut times, .. } = entrant;
         let formula = self.formula(contender, elements);
         let own = [traffic.bytes_sent, traffic.bytes_received, formula.unwrap_or(0), u64::from(verified)];
-        let all = small::all_gather(&mut self.transport, &own)?;
+        let all = control::all_gather(&mut self.transport, &own)?;
         let largest = |index: usize| all.iter().skip(index).step_by(own.len()).max().copied();
         let verified = all.iter().skip(3).step_by(own.len()).all(|verified| *verified == 1);
         times.sort_by(f64::total_cmp);
@@ -242,7 +242,7 @@ impl Ranks {
             Contender::Ternary(algorithm) => {
                 let blocks = elements.div_ceil(BLOCK);
                 let plan = Plan { topology: &self.topology, blocks, segment: SEGMENT };
-                Some((algorithm.traffic(plan, rank) + small::max_traffic(1, world)).bytes_sent)
+                Some((algorithm.traffic(plan, rank) + control::max_traffic(1, world)).bytes_sent)
             }
             Contender::RingF32 => {
                 Some(ring_f32::traffic(ring_f32::SEGMENT, elements, world, rank).bytes_sent)

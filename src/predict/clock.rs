@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32};
+use ternflock_collectives::control;
 use ternflock_collectives::cost::{Costs, Link};
 use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
 use ternflock_collectives::simulated::{Network, Wire, seconds};
-use ternflock_collectives::small;
 use ternflock_collectives::topology::Topology;
 
 use ternflock_base::error::Result;
@@ -27,19 +27,19 @@ pub fn wire(link: &Link) -> Wire {
 pub struct Exchanges<'a> {
     topology: &'a Topology,
     costs: &'a Costs,
-    near: Wire,
-    far: Wire,
+    intra_node: Wire,
+    inter_node: Wire,
     known: HashMap<(Contender, Sizes), Phases>,
 }
 
 impl<'a> Exchanges<'a> {
-    /// Between ranks that cost `costs`, whose nodes `far` joins.
-    pub fn new(topology: &'a Topology, costs: &'a Costs, far: Wire) -> Exchanges<'a> {
+    /// Between ranks that cost `costs`, whose nodes `inter_node` joins.
+    pub fn new(topology: &'a Topology, costs: &'a Costs, inter_node: Wire) -> Exchanges<'a> {
         let members = topology.members(0).len() as f64;
-        let near = wire(&costs.near);
+        let intra_node = wire(&costs.intra_node);
         // Measured for what all ranks of a node send together; here each has its own way to its neighbour.
-        let near = Wire { byte: near.byte * members, ..near };
-        Exchanges { topology, costs, near, far, known: HashMap::new() }
+        let intra_node = Wire { byte: intra_node.byte * members, ..intra_node };
+        Exchanges { topology, costs, intra_node, inter_node, known: HashMap::new() }
     }
 
     /// Seconds from a bucket's gradients to their means, by `way`.
@@ -57,7 +57,7 @@ impl<'a> Exchanges<'a> {
 
     fn play(&self, way: Contender, sizes: Sizes) -> Result<Phases> {
         let mut values = vec![0; sizes.agreed()];
-        let wait = self.longest(1.0, 0.0, |transport| small::max(transport, &mut values))?;
+        let wait = self.longest(1.0, 0.0, |transport| control::max(transport, &mut values))?;
         let ternary = match way {
             Contender::Ternary(algorithm) => self.ternary(algorithm, sizes.ternary)?,
             _ => 0.0,
@@ -106,7 +106,11 @@ impl<'a> Exchanges<'a> {
         work: impl FnMut(&mut dyn ternflock_collectives::Transport) -> ternflock_collectives::Result<()>,
     ) -> Result<f64> {
         let scaled = |wire: Wire| Wire { byte: wire.byte * each, ..wire };
-        let network = Network { near: scaled(self.near), far: scaled(self.far), add: add * each };
+        let network = Network {
+            intra_node: scaled(self.intra_node),
+            inter_node: scaled(self.inter_node),
+            add: add * each,
+        };
         let times = seconds(self.topology, &network, work)?;
         Ok(times.into_iter().fold(0.0, f64::max))
     }
@@ -139,8 +143,8 @@ mod tests {
     use super::*;
 
     const COSTS: Costs = Costs {
-        near: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },
-        far: Link { latency: 120e-6, message: 2e-6, byte: 1.0 / 11.8e6 },
+        intra_node: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },
+        inter_node: Link { latency: 120e-6, message: 2e-6, byte: 1.0 / 11.8e6 },
         encode: 1e-9,
         decode: 5e-10,
         copy: 1e-9,
@@ -166,12 +170,12 @@ mod tests {
     /// A bucket on the clock takes as long as the payload that it stands for.
     #[test]
     fn short_payloads_take_as_long_as_long_ones() {
-        let far = wire(&COSTS.far);
+        let inter_node = wire(&COSTS.inter_node);
         for (nodes, elements) in
             [(vec![0, 1, 2, 3], 700_000), (vec![0, 0, 1, 1, 2, 2], 1_500_000), (vec![0, 1], 3_000_000)]
         {
             let topology = Topology::new(nodes);
-            let exchanges = Exchanges::new(&topology, &COSTS, far);
+            let exchanges = Exchanges::new(&topology, &COSTS, inter_node);
             for algorithm in Algorithm::ALL {
                 let blocks = elements / BLOCK;
                 let plan = Plan { topology: &topology, blocks, segment: SEGMENT };
@@ -197,14 +201,14 @@ mod tests {
     fn a_bucket_takes_its_bytes() {
         let sizes = Sizes { tensors: 2, ternary: 1 << 20, float: 10 };
         let alone = Topology::flat(1);
-        let phases = Exchanges::new(&alone, &COSTS, wire(&COSTS.far))
+        let phases = Exchanges::new(&alone, &COSTS, wire(&COSTS.inter_node))
             .bucket(Contender::Ternary(Algorithm::RingTernary), sizes)
             .unwrap();
         assert_eq!((phases.wait, phases.exchange), (0.0, 0.0));
         assert!((phases.encode - 1.048586e-3).abs() < 1e-9, "{}", phases.encode);
-        let (world, far) = (4, Wire { latency: 0.0, byte: 1e-6, message: 0.0 });
+        let (world, inter_node) = (4, Wire { latency: 0.0, byte: 1e-6, message: 0.0 });
         let topology = Topology::flat(world);
-        let mut exchanges = Exchanges::new(&topology, &COSTS, far);
+        let mut exchanges = Exchanges::new(&topology, &COSTS, inter_node);
         let float = Sizes { tensors: 0, ternary: 0, float: 1 << 20 };
         let took = exchanges.bucket(Contender::RingF32, float).unwrap().exchange;
         let expected = 1e-6 * 4.0 * f64::from(1 << 20) * 1.5;

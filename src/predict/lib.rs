@@ -56,9 +56,9 @@ pub fn predict(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Predic
     let members = world.together(members)?;
     let watch = Watch::start();
     let mut costs = faster(world.costs()?, plan.speed);
-    let far = clock::wire(&costs.far);
+    let inter_node = clock::wire(&costs.inter_node);
     if members == 1 {
-        costs.near = costs.far;
+        costs.intra_node = costs.inter_node;
     }
     let mut measured: HashMap<usize, (Model, Compute)> = HashMap::new();
     for &nodes in &plan.nodes {
@@ -71,7 +71,7 @@ pub fn predict(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Predic
     let interference = Interference::of(&world.gather(watch.words())?, &topology);
     let networks = plan.links.iter().map(|link| {
         let (name, wire) = match link {
-            Link::Measured => ("measured".to_owned(), far),
+            Link::Measured => ("measured".to_owned(), inter_node),
             Link::Named(name, wire) => (name.clone(), *wire),
         };
         network(loaded, plan, (members, &costs), (name, wire), &measured)

@@ -1,8 +1,8 @@
 //! A step from its parts: the exchange of a bucket begins when its gradients are there and the bucket before has gone.
 
 use ternflock_collectives::all_reduce::{Plan, SEGMENT, ring_f32};
+use ternflock_collectives::control;
 use ternflock_collectives::planes::BLOCK;
-use ternflock_collectives::small;
 use ternflock_collectives::topology::Topology;
 
 use super::machine::{Compute, Model};
@@ -67,7 +67,7 @@ pub fn report(
 /// Bytes that rank 0 sends for a bucket.
 fn bytes_sent(way: Contender, sizes: Sizes, topology: &Topology) -> u64 {
     let world = topology.world();
-    let agreed = small::max_traffic(sizes.agreed(), world).bytes_sent;
+    let agreed = control::max_traffic(sizes.agreed(), world).bytes_sent;
     let float = ring_f32::work(ring_f32::SEGMENT, sizes.float, world, 0);
     let plan = Plan { topology, blocks: sizes.ternary.div_ceil(BLOCK), segment: SEGMENT };
     let ternary = match way {

@@ -14,7 +14,7 @@ use ternflock_collectives::transport::packed;
 use ternflock_collectives::transport::threads;
 pub use ternflock_collectives::transport::watch::Late;
 use ternflock_collectives::transport::watch::Watched;
-use ternflock_collectives::{Transport, small};
+use ternflock_collectives::{Transport, control};
 
 use ternflock_base::error::{Error, Kind, Result};
 use ternflock_base::io::read_system;
@@ -78,7 +78,7 @@ impl World {
         let mpi = Some(unsafe { transport.baseline() });
         let allows_threads = transport.thread_level() >= ThreadLevel::Funneled;
         let host = to_record(&transport.processor_name());
-        let hosts = small::all_gather(&mut transport, &host)?;
+        let hosts = control::all_gather(&mut transport, &host)?;
         let hosts = hosts.chunks(host.len()).map(to_text).collect::<Result<_>>()?;
         let watched =
             Watched::new(Box::new(transport) as Box<dyn Transport>, hosts, patience.warn_after, report);
@@ -157,7 +157,7 @@ impl World {
 
     /// The records of all ranks, in rank order.
     pub fn gather<const N: usize>(&mut self, record: [u64; N]) -> Result<Vec<[u64; N]>> {
-        let words = small::all_gather(&mut self.transport, &record)?;
+        let words = control::all_gather(&mut self.transport, &record)?;
         Ok(words.as_chunks().0.to_vec())
     }
 
@@ -227,13 +227,13 @@ impl World {
 
     /// Refuses to go on unless `value` is the same on all ranks. `what` names it in the message.
     pub fn agree(&mut self, what: &str, value: u64) -> Result<()> {
-        Ok(small::agree(&mut self.transport, what, value)?)
+        Ok(control::agree(&mut self.transport, what, value)?)
     }
 
     /// Rank 0's `text`, on every rank.
     pub fn broadcast(&mut self, text: &str) -> Result<String> {
         let mut words = to_words(text.as_bytes());
-        small::broadcast(&mut self.transport, &mut words)?;
+        control::broadcast(&mut self.transport, &mut words)?;
         to_text(&words)
     }
 
@@ -241,7 +241,7 @@ impl World {
     pub fn broadcast_values(&mut self, values: &mut [f32]) -> Result<()> {
         let mut words = vec![0; values.len().div_ceil(2)];
         bytemuck::cast_slice_mut(&mut words)[..values.len()].copy_from_slice(values);
-        small::broadcast(&mut self.transport, &mut words)?;
+        control::broadcast(&mut self.transport, &mut words)?;
         values.copy_from_slice(&bytemuck::cast_slice(&words)[..values.len()]);
         Ok(())
     }

@@ -1,14 +1,17 @@
 //! The collectives over MPI against what one process computes, with their traffic against the meter.
 
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32 as ring};
+use ternflock_collectives::average::{Averager, Options};
 use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORDS, width};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::Metered;
 use ternflock_collectives::transport::mpi::MpiTransport;
-use ternflock_collectives::{Error, Transport, small};
+use ternflock_collectives::transport::threads;
+use ternflock_collectives::{Error, Transport, control};
 
 /// Words that differ a rank and a size.
 fn random(rank: usize, size: usize) -> impl Iterator<Item = u64> {
@@ -104,7 +107,7 @@ pub fn ring_f32(transport: &mut MpiTransport) {
             );
         }
         let hash = sums.iter().fold(0_u64, |hash, sum| hash.rotate_left(5) ^ u64::from(sum.to_bits()));
-        small::agree(transport, "the sum", hash).expect("the same bits on every rank");
+        control::agree(transport, "the sum", hash).expect("the same bits on every rank");
     }
 }
 
@@ -114,8 +117,8 @@ pub fn max(transport: &mut MpiTransport) {
         let input = |rank| random(rank, length).take(length).map(|word| word as u32);
         let mut values: Vec<u32> = input(rank).collect();
         let mut meter = Metered::new(&mut *transport);
-        small::max(&mut meter, &mut values).expect("max runs");
-        assert_eq!(meter.reading(), small::max_traffic(length, world));
+        control::max(&mut meter, &mut values).expect("max runs");
+        assert_eq!(meter.reading(), control::max_traffic(length, world));
         for rank in 0..world {
             assert!(
                 values.iter().zip(input(rank)).all(|(max, value)| *max >= value),
@@ -135,8 +138,8 @@ pub fn all_gather(transport: &mut MpiTransport) {
         let record = |rank| random(rank, length).take(length);
         let own: Vec<u64> = record(rank).collect();
         let mut meter = Metered::new(&mut *transport);
-        let records = small::all_gather(&mut meter, &own).expect("all-gather runs");
-        assert_eq!(meter.reading(), small::all_gather_traffic(length, world));
+        let records = control::all_gather(&mut meter, &own).expect("all-gather runs");
+        assert_eq!(meter.reading(), control::all_gather_traffic(length, world));
         assert!(records.into_iter().eq((0..world).flat_map(record)), "records of {length} words");
     }
 }
@@ -145,7 +148,7 @@ pub fn broadcast(transport: &mut MpiTransport) {
     for length in [0, 1, 100, 300_000] {
         let from_root = || random(0, length).take(length);
         let mut words: Vec<u64> = if transport.rank() == 0 { from_root().collect() } else { vec![5; 3] };
-        small::broadcast(transport, &mut words).expect("broadcast runs");
+        control::broadcast(transport, &mut words).expect("broadcast runs");
         assert!(words.into_iter().eq(from_root()), "{length} words");
     }
 }
@@ -157,10 +160,10 @@ pub fn barrier(transport: &mut MpiTransport) {
         time.as_nanos() as u64
     };
     let rank = transport.rank();
-    std::thread::sleep(Duration::from_millis(rank as u64 * 5));
+    thread::sleep(Duration::from_millis(rank as u64 * 5));
     let came = now();
-    small::barrier(transport).expect("the barrier runs");
-    let times = small::all_gather(transport, &[came, now()]).expect("all-gather runs");
+    control::barrier(transport).expect("the barrier runs");
+    let times = control::all_gather(transport, &[came, now()]).expect("all-gather runs");
     let last_came = times.iter().step_by(2).max();
     let first_left = times.iter().skip(1).step_by(2).min();
     assert!(first_left >= last_came, "a rank left at {first_left:?}, another came at {last_came:?}");
@@ -169,9 +172,36 @@ pub fn barrier(transport: &mut MpiTransport) {
 /// A value that one rank holds otherwise is refused on all ranks, naming it.
 pub fn agree(transport: &mut MpiTransport) {
     let (rank, last) = (transport.rank(), transport.world() - 1);
-    small::agree(transport, "the job", 77).expect("all hold 77");
+    control::agree(transport, "the job", 77).expect("all hold 77");
     let value = if rank == last { 78 } else { 77 };
-    let error = small::agree(transport, "the job", value).expect_err("one holds 78");
+    let error = control::agree(transport, "the job", value).expect_err("one holds 78");
     let expected = Error::Disagree { what: "the job".into(), rank: 0, value: 77, peer: last, peer_value: 78 };
     assert_eq!(error, expected);
+}
+
+/// The means of ranks under MPI are, to the bit, those of ranks that are threads.
+pub fn average(transport: &mut MpiTransport) {
+    const LENGTHS: [usize; 3] = [70_000, 10, 3_000];
+    fn means(transport: &mut dyn Transport) -> Vec<Vec<f32>> {
+        let rank = transport.rank();
+        let options =
+            Options { error_feedback: true, algorithm: Algorithm::HalvingTernary, ..Options::default() };
+        let mut averager = Averager::new(transport, &LENGTHS, options).expect("all ranks agree");
+        let step = |step| {
+            let floats = |length| random(rank, length + step as usize).map(|word| word as i64 as f32 / 1e18);
+            let mut tensors = LENGTHS.map(|length| floats(length).take(length).collect::<Vec<f32>>());
+            let mut slices = tensors.each_mut().map(Vec::as_mut_slice);
+            averager.mean(transport, step, &mut slices).expect("the mean runs");
+            tensors
+        };
+        (0..3).flat_map(step).collect()
+    }
+    let ranks = threads::world(transport.world(), Duration::from_secs(60));
+    let on_threads = thread::scope(|scope| {
+        let running: Vec<_> =
+            ranks.into_iter().map(|mut rank| scope.spawn(move || means(&mut rank))).collect();
+        running.into_iter().map(|rank| rank.join().expect("no rank panics")).collect::<Vec<_>>()
+    });
+    let under_mpi = means(transport);
+    assert!(on_threads.iter().all(|means| *means == under_mpi));
 }

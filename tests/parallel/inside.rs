@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use ternflock_collectives::transport::mpi::ThreadLevel::{Funneled, Single};
 use ternflock_collectives::transport::mpi::{self, MpiTransport};
-use ternflock_collectives::{Transport, small};
+use ternflock_collectives::{Transport, control};
 
 use crate::options::Options;
 use crate::outside::passed;
-use crate::{Body, fatal, transport};
+use crate::{Body, communicators, fatal, transport};
 
 /// Long enough for more ranks than cores on a loaded machine, shorter than the patience of the process outside.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs what `options` select. A case that fails panics, which ends the job, and so does an error.
 pub fn run(options: &Options) -> Result<ExitCode, String> {
+    if let Some(done) = options.act.as_deref().and_then(communicators::act) {
+        return done.map(|()| ExitCode::from(fatal::RETURNED));
+    }
     let level = if options.act.as_deref() == Some(transport::SINGLE) { Single } else { Funneled };
     let mut transport = MpiTransport::init_with(level, DEADLINE, None).map_err(|error| error.to_string())?;
     mpi::abort_on_panic();
@@ -49,5 +52,5 @@ fn run_cases(options: &Options, transport: &mut MpiTransport) -> Result<(), Stri
 }
 
 fn meet(transport: &mut MpiTransport, label: &str) -> Result<(), String> {
-    small::barrier(transport).map_err(|error| format!("after {label}: {error}"))
+    control::barrier(transport).map_err(|error| format!("after {label}: {error}"))
 }

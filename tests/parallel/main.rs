@@ -14,8 +14,11 @@
 
 mod bench;
 mod collectives;
+mod communicators;
 #[path = "../single/training/digits.rs"]
 mod digits;
+#[path = "../../collectives/examples/mpi.rs"]
+mod example;
 mod fatal;
 mod inside;
 mod launch;
@@ -70,6 +73,14 @@ const CASES: &[Case] = &[
     Case { name: "transport::notes_left", worlds: PEERS, body: Job(transport::notes_left) },
     Case { name: "transport::stray_left", worlds: PEERS, body: Job(transport::stray_left) },
     Case { name: "transport::library_sum", worlds: ANY, body: Ranks(transport::library_sum) },
+    Case { name: "communicators::halves", worlds: ANY, body: Ranks(communicators::halves) },
+    Case { name: "communicators::refused", worlds: PEERS, body: Ranks(communicators::refused) },
+    Case {
+        name: "communicators::started_elsewhere",
+        worlds: &[1, 2, 3],
+        body: Job(communicators::started_elsewhere),
+    },
+    Case { name: "communicators::example", worlds: TWO, body: Job(communicators::example) },
     Case { name: "collectives::ring_ternary", worlds: ANY, body: Ranks(collectives::ring_ternary) },
     Case { name: "collectives::gather_ternary", worlds: ANY, body: Ranks(collectives::gather_ternary) },
     Case { name: "collectives::direct_ternary", worlds: ANY, body: Ranks(collectives::direct_ternary) },
@@ -85,6 +96,7 @@ const CASES: &[Case] = &[
     Case { name: "collectives::broadcast", worlds: ANY, body: Ranks(collectives::broadcast) },
     Case { name: "collectives::barrier", worlds: ANY, body: Ranks(collectives::barrier) },
     Case { name: "collectives::agree", worlds: PEERS, body: Ranks(collectives::agree) },
+    Case { name: "collectives::average", worlds: ANY, body: Ranks(collectives::average) },
     Case { name: "bench::all_reduce", worlds: ANY, body: Job(bench::all_reduce) },
     Case { name: "bench::scaling", worlds: ANY, body: Job(bench::scaling) },
     Case { name: "bench::prediction", worlds: ANY, body: Job(bench::prediction) },

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ternflock_collectives::transport::Lane;
 use ternflock_collectives::transport::mpi::{self, MpiTransport, ThreadLevel};
-use ternflock_collectives::{Error, Transport, small};
+use ternflock_collectives::{Error, Transport, control};
 
 use crate::fatal::{LONG, RETURNED, end_of};
 use crate::launch::Launcher;
@@ -145,7 +145,7 @@ pub fn thread_level(launcher: &Launcher, ranks: usize) {
 pub fn alone_in_its_process(transport: &mut MpiTransport) -> Result<(), String> {
     large_messages(transport);
     let rank = transport.rank() as u64;
-    let ranks = small::all_gather(transport, &[rank]).map_err(|error| error.to_string())?;
+    let ranks = control::all_gather(transport, &[rank]).map_err(|error| error.to_string())?;
     assert!(ranks.into_iter().eq(0..transport.world() as u64));
     Ok(())
 }
@@ -160,7 +160,7 @@ pub fn notes_left(launcher: &Launcher, ranks: usize) {
 /// that only leave when their receiver lets them.
 pub fn leave_notes(transport: &mut MpiTransport) -> Result<(), String> {
     let last = transport.world() - 1;
-    small::barrier(transport).map_err(|error| error.to_string())?;
+    control::barrier(transport).map_err(|error| error.to_string())?;
     if transport.rank() == last {
         for peer in 0..last {
             for words in [2, 2, 100_000, 2] {
@@ -190,7 +190,7 @@ pub fn leave_stray(transport: &mut MpiTransport) -> Result<(), String> {
         // SAFETY: the function is safe to call when the process exits.
         assert_eq!(unsafe { libc::atexit(linger) }, 0);
     }
-    small::barrier(transport).map_err(|error| error.to_string())
+    control::barrier(transport).map_err(|error| error.to_string())
 }
 
 /// The library's own sum, and what it is not asked to do.

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 /// The items of chunk `index` when those of `whole` are split over `parts`: nearly equal, the longer chunks first, some
 /// of them empty if there are fewer items than parts.
+///
+/// # Panics
+/// If `parts` is 0.
 pub fn chunk(whole: Range<usize>, parts: usize, index: usize) -> Range<usize> {
     let (length, longer) = (whole.len() / parts, whole.len() % parts);
     let start = |index: usize| whole.start + index * length + index.min(longer);

@@ -1,8 +1,8 @@
 //! Every rank gets the ternaries of all others and adds them itself: one step, and 2 bits of every rank for each
 //! element.
 
-use super::collect::{Part, collect, count};
 use super::cut::segments;
+use super::reduce_parts::{PartialSum, count_additions, reduce_parts};
 use super::work::Work;
 use super::{Plan, send_copy, words_of};
 use crate::planes::{TERNARY, width, words};
@@ -33,7 +33,7 @@ pub(super) fn sum(
     send(transport, AHEAD)?;
     for blocks in segments(0..plan.blocks, plan.segment) {
         send(transport, 1)?;
-        let sum = collect(transport, &ternary[words_of(&blocks, TERNARY)], 1, parts(rank, world))?;
+        let sum = reduce_parts(transport, &ternary[words_of(&blocks, TERNARY)], 1, parts(rank, world))?;
         sums[words_of(&blocks, width(world))].copy_from_slice(&sum);
         transport.recycle(sum);
     }
@@ -46,7 +46,7 @@ pub(super) fn work(plan: Plan, rank: usize) -> Work {
     let mut work = Work::default();
     for blocks in segments(0..plan.blocks, plan.segment) {
         after(rank, world).for_each(|peer| work.send(peer, words(blocks.len(), TERNARY)));
-        count(&mut work, blocks.len(), 1, parts(rank, world));
+        count_additions(&mut work, blocks.len(), 1, parts(rank, world));
     }
     work
 }
@@ -57,6 +57,6 @@ fn after(rank: usize, world: usize) -> impl DoubleEndedIterator<Item = usize> {
 }
 
 /// What the others send, first the rank that sends here first.
-fn parts(rank: usize, world: usize) -> impl Iterator<Item = Part> {
-    after(rank, world).rev().map(|from| Part { from, ranks: 1 })
+fn parts(rank: usize, world: usize) -> impl Iterator<Item = PartialSum> {
+    after(rank, world).rev().map(|from| PartialSum { from, ranks: 1 })
 }

@@ -1,17 +1,17 @@
 //! Recursive halving and doubling: few steps for many ranks.
 //!
 //! Let Q be the largest power of two not above P. The first 2 (P - Q) ranks pair up, and the second of a pair sends its
-//! ternaries to the first (*fold*), so that Q *players* remain, each over one or two ranks. In round `d` = 1, 2, 4, ...,
-//! Q / 2 the players `q` and `q ^ d`, which hold sums of the same blocks over different ranks, halve these blocks between
+//! ternaries to the first (*fold*), so that Q *participants* remain, each over one or two ranks. In round `d` = 1, 2, 4, ...,
+//! Q / 2 the participants `q` and `q ^ d`, which hold sums of the same blocks over different ranks, halve these blocks between
 //! them: each sends the other's half and adds what it receives to its own. At the end each holds the finished sums of a
 //! Q-th of the payload. The rounds in reverse order double it again, and the folded ranks get the whole (*unfold*).
-//! Neighbours exchange most, so ranks play node after node.
+//! Neighbours exchange most, so the participants are numbered node after node.
 
 use std::iter;
 use std::ops::Range;
 
-use super::collect::{Part, collect, count};
 use super::cut::{chunk, segments};
+use super::reduce_parts::{PartialSum, count_additions, reduce_parts};
 use super::work::Work;
 use super::{Plan, recv_into, send_copy, words_of};
 use crate::planes::{TERNARY, width, words};
@@ -25,25 +25,25 @@ pub(super) fn sum(
     ternary: &[u64],
     sums: &mut [u64],
 ) -> Result<()> {
-    let game = Game::new(plan);
-    match game.role(transport.rank()) {
+    let halving = HalvingPlan::new(plan);
+    match halving.role(transport.rank()) {
         Role::Folded { into } => {
-            game.send(transport, into, ternary, TERNARY)?;
-            game.recv(transport, into, sums)?;
+            halving.send(transport, into, ternary, TERNARY)?;
+            halving.recv(transport, into, sums)?;
         }
-        Role::Player { player, folded } => {
-            let finished = game.halve(transport, player, folded, ternary)?;
-            sums[game.place(player, game.players)].copy_from_slice(&finished);
+        Role::Participant { participant, folded } => {
+            let finished = halving.halve(transport, participant, folded, ternary)?;
+            sums[halving.place(participant, halving.participants)].copy_from_slice(&finished);
             transport.recycle(finished);
-            for distance in game.rounds().rev() {
-                let peer = player ^ distance;
-                let known = &sums[game.place(player, 2 * distance)];
-                game.send(transport, game.rank_of(peer), known, game.full)?;
-                let place = &mut sums[game.place(peer, 2 * distance)];
-                game.recv(transport, game.rank_of(peer), place)?;
+            for distance in halving.rounds().rev() {
+                let peer = participant ^ distance;
+                let known = &sums[halving.place(participant, 2 * distance)];
+                halving.send(transport, halving.rank_of(peer), known, halving.full)?;
+                let place = &mut sums[halving.place(peer, 2 * distance)];
+                halving.recv(transport, halving.rank_of(peer), place)?;
             }
             if let Some(folded) = folded {
-                game.send(transport, folded, sums, game.full)?;
+                halving.send(transport, folded, sums, halving.full)?;
             }
         }
     }
@@ -52,30 +52,30 @@ pub(super) fn sum(
 
 /// See [`Algorithm::work`](super::Algorithm::work).
 pub(super) fn work(plan: Plan, rank: usize) -> Work {
-    let game = Game::new(plan);
+    let halving = HalvingPlan::new(plan);
     let mut work = Work::default();
-    let (player, folded) = match game.role(rank) {
+    let (participant, folded) = match halving.role(rank) {
         Role::Folded { into } => {
-            game.count_sends(&mut work, into, plan.blocks, TERNARY);
+            halving.count_sends(&mut work, into, plan.blocks, TERNARY);
             return work;
         }
-        Role::Player { player, folded } => (player, folded),
+        Role::Participant { participant, folded } => (participant, folded),
     };
     if let Some(from) = folded {
-        game.count_merge(&mut work, plan.blocks, 1, Part { from, ranks: 1 });
+        halving.count_merge(&mut work, plan.blocks, 1, PartialSum { from, ranks: 1 });
     }
-    for distance in game.rounds() {
-        let (peer, ranks) = (player ^ distance, game.covered(player, distance));
-        let part = Part { from: game.rank_of(peer), ranks: game.covered(peer, distance) };
-        game.count_sends(&mut work, part.from, game.held(peer, 2 * distance).len(), width(ranks));
-        game.count_merge(&mut work, game.held(player, 2 * distance).len(), ranks, part);
+    for distance in halving.rounds() {
+        let (peer, ranks) = (participant ^ distance, halving.covered(participant, distance));
+        let part = PartialSum { from: halving.rank_of(peer), ranks: halving.covered(peer, distance) };
+        halving.count_sends(&mut work, part.from, halving.held(peer, 2 * distance).len(), width(ranks));
+        halving.count_merge(&mut work, halving.held(participant, 2 * distance).len(), ranks, part);
     }
-    for distance in game.rounds().rev() {
-        let known = game.held(player, 2 * distance).len();
-        game.count_sends(&mut work, game.rank_of(player ^ distance), known, game.full);
+    for distance in halving.rounds().rev() {
+        let known = halving.held(participant, 2 * distance).len();
+        halving.count_sends(&mut work, halving.rank_of(participant ^ distance), known, halving.full);
     }
     if let Some(folded) = folded {
-        game.count_sends(&mut work, folded, plan.blocks, game.full);
+        halving.count_sends(&mut work, folded, plan.blocks, halving.full);
     }
     work
 }
@@ -87,93 +87,95 @@ pub(super) fn steps(topology: &Topology) -> usize {
     2 * world.ilog2() as usize + fold
 }
 
-/// See [`Algorithm::far_steps`](super::Algorithm::far_steps): each round in which any pair is on two nodes counts twice,
+/// See [`Algorithm::inter_node_steps`](super::Algorithm::inter_node_steps): each round in which any pair is on two nodes counts twice,
 /// and so does the fold.
-pub(super) fn far_steps(topology: &Topology) -> usize {
-    let game = Game::new(Plan { topology, blocks: 0, segment: 1 });
-    let node = |player: usize| topology.node_of(game.rank_of(player));
-    let is_far = |distance: &usize| (0..game.players).any(|player| node(player) != node(player ^ distance));
+pub(super) fn inter_node_steps(topology: &Topology) -> usize {
+    let halving = HalvingPlan::new(Plan { topology, blocks: 0, segment: 1 });
+    let node = |participant: usize| topology.node_of(halving.rank_of(participant));
+    let crosses_nodes = |distance: &usize| {
+        (0..halving.participants).any(|participant| node(participant) != node(participant ^ distance))
+    };
     let folds = |pair: usize| [0, 1].map(|half| topology.node_of(topology.order()[2 * pair + half]));
-    let fold = (0..game.pairs).map(folds).any(|[one, other]| one != other);
-    2 * (game.rounds().filter(is_far).count() + usize::from(fold))
+    let fold = (0..halving.pairs).map(folds).any(|[one, other]| one != other);
+    2 * (halving.rounds().filter(crosses_nodes).count() + usize::from(fold))
 }
 
 /// What a rank does.
 enum Role {
     /// It leaves the halving and doubling to rank `into`.
     Folded { into: usize },
-    /// It is this player, for itself and for the rank `folded`.
-    Player { player: usize, folded: Option<usize> },
+    /// It is this participant, for itself and for the rank `folded`.
+    Participant { participant: usize, folded: Option<usize> },
 }
 
-/// Who plays, and which blocks they hold in which round.
-struct Game<'a> {
+/// Which ranks participate, and which blocks they hold in which round.
+struct HalvingPlan<'a> {
     plan: Plan<'a>,
     /// Q, a power of two, at least 2.
-    players: usize,
+    participants: usize,
     /// Players that stand for two ranks: the first ones.
     pairs: usize,
     /// Width of a finished sum.
     full: usize,
 }
 
-impl<'a> Game<'a> {
-    /// The game of `plan`'s ranks, at least two.
+impl<'a> HalvingPlan<'a> {
+    /// The halving among `plan`'s ranks, at least two.
     fn new(plan: Plan<'a>) -> Self {
         let world = plan.topology.world();
-        let players = 1 << world.ilog2();
-        Game { plan, players, pairs: world - players, full: width(world) }
+        let participants = 1 << world.ilog2();
+        HalvingPlan { plan, participants, pairs: world - participants, full: width(world) }
     }
 
     fn role(&self, rank: usize) -> Role {
         let order = self.plan.topology.order();
         let index = order.iter().position(|other| *other == rank).expect("every rank is in the order");
         if index >= 2 * self.pairs {
-            Role::Player { player: index - self.pairs, folded: None }
+            Role::Participant { participant: index - self.pairs, folded: None }
         } else if index % 2 == 0 {
-            Role::Player { player: index / 2, folded: Some(order[index + 1]) }
+            Role::Participant { participant: index / 2, folded: Some(order[index + 1]) }
         } else {
             Role::Folded { into: order[index - 1] }
         }
     }
 
-    fn rank_of(&self, player: usize) -> usize {
-        self.plan.topology.order()[player + player.min(self.pairs)]
+    fn rank_of(&self, participant: usize) -> usize {
+        self.plan.topology.order()[participant + participant.min(self.pairs)]
     }
 
     /// The distances of the rounds.
     fn rounds(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
-        (0..self.players.ilog2()).map(|round| 1 << round)
+        (0..self.participants.ilog2()).map(|round| 1 << round)
     }
 
-    /// The blocks that `player` holds before the round of `distance`.
-    fn held(&self, player: usize, distance: usize) -> Range<usize> {
+    /// The blocks that `participant` holds before the round of `distance`.
+    fn held(&self, participant: usize, distance: usize) -> Range<usize> {
         let rounds = self.rounds().take_while(|round| *round < distance);
-        rounds.fold(0..self.plan.blocks, |held, round| chunk(held, 2, usize::from(player & round != 0)))
+        rounds.fold(0..self.plan.blocks, |held, round| chunk(held, 2, usize::from(participant & round != 0)))
     }
 
     /// Where they are in a payload of sums.
-    fn place(&self, player: usize, distance: usize) -> Range<usize> {
-        words_of(&self.held(player, distance), self.full)
+    fn place(&self, participant: usize, distance: usize) -> Range<usize> {
+        words_of(&self.held(participant, distance), self.full)
     }
 
-    /// Ranks that the sums of `player` cover before the round of `distance`: its own and those of the players it has
-    /// exchanged with, `distance` players side by side.
-    fn covered(&self, player: usize, distance: usize) -> usize {
-        let first = player / distance * distance;
+    /// Ranks that the sums of `participant` cover before the round of `distance`: its own and those of the participants it has
+    /// exchanged with, `distance` participants side by side.
+    fn covered(&self, participant: usize, distance: usize) -> usize {
+        let first = participant / distance * distance;
         distance + self.pairs.clamp(first, first + distance) - first
     }
 
-    /// The fold and the halving. Returns the finished sums of the blocks that `player` then holds.
+    /// The fold and the halving. Returns the finished sums of the blocks that `participant` then holds.
     fn halve(
         &self,
         transport: &mut dyn Transport,
-        player: usize,
+        participant: usize,
         folded: Option<usize>,
         ternary: &[u64],
     ) -> Result<Vec<u64>> {
         let mut partial = match folded {
-            Some(from) => self.merge(transport, ternary, 1, Part { from, ranks: 1 })?,
+            Some(from) => self.merge(transport, ternary, 1, PartialSum { from, ranks: 1 })?,
             None => {
                 let mut copy = transport.buffer(ternary.len());
                 copy.copy_from_slice(ternary);
@@ -181,15 +183,15 @@ impl<'a> Game<'a> {
             }
         };
         for distance in self.rounds() {
-            let (peer, ranks) = (player ^ distance, self.covered(player, distance));
-            let start = self.held(player, distance).start;
-            let half = |player| {
-                let Range { start: from, end } = self.held(player, 2 * distance);
+            let (peer, ranks) = (participant ^ distance, self.covered(participant, distance));
+            let start = self.held(participant, distance).start;
+            let half = |participant| {
+                let Range { start: from, end } = self.held(participant, 2 * distance);
                 words_of(&(from - start..end - start), width(ranks))
             };
-            let part = Part { from: self.rank_of(peer), ranks: self.covered(peer, distance) };
+            let part = PartialSum { from: self.rank_of(peer), ranks: self.covered(peer, distance) };
             self.send(transport, part.from, &partial[half(peer)], width(ranks))?;
-            let sum = self.merge(transport, &partial[half(player)], ranks, part)?;
+            let sum = self.merge(transport, &partial[half(participant)], ranks, part)?;
             transport.recycle(std::mem::replace(&mut partial, sum));
         }
         Ok(partial)
@@ -201,13 +203,13 @@ impl<'a> Game<'a> {
         transport: &mut dyn Transport,
         own: &[u64],
         ranks: usize,
-        part: Part,
+        part: PartialSum,
     ) -> Result<Vec<u64>> {
         let (narrow, wide) = (width(ranks), width(ranks + part.ranks));
         let blocks = own.len() / words(1, narrow);
         let mut merged = transport.buffer(words(blocks, wide));
         for blocks in segments(0..blocks, self.plan.segment) {
-            let sum = collect(transport, &own[words_of(&blocks, narrow)], ranks, iter::once(part))?;
+            let sum = reduce_parts(transport, &own[words_of(&blocks, narrow)], ranks, iter::once(part))?;
             merged[words_of(&blocks, wide)].copy_from_slice(&sum);
             transport.recycle(sum);
         }
@@ -226,15 +228,15 @@ impl<'a> Game<'a> {
             .try_for_each(|blocks| recv_into(transport, from, &mut place[words_of(&blocks, self.full)]))
     }
 
-    /// What [`send`](Game::send) of `blocks` blocks sends.
+    /// What [`send`](HalvingPlan::send) of `blocks` blocks sends.
     fn count_sends(&self, work: &mut Work, to: usize, blocks: usize, width: usize) {
         let segments = segments(0..blocks, self.plan.segment);
         segments.for_each(|blocks| work.send(to, words(blocks.len(), width)));
     }
 
-    /// What [`merge`](Game::merge) of `blocks` blocks adds.
-    fn count_merge(&self, work: &mut Work, blocks: usize, ranks: usize, part: Part) {
+    /// What [`merge`](HalvingPlan::merge) of `blocks` blocks adds.
+    fn count_merge(&self, work: &mut Work, blocks: usize, ranks: usize, part: PartialSum) {
         let segments = segments(0..blocks, self.plan.segment);
-        segments.for_each(|blocks| count(work, blocks.len(), ranks, iter::once(part)));
+        segments.for_each(|blocks| count_additions(work, blocks.len(), ranks, iter::once(part)));
     }
 }

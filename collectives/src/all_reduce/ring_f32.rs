@@ -1,4 +1,4 @@
-//! All-reduce of float32 in a ring, for the tensors that are not made ternary and as the yardstick.
+//! All-reduce of float32 in a ring, for the tensors that stay float32 and as the baseline.
 //!
 //! Float addition is not associative, but here each chunk is summed in one order only (from the rank after its owner
 //! around the ring to the owner) and the finished sums are then copied, so all ranks end with the same bits. That order
@@ -17,12 +17,12 @@ pub const SEGMENT: usize = 1 << 18;
 
 /// Sums `values` of all ranks element by element, in place.
 ///
-/// `segment` is the number of elements of a message, made even, [`SEGMENT`] unless there is a reason. The ranks must
-/// agree on it and on the number of elements.
+/// `segment` is the number of elements of a message, usually [`SEGMENT`]; an odd number is rounded up. It must be equal on
+/// all ranks, and so must the number of elements.
 ///
 /// # Errors
 /// Those of the transport. Ranks whose chunks take different numbers of words get a
-/// [`LengthMismatch`](crate::Error::LengthMismatch) or wait in vain; a difference of one element may hide in the
+/// [`LengthMismatch`](crate::Error::LengthMismatch) or a timeout. A difference of one element may go unnoticed in the
 /// padding of a word.
 pub fn sum(transport: &mut dyn Transport, segment: usize, values: &mut [f32]) -> Result<()> {
     let ring = Ring { place: transport.rank(), size: transport.world() };
@@ -85,13 +85,13 @@ pub fn traffic(segment: usize, elements: usize, world: usize, rank: usize) -> Tr
     work::traffic(world, rank, |rank| work(segment, elements, world, rank))
 }
 
-/// Messages of the longest chain in which each can only leave when the one before it has come.
+/// The length of the longest chain of messages in which each can leave only when the one before it has arrived.
 pub fn steps(world: usize) -> usize {
     2 * (world - 1)
 }
 
-/// How many of these go from a node to another, at most: the chain goes nearly twice round the ring.
-pub fn far_steps(topology: &Topology) -> usize {
+/// How many of these go from one node to another, at most: the chain goes nearly twice round the ring.
+pub fn inter_node_steps(topology: &Topology) -> usize {
     let world = topology.world();
     let leaves = |rank: &usize| topology.node_of(*rank) != topology.node_of((rank + 1) % world);
     steps(world).min(2 * (0..world).filter(leaves).count())

@@ -1,5 +1,7 @@
-//! Directly within groups of ranks, in rings between the groups: what the ring, the direct and the hierarchical
-//! all-reduce have in common.
+//! Directly within groups of ranks, in rings between the groups.
+//!
+//! Three algorithms differ only in their groups: the ring (each rank is a group, so nothing is scattered or shared), the
+//! direct all-reduce (all ranks are one group, so there is no ring) and the hierarchical one (each node is a group).
 //!
 //! With C the size of the smallest group the payload is cut into C chunks, and the first C members of each group are
 //! *owners*: place `c` of every group owns chunk `c` there. The owners of a chunk form a ring, which cuts the chunk
@@ -15,9 +17,9 @@
 use std::iter;
 use std::ops::Range;
 
-use super::collect::{Part, collect, count};
 use super::cut::{chunk, segment};
 use super::groups::Groups;
+use super::reduce_parts::{PartialSum, count_additions, reduce_parts};
 use super::ring::Ring;
 use super::work::Work;
 use super::{Plan, recv_into, send_copy, words_of};
@@ -59,7 +61,7 @@ pub(super) fn work(groups: Groups, plan: Plan, rank: usize) -> Work {
     for (hop, part) in member.ring.reduce_scatter().enumerate() {
         let width = width(member.group.len() + member.covered(hop));
         for blocks in member.segments(member.place, part) {
-            count(&mut work, blocks.len(), 1, member.parts(hop));
+            count_additions(&mut work, blocks.len(), 1, member.parts(hop));
             if part == member.ring.place {
                 member.count_finished(&mut work, part, &blocks);
             } else {
@@ -79,6 +81,17 @@ pub(super) fn work(groups: Groups, plan: Plan, rank: usize) -> Work {
 pub(super) fn steps(groups: Groups) -> usize {
     let within = if groups.sizes().1 > 1 { 2 } else { 0 };
     within + 2 * (groups.count() - 1)
+}
+
+/// How many of these steps go from one node to another, at most.
+pub(super) fn inter_node_steps(groups: Groups) -> usize {
+    match groups {
+        // The chain goes nearly twice round a ring that leaves each node once.
+        Groups::Ranks(topology) => steps(groups).min(2 * topology.nodes()),
+        // Only the rings leave the nodes.
+        Groups::Nodes(topology) => 2 * (topology.nodes() - 1),
+        Groups::World(_) => steps(groups),
+    }
 }
 
 /// One rank's part in it.
@@ -173,9 +186,9 @@ impl<'a> Member<'a> {
 
     /// What an owner adds to its own ternaries in a hop: the sum from the ring, if it is not this rank that begins it,
     /// and the ternaries of the group.
-    fn parts(&self, hop: usize) -> impl Iterator<Item = Part> {
-        let ring = (hop > 0).then(|| Part { from: self.previous(), ranks: self.covered(hop) });
-        let mates = self.mates().rev().map(|place| Part { from: self.group[place], ranks: 1 });
+    fn parts(&self, hop: usize) -> impl Iterator<Item = PartialSum> {
+        let ring = (hop > 0).then(|| PartialSum { from: self.previous(), ranks: self.covered(hop) });
+        let mates = self.mates().rev().map(|place| PartialSum { from: self.group[place], ranks: 1 });
         ring.into_iter().chain(mates)
     }
 
@@ -184,7 +197,7 @@ impl<'a> Member<'a> {
         for (hop, part) in self.ring.reduce_scatter().enumerate() {
             for blocks in self.segments(self.place, part) {
                 let own = &ternary[words_of(&blocks, TERNARY)];
-                let sum = collect(transport, own, 1, self.parts(hop))?;
+                let sum = reduce_parts(transport, own, 1, self.parts(hop))?;
                 if part == self.ring.place {
                     self.finish(transport, part, sum, &mut sums[words_of(&blocks, self.full)])?;
                 } else {

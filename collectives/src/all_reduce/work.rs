@@ -1,4 +1,4 @@
-//! What an all-reduce costs a rank, said in advance.
+//! The predicted messages and additions of one rank in an all-reduce.
 
 use crate::transport::meter::Traffic;
 
@@ -11,12 +11,12 @@ pub struct Message {
     pub words: usize,
 }
 
-/// All that one rank sends and adds in an all-reduce.
+/// The messages and additions of one rank in an all-reduce.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// The messages it sends, in order.
     pub sends: Vec<Message>,
-    /// Words of all sums it writes: 64 elements of a plane each, or 2 of float32.
+    /// Words of all sums that the rank writes. A word is 64 elements of a plane, or 2 of float32.
     pub added_words: u64,
 }
 

@@ -2,9 +2,9 @@
 
 use crate::planes::{self, WORD, WORDS};
 
-/// Tensors side by side in one space of elements. Each begins at a word, so that it is encoded and decoded by itself
-/// and a bias of 10 elements costs 64, and the whole is padded to full blocks. Padding is zero on every rank as long
-/// as the payload's words were zero when it was made, because [`encode`](super::encode) never writes there.
+/// Tensors next to each other in one space of elements. Each begins at a word, so that it is encoded and decoded by itself
+/// and a bias of 10 elements takes 64, and the whole is padded to full blocks. Padding is zero on every rank if the
+/// payload was zero at first, because [`encode`](super::encode) never writes there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     first_words: Vec<usize>,
@@ -25,6 +25,9 @@ impl Layout {
     }
 
     /// The word of a plane, counted through all blocks, at which `tensor` begins.
+    ///
+    /// # Panics
+    /// If there is no such tensor.
     pub fn first_word(&self, tensor: usize) -> usize {
         self.first_words[tensor]
     }

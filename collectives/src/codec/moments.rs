@@ -1,8 +1,8 @@
-//! What the codec must know of a tensor before it can encode it.
+//! The statistics of a tensor that encoding needs.
 
 use crate::kernels::{self, Kernels, LANES};
 
-/// A spread this small beside the mean is the rounding of f32 and of the sums below, not spread.
+/// A spread this small compared to the mean is the rounding of f32 and of the sums below, not spread.
 const NEGLIGIBLE: f64 = 1.0 / (1_u64 << 32) as f64;
 
 /// Extent and spread of a tensor's elements.
@@ -12,7 +12,7 @@ pub struct Moments {
     pub max_abs: f32,
     /// Standard deviation about the mean, of the elements as a population. 0 if it is below 2^-16 of the mean.
     pub sigma: f32,
-    /// Index of the first element that is NaN or infinite. If there is one, the other fields mean nothing.
+    /// Index of the first element that is NaN or infinite. If there is one, the other fields are meaningless.
     pub non_finite: Option<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! What it costs a rank to encode, decode, copy and add while all others do the same.
+//! The costs of encoding, decoding, copying and adding on a rank while all others do the same.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use crate::codec::{Moments, Rounding, decode, encode};
 use crate::kernels;
 use crate::philox::{Purpose, Stream};
 use crate::planes::{BLOCK, TERNARY, width, words};
-use crate::{Result, Transport, small};
+use crate::{Result, Transport, control};
 
 /// Blocks that are worked on: float32 gradients of 2 MB, more than most caches of one core hold.
 const BLOCKS: usize = 1024;
@@ -19,23 +19,22 @@ const PASSES: usize = 8;
 /// Additions of planes in a pass, each of which is far shorter than the rest.
 const ADDITIONS: usize = 8;
 
-/// The costs of this rank beside those of the links. All ranks work at once, so that what they share, memory and cores,
-/// is shared as in an exchange. The kinds of work take turns: a disturbance that lasts spoils a sample of each, and no
-/// median.
+/// The costs of this rank; those of the links are left at 0. All ranks work at once, so that they share memory and cores
+/// as in an exchange. The kinds of work take turns, so a disturbance spoils one sample of each kind and no median.
 pub(super) fn measure(transport: &mut dyn Transport) -> Result<Costs> {
-    let mut desk = Desk::new(transport.world());
-    let (elements, sums) = (PASSES * BLOCKS * BLOCK, PASSES * ADDITIONS * desk.next.len());
-    let works: [fn(&mut Desk); 6] =
-        [|_| (), Desk::encode, Desk::decode, Desk::copy, Desk::add_planes, Desk::add_floats];
+    let mut buffers = Buffers::new(transport.world());
+    let (elements, sums) = (PASSES * BLOCKS * BLOCK, PASSES * ADDITIONS * buffers.next.len());
+    let works: [fn(&mut Buffers); 6] =
+        [|_| (), Buffers::encode, Buffers::decode, Buffers::copy, Buffers::add_planes, Buffers::add_floats];
     let mut times = [[(0.0, 0.0); SAMPLES]; 6];
     for sample in 0..SAMPLES {
         for (work, times) in works.iter().zip(&mut times) {
-            small::barrier(transport)?;
+            control::barrier(transport)?;
             let start = Instant::now();
-            (0..PASSES).for_each(|_| work(&mut desk));
+            (0..PASSES).for_each(|_| work(&mut buffers));
             let alone = start.elapsed().as_secs_f64();
             // More ranks than cores take turns: only when all are done it shows what the work takes.
-            small::barrier(transport)?;
+            control::barrier(transport)?;
             times[sample] = (alone, start.elapsed().as_secs_f64());
         }
     }
@@ -47,8 +46,8 @@ pub(super) fn measure(transport: &mut dyn Transport) -> Result<Costs> {
     Ok(Costs { encode, decode, copy, add_planes, add_floats, ..Costs::default() })
 }
 
-/// What is worked on.
-struct Desk {
+/// The buffers that the measured work reads and writes.
+struct Buffers {
     values: Vec<f32>,
     floats: Vec<f32>,
     ternary: Vec<u64>,
@@ -58,12 +57,12 @@ struct Desk {
     full: usize,
 }
 
-impl Desk {
+impl Buffers {
     fn new(world: usize) -> Self {
         // Any values with signs and spread.
         let value = |index: usize| ((index as u32).wrapping_mul(2_654_435_769) as i32) as f32;
         let (elements, full) = (BLOCKS * BLOCK, width(world));
-        Desk {
+        Buffers {
             values: (0..elements).map(value).collect(),
             floats: vec![0.0; elements],
             ternary: vec![0; words(BLOCKS, TERNARY)],
@@ -92,7 +91,7 @@ impl Desk {
     }
 
     fn add_planes(&mut self) {
-        let Desk { sum, ternary, next, full, .. } = self;
+        let Buffers { sum, ternary, next, full, .. } = self;
         (0..ADDITIONS)
             .for_each(|_| kernels::best().add(black_box(sum), *full, ternary, TERNARY, next, *full));
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Link, SAMPLES, median};
 use crate::planes::{TERNARY, words};
-use crate::{Result, Transport, all_reduce, small};
+use crate::{Result, Transport, all_reduce, control};
 
 /// Words of a message that carries next to nothing, and how many of them show what one more costs.
 const TINY: usize = 8;
@@ -20,7 +20,7 @@ const SEGMENT: usize = words(all_reduce::SEGMENT, TERNARY);
 const SIZES: [(usize, usize); 5] =
     [(1, SEGMENT / 8), (1, SEGMENT), (4, SEGMENT), (16, SEGMENT), (64, SEGMENT)];
 
-/// A shift that takes so many seconds says enough: no larger one is tried.
+/// After a shift that takes this number of seconds, no larger one is tried.
 const LONG: f64 = 0.02;
 
 /// The least a measured difference may be, in seconds: a clock that stood still.
@@ -40,7 +40,7 @@ pub(super) fn measure(transport: &mut dyn Transport, ring: &[usize]) -> Result<L
         let seconds = ring.time(transport, 1, messages, words)?;
         byte = (seconds - latency).max(TICK) / (8 * messages * words) as f64;
         let mut slowest = [(seconds as f32).to_bits()];
-        small::max(transport, &mut slowest)?;
+        control::max(transport, &mut slowest)?;
         if f64::from(f32::from_bits(slowest[0])) >= LONG {
             break;
         }

@@ -2,8 +2,8 @@
 
 use super::{Costs, Link};
 use crate::all_reduce::{Algorithm, Plan, Work, ring_f32};
+use crate::control;
 use crate::planes::BLOCK;
-use crate::small;
 use crate::topology::Topology;
 
 /// Nodes that are looked at, and ranks of each. Where there are more, these stand for those between them.
@@ -20,39 +20,41 @@ impl Costs {
         };
         let members = sample(topology).into_iter().map(|node| node.members).max().unwrap_or(1) as f64;
         let round = |distance| {
-            let link = if crosses(distance) { &self.far } else { &self.near };
+            let link = if crosses(distance) { &self.inter_node } else { &self.intra_node };
             link.seconds(1, 1.0, bytes * members)
         };
-        small::distances(topology.world()).map(round).sum()
+        control::distances(topology.world()).map(round).sum()
     }
 
     /// Seconds in which `elements` elements become ternaries, are summed by `algorithm` and decoded, on each rank.
     pub fn ternary(&self, algorithm: Algorithm, topology: &Topology, elements: usize) -> f64 {
         // One message a chunk: further ones follow at once, and what they cost is in the cost of a byte.
         let plan = Plan { topology, blocks: elements.div_ceil(BLOCK), segment: usize::MAX };
-        let (steps, far_steps) = match elements {
+        let (steps, inter_node_steps) = match elements {
             0 => (0, 0),
-            _ => (algorithm.steps(topology), algorithm.far_steps(topology)),
+            _ => (algorithm.steps(topology), algorithm.inter_node_steps(topology)),
         };
         let load = Load::of(topology, |rank| algorithm.work(plan, rank));
         let codec = elements as f64 * (self.encode + self.decode);
-        codec + load.added * self.add_planes + self.links(&load, steps, far_steps)
+        codec + load.added * self.add_planes + self.links(&load, steps, inter_node_steps)
     }
 
     /// Seconds in which `elements` elements are averaged as float32.
     pub fn float32(&self, topology: &Topology, elements: usize) -> f64 {
         let world = topology.world();
-        let (steps, far_steps) = match elements {
+        let (steps, inter_node_steps) = match elements {
             0 => (0, 0),
-            _ => (ring_f32::steps(world), ring_f32::far_steps(topology)),
+            _ => (ring_f32::steps(world), ring_f32::inter_node_steps(topology)),
         };
         let load = Load::of(topology, |rank| ring_f32::work(usize::MAX, elements, world, rank));
-        elements as f64 * self.copy + load.added * self.add_floats + self.links(&load, steps, far_steps)
+        elements as f64 * self.copy
+            + load.added * self.add_floats
+            + self.links(&load, steps, inter_node_steps)
     }
 
-    fn links(&self, load: &Load, steps: usize, far_steps: usize) -> f64 {
-        self.near.seconds(steps - far_steps, load.near.messages, load.near.bytes)
-            + self.far.seconds(far_steps, load.far.messages, load.far.bytes)
+    fn links(&self, load: &Load, steps: usize, inter_node_steps: usize) -> f64 {
+        self.intra_node.seconds(steps - inter_node_steps, load.intra_node.messages, load.intra_node.bytes)
+            + self.inter_node.seconds(inter_node_steps, load.inter_node.messages, load.inter_node.bytes)
     }
 }
 
@@ -67,8 +69,8 @@ impl Link {
 /// What the busiest ranks and nodes have to do.
 #[derive(Clone, Copy, Debug, Default)]
 struct Load {
-    near: Sent,
-    far: Sent,
+    intra_node: Sent,
+    inter_node: Sent,
     /// Words of sums that a rank writes.
     added: f64,
 }
@@ -86,24 +88,24 @@ impl Load {
     fn of(topology: &Topology, work: impl Fn(usize) -> Work) -> Load {
         let mut load = Load::default();
         for node in sample(topology) {
-            let (mut near, mut far) = (0.0, 0.0);
+            let (mut intra_node, mut inter_node) = (0.0, 0.0);
             for (rank, weight) in node.ranks {
                 let Work { sends, added_words } = work(rank);
-                let (mut own_near, mut own_far) = (Sent::default(), Sent::default());
+                let (mut own_intra_node, mut own_inter_node) = (Sent::default(), Sent::default());
                 for message in sends {
-                    let is_near = topology.node_of(message.to) == topology.node_of(rank);
-                    let sent = if is_near { &mut own_near } else { &mut own_far };
+                    let share_node = topology.node_of(message.to) == topology.node_of(rank);
+                    let sent = if share_node { &mut own_intra_node } else { &mut own_inter_node };
                     sent.messages += 1.0;
                     sent.bytes += (8 * message.words) as f64;
                 }
-                near += weight * own_near.bytes;
-                far += weight * own_far.bytes;
-                load.near.messages = load.near.messages.max(own_near.messages);
-                load.far.messages = load.far.messages.max(own_far.messages);
+                intra_node += weight * own_intra_node.bytes;
+                inter_node += weight * own_inter_node.bytes;
+                load.intra_node.messages = load.intra_node.messages.max(own_intra_node.messages);
+                load.inter_node.messages = load.inter_node.messages.max(own_inter_node.messages);
                 load.added = load.added.max(added_words as f64);
             }
-            load.near.bytes = load.near.bytes.max(near);
-            load.far.bytes = load.far.bytes.max(far);
+            load.intra_node.bytes = load.intra_node.bytes.max(intra_node);
+            load.inter_node.bytes = load.inter_node.bytes.max(inter_node);
         }
         load
     }

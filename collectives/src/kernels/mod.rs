@@ -1,7 +1,7 @@
 //! The inner loops that touch every element: sums, encode, decode and the addition of planes.
 //!
-//! Each instruction set has a file with all four. They give the same bits on all input, so the choice, made once for the
-//! machine the program runs on, is seen in time alone; tests hold every set against the portable loops.
+//! Each instruction set has a file with all four. All sets give the same bits on all input and differ only in time. The
+//! choice is made once, for the processor that the program runs on. Tests compare every set with the portable loops.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -22,7 +22,7 @@ use crate::planes::{self, TERNARY, WORD};
 /// definition, so that all kernels give the same bits.
 pub const LANES: usize = 16;
 
-/// What [`Moments`](crate::codec::Moments) are made of, by lane.
+/// The running sums that [`Moments`](crate::codec::Moments) are computed from, by lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sums {
     /// Bits of the largest magnitude; NaN is above infinity.
@@ -35,7 +35,7 @@ pub struct Sums {
 
 type Add = unsafe fn(&[u64], usize, &[u64], usize, &mut [u64], usize);
 
-/// The kernels of one instruction set, which this machine has.
+/// The kernels of one instruction set that this machine has.
 pub struct Kernels {
     isa: &'static str,
     sums: unsafe fn(&[f32]) -> Sums,
@@ -100,7 +100,7 @@ impl Kernels {
         self.isa
     }
 
-    /// The sums that a tensor's moments are made of.
+    /// The sums that the moments of a tensor are computed from.
     pub fn sums(&self, values: &[f32]) -> Sums {
         // SAFETY: see above.
         unsafe { (self.sums)(values) }
@@ -128,7 +128,7 @@ impl Kernels {
         unsafe { (self.decode)(planes, width, first_word, factor, values) }
     }
 
-    /// Adds element by element: `sum = a + b`, three payloads of as many blocks at their own widths.
+    /// Adds element by element: `sum = a + b`. The three payloads have the same number of blocks, each at its own width.
     ///
     /// The sum must fit: `a` over `j` ranks and `b` over `k` need a `sum_width` of at least [`planes::width`]`(j + k)`.
     ///

@@ -5,11 +5,11 @@ use crate::philox::{HALVES, Stream};
 /// How a gradient becomes a ternary.
 #[derive(Clone, Copy, Debug)]
 pub enum Rounding<'a> {
-    /// To 1 with the probability of its magnitude as a part of the scale: the mean is the gradient. The draws come from
-    /// this stream.
+    /// To 1 with the probability of its magnitude divided by the scale, so the expected value is the gradient. The draws
+    /// come from this stream.
     Stochastic(&'a Stream),
     /// To 1 above half the scale: the error of an element is at most half the scale and at most its own magnitude. It
-    /// is not free of bias, so that what it leaves has to be fed back.
+    /// is biased, so it needs error feedback.
     Nearest,
 }
 

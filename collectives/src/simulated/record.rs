@@ -1,4 +1,4 @@
-//! What a rank does in a collective, written down.
+//! The record of what a rank does in a collective.
 
 use std::fmt;
 use std::mem;
@@ -36,8 +36,11 @@ pub enum Event {
     Flush,
 }
 
-/// A transport of one rank at a time without any others: what is sent is forgotten, and what is awaited comes at once, with
-/// unspecified contents.
+/// A transport of one rank at a time without any peers. It records messages and forgets them; every awaited message is
+/// there at once, with unspecified contents.
+///
+/// A test transport can wrap a recorder, forward to it ([`forward_transport`](crate::forward_transport)) and replace only
+/// [`Transport::send_on`] and [`Transport::poll`].
 #[derive(Debug)]
 pub struct Recorder {
     rank: usize,
@@ -53,13 +56,13 @@ impl Recorder {
         Recorder { rank: 0, nodes, pool: Pool::default(), events: Vec::new() }
     }
 
-    /// Is rank `rank` from now on.
+    /// Becomes rank `rank`, with an empty record.
     pub fn begin(&mut self, rank: usize) {
         self.rank = rank;
         self.events.clear();
     }
 
-    /// What the rank has done.
+    /// Returns the record of the current rank, and empties it.
     pub fn finish(&mut self) -> Vec<Event> {
         mem::take(&mut self.events)
     }

@@ -16,31 +16,31 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::PeerGone`] for a rank that awaits a message which is never sent.
 pub fn replay(topology: &Topology, network: &Network, records: &[Vec<Event>]) -> Result<Vec<f64>> {
-    let mut play = Play::new(topology, network, records);
-    while let Some(Reverse((Instant(now), turn))) = play.turns.pop() {
+    let mut replay = Replay::new(topology, network, records);
+    while let Some(Reverse((Seconds(now), turn))) = replay.turns.pop() {
         match turn.checked_sub(topology.world()) {
-            None => play.go_on(turn),
-            Some(message) => play.arrive(message, now),
+            None => replay.go_on(turn),
+            Some(message) => replay.arrive(message, now),
         }
     }
-    match play.waiting.into_keys().min_by_key(|(_, rank, _)| *rank) {
+    match replay.waiting.into_keys().min_by_key(|(_, rank, _)| *rank) {
         Some((peer, rank, _)) => Err(Error::PeerGone { rank, peer }),
-        None => Ok(play.clocks),
+        None => Ok(replay.clocks),
     }
 }
 
 /// From a rank, to a rank, in a lane.
-type Way = (usize, usize, usize);
+type Route = (usize, usize, usize);
 
 /// A message between two nodes.
 #[derive(Clone, Copy)]
-struct Message {
-    way: Way,
+struct InFlight {
+    route: Route,
     /// Seconds that its bytes take.
     takes: f64,
 }
 
-struct Play<'a> {
+struct Replay<'a> {
     topology: &'a Topology,
     network: &'a Network,
     records: &'a [Vec<Event>],
@@ -48,9 +48,9 @@ struct Play<'a> {
     clocks: Vec<f64>,
     next: Vec<usize>,
     /// When which rank goes on, or which message reaches its node: those are numbered behind the ranks.
-    turns: BinaryHeap<Reverse<(Instant, usize)>>,
-    /// Messages under way, and places among them that are free.
-    messages: Vec<Message>,
+    turns: BinaryHeap<Reverse<(Seconds, usize)>>,
+    /// Messages under route, and places among them that are free.
+    messages: Vec<InFlight>,
     free: Vec<usize>,
     /// By node: until when its link is busy, outwards and inwards.
     out: Vec<f64>,
@@ -58,21 +58,21 @@ struct Play<'a> {
     /// By rank: when its last message has left.
     left: Vec<f64>,
     /// When messages have come that nobody has taken yet.
-    mail: HashMap<Way, VecDeque<f64>>,
+    mail: HashMap<Route, VecDeque<f64>>,
     /// Ranks that wait for a message.
-    waiting: HashMap<Way, usize>,
+    waiting: HashMap<Route, usize>,
 }
 
-impl<'a> Play<'a> {
-    fn new(topology: &'a Topology, network: &'a Network, records: &'a [Vec<Event>]) -> Play<'a> {
+impl<'a> Replay<'a> {
+    fn new(topology: &'a Topology, network: &'a Network, records: &'a [Vec<Event>]) -> Replay<'a> {
         let (world, nodes) = (topology.world(), topology.nodes());
-        Play {
+        Replay {
             topology,
             network,
             records,
             clocks: vec![0.0; world],
             next: vec![0; world],
-            turns: (0..world).map(|rank| Reverse((Instant(0.0), rank))).collect(),
+            turns: (0..world).map(|rank| Reverse((Seconds(0.0), rank))).collect(),
             messages: Vec::new(),
             free: Vec::new(),
             out: vec![0.0; nodes],
@@ -92,9 +92,9 @@ impl<'a> Play<'a> {
                 self.send((rank, to, lane as usize), words);
             }
             Event::Receive { lane, from } => {
-                let way = (from, rank, lane as usize);
-                let Some(came) = self.mail.get_mut(&way).and_then(VecDeque::pop_front) else {
-                    self.waiting.insert(way, rank);
+                let route = (from, rank, lane as usize);
+                let Some(came) = self.mail.get_mut(&route).and_then(VecDeque::pop_front) else {
+                    self.waiting.insert(route, rank);
                     return;
                 };
                 self.clocks[rank] = self.clocks[rank].max(came) + self.wire(from, rank).message;
@@ -103,24 +103,24 @@ impl<'a> Play<'a> {
             Event::Flush => self.clocks[rank] = self.clocks[rank].max(self.left[rank]),
         }
         self.next[rank] += 1;
-        self.turns.push(Reverse((Instant(self.clocks[rank]), rank)));
+        self.turns.push(Reverse((Seconds(self.clocks[rank]), rank)));
     }
 
-    fn is_near(&self, rank: usize, peer: usize) -> bool {
+    fn share_node(&self, rank: usize, peer: usize) -> bool {
         self.topology.node_of(rank) == self.topology.node_of(peer)
     }
 
     fn wire(&self, rank: usize, peer: usize) -> &'a Wire {
-        if self.is_near(rank, peer) { &self.network.near } else { &self.network.far }
+        if self.share_node(rank, peer) { &self.network.intra_node } else { &self.network.inter_node }
     }
 
-    fn send(&mut self, way: Way, words: usize) {
-        let (rank, to, _) = way;
+    fn send(&mut self, route: Route, words: usize) {
+        let (rank, to, _) = route;
         let Wire { latency, byte, .. } = *self.wire(rank, to);
         let (now, takes) = (self.clocks[rank], byte * (8 * words) as f64);
-        if self.is_near(rank, to) {
+        if self.share_node(rank, to) {
             self.left[rank] = self.left[rank].max(now + takes);
-            return self.come(way, now + latency + takes);
+            return self.come(route, now + latency + takes);
         }
         let out = &mut self.out[self.topology.node_of(rank)];
         let start = now.max(*out);
@@ -128,44 +128,44 @@ impl<'a> Play<'a> {
         self.left[rank] = *out;
         let message = self.free.pop().unwrap_or(self.messages.len());
         if message == self.messages.len() {
-            self.messages.push(Message { way, takes });
+            self.messages.push(InFlight { route, takes });
         }
-        self.messages[message] = Message { way, takes };
-        self.turns.push(Reverse((Instant(start + latency), self.clocks.len() + message)));
+        self.messages[message] = InFlight { route, takes };
+        self.turns.push(Reverse((Seconds(start + latency), self.clocks.len() + message)));
     }
 
     /// The first of a message is at its node.
     fn arrive(&mut self, message: usize, now: f64) {
-        let Message { way, takes } = self.messages[message];
+        let InFlight { route, takes } = self.messages[message];
         self.free.push(message);
-        let into = &mut self.into[self.topology.node_of(way.1)];
+        let into = &mut self.into[self.topology.node_of(route.1)];
         *into = now.max(*into) + takes;
         let came = *into;
-        self.come(way, came);
+        self.come(route, came);
     }
 
     /// All of a message has come at `came`, or will have: who waits for it goes on then.
-    fn come(&mut self, way: Way, came: f64) {
-        self.mail.entry(way).or_default().push_back(came);
-        if let Some(rank) = self.waiting.remove(&way) {
-            self.turns.push(Reverse((Instant(self.clocks[rank].max(came)), rank)));
+    fn come(&mut self, route: Route, came: f64) {
+        self.mail.entry(route).or_default().push_back(came);
+        if let Some(rank) = self.waiting.remove(&route) {
+            self.turns.push(Reverse((Seconds(self.clocks[rank].max(came)), rank)));
         }
     }
 }
 
 /// Seconds, which are never NaN, in order.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Instant(f64);
+struct Seconds(f64);
 
-impl Eq for Instant {}
+impl Eq for Seconds {}
 
-impl PartialOrd for Instant {
+impl PartialOrd for Seconds {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Instant {
+impl Ord for Seconds {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.0.total_cmp(&other.0)
     }

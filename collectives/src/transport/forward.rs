@@ -1,7 +1,35 @@
-//! What a transport around another leaves to it.
+//! Forwarding from a transport to the one it wraps.
 
-/// The named methods of [`Transport`](crate::Transport), left to the transport in field `$field`, or with `*` to the
-/// one that `self` points to: for wrappers, which then say only what they do otherwise.
+/// Implements the named methods of [`Transport`](crate::Transport) by forwarding them to the transport in field `$field`,
+/// or with `*` to the one that `self` points to. A wrapper then writes only the methods that it changes.
+///
+/// # Examples
+/// A transport that delays its sends:
+///
+/// ```
+/// use std::{thread, time::Duration};
+/// use ternflock_collectives::transport::{Lane, Transport, threads};
+/// use ternflock_collectives::{Result, control, forward_transport};
+///
+/// struct Slow<T> {
+///     inner: T,
+/// }
+///
+/// impl<T: Transport> Transport for Slow<T> {
+///     forward_transport!(
+///         inner: rank world nodes deadline set_context buffer recycle poll pending pause adds
+///     );
+///
+///     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
+///         thread::sleep(Duration::from_millis(1));
+///         self.inner.send_on(lane, to, message)
+///     }
+/// }
+///
+/// let mut alone = Slow { inner: threads::solo(Duration::from_secs(60)) };
+/// control::barrier(&mut alone)?;
+/// # Ok::<(), ternflock_collectives::Error>(())
+/// ```
 #[macro_export]
 macro_rules! forward_transport {
     (*: $($method:ident)+) => {

@@ -1,4 +1,4 @@
-//! Streams of messages side by side.
+//! Independent streams of messages.
 
 /// A stream of messages between two ranks. Order is kept within a lane; messages of different lanes may overtake each
 /// other. Over MPI each lane is a tag.
@@ -6,9 +6,9 @@
 pub enum Lane {
     /// Payloads, and every message of an algorithm that needs no other lane.
     Bulk,
-    /// What goes ahead of payloads that are still on their way, as the scales of the next bucket do.
+    /// Messages that overtake payloads which are still on their way, as the scales of the next bucket do.
     Ahead,
-    /// What ranks tell each other beside all algorithms. Nobody has to read it, and no meter counts it.
+    /// Notes between ranks outside all algorithms. Nobody has to read them, and no meter counts them.
     Notes,
 }
 

@@ -1,4 +1,4 @@
-//! Counting what crosses a transport.
+//! A meter for the traffic of a transport.
 
 use std::iter::Sum;
 use std::ops::{Add, Sub};
@@ -68,7 +68,21 @@ impl Sum for Traffic {
     }
 }
 
-/// A transport that counts what crosses it, but for [`Lane::Notes`].
+/// A transport that counts the messages and bytes that cross it, except those in [`Lane::Notes`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use ternflock_collectives::transport::meter::{Metered, Traffic};
+/// use ternflock_collectives::transport::{Transport, threads};
+///
+/// let mut ranks = threads::world(2, Duration::from_secs(60));
+/// let mut meter = Metered::new(ranks.remove(0));
+/// meter.send(1, vec![1, 2, 3])?;
+/// assert_eq!(meter.reading(), Traffic::sent(3));
+/// assert_eq!(meter.reading().bytes_sent, 24);
+/// # Ok::<(), ternflock_collectives::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Metered<T> {
     inner: T,
@@ -86,7 +100,7 @@ impl<T: Transport> Metered<T> {
         &self.inner
     }
 
-    /// The transport beneath, for what it alone can do. Nothing of that is counted.
+    /// The transport beneath, to call its own methods. They are not counted.
     pub fn inner_mut(&mut self) -> &mut T {
         &mut self.inner
     }

@@ -1,12 +1,41 @@
 //! How messages travel between ranks.
 //!
-//! Payloads are owned buffers of words. Ownership is what makes asynchronous sends sound and free of copies: a buffer
-//! given to [`Transport::send`] belongs to the transport until it has left, a buffer that [`Transport::recv`] returns
+//! Payloads are owned buffers of words. Ownership makes asynchronous sends sound and avoids copies: a buffer given to
+//! [`Transport::send`] belongs to the transport until the message has left, and a buffer that [`Transport::recv`] returns
 //! can be sent on as it is.
+//!
+//! Two ranks exchange a message:
+//!
+//! ```
+//! use std::time::Duration;
+//! use ternflock_collectives::transport::{Transport, threads};
+//!
+//! fn swap(transport: &mut dyn Transport) -> ternflock_collectives::Result<u64> {
+//!     let peer = 1 - transport.rank();
+//!     let mut message = transport.buffer(1);
+//!     message[0] = 10 + transport.rank() as u64;
+//!     transport.send(peer, message)?;
+//!     let received = transport.recv(peer, 1)?;
+//!     let word = received[0];
+//!     transport.recycle(received);
+//!     transport.flush()?;
+//!     Ok(word)
+//! }
+//!
+//! let mut ranks = threads::world(2, Duration::from_secs(60));
+//! let (mut one, mut zero) = (ranks.pop().unwrap(), ranks.pop().unwrap());
+//! let other = std::thread::spawn(move || swap(&mut one));
+//! assert_eq!(swap(&mut zero), Ok(11));
+//! assert_eq!(other.join().unwrap(), Ok(10));
+//! ```
+//!
+//! A transport around another one forwards to it with [`forward_transport`](crate::forward_transport) and replaces only
+//! what it changes. [`meter::Metered`] and [`watch::Watched`] are examples.
 
 mod forward;
 mod lane;
 pub mod meter;
+#[cfg(feature = "mpi")]
 pub mod mpi;
 mod pack;
 mod pool;
@@ -29,7 +58,7 @@ use crate::Result;
 /// Messages of one lane from one rank to another arrive in the order they were sent. Peers are ranks below
 /// [`Transport::world`]; a transport may panic on others.
 ///
-/// The required methods never wait, but for [`Transport::pause`]; the provided ones are loops over them, which no
+/// Of the required methods only [`Transport::pause`] waits. The provided methods are loops over the required ones, which no
 /// transport replaces. So every wait passes through `pause`, and ends at the transport's deadline.
 pub trait Transport {
     /// This process's rank, `0..world()`.
@@ -45,8 +74,8 @@ pub trait Transport {
     /// How long a wait may last.
     fn deadline(&self) -> Duration;
 
-    /// Says what the messages that follow are about, as in "step 12, tensor `conv2.weight`", for whoever reports that
-    /// one of them is late ([`watch`]).
+    /// Describes the messages that follow, as in "step 12, tensor `conv2.weight`", for reports that one of them is late
+    /// ([`watch`]).
     fn set_context(&mut self, context: fmt::Arguments<'_>);
 
     /// A buffer of `words` words from a recycled pool. Its contents are unspecified.
@@ -55,41 +84,50 @@ pub trait Transport {
     /// Returns a buffer that is no longer needed to the pool.
     fn recycle(&mut self, buffer: Vec<u64>);
 
-    /// Starts sending `message` to rank `to` and returns. The transport recycles the buffer when it has left.
+    /// Starts sending `message` to rank `to` and returns. The transport recycles the buffer when the message has left.
     ///
     /// # Errors
     /// [`Error::PeerGone`](crate::Error::PeerGone) if the peer is known to have ended, [`Error::Mpi`](crate::Error::Mpi) if
     /// the library refuses the message.
     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()>;
 
-    /// The next message of rank `from` in `lane`, which must have `words` words, if it has come. Moves all other
-    /// messages along.
+    /// The next message of rank `from` in `lane`, which must have `words` words, if it has arrived. Also makes progress on
+    /// all other messages.
     ///
     /// # Errors
     /// [`Error::LengthMismatch`](crate::Error::LengthMismatch) if the message has another length: it has been consumed.
     fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>>;
 
-    /// A send of this rank that has not left, as the receiving rank and the length in words; not in [`Lane::Notes`],
-    /// which nobody waits for. Moves all messages along.
-    fn pending(&mut self) -> Result<Option<(usize, usize)>>;
-
-    /// What a wait does between two polls: gives the core away, first to whoever wants it and later for a while.
+    /// A send of this rank that has not left, as the receiving rank and the length in words. Sends in [`Lane::Notes`] do
+    /// not count, because nobody waits for them. Makes progress on all messages.
     ///
     /// # Errors
-    /// [`Error::Timeout`](crate::Error::Timeout) when `wait` has reached the deadline. Nothing is lost, the same wait
-    /// may be begun again.
+    /// [`Error::Mpi`](crate::Error::Mpi) if the library fails.
+    fn pending(&mut self) -> Result<Option<(usize, usize)>>;
+
+    /// What a wait does between two polls: it gives the core away, for a moment at first and later for longer.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`](crate::Error::Timeout) when `wait` has reached the deadline. Nothing is lost, and the same wait
+    /// may begin again.
     fn pause(&mut self, wait: &Wait) -> Result<()>;
 
-    /// Says that this rank now writes `words` words of a sum: for transports that keep a clock of their own
-    /// ([`simulated`](crate::simulated)). Others need not hear of it.
+    /// Reports that this rank now writes `words` words of a sum, to transports that keep a clock of their own
+    /// ([`simulated`](crate::simulated)). Others ignore it.
     fn adds(&mut self, _words: usize) {}
 
     /// [`Transport::send_on`] the lane [`Lane::Bulk`].
+    ///
+    /// # Errors
+    /// Those of [`Transport::send_on`].
     fn send(&mut self, to: usize, message: Vec<u64>) -> Result<()> {
         self.send_on(Lane::Bulk, to, message)
     }
 
     /// [`Transport::recv_on`] the lane [`Lane::Bulk`].
+    ///
+    /// # Errors
+    /// Those of [`Transport::recv_on`].
     fn recv(&mut self, from: usize, words: usize) -> Result<Vec<u64>> {
         self.recv_on(Lane::Bulk, from, words)
     }

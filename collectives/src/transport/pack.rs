@@ -4,7 +4,9 @@ use bytemuck::Pod;
 
 use super::Transport;
 
-/// A message of `values`, two a word; an odd one out is followed by zero.
+/// A message of `values`, two per word. Half a word that is left over is zero.
+///
+/// `T` has 32 bits; any other size does not compile.
 pub fn packed<T: Pod>(transport: &mut dyn Transport, values: &[T]) -> Vec<u64> {
     const { assert!(size_of::<T>() == size_of::<u32>()) };
     let mut message = transport.buffer(values.len().div_ceil(2));

@@ -9,7 +9,7 @@ use super::pool::Pool;
 use super::{Lane, Transport, Wait};
 use crate::{Error, Result};
 
-/// How long a pause lasts if nothing arrives: short beside every deadline, long beside what waking up costs.
+/// How long a pause lasts if nothing arrives: short compared to every deadline, long compared to the time of waking up.
 const NAP: Duration = Duration::from_millis(1);
 
 /// One rank of a world of threads. Move it into the thread that is to be that rank; dropping it tells its peers that
@@ -51,6 +51,22 @@ struct Mail {
 }
 
 /// The ranks of a world of `size` threads, in rank order, on one node. Each waits at most `deadline` for a message.
+///
+/// # Examples
+/// ```
+/// use std::{thread, time::Duration};
+/// use ternflock_collectives::{Transport, control, transport::threads};
+///
+/// thread::scope(|scope| {
+///     for mut rank in threads::world(4, Duration::from_secs(60)) {
+///         scope.spawn(move || {
+///             let record = [100 + rank.rank() as u64];
+///             let records = control::all_gather(&mut rank, &record).unwrap();
+///             assert_eq!(records, [100, 101, 102, 103]);
+///         });
+///     }
+/// });
+/// ```
 pub fn world(size: usize, deadline: Duration) -> Vec<ThreadTransport> {
     world_on(&vec![0; size], deadline)
 }

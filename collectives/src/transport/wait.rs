@@ -1,4 +1,4 @@
-//! A wait for a peer, as whoever pauses in it sees it.
+//! A wait for a peer, as the transport that pauses in it sees it.
 
 use std::fmt;
 use std::thread;
@@ -10,9 +10,9 @@ use crate::{Error, Result};
 /// What a peer has to do before this rank can go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// To send a message of so many words in a lane.
+    /// To send a message of this number of words in a lane.
     Send(Lane, usize),
-    /// To take a message of so many words, whatever its lane.
+    /// To take a message of this number of words, whatever its lane.
     Take(usize),
 }
 
@@ -56,8 +56,11 @@ impl Wait {
         self.since.elapsed()
     }
 
-    /// An error if rank `rank` has waited for `deadline`.
-    pub(super) fn check(&self, rank: usize, deadline: Duration) -> Result<()> {
+    /// For transports: the error of a wait of rank `rank` that has reached `deadline`.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`].
+    pub fn check(&self, rank: usize, deadline: Duration) -> Result<()> {
         let lasted = self.lasted();
         if lasted < deadline {
             return Ok(());
@@ -66,8 +69,9 @@ impl Wait {
         Err(Error::Timeout { rank, peer: self.peer, what, seconds: lasted.as_secs_f64() })
     }
 
-    /// Lets others have this core: for as long as they want it at first, later for a nap.
-    pub(super) fn yield_or_nap(&self) {
+    /// For transports that poll: gives this core away. It yields for the first 20 ms of the wait, and then sleeps for 100 µs
+    /// each time.
+    pub fn yield_or_nap(&self) {
         if !self.naps && self.lasted() < POLL {
             thread::yield_now();
         } else {

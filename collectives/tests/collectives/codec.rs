@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
+use ternflock_collectives::control;
 use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORD, width};
-use ternflock_collectives::small;
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::Transport;
 
@@ -114,7 +114,7 @@ proptest! {
             let clips: Vec<_> = gradients.iter().map(|g| Moments::of(g).clip(1.5)).collect();
             let mut scales: Vec<_> =
                 gradients.iter().zip(&clips).map(|(g, c)| Moments::of(g).scale(*c).to_bits()).collect();
-            small::max(rank, &mut scales).expect("max runs");
+            control::max(rank, &mut scales).expect("max runs");
             let scales: Vec<_> = scales.into_iter().map(f32::from_bits).collect();
 
             let mut payload = vec![0; layout.words(TERNARY)];

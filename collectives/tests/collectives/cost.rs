@@ -16,8 +16,8 @@ const LINK: Link = Link { latency: 50e-6, message: 2e-6, byte: 1e-10 };
 
 /// A core that encodes and decodes as fast as it copies.
 const COSTS: Costs = Costs {
-    near: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },
-    far: LINK,
+    intra_node: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },
+    inter_node: LINK,
     encode: 1e-9,
     decode: 5e-10,
     copy: 1e-9,
@@ -37,7 +37,7 @@ fn nodes_of(nodes: usize, ranks: usize) -> Topology {
 
 #[test]
 fn slow_links_ask_for_the_fewest_bytes() {
-    let costs = Costs { far: Link { byte: 1e-7, ..LINK }, ..COSTS };
+    let costs = Costs { inter_node: Link { byte: 1e-7, ..LINK }, ..COSTS };
     let (chosen, seconds) = best(costs, &Topology::flat(8), 1 << 22);
     assert_eq!(chosen, DirectTernary);
     // 0.765625 bytes an element instead of 7.
@@ -50,10 +50,11 @@ fn where_bytes_and_messages_cost_nothing_the_fewest_steps_win() {
     let free = Link { latency: 1e-3, ..Link::default() };
     for world in [2, 5, 8, 16] {
         let (chosen, seconds) =
-            best(Costs { far: free, ..Costs::default() }, &Topology::flat(world), 1 << 20);
+            best(Costs { inter_node: free, ..Costs::default() }, &Topology::flat(world), 1 << 20);
         assert_eq!((chosen, seconds), (GatherTernary, 1e-3));
     }
-    let ring = Costs { far: free, ..Costs::default() }.ternary(RingTernary, &Topology::flat(16), 1 << 20);
+    let ring =
+        Costs { inter_node: free, ..Costs::default() }.ternary(RingTernary, &Topology::flat(16), 1 << 20);
     assert_eq!(ring, 30.0 * 1e-3);
 }
 
@@ -62,13 +63,13 @@ fn a_slow_codec_on_fast_memory_asks_for_float32() {
     let costs = Costs { encode: 1e-8, decode: 1e-8, ..COSTS };
     let topology = Topology::single(2);
     assert!(costs.float32(&topology, 1 << 20) < best(costs, &topology, 1 << 20).1);
-    let slow = Costs { near: Link { byte: 1e-8, ..COSTS.near }, ..costs };
+    let slow = Costs { intra_node: Link { byte: 1e-8, ..COSTS.intra_node }, ..costs };
     assert!(slow.float32(&topology, 1 << 20) > best(slow, &topology, 1 << 20).1);
 }
 
 #[test]
 fn many_ranks_a_node_over_slow_links_ask_for_two_levels() {
-    let costs = Costs { far: Link { byte: 1e-8, ..LINK }, ..COSTS };
+    let costs = Costs { inter_node: Link { byte: 1e-8, ..LINK }, ..COSTS };
     assert_eq!(best(costs, &nodes_of(3, 6), 1 << 22).0, HierarchicalTernary);
 }
 
@@ -86,28 +87,32 @@ fn nothing_to_send_takes_no_steps() {
 #[test]
 fn the_maximum_takes_its_rounds_where_they_go() {
     // Distance 1 stays on a node for some ranks but not for all; every round leaves it.
-    let costs = Costs { near: Link { latency: 1.0, ..Link::default() }, ..Costs::default() };
-    let far = Costs { far: Link { latency: 1.0, ..Link::default() }, ..Costs::default() };
-    assert_eq!((costs.maximum(&nodes_of(2, 4), 3), far.maximum(&nodes_of(2, 4), 3)), (0.0, 3.0));
-    assert_eq!((costs.maximum(&Topology::single(5), 3), far.maximum(&Topology::single(5), 3)), (3.0, 0.0));
+    let costs = Costs { intra_node: Link { latency: 1.0, ..Link::default() }, ..Costs::default() };
+    let inter_node = Costs { inter_node: Link { latency: 1.0, ..Link::default() }, ..Costs::default() };
+    assert_eq!((costs.maximum(&nodes_of(2, 4), 3), inter_node.maximum(&nodes_of(2, 4), 3)), (0.0, 3.0));
+    assert_eq!(
+        (costs.maximum(&Topology::single(5), 3), inter_node.maximum(&Topology::single(5), 3)),
+        (3.0, 0.0)
+    );
 }
 
 /// Steps between nodes, counted by hand.
 #[test]
 fn steps_are_told_apart_by_the_links_they_take() {
-    let far = |topology: &Topology| Algorithm::ALL.map(|algorithm| algorithm.far_steps(topology));
+    let inter_node =
+        |topology: &Topology| Algorithm::ALL.map(|algorithm| algorithm.inter_node_steps(topology));
     // Ring, gather, direct, halving, hierarchical.
-    assert_eq!(far(&Topology::single(8)), [0; 5]);
-    assert_eq!(far(&Topology::flat(8)), [14, 1, 2, 6, 14]);
-    assert_eq!(far(&nodes_of(2, 4)), [4, 1, 2, 2, 2]);
-    assert_eq!(far(&nodes_of(4, 2)), [8, 1, 2, 4, 6]);
+    assert_eq!(inter_node(&Topology::single(8)), [0; 5]);
+    assert_eq!(inter_node(&Topology::flat(8)), [14, 1, 2, 6, 14]);
+    assert_eq!(inter_node(&nodes_of(2, 4)), [4, 1, 2, 2, 2]);
+    assert_eq!(inter_node(&nodes_of(4, 2)), [8, 1, 2, 4, 6]);
     // 3 ranks on 2 nodes: the fold stays on the first, the one round leaves it.
-    assert_eq!(far(&Topology::new(vec![0, 0, 1])), [4, 1, 2, 2, 2]);
-    assert_eq!(far(&Topology::new(vec![0, 1, 1])), [4, 1, 2, 4, 2]);
+    assert_eq!(inter_node(&Topology::new(vec![0, 0, 1])), [4, 1, 2, 2, 2]);
+    assert_eq!(inter_node(&Topology::new(vec![0, 1, 1])), [4, 1, 2, 4, 2]);
     // Ranks dealt out in turn: the float32 ring, in the order of ranks, never stays on a node.
-    assert_eq!(ring_f32::far_steps(&Topology::new(vec![0, 1, 0, 1])), 6);
-    assert_eq!(ring_f32::far_steps(&nodes_of(2, 2)), 4);
-    assert_eq!(ring_f32::far_steps(&Topology::single(4)), 0);
+    assert_eq!(ring_f32::inter_node_steps(&Topology::new(vec![0, 1, 0, 1])), 6);
+    assert_eq!(ring_f32::inter_node_steps(&nodes_of(2, 2)), 4);
+    assert_eq!(ring_f32::inter_node_steps(&Topology::single(4)), 0);
 }
 
 proptest! {
@@ -148,7 +153,8 @@ fn a_thousand_ranks_are_predicted_at_once() {
 fn ranks_that_are_looked_at_stand_for_the_others() {
     // A byte costs one second, everything else nothing: the prediction is the bytes of the busiest node.
     let bytes = Link { byte: 1.0, ..Link::default() };
-    let (near, far) = (Costs { near: bytes, ..Costs::default() }, Costs { far: bytes, ..Costs::default() });
+    let (intra_node, inter_node) =
+        (Costs { intra_node: bytes, ..Costs::default() }, Costs { inter_node: bytes, ..Costs::default() });
     let topology = nodes_of(6, 16);
     let blocks = 96 * 16;
     let plan = Plan { topology: &topology, blocks, segment: usize::MAX };
@@ -158,7 +164,7 @@ fn ranks_that_are_looked_at_stand_for_the_others() {
             let sent = topology.members(node).iter().flat_map(|rank| sends(*rank));
             sent.filter(|message| (topology.node_of(message.to) != node) == is_far).map(|m| 8 * m.words).sum()
         };
-        for (costs, is_far) in [(near, false), (far, true)] {
+        for (costs, is_far) in [(intra_node, false), (inter_node, true)] {
             let most = (0..topology.nodes()).map(|node| of_node(node, is_far)).max().unwrap_or(0) as f64;
             let predicted = costs.ternary(algorithm, &topology, blocks * 512);
             let ratio = if most == 0.0 { 1.0 + predicted } else { predicted / most };

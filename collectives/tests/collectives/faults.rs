@@ -8,7 +8,7 @@ use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::Lane;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::threads::{self, ThreadTransport};
-use ternflock_collectives::{Error, Transport, small};
+use ternflock_collectives::{Error, Transport, control};
 
 use crate::on;
 use crate::wrappers::Mortal;
@@ -184,7 +184,7 @@ fn floats_of_different_lengths_fail_instead_of_adding_strangers() {
 fn a_record_of_another_length_is_refused() {
     let outcomes = outcomes(3, |rank| {
         let record = vec![0; 1 + rank.rank() / 2];
-        small::all_gather(rank, &record).map(drop)
+        control::all_gather(rank, &record).map(drop)
     });
     assert!(
         outcomes.iter().any(|outcome| matches!(outcome, Err(Error::LengthMismatch { .. }))),

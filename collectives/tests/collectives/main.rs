@@ -1,14 +1,16 @@
 //! The collectives and the codec on ranks that are threads, for worlds and sizes drawn at random.
 
 mod all_reduce;
+mod average;
 mod codec;
+mod control;
 mod cost;
+mod examples;
 mod faults;
 mod integers;
 mod kernels;
 mod prediction;
 mod ring_f32;
-mod small;
 mod statistics;
 mod watch;
 mod wrappers;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ternflock_collectives::transport::watch::{Late, Watched};
 use ternflock_collectives::transport::{Lane, Wait, threads};
-use ternflock_collectives::{Error, Result, Transport, forward_transport, small};
+use ternflock_collectives::{Error, Result, Transport, control, forward_transport};
 
 /// Warnings come after this long, and a rank that is late is late by three times as much.
 const WARN_AFTER: Duration = Duration::from_millis(160);
@@ -86,7 +86,7 @@ fn the_late_rank_of_a_collective_that_is_not_a_ring_is_named_too() {
                 thread::sleep(LATE_BY);
             }
             let rank = transport.rank() as u64;
-            small::all_gather(transport, &[rank])
+            control::all_gather(transport, &[rank])
         });
         for (result, said) in outcomes {
             assert_eq!(result, Ok((0..7).collect()));

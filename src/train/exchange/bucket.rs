@@ -5,7 +5,7 @@ use std::ops::Range;
 use ternflock_collectives::all_reduce::{Plan, SEGMENT, ring_f32};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
 use ternflock_collectives::planes::{TERNARY, width};
-use ternflock_collectives::{Result, Transport, small};
+use ternflock_collectives::{Result, Transport, control};
 
 use super::{Agreed, Key, Local, Way};
 
@@ -174,7 +174,7 @@ impl Bucket {
     /// Bytes that `rank` sends for the bucket.
     pub fn formula_bytes(&self, way: &Way, rank: usize) -> u64 {
         let world = way.topology.world();
-        small::max_traffic(self.words.len(), world).bytes_sent
+        control::max_traffic(self.words.len(), world).bytes_sent
             + way.algorithm.traffic(self.plan(way), rank).bytes_sent
             + ring_f32::traffic(ring_f32::SEGMENT, self.packed.len(), world, rank).bytes_sent
     }

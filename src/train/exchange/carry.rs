@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use ternflock_collectives::Result;
-use ternflock_collectives::small::Maximum;
+use ternflock_collectives::control::Maximum;
 use ternflock_collectives::transport::{Lane, Transport, Wait};
 
 use super::bucket::Bucket;

@@ -98,11 +98,12 @@ fn decide(costs: &Costs, topology: &Topology, buckets: &[Sizes], is_ternary: boo
 /// "at 0.12 ms and 11.8 MB/s between nodes, ..."
 fn links(costs: &Costs, topology: &Topology) -> String {
     let say = |link: &Link, place| format!("{} and {} {place}", time(link.latency), rate(link.bandwidth()));
-    let (near, far) = (say(&costs.near, "within a node"), say(&costs.far, "between nodes"));
+    let (intra_node, inter_node) =
+        (say(&costs.intra_node, "within a node"), say(&costs.inter_node, "between nodes"));
     match topology.nodes() {
-        1 => format!("at {near}"),
-        nodes if nodes == topology.world() => format!("at {far}"),
-        _ => format!("at {far}, {near}"),
+        1 => format!("at {intra_node}"),
+        nodes if nodes == topology.world() => format!("at {inter_node}"),
+        _ => format!("at {inter_node}, {intra_node}"),
     }
 }
 
@@ -131,8 +132,8 @@ mod tests {
     use ternflock_job as job;
 
     const COSTS: Costs = Costs {
-        near: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },
-        far: Link { latency: 120e-6, message: 2e-6, byte: 1.0 / 11.8e6 },
+        intra_node: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },
+        inter_node: Link { latency: 120e-6, message: 2e-6, byte: 1.0 / 11.8e6 },
         encode: 1e-9,
         decode: 5e-10,
         copy: 1e-9,

@@ -17,7 +17,7 @@ use crate::WORLDS;
 use crate::ranks::on_ranks;
 
 pub const SEED: u64 = 11;
-const STEPS: u64 = 3;
+pub const STEPS: u64 = 3;
 const ALL: [&str; 6] = ["conv1/weight", "conv1/bias", "wide/weight", "wide/bias", "out/weight", "out/bias"];
 
 /// Tensors of 27, 3, 621, 23, 161 and 7 elements: none a multiple of a word, let alone of a block.
@@ -89,7 +89,7 @@ pub fn average(
 }
 
 /// What a rank is left with after each step. Every step sends what the formula says, to the byte.
-fn averages(job: &job::Exchange, mut world: World) -> Vec<Vec<f32>> {
+pub fn averages(job: &job::Exchange, mut world: World) -> Vec<Vec<f32>> {
     let (rank, size) = (world.rank(), world.size());
     let parameters = Parameters::new(&graph()).unwrap();
     let mut exchange = Exchange::new(job, SEED, &graph(), &parameters, Topology::single(size)).unwrap();

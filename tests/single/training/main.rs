@@ -7,6 +7,7 @@ mod digits;
 mod exchange;
 mod feedback;
 mod language;
+mod library;
 mod micro_batches;
 mod objective;
 mod own_job;

@@ -71,7 +71,8 @@ pub fn abort_on_panic() {
 /// The exit code of a Rust program that panics.
 const PANICKED: i32 = 101;
 
-fn is_running() -> bool {
+/// Whether MPI has started and not ended.
+pub(super) fn is_running() -> bool {
     environment::is_initialized() && !environment::is_finalized()
 }
 

@@ -1,5 +1,8 @@
 //! Ranks of an MPI job.
 //!
+//! [`MpiTransport::init`] starts MPI and joins `MPI_COMM_WORLD`. [`MpiTransport::over`] joins the ranks of a communicator
+//! that a program already has, for example a sub-communicator, or any communicator after another library has started MPI.
+//!
 //! Receives are matched as messages arrive, from any rank and whatever this rank is waiting for: a matched probe tells
 //! the exact length, so each message lands in a buffer of its own size, one of the wrong length is an error rather
 //! than a truncation, and transfers from several peers run side by side.
@@ -9,6 +12,7 @@ mod closing;
 mod launch;
 mod nodes;
 mod oversight;
+mod start;
 mod transfer;
 mod tuning;
 
@@ -20,10 +24,10 @@ use std::thread;
 use std::time::Duration;
 
 use mpi::environment::{self, Universe};
-use mpi::ffi;
-use mpi::topology::{Communicator, SimpleCommunicator};
-use mpi::traits::AsRaw;
+use mpi::topology::SimpleCommunicator;
 
+/// The MPI bindings that this crate is built with, for programs that hand it a communicator ([`MpiTransport::over`]).
+pub use ::mpi as rsmpi;
 pub use baseline::Baseline;
 pub use launch::{abort, abort_on_panic, library_version};
 pub use mpi::environment::Threading as ThreadLevel;
@@ -31,16 +35,17 @@ pub use oversight::{Call, OnCall};
 
 use closing::NoteCounts;
 use oversight::Oversight;
-use transfer::{Transfer, check};
+use transfer::Transfer;
 
 use super::pool::Pool;
 use super::{Lane, Transport, Wait};
 use crate::{Error, Result};
 
-/// This process as a rank of its MPI job. Only the thread that called [`MpiTransport::init`] can use it.
+/// This process as a rank of an MPI communicator. Only the thread that created the transport can use it.
 ///
-/// Dropping it ends MPI in this process, which on some libraries waits for the other ranks to do the same. A rank that
-/// leaves early because of an error should call [`abort`] instead.
+/// Dropping a transport that has started MPI ends MPI in this process, which on some libraries waits for the other ranks
+/// to do the same. Dropping a transport over an existing communicator leaves MPI running. A rank that leaves early
+/// because of an error should call [`abort`] instead.
 pub struct MpiTransport {
     rank: usize,
     nodes: Vec<usize>,
@@ -52,82 +57,14 @@ pub struct MpiTransport {
     /// Messages that have been matched and are on their way in, by sending rank and by lane, in order.
     arrivals: Vec<[VecDeque<Transfer>; Lane::ALL.len()]>,
     communicator: ManuallyDrop<SimpleCommunicator>,
-    universe: ManuallyDrop<Universe>,
+    /// None if somebody else has started MPI, and will end it.
+    universe: ManuallyDrop<Option<Universe>>,
     oversight: Oversight,
     thread_level: ThreadLevel,
     only_this_thread: PhantomData<*const ()>,
 }
 
 impl MpiTransport {
-    /// Starts MPI in this process with `MPI_THREAD_FUNNELED` and joins the job's world. Every wait of the transport lasts
-    /// at most `deadline`. Waits inside the library ([`Call`]) have no deadline. While this process is in such a call,
-    /// `on_call` is told how long the call has lasted, and may end the process.
-    ///
-    /// # Errors
-    /// [`Error::Init`] if MPI was started before, [`Error::Mpi`] if it fails, [`Error::Timeout`] if a rank does not say
-    /// which node it is on.
-    pub fn init(deadline: Duration, on_call: Option<OnCall>) -> Result<Self> {
-        Self::init_with(ThreadLevel::Funneled, deadline, on_call)
-    }
-
-    /// The same with another level of thread support. The library may offer less, or more:
-    /// [`MpiTransport::thread_level`] says what there is. Whatever it is, only one thread calls MPI.
-    ///
-    /// # Errors
-    /// Those of [`MpiTransport::init`].
-    pub fn init_with(level: ThreadLevel, deadline: Duration, on_call: Option<OnCall>) -> Result<Self> {
-        if !environment::is_initialized() {
-            // SAFETY: MPI starts where a program does. Threads that a library has started by then compute, or wait for work.
-            unsafe { tuning::set_defaults() };
-        }
-        let oversight = Oversight::new(on_call);
-        let enter = |call| {
-            let refused =
-                |error| Error::Init(format!("the thread that watches over it cannot be started: {error}"));
-            oversight.enter(call).map_err(refused)
-        };
-        let inside = enter(Call::Init)?;
-        let (universe, thread_level) = environment::initialize_with_threading(level).ok_or_else(|| {
-            Error::Init("this process has started it before, and it can only start once".into())
-        })?;
-        drop(inside);
-        launch::pause_after_start();
-        // Messages on a communicator of their own cannot be mistaken for those of other code in this process.
-        let inside = enter(Call::Duplicate)?;
-        let communicator = universe.world().duplicate();
-        drop(inside);
-        // SAFETY: the communicator is valid and this call keeps no pointer.
-        let code = unsafe { ffi::MPI_Comm_set_errhandler(communicator.as_raw(), ffi::RSMPI_ERRORS_RETURN) };
-        let rank = communicator.rank() as usize;
-        check(rank, "MPI_Comm_set_errhandler", code)?;
-        let inside = enter(Call::Split)?;
-        let (world, node) = (communicator.size() as usize, nodes::lowest_neighbour(&communicator));
-        drop(inside);
-        let mut transport = MpiTransport {
-            rank,
-            nodes: vec![0; world],
-            deadline,
-            pool: Pool::default(),
-            sends: Default::default(),
-            notes: NoteCounts::new(world),
-            arrivals: (0..world).map(|_| Default::default()).collect(),
-            communicator: ManuallyDrop::new(communicator),
-            universe: ManuallyDrop::new(universe),
-            oversight,
-            thread_level,
-            only_this_thread: PhantomData,
-        };
-        match nodes::of(&mut transport, node) {
-            Ok(nodes) => transport.nodes = nodes,
-            Err(error) => {
-                // The end does not wait once more for the ranks that have not come.
-                transport.deadline = Duration::ZERO;
-                return Err(error);
-            }
-        }
-        Ok(transport)
-    }
-
     /// Changes how long a wait may last, and returns how long it could until now: a start-up phase may need more
     /// patience than a training step.
     pub fn set_deadline(&mut self, deadline: Duration) -> Duration {
@@ -233,19 +170,22 @@ impl Transport for MpiTransport {
     }
 }
 
-/// Ends MPI if nothing is in flight. Otherwise MPI is left running, because ending it would wait for peers that will not
-/// come. The process then exits without ending MPI, and the launcher ends the whole job. The same happens if the watching
-/// thread cannot start.
+/// Frees the communicator if nothing is in flight, and ends MPI if this transport has started it. Otherwise both are left
+/// as they are, because to end them would wait for peers that will not come. The process then exits without ending MPI,
+/// and the launcher ends the whole job. The same happens if the watching thread cannot start.
 impl Drop for MpiTransport {
     fn drop(&mut self) {
-        if !thread::panicking() && self.close().unwrap_or(false) {
-            let oversight = self.oversight.clone();
-            let Ok(_inside) = oversight.enter(Call::Finalize) else { return };
-            // SAFETY: neither field is used again, and the communicator goes before the MPI it belongs to.
-            unsafe {
-                ManuallyDrop::drop(&mut self.communicator);
-                ManuallyDrop::drop(&mut self.universe);
-            }
+        // After MPI has ended, no function of it may be called.
+        if thread::panicking() || environment::is_finalized() || !self.close().unwrap_or(false) {
+            return;
+        }
+        let oversight = self.oversight.clone();
+        let call = if self.universe.is_some() { Call::Finalize } else { Call::Free };
+        let Ok(_inside) = oversight.enter(call) else { return };
+        // SAFETY: neither field is used again, and the communicator goes before the MPI it belongs to.
+        unsafe {
+            ManuallyDrop::drop(&mut self.communicator);
+            ManuallyDrop::drop(&mut self.universe);
         }
     }
 }

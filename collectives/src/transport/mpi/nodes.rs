@@ -4,7 +4,7 @@ use mpi::topology::{Communicator, Group, SimpleCommunicator};
 
 use super::MpiTransport;
 use crate::topology::Topology;
-use crate::{Result, small};
+use crate::{Result, control};
 
 /// The lowest of the ranks that share memory with this one. Collective: a [`Call::Split`](super::Call::Split).
 pub(super) fn lowest_neighbour(communicator: &SimpleCommunicator) -> u64 {
@@ -18,7 +18,7 @@ pub(super) fn lowest_neighbour(communicator: &SimpleCommunicator) -> u64 {
 /// The node of each rank, by rank, numbered in the order of first appearance, where this rank's node goes by the number
 /// `name`. Collective.
 pub(super) fn of(transport: &mut MpiTransport, name: u64) -> Result<Vec<usize>> {
-    let names = small::all_gather(transport, &[name])?;
+    let names = control::all_gather(transport, &[name])?;
     let topology = Topology::new(names.into_iter().map(|name| name as usize).collect());
     Ok((0..topology.world()).map(|rank| topology.node_of(rank)).collect())
 }

@@ -20,6 +20,8 @@ pub enum Call {
     Split,
     /// `MPI_Allreduce`, which the benchmarks measure.
     Allreduce,
+    /// `MPI_Comm_free`, at the end of a transport over an existing communicator.
+    Free,
     /// `MPI_Finalize`.
     Finalize,
 }
@@ -38,6 +40,7 @@ impl fmt::Display for Call {
             Call::Duplicate => "MPI_Comm_dup",
             Call::Split => "MPI_Comm_split_type",
             Call::Allreduce => "MPI_Allreduce",
+            Call::Free => "MPI_Comm_free",
             Call::Finalize => "MPI_Finalize",
         })
     }

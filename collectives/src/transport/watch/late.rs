@@ -1,4 +1,4 @@
-//! What is said about a rank that is late.
+//! The report of a late rank.
 
 use std::fmt;
 
@@ -7,24 +7,24 @@ use super::super::Act;
 /// A wait that has lasted long, and the rank that it is down to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Late {
-    /// The rank that waits and says this.
+    /// The rank that waits and reports this.
     pub rank: usize,
     /// The rank it waits for, which may itself be waiting.
     pub peer: usize,
-    /// What that one has to do.
+    /// What that rank has to do.
     pub act: Act,
-    /// What the awaited message is about, as [`Transport::set_context`](crate::Transport::set_context) was told.
+    /// What the awaited message is about, from [`Transport::set_context`](crate::Transport::set_context).
     pub context: String,
-    /// The rank that all wait for in the end, itself waiting for nobody; none if ranks wait for each other in a circle.
+    /// The rank at the end of the chain of waits, which waits for nobody. None if ranks wait for each other in a circle.
     pub late: Option<usize>,
     /// The host that rank runs on; empty if there is none.
     pub host: String,
     /// How long the wait has lasted.
     pub seconds: f64,
-    /// How long a wait may last; one that has lasted so long is an error.
+    /// How long a wait may last before it is an error.
     pub deadline_seconds: f64,
-    /// Whether no lower rank is known to have waited as long, or at least half as long: one voice for all ranks is
-    /// enough, unless it is that of a rank whose waits keep ending before it speaks.
+    /// Whether no lower rank is known to have waited at least half as long. A program that prints one warning for all ranks
+    /// prints it on this one.
     pub is_lowest: bool,
 }
 

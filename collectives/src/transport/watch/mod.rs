@@ -1,11 +1,11 @@
-//! Naming the rank that all others wait for.
+//! Names the rank that all others wait for.
 //!
-//! In a ring a rank waits for the one before it, which waits for the one before that: of all of them only one is late,
-//! the one that does not wait. So ranks that have waited for some time tell all others whom they wait for (a *note*),
-//! and whoever wants to name the late rank follows the notes from its own peer to the first rank that has sent none.
+//! In a ring, a rank waits for the one before it, which waits for the one before that. Only one of them is late: the one
+//! that does not wait. So ranks that have waited for some time tell all others which rank they wait for (a *note*). To name
+//! the late rank, a rank follows the notes from its own peer to the first rank that has sent none.
 //!
-//! A rank speaks when it has waited an eighth of `warn_after`, and then each time it has waited twice as long, so that a
-//! stall costs few messages however long it lasts; and once more when it goes on.
+//! A rank sends its first note when it has waited an eighth of `warn_after`, and another each time the wait has doubled, so
+//! a stall costs few messages however long it lasts. It sends a last one when the wait ends.
 
 mod late;
 mod notes;

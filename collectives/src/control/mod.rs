@@ -1,7 +1,7 @@
-//! Collectives for a few words, where the number of messages in a row counts and their size does not.
+//! Control messages: collectives for a few words, whose time is that of the longest chain of messages.
 //!
-//! All of them take `ceil(log2 P)` rounds for any P. In round `k` a rank exchanges with those `2^k` away, so knowledge
-//! doubles its reach each round.
+//! All of them take `ceil(log2 P)` rounds for any P. In round `k` a rank exchanges with the ranks `2^k` away, so what it
+//! knows doubles its reach each round.
 
 mod maximum;
 
@@ -79,7 +79,7 @@ pub fn broadcast(transport: &mut dyn Transport, words: &mut Vec<u64>) -> Result<
     transport.flush()
 }
 
-/// Makes sure that `value` is the same on all ranks. `what` says what it is, for the message of a refusal.
+/// Makes sure that `value` is the same on all ranks. `what` names it in the error.
 ///
 /// # Errors
 /// [`Error::Disagree`], the same on every rank; those of [`all_gather`].

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use ternflock_collectives::transport::Transport;
 use ternflock_collectives::transport::meter::Traffic;
-use ternflock_collectives::{Error, small};
+use ternflock_collectives::{Error, control};
 
 use crate::{on_ranks, random};
 
@@ -17,12 +17,12 @@ proptest! {
             (0..length).map(|index| (0..world).map(|rank| input(rank)[index]).max().unwrap_or(0)).collect();
         let results = on_ranks(world, |rank| {
             let mut values = input(rank.rank());
-            small::max(rank, &mut values).expect("max runs");
+            control::max(rank, &mut values).expect("max runs");
             values
         });
         for (values, traffic) in results {
             prop_assert_eq!(values, expected.clone());
-            prop_assert_eq!(traffic, small::max_traffic(length, world));
+            prop_assert_eq!(traffic, control::max_traffic(length, world));
             prop_assert_eq!(traffic.messages_sent, (world as f64).log2().ceil() as u64);
         }
     }
@@ -35,11 +35,11 @@ proptest! {
         let expected: Vec<u64> = (0..world).flat_map(record).collect();
         let results = on_ranks(world, |rank| {
             let record = record(rank.rank());
-            small::all_gather(rank, &record).expect("all-gather runs")
+            control::all_gather(rank, &record).expect("all-gather runs")
         });
         for (records, traffic) in results {
             prop_assert_eq!(records, expected.clone());
-            prop_assert_eq!(traffic, small::all_gather_traffic(length, world));
+            prop_assert_eq!(traffic, control::all_gather_traffic(length, world));
             prop_assert_eq!(traffic.bytes_sent, 8 * (length * (world - 1)) as u64);
         }
     }
@@ -51,7 +51,7 @@ proptest! {
                 0 => random(1, 0).take(length).collect(),
                 other => vec![7; other],
             };
-            small::broadcast(rank, &mut words).expect("broadcast runs");
+            control::broadcast(rank, &mut words).expect("broadcast runs");
             words
         });
         let expected: Vec<u64> = random(1, 0).take(length).collect();
@@ -68,7 +68,7 @@ fn floats_as_bits_have_the_maximum_of_the_floats() {
     let scales = [0.0, f32::from_bits(1), 1e-30, 0.5, 3e38];
     let results = on_ranks(scales.len(), |rank| {
         let mut values = [scales[rank.rank()].to_bits()];
-        small::max(rank, &mut values).expect("max runs");
+        control::max(rank, &mut values).expect("max runs");
         f32::from_bits(values[0])
     });
     assert!(results.iter().all(|(scale, _)| *scale == 3e38));
@@ -77,11 +77,11 @@ fn floats_as_bits_have_the_maximum_of_the_floats() {
 #[test]
 fn a_disagreement_names_the_same_two_ranks_everywhere() {
     for world in 1..=6 {
-        let equal = on_ranks(world, |rank| small::agree(rank, "the hash of the job", 5));
+        let equal = on_ranks(world, |rank| control::agree(rank, "the hash of the job", 5));
         assert!(equal.iter().all(|(result, _)| *result == Ok(())));
         let differ = on_ranks(world, |rank| {
             let value = (rank.rank() / 3) as u64;
-            small::agree(rank, "the hash of the job", value)
+            control::agree(rank, "the hash of the job", value)
         });
         let error =
             Error::Disagree { what: "the hash of the job".into(), rank: 0, value: 0, peer: 3, peer_value: 1 };

@@ -1,4 +1,4 @@
-//! The maximum over all ranks, at once or beside other messages.
+//! The maximum over all ranks, in one call or overlapped with other messages.
 
 use std::time::Instant;
 

@@ -1,13 +1,14 @@
-//! Adding what peers send, a segment at a time: a segment and its sums stay in the cache however many peers there are.
+//! Adds the partial sums of several peers, one segment at a time: a segment and its sums stay in the cache however many
+//! peers there are.
 
 use super::work::Work;
 use crate::kernels;
 use crate::planes::{WORDS, width, words};
 use crate::{Result, Transport};
 
-/// A sum that a peer sends.
+/// A partial sum that a peer sends.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+pub(super) struct PartialSum {
     /// The rank it comes from.
     pub from: usize,
     /// How many ranks it is a sum over.
@@ -15,11 +16,11 @@ pub(super) struct Part {
 }
 
 /// The sum of `own`, which is over `ranks` ranks, and of the next message of each of `parts`, taken in their order.
-pub(super) fn collect(
+pub(super) fn reduce_parts(
     transport: &mut dyn Transport,
     own: &[u64],
     ranks: usize,
-    mut parts: impl Iterator<Item = Part>,
+    mut parts: impl Iterator<Item = PartialSum>,
 ) -> Result<Vec<u64>> {
     let blocks = own.len() / (width(ranks) * WORDS);
     let Some(first) = parts.next() else {
@@ -50,8 +51,13 @@ fn add(transport: &mut dyn Transport, a: &[u64], a_ranks: usize, b: &[u64], b_ra
     sum
 }
 
-/// The additions of one [`collect`] of `blocks` blocks.
-pub(super) fn count(work: &mut Work, blocks: usize, ranks: usize, parts: impl Iterator<Item = Part>) {
+/// The additions of one [`reduce_parts`] of `blocks` blocks.
+pub(super) fn count_additions(
+    work: &mut Work,
+    blocks: usize,
+    ranks: usize,
+    parts: impl Iterator<Item = PartialSum>,
+) {
     let mut covered = ranks;
     for part in parts {
         covered += part.ranks;
