@@ -7,6 +7,7 @@ mod bench;
 mod checkpoints;
 mod compress;
 mod data;
+mod docs;
 mod files;
 mod help;
 mod infer;
