@@ -68,10 +68,12 @@ test: ## Run all tests, the parallel ones under mpirun included; MPI=mpich does 
 	./setup.sh test
 	cargo test --release --workspace
 
-lint: ## Check format, lints and documentation
+lint: ## Check format, lints and documentation; scripts, spelling and dependencies where the tools are installed
+	./setup.sh lint
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --workspace
+	.ci/lint
 
 # Pages outside docs/ stay Markdown, where mdBook takes every .md for one of its own.
 book: ## Build the documentation as a book, into book/, if mdBook is installed (cargo install mdbook --locked)
