@@ -54,8 +54,13 @@ fn the_commands_of_the_readme_run() {
 #[test]
 fn the_commands_of_the_tutorial_run() {
     let place = checkout();
-    let pages =
-        ["tutorial/first-run", "tutorial/resume", "tutorial/ranks", "tutorial/small-network", "how-to/low-rank"];
+    let pages = [
+        "tutorial/first-run",
+        "tutorial/resume",
+        "tutorial/ranks",
+        "tutorial/small-network",
+        "how-to/low-rank",
+    ];
     for page in pages {
         assert!(run(&place, &format!("docs/{page}.md")) > 0, "{page}");
     }
