@@ -52,7 +52,7 @@ fn the_commands_of_the_readme_run() {
 
 /// In one place, because later pages use the runs of earlier ones. The last page of the tutorial needs a cluster.
 #[test]
-fn the_commands_of_the_tutorial_run() {
+fn the_commands_of_the_tutorial_and_of_guides_run() {
     let place = checkout();
     let pages = [
         "tutorial/first-run",
@@ -60,6 +60,8 @@ fn the_commands_of_the_tutorial_run() {
         "tutorial/ranks",
         "tutorial/small-network",
         "how-to/low-rank",
+        "how-to/large-batches",
+        "how-to/predict",
     ];
     for page in pages {
         assert!(run(&place, &format!("docs/{page}.md")) > 0, "{page}");
