@@ -41,7 +41,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup build train test lint bench cluster cluster-up cluster-down faults fuzz reproduce clean
+.PHONY: help setup build train test lint book bench cluster cluster-up cluster-down faults fuzz reproduce clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,10 +68,21 @@ test: ## Run all tests, the parallel ones under mpirun included; MPI=mpich does 
 	./setup.sh test
 	cargo test --release --workspace
 
-lint: ## Check format, lints and documentation
+lint: ## Check format, lints and documentation; scripts, spelling and dependencies where the tools are installed
+	./setup.sh lint
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --workspace
+	.ci/lint
+
+# Pages outside docs/ stay Markdown, where mdBook takes every .md for one of its own.
+book: ## Build the documentation as a book, into book/, if mdBook is installed (cargo install mdbook --locked)
+	@if command -v mdbook > /dev/null; then \
+		mdbook build docs && \
+		find book -name '*.html' -exec sed -i -E 's#(href="[./]*/(CONTRIBUTING|SECURITY))\.html#\1.md#g' {} +; \
+	else \
+		echo "make book: mdBook is not installed, so no book is built (cargo install mdbook --locked)" >&2; \
+	fi
 
 bench: build ## Time the codec and training steps on one core, and all-reduces between NP=2 ranks
 	$(TERNFLOCK) bench codec

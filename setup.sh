@@ -3,8 +3,8 @@
 # On Debian and Ubuntu it installs what is missing by apt, with sudo when not root. Elsewhere, or without the right to
 # install, it names what is missing with the commands that bring it, and ends with 3. `./setup.sh cluster` brings what
 # `make cluster` wants, to root on Debian alone: elsewhere it does without. `./setup.sh fuzz` installs what `make fuzz`
-# needs, where it can. `./setup.sh has-data` only checks whether Fashion-MNIST is here. MPI=mpich in the environment
-# installs MPICH instead of Open MPI; a machine can have both.
+# needs, and `./setup.sh lint` what `make lint` runs on scripts, where it can. `./setup.sh has-data` only checks whether
+# Fashion-MNIST is here. MPI=mpich in the environment installs MPICH instead of Open MPI; a machine can have both.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -17,6 +17,7 @@ BUILD_PACKAGES=("${MPI_PACKAGES[@]}" libhdf5-dev libopenblas-dev libclang-dev pk
     ca-certificates)
 TEST_PACKAGES=(hdf5-tools python3-h5py)
 CLUSTER_PACKAGES=(iproute2 util-linux munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins)
+LINT_PACKAGES=(shellcheck)
 DATA_PACKAGE=dataset-fashion-mnist
 MISSING=3
 
@@ -171,6 +172,13 @@ setup_cluster() {
     fi
 }
 
+# Without it, `make lint` skips the scripts.
+setup_lint() {
+    if ! has shellcheck && has apt-get && has dpkg-query && may_install; then
+        install_packages "${LINT_PACKAGES[@]}" || say "apt did not install ${LINT_PACKAGES[*]}"
+    fi
+}
+
 # libFuzzer and the sanitizers need a nightly compiler; libFuzzer itself is C++. Without them, fuzzing is skipped.
 setup_fuzz() {
     if has apt-get && has dpkg-query && may_install && ! has c++; then
@@ -190,7 +198,8 @@ main() {
         has-data) has_data; return ;;
         cluster) setup_cluster; return ;;
         fuzz) setup_fuzz; return ;;
-        *) say "usage: ./setup.sh [test | cluster | fuzz | has-data]"; exit 2 ;;
+        lint) setup_lint; return ;;
+        *) say "usage: ./setup.sh [test | cluster | fuzz | lint | has-data]"; exit 2 ;;
     esac
     if has apt-get && has dpkg-query && may_install; then
         setup_debian "$1"

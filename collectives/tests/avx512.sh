@@ -14,7 +14,7 @@ work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
 
 # The machine's only program is the test binary, with its libraries.
 cargo test --release -p ternflock-collectives --test collectives --no-run
-binary=$(ls -t target/release/deps/collectives-* | grep -v '\.d$' | head -n 1)
+binary=$(find target/release/deps -name 'collectives-*' ! -name '*.d' -printf '%T@ %p\n' | sort -rn | head -n 1 | cut -d' ' -f2-)
 root=$work/root
 mkdir -p "$root"/{bin,proc,tmp} "$work/cd/isolinux"
 strip -o "$root/bin/tests" "$binary"

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what sources this uses the values
 # Sourced by what runs inside a cluster's namespaces, with STATE and DIRECTORY set: who the hosts are, and how to run on one.
 
 NET=10.213.77

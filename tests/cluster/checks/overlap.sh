@@ -3,7 +3,7 @@
 # BATCH samples a host (64 unless said): what can be hidden is what is computed.
 
 check_overlap() {
-  local rounds=${ROUNDS:-5} batch=${BATCH:-64} steps=${STEPS:-100} job=jobs/lenet-fashion.toml round overlap out=${OUT:-$WORK}
+  local rounds=${ROUNDS:-5} batch=${BATCH:-64} steps=${STEPS:-100} job=jobs/lenet-fashion.toml round overlap when out=${OUT:-$WORK}
   if ! ./setup.sh has-data; then
     job=jobs/lenet-digits.toml
     say "there is no Fashion-MNIST here: $job"
@@ -12,7 +12,9 @@ check_overlap() {
   rm -f "$out"/overlap-*
   for ((round = 1; round <= rounds; round++)); do
     for overlap in true false; do
-      train "$HOSTS" "$job" "$WORK/overlap" --set exchange.overlap=$([[ $overlap == true ]] && echo always || echo never) --set train.steps="$steps" \
+      when=never
+      [[ $overlap == false ]] || when=always
+      train "$HOSTS" "$job" "$WORK/overlap" --set exchange.overlap=$when --set train.steps="$steps" \
         --set train.global_batch=$((batch * HOSTS)) \
         --set train.log_every=$((steps / 5)) --set train.eval_every=0 --set checkpoint.every=0 > "$WORK/log" 2>&1 ||
         { cat "$WORK/log" >&2; return 1; }

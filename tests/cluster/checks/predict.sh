@@ -5,6 +5,7 @@
 
 check_predict() {
   local rounds=${ROUNDS:-2} out=${OUT:-$WORK} rate hosts job round
+  # shellcheck disable=SC2153 # run.sh sets it
   ((HOSTS >= 8)) || fail "needs HOSTS=8"
   mkdir -p "$out"
   rm -f "$out"/predicted-* "$out"/measured-*

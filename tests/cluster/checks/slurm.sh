@@ -180,6 +180,7 @@ goes_on_elsewhere() {
 
 # An array of two runs, a task each.
 sweeps() {
+  # shellcheck disable=SC2054 # the comma belongs to the value
   local id words=(jobs/lenet-digits.toml --seeds 1,2 --set train.epochs=1 --into "$WORK/sweep")
   id=$(TERNFLOCK_SITE=$WORK/site.env slurm_head sbatch --parsable --array=0-1 --output="$WORK/sweep-%a.log" slurm/sweep.sbatch "${words[@]}")
   within $AGAIN_S has_left "$id" || complain sweep-0 "$id" "has not ended"

@@ -80,19 +80,17 @@ fn what_cannot_be_done_is_said() {
     }
 }
 
-/// Runs the commands of README's section on small networks, verbatim and in order, in a directory that has the jobs.
-/// Each file is smaller than the one before.
+/// Runs the commands of the guide to small networks, verbatim and in order, in a directory that has the jobs. Each file is
+/// smaller than the one before.
 #[test]
-fn the_demonstration_of_the_readme_compresses() {
+fn the_demonstration_of_the_guide_compresses() {
     let place = Place::new();
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     for job in ["lenet-digits-small.toml", "lenet-digits.toml"] {
         place.write(&format!("jobs/{job}"), fs::read(root.join("jobs").join(job)).unwrap());
     }
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let section = readme.split("\n## ").find(|section| section.starts_with("Small networks")).unwrap();
-    let commands: Vec<&str> =
-        section.lines().filter_map(|line| line.strip_prefix("    ternflock ")).collect();
+    let guide = fs::read_to_string(root.join("docs/how-to/small-networks.md")).unwrap();
+    let commands: Vec<&str> = guide.lines().filter_map(|line| line.strip_prefix("ternflock ")).collect();
     assert!(commands.len() >= 5 && commands[0].starts_with("train "), "{commands:?}");
     let mut compressed = 0;
     for command in commands {

@@ -8,6 +8,7 @@ mod checkpoints;
 mod compress;
 mod data;
 mod export;
+mod docs;
 mod files;
 mod help;
 mod infer;
