@@ -1,8 +1,9 @@
 //! What every floor above stands on: [`error`], [`io`], which opens files, random numbers ([`rng`]), [`clock`], [`text`] for
-//! people, and what the operating system allows ([`cgroup`], [`child`]).
+//! people, and what the operating system allows ([`available`], [`cgroup`], [`child`]).
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
+pub mod available;
 pub mod cgroup;
 pub mod child;
 pub mod clock;

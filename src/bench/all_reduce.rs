@@ -14,9 +14,9 @@ use super::contender::Contender;
 use super::report::{Case, Report};
 use super::vectors::Vectors;
 use super::{Interference, Watch, median, memory, quantile};
+use ternflock_base::available::available_bytes;
 use ternflock_base::error::{Error, Kind, Result};
 use ternflock_base::text::plural;
-use ternflock_nn::available_bytes;
 
 /// The ranks between which is measured.
 pub struct Ranks {

@@ -9,9 +9,9 @@ use ternflock_collectives::kernels::{self, Kernels, Sums};
 use ternflock_collectives::planes::{BLOCK, TERNARY, words};
 
 use super::{CLIP_SIGMA, Interference, Watch, gradient, median, memory, stream};
+use ternflock_base::available::available_bytes;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
-use ternflock_nn::available_bytes;
 
 /// Medians of the codec's times, in seconds.
 #[derive(Clone, Debug, Serialize)]

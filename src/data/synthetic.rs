@@ -2,10 +2,10 @@
 //! and noise, half and half, so that a network has something to learn.
 
 use super::{Dataset, Images};
+use ternflock_base::available::available_bytes;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::Synthetic;
-use ternflock_nn::available_bytes;
 
 /// The parts of a data set and their patterns have random numbers of their own.
 #[derive(Clone, Copy)]

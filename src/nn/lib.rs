@@ -11,7 +11,6 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
-mod available;
 mod clock;
 pub mod coupling;
 pub mod graph;
@@ -26,7 +25,6 @@ pub mod shape;
 mod size;
 pub mod spec;
 
-pub use available::available_bytes;
 pub use clock::Clock;
 pub use coupling::Coupling;
 pub use graph::{Graph, Node};

@@ -1,9 +1,9 @@
 //! What a network needs, and whether the machine has it: asked before anything is allocated.
 
-use super::available::Available;
 use super::graph::Graph;
 use super::parameters::{Parameter, count, statistics_table, table};
 use super::size::elements;
+use ternflock_base::available::Available;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 
@@ -100,7 +100,9 @@ fn check_bytes(available: Available, what: &str, needed: u128, ranks: usize, rem
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Parameters, Shape, available_bytes};
+    use ternflock_base::available::available_bytes;
+
+    use crate::{Parameters, Shape};
 
     /// Of 4 x 10^6 parameters, a rank's share of the memory that is free is what decides.
     #[test]

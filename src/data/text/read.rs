@@ -10,10 +10,10 @@ use super::room::{Allow, Room};
 use super::tokens::tokens;
 use super::{TextFeed, TextSet, Vocabulary};
 use crate::{files, open, registry};
+use ternflock_base::available::available_bytes;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::read_start;
 use ternflock_job::{Data, Text};
-use ternflock_nn::available_bytes;
 
 /// The parts of a language data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

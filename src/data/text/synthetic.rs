@@ -6,10 +6,10 @@
 //! shorter one.
 
 use super::{Part, TextFeed, TextSet};
+use ternflock_base::available::available_bytes;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::SyntheticText;
-use ternflock_nn::available_bytes;
 
 /// The successors have random numbers of their own, beside those of the parts.
 const SUCCESSORS: u16 = 3;

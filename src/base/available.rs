@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use ternflock_base::cgroup::{Group, Version, groups};
-use ternflock_base::io::read_system;
+use crate::cgroup::{Group, Version, groups};
+use crate::io::read_system;
 
 /// The names of a group's files.
 struct Files {
