@@ -15,4 +15,5 @@ pub use {
     ternflock_landscape as landscape, ternflock_models as models, ternflock_nn as nn,
     ternflock_optim as optim, ternflock_predict as predict, ternflock_report as report,
     ternflock_smoothout as smoothout, ternflock_tensor as tensor, ternflock_train as train,
+    ternflock_world as world,
 };

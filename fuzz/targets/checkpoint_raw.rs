@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ternflock::checkpoint::load;
+use ternflock_checkpoint::load;
 use ternflock_fuzz::{HEADER, line, write};
 
 fuzz_target!(|file: &[u8]| {
@@ -12,6 +12,8 @@ fuzz_target!(|file: &[u8]| {
         const STALE: &[u8] = b"\x01\0\0\0\0\0\0\0\x88\0\0\0\0\0\0\0\xa8\x02\0\0\0\0\0\0";
         let mut tidied = file[HEADER..].to_vec();
         tidied[72..96].copy_from_slice(STALE);
-        assert!(file.starts_with(line(&file[HEADER..]).as_bytes()) || file.starts_with(line(&tidied).as_bytes()));
+        assert!(
+            file.starts_with(line(&file[HEADER..]).as_bytes()) || file.starts_with(line(&tidied).as_bytes())
+        );
     }
 });

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ternflock::checkpoint::load;
+use ternflock_checkpoint::load;
 use ternflock_fuzz::{HEADER, sealed, write};
 
 fuzz_target!(|file: &[u8]| {
@@ -10,7 +10,7 @@ fuzz_target!(|file: &[u8]| {
     let path = write("sealed.h5", &sealed(content));
     if let Ok(snapshot) = load(&path) {
         // The snapshot contains nothing that was not in the file.
-        let elements = |tensors: &[ternflock::checkpoint::Tensor]| -> usize {
+        let elements = |tensors: &[ternflock_checkpoint::Tensor]| -> usize {
             tensors.iter().map(|tensor| tensor.values.len()).sum()
         };
         let slots = snapshot.optimizer.iter().map(|slot| elements(&slot.tensors));

@@ -4,7 +4,7 @@
 use std::sync::Once;
 
 use libfuzzer_sys::fuzz_target;
-use ternflock::data::open;
+use ternflock_data::open;
 use ternflock_fuzz::{directory, write};
 
 const RECORDS: usize = 10_000;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ternflock::nn::Graph;
+use ternflock_nn::Graph;
 
 fuzz_target!(|text: &str| {
     if let Ok(graph) = Graph::from_json(text) {

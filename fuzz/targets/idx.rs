@@ -2,11 +2,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ternflock::data::open;
+use ternflock_data::open;
 use ternflock_fuzz::{directory, write};
 
-const FILES: [&str; 4] =
-    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+const FILES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
 
 fuzz_target!(|input: &[u8]| {
     let Some((lengths, mut rest)) = input.split_first_chunk::<6>() else { return };

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ternflock::job::{self, Job};
+use ternflock_job::{self as job, Job};
 
 fuzz_target!(|input: &str| {
     let (sets, lines): (Vec<&str>, Vec<&str>) = input.lines().partition(|line| line.starts_with("--set "));

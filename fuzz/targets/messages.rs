@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use ternflock::train::World;
 use ternflock_collectives::all_reduce::{Algorithm, Plan, ring_f32};
 use ternflock_collectives::simulated::Recorder;
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::Lane;
 use ternflock_collectives::{Error, Result, Transport, codec, control, forward_transport, planes};
+use ternflock_world::World;
 
 /// All other ranks, simulated from the input.
 struct Peers {

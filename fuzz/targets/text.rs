@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ternflock::data::{Part, Texts};
-use ternflock::job;
+use ternflock_data::{Part, Texts};
 use ternflock_fuzz::write;
+use ternflock_job as job;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&how, text)) = input.split_first() else { return };

@@ -25,9 +25,10 @@ use ternflock_nn::{Graph, Tally, check_memory};
 use ternflock_report::json::to_value;
 use ternflock_report::{Count, Score, Speed, Task};
 use ternflock_train::{
-    EVALUATION_BATCH, Evaluator, Patience, VALIDATION, World, check_split, difference, evaluate, hash_values,
-    logits, most_on_a_node, open_test_set, open_training_set, open_validation_set, place, restore_network,
+    EVALUATION_BATCH, Evaluator, VALIDATION, check_split, difference, evaluate, hash_values, logits,
+    most_on_a_node, open_test_set, open_training_set, open_validation_set, place, restore_network,
 };
+use ternflock_world::{Patience, World};
 
 /// Evaluates the checkpoint on the test set, or on the validation set if asked to. The ranks share the samples.
 pub fn main(arguments: &Eval) -> ExitCode {

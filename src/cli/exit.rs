@@ -10,7 +10,7 @@ use super::streams::log;
 pub use ternflock_base::error::INTERRUPTED;
 use ternflock_base::error::{Error, Kind};
 use ternflock_bench::Ranks;
-use ternflock_train::World;
+use ternflock_world::World;
 
 /// The exit code of a command that did its work but could not print the result: EX_IOERR of BSD.
 pub const UNPRINTED: u8 = 74;

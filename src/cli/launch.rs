@@ -16,7 +16,7 @@ use super::streams::log;
 use ternflock_base::error::Error;
 use ternflock_bench::Ranks;
 use ternflock_job::Exchange;
-use ternflock_train::{Late, Patience, World};
+use ternflock_world::{Late, Patience, World};
 
 /// Joins the ranks that the launcher has started, which wait for each other with `patience`.
 ///

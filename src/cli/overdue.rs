@@ -11,7 +11,7 @@ use super::signals::Signals;
 use super::streams::last_words;
 use ternflock_base::error::Kind;
 use ternflock_base::io::read_system;
-use ternflock_train::{Call, OnCall, Patience};
+use ternflock_world::{Call, OnCall, Patience};
 
 /// How long output may take to reach the launcher, which may lose it once the process ends.
 pub const UNTIL_HEARD: Duration = Duration::from_millis(500);

@@ -17,7 +17,8 @@ use ternflock_bench::Contender;
 use ternflock_bench::scaling::{Mode, plot_rates};
 use ternflock_job::{Exchange, Loaded};
 use ternflock_predict::{Link, Network, Plan, Prediction, Verdict, job_of, predict};
-use ternflock_train::{self as train, Patience, World};
+use ternflock_train::{self as train};
+use ternflock_world::{Patience, World};
 
 /// Measures these ranks and predicts; prints tables, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {

@@ -16,9 +16,8 @@ use super::terminal::Terminal;
 use ternflock_base::error::{Error, Result};
 use ternflock_job::{Exchange, Loaded};
 use ternflock_report::{Score, Summary};
-use ternflock_train::{
-    End, Options, Patience, RunDir, TEST, load, load_to_resume, patience, run, run_of_job,
-};
+use ternflock_train::{End, Options, RunDir, TEST, load, load_to_resume, patience, run, run_of_job};
+use ternflock_world::Patience;
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
 pub fn main(arguments: &Train) -> ExitCode {

@@ -26,7 +26,8 @@ use ternflock_base::text::plural;
 use ternflock_bench::scaling::{Mode, Point, Scaling};
 use ternflock_bench::{Contender, Interference, Watch};
 use ternflock_job::Loaded;
-use ternflock_train::{World, overlaps};
+use ternflock_train::overlaps;
+use ternflock_world::World;
 
 /// What is predicted.
 #[derive(Clone, Debug)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use ternflock_base::error::{Error, Result};
 use ternflock_bench::Contender;
 use ternflock_job::{Exchange, Gradients, Loaded};
-use ternflock_train::{Sizes, Trainer, World, prepare};
+use ternflock_train::{Sizes, Trainer, prepare};
+use ternflock_world::World;
 
 /// A step of a rank up to its gradients, and from their means to new parameters.
 #[derive(Clone, Debug)]

@@ -6,12 +6,12 @@
 use std::ops::Range;
 
 use super::batch::Batch;
-use super::world::World;
 use ternflock_base::error::Result;
 use ternflock_checkpoint::Tensor;
 use ternflock_data::shard;
 use ternflock_nn::Network;
 use ternflock_nn::layer::Carried;
+use ternflock_world::World;
 
 /// Zeroes all that `network` carries.
 pub fn reset(network: &mut Network) {

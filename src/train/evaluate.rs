@@ -1,11 +1,11 @@
 //! Evaluation: every sample counted exactly once, over all ranks.
 
 use super::carried;
-use super::world::World;
 use ternflock_base::error::Result;
 use ternflock_data::{EvaluationFeed, shard};
 use ternflock_nn::layer::Mode;
 use ternflock_nn::{Network, Tally, softmax_cross_entropy};
+use ternflock_world::World;
 
 /// Evaluation of images runs in batches of at least this many, however small a rank's share of a training batch is. Text is
 /// evaluated in batches of as many columns as the network was built for: its logits take too much memory to have more.

@@ -39,7 +39,6 @@ mod surgery;
 mod trained_on;
 mod trainer;
 mod verdict;
-mod world;
 
 pub use construct::{
     TEST, VALIDATION, build_graph, load, load_again, logits, open_feeds, open_test_set, open_training_set,
@@ -61,4 +60,3 @@ pub use start::prepare;
 pub use state::{restore_network, restore_parameters};
 pub use trained_on::{check_split, difference};
 pub use trainer::Trainer;
-pub use world::{Call, Late, OnCall, Patience, Report, World};

@@ -3,13 +3,13 @@
 
 use super::carried;
 use super::evaluate::sum_tallies;
-use super::world::World;
 use ternflock_base::error::{Error, Result};
 use ternflock_data::{Chunk, EvaluationFeed, shard};
 use ternflock_landscape as landscape;
 use ternflock_nn::layer::Mode;
 use ternflock_nn::{NO_LABEL, Network, Shape, Tally, softmax_cross_entropy};
 use ternflock_tensor::add_scaled;
+use ternflock_world::World;
 
 /// The mean loss a sample, or a token.
 pub struct Objective<'a> {

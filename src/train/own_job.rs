@@ -10,13 +10,13 @@ use super::find_run::find;
 use super::run::Options;
 use super::run_dir::{RUNS, RunDir};
 use super::run_record::RunRecord;
-use super::world::{Patience, World};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::read_text;
 use ternflock_checkpoint::Store;
 use ternflock_job::MOST_BYTES;
 use ternflock_job::{self as job, Difference, Job, Loaded};
 use ternflock_report::{Last, Status, last};
+use ternflock_world::{Patience, World};
 
 /// A run that is resumed.
 pub(super) struct TakenUp {

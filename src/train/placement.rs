@@ -5,11 +5,11 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::world::World;
 use ternflock_base::cgroup::{CpuQuota, cpu_quota};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 use ternflock_tensor::{Chosen, Trouble, blas, blas_default_threads, set_threads};
+use ternflock_world::World;
 
 /// Where the ranks run, and what follows from it.
 #[derive(Clone, Debug, PartialEq)]

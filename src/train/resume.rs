@@ -9,7 +9,6 @@ use super::state::{restore, take_parameters, what_becomes_of_residuals};
 use super::statistics;
 use super::surgery::enter;
 use super::trained_on::{check_split, differences, learnt_validation};
-use super::world::World;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 use ternflock_checkpoint::{self as checkpoint, Newest, Progress, Snapshot, Store};
@@ -17,6 +16,7 @@ use ternflock_data::Vocabulary;
 use ternflock_job::{Difference, Job, Stage};
 use ternflock_nn::Graph;
 use ternflock_tensor as tensor;
+use ternflock_world::World;
 
 /// What is known about a resumed run before its checkpoints are read.
 pub(super) struct Resumed {

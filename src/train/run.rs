@@ -18,13 +18,13 @@ use super::statistics::with_averaged;
 use super::stretch::Stretch;
 use super::surgery::enter;
 use super::trainer::Trainer;
-use super::world::World;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{Best, Data, Store};
 use ternflock_data::{EvaluationFeed, Vocabulary};
 use ternflock_job::{Gradients, Job, Loaded};
 use ternflock_nn::Tally;
 use ternflock_report::{Chosen, Ending, Event, Metrics, Summary, Test, Traffic};
+use ternflock_world::World;
 
 /// How a run was asked for.
 #[derive(Clone, Debug, Default)]

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::find_run::{find, is_used};
 use super::run_record::{RECORD, RunRecord};
-use super::world::World;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::{Lock, create_directories, create_new, lock, read_text, remove_partials, replace};
 use ternflock_job::{Job, Loaded, MOST_BYTES};
+use ternflock_world::World;
 
 /// Where runs go that were not given a directory.
 pub(super) const RUNS: &str = "runs";

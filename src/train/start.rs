@@ -21,7 +21,6 @@ use super::stages::{Stages, check};
 use super::stretch::Stretch;
 use super::trained_on::{named, no_split};
 use super::trainer::Trainer;
-use super::world::World;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{Data, Store};
 use ternflock_data::{Facts, Feeds, TrainingFeed, Vocabulary, shard};
@@ -29,6 +28,7 @@ use ternflock_job::{Loaded, Model};
 use ternflock_nn::{Graph, Shape};
 use ternflock_report::{Event, Metrics};
 use ternflock_tensor::{check_blas_room, threads};
+use ternflock_world::World;
 
 impl<'a> Run<'a> {
     /// Prepares the run and says so.

@@ -11,9 +11,9 @@ use ternflock_optim::{Plateau, State};
 use ternflock_tensor as tensor;
 
 use super::trainer::{LONGEST, Trainer};
-use super::world::World;
 use super::{carried, statistics};
 use ternflock_base::text::plural;
+use ternflock_world::World;
 
 /// The slot of error feedback beside those of the optimizer: its tensors have the ranks as their first dimension.
 const RESIDUAL: &str = "residual";

@@ -2,10 +2,10 @@
 //! step of training sees them. Evaluation and checkpoints take the mean over the ranks, of a copy: a rank goes on with
 //! its own, which a checkpoint holds too, so that a run that was interrupted is, to the bit, the one that was not.
 
-use super::world::World;
 use ternflock_base::error::Result;
 use ternflock_checkpoint::{Slot, Snapshot, Tensor};
 use ternflock_nn::Network;
+use ternflock_world::World;
 
 /// The slot of a checkpoint that holds all ranks' own: its tensors have the ranks as their first dimension. One rank's
 /// are those that stand beside the parameters.

@@ -2,10 +2,10 @@
 
 use super::evaluate::sum_tallies;
 use super::trainer::{Step, Trainer};
-use super::world::World;
 use ternflock_base::error::Result;
 use ternflock_nn::Tally;
 use ternflock_report::{Event, Phases};
+use ternflock_world::World;
 
 /// What the steps since the last line came to on this rank; evaluations and checkpoints between them left out.
 #[derive(Default)]

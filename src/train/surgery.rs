@@ -3,11 +3,11 @@
 use super::room::check_change;
 use super::stages::Stages;
 use super::trainer::Trainer;
-use super::world::World;
 use ternflock_base::error::Result;
 use ternflock_compress::low_rank::{LayerReport, Outcome, of_what_is_left};
 use ternflock_compress::operation::Operation;
 use ternflock_job::Stage;
+use ternflock_world::World;
 
 /// Begins `stages.stage()`: does its surgery on all ranks alike, and lets everything that belongs to the parameters go
 /// along. Returns what is worth saying.

@@ -9,7 +9,6 @@ use super::compute::Compute;
 use super::evaluate::EVALUATION_BATCH;
 use super::exchange::{Agreed, Choice, Exchange};
 use super::hash::hash_values;
-use super::world::World;
 use ternflock_base::error::{Error, Result};
 use ternflock_compress::force::Force;
 use ternflock_compress::group_lasso::GroupLasso;
@@ -21,6 +20,7 @@ use ternflock_nn::{Graph, Network, Shape, Tally};
 use ternflock_optim::{Moment, Optimizer, Plateau, learning_rate};
 use ternflock_report::{Phases, Task};
 use ternflock_tensor::within;
+use ternflock_world::World;
 
 /// Everything a step works on.
 pub struct Trainer {

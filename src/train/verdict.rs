@@ -8,11 +8,11 @@ use super::evaluate::{Evaluator, evaluate};
 use super::run::Run;
 use super::state::take_parameters;
 use super::statistics::with_averaged;
-use super::world::World;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{self as checkpoint, Best, Store};
 use ternflock_nn::{Network, Tally};
 use ternflock_report::{Chosen, Event, Test};
+use ternflock_world::World;
 
 impl Run<'_> {
     /// Chooses the network and evaluates it on the test set, unless the test set chose it. Afterwards the trainer holds

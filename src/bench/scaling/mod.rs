@@ -16,7 +16,8 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 use ternflock_job::{Exchange, Gradients, Loaded};
 use ternflock_report::Phases;
-use ternflock_train::{Trainer, World, prepare};
+use ternflock_train::{Trainer, prepare};
+use ternflock_world::World;
 
 /// What is measured.
 #[derive(Clone, Debug)]

@@ -17,7 +17,8 @@ use ternflock_base::io::write_output;
 use ternflock_base::text::plural;
 use ternflock_bench::scaling::{Mode, Plan, Point, Scaling, measure, plot};
 use ternflock_job::{Exchange, Loaded};
-use ternflock_train::{self as train, Patience, World};
+use ternflock_train::{self as train};
+use ternflock_world::{Patience, World};
 
 /// Measures these ranks, or several numbers of them; prints a table, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {

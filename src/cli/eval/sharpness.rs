@@ -10,7 +10,8 @@ use ternflock_data::EvaluationFeed;
 use ternflock_landscape::{Measure, Sharpness, Slice, Span, plot, sharpness, slice};
 use ternflock_nn::Network;
 use ternflock_report::json::to_value;
-use ternflock_train::{Objective, World};
+use ternflock_train::Objective;
+use ternflock_world::World;
 
 /// What was measured around a network.
 pub struct Around {

@@ -5,9 +5,9 @@ use ternflock_collectives::cost::{Costs, Link};
 use ternflock_collectives::topology::Topology;
 
 use super::bucket::Bucket;
-use crate::world::World;
 use ternflock_base::error::Result;
 use ternflock_job::Gradients;
+use ternflock_world::World;
 
 /// How gradients are averaged, and why.
 pub struct Choice {

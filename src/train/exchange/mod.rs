@@ -26,13 +26,13 @@ pub use choose::Sizes;
 use choose::choose;
 pub(super) use plan::{kept_layers, residual_elements};
 
-use super::world::World;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::{self as job, Gradients, Overlap};
 use ternflock_nn::{Graph, Parameters};
 use ternflock_report::Phases;
 use ternflock_tensor::within;
+use ternflock_world::World;
 
 /// What all ranks know after a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use ternflock::job::Overlap::{Always, Never};
 use ternflock::job::{self, Gradients};
 use ternflock::nn::{Graph, Parameters, Shape};
 use ternflock::report::Phases;
-use ternflock::train::{Agreed, Exchange, World};
+use ternflock::train::{Agreed, Exchange};
+use ternflock::world::World;
 use ternflock_collectives::codec::Moments;
 
 use ternflock_collectives::topology::Topology;

@@ -7,7 +7,8 @@ use ternflock::job::{self, Gradients};
 use ternflock::nn::{Graph, Parameters, Shape};
 use ternflock::report::Phases;
 use ternflock::rng::{Purpose, Stream};
-use ternflock::train::{Agreed, Exchange, World};
+use ternflock::train::{Agreed, Exchange};
+use ternflock::world::World;
 use ternflock_collectives::codec::{Layout, Moments, Rounding, encode};
 use ternflock_collectives::planes::{TERNARY, get};
 

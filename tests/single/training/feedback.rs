@@ -2,7 +2,8 @@
 
 use ternflock::job::{self, Loaded};
 use ternflock::nn::Parameters;
-use ternflock::train::{Exchange, World, prepare};
+use ternflock::train::{Exchange, prepare};
+use ternflock::world::World;
 
 use ternflock_collectives::codec::{Layout, Rounding, decode, encode};
 use ternflock_collectives::planes::TERNARY;

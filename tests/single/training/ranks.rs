@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ternflock::train::{Late, World};
+use ternflock::world::{Late, World};
 use ternflock_collectives::transport::threads;
 
 /// Far longer than any rank computes, so that only a rank that never comes is late.

@@ -8,9 +8,10 @@ use ternflock::error::{Error, Kind};
 use ternflock::job::Loaded;
 use ternflock::report::{Count, Event};
 use ternflock::train::{
-    Evaluator, Options, Trainer, World, build_graph, evaluate, open_feeds, open_test_set, place,
-    restore_network, run,
+    Evaluator, Options, Trainer, build_graph, evaluate, open_feeds, open_test_set, place, restore_network,
+    run,
 };
+use ternflock::world::World;
 
 use crate::WORLDS;
 use crate::digits::{JOB, assert_same_state, at_step, load, shipped};

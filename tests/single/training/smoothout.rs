@@ -7,7 +7,8 @@ use ternflock::nn::layer::{Draw, Mode};
 use ternflock::nn::{Network, softmax_cross_entropy};
 use ternflock::optim::{Moment, Optimizer, learning_rate};
 use ternflock::smoothout::SmoothOut;
-use ternflock::train::{Trainer, World, build_graph, open_feeds, place, prepare};
+use ternflock::train::{Trainer, build_graph, open_feeds, place, prepare};
+use ternflock::world::World;
 
 use crate::WORLDS;
 use crate::digits::{assert_same_state, load};

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use ternflock::report::Event;
-use ternflock::train::{Late, Options, run};
+use ternflock::train::{Options, run};
+use ternflock::world::Late;
 
 use crate::digits::shipped;
 use crate::ranks::on_ranks_that_warn;
