@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use ternflock_collectives::all_reduce::{Plan, SEGMENT, ring_f32};
-use ternflock_collectives::planes::BLOCK;
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::mpi::{self, MpiTransport, OnCall};
@@ -12,11 +10,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::contender::Contender;
 use super::report::{Case, Report};
-use super::vectors::Vectors;
+use super::vectors::{Compressed, Vectors};
 use super::{Interference, Watch, median, memory, quantile};
 use ternflock_base::error::{Error, Kind, Result};
 use ternflock_base::text::plural;
 use ternflock_nn::available_bytes;
+use ternflock_train::method::{Averaging, Method, ReductionPath};
 
 /// The ranks between which is measured.
 pub struct Ranks {
@@ -107,55 +106,67 @@ impl Ranks {
 
     /// All contenders on vectors of `elements`: each verified, then all in turn in each round, then verified again.
     fn measure_size(&mut self, elements: usize, plans: &Plans) -> Exchanged<Vec<Case>> {
-        let mut vectors = Vectors::new(elements, self.rank(), self.size());
+        let mut vectors = Vectors::new(elements, self.rank(), self.size(), &plans.contenders);
         let mut entrants = Vec::new();
         for &contender in &plans.contenders {
-            vectors.reset();
             let before = self.transport.reading();
-            self.average(contender, &mut vectors)?;
+            self.begin(contender, &mut vectors)?;
+            self.run(contender, &mut vectors)?;
+            finish(contender, &mut vectors);
             let traffic = self.transport.reading() - before;
+            let formula = self.formula(contender, &mut vectors);
             let hash = vectors.hash();
             let is_right = vectors.is_right(contender);
-            entrants.push(Entrant {
-                contender,
-                traffic,
-                hash,
-                verified: self.all(is_right)?,
-                times: Vec::new(),
-            });
+            let verified = self.all(is_right)?;
+            entrants.push(Entrant { contender, traffic, formula, hash, verified, times: Vec::new() });
         }
         let rounds = match plans.rounds {
             Some(rounds) => rounds,
             None => self.affordable(&mut vectors, &entrants)?,
         };
-        let has_ternary = entrants.iter().any(|entrant| matches!(entrant.contender, Contender::Ternary(_)));
-        let (mut memcpy, mut codec) = (Vec::new(), Vec::new());
+        let mut codecs: Vec<(&'static dyn Method, Vec<f64>)> = Vec::new();
+        for method in entrants.iter().filter_map(|entrant| compressor(entrant.contender)) {
+            if codecs.iter().all(|(of, _)| *of != method) {
+                codecs.push((method, Vec::new()));
+            }
+        }
+        let mut memcpy = Vec::new();
         for _ in 0..rounds {
             memcpy.push(self.timed_alone(Vectors::reset, &mut vectors)?);
-            if has_ternary {
-                codec.push(self.timed_alone(Vectors::run_codec, &mut vectors)?);
+            for (method, times) in &mut codecs {
+                times.push(self.timed_alone(|vectors| vectors.run_codec(*method), &mut vectors)?);
             }
             for entrant in &mut entrants {
-                vectors.reset();
-                let time =
-                    self.timed(|ranks, vectors| ranks.average(entrant.contender, vectors), &mut vectors)?;
-                entrant.times.push(time);
+                entrant.times.push(self.average(entrant.contender, &mut vectors)?);
                 entrant.verified &= vectors.hash() == entrant.hash;
             }
         }
-        let (memcpy_s, codec_s) = (median(memcpy), median(codec));
-        entrants.into_iter().map(|entrant| self.case(entrant, elements, memcpy_s, codec_s)).collect()
+        let memcpy_s = median(memcpy);
+        let codecs: Vec<_> = codecs.into_iter().map(|(method, times)| (method, median(times))).collect();
+        let case = |entrant: Entrant| {
+            let method = compressor(entrant.contender);
+            let codec = codecs.iter().find(|(of, _)| Some(*of) == method).map(|(_, seconds)| *seconds);
+            self.case(entrant, elements, memcpy_s, codec)
+        };
+        entrants.into_iter().map(case).collect()
     }
 
     /// Rounds for which all entrants together have the time.
     fn affordable(&mut self, vectors: &mut Vectors, entrants: &[Entrant]) -> Exchanged<usize> {
         let mut slowest = 0.0_f64;
         for entrant in entrants {
-            vectors.reset();
-            slowest =
-                slowest.max(self.timed(|ranks, vectors| ranks.average(entrant.contender, vectors), vectors)?);
+            slowest = slowest.max(self.average(entrant.contender, vectors)?);
         }
         Ok(((BUDGET / slowest) as usize).clamp(FEWEST, MOST))
+    }
+
+    /// Averages `vectors.values` into `vectors.result`. Seconds that it takes on the slowest rank, begun together: those of
+    /// [`Ranks::run`].
+    fn average(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<f64> {
+        self.begin(contender, vectors)?;
+        let seconds = self.timed(|ranks, vectors| ranks.run(contender, vectors), vectors)?;
+        finish(contender, vectors);
+        Ok(seconds)
     }
 
     /// Seconds that `work` takes on the slowest rank, begun together.
@@ -174,7 +185,7 @@ impl Ranks {
     }
 
     /// The same for what ranks do without each other.
-    fn timed_alone(&mut self, work: fn(&mut Vectors), vectors: &mut Vectors) -> Exchanged<f64> {
+    fn timed_alone(&mut self, work: impl Fn(&mut Vectors), vectors: &mut Vectors) -> Exchanged<f64> {
         let work = |_: &mut Ranks, vectors: &mut Vectors| {
             work(vectors);
             Ok(())
@@ -182,24 +193,46 @@ impl Ranks {
         self.timed(work, vectors)
     }
 
-    /// Averages `vectors.values` into `vectors.result` (for the ternary ones), or sums it (for float32).
-    fn average(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<()> {
+    /// What comes before `contender` is timed. A method that does not compress has its copy of the vector then, as the MPI
+    /// library has: sums of float32 are compared without it.
+    fn begin(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<()> {
+        vectors.reset();
+        if compressor(contender).is_none() { self.compress(contender, vectors) } else { Ok(()) }
+    }
+
+    /// What is timed of `contender`.
+    fn run(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<()> {
+        if compressor(contender).is_some() {
+            self.compress(contender, vectors)?;
+        }
         match contender {
-            Contender::Ternary(algorithm) => {
-                let (clip, scale) = vectors.clip_and_scale();
-                let mut scale = [scale.to_bits()];
-                small::max(&mut self.transport, &mut scale)?;
-                let scale = f32::from_bits(scale[0]);
-                vectors.encode(clip, scale);
-                let blocks = vectors.values.len().div_ceil(BLOCK);
-                let plan = Plan { topology: &self.topology, blocks, segment: SEGMENT };
-                algorithm.sum(&mut self.transport, plan, &vectors.ternary, &mut vectors.sums)?;
-                vectors.decode(scale);
+            Contender::Ours(Averaging { method, algorithm }) => {
+                let path = ReductionPath { algorithm, topology: &self.topology };
+                let Some((key, Compressed { words, payload, .. }, gradients)) = vectors.parts(method) else {
+                    return Ok(());
+                };
+                payload.reduce(&mut self.transport, &path, gradients)?;
+                if compressor(contender).is_some() {
+                    payload.decode(key, words, gradients);
+                }
                 Ok(())
             }
-            Contender::RingF32 => ring_f32::sum(&mut self.transport, ring_f32::SEGMENT, &mut vectors.result),
             Contender::MpiAllreduceF32 => self.transport.inner_mut().allreduce_f32(&mut vectors.result),
         }
+    }
+
+    /// From the vector to the payload of `contender`.
+    fn compress(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<()> {
+        let Some((key, Compressed { words, payload, .. }, gradients)) = vectors.parts(contender.method())
+        else {
+            return Ok(());
+        };
+        payload.prepare(key, gradients, words);
+        if !words.is_empty() {
+            small::max(&mut self.transport, words)?;
+        }
+        payload.encode(key, words, gradients);
+        Ok(())
     }
 
     /// Whether all ranks say yes.
@@ -209,9 +242,14 @@ impl Ranks {
         Ok(no[0] == 0)
     }
 
-    fn case(&mut self, entrant: Entrant, elements: usize, memcpy_s: f64, codec_s: f64) -> Exchanged<Case> {
-        let Entrant { contender, traffic, verified, mut times, .. } = entrant;
-        let formula = self.formula(contender, elements);
+    fn case(
+        &mut self,
+        entrant: Entrant,
+        elements: usize,
+        memcpy_s: f64,
+        codec_s: Option<f64>,
+    ) -> Exchanged<Case> {
+        let Entrant { contender, traffic, formula, verified, mut times, .. } = entrant;
         let own = [traffic.bytes_sent, traffic.bytes_received, formula.unwrap_or(0), u64::from(verified)];
         let all = small::all_gather(&mut self.transport, &own)?;
         let largest = |index: usize| all.iter().skip(index).step_by(own.len()).max().copied();
@@ -230,25 +268,33 @@ impl Ranks {
             formula_bytes_per_rank: formula.and_then(|_| largest(2)),
             effective_bytes_per_s: (size_of::<f32>() * elements) as f64 / p50_s,
             memcpy_s,
-            codec_s: matches!(contender, Contender::Ternary(_)).then_some(codec_s),
+            codec_s,
             verified,
         })
     }
 
-    /// Bytes that this rank sends, by the formulas.
-    fn formula(&self, contender: Contender, elements: usize) -> Option<u64> {
-        let (rank, world) = (self.rank(), self.size());
-        match contender {
-            Contender::Ternary(algorithm) => {
-                let blocks = elements.div_ceil(BLOCK);
-                let plan = Plan { topology: &self.topology, blocks, segment: SEGMENT };
-                Some((algorithm.traffic(plan, rank) + small::max_traffic(1, world)).bytes_sent)
-            }
-            Contender::RingF32 => {
-                Some(ring_f32::traffic(ring_f32::SEGMENT, elements, world, rank).bytes_sent)
-            }
-            Contender::MpiAllreduceF32 => None,
-        }
+    /// Bytes that this rank sends, by the formulas; none for the library's.
+    fn formula(&self, contender: Contender, vectors: &mut Vectors) -> Option<u64> {
+        let Contender::Ours(Averaging { method, algorithm }) = contender else { return None };
+        let path = ReductionPath { algorithm, topology: &self.topology };
+        let (_, Compressed { words, payload, .. }, _) = vectors.parts(method)?;
+        let agreed =
+            if words.is_empty() { 0 } else { small::max_traffic(words.len(), self.size()).bytes_sent };
+        Some(agreed + payload.bytes_sent(&path, self.rank()).bound())
+    }
+}
+
+/// The method of `contender` if that compresses: its codec is part of what is timed.
+fn compressor(contender: Contender) -> Option<&'static dyn Method> {
+    Some(contender.method()).filter(|method| !method.is_lossless())
+}
+
+/// What comes after `contender` was timed: the mean where it has left a sum.
+fn finish(contender: Contender, vectors: &mut Vectors) {
+    match contender {
+        Contender::Ours(Averaging { method, .. }) if method.is_lossless() => vectors.decode(method),
+        Contender::Ours(_) => {}
+        Contender::MpiAllreduceF32 => vectors.divide(),
     }
 }
 
@@ -257,6 +303,8 @@ struct Entrant {
     contender: Contender,
     /// Of one averaging.
     traffic: Traffic,
+    /// Bytes that this rank sends by the formulas.
+    formula: Option<u64>,
     /// Of its result.
     hash: u64,
     verified: bool,

@@ -11,7 +11,6 @@ mod report;
 pub mod scaling;
 mod step;
 mod vectors;
-mod verify;
 
 pub use all_reduce::{Plans, Ranks};
 pub use codec::{Codec, codec, instruction_sets};
