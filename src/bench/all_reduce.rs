@@ -8,14 +8,15 @@ use ternflock_collectives::transport::mpi::{self, MpiTransport, OnCall};
 use ternflock_collectives::{Result as Exchanged, Transport, small};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::averaging;
 use super::contender::Contender;
 use super::report::{Case, Report};
-use super::vectors::{Compressed, Vectors};
+use super::vectors::Vectors;
 use super::{Interference, Watch, median, memory, quantile};
 use ternflock_base::error::{Error, Kind, Result};
 use ternflock_base::text::plural;
 use ternflock_nn::available_bytes;
-use ternflock_train::method::{Averaging, Method, ReductionPath};
+use ternflock_train::method::Method;
 
 /// The ranks between which is measured.
 pub struct Ranks {
@@ -110,11 +111,12 @@ impl Ranks {
         let mut entrants = Vec::new();
         for &contender in &plans.contenders {
             let before = self.transport.reading();
-            self.begin(contender, &mut vectors)?;
-            self.run(contender, &mut vectors)?;
-            finish(contender, &mut vectors);
+            let Ranks { transport, topology } = self;
+            averaging::begin(contender, transport, &mut vectors)?;
+            averaging::run(contender, transport, topology, &mut vectors)?;
+            averaging::finish(contender, &mut vectors);
             let traffic = self.transport.reading() - before;
-            let formula = self.formula(contender, &mut vectors);
+            let formula = averaging::formula(contender, self.rank(), &self.topology, &mut vectors);
             let hash = vectors.hash();
             let is_right = vectors.is_right(contender);
             let verified = self.all(is_right)?;
@@ -125,7 +127,7 @@ impl Ranks {
             None => self.affordable(&mut vectors, &entrants)?,
         };
         let mut codecs: Vec<(&'static dyn Method, Vec<f64>)> = Vec::new();
-        for method in entrants.iter().filter_map(|entrant| compressor(entrant.contender)) {
+        for method in entrants.iter().filter_map(|entrant| entrant.contender.compressor()) {
             if codecs.iter().all(|(of, _)| *of != method) {
                 codecs.push((method, Vec::new()));
             }
@@ -144,7 +146,7 @@ impl Ranks {
         let memcpy_s = median(memcpy);
         let codecs: Vec<_> = codecs.into_iter().map(|(method, times)| (method, median(times))).collect();
         let case = |entrant: Entrant| {
-            let method = compressor(entrant.contender);
+            let method = entrant.contender.compressor();
             let codec = codecs.iter().find(|(of, _)| Some(*of) == method).map(|(_, seconds)| *seconds);
             self.case(entrant, elements, memcpy_s, codec)
         };
@@ -161,11 +163,14 @@ impl Ranks {
     }
 
     /// Averages `vectors.values` into `vectors.result`. Seconds that it takes on the slowest rank, begun together: those of
-    /// [`Ranks::run`].
+    /// [`averaging::run`].
     fn average(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<f64> {
-        self.begin(contender, vectors)?;
-        let seconds = self.timed(|ranks, vectors| ranks.run(contender, vectors), vectors)?;
-        finish(contender, vectors);
+        averaging::begin(contender, &mut self.transport, vectors)?;
+        let run = |ranks: &mut Ranks, vectors: &mut Vectors| {
+            averaging::run(contender, &mut ranks.transport, &ranks.topology, vectors)
+        };
+        let seconds = self.timed(run, vectors)?;
+        averaging::finish(contender, vectors);
         Ok(seconds)
     }
 
@@ -191,48 +196,6 @@ impl Ranks {
             Ok(())
         };
         self.timed(work, vectors)
-    }
-
-    /// What comes before `contender` is timed. A method that does not compress has its copy of the vector then, as the MPI
-    /// library has: sums of float32 are compared without it.
-    fn begin(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<()> {
-        vectors.reset();
-        if compressor(contender).is_none() { self.compress(contender, vectors) } else { Ok(()) }
-    }
-
-    /// What is timed of `contender`.
-    fn run(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<()> {
-        if compressor(contender).is_some() {
-            self.compress(contender, vectors)?;
-        }
-        match contender {
-            Contender::Ours(Averaging { method, algorithm }) => {
-                let path = ReductionPath { algorithm, topology: &self.topology };
-                let Some((key, Compressed { words, payload, .. }, gradients)) = vectors.parts(method) else {
-                    return Ok(());
-                };
-                payload.reduce(&mut self.transport, &path, gradients)?;
-                if compressor(contender).is_some() {
-                    payload.decode(key, words, gradients);
-                }
-                Ok(())
-            }
-            Contender::MpiAllreduceF32 => self.transport.inner_mut().allreduce_f32(&mut vectors.result),
-        }
-    }
-
-    /// From the vector to the payload of `contender`.
-    fn compress(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<()> {
-        let Some((key, Compressed { words, payload, .. }, gradients)) = vectors.parts(contender.method())
-        else {
-            return Ok(());
-        };
-        payload.prepare(key, gradients, words);
-        if !words.is_empty() {
-            small::max(&mut self.transport, words)?;
-        }
-        payload.encode(key, words, gradients);
-        Ok(())
     }
 
     /// Whether all ranks say yes.
@@ -271,30 +234,6 @@ impl Ranks {
             codec_s,
             verified,
         })
-    }
-
-    /// Bytes that this rank sends, by the formulas; none for the library's.
-    fn formula(&self, contender: Contender, vectors: &mut Vectors) -> Option<u64> {
-        let Contender::Ours(Averaging { method, algorithm }) = contender else { return None };
-        let path = ReductionPath { algorithm, topology: &self.topology };
-        let (_, Compressed { words, payload, .. }, _) = vectors.parts(method)?;
-        let agreed =
-            if words.is_empty() { 0 } else { small::max_traffic(words.len(), self.size()).bytes_sent };
-        Some(agreed + payload.bytes_sent(&path, self.rank()).bound())
-    }
-}
-
-/// The method of `contender` if that compresses: its codec is part of what is timed.
-fn compressor(contender: Contender) -> Option<&'static dyn Method> {
-    Some(contender.method()).filter(|method| !method.is_lossless())
-}
-
-/// What comes after `contender` was timed: the mean where it has left a sum.
-fn finish(contender: Contender, vectors: &mut Vectors) {
-    match contender {
-        Contender::Ours(Averaging { method, .. }) if method.is_lossless() => vectors.decode(method),
-        Contender::Ours(_) => {}
-        Contender::MpiAllreduceF32 => vectors.divide(),
     }
 }
 

@@ -47,4 +47,9 @@ impl Contender {
             Contender::MpiAllreduceF32 => &Float32,
         }
     }
+
+    /// Its method if that compresses: encoding and decoding are then part of what is timed.
+    pub fn compressor(self) -> Option<&'static dyn Method> {
+        Some(self.method()).filter(|method| !method.is_lossless())
+    }
 }

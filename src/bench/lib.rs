@@ -2,6 +2,7 @@
 //! is timed before its result has been checked; those of layers are held to references by the tests.
 
 mod all_reduce;
+mod averaging;
 mod codec;
 mod contender;
 pub mod infer;

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use ternflock_collectives::{Result, Transport, small};
 
+use super::Agreed;
+use super::average::Local;
 use super::method::{Bytes, Key, Payload, ReductionPath, Share, State};
 use super::plan::Group;
-use super::{Agreed, Local};
 use ternflock_job as job;
 
 /// A bucket: payloads of one or several methods, and the words that its ranks agree on.

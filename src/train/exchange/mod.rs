@@ -3,38 +3,29 @@
 //! All decisions that must be equal on every rank travel with the scales of a bucket: whether somebody wants to stop, and
 //! whether somebody's loss or gradients are no longer finite.
 
+mod average;
 mod bucket;
 mod choose;
 pub mod method;
 mod pipeline;
 mod plan;
 
-use std::io;
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::thread;
-use std::time::Instant;
-
-use ternflock_collectives::Error as Failure;
 use ternflock_collectives::all_reduce::{Algorithm, ring_f32};
 use ternflock_collectives::topology::Topology;
 
+pub use average::GradientSink;
 pub use bucket::agreed_words;
 pub use choose::Choice;
 pub(super) use plan::{float32_layers, state_elements};
 
 use bucket::Bucket;
 use choose::choose;
-use method::{Averaging, Bytes, Key, Method, RESIDUAL, ReductionPath, Share, State, float32::Float32};
-use pipeline::Ready;
+use method::{Averaging, Bytes, Method, RESIDUAL, ReductionPath, Share, State, float32::Float32};
 
 use super::world::World;
-use ternflock_base::error::{Error, Result};
+use ternflock_base::error::Result;
 use ternflock_job::{self as job, Gradients, Overlap};
 use ternflock_nn::{Graph, Parameters};
-use ternflock_report::Phases;
-use ternflock_tensor::within;
 
 /// What all ranks know after a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,14 +35,6 @@ pub struct Agreed {
     /// The lowest rank whose loss or gradients are not finite, of the first bucket with such a rank. The gradients were then
     /// not all averaged.
     pub non_finite: Option<usize>,
-}
-
-/// What one rank brings to a step beside its gradients.
-#[derive(Clone, Copy, Debug, Default)]
-struct Local {
-    stop: bool,
-    /// Its loss is NaN or infinite.
-    non_finite: bool,
 }
 
 /// Bytes that a rank of `world` would send to average `parameters` gradients in float32.
@@ -67,23 +50,6 @@ pub fn overlaps(overlap: Overlap, topology: &Topology) -> bool {
         Overlap::Never => false,
     }
 }
-
-fn no_thread(error: io::Error) -> Error {
-    Error::Exchange(format!(
-        "no thread could be started for the backward pass ({error}); exchange.overlap = \"never\" does without one"
-    ))
-}
-
-/// Says at which step the exchange failed, where the failure does not say so itself.
-fn at_step(step: u64, failure: Failure) -> Error {
-    match failure {
-        Failure::Late(_) => failure.into(),
-        other => Error::Exchange(format!("step {step}: {other}")),
-    }
-}
-
-/// Takes a part of the gradients as soon as it is final, and whether the loss is finite.
-pub type Give<'g, 'a> = dyn FnMut(bool, &'a mut [f32]) + 'g;
 
 /// The wall between training and ranks: "average these gradients".
 pub struct Exchange {
@@ -102,7 +68,7 @@ impl Exchange {
     /// The exchange that `job` asks for, between the ranks of `topology`.
     ///
     /// # Errors
-    /// [`Error::Usage`] when a layer to keep in float32 is not there.
+    /// [`Error::Usage`](ternflock_base::error::Error::Usage) when a layer to keep in float32 is not there.
     pub fn new(
         job: &job::Exchange,
         seed: u64,
@@ -174,66 +140,6 @@ impl Exchange {
     pub fn compressed_parameters(&self) -> usize {
         let shares = self.buckets.iter().flat_map(Bucket::shares);
         shares.filter(|share| !share.method.is_lossless()).map(Share::elements).sum()
-    }
-
-    /// Runs `compute`, which gives the gradients part by part, and replaces each part by its mean over all ranks: the
-    /// same bits on each. Where it can, it does so while `compute` is still at work on the parts to come; the result
-    /// is the same. Adds the time it took to `phases`.
-    ///
-    /// # Errors
-    /// That of `compute` on this rank, whose peers then wait in vain; [`Error::Exchange`] when ranks are late or gone.
-    pub fn average<'a, T: Send>(
-        &'a mut self,
-        world: &mut World,
-        step: u64,
-        stop: bool,
-        phases: &mut Phases,
-        compute: impl FnOnce(&[usize], &mut Give<'_, 'a>) -> Result<T> + Send,
-    ) -> Result<(T, Agreed)> {
-        let (rank, size) = (world.rank(), world.size());
-        let key = Key { seed: self.seed, step, rank, world: size };
-        let overlaps = self.would_overlap() && world.allows_threads();
-        let path = ReductionPath { algorithm: self.algorithm, topology: &self.topology };
-        let (parts, count, mut buckets) = (&self.parts, self.buckets.len(), self.buckets.iter_mut());
-        let (sender, finished) = channel();
-        let (computing, mut averaging) = (AtomicBool::new(overlaps), Phases::default());
-        let is_computing = &computing;
-        let compute = move || {
-            within(move || {
-                let (start, mut preparing) = (Instant::now(), 0.0);
-                let computed = compute(parts, &mut |finite, gradients| {
-                    let Some(bucket) = buckets.next() else { return };
-                    let start = Instant::now();
-                    bucket.prepare(&key, Local { stop, non_finite: !finite }, gradients);
-                    preparing += start.elapsed().as_secs_f64();
-                    // Nobody receives any more once the ranks have given up on the step.
-                    let _ = sender.send(Ready { bucket, gradients });
-                });
-                let spent = start.elapsed().as_secs_f64();
-                is_computing.store(false, Ordering::Relaxed);
-                (computed, Phases { compute: spent - preparing, encode: preparing, ..Phases::default() })
-            })
-        };
-        let start = Instant::now();
-        let average = || {
-            pipeline::average(world.transport(), &key, &path, count, is_computing, finished, &mut averaging)
-        };
-        let ((computed, spent), averaged) = match overlaps {
-            false => (compute(), average()),
-            true => thread::scope(|scope| {
-                let computing = thread::Builder::new().name("backward".into()).spawn_scoped(scope, compute);
-                let computing = computing.map_err(no_thread)?;
-                let averaged = average();
-                Ok::<_, Error>((computing.join().unwrap_or_else(|panic| resume_unwind(panic)), averaged))
-            })?,
-        };
-        let mut all = spent + averaging;
-        all.hidden = (all.busy() - start.elapsed().as_secs_f64()).max(0.0);
-        *phases += all;
-        let computed = computed?;
-        let agreed = averaged.map_err(|failure| at_step(step, failure))?;
-        let missing = || Error::Exchange(format!("step {step}: not all gradients came"));
-        Ok((computed, agreed.ok_or_else(missing)?))
     }
 
     /// What methods keep on this rank from step to step.
