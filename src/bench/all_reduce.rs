@@ -136,6 +136,7 @@ impl Ranks {
         for _ in 0..rounds {
             memcpy.push(self.timed_alone(Vectors::reset, &mut vectors)?);
             for (method, times) in &mut codecs {
+                vectors.reset();
                 times.push(self.timed_alone(|vectors| vectors.run_codec(*method), &mut vectors)?);
             }
             for entrant in &mut entrants {

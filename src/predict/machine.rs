@@ -20,11 +20,14 @@ pub struct Compute {
     pub threads: usize,
 }
 
+/// By bucket: the layer it begins at, and what each method averages of it.
+type Buckets = Vec<(usize, Vec<Share>)>;
+
 /// What a job is to the ranks, whatever their number.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// By method and bucket: the layer the bucket begins at, and what each method averages of it.
-    buckets: Vec<(&'static dyn Method, Vec<(usize, Vec<Share>)>)>,
+    /// By the method that the job would name.
+    buckets: Vec<(&'static dyn Method, Buckets)>,
     /// Parameters.
     pub parameters: usize,
     /// Labels of a sample.
