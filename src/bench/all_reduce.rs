@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use ternflock_collectives::all_reduce::{Plan, SEGMENT, ring_f32};
-use ternflock_collectives::planes::BLOCK;
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::mpi::{self, MpiTransport, OnCall};
 use ternflock_collectives::{Result as Exchanged, Transport, control};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::averaging;
 use super::contender::Contender;
 use super::report::{Case, Report};
 use super::vectors::Vectors;
@@ -17,6 +16,7 @@ use super::{Interference, Watch, median, memory, quantile};
 use ternflock_base::available::available_bytes;
 use ternflock_base::error::{Error, Kind, Result};
 use ternflock_base::text::plural;
+use ternflock_train::method::Method;
 
 /// The ranks between which is measured.
 pub struct Ranks {
@@ -107,55 +107,72 @@ impl Ranks {
 
     /// All contenders on vectors of `elements`: each verified, then all in turn in each round, then verified again.
     fn measure_size(&mut self, elements: usize, plans: &Plans) -> Exchanged<Vec<Case>> {
-        let mut vectors = Vectors::new(elements, self.rank(), self.size());
+        let mut vectors = Vectors::new(elements, self.rank(), self.size(), &plans.contenders);
         let mut entrants = Vec::new();
         for &contender in &plans.contenders {
-            vectors.reset();
             let before = self.transport.reading();
-            self.average(contender, &mut vectors)?;
+            let Ranks { transport, topology } = self;
+            averaging::begin(contender, transport, &mut vectors)?;
+            averaging::run(contender, transport, topology, &mut vectors)?;
+            averaging::finish(contender, &mut vectors);
             let traffic = self.transport.reading() - before;
+            let formula = averaging::formula(contender, self.rank(), &self.topology, &mut vectors);
             let hash = vectors.hash();
             let is_right = vectors.is_right(contender);
-            entrants.push(Entrant {
-                contender,
-                traffic,
-                hash,
-                verified: self.all(is_right)?,
-                times: Vec::new(),
-            });
+            let verified = self.all(is_right)?;
+            entrants.push(Entrant { contender, traffic, formula, hash, verified, times: Vec::new() });
         }
         let rounds = match plans.rounds {
             Some(rounds) => rounds,
             None => self.affordable(&mut vectors, &entrants)?,
         };
-        let has_ternary = entrants.iter().any(|entrant| matches!(entrant.contender, Contender::Ternary(_)));
-        let (mut memcpy, mut codec) = (Vec::new(), Vec::new());
+        let mut codecs: Vec<(&'static dyn Method, Vec<f64>)> = Vec::new();
+        for method in entrants.iter().filter_map(|entrant| entrant.contender.compressor()) {
+            if codecs.iter().all(|(of, _)| *of != method) {
+                codecs.push((method, Vec::new()));
+            }
+        }
+        let mut memcpy = Vec::new();
         for _ in 0..rounds {
             memcpy.push(self.timed_alone(Vectors::reset, &mut vectors)?);
-            if has_ternary {
-                codec.push(self.timed_alone(Vectors::run_codec, &mut vectors)?);
+            for (method, times) in &mut codecs {
+                vectors.reset();
+                times.push(self.timed_alone(|vectors| vectors.run_codec(*method), &mut vectors)?);
             }
             for entrant in &mut entrants {
-                vectors.reset();
-                let time =
-                    self.timed(|ranks, vectors| ranks.average(entrant.contender, vectors), &mut vectors)?;
-                entrant.times.push(time);
+                entrant.times.push(self.average(entrant.contender, &mut vectors)?);
                 entrant.verified &= vectors.hash() == entrant.hash;
             }
         }
-        let (memcpy_s, codec_s) = (median(memcpy), median(codec));
-        entrants.into_iter().map(|entrant| self.case(entrant, elements, memcpy_s, codec_s)).collect()
+        let memcpy_s = median(memcpy);
+        let codecs: Vec<_> = codecs.into_iter().map(|(method, times)| (method, median(times))).collect();
+        let case = |entrant: Entrant| {
+            let method = entrant.contender.compressor();
+            let codec = codecs.iter().find(|(of, _)| Some(*of) == method).map(|(_, seconds)| *seconds);
+            self.case(entrant, elements, memcpy_s, codec)
+        };
+        entrants.into_iter().map(case).collect()
     }
 
     /// Rounds for which all entrants together have the time.
     fn affordable(&mut self, vectors: &mut Vectors, entrants: &[Entrant]) -> Exchanged<usize> {
         let mut slowest = 0.0_f64;
         for entrant in entrants {
-            vectors.reset();
-            slowest =
-                slowest.max(self.timed(|ranks, vectors| ranks.average(entrant.contender, vectors), vectors)?);
+            slowest = slowest.max(self.average(entrant.contender, vectors)?);
         }
         Ok(((BUDGET / slowest) as usize).clamp(FEWEST, MOST))
+    }
+
+    /// Averages `vectors.values` into `vectors.result`. Seconds that it takes on the slowest rank, begun together: those of
+    /// [`averaging::run`].
+    fn average(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<f64> {
+        averaging::begin(contender, &mut self.transport, vectors)?;
+        let run = |ranks: &mut Ranks, vectors: &mut Vectors| {
+            averaging::run(contender, &mut ranks.transport, &ranks.topology, vectors)
+        };
+        let seconds = self.timed(run, vectors)?;
+        averaging::finish(contender, vectors);
+        Ok(seconds)
     }
 
     /// Seconds that `work` takes on the slowest rank, begun together.
@@ -174,32 +191,12 @@ impl Ranks {
     }
 
     /// The same for what ranks do without each other.
-    fn timed_alone(&mut self, work: fn(&mut Vectors), vectors: &mut Vectors) -> Exchanged<f64> {
+    fn timed_alone(&mut self, work: impl Fn(&mut Vectors), vectors: &mut Vectors) -> Exchanged<f64> {
         let work = |_: &mut Ranks, vectors: &mut Vectors| {
             work(vectors);
             Ok(())
         };
         self.timed(work, vectors)
-    }
-
-    /// Averages `vectors.values` into `vectors.result` (for the ternary ones), or sums it (for float32).
-    fn average(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<()> {
-        match contender {
-            Contender::Ternary(algorithm) => {
-                let (clip, scale) = vectors.clip_and_scale();
-                let mut scale = [scale.to_bits()];
-                control::max(&mut self.transport, &mut scale)?;
-                let scale = f32::from_bits(scale[0]);
-                vectors.encode(clip, scale);
-                let blocks = vectors.values.len().div_ceil(BLOCK);
-                let plan = Plan { topology: &self.topology, blocks, segment: SEGMENT };
-                algorithm.sum(&mut self.transport, plan, &vectors.ternary, &mut vectors.sums)?;
-                vectors.decode(scale);
-                Ok(())
-            }
-            Contender::RingF32 => ring_f32::sum(&mut self.transport, ring_f32::SEGMENT, &mut vectors.result),
-            Contender::MpiAllreduceF32 => self.transport.inner_mut().allreduce_f32(&mut vectors.result),
-        }
     }
 
     /// Whether all ranks say yes.
@@ -209,9 +206,14 @@ impl Ranks {
         Ok(no[0] == 0)
     }
 
-    fn case(&mut self, entrant: Entrant, elements: usize, memcpy_s: f64, codec_s: f64) -> Exchanged<Case> {
-        let Entrant { contender, traffic, verified, mut times, .. } = entrant;
-        let formula = self.formula(contender, elements);
+    fn case(
+        &mut self,
+        entrant: Entrant,
+        elements: usize,
+        memcpy_s: f64,
+        codec_s: Option<f64>,
+    ) -> Exchanged<Case> {
+        let Entrant { contender, traffic, formula, verified, mut times, .. } = entrant;
         let own = [traffic.bytes_sent, traffic.bytes_received, formula.unwrap_or(0), u64::from(verified)];
         let all = control::all_gather(&mut self.transport, &own)?;
         let largest = |index: usize| all.iter().skip(index).step_by(own.len()).max().copied();
@@ -230,25 +232,9 @@ impl Ranks {
             formula_bytes_per_rank: formula.and_then(|_| largest(2)),
             effective_bytes_per_s: (size_of::<f32>() * elements) as f64 / p50_s,
             memcpy_s,
-            codec_s: matches!(contender, Contender::Ternary(_)).then_some(codec_s),
+            codec_s,
             verified,
         })
-    }
-
-    /// Bytes that this rank sends, by the formulas.
-    fn formula(&self, contender: Contender, elements: usize) -> Option<u64> {
-        let (rank, world) = (self.rank(), self.size());
-        match contender {
-            Contender::Ternary(algorithm) => {
-                let blocks = elements.div_ceil(BLOCK);
-                let plan = Plan { topology: &self.topology, blocks, segment: SEGMENT };
-                Some((algorithm.traffic(plan, rank) + control::max_traffic(1, world)).bytes_sent)
-            }
-            Contender::RingF32 => {
-                Some(ring_f32::traffic(ring_f32::SEGMENT, elements, world, rank).bytes_sent)
-            }
-            Contender::MpiAllreduceF32 => None,
-        }
     }
 }
 
@@ -257,6 +243,8 @@ struct Entrant {
     contender: Contender,
     /// Of one averaging.
     traffic: Traffic,
+    /// Bytes that this rank sends by the formulas.
+    formula: Option<u64>,
     /// Of its result.
     hash: u64,
     verified: bool,

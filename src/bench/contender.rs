@@ -1,14 +1,13 @@
 //! What can be measured.
 
-use ternflock_collectives::all_reduce::Algorithm;
+use ternflock_train::method::float32::Float32;
+use ternflock_train::method::{Averaging, Method};
 
 /// A way to average a vector over ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Contender {
-    /// As ternaries: scales, encode, all-reduce, decode.
-    Ternary(Algorithm),
-    /// As float32 around our ring.
-    RingF32,
+    /// By one of the averaging methods.
+    Ours(Averaging),
     /// As float32 by the MPI library's own all-reduce.
     MpiAllreduceF32,
 }
@@ -16,16 +15,41 @@ pub enum Contender {
 impl Contender {
     /// All of them.
     pub fn all() -> Vec<Contender> {
-        let ternary = Algorithm::ALL.into_iter().map(Contender::Ternary);
-        ternary.chain([Contender::RingF32, Contender::MpiAllreduceF32]).collect()
+        let ours = Averaging::all().into_iter().map(Contender::Ours);
+        ours.chain([Contender::MpiAllreduceF32]).collect()
+    }
+
+    /// The contender of this name.
+    pub fn from_name(name: &str) -> Option<Contender> {
+        Contender::all().into_iter().find(|contender| contender.name() == name)
     }
 
     /// The name in reports and on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Contender::Ternary(algorithm) => algorithm.name(),
-            Contender::RingF32 => "ring_f32",
+            Contender::Ours(averaging) => averaging.name(),
             Contender::MpiAllreduceF32 => "mpi_allreduce_f32",
         }
+    }
+
+    /// The averaging method and its all-reduce, unless it is the MPI library's.
+    pub fn ours(self) -> Option<Averaging> {
+        match self {
+            Contender::Ours(averaging) => Some(averaging),
+            Contender::MpiAllreduceF32 => None,
+        }
+    }
+
+    /// The method that its mean is held to.
+    pub fn method(self) -> &'static dyn Method {
+        match self {
+            Contender::Ours(averaging) => averaging.method,
+            Contender::MpiAllreduceF32 => &Float32,
+        }
+    }
+
+    /// Its method if that compresses: encoding and decoding are then part of what is timed.
+    pub fn compressor(self) -> Option<&'static dyn Method> {
+        Some(self.method()).filter(|method| !method.is_lossless())
     }
 }

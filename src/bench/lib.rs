@@ -2,6 +2,7 @@
 //! is timed before its result has been checked; those of layers are held to references by the tests.
 
 mod all_reduce;
+mod averaging;
 mod codec;
 mod contender;
 pub mod infer;
@@ -11,7 +12,6 @@ mod report;
 pub mod scaling;
 mod step;
 mod vectors;
-mod verify;
 
 pub use all_reduce::{Plans, Ranks};
 pub use codec::{Codec, codec, instruction_sets};

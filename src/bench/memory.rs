@@ -16,9 +16,9 @@ pub fn codec_bytes(elements: usize) -> u128 {
     bytes(elements, 1 + 2, PLANES + 2 * (TERNARY + PLANES + 1))
 }
 
-/// Bytes that measuring all-reduces takes on one of `world` ranks, while a sum of float32 is verified: values and result,
-/// ternaries and sums; four floats of verification, and its values; what the MPI library may copy, and messages under way,
-/// as much as what they are made of.
+/// Bytes that measuring all-reduces takes on one of `world` ranks, while a mean of float32 is verified: values and result,
+/// ternaries and sums, and a copy to sum; four floats of verification, and its values. What the MPI library may copy, and
+/// messages under way, as much as what they are made of, are less than that of verification.
 pub fn all_reduce_bytes(elements: usize, world: usize) -> u128 {
     bytes(elements, 2 + 5 + 1, 2 * (TERNARY + width(world)))
 }

@@ -1,64 +1,79 @@
 //! The vectors that all-reduces are measured on.
 
-use ternflock_collectives::codec::{Moments, Rounding, decode, encode};
-use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
+use ternflock_job as job;
+use ternflock_train::method::{Key, Method, Payload, Setup, Tensor};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::contender::Contender;
-use super::verify::{is_float_sum, is_ternary_mean};
-use super::{CLIP_SIGMA, gradient, stream};
+use super::{CLIP_SIGMA, gradient};
 
 /// What a rank averages, and room for what comes of it.
 pub struct Vectors {
-    rank: usize,
-    world: usize,
+    key: Key,
+    job: job::Exchange,
     /// This rank's gradient.
     pub values: Vec<f32>,
-    /// The mean over ranks, or their sum.
+    /// The mean over ranks.
     pub result: Vec<f32>,
-    /// The gradient as ternaries.
-    pub ternary: Vec<u64>,
-    /// The sums of all ranks' ternaries.
-    pub sums: Vec<u64>,
+    compressed: Vec<Compressed>,
+}
+
+/// The vector as a method sends it.
+pub struct Compressed {
+    method: &'static dyn Method,
+    /// The words that the ranks agree on.
+    pub words: Vec<u32>,
+    /// The method's buffers.
+    pub payload: Box<dyn Payload>,
 }
 
 impl Vectors {
-    /// Those of `elements` elements, of `rank` among `world`.
-    pub fn new(elements: usize, rank: usize, world: usize) -> Vectors {
-        let (mut values, blocks) = (Vec::new(), elements.div_ceil(BLOCK));
+    /// Those of `elements` elements, of `rank` among `world`, for `contenders`.
+    pub fn new(elements: usize, rank: usize, world: usize, contenders: &[Contender]) -> Vectors {
+        let job = job::Exchange { clip_sigma: CLIP_SIGMA.into(), ..job::Exchange::default() };
+        let mut values = Vec::new();
         gradient(elements, rank, &mut values);
-        let result = values.clone();
-        let (ternary, sums) = (vec![0; words(blocks, TERNARY)], vec![0; words(blocks, width(world))]);
-        Vectors { rank, world, values, result, ternary, sums }
+        let mut compressed = Vec::<Compressed>::new();
+        for contender in contenders {
+            let Contender::Ours(averaging) = contender else { continue };
+            if compressed.iter().all(|of| of.method != averaging.method) {
+                compressed.push(Compressed::new(averaging.method, elements, &job, world));
+            }
+        }
+        let (key, result) = (Key { seed: 0, step: 0, rank, world }, values.clone());
+        Vectors { key, job, values, result, compressed }
     }
 
-    /// Sums in place begin with the values.
+    /// The key of this rank's random numbers, the vector as `method` sends it, and the gradients.
+    pub fn parts(&mut self, method: &'static dyn Method) -> Option<(&Key, &mut Compressed, &mut [f32])> {
+        let compressed = self.compressed.iter_mut().find(|of| of.method == method)?;
+        Some((&self.key, compressed, &mut self.result))
+    }
+
+    /// Averages begin with the values.
     pub fn reset(&mut self) {
         self.result.copy_from_slice(&self.values);
     }
 
-    /// This rank's clip and scale.
-    pub fn clip_and_scale(&self) -> (f32, f32) {
-        let moments = Moments::of(&self.values);
-        let clip = moments.clip(CLIP_SIGMA);
-        (clip, moments.scale(clip))
+    /// What averaging by `method` computes besides reducing, with this rank's words in place of all ranks'.
+    pub fn run_codec(&mut self, method: &'static dyn Method) {
+        let Some((key, Compressed { words, payload, .. }, gradients)) = self.parts(method) else { return };
+        payload.prepare(key, gradients, words);
+        payload.encode(key, words, gradients);
+        payload.decode(key, words, gradients);
     }
 
-    /// From values to ternaries, at the scale of all ranks.
-    pub fn encode(&mut self, clip: f32, scale: f32) {
-        encode(&self.values, clip, scale, Rounding::Stochastic(&stream(self.rank)), 0, &mut self.ternary);
+    /// The mean from what `method` has reduced.
+    pub fn decode(&mut self, method: &'static dyn Method) {
+        if let Some((key, Compressed { words, payload, .. }, gradients)) = self.parts(method) {
+            payload.decode(key, words, gradients);
+        }
     }
 
-    /// From sums to the mean, at the scale of all ranks.
-    pub fn decode(&mut self, scale: f32) {
-        decode(&self.sums, width(self.world), 0, scale / self.world as f32, &mut self.result);
-    }
-
-    /// What a ternary all-reduce computes besides adding, with this rank's scale in place of all ranks'.
-    pub fn run_codec(&mut self) {
-        let (clip, scale) = self.clip_and_scale();
-        self.encode(clip, scale);
-        self.decode(scale);
+    /// From the sum of all ranks' values to their mean.
+    pub fn divide(&mut self) {
+        let share = 1.0 / self.key.world as f32;
+        self.result.iter_mut().for_each(|value| *value *= share);
     }
 
     /// Of the result.
@@ -68,9 +83,16 @@ impl Vectors {
 
     /// Whether the result is what `contender` must make of all ranks' values.
     pub fn is_right(&self, contender: Contender) -> bool {
-        match contender {
-            Contender::Ternary(_) => is_ternary_mean(&self.result, self.world),
-            Contender::RingF32 | Contender::MpiAllreduceF32 => is_float_sum(&self.result, self.world),
-        }
+        let values_of = |rank: usize, values: &mut Vec<f32>| gradient(self.values.len(), rank, values);
+        contender.method().is_mean(&self.result, &self.job, &self.key, &values_of)
+    }
+}
+
+impl Compressed {
+    fn new(method: &'static dyn Method, elements: usize, job: &job::Exchange, world: usize) -> Compressed {
+        let tensor = Tensor { number: 0, range: 0..elements, shape: vec![elements] };
+        let words = vec![0; method.words(std::slice::from_ref(&tensor.shape))];
+        let payload = method.payload(vec![tensor], &Setup { job, bucket_elements: elements, world });
+        Compressed { method, words, payload }
     }
 }

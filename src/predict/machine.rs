@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ternflock_base::error::{Error, Result};
-use ternflock_bench::Contender;
-use ternflock_job::{Exchange, Gradients, Loaded};
-use ternflock_train::{Sizes, Trainer, prepare};
+use ternflock_base::error::Result;
+use ternflock_job::{Exchange, Loaded};
+use ternflock_train::method::{self, Method, Share};
+use ternflock_train::{Trainer, prepare};
 use ternflock_world::World;
 
 /// A step of a rank up to its gradients, and from their means to new parameters.
@@ -21,12 +21,14 @@ pub struct Compute {
     pub threads: usize,
 }
 
+/// By bucket: the layer it begins at, and what each method averages of it.
+type Buckets = Vec<(usize, Vec<Share>)>;
+
 /// What a job is to the ranks, whatever their number.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// By bucket, as ternaries and as float32: the layer it begins at, and its sizes.
-    ternary: Vec<(usize, Sizes)>,
-    float32: Vec<(usize, Sizes)>,
+    /// By the method that the job would name.
+    buckets: Vec<(&'static dyn Method, Buckets)>,
     /// Parameters.
     pub parameters: usize,
     /// Labels of a sample.
@@ -36,12 +38,9 @@ pub struct Model {
 }
 
 impl Model {
-    /// The buckets of `way`.
-    pub fn buckets(&self, way: Contender) -> &[(usize, Sizes)] {
-        match way {
-            Contender::Ternary(_) => &self.ternary,
-            Contender::RingF32 | Contender::MpiAllreduceF32 => &self.float32,
-        }
+    /// The buckets of `method`.
+    pub fn buckets(&self, method: &'static dyn Method) -> &[(usize, Vec<Share>)] {
+        self.buckets.iter().find(|(of, _)| *of == method).map_or(&[], |(_, buckets)| buckets)
     }
 }
 
@@ -87,13 +86,12 @@ pub fn measure(loaded: &Loaded, batch: usize, steps: usize, world: &mut World) -
 }
 
 fn describe(trainer: &mut Trainer, exchange: &Exchange, world: &World) -> Result<Model> {
-    let mut sizes = |gradients| {
-        trainer.set_exchange(&Exchange { gradients, ..exchange.clone() }, world.topology())?;
-        Ok::<_, Error>(trainer.exchange().sizes())
+    let mut buckets = |method| {
+        trainer.set_method(method, exchange, world.topology())?;
+        Ok((method, trainer.exchange().shares()))
     };
     Ok(Model {
-        ternary: sizes(Gradients::Ternary)?,
-        float32: sizes(Gradients::Float32)?,
+        buckets: method::all().map(&mut buckets).collect::<Result<_>>()?,
         parameters: trainer.network.parameters.values.len(),
         labels: trainer.labels_per_step() as usize / trainer.global_batch(),
         unit: trainer.task().speed(0.0).unit().into(),

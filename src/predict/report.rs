@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use ternflock_bench::Interference;
 use ternflock_bench::scaling::{Point, Scaling, WayTime};
+use ternflock_bench::{Contender, Interference};
 
 /// A job on each network.
 #[derive(Clone, Debug, Serialize)]
@@ -70,9 +70,9 @@ fn gain(point: &Point) -> Option<f64> {
     Some(best(false)? / best(true)?)
 }
 
-/// Whether `way` sends gradients as they are.
+/// Whether `way` does not compress gradients.
 fn is_float32(way: &WayTime) -> bool {
-    way.way.ends_with("_f32")
+    Contender::from_name(&way.way).is_some_and(|contender| contender.method().is_lossless())
 }
 
 #[cfg(test)]

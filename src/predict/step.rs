@@ -1,16 +1,15 @@
 //! A step from its parts: the exchange of a bucket begins when its gradients are there and the bucket before has gone.
 
-use ternflock_collectives::all_reduce::{Plan, SEGMENT, ring_f32};
+use ternflock_collectives::all_reduce::Algorithm;
 use ternflock_collectives::control;
-use ternflock_collectives::planes::BLOCK;
 use ternflock_collectives::topology::Topology;
 
 use super::machine::{Compute, Model};
 use ternflock_base::error::Result;
-use ternflock_bench::Contender;
 use ternflock_bench::scaling::WayTime;
 use ternflock_report::Phases;
-use ternflock_train::Sizes;
+use ternflock_train::agreed_words;
+use ternflock_train::method::{Averaging, ReductionPath, Share};
 
 /// A step's time, and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,16 +25,16 @@ pub struct Step {
 /// # Errors
 /// Those of `exchange`.
 pub fn step(
-    buckets: &[(usize, Sizes)],
+    buckets: &[(usize, Vec<Share>)],
     compute: &Compute,
     overlaps: bool,
-    mut exchange: impl FnMut(Sizes) -> Result<Phases>,
+    mut exchange: impl FnMut(&[Share]) -> Result<Phases>,
 ) -> Result<Step> {
     let mut phases = Phases { compute: compute.seconds, update: compute.update, ..Phases::default() };
     let mut end = 0.0_f64;
-    for &(layer, sizes) in buckets {
-        let bucket = exchange(sizes)?;
-        let left = if overlaps { compute.left[layer] } else { 0.0 };
+    for (layer, shares) in buckets {
+        let bucket = exchange(shares)?;
+        let left = if overlaps { compute.left[*layer] } else { 0.0 };
         end = end.max(compute.seconds - left) + bucket.busy();
         phases += bucket;
     }
@@ -46,13 +45,14 @@ pub fn step(
 
 /// The step as measurements tell theirs.
 pub fn report(
-    way: Contender,
+    way: Averaging,
     step: &Step,
     model: &Model,
     topology: &Topology,
     global_batch: usize,
 ) -> WayTime {
-    let bytes = model.buckets(way).iter().map(|(_, sizes)| bytes_sent(way, *sizes, topology)).sum();
+    let bytes =
+        model.buckets(way.method).iter().map(|(_, shares)| bytes_sent(way.algorithm, shares, topology)).sum();
     WayTime {
         way: way.name().into(),
         step_s: step.seconds,
@@ -65,17 +65,11 @@ pub fn report(
 }
 
 /// Bytes that rank 0 sends for a bucket.
-fn bytes_sent(way: Contender, sizes: Sizes, topology: &Topology) -> u64 {
-    let world = topology.world();
-    let agreed = control::max_traffic(sizes.agreed(), world).bytes_sent;
-    let float = ring_f32::work(ring_f32::SEGMENT, sizes.float, world, 0);
-    let plan = Plan { topology, blocks: sizes.ternary.div_ceil(BLOCK), segment: SEGMENT };
-    let ternary = match way {
-        Contender::Ternary(algorithm) => algorithm.work(plan, 0),
-        _ => Default::default(),
-    };
-    let words: usize = float.sends.iter().chain(&ternary.sends).map(|message| message.words).sum();
-    agreed + 8 * words as u64
+fn bytes_sent(algorithm: Algorithm, shares: &[Share], topology: &Topology) -> u64 {
+    let agreed = control::max_traffic(agreed_words(shares), topology.world()).bytes_sent;
+    let path = ReductionPath { algorithm, topology };
+    let payloads = shares.iter().map(|Share { method, shapes }| method.predicted_bytes(shapes, &path, 0));
+    agreed + payloads.sum::<u64>()
 }
 
 #[cfg(test)]
@@ -84,8 +78,7 @@ mod tests {
 
     fn took(overlaps: bool, wire: f64) -> Step {
         let compute = Compute { seconds: 10.0, update: 1.0, left: vec![0.0, 2.0, 5.0], threads: 1 };
-        let sizes = Sizes { tensors: 1, ternary: 1, float: 0 };
-        let buckets = [(2, sizes), (1, sizes), (0, sizes)];
+        let buckets = [2, 1, 0].map(|layer| (layer, Vec::new()));
         step(&buckets, &compute, overlaps, |_| Ok(Phases { exchange: wire, ..Phases::default() })).unwrap()
     }
 

@@ -5,7 +5,7 @@ use ternflock_collectives::topology::Topology;
 
 use super::batch::Batch;
 use super::carried::Places;
-use super::exchange::Give;
+use super::exchange::GradientSink;
 use ternflock_base::error::Result;
 use ternflock_data::{TrainingFeed, shard};
 use ternflock_job::Job;
@@ -97,7 +97,7 @@ impl Compute {
         (rank, world): (usize, usize),
         (step, amplitude): (u64, Option<f32>),
         parts: &[usize],
-        give: &mut Give<'_, 'a>,
+        give: &mut GradientSink<'_, 'a>,
     ) -> Result<Tally> {
         let Compute { feed, seed, batch, labels, places, sums, smoothout } = self;
         let part = shard(batch.global(), rank, world);

@@ -46,7 +46,7 @@ pub use construct::{
 };
 pub use end::End;
 pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
-pub use exchange::{Agreed, Exchange, Give, Sizes, overlaps};
+pub use exchange::{Agreed, Exchange, GradientSink, agreed_words, method, overlaps};
 pub use find_run::run_of_job;
 pub use hash::hash_values;
 pub use objective::Objective;

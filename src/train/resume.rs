@@ -97,7 +97,7 @@ impl Run<'_> {
         self.check_data(path, &snapshot)?;
         self.go_to_stage(&snapshot, world).map_err(|message| Error::checkpoint(path, message))?;
         if stored.exchange.gradients == self.job.exchange.gradients {
-            self.kept = snapshot.progress.gradients.or(Some(stored.exchange.gradients));
+            self.resumed_choice = snapshot.progress.gradients.or(Some(stored.exchange.gradients));
         }
         notes.extend(what_becomes_of_residuals(&self.trainer, &snapshot, world.size()));
         notes.extend(statistics::what_becomes(&self.trainer.network, &snapshot, world.size()));

@@ -3,7 +3,7 @@
 use ternflock_collectives::topology::Topology;
 
 use super::batch::Batch;
-use super::exchange::residual_elements;
+use super::exchange::state_elements;
 use super::trainer::capacity;
 use ternflock_base::error::Result;
 use ternflock_job::Job;
@@ -49,7 +49,7 @@ fn numbers_beside(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
     let noises = job.stages.iter().map(|stage| &stage.smoothout).chain([&job.smoothout]);
     let clean = usize::from(noises.into_iter().any(|smoothout| smoothout.a > 0.0));
     let states = states + (sums + clean) * parameters::count(&table);
-    Ok(states + residual_elements(&job.exchange, graph, &table)?)
+    Ok(states + state_elements(&job.exchange, graph, &table, world)?)
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ pub(super) struct Run<'a> {
     /// The step of the checkpoint it resumed from, if that holds an evaluation of it, while no other stage has begun.
     pub evaluated: Option<u64>,
     /// What a resumed run's gradients have travelled as, unless the job now says otherwise.
-    pub kept: Option<Gradients>,
+    pub resumed_choice: Option<Gradients>,
     /// The last checkpoint.
     pub checkpoint: PathBuf,
     pub first_step: u64,

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::batch::Batch;
 use super::construct::{TEST, build_graph, open_feeds};
 use super::evaluate::Evaluator;
-use super::exchange::kept_layers;
+use super::exchange::float32_layers;
 use super::hash::program_hash;
 use super::own_job::TakenUp;
 use super::placement::{Placement, place};
@@ -83,7 +83,7 @@ impl<'a> Run<'a> {
             last: None,
             owes_evaluation: false,
             evaluated: None,
-            kept: None,
+            resumed_choice: None,
             checkpoint: PathBuf::new(),
             first_step: 0,
             training_seconds: 0.0,
@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
             ));
         }
         world.set_context(format_args!("start of the run, measuring what an exchange takes"));
-        let chosen = run.trainer.choose_exchange(world, run.kept)?;
+        let chosen = run.trainer.choose_exchange(world, run.resumed_choice)?;
         notes.extend(chosen.filter(|reason| !notes.contains(reason)));
         if run.trainer.exchange().would_overlap() && !world.allows_threads() {
             notes.push(
@@ -122,7 +122,7 @@ impl<'a> Run<'a> {
             blas_reason: placement.blas_reason,
             blas_warnings: placement.blas_warnings,
             parameters: run.trainer.network.parameters.values.len(),
-            ternary_parameters: run.trainer.exchange().ternary_parameters(),
+            ternary_parameters: run.trainer.exchange().compressed_parameters(),
             algorithm: run.trainer.exchange().algorithm(),
             samples: run.trainer.task().count(run.trainer.labels_per_epoch()),
             vocabulary: match run.trainer.network.graph().input() {
@@ -279,7 +279,7 @@ fn check_network(
 ) -> Result<Graph> {
     let job = &loaded.job;
     let graph = build_graph(model, &loaded.source, train.input(), train.classes())?;
-    kept_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
+    float32_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
     for rank in [0, topology.world() - 1] {
         let part = shard(job.train.global_batch, rank, topology.world()).len();
         graph.check_batch(Batch::of(&job.train).size(part)).map_err(blame(loaded, "train.global_batch"))?;

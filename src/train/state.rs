@@ -10,18 +10,16 @@ use ternflock_nn::{Graph, Network, Parameter, Parameters, parameters};
 use ternflock_optim::{Plateau, State};
 use ternflock_tensor as tensor;
 
+use super::exchange::method::RESIDUAL;
 use super::trainer::{LONGEST, Trainer};
 use super::{carried, statistics};
 use ternflock_base::text::plural;
 use ternflock_world::World;
 
-/// The slot of error feedback beside those of the optimizer: its tensors have the ranks as their first dimension.
-const RESIDUAL: &str = "residual";
-
 /// What a checkpoint holds of all ranks: on rank 0; nothing on the others.
 pub struct Gathered {
-    /// What error feedback keeps.
-    residuals: Vec<Tensor>,
+    /// What averaging methods keep, by slot: beside those of the optimizer, with the ranks as first dimension of the tensors.
+    averaging: Vec<(&'static str, Vec<Tensor>)>,
     /// What recurrent layers carry to the next step.
     carried: Vec<Tensor>,
     /// What layers keep untrained: the mean over the ranks, on every rank, and each rank's own.
@@ -31,28 +29,33 @@ pub struct Gathered {
 
 /// Gathers what a checkpoint holds of all ranks.
 pub fn gather(trainer: &mut Trainer, world: &mut World) -> Result<Gathered> {
-    let residuals = gather_residuals(trainer, world)?;
+    let averaging = gather_averaging(trainer, world)?;
     let global_batch = trainer.global_batch();
     let carried = carried::gather(trainer.carried(), global_batch, world)?;
     let own_statistics = statistics::gather(&trainer.network, world)?;
     let statistics = statistics::averaged(&trainer.network, world)?;
-    Ok(Gathered { residuals, carried, statistics, own_statistics })
+    Ok(Gathered { averaging, carried, statistics, own_statistics })
 }
 
-/// What error feedback keeps on all ranks, `[P, ...]` a tensor, on rank 0; nothing on the others or without it.
-fn gather_residuals(trainer: &Trainer, world: &mut World) -> Result<Vec<Tensor>> {
-    let mut residuals: Vec<_> = trainer.exchange().residuals().collect();
-    residuals.sort_by_key(|(number, _)| *number);
-    let mut tensors = Vec::new();
-    for (number, residual) in residuals {
-        let parameter = &trainer.network.parameters.table[number];
-        let shape = [&[world.size()], &parameter.spec.shape[..]].concat();
-        let values = world.collect(residual)?;
-        if world.rank() == 0 {
-            tensors.push(Tensor { name: parameter.name.clone(), shape, values });
+/// What averaging methods keep on all ranks, `[P, ...]` per tensor, on rank 0; nothing on the others.
+fn gather_averaging(trainer: &Trainer, world: &mut World) -> Result<Vec<(&'static str, Vec<Tensor>)>> {
+    let mut states: Vec<_> = trainer.exchange().state().collect();
+    states.sort_by_key(|state| (state.slot, state.tensor));
+    let mut slots = Vec::<(&str, Vec<Tensor>)>::new();
+    for state in states {
+        let shape = [&[world.size()], state.shape].concat();
+        let values = world.collect(state.values)?;
+        if world.rank() != 0 {
+            continue;
+        }
+        let name = trainer.network.parameters.table[state.tensor].name.clone();
+        let tensor = Tensor { name, shape, values };
+        match slots.last_mut().filter(|(slot, _)| *slot == state.slot) {
+            Some((_, tensors)) => tensors.push(tensor),
+            None => slots.push((state.slot, vec![tensor])),
         }
     }
-    Ok(tensors)
+    Ok(slots)
 }
 
 /// The checkpoint of `trainer` now, borrowing its values and those that were gathered; its vocabulary and what identifies the data are left empty.
@@ -85,9 +88,8 @@ pub fn snapshot<'a>(
         shape: tensor.shape.clone(),
         values: &tensor.values[..],
     };
-    if !gathered.residuals.is_empty() {
-        let tensors = gathered.residuals.iter().map(borrow).collect();
-        slots.push(Slot { name: RESIDUAL.into(), tensors });
+    for (name, tensors) in &gathered.averaging {
+        slots.push(Slot { name: (*name).into(), tensors: tensors.iter().map(borrow).collect() });
     }
     if !gathered.own_statistics.is_empty() {
         let tensors = gathered.own_statistics.iter().map(borrow).collect();
@@ -157,8 +159,7 @@ pub fn restore(
     }
     let global_batch = trainer.global_batch();
     carried::restore(trainer.carried(), &snapshot.carried, global_batch, shard(global_batch, rank, world))?;
-    let residuals = snapshot.optimizer.iter().find(|slot| slot.name == RESIDUAL);
-    residuals.map_or(Ok(()), |slot| restore_residuals(trainer, &slot.tensors, rank, world))
+    snapshot.optimizer.iter().try_for_each(|slot| restore_averaging(trainer, slot, rank, world))
 }
 
 /// That the optimizer which `snapshot` was taken with did not keep the state `name`, which this one needs.
@@ -192,28 +193,35 @@ pub fn what_becomes_of_residuals(trainer: &Trainer, snapshot: &Snapshot, world: 
     }
 }
 
-/// Each rank takes up its own residuals. A residual that the exchange has no use for is left.
-fn restore_residuals(
+/// Each rank takes up its own part of `slot` if an averaging method keeps it. Residuals are checked even if error feedback
+/// is now off.
+fn restore_averaging(
     trainer: &mut Trainer,
-    residuals: &[Tensor],
+    slot: &Slot,
     rank: usize,
     world: usize,
 ) -> std::result::Result<(), String> {
-    for tensor in residuals {
+    let name = match slot.name.as_str() {
+        RESIDUAL => "residual",
+        other if trainer.exchange().state().any(|state| state.slot == other) => other,
+        _ => return Ok(()),
+    };
+    for tensor in &slot.tensors {
         let table = &trainer.network.parameters.table;
         let parameter = table.iter().enumerate().find(|(_, parameter)| parameter.name == tensor.name);
-        let (number, parameter) = parameter.ok_or_else(|| {
-            format!("keeps a residual of `{}`, which its network does not have", tensor.name)
-        })?;
+        let (number, parameter) = parameter
+            .ok_or_else(|| format!("keeps a {name} of `{}`, which its network does not have", tensor.name))?;
+        let kept = trainer.exchange().state().find(|state| state.slot == slot.name && state.tensor == number);
+        let needed = kept.map_or(&parameter.spec.shape[..], |state| state.shape);
         let (ranks, shape) = tensor.shape.split_first().unwrap_or((&0, &[]));
-        if *ranks == 0 || *shape != parameter.spec.shape {
-            let (found, needed) = (&tensor.shape, &parameter.spec.shape);
+        if *ranks == 0 || shape != needed {
+            let found = &tensor.shape;
             return Err(format!(
-                "the residual of `{}` has shape {found:?}, its network needs [ranks, {needed:?}]",
+                "the {name} of `{}` has shape {found:?}, its network needs [ranks, {needed:?}]",
                 tensor.name
             ));
         }
-        let Some(own) = trainer.exchange_mut().residual_mut(number) else { continue };
+        let Some(own) = trainer.exchange_mut().state_mut(&slot.name, number) else { continue };
         take_up(&tensor.values, *ranks, rank, world, own);
     }
     Ok(())

@@ -7,6 +7,7 @@ use ternflock_collectives::topology::Topology;
 use super::batch::Batch;
 use super::compute::Compute;
 use super::evaluate::EVALUATION_BATCH;
+use super::exchange::method::{self, Method};
 use super::exchange::{Agreed, Choice, Exchange};
 use super::hash::hash_values;
 use ternflock_base::error::{Error, Result};
@@ -205,13 +206,18 @@ impl Trainer {
     }
 
     /// Where the job leaves it to the ranks, chooses together with all of them how gradients are averaged, and says why;
-    /// `kept` is what a resumed run has decided on before. What error feedback keeps of ternaries that are no more is lost.
-    pub fn choose_exchange(&mut self, world: &mut World, kept: Option<Gradients>) -> Result<Option<String>> {
+    /// `resumed_choice` is what a resumed run has decided on before. What error feedback keeps of ternaries that are no more is lost.
+    pub fn choose_exchange(
+        &mut self,
+        world: &mut World,
+        resumed_choice: Option<Gradients>,
+    ) -> Result<Option<String>> {
         let asked = &self.job.exchange;
-        if asked.algorithm != Algorithm::Auto || asked.gradients != Gradients::Ternary {
+        if asked.algorithm != Algorithm::Auto || method::of(asked.gradients).algorithms().is_empty() {
             return Ok(None);
         }
-        let Some(Choice { gradients, algorithm, reason }) = self.exchange.choose(world, kept)? else {
+        let Some(Choice { gradients, algorithm, reason }) = self.exchange.choose(world, resumed_choice)?
+        else {
             return Ok(None);
         };
         if gradients == self.exchange.gradients() {
@@ -227,8 +233,22 @@ impl Trainer {
     /// # Errors
     /// Those of [`Exchange::new`].
     pub fn set_exchange(&mut self, exchange: &job::Exchange, topology: Topology) -> Result<()> {
+        self.set_method(method::of(exchange.gradients), exchange, topology)
+    }
+
+    /// [`Trainer::set_exchange`] with `method` in place of the one that `exchange` names.
+    ///
+    /// # Errors
+    /// Those of [`Exchange::new`].
+    pub fn set_method(
+        &mut self,
+        method: &'static dyn Method,
+        exchange: &job::Exchange,
+        topology: Topology,
+    ) -> Result<()> {
         let (graph, parameters) = (self.network.graph(), &self.network.parameters);
-        self.exchange = Exchange::new(exchange, self.job.train.seed, graph, parameters, topology)?;
+        let seed = self.job.train.seed;
+        self.exchange = Exchange::with_method(method, exchange, seed, graph, parameters, topology)?;
         Ok(())
     }
 

@@ -5,8 +5,6 @@ mod report;
 
 use std::time::Instant;
 
-use ternflock_collectives::all_reduce::Algorithm;
-
 pub use plot::{plot, plot_rates};
 pub use report::{Mode, Point, Scaling, WayTime};
 
@@ -14,7 +12,7 @@ use super::contender::Contender;
 use super::{Interference, Watch, median};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
-use ternflock_job::{Exchange, Gradients, Loaded};
+use ternflock_job::{Exchange, Loaded};
 use ternflock_report::Phases;
 use ternflock_train::{Trainer, prepare};
 use ternflock_world::World;
@@ -29,10 +27,6 @@ pub struct Plan {
     /// Rounds.
     pub rounds: usize,
 }
-
-/// The ways worth comparing: float32 by our ring and by the MPI library, and the ring of ternaries.
-pub const USUAL: [Contender; 3] =
-    [Contender::RingF32, Contender::MpiAllreduceF32, Contender::Ternary(Algorithm::RingTernary)];
 
 /// What a rank tells of its steps in a round: seconds of one, bytes sent, and the phases.
 const WORDS: usize = 9;
@@ -70,13 +64,9 @@ pub fn measure(loaded: &Loaded, world: &mut World, plan: &Plan) -> Result<Point>
 
 /// Averages gradients in `way` from now on.
 fn take(trainer: &mut Trainer, world: &World, asked: &Exchange, way: Contender) -> Result<()> {
-    let gradients = match way {
-        Contender::Ternary(_) => Gradients::Ternary,
-        Contender::RingF32 | Contender::MpiAllreduceF32 => Gradients::Float32,
-    };
-    trainer.set_exchange(&Exchange { gradients, ..asked.clone() }, world.topology())?;
-    if let Contender::Ternary(algorithm) = way {
-        trainer.exchange_mut().set_algorithm(algorithm);
+    trainer.set_method(way.method(), asked, world.topology())?;
+    if let Contender::Ours(averaging) = way {
+        trainer.exchange_mut().set_algorithm(averaging.algorithm);
     }
     Ok(())
 }

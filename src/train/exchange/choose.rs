@@ -4,7 +4,8 @@ use ternflock_collectives::all_reduce::Algorithm;
 use ternflock_collectives::cost::{Costs, Link};
 use ternflock_collectives::topology::Topology;
 
-use super::bucket::Bucket;
+use super::bucket::{DECISIONS, agreed_words};
+use super::method::{Averaging, Method, ReductionPath, Share, float32::Float32, of};
 use ternflock_base::error::Result;
 use ternflock_job::Gradients;
 use ternflock_world::World;
@@ -13,40 +14,21 @@ use ternflock_world::World;
 pub struct Choice {
     /// What they travel as.
     pub gradients: Gradients,
-    /// How ternaries are summed.
+    /// How their payloads are reduced.
     pub algorithm: Algorithm,
     /// A sentence or two.
     pub reason: String,
 }
 
-/// What counts of a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sizes {
-    /// Tensors that may travel as ternaries.
-    pub tensors: usize,
-    /// Their elements.
-    pub ternary: usize,
-    /// Elements that are float32 in any case.
-    pub float: usize,
-}
-
-impl Sizes {
-    /// The sizes of `bucket`.
-    pub(super) fn of(bucket: &Bucket) -> Sizes {
-        let (tensors, ternary) = (bucket.ternary_tensors(), bucket.ternary_elements());
-        Sizes { tensors, ternary, float: bucket.float_elements() }
-    }
-
-    /// Values that the ranks agree on before its ternaries are rounded: scales, and decisions.
-    pub fn agreed(&self) -> usize {
-        self.tensors + Bucket::DECISIONS
-    }
-}
-
-/// The fastest way to average `buckets`, on all ranks alike. A run that has averaged `kept` goes on with that; a world of
-/// one rank with what it has. None where nothing is decided.
-pub fn choose(world: &mut World, buckets: &[Sizes], kept: Option<Gradients>) -> Result<Option<Choice>> {
-    if kept == Some(Gradients::Float32) {
+/// The fastest way to average `buckets` by `asked` or in float32, on all ranks alike. A run that has averaged by
+/// `resumed_choice` goes on with that; a world of one rank with what it has. None where nothing is decided.
+pub fn choose(
+    world: &mut World,
+    buckets: &[Vec<Share>],
+    asked: Gradients,
+    resumed_choice: Option<Gradients>,
+) -> Result<Option<Choice>> {
+    if resumed_choice == Some(Gradients::Float32) {
         let reason =
             "exchange.algorithm = \"auto\": compression stays off, as this run decided when it began".into();
         return Ok(Some(Choice { gradients: Gradients::Float32, algorithm: Algorithm::RingTernary, reason }));
@@ -55,42 +37,57 @@ pub fn choose(world: &mut World, buckets: &[Sizes], kept: Option<Gradients>) -> 
         return Ok(None);
     }
     let costs = world.costs()?;
-    Ok(Some(decide(&costs, &world.topology(), buckets, kept.is_some())))
+    Ok(Some(decide(&costs, &world.topology(), buckets, asked, resumed_choice.is_some())))
 }
 
-/// The least total by `costs`; among ternaries alone if `is_ternary`.
-fn decide(costs: &Costs, topology: &Topology, buckets: &[Sizes], is_ternary: bool) -> Choice {
-    let total = |seconds: &dyn Fn(&Sizes) -> f64| buckets.iter().map(seconds).sum::<f64>();
-    let float32 = total(&|sizes| {
-        costs.maximum(topology, Bucket::DECISIONS) + costs.float32(topology, sizes.ternary + sizes.float)
+/// The least total by `costs`; only among the all-reduces of `asked` if that `is_decided`.
+fn decide(
+    costs: &Costs,
+    topology: &Topology,
+    buckets: &[Vec<Share>],
+    asked: Gradients,
+    is_decided: bool,
+) -> Choice {
+    let elements = |shares: &[Share]| shares.iter().map(Share::elements).sum::<usize>();
+    let path = ReductionPath { algorithm: Averaging::DEFAULT_ALGORITHM, topology };
+    let float32 = buckets.iter().map(|shares| {
+        costs.maximum(topology, DECISIONS) + Float32.seconds(&[vec![elements(shares)]], costs, &path)
     });
-    let by = |algorithm| {
-        let seconds = total(&|sizes| {
-            costs.maximum(topology, sizes.agreed())
-                + costs.ternary(algorithm, topology, sizes.ternary)
-                + costs.float32(topology, sizes.float)
+    let float32: f64 = float32.sum();
+    let timed = |way: Averaging| {
+        let path = ReductionPath { algorithm: way.algorithm, topology };
+        let seconds = buckets.iter().map(|shares| {
+            let agreed = costs.maximum(topology, agreed_words(shares));
+            shares.iter().fold(agreed, |all, share| all + share.method.seconds(&share.shapes, costs, &path))
         });
-        (algorithm, seconds)
+        (way, seconds.sum::<f64>())
     };
-    let mut ternary = Algorithm::ALL.map(by);
-    ternary.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let [(algorithm, best), (second, other), ..] = ternary;
-    let (name, second) = (algorithm.name(), second.name());
-    let [float32_time, best_time, other_time] = [float32, best, other].map(time);
+    let mut ways: Vec<_> = Averaging::of(of(asked)).map(timed).collect();
+    ways.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let (Averaging { algorithm, .. }, best) = ways[0];
+    let name = ways[0].0.name();
+    let second =
+        ways.get(1).map_or(String::new(), |(way, other)| format!("{} {}, ", way.name(), time(*other)));
+    let [float32_time, best_time] = [float32, best].map(time);
     let at = links(costs, topology);
-    let is_off = float32 < best && !is_ternary;
+    let is_off = float32 < best && !is_decided;
     let (gradients, reason) = if is_off {
+        let ring = Float32.label(algorithm);
         let reason = format!(
-            "float32 is faster here: compression is off (ring_f32 {float32_time} a step by the cost model, the best \
-             ternary, {name}, {best_time}) {at}"
+            "float32 is faster here: compression is off ({ring} {float32_time} a step by the cost model, the best \
+             {}, {name}, {best_time}) {at}",
+            asked.name()
         );
         (Gradients::Float32, reason)
     } else {
-        let kept = if is_ternary { "; gradients stay ternary, as in this run until now" } else { "" };
+        let stays = match is_decided {
+            true => format!("; gradients stay {}, as in this run until now", asked.name()),
+            false => String::new(),
+        };
         let reason = format!(
-            "{name}, {best_time} a step by the cost model ({second} {other_time}, float32 {float32_time}) {at}{kept}"
+            "{name}, {best_time} a step by the cost model ({second}float32 {float32_time}) {at}{stays}"
         );
-        (Gradients::Ternary, reason)
+        (asked, reason)
     };
     Choice { gradients, algorithm, reason: format!("exchange.algorithm = \"auto\": {reason}") }
 }
@@ -129,6 +126,7 @@ fn rate(bandwidth: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::method::terngrad::TernGrad;
     use ternflock_job as job;
 
     const COSTS: Costs = Costs {
@@ -141,13 +139,18 @@ mod tests {
         add_floats: 5e-10,
     };
 
-    fn buckets() -> [Sizes; 2] {
-        [Sizes { tensors: 2, ternary: 400_000, float: 10 }, Sizes { tensors: 3, ternary: 25_000, float: 70 }]
+    /// Two and three ternary tensors, and some elements that stay float32.
+    fn buckets() -> [Vec<Share>; 2] {
+        let bucket = |ternary: &[usize], float32: usize| {
+            let shapes = ternary.iter().map(|elements| vec![*elements]).collect();
+            vec![Share { method: &TernGrad, shapes }, Share { method: &Float32, shapes: vec![vec![float32]] }]
+        };
+        [bucket(&[399_000, 1000], 10), bucket(&[20_000, 4000, 1000], 70)]
     }
 
     #[test]
     fn the_fastest_is_chosen_and_the_others_are_named() {
-        let choice = decide(&COSTS, &Topology::flat(4), &buckets(), false);
+        let choice = decide(&COSTS, &Topology::flat(4), &buckets(), Gradients::Ternary, false);
         assert_eq!((choice.gradients, choice.algorithm), (Gradients::Ternary, Algorithm::DirectTernary));
         assert!(
             choice.reason.starts_with("exchange.algorithm = \"auto\": direct_ternary, "),
@@ -158,7 +161,8 @@ mod tests {
         {
             assert!(choice.reason.contains(part), "{part} in {}", choice.reason);
         }
-        let mixed = decide(&COSTS, &Topology::new(vec![0, 0, 1]), &buckets(), false).reason;
+        let mixed =
+            decide(&COSTS, &Topology::new(vec![0, 0, 1]), &buckets(), Gradients::Ternary, false).reason;
         assert!(mixed.ends_with("11.8 MB/s between nodes, 1.0 us and 10.0 GB/s within a node"), "{mixed}");
     }
 
@@ -166,11 +170,11 @@ mod tests {
     fn compression_is_off_where_it_does_not_pay_unless_the_run_began_with_it() {
         let slow = Costs { encode: 1e-7, ..COSTS };
         let topology = Topology::single(2);
-        let choice = decide(&slow, &topology, &buckets(), false);
+        let choice = decide(&slow, &topology, &buckets(), Gradients::Ternary, false);
         assert_eq!(choice.gradients, Gradients::Float32);
         let begins = "exchange.algorithm = \"auto\": float32 is faster here: compression is off (ring_f32 ";
         assert!(choice.reason.starts_with(begins), "{}", choice.reason);
-        let kept = decide(&slow, &topology, &buckets(), true);
+        let kept = decide(&slow, &topology, &buckets(), Gradients::Ternary, true);
         assert_eq!(kept.gradients, Gradients::Ternary);
         assert!(
             kept.reason.ends_with("; gradients stay ternary, as in this run until now"),

@@ -1,37 +1,30 @@
-//! Averaging gradients over ranks: TernGrad, with float32 beside it for the tensors that keep it.
+//! Averaging gradients over ranks: framing and pipeline here, what the gradients travel as in [`method`].
 //!
 //! All decisions that must be equal on every rank travel with the scales of a bucket: whether somebody wants to stop, and
 //! whether somebody's loss or gradients are no longer finite.
 
+mod average;
 mod bucket;
-mod carry;
 mod choose;
+pub mod method;
+mod pipeline;
 mod plan;
 
-use std::io;
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::thread;
-use std::time::Instant;
-
-use ternflock_collectives::Error as Failure;
 use ternflock_collectives::all_reduce::{Algorithm, ring_f32};
 use ternflock_collectives::topology::Topology;
 
-use bucket::Bucket;
-use carry::{Ready, carry};
+pub use average::GradientSink;
+pub use bucket::agreed_words;
 pub use choose::Choice;
-pub use choose::Sizes;
-use choose::choose;
-pub(super) use plan::{kept_layers, residual_elements};
+pub(super) use plan::{float32_layers, state_elements};
 
-use ternflock_base::error::{Error, Result};
-use ternflock_base::rng::{Purpose, Stream};
+use bucket::Bucket;
+use choose::choose;
+use method::{Averaging, Bytes, Method, RESIDUAL, ReductionPath, Share, State, float32::Float32};
+
+use ternflock_base::error::Result;
 use ternflock_job::{self as job, Gradients, Overlap};
 use ternflock_nn::{Graph, Parameters};
-use ternflock_report::Phases;
-use ternflock_tensor::within;
 use ternflock_world::World;
 
 /// What all ranks know after a step.
@@ -42,42 +35,6 @@ pub struct Agreed {
     /// The lowest rank whose loss or gradients are not finite, of the first bucket with such a rank. The gradients were then
     /// not all averaged.
     pub non_finite: Option<usize>,
-}
-
-/// What one rank brings to a step beside its gradients.
-#[derive(Clone, Copy, Debug, Default)]
-struct Local {
-    stop: bool,
-    /// Its loss is NaN or infinite.
-    non_finite: bool,
-}
-
-/// What rounding depends on beside the values.
-#[derive(Clone, Copy, Debug)]
-struct Key {
-    seed: u64,
-    step: u64,
-    rank: usize,
-    world: usize,
-    /// c: gradients are clipped at c standard deviations; 0 is off.
-    clip_sigma: f32,
-}
-
-impl Key {
-    /// The random numbers of tensor `number`.
-    fn stream(&self, number: u16) -> Stream {
-        let Key { seed, step, rank, .. } = *self;
-        Stream { seed, purpose: Purpose::Ternary, step, subject: rank as u32, tensor: number }
-    }
-}
-
-/// How ternaries are summed.
-#[derive(Clone, Debug)]
-pub struct Way {
-    /// The all-reduce.
-    pub algorithm: Algorithm,
-    /// The ranks on their nodes.
-    pub topology: Topology,
 }
 
 /// Bytes that a rank of `world` would send to average `parameters` gradients in float32.
@@ -94,30 +51,14 @@ pub fn overlaps(overlap: Overlap, topology: &Topology) -> bool {
     }
 }
 
-fn no_thread(error: io::Error) -> Error {
-    Error::Exchange(format!(
-        "no thread could be started for the backward pass ({error}); exchange.overlap = \"never\" does without one"
-    ))
-}
-
-/// Says at which step the exchange failed, where the failure does not say so itself.
-fn at_step(step: u64, failure: Failure) -> Error {
-    match failure {
-        Failure::Late(_) => failure.into(),
-        other => Error::Exchange(format!("step {step}: {other}")),
-    }
-}
-
-/// Takes a part of the gradients as soon as it is final, and whether the loss is finite.
-pub type Give<'g, 'a> = dyn FnMut(bool, &'a mut [f32]) + 'g;
-
 /// The wall between training and ranks: "average these gradients".
 pub struct Exchange {
     seed: u64,
-    clip_sigma: f32,
     overlap: Overlap,
     gradients: Gradients,
-    way: Way,
+    method: &'static dyn Method,
+    algorithm: Algorithm,
+    topology: Topology,
     /// In the order a backward pass finishes them, and the layer that each begins at.
     buckets: Vec<Bucket>,
     parts: Vec<usize>,
@@ -127,7 +68,7 @@ impl Exchange {
     /// The exchange that `job` asks for, between the ranks of `topology`.
     ///
     /// # Errors
-    /// [`Error::Usage`] when a layer to keep in float32 is not there.
+    /// [`Error::Usage`](ternflock_base::error::Error::Usage) when a layer to keep in float32 is not there.
     pub fn new(
         job: &job::Exchange,
         seed: u64,
@@ -135,27 +76,42 @@ impl Exchange {
         parameters: &Parameters,
         topology: Topology,
     ) -> Result<Exchange> {
-        let buckets = plan::buckets(job, graph, &parameters.table, topology.world())?;
-        let (parts, buckets) = buckets.into_iter().unzip();
-        // "auto" is none: until it is chosen, by what takes no thought.
-        let algorithm = Algorithm::from_name(job.algorithm.name()).unwrap_or(Algorithm::RingTernary);
-        let way = Way { algorithm, topology };
-        let (clip_sigma, overlap, gradients) = (job.clip_sigma as f32, job.overlap, job.gradients);
-        Ok(Exchange { seed, clip_sigma, overlap, gradients, way, buckets, parts })
+        Exchange::with_method(method::of(job.gradients), job, seed, graph, parameters, topology)
     }
 
-    /// What the ranks, all together, find to be the fastest way to average the gradients; `kept` is what a resumed run
-    /// has decided on before. None where there is nothing to choose.
-    pub fn choose(&self, world: &mut World, kept: Option<Gradients>) -> Result<Option<Choice>> {
-        if self.ternary_parameters() == 0 {
+    /// [`Exchange::new`] with a method that `job.gradients`, which is what checkpoints record, need not name.
+    ///
+    /// # Errors
+    /// Those of [`Exchange::new`].
+    pub fn with_method(
+        method: &'static dyn Method,
+        job: &job::Exchange,
+        seed: u64,
+        graph: &Graph,
+        parameters: &Parameters,
+        topology: Topology,
+    ) -> Result<Exchange> {
+        let buckets = plan::buckets(method, job, graph, &parameters.table, topology.world())?;
+        let (parts, buckets) = buckets.into_iter().unzip();
+        // "auto" is no algorithm: the default is used until `choose` picks one.
+        let algorithm = Algorithm::from_name(job.algorithm.name()).unwrap_or(Averaging::DEFAULT_ALGORITHM);
+        let (overlap, gradients) = (job.overlap, job.gradients);
+        Ok(Exchange { seed, overlap, gradients, method, algorithm, topology, buckets, parts })
+    }
+
+    /// What the ranks, all together, find to be the fastest way to average the gradients; `resumed_choice` is what a resumed
+    /// run has decided on before. None where there is nothing to choose.
+    pub fn choose(&self, world: &mut World, resumed_choice: Option<Gradients>) -> Result<Option<Choice>> {
+        if self.compressed_parameters() == 0 {
             return Ok(None);
         }
-        choose(world, &self.buckets.iter().map(Sizes::of).collect::<Vec<_>>(), kept)
+        let buckets: Vec<Vec<Share>> = self.buckets.iter().map(|b| b.shares().cloned().collect()).collect();
+        choose(world, &buckets, self.gradients, resumed_choice)
     }
 
-    /// Sums ternaries by `algorithm` from now on, which changes no result.
+    /// Reduces payloads by `algorithm` from now on, which changes no result.
     pub fn set_algorithm(&mut self, algorithm: Algorithm) {
-        self.way.algorithm = algorithm;
+        self.algorithm = algorithm;
     }
 
     /// What the gradients travel as.
@@ -163,96 +119,57 @@ impl Exchange {
         self.gradients
     }
 
-    /// The all-reduce of ternaries, or `ring_f32` if there are none.
+    /// The name of the reduction of compressed gradients, or that of float32 if there are none.
     pub fn algorithm(&self) -> &'static str {
-        if self.ternary_parameters() == 0 { "ring_f32" } else { self.way.algorithm.name() }
+        let method = if self.compressed_parameters() == 0 { &Float32 } else { self.method };
+        method.label(self.algorithm)
     }
 
     /// Whether gradients are averaged beside the backward pass, if MPI allows a thread for that.
     pub fn would_overlap(&self) -> bool {
-        overlaps(self.overlap, &self.way.topology)
+        overlaps(self.overlap, &self.topology)
     }
 
-    /// By bucket, in the order a backward pass finishes them: the layer it begins at, and its sizes.
-    pub fn sizes(&self) -> Vec<(usize, Sizes)> {
-        self.parts.iter().copied().zip(self.buckets.iter().map(Sizes::of)).collect()
+    /// By bucket, in the order a backward pass finishes them: the layer it begins at, and what each of its methods averages.
+    pub fn shares(&self) -> Vec<(usize, Vec<Share>)> {
+        let shares = self.buckets.iter().map(|bucket| bucket.shares().cloned().collect());
+        self.parts.iter().copied().zip(shares).collect()
     }
 
-    /// Parameters that travel as ternaries.
-    pub fn ternary_parameters(&self) -> usize {
-        self.buckets.iter().map(Bucket::ternary_elements).sum()
+    /// Parameters whose gradients are compressed.
+    pub fn compressed_parameters(&self) -> usize {
+        let shares = self.buckets.iter().flat_map(Bucket::shares);
+        shares.filter(|share| !share.method.is_lossless()).map(Share::elements).sum()
     }
 
-    /// Runs `compute`, which gives the gradients part by part, and replaces each part by its mean over all ranks: the
-    /// same bits on each. Where it can, it does so while `compute` is still at work on the parts to come; the result
-    /// is the same. Adds the time it took to `phases`.
-    ///
-    /// # Errors
-    /// That of `compute` on this rank, whose peers then wait in vain; [`Error::Exchange`] when ranks are late or gone.
-    pub fn average<'a, T: Send>(
-        &'a mut self,
-        world: &mut World,
-        step: u64,
-        stop: bool,
-        phases: &mut Phases,
-        compute: impl FnOnce(&[usize], &mut Give<'_, 'a>) -> Result<T> + Send,
-    ) -> Result<(T, Agreed)> {
-        let (rank, size) = (world.rank(), world.size());
-        let key = Key { seed: self.seed, step, rank, world: size, clip_sigma: self.clip_sigma };
-        let overlaps = self.would_overlap() && world.allows_threads();
-        let (way, parts, count, mut buckets) =
-            (&self.way, &self.parts, self.buckets.len(), self.buckets.iter_mut());
-        let (sender, finished) = channel();
-        let (computing, mut carrying) = (AtomicBool::new(overlaps), Phases::default());
-        let is_computing = &computing;
-        let compute = move || {
-            within(move || {
-                let (start, mut preparing) = (Instant::now(), 0.0);
-                let computed = compute(parts, &mut |finite, gradients| {
-                    let Some(bucket) = buckets.next() else { return };
-                    let start = Instant::now();
-                    bucket.prepare(&key, Local { stop, non_finite: !finite }, gradients);
-                    preparing += start.elapsed().as_secs_f64();
-                    // Nobody receives any more once the ranks have given up on the step.
-                    let _ = sender.send(Ready { bucket, gradients });
-                });
-                let spent = start.elapsed().as_secs_f64();
-                is_computing.store(false, Ordering::Relaxed);
-                (computed, Phases { compute: spent - preparing, encode: preparing, ..Phases::default() })
-            })
-        };
-        let start = Instant::now();
-        let carry = || carry(world.transport(), &key, way, count, is_computing, finished, &mut carrying);
-        let ((computed, spent), carried) = match overlaps {
-            false => (compute(), carry()),
-            true => thread::scope(|scope| {
-                let computing = thread::Builder::new().name("backward".into()).spawn_scoped(scope, compute);
-                let computing = computing.map_err(no_thread)?;
-                let carried = carry();
-                Ok::<_, Error>((computing.join().unwrap_or_else(|panic| resume_unwind(panic)), carried))
-            })?,
-        };
-        let mut all = spent + carrying;
-        all.hidden = (all.busy() - start.elapsed().as_secs_f64()).max(0.0);
-        *phases += all;
-        let computed = computed?;
-        let agreed = carried.map_err(|failure| at_step(step, failure))?;
-        let missing = || Error::Exchange(format!("step {step}: not all gradients came"));
-        Ok((computed, agreed.ok_or_else(missing)?))
+    /// What methods keep on this rank from step to step.
+    pub fn state(&self) -> impl Iterator<Item = State<'_>> {
+        self.buckets.iter().flat_map(Bucket::state)
+    }
+
+    /// The values that a method keeps in `slot` for tensor `number`, if it does.
+    pub fn state_mut(&mut self, slot: &str, number: usize) -> Option<&mut [f32]> {
+        self.buckets.iter_mut().find_map(|bucket| bucket.state_mut(slot, number))
     }
 
     /// What error feedback keeps on this rank: numbers of tensors and their residuals. Nothing without it.
     pub fn residuals(&self) -> impl Iterator<Item = (usize, &[f32])> {
-        self.buckets.iter().flat_map(Bucket::residuals)
+        self.state().filter(|state| state.slot == RESIDUAL).map(|state| (state.tensor, state.values))
     }
 
     /// The residual of tensor `number`, if error feedback keeps one.
     pub fn residual_mut(&mut self, number: usize) -> Option<&mut [f32]> {
-        self.buckets.iter_mut().find_map(|bucket| bucket.residual_mut(number))
+        self.state_mut(RESIDUAL, number)
     }
 
     /// Bytes that `rank` sends for one step, by the formulas of docs/algorithms.md.
+    pub fn bytes_sent(&self, rank: usize) -> Bytes {
+        let path = ReductionPath { algorithm: self.algorithm, topology: &self.topology };
+        self.buckets.iter().map(|bucket| bucket.bytes_sent(&path, rank)).sum()
+    }
+
+    /// [`Exchange::bytes_sent`], whether exact or a bound.
     pub fn formula_bytes(&self, rank: usize) -> u64 {
-        self.buckets.iter().map(|bucket| bucket.formula_bytes(&self.way, rank)).sum()
+        self.bytes_sent(rank).bound()
     }
 }

@@ -1,8 +1,9 @@
-//! Which tensors travel as ternaries and which as float32, and with which others each travels.
+//! Which method averages which tensors, and which of them travel together.
 
 use std::collections::HashSet;
 
-use super::bucket::{Bucket, Tensor};
+use super::bucket::Bucket;
+use super::method::{Method, Setup, Tensor, float32::Float32};
 use ternflock_base::error::{Error, Result};
 use ternflock_job::{self as job, suggest};
 use ternflock_nn::{Graph, Parameter};
@@ -15,39 +16,66 @@ const LOGITS: &str = "logits";
 /// A bucket is full at `bucket_elements`: what the last layers leave is sent while earlier ones still compute, yet not
 /// in so small pieces that latency counts more than bytes.
 pub(super) fn buckets(
+    method: &'static dyn Method,
     job: &job::Exchange,
     graph: &Graph,
     table: &[Parameter],
     world: usize,
 ) -> Result<Vec<(usize, Bucket)>> {
-    let groups = groups(job, graph, table)?.into_iter();
-    let bucket = |Group { layer, members, tensors }: Group| {
-        (layer, Bucket::new(name(members), tensors, job.error_feedback, world))
-    };
-    Ok(groups.map(bucket).collect())
+    let groups = groups(method, job, graph, table)?.into_iter();
+    Ok(groups.map(|group| (group.layer, Bucket::new(group, job, world))).collect())
 }
 
-/// Numbers that error feedback keeps on a rank: asked before they are made.
-pub fn residual_elements(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Result<usize> {
-    let groups = groups(job, graph, table)?;
-    let elements = groups.iter().map(|group| Bucket::residual_elements(job.error_feedback, &group.tensors));
-    Ok(elements.sum())
+/// Numbers that methods keep from step to step on a rank: asked before they are made.
+pub fn state_elements(
+    job: &job::Exchange,
+    graph: &Graph,
+    table: &[Parameter],
+    world: usize,
+) -> Result<usize> {
+    let elements = |group: &Group| {
+        let setup = group.setup(job, world);
+        let of = |(method, tensors): &(&dyn Method, Vec<Tensor>)| method.state_elements(tensors, &setup);
+        group.parts.iter().map(of).sum::<usize>()
+    };
+    Ok(groups(super::method::of(job.gradients), job, graph, table)?.iter().map(elements).sum())
 }
 
 /// What becomes a bucket.
-struct Group<'a> {
+pub(super) struct Group<'a> {
     /// The layer it begins at.
     layer: usize,
     members: &'a [Parameter],
-    tensors: Vec<Tensor>,
+    /// By method, none of them without tensors.
+    pub parts: Vec<(&'static dyn Method, Vec<Tensor>)>,
 }
 
-fn groups<'a>(job: &job::Exchange, graph: &Graph, table: &'a [Parameter]) -> Result<Vec<Group<'a>>> {
-    let kept: HashSet<usize> = kept_layers(&job.keep_float, graph)?.into_iter().collect();
-    let is_float = |parameter: &Parameter| {
-        job.gradients == job::Gradients::Float32
-            || parameter.range.len() < job.min_elements
-            || kept.contains(&parameter.layer)
+impl Group<'_> {
+    /// "conv1/weight", or "conv1/weight to ip1/bias".
+    pub fn name(&self) -> String {
+        match self.members {
+            [] => String::new(),
+            [only] => only.name.clone(),
+            [first, .., last] => format!("{} to {}", first.name, last.name),
+        }
+    }
+
+    /// What its payloads are built for.
+    pub fn setup<'a>(&self, job: &'a job::Exchange, world: usize) -> Setup<'a> {
+        let elements = self.members.iter().map(|parameter| parameter.range.len()).sum();
+        Setup { job, bucket_elements: elements, world }
+    }
+}
+
+fn groups<'a>(
+    method: &'static dyn Method,
+    job: &job::Exchange,
+    graph: &Graph,
+    table: &'a [Parameter],
+) -> Result<Vec<Group<'a>>> {
+    let float32: HashSet<usize> = float32_layers(&job.keep_float, graph)?.into_iter().collect();
+    let is_float32 = |parameter: &Parameter| {
+        parameter.range.len() < job.min_elements || float32.contains(&parameter.layer)
     };
     let (mut groups, mut end) = (Vec::<Group>::new(), table.len());
     for layer in (0..graph.layers().len()).rev() {
@@ -63,28 +91,27 @@ fn groups<'a>(job: &job::Exchange, graph: &Graph, table: &'a [Parameter]) -> Res
             continue;
         }
         let start = members.first().map_or(0, |parameter| parameter.range.start);
-        let tensors = members.iter().enumerate().map(|(index, parameter)| Tensor {
-            number: (first + index) as u16,
-            range: parameter.range.start - start..parameter.range.end - start,
-            is_float: is_float(parameter),
-        });
-        groups.push(Group { layer, members, tensors: tensors.collect() });
+        let mut parts: Vec<(&'static dyn Method, Vec<Tensor>)> = vec![(method, Vec::new())];
+        if !method.is_lossless() {
+            parts.push((&Float32, Vec::new()));
+        }
+        for (index, parameter) in members.iter().enumerate() {
+            let part = if is_float32(parameter) { parts.len() - 1 } else { 0 };
+            parts[part].1.push(Tensor {
+                number: (first + index) as u16,
+                range: parameter.range.start - start..parameter.range.end - start,
+                shape: parameter.spec.shape.clone(),
+            });
+        }
+        parts.retain(|(_, tensors)| !tensors.is_empty());
+        groups.push(Group { layer, members, parts });
         end = first;
     }
     Ok(groups)
 }
 
-/// "conv1/weight", or "conv1/weight to ip1/bias".
-fn name(members: &[Parameter]) -> String {
-    match members {
-        [] => String::new(),
-        [only] => only.name.clone(),
-        [first, .., last] => format!("{} to {}", first.name, last.name),
-    }
-}
-
 /// The numbers of the layers that `names` keep in float32.
-pub fn kept_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
+pub fn float32_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
     let logits = graph.logits_layer()?;
     let refuse = |name: &String| {
         let known: Vec<&str> = graph.layers().iter().map(|node| node.name.as_str()).chain([LOGITS]).collect();
@@ -95,11 +122,11 @@ pub fn kept_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
         let layer = if name == LOGITS { logits } else { Some(name.as_str()) };
         layer.and_then(|layer| graph.find(layer)).ok_or_else(|| refuse(name))
     };
-    let mut kept = names.iter().map(number).collect::<Result<Vec<_>>>()?;
+    let mut layers = names.iter().map(number).collect::<Result<Vec<_>>>()?;
     // A weight that is shared is its owner's.
-    let owners: Vec<_> = kept.iter().filter_map(|&layer| graph.tied(layer)).collect();
-    kept.extend(owners);
-    Ok(kept)
+    let owners: Vec<_> = layers.iter().filter_map(|&layer| graph.tied(layer)).collect();
+    layers.extend(owners);
+    Ok(layers)
 }
 
 #[cfg(test)]
@@ -112,7 +139,7 @@ mod tests {
     fn a_weight_that_the_logits_share_is_kept_too() {
         let input = Shape::Tokens { steps: 2, vocabulary: 50 };
         let graph = preset("rhn", input, 50).unwrap();
-        let kept = kept_layers(&[LOGITS.into()], &graph).unwrap();
+        let kept = float32_layers(&[LOGITS.into()], &graph).unwrap();
         let names: Vec<_> = kept.iter().map(|&layer| graph.layers()[layer].name.as_str()).collect();
         assert_eq!(names, ["logits", "embedding"]);
     }

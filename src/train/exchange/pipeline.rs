@@ -1,8 +1,8 @@
 //! From final gradients to their means, bucket by bucket, on the thread that owns the transport.
 //!
-//! Nothing of a bucket can be rounded before its scales are agreed on, and that takes as many messages in a row as there
+//! Nothing of a bucket can be encoded before its scales are agreed on, and that takes as many messages in a row as there
 //! are doublings up to P. So that the wire does not stand still for them, they travel in a lane of their own while the
-//! planes of the bucket before are still on their way: every wait for planes also moves scales.
+//! payload of the bucket before is still on its way: every wait for a payload also moves scales.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +13,9 @@ use ternflock_collectives::Result;
 use ternflock_collectives::control::Maximum;
 use ternflock_collectives::transport::{Lane, Transport, Wait};
 
+use super::Agreed;
 use super::bucket::Bucket;
-use super::{Agreed, Key, Way};
+use super::method::{Key, ReductionPath};
 use ternflock_report::Phases;
 
 /// A bucket whose gradients are final on this rank, with its part of them.
@@ -31,19 +32,20 @@ const IDLE: Duration = Duration::from_millis(2);
 
 /// Averages `count` buckets in the order they come, while another thread is `computing` them or after all have been. None if
 /// fewer came, because computing them failed.
-pub fn carry<'a>(
+pub fn average<'a>(
     transport: &mut dyn Transport,
     key: &Key,
-    way: &Way,
+    path: &ReductionPath,
     count: usize,
     computing: &'a AtomicBool,
     finished: Receiver<Ready<'a>>,
     phases: &mut Phases,
 ) -> Result<Option<Agreed>> {
-    let mut ahead = Ahead { finished, travelling: None, agreed: VecDeque::with_capacity(count), computing };
+    let mut scales =
+        ScalePipeline { finished, travelling: None, agreed: VecDeque::with_capacity(count), computing };
     let mut all = Agreed::default();
     for _ in 0..count {
-        let Some((Ready { bucket, gradients }, agreed)) = ahead.next(transport, key, phases)? else {
+        let Some((Ready { bucket, gradients }, agreed)) = scales.next(transport, key, phases)? else {
             return Ok(None);
         };
         all.stop |= agreed.stop;
@@ -55,16 +57,17 @@ pub fn carry<'a>(
         bucket.encode(key, gradients);
         phases.encode += lap();
         transport.set_context(format_args!("step {}, gradients of {}", key.step, bucket.name()));
-        bucket.sum(&mut Meanwhile { transport: &mut *transport, ahead: &mut ahead, key }, way)?;
+        let mut overlapped = OverlappedTransport { transport: &mut *transport, scales: &mut scales, key };
+        bucket.reduce(&mut overlapped, path, gradients)?;
         phases.exchange += lap();
-        bucket.decode(key.world, gradients);
+        bucket.decode(key, gradients);
         phases.decode += lap();
     }
     Ok(Some(all))
 }
 
-/// Buckets between the backward pass and their all-reduce.
-struct Ahead<'a> {
+/// Buckets between the backward pass and their reduction.
+struct ScalePipeline<'a> {
     finished: Receiver<Ready<'a>>,
     /// The one whose scales are on their way; one at a time, so that all ranks send them in the same order.
     travelling: Option<(Ready<'a>, Maximum)>,
@@ -74,7 +77,7 @@ struct Ahead<'a> {
     computing: &'a AtomicBool,
 }
 
-impl<'a> Ahead<'a> {
+impl<'a> ScalePipeline<'a> {
     /// Moves scales as far as they go without waiting. False once there are no more buckets to come.
     fn progress(&mut self, transport: &mut dyn Transport, key: &Key) -> Result<bool> {
         loop {
@@ -109,7 +112,7 @@ impl<'a> Ahead<'a> {
         Wait { naps: self.computing.load(Ordering::Relaxed), ..*wait }
     }
 
-    /// Waits for the next bucket to sum.
+    /// Waits for the next bucket to encode and reduce.
     fn next(
         &mut self,
         transport: &mut dyn Transport,
@@ -148,19 +151,19 @@ impl<'a> Ahead<'a> {
 }
 
 /// A transport whose waits move scales along.
-struct Meanwhile<'t, 'a> {
+struct OverlappedTransport<'t, 'a> {
     transport: &'t mut dyn Transport,
-    ahead: &'t mut Ahead<'a>,
+    scales: &'t mut ScalePipeline<'a>,
     key: &'t Key,
 }
 
-impl Transport for Meanwhile<'_, '_> {
+impl Transport for OverlappedTransport<'_, '_> {
     ternflock_collectives::forward_transport!(
         transport: rank world nodes deadline set_context buffer recycle send_on poll pending
     );
 
     fn pause(&mut self, wait: &Wait) -> Result<()> {
-        self.ahead.progress(self.transport, self.key)?;
-        self.transport.pause(&self.ahead.considerate(wait))
+        self.scales.progress(self.transport, self.key)?;
+        self.transport.pause(&self.scales.considerate(wait))
     }
 }

@@ -1,0 +1,89 @@
+//! One averaging of a vector by a contender, in three parts of which the second is timed.
+
+use ternflock_collectives::topology::Topology;
+use ternflock_collectives::transport::meter::Metered;
+use ternflock_collectives::transport::mpi::MpiTransport;
+use ternflock_collectives::{Result, control};
+use ternflock_train::method::{Averaging, ReductionPath};
+
+use super::contender::Contender;
+use super::vectors::{Compressed, Vectors};
+
+/// What comes before `contender` is timed. A method that does not compress copies the vector to its payload then: sums of
+/// float32 are compared with the MPI library's without copies.
+///
+/// # Errors
+/// Those of the transport.
+pub fn begin(
+    contender: Contender,
+    transport: &mut Metered<MpiTransport>,
+    vectors: &mut Vectors,
+) -> Result<()> {
+    vectors.reset();
+    if contender.compressor().is_none() { compress(contender, transport, vectors) } else { Ok(()) }
+}
+
+/// What is timed: from a vector to its mean for a method that compresses, the sum over the ranks for the others.
+///
+/// # Errors
+/// Those of the transport.
+pub fn run(
+    contender: Contender,
+    transport: &mut Metered<MpiTransport>,
+    topology: &Topology,
+    vectors: &mut Vectors,
+) -> Result<()> {
+    let Contender::Ours(Averaging { method, algorithm }) = contender else {
+        return transport.inner_mut().allreduce_f32(&mut vectors.result);
+    };
+    let compresses = contender.compressor().is_some();
+    if compresses {
+        compress(contender, transport, vectors)?;
+    }
+    let Some((key, Compressed { words, payload, .. }, gradients)) = vectors.parts(method) else {
+        return Ok(());
+    };
+    payload.reduce(transport, &ReductionPath { algorithm, topology }, gradients)?;
+    if compresses {
+        payload.decode(key, words, gradients);
+    }
+    Ok(())
+}
+
+/// What comes after `contender` was timed: the mean, where it has left a sum.
+pub fn finish(contender: Contender, vectors: &mut Vectors) {
+    match contender {
+        Contender::Ours(_) if contender.compressor().is_some() => {}
+        Contender::Ours(Averaging { method, .. }) => vectors.decode(method),
+        Contender::MpiAllreduceF32 => vectors.divide(),
+    }
+}
+
+/// Bytes that `rank` sends, by the formulas; none for the library's all-reduce.
+pub fn formula(contender: Contender, rank: usize, topology: &Topology, vectors: &mut Vectors) -> Option<u64> {
+    let Averaging { method, algorithm } = contender.ours()?;
+    let (_, Compressed { words, payload, .. }, _) = vectors.parts(method)?;
+    let agreed = match words.len() {
+        0 => 0,
+        words => control::max_traffic(words, topology.world()).bytes_sent,
+    };
+    Some(agreed + payload.bytes_sent(&ReductionPath { algorithm, topology }, rank).bound())
+}
+
+/// From the vector to the payload of `contender`.
+fn compress(
+    contender: Contender,
+    transport: &mut Metered<MpiTransport>,
+    vectors: &mut Vectors,
+) -> Result<()> {
+    let method = contender.method();
+    let Some((key, Compressed { words, payload, .. }, gradients)) = vectors.parts(method) else {
+        return Ok(());
+    };
+    payload.prepare(key, gradients, words);
+    if !words.is_empty() {
+        control::max(transport, words)?;
+    }
+    payload.encode(key, words, gradients);
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! Methods with the all-reduces that they can choose from: what benchmarks compare.
+
+use ternflock_collectives::all_reduce::Algorithm;
+
+use super::{Method, all};
+
+/// A method and, where it has a choice, its all-reduce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Averaging {
+    /// The method.
+    pub method: &'static dyn Method,
+    /// The all-reduce; without meaning for methods that have no choice.
+    pub algorithm: Algorithm,
+}
+
+impl Averaging {
+    /// The all-reduce of methods that have no choice, and of those that have one until it is made.
+    pub const DEFAULT_ALGORITHM: Algorithm = Algorithm::RingTernary;
+
+    /// The ways of `method`: one for each of its all-reduces, at least one.
+    pub fn of(method: &'static dyn Method) -> impl Iterator<Item = Averaging> {
+        let algorithms = match method.algorithms() {
+            [] => &[Averaging::DEFAULT_ALGORITHM],
+            some => some,
+        };
+        algorithms.iter().map(move |&algorithm| Averaging { method, algorithm })
+    }
+
+    /// All ways of all methods.
+    pub fn all() -> Vec<Averaging> {
+        all().flat_map(Averaging::of).collect()
+    }
+
+    /// The name in logs, reports and options.
+    pub fn name(self) -> &'static str {
+        self.method.label(self.algorithm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::exchange::method::of;
+    use ternflock_job::Gradients;
+
+    #[test]
+    fn job_files_and_methods_use_the_same_names() {
+        for gradients in Gradients::ALL {
+            assert_eq!(of(gradients).name(), gradients.name());
+        }
+    }
+
+    #[test]
+    fn names_differ() {
+        let names: HashSet<_> = Averaging::all().into_iter().map(Averaging::name).collect();
+        assert_eq!(names.len(), Averaging::all().len());
+    }
+}

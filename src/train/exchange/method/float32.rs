@@ -1,0 +1,132 @@
+//! Gradients as they are, in 32 bits: for the tensors that no other method averages, and the yardstick for the others.
+
+use ternflock_collectives::all_reduce::{Algorithm, ring_f32};
+use ternflock_collectives::cost::Costs;
+use ternflock_collectives::{Result, Transport};
+use ternflock_job as job;
+use ternflock_report::Phases;
+
+use super::{Bytes, Cut, Key, Method, Payload, ReductionPath, Setup, Tensor, VirtualRanks, cut, elements};
+
+/// The mean of float32 values by a ring.
+#[derive(Clone, Copy, Debug)]
+pub struct Float32;
+
+impl Method for Float32 {
+    fn name(&self) -> &'static str {
+        "float32"
+    }
+
+    fn label(&self, _: Algorithm) -> &'static str {
+        "ring_f32"
+    }
+
+    fn is_lossless(&self) -> bool {
+        true
+    }
+
+    fn payload(&self, tensors: Vec<Tensor>, _: &Setup) -> Box<dyn Payload> {
+        let elements = tensors.iter().map(|tensor| tensor.range.len()).sum();
+        Box::new(SideBySide { tensors, packed: vec![0.0; elements] })
+    }
+
+    fn seconds(&self, shapes: &[Vec<usize>], costs: &Costs, path: &ReductionPath) -> f64 {
+        costs.float32(path.topology, elements(shapes))
+    }
+
+    fn rehearse(&self, shapes: &[Vec<usize>], _: Algorithm, ranks: &VirtualRanks) -> Result<Phases> {
+        let elements = elements(shapes);
+        let Cut { pieces, segment, each } =
+            cut(elements.div_ceil(2), ranks.topology().world(), ring_f32::SEGMENT / 2);
+        let mut values = vec![0.0; 2 * pieces];
+        let exchange = ranks.longest(each, ranks.costs().add_floats, |transport| {
+            ring_f32::sum(transport, 2 * segment, &mut values)
+        })?;
+        Ok(Phases { encode: elements as f64 * ranks.costs().copy, exchange, ..Phases::default() })
+    }
+
+    fn predicted_bytes(&self, shapes: &[Vec<usize>], path: &ReductionPath, rank: usize) -> u64 {
+        let work = ring_f32::work(ring_f32::SEGMENT, elements(shapes), path.topology.world(), rank);
+        8 * work.sends.iter().map(|message| message.words as u64).sum::<u64>()
+    }
+
+    /// P - 1 additions round partial sums, each by at most 2^-24 of the sum of magnitudes; 1/P and the product with it are
+    /// rounded too.
+    fn is_mean(
+        &self,
+        mean: &[f32],
+        _: &job::Exchange,
+        key: &Key,
+        gradient: &dyn Fn(usize, &mut Vec<f32>),
+    ) -> bool {
+        let mut exact = vec![(0.0_f64, 0.0_f64); mean.len()];
+        let mut values = Vec::new();
+        for rank in 0..key.world {
+            gradient(rank, &mut values);
+            for ((sum, magnitude), value) in exact.iter_mut().zip(&values) {
+                *sum += f64::from(*value);
+                *magnitude += f64::from(value.abs());
+            }
+        }
+        let world = key.world as f64;
+        mean.iter().zip(exact).all(|(mean, (sum, magnitude))| {
+            (f64::from(*mean) - sum / world).abs() <= (world + 2.0) * 2.0_f64.powi(-24) * magnitude / world
+        })
+    }
+}
+
+/// Tensors side by side.
+struct SideBySide {
+    tensors: Vec<Tensor>,
+    packed: Vec<f32>,
+}
+
+impl Payload for SideBySide {
+    fn prepare(&mut self, _: &Key, gradients: &mut [f32], _: &mut [u32]) -> bool {
+        self.tensors.iter().all(|tensor| gradients[tensor.range.clone()].iter().all(|g| g.is_finite()))
+    }
+
+    fn encode(&mut self, _: &Key, _: &[u32], gradients: &[f32]) {
+        let mut at = 0;
+        for tensor in &self.tensors {
+            self.packed[at..at + tensor.range.len()].copy_from_slice(&gradients[tensor.range.clone()]);
+            at += tensor.range.len();
+        }
+    }
+
+    fn reduce(&mut self, transport: &mut dyn Transport, _: &ReductionPath, _: &[f32]) -> Result<()> {
+        ring_f32::sum(transport, ring_f32::SEGMENT, &mut self.packed)
+    }
+
+    fn decode(&mut self, key: &Key, _: &[u32], gradients: &mut [f32]) {
+        let (share, mut at) = (1.0 / key.world as f32, 0);
+        for tensor in &self.tensors {
+            let sums = &self.packed[at..at + tensor.range.len()];
+            gradients[tensor.range.clone()].iter_mut().zip(sums).for_each(|(mean, sum)| *mean = sum * share);
+            at += tensor.range.len();
+        }
+    }
+
+    fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
+        let world = path.topology.world();
+        Bytes::Exact(ring_f32::traffic(ring_f32::SEGMENT, self.packed.len(), world, rank).bytes_sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_may_be_rounded_and_no_more() {
+        let gradient = |rank: usize, values: &mut Vec<f32>| {
+            *values = (0..1000).map(|index| (index + 7 * rank) as f32 * 0.1 - 40.0).collect();
+        };
+        let key = Key { seed: 0, step: 0, rank: 0, world: 1 };
+        let mut mean = Vec::new();
+        gradient(0, &mut mean);
+        assert!(Float32.is_mean(&mean, &job::Exchange::default(), &key, &gradient));
+        mean[7] = f32::from_bits(mean[7].to_bits() + 7);
+        assert!(!Float32.is_mean(&mean, &job::Exchange::default(), &key, &gradient));
+    }
+}

@@ -1,0 +1,131 @@
+//! Averaging methods: what gradients travel as between the ranks, and what that costs.
+//!
+//! A method is a file here and an arm of [`of`]. Everything else (job files, the pipeline, checkpoints, `bench`, the cost
+//! model, the scaling prediction) asks the two traits: [`Method`] for what is known from shapes alone, [`Payload`] for the
+//! tensors of one bucket.
+//!
+//! One step of a payload, in this order:
+//!
+//! | call | does | waits for other ranks |
+//! |---|---|---|
+//! | [`Payload::prepare`] | adds what error feedback kept; writes this rank's words (scales) | |
+//! | the bucket | replaces the words of all its payloads by their maximum over the ranks | yes |
+//! | [`Payload::encode`] | compresses with the agreed words | |
+//! | [`Payload::reduce`] | combines what all ranks have encoded | yes |
+//! | [`Payload::decode`] | writes the mean gradients | |
+
+mod averaging;
+mod bytes;
+pub mod float32;
+mod key;
+mod payload;
+mod share;
+pub mod terngrad;
+mod virtual_ranks;
+
+pub use averaging::Averaging;
+pub use bytes::Bytes;
+pub use key::Key;
+pub use payload::{Payload, RESIDUAL, ReductionPath, Setup, State};
+pub use share::{Share, Tensor, elements};
+pub use virtual_ranks::{Cut, VirtualRanks, cut, wire};
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use ternflock_collectives::Result;
+use ternflock_collectives::all_reduce::Algorithm;
+use ternflock_collectives::cost::Costs;
+use ternflock_job::{self as job, Gradients};
+use ternflock_report::Phases;
+
+/// The method of a name in job files and checkpoints.
+pub fn of(gradients: Gradients) -> &'static dyn Method {
+    match gradients {
+        Gradients::Ternary => &terngrad::TernGrad,
+        Gradients::Float32 => &float32::Float32,
+    }
+}
+
+/// All methods, in the order of their names in job files.
+pub fn all() -> impl Iterator<Item = &'static dyn Method> {
+    Gradients::ALL.into_iter().map(of)
+}
+
+/// A way to average gradients, as far as it can be known from shapes.
+///
+/// Costs are those of one [`Share`]: the tensors of a bucket that the method averages, given by their `shapes`.
+pub trait Method: Sync {
+    /// The name in job files.
+    fn name(&self) -> &'static str;
+
+    /// The name of the method with all-reduce `algorithm` in logs, reports and options such as `--ways`: a name of its own
+    /// for each of [`Method::algorithms`].
+    fn label(&self, algorithm: Algorithm) -> &'static str;
+
+    /// The all-reduces that it can choose from, all with the same result; none if it has no choice.
+    fn algorithms(&self) -> &'static [Algorithm] {
+        &[]
+    }
+
+    /// Whether the mean is that of the gradients but for the rounding of floating-point sums.
+    fn is_lossless(&self) -> bool;
+
+    /// A payload of `tensors`, which lie in this order in the gradients of a bucket.
+    fn payload(&self, tensors: Vec<Tensor>, setup: &Setup) -> Box<dyn Payload>;
+
+    /// Numbers of 32 bits that a payload of `tensors` keeps from step to step.
+    fn state_elements(&self, _tensors: &[Tensor], _setup: &Setup) -> usize {
+        0
+    }
+
+    /// Words that the ranks reduce by maximum before a payload is encoded, such as scales.
+    fn words(&self, _shapes: &[Vec<usize>]) -> usize {
+        0
+    }
+
+    /// Seconds of a step by the cost model, the maximum of the words left out.
+    fn seconds(&self, shapes: &[Vec<usize>], costs: &Costs, path: &ReductionPath) -> f64;
+
+    /// The phases of a step on `ranks` with a virtual clock, the maximum of the words left out.
+    ///
+    /// # Errors
+    /// Those of the collectives on the virtual clock: none for a correct method.
+    fn rehearse(&self, shapes: &[Vec<usize>], algorithm: Algorithm, ranks: &VirtualRanks) -> Result<Phases>;
+
+    /// Bytes that `rank` sends, as a prediction: within a word per tensor of [`Payload::bytes_sent`]. The maximum of the
+    /// words is left out.
+    fn predicted_bytes(&self, shapes: &[Vec<usize>], path: &ReductionPath, rank: usize) -> u64;
+
+    /// Whether `mean` is right for one vector, tensor 0, whose values on rank `r` are those that `gradient(r, values)`
+    /// writes: computed on this rank alone, from the definition of the method. `bench allreduce` times nothing that is
+    /// not right.
+    fn is_mean(
+        &self,
+        mean: &[f32],
+        job: &job::Exchange,
+        key: &Key,
+        gradient: &dyn Fn(usize, &mut Vec<f32>),
+    ) -> bool;
+}
+
+/// Methods are equal if their names are.
+impl PartialEq for dyn Method {
+    fn eq(&self, other: &dyn Method) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for dyn Method {}
+
+impl Hash for dyn Method {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl fmt::Debug for dyn Method {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

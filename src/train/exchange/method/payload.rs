@@ -1,0 +1,84 @@
+//! The tensors of one bucket that one method averages.
+
+use ternflock_collectives::all_reduce::Algorithm;
+use ternflock_collectives::topology::Topology;
+use ternflock_collectives::{Result, Transport};
+use ternflock_job as job;
+
+use super::{Bytes, Key};
+
+/// The checkpoint slot of error feedback: what compression has left of a tensor's gradients so far.
+pub const RESIDUAL: &str = "residual";
+
+/// How payloads are reduced.
+#[derive(Clone, Copy, Debug)]
+pub struct ReductionPath<'a> {
+    /// The all-reduce, for methods that have a [choice](Method::algorithms).
+    pub algorithm: Algorithm,
+    /// The ranks on their nodes.
+    pub topology: &'a Topology,
+}
+
+/// What a payload is built for.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    /// The settings of the job.
+    pub job: &'a job::Exchange,
+    /// Elements of the bucket, those of other payloads included.
+    pub bucket_elements: usize,
+    /// The number of ranks.
+    pub world: usize,
+}
+
+/// What a payload keeps from step to step for one tensor, for the checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State<'a> {
+    /// The slot of the checkpoint it is kept in: [`RESIDUAL`], or a name of the method's own.
+    pub slot: &'static str,
+    /// The number of the tensor in the network's table.
+    pub tensor: usize,
+    /// The dimensions of the values; in the checkpoint, the ranks are a further one in front.
+    pub shape: &'a [usize],
+    /// The values of this rank.
+    pub values: &'a [f32],
+}
+
+/// The tensors of a bucket that one method averages, with its buffers. Methods that allocate do so when it is made.
+pub trait Payload: Send {
+    /// Writes this rank's `words`, as many as [`Method::words`]; `gradients` are those of the bucket, and become what is to
+    /// be sent where the method adds to them. False if one of its values is NaN or infinite.
+    ///
+    /// Words are compared as integers: bits of floats are ordered as the floats are unless they are negative.
+    fn prepare(&mut self, key: &Key, gradients: &mut [f32], words: &mut [u32]) -> bool;
+
+    /// Compresses `gradients` with the maximum of all ranks' `words`.
+    fn encode(&mut self, key: &Key, words: &[u32], gradients: &[f32]);
+
+    /// Combines what all ranks have encoded. `gradients` are still those that were encoded, for methods that need them
+    /// between two reductions.
+    ///
+    /// # Errors
+    /// Those of the collectives.
+    fn reduce(
+        &mut self,
+        transport: &mut dyn Transport,
+        path: &ReductionPath,
+        gradients: &[f32],
+    ) -> Result<()>;
+
+    /// Replaces this rank's `gradients` by the mean over the ranks: the same bits on each.
+    fn decode(&mut self, key: &Key, words: &[u32], gradients: &mut [f32]);
+
+    /// Bytes that `rank` sends in [`Payload::reduce`].
+    fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes;
+
+    /// What it keeps from step to step, as many numbers as [`Method::state_elements`] at most.
+    fn state(&self) -> Vec<State<'_>> {
+        Vec::new()
+    }
+
+    /// The values of one state, to be replaced when a run is resumed.
+    fn state_mut(&mut self, _slot: &str, _tensor: usize) -> Option<&mut [f32]> {
+        None
+    }
+}

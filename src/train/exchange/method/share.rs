@@ -1,0 +1,47 @@
+//! The tensors of a bucket that one method averages.
+
+use std::ops::Range;
+
+use super::Method;
+
+/// A tensor of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// Its number in the network's table: part of the key of its random numbers.
+    pub number: u16,
+    /// Its place among the bucket's gradients.
+    pub range: Range<usize>,
+    /// Its dimensions, for methods that treat it as a matrix.
+    pub shape: Vec<usize>,
+}
+
+/// What costs depend on: a method, and the shapes of the tensors of a bucket that it averages.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Share {
+    /// The method.
+    pub method: &'static dyn Method,
+    /// The dimensions of each tensor.
+    pub shapes: Vec<Vec<usize>>,
+}
+
+impl Share {
+    /// The share of `tensors`.
+    pub fn new(method: &'static dyn Method, tensors: &[Tensor]) -> Share {
+        Share { method, shapes: tensors.iter().map(|tensor| tensor.shape.clone()).collect() }
+    }
+
+    /// Elements of all its tensors.
+    pub fn elements(&self) -> usize {
+        elements(&self.shapes)
+    }
+
+    /// Words that the ranks reduce by maximum for it.
+    pub fn words(&self) -> usize {
+        self.method.words(&self.shapes)
+    }
+}
+
+/// Elements of tensors of `shapes`.
+pub fn elements(shapes: &[Vec<usize>]) -> usize {
+    shapes.iter().map(|shape| shape.iter().product::<usize>()).sum()
+}

@@ -1,0 +1,183 @@
+//! TernGrad (Wen et al., "TernGrad: Ternary Gradients to Reduce Communication in Distributed Deep Learning", NIPS 2017):
+//! -1, 0 or 1 times one scale per tensor, in 2 bits, summed as integers.
+//!
+//! The words are one scale per tensor; with the largest of all ranks, sums are exact. With error feedback, values are
+//! rounded to nearest and what rounding leaves is added to the next step's gradients.
+
+mod reference;
+
+use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
+use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
+use ternflock_collectives::cost::Costs;
+use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
+use ternflock_collectives::{Result, Transport};
+use ternflock_job as job;
+use ternflock_report::Phases;
+
+use super::{
+    Bytes, Cut, Key, Method, Payload, RESIDUAL, ReductionPath, Setup, State, Tensor, VirtualRanks, cut,
+    elements,
+};
+
+/// Ternaries with stochastic rounding, or with error feedback.
+#[derive(Clone, Copy, Debug)]
+pub struct TernGrad;
+
+impl Method for TernGrad {
+    fn name(&self) -> &'static str {
+        "ternary"
+    }
+
+    fn label(&self, algorithm: Algorithm) -> &'static str {
+        algorithm.name()
+    }
+
+    fn algorithms(&self) -> &'static [Algorithm] {
+        &Algorithm::ALL
+    }
+
+    fn is_lossless(&self) -> bool {
+        false
+    }
+
+    fn payload(&self, tensors: Vec<Tensor>, setup: &Setup) -> Box<dyn Payload> {
+        let layout = Layout::new(tensors.iter().map(|tensor| tensor.range.len()));
+        Box::new(Ternaries {
+            planes: vec![0; layout.words(TERNARY)],
+            sums: vec![0; layout.words(width(setup.world))],
+            layout,
+            clip_sigma: setup.job.clip_sigma as f32,
+            clips: vec![0.0; tensors.len()],
+            residual: vec![0.0; self.state_elements(&tensors, setup)],
+            tensors,
+        })
+    }
+
+    fn state_elements(&self, _: &[Tensor], setup: &Setup) -> usize {
+        if setup.job.error_feedback { setup.bucket_elements } else { 0 }
+    }
+
+    fn words(&self, shapes: &[Vec<usize>]) -> usize {
+        shapes.len()
+    }
+
+    fn seconds(&self, shapes: &[Vec<usize>], costs: &Costs, path: &ReductionPath) -> f64 {
+        costs.ternary(path.algorithm, path.topology, elements(shapes))
+    }
+
+    fn rehearse(&self, shapes: &[Vec<usize>], algorithm: Algorithm, ranks: &VirtualRanks) -> Result<Phases> {
+        let (elements, world, costs) = (elements(shapes), ranks.topology().world(), ranks.costs());
+        let parts = match algorithm {
+            Algorithm::GatherTernary => 1,
+            _ => world,
+        };
+        let Cut { pieces: blocks, segment, each } = cut(elements.div_ceil(BLOCK), parts, SEGMENT);
+        let plan = Plan { topology: ranks.topology(), blocks, segment };
+        let payload = vec![0; words(blocks, TERNARY)];
+        let mut sums = vec![0; words(blocks, width(world))];
+        let exchange = ranks.longest(each, costs.add_planes, |transport| {
+            algorithm.sum(transport, plan, &payload, &mut sums)
+        })?;
+        let [encode, decode] = [costs.encode, costs.decode].map(|cost| elements as f64 * cost);
+        Ok(Phases { encode, exchange, decode, ..Phases::default() })
+    }
+
+    fn predicted_bytes(&self, shapes: &[Vec<usize>], path: &ReductionPath, rank: usize) -> u64 {
+        let blocks = elements(shapes).div_ceil(BLOCK);
+        let work = path.algorithm.work(Plan { topology: path.topology, blocks, segment: SEGMENT }, rank);
+        8 * work.sends.iter().map(|message| message.words as u64).sum::<u64>()
+    }
+
+    fn is_mean(
+        &self,
+        mean: &[f32],
+        job: &job::Exchange,
+        key: &Key,
+        gradient: &dyn Fn(usize, &mut Vec<f32>),
+    ) -> bool {
+        reference::is_mean(mean, job.clip_sigma as f32, key, gradient)
+    }
+}
+
+/// Tensors as planes of ternaries.
+struct Ternaries {
+    tensors: Vec<Tensor>,
+    layout: Layout,
+    /// This rank's ternaries, and the sums over ranks.
+    planes: Vec<u64>,
+    sums: Vec<u64>,
+    /// c: gradients are clipped at c standard deviations; 0 is off.
+    clip_sigma: f32,
+    /// By tensor: this step's clipping threshold on this rank.
+    clips: Vec<f32>,
+    /// Error feedback, laid out as the gradients of the bucket. Empty without it.
+    residual: Vec<f32>,
+}
+
+impl Payload for Ternaries {
+    fn prepare(&mut self, _: &Key, gradients: &mut [f32], words: &mut [u32]) -> bool {
+        let mut finite = true;
+        for ((tensor, clip), word) in self.tensors.iter().zip(&mut self.clips).zip(words) {
+            let gradients = &mut gradients[tensor.range.clone()];
+            if let Some(residual) = self.residual.get(tensor.range.clone()) {
+                gradients.iter_mut().zip(residual).for_each(|(gradient, left)| *gradient += left);
+            }
+            let moments = Moments::of(gradients);
+            finite &= moments.non_finite.is_none();
+            *clip = moments.clip(self.clip_sigma);
+            *word = moments.scale(*clip).to_bits();
+        }
+        finite
+    }
+
+    fn encode(&mut self, key: &Key, words: &[u32], gradients: &[f32]) {
+        for (index, (tensor, word)) in self.tensors.iter().zip(words).enumerate() {
+            let stream = key.stream(tensor.number);
+            let feedback = self.residual.get_mut(tensor.range.clone());
+            let rounding = if feedback.is_some() { Rounding::Nearest } else { Rounding::Stochastic(&stream) };
+            let values = &gradients[tensor.range.clone()];
+            let scale = f32::from_bits(*word);
+            let first = self.layout.first_word(index);
+            encode(values, self.clips[index], scale, rounding, first, &mut self.planes);
+            if let Some(residual) = feedback {
+                decode(&self.planes, TERNARY, first, scale, residual);
+                residual.iter_mut().zip(values).for_each(|(sent, value)| *sent = value - *sent);
+            }
+        }
+    }
+
+    fn reduce(&mut self, transport: &mut dyn Transport, path: &ReductionPath, _: &[f32]) -> Result<()> {
+        path.algorithm.sum(transport, self.plan(path), &self.planes, &mut self.sums)
+    }
+
+    fn decode(&mut self, key: &Key, words: &[u32], gradients: &mut [f32]) {
+        for (index, (tensor, word)) in self.tensors.iter().zip(words).enumerate() {
+            let factor = f32::from_bits(*word) / key.world as f32;
+            let values = &mut gradients[tensor.range.clone()];
+            decode(&self.sums, width(key.world), self.layout.first_word(index), factor, values);
+        }
+    }
+
+    fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
+        Bytes::Exact(path.algorithm.traffic(self.plan(path), rank).bytes_sent)
+    }
+
+    fn state(&self) -> Vec<State<'_>> {
+        let states = self.tensors.iter().filter_map(|tensor| {
+            let values = self.residual.get(tensor.range.clone())?;
+            Some(State { slot: RESIDUAL, tensor: tensor.number.into(), shape: &tensor.shape, values })
+        });
+        states.collect()
+    }
+
+    fn state_mut(&mut self, slot: &str, number: usize) -> Option<&mut [f32]> {
+        let tensor = self.tensors.iter().find(|tensor| usize::from(tensor.number) == number)?;
+        self.residual.get_mut(tensor.range.clone()).filter(|_| slot == RESIDUAL)
+    }
+}
+
+impl Ternaries {
+    fn plan<'a>(&self, path: &ReductionPath<'a>) -> Plan<'a> {
+        Plan { topology: path.topology, blocks: self.layout.blocks(), segment: SEGMENT }
+    }
+}
