@@ -15,9 +15,9 @@ use super::streams::print;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{self as checkpoint, Snapshot};
 use ternflock_compress::census::{LayerCensus, census};
-use ternflock_compress::groups::GroupKind;
 use ternflock_compress::low_rank::LayerRank;
 use ternflock_job::Job;
+use ternflock_nn::StructureKind;
 use ternflock_nn::parameters::of_layer;
 use ternflock_nn::{Graph, Node, Parameter, Parameters};
 use ternflock_report::json::to_value;
@@ -97,7 +97,7 @@ fn network_name(job: &Job) -> &str {
 }
 
 /// The word for it in job files.
-fn word(kind: GroupKind) -> String {
+fn word(kind: StructureKind) -> String {
     json!(kind).as_str().unwrap_or_default().into()
 }
 

@@ -10,8 +10,8 @@ use ternflock_base::text::plural;
 use ternflock_bench::infer::{Contestant, ModelTime, infer};
 use ternflock_checkpoint as checkpoint;
 use ternflock_compress::census::{LayerCensus, census};
-use ternflock_compress::groups::GroupKind;
 use ternflock_compress::low_rank::Form;
+use ternflock_nn::StructureKind;
 use ternflock_tensor as tensor;
 use ternflock_train::restore_network;
 
@@ -119,7 +119,7 @@ fn by_layer(all: &[Left]) -> Vec<Vec<String>> {
 
 /// Units that are not zero, and units.
 fn units(layer: &LayerCensus) -> Option<(usize, usize)> {
-    let kinds = [GroupKind::Filters, GroupKind::Neurons, GroupKind::HiddenUnits];
+    let kinds = [StructureKind::Filters, StructureKind::Neurons, StructureKind::HiddenUnits];
     kinds.into_iter().find_map(|kind| layer.of(kind)).map(|units| (units.kept, units.all))
 }
 

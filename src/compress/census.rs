@@ -5,16 +5,15 @@
 //!
 //! Letters: F filters, C channels (of a group, where there are groups), R S kernel.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 
-use super::groups::{GroupKind, groups};
+use super::groups::groups;
 use super::low_rank::{LayerRank, ranks_of};
 use super::units::{CoupledUnits, Role};
 use ternflock_base::error::{Error, Result};
+use ternflock_nn::layer::TensorRole;
 use ternflock_nn::parameters::of_layer;
-use ternflock_nn::{Graph, LayerSpec, Parameter, Parameters};
+use ternflock_nn::{Graph, LayerSpec, Parameter, Parameters, StructureKind};
 
 /// What is said of one layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +41,7 @@ pub struct LayerCensus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Structures {
     /// What they are.
-    pub kind: GroupKind,
+    pub kind: StructureKind,
     /// How many are left.
     pub kept: usize,
     /// How many there are.
@@ -50,14 +49,14 @@ pub struct Structures {
 }
 
 impl Structures {
-    fn of(kind: GroupKind, alive: &[bool]) -> Structures {
+    fn of(kind: StructureKind, alive: &[bool]) -> Structures {
         Structures { kind, kept: alive.iter().filter(|&&alive| alive).count(), all: alive.len() }
     }
 }
 
 impl LayerCensus {
     /// Its structures of `kind`.
-    pub fn of(&self, kind: GroupKind) -> Option<Structures> {
+    pub fn of(&self, kind: StructureKind) -> Option<Structures> {
         self.structures.iter().copied().find(|structures| structures.kind == kind)
     }
 }
@@ -99,10 +98,10 @@ pub fn census(graph: &Graph, parameters: &Parameters, energy: Option<f64>) -> Re
             not_finite,
         });
     }
-    for branch in groups(graph, parameters, GroupKind::Layers)? {
+    for branch in groups(graph, parameters, StructureKind::Layers)? {
         let alive = branch.views.iter().any(|view| is_alive(&parameters.values[view.range.clone()]));
         if let Some(layer) = graph.find(&branch.layer) {
-            all[layer].structures.push(Structures::of(GroupKind::Layers, &[alive]));
+            all[layer].structures.push(Structures::of(StructureKind::Layers, &[alive]));
         }
     }
     Ok(all)
@@ -118,70 +117,46 @@ fn is_alive(values: &[f32]) -> bool {
     values.iter().any(|&value| value != 0.0)
 }
 
-/// The structures that the layer's own weight, its first tensor, and its bias are made of; `input` is how many units it reads.
-/// Columns that the weight does not have count as zeros.
+/// The structures that the layer's own matrix and its bias are made of; `input` is how many units it reads. Columns that the
+/// matrix does not have count as zeros.
 fn own_structures(
     layer: &LayerSpec,
     input: usize,
     tensors: &[&Parameter],
     values: &[f32],
 ) -> Vec<Structures> {
-    let Some((weight, bias)) = tensors.split_first().filter(|(first, _)| first.spec.name == "weight") else {
-        return Vec::new();
-    };
-    let (shape, weight) = whole(layer, input, weight, values);
-    let (shape, weight) = (&shape[..], &weight[..]);
+    let parts = layer.parts();
+    let Some(matrix) = parts.matrix else { return Vec::new() };
+    let Some(own) = tensors.iter().find(|own| own.spec.name == matrix.tensor) else { return Vec::new() };
+    let (channels, taps, filters) = (input / matrix.groups, matrix.taps(), own.spec.shape[0]);
+    let weight = &matrix.columns.spread(&values[own.range.clone()], channels * taps)[..];
     let rows = || {
-        let mut alive = alive(weight, weight.len() / shape[0], shape[0], |row| row);
-        for bias in bias {
-            alive
-                .iter_mut()
-                .zip(&values[bias.range.clone()])
-                .for_each(|(alive, bias)| *alive |= *bias != 0.0);
+        let mut alive = alive(weight, channels * taps, filters, |row| row);
+        for bias in tensors.iter().filter(|tensor| tensor.spec.role == TensorRole::Bias) {
+            let bias = &values[bias.range.clone()];
+            alive.iter_mut().zip(bias).for_each(|(alive, bias)| *alive |= *bias != 0.0);
         }
         alive
     };
-    match (layer, shape) {
-        (LayerSpec::Conv2d(conv), &[filters, channels, r, s]) => {
-            // A group of filters has channels, and so columns, of its own.
-            let (groups, of_group) = (conv.groups, filters / conv.groups);
-            let of = |inner: usize, kind: GroupKind| {
-                let places = channels * r * s / inner;
-                let number = |at: usize| at / places / of_group * places + at % places;
-                Structures::of(kind, &alive(weight, inner, groups * places, number))
-            };
-            let filters_2d = alive(weight, r * s, filters * channels, |at| at);
-            vec![
-                Structures::of(GroupKind::Filters, &rows()),
-                of(r * s, GroupKind::Channels),
-                of(1, GroupKind::Shapes),
-                Structures::of(GroupKind::Filters2d, &filters_2d),
-            ]
-        }
-        (LayerSpec::Linear(_), &[_, inputs]) => vec![
-            Structures::of(GroupKind::Neurons, &rows()),
-            Structures::of(GroupKind::Inputs, &alive(weight, 1, inputs, |at| at % inputs)),
-        ],
-        _ => Vec::new(),
-    }
-}
-
-/// A weight and its shape as if all of its columns were there.
-fn whole<'a>(
-    layer: &LayerSpec,
-    input: usize,
-    weight: &Parameter,
-    values: &'a [f32],
-) -> (Vec<usize>, Cow<'a, [f32]>) {
-    let (values, shape) = (&values[weight.range.clone()], weight.spec.shape.clone());
-    match layer {
-        LayerSpec::Conv2d(conv) if !conv.columns.is_all() => {
-            let ((r, s), channels) = (conv.kernel.get(), input / conv.groups);
-            (vec![shape[0], channels, r, s], conv.columns.spread(values, channels * r * s))
-        }
-        LayerSpec::Linear(linear) => (vec![shape[0], input], linear.columns.spread(values, input)),
-        _ => (shape, Cow::Borrowed(values)),
-    }
+    // A group of filters has channels, and so columns, of its own.
+    let of_group = filters / matrix.groups;
+    let columns = |inner: usize| {
+        let places = channels * taps / inner;
+        let number = |at: usize| at / places / of_group * places + at % places;
+        alive(weight, inner, matrix.groups * places, number)
+    };
+    let structures = |&kind: &StructureKind| {
+        let alive = match kind {
+            StructureKind::Filters | StructureKind::Neurons => rows(),
+            StructureKind::Channels | StructureKind::Inputs => columns(taps),
+            StructureKind::Shapes => columns(1),
+            StructureKind::Filters2d => alive(weight, taps, filters * channels, |at| at),
+            // These are made of tensors of other layers too.
+            StructureKind::Layers | StructureKind::HiddenUnits => return None,
+        };
+        Some(Structures::of(kind, &alive))
+    };
+    parts.structures.iter().filter_map(structures).collect()
 }
 
 /// By number of a structure: whether any of its numbers is not zero, where each run of `inner` values belongs to the structure
@@ -200,7 +175,7 @@ fn hidden_units(graph: &Graph, parameters: &Parameters) -> Result<Vec<Option<Str
     let mut alive = vec![false; units.count()];
     for axis in &units.parameters {
         let tensor = &parameters.table[axis.tensor];
-        if axis.role == Role::Makes && !tensor.spec.decay {
+        if axis.role == Role::Makes && !tensor.spec.role.decays() {
             continue;
         }
         let inner: usize = tensor.spec.shape[axis.axis + 1..].iter().product();
@@ -211,7 +186,8 @@ fn hidden_units(graph: &Graph, parameters: &Parameters) -> Result<Vec<Option<Str
     }
     let of_layer = |(layer, node): (usize, &ternflock_nn::Node)| {
         let own: Vec<bool> = units.of_source[layer + 1].iter().map(|&unit| alive[unit]).collect();
-        node.layer.is_recurrent().then(|| Structures::of(GroupKind::HiddenUnits, &own))
+        let has_units = node.layer.parts().has(StructureKind::HiddenUnits);
+        has_units.then(|| Structures::of(StructureKind::HiddenUnits, &own))
     };
     Ok(graph.layers().iter().enumerate().map(of_layer).collect())
 }

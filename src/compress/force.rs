@@ -22,7 +22,7 @@ use std::collections::HashSet;
 
 use ternflock_base::error::{Error, Result};
 use ternflock_job::{self as job, ForceKind, suggest};
-use ternflock_nn::{Graph, LayerSpec, Parameter};
+use ternflock_nn::{Graph, Parameter, StructureKind};
 use ternflock_tensor::within;
 
 mod kernels;
@@ -97,12 +97,13 @@ impl Force {
 }
 
 fn groups(job: &job::Force, graph: &Graph, table: &[Parameter]) -> Result<Vec<Group>> {
-    let of_filters = |p: &&Parameter| {
-        let is_made_of_filters =
-            matches!(graph.layers()[p.layer].layer, LayerSpec::Conv2d(_) | LayerSpec::Linear(_));
-        is_made_of_filters && p.spec.name == "weight"
+    let parts = |p: &Parameter| graph.layers()[p.layer].layer.parts();
+    let is_made_of_filters = |p: &&Parameter| {
+        let parts = parts(p);
+        (parts.has(StructureKind::Filters) || parts.has(StructureKind::Neurons))
+            && parts.matrix.is_some_and(|matrix| matrix.tensor == p.spec.name)
     };
-    let candidates: Vec<&Parameter> = table.iter().filter(of_filters).collect();
+    let candidates: Vec<&Parameter> = table.iter().filter(is_made_of_filters).collect();
     let name = |p: &Parameter| graph.layers()[p.layer].name.as_str();
     let names: Vec<&str> = candidates.iter().map(|p| name(p)).collect();
     let known: HashSet<&str> = names.iter().copied().collect();
@@ -115,14 +116,12 @@ fn groups(job: &job::Force, graph: &Graph, table: &[Parameter]) -> Result<Vec<Gr
     }
     let mut groups = Vec::new();
     for parameter in candidates {
-        let (chosen, in_groups) = match (&layers, &graph.layers()[parameter.layer].layer) {
-            (None, LayerSpec::Conv2d(conv)) => (true, conv.groups),
-            (None, _) => (false, 1),
-            (Some(layers), layer) => {
-                let groups = if let LayerSpec::Conv2d(conv) = layer { conv.groups } else { 1 };
-                (layers.contains(name(parameter)), groups)
-            }
+        let parts = parts(parameter);
+        let chosen = match &layers {
+            None => parts.has(StructureKind::Filters),
+            Some(layers) => layers.contains(name(parameter)),
         };
+        let in_groups = parts.matrix.map_or(1, |matrix| matrix.groups);
         let filters = parameter.spec.shape[0] / in_groups;
         // A filter alone has none to be drawn to.
         if chosen && filters > 1 {

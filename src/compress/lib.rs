@@ -19,3 +19,6 @@ pub mod operation;
 pub mod surgery;
 pub mod units;
 pub mod zeros;
+
+#[cfg(test)]
+mod declared;

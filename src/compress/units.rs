@@ -6,8 +6,9 @@
 
 use ternflock_base::error::Result;
 use ternflock_nn::coupling::{Axis, Coupling, Units};
-use ternflock_nn::parameters::numbers_of;
-use ternflock_nn::{Graph, LayerSpec, Parameter};
+use ternflock_nn::layer::{ParameterSpec, TensorRole, WEIGHT};
+use ternflock_nn::parameters::{find, numbers_of};
+use ternflock_nn::{Graph, Parameter};
 
 /// All units of a network that can only be removed together, numbered from 0.
 pub struct CoupledUnits {
@@ -19,7 +20,7 @@ pub struct CoupledUnits {
     /// The same of the tensors that are not trained.
     pub statistics: Vec<UnitAxis>,
     /// By number: why it cannot be removed, if it cannot.
-    pub kept: Vec<Option<&'static str>>,
+    pub pinned: Vec<Option<&'static str>>,
     /// By number: whether it is zero when all that makes it is.
     pub zero_stays_zero: Vec<bool>,
 }
@@ -56,55 +57,61 @@ impl CoupledUnits {
     pub fn new(graph: &Graph, parameters: &[Parameter], statistics: &[Parameter]) -> Result<CoupledUnits> {
         let couplings = (0..graph.layers().len()).map(|index| graph.coupling(index));
         let couplings = couplings.collect::<Result<Vec<_>>>()?;
-        let of_source = join(graph, &couplings);
+        let of_source = join(graph, parameters, &couplings);
         let count = of_source.iter().flatten().max().map_or(0, |&last| last + 1);
         let mut all = CoupledUnits {
-            kept: vec![None; count],
+            pinned: vec![None; count],
             zero_stays_zero: vec![true; count],
             of_source,
             parameters: Vec::new(),
             statistics: Vec::new(),
         };
-        all.keep(0, "it is the network's input");
-        all.keep(graph.layers().len(), "it is the network's output");
+        all.pin(0, "it is the network's input");
+        all.pin(graph.layers().len(), "it is the network's output");
         for (layer, coupling) in couplings.iter().enumerate() {
-            all.declare(graph, layer, coupling, [parameters, statistics]);
+            all.declare(graph, layer, coupling, [parameters, statistics])?;
         }
         for layer in 0..couplings.len() {
-            all.keep_what_shares(graph, layer);
+            all.pin_what_shares(graph, parameters, layer);
         }
         Ok(all)
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.kept.len()
+        self.pinned.len()
     }
 
-    fn keep(&mut self, source: usize, why: &'static str) {
+    fn pin(&mut self, source: usize, why: &'static str) {
         for &unit in &self.of_source[source] {
-            self.kept[unit] = self.kept[unit].or(Some(why));
+            self.pinned[unit] = self.pinned[unit].or(Some(why));
         }
     }
 
     /// A weight that is shared with another layer than an embedding has rows that are units of two layers, and columns too:
     /// what it makes and reads stays.
-    fn keep_what_shares(&mut self, graph: &Graph, layer: usize) {
-        let Some(owner) = graph.tied(layer).filter(|&owner| !is_embedding(graph, owner)) else { return };
+    fn pin_what_shares(&mut self, graph: &Graph, table: &[Parameter], layer: usize) {
+        let Some(owner) = graph.tied(layer).filter(|&owner| !shares_a_table(table, owner)) else { return };
         for sharer in [owner, layer] {
             for source in graph.sources(sharer).iter().copied().chain([sharer + 1]) {
-                self.keep(source, "its weight is shared by two layers");
+                self.pin(source, "its weight is shared by two layers");
             }
         }
     }
 
-    fn declare(&mut self, graph: &Graph, layer: usize, coupling: &Coupling, tables: [&[Parameter]; 2]) {
+    fn declare(
+        &mut self,
+        graph: &Graph,
+        layer: usize,
+        coupling: &Coupling,
+        tables: [&[Parameter]; 2],
+    ) -> Result<()> {
         if let Some(why) = coupling.keeps_output {
-            self.keep(layer + 1, why);
+            self.pin(layer + 1, why);
         }
         for &source in graph.sources(layer) {
             if let Some(why) = coupling.keeps_inputs {
-                self.keep(source, why);
+                self.pin(source, why);
             }
         }
         if !coupling.zero_stays_zero {
@@ -112,25 +119,31 @@ impl CoupledUnits {
                 self.zero_stays_zero[unit] = false;
             }
         }
-        let own = |table: &[Parameter]| -> Vec<usize> { numbers_of(table, layer).collect() };
-        let mut tensors = own(tables[0]);
-        // A layer's weight is its first tensor.
-        tensors.extend(graph.tied(layer).and_then(|owner| numbers_of(tables[0], owner).next()));
-        let axes = |tensors: Vec<usize>, declared: &[Vec<Axis>]| -> Vec<UnitAxis> {
-            let all = tensors.into_iter().zip(declared);
-            all.flat_map(|(tensor, axes)| {
-                axes.iter().enumerate().map(move |(axis, counts)| (tensor, axis, counts))
-            })
-            .filter_map(|(tensor, axis, counts)| {
-                let (role, units) = self.counted(graph, layer, counts)?;
-                Some(UnitAxis { tensor, axis, layer, role, units })
-            })
-            .collect()
+        let [parameters, statistics] = tables;
+        let own = |table: &'_ [Parameter]| {
+            let axes =
+                numbers_of(table, layer).map(|tensor| self.axes(graph, layer, tensor, &table[tensor].spec));
+            axes.collect::<Vec<_>>().concat()
         };
-        let (parameters, statistics) =
-            (axes(tensors, &coupling.parameters), axes(own(tables[1]), &coupling.statistics));
-        self.parameters.extend(parameters);
+        let mut all = own(parameters);
+        let statistics = own(statistics);
+        if let (Some(owner), Some(spec)) = (graph.tied(layer), graph.tied_spec(layer)?)
+            && let Some((tensor, _)) = find(parameters, owner, WEIGHT)
+        {
+            all.extend(self.axes(graph, layer, tensor, &spec));
+        }
+        self.parameters.extend(all);
         self.statistics.extend(statistics);
+        Ok(())
+    }
+
+    /// The axes of tensor number `tensor` that count units, where the tensor is `spec` to `layer`.
+    fn axes(&self, graph: &Graph, layer: usize, tensor: usize, spec: &ParameterSpec) -> Vec<UnitAxis> {
+        let unit_axis = |(axis, counts): (usize, &Axis)| {
+            let (role, units) = self.counted(graph, layer, counts)?;
+            Some(UnitAxis { tensor, axis, layer, role, units })
+        };
+        spec.axes.iter().enumerate().filter_map(unit_axis).collect()
     }
 
     /// The units that an axis of a tensor of `layer` counts.
@@ -146,12 +159,13 @@ impl CoupledUnits {
     }
 }
 
-fn is_embedding(graph: &Graph, layer: usize) -> bool {
-    matches!(graph.layers()[layer].layer, LayerSpec::Embedding(_))
+/// Whether what other layers share with layer `owner` is a table of rows, whose columns are the layer's units.
+fn shares_a_table(table: &[Parameter], owner: usize) -> bool {
+    find(table, owner, WEIGHT).is_some_and(|(_, weight)| weight.spec.role == TensorRole::Table)
 }
 
 /// The numbers of the units by source and place.
-fn join(graph: &Graph, couplings: &[Coupling]) -> Vec<Vec<usize>> {
+fn join(graph: &Graph, table: &[Parameter], couplings: &[Coupling]) -> Vec<Vec<usize>> {
     let sources = graph.layers().len() + 1;
     let firsts: Vec<usize> = (0..sources)
         .scan(0, |end, source| {
@@ -170,7 +184,7 @@ fn join(graph: &Graph, couplings: &[Coupling]) -> Vec<Vec<usize>> {
             for unit in 0..graph.shape(source).units() {
                 match coupling.units {
                     Units::Own => (),
-                    Units::Inputs => sets.join(input + unit, output + unit),
+                    Units::Inputs | Units::Sum => sets.join(input + unit, output + unit),
                     Units::SideBySide => sets.join(input + unit, output + beside + unit),
                     Units::Within(first) => sets.join(input + unit, output + first + unit),
                     Units::Spread(times) => {
@@ -181,7 +195,7 @@ fn join(graph: &Graph, couplings: &[Coupling]) -> Vec<Vec<usize>> {
             beside += graph.shape(source).units();
         }
         // The columns of an embedding's weight are its units, and those that a layer tied to it reads.
-        if let Some(owner) = graph.tied(layer).filter(|&owner| is_embedding(graph, owner)) {
+        if let Some(owner) = graph.tied(layer).filter(|&owner| shares_a_table(table, owner)) {
             let read = graph.sources(layer)[0];
             (0..graph.shape(read).units())
                 .for_each(|unit| sets.join(firsts[read] + unit, firsts[owner + 1] + unit));

@@ -17,7 +17,7 @@ pub struct FrozenZeros {
 impl FrozenZeros {
     /// Room for the zeros of `parameters`.
     pub fn new(parameters: &Parameters) -> FrozenZeros {
-        let weights = parameters.table.iter().filter(|tensor| tensor.spec.decay);
+        let weights = parameters.table.iter().filter(|tensor| tensor.spec.role.decays());
         FrozenZeros {
             weights: weights.map(|tensor| tensor.range.clone()).collect(),
             is_zero: vec![false; parameters.values.len()],
@@ -58,7 +58,7 @@ mod tests {
         let mut parameters = Parameters::new(&graph).unwrap();
         parameters.initialise(1);
         let weight = parameters.table[0].range.clone();
-        assert!(parameters.table[0].spec.decay && !parameters.table[1].spec.decay);
+        assert!(parameters.table[0].spec.role.decays() && !parameters.table[1].spec.role.decays());
         parameters.values[weight.clone()].iter_mut().step_by(3).for_each(|value| *value = 0.0);
         parameters.gradients.fill(1.0);
         let before = parameters.values.clone();

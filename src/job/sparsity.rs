@@ -36,7 +36,7 @@ pub enum SparsityMethod {
     Proximal,
 }
 
-/// Strengths by kind of group, in the words of `compress::groups::GroupKind`.
+/// Strengths by kind of group, in the words of `nn::StructureKind`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Strengths {
     /// Rows of convolutions.

@@ -71,7 +71,7 @@ fn draw(graph: &Graph, parameters: &Parameters, (seed, direction): (u64, u64)) -
         noise.perturb(Draw { seed, step: direction, first_sample: 0 }, 1.0, &mut moved);
     }
     moved.iter_mut().zip(&parameters.values).for_each(|(moved, w)| *moved -= w);
-    for parameter in parameters.table.iter().filter(|parameter| !parameter.spec.decay) {
+    for parameter in parameters.table.iter().filter(|parameter| !parameter.spec.role.decays()) {
         moved[parameter.range.clone()].fill(0.0);
     }
     Ok(moved)

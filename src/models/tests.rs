@@ -82,16 +82,13 @@ fn couplings_fit_the_tensors() {
         };
         let graph = preset(name, input, classes).unwrap();
         for index in 0..graph.layers().len() {
-            let weight = |owner| graph.parameters(owner).unwrap().remove(0);
             let mut tensors = graph.parameters(index).unwrap();
-            tensors.extend(graph.tied(index).map(weight));
+            tensors.extend(graph.tied_spec(index).unwrap());
             tensors.extend(graph.statistics(index).unwrap());
-            let coupling = graph.coupling(index).unwrap();
-            let axes: Vec<_> = coupling.parameters.iter().chain(&coupling.statistics).collect();
-            assert_eq!(tensors.len(), axes.len(), "{name}, layer {index}");
             let (units, read) =
                 (graph.shape(index + 1).units(), graph.shape(graph.sources(index)[0]).units());
-            for (tensor, axes) in tensors.iter().zip(axes) {
+            for tensor in &tensors {
+                let axes = &tensor.axes;
                 assert_eq!(tensor.shape.len(), axes.len(), "{name}, layer {index}, {}", tensor.name);
                 for (&size, axis) in tensor.shape.iter().zip(axes) {
                     let groups = if name == "alexnet" && *axis == Axis::Reads { read / size } else { 1 };

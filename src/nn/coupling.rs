@@ -1,11 +1,11 @@
-//! How the units of a layer's output stand to those of its inputs and to the axes of its tensors: what can be removed from
-//! a network together.
+//! How the units of a layer's output stand to those of its inputs, and what the axes of its tensors count: what can be
+//! removed from a network together.
 //!
 //! A unit is a channel of an image, or a feature of a vector or of a sequence's rows. Each layer declares its own part
-//! ([`super::layer::Describe::coupling`]); what follows for the whole network is computed from that alone.
+//! ([`super::layer::Describe::coupling`], and the axes of each [`super::layer::ParameterSpec`]); what follows for the whole
+//! network is computed from that alone.
 
 use super::Graph;
-use super::layers::Columns;
 use ternflock_base::error::Result;
 
 /// What the units of a layer's output are.
@@ -13,8 +13,10 @@ use ternflock_base::error::Result;
 pub enum Units {
     /// The layer's own: filters, hidden units.
     Own,
-    /// Those of each input, one for one.
+    /// Those of the input, one for one.
     Inputs,
+    /// Those of each input, one for one: the output is the sum of the inputs, so one that is zero adds nothing to it.
+    Sum,
     /// Those of the first input, then those of the next.
     SideBySide,
     /// Each of the input's becomes so many, side by side: the pixels of a channel.
@@ -43,10 +45,6 @@ pub enum Axis {
 pub struct Coupling {
     /// What the output's units are.
     pub units: Units,
-    /// The axes of each tensor of parameters, in their order, and of the tied one behind them.
-    pub parameters: Vec<Vec<Axis>>,
-    /// The axes of each tensor that is not trained.
-    pub statistics: Vec<Vec<Axis>>,
     /// Why no unit of the inputs can be removed, if none can.
     pub keeps_inputs: Option<&'static str>,
     /// Why no unit of the output can be removed, if none can.
@@ -56,38 +54,14 @@ pub struct Coupling {
 }
 
 impl Coupling {
-    /// Of a layer whose output has these units, with these axes of its parameters.
-    pub fn new(units: Units, parameters: Vec<Vec<Axis>>) -> Coupling {
-        Coupling {
-            units,
-            parameters,
-            statistics: Vec::new(),
-            keeps_inputs: None,
-            keeps_output: None,
-            zero_stays_zero: true,
-        }
+    /// Of a layer whose output has these units, any of which can be removed.
+    pub fn new(units: Units) -> Coupling {
+        Coupling { units, keeps_inputs: None, keeps_output: None, zero_stays_zero: true }
     }
 
-    /// Of a layer without tensors that computes each unit from the same unit of its inputs.
+    /// Of a layer that computes each unit from the same unit of its input.
     pub fn unit_by_unit() -> Coupling {
-        Coupling::new(Units::Inputs, Vec::new())
-    }
-
-    /// Of a layer that makes units of its own by `weight` `[units, inputs, ...]` of `rank` axes, and perhaps a bias.
-    pub(super) fn weight_and_bias(rank: usize, has_bias: bool) -> Coupling {
-        let mut weight = vec![Axis::Makes(1), Axis::Reads];
-        weight.resize(rank, Axis::Free);
-        let bias = has_bias.then(|| vec![Axis::Makes(1)]);
-        Coupling::new(Units::Own, std::iter::once(weight).chain(bias).collect())
-    }
-
-    /// The same, of a weight that has only these columns, where each unit of the input has `each`.
-    pub(super) fn on_columns(mut self, columns: &Columns, each: usize) -> Coupling {
-        if let Some(kept) = columns.list() {
-            let units = kept.iter().map(|column| column / each).collect();
-            self.parameters[0] = vec![Axis::Makes(1), Axis::ReadsAt(units)];
-        }
-        self
+        Coupling::new(Units::Inputs)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What every layer does: the wall between the graph and the layers.
 
 use super::Shape;
-use super::coupling::Coupling;
+use super::coupling::{Axis, Coupling};
+use super::declare::Declare;
 use super::init::{Fan, Init};
 
 /// A tensor of parameters that a layer asks for.
@@ -15,8 +16,41 @@ pub struct ParameterSpec {
     pub init: Init,
     /// What `init` needs to know of its place.
     pub fan: Fan,
-    /// Whether weight decay applies: to weights, not to biases.
-    pub decay: bool,
+    /// What the layer uses it for.
+    pub role: TensorRole,
+    /// What each axis of `shape` counts.
+    pub axes: Vec<Axis>,
+}
+
+/// What a layer uses a tensor for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TensorRole {
+    /// The matrix that the layer multiplies its input by: see [`super::declare::Matrix`].
+    Matrix,
+    /// The weight between a recurrent layer's state and its next state, or the first factor of it.
+    Recurrent,
+    /// The second factor of a recurrent weight.
+    RecurrentBasis,
+    /// A table of rows that the input selects: an embedding.
+    Table,
+    /// Added to each unit.
+    Bias,
+    /// A factor or an offset of a normalisation.
+    Normalisation,
+    /// Not trained.
+    Statistic,
+}
+
+impl TensorRole {
+    /// Whether weight decay applies: to weights, not to biases or normalisations.
+    pub fn decays(self) -> bool {
+        match self {
+            TensorRole::Matrix | TensorRole::Recurrent | TensorRole::RecurrentBasis | TensorRole::Table => {
+                true
+            }
+            TensorRole::Bias | TensorRole::Normalisation | TensorRole::Statistic => false,
+        }
+    }
 }
 
 impl ParameterSpec {
@@ -24,20 +58,35 @@ impl ParameterSpec {
     /// The levels of a recurrent weight are stacked. Each bias or normalisation factor is a row by itself.
     pub fn row(&self) -> usize {
         match &self.shape[..] {
-            _ if !self.decay => 1,
-            [.., columns] if self.name == RECURRENT => *columns,
+            _ if !self.role.decays() => 1,
+            [.., columns] if self.role == TensorRole::Recurrent => *columns,
             [_, row @ ..] => row.iter().product(),
             [] => 1,
         }
     }
 }
 
+/// The name of the tensor that another layer can be tied to.
+pub const WEIGHT: &str = "weight";
+
+/// The name of what is added to each unit.
+pub const BIAS: &str = "bias";
+
 /// The name of the weight between a recurrent layer's state and its next state.
 pub const RECURRENT: &str = "weight_hh";
 
+/// The weight of another layer that a layer reads as its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tied<'a> {
+    /// The layer that has it, by name.
+    pub layer: &'a str,
+    /// What the weight is to the layer that reads it: it must have this shape.
+    pub spec: ParameterSpec,
+}
+
 /// A layer's description: what it makes of its inputs' shapes. A message of an `Err` says what does not fit, with both
 /// shapes; the graph adds the layer's name.
-pub trait Describe {
+pub trait Describe: Declare {
     /// The shape of one output sample.
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String>;
 
@@ -46,9 +95,9 @@ pub trait Describe {
         Ok(Vec::new())
     }
 
-    /// The layer whose `weight` this one reads as its own, by name, and the shape it must have. The tensor stands behind
-    /// those of [`Describe::parameters`] in a pass, and its gradient is the sum over all who read it.
-    fn tied(&self, _inputs: &[Shape]) -> Result<Option<(&str, Vec<usize>)>, String> {
+    /// The layer whose [`WEIGHT`] this one reads as its own. In a pass the tensor has the name that `spec` gives it, and
+    /// its gradient is the sum over all layers that read it.
+    fn tied(&self, _inputs: &[Shape]) -> Result<Option<Tied<'_>>, String> {
         Ok(None)
     }
 
@@ -59,7 +108,7 @@ pub trait Describe {
         Ok(Vec::new())
     }
 
-    /// How the units of its output stand to those of its inputs and to its tensors.
+    /// How the units of its output stand to those of its inputs.
     fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String>;
 
     /// Refuses to train on `batch` samples at a time; any number of them is welcome unless a layer says otherwise.
@@ -110,9 +159,9 @@ pub struct Forward<'a> {
     pub mode: Mode,
     /// The number of the layer in its network: part of the key of its random numbers.
     pub layer: usize,
-    /// The layer's parameters, in the order of [`Describe::parameters`].
+    /// The layer's parameters, with the names of [`Describe::parameters`].
     pub parameters: Tensors<'a>,
-    /// What it keeps untrained, in the order of [`Describe::statistics`].
+    /// What it keeps untrained, with the names of [`Describe::statistics`].
     pub statistics: TensorsMut<'a>,
     /// The inputs.
     pub x: Inputs<'a>,
@@ -163,53 +212,80 @@ pub struct Carried<'a> {
     pub values: &'a mut [f32],
 }
 
-/// A layer's slices of a flat vector, by position in [`Describe::parameters`].
+/// Where a tensor of a layer stands in a flat vector.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// What the layer calls it.
+    pub name: &'static str,
+    /// Its elements.
+    pub range: std::ops::Range<usize>,
+}
+
+/// A layer's slices of a flat vector, by the names that it gives its tensors.
 #[derive(Clone, Copy)]
 pub struct Tensors<'a> {
     pub(super) flat: &'a [f32],
-    pub(super) ranges: &'a [std::ops::Range<usize>],
+    pub(super) places: &'a [Place],
 }
 
 impl<'a> Tensors<'a> {
-    /// Tensor `index`.
-    pub fn get(&self, index: usize) -> &'a [f32] {
-        &self.flat[self.ranges[index].clone()]
+    /// The tensor called `name`, if the layer has declared one.
+    pub fn find(&self, name: &str) -> Option<&'a [f32]> {
+        let place = self.places.iter().find(|place| place.name == name)?;
+        Some(&self.flat[place.range.clone()])
+    }
+
+    /// The tensor called `name`.
+    ///
+    /// # Panics
+    /// When the layer has declared none.
+    pub fn get(&self, name: &str) -> &'a [f32] {
+        self.find(name).unwrap_or_else(|| panic!("the layer has declared no tensor `{name}`"))
     }
 }
 
 /// As [`Tensors`], to write.
 pub struct TensorsMut<'a> {
     pub(super) flat: &'a mut [f32],
-    pub(super) ranges: &'a [std::ops::Range<usize>],
+    pub(super) places: &'a [Place],
     pub(super) shared: &'a [bool],
 }
 
 impl TensorsMut<'_> {
     /// All of them, to read.
     pub fn view(&self) -> Tensors<'_> {
-        Tensors { flat: self.flat, ranges: self.ranges }
+        Tensors { flat: self.flat, places: self.places }
     }
 
-    /// Tensor `index`.
-    pub fn get(&mut self, index: usize) -> &mut [f32] {
-        &mut self.flat[self.ranges[index].clone()]
+    /// The tensor called `name`, if the layer has declared one.
+    pub fn find(&mut self, name: &str) -> Option<&mut [f32]> {
+        let place = self.places.iter().find(|place| place.name == name)?;
+        Some(&mut self.flat[place.range.clone()])
     }
 
-    /// Whether a later layer that reads tensor `index` too has written its part of the gradient: this one adds its own.
-    /// Only a tensor that a layer is tied to can be shared.
-    pub fn shared(&self, index: usize) -> bool {
-        self.shared.get(index).copied().unwrap_or(false)
+    /// The tensor called `name`.
+    ///
+    /// # Panics
+    /// When the layer has declared none.
+    pub fn get(&mut self, name: &str) -> &mut [f32] {
+        self.find(name).unwrap_or_else(|| panic!("the layer has declared no tensor `{name}`"))
     }
 
-    /// Tensors 0 and, where there is a bias, 1.
-    pub fn weight_and_bias(&mut self, bias: bool) -> (&mut [f32], Option<&mut [f32]>) {
-        let weight = self.ranges[0].clone();
-        if !bias {
-            return (&mut self.flat[weight], None);
-        }
-        let bias = self.ranges[1].clone();
-        let (before, after) = self.flat.split_at_mut(bias.start);
-        (&mut before[weight], Some(&mut after[..bias.len()]))
+    /// Whether a later layer that reads the tensor `name` too has written its part of the gradient: this one adds its
+    /// own. Only a tensor that a layer is tied to can be shared.
+    pub fn shared(&self, name: &str) -> bool {
+        let mut shared = self.places.iter().zip(self.shared);
+        shared.any(|(place, &shared)| place.name == name && shared)
+    }
+
+    /// [`WEIGHT`] and, where there is one, [`BIAS`], which stands behind it.
+    pub fn weight_and_bias(&mut self) -> (&mut [f32], Option<&mut [f32]>) {
+        let [weight, rest @ ..] = self.places else { panic!("the layer has declared no tensor") };
+        let Some(bias) = rest.iter().find(|place| place.name == BIAS) else {
+            return (&mut self.flat[weight.range.clone()], None);
+        };
+        let (before, after) = self.flat.split_at_mut(bias.range.start);
+        (&mut before[weight.range.clone()], Some(&mut after[..bias.range.len()]))
     }
 }
 

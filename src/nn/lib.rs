@@ -1,6 +1,7 @@
 //! Layers with forward and backward side by side, and the graph they form.
 //!
 //! - [`spec`]: what a layer *is* (type, options): the words of job files and checkpoints.
+//! - [`declare`], [`coupling`]: what a layer is made of, for penalties, pruning and factorisation.
 //! - [`graph`]: layers by name with their inputs, checked, shapes inferred: the structure of a network.
 //! - [`layers`]: one file a layer: its options, shapes, parameters, forward and backward.
 //! - [`network`]: a graph with parameters and buffers, ready to run.
@@ -13,6 +14,7 @@
 
 mod clock;
 pub mod coupling;
+pub mod declare;
 pub mod graph;
 pub mod init;
 pub mod layer;
@@ -24,6 +26,7 @@ pub mod parameters;
 pub mod shape;
 mod size;
 pub mod spec;
+pub mod structure;
 
 pub use clock::Clock;
 pub use coupling::Coupling;
@@ -34,3 +37,4 @@ pub use network::Network;
 pub use parameters::{Parameter, Parameters};
 pub use shape::Shape;
 pub use spec::LayerSpec;
+pub use structure::StructureKind;

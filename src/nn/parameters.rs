@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::graph::Graph;
 use super::init::initialise;
-use super::layer::ParameterSpec;
+use super::layer::{ParameterSpec, Place};
 use super::memory::check_parameters;
 use super::size::elements;
 use ternflock_base::error::{Error, Result};
@@ -141,7 +141,14 @@ pub fn of_layer(table: &[Parameter], index: usize) -> &[Parameter] {
     &table[numbers_of(table, index)]
 }
 
-/// The ranges of layer `index`'s tensors of `table`.
-pub(super) fn ranges(table: &[Parameter], index: usize) -> Vec<Range<usize>> {
-    of_layer(table, index).iter().map(|parameter| parameter.range.clone()).collect()
+/// The tensor of layer `index` that it calls `name`, and its number in `table`.
+pub fn find<'a>(table: &'a [Parameter], index: usize, name: &str) -> Option<(usize, &'a Parameter)> {
+    let mut own = numbers_of(table, index).map(|number| (number, &table[number]));
+    own.find(|(_, parameter)| parameter.spec.name == name)
+}
+
+/// Where the tensors of layer `index` stand.
+pub(super) fn places(table: &[Parameter], index: usize) -> Vec<Place> {
+    let place = |own: &Parameter| Place { name: own.spec.name, range: own.range.clone() };
+    of_layer(table, index).iter().map(place).collect()
 }

@@ -2,181 +2,135 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::declare::Parts;
 use super::layer::Describe;
-use super::layers::{
-    Add, AvgPool2d, BatchNorm, Columns, Concat, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Gru,
-    Linear, LocalResponseNorm, Lstm, MaxPool2d, Relu, Rhn, Rnn, Shortcut,
-};
+use super::layers::{self, Columns};
 
-/// A layer's type and options. A new layer is a file in `layers/` and a line here and in [`LayerSpec::describe`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum LayerSpec {
+/// From the list of layers [`LayerSpec`], and what is the same of all of them.
+macro_rules! layer_specs {
+    ($($(#[doc = $doc:literal])* $layer:ident = $kind:literal,)*) => {
+        /// A layer's type and options. A new layer is a file in `layers/` and a line in this list.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        pub enum LayerSpec {
+            $($(#[doc = $doc])* #[serde(rename = $kind)] $layer(layers::$layer),)*
+        }
+
+        impl LayerSpec {
+            /// The words that name the types in job files.
+            pub const KINDS: &'static [&'static str] = &[$($kind),*];
+
+            /// The layer's own description.
+            pub fn describe(&self) -> &dyn Describe {
+                match self {
+                    $(LayerSpec::$layer(layer) => layer,)*
+                }
+            }
+
+            /// [`LayerSpec::describe`], to change.
+            pub fn describe_mut(&mut self) -> &mut dyn Describe {
+                match self {
+                    $(LayerSpec::$layer(layer) => layer,)*
+                }
+            }
+
+            /// The word that names the type in job files.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(LayerSpec::$layer(_) => $kind,)*
+                }
+            }
+        }
+    };
+}
+
+layer_specs! {
     /// Two-dimensional convolution.
-    Conv2d(Conv2d),
+    Conv2d = "conv2d",
     /// Maximum over windows.
-    MaxPool2d(MaxPool2d),
+    MaxPool2d = "max_pool2d",
     /// Mean over windows.
-    AvgPool2d(AvgPool2d),
+    AvgPool2d = "avg_pool2d",
     /// Fully connected.
-    Linear(Linear),
+    Linear = "linear",
     /// Rectifier.
-    Relu(Relu),
+    Relu = "relu",
     /// Images to vectors.
-    Flatten(Flatten),
+    Flatten = "flatten",
     /// Sum of several inputs.
-    Add(Add),
+    Add = "add",
     /// Several images side by side.
-    Concat(Concat),
+    Concat = "concat",
     /// Tokens to vectors.
-    Embedding(Embedding),
+    Embedding = "embedding",
     /// Batch normalisation.
-    BatchNorm(BatchNorm),
+    BatchNorm = "batch_norm",
     /// Local response normalisation.
-    LocalResponseNorm(LocalResponseNorm),
+    LocalResponseNorm = "local_response_norm",
     /// Mean of each channel.
-    GlobalAvgPool2d(GlobalAvgPool2d),
+    GlobalAvgPool2d = "global_avg_pool2d",
     /// Between residual blocks of different shapes.
-    Shortcut(Shortcut),
+    Shortcut = "shortcut",
     /// Dropout.
-    Dropout(Dropout),
+    Dropout = "dropout",
     /// Long short-term memory.
-    Lstm(Lstm),
+    Lstm = "lstm",
     /// Plain recurrent network.
-    Rnn(Rnn),
+    Rnn = "rnn",
     /// Gated recurrent units.
-    Gru(Gru),
+    Gru = "gru",
     /// Recurrent highway network.
-    Rhn(Rhn),
+    Rhn = "rhn",
 }
 
 impl LayerSpec {
-    /// The layer's own description.
-    pub fn describe(&self) -> &dyn Describe {
-        match self {
-            LayerSpec::Conv2d(layer) => layer,
-            LayerSpec::MaxPool2d(layer) => layer,
-            LayerSpec::AvgPool2d(layer) => layer,
-            LayerSpec::Linear(layer) => layer,
-            LayerSpec::Relu(layer) => layer,
-            LayerSpec::Flatten(layer) => layer,
-            LayerSpec::Add(layer) => layer,
-            LayerSpec::Concat(layer) => layer,
-            LayerSpec::Embedding(layer) => layer,
-            LayerSpec::BatchNorm(layer) => layer,
-            LayerSpec::LocalResponseNorm(layer) => layer,
-            LayerSpec::GlobalAvgPool2d(layer) => layer,
-            LayerSpec::Shortcut(layer) => layer,
-            LayerSpec::Dropout(layer) => layer,
-            LayerSpec::Lstm(layer) => layer,
-            LayerSpec::Rnn(layer) => layer,
-            LayerSpec::Gru(layer) => layer,
-            LayerSpec::Rhn(layer) => layer,
-        }
+    /// What the layer is made of.
+    pub fn parts(&self) -> Parts<'_> {
+        self.describe().parts()
     }
 
     /// The columns of its weight as a matrix that are there, where they can be some, and how many each unit of its input has
     /// in the whole matrix.
     pub fn columns_mut(&mut self) -> Option<(&mut Columns, usize)> {
-        match self {
-            LayerSpec::Conv2d(layer) => {
-                let (rows, columns) = layer.kernel.get();
-                Some((&mut layer.columns, rows * columns))
-            }
-            LayerSpec::Linear(layer) => Some((&mut layer.columns, 1)),
-            _ => None,
-        }
+        let taps = self.parts().matrix?.taps();
+        let columns = self.describe_mut().adjustable().columns?;
+        Some((columns, taps))
     }
 
     /// Changes the number of units that its options give its output, to `units`; `zeros_before` of a shortcut's are channels
     /// of zeros before the image's own. Of a layer whose units are its inputs' nothing changes.
     pub fn set_units(&mut self, units: usize, zeros_before: usize) {
-        match self {
-            LayerSpec::Conv2d(layer) => layer.filters = units,
-            LayerSpec::Linear(layer) => layer.units = units,
-            LayerSpec::Embedding(layer) => layer.features = units,
-            LayerSpec::Lstm(layer) => layer.hidden = units,
-            LayerSpec::Rnn(layer) => layer.hidden = units,
-            LayerSpec::Gru(layer) => layer.hidden = units,
-            LayerSpec::Rhn(layer) => layer.hidden = units,
-            LayerSpec::Shortcut(layer) => {
-                (layer.channels, layer.before) = (units, Some(zeros_before));
-            }
-            LayerSpec::MaxPool2d(_)
-            | LayerSpec::AvgPool2d(_)
-            | LayerSpec::Relu(_)
-            | LayerSpec::Flatten(_)
-            | LayerSpec::Add(_)
-            | LayerSpec::Concat(_)
-            | LayerSpec::BatchNorm(_)
-            | LayerSpec::LocalResponseNorm(_)
-            | LayerSpec::GlobalAvgPool2d(_)
-            | LayerSpec::Dropout(_) => (),
+        let adjustable = self.describe_mut().adjustable();
+        if let Some(own) = adjustable.units {
+            *own = units;
+        }
+        if let Some(before) = adjustable.zeros_before {
+            *before = Some(zeros_before);
         }
     }
 
     /// Whether it reads at each step of a sequence what it has made of the one before.
     pub fn is_recurrent(&self) -> bool {
-        self.hidden_units().is_some()
+        self.parts().state.is_some()
     }
 
     /// H of a recurrent layer; `None` of other layers.
     pub fn hidden_units(&self) -> Option<usize> {
-        match self {
-            LayerSpec::Lstm(layer) => Some(layer.hidden),
-            LayerSpec::Gru(layer) => Some(layer.hidden),
-            LayerSpec::Rnn(layer) => Some(layer.hidden),
-            LayerSpec::Rhn(layer) => Some(layer.hidden),
-            _ => None,
-        }
+        self.parts().state.map(|state| state.hidden)
     }
 
     /// The rank of a recurrent layer's recurrent weight, where that is a product; `None` of other layers.
     pub fn recurrent_rank(&self) -> Option<usize> {
-        match self {
-            LayerSpec::Lstm(layer) => layer.recurrent_rank,
-            LayerSpec::Gru(layer) => layer.recurrent_rank,
-            LayerSpec::Rnn(layer) => layer.recurrent_rank,
-            LayerSpec::Rhn(layer) => layer.recurrent_rank,
-            _ => None,
-        }
+        self.parts().state.and_then(|state| state.rank)
     }
 
     /// The layer with a recurrent weight that is a product of rank `rank`; other layers as they are.
     #[must_use]
     pub fn with_recurrent_rank(mut self, rank: usize) -> LayerSpec {
-        match &mut self {
-            LayerSpec::Lstm(layer) => layer.recurrent_rank = Some(rank),
-            LayerSpec::Gru(layer) => layer.recurrent_rank = Some(rank),
-            LayerSpec::Rnn(layer) => layer.recurrent_rank = Some(rank),
-            LayerSpec::Rhn(layer) => layer.recurrent_rank = Some(rank),
-            _ => (),
+        if let Some(own) = self.describe_mut().adjustable().recurrent_rank {
+            *own = Some(rank);
         }
         self
-    }
-
-    /// The word that names the type in job files.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            LayerSpec::Conv2d(_) => "conv2d",
-            LayerSpec::MaxPool2d(_) => "max_pool2d",
-            LayerSpec::AvgPool2d(_) => "avg_pool2d",
-            LayerSpec::Linear(_) => "linear",
-            LayerSpec::Relu(_) => "relu",
-            LayerSpec::Flatten(_) => "flatten",
-            LayerSpec::Add(_) => "add",
-            LayerSpec::Concat(_) => "concat",
-            LayerSpec::Embedding(_) => "embedding",
-            LayerSpec::BatchNorm(_) => "batch_norm",
-            LayerSpec::LocalResponseNorm(_) => "local_response_norm",
-            LayerSpec::GlobalAvgPool2d(_) => "global_avg_pool2d",
-            LayerSpec::Shortcut(_) => "shortcut",
-            LayerSpec::Dropout(_) => "dropout",
-            LayerSpec::Lstm(_) => "lstm",
-            LayerSpec::Rnn(_) => "rnn",
-            LayerSpec::Gru(_) => "gru",
-            LayerSpec::Rhn(_) => "rhn",
-        }
     }
 }
 

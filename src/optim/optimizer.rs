@@ -103,7 +103,7 @@ impl Optimizer {
             let (gradients, values) = (&gradients[range.clone()], &mut values[range.clone()]);
             let decay = if decays(&self.decay_layers, parameter) { self.weight_decay } else { 0.0 };
             let update = Update { scale, decay, rate };
-            let update = match rule.ratio(&update, parameter.spec.decay, gradients, values) {
+            let update = match rule.ratio(&update, parameter.spec.role.decays(), gradients, values) {
                 Some(Some(ratio)) => {
                     let update = Update { rate: rate * ratio as f32, ..update };
                     *last_rate = f64::from(update.rate);
@@ -147,14 +147,14 @@ fn parts<'a>(state: &'a mut State, range: &Range<usize>) -> impl Rows<Row = &'a 
 
 fn decays(layers: &Option<HashSet<String>>, parameter: &Parameter) -> bool {
     let layer = parameter.name.rsplit_once('/').map_or("", |(layer, _)| layer);
-    parameter.spec.decay && layers.as_ref().is_none_or(|layers| layers.contains(layer))
+    parameter.spec.role.decays() && layers.as_ref().is_none_or(|layers| layers.contains(layer))
 }
 
 /// Refuses names of layers to decay that `graph` does not have, or that have no weights.
 pub fn check_decay_layers(job: &job::Optimizer, graph: &Graph) -> Result<()> {
     let mut weighted = Vec::new();
     for (number, node) in graph.layers().iter().enumerate() {
-        if graph.parameters(number)?.iter().any(|spec| spec.decay) {
+        if graph.parameters(number)?.iter().any(|spec| spec.role.decays()) {
             weighted.push(node.name.as_str());
         }
     }

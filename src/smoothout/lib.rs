@@ -30,7 +30,8 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::{self as job, Adapt, Distribution, NoiseSchedule, suggest};
 use ternflock_nn::layer::Draw;
-use ternflock_nn::{Graph, LayerSpec, Parameter};
+use ternflock_nn::layer::TensorRole;
+use ternflock_nn::{Graph, Parameter};
 use ternflock_tensor::within;
 
 /// A tensor that is perturbed.
@@ -177,8 +178,7 @@ fn factor(schedule: NoiseSchedule, t: f64, steps: f64) -> f64 {
 /// The tensors that `job` chooses: those of the layers it names, of all unless it does; batch norm's only if it says so.
 fn tensors(job: &job::SmoothOut, graph: &Graph, table: &[Parameter]) -> Result<Vec<Tensor>> {
     let name = |p: &Parameter| graph.layers()[p.layer].name.as_str();
-    let is_free =
-        |p: &Parameter| job.batch_norm || !matches!(graph.layers()[p.layer].layer, LayerSpec::BatchNorm(_));
+    let is_free = |p: &Parameter| job.batch_norm || p.spec.role != TensorRole::Normalisation;
     let mut names: Vec<&str> = table.iter().filter(|p| is_free(p)).map(name).collect();
     names.dedup();
     let known: HashSet<&str> = names.iter().copied().collect();
@@ -195,7 +195,7 @@ fn tensors(job: &job::SmoothOut, graph: &Graph, table: &[Parameter]) -> Result<V
         number: number as u16,
         range: p.range.clone(),
         filter: p.spec.row(),
-        is_weight: p.spec.decay,
+        is_weight: p.spec.role.decays(),
     };
     Ok(table.iter().enumerate().filter(|(_, p)| is_chosen(p)).map(tensor).collect())
 }

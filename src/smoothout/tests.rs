@@ -189,7 +189,8 @@ fn levels_of_a_recurrent_weight_are_rows_of_filters() {
 #[test]
 fn frozen_zeros_have_no_noise() {
     let (graph, mut parameters) = recurrent();
-    let weights: Vec<_> = parameters.table.iter().filter(|p| p.spec.decay).map(|p| p.range.clone()).collect();
+    let weights: Vec<_> =
+        parameters.table.iter().filter(|p| p.spec.role.decays()).map(|p| p.range.clone()).collect();
     for range in weights.iter().cloned() {
         parameters.values[range].iter_mut().step_by(3).for_each(|value| *value = 0.0);
     }

@@ -2,7 +2,9 @@
 
 use ternflock_base::error::{Error, Result};
 use ternflock_models as models;
-use ternflock_nn::{Graph, LayerSpec, Network, Node, Shape};
+use ternflock_nn::layer::TensorRole;
+use ternflock_nn::parameters::table;
+use ternflock_nn::{Graph, Network, Node, Shape};
 
 use super::Contestant;
 use ternflock_base::text::plural;
@@ -29,12 +31,11 @@ pub fn graph(name: &str, steps: usize, hidden: Option<&[usize]>, embedding: Opti
     if let Some(hidden) = hidden {
         set_hidden(name, &mut nodes, hidden)?;
     }
-    let tied =
-        nodes.iter().any(|node| matches!(&node.layer, LayerSpec::Linear(linear) if linear.tied.is_some()));
+    let tied = (0..nodes.len()).any(|layer| graph.tied(layer).is_some());
     let tied = hidden.and_then(|hidden| hidden.last().copied()).filter(|_| tied);
     if let Some(features) = embedding.or(tied) {
-        let layer = nodes.iter_mut().find(|node| matches!(node.layer, LayerSpec::Embedding(_)));
-        let layer = layer.ok_or_else(|| {
+        let layer = table(&graph)?.into_iter().find(|tensor| tensor.spec.role == TensorRole::Table);
+        let layer = layer.map(|table| &mut nodes[table.layer]).ok_or_else(|| {
             Error::Usage(format!("--embedding: `{name}` has no embedding; leave the option out"))
         })?;
         layer.layer.set_units(features, 0);

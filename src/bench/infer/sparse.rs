@@ -3,8 +3,10 @@
 use super::Contestant;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
-use ternflock_nn::parameters::of_layer;
-use ternflock_nn::{LayerSpec, Shape};
+use ternflock_nn::Shape;
+use ternflock_nn::declare::Product;
+use ternflock_nn::layer::BIAS;
+use ternflock_nn::parameters::find;
 use ternflock_tensor::{
     Convolution, ConvolutionShape, SparseConvolution, SparseLinear, gemm, matrix, matrix_mut,
 };
@@ -37,10 +39,11 @@ impl SparseLayer {
         let graph = network.graph();
         let node = &graph.layers()[index];
         let tensor = |name: &str| {
-            let own = of_layer(&network.parameters.table, index).iter().find(|p| p.spec.name == name);
-            own.map(|own| &network.parameters.values[own.range.clone()])
+            let own = find(&network.parameters.table, index, name);
+            own.map(|(_, own)| &network.parameters.values[own.range.clone()])
         };
-        let (Some(weight), bias) = (tensor("weight"), tensor("bias")) else { return Ok(None) };
+        let Some(matrix) = node.layer.parts().matrix else { return Ok(None) };
+        let (Some(weight), bias) = (tensor(matrix.tensor), tensor(BIAS)) else { return Ok(None) };
         let input = graph.shape(graph.sources(index)[0]);
         let x = made(input.elements() * batch);
         let y = vec![0.0; graph.shape(index + 1).elements() * batch];
@@ -50,28 +53,29 @@ impl SparseLayer {
             message,
         };
         let elements;
-        let kind = match &node.layer {
-            LayerSpec::Conv2d(conv) => {
-                let shape = conv.geometry(&[input]).map_err(fail)?;
+        let kind = match matrix.product {
+            Product::Windows(layer) => {
+                let shape = layer.geometry(&[input]).map_err(fail)?;
                 // Columns that are not there are zeros to the unstructured form.
-                let weight = conv.columns.spread(weight, shape.window.rows() / shape.groups);
+                let weight = matrix.columns.spread(weight, shape.window.rows() / shape.groups);
                 elements = weight.len();
                 let layer = SparseConvolution::new(shape, &weight, batch);
                 check_convolution(&layer, shape, batch, &weight, &x, y.len()).map_err(fail)?;
                 Kind::Convolution { batch, layer }
             }
-            LayerSpec::Linear(linear) => {
+            Product::Rows => {
                 let rows = match input {
                     Shape::Sequence { steps, .. } => steps * batch,
                     _ => batch,
                 };
-                let weight = linear.columns.spread(weight, input.units());
+                let weight = matrix.columns.spread(weight, input.units());
+                let units = weight.len() / input.units();
                 elements = weight.len();
-                let mut layer = SparseLinear::new(&weight, linear.units, input.units(), rows);
-                check_linear(&mut layer, linear.units, rows, &weight, &x).map_err(fail)?;
+                let mut layer = SparseLinear::new(&weight, units, input.units(), rows);
+                check_linear(&mut layer, units, rows, &weight, &x).map_err(fail)?;
                 Kind::Linear { rows, layer }
             }
-            _ => return Ok(None),
+            Product::Gates => return Ok(None),
         };
         Ok(Some(SparseLayer { kind, elements, bias: bias.map(<[f32]>::to_vec), x, y }))
     }

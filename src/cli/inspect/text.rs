@@ -6,9 +6,9 @@ use super::super::table::table;
 use super::{Row, hash, network_name, word};
 use ternflock_base::text::{noun_for, plural};
 use ternflock_checkpoint::Snapshot;
-use ternflock_compress::groups::GroupKind;
 use ternflock_compress::low_rank::LayerRank;
 use ternflock_job::Job;
+use ternflock_nn::StructureKind;
 
 /// All of it.
 pub fn say(arguments: &Inspect, snapshot: &Snapshot, job: &Job, rows: &[Row]) -> String {
@@ -91,9 +91,9 @@ type Column = (String, Vec<Option<String>>);
 /// How many structures of each layer are left, and its rank. A layer without any has no row, and a kind that no layer has no
 /// column.
 fn left(arguments: &Inspect, rows: &[Row]) -> Option<String> {
-    use GroupKind::{Channels, Filters, Filters2d, HiddenUnits, Inputs, Layers, Neurons, Shapes};
+    use StructureKind::{Channels, Filters, Filters2d, HiddenUnits, Inputs, Layers, Neurons, Shapes};
     let kinds = [Filters, Channels, Shapes, Filters2d, Layers, HiddenUnits, Neurons, Inputs];
-    let of_kind = |kind: GroupKind| -> Column {
+    let of_kind = |kind: StructureKind| -> Column {
         let cell = |row: &Row| row.census.of(kind).map(|s| format!("{}/{}", s.kept, s.all));
         (word(kind).replace('_', " "), rows.iter().map(cell).collect())
     };

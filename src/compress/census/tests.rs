@@ -20,14 +20,14 @@ fn tensor<'a>(parameters: &'a mut Parameters, name: &str) -> &'a mut [f32] {
     &mut parameters.values[range]
 }
 
-fn kept(census: &[LayerCensus], layer: &str, kind: GroupKind) -> Option<(usize, usize)> {
+fn kept(census: &[LayerCensus], layer: &str, kind: StructureKind) -> Option<(usize, usize)> {
     let layer = census.iter().find(|row| row.layer == layer).unwrap();
     layer.of(kind).map(|structures| (structures.kept, structures.all))
 }
 
 #[test]
 fn what_is_zero_is_not_kept() {
-    use GroupKind::{Channels, Filters, Filters2d, Inputs, Neurons, Shapes};
+    use StructureKind::{Channels, Filters, Filters2d, Inputs, Neurons, Shapes};
     let graph = preset("lenet", MNIST, 10).unwrap();
     let mut parameters = whole(&graph);
     let conv1 = tensor(&mut parameters, "conv1/weight");
@@ -76,10 +76,10 @@ fn groups_of_filters_have_channels_and_columns_of_their_own() {
     }
     let census = census(&graph, &parameters, Some(0.95)).unwrap();
     let kept = |kind| kept(&census, "a", kind);
-    assert_eq!(kept(GroupKind::Filters), Some((4, 4)));
-    assert_eq!(kept(GroupKind::Channels), Some((3, 4)));
-    assert_eq!(kept(GroupKind::Shapes), Some((5, 8)));
-    assert_eq!(kept(GroupKind::Filters2d), Some((6, 8)));
+    assert_eq!(kept(StructureKind::Filters), Some((4, 4)));
+    assert_eq!(kept(StructureKind::Channels), Some((3, 4)));
+    assert_eq!(kept(StructureKind::Shapes), Some((5, 8)));
+    assert_eq!(kept(StructureKind::Filters2d), Some((6, 8)));
     assert_eq!(census[0].ranks, []);
 }
 
@@ -89,7 +89,7 @@ fn hidden_units_count_wherever_they_are() {
     let graph = preset("lstm-small", PTB, 50).unwrap();
     let mut parameters = whole(&graph);
     let kept = |parameters: &Parameters, layer| {
-        kept(&census(&graph, parameters, None).unwrap(), layer, GroupKind::HiddenUnits)
+        kept(&census(&graph, parameters, None).unwrap(), layer, StructureKind::HiddenUnits)
     };
     // Unit 7 of the first level: its rows, the column that reads it back, the next level's column.
     for name in ["lstm1/weight_ih", "lstm1/weight_hh"] {
@@ -113,7 +113,7 @@ fn branches_are_layers_and_what_is_zero_is_none() {
         tensor(&mut parameters, name).fill(0.0);
     }
     let census = census(&graph, &parameters, None).unwrap();
-    let kept = |layer| kept(&census, layer, GroupKind::Layers);
+    let kept = |layer| kept(&census, layer, StructureKind::Layers);
     assert_eq!(kept("conv1"), None);
     assert_eq!(kept("stage1.block2.conv1"), Some((0, 1)));
     assert_eq!(kept("stage1.block2.conv2"), Some((1, 1)));
@@ -164,7 +164,7 @@ fn columns_that_are_not_there_are_not_kept() {
     for (before, after) in before.iter().zip(&after) {
         assert_eq!((&before.structures, before.nonzero), (&after.structures, after.nonzero));
     }
-    assert_eq!(kept(&after, "conv2", GroupKind::Shapes), Some((20, 500)));
-    assert_eq!(kept(&after, "conv1", GroupKind::Filters2d), Some((20, 20)));
+    assert_eq!(kept(&after, "conv2", StructureKind::Shapes), Some((20, 500)));
+    assert_eq!(kept(&after, "conv1", StructureKind::Filters2d), Some((20, 20)));
     assert_eq!(after[0].parameters, 20 * 20 + 20);
 }

@@ -20,7 +20,7 @@ impl L1 {
     /// What `job` asks for.
     pub fn new(job: &Sparsity, graph: &Graph, parameters: &Parameters) -> L1 {
         let table = parameters.table.iter().enumerate();
-        let weights = table.filter(|(_, tensor)| job.l1 > 0.0 && tensor.spec.decay);
+        let weights = table.filter(|(_, tensor)| job.l1 > 0.0 && tensor.spec.role.decays());
         let strength = |layer: usize| job.l1 * job.factors.get(&graph.layers()[layer].name).unwrap_or(&1.0);
         let weight = |(tensor, own): (usize, &Parameter)| Weight {
             tensor,

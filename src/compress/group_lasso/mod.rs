@@ -20,10 +20,10 @@ use std::collections::HashSet;
 
 use self::l1::L1;
 use self::proximal::Proximal;
-use super::groups::{GroupKind, Groups, groups};
+use super::groups::{Groups, groups};
 use ternflock_base::error::{Error, Result};
 use ternflock_job::{Sparsity, SparsityMethod, suggest};
-use ternflock_nn::{Graph, Parameters};
+use ternflock_nn::{Graph, Parameters, StructureKind};
 use ternflock_tensor::vectorise;
 
 /// The penalties of a job on a network.
@@ -62,7 +62,7 @@ impl GroupLasso {
         }
         let mut layers: Vec<&str> = penalties.map(|penalty| penalty.groups.layer.as_str()).collect();
         if job.l1 > 0.0 {
-            let weights = parameters.table.iter().filter(|tensor| tensor.spec.decay);
+            let weights = parameters.table.iter().filter(|tensor| tensor.spec.role.decays());
             layers.extend(weights.map(|tensor| graph.layers()[tensor.layer].name.as_str()));
         }
         if lasso.is_none() {
@@ -166,17 +166,17 @@ impl Penalty {
 }
 
 /// Kinds, their keys in a job, and what it says of them.
-fn kinds(job: &Sparsity) -> [(GroupKind, &'static str, f64); 8] {
+fn kinds(job: &Sparsity) -> [(StructureKind, &'static str, f64); 8] {
     let strengths = &job.strengths;
     [
-        (GroupKind::Filters, "filters", strengths.filters),
-        (GroupKind::Channels, "channels", strengths.channels),
-        (GroupKind::Shapes, "shapes", strengths.shapes),
-        (GroupKind::Filters2d, "filters_2d", strengths.filters_2d),
-        (GroupKind::Layers, "layers", strengths.layers),
-        (GroupKind::Neurons, "neurons", strengths.neurons),
-        (GroupKind::Inputs, "inputs", strengths.inputs),
-        (GroupKind::HiddenUnits, "hidden_units", strengths.hidden_units),
+        (StructureKind::Filters, "filters", strengths.filters),
+        (StructureKind::Channels, "channels", strengths.channels),
+        (StructureKind::Shapes, "shapes", strengths.shapes),
+        (StructureKind::Filters2d, "filters_2d", strengths.filters_2d),
+        (StructureKind::Layers, "layers", strengths.layers),
+        (StructureKind::Neurons, "neurons", strengths.neurons),
+        (StructureKind::Inputs, "inputs", strengths.inputs),
+        (StructureKind::HiddenUnits, "hidden_units", strengths.hidden_units),
     ]
 }
 

@@ -60,7 +60,7 @@ fn the_proximal_step_shortens_norms() {
     parameters.values[bias].fill(0.0);
     job.strengths.filters = 4.0;
     job.factors.insert("conv2".into(), 0.25);
-    let filters = groups(&graph, &parameters, GroupKind::Filters).unwrap();
+    let filters = groups(&graph, &parameters, StructureKind::Filters).unwrap();
     let squares = |values: &[f32]| -> Vec<Vec<f64>> {
         filters
             .iter()
@@ -113,7 +113,7 @@ fn l1_acts_on_each_weight_by_itself() {
     let strength = |at: usize| {
         let tensor = parameters.table.iter().find(|tensor| tensor.range.contains(&at)).unwrap();
         let factor = if tensor.name.starts_with("ip1") { 0.25 } else { 0.5 };
-        if tensor.spec.decay { factor } else { 0.0 }
+        if tensor.spec.role.decays() { factor } else { 0.0 }
     };
     let strengths: Vec<f32> = (0..before.len()).map(strength).collect();
     let mut lasso = GroupLasso::new(&job(SparsityMethod::GroupLasso), &graph, &parameters).unwrap().unwrap();

@@ -1,6 +1,8 @@
 //! Residual branches: chains of layers that end in a sum. Each layer of a chain is read only by the next.
 
-use ternflock_nn::{Graph, LayerSpec};
+use ternflock_base::error::Result;
+use ternflock_nn::coupling::Units;
+use ternflock_nn::{Graph, StructureKind};
 
 /// Facts about the chains of a network, by source.
 pub(super) struct Branches {
@@ -14,7 +16,10 @@ pub(super) struct Branches {
 
 impl Branches {
     /// The chains of `graph`.
-    pub fn new(graph: &Graph) -> Branches {
+    ///
+    /// # Errors
+    /// Those of [`Graph::coupling`].
+    pub fn new(graph: &Graph) -> Result<Branches> {
         let layers = graph.layers();
         let mut readers = vec![Vec::new(); layers.len() + 1];
         for layer in 0..layers.len() {
@@ -23,18 +28,18 @@ impl Branches {
         let mut convolutions = vec![0; layers.len() + 1];
         for (layer, node) in layers.iter().enumerate() {
             if let ([_], [before]) = (&readers[layer + 1][..], graph.sources(layer)) {
-                let own = usize::from(matches!(node.layer, LayerSpec::Conv2d(_)));
+                let own = usize::from(node.layer.parts().has(StructureKind::Layers));
                 convolutions[layer + 1] = convolutions[*before] + own;
             }
         }
         let mut end = vec![None; layers.len() + 1];
         for source in (0..=layers.len()).rev() {
             if let [reader] = readers[source][..] {
-                let is_sum = matches!(layers[reader].layer, LayerSpec::Add(_));
+                let is_sum = graph.coupling(reader)?.units == Units::Sum;
                 end[source] = if is_sum { Some((reader, source)) } else { end[reader + 1] };
             }
         }
-        Branches { readers, convolutions, end }
+        Ok(Branches { readers, convolutions, end })
     }
 
     /// The layers that read `source`.

@@ -1,48 +1,21 @@
 //! The groups of parameters that a regulariser takes as one: "filters", "hidden_units" and so on, computed from what layers
-//! declare of their units.
+//! declare of their units. [`StructureKind`] says what a group of each kind is.
 //!
-//! Letters: F filters, C channels, R S kernel; a convolution's weight is `[F, C, R, S]`, which is also the matrix `[F, C R S]`
-//! of a product with im2col columns. Sources: W. Wen, C. Wu, Y. Wang, Y. Chen, H. Li, "Learning Structured Sparsity in Deep
-//! Neural Networks" (2016); W. Wen et al., "Learning Intrinsic Sparse Structures within Long Short-Term Memory" (2018).
+//! Letters: F filters, C channels, R S kernel; a convolution's weight is `[F, C, R, S]`.
 
 mod branches;
 mod views;
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
 use super::units::{CoupledUnits, Role, UnitAxis};
 use branches::Branches;
 use ternflock_base::error::Result;
-use ternflock_nn::parameters::numbers_of;
-use ternflock_nn::{Graph, LayerSpec, Parameters};
+use ternflock_nn::declare::Matrix;
+use ternflock_nn::layer::TensorRole;
+use ternflock_nn::parameters::{find, numbers_of, of_layer};
+use ternflock_nn::{Graph, Parameter, Parameters, StructureKind};
 pub use views::{NONE, View};
-
-/// What a group is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GroupKind {
-    /// A filter of a convolution, `weight[f, :, :, :]` with its bias: a row of the matrix.
-    Filters,
-    /// What a convolution reads of a channel, `weight[:, c, :, :]`.
-    Channels,
-    /// One place of all filters of a convolution, `weight[:, c, r, s]`: a column of the matrix. Of a convolution that has only
-    /// some of them, one of these.
-    Shapes,
-    /// A two-dimensional filter, `weight[f, c, :, :]`.
-    #[serde(rename = "filters_2d")]
-    Filters2d,
-    /// A convolution within a residual branch, with the batch norm behind it.
-    Layers,
-    /// A row of a linear layer with its bias: a neuron.
-    Neurons,
-    /// A column of a linear layer: what it reads of an input.
-    Inputs,
-    /// A hidden unit of a recurrent layer: its rows of all gates, its column of the recurrent weight, and what later
-    /// layers read of it. Biases are not part of it.
-    HiddenUnits,
-}
 
 /// Groups of one kind in one layer, or of one chain of coupled layers.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +23,7 @@ pub struct Groups {
     /// The layer that they are named after.
     pub layer: String,
     /// What they are.
-    pub kind: GroupKind,
+    pub kind: StructureKind,
     /// How many there are.
     pub count: usize,
     /// Where their elements are. An element may be in two of them.
@@ -72,7 +45,7 @@ pub struct Shared {
 
 impl Groups {
     /// Those of `views`.
-    fn new(layer: String, kind: GroupKind, count: usize, views: Vec<View>) -> Groups {
+    fn new(layer: String, kind: StructureKind, count: usize, views: Vec<View>) -> Groups {
         let mut shared = Vec::new();
         for (later, view) in views.iter().enumerate() {
             // For a tensor that groups view along several axes.
@@ -130,33 +103,38 @@ impl Groups {
 ///
 /// # Errors
 /// Those of [`Graph::coupling`].
-pub fn groups(graph: &Graph, parameters: &Parameters, kind: GroupKind) -> Result<Vec<Groups>> {
+pub fn groups(graph: &Graph, parameters: &Parameters, kind: StructureKind) -> Result<Vec<Groups>> {
     let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table)?;
-    let branches = Branches::new(graph);
+    let branches = Branches::new(graph)?;
     let mut all = Vec::new();
     for (layer, node) in graph.layers().iter().enumerate() {
-        let recurrent = node.layer.is_recurrent();
-        let found = match (kind, &node.layer) {
-            (GroupKind::Filters, LayerSpec::Conv2d(_)) | (GroupKind::Neurons, LayerSpec::Linear(_)) => {
+        let parts = node.layer.parts();
+        if !parts.has(kind) {
+            continue;
+        }
+        let found = match (kind, parts.matrix) {
+            (StructureKind::Filters | StructureKind::Neurons, _) => {
                 by_axis(&units, layer, Role::Makes, parameters)
             }
-            (GroupKind::Channels, LayerSpec::Conv2d(_)) => by_axis(&units, layer, Role::Reads, parameters),
-            (GroupKind::Inputs, LayerSpec::Linear(_)) => {
-                match by_axis(&units, layer, Role::Reads, parameters) {
+            (StructureKind::Channels, _) => by_axis(&units, layer, Role::Reads, parameters),
+            (StructureKind::Inputs, matrix) => {
+                match (by_axis(&units, layer, Role::Reads, parameters), matrix) {
                     // The network's inputs stay, but nothing has to read all of them.
-                    (0, _) if !graph.shares_weight(layer) => columns(layer, parameters, 1),
-                    found => found,
+                    ((0, _), Some(matrix)) if !graph.shares_weight(layer) => {
+                        columns(layer, parameters, matrix)
+                    }
+                    (found, _) => found,
                 }
             }
-            (GroupKind::Shapes, LayerSpec::Conv2d(conv)) => columns(layer, parameters, conv.groups),
-            (GroupKind::Filters2d, LayerSpec::Conv2d(conv)) => match conv.columns.list() {
-                None => filters_2d(layer, parameters),
-                Some(kept) => filters_on_columns(layer, parameters, kept, conv.kernel.get()),
+            (StructureKind::Shapes, Some(matrix)) => columns(layer, parameters, matrix),
+            (StructureKind::Filters2d, Some(matrix)) => match matrix.columns.list() {
+                None => filters_2d(layer, parameters, matrix),
+                Some(kept) => filters_on_columns(layer, parameters, matrix, kept),
             },
-            (GroupKind::Layers, LayerSpec::Conv2d(_)) if branches.ends_in_a_sum(graph, layer) => {
-                whole_layers(graph, layer, branches.readers(layer + 1), parameters)
+            (StructureKind::Layers, _) if branches.ends_in_a_sum(graph, layer) => {
+                whole_layers(layer, branches.readers(layer + 1), parameters)
             }
-            (GroupKind::HiddenUnits, _) if recurrent && !is_coupled_to_an_earlier(graph, &units, layer) => {
+            (StructureKind::HiddenUnits, _) if !is_coupled_to_an_earlier(graph, &units, layer) => {
                 hidden_units(&units, layer, parameters)
             }
             _ => (0, Vec::new()),
@@ -181,7 +159,8 @@ fn by_axis(units: &CoupledUnits, layer: usize, role: Role, parameters: &Paramete
 /// All slices of the units that `layer` makes, but for biases.
 fn hidden_units(units: &CoupledUnits, layer: usize, parameters: &Parameters) -> (usize, Vec<View>) {
     let output = &units.of_source[layer + 1];
-    let is_bias = |axis: &UnitAxis| axis.role == Role::Makes && !parameters.table[axis.tensor].spec.decay;
+    let is_bias =
+        |axis: &UnitAxis| axis.role == Role::Makes && !parameters.table[axis.tensor].spec.role.decays();
     views(units, output, units.parameters.iter().filter(|axis| !is_bias(axis)), parameters)
 }
 
@@ -189,7 +168,8 @@ fn hidden_units(units: &CoupledUnits, layer: usize, parameters: &Parameters) -> 
 fn is_coupled_to_an_earlier(graph: &Graph, units: &CoupledUnits, layer: usize) -> bool {
     let unit = units.of_source[layer + 1][0];
     (0..layer).any(|earlier| {
-        graph.layers()[earlier].layer.is_recurrent() && units.of_source[earlier + 1].contains(&unit)
+        graph.layers()[earlier].layer.parts().has(StructureKind::HiddenUnits)
+            && units.of_source[earlier + 1].contains(&unit)
     })
 }
 
@@ -201,7 +181,7 @@ fn views<'a>(
     parameters: &Parameters,
 ) -> (usize, Vec<View>) {
     let mut numbers: HashMap<usize, u32> = HashMap::new();
-    for &unit in members.iter().filter(|&&unit| units.kept[unit].is_none()) {
+    for &unit in members.iter().filter(|&&unit| units.pinned[unit].is_none()) {
         let next = numbers.len() as u32;
         numbers.entry(unit).or_insert(next);
     }
@@ -218,45 +198,43 @@ fn views<'a>(
     (numbers.len(), views)
 }
 
-/// The number of the weight of `layer` in the table: a layer's weight is its first tensor.
-fn weight_of(layer: usize, parameters: &Parameters) -> Option<usize> {
-    numbers_of(&parameters.table, layer).next()
-}
-
-/// The columns of the weight of `layer` as a matrix. If its filters come in `groups`, each group has its own columns,
-/// because it reads its own channels.
-fn columns(layer: usize, parameters: &Parameters, groups: usize) -> (usize, Vec<View>) {
-    let Some(tensor) = weight_of(layer, parameters) else { return (0, Vec::new()) };
-    let weight = &parameters.table[tensor];
-    let (columns, each) = (weight.spec.row(), weight.range.len() / groups);
+/// The columns of `matrix`, which is the layer's. If its rows come in groups, each group has its own columns, because it
+/// reads its own channels.
+fn columns(layer: usize, parameters: &Parameters, matrix: Matrix<'_>) -> (usize, Vec<View>) {
+    let Some((tensor, weight)) = find(&parameters.table, layer, matrix.tensor) else {
+        return (0, Vec::new());
+    };
+    let (columns, each) = (weight.spec.row(), weight.range.len() / matrix.groups);
     let view = |group: usize| View {
         tensor,
         range: weight.range.start + group * each..weight.range.start + (group + 1) * each,
         inner: 1,
         group_of: (group * columns..(group + 1) * columns).map(|number| number as u32).collect(),
     };
-    (groups * columns, (0..groups).map(view).collect())
+    (matrix.groups * columns, (0..matrix.groups).map(view).collect())
 }
 
-/// The two-dimensional filters of `layer`, whose weight has all of its columns.
-fn filters_2d(layer: usize, parameters: &Parameters) -> (usize, Vec<View>) {
-    let Some(tensor) = weight_of(layer, parameters) else { return (0, Vec::new()) };
-    let weight = &parameters.table[tensor];
-    let count: usize = weight.spec.shape[..2].iter().product();
+/// The two-dimensional filters of `layer`, whose matrix has all of its columns.
+fn filters_2d(layer: usize, parameters: &Parameters, matrix: Matrix<'_>) -> (usize, Vec<View>) {
+    let Some((tensor, weight)) = find(&parameters.table, layer, matrix.tensor) else {
+        return (0, Vec::new());
+    };
+    let count = weight.range.len() / matrix.taps();
     let group_of = (0..count as u32).collect();
-    (count, vec![View { tensor, range: weight.range.clone(), inner: weight.range.len() / count, group_of }])
+    (count, vec![View { tensor, range: weight.range.clone(), inner: matrix.taps(), group_of }])
 }
 
-/// The two-dimensional filters of `layer`, whose weight `[F, kept]` has only these columns: what each filter has of each channel.
+/// The two-dimensional filters of `layer`, whose matrix `[F, kept]` has only these columns: what each filter has of each channel.
 fn filters_on_columns(
     layer: usize,
     parameters: &Parameters,
+    matrix: Matrix<'_>,
     kept: &[usize],
-    kernel: (usize, usize),
 ) -> (usize, Vec<View>) {
-    let Some(tensor) = weight_of(layer, parameters) else { return (0, Vec::new()) };
-    let weight = &parameters.table[tensor];
-    let mut channels: Vec<usize> = kept.iter().map(|column| column / (kernel.0 * kernel.1)).collect();
+    let Some((tensor, weight)) = find(&parameters.table, layer, matrix.tensor) else {
+        return (0, Vec::new());
+    };
+    let mut channels: Vec<usize> = kept.iter().map(|column| column / matrix.taps()).collect();
     let by_column = channels.clone();
     channels.dedup();
     let (filters, count) = (weight.spec.shape[0], channels.len());
@@ -267,18 +245,15 @@ fn filters_on_columns(
     (filters * count, vec![View { tensor, range: weight.range.clone(), inner: 1, group_of }])
 }
 
-/// The convolution `layer`, and the batch norm that follows it.
-fn whole_layers(
-    graph: &Graph,
-    layer: usize,
-    readers: &[usize],
-    parameters: &Parameters,
-) -> (usize, Vec<View>) {
+/// The layer, and the normalisation that follows it.
+fn whole_layers(layer: usize, readers: &[usize], parameters: &Parameters) -> (usize, Vec<View>) {
+    let table = &parameters.table;
+    let is_normalisation = |tensor: &Parameter| tensor.spec.role == TensorRole::Normalisation;
     let norms = readers.iter().copied();
-    let norms = norms.filter(|&reader| matches!(graph.layers()[reader].layer, LayerSpec::BatchNorm(_)));
-    let theirs = std::iter::once(layer).chain(norms).flat_map(|member| numbers_of(&parameters.table, member));
+    let norms = norms.filter(|&reader| of_layer(table, reader).iter().any(is_normalisation));
+    let theirs = std::iter::once(layer).chain(norms).flat_map(|member| numbers_of(table, member));
     let whole = |tensor: usize| {
-        let range = parameters.table[tensor].range.clone();
+        let range = table[tensor].range.clone();
         View { tensor, inner: range.len(), range, group_of: vec![0] }
     };
     (1, theirs.map(whole).collect())

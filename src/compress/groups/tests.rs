@@ -6,7 +6,7 @@ const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
 const CIFAR: Shape = Shape::Image { channels: 3, height: 32, width: 32 };
 
 /// By layer: how many groups, and how large the first is.
-fn counts(name: &str, input: Shape, classes: usize, kind: GroupKind) -> Vec<(String, usize, usize)> {
+fn counts(name: &str, input: Shape, classes: usize, kind: StructureKind) -> Vec<(String, usize, usize)> {
     let graph = preset(name, input, classes).unwrap();
     let parameters = Parameters::new(&graph).unwrap();
     let all = groups(&graph, &parameters, kind).unwrap();
@@ -22,29 +22,29 @@ fn expect(found: Vec<(String, usize, usize)>, expected: &[(&str, usize, usize)])
 #[test]
 fn the_groups_of_lenet_are_the_published_ones() {
     let of = |kind| counts("lenet", MNIST, 10, kind);
-    expect(of(GroupKind::Filters), &[("conv1", 20, 26), ("conv2", 50, 501)]);
-    expect(of(GroupKind::Channels), &[("conv2", 20, 50 * 25)]);
-    expect(of(GroupKind::Shapes), &[("conv1", 25, 20), ("conv2", 500, 50)]);
-    expect(of(GroupKind::Filters2d), &[("conv1", 20, 25), ("conv2", 1000, 25)]);
+    expect(of(StructureKind::Filters), &[("conv1", 20, 26), ("conv2", 50, 501)]);
+    expect(of(StructureKind::Channels), &[("conv2", 20, 50 * 25)]);
+    expect(of(StructureKind::Shapes), &[("conv1", 25, 20), ("conv2", 500, 50)]);
+    expect(of(StructureKind::Filters2d), &[("conv1", 20, 25), ("conv2", 1000, 25)]);
     // The logits stay; ip1 reads 16 pixels of each of conv2's filters.
-    expect(of(GroupKind::Neurons), &[("ip1", 500, 801)]);
-    expect(of(GroupKind::Inputs), &[("ip1", 50, 16 * 500), ("ip2", 500, 10)]);
-    expect(of(GroupKind::Layers), &[]);
-    expect(of(GroupKind::HiddenUnits), &[]);
+    expect(of(StructureKind::Neurons), &[("ip1", 500, 801)]);
+    expect(of(StructureKind::Inputs), &[("ip1", 50, 16 * 500), ("ip2", 500, 10)]);
+    expect(of(StructureKind::Layers), &[]);
+    expect(of(StructureKind::HiddenUnits), &[]);
 }
 
 /// 784-500-300-10: the rows and columns of the published code, pixels among them, which stay where nothing reads them.
 #[test]
 fn the_first_linear_layer_has_a_group_for_each_input() {
     let of = |kind| counts("mlp", MNIST, 10, kind);
-    expect(of(GroupKind::Neurons), &[("ip1", 500, 785), ("ip2", 300, 501)]);
-    expect(of(GroupKind::Inputs), &[("ip1", 784, 500), ("ip2", 500, 300), ("ip3", 300, 10)]);
+    expect(of(StructureKind::Neurons), &[("ip1", 500, 785), ("ip2", 300, 501)]);
+    expect(of(StructureKind::Inputs), &[("ip1", 784, 500), ("ip2", 500, 300), ("ip3", 300, 10)]);
 }
 
 /// Each of the 18 convolutions between shortcuts, but not the stem.
 #[test]
 fn the_layers_of_resnet_are_those_that_a_shortcut_goes_around() {
-    let found = counts("resnet-20", CIFAR, 10, GroupKind::Layers);
+    let found = counts("resnet-20", CIFAR, 10, StructureKind::Layers);
     assert_eq!(found.len(), 18);
     assert!(found.iter().all(|(_, count, _)| *count == 1));
     assert_eq!((found[0].2, found[17].2), (16 * 16 * 9 + 2 * 16, 64 * 64 * 9 + 2 * 64));
@@ -56,7 +56,7 @@ fn the_layers_of_resnet_are_those_that_a_shortcut_goes_around() {
 fn columns_of_filters_in_groups_are_those_of_each_group() {
     let imagenet = Shape::Image { channels: 3, height: 227, width: 227 };
     expect(
-        counts("alexnet", imagenet, 1000, GroupKind::Shapes),
+        counts("alexnet", imagenet, 1000, StructureKind::Shapes),
         &[
             ("conv1", 363, 96),
             ("conv2", 2 * 1200, 128),
@@ -85,7 +85,7 @@ fn a_column_that_one_group_has_lost_is_gone_in_that_group() {
         for (filter, column) in [(3, 1), (4, 1), (5, 1), (3, 3), (4, 3), (5, 3), (0, 1), (1, 1)] {
             parameters.values[filter * width + column] = 0.0;
         }
-        let [shapes] = &groups(&graph, &parameters, GroupKind::Shapes).unwrap()[..] else {
+        let [shapes] = &groups(&graph, &parameters, StructureKind::Shapes).unwrap()[..] else {
             panic!("one layer")
         };
         assert_eq!(shapes.sizes(), vec![3; 2 * width]);
@@ -95,7 +95,7 @@ fn a_column_that_one_group_has_lost_is_gone_in_that_group() {
         (expected[1], expected[width + 1], expected[width + 3]) = (1.0, 0.0, 0.0);
         assert_eq!(squares, expected);
         let census = crate::census::census(&graph, &parameters, None).unwrap();
-        let counted = census[0].of(GroupKind::Shapes).unwrap();
+        let counted = census[0].of(StructureKind::Shapes).unwrap();
         assert_eq!(
             (counted.kept, counted.all),
             (2 * width - 2, 16),
@@ -109,7 +109,7 @@ fn a_column_that_one_group_has_lost_is_gone_in_that_group() {
 #[test]
 fn hidden_units_are_intrinsic_structures() {
     let ptb = Shape::Tokens { steps: 20, vocabulary: 10_000 };
-    let found = counts("lstm-small", ptb, 10_000, GroupKind::HiddenUnits);
+    let found = counts("lstm-small", ptb, 10_000, StructureKind::HiddenUnits);
     let (rows, column) = (4 * (200 + 200), 4 * 200);
     let crossings = 4;
     expect(
@@ -117,7 +117,7 @@ fn hidden_units_are_intrinsic_structures() {
         &[("lstm1", 200, rows + 2 * column - crossings), ("lstm2", 200, rows + column + 10_000 - crossings)],
     );
     // With tied weights a unit is a column of the embedding too, once, and so it is what the first level's input weight reads.
-    let found = counts("rhn", ptb, 10_000, GroupKind::HiddenUnits);
+    let found = counts("rhn", ptb, 10_000, StructureKind::HiddenUnits);
     let (rows, columns) = (2 * 830 + 2 * 10 * 830, 2 * 830 + 10 * 2 * 830);
     expect(found, &[("rhn", 830, rows + columns + 10_000 - 2 * 10 - 2)]);
 }
@@ -133,7 +133,7 @@ fn shared_elements_are_those_of_rows_and_column() {
     .unwrap();
     let graph = Graph::from_tables(Shape::Tokens { steps: 2, vocabulary: 5 }, layers).unwrap();
     let parameters = Parameters::new(&graph).unwrap();
-    let [units] = &groups(&graph, &parameters, GroupKind::HiddenUnits).unwrap()[..] else {
+    let [units] = &groups(&graph, &parameters, StructureKind::HiddenUnits).unwrap()[..] else {
         panic!("one layer")
     };
     let weight = parameters.table.iter().find(|tensor| tensor.name == "rhn/weight_hh").unwrap();
@@ -143,7 +143,8 @@ fn shared_elements_are_those_of_rows_and_column() {
     }
     let found: Vec<_> = units.shared.iter().map(|shared| (shared.group, shared.at)).collect();
     assert_eq!(found, expected);
-    let kinds = [GroupKind::Filters, GroupKind::Neurons, GroupKind::Inputs, GroupKind::Filters2d];
+    let kinds =
+        [StructureKind::Filters, StructureKind::Neurons, StructureKind::Inputs, StructureKind::Filters2d];
     let lenet = preset("lenet", MNIST, 10).unwrap();
     let parameters = Parameters::new(&lenet).unwrap();
     for kind in kinds {
@@ -156,7 +157,9 @@ fn views_reach_every_element_of_their_groups_once() {
     let graph = preset("lenet", MNIST, 10).unwrap();
     let parameters = Parameters::new(&graph).unwrap();
     let ones = vec![1.0; parameters.values.len()];
-    for kind in [GroupKind::Filters, GroupKind::Channels, GroupKind::Shapes, GroupKind::Inputs] {
+    for kind in
+        [StructureKind::Filters, StructureKind::Channels, StructureKind::Shapes, StructureKind::Inputs]
+    {
         for groups in groups(&graph, &parameters, kind).unwrap() {
             let factors: Vec<f32> = (0..groups.count).map(|group| group as f32 + 1.0).collect();
             let (mut squares, mut sums, mut scaled) =
@@ -194,8 +197,8 @@ fn what_linear_layers_share_stays() {
     let of = |kind| -> Vec<(String, usize)> {
         groups(&graph, &parameters, kind).unwrap().into_iter().map(|g| (g.layer, g.count)).collect()
     };
-    assert_eq!(of(GroupKind::Neurons), [("hidden".to_owned(), 4)]);
-    assert_eq!(of(GroupKind::Inputs), [("hidden".to_owned(), 10), ("logits".to_owned(), 4)]);
+    assert_eq!(of(StructureKind::Neurons), [("hidden".to_owned(), 4)]);
+    assert_eq!(of(StructureKind::Inputs), [("hidden".to_owned(), 10), ("logits".to_owned(), 4)]);
     // What is zero in it stays, and the network is what it was.
     let zeros = crate::surgery::shrink(&graph, &parameters, &ternflock_job::Shrink::default()).unwrap();
     assert_eq!(zeros.surgery.graph.shape(1), graph.shape(1));

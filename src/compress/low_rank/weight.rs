@@ -2,7 +2,7 @@
 
 use ternflock_base::error::{Error, Result};
 pub(super) use ternflock_nn::layer::RECURRENT;
-use ternflock_nn::parameters::of_layer;
+use ternflock_nn::parameters::find;
 use ternflock_nn::{Graph, LayerSpec, Parameters};
 
 /// A matrix `[N, d]` of a network.
@@ -41,13 +41,9 @@ impl Matrix<'_> {
     }
 }
 
-/// The tensor that makes a layer of this type what it is: what can be written as a product of two.
+/// The tensor that makes the layer what it is: what can be written as a product of two.
 pub(super) fn tensor(layer: &LayerSpec) -> Option<&'static str> {
-    match layer {
-        LayerSpec::Conv2d(_) | LayerSpec::Linear(_) => Some("weight"),
-        LayerSpec::Lstm(_) | LayerSpec::Gru(_) | LayerSpec::Rnn(_) | LayerSpec::Rhn(_) => Some("weight_ih"),
-        _ => None,
-    }
+    layer.parts().matrix.map(|matrix| matrix.tensor)
 }
 
 /// What requests and reports call the recurrent weight of layer `layer`: "lstm1/weight_hh".
@@ -63,10 +59,9 @@ pub(super) fn recurrent_layer(name: &str) -> Option<&str> {
 /// Why the weight of layer `index` must be left alone, if it must.
 pub(super) fn reason_to_leave(graph: &Graph, index: usize) -> Option<String> {
     let name = |layer: usize| &graph.layers()[layer].name;
-    if let LayerSpec::Conv2d(conv) = &graph.layers()[index].layer
-        && conv.groups > 1
-    {
-        return Some(format!("its filters come in {} groups", conv.groups));
+    let groups = graph.layers()[index].layer.parts().matrix.map_or(1, |matrix| matrix.groups);
+    if groups > 1 {
+        return Some(format!("its filters come in {groups} groups"));
     }
     if let Some(owner) = graph.tied(index) {
         return Some(format!("its weight is that of `{}`", name(owner)));
@@ -84,8 +79,8 @@ pub(super) fn matrix<'a>(
     if let Some(reason) = reason_to_leave(graph, index) {
         return Err(reason);
     }
-    let own = of_layer(&parameters.table, index).iter().find(|p| p.spec.name == tensor);
-    let own = own.ok_or_else(|| format!("it has no tensor `{tensor}`"))?;
+    let own = find(&parameters.table, index, tensor);
+    let (_, own) = own.ok_or_else(|| format!("it has no tensor `{tensor}`"))?;
     let (values, width) = (&parameters.values[own.range.clone()], own.spec.row());
     Ok(Matrix { name: &own.name, values, filters: values.len() / width, width })
 }

@@ -9,7 +9,7 @@ use super::Surgery;
 use ternflock_base::error::Result;
 use ternflock_nn::coupling::Units;
 use ternflock_nn::parameters::{Parameters, of_layer, statistics_table, table};
-use ternflock_nn::{Graph, LayerSpec, Node, Parameter};
+use ternflock_nn::{Graph, Node, Parameter};
 
 /// `graph` without branches that are zero, if there are any. Layers that nothing else uses go with them, and so does the
 /// sum of what is then one input.
@@ -23,7 +23,7 @@ pub fn cut_branches(graph: &Graph, parameters: &Parameters) -> Result<Option<Sur
     let mut inputs: Vec<Vec<usize>> = Vec::new();
     for layer in 0..graph.layers().len() {
         let mut from = graph.sources(layer).to_vec();
-        if matches!(graph.layers()[layer].layer, LayerSpec::Add(_)) {
+        if graph.coupling(layer)?.units == Units::Sum {
             let live: Vec<usize> = from.iter().copied().filter(|&source| !zero[source]).collect();
             // Of a sum of zeros the first stays.
             from = if live.is_empty() { vec![from[0]] } else { live };

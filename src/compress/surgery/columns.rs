@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Surgery;
 use ternflock_base::error::Result;
-use ternflock_nn::parameters::{numbers_of, table};
+use ternflock_nn::parameters::{find, table};
 use ternflock_nn::{Graph, Parameter, Parameters};
 
 /// `graph` without columns that are zero in all rows of their matrix, if there are any; and the layers of which none would
@@ -19,18 +19,20 @@ pub fn cut_columns(graph: &Graph, parameters: &Parameters) -> Result<(Option<Sur
     let mut kept_of: Vec<Option<Vec<usize>>> = vec![None; parameters.table.len()];
     for (layer, node) in nodes.iter_mut().enumerate() {
         // A weight that two layers share stays whole.
-        let columns = node.layer.columns_mut().filter(|_| !graph.shares_weight(layer));
-        let Some((columns, _)) = columns else { continue };
-        // A layer's weight is its first tensor.
-        let Some(weight) = numbers_of(&parameters.table, layer).next() else { continue };
-        let (mut kept, width) = live(&parameters.table[weight], &parameters.values);
+        if graph.shares_weight(layer) {
+            continue;
+        }
+        let matrix = node.layer.parts().matrix;
+        let own = matrix.and_then(|matrix| find(&parameters.table, layer, matrix.tensor));
+        let (Some((number, weight)), Some((columns, _))) = (own, node.layer.columns_mut()) else { continue };
+        let (mut kept, width) = live(weight, &parameters.values);
         if kept.is_empty() {
             emptied.push(layer);
             kept.push(0);
         }
         if kept.len() < width {
             *columns = columns.at(&kept, width);
-            kept_of[weight] = Some(kept);
+            kept_of[number] = Some(kept);
         }
     }
     if kept_of.iter().all(Option::is_none) {

@@ -18,7 +18,7 @@ pub struct Seen {
 pub fn dead_units(units: &CoupledUnits, seen: &Seen) -> Vec<bool> {
     let dead = |unit: usize| {
         let silent = units.zero_stays_zero[unit] && !seen.made[unit];
-        units.kept[unit].is_none() && (!seen.read[unit] || silent)
+        units.pinned[unit].is_none() && (!seen.read[unit] || silent)
     };
     (0..units.count()).map(dead).collect()
 }

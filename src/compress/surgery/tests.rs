@@ -146,7 +146,7 @@ fn kill_units(graph: &Graph, parameters: &mut Parameters, draws: &mut Draws) -> 
     let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table).unwrap();
     let mut killed = 0;
     for unit in 0..units.count() {
-        if units.kept[unit].is_some() || draws.chance() {
+        if units.pinned[unit].is_some() || draws.chance() {
             continue;
         }
         let role = [Role::Makes, Role::Reads][draws.below(2)];
@@ -313,6 +313,6 @@ fn what_must_stay_stays() {
     let graph = graph(Shape::Image { channels: 2, height: 2, width: 2 }, layers);
     let zeros = Parameters::new(&graph).unwrap();
     let units = CoupledUnits::new(&graph, &zeros.table, &zeros.statistics.table).unwrap();
-    assert!(units.kept.iter().all(Option::is_some));
+    assert!(units.pinned.iter().all(Option::is_some));
     assert_eq!(shrink(&graph, &zeros, &UNITS).unwrap().surgery.graph, graph);
 }

@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Shape;
-use super::layer::ParameterSpec;
+use super::layer::{ParameterSpec, Tied, WEIGHT};
 use super::size::{MOST_MULTIPLY_ADDS, elements};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::quote;
@@ -202,6 +202,11 @@ impl Graph {
         self.tied[index]
     }
 
+    /// What the weight that layer `index` is tied to is to it, if it is tied to one.
+    pub fn tied_spec(&self, index: usize) -> Result<Option<ParameterSpec>> {
+        self.ask(index, |node, shapes| Ok(node.layer.describe().tied(shapes)?.map(|tied| tied.spec)))
+    }
+
     /// The first layer whose weight is that of the earlier layer `index`.
     pub fn shared_by(&self, index: usize) -> Option<usize> {
         self.shared_by[index]
@@ -296,18 +301,20 @@ fn find_tied(
     sources: &[Vec<usize>],
     shapes: &[Shape],
 ) -> std::result::Result<Option<usize>, String> {
-    let Some((name, wanted)) = node.layer.describe().tied(inputs)? else { return Ok(None) };
+    let Some(Tied { layer: name, spec: wanted }) = node.layer.describe().tied(inputs)? else {
+        return Ok(None);
+    };
     let shown = quote(name);
     let Some(index) = numbers.get(name).and_then(|number| number.checked_sub(1)) else {
         return Err(format!("it is tied to `{shown}`, which is no earlier layer"));
     };
     let owner = layers[index].layer.describe();
     let its_inputs: Vec<Shape> = sources[index].iter().map(|&source| shapes[source]).collect();
-    match owner.parameters(&its_inputs)?.into_iter().find(|spec| spec.name == "weight") {
-        Some(spec) if spec.shape == wanted => Ok(Some(index)),
+    match owner.parameters(&its_inputs)?.into_iter().find(|spec| spec.name == WEIGHT) {
+        Some(spec) if spec.shape == wanted.shape => Ok(Some(index)),
         Some(spec) => Err(format!(
-            "it needs a weight of {wanted:?}, and that of `{shown}`, to which it is tied, is {:?}",
-            spec.shape
+            "it needs a weight of {:?}, and that of `{shown}`, to which it is tied, is {:?}",
+            wanted.shape, spec.shape
         )),
         None => Err(format!("it is tied to `{shown}`, which has no weight of its own")),
     }

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::tokens_instead;
 use crate::Shape;
-use crate::coupling::Coupling;
+use crate::coupling::{Coupling, Units};
+use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, vectorise};
 
@@ -12,6 +13,8 @@ use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, vectorise};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Add {}
+
+impl WithoutMatrix for Add {}
 
 impl Describe for Add {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
@@ -28,7 +31,7 @@ impl Describe for Add {
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
-        Ok(Coupling::unit_by_unit())
+        Ok(Coupling::new(Units::Sum))
     }
 
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

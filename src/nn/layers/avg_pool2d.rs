@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::window::{Pooling, covered};
 use crate::Shape;
 use crate::coupling::Coupling;
+use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use ternflock_tensor::{Window, for_each_row, rows, rows_mut, vectorise};
 
@@ -12,6 +13,8 @@ use ternflock_tensor::{Window, for_each_row, rows, rows_mut, vectorise};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AvgPool2d(pub Pooling);
+
+impl WithoutMatrix for AvgPool2d {}
 
 impl Describe for AvgPool2d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {

@@ -9,9 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::single;
 use crate::Shape;
-use crate::coupling::{Axis, Coupling, Units};
+use crate::coupling::{Axis, Coupling};
+use crate::declare::WithoutMatrix;
 use crate::init::{Fan, Init};
-use crate::layer::{Backward, Describe, Forward, Layer, Mode, ParameterSpec, Tensors, TensorsMut};
+use crate::layer::{
+    BIAS, Backward, Describe, Forward, Layer, Mode, ParameterSpec, TensorRole, Tensors, TensorsMut, WEIGHT,
+};
 use crate::size::elements;
 use crate::spec::default;
 use kernels::{Channel, Ghost, Sums};
@@ -76,15 +79,24 @@ impl BatchNorm {
         self.ghost_batch.unwrap_or(batch).clamp(1, batch.max(1))
     }
 
-    fn tensors(&self, inputs: &[Shape], names: [&'static str; 2]) -> Result<Vec<ParameterSpec>, String> {
+    /// A tensor of one number a channel, which begins as `init`.
+    fn tensor(
+        &self,
+        inputs: &[Shape],
+        name: &'static str,
+        init: Init,
+        role: TensorRole,
+    ) -> Result<ParameterSpec, String> {
         let (channels, _) = self.channels(inputs)?;
         let fan = Fan { inputs: 1, outputs: 1 };
-        let tensor = |name, init| ParameterSpec { name, shape: vec![channels], init, fan, decay: false };
-        let [at_zero, at_one] = [Init::Zero, Init::Constant(1.0)];
-        let inits = if names[0] == "weight" { [at_one, at_zero] } else { [at_zero, at_one] };
-        Ok(names.into_iter().zip(inits).map(|(name, init)| tensor(name, init)).collect())
+        Ok(ParameterSpec { name, shape: vec![channels], init, fan, role, axes: vec![Axis::Makes(1)] })
     }
 }
+
+const RUNNING_MEAN: &str = "running_mean";
+const RUNNING_VAR: &str = "running_var";
+
+impl WithoutMatrix for BatchNorm {}
 
 impl Describe for BatchNorm {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
@@ -93,21 +105,21 @@ impl Describe for BatchNorm {
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        if self.affine { self.tensors(inputs, ["weight", "bias"]) } else { Ok(Vec::new()) }
+        let tensor = |name, init| self.tensor(inputs, name, init, TensorRole::Normalisation);
+        match self.affine {
+            true => Ok(vec![tensor(WEIGHT, Init::Constant(1.0))?, tensor(BIAS, Init::Zero)?]),
+            false => Ok(Vec::new()),
+        }
     }
 
     fn statistics(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        self.tensors(inputs, ["running_mean", "running_var"])
+        let tensor = |name, init| self.tensor(inputs, name, init, TensorRole::Statistic);
+        Ok(vec![tensor(RUNNING_MEAN, Init::Zero)?, tensor(RUNNING_VAR, Init::Constant(1.0))?])
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
-        let axes = |tensors| vec![vec![Axis::Makes(1)]; tensors];
-        Ok(Coupling {
-            statistics: axes(2),
-            // A zero less its running mean is none.
-            zero_stays_zero: self.affine,
-            ..Coupling::new(Units::Inputs, axes(if self.affine { 2 } else { 0 }))
-        })
+        // A zero less its running mean is none.
+        Ok(Coupling { zero_stays_zero: self.affine, ..Coupling::unit_by_unit() })
     }
 
     fn fits_batch(&self, inputs: &[Shape], batch: usize) -> Result<(), String> {
@@ -188,7 +200,7 @@ impl Layer for Normalisation {
             }
             Mode::Evaluate => {
                 let statistics = pass.statistics.view();
-                let (means, variances) = (statistics.get(0), statistics.get(1));
+                let (means, variances) = (statistics.get(RUNNING_MEAN), statistics.get(RUNNING_VAR));
                 let ghosts = rows_mut(&mut self.ghosts[..c], 1);
                 for_each_row((rows(x, width), rows_mut(y, width), ghosts), |index, (x, y, ghosts)| {
                     ghosts[0] = channel(index).evaluate(x, y, means[index], variances[index]);
@@ -234,8 +246,8 @@ impl Layer for Normalisation {
             let part = |tensor: &mut [f32], part: fn(&Sums) -> f32| {
                 tensor.iter_mut().zip(&self.sums).for_each(|(gradient, sums)| *gradient = part(sums));
             };
-            part(pass.gradients.get(0), |sums| sums.weight);
-            part(pass.gradients.get(1), |sums| sums.bias);
+            part(pass.gradients.get(WEIGHT), |sums| sums.weight);
+            part(pass.gradients.get(BIAS), |sums| sums.bias);
         }
     }
 }
@@ -247,13 +259,12 @@ impl Normalisation {
         samples: usize,
         parameters: Tensors<'a>,
     ) -> impl Fn(usize) -> Channel + Sync + use<'a> {
-        let BatchNorm { eps, affine, relu, .. } = self.options;
+        let BatchNorm { eps, relu, .. } = self.options;
         let ghost = self.options.ghost(samples);
-        let of = move |tensor: usize, index: usize, without: f32| {
-            if affine { parameters.get(tensor)[index] } else { without }
-        };
+        let (weights, biases) = (parameters.find(WEIGHT), parameters.find(BIAS));
         move |index| {
-            let (weight, bias) = (of(0, index, 1.0), of(1, index, 0.0));
+            let of = |tensor: Option<&[f32]>, without| tensor.map_or(without, |tensor| tensor[index]);
+            let (weight, bias) = (of(weights, 1.0), of(biases, 0.0));
             Channel { samples, ghost, weight, bias, eps, relu }
         }
     }
@@ -269,8 +280,8 @@ impl Normalisation {
                 }
             }
         };
-        run(statistics.get(0), |ghost| ghost.mean);
-        run(statistics.get(1), |ghost| ghost.variance);
+        run(statistics.get(RUNNING_MEAN), |ghost| ghost.mean);
+        run(statistics.get(RUNNING_VAR), |ghost| ghost.variance);
     }
 }
 

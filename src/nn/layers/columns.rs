@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::coupling::Axis;
+
 /// Which of d columns a weight has: all of them, or those of an ascending list. The tensor is then `[N, kept]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -42,6 +44,12 @@ impl Columns {
             kept.iter().zip(row).for_each(|(&column, &value)| whole[column] = value);
         }
         Cow::Owned(whole)
+    }
+
+    /// What the axis of the columns counts, where each unit of the input has `each` of them; `None` if all are there.
+    pub(super) fn axis(&self, each: usize) -> Option<Axis> {
+        let units = |kept: &[usize]| Axis::ReadsAt(kept.iter().map(|column| column / each).collect());
+        self.list().map(units)
     }
 
     /// Refuses a list that is none of `all` columns.

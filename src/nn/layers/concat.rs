@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::single_image;
 use crate::Shape;
 use crate::coupling::{Coupling, Units};
+use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use ternflock_tensor::{for_each_row, rows, rows_mut};
 
@@ -13,6 +14,8 @@ use ternflock_tensor::{for_each_row, rows, rows_mut};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concat {}
+
+impl WithoutMatrix for Concat {}
 
 impl Describe for Concat {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
@@ -34,7 +37,7 @@ impl Describe for Concat {
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
-        Ok(Coupling::new(Units::SideBySide, Vec::new()))
+        Ok(Coupling::new(Units::SideBySide))
     }
 
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

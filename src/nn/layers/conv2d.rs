@@ -8,12 +8,13 @@ use super::Columns;
 use super::linear::with_bias;
 use super::single_image;
 use super::window::window;
-use crate::Shape;
-use crate::coupling::{Axis, Coupling};
+use crate::coupling::{Axis, Coupling, Units};
+use crate::declare::{Adjustable, Convolve, Declare, Factors, Matrix, Parts, Product};
 use crate::init::{Fan, Init};
-use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
 use crate::size::{elements, multiply};
 use crate::spec::{Pair, default};
+use crate::{LayerSpec, Shape, StructureKind};
 use ternflock_base::text::plural;
 use ternflock_tensor::{Convolution, ConvolutionShape};
 
@@ -53,14 +54,6 @@ pub struct Conv2d {
 const MOST_PHASES: usize = 1 << 16;
 
 impl Conv2d {
-    /// What it computes of an image.
-    ///
-    /// # Errors
-    /// What does not fit.
-    pub fn geometry(&self, inputs: &[Shape]) -> Result<ConvolutionShape, String> {
-        self.shape(inputs)
-    }
-
     fn shape(&self, inputs: &[Shape]) -> Result<ConvolutionShape, String> {
         if self.filters == 0 {
             return Err("filters must be at least 1".into());
@@ -96,6 +89,66 @@ impl Conv2d {
     }
 }
 
+impl Declare for Conv2d {
+    fn parts(&self) -> Parts<'_> {
+        use StructureKind::{Channels, Filters, Filters2d, Layers, Shapes};
+        let matrix = Matrix {
+            tensor: WEIGHT,
+            groups: self.groups,
+            kernel: self.kernel.get(),
+            columns: &self.columns,
+            product: Product::Windows(self),
+            factors: self,
+        };
+        let structures = &[Filters, Channels, Shapes, Filters2d, Layers];
+        Parts { structures, matrix: Some(matrix), state: None }
+    }
+
+    fn adjustable(&mut self) -> Adjustable<'_> {
+        Adjustable {
+            units: Some(&mut self.filters),
+            columns: Some(&mut self.columns),
+            ..Adjustable::default()
+        }
+    }
+}
+
+impl Factors for Conv2d {
+    /// r basis filters, and 1x1 filters that sum them. Columns that are left out stay those of the first.
+    fn pair(&self, rank: usize) -> [LayerSpec; 2] {
+        let basis = Conv2d { filters: rank, bias: false, ..self.clone() };
+        let (kernel, stride, padding) = (Pair::Both(1), Pair::Both(1), Pair::Both(0));
+        let expand = Conv2d { kernel, stride, padding, columns: Columns::ALL, ..self.clone() };
+        [LayerSpec::Conv2d(basis), LayerSpec::Conv2d(expand)]
+    }
+}
+
+impl Convolve for Conv2d {
+    fn geometry(&self, inputs: &[Shape]) -> Result<ConvolutionShape, String> {
+        self.shape(inputs)
+    }
+
+    fn separable(&self, rank: usize) -> [LayerSpec; 2] {
+        let (rows, columns) = self.kernel.get();
+        let ((down, across), (above, beside)) = (self.stride.get(), self.padding.get());
+        let vertical = Conv2d {
+            filters: rank,
+            kernel: Pair::Each(rows, 1),
+            stride: Pair::Each(down, 1),
+            padding: Pair::Each(above, 0),
+            bias: false,
+            ..self.clone()
+        };
+        let horizontal = Conv2d {
+            kernel: Pair::Each(1, columns),
+            stride: Pair::Each(1, across),
+            padding: Pair::Each(0, beside),
+            ..self.clone()
+        };
+        [LayerSpec::Conv2d(vertical), LayerSpec::Conv2d(horizontal)]
+    }
+}
+
 impl Describe for Conv2d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (height, width) = self.shape(inputs)?.window.output;
@@ -107,29 +160,30 @@ impl Describe for Conv2d {
         let (rows, columns) = window.kernel;
         let channels = window.channels / self.groups;
         let inputs = self.columns.count(channels * rows * columns);
+        // An axis over the channels of a group counts other channels in each; all of them stay.
+        let reads = |axis: Axis| if self.groups > 1 { Axis::Free } else { axis };
+        let (shape, axes) = match self.columns.axis(rows * columns) {
+            None => (
+                vec![self.filters, channels, rows, columns],
+                vec![Axis::Makes(1), reads(Axis::Reads), Axis::Free, Axis::Free],
+            ),
+            Some(places) => (vec![self.filters, inputs], vec![Axis::Makes(1), reads(places)]),
+        };
         let weight = ParameterSpec {
-            name: "weight",
-            shape: match self.columns.is_all() {
-                true => vec![self.filters, channels, rows, columns],
-                false => vec![self.filters, inputs],
-            },
+            name: WEIGHT,
+            shape,
             init: self.init,
             // Of a channel's outputs the mean over channels, if they have not all the same columns.
             fan: Fan { inputs, outputs: (self.filters / self.groups * inputs).div_ceil(channels) },
-            decay: true,
+            role: TensorRole::Matrix,
+            axes,
         };
         Ok(with_bias(weight, self.bias, self.bias_init))
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
         let groups = (self.groups > 1).then_some("its groups must stay of one size");
-        let (rows, columns) = self.kernel.get();
-        let mut coupling = Coupling::weight_and_bias(4, self.bias).on_columns(&self.columns, rows * columns);
-        if self.groups > 1 {
-            // An axis over the channels of a group counts other channels in each; all of them stay.
-            coupling.parameters[0][1] = Axis::Free;
-        }
-        Ok(Coupling { keeps_inputs: groups, keeps_output: groups, ..coupling })
+        Ok(Coupling { keeps_inputs: groups, keeps_output: groups, ..Coupling::new(Units::Own) })
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
@@ -147,26 +201,25 @@ impl Describe for Conv2d {
             None => Convolution::new(shape, batch),
             Some(kept) => Convolution::of_columns(shape, kept, batch),
         };
-        Ok(Box::new(Filters { convolution, bias: self.bias }))
+        Ok(Box::new(Filters { convolution }))
     }
 }
 
 struct Filters {
     convolution: Convolution,
-    bias: bool,
 }
 
 impl Layer for Filters {
     fn forward(&mut self, pass: Forward<'_>) {
-        let bias = self.bias.then(|| pass.parameters.get(1));
-        self.convolution.forward(pass.batch, pass.x.get(0), pass.parameters.get(0), bias, pass.y);
+        let (weight, bias) = (pass.parameters.get(WEIGHT), pass.parameters.find(BIAS));
+        self.convolution.forward(pass.batch, pass.x.get(0), weight, bias, pass.y);
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
-        let (weight, bias) = pass.gradients.weight_and_bias(self.bias);
+        let (weight, bias) = pass.gradients.weight_and_bias();
         self.convolution.weight_gradient(pass.batch, pass.x.get(0), pass.dy, weight, bias);
         if let Some(dx) = pass.dx.get(0) {
-            self.convolution.data_gradient(pass.batch, pass.parameters.get(0), pass.dy, dx);
+            self.convolution.data_gradient(pass.batch, pass.parameters.get(WEIGHT), pass.dy, dx);
         }
     }
 }

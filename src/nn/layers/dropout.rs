@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::single_numbers;
 use crate::Shape;
 use crate::coupling::Coupling;
+use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Draw, Forward, Layer, Mode};
 use crate::size::elements;
 use ternflock_base::rng::{Purpose, Stream};
@@ -26,6 +27,8 @@ pub struct Dropout {
 fn threshold(rate: f64) -> u32 {
     (rate * f64::from(1 << 16)).round() as u32
 }
+
+impl WithoutMatrix for Dropout {}
 
 impl Describe for Dropout {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {

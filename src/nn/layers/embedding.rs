@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::single;
 use crate::Shape;
 use crate::coupling::{Axis, Coupling, Units};
+use crate::declare::{Adjustable, Declare, Parts};
 use crate::init::{Fan, Init};
-use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
 use crate::size::elements;
 use crate::spec::default;
 use ternflock_tensor::{add_scaled, for_each_row, rows_mut};
@@ -49,6 +50,17 @@ impl Embedding {
     }
 }
 
+impl Declare for Embedding {
+    /// A row is a word: neither penalties nor surgery take words away.
+    fn parts(&self) -> Parts<'_> {
+        Parts::default()
+    }
+
+    fn adjustable(&mut self) -> Adjustable<'_> {
+        Adjustable { units: Some(&mut self.features), ..Adjustable::default() }
+    }
+}
+
 impl Describe for Embedding {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (steps, _) = self.sizes(inputs)?;
@@ -58,16 +70,17 @@ impl Describe for Embedding {
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
         let (_, vocabulary) = self.sizes(inputs)?;
         Ok(vec![ParameterSpec {
-            name: "weight",
+            name: WEIGHT,
             shape: vec![vocabulary, self.features],
             init: self.init,
             fan: Fan { inputs: 1, outputs: self.features },
-            decay: true,
+            role: TensorRole::Table,
+            axes: vec![Axis::Free, Axis::Makes(1)],
         }])
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
-        Ok(Coupling::new(Units::Own, vec![vec![Axis::Free, Axis::Makes(1)]]))
+        Ok(Coupling::new(Units::Own))
     }
 
     fn build(&self, _: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
@@ -89,7 +102,7 @@ impl Rows {
 
 impl Layer for Rows {
     fn forward(&mut self, pass: Forward<'_>) {
-        let weight = pass.parameters.get(0);
+        let weight = pass.parameters.get(WEIGHT);
         for (y, &token) in pass.y.chunks_exact_mut(self.features).zip(pass.x.get(0)) {
             y.copy_from_slice(&weight[self.row(token)]);
         }
@@ -97,8 +110,8 @@ impl Layer for Rows {
 
     /// Tokens have no gradient.
     fn backward(&mut self, mut pass: Backward<'_>) {
-        let shared = pass.gradients.shared(0);
-        let gradient = pass.gradients.get(0);
+        let shared = pass.gradients.shared(WEIGHT);
+        let gradient = pass.gradients.get(WEIGHT);
         if !shared {
             for_each_row(rows_mut(gradient, self.features), |_, row| row.fill(0.0));
         }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::single_image;
 use crate::Shape;
 use crate::coupling::{Coupling, Units};
+use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use crate::size::elements;
 use ternflock_tensor::transpose;
@@ -14,6 +15,8 @@ use ternflock_tensor::transpose;
 #[serde(deny_unknown_fields)]
 pub struct Flatten {}
 
+impl WithoutMatrix for Flatten {}
+
 impl Describe for Flatten {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (channels, height, width) = single_image(inputs)?;
@@ -22,7 +25,7 @@ impl Describe for Flatten {
 
     fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
         let (_, height, width) = single_image(inputs)?;
-        Ok(Coupling::new(Units::Spread(height * width), Vec::new()))
+        Ok(Coupling::new(Units::Spread(height * width)))
     }
 
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::single_image;
 use crate::Shape;
 use crate::coupling::Coupling;
+use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use crate::size::elements;
 use ternflock_tensor::{for_each_row, rows, rows_mut, transpose, vectorise};
@@ -13,6 +14,8 @@ use ternflock_tensor::{for_each_row, rows, rows_mut, transpose, vectorise};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GlobalAvgPool2d {}
+
+impl WithoutMatrix for GlobalAvgPool2d {}
 
 impl Describe for GlobalAvgPool2d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {

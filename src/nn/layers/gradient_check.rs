@@ -11,7 +11,7 @@ mod smooth;
 use serde_json::{Value, json};
 
 use crate::layer::{
-    Backward, Draw, Forward, InputGradients, Inputs, Layer, Mode, ParameterSpec, Tensors, TensorsMut,
+    Backward, Draw, Forward, InputGradients, Inputs, Layer, Mode, ParameterSpec, Place, Tensors, TensorsMut,
 };
 use crate::{LayerSpec, Shape};
 use ternflock_base::rng::{Purpose, Stream};
@@ -19,8 +19,8 @@ use ternflock_base::rng::{Purpose, Stream};
 struct Check {
     layer: Box<dyn Layer>,
     batch: usize,
-    ranges: Vec<std::ops::Range<usize>>,
-    statistics_ranges: Vec<std::ops::Range<usize>>,
+    places: Vec<Place>,
+    statistics_places: Vec<Place>,
     statistics: Vec<f32>,
     x: Vec<f32>,
     parameters: Vec<f32>,
@@ -44,11 +44,11 @@ fn small_integers(n: usize, subject: u32) -> Vec<f32> {
 }
 
 /// Where tensors stand in a vector of them all.
-pub(super) fn side_by_side(specs: &[ParameterSpec]) -> Vec<std::ops::Range<usize>> {
+pub(super) fn side_by_side(specs: &[ParameterSpec]) -> Vec<Place> {
     let ends = specs.iter().scan(0, |end, spec| {
         let start = *end;
         *end += spec.shape.iter().product::<usize>();
-        Some(start..*end)
+        Some(Place { name: spec.name, range: start..*end })
     });
     ends.collect()
 }
@@ -69,7 +69,7 @@ pub(super) fn backward(
     layer.backward(Backward {
         batch,
         parameters,
-        gradients: TensorsMut { flat: &mut gradients, ranges: parameters.ranges, shared: &[] },
+        gradients: TensorsMut { flat: &mut gradients, places: parameters.places, shared: &[] },
         x: Inputs { buffers: x, sources: &[0], elements: &elements },
         y,
         dy,
@@ -83,18 +83,18 @@ impl Check {
     fn new(spec: Value, input: Shape, batch: usize) -> Check {
         let spec: LayerSpec = serde_json::from_value(spec).unwrap();
         let describe = spec.describe();
-        let ranges = side_by_side(&describe.parameters(&[input]).unwrap());
-        let statistics_ranges = side_by_side(&describe.statistics(&[input]).unwrap());
+        let places = side_by_side(&describe.parameters(&[input]).unwrap());
+        let statistics_places = side_by_side(&describe.statistics(&[input]).unwrap());
         let outputs = describe.output(&[input]).unwrap().elements() * batch;
         Check {
             // Room for more than the batch, as in a last, smaller batch.
             layer: describe.build(&[input], batch + 2).unwrap(),
             batch,
             x: odd_integers(input.elements() * batch),
-            parameters: small_integers(ranges.last().map_or(0, |r| r.end), 2),
-            ranges,
-            statistics: vec![0.0; statistics_ranges.last().map_or(0, |r| r.end)],
-            statistics_ranges,
+            parameters: small_integers(places.last().map_or(0, |place| place.range.end), 2),
+            places,
+            statistics: vec![0.0; statistics_places.last().map_or(0, |place| place.range.end)],
+            statistics_places,
             y: vec![f32::NAN; outputs],
             r: small_integers(outputs, 3),
         }
@@ -105,10 +105,10 @@ impl Check {
             batch: self.batch,
             mode: Mode::Train(Draw::default()),
             layer: 0,
-            parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
+            parameters: Tensors { flat: &self.parameters, places: &self.places },
             statistics: TensorsMut {
                 flat: &mut self.statistics,
-                ranges: &self.statistics_ranges,
+                places: &self.statistics_places,
                 shared: &[],
             },
             x: Inputs { buffers: std::slice::from_ref(&self.x), sources: &[0], elements: &[self.x.len()] },
@@ -120,7 +120,7 @@ impl Check {
     /// Gradients with respect to the input and to the parameters; none is asked of the input if `wanted` is false.
     fn gradients(&mut self, wanted: bool) -> (Vec<f32>, Vec<f32>) {
         self.loss();
-        let parameters = Tensors { flat: &self.parameters, ranges: &self.ranges };
+        let parameters = Tensors { flat: &self.parameters, places: &self.places };
         let x = std::array::from_ref(&self.x);
         backward(&mut *self.layer, self.batch, parameters, x, [&self.y, &self.r], wanted)
     }

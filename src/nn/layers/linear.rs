@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Columns, single_rows};
-use crate::Shape;
-use crate::coupling::Coupling;
+use crate::coupling::{Axis, Coupling, Units};
+use crate::declare::{Adjustable, Declare, Factors, Matrix, Parts, Product};
 use crate::init::{Fan, Init};
-use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec};
+use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, Tied, WEIGHT};
 use crate::size::{elements, multiply};
 use crate::spec::default;
+use crate::{LayerSpec, Shape, StructureKind};
 use ternflock_tensor::{add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
 
 /// Fully connected layer: weight `[U, D]`, or `[U, kept]` where it reads only some of its inputs; bias `[U]`. Of a sequence each step is a row of its own.
@@ -34,6 +35,50 @@ pub struct Linear {
     pub tied: Option<String>,
 }
 
+impl Linear {
+    /// The weight, its own or that of the layer it is tied to.
+    fn weight(&self, inputs: &[Shape]) -> Result<ParameterSpec, String> {
+        let (_, features) = single_rows(inputs)?;
+        let features = self.columns.count(features);
+        Ok(ParameterSpec {
+            name: WEIGHT,
+            shape: vec![self.units, features],
+            init: self.init,
+            fan: Fan { inputs: features, outputs: self.units },
+            role: TensorRole::Matrix,
+            axes: vec![Axis::Makes(1), self.columns.axis(1).unwrap_or(Axis::Reads)],
+        })
+    }
+}
+
+impl Declare for Linear {
+    fn parts(&self) -> Parts<'_> {
+        let matrix = Matrix {
+            tensor: WEIGHT,
+            groups: 1,
+            kernel: (1, 1),
+            columns: &self.columns,
+            product: Product::Rows,
+            factors: self,
+        };
+        let structures = &[StructureKind::Neurons, StructureKind::Inputs];
+        Parts { structures, matrix: Some(matrix), state: None }
+    }
+
+    fn adjustable(&mut self) -> Adjustable<'_> {
+        Adjustable { units: Some(&mut self.units), columns: Some(&mut self.columns), ..Adjustable::default() }
+    }
+}
+
+impl Factors for Linear {
+    /// Columns that are left out stay those of the first.
+    fn pair(&self, rank: usize) -> [LayerSpec; 2] {
+        let basis = Linear { units: rank, bias: false, tied: None, ..self.clone() };
+        let expand = Linear { columns: Columns::ALL, ..self.clone() };
+        [LayerSpec::Linear(basis), LayerSpec::Linear(expand)]
+    }
+}
+
 impl Describe for Linear {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (_, features) = single_rows(inputs)?;
@@ -51,32 +96,19 @@ impl Describe for Linear {
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        let (_, features) = single_rows(inputs)?;
-        let features = self.columns.count(features);
-        let weight = ParameterSpec {
-            name: "weight",
-            shape: vec![self.units, features],
-            init: self.init,
-            fan: Fan { inputs: features, outputs: self.units },
-            decay: true,
-        };
         let own = usize::from(self.tied.is_some());
-        Ok(with_bias(weight, self.bias, self.bias_init).split_off(own))
+        Ok(with_bias(self.weight(inputs)?, self.bias, self.bias_init).split_off(own))
     }
 
-    fn tied(&self, inputs: &[Shape]) -> Result<Option<(&str, Vec<usize>)>, String> {
-        let (_, features) = single_rows(inputs)?;
-        Ok(self.tied.as_deref().map(|name| (name, vec![self.units, features])))
+    fn tied(&self, inputs: &[Shape]) -> Result<Option<Tied<'_>>, String> {
+        let spec = self.weight(inputs)?;
+        Ok(self.tied.as_deref().map(|layer| Tied { layer, spec }))
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
-        let mut coupling = Coupling::weight_and_bias(2, self.bias).on_columns(&self.columns, 1);
-        if self.tied.is_some() {
-            // A tied weight stands behind the layer's own tensors.
-            coupling.parameters.rotate_left(1);
-            coupling.keeps_output = Some("the rows of its weight are those of the layer it is tied to");
-        }
-        Ok(coupling)
+        let keeps_output =
+            self.tied.is_some().then_some("the rows of its weight are those of the layer it is tied to");
+        Ok(Coupling { keeps_output, ..Coupling::new(Units::Own) })
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
@@ -98,32 +130,25 @@ impl Describe for Linear {
             all,
             values: vec![0.0; batch * rows * features],
         });
-        // A tied weight stands behind the tensors of the layer's own.
-        let (weight, bias) = match (&self.tied, self.bias) {
-            (None, bias) => (0, bias.then_some(1)),
-            (Some(_), bias) => (usize::from(bias), bias.then_some(0)),
-        };
-        Ok(Box::new(Product { rows, features, kept, units: self.units, weight, bias }))
+        Ok(Box::new(FullyConnected { rows, features, kept, units: self.units }))
     }
 }
 
 /// `weight` and, where there is one, a bias, which does not decay.
 pub(super) fn with_bias(weight: ParameterSpec, has_bias: bool, init: Init) -> Vec<ParameterSpec> {
     let shape = vec![weight.shape[0]];
-    let bias = ParameterSpec { name: "bias", shape, init, decay: false, ..weight.clone() };
+    let axes = vec![Axis::Makes(1)];
+    let bias = ParameterSpec { name: BIAS, shape, init, fan: weight.fan, role: TensorRole::Bias, axes };
     if has_bias { vec![weight, bias] } else { vec![weight] }
 }
 
-struct Product {
+struct FullyConnected {
     /// Of a sample.
     rows: usize,
     /// That are read.
     features: usize,
     kept: Option<Kept>,
     units: usize,
-    /// The number of the tensor.
-    weight: usize,
-    bias: Option<usize>,
 }
 
 /// The inputs that are read, side by side.
@@ -157,15 +182,15 @@ impl Kept {
     }
 }
 
-impl Layer for Product {
+impl Layer for FullyConnected {
     fn forward(&mut self, pass: Forward<'_>) {
         let (r, d, u) = (pass.batch * self.rows, self.features, self.units);
-        if let Some(bias) = self.bias {
-            let bias = pass.parameters.get(bias);
+        let bias = pass.parameters.find(BIAS);
+        if let Some(bias) = bias {
             for_each_row(rows_mut(pass.y, u), |_, row| row.copy_from_slice(bias));
         }
-        let beta = if self.bias.is_some() { 1.0 } else { 0.0 };
-        let weight = matrix(pass.parameters.get(self.weight), u, d);
+        let beta = if bias.is_some() { 1.0 } else { 0.0 };
+        let weight = matrix(pass.parameters.get(WEIGHT), u, d);
         let x = match &mut self.kept {
             None => pass.x.get(0),
             Some(kept) => {
@@ -179,19 +204,18 @@ impl Layer for Product {
     fn backward(&mut self, mut pass: Backward<'_>) {
         let (r, d, u) = (pass.batch * self.rows, self.features, self.units);
         let dy = matrix(pass.dy, r, u);
-        let beta = if pass.gradients.shared(self.weight) { 1.0 } else { 0.0 };
-        let gradient = matrix_mut(pass.gradients.get(self.weight), u, d);
+        let beta = if pass.gradients.shared(WEIGHT) { 1.0 } else { 0.0 };
+        let gradient = matrix_mut(pass.gradients.get(WEIGHT), u, d);
         let x = self.kept.as_ref().map_or(pass.x.get(0), |kept| &kept.values);
         gemm(1.0, dy.t(), matrix(x, r, d), beta, gradient);
-        if let Some(bias) = self.bias {
-            let bias = pass.gradients.get(bias);
+        if let Some(bias) = pass.gradients.find(BIAS) {
             bias.fill(0.0);
             for row in pass.dy.chunks_exact(u) {
                 add_scaled(1.0, row, bias);
             }
         }
         if let Some(dx) = pass.dx.get(0) {
-            let weight = matrix(pass.parameters.get(self.weight), u, d);
+            let weight = matrix(pass.parameters.get(WEIGHT), u, d);
             match &mut self.kept {
                 None => gemm(1.0, dy, weight, 0.0, matrix_mut(dx, r, d)),
                 Some(kept) => {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::single_image;
 use crate::Shape;
 use crate::coupling::Coupling;
+use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use crate::size::elements;
 use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
@@ -82,6 +83,8 @@ impl LocalResponseNorm {
         Ok((channels, height, width))
     }
 }
+
+impl WithoutMatrix for LocalResponseNorm {}
 
 impl Describe for LocalResponseNorm {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::window::{Pooling, covered};
 use crate::Shape;
 use crate::coupling::Coupling;
+use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use crate::size::elements;
 use ternflock_tensor::{Window, for_each_row, rows, rows_mut, vectorise};
@@ -15,6 +16,8 @@ use ternflock_tensor::{Window, for_each_row, rows, rows_mut, vectorise};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MaxPool2d(pub Pooling);
+
+impl WithoutMatrix for MaxPool2d {}
 
 impl Describe for MaxPool2d {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::single_numbers;
 use crate::Shape;
 use crate::coupling::Coupling;
+use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
 
@@ -12,6 +13,8 @@ use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Relu {}
+
+impl WithoutMatrix for Relu {}
 
 impl Describe for Relu {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::single_image;
 use crate::Shape;
 use crate::coupling::{Coupling, Units};
+use crate::declare::{Adjustable, Declare, Parts};
 use crate::layer::{Backward, Describe, Forward, Layer};
 use crate::size::elements;
 use ternflock_base::text::plural;
@@ -39,6 +40,20 @@ impl Shortcut {
     }
 }
 
+impl Declare for Shortcut {
+    fn parts(&self) -> Parts<'_> {
+        Parts::default()
+    }
+
+    fn adjustable(&mut self) -> Adjustable<'_> {
+        Adjustable {
+            units: Some(&mut self.channels),
+            zeros_before: Some(&mut self.before),
+            ..Adjustable::default()
+        }
+    }
+}
+
 impl Describe for Shortcut {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (channels, height, width) = single_image(inputs)?;
@@ -67,7 +82,7 @@ impl Describe for Shortcut {
 
     fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
         let (channels, ..) = single_image(inputs)?;
-        Ok(Coupling::new(Units::Within(self.first(channels)), Vec::new()))
+        Ok(Coupling::new(Units::Within(self.first(channels))))
     }
 
     fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {

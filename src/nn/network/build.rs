@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use super::Network;
 use crate::clock::Clock;
 use crate::graph::Graph;
-use crate::layer::Layer;
+use crate::layer::{Layer, Place, WEIGHT};
 use crate::memory::{check_memory, readers, wanted};
-use crate::parameters::{Parameters, of_layer, ranges, statistics_table, table};
+use crate::parameters::{Parameters, of_layer, places, statistics_table, table};
 use ternflock_base::error::Result;
 
 impl Network {
@@ -21,24 +21,27 @@ impl Network {
         let layers: Vec<Box<dyn Layer>> = (0..count)
             .map(|i| graph.ask(i, |node, shapes| node.layer.describe().build(shapes, capacity)))
             .collect::<Result<_>>()?;
-        let statistics_ranges = (0..count).map(|i| ranges(&parameters.statistics.table, i)).collect();
-        let mut ranges: Vec<_> = (0..count).map(|i| ranges(&parameters.table, i)).collect();
-        let starts = ranges.iter().scan(0, |end, ranges| {
+        let statistics_places = (0..count).map(|i| places(&parameters.statistics.table, i)).collect();
+        let mut places: Vec<_> = (0..count).map(|i| places(&parameters.table, i)).collect();
+        let starts = places.iter().scan(0, |end, places| {
             let start = *end;
-            *end = ranges.last().map_or(start, |last| last.end);
+            *end = places.last().map_or(start, |last| last.range.end);
             Some(start)
         });
         let starts = starts.collect();
         for (i, owner) in (0..count).filter_map(|i| Some((i, graph.tied(i)?))) {
-            let weight = of_layer(&parameters.table, owner).iter().find(|own| own.spec.name == "weight");
-            ranges[i].push(weight.map(|weight| weight.range.clone()).expect("the graph has found it"));
+            let weight = of_layer(&parameters.table, owner).iter().find(|own| own.spec.name == WEIGHT);
+            let range = weight.expect("the graph has found it").range.clone();
+            let name = graph.tied_spec(i)?.expect("it is tied").name;
+            places[i].push(Place { name, range });
         }
         // From the last layer to the first: the tensors that a later layer reads.
         let mut read = HashSet::new();
         let mut shared: Vec<Vec<bool>> = Vec::with_capacity(count);
-        for own in ranges.iter().rev() {
-            shared.push(own.iter().map(|range| !range.is_empty() && read.contains(range)).collect());
-            read.extend(own.iter().cloned());
+        for own in places.iter().rev() {
+            let is_read = |place: &Place| !place.range.is_empty() && read.contains(&place.range);
+            shared.push(own.iter().map(is_read).collect());
+            read.extend(own.iter().map(|place| place.range.clone()));
         }
         shared.reverse();
         let readers = readers(&graph);
@@ -54,9 +57,9 @@ impl Network {
             graph,
             parameters,
             layers,
-            ranges,
+            places,
             shared,
-            statistics_ranges,
+            statistics_places,
             starts,
             capacity,
             outputs,

@@ -4,12 +4,13 @@ mod build;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
 use std::time::Instant;
 
 use super::clock::Clock;
 use super::graph::Graph;
-use super::layer::{Backward, Carried, Forward, InputGradients, Inputs, Layer, Mode, Tensors, TensorsMut};
+use super::layer::{
+    Backward, Carried, Forward, InputGradients, Inputs, Layer, Mode, Place, Tensors, TensorsMut,
+};
 use super::parameters::{Parameters, of_layer};
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, within};
 
@@ -20,10 +21,10 @@ pub struct Network {
     pub parameters: Parameters,
     layers: Vec<Box<dyn Layer>>,
     /// By layer: where the tensors that it reads stand, its own and then the one it is tied to.
-    ranges: Vec<Vec<Range<usize>>>,
+    places: Vec<Vec<Place>>,
     /// By layer and tensor: whether a later layer reads it too.
     shared: Vec<Vec<bool>>,
-    statistics_ranges: Vec<Vec<Range<usize>>>,
+    statistics_places: Vec<Vec<Place>>,
     /// By layer: where its tensors, and those of all later ones, begin.
     starts: Vec<usize>,
     capacity: usize,
@@ -84,10 +85,10 @@ impl Network {
                 batch,
                 mode,
                 layer: i,
-                parameters: Tensors { flat: &self.parameters.values, ranges: &self.ranges[i] },
+                parameters: Tensors { flat: &self.parameters.values, places: &self.places[i] },
                 statistics: TensorsMut {
                     flat: &mut self.parameters.statistics.values,
-                    ranges: &self.statistics_ranges[i],
+                    places: &self.statistics_places[i],
                     shared: &[],
                 },
                 x: Inputs { buffers: before, sources: self.graph.sources(i), elements: &self.elements },
@@ -153,11 +154,11 @@ impl Network {
                     std::mem::swap(&mut gradients[source], &mut earlier[source]);
                 }
                 let (before, rest) = gradients.split_at_mut(i + 1);
-                let (sources, elements, ranges) = (graph.sources(i), &elements[..], &self.ranges[i][..]);
+                let (sources, elements, places) = (graph.sources(i), &elements[..], &self.places[i][..]);
                 self.layers[i].backward(Backward {
                     batch,
-                    parameters: Tensors { flat: values, ranges },
-                    gradients: TensorsMut { flat: unfinished, ranges, shared: &self.shared[i] },
+                    parameters: Tensors { flat: values, places },
+                    gradients: TensorsMut { flat: unfinished, places, shared: &self.shared[i] },
                     x: Inputs { buffers: outputs, sources, elements },
                     y: &outputs[i + 1][..elements[i + 1]],
                     dy: &rest[0][..elements[i + 1]],

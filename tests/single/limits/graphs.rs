@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 use ternflock::compress::census::census;
-use ternflock::compress::groups::{GroupKind, groups};
+use ternflock::compress::groups::groups;
 use ternflock::compress::low_rank;
 use ternflock::compress::surgery::shrink;
 use ternflock::job::{LowRank, Shrink};
+use ternflock::nn::StructureKind;
 use ternflock::nn::{Graph, Network, Parameters, Shape};
 
 use crate::check;
@@ -122,7 +123,9 @@ fn networks_are_searched() {
     check(&format!("surgery on {what}"), count, make, |(parameters, graph): &Searched| {
         drop(shrink(graph, parameters, &Shrink::default()).unwrap());
     });
-    for kind in [GroupKind::Filters, GroupKind::Channels, GroupKind::Shapes, GroupKind::Layers] {
+    for kind in
+        [StructureKind::Filters, StructureKind::Channels, StructureKind::Shapes, StructureKind::Layers]
+    {
         check(&format!("{kind:?} of {what}"), count, make, |(parameters, graph): &Searched| {
             drop(groups(graph, parameters, kind).unwrap());
         });

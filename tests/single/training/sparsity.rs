@@ -81,7 +81,7 @@ fn one_step(sets: &[&str]) -> Vec<Moved> {
             Moved {
                 name: tensor.name.clone(),
                 rows: tensor.spec.shape[0],
-                decays: tensor.spec.decay,
+                decays: tensor.spec.role.decays(),
                 before: of(&before),
                 gradient: of(gradients),
                 after: of(values),
@@ -127,7 +127,9 @@ fn lars_does_not_shrink_what_has_no_gradient() {
                 let before = trainer.network.parameters.values.clone();
                 trainer.step(&mut world, false).unwrap();
                 let Parameters { table, values, gradients, .. } = &trainer.network.parameters;
-                for tensor in table.iter().filter(|tensor| tensor.spec.decay && tensor.spec.shape.len() > 2) {
+                for tensor in
+                    table.iter().filter(|tensor| tensor.spec.role.decays() && tensor.spec.shape.len() > 2)
+                {
                     let range = tensor.range.clone();
                     let has_gradient = gradients[range.clone()].iter().any(|gradient| *gradient != 0.0);
                     assert_eq!(has_gradient, step == 2, "{}, step {step}", tensor.name);

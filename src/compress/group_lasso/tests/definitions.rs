@@ -11,7 +11,7 @@ pub type Members = Vec<usize>;
 
 /// A network with groups of some kinds.
 pub struct Case {
-    pub kind: GroupKind,
+    pub kind: StructureKind,
     pub graph: Graph,
     pub parameters: Parameters,
     pub groups: Vec<Members>,
@@ -19,7 +19,7 @@ pub struct Case {
 
 impl Case {
     fn new(
-        kind: GroupKind,
+        kind: StructureKind,
         (input, layers): (Shape, Value),
         groups: impl Fn(&dyn Fn(&str) -> Axes) -> Vec<Members>,
     ) -> Case {
@@ -41,14 +41,14 @@ impl Case {
     pub fn job(&self, method: SparsityMethod, strength: f64) -> Sparsity {
         let mut strengths = Strengths::default();
         let own = match self.kind {
-            GroupKind::Filters => &mut strengths.filters,
-            GroupKind::Channels => &mut strengths.channels,
-            GroupKind::Shapes => &mut strengths.shapes,
-            GroupKind::Filters2d => &mut strengths.filters_2d,
-            GroupKind::Layers => &mut strengths.layers,
-            GroupKind::Neurons => &mut strengths.neurons,
-            GroupKind::Inputs => &mut strengths.inputs,
-            GroupKind::HiddenUnits => &mut strengths.hidden_units,
+            StructureKind::Filters => &mut strengths.filters,
+            StructureKind::Channels => &mut strengths.channels,
+            StructureKind::Shapes => &mut strengths.shapes,
+            StructureKind::Filters2d => &mut strengths.filters_2d,
+            StructureKind::Layers => &mut strengths.layers,
+            StructureKind::Neurons => &mut strengths.neurons,
+            StructureKind::Inputs => &mut strengths.inputs,
+            StructureKind::HiddenUnits => &mut strengths.hidden_units,
         };
         *own = strength;
         Sparsity { method, strengths, ..Sparsity::default() }
@@ -114,7 +114,7 @@ fn words() -> (Shape, Value) {
 
 /// Each of the eight kinds, shapes twice: on filters in one group and in two.
 pub fn cases() -> Vec<Case> {
-    let filters = Case::new(GroupKind::Filters, images(), |of| {
+    let filters = Case::new(StructureKind::Filters, images(), |of| {
         let mut groups = Vec::new();
         for (layer, filters, bias) in [("conv1", 4, true), ("conv2", 4, false), ("conv3", 5, true)] {
             for f in 0..filters {
@@ -128,14 +128,14 @@ pub fn cases() -> Vec<Case> {
         groups
     });
     // The channels of the network's input stay.
-    let channels = Case::new(GroupKind::Channels, images(), |of| {
+    let channels = Case::new(StructureKind::Channels, images(), |of| {
         let channel = |layer, c: usize| of(layer).all(|i| i[1] == c);
         ["conv2/weight", "conv3/weight"]
             .iter()
             .flat_map(|&layer| (0..4).map(move |c| channel(layer, c)))
             .collect()
     });
-    let shapes = Case::new(GroupKind::Shapes, images(), |of| {
+    let shapes = Case::new(StructureKind::Shapes, images(), |of| {
         let mut groups = Vec::new();
         for (layer, c, r, s) in [("conv1", 2, 3, 3), ("conv2", 4, 3, 3), ("conv3", 4, 2, 3)] {
             let column = |n: usize| [n / (r * s), n / s % r, n % s];
@@ -144,12 +144,12 @@ pub fn cases() -> Vec<Case> {
         }
         groups
     });
-    let shapes_of_groups = Case::new(GroupKind::Shapes, grouped(), |of| {
+    let shapes_of_groups = Case::new(StructureKind::Shapes, grouped(), |of| {
         let column = |n: usize| [n / 6, n / 3 % 2, n % 3];
         let of_group = |group, n| of("conv/weight").all(|i| i[0] / 3 == group && i[1..] == column(n));
         (0..24).map(|at| of_group(at / 12, at % 12)).collect()
     });
-    let filters_2d = Case::new(GroupKind::Filters2d, images(), |of| {
+    let filters_2d = Case::new(StructureKind::Filters2d, images(), |of| {
         let mut groups = Vec::new();
         for (layer, f, c) in [("conv1", 4, 2), ("conv2", 4, 4), ("conv3", 5, 4)] {
             let both = |n: usize| [n / c, n % c];
@@ -157,7 +157,7 @@ pub fn cases() -> Vec<Case> {
         }
         groups
     });
-    let layers = Case::new(GroupKind::Layers, images(), |of| {
+    let layers = Case::new(StructureKind::Layers, images(), |of| {
         vec![
             ["conv2/weight", "bn2/weight", "bn2/bias"]
                 .iter()
@@ -166,18 +166,18 @@ pub fn cases() -> Vec<Case> {
         ]
     });
     // Neurons of the logits stay.
-    let neurons = Case::new(GroupKind::Neurons, images(), |of| {
+    let neurons = Case::new(StructureKind::Neurons, images(), |of| {
         let all =
             |unit| ["ip1/weight", "ip1/bias"].iter().flat_map(move |&name| of(name).all(|i| i[0] == unit));
         (0..6).map(|unit| all(unit).collect()).collect()
     });
     // For the first layer, all 30 pixels of a channel.
-    let inputs = Case::new(GroupKind::Inputs, images(), |of| {
+    let inputs = Case::new(StructureKind::Inputs, images(), |of| {
         let first = (0..5).map(|channel| of("ip1/weight").all(|i| i[1] / 30 == channel));
         first.chain((0..6).map(|unit| of("ip2/weight").all(|i| i[1] == unit))).collect()
     });
     // Rows of all gates, the column that reads the unit back, and the column of what comes next; no bias.
-    let hidden_units = Case::new(GroupKind::HiddenUnits, words(), |of| {
+    let hidden_units = Case::new(StructureKind::HiddenUnits, words(), |of| {
         let unit = |layer: &str, next: &str, hidden: usize, k: usize| -> Members {
             let hh = of(&format!("{layer}/weight_hh"));
             let axes = hh.shape.len();

@@ -35,7 +35,8 @@ fn elements_shrink_once_for_each_of_their_groups() {
         let sets = sets(&case);
         // Layers are processed one after another; within one, all norms are computed first. Only hidden units are in
         // groups of two layers.
-        let layers = if case.kind == GroupKind::HiddenUnits { sets.split_at(4) } else { sets.split_at(0) };
+        let layers =
+            if case.kind == StructureKind::HiddenUnits { sets.split_at(4) } else { sets.split_at(0) };
         for layer in [layers.0, layers.1] {
             let before = expected.clone();
             for set in layer {
@@ -64,7 +65,7 @@ fn elements_shrink_once_for_each_of_their_groups() {
 #[test]
 fn a_hidden_unit_shortens_by_the_rate_times_the_strength() {
     let case = cases().pop().unwrap();
-    assert_eq!(case.kind, GroupKind::HiddenUnits);
+    assert_eq!(case.kind, StructureKind::HiddenUnits);
     for set in sets(&case) {
         let mut values = vec![0.0; case.parameters.values.len()];
         set.iter().for_each(|&at| values[at] = case.parameters.values[at]);
@@ -92,7 +93,7 @@ proptest! {
         for case in cases() {
             let sets = sets(&case);
             // Overlapping groups of one kind have no closed form for one step.
-            if case.kind == GroupKind::HiddenUnits {
+            if case.kind == StructureKind::HiddenUnits {
                 continue;
             }
             let table = &case.parameters.table;
@@ -143,13 +144,14 @@ fn rates_that_come_together_give_the_step_of_one() {
 fn what_does_not_move_does_not_shrink() {
     let case = &cases()[0];
     let (table, values) = (&case.parameters.table, &case.parameters.values);
-    let rates: Vec<f64> = table.iter().map(|tensor| if tensor.spec.decay { 3.0 } else { 0.0 }).collect();
+    let rates: Vec<f64> =
+        table.iter().map(|tensor| if tensor.spec.role.decays() { 3.0 } else { 0.0 }).collect();
     let found = step(case, 0.8, &rates, values);
     for tensor in table {
         let of = |values: &[f32]| values[tensor.range.clone()].to_vec();
         assert_eq!(
             of(&found) == of(values),
-            !tensor.spec.decay || !tensor.name.starts_with("conv"),
+            !tensor.spec.role.decays() || !tensor.name.starts_with("conv"),
             "{}",
             tensor.name
         );
@@ -168,7 +170,7 @@ fn l1_shrinks_at_the_rate_of_each_tensor() {
     let mut values = parameters.values.clone();
     GroupLasso::new(&job, &graph, &parameters).unwrap().unwrap().make_zeros(&rates, &mut values);
     for (tensor, rate) in parameters.table.iter().zip(rates) {
-        let by = if tensor.spec.decay { 0.5 * rate as f32 } else { 0.0 };
+        let by = if tensor.spec.role.decays() { 0.5 * rate as f32 } else { 0.0 };
         for at in tensor.range.clone() {
             let w = parameters.values[at];
             let expected = if by == 0.0 { w } else { (w.abs() - by).max(0.0) * w.signum() };

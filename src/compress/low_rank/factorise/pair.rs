@@ -1,4 +1,5 @@
-//! Two layers for one, and the weights that make them compute the same.
+//! Two layers for one, and the weights that make them compute the same. Each layer says which two
+//! ([`ternflock_nn::declare::Factors`], [`ternflock_nn::declare::Convolve`]):
 //!
 //! | layer | first | second |
 //! |---|---|---|
@@ -18,9 +19,7 @@ use super::super::weight::Matrix;
 use ternflock_base::error::Result;
 use ternflock_job::LowRankMethod;
 use ternflock_nn::LayerSpec;
-use ternflock_nn::init::Init;
-use ternflock_nn::layers::{Columns, Conv2d, Linear};
-use ternflock_nn::spec::Pair as Sides;
+use ternflock_nn::declare::{self, Product};
 
 /// How a weight becomes two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,33 +59,32 @@ impl Pair {
 
 /// A layer's weight, decomposed, before a rank is chosen.
 pub(super) struct Halves<'a> {
-    layer: &'a LayerSpec,
-    tensor: &'static str,
+    declared: declare::Matrix<'a>,
     form: Form,
     parts: Decomposition,
 }
 
 impl<'a> Halves<'a> {
-    /// Of `layer`, whose `tensor` is `matrix`. A separable one is always decomposed by singular values.
+    /// Of a layer that declares the matrix `declared`, whose values are `matrix`. A separable one is always decomposed by
+    /// singular values.
     pub fn new(
-        layer: &'a LayerSpec,
-        tensor: &'static str,
+        declared: declare::Matrix<'a>,
         matrix: Matrix<'_>,
         form: Form,
         method: LowRankMethod,
     ) -> Result<Self> {
-        let parts = match (form, layer) {
-            (Form::Separable, LayerSpec::Conv2d(conv)) => {
-                let (rows, columns) = conv.kernel.get();
-                let channels = matrix.width / (rows * columns);
+        let parts = match form {
+            Form::Separable => {
+                let (rows, columns) = declared.kernel;
+                let channels = matrix.width / declared.taps();
                 let values = unfold(matrix.values, channels * rows, columns);
                 let (filters, width) = (channels * rows, matrix.filters * columns);
                 let unfolded = Matrix { name: matrix.name, values: &values, filters, width };
                 Decomposition::new(LowRankMethod::Svd, unfolded)?
             }
-            _ => Decomposition::new(method, matrix)?,
+            Form::CrossFilter => Decomposition::new(method, matrix)?,
         };
-        Ok(Halves { layer, tensor, form, parts })
+        Ok(Halves { declared, form, parts })
     }
 
     pub fn spectrum(&self) -> &Spectrum {
@@ -96,16 +94,16 @@ impl<'a> Halves<'a> {
     /// The two layers of rank `rank`.
     pub fn pair(&self, rank: usize) -> Pair {
         let factors = self.parts.factors(rank);
-        let (layers, weights) = match (self.layer, self.form) {
-            (LayerSpec::Conv2d(conv), Form::Separable) => {
+        let (layers, weights) = match (self.form, self.declared.product) {
+            (Form::Separable, Product::Windows(layer)) => {
                 let taps = factors.expand.len() / rank;
                 let vertical = (0..rank * taps).map(|i| factors.expand[i % taps * rank + i / taps]);
-                let (_, columns) = conv.kernel.get();
-                (separable(conv, rank), [vertical.collect(), fold(&factors.basis, rank, columns)])
+                let (_, columns) = self.declared.kernel;
+                (layer.separable(rank), [vertical.collect(), fold(&factors.basis, rank, columns)])
             }
-            (layer, _) => (cross_filter(layer, rank), [factors.basis, factors.expand]),
+            _ => (self.declared.factors.pair(rank), [factors.basis, factors.expand]),
         };
-        Pair { form: self.form, layers, weights, tensor: self.tensor }
+        Pair { form: self.form, layers, weights, tensor: self.declared.tensor }
     }
 }
 
@@ -126,50 +124,6 @@ fn fold(matrix: &[f32], rank: usize, columns: usize) -> Vec<f32> {
     // The same exchange of the first two axes, of [r, F, S].
     let filters = matrix.len() / (rank * columns);
     unfold(matrix, filters, columns)
-}
-
-fn separable(conv: &Conv2d, rank: usize) -> [LayerSpec; 2] {
-    let (rows, columns) = conv.kernel.get();
-    let ((down, across), (above, beside)) = (conv.stride.get(), conv.padding.get());
-    let vertical = Conv2d {
-        filters: rank,
-        kernel: Sides::Each(rows, 1),
-        stride: Sides::Each(down, 1),
-        padding: Sides::Each(above, 0),
-        bias: false,
-        ..conv.clone()
-    };
-    let horizontal = Conv2d {
-        kernel: Sides::Each(1, columns),
-        stride: Sides::Each(1, across),
-        padding: Sides::Each(0, beside),
-        ..conv.clone()
-    };
-    [LayerSpec::Conv2d(vertical), LayerSpec::Conv2d(horizontal)]
-}
-
-fn cross_filter(layer: &LayerSpec, rank: usize) -> [LayerSpec; 2] {
-    let init = match layer {
-        LayerSpec::Conv2d(conv) => {
-            let basis = Conv2d { filters: rank, bias: false, ..conv.clone() };
-            let (kernel, stride, padding) = (Sides::Both(1), Sides::Both(1), Sides::Both(0));
-            let expand = Conv2d { kernel, stride, padding, columns: Columns::ALL, ..conv.clone() };
-            return [LayerSpec::Conv2d(basis), LayerSpec::Conv2d(expand)];
-        }
-        LayerSpec::Linear(linear) => {
-            let basis = Linear { units: rank, bias: false, tied: None, ..linear.clone() };
-            let expand = Linear { columns: Columns::ALL, ..linear.clone() };
-            return [LayerSpec::Linear(basis), LayerSpec::Linear(expand)];
-        }
-        LayerSpec::Lstm(layer) => layer.init,
-        LayerSpec::Gru(layer) => layer.init,
-        LayerSpec::Rnn(layer) => layer.init,
-        LayerSpec::Rhn(layer) => layer.init,
-        other => unreachable!("a {} layer has no weight to factorise", other.kind()),
-    };
-    let basis =
-        Linear { units: rank, columns: Columns::ALL, bias: false, init, bias_init: Init::Zero, tied: None };
-    [LayerSpec::Linear(basis), layer.clone()]
 }
 
 #[cfg(test)]

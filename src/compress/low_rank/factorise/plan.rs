@@ -57,7 +57,7 @@ pub(super) fn plan(
     index: usize,
 ) -> Result<(Option<LayerReport>, Option<Pair>)> {
     let node = &graph.layers()[index];
-    let Some(tensor) = weight::tensor(&node.layer) else { return Ok((None, None)) };
+    let Some(declared) = node.layer.parts().matrix else { return Ok((None, None)) };
     let inputs = graph.input_shapes(index);
     let fail = |message: String| refusal(node, message);
     let before = cost(&node.layer, &inputs).map_err(fail)?;
@@ -65,7 +65,7 @@ pub(super) fn plan(
     let form = if request.is_separable(&node.name) { Form::Separable } else { Form::CrossFilter };
     let matrix = match reason_to_leave(graph, request, node, form)? {
         Some(reason) => Err(reason),
-        None => weight::matrix(graph, parameters, index, tensor),
+        None => weight::matrix(graph, parameters, index, declared.tensor),
     };
     let matrix = match matrix {
         Ok(matrix) => matrix,
@@ -75,7 +75,7 @@ pub(super) fn plan(
         Err(reason) => return Ok((Some(kept(report, reason)), None)),
     };
 
-    let halves = Halves::new(&node.layer, tensor, matrix, form, request.method)?;
+    let halves = Halves::new(declared, matrix, form, request.method)?;
     let rank = report.choose(request, halves.spectrum());
     let pair = halves.pair(rank);
     report.after = cost_of_two(&pair.layers, &inputs).map_err(fail)?;

@@ -4,6 +4,7 @@ use super::super::weight;
 use super::pair::Form;
 use ternflock_base::error::{Error, Result};
 use ternflock_job::{LowRank, suggest};
+use ternflock_nn::declare::Product;
 use ternflock_nn::{Graph, LayerSpec, Node};
 
 /// Refuses a share that is none, and names of layers that cannot be meant.
@@ -43,7 +44,7 @@ fn check_name(request: &LowRank, name: &str, graph: &Graph) -> Result<()> {
     if request.excepts(name) && request.names(name) {
         return refuse(format!("`{name}` is both asked for and excepted"));
     }
-    if request.is_separable(name) && !matches!(node.layer, LayerSpec::Conv2d(_)) {
+    if request.is_separable(name) && !is_convolution(&node.layer) {
         let kind = node.layer.kind();
         return refuse(format!(
             "`{name}` is a {kind} layer; only a conv2d has a vertical and a horizontal part"
@@ -104,10 +105,8 @@ fn full_rank(request: &LowRank, node: &Node, graph: &Graph) -> Result<usize> {
     // A weight that is tied to another's has none of its own.
     let Some(weight) = weight else { return Ok(usize::MAX) };
     let (filters, elements) = (weight.shape[0].max(1), weight.shape.iter().product::<usize>());
-    let beside = match &node.layer {
-        LayerSpec::Conv2d(conv) if request.is_separable(&node.name) => conv.kernel.get().1,
-        _ => 1,
-    };
+    let kernel = node.layer.parts().matrix.map_or((1, 1), |matrix| matrix.kernel);
+    let beside = if request.is_separable(&node.name) { kernel.1 } else { 1 };
     Ok((filters * beside).min(elements / (filters * beside)))
 }
 
@@ -145,5 +144,10 @@ pub fn of_what_is_left(request: &LowRank, graph: &Graph) -> Result<LowRank> {
 
 /// Whether `layer` is a convolution whose kernels are not whole.
 pub(super) fn lacks_columns(layer: &LayerSpec) -> bool {
-    matches!(layer, LayerSpec::Conv2d(conv) if !conv.columns.is_all())
+    is_convolution(layer) && layer.parts().matrix.is_some_and(|matrix| !matrix.columns.is_all())
+}
+
+/// Whether `layer` slides its weight over images, so that a vertical and a horizontal part can take its place.
+fn is_convolution(layer: &LayerSpec) -> bool {
+    layer.parts().matrix.is_some_and(|matrix| matches!(matrix.product, Product::Windows(_)))
 }

@@ -20,7 +20,7 @@ fn with_parameters(graph: Graph) -> (Graph, Parameters) {
     let mut parameters = Parameters::new(&graph).unwrap();
     parameters.initialise(7);
     // Biases begin at zero, and would show nothing.
-    for parameter in parameters.table.iter().filter(|p| !p.spec.decay) {
+    for parameter in parameters.table.iter().filter(|p| !p.spec.role.decays()) {
         parameters.values[parameter.range.clone()]
             .iter_mut()
             .enumerate()

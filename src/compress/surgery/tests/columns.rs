@@ -1,8 +1,9 @@
 //! Columns of matrices that are zero, alone and together with units.
 
 use super::*;
-use crate::groups::{GroupKind, groups};
+use crate::groups::groups;
 use ternflock_nn::LayerSpec;
+use ternflock_nn::StructureKind;
 use ternflock_nn::layers::Columns;
 
 /// The weights that are matrices of layers of their own, as `(tensor, rows, columns)`.
@@ -102,9 +103,9 @@ fn lenet_of_7_and_14_columns() {
         let all = groups(smaller, &parameters, kind).unwrap();
         all.iter().map(|groups| (groups.layer.clone(), groups.sizes())).collect::<Vec<_>>()
     };
-    assert_eq!(count(GroupKind::Shapes), [("conv1".into(), vec![1; 7]), ("conv2".into(), vec![50; 14])]);
-    assert_eq!(count(GroupKind::Channels), [("conv2".into(), vec![14 * 50])]);
-    assert_eq!(count(GroupKind::Filters2d)[1], ("conv2".into(), vec![14; 50]));
+    assert_eq!(count(StructureKind::Shapes), [("conv1".into(), vec![1; 7]), ("conv2".into(), vec![50; 14])]);
+    assert_eq!(count(StructureKind::Channels), [("conv2".into(), vec![14 * 50])]);
+    assert_eq!(count(StructureKind::Filters2d)[1], ("conv2".into(), vec![14; 50]));
     // It goes through JSON, where columns that are all there are not written.
     assert_eq!(&Graph::from_json(&smaller.to_json()).unwrap(), smaller);
     assert!(!graph.to_json().contains("columns"));
@@ -184,7 +185,7 @@ fn a_column_goes_when_all_groups_of_filters_have_lost_it() {
     let (tensor, _, width) = matrices(&graph, &parameters)[0];
     assert_eq!(width, 8);
     let groups_of = |parameters: &Parameters| {
-        let [shapes] = &groups(&graph, parameters, GroupKind::Shapes).unwrap()[..] else {
+        let [shapes] = &groups(&graph, parameters, StructureKind::Shapes).unwrap()[..] else {
             panic!("one layer")
         };
         let mut squares = vec![0.0; shapes.count];

@@ -10,8 +10,8 @@ fn against_the_whole(mut spec: Value, columns: &[usize], input: Shape, batch: us
     spec["columns"] = json!(columns);
     Check::new(spec.clone(), input, batch).run(0.0);
     let mut some = Check::new(spec, input, batch);
-    let (rows, kept) = (some.ranges[0].len() / columns.len(), columns.len());
-    let width = whole.ranges[0].len() / rows;
+    let (rows, kept) = (some.places[0].range.len() / columns.len(), columns.len());
+    let width = whole.places[0].range.len() / rows;
     let scatter = |from: &[f32]| {
         let mut all = vec![0.0; rows * width];
         for (all, from) in all.chunks_exact_mut(width).zip(from.chunks_exact(kept)) {
@@ -19,8 +19,8 @@ fn against_the_whole(mut spec: Value, columns: &[usize], input: Shape, batch: us
         }
         all
     };
-    let biases = some.parameters[some.ranges[0].end..].to_vec();
-    let parameters = [scatter(&some.parameters[some.ranges[0].clone()]), biases].concat();
+    let biases = some.parameters[some.places[0].range.end..].to_vec();
+    let parameters = [scatter(&some.parameters[some.places[0].range.clone()]), biases].concat();
     let mut whole = Check { parameters, ..whole };
     let ((dx, gradients), (whole_dx, whole_gradients)) = (some.gradients(true), whole.gradients(true));
     assert_eq!((&some.y, dx), (&whole.y, whole_dx));

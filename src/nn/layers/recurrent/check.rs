@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::reference::{self, Dims, Formula};
-use crate::layer::{Draw, Forward, Inputs, Layer, Mode, Tensors, TensorsMut};
+use crate::layer::{Draw, Forward, Inputs, Layer, Mode, Place, Tensors, TensorsMut};
 use crate::layers::gradient_check::{backward, side_by_side};
 use crate::{LayerSpec, Shape};
 use ternflock_base::rng::{Purpose, Stream};
@@ -26,7 +26,7 @@ struct Check {
     /// Of the recurrent weight, where it is a product.
     rank: Option<usize>,
     layer: Box<dyn Layer>,
-    ranges: Vec<std::ops::Range<usize>>,
+    places: Vec<Place>,
     parameters: Vec<f32>,
     x: Vec<f32>,
     r: Vec<f32>,
@@ -44,11 +44,11 @@ impl Check {
             describe.output(&[input]).unwrap(),
             Shape::Sequence { steps: dims.steps, features: dims.hidden }
         );
-        let ranges = side_by_side(&describe.parameters(&[input]).unwrap());
+        let places = side_by_side(&describe.parameters(&[input]).unwrap());
         let rows = dims.steps * dims.batch;
         // Weights of 1 / sqrt(fan_in) or less, as they are in use, so that errors do not grow from step to step.
         let scale = 1.0 / ((dims.features + dims.hidden) as f32).sqrt();
-        let parameters = numbers(ranges.last().unwrap().end, 1).into_iter().map(|value| scale * value);
+        let parameters = numbers(places.last().unwrap().range.end, 1).into_iter().map(|value| scale * value);
         Check {
             dims,
             formula,
@@ -56,7 +56,7 @@ impl Check {
             // Room for more than the batch, as in a last, smaller batch.
             layer: describe.build(&[input], dims.batch + 2).unwrap(),
             parameters: parameters.collect(),
-            ranges,
+            places,
             x: numbers(rows * dims.features, 2),
             r: numbers(rows * dims.hidden, 3),
             tolerance: 4.0 * (rows + dims.features + dims.hidden) as f64 * 2f64.powi(-22),
@@ -65,7 +65,7 @@ impl Check {
 
     /// The formula's tensors, of the parameters as they are.
     fn tensors(&self) -> Vec<Vec<f64>> {
-        self.ranges.iter().map(|range| double(&self.parameters[range.clone()])).collect()
+        self.places.iter().map(|place| double(&self.parameters[place.range.clone()])).collect()
     }
 
     /// The output, from these tensors; `states` become those after it.
@@ -90,8 +90,8 @@ impl Check {
             batch: self.dims.batch,
             mode: Mode::Train(Draw::default()),
             layer: 0,
-            parameters: Tensors { flat: &self.parameters, ranges: &self.ranges },
-            statistics: TensorsMut { flat: &mut [], ranges: &[], shared: &[] },
+            parameters: Tensors { flat: &self.parameters, places: &self.places },
+            statistics: TensorsMut { flat: &mut [], places: &[], shared: &[] },
             x: Inputs { buffers: std::slice::from_ref(&self.x), sources: &[0], elements: &[self.x.len()] },
             y,
         });
@@ -99,7 +99,7 @@ impl Check {
 
     /// The gradients of the input and of the parameters; NaN where the input's is not wanted.
     fn backward(&mut self, y: &[f32], wanted: bool) -> (Vec<f32>, Vec<f32>) {
-        let parameters = Tensors { flat: &self.parameters, ranges: &self.ranges };
+        let parameters = Tensors { flat: &self.parameters, places: &self.places };
         let x = std::array::from_ref(&self.x);
         backward(&mut *self.layer, self.dims.batch, parameters, x, [y, &self.r], wanted)
     }

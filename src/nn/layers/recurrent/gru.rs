@@ -10,20 +10,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::declare::declare_recurrent;
 use super::history::History;
-use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use super::sizes::{BASIS, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::Shape;
-use crate::coupling::{Axis, Coupling};
+use crate::coupling::{Coupling, Units};
 use crate::init::Init;
-use crate::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
+use crate::layer::{BIAS, Backward, Carried, Describe, Forward, Layer, ParameterSpec, RECURRENT};
 use crate::spec::default;
 use ternflock_tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
-/// The number of the parameter `bias_n` `[H]`, which stands inside the reset gate's product.
-const BIAS_N: usize = 3;
-/// The number of the parameter `weight_hh_basis`, where there is one.
-const BASIS: usize = 4;
+/// The bias `[H]` that stands inside the reset gate's product.
+const BIAS_N: &str = "bias_n";
 
 /// One level of gated recurrent units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +47,8 @@ impl Gru {
     }
 }
 
+declare_recurrent!(Gru);
+
 impl Describe for Gru {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         Ok(self.sizes(inputs)?.output())
@@ -56,17 +57,13 @@ impl Describe for Gru {
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
         let sizes = self.sizes(inputs)?;
         let mut specs = sizes.parameters([self.init, self.bias_init]);
-        specs.push(ParameterSpec { name: "bias_n", shape: vec![self.hidden], ..specs[BIAS].clone() });
+        specs.push(sizes.bias(BIAS_N, 1, self.bias_init));
         specs.extend(sizes.basis(self.init));
         Ok(specs)
     }
 
-    fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
-        let sizes = self.sizes(inputs)?;
-        let mut coupling = sizes.coupling();
-        coupling.parameters.push(vec![Axis::Makes(1)]);
-        coupling.parameters.extend(sizes.basis_axes());
-        Ok(coupling)
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        Ok(Coupling::new(Units::Own))
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
@@ -111,8 +108,8 @@ impl Layer for Unrolled {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
         let (bias, bias_n) = (pass.parameters.get(BIAS), pass.parameters.get(BIAS_N));
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
-        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
-        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH), basis);
+        let basis = pass.parameters.find(BASIS);
+        self.state_weight.begin_forward(pass.parameters.get(RECURRENT), basis);
         self.h.begin(n);
         for (t, y) in pass.y.chunks_exact_mut(n * hidden).enumerate() {
             let place = t * n * width..(t + 1) * n * width;
@@ -136,8 +133,8 @@ impl Layer for Unrolled {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
         let dh = &mut self.dh[..n * hidden];
         dh.fill(0.0);
-        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
-        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH), basis);
+        let basis = pass.parameters.find(BASIS);
+        self.state_weight.begin_backward(pass.parameters.get(RECURRENT), basis);
         for t in (0..self.sizes.steps).rev() {
             let place = t * n * width..(t + 1) * n * width;
             let (gates, sums) = (&mut self.gates[place.clone()], &mut self.state_sums[place]);
@@ -159,9 +156,9 @@ impl Layer for Unrolled {
         let (gates, sums, gradients) = (&self.gates, &self.state_sums, &mut pass.gradients);
         self.sizes.input_weight_back(n, gates, pass.x.get(0), gradients.get(WEIGHT_IH));
         let states = self.sizes.steps * n;
-        self.state_weight.weight_back(states, sums, self.h.all(), gradients.get(WEIGHT_HH));
-        if self.sizes.rank.is_some() {
-            self.state_weight.basis_back(states, self.h.all(), 0.0, gradients.get(BASIS));
+        self.state_weight.weight_back(states, sums, self.h.all(), gradients.get(RECURRENT));
+        if let Some(basis) = gradients.find(BASIS) {
+            self.state_weight.basis_back(states, self.h.all(), 0.0, basis);
         }
         self.sizes.bias_back(n, gates, gradients.get(BIAS));
         self.sizes.bias_back(n, sums, gradients.get(BIAS_N));

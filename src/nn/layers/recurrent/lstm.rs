@@ -12,18 +12,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::declare::declare_recurrent;
 use super::history::History;
-use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use super::sizes::{BASIS, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::Shape;
-use crate::coupling::Coupling;
+use crate::coupling::{Coupling, Units};
 use crate::init::Init;
-use crate::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
+use crate::layer::{BIAS, Backward, Carried, Describe, Forward, Layer, ParameterSpec, RECURRENT};
 use crate::spec::default;
 use ternflock_tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
-
-/// The number of the parameter `weight_hh_basis`, where there is one.
-const BASIS: usize = 3;
 
 /// One level of long short-term memory; a stack of them is several layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,6 +56,8 @@ impl Lstm {
     }
 }
 
+declare_recurrent!(Lstm);
+
 impl Describe for Lstm {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         Ok(self.sizes(inputs)?.output())
@@ -68,11 +68,8 @@ impl Describe for Lstm {
         Ok(sizes.parameters(self.inits()).into_iter().chain(sizes.basis(self.init)).collect())
     }
 
-    fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
-        let sizes = self.sizes(inputs)?;
-        let mut coupling = sizes.coupling();
-        coupling.parameters.extend(sizes.basis_axes());
-        Ok(coupling)
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        Ok(Coupling::new(Units::Own))
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
@@ -119,8 +116,8 @@ impl Layer for Unrolled {
     fn forward(&mut self, pass: Forward<'_>) {
         let (n, rows, width) = (pass.batch, pass.batch * self.sizes.hidden, pass.batch * self.sizes.width());
         let bias = pass.parameters.get(BIAS);
-        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
-        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH), basis);
+        let basis = pass.parameters.find(BASIS);
+        self.state_weight.begin_forward(pass.parameters.get(RECURRENT), basis);
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
         self.h.begin(n);
         self.c.begin(n);
@@ -139,8 +136,8 @@ impl Layer for Unrolled {
         let (dh, dc) = (&mut self.dh[..rows], &mut self.dc[..rows]);
         dh.fill(0.0);
         dc.fill(0.0);
-        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
-        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH), basis);
+        let basis = pass.parameters.find(BASIS);
+        self.state_weight.begin_backward(pass.parameters.get(RECURRENT), basis);
         for t in (0..self.sizes.steps).rev() {
             let gates = &mut self.gates[t * width..(t + 1) * width];
             let dy = &pass.dy[t * rows..(t + 1) * rows];
@@ -152,9 +149,9 @@ impl Layer for Unrolled {
         let (gates, gradients) = (&self.gates, &mut pass.gradients);
         self.sizes.input_weight_back(n, gates, pass.x.get(0), gradients.get(WEIGHT_IH));
         let states = self.sizes.steps * n;
-        self.state_weight.weight_back(states, gates, self.h.all(), gradients.get(WEIGHT_HH));
-        if self.sizes.rank.is_some() {
-            self.state_weight.basis_back(states, self.h.all(), 0.0, gradients.get(BASIS));
+        self.state_weight.weight_back(states, gates, self.h.all(), gradients.get(RECURRENT));
+        if let Some(basis) = gradients.find(BASIS) {
+            self.state_weight.basis_back(states, self.h.all(), 0.0, basis);
         }
         self.sizes.bias_back(n, gates, gradients.get(BIAS));
         if let Some(dx) = pass.dx.get(0) {

@@ -5,6 +5,7 @@
 //! turns `[T, N, D]` into `[T, N, H]`. The input's part of all gates of all steps is one matrix product, and so is the
 //! gradient of each weight; what remains for each step is the product of `[N, H]` with the recurrent weight.
 
+mod declare;
 mod gru;
 mod history;
 mod lstm;

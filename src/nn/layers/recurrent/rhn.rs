@@ -11,18 +11,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use super::declare::declare_recurrent;
+use super::sizes::{BASIS, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::Shape;
-use crate::coupling::{Axis, Coupling};
+use crate::coupling::{Axis, Coupling, Units};
 use crate::init::Init;
-use crate::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
+use crate::layer::{BIAS, Backward, Carried, Describe, Forward, Layer, ParameterSpec, RECURRENT};
 use crate::size::{elements, multiply};
 use crate::spec::default;
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
-
-/// The number of the parameter `weight_hh_basis`, where there is one.
-const BASIS: usize = 3;
 
 /// One layer of L levels: `weight_ih` `[2 H, D]`, `weight_hh` `[L, 2 H, H]`, `bias` `[L, 2 H]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +58,8 @@ impl Rhn {
     }
 }
 
+declare_recurrent!(Rhn);
+
 impl Describe for Rhn {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         Ok(self.sizes(inputs)?.output())
@@ -68,19 +68,16 @@ impl Describe for Rhn {
     fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
         let sizes = self.sizes(inputs)?;
         let mut specs = sizes.parameters([self.init, self.bias_init]);
-        specs[WEIGHT_HH].shape.insert(0, self.depth);
-        specs[BIAS].shape.insert(0, self.depth);
+        for spec in specs.iter_mut().filter(|spec| spec.name != WEIGHT_IH) {
+            spec.shape.insert(0, self.depth);
+            spec.axes.insert(0, Axis::Free);
+        }
         specs.extend(sizes.basis(self.init));
         Ok(specs)
     }
 
-    fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
-        let sizes = self.sizes(inputs)?;
-        let mut coupling = sizes.coupling();
-        coupling.parameters[WEIGHT_HH].insert(0, Axis::Free);
-        coupling.parameters[BIAS].insert(0, Axis::Free);
-        coupling.parameters.extend(sizes.basis_axes());
-        Ok(coupling)
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        Ok(Coupling::new(Units::Own))
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
@@ -140,8 +137,8 @@ impl Layer for Unrolled {
     fn forward(&mut self, pass: Forward<'_>) {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
         let biases = pass.parameters.get(BIAS);
-        let weights = pass.parameters.get(WEIGHT_HH).chunks_exact(width * self.sizes.state_columns());
-        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
+        let weights = pass.parameters.get(RECURRENT).chunks_exact(width * self.sizes.state_columns());
+        let basis = pass.parameters.find(BASIS);
         let levels = self.state_weights.iter_mut().zip(weights);
         levels.for_each(|(state, weight)| state.begin_forward(weight, basis));
         let transform_bias = self.transform_bias;
@@ -176,8 +173,8 @@ impl Layer for Unrolled {
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
-        let weights = pass.parameters.get(WEIGHT_HH).chunks_exact(width * self.sizes.state_columns());
-        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
+        let weights = pass.parameters.get(RECURRENT).chunks_exact(width * self.sizes.state_columns());
+        let basis = pass.parameters.find(BASIS);
         let levels = self.state_weights.iter_mut().zip(weights);
         levels.for_each(|(state, weight)| state.begin_backward(weight, basis));
         self.ds[..n * hidden].fill(0.0);
@@ -202,13 +199,13 @@ impl Layer for Unrolled {
         let level_rows = self.sizes.steps * n * hidden;
         let levels = self.gates.chunks(2 * level_rows).zip(self.before.chunks(level_rows));
         let states = self.sizes.steps * n;
-        let weights = gradients.get(WEIGHT_HH).chunks_exact_mut(width * self.sizes.state_columns());
+        let weights = gradients.get(RECURRENT).chunks_exact_mut(width * self.sizes.state_columns());
         for (state, (weight, (gates, before))) in self.state_weights.iter().zip(weights.zip(levels.clone())) {
             state.weight_back(states, gates, before, weight);
         }
-        if self.sizes.rank.is_some() {
+        if let Some(basis) = gradients.find(BASIS) {
             for (level, (state, (_, before))) in self.state_weights.iter().zip(levels.clone()).enumerate() {
-                state.basis_back(states, before, if level == 0 { 0.0 } else { 1.0 }, gradients.get(BASIS));
+                state.basis_back(states, before, if level == 0 { 0.0 } else { 1.0 }, basis);
             }
         }
         for (bias, (gates, _)) in gradients.get(BIAS).chunks_exact_mut(width).zip(levels) {

@@ -2,18 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::declare::declare_recurrent;
 use super::history::History;
-use super::sizes::{BIAS, Sizes, WEIGHT_HH, WEIGHT_IH};
+use super::sizes::{BASIS, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::Shape;
-use crate::coupling::Coupling;
+use crate::coupling::{Coupling, Units};
 use crate::init::Init;
-use crate::layer::{Backward, Carried, Describe, Forward, Layer, ParameterSpec};
+use crate::layer::{BIAS, Backward, Carried, Describe, Forward, Layer, ParameterSpec, RECURRENT};
 use crate::spec::default;
 use ternflock_tensor::{for_each_row, rows, rows_mut, tanh, vectorise};
-
-/// The number of the parameter `weight_hh_basis`, where there is one.
-const BASIS: usize = 3;
 
 /// What f is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +50,8 @@ impl Rnn {
     }
 }
 
+declare_recurrent!(Rnn);
+
 impl Describe for Rnn {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         Ok(self.sizes(inputs)?.output())
@@ -63,11 +63,8 @@ impl Describe for Rnn {
         Ok(specs.into_iter().chain(sizes.basis(self.init)).collect())
     }
 
-    fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String> {
-        let sizes = self.sizes(inputs)?;
-        let mut coupling = sizes.coupling();
-        coupling.parameters.extend(sizes.basis_axes());
-        Ok(coupling)
+    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
+        Ok(Coupling::new(Units::Own))
     }
 
     fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
@@ -110,8 +107,8 @@ impl Layer for Unrolled {
     fn forward(&mut self, pass: Forward<'_>) {
         let (n, hidden) = (pass.batch, self.sizes.hidden);
         let bias = pass.parameters.get(BIAS);
-        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
-        self.state_weight.begin_forward(pass.parameters.get(WEIGHT_HH), basis);
+        let basis = pass.parameters.find(BASIS);
+        self.state_weight.begin_forward(pass.parameters.get(RECURRENT), basis);
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.sums);
         self.h.begin(n);
         let steps = self.sums.chunks_exact_mut(n * hidden).zip(pass.y.chunks_exact_mut(n * hidden));
@@ -134,8 +131,8 @@ impl Layer for Unrolled {
         let (n, hidden) = (pass.batch, self.sizes.hidden);
         let (dh, nonlinearity) = (&mut self.dh[..n * hidden], self.nonlinearity);
         dh.fill(0.0);
-        let basis = self.sizes.rank.map(|_| pass.parameters.get(BASIS));
-        self.state_weight.begin_backward(pass.parameters.get(WEIGHT_HH), basis);
+        let basis = pass.parameters.find(BASIS);
+        self.state_weight.begin_backward(pass.parameters.get(RECURRENT), basis);
         for t in (0..self.sizes.steps).rev() {
             let place = t * n * hidden..(t + 1) * n * hidden;
             let (sums, dy, y) = (&mut self.sums[place.clone()], &pass.dy[place], self.h.before(t + 1, n));
@@ -153,9 +150,9 @@ impl Layer for Unrolled {
         let (sums, gradients) = (&self.sums, &mut pass.gradients);
         self.sizes.input_weight_back(n, sums, pass.x.get(0), gradients.get(WEIGHT_IH));
         let states = self.sizes.steps * n;
-        self.state_weight.weight_back(states, sums, self.h.all(), gradients.get(WEIGHT_HH));
-        if self.sizes.rank.is_some() {
-            self.state_weight.basis_back(states, self.h.all(), 0.0, gradients.get(BASIS));
+        self.state_weight.weight_back(states, sums, self.h.all(), gradients.get(RECURRENT));
+        if let Some(basis) = gradients.find(BASIS) {
+            self.state_weight.basis_back(states, self.h.all(), 0.0, basis);
         }
         self.sizes.bias_back(n, sums, gradients.get(BIAS));
         if let Some(dx) = pass.dx.get(0) {

@@ -2,16 +2,17 @@
 
 use super::super::single_sequence;
 use crate::Shape;
-use crate::coupling::{Axis, Coupling, Units};
+use crate::coupling::Axis;
 use crate::init::{Fan, Init};
-use crate::layer::{ParameterSpec, RECURRENT};
+use crate::layer::{BIAS, ParameterSpec, RECURRENT, TensorRole};
 use crate::size::{elements, multiply};
 use ternflock_tensor::{add_scaled, gemm, matrix, matrix_mut};
 
-/// The numbers of the parameters: `weight_ih` `[G H, D]`, `weight_hh` `[G H, H]`, `bias` `[G H]`.
-pub(super) const WEIGHT_IH: usize = 0;
-pub(super) const WEIGHT_HH: usize = 1;
-pub(super) const BIAS: usize = 2;
+/// The tensor `[G H, D]` that reads the input; [`RECURRENT`] `[G H, H]` reads the state, and [`BIAS`] is `[G H]`.
+pub(super) const WEIGHT_IH: &str = "weight_ih";
+
+/// The tensor `[r, H]` that reads the state where the recurrent weight is a product; [`RECURRENT`] is then `[G H, r]`.
+pub(super) const BASIS: &str = "weight_hh_basis";
 
 /// T, D, H and G, and the rank r of the recurrent weight where it is a product: `weight_hh` `[G H, r]` times
 /// `weight_hh_basis` `[r, H]`, the last of the parameters.
@@ -63,49 +64,49 @@ impl Sizes {
         Shape::Sequence { steps: self.steps, features: self.hidden }
     }
 
-    /// Weights as PyTorch names them, and one bias, for two that are added are one; the inits of weights and bias.
+    /// Weights as PyTorch names them, and one bias, for two that are added are one; the inits of weights and bias. A
+    /// layer with a tensor more inserts it before the basis.
     pub fn parameters(&self, [init, bias_init]: [Init; 2]) -> Vec<ParameterSpec> {
-        let weight = |name, inputs| ParameterSpec {
+        let gates = Axis::Makes(self.gates);
+        let state = if self.rank.is_some() { Axis::Free } else { Axis::ReadsOwn };
+        let weight = |name, role, inputs, reads| ParameterSpec {
             name,
             shape: vec![self.width(), inputs],
             init,
             fan: Fan { inputs, outputs: self.width() },
-            decay: true,
+            role,
+            axes: vec![gates.clone(), reads],
         };
-        let (ih, hh) = (weight("weight_ih", self.features), weight(RECURRENT, self.state_columns()));
-        let bias = ParameterSpec {
-            name: "bias",
-            shape: vec![self.width()],
-            init: bias_init,
-            decay: false,
-            ..hh.clone()
-        };
-        vec![ih, hh, bias]
+        vec![
+            weight(WEIGHT_IH, TensorRole::Matrix, self.features, Axis::Reads),
+            weight(RECURRENT, TensorRole::Recurrent, self.state_columns(), state),
+            self.bias(BIAS, self.gates, bias_init),
+        ]
+    }
+
+    /// A bias of `gates` blocks of H numbers.
+    pub fn bias(&self, name: &'static str, gates: usize, init: Init) -> ParameterSpec {
+        ParameterSpec {
+            name,
+            shape: vec![gates * self.hidden],
+            init,
+            fan: Fan { inputs: self.state_columns(), outputs: self.width() },
+            role: TensorRole::Bias,
+            axes: vec![Axis::Makes(gates)],
+        }
     }
 
     /// `weight_hh_basis`, if there is one.
     pub fn basis(&self, init: Init) -> Option<ParameterSpec> {
         let basis = |rank| ParameterSpec {
-            name: "weight_hh_basis",
+            name: BASIS,
             shape: vec![rank, self.hidden],
             init,
             fan: Fan { inputs: self.hidden, outputs: rank },
-            decay: true,
+            role: TensorRole::RecurrentBasis,
+            axes: vec![Axis::Free, Axis::ReadsOwn],
         };
         self.rank.map(basis)
-    }
-
-    /// Of the output's units with the gates' rows and the weights' columns.
-    pub fn coupling(&self) -> Coupling {
-        let gates = Axis::Makes(self.gates);
-        let state = if self.rank.is_some() { Axis::Free } else { Axis::ReadsOwn };
-        let (ih, hh) = (vec![gates.clone(), Axis::Reads], vec![gates.clone(), state]);
-        Coupling::new(Units::Own, vec![ih, hh, vec![gates]])
-    }
-
-    /// The axes of `weight_hh_basis`, if there is one.
-    pub fn basis_axes(&self) -> Option<Vec<Axis>> {
-        self.rank.map(|_| vec![Axis::Free, Axis::ReadsOwn])
     }
 
     pub fn multiply_adds(&self) -> u64 {

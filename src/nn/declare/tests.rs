@@ -1,0 +1,214 @@
+//! Every type of layer declares all that it has: a new one has to be among the samples, and what it declares has to agree with
+//! its tensors and with what its options do.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::coupling::{Axis, Units};
+use crate::declare::Product;
+use crate::layer::{ParameterSpec, TensorRole};
+use crate::{LayerSpec, Shape, StructureKind};
+
+const IMAGE: Shape = Shape::Image { channels: 4, height: 5, width: 6 };
+const VECTOR: Shape = Shape::Vector { features: 6 };
+const SEQUENCE: Shape = Shape::Sequence { steps: 3, features: 6 };
+const TOKENS: Shape = Shape::Tokens { steps: 3, vocabulary: 7 };
+
+/// Layers of each type with what they read, by their options where those change what they are made of.
+fn samples() -> Vec<(LayerSpec, Vec<Shape>)> {
+    let one = |table: Value, input: Shape| (table, vec![input]);
+    let mut tables = vec![
+        one(json!({"type": "conv2d", "filters": 6, "kernel": [3, 2]}), IMAGE),
+        one(json!({"type": "conv2d", "filters": 6, "kernel": 3, "groups": 2, "bias": false}), IMAGE),
+        one(json!({"type": "conv2d", "filters": 6, "kernel": 2, "columns": [0, 3, 7, 8]}), IMAGE),
+        one(json!({"type": "linear", "units": 4}), VECTOR),
+        one(json!({"type": "linear", "units": 4, "bias": false, "columns": [1, 2, 5]}), SEQUENCE),
+        one(json!({"type": "linear", "units": 4, "tied": "words"}), SEQUENCE),
+        one(json!({"type": "embedding", "features": 5}), TOKENS),
+        one(json!({"type": "batch_norm"}), IMAGE),
+        one(json!({"type": "batch_norm", "affine": false}), VECTOR),
+        one(json!({"type": "shortcut", "channels": 8, "stride": 2}), IMAGE),
+        one(json!({"type": "max_pool2d", "kernel": 2}), IMAGE),
+        one(json!({"type": "avg_pool2d", "kernel": 2}), IMAGE),
+        one(json!({"type": "global_avg_pool2d"}), IMAGE),
+        one(json!({"type": "local_response_norm"}), IMAGE),
+        one(json!({"type": "relu"}), VECTOR),
+        one(json!({"type": "dropout", "rate": 0.5}), VECTOR),
+        one(json!({"type": "flatten"}), IMAGE),
+        (json!({"type": "add"}), vec![IMAGE, IMAGE]),
+        (json!({"type": "concat"}), vec![IMAGE, IMAGE]),
+    ];
+    for kind in ["lstm", "rnn", "gru", "rhn"] {
+        for rank in [None, Some(2)] {
+            let mut table = json!({"type": kind, "hidden": 5, "recurrent_rank": rank});
+            if kind == "rhn" {
+                table["depth"] = json!(2);
+            }
+            tables.push(one(table, SEQUENCE));
+        }
+    }
+    let layer =
+        |table: Value| serde_json::from_value(table.clone()).unwrap_or_else(|e| panic!("{table}: {e}"));
+    tables.into_iter().map(|(table, inputs)| (layer(table), inputs)).collect()
+}
+
+/// The trained tensors that the layer reads: its own, and the one it is tied to.
+fn trained(layer: &LayerSpec, inputs: &[Shape]) -> Vec<ParameterSpec> {
+    let mut tensors = layer.describe().parameters(inputs).unwrap();
+    tensors.extend(layer.describe().tied(inputs).unwrap().map(|tied| tied.spec));
+    tensors
+}
+
+fn units_of_output(layer: &LayerSpec, inputs: &[Shape]) -> usize {
+    layer.describe().output(inputs).unwrap().units()
+}
+
+#[test]
+fn every_type_has_a_sample() {
+    let sampled: BTreeSet<_> = samples().iter().map(|(layer, _)| layer.kind()).collect();
+    assert_eq!(sampled, LayerSpec::KINDS.iter().copied().collect());
+}
+
+/// The name in the list of types is the one that files have.
+#[test]
+fn kinds_are_the_words_of_files() {
+    for (layer, _) in samples() {
+        assert_eq!(serde_json::to_value(&layer).unwrap()["type"], layer.kind());
+    }
+}
+
+#[test]
+fn axes_count_what_they_say() {
+    for (layer, inputs) in samples() {
+        let (made, read) = (units_of_output(&layer, &inputs), inputs[0].units());
+        let describe = layer.describe();
+        let tensors = trained(&layer, &inputs).into_iter().chain(describe.statistics(&inputs).unwrap());
+        for ParameterSpec { name, shape, axes, .. } in tensors {
+            assert_eq!(shape.len(), axes.len(), "{layer:?}: {name}");
+            for (&size, axis) in shape.iter().zip(&axes) {
+                let counted = match axis {
+                    Axis::Free => size,
+                    Axis::Makes(times) => times * made,
+                    Axis::ReadsOwn => made,
+                    Axis::Reads => read,
+                    Axis::ReadsAt(places) => {
+                        assert!(places.iter().all(|&unit| unit < read), "{layer:?}: {name}");
+                        places.len()
+                    }
+                };
+                assert_eq!(size, counted, "{layer:?}: {name}, {axis:?}");
+            }
+            assert!(axes.iter().any(|axis| *axis != Axis::Free), "{layer:?}: no unit has a part of {name}");
+        }
+    }
+}
+
+/// Each tensor has one role, and each role that penalties and surgery look for is part of what the layer declares: a layer
+/// with weights cannot be invisible to them.
+#[test]
+fn every_tensor_is_part_of_a_declaration() {
+    for (layer, inputs) in samples() {
+        let (parts, tensors) = (layer.parts(), trained(&layer, &inputs));
+        let names: BTreeSet<_> = tensors.iter().map(|tensor| tensor.name).collect();
+        assert_eq!(names.len(), tensors.len(), "{layer:?}: two tensors of one name");
+        let of = |role: TensorRole| -> Vec<&str> {
+            tensors.iter().filter(|tensor| tensor.role == role).map(|tensor| tensor.name).collect()
+        };
+        let declared: Vec<&str> = parts.matrix.iter().map(|matrix| matrix.tensor).collect();
+        assert_eq!(of(TensorRole::Matrix), declared, "{layer:?}");
+        assert_eq!(of(TensorRole::Recurrent).len(), usize::from(parts.state.is_some()), "{layer:?}");
+        let rank = parts.state.and_then(|state| state.rank);
+        assert_eq!(of(TensorRole::RecurrentBasis).len(), usize::from(rank.is_some()), "{layer:?}");
+        assert_eq!(parts.structures.is_empty(), parts.matrix.is_none(), "{layer:?}");
+        assert_eq!(parts.has(StructureKind::HiddenUnits), parts.state.is_some(), "{layer:?}");
+        assert_eq!(of(TensorRole::Statistic), [""; 0], "{layer:?}");
+        let statistics = layer.describe().statistics(&inputs).unwrap();
+        assert!(statistics.iter().all(|tensor| tensor.role == TensorRole::Statistic), "{layer:?}");
+        // What makes units of its own has a tensor with an axis for them.
+        let makes = |tensor: &ParameterSpec| tensor.axes.iter().any(|axis| matches!(axis, Axis::Makes(_)));
+        if layer.describe().coupling(&inputs).unwrap().units == Units::Own {
+            assert!(tensors.iter().any(makes), "{layer:?}");
+        }
+    }
+}
+
+/// A declared matrix has the rows and columns that the tensor has.
+#[test]
+fn matrices_have_the_shape_of_their_tensors() {
+    for (layer, inputs) in samples() {
+        let Some(matrix) = layer.parts().matrix else { continue };
+        let tensors = trained(&layer, &inputs);
+        let tensor = tensors.iter().find(|tensor| tensor.name == matrix.tensor).unwrap();
+        let all = inputs[0].units() / matrix.groups * matrix.taps();
+        assert_eq!(tensor.row(), matrix.columns.count(all), "{layer:?}");
+        assert!(tensor.shape[0].is_multiple_of(matrix.groups), "{layer:?}");
+    }
+}
+
+/// Surgery changes the number of units of a layer that makes its own, and of no other.
+#[test]
+fn units_can_be_set_where_a_layer_makes_them() {
+    for (mut layer, inputs) in samples() {
+        let (units, before) = (units_of_output(&layer, &inputs), layer.clone());
+        let own = match layer.describe().coupling(&inputs).unwrap().units {
+            Units::Own | Units::Within(_) => true,
+            Units::Inputs | Units::Sum | Units::SideBySide | Units::Spread(_) => false,
+        };
+        layer.set_units(units - 2, 0);
+        assert_eq!(units_of_output(&layer, &inputs), if own { units - 2 } else { units }, "{layer:?}");
+        assert_eq!(layer == before, !own, "{layer:?}");
+    }
+}
+
+/// Surgery that takes columns out of a matrix makes the tensor so much narrower.
+#[test]
+fn columns_can_be_left_out_where_a_layer_declares_them() {
+    for (mut layer, inputs) in samples() {
+        let parts = layer.parts();
+        let expected = parts.has(StructureKind::Shapes) || parts.has(StructureKind::Inputs);
+        let is_tied = layer.describe().tied(&inputs).unwrap().is_some();
+        let width = |layer: &LayerSpec| {
+            let name = layer.parts().matrix.unwrap().tensor;
+            trained(layer, &inputs).iter().find(|tensor| tensor.name == name).unwrap().row()
+        };
+        let Some((columns, _)) = layer.columns_mut() else {
+            assert!(!expected, "{layer:?}");
+            continue;
+        };
+        assert!(expected);
+        if !is_tied {
+            *columns = columns.at(&[0, 2], usize::MAX);
+            assert_eq!(width(&layer), 2, "{layer:?}");
+            layer.describe().output(&inputs).unwrap();
+        }
+    }
+}
+
+/// The two layers in place of one make the same output, the first through as many units as the rank is.
+#[test]
+fn pairs_fit_where_the_layer_stood() {
+    const RANK: usize = 3;
+    for (layer, inputs) in samples() {
+        let Some(matrix) = layer.parts().matrix else { continue };
+        // Surgery leaves these alone.
+        if matrix.groups > 1 || layer.describe().tied(&inputs).unwrap().is_some() {
+            continue;
+        }
+        let mut pairs = vec![matrix.factors.pair(RANK)];
+        if let (Product::Windows(windows), true) = (matrix.product, matrix.columns.is_all()) {
+            pairs.push(windows.separable(RANK));
+        }
+        let output = layer.describe().output(&inputs).unwrap();
+        for [first, second] in pairs {
+            let between = first.describe().output(&inputs).unwrap();
+            assert_eq!(between.units(), RANK, "{layer:?}");
+            assert_eq!(second.describe().output(&[between]).unwrap(), output, "{layer:?}");
+            let [basis] = &first.describe().parameters(&inputs).unwrap()[..] else {
+                panic!("{layer:?}: the first of the two has more than a weight");
+            };
+            assert_eq!((basis.name, basis.shape[0]), ("weight", RANK));
+            assert_eq!(second.parts().matrix.unwrap().tensor, matrix.tensor, "{layer:?}");
+        }
+    }
+}

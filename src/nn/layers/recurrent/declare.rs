@@ -1,0 +1,56 @@
+//! What the recurrent layers declare: the same of each.
+
+use crate::declare::{Factors, Matrix, Parts, Product, State};
+use crate::init::Init;
+use crate::layers::{Columns, Linear};
+use crate::{LayerSpec, StructureKind};
+
+use super::sizes::WEIGHT_IH;
+
+/// The parts of `layer`, whose state is `state`.
+pub(super) fn parts(layer: &dyn Factors, state: State) -> Parts<'_> {
+    let matrix = Matrix {
+        tensor: WEIGHT_IH,
+        groups: 1,
+        kernel: (1, 1),
+        columns: &Columns::ALL,
+        product: Product::Gates,
+        factors: layer,
+    };
+    Parts { structures: &[StructureKind::HiddenUnits], matrix: Some(matrix), state: Some(state) }
+}
+
+/// The layer before `layer` that reduces its input to `rank` features, and `layer`.
+pub(super) fn pair(layer: LayerSpec, rank: usize, init: Init) -> [LayerSpec; 2] {
+    let basis =
+        Linear { units: rank, columns: Columns::ALL, bias: false, init, bias_init: Init::Zero, tied: None };
+    [LayerSpec::Linear(basis), layer]
+}
+
+/// Declares a layer with the options `hidden`, `recurrent_rank` and `init`.
+macro_rules! declare_recurrent {
+    ($layer:ident) => {
+        impl crate::declare::Declare for $layer {
+            fn parts(&self) -> crate::declare::Parts<'_> {
+                let state = crate::declare::State { hidden: self.hidden, rank: self.recurrent_rank };
+                super::declare::parts(self, state)
+            }
+
+            fn adjustable(&mut self) -> crate::declare::Adjustable<'_> {
+                crate::declare::Adjustable {
+                    units: Some(&mut self.hidden),
+                    recurrent_rank: Some(&mut self.recurrent_rank),
+                    ..Default::default()
+                }
+            }
+        }
+
+        impl crate::declare::Factors for $layer {
+            fn pair(&self, rank: usize) -> [crate::LayerSpec; 2] {
+                super::declare::pair(crate::LayerSpec::$layer(self.clone()), rank, self.init)
+            }
+        }
+    };
+}
+
+pub(super) use declare_recurrent;
