@@ -3,6 +3,9 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
+// Links OpenBLAS in; nothing else mentions it.
+use blas_src as _;
+
 mod blas;
 mod blocks;
 mod conv;
