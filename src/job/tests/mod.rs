@@ -4,13 +4,16 @@ mod canonical;
 mod file;
 mod kinds;
 mod names;
+mod overrides;
+mod reference;
 mod stages;
 mod values;
 
 use std::fs;
 use std::path::PathBuf;
 
-use super::*;
+use crate::{Loaded, load};
+use ternflock_base::error::{Error, Result};
 
 /// The lines that follow are numbered from 9.
 pub(super) const MINIMAL: &str = "\
