@@ -1,8 +1,8 @@
 //! Job files: what to train, on what, and how. `docs/job-file.md` describes every key.
 //!
 //! `syntax` reads TOML key by key, whatever the keys are. `sections` defines them, one file a section: a struct, the
-//! definitions of its keys, and a `read`. Each definition feeds the reader, the error messages and `docs/job-file.md`.
-//! Reading collects every problem of a job before it refuses it; each is placed at the line, or the `--set`,
+//! definitions of its keys, and a `read`. Each definition feeds the reader, the error messages, `docs/job-file.md` and
+//! [`schema`]. Reading collects every problem of a job before it refuses it; each is placed at the line, or the `--set`,
 //! that said the offending value.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
@@ -11,6 +11,7 @@ mod canonical;
 mod job;
 mod load;
 mod reference;
+mod schema;
 mod sections;
 mod syntax;
 
@@ -20,6 +21,7 @@ mod tests;
 pub use canonical::Difference;
 pub use job::{Check, Job, keys};
 pub use load::{Loaded, MOST_BYTES, load, load_after, load_checked, name_in, parse, parse_table};
+pub use schema::schema;
 pub use sections::{
     Adapt, Algorithm, Augment, Checkpoint, DATASETS, Data, Distribution, Exchange, Force, ForceKind,
     Gradients, Idx, Level, LowRank, LowRankMethod, Model, Noise, NoiseSchedule, Optimizer, OptimizerKind,

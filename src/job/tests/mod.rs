@@ -6,7 +6,9 @@ mod kinds;
 mod names;
 mod overrides;
 mod reference;
+mod schema;
 mod stages;
+mod validator;
 mod values;
 
 use std::fs;
