@@ -8,8 +8,8 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::problems::Problems;
-use super::{Job, read, source};
+use crate::job::{Job, read};
+use crate::syntax::{Problems, parse};
 use ternflock_base::error::{Error, Result};
 
 impl Job {
@@ -27,7 +27,7 @@ impl Job {
     /// # Errors
     /// [`Error::Job`], placed at `job:line`.
     pub fn from_toml(text: &str) -> Result<Job> {
-        let (table, source) = source::parse("job".to_owned(), text)?;
+        let (table, source) = parse("job".to_owned(), text)?;
         read(&table, &source, Problems::default(), None, |_| Vec::new())
     }
 

@@ -6,7 +6,11 @@ use proptest::prelude::*;
 
 use super::{MINIMAL, accepted, load_text};
 use crate::canonical::values;
+use crate::sections::INHERITED;
+use crate::syntax::path;
 use crate::*;
+use ternflock_base::error::Error;
+use toml::Table;
 
 /// A job that holds every key there is, but those of other schedules and optimizers and the other of two that exclude each other.
 fn everything() -> Job {
@@ -307,7 +311,7 @@ fn the_reference_is_complete() {
             && let Some(key) = key.strip_prefix('`').and_then(|key| key.strip_suffix('`'))
             && !key.starts_with('"')
         {
-            documented.insert(names::path(section, key), default);
+            documented.insert(path(section, key), default);
         }
     }
 
@@ -344,7 +348,7 @@ fn the_reference_is_complete() {
     // What a stage may say of the job's own sections is described with them.
     let own = |path: &String| {
         let rest = path.strip_prefix("stage.").unwrap_or_default();
-        !path.starts_with("stage[1]") && !stage::SECTIONS.iter().any(|section| rest.starts_with(section))
+        !path.starts_with("stage[1]") && !INHERITED.iter().any(|section| rest.starts_with(section))
     };
     let paths = paths.map(in_stage).filter(own);
     let mut keys: BTreeSet<String> = paths.map(|path| path.split('[').next().unwrap().to_owned()).collect();

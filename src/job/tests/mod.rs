@@ -4,13 +4,18 @@ mod canonical;
 mod file;
 mod kinds;
 mod names;
+mod overrides;
+mod reference;
+mod schema;
 mod stages;
+mod validator;
 mod values;
 
 use std::fs;
 use std::path::PathBuf;
 
-use super::*;
+use crate::{Loaded, load};
+use ternflock_base::error::{Error, Result};
 
 /// The lines that follow are numbered from 9.
 pub(super) const MINIMAL: &str = "\

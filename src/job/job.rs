@@ -1,0 +1,117 @@
+//! A job as a whole, and how it is read from the values of its file.
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use crate::sections::{
+    Checkpoint, Data, Exchange, Force, Length, Model, Optimizer, SECTIONS, Schedule, SmoothOut, Sparsity,
+    Stage, Train, read_name, read_stages,
+};
+use crate::syntax::{Problems, Reader, Section, Source, path};
+use ternflock_base::error::Result;
+
+/// A job, complete: every default is filled in, every value is within its bounds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Table")]
+pub struct Job {
+    /// The job's name, fit to name a directory: `name` at the top of the file, by default the file's own name
+    /// without its ending.
+    pub name: String,
+    /// What it trains on.
+    pub data: Data,
+    /// The network.
+    pub model: Model,
+    /// How long and how much at a time.
+    pub train: Train,
+    /// The update rule.
+    pub optimizer: Optimizer,
+    /// The learning rate from step to step.
+    pub schedule: Schedule,
+    /// What pushes structures to zero.
+    pub sparsity: Sparsity,
+    /// What pulls filters together.
+    pub force: Force,
+    /// What moves the weights that gradients are taken at.
+    pub smoothout: SmoothOut,
+    /// How gradients are averaged.
+    pub exchange: Exchange,
+    /// What is written down.
+    pub checkpoint: Checkpoint,
+    /// The stretches of the run, each with settings of its own; none: it is one.
+    #[serde(rename = "stage", skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Stage>,
+}
+
+impl Stage {
+    /// The settings of `job` in this stage.
+    pub fn settings(&self, job: &Job) -> Job {
+        Job {
+            train: self.train.clone(),
+            optimizer: self.optimizer.clone(),
+            schedule: self.schedule.clone(),
+            sparsity: self.sparsity.clone(),
+            force: self.force.clone(),
+            smoothout: self.smoothout.clone(),
+            stages: Vec::new(),
+            ..job.clone()
+        }
+    }
+}
+
+/// Problems that a higher module finds in a job that was read as far as possible: the path of the value, and what is
+/// wrong with it.
+pub type Check = fn(&Job) -> Vec<(String, String)>;
+
+/// Reads a job from its values. One that says no name is called `stem`.
+pub(crate) fn read(
+    table: &Table,
+    source: &Source,
+    problems: Problems,
+    stem: Option<&str>,
+    check: Check,
+) -> Result<Job> {
+    let mut reader = Reader::new(table, source, problems, "at the top of the file");
+    let length = if table.contains_key("stage") { Length::Stages } else { Length::Job };
+    let mut job = read_sections(&mut reader, length, stem);
+    // In a job with stages, these are only defaults, which stages may replace.
+    if matches!(length, Length::Job) {
+        job.sparsity.check_beside(&job.optimizer, &mut reader);
+    }
+    let (stages, mut problems) = read_stages(table, source, &job.train, reader.finish());
+    check(&job).into_iter().for_each(|(path, message)| problems.add(source.place(&path), message));
+    problems.into_result(source)?;
+    job.stages = stages;
+    Ok(job)
+}
+
+/// Everything but the stages.
+fn read_sections(reader: &mut Reader, length: Length, stem: Option<&str>) -> Job {
+    let name = read_name(reader, stem);
+    let [data, model, train, optimizer, schedule, sparsity, force, smoothout, exchange, checkpoint] =
+        SECTIONS;
+    let data = Data::read(&mut reader.section(data));
+    let model = Model::read(&mut reader.section(model));
+    let train = Train::read(&mut reader.section(train), length);
+    Job {
+        name,
+        data,
+        model,
+        optimizer: Optimizer::read(&mut reader.section(optimizer)),
+        schedule: Schedule::read(&mut reader.section(schedule), &train),
+        train,
+        sparsity: Sparsity::read(&mut reader.section(sparsity)),
+        force: Force::read(&mut reader.section(force)),
+        smoothout: SmoothOut::read(&mut reader.section(smoothout)),
+        exchange: Exchange::read(&mut reader.section(exchange)),
+        checkpoint: Checkpoint::read(&mut reader.section(checkpoint)),
+        stages: Vec::new(),
+    }
+}
+
+/// The keys that `--set` accepts, with their sections, as in `train.epochs`, without those of stages.
+pub fn keys() -> Vec<String> {
+    let of = |section: &&Section| {
+        section.names().into_iter().map(|key| path(section.name, key)).collect::<Vec<_>>()
+    };
+    SECTIONS.iter().flat_map(of).collect()
+}

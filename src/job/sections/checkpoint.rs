@@ -1,0 +1,50 @@
+//! `[checkpoint]`: when the run is written down and how much of it is kept.
+
+use serde::Serialize;
+
+use crate::syntax::{Given, Key, Section, SectionReader, at_least, read_empty};
+
+/// The section `[checkpoint]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Checkpoint {
+    /// Steps between checkpoints; 0: only at the end. The end of a run always writes one.
+    pub every: u64,
+    /// The newest checkpoints that are kept, at least 1.
+    pub keep: usize,
+    /// Whether the one of the best evaluation is kept beside them.
+    pub best: bool,
+}
+
+const EVERY: Key<u64> = Key::new(
+    "every",
+    Given(|| 1000),
+    "Steps between checkpoints. 0: only at the end of the run, which is written in any case.",
+);
+
+const KEEP: Key<usize> =
+    Key::new("keep", Given(|| 3), "How many of the newest checkpoints are kept.").within(at_least(1.0));
+
+const BEST: Key<bool> = Key::new(
+    "best",
+    Given(|| true),
+    "Also keeps the checkpoint with the best evaluation (of equal scores, the one with the lower loss) and \
+     evaluates it on the test set at the end. `false`: the last network is evaluated on the test set.",
+);
+
+pub(super) const SECTION: Section = Section::new(
+    "checkpoint",
+    "When the run writes checkpoints, and which are kept.",
+    &[&[&EVERY, &KEEP, &BEST]],
+);
+
+impl Default for Checkpoint {
+    fn default() -> Self {
+        read_empty(&SECTION, Checkpoint::read)
+    }
+}
+
+impl Checkpoint {
+    pub(crate) fn read(section: &mut SectionReader) -> Self {
+        Checkpoint { every: section.read(&EVERY), keep: section.read(&KEEP), best: section.read(&BEST) }
+    }
+}

@@ -1,0 +1,67 @@
+//! The names of the datasets, and the families that share keys.
+
+use crate::syntax::{Definition, Of, SectionReader};
+
+/// The names that `data.dataset` may hold.
+pub const DATASETS: [&str; 11] = [
+    "mnist",
+    "fashion-mnist",
+    "cifar-10",
+    "digits",
+    "synthetic",
+    "idx",
+    "genesis",
+    "kjv",
+    "ptb",
+    "text",
+    "synthetic-text",
+];
+
+/// The dataset of images in the user's own IDX files.
+pub(super) const IDX: &str = "idx";
+
+/// The dataset of random images.
+pub(super) const SYNTHETIC: &str = "synthetic";
+
+/// The dataset of text in the user's own files.
+pub(super) const TEXT: &str = "text";
+
+/// The dataset of random text.
+pub(super) const SYNTHETIC_TEXT: &str = "synthetic-text";
+
+/// The datasets of images.
+pub(super) const IMAGES: Of =
+    Of { kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX], called: "images" };
+
+/// The datasets that are text in files.
+pub(super) const TEXT_FILES: Of = Of { kinds: &["genesis", "kjv", "ptb", TEXT], called: "text in files" };
+
+/// All datasets of text.
+pub(super) const TEXTS: Of = Of { kinds: &["genesis", "kjv", "ptb", TEXT, SYNTHETIC_TEXT], called: "texts" };
+
+/// Whether `dataset` is text in files.
+pub(super) fn is_text(dataset: &str) -> bool {
+    TEXT_FILES.includes(dataset)
+}
+
+/// Refuses those of `keys` that belong to other datasets than `dataset`.
+pub(super) fn refuse_of_others(section: &mut SectionReader, keys: &[&'static dyn Definition], dataset: &str) {
+    section.refuse_foreign(keys, dataset, |path, owners| {
+        let owners: Vec<String> = owners.iter().map(|owner| format!("\"{owner}\"")).collect();
+        format!("{path} belongs to dataset = {}; this one is \"{dataset}\"", owners.join(" or "))
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dataset_is_either_images_or_a_text() {
+        for dataset in DATASETS {
+            assert_ne!(IMAGES.includes(dataset), TEXTS.includes(dataset), "{dataset}");
+            assert_eq!(is_text(dataset), TEXTS.includes(dataset) && dataset != SYNTHETIC_TEXT, "{dataset}");
+        }
+        assert_eq!(IMAGES.kinds.len() + TEXTS.kinds.len(), DATASETS.len());
+    }
+}

@@ -1,0 +1,84 @@
+//! The keys of `[data]` that every dataset has, and the section as a whole.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::datasets::{DATASETS, IDX, IMAGES, TEXT};
+use super::{augment, idx, split, synthetic, synthetic_text, text};
+use crate::syntax::{Absent, Definition, Key, Of, Reported, Required, Rule, Section, Selector};
+
+pub(super) const DATASET: Key<String, Required> = Key::new(
+    "dataset",
+    Required,
+    "`\"mnist\"`, `\"fashion-mnist\"`, `\"cifar-10\"`, `\"digits\"` (8x8, in the repository), `\"synthetic\"` (random \
+     images for benchmarks; no files) or `\"idx\"` (any images and labels in IDX files; needs `dir`; see \
+     [below](#idx-files)). Texts: `\"kjv\"` (the King James Bible), `\"ptb\"` (Penn Treebank), `\"genesis\"` (in the \
+     repository), `\"text\"` (your own files; needs `train`) or `\"synthetic-text\"` (random text for benchmarks; no \
+     files).",
+)
+.such(Rule::Such {
+    must_be: "the name of a dataset",
+    holds: |name| !name.is_empty(),
+    schema: || json!({ "enum": DATASETS }),
+});
+
+pub(super) const DIR: Key<PathBuf, Absent> =
+    Key::new("dir", Absent("where the dataset is usually found"), "the directory of its files.").of(Of {
+        kinds: &["mnist", "fashion-mnist", "cifar-10", "kjv", "ptb", TEXT],
+        called: IN_A_DIRECTORY,
+    });
+
+pub(super) const IDX_DIR: Key<PathBuf, Reported> =
+    Key::new(DIR.name, Reported, DIR.meaning).of(Of { kinds: &[IDX], called: IN_A_DIRECTORY });
+
+const IN_A_DIRECTORY: &str = "datasets in a directory";
+
+pub(super) const MEAN: Key<Vec<f32>, Absent> = Key::new(
+    "mean",
+    Absent("nothing is subtracted"),
+    "one number a channel, subtracted from the pixels, which lie in 0..1. Needs `std`.",
+)
+.of(IMAGES)
+.such(Rule::Such {
+    must_be: "one or more numbers",
+    holds: |mean| !mean.is_empty(),
+    schema: || json!({ "minItems": 1 }),
+});
+
+pub(super) const STD: Key<Vec<f32>, Absent> = Key::new(
+    "std",
+    Absent("nothing is divided"),
+    "one number a channel; the pixels less `mean` are divided by it. Needs `mean`.",
+)
+.of(IMAGES)
+.such(Rule::Such {
+    must_be: "one or more numbers above 0",
+    holds: |std| !std.is_empty() && std.iter().all(|&deviation| deviation > 0.0),
+    schema: || json!({ "minItems": 1, "items": { "exclusiveMinimum": 0 } }),
+});
+
+/// The keys for images that are neither augmentation nor about one dataset.
+pub(super) const NORMALISATION: &[&dyn Definition] = &[&MEAN, &STD];
+
+/// The section `[data]`.
+pub(crate) const SECTION: Section = Section {
+    selector: Some(Selector { key: &DATASET, kinds: || DATASETS.to_vec(), resets: false }),
+    ..Section::new(
+        "data",
+        "What the job trains and evaluates on.",
+        &[
+            &[&DATASET],
+            synthetic_text::KEYS,
+            split::KEYS,
+            text::KEYS,
+            synthetic_text::SHARED_KEYS,
+            idx::KEYS,
+            synthetic::KEYS,
+            idx::SHARED_KEYS,
+            &[&DIR, &IDX_DIR],
+            NORMALISATION,
+            augment::KEYS,
+        ],
+    )
+};

@@ -1,0 +1,135 @@
+//! `[data]`: what the job trains and evaluates on.
+
+mod augment;
+mod datasets;
+mod idx;
+mod keys;
+mod sequences;
+mod split;
+mod synthetic;
+mod synthetic_text;
+mod text;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+pub use augment::Augment;
+pub use datasets::DATASETS;
+pub use idx::Idx;
+pub use split::{Split, Validation};
+pub use synthetic::Synthetic;
+pub use synthetic_text::SyntheticText;
+pub use text::{Level, Punctuation, Text};
+
+use crate::syntax::{SectionReader, one_of};
+use datasets::IDX;
+use keys::{DATASET, DIR, MEAN, NORMALISATION, STD};
+
+pub(super) use keys::SECTION;
+
+/// The section `[data]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Data {
+    /// One of [`DATASETS`].
+    pub dataset: String,
+    /// The directory of the files; `None`: where this dataset is usually found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// The validation split of images; `None` for a text, which has a validation text.
+    #[serde(flatten)]
+    pub split: Option<Split>,
+    /// The mean to subtract from each channel of the pixels, which lie in 0..1. There exactly where `std` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<f32>>,
+    /// The standard deviation to divide each channel by, as many as there are means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub std: Option<Vec<f32>>,
+    /// What is said of a dataset that is text in files; none for others.
+    #[serde(flatten)]
+    pub text: Option<Text>,
+    /// How images vary; `None`: not at all.
+    #[serde(flatten)]
+    pub augment: Option<Augment>,
+    /// The settings for images in the user's own IDX files; `None` for others.
+    #[serde(flatten)]
+    pub idx: Option<Idx>,
+    /// What images are made up; `None`: those of a file.
+    #[serde(flatten)]
+    pub synthetic: Option<Synthetic>,
+    /// What text is made up; `None`: that of a file, or images.
+    #[serde(flatten)]
+    pub synthetic_text: Option<SyntheticText>,
+}
+
+impl Data {
+    pub(crate) fn read(section: &mut SectionReader) -> Self {
+        let dataset = section.read(&DATASET);
+        let synthetic_text = SyntheticText::read(section, &dataset);
+        let data = Data {
+            split: Split::read(section, &dataset),
+            text: text::read(section, &dataset),
+            idx: Idx::read(section, &dataset),
+            synthetic: Synthetic::read(section, &dataset),
+            synthetic_text,
+            dataset,
+            dir: section.read(&DIR),
+            mean: section.read(&MEAN),
+            std: section.read(&STD),
+            augment: Augment::read(section),
+        };
+        data.check(section);
+        data
+    }
+
+    /// Whether samples are sequences of tokens.
+    pub fn is_text(&self) -> bool {
+        self.text.is_some() || self.synthetic_text.is_some()
+    }
+
+    fn check(&self, section: &mut SectionReader) {
+        let dataset = self.dataset.as_str();
+        // One that is missing or no name was reported already and reads as "".
+        if !dataset.is_empty() && !DATASETS.contains(&dataset) {
+            let names = one_of(&DATASETS, Some(dataset));
+            section.refuse(DATASET.name, format!("data.dataset must be {names}, found \"{dataset}\""));
+        }
+        if self.is_text() {
+            for keys in [NORMALISATION, augment::KEYS] {
+                section.refuse_foreign(keys, dataset, |path, _| {
+                    format!("{path} is for images; \"{dataset}\" is a text")
+                });
+            }
+        }
+        let what = match dataset {
+            "digits" | "genesis" => "part of the program",
+            "synthetic" | "synthetic-text" => "made up",
+            _ => "",
+        };
+        if !what.is_empty() {
+            section.refuse_foreign(&[&DIR], dataset, |path, _| {
+                format!("{path}: `{dataset}` is {what} and is read from no directory: leave it out")
+            });
+        }
+        if dataset == IDX && !section.has(DIR.name) {
+            let message = "data.dataset = \"idx\" needs `dir`, the directory of the IDX files";
+            section.refuse(DATASET.name, message);
+        }
+        self.check_normalisation(section);
+    }
+
+    fn check_normalisation(&self, section: &mut SectionReader) {
+        for (key, other) in [("mean", "std"), ("std", "mean")] {
+            if section.has(key) && !section.has(other) {
+                section.refuse(key, format!("data.{key} needs data.{other} beside it"));
+            }
+        }
+        if let (Some(mean), Some(std)) = (&self.mean, &self.std)
+            && mean.len() != std.len()
+        {
+            let counts = format!("found {} and {}", mean.len(), std.len());
+            let message = format!("data.mean and data.std must hold one number a channel, both; {counts}");
+            section.refuse(STD.name, message);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `[exchange]`: how the ranks average their gradients.
+
+mod choices;
+mod keys;
+
+pub use choices::{Algorithm, Gradients, Overlap};
+
+use serde::Serialize;
+
+use crate::syntax::{SectionReader, read_empty};
+use keys::{
+    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, ERROR_FEEDBACK, GRADIENTS, KEEP_FLOAT, MIN_ELEMENTS, OVERLAP,
+    TIMEOUT, VERIFY_EVERY, WARN_AFTER,
+};
+
+pub(super) use keys::SECTION;
+
+/// The section `[exchange]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Exchange {
+    /// What travels.
+    pub gradients: Gradients,
+    /// How ternary gradients are summed.
+    pub algorithm: Algorithm,
+    /// Gradients are clipped at this many standard deviations of their tensor; 0: not at all.
+    pub clip_sigma: f64,
+    /// Tensors of fewer elements travel as float32.
+    pub min_elements: usize,
+    /// Layers whose tensors travel as float32: names of layers, or "logits" for the network's output layer.
+    pub keep_float: Vec<String>,
+    /// Whether gradients are averaged while the step still computes others.
+    pub overlap: Overlap,
+    /// Gradients travel together until they are so many elements.
+    pub bucket_elements: usize,
+    /// Whether what rounding leaves of a gradient is added to the next step's.
+    pub error_feedback: bool,
+    /// Steps between comparisons of all ranks' parameters; 0: never.
+    pub verify_every: u64,
+    /// Seconds to wait for another rank before the one that is late is named, above 0.
+    pub warn_after: f64,
+    /// Seconds to wait for another rank before the job is ended, above 0.
+    pub timeout: f64,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        read_empty(&SECTION, Exchange::read)
+    }
+}
+
+impl Exchange {
+    pub(crate) fn read(section: &mut SectionReader) -> Self {
+        Exchange {
+            gradients: section.read(&GRADIENTS),
+            algorithm: section.read(&ALGORITHM),
+            clip_sigma: section.read(&CLIP_SIGMA),
+            min_elements: section.read(&MIN_ELEMENTS),
+            keep_float: section.read(&KEEP_FLOAT),
+            overlap: section.read(&OVERLAP),
+            bucket_elements: section.read(&BUCKET_ELEMENTS),
+            error_feedback: section.read(&ERROR_FEEDBACK),
+            verify_every: section.read(&VERIFY_EVERY),
+            warn_after: section.read(&WARN_AFTER),
+            timeout: section.read(&TIMEOUT),
+        }
+    }
+}

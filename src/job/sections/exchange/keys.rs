@@ -1,0 +1,101 @@
+//! The keys of `[exchange]`.
+
+use serde_json::json;
+
+use super::choices::{Algorithm, Gradients, Overlap};
+use crate::syntax::{Given, Key, Rule, Section, above, at_least};
+
+pub(super) const GRADIENTS: Key<Gradients> = Key::new(
+    "gradients",
+    Given(|| Gradients::Ternary),
+    "`\"ternary\"`: TernGrad, 2 bits an element on the way out. `\"float32\"`: as they are.",
+);
+
+pub(super) const ALGORITHM: Key<Algorithm> = Key::new(
+    "algorithm",
+    Given(|| Algorithm::RingTernary),
+    "How ternary gradients are summed ([algorithms.md](algorithms.md)). `\"auto\"` measures the machine and takes the \
+     fastest. All give the same bits. Of no effect where `gradients` is `\"float32\"` or there is one rank.",
+);
+
+pub(super) const CLIP_SIGMA: Key<f64> = Key::new(
+    "clip_sigma",
+    Given(|| 2.5),
+    "Clips each ternary tensor's gradient at so many of its standard deviations. 0: no clipping; the largest magnitude is \
+     the scale.",
+)
+.such(Rule::Such {
+    must_be: "0 or at least 0.001",
+    holds: |&clip| clip == 0.0 || clip >= 0.001,
+    schema: || json!({ "anyOf": [{ "const": 0 }, { "minimum": 0.001 }] }),
+})
+.origin("TernGrad (c = 2.5)");
+
+pub(super) const MIN_ELEMENTS: Key<usize> = Key::new(
+    "min_elements",
+    Given(|| 512),
+    "Tensors of fewer elements travel as float32. 0 or 1: none is too small.",
+)
+.origin("see below");
+
+pub(super) const KEEP_FLOAT: Key<Vec<String>> = Key::new(
+    "keep_float",
+    Given(|| vec!["logits".to_owned()]),
+    "Layers that travel as float32, weights and bias, also a weight they share. `\"logits\"` always means the network's \
+     output layer; any other entry is a layer's name.",
+)
+.origin("TernGrad's code leaves its logits layer out unless told otherwise");
+
+pub(super) const OVERLAP: Key<Overlap> = Key::new(
+    "overlap",
+    Given(|| Overlap::Auto),
+    "Whether gradients are averaged while the backward pass still computes those of earlier layers. `\"auto\"`: where \
+     ranks are on several nodes. The result is the same, bit for bit.",
+);
+
+pub(super) const BUCKET_ELEMENTS: Key<usize> = Key::new(
+    "bucket_elements",
+    Given(|| 1 << 18),
+    "Layers' gradients, from the last layer on, travel together until they are so many. Decides how float32 sums are \
+     rounded.",
+)
+.within(at_least(1.0));
+
+pub(super) const ERROR_FEEDBACK: Key<bool> = Key::new(
+    "error_feedback",
+    Given(|| false),
+    "What rounding leaves of a ternary gradient is kept and added to the next step's. Ternaries are then rounded to \
+     nearest, not at random.",
+);
+
+pub(super) const VERIFY_EVERY: Key<u64> = Key::new(
+    "verify_every",
+    Given(|| 100),
+    "Steps between checks that all ranks hold the same parameters, bit for bit. 0: never.",
+);
+
+pub(super) const WARN_AFTER: Key<f64> = Key::new(
+    "warn_after",
+    Given(|| 30.0),
+    "Seconds a rank waits for another before a warning names the rank that is late; the next come when the wait has lasted \
+     twice as long. More than `timeout`: no warning.",
+)
+.within(above(0.0).and_at_most(1e6));
+
+pub(super) const TIMEOUT: Key<f64> = Key::new(
+    "timeout",
+    Given(|| 300.0),
+    "Seconds a rank waits for another before the job ends with exit code 7. The message names the late rank. This also \
+     applies while another rank reads data or writes a checkpoint, and while MPI starts and ends (`docs/failures.md`).",
+)
+.within(above(0.0).and_at_most(1e6));
+
+/// The section `[exchange]`.
+pub(crate) const SECTION: Section = Section::new(
+    "exchange",
+    "How the ranks average their gradients.",
+    &[
+        &[&GRADIENTS, &ALGORITHM, &CLIP_SIGMA, &MIN_ELEMENTS, &KEEP_FLOAT, &OVERLAP, &BUCKET_ELEMENTS],
+        &[&ERROR_FEEDBACK, &VERIFY_EVERY, &WARN_AFTER, &TIMEOUT],
+    ],
+);

@@ -1,0 +1,73 @@
+//! `[force]`: filters that attract each other.
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::syntax::{Absent, Choice, Given, Key, Rule, Section, SectionReader, read_empty};
+
+/// The section `[force]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Force {
+    /// How the force depends on the distance of two directions.
+    pub kind: ForceKind,
+    /// Its factor beside the gradient of the loss (published: 0.001 for LeNet with l1, 5e-5 for AlexNet with l2); negative to
+    /// drive filters apart, 0: none.
+    pub strength: f64,
+    /// The layers whose filters or units feel it; `None`: all convolutions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<String>>,
+}
+
+/// How a force depends on distance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForceKind {
+    /// The same at any distance; the published code's "Constant". O(N² d).
+    L1,
+    /// In proportion to the distance; the published code's "Degradation". O(N d).
+    L2,
+}
+
+const KIND: Key<ForceKind> = Key::new(
+    "kind",
+    Given(|| ForceKind::L2),
+    "`\"l2\"`: in proportion to the distance of two directions, O(*N d*). `\"l1\"`: the same at any distance, \
+     O(*N*² *d*).",
+);
+
+const STRENGTH: Key<f64> = Key::new(
+    "strength",
+    Given(|| 0.0),
+    "Its factor beside the gradient of the loss; below 0 filters drive each other apart. Published for LeNet \
+     with `\"l1\"`: 0.001.",
+)
+.such(Rule::Such {
+    must_be: "a number within single precision",
+    holds: |strength| (*strength as f32).is_finite(),
+    schema: || json!({}),
+});
+
+const LAYERS: Key<Vec<String>, Absent> =
+    Key::new("layers", Absent("all convolutions"), "The convolutions and linear layers that feel it.");
+
+pub(super) const SECTION: Section = Section::new(
+    "force",
+    "Filters that attract each other in direction, so that fewer directions do.",
+    &[&[&KIND, &STRENGTH, &LAYERS]],
+);
+
+impl Choice for ForceKind {
+    const CHOICES: &'static [(&'static str, Self)] = &[("l1", Self::L1), ("l2", Self::L2)];
+}
+
+impl Default for Force {
+    fn default() -> Self {
+        read_empty(&SECTION, Force::read)
+    }
+}
+
+impl Force {
+    pub(crate) fn read(section: &mut SectionReader) -> Self {
+        Force { kind: section.read(&KIND), strength: section.read(&STRENGTH), layers: section.read(&LAYERS) }
+    }
+}

@@ -1,0 +1,54 @@
+//! The sections of a job file, one file each: a struct, the definitions of its keys, and how it is read.
+
+mod checkpoint;
+mod data;
+mod exchange;
+mod force;
+mod low_rank;
+mod model;
+mod optimizer;
+mod presets;
+mod schedule;
+mod shrink;
+mod smoothout;
+mod sparsity;
+mod stage;
+mod top;
+mod train;
+
+pub use checkpoint::Checkpoint;
+pub use data::{
+    Augment, DATASETS, Data, Idx, Level, Punctuation, Split, Synthetic, SyntheticText, Text, Validation,
+};
+pub use exchange::{Algorithm, Exchange, Gradients, Overlap};
+pub use force::{Force, ForceKind};
+pub use low_rank::{LowRank, LowRankMethod};
+pub use model::Model;
+pub use optimizer::{Optimizer, OptimizerKind};
+pub use presets::{find_preset, presets};
+pub use schedule::{Scaling, ScalingKind, Schedule, ScheduleKind};
+pub use shrink::Shrink;
+pub use smoothout::{Adapt, Distribution, Noise, NoiseSchedule, SmoothOut};
+pub use sparsity::{Sparsity, SparsityMethod, Strengths};
+pub use stage::Stage;
+pub use train::Train;
+
+pub(crate) use stage::{IN_STAGE, INHERITED, STAGE, read as read_stages};
+pub(crate) use top::{TOP, read_name};
+pub(crate) use train::Length;
+
+use super::syntax::Section;
+
+/// The sections of a job, without its top and its stages, in the order in which advice lists them.
+pub(crate) const SECTIONS: [&Section; 10] = [
+    &data::SECTION,
+    &model::SECTION,
+    &train::SECTION,
+    &optimizer::SECTION,
+    &schedule::SECTION,
+    &sparsity::SECTION,
+    &force::SECTION,
+    &smoothout::SECTION,
+    &exchange::SECTION,
+    &checkpoint::SECTION,
+];

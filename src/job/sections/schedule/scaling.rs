@@ -1,0 +1,66 @@
+//! How the learning rate follows the batch.
+
+use serde::Serialize;
+
+use crate::syntax::{Absent, Choice, Given, Key, SectionReader, at_least};
+
+/// The batch that a learning rate was found for, and what another one makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Scaling {
+    /// That batch, in samples.
+    pub base_batch: usize,
+    /// What the ratio of the batches does.
+    #[serde(rename = "scaling")]
+    pub kind: ScalingKind,
+}
+
+/// What the ratio r of the global batch to the base batch makes of the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalingKind {
+    /// r times: a step of a large batch goes as far as r steps of the base batch.
+    Linear,
+    /// sqrt(r) times: a step's variance is that of the base batch.
+    Sqrt,
+}
+
+impl Choice for ScalingKind {
+    const CHOICES: &'static [(&'static str, Self)] = &[("linear", Self::Linear), ("sqrt", Self::Sqrt)];
+}
+
+pub(super) const SCALING: Key<ScalingKind> = Key::new(
+    "scaling",
+    Given(|| ScalingKind::Linear),
+    "With `base_batch`: the rate is multiplied by global_batch / base_batch, or, `\"sqrt\"`, by the root of that.",
+)
+.origin("Goyal et al. 2017 (linear); Hoffer et al. 2017 (root)");
+
+pub(super) const BASE_BATCH: Key<usize, Absent> = Key::new(
+    "base_batch",
+    Absent("none"),
+    "The batch that `learning_rate` was found for: another `train.global_batch` then scales it.",
+)
+.within(at_least(1.0));
+
+impl Scaling {
+    /// The factor of the learning rate for batches of `global_batch`.
+    pub fn factor(&self, global_batch: usize) -> f64 {
+        let ratio = global_batch as f64 / self.base_batch as f64;
+        match self.kind {
+            ScalingKind::Linear => ratio,
+            ScalingKind::Sqrt => ratio.sqrt(),
+        }
+    }
+
+    pub(super) fn read(section: &mut SectionReader) -> Option<Self> {
+        let kind = section.read(&SCALING);
+        let base_batch = section.read(&BASE_BATCH);
+        if section.has(SCALING.name) && !section.has(BASE_BATCH.name) {
+            section.refuse(
+                SCALING.name,
+                "schedule.scaling needs `base_batch`, the batch that learning_rate was found for",
+            );
+        }
+        base_batch.map(|base_batch| Scaling { base_batch, kind })
+    }
+}

@@ -1,0 +1,20 @@
+//! How a strength acts.
+
+use serde::Serialize;
+
+use crate::syntax::Choice;
+
+/// The methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SparsityMethod {
+    /// The gradient of the groups' norms, and a threshold after the step.
+    GroupLasso,
+    /// The proximal step of the groups' norms: exact zeros.
+    Proximal,
+}
+
+impl Choice for SparsityMethod {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("group_lasso", Self::GroupLasso), ("proximal", Self::Proximal)];
+}

@@ -1,0 +1,127 @@
+//! `[train]`: how long, how many samples a step, and how often to look.
+
+use serde::Serialize;
+
+use crate::syntax::{Absent, Given, Key, Rule, Section, SectionReader, at_least};
+
+/// The section `[train]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Train {
+    /// The length in passes over the training samples. One of `epochs` and `steps` is there, but in a job
+    /// that has stages, whose lengths they are, and in a stage of no steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
+    /// The length in steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Samples a step, over all ranks together.
+    pub global_batch: usize,
+    /// Samples that a rank computes at a time, if its part of the batch is larger: the gradients of all of them are added up.
+    /// `None`: all of its part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
+    /// The seed of every random number of the run, at most `i64::MAX` (TOML's largest integer).
+    pub seed: u64,
+    /// Steps between evaluations; 0: only at the end of the run, `None`: at the end of each epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eval_every: Option<u64>,
+    /// Steps between lines of the log; 0: only where the run evaluates.
+    pub log_every: u64,
+}
+
+/// Who says how long the training is.
+#[derive(Clone, Copy)]
+pub(crate) enum Length {
+    /// The job.
+    Job,
+    /// The stages of the job.
+    Stages,
+    /// This stage; with surgery it may have no step.
+    Stage { surgery: bool },
+}
+
+const EPOCHS: Key<u64, Absent> =
+    Key::new("epochs", Absent(""), "Passes over the training samples.").within(at_least(1.0));
+
+const STEPS: Key<u64, Absent> = Key::new("steps", Absent(""), "Steps.").within(at_least(1.0));
+
+const GLOBAL_BATCH: Key<usize> = Key::new(
+    "global_batch",
+    Given(|| 64),
+    "Samples a step, over all ranks together; it does not grow with the ranks.",
+)
+.within(at_least(1.0))
+.origin("TernGrad's LeNet script");
+
+const MICRO_BATCH: Key<usize, Absent> = Key::new(
+    "micro_batch",
+    Absent("a rank's whole part"),
+    "Samples that a rank computes at a time, where its part of the batch is larger: it adds the gradients of its \
+     micro-batches up, and takes one step. It must divide the part of every rank that has a larger one. So a batch \
+     takes the memory of a micro-batch; batch norm sees a micro-batch at a time.",
+)
+.within(at_least(1.0));
+
+const SEED: Key<u64> = Key::new(
+    "seed",
+    Given(|| 1),
+    "The seed of every random number of the run: initial weights, order of samples, how images are cropped and \
+     mirrored, ternary rounding, SmoothOut's noise. Only the validation split has its own, `data.validation_seed`.",
+);
+
+const EVAL_EVERY: Key<u64, Absent> = Key::new(
+    "eval_every",
+    Absent("at the end of each epoch"),
+    "Steps between evaluations. 0: only at the end of the run, which is evaluated in any case.",
+);
+
+const LOG_EVERY: Key<u64> =
+    Key::new("log_every", Given(|| 100), "Steps between lines of the log. 0: only where the run evaluates.")
+        .origin("Caffe's LeNet solver (`display`)");
+
+pub(super) const SECTION: Section = Section {
+    exactly_one: &Train::LENGTH,
+    ..Section::new(
+        "train",
+        "How long the training is, how many samples a step has, and how often the run evaluates.",
+        &[&[&EPOCHS, &STEPS, &GLOBAL_BATCH, &MICRO_BATCH, &SEED, &EVAL_EVERY, &LOG_EVERY]],
+    )
+};
+
+impl Train {
+    /// Whether it has steps; not at the top level of a job with stages, nor in a stage that only performs surgery.
+    pub(super) fn has_length(&self) -> bool {
+        self.epochs.is_some() || self.steps.is_some()
+    }
+
+    /// The two ways to say how long.
+    pub(crate) const LENGTH: [&str; 2] = ["epochs", "steps"];
+
+    pub(crate) fn read(section: &mut SectionReader, length: Length) -> Self {
+        match length {
+            Length::Stages => {
+                for key in Self::LENGTH {
+                    if section.has(key) {
+                        let message = format!("each [[stage]] has its own length: say `train.{key}` there");
+                        section.refuse(key, message);
+                    }
+                }
+            }
+            Length::Stage { surgery: true } if !Self::LENGTH.iter().any(|key| section.has(key)) => {}
+            Length::Job | Length::Stage { .. } => section.exactly_one(),
+        }
+        let fits = match length {
+            Length::Stage { surgery: true } => Rule::Any,
+            Length::Job | Length::Stages | Length::Stage { surgery: false } => EPOCHS.rule,
+        };
+        Train {
+            epochs: section.read_as(&EPOCHS, &fits),
+            steps: section.read_as(&STEPS, &fits),
+            global_batch: section.read(&GLOBAL_BATCH),
+            micro_batch: section.read(&MICRO_BATCH),
+            seed: section.read(&SEED),
+            eval_every: section.read(&EVAL_EVERY),
+            log_every: section.read(&LOG_EVERY),
+        }
+    }
+}

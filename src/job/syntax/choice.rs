@@ -1,0 +1,50 @@
+//! Types whose values are words from a fixed list.
+
+use serde_json::{Value as Json, json};
+use toml::Value;
+
+use super::names::nearest;
+use super::values::FromValue;
+
+/// A type whose values are words in a job file.
+pub(crate) trait Choice: Copy + 'static {
+    /// Each value and its word.
+    const CHOICES: &'static [(&'static str, Self)];
+}
+
+/// The words of `C`.
+pub(crate) fn words<C: Choice>() -> Vec<&'static str> {
+    C::CHOICES.iter().map(|(word, _)| *word).collect()
+}
+
+/// The word of `choice`.
+pub(crate) fn word<C: Choice + PartialEq>(choice: C) -> &'static str {
+    let found = C::CHOICES.iter().find(|(_, other)| *other == choice);
+    found.map_or("", |(word, _)| *word)
+}
+
+impl<C: Choice> FromValue for C {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let chosen = C::CHOICES.iter().find(|(word, _)| value.as_str() == Some(word));
+        chosen.map(|&(_, choice)| choice).ok_or_else(|| one_of(&words::<C>(), value.as_str()))
+    }
+
+    fn type_name() -> String {
+        let quoted: Vec<String> = words::<C>().iter().map(|word| format!("`\"{word}\"`")).collect();
+        format!("one of {}", quoted.join(", "))
+    }
+
+    fn schema() -> Json {
+        json!({ "enum": words::<C>() })
+    }
+}
+
+/// "one of" some names, quoted as in the file, and the name that `found` was probably meant to be.
+pub(crate) fn one_of(names: &[&str], found: Option<&str>) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    let all = if let [only] = &quoted[..] { only.clone() } else { format!("one of {}", quoted.join(", ")) };
+    match found.and_then(|found| nearest(found, names.iter().copied())) {
+        Some(near) => format!("{all} (did you mean \"{near}\"?)"),
+        None => all,
+    }
+}

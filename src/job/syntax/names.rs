@@ -1,0 +1,190 @@
+//! The names of the sections and keys there are, and which of them a mistyped one was meant to be.
+
+use ternflock_base::text::quote;
+
+/// Sections and their keys, in the order in which they were read. The section "" is the top of the file.
+#[derive(Debug)]
+pub(super) struct Names {
+    sections: Vec<(&'static str, Vec<&'static str>)>,
+    /// Where the keys of no section stand, for a sentence.
+    top: &'static str,
+}
+
+/// Advice about an unknown name.
+pub(super) struct Hint {
+    /// What to do instead.
+    pub advice: String,
+    /// The path that was probably meant.
+    pub meant: Option<String>,
+}
+
+impl Names {
+    /// No section but the top, which is said to be `top`, and no keys.
+    pub fn new(top: &'static str) -> Self {
+        Names { sections: vec![("", Vec::new())], top }
+    }
+
+    /// There is a section `[name]`.
+    pub fn add_section(&mut self, name: &'static str) {
+        self.sections.push((name, Vec::new()));
+    }
+
+    /// There is a key `key` in `section`.
+    pub fn add_key(&mut self, section: &str, key: &'static str) {
+        if let Some((_, keys)) = self.sections.iter_mut().find(|(name, _)| *name == section)
+            && !keys.contains(&key)
+        {
+            keys.push(key);
+        }
+    }
+
+    /// Whether `name` is a section.
+    pub fn is_section(&self, name: &str) -> bool {
+        self.sections().any(|section| section == name)
+    }
+
+    /// Whether `section` has a key `key`.
+    pub fn is_key(&self, section: &str, key: &str) -> bool {
+        self.keys(section).any(|known| known == key)
+    }
+
+    /// What to do about the unknown section `[name]`.
+    pub fn section_hint(&self, name: &str) -> Hint {
+        match nearest(name, self.sections()) {
+            Some(near) => Hint { advice: format!("did you mean [{near}]?"), meant: Some(near.to_owned()) },
+            None => {
+                Hint { advice: format!("the sections are {}", list(self.sections(), "[", "]")), meant: None }
+            }
+        }
+    }
+
+    /// What to do about the unknown `key` of `section`: it is mistyped, or belongs elsewhere, or neither.
+    pub fn key_hint(&self, section: &str, key: &str) -> Hint {
+        if let Some(near) = nearest(key, self.keys(section)) {
+            return Hint { advice: format!("did you mean `{near}`?"), meant: Some(path(section, near)) };
+        }
+        match self.sections.iter().find(|(_, keys)| keys.contains(&key)) {
+            Some((owner, _)) => {
+                Hint { advice: format!("it belongs {}", self.place(owner)), meant: Some(path(owner, key)) }
+            }
+            None if section.is_empty() => self.section_hint(""),
+            None => Hint {
+                advice: format!("the keys there are {}", list(self.keys(section), "`", "`")),
+                meant: None,
+            },
+        }
+    }
+
+    /// Where the keys of a section stand, for a sentence.
+    pub fn place(&self, section: &str) -> String {
+        if section.is_empty() { self.top.to_owned() } else { format!("in [{section}]") }
+    }
+
+    fn sections(&self) -> impl Iterator<Item = &'static str> {
+        self.sections.iter().map(|(name, _)| *name).filter(|name| !name.is_empty())
+    }
+
+    fn keys(&self, section: &str) -> impl Iterator<Item = &'static str> {
+        let keys = self.sections.iter().find(|(name, _)| *name == section).map(|(_, keys)| keys);
+        keys.into_iter().flatten().copied()
+    }
+}
+
+/// The path of a key.
+pub(crate) fn path(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+}
+
+/// The longest word that is compared with others, in letters: the distance of long words takes time and memory.
+const LONGEST_COMPARED: usize = 64;
+
+/// The candidate that `word` was probably meant to be: at most a third of its letters differ.
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let letters = word.chars().count();
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&word, candidate);
+    let near = |candidate: &str| {
+        let own = candidate.chars().count();
+        let longer = letters.max(own);
+        // At least this many letters differ. Computing the distance of long words takes time and memory.
+        longer <= LONGEST_COMPARED && 3 * letters.abs_diff(own) <= longer && 3 * distance(candidate) <= longer
+    };
+    candidates.filter(|candidate| near(candidate)).min_by_key(|candidate| distance(candidate))
+}
+
+/// Advice about an unknown `word` where one of `candidates` was meant: the nearest of them, or all.
+pub fn suggest(word: &str, candidates: &[&str]) -> String {
+    match nearest(word, candidates.iter().copied()) {
+        Some(near) => format!("did you mean `{}`?", quote(near)),
+        None => format!("there are {}", list(candidates.iter().copied(), "`", "`")),
+    }
+}
+
+/// The maximum number of names in a message.
+const MOST_NAMES: usize = 50;
+
+fn list<'a>(mut names: impl Iterator<Item = &'a str>, open: &str, close: &str) -> String {
+    let shown = names.by_ref().take(MOST_NAMES).map(|name| format!("{open}{}{close}", quote(name)));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match names.count() {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        let mut names = Names::new("at the top of the file");
+        names.add_key("", "name");
+        for (section, keys) in [
+            ("train", vec!["epochs", "steps", "global_batch", "seed"]),
+            ("optimizer", vec!["learning_rate", "momentum"]),
+            ("exchange", vec!["gradients"]),
+        ] {
+            names.add_section(section);
+            keys.into_iter().for_each(|key| names.add_key(section, key));
+        }
+        names
+    }
+
+    #[test]
+    fn a_mistyped_name_finds_the_nearest() {
+        for (section, typo, meant) in [
+            ("optimizer", "learning-rate", "optimizer.learning_rate"),
+            ("optimizer", "Momentum", "optimizer.momentum"),
+            ("optimizer", "momentun", "optimizer.momentum"),
+            ("train", "step", "train.steps"),
+            ("train", "epoch", "train.epochs"),
+            ("train", "globalbatch", "train.global_batch"),
+            ("", "nmae", "name"),
+        ] {
+            assert_eq!(names().key_hint(section, typo).meant.as_deref(), Some(meant), "{section}.{typo}");
+        }
+        for (typo, meant) in [("optimiser", "optimizer"), ("trian", "train"), ("exchnage", "exchange")] {
+            assert_eq!(names().section_hint(typo).meant.as_deref(), Some(meant));
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_section_is_sent_there() {
+        assert_eq!(names().key_hint("train", "momentum").advice, "it belongs in [optimizer]");
+        assert_eq!(names().key_hint("", "epochs").advice, "it belongs in [train]");
+        assert_eq!(names().key_hint("train", "name").advice, "it belongs at the top of the file");
+    }
+
+    #[test]
+    fn a_name_like_no_other_gets_the_list() {
+        assert_eq!(
+            names().key_hint("optimizer", "beta").advice,
+            "the keys there are `learning_rate`, `momentum`"
+        );
+        assert_eq!(
+            names().section_hint("cluster").advice,
+            "the sections are [train], [optimizer], [exchange]"
+        );
+        assert_eq!(names().key_hint("", "xyz").advice, "the sections are [train], [optimizer], [exchange]");
+    }
+}
