@@ -39,7 +39,7 @@ pub fn main(arguments: &Eval) -> ExitCode {
     let measured = measure(arguments, &mut world).and_then(|measured| {
         let draws = measured.around.as_ref().filter(|_| world.rank() == 0);
         let drawn = draws.map_or(Ok(()), |around| around.draw(arguments));
-        world.together(drawn).map(|()| measured)
+        world.all_or_none(drawn).map(|()| measured)
     });
     match measured {
         Ok(result) if world.rank() == 0 => print(&result.say(arguments)),
@@ -65,9 +65,9 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     let ranks = (world.size(), most_on_a_node(&world.topology()));
     let prepared = prepare(arguments, ranks);
     // Every rank must have read the free memory before any rank allocates.
-    let (snapshot, data, mut evaluator, capacity) = world.together(prepared)?;
+    let (snapshot, data, mut evaluator, capacity) = world.all_or_none(prepared)?;
     let restored = restore_network(&arguments.checkpoint, &snapshot, capacity);
-    let mut network = world.together(restored)?;
+    let mut network = world.all_or_none(restored)?;
     world.agree("the hash of the checkpoint's parameters", hash_values(&network.parameters.values))?;
     world.agree("the hash of its network", xxh3_64(snapshot.network.as_bytes()))?;
     world.agree("the hash of the data", evaluator.feed().hash())?;
@@ -86,7 +86,7 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     let mut around = None;
     if arguments.landscape.sharpness {
         let opened = open_training(arguments, &data, &snapshot);
-        let feed = world.together(opened)?;
+        let feed = world.all_or_none(opened)?;
         world.agree("the hash of the training data", feed.hash())?;
         say_difference("training", &snapshot, feed.as_ref(), world);
         let unit = task.count(0).unit();

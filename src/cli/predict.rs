@@ -29,7 +29,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
         Ok(world) => world,
         Err(code) => return code,
     };
-    let said = world.together(asked).and_then(|(_, plan)| here(arguments, &plan, &mut world));
+    let said = world.all_or_none(asked).and_then(|(_, plan)| here(arguments, &plan, &mut world));
     match said {
         Ok(text) if world.rank() == 0 => print(&text),
         Ok(_) => ExitCode::SUCCESS,
@@ -108,7 +108,7 @@ fn here(arguments: &Arguments, plan: &Plan, world: &mut World) -> Result<String>
     let loaded = load(arguments, world.size())?;
     let prediction = predict(&loaded, plan, world)?;
     let text = if world.rank() == 0 { finish(arguments, &prediction) } else { Ok(String::new()) };
-    world.together(text)
+    world.all_or_none(text)
 }
 
 fn finish(arguments: &Arguments, prediction: &Prediction) -> Result<String> {

@@ -33,7 +33,7 @@ pub fn main(arguments: &Train) -> ExitCode {
         Ok(world) => world,
         Err(code) => return code,
     };
-    let (loaded, options) = match world.together(asked) {
+    let (loaded, options) = match world.all_or_none(asked) {
         Ok(asked) => asked,
         Err(error) => return exit::fail_on(world, &error),
     };

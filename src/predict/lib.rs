@@ -55,7 +55,7 @@ pub fn predict(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Predic
     let topology = world.topology();
     let members = ranks_of_a_node(&topology)
         .and_then(|members| check(loaded, plan, members, &topology).map(|()| members));
-    let members = world.together(members)?;
+    let members = world.all_or_none(members)?;
     let watch = Watch::start();
     let mut costs = faster(world.costs()?, plan.speed);
     let inter_node = wire(&costs.inter_node);

@@ -94,7 +94,7 @@ pub fn gather(carried: Vec<(&str, Carried)>, global_batch: usize, world: &mut Wo
     let share = global_batch.div_ceil(world.size());
     let mut tensors = Vec::new();
     for (layer, state) in carried {
-        let padded = world.collect(&state.values[..share * state.width])?;
+        let padded = world.gather_to_root(&state.values[..share * state.width])?;
         if world.rank() == 0 {
             let rows = |rank| shard(global_batch, rank, world.size()).len() * state.width;
             let of_ranks = padded.chunks(share * state.width).enumerate();

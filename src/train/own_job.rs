@@ -54,7 +54,7 @@ pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> R
     world.set_context(format_args!("start of the run, opening its directory"));
     let (run_dir, picked) = RunDir::take_up(&asked.job.name, options.run_dir.as_deref(), world)?;
     let stored = (world.rank() == 0).then(|| Stored::read(run_dir.path(), asked)).transpose();
-    let stored = world.together(stored)?;
+    let stored = world.all_or_none(stored)?;
     // Only rank 0 has read the directory, so that all ranks have the same data.
     let text = stored.map(|stored| serde_json::to_string(&stored).expect("texts and names are JSON"));
     let text = world.broadcast(&text.unwrap_or_default())?;
@@ -64,7 +64,7 @@ pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> R
     let resolved = stored.and_then(|stored| {
         resolve(asked, run_dir.path(), &stored, options.allow_changes).map(|own| (own, stored))
     });
-    let ((loaded, changes), stored) = world.together(resolved)?;
+    let ((loaded, changes), stored) = world.all_or_none(resolved)?;
     let mut notes = Vec::from_iter(picked);
     if stored.last == Some(Last::CutOff) {
         notes.push("the run was cut off: it did not record how it ended".into());

@@ -53,7 +53,7 @@ pub fn place(world: &mut World) -> Result<Placement> {
     let asked = VARIABLES.into_iter().find(|name| is_number(&std::env::var(name).unwrap_or_default()));
     let (threads, reason) = decide(cores, quota, asked.map(|name| (name, blas_default_threads())));
     let set = set_threads(threads);
-    world.together(set)?;
+    world.all_or_none(set)?;
     let (blas, blas_warnings) = look_at_blas(world)?;
     let blas_reason = reason_of_blas();
     Ok(Placement { hosts: hosts.len(), threads, reason, blas, blas_reason, blas_warnings })
@@ -66,7 +66,7 @@ fn look_at_blas(world: &mut World) -> Result<(String, Vec<String>)> {
         Some(Trouble::Impossible(text)) => Err(Error::Usage(text.clone())),
         _ => Ok(()),
     };
-    world.together(usable)?;
+    world.all_or_none(usable)?;
     let all = world.texts(&blas.to_string())?;
     let trouble = blas.trouble.as_ref().map(Trouble::to_string);
     Ok((all[0].clone(), [trouble, differences(&all)].into_iter().flatten().collect()))

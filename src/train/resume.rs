@@ -38,9 +38,9 @@ impl Run<'_> {
     ) -> Result<Vec<String>> {
         let Resumed { record, changes, mut notes } = resumed;
         let newest = self.store.as_ref().map(|store| self.newest(store)).transpose();
-        let newest = world.together(newest)?.flatten();
+        let newest = world.all_or_none(newest)?.flatten();
         let cleared = self.store.as_ref().map_or(Ok(Vec::new()), Store::clear_the_way);
-        let cleared = world.together(cleared)?;
+        let cleared = world.all_or_none(cleared)?;
         let path = newest.as_ref().map(|newest| newest.path.display().to_string());
         let path: PathBuf = world.broadcast(&path.unwrap_or_default())?.into();
         if path.as_os_str().is_empty() {
@@ -51,13 +51,13 @@ impl Run<'_> {
             let passed_over = newest.as_ref().map_or(Vec::new(), |newest| newest.passed_over.clone());
             let snapshot = newest.map_or_else(|| checkpoint::load(&path), |newest| Ok(newest.snapshot));
             let resumed = snapshot.and_then(|snapshot| self.resume_from(&path, snapshot, same_ranks, world));
-            let resumed = world.together(resumed)?;
+            let resumed = world.all_or_none(resumed)?;
             notes.extend(passed_over);
             notes.extend(resumed);
         }
         notes.extend(cleared);
         let written = if world.rank() == 0 { self.run_dir.keep(self.job, &record) } else { Ok(()) };
-        world.together(written)?;
+        world.all_or_none(written)?;
         Ok(notes)
     }
 
@@ -137,10 +137,10 @@ impl Run<'_> {
                     .map_err(|message| Error::checkpoint(&path, message))
                     .map(|()| learnt_validation(&path, &snapshot, self.job, &self.data))
             });
-            notes.extend(world.together(taken)?);
+            notes.extend(world.all_or_none(taken)?);
             let kept = Store::start_path(self.run_dir.path());
             let store = self.store.as_ref().filter(|_| path != kept);
-            world.together(store.map_or(Ok(()), |store| store.keep_start(&path)))?;
+            world.all_or_none(store.map_or(Ok(()), |store| store.keep_start(&path)))?;
         }
         notes.extend(enter(&self.stages, &mut self.trainer, world)?);
         Ok(notes)

@@ -215,7 +215,7 @@ impl Run<'_> {
         }
         if evaluates || saves {
             let checked = self.trainer.check_parameters(world.rank());
-            world.together(checked)?;
+            world.all_or_none(checked)?;
         }
         let best = evaluates && self.evaluate(world)? && job.checkpoint.best;
         if saves || best {
@@ -280,7 +280,7 @@ impl Run<'_> {
         let gathered = gather(&mut self.trainer, world)?;
         let write = |store| self.write(store, &gathered, world.size(), best);
         let saved = self.store.as_ref().map(write).transpose();
-        let path = world.together(saved)?.unwrap_or_default();
+        let path = world.all_or_none(saved)?.unwrap_or_default();
         self.checkpoint = world.broadcast(&path.display().to_string())?.into();
         self.say(Event::Checkpoint { step: self.trainer.step, path: self.checkpoint.clone() })
     }

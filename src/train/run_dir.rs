@@ -46,7 +46,7 @@ impl RunDir {
             0 => RunRecord::of(loaded, &text).write(&run_dir.path),
             _ => Ok(()),
         };
-        world.together(written)?;
+        world.all_or_none(written)?;
         Ok(run_dir)
     }
 
@@ -72,10 +72,10 @@ impl RunDir {
 
     /// The directory that rank 0 has `chosen`, locked, on all ranks.
     fn open(chosen: Result<String>, world: &mut World) -> Result<RunDir> {
-        let chosen = world.together(chosen)?;
+        let chosen = world.all_or_none(chosen)?;
         let path: PathBuf = world.broadcast(&chosen)?.into();
         let lock = if world.rank() == 0 { claim_alone(&path) } else { Ok(None) };
-        Ok(RunDir { _lock: world.together(lock)?, path })
+        Ok(RunDir { _lock: world.all_or_none(lock)?, path })
     }
 
     /// The directory itself.

@@ -150,7 +150,7 @@ impl<'a> Run<'a> {
         let keep = NonZeroUsize::new(self.job.checkpoint.keep).unwrap_or(NonZeroUsize::MIN);
         // Rank 0 alone opens the store, which cleans up what a killed run has left; the others only read, after it.
         let opened = (world.rank() == 0).then(|| Store::open(self.run_dir.path(), keep)).transpose();
-        let store = world.together(opened)?;
+        let store = world.all_or_none(opened)?;
         self.store = store;
         let notes = match resumed {
             Some(resumed) => self.resume(resumed, options.same_ranks, world)?,
@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
         self.trainer.verify(world)?;
         let metrics =
             (world.rank() == 0).then(|| Metrics::open(self.run_dir.metrics(), self.first_step)).transpose();
-        self.metrics = world.together(metrics)?;
+        self.metrics = world.all_or_none(metrics)?;
         Ok(notes)
     }
 }
@@ -189,7 +189,7 @@ pub(super) fn agree(loaded: &Loaded, world: &mut World) -> Result<()> {
 fn read(loaded: &Loaded, world: &mut World) -> Result<Feeds> {
     world.set_context(format_args!("start of the run, reading data"));
     let opened = check_batch(loaded, world).and_then(|()| open_feeds(loaded));
-    let feeds = world.together(opened)?;
+    let feeds = world.all_or_none(opened)?;
     let test = feeds.test.as_ref().map_or(0, |test| test.hash());
     let hashes = [feeds.train.hash(), feeds.evaluation.hash(), test];
     world.agree("the hash of the data", xxh3_64(bytemuck::cast_slice(&hashes)))?;
@@ -213,15 +213,15 @@ fn build<'a>(
 ) -> Result<(Stages<'a>, Trainer)> {
     let graph = check_network(loaded, model, train.as_ref(), &world.topology(), evaluates);
     // Every rank has seen what memory is free before any of them takes some.
-    let graph = world.together(graph)?;
+    let graph = world.all_or_none(graph)?;
     let stages = stages_of(loaded, train.samples());
-    let stages = world.together(stages)?;
+    let stages = world.all_or_none(stages)?;
     let settings = stages.settings(&graph);
     let built =
         Trainer::new(&settings, graph, train, world.topology(), evaluates).map_err(blame(loaded, "model"));
     // The network has been allocated, and the first product is still to come.
     let built = built.and_then(|trainer| check_blas_room(threads()).map(|()| trainer));
-    let trainer = world.together(built)?;
+    let trainer = world.all_or_none(built)?;
     let parameters = &trainer.network.parameters;
     world.agree("the number of parameters to exchange", parameters.values.len() as u64)?;
     world.agree(

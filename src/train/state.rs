@@ -44,7 +44,7 @@ fn gather_averaging(trainer: &Trainer, world: &mut World) -> Result<Vec<(&'stati
     let mut slots = Vec::<(&str, Vec<Tensor>)>::new();
     for state in states {
         let shape = [&[world.size()], state.shape].concat();
-        let values = world.collect(state.values)?;
+        let values = world.gather_to_root(state.values)?;
         if world.rank() != 0 {
             continue;
         }

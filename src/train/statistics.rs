@@ -37,7 +37,7 @@ pub fn gather(network: &Network, world: &mut World) -> Result<Vec<Tensor>> {
     if world.size() == 1 || statistics.values.is_empty() {
         return Ok(Vec::new());
     }
-    let all = world.collect(&statistics.values)?;
+    let all = world.gather_to_root(&statistics.values)?;
     let (ranks, elements) = (world.size(), statistics.values.len());
     let tensor = |table: &ternflock_nn::Parameter| Tensor {
         name: table.name.clone(),

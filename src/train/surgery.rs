@@ -19,7 +19,7 @@ pub fn enter(stages: &Stages, trainer: &mut Trainer, world: &mut World) -> Resul
     world.set_context(format_args!("step {}, beginning of stage `{}`", trainer.step, stage.name));
     let (mut notes, mut operation) = (Vec::new(), None);
     if stage.shrink.is_some() || stage.low_rank.is_some() {
-        let done = world.together(operate(stage, trainer))?;
+        let done = world.all_or_none(operate(stage, trainer))?;
         world.agree(&format!("stage `{}`: the hash of what its surgery leaves", stage.name), done.plan())?;
         notes = say(stage, trainer, &done);
         operation = Some(done);
@@ -31,10 +31,10 @@ pub fn enter(stages: &Stages, trainer: &mut Trainer, world: &mut World) -> Resul
     if operation.is_some() {
         // Every rank must have read the free memory before any rank allocates.
         let room = check_change(&settings, trainer.network.graph(), &graph, &world.topology());
-        world.together(room)?;
+        world.all_or_none(room)?;
     }
     let built = trainer.set_up(settings, graph, stage.freeze_zeros, world.topology());
-    world.together(built)?;
+    world.all_or_none(built)?;
     notes.extend(before.go_along(trainer, operation.as_ref()));
     if stage.low_rank.is_some() {
         // Processors differ in the last bits of a decomposition.

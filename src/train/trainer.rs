@@ -416,7 +416,7 @@ impl Trainer {
             })
         };
         let found = self.network.first_non_finite().or_else(bad_gradient).unwrap_or_default();
-        let what = world.tell(rank, &format!("the loss is {loss}; {found}"))?;
+        let what = world.broadcast_from(rank, &format!("the loss is {loss}; {found}"))?;
         let rate = self.learning_rate(self.step);
         let noise = self.amplitude().map_or(String::new(), |a| {
             format!("smoothout.a = {} moves the weights by {a} now; ", self.job.smoothout.a)

@@ -15,8 +15,8 @@ impl World {
         Ok(words.as_chunks().0.to_vec())
     }
 
-    /// The values of all ranks, as many on each, one rank after the other, on rank 0; nothing on the others.
-    pub fn collect(&mut self, values: &[f32]) -> Result<Vec<f32>> {
+    /// The values of all ranks on rank 0, in rank order, and nothing on the others. Each rank gives the same number.
+    pub fn gather_to_root(&mut self, values: &[f32]) -> Result<Vec<f32>> {
         let words = values.len().div_ceil(2);
         // A rank sends when rank 0 asks for it, which so holds one message at a time.
         if self.rank() > 0 {
@@ -64,9 +64,10 @@ impl World {
         Ok(())
     }
 
-    /// Goes on only if all ranks were successful: of several failures the lowest rank's is kept, and all other ranks
-    /// return [`Error::Elsewhere`]. So a failure is said once, and nobody waits for a rank that has given up.
-    pub fn together<T>(&mut self, result: Result<T>) -> Result<T> {
+    /// Returns the value of `result` if all ranks were successful. If several ranks failed, the error of the lowest one
+    /// counts, and all other ranks return [`Error::Elsewhere`]. A failure is thus reported once, and no rank waits for one
+    /// that has given up.
+    pub fn all_or_none<T>(&mut self, result: Result<T>) -> Result<T> {
         let mine = result.as_ref().err().map_or(0, |error| u64::from(error.kind() as u8));
         let all = self.gather([mine])?;
         let Some(rank) = all.iter().position(|[number]| *number != 0) else { return result };
@@ -105,8 +106,8 @@ impl World {
         self.gather(to_record(text))?.iter().map(|record| to_text(record)).collect()
     }
 
-    /// The `text` of rank `rank`, on every rank; at most 248 bytes of it.
-    pub fn tell(&mut self, rank: usize, text: &str) -> Result<String> {
+    /// The `text` of rank `rank` on every rank, at most 248 bytes of it.
+    pub fn broadcast_from(&mut self, rank: usize, text: &str) -> Result<String> {
         Ok(self.texts(text)?.swap_remove(rank))
     }
 }

@@ -31,7 +31,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
         Ok(world) => world,
         Err(code) => return code,
     };
-    let measured = world.together(loaded).and_then(|loaded| here(arguments, loaded, &mut world));
+    let measured = world.all_or_none(loaded).and_then(|loaded| here(arguments, loaded, &mut world));
     match measured {
         Ok(text) if world.rank() == 0 => print(&text),
         Ok(_) => ExitCode::SUCCESS,
@@ -64,7 +64,7 @@ fn here(arguments: &Arguments, mut loaded: Loaded, world: &mut World) -> Result<
     point.interference.iter().filter(|_| world.rank() == 0).for_each(warn);
     let scaling = Scaling { job: loaded.job.name.clone(), mode: mode(arguments), points: vec![point] };
     let text = if world.rank() == 0 { finish(arguments, &scaling) } else { Ok(String::new()) };
-    world.together(text)
+    world.all_or_none(text)
 }
 
 /// Each of several numbers of ranks, started one after the other. Where one of them fails, what was measured until then is
