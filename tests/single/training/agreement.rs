@@ -135,7 +135,7 @@ fn exchange(first: &str, last: &str, keep_float: &[&str]) -> ternflock::error::R
 #[test]
 fn logits_always_means_the_output_layer() {
     let (first, last) = (30 * 12, 7 * 31);
-    let ternary = |a, b, keep: &[&str]| exchange(a, b, keep).unwrap().ternary_parameters();
+    let ternary = |a, b, keep: &[&str]| exchange(a, b, keep).unwrap().compressed_parameters();
     assert_eq!(ternary("a", "b", &["logits"]), first);
     assert_eq!(ternary("a", "logits", &["logits"]), first);
     assert_eq!(ternary("logits", "b", &["logits"]), first);

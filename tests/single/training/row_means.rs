@@ -142,16 +142,13 @@ impl Payload for Rows {
     }
 
     fn state(&self) -> Vec<State<'_>> {
-        let state = |tensor| {
-            let Tensor { number, range, shape } = tensor;
-            State {
-                slot: RESIDUAL,
-                tensor: usize::from(*number),
-                shape,
-                values: &self.residual[range.clone()],
-            }
-        };
-        self.tensors.iter().map(state).collect()
+        let states = self.tensors.iter().map(|Tensor { number, range, shape }| State {
+            slot: RESIDUAL,
+            tensor: usize::from(*number),
+            shape,
+            values: &self.residual[range.clone()],
+        });
+        states.collect()
     }
 
     fn state_mut(&mut self, slot: &str, number: usize) -> Option<&mut [f32]> {
