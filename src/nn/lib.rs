@@ -28,6 +28,7 @@ pub mod shape;
 mod size;
 pub mod spec;
 pub mod structure;
+mod tensors;
 
 pub use available::available_bytes;
 pub use clock::Clock;
