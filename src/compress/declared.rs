@@ -41,7 +41,7 @@ fn networks() -> Vec<(Graph, Parameters)> {
         {"name": "conv", "type": "conv2d", "filters": 4, "kernel": 3, "padding": 1},
         {"name": "norm", "type": "batch_norm"},
         {"name": "relu", "type": "relu"},
-        {"name": "response", "type": "local_response_norm"},
+        {"name": "response", "type": "local_response_norm", "size": 3},
         {"name": "branch", "type": "conv2d", "filters": 6, "kernel": 1, "bias": false, "inputs": ["relu"]},
         {"name": "around", "type": "shortcut", "channels": 6, "inputs": ["relu"]},
         {"name": "sum", "type": "add", "inputs": ["branch", "around"]},

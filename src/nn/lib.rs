@@ -27,6 +27,7 @@ pub mod shape;
 mod size;
 pub mod spec;
 pub mod structure;
+mod tensors;
 
 pub use clock::Clock;
 pub use coupling::Coupling;

@@ -32,7 +32,7 @@ fn samples() -> Vec<(LayerSpec, Vec<Shape>)> {
         one(json!({"type": "max_pool2d", "kernel": 2}), IMAGE),
         one(json!({"type": "avg_pool2d", "kernel": 2}), IMAGE),
         one(json!({"type": "global_avg_pool2d"}), IMAGE),
-        one(json!({"type": "local_response_norm"}), IMAGE),
+        one(json!({"type": "local_response_norm", "size": 3}), IMAGE),
         one(json!({"type": "relu"}), VECTOR),
         one(json!({"type": "dropout", "rate": 0.5}), VECTOR),
         one(json!({"type": "flatten"}), IMAGE),
