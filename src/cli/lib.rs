@@ -8,6 +8,7 @@ mod eval;
 mod exit;
 mod help;
 mod inspect;
+mod job;
 mod launch;
 mod launcher;
 mod numbers;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Data(arguments) => data::main(&arguments),
         Command::Bench(arguments) => bench::main(&arguments),
+        Command::Job(arguments) => job::main(&arguments),
         Command::Predict(arguments) => predict::main(&arguments),
     }
 }
@@ -74,7 +76,9 @@ fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
         Command::Eval(_) | Command::Compress(_) | Command::Bench(_) | Command::Predict(_) => true,
         // The ranks of a training run agree on it; the runs of a sweep are separate processes.
-        Command::Train(_) | Command::Sweep(_) | Command::Inspect(_) | Command::Data(_) => false,
+        Command::Train(_) | Command::Sweep(_) | Command::Inspect(_) | Command::Data(_) | Command::Job(_) => {
+            false
+        }
     };
     match &blas().trouble {
         Some(Trouble::Impossible(text)) if computes => Err(exit::fail(&Error::Usage(text.clone()))),
