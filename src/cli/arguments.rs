@@ -68,6 +68,8 @@ pub enum Command {
     Data(Data),
     /// Time training steps, forward passes of checkpoints, the gradient codec, or the all-reduces between ranks.
     Bench(Bench),
+    /// Describe job files to other programs.
+    Job(Job),
     /// Predict how fast a job trains on more nodes and on networks that you need not have.
     Predict(Predict),
 }
@@ -261,6 +263,31 @@ pub enum DataCommand {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+}
+
+/// `ternflock job`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ternflock job schema > job.schema.json
+
+An editor with Taplo (in VS Code, the extension Even Better TOML) then completes the keys of a job file, shows their
+documentation and marks mistakes. Name the schema in the first line of the job file:
+
+  #:schema ./job.schema.json
+
+The path is relative to the job file. docs/job-file.md describes every key.")]
+pub struct Job {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: JobCommand,
+}
+
+/// What `ternflock job` does.
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Print the JSON Schema of job files, which editors read.
+    Schema,
 }
 
 /// `ternflock bench`.

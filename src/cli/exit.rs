@@ -12,9 +12,6 @@ use ternflock_base::error::{Error, Kind};
 use ternflock_bench::Ranks;
 use ternflock_world::World;
 
-/// The exit code of a command that did its work but could not print the result: EX_IOERR of BSD.
-pub const UNPRINTED: u8 = 74;
-
 /// How long rank 0 lets the others end before it says its last words, where the launcher wants that.
 const LINGER: Duration = Duration::from_millis(250);
 

@@ -9,6 +9,7 @@ mod exit;
 mod export;
 mod help;
 mod inspect;
+mod job;
 mod launch;
 mod launcher;
 mod numbers;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Data(arguments) => data::main(&arguments),
         Command::Bench(arguments) => bench::main(&arguments),
+        Command::Job(arguments) => job::main(&arguments),
         Command::Predict(arguments) => predict::main(&arguments),
     }
 }
@@ -80,7 +82,8 @@ fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
         | Command::Sweep(_)
         | Command::Inspect(_)
         | Command::Export(_)
-        | Command::Data(_) => false,
+        | Command::Data(_)
+        | Command::Job(_) => false,
     };
     match &blas().trouble {
         Some(Trouble::Impossible(text)) if computes => Err(exit::fail(&Error::Usage(text.clone()))),

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use libc::{STDERR_FILENO, STDOUT_FILENO, c_int};
 
-use super::exit::UNPRINTED;
 use super::signals;
 use super::visible::visible;
+
+/// The exit code of a command that did its work but could not print the result: EX_IOERR of BSD.
+const UNPRINTED: u8 = 74;
 
 /// How long to wait for a reader that does not read, once a signal has asked for the end.
 const GRACE: Duration = Duration::from_secs(10);

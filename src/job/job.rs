@@ -5,7 +5,8 @@ use toml::Table;
 
 use crate::sections::{
     Checkpoint, Data, Exchange, Force, Length, Model, Optimizer, SECTIONS, Schedule, SmoothOut, Sparsity,
-    Stage, Train, read_name, read_stages,
+    Stage, Train, checkpoint, data, exchange, force, model, optimizer, read_name, read_stages, schedule,
+    smoothout, sparsity, train,
 };
 use crate::syntax::{Problems, Reader, Section, Source, path};
 use ternflock_base::error::Result;
@@ -87,23 +88,21 @@ pub(crate) fn read(
 /// Everything but the stages.
 fn read_sections(reader: &mut Reader, length: Length, stem: Option<&str>) -> Job {
     let name = read_name(reader, stem);
-    let [data, model, train, optimizer, schedule, sparsity, force, smoothout, exchange, checkpoint] =
-        SECTIONS;
-    let data = Data::read(&mut reader.section(data));
-    let model = Model::read(&mut reader.section(model));
-    let train = Train::read(&mut reader.section(train), length);
+    let data = Data::read(&mut reader.section(&data::SECTION));
+    let model = Model::read(&mut reader.section(&model::SECTION));
+    let train = Train::read(&mut reader.section(&train::SECTION), length);
     Job {
         name,
         data,
         model,
-        optimizer: Optimizer::read(&mut reader.section(optimizer)),
-        schedule: Schedule::read(&mut reader.section(schedule), &train),
+        optimizer: Optimizer::read(&mut reader.section(&optimizer::SECTION)),
+        schedule: Schedule::read(&mut reader.section(&schedule::SECTION), &train),
         train,
-        sparsity: Sparsity::read(&mut reader.section(sparsity)),
-        force: Force::read(&mut reader.section(force)),
-        smoothout: SmoothOut::read(&mut reader.section(smoothout)),
-        exchange: Exchange::read(&mut reader.section(exchange)),
-        checkpoint: Checkpoint::read(&mut reader.section(checkpoint)),
+        sparsity: Sparsity::read(&mut reader.section(&sparsity::SECTION)),
+        force: Force::read(&mut reader.section(&force::SECTION)),
+        smoothout: SmoothOut::read(&mut reader.section(&smoothout::SECTION)),
+        exchange: Exchange::read(&mut reader.section(&exchange::SECTION)),
+        checkpoint: Checkpoint::read(&mut reader.section(&checkpoint::SECTION)),
         stages: Vec::new(),
     }
 }

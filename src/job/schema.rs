@@ -1,5 +1,5 @@
 //! The JSON Schema of job files, for editors. It is made of the definitions of the keys and of what sections say of their
-//! kinds. Rules that join several sections are left to the reader of job files.
+//! kinds. Most other rules that join several keys are left to the reader of job files.
 
 mod section;
 

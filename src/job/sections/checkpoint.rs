@@ -31,7 +31,8 @@ const BEST: Key<bool> = Key::new(
      evaluates it on the test set at the end. `false`: the last network is evaluated on the test set.",
 );
 
-pub(super) const SECTION: Section = Section::new(
+/// The section and its keys.
+pub(crate) const SECTION: Section = Section::new(
     "checkpoint",
     "When the run writes checkpoints, and which are kept.",
     &[&[&EVERY, &KEEP, &BEST]],

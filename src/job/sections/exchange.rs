@@ -13,7 +13,7 @@ use keys::{
     TIMEOUT, VERIFY_EVERY, WARN_AFTER,
 };
 
-pub(super) use keys::SECTION;
+pub(crate) use keys::SECTION;
 
 /// The section `[exchange]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]

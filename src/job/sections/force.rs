@@ -50,7 +50,8 @@ const STRENGTH: Key<f64> = Key::new(
 const LAYERS: Key<Vec<String>, Absent> =
     Key::new("layers", Absent("all convolutions"), "The convolutions and linear layers that feel it.");
 
-pub(super) const SECTION: Section = Section::new(
+/// The section and its keys.
+pub(crate) const SECTION: Section = Section::new(
     "force",
     "Filters that attract each other in direction, so that fewer directions do.",
     &[&[&KIND, &STRENGTH, &LAYERS]],

@@ -1,20 +1,20 @@
 //! The sections of a job file, one file each: a struct, the definitions of its keys, and how it is read.
 
-mod checkpoint;
-mod data;
-mod exchange;
-mod force;
+pub(crate) mod checkpoint;
+pub(crate) mod data;
+pub(crate) mod exchange;
+pub(crate) mod force;
 mod low_rank;
-mod model;
-mod optimizer;
+pub(crate) mod model;
+pub(crate) mod optimizer;
 mod presets;
-mod schedule;
+pub(crate) mod schedule;
 mod shrink;
-mod smoothout;
-mod sparsity;
+pub(crate) mod smoothout;
+pub(crate) mod sparsity;
 mod stage;
 mod top;
-mod train;
+pub(crate) mod train;
 
 pub use checkpoint::Checkpoint;
 pub use data::{

@@ -48,7 +48,8 @@ const LAYERS: Key<Vec<Table>, Absent> =
         },
     );
 
-pub(super) const SECTION: Section = Section {
+/// The section and its keys.
+pub(crate) const SECTION: Section = Section {
     exactly_one: &["preset", "checkpoint", "layers"],
     ..Section::new(
         "model",

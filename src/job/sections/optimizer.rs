@@ -10,7 +10,7 @@ use keys::{
     MOMENTUM, NESTEROV_MOMENTUM, Name, TRUST, WEIGHT_DECAY,
 };
 
-pub(super) use keys::SECTION;
+pub(crate) use keys::SECTION;
 
 /// The section `[optimizer]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -14,7 +14,7 @@ use keys::{
     POWER, WARMUP, WARMUP_FROM,
 };
 
-pub(super) use keys::SECTION;
+pub(crate) use keys::SECTION;
 
 /// The section `[schedule]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::syntax::{SectionReader, read_empty};
 use keys::{A, ADAPT, BATCH_NORM, DISTRIBUTION, LAYERS, NOISE, SCHEDULE};
 
-pub(super) use keys::SECTION;
+pub(crate) use keys::SECTION;
 
 /// The section `[smoothout]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]

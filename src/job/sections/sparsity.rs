@@ -16,7 +16,7 @@ use keys::{
     SHAPES, THRESHOLD,
 };
 
-pub(super) use keys::SECTION;
+pub(crate) use keys::SECTION;
 
 /// The section `[sparsity]`. A strength of 0 is none.
 #[derive(Clone, Debug, PartialEq, Serialize)]

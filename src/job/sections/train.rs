@@ -79,7 +79,8 @@ const LOG_EVERY: Key<u64> =
     Key::new("log_every", Given(|| 100), "Steps between lines of the log. 0: only where the run evaluates.")
         .origin("Caffe's LeNet solver (`display`)");
 
-pub(super) const SECTION: Section = Section {
+/// The section and its keys.
+pub(crate) const SECTION: Section = Section {
     exactly_one: &Train::LENGTH,
     ..Section::new(
         "train",

@@ -1,6 +1,7 @@
 //! Job files as a person gets them wrong, and the lines they get back.
 
 mod canonical;
+mod choices;
 mod file;
 mod kinds;
 mod names;

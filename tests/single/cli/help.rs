@@ -34,6 +34,7 @@ fn every_subcommand_shows_a_worked_example() {
         ("export", "ternflock export small.h5 -o small.npz"),
         ("sweep", "ternflock sweep jobs/large-batch-*.toml --seeds 1,2,3"),
         ("data", "ternflock data fetch mnist"),
+        ("job", "ternflock job schema > job.schema.json"),
         ("bench", "mpirun -n 4 ternflock bench allreduce"),
         ("bench infer", "ternflock bench infer masked.h5 small.h5 --verify"),
     ] {
@@ -62,6 +63,8 @@ fn help_is_wrapped_once() {
         "bench scaling",
         "bench codec",
         "bench allreduce",
+        "job",
+        "job schema",
         "predict",
     ] {
         for width in [80, 100] {

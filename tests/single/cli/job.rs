@@ -256,3 +256,13 @@ fn a_network_without_parameters_is_refused() {
                   [[model.layers]]\ntype = \"flatten\"\n[exchange]\nkeep_float = []\n";
     refused(&format!("{}{layers}", &TINY[..model]), &[], &["the network has no parameters"]);
 }
+
+#[test]
+fn the_schema_is_printed_for_editors() {
+    let printed = Place::new().run("job schema").ended(0);
+    assert_eq!(printed.err, "");
+    let schema: serde_json::Value = serde_json::from_str(&printed.out).unwrap();
+    assert_eq!(schema, ternflock::job::schema());
+    assert_eq!(schema["properties"]["train"]["properties"]["epochs"]["minimum"], 1);
+    Place::new().run("job").refused(2, &["Usage: ternflock job", "schema"]);
+}

@@ -26,7 +26,7 @@ use crate::syntax::{SectionReader, one_of};
 use datasets::IDX;
 use keys::{DATASET, DIR, MEAN, NORMALISATION, STD};
 
-pub(super) use keys::SECTION;
+pub(crate) use keys::SECTION;
 
 /// The section `[data]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
