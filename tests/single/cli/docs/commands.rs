@@ -60,6 +60,7 @@ fn the_commands_of_the_tutorial_and_of_guides_run() {
         "tutorial/ranks",
         "tutorial/small-network",
         "how-to/low-rank",
+        "how-to/export",
         "how-to/large-batches",
         "how-to/predict",
     ];
