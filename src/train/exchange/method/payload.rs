@@ -13,7 +13,7 @@ pub const RESIDUAL: &str = "residual";
 /// How payloads are reduced.
 #[derive(Clone, Copy, Debug)]
 pub struct ReductionPath<'a> {
-    /// The all-reduce, for methods that have a [choice](Method::algorithms).
+    /// The all-reduce, for methods that have a [choice](super::Method::algorithms).
     pub algorithm: Algorithm,
     /// The ranks on their nodes.
     pub topology: &'a Topology,
@@ -45,7 +45,7 @@ pub struct State<'a> {
 
 /// The tensors of a bucket that one method averages, with its buffers. Methods that allocate do so when it is made.
 pub trait Payload: Send {
-    /// Writes this rank's `words`, as many as [`Method::words`]; `gradients` are those of the bucket, and become what is to
+    /// Writes this rank's `words`, as many as [`Method::words`](super::Method::words); `gradients` are those of the bucket, and become what is to
     /// be sent where the method adds to them. False if one of its values is NaN or infinite.
     ///
     /// Words are compared as integers: bits of floats are ordered as the floats are unless they are negative.
@@ -72,7 +72,7 @@ pub trait Payload: Send {
     /// Bytes that `rank` sends in [`Payload::reduce`].
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes;
 
-    /// What it keeps from step to step, as many numbers as [`Method::state_elements`] at most.
+    /// What it keeps from step to step, as many numbers as [`Method::state_elements`](super::Method::state_elements) at most.
     fn state(&self) -> Vec<State<'_>> {
         Vec::new()
     }
