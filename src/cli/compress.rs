@@ -20,7 +20,7 @@ use ternflock_job::{LowRank, LowRankMethod, Shrink};
 use ternflock_nn::parameters::of_layer;
 use ternflock_nn::{Graph, Parameters};
 use ternflock_report::json::to_value;
-use ternflock_train::smaller;
+use ternflock_train::compress_snapshot;
 
 /// Does surgery on a checkpoint and writes the smaller one.
 pub fn main(arguments: &Compress) -> ExitCode {
@@ -49,12 +49,14 @@ fn compress(arguments: &Compress) -> Result<String> {
     }
     output::check_new(to, arguments.overwrite)?;
     let snapshot = checkpoint::load(from)?;
-    let (after, parameters, graph, operation) = smaller(from, &snapshot, shrink.as_ref(), low_rank.as_ref())
-        .map_err(|error| match error {
-            Error::Usage(message) if !is_finite(&snapshot) => Error::checkpoint(from, message),
-            Error::Usage(_) => error,
-            other => Error::checkpoint(from, other.to_string()),
-        })?;
+    let (after, parameters, graph, operation) =
+        compress_snapshot(from, &snapshot, shrink.as_ref(), low_rank.as_ref()).map_err(
+            |error| match error {
+                Error::Usage(message) if !is_finite(&snapshot) => Error::checkpoint(from, message),
+                Error::Usage(_) => error,
+                other => Error::checkpoint(from, other.to_string()),
+            },
+        )?;
     // Before it is written: they may be one file.
     let size_before = size(from)?;
     checkpoint::save(to, &after)?;

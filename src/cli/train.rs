@@ -16,7 +16,9 @@ use super::terminal::Terminal;
 use ternflock_base::error::{Error, Result};
 use ternflock_job::{Exchange, Loaded};
 use ternflock_report::{Score, Summary};
-use ternflock_train::{End, Options, RunDir, TEST, load, load_to_resume, patience, run, run_of_job};
+use ternflock_train::{
+    AllocationDeadline, Options, RunDir, TEST, load, load_to_resume, patience, run, run_of_job,
+};
 use ternflock_world::Patience;
 
 /// Runs the job; on rank 0, ends with a table of what came out of it.
@@ -78,7 +80,7 @@ fn asked(arguments: &Train) -> Result<(Loaded, Options)> {
         resume: arguments.resume.is_some(),
         allow_changes: arguments.allow_changes,
         same_ranks: arguments.same_ranks,
-        end: arguments.end_time.map(|time| End {
+        end: arguments.end_time.map(|time| AllocationDeadline {
             at: SystemTime::UNIX_EPOCH + Duration::from_secs(time),
             margin: Duration::from_secs(arguments.end_margin.into()),
         }),

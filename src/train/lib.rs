@@ -11,52 +11,29 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
-mod batch;
-mod carried;
-mod compute;
-mod construct;
-mod data_sizes;
-mod end;
-mod evaluate;
 mod exchange;
-mod find_run;
-mod hash;
-mod objective;
-mod own_job;
-mod placement;
-mod resume;
-mod room;
 mod run;
-mod run_dir;
-mod run_record;
-mod smaller;
-mod stages;
-mod start;
+mod setup;
 mod state;
-mod statistics;
-mod stretch;
-mod surgery;
-mod trained_on;
-mod trainer;
-mod verdict;
+mod step;
 
-pub use construct::{
+pub use exchange::{Agreed, Exchange, GradientSink, agreed_words, method, overlaps};
+pub use run::allocation_deadline::AllocationDeadline;
+pub use run::steps::{Options, run};
+pub use setup::construct::{
     TEST, VALIDATION, build_graph, load, load_again, logits, open_feeds, open_test_set, open_training_set,
     open_validation_set,
 };
-pub use end::End;
-pub use evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
-pub use exchange::{Agreed, Exchange, GradientSink, agreed_words, method, overlaps};
-pub use find_run::run_of_job;
-pub use hash::hash_values;
-pub use objective::Objective;
-pub use own_job::{load_to_resume, patience};
-pub use placement::{Placement, place};
-pub use room::most_on_a_node;
-pub use run::{Options, run};
-pub use run_dir::RunDir;
-pub use smaller::smaller;
-pub use start::prepare;
-pub use state::{restore_network, restore_parameters};
-pub use trained_on::{check_split, difference};
-pub use trainer::Trainer;
+pub use setup::placement::{Placement, place};
+pub use setup::room::most_on_a_node;
+pub use setup::start::prepare;
+pub use state::checkpoint::{restore_network, restore_parameters};
+pub use state::compress_snapshot::compress_snapshot;
+pub use state::find_run::run_of_job;
+pub use state::hash::hash_values;
+pub use state::own_job::{load_to_resume, patience};
+pub use state::run_dir::RunDir;
+pub use state::trained_on::{check_split, difference};
+pub use step::evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
+pub use step::objective::Objective;
+pub use step::trainer::Trainer;

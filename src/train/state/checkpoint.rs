@@ -10,9 +10,9 @@ use ternflock_nn::{Graph, Network, Parameter, Parameters, parameters};
 use ternflock_optim::{Plateau, State};
 use ternflock_tensor as tensor;
 
-use super::exchange::method::RESIDUAL;
-use super::trainer::{LONGEST, Trainer};
-use super::{carried, statistics};
+use crate::exchange::method::RESIDUAL;
+use crate::step::trainer::{LONGEST, Trainer};
+use crate::step::{recurrent_state, statistics};
 use ternflock_base::text::plural;
 use ternflock_world::World;
 
@@ -31,7 +31,7 @@ pub struct Gathered {
 pub fn gather(trainer: &mut Trainer, world: &mut World) -> Result<Gathered> {
     let averaging = gather_averaging(trainer, world)?;
     let global_batch = trainer.global_batch();
-    let carried = carried::gather(trainer.carried(), global_batch, world)?;
+    let carried = recurrent_state::gather(trainer.carried(), global_batch, world)?;
     let own_statistics = statistics::gather(&trainer.network, world)?;
     let statistics = statistics::averaged(&trainer.network, world)?;
     Ok(Gathered { averaging, carried, statistics, own_statistics })
@@ -158,7 +158,12 @@ pub fn restore(
         trainer.plateau = Plateau { cuts, waited, best_loss };
     }
     let global_batch = trainer.global_batch();
-    carried::restore(trainer.carried(), &snapshot.carried, global_batch, shard(global_batch, rank, world))?;
+    recurrent_state::restore(
+        trainer.carried(),
+        &snapshot.carried,
+        global_batch,
+        shard(global_batch, rank, world),
+    )?;
     snapshot.optimizer.iter().try_for_each(|slot| restore_averaging(trainer, slot, rank, world))
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::data_sizes::{resolve, stand_in};
-use super::trained_on::no_split;
+use crate::setup::data_sizes::{resolve, stand_in};
+use crate::state::trained_on::no_split;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 use ternflock_checkpoint as checkpoint;
@@ -33,7 +33,7 @@ pub fn load_again(loaded: &Loaded, sets: Vec<String>) -> Result<Loaded> {
 }
 
 /// The problems of the layers of `job` that do not depend on its data: the path of each layer, and the reason.
-pub(super) fn wrong_layers(job: &Job) -> Vec<(String, String)> {
+pub(crate) fn wrong_layers(job: &Job) -> Vec<(String, String)> {
     let mut tables: Vec<_> = job.model.layers.iter().flatten().map(layer_table).collect();
     let sizes = tables.iter_mut().enumerate().filter_map(|(layer, table)| {
         let error = stand_in(table).err()?;

@@ -6,15 +6,15 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::find_run::{find, is_used};
-use super::run_record::{RECORD, RunRecord};
+use crate::state::find_run::{find, is_used};
+use crate::state::run_record::{RECORD, RunRecord};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::{Lock, create_directories, create_new, lock, read_text, remove_partials, replace};
 use ternflock_job::{Job, Loaded, MOST_BYTES};
 use ternflock_world::World;
 
 /// Where runs go that were not given a directory.
-pub(super) const RUNS: &str = "runs";
+pub(crate) const RUNS: &str = "runs";
 
 const JOB: &str = "job.toml";
 const LOCK: &str = ".lock";
@@ -33,7 +33,7 @@ impl RunDir {
     ///
     /// Without `asked`, that is `runs/NAME`, or `runs/NAME-2` and so on if that is taken. An `asked` directory that
     /// holds another run is refused: nothing is ever overwritten, even by two runs that start at the same time.
-    pub(super) fn create(loaded: &Loaded, asked: Option<&Path>, world: &mut World) -> Result<RunDir> {
+    pub(crate) fn create(loaded: &Loaded, asked: Option<&Path>, world: &mut World) -> Result<RunDir> {
         let chosen = match world.rank() {
             0 => asked
                 .map_or(Ok(String::new()), as_text)
@@ -52,7 +52,7 @@ impl RunDir {
 
     /// Finds, on rank 0 for all ranks, the directory of the run to resume: `asked`, or that of the newest run of the
     /// job called `name`. Also returns notes about the choice.
-    pub(super) fn take_up(
+    pub(crate) fn take_up(
         name: &str,
         asked: Option<&Path>,
         world: &mut World,
@@ -84,7 +84,7 @@ impl RunDir {
     }
 
     /// Writes the effective job of a resumed run and its record, unless both are already there.
-    pub(super) fn keep(&self, job: &Job, record: &RunRecord) -> Result<()> {
+    pub(crate) fn keep(&self, job: &Job, record: &RunRecord) -> Result<()> {
         let (path, text) = (RunDir::job_path(&self.path), job.to_toml());
         let stands = read_text(&path, MOST_BYTES).is_ok_and(|stored| stored == text)
             && RunRecord::read(&self.path).is_ok_and(|stored| stored == *record);
@@ -165,7 +165,7 @@ fn claim_alone(path: &Path) -> Result<Option<File>> {
     Ok(held)
 }
 
-pub(super) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
+pub(crate) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
     Error::run_dir(path, format!("cannot be written: {error}; give another --run-dir"))
 }
 

@@ -1,6 +1,6 @@
 //! The stages of a run, one after the other: how long each is, and what it says.
 
-use super::trainer::{LONGEST, count_steps};
+use crate::step::trainer::{LONGEST, count_steps};
 use ternflock_base::error::Error;
 use ternflock_compress::force::Force;
 use ternflock_compress::group_lasso::GroupLasso;

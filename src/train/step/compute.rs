@@ -3,9 +3,9 @@
 
 use ternflock_collectives::topology::Topology;
 
-use super::batch::Batch;
-use super::carried::Places;
-use super::exchange::GradientSink;
+use crate::exchange::GradientSink;
+use crate::step::batch::Batch;
+use crate::step::recurrent_state::Places;
 use ternflock_base::error::Result;
 use ternflock_data::{TrainingFeed, shard};
 use ternflock_job::Job;

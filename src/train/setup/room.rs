@@ -2,9 +2,9 @@
 
 use ternflock_collectives::topology::Topology;
 
-use super::batch::Batch;
-use super::exchange::state_elements;
-use super::trainer::capacity;
+use crate::exchange::state_elements;
+use crate::step::batch::Batch;
+use crate::step::trainer::capacity;
 use ternflock_base::error::Result;
 use ternflock_job::Job;
 use ternflock_nn::{Graph, check_memory, needed_bytes, parameters};

@@ -6,21 +6,21 @@ use std::path::PathBuf;
 use ternflock_collectives::topology::Topology;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::batch::Batch;
-use super::construct::{TEST, build_graph, open_feeds};
-use super::evaluate::Evaluator;
-use super::exchange::float32_layers;
-use super::hash::program_hash;
-use super::own_job::TakenUp;
-use super::placement::{Placement, place};
-use super::resume::Resumed;
-use super::room::check_room;
-use super::run::{Options, Run};
-use super::run_dir::RunDir;
-use super::stages::{Stages, check};
-use super::stretch::Stretch;
-use super::trained_on::{named, no_split};
-use super::trainer::Trainer;
+use crate::exchange::float32_layers;
+use crate::run::log_interval::LogInterval;
+use crate::run::stages::{Stages, check};
+use crate::run::steps::{Options, Run};
+use crate::setup::construct::{TEST, build_graph, open_feeds};
+use crate::setup::placement::{Placement, place};
+use crate::setup::room::check_room;
+use crate::state::hash::program_hash;
+use crate::state::own_job::TakenUp;
+use crate::state::resume::Resumed;
+use crate::state::run_dir::RunDir;
+use crate::state::trained_on::{named, no_split};
+use crate::step::batch::Batch;
+use crate::step::evaluate::Evaluator;
+use crate::step::trainer::Trainer;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{Data, Store};
 use ternflock_data::{Facts, Feeds, TrainingFeed, Vocabulary, shard};
@@ -32,7 +32,7 @@ use ternflock_world::World;
 
 impl<'a> Run<'a> {
     /// Prepares the run and says so.
-    pub(super) fn start(
+    pub(crate) fn start(
         loaded: &'a Loaded,
         options: &Options,
         taken_up: Option<TakenUp>,
@@ -75,7 +75,7 @@ impl<'a> Run<'a> {
             vocabulary,
             data,
             run_dir,
-            stretch: Stretch::default(),
+            log_interval: LogInterval::default(),
             store: None,
             metrics: None,
             sink,
@@ -179,7 +179,7 @@ pub fn prepare(loaded: &Loaded, world: &mut World) -> Result<(Trainer, Placement
 }
 
 /// Refuses ranks that would not do the same.
-pub(super) fn agree(loaded: &Loaded, world: &mut World) -> Result<()> {
+pub(crate) fn agree(loaded: &Loaded, world: &mut World) -> Result<()> {
     world.set_context(format_args!("start of the run"));
     world.agree("the hash of the job", loaded.job.hash())?;
     world.agree("the hash of the program", program_hash())

@@ -7,19 +7,19 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::run_dir::cannot_write;
+use crate::state::run_dir::cannot_write;
 use ternflock_base::clock::{is_rfc3339_micros, rfc3339_micros};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::{read_text, replace};
 use ternflock_job::{Loaded, MOST_BYTES, parse_table};
 
 /// The file name of the record.
-pub(super) const RECORD: &str = "run.toml";
+pub(crate) const RECORD: &str = "run.toml";
 
 /// How a run was started. `job.toml` has its effective job; this record tells which values did not come from the job
 /// file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct RunRecord {
+pub(crate) struct RunRecord {
     /// The start time by the clock of rank 0's host: RFC 3339, UTC, to the microsecond.
     pub started: String,
     /// The job file.

@@ -1,8 +1,8 @@
 //! The surgery that begins a stage, on all ranks alike; everything that belongs to the parameters goes along.
 
-use super::room::check_change;
-use super::stages::Stages;
-use super::trainer::Trainer;
+use crate::run::stages::Stages;
+use crate::setup::room::check_change;
+use crate::step::trainer::Trainer;
 use ternflock_base::error::Result;
 use ternflock_compress::low_rank::{LayerReport, Outcome, of_what_is_left};
 use ternflock_compress::operation::Operation;

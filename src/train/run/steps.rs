@@ -6,18 +6,18 @@ use std::time::{Instant, SystemTime};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::end::{End, Watch};
-use super::evaluate::{Evaluator, evaluate};
-use super::exchange::float32_bytes;
-use super::own_job::take_up;
-use super::run_dir::RunDir;
-use super::stages::Stages;
-use super::start::agree;
-use super::state::{Gathered, gather, snapshot};
-use super::statistics::with_averaged;
-use super::stretch::Stretch;
-use super::surgery::enter;
-use super::trainer::Trainer;
+use crate::exchange::float32_bytes;
+use crate::run::allocation_deadline::{AllocationDeadline, Watch};
+use crate::run::log_interval::LogInterval;
+use crate::run::stages::Stages;
+use crate::run::surgery::enter;
+use crate::setup::start::agree;
+use crate::state::checkpoint::{Gathered, gather, snapshot};
+use crate::state::own_job::take_up;
+use crate::state::run_dir::RunDir;
+use crate::step::evaluate::{Evaluator, evaluate};
+use crate::step::statistics::with_averaged;
+use crate::step::trainer::Trainer;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{Best, Data, Store};
 use ternflock_data::{EvaluationFeed, Vocabulary};
@@ -39,7 +39,7 @@ pub struct Options {
     /// Whether it refuses to continue on another number of ranks.
     pub same_ranks: bool,
     /// Until when it may go on; ranks need not know the same.
-    pub end: Option<End>,
+    pub end: Option<AllocationDeadline>,
 }
 
 /// Runs `loaded` on the ranks of `world` until its last step, or until `stop` is set on one of them. Events go to `sink`
@@ -84,7 +84,7 @@ pub fn run(
 }
 
 /// A run under way; [`Run::start`] is in its own file.
-pub(super) struct Run<'a> {
+pub(crate) struct Run<'a> {
     /// All of it; the trainer has the settings of the present stage.
     pub job: &'a Job,
     pub stages: Stages<'a>,
@@ -99,7 +99,7 @@ pub(super) struct Run<'a> {
     /// What identifies the data.
     pub data: Data,
     pub run_dir: RunDir,
-    pub stretch: Stretch,
+    pub log_interval: LogInterval,
     /// Checkpoints and events, on rank 0.
     pub store: Option<Store>,
     pub metrics: Option<Metrics>,
@@ -144,7 +144,7 @@ impl Run<'_> {
                 let step = self.trainer.step(world, stops())?;
                 self.training_seconds += step.seconds;
                 self.bytes_sent += step.bytes_sent;
-                self.stretch.add(&step);
+                self.log_interval.add(&step);
                 stopped = step.stop;
                 self.after_step(world, stopped)?;
             }
@@ -188,7 +188,7 @@ impl Run<'_> {
     }
 
     /// Says which stage begins, and what came of its surgery.
-    pub(super) fn say_stage(&mut self, notes: Vec<String>) -> Result<()> {
+    pub(crate) fn say_stage(&mut self, notes: Vec<String>) -> Result<()> {
         let step = self.trainer.step;
         if let Some(stage) = self.stages.stage() {
             let (number, stages) = (self.stages.now + 1, self.stages.count());
@@ -210,7 +210,7 @@ impl Run<'_> {
         }
         let evaluates = is_last || (self.evaluation_is_due() && !stopped);
         if due(self.trainer.job().train.log_every) || evaluates || stopped {
-            let event = self.stretch.finish(world, &self.trainer)?;
+            let event = self.log_interval.finish(world, &self.trainer)?;
             event.map_or(Ok(()), |event| self.say(event))?;
         }
         if evaluates || saves {
@@ -231,7 +231,7 @@ impl Run<'_> {
     }
 
     /// Whether the step just done was the last of an epoch, or of the job's own interval.
-    pub(super) fn evaluation_is_due(&self) -> bool {
+    pub(crate) fn evaluation_is_due(&self) -> bool {
         let step = self.trainer.step;
         match self.trainer.job().train.eval_every {
             Some(every) => every != 0 && step.is_multiple_of(every),
@@ -305,7 +305,7 @@ impl Run<'_> {
     }
 
     /// The checkpoint at `path`, of where this run is now, is kept if a stage ends here.
-    pub(super) fn keep_stage(&self, store: &Store, path: &Path) -> Result<()> {
+    pub(crate) fn keep_stage(&self, store: &Store, path: &Path) -> Result<()> {
         match self.stages.stage() {
             Some(stage) if self.trainer.step == self.trainer.steps => store.keep_stage(path, &stage.name),
             _ => Ok(()),
@@ -320,7 +320,7 @@ impl Run<'_> {
         paths.filter(|path| path.exists()).collect()
     }
 
-    pub(super) fn say(&mut self, event: Event) -> Result<()> {
+    pub(crate) fn say(&mut self, event: Event) -> Result<()> {
         (self.sink)(&event);
         self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.write(&event))
     }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::run::Run;
-use super::run_record::RunRecord;
-use super::stages::find;
-use super::state::{restore, take_parameters, what_becomes_of_residuals};
-use super::statistics;
-use super::surgery::enter;
-use super::trained_on::{check_split, differences, learnt_validation};
+use crate::run::stages::find;
+use crate::run::steps::Run;
+use crate::run::surgery::enter;
+use crate::state::checkpoint::{restore, take_parameters, what_becomes_of_residuals};
+use crate::state::run_record::RunRecord;
+use crate::state::trained_on::{check_split, differences, learnt_validation};
+use crate::step::statistics;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 use ternflock_checkpoint::{self as checkpoint, Newest, Progress, Snapshot, Store};
@@ -19,7 +19,7 @@ use ternflock_tensor as tensor;
 use ternflock_world::World;
 
 /// What is known about a resumed run before its checkpoints are read.
-pub(super) struct Resumed {
+pub(crate) struct Resumed {
     /// Its record from now on.
     pub record: RunRecord,
     /// The changes of its job.
@@ -30,7 +30,7 @@ pub(super) struct Resumed {
 
 impl Run<'_> {
     /// Goes to the newest checkpoint that is whole; a run that was ended before its first one starts again.
-    pub(super) fn resume(
+    pub(crate) fn resume(
         &mut self,
         resumed: Resumed,
         same_ranks: bool,
@@ -128,7 +128,7 @@ impl Run<'_> {
 
     /// Where a run begins that does not resume: with the parameters of a checkpoint, if the job gives one, and with the surgery
     /// of its first stage.
-    pub(super) fn begin(&mut self, world: &mut World) -> Result<Vec<String>> {
+    pub(crate) fn begin(&mut self, world: &mut World) -> Result<Vec<String>> {
         let mut notes = Vec::new();
         if let Some(path) = self.begins_with.take() {
             let taken = checkpoint::load(&path).and_then(|snapshot| {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::run_record::RunRecord;
+use crate::state::run_record::RunRecord;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::read_text;
 use ternflock_job::{MOST_BYTES, parse_table};
@@ -22,7 +22,7 @@ struct Found {
 ///
 /// # Errors
 /// [`Error::RunDir`] when there is none.
-pub(super) fn find(runs: &Path, name: &str, asked: Option<&Path>) -> Result<(PathBuf, Option<String>)> {
+pub(crate) fn find(runs: &Path, name: &str, asked: Option<&Path>) -> Result<(PathBuf, Option<String>)> {
     let nothing = |path| Err(Error::run_dir(path, NOTHING));
     match asked {
         Some(path) if is_used(path) => return Ok((path.into(), None)),
@@ -90,7 +90,7 @@ fn stored_name(path: &Path) -> Option<String> {
 }
 
 /// Whether `path` has held a run.
-pub(super) fn is_used(path: &Path) -> bool {
+pub(crate) fn is_used(path: &Path) -> bool {
     ["job.toml", "metrics.jsonl", "checkpoints"].iter().any(|name| path.join(name).symlink_metadata().is_ok())
 }
 

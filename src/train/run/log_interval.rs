@@ -1,7 +1,7 @@
 //! The steps between two lines of the log.
 
-use super::evaluate::sum_tallies;
-use super::trainer::{Step, Trainer};
+use crate::step::evaluate::sum_tallies;
+use crate::step::trainer::{Step, Trainer};
 use ternflock_base::error::Result;
 use ternflock_nn::Tally;
 use ternflock_report::{Event, Phases};
@@ -9,7 +9,7 @@ use ternflock_world::World;
 
 /// What the steps since the last line came to on this rank; evaluations and checkpoints between them left out.
 #[derive(Default)]
-pub struct Stretch {
+pub struct LogInterval {
     steps: u64,
     seconds: f64,
     bytes_sent: u64,
@@ -17,7 +17,7 @@ pub struct Stretch {
     phases: Phases,
 }
 
-impl Stretch {
+impl LogInterval {
     /// Adds a step.
     pub fn add(&mut self, step: &Step) {
         self.steps += 1;
@@ -27,9 +27,9 @@ impl Stretch {
         self.phases += step.phases;
     }
 
-    /// The line about all ranks' part of the stretch, unless it is empty; the next one begins here.
+    /// The line about all ranks' part of the interval, unless it is empty; the next one begins here.
     pub fn finish(&mut self, world: &mut World, trainer: &Trainer) -> Result<Option<Event>> {
-        let Stretch { steps, seconds, bytes_sent, tally, phases } = std::mem::take(self);
+        let LogInterval { steps, seconds, bytes_sent, tally, phases } = std::mem::take(self);
         if steps == 0 {
             return Ok(None);
         }

@@ -1,8 +1,8 @@
 //! The loss of a network on given samples as a function of its parameters, all ranks together: as evaluation sees it, without
 //! dropout and with batch norm's running statistics.
 
-use super::carried;
-use super::evaluate::sum_tallies;
+use crate::step::evaluate::sum_tallies;
+use crate::step::recurrent_state;
 use ternflock_base::error::{Error, Result};
 use ternflock_data::{Chunk, EvaluationFeed, shard};
 use ternflock_landscape as landscape;
@@ -71,7 +71,7 @@ impl<'a> Objective<'a> {
         for chunk in chunks {
             let batch = chunk.items.len();
             if chunk.window == 0 {
-                carried::reset(network);
+                recurrent_state::reset(network);
             }
             feed.fill(chunk, network.input_mut(batch), labels)?;
             network.forward(batch, Mode::Evaluate);

@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::construct::TEST;
-use super::evaluate::{Evaluator, evaluate};
-use super::run::Run;
-use super::state::take_parameters;
-use super::statistics::with_averaged;
+use crate::run::steps::Run;
+use crate::setup::construct::TEST;
+use crate::state::checkpoint::take_parameters;
+use crate::step::evaluate::{Evaluator, evaluate};
+use crate::step::statistics::with_averaged;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{self as checkpoint, Best, Store};
 use ternflock_nn::{Network, Tally};
@@ -17,7 +17,7 @@ use ternflock_world::World;
 impl Run<'_> {
     /// Chooses the network and evaluates it on the test set, unless the test set chose it. Afterwards the trainer holds
     /// that network, so no step may follow.
-    pub(super) fn judge(&mut self, world: &mut World) -> Result<(Chosen, Test)> {
+    pub(crate) fn judge(&mut self, world: &mut World) -> Result<(Chosen, Test)> {
         let (chosen, task) = (self.choose(world)?, self.trainer.task());
         let network_step = chosen.step;
         let Some(feed) = self.test.take() else {

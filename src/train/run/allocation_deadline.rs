@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// When the processes of a run will be killed, as its rank knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
+pub struct AllocationDeadline {
     /// By this machine's clock.
     pub at: SystemTime,
     /// A run stops so long before, and by its own longest step earlier: that may lie between it and the checkpoint.
@@ -13,8 +13,8 @@ pub struct End {
 
 /// Looks at the clock after each step.
 #[derive(Clone, Debug)]
-pub(super) struct Watch {
-    end: Option<End>,
+pub(crate) struct Watch {
+    end: Option<AllocationDeadline>,
     last: Instant,
     /// The longest time between two looks: a step, with the evaluation and the checkpoint after it.
     longest: Duration,
@@ -24,11 +24,13 @@ impl Watch {
     /// Of a margin that leaves less than half of the time to train, only so much is kept: a run that is started again and again
     /// shall come to its end all the same. An end that has passed cannot be right, because the run would not be there: by how
     /// much comes second, and nothing ends the run.
-    pub fn new(end: Option<End>, now: SystemTime) -> (Watch, Option<Duration>) {
+    pub fn new(end: Option<AllocationDeadline>, now: SystemTime) -> (Watch, Option<Duration>) {
         let (mut right, mut passed) = (None, None);
-        if let Some(End { at, margin }) = end {
+        if let Some(AllocationDeadline { at, margin }) = end {
             match at.duration_since(now) {
-                Ok(left) if !left.is_zero() => right = Some(End { at, margin: margin.min(left / 2) }),
+                Ok(left) if !left.is_zero() => {
+                    right = Some(AllocationDeadline { at, margin: margin.min(left / 2) })
+                }
                 _ => passed = Some(now.duration_since(at).unwrap_or_default()),
             }
         }
@@ -57,7 +59,8 @@ mod tests {
     #[test]
     fn a_run_stops_by_its_margin_and_its_longest_step_before_the_end() {
         let start = SystemTime::UNIX_EPOCH + 1000 * S;
-        let (mut watch, _) = Watch::new(Some(End { at: start + 100 * S, margin: 30 * S }), start);
+        let (mut watch, _) =
+            Watch::new(Some(AllocationDeadline { at: start + 100 * S, margin: 30 * S }), start);
         assert!(!watch.looks(S, start + 60 * S));
         assert!(!watch.looks(S, start + 68 * S));
         assert!(watch.looks(S, start + 69 * S));
@@ -70,7 +73,8 @@ mod tests {
     #[test]
     fn a_margin_never_takes_more_than_half_of_what_is_left() {
         let start = SystemTime::UNIX_EPOCH + 1000 * S;
-        let (mut watch, _) = Watch::new(Some(End { at: start + 40 * S, margin: 60 * S }), start);
+        let (mut watch, _) =
+            Watch::new(Some(AllocationDeadline { at: start + 40 * S, margin: 60 * S }), start);
         assert!(!watch.looks(Duration::ZERO, start + 19 * S));
         assert!(watch.looks(Duration::ZERO, start + 20 * S));
     }
@@ -78,9 +82,10 @@ mod tests {
     #[test]
     fn an_end_that_has_passed_is_a_wrong_clock() {
         let start = SystemTime::UNIX_EPOCH + 1000 * S;
-        let (mut watch, passed) = Watch::new(Some(End { at: start, margin: S }), start + 5 * S);
+        let (mut watch, passed) =
+            Watch::new(Some(AllocationDeadline { at: start, margin: S }), start + 5 * S);
         assert_eq!(passed, Some(5 * S));
         assert!(!watch.looks(S, start + 6 * S));
-        assert_eq!(Watch::new(Some(End { at: start + S, margin: S }), start).1, None);
+        assert_eq!(Watch::new(Some(AllocationDeadline { at: start + S, margin: S }), start).1, None);
     }
 }

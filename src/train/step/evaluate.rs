@@ -1,6 +1,6 @@
 //! Evaluation: every sample counted exactly once, over all ranks.
 
-use super::carried;
+use crate::step::recurrent_state;
 use ternflock_base::error::Result;
 use ternflock_data::{EvaluationFeed, shard};
 use ternflock_nn::layer::Mode;
@@ -31,17 +31,17 @@ impl Evaluator {
     /// The tally of items `part`, in batches of the network's capacity. What the network carries from batch to batch is
     /// afterwards what it was before.
     pub fn tally(&mut self, network: &mut Network, part: std::ops::Range<usize>) -> Result<Tally> {
-        let (mut total, carried) = (Tally::default(), carried::copy(network));
+        let (mut total, carried) = (Tally::default(), recurrent_state::copy(network));
         for chunk in self.feed.chunks(part, network.capacity()) {
             let batch = chunk.items.len();
             if chunk.window == 0 {
-                carried::reset(network);
+                recurrent_state::reset(network);
             }
             self.feed.fill(&chunk, network.input_mut(batch), &mut self.labels)?;
             let logits = network.forward(batch, Mode::Evaluate);
             total += softmax_cross_entropy(logits, &self.labels, 1.0, None);
         }
-        carried::put_back(network, &carried);
+        recurrent_state::put_back(network, &carried);
         Ok(total)
     }
 }
@@ -55,7 +55,7 @@ pub fn evaluate(evaluator: &mut Evaluator, network: &mut Network, world: &mut Wo
 }
 
 /// The sum of all ranks' tallies.
-pub(super) fn sum_tallies(world: &mut World, mine: Tally) -> Result<Tally> {
+pub(crate) fn sum_tallies(world: &mut World, mine: Tally) -> Result<Tally> {
     let all = world.gather([mine.loss.to_bits(), mine.correct, mine.samples])?;
     Ok(all.into_iter().fold(Tally::default(), |mut sum, [loss, correct, samples]| {
         sum += Tally { loss: f64::from_bits(loss), correct, samples };

@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use ternflock_collectives::topology::Topology;
 
-use super::batch::Batch;
-use super::compute::Compute;
-use super::evaluate::EVALUATION_BATCH;
-use super::exchange::method::{self, Method};
-use super::exchange::{Agreed, Choice, Exchange};
-use super::hash::hash_values;
+use crate::exchange::method::{self, Method};
+use crate::exchange::{Agreed, Choice, Exchange};
+use crate::state::hash::hash_values;
+use crate::step::batch::Batch;
+use crate::step::compute::Compute;
+use crate::step::evaluate::EVALUATION_BATCH;
 use ternflock_base::error::{Error, Result};
 use ternflock_compress::force::Force;
 use ternflock_compress::group_lasso::GroupLasso;
@@ -49,10 +49,10 @@ pub struct Trainer {
 }
 
 /// Steps are part of the key of random numbers, which has 40 bits for them.
-pub(super) const LONGEST: u64 = (1 << 40) - 1;
+pub(crate) const LONGEST: u64 = (1 << 40) - 1;
 
 /// The length of a run, or of a stage, in steps.
-pub(super) fn count_steps(train: &Train, samples: usize) -> Result<u64> {
+pub(crate) fn count_steps(train: &Train, samples: usize) -> Result<u64> {
     let steps = match (train.steps, train.epochs) {
         (Some(steps), _) => Some(steps),
         (None, epochs) => {
@@ -68,7 +68,7 @@ pub(super) fn count_steps(train: &Train, samples: usize) -> Result<u64> {
 }
 
 /// The samples that a rank of `world` computes at a time, at most, where it evaluates or only trains.
-pub(super) fn capacity(job: &Job, world: usize, evaluates: bool) -> usize {
+pub(crate) fn capacity(job: &Job, world: usize, evaluates: bool) -> usize {
     let size = Batch::of(&job.train).at_a_time(world);
     if job.data.is_text() || !evaluates { size } else { size.max(EVALUATION_BATCH) }
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::construct::wrong_layers;
-use super::find_run::find;
-use super::run::Options;
-use super::run_dir::{RUNS, RunDir};
-use super::run_record::RunRecord;
+use crate::run::steps::Options;
+use crate::setup::construct::wrong_layers;
+use crate::state::find_run::find;
+use crate::state::run_dir::{RUNS, RunDir};
+use crate::state::run_record::RunRecord;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::read_text;
 use ternflock_checkpoint::Store;
@@ -19,7 +19,7 @@ use ternflock_report::{Last, Status, last};
 use ternflock_world::{Patience, World};
 
 /// A run that is resumed.
-pub(super) struct TakenUp {
+pub(crate) struct TakenUp {
     /// Its directory, locked by rank 0.
     pub run_dir: RunDir,
     /// Its record from now on.
@@ -50,7 +50,7 @@ struct Stored {
 /// # Errors
 /// If there is no such run. Unless changes are allowed, also if it diverged, or if its own job differs from the one
 /// asked for.
-pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> Result<(Loaded, TakenUp)> {
+pub(crate) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> Result<(Loaded, TakenUp)> {
     world.set_context(format_args!("start of the run, opening its directory"));
     let (run_dir, picked) = RunDir::take_up(&asked.job.name, options.run_dir.as_deref(), world)?;
     let stored = (world.rank() == 0).then(|| Stored::read(run_dir.path(), asked)).transpose();
@@ -83,7 +83,7 @@ pub(super) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> R
 /// the overrides that the run was started with are applied first.
 ///
 /// # Errors
-/// Those of [`super::load`].
+/// Those of [`crate::load`].
 pub fn load_to_resume(file: &Path, sets: &[String], run_dir: Option<&Path>) -> Result<Loaded> {
     job::load_checked(file, sets, wrong_layers).or_else(|error| {
         let with_its_own = || {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::state::restore_parameters;
+use crate::state::checkpoint::restore_parameters;
 use ternflock_base::error::Result;
 use ternflock_checkpoint::{Origin, Progress, Snapshot, Tensor};
 use ternflock_compress::operation::Operation;
@@ -16,7 +16,7 @@ use ternflock_nn::{Graph, Parameter, Parameters};
 /// # Errors
 /// Those of [`Operation::new`]; [`Error::Checkpoint`](ternflock_base::error::Error::Checkpoint) of `path`, where it is from, when the
 /// snapshot contradicts itself.
-pub fn smaller(
+pub fn compress_snapshot(
     path: &Path,
     snapshot: &Snapshot,
     shrink: Option<&Shrink>,

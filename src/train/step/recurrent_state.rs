@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::batch::Batch;
+use crate::step::batch::Batch;
 use ternflock_base::error::Result;
 use ternflock_checkpoint::Tensor;
 use ternflock_data::shard;

@@ -8,7 +8,7 @@ use ternflock_checkpoint::{Data, Snapshot};
 use ternflock_data::Facts;
 use ternflock_job::{self as job, Job, Split, Validation};
 
-use super::construct::{TEST, VALIDATION};
+use crate::setup::construct::{TEST, VALIDATION};
 
 /// Refuses the checkpoint at `path`, whose job is `stored`, if an earlier version has split its data in a way that this one does not:
 /// samples that it was trained on would be taken for others. `instead` says what to do.
@@ -33,13 +33,13 @@ fn was_split_at_the_end(snapshot: &Snapshot, stored: &Job) -> bool {
 }
 
 /// The facts of a set as checkpoints hold them.
-pub(super) fn named(facts: Facts) -> BTreeMap<String, String> {
+pub(crate) fn named(facts: Facts) -> BTreeMap<String, String> {
     facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// What makes data with the facts `here` others than those that `snapshot` was trained with; sets that only one of them has say
 /// nothing.
-pub(super) fn differences(snapshot: &Snapshot, here: &Data) -> Vec<String> {
+pub(crate) fn differences(snapshot: &Snapshot, here: &Data) -> Vec<String> {
     snapshot.data.iter().filter_map(|(set, was)| differs(set, was, here.get(set)?)).collect()
 }
 
@@ -64,7 +64,7 @@ fn differs(set: &str, was: &BTreeMap<String, String>, is: &BTreeMap<String, Stri
 
 /// That the validation set of a run of `job` on data with the facts `here` holds samples which the parameters of `snapshot`, of the
 /// file at `path`, that it begins with have learnt; of data that are the same but for the split.
-pub(super) fn learnt_validation(path: &Path, snapshot: &Snapshot, job: &Job, here: &Data) -> Option<String> {
+pub(crate) fn learnt_validation(path: &Path, snapshot: &Snapshot, job: &Job, here: &Data) -> Option<String> {
     job.data.split?;
     let own = here.get(VALIDATION)?;
     let stored = Job::from_toml(&snapshot.job).ok()?;
@@ -105,7 +105,7 @@ fn is_without_split(data: &job::Data) -> bool {
 }
 
 /// Why data that may be split are not.
-pub(super) fn no_split(data: &job::Data) -> &'static str {
+pub(crate) fn no_split(data: &job::Data) -> &'static str {
     match is_without_split(data) {
         true => "data.validation = 0",
         false => "no class has a second training sample, for a validation split",

@@ -1,0 +1,7 @@
+//! From a job to a trainer: data, network, threads and memory.
+
+pub mod construct;
+pub mod data_sizes;
+pub mod placement;
+pub mod room;
+pub mod start;

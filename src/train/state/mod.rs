@@ -1,0 +1,11 @@
+//! What survives a restart: checkpoints, the run directory, and how a run resumes.
+
+pub mod checkpoint;
+pub mod compress_snapshot;
+pub mod find_run;
+pub mod hash;
+pub mod own_job;
+pub mod resume;
+pub mod run_dir;
+pub mod run_record;
+pub mod trained_on;
