@@ -179,10 +179,12 @@ fn as_text(path: &Path) -> Result<String> {
 mod tests {
     use super::*;
 
+    const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../jobs/lenet-digits.toml");
+
     #[test]
     fn runs_never_share_a_directory() {
         let runs = tempfile::tempdir().unwrap();
-        let job = ternflock_job::load("jobs/lenet-digits.toml", &["name=lenet".into()]).unwrap().job;
+        let job = ternflock_job::load(DIGITS, &["name=lenet".into()]).unwrap().job;
         let choose = |asked: Option<&Path>| choose(runs.path(), &job, asked);
         assert_eq!(choose(None).unwrap(), runs.path().join("lenet"));
         assert_eq!(choose(None).unwrap(), runs.path().join("lenet-2"));
@@ -197,7 +199,7 @@ mod tests {
     #[test]
     fn of_runs_that_start_at_once_each_gets_its_own() {
         let runs = tempfile::tempdir().unwrap();
-        let job = ternflock_job::load("jobs/lenet-digits.toml", &[]).unwrap().job;
+        let job = ternflock_job::load(DIGITS, &[]).unwrap().job;
         let start = std::sync::Barrier::new(8);
         let mut chosen: Vec<PathBuf> = std::thread::scope(|scope| {
             let choose = || {
