@@ -4,10 +4,10 @@
 NP ?= 2
 JOB ?= jobs/lenet-fashion-small.toml
 MPIRUN ?= mpirun
-# Values to lay over the job's, as SET='train.seed=2 stage.baseline.train.epochs=1'.
+# Values that override those of the job, as in SET='train.seed=2 stage.baseline.train.epochs=1'.
 SET ?=
 
-# MPI=mpich or MPI=openmpi builds against that one, where a machine has both by Debian's names, beside the default build.
+# MPI=mpich or MPI=openmpi builds against that one, where a machine has both by Debian's names, next to the default build.
 ifdef MPI
 export MPI
 export MPICC := mpicc.$(MPI)
@@ -72,6 +72,7 @@ lint: ## Check format, lints and documentation; scripts, spelling and dependenci
 	./setup.sh lint
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo clippy --release -p ternflock-collectives --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --workspace
 	.ci/lint
 

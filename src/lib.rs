@@ -1,10 +1,6 @@
 //! Trains networks on CPU clusters: MPI ranks exchange TernGrad gradients packed to 2 bits and leave an HDF5 checkpoint.
 //!
-//! Layers, an arrow only ever downward: [`cli`], then [`mod@predict`], then [`mod@bench`], then [`train`], then [`landscape`], then [`compress`], [`smoothout`], [`optim`], [`data`], [`checkpoint`]
-//! and [`report`] (which do not know each other), then [`models`] and [`nn`], then [`tensor`], then [`job`], [`error`], [`clock`], [`rng`], [`text`], `plot`, `cgroup` and `child`, and
-//! [`io`], which opens files, below them all.
-//! `train`, `bench` which times it and `predict` which plays it alone exchange anything between ranks, through the crate
-//! `ternflock-collectives`.
+//! Each module is a crate of its own. `CONTRIBUTING.md` has a picture of them: dependencies point downwards.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 

@@ -10,6 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// of step with each other, and a job under MPI can only end through
 /// `transport::mpi::abort`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A peer did not do its part before the deadline.
     #[error("rank {rank} waited {seconds:.2} s for rank {peer} to {what}: that rank is late, stuck or dead")]

@@ -92,8 +92,8 @@ fuzz_target!(|input: &[u8]| {
                 10 => drop(world.broadcast("a text from rank 0")),
                 _ => {
                     drop(world.texts("a text of each rank"));
-                    drop(world.together(Ok(())));
-                    drop(world.collect(&[1.0, 2.0, 3.0]));
+                    drop(world.all_or_none(Ok(())));
+                    drop(world.gather_to_root(&[1.0, 2.0, 3.0]));
                 }
             }
         }

@@ -116,7 +116,7 @@ impl Reader {
         };
         let gradients = || -> Result<Gradients, String> {
             let name = text("gradients")?;
-            let known = Gradients::ALL.into_iter().find(|gradients| gradients.name() == name);
+            let known = Gradients::all().find(|gradients| gradients.name() == name);
             known.ok_or_else(|| format!("has the unknown gradient format {name:?}"))
         };
         let metric = |name: &str| Ok((name.to_owned(), float(&metrics, name)?));

@@ -8,7 +8,7 @@ use super::arguments::Export;
 use super::exit;
 use super::launcher::is_not_first;
 use super::numbers::{bytes, thousands};
-use super::output::check_new;
+use super::output::{Format, check_new};
 use super::streams::print;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::write_output;
@@ -67,9 +67,13 @@ fn exporter(arguments: &Export) -> Result<&'static dyn Exporter> {
         Some(name) => find(name),
         None => by_extension,
     };
+    if let Some(exporter) = chosen {
+        let format = Format { name: exporter.name(), own: exporter.extensions() };
+        format.check("--output", &arguments.output)?;
+    }
     chosen.ok_or_else(|| {
         let extensions: Vec<String> = EXPORTERS
-            .into_iter()
+            .iter()
             .flat_map(|exporter| exporter.extensions())
             .map(|extension| format!(".{extension}"))
             .collect();

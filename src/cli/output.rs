@@ -7,9 +7,9 @@ use ternflock_base::error::{Error, Result};
 /// A format that a command writes.
 pub struct Format {
     /// Its name in messages.
-    name: &'static str,
+    pub name: &'static str,
     /// The file extensions that mean it, the usual one first.
-    own: &'static [&'static str],
+    pub own: &'static [&'static str],
 }
 
 /// A checkpoint.

@@ -33,17 +33,17 @@ pub trait Exporter: Sync {
 }
 
 /// All formats.
-pub const EXPORTERS: [&dyn Exporter; 2] = [&safetensors::Safetensors, &npz::Npz];
+pub const EXPORTERS: &[&dyn Exporter] = &[&safetensors::Safetensors, &npz::Npz];
 
 /// The format called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Exporter> {
-    EXPORTERS.into_iter().find(|exporter| exporter.name() == name)
+    EXPORTERS.iter().copied().find(|exporter| exporter.name() == name)
 }
 
 /// The format that a file extension means. Upper and lower case are the same.
 pub fn find_by_extension(extension: &str) -> Option<&'static dyn Exporter> {
     let extension = extension.to_ascii_lowercase();
-    EXPORTERS.into_iter().find(|exporter| exporter.extensions().contains(&extension.as_str()))
+    EXPORTERS.iter().copied().find(|exporter| exporter.extensions().contains(&extension.as_str()))
 }
 
 #[cfg(test)]

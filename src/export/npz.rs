@@ -49,8 +49,9 @@ fn header(shape: &[usize]) -> Result<Vec<u8>, String> {
     let sizes: String = shape.iter().map(|size| format!("{size},")).collect();
     let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sizes}), }}");
     let padded = (PREFIX + text.len() + 1).next_multiple_of(64) - PREFIX;
-    text = format!("{text:width$}\n", width = padded - 1);
-    let length = u16::try_from(text.len()).map_err(|_| format!("{} dimensions are too many", shape.len()))?;
+    let length = u16::try_from(padded).map_err(|_| format!("{} dimensions are too many", shape.len()))?;
+    text += &" ".repeat(padded - 1 - text.len());
+    text.push('\n');
     Ok([b"\x93NUMPY\x01\x00", &length.to_le_bytes()[..], text.as_bytes()].concat())
 }
 

@@ -12,7 +12,7 @@ use pulp::{Arch, WithSimd};
 ///
 /// ```
 /// # let (mut y, x) = (vec![0.0; 100], vec![1.0; 100]);
-/// ternflock::tensor::vectorise(
+/// ternflock_tensor::vectorise(
 ///     #[inline(always)]
 ///     || y.iter_mut().zip(&x).for_each(|(y, x): (&mut f32, &f32)| *y = x.max(0.0)),
 /// );

@@ -10,13 +10,14 @@ use crate::{CHECKPOINT, DOCUMENTED, reseal, run, trained};
 /// The expected result of a command on the checkpoint at `path`.
 type Try = fn(&Place, &Path) -> Finished;
 
-const COMMANDS: [(&str, Try); 6] = [
+const COMMANDS: [(&str, Try); 7] = [
     ("eval", |place, path| run(place, &["eval", text(path)])),
     ("inspect", |place, path| run(place, &["inspect", text(path)])),
     ("bench infer", |place, path| run(place, &["bench", "infer", text(path), "--seconds", "0.01"])),
     ("compress", |place, path| {
         run(place, &["compress", text(path), "--shrink", "-o", "small.h5", "--overwrite"])
     }),
+    ("export", |place, path| run(place, &["export", text(path), "-o", "net.npz", "--overwrite"])),
     ("train", |place, path| {
         let set = format!("model.checkpoint=\"{}\"", text(path));
         place.remove("started");

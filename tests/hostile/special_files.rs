@@ -24,7 +24,7 @@ fn special() -> (Place, UnixListener) {
 }
 
 /// Command lines that read the file `{}`, each with the exit codes for an unreadable file.
-const READING: [(&str, &[i32]); 15] = [
+const READING: [(&str, &[i32]); 16] = [
     ("train {}", &[2]),
     ("train {} --resume", &[2, 5]),
     ("train --resume {}", &[2, 5]),
@@ -34,6 +34,7 @@ const READING: [(&str, &[i32]); 15] = [
     ("eval {}", &[4]),
     ("inspect {}", &[4]),
     ("compress {} --shrink -o out.h5", &[4]),
+    ("export {} -o out.npz", &[4]),
     ("bench infer {}", &[4]),
     ("train tiny.toml --set model.checkpoint=\"{}\"", &[2, 4]),
     ("train text.toml --set data.train=\"{}\"", &[3]),
@@ -69,11 +70,12 @@ fn what_is_no_file_is_refused_wherever_it_is_read() {
 }
 
 /// Command lines that write the file `{}`.
-const WRITING: [&str; 5] = [
+const WRITING: [&str; 6] = [
     "train tiny.toml --run-dir {}",
     "compress run/checkpoints/best.h5 --shrink -o {}",
     "compress run/checkpoints/best.h5 --shrink --overwrite -o {}",
     "eval run/checkpoints/best.h5 --sharpness --svg {} --samples 10 --points 3 --iterations 1 --repeats 1",
+    "export run/checkpoints/best.h5 --format npz --overwrite -o {}",
     "sweep tiny.toml --set train.steps=1 --into {}",
 ];
 

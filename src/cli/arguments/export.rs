@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use ternflock_export::{EXPORTERS, Exporter};
+use ternflock_export::EXPORTERS;
 
 /// `ternflock export`.
 #[derive(Args, Debug)]
@@ -12,7 +12,7 @@ use ternflock_export::{EXPORTERS, Exporter};
 Examples:
   ternflock export runs/lenet-digits/checkpoints/best.h5 -o lenet.safetensors
   ternflock export small.h5 -o small.npz
-  python3 -c 'import numpy; print({k: v.shape for k, v in numpy.load(\"small.npz\").items()})'
+  python3 -c 'import numpy; print(numpy.load(\"small.npz\").files)'
 
 The file holds the parameters as float32, in the shapes that `ternflock inspect` shows. Their names are LAYER.TENSOR, as
 in conv1.weight. PyTorch, JAX and others read .safetensors files, and NumPy reads .npz files. Checkpoints are HDF5 files: h5py and other HDF5 readers need no export.")]
@@ -33,6 +33,6 @@ pub struct Export {
     pub json: bool,
 }
 
-fn formats() -> [&'static str; EXPORTERS.len()] {
-    EXPORTERS.map(Exporter::name)
+fn formats() -> Vec<&'static str> {
+    EXPORTERS.iter().map(|exporter| exporter.name()).collect()
 }

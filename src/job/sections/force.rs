@@ -3,14 +3,14 @@
 use serde::Serialize;
 use serde_json::json;
 
-use crate::syntax::{Absent, Choice, Given, Key, Rule, Section, SectionReader, read_empty};
+use crate::syntax::{Absent, Given, Key, Rule, Section, SectionReader, choices, read_empty};
 
 /// The section `[force]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Force {
     /// How the force depends on the distance of two directions.
     pub kind: ForceKind,
-    /// Its factor beside the gradient of the loss (published: 0.001 for LeNet with l1, 5e-5 for AlexNet with l2); negative to
+    /// Its factor relative to the gradient of the loss (published: 0.001 for LeNet with l1, 5e-5 for AlexNet with l2); negative to
     /// drive filters apart, 0: none.
     pub strength: f64,
     /// The layers whose filters or units feel it; `None`: all convolutions.
@@ -38,7 +38,7 @@ const KIND: Key<ForceKind> = Key::new(
 const STRENGTH: Key<f64> = Key::new(
     "strength",
     Given(|| 0.0),
-    "Its factor beside the gradient of the loss; below 0 filters drive each other apart. Published for LeNet \
+    "Its factor relative to the gradient of the loss. Below 0, filters repel each other. Published for LeNet \
      with `\"l1\"`: 0.001.",
 )
 .such(Rule::Such {
@@ -57,9 +57,7 @@ pub(crate) const SECTION: Section = Section::new(
     &[&[&KIND, &STRENGTH, &LAYERS]],
 );
 
-impl Choice for ForceKind {
-    const CHOICES: &'static [(&'static str, Self)] = &[("l1", Self::L1), ("l2", Self::L2)];
-}
+choices! { ForceKind: L1 = "l1", L2 = "l2" }
 
 impl Default for Force {
     fn default() -> Self {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 use toml::Value;
 
-use crate::syntax::{Absent, Choice, FromValue, Given, Key, Section, SectionReader, above, read_empty};
+use crate::syntax::{Absent, FromValue, Given, Key, Section, SectionReader, above, choices, read_empty};
 
 /// What is asked of a factorisation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -86,9 +86,7 @@ pub(super) const SECTION: Section = Section::new(
     &[&[&METHOD, &ENERGY, &SEPARABLE, &EXCEPT, &COST_TEST, &RANKS]],
 );
 
-impl Choice for LowRankMethod {
-    const CHOICES: &'static [(&'static str, Self)] = &[("pca", Self::Pca), ("svd", Self::Svd)];
-}
+choices! { LowRankMethod: Pca = "pca", Svd = "svd" }
 
 /// A table of whole numbers of at least 1.
 #[derive(Serialize)]

@@ -34,9 +34,9 @@ const PRESET: Key<String, Absent> =
 const CHECKPOINT: Key<PathBuf, Absent> = Key::new(
     "checkpoint",
     Absent(""),
-    "A checkpoint: training begins with its network and parameters, and with an optimizer at rest. So a network that \
-     `ternflock compress` has made smaller is tuned. The run keeps it as `checkpoints/start.h5`, and resumes without \
-     the file given.",
+    "A checkpoint to start from: its network and parameters, with a new optimizer state. This fine-tunes a network \
+     that `ternflock compress` has made smaller. The run keeps a copy as `checkpoints/start.h5` and does not need \
+     the file to resume.",
 );
 
 const LAYERS: Key<Vec<Table>, Absent> =

@@ -7,7 +7,7 @@ use crate::syntax::{Given, Key, Section, SectionReader, at_least, read_empty};
 /// How a network is shrunk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Shrink {
-    /// Each layer keeps a multiple of so many units, as far as it had them; 1: as it comes.
+    /// Each layer keeps a multiple of this many units, or all that it had; 1: no rounding.
     pub round_to: usize,
     /// Whether columns of a convolution's or a linear layer's matrix that are zero in all of its rows go too, beyond those of
     /// units that go: shape-wise sparsity, and inputs of the network that a layer does not read.
@@ -15,7 +15,7 @@ pub struct Shrink {
 }
 
 const ROUND_TO: Key<usize> =
-    Key::new("round_to", Given(|| 1), "Each layer keeps a multiple of so many units, as far as it had them.")
+    Key::new("round_to", Given(|| 1), "Each layer keeps a multiple of this many units, or all that it had.")
         .within(at_least(1.0));
 
 const COLUMNS: Key<bool> =

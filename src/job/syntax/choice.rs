@@ -12,6 +12,19 @@ pub(crate) trait Choice: Copy + 'static {
     const CHOICES: &'static [(&'static str, Self)];
 }
 
+/// Implements [`Choice`]: `choices! { Type: Variant = "word", ... }`. A variant without a word does not compile.
+macro_rules! choices {
+    ($type:ident: $($variant:ident = $word:literal),+ $(,)?) => {
+        impl $crate::syntax::Choice for $type {
+            const CHOICES: &'static [(&'static str, Self)] = &[$(($word, Self::$variant)),+];
+        }
+        const _: fn($type) = |choice| match choice {
+            $($type::$variant)|+ => {}
+        };
+    };
+}
+pub(crate) use choices;
+
 /// The words of `C`.
 pub(crate) fn words<C: Choice>() -> Vec<&'static str> {
     C::CHOICES.iter().map(|(word, _)| *word).collect()

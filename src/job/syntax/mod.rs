@@ -18,7 +18,7 @@ mod size;
 mod source;
 mod values;
 
-pub(crate) use choice::{Choice, one_of, word, words};
+pub(crate) use choice::{Choice, choices, one_of, word, words};
 pub(crate) use default::{Absent, Default, Given, Reported, Required};
 pub(crate) use key::{Definition, Key, Of};
 pub use names::suggest;

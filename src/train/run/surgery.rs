@@ -71,7 +71,11 @@ impl Before {
         let parameters = &trainer.network.parameters;
         let mut residuals = vec![0.0; parameters.values.len()];
         for (number, residual) in trainer.exchange().residuals() {
-            residuals[parameters.table[number].range.clone()].copy_from_slice(residual);
+            // Residuals of another form than the tensor's do not go along: they begin at zero.
+            let kept = &mut residuals[parameters.table[number].range.clone()];
+            if kept.len() == residual.len() {
+                kept.copy_from_slice(residual);
+            }
         }
         let states = trainer.optimizer.states().iter().map(|state| (state.name, state.values.clone()));
         let statistics = parameters.statistics.values.clone();

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::datasets::{DATASETS, SYNTHETIC_TEXT, TEXT, TEXT_FILES, is_text};
 use super::sequences::{EVALUATION_COLUMNS, SEQUENCE_LENGTH};
-use crate::syntax::{Absent, Choice, Definition, Given, Key, Of, Reported, SectionReader, above, at_least};
+use crate::syntax::{Absent, Definition, Given, Key, Of, Reported, SectionReader, above, at_least, choices};
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -133,13 +133,9 @@ pub(super) const KEYS: &[&dyn Definition] = &[
     &EVALUATION_COLUMNS,
 ];
 
-impl Choice for Level {
-    const CHOICES: &'static [(&'static str, Self)] = &[("word", Self::Word), ("character", Self::Character)];
-}
+choices! { Level: Word = "word", Character = "character" }
 
-impl Choice for Punctuation {
-    const CHOICES: &'static [(&'static str, Self)] = &[("attached", Self::Attached), ("apart", Self::Apart)];
-}
+choices! { Punctuation: Attached = "attached", Apart = "apart" }
 
 /// Reads these keys of `section`; `None` for a dataset that is no text in files.
 pub(super) fn read(section: &mut SectionReader, dataset: &str) -> Option<Text> {

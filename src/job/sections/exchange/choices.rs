@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::syntax::{Choice, word};
+use crate::syntax::{Choice, choices, word};
 
 /// The forms a gradient travels in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -16,8 +16,10 @@ pub enum Gradients {
 }
 
 impl Gradients {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Ternary, Self::Float32];
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::CHOICES.iter().map(|&(_, gradients)| gradients)
+    }
 
     /// The name in job files and checkpoints.
     pub fn name(self) -> &'static str {
@@ -25,10 +27,7 @@ impl Gradients {
     }
 }
 
-impl Choice for Gradients {
-    const CHOICES: &'static [(&'static str, Self)] =
-        &[("ternary", Self::Ternary), ("float32", Self::Float32)];
-}
+choices! { Gradients: Ternary = "ternary", Float32 = "float32" }
 
 /// When gradients are averaged while the backward pass still computes others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -44,10 +43,7 @@ pub enum Overlap {
     Never,
 }
 
-impl Choice for Overlap {
-    const CHOICES: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
-}
+choices! { Overlap: Auto = "auto", Always = "always", Never = "never" }
 
 /// The all-reduces of ternaries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -85,13 +81,4 @@ impl Algorithm {
     }
 }
 
-impl Choice for Algorithm {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("ring_ternary", Self::RingTernary),
-        ("gather_ternary", Self::GatherTernary),
-        ("direct_ternary", Self::DirectTernary),
-        ("halving_ternary", Self::HalvingTernary),
-        ("hierarchical_ternary", Self::HierarchicalTernary),
-        ("auto", Self::Auto),
-    ];
-}
+choices! { Algorithm: RingTernary = "ring_ternary", GatherTernary = "gather_ternary", DirectTernary = "direct_ternary", HalvingTernary = "halving_ternary", HierarchicalTernary = "hierarchical_ternary", Auto = "auto", }

@@ -8,7 +8,7 @@ use crate::syntax::{Given, Key, Rule, Section, above, at_least};
 pub(super) const GRADIENTS: Key<Gradients> = Key::new(
     "gradients",
     Given(|| Gradients::Ternary),
-    "`\"ternary\"`: TernGrad, 2 bits an element on the way out. `\"float32\"`: as they are.",
+    "`\"ternary\"`: TernGrad, 2 bits per element before they are summed. `\"float32\"`: uncompressed.",
 );
 
 pub(super) const ALGORITHM: Key<Algorithm> = Key::new(
@@ -21,8 +21,8 @@ pub(super) const ALGORITHM: Key<Algorithm> = Key::new(
 pub(super) const CLIP_SIGMA: Key<f64> = Key::new(
     "clip_sigma",
     Given(|| 2.5),
-    "Clips each ternary tensor's gradient at so many of its standard deviations. 0: no clipping; the largest magnitude is \
-     the scale.",
+    "Clips the gradient of each ternary tensor at this many of its standard deviations. 0: no clipping; the \
+     scale is the largest magnitude.",
 )
 .such(Rule::Such {
     must_be: "0 or at least 0.001",
@@ -56,8 +56,8 @@ pub(super) const OVERLAP: Key<Overlap> = Key::new(
 pub(super) const BUCKET_ELEMENTS: Key<usize> = Key::new(
     "bucket_elements",
     Given(|| 1 << 18),
-    "Layers' gradients, from the last layer on, travel together until they are so many. Decides how float32 sums are \
-     rounded.",
+    "The gradients of layers, from the last layer on, are exchanged together once they have this many elements. \
+     This decides how float32 sums are rounded.",
 )
 .within(at_least(1.0));
 

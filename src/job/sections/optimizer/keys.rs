@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::syntax::{
-    Absent, Choice, Given, Key, Of, Range, Required, Section, Selector, above, at_least, words,
+    Absent, Given, Key, Of, Range, Required, Section, Selector, above, at_least, choices, words,
 };
 
 /// The name of an update rule, which decides what other keys it has.
@@ -16,10 +16,7 @@ pub(super) enum Name {
     Lars,
 }
 
-impl Choice for Name {
-    const CHOICES: &'static [(&'static str, Self)] =
-        &[("sgd", Self::Sgd), ("nesterov", Self::Nesterov), ("adam", Self::Adam), ("lars", Self::Lars)];
-}
+choices! { Name: Sgd = "sgd", Nesterov = "nesterov", Adam = "adam", Lars = "lars" }
 
 const NESTEROV: Of = Of::kinds(&["nesterov"]);
 const ADAM: Of = Of::kinds(&["adam"]);
@@ -58,7 +55,7 @@ pub(super) const EPSILON: Key<f64> = Key::new("epsilon", Given(|| 1e-8), "added 
 pub(super) const DECOUPLED_DECAY: Key<bool> = Key::new(
     "decoupled_decay",
     Given(|| false),
-    "decay shrinks the weights beside the update (AdamW) instead of being a part of the gradient.",
+    "weight decay shrinks the weights directly (AdamW) instead of being added to the gradient.",
 )
 .of(ADAM)
 .origin("PyTorch");

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::scaling::{BASE_BATCH, SCALING};
-use crate::syntax::{Choice, Given, Key, Of, Required, Rule, Section, Selector, above, at_least, words};
+use crate::syntax::{Given, Key, Of, Required, Rule, Section, Selector, above, at_least, choices, words};
 
 /// The name of a curve, which decides what other keys it has.
 #[derive(Clone, Copy, PartialEq, Serialize)]
@@ -20,18 +20,7 @@ pub(super) enum Name {
     Plateau,
 }
 
-impl Choice for Name {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("fixed", Self::Fixed),
-        ("step", Self::Step),
-        ("multistep", Self::Multistep),
-        ("polynomial", Self::Polynomial),
-        ("inv", Self::Inv),
-        ("cosine", Self::Cosine),
-        ("exponential", Self::Exponential),
-        ("plateau", Self::Plateau),
-    ];
-}
+choices! { Name: Fixed = "fixed", Step = "step", Multistep = "multistep", Polynomial = "polynomial", Inv = "inv", Cosine = "cosine", Exponential = "exponential", Plateau = "plateau", }
 
 const STEP: Of = Of::kinds(&["step"]);
 const MULTISTEP: Of = Of::kinds(&["multistep"]);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::syntax::{Absent, Choice, Given, Key, SectionReader, at_least};
+use crate::syntax::{Absent, Given, Key, SectionReader, at_least, choices};
 
 /// The batch that a learning rate was found for, and what another one makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -24,9 +24,7 @@ pub enum ScalingKind {
     Sqrt,
 }
 
-impl Choice for ScalingKind {
-    const CHOICES: &'static [(&'static str, Self)] = &[("linear", Self::Linear), ("sqrt", Self::Sqrt)];
-}
+choices! { ScalingKind: Linear = "linear", Sqrt = "sqrt" }
 
 pub(super) const SCALING: Key<ScalingKind> = Key::new(
     "scaling",

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::syntax::Choice;
+use crate::syntax::choices;
 
 /// The distribution of noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -48,20 +48,10 @@ pub enum Noise {
     Shared,
 }
 
-impl Choice for Distribution {
-    const CHOICES: &'static [(&'static str, Self)] = &[("uniform", Self::Uniform), ("normal", Self::Normal)];
-}
+choices! { Distribution: Uniform = "uniform", Normal = "normal" }
 
-impl Choice for Adapt {
-    const CHOICES: &'static [(&'static str, Self)] =
-        &[("none", Self::None), ("filter", Self::Filter), ("weight", Self::Weight)];
-}
+choices! { Adapt: None = "none", Filter = "filter", Weight = "weight" }
 
-impl Choice for NoiseSchedule {
-    const CHOICES: &'static [(&'static str, Self)] =
-        &[("constant", Self::Constant), ("anneal", Self::Anneal), ("grow", Self::Grow)];
-}
+choices! { NoiseSchedule: Constant = "constant", Anneal = "anneal", Grow = "grow" }
 
-impl Choice for Noise {
-    const CHOICES: &'static [(&'static str, Self)] = &[("per_rank", Self::PerRank), ("shared", Self::Shared)];
-}
+choices! { Noise: PerRank = "per_rank", Shared = "shared" }

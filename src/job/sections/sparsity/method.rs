@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::syntax::Choice;
+use crate::syntax::choices;
 
 /// The methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -14,7 +14,4 @@ pub enum SparsityMethod {
     Proximal,
 }
 
-impl Choice for SparsityMethod {
-    const CHOICES: &'static [(&'static str, Self)] =
-        &[("group_lasso", Self::GroupLasso), ("proximal", Self::Proximal)];
-}
+choices! { SparsityMethod: GroupLasso = "group_lasso", Proximal = "proximal" }

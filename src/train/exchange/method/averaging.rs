@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn job_files_and_methods_use_the_same_names() {
-        for gradients in Gradients::ALL {
+        for gradients in Gradients::all() {
             assert_eq!(of(gradients).name(), gradients.name());
         }
     }

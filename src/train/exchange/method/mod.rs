@@ -49,7 +49,7 @@ pub fn of(gradients: Gradients) -> &'static dyn Method {
 
 /// All methods, in the order of their names in job files.
 pub fn all() -> impl Iterator<Item = &'static dyn Method> {
-    Gradients::ALL.into_iter().map(of)
+    Gradients::all().map(of)
 }
 
 /// A way to average gradients, as far as it can be known from shapes.
