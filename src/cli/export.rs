@@ -14,6 +14,7 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::io::write_output;
 use ternflock_checkpoint as checkpoint;
 use ternflock_export::{EXPORTERS, Exporter, find, find_by_extension};
+use ternflock_train::restore_parameters;
 
 /// Writes a checkpoint's network in the format of another program.
 pub fn main(arguments: &Export) -> ExitCode {
@@ -31,6 +32,8 @@ fn export(arguments: &Export) -> Result<String> {
     let exporter = exporter(arguments)?;
     check_new(to, arguments.overwrite)?;
     let snapshot = checkpoint::load(from)?;
+    // The tensors must be those of the network.
+    restore_parameters(from, &snapshot)?;
     let content = exporter.encode(&snapshot).map_err(|problem| {
         Error::checkpoint(from, format!("cannot be exported as {}: {problem}", exporter.name()))
     })?;
