@@ -53,20 +53,9 @@ impl<'a> Exchanges<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ternflock_collectives::cost::Link;
     use ternflock_train::method::float32::Float32;
     use ternflock_train::method::terngrad::TernGrad;
     use ternflock_train::method::{Method, wire};
-
-    const COSTS: Costs = Costs {
-        intra_node: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },
-        inter_node: Link { latency: 120e-6, message: 2e-6, byte: 1.0 / 11.8e6 },
-        encode: 1e-9,
-        decode: 5e-10,
-        copy: 1e-9,
-        add_planes: 5e-10,
-        add_floats: 5e-10,
-    };
 
     /// Alone there is nothing to send, and on a slow network the bytes are all that counts.
     #[test]
@@ -75,14 +64,14 @@ mod tests {
         let halves = Share { method: &TernGrad, shapes: vec![vec![1 << 19]; 2] };
         let shares = [halves, share(&Float32, 10)];
         let alone = Topology::flat(1);
-        let phases = Exchanges::new(&alone, &COSTS, wire(&COSTS.inter_node))
+        let phases = Exchanges::new(&alone, &Costs::EXAMPLE, wire(&Costs::EXAMPLE.inter_node))
             .bucket(Algorithm::RingTernary, &shares)
             .unwrap();
         assert_eq!((phases.wait, phases.exchange), (0.0, 0.0));
         assert!((phases.encode - 1.048586e-3).abs() < 1e-9, "{}", phases.encode);
         let (world, inter_node) = (4, Wire { latency: 0.0, byte: 1e-6, message: 0.0 });
         let topology = Topology::flat(world);
-        let mut exchanges = Exchanges::new(&topology, &COSTS, inter_node);
+        let mut exchanges = Exchanges::new(&topology, &Costs::EXAMPLE, inter_node);
         let float = [share(&Float32, 1 << 20)];
         let took = exchanges.bucket(Algorithm::RingTernary, &float).unwrap().exchange;
         let expected = 1e-6 * 4.0 * f64::from(1 << 20) * 1.5;

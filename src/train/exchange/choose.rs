@@ -129,16 +129,6 @@ mod tests {
     use crate::exchange::method::terngrad::TernGrad;
     use ternflock_job as job;
 
-    const COSTS: Costs = Costs {
-        intra_node: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },
-        inter_node: Link { latency: 120e-6, message: 2e-6, byte: 1.0 / 11.8e6 },
-        encode: 1e-9,
-        decode: 5e-10,
-        copy: 1e-9,
-        add_planes: 5e-10,
-        add_floats: 5e-10,
-    };
-
     /// Two and three ternary tensors, and some elements that stay float32.
     fn buckets() -> [Vec<Share>; 2] {
         let bucket = |ternary: &[usize], float32: usize| {
@@ -150,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_fastest_is_chosen_and_the_others_are_named() {
-        let choice = decide(&COSTS, &Topology::flat(4), &buckets(), Gradients::Ternary, false);
+        let choice = decide(&Costs::EXAMPLE, &Topology::flat(4), &buckets(), Gradients::Ternary, false);
         assert_eq!((choice.gradients, choice.algorithm), (Gradients::Ternary, Algorithm::DirectTernary));
         assert!(
             choice.reason.starts_with("exchange.algorithm = \"auto\": direct_ternary, "),
@@ -162,13 +152,14 @@ mod tests {
             assert!(choice.reason.contains(part), "{part} in {}", choice.reason);
         }
         let mixed =
-            decide(&COSTS, &Topology::new(vec![0, 0, 1]), &buckets(), Gradients::Ternary, false).reason;
+            decide(&Costs::EXAMPLE, &Topology::new(vec![0, 0, 1]), &buckets(), Gradients::Ternary, false)
+                .reason;
         assert!(mixed.ends_with("11.8 MB/s between nodes, 1.0 us and 10.0 GB/s within a node"), "{mixed}");
     }
 
     #[test]
     fn compression_is_off_where_it_does_not_pay_unless_the_run_began_with_it() {
-        let slow = Costs { encode: 1e-7, ..COSTS };
+        let slow = Costs { encode: 1e-7, ..Costs::EXAMPLE };
         let topology = Topology::single(2);
         let choice = decide(&slow, &topology, &buckets(), Gradients::Ternary, false);
         assert_eq!(choice.gradients, Gradients::Float32);

@@ -97,16 +97,6 @@ mod tests {
     use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32};
     use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
 
-    const COSTS: Costs = Costs {
-        intra_node: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },
-        inter_node: Link { latency: 120e-6, message: 2e-6, byte: 1.0 / 11.8e6 },
-        encode: 1e-9,
-        decode: 5e-10,
-        copy: 1e-9,
-        add_planes: 5e-10,
-        add_floats: 5e-10,
-    };
-
     #[test]
     fn a_short_payload_has_the_messages_of_the_long_one() {
         for (pieces, parts, segment) in
@@ -125,12 +115,12 @@ mod tests {
     /// A share on the clock takes as long as the payload that it stands for.
     #[test]
     fn short_payloads_take_as_long_as_long_ones() {
-        let far = wire(&COSTS.inter_node);
+        let far = wire(&Costs::EXAMPLE.inter_node);
         for (nodes, elements) in
             [(vec![0, 1, 2, 3], 700_000), (vec![0, 0, 1, 1, 2, 2], 1_500_000), (vec![0, 1], 3_000_000)]
         {
             let (topology, shapes) = (Topology::new(nodes), [vec![elements]]);
-            let ranks = VirtualRanks::new(&topology, &COSTS, far);
+            let ranks = VirtualRanks::new(&topology, &Costs::EXAMPLE, far);
             let took = |method: &dyn Method, algorithm| {
                 method.rehearse(&shapes, algorithm, &ranks).unwrap().exchange
             };
@@ -139,14 +129,14 @@ mod tests {
                 let plan = Plan { topology: &topology, blocks, segment: SEGMENT };
                 let payload = vec![0; words(blocks, TERNARY)];
                 let mut sums = vec![0; words(blocks, width(topology.world()))];
-                let whole = ranks.longest(1.0, COSTS.add_planes, |transport| {
+                let whole = ranks.longest(1.0, Costs::EXAMPLE.add_planes, |transport| {
                     algorithm.sum(transport, plan, &payload, &mut sums)
                 });
                 let ratio = took(&TernGrad, algorithm) / whole.unwrap();
                 assert!((ratio - 1.0).abs() < 0.05, "{algorithm:?} on {}: {ratio}", topology.world());
             }
             let mut values = vec![0.0; elements];
-            let whole = ranks.longest(1.0, COSTS.add_floats, |transport| {
+            let whole = ranks.longest(1.0, Costs::EXAMPLE.add_floats, |transport| {
                 ring_f32::sum(transport, ring_f32::SEGMENT, &mut values)
             });
             let ratio = took(&Float32, Averaging::DEFAULT_ALGORITHM) / whole.unwrap();
