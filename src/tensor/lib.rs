@@ -14,6 +14,7 @@ mod elementary;
 mod gemm;
 mod im2col;
 mod panels;
+mod scratch;
 mod simd;
 mod threads;
 mod transpose;
