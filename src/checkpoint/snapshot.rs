@@ -22,7 +22,7 @@ pub struct Snapshot<V = Vec<f32>> {
     /// The optimizer's state, a slot for each kind of value it keeps. Plain SGD has none.
     pub optimizer: Vec<Slot<V>>,
     /// What recurrent layers carry to the next step: `layer/name`, `[global batch, width]`. Other networks have none.
-    pub carried: Vec<Tensor<V>>,
+    pub recurrent_state: Vec<Tensor<V>>,
     /// The words of a language model, by number; none for other networks.
     pub vocabulary: Vec<String>,
     /// What identifies the data that were read; empty in files of versions that did not record it.
@@ -145,7 +145,7 @@ impl<V: AsRef<[f32]>> Snapshot<V> {
         self.data.keys().try_for_each(|set| check_part(set, "data set"))?;
         self.data.values().flat_map(BTreeMap::keys).try_for_each(|fact| check_name(fact, "data fact"))?;
         check_tensors(&self.parameters)?;
-        check_tensors(&self.carried).map_err(|reason| format!("carried state: {reason}"))?;
+        check_tensors(&self.recurrent_state).map_err(|reason| format!("recurrent state: {reason}"))?;
         let mut seen = HashSet::new();
         for slot in &self.optimizer {
             check_part(&slot.name, "optimizer slot")?;
@@ -276,7 +276,7 @@ mod tests {
             job,
             parameters,
             optimizer,
-            carried: vec![],
+            recurrent_state: vec![],
             vocabulary: vec![],
             data: Data::new(),
             progress,
