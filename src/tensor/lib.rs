@@ -13,6 +13,7 @@ mod csr;
 mod elementary;
 mod gemm;
 mod im2col;
+mod scratch;
 mod simd;
 #[cfg(test)]
 mod testing;
