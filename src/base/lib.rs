@@ -1,5 +1,5 @@
-//! What every floor above stands on: [`error`], [`io`], which opens files, random numbers ([`rng`]), [`clock`], [`text`] for
-//! people, the known name that an unknown one was meant to be ([`suggest`]), and what the operating system allows
+//! The foundation of all other crates: errors ([`error`]), files ([`io`]), random numbers ([`rng`]), times
+//! ([`clock`]), wording of messages ([`text`], [`suggest`]), and limits and child processes of the operating system
 //! ([`available`], [`cgroup`], [`child`]).
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]

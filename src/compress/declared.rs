@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::census::census;
 use super::groups::groups;
 use super::low_rank::ranks;
+use super::sparsity_report::sparsity_report;
 use super::surgery::shrink;
 use super::units::{CoupledUnits, Role};
 use ternflock_job::Shrink;
@@ -85,9 +85,10 @@ fn the_networks_have_every_type() {
 
 /// The report counts the structures that a layer declares, and no others.
 #[test]
-fn the_census_counts_what_is_declared() {
+fn the_sparsity_report_counts_what_is_declared() {
     for (graph, parameters) in networks() {
-        for (node, counted) in graph.layers().iter().zip(census(&graph, &parameters, None).unwrap()) {
+        for (node, counted) in graph.layers().iter().zip(sparsity_report(&graph, &parameters, None).unwrap())
+        {
             // Only what stands in a residual branch could go as a whole.
             let is_found = |kind: &StructureKind| *kind != StructureKind::Layers || node.name == "branch";
             let declared: Vec<_> = node.layer.parts().structures.iter().copied().filter(is_found).collect();

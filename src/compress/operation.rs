@@ -112,7 +112,7 @@ impl Operation {
     }
 
     /// What is left of `rows` that layer `layer` carries, each of `width` units of before; `None` if the layer is gone.
-    pub fn take_carried(&self, layer: &str, rows: &[f32], width: usize) -> Option<Vec<f32>> {
+    pub fn take_recurrent_state(&self, layer: &str, rows: &[f32], width: usize) -> Option<Vec<f32>> {
         let places = self.units.get(layer)?;
         Some(rows.chunks_exact(width).flat_map(|row| places.iter().map(|&at| row[at])).collect())
     }

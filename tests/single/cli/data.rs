@@ -199,8 +199,8 @@ fn missing_data_are_refused_with_where_they_were_looked_for_and_how_to_get_them(
 #[test]
 fn data_that_are_read_from_no_directory_refuse_one() {
     let place = Place::new();
-    let part = "is part of the program and is read from no directory: leave it out";
-    let made_up = "is made up and is read from no directory: leave it out";
+    let part = "is part of the program, so no directory is read: remove this key";
+    let made_up = "is generated, so no directory is read: remove this key";
     let sets = [("digits", part), ("genesis", part), ("synthetic", made_up), ("synthetic-text", made_up)];
     for (name, reason) in sets {
         let line = format!("train tiny.toml --set data.dataset={name} --set data.dir=elsewhere");

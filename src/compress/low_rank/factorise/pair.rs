@@ -1,5 +1,5 @@
 //! Two layers for one, and the weights that make them compute the same. Each layer says which two
-//! ([`ternflock_nn::declare::Factors`], [`ternflock_nn::declare::Convolve`]):
+//! ([`ternflock_nn::declare::Factors`], [`ternflock_nn::declare::Windowed`]):
 //!
 //! | layer | first | second |
 //! |---|---|---|

@@ -1,4 +1,4 @@
-//! The census of a network: how many of its structures are left, at which rank, and what each layer costs.
+//! The sparsity of a network, layer by layer: how many of its structures are left, at which rank, and what each layer costs.
 //!
 //! Structures are counted in the layer's own tensors, whether or not surgery could take them out: the first convolution's
 //! channels are the image's, and the logits' neurons the classes. One is left if any of its numbers is not zero; a NaN is not.
@@ -15,9 +15,9 @@ use ternflock_nn::layer::TensorRole;
 use ternflock_nn::parameters::of_layer;
 use ternflock_nn::{Graph, LayerSpec, Parameter, Parameters, StructureKind};
 
-/// What is said of one layer.
+/// The sparsity and the cost of one layer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LayerCensus {
+pub struct LayerSparsity {
     /// Its name.
     pub layer: String,
     /// Its structures by kind, as far as it has any.
@@ -54,19 +54,23 @@ impl Structures {
     }
 }
 
-impl LayerCensus {
+impl LayerSparsity {
     /// Its structures of `kind`.
     pub fn of(&self, kind: StructureKind) -> Option<Structures> {
         self.structures.iter().copied().find(|structures| structures.kind == kind)
     }
 }
 
-/// Counts all layers of `graph`, in its order. With a share of `energy`, ranks are those that keep it
+/// Reports the sparsity of all layers of `graph`, in its order. With a share of `energy`, ranks are those that keep it
 /// ([`super::low_rank::ranks()`]); without one, no weight is decomposed.
 ///
 /// # Errors
 /// When `energy` is no share above 0 and up to 1; those of [`Graph::coupling`].
-pub fn census(graph: &Graph, parameters: &Parameters, energy: Option<f64>) -> Result<Vec<LayerCensus>> {
+pub fn sparsity_report(
+    graph: &Graph,
+    parameters: &Parameters,
+    energy: Option<f64>,
+) -> Result<Vec<LayerSparsity>> {
     if let Some(energy) = energy
         && !(energy > 0.0 && energy <= 1.0)
     {
@@ -87,7 +91,7 @@ pub fn census(graph: &Graph, parameters: &Parameters, energy: Option<f64>) -> Re
         let input = graph.shape(graph.sources(index)[0]).units();
         let mut structures = own_structures(&node.layer, input, &tensors, &parameters.values);
         structures.extend(hidden);
-        all.push(LayerCensus {
+        all.push(LayerSparsity {
             layer: node.name.clone(),
             structures,
             ranks,
