@@ -55,9 +55,12 @@ pub fn save<V: AsRef<[f32]>>(path: impl AsRef<Path>, snapshot: &Snapshot<V>) -> 
     let partial = Partial::beside(path, |file| header::seal(&image, file))
         .map_err(|error| failed(format!("{error}{}", room::room(path, &image))))?;
     drop(image);
-    read::compare(partial.path(), snapshot)
-        .map_err(|reason| failed(format!("the file that was read back differs from what was written: \
-            {reason}")))?;
+    read::compare(partial.path(), snapshot).map_err(|reason| {
+        failed(format!(
+            "the file that was read back differs from what was written: \
+            {reason}"
+        ))
+    })?;
     partial.rename().map_err(|error| failed(error.to_string()))
 }
 
