@@ -167,7 +167,7 @@ mod tests {
         let bytes = records(3);
         let message = refusal(&bytes[..2 * RECORD + 7]);
         assert!(message.contains("data_batch_2.bin: truncated in record 2: 3 records of 3073"), "{message}");
-        assert!(message.contains("are 9219, but it holds 6153; give the files"), "{message}");
+        assert!(message.contains("are 9219 bytes, but the file has 6153; use the files"), "{message}");
         assert!(refusal(&[]).contains("truncated in record 0"));
         assert!(refusal(&records(4)).contains("has more than the 9219 bytes of 3 records"));
         let mut bad = bytes;

@@ -1,20 +1,20 @@
-//! Which units can go without changing what a network computes.
+//! The units that can be removed without changing the function that a network computes.
 
 use super::super::units::{CoupledUnits, Role, UnitAxis};
 use ternflock_nn::parameters::Parameters;
 
-/// What the parameters say of each unit.
+/// The activity of each unit according to the parameters.
 pub struct Seen {
-    /// Some number that makes it is not zero.
+    /// Some weight that produces it is not zero.
     made: Vec<bool>,
-    /// Some number that reads it is not zero.
+    /// Some weight that reads it is not zero.
     read: Vec<bool>,
     /// The sum of the squares of all of these.
     strength: Vec<f64>,
 }
 
-/// By unit: whether it can go. It can if nothing reads it or if it is always zero, and if nothing says that it must be
-/// kept. A number that is not finite is not zero.
+/// By unit: whether it can be removed. It can if nothing reads it or if it is always zero, and if it is not
+/// pinned. A value that is not finite is not zero.
 pub fn dead_units(units: &CoupledUnits, seen: &Seen) -> Vec<bool> {
     let dead = |unit: usize| {
         let silent = units.zero_stays_zero[unit] && !seen.made[unit];
@@ -23,14 +23,15 @@ pub fn dead_units(units: &CoupledUnits, seen: &Seen) -> Vec<bool> {
     (0..units.count()).map(dead).collect()
 }
 
-/// Lets units live again, the strongest first, until each layer has at least one and a multiple of `round_to`, as far as
-/// it had so many; and one of those that each layer reads. Returns the layers of which nothing, or nothing to read, would have
-/// been left, by number.
+/// Keeps additional units, the strongest first, until each layer has at least one unit and a multiple of
+/// `round_to` units, if it had that many, and until each layer has at least one unit to read. Returns the
+/// numbers of the layers that would have lost all units, or all units that they read.
 pub fn spare(units: &CoupledUnits, seen: &Seen, round_to: usize, dead: &mut [bool]) -> Vec<usize> {
     let strength = &seen.strength;
     let mut emptied = Vec::new();
     let mut is_emptied = vec![false; units.of_source.len()];
-    // One layer's units may be another's, so that a round for it changes the count of one before.
+    // The units of one layer may also belong to another, so a later layer can change the count of an earlier
+    // one.
     loop {
         let mut spared = false;
         for (layer, own) in units.of_source.iter().skip(1).enumerate() {
@@ -48,7 +49,7 @@ pub fn spare(units: &CoupledUnits, seen: &Seen, round_to: usize, dead: &mut [boo
                 spared = true;
             }
         }
-        // A layer that reads but some of its input's units needs one of these.
+        // A layer that reads only some units of its input needs one of these.
         for axis in units.parameters.iter().filter(|axis| axis.role == Role::Reads) {
             if axis.units.iter().all(|&unit| dead[unit]) {
                 let stronger =
@@ -67,14 +68,14 @@ pub fn spare(units: &CoupledUnits, seen: &Seen, round_to: usize, dead: &mut [boo
     }
 }
 
-/// Looks at all numbers that make or read units.
+/// Examines all weights that produce or read units.
 pub fn see(units: &CoupledUnits, parameters: &Parameters) -> Seen {
     let count = units.count();
     let mut seen = Seen { made: vec![false; count], read: vec![false; count], strength: vec![0.0; count] };
     for axis in &units.parameters {
         for_each_slice(axis, parameters, |unit, squares| {
             let role = if axis.role == Role::Makes { &mut seen.made } else { &mut seen.read };
-            // True of NaN: that is something.
+            // True for NaN, which counts as active.
             role[unit] |= squares != 0.0;
             seen.strength[unit] += squares;
         });
@@ -82,7 +83,8 @@ pub fn see(units: &CoupledUnits, parameters: &Parameters) -> Seen {
     seen
 }
 
-/// Calls `visit` with the unit and the sum of squares of each run of numbers of a tensor that stands for one unit.
+/// Calls `visit` with the unit and the sum of squares for each run of elements of a tensor that belongs to
+/// one unit.
 fn for_each_slice(axis: &UnitAxis, parameters: &Parameters, mut visit: impl FnMut(usize, f64)) {
     let tensor = &parameters.table[axis.tensor];
     let inner: usize = tensor.spec.shape[axis.axis + 1..].iter().product();
