@@ -291,7 +291,7 @@ fn recurrent_weights_have_names_of_their_own() {
     }
     let message =
         factorise(&whole.graph, &whole.parameters, &at_rank("a/weight_hh", 2)).unwrap_err().to_string();
-    assert!(message.contains("is a product of rank"), "{message}");
+    assert!(message.contains("is already a product of rank"), "{message}");
     // The request of a stage is limited to the remaining network: to existing ranks, and without layers that
     // are already factorised.
     let left = of_what_is_left(&at_rank("a/weight_hh", 99), &graph).unwrap();
