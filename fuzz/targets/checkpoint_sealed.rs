@@ -14,7 +14,7 @@ fuzz_target!(|file: &[u8]| {
             tensors.iter().map(|tensor| tensor.values.len()).sum()
         };
         let slots = snapshot.optimizer.iter().map(|slot| elements(&slot.tensors));
-        let all = elements(&snapshot.parameters) + elements(&snapshot.carried) + slots.sum::<usize>();
+        let all = elements(&snapshot.parameters) + elements(&snapshot.recurrent_state) + slots.sum::<usize>();
         assert!(4 * all <= content.len());
     }
 });

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::container::{Attributes, Container, Group};
 use super::snapshot::{Best, Data, Plateau, Progress, Slot, Snapshot, Stage, Tensor};
-use super::write::FORMAT;
+use super::write::{FORMAT, RECURRENT_STATE};
 use super::{FORMAT_VERSION, Origin, header};
 use ternflock_job::Gradients;
 
@@ -23,7 +23,7 @@ pub(super) fn load(path: &Path) -> Result<Snapshot, String> {
         job: reader.text("job")?,
         parameters: reader.tensors(&reader.group(&reader.root, "parameters")?, "parameters")?,
         optimizer: optimizer.members()?.iter().map(slot).collect::<Result<_, String>>()?,
-        carried: reader.carried()?,
+        recurrent_state: reader.recurrent_state()?,
         vocabulary: reader.vocabulary()?,
         data: reader.data()?,
         progress: reader.progress()?,
@@ -49,9 +49,12 @@ pub(super) fn compare<V: AsRef<[f32]>>(path: &Path, snapshot: &Snapshot<V>) -> R
         same(expected.next().is_none(), &format!("tensor names of `{section}`"))
     };
     tensors("parameters", &reader.group(&reader.root, "parameters")?, &snapshot.parameters)?;
-    match reader.root.member("carried").is_some() {
-        true => tensors("carried", &reader.group(&reader.root, "carried")?, &snapshot.carried)?,
-        false => same(snapshot.carried.is_empty(), "tensor names of `carried`")?,
+    match reader.root.member(RECURRENT_STATE).is_some() {
+        true => {
+            let group = reader.group(&reader.root, RECURRENT_STATE)?;
+            tensors(RECURRENT_STATE, &group, &snapshot.recurrent_state)?
+        }
+        false => same(snapshot.recurrent_state.is_empty(), &format!("tensor names of `{RECURRENT_STATE}`"))?,
     }
     same(reader.vocabulary()? == snapshot.vocabulary, "vocabularies")?;
     same(reader.data()? == snapshot.data, "facts about the data")?;
@@ -137,9 +140,9 @@ impl Reader {
     }
 
     /// The states of recurrent layers; none if the group is missing.
-    fn carried(&self) -> Result<Vec<Tensor>, String> {
-        match self.root.member("carried").is_some() {
-            true => self.tensors(&self.group(&self.root, "carried")?, "carried"),
+    fn recurrent_state(&self) -> Result<Vec<Tensor>, String> {
+        match self.root.member(RECURRENT_STATE).is_some() {
+            true => self.tensors(&self.group(&self.root, RECURRENT_STATE)?, RECURRENT_STATE),
             false => Ok(Vec::new()),
         }
     }

@@ -24,7 +24,7 @@ pub struct Snapshot<V = Vec<f32>> {
     pub optimizer: Vec<Slot<V>>,
     /// The hidden state that recurrent layers carry to the next step: `layer/name`, `[global batch, width]`.
     /// Empty for other networks.
-    pub carried: Vec<Tensor<V>>,
+    pub recurrent_state: Vec<Tensor<V>>,
     /// The words of a language model, by number; empty for other networks.
     pub vocabulary: Vec<String>,
     /// Identifies the data that were read; empty in files of versions that did not record it.
@@ -147,7 +147,7 @@ impl<V: AsRef<[f32]>> Snapshot<V> {
         self.data.keys().try_for_each(|set| check_part(set, "data set"))?;
         self.data.values().flat_map(BTreeMap::keys).try_for_each(|fact| check_name(fact, "data fact"))?;
         check_tensors(&self.parameters)?;
-        check_tensors(&self.carried).map_err(|reason| format!("carried state: {reason}"))?;
+        check_tensors(&self.recurrent_state).map_err(|reason| format!("recurrent state: {reason}"))?;
         let mut seen = HashSet::new();
         for slot in &self.optimizer {
             check_part(&slot.name, "optimizer slot")?;
@@ -280,7 +280,7 @@ mod tests {
             job,
             parameters,
             optimizer,
-            carried: vec![],
+            recurrent_state: vec![],
             vocabulary: vec![],
             data: Data::new(),
             progress,

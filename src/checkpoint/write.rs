@@ -15,6 +15,9 @@ use super::{FORMAT_VERSION, header};
 /// The value of the root attribute `format`.
 pub(super) const FORMAT: &str = "ternflock checkpoint";
 
+/// The group of [`Snapshot::recurrent_state`], under the name that older versions read.
+pub(super) const RECURRENT_STATE: &str = "carried";
+
 /// The checked `snapshot` as an HDF5 file in memory, with a blank header.
 ///
 /// HDF5 does not recover if the disk fills up while it writes: the file cannot be closed any more, and its
@@ -86,8 +89,8 @@ fn contents<V: AsRef<[f32]>>(file: &File, snapshot: &Snapshot<V>) -> hdf5::Resul
     for slot in &snapshot.optimizer {
         tensors(&ordered_group(&optimizer, &slot.name)?, &slot.tensors)?;
     }
-    if !snapshot.carried.is_empty() {
-        tensors(&ordered_group(file, "carried")?, &snapshot.carried)?;
+    if !snapshot.recurrent_state.is_empty() {
+        tensors(&ordered_group(file, RECURRENT_STATE)?, &snapshot.recurrent_state)?;
     }
     if !snapshot.vocabulary.is_empty() {
         let words = snapshot.vocabulary.iter().map(|word| varlen(word)).collect::<hdf5::Result<Vec<_>>>()?;

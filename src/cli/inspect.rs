@@ -14,8 +14,8 @@ use super::launcher::is_not_first;
 use super::streams::print;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{self as checkpoint, Snapshot};
-use ternflock_compress::census::{LayerCensus, census};
 use ternflock_compress::low_rank::LayerRank;
+use ternflock_compress::sparsity_report::{LayerSparsity, sparsity_report};
 use ternflock_job::Job;
 use ternflock_nn::StructureKind;
 use ternflock_nn::parameters::of_layer;
@@ -38,8 +38,8 @@ pub fn main(arguments: &Inspect) -> ExitCode {
 fn show(arguments: &Inspect) -> Result<String> {
     let snapshot = checkpoint::load(&arguments.checkpoint)?;
     let (graph, parameters) = restore_parameters(&arguments.checkpoint, &snapshot)?;
-    let census = census(&graph, &parameters, (!arguments.no_ranks).then_some(arguments.energy))?;
-    let (rows, job) = (rows(&graph, &parameters, census), stored_job(&arguments.checkpoint, &snapshot)?);
+    let sparsity = sparsity_report(&graph, &parameters, (!arguments.no_ranks).then_some(arguments.energy))?;
+    let (rows, job) = (rows(&graph, &parameters, sparsity), stored_job(&arguments.checkpoint, &snapshot)?);
     Ok(match arguments.json {
         true => as_json(arguments, &snapshot, &graph, &job, &rows),
         false => text::say(arguments, &snapshot, &job, &rows),
@@ -62,32 +62,32 @@ struct Row {
     untrained: Vec<(String, Vec<usize>)>,
     params: u64,
     flops: u64,
-    census: LayerCensus,
+    sparsity: LayerSparsity,
 }
 
-fn rows(graph: &Graph, parameters: &Parameters, census: Vec<LayerCensus>) -> Vec<Row> {
+fn rows(graph: &Graph, parameters: &Parameters, sparsity: Vec<LayerSparsity>) -> Vec<Row> {
     let shapes = |table: &[Parameter], index: usize| -> Vec<(String, Vec<usize>)> {
         let mine = of_layer(table, index);
         mine.iter().map(|p| (p.spec.name.to_string(), p.spec.shape.clone())).collect()
     };
-    let row = |(index, (node, census)): (usize, (&Node, LayerCensus))| Row {
+    let row = |(index, (node, sparsity)): (usize, (&Node, LayerSparsity))| Row {
         name: node.name.clone(),
         kind: node.layer.kind(),
         inputs: node.inputs.clone(),
         output: graph.shape(index + 1).to_string(),
         shapes: shapes(&parameters.table, index),
         untrained: shapes(&parameters.statistics.table, index),
-        params: census.parameters as u64,
-        flops: 2 * census.multiply_adds,
-        census,
+        params: sparsity.parameters as u64,
+        flops: 2 * sparsity.multiply_adds,
+        sparsity,
     };
-    graph.layers().iter().zip(census).enumerate().map(row).collect()
+    graph.layers().iter().zip(sparsity).enumerate().map(row).collect()
 }
 
 /// A hash of all parameters, of the optimizer's state and of what recurrent layers carry on: equal for runs that are equal to the bit.
 fn hash(snapshot: &Snapshot) -> String {
     let state = snapshot.optimizer.iter().flat_map(|slot| &slot.tensors);
-    let tensors = snapshot.parameters.iter().chain(state).chain(&snapshot.carried);
+    let tensors = snapshot.parameters.iter().chain(state).chain(&snapshot.recurrent_state);
     let hashes: Vec<u64> = tensors.map(|tensor| hash_values(&tensor.values)).collect();
     format!("{:016x}", xxh3_64(bytemuck::cast_slice(&hashes)))
 }
@@ -102,15 +102,15 @@ fn word(kind: StructureKind) -> String {
 }
 
 /// How many structures of a kind are left, of how many, and so on, under their names.
-fn census_json(arguments: &Inspect, census: &LayerCensus) -> [(&'static str, Value); 5] {
-    let kept = census.structures.iter().map(|s| (word(s.kind), json!([s.kept, s.all])));
+fn sparsity_json(arguments: &Inspect, sparsity: &LayerSparsity) -> [(&'static str, Value); 5] {
+    let kept = sparsity.structures.iter().map(|s| (word(s.kind), json!([s.kept, s.all])));
     let rank = |LayerRank { tensor, rank, full_rank, .. }: &LayerRank| json!({"tensor": tensor, "energy": to_value(&arguments.energy), "rank": rank, "full": full_rank});
     [
         ("kept", kept.collect::<Map<_, _>>().into()),
-        ("rank", census.ranks.first().map(rank).into()),
-        ("recurrent_rank", census.ranks.get(1).map(rank).into()),
-        ("nonzero", census.nonzero.into()),
-        ("not_finite", census.not_finite.clone().into()),
+        ("rank", sparsity.ranks.first().map(rank).into()),
+        ("recurrent_rank", sparsity.ranks.get(1).map(rank).into()),
+        ("nonzero", sparsity.nonzero.into()),
+        ("not_finite", sparsity.not_finite.clone().into()),
     ]
 }
 
@@ -122,7 +122,7 @@ fn as_json(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph, job: &Job, r
         let (shapes, untrained) = (named(&row.shapes), named(&row.untrained));
         let mut layer = json!({"name": row.name, "type": row.kind, "inputs": row.inputs, "output": row.output,
                                "shapes": shapes, "untrained": untrained, "params": row.params, "flops": row.flops});
-        for (key, value) in census_json(arguments, &row.census) {
+        for (key, value) in sparsity_json(arguments, &row.sparsity) {
             layer[key] = value;
         }
         layer
@@ -138,7 +138,7 @@ fn as_json(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph, job: &Job, r
         "input": graph.input().to_string(),
         "params": rows.iter().map(|row| row.params).sum::<u64>(),
         "flops": rows.iter().map(|row| row.flops).sum::<u64>(),
-        "nonzero": rows.iter().map(|row| row.census.nonzero).sum::<usize>(),
+        "nonzero": rows.iter().map(|row| row.sparsity.nonzero).sum::<usize>(),
         "step": progress.step,
         "stage": progress.stage.as_ref().map(|stage| json!({"name": stage.name, "start": stage.start})),
         "epoch": progress.epoch,

@@ -9,8 +9,8 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 use ternflock_bench::infer::{Contestant, ModelTime, infer};
 use ternflock_checkpoint as checkpoint;
-use ternflock_compress::census::{LayerCensus, census};
 use ternflock_compress::low_rank::Form;
+use ternflock_compress::sparsity_report::{LayerSparsity, sparsity_report};
 use ternflock_nn::StructureKind;
 use ternflock_tensor as tensor;
 use ternflock_train::restore_network;
@@ -25,7 +25,7 @@ const MOST_NETWORKS: usize = 8;
 struct Left {
     stage: String,
     metrics: BTreeMap<String, f64>,
-    layers: Vec<LayerCensus>,
+    layers: Vec<LayerSparsity>,
     bytes: u64,
 }
 
@@ -70,7 +70,7 @@ fn read(path: &Path) -> Result<(Left, Contestant)> {
     let metadata = std::fs::metadata(path);
     let bytes = metadata.map_err(|error| Error::checkpoint(path, format!("cannot be read: {error}")))?.len();
     let stage = snapshot.progress.stage.as_ref().map_or_else(String::new, |stage| stage.name.clone());
-    let layers = census(network.graph(), &network.parameters, None)?;
+    let layers = sparsity_report(network.graph(), &network.parameters, None)?;
     let contestant = Contestant::new(stage.clone(), network);
     Ok((Left { stage, metrics: snapshot.progress.metrics, layers, bytes }, contestant))
 }
@@ -118,7 +118,7 @@ fn by_layer(all: &[Left]) -> Vec<Vec<String>> {
 }
 
 /// Units that are not zero, and units.
-fn units(layer: &LayerCensus) -> Option<(usize, usize)> {
+fn units(layer: &LayerSparsity) -> Option<(usize, usize)> {
     let kinds = [StructureKind::Filters, StructureKind::Neurons, StructureKind::HiddenUnits];
     kinds.into_iter().find_map(|kind| layer.of(kind)).map(|units| (units.kept, units.all))
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::census::census;
 use super::groups::groups;
 use super::low_rank::ranks;
+use super::sparsity_report::sparsity_report;
 use super::surgery::shrink;
 use super::units::{CoupledUnits, Role};
 use ternflock_job::Shrink;
@@ -86,9 +86,10 @@ fn the_networks_have_every_type() {
 
 /// The report counts exactly the structures that a layer declares.
 #[test]
-fn the_census_counts_what_is_declared() {
+fn the_sparsity_report_counts_what_is_declared() {
     for (graph, parameters) in networks() {
-        for (node, counted) in graph.layers().iter().zip(census(&graph, &parameters, None).unwrap()) {
+        for (node, counted) in graph.layers().iter().zip(sparsity_report(&graph, &parameters, None).unwrap())
+        {
             // Only layers in a residual branch could be removed completely.
             let is_found = |kind: &StructureKind| *kind != StructureKind::Layers || node.name == "branch";
             let declared: Vec<_> = node.layer.parts().structures.iter().copied().filter(is_found).collect();

@@ -115,7 +115,7 @@ impl Operation {
 
     /// The remaining elements of `rows`, the state that layer `layer` carries, each with `width` previous
     /// units; `None` if the layer was removed.
-    pub fn take_carried(&self, layer: &str, rows: &[f32], width: usize) -> Option<Vec<f32>> {
+    pub fn take_recurrent_state(&self, layer: &str, rows: &[f32], width: usize) -> Option<Vec<f32>> {
         let places = self.units.get(layer)?;
         Some(rows.chunks_exact(width).flat_map(|row| places.iter().map(|&at| row[at])).collect())
     }

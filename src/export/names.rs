@@ -47,7 +47,7 @@ pub mod tests {
             job: "name = \"a\"".into(),
             parameters: tensors.iter().map(tensor).collect(),
             optimizer: Vec::new(),
-            carried: Vec::new(),
+            recurrent_state: Vec::new(),
             vocabulary: Vec::new(),
             data: Default::default(),
             progress: Progress { step: 7, ..Progress::default() },

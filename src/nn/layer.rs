@@ -127,14 +127,14 @@ pub trait Layer: Send {
     fn backward(&mut self, pass: Backward<'_>);
 
     /// What it carries from each batch to the next, beginning at zero; none unless a layer says otherwise.
-    fn carried(&mut self) -> Vec<Carried<'_>> {
+    fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
         Vec::new()
     }
 }
 
 /// A state that a recurrent layer carries from one batch to the next, a row a sample: `[N, width]`, and rows without
 /// meaning up to the largest batch.
-pub struct Carried<'a> {
+pub struct RecurrentState<'a> {
     /// "h" or "c".
     pub name: &'static str,
     /// Numbers a sample.

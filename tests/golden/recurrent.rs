@@ -54,7 +54,7 @@ fn check(case: &Value) {
         let first = half(seed, range.len());
         network.parameters.values[range.clone()].iter_mut().zip(first).for_each(|(to, value)| *to = value);
     }
-    for ((_, state), seed) in network.carried().into_iter().zip(STATE..) {
+    for ((_, state), seed) in network.recurrent_state().into_iter().zip(STATE..) {
         state.values.iter_mut().zip(half(seed, n * hidden)).for_each(|(to, value)| *to = value);
     }
     network.input_mut(n).iter_mut().enumerate().for_each(|(i, token)| *token = i as f32);
@@ -68,7 +68,7 @@ fn check(case: &Value) {
         assert_close(&format!("{name} of {}", case["layer"]), found, &floats(golden), tolerance);
     };
     compare("output", &output, &case["output"]);
-    let states = network.carried();
+    let states = network.recurrent_state();
     assert_eq!(states.len(), case["states"].as_array().unwrap().len());
     for ((_, state), golden) in states.iter().zip(case["states"].as_array().unwrap()) {
         compare(state.name, state.values, golden);

@@ -188,8 +188,8 @@ fn language_model(launcher: &Launcher, ranks: usize, job: &Path, units: usize) {
         .into_iter()
         .for_each(|result| result.expect("the run goes well"));
     let (a, b) = (load(processes.path(), 8), load(threads.path(), 8));
-    let tensors = |snapshot: &Snapshot| [&snapshot.parameters[..], &snapshot.carried].concat();
-    assert_eq!(a.carried[0].shape, [10, units]);
+    let tensors = |snapshot: &Snapshot| [&snapshot.parameters[..], &snapshot.recurrent_state].concat();
+    assert_eq!(a.recurrent_state[0].shape, [10, units]);
     for (a, b) in tensors(&a).iter().zip(&tensors(&b)) {
         assert!(a.same_bits(b), "`{}` differs", a.name);
     }

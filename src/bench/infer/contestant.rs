@@ -41,7 +41,7 @@ impl Contestant {
 
     /// Runs a forward pass from a zero state.
     pub fn first_pass(&mut self) -> &[f32] {
-        self.network.carried().into_iter().for_each(|(_, state)| state.values.fill(0.0));
+        self.network.recurrent_state().into_iter().for_each(|(_, state)| state.values.fill(0.0));
         self.pass()
     }
 }

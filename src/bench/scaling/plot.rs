@@ -58,7 +58,7 @@ pub fn plot(scaling: &Scaling) -> Result<String> {
     Ok(text)
 }
 
-/// The speeds of several predictions by number of nodes, as the text of an SVG file: one named chart per prediction.
+/// The speeds of several forecasts by number of nodes, as the text of an SVG file: one named chart per forecast.
 ///
 /// # Errors
 /// Those of [`plot`].

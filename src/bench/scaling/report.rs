@@ -1,4 +1,4 @@
-//! The report on how training scales. External scripts and `ternflock predict` rely on the keys.
+//! The report on how training scales. External scripts and `ternflock forecast` rely on the keys.
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ pub struct Point {
     pub parameters: usize,
     /// The unit of [`WayTime::rate`]: samples or tokens.
     pub unit: String,
-    /// Interference from other work during the measurement; `None` for predictions.
+    /// Interference from other work during the measurement; `None` for forecasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interference: Option<Interference>,
     /// Each way to average gradients.

@@ -36,7 +36,7 @@ fn about(arguments: &Inspect, snapshot: &Snapshot, job: &Job, rows: &[Row]) -> S
         ("tensors", format!("{} of parameters, hash {}", bytes(4.0 * params as f64), hash(snapshot))),
     ];
     about.extend(untrained(rows).map(|text| ("untrained", text)));
-    about.extend(rows.iter().filter_map(|row| Some(("not finite", row.census.not_finite.clone()?))));
+    about.extend(rows.iter().filter_map(|row| Some(("not finite", row.sparsity.not_finite.clone()?))));
     if let Some(best) = &progress.best {
         about.push(("best", format!("{} {:.4} at step {}", best.metric, best.value, thousands(best.step))));
     }
@@ -66,7 +66,7 @@ fn untrained(rows: &[Row]) -> Option<String> {
 fn costs(rows: &[Row]) -> String {
     let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>();
     let (params, flops) = (sum(|row| row.params), sum(|row| row.flops));
-    let nonzero = sum(|row| row.census.nonzero as u64);
+    let nonzero = sum(|row| row.sparsity.nonzero as u64);
     let weight = |row: &Row| {
         let shape = row.shapes.first().map(|(_, shape)| shape.iter().map(usize::to_string));
         shape.map_or_else(String::new, |sizes| sizes.collect::<Vec<_>>().join("x"))
@@ -74,7 +74,7 @@ fn costs(rows: &[Row]) -> String {
     let titles = ["layer", "type", "output", "weight", "params", "not zero", "FLOPs"];
     let mut lines = vec![titles.map(String::from).to_vec()];
     lines.extend(rows.iter().map(|row| {
-        let [params, nonzero, flops] = [row.params, row.census.nonzero as u64, row.flops].map(thousands);
+        let [params, nonzero, flops] = [row.params, row.sparsity.nonzero as u64, row.flops].map(thousands);
         vec![row.name.clone(), row.kind.into(), row.output.clone(), weight(row), params, nonzero, flops]
     }));
     let totals = [params, nonzero, flops].map(thousands);
@@ -94,12 +94,12 @@ fn left(arguments: &Inspect, rows: &[Row]) -> Option<String> {
     use StructureKind::{Channels, Filters, Filters2d, HiddenUnits, Inputs, Layers, Neurons, Shapes};
     let kinds = [Filters, Channels, Shapes, Filters2d, Layers, HiddenUnits, Neurons, Inputs];
     let of_kind = |kind: StructureKind| -> Column {
-        let cell = |row: &Row| row.census.of(kind).map(|s| format!("{}/{}", s.kept, s.all));
+        let cell = |row: &Row| row.sparsity.of(kind).map(|s| format!("{}/{}", s.kept, s.all));
         (word(kind).replace('_', " "), rows.iter().map(cell).collect())
     };
     let rank = |row: &Row| {
         let of_tensor = |r: &LayerRank| format!("{}/{}", r.rank, r.full_rank);
-        let all: Vec<String> = row.census.ranks.iter().map(of_tensor).collect();
+        let all: Vec<String> = row.sparsity.ranks.iter().map(of_tensor).collect();
         (!all.is_empty()).then(|| all.join(", "))
     };
     let ranks: Column = (format!("rank at {} %", 100.0 * arguments.energy), rows.iter().map(rank).collect());

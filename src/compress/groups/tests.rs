@@ -67,7 +67,7 @@ fn columns_of_filters_in_groups_are_those_of_each_group() {
     );
 }
 
-/// Group by group, they match the counts of the census, with all or with some of the columns.
+/// Group by group, they match the counts of the sparsity report, with all or with some of the columns.
 #[test]
 fn a_column_that_one_group_has_lost_is_gone_in_that_group() {
     for columns in [None, Some(serde_json::json!([0, 2, 5, 7]))] {
@@ -95,8 +95,8 @@ fn a_column_that_one_group_has_lost_is_gone_in_that_group() {
         let mut expected = vec![3.0; 2 * width];
         (expected[1], expected[width + 1], expected[width + 3]) = (1.0, 0.0, 0.0);
         assert_eq!(squares, expected);
-        let census = crate::census::census(&graph, &parameters, None).unwrap();
-        let counted = census[0].of(StructureKind::Shapes).unwrap();
+        let layers = crate::sparsity_report::sparsity_report(&graph, &parameters, None).unwrap();
+        let counted = layers[0].of(StructureKind::Shapes).unwrap();
         assert_eq!(
             (counted.kept, counted.all),
             (2 * width - 2, 16),

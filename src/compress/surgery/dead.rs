@@ -3,22 +3,22 @@
 use super::super::units::{CoupledUnits, Role, UnitAxis};
 use ternflock_nn::parameters::Parameters;
 
-/// The activity of each unit according to the parameters.
-pub struct Seen {
-    /// Some weight that produces it is not zero.
+/// By unit: whether its parameters are in use, and how strong they are.
+pub struct UnitActivity {
+    /// Some parameter that produces the unit is not zero.
     made: Vec<bool>,
-    /// Some weight that reads it is not zero.
+    /// Some parameter that reads the unit is not zero.
     read: Vec<bool>,
-    /// The sum of the squares of all of these.
+    /// The sum of the squares of all of these parameters.
     strength: Vec<f64>,
 }
 
 /// By unit: whether it can be removed. It can if nothing reads it or if it is always zero, and if it is not
 /// pinned. A value that is not finite is not zero.
-pub fn dead_units(units: &CoupledUnits, seen: &Seen) -> Vec<bool> {
+pub fn dead_units(units: &CoupledUnits, activity: &UnitActivity) -> Vec<bool> {
     let dead = |unit: usize| {
-        let silent = units.zero_stays_zero[unit] && !seen.made[unit];
-        units.pinned[unit].is_none() && (!seen.read[unit] || silent)
+        let silent = units.zero_stays_zero[unit] && !activity.made[unit];
+        units.pinned[unit].is_none() && (!activity.read[unit] || silent)
     };
     (0..units.count()).map(dead).collect()
 }
@@ -26,8 +26,13 @@ pub fn dead_units(units: &CoupledUnits, seen: &Seen) -> Vec<bool> {
 /// Keeps additional units, the strongest first, until each layer has at least one unit and a multiple of
 /// `round_to` units, if it had that many, and until each layer has at least one unit to read. Returns the
 /// numbers of the layers that would have lost all units, or all units that they read.
-pub fn spare(units: &CoupledUnits, seen: &Seen, round_to: usize, dead: &mut [bool]) -> Vec<usize> {
-    let strength = &seen.strength;
+pub fn spare(
+    units: &CoupledUnits,
+    activity: &UnitActivity,
+    round_to: usize,
+    dead: &mut [bool],
+) -> Vec<usize> {
+    let strength = &activity.strength;
     let mut emptied = Vec::new();
     let mut is_emptied = vec![false; units.of_source.len()];
     // The units of one layer may also belong to another, so a later layer can change the count of an earlier
@@ -68,19 +73,20 @@ pub fn spare(units: &CoupledUnits, seen: &Seen, round_to: usize, dead: &mut [boo
     }
 }
 
-/// Examines all weights that produce or read units.
-pub fn see(units: &CoupledUnits, parameters: &Parameters) -> Seen {
+/// The activity of all units, from the parameters that produce or read them.
+pub fn measure_activity(units: &CoupledUnits, parameters: &Parameters) -> UnitActivity {
     let count = units.count();
-    let mut seen = Seen { made: vec![false; count], read: vec![false; count], strength: vec![0.0; count] };
+    let mut activity =
+        UnitActivity { made: vec![false; count], read: vec![false; count], strength: vec![0.0; count] };
     for axis in &units.parameters {
         for_each_slice(axis, parameters, |unit, squares| {
-            let role = if axis.role == Role::Makes { &mut seen.made } else { &mut seen.read };
+            let role = if axis.role == Role::Makes { &mut activity.made } else { &mut activity.read };
             // True for NaN, which counts as active.
             role[unit] |= squares != 0.0;
-            seen.strength[unit] += squares;
+            activity.strength[unit] += squares;
         });
     }
-    seen
+    activity
 }
 
 /// Calls `visit` with the unit and the sum of squares for each run of elements of a tensor that belongs to

@@ -134,9 +134,9 @@ fn cut_units(
     round_to: usize,
 ) -> Result<(Option<Surgery>, Vec<usize>)> {
     let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table)?;
-    let seen = dead::see(&units, parameters);
-    let mut dead = dead::dead_units(&units, &seen);
-    let emptied = dead::spare(&units, &seen, round_to, &mut dead);
+    let activity = dead::measure_activity(&units, parameters);
+    let mut dead = dead::dead_units(&units, &activity);
+    let emptied = dead::spare(&units, &activity, round_to, &mut dead);
     let cut = if dead.contains(&true) { Some(cut::cut(graph, &units, &dead)?) } else { None };
     Ok((cut, emptied))
 }

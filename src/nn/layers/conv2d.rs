@@ -9,7 +9,7 @@ use super::linear::with_bias;
 use super::single_image;
 use super::window::window;
 use crate::coupling::{Axis, Coupling, Units};
-use crate::declare::{Adjustable, Convolve, Declare, Factors, Matrix, Parts, Product};
+use crate::declare::{Adjustable, Declare, Factors, Matrix, Parts, Product, Windowed};
 use crate::init::{Fan, Init};
 use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
 use crate::size::{elements, multiply};
@@ -18,7 +18,7 @@ use crate::{LayerSpec, Shape, StructureKind};
 use ternflock_base::text::plural;
 use ternflock_tensor::{Convolution, ConvolutionShape};
 
-/// Convolution: weight `[F, C / G, R, S]`, or `[F, kept]` where only some columns of it are there; bias `[F]`.
+/// Convolution: weight `[F, C / G, R, S]`, or `[F, K]` where it has K of the columns only; bias `[F]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2d {
@@ -123,7 +123,7 @@ impl Factors for Conv2d {
     }
 }
 
-impl Convolve for Conv2d {
+impl Windowed for Conv2d {
     fn geometry(&self, inputs: &[Shape]) -> Result<ConvolutionShape, String> {
         self.shape(inputs)
     }
@@ -199,7 +199,7 @@ impl Describe for Conv2d {
         let shape = self.shape(inputs)?;
         let convolution = match self.columns.list() {
             None => Convolution::new(shape, batch),
-            Some(kept) => Convolution::of_columns(shape, kept, batch),
+            Some(columns) => Convolution::of_columns(shape, columns, batch),
         };
         Ok(Box::new(Filters { convolution }))
     }

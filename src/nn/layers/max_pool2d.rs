@@ -157,12 +157,12 @@ fn compare(
     let (wide_winners, rest_winners) = winners.as_chunks_mut::<SIDE_BY_SIDE>();
     let tail = wide.len() * SIDE_BY_SIDE;
     for (chunk, (best, winners)) in wide.iter_mut().zip(wide_winners).enumerate() {
-        let (mut kept, mut places) = ([f32::NEG_INFINITY; SIDE_BY_SIDE], [u32::MAX; SIDE_BY_SIDE]);
+        let (mut maxima, mut places) = ([f32::NEG_INFINITY; SIDE_BY_SIDE], [u32::MAX; SIDE_BY_SIDE]);
         pixels.each(|pixel| {
             let values = &plane[pixel * n + chunk * SIDE_BY_SIDE..][..SIDE_BY_SIDE];
-            challenge(values, pixel as u32, &mut kept, &mut places);
+            challenge(values, pixel as u32, &mut maxima, &mut places);
         });
-        (*best, *winners) = (kept, places);
+        (*best, *winners) = (maxima, places);
     }
     rest.fill(f32::NEG_INFINITY);
     rest_winners.fill(u32::MAX);

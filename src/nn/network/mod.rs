@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::clock::Clock;
 use super::graph::Graph;
 use super::layer::{
-    Backward, Carried, Forward, InputGradients, Inputs, Layer, Mode, Place, Tensors, TensorsMut,
+    Backward, Forward, InputGradients, Inputs, Layer, Mode, Place, RecurrentState, Tensors, TensorsMut,
 };
 use super::parameters::{Parameters, of_layer};
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, within};
@@ -67,7 +67,7 @@ impl Network {
     }
 
     /// Runs `batch` samples and returns the output, `[N, K]` or `[T, N, K]`. Recurrent layers go on from the states that
-    /// the batch before has left ([`Network::carried`]).
+    /// the batch before has left ([`Network::recurrent_state`]).
     pub fn forward(&mut self, batch: usize, mode: Mode) -> &[f32] {
         assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
         for (source, elements) in self.elements.iter_mut().enumerate() {
@@ -184,10 +184,12 @@ impl Network {
 
     /// What the layers carry from batch to batch, in their order: the layer's name and its state. An epoch begins with
     /// all of it zero.
-    pub fn carried(&mut self) -> Vec<(&str, Carried<'_>)> {
+    pub fn recurrent_state(&mut self) -> Vec<(&str, RecurrentState<'_>)> {
         let named = self.graph.layers().iter().zip(&mut self.layers);
         named
-            .flat_map(|(node, layer)| layer.carried().into_iter().map(|state| (&node.name[..], state)))
+            .flat_map(|(node, layer)| {
+                layer.recurrent_state().into_iter().map(|state| (&node.name[..], state))
+            })
             .collect()
     }
 

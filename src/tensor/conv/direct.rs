@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::Shape;
-use super::correlate::{self, Direction, Run, pack_weights};
+use super::correlation::{self, Correlation, Direction, pack_weights};
 use super::pass::{self, Pass};
 use super::weight_gradient::WeightGradient;
 use crate::blocks::{Line, Machine, room};
@@ -32,7 +32,7 @@ pub fn elements(shape: &Shape) -> usize {
 /// Room a thread needs for each of the three passes.
 fn scratch(forward: &Pass, machine: Machine) -> usize {
     let backward = pass::data_gradient(forward);
-    let passes = backward.iter().chain([forward]).map(|pass| correlate::scratch(pass, machine));
+    let passes = backward.iter().chain([forward]).map(|pass| correlation::scratch(pass, machine));
     passes.max().unwrap_or(0).max(WeightGradient::scratch(forward, machine))
 }
 
@@ -66,14 +66,14 @@ impl Direct {
         }
     }
 
-    fn run<'a>(
+    fn correlation<'a>(
         &'a self,
         pass: &'a Pass,
         batch: usize,
         bias: Option<&'a [f32]>,
         images: &'a [f32],
-    ) -> Run<'a> {
-        Run {
+    ) -> Correlation<'a> {
+        Correlation {
             pass,
             machine: self.machine,
             groups: self.shape.groups,
@@ -89,7 +89,7 @@ impl Direct {
     /// See [`super::Convolution::forward`].
     pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         self.pack(Direction::Forward, weight);
-        self.run(&self.forward, batch, bias, x).run(y);
+        self.correlation(&self.forward, batch, bias, x).compute(y);
     }
 
     /// See [`super::Convolution::weight_gradient`].
@@ -108,7 +108,7 @@ impl Direct {
     pub fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
         self.pack(Direction::Backward, weight);
         for pass in &self.backward {
-            self.run(pass, batch, None, dy).run(dx);
+            self.correlation(pass, batch, None, dy).compute(dx);
         }
     }
 }

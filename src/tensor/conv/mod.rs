@@ -5,18 +5,18 @@
 //!
 //! - [`Direct`]: kernels of our own. They vectorise over samples, so every kernel size and channel count runs at the speed
 //!   of a large matrix product.
-//! - [`Columns`]: BLAS on im2col tiles, which vectorises over channels and positions as well.
+//! - [`Im2colGemm`]: BLAS on im2col tiles, which vectorises over channels and positions as well.
 //!
 //! Both also run on some columns of the weight as a matrix `[F, C / groups R S]` alone: the direct way then has kernels that go by
-//! lists of columns, [`Kept`].
+//! lists of columns, [`ColumnSparse`].
 //!
 //! Which is taken: direct for a batch of at least half a vector, columns for a smaller one and on a machine without vectors
 //! (docs/adr/0011).
 
-mod columns;
-mod correlate;
+mod column_sparse;
+mod correlation;
 mod direct;
-mod kept;
+mod im2col_gemm;
 mod kernel;
 mod pack;
 mod pass;
@@ -28,9 +28,9 @@ mod tests;
 use super::Window;
 use super::blocks::Machine;
 
-use columns::Columns;
+use column_sparse::ColumnSparse;
 use direct::Direct;
-use kept::Kept;
+use im2col_gemm::Im2colGemm;
 use pass::Pass;
 
 /// What a convolution computes.
@@ -72,7 +72,7 @@ fn most_by_columns(machine: Machine, batch: usize) -> usize {
 /// A convolution with its buffers: a pass allocates nothing.
 pub struct Convolution {
     machine: Machine,
-    columns: Columns,
+    im2col_gemm: Im2colGemm,
     direct: Kernels,
 }
 
@@ -81,7 +81,7 @@ enum Kernels {
     /// For all columns of the weight.
     All(Box<Direct>),
     /// For some.
-    Kept(Box<Kept>),
+    ColumnSparse(Box<ColumnSparse>),
 }
 
 impl Convolution {
@@ -90,34 +90,35 @@ impl Convolution {
         Self::on(Machine::this(), shape, None, batch)
     }
 
-    /// As [`Convolution::new`], but on the columns `kept` of each group's weight as a matrix `[F / groups, C / groups R S]`,
-    /// ascending and at least one: all weights and their gradients are `[F, kept]`.
-    pub fn of_columns(shape: Shape, kept: &[usize], batch: usize) -> Convolution {
-        Self::on(Machine::this(), shape, Some(kept), batch)
+    /// As [`Convolution::new`], but on `columns` of each group's weight as a matrix `[F / groups, C / groups R S]`,
+    /// ascending and at least one: all weights and their gradients are `[F, columns]`.
+    pub fn of_columns(shape: Shape, columns: &[usize], batch: usize) -> Convolution {
+        Self::on(Machine::this(), shape, Some(columns), batch)
     }
 
-    fn on(machine: Machine, shape: Shape, kept: Option<&[usize]>, batch: usize) -> Convolution {
-        let columns = Columns::new(shape, kept, most_by_columns(machine, batch));
-        let direct = match kept {
+    fn on(machine: Machine, shape: Shape, columns: Option<&[usize]>, batch: usize) -> Convolution {
+        let im2col_gemm = Im2colGemm::new(shape, columns, most_by_columns(machine, batch));
+        let direct = match columns {
             None => Kernels::All(Box::new(Direct::new(shape))),
-            Some(kept) => Kernels::Kept(Box::new(Kept::new(&shape, kept))),
+            Some(columns) => Kernels::ColumnSparse(Box::new(ColumnSparse::new(&shape, columns))),
         };
-        Convolution { machine, columns, direct }
+        Convolution { machine, im2col_gemm, direct }
     }
 
     /// Elements of the buffers that [`Convolution::new`], or [`Convolution::of_columns`], makes.
-    pub fn elements(shape: &Shape, kept: Option<&[usize]>, batch: usize) -> usize {
-        let columns = columns::elements(shape, kept, most_by_columns(Machine::this(), batch));
-        let direct = kept.map_or_else(|| direct::elements(shape), |kept| kept::elements(shape, kept));
-        columns.saturating_add(direct)
+    pub fn elements(shape: &Shape, columns: Option<&[usize]>, batch: usize) -> usize {
+        let im2col_gemm = im2col_gemm::elements(shape, columns, most_by_columns(Machine::this(), batch));
+        let direct = columns
+            .map_or_else(|| direct::elements(shape), |columns| column_sparse::elements(shape, columns));
+        im2col_gemm.saturating_add(direct)
     }
 
     /// Overwrites `y` `[F, P, Q, batch]` by the convolution of `x` `[C, H, W, batch]` with `weight`, plus `bias` `[F]`.
     pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         match &mut self.direct {
-            _ if !is_direct(self.machine, batch) => self.columns.forward(batch, x, weight, bias, y),
+            _ if !is_direct(self.machine, batch) => self.im2col_gemm.forward(batch, x, weight, bias, y),
             Kernels::All(direct) => direct.forward(batch, x, weight, bias, y),
-            Kernels::Kept(direct) => direct.forward(batch, x, weight, bias, y),
+            Kernels::ColumnSparse(direct) => direct.forward(batch, x, weight, bias, y),
         }
     }
 
@@ -132,19 +133,19 @@ impl Convolution {
     ) {
         match &mut self.direct {
             _ if !is_direct(self.machine, batch) => {
-                self.columns.weight_gradient(batch, x, dy, weight, bias);
+                self.im2col_gemm.weight_gradient(batch, x, dy, weight, bias);
             }
             Kernels::All(direct) => direct.weight_gradient(batch, x, dy, weight, bias),
-            Kernels::Kept(direct) => direct.weight_gradient(batch, x, dy, weight, bias),
+            Kernels::ColumnSparse(direct) => direct.weight_gradient(batch, x, dy, weight, bias),
         }
     }
 
     /// Overwrites `dx` `[C, H, W, batch]`, the gradient of the input.
     pub fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
         match &mut self.direct {
-            _ if !is_direct(self.machine, batch) => self.columns.data_gradient(batch, weight, dy, dx),
+            _ if !is_direct(self.machine, batch) => self.im2col_gemm.data_gradient(batch, weight, dy, dx),
             Kernels::All(direct) => direct.data_gradient(batch, weight, dy, dx),
-            Kernels::Kept(direct) => direct.data_gradient(batch, weight, dy, dx),
+            Kernels::ColumnSparse(direct) => direct.data_gradient(batch, weight, dy, dx),
         }
     }
 }

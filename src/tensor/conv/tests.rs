@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::columns::Columns;
 use super::direct::Direct;
+use super::im2col_gemm::Im2colGemm;
 use super::*;
 use crate::threads::{set_threads, within};
 
@@ -40,7 +40,7 @@ fn check(shape: Shape, batch: usize, bias: bool) {
     let dy = integers(outputs, 3);
     let begin = integers(filters, 4);
     let begin = bias.then_some(&begin[..]);
-    let (mut columns, mut direct) = (Columns::new(shape, None, batch), Direct::new(shape));
+    let (mut columns, mut direct) = (Im2colGemm::new(shape, None, batch), Direct::new(shape));
 
     let (mut y, mut expected) = (vec![f32::NAN; outputs], vec![f32::NAN; outputs]);
     columns.forward(batch, &x, &weight, begin, &mut expected);
@@ -67,7 +67,7 @@ proptest! {
     }
 }
 
-/// Several slabs of rows, several deals of the weight gradient, blocks of all sizes.
+/// Several slabs of rows, several partial sums of the weight gradient, blocks of all sizes.
 #[test]
 fn large_shapes() {
     for (channels, filters, size, kernel, stride, padding) in [

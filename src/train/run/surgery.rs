@@ -63,7 +63,7 @@ struct Before {
     states: Vec<(&'static str, Vec<f32>)>,
     /// What error feedback keeps, laid out as the parameters; zero where it keeps nothing.
     residuals: Vec<f32>,
-    carried: Vec<(String, &'static str, usize, Vec<f32>)>,
+    recurrent_state: Vec<(String, &'static str, usize, Vec<f32>)>,
 }
 
 impl Before {
@@ -80,11 +80,11 @@ impl Before {
         let states = trainer.optimizer.states().iter().map(|state| (state.name, state.values.clone()));
         let statistics = parameters.statistics.values.clone();
         let states = states.collect();
-        let carried = trainer
-            .carried()
+        let recurrent_state = trainer
+            .recurrent_state()
             .into_iter()
             .map(|(layer, state)| (layer.to_owned(), state.name, state.width, state.values.to_vec()));
-        Before { statistics, states, residuals, carried: carried.collect() }
+        Before { statistics, states, residuals, recurrent_state: recurrent_state.collect() }
     }
 
     /// Lays it out as the parameters of now. Returns what is worth saying.
@@ -117,10 +117,10 @@ impl Before {
                 residual.copy_from_slice(&residuals[parameter.range.clone()]);
             }
         }
-        for (layer, state) in trainer.carried() {
+        for (layer, state) in trainer.recurrent_state() {
             let same = |(of, name, ..): &&(String, &str, usize, Vec<f32>)| of == layer && *name == state.name;
-            let Some((_, _, width, rows)) = self.carried.iter().find(same) else { continue };
-            if let Some(rows) = operation.take_carried(layer, rows, *width) {
+            let Some((_, _, width, rows)) = self.recurrent_state.iter().find(same) else { continue };
+            if let Some(rows) = operation.take_recurrent_state(layer, rows, *width) {
                 state.values[..rows.len()].copy_from_slice(&rows);
             }
         }

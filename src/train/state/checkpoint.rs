@@ -21,7 +21,7 @@ pub struct Gathered {
     /// What averaging methods keep, by slot: beside those of the optimizer, with the ranks as first dimension of the tensors.
     averaging: Vec<(&'static str, Vec<Tensor>)>,
     /// What recurrent layers carry to the next step.
-    carried: Vec<Tensor>,
+    recurrent_state: Vec<Tensor>,
     /// What layers keep untrained: the mean over the ranks, on every rank, and each rank's own.
     statistics: Vec<f32>,
     own_statistics: Vec<Tensor>,
@@ -31,10 +31,10 @@ pub struct Gathered {
 pub fn gather(trainer: &mut Trainer, world: &mut World) -> Result<Gathered> {
     let averaging = gather_averaging(trainer, world)?;
     let global_batch = trainer.global_batch();
-    let carried = recurrent_state::gather(trainer.carried(), global_batch, world)?;
+    let recurrent_state = recurrent_state::gather(trainer.recurrent_state(), global_batch, world)?;
     let own_statistics = statistics::gather(&trainer.network, world)?;
     let statistics = statistics::averaged(&trainer.network, world)?;
-    Ok(Gathered { averaging, carried, statistics, own_statistics })
+    Ok(Gathered { averaging, recurrent_state, statistics, own_statistics })
 }
 
 /// What averaging methods keep on all ranks, `[P, ...]` per tensor, on rank 0; nothing on the others.
@@ -104,7 +104,7 @@ pub fn snapshot<'a>(
         job: job.to_toml(),
         parameters: all.into_iter().map(|(p, values)| tensor(p, values)).collect(),
         optimizer: slots,
-        carried: gathered.carried.iter().map(borrow).collect(),
+        recurrent_state: gathered.recurrent_state.iter().map(borrow).collect(),
         vocabulary: Vec::new(),
         data: checkpoint::Data::new(),
         progress: Progress {
@@ -159,8 +159,8 @@ pub fn restore(
     }
     let global_batch = trainer.global_batch();
     recurrent_state::restore(
-        trainer.carried(),
-        &snapshot.carried,
+        trainer.recurrent_state(),
+        &snapshot.recurrent_state,
         global_batch,
         shard(global_batch, rank, world),
     )?;

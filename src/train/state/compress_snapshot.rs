@@ -30,7 +30,7 @@ pub fn compress_snapshot(
         job: snapshot.job.clone(),
         parameters: tensors(&operation.parameters),
         optimizer: Vec::new(),
-        carried: Vec::new(),
+        recurrent_state: Vec::new(),
         vocabulary: snapshot.vocabulary.clone(),
         data: snapshot.data.clone(),
         progress: Progress { best: None, metrics: Default::default(), ..snapshot.progress.clone() },

@@ -9,7 +9,7 @@ use crate::step::recurrent_state::Places;
 use ternflock_base::error::Result;
 use ternflock_data::{TrainingFeed, shard};
 use ternflock_job::Job;
-use ternflock_nn::layer::{Carried, Draw, Mode};
+use ternflock_nn::layer::{Draw, Mode, RecurrentState};
 use ternflock_nn::{Network, Tally, softmax_cross_entropy};
 use ternflock_smoothout::SmoothOut;
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut};
@@ -76,7 +76,7 @@ impl Compute {
     }
 
     /// What the layers carry to the next step, a row for each place of this rank.
-    pub fn carried<'n>(&'n mut self, network: &'n mut Network) -> Vec<(&'n str, Carried<'n>)> {
+    pub fn recurrent_state<'n>(&'n mut self, network: &'n mut Network) -> Vec<(&'n str, RecurrentState<'n>)> {
         self.places.all(network)
     }
 

@@ -31,7 +31,7 @@ impl Evaluator {
     /// The tally of items `part`, in batches of the network's capacity. What the network carries from batch to batch is
     /// afterwards what it was before.
     pub fn tally(&mut self, network: &mut Network, part: std::ops::Range<usize>) -> Result<Tally> {
-        let (mut total, carried) = (Tally::default(), recurrent_state::copy(network));
+        let (mut total, state) = (Tally::default(), recurrent_state::copy(network));
         for chunk in self.feed.chunks(part, network.capacity()) {
             let batch = chunk.items.len();
             if chunk.window == 0 {
@@ -41,7 +41,7 @@ impl Evaluator {
             let logits = network.forward(batch, Mode::Evaluate);
             total += softmax_cross_entropy(logits, &self.labels, 1.0, None);
         }
-        recurrent_state::put_back(network, &carried);
+        recurrent_state::put_back(network, &state);
         Ok(total)
     }
 }

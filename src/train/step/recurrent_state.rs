@@ -10,22 +10,22 @@ use ternflock_base::error::Result;
 use ternflock_checkpoint::Tensor;
 use ternflock_data::shard;
 use ternflock_nn::Network;
-use ternflock_nn::layer::Carried;
+use ternflock_nn::layer::RecurrentState;
 use ternflock_world::World;
 
 /// Zeroes all that `network` carries.
 pub fn reset(network: &mut Network) {
-    network.carried().into_iter().for_each(|(_, state)| state.values.fill(0.0));
+    network.recurrent_state().into_iter().for_each(|(_, state)| state.values.fill(0.0));
 }
 
 /// A copy of all of it.
 pub fn copy(network: &mut Network) -> Vec<Vec<f32>> {
-    network.carried().into_iter().map(|(_, state)| state.values.to_vec()).collect()
+    network.recurrent_state().into_iter().map(|(_, state)| state.values.to_vec()).collect()
 }
 
 /// The inverse of [`copy`].
 pub fn put_back(network: &mut Network, copied: &[Vec<f32>]) {
-    for ((_, state), values) in network.carried().into_iter().zip(copied) {
+    for ((_, state), values) in network.recurrent_state().into_iter().zip(copied) {
         state.values.copy_from_slice(values);
     }
 }
@@ -40,10 +40,14 @@ pub struct Places {
 impl Places {
     /// Rows of zero for a rank of `world` that computes `batch` with `network`.
     pub fn new(network: &mut Network, batch: &Batch, world: usize) -> Places {
-        let rows = |(_, state): (&str, Carried)| vec![0.0; batch.share(world) * state.width];
+        let rows = |(_, state): (&str, RecurrentState)| vec![0.0; batch.share(world) * state.width];
         let all_at_once = batch.at_a_time(world) == batch.share(world);
         Places {
-            rows: if all_at_once { Vec::new() } else { network.carried().into_iter().map(rows).collect() },
+            rows: if all_at_once {
+                Vec::new()
+            } else {
+                network.recurrent_state().into_iter().map(rows).collect()
+            },
         }
     }
 
@@ -58,7 +62,7 @@ impl Places {
         if self.rows.is_empty() {
             return;
         }
-        for ((_, state), rows) in network.carried().into_iter().zip(&self.rows) {
+        for ((_, state), rows) in network.recurrent_state().into_iter().zip(&self.rows) {
             let rows = &rows[at.start * state.width..at.end * state.width];
             state.values[..rows.len()].copy_from_slice(rows);
         }
@@ -69,31 +73,35 @@ impl Places {
         if self.rows.is_empty() {
             return;
         }
-        for ((_, state), rows) in network.carried().into_iter().zip(&mut self.rows) {
+        for ((_, state), rows) in network.recurrent_state().into_iter().zip(&mut self.rows) {
             let rows = &mut rows[at.start * state.width..at.end * state.width];
             rows.copy_from_slice(&state.values[..rows.len()]);
         }
     }
 
     /// All of them: the layer's name and its state, with a row for each of the rank's places and perhaps more.
-    pub fn all<'n>(&'n mut self, network: &'n mut Network) -> Vec<(&'n str, Carried<'n>)> {
-        let held = network.carried();
+    pub fn all<'n>(&'n mut self, network: &'n mut Network) -> Vec<(&'n str, RecurrentState<'n>)> {
+        let held = network.recurrent_state();
         if self.rows.is_empty() {
             return held;
         }
-        let with = |((layer, state), rows): ((&'n str, Carried<'n>), &'n mut Vec<f32>)| {
-            (layer, Carried { name: state.name, width: state.width, values: rows })
+        let with = |((layer, state), rows): ((&'n str, RecurrentState<'n>), &'n mut Vec<f32>)| {
+            (layer, RecurrentState { name: state.name, width: state.width, values: rows })
         };
         held.into_iter().zip(&mut self.rows).map(with).collect()
     }
 }
 
-/// The rows of all places of a global batch, `[global_batch, width]` a tensor, on rank 0; nothing on the others. `carried` are
+/// The rows of all places of a global batch, `[global_batch, width]` a tensor, on rank 0; nothing on the others. `states` are
 /// those of this rank.
-pub fn gather(carried: Vec<(&str, Carried)>, global_batch: usize, world: &mut World) -> Result<Vec<Tensor>> {
+pub fn gather(
+    states: Vec<(&str, RecurrentState)>,
+    global_batch: usize,
+    world: &mut World,
+) -> Result<Vec<Tensor>> {
     let share = global_batch.div_ceil(world.size());
     let mut tensors = Vec::new();
-    for (layer, state) in carried {
+    for (layer, state) in states {
         let padded = world.gather_to_root(&state.values[..share * state.width])?;
         if world.rank() == 0 {
             let rows = |rank| shard(global_batch, rank, world.size()).len() * state.width;
@@ -110,19 +118,19 @@ pub fn gather(carried: Vec<(&str, Carried)>, global_batch: usize, world: &mut Wo
 
 /// Takes up the rows of the places `part` of `stored`. The message of an `Err` says what does not fit.
 pub fn restore(
-    carried: Vec<(&str, Carried)>,
+    states: Vec<(&str, RecurrentState)>,
     stored: &[Tensor],
     global_batch: usize,
     part: Range<usize>,
 ) -> std::result::Result<(), String> {
-    for (layer, state) in carried {
+    for (layer, state) in states {
         let name = format!("{layer}/{}", state.name);
         let tensor = stored.iter().find(|tensor| tensor.name == name);
-        let tensor = tensor.ok_or_else(|| format!("does not say what `{name}` carried"))?;
+        let tensor = tensor.ok_or_else(|| format!("holds no recurrent state `{name}`"))?;
         if tensor.shape != [global_batch, state.width] {
             let (found, width) = (&tensor.shape, state.width);
             return Err(format!(
-                "carries `{name}` of shape {found:?}, the job needs [{global_batch}, {width}]"
+                "holds the recurrent state `{name}` of shape {found:?}, the job needs [{global_batch}, {width}]"
             ));
         }
         let rows = &tensor.values[part.start * state.width..part.end * state.width];

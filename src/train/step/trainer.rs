@@ -16,7 +16,7 @@ use ternflock_compress::group_lasso::GroupLasso;
 use ternflock_compress::zeros::FrozenZeros;
 use ternflock_data::TrainingFeed;
 use ternflock_job::{self as job, Algorithm, Gradients, Job, ScheduleKind, Train};
-use ternflock_nn::layer::Carried;
+use ternflock_nn::layer::RecurrentState;
 use ternflock_nn::{Graph, Network, Shape, Tally};
 use ternflock_optim::{Moment, Optimizer, Plateau, learning_rate};
 use ternflock_report::{Phases, Task};
@@ -340,8 +340,8 @@ impl Trainer {
     }
 
     /// What the layers carry to the next step, a row for each place of this rank.
-    pub fn carried(&mut self) -> Vec<(&str, Carried<'_>)> {
-        self.compute.carried(&mut self.network)
+    pub fn recurrent_state(&mut self) -> Vec<(&str, RecurrentState<'_>)> {
+        self.compute.recurrent_state(&mut self.network)
     }
 
     /// The update, from averaged gradients that are equal on every rank: penalties and forces first, then the optimizer

@@ -55,7 +55,7 @@ fn sample(step: u64) -> Snapshot {
             Slot { name: "first".into(), tensors: vec![] },
         ],
         parameters,
-        carried: vec![
+        recurrent_state: vec![
             tensor("lstm1/h", &[2, 2], odd[..4].to_vec()),
             tensor("lstm1/c", &[2, 1], vec![0.5, -0.0]),
         ],
@@ -95,7 +95,7 @@ fn assert_same(a: &Snapshot, b: &Snapshot) {
     assert_eq!((&a.origin, &a.network, &a.job), (&b.origin, &b.network, &b.job));
     assert!(a.progress.same_bits(&b.progress), "{:?}\n{:?}", a.progress, b.progress);
     tensors(&a.parameters, &b.parameters);
-    tensors(&a.carried, &b.carried);
+    tensors(&a.recurrent_state, &b.recurrent_state);
     assert_eq!(a.vocabulary, b.vocabulary);
     assert_eq!(a.data, b.data);
     assert_eq!(a.optimizer.len(), b.optimizer.len());
@@ -125,7 +125,7 @@ fn what_goes_in_comes_out_to_the_bit() {
     (bare.job, bare.network) = (String::new(), "null".into());
     bare.parameters.clear();
     bare.optimizer.clear();
-    bare.carried.clear();
+    bare.recurrent_state.clear();
     bare.vocabulary.clear();
     bare.data.clear();
     bare.progress.plateau = None;
@@ -156,7 +156,7 @@ fn borrowed_tensors_make_the_same_file() {
         job: owned.job.clone(),
         parameters: borrow(&owned.parameters),
         optimizer: owned.optimizer.iter().map(slot).collect(),
-        carried: borrow(&owned.carried),
+        recurrent_state: borrow(&owned.recurrent_state),
         vocabulary: owned.vocabulary.clone(),
         data: owned.data.clone(),
         progress: owned.progress.clone(),

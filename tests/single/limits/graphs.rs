@@ -1,9 +1,9 @@
 //! Networks with many layers, long chains, and layers with many inputs.
 
 use serde_json::{Map, Value, json};
-use ternflock::compress::census::census;
 use ternflock::compress::groups::groups;
 use ternflock::compress::low_rank;
+use ternflock::compress::sparsity_report::sparsity_report;
 use ternflock::compress::surgery::shrink;
 use ternflock::job::{LowRank, Shrink};
 use ternflock::nn::StructureKind;
@@ -117,8 +117,8 @@ fn networks_are_searched() {
     };
     type Searched = (Parameters, Graph);
     let count = 1500;
-    check(&format!("the census of {what}"), count, make, |(parameters, graph): &Searched| {
-        drop(census(graph, parameters, None).unwrap());
+    check(&format!("the sparsity report of {what}"), count, make, |(parameters, graph): &Searched| {
+        drop(sparsity_report(graph, parameters, None).unwrap());
     });
     check(&format!("surgery on {what}"), count, make, |(parameters, graph): &Searched| {
         drop(shrink(graph, parameters, &Shrink::default()).unwrap());

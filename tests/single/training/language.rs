@@ -70,8 +70,11 @@ pub fn short(sets: &[&str]) -> Loaded {
 
 fn assert_same(a: &Snapshot, b: &Snapshot) {
     assert_same_state(a, b);
-    assert_eq!((a.carried.len(), &a.vocabulary), (4, &b.vocabulary));
-    a.carried.iter().zip(&b.carried).for_each(|(a, b)| assert!(a.same_bits(b), "`{}` differs", a.name));
+    assert_eq!((a.recurrent_state.len(), &a.vocabulary), (4, &b.vocabulary));
+    a.recurrent_state
+        .iter()
+        .zip(&b.recurrent_state)
+        .for_each(|(a, b)| assert!(a.same_bits(b), "`{}` differs", a.name));
 }
 
 /// A text of its own whose epoch is 6 steps of 7 sequences of 7 tokens, so that a run of 20 passes several beginnings.
@@ -148,7 +151,7 @@ fn float32_follows_one_rank_also_where_it_is_resumed_on_another_number() {
         let mut losses = train_until(10, 3, &short(&float32), directory.path())[0].losses();
         if forget {
             let mut snapshot = load(directory.path(), 10);
-            snapshot.carried.iter_mut().for_each(|state| state.values.fill(0.0));
+            snapshot.recurrent_state.iter_mut().for_each(|state| state.values.fill(0.0));
             save(at_step(directory.path(), 10), &snapshot).unwrap();
         }
         losses.extend(resume(ranks, &short(&float32), directory.path())[0].losses());
@@ -168,12 +171,12 @@ fn evaluations_do_not_disturb_training() {
     train(2, &short(&["train.eval_every=1"]), often.path());
     train(2, &short(&[]), never.path());
     let (often, never) = (load(often.path(), 20), load(never.path(), 20));
-    let tensors = |snapshot: &Snapshot| [&snapshot.parameters[..], &snapshot.carried].concat();
+    let tensors = |snapshot: &Snapshot| [&snapshot.parameters[..], &snapshot.recurrent_state].concat();
     for (a, b) in tensors(&often).iter().zip(&tensors(&never)) {
         assert!(a.same_bits(b), "`{}` differs", a.name);
     }
-    assert!(never.carried.iter().all(|state| state.values.iter().any(|value| *value != 0.0)));
-    assert_eq!(never.carried[0].shape, [7, 9]);
+    assert!(never.recurrent_state.iter().all(|state| state.values.iter().any(|value| *value != 0.0)));
+    assert_eq!(never.recurrent_state[0].shape, [7, 9]);
 }
 
 /// By the checkpoint alone, and whatever the number of ranks.

@@ -96,8 +96,8 @@ fn recurrent_layers_carry_on_in_micro_batches() {
     for (ranks, micro) in [(1, 4), (1, 1), (2, 3), (3, 2), (3, 4)] {
         let cut = run(ranks, &[&format!("train.micro_batch={micro}")]);
         assert_close(&at_once, &cut, &format!("{ranks} ranks, {micro}"));
-        assert_eq!(cut.carried.len(), at_once.carried.len());
-        for (a, b) in cut.carried.iter().zip(&at_once.carried) {
+        assert_eq!(cut.recurrent_state.len(), at_once.recurrent_state.len());
+        for (a, b) in cut.recurrent_state.iter().zip(&at_once.recurrent_state) {
             assert_eq!((&a.name, &a.shape), (&b.name, &b.shape));
             // States are below 1.
             let off = a.values.iter().zip(&b.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

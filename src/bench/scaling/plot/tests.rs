@@ -88,7 +88,7 @@ fn the_legend_hides_no_point() {
 
 /// Both axes are logarithmic: doubling the nodes always covers the same distance, and so does a tenfold speed.
 #[test]
-fn predictions_have_logarithmic_axes_of_nodes() {
+fn forecasts_have_logarithmic_axes_of_nodes() {
     let mut scaling = scaling(&[1, 2, 4, 8, 16]);
     for (number, point) in scaling.points.iter_mut().enumerate() {
         point.hosts = point.ranks;

@@ -1,5 +1,5 @@
 //! Replaces one layer by two, with weights that make them compute the same. Each layer declares these two
-//! ([`ternflock_nn::declare::Factors`], [`ternflock_nn::declare::Convolve`]):
+//! ([`ternflock_nn::declare::Factors`], [`ternflock_nn::declare::Windowed`]):
 //!
 //! | layer | first | second |
 //! |---|---|---|

@@ -82,7 +82,7 @@ impl Check {
     /// What the layer carries now, cut to the batch.
     fn states(&mut self) -> Vec<Vec<f64>> {
         let rows = self.dims.batch * self.dims.hidden;
-        self.layer.carried().iter().map(|state| double(&state.values[..rows])).collect()
+        self.layer.recurrent_state().iter().map(|state| double(&state.values[..rows])).collect()
     }
 
     fn forward(&mut self, y: &mut [f32]) {
@@ -155,7 +155,7 @@ impl Check {
     /// Three batches in a row, the first from states that are not zero: each goes on where the one before ended, and its
     /// gradients end where it began.
     fn run(mut self) {
-        for (i, state) in self.layer.carried().into_iter().enumerate() {
+        for (i, state) in self.layer.recurrent_state().into_iter().enumerate() {
             state.values.copy_from_slice(&numbers(state.values.len(), 10 + i as u32));
         }
         let mut y = vec![f32::NAN; self.r.len()];

@@ -17,7 +17,7 @@ use super::state_weight::StateWeight;
 use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::init::Init;
-use crate::layer::{BIAS, Backward, Carried, Describe, Forward, Layer, ParameterSpec, RECURRENT};
+use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::spec::default;
 use ternflock_tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
@@ -167,8 +167,8 @@ impl Layer for Unrolled {
         }
     }
 
-    fn carried(&mut self) -> Vec<Carried<'_>> {
-        vec![self.h.carried()]
+    fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
+        vec![self.h.recurrent_state()]
     }
 }
 

@@ -1,6 +1,6 @@
 //! A state over the steps of a batch, and what of it goes on to the next.
 
-use crate::layer::Carried;
+use crate::layer::RecurrentState;
 
 /// One state of a recurrent layer, H numbers a sample.
 pub(super) struct History {
@@ -55,7 +55,7 @@ impl History {
     }
 
     /// For those who keep it.
-    pub fn carried(&mut self) -> Carried<'_> {
-        Carried { name: self.name, width: self.hidden, values: &mut self.carried }
+    pub fn recurrent_state(&mut self) -> RecurrentState<'_> {
+        RecurrentState { name: self.name, width: self.hidden, values: &mut self.carried }
     }
 }

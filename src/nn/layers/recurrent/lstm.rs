@@ -19,7 +19,7 @@ use super::state_weight::StateWeight;
 use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::init::Init;
-use crate::layer::{BIAS, Backward, Carried, Describe, Forward, Layer, ParameterSpec, RECURRENT};
+use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::spec::default;
 use ternflock_tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
@@ -159,8 +159,8 @@ impl Layer for Unrolled {
         }
     }
 
-    fn carried(&mut self) -> Vec<Carried<'_>> {
-        vec![self.h.carried(), self.c.carried()]
+    fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
+        vec![self.h.recurrent_state(), self.c.recurrent_state()]
     }
 }
 

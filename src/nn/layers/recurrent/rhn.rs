@@ -17,7 +17,7 @@ use super::state_weight::StateWeight;
 use crate::Shape;
 use crate::coupling::{Axis, Coupling, Units};
 use crate::init::Init;
-use crate::layer::{BIAS, Backward, Carried, Describe, Forward, Layer, ParameterSpec, RECURRENT};
+use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::size::{elements, multiply};
 use crate::spec::default;
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
@@ -216,8 +216,8 @@ impl Layer for Unrolled {
         }
     }
 
-    fn carried(&mut self) -> Vec<Carried<'_>> {
-        vec![Carried { name: "h", width: self.sizes.hidden, values: &mut self.carried }]
+    fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
+        vec![RecurrentState { name: "h", width: self.sizes.hidden, values: &mut self.carried }]
     }
 }
 

@@ -4,11 +4,11 @@
 //! and K of the (c, r, s) a kernel keeps F K vectors of sums (4 x 3 fill AVX2's registers), and adds the lanes of each at
 //! the very end. In between the sums rest in memory, `lanes` of them a weight.
 //!
-//! A unit of work is a block of samples at some rows of outputs, whose dy and x are packed channel by channel. Units are
-//! dealt to a few groups, whatever the number of threads; each group has sums of its own, which are added in order: the
-//! result does not depend on the threads.
+//! A work item is a block of samples at some rows of outputs, whose dy and x are packed channel by channel. Work
+//! items are split among a few partial sums, whatever the number of threads, and those are added in order: the result
+//! does not depend on the threads.
 
-mod deal;
+mod partial_sum;
 mod tiles;
 
 use std::sync::{Mutex, PoisonError};
@@ -17,14 +17,14 @@ use super::pass::Pass;
 use crate::blocks::{Line, Machine, Shared, part, parts};
 use crate::simd::vectorise;
 use crate::threads::{for_each, thread};
-use deal::Deal;
+use partial_sum::PartialSum;
 
-/// Positions of a unit, about: a tile's lines of dy and x stay in the first-level cache, and loading and storing the
+/// Positions of a work item, about: a tile's lines of dy and x stay in the first-level cache, and loading and storing the
 /// sums costs little beside adding to them.
 const POSITIONS: usize = 64;
 
-/// Sums that are kept apart.
-const MOST_DEALS: usize = 4;
+/// The most partial sums.
+const MAX_PARTIAL_SUMS: usize = 4;
 
 /// Distance between packed channels, beyond their contents: they must not all fall into the same sets of a cache.
 const GAP: usize = 16;
@@ -48,9 +48,9 @@ pub struct WeightGradient {
     along_taps: bool,
     /// By K, from 1 on.
     tiles: [Vec<Taps>; 3],
-    /// Rows of outputs of a unit.
+    /// Rows of outputs of a work item.
     rows: usize,
-    /// `[deals, weights and biases of all groups]`.
+    /// `[partial sums, weights and biases of all groups]`.
     sums: Vec<f32>,
 }
 
@@ -87,13 +87,13 @@ impl WeightGradient {
             }
         }
         let rows = Self::rows(&pass);
-        let sums = vec![0.0; MOST_DEALS * groups * (pass.weight_elements() + pass.filters)];
+        let sums = vec![0.0; MAX_PARTIAL_SUMS * groups * (pass.weight_elements() + pass.filters)];
         WeightGradient { pass, machine, groups, along_taps, tiles, rows, sums }
     }
 
     /// Elements of [`WeightGradient::sums`], without making it.
     pub fn sums_elements(pass: &Pass, groups: usize) -> usize {
-        MOST_DEALS * groups * (pass.weight_elements() + pass.filters)
+        MAX_PARTIAL_SUMS * groups * (pass.weight_elements() + pass.filters)
     }
 
     /// Distances between packed channels of x, and between packed filters of dy.
@@ -127,31 +127,31 @@ impl WeightGradient {
         let Pass { channels, filters, row, column, .. } = self.pass;
         assert_eq!(x.len(), self.groups * channels * row.size * column.size * batch);
         assert_eq!(dy.len(), self.groups * filters * row.outputs * column.outputs * batch);
-        let units = self.machine.blocks(batch) * row.outputs.div_ceil(self.rows);
-        let deal_units = units.div_ceil(MOST_DEALS).max(1);
-        let deals = units.div_ceil(deal_units);
+        let work_items = self.machine.blocks(batch) * row.outputs.div_ceil(self.rows);
+        let items_per_sum = work_items.div_ceil(MAX_PARTIAL_SUMS).max(1);
+        let partial_sums = work_items.div_ceil(items_per_sum);
         let each = self.pass.weight_elements() + filters;
         let mut sums = std::mem::take(&mut self.sums);
         let shared = Shared(sums.as_mut_ptr());
-        for_each(deals * self.groups, |task| {
-            let (group, deal) = (task / deals, task % deals);
+        for_each(partial_sums * self.groups, |task| {
+            let (group, partial_sum) = (task / partial_sums, task % partial_sums);
             let mut scratch =
                 scratch[thread() % scratch.len()].lock().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: inside the sums, and each task has a part of its own.
             let sums = unsafe {
-                std::slice::from_raw_parts_mut(shared.at((deal * self.groups + group) * each), each)
+                std::slice::from_raw_parts_mut(shared.at((partial_sum * self.groups + group) * each), each)
             };
-            let deal = Deal {
-                plan: self,
-                units: part(units, deal_units, deal),
+            let partial_sum = PartialSum {
+                gradient: self,
+                work_items: part(work_items, items_per_sum, partial_sum),
                 batch,
                 x: &x[group * channels * row.size * column.size * batch..],
                 dy: &dy[group * filters * row.outputs * column.outputs * batch..],
             };
-            deal.run(&mut scratch, sums);
+            partial_sum.run(&mut scratch, sums);
         });
         let (first, rest) = sums.split_at_mut(self.groups * each);
-        for other in rest.chunks_exact(self.groups * each).take(deals - 1) {
+        for other in rest.chunks_exact(self.groups * each).take(partial_sums - 1) {
             vectorise(
                 #[inline(always)]
                 || first.iter_mut().zip(other).for_each(|(sum, other)| *sum += other),

@@ -95,7 +95,7 @@ fn output(snapshot: &Snapshot) -> Vec<f32> {
 /// The network computes what it did, and each sequence goes on from the state of the units that are left.
 #[test]
 fn hidden_units_go_with_all_that_is_theirs() {
-    for (kind, carried) in [("lstm", 4), ("gru", 3), ("rnn", 3), ("rhn", 3)] {
+    for (kind, states) in [("lstm", 4), ("gru", 3), ("rnn", 3), ("rhn", 3)] {
         for (ranks, micro_batch) in [(1, 7), (4, 7), (1, 1)] {
             let directory = tempfile::tempdir().unwrap();
             assert_complete(&train(ranks, &staged(kind, micro_batch), directory.path()));
@@ -114,12 +114,12 @@ fn hidden_units_go_with_all_that_is_theirs() {
             let whole = restore_network("here".as_ref(), &masked, 1).unwrap();
             let operation =
                 Operation::new(whole.graph(), &whole.parameters, Some(&Shrink::default()), None).unwrap();
-            assert_eq!((masked.carried.len(), shrunk.carried.len()), (carried, carried));
+            assert_eq!((masked.recurrent_state.len(), shrunk.recurrent_state.len()), (states, states));
             let mut narrower = 0;
-            for (before, after) in masked.carried.iter().zip(&shrunk.carried) {
+            for (before, after) in masked.recurrent_state.iter().zip(&shrunk.recurrent_state) {
                 assert_eq!(before.name, after.name);
                 let layer = before.name.split('/').next().unwrap();
-                let rows = operation.take_carried(layer, &before.values, before.shape[1]).unwrap();
+                let rows = operation.take_recurrent_state(layer, &before.values, before.shape[1]).unwrap();
                 assert_eq!(rows, after.values, "{} on {ranks} ranks", before.name);
                 assert!(before.values.iter().any(|&value| value != 0.0));
                 narrower += usize::from(after.shape[1] < before.shape[1]);
@@ -143,8 +143,11 @@ fn a_resumed_run_carries_on() {
             assert_complete(&resume(ranks, &loaded, halved.path()));
             let resumed = load(halved.path(), 18);
             assert_same_state(&end, &resumed);
-            assert_eq!(end.carried.len(), 3);
-            end.carried.iter().zip(&resumed.carried).for_each(|(a, b)| assert!(a.same_bits(b), "{}", a.name));
+            assert_eq!(end.recurrent_state.len(), 3);
+            end.recurrent_state
+                .iter()
+                .zip(&resumed.recurrent_state)
+                .for_each(|(a, b)| assert!(a.same_bits(b), "{}", a.name));
         }
     }
 }

@@ -1,17 +1,17 @@
-//! A deal of units: packs the samples of each and adds them to the sums of the weights and biases of one group.
+//! A partial sum, of some work items: packs the samples of each and adds them to the sums of the weights and biases of one group.
 
 use std::ops::Range;
 
-use super::tiles::{Work, add_lanes};
+use super::tiles::{TapTiles, add_lanes};
 use super::{WeightGradient, most_filters};
 use crate::blocks::{Block, Line, part, parts, room};
 use crate::conv::pack::{Lines, pack};
 use crate::conv::pass::Pass;
 
-/// Some units of one group.
-pub struct Deal<'a> {
-    pub plan: &'a WeightGradient,
-    pub units: Range<usize>,
+/// Some work items of one group.
+pub struct PartialSum<'a> {
+    pub gradient: &'a WeightGradient,
+    pub work_items: Range<usize>,
     pub batch: usize,
     /// The group's: `[C, H, W, batch]`, and what follows it.
     pub x: &'a [f32],
@@ -52,15 +52,15 @@ impl WeightGradient {
     }
 }
 
-impl Deal<'_> {
-    /// Overwrites `sums` by those of the units: the weights, then the biases.
+impl PartialSum<'_> {
+    /// Overwrites `sums` by those of the work items: the weights, then the biases.
     pub fn run(self, lines: &mut Vec<Line>, sums: &mut [f32]) {
-        let WeightGradient { machine, pass: Pass { row, .. }, rows, .. } = *self.plan;
-        let mut scratch = self.plan.cut(lines);
+        let WeightGradient { machine, pass: Pass { row, .. }, rows, .. } = *self.gradient;
+        let mut scratch = self.gradient.cut(lines);
         let blocks = machine.blocks(self.batch);
-        for unit in self.units.clone() {
-            let block = machine.block(self.batch, unit % blocks);
-            let outputs = part(row.outputs, rows, unit / blocks);
+        for work_item in self.work_items.clone() {
+            let block = machine.block(self.batch, work_item % blocks);
+            let outputs = part(row.outputs, rows, work_item / blocks);
             self.pack(block, outputs.clone(), &mut scratch);
             self.add(block, outputs, &mut scratch);
         }
@@ -69,8 +69,8 @@ impl Deal<'_> {
 
     /// Packs the rows `outputs` of dy, and those of x that they have seen.
     fn pack(&self, block: Block, outputs: Range<usize>, scratch: &mut Scratch) {
-        let Pass { channels, filters, row, column, .. } = self.plan.pass;
-        let (batch, lanes) = (self.batch, self.plan.machine.lanes);
+        let Pass { channels, filters, row, column, .. } = self.gradient.pass;
+        let (batch, lanes) = (self.batch, self.gradient.machine.lanes);
         let copy =
             |count, rows: Range<usize>, size: (usize, usize), images: &[f32], plane, to: &mut [f32]| {
                 let lines = Lines {
@@ -87,7 +87,7 @@ impl Deal<'_> {
 
     /// Adds what is packed to the sums.
     fn add(&self, block: Block, outputs: Range<usize>, scratch: &mut Scratch) {
-        let WeightGradient { machine, pass: Pass { filters, row, column, .. }, .. } = *self.plan;
+        let WeightGradient { machine, pass: Pass { filters, row, column, .. }, .. } = *self.gradient;
         let Scratch { x, x_plane, dy, dy_plane, weights, biases } = scratch;
         let (lanes, x_plane, dy_plane) = (machine.lanes, *x_plane, *dy_plane);
         let contents = outputs.len() * column.outputs * block.vectors * lanes;
@@ -95,12 +95,12 @@ impl Deal<'_> {
             add_lanes(&plane[..contents], sums);
         }
         let mut lanes_at = 0;
-        for tiles in self.plan.tiles.iter().filter(|tiles| !tiles.is_empty()) {
+        for tiles in self.gradient.tiles.iter().filter(|tiles| !tiles.is_empty()) {
             let taps = tiles[0].count;
             for filters in parts(filters, most_filters(machine, taps)) {
                 let size = filters.len() * taps * tiles.len() * lanes;
-                let work = Work {
-                    plan: self.plan,
+                let work = TapTiles {
+                    gradient: self.gradient,
                     tiles,
                     outputs: outputs.clone(),
                     first_row: row.seen(outputs.clone()).start,
@@ -119,12 +119,12 @@ impl Deal<'_> {
 
     /// Adds the lanes of each sum.
     fn finish(&self, scratch: &Scratch, sums: &mut [f32]) {
-        let WeightGradient { machine, ref pass, along_taps, .. } = *self.plan;
+        let WeightGradient { machine, ref pass, along_taps, .. } = *self.gradient;
         let Pass { channels, filters, ref row, ref column, .. } = *pass;
         let area = row.taps * column.taps;
         let (weights, biases) = sums.split_at_mut(pass.weight_elements());
         let mut lanes = scratch.weights.chunks_exact(machine.lanes);
-        for tiles in self.plan.tiles.iter().filter(|tiles| !tiles.is_empty()) {
+        for tiles in self.gradient.tiles.iter().filter(|tiles| !tiles.is_empty()) {
             for filters in parts(filters, most_filters(machine, tiles[0].count)) {
                 for tile in tiles {
                     for f in filters.clone() {

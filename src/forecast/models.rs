@@ -1,4 +1,4 @@
-//! Networks of ImageNet (Russakovsky et al., 2015), to be predicted without a job file.
+//! Networks of ImageNet (Russakovsky et al., 2015), for forecasts without a job file.
 
 use ternflock_base::error::{Error, Result};
 use ternflock_job::{Loaded, find_preset, parse, suggest};

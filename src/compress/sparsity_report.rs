@@ -1,4 +1,5 @@
-//! The census of a network: the number of structures that are left, the ranks, and the cost of each layer.
+//! The sparsity report of a network, layer by layer: the number of structures that are left, the ranks, and
+//! the cost of each layer.
 //!
 //! Structures are counted in the layer's own tensors, whether or not surgery could remove them: the channels
 //! of the first convolution are those of the image, and the neurons of the logits are the classes. A
@@ -16,9 +17,9 @@ use ternflock_nn::layer::TensorRole;
 use ternflock_nn::parameters::of_layer;
 use ternflock_nn::{Graph, LayerSpec, Parameter, Parameters, StructureKind};
 
-/// The report on one layer.
+/// The sparsity and the cost of one layer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LayerCensus {
+pub struct LayerSparsity {
     /// Its name.
     pub layer: String,
     /// The kinds of structures that it has.
@@ -55,19 +56,23 @@ impl Structures {
     }
 }
 
-impl LayerCensus {
+impl LayerSparsity {
     /// Its structures of `kind`.
     pub fn of(&self, kind: StructureKind) -> Option<Structures> {
         self.structures.iter().copied().find(|structures| structures.kind == kind)
     }
 }
 
-/// Counts all layers of `graph`, in order. With a share of `energy`, ranks are those that keep it
-/// ([`super::low_rank::ranks()`]); without it, no weight is decomposed.
+/// Reports the sparsity of all layers of `graph`, in order. With a share of `energy`, ranks are those that
+/// keep it ([`super::low_rank::ranks()`]); without it, no weight is decomposed.
 ///
 /// # Errors
 /// If `energy` is not above 0 and at most 1; those of [`Graph::coupling`].
-pub fn census(graph: &Graph, parameters: &Parameters, energy: Option<f64>) -> Result<Vec<LayerCensus>> {
+pub fn sparsity_report(
+    graph: &Graph,
+    parameters: &Parameters,
+    energy: Option<f64>,
+) -> Result<Vec<LayerSparsity>> {
     if let Some(energy) = energy
         && !(energy > 0.0 && energy <= 1.0)
     {
@@ -88,7 +93,7 @@ pub fn census(graph: &Graph, parameters: &Parameters, energy: Option<f64>) -> Re
         let input = graph.shape(graph.sources(index)[0]).units();
         let mut structures = own_structures(&node.layer, input, &tensors, &parameters.values);
         structures.extend(hidden);
-        all.push(LayerCensus {
+        all.push(LayerSparsity {
             layer: node.name.clone(),
             structures,
             ranks,

@@ -3,15 +3,12 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::kernel::Tiles;
+use super::kernel::CorrelationKernel;
 use super::pack::{Lines, pack};
 use super::pass::Pass;
-use crate::blocks::{Block, Line, Machine, Shared, most, part, parts, room};
+use crate::blocks::{Block, L2_BUDGET_BYTES, Line, Machine, Shared, most, part, parts, room};
 use crate::simd::dispatch;
 use crate::threads::{for_each, thread};
-
-/// Packed rows stay in the second-level cache while all filters read them.
-const PACKED_BYTES: usize = 192 * 1024;
 
 /// Filters of a block: 6 sums of two vectors, two vectors of the images and a weight fill AVX2's 16 registers.
 fn most_filters(machine: Machine) -> usize {
@@ -20,7 +17,7 @@ fn most_filters(machine: Machine) -> usize {
 
 /// Rows of outputs that are computed from one packed copy.
 fn slab(pass: &Pass, machine: Machine) -> usize {
-    let fits = |rows: usize| packed_elements(pass, machine, rows) * size_of::<f32>() <= PACKED_BYTES;
+    let fits = |rows: usize| packed_elements(pass, machine, rows) * size_of::<f32>() <= L2_BUDGET_BYTES;
     most(pass.row.outputs, fits)
 }
 
@@ -70,7 +67,7 @@ pub fn pack_weights(
 }
 
 /// One correlation of a whole batch.
-pub struct Run<'a> {
+pub struct Correlation<'a> {
     /// What to compute, in each group.
     pub pass: &'a Pass,
     /// This machine.
@@ -91,9 +88,9 @@ pub struct Run<'a> {
     pub scratch: &'a [Mutex<Vec<Line>>],
 }
 
-impl Run<'_> {
+impl Correlation<'_> {
     /// Computes `out` `[groups * F, places, N]`.
-    pub fn run(&self, out: &mut [f32]) {
+    pub fn compute(&self, out: &mut [f32]) {
         let pass = self.pass;
         let map = pass.row.places * pass.column.places * self.batch;
         assert_eq!(out.len(), self.groups * pass.filters * map, "the output is that of the pass");
@@ -144,7 +141,7 @@ impl Run<'_> {
         let taps = pass.row.taps * pass.column.taps * pass.channels;
         let map = pass.row.places * pass.column.places * self.batch;
         for filters in parts(pass.filters, most_filters(self.machine)) {
-            let work = Work {
+            let filter_block = FilterBlock {
                 pass,
                 packed,
                 first_row: rows.start,
@@ -157,30 +154,30 @@ impl Run<'_> {
                 block,
             };
             match (filters.len(), block.vectors) {
-                (1, 1) => work.on::<1, 1>(),
-                (2, 1) => work.on::<2, 1>(),
-                (3, 1) => work.on::<3, 1>(),
-                (4, 1) => work.on::<4, 1>(),
-                (5, 1) => work.on::<5, 1>(),
-                (6, 1) => work.on::<6, 1>(),
-                (7, 1) => work.on::<7, 1>(),
-                (8, 1) => work.on::<8, 1>(),
-                (1, _) => work.on::<1, 2>(),
-                (2, _) => work.on::<2, 2>(),
-                (3, _) => work.on::<3, 2>(),
-                (4, _) => work.on::<4, 2>(),
-                (5, _) => work.on::<5, 2>(),
-                (6, _) => work.on::<6, 2>(),
-                (7, _) => work.on::<7, 2>(),
-                (8, _) => work.on::<8, 2>(),
+                (1, 1) => filter_block.on::<1, 1>(),
+                (2, 1) => filter_block.on::<2, 1>(),
+                (3, 1) => filter_block.on::<3, 1>(),
+                (4, 1) => filter_block.on::<4, 1>(),
+                (5, 1) => filter_block.on::<5, 1>(),
+                (6, 1) => filter_block.on::<6, 1>(),
+                (7, 1) => filter_block.on::<7, 1>(),
+                (8, 1) => filter_block.on::<8, 1>(),
+                (1, _) => filter_block.on::<1, 2>(),
+                (2, _) => filter_block.on::<2, 2>(),
+                (3, _) => filter_block.on::<3, 2>(),
+                (4, _) => filter_block.on::<4, 2>(),
+                (5, _) => filter_block.on::<5, 2>(),
+                (6, _) => filter_block.on::<6, 2>(),
+                (7, _) => filter_block.on::<7, 2>(),
+                (8, _) => filter_block.on::<8, 2>(),
                 (other, _) => unreachable!("a block of {other} filters"),
             }
         }
     }
 }
 
-/// [`Tiles`] before the number of filters is known to the compiler.
-struct Work<'a> {
+/// [`CorrelationKernel`] before the number of filters is known to the compiler.
+struct FilterBlock<'a> {
     pass: &'a Pass,
     packed: &'a [f32],
     first_row: usize,
@@ -192,10 +189,20 @@ struct Work<'a> {
     block: Block,
 }
 
-impl Work<'_> {
+impl FilterBlock<'_> {
     fn on<const F: usize, const V: usize>(self) {
-        let Work { pass, packed, first_row, weights, outputs, out, batch, block, .. } = self;
+        let FilterBlock { pass, packed, first_row, weights, outputs, out, batch, block, .. } = self;
         let bias = self.bias.map_or([0.0; F], |bias| std::array::from_fn(|f| bias[f]));
-        dispatch(Tiles::<F, V> { pass, packed, first_row, weights, bias, outputs, out, batch, block });
+        dispatch(CorrelationKernel::<F, V> {
+            pass,
+            packed,
+            first_row,
+            weights,
+            bias,
+            outputs,
+            out,
+            batch,
+            block,
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! Convolution on some columns of its matrix: a filter reads these places of its window and no others ("shape-wise"
 //! sparsity: W. Wen et al., "Learning Structured Sparsity in Deep Neural Networks", 2016).
 //!
-//! It is the dense product `[F, K] x [K, P Q N]`, K columns being kept, by kernels that read the K rows of the second matrix
+//! It is the dense product `[F, K] x [K, P Q N]` of the K columns, by kernels that read the K rows of the second matrix
 //! where they lie, in a packed copy of the images: column k at position (p, q) is as far from column k at (0, 0) whatever k is,
 //! so a list of K distances is all there is to the columns. Channels that no column reads are not even copied.
 //!
@@ -20,27 +20,24 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Shape;
-use crate::blocks::{Line, Machine, parts, room};
+use crate::blocks::{L2_BUDGET_BYTES, Line, Machine, parts, room};
 use crate::threads::{thread, threads};
 use forward::Forward;
 use padded::Padded;
 
-/// Packed images stay in the second-level cache while all filters read them.
-const PACKED_BYTES: usize = 192 * 1024;
-
-/// The convolution `shape` on kept columns, planned, with its buffers.
-pub struct Kept {
-    plan: Plan,
+/// The convolution `shape` on some columns of its matrix, planned, with its buffers.
+pub struct ColumnSparse {
+    layout: ColumnLayout,
     /// Packed weights of all groups.
     packed: Vec<Line>,
-    /// `[deals, weights]` of the weight gradient.
+    /// `[partial sums, weights]` of the weight gradient.
     sums: Vec<f32>,
     /// Room of each thread.
     scratch: Vec<Mutex<Vec<Line>>>,
 }
 
-/// What follows from the shape and the columns.
-struct Plan {
+/// Where the columns and their pixels lie: what follows from the shape and the list of columns.
+struct ColumnLayout {
     shape: Shape,
     machine: Machine,
     /// Of one group.
@@ -50,9 +47,9 @@ struct Plan {
     channels: Vec<usize>,
     columns: Vec<Column>,
     /// Channels whose packed images fit the cache together, and their columns.
-    chunks: Vec<Chunk>,
+    channel_blocks: Vec<ChannelBlock>,
     forward: Forward,
-    /// A chunk at a time.
+    /// A channel block at a time.
     data_gradient: Slab,
     weight_gradient: Slab,
 }
@@ -71,7 +68,7 @@ struct Slab {
 /// A column of the matrix.
 #[derive(Clone, Copy)]
 struct Column {
-    /// Its place in [`Plan::channels`].
+    /// Its place in [`ColumnLayout::channels`].
     channel: usize,
     /// Its tap.
     r: usize,
@@ -80,49 +77,49 @@ struct Column {
 
 /// Some of the channels and all columns that read them.
 #[derive(Clone)]
-struct Chunk {
+struct ChannelBlock {
     channels: Range<usize>,
     columns: Range<usize>,
 }
 
-impl Plan {
-    fn new(shape: &Shape, kept: &[usize], machine: Machine) -> Plan {
+impl ColumnLayout {
+    fn new(shape: &Shape, columns: &[usize], machine: Machine) -> ColumnLayout {
         let (window, taps) = (shape.group(), shape.window.kernel.0 * shape.window.kernel.1);
-        let mut channels: Vec<usize> = kept.iter().map(|column| column / taps).collect();
+        let mut channels: Vec<usize> = columns.iter().map(|column| column / taps).collect();
         channels.dedup();
         let column = |&column: &usize| Column {
             channel: channels.partition_point(|&channel| channel < column / taps),
             r: column % taps / window.kernel.1,
             s: column % window.kernel.1,
         };
-        let columns: Vec<Column> = kept.iter().map(column).collect();
+        let columns: Vec<Column> = columns.iter().map(column).collect();
         let images = Padded::new(&window);
         let image_bytes = images.lines(images.rows) * 2 * machine.lanes * size_of::<f32>();
-        let most = (PACKED_BYTES / image_bytes).max(1);
+        let most = (L2_BUDGET_BYTES / image_bytes).max(1);
         let before = |channel: usize| columns.partition_point(|column| column.channel < channel);
-        let chunk = |channels: Range<usize>| Chunk {
+        let channel_block = |channels: Range<usize>| ChannelBlock {
             columns: before(channels.start)..before(channels.end),
             channels,
         };
-        let chunks = parts(channels.len(), most).map(chunk).collect();
+        let channel_blocks = parts(channels.len(), most).map(channel_block).collect();
         let filters = shape.filters / shape.groups;
         let [data_gradient, weight_gradient] = Default::default();
         let forward = Forward::new(shape, &columns, channels.len(), machine);
-        let mut plan = Plan {
+        let mut layout = ColumnLayout {
             shape: *shape,
             machine,
             filters,
             images,
             channels,
             columns,
-            chunks,
+            channel_blocks,
             forward,
             data_gradient,
             weight_gradient,
         };
-        plan.data_gradient = plan.slab(window.output.0, &plan.chunks);
-        plan.weight_gradient = plan.slab(weight_gradient::outputs(&plan), &plan.chunks);
-        plan
+        layout.data_gradient = layout.slab(window.output.0, &layout.channel_blocks);
+        layout.weight_gradient = layout.slab(weight_gradient::outputs(&layout), &layout.channel_blocks);
+        layout
     }
 
     /// Weights of one group.
@@ -130,20 +127,23 @@ impl Plan {
         self.filters * self.columns.len()
     }
 
-    /// What packing rows for `outputs` rows of outputs at a time comes to, a chunk of `chunks` at a time.
-    fn slab(&self, outputs: usize, chunks: &[Chunk]) -> Slab {
+    /// What packing rows for `outputs` rows of outputs at a time comes to, one of `channel_blocks` at a time.
+    fn slab(&self, outputs: usize, channel_blocks: &[ChannelBlock]) -> Slab {
         let rows = self.images.seen(0..outputs).len();
         let offset = |column: &Column, first: usize| {
             self.images.lines((column.channel - first) * rows + column.r) + column.s
         };
-        let of_chunk = |chunk: &Chunk| {
-            let first = chunk.channels.start;
-            self.columns[chunk.columns.clone()].iter().map(move |column| offset(column, first))
+        let of_block = |channel_block: &ChannelBlock| {
+            let first = channel_block.channels.start;
+            self.columns[channel_block.columns.clone()].iter().map(move |column| offset(column, first))
         };
         Slab {
             outputs,
             rows,
-            offsets: chunks.iter().flat_map(|chunk| of_chunk(chunk).collect::<Vec<_>>()).collect(),
+            offsets: channel_blocks
+                .iter()
+                .flat_map(|channel_block| of_block(channel_block).collect::<Vec<_>>())
+                .collect(),
         }
     }
 
@@ -157,23 +157,23 @@ impl Plan {
 }
 
 /// Elements of all buffers.
-pub fn elements(shape: &Shape, kept: &[usize]) -> usize {
-    let plan = Plan::new(shape, kept, Machine::this());
-    let weights = shape.groups * plan.weights();
-    weights + threads() * plan.scratch() + weight_gradient::MOST_DEALS * weights
+pub fn elements(shape: &Shape, columns: &[usize]) -> usize {
+    let layout = ColumnLayout::new(shape, columns, Machine::this());
+    let weights = shape.groups * layout.weights();
+    weights + threads() * layout.scratch() + weight_gradient::MAX_PARTIAL_SUMS * weights
 }
 
-impl Kept {
-    /// On the columns `kept` of each group's matrix, ascending, with room for as many threads as there are now.
-    pub fn new(shape: &Shape, kept: &[usize]) -> Kept {
-        let plan = Plan::new(shape, kept, Machine::this());
-        let elements = plan.scratch();
-        let weights = shape.groups * plan.weights();
-        Kept {
+impl ColumnSparse {
+    /// On `columns` of each group's matrix, ascending, with room for as many threads as there are now.
+    pub fn new(shape: &Shape, columns: &[usize]) -> ColumnSparse {
+        let layout = ColumnLayout::new(shape, columns, Machine::this());
+        let elements = layout.scratch();
+        let weights = shape.groups * layout.weights();
+        ColumnSparse {
             packed: room(weights),
-            sums: vec![0.0; weight_gradient::MOST_DEALS * weights],
+            sums: vec![0.0; weight_gradient::MAX_PARTIAL_SUMS * weights],
             scratch: (0..threads()).map(|_| Mutex::new(room(elements))).collect(),
-            plan,
+            layout,
         }
     }
 }

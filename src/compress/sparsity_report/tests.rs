@@ -20,8 +20,8 @@ fn tensor<'a>(parameters: &'a mut Parameters, name: &str) -> &'a mut [f32] {
     &mut parameters.values[range]
 }
 
-fn kept(census: &[LayerCensus], layer: &str, kind: StructureKind) -> Option<(usize, usize)> {
-    let layer = census.iter().find(|row| row.layer == layer).unwrap();
+fn kept(layers: &[LayerSparsity], layer: &str, kind: StructureKind) -> Option<(usize, usize)> {
+    let layer = layers.iter().find(|row| row.layer == layer).unwrap();
     layer.of(kind).map(|structures| (structures.kept, structures.all))
 }
 
@@ -40,8 +40,8 @@ fn what_is_zero_is_not_kept() {
         filter[4 * 25..].fill(0.0);
     }
     tensor(&mut parameters, "ip1/weight").chunks_exact_mut(800).for_each(|row| row[..100].fill(0.0));
-    let census = census(&graph, &parameters, None).unwrap();
-    let kept = |layer, kind| kept(&census, layer, kind);
+    let layers = sparsity_report(&graph, &parameters, None).unwrap();
+    let kept = |layer, kind| kept(&layers, layer, kind);
     assert_eq!(kept("conv1", Filters), Some((6, 20)));
     assert_eq!(kept("conv1", Channels), Some((1, 1)));
     assert_eq!(kept("conv1", Shapes), Some((24, 25)));
@@ -54,8 +54,8 @@ fn what_is_zero_is_not_kept() {
     assert_eq!(kept("ip1", Neurons), Some((500, 500)));
     assert_eq!(kept("ip2", Neurons), Some((10, 10)));
     assert_eq!(kept("conv1", Neurons), None);
-    assert_eq!(census[1].structures, []);
-    let conv2 = census.iter().find(|row| row.layer == "conv2").unwrap();
+    assert_eq!(layers[1].structures, []);
+    let conv2 = layers.iter().find(|row| row.layer == "conv2").unwrap();
     assert_eq!((conv2.parameters, conv2.nonzero), (25_050, 50 * 100 + 50));
     assert_eq!((conv2.multiply_adds, &conv2.ranks), (1_600_000, &vec![]));
 }
@@ -74,13 +74,13 @@ fn groups_of_filters_have_channels_and_columns_of_their_own() {
         weight[filter * 4 + 2..filter * 4 + 4].fill(0.0);
         weight[filter * 4] = 0.0;
     }
-    let census = census(&graph, &parameters, Some(0.95)).unwrap();
-    let kept = |kind| kept(&census, "a", kind);
+    let layers = sparsity_report(&graph, &parameters, Some(0.95)).unwrap();
+    let kept = |kind| kept(&layers, "a", kind);
     assert_eq!(kept(StructureKind::Filters), Some((4, 4)));
     assert_eq!(kept(StructureKind::Channels), Some((3, 4)));
     assert_eq!(kept(StructureKind::Shapes), Some((5, 8)));
     assert_eq!(kept(StructureKind::Filters2d), Some((6, 8)));
-    assert_eq!(census[0].ranks, []);
+    assert_eq!(layers[0].ranks, []);
 }
 
 /// A hidden unit counts until all weights that produce or read it are zero; biases do not matter.
@@ -89,7 +89,7 @@ fn hidden_units_count_wherever_they_are() {
     let graph = preset("lstm-small", PTB, 50).unwrap();
     let mut parameters = whole(&graph);
     let kept = |parameters: &Parameters, layer| {
-        kept(&census(&graph, parameters, None).unwrap(), layer, StructureKind::HiddenUnits)
+        kept(&sparsity_report(&graph, parameters, None).unwrap(), layer, StructureKind::HiddenUnits)
     };
     // Unit 7 of the first level: its rows, the column that reads it back, the next level's column.
     for name in ["lstm1/weight_ih", "lstm1/weight_hh"] {
@@ -112,8 +112,8 @@ fn branches_are_layers_and_what_is_zero_is_none() {
     for name in ["stage1.block2.bn1/weight", "stage1.block2.bn1/bias"] {
         tensor(&mut parameters, name).fill(0.0);
     }
-    let census = census(&graph, &parameters, None).unwrap();
-    let kept = |layer| kept(&census, layer, StructureKind::Layers);
+    let layers = sparsity_report(&graph, &parameters, None).unwrap();
+    let kept = |layer| kept(&layers, layer, StructureKind::Layers);
     assert_eq!(kept("conv1"), None);
     assert_eq!(kept("stage1.block2.conv1"), Some((0, 1)));
     assert_eq!(kept("stage1.block2.conv2"), Some((1, 1)));
@@ -125,15 +125,18 @@ fn a_weight_that_is_not_finite_is_named() {
     let graph = preset("lenet", MNIST, 10).unwrap();
     let mut parameters = whole(&graph);
     let table = crate::low_rank::ranks(&graph, &parameters, 0.9).unwrap();
-    let found: Vec<LayerRank> =
-        census(&graph, &parameters, Some(0.9)).unwrap().into_iter().flat_map(|row| row.ranks).collect();
+    let found: Vec<LayerRank> = sparsity_report(&graph, &parameters, Some(0.9))
+        .unwrap()
+        .into_iter()
+        .flat_map(|row| row.ranks)
+        .collect();
     assert_eq!(found, table);
     tensor(&mut parameters, "conv2/weight")[3] = f32::NAN;
-    let census = census(&graph, &parameters, Some(0.9)).unwrap();
-    let conv2 = census.iter().find(|row| row.layer == "conv2").unwrap();
+    let layers = sparsity_report(&graph, &parameters, Some(0.9)).unwrap();
+    let conv2 = layers.iter().find(|row| row.layer == "conv2").unwrap();
     assert_eq!(conv2.not_finite.as_deref(), Some("`conv2/weight` holds NaN at element 3"));
     assert_eq!((&conv2.ranks, conv2.nonzero), (&vec![], 25_050));
-    assert!(!census[0].ranks.is_empty() && census[0].not_finite.is_none());
+    assert!(!layers[0].ranks.is_empty() && layers[0].not_finite.is_none());
 }
 
 #[test]
@@ -141,7 +144,7 @@ fn a_share_that_is_none_is_refused() {
     let graph = preset("lenet", MNIST, 10).unwrap();
     let parameters = Parameters::new(&graph).unwrap();
     for energy in [0.0, -1.0, 1.01, f64::NAN] {
-        let error = census(&graph, &parameters, Some(energy)).unwrap_err().to_string();
+        let error = sparsity_report(&graph, &parameters, Some(energy)).unwrap_err().to_string();
         assert!(error.contains("must be above 0 and at most 1"), "{error}");
     }
 }
@@ -159,8 +162,8 @@ fn columns_that_are_not_there_are_not_kept() {
     let surgery = shrink(&graph, &parameters, &Shrink::default()).unwrap().surgery;
     let smaller = surgery.apply(&parameters).unwrap();
     assert_eq!(smaller.table[2].spec.shape, [50, 20]);
-    let before = census(&graph, &parameters, None).unwrap();
-    let after = census(&surgery.graph, &smaller, None).unwrap();
+    let before = sparsity_report(&graph, &parameters, None).unwrap();
+    let after = sparsity_report(&surgery.graph, &smaller, None).unwrap();
     for (before, after) in before.iter().zip(&after) {
         assert_eq!((&before.structures, before.nonzero), (&after.structures, after.nonzero));
     }
