@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ternflock_base::error::Result;
+use ternflock_base::quantile::median;
 use ternflock_job::{Exchange, Loaded};
 use ternflock_train::method::{self, Method, Share};
 use ternflock_train::{Trainer, prepare};
@@ -96,9 +97,4 @@ fn describe(trainer: &mut Trainer, exchange: &Exchange, world: &World) -> Result
         labels: trainer.labels_per_step() as usize / trainer.global_batch(),
         unit: trainer.task().speed(0.0).unit().into(),
     })
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }

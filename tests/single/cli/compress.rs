@@ -3,14 +3,15 @@
 use std::fs;
 
 use serde_json::Value;
+use support::program::Place;
 
-use crate::program::Place;
+use crate::PROGRAM;
 
 const FROM: &str = "run/checkpoints/step-0000000020.h5";
 
 /// A place where `tiny.toml` has been trained until two of its four filters were gone.
 fn trained() -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place
         .run("train tiny.toml --run-dir run --set sparsity.method=proximal --set sparsity.filters=1.5")
         .ended(0);
@@ -84,7 +85,7 @@ fn what_cannot_be_done_is_said() {
 /// smaller than the one before.
 #[test]
 fn the_demonstration_of_the_guide_compresses() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     for job in ["lenet-digits-small.toml", "lenet-digits.toml"] {
         place.write(&format!("jobs/{job}"), fs::read(root.join("jobs").join(job)).unwrap());

@@ -4,13 +4,14 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
+use support::program::Place;
 
-use crate::program::Place;
+use crate::PROGRAM;
 
 const BEST: &str = "run/checkpoints/best.h5";
 
 fn trained() -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     place
 }

@@ -1,5 +1,7 @@
 //! The door for averaging methods: one that this program does not have averages gradients and trains.
 
+use support::digits::shipped;
+use support::ranks::on_ranks;
 use ternflock::job;
 use ternflock::nn::Parameters;
 use ternflock::train::method::{Bytes, Method, ReductionPath, VirtualRanks, wire};
@@ -8,9 +10,7 @@ use ternflock_collectives::all_reduce::Algorithm;
 use ternflock_collectives::cost::{Costs, Link};
 use ternflock_collectives::topology::Topology;
 
-use crate::digits::shipped;
 use crate::exchange::{Local, SEED, average, gradients, graph, settings};
-use crate::ranks::on_ranks;
 use crate::row_means::RowMeans;
 
 const RANKS: [usize; 3] = [1, 2, 3];
