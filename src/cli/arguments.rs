@@ -58,7 +58,7 @@ pub enum Command {
     Eval(Eval),
     /// Show what a checkpoint holds: the network layer by layer, what is left of it, and the progress of training.
     Inspect(Inspect),
-    /// Remove structures that do nothing from a checkpoint's network, and factorise weights of low rank.
+    /// Remove dead structures from a checkpoint's network, and factorise weights of low rank.
     Compress(Compress),
     /// Write a checkpoint's parameters in the file format of another program.
     Export(Export),
@@ -111,18 +111,19 @@ pub struct Train {
     /// that is a run's own job.toml, or the run in runs/ that has the job's name and was started last]
     #[arg(long, value_name = "RUN_DIR", num_args = 0..=1)]
     pub resume: Option<Option<PathBuf>>,
-    /// Accept differences between the run's own job and what the job file and --set now ask for; the log lists them.
+    /// Accept differences between the run's own job and the job file with --set; the log lists them.
     #[arg(long, requires = "resume")]
     pub allow_changes: bool,
-    /// Refuse to continue on another number of ranks than that which wrote the checkpoint.
+    /// Refuse to continue on another number of ranks than the one that wrote the checkpoint.
     #[arg(long, requires = "resume")]
     pub same_ranks: bool,
-    /// When the allocation ends, in seconds since 1970: the run writes a checkpoint before and ends with exit code 75.
+    /// When the allocation ends, in seconds since 1970. Before that, the run writes a checkpoint and ends
+    /// with exit code 75.
     #[arg(long, value_name = "TIME", env = "SLURM_JOB_END_TIME", hide_env_values = true,
         value_parser = clap::value_parser!(u64).range(..1 << 40))]
     pub end_time: Option<u64>,
-    /// How long before the allocation's end a run stops, in addition to its longest step so far; never more than half of
-    /// the time it has.
+    /// How long before the end of the allocation a run stops, in addition to its longest step so far; at most
+    /// half of the remaining time.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub end_margin: u32,
 }
@@ -147,20 +148,19 @@ pub struct Eval {
     /// Print one JSON object, and nothing else, on standard output.
     #[arg(long)]
     pub json: bool,
-    /// How flat the minimum is.
+    /// Options for the flatness of the minimum.
     #[command(flatten)]
     pub landscape: Landscape,
 }
 
 /// `ternflock inspect`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = " Examples:
   ternflock inspect runs/lenet-digits/checkpoints/best.h5
   ternflock inspect runs/lenet-digits/checkpoints/best.h5 --energy 0.99 --json
 
 The first table lists the layers and their cost. The second counts structures: filters, channels, columns of a
-convolution's matrix (shapes) and so on. It shows how many of them have a number that is not zero, out of how many, and
+convolution's matrix (shapes) and so on. It shows how many of them have a number that is not zero, the total number, and
 the rank at which a weight keeps the given share of its energy, out of its full rank. Computing the ranks of large
 weights takes a second or two; --no-ranks skips it.")]
 pub struct Inspect {
@@ -169,7 +169,7 @@ pub struct Inspect {
     /// The share of a weight's energy (the sum of its squared elements) that the reported rank keeps.
     #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
     pub energy: f64,
-    /// Compute no ranks.
+    /// Do not compute ranks.
     #[arg(long, conflicts_with = "energy")]
     pub no_ranks: bool,
     /// Print one JSON object, and nothing else, on standard output.
@@ -179,14 +179,13 @@ pub struct Inspect {
 
 /// `ternflock compress`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = " Examples:
   ternflock compress runs/lenet/checkpoints/best.h5 -o small.h5 --shrink
   ternflock compress runs/lenet/checkpoints/best.h5 -o thin.h5 --low-rank energy=0.95
   ternflock compress small.h5 -o smaller.h5 --low-rank conv2=10 --low-rank ip1=20 --svd
   ternflock train jobs/lenet-mnist.toml --set model.checkpoint=smaller.h5
 
---shrink does not change what the network computes; --low-rank changes it by as much as it drops. The new file holds the
+--shrink does not change the function of the network; --low-rank changes it according to the energy that it drops. The new file holds the
 network, its parameters and the job, but not the optimizer state; `ternflock train` fine-tunes it with model.checkpoint.
 For surgery within a run, which keeps the optimizer state, use [[stage]] in the job.")]
 pub struct Compress {
@@ -202,22 +201,22 @@ pub struct Compress {
     /// With --shrink: each layer keeps a multiple of N units.
     #[arg(long, value_name = "N", requires = "shrink", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub round_to: Option<usize>,
-    /// With --shrink: leave columns that are zero where they are.
+    /// With --shrink: do not remove columns that are zero.
     #[arg(long, requires = "shrink")]
     pub whole_kernels: bool,
     /// Factorise layers: energy=SHARE of each weight's energy to keep, or LAYER=RANK; may be repeated.
     #[arg(long, value_name = "energy=SHARE|LAYER=RANK", value_delimiter = ',')]
     pub low_rank: Vec<String>,
-    /// With --low-rank: use singular values (equally large factors) instead of principal components.
+    /// With --low-rank: use singular values (factors with equal norms) instead of principal components.
     #[arg(long)]
     pub svd: bool,
     /// With --low-rank: convolutions to factorise into a vertical and a horizontal one.
     #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
     pub separable: Vec<String>,
-    /// With --low-rank: layers to leave alone.
+    /// With --low-rank: layers that are not factorised.
     #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
     pub except: Vec<String>,
-    /// With --low-rank: also factorise layers that become more expensive by it.
+    /// With --low-rank: also factorise layers that become more expensive.
     #[arg(long)]
     pub whatever_it_costs: bool,
     /// Replace the output file if it exists.
@@ -249,7 +248,7 @@ pub struct Data {
 /// What `ternflock data` does.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// List the data sets: what they are, their licences, and whether they are on this machine.
+    /// List the data sets with descriptions and licences, and show whether they are on this machine.
     List {
         /// Print one JSON object, and nothing else, on standard output.
         #[arg(long)]
@@ -339,7 +338,7 @@ pub enum BenchCommand {
         /// Elements of the vector, as in 2.5e7.
         #[arg(long, value_name = "N", default_value = "2.5e7", value_parser = count)]
         elements: usize,
-        /// How many times everything is timed.
+        /// The number of times everything is timed.
         #[arg(long, value_name = "N", default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..))]
         rounds: u16,
         /// The instruction set to use, or "all" for each one that this machine has [default: the fastest]
@@ -354,10 +353,10 @@ pub enum BenchCommand {
         /// Sizes of the vectors.
         #[arg(long, value_name = "N,...", default_value = "1e4,1e6,1e7", value_delimiter = ',', value_parser = count)]
         elements: Vec<usize>,
-        /// What to time, by name, or "all".
+        /// The all-reduces to time, or "all".
         #[arg(long, value_name = "NAME,...", default_value = "all", value_delimiter = ',')]
         algorithms: Vec<String>,
-        /// How many times each is timed [default: about 3 s for the slowest, 5 to 50 times]
+        /// The number of times each is timed [default: about 3 s for the slowest, 5 to 50 times]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         rounds: Option<u16>,
         /// Seconds to wait for another rank.

@@ -24,7 +24,7 @@ use ternflock_bench::{
 use ternflock_job::suggest;
 use ternflock_report::json::to_text;
 
-/// Times what was asked for; prints tables, or JSON.
+/// Runs the requested benchmark and prints tables, or JSON.
 pub fn main(arguments: &Bench) -> ExitCode {
     match &arguments.command {
         BenchCommand::Step { model, batch, threads, seconds, json } => {
@@ -55,7 +55,7 @@ pub fn main(arguments: &Bench) -> ExitCode {
             }
             match time_codec(*elements, usize::from(*rounds), isa.as_deref()) {
                 Ok(times) => {
-                    // The worst of them stands for all.
+                    // The worst one represents all of them.
                     let waited = |codec: &&Codec| codec.interference.waiting.unwrap_or(0.0);
                     let busy = times.iter().filter(|codec| codec.interference.busy);
                     let worst = busy.max_by(|a, b| waited(a).total_cmp(&waited(b)));
@@ -132,7 +132,7 @@ pub(super) fn contenders_of(option: &str, names: &[String]) -> Result<Vec<Conten
     names.iter().map(named).collect()
 }
 
-/// A wrong sum is a bug, and no time of it is worth anything.
+/// A wrong sum is a bug, and its times are meaningless.
 fn wrong(ranks: &Ranks, report: &Report) -> ExitCode {
     let wrong = |case: &&Case| !case.verified;
     let names =
@@ -143,7 +143,7 @@ fn wrong(ranks: &Ranks, report: &Report) -> ExitCode {
 }
 
 pub(super) fn json(value: &impl Serialize) -> String {
-    // Plain structs of numbers and names have a JSON text.
+    // Structs of numbers and names can always be written as JSON.
     to_text(value).map(|text| text + "\n").unwrap_or_default()
 }
 

@@ -20,7 +20,7 @@ use ternflock_job::{Exchange, Loaded};
 use ternflock_train::{self as train};
 use ternflock_world::{Patience, World};
 
-/// Measures these ranks and makes the forecast; prints tables, or JSON.
+/// Measures these ranks, computes the forecast, and prints tables, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {
     let asked = plan(arguments).and_then(|plan| Ok((load(arguments, 1)?, plan)));
     let exchange =
@@ -70,10 +70,10 @@ fn plan(arguments: &Arguments) -> Result<Plan> {
     })
 }
 
-/// As many as are ever asked for: each is played.
+/// A limit on the number of ranks, because each is simulated.
 const MOST_NODES: usize = 4096;
 
-/// The numbers that `text` says.
+/// The numbers in `text`.
 fn nodes(text: &str) -> Result<Vec<usize>> {
     let refuse = |why: &str| {
         Error::Usage(format!(
@@ -103,7 +103,7 @@ fn nodes(text: &str) -> Result<Vec<usize>> {
     Ok(nodes)
 }
 
-/// The text to print, on rank 0; the picture is written.
+/// On rank 0: writes the picture and returns the text to print.
 fn here(arguments: &Arguments, plan: &Plan, world: &mut World) -> Result<String> {
     let loaded = load(arguments, world.size())?;
     let forecast = forecast(&loaded, plan, world)?;

@@ -1,4 +1,4 @@
-//! A run's events on the terminal: a progress bar where there is one, plain lines otherwise.
+//! Shows a run's events on the terminal: with a progress bar if possible, otherwise as plain lines.
 
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -19,7 +19,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// For rank 0; shows a bar if standard error is a terminal.
+    /// The display for rank 0. It has a progress bar if standard error is a terminal.
     pub fn new() -> Terminal {
         let bar = std::io::stderr().is_terminal().then(ProgressBar::hidden);
         Terminal { bar, progress: Progress::new(0, 0), stage: None }

@@ -229,7 +229,7 @@ fn colour_pictures_that_are_not_whole_are_refused() {
     for name in ["data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
         std::os::unix::fs::symlink("data_batch_1.bin", place.path(&format!("colour/{name}.bin"))).unwrap();
     }
-    place.run(train).refused(3, &["data_batch_1.bin: record 9999 has the label 11, but there are only"]);
+    place.run(train).refused(3, &["data_batch_1.bin: record 9999 has the label 11, but the classes are"]);
     assert_eq!(place.names("."), ["colour", "tiny.toml"]);
 }
 
@@ -409,7 +409,7 @@ fn a_made_up_text_needs_no_files() {
     for (set, part) in [
         ("data.vocabulary=0", "data.vocabulary must be at least 2 and at most 16777216, found the integer 0"),
         ("data.vocabulary=16777217", "data.vocabulary must be at least 2 and at most 16777216"),
-        ("data.tokens=49", "has 49 tokens, and a batch of 5 sequences of 9 needs 50"),
+        ("data.tokens=49", "has 49 tokens, but a batch of 5 sequences of 9 needs 50"),
         ("data.tokens=9000000000000000", "takes 36000000000000000 bytes, and"),
     ] {
         place.run(&format!("{train} --set {set}")).refused(2, &[&format!("--set {set}: "), part]);
@@ -474,7 +474,7 @@ fn other_data_than_the_network_was_made_for_are_refused() {
     place.run(TRAIN).ended(0);
     let eval = |dir: &str| place.run(&format!("eval run/checkpoints/best.h5 --data-dir {dir}"));
     eval("pictures").ended(0);
-    let made_for = "its network makes 10 logits of samples of 1x8x8, but `idx` has ";
+    let made_for = "its network computes 10 logits for samples of 1x8x8, but `idx` has ";
     for (dir, shape, labels, found) in [
         ("wide", [4, 4, 16], [0, 1, 2, 9], "10 classes of 1x4x16"),
         ("few", [4, 8, 8], [0, 1, 2, 2], "3 classes of 1x8x8"),

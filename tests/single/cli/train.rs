@@ -22,7 +22,7 @@ fn a_run_ends_with_a_table_and_what_to_do_next() {
     assert!(row("test accuracy ").starts_with(&format!("{:.2} % (loss ", 100.0 * tested)), "{}", run.out);
     assert!(row("test accuracy ").ends_with("), of the same network"), "{}", run.out);
     assert!(row("time ").contains(" s, training at ") && row("time ").ends_with(" samples/s"), "{}", run.out);
-    assert_eq!(row("bytes on the wire "), "none: one rank has nobody to exchange with");
+    assert_eq!(row("bytes on the wire "), "none: there is only one rank");
     assert_eq!((row("checkpoint "), row("best checkpoint ")), (last, best));
     // By the name that the program was called by.
     let program = env!("CARGO_BIN_EXE_ternflock");
