@@ -96,7 +96,7 @@ fn say(inference: &Inference) -> String {
     let verified = models.iter().enumerate().filter_map(|(index, model)| {
         let verdict = model.verified?;
         Some(format!(
-            "{} computes what A does: logits differ by {:.1e} at most, where rounding explains {:.1e}\n",
+            "{} computes the same as A: logits differ by at most {:.1e}; rounding explains up to {:.1e}\n",
             letter(index),
             verdict.largest_difference,
             verdict.tolerance
@@ -106,7 +106,7 @@ fn say(inference: &Inference) -> String {
     let layers = layers(inference);
     let right: Vec<usize> = (1..layers[0].len()).collect();
     format!(
-        "batch {batch}, {}, medians of {} in turn; {blas}\n{}{verified}\n{}",
+        "batch {batch}, {}, medians of {}, alternating; {blas}\n{}{verified}\n{}",
         plural(*threads, "thread"),
         plural(*rounds, "round"),
         table(&rows, &[2, 3, 4, 5, 6, 7]),

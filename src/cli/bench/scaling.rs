@@ -72,7 +72,7 @@ fn here(arguments: &Arguments, mut loaded: Loaded, world: &mut World) -> Result<
 fn several(arguments: &Arguments) -> Result<ExitCode> {
     if recognise(|name| std::env::var(name).ok()) != Launch::Alone {
         return Err(Error::Usage(
-            "--ranks starts the ranks itself: start this alone, or leave --ranks out to measure the ranks there are".into(),
+            "--ranks starts the ranks itself: start this without a launcher, or omit --ranks to measure the current ranks".into(),
         ));
     }
     let loaded = load(arguments)?;
@@ -113,7 +113,7 @@ fn start(arguments: &Arguments, ranks: u32) -> Result<Point> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| failed(format!("cannot be started: {error}")))?;
     if !output.status.success() {
-        return Err(failed(format!("ended with {}; what it said is above", output.status)));
+        return Err(failed(format!("ended with {}; its output is above", output.status)));
     }
     let scaling: Scaling = serde_json::from_slice(&output.stdout).map_err(|error| {
         failed(format!("did not print what `ternflock bench scaling --json` prints: {error}"))
@@ -121,7 +121,7 @@ fn start(arguments: &Arguments, ranks: u32) -> Result<Point> {
     match scaling.points.into_iter().next() {
         Some(point) if point.ranks == ranks as usize => Ok(point),
         point => Err(failed(format!(
-            "started {} where {ranks} were asked for; {{}} in it stands for their number",
+            "started {} instead of {ranks}; {{}} stands for the number of ranks",
             plural(point.map_or(0, |point| point.ranks), "rank")
         ))),
     }
@@ -155,7 +155,7 @@ fn say(scaling: &Scaling) -> String {
         "decode",
         "update",
         "hidden",
-        "sent a rank",
+        "sent per rank",
     ];
     let mut rows = vec![header.map(String::from).to_vec()];
     for point in &scaling.points {
@@ -185,8 +185,8 @@ fn say(scaling: &Scaling) -> String {
         }
     }
     let what = match scaling.mode {
-        Mode::Strong => "strong scaling: the samples of a step stay the same",
-        Mode::Weak => "weak scaling: the samples of a rank stay the same",
+        Mode::Strong => "strong scaling: constant samples per step",
+        Mode::Weak => "weak scaling: constant samples per rank",
     };
     format!("{}, {what}\n{}", scaling.job, table(&rows, &[0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]))
 }

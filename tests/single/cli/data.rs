@@ -399,7 +399,7 @@ fn a_made_up_text_needs_no_files() {
     place.write("text.toml", job);
     let train = "train text.toml --run-dir run";
     let ended = place.run(train).ended(0);
-    assert!(ended.err.contains("1,980 tokens of 40 kinds") && ended.out.contains("validation perplexity"));
+    assert!(ended.err.contains("1,980 tokens, vocabulary 40") && ended.out.contains("validation perplexity"));
     let checkpoint = "run/checkpoints/step-0000000003.h5";
     let measured = place.run(&format!("eval {checkpoint} --json")).json();
     assert_eq!(

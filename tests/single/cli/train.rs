@@ -39,7 +39,7 @@ fn the_log_goes_to_standard_error_in_plain_lines() {
     let place = Place::new();
     let run = place.run("train tiny.toml --run-dir run --set train.log_every=5").ended(0);
     let lines: Vec<&str> = run.err.lines().collect();
-    assert!(lines[0].starts_with("tiny: 1 rank on 1 host, 1 compute thread a rank ("), "{}", run.err);
+    assert!(lines[0].starts_with("tiny: 1 rank on 1 host, 1 compute thread per rank ("), "{}", run.err);
     assert!(lines[1].ends_with("steps 0 to 20; writing to run"), "{}", run.err);
     let starts = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!([starts("step      5  epoch"), starts("step     20  epoch")], [1, 1], "{}", run.err);
