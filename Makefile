@@ -60,7 +60,7 @@ train: build ## Train a small LeNet on Fashion-MNIST with 2 ranks; NP=4, JOB=job
 	fi; \
 	if [ "$$job" = jobs/lstm-kjv.toml ] && ! $(TERNFLOCK) data fetch kjv > /dev/null; then \
 		job=jobs/lstm-genesis.toml; \
-		echo "make train: there is no King James Bible to be had; training on the built-in Genesis instead: $$job" >&2; \
+		echo "make train: the King James Bible is not available; training on the built-in Genesis instead: $$job" >&2; \
 	fi; \
 	set -x; $(MPIRUN) -n $(NP) $(TERNFLOCK) train "$$job" $(SET:%=--set %)
 
