@@ -24,7 +24,8 @@
 use std::collections::HashSet;
 
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{self as job, ForceKind, suggest};
+use ternflock_base::suggest::suggest;
+use ternflock_job::{self as job, ForceKind};
 use ternflock_nn::{Graph, Parameter, StructureKind};
 use ternflock_tensor::within;
 

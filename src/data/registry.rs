@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{cifar, cifar_png, idx, text};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::suggest;
+use ternflock_base::suggest::suggest;
 
 /// Everything known about a data set before its files are opened.
 #[derive(Clone, Debug)]

@@ -29,4 +29,4 @@ pub use sections::{
     SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText, Text, Train, Validation, find_preset,
     presets,
 };
-pub use syntax::{Source, suggest};
+pub use syntax::Source;

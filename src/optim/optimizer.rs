@@ -8,7 +8,8 @@ use super::norm::{clip_factor, sum_of_squares};
 use super::update::Update;
 use super::{lars, sgd};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{self as job, OptimizerKind, suggest};
+use ternflock_base::suggest::suggest;
+use ternflock_job::{self as job, OptimizerKind};
 use ternflock_nn::{Graph, Parameter, Parameters};
 use ternflock_tensor::{Rows, for_each_row, rows, rows_mut, within};
 

@@ -92,6 +92,15 @@ struct Line {
     from: usize,
 }
 
+/// A tile of columns stays in the second-level cache between its writing and the product that reads it.
+const TILE_BYTES: usize = 256 * 1024;
+
+/// How many of an output's `positions` make a tile, where the column matrix has `rows` rows.
+pub(super) fn tile_positions(rows: usize, batch: usize, positions: usize) -> usize {
+    let position = rows.saturating_mul(batch.max(1)).saturating_mul(size_of::<f32>());
+    (TILE_BYTES / position).clamp(1, positions)
+}
+
 /// Writes the windows of `images` `[C, H, W, N]` at the output `positions` as `columns` `[C R S, positions, N]`; with a
 /// list of `rows`, these rows of the matrix alone.
 pub fn im2col(

@@ -8,11 +8,13 @@ use blas_src as _;
 
 mod blas;
 mod blocks;
+mod buffers;
 mod conv;
 mod csr;
 mod elementary;
 mod gemm;
 mod im2col;
+mod scratch;
 mod simd;
 #[cfg(test)]
 mod testing;
@@ -20,6 +22,7 @@ mod threads;
 mod transpose;
 
 pub use blas::{Blas, Chosen, Trouble, blas, blas_default_threads, check_blas_room};
+pub use buffers::{Buffers, elements};
 pub use conv::{Convolution, Shape as ConvolutionShape};
 pub use csr::{Csr, SparseConvolution, SparseLinear};
 pub use elementary::{exp, sigmoid, tanh};

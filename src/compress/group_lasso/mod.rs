@@ -23,7 +23,8 @@ use self::l1::L1;
 use self::proximal::Proximal;
 use super::groups::{Groups, groups};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{Sparsity, SparsityMethod, suggest};
+use ternflock_base::suggest::suggest;
+use ternflock_job::{Sparsity, SparsityMethod};
 use ternflock_nn::{Graph, Parameters, StructureKind};
 use ternflock_tensor::vectorise;
 

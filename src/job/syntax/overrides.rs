@@ -10,6 +10,7 @@ use super::problems::Problems;
 use super::section::{Section, Selector};
 use super::size::{self, MOST_STAGES};
 use super::source::{Place, Source};
+use ternflock_base::suggest::suggest;
 use ternflock_base::text::quote;
 
 /// Overrides the values in `table` with each of `sets`, in order; the last one for a key wins.
@@ -129,7 +130,7 @@ fn locate<'a>(path: &'a str, table: &Table) -> Result<(Option<usize>, &'a str), 
         }
         None => {
             let names: Vec<&str> = stages().filter_map(name_of).collect();
-            Err(format!("there is no stage `{shown}`; {}", names::suggest(name, &names)))
+            Err(format!("there is no stage `{shown}`; {}", suggest(name, &names)))
         }
     }
 }

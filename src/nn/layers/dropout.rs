@@ -10,9 +10,8 @@ use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Draw, Forward, Layer, Mode};
-use crate::size::elements;
 use ternflock_base::rng::{Purpose, Stream};
-use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
+use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
 
 /// Sets each element to zero with probability `rate` and divides the others by 1 - `rate`. Whether an element is kept
 /// depends on the seed, the step, the sample's place in the global batch, the layer and the element: not on the rank.
@@ -42,16 +41,12 @@ impl Describe for Dropout {
         Ok(Coupling::unit_by_unit())
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let shape = single_numbers(inputs)?;
-        Ok(elements(&[shape.elements(), batch])?.div_ceil(size_of::<f32>()))
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let shape = single_numbers(inputs)?;
         let threshold = threshold(self.rate);
         let scale = (f64::from(1 << 16) / f64::from((1 << 16) - threshold)) as f32;
-        Ok(Box::new(Mask { shape, threshold, scale, mask: vec![0; shape.elements() * batch], drops: false }))
+        let mask = buffers.zeros(&[shape.elements(), batch])?;
+        Ok(Box::new(Mask { shape, threshold, scale, mask, drops: false }))
     }
 }
 

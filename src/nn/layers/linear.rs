@@ -10,7 +10,7 @@ use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, Tens
 use crate::size::{elements, multiply};
 use crate::spec::default;
 use crate::{LayerSpec, Shape, StructureKind};
-use ternflock_tensor::{add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
+use ternflock_tensor::{Buffers, add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
 
 /// Fully connected layer: weight `[U, D]`, or `[U, K]` where it reads K of its inputs only; bias `[U]`. Of a sequence each step is a row of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,21 +116,14 @@ impl Describe for Linear {
         Ok(multiply(&[rows, self.columns.count(features), self.units]))
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let (rows, _) = single_rows(inputs)?;
-        let read = self.columns.list().map_or(0, <[usize]>::len);
-        Ok(rows.saturating_mul(read).saturating_mul(batch))
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let (rows, all) = single_rows(inputs)?;
         let features = self.columns.count(all);
-        let gathered = self.columns.list().map(|columns| GatheredInputs {
-            columns: columns.to_vec(),
-            all,
-            values: vec![0.0; batch * rows * features],
+        let gathered = self.columns.list().map(|read| -> Result<GatheredInputs, String> {
+            let columns = buffers.list(read.len(), |i| read[i])?;
+            Ok(GatheredInputs { columns, all, values: buffers.zeros(&[batch, rows, features])? })
         });
-        Ok(Box::new(FullyConnected { rows, features, gathered, units: self.units }))
+        Ok(Box::new(FullyConnected { rows, features, gathered: gathered.transpose()?, units: self.units }))
     }
 }
 

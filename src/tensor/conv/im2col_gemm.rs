@@ -6,21 +6,22 @@ use std::ops::Range;
 use ndarray::s;
 
 use super::Shape;
+use super::algorithm::{Algorithm, Convolve, Problem};
+use crate::im2col::tile_positions;
 use crate::{col2im_add, gemm, im2col, matrix, matrix_mut, sum};
 
-/// A tile of columns stays in the second-level cache between its writing and the product that reads it.
-const TILE_BYTES: usize = 256 * 1024;
-
-/// Output positions whose columns make a tile.
-fn tile(shape: &Shape, rows: usize, batch: usize) -> usize {
-    let position = rows.saturating_mul(batch.max(1)).saturating_mul(size_of::<f32>());
-    (TILE_BYTES / position).clamp(1, shape.window.positions())
-}
+/// For batches of any size.
+pub const ALGORITHM: Algorithm = Algorithm {
+    least_batch: |_, _| Some(0),
+    elements: |&Problem { shape, columns, batch }| elements(&shape, columns, batch),
+    build: |&Problem { shape, columns, batch }| Box::new(Im2colGemm::new(shape, columns, batch)),
+};
 
 /// Elements of a tile's columns.
-pub fn elements(shape: &Shape, columns: Option<&[usize]>, batch: usize) -> usize {
+fn elements(shape: &Shape, columns: Option<&[usize]>, batch: usize) -> usize {
     let rows = rows(shape, columns);
-    rows.saturating_mul(tile(shape, rows, batch)).saturating_mul(batch)
+    let tile = tile_positions(rows, batch, shape.window.positions());
+    rows.saturating_mul(tile).saturating_mul(batch)
 }
 
 /// Rows of one group's column matrix.
@@ -54,9 +55,10 @@ impl Im2colGemm {
         let tile = (self.lowered.len() / (self.rows() * batch)).clamp(1, positions);
         (0..positions).step_by(tile).map(move |first| first..positions.min(first + tile))
     }
+}
 
-    /// See [`super::Convolution::forward`].
-    pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+impl Convolve for Im2colGemm {
+    fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         let Shape { filters, groups, window } = self.shape;
         let (group, filters) = (self.shape.group(), filters / groups);
         let (rows, map) = (self.rows(), window.positions() * batch);
@@ -76,8 +78,7 @@ impl Im2colGemm {
         }
     }
 
-    /// See [`super::Convolution::weight_gradient`].
-    pub fn weight_gradient(
+    fn weight_gradient(
         &mut self,
         batch: usize,
         x: &[f32],
@@ -110,8 +111,7 @@ impl Im2colGemm {
         }
     }
 
-    /// See [`super::Convolution::data_gradient`].
-    pub fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+    fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
         let Shape { filters, groups, window } = self.shape;
         let (group, filters) = (self.shape.group(), filters / groups);
         let (rows, map) = (self.rows(), window.positions() * batch);

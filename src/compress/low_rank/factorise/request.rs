@@ -3,7 +3,8 @@
 use super::super::weight;
 use super::pair::Form;
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{LowRank, suggest};
+use ternflock_base::suggest::suggest;
+use ternflock_job::LowRank;
 use ternflock_nn::declare::Product;
 use ternflock_nn::{Graph, LayerSpec, Node};
 

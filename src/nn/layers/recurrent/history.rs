@@ -1,6 +1,7 @@
 //! A state over the steps of a batch, and what of it goes on to the next.
 
 use crate::layer::RecurrentState;
+use ternflock_tensor::Buffers;
 
 /// One state of a recurrent layer, H numbers a sample.
 pub(super) struct History {
@@ -14,14 +15,16 @@ pub(super) struct History {
 
 impl History {
     /// A state called `name`, zero, for batches of up to `capacity` samples of `steps` steps.
-    pub fn new(name: &'static str, steps: usize, hidden: usize, capacity: usize) -> History {
-        let (carried, steps) = (vec![0.0; capacity * hidden], vec![0.0; (steps + 1) * capacity * hidden]);
-        History { name, hidden, carried, steps }
-    }
-
-    /// Elements of its buffers.
-    pub fn elements(steps: usize, hidden: usize, capacity: usize) -> usize {
-        (steps + 2) * capacity * hidden
+    pub fn new(
+        name: &'static str,
+        steps: usize,
+        hidden: usize,
+        capacity: usize,
+        buffers: &mut Buffers,
+    ) -> Result<History, String> {
+        let carried = buffers.zeros(&[capacity, hidden])?;
+        let steps = buffers.zeros(&[steps + 1, capacity, hidden])?;
+        Ok(History { name, hidden, carried, steps })
     }
 
     /// The batch of `n` samples begins: with what was carried here.

@@ -20,7 +20,7 @@ use crate::init::Init;
 use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::size::{elements, multiply};
 use crate::spec::default;
-use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// One layer of L levels: `weight_ih` `[2 H, D]`, `weight_hh` `[L, 2 H, H]`, `bias` `[L, 2 H]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,25 +86,18 @@ impl Describe for Rhn {
         Ok(sizes.multiply_adds().saturating_add(levels))
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let sizes = self.sizes(inputs)?;
         let Sizes { steps, hidden, .. } = sizes;
-        let states = elements(&[3, steps, self.depth, batch, hidden])? + 2 * elements(&[batch, hidden])?;
-        Ok(states + self.depth * StateWeight::elements(&sizes, batch)?)
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
-        let sizes = self.sizes(inputs)?;
-        let rows = sizes.steps * batch * sizes.hidden;
         Ok(Box::new(Unrolled {
             sizes,
-            state_weights: (0..self.depth).map(|_| StateWeight::new(&sizes, batch)).collect(),
+            state_weights: buffers.repeat(self.depth, |buffers| StateWeight::new(&sizes, batch, buffers))?,
             depth: self.depth,
             transform_bias: self.transform_bias,
-            carried: vec![0.0; batch * sizes.hidden],
-            before: vec![0.0; self.depth * rows],
-            gates: vec![0.0; self.depth * 2 * rows],
-            ds: vec![0.0; batch * sizes.hidden],
+            carried: buffers.zeros(&[batch, hidden])?,
+            before: buffers.zeros(&[self.depth, steps, batch, hidden])?,
+            gates: buffers.zeros(&[self.depth, steps, batch, 2 * hidden])?,
+            ds: buffers.zeros(&[batch, hidden])?,
         }))
     }
 }

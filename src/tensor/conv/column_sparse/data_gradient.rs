@@ -9,10 +9,10 @@
 use pulp::{Simd, WithSimd};
 
 use super::padded::Samples;
-use super::{ChannelBlock, ColumnLayout, ColumnSparse, own};
+use super::{ChannelBlock, ColumnLayout, ColumnSparse};
 use crate::blocks::{Machine, Shared, parts};
 use crate::conv::pack::{Lines, pack};
-use crate::simd::dispatch;
+use crate::simd::{const_dispatch, dispatch};
 use crate::threads::for_each;
 
 /// Columns of a block.
@@ -42,56 +42,48 @@ fn pack_weights(layout: &ColumnLayout, weight: &[f32], to: &mut [f32]) {
     }
 }
 
-impl ColumnSparse {
-    /// See [`super::super::Convolution::data_gradient`]; `weight` is `[F, K]`.
-    pub fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
-        let ColumnSparse { layout, packed, scratch, .. } = self;
-        let weights: &mut [f32] = bytemuck::cast_slice_mut(packed);
-        for (from, to) in
-            weight.chunks_exact(layout.weights()).zip(weights.chunks_exact_mut(layout.weights()))
-        {
-            pack_weights(layout, from, to);
+/// See [`super::super::algorithm::Convolve::data_gradient`]; `weight` is `[F, K]`.
+pub fn compute(of: &mut ColumnSparse, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let ColumnSparse { layout, packed, scratch, .. } = of;
+    let weights: &mut [f32] = bytemuck::cast_slice_mut(packed);
+    for (from, to) in weight.chunks_exact(layout.weights()).zip(weights.chunks_exact_mut(layout.weights())) {
+        pack_weights(layout, from, to);
+    }
+    let window = layout.shape.group();
+    let (map, images) = (window.positions() * batch, window.image() * batch);
+    assert_eq!(dy.len(), layout.shape.filters * map, "dy is that of the shape");
+    assert_eq!(dx.len(), layout.shape.groups * images, "the images are those of the shape");
+    // Channels that no column reads.
+    for (channel, image) in dx.chunks_exact_mut(images / window.channels).enumerate() {
+        if layout.channels.binary_search(&(channel % window.channels)).is_err() {
+            image.fill(0.0);
         }
-        let window = layout.shape.group();
-        let (map, images) = (window.positions() * batch, window.image() * batch);
-        assert_eq!(dy.len(), layout.shape.filters * map, "dy is that of the shape");
-        assert_eq!(dx.len(), layout.shape.groups * images, "the images are those of the shape");
-        // Channels that no column reads.
-        for (channel, image) in dx.chunks_exact_mut(images / window.channels).enumerate() {
-            if layout.channels.binary_search(&(channel % window.channels)).is_err() {
-                image.fill(0.0);
-            }
-        }
-        let (channel_blocks, blocks) = (layout.channel_blocks.len(), layout.machine.blocks(batch));
-        let (dx, room) = (Shared(dx.as_mut_ptr()), self::scratch(layout));
-        for_each(layout.shape.groups * channel_blocks * blocks, |task| {
-            let (group, channel_block) =
-                (task / (channel_blocks * blocks), &layout.channel_blocks[task / blocks % channel_blocks]);
-            let block = layout.machine.block(batch, task % blocks);
-            let samples = Samples { block, lanes: layout.machine.lanes, batch };
-            let mut scratch = own(scratch, room);
-            let (dx_packed, row) = bytemuck::cast_slice_mut(&mut scratch).split_at_mut(
-                channel_block.channels.len() * layout.images.lines(layout.images.rows) * samples.width(),
-            );
+    }
+    let (channel_blocks, blocks) = (layout.channel_blocks.len(), layout.machine.blocks(batch));
+    let (dx, room) = (Shared(dx.as_mut_ptr()), self::scratch(layout));
+    for_each(layout.shape.groups * channel_blocks * blocks, |task| {
+        let group = task / (channel_blocks * blocks);
+        let channel_block = &layout.channel_blocks[task / blocks % channel_blocks];
+        let block = layout.machine.block(batch, task % blocks);
+        let samples = Samples { block, lanes: layout.machine.lanes, batch };
+        let dy = &dy[group * layout.filters * map..][..layout.filters * map];
+        let weights = &weights[group * layout.weights()..][..layout.weights()];
+        let lines = channel_block.channels.len() * layout.images.lines(layout.images.rows);
+        scratch.with(room, |scratch| {
+            let (dx_packed, row) = scratch.split_at_mut(lines * samples.width());
             dx_packed.fill(0.0);
-            let dy = &dy[group * layout.filters * map..][..layout.filters * map];
             for p in 0..window.output.0 {
                 pack_row(layout, p, samples, dy, row);
-                let weights = &weights[group * layout.weights()..][..layout.weights()];
                 add_row(layout, channel_block, p, samples.block.vectors, weights, row, dx_packed);
             }
             // SAFETY: the group's images, as asserted; tasks write different groups, channels or blocks.
             unsafe {
                 let images = Shared(dx.at(group * images));
-                layout.images.unpack(
-                    &layout.channels[channel_block.channels.clone()],
-                    samples,
-                    dx_packed,
-                    images,
-                );
+                let channels = &layout.channels[channel_block.channels.clone()];
+                layout.images.unpack(channels, samples, dx_packed, images);
             }
         });
-    }
+    });
 }
 
 /// Copies row `p` of dy to `[Q, F, width]`.
@@ -118,38 +110,16 @@ fn add_row(
 ) {
     for block in parts(channel_block.columns.len(), most_columns(layout.machine)) {
         let columns = channel_block.columns.start + block.start..channel_block.columns.start + block.end;
-        let work = DataGradientBlock {
-            layout,
-            offsets: &layout.data_gradient.offsets[columns.clone()],
-            weights: &weights[columns.start * layout.filters..columns.end * layout.filters],
-            p,
-            dy,
-            dx: &mut *dx,
-        };
-        match (block.len(), vectors) {
-            (1, 1) => dispatch(DataGradientKernel::<1, 1>(work)),
-            (2, 1) => dispatch(DataGradientKernel::<2, 1>(work)),
-            (3, 1) => dispatch(DataGradientKernel::<3, 1>(work)),
-            (4, 1) => dispatch(DataGradientKernel::<4, 1>(work)),
-            (5, 1) => dispatch(DataGradientKernel::<5, 1>(work)),
-            (6, 1) => dispatch(DataGradientKernel::<6, 1>(work)),
-            (7, 1) => dispatch(DataGradientKernel::<7, 1>(work)),
-            (8, 1) => dispatch(DataGradientKernel::<8, 1>(work)),
-            (1, _) => dispatch(DataGradientKernel::<1, 2>(work)),
-            (2, _) => dispatch(DataGradientKernel::<2, 2>(work)),
-            (3, _) => dispatch(DataGradientKernel::<3, 2>(work)),
-            (4, _) => dispatch(DataGradientKernel::<4, 2>(work)),
-            (5, _) => dispatch(DataGradientKernel::<5, 2>(work)),
-            (6, _) => dispatch(DataGradientKernel::<6, 2>(work)),
-            (7, _) => dispatch(DataGradientKernel::<7, 2>(work)),
-            (8, _) => dispatch(DataGradientKernel::<8, 2>(work)),
-            (other, _) => unreachable!("a block of {other} columns"),
-        }
+        let offsets = &layout.data_gradient.offsets[columns.clone()];
+        let weights = &weights[columns.start * layout.filters..columns.end * layout.filters];
+        const_dispatch!(K = block.len(), in [1, 2, 3, 4, 5, 6, 7, 8]; V = vectors, in [1, 2];
+            dispatch(DataGradientKernel::<K, V> { layout, offsets, weights, p, dy, dx })
+        );
     }
 }
 
-/// K columns and a row of outputs.
-struct DataGradientBlock<'a> {
+/// K columns and a row of outputs, for V vectors of samples.
+struct DataGradientKernel<'a, const K: usize, const V: usize> {
     layout: &'a ColumnLayout,
     /// Of the K columns.
     offsets: &'a [usize],
@@ -162,14 +132,12 @@ struct DataGradientBlock<'a> {
     dx: &'a mut [f32],
 }
 
-struct DataGradientKernel<'a, const K: usize, const V: usize>(DataGradientBlock<'a>);
-
 impl<const K: usize, const V: usize> WithSimd for DataGradientKernel<'_, K, V> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let DataGradientBlock { layout, offsets, weights, p, dy, dx } = self.0;
+        let DataGradientKernel { layout, offsets, weights, p, dy, dx } = self;
         let (width, filters, columns) = (V * S::F32_LANES, layout.filters, layout.shape.window.output.1);
         let offsets: [usize; K] = std::array::from_fn(|k| offsets[k]);
         let most = offsets.iter().max().copied().unwrap_or(0) + layout.images.place(p, columns - 1);

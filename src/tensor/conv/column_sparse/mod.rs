@@ -17,23 +17,35 @@ mod tests;
 mod weight_gradient;
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Shape;
+use super::algorithm::{Algorithm, Convolve, half_a_vector};
+use super::partial_sums::PartialSums;
 use crate::blocks::{L2_BUDGET_BYTES, Line, Machine, parts, room};
-use crate::threads::{thread, threads};
+use crate::scratch::Scratch;
+use crate::threads::threads;
 use forward::Forward;
 use padded::Padded;
+
+/// For a weight that has only some of its columns.
+pub const ALGORITHM: Algorithm = Algorithm {
+    least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_some()),
+    elements: |problem| problem.columns.map_or(0, |columns| elements(&problem.shape, columns)),
+    build: |problem| {
+        let columns = problem.columns.expect("only a problem with columns is taken");
+        Box::new(ColumnSparse::new(&problem.shape, columns))
+    },
+};
 
 /// The convolution `shape` on some columns of its matrix, planned, with its buffers.
 pub struct ColumnSparse {
     layout: ColumnLayout,
     /// Packed weights of all groups.
     packed: Vec<Line>,
-    /// `[partial sums, weights]` of the weight gradient.
-    sums: Vec<f32>,
+    /// Of the weight gradient: of each group and channel block `[F, columns]`.
+    sums: PartialSums,
     /// Room of each thread.
-    scratch: Vec<Mutex<Vec<Line>>>,
+    scratch: Scratch,
 }
 
 /// Where the columns and their pixels lie: what follows from the shape and the list of columns.
@@ -157,32 +169,42 @@ impl ColumnLayout {
 }
 
 /// Elements of all buffers.
-pub fn elements(shape: &Shape, columns: &[usize]) -> usize {
+fn elements(shape: &Shape, columns: &[usize]) -> usize {
     let layout = ColumnLayout::new(shape, columns, Machine::this());
     let weights = shape.groups * layout.weights();
-    weights + threads() * layout.scratch() + weight_gradient::MAX_PARTIAL_SUMS * weights
+    weights + threads() * layout.scratch() + PartialSums::elements(weights)
 }
 
 impl ColumnSparse {
     /// On `columns` of each group's matrix, ascending, with room for as many threads as there are now.
     pub fn new(shape: &Shape, columns: &[usize]) -> ColumnSparse {
         let layout = ColumnLayout::new(shape, columns, Machine::this());
-        let elements = layout.scratch();
-        let weights = shape.groups * layout.weights();
         ColumnSparse {
-            packed: room(weights),
-            sums: vec![0.0; weight_gradient::MAX_PARTIAL_SUMS * weights],
-            scratch: (0..threads()).map(|_| Mutex::new(room(elements))).collect(),
+            packed: room(shape.groups * layout.weights()),
+            sums: weight_gradient::sums(&layout),
+            scratch: Scratch::new(layout.scratch()),
             layout,
         }
     }
 }
 
-/// This thread's room, which is made larger if threads have become more than there were.
-fn own(scratch: &[Mutex<Vec<Line>>], elements: usize) -> MutexGuard<'_, Vec<Line>> {
-    let mut own = scratch[thread() % scratch.len()].lock().unwrap_or_else(PoisonError::into_inner);
-    if own.len() * 16 < elements {
-        *own = room(elements);
+impl Convolve for ColumnSparse {
+    fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        forward::compute(self, batch, x, weight, bias, y);
     }
-    own
+
+    fn weight_gradient(
+        &mut self,
+        batch: usize,
+        x: &[f32],
+        dy: &[f32],
+        weight: &mut [f32],
+        bias: Option<&mut [f32]>,
+    ) {
+        weight_gradient::compute(self, batch, x, dy, weight, bias);
+    }
+
+    fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+        data_gradient::compute(self, batch, weight, dy, dx);
+    }
 }

@@ -1,9 +1,8 @@
 //! dw[f, k] = sum over p, q, n of dy[f, p, q, n] x_k[p, q, n], x_k being the pixel under column k.
 //!
 //! As in the gradient of whole kernels ([`super::super::weight_gradient`]) both sides are vectors of samples: F filters times K
-//! columns (4 x 3 with AVX2) stay in registers over a work item, their lanes rest in memory between work items and are added
-//! at the very end; work items are split among a few partial sums, whatever the threads are, so that the result does not
-//! depend on them.
+//! columns (4 x 3 with AVX2) stay in registers over a work item ([`super::super::partial_sums`]), their lanes rest in memory
+//! between work items and are added at the very end.
 
 // Indices are those of the formulas; iterators over arrays of arrays would hide them.
 #![allow(clippy::needless_range_loop)]
@@ -13,21 +12,10 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::padded::Samples;
-use super::{ChannelBlock, ColumnLayout, ColumnSparse, own};
-use crate::blocks::{Machine, Shared, part, parts};
-use crate::conv::pack::{Lines, pack};
-use crate::simd::{dispatch, sum};
-use crate::threads::for_each;
-
-/// The most partial sums.
-pub const MAX_PARTIAL_SUMS: usize = 4;
-
-/// Positions of a work item, about: a tile's lines of dy and x stay in the first-level cache, and loading and storing the
-/// sums costs little beside adding to them.
-const POSITIONS: usize = 64;
-
-/// Distance between packed filters of dy beyond their contents: they must not all fall into the same sets of a cache.
-const GAP: usize = 16;
+use super::{ChannelBlock, ColumnLayout, ColumnSparse};
+use crate::blocks::{Machine, parts};
+use crate::conv::partial_sums::{PartialSums, Planes, WorkItems, item_rows, plane};
+use crate::simd::{const_dispatch, dispatch, sum};
 
 /// Columns of a tile.
 const COLUMNS: usize = 3;
@@ -38,13 +26,12 @@ fn most_filters(machine: Machine) -> usize {
 
 /// Rows of outputs of a work item.
 pub fn outputs(layout: &ColumnLayout) -> usize {
-    let (rows, columns) = layout.shape.window.output;
-    (POSITIONS / columns).clamp(1, rows)
+    item_rows(layout.shape.window.output)
 }
 
 /// Elements from one packed filter of dy to the next.
-fn plane(layout: &ColumnLayout) -> usize {
-    layout.weight_gradient.outputs * layout.shape.window.output.1 * 2 * layout.machine.lanes + GAP
+fn dy_plane(layout: &ColumnLayout) -> usize {
+    plane(layout.weight_gradient.outputs * layout.shape.window.output.1, layout.machine)
 }
 
 /// Room a thread needs, in elements: x and dy of a work item, and lanes of sums.
@@ -54,122 +41,91 @@ pub fn scratch(layout: &ColumnLayout) -> usize {
         * layout.images.lines(layout.weight_gradient.rows)
         * 2;
     let sums = layout.filters * most(|channel_block| channel_block.columns.len());
-    (x + sums) * layout.machine.lanes + layout.filters * plane(layout)
+    (x + sums) * layout.machine.lanes + layout.filters * dy_plane(layout)
 }
 
-impl ColumnSparse {
-    /// See [`super::super::Convolution::weight_gradient`]; `weight` is `[F, K]`.
-    pub fn weight_gradient(
-        &mut self,
-        batch: usize,
-        x: &[f32],
-        dy: &[f32],
-        weight: &mut [f32],
-        bias: Option<&mut [f32]>,
-    ) {
-        let ColumnSparse { layout, scratch, sums, .. } = self;
-        let window = layout.shape.group();
-        let (map, images) = (window.positions() * batch, window.image() * batch);
-        assert_eq!(dy.len(), layout.shape.filters * map, "dy is that of the shape");
-        assert_eq!(x.len(), layout.shape.groups * images, "the images are those of the shape");
-        if let Some(bias) = bias {
-            bias.iter_mut().zip(dy.chunks_exact(map)).for_each(|(bias, map)| *bias = sum(map));
-        }
-        let work_items =
-            layout.machine.blocks(batch) * window.output.0.div_ceil(layout.weight_gradient.outputs);
-        let items_per_sum = work_items.div_ceil(MAX_PARTIAL_SUMS).max(1);
-        let partial_sums = work_items.div_ceil(items_per_sum);
-        let (channel_blocks, groups) = (layout.channel_blocks.len(), layout.shape.groups);
-        let (shared, room) = (Shared(sums.as_mut_ptr()), self::scratch(layout));
-        for_each(partial_sums * groups * channel_blocks, |task| {
-            let (group, channel_block) =
-                (task / channel_blocks % groups, &layout.channel_blocks[task % channel_blocks]);
-            let partial_sum = task / (channel_blocks * groups);
-            let first = (partial_sum * groups + group) * layout.weights()
-                + channel_block.columns.start * layout.filters;
-            // SAFETY: inside the sums, and each task has a part of its own.
-            let sums = unsafe {
-                std::slice::from_raw_parts_mut(shared.at(first), channel_block.columns.len() * layout.filters)
-            };
-            let partial_sum = PartialSum {
-                layout,
-                channel_block,
-                work_items: part(work_items, items_per_sum, partial_sum),
-                batch,
-                x: &x[group * images..][..images],
-                dy: &dy[group * layout.filters * map..][..layout.filters * map],
-            };
-            partial_sum.run(&mut bytemuck::cast_slice_mut(&mut own(scratch, room))[..room], sums);
-        });
-        layout.add_partial_sums(partial_sums, sums, weight);
+/// The sums of each group and channel block.
+pub fn sums(layout: &ColumnLayout) -> PartialSums {
+    let of_block = |channel_block: &ChannelBlock| channel_block.columns.len() * layout.filters;
+    PartialSums::new((0..layout.shape.groups).flat_map(|_| layout.channel_blocks.iter().map(of_block)))
+}
+
+/// See [`super::super::algorithm::Convolve::weight_gradient`]; `weight` is `[F, K]`.
+pub fn compute(
+    of: &mut ColumnSparse,
+    batch: usize,
+    x: &[f32],
+    dy: &[f32],
+    weight: &mut [f32],
+    bias: Option<&mut [f32]>,
+) {
+    let ColumnSparse { layout, scratch, sums, .. } = of;
+    let window = layout.shape.group();
+    let (map, images) = (window.positions() * batch, window.image() * batch);
+    assert_eq!(dy.len(), layout.shape.filters * map, "dy is that of the shape");
+    assert_eq!(x.len(), layout.shape.groups * images, "the images are those of the shape");
+    if let Some(bias) = bias {
+        bias.iter_mut().zip(dy.chunks_exact(map)).for_each(|(bias, map)| *bias = sum(map));
     }
+    let item_rows = layout.weight_gradient.outputs;
+    let items = WorkItems { machine: layout.machine, batch, rows: window.output.0, item_rows };
+    let (channel_blocks, room) = (layout.channel_blocks.len(), self::scratch(layout));
+    let sums = sums.sum(&items, |part, own, sums| {
+        let (group, channel_block) = (part / channel_blocks, &layout.channel_blocks[part % channel_blocks]);
+        let (x, dy) = (&x[group * images..][..images], &dy[group * layout.filters * map..]);
+        let partial_sum = PartialSum { layout, channel_block, items: &items, x, dy };
+        scratch.with(room, |scratch| partial_sum.compute(own, scratch, sums));
+    });
+    layout.in_order(sums, weight);
 }
 
 impl ColumnLayout {
-    /// Adds the partial sums, `[partial sums, groups, channel blocks, F, columns of the channel block]`, in order.
-    fn add_partial_sums(&self, partial_sums: usize, sums: &[f32], weight: &mut [f32]) {
-        let each = self.shape.groups * self.weights();
-        for (group, weight) in weight.chunks_exact_mut(self.weights()).enumerate() {
-            for channel_block in &self.channel_blocks {
-                let first = group * self.weights() + channel_block.columns.start * self.filters;
-                for (f, filter) in weight.chunks_exact_mut(self.columns.len()).enumerate() {
-                    for (k, weight) in filter[channel_block.columns.clone()].iter_mut().enumerate() {
-                        let at = first + f * channel_block.columns.len() + k;
-                        *weight = (0..partial_sums).map(|partial_sum| sums[partial_sum * each + at]).sum();
-                    }
+    /// Copies `sums` `[groups, channel blocks, F, columns of the channel block]` to `weight` `[groups, F, K]`.
+    fn in_order(&self, sums: &[f32], weight: &mut [f32]) {
+        let of_group = sums.chunks_exact(self.weights());
+        for (sums, weight) in of_group.zip(weight.chunks_exact_mut(self.weights())) {
+            for ChannelBlock { columns, .. } in &self.channel_blocks {
+                let sums = sums[columns.start * self.filters..].chunks_exact(columns.len());
+                for (sums, filter) in sums.zip(weight.chunks_exact_mut(self.columns.len())) {
+                    filter[columns.clone()].copy_from_slice(sums);
                 }
             }
         }
     }
 }
 
-/// Some work items of one group and one channel block of its channels.
+/// A partial sum of one group and one block of its channels.
 struct PartialSum<'a> {
     layout: &'a ColumnLayout,
     channel_block: &'a ChannelBlock,
-    work_items: Range<usize>,
-    batch: usize,
+    items: &'a WorkItems,
     /// The group's.
     x: &'a [f32],
+    /// The group's, and what follows it.
     dy: &'a [f32],
 }
 
 impl PartialSum<'_> {
-    /// Overwrites `sums` `[F, columns of the channel block]` by those of the work items.
-    fn run(self, scratch: &mut [f32], sums: &mut [f32]) {
-        let PartialSum { layout, channel_block, batch, .. } = self;
-        let lanes = layout.machine.lanes;
-        let (resting, scratch) = scratch.split_at_mut(sums.len() * lanes);
-        let (dy, packed) = scratch.split_at_mut(layout.filters * plane(layout));
+    /// Overwrites `sums` `[F, columns of the channel block]` by those of the work items `own`.
+    fn compute(&self, own: Range<usize>, scratch: &mut [f32], sums: &mut [f32]) {
+        let layout = self.layout;
+        let (resting, scratch) = scratch.split_at_mut(sums.len() * layout.machine.lanes);
+        let (dy, x) = scratch.split_at_mut(layout.filters * dy_plane(layout));
         resting.fill(0.0);
-        let blocks = layout.machine.blocks(batch);
-        for work_item in self.work_items.clone() {
-            let block = layout.machine.block(batch, work_item % blocks);
-            let samples = Samples { block, lanes, batch };
-            let outputs =
-                part(layout.shape.window.output.0, layout.weight_gradient.outputs, work_item / blocks);
-            let channels = &layout.channels[channel_block.channels.clone()];
+        for item in own {
+            let (block, outputs) = self.items.get(item);
+            let samples = Samples { block, lanes: layout.machine.lanes, batch: self.items.batch };
+            let channels = &layout.channels[self.channel_block.channels.clone()];
             let seen = layout.images.seen(outputs.clone());
-            layout.images.pack(channels, seen, layout.weight_gradient.rows, samples, self.x, packed);
-            self.pack_slopes(outputs.clone(), samples, dy);
-            self.add(outputs.len(), block.vectors, packed, dy, resting);
+            layout.images.pack(channels, seen, layout.weight_gradient.rows, samples, self.x, x);
+            let slopes = Planes { count: layout.filters, size: layout.shape.window.output, images: self.dy };
+            slopes.pack(self.items, block, outputs.clone(), dy_plane(layout), dy);
+            self.add(outputs.len(), block.vectors, x, dy, resting);
         }
         self.finish(resting, sums);
     }
 
-    /// Copies rows of dy to `[F, rows, Q, width]`.
-    fn pack_slopes(&self, outputs: Range<usize>, samples: Samples, packed: &mut [f32]) {
-        let window = self.layout.shape.window;
-        let copy = Lines {
-            count: [1, self.layout.filters, outputs.len() * window.output.1],
-            from: [0, window.positions() * self.batch, self.batch],
-            to: [0, plane(self.layout), samples.width()],
-        };
-        let first = outputs.start * window.output.1 * self.batch + samples.block.first;
-        pack(&copy, samples.block, samples.lanes, &self.dy[first..], packed);
-    }
-
-    /// Blocks of filters and of the channel block's columns, in the order in which their sums rest.
+    /// Blocks of filters and of the block's columns, in the order in which their sums rest.
     fn tiles(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + use<> {
         let (filters, columns) = (self.layout.filters, self.channel_block.columns.len());
         let most = most_filters(self.layout.machine);
@@ -184,8 +140,11 @@ impl PartialSum<'_> {
             rest = others;
             let first = self.channel_block.columns.start;
             let offsets = &layout.weight_gradient.offsets[first + columns.start..first + columns.end];
-            let dy = &dy[filters.start * plane(layout)..filters.end * plane(layout)];
-            WeightGradientBlock { layout, offsets, outputs, vectors, x, dy, lanes }.on(filters.len());
+            let dy = &dy[filters.start * dy_plane(layout)..filters.end * dy_plane(layout)];
+            const_dispatch!(
+                F = filters.len(), in [1, 2, 3, 4, 5, 6, 7, 8]; K = columns.len(), in [1, 2, 3]; V = vectors, in [1, 2];
+                dispatch(WeightGradientKernel::<F, K, V> { layout, offsets, outputs, x, dy, lanes })
+            );
         }
     }
 
@@ -203,59 +162,28 @@ impl PartialSum<'_> {
     }
 }
 
-/// Some filters and columns, and one work item.
-struct WeightGradientBlock<'a> {
+/// F filters and K columns, and one work item of V vectors of samples.
+struct WeightGradientKernel<'a, const F: usize, const K: usize, const V: usize> {
     layout: &'a ColumnLayout,
     /// Of the K columns.
     offsets: &'a [usize],
     /// Rows of outputs.
     outputs: usize,
-    vectors: usize,
+    /// `[channels, rows, columns, V lanes]`.
     x: &'a [f32],
+    /// `[F, outputs, Q, V lanes]`.
     dy: &'a [f32],
+    /// The sums that the products are added to: `[F, K, lanes]`.
     lanes: &'a mut [f32],
 }
-
-impl WeightGradientBlock<'_> {
-    fn on(self, filters: usize) {
-        match self.offsets.len() {
-            1 => self.columns::<1>(filters),
-            2 => self.columns::<2>(filters),
-            _ => self.columns::<COLUMNS>(filters),
-        }
-    }
-
-    fn columns<const K: usize>(self, filters: usize) {
-        match filters {
-            1 => self.vectors::<1, K>(),
-            2 => self.vectors::<2, K>(),
-            3 => self.vectors::<3, K>(),
-            4 => self.vectors::<4, K>(),
-            5 => self.vectors::<5, K>(),
-            6 => self.vectors::<6, K>(),
-            7 => self.vectors::<7, K>(),
-            8 => self.vectors::<8, K>(),
-            other => unreachable!("a block of {other} filters"),
-        }
-    }
-
-    fn vectors<const F: usize, const K: usize>(self) {
-        match self.vectors {
-            1 => dispatch(WeightGradientKernel::<F, K, 1>(self)),
-            _ => dispatch(WeightGradientKernel::<F, K, 2>(self)),
-        }
-    }
-}
-
-struct WeightGradientKernel<'a, const F: usize, const K: usize, const V: usize>(WeightGradientBlock<'a>);
 
 impl<const F: usize, const K: usize, const V: usize> WithSimd for WeightGradientKernel<'_, F, K, V> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let WeightGradientBlock { layout, offsets, outputs, x, dy, lanes, .. } = self.0;
-        let (width, columns, dy_plane) = (V * S::F32_LANES, layout.shape.window.output.1, plane(layout));
+        let WeightGradientKernel { layout, offsets, outputs, x, dy, lanes } = self;
+        let (width, columns, dy_plane) = (V * S::F32_LANES, layout.shape.window.output.1, dy_plane(layout));
         let step = layout.images.stride.1 * width;
         let offsets: [usize; K] = std::array::from_fn(|k| offsets[k] * width);
         let most = offsets.iter().max().copied().unwrap_or(0);

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::{Taps, WeightGradient};
+use super::Taps;
 use crate::conv::pass::Pass;
 use crate::simd::dispatch;
 
@@ -38,65 +38,34 @@ pub fn add_lanes(values: &[f32], sums: &mut [f32]) {
     dispatch(Add(values, sums));
 }
 
-/// All tiles with equally many taps, for some filters and one work item.
-pub struct TapTiles<'a> {
-    pub gradient: &'a WeightGradient,
+/// All tiles with K taps, for F filters and one work item.
+pub struct TapKernel<'a, const F: usize, const K: usize> {
+    pub pass: &'a Pass,
+    pub along_taps: bool,
     pub tiles: &'a [Taps],
+    /// The work item's rows, and the first row of x that is packed.
     pub outputs: Range<usize>,
     pub first_row: usize,
     pub vectors: usize,
+    /// `[C, rows, W, vectors lanes]`, `x_plane` elements from a channel to the next.
     pub x: &'a [f32],
     pub x_plane: usize,
+    /// `[F, rows, Q, vectors lanes]`, `dy_plane` elements from a filter to the next.
     pub dy: &'a [f32],
     pub dy_plane: usize,
+    /// The sums that the products are added to: `[tiles, F, K, lanes]`.
     pub lanes: &'a mut [f32],
 }
-
-impl TapTiles<'_> {
-    /// Adds the work item's products to the lanes, `taps` being what each tile has.
-    pub fn on(self, filters: usize, taps: usize) {
-        match (filters, taps) {
-            (1, 1) => dispatch(TapKernel::<1, 1>(self)),
-            (2, 1) => dispatch(TapKernel::<2, 1>(self)),
-            (3, 1) => dispatch(TapKernel::<3, 1>(self)),
-            (4, 1) => dispatch(TapKernel::<4, 1>(self)),
-            (5, 1) => dispatch(TapKernel::<5, 1>(self)),
-            (6, 1) => dispatch(TapKernel::<6, 1>(self)),
-            (7, 1) => dispatch(TapKernel::<7, 1>(self)),
-            (8, 1) => dispatch(TapKernel::<8, 1>(self)),
-            (1, 2) => dispatch(TapKernel::<1, 2>(self)),
-            (2, 2) => dispatch(TapKernel::<2, 2>(self)),
-            (3, 2) => dispatch(TapKernel::<3, 2>(self)),
-            (4, 2) => dispatch(TapKernel::<4, 2>(self)),
-            (5, 2) => dispatch(TapKernel::<5, 2>(self)),
-            (6, 2) => dispatch(TapKernel::<6, 2>(self)),
-            (7, 2) => dispatch(TapKernel::<7, 2>(self)),
-            (8, 2) => dispatch(TapKernel::<8, 2>(self)),
-            (1, 3) => dispatch(TapKernel::<1, 3>(self)),
-            (2, 3) => dispatch(TapKernel::<2, 3>(self)),
-            (3, 3) => dispatch(TapKernel::<3, 3>(self)),
-            (4, 3) => dispatch(TapKernel::<4, 3>(self)),
-            (5, 3) => dispatch(TapKernel::<5, 3>(self)),
-            (6, 3) => dispatch(TapKernel::<6, 3>(self)),
-            (7, 3) => dispatch(TapKernel::<7, 3>(self)),
-            (8, 3) => dispatch(TapKernel::<8, 3>(self)),
-            other => unreachable!("a tile of {other:?}"),
-        }
-    }
-}
-
-struct TapKernel<'a, const F: usize, const K: usize>(TapTiles<'a>);
 
 impl<const F: usize, const K: usize> WithSimd for TapKernel<'_, F, K> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let TapTiles { gradient, tiles, outputs, first_row, vectors, x, x_plane, dy, dy_plane, lanes } =
-            self.0;
-        let Pass { row, column, .. } = gradient.pass;
+        let TapKernel { tiles, outputs, first_row, vectors, x, x_plane, dy, dy_plane, lanes, .. } = self;
+        let Pass { row, column, .. } = *self.pass;
         let width = vectors * S::F32_LANES;
-        let k_step = if gradient.along_taps { width } else { x_plane };
+        let k_step = if self.along_taps { width } else { x_plane };
         // Elements from one output to the next, along a column and along a row.
         let (x_step, x_row) = (column.stride() * width, row.stride() * column.size * width);
         let (sums, _) = S::as_mut_simd_f32s(lanes);
