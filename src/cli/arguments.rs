@@ -63,7 +63,7 @@ pub enum Command {
     Eval(Eval),
     /// Show what a checkpoint holds: the network layer by layer, what is left of it, and the progress of training.
     Inspect(Inspect),
-    /// Remove structures that do nothing from a checkpoint's network, and factorise weights of low rank.
+    /// Remove dead structures from a checkpoint's network, and factorise weights of low rank.
     Compress(Compress),
     /// Write a checkpoint's parameters in the file format of another program.
     Export(Export),
@@ -81,8 +81,7 @@ pub enum Command {
 
 /// `ternflock eval`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = " Examples:
   ternflock eval runs/lenet-digits/checkpoints/best.h5
   mpirun -n 2 ternflock eval runs/lenet-fashion/checkpoints/best.h5 --json
   ternflock eval runs/lenet-digits/checkpoints/best.h5 --sharpness --svg loss.svg")]
@@ -99,20 +98,19 @@ pub struct Eval {
     /// Print one JSON object, and nothing else, on standard output.
     #[arg(long)]
     pub json: bool,
-    /// How flat the minimum is.
+    /// Options for the flatness of the minimum.
     #[command(flatten)]
     pub landscape: Landscape,
 }
 
 /// `ternflock inspect`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = " Examples:
   ternflock inspect runs/lenet-digits/checkpoints/best.h5
   ternflock inspect runs/lenet-digits/checkpoints/best.h5 --energy 0.99 --json
 
 The first table lists the layers and their cost. The second counts structures: filters, channels, columns of a
-convolution's matrix (shapes) and so on. It shows how many of them have a number that is not zero, out of how many, and
+convolution's matrix (shapes) and so on. It shows how many of them have a number that is not zero, the total number, and
 the rank at which a weight keeps the given share of its energy, out of its full rank. Computing the ranks of large
 weights takes a second or two; --no-ranks skips it.")]
 pub struct Inspect {
@@ -121,7 +119,7 @@ pub struct Inspect {
     /// The share of a weight's energy (the sum of its squared elements) that the reported rank keeps.
     #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
     pub energy: f64,
-    /// Compute no ranks.
+    /// Do not compute ranks.
     #[arg(long, conflicts_with = "energy")]
     pub no_ranks: bool,
     /// Print one JSON object, and nothing else, on standard output.
@@ -131,8 +129,7 @@ pub struct Inspect {
 
 /// `ternflock data`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = " Examples:
   ternflock data list
   ternflock data fetch mnist
   TERNFLOCK_DATA=/shared/data ternflock data fetch cifar-10
@@ -150,7 +147,7 @@ pub struct Data {
 /// What `ternflock data` does.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// List the data sets: what they are, their licences, and whether they are on this machine.
+    /// List the data sets with descriptions and licences, and show whether they are on this machine.
     List {
         /// Print one JSON object, and nothing else, on standard output.
         #[arg(long)]

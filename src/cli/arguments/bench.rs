@@ -54,7 +54,7 @@ pub enum BenchCommand {
         /// Elements of the vector, as in 2.5e7.
         #[arg(long, value_name = "N", default_value = "2.5e7", value_parser = count)]
         elements: usize,
-        /// How many times everything is timed.
+        /// The number of times everything is timed.
         #[arg(long, value_name = "N", default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..))]
         rounds: u16,
         /// The instruction set to use, or "all" for each one that this machine has [default: the fastest]
@@ -69,10 +69,10 @@ pub enum BenchCommand {
         /// Sizes of the vectors.
         #[arg(long, value_name = "N,...", default_value = "1e4,1e6,1e7", value_delimiter = ',', value_parser = count)]
         elements: Vec<usize>,
-        /// What to time, by name, or "all".
+        /// The all-reduces to time, or "all".
         #[arg(long, value_name = "NAME,...", default_value = "all", value_delimiter = ',')]
         algorithms: Vec<String>,
-        /// How many times each is timed [default: about 3 s for the slowest, 5 to 50 times]
+        /// The number of times each is timed [default: about 3 s for the slowest, 5 to 50 times]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         rounds: Option<u16>,
         /// Seconds to wait for another rank.

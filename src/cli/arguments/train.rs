@@ -41,18 +41,19 @@ pub struct Train {
     /// that is a run's own job.toml, or the run in runs/ that has the job's name and was started last]
     #[arg(long, value_name = "RUN_DIR", num_args = 0..=1)]
     pub resume: Option<Option<PathBuf>>,
-    /// Accept differences between the run's own job and what the job file and --set now ask for; the log lists them.
+    /// Accept differences between the run's own job and the job file with --set; the log lists them.
     #[arg(long, requires = "resume")]
     pub allow_changes: bool,
-    /// Refuse to continue on another number of ranks than that which wrote the checkpoint.
+    /// Refuse to continue on another number of ranks than the one that wrote the checkpoint.
     #[arg(long, requires = "resume")]
     pub same_ranks: bool,
-    /// When the allocation ends, in seconds since 1970: the run writes a checkpoint before and ends with exit code 75.
+    /// When the allocation ends, in seconds since 1970. Before that, the run writes a checkpoint and ends
+    /// with exit code 75.
     #[arg(long, value_name = "TIME", env = "SLURM_JOB_END_TIME", hide_env_values = true,
         value_parser = clap::value_parser!(u64).range(..1 << 40))]
     pub end_time: Option<u64>,
-    /// How long before the allocation's end a run stops, in addition to its longest step so far; never more than half of
-    /// the time it has.
+    /// How long before the end of the allocation a run stops, in addition to its longest step so far; at most
+    /// half of the remaining time.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub end_margin: u32,
 }

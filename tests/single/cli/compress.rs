@@ -51,22 +51,22 @@ fn what_cannot_be_done_is_said() {
     std::os::unix::fs::symlink(&elsewhere, place.path("link.h5")).unwrap();
     place
         .run(&format!("compress {FROM} -o link.h5 --shrink --overwrite"))
-        .refused(2, &["link.h5 is no plain file"]);
+        .refused(2, &["link.h5 is not a regular file"]);
     assert_eq!(fs::read(&elsewhere).unwrap(), b"something");
     for (command, code, part) in [
-        (format!("compress {FROM} -o out.h5"), 2, "say what to do: --shrink"),
+        (format!("compress {FROM} -o out.h5"), 2, "nothing to do: add --shrink"),
         (format!("compress {FROM} --shrink"), 2, "--output"),
         (
             format!("compress {FROM} -o {FROM} --shrink"),
             2,
-            "is there already; give another --output, or --overwrite",
+            "already exists; use another --output, or --overwrite",
         ),
         (format!("compress {FROM} -o out.h5 --round-to 4"), 2, "--shrink"),
-        (format!("compress {FROM} -o out.h5 --shrink --svd"), 2, "belong to --low-rank"),
+        (format!("compress {FROM} -o out.h5 --shrink --svd"), 2, "need --low-rank"),
         (format!("compress {FROM} -o out.h5 --low-rank energy=2"), 2, "energy=SHARE (above 0, at most 1)"),
         (format!("compress {FROM} -o out.h5 --low-rank conv1"), 2, "LAYER=RANK"),
         (format!("compress {FROM} -o out.h5 --low-rank conv1=0"), 2, "must be at least 1"),
-        (format!("compress {FROM} -o out.h5 --low-rank conv1=5"), 2, "the largest it can have is 4"),
+        (format!("compress {FROM} -o out.h5 --low-rank conv1=5"), 2, "its largest rank is 4"),
         (format!("compress {FROM} -o out.h5 --low-rank cnv1=2"), 2, "did you mean `conv1`?"),
         (
             format!("compress {FROM} -o nowhere/out.h5 --shrink"),

@@ -54,7 +54,7 @@ fn a_table_says_what_pays() {
         "tiny: ",
         "1 rank a node",
         "taken to be 2 times as fast as here",
-        "network 1gbit,100us (117.7 MB/s, 100.0 us), the samples of a step stay the same",
+        "network 1gbit,100us (117.7 MB/s, 100.0 us), constant samples per step",
         "nodes",
         "halving_ternary",
         "times as fast as float32: ",
@@ -63,7 +63,7 @@ fn a_table_says_what_pays() {
         assert!(said.contains(part), "no `{part}` in\n{said}");
     }
     let weak = place.run("forecast tiny.toml --weak --nodes 2 --steps 1 --ways ring_f32").ended(0).out;
-    assert!(weak.contains("the samples of a rank stay the same") && !weak.contains("ternaries"), "{weak}");
+    assert!(weak.contains("constant samples per rank") && !weak.contains("ternaries"), "{weak}");
 }
 
 /// A rank's share is smaller on more nodes, and is measured as such.

@@ -79,7 +79,7 @@ fn what_computes_the_same_is_told_from_what_does_not() {
     assert!(positive(&verified["tolerance"]) && positive(&verified["largest_logit"]), "{verified}");
     assert_eq!(same["models"][0].get("verified"), None);
     let text = place.run(&format!("bench infer {CHECKPOINT} {CHECKPOINT} --verify --seconds 0")).ended(0).out;
-    assert!(text.contains("B computes what A does: logits differ by 0.0e0"), "{text}");
+    assert!(text.contains("B computes the same as A: logits differ by at most 0.0e0"), "{text}");
     let other = other();
     let differs = place.run(&format!("bench infer {CHECKPOINT} {other} --verify"));
     differs

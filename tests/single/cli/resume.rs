@@ -121,7 +121,7 @@ fn the_job_file_of_a_run_means_that_run() {
     assert_eq!(place.read("runs/tiny-2/metrics.jsonl"), newer);
     place
         .run("train --resume runs/tiny/job.toml --run-dir runs/tiny-2")
-        .refused(2, &["are two directories: give one"]);
+        .refused(2, &["are different directories: use one of them"]);
     // It says all of its overrides, also those that were allowed since: none of the start stands over it.
     let changed = "--allow-changes --set exchange.gradients=ternary --set train.steps=40";
     place.run(&format!("train ./runs/tiny/job.toml --resume runs/tiny {changed}")).ended(0);
@@ -211,9 +211,9 @@ fn what_cannot_be_resumed_is_said() {
         ("train --resume", 2, "--resume without a job file needs the directory of the run"),
         ("train --resume runs/none", 5, "runs/none: holds no run to resume"),
         ("train tiny.toml --resume runs/none", 5, "runs/none: holds no run to resume"),
-        ("train --resume runs/tiny --run-dir runs/other", 2, "are two directories: give one"),
-        ("train --resume runs/tiny/checkpoints/best.h5", 2, "best.h5: the directory of a run is needed"),
-        ("train tiny.toml --resume tiny.toml", 2, "tiny.toml: the directory of a run is needed"),
+        ("train --resume runs/tiny --run-dir runs/other", 2, "are different directories: use one of them"),
+        ("train --resume runs/tiny/checkpoints/best.h5", 2, "best.h5: a run directory with job.toml"),
+        ("train tiny.toml --resume tiny.toml", 2, "tiny.toml: a run directory with job.toml"),
         ("train tiny.toml --allow-changes", 2, "--resume"),
         ("train tiny.toml --same-ranks", 2, "--resume"),
         ("train --resume tiny.toml --set train.stepps=1", 2, "--set train.stepps=1: unknown key"),

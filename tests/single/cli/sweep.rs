@@ -273,7 +273,7 @@ fn what_is_wrong_is_said_before_anything_runs() {
         ("sweep tiny.toml --vary smoothout.a", "KEY=VALUE,... is needed"),
         ("sweep tiny.toml --vary smoothout.a=0.1,-1", "smoothout.a must be at least 0"),
         ("sweep tiny.toml --vary smooth.a=0.1", "unknown section [smooth]"),
-        ("sweep tiny.toml --vary train.seed=1,2", "seeds are said with --seeds"),
+        ("sweep tiny.toml --vary train.seed=1,2", "--vary train.seed: use --seeds"),
         (
             "sweep tiny.toml --vary smoothout.a=0.1,0.1",
             "two runs would both go to runs/sweep/tiny/smoothout.a=0.1,seed=1",
@@ -308,7 +308,7 @@ fn a_signal_stops_the_sweep_and_the_same_line_goes_on() {
     });
     run.running.signal(SIGTERM);
     let ended = run.finish().ended(75);
-    assert!(ended.err.contains("the same line goes on"), "{}", ended.err);
+    assert!(ended.err.contains("the same command continues it"), "{}", ended.err);
     assert!(!place.path("sweep/tiny/seed=2").exists());
     let resumed = finish(&mut place.command(&words)).ended(0);
     assert!(resumed.err.contains("[1/2] sweep/tiny/seed=1 goes on"), "{}", resumed.err);

@@ -23,7 +23,7 @@ fn a_run_ends_with_a_table_and_what_to_do_next() {
     assert!(row("test accuracy ").starts_with(&format!("{:.2} % (loss ", 100.0 * tested)), "{}", run.out);
     assert!(row("test accuracy ").ends_with("), of the same network"), "{}", run.out);
     assert!(row("time ").contains(" s, training at ") && row("time ").ends_with(" samples/s"), "{}", run.out);
-    assert_eq!(row("bytes on the wire "), "none: one rank has nobody to exchange with");
+    assert_eq!(row("bytes on the wire "), "none: there is only one rank");
     assert_eq!((row("checkpoint "), row("best checkpoint ")), (last, best));
     // By the name that the program was called by.
     let next = format!("  {PROGRAM} eval {best}\n  {PROGRAM} inspect {best}\n  h5dump -H {best}\n");
@@ -39,7 +39,7 @@ fn the_log_goes_to_standard_error_in_plain_lines() {
     let place = Place::new(PROGRAM);
     let run = place.run("train tiny.toml --run-dir run --set train.log_every=5").ended(0);
     let lines: Vec<&str> = run.err.lines().collect();
-    assert!(lines[0].starts_with("tiny: 1 rank on 1 host, 1 compute thread a rank ("), "{}", run.err);
+    assert!(lines[0].starts_with("tiny: 1 rank on 1 host, 1 compute thread per rank ("), "{}", run.err);
     assert!(lines[1].ends_with("steps 0 to 20; writing to run"), "{}", run.err);
     let starts = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!([starts("step      5  epoch"), starts("step     20  epoch")], [1, 1], "{}", run.err);

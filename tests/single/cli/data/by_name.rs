@@ -54,7 +54,7 @@ fn colour_pictures_that_are_not_whole_are_refused() {
     for name in ["data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
         std::os::unix::fs::symlink("data_batch_1.bin", place.path(&format!("colour/{name}.bin"))).unwrap();
     }
-    place.run(train).refused(3, &["data_batch_1.bin: record 9999 has the label 11, but there are only"]);
+    place.run(train).refused(3, &["data_batch_1.bin: record 9999 has the label 11, but the classes are"]);
     assert_eq!(place.names("."), ["colour", "tiny.toml"]);
 }
 

@@ -27,7 +27,7 @@ fn a_made_up_text_needs_no_files() {
     place.write("text.toml", job);
     let train = "train text.toml --run-dir run";
     let ended = place.run(train).ended(0);
-    assert!(ended.err.contains("1,980 tokens of 40 kinds") && ended.out.contains("validation perplexity"));
+    assert!(ended.err.contains("1,980 tokens, vocabulary 40") && ended.out.contains("validation perplexity"));
     let checkpoint = "run/checkpoints/step-0000000003.h5";
     let measured = place.run(&format!("eval {checkpoint} --json")).json();
     assert_eq!(
@@ -37,7 +37,7 @@ fn a_made_up_text_needs_no_files() {
     for (set, part) in [
         ("data.vocabulary=0", "data.vocabulary must be at least 2 and at most 16777216, found the integer 0"),
         ("data.vocabulary=16777217", "data.vocabulary must be at least 2 and at most 16777216"),
-        ("data.tokens=49", "has 49 tokens, and a batch of 5 sequences of 9 needs 50"),
+        ("data.tokens=49", "has 49 tokens, but a batch of 5 sequences of 9 needs 50"),
         ("data.tokens=9000000000000000", "takes 36000000000000000 bytes, and"),
     ] {
         place.run(&format!("{train} --set {set}")).refused(2, &[&format!("--set {set}: "), part]);
