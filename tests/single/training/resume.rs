@@ -279,8 +279,8 @@ fn error_feedback_goes_on_on_another_number_of_ranks() {
         assert!(residuals.iter().all(|tensor| tensor.values.iter().any(|value| *value != 0.0)));
     }
     let without = short(&["exchange.error_feedback=false", "train.steps=7"]);
-    says("are given up", &resume_changed(2, &without, directory.path()));
-    says("begin at zero", &resume_changed(2, &feedback("train.steps=8"), directory.path()));
+    says("are dropped", &resume_changed(2, &without, directory.path()));
+    says("they start from zero", &resume_changed(2, &feedback("train.steps=8"), directory.path()));
 }
 
 #[test]
