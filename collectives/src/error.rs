@@ -5,10 +5,9 @@ use crate::transport::watch::Late;
 /// The result of all fallible functions of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failed exchange. After [`Error::Timeout`] and [`Error::Late`] nothing is lost, and after [`Error::Disagree`] and
-/// [`Error::NonFinite`] all ranks know of the failure. After any other error the ranks are out
-/// of step with each other, and a job under MPI can only end through
-/// `transport::mpi::abort`.
+/// A failed exchange. After [`Error::Timeout`] and [`Error::Late`] nothing is lost, and after
+/// [`Error::Disagree`] and [`Error::NonFinite`] all ranks know of the failure. After any other error, the
+/// ranks are no longer synchronised, and a job under MPI can only end through `transport::mpi::abort`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,16 +24,16 @@ pub enum Error {
         seconds: f64,
     },
 
-    /// The same, from a transport that knows which rank all others wait for.
+    /// A timeout, from a transport that knows which rank all others wait for.
     #[error("{0}")]
     Late(Box<Late>),
 
     /// A peer has ended and will never answer.
     #[error("rank {peer} has ended while rank {rank} still needed it")]
     PeerGone {
-        /// The rank that needed the other.
+        /// The rank that needed the peer.
         rank: usize,
-        /// The rank that is gone.
+        /// The rank that has ended.
         peer: usize,
     },
 
@@ -69,7 +68,7 @@ pub enum Error {
         peer_value: u64,
     },
 
-    /// A gradient is NaN or infinite, so there is no mean. All ranks return this error, and stay in step with each other.
+    /// A gradient is NaN or infinite, so there is no mean. All ranks return this error and stay synchronised.
     #[error("a gradient of rank {rank} is NaN or infinite")]
     NonFinite {
         /// The lowest rank with such a gradient.
@@ -96,7 +95,7 @@ pub enum Error {
     },
 }
 
-/// A count as a number, a hash as a hash is written.
+/// Formats a count as a decimal number and a hash in hexadecimal.
 fn shown(value: u64) -> String {
     if value >> 48 == 0 { value.to_string() } else { format!("{value:#018x}") }
 }

@@ -2,8 +2,8 @@
 //! 1, 2, 3" (SC'11), section 3.3. A draw is a pure function of a 128-bit counter and a 64-bit key: there is no state to
 //! save, to share or to keep equal between ranks.
 //!
-//! Of the number of rounds the authors report that 7 are the fewest that pass all of BigCrush, and recommend 10. What
-//! rounds gradients takes 7 (docs/adr/0009), everything else 10.
+//! The authors report that 7 rounds are the fewest that pass all of BigCrush, and recommend 10. Rounding
+//! gradients uses 7 (docs/adr/0009), everything else 10.
 
 /// Multipliers and key increments (Weyl constants) of the published generator.
 const MULTIPLY: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
@@ -46,25 +46,25 @@ pub const SIDE: usize = 8;
 /// The number of 16-bit words of a stream.
 pub const HALVES: u64 = 1 << 35;
 
-/// What a family of draws is for. Two purposes never share a counter, whatever else they have in common.
+/// The purpose of a family of draws. Two purposes never share a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Purpose {
-    /// Stochastic rounding of gradients; `subject` is the rank. The only one with 7 rounds.
+    /// Stochastic rounding of gradients; `subject` is the rank. The only purpose with 7 rounds.
     Ternary = 1,
     /// Initial parameters.
     Initialise = 2,
     /// The permutation of an epoch; `step` is the epoch.
     Shuffle = 3,
-    /// Dropout masks; `subject` is the sample's place in the global batch, `tensor` the layer.
+    /// Dropout masks; `subject` is the sample's position in the global batch, `tensor` the layer.
     Dropout = 4,
-    /// Which part of an image a sample shows; `subject` is its place in the global batch.
+    /// Augmentation of images; `subject` is the sample's position in the global batch.
     Augment = 5,
     /// Synthetic images; `step` is the sample, `tensor` the part of the data set.
     Synthetic = 6,
     /// Synthetic text; `step` is the token, `tensor` the part of the data set.
     SyntheticText = 7,
-    /// Noise on weights; `subject` is the place of the first sample of a micro-batch in the global batch.
+    /// Noise on weights; `subject` is the position of the first sample of a micro-batch in the global batch.
     SmoothOut = 8,
     /// Points around a network's parameters; `step` is the repeat.
     Landscape = 9,
@@ -73,7 +73,7 @@ pub enum Purpose {
     Validation = 10,
     /// The input of a benchmark.
     Benchmark = 254,
-    /// Anything only a test draws.
+    /// Draws of tests.
     Test = 255,
 }
 
@@ -129,7 +129,7 @@ impl Stream {
         [self.seed as u32, (self.seed >> 32) as u32]
     }
 
-    /// What a kernel that draws many blocks at a time needs to know; none but for [`Purpose::Ternary`].
+    /// The constants for kernels that draw many blocks at a time; `None` except for [`Purpose::Ternary`].
     pub(crate) fn lanes(&self) -> Option<Lanes> {
         if self.purpose != Purpose::Ternary {
             return None;
@@ -146,16 +146,17 @@ impl Stream {
         })
     }
 
-    /// Blocks `first .. first + SIDE`, word by word: `[w][b]` is word `w` of block `first + b`. Each operation is on all
-    /// blocks at once, so a caller that is compiled for vectors gets vector code.
+    /// Blocks `first .. first + SIDE`, word by word: `[w][b]` is word `w` of block `first + b`. Each
+    /// operation works on all blocks at once, so a caller that is compiled for vectors gets vector code.
     #[inline(always)]
     pub fn side_by_side(&self, first: u32) -> [[u32; SIDE]; 4] {
         let keys = match self.purpose {
             Purpose::Ternary => &round_keys::<FEW_ROUNDS>(self.key())[..],
             _ => &round_keys::<ROUNDS>(self.key())[..],
         };
-        // In 64 bits, of which the upper half is rubbish that no multiplication sees. Plain loops: what they call might not be
-        // inlined, and would then not be compiled for the caller's vectors.
+        // The words are in 64 bits, and the upper half is garbage that no multiplication reads. These are
+        // plain loops, because called functions might not be inlined, and would then not be compiled for the
+        // caller's vectors.
         let [c1, c2, c3] = self.counter();
         let mut counter = [[0u64; SIDE], [c1.into(); SIDE], [c2.into(); SIDE], [c3.into(); SIDE]];
         for (lane, word) in counter[0].iter_mut().enumerate() {
@@ -202,16 +203,16 @@ impl Stream {
 
 /// A stream's constants, for kernels that run the rounds on several blocks side by side.
 ///
-/// The blocks of a stream differ in the first word of the counter alone, so most of the first two rounds is the same for
-/// all. With `a` the product of the block and the first multiplier, and `b` that of `a`'s upper word XOR `first` and the
-/// second multiplier, the counter after two rounds is `b`'s upper word XOR `second[0]`, `b`'s lower word, `a`'s lower
-/// word XOR `second[1]`, `second[2]`.
+/// The blocks of a stream differ only in the first word of the counter, so most of the first two rounds is
+/// the same for all. With `a` the product of the block and the first multiplier, and `b` that of `a`'s upper
+/// word XOR `first` and the second multiplier, the counter after two rounds is `b`'s upper word XOR
+/// `second[0]`, `b`'s lower word, `a`'s lower word XOR `second[1]`, `second[2]`.
 pub(crate) struct Lanes {
     /// The multipliers.
     pub multiply: [u32; 2],
-    /// What the first round brings in.
+    /// The constants of the first round.
     pub first: u32,
-    /// What the second round does.
+    /// The constants of the second round.
     pub second: [u32; 3],
     /// The keys of the rounds after these.
     pub keys: [[u32; 2]; FEW_ROUNDS - 2],

@@ -1,4 +1,5 @@
-//! Integers as bit planes: how a payload of them lies in memory. [`Kernels::add`](crate::kernels::Kernels::add) adds two.
+//! Integers as bit planes: the memory layout of a payload. [`Kernels::add`](crate::kernels::Kernels::add)
+//! adds two.
 //!
 //! A payload is a sequence of blocks of [`BLOCK`] elements. At width `w` a block has `w` planes of [`WORDS`] words;
 //! plane `p` of block `b` is words `(b * w + p) * 8 .. (b * w + p + 1) * 8`, and bit `i` of its word `j` belongs to
@@ -39,13 +40,13 @@ pub const fn width(ranks: usize) -> usize {
     (usize::BITS - ranks.leading_zeros()) as usize + 1
 }
 
-/// Words of a payload of `blocks` blocks at `width`.
+/// The number of words of a payload of `blocks` blocks at `width`.
 pub const fn words(blocks: usize, width: usize) -> usize {
     blocks * width * WORDS
 }
 
-/// Where the elements `WORD * word ..` of a payload of `width` have their word of plane 0. Those of the planes above
-/// follow at a distance of [`WORDS`].
+/// The position of the word of plane 0 for the elements `WORD * word ..` of a payload of `width`. The words
+/// of the planes above follow at distances of [`WORDS`].
 #[inline]
 pub const fn position(word: usize, width: usize) -> usize {
     words(word / WORDS, width) + word % WORDS
@@ -69,7 +70,7 @@ pub(crate) type Plane = [u64; WORDS];
 pub(crate) mod tests {
     use super::*;
 
-    /// Lays integers into planes one bit at a time: the reference that shares nothing with the code above.
+    /// Writes integers to planes one bit at a time: an independent reference.
     pub(crate) fn lay(values: &[i32], width: usize) -> Vec<u64> {
         let mut payload = vec![0; words(values.len().div_ceil(BLOCK), width)];
         for (element, value) in values.iter().enumerate() {

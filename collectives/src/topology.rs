@@ -1,6 +1,6 @@
 //! Which ranks share a node.
 
-/// The node of each rank. Ranks of one node reach each other through memory, others through a network.
+/// The node of each rank. Ranks of one node communicate through memory, others through a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
     /// By rank, numbered in the order in which nodes first appear.
@@ -31,7 +31,7 @@ impl Topology {
         Topology { node, order, starts }
     }
 
-    /// A world of `world` ranks, each on a node of its own.
+    /// A world of `world` ranks, each on its own node.
     pub fn flat(world: usize) -> Self {
         Topology::new((0..world).collect())
     }
@@ -67,7 +67,7 @@ impl Topology {
         &self.order[self.starts[node]..self.starts[node + 1]]
     }
 
-    /// All ranks, node after node: neighbours in this order share a node wherever they can.
+    /// All ranks, node after node: neighbours in this order share a node wherever possible.
     pub fn order(&self) -> &[usize] {
         &self.order
     }

@@ -10,7 +10,7 @@ use crate::io::read_system;
 struct Files {
     limit: &'static str,
     usage: &'static str,
-    /// The lines of `memory.stat` with what the kernel can give up: pages of files, and caches of its own.
+    /// The lines of `memory.stat` with memory that the kernel can reclaim: pages of files and its own caches.
     reclaimable: &'static [&'static str],
 }
 
@@ -74,7 +74,7 @@ pub fn available_bytes() -> Option<u128> {
     Available::now().bytes()
 }
 
-/// What is left of the limit of one group; none where it has none.
+/// The rest of the limit of one group; `None` if it has no limit.
 fn left_of(group: &Group) -> Option<u128> {
     let files = if group.version == Version::V1 { V1 } else { V2 };
     let number = |name: &str| group.read(name)?.trim().parse::<u128>().ok();

@@ -1,23 +1,23 @@
-//! What can go wrong, as values. Only `cli` turns one into a message on the terminal and an exit code.
+//! All errors, as values. Only `cli` converts them into messages on the terminal and exit codes.
 
 use std::path::{Path, PathBuf};
 
 /// The result of every fallible function of this library.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error says what, where, and what to do about it.
+/// An error tells what is wrong, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The command line, the launcher or the environment asks for something that cannot be done.
+    /// The command line, the launcher or the environment requests something that is not possible.
     #[error("{0}")]
     Usage(String),
 
     /// A job file with an unknown key, a wrong type or an impossible value. `at` is `file:line` or `--set key=value`.
     #[error("{at}: {message}")]
     Job {
-        /// Where the value stands.
+        /// The place of the value.
         at: String,
-        /// What is wrong with it and what would be right.
+        /// What is wrong with it, and what is allowed.
         message: String,
     },
 
@@ -32,7 +32,7 @@ pub enum Error {
         message: String,
     },
 
-    /// A data file that is missing, damaged or not what it should be.
+    /// A data file that is missing, damaged or of the wrong kind.
     #[error("{}: {message}", path.display())]
     Data {
         /// The file.
@@ -41,7 +41,7 @@ pub enum Error {
         message: String,
     },
 
-    /// A checkpoint that cannot be written, or that is not one.
+    /// A checkpoint that cannot be written, or a file that is not a checkpoint.
     #[error("{}: {message}", path.display())]
     Checkpoint {
         /// The file.
@@ -62,15 +62,15 @@ pub enum Error {
     /// A loss, gradient or parameter that is NaN or infinite.
     #[error("step {step}, rank {rank}: {what}")]
     NonFinite {
-        /// The step it was seen in.
+        /// The step in which it was found.
         step: u64,
-        /// The lowest rank that saw it.
+        /// The lowest rank that found it.
         rank: usize,
         /// The first bad tensor and its first bad value.
         what: String,
     },
 
-    /// The ranks could not exchange: one is late, gone, or sent what was not expected.
+    /// The ranks could not communicate: one is late, has ended, or sent an unexpected message.
     #[error("{0}")]
     Exchange(String),
 
@@ -78,21 +78,21 @@ pub enum Error {
     #[error("{0}")]
     Disagree(String),
 
-    /// This rank failed in something that all ranks did together; the others return [`Error::Elsewhere`].
+    /// This rank failed in a step that must succeed on all ranks; the others return [`Error::Elsewhere`].
     #[error("{0}")]
     OnAllRanks(Box<Error>),
 
-    /// Another rank failed in something that all ranks did together, and says so itself.
+    /// Another rank failed in a step that must succeed on all ranks, and reports the error itself.
     #[error("rank {rank} has failed")]
     Elsewhere {
         /// The lowest rank that failed.
         rank: usize,
-        /// How.
+        /// The kind of its error.
         kind: Kind,
     },
 }
 
-/// A failure of the ranks' exchange as an error of the program.
+/// Converts an error of the crate of collectives.
 impl From<ternflock_collectives::Error> for Error {
     fn from(failure: ternflock_collectives::Error) -> Self {
         match failure {
@@ -106,21 +106,21 @@ impl From<ternflock_collectives::Error> for Error {
 /// again later".
 pub const INTERRUPTED: u8 = 75;
 
-/// The kinds of errors, for exit codes and for telling other ranks.
+/// The kinds of errors, for exit codes and for messages to other ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// Of the command line, the job or the network.
+    /// An error in the command line, the job or the network.
     Usage = 1,
-    /// Of data files.
+    /// An error in data files.
     Data,
-    /// Of checkpoints.
+    /// An error in checkpoints.
     Checkpoint,
-    /// Of the run directory.
+    /// An error in the run directory.
     RunDir,
     /// Training has diverged.
     NonFinite,
-    /// Between ranks.
+    /// An error between ranks.
     Exchange,
 }
 
@@ -140,14 +140,14 @@ impl Kind {
         }
     }
 
-    /// The kind whose number is `number`.
+    /// The kind with the number `number`.
     pub fn from_number(number: u8) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| *kind as u8 == number)
     }
 }
 
 impl Error {
-    /// What kind of error it is.
+    /// The kind of the error.
     pub fn kind(&self) -> Kind {
         match self {
             Error::Usage(_) | Error::Job { .. } | Error::Shape { .. } => Kind::Usage,
@@ -161,23 +161,23 @@ impl Error {
         }
     }
 
-    /// Whether every rank has returned an error and none is left waiting, so that all can end by themselves.
+    /// Whether all ranks have returned an error, so that none is left waiting and each can end by itself.
     pub fn is_on_all_ranks(&self) -> bool {
         use Error::{Disagree, Elsewhere, NonFinite, OnAllRanks};
         matches!(self, NonFinite { .. } | Disagree(_) | OnAllRanks(_) | Elsewhere { .. })
     }
 
-    /// A [`Error::Data`] about `path`.
+    /// An [`Error::Data`] about `path`.
     pub fn data(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Error::Data { path: path.as_ref().into(), message: message.into() }
     }
 
-    /// A [`Error::Checkpoint`] about `path`.
+    /// An [`Error::Checkpoint`] about `path`.
     pub fn checkpoint(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Error::Checkpoint { path: path.as_ref().into(), message: message.into() }
     }
 
-    /// A [`Error::RunDir`] about `path`.
+    /// An [`Error::RunDir`] about `path`.
     pub fn run_dir(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Error::RunDir { path: path.as_ref().into(), message: message.into() }
     }

@@ -1,5 +1,6 @@
-//! What every floor above stands on: [`error`], [`io`], which opens files, random numbers ([`rng`]), [`clock`], [`text`] for
-//! people, and what the operating system allows ([`available`], [`cgroup`], [`child`]).
+//! The foundation of all other crates: errors ([`error`]), files ([`io`]), random numbers ([`rng`]), times
+//! ([`clock`]), wording of messages ([`text`], [`suggest`]), and limits and child processes of the operating system
+//! ([`available`], [`cgroup`], [`child`]).
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
@@ -10,4 +11,5 @@ pub mod clock;
 pub mod error;
 pub mod io;
 pub mod rng;
+pub mod suggest;
 pub mod text;

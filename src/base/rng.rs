@@ -1,5 +1,6 @@
-//! Random numbers without state: every draw is a pure function of (seed, purpose, step, rank or sample, tensor, index),
-//! through the counter-based generator that the codec uses too (docs/adr/0002-one-generator.md).
+//! Random numbers without state: each draw is a pure function of (seed, purpose, step, rank or sample,
+//! tensor, index). They come from the counter-based generator that the codec uses too
+//! (docs/adr/0002-one-generator.md).
 
 use std::convert::Infallible;
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// `count` and `noun` in the right number: with `"rank"`, "1 rank" or "2 ranks".
+/// `count` and `noun`, in the singular or plural: with `"rank"`, "1 rank" or "2 ranks".
 pub fn plural(count: usize, noun: &str) -> String {
     format!("{count} {}", noun_for(count, noun))
 }

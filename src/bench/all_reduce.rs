@@ -1,4 +1,4 @@
-//! All-reduces between these ranks, from gradients to their mean, and the MPI library's own beside them.
+//! All-reduces between these ranks, from gradients to their mean, compared with that of the MPI library.
 
 use std::time::{Duration, Instant};
 
@@ -18,34 +18,34 @@ use ternflock_base::error::{Error, Kind, Result};
 use ternflock_base::text::plural;
 use ternflock_train::method::Method;
 
-/// The ranks between which is measured.
+/// The ranks that take part in the measurement.
 pub struct Ranks {
     transport: Metered<MpiTransport>,
     topology: Topology,
 }
 
-/// What is measured, and how often.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct Plans {
-    /// Sizes of vectors.
+    /// The sizes of the vectors.
     pub elements: Vec<usize>,
-    /// The ways to average them.
+    /// The contenders that average them.
     pub contenders: Vec<Contender>,
-    /// How often each is timed; none: as often as a few seconds allow.
+    /// The number of timed rounds; `None`: as many as fit into a few seconds.
     pub rounds: Option<usize>,
 }
 
-/// Seconds of timing for a case, and rounds, unless a number of rounds is asked for.
+/// The seconds of timing per case and the limits of rounds, unless the number of rounds is given.
 const BUDGET: f64 = 3.0;
 const FEWEST: usize = 5;
 const MOST: usize = 50;
 
 impl Ranks {
-    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them. `on_call` is told about MPI calls
-    /// that are in progress.
+    /// Starts MPI and joins the ranks of this job. From then on, a panic ends all of them. `on_call` is
+    /// called for MPI calls in progress.
     ///
     /// # Errors
-    /// [`Error::Exchange`] if MPI cannot be started, or a rank does not come before `deadline`.
+    /// [`Error::Exchange`] if MPI cannot be started or a rank does not join before `deadline`.
     pub fn join(deadline: Duration, on_call: OnCall) -> Result<Ranks> {
         let transport = MpiTransport::init(deadline, Some(on_call))?;
         mpi::abort_on_panic();
@@ -66,9 +66,9 @@ impl Ranks {
     /// Measures `plans`, which must be the same on all ranks.
     ///
     /// # Errors
-    /// [`Error::Disagree`] for different plans. For vectors that do not fit into the memory of a node, [`Error::OnAllRanks`]
-    /// on the lowest rank of such a node and [`Error::Elsewhere`] on all others. [`Error::Exchange`] when ranks are late
-    /// or gone.
+    /// [`Error::Disagree`] for different plans. For vectors that do not fit into the memory of a node,
+    /// [`Error::OnAllRanks`] on the lowest rank of such a node and [`Error::Elsewhere`] on all others.
+    /// [`Error::Exchange`] if ranks are late or have ended.
     pub fn measure(&mut self, plans: &Plans) -> Result<Report> {
         let mut agree = |what: &str, value| control::agree(&mut self.transport, what, value);
         agree("the number of sizes to measure", plans.elements.len() as u64)?;
@@ -88,7 +88,7 @@ impl Ranks {
         Ok(Report { ranks, hosts, mpi: mpi::library_version(), interference, cases })
     }
 
-    /// Refuses vectors that the ranks of a node together have no room for.
+    /// Refuses vectors that do not fit into the memory of a node for all of its ranks together.
     fn check_memory(&mut self, plans: &Plans) -> Result<()> {
         let (rank, nodes) = (self.rank(), self.transport.nodes());
         let neighbours = nodes.iter().filter(|node| **node == nodes[rank]).count();
@@ -96,7 +96,7 @@ impl Ranks {
         let needed = neighbours as u128 * memory::all_reduce_bytes(elements, self.size());
         let what = format!("{} on {} of a node", plural(elements, "element"), plural(neighbours, "rank"));
         let mine = memory::check(&what, needed, available_bytes());
-        // Every rank has asked before any allocates.
+        // All ranks check before any of them allocates.
         let refused = control::all_gather(&mut self.transport, &[u64::from(mine.is_err())])?;
         match (refused.iter().position(|refused| *refused == 1), mine) {
             (None, _) => Ok(()),
@@ -105,7 +105,8 @@ impl Ranks {
         }
     }
 
-    /// All contenders on vectors of `elements`: each verified, then all in turn in each round, then verified again.
+    /// Measures all contenders on vectors of `elements`. Each is verified, then timed once per round, then
+    /// verified again.
     fn measure_size(&mut self, elements: usize, plans: &Plans) -> Exchanged<Vec<Case>> {
         let mut vectors = Vectors::new(elements, self.rank(), self.size(), &plans.contenders);
         let mut entrants = Vec::new();
@@ -154,7 +155,7 @@ impl Ranks {
         entrants.into_iter().map(case).collect()
     }
 
-    /// Rounds for which all entrants together have the time.
+    /// The number of rounds that fit into the time for all entrants together.
     fn affordable(&mut self, vectors: &mut Vectors, entrants: &[Entrant]) -> Exchanged<usize> {
         let mut slowest = 0.0_f64;
         for entrant in entrants {
@@ -163,8 +164,8 @@ impl Ranks {
         Ok(((BUDGET / slowest) as usize).clamp(FEWEST, MOST))
     }
 
-    /// Averages `vectors.values` into `vectors.result`. Seconds that it takes on the slowest rank, begun together: those of
-    /// [`averaging::run`].
+    /// Averages `vectors.values` into `vectors.result`. Returns the seconds of [`averaging::run`] on the
+    /// slowest rank, after a common start.
     fn average(&mut self, contender: Contender, vectors: &mut Vectors) -> Exchanged<f64> {
         averaging::begin(contender, &mut self.transport, vectors)?;
         let run = |ranks: &mut Ranks, vectors: &mut Vectors| {
@@ -175,7 +176,7 @@ impl Ranks {
         Ok(seconds)
     }
 
-    /// Seconds that `work` takes on the slowest rank, begun together.
+    /// The seconds that `work` takes on the slowest rank, after a common start.
     fn timed(
         &mut self,
         work: impl FnOnce(&mut Ranks, &mut Vectors) -> Exchanged<()>,
@@ -184,13 +185,13 @@ impl Ranks {
         control::barrier(&mut self.transport)?;
         let start = Instant::now();
         work(self, vectors)?;
-        // Positive floats are ordered as their bits are.
+        // Positive floats have the same order as their bits.
         let mut seconds = [start.elapsed().as_secs_f32().to_bits()];
         control::max(&mut self.transport, &mut seconds)?;
         Ok(f64::from(f32::from_bits(seconds[0])))
     }
 
-    /// The same for what ranks do without each other.
+    /// The same for work without communication.
     fn timed_alone(&mut self, work: impl Fn(&mut Vectors), vectors: &mut Vectors) -> Exchanged<f64> {
         let work = |_: &mut Ranks, vectors: &mut Vectors| {
             work(vectors);
@@ -199,7 +200,7 @@ impl Ranks {
         self.timed(work, vectors)
     }
 
-    /// Whether all ranks say yes.
+    /// Whether the answer is yes on all ranks.
     fn all(&mut self, yes: bool) -> Exchanged<bool> {
         let mut no = [u32::from(!yes)];
         control::max(&mut self.transport, &mut no)?;
@@ -238,14 +239,14 @@ impl Ranks {
     }
 }
 
-/// A contender on its way through the rounds.
+/// A contender and its results so far.
 struct Entrant {
     contender: Contender,
-    /// Of one averaging.
+    /// The traffic of one averaging.
     traffic: Traffic,
-    /// Bytes that this rank sends by the formulas.
+    /// Bytes that this rank sends according to the formulas.
     formula: Option<u64>,
-    /// Of its result.
+    /// The check of its result.
     hash: u64,
     verified: bool,
     times: Vec<f64>,

@@ -1,4 +1,4 @@
-//! One averaging of a vector by a contender, in three parts of which the second is timed.
+//! One averaging of a vector by a contender, in three parts. The second one is timed.
 
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::Metered;
@@ -9,8 +9,8 @@ use ternflock_train::method::{Averaging, ReductionPath};
 use super::contender::Contender;
 use super::vectors::{Compressed, Vectors};
 
-/// What comes before `contender` is timed. A method that does not compress copies the vector to its payload then: sums of
-/// float32 are compared with the MPI library's without copies.
+/// The part before timing. A method that does not compress copies the vector to its payload here, because
+/// float32 sums are compared with those of the MPI library without copies.
 ///
 /// # Errors
 /// Those of the transport.
@@ -23,7 +23,8 @@ pub fn begin(
     if contender.compressor().is_none() { compress(contender, transport, vectors) } else { Ok(()) }
 }
 
-/// What is timed: from a vector to its mean for a method that compresses, the sum over the ranks for the others.
+/// The timed part: from a vector to its mean for a method that compresses, and the sum over the ranks for the
+/// others.
 ///
 /// # Errors
 /// Those of the transport.
@@ -50,7 +51,7 @@ pub fn run(
     Ok(())
 }
 
-/// What comes after `contender` was timed: the mean, where it has left a sum.
+/// The part after timing: the mean, if the timed part computed a sum.
 pub fn finish(contender: Contender, vectors: &mut Vectors) {
     match contender {
         Contender::Ours(_) if contender.compressor().is_some() => {}
@@ -59,7 +60,7 @@ pub fn finish(contender: Contender, vectors: &mut Vectors) {
     }
 }
 
-/// Bytes that `rank` sends, by the formulas; none for the library's all-reduce.
+/// Bytes that `rank` sends according to the formulas; `None` for the all-reduce of the MPI library.
 pub fn formula(contender: Contender, rank: usize, topology: &Topology, vectors: &mut Vectors) -> Option<u64> {
     let Averaging { method, algorithm } = contender.ours()?;
     let (_, Compressed { words, payload, .. }, _) = vectors.parts(method)?;
@@ -70,7 +71,7 @@ pub fn formula(contender: Contender, rank: usize, topology: &Topology, vectors: 
     Some(agreed + payload.bytes_sent(&ReductionPath { algorithm, topology }, rank).bound())
 }
 
-/// From the vector to the payload of `contender`.
+/// Converts the vector to the payload of `contender`.
 fn compress(
     contender: Contender,
     transport: &mut Metered<MpiTransport>,

@@ -1,4 +1,4 @@
-//! The codec on one core, beside a copy of the same vector.
+//! The codec on one core, compared with a copy of the same vector.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -20,13 +20,14 @@ pub struct Codec {
     pub elements: usize,
     /// The kernels' instruction set.
     pub isa: &'static str,
-    /// Whether the kernels gave what the portable ones give, bit for bit, on the whole vector; otherwise nothing is timed.
+    /// Whether the kernels gave the same bits as the portable ones on the entire vector; otherwise nothing is
+    /// timed.
     pub verified: bool,
-    /// Copying the vector of f32.
+    /// Copying the f32 vector.
     pub memcpy_s: f64,
-    /// Its moments, from which the scale follows; part of `encode_s`.
+    /// Computing its moments, which determine the scale; part of `encode_s`.
     pub moments_s: f64,
-    /// From f32 to ternaries, the scale included.
+    /// From f32 to ternaries, including the scale.
     pub encode_s: f64,
     /// From sums of `plane_add_planes` planes to f32.
     pub decode_s: f64,
@@ -41,7 +42,7 @@ pub struct Codec {
 /// Sums of 4 to 7 ranks.
 pub(super) const PLANES: usize = 4;
 
-/// What sums are decoded with.
+/// The factor with which sums are decoded.
 const FACTOR: f32 = 0.1;
 
 /// Instruction sets that this machine has, the fastest last.
@@ -49,8 +50,8 @@ pub fn instruction_sets() -> impl Iterator<Item = &'static str> {
     kernels::available().iter().map(Kernels::isa)
 }
 
-/// Times the kernels of instruction set `isa` on `elements` elements, fewer than 2^34, `rounds` times, everything in turn
-/// in each round; none if this machine does not have it.
+/// Times the kernels of the instruction set `isa` on `elements` elements, fewer than 2^34, in `rounds`
+/// rounds. Each round runs every measurement once. `None` if this machine does not have the instruction set.
 ///
 /// # Errors
 /// [`Error::Usage`] for more elements than fit into memory, [`Error::Disagree`] if a kernel's result differs from that of
@@ -74,7 +75,7 @@ pub fn codec(isa: &str, elements: usize, rounds: usize) -> Result<Option<Codec>>
     Ok(Some(time(kernels, &inputs, &mut outputs, rounds)))
 }
 
-/// `outputs` are filled: their memory has been touched before.
+/// `outputs` is filled, so that its memory has been touched before.
 fn time(kernels: &Kernels, inputs: &Inputs, outputs: &mut Outputs, rounds: usize) -> Codec {
     let Inputs { values, clip, scale, sums } = inputs;
     let Outputs { ternary, decoded, wider, .. } = outputs;
@@ -114,12 +115,12 @@ fn timed(work: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// What the kernels work on.
+/// The input of the kernels.
 struct Inputs {
     values: Vec<f32>,
     clip: f32,
     scale: f32,
-    /// Of `PLANES` planes, every integer that fits among them.
+    /// Sums of `PLANES` planes, with every integer that fits.
     sums: Vec<u64>,
 }
 
@@ -130,7 +131,7 @@ impl Inputs {
         let moments = Moments::by(&kernels::available()[0], &values);
         let clip = moments.clip(CLIP_SIGMA);
         let scale = moments.scale(clip);
-        // Each word is xorshifted and multiplied, as in splitmix64, lest words be alike.
+        // Each word is xorshifted and multiplied, as in splitmix64, so that words differ.
         let word = |index: u64| {
             let mixed = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
@@ -140,7 +141,7 @@ impl Inputs {
     }
 }
 
-/// What the kernels make of it.
+/// The output of the kernels.
 struct Outputs {
     sums: Sums,
     ternary: Vec<u64>,
@@ -163,7 +164,7 @@ impl Outputs {
         kernels.add(sums, PLANES, sums, PLANES, &mut self.wider, PLANES + 1);
     }
 
-    /// The kernels whose results differ, in any bit.
+    /// The kernels whose results differ in any bit.
     fn differences(&self, other: &Outputs) -> Vec<&'static str> {
         let bits = |sums: &Sums| (sums.largest, sums.sum.map(f64::to_bits), sums.squares.map(f64::to_bits));
         let differ = [
@@ -176,7 +177,7 @@ impl Outputs {
     }
 }
 
-/// As bits, lest -0 equal 0.
+/// Compared as bits, because -0 equals 0.
 fn words_of(floats: &[f32]) -> &[u32] {
     bytemuck::cast_slice(floats)
 }

@@ -1,19 +1,19 @@
-//! What can be measured.
+//! The all-reduces that can be measured.
 
 use ternflock_train::method::float32::Float32;
 use ternflock_train::method::{Averaging, Method};
 
-/// A way to average a vector over ranks.
+/// A way to average a vector over the ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Contender {
-    /// By one of the averaging methods.
+    /// One of the averaging methods.
     Ours(Averaging),
-    /// As float32 by the MPI library's own all-reduce.
+    /// The MPI library's own all-reduce of float32.
     MpiAllreduceF32,
 }
 
 impl Contender {
-    /// All of them.
+    /// All contenders.
     pub fn all() -> Vec<Contender> {
         let ours = Averaging::all().into_iter().map(Contender::Ours);
         ours.chain([Contender::MpiAllreduceF32]).collect()
@@ -40,7 +40,7 @@ impl Contender {
         }
     }
 
-    /// The method that its mean is held to.
+    /// The method whose definition its mean must satisfy.
     pub fn method(self) -> &'static dyn Method {
         match self {
             Contender::Ours(averaging) => averaging.method,
@@ -48,7 +48,7 @@ impl Contender {
         }
     }
 
-    /// Its method if that compresses: encoding and decoding are then part of what is timed.
+    /// Its method if that compresses: encoding and decoding are then timed too.
     pub fn compressor(self) -> Option<&'static dyn Method> {
         Some(self.method()).filter(|method| !method.is_lossless())
     }

@@ -113,7 +113,7 @@ impl Interference {
 /// The processor time that this process has used.
 pub fn cpu_seconds() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call fills the record it is given.
+    // SAFETY: the call fills the record that it borrows.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
     time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
 }
@@ -269,7 +269,7 @@ mod tests {
 
     fn thread_seconds() -> f64 {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the call fills the record it is given.
+        // SAFETY: the call fills the record that it borrows.
         unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
         time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
     }

@@ -1,5 +1,6 @@
-//! How fast a training step is, the codec and the all-reduces, on this machine and between these ranks. No codec and no sum
-//! is timed before its result has been checked; those of layers are held to references by the tests.
+//! Measures training steps, the codec, inference and all-reduces, on this machine and between these ranks.
+//! The results of codecs and sums are checked before they are timed. Tests compare those of layers with
+//! references.
 
 mod all_reduce;
 mod averaging;
@@ -22,18 +23,19 @@ pub use step::{LayerTime, NoiseTime, StepTime, Stepper, default_batch, step};
 
 use ternflock_base::rng::{Purpose, Stream};
 
-/// The largest vector that the codec encodes: the streams it rounds with have two words an element.
+/// The largest vector that the codec encodes: the streams for rounding have two words per element.
 pub const MOST_ELEMENTS: usize = (1 << 34) - 1;
 
-/// c, as TernGrad clips.
+/// TernGrad's clipping factor c.
 const CLIP_SIGMA: f32 = 2.5;
 
-/// What `rank` rounds with.
+/// The stream with which `rank` rounds.
 fn stream(rank: usize) -> Stream {
     Stream { seed: 0, purpose: Purpose::Ternary, step: 0, subject: rank as u32, tensor: 0 }
 }
 
-/// Values like a gradient's, at most [`MOST_ELEMENTS`]: most of them small, a few large, the mean 0. Each rank has its own.
+/// Values like those of a gradient, at most [`MOST_ELEMENTS`]: most are small, a few are large, and the mean
+/// is 0. Each rank has its own values.
 fn gradient(elements: usize, rank: usize, values: &mut Vec<f32>) {
     let stream = Stream { seed: 0, purpose: Purpose::Benchmark, step: 0, subject: rank as u32, tensor: 0 };
     values.clear();

@@ -1,32 +1,34 @@
-//! Whether what is to be measured fits into the memory of the machine: asked before anything is allocated.
+//! Checks, before anything is allocated, whether a measurement fits into the memory of the machine.
 
 use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
 
 use super::codec::PLANES;
 use ternflock_base::error::{Error, Result};
 
-/// Bytes of floats and of planes, those of several payloads together.
+/// Bytes of floats and of planes, for several payloads together.
 fn bytes(elements: usize, floats: usize, planes: usize) -> u128 {
     let planes = words(elements.div_ceil(BLOCK), planes) as u128;
     size_of::<f32>() as u128 * floats as u128 * elements as u128 + size_of::<u64>() as u128 * planes
 }
 
-/// Bytes that measuring the codec takes while it is verified: values, then twice what is decoded, ternaries and wider sums.
+/// Bytes that measuring the codec needs during verification: the values, twice the decoded values, ternaries
+/// and wider sums.
 pub fn codec_bytes(elements: usize) -> u128 {
     bytes(elements, 1 + 2, PLANES + 2 * (TERNARY + PLANES + 1))
 }
 
-/// Bytes that measuring all-reduces takes on one of `world` ranks, while a mean of float32 is verified: values and result,
-/// ternaries and sums, and a copy to sum; four floats of verification, and its values. What the MPI library may copy, and
-/// messages under way, as much as what they are made of, are less than that of verification.
+/// Bytes that measuring all-reduces needs on one of `world` ranks while a float32 mean is verified: the
+/// values and the result, ternaries and sums, a copy to sum, four floats for verification, and its values.
+/// Copies inside the MPI library and messages in transit, which are as large as their contents, need less
+/// than verification does.
 pub fn all_reduce_bytes(elements: usize, world: usize) -> u128 {
     bytes(elements, 2 + 5 + 1, 2 * (TERNARY + width(world)))
 }
 
-/// Refuses what needs more memory than is free, if that is known.
+/// Refuses to allocate more memory than is free, if that is known.
 ///
 /// # Errors
-/// [`Error::Usage`] with both, in GB.
+/// [`Error::Usage`] with both sizes, in GB.
 pub fn check(what: &str, needed: u128, available: Option<u128>) -> Result<()> {
     match available {
         Some(available) if needed > available => Err(Error::Usage(format!(

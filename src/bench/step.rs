@@ -1,5 +1,5 @@
-//! A whole training step of a network, forward, loss, backward and update, on inputs made beforehand; beside it what this
-//! machine does in the same minute on nothing but large products.
+//! Measures a complete training step of a network (forward, loss, backward and update) on generated inputs,
+//! and large matrix products on the same machine in the same minute for comparison.
 
 use std::time::{Duration, Instant};
 
@@ -23,37 +23,37 @@ const TEXTS: usize = 20;
 /// The norm to which the gradient of a language model is clipped.
 const CLIP_NORM: f64 = 5.0;
 
-/// One layer's part of a step, in milliseconds.
+/// The share of one layer in a step, in milliseconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerTime {
     /// Its name in the network.
     pub name: String,
-    /// Forward.
+    /// The forward pass.
     pub forward_ms: f64,
-    /// Backward: all of its gradients.
+    /// The backward pass: all of its gradients.
     pub backward_ms: f64,
 }
 
-/// What a step takes.
+/// The report on a step.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepTime {
-    /// The network: a preset by its own name.
+    /// The network: the name of a preset.
     pub model: String,
-    /// Samples of a step.
+    /// Samples per step.
     pub batch: usize,
-    /// Threads that compute.
+    /// Compute threads.
     pub threads: usize,
     /// The BLAS, with its version and the core type of its kernels.
     pub blas: String,
-    /// Samples a second; of a language model, tokens.
+    /// Samples per second, or tokens per second for a language model.
     pub samples_per_s: f64,
-    /// The median of a step's time.
+    /// The median time of a step.
     pub step_ms_median: f64,
-    /// Floating-point operations of the step's products, in billions a second.
+    /// Billions of floating-point operations per second in the products of the step.
     pub gflops: f64,
-    /// The same of square products of 1024, by the same threads in the same run.
+    /// The same for square products of size 1024, with the same threads in the same run.
     pub sgemm_peak_gflops: f64,
-    /// The most memory that the process has had, before those products.
+    /// The peak memory of the process before those products.
     pub peak_rss_mb: f64,
     /// Steps timed.
     pub steps: usize,
@@ -61,22 +61,22 @@ pub struct StepTime {
     pub loss_ms: f64,
     /// The update of the parameters.
     pub update_ms: f64,
-    /// What SmoothOut's noise on all weights would add.
+    /// The additional time of SmoothOut's noise on all weights.
     pub noise: Vec<NoiseTime>,
     /// Interference from other work while it was timed.
     pub interference: Interference,
-    /// Layer by layer, means.
+    /// The means, layer by layer.
     pub layers: Vec<LayerTime>,
 }
 
-/// What one kind of SmoothOut's noise takes: to perturb the weights and to give them back.
+/// The time of one kind of SmoothOut's noise: to perturb the weights and to restore them.
 #[derive(Clone, Debug, Serialize)]
 pub struct NoiseTime {
-    /// As a job says it.
+    /// The kind, as in a job file.
     pub kind: &'static str,
     /// The median.
     pub ms: f64,
-    /// The same in percent of the step.
+    /// The median in percent of the step.
     pub percent: f64,
 }
 
@@ -88,14 +88,14 @@ pub struct Stepper {
     batch: usize,
     /// Rows of the logits: samples, or tokens.
     rows: usize,
-    /// Floating-point operations of a step.
+    /// Floating-point operations per step.
     operations: f64,
     step: u64,
     loss: Duration,
     update: Duration,
 }
 
-/// The batch that `model` is timed with unless another is asked for.
+/// The default batch size for timing `model`.
 ///
 /// # Errors
 /// [`Error::Usage`] when there is no such preset.
@@ -104,12 +104,12 @@ pub fn default_batch(model: &str) -> Result<usize> {
     Ok(if is_text(input) { TEXTS } else { IMAGES })
 }
 
-/// The preset that `model` means.
+/// The preset for `model`.
 fn find(model: &str) -> Result<&'static str> {
     models::find(model).map_err(|error| Error::Usage(format!("--model: {error}")))
 }
 
-/// What samples of `preset` are like, and their classes.
+/// The shape of the samples of `preset`, and the number of classes.
 fn given(preset: &str) -> (Shape, usize) {
     models::samples(preset, models::training_steps(preset))
 }
@@ -122,8 +122,8 @@ impl Stepper {
     /// The preset `model` with batches of `batch`, on the current number of compute threads.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is no such preset, [`Error::Shape`] when it cannot train on such a batch or does not fit
-    /// into memory.
+    /// [`Error::Usage`] when there is no such preset, [`Error::Shape`] if it cannot train on such a batch or
+    /// does not fit into memory.
     pub fn new(model: &str, batch: usize) -> Result<Stepper> {
         let name = find(model)?;
         let (input, classes) = given(name);
@@ -153,7 +153,7 @@ impl Stepper {
         Ok(Stepper { network, optimizer, labels, batch, rows, operations, step: 0, loss, update })
     }
 
-    /// One step; the mean loss a sample or token.
+    /// Performs one step and returns the mean loss per sample or token.
     pub fn step(&mut self) -> f64 {
         let Stepper { network, optimizer, labels, batch, rows, step, loss, update, .. } = self;
         within(|| {
@@ -172,7 +172,7 @@ impl Stepper {
         })
     }
 
-    /// Time of steps for about `seconds`, three at least.
+    /// Times steps for about `seconds`, at least three.
     fn time(&mut self, seconds: f64) -> Vec<f64> {
         self.step();
         self.step();
@@ -187,7 +187,7 @@ impl Stepper {
         times
     }
 
-    /// What noise takes, beside a step of `step` seconds.
+    /// Times the noise, relative to a step of `step` seconds.
     fn noise(&mut self, step: f64) -> Result<Vec<NoiseTime>> {
         const REPEATS: u64 = 21;
         let kinds = [
@@ -229,14 +229,15 @@ impl Stepper {
     }
 }
 
-/// The network of `graph` to train on batches of `batch`.
+/// The network of `graph`, for training with batches of `batch`.
 fn build(graph: Graph, batch: usize) -> Result<Network> {
     graph.check_batch(batch)?;
     Network::new(graph, batch)
 }
 
-/// Floating-point operations of the products of a step, a sample: forward, and as many for each gradient. Nobody asks for
-/// that of the input, nor of what is made of it without parameters.
+/// Floating-point operations per sample in the products of a step: forward, and as many for each gradient.
+/// The gradient of the input is not computed, nor are those of layers without parameters before the first
+/// weight.
 fn operations(network: &Network) -> Result<f64> {
     let graph = network.graph();
     let mut sum = 0.0;
@@ -251,7 +252,7 @@ fn operations(network: &Network) -> Result<f64> {
 /// Times steps of `model` for about `seconds`, with batches of `batch` on `threads` threads.
 ///
 /// # Errors
-/// As [`Stepper::new`]'s; or when the system refuses so many threads.
+/// Those of [`Stepper::new`]; also if the system refuses so many threads.
 pub fn step(model: &str, batch: usize, threads: usize, seconds: f64) -> Result<StepTime> {
     set_threads(threads)?;
     let mut stepper = Stepper::new(model, batch)?;
@@ -280,7 +281,7 @@ pub fn step(model: &str, batch: usize, threads: usize, seconds: f64) -> Result<S
     })
 }
 
-/// Billions of floating-point operations a second of square products of 1024: the best of a few.
+/// Billions of floating-point operations per second in square products of size 1024: the best of a few.
 fn sgemm_peak() -> f64 {
     const SIDE: usize = 1024;
     let (a, mut c) = (vec![1.0; SIDE * SIDE], vec![0.0; SIDE * SIDE]);
@@ -293,9 +294,9 @@ fn sgemm_peak() -> f64 {
     (0..12).map(|_| product(&mut c)).fold(0.0, f64::max)
 }
 
-/// The most memory that this process has had at a time.
+/// The peak memory of this process.
 fn peak_rss_mb() -> f64 {
-    // SAFETY: the record is plain numbers, for which all zero is a value; the call fills it.
+    // SAFETY: the record consists of plain numbers, for which all zeros are valid; the call fills it.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         libc::getrusage(libc::RUSAGE_SELF, &mut usage);
@@ -314,7 +315,8 @@ mod tests {
     fn a_step_of_lenet_is_counted_and_timed() {
         let time = step("lenet", 4, 1, 0.0).unwrap();
         assert_eq!((time.model.as_str(), time.batch, time.threads, time.steps), ("lenet", 4, 1, 3));
-        // 2,293,000 multiply-adds a sample forward; the first convolution's 288,000 have one gradient, the others two.
+        // The forward pass has 2,293,000 multiply-adds per sample. The 288,000 of the first convolution have
+        // one gradient, the others two.
         let operations = 2.0 * (3.0 * 2_293_000.0 - 288_000.0) * 4.0;
         let expected = operations / time.step_ms_median / 1e6;
         assert!((time.gflops / expected - 1.0).abs() < 1e-9, "{} {expected}", time.gflops);
@@ -332,7 +334,7 @@ mod tests {
         Graph::from_tables(Shape::Vector { features: 3 }, tables).unwrap()
     }
 
-    /// The first product is of 3 x 5, the second of 5 x 2; what comes before the first has no parameters.
+    /// The first product is 3 x 5, the second is 5 x 2; the layers before the first one have no parameters.
     #[test]
     fn gradients_that_nobody_wants_are_not_counted() {
         let layers = serde_json::json!([

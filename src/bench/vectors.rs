@@ -1,4 +1,4 @@
-//! The vectors that all-reduces are measured on.
+//! The vectors on which all-reduces are measured.
 
 use ternflock_job as job;
 use ternflock_train::method::{Key, Method, Payload, Setup, Tensor};
@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::contender::Contender;
 use super::{CLIP_SIGMA, gradient};
 
-/// What a rank averages, and room for what comes of it.
+/// The vector that a rank averages, and buffers for the results.
 pub struct Vectors {
     key: Key,
     job: job::Exchange,
@@ -18,7 +18,7 @@ pub struct Vectors {
     compressed: Vec<Compressed>,
 }
 
-/// The vector as a method sends it.
+/// The vector in the form in which a method sends it.
 pub struct Compressed {
     method: &'static dyn Method,
     /// The words that the ranks agree on.
@@ -28,7 +28,7 @@ pub struct Compressed {
 }
 
 impl Vectors {
-    /// Those of `elements` elements, of `rank` among `world`, for `contenders`.
+    /// Vectors of `elements` elements for `rank` of `world` ranks and for `contenders`.
     pub fn new(elements: usize, rank: usize, world: usize, contenders: &[Contender]) -> Vectors {
         let job = job::Exchange { clip_sigma: CLIP_SIGMA.into(), ..job::Exchange::default() };
         let mut values = Vec::new();
@@ -44,18 +44,20 @@ impl Vectors {
         Vectors { key, job, values, result, compressed }
     }
 
-    /// The key of this rank's random numbers, the vector as `method` sends it, and the gradients.
+    /// The key of this rank's random numbers, the vector in the form in which `method` sends it, and the
+    /// gradients.
     pub fn parts(&mut self, method: &'static dyn Method) -> Option<(&Key, &mut Compressed, &mut [f32])> {
         let compressed = self.compressed.iter_mut().find(|of| of.method == method)?;
         Some((&self.key, compressed, &mut self.result))
     }
 
-    /// Averages begin with the values.
+    /// Averaging starts from the values.
     pub fn reset(&mut self) {
         self.result.copy_from_slice(&self.values);
     }
 
-    /// What averaging by `method` computes besides reducing, with this rank's words in place of all ranks'.
+    /// The computation of `method` without the reduction, with the words of this rank instead of those of all
+    /// ranks.
     pub fn run_codec(&mut self, method: &'static dyn Method) {
         let Some((key, Compressed { words, payload, .. }, gradients)) = self.parts(method) else { return };
         payload.prepare(key, gradients, words);
@@ -63,25 +65,25 @@ impl Vectors {
         payload.decode(key, words, gradients);
     }
 
-    /// The mean from what `method` has reduced.
+    /// Computes the mean from the reduced payload of `method`.
     pub fn decode(&mut self, method: &'static dyn Method) {
         if let Some((key, Compressed { words, payload, .. }, gradients)) = self.parts(method) {
             payload.decode(key, words, gradients);
         }
     }
 
-    /// From the sum of all ranks' values to their mean.
+    /// Divides the sum of all ranks' values to get their mean.
     pub fn divide(&mut self) {
         let share = 1.0 / self.key.world as f32;
         self.result.iter_mut().for_each(|value| *value *= share);
     }
 
-    /// Of the result.
+    /// The check of the result.
     pub fn hash(&self) -> u64 {
         xxh3_64(bytemuck::cast_slice(&self.result))
     }
 
-    /// Whether the result is what `contender` must make of all ranks' values.
+    /// Whether the result is the correct mean of all ranks' values for `contender`.
     pub fn is_right(&self, contender: Contender) -> bool {
         let values_of = |rank: usize, values: &mut Vec<f32>| gradient(self.values.len(), rank, values);
         contender.method().is_mean(&self.result, &self.job, &self.key, &values_of)

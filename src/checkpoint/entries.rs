@@ -25,11 +25,11 @@ impl Store {
             let moved = move_aside(&path).map_err(|error| {
                 Error::checkpoint(
                     &path,
-                    format!("is {what}, in the way of a checkpoint, and cannot be renamed: {error}"),
+                    format!("is {what} that blocks a checkpoint and cannot be renamed: {error}"),
                 )
             })?;
             notes.push(format!(
-                "{}: is {what}, in the way of a checkpoint; it is now called {}",
+                "{}: is {what} that blocks a checkpoint; it was renamed to {}",
                 path.display(),
                 moved.display()
             ));
@@ -47,8 +47,8 @@ pub(super) fn check_link(directory: &Path) -> std::result::Result<(), String> {
         return Ok(());
     }
     if ![user, 0].contains(&link.uid()) {
-        let reason = "is a symbolic link that another user made, which is not followed: replace it by a directory, or by a link \
-                      of your own";
+        let reason = "is a symbolic link of another user and is not followed: replace it with a directory or \
+            a link of your own";
         return Err(reason.into());
     }
     if !directory.is_dir() {

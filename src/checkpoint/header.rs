@@ -1,11 +1,13 @@
-//! The first 512 bytes of a checkpoint, a block HDF5 leaves to its user: one line of ASCII, then zeros.
+//! The first 512 bytes of a checkpoint, which HDF5 leaves to the user ("user block"): one line of ASCII, then
+//! zeros.
 //!
 //! ```text
 //! ternflock-checkpoint 1 <bytes that follow the block> <xxh3-128 of those bytes, 32 hex digits>\n
 //! ```
 //!
-//! HDF5 trusts the lengths and addresses it reads: from a damaged file it may crash or ask for any amount of memory. So
-//! the whole file is compared with this line first. One difference is accepted: see [`STALE_ROOT_CACHE`].
+//! HDF5 trusts the lengths and addresses that it reads. With a damaged file, it may crash or request any
+//! amount of memory. So the complete file is compared with this line first. One difference is accepted: see
+//! [`STALE_ROOT_CACHE`].
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -18,7 +20,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::FORMAT_VERSION;
 use ternflock_base::io::{open_regular, read_start};
 
-/// The size of the block: the smallest HDF5 allows.
+/// The size of the block: the smallest size that HDF5 allows.
 pub(super) const SIZE: usize = 512;
 
 const MAGIC: &[u8] = b"ternflock-checkpoint ";
@@ -35,9 +37,9 @@ const STALE_ROOT_CACHE: [u8; 24] = *b"\x01\0\0\0\0\0\0\0\x88\0\0\0\0\0\0\0\xa8\x
 
 const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
-/// Clears the stale entry that HDF5 left in the superblock of `image` ([`STALE_ROOT_CACHE`]). HDF5 would clear it
-/// itself when the file is next opened for writing; done here, such an opening changes nothing. UTF-8 names have made
-/// the root a group of the newer kind, for which there is nothing to cache.
+/// Clears the stale entry that HDF5 left in the superblock of `image` ([`STALE_ROOT_CACHE`]). HDF5 would
+/// clear it when the file is next opened for writing. Because it is cleared here, opening the file changes
+/// nothing. UTF-8 names have made the root a group of the newer kind, for which there is nothing to cache.
 pub(super) fn tidy(image: &File) -> io::Result<()> {
     let mut version = [0];
     image.read_exact_at(&mut version, (SIZE + HDF5_SIGNATURE.len()) as u64)?;
@@ -48,7 +50,7 @@ pub(super) fn tidy(image: &File) -> io::Result<()> {
     }
 }
 
-/// Writes to `file` the HDF5 file `image`, its blank header replaced by the one that fits the rest.
+/// Writes the HDF5 file `image` to `file`. Its blank header is replaced with the one that matches the rest.
 pub(super) fn seal(mut image: &File, mut file: &File) -> io::Result<()> {
     let (length, digest) = digest(image, None)?;
     image.seek(SeekFrom::Start(SIZE as u64))?;
@@ -69,7 +71,7 @@ pub(super) fn verify(path: &Path) -> Result<(File, u64), String> {
     let found = metadata.len();
     if found < expected {
         return Err(format!(
-            "is cut short: expected {expected} bytes, found {found}; use an earlier checkpoint"
+            "is truncated: expected {expected} bytes, found {found}; use an earlier checkpoint"
         ));
     }
     if found > expected {
@@ -82,7 +84,7 @@ pub(super) fn verify(path: &Path) -> Result<(File, u64), String> {
     Err("its checksum does not match: it changed since it was written; use an earlier checkpoint".into())
 }
 
-/// The version, length and digest that the header states, or why these bytes are not one.
+/// The version, length and digest in the header, or the reason why these bytes are not a header.
 fn parse(start: &[u8], size: u64) -> Result<(u32, u64, u128), String> {
     if start.is_empty() {
         return Err("is empty".into());
@@ -92,7 +94,7 @@ fn parse(start: &[u8], size: u64) -> Result<(u32, u64, u128), String> {
     }
     if start.len() == SIZE && start.iter().all(|&byte| byte == 0) {
         return Err(
-            "begins with zeros: it was never finished, or lost its beginning; use an earlier checkpoint"
+            "begins with zeros: it was never finished, or its beginning was lost; use an earlier checkpoint"
                 .into(),
         );
     }
@@ -101,7 +103,7 @@ fn parse(start: &[u8], size: u64) -> Result<(u32, u64, u128), String> {
     }
     if start.len() < SIZE {
         return Err(format!(
-            "is cut short: found {size} bytes, its header alone has {SIZE}; use an earlier checkpoint"
+            "is truncated: found {size} bytes, but the header alone has {SIZE}; use an earlier checkpoint"
         ));
     }
     let line = start[MAGIC.len()..].split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -109,7 +111,8 @@ fn parse(start: &[u8], size: u64) -> Result<(u32, u64, u128), String> {
     let version: u32 = words.next().and_then(|word| word.parse().ok()).ok_or(DAMAGED)?;
     if version > FORMAT_VERSION {
         return Err(format!(
-            "has the format version {version}, this program reads up to {FORMAT_VERSION}: use a newer ternflock"
+            "has the format version {version}, but this program reads versions up to {FORMAT_VERSION}: use a \
+             newer ternflock"
         ));
     }
     if version == 0 {
@@ -128,8 +131,8 @@ fn block(version: u32, length: u64, digest: u128) -> [u8; SIZE] {
     block
 }
 
-/// The number and digest of the bytes of `file` after the block. If the superblock caches nothing about the root group,
-/// `root_cache` takes the place of the zeros there.
+/// The number and digest of the bytes of `file` after the block. If the superblock caches nothing about the
+/// root group, `root_cache` is used instead of the zeros there.
 fn digest(mut file: &File, root_cache: Option<[u8; 24]>) -> io::Result<(u64, u128)> {
     file.seek(SeekFrom::Start(SIZE as u64))?;
     let mut start = read_start(file, ROOT_CACHE.end as u64)?;

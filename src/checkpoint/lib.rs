@@ -1,4 +1,5 @@
-//! Checkpoints: a [`Snapshot`] of a run in one HDF5 file that is complete or absent, and a [`Store`] of the last few.
+//! Checkpoints: a [`Snapshot`] of a run in one HDF5 file that is complete or absent, and a [`Store`] of the
+//! newest ones.
 //!
 //! - `snapshot` and `origin`: what a checkpoint holds, as plain values
 //! - `write` and `read`: the HDF5 layout, described in `docs/checkpoint-format.md`
@@ -9,8 +10,8 @@
 //! - `newest`: the checkpoint that a run resumes from
 //! - `entries`: entries that are not the files they should be
 //!
-//! Inside, a failure is its reason as a string; [`save`], [`load`], [`verify`] and [`Store`] add the file it is about.
-//! All of it may be called from any thread: the HDF5 wrapper holds one lock around the library.
+//! Inside this crate, an error is a string with the reason; [`save`], [`load`], [`verify`] and [`Store`] add
+//! the file. All functions may be called from any thread, because the HDF5 wrapper locks the library.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
@@ -37,14 +38,15 @@ use ternflock_base::io::Partial;
 /// The version of the file format this program writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// Writes `snapshot` to `path`, replacing what was there only once the new file is complete: it is built in memory,
-/// written and synced under a temporary name in the same directory, read back and compared, and renamed. Meanwhile it
-/// takes its own size in memory once more.
+/// Writes `snapshot` to `path` and replaces an existing file only when the new one is complete. The file is
+/// built in memory, written and synced under a temporary name in the same directory, read back and compared,
+/// and renamed. This needs memory for one more copy of the snapshot.
 ///
 /// # Errors
 ///
-/// [`Error::Checkpoint`] when the snapshot contradicts itself (a name, a shape) or cannot be written (with the bytes
-/// it needs and the bytes that are free). Whatever was at `path` is then untouched and the temporary file is gone.
+/// [`Error::Checkpoint`] if the snapshot is inconsistent (a name, a shape) or cannot be written (with the
+/// bytes that are needed and those that are free). An existing file at `path` is then unchanged, and the
+/// temporary file is removed.
 pub fn save<V: AsRef<[f32]>>(path: impl AsRef<Path>, snapshot: &Snapshot<V>) -> Result<()> {
     let path = path.as_ref();
     let failed = |reason| Error::checkpoint(path, format!("cannot be saved: {reason}"));
@@ -53,8 +55,12 @@ pub fn save<V: AsRef<[f32]>>(path: impl AsRef<Path>, snapshot: &Snapshot<V>) -> 
     let partial = Partial::beside(path, |file| header::seal(&image, file))
         .map_err(|error| failed(format!("{error}{}", room::room(path, &image))))?;
     drop(image);
-    read::compare(partial.path(), snapshot)
-        .map_err(|reason| failed(format!("read back, it is not what was written: {reason}")))?;
+    read::compare(partial.path(), snapshot).map_err(|reason| {
+        failed(format!(
+            "the file that was read back differs from what was written: \
+            {reason}"
+        ))
+    })?;
     partial.rename().map_err(|error| failed(error.to_string()))
 }
 
@@ -62,8 +68,8 @@ pub fn save<V: AsRef<[f32]>>(path: impl AsRef<Path>, snapshot: &Snapshot<V>) -> 
 ///
 /// # Errors
 ///
-/// [`Error::Checkpoint`] with the exact reason when the file is missing, empty, cut short, changed since it was
-/// written, of a newer format, or not a checkpoint at all. Nothing of such a file reaches HDF5.
+/// [`Error::Checkpoint`] with the exact reason if the file is missing, empty, truncated, changed since it was
+/// written, of a newer format, or not a checkpoint.
 pub fn load(path: impl AsRef<Path>) -> Result<Snapshot> {
     let path = path.as_ref();
     read::load(path).map_err(|reason| Error::checkpoint(path, reason))

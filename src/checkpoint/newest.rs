@@ -52,7 +52,7 @@ impl Store {
                 Ok(snapshot) => {
                     passed_over.extend(self.misnamed()?);
                     let say = |(path, message): &(PathBuf, String)| {
-                        format!("{}: {message}; taking the checkpoint of step {step} instead", path.display())
+                        format!("{}: {message}; using the checkpoint of step {step} instead", path.display())
                     };
                     return Ok(Some(Newest {
                         path,
@@ -66,11 +66,11 @@ impl Store {
         }
         passed_over.extend(self.misnamed()?);
         passed_over.into_iter().next().map_or(Ok(None), |(path, message)| {
-            Err(Error::checkpoint(path, format!("{message}; no earlier checkpoint here is whole")))
+            Err(Error::checkpoint(path, format!("{message}; no earlier checkpoint here is intact")))
         })
     }
 
-    /// Entries whose names look like step checkpoints, and why they are not.
+    /// Entries whose names look like step checkpoints, and the reason why they are not.
     fn misnamed(&self) -> Result<Vec<(PathBuf, String)>> {
         let mut names = self.names()?;
         names.sort();
@@ -78,7 +78,7 @@ impl Store {
             let step = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".h5"));
             step.is_some() && step_of(name).is_none()
         };
-        let message = "is not named as a checkpoint of a run is (step-0000000007.h5 of step 7)";
+        let message = "does not have the name of a step checkpoint (step-0000000007.h5 for step 7)";
         Ok(names
             .into_iter()
             .filter(is_misnamed)

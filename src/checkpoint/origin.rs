@@ -1,15 +1,15 @@
-//! What wrote a checkpoint, and when.
+//! The program version that wrote a checkpoint, and the time.
 
 use std::time::SystemTime;
 
 use ternflock_base::clock::rfc3339;
 
-/// What wrote a checkpoint, and when.
+/// The program version that wrote a checkpoint, and the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The version of the program.
     pub program_version: String,
-    /// RFC 3339, UTC, to the second.
+    /// The time in RFC 3339, UTC, to the second.
     pub created: String,
 }
 

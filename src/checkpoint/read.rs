@@ -9,7 +9,7 @@ use super::write::{FORMAT, RECURRENT_STATE};
 use super::{FORMAT_VERSION, Origin, header};
 use ternflock_job::Gradients;
 
-/// Reads the whole checkpoint at `path`.
+/// Reads the complete checkpoint at `path`.
 pub(super) fn load(path: &Path) -> Result<Snapshot, String> {
     let reader = Reader::open(path)?;
     let optimizer = reader.group(&reader.root, "optimizer")?;
@@ -70,7 +70,7 @@ pub(super) fn compare<V: AsRef<[f32]>>(path: &Path, snapshot: &Snapshot<V>) -> R
 struct Reader {
     container: Container,
     root: Group,
-    /// Bytes that the names of tensors may still have: a name repeats that of its layer.
+    /// The number of bytes that tensor names may still take. Each name repeats the name of its layer.
     names: Cell<u64>,
 }
 
@@ -85,7 +85,7 @@ impl Reader {
         let version = reader.root.attributes.u32("format_version").map_err(unusable("format_version"))?;
         if format != FORMAT || !(1..=FORMAT_VERSION).contains(&version) {
             return Err(format!(
-                "says it is a `{format}` of version {version}, not a `{FORMAT}` of 1 to {FORMAT_VERSION}"
+                "is a `{format}` of version {version}, not a `{FORMAT}` of version 1 to {FORMAT_VERSION}"
             ));
         }
         Ok(reader)

@@ -1,4 +1,5 @@
-//! What a checkpoint holds, as plain values. `V` is `Vec<f32>` in a loaded snapshot; to save, `&[f32]` avoids a copy.
+//! The contents of a checkpoint, as plain values. `V` is `Vec<f32>` in a loaded snapshot; for saving,
+//! `&[f32]` avoids a copy.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,54 +9,55 @@ use super::Origin;
 use ternflock_base::text::plural;
 use ternflock_job::Gradients;
 
-/// A run at one step: the network as it now is, its parameters, and what the run needs to go on.
+/// A run at one step: the current network, its parameters, and the state that the run needs to continue.
 #[derive(Clone, Debug)]
 pub struct Snapshot<V = Vec<f32>> {
-    /// What wrote it, and when.
+    /// The program version that wrote it, and the time.
     pub origin: Origin,
-    /// The network's graph as JSON; with the parameters it is the whole model.
+    /// The network's graph as JSON. Graph and parameters are the complete model.
     pub network: String,
     /// The effective job, as TOML.
     pub job: String,
-    /// The trained tensors, in the network's order, those of one layer next to each other.
+    /// The trained tensors, in the order of the network; the tensors of one layer are adjacent.
     pub parameters: Vec<Tensor<V>>,
-    /// The optimizer's state, a slot for each kind of value it keeps. Plain SGD has none.
+    /// The optimizer state, with one slot per kind of value. Plain SGD has none.
     pub optimizer: Vec<Slot<V>>,
-    /// What recurrent layers carry to the next step: `layer/name`, `[global batch, width]`. Other networks have none.
+    /// The hidden state that recurrent layers carry to the next step: `layer/name`, `[global batch, width]`.
+    /// Empty for other networks.
     pub recurrent_state: Vec<Tensor<V>>,
-    /// The words of a language model, by number; none for other networks.
+    /// The words of a language model, by number; empty for other networks.
     pub vocabulary: Vec<String>,
-    /// What identifies the data that were read; empty in files of versions that did not record it.
+    /// Identifies the data that were read; empty in files of versions that did not record it.
     pub data: Data,
-    /// How far the run is.
+    /// The progress of the run.
     pub progress: Progress,
 }
 
-/// What identifies data: for each set that was read ("training", "validation"), facts by name, such as the number of
-/// samples and hashes of the contents.
+/// Identifies data: for each set that was read ("training", "validation"), facts by name, such as the number
+/// of samples and hashes of the contents.
 pub type Data = BTreeMap<String, BTreeMap<String, String>>;
 
-/// A named array of `shape`, row-major.
+/// A named array with the shape `shape`, row-major.
 #[derive(Clone, Debug)]
 pub struct Tensor<V = Vec<f32>> {
     /// `layer/tensor`, for example `conv1/weight`. Neither part is empty, `.`, or holds another `/`.
     pub name: String,
-    /// The length of each dimension; none for a single number.
+    /// The length of each dimension; empty for a single number.
     pub shape: Vec<usize>,
-    /// The elements: as many as the product of `shape`.
+    /// The elements. Their number is the product of `shape`.
     pub values: V,
 }
 
-/// One kind of value an optimizer keeps for tensors, for example `momentum`.
+/// One kind of value that an optimizer stores for each parameter, for example `momentum`.
 #[derive(Clone, Debug)]
 pub struct Slot<V = Vec<f32>> {
-    /// The slot's name: no `/`.
+    /// The name of the slot, without `/`.
     pub name: String,
-    /// Its tensors, named after the parameters they belong to.
+    /// Its tensors, with the names of the parameters that they belong to.
     pub tensors: Vec<Tensor<V>>,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     /// Steps done.
@@ -66,41 +68,41 @@ pub struct Progress {
     pub samples_seen: u64,
     /// The ranks that trained it.
     pub ranks: u64,
-    /// Threads that compute in each of them: another number sums in another order.
+    /// The number of compute threads of each rank. Another number sums in another order.
     pub threads: u64,
     /// The BLAS and the kernels that rank 0 computed with; other kernels sum in another order. `None` in files of
     /// versions that did not record it, as is `vectors`.
     pub blas: Option<String>,
     /// The vector instructions of the program's own kernels on rank 0.
     pub vectors: Option<String>,
-    /// What the gradients travelled as: the job's word, or what `exchange.algorithm = "auto"` has decided. Files of
-    /// programs that could not decide do not say.
+    /// The form in which gradients travelled: that of the job, or the one that `exchange.algorithm = "auto"`
+    /// chose. Files of versions without this choice do not record it.
     pub gradients: Option<Gradients>,
-    /// What evaluations have done to a learning rate that heeds them.
+    /// The state of the learning-rate schedule `plateau`, which depends on evaluations.
     pub plateau: Option<Plateau>,
-    /// The stage it is in, if the job has stages.
+    /// The current stage, if the job has stages.
     pub stage: Option<Stage>,
     /// The best evaluation so far, of that stage.
     pub best: Option<Best>,
-    /// What was measured at this step, by name.
+    /// The measurements at this step, by name.
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// Where in its stages a run is.
+/// The current stage of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage {
     /// The name of the stage.
     pub name: String,
-    /// The step it began at.
+    /// The step at which it began.
     pub start: u64,
-    /// The step at which the optimizer's state was zero.
+    /// The step at which the optimizer state was zero.
     pub optimizer_start: u64,
 }
 
-/// What evaluations have done to the learning rate.
+/// The state of the learning-rate schedule `plateau`.
 #[derive(Clone, Copy, Debug)]
 pub struct Plateau {
-    /// How often it was cut.
+    /// The number of times that the rate was cut.
     pub cuts: u64,
     /// Evaluations in a row without improvement.
     pub waited: u64,
@@ -111,9 +113,9 @@ pub struct Plateau {
 /// The best evaluation of a run.
 #[derive(Clone, Debug)]
 pub struct Best {
-    /// The step it was seen at.
+    /// The step of the evaluation.
     pub step: u64,
-    /// What was compared, for example `accuracy` or `perplexity`.
+    /// The measure that was compared, for example `accuracy` or `perplexity`.
     pub metric: String,
     /// Its value.
     pub value: f64,
@@ -122,7 +124,7 @@ pub struct Best {
 }
 
 impl<V: AsRef<[f32]>> Snapshot<V> {
-    /// Refuses what a file could not hold or a reader could not understand.
+    /// Refuses a snapshot that a file could not hold or a reader could not understand.
     pub(super) fn check(&self) -> Result<(), String> {
         check_network(&self.network)?;
         let texts = [&self.network, &self.job, &self.origin.program_version, &self.origin.created];
@@ -205,9 +207,10 @@ pub(super) fn check_network(network: &str) -> Result<(), String> {
         .map_err(|error| format!("its network is not JSON: {error}"))
 }
 
-/// The elements of `shape`, or `None` when they cannot be counted.
+/// The number of elements in `shape`, or `None` if it overflows.
 pub(super) fn elements(shape: &[usize]) -> Option<usize> {
-    // The rest of an empty tensor's shape must be countable too: HDF5 multiplies it out.
+    // The product of the other dimensions of an empty tensor must not overflow either, because HDF5 computes
+    // it.
     let product = shape.iter().filter(|&&length| length > 0).try_fold(1, |n: usize, &d| n.checked_mul(d))?;
     Some(if shape.contains(&0) { 0 } else { product })
 }
@@ -226,7 +229,7 @@ fn check_tensors<V: AsRef<[f32]>>(tensors: &[Tensor<V>]) -> Result<(), String> {
         if !names.insert(name) {
             return Err(format!("two tensors are named `{name}`"));
         }
-        // A layer is one group, so its place in the order is one place.
+        // A layer is one group, so its tensors must be adjacent.
         if last.replace(layer) != Some(layer) && !layers.insert(layer) {
             return Err(format!("the tensors of layer `{layer}` are not next to each other"));
         }
@@ -244,7 +247,8 @@ fn check_part(name: &str, what: &str) -> Result<(), String> {
 
 /// Refuses a name that HDF5 cannot hold.
 fn check_name(name: &str, what: &str) -> Result<(), String> {
-    // An object header message, which holds a name, has at most 64 kB; far less is already a mistake.
+    // A name is stored in an object header message, which has at most 64 kB. Names much shorter than that are
+    // already a mistake.
     const LONGEST: usize = 1024;
     if name.is_empty() || name.len() > LONGEST || name.contains('\0') {
         let start: String = name.chars().take(40).collect();

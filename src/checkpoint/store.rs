@@ -1,5 +1,5 @@
-//! The directory `checkpoints/` of a run: `step-<step>.h5` for the last few steps, `best.h5`, and `stage-<name>.h5` for the
-//! end of each stage.
+//! The directory `checkpoints/` of a run: `step-<step>.h5` for the newest steps, `best.h5`, and
+//! `stage-<name>.h5` for the end of each stage.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -26,15 +26,15 @@ pub(super) const BEST: &str = "best.h5";
 /// A checkpoint in a [`Store`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
-    /// The steps the run had done.
+    /// The number of steps that the run had done.
     pub step: u64,
-    /// Its file.
+    /// The path of its file.
     pub path: PathBuf,
 }
 
 impl Store {
-    /// Opens `<run_dir>/checkpoints`, creates it if need be, and removes the temporary files a killed run has left.
-    /// The last `keep` checkpoints will be kept, and the best.
+    /// Opens `<run_dir>/checkpoints`, creates it if necessary, and removes temporary files that a killed run
+    /// left. The newest `keep` checkpoints and the best one will be kept.
     ///
     /// `checkpoints` may be a symbolic link to a directory on another disk if it belongs to the user of this process or to
     /// root. A link from another user could lead to files that do not belong to that user.
@@ -49,7 +49,7 @@ impl Store {
             Error::checkpoint(&directory, format!("cannot be created: {error}; choose another run directory"))
         })?;
         remove_partials(&directory, |_| true).map_err(|(path, error)| {
-            Error::checkpoint(path, format!("a killed run has left it, and it cannot be removed: {error}"))
+            Error::checkpoint(path, format!("a killed run left it, and it cannot be removed: {error}"))
         })?;
         Ok(Store { directory, keep })
     }
@@ -59,7 +59,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As for [`save`]: the checkpoints that were there still are.
+    /// As for [`save`]. Existing checkpoints are kept.
     pub fn save<V: AsRef<[f32]>>(&self, snapshot: &Snapshot<V>, is_best: bool) -> Result<PathBuf> {
         let step = snapshot.progress.step;
         let path = self.directory.join(step_name(step));
@@ -67,7 +67,8 @@ impl Store {
         if is_best {
             self.make_best(&path)?;
         }
-        // Those of later steps belong to a run that was taken up again from an earlier one: not ours to judge.
+        // Checkpoints of later steps belong to a run that was resumed from an earlier step; they are left
+        // alone.
         let up_to_here: Vec<_> = self.list()?.into_iter().filter(|saved| saved.step <= step).collect();
         for old in up_to_here.iter().rev().skip(self.keep.get()) {
             remove(&old.path)?;
@@ -75,17 +76,17 @@ impl Store {
         Ok(path)
     }
 
-    /// Makes the checkpoint at `path` the best too. A run that was killed between writing a checkpoint and this does it
-    /// when it is taken up again.
+    /// Makes the checkpoint at `path` the best one too. If a run is killed between writing a checkpoint and
+    /// this call, it makes up for it when it is resumed.
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] when `best.h5` cannot be written; the one that was there still is.
+    /// [`Error::Checkpoint`] if `best.h5` cannot be written. The previous one is kept.
     pub fn make_best(&self, path: &Path) -> Result<()> {
         copy_to(path, &self.best_path())
     }
 
-    /// Keeps the checkpoint at `path` as `stage-NAME.h5`, the last of the stage `name`, beside the last few.
+    /// Also keeps the checkpoint at `path` as `stage-NAME.h5`, the last one of the stage `name`.
     ///
     /// # Errors
     ///
@@ -99,7 +100,7 @@ impl Store {
         self.directory.join(format!("stage-{name}.h5"))
     }
 
-    /// Keeps the checkpoint at `path`, another run's, as the one that this run began with, so that it can be taken up again
+    /// Keeps a copy of the checkpoint at `path`, from which this run starts, so that the run can be resumed
     /// without that file.
     ///
     /// # Errors
@@ -109,7 +110,7 @@ impl Store {
         copy_to(path, &self.directory.join(START))
     }
 
-    /// Where [`Store::keep_start`] keeps it in the directory of a run.
+    /// The path of this copy in the run directory.
     pub fn start_path(run_dir: impl AsRef<Path>) -> PathBuf {
         run_dir.as_ref().join(CHECKPOINTS).join(START)
     }
@@ -118,7 +119,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] when the directory cannot be read.
+    /// [`Error::Checkpoint`] if the directory cannot be read.
     pub fn list(&self) -> Result<Vec<Saved>> {
         let mut list = self.named()?;
         list.retain(|saved| not_a_file(&saved.path).is_none());
@@ -172,7 +173,7 @@ pub(super) fn step_of(name: &str) -> Option<u64> {
     (step_name(step) == name).then_some(step)
 }
 
-/// Atomically replaces `name` by a copy of the checkpoint at `path`.
+/// Atomically replaces `name` with a copy of the checkpoint at `path`.
 fn copy_to(path: &Path, name: &Path) -> Result<()> {
     copy(path, name).map_err(|reason| Error::checkpoint(name, reason))
 }

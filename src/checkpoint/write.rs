@@ -1,4 +1,4 @@
-//! A snapshot into an HDF5 file (docs/checkpoint-format.md).
+//! Writes a snapshot as an HDF5 file (docs/checkpoint-format.md).
 
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::{fs, io};
@@ -15,20 +15,22 @@ use super::{FORMAT_VERSION, header};
 /// The value of the root attribute `format`.
 pub(super) const FORMAT: &str = "ternflock checkpoint";
 
-/// The group of [`Snapshot::recurrent_state`]; older versions read files by this name.
+/// The group of [`Snapshot::recurrent_state`], under the name that older versions read.
 pub(super) const RECURRENT_STATE: &str = "carried";
 
-/// The checked `snapshot` as an HDF5 file in memory, its header still blank.
+/// The checked `snapshot` as an HDF5 file in memory, with a blank header.
 ///
-/// HDF5 does not recover from a disk that fills up while it writes: the file cannot be closed any more, and its objects
-/// stay in the library. So HDF5 writes to memory, and the disk gets finished bytes from code that is ready to fail.
+/// HDF5 does not recover if the disk fills up while it writes: the file cannot be closed any more, and its
+/// objects stay in the library. So HDF5 writes to memory, and our code writes the finished bytes to the disk,
+/// where it can handle errors.
 pub(super) fn image<V: AsRef<[f32]>>(snapshot: &Snapshot<V>) -> Result<fs::File, String> {
     let image = memory_file().map_err(|error| format!("no memory for the file: {error}"))?;
-    // The `stdio` driver opens a path as it stands; the default one would resolve this link, which leads to no file.
+    // The `stdio` driver opens a path as it is. The default driver would resolve this link, which does not
+    // lead to a file.
     let failed = |error| cause(error) + &size_limit();
     let file = File::with_options()
         .with_fcpl(|create| create.userblock(header::SIZE as u64))
-        // The oldest structures, with any version of the library, because `container` reads only these.
+        // Use the oldest structures with every version of the library, because `container` reads only these.
         .with_fapl(|access| access.fclose_degree(FileCloseDegree::Strong).libver_earliest().stdio())
         .create(format!("/proc/self/fd/{}", image.as_raw_fd()))
         .map_err(failed)?;
@@ -65,7 +67,7 @@ fn size_limit() -> String {
     }
 }
 
-/// The system's words for what failed inside HDF5, or HDF5's own.
+/// The system's message for an error inside HDF5, or HDF5's own message.
 fn cause(error: hdf5::Error) -> String {
     let stack = error.stack();
     let system = stack.iter().flat_map(|stack| stack.iter()).find_map(|frame| {
@@ -160,7 +162,7 @@ fn progress(group: &Group, progress: &Progress) -> hdf5::Result<()> {
     Ok(())
 }
 
-/// A group that remembers the order its members were created in: the network's.
+/// A group that records the creation order of its members, which is the order of the network.
 fn ordered_group(parent: &Group, name: &str) -> hdf5::Result<Group> {
     parent
         .create_group_builder()

@@ -1,9 +1,9 @@
 //! The words of the command line.
 
 mod export;
+mod forecast;
 mod infer;
 mod landscape;
-mod predict;
 mod scaling;
 mod sweep;
 
@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use export::Export;
+pub use forecast::Forecast;
 pub use infer::Infer;
 pub use landscape::Landscape;
-pub use predict::Predict;
 pub use scaling::Scaling;
 pub use sweep::Sweep;
 
@@ -70,8 +70,8 @@ pub enum Command {
     Bench(Bench),
     /// Describe job files to other programs.
     Job(Job),
-    /// Predict how fast a job trains on more nodes and on networks that you need not have.
-    Predict(Predict),
+    /// Forecast how fast a job trains on more nodes and on networks that you need not have.
+    Forecast(Forecast),
 }
 
 /// `ternflock train`.

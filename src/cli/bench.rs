@@ -16,12 +16,12 @@ use super::numbers::{bytes, thousands};
 use super::streams::{log, print};
 use super::table::table;
 use ternflock_base::error::{Error, Result};
+use ternflock_base::suggest::suggest;
 use ternflock_base::text::plural;
 use ternflock_bench::{
     Case, Codec, Contender, Interference, NoiseTime, Plans, Ranks, Report, StepTime, codec, default_batch,
     instruction_sets, step,
 };
-use ternflock_job::suggest;
 use ternflock_report::json::to_text;
 
 /// Times what was asked for; prints tables, or JSON.

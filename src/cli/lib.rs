@@ -7,6 +7,7 @@ mod data;
 mod eval;
 mod exit;
 mod export;
+mod forecast;
 mod help;
 mod inspect;
 mod job;
@@ -15,7 +16,6 @@ mod launcher;
 mod numbers;
 mod output;
 mod overdue;
-mod predict;
 mod signals;
 mod stages;
 mod streams;
@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
         Command::Data(arguments) => data::main(&arguments),
         Command::Bench(arguments) => bench::main(&arguments),
         Command::Job(arguments) => job::main(&arguments),
-        Command::Predict(arguments) => predict::main(&arguments),
+        Command::Forecast(arguments) => forecast::main(&arguments),
     }
 }
 
@@ -76,7 +76,7 @@ fn arguments() -> Arguments {
 /// that would crash the process are refused here, before the first product.
 fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
-        Command::Eval(_) | Command::Compress(_) | Command::Bench(_) | Command::Predict(_) => true,
+        Command::Eval(_) | Command::Compress(_) | Command::Bench(_) | Command::Forecast(_) => true,
         // The ranks of a training run agree on it; the runs of a sweep are separate processes.
         Command::Train(_)
         | Command::Sweep(_)

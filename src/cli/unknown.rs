@@ -1,4 +1,5 @@
-//! Unknown options: for one that names a key of the job, the error suggests `--set`.
+//! Unknown words of the command line. For an option that names a key of the job, the error suggests `--set`; for a
+//! command that has been renamed, it gives the new name.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -16,10 +17,24 @@ const ELSEWHERE: [(&str, &str); 7] = [
 ];
 
 /// The commands that take `--set`.
-const WITH_SETS: [&[&str]; 4] = [&["train"], &["sweep"], &["predict"], &["bench", "scaling"]];
+const WITH_SETS: [&[&str]; 4] = [&["train"], &["sweep"], &["forecast"], &["bench", "scaling"]];
 
-/// Adds to `error`, about the command line `words` (without the program), the `--set` that was probably meant.
+/// Former names of commands, and their names now.
+const RENAMED: [(&str, &str); 1] = [("predict", "forecast")];
+
+/// Adds to `error`, about the command line `words` (without the program), the command or the `--set` that was probably
+/// meant.
 pub fn explain(mut error: clap::Error, words: &[String]) -> clap::Error {
+    if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(command))) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+    {
+        let renamed = RENAMED.iter().find(|(former, _)| former == command);
+        if let Some((former, now)) = renamed.filter(|_| words.first() == Some(command)) {
+            let tip = format!("'{former}' is now called '{now}'").into();
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        }
+        return error;
+    }
     let takes_sets = WITH_SETS.iter().any(|command| {
         words.len() >= command.len() && command.iter().zip(words).all(|(name, word)| name == word)
     });

@@ -1,4 +1,5 @@
-//! What penalties, reports and surgery see of each type of layer is what it declares: nothing in this crate names a type.
+//! Penalties, reports and surgery see of each type of layer only what it declares: nothing in this crate
+//! names a type.
 
 use std::collections::BTreeSet;
 
@@ -29,13 +30,13 @@ fn network(input: Shape, layers: Value) -> (Graph, Parameters) {
     let tables: Vec<_> = serde_json::from_value(layers).unwrap();
     let graph = Graph::from_tables(input, tables).unwrap_or_else(|(error, _)| panic!("{error}"));
     let mut parameters = Parameters::new(&graph).unwrap();
-    // No zeros: everything is there.
+    // There are no zeros, so all structures are left.
     let values = &mut parameters.values;
     values.iter_mut().enumerate().for_each(|(at, value)| *value = 0.5 + (at % 7) as f32);
     (graph, parameters)
 }
 
-/// Networks in which every type of layer stands between others, so that what it makes could go.
+/// Networks in which every type of layer is between others, so that its units could be removed.
 fn networks() -> Vec<(Graph, Parameters)> {
     let images = json!([
         {"name": "conv", "type": "conv2d", "filters": 4, "kernel": 3, "padding": 1},
@@ -83,13 +84,13 @@ fn the_networks_have_every_type() {
     assert_eq!(kinds, LayerSpec::KINDS.iter().copied().collect());
 }
 
-/// The report counts the structures that a layer declares, and no others.
+/// The report counts exactly the structures that a layer declares.
 #[test]
 fn the_sparsity_report_counts_what_is_declared() {
     for (graph, parameters) in networks() {
         for (node, counted) in graph.layers().iter().zip(sparsity_report(&graph, &parameters, None).unwrap())
         {
-            // Only what stands in a residual branch could go as a whole.
+            // Only layers in a residual branch could be removed completely.
             let is_found = |kind: &StructureKind| *kind != StructureKind::Layers || node.name == "branch";
             let declared: Vec<_> = node.layer.parts().structures.iter().copied().filter(is_found).collect();
             let mut found: Vec<_> = counted.structures.iter().map(|structures| structures.kind).collect();
@@ -100,7 +101,7 @@ fn the_sparsity_report_counts_what_is_declared() {
     }
 }
 
-/// Group lasso has groups of a kind in exactly the layers that declare it, as far as their units could go.
+/// Group lasso has groups of a kind in exactly the layers that declare it, if their units can be removed.
 #[test]
 fn penalties_reach_what_is_declared() {
     for (graph, parameters) in networks() {
@@ -127,7 +128,8 @@ fn penalties_reach_what_is_declared() {
     }
 }
 
-/// A unit of which a layer's tensors hold nothing but zeros goes, whatever the type of the layer, if its units are its own.
+/// A unit whose elements in a layer's tensors are all zero is removed, for any type of layer that has its own
+/// units.
 #[test]
 fn surgery_takes_what_is_declared() {
     let mut cut = BTreeSet::new();

@@ -1,9 +1,10 @@
-//! Force Regularization: filters attract each other in direction, so that fewer directions do (W. Wen et al.,
-//! "Coordinating Filters for Faster Deep Neural Networks", ICCV 2017, section 3.2).
+//! Force Regularization: filters attract each other in direction, so that fewer directions are needed (W. Wen
+//! et al., "Coordinating Filters for Faster Deep Neural Networks", ICCV 2017, section 3.2).
 //!
-//! Filter i of a layer, W_i of d weights, feels a force of each other filter j along the difference of their unit vectors
-//! w_i = W_i / |W_i|. What of the sum is along the filter itself is taken off, so that lengths stay to the loss and to
-//! weight decay, and it is scaled by the filter's length, so that long and short filters turn alike:
+//! Each other filter j of a layer exerts a force on filter i, W_i of d weights, along the difference of their
+//! unit vectors w_i = W_i / |W_i|. The component of the sum along the filter itself is removed, so that only
+//! the loss and weight decay change lengths. The rest is scaled by the length of the filter, so that long and
+//! short filters rotate equally:
 //!
 //! ```text
 //! f_ji = w_j - w_i  (l2)   or   (w_j - w_i) / |w_j - w_i|  (l1)
@@ -11,23 +12,26 @@
 //! g_i  = g_i - strength dW_i
 //! ```
 //!
-//! A negative strength drives filters apart ("discrimination"). Forces act within a group of a grouped convolution. As in
-//! the published code a filter of length 1e-4 or less has no direction: it neither feels a force nor exerts one; nor, with
-//! l1, do two filters whose directions are 1e-4 or less apart. Forces are summed, not averaged, over the other filters.
+//! With a negative strength, filters repel each other ("discrimination"). In a grouped convolution, forces
+//! act within a group. As in the published code, a filter with a length of at most 1e-4 has no direction, so
+//! no force acts on it or from it. With l1, there is also no force between filters whose directions differ by
+//! at most 1e-4. Forces are summed over the other filters, not averaged.
 //!
-//! Every rank adds the same force to the same averaged gradients, so it must be the same to the bit. That is why it does not
-//! call BLAS, whose last bits depend on the number of threads and on the machine: all sums here have one order.
+//! Every rank adds the force to the same averaged gradients, so the force must be the same to the bit on all
+//! ranks. It therefore does not use BLAS, whose last bits depend on the number of threads and on the machine.
+//! All sums here have a fixed order.
 
 use std::collections::HashSet;
 
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{self as job, ForceKind, suggest};
+use ternflock_base::suggest::suggest;
+use ternflock_job::{self as job, ForceKind};
 use ternflock_nn::{Graph, Parameter, StructureKind};
 use ternflock_tensor::within;
 
 mod kernels;
 
-/// Filters that pull each other: N rows of d weights from `start` on in the flat vectors.
+/// Filters that attract each other: N rows of d weights from `start` on in the flat vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Group {
     start: usize,
@@ -35,15 +39,15 @@ struct Group {
     width: usize,
 }
 
-/// The forces of a network, with room for those of its largest layer.
+/// The forces of a network, with buffers for its largest layer.
 #[derive(Clone, Debug)]
 pub struct Force {
     kind: ForceKind,
     strength: f32,
     groups: Vec<Group>,
-    /// w_i, `[N, d]`; zero of a filter without a direction.
+    /// w_i, `[N, d]`; zero for a filter without a direction.
     directions: Vec<f32>,
-    /// |W_i|; zero of a filter without a direction.
+    /// |W_i|; zero for a filter without a direction.
     lengths: Vec<f32>,
     /// f, `[N, d]`.
     forces: Vec<f32>,
@@ -52,10 +56,11 @@ pub struct Force {
 }
 
 impl Force {
-    /// The forces that `job` asks for in `graph`, whose parameters stand as `table` says; `None` if they have no strength.
+    /// The forces that `job` sets for `graph`, whose parameters are laid out as in `table`; `None` if their
+    /// strength is 0.
     ///
     /// # Errors
-    /// When a layer is named that has no filters of its own.
+    /// If `job` names a layer without its own filters.
     pub fn new(job: &job::Force, graph: &Graph, table: &[Parameter]) -> Result<Option<Force>> {
         let groups = groups(job, graph, table)?;
         if job.strength == 0.0 {
@@ -73,7 +78,7 @@ impl Force {
         }))
     }
 
-    /// Adds the forces that `parameters` exert on each other to `gradients`, averaged ones, which go on to momentum. It
+    /// Adds the forces between the filters in `parameters` to the averaged `gradients`, before momentum. It
     /// allocates nothing, and its result depends neither on the number of threads nor on the machine.
     pub fn add(&mut self, parameters: &[f32], gradients: &mut [f32]) {
         within(|| self.add_here(parameters, gradients));
@@ -110,7 +115,7 @@ fn groups(job: &job::Force, graph: &Graph, table: &[Parameter]) -> Result<Vec<Gr
     let layers = job.layers.as_ref().map(|layers| layers.iter().map(String::as_str).collect::<HashSet<_>>());
     if let Some(unknown) = job.layers.iter().flatten().find(|layer| !known.contains(layer.as_str())) {
         return Err(Error::Usage(format!(
-            "force.layers: no convolution or linear layer with a weight of its own is called `{unknown}`; {}",
+            "force.layers: no convolution or linear layer with its own weight is called `{unknown}`; {}",
             suggest(unknown, &names)
         )));
     }
@@ -123,7 +128,7 @@ fn groups(job: &job::Force, graph: &Graph, table: &[Parameter]) -> Result<Vec<Gr
         };
         let in_groups = parts.matrix.map_or(1, |matrix| matrix.groups);
         let filters = parameter.spec.shape[0] / in_groups;
-        // A filter alone has none to be drawn to.
+        // There is no force on a single filter.
         if chosen && filters > 1 {
             let width = parameter.range.len() / parameter.spec.shape[0];
             let starts = parameter.range.clone().step_by(filters * width);

@@ -1,5 +1,6 @@
-//! A whole operation on a network: what does nothing goes, then thin layers take the place of thick ones. It says of each
-//! number where it stood before, so that whatever is laid out as the parameters goes along.
+//! A complete operation on a network: dead structures are removed, then pairs of thin layers replace layers.
+//! It records the previous place of each element, so that data in the layout of the parameters can be carried
+//! over.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +12,27 @@ use ternflock_base::error::Result;
 use ternflock_job::{LowRank, Shrink};
 use ternflock_nn::{Graph, Parameters};
 
-/// A network after it, and where its numbers come from.
+/// The network after the operation, and the source of each of its elements.
 #[derive(Clone, Debug)]
 pub struct Operation {
     /// The structure.
     pub graph: Graph,
-    /// Its parameters, and what is not trained.
+    /// Its parameters, and the values that are not trained.
     pub parameters: Parameters,
-    /// Layers of which nothing would have been left, and whose strongest unit, or first column, was kept.
+    /// Layers that would have lost everything, and whose strongest unit or first column was kept.
     pub emptied: Vec<String>,
-    /// What became of each layer that has a weight to factorise, if that was asked for.
+    /// The report on each layer with a weight that can be factorised, if a factorisation was requested.
     pub low_rank: Vec<LayerReport>,
-    /// By place in the flat vector of parameters: the place before; `None` of what begins anew.
+    /// By place in the flat vector of parameters: the previous place; `None` for new parameters.
     origins: Vec<Option<usize>>,
-    /// By place among what is not trained: the place before.
+    /// By place among the values that are not trained: the previous place.
     statistics: Vec<usize>,
-    /// By name of a layer: the places that its units had among its units of before.
+    /// By name of a layer: the previous places of its units.
     units: BTreeMap<String, Vec<usize>>,
 }
 
 impl Operation {
-    /// Does to the network of `graph` and `parameters` what is asked for: a pure function of them.
+    /// Applies the requested surgery to the network of `graph` and `parameters`. This is a pure function.
     ///
     /// # Errors
     /// Those of [`factorise()`].
@@ -56,7 +57,7 @@ impl Operation {
         }
     }
 
-    /// The same, and then what `request` asks for of the network that this has left.
+    /// This operation, followed by the factorisation of `request`, limited to the resulting network.
     ///
     /// # Errors
     /// Those of [`factorise()`].
@@ -88,12 +89,13 @@ impl Operation {
         }
     }
 
-    /// Whether there are parameters now that were not there before.
+    /// Whether there are new parameters.
     pub fn begins_anew(&self) -> bool {
         self.origins.contains(&None)
     }
 
-    /// A hash of what is left and of where it was, but of no values: equal on ranks that decide alike.
+    /// A hash of the structure and of the previous places, without values: equal on ranks that make the same
+    /// decisions.
     pub fn plan(&self) -> u64 {
         let place = |place: Option<usize>| place.map_or(u64::MAX, |place| place as u64);
         let places = self.origins.iter().copied().chain(self.statistics.iter().copied().map(Some));
@@ -101,17 +103,18 @@ impl Operation {
         xxh3_64(self.graph.to_json().as_bytes()) ^ xxh3_64(bytemuck::cast_slice(&places)).rotate_left(1)
     }
 
-    /// What becomes of `values`, laid out as the parameters of before; zero where a parameter begins anew.
+    /// Converts `values` from the layout of the previous parameters, with zeros for new parameters.
     pub fn take(&self, values: &[f32]) -> Vec<f32> {
         self.origins.iter().map(|origin| origin.map_or(0.0, |at| values[at])).collect()
     }
 
-    /// What is left of `values`, laid out as what was not trained before.
+    /// The remaining elements of `values`, which has the layout of the previous untrained values.
     pub fn take_statistics(&self, values: &[f32]) -> Vec<f32> {
         self.statistics.iter().map(|&at| values[at]).collect()
     }
 
-    /// What is left of `rows` that layer `layer` carries, each of `width` units of before; `None` if the layer is gone.
+    /// The remaining elements of `rows`, the state that layer `layer` carries, each with `width` previous
+    /// units; `None` if the layer was removed.
     pub fn take_recurrent_state(&self, layer: &str, rows: &[f32], width: usize) -> Option<Vec<f32>> {
         let places = self.units.get(layer)?;
         Some(rows.chunks_exact(width).flat_map(|row| places.iter().map(|&at| row[at])).collect())

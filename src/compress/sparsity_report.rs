@@ -1,7 +1,9 @@
-//! The sparsity of a network, layer by layer: how many of its structures are left, at which rank, and what each layer costs.
+//! The sparsity report of a network, layer by layer: the number of structures that are left, the ranks, and
+//! the cost of each layer.
 //!
-//! Structures are counted in the layer's own tensors, whether or not surgery could take them out: the first convolution's
-//! channels are the image's, and the logits' neurons the classes. One is left if any of its numbers is not zero; a NaN is not.
+//! Structures are counted in the layer's own tensors, whether or not surgery could remove them: the channels
+//! of the first convolution are those of the image, and the neurons of the logits are the classes. A
+//! structure is left if any of its elements is not zero; NaN is not zero.
 //!
 //! Letters: F filters, C channels (of a group, where there are groups), R S kernel.
 
@@ -20,31 +22,31 @@ use ternflock_nn::{Graph, LayerSpec, Parameter, Parameters, StructureKind};
 pub struct LayerSparsity {
     /// Its name.
     pub layer: String,
-    /// Its structures by kind, as far as it has any.
+    /// The kinds of structures that it has.
     pub structures: Vec<Structures>,
-    /// The rank of its weight, and of its recurrent weight, where it has them to factorise, all of it is finite, and ranks are
-    /// asked for.
+    /// The ranks of its weight and of its recurrent weight, if it has such weights that can be factorised,
+    /// all elements are finite, and ranks are requested.
     pub ranks: Vec<LayerRank>,
-    /// The rank of its recurrent weight, where that is a product.
+    /// The rank of its recurrent weight if that is a product.
     pub recurrent_rank: Option<usize>,
-    /// Its numbers that are trained.
+    /// The number of its parameters.
     pub parameters: usize,
-    /// Those of them that are not zero.
+    /// The number of parameters that are not zero.
     pub nonzero: usize,
     /// Multiply-adds of the forward pass of one sample, zeros included.
     pub multiply_adds: u64,
-    /// The first of its numbers that is NaN or infinite: "`conv1/weight` holds NaN at element 3".
+    /// The first of its elements that is NaN or infinite: "`conv1/weight` holds NaN at element 3".
     pub not_finite: Option<String>,
 }
 
 /// The structures of one kind in one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Structures {
-    /// What they are.
+    /// The kind.
     pub kind: StructureKind,
-    /// How many are left.
+    /// The number that is left.
     pub kept: usize,
-    /// How many there are.
+    /// The total number.
     pub all: usize,
 }
 
@@ -61,11 +63,11 @@ impl LayerSparsity {
     }
 }
 
-/// Reports the sparsity of all layers of `graph`, in its order. With a share of `energy`, ranks are those that keep it
-/// ([`super::low_rank::ranks()`]); without one, no weight is decomposed.
+/// Reports the sparsity of all layers of `graph`, in order. With a share of `energy`, ranks are those that
+/// keep it ([`super::low_rank::ranks()`]); without it, no weight is decomposed.
 ///
 /// # Errors
-/// When `energy` is no share above 0 and up to 1; those of [`Graph::coupling`].
+/// If `energy` is not above 0 and at most 1; those of [`Graph::coupling`].
 pub fn sparsity_report(
     graph: &Graph,
     parameters: &Parameters,
@@ -121,8 +123,8 @@ fn is_alive(values: &[f32]) -> bool {
     values.iter().any(|&value| value != 0.0)
 }
 
-/// The structures that the layer's own matrix and its bias are made of; `input` is how many units it reads. Columns that the
-/// matrix does not have count as zeros.
+/// The structures in the layer's own matrix and bias; `input` is the number of units that it reads. Columns
+/// that the matrix does not have count as zeros.
 fn own_structures(
     layer: &LayerSpec,
     input: usize,
@@ -142,7 +144,7 @@ fn own_structures(
         }
         alive
     };
-    // A group of filters has channels, and so columns, of its own.
+    // Each group of filters has its own channels, and so its own columns.
     let of_group = filters / matrix.groups;
     let columns = |inner: usize| {
         let places = channels * taps / inner;
@@ -155,7 +157,7 @@ fn own_structures(
             StructureKind::Channels | StructureKind::Inputs => columns(taps),
             StructureKind::Shapes => columns(1),
             StructureKind::Filters2d => alive(weight, taps, filters * channels, |at| at),
-            // These are made of tensors of other layers too.
+            // These structures include tensors of other layers.
             StructureKind::Layers | StructureKind::HiddenUnits => return None,
         };
         Some(Structures::of(kind, &alive))
@@ -163,8 +165,8 @@ fn own_structures(
     parts.structures.iter().filter_map(structures).collect()
 }
 
-/// By number of a structure: whether any of its numbers is not zero, where each run of `inner` values belongs to the structure
-/// that `number` says of its place.
+/// By number of a structure: whether any of its elements is not zero. Each run of `inner` values belongs to
+/// the structure that `number` returns for its place.
 fn alive(values: &[f32], inner: usize, structures: usize, number: impl Fn(usize) -> usize) -> Vec<bool> {
     let mut alive = vec![false; structures];
     for (place, run) in values.chunks_exact(inner).enumerate() {
@@ -173,7 +175,8 @@ fn alive(values: &[f32], inner: usize, structures: usize, number: impl Fn(usize)
     alive
 }
 
-/// By layer, if it is recurrent: its hidden units, each with all that makes and reads it anywhere in the network but for biases.
+/// By recurrent layer: its hidden units, each with all weights that produce or read it anywhere in the
+/// network, except biases.
 fn hidden_units(graph: &Graph, parameters: &Parameters) -> Result<Vec<Option<Structures>>> {
     let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table)?;
     let mut alive = vec![false; units.count()];

@@ -1,8 +1,10 @@
-//! The units of a network, joined where they are one: a filter, its bias, its batch norm and the channel that later layers
-//! read of it; a hidden unit with all its gates, the column that reads it back, and what consumes it.
+//! The units of a network, joined if they belong together: a filter, its bias, its batch norm and the channel
+//! that later layers read; or a hidden unit with all its gates, its recurrent column and the weights that
+//! read it.
 //!
-//! Nothing here knows a kind of layer: all follows from what each declares ([`Coupling`]). The units of every layer's output
-//! are nodes, and those that layers make of the same unit, or add to one another, are joined.
+//! This module does not know the types of layers; everything follows from their declarations ([`Coupling`]).
+//! The units of each layer's output are nodes. Nodes are joined if layers compute them from the same unit or
+//! add them to each other.
 
 use ternflock_base::error::Result;
 use ternflock_nn::coupling::{Axis, Coupling, Units};
@@ -12,16 +14,16 @@ use ternflock_nn::{Graph, Parameter};
 
 /// All units of a network that can only be removed together, numbered from 0.
 pub struct CoupledUnits {
-    /// By source (0 is the network's input, i + 1 the output of layer i) and place in it: the number.
+    /// The number, by source (0 is the network's input, i + 1 the output of layer i) and place in it.
     pub of_source: Vec<Vec<usize>>,
-    /// What counts units among the axes of the parameters, in the order of their table. A tied weight comes once for each
-    /// layer that has it.
+    /// The axes of the parameters that count units, in the order of their table. A tied weight appears once
+    /// per layer that has it.
     pub parameters: Vec<UnitAxis>,
-    /// The same of the tensors that are not trained.
+    /// The same for tensors that are not trained.
     pub statistics: Vec<UnitAxis>,
-    /// By number: why it cannot be removed, if it cannot.
+    /// By number: the reason why it cannot be removed, if there is one.
     pub pinned: Vec<Option<&'static str>>,
-    /// By number: whether it is zero when all that makes it is.
+    /// By number: whether it is zero if all weights that produce it are.
     pub zero_stays_zero: Vec<bool>,
 }
 
@@ -30,27 +32,27 @@ pub struct CoupledUnits {
 pub struct UnitAxis {
     /// The tensor's place in its table.
     pub tensor: usize,
-    /// Which of its axes.
+    /// The number of the axis.
     pub axis: usize,
-    /// The layer that says so: another than the tensor's own where that is tied.
+    /// The layer that declares this; for a tied weight, not the layer that owns it.
     pub layer: usize,
-    /// What the tensor's slices do with the units.
+    /// The role of the tensor's slices for the units.
     pub role: Role,
     /// The number of the unit by place along the axis.
     pub units: Vec<usize>,
 }
 
-/// What a slice of a tensor is to a unit.
+/// The role of a slice of a tensor for a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It makes the unit.
+    /// It produces the unit.
     Makes,
     /// It reads the unit.
     Reads,
 }
 
 impl CoupledUnits {
-    /// Of `graph`, whose tensors stand in `parameters` and `statistics`.
+    /// The units of `graph`, whose tensors are listed in `parameters` and `statistics`.
     ///
     /// # Errors
     /// Those of [`Graph::coupling`].
@@ -77,7 +79,7 @@ impl CoupledUnits {
         Ok(all)
     }
 
-    /// How many there are.
+    /// The number of units.
     pub fn count(&self) -> usize {
         self.pinned.len()
     }
@@ -88,8 +90,8 @@ impl CoupledUnits {
         }
     }
 
-    /// A weight that is shared with another layer than an embedding has rows that are units of two layers, and columns too:
-    /// what it makes and reads stays.
+    /// The rows of a weight that is shared with a layer other than an embedding are units of two layers, and
+    /// so are its columns. The units that it produces and reads cannot be removed.
     fn pin_what_shares(&mut self, graph: &Graph, table: &[Parameter], layer: usize) {
         let Some(owner) = graph.tied(layer).filter(|&owner| !shares_a_table(table, owner)) else { return };
         for sharer in [owner, layer] {
@@ -137,7 +139,7 @@ impl CoupledUnits {
         Ok(())
     }
 
-    /// The axes of tensor number `tensor` that count units, where the tensor is `spec` to `layer`.
+    /// The axes that count units in tensor number `tensor`, which `layer` declares as `spec`.
     fn axes(&self, graph: &Graph, layer: usize, tensor: usize, spec: &ParameterSpec) -> Vec<UnitAxis> {
         let unit_axis = |(axis, counts): (usize, &Axis)| {
             let (role, units) = self.counted(graph, layer, counts)?;
@@ -159,7 +161,8 @@ impl CoupledUnits {
     }
 }
 
-/// Whether what other layers share with layer `owner` is a table of rows, whose columns are the layer's units.
+/// Whether the weight that other layers share with layer `owner` is a table of rows whose columns are the
+/// layer's units.
 fn shares_a_table(table: &[Parameter], owner: usize) -> bool {
     find(table, owner, WEIGHT).is_some_and(|(_, weight)| weight.spec.role == TensorRole::Table)
 }
@@ -177,7 +180,7 @@ fn join(graph: &Graph, table: &[Parameter], couplings: &[Coupling]) -> Vec<Vec<u
     let total = firsts[sources - 1] + graph.shape(sources - 1).units();
     let mut sets = Sets::new(total);
     for (layer, coupling) in couplings.iter().enumerate() {
-        // Units of the inputs before.
+        // The number of units of earlier inputs.
         let mut beside = 0;
         for &source in graph.sources(layer) {
             let (input, output) = (firsts[source], firsts[layer + 1]);
@@ -194,7 +197,7 @@ fn join(graph: &Graph, table: &[Parameter], couplings: &[Coupling]) -> Vec<Vec<u
             }
             beside += graph.shape(source).units();
         }
-        // The columns of an embedding's weight are its units, and those that a layer tied to it reads.
+        // The columns of an embedding's weight are its units, and also the units that a tied layer reads.
         if let Some(owner) = graph.tied(layer).filter(|&owner| shares_a_table(table, owner)) {
             let read = graph.sources(layer)[0];
             (0..graph.shape(read).units())
@@ -206,7 +209,7 @@ fn join(graph: &Graph, table: &[Parameter], couplings: &[Coupling]) -> Vec<Vec<u
     (0..sources).map(units).collect()
 }
 
-/// Disjoint sets (Galler and Fischer, 1964), each known by its smallest member.
+/// Disjoint sets (Galler and Fischer, 1964), each represented by its smallest member.
 struct Sets(Vec<usize>);
 
 impl Sets {
@@ -227,7 +230,7 @@ impl Sets {
         self.0[one.max(other)] = one.min(other);
     }
 
-    /// The number of each member's set: sets are numbered in the order of their first members.
+    /// The number of the set of each member. Sets are numbered in the order of their first members.
     fn numbers(&mut self) -> Vec<usize> {
         let mut numbers: Vec<usize> = Vec::with_capacity(self.0.len());
         let mut next = 0;

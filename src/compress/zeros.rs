@@ -1,7 +1,9 @@
-//! Weights that are zero and stay so, while the others are tuned: the published code's "disconnected" connections.
+//! Weights that are zero and stay zero while the others are fine-tuned: the "disconnected" connections of the
+//! published code.
 //!
-//! What was zero before a step is zero after it. So nothing needs to be kept between steps, and a run that resumes goes
-//! on with the same zeros. Biases and a batch norm's factors are free: they begin at values that are zero by chance.
+//! Weights that are zero before a step are zero after it. So nothing needs to be stored between steps, and a
+//! resumed run continues with the same zeros. Biases and the parameters of batch norm are not frozen, because
+//! their initial values may be zero.
 
 use std::ops::Range;
 
@@ -10,12 +12,12 @@ use ternflock_nn::Parameters;
 /// The zeros of one step.
 pub struct FrozenZeros {
     weights: Vec<Range<usize>>,
-    /// By place in the flat vector.
+    /// The zeros, by place in the flat vector.
     is_zero: Vec<bool>,
 }
 
 impl FrozenZeros {
-    /// Room for the zeros of `parameters`.
+    /// Buffers for the zeros of `parameters`.
     pub fn new(parameters: &Parameters) -> FrozenZeros {
         let weights = parameters.table.iter().filter(|tensor| tensor.spec.role.decays());
         FrozenZeros {
@@ -24,7 +26,7 @@ impl FrozenZeros {
         }
     }
 
-    /// Before the update: takes note of what is zero, and of its gradient nothing is left.
+    /// Before the update: records which weights are zero, and sets their gradients to zero.
     pub fn note(&mut self, parameters: &mut Parameters) {
         for range in self.weights.iter().cloned() {
             let gradients = &mut parameters.gradients[range.clone()];
@@ -36,7 +38,7 @@ impl FrozenZeros {
         }
     }
 
-    /// After the update, which momentum may have moved it by: zero again.
+    /// After the update, in which momentum may have moved these weights: sets them to zero again.
     pub fn restore(&self, values: &mut [f32]) {
         for range in self.weights.iter().cloned() {
             for (value, &is_zero) in values[range.clone()].iter_mut().zip(&self.is_zero[range]) {

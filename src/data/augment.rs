@@ -1,44 +1,46 @@
-//! Which part of an image a sample shows: a random one to train on, the middle to evaluate on.
+//! Augmentation: the part of an image that a sample shows, at a random position for training and at the
+//! centre for evaluation.
 
 use super::Images;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job as job;
 
-/// How large the parts are, and how they may lie.
+/// The size and the possible positions of the parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Augment {
-    /// Rows of a part.
+    /// The rows of a part.
     pub height: usize,
-    /// Columns of a part.
+    /// The columns of a part.
     pub width: usize,
-    /// The rows and columns that a part may begin at, less one; the first is so many pixels outside the image.
+    /// The number of rows and columns at which a part may begin, minus one; the first is this many pixels
+    /// outside the image.
     room: [usize; 2],
     padding: usize,
     mirror: bool,
 }
 
-/// A part of an image, as large as an [`Augment`] says.
+/// A part of an image, with the size that an [`Augment`] sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
-    /// The row of the image that it begins at; what lies outside is padding.
+    /// The row of the image at which it begins; rows outside the image are padding.
     pub top: isize,
-    /// The column of the image that it begins at.
+    /// The column of the image at which it begins.
     pub left: isize,
     /// Whether it is mirrored, left to right.
     pub mirrored: bool,
 }
 
 impl View {
-    /// All of an image.
+    /// A complete image.
     pub const WHOLE: View = View { top: 0, left: 0, mirrored: false };
 }
 
 impl Augment {
-    /// As `job` says, for pictures like `images`; without it, all of each.
+    /// The augmentation of `job` for images like `images`; without it, complete images.
     ///
     /// # Errors
-    /// When what is to be cut out is larger than an image with its padding.
+    /// If the crop is larger than an image with its padding.
     pub fn new(job: Option<&job::Augment>, images: &Images) -> Result<Augment> {
         let none = job::Augment::default();
         let job::Augment { padding, crop, mirror } = job.unwrap_or(&none);
@@ -59,12 +61,13 @@ impl Augment {
         let subject = position as u32;
         let [row, column, flip, _] =
             Stream { seed, purpose: Purpose::Augment, step, subject, tensor: 0 }.block(0);
-        // The upper half of a 64-bit product: of so few places none is likelier than another by more than 2^-16.
+        // The upper half of a 64-bit product: for so few positions, the probabilities differ by at most
+        // 2^-16.
         let draw = |word: u32, room: usize| ((u64::from(word) * (room as u64 + 1)) >> 32) as usize;
         self.view([draw(row, self.room[0]), draw(column, self.room[1])], self.mirror && flip & 1 == 1)
     }
 
-    /// The middle.
+    /// The centre.
     pub fn central(&self) -> View {
         self.view(self.room.map(|room| room / 2), false)
     }
@@ -103,7 +106,7 @@ mod tests {
                 counts[usize::from(mirrored)][(top + 2) as usize][(left + 2) as usize] += 1;
             }
         }
-        // 49 degrees of freedom: 85.4 is exceeded by chance once in a thousand seeds.
+        // With 49 degrees of freedom, one seed in a thousand exceeds 85.4 by chance.
         let chi2: f64 =
             counts.iter().flatten().flatten().map(|&n| (f64::from(n) - 200.0).powi(2) / 200.0).sum();
         assert!(chi2 < 85.4, "{chi2}: {counts:?}");

@@ -1,9 +1,9 @@
 //! The order in which samples are drawn.
 //!
-//! The training set is shuffled afresh every epoch, and epochs follow each other without a gap: position
-//! t = step * global_batch + i of the endless stream belongs to epoch t / samples, so a batch may straddle two epochs
-//! and no sample is left out. The stream depends on the seed alone: not on the rank, nor on how many ranks share it, nor
-//! on where a run was resumed.
+//! The training set is shuffled again in every epoch, and epochs follow each other without a gap: position t
+//! = step * global_batch + i of the endless stream belongs to epoch t / samples, so a batch may span two
+//! epochs, and no sample is left out. The stream depends only on the seed, and not on the rank, the number of
+//! ranks or the step at which a run resumes.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ pub struct Order {
     seed: u64,
     samples: usize,
     global_batch: usize,
-    /// Epoch e lives in slot e % 2, so that a batch that straddles two epochs finds both.
+    /// Epoch e is in slot e % 2, so that both epochs of a batch are available.
     slots: [Permutation; 2],
 }
 
@@ -32,7 +32,7 @@ impl Order {
     /// The order of `samples` training samples in batches of `global_batch` over all ranks.
     ///
     /// # Errors
-    /// When there is no sample, or none in a batch.
+    /// If there is no sample, or no sample in a batch.
     pub fn new(seed: u64, samples: usize, global_batch: usize) -> Result<Self> {
         if samples == 0 || global_batch == 0 {
             return Err(Error::Usage(format!(
@@ -42,9 +42,9 @@ impl Order {
         Ok(Order { seed, samples, global_batch, slots: Default::default() })
     }
 
-    /// Replaces `out` by the samples at positions `range` of the global batch of `step`.
+    /// Replaces `out` with the samples at positions `range` of the global batch of `step`.
     ///
-    /// Any step can be asked for at any time; steps in sequence allocate nothing after the first two epochs.
+    /// Steps may be requested in any order; consecutive steps allocate nothing after the first two epochs.
     pub fn indices(&mut self, step: u64, range: Range<usize>, out: &mut Vec<usize>) {
         debug_assert!(range.end <= self.global_batch, "{range:?} of a batch of {}", self.global_batch);
         out.clear();
@@ -74,8 +74,8 @@ impl Order {
     }
 }
 
-/// The part of `total` things that falls to `rank` of `world`: parts are disjoint, cover everything in the order of the
-/// ranks, and differ in size by at most one.
+/// The share of `rank` in `total` items, with `world` ranks. Shares are disjoint, cover all items in the
+/// order of the ranks, and differ in size by at most one.
 pub fn shard(total: usize, rank: usize, world: usize) -> Range<usize> {
     debug_assert!(rank < world, "rank {rank} of {world}");
     let (size, longer) = (total / world, total % world);
@@ -95,7 +95,8 @@ mod tests {
         out
     }
 
-    /// Runs saved by one build must resume in the next, so the order itself is fixed, not only its properties.
+    /// A run must be able to resume with a later build, so the order itself is fixed, not only its
+    /// properties.
     #[test]
     fn the_order_of_a_seed_stays_what_it_was() {
         let mut order = Order::new(1, 8, 8).unwrap();
@@ -117,7 +118,7 @@ mod tests {
         for epoch in 0..10_000 {
             counts[batch(&mut order, epoch, 0..1)[0]] += 1.0;
         }
-        // Nine degrees of freedom: 27.9 is exceeded by chance once in a thousand seeds.
+        // With nine degrees of freedom, one seed in a thousand exceeds 27.9 by chance.
         let chi2: f64 = counts.iter().map(|count| (count - 1000.0).powi(2) / 1000.0).sum();
         assert!(chi2 < 27.9, "{chi2}: {counts:?}");
     }
@@ -176,7 +177,7 @@ mod tests {
             step in 0u64..1000
         ) {
             let whole = batch(&mut Order::new(seed, samples, global_batch).unwrap(), step, 0..global_batch);
-            // Each rank has come from somewhere else: a resumed run replays nothing.
+            // Each rank starts at another step: a resumed run replays nothing.
             let mut shared = Vec::new();
             for rank in 0..world {
                 let mut order = Order::new(seed, samples, global_batch).unwrap();

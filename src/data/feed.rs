@@ -1,5 +1,5 @@
-//! The seam between data and training: a feed fills a network's input, and says what is right. Training and evaluation know
-//! nothing else of where samples come from. A new kind of data is a new feed.
+//! The interface between data and training: a feed fills a network's input and provides the labels. Training
+//! and evaluation know nothing else about the source of samples. A new kind of data is a new feed.
 
 use std::ops::Range;
 
@@ -7,8 +7,8 @@ use super::Vocabulary;
 use ternflock_base::error::Result;
 use ternflock_nn::Shape;
 
-/// What a network is trained on: a pure function of the step and of a sample's place in the global batch. So ranks may share
-/// a batch in any way, and a resumed run has nothing to restore.
+/// The training samples of a network: a pure function of the step and of the position in the global batch. So
+/// ranks may share a batch in any way, and a resumed run has nothing to restore.
 pub trait TrainingFeed: Send {
     /// The shape of a sample.
     fn input(&self) -> Shape;
@@ -19,15 +19,15 @@ pub trait TrainingFeed: Send {
     /// The samples of an epoch: step s begins s * global_batch / samples epochs after the start.
     fn samples(&self) -> usize;
 
-    /// Whether what recurrent layers carry from batch to batch is zeroed before `step`. Unless it is, sample i goes on where
-    /// sample i of the step before ended.
+    /// Whether the state that recurrent layers carry from batch to batch is reset to zero before `step`. If
+    /// not, sample i continues where sample i of the step before ended.
     fn restarts(&self, _step: u64) -> bool {
         true
     }
 
-    /// Writes the samples at positions `part` of the global batch of `step` to `input`, in the layout of a network's input for a
-    /// batch of `part.len()` samples, and replaces `labels` by their labels. Steps in sequence allocate nothing once buffers
-    /// have grown.
+    /// Writes the samples at positions `part` of the global batch of `step` to `input`, in the layout of a
+    /// network's input for a batch of `part.len()` samples, and replaces `labels` with their labels.
+    /// Consecutive steps allocate nothing once the buffers have grown.
     fn fill(
         &mut self,
         step: u64,
@@ -41,22 +41,23 @@ pub trait TrainingFeed: Send {
         None
     }
 
-    /// The classes without a sample, in ascending order. A text has none, because its vocabulary is built from it.
+    /// The classes without a sample, in ascending order. Empty for a text, because its vocabulary is built
+    /// from it.
     fn empty_classes(&self) -> Vec<usize> {
         Vec::new()
     }
 
-    /// A hash of everything: ranks with equal hashes read the same data.
+    /// A hash of all contents: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
 
-    /// What identifies these data when a run resumes: counts, sizes and hashes, each with its name.
+    /// Facts that identify these data when a run resumes: counts, sizes and hashes, each with its name.
     fn facts(&self) -> Facts;
 }
 
-/// What identifies data: by name, a number or a hash as text.
+/// Facts that identify data: numbers and hashes as text, by name.
 pub type Facts = Vec<(&'static str, String)>;
 
-/// What a network is evaluated on. Ranks share its items; each rank evaluates its own in chunks.
+/// The evaluation samples of a network. Ranks share the items; each rank evaluates its own items in chunks.
 pub trait EvaluationFeed: Send {
     /// The shape of a sample.
     fn input(&self) -> Shape;
@@ -64,14 +65,16 @@ pub trait EvaluationFeed: Send {
     /// K: labels are below it.
     fn classes(&self) -> usize;
 
-    /// What ranks can share: samples, or the columns of a text.
+    /// The number of items that ranks can share: samples, or the columns of a text.
     fn items(&self) -> usize;
 
-    /// The chunks, in the order they must be evaluated in, that items `part` fall into in a network for batches of `capacity`.
+    /// Divides the items `part` into chunks for a network with batches of `capacity`, in the order in which
+    /// they must be evaluated.
     fn chunks(&self, part: Range<usize>, capacity: usize) -> Vec<Chunk>;
 
-    /// Writes `chunk` to `input`, in the layout of a network's input for a batch of `chunk.items.len()` samples, and replaces
-    /// `labels` by its labels; [`NO_LABEL`](ternflock_nn::NO_LABEL) is no label.
+    /// Writes `chunk` to `input`, in the layout of a network's input for a batch of `chunk.items.len()`
+    /// samples, and replaces `labels` with its labels; [`NO_LABEL`](ternflock_nn::NO_LABEL) stands for no
+    /// label.
     fn fill(&mut self, chunk: &Chunk, input: &mut [f32], labels: &mut Vec<usize>) -> Result<()>;
 
     /// The share of a text's tokens that stand for words outside the vocabulary; `None` if there are no words.
@@ -79,10 +82,10 @@ pub trait EvaluationFeed: Send {
         None
     }
 
-    /// A hash of everything: ranks with equal hashes read the same data.
+    /// A hash of all contents: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
 
-    /// The same as [`TrainingFeed::facts`].
+    /// Like [`TrainingFeed::facts`].
     fn facts(&self) -> Facts;
 }
 
@@ -91,16 +94,16 @@ pub trait EvaluationFeed: Send {
 pub struct Chunk {
     /// Its items.
     pub items: Range<usize>,
-    /// The piece of these items, from 0; pieces of the same items follow each other. What recurrent layers carry is zeroed
-    /// before the first.
+    /// The piece of these items, from 0. Pieces of the same items follow each other. The state of recurrent
+    /// layers is reset to zero before the first.
     pub window: usize,
 }
 
 /// The feeds of a job.
 pub struct Feeds {
-    /// What it trains on.
+    /// The training samples.
     pub train: Box<dyn TrainingFeed>,
-    /// The set that is evaluated during training, and so chooses the network.
+    /// The set that is evaluated during training, which chooses the network.
     pub evaluation: Box<dyn EvaluationFeed>,
     /// The name of that set: "validation", or "test" if the job chooses on the test set.
     pub set: &'static str,

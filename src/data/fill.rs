@@ -1,10 +1,11 @@
-//! From bytes to what a network takes in.
+//! Converts bytes to the input of a network.
 
 use super::{Augment, Images, View};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 
-/// What is subtracted from each channel, and by what the rest is divided; in units where full scale is 1.
+/// The mean that is subtracted from each channel and the standard deviation by which the result is divided,
+/// in units in which full scale is 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalise {
     /// `[C]`
@@ -13,7 +14,7 @@ pub struct Normalise {
     pub std: Vec<f32>,
 }
 
-/// Turns samples into network inputs: (pixel / full scale - mean) / std, by one look-up a pixel.
+/// Converts samples to network inputs: (pixel / full scale - mean) / std, with one table look-up per pixel.
 #[derive(Clone, Debug)]
 pub struct Fill {
     /// `[C]`: the value of each byte.
@@ -21,10 +22,10 @@ pub struct Fill {
 }
 
 impl Fill {
-    /// For pictures like `images`; without `normalise`, full scale becomes 1 and that is all.
+    /// The conversion for images like `images`. Without `normalise`, only full scale is mapped to 1.
     ///
     /// # Errors
-    /// When `normalise` is not one finite mean and one positive standard deviation a channel.
+    /// If `normalise` does not have one finite mean and one positive standard deviation per channel.
     pub fn new(images: &Images, normalise: Option<&Normalise>) -> Result<Self> {
         let channels = images.channels;
         let plain = Normalise { mean: vec![0.0; channels], std: vec![1.0; channels] };
@@ -52,11 +53,12 @@ impl Fill {
         Ok(Fill { tables })
     }
 
-    /// Writes `samples` of `images` to `out`, `[C, H, W, N]` with N = `samples.len()`, pixel by pixel over the batch: of each
-    /// the part that `view` says of its position, of the size that `augment` says. Padding is 0.
+    /// Writes `samples` of `images` to `out`, `[C, H, W, N]` with N = `samples.len()`, pixel by pixel over
+    /// the batch. `view` returns the part of a sample for its position, and `augment` sets the size of the
+    /// parts. Padding is 0.
     ///
     /// # Errors
-    /// When `out` is of another size.
+    /// If `out` has another size.
     pub fn pixels(
         &self,
         images: &Images,
@@ -95,7 +97,7 @@ impl Fill {
     }
 }
 
-/// Row `row` of a channel's `plane`; nothing outside of it.
+/// Row `row` of a channel's `plane`; `None` outside of it.
 fn shown<'a>(plane: &'a [u8], images: &Images, row: isize) -> &'a [u8] {
     match usize::try_from(row) {
         Ok(row) if row < images.height => &plane[row * images.width..][..images.width],
@@ -103,7 +105,7 @@ fn shown<'a>(plane: &'a [u8], images: &Images, row: isize) -> &'a [u8] {
     }
 }
 
-/// Writes the part of `source` that `view` shows, by `table`, and 0 where there is none.
+/// Writes the part of `source` that `view` selects, converted with `table`, and 0 outside of `source`.
 fn write_row<'a>(
     values: impl DoubleEndedIterator<Item = &'a mut f32>,
     source: &[u8],
@@ -121,7 +123,7 @@ fn write_row<'a>(
     }
 }
 
-/// Replaces `out` by the labels of `samples`, `[N]`.
+/// Replaces `out` with the labels of `samples`, `[N]`.
 pub fn labels(images: &Images, samples: &[usize], out: &mut Vec<usize>) {
     out.clear();
     out.extend(samples.iter().map(|&sample| usize::from(images.labels[sample])));
@@ -152,7 +154,7 @@ mod tests {
     }
 
     proptest! {
-        /// A part, padded and mirrored, against a look at every pixel of it.
+        /// Compares a padded and mirrored part with a look-up of each of its pixels.
         #[test]
         fn a_part_of_an_image_is_what_its_view_says(
             h in 1usize..6, w in 1usize..6, padding in 0usize..3, crop in 1usize..8, seed in any::<u64>()

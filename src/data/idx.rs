@@ -1,4 +1,5 @@
-//! IDX, the format MNIST was published in: a magic number, the dimensions as big-endian u32, then the bytes.
+//! IDX, the format in which MNIST was published: a magic number, the dimensions as big-endian u32, then the
+//! bytes.
 
 mod names;
 
@@ -25,12 +26,12 @@ const IMAGES: u32 = 0x0000_0803;
 /// Unsigned bytes in one dimension: N.
 const LABELS: u32 = 0x0000_0801;
 
-/// What is known about a data set's labels before they are read.
+/// The facts about a data set's labels that are known before they are read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Labels<'a> {
-    /// They are below this number.
+    /// Labels are below this number.
     Below(usize),
-    /// What the job specifies.
+    /// The settings of the job.
     Said(&'a Idx),
 }
 
@@ -56,7 +57,7 @@ impl Labels<'_> {
 /// samples.
 ///
 /// # Errors
-/// When a file is missing, unreadable or not what its name says, or two files do not belong together.
+/// If a file is missing, unreadable or does not match its name, or if two files do not belong together.
 pub(super) fn read(directory: &Path, labels: Labels) -> Result<(Images, Images)> {
     let paths = names::find(directory)?;
     let mut train = read_pair(&paths[0], &paths[1])?;
@@ -99,10 +100,8 @@ fn number(path: &Path, images: &mut Images, labels: Labels, classes: usize, lowe
             }
             Labels::Said(_) => "; raise data.classes".to_owned(),
         };
-        let message = format!(
-            "label {index} is {label}, but there are only the classes {first} to {}{advice}",
-            range.end - 1
-        );
+        let message =
+            format!("label {index} is {label}, but the classes are {first} to {}{advice}", range.end - 1);
         return Err(Error::data(path, message));
     }
     // This cannot overflow, because a label is a byte.
@@ -126,7 +125,7 @@ fn read_pair(images: &Path, labels: &Path) -> Result<Images> {
 
 /// Reads an array of `D` dimensions from the file at `path`, whose magic number must be `magic`.
 ///
-/// However large the array is according to the header, no more memory is used than a file of that size can fill.
+/// The memory is limited by the size of the file, however large the array is according to the header.
 fn read_array<const D: usize>(path: &Path, magic: u32) -> Result<([usize; D], Vec<u8>)> {
     let mut reader = open(path)?;
     let found = read_u32(&mut reader).map_err(|error| header_error(path, &error))?;
@@ -143,18 +142,18 @@ fn read_array<const D: usize>(path: &Path, magic: u32) -> Result<([usize; D], Ve
         .try_fold(1usize, |size, &dimension| size.checked_mul(dimension))
         .filter(|&size| size > 0 && size < isize::MAX as usize)
         .ok_or_else(|| {
-            Error::data(path, format!("its header claims an impossible array of {shape} bytes"))
+            Error::data(path, format!("its header states an impossible array of {shape} bytes"))
         })?;
 
     let mut bytes = reserved(path, reader.most().map_or(0, |most| most.min(size as u64)))?;
     append(&mut bytes, (&mut reader).take(size as u64)).map_err(|error| read_error(path, &error))?;
     let held = bytes.len();
     if held < size {
-        let message = format!("cut short: its header claims {shape} = {size} bytes, but only {held} follow");
+        let message = format!("truncated: its header states {shape} = {size} bytes, but only {held} follow");
         return Err(Error::data(path, message));
     }
     if fill(&mut reader, &mut [0]).map_err(|error| read_error(path, &error))? > 0 {
-        let message = format!("more bytes follow than the {shape} = {size} that its header claims");
+        let message = format!("more bytes follow than the {shape} = {size} that its header states");
         return Err(Error::data(path, message));
     }
     Ok((dimensions, bytes))
@@ -162,7 +161,7 @@ fn read_array<const D: usize>(path: &Path, magic: u32) -> Result<([usize; D], Ve
 
 fn header_error(path: &Path, error: &io::Error) -> Error {
     match error.kind() {
-        ErrorKind::UnexpectedEof => Error::data(path, "cut short: it ends inside its header"),
+        ErrorKind::UnexpectedEof => Error::data(path, "truncated: it ends inside its header"),
         _ => read_error(path, error),
     }
 }
@@ -214,7 +213,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// Two samples of 2x3 pixels to train on, one to test.
+    /// Two training samples and one test sample of 2x3 pixels.
     fn sound() -> [Vec<u8>; 4] {
         [
             idx(IMAGES, &[2, 2, 3], &[0, 1, 2, 3, 4, 5, 250, 251, 252, 253, 254, 255]),
@@ -234,7 +233,7 @@ mod tests {
 
     const ANY: Labels = Labels::Said(&Idx { classes: None, first_label: 0 });
 
-    /// What is said when file `which` of a sound directory holds `bytes` instead.
+    /// The error if file `which` of an intact directory holds `bytes` instead.
     fn refusal(which: usize, bytes: Vec<u8>) -> String {
         let mut files = sound();
         files[which] = bytes;
@@ -253,7 +252,7 @@ mod tests {
         assert_eq!((train.labels.as_slice(), train.classes, train.full_scale), ([2, 0].as_slice(), 3, 255));
         assert_eq!((test.len(), test.classes), (1, 3));
 
-        // Compressed, with the ending that says so and without it.
+        // Compressed, with and without the file extension.
         for ending in ["", ".gz"] {
             let compressed = tempfile::tempdir().unwrap();
             for (name, bytes) in FILES.iter().zip(sound()) {
@@ -269,9 +268,9 @@ mod tests {
         let mut longer = images.clone();
         longer.push(0);
         for (bytes, expected) in [
-            (images[..27].to_vec(), "cut short: its header claims 2x2x3 = 12 bytes, but only 11 follow"),
-            (images[..10].to_vec(), "cut short: it ends inside its header"),
-            (Vec::new(), "cut short: it ends inside its header"),
+            (images[..27].to_vec(), "truncated: its header states 2x2x3 = 12 bytes, but only 11 follow"),
+            (images[..10].to_vec(), "truncated: it ends inside its header"),
+            (Vec::new(), "truncated: it ends inside its header"),
             (longer.clone(), "more bytes follow than the 2x2x3 = 12"),
             (gzip(&longer), "more bytes follow than the 2x2x3 = 12"),
         ] {
@@ -279,7 +278,7 @@ mod tests {
             assert!(message.contains(expected), "{message}");
         }
         let whole = gzip(&labels);
-        assert!(refusal(1, whole[..whole.len() - 9].to_vec()).contains("compressed data are cut short"));
+        assert!(refusal(1, whole[..whole.len() - 9].to_vec()).contains("compressed data are truncated"));
         let mut flipped = gzip(&labels);
         let checksum = flipped.len() - 8;
         flipped[checksum] ^= 1;
@@ -290,7 +289,8 @@ mod tests {
     fn absurd_dimensions_are_refused() {
         let message = refusal(0, idx(IMAGES, &[u32::MAX; 3], &[0; 100]));
         assert!(message.contains("impossible array of 4294967295x4294967295x4294967295"), "{message}");
-        // Possible on paper, so memory must follow what the file holds and not what it claims: 2^57 bytes.
+        // The header states 2^57 bytes, which is possible in theory. So memory must depend on the size of the
+        // file and not on the header.
         let message = refusal(0, gzip(&idx(IMAGES, &[1 << 31, 1 << 13, 1 << 13], &[0; 100])));
         assert!(message.contains("but only 100 follow"), "{message}");
         let message = refusal(1, idx(LABELS, &[0], &[]));
@@ -318,7 +318,7 @@ mod tests {
         let message = refusal(2, idx(IMAGES, &[1, 3, 2], &[0; 6]));
         assert!(message.contains("images are 3x2, but those of") && message.contains("are 2x3"), "{message}");
         let message = refusal(1, idx(LABELS, &[2], &[2, 3]));
-        assert!(message.contains("label 1 is 3, but there are only the classes 0 to 2"), "{message}");
+        assert!(message.contains("label 1 is 3, but the classes are 0 to 2"), "{message}");
     }
 
     /// Training labels 2 and 0, and the test label that is given.
@@ -347,24 +347,15 @@ mod tests {
         for (refused, part) in [
             (
                 read_as([26, 1], 2, Some(26), 0),
-                "label 0 is 26, but there are only the classes 0 to 25; the lowest is 1: set data.first_label = 1, or raise data.classes",
+                "label 0 is 26, but the classes are 0 to 25; the lowest is 1: set data.first_label = 1, or raise data.classes",
             ),
-            (
-                read_as([2, 0], 1, Some(2), 0),
-                "label 0 is 2, but there are only the classes 0 to 1; raise data.classes",
-            ),
-            (
-                read_as([1, 0], 5, Some(5), 0),
-                "label 0 is 5, but there are only the classes 0 to 4; raise data.classes",
-            ),
+            (read_as([2, 0], 1, Some(2), 0), "label 0 is 2, but the classes are 0 to 1; raise data.classes"),
+            (read_as([1, 0], 5, Some(5), 0), "label 0 is 5, but the classes are 0 to 4; raise data.classes"),
             (
                 read_as([2, 0], 1, None, 1),
-                "label 1 is 0, but there are only the classes 1 to 2; the lowest is 0: lower data.first_label",
+                "label 1 is 0, but the classes are 1 to 2; the lowest is 0: lower data.first_label",
             ),
-            (
-                read_as([2, 0], 1, None, 9),
-                "label 0 is 2, but there are only the classes 9 to 9; the lowest is 0: lower",
-            ),
+            (read_as([2, 0], 1, None, 9), "label 0 is 2, but the classes are 9 to 9; the lowest is 0: lower"),
         ] {
             let message = refused.unwrap_err();
             assert!(message.contains(part), "{message}");

@@ -1,4 +1,4 @@
-//! Images as feeds: shuffled afresh every epoch to train on, in their own order to evaluate on.
+//! Images as feeds: shuffled in every epoch for training, and in their own order for evaluation.
 
 use std::ops::Range;
 
@@ -7,28 +7,28 @@ use super::{Augment, Fill, Images, Order, labels};
 use ternflock_base::error::Result;
 use ternflock_nn::Shape;
 
-/// The shape of a sample of `images`, as a network takes it.
+/// The shape of a sample of `images`, as the input of a network.
 fn shape(images: &Images, augment: &Augment) -> Shape {
     Shape::Image { channels: images.channels, height: augment.height, width: augment.width }
 }
 
-/// Images to train on, in the order of [`Order`].
+/// Training images, in the order of [`Order`].
 pub struct ImageFeed {
     images: Images,
     fill: Fill,
     augment: Augment,
     seed: u64,
     order: Order,
-    /// The samples of the batch under way.
+    /// The samples of the current batch.
     samples: Vec<usize>,
 }
 
 impl ImageFeed {
-    /// Draws batches of `global_batch` over all ranks from `images`, in the order that `seed` says, and of each image the part
-    /// that `seed` and the place of the sample say.
+    /// Draws batches of `global_batch` over all ranks from `images`. `seed` determines the order, and
+    /// together with the position of a sample also the part of its image.
     ///
     /// # Errors
-    /// When there is no sample, or none in a batch.
+    /// If there is no sample, or no sample in a batch.
     pub fn new(
         images: Images,
         fill: Fill,
@@ -83,17 +83,17 @@ impl TrainingFeed for ImageFeed {
     }
 }
 
-/// Images to evaluate on.
+/// Evaluation images.
 pub struct ImageSet {
     images: Images,
     fill: Fill,
     augment: Augment,
-    /// The samples of the batch under way.
+    /// The samples of the current batch.
     samples: Vec<usize>,
 }
 
 impl ImageSet {
-    /// All of `images`, of each the middle, as large as `augment` says.
+    /// All of `images`: of each the centre, with the size that `augment` sets.
     pub fn new(images: Images, fill: Fill, augment: Augment) -> ImageSet {
         ImageSet { images, fill, augment, samples: Vec::new() }
     }
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use ternflock_job as job;
 
-    /// The batch that a rank fills is the order's, pixels and labels.
+    /// The batch that a rank fills follows the order, with pixels and labels.
     #[test]
     fn a_training_batch_holds_the_samples_of_its_step() {
         let images = digits::load().unwrap().train;
@@ -175,7 +175,8 @@ mod tests {
         assert_eq!(seen, images.labels);
     }
 
-    /// However many ranks share a batch, each sample is the one it is, crop and mirror included; the next epoch's is another.
+    /// The samples of a batch, including crop and mirror, do not depend on the number of ranks. Those of the
+    /// next epoch differ.
     #[test]
     fn augmentation_is_the_samples_whoever_fills_it() {
         let images = digits::load().unwrap().train;
@@ -190,7 +191,7 @@ mod tests {
             let (mut feed, batch) = (feed(), part.len());
             let mut input = vec![f32::NAN; batch * 49];
             feed.fill(step, part, &mut input, &mut labels).unwrap();
-            // One row a sample.
+            // One row per sample.
             (0..batch)
                 .map(|i| input.iter().skip(i).step_by(batch).copied().collect::<Vec<_>>())
                 .collect::<Vec<_>>()

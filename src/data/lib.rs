@@ -1,4 +1,4 @@
-//! What a network learns from: data sets, where they are found, and the order in which samples are drawn.
+//! Training data: data sets, the places where they are found, and the order in which samples are drawn.
 //!
 //! Shapes: N samples, C channels, H rows, W columns.
 
@@ -37,7 +37,7 @@ pub use text::{Corpus, Part, TextFeed, TextSet, Texts, Vocabulary, synthetic_fee
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Labelled pictures of one size, as bytes.
+/// Labelled images of one size, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
     /// C: 1 for grey, 3 for colour.
@@ -50,9 +50,9 @@ pub struct Images {
     pub pixels: Vec<u8>,
     /// `[N]`, each below `classes`.
     pub labels: Vec<u8>,
-    /// How many classes there are, also those that no sample here belongs to.
+    /// The number of classes, including those without a sample here.
     pub classes: usize,
-    /// The pixel value that means 1.0: 255 for ordinary pictures, 16 for the digits.
+    /// The pixel value that stands for 1.0: 255 for ordinary images, 16 for the digits.
     pub full_scale: u8,
 }
 
@@ -62,7 +62,7 @@ impl Images {
         self.labels.len()
     }
 
-    /// Whether there is no sample at all.
+    /// Whether there are no samples.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -78,7 +78,7 @@ impl Images {
         &self.pixels[index * size..][..size]
     }
 
-    /// A hash of everything: ranks with equal hashes read the same data.
+    /// A hash of all contents: ranks with equal hashes read the same data.
     pub fn hash(&self) -> u64 {
         let sizes = [self.channels, self.height, self.width, self.classes, usize::from(self.full_scale)];
         let [channels, height, width, classes, full_scale] = sizes.map(|size| size as u64);
@@ -87,7 +87,8 @@ impl Images {
         xxh3_64(bytemuck::cast_slice(&all))
     }
 
-    /// What identifies these images. xxh3 hashes several GB/s, so hashing all pixels costs less than reading them.
+    /// Facts that identify these images. xxh3 hashes several GB/s, so hashing all pixels costs less than
+    /// reading them.
     pub fn facts(&self) -> Facts {
         let hash = |bytes: &[u8]| format!("{:016x}", xxh3_64(bytes));
         vec![
@@ -101,7 +102,7 @@ impl Images {
     }
 }
 
-/// A data set: the samples to learn from, and those that only measure what was learnt.
+/// A data set: training samples, and test samples that only measure the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     /// Its name in [`DATASETS`].

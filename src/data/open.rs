@@ -1,4 +1,4 @@
-//! Finding a data set on this machine and reading it.
+//! Finds a data set on this machine and reads it.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::{Dataset, Entry, Format, Origin, cifar, digits, files, idx, registry,
 use ternflock_base::error::{Error, Result};
 use ternflock_job::{self as job, Idx};
 
-/// Opens the images that `data` asks for, from `directory` or where they are usually found; or makes them up.
+/// Opens the images of `data` from `directory` or from their usual place, or generates random ones.
 ///
 /// # Errors
 /// As for [`open`].
@@ -23,8 +23,8 @@ pub fn open_dataset(data: &job::Data, directory: Option<&Path>) -> Result<Datase
 /// `data/<name>` under the current directory, the user's cache, the directory of the operating system's package.
 ///
 /// # Errors
-/// When there is no such data set, when it is found nowhere (the message says where it was looked for and how to get
-/// it), and when its files are damaged or do not belong together.
+/// If there is no such data set, if it is not found (the message lists the places and shows how to get it),
+/// or if its files are damaged or do not belong together.
 pub fn open(name: &str, directory: Option<&Path>) -> Result<Dataset> {
     open_as(name, directory, None)
 }
@@ -42,29 +42,32 @@ fn open_as(name: &str, directory: Option<&Path>, said: Option<&Idx>) -> Result<D
             Ok(Dataset { name: entry.name, train, test })
         }
         Format::Synthetic | Format::SyntheticText => {
-            Err(Error::data(name, "is made up as a job says; there is nothing to open"))
+            Err(Error::data(name, "is generated from the settings of a job; there is nothing to open"))
         }
         Format::Cifar10 => cifar::read(&directory_of(entry, directory)?),
-        Format::Genesis | Format::Text { .. } => Err(Error::data(name, "is a text; images were asked for")),
+        Format::Genesis | Format::Text { .. } => {
+            Err(Error::data(name, "is a text, but images were requested"))
+        }
     }
 }
 
-/// Refuses a `directory` for the data set called `name` if it is read from none: a user who gives one expects other data.
+/// Refuses a `directory` for the data set called `name` if it does not read one: a user who gives a directory
+/// expects other data.
 ///
 /// # Errors
-/// When it is, and when there is no such data set.
+/// If the directory is refused, or if there is no such data set.
 pub fn refuse_directory(name: &str, directory: Option<&Path>) -> Result<()> {
     let Some(directory) = directory else { return Ok(()) };
     let what = match registry::find(name)?.format {
         Format::Digits | Format::Genesis => "part of the program",
-        Format::Synthetic | Format::SyntheticText => "made up",
+        Format::Synthetic | Format::SyntheticText => "generated",
         Format::Idx { .. } | Format::Cifar10 | Format::Text { .. } => return Ok(()),
     };
     let directory = directory.display();
-    Err(Error::Usage(format!("{directory}: `{name}` is {what} and is read from no directory: leave it out")))
+    Err(Error::Usage(format!("{directory}: `{name}` is {what}, so no directory is read: leave it out")))
 }
 
-/// `directory`, or where `entry` is found.
+/// `directory`, or the place where `entry` is found.
 pub(super) fn directory_of(entry: &Entry, directory: Option<&Path>) -> Result<PathBuf> {
     match directory {
         Some(directory) => Ok(directory.to_owned()),
@@ -72,8 +75,8 @@ pub(super) fn directory_of(entry: &Entry, directory: Option<&Path>) -> Result<Pa
     }
 }
 
-/// The directory that `open` reads `entry` from when it is given none. A directory with only some of the files counts:
-/// `open` then says which are missing.
+/// The directory from which `open` reads `entry` by default. A directory with only some of the files counts:
+/// `open` then names the missing ones.
 pub fn locate(entry: &Entry) -> Option<PathBuf> {
     Places::here().candidates(entry).into_iter().find(|directory| holds_any(entry, directory))
 }
@@ -89,7 +92,7 @@ fn not_found(entry: &Entry, places: &Places) -> Error {
     let Entry { name, origins, .. } = entry;
     if origins.is_empty() {
         return Error::Usage(format!(
-            "data set `{name}` needs the directory that holds its files: {} (raw or .gz)",
+            "data set `{name}` needs the directory with its files: {} (raw or .gz)",
             entry.format.files().join(", ")
         ));
     }
@@ -142,7 +145,7 @@ mod tests {
     fn a_set_of_ones_own_needs_its_directory() {
         let message = open("idx", None).unwrap_err().to_string();
         assert!(
-            message.contains("needs the directory that holds its files: train-images-idx3-ubyte,"),
+            message.contains("needs the directory with its files: train-images-idx3-ubyte,"),
             "{message}"
         );
     }
@@ -152,7 +155,7 @@ mod tests {
         assert_eq!(open("digits", None).unwrap().name, "digits");
         let message = open("digits", Some(Path::new("elsewhere"))).unwrap_err().to_string();
         assert!(
-            message.starts_with("elsewhere: `digits` is part of the program and is read from no directory"),
+            message.starts_with("elsewhere: `digits` is part of the program, so no directory is read"),
             "{message}"
         );
     }

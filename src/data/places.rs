@@ -28,7 +28,8 @@ impl Places {
         Places { root, cache: Xdg::new().ok().map(|places| places.cache_dir().join("ternflock")) }
     }
 
-    /// The directories that may hold `entry`, in order of preference; none for a set that only its owner can place.
+    /// The directories that may hold `entry`, in order of preference; empty for a set that only its owner can
+    /// place.
     pub fn candidates(&self, entry: &Entry) -> Vec<PathBuf> {
         if entry.origins.is_empty() {
             return Vec::new();
@@ -42,15 +43,15 @@ impl Places {
         roots.map(|root| root.join(entry.name)).chain(packaged).collect()
     }
 
-    /// Where the data set called `name` is put.
+    /// The place of the data set called `name`.
     fn default_directory(&self, name: &str) -> PathBuf {
         let root = self.root.as_deref().or(self.cache.as_deref());
         root.unwrap_or(Path::new("data")).join(name)
     }
 }
 
-/// Where a fetched data set belongs, whatever the current directory: `$TERNFLOCK_DATA/<name>` if that variable is set, else
-/// `ternflock/<name>` in the user's cache (`$XDG_CACHE_HOME`, by default `~/.cache`).
+/// The place for a fetched data set, independent of the current directory: `$TERNFLOCK_DATA/<name>` if that
+/// variable is set, else `ternflock/<name>` in the user's cache (`$XDG_CACHE_HOME`, by default `~/.cache`).
 pub fn default_directory(name: &str) -> PathBuf {
     Places::here().default_directory(name)
 }

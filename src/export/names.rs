@@ -34,7 +34,7 @@ pub mod tests {
 
     use super::*;
 
-    /// A snapshot with these tensors, whose elements count from 0.5.
+    /// A snapshot with these tensors, whose elements are 0.5, 1.5, 2.5 and so on.
     pub fn snapshot(tensors: &[(&str, &[usize])]) -> Snapshot {
         let tensor = |&(name, shape): &(&str, &[usize])| Tensor {
             name: name.to_owned(),

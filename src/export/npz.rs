@@ -27,7 +27,7 @@ impl Exporter for Npz {
     }
 
     fn encode(&self, snapshot: &Snapshot) -> Result<Vec<u8>, String> {
-        // No compression, as `numpy.savez`, and no time, so that equal networks make equal files.
+        // No compression, as in `numpy.savez`, and no time stamp, so that equal networks give equal files.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(zip::DateTime::default())

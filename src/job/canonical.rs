@@ -13,16 +13,16 @@ use crate::syntax::{Problems, parse};
 use ternflock_base::error::{Error, Result};
 
 impl Job {
-    /// The job file that says all of this job, defaults included.
+    /// The complete job file of this job, including defaults.
     ///
     /// # Panics
-    /// If `data.dir` is not UTF-8, which no job file can say.
+    /// If `data.dir` is not UTF-8, which is impossible in a job file.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("sections of scalars, arrays and tables with string keys are TOML")
     }
 
-    /// Reads what [`Job::to_toml`] wrote, or any job file that says its `name`. Keys that later versions added take
-    /// their defaults.
+    /// Reads the output of [`Job::to_toml`], or any job file that sets `name`. Keys that later versions added
+    /// have their defaults.
     ///
     /// # Errors
     /// [`Error::Job`], placed at `job:line`.
@@ -31,8 +31,8 @@ impl Job {
         read(&table, &source, Problems::default(), None, |_| Vec::new())
     }
 
-    /// A hash of the job, equal on all ranks that run the same one: xxh3 of its canonical text. Comments, spacing and
-    /// the order of keys do not change it; any value does.
+    /// A hash of the job, equal on all ranks that run the same job: xxh3 of its canonical text. Comments,
+    /// spacing and the order of keys do not affect it; every value does.
     pub fn hash(&self) -> u64 {
         xxh3_64(self.to_toml().as_bytes())
     }
@@ -54,7 +54,7 @@ impl Job {
 pub struct Difference {
     /// Its path, such as `train.steps` or `model.layers[2].filters`.
     pub key: String,
-    /// The value in the one job, as TOML, or "not set".
+    /// The value in the first job, as TOML, or "not set".
     pub old: String,
     /// The value in the other job.
     pub new: String,
@@ -74,7 +74,7 @@ impl TryFrom<Table> for Job {
     }
 }
 
-/// Every value of canonical text by its path, as it is written there.
+/// Each value in canonical text, by its path and as it is written there.
 pub(super) fn values(text: &str) -> BTreeMap<String, String> {
     let document = DeTable::parse(text).expect("canonical text is TOML");
     let mut values = BTreeMap::new();
@@ -84,7 +84,7 @@ pub(super) fn values(text: &str) -> BTreeMap<String, String> {
     values
 }
 
-/// Tables, and arrays of tables, are opened; arrays of anything else are one value.
+/// Tables and arrays of tables are expanded; other arrays are one value.
 fn flatten(path: &str, value: &Spanned<DeValue>, text: &str, values: &mut BTreeMap<String, String>) {
     match value.get_ref() {
         DeValue::Table(table) => {

@@ -1,4 +1,4 @@
-//! A job as a whole, and how it is read from the values of its file.
+//! A complete job, and how it is read from the values of its file.
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -11,34 +11,34 @@ use crate::sections::{
 use crate::syntax::{Problems, Reader, Section, Source, path};
 use ternflock_base::error::Result;
 
-/// A job, complete: every default is filled in, every value is within its bounds.
+/// A complete job: every default is filled in, and every value is within its bounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Table")]
 pub struct Job {
-    /// The job's name, fit to name a directory: `name` at the top of the file, by default the file's own name
-    /// without its ending.
+    /// The job's name, suitable as the name of a directory: `name` at the top of the file, by default the
+    /// file's own name without its ending.
     pub name: String,
-    /// What it trains on.
+    /// The data to train on.
     pub data: Data,
     /// The network.
     pub model: Model,
-    /// How long and how much at a time.
+    /// The length of the training and the batch size.
     pub train: Train,
     /// The update rule.
     pub optimizer: Optimizer,
     /// The learning rate from step to step.
     pub schedule: Schedule,
-    /// What pushes structures to zero.
+    /// Penalties that push structures to zero.
     pub sparsity: Sparsity,
-    /// What pulls filters together.
+    /// The force that pulls filters together.
     pub force: Force,
-    /// What moves the weights that gradients are taken at.
+    /// The noise on the weights at which gradients are computed.
     pub smoothout: SmoothOut,
     /// How gradients are averaged.
     pub exchange: Exchange,
-    /// What is written down.
+    /// When checkpoints are written, and which are kept.
     pub checkpoint: Checkpoint,
-    /// The stretches of the run, each with settings of its own; none: it is one.
+    /// The stages of the run, each with its own settings; empty: the job has no stages.
     #[serde(rename = "stage", skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<Stage>,
 }
@@ -59,11 +59,11 @@ impl Stage {
     }
 }
 
-/// Problems that a higher module finds in a job that was read as far as possible: the path of the value, and what is
-/// wrong with it.
+/// Finds problems that only a higher crate can see, in a job that was read as far as possible: for each, the
+/// path of the value and a message.
 pub type Check = fn(&Job) -> Vec<(String, String)>;
 
-/// Reads a job from its values. One that says no name is called `stem`.
+/// Reads a job from its values. A job without a name is called `stem`.
 pub(crate) fn read(
     table: &Table,
     source: &Source,

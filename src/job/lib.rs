@@ -1,9 +1,9 @@
 //! Job files: what to train, on what, and how. `docs/job-file.md` describes every key.
 //!
-//! `syntax` reads TOML key by key, whatever the keys are. `sections` defines them, one file a section: a struct, the
-//! definitions of its keys, and a `read`. Each definition feeds the reader, the error messages, `docs/job-file.md` and
-//! [`schema`]. Reading collects every problem of a job before it refuses it; each is placed at the line, or the `--set`,
-//! that said the offending value.
+//! `syntax` reads TOML key by key, whatever the keys are. `sections` defines them, one file per section: a
+//! struct, the definitions of its keys, and a `read`. Each definition feeds the reader, the error messages,
+//! `docs/job-file.md` and [`schema`]. Reading collects all problems of a job before it refuses it. Each
+//! problem names the line, or the `--set`, with the wrong value.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
@@ -29,4 +29,4 @@ pub use sections::{
     SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText, Text, Train, Validation, find_preset,
     presets,
 };
-pub use syntax::{Source, suggest};
+pub use syntax::Source;

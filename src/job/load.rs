@@ -11,18 +11,18 @@ use crate::syntax::{Lines, Problems, Source, apply, check_size, parse as parse_f
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::read_input;
 
-/// A job and where each of its values was said.
+/// A job and the place of each of its values.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The effective job.
     pub job: Job,
-    /// Whom to blame for a value of it.
+    /// The place of each value, for messages.
     pub source: Source,
     /// The source of the job.
     request: Request,
 }
 
-/// The source of a job, to read it again with other overrides.
+/// The file and the overrides of a job, to read it again with other overrides.
 #[derive(Clone, Debug)]
 struct Request {
     file: String,
@@ -65,10 +65,11 @@ impl Loaded {
 /// The maximum size of a job file; a file given by mistake may have any size.
 pub const MOST_BYTES: u64 = 16 << 20;
 
-/// Reads the job file at `path` and lays each of `sets` (`section.key=value`) over it, the last one said winning.
+/// Reads the job file at `path` and applies each of the overrides `sets` (`section.key=value`); the last one
+/// for a key wins.
 ///
 /// # Errors
-/// [`Error::Job`] with everything that is wrong, one line a problem, each line with its place.
+/// [`Error::Job`] with all problems, one per line, each with its place.
 pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<Loaded> {
     load_checked(path, sets, |_| Vec::new())
 }
@@ -98,10 +99,10 @@ pub fn load_after(
     read_request(Request { file, text, sets, stem: stem(path) }, earlier, check)
 }
 
-/// The table in `text`, unless that has so many values that they would fill the memory.
+/// The table in `text`, unless it has so many values that they would fill the memory.
 ///
 /// # Errors
-/// Why it is refused.
+/// The reason for refusing it.
 pub fn parse_table(text: &str) -> std::result::Result<Table, String> {
     check_size(text)?;
     text.parse().map_err(|error: toml::de::Error| error.message().to_owned())
@@ -121,7 +122,8 @@ fn stem(path: &Path) -> Option<String> {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned())
 }
 
-/// The same of a job that stands in no file: `text`, which objections call `file`. One that says no name is called `stem`.
+/// Like [`load`], for a job that is not in a file: `text`, which messages call `file`. A job without a name
+/// is called `stem`.
 ///
 /// # Errors
 /// Those of [`load`].

@@ -1,4 +1,4 @@
-//! What the definitions of a key say to a reader: in the tables of `docs/job-file.md` and in editors.
+//! Descriptions of keys for readers: in the tables of `docs/job-file.md` and in editors.
 
 use toml::Value;
 
@@ -8,17 +8,17 @@ use crate::syntax::{Default, Definition, Section};
 pub(crate) struct Row {
     /// What it accepts.
     pub accepts: String,
-    /// Its default, or what holds without it.
+    /// Its default, or what applies without it.
     pub default: String,
     /// What it means.
     pub meaning: String,
-    /// Where the default is from; empty: nowhere in particular.
+    /// The source of the default; empty: none in particular.
     pub origin: &'static str,
 }
 
 impl Row {
-    /// The row of `key` of `section`; `None` if there is no such key. The type and the default are those of its first
-    /// definition, with what differs in the others.
+    /// The row of `key` of `section`; `None` if there is no such key. The type and the default are those of
+    /// its first definition, with the differences of the others.
     pub fn of(section: &Section, key: &str) -> Option<Row> {
         let first = section.definitions_of(key).next()?;
         let mut accepts = first.accepts();

@@ -1,29 +1,32 @@
-//! The largest value of a function in a box: the spectral projected gradient method of Birgin, Martínez and Raydan
-//! ("Nonmonotone Spectral Projected Gradient Methods on Convex Sets", SIAM J. Optim. 10, 2000), in its monotone form.
+//! Maximises a function in a box, with the spectral projected gradient method of Birgin, Martínez and Raydan
+//! ("Nonmonotone Spectral Projected Gradient Methods on Convex Sets", SIAM J. Optim. 10, 2000), in its
+//! monotone form.
 //!
-//! Near a minimum a loss is convex, and a convex function is largest in a corner of a box: where the curvature along the last
-//! step is not that of a maximum, the step is as long as the box allows, which goes there at once.
+//! Near a minimum, a loss is convex, and a convex function has its maximum over a box in a corner. So if the
+//! curvature along the last step is not that of a maximum, the next step is as long as the box allows, which
+//! reaches a corner at once.
 
 use super::Objective;
 use ternflock_base::error::Result;
 use ternflock_tensor::dot;
 
-/// The share of the promised rise that a step must keep (Armijo), and how often it is halved to do so.
+/// The share of the predicted increase that a step must achieve (Armijo), and the maximum number of times
+/// that the step is halved.
 const SHARE: f64 = 1e-4;
 const HALVINGS: u32 = 12;
 
-/// Steps along the gradient are at least and at most so long.
+/// The minimum and maximum length of steps along the gradient.
 const SHORTEST: f64 = 1e-10;
 const LONGEST: f64 = 1e10;
 
-/// A box around `centre`: element i lies within `width[i]` of it.
+/// A box around `centre`: element i is within `width[i]` of the centre.
 pub struct Cube<'a> {
     pub centre: &'a [f32],
     pub width: &'a [f32],
 }
 
-/// Climbs from `z` in at most `iterations` steps; returns the largest value met. `z` is in units of the box: within [-1, 1],
-/// 0 is its centre.
+/// Ascends from `z` in at most `iterations` steps and returns the largest value found. `z` is in units of the
+/// box: within [-1, 1], 0 is its centre.
 ///
 /// # Errors
 /// Those of the objective.
@@ -44,7 +47,7 @@ pub fn climb(
     for _ in 0..iterations {
         project(z, gradient, length, direction);
         let promised = dot(gradient, direction);
-        // Nothing leads up within the box.
+        // No direction within the box leads upwards.
         if promised <= 0.0 {
             break;
         }
@@ -59,7 +62,7 @@ pub fn climb(
             part /= 2.0;
         }
         let Some(found) = reached else { break };
-        // Barzilai and Borwein's length: the inverse curvature along the step.
+        // The length of Barzilai and Borwein: the inverse curvature along the step.
         let moved = part * part * dot(direction, direction);
         let bend = part * (dot(direction, gradient) - dot(direction, next_gradient));
         length = if bend > 0.0 { (moved / bend).clamp(SHORTEST, LONGEST) } else { LONGEST };
@@ -85,7 +88,8 @@ fn at(
     Ok(value)
 }
 
-/// `direction` = what is left in the box of a step from `z` of `length` times the gradient; its largest element.
+/// Sets `direction` to a step from `z` of `length` times the gradient, clipped to the box. Returns its
+/// largest element.
 fn project(z: &[f32], gradient: &[f32], length: f64, direction: &mut [f32]) -> f64 {
     let mut longest = 0.0f64;
     for ((direction, z), gradient) in direction.iter_mut().zip(z).zip(gradient) {
@@ -100,7 +104,7 @@ fn project(z: &[f32], gradient: &[f32], length: f64, direction: &mut [f32]) -> f
 mod tests {
     use super::*;
 
-    /// sum of c_i (x_i - m_i)^2, and how often it was asked.
+    /// The sum of c_i (x_i - m_i)^2, and the number of evaluations.
     struct Quadratic {
         curvature: Vec<f32>,
         middle: Vec<f32>,
@@ -124,7 +128,7 @@ mod tests {
         }
     }
 
-    /// Of a bowl the largest value on the side of its middle where the climb begins is in a corner.
+    /// The largest value of a convex bowl, on the side where the ascent starts, is in a corner.
     #[test]
     fn a_bowl_is_highest_in_a_corner() {
         let mut bowl = Quadratic { curvature: vec![1.0, 5.0, 0.5], middle: vec![0.01, -0.02, 0.3], asked: 0 };
@@ -137,7 +141,7 @@ mod tests {
         assert!(bowl.asked < 8, "{} evaluations", bowl.asked);
     }
 
-    /// A summit inside the box is found, and one outside is approached to the wall.
+    /// A maximum inside the box is found, and one outside is approached up to the boundary.
     #[test]
     fn a_summit_is_found() {
         let mut hill =

@@ -1,5 +1,5 @@
-//! How flat the minimum is that training has ended in: its sharpness after Keskar et al. (2017), and slices through the loss
-//! after Li et al. (2018).
+//! How flat the minimum is to which training has converged: sharpness as in Keskar et al. (2017), and slices
+//! through the loss as in Li et al. (2018).
 
 mod ascent;
 mod plot;
@@ -17,9 +17,9 @@ pub trait Objective {
     /// The mean loss at `x`, in nats, and its gradient there.
     ///
     /// # Errors
-    /// When it is not finite, or cannot be computed.
+    /// If the loss is not finite or cannot be computed.
     fn value_and_gradient(&mut self, x: &[f32], gradient: &mut [f32]) -> Result<f64>;
 
-    /// The mean loss alone; of no error where it is not finite.
+    /// The mean loss alone. It is not an error if it is not finite.
     fn value(&mut self, x: &[f32]) -> Result<f64>;
 }

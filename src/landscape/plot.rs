@@ -1,4 +1,4 @@
-//! Slices as a picture.
+//! Plots slices.
 
 use plotters::prelude::*;
 
@@ -6,13 +6,13 @@ use super::Slice;
 use ternflock_base::error::{Error, Result};
 use ternflock_report::plot::{GREY, Mark, beside_legend, colour};
 
-/// Of the picture, in pixels.
+/// Width and height of the picture in pixels.
 const SIZE: (u32, u32) = (760, 420);
 
 /// `slices` in one picture, as the text of an SVG file, under the heading `title`.
 ///
 /// # Errors
-/// When there is no finite loss to draw, or the picture cannot be made.
+/// If there is no finite loss to draw, or drawing fails.
 pub fn plot(title: &str, slices: &[Slice]) -> Result<String> {
     let finite =
         || slices.iter().flat_map(|slice| slice.loss.iter().copied().filter(|loss| loss.is_finite()));
@@ -58,7 +58,7 @@ fn draw(
         .draw()?;
     chart.draw_series(LineSeries::new([(0.0, low), (0.0, high)], GREY))?;
     for (number, slice) in slices.iter().enumerate() {
-        // Where the loss is not finite the line is broken.
+        // The line is interrupted where the loss is not finite.
         let points: Vec<_> = slice.t.iter().copied().zip(slice.loss.iter().copied()).collect();
         for piece in points.split(|(_, loss)| !loss.is_finite()) {
             chart.draw_series(LineSeries::new(piece.iter().copied(), colour(number).stroke_width(2)))?;

@@ -1,4 +1,4 @@
-//! Sharpness: how far the loss can rise in a small box around the parameters, in percent.
+//! Sharpness: how much the loss can rise in a small box around the parameters, in percent.
 //!
 //! N. S. Keskar et al., "On Large-Batch Training for Deep Learning: Generalization Gap and Sharp Minima" (ICLR 2017), metric 2.1
 //! in the full space: 100 (max of f in the box - f(x)) / (1 + f(x)), where the box is within eps (|x_i| + 1) of x_i.
@@ -10,23 +10,23 @@ use super::ascent::{Cube, climb};
 use ternflock_base::error::Result;
 use ternflock_base::rng::{Purpose, Stream};
 
-/// How sharpness is measured.
+/// The settings of the measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Measure {
     /// eps.
     pub epsilon: f64,
-    /// Steps of the maximiser.
+    /// Iterations of the maximiser.
     pub iterations: usize,
-    /// How often it begins, each time at another point of the box.
+    /// The number of repeats, each of which starts at another point of the box.
     pub repeats: usize,
-    /// Where it begins.
+    /// The seed of the starting points.
     pub seed: u64,
 }
 
-/// What it came to.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sharpness {
-    /// How it was measured.
+    /// The settings.
     #[serde(flatten)]
     pub measure: Measure,
     /// f(x).
@@ -35,14 +35,14 @@ pub struct Sharpness {
     pub highest: Vec<f64>,
     /// Each repeat's sharpness.
     pub repeated: Vec<f64>,
-    /// The largest of them: the best that is known of the maximum.
+    /// The largest of them: the best known lower bound on the maximum.
     pub sharpness: f64,
 }
 
 /// The sharpness of `objective` at `x`.
 ///
 /// # Errors
-/// Those of the objective, among them that it is not finite somewhere in the box.
+/// Those of the objective, for example if the loss is not finite somewhere in the box.
 pub fn sharpness(objective: &mut dyn Objective, x: &[f32], measure: Measure) -> Result<Sharpness> {
     let loss = objective.value(x)?;
     let epsilon = measure.epsilon as f32;
@@ -52,7 +52,7 @@ pub fn sharpness(objective: &mut dyn Objective, x: &[f32], measure: Measure) -> 
     let mut highest = Vec::with_capacity(measure.repeats);
     for repeat in 0..measure.repeats {
         begin(&measure, repeat, &mut z);
-        // In its centre the box is as high as f(x).
+        // In the centre of the box, the value is f(x).
         highest.push(climb(objective, &cube, &mut z, measure.iterations)?.max(loss));
     }
     let repeated: Vec<f64> = highest.iter().map(|highest| 100.0 * (highest - loss) / (1.0 + loss)).collect();
@@ -60,7 +60,7 @@ pub fn sharpness(objective: &mut dyn Objective, x: &[f32], measure: Measure) -> 
     Ok(Sharpness { measure, loss, highest, repeated, sharpness })
 }
 
-/// A point of the box, uniform.
+/// A uniformly distributed point of the box.
 fn begin(measure: &Measure, repeat: usize, z: &mut [f32]) {
     let stream = Stream {
         seed: measure.seed,
@@ -93,7 +93,8 @@ mod tests {
         }
     }
 
-    /// Around 0 the box is eps on each side: all corners are as high, and a bowl twice as steep is twice as sharp.
+    /// Around 0, the box extends eps to each side: all corners have the same value, and a bowl that is twice
+    /// as steep is twice as sharp.
     #[test]
     fn a_bowl_is_as_sharp_as_its_corners() {
         let measure = Measure { epsilon: 0.01, iterations: 10, repeats: 3, seed: 1 };
@@ -103,7 +104,7 @@ mod tests {
             assert!((found.sharpness / exact - 1.0).abs() < 1e-4, "{found:?}, not {exact}");
             assert_eq!((found.loss, found.highest.len(), found.repeated.len()), (1.0, 3, 3));
         }
-        // Away from 0 the box is wider by |x|, and the far corner is the high one.
+        // Away from 0, the box is wider by |x|, and the far corner has the largest value.
         let found = sharpness(&mut Bowl(1.0), &[3.0], measure).unwrap();
         let exact = 100.0 * 0.5 * (3.04f64.powi(2) - 9.0) / 6.5;
         assert!((found.sharpness / exact - 1.0).abs() < 1e-4, "{found:?}, not {exact}");

@@ -1,8 +1,8 @@
 //! The loss along a line through the parameters.
 //!
-//! H. Li et al., "Visualizing the Loss Landscape of Neural Nets" (NeurIPS 2018), section 4: a random direction, of which each
-//! filter has the length of the network's own, so that networks of another scale of weights can be compared; biases and batch norm
-//! stay as they are.
+//! H. Li et al., "Visualizing the Loss Landscape of Neural Nets" (NeurIPS 2018), section 4: a random
+//! direction in which each filter has the norm of the network's own filter, so that networks with different
+//! scales of weights can be compared. Biases and batch norm do not change.
 
 use serde::Serialize;
 
@@ -13,12 +13,12 @@ use ternflock_nn::layer::Draw;
 use ternflock_nn::{Graph, Parameters};
 use ternflock_smoothout::SmoothOut;
 
-/// Which part of a line.
+/// The points of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Span {
-    /// From minus this to this, in lengths of the direction.
+    /// The range is from minus this to this, in units of the direction's length.
     pub range: f64,
-    /// Points, both ends and the middle among them: an odd number.
+    /// The number of points, including both ends and the middle; odd.
     pub points: usize,
 }
 
@@ -27,13 +27,13 @@ pub struct Span {
 pub struct Slice {
     /// The number of the direction.
     pub direction: u64,
-    /// How far along it.
+    /// The position along it.
     pub t: Vec<f64>,
     /// The mean loss there, in nats.
     pub loss: Vec<f64>,
 }
 
-/// The loss of `parameters`, those of `graph`, along direction `direction` of those that `seed` draws.
+/// The loss at `parameters` of `graph`, along direction `direction` of those that `seed` draws.
 ///
 /// # Errors
 /// Those of the objective.
@@ -58,7 +58,8 @@ pub fn slice(
     Ok(Slice { direction, t, loss })
 }
 
-/// A normal direction, filter by filter as long as the parameters: what AdaSmoothOut with a = 1 would move them by.
+/// A normally distributed direction in which each filter has the norm of the network's filter: the noise of
+/// AdaSmoothOut with a = 1.
 fn draw(graph: &Graph, parameters: &Parameters, (seed, direction): (u64, u64)) -> Result<Vec<f32>> {
     let job = job::SmoothOut {
         a: 1.0,
@@ -98,7 +99,7 @@ mod tests {
         values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
     }
 
-    /// Each filter's part of a direction is as long as the filter; biases and batch norm have none.
+    /// Each filter of a direction has the norm of the network's filter; it is zero for biases and batch norm.
     #[test]
     fn directions_are_as_long_as_filters() {
         let (graph, parameters) = network();

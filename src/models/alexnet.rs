@@ -22,7 +22,7 @@ pub fn layers(classes: usize) -> Tables {
     ]))
 }
 
-/// The biases of the layers with groups begin at 0.1.
+/// The biases of the layers with groups are initialised to 0.1.
 fn conv(number: usize, filters: usize, kernel: usize, padding: usize, groups: usize) -> Value {
     let bias = if groups == 1 { 0.0 } else { 0.1 };
     json!({"name": format!("conv{number}"), "type": "conv2d", "filters": filters, "kernel": kernel,

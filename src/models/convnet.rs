@@ -1,4 +1,4 @@
-//! The ConvNets of Caffe's CIFAR-10 example, `cifar10_quick` and `cifar10_full`, with the weights they begin with.
+//! The ConvNets of Caffe's CIFAR-10 example, `cifar10_quick` and `cifar10_full`, with their initialisation.
 
 use serde_json::{Value, json};
 

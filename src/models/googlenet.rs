@@ -1,5 +1,6 @@
-//! GoogLeNet (Szegedy et al., "Going deeper with convolutions", 2015, table 1), as in Caffe's `bvlc_googlenet`: local response
-//! normalisation, no batch norm. Its two auxiliary classifiers, which only training has, are left out.
+//! GoogLeNet (Szegedy et al., "Going deeper with convolutions", 2015, table 1), as in Caffe's
+//! `bvlc_googlenet`: local response normalisation, no batch norm. Its two auxiliary classifiers, which are
+//! used only in training, are left out.
 
 use serde_json::{Value, json};
 
@@ -8,9 +9,9 @@ use super::{Tables, tables};
 /// An Inception module.
 struct Module {
     name: &'static str,
-    /// Whether it is pooled before.
+    /// Whether pooling comes before it.
     pooled: bool,
-    /// Filters of 1x1; of 1x1 and 3x3; of 1x1 and 5x5; of 1x1 behind pooling.
+    /// The numbers of filters: 1x1; 1x1 and 3x3; 1x1 and 5x5; 1x1 after pooling.
     filters: [usize; 6],
 }
 
@@ -58,7 +59,7 @@ pub fn layers(classes: usize) -> Tables {
     tables(layers.into())
 }
 
-/// A convolution that keeps height and width at stride 1, and its rectifier, whose name is returned.
+/// A convolution that keeps height and width at stride 1, and its ReLU, whose name is returned.
 fn convolution(
     layers: &mut Vec<Value>,
     name: &str,
@@ -75,7 +76,7 @@ fn convolution(
     relu
 }
 
-/// Maxima of 3x3; at stride 1 the size stays.
+/// 3x3 max pooling; at stride 1 the size does not change.
 fn pool(layers: &mut Vec<Value>, name: &str, input: &str, stride: usize) -> String {
     let padding = if stride == 1 { 1 } else { 0 };
     layers

@@ -1,14 +1,14 @@
-//! Language models: from tokens to the logits of the next, over as many words as the data has. The input's shape says over
-//! how many steps gradients go back.
+//! Language models: from tokens to the logits of the next token, over the vocabulary of the data. The shape
+//! of the input determines the number of steps that gradients are propagated back through.
 
 use serde_json::{Value, json};
 
 use super::{Tables, tables};
 
-/// Zaremba, Sutskever and Vinyals ("Recurrent Neural Network Regularization", 2014, section 4.1): two levels of LSTM
-/// between an embedding and the logits, dropout wherever a level hands over to the next, all parameters uniform at
-/// first. An LSTM has one bias here, where PyTorch's has two that it adds: 4,651,600 parameters for `lstm-small` and 10,000
-/// words, 19,775,200 for `lstm-medium`, 66,022,000 for `lstm-large`.
+/// Zaremba, Sutskever and Vinyals ("Recurrent Neural Network Regularization", 2014, section 4.1): two levels
+/// of LSTM between an embedding and the logits, dropout between levels, and all parameters initialised from a
+/// uniform distribution. An LSTM has one bias here; PyTorch adds two: 4,651,600 parameters for `lstm-small`
+/// and 10,000 words, 19,775,200 for `lstm-medium`, 66,022,000 for `lstm-large`.
 struct Zaremba {
     hidden: usize,
     init: f64,
@@ -48,9 +48,10 @@ fn zaremba(Zaremba { hidden, init, dropout }: Zaremba, words: usize) -> Tables {
     tables(Value::Array(layers))
 }
 
-/// A recurrent highway network of 10 levels and 830 units, its logits tied to the embedding (Zilly et al., "Recurrent
-/// Highway Networks", 2017, in the size of their best on the Penn Treebank, 23.5 million weights). Dropout is drawn anew at
-/// each step, where theirs keeps one mask over a sequence, and there is none inside the recurrence.
+/// A recurrent highway network of 10 levels and 830 units, its logits tied to the embedding (Zilly et al.,
+/// "Recurrent Highway Networks", 2017, in the size of their best network for the Penn Treebank, 23.5 million
+/// weights). Dropout is drawn again at each step, while theirs keeps one mask per sequence, and there is no
+/// dropout inside the recurrence.
 pub(super) fn rhn(words: usize) -> Tables {
     let (init, hidden, dropout) = (json!({"uniform": 0.04}), 830, 0.75);
     tables(json!([

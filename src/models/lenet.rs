@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::{Tables, tables};
 
-/// 20 and 50 filters of 5x5 without rectifiers, 500 units, and the logits; 431,080 parameters for 28x28 images of 10
-/// classes.
+/// 20 and 50 filters of 5x5 without ReLU, 500 units, and the logits: 431,080 parameters for 28x28 images of
+/// 10 classes.
 pub fn layers(classes: usize) -> Tables {
     tables(json!([
         {"name": "conv1", "type": "conv2d", "filters": 20, "kernel": 5},

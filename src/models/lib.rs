@@ -1,4 +1,4 @@
-//! The zoo: networks by name, with their published shapes; a file a family.
+//! The model zoo: networks by name, with their published shapes. There is one file per family.
 
 mod alexnet;
 mod convnet;
@@ -18,13 +18,13 @@ use ternflock_nn::{Graph, Shape};
 
 pub use samples::{samples, training_steps};
 
-/// The layers of a network, as a job file lists them.
+/// The layers of a network, in the format of a job file.
 type Tables = Vec<Map<String, Value>>;
 
 /// The network called `name` for samples of shape `input` and `classes` classes.
 ///
 /// # Errors
-/// [`Error::Usage`] when there is no such preset, [`Error::Shape`] when it does not fit the samples.
+/// [`Error::Usage`] if there is no such preset, [`Error::Shape`] if it does not fit the samples.
 pub fn preset(name: &str, input: Shape, classes: usize) -> Result<Graph> {
     let layers = match find(name)? {
         "lenet" => lenet::layers(classes),
@@ -49,7 +49,7 @@ pub fn preset(name: &str, input: Shape, classes: usize) -> Result<Graph> {
     Graph::from_tables(input, layers).map_err(|(error, _)| error)
 }
 
-/// The preset that `name`, which may be an alias, means.
+/// The preset called `name`, which may be an alias.
 ///
 /// # Errors
 /// [`Error::Usage`] when there is no such preset.
@@ -57,7 +57,7 @@ pub fn find(name: &str) -> Result<&'static str> {
     find_preset(name).map_err(Error::Usage)
 }
 
-/// The tables of a `json!` list of them.
+/// Converts a `json!` list to tables.
 fn tables(list: Value) -> Tables {
     serde_json::from_value(list).expect("a literal list of tables")
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Tables, tables};
 
-/// 500 and 300 units with rectifiers, and the logits: 784-500-300-10 for 28x28 images, with 545,810 parameters.
+/// 500 and 300 units with ReLU, and the logits: 784-500-300-10 for 28x28 images, with 545,810 parameters.
 pub fn layers(classes: usize) -> Tables {
     tables(json!([
         {"name": "flatten", "type": "flatten"},

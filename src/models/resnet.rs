@@ -1,5 +1,5 @@
-//! Residual networks: He, Zhang, Ren and Sun, "Deep residual learning for image recognition" (2016), with weights as in
-//! their "Delving deep into rectifiers" (2015).
+//! Residual networks: He, Zhang, Ren and Sun, "Deep residual learning for image recognition" (2016), with the
+//! initialisation of their "Delving deep into rectifiers" (2015).
 
 use serde_json::{Value, json};
 
@@ -7,8 +7,9 @@ use super::{Tables, tables};
 
 /// Section 4.2, for CIFAR, with shortcuts without parameters (option A).
 ///
-/// `depth` = 6n + 2 layers: a convolution, three stages of n blocks of two convolutions with 16, 32 and 64 filters, and
-/// the logits of each channel's mean. 269,722 parameters at depth 20, for 3x32x32 images of 10 classes.
+/// `depth` = 6n + 2 layers: a convolution, three stages of n blocks of two convolutions with 16, 32 and 64
+/// filters, and the logits from the mean of each channel. 269,722 parameters at depth 20, for 3x32x32 images
+/// of 10 classes.
 pub fn layers(depth: usize, classes: usize) -> Tables {
     let mut layers = vec![conv("conv1", 16, 3, 1), norm("bn1", true)];
     let mut before = "bn1".to_string();
@@ -23,8 +24,8 @@ pub fn layers(depth: usize, classes: usize) -> Tables {
     tables(layers.into())
 }
 
-/// A residual block behind the layer `before`; the name of its last layer. Where it `reduces`, height and width are
-/// halved and the channels doubled.
+/// A residual block after the layer `before`; returns the name of its last layer. If it `reduces`, height and
+/// width are halved and the number of channels is doubled.
 fn block(layers: &mut Vec<Value>, name: &str, before: String, filters: usize, reduces: bool) -> String {
     let called = |layer: &str| format!("{name}.{layer}");
     let stride = if reduces { 2 } else { 1 };
@@ -46,9 +47,9 @@ fn block(layers: &mut Vec<Value>, name: &str, before: String, filters: usize, re
     called("relu")
 }
 
-/// Table 1, for ImageNet: 50 layers in bottleneck blocks, shortcuts of other shapes by 1x1 convolutions (option B); a block that
-/// halves the pixels does so in its 3x3 convolution, as PyTorch's does, not in the 1x1 before it. 25,557,032 parameters for
-/// 3x224x224 images of 1000 classes.
+/// Table 1, for ImageNet: 50 layers in bottleneck blocks, with 1x1 convolutions in shortcuts that change the
+/// shape (option B). The stride of a block is in its 3x3 convolution, as in PyTorch, and not in the 1x1
+/// convolution before it. 25,557,032 parameters for 3x224x224 images of 1000 classes.
 pub fn layers_50(classes: usize) -> Tables {
     let mut layers = vec![
         conv("conv1", 64, 7, 2),
@@ -68,8 +69,8 @@ pub fn layers_50(classes: usize) -> Tables {
     tables(layers.into())
 }
 
-/// A block of `filters` filters and four times as many channels behind the layer `before`; the name of its last layer. Where its
-/// shape is `new`, the shortcut is a convolution.
+/// A block with `filters` filters and four times as many channels after the layer `before`; returns the name
+/// of its last layer. If the shape is `new`, the shortcut is a convolution.
 fn bottleneck(
     layers: &mut Vec<Value>,
     name: &str,

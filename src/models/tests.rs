@@ -9,7 +9,7 @@ const IMAGENET: Shape = Shape::Image { channels: 3, height: 227, width: 227 };
 const IMAGENET_224: Shape = Shape::Image { channels: 3, height: 224, width: 224 };
 const PTB: Shape = Shape::Tokens { steps: 20, vocabulary: 10_000 };
 
-/// Parameters, and what is kept untrained.
+/// The numbers of trained parameters and of other stored values.
 #[test]
 fn presets_have_their_published_shapes() {
     let cases = [
@@ -26,7 +26,7 @@ fn presets_have_their_published_shapes() {
         ("vgg-a", IMAGENET_224, 1000, 132_863_336, 0, "fc8"),
         ("alexnet", IMAGENET, 1000, 60_965_224, 0, "fc8"),
         ("googlenet", IMAGENET_224, 1000, 6_998_552, 0, "fc"),
-        // PyTorch's counts less the second bias of each of two levels: 8 H.
+        // PyTorch's counts minus the second bias of each of the two levels: 8 H.
         ("lstm-small", PTB, 10_000, 4_653_200 - 8 * 200, 0, "logits"),
         ("lstm-medium", PTB, 10_000, 19_780_400 - 8 * 650, 0, "logits"),
         ("lstm-large", PTB, 10_000, 66_034_000 - 8 * 1500, 0, "logits"),
@@ -47,7 +47,7 @@ fn presets_have_their_published_shapes() {
     }
 }
 
-/// Multiply-adds of a forward pass, a sample: ResNet-20 is known for its 41 million.
+/// Multiply-adds of a forward pass per sample. The known figure for ResNet-20 is 41 million.
 #[test]
 fn the_work_is_the_published_one() {
     let work = |name: &str, input: Shape, classes: usize| -> u64 {
@@ -69,7 +69,7 @@ fn images_too_small_name_the_layer_and_the_shape() {
     assert!(error.contains("conv2") && error.contains("kernel of height 5 does not fit height 2"), "{error}");
 }
 
-/// Every layer declares what each axis of its tensors counts, and the axis has as many positions as that.
+/// Every layer declares what each axis of its tensors counts, and the length of the axis matches.
 #[test]
 fn couplings_fit_the_tensors() {
     for name in presets() {

@@ -1,12 +1,13 @@
-//! Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition" (2015): 3x3 convolutions, more of
-//! them at half the pixels, again and again. Weights begin as in He et al. (2015).
+//! Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition" (2015): 3x3
+//! convolutions, with more filters each time the image is halved. Weights are initialised as in He et al.
+//! (2015).
 
 use serde_json::{Value, json};
 
 use super::{Tables, tables};
 
-/// A small one for CIFAR: pairs of 64, 128 and 256 filters, each followed by pooling, then 512 units and the logits: 3,248,202
-/// parameters for 3x32x32 images of 10 classes.
+/// A small network for CIFAR: pairs of convolutions with 64, 128 and 256 filters, each pair followed by
+/// pooling, then 512 units and the logits: 3,248,202 parameters for 3x32x32 images of 10 classes.
 pub fn small(classes: usize) -> Tables {
     let mut layers = blocks(&[(2, 64), (2, 128), (2, 256)]);
     layers.extend([linear("fc1", 512), json!({"name": "relu_fc1", "type": "relu"}), linear("fc2", classes)]);
@@ -27,7 +28,7 @@ pub fn a(classes: usize) -> Tables {
     tables(layers.into())
 }
 
-/// Convolutions by block, each with its rectifier, and pooling behind each block; then a vector.
+/// The convolutions of each block, each with a ReLU, and pooling after each block; then a vector.
 fn blocks(blocks: &[(usize, usize)]) -> Vec<Value> {
     let mut layers: Vec<Value> = Vec::new();
     for (block, &(convolutions, filters)) in blocks.iter().enumerate() {

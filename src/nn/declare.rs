@@ -81,7 +81,7 @@ impl Matrix<'_> {
 #[derive(Clone, Copy)]
 pub enum Product<'a> {
     /// At every window of an image.
-    Windows(&'a dyn Convolve),
+    Windows(&'a dyn Windowed),
     /// Row by row, `x Wᵀ`; the product is the layer's output but for a bias.
     Rows,
     /// Row by row, as the input's part of all gates of a recurrent layer.
@@ -96,7 +96,7 @@ pub trait Factors {
 }
 
 /// A layer that slides its matrix over images.
-pub trait Convolve {
+pub trait Windowed {
     /// What it computes of its input.
     ///
     /// # Errors

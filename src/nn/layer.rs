@@ -5,6 +5,7 @@ use super::coupling::Coupling;
 use super::declare::Declare;
 pub(super) use super::tensors::Place;
 pub use super::tensors::{BIAS, ParameterSpec, RECURRENT, TensorRole, Tensors, TensorsMut, WEIGHT};
+use ternflock_tensor::Buffers;
 
 /// The weight of another layer that a layer reads as its own.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,13 +53,9 @@ pub trait Describe: Declare {
         Ok(0)
     }
 
-    /// Elements of the buffers that [`Describe::build`] makes for batches of `batch`; none unless a layer says otherwise.
-    fn scratch(&self, _inputs: &[Shape], _batch: usize) -> Result<usize, String> {
-        Ok(0)
-    }
-
-    /// The layer with its buffers, for batches of at most `batch` samples.
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String>;
+    /// The layer for batches of at most `batch` samples. It takes all that grows with its options, its inputs or the batch
+    /// from `buffers`: they may be there to be counted only, and the layer is then dropped before any pass.
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String>;
 }
 
 /// Training or evaluation: what dropout and batch norm ask.
@@ -118,7 +115,7 @@ pub struct Backward<'a> {
     pub dx: InputGradients<'a>,
 }
 
-/// A layer that can run. Buffers are sized when it is built; a pass allocates nothing.
+/// A layer that can run. Buffers are taken when it is built; a pass allocates nothing.
 pub trait Layer: Send {
     /// Computes `y` from `x`.
     fn forward(&mut self, pass: Forward<'_>);

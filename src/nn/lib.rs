@@ -12,9 +12,11 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
+mod buffers;
 mod clock;
 pub mod coupling;
 pub mod declare;
+mod free_memory;
 pub mod graph;
 pub mod init;
 pub mod layer;

@@ -4,12 +4,14 @@
 
 use std::ops::Range;
 
-use super::graph::Graph;
+use super::free_memory::check_bytes;
+use super::graph::{Graph, shape_error};
 use super::init::initialise;
 use super::layer::{ParameterSpec, Place};
-use super::memory::check_parameters;
 use super::size::elements;
+use ternflock_base::available::Available;
 use ternflock_base::error::{Error, Result};
+use ternflock_tensor::Buffers;
 
 /// One tensor of the table.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,18 +89,29 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// The tensors of `table` as they begin.
-    fn with(table: Vec<Parameter>) -> Statistics {
-        let mut statistics = Statistics { values: vec![0.0; count(&table)], table };
-        statistics.initialise();
-        statistics
-    }
-
     /// Constants, whatever the seed.
     fn initialise(&mut self) {
         for Parameter { spec, range, .. } in &self.table {
             initialise(spec.init, spec.fan, 0, 0, &mut self.values[range.clone()]);
         }
+    }
+}
+
+/// The flat vectors of [`Parameters`], all zero.
+pub(super) struct Vectors {
+    values: Vec<f32>,
+    gradients: Vec<f32>,
+    statistics: Vec<f32>,
+}
+
+impl Vectors {
+    /// Those of the tensors in `table` and `statistics`.
+    pub fn take(table: &[Parameter], statistics: &[Parameter], buffers: &mut Buffers) -> Result<Vectors> {
+        let mut vector = |table| {
+            let zeros = buffers.zeros(&[count(table)]);
+            zeros.map_err(|message| shape_error("network", "graph", message))
+        };
+        Ok(Vectors { values: vector(table)?, gradients: vector(table)?, statistics: vector(statistics)? })
     }
 }
 
@@ -109,15 +122,20 @@ impl Parameters {
     /// [`Error::Shape`] if there are too many, or if they do not fit into the free memory.
     pub fn new(graph: &Graph) -> Result<Parameters> {
         let (table, statistics) = (table(graph)?, statistics_table(graph)?);
-        check_parameters(&table, &statistics)?;
-        Ok(Parameters::with(table, statistics))
+        let mut buffers = Buffers::counting();
+        Vectors::take(&table, &statistics, &mut buffers)?;
+        let what = "its parameters and their gradients need";
+        check_bytes(Available::now(), what, buffers.bytes(), 1, "make it smaller")?;
+        let vectors = Vectors::take(&table, &statistics, &mut Buffers::allocating())?;
+        Ok(Parameters::with(table, statistics, vectors))
     }
 
-    /// The parameters of `table`, all zero, and the tensors of `statistics` as they begin.
-    pub(super) fn with(table: Vec<Parameter>, statistics: Vec<Parameter>) -> Parameters {
-        let count = count(&table);
-        let statistics = Statistics::with(statistics);
-        Parameters { table, values: vec![0.0; count], gradients: vec![0.0; count], statistics }
+    /// The parameters of `table`, all zero, and the tensors of `statistics` as they begin, in the `vectors` made for them.
+    pub(super) fn with(table: Vec<Parameter>, statistics: Vec<Parameter>, vectors: Vectors) -> Parameters {
+        let Vectors { values, gradients, statistics: untrained } = vectors;
+        let mut statistics = Statistics { table: statistics, values: untrained };
+        statistics.initialise();
+        Parameters { table, values, gradients, statistics }
     }
 
     /// Draws all initial values: a pure function of `seed`. The statistics begin anew.

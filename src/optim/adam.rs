@@ -1,4 +1,4 @@
-//! Adam (Kingma, Ba 2015) and, where decay is decoupled, AdamW (Loshchilov, Hutter 2019), as in PyTorch.
+//! Adam (Kingma, Ba 2015) and, with decoupled decay, AdamW (Loshchilov, Hutter 2019), as in PyTorch.
 
 use super::update::Update;
 
@@ -8,11 +8,11 @@ pub(super) struct Adam {
     pub beta1: f64,
     pub beta2: f64,
     pub epsilon: f64,
-    /// Whether decay shrinks weights by itself, beside the update, instead of being part of the gradient.
+    /// Whether weight decay shrinks the weights directly instead of being added to the gradient.
     pub decoupled_decay: bool,
 }
 
-/// The constants of a step: those of the run, with the corrections for moments that began at zero.
+/// The constants of a step: those of the run, with the corrections for moments that start at zero.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Corrected {
     toward_first: f32,
@@ -40,9 +40,9 @@ impl Adam {
     }
 }
 
-/// `base` to the power of `exponent`, by squaring. The exponent of [`f64::powi`] is limited to 2^31 - 1, but runs can
-/// be longer. The products and their order are those of `powi`, and there are only products, so every machine rounds
-/// them alike.
+/// `base` to the power of `exponent`, by squaring. The exponent of [`f64::powi`] is limited to 2^31 - 1, but
+/// runs can be longer. The products and their order are those of `powi`. There are only products, so all
+/// machines round in the same way.
 fn power(mut base: f64, mut exponent: u64) -> f64 {
     let mut product = 1.0;
     loop {
@@ -57,8 +57,8 @@ fn power(mut base: f64, mut exponent: u64) -> f64 {
     }
 }
 
-/// m = b1 m + (1 - b1) g, s = b2 s + (1 - b2) g^2, w = w - eta m' / (sqrt(s') + epsilon), where m' = m / (1 - b1^t) and
-/// s' = s / (1 - b2^t). Decoupled decay takes eta lambda w from w first.
+/// m = b1 m + (1 - b1) g, s = b2 s + (1 - b2) g^2, w = w - eta m' / (sqrt(s') + epsilon), where m' = m / (1 -
+/// b1^t) and s' = s / (1 - b2^t). Decoupled decay first subtracts eta lambda w from w.
 pub(super) fn update(
     update: &Update,
     adam: &Corrected,
@@ -84,7 +84,7 @@ mod tests {
 
     const ADAM: Adam = Adam { beta1: 0.5, beta2: 0.75, epsilon: 0.0, decoupled_decay: false };
 
-    /// The first update is the sign of the gradient times the rate: both corrections undo the moments' beginnings.
+    /// The first update is the sign of the gradient times the rate: the corrections undo the start at zero.
     #[test]
     fn the_first_step_is_the_rate() {
         let (mut m, mut s, mut w) = ([0.0; 2], [0.0; 2], [1.0, 1.0]);
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!((w, m, s), ([0.75, 1.25], [1.5, -0.0625], [2.25, 0.00390625]));
     }
 
-    /// Weights that decay beside the update shrink by eta lambda, whatever the gradient.
+    /// With decoupled decay, weights shrink by eta lambda, whatever the gradient.
     #[test]
     fn decoupled_decay_is_no_part_of_the_moments() {
         let step = Update { scale: 1.0, decay: 0.5, rate: 0.25 };

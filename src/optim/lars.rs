@@ -4,9 +4,10 @@
 use super::norm::sum_of_squares;
 use super::update::Update;
 
-/// trust ||w|| / (||g|| + lambda ||w||), which scales the rate of a tensor; 1 for weights of zeros, which would never move
-/// otherwise. `None` where the gradient is zero: no ratio says how fast the weights follow a gradient that there is not. As
-/// ||g|| goes to 0 the formula goes to trust / lambda, and without decay it has no bound.
+/// trust ||w|| / (||g|| + lambda ||w||), which scales the rate of a tensor. It is 1 if all weights are zero,
+/// because they would never move otherwise. It is `None` if the gradient is zero: there is no gradient that
+/// the weights could follow. As ||g|| goes to 0, the formula goes to trust / lambda, and without decay it has
+/// no bound.
 pub(super) fn ratio(trust: f64, update: &Update, gradients: &[f32], values: &[f32]) -> Option<f64> {
     let weights = sum_of_squares(values).sqrt();
     let gradient = f64::from(update.scale) * sum_of_squares(gradients).sqrt();
@@ -18,7 +19,7 @@ pub(super) fn ratio(trust: f64, update: &Update, gradients: &[f32], values: &[f3
 }
 
 /// v = mu v + eta (g + lambda w), w = w - v, where eta is the schedule's rate times the [`ratio`]. Unlike in
-/// [`sgd`](super::sgd), the rate is part of what is kept.
+/// [`sgd`](super::sgd), the rate is part of the state v.
 pub(super) fn update(update: &Update, mu: f32, gradients: &[f32], velocity: &mut [f32], values: &mut [f32]) {
     for ((g, v), w) in gradients.iter().zip(velocity).zip(values) {
         *v = mu * *v + update.rate * update.gradient(*g, *w);
@@ -34,7 +35,7 @@ mod tests {
     fn two_steps_by_hand() {
         let (mut v, mut w) = ([0.0, 0.0], [3.0, 4.0]);
         let step = Update { scale: 1.0, decay: 0.5, rate: 0.25 };
-        // Norms 5 and 2.5: a gradient of half the weights' norm, decay as much again.
+        // Norms 5 and 2.5: the gradient has half the norm of the weights, and decay adds the same again.
         assert_eq!(ratio(0.5, &step, &[1.5, 2.0], &w), Some(0.5));
         update(&step, 0.5, &[1.0, 0.0], &mut v, &mut w);
         assert_eq!((w, v), ([2.375, 3.5], [0.625, 0.5]));

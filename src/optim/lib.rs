@@ -1,7 +1,8 @@
 //! How an averaged gradient becomes a step: update rules and learning-rate schedules.
 //!
-//! Both are applied after the exchange, identically on every rank, so that parameters stay equal to the bit. So a sum
-//! here has one order, and no product is fused with an addition: what a machine could round otherwise than another.
+//! Both are applied after the exchange, identically on every rank, so that parameters stay equal to the bit.
+//! Sums therefore have a fixed order, and no product is fused with an addition, because machines could round
+//! these differently.
 
 mod adam;
 mod lars;

@@ -1,4 +1,5 @@
-//! Norms of long vectors, in double precision and in one order whatever the machine or the number of threads.
+//! Norms of long vectors, in double precision. The order of summation does not depend on the machine or on
+//! the number of threads.
 
 use ternflock_tensor::dot;
 
@@ -7,7 +8,8 @@ pub(super) fn sum_of_squares(values: &[f32]) -> f64 {
     dot(values, values)
 }
 
-/// What gradients of global norm `norm` are multiplied by so that it is at most `limit`: PyTorch's `clip_grad_norm_`.
+/// The factor that reduces gradients with the global norm `norm` to at most `limit`, as in PyTorch's
+/// `clip_grad_norm_`.
 pub(super) fn clip_factor(norm: f64, limit: f64) -> f32 {
     (limit / (norm + 1e-6)).min(1.0) as f32
 }

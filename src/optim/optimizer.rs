@@ -1,4 +1,4 @@
-//! The optimizer of a run: its update rule, the state that the rule keeps for every parameter, and a step.
+//! The optimizer of a run: its update rule, the state of the rule, and a step.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -8,14 +8,15 @@ use super::norm::{clip_factor, sum_of_squares};
 use super::update::Update;
 use super::{lars, sgd};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{self as job, OptimizerKind, suggest};
+use ternflock_base::suggest::suggest;
+use ternflock_job::{self as job, OptimizerKind};
 use ternflock_nn::{Graph, Parameter, Parameters};
 use ternflock_tensor::{Rows, for_each_row, rows, rows_mut, within};
 
 /// Elements that one thread takes at a time.
 const PART: usize = 1 << 15;
 
-/// How averaged gradients become a step, the same on every rank.
+/// Updates parameters with averaged gradients, identically on every rank.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
     kind: OptimizerKind,
@@ -30,12 +31,12 @@ pub struct Optimizer {
     rates: Vec<f64>,
 }
 
-/// One number that an optimizer keeps for every parameter.
+/// A number that an optimizer stores for each parameter.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// What it is, as checkpoints call it.
+    /// Its name in checkpoints.
     pub name: &'static str,
-    /// Laid out as the parameters; zero where a run begins.
+    /// The values, in the layout of the parameters; zero at the start of a run.
     pub values: Vec<f32>,
 }
 
@@ -53,7 +54,7 @@ pub fn state_names(kind: &OptimizerKind) -> &'static [&'static str] {
 }
 
 impl Optimizer {
-    /// The optimizer that a job asks for, for `parameters` parameters in all, at rest.
+    /// The optimizer of a job for `parameters` parameters, with a state of zero.
     pub fn new(job: &job::Optimizer, parameters: usize) -> Optimizer {
         let state = |&name| State { name, values: vec![0.0; parameters] };
         Optimizer {
@@ -67,29 +68,30 @@ impl Optimizer {
         }
     }
 
-    /// For each tensor, the factor with which the last step's gradient entered the parameters: the learning rate; with
-    /// LARS, times the tensor's ratio, or 0 for a tensor that has a ratio and had no gradient. Adam also divides by a
-    /// separate number per parameter.
+    /// For each tensor, the factor with which the gradient of the last step changed the parameters. It is the
+    /// learning rate; with LARS, it is multiplied by the ratio of the tensor, or 0 if the tensor has a ratio
+    /// but its gradient is zero. Adam also divides by a separate number per parameter.
     pub fn rates(&self) -> &[f64] {
         &self.rates
     }
 
-    /// What it keeps from step to step.
+    /// The state that is kept from step to step.
     pub fn states(&self) -> &[State] {
         &self.states
     }
 
-    /// The same, to restore it.
+    /// The state, mutable, to restore it.
     pub fn states_mut(&mut self) -> &mut [State] {
         &mut self.states
     }
 
-    /// Whether a step depends on how many there were: what it keeps is corrected for having begun at zero.
+    /// Whether an update depends on the number of the step, because the state is corrected for its start at
+    /// zero.
     pub fn counts_steps(&self) -> bool {
         matches!(self.kind, OptimizerKind::Adam { .. })
     }
 
-    /// Step `step`, from 0, at `learning_rate`, by the averaged gradients in `parameters`.
+    /// Performs step `step`, counted from 0, with `learning_rate` and the averaged gradients in `parameters`.
     pub fn step(&mut self, step: u64, learning_rate: f64, parameters: &mut Parameters) {
         // Allocates only before the first step.
         self.rates.clear();
@@ -112,7 +114,7 @@ impl Optimizer {
                     *last_rate = f64::from(update.rate);
                     update
                 }
-                // Decay goes on at the schedule's rate.
+                // Decay still uses the schedule's rate.
                 Some(None) => {
                     *last_rate = 0.0;
                     update
@@ -134,7 +136,7 @@ impl Optimizer {
         }
     }
 
-    /// The norm of all gradients together, summed part by part in their order.
+    /// The norm of all gradients together, summed part by part in order.
     fn norm(&mut self, gradients: &[f32]) -> f64 {
         for_each_row((rows(gradients, PART), rows_mut(&mut self.squares, 1)), |_, (gradients, square)| {
             square[0] = sum_of_squares(gradients);
@@ -143,7 +145,7 @@ impl Optimizer {
     }
 }
 
-/// What `state` holds for the tensor at `range`, in parts.
+/// The values of `state` for the tensor at `range`, in parts.
 fn parts<'a>(state: &'a mut State, range: &Range<usize>) -> impl Rows<Row = &'a mut [f32]> + use<'a> {
     rows_mut(&mut state.values[range.clone()], PART)
 }
@@ -153,7 +155,7 @@ fn decays(layers: &Option<HashSet<String>>, parameter: &Parameter) -> bool {
     parameter.spec.role.decays() && layers.as_ref().is_none_or(|layers| layers.contains(layer))
 }
 
-/// Refuses names of layers to decay that `graph` does not have, or that have no weights.
+/// Refuses `decay_layers` that `graph` does not have or that have no weights.
 pub fn check_decay_layers(job: &job::Optimizer, graph: &Graph) -> Result<()> {
     let mut weighted = Vec::new();
     for (number, node) in graph.layers().iter().enumerate() {
@@ -193,8 +195,8 @@ impl Rule {
         }
     }
 
-    /// What LARS says of one tensor: see [`lars::ratio`]. One that does not decay (a bias, a factor of a normalisation) has no
-    /// norm to speak of: LARS leaves its rate alone, as the other rules do all.
+    /// The LARS ratio of one tensor: see [`lars::ratio`]. `None` for a tensor that does not decay (a bias, a
+    /// factor of a normalisation), whose rate LARS does not change, and for all tensors with the other rules.
     fn ratio(&self, update: &Update, decays: bool, gradients: &[f32], values: &[f32]) -> Option<Option<f64>> {
         match self {
             Rule::Lars { trust, .. } if decays => Some(lars::ratio(*trust, update, gradients, values)),
@@ -202,7 +204,7 @@ impl Rule {
         }
     }
 
-    /// One pass over a part of a tensor.
+    /// Updates a part of a tensor in one pass.
     fn update(
         &self,
         update: &Update,

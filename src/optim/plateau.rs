@@ -1,9 +1,9 @@
-//! Learning rates that evaluations decide: a cut where the loss has stopped falling.
+//! A learning rate that depends on evaluations: it is cut when the loss stops falling.
 
-/// What evaluations have done to the learning rate. All ranks see the same evaluations, so it is equal on all of them.
+/// The state of this schedule. All ranks see the same evaluations, so it is equal on all ranks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plateau {
-    /// How often the rate was cut.
+    /// The number of times that the rate was cut.
     pub cuts: u64,
     /// Evaluations in a row, since the last cut, whose loss was not below `best_loss`.
     pub waited: u64,
@@ -18,8 +18,8 @@ impl Default for Plateau {
 }
 
 impl Plateau {
-    /// Observes the loss of an evaluation. Returns whether it cuts the rate, which happens as soon as more than `patience`
-    /// evaluations in a row were not below the best.
+    /// Observes the loss of an evaluation. Returns whether the rate is cut: when more than `patience` evaluations in a row
+    /// were not below the best.
     pub fn observe(&mut self, loss: f64, patience: u64) -> bool {
         if loss < self.best_loss {
             (self.best_loss, self.waited) = (loss, 0);

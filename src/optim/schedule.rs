@@ -4,16 +4,17 @@ use std::f64::consts::PI;
 
 use ternflock_job::{Schedule, ScheduleKind};
 
-/// Where in a run a step is.
+/// The position of a step in a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     /// The step, from 0.
     pub step: u64,
-    /// Steps of the whole run.
+    /// The number of steps of the entire run.
     pub steps: u64,
     /// The epoch that the step begins in, from 0.
     pub epoch: u64,
-    /// How often evaluations have cut the rate: state that a run keeps ([`Plateau`](super::Plateau)).
+    /// How many times evaluations have cut the rate, which is part of the state of a run
+    /// ([`Plateau`](super::Plateau)).
     pub cuts: u64,
 }
 
@@ -41,7 +42,7 @@ fn curve(kind: &ScheduleKind, Moment { step, steps, epoch, cuts }: Moment) -> f6
     }
 }
 
-/// A straight line from `warmup_from` to 1.
+/// Rises linearly from `warmup_from` to 1.
 fn warmup(schedule: &Schedule, step: u64) -> f64 {
     if step >= schedule.warmup {
         return 1.0;
@@ -81,7 +82,7 @@ mod tests {
         assert_eq!(rates(ScheduleKind::Cosine, &[0, 50, 75, 100, 101]), [0.5, 0.25, 0.073223, 0.0, 0.0]);
     }
 
-    /// As Zaremba's language models: so many epochs at the first rate, then a factor an epoch.
+    /// As for Zaremba's language models: a number of epochs at the first rate, then one factor per epoch.
     #[test]
     fn the_exponential_is_constant_first() {
         let exponential = |constant_epochs| ScheduleKind::Exponential { gamma: 0.5, constant_epochs };

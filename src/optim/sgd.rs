@@ -1,5 +1,5 @@
-//! Stochastic gradient descent, plain, with momentum or with Nesterov's, as in PyTorch: the rate is no part of the
-//! momentum, so a change of it takes effect at once.
+//! Stochastic gradient descent, plain, with momentum or with Nesterov's momentum, as in PyTorch: the momentum
+//! does not contain the rate, so a change of the rate takes effect immediately.
 
 use super::update::Update;
 

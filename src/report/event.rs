@@ -1,4 +1,4 @@
-//! The events of a run. Each is a line of `metrics.jsonl`, told apart by its key `event`.
+//! The events of a run. Each is a line of `metrics.jsonl`; the key `event` holds its kind.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use super::{Count, Phases, Score, Speed};
 use ternflock_base::clock::rfc3339;
 use ternflock_base::error::{INTERRUPTED, Kind};
 
-/// Something a run has to say.
+/// An event of a run.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -17,19 +17,19 @@ pub enum Event {
     Start {
         /// The job's name.
         job: String,
-        /// Where everything is written.
+        /// The run directory.
         run_dir: PathBuf,
         /// Ranks.
         ranks: usize,
-        /// Hosts they run on.
+        /// Hosts that the ranks run on.
         hosts: usize,
-        /// Threads that compute in each rank.
+        /// Compute threads of each rank.
         threads: usize,
-        /// Why so many.
+        /// The reason for this number.
         threads_reason: String,
         /// The BLAS of rank 0, with its version and the core type of its kernels.
         blas: String,
-        /// Why it uses these kernels, if it did not choose them by itself.
+        /// The reason why it uses these kernels, if it did not choose them itself.
         #[serde(skip_serializing_if = "Option::is_none")]
         blas_reason: Option<&'static str>,
         /// Problems of its kernels, and differences between ranks.
@@ -41,10 +41,10 @@ pub enum Event {
         ternary_parameters: usize,
         /// The all-reduce of the gradients: the one of ternaries, or `ring_f32` if there are none.
         algorithm: &'static str,
-        /// Samples of an epoch; of a text, the tokens that are read.
+        /// Samples per epoch; for a text, the tokens that are read.
         #[serde(flatten)]
         samples: Count,
-        /// Words that a language model knows.
+        /// The vocabulary size of a language model.
         #[serde(skip_serializing_if = "Option::is_none")]
         vocabulary: Option<usize>,
         /// The share of unknown tokens in the training text: those for words outside the vocabulary.
@@ -53,14 +53,14 @@ pub enum Event {
         /// The share of unknown tokens in the evaluation text.
         #[serde(skip_serializing_if = "Option::is_none")]
         evaluation_unknown: Option<f64>,
-        /// What the network is chosen by: "validation" or "test".
+        /// The set that chooses the network: "validation" or "test".
         set: &'static str,
-        /// The step the run begins at: 0, or that of the checkpoint it resumes from.
+        /// The step at which the run starts: 0, or that of the checkpoint from which it resumes.
         step: u64,
-        /// The step it ends at.
+        /// The step at which it ends.
         steps: u64,
     },
-    /// Once a stage, before its first step.
+    /// Once per stage, before its first step.
     Stage {
         /// Steps done.
         step: u64,
@@ -68,35 +68,35 @@ pub enum Event {
         stage: String,
         /// Its number, from 1.
         number: usize,
-        /// How many there are.
+        /// The number of stages.
         stages: usize,
-        /// The step it ends at.
+        /// The step at which it ends.
         steps: u64,
         /// Parameters of the network after its surgery.
         parameters: usize,
     },
-    /// A stretch of training steps, over all ranks.
+    /// The training steps of a log interval, over all ranks.
     Train {
         /// Steps done.
         step: u64,
-        /// Passes over the training set, with the part of the present one.
+        /// Passes over the training set, including the fraction of the current one.
         epoch: f64,
-        /// Mean loss of the stretch's samples or tokens, in nats.
+        /// Mean loss of the samples or tokens in the interval, in nats.
         loss: f64,
-        /// How good the network was at them while training.
+        /// The score of the network on them during training.
         #[serde(flatten)]
         score: Score,
         /// Learning rate of the last step.
         learning_rate: f64,
-        /// Samples or tokens of all ranks a second.
+        /// Samples or tokens per second, over all ranks.
         #[serde(flatten)]
         speed: Speed,
-        /// Bytes that rank 0 has sent in the stretch to average gradients.
+        /// Bytes that rank 0 sent in the interval to average gradients.
         bytes_sent: u64,
-        /// Seconds a step, mean over ranks and steps.
+        /// Seconds per step, the mean over ranks and steps.
         phases: Phases,
     },
-    /// An evaluation of the set that chooses the network.
+    /// An evaluation on the set that chooses the network.
     Evaluate {
         /// Steps done.
         step: u64,
@@ -104,16 +104,17 @@ pub enum Event {
         set: &'static str,
         /// Mean loss, in nats.
         loss: f64,
-        /// How good the network is.
+        /// The score of the network.
         #[serde(flatten)]
         score: Score,
         /// The number of samples or tokens.
         #[serde(flatten)]
         samples: Count,
-        /// Whether it is the best so far; in a stage, the best of that stage.
+        /// Whether the network is the best so far; in a stage, the best of that stage.
         best: bool,
     },
-    /// Once, at the end of a run in which a validation set chose the network: that network on the test set.
+    /// Once, at the end of a run in which a validation set chose the network: the evaluation of that network
+    /// on the test set.
     Test {
         /// Steps done.
         step: u64,
@@ -132,16 +133,16 @@ pub enum Event {
         /// Its file.
         path: PathBuf,
     },
-    /// Something worth a sentence.
+    /// A note.
     Note {
         /// Steps done.
         step: u64,
-        /// The sentence.
+        /// Its text.
         text: String,
     },
-    /// Once, at the end of a run that is complete or was interrupted.
+    /// Once, at the end of a run that was completed or interrupted.
     End(Summary),
-    /// Once, at the end of a run that an error ended; a line with the same `event`, `end`.
+    /// Once, at the end of a run that failed. The line has the same `event`, `end`.
     #[serde(rename = "end")]
     Failed {
         /// Steps done.
@@ -151,7 +152,7 @@ pub enum Event {
         /// How it ended, and when.
         #[serde(flatten)]
         ending: Ending,
-        /// What went wrong.
+        /// The error message.
         error: String,
     },
 }
@@ -173,7 +174,7 @@ pub enum Status {
 /// How a run ended, and when.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ending {
-    /// How.
+    /// The status.
     pub status: Status,
     /// The exit code of the program.
     pub exit_code: u8,
@@ -182,7 +183,7 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// The end, at the current time, of a run that no error ended.
+    /// The end, at the current time, of a run without an error.
     pub fn of(complete: bool) -> Ending {
         match complete {
             true => Ending::now(Status::Complete, 0),
@@ -190,7 +191,7 @@ impl Ending {
         }
     }
 
-    /// The end, at the current time, of a run by an error of `kind`.
+    /// The end, at the current time, of a run that failed with an error of `kind`.
     pub fn by(kind: Kind) -> Ending {
         let status = if kind == Kind::NonFinite { Status::Diverged } else { Status::Failed };
         Ending::now(status, kind.exit_code())
@@ -202,7 +203,7 @@ impl Ending {
 }
 
 impl Event {
-    /// Steps done when it happened.
+    /// Steps done at that time.
     pub fn step(&self) -> u64 {
         match self {
             Event::Start { step, .. }
@@ -218,35 +219,35 @@ impl Event {
     }
 }
 
-/// What a run came to.
+/// The summary of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// Steps done.
     pub step: u64,
     /// Whether all steps were done; otherwise a signal ended the run.
     pub complete: bool,
-    /// The same in words, and when it was.
+    /// The status and the time.
     #[serde(flatten)]
     pub ending: Ending,
-    /// What the network is chosen by: "validation" or "test".
+    /// The set that chooses the network: "validation" or "test".
     pub set: &'static str,
     /// The score of the last network on that set; NaN if the run was interrupted.
     #[serde(flatten)]
     pub score: Score,
-    /// Mean loss of the last network; none if the run was interrupted.
+    /// Mean loss of the last network; `None` if the run was interrupted.
     pub loss: Option<f64>,
-    /// The network that was chosen; none if the run was interrupted.
+    /// The network that was chosen; `None` if the run was interrupted.
     pub chosen: Option<Chosen>,
-    /// The same network on the test set; none if the run was interrupted.
+    /// The evaluation of this network on the test set; `None` if the run was interrupted.
     pub test: Option<Test>,
-    /// Seconds of training and evaluating in this run, data loading left out.
+    /// Seconds of training and evaluation in this run, without data loading.
     pub seconds: f64,
-    /// Samples or tokens of all ranks a second, over all training steps of this run.
+    /// Samples or tokens per second, over all ranks and all training steps of this run.
     #[serde(flatten)]
     pub speed: Speed,
-    /// What rank 0 sent to average gradients.
+    /// The traffic of rank 0 for averaging gradients.
     pub traffic: Traffic,
-    /// The checkpoints that stages have ended with; none of a run without stages.
+    /// The last checkpoint of each stage; empty for a run without stages.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<PathBuf>,
     /// The last checkpoint.
@@ -284,13 +285,13 @@ pub struct Test {
     pub samples: Count,
 }
 
-/// Bytes that a rank sends each step to average gradients.
+/// Bytes that a rank sends per step to average gradients.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Traffic {
-    /// Counted at the transport, mean over the steps of this run.
+    /// Counted at the transport: the mean over the steps of this run.
     pub bytes_per_step: f64,
-    /// As docs/algorithms.md predicts, mean over the steps of this run.
+    /// Predicted by the formulas of docs/algorithms.md: the mean over the steps of this run.
     pub formula_bytes_per_step: f64,
-    /// What a float32 ring would send.
+    /// The bytes that a float32 ring would send.
     pub float32_bytes_per_step: f64,
 }

@@ -1,4 +1,4 @@
-//! What a run says: events, for the terminal and for `metrics.jsonl` alike.
+//! The events of a run, for the terminal and for `metrics.jsonl`.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 

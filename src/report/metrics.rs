@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: one event a line, as it happens.
+//! `metrics.jsonl`: one event per line, written as it happens.
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Seek, SeekFrom, Write};
@@ -23,7 +23,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens `path`. Lines about steps after `step` are dropped: a run that resumes from that step does them again.
+    /// Opens `path`. Lines about steps after `step` are dropped, because a run that resumes from that step
+    /// repeats them.
     pub fn open(path: impl AsRef<Path>, step: u64) -> Result<Metrics> {
         let path = path.as_ref().to_path_buf();
         let fail = |e: std::io::Error| Error::run_dir(&path, format!("cannot be written: {e}"));
@@ -58,7 +59,7 @@ impl Metrics {
     }
 }
 
-/// How the last run in a file of events ended.
+/// How the last run in a metrics file ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Last {
     /// The run ended like this.
@@ -67,7 +68,8 @@ pub enum Last {
     CutOff,
 }
 
-/// How the last run in the file of events at `path` ended; `None` if there is no file, or no complete line in it.
+/// How the last run in the metrics file at `path` ended; `None` if there is no file, or no complete line in
+/// it.
 pub fn last(path: &Path) -> Option<Last> {
     let event = last_event(path)?;
     if event["event"] != "end" {
@@ -138,14 +140,14 @@ mod tests {
         let shown = ["event", "step", "complete", "status", "exit_code"].map(|key| end[key].to_string());
         assert_eq!(shown, ["\"end\"", "7", "false", "\"diverged\"", "6"]);
         assert!(end["time"].as_str().unwrap().ends_with('Z') && end["error"].is_string(), "{end}");
-        // Far more than is read.
+        // Far more than the limit.
         (2..3000).for_each(|step| metrics.write(&note(step)).unwrap());
         assert_eq!(last(&path), Some(Last::CutOff));
         let append = |line: &str| {
             let file = File::options().append(true).open(&path);
             file.unwrap().write_all(line.as_bytes()).unwrap();
         };
-        // As earlier versions wrote it. Half a line, which a kill leaves behind, does not count.
+        // The format of earlier versions. Half a line, as a kill leaves behind, does not count.
         append("{\"event\":\"end\",\"step\":9,\"complete\":true}\n{\"ev");
         assert_eq!(last(&path), Some(Last::End(Status::Complete)));
     }

@@ -9,31 +9,31 @@ use super::json;
 /// Seconds spent in each phase of one step or of several.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Phases {
-    /// Drawing the batch, forward, loss and backward.
+    /// Drawing the batch, the forward pass, the loss and the backward pass.
     #[serde(deserialize_with = "json::deserialize")]
     pub compute: f64,
     /// Moments of the gradients, and their rounding to ternary planes.
     #[serde(deserialize_with = "json::deserialize")]
     pub encode: f64,
-    /// Until all ranks have met in a bucket's first messages, which carry its scales: a slower rank shows here.
+    /// Waiting for the first messages of a bucket, which carry its scales: a slower rank is visible here.
     #[serde(deserialize_with = "json::deserialize")]
     pub wait: f64,
-    /// The all-reduces: the wire.
+    /// The all-reduces, which is the time on the wire.
     #[serde(deserialize_with = "json::deserialize")]
     pub exchange: f64,
-    /// Planes back to gradients.
+    /// Converting planes back to gradients.
     #[serde(deserialize_with = "json::deserialize")]
     pub decode: f64,
     /// The optimizer.
     #[serde(deserialize_with = "json::deserialize")]
     pub update: f64,
-    /// How much of `encode`, `wait`, `exchange` and `decode` ran while the step was still computing.
+    /// The part of `encode`, `wait`, `exchange` and `decode` that ran during the computation of the step.
     #[serde(deserialize_with = "json::deserialize")]
     pub hidden: f64,
 }
 
 impl Phases {
-    /// In the order of the fields, to be sent as words.
+    /// The seconds in the order of the fields, to be sent as words.
     pub fn to_array(self) -> [f64; 7] {
         let Phases { compute, encode, wait, exchange, decode, update, hidden } = self;
         [compute, encode, wait, exchange, decode, update, hidden]
@@ -44,13 +44,13 @@ impl Phases {
         Phases { compute, encode, wait, exchange, decode, update, hidden }
     }
 
-    /// Seconds in which something was done, counted twice where two things were done at a time.
+    /// The sum of all phases. Time in which two phases run at once counts twice.
     pub fn busy(self) -> f64 {
         let Phases { compute, encode, wait, exchange, decode, update, hidden: _ } = self;
         compute + encode + wait + exchange + decode + update
     }
 
-    /// Each phase's share of a time `of`, or its mean over `of` things.
+    /// Each phase divided by `of`: its share of a total time, or its mean over a number of steps.
     pub fn divided_by(self, of: f64) -> Phases {
         Phases::from_array(self.to_array().map(|seconds| seconds / of))
     }

@@ -21,7 +21,7 @@ pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
 pub const SKY: RGBColor = RGBColor(86, 180, 233);
 /// Orange.
 pub const ORANGE: RGBColor = RGBColor(230, 159, 0);
-/// Grey, for what is only context.
+/// Grey, for context.
 pub const GREY: RGBColor = RGBColor(153, 153, 153);
 
 /// The colours of Okabe and Ito (2008), which colour-blind readers can tell apart, without their yellow, which is hard

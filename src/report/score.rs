@@ -1,16 +1,16 @@
-//! How good a network is, and what its samples are called. Classifiers count images that were right; language models say how many
-//! words each word might as well have been.
+//! The scores of networks, and the names of their samples. Classifiers have an accuracy, and language models
+//! a perplexity.
 
 use serde::Serialize;
 
 use ternflock_nn::{Shape, Tally};
 
-/// What a network is trained for.
+/// The task of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// To name the class of a sample.
+    /// Classify samples.
     Classification,
-    /// To foretell the next token.
+    /// Predict the next token.
     Language,
 }
 
@@ -18,13 +18,13 @@ pub enum Task {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Score {
-    /// The share of samples that are right.
+    /// The share of samples that are classified correctly.
     Accuracy(f64),
-    /// exp(mean loss a token): 1 is certainty, V mere guessing among V words.
+    /// exp(mean loss per token): 1 means certainty, and V means guessing among V words.
     Perplexity(f64),
 }
 
-/// How many samples. As JSON, `"samples": 64` or `"tokens": 2240`.
+/// A number of samples. As JSON, `"samples": 64` or `"tokens": 2240`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Count {
@@ -34,7 +34,7 @@ pub enum Count {
     Tokens(u64),
 }
 
-/// How many samples a second. As JSON, `"samples_per_s": 5e3` or `"tokens_per_s": 5e3`.
+/// A rate of samples per second. As JSON, `"samples_per_s": 5e3` or `"tokens_per_s": 5e3`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Speed {
@@ -50,7 +50,7 @@ impl Task {
         if matches!(input, Shape::Tokens { .. }) { Task::Language } else { Task::Classification }
     }
 
-    /// What `tally` says of it.
+    /// The score in `tally`.
     pub fn score(self, tally: &Tally) -> Score {
         match self {
             Task::Classification => Score::Accuracy(tally.accuracy()),
@@ -74,7 +74,7 @@ impl Task {
         }
     }
 
-    /// `rate` samples or tokens a second.
+    /// `rate` samples or tokens per second.
     pub fn speed(self, rate: f64) -> Speed {
         match self {
             Task::Classification => Speed::SamplesPerS(rate),
@@ -99,7 +99,7 @@ impl Score {
         }
     }
 
-    /// Whether it is better than `other`, a value of the same measure.
+    /// Whether the score is better than `other`, a value of the same measure.
     pub fn beats(self, other: f64) -> bool {
         match self {
             Score::Accuracy(value) => value > other,

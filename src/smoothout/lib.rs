@@ -1,6 +1,7 @@
-//! SmoothOut, noise on the weights that gradients are taken at (W. Wen et al., "SmoothOut: Smoothing Out Sharp Minima to
-//! Improve Generalization in Deep Learning", 2018): a step is made from the weights without it. So what falls
-//! is the mean of the loss around the weights, in which sharp minima are shallow and flat ones are not.
+//! SmoothOut: noise on the weights at which gradients are computed (W. Wen et al., "SmoothOut: Smoothing Out
+//! Sharp Minima to Improve Generalization in Deep Learning", 2018). A step updates the weights without the
+//! noise. So training minimises the mean of the loss around the weights, in which sharp minima are shallow
+//! and flat ones are not.
 //!
 //! With u uniform on (-1, 1), or normal, for each weight w, and `a` times the schedule's factor for a:
 //!
@@ -10,12 +11,13 @@
 //! weight:  w + a |w| u
 //! ```
 //!
-//! [`ParameterSpec::row`](ternflock_nn::layer::ParameterSpec::row) defines a row: the weights of a filter, of a unit, or
-//! of a gate of a hidden unit at each level of a recurrent highway network. Each bias is a filter of one weight. A row
-//! of zeros therefore gets no noise with `filter` or `weight`. Frozen zeros are not part of the network: they never get
-//! noise, and their draws do not count in |U| ([`SmoothOut::spare_zeros`]). Each micro-batch of each rank has draws of
-//! its own, or all of a step share theirs. Draws are a pure function of the seed, the step, the place of the
-//! micro-batch in the global batch, the tensor and the weight (docs/adr/0013): nothing of them is in a checkpoint.
+//! [`ParameterSpec::row`](ternflock_nn::layer::ParameterSpec::row) defines a row: the weights of a filter, of
+//! a unit, or of a gate of a hidden unit at each level of a recurrent highway network. Each bias is a filter
+//! of one weight. A row of zeros therefore gets no noise with `filter` or `weight`. Frozen zeros are not part
+//! of the network: they never get noise, and their draws do not count in |U| ([`SmoothOut::spare_zeros`]).
+//! Each micro-batch of each rank has its own draws, or all micro-batches of a step share them. Draws are a
+//! pure function of the seed, the step, the position of the micro-batch in the global batch, the tensor and
+//! the weight (docs/adr/0013), so checkpoints do not store them.
 
 mod noise;
 mod quantiles;
@@ -28,7 +30,8 @@ use std::ops::Range;
 use noise::{Shape, perturb_filters, perturb_tensor};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
-use ternflock_job::{self as job, Adapt, Distribution, NoiseSchedule, suggest};
+use ternflock_base::suggest::suggest;
+use ternflock_job::{self as job, Adapt, Distribution, NoiseSchedule};
 use ternflock_nn::layer::Draw;
 use ternflock_nn::layer::TensorRole;
 use ternflock_nn::{Graph, Parameter};
@@ -39,15 +42,15 @@ use ternflock_tensor::within;
 struct Tensor {
     /// Its number in the network.
     number: u16,
-    /// Its place in the flat vectors.
+    /// Its range in the flat vectors.
     range: Range<usize>,
-    /// Weights of a filter.
+    /// The number of weights per filter.
     filter: usize,
     /// Whether zeros in it can be frozen: yes for weights, no for biases.
     is_weight: bool,
 }
 
-/// The noise of a network, and room for its weights as they are without.
+/// The noise of a network, and a buffer for its clean weights.
 #[derive(Clone, Debug)]
 pub struct SmoothOut {
     a: f64,
@@ -59,18 +62,19 @@ pub struct SmoothOut {
     spares_zeros: bool,
     shape: Shape,
     tensors: Vec<Tensor>,
-    /// What lies between the tensors.
+    /// The ranges between the tensors.
     others: Vec<Range<usize>>,
-    /// While the weights are perturbed: what they were.
+    /// While the weights are perturbed: the clean weights.
     clean: Vec<f32>,
     is_perturbed: bool,
 }
 
 impl SmoothOut {
-    /// The noise that `job` asks for in `graph`, whose parameters stand as `table` says; `None` if there is none.
+    /// The noise that `job` sets for `graph`, whose parameters are laid out as in `table`; `None` if there is
+    /// none.
     ///
     /// # Errors
-    /// When a layer is named that is not there, or when there is nothing to perturb.
+    /// If `job` names a layer that does not exist, or if there is nothing to perturb.
     pub fn new(job: &job::SmoothOut, graph: &Graph, table: &[Parameter]) -> Result<Option<SmoothOut>> {
         let tensors = tensors(job, graph, table)?;
         if job.a == 0.0 {
@@ -78,7 +82,9 @@ impl SmoothOut {
         }
         if tensors.is_empty() {
             return Err(Error::Usage(
-                "smoothout: there is no weight to perturb; smoothout.batch_norm = true lets batch norm's take part".into(),
+                "smoothout: there is no weight to perturb; smoothout.batch_norm = true includes those of \
+                 batch norm"
+                    .into(),
             ));
         }
         let end = table.last().map_or(0, |last| last.range.end);
@@ -107,8 +113,8 @@ impl SmoothOut {
         }))
     }
 
-    /// The same; if `spare`, weights that are zero stay zero at every draw, as they do after every step where a stage freezes
-    /// them.
+    /// The same noise. If `spare`, weights that are zero stay zero at every draw, as a stage with frozen
+    /// zeros requires.
     pub fn spare_zeros(self, spare: bool) -> SmoothOut {
         SmoothOut { spares_zeros: spare, ..self }
     }
@@ -118,8 +124,9 @@ impl SmoothOut {
         (self.a * factor(self.schedule, step as f64, steps as f64)) as f32
     }
 
-    /// Moves `values`, all parameters of the network, by noise of amplitude `a` for the micro-batch that `draw` names; noise that
-    /// has moved them before is gone. It allocates nothing, and its result does not depend on the number of threads.
+    /// Adds noise with the amplitude `a`, for the micro-batch of `draw`, to the clean `values`, which are all
+    /// parameters of the network. Earlier noise is removed. Nothing is allocated, and the result does not
+    /// depend on the number of threads.
     pub fn perturb(&mut self, draw: Draw, a: f32, values: &mut Vec<f32>) {
         if !self.is_perturbed {
             std::mem::swap(values, &mut self.clean);
@@ -157,7 +164,7 @@ impl SmoothOut {
         });
     }
 
-    /// Gives `values` back as they were before the first [`SmoothOut::perturb`], to the bit: they have been kept.
+    /// Restores `values` to the clean weights before the first [`SmoothOut::perturb`], to the bit.
     pub fn restore(&mut self, values: &mut Vec<f32>) {
         if std::mem::take(&mut self.is_perturbed) {
             std::mem::swap(values, &mut self.clean);
@@ -165,8 +172,8 @@ impl SmoothOut {
     }
 }
 
-/// What the schedule leaves of `a`: with t the step and T all steps of the stage, 1, or sqrt((1 + t)^-0.55), or
-/// (tanh(10 (t / T - 1/2)) + 1) / 2, as in the authors' code.
+/// The factor of `a` at step t of the T steps of a stage: 1, or sqrt((1 + t)^-0.55), or (tanh(10 (t / T -
+/// 1/2)) + 1) / 2, as in the authors' code.
 fn factor(schedule: NoiseSchedule, t: f64, steps: f64) -> f64 {
     match schedule {
         NoiseSchedule::Constant => 1.0,
@@ -175,7 +182,8 @@ fn factor(schedule: NoiseSchedule, t: f64, steps: f64) -> f64 {
     }
 }
 
-/// The tensors that `job` chooses: those of the layers it names, of all unless it does; batch norm's only if it says so.
+/// The tensors that `job` selects: those of the layers that it names, or of all layers. Those of batch norm
+/// are included only if it enables them.
 fn tensors(job: &job::SmoothOut, graph: &Graph, table: &[Parameter]) -> Result<Vec<Tensor>> {
     let name = |p: &Parameter| graph.layers()[p.layer].name.as_str();
     let is_free = |p: &Parameter| job.batch_norm || p.spec.role != TensorRole::Normalisation;

@@ -1,20 +1,21 @@
 //! From random bits to perturbed weights.
 //!
-//! A weight takes 16 bits, so a block of the generator serves eight of them. Blocks are drawn [`SIDE`] at a time, and of such
-//! a group of 64 weights the k-th eight take the k-th 16 bits of each block: as the vectors come, without a shuffle.
+//! A weight uses 16 bits, so a block of the generator serves eight weights. Blocks are drawn [`SIDE`] at a
+//! time, for a group of 64 weights. The k-th eight weights of a group use the k-th 16 bits of each block:
+//! this is the order in vector registers, so nothing needs to be shuffled.
 
 use std::sync::Arc;
 
 use ternflock_base::rng::{SIDE, Stream};
 use ternflock_tensor::{dot, for_each_row, rows, rows_mut, vectorise};
 
-/// Weights that a group of blocks serves.
+/// The number of weights per group of blocks.
 const GROUP: usize = 8 * SIDE;
 
-/// Weights that a thread takes at a time: whole groups.
+/// The number of weights that a thread processes at a time, a multiple of the group size.
 const WIDTH: usize = 256 * GROUP;
 
-/// What is added to the norm of a filter's draws, lest it be zero.
+/// Added to the norm of a filter's draws, so that it is not zero.
 const EPSILON: f64 = 1e-6;
 
 /// The distribution of a draw.
@@ -31,7 +32,7 @@ fn uniform(bits: u32) -> f32 {
     (bits as i32 as f32 - 32767.5) * (1.0 / 32768.0)
 }
 
-/// The 16 bits of weight `index` of a tensor: the definition that the kernels keep to.
+/// The 16 bits of weight `index` of a tensor: the definition that the kernels follow.
 #[cfg(test)]
 pub fn bits(stream: &Stream, index: usize) -> u16 {
     let (group, within) = (index / GROUP, index % GROUP);
@@ -61,7 +62,7 @@ pub fn perturb_tensor(
     });
 }
 
-/// The same of the at most 64 weights that the blocks from `block` on serve.
+/// The same for the at most 64 weights that the blocks from `block` on serve.
 #[inline(always)]
 fn one_group(
     stream: &Stream,
@@ -91,15 +92,15 @@ fn one_group(
     if let (Ok(clean), Ok(noisy)) =
         (<&[f32; GROUP]>::try_from(clean), <&mut [f32; GROUP]>::try_from(&mut *noisy))
     {
-        // Of one length: so the loop becomes vectors.
+        // The slices have equal lengths, so that the loop vectorises.
         noisy.iter_mut().zip(clean).zip(&draws).for_each(|((noisy, &w), &u)| *noisy = move_by(w, u));
     } else {
         noisy.iter_mut().zip(clean).zip(&draws).for_each(|((noisy, &w), &u)| *noisy = move_by(w, u));
     }
 }
 
-/// Moves each filter, which is a row of `filter` weights, by draws whose norm is `a` times that of the filter. If
-/// `spares_zeros`, weights that are zero stay, and their draws do not count.
+/// Adds to each filter, a row of `filter` weights, draws whose norm is `a` times that of the filter. If
+/// `spares_zeros`, weights that are zero do not change, and their draws do not count.
 pub fn perturb_filters(
     stream: &Stream,
     shape: &Shape,
@@ -112,7 +113,7 @@ pub fn perturb_filters(
         true => perturb_tensor(stream, shape, clean, noisy, |w, u| if w == 0.0 { 0.0 } else { u }),
         false => perturb_tensor(stream, shape, clean, noisy, |_, u| u),
     }
-    // Many small filters at a time.
+    // Process many small filters at a time.
     let width = filter * (WIDTH / filter.max(1)).max(1);
     for_each_row((rows(clean, width), rows_mut(noisy, width)), |_, (clean, noisy)| {
         for (clean, noisy) in clean.chunks(filter).zip(noisy.chunks_mut(filter)) {

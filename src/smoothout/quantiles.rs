@@ -5,13 +5,14 @@ use std::f64::consts::{PI, SQRT_2};
 /// Values of the table.
 const VALUES: usize = 1 << 16;
 
-/// The quantiles of the normal distribution at (i + 1/2) / 65536, ascending. Their mean is 0 and their variance 1 less some
-/// 1e-5, for the tails end at 4.3.
+/// The quantiles of the normal distribution at (i + 1/2) / 65536, ascending. Their mean is 0. Their variance
+/// is about 1e-5 less than 1, because the tails end at 4.3.
 pub fn normal() -> Vec<f32> {
     let mut upper = Vec::with_capacity(VALUES / 2);
     let mut x = 0.0;
     for i in VALUES / 2..VALUES {
-        // Newton's method, from the quantile before: the tail's mass is below that, so it climbs and does not overshoot.
+        // Newton's method, starting from the previous quantile. It approaches from below and does not
+        // overshoot.
         let tail = 1.0 - (i as f64 + 0.5) / VALUES as f64;
         for _ in 0..100 {
             let density = (-x * x / 2.0f64).exp() / (2.0 * PI).sqrt();
@@ -38,7 +39,7 @@ mod tests {
         assert!(table.is_sorted_by(|a, b| a < b));
         for (probability, quantile) in [(0.841_344_746, 1.0), (0.977_249_868, 2.0), (0.998_650_102, 3.0)] {
             let at = (probability * VALUES as f64) as usize;
-            // From one value to the next it is 1 / (65536 density), and that is largest at 3.
+            // The distance from one value to the next is 1 / (65536 density), which is largest at 3.
             assert!((table[at] - quantile).abs() < 0.004, "{} at {probability}", table[at]);
             assert_eq!(table[at], -table[VALUES - 1 - at]);
         }

@@ -50,7 +50,7 @@ fn perturbed(job: job::SmoothOut, draw: Draw) -> (Parameters, Vec<f32>) {
 #[test]
 fn weights_come_back_to_the_bit() {
     let (mut smoothout, mut parameters) = noise(job(0.3));
-    // What `w + t - t` would lose.
+    // Bits that `w + t - t` would lose.
     parameters.values[0] = 1e-30;
     parameters.values[1] = -0.0;
     let before = parameters.values.clone();
@@ -61,7 +61,8 @@ fn weights_come_back_to_the_bit() {
     }
     smoothout.restore(&mut parameters.values);
     assert_eq!(bits(&parameters.values), bits(&before));
-    // Again, which does nothing; and after an update of what is not perturbed the next noise sees it.
+    // Restoring again does nothing. After an update of tensors that are not perturbed, the next noise keeps
+    // the update.
     smoothout.restore(&mut parameters.values);
     assert_eq!(bits(&parameters.values), bits(&before));
     let bn = parameters.table.iter().find(|p| p.name == "bn1/weight").unwrap().range.clone();
@@ -70,7 +71,7 @@ fn weights_come_back_to_the_bit() {
     assert_eq!(parameters.values[bn], [7.0; 3]);
 }
 
-/// Each micro-batch's noise is on the clean weights, not on those of the one before.
+/// The noise of each micro-batch is added to the clean weights, not to those of the micro-batch before.
 #[test]
 fn noise_does_not_add_up() {
     let (mut smoothout, parameters) = noise(job(0.3));
@@ -104,7 +105,8 @@ fn filters_move_by_their_share() {
             let moved: Vec<f32> =
                 values_of(&parameters, &noisy, name).iter().zip(clean).map(|(noisy, w)| noisy - w).collect();
             for (clean, moved) in clean.chunks(filter).zip(moved.chunks(filter)) {
-                // The draws' norm has 1e-6 added; a draw may be 1e-5 itself, and a difference of floats has rounded.
+                // 1e-6 is added to the norm of the draws. A draw may itself be 1e-5, and differences of
+                // floats are rounded.
                 let (expected, found) = (0.2 * norm(clean), norm(moved));
                 assert!(
                     (found - expected).abs() < 0.1 * expected.max(1e-6),
@@ -328,12 +330,12 @@ fn draws_have_the_moments_of_their_distribution() {
 }
 
 proptest! {
-    /// The kernels keep to the definition whatever the length, on one thread and on two.
+    /// The kernels follow the definition for any length, on one thread and on two.
     #[test]
     fn kernels_equal_the_definition(
         length in 1usize..700, more in 0usize..3, filter in 1usize..40, step in 0u64..1 << 39, subject in any::<u32>()
     ) {
-        // Past what one thread takes at a time, too.
+        // Also beyond the number of weights that one thread processes at a time.
         let length = length + more * 16_384;
         let stream = Stream { seed: 3, purpose: Purpose::SmoothOut, step, subject, tensor: 1 };
         let clean: Vec<f32> = (0..length).map(|i| ((i * 31) % 17) as f32 / 17.0 - 0.5).collect();

@@ -6,6 +6,9 @@ use pulp::Simd;
 
 use super::simd::dispatch;
 
+/// What a kernel may pack at once, so that the copy stays in the second-level cache while all filters read it.
+pub const L2_BUDGET_BYTES: usize = 192 * 1024;
+
 /// Samples that a kernel computes side by side: one vector or two.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Block {

@@ -49,14 +49,14 @@ impl Window {
     }
 
     /// Calls `visit(line)` for each line of the column matrix of `positions` (counted row by row of the output), in
-    /// memory order, of all its rows or of those that are kept. A line is what one row of the matrix and one row of the
+    /// memory order, of all its rows or of those of `rows`. A line is what one row of the matrix and one row of the
     /// output have in common.
-    fn lines(&self, kept: Option<&[usize]>, positions: Range<usize>, mut visit: impl FnMut(Line)) {
+    fn lines(&self, rows: Option<&[usize]>, positions: Range<usize>, mut visit: impl FnMut(Line)) {
         let ((height, width), (kernel_rows, kernel_columns)) = (self.size, self.kernel);
         let outputs = self.output.1;
         let mut start = 0;
-        for row in 0..kept.map_or(self.rows(), <[usize]>::len) {
-            let row = kept.map_or(row, |kept| kept[row]);
+        for row in 0..rows.map_or(self.rows(), <[usize]>::len) {
+            let row = rows.map_or(row, |rows| rows[row]);
             let (c, r) = (row / (kernel_rows * kernel_columns), row / kernel_columns % kernel_rows);
             let s = row % kernel_columns;
             let inside = self.inside(s);
@@ -92,17 +92,26 @@ struct Line {
     from: usize,
 }
 
-/// Writes the windows of `images` `[C, H, W, N]` at the output `positions` as `columns` `[C R S, positions, N]`; where there is
-/// a list of rows that are `kept`, these alone.
+/// A tile of columns stays in the second-level cache between its writing and the product that reads it.
+const TILE_BYTES: usize = 256 * 1024;
+
+/// How many of an output's `positions` make a tile, where the column matrix has `rows` rows.
+pub(super) fn tile_positions(rows: usize, batch: usize, positions: usize) -> usize {
+    let position = rows.saturating_mul(batch.max(1)).saturating_mul(size_of::<f32>());
+    (TILE_BYTES / position).clamp(1, positions)
+}
+
+/// Writes the windows of `images` `[C, H, W, N]` at the output `positions` as `columns` `[C R S, positions, N]`; with a
+/// list of `rows`, these rows of the matrix alone.
 pub fn im2col(
     window: &Window,
-    kept: Option<&[usize]>,
+    rows: Option<&[usize]>,
     images: &[f32],
     batch: usize,
     positions: Range<usize>,
     columns: &mut [f32],
 ) {
-    window.lines(kept, positions, |Line { positions, inside, from }| {
+    window.lines(rows, positions, |Line { positions, inside, from }| {
         columns[positions.start * batch..inside.start * batch].fill(0.0);
         columns[inside.end * batch..positions.end * batch].fill(0.0);
         let line = &mut columns[inside.start * batch..inside.end * batch];
@@ -119,14 +128,14 @@ pub fn im2col(
 /// Adds each element of `columns` `[C R S, positions, N]` to the pixel it was taken from: the transpose of [`im2col`].
 pub fn col2im_add(
     window: &Window,
-    kept: Option<&[usize]>,
+    rows: Option<&[usize]>,
     columns: &[f32],
     batch: usize,
     positions: Range<usize>,
     images: &mut [f32],
 ) {
     let add = |to: &mut [f32], from: &[f32]| to.iter_mut().zip(from).for_each(|(to, from)| *to += *from);
-    window.lines(kept, positions, |Line { inside, from, .. }| {
+    window.lines(rows, positions, |Line { inside, from, .. }| {
         let line = &columns[inside.start * batch..inside.end * batch];
         match window.stride.1 {
             1 => add(&mut images[from * batch..][..line.len()], line),
@@ -197,16 +206,16 @@ mod tests {
             col2im_add(&w, None, &vec![1.0; columns.len()], batch, positions.clone(), &mut back);
             prop_assert_eq!(back, counts);
             // Some rows of the matrix alone.
-            let kept: Vec<usize> = (0..w.rows()).filter(|row| row % 3 != cut.0 % 3).collect();
+            let rows: Vec<usize> = (0..w.rows()).filter(|row| row % 3 != cut.0 % 3).collect();
             let width = positions.len() * batch;
-            let mut some = vec![f32::NAN; kept.len() * width];
-            im2col(&w, Some(&kept), &images, batch, positions.clone(), &mut some);
+            let mut some = vec![f32::NAN; rows.len() * width];
+            im2col(&w, Some(&rows), &images, batch, positions.clone(), &mut some);
             let expected: Vec<f32> =
-                kept.iter().flat_map(|row| columns[row * width..(row + 1) * width].to_vec()).collect();
+                rows.iter().flat_map(|row| columns[row * width..(row + 1) * width].to_vec()).collect();
             prop_assert_eq!(some, expected);
             let (mut some, mut whole) = (vec![0.0f32; images.len()], vec![0.0f32; images.len()]);
-            col2im_add(&w, Some(&kept), &vec![1.0; kept.len() * width], batch, positions.clone(), &mut some);
-            let ones: Vec<f32> = (0..w.rows()).flat_map(|row| vec![f32::from(kept.contains(&row)); width]).collect();
+            col2im_add(&w, Some(&rows), &vec![1.0; rows.len() * width], batch, positions.clone(), &mut some);
+            let ones: Vec<f32> = (0..w.rows()).flat_map(|row| vec![f32::from(rows.contains(&row)); width]).collect();
             col2im_add(&w, None, &ones, batch, positions, &mut whole);
             prop_assert_eq!(some, whole);
         }

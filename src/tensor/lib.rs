@@ -8,23 +8,26 @@ use blas_src as _;
 
 mod blas;
 mod blocks;
+mod buffers;
 mod conv;
 mod csr;
 mod elementary;
 mod gemm;
 mod im2col;
-mod panels;
+mod scratch;
 mod simd;
+#[cfg(test)]
+mod testing;
 mod threads;
 mod transpose;
 
 pub use blas::{Blas, Chosen, Trouble, blas, blas_default_threads, check_blas_room};
+pub use buffers::{Buffers, elements};
 pub use conv::{Convolution, Shape as ConvolutionShape};
 pub use csr::{Csr, SparseConvolution, SparseLinear};
 pub use elementary::{exp, sigmoid, tanh};
-pub use gemm::{gemm, matrix, matrix_mut};
+pub use gemm::{Panels, gemm, matrix, matrix_mut};
 pub use im2col::{Window, col2im_add, im2col};
-pub use panels::Panels;
 pub use simd::{add_scaled, dot, sum, vector_instructions, vectorise};
 pub use threads::{Rows, for_each, for_each_row, rows, rows_mut, set_threads, thread, threads, within};
 pub use transpose::transpose;

@@ -8,6 +8,37 @@
 
 use pulp::{Arch, WithSimd};
 
+/// Evaluates an expression with constants in place of numbers that are known only at run time. A kernel has the numbers of its
+/// accumulators as const generic parameters, so that these stay in registers; this macro calls the one it needs:
+///
+/// ```text
+/// const_dispatch!(F = filters, in [1, 2, 3, 4]; V = vectors, in [1, 2]; dispatch(Kernel::<F, V>(block)))
+/// ```
+///
+/// The expression is compiled once for each combination of the listed values. Any other value panics.
+macro_rules! const_dispatch {
+    ($name:ident = $value:expr, in $constants:tt; $($rest:tt)+) => {
+        $crate::simd::const_dispatch!(@arms $name, $value, $constants, ($($rest)+))
+    };
+    // `rest` is one token tree here, so that it can be repeated with the constants.
+    (@arms $name:ident, $value:expr, [$($constant:literal),+], $rest:tt) => {
+        match $value {
+            $($constant => {
+                const $name: usize = $constant;
+                $crate::simd::const_dispatch!(@open $rest)
+            })+
+            other => unreachable!("no kernel for {} = {other}", stringify!($name)),
+        }
+    };
+    (@open ($($rest:tt)+)) => {
+        $crate::simd::const_dispatch!($($rest)+)
+    };
+    ($call:expr) => {
+        $call
+    };
+}
+pub(super) use const_dispatch;
+
 /// Runs `work`, compiled for the best vector instructions this machine has.
 ///
 /// ```

@@ -7,7 +7,7 @@
 //!    still at work on the rest;
 //! 3. *update*: on the weights without noise, penalties and forces, weight decay, momentum, learning rate, on values that are equal on every rank.
 //!
-//! Besides `bench` and `predict`, this crate alone exchanges anything: through [`Exchange`] and [`World`](ternflock_world::World).
+//! Besides `bench` and `forecast`, this crate alone exchanges anything: through [`Exchange`] and [`World`](ternflock_world::World).
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 

@@ -1,4 +1,4 @@
-//! What all ranks do together: gather, average, broadcast, agree.
+//! The collective operations of a [`World`]: gather, average, broadcast, agree.
 
 use ternflock_collectives::all_reduce::ring_f32;
 use ternflock_collectives::transport::packed;
@@ -15,10 +15,11 @@ impl World {
         Ok(words.as_chunks().0.to_vec())
     }
 
-    /// The values of all ranks on rank 0, in rank order, and nothing on the others. Each rank gives the same number.
+    /// The values of all ranks on rank 0, in rank order, and an empty vector on the others. All ranks must
+    /// pass the same number of values.
     pub fn gather_to_root(&mut self, values: &[f32]) -> Result<Vec<f32>> {
         let words = values.len().div_ceil(2);
-        // A rank sends when rank 0 asks for it, which so holds one message at a time.
+        // A rank sends when rank 0 requests it, so that rank 0 holds one message at a time.
         if self.rank() > 0 {
             self.transport.recv(0, 0)?;
             let message = packed(&mut self.transport, values);
@@ -37,7 +38,8 @@ impl World {
         Ok(all)
     }
 
-    /// Replaces `values`, as many on each rank, by their mean over the ranks: the same bits on each.
+    /// Replaces `values` with their mean over the ranks, with the same bits on each rank. All ranks must pass
+    /// the same number of values.
     pub fn mean(&mut self, values: &mut [f32]) -> Result<()> {
         if self.size() > 1 && !values.is_empty() {
             ring_f32::sum(&mut self.transport, ring_f32::SEGMENT, values)?;
@@ -47,7 +49,8 @@ impl World {
         Ok(())
     }
 
-    /// [`World::mean`] by one `MPI_Allreduce`, to measure ours against: it has no deadline, and sums in another order.
+    /// [`World::mean`] with one `MPI_Allreduce`, as a baseline for benchmarks. It has no deadline and sums in
+    /// another order.
     ///
     /// # Errors
     /// [`Error::Usage`] for several ranks without MPI; [`Error::Exchange`] when the library fails.
@@ -55,7 +58,7 @@ impl World {
         match &self.mpi {
             Some(mpi) => mpi.allreduce_f32(values)?,
             None if self.size() > 1 => {
-                return Err(Error::Usage("these ranks are not MPI's: there is no MPI_Allreduce".into()));
+                return Err(Error::Usage("these ranks do not use MPI, so there is no MPI_Allreduce".into()));
             }
             None => {}
         }
@@ -80,7 +83,7 @@ impl World {
         }
     }
 
-    /// Refuses to go on unless `value` is the same on all ranks. `what` names it in the message.
+    /// Returns an error unless `value` is the same on all ranks. `what` names it in the message.
     pub fn agree(&mut self, what: &str, value: u64) -> Result<()> {
         Ok(control::agree(&mut self.transport, what, value)?)
     }
@@ -92,7 +95,7 @@ impl World {
         to_text(&words)
     }
 
-    /// Replaces `values`, as many on each rank, by rank 0's.
+    /// Replaces `values` with those of rank 0. All ranks must pass the same number of values.
     pub fn broadcast_values(&mut self, values: &mut [f32]) -> Result<()> {
         let mut words = vec![0; values.len().div_ceil(2)];
         bytemuck::cast_slice_mut(&mut words)[..values.len()].copy_from_slice(values);

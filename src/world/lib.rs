@@ -1,4 +1,4 @@
-//! The ranks as the trainer sees them: a [`World`] and what its ranks agree on, over any transport.
+//! The ranks as the trainer sees them: a [`World`] and its collective operations, over any transport.
 
 mod agreements;
 mod words;
@@ -25,24 +25,24 @@ use ternflock_job::Exchange;
 pub struct World {
     transport: Metered<Watched<Box<dyn Transport>, Report>>,
     allows_threads: bool,
-    /// The MPI library's own collectives. Lives as long as the transport, which is never given away.
+    /// The MPI library's own collectives. They live as long as the transport, which never leaves this struct.
     mpi: Option<mpi::Baseline>,
 }
 
-/// What is told of a rank that is late, on each rank that waits for it.
+/// Receives the report about a late rank, on each rank that waits for it.
 pub type Report = Box<dyn FnMut(&Late)>;
 
 /// How long ranks wait for each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Until the late rank is named, in a warning.
+    /// The time until a warning names the late rank.
     pub warn_after: Duration,
-    /// Until the wait ends in an error.
+    /// The time until the wait ends with an error.
     pub deadline: Duration,
 }
 
 impl Patience {
-    /// What `job` asks for.
+    /// The times that `job` sets.
     pub fn of(job: &Exchange) -> Patience {
         let [warn_after, deadline] = [job.warn_after, job.timeout].map(Duration::from_secs_f64);
         Patience { warn_after, deadline }
@@ -50,8 +50,8 @@ impl Patience {
 }
 
 impl World {
-    /// The ranks that `transport` reaches, all of them on the machine called `host`. Waits that last `warn_after` go to
-    /// `report`.
+    /// The ranks that `transport` reaches, all on the machine called `host`. Waits that last `warn_after` are
+    /// passed to `report`.
     pub fn new(transport: Box<dyn Transport>, host: &str, warn_after: Duration, report: Report) -> World {
         let hosts = vec![host.to_owned(); transport.world()];
         World {
@@ -67,11 +67,12 @@ impl World {
         World::new(Box::new(threads::solo(Duration::MAX)), host.trim(), Duration::MAX, Box::new(|_| {}))
     }
 
-    /// Starts MPI and joins the ranks of this job; from now on a panic ends all of them. `report` is told about late ranks,
-    /// and `on_call` about MPI calls in progress.
+    /// Starts MPI and joins the ranks of this job. From then on, a panic ends all of them. `report` is called
+    /// for late ranks, and `on_call` for MPI calls in progress.
     ///
     /// # Errors
-    /// [`Error::Exchange`](ternflock_base::error::Error::Exchange) if MPI cannot be started, or a rank does not come.
+    /// [`Error::Exchange`](ternflock_base::error::Error::Exchange) if MPI cannot be started or a rank does
+    /// not join.
     pub fn join(patience: Patience, report: Report, on_call: OnCall) -> Result<World> {
         let mut transport = MpiTransport::init(patience.deadline, Some(on_call))?;
         mpi::abort_on_panic();
@@ -91,7 +92,7 @@ impl World {
         mpi::library_version()
     }
 
-    /// Ends every process of this job, now, with exit code `code`.
+    /// Ends all processes of this job immediately, with the exit code `code`.
     pub fn abort(code: i32) -> ! {
         mpi::abort(code)
     }
@@ -116,17 +117,18 @@ impl World {
         self.transport.nodes()
     }
 
-    /// Whether other threads may compute while this one exchanges: under MPI, from `MPI_THREAD_FUNNELED` on.
+    /// Whether other threads may compute while this one communicates. MPI must offer at least
+    /// `MPI_THREAD_FUNNELED`.
     pub fn allows_threads(&self) -> bool {
         self.allows_threads
     }
 
-    /// The same world as under an MPI that allows none.
+    /// The same world without this permission, as with an MPI library that does not give it.
     pub fn without_threads(self) -> World {
         World { allows_threads: false, ..self }
     }
 
-    /// Says what the ranks exchange from here on, for warnings and errors about a rank that is late.
+    /// Describes the messages that follow, for warnings and errors about a late rank.
     pub fn set_context(&mut self, context: fmt::Arguments<'_>) {
         self.transport.set_context(context);
     }
@@ -136,22 +138,22 @@ impl World {
         Topology::new(self.transport.nodes().to_vec())
     }
 
-    /// Everything counted so far.
+    /// The traffic counted so far.
     pub fn traffic(&self) -> Traffic {
         self.transport.reading()
     }
 
-    /// What the ranks and the links between them cost, measured by all of them together.
+    /// The costs of the ranks and of the links between them, measured by all ranks together.
     ///
     /// # Errors
-    /// [`Error::Exchange`](ternflock_base::error::Error::Exchange) when ranks are late or gone.
+    /// [`Error::Exchange`](ternflock_base::error::Error::Exchange) if ranks are late or have ended.
     pub fn costs(&mut self) -> Result<Costs> {
         self.set_context(format_args!("measuring what an exchange takes"));
         let topology = self.topology();
         Ok(measure(self.transport(), &topology)?)
     }
 
-    /// What collectives run on.
+    /// The transport that collectives run on.
     pub fn transport(&mut self) -> &mut dyn Transport {
         &mut self.transport
     }

@@ -2,7 +2,7 @@
 
 use ternflock_base::error::{Error, Result};
 
-/// The length of `text` in bytes, then its bytes, eight a word.
+/// The length of `text` in bytes, then its bytes, eight per word.
 pub fn to_words(text: &[u8]) -> Vec<u64> {
     let word = |part: &[u8]| {
         let mut bytes = [0; 8];
@@ -12,7 +12,7 @@ pub fn to_words(text: &[u8]) -> Vec<u64> {
     std::iter::once(text.len() as u64).chain(text.chunks(8).map(word)).collect()
 }
 
-/// The same for at most 248 bytes of `text`, in as many words whatever its length.
+/// The same for at most 248 bytes of `text`. The number of words does not depend on its length.
 pub fn to_record(text: &str) -> [u64; 32] {
     let mut record = [0; 32];
     let words = to_words(&text.as_bytes()[..text.len().min(8 * (record.len() - 1))]);

@@ -12,12 +12,12 @@
 #   allreduce   every all-reduce is right, with one rank a host and with two, sends what its formula says, by the program's
 #               counter and on the links, and is as fast as docs/results.md wants it
 #   scaling     steps of a ConvNet and an LSTM by each way to average, and by PyTorch where PYTHON names one with torch; a measurement
-#   predict     what `ternflock predict` says of steps against what they take, HOSTS=8, on three networks; a measurement
+#   forecast    the steps that `ternflock forecast` reports against measured ones, HOSTS=8, on three networks; a measurement
 #   overlap     time of a step with and without exchange.overlap; a measurement, not among the default checks
 #
 #   HOSTS=4  RATE=1gbit   the cluster; overlap takes 100mbit unless RATE is given
 #   ELEMENTS=1e6,1e7      of allreduce
-#   ROUNDS=5  STEPS=100  BATCH=64  of overlap, ROUNDS=3 of scaling, ROUNDS=2 of predict; BATCH samples a host
+#   ROUNDS=5  STEPS=100  BATCH=64  of overlap, ROUNDS=3 of scaling, ROUNDS=2 of forecast; BATCH samples a host
 #   MPICH_PROGRAM=target/mpich/release/ternflock  of slurm: a build against MPICH, started by srun --mpi=pmi2
 #   OUT=DIRECTORY         keeps what allreduce and overlap measured, as JSON
 #
@@ -34,7 +34,7 @@ export CLUSTER=test-$$ # beside any other that is up
 # Hosts share the cores of this machine, and not only here are sums the same only with as many threads.
 export OPENBLAS_NUM_THREADS=1
 
-for part in training lost_link faults slurm interruptions soak allreduce overlap scaling predict; do
+for part in training lost_link faults slurm interruptions soak allreduce overlap scaling forecast; do
   # shellcheck source=/dev/null
   source "$HERE/checks/$part.sh"
 done
@@ -65,7 +65,7 @@ main() {
   [[ ${checks[*]} != overlap ]] || rate=${RATE:-100mbit}
   for check in "${checks[@]}"; do
     case $check in
-      training | lost-link | faults | slurm | interruptions | soak | allreduce | overlap | scaling | predict) ;;
+      training | lost-link | faults | slurm | interruptions | soak | allreduce | overlap | scaling | forecast) ;;
       --help | -h) usage; exit 0 ;;
       *) usage >&2; exit 2 ;;
     esac

@@ -29,7 +29,7 @@ const READING: [(&str, &[i32]); 16] = [
     ("train {} --resume", &[2, 5]),
     ("train --resume {}", &[2, 5]),
     ("sweep {} --seeds 1,2", &[2]),
-    ("predict {} --nodes 2 --link 1gbit,100us", &[2]),
+    ("forecast {} --nodes 2 --link 1gbit,100us", &[2]),
     ("bench scaling {} --ranks 1", &[2]),
     ("eval {}", &[4]),
     ("inspect {}", &[4]),

@@ -81,25 +81,25 @@ pub fn scaling(launcher: &Launcher, ranks: usize) {
     }
 }
 
-/// The ranks are those of one node: predictions are for as many on each of more nodes, and all ranks are measured at once.
-pub fn prediction(launcher: &Launcher, ranks: usize) {
-    let predict = |words: &str| {
-        let words = format!("predict jobs/lenet-digits.toml --steps 2 {words}");
+/// The ranks are those of one node: forecasts are for as many on each of more nodes, and all ranks are measured at once.
+pub fn forecast(launcher: &Launcher, ranks: usize) {
+    let run = |words: &str| {
+        let words = format!("forecast jobs/lenet-digits.toml --steps 2 {words}");
         let arguments: Vec<&str> = words.split(' ').collect();
         launcher.start(ranks, Path::new(PROGRAM), &arguments).unwrap().finish().unwrap()
     };
-    let end = predict("--nodes 1,4 --json");
+    let end = run("--nodes 1,4 --json");
     assert_eq!(end.code, Some(0), "{}", end.output);
     let line = end.output.lines().find(|line| line.starts_with('{')).expect("an object");
-    let prediction: Value = serde_json::from_str(line).unwrap();
-    assert_interference(&prediction["interference"], &end.output);
-    let points = prediction["networks"][0]["scaling"]["points"].as_array().unwrap();
+    let forecast: Value = serde_json::from_str(line).unwrap();
+    assert_interference(&forecast["interference"], &end.output);
+    let points = forecast["networks"][0]["scaling"]["points"].as_array().unwrap();
     let found: Vec<_> = points.iter().map(|point| (point["ranks"].clone(), point["hosts"].clone())).collect();
     assert_eq!(found, [(ranks.into(), 1.into()), ((4 * ranks).into(), 4.into())]);
     for way in points[0]["ways"].as_array().unwrap() {
         assert_eq!(way["phases"][0]["exchange"].as_f64().unwrap() > 0.0, ranks > 1, "{way}");
     }
-    let end = predict("--nodes 1..64 --json");
+    let end = run("--nodes 1..64 --json");
     assert_eq!(end.code, Some(2), "{}", end.output);
     assert_eq!(end.output.matches("cannot share a batch of 32 samples").count(), 1, "{}", end.output);
 }

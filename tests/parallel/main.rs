@@ -99,7 +99,7 @@ const CASES: &[Case] = &[
     Case { name: "collectives::average", worlds: ANY, body: Ranks(collectives::average) },
     Case { name: "bench::all_reduce", worlds: ANY, body: Job(bench::all_reduce) },
     Case { name: "bench::scaling", worlds: ANY, body: Job(bench::scaling) },
-    Case { name: "bench::prediction", worlds: ANY, body: Job(bench::prediction) },
+    Case { name: "bench::forecast", worlds: ANY, body: Job(bench::forecast) },
     Case { name: "bench::several", worlds: TWO, body: Job(bench::several) },
     Case { name: "bench::disagreeing", worlds: TWO, body: Job(bench::disagreeing) },
     Case { name: "bench::too_large", worlds: TWO, body: Job(bench::too_large) },

@@ -1,4 +1,4 @@
-//! The choice of an all-reduce of ternaries.
+//! The all-reduces of ternaries.
 
 use super::groups::Groups;
 use super::{Plan, Work, gather_ternary, halving_ternary, two_level, work};
@@ -13,11 +13,12 @@ use crate::{Result, Transport};
 pub enum Algorithm {
     /// A ring of all ranks, node after node. A sum over `k` ranks travels at [`width`]`(k)` planes.
     RingTernary,
-    /// Every rank gets the ternaries of all ranks and adds them itself.
+    /// Every rank receives the ternaries of all ranks and adds them itself.
     GatherTernary,
-    /// Every rank adds one chunk, which it gets from all others, and sends the sums to all.
+    /// Every rank receives one chunk from all others, adds it, and sends the sums to all.
     DirectTernary,
-    /// Recursive halving and doubling: pairs of ranks halve what they add, then double what they know.
+    /// Recursive halving and doubling: in each round, pairs of ranks halve the part that they add;
+    /// afterwards, each round doubles the part that they have.
     HalvingTernary,
     /// Directly within each node, in rings between the nodes: one ring per rank of the smallest node. Only the rings
     /// leave the nodes, so a node sends each element about twice, however many ranks it has.
@@ -26,7 +27,7 @@ pub enum Algorithm {
 
 use Algorithm::{DirectTernary, GatherTernary, HalvingTernary, HierarchicalTernary, RingTernary};
 
-/// The implementation behind an [`Algorithm`].
+/// The implementation of an [`Algorithm`].
 enum Implementation<'a> {
     TwoLevel(Groups<'a>),
     Gather,
@@ -49,7 +50,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of this name.
+    /// The algorithm with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
@@ -74,7 +75,7 @@ impl Algorithm {
     /// such a difference beforehand.
     ///
     /// # Panics
-    /// If a slice has another length, or the plan another world than the transport.
+    /// If a slice has the wrong length, or if the plan has another world size than the transport.
     ///
     /// # Examples
     /// Three ranks on two nodes add up a payload of ones:
@@ -123,7 +124,7 @@ impl Algorithm {
         }
     }
 
-    /// Exactly what [`sum`](Algorithm::sum) sends and adds on `rank`.
+    /// The exact messages and additions of [`sum`](Algorithm::sum) on `rank`.
     pub fn work(self, plan: Plan, rank: usize) -> Work {
         if plan.topology.world() == 1 {
             return Work::default();
@@ -135,13 +136,13 @@ impl Algorithm {
         }
     }
 
-    /// Exactly what [`sum`](Algorithm::sum) sends and receives on `rank`.
+    /// The exact traffic of [`sum`](Algorithm::sum) on `rank`.
     pub fn traffic(self, plan: Plan, rank: usize) -> Traffic {
         work::traffic(plan.topology.world(), rank, |rank| self.work(plan, rank))
     }
 
-    /// The length of the longest chain of messages in which each can leave only when the one before it has arrived, for
-    /// a payload whose chunks are one segment each.
+    /// The length of the longest chain of messages in which each message can leave only when the one before
+    /// has arrived. The payload has chunks of one segment each.
     pub fn steps(self, topology: &Topology) -> usize {
         if topology.world() == 1 {
             return 0;
@@ -153,7 +154,7 @@ impl Algorithm {
         }
     }
 
-    /// How many of these [`steps`](Algorithm::steps) go from one node to another, at most.
+    /// The maximum number of these [`steps`](Algorithm::steps) that go from one node to another.
     pub fn inter_node_steps(self, topology: &Topology) -> usize {
         if topology.nodes() == 1 {
             return 0;

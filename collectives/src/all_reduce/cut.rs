@@ -1,9 +1,9 @@
-//! How a payload is cut: into chunks, one for each rank that adds, and those into segments, one for each message.
+//! How a payload is cut: into chunks, one per rank that adds, and chunks into segments, one per message.
 
 use std::ops::Range;
 
-/// The items of chunk `index` when those of `whole` are split over `parts`: nearly equal, the longer chunks first, some
-/// of them empty if there are fewer items than parts.
+/// The items of chunk `index` if the items of `whole` are split into `parts` chunks. The chunks are nearly
+/// equal, with the longer ones first. Some are empty if there are fewer items than chunks.
 ///
 /// # Panics
 /// If `parts` is 0.
@@ -13,9 +13,10 @@ pub fn chunk(whole: Range<usize>, parts: usize, index: usize) -> Range<usize> {
     start(index)..start(index + 1)
 }
 
-/// Segment `index` of `chunk`, if there is one: all have `length` items but for the last, which has fewer, none if
-/// `length` divides the chunk. A chunk's end therefore shows in the length of its last message, and ranks that disagree
-/// on the length of a chunk find out. An empty chunk has no segments. A `length` of 0 counts as 1.
+/// Segment `index` of `chunk`, if it exists. All segments have `length` items except the last, which has
+/// fewer, or none if `length` divides the chunk. So the length of the last message marks the end of a chunk,
+/// and ranks that disagree on the length of a chunk detect it. An empty chunk has no segments. A `length` of
+/// 0 counts as 1.
 pub fn segment(chunk: &Range<usize>, length: usize, index: usize) -> Option<Range<usize>> {
     let length = length.max(1);
     let exists = !chunk.is_empty() && index <= chunk.len() / length;

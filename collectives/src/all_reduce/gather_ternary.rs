@@ -1,5 +1,5 @@
-//! Every rank gets the ternaries of all others and adds them itself: one step, and 2 bits of every rank for each
-//! element.
+//! Every rank receives the ternaries of all others and adds them itself. This takes one step, and 2 bits per
+//! element from every rank.
 
 use super::cut::segments;
 use super::reduce_parts::{PartialSum, count_additions, reduce_parts};
@@ -11,7 +11,7 @@ use crate::{Result, Transport};
 /// See [`Algorithm::steps`](super::Algorithm::steps).
 pub(super) const STEPS: usize = 1;
 
-/// Segments that a rank sends before it waits for the first: more would only fill memory.
+/// The number of segments that a rank sends before it waits for the first one. More would only use memory.
 const AHEAD: usize = 2;
 
 /// See [`Algorithm::sum`](super::Algorithm::sum).
@@ -51,12 +51,13 @@ pub(super) fn work(plan: Plan, rank: usize) -> Work {
     work
 }
 
-/// All other ranks, from the next one on: each rank begins with another, so that nobody is sent to by all at once.
+/// All other ranks, from the next one on. Each rank starts with another one, so that no rank receives from
+/// all at once.
 fn after(rank: usize, world: usize) -> impl DoubleEndedIterator<Item = usize> {
     (1..world).map(move |distance| (rank + distance) % world)
 }
 
-/// What the others send, first the rank that sends here first.
+/// The partial sums that the others send, starting with the rank that sends to this one first.
 fn parts(rank: usize, world: usize) -> impl Iterator<Item = PartialSum> {
     after(rank, world).rev().map(|from| PartialSum { from, ranks: 1 })
 }

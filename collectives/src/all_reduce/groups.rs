@@ -1,11 +1,11 @@
-//! Ranks as a row of groups, each in a row of its own.
+//! Ordered groups of ranks.
 
 use crate::topology::Topology;
 
-/// How the two-level all-reduce divides the ranks.
+/// How the two-level all-reduce groups the ranks.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Groups<'a> {
-    /// Each rank is a group; ranks of a node stand side by side.
+    /// Each rank is a group; ranks of the same node are adjacent.
     Ranks(&'a Topology),
     /// Each node is a group.
     Nodes(&'a Topology),
@@ -34,14 +34,14 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// The group of `rank`, and its place among the members.
+    /// The group of `rank`, and the position of `rank` in it.
     pub fn find(self, rank: usize) -> (usize, usize) {
         let place = |group: usize| self.members(group).iter().position(|member| *member == rank);
         let mut found = (0..self.count()).filter_map(|group| Some((group, place(group)?)));
         found.next().expect("every rank is in a group")
     }
 
-    /// Members of the smallest and of the largest group.
+    /// The sizes of the smallest and of the largest group.
     pub fn sizes(self) -> (usize, usize) {
         let sizes = || (0..self.count()).map(|group| self.members(group).len());
         (sizes().min().unwrap_or(0), sizes().max().unwrap_or(0))

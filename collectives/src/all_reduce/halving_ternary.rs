@@ -1,11 +1,12 @@
 //! Recursive halving and doubling: few steps for many ranks.
 //!
-//! Let Q be the largest power of two not above P. The first 2 (P - Q) ranks pair up, and the second of a pair sends its
-//! ternaries to the first (*fold*), so that Q *participants* remain, each over one or two ranks. In round `d` = 1, 2, 4, ...,
-//! Q / 2 the participants `q` and `q ^ d`, which hold sums of the same blocks over different ranks, halve these blocks between
-//! them: each sends the other's half and adds what it receives to its own. At the end each holds the finished sums of a
-//! Q-th of the payload. The rounds in reverse order double it again, and the folded ranks get the whole (*unfold*).
-//! Neighbours exchange most, so the participants are numbered node after node.
+//! Let Q be the largest power of two not above P. The first 2 (P - Q) ranks pair up, and the second of a pair
+//! sends its ternaries to the first (*fold*), so that Q *participants* remain, each with a sum over one or
+//! two ranks. In round `d` = 1, 2, 4, ..., Q / 2, the participants `q` and `q ^ d` hold sums of the same
+//! blocks over different ranks. They divide these blocks into halves: each sends the half of the other one
+//! and adds the half that it receives to its own. At the end, each participant holds the finished sums of one
+//! Q-th of the payload. The same rounds in reverse order double this part, and the folded ranks receive the
+//! complete sum (*unfold*). Neighbours exchange most, so the participants are numbered node after node.
 
 use std::iter;
 use std::ops::Range;
@@ -80,15 +81,15 @@ pub(super) fn work(plan: Plan, rank: usize) -> Work {
     work
 }
 
-/// See [`Algorithm::steps`](super::Algorithm::steps): 2 floor(log2 P), and 2 more if P is no power of two.
+/// See [`Algorithm::steps`](super::Algorithm::steps): 2 floor(log2 P), and 2 more if P is not a power of two.
 pub(super) fn steps(topology: &Topology) -> usize {
     let world = topology.world();
     let fold = if world.is_power_of_two() { 0 } else { 2 };
     2 * world.ilog2() as usize + fold
 }
 
-/// See [`Algorithm::inter_node_steps`](super::Algorithm::inter_node_steps): each round in which any pair is on two nodes counts twice,
-/// and so does the fold.
+/// See [`Algorithm::inter_node_steps`](super::Algorithm::inter_node_steps): a round in which any pair is on
+/// two nodes counts twice, and so does such a fold.
 pub(super) fn inter_node_steps(topology: &Topology) -> usize {
     let halving = HalvingPlan::new(Plan { topology, blocks: 0, segment: 1 });
     let node = |participant: usize| topology.node_of(halving.rank_of(participant));
@@ -100,27 +101,27 @@ pub(super) fn inter_node_steps(topology: &Topology) -> usize {
     2 * (halving.rounds().filter(crosses_nodes).count() + usize::from(fold))
 }
 
-/// What a rank does.
+/// The role of a rank.
 enum Role {
-    /// It leaves the halving and doubling to rank `into`.
+    /// It is folded into rank `into`, which takes part in the halving and doubling.
     Folded { into: usize },
-    /// It is this participant, for itself and for the rank `folded`.
+    /// It is this participant, for itself and for the folded rank `folded`.
     Participant { participant: usize, folded: Option<usize> },
 }
 
-/// Which ranks participate, and which blocks they hold in which round.
+/// The ranks that participate, and the blocks that they hold in each round.
 struct HalvingPlan<'a> {
     plan: Plan<'a>,
     /// Q, a power of two, at least 2.
     participants: usize,
-    /// Players that stand for two ranks: the first ones.
+    /// The number of participants that stand for two ranks; they come first.
     pairs: usize,
     /// Width of a finished sum.
     full: usize,
 }
 
 impl<'a> HalvingPlan<'a> {
-    /// The halving among `plan`'s ranks, at least two.
+    /// The halving between the ranks of `plan`, of which there are at least two.
     fn new(plan: Plan<'a>) -> Self {
         let world = plan.topology.world();
         let participants = 1 << world.ilog2();
@@ -143,7 +144,7 @@ impl<'a> HalvingPlan<'a> {
         self.plan.topology.order()[participant + participant.min(self.pairs)]
     }
 
-    /// The distances of the rounds.
+    /// The distances of all rounds.
     fn rounds(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
         (0..self.participants.ilog2()).map(|round| 1 << round)
     }
@@ -154,19 +155,20 @@ impl<'a> HalvingPlan<'a> {
         rounds.fold(0..self.plan.blocks, |held, round| chunk(held, 2, usize::from(participant & round != 0)))
     }
 
-    /// Where they are in a payload of sums.
+    /// The position of these blocks in a payload of sums.
     fn place(&self, participant: usize, distance: usize) -> Range<usize> {
         words_of(&self.held(participant, distance), self.full)
     }
 
-    /// Ranks that the sums of `participant` cover before the round of `distance`: its own and those of the participants it has
-    /// exchanged with, `distance` participants side by side.
+    /// The number of ranks that the sums of `participant` cover before the round of `distance`: its own and
+    /// those of the participants that it has exchanged with, which are `distance` adjacent participants.
     fn covered(&self, participant: usize, distance: usize) -> usize {
         let first = participant / distance * distance;
         distance + self.pairs.clamp(first, first + distance) - first
     }
 
-    /// The fold and the halving. Returns the finished sums of the blocks that `participant` then holds.
+    /// Performs the fold and the halving. Returns the finished sums of the blocks that `participant` then
+    /// holds.
     fn halve(
         &self,
         transport: &mut dyn Transport,
@@ -228,13 +230,13 @@ impl<'a> HalvingPlan<'a> {
             .try_for_each(|blocks| recv_into(transport, from, &mut place[words_of(&blocks, self.full)]))
     }
 
-    /// What [`send`](HalvingPlan::send) of `blocks` blocks sends.
+    /// The message of a [`send`](HalvingPlan::send) of `blocks` blocks.
     fn count_sends(&self, work: &mut Work, to: usize, blocks: usize, width: usize) {
         let segments = segments(0..blocks, self.plan.segment);
         segments.for_each(|blocks| work.send(to, words(blocks.len(), width)));
     }
 
-    /// What [`merge`](HalvingPlan::merge) of `blocks` blocks adds.
+    /// The additions of a [`merge`](HalvingPlan::merge) of `blocks` blocks.
     fn count_merge(&self, work: &mut Work, blocks: usize, ranks: usize, part: PartialSum) {
         let segments = segments(0..blocks, self.plan.segment);
         segments.for_each(|blocks| count_additions(work, blocks.len(), ranks, iter::once(part)));

@@ -1,10 +1,10 @@
-//! All-reduces: every rank ends with the sum over all ranks.
+//! All-reduces, after which every rank has the sum over all ranks.
 //!
-//! The all-reduces of ternaries all give the same integers and differ only in time: [`Algorithm`] is the choice.
+//! The all-reduces of ternaries ([`Algorithm`]) all give the same integers and differ only in time.
 //! [`ring_f32`] sums float32.
 //!
-//! A *chunk* travels as a row of *segments*, one per message. While a rank adds one segment, the next ones are on their
-//! way, and it sends each on at once.
+//! A *chunk* travels as a sequence of *segments*, one per message. While a rank adds one segment, the next
+//! ones are in transit. It forwards each segment as soon as it is added.
 
 mod algorithm;
 pub mod cut;
@@ -26,8 +26,8 @@ use crate::planes::words;
 use crate::topology::Topology;
 use crate::{Result, Transport};
 
-/// Blocks of a segment, 128 KiB of ternaries: where ranks share memory, shorter ones cost more in messages than they
-/// hide, and longer ones are no faster.
+/// Blocks per segment, 128 KiB of ternaries. If ranks share memory, shorter segments cost more time for
+/// messages than they hide, and longer ones are not faster.
 pub const SEGMENT: usize = 1024;
 
 /// The payload that the ranks add, and how they cut it. A plan must be equal on all ranks.
@@ -35,13 +35,13 @@ pub const SEGMENT: usize = 1024;
 pub struct Plan<'a> {
     /// The ranks.
     pub topology: &'a Topology,
-    /// Blocks of the payload.
+    /// The number of blocks of the payload.
     pub blocks: usize,
-    /// Blocks of a segment, usually [`SEGMENT`].
+    /// The number of blocks per segment, usually [`SEGMENT`].
     pub segment: usize,
 }
 
-/// Where a payload of `width` holds `blocks`.
+/// The words of `blocks` in a payload of `width`.
 fn words_of(blocks: &Range<usize>, width: usize) -> Range<usize> {
     words(blocks.start, width)..words(blocks.end, width)
 }

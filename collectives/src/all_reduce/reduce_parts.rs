@@ -1,5 +1,5 @@
-//! Adds the partial sums of several peers, one segment at a time: a segment and its sums stay in the cache however many
-//! peers there are.
+//! Adds the partial sums of several peers, one segment at a time. A segment and its sums stay in the cache
+//! for any number of peers.
 
 use super::work::Work;
 use crate::kernels;
@@ -9,13 +9,13 @@ use crate::{Result, Transport};
 /// A partial sum that a peer sends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PartialSum {
-    /// The rank it comes from.
+    /// The rank that sends it.
     pub from: usize,
-    /// How many ranks it is a sum over.
+    /// The number of ranks that it sums over.
     pub ranks: usize,
 }
 
-/// The sum of `own`, which is over `ranks` ranks, and of the next message of each of `parts`, taken in their order.
+/// The sum of `own`, which is over `ranks` ranks, and of the next message of each of `parts`, in their order.
 pub(super) fn reduce_parts(
     transport: &mut dyn Transport,
     own: &[u64],

@@ -1,11 +1,11 @@
 //! The order in which a ring all-reduce moves its chunks.
 //!
-//! The member at place `p` of a ring of G sends only to place `p + 1` and receives only from `p - 1` (mod G). The
-//! payload is cut into G chunks. A reduce-scatter of G - 1 hops leaves place `p` with the whole sum of chunk `p`; an
-//! all-gather of G - 1 hops then takes every chunk to every member. In both, the chunk that a member receives in one hop
-//! is the one it sends in the next, so buffers pass through without copies.
+//! The member at place `p` of a ring of G sends only to place `p + 1` and receives only from `p - 1` (mod G).
+//! The payload is cut into G chunks. After a reduce-scatter of G - 1 hops, place `p` has the complete sum of
+//! chunk `p`. An all-gather of G - 1 hops then brings every chunk to every member. In both, a member sends in
+//! each hop the chunk that it received in the hop before, so buffers are forwarded without copies.
 
-/// One member's place in a ring.
+/// The place of one member in a ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Ring {
     /// The place, `0..size`.
@@ -15,29 +15,30 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// The place that every message of this member goes to.
+    /// The place to which this member sends all messages.
     pub fn next(self) -> usize {
         self.back(self.size - 1)
     }
 
-    /// The place that every message to this member comes from.
+    /// The place from which this member receives all messages.
     pub fn previous(self) -> usize {
         self.back(1)
     }
 
-    /// The place `distance` before this one, at most the whole ring.
+    /// The place `distance` before this one; at most the size of the ring.
     pub fn back(self, distance: usize) -> usize {
         (self.place + self.size - distance) % self.size
     }
 
-    /// The chunks to which this member adds its part, in order: one that it begins, then the one it receives in each hop
-    /// of the reduce-scatter. The last is its own and finished; the others go on to the next member.
+    /// The chunks to which this member adds its values, in order: the one that it starts, then the one that
+    /// it receives in each hop of the reduce-scatter. The last one is its own, and is finished; the others
+    /// are forwarded to the next member.
     pub fn reduce_scatter(self) -> impl Iterator<Item = usize> {
         (1..=self.size).map(move |hop| self.back(hop))
     }
 
-    /// The finished chunks that this member receives in the hops of the all-gather, in order. The last has then been
-    /// everywhere; the others go on to the next member.
+    /// The finished chunks that this member receives in the hops of the all-gather, in order. The last one
+    /// has then reached all members; the others are forwarded to the next member.
     pub fn all_gather(self) -> impl Iterator<Item = usize> {
         (1..self.size).map(move |hop| self.back(hop))
     }

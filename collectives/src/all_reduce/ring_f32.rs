@@ -1,8 +1,8 @@
 //! All-reduce of float32 in a ring, for the tensors that stay float32 and as the baseline.
 //!
-//! Float addition is not associative, but here each chunk is summed in one order only (from the rank after its owner
-//! around the ring to the owner) and the finished sums are then copied, so all ranks end with the same bits. That order
-//! depends on neither nodes nor segments: the ring is that of the ranks' numbers.
+//! Float addition is not associative, but here each chunk is summed in one order only (from the rank after
+//! its owner around the ring to the owner) and the finished sums are then copied, so all ranks end with the
+//! same bits. The order depends on neither nodes nor segments: the ring follows the numbers of the ranks.
 
 use super::cut::{chunk, segments};
 use super::ring::Ring;
@@ -12,13 +12,14 @@ use crate::transport::meter::Traffic;
 use crate::transport::packed;
 use crate::{Result, Transport};
 
-/// Elements of a segment, 1 MiB of them: where ranks share memory, shorter ones cost more in messages than they hide.
+/// Elements per segment, 1 MiB. If ranks share memory, shorter segments cost more time for messages than they
+/// hide.
 pub const SEGMENT: usize = 1 << 18;
 
 /// Sums `values` of all ranks element by element, in place.
 ///
-/// `segment` is the number of elements of a message, usually [`SEGMENT`]; an odd number is rounded up. It must be equal on
-/// all ranks, and so must the number of elements.
+/// `segment` is the number of elements per message, usually [`SEGMENT`]; an odd number is rounded up. It must
+/// be equal on all ranks, and so must the number of elements.
 ///
 /// # Errors
 /// Those of the transport. Ranks whose chunks take different numbers of words get a
@@ -61,7 +62,7 @@ pub fn sum(transport: &mut dyn Transport, segment: usize, values: &mut [f32]) ->
     transport.flush()
 }
 
-/// Exactly what [`sum`] of `elements` elements sends and adds on `rank` of `world`.
+/// The exact messages and additions of [`sum`] of `elements` elements on `rank` of `world`.
 pub fn work(segment: usize, elements: usize, world: usize, rank: usize) -> Work {
     let ring = Ring { place: rank, size: world };
     let cut = |index| segments(chunk(0..elements, world, index), even(segment));
@@ -80,29 +81,31 @@ pub fn work(segment: usize, elements: usize, world: usize, rank: usize) -> Work 
     work
 }
 
-/// Exactly what [`sum`] of `elements` elements sends and receives on `rank` of `world`.
+/// The exact traffic of [`sum`] of `elements` elements on `rank` of `world`.
 pub fn traffic(segment: usize, elements: usize, world: usize, rank: usize) -> Traffic {
     work::traffic(world, rank, |rank| work(segment, elements, world, rank))
 }
 
-/// The length of the longest chain of messages in which each can leave only when the one before it has arrived.
+/// The length of the longest chain of messages in which each message can leave only when the one before has
+/// arrived.
 pub fn steps(world: usize) -> usize {
     2 * (world - 1)
 }
 
-/// How many of these go from one node to another, at most: the chain goes nearly twice round the ring.
+/// The maximum number of these messages that go from one node to another: the chain passes around the ring
+/// almost twice.
 pub fn inter_node_steps(topology: &Topology) -> usize {
     let world = topology.world();
     let leaves = |rank: &usize| topology.node_of(*rank) != topology.node_of((rank + 1) % world);
     steps(world).min(2 * (0..world).filter(leaves).count())
 }
 
-/// `segment` without a half-filled word.
+/// `segment`, rounded up to full words.
 fn even(segment: usize) -> usize {
     segment.max(1).saturating_add(segment.max(1) % 2)
 }
 
-/// Words of a message of `elements` floats, two a word.
+/// The words of a message of `elements` floats, two per word.
 fn words(elements: usize) -> usize {
     elements.div_ceil(2)
 }

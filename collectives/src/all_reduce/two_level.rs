@@ -1,18 +1,19 @@
-//! Directly within groups of ranks, in rings between the groups.
+//! All-reduce at two levels: directly within groups of ranks, and in rings between the groups.
 //!
 //! Three algorithms differ only in their groups: the ring (each rank is a group, so nothing is scattered or shared), the
 //! direct all-reduce (all ranks are one group, so there is no ring) and the hierarchical one (each node is a group).
 //!
-//! With C the size of the smallest group the payload is cut into C chunks, and the first C members of each group are
-//! *owners*: place `c` of every group owns chunk `c` there. The owners of a chunk form a ring, which cuts the chunk
-//! once more, into a part for each group.
+//! Let C be the size of the smallest group. The payload is cut into C chunks, and the first C members of each
+//! group are *owners*: in every group, place `c` owns chunk `c`. The owners of a chunk form a ring, which
+//! cuts the chunk again, into one part per group.
 //!
 //! 1. *Scatter*: each rank sends its ternaries of chunk `c` to the owner of `c` in its group.
-//! 2. *Ring*: the owners add what their group sends to what comes round the ring, and take the finished sums round.
-//! 3. *Share*: each owner gives the finished sums to the rest of its group.
+//! 2. *Ring*: the owners add the ternaries of their group to the sums that pass around the ring, and then
+//!    pass the finished sums around.
+//! 3. *Share*: each owner sends the finished sums to the rest of its group.
 //!
-//! The three run into each other, segment by segment: what the ring needs first is scattered first, and a segment is
-//! shared as soon as it is finished.
+//! The three overlap, segment by segment: the segments that the ring needs first are scattered first, and a
+//! segment is shared as soon as it is finished.
 
 use std::iter;
 use std::ops::Range;
@@ -48,7 +49,7 @@ pub(super) fn sum(
     transport.flush()
 }
 
-/// What [`sum`] sends and adds on `rank`.
+/// The messages and additions of [`sum`] on `rank`.
 pub(super) fn work(groups: Groups, plan: Plan, rank: usize) -> Work {
     let member = Member::new(groups, plan, rank);
     let mut work = Work::default();
@@ -77,16 +78,17 @@ pub(super) fn work(groups: Groups, plan: Plan, rank: usize) -> Work {
     work
 }
 
-/// Messages of the longest chain: in and out of a group that has more than one member, and both ways round the ring.
+/// The length of the longest chain of messages: into and out of a group with more than one member, and twice
+/// around the ring.
 pub(super) fn steps(groups: Groups) -> usize {
     let within = if groups.sizes().1 > 1 { 2 } else { 0 };
     within + 2 * (groups.count() - 1)
 }
 
-/// How many of these steps go from one node to another, at most.
+/// The maximum number of these steps that go from one node to another.
 pub(super) fn inter_node_steps(groups: Groups) -> usize {
     match groups {
-        // The chain goes nearly twice round a ring that leaves each node once.
+        // The chain passes almost twice around a ring that leaves each node once.
         Groups::Ranks(topology) => steps(groups).min(2 * topology.nodes()),
         // Only the rings leave the nodes.
         Groups::Nodes(topology) => 2 * (topology.nodes() - 1),
@@ -94,11 +96,11 @@ pub(super) fn inter_node_steps(groups: Groups) -> usize {
     }
 }
 
-/// One rank's part in it.
+/// The role of one rank.
 struct Member<'a> {
     groups: Groups<'a>,
     plan: Plan<'a>,
-    /// The ranks of the group, and this one's place among them.
+    /// The ranks of the group, and the place of this rank in it.
     group: &'a [usize],
     place: usize,
     /// The group's place among the groups.
@@ -135,7 +137,7 @@ impl<'a> Member<'a> {
         self.groups.members(self.ring.next())[self.place]
     }
 
-    /// The blocks of a segment of `owner`'s chunk, in the part of it that the ring gives to group `part`.
+    /// The blocks of a segment in `owner`'s chunk, within the part of group `part`.
     fn segment(&self, owner: usize, part: usize, index: usize) -> Option<Range<usize>> {
         let whole = chunk(0..self.plan.blocks, self.owners, owner);
         segment(&chunk(whole, self.ring.size, part), self.plan.segment, index)
@@ -145,14 +147,15 @@ impl<'a> Member<'a> {
         (0..).map_while(move |index| self.segment(owner, part, index))
     }
 
-    /// The places of the rest of the group from the next one on: each member begins with another, so that nobody is sent
-    /// to by all at once.
+    /// The places of the rest of the group, from the next one on. Each member starts with another one, so
+    /// that no rank receives from all at once.
     fn mates(&self) -> impl DoubleEndedIterator<Item = usize> + Clone + 'a {
         let (place, size) = (self.place, self.group.len());
         (1..size).map(move |distance| (place + distance) % size)
     }
 
-    /// The segments of this rank's ternaries that other owners of the group add, in the order in which they do.
+    /// The segments of this rank's ternaries that other owners of the group add, in the order in which they
+    /// add them.
     fn scattered(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
         self.of_owners(self.ring.reduce_scatter(), self.mates())
     }
@@ -163,14 +166,14 @@ impl<'a> Member<'a> {
         self.of_owners(parts, self.mates().rev())
     }
 
-    /// The segments of the chunks of `owners`, as far as they are owners, of each of `parts`: the first ones of all
-    /// owners, then the second ones.
+    /// For each of `parts`, the segments of the chunks of those `owners` that are owners: the first segment
+    /// of each, then the second, and so on.
     fn of_owners(
         &self,
         parts: impl Iterator<Item = usize>,
         owners: impl Iterator<Item = usize> + Clone,
     ) -> impl Iterator<Item = (usize, Range<usize>)> {
-        // Chunk 0 is the longest, so it has as many segments as any.
+        // Chunk 0 is the longest, so it has the most segments.
         let indices = move |part| (0..).take_while(move |index| self.segment(0, part, *index).is_some());
         let turns = parts.flat_map(move |part| indices(part).map(move |index| (part, index)));
         turns.flat_map(move |(part, index)| {
@@ -179,20 +182,20 @@ impl<'a> Member<'a> {
         })
     }
 
-    /// Ranks that a sum covers which comes round the ring in hop `hop` of the reduce-scatter, counted from 1.
+    /// The number of ranks that a sum in the ring covers in hop `hop` of the reduce-scatter, counted from 1.
     fn covered(&self, hop: usize) -> usize {
         (1..=hop).map(|distance| self.groups.members(self.ring.back(distance)).len()).sum()
     }
 
-    /// What an owner adds to its own ternaries in a hop: the sum from the ring, if it is not this rank that begins it,
-    /// and the ternaries of the group.
+    /// The partial sums that an owner adds to its own ternaries in a hop: the sum from the ring, unless this
+    /// rank starts it, and the ternaries of the group.
     fn parts(&self, hop: usize) -> impl Iterator<Item = PartialSum> {
         let ring = (hop > 0).then(|| PartialSum { from: self.previous(), ranks: self.covered(hop) });
         let mates = self.mates().rev().map(|place| PartialSum { from: self.group[place], ranks: 1 });
         ring.into_iter().chain(mates)
     }
 
-    /// The reduce-scatter of the ring. It ends with the group's part of the chunk finished.
+    /// The reduce-scatter of the ring. After it, the group's part of the chunk is finished.
     fn reduce(&self, transport: &mut dyn Transport, ternary: &[u64], sums: &mut [u64]) -> Result<()> {
         for (hop, part) in self.ring.reduce_scatter().enumerate() {
             for blocks in self.segments(self.place, part) {
@@ -220,7 +223,7 @@ impl<'a> Member<'a> {
         Ok(())
     }
 
-    /// Keeps a finished segment in its `place`, shares it with the group and hands it on.
+    /// Stores a finished segment in its `place`, shares it with the group and forwards it.
     fn finish(
         &self,
         transport: &mut dyn Transport,
@@ -239,7 +242,7 @@ impl<'a> Member<'a> {
         transport.send(self.next(), sum)
     }
 
-    /// What [`finish`](Member::finish) sends.
+    /// The messages of [`finish`](Member::finish).
     fn count_finished(&self, work: &mut Work, part: usize, blocks: &Range<usize>) {
         let words = words(blocks.len(), self.full);
         self.mates().for_each(|mate| work.send(self.group[mate], words));

@@ -5,7 +5,7 @@ use crate::transport::meter::Traffic;
 /// A message that a rank sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The rank it goes to.
+    /// The receiving rank.
     pub to: usize,
     /// Its length.
     pub words: usize,
@@ -30,7 +30,7 @@ impl Work {
     }
 }
 
-/// What `rank` sends and receives when each rank's work is `work(rank)`.
+/// The traffic of `rank` if the work of each rank is `work(rank)`.
 pub(super) fn traffic(world: usize, rank: usize, work: impl Fn(usize) -> Work) -> Traffic {
     let from = |peer: usize| {
         work(peer).sends.into_iter().map(move |message| {

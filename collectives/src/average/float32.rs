@@ -5,7 +5,7 @@ use crate::all_reduce::ring_f32;
 use crate::transport::meter::Traffic;
 use crate::{Result, Transport};
 
-/// The float32 tensors, side by side in one vector.
+/// The float32 tensors, one after another in one vector.
 #[derive(Clone, Debug)]
 pub(super) struct Float32 {
     /// The indices of the tensors among all.
@@ -14,7 +14,7 @@ pub(super) struct Float32 {
 }
 
 impl Float32 {
-    /// Those among tensors of these numbers of elements that are not ternary.
+    /// The tensors that are not ternary, among tensors with these numbers of elements.
     pub fn new(options: &Options, elements: &[usize]) -> Self {
         let tensors: Vec<usize> =
             (0..elements.len()).filter(|index| !options.is_ternary(elements[*index])).collect();
@@ -22,7 +22,7 @@ impl Float32 {
         Float32 { tensors, packed: vec![0.0; packed] }
     }
 
-    /// Copies the gradients to their places. False if one is not finite.
+    /// Copies the gradients to their places. Returns false if one is not finite.
     pub fn pack(&mut self, gradients: &[&mut [f32]]) -> bool {
         let all = self.tensors.iter().flat_map(|index| &*gradients[*index]);
         self.packed.iter_mut().zip(all).fold(true, |is_finite, (place, gradient)| {
@@ -36,7 +36,7 @@ impl Float32 {
         ring_f32::sum(transport, ring_f32::SEGMENT, &mut self.packed)
     }
 
-    /// What [`sum`](Float32::sum) sends and receives on `rank`.
+    /// The traffic of [`sum`](Float32::sum) on `rank`.
     pub fn traffic(&self, world: usize, rank: usize) -> Traffic {
         ring_f32::traffic(ring_f32::SEGMENT, self.packed.len(), world, rank)
     }

@@ -60,11 +60,12 @@ pub struct Averager {
     topology: Topology,
     ternary: Ternary,
     float32: Float32,
-    /// The words reduced by maximum: one scale per ternary tensor, then which rank has a gradient that is not finite.
+    /// The words reduced by maximum: one scale per ternary tensor, then the rank that has a gradient that is
+    /// not finite.
     agreed: Vec<u32>,
 }
 
-/// What stochastic rounding depends on besides the values.
+/// The inputs of stochastic rounding besides the values.
 struct Key {
     seed: u64,
     step: u64,
@@ -112,19 +113,20 @@ impl Averager {
         self.rank
     }
 
-    /// The options it was made with.
+    /// The options of this averager.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Replaces the `gradients` of all ranks by their mean. All ranks call this with the same `step`, below 2^40.
+    /// Replaces the `gradients` of all ranks with their mean. All ranks call this with the same `step`, below
+    /// 2^40.
     ///
     /// Stochastic rounding is a pure function of the seed, the step, the rank and the index of the tensor, so the same call
     /// gives the same result. A program should therefore not use a step twice.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] on all ranks if a gradient of any rank is NaN or infinite. The ranks are then still in step
-    /// with each other, error feedback is as it was before the call, and the next call may follow. Those of the
+    /// [`Error::NonFinite`] on all ranks if a gradient of any rank is NaN or infinite. The ranks are then
+    /// still synchronised, error feedback is as before the call, and the next call may follow. Those of the
     /// transport. After any error the content of `gradients` is unspecified.
     ///
     /// # Panics
@@ -146,7 +148,7 @@ impl Averager {
         let (scales, non_finite) = self.agreed.split_at_mut(self.ternary.len());
         let is_finite =
             self.ternary.prepare(self.options.clip_sigma, gradients, scales) & self.float32.pack(gradients);
-        // The maximum of these is that of the lowest rank.
+        // The maximum of these values belongs to the lowest rank.
         non_finite[0] = if is_finite { 0 } else { (world - rank) as u32 };
         control::max(transport, &mut self.agreed)?;
         let (scales, non_finite) = self.agreed.split_at(self.ternary.len());
@@ -163,7 +165,7 @@ impl Averager {
         Ok(())
     }
 
-    /// Exactly what [`Averager::mean`] sends and receives on this rank.
+    /// The exact traffic of [`Averager::mean`] on this rank.
     pub fn traffic(&self) -> Traffic {
         let world = self.topology.world();
         control::max_traffic(self.agreed.len(), world)
@@ -171,13 +173,13 @@ impl Averager {
             + self.float32.traffic(world, self.rank)
     }
 
-    /// What rounding has left of this rank's ternary tensors, one after the other: the state to save in a checkpoint.
+    /// The residuals of this rank's ternary tensors, one after the other: the state to save in a checkpoint.
     /// Empty without error feedback.
     pub fn residual(&self) -> &[f32] {
         self.ternary.residual()
     }
 
-    /// The same, to restore it from a checkpoint.
+    /// The residuals, mutable, to restore them from a checkpoint.
     pub fn residual_mut(&mut self) -> &mut [f32] {
         self.ternary.residual_mut()
     }

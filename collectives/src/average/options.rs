@@ -1,9 +1,9 @@
-//! How gradients are averaged.
+//! The options of averaging.
 
 use crate::all_reduce::Algorithm;
 use crate::{Result, Transport, control};
 
-/// What gradients travel as.
+/// The form in which gradients travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// As ternaries at 2 bits per element (TernGrad): unbiased, or with error feedback.
@@ -15,17 +15,19 @@ pub enum Method {
 /// The options of an [`Averager`](super::Averager). They must be equal on all ranks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
-    /// What gradients travel as. The default is [`Method::Ternary`].
+    /// The form in which gradients travel. The default is [`Method::Ternary`].
     pub method: Method,
-    /// The all-reduce of ternaries. It changes the time an exchange takes, and no result. The default is the ring.
+    /// The all-reduce of ternaries. It affects the time of an exchange, but not the result. The default is
+    /// the ring.
     pub algorithm: Algorithm,
     /// Gradients are clipped at this number of standard deviations before they become ternary; 0 turns clipping off. The
     /// default is 2.5, as in the TernGrad paper.
     pub clip_sigma: f32,
     /// Tensors with fewer elements travel as float32. The default is 512: biases are short, and their precision costs little.
     pub min_elements: usize,
-    /// Whether to round to the nearest ternary and add what rounding has left to the gradients of the next step. The
-    /// default is off: rounding is then stochastic, and the mean is unbiased up to clipping.
+    /// Error feedback: whether to round to the nearest ternary and add the rounding error to the gradients of
+    /// the next step. The default is off: rounding is then stochastic, and the mean is unbiased except for
+    /// clipping.
     pub error_feedback: bool,
     /// The seed of stochastic rounding. The default is 0.
     pub seed: u64,
@@ -45,12 +47,12 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Whether a tensor of this number of elements becomes ternary.
+    /// Whether a tensor with this number of elements becomes ternary.
     pub(super) fn is_ternary(&self, elements: usize) -> bool {
         self.method == Method::Ternary && elements >= self.min_elements
     }
 
-    /// Makes sure that all ranks have these options, and tensors of these numbers of elements.
+    /// Checks that all ranks have these options and tensors with these numbers of elements.
     pub(super) fn agree(&self, transport: &mut dyn Transport, elements: &[usize]) -> Result<()> {
         let mut agree = |what: &str, value| control::agree(transport, what, value);
         agree("the number of tensors to average", elements.len() as u64)?;

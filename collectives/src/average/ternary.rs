@@ -18,15 +18,16 @@ pub(super) struct Ternary {
     planes: Vec<u64>,
     sums: Vec<u64>,
     full: usize,
-    /// By tensor: this step's clipping threshold on this rank.
+    /// By tensor: the clipping threshold of this step on this rank.
     clips: Vec<f32>,
-    /// Error feedback: what rounding has left, tensor after tensor, which begin at `starts`. Empty without it.
+    /// Error feedback: the residuals of the tensors, one after another; they begin at `starts`. Empty without
+    /// error feedback.
     residual: Vec<f32>,
     starts: Vec<usize>,
 }
 
 impl Ternary {
-    /// The ternary ones among tensors of these numbers of elements, on `world` ranks.
+    /// The ternary tensors among tensors with these numbers of elements, on `world` ranks.
     pub fn new(options: &Options, elements: &[usize], world: usize) -> Self {
         let tensors: Vec<usize> =
             (0..elements.len()).filter(|index| options.is_ternary(elements[*index])).collect();
@@ -62,7 +63,8 @@ impl Ternary {
         &mut self.residual
     }
 
-    /// Adds the residual to the gradients, and writes this rank's scales as bits. False if a gradient is not finite.
+    /// Adds the residual to the gradients and writes this rank's scales as bits. Returns false if a gradient
+    /// is not finite.
     pub fn prepare(&mut self, clip_sigma: f32, gradients: &mut [&mut [f32]], scales: &mut [u32]) -> bool {
         let mut is_finite = true;
         for (place, index) in self.tensors.iter().enumerate() {
@@ -74,13 +76,13 @@ impl Ternary {
             let moments = Moments::of(gradient);
             is_finite &= moments.non_finite.is_none();
             self.clips[place] = moments.clip(clip_sigma);
-            // Non-negative floats are ordered as their bits are.
+            // Non-negative floats have the same order as their bits.
             scales[place] = moments.scale(self.clips[place]).to_bits();
         }
         is_finite
     }
 
-    /// Rounds the gradients with the scales of all ranks, and keeps what that leaves.
+    /// Rounds the gradients with the scales of all ranks, and stores the residuals.
     pub fn encode(&mut self, key: &Key, gradients: &[&mut [f32]], scales: &[u32]) {
         let has_feedback = !self.residual.is_empty();
         for (place, index) in self.tensors.iter().enumerate() {
@@ -108,7 +110,7 @@ impl Ternary {
         options.algorithm.sum(transport, plan, &self.planes, &mut self.sums)
     }
 
-    /// What [`sum`](Ternary::sum) sends and receives on `rank`.
+    /// The traffic of [`sum`](Ternary::sum) on `rank`.
     pub fn traffic(&self, options: &Options, topology: &Topology, rank: usize) -> Traffic {
         let plan = Plan { topology, blocks: self.layout.blocks(), segment: SEGMENT };
         options.algorithm.traffic(plan, rank)

@@ -1,10 +1,11 @@
-//! Where each tensor lies in a payload.
+//! The position of each tensor in a payload.
 
 use crate::planes::{self, WORD, WORDS};
 
-/// Tensors next to each other in one space of elements. Each begins at a word, so that it is encoded and decoded by itself
-/// and a bias of 10 elements takes 64, and the whole is padded to full blocks. Padding is zero on every rank if the
-/// payload was zero at first, because [`encode`](super::encode) never writes there.
+/// Tensors one after another in one space of elements. Each begins at a word boundary, so that it can be
+/// encoded and decoded separately; a bias of 10 elements takes 64. The end is padded to full blocks. Padding
+/// is zero on every rank if the payload was zero at first, because [`encode`](super::encode) never writes
+/// there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     first_words: Vec<usize>,
@@ -12,7 +13,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Lays out tensors of these numbers of elements, in this order.
+    /// Lays out tensors with these numbers of elements, in this order.
     pub fn new(elements: impl IntoIterator<Item = usize>) -> Self {
         let mut end = 0;
         let mut place = |elements: usize| {
@@ -32,12 +33,12 @@ impl Layout {
         self.first_words[tensor]
     }
 
-    /// Blocks of the payload.
+    /// The number of blocks of the payload.
     pub fn blocks(&self) -> usize {
         self.blocks
     }
 
-    /// Words of the payload at `width`.
+    /// The number of words of the payload at `width`.
     pub fn words(&self, width: usize) -> usize {
         planes::words(self.blocks, width)
     }

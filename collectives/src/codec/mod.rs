@@ -1,7 +1,7 @@
 //! The TernGrad codec: gradients to ternaries on bit planes, and sums of ternaries back to gradients (Wen et al.,
 //! "TernGrad: Ternary Gradients to Reduce Communication in Distributed Deep Learning", NIPS 2017).
 //!
-//! The order of one exchange, a tensor `g` on each of `P` ranks:
+//! The steps of one exchange of a tensor `g` on each of `P` ranks:
 //!
 //! 1. [`Moments::of`] each tensor; [`Moments::clip`] gives its threshold and [`Moments::scale`] this rank's scale.
 //! 2. The scale of the tensor is the maximum over ranks ([`control::max`](crate::control::max) on the floats' bits).

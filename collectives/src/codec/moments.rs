@@ -2,15 +2,17 @@
 
 use crate::kernels::{self, Kernels, LANES};
 
-/// A spread this small compared to the mean is the rounding of f32 and of the sums below, not spread.
+/// A standard deviation that is this small compared with the mean is rounding error of f32 and of the sums
+/// below.
 const NEGLIGIBLE: f64 = 1.0 / (1_u64 << 32) as f64;
 
-/// Extent and spread of a tensor's elements.
+/// The largest magnitude and the standard deviation of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
     /// Largest magnitude.
     pub max_abs: f32,
-    /// Standard deviation about the mean, of the elements as a population. 0 if it is below 2^-16 of the mean.
+    /// Standard deviation about the mean, of the elements as a population. 0 if it is below 2^-16 times the
+    /// mean.
     pub sigma: f32,
     /// Index of the first element that is NaN or infinite. If there is one, the other fields are meaningless.
     pub non_finite: Option<usize>,
@@ -22,10 +24,11 @@ impl Moments {
         Moments::by(kernels::best(), values)
     }
 
-    /// The same by the kernels of one instruction set.
+    /// The same, with the kernels of one instruction set.
     pub fn by(kernels: &Kernels, values: &[f32]) -> Self {
         let sums = kernels.sums(values);
-        // As bits, magnitudes are ordered as the floats are, with infinity and then NaN above all others.
+        // The bits of magnitudes have the same order as the floats, with infinity and then NaN above all
+        // others.
         let max_abs = f32::from_bits(sums.largest.into_iter().max().unwrap_or(0));
         if !max_abs.is_finite() {
             let non_finite = values.iter().position(|value| !value.is_finite());
@@ -38,8 +41,9 @@ impl Moments {
         Moments { max_abs, sigma: if spread { variance.sqrt() as f32 } else { 0.0 }, non_finite: None }
     }
 
-    /// The threshold at `factor` standard deviations (the paper's c, 2.5 there); infinite for a `factor` of 0, which
-    /// turns clipping off, and for a tensor without spread, which has no outliers to clip.
+    /// The threshold at `factor` standard deviations (the paper's c, 2.5 there); infinite for a `factor` of
+    /// 0, which turns clipping off, and for a tensor with a standard deviation of 0, which has no outliers to
+    /// clip.
     pub fn clip(&self, factor: f32) -> f32 {
         let clip = factor * self.sigma;
         if clip > 0.0 { clip } else { f32::INFINITY }
@@ -78,9 +82,9 @@ mod tests {
             let moments = Moments::of(&values);
             prop_assert_eq!(moments.max_abs, values.iter().fold(0.0, |m: f32, v| m.max(v.abs())));
             prop_assert_eq!(moments.non_finite, None);
-            // The two sums have relative errors of some n ulp of f64, the difference those of the larger one; a
-            // variance that is not negligible is then good to about n 2^-53 2^32, far below f32's 2^-24 for n < 300
-            // unless the values are nearly equal.
+            // The two sums have relative errors of about n ulp of f64, and their difference has those of the
+            // larger one. A variance that is not negligible then has a relative error of about n 2^-53 2^32,
+            // far below f32's 2^-24 for n < 300 unless the values are nearly equal.
             let tolerance = variance.sqrt() * 1e-6 + mean.abs() * 2.0_f64.powi(-16);
             prop_assert!((f64::from(moments.sigma) - variance.sqrt()).abs() <= tolerance);
         }

@@ -7,26 +7,30 @@ use crate::transport::meter::Traffic;
 use crate::transport::{Act, Lane, Wait, packed};
 use crate::{Result, Transport};
 
-/// A maximum on its way (dissemination): it moves when it is told to, so that a rank can do other things meanwhile.
+/// A maximum in progress (dissemination). It advances only when it is called, so that a rank can do other
+/// work in between.
 ///
-/// After the last round some values have reached a rank twice unless P is a power of two, which a maximum does not mind.
+/// Unless P is a power of two, some values have reached a rank twice after the last round. This does not
+/// change a maximum.
 #[derive(Clone, Copy, Debug)]
 pub struct Maximum {
     lane: Lane,
-    /// How far away the peers of this round are: 1, 2, 4, ...; from P on it is complete.
+    /// The distance of the peers of this round: 1, 2, 4, ...; the maximum is complete when it reaches P.
     distance: usize,
-    /// When this round's message was sent, if it was.
+    /// The time at which the message of this round was sent, if it was sent.
     sent: Option<Instant>,
 }
 
 impl Maximum {
-    /// A maximum in `lane`, in which the ranks must begin theirs in the same order, each after the one before is complete.
+    /// A maximum in `lane`. All ranks must start their maxima in a lane in the same order, each after the one
+    /// before is complete.
     pub fn new(lane: Lane) -> Self {
         Maximum { lane, distance: 1, sent: None }
     }
 
-    /// Goes as far as it can without waiting. True when each of `values`, the same slice at each call, is the maximum
-    /// over all ranks. The last messages may then still be on their way: see [`Transport::pending`].
+    /// Advances as far as possible without waiting. Returns true when each of `values`, which must be the
+    /// same slice at each call, is the maximum over all ranks. The last messages may then still be in
+    /// transit: see [`Transport::pending`].
     ///
     /// # Errors
     /// Those of [`Transport::send_on`] and [`Transport::poll`].
@@ -52,21 +56,21 @@ impl Maximum {
         Ok(true)
     }
 
-    /// The wait for this round's message of `values` values, to [`Transport::pause`] in.
+    /// The wait for the message of this round, with `values` values, for [`Transport::pause`].
     pub fn wait(&self, transport: &dyn Transport, values: usize) -> Wait {
         let act = Act::Send(self.lane, values.div_ceil(2));
         Wait { peer: self.peer(transport), act, since: self.sent.unwrap_or_else(Instant::now), naps: false }
     }
 
-    /// The rank whose message ends this round.
+    /// The rank whose message completes this round.
     fn peer(&self, transport: &dyn Transport) -> usize {
         let (rank, world) = (transport.rank(), transport.world());
         (rank + world - self.distance % world) % world
     }
 }
 
-/// Replaces each of `values` by its maximum over all ranks. Works for non-negative floats as their bits, which are ordered
-/// as the floats are.
+/// Replaces each of `values` with its maximum over all ranks. This also works for the bits of non-negative
+/// floats, which have the same order as the floats.
 ///
 /// # Errors
 /// Those of [`Maximum::progress`], [`Transport::pause`] and [`Transport::flush`].
@@ -78,7 +82,7 @@ pub fn max(transport: &mut dyn Transport, values: &mut [u32]) -> Result<()> {
     transport.flush()
 }
 
-/// Exactly what [`max`] of `values` values sends and receives on each rank.
+/// The exact traffic of [`max`] of `values` values on each rank.
 pub fn max_traffic(values: usize, world: usize) -> Traffic {
     let words = values.div_ceil(2);
     distances(world).map(|_| Traffic::sent(words) + Traffic::received(words)).sum()

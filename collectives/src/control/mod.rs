@@ -1,7 +1,7 @@
 //! Control messages: collectives for a few words, whose time is that of the longest chain of messages.
 //!
-//! All of them take `ceil(log2 P)` rounds for any P. In round `k` a rank exchanges with the ranks `2^k` away, so what it
-//! knows doubles its reach each round.
+//! All of them take `ceil(log2 P)` rounds for any P. In round `k`, a rank exchanges with the ranks at
+//! distance `2^k`, so its information covers twice as many ranks after each round.
 
 mod maximum;
 
@@ -23,14 +23,15 @@ pub fn barrier(transport: &mut dyn Transport) -> Result<()> {
     max(transport, &mut [])
 }
 
-/// The records of all ranks in rank order; every rank gives one of the same length (Bruck's algorithm).
+/// The records of all ranks, in rank order (Bruck's algorithm). All records must have the same length.
 ///
 /// # Errors
 /// Those of [`Transport::send_on`], [`Transport::recv_on`] and [`Transport::flush`]; [`Error::LengthMismatch`] on some rank
 /// if lengths differ.
 pub fn all_gather(transport: &mut dyn Transport, record: &[u64]) -> Result<Vec<u64>> {
     let (rank, world, length) = (transport.rank(), transport.world(), record.len());
-    // Records in ring order from this rank's own: what a peer lacks is always the front of it.
+    // Records in ring order, starting with this rank's own. The records that a peer needs are always at the
+    // front.
     let mut records = Vec::with_capacity(world * length);
     records.extend_from_slice(record);
     for distance in distances(world) {
@@ -47,13 +48,14 @@ pub fn all_gather(transport: &mut dyn Transport, record: &[u64]) -> Result<Vec<u
     Ok(records)
 }
 
-/// Exactly what [`all_gather`] of records of `length` words sends and receives on each rank.
+/// The exact traffic of [`all_gather`] of records of `length` words on each rank.
 pub fn all_gather_traffic(length: usize, world: usize) -> Traffic {
     let words = |distance: usize| distance.min(world - distance) * length;
     distances(world).map(|d| Traffic::sent(words(d)) + Traffic::received(words(d))).sum()
 }
 
-/// Gives rank 0's `words` to every rank (binomial tree). What the others held is replaced, whatever its length.
+/// Copies the `words` of rank 0 to all ranks (binomial tree). The words of the other ranks are replaced and
+/// may have any length.
 ///
 /// # Errors
 /// Those of [`Transport::send_on`], [`Transport::recv_on`] and [`Transport::flush`].
@@ -61,7 +63,7 @@ pub fn broadcast(transport: &mut dyn Transport, words: &mut Vec<u64>) -> Result<
     let (rank, world) = (transport.rank(), transport.world());
     for distance in distances(world) {
         if rank < distance && rank + distance < world {
-            // The length goes ahead, because the receiver does not know it.
+            // The length is sent first, because the receiver does not know it.
             for content in [&[words.len() as u64], words.as_slice()] {
                 let mut message = transport.buffer(content.len());
                 message.copy_from_slice(content);
@@ -79,7 +81,7 @@ pub fn broadcast(transport: &mut dyn Transport, words: &mut Vec<u64>) -> Result<
     transport.flush()
 }
 
-/// Makes sure that `value` is the same on all ranks. `what` names it in the error.
+/// Checks that `value` is the same on all ranks. `what` names it in the error.
 ///
 /// # Errors
 /// [`Error::Disagree`], the same on every rank; those of [`all_gather`].

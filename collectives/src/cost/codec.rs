@@ -1,4 +1,4 @@
-//! The costs of encoding, decoding, copying and adding on a rank while all others do the same.
+//! Measures the costs of encoding, decoding, copying and adding on a rank while all others do the same.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -10,17 +10,18 @@ use crate::philox::{Purpose, Stream};
 use crate::planes::{BLOCK, TERNARY, width, words};
 use crate::{Result, Transport, control};
 
-/// Blocks that are worked on: float32 gradients of 2 MB, more than most caches of one core hold.
+/// The number of blocks: float32 gradients of 2 MB, more than the private caches of most cores.
 const BLOCKS: usize = 1024;
 
-/// Passes of a sample: with fewer it would rather show how ranks that share a core take turns.
+/// Passes per sample. With fewer, the sample would show how ranks that share a core alternate.
 const PASSES: usize = 8;
 
-/// Additions of planes in a pass, each of which is far shorter than the rest.
+/// Additions of planes per pass. One addition is much shorter than the other work.
 const ADDITIONS: usize = 8;
 
-/// The costs of this rank; those of the links are left at 0. All ranks work at once, so that they share memory and cores
-/// as in an exchange. The kinds of work take turns, so a disturbance spoils one sample of each kind and no median.
+/// The costs of this rank; those of the links are left at 0. All ranks work at once, so that they share
+/// memory and cores as in an exchange. The kinds of work alternate, so that a disturbance affects one sample
+/// of each kind and no median.
 pub(super) fn measure(transport: &mut dyn Transport) -> Result<Costs> {
     let mut buffers = Buffers::new(transport.world());
     let (elements, sums) = (PASSES * BLOCKS * BLOCK, PASSES * ADDITIONS * buffers.next.len());
@@ -33,7 +34,8 @@ pub(super) fn measure(transport: &mut dyn Transport) -> Result<Costs> {
             let start = Instant::now();
             (0..PASSES).for_each(|_| work(&mut buffers));
             let alone = start.elapsed().as_secs_f64();
-            // More ranks than cores take turns: only when all are done it shows what the work takes.
+            // If there are more ranks than cores, they alternate: the time of the work is known only when all
+            // ranks are done.
             control::barrier(transport)?;
             times[sample] = (alone, start.elapsed().as_secs_f64());
         }

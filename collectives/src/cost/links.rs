@@ -1,4 +1,4 @@
-//! Latency and bandwidth of the links around a ring of ranks, all in use at once.
+//! Measures the latency and bandwidth of the links in a ring of ranks, with all links in use at once.
 
 use std::time::Instant;
 
@@ -6,30 +6,31 @@ use super::{Link, SAMPLES, median};
 use crate::planes::{TERNARY, words};
 use crate::{Result, Transport, all_reduce, control};
 
-/// Words of a message that carries next to nothing, and how many of them show what one more costs.
+/// Words of a very short message, and the number of messages that show the cost of one more.
 const TINY: usize = 8;
 const BURST: usize = 16;
 
-/// Shifts in a row that a sample of the latency takes.
+/// Consecutive shifts per sample of the latency.
 const ROW: usize = 4;
 
-/// Words of a message as long as a segment of ternaries.
+/// Words of a message with one segment of ternaries.
 const SEGMENT: usize = words(all_reduce::SEGMENT, TERNARY);
 
-/// Messages, and words of each, by which the bandwidth is measured.
+/// The numbers of messages and words per message with which the bandwidth is measured.
 const SIZES: [(usize, usize); 5] =
     [(1, SEGMENT / 8), (1, SEGMENT), (4, SEGMENT), (16, SEGMENT), (64, SEGMENT)];
 
-/// After a shift that takes this number of seconds, no larger one is tried.
+/// After a shift that takes this number of seconds, no larger shift is measured.
 const LONG: f64 = 0.02;
 
-/// The least a measured difference may be, in seconds: a clock that stood still.
+/// The minimum of a measured difference, in seconds, in case the clock did not advance.
 const TICK: f64 = 1e-9;
 
-/// The links between the ranks of `ring`, each of which sends to the one after it. Ranks that are in no ring of several
-/// come too, and get a link that costs nothing: all ranks stop at the same size.
+/// Measures the links between the ranks of `ring`, each of which sends to the next one. Ranks that are not in
+/// a ring of several ranks must call this too, and get a link that costs nothing: all ranks stop at the same
+/// size.
 ///
-/// `byte` is for what one rank sends. Several rings may turn at once, one on each node.
+/// `byte` is the cost per byte that one rank sends. Several rings may be measured at once, one on each node.
 pub(super) fn measure(transport: &mut dyn Transport, ring: &[usize]) -> Result<Link> {
     let mut ring = Shifts::new(transport.rank(), ring);
     ring.time(transport, 1, 1, TINY)?;
@@ -51,11 +52,12 @@ pub(super) fn measure(transport: &mut dyn Transport, ring: &[usize]) -> Result<L
     Ok(Link { latency: latency.max(TICK), message: (burst - latency).max(TICK) / (BURST - 1) as f64, byte })
 }
 
-/// A rank's part in a ring that shifts messages round by one place.
+/// The role of a rank in a ring that shifts messages by one place.
 struct Shifts {
-    /// Whom it sends to, and whom it receives from; none alone or outside the ring.
+    /// The ranks that it sends to and receives from; `None` for a single rank or outside the ring.
     peers: Option<(usize, usize)>,
-    /// What is copied into a message before it leaves, and out of one that has come: every algorithm does that.
+    /// The buffer that is copied into each message before it is sent, and from each message that has arrived,
+    /// because every algorithm copies.
     content: Vec<u64>,
 }
 
@@ -67,7 +69,8 @@ impl Shifts {
         Shifts { peers, content: vec![0; SEGMENT] }
     }
 
-    /// Seconds of one of `row` shifts of `messages` messages of `words` words, on this rank; 0 outside the ring.
+    /// Seconds per shift for `row` shifts of `messages` messages with `words` words each, on this rank; 0
+    /// outside the ring.
     fn time(
         &mut self,
         transport: &mut dyn Transport,

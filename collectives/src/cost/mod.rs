@@ -24,14 +24,15 @@ mod predict;
 use crate::topology::Topology;
 use crate::{Result, Transport, control};
 
-/// The links between ranks of one kind. Times are those when all ranks or nodes use their links at once.
+/// The costs of one kind of links between ranks. Times are measured with all ranks or nodes using their links
+/// at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Link {
     /// Seconds from one rank to another, for the first message.
     pub latency: f64,
-    /// Seconds of a rank's time for each further message that follows at once.
+    /// Seconds of a rank's time per further message that follows immediately.
     pub message: f64,
-    /// Seconds per byte that all ranks of a node together send.
+    /// Seconds per byte, counting the bytes that all ranks of a node send together.
     pub byte: f64,
 }
 
@@ -45,15 +46,15 @@ impl Link {
 /// The costs of the ranks and of the links between them, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Costs {
-    /// Within a node; as `inter_node` where no two ranks share one.
+    /// Within a node; equal to `inter_node` if no two ranks share a node.
     pub intra_node: Link,
-    /// Between nodes; as `intra_node` where there is only one.
+    /// Between nodes; equal to `intra_node` if there is only one node.
     pub inter_node: Link,
-    /// Seconds per element to take its moments and encode it.
+    /// Seconds per element to compute its moments and encode it.
     pub encode: f64,
     /// Seconds per element to decode it.
     pub decode: f64,
-    /// Seconds per element that stays float32, to copy it to its payload and its mean back.
+    /// Seconds per float32 element to copy it to its payload and to copy its mean back.
     pub copy: f64,
     /// Seconds per word of a sum of planes.
     pub add_planes: f64,
@@ -76,7 +77,7 @@ impl Costs {
         add_floats: 5e-10,
     };
 
-    /// The costs as bits of f32, ordered as the costs are because none is negative.
+    /// The costs as bits of f32. The bits have the same order as the costs, because none is negative.
     pub fn to_words(&self) -> [u32; WORDS] {
         let [intra_node, inter_node] =
             [self.intra_node, self.inter_node].map(|link| [link.latency, link.message, link.byte]);
@@ -85,7 +86,7 @@ impl Costs {
             .map(|cost| (cost as f32).to_bits())
     }
 
-    /// The costs that [`Costs::to_words`] has rounded to f32.
+    /// The inverse of [`Costs::to_words`], which rounds to f32.
     pub fn from_words(words: [u32; WORDS]) -> Self {
         let [a, b, c, d, e, f, encode, decode, copy, add_planes, add_floats] =
             words.map(|bits| f64::from(f32::from_bits(bits)));
@@ -102,15 +103,16 @@ impl Costs {
     }
 }
 
-/// Measures the costs of the ranks of `topology`, all of which call this together: each number is the median of a few samples on its slowest
-/// rank, and the same bits on every rank. Takes about 0.1 s, 0.3 s more where a node sends
-/// 100 Mbit/s, and seconds alone where shifting 4 kB takes one. A world of one rank has links that cost nothing.
+/// Measures the costs of the ranks of `topology`, all of which call this together: each number is the median
+/// of a few samples on its slowest rank, and the same bits on every rank. Takes about 0.1 s, and 0.3 s more
+/// if a node sends at 100 Mbit/s. It takes seconds only if shifting 4 kB takes a second. The links of a world
+/// with one rank cost nothing.
 ///
 /// # Errors
 /// Those of the transport.
 ///
 /// # Panics
-/// If `topology` has another world than the transport.
+/// If `topology` has another world size than the transport.
 pub fn measure(transport: &mut dyn Transport, topology: &Topology) -> Result<Costs> {
     assert_eq!(topology.world(), transport.world(), "ranks of the topology");
     let mut costs = codec::measure(transport)?;
@@ -134,7 +136,7 @@ pub fn measure(transport: &mut dyn Transport, topology: &Topology) -> Result<Cos
     })
 }
 
-/// Samples of a measurement: few, because a slow network has to pass them all.
+/// Samples per measurement. There are few, because a slow network has to transfer them all.
 const SAMPLES: usize = 5;
 
 /// The median of [`SAMPLES`] times.

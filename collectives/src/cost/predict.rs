@@ -1,4 +1,4 @@
-//! Seconds of an exchange, from what it costs to send, receive, add, encode and decode.
+//! Predicts the seconds of an exchange from the costs of sending, receiving, adding, encoding and decoding.
 
 use super::{Costs, Link};
 use crate::all_reduce::{Algorithm, Plan, Work, ring_f32};
@@ -6,12 +6,14 @@ use crate::control;
 use crate::planes::BLOCK;
 use crate::topology::Topology;
 
-/// Nodes that are looked at, and ranks of each. Where there are more, these stand for those between them.
+/// The maximum number of nodes, and of ranks per node, that are evaluated. If there are more, these represent
+/// the others.
 const NODES: usize = 4;
 const RANKS: usize = 8;
 
 impl Costs {
-    /// Seconds of the maximum over all ranks of `values` values: scales, and what else is agreed on with them.
+    /// Seconds of the maximum over all ranks of `values` values: the scales and other words that are reduced
+    /// with them.
     pub fn maximum(&self, topology: &Topology, values: usize) -> f64 {
         let bytes = (8 * values.div_ceil(2)) as f64;
         let crosses = |distance: usize| {
@@ -26,9 +28,11 @@ impl Costs {
         control::distances(topology.world()).map(round).sum()
     }
 
-    /// Seconds in which `elements` elements become ternaries, are summed by `algorithm` and decoded, on each rank.
+    /// Seconds to encode `elements` elements as ternaries, sum them with `algorithm` and decode them, on each
+    /// rank.
     pub fn ternary(&self, algorithm: Algorithm, topology: &Topology, elements: usize) -> f64 {
-        // One message a chunk: further ones follow at once, and what they cost is in the cost of a byte.
+        // One message per chunk: further ones follow immediately, and their cost is included in the cost per
+        // byte.
         let plan = Plan { topology, blocks: elements.div_ceil(BLOCK), segment: usize::MAX };
         let (steps, inter_node_steps) = match elements {
             0 => (0, 0),
@@ -39,7 +43,7 @@ impl Costs {
         codec + load.added * self.add_planes + self.links(&load, steps, inter_node_steps)
     }
 
-    /// Seconds in which `elements` elements are averaged as float32.
+    /// Seconds to average `elements` elements as float32.
     pub fn float32(&self, topology: &Topology, elements: usize) -> f64 {
         let world = topology.world();
         let (steps, inter_node_steps) = match elements {
@@ -59,14 +63,15 @@ impl Costs {
 }
 
 impl Link {
-    /// Seconds of `steps` messages one after the other, of which a rank sends `messages` in all and a node `bytes`.
+    /// Seconds of `steps` messages one after the other, if a rank sends `messages` messages and a node
+    /// `bytes` bytes in total.
     fn seconds(&self, steps: usize, messages: f64, bytes: f64) -> f64 {
         let steps = steps as f64;
         steps * self.latency + (messages - steps).max(0.0) * self.message + bytes * self.byte
     }
 }
 
-/// What the busiest ranks and nodes have to do.
+/// The work of the busiest ranks and nodes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Load {
     intra_node: Sent,
@@ -75,12 +80,12 @@ struct Load {
     added: f64,
 }
 
-/// What goes over one kind of link.
+/// The traffic over one kind of link.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sent {
-    /// Messages of a rank.
+    /// Messages per rank.
     messages: f64,
-    /// Bytes of a node.
+    /// Bytes per node.
     bytes: f64,
 }
 
@@ -111,13 +116,13 @@ impl Load {
     }
 }
 
-/// A node and the ranks of it that are looked at, each with the number of ranks it stands for.
+/// A node and its ranks that are evaluated, each with the number of ranks that it represents.
 struct Node {
     members: usize,
     ranks: Vec<(usize, f64)>,
 }
 
-/// The first and the last node, some between, and the largest one.
+/// The first and the last node, some in between, and the largest one.
 fn sample(topology: &Topology) -> Vec<Node> {
     let nodes = topology.nodes();
     let taken = nodes.min(NODES);
@@ -132,8 +137,9 @@ fn sample(topology: &Topology) -> Vec<Node> {
     seen.into_iter().map(look).collect()
 }
 
-/// The places of a node of `members` ranks that are looked at, and how many each stands for: all, or else the first and
-/// the last, which have a part of their own in a ring, and pairs of neighbours between, which have one in a fold.
+/// The places that are evaluated on a node with `members` ranks, and the number of places that each
+/// represents. If there are too many, these are the first and the last, which have special roles in a ring,
+/// and pairs of neighbours in between, which have special roles in a fold.
 fn places(members: usize) -> Vec<(usize, f64)> {
     if members <= RANKS {
         return (0..members).map(|place| (place, 1.0)).collect();

@@ -1,4 +1,4 @@
-//! Sixteen floats, or eight random blocks, an instruction; AVX-512 with its parts F, BW and DQ.
+//! Kernels with sixteen floats, or eight random blocks, per instruction, for AVX-512 F, BW and DQ.
 
 use std::arch::x86_64::*;
 
@@ -8,7 +8,7 @@ use super::{LANES, Sums, portable};
 use crate::philox::{Lanes, Stream};
 use crate::planes::{WORD, WORDS, position};
 
-/// Floats of a register.
+/// Floats per register.
 const SIXTEEN: usize = 16;
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
@@ -24,12 +24,12 @@ pub(super) fn sums(values: &[f32]) -> Sums {
         for ((half, sum), squares) in halves.into_iter().zip(&mut sum).zip(&mut squares) {
             let wide = _mm512_cvtps_pd(half);
             *sum = _mm512_add_pd(*sum, wide);
-            // The product is exact: fused or not, the bits are the same.
+            // The product is exact, so a fused operation gives the same bits.
             *squares = _mm512_fmadd_pd(wide, wide, *squares);
         }
     }
     let mut sums = Sums::default();
-    // SAFETY: the array has the register's size, and the instruction asks for no alignment.
+    // SAFETY: the array has the register's size, and the instruction needs no alignment.
     unsafe { _mm512_storeu_si512(sums.largest.as_mut_ptr().cast(), largest) };
     for (lanes, registers) in [(&mut sums.sum, sum), (&mut sums.squares, squares)] {
         for (lanes, register) in lanes.as_chunks_mut::<8>().0.iter_mut().zip(registers) {
@@ -70,12 +70,12 @@ pub(super) fn encode(
     portable::encode(values, clip, scale, rounding, first_word, planes);
 }
 
-/// What stochastic rounding of a tensor needs in registers.
+/// The registers for stochastic rounding of a tensor.
 struct Stochastic<'a> {
     thresholds: &'a Thresholds,
     stream: &'a Stream,
     random: Philox,
-    /// From a magnitude to the upper 16 bits of its threshold, and the greatest of these.
+    /// The factor from a magnitude to the upper 16 bits of its threshold, and the maximum of these.
     factor: __m512,
     limit: __m512,
 }
@@ -117,11 +117,12 @@ impl<'a> Stochastic<'a> {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
     fn high(&self, first: __m512, second: __m512) -> __m512i {
         let integers = |values| {
-            // Of NaN the minimum is NaN, and that as an integer is negative.
+            // The minimum with NaN is NaN, which is negative as an integer.
             let product = _mm512_mul_ps(_mm512_abs_ps(values), self.factor);
             _mm512_cvttps_epi32(_mm512_min_ps(self.limit, product))
         };
-        // 2^16 is packed as 2^16 - 1, what is negative as 0; in each quarter of the register four of both.
+        // 2^16 is packed as 2^16 - 1, and negative numbers as 0. Each quarter of the register has four of
+        // both inputs.
         let packed = _mm512_packus_epi32(integers(first), integers(second));
         _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), packed)
     }
@@ -138,20 +139,20 @@ fn nearest_word(values: &[f32; WORD], clip: f32, scale: f32) -> (u64, u64) {
     let (clip, scale) = (_mm512_set1_ps(clip), _mm512_set1_ps(scale));
     let values = [load(values, 0), load(values, 1), load(values, 2), load(values, 3)];
     let nonzero = bits(values.map(|values| {
-        // The minimum returns its second operand where either is NaN, as the portable kernel does.
+        // The minimum returns its second operand if either is NaN, like the portable kernel.
         let clipped = _mm512_min_ps(clip, _mm512_abs_ps(values));
         _mm512_cmp_ps_mask::<_CMP_GT_OQ>(_mm512_add_ps(clipped, clipped), scale)
     }));
     (nonzero, nonzero & bits(values.map(|values| _mm512_movepi32_mask(_mm512_castps_si512(values)))))
 }
 
-/// The masks of four registers side by side.
+/// The masks of four registers, one after another.
 fn bits(masks: [__mmask16; 4]) -> u64 {
     masks.into_iter().rev().fold(0, |bits, mask| bits << SIXTEEN | u64::from(mask))
 }
 
-/// A constant width lets the loop over planes be unrolled; beyond 127 ranks, where sums take more than 8 planes, the
-/// portable loop does.
+/// A constant width lets the compiler unroll the loop over planes. Beyond 127 ranks, sums have more than 8
+/// planes, and the portable loop handles them.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
 pub(super) fn decode(planes: &[u64], width: usize, first_word: usize, factor: f32, values: &mut [f32]) {
     match width {
@@ -188,18 +189,18 @@ fn decode_planes<const WIDTH: usize>(planes: &[u64], first_word: usize, factor: 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
 fn decode_word<const WIDTH: usize>(words: &[u64; WIDTH], factor: f32, values: &mut [f32; WORD]) {
     let factor = _mm512_set1_ps(factor);
-    // A store, too, waits for its line.
+    // A store also waits for its cache line.
     prefetch(values);
     for (quarter, values) in values.as_chunks_mut::<SIXTEEN>().0.iter_mut().enumerate() {
         let mut integers = _mm512_setzero_si512();
         for (plane, word) in words.iter().enumerate() {
-            // The sign stands for all bits from there up.
+            // The sign extends to all higher bits.
             let weight = if plane == WIDTH - 1 { -1 << plane } else { 1 << plane };
             let mask = (word >> (quarter * SIXTEEN)) as __mmask16;
             integers = _mm512_mask_or_epi32(integers, mask, integers, _mm512_set1_epi32(weight));
         }
         let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(integers), factor);
-        // SAFETY: the array has the register's size, and the instruction asks for no alignment.
+        // SAFETY: the array has the register's size, and the instruction needs no alignment.
         unsafe { _mm512_storeu_ps(values.as_mut_ptr(), scaled) };
     }
 }
@@ -210,8 +211,9 @@ pub(super) fn add(a: &[u64], a_width: usize, b: &[u64], b_width: usize, sum: &mu
     portable::add(a, a_width, b, b_width, sum, sum_width);
 }
 
-/// The generator of [`philox`](crate::philox), eight blocks a register: a word of each in the lower half of a 64-bit
-/// lane. Upper halves hold whatever the multiplications left there; no instruction below looks at them.
+/// The generator of [`philox`](crate::philox) with eight blocks per register: one word of each block in the
+/// lower half of a 64-bit lane. The upper halves hold leftovers of the multiplications, which no instruction
+/// below reads.
 struct Philox {
     multiply: [__m512i; 2],
     first: __m512i,
@@ -234,7 +236,7 @@ impl Philox {
     /// 16-bit words `8 block .. 8 block + 64` of the stream, in order.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
     fn eight_blocks(&self, block: u32) -> [__m512i; 2] {
-        // In this order the blocks come out of the last step as in the stream.
+        // With this order, the blocks leave the last step in the order of the stream.
         let order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
         let blocks = _mm512_add_epi32(_mm512_set1_epi64(i64::from(block)), order);
         // Two rounds, see `Lanes`.
@@ -259,7 +261,7 @@ fn xor(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
     _mm512_ternarylogic_epi64::<0b1001_0110>(a, b, c)
 }
 
-/// The lower halves of the 64-bit lanes of `low` and of `high`, put together.
+/// The lower halves of the 64-bit lanes of `low` and `high`, combined.
 #[target_feature(enable = "avx512f")]
 fn lower_halves(low: __m512i, high: __m512i) -> __m512i {
     _mm512_mask_shuffle_epi32::<0b10_10_00_00>(low, 0b1010_1010_1010_1010, high)
@@ -269,6 +271,6 @@ fn lower_halves(low: __m512i, high: __m512i) -> __m512i {
 #[target_feature(enable = "avx512f")]
 fn load<const N: usize>(values: &[f32; N], index: usize) -> __m512 {
     let values = &values.as_chunks::<SIXTEEN>().0[index];
-    // SAFETY: the array has the register's size, and the instruction asks for no alignment.
+    // SAFETY: the array has the register's size, and the instruction needs no alignment.
     unsafe { _mm512_loadu_ps(values.as_ptr()) }
 }

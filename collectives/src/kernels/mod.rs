@@ -18,11 +18,12 @@ pub use rounding::Rounding;
 
 use crate::planes::{self, TERNARY, WORD};
 
-/// Running sums are kept apart by index modulo this, then added as a binary tree: the order of additions is part of the
-/// definition, so that all kernels give the same bits.
+/// The number of running sums. An element belongs to the sum of its index modulo this number, and the sums
+/// are added as a binary tree. The order of additions is part of the definition, so that all kernels give the
+/// same bits.
 pub const LANES: usize = 16;
 
-/// The running sums that [`Moments`](crate::codec::Moments) are computed from, by lane.
+/// The running sums for [`Moments`](crate::codec::Moments), by lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sums {
     /// Bits of the largest magnitude; NaN is above infinity.
@@ -35,7 +36,7 @@ pub struct Sums {
 
 type Add = unsafe fn(&[u64], usize, &[u64], usize, &mut [u64], usize);
 
-/// The kernels of one instruction set that this machine has.
+/// The kernels of an instruction set that this machine supports.
 pub struct Kernels {
     isa: &'static str,
     sums: unsafe fn(&[f32]) -> Sums,
@@ -106,7 +107,7 @@ impl Kernels {
         unsafe { (self.sums)(values) }
     }
 
-    /// [`codec::encode`](crate::codec::encode) by these kernels.
+    /// [`codec::encode`](crate::codec::encode) with these kernels.
     pub fn encode(
         &self,
         values: &[f32],
@@ -121,7 +122,7 @@ impl Kernels {
         unsafe { (self.encode)(values, clip, scale, rounding, first_word, planes) }
     }
 
-    /// [`codec::decode`](crate::codec::decode) by these kernels.
+    /// [`codec::decode`](crate::codec::decode) with these kernels.
     pub fn decode(&self, planes: &[u64], width: usize, first_word: usize, factor: f32, values: &mut [f32]) {
         check(planes.len(), width, first_word, values.len());
         // SAFETY: see above.
@@ -133,7 +134,7 @@ impl Kernels {
     /// The sum must fit: `a` over `j` ranks and `b` over `k` need a `sum_width` of at least [`planes::width`]`(j + k)`.
     ///
     /// # Panics
-    /// If the slices do not hold the same number of whole blocks.
+    /// If the slices do not hold the same number of complete blocks.
     pub fn add(
         &self,
         a: &[u64],

@@ -1,4 +1,4 @@
-//! The plain loops that define every kernel's result, and run where there is no faster one.
+//! The plain loops that define the results of all kernels, and run on machines without faster ones.
 
 use super::rounding::{self, Rounding, Thresholds};
 use super::{LANES, Sums};
@@ -22,8 +22,8 @@ pub(super) fn encode(
     });
 }
 
-/// Writes what `bits` makes of every 64 of `values`, their non-zero and their negative bits. The last ones are filled up
-/// with zeros, which are never kept.
+/// Writes the non-zero and the negative bits that `bits` computes for each 64 of `values`. The last 64 are
+/// padded with zeros, which are never kept.
 #[inline(always)]
 pub(super) fn each_word(
     values: &[f32],
@@ -33,7 +33,7 @@ pub(super) fn each_word(
 ) {
     let mut filled = [0.0; WORD];
     for (index, values) in values.chunks(WORD).enumerate() {
-        // One call, so that the compiler puts the loop's constants before the loop.
+        // This is one call, so that the compiler moves the constants out of the loop.
         let word = <&[f32; WORD]>::try_from(values).unwrap_or_else(|_| {
             filled[..values.len()].copy_from_slice(values);
             &filled
@@ -62,7 +62,7 @@ pub(super) fn stochastic_word(
     ternaries(values, |bit, value| thresholds.keep(value, high[bit], stream, (word * WORD + bit) as u64))
 }
 
-/// The non-zero and the negative bits of values of which those that `keep` wants are kept.
+/// The non-zero and the negative bits of values, if those for which `keep` returns true are kept.
 #[inline]
 fn ternaries(values: &[f32; WORD], keep: impl Fn(usize, f32) -> bool) -> (u64, u64) {
     let (mut nonzero, mut negative) = (0, 0);
@@ -84,7 +84,7 @@ pub(super) fn decode(planes: &[u64], width: usize, first_word: usize, factor: f3
     }
 }
 
-/// The 64 integers whose word of plane 0 is at `at`.
+/// The 64 integers whose word in plane 0 is at `at`.
 fn decode_word(planes: &[u64], width: usize, at: usize) -> [i32; WORD] {
     let mut integers = [0; WORD];
     for plane in 0..width {
@@ -97,14 +97,14 @@ fn decode_word(planes: &[u64], width: usize, at: usize) -> [i32; WORD] {
     integers
 }
 
-/// What [`Moments`](crate::codec::Moments) are made of.
+/// The sums for [`Moments`](crate::codec::Moments).
 pub(super) fn sums(values: &[f32]) -> Sums {
     let mut sums = Sums::default();
     values.chunks(LANES).for_each(|group| add_group(&mut sums, group));
     sums
 }
 
-/// Adds up to [`LANES`] values, each to its lane.
+/// Adds at most [`LANES`] values, each to its lane.
 pub(super) fn add_group(sums: &mut Sums, group: &[f32]) {
     for (lane, value) in group.iter().enumerate() {
         sums.largest[lane] = sums.largest[lane].max(value.abs().to_bits());
@@ -125,8 +125,8 @@ pub(super) fn add(a: &[u64], a_width: usize, b: &[u64], b_width: usize, sum: &mu
     }
 }
 
-/// A ripple of full adders from plane to plane, 512 elements side by side. A number's sign plane stands for all planes
-/// above it.
+/// A ripple-carry adder from plane to plane, for 512 elements in parallel. The sign plane of a number extends
+/// to all planes above it.
 #[inline(always)]
 fn add_block(a: &[Plane], b: &[Plane], sum: &mut [Plane]) {
     let mut carry = [0; WORDS];

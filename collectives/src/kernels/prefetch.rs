@@ -1,15 +1,14 @@
-//! Reading ahead, for the loops that wait for memory, be it to read or to write.
+//! Prefetching for loops that wait for memory, to read or to write.
 
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
-/// How far ahead in bytes: the processor's own prefetching stops at every page.
+/// The distance in bytes. The processor's own prefetching stops at each page boundary.
 const AHEAD: usize = 1024;
 
-/// Floats of a line of the cache.
+/// Floats per cache line.
 const LINE: usize = 16;
 
-/// Asks for the lines of the cache that will be needed [`AHEAD`] bytes after `values`. An address without memory behind
-/// it does no harm.
+/// Prefetches the cache lines [`AHEAD`] bytes after `values`. An address without memory does no harm.
 #[inline]
 #[target_feature(enable = "sse")]
 pub(super) fn prefetch<const N: usize>(values: &[f32; N]) {

@@ -1,19 +1,19 @@
-//! Whether a magnitude becomes 0 or 1: what all kernels that encode have in common.
+//! The rounding of a magnitude to 0 or 1, which all encoding kernels share.
 
 use crate::philox::{HALVES, Stream};
 
 /// How a gradient becomes a ternary.
 #[derive(Clone, Copy, Debug)]
 pub enum Rounding<'a> {
-    /// To 1 with the probability of its magnitude divided by the scale, so the expected value is the gradient. The draws
-    /// come from this stream.
+    /// Stochastic: to 1 with a probability equal to the magnitude divided by the scale, so the expected value
+    /// is the gradient. The draws come from this stream.
     Stochastic(&'a Stream),
-    /// To 1 above half the scale: the error of an element is at most half the scale and at most its own magnitude. It
-    /// is biased, so it needs error feedback.
+    /// To the nearest: to 1 above half the scale. The error of an element is at most half the scale and at
+    /// most its own magnitude. It is biased, so it needs error feedback.
     Nearest,
 }
 
-/// A threshold that every draw of 32 bits is below.
+/// A threshold above every 32-bit draw.
 const ALWAYS: f32 = (1_u64 << u32::BITS) as f32;
 
 /// The same for the upper 16 bits of draws.
@@ -22,16 +22,16 @@ const HIGH: f32 = (1_u32 << u16::BITS) as f32;
 /// 2^-95. For scales that are smaller, `ALWAYS / scale` overflows.
 const TINY: f32 = f32::from_bits((127 - 95) << 23);
 
-/// What lifts them, and all magnitudes with them, exactly.
+/// The factor that lifts small scales, and all magnitudes with them; it is exact.
 const LIFT: f32 = (1_u128 << 64) as f32;
 
-/// From magnitudes to thresholds, the 2^32 fold of the probability to be kept.
+/// Converts magnitudes to thresholds, which are 2^32 times the probability of being kept.
 #[derive(Clone, Copy)]
 pub(super) struct Thresholds {
     clip: f32,
-    /// A power of two, 1 but for tiny scales.
+    /// A power of two; 1 except for tiny scales.
     pub lift: f32,
-    /// 2^32 by the lifted scale.
+    /// 2^32 divided by the lifted scale.
     reciprocal: f32,
 }
 
@@ -41,8 +41,8 @@ impl Thresholds {
         let lift = if scale < TINY { LIFT } else { 1.0 };
         let scale = scale * lift;
         let nearest = ALWAYS / scale;
-        // The rounded reciprocal may be too small by less than its last place; a magnitude equal to the scale would then
-        // not always be kept.
+        // The rounded reciprocal may be too small by less than one unit in the last place. A magnitude equal
+        // to the scale would then not always be kept.
         let reciprocal = if scale * nearest < ALWAYS { nearest.next_up() } else { nearest };
         Thresholds { clip, lift, reciprocal }
     }
@@ -53,20 +53,21 @@ impl Thresholds {
         clipped(value, self.clip) * self.lift * self.reciprocal
     }
 
-    /// For kernels: the factor from magnitudes to the upper halves of thresholds, and the greatest upper half. Only where
-    /// there is no lift. A rounded product is monotonic in its factors, so clipping may follow the multiplication and
-    /// needs no step of its own.
+    /// For kernels: the factor from magnitudes to the upper halves of thresholds, and the largest upper half.
+    /// Only valid without a lift. A rounded product is monotonic in its factors, so clipping may follow the
+    /// multiplication and needs no separate step.
     pub fn upper(&self) -> (f32, f32) {
         let factor = self.reciprocal / HIGH;
         let clip = self.clip * factor;
         (factor, if clip < HIGH { clip } else { HIGH })
     }
 
-    /// Whether the element `value` is kept, number `index` of the tensor, for which `high` was drawn.
+    /// Whether `value`, element `index` of the tensor, is kept with the draw `high`.
     #[inline]
     pub fn keep(&self, value: f32, high: u16, stream: &Stream, index: u64) -> bool {
         let threshold = self.of(value);
-        // Rounded down and to the range, NaN to 0. The lower half matters only to a draw that has the same upper half.
+        // The conversion rounds down, saturates, and gives 0 for NaN. The lower half matters only for a draw
+        // with the same upper half.
         let bound = (threshold / HIGH) as u16;
         if high != bound {
             return high < bound;
@@ -76,14 +77,15 @@ impl Thresholds {
     }
 }
 
-/// The magnitude of `value` but at most `clip`. Not `f32::min`, which would make a number of NaN.
+/// The magnitude of `value`, at most `clip`. Not `f32::min`, which would replace NaN by a number.
 #[inline]
 pub(super) fn clipped(value: f32, clip: f32) -> f32 {
     let magnitude = value.abs();
     if clip < magnitude { clip } else { magnitude }
 }
 
-/// Whether rounding to the nearest keeps `value`. Twice a float is exact, or infinite and then above any scale.
+/// Whether rounding to the nearest keeps `value`. Doubling a float is exact, or gives infinity, which is
+/// above any scale.
 #[inline]
 pub(super) fn nearest(value: f32, clip: f32, scale: f32) -> bool {
     2.0 * clipped(value, clip) > scale
@@ -108,7 +110,8 @@ mod tests {
             let value = scale * part;
             let exact = f64::from(value) / f64::from(scale) * f64::from(ALWAYS);
             let threshold = f64::from(Thresholds::new(f32::INFINITY, scale).of(value));
-            // The bound, and what f64 adds to the exact value; thresholds that underflow are far below 1/2.
+            // The bound, plus the error of the exact value in f64. Thresholds that underflow are far below
+            // 1/2.
             let bound = 3.0 * 2.0_f64.powi(-24) * exact * (1.0 + 1e-7) + f64::from(f32::MIN_POSITIVE);
             prop_assert!((threshold - exact).abs() <= bound, "{threshold} for {exact}");
         }

@@ -1,8 +1,10 @@
-//! The collectives on a virtual clock: how long they would take between ranks and on links that need not be there.
+//! The collectives on a virtual clock: the time that they would take between ranks and on links that need not
+//! exist.
 //!
-//! What a collective sends, awaits and adds depends on sizes and on the rank, never on values. So each rank runs the real
-//! algorithm by itself on a [`Recorder`], which has every awaited message at once. Then [`replay`] plays the records of all
-//! ranks together on a [`Network`] with one clock. A thousand ranks need the memory of one.
+//! The messages and additions of a collective depend on sizes and on the rank, never on values. So each rank
+//! runs the real algorithm alone on a [`Recorder`], on which every awaited message is available immediately.
+//! Then [`replay`] simulates the records of all ranks on a [`Network`] with one clock. A thousand ranks need
+//! the memory of one.
 //!
 //! # Examples
 //! How long a ring of float32 would take on 64 nodes with links of 1 Gbit/s:
@@ -34,10 +36,10 @@ pub use replay::replay;
 use crate::topology::Topology;
 use crate::{Result, Transport};
 
-/// Seconds after which each rank of `topology` has done `work`, which all begin together on `network`.
+/// Seconds after which each rank of `topology` has finished `work`, if all start together on `network`.
 ///
 /// # Errors
-/// Those of `work`; [`Error::PeerGone`](crate::Error::PeerGone) where it awaits a message that no rank sends.
+/// Those of `work`; [`Error::PeerGone`](crate::Error::PeerGone) if it awaits a message that no rank sends.
 pub fn seconds(
     topology: &Topology,
     network: &Network,
@@ -83,7 +85,8 @@ mod tests {
         longest(seconds(topology, network, work).unwrap())
     }
 
-    /// On equal links the ring waits for nothing but its own hops: each of 2 (P - 1) takes the latency and its bytes.
+    /// On equal links, the ring waits only for its own hops: each of the 2 (P - 1) takes the latency and the
+    /// time of its bytes.
     #[test]
     fn a_ring_takes_its_hops() {
         for world in [2, 3, 4, 8] {
@@ -98,7 +101,7 @@ mod tests {
         }
     }
 
-    /// Additions stand between hops.
+    /// Additions are between hops.
     #[test]
     fn additions_take_their_time() {
         let (world, elements) = (4, 4096);
@@ -109,12 +112,12 @@ mod tests {
                 |transport: &mut dyn Transport| ring_f32::sum(transport, ring_f32::SEGMENT, &mut values);
             longest(seconds(&apart(world), &network, work).unwrap())
         };
-        // P - 1 additions of a chunk of two elements a word.
+        // P - 1 additions of a chunk, with two elements per word.
         let expected = 3.0 * 1e-6 * (elements / world / 2) as f64;
         assert!((run(1e-6) - run(0.0) - expected).abs() < 1e-9);
     }
 
-    /// What is recorded is what the formula says, for every algorithm, on several nodes and with several segments.
+    /// The record matches the formula for every algorithm, on several nodes and with several segments.
     #[test]
     fn records_hold_the_bytes_of_the_formulas() {
         for nodes in [vec![0], vec![0, 1], vec![0, 0, 1], vec![0, 1, 2, 3, 4], vec![0, 0, 0, 1, 1, 1, 2, 2]] {
@@ -179,7 +182,7 @@ mod tests {
         assert!(close(run(&[(0, 1), (0, 2)]), WIRE.latency + 2.0 * message));
     }
 
-    /// Chunks of slightly different lengths meet in another order, which is no reason to wait for what comes later.
+    /// Chunks of slightly different lengths arrive in another order. A message must not wait for later ones.
     #[test]
     fn a_block_more_changes_little() {
         for algorithm in Algorithm::ALL {
@@ -195,7 +198,8 @@ mod tests {
     fn ranks_of_a_node_have_one_link() {
         let bytes =
             |nodes: Vec<usize>| ternary(Algorithm::RingTernary, &Topology::new(nodes), 4096, &network());
-        // A ring that goes node after node leaves each once, so two ranks a node cost the wire what one does, up to widths.
+        // A ring that passes node after node leaves each node once. So two ranks per node cost the wire as
+        // much as one, except for widths.
         let (one, two) = (bytes(vec![0, 1]), bytes(vec![0, 0, 1, 1]));
         assert!(two > one && two < 2.0 * one, "{one} {two}");
     }
@@ -217,7 +221,7 @@ mod tests {
         assert!(matches!(error, crate::Error::PeerGone { rank: 0, peer: 1 }), "{error}");
     }
 
-    /// A thousand ranks are played in a moment, and more nodes never make a ring of few bytes faster.
+    /// A thousand ranks are simulated quickly, and more nodes never make a ring with few bytes faster.
     #[test]
     fn many_ranks_are_no_trouble() {
         let times: Vec<f64> = [64, 256, 1024]

@@ -1,4 +1,4 @@
-//! The record of what a rank does in a collective.
+//! The record of a rank's operations in a collective.
 
 use std::fmt;
 use std::mem;
@@ -8,14 +8,14 @@ use crate::topology::Topology;
 use crate::transport::{Lane, Pool, Transport, Wait};
 use crate::{Error, Result};
 
-/// Something that takes time, or waits for it.
+/// An operation that takes time or waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A message goes off.
+    /// A message is sent.
     Send {
         /// Its lane.
         lane: Lane,
-        /// The rank it goes to.
+        /// The receiving rank.
         to: usize,
         /// Its length.
         words: usize,
@@ -24,20 +24,20 @@ pub enum Event {
     Receive {
         /// The lane.
         lane: Lane,
-        /// The rank it comes from.
+        /// The sending rank.
         from: usize,
     },
     /// Words of a sum are written.
     Add {
-        /// How many.
+        /// The number of words.
         words: usize,
     },
-    /// All messages must have left.
+    /// The rank waits until all its messages have left.
     Flush,
 }
 
-/// A transport of one rank at a time without any peers. It records messages and forgets them; every awaited message is
-/// there at once, with unspecified contents.
+/// A transport of one rank at a time, without peers. It records messages and drops them. Every awaited
+/// message is available immediately, with unspecified contents.
 ///
 /// A test transport can wrap a recorder, forward to it ([`forward_transport`](crate::forward_transport)) and replace only
 /// [`Transport::send_on`] and [`Transport::poll`].

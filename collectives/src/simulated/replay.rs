@@ -1,4 +1,4 @@
-//! Records of all ranks, played together on one clock.
+//! Simulates the records of all ranks on one clock.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -8,13 +8,14 @@ use super::record::Event;
 use crate::topology::Topology;
 use crate::{Error, Result};
 
-/// Seconds after which each rank has done what its record says, on `network`; all begin at 0.
+/// Seconds after which each rank has finished its record on `network`. All ranks start at 0.
 ///
-/// A message leaves when all before it on its node's link have, and comes in when all that have reached the other node before it
-/// have. What happens is taken in the order of its time.
+/// A message leaves when all messages before it on its node's link have left. It is received when all
+/// messages that reached the other node before it have been received. Events are processed in the order of
+/// their times.
 ///
 /// # Errors
-/// [`Error::PeerGone`] for a rank that awaits a message which is never sent.
+/// [`Error::PeerGone`] for a rank that awaits a message that is never sent.
 pub fn replay(topology: &Topology, network: &Network, records: &[Vec<Event>]) -> Result<Vec<f64>> {
     let mut replay = Replay::new(topology, network, records);
     while let Some(Reverse((Seconds(now), turn))) = replay.turns.pop() {
@@ -36,7 +37,7 @@ type Route = (usize, usize, usize);
 #[derive(Clone, Copy)]
 struct InFlight {
     route: Route,
-    /// Seconds that its bytes take.
+    /// The time of its bytes, in seconds.
     takes: f64,
 }
 
@@ -47,17 +48,17 @@ struct Replay<'a> {
     /// By rank: its time, and its next event.
     clocks: Vec<f64>,
     next: Vec<usize>,
-    /// When which rank goes on, or which message reaches its node: those are numbered behind the ranks.
+    /// The times at which ranks continue or messages reach their node. Messages are numbered after the ranks.
     turns: BinaryHeap<Reverse<(Seconds, usize)>>,
-    /// Messages under route, and places among them that are free.
+    /// Messages in transit, and free places among them.
     messages: Vec<InFlight>,
     free: Vec<usize>,
-    /// By node: until when its link is busy, outwards and inwards.
+    /// By node: the times until which its link is busy, outwards and inwards.
     out: Vec<f64>,
     into: Vec<f64>,
-    /// By rank: when its last message has left.
+    /// By rank: the time at which its last message has left.
     left: Vec<f64>,
-    /// When messages have come that nobody has taken yet.
+    /// The arrival times of messages that have not been received yet.
     mail: HashMap<Route, VecDeque<f64>>,
     /// Ranks that wait for a message.
     waiting: HashMap<Route, usize>,
@@ -134,7 +135,7 @@ impl<'a> Replay<'a> {
         self.turns.push(Reverse((Seconds(start + latency), self.clocks.len() + message)));
     }
 
-    /// The first of a message is at its node.
+    /// The beginning of a message has reached its node.
     fn arrive(&mut self, message: usize, now: f64) {
         let InFlight { route, takes } = self.messages[message];
         self.free.push(message);
@@ -144,7 +145,7 @@ impl<'a> Replay<'a> {
         self.come(route, came);
     }
 
-    /// All of a message has come at `came`, or will have: who waits for it goes on then.
+    /// The entire message arrives at `came`: the rank that waits for it continues then.
     fn come(&mut self, route: Route, came: f64) {
         self.mail.entry(route).or_default().push_back(came);
         if let Some(rank) = self.waiting.remove(&route) {
@@ -153,7 +154,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// Seconds, which are never NaN, in order.
+/// Seconds, which are never NaN, with a total order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Seconds(f64);
 

@@ -6,7 +6,7 @@
 pub enum Lane {
     /// Payloads, and every message of an algorithm that needs no other lane.
     Bulk,
-    /// Messages that overtake payloads which are still on their way, as the scales of the next bucket do.
+    /// Messages that may overtake payloads in transit, such as the scales of the next bucket.
     Ahead,
     /// Notes between ranks outside all algorithms. Nobody has to read them, and no meter counts them.
     Notes,

@@ -6,7 +6,7 @@ use std::ops::{Add, Sub};
 use super::{Lane, Transport};
 use crate::Result;
 
-/// Messages and bytes of one rank. Bytes are payload: what a transport adds as headers is not counted.
+/// Messages and bytes of one rank. Bytes are those of the payload; headers of a transport are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Messages sent.
@@ -48,7 +48,7 @@ impl Add for Traffic {
     }
 }
 
-/// What happened between two readings of a meter: the later minus the earlier.
+/// The traffic between two readings of a meter: the later one minus the earlier one.
 impl Sub for Traffic {
     type Output = Traffic;
 
@@ -105,13 +105,13 @@ impl<T: Transport> Metered<T> {
         &mut self.inner
     }
 
-    /// Everything counted so far. Subtract two readings for what lies between them.
+    /// The traffic counted so far. The difference of two readings is the traffic between them.
     pub fn reading(&self) -> Traffic {
         self.traffic
     }
 
-    /// Counts `traffic` on `lane`. Notes are part of no algorithm, and how many there are depends on how late somebody
-    /// is: counted, they would keep the meter from being equal to a formula.
+    /// Counts `traffic` on `lane`. Notes do not belong to any algorithm, and their number depends on delays.
+    /// If they were counted, the meter would not match the formulas.
     fn count(&mut self, lane: Lane, traffic: Traffic) {
         if lane != Lane::Notes {
             self.traffic = self.traffic + traffic;

@@ -67,11 +67,11 @@ pub trait Transport {
     /// Number of ranks.
     fn world(&self) -> usize;
 
-    /// The node that each rank runs on, by rank: ranks of one node share memory. Nodes are numbered in the order in
-    /// which ranks first name them, from 0.
+    /// The node that each rank runs on, by rank: ranks of one node share memory. Nodes are numbered from 0,
+    /// in the order of their first appearance.
     fn nodes(&self) -> &[usize];
 
-    /// How long a wait may last.
+    /// The maximum length of a wait.
     fn deadline(&self) -> Duration;
 
     /// Describes the messages that follow, as in "step 12, tensor `conv2.weight`", for reports that one of them is late
@@ -105,7 +105,7 @@ pub trait Transport {
     /// [`Error::Mpi`](crate::Error::Mpi) if the library fails.
     fn pending(&mut self) -> Result<Option<(usize, usize)>>;
 
-    /// What a wait does between two polls: it gives the core away, for a moment at first and later for longer.
+    /// Pauses between two polls of a wait: it yields the core, briefly at first and for longer later.
     ///
     /// # Errors
     /// [`Error::Timeout`](crate::Error::Timeout) when `wait` has reached the deadline. Nothing is lost, and the same wait
@@ -146,8 +146,9 @@ pub trait Transport {
         }
     }
 
-    /// Waits until every own send has left. A rank that goes off to compute without this may keep its peers waiting,
-    /// because a large message may move only while its sender is inside the transport.
+    /// Waits until all sends of this rank have left. A rank that starts to compute without this may keep its
+    /// peers waiting, because a large message may make progress only while its sender is inside the
+    /// transport.
     ///
     /// # Errors
     /// Those of [`Transport::pending`] and [`Transport::pause`].

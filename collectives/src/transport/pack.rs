@@ -4,7 +4,7 @@ use bytemuck::Pod;
 
 use super::Transport;
 
-/// A message of `values`, two per word. Half a word that is left over is zero.
+/// A message of `values`, two per word. The unused half of the last word is zero.
 ///
 /// `T` has 32 bits; any other size does not compile.
 pub fn packed<T: Pod>(transport: &mut dyn Transport, values: &[T]) -> Vec<u64> {

@@ -1,14 +1,15 @@
-//! Buffers that have served their message and wait for the next.
+//! A pool of buffers for messages.
 
-/// A heap of free buffers. Each keeps the length it last had, so that a request for that length costs nothing.
+/// Free buffers. Each keeps its last length, so that a request for the same length costs nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     free: Vec<Vec<u64>>,
 }
 
 impl Pool {
-    /// A buffer of `words` words: one of just that length, else one whose storage fits without much waste, else a new
-    /// one. The collectives ask for the same lengths every step, so after the first step nothing is allocated.
+    /// A buffer of `words` words: one with this length if there is one, otherwise one whose storage fits
+    /// without much waste, otherwise a new one. The collectives request the same lengths in each step, so
+    /// nothing is allocated after the first step.
     pub fn take(&mut self, words: usize) -> Vec<u64> {
         let same = self.free.iter().position(|buffer| buffer.len() == words);
         let fits = || self.free.iter().position(|b| (words..=2 * words).contains(&b.capacity()));

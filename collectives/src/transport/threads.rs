@@ -1,4 +1,4 @@
-//! Ranks as threads of one process: the transport of tests, and of a job that runs without a launcher.
+//! Ranks as threads of one process: the transport for tests and for a job that runs without a launcher.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,27 +9,28 @@ use super::pool::Pool;
 use super::{Lane, Transport, Wait};
 use crate::{Error, Result};
 
-/// How long a pause lasts if nothing arrives: short compared to every deadline, long compared to the time of waking up.
+/// The length of a pause if nothing arrives: short compared with every deadline, long compared with the time
+/// to wake up.
 const NAP: Duration = Duration::from_millis(1);
 
-/// One rank of a world of threads. Move it into the thread that is to be that rank; dropping it tells its peers that
-/// the rank is gone.
+/// One rank of a world of threads. Move it into the thread of that rank. Dropping it tells its peers that the
+/// rank has ended.
 #[derive(Debug)]
 pub struct ThreadTransport {
     rank: usize,
     deadline: Duration,
     shared: Arc<Shared>,
-    /// The arrivals in this rank's mailbox up to the end of its last pause.
+    /// The number of arrivals in this rank's mailbox up to the end of its last pause.
     seen: u64,
 }
 
-/// What all ranks of a world hold together.
+/// The state that all ranks of a world share.
 #[derive(Debug)]
 struct Shared {
     nodes: Vec<usize>,
     /// By receiving rank.
     mailboxes: Vec<Mailbox>,
-    /// Buffers wander between ranks together with their messages.
+    /// Buffers move between ranks together with their messages.
     pool: Mutex<Pool>,
 }
 
@@ -39,18 +40,19 @@ struct Mailbox {
     arrived: Condvar,
 }
 
-/// What has come for one rank.
+/// The messages for one rank.
 #[derive(Debug)]
 struct Mail {
     /// By sending rank, and by lane.
     messages: Vec<[VecDeque<Vec<u64>>; Lane::ALL.len()]>,
     /// By rank: whether it has ended.
     gone: Vec<bool>,
-    /// Messages that have come, and ranks that have ended.
+    /// The number of messages that have arrived and of ranks that have ended.
     arrivals: u64,
 }
 
-/// The ranks of a world of `size` threads, in rank order, on one node. Each waits at most `deadline` for a message.
+/// The ranks of a world of `size` threads, in rank order, on one node. Each rank waits at most `deadline` for
+/// a message.
 ///
 /// # Examples
 /// ```
@@ -71,7 +73,7 @@ pub fn world(size: usize, deadline: Duration) -> Vec<ThreadTransport> {
     world_on(&vec![0; size], deadline)
 }
 
-/// The same with rank `r` on the node `nodes[r]`, as [`Transport::nodes`] numbers them.
+/// Like [`world`], with rank `r` on the node `nodes[r]`, numbered as in [`Transport::nodes`].
 pub fn world_on(nodes: &[usize], deadline: Duration) -> Vec<ThreadTransport> {
     let size = nodes.len();
     let mail = || Mail {
@@ -93,13 +95,13 @@ pub fn solo(deadline: Duration) -> ThreadTransport {
     world(1, deadline).remove(0)
 }
 
-/// A panic elsewhere leaves neither mailbox nor pool half-changed.
+/// A panic elsewhere leaves the mailbox and the pool consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Mailbox {
-    /// Changes the mail as `change` says, and wakes the rank that pauses.
+    /// Applies `change` to the mailbox and wakes the rank if it pauses.
     fn deliver(&self, change: impl FnOnce(&mut Mail)) {
         let mut mail = lock(&self.mail);
         change(&mut mail);

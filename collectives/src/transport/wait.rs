@@ -1,4 +1,4 @@
-//! A wait for a peer, as the transport that pauses in it sees it.
+//! A wait for a peer, as a transport sees it during a pause.
 
 use std::fmt;
 use std::thread;
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use super::Lane;
 use crate::{Error, Result};
 
-/// What a peer has to do before this rank can go on.
+/// The action of a peer that a rank waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// To send a message of this number of words in a lane.
+    /// The peer must send a message of this number of words in a lane.
     Send(Lane, usize),
-    /// To take a message of this number of words, whatever its lane.
+    /// The peer must receive a message of this number of words, in any lane.
     Take(usize),
 }
 
@@ -29,19 +29,20 @@ impl fmt::Display for Act {
 /// A wait for a peer.
 #[derive(Clone, Copy, Debug)]
 pub struct Wait {
-    /// The rank waited for.
+    /// The rank that is waited for.
     pub peer: usize,
-    /// What it has to do.
+    /// The action that it must perform.
     pub act: Act,
     /// When the wait began.
     pub since: Instant,
-    /// Whether it sleeps between polls from the start, for the good of another thread that computes on this core: one that
-    /// yields comes back only after the other's time slice, and one that polls takes its time.
+    /// Whether the wait sleeps between polls from the start, in favour of another thread that computes on
+    /// this core. A thread that yields would return only after the other's time slice, and one that polls
+    /// would take its time.
     pub naps: bool,
 }
 
-/// How long a wait polls, giving its core away between polls, before it starts to sleep between them. Messages of a
-/// running collective come well within this; only a rank that waits for slow peers reaches the sleeps.
+/// How long a wait yields its core between polls before it starts to sleep between them. Messages of a
+/// running collective arrive well within this time; only a rank that waits for slow peers sleeps.
 const POLL: Duration = Duration::from_millis(20);
 const NAP: Duration = Duration::from_micros(100);
 
@@ -56,7 +57,7 @@ impl Wait {
         self.since.elapsed()
     }
 
-    /// For transports: the error of a wait of rank `rank` that has reached `deadline`.
+    /// For transports: returns an error if this wait of rank `rank` has reached `deadline`.
     ///
     /// # Errors
     /// [`Error::Timeout`].
@@ -69,7 +70,7 @@ impl Wait {
         Err(Error::Timeout { rank, peer: self.peer, what, seconds: lasted.as_secs_f64() })
     }
 
-    /// For transports that poll: gives this core away. It yields for the first 20 ms of the wait, and then sleeps for 100 µs
+    /// For transports that poll: yields this core for the first 20 ms of the wait, and then sleeps for 100 µs
     /// each time.
     pub fn yield_or_nap(&self) {
         if !self.naps && self.lasted() < POLL {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::directory::{parent, sync};
 use super::regular::check_own;
 
-/// What every temporary name contains.
+/// The part that all temporary names contain.
 const MARK: &str = ".partial-";
 
 /// A file under a temporary name next to its final one. Dropping it removes the file.

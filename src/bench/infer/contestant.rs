@@ -1,4 +1,4 @@
-//! A network with inputs that are made: the same for every network of one input and batch.
+//! A network with generated inputs, which are the same for all networks with the same input shape and batch.
 
 use super::Verdict;
 use ternflock_base::rng::{Purpose, Stream};
@@ -7,18 +7,18 @@ use ternflock_nn::{Network, Shape};
 
 /// A network that is timed.
 pub struct Contestant {
-    /// What it is called: its file, mostly.
+    /// Its name, usually that of its file.
     pub name: String,
     /// The network, with its input filled in.
     pub network: Network,
-    /// Samples of a pass.
+    /// Samples per pass.
     pub batch: usize,
-    /// What [`super::verify::compare`] has found.
+    /// The result of [`super::verify::compare`].
     pub verified: Option<Verdict>,
 }
 
 impl Contestant {
-    /// `network`, which is to run as many samples at a time as it was built for.
+    /// A contestant for `network`, with the batch size that it was built for.
     pub fn new(name: String, mut network: Network) -> Contestant {
         let (batch, input) = (network.capacity(), network.graph().input());
         let word = |at: usize| {
@@ -33,12 +33,13 @@ impl Contestant {
         Contestant { name, network, batch, verified: None }
     }
 
-    /// A forward pass as evaluation makes it; the output. Recurrent layers go on from where the pass before has left them.
+    /// Runs a forward pass as in evaluation, and returns the output. Recurrent layers continue from the state
+    /// of the pass before.
     pub fn pass(&mut self) -> &[f32] {
         self.network.forward(self.batch, Mode::Evaluate)
     }
 
-    /// A forward pass from the beginning.
+    /// Runs a forward pass from a zero state.
     pub fn first_pass(&mut self) -> &[f32] {
         self.network.recurrent_state().into_iter().for_each(|(_, state)| state.values.fill(0.0));
         self.pass()

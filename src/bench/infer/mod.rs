@@ -1,8 +1,9 @@
-//! Whole forward passes of several networks, in turn, and each layer of them: what a smaller network gains.
+//! Times complete forward passes of several networks, alternately, and each of their layers, to show the gain
+//! of a smaller network.
 //!
-//! - [`contestant`]: a network and its made inputs.
+//! - [`contestant`]: a network and its generated inputs.
 //! - [`sizes`]: networks of the zoo with other numbers of hidden units, without a file.
-//! - [`verify`]: whether one network computes what another does.
+//! - [`verify`]: whether one network computes the same as another.
 //! - [`sparse`]: layers in the unstructured sparse form of the same weights.
 
 pub mod contestant;
@@ -28,22 +29,22 @@ pub use verify::Verdict;
 
 use sparse::SparseLayer;
 
-/// Passes of one network in a row: as many as fit into this, one at least.
+/// The time for consecutive passes of one network; there is at least one pass.
 const TURN: Duration = Duration::from_millis(20);
 
-/// Rounds at least, however long they take.
+/// The minimum number of rounds, however long they take.
 const FEWEST_ROUNDS: usize = 3;
 
-/// What came out. Scripts outside rely on the keys.
+/// The report. External scripts rely on the keys.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inference {
     /// Samples of a pass.
     pub batch: usize,
-    /// Threads that compute.
+    /// Compute threads.
     pub threads: usize,
     /// The BLAS, with its version and the core type of its kernels.
     pub blas: String,
-    /// Rounds, in each of which every network had its turn.
+    /// Rounds, each of which ran every network.
     pub rounds: usize,
     /// Interference from other work while it was timed.
     pub interference: Interference,
@@ -51,39 +52,39 @@ pub struct Inference {
     pub models: Vec<ModelTime>,
 }
 
-/// What a forward pass of a network takes.
+/// The forward pass of a network.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelTime {
-    /// Its file; or its name, where there is none.
+    /// Its file, or its name if there is no file.
     pub path: String,
-    /// Numbers that are trained.
+    /// Trained parameters.
     pub params: u64,
-    /// Floating-point operations of a sample.
+    /// Floating-point operations per sample.
     pub flops: u64,
-    /// A pass.
+    /// The time of a pass.
     pub median_ms: f64,
-    /// The processors' time of a pass, of all threads together: what a pass takes where other programs run beside it says
-    /// less.
+    /// The processor time of a pass, over all threads. On a busy machine, it is more reliable than the
+    /// elapsed time.
     pub cpu_ms: f64,
-    /// How many times as fast as the first network.
+    /// The speed relative to the first network.
     pub speed_up: f64,
     /// Passes timed.
     pub passes: usize,
-    /// How it compares with the first network, if that was asked for.
+    /// The comparison with the first network, if it was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verdict>,
     /// Layer by layer.
     pub layers: Vec<LayerMedian>,
 }
 
-/// What a layer takes.
+/// The time of a layer.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerMedian {
     /// Its name in the network.
     pub name: String,
-    /// As it is: dense.
+    /// The layer as it is: dense.
     pub median_ms: f64,
-    /// With its weight in the unstructured sparse form, if that was asked for and it has one.
+    /// The layer with its weight in the unstructured sparse form, if that was requested and it has a weight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub csr: Option<CsrTime>,
 }
@@ -91,16 +92,16 @@ pub struct LayerMedian {
 /// A layer in the unstructured sparse form of its weight.
 #[derive(Clone, Debug, Serialize)]
 pub struct CsrTime {
-    /// What it takes.
+    /// Its time.
     pub median_ms: f64,
     /// The share of the weight that is zero.
     pub zeros: f64,
 }
 
-/// Times passes of `networks` for about `seconds`, and what of them is to be timed in sparse form beside.
+/// Times passes of `networks` for about `seconds`, and their layers in sparse form if requested.
 ///
 /// # Errors
-/// When there are no networks, or their inputs differ.
+/// If there are no networks, or if their inputs differ.
 pub fn infer(mut networks: Vec<Contestant>, seconds: f64, csr: bool) -> Result<Inference> {
     check(&networks)?;
     let mut watches = networks.iter().map(|n| Watch::new(n, csr)).collect::<Result<Vec<_>>>()?;
@@ -121,7 +122,7 @@ pub fn infer(mut networks: Vec<Contestant>, seconds: f64, csr: bool) -> Result<I
     Ok(Inference { batch, threads: threads(), blas: blas().to_string(), rounds, interference, models })
 }
 
-/// Refuses networks that cannot be given the same inputs.
+/// Refuses networks that cannot have the same inputs.
 fn check(networks: &[Contestant]) -> Result<()> {
     let Some((first, others)) = networks.split_first() else {
         return Err(Error::Usage("there is no network to time".into()));
@@ -142,11 +143,11 @@ fn check(networks: &[Contestant]) -> Result<()> {
 /// The times of one network, in seconds.
 struct Watch {
     passes: Vec<f64>,
-    /// Of the processors.
+    /// The processor times.
     cpu: Vec<f64>,
     /// By layer.
     layers: Vec<Vec<f64>>,
-    /// By layer, those with a weight that may be sparse; none where that was not asked for.
+    /// By layer, for layers with a weight that may be sparse; empty if it was not requested.
     sparse: Vec<Option<(SparseLayer, Vec<f64>)>>,
 }
 
@@ -161,7 +162,7 @@ impl Watch {
         Ok(Watch { passes: Vec::new(), cpu: Vec::new(), layers: vec![Vec::new(); count], sparse })
     }
 
-    /// Passes in a row, the first of them not timed: it brings into the caches what the others find there.
+    /// Consecutive passes. The first one is not timed; it fills the caches.
     fn turn(&mut self, contestant: &mut Contestant) {
         contestant.pass();
         let begin = Instant::now();

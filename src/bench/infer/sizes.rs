@@ -1,4 +1,4 @@
-//! Networks of the zoo, with as many hidden units as are asked for: shapes to time without a file.
+//! Networks of the model zoo with other numbers of hidden units, to time shapes without a file.
 
 use ternflock_base::error::{Error, Result};
 use ternflock_models as models;
@@ -9,7 +9,7 @@ use ternflock_nn::{Graph, Network, Node, Shape};
 use super::Contestant;
 use ternflock_base::text::plural;
 
-/// Samples of a pass of `model` unless another number is asked for: 64 images, 10 texts.
+/// The default number of samples per pass of `model`: 64 images or 10 texts.
 pub fn default_batch(input: Shape) -> usize {
     match input {
         Shape::Tokens { .. } => 10,
@@ -17,12 +17,13 @@ pub fn default_batch(input: Shape) -> usize {
     }
 }
 
-/// The preset `name`; with `hidden`, each of its recurrent layers has as many units as that says, in their order. The
-/// embedding keeps its features unless `embedding` says how many, or the logits are tied to it: then it has as many as the
-/// last recurrent layer.
+/// The preset `name`. `hidden` sets the number of units of each recurrent layer, in order. `embedding` sets
+/// the features of the embedding. By default it keeps its features, or has as many as the last recurrent
+/// layer if the logits are tied to it.
 ///
 /// # Errors
-/// When there is no such preset, `hidden` is not as long as there are recurrent layers, and those of [`Graph::new`].
+/// If there is no such preset or `hidden` does not have one entry per recurrent layer; those of
+/// [`Graph::new`].
 pub fn graph(name: &str, steps: usize, hidden: Option<&[usize]>, embedding: Option<usize>) -> Result<Graph> {
     let name = models::find(name)?;
     let (input, classes) = models::samples(name, steps);
@@ -61,10 +62,11 @@ fn set_hidden(name: &str, nodes: &mut [Node], hidden: &[usize]) -> Result<()> {
     }
 }
 
-/// The network of [`graph`], its parameters as they begin, for passes of `batch` samples; named after its hidden units.
+/// The network of [`graph`] with initial parameters, for passes of `batch` samples, named after its hidden
+/// units.
 ///
 /// # Errors
-/// Those of [`graph`], and when it does not fit into memory.
+/// Those of [`graph`]; also if it does not fit into memory.
 pub fn sized(name: &str, graph: Graph, batch: usize) -> Result<Contestant> {
     let hidden = graph.layers().iter().enumerate().filter(|(_, node)| node.layer.is_recurrent());
     let hidden: Vec<String> = hidden.map(|(index, _)| graph.shape(index + 1).units().to_string()).collect();

@@ -1,4 +1,5 @@
-//! A layer of a network, by itself, with its weight in the unstructured sparse form: what pruning single weights would come to.
+//! A single layer of a network with its weight in the unstructured sparse form, to show the speed that
+//! pruning single weights would give.
 
 use super::Contestant;
 use ternflock_base::error::{Error, Result};
@@ -11,10 +12,10 @@ use ternflock_tensor::{
     Convolution, ConvolutionShape, SparseConvolution, SparseLinear, gemm, matrix, matrix_mut,
 };
 
-/// A convolution or a linear layer with inputs that are made.
+/// A convolution or a linear layer with generated inputs.
 pub struct SparseLayer {
     kind: Kind,
-    /// Numbers of the weight.
+    /// Elements of the weight.
     elements: usize,
     bias: Option<Vec<f32>>,
     x: Vec<f32>,
@@ -22,18 +23,18 @@ pub struct SparseLayer {
 }
 
 enum Kind {
-    /// For so many samples.
+    /// The number of samples.
     Convolution { batch: usize, layer: SparseConvolution },
-    /// For so many rows.
+    /// The number of rows.
     Linear { rows: usize, layer: SparseLinear },
 }
 
 impl SparseLayer {
-    /// Layer `index` of `contestant`'s network, once it has been seen to compute what the dense one does; nothing for a
-    /// layer of another type, or whose weight is another layer's.
+    /// Layer `index` of the network of `contestant`, after a check that it computes the same as the dense
+    /// layer. `None` for a layer of another type or whose weight belongs to another layer.
     ///
     /// # Errors
-    /// When it computes something else.
+    /// If it computes something else.
     pub fn new(contestant: &Contestant, index: usize) -> Result<Option<SparseLayer>> {
         let (network, batch) = (&contestant.network, contestant.batch);
         let graph = network.graph();
@@ -56,7 +57,7 @@ impl SparseLayer {
         let kind = match matrix.product {
             Product::Windows(layer) => {
                 let shape = layer.geometry(&[input]).map_err(fail)?;
-                // Columns that are not there are zeros to the unstructured form.
+                // Missing columns are zeros in the unstructured form.
                 let weight = matrix.columns.spread(weight, shape.window.rows() / shape.groups);
                 elements = weight.len();
                 let layer = SparseConvolution::new(shape, &weight, batch);
@@ -109,7 +110,7 @@ fn sizes(weight: &[f32]) -> Vec<f32> {
     weight.iter().map(|value| value.abs()).collect()
 }
 
-/// Holds `layer` to the dense convolution; all of `x` is positive.
+/// Compares `layer` with the dense convolution; all elements of `x` are positive.
 fn check_convolution(
     layer: &SparseConvolution,
     shape: ConvolutionShape,
@@ -126,7 +127,7 @@ fn check_convolution(
     agree(&found, &expected, &bound, shape.window.rows() / shape.groups)
 }
 
-/// Holds `layer` to the dense product; all of `x` is positive.
+/// Compares `layer` with the dense product; all elements of `x` are positive.
 fn check_linear(
     layer: &mut SparseLinear,
     units: usize,
@@ -146,8 +147,9 @@ fn check_linear(
     agree(&found, &product(weight), &product(&sizes(weight)), features)
 }
 
-/// Two sums of n products differ by at most 2 n u of the sum of the products' sizes, the `bound`, to first order (Higham,
-/// "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1); the bound is rounded too.
+/// Two sums of n products differ by at most 2 n u times the sum of the products' magnitudes, the `bound`, to
+/// first order (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1); the bound is
+/// rounded too.
 fn agree(found: &[f32], expected: &[f32], bound: &[f32], n: usize) -> std::result::Result<(), String> {
     let share = 2.0 * (n as f64 + 2.0) * 2f64.powi(-24);
     let wrong = found.iter().zip(expected).zip(bound).position(|((found, expected), bound)| {

@@ -18,7 +18,7 @@ fn mlp(name: &str, hidden: usize) -> Contestant {
     network(name, Shape::Vector { features: 6 }, layers, 10)
 }
 
-/// A network of 50 units of which 30 are zero, and the one of the 20 that are left.
+/// A network of 50 units, 30 of which are zero, and the network of the other 20.
 fn masked_and_shrunk() -> (Contestant, Contestant) {
     let (mut masked, mut shrunk) = (mlp("masked", 50), mlp("shrunk", 20));
     let kept: Vec<usize> = (0..50).filter(|unit| unit % 5 < 2).collect();
@@ -71,7 +71,7 @@ fn network_of_five() -> Contestant {
     network("five", Shape::Vector { features: 6 }, layers, 10)
 }
 
-/// What recurrent layers carry does not matter to a comparison.
+/// The hidden state of recurrent layers does not affect a comparison.
 #[test]
 fn networks_are_compared_from_the_beginning() {
     let lstm = || {
@@ -124,7 +124,8 @@ fn convolutions_have_a_sparse_form_too() {
     assert_eq!(zeros, [Some(0.5), None, None, Some(0.0)]);
 }
 
-/// The published shapes: 66.0 million weights, and 21.8 million at 373 and 315 hidden units, a 7.48th of the work.
+/// The published shapes: 66.0 million weights, and 21.8 million at 373 and 315 hidden units, with 7.48 times
+/// fewer operations.
 #[test]
 fn hidden_units_are_as_many_as_asked_for() {
     let graph =
@@ -139,7 +140,7 @@ fn hidden_units_are_as_many_as_asked_for() {
     assert_eq!((count(&small) + 50_000) / 100_000, 218);
     assert!((work(&large) as f64 / work(&small) as f64 - 7.48).abs() < 0.01);
     assert_eq!(graph(&[373, 315], Some(373)).shape(1), Shape::Sequence { steps: 30, features: 373 });
-    // Tied logits need an embedding of as many features.
+    // Tied logits need an embedding with as many features as the last recurrent layer.
     let rhn = sizes::graph("rhn", 35, Some(&[517]), None).unwrap();
     assert_eq!(rhn.shape(1), Shape::Sequence { steps: 35, features: 517 });
 }

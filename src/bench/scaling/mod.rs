@@ -1,4 +1,5 @@
-//! Training steps of a job on these ranks, with each way to average gradients in turn: how fast, and where the time goes.
+//! Measures training steps of a job on these ranks with each way to average gradients: their speed, and the
+//! time of each phase.
 
 mod plot;
 mod report;
@@ -17,25 +18,25 @@ use ternflock_report::Phases;
 use ternflock_train::{Trainer, prepare};
 use ternflock_world::World;
 
-/// What is measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The ways to average, each in turn in each round.
+    /// The ways to average. Each round measures all of them, one after another.
     pub ways: Vec<Contender>,
-    /// Steps of a round, beside one before that is not timed.
+    /// Timed steps per round. One step before them is not timed.
     pub steps: usize,
     /// Rounds.
     pub rounds: usize,
 }
 
-/// What a rank tells of its steps in a round: seconds of one, bytes sent, and the phases.
+/// A rank's report on its steps in a round: seconds per step, bytes sent, and the phases.
 const WORDS: usize = 9;
 
 /// Measures the job on the ranks of `world`, the same [`Point`] on each.
 ///
 /// # Errors
-/// Those of a training run's start; [`Error::Usage`] for a way that these ranks do not have; [`Error::Exchange`] when ranks are
-/// late or gone.
+/// Those of starting a training run; [`Error::Usage`] for a way that these ranks do not have;
+/// [`Error::Exchange`] if ranks are late or have ended.
 pub fn measure(loaded: &Loaded, world: &mut World, plan: &Plan) -> Result<Point> {
     let (mut trainer, placement) = prepare(loaded, world)?;
     let mut ways: Vec<Measured> = plan.ways.iter().map(|&way| Measured { way, rounds: Vec::new() }).collect();
@@ -62,7 +63,7 @@ pub fn measure(loaded: &Loaded, world: &mut World, plan: &Plan) -> Result<Point>
     })
 }
 
-/// Averages gradients in `way` from now on.
+/// Uses `way` to average gradients from now on.
 fn take(trainer: &mut Trainer, world: &World, asked: &Exchange, way: Contender) -> Result<()> {
     trainer.set_method(way.method(), asked, world.topology())?;
     if let Contender::Ours(averaging) = way {
@@ -79,7 +80,7 @@ fn step(trainer: &mut Trainer, world: &mut World, way: Contender) -> Result<(Pha
     Ok((step.phases, step.bytes_sent))
 }
 
-/// What each rank tells of `steps` steps that all begin together.
+/// Each rank's report on `steps` steps, which all ranks start together.
 fn round(
     trainer: &mut Trainer,
     world: &mut World,
@@ -108,7 +109,7 @@ fn round(
 
 struct Measured {
     way: Contender,
-    /// By round and rank.
+    /// The reports by round and rank.
     rounds: Vec<Vec<[u64; WORDS]>>,
 }
 

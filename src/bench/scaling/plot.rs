@@ -1,4 +1,4 @@
-//! How training scales, as a picture: above, throughput over ranks; below, where the time of a step goes.
+//! Plots how training scales: throughput over ranks at the top, and the phases of a step at the bottom.
 
 use plotters::prelude::*;
 
@@ -10,9 +10,9 @@ use ternflock_report::plot::{
     has_place,
 };
 
-/// Of the picture, in pixels.
+/// Width and height of the picture in pixels.
 const SIZE: (u32, u32) = (860, 760);
-/// Of a chart of speeds.
+/// The height of a chart of speeds.
 const HEIGHT: u32 = 380;
 
 /// The horizontal axis of a speed plot.
@@ -47,7 +47,7 @@ const PARTS: [Part; 6] = [
 /// `scaling` as the text of an SVG file.
 ///
 /// # Errors
-/// When nothing was measured, or the picture cannot be made.
+/// If nothing was measured, or drawing fails.
 pub fn plot(scaling: &Scaling) -> Result<String> {
     if speeds(scaling).next().is_none() {
         return Err(Error::Usage("nothing was measured that could be drawn".into()));
@@ -58,7 +58,7 @@ pub fn plot(scaling: &Scaling) -> Result<String> {
     Ok(text)
 }
 
-/// The speeds of several predictions by number of nodes, as the text of an SVG file: one named chart per prediction.
+/// The speeds of several forecasts by number of nodes, as the text of an SVG file: one named chart per forecast.
 ///
 /// # Errors
 /// Those of [`plot`].
@@ -72,7 +72,8 @@ pub fn plot_rates(charts: &[(&str, &Scaling)]) -> Result<String> {
     Ok(text)
 }
 
-/// The speeds that a logarithmic axis has a place for: not those of ways that took no measurable time, or did nothing.
+/// The speeds that a logarithmic axis can show, without those of ways that took no measurable time or did
+/// nothing.
 fn speeds(scaling: &Scaling) -> impl Iterator<Item = f64> {
     let all = scaling.points.iter().flat_map(|point| point.ways.iter().map(|way| way.rate));
     all.filter(|rate| has_place(*rate))
@@ -150,7 +151,7 @@ fn ideal(scaling: &Scaling, ranks: usize) -> f64 {
     ranks as f64 / scaling.efficiency(1, 1.0)
 }
 
-/// Those of `points` whose speed has a place on a logarithmic axis, from left to right.
+/// Those of `points` whose speed a logarithmic axis can show, from left to right.
 fn with_place(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     points.retain(|(_, rate)| has_place(*rate));
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -180,7 +181,7 @@ fn rate_label(rate: f64) -> String {
 }
 
 fn split(area: &Area, scaling: &Scaling) -> Drawn {
-    // Names of more bars would run into each other.
+    // With more bars, their names would overlap.
     let is_crowded = scaling.points.iter().map(|point| point.ways.len()).sum::<usize>() > 9;
     let caption = match is_crowded {
         true => "where the time of a step goes, by ranks; the ways in the order above",
@@ -197,7 +198,7 @@ fn split(area: &Area, scaling: &Scaling) -> Drawn {
             })
         })
         .collect();
-    // What is not finite has no height.
+    // Values that are not finite have no height.
     let height = |part: fn(&Phases) -> f64, phases: &Phases| {
         Some(1e3 * part(phases)).filter(|height| height.is_finite()).unwrap_or(0.0)
     };

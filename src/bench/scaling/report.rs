@@ -1,17 +1,17 @@
-//! What measuring how training scales gives. Scripts outside, and `ternflock predict`, rely on the keys.
+//! The report on how training scales. External scripts and `ternflock forecast` rely on the keys.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Interference;
 use ternflock_report::{Phases, json};
 
-/// What stays the same as ranks become more.
+/// The batch size that stays constant as ranks are added.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// The samples of a step, shared by more ranks.
+    /// The samples per step, which more ranks share.
     Strong,
-    /// The samples of a rank.
+    /// The samples per rank.
     Weak,
 }
 
@@ -20,7 +20,7 @@ pub enum Mode {
 pub struct Scaling {
     /// The job's name.
     pub job: String,
-    /// What stays the same.
+    /// The batch size that stays constant.
     pub mode: Mode,
     /// By number of ranks.
     pub points: Vec<Point>,
@@ -31,17 +31,17 @@ pub struct Scaling {
 pub struct Point {
     /// Ranks.
     pub ranks: usize,
-    /// Hosts they run on.
+    /// Hosts that the ranks run on.
     pub hosts: usize,
-    /// Threads that compute in rank 0.
+    /// Compute threads of rank 0.
     pub threads: usize,
-    /// Samples of a step, over all ranks.
+    /// Samples per step, over all ranks.
     pub global_batch: usize,
     /// Parameters of the network.
     pub parameters: usize,
-    /// What [`WayTime::rate`] counts: samples or tokens.
+    /// The unit of [`WayTime::rate`]: samples or tokens.
     pub unit: String,
-    /// Interference from other work during the measurement; `None` for predictions.
+    /// Interference from other work during the measurement; `None` for forecasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interference: Option<Interference>,
     /// Each way to average gradients.
@@ -53,7 +53,7 @@ pub struct Point {
 pub struct WayTime {
     /// Its name.
     pub way: String,
-    /// Seconds of a step: the median over rounds, each the mean of the slowest rank's steps.
+    /// Seconds per step: the median over rounds of the mean step time of the slowest rank.
     #[serde(deserialize_with = "json::deserialize")]
     pub step_s: f64,
     /// The fastest round.
@@ -62,12 +62,12 @@ pub struct WayTime {
     /// The slowest round.
     #[serde(deserialize_with = "json::deserialize")]
     pub slowest_s: f64,
-    /// Samples, or tokens, a second.
+    /// Samples or tokens per second.
     #[serde(deserialize_with = "json::deserialize")]
     pub rate: f64,
-    /// Bytes that each rank sends in a step, by rank; 0 where the MPI library sends them.
+    /// Bytes that each rank sends per step, by rank; 0 if the MPI library sends them.
     pub bytes_sent: Vec<u64>,
-    /// Seconds of each phase of a step, by rank; the means of all steps.
+    /// Seconds of each phase of a step, by rank: the means over all steps.
     pub phases: Vec<Phases>,
 }
 
@@ -83,7 +83,7 @@ impl WayTime {
 }
 
 impl Scaling {
-    /// How much of what so many ranks could do `rate` is: 1 is the fastest way on the fewest ranks, as often as there are more.
+    /// The efficiency: `rate` relative to perfect scaling of the fastest way on the fewest ranks, which is 1.
     pub fn efficiency(&self, ranks: usize, rate: f64) -> f64 {
         let fewest = self.points.iter().min_by_key(|point| point.ranks);
         let base = fewest.map_or(f64::NAN, |point| {

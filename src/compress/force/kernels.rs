@@ -1,24 +1,25 @@
-//! The inner loops of the forces, shared out by filter over the threads. Letters: N filters of d weights.
+//! The inner loops of the forces, distributed over threads by filter. Letters: N filters of d weights.
 //!
-//! Forces of l1 are pairwise, but the pairs are walked in blocks of filters, so that a filter that all of a block are drawn
-//! to is read from memory once. Distances are sums of squared differences, not 2 - 2 w_i . w_j: near each other, where
-//! filters are to end up, nothing of that would be left in float32.
+//! The forces of l1 are pairwise. The pairs are processed in blocks of filters, so that a filter that acts on
+//! a block is read from memory once. Distances are sums of squared differences, not 2 - 2 w_i . w_j: for
+//! filters that are close together, which is the goal, the latter would lose all its digits in float32.
 
 use ternflock_tensor::{add_scaled, dot, for_each_row, rows, rows_mut, vectorise};
 
-/// Filters of this length or less have no direction (`ForceRegularize` of the published code).
+/// Filters with at most this length have no direction (`ForceRegularize` of the published code).
 pub(super) const SHORTEST: f64 = 1e-4;
 
-/// Directions as close as this, or closer, do not pull each other (ibid.).
+/// There is no force between directions with at most this distance (ibid.).
 pub(super) const NEAREST: f32 = 1e-4;
 
-/// Filters that go through all others together.
+/// The number of filters in a block, which goes through all other filters together.
 const BLOCK: usize = 8;
 
-/// Columns that a thread sums at a time.
+/// The number of columns that a thread sums at a time.
 const COLUMNS: usize = 256;
 
-/// Unit vectors `w` and lengths of the filters in `weights`; zero of those too short.
+/// Computes the unit vectors `w` and the lengths of the filters in `weights`; zero for filters that are too
+/// short.
 pub(super) fn directions(d: usize, weights: &[f32], w: &mut [f32], lengths: &mut [f32]) {
     let all = (rows(weights, d), rows_mut(w, d), rows_mut(lengths, 1));
     for_each_row(all, |_, (weights, w, length)| {
@@ -54,7 +55,8 @@ pub(super) fn linear(d: usize, w: &[f32], lengths: &[f32], sum: &mut [f32], forc
 pub(super) fn constant(d: usize, w: &[f32], forces: &mut [f32]) {
     for_each_row((rows_mut(forces, BLOCK * d), rows(w, BLOCK * d)), |_, (forces, block)| {
         forces.fill(0.0);
-        // A filter without a direction is all zero; lengths are asked for in `add`, which takes no force on one.
+        // The unit vector of a filter without a direction is zero. `add` checks lengths, and applies no force
+        // to such a filter.
         for other in w.chunks_exact(d).filter(|other| other.iter().any(|&w| w != 0.0)) {
             for (force, w) in forces.chunks_exact_mut(d).zip(block.chunks_exact(d)) {
                 let distance = distance(other, w);
@@ -66,7 +68,7 @@ pub(super) fn constant(d: usize, w: &[f32], forces: &mut [f32]) {
     });
 }
 
-/// |a - b|, with sums in an order that depends on the number of elements alone.
+/// |a - b|, with sums in an order that depends only on the number of elements.
 fn distance(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 32;
     vectorise(

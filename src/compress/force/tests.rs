@@ -1,4 +1,4 @@
-//! The kernels beside the definition in double precision, and what forces do to filters.
+//! Compares the kernels with the definition in double precision, and checks the effect of forces on filters.
 
 use serde_json::{Map, Value, json};
 
@@ -24,7 +24,7 @@ fn alone(kind: ForceKind, strength: f32, filters: usize, width: usize) -> Force 
     }
 }
 
-/// Filters of different lengths in any directions.
+/// Filters with different lengths and random directions.
 fn filters(count: usize, width: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
@@ -34,8 +34,8 @@ fn filters(count: usize, width: usize, seed: u64) -> Vec<f32> {
     (0..count * width).map(|i| next() * (1.0 + (i / width % 5) as f32)).collect()
 }
 
-/// dW by its definition, pair by pair in double precision, and how far float32 may be from it: u times the sum of all
-/// magnitudes that go into an element, times the number of roundings on the way.
+/// dW by its definition, pair by pair in double precision, and the maximum error of float32: u times the sum
+/// of all magnitudes that contribute to an element, times the number of roundings.
 fn reference(kind: ForceKind, weights: &[f32], d: usize) -> (Vec<f64>, Vec<f64>) {
     let wide: Vec<Vec<f64>> =
         weights.chunks_exact(d).map(|row| row.iter().copied().map(f64::from).collect()).collect();
@@ -89,7 +89,7 @@ fn run(kind: ForceKind, strength: f32, weights: &[f32], d: usize) -> Vec<f32> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Any number of filters of any width, one of them without a length.
+    /// Any number of filters of any width, one of which has the length 0.
     #[test]
     fn kernels_equal_the_definition(n in 2usize..30, d in 1usize..90, seed in 0u64..1000) {
         let mut weights = filters(n, d, seed);
@@ -105,7 +105,8 @@ proptest! {
         }
     }
 
-    /// Along a filter there is no force, so its length stays: |dW . W| is but rounding of |dW| |W|.
+    /// There is no force along a filter, so its length does not change: |dW . W| is only the rounding error
+    /// of |dW| |W|.
     #[test]
     fn forces_are_across_filters(n in 2usize..30, d in 2usize..90, seed in 0u64..1000) {
         let weights = filters(n, d, seed);
@@ -122,8 +123,9 @@ proptest! {
     }
 }
 
-/// Two filters of lengths 3 and 4 at right angles, in numbers that float32 holds: w_j - w_i is (-1, 1), of which (0, 1) is
-/// across the first; with l1 it is shorter by the root of 2.
+/// Two orthogonal filters with the lengths 3 and 4, in numbers that float32 represents exactly: w_j - w_i is
+/// (-1, 1), and its component orthogonal to the first filter is (0, 1). With l1, it is shorter by a factor of
+/// sqrt(2).
 #[test]
 fn two_filters_by_hand() {
     let weights = [3.0, 0.0, 0.0, 4.0];
@@ -136,7 +138,8 @@ fn two_filters_by_hand() {
     assert!(l1.iter().zip(apart).all(|(l1, l2)| (l1 * 2f32.sqrt() - l2).abs() < 1e-6));
 }
 
-/// As in the published code: no force on what is too short, of what is too short, or between what is too close.
+/// As in the published code, there is no force on or from filters that are too short, and none between
+/// filters that are too close.
 #[test]
 fn short_and_close_filters_are_skipped() {
     let weights = [1.0, 0.0, 0.9e-4, 0.0, 0.0, 0.0, 1.0, 0.9e-4];
@@ -163,8 +166,8 @@ fn threads_do_not_change_a_bit() {
     }
 }
 
-/// Random filters of which nothing else is asked come together: their strongest directions hold more and more of the energy,
-/// and their lengths stay; a negative strength takes energy from those directions.
+/// Without a loss, random filters move together: their strongest directions hold more and more of the energy,
+/// and their lengths do not change. A negative strength reduces the energy in those directions.
 #[test]
 fn forces_lower_the_rank_and_discrimination_raises_it() {
     let (n, d) = (16, 25);
@@ -177,7 +180,7 @@ fn forces_lower_the_rank_and_discrimination_raises_it() {
     for kind in KINDS {
         for sign in [1.0, -1.0] {
             let mut weights = filters(n, d, 11);
-            // All in one half of the space, so that they have a direction to meet in, and one to leave.
+            // All filters are in one half of the space, so that they have a common direction.
             weights.iter_mut().step_by(d).for_each(|w| *w = w.abs() + 1.0);
             let (mut force, start) = (alone(kind, sign, n, d), weights.clone());
             let mut shares = vec![share(&weights)];
@@ -189,12 +192,13 @@ fn forces_lower_the_rank_and_discrimination_raises_it() {
                 }
                 shares.push(share(&weights));
             }
-            // With l2 only the sum of all directions drives filters apart; once that is zero nothing moves any more.
+            // With l2, only the sum of all directions drives filters apart; when it is zero, nothing moves.
             let comes_to = |first: f64, last: f64| f64::from(sign) * (last - first) > 0.0;
             assert!(comes_to(shares[0], shares[5]), "{kind:?} {sign}: {shares:?}");
             let all = sign < 0.0 || shares.is_sorted_by(|before, after| before < after);
             assert!(all, "{kind:?}: {shares:?}");
-            // A turn by t lengthens by 1 / cos t: with 20 turns of at most rate x N = 0.16, by less than 20 x 0.013.
+            // A rotation by t increases the length by a factor of 1 / cos t. 20 rotations of at most rate x N
+            // = 0.16 increase it by less than 20 x 0.013.
             for (now, before) in weights.chunks_exact(d).zip(start.chunks_exact(d)) {
                 let grown = length(now) / length(before);
                 assert!((0.9999..1.3).contains(&grown), "{kind:?}: {grown}");
@@ -209,7 +213,7 @@ fn graph(layers: Value) -> Graph {
     Graph::from_tables(image, tables).map_err(|(error, _)| error).unwrap()
 }
 
-/// Groups of a convolution apart, biases and other layers untouched.
+/// Groups of a convolution are independent, and biases and other layers do not change.
 #[test]
 fn forces_act_within_groups_of_the_chosen_layers() {
     let graph = graph(json!([
@@ -255,7 +259,7 @@ fn forces_act_within_groups_of_the_chosen_layers() {
     assert!(Force::new(&none, &graph, &table).unwrap().is_none());
 }
 
-/// Each layer of a whole network as if it were alone, in buffers that are sized for the largest.
+/// Each layer of a network has the same forces as if it were alone, in buffers that fit the largest layer.
 #[test]
 fn layers_do_not_mix() {
     let graph = preset("lenet", Shape::Image { channels: 1, height: 28, width: 28 }, 10).unwrap();

@@ -1,4 +1,5 @@
-//! The plain l1 norm of all weights, which thins a network out but leaves its structures: what group lasso is compared with.
+//! The plain l1 norm of all weights, which makes a network sparse but leaves its structures: a baseline for
+//! group lasso.
 
 use std::ops::Range;
 
@@ -6,18 +7,18 @@ use ternflock_job::Sparsity;
 use ternflock_nn::{Graph, Parameter, Parameters};
 use ternflock_tensor::vectorise;
 
-/// Weights and their strengths; biases and a batch norm's factors are left alone.
+/// Weights and their strengths. Biases and the parameters of batch norm are excluded.
 pub struct L1(Vec<Weight>);
 
 struct Weight {
-    /// Its number in the table.
+    /// The number of the tensor in the table.
     tensor: usize,
     range: Range<usize>,
     strength: f32,
 }
 
 impl L1 {
-    /// What `job` asks for.
+    /// The penalty that `job` sets.
     pub fn new(job: &Sparsity, graph: &Graph, parameters: &Parameters) -> L1 {
         let table = parameters.table.iter().enumerate();
         let weights = table.filter(|(_, tensor)| job.l1 > 0.0 && tensor.spec.role.decays());
@@ -30,12 +31,12 @@ impl L1 {
         L1(weights.map(weight).collect())
     }
 
-    /// Whether it does anything.
+    /// Whether any strength is above 0.
     pub fn is_none(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds the sub-gradient: the strength with the sign of each weight, nothing at zero.
+    /// Adds the sub-gradient: the strength with the sign of each weight, and 0 for zeros.
     pub fn add_gradients(&self, values: &[f32], gradients: &mut [f32]) {
         for Weight { range, strength, .. } in &self.0 {
             let (values, gradients) = (&values[range.clone()], &mut gradients[range.clone()]);
@@ -60,7 +61,7 @@ impl L1 {
                 #[inline(always)]
                 || {
                     for w in values.iter_mut() {
-                        // A comparison, so that a NaN stays one.
+                        // A comparison, so that NaN stays NaN.
                         let left = w.abs() - step;
                         *w = if left <= 0.0 { 0.0 } else { left.copysign(*w) };
                     }

@@ -1,11 +1,12 @@
-//! Group lasso: a penalty of `strength ||w_g||` on each group g of parameters, which empties whole groups (Yuan and Lin, 2006;
-//! W. Wen et al., 2016, section 3.1).
+//! Group lasso: a penalty of `strength ||w_g||` on each group g of parameters, which makes entire groups zero
+//! (Yuan and Lin, 2006; W. Wen et al., 2016, section 3.1).
 //!
-//! The plain l1 norm of weights may stand beside it or alone (`l1`).
+//! The plain l1 norm of weights (`l1`) may be used with it or alone.
 //!
-//! Two ways to take it into a step, after the exchange, on what is equal on every rank:
-//! - the published code's: `strength w / ||w_g||` is added to the gradient, zero where the norm is; after the step every
-//!   parameter within a threshold of zero becomes zero, whatever group it is in;
+//! There are two ways to apply it in a step. Both act after the exchange, on values that are equal on all ranks:
+//!
+//! - that of the published code: `strength w / ||w_g||` is added to the gradient, or zero if the norm is zero. After
+//!   the step, every parameter with a magnitude below a threshold becomes zero, in any group;
 //! - the proximal step (`proximal`): after the update by the gradient of the loss alone, each group shrinks at the
 //!   rate at which its parameters moved. This gives exact zeros without a threshold. Kinds of groups that overlap
 //!   shrink one after another.
@@ -22,7 +23,8 @@ use self::l1::L1;
 use self::proximal::Proximal;
 use super::groups::{Groups, groups};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{Sparsity, SparsityMethod, suggest};
+use ternflock_base::suggest::suggest;
+use ternflock_job::{Sparsity, SparsityMethod};
 use ternflock_nn::{Graph, Parameters, StructureKind};
 use ternflock_tensor::vectorise;
 
@@ -46,17 +48,18 @@ struct Penalty {
 }
 
 impl GroupLasso {
-    /// What `job` asks for, for `graph`; `None` if nothing.
+    /// The penalties that `job` sets for `graph`; `None` if there are none.
     ///
     /// # Errors
-    /// [`Error::Usage`] where it asks for groups that the network does not have, or names layers that have none.
+    /// [`Error::Usage`] if it sets a strength for groups that the network does not have, or names layers
+    /// without groups.
     pub fn new(job: &Sparsity, graph: &Graph, parameters: &Parameters) -> Result<Option<GroupLasso>> {
         let lasso = GroupLasso::of_what_is_left(job, graph, parameters)?;
         let penalties = lasso.iter().flat_map(|lasso| &lasso.penalties);
         for (kind, key, strength) in kinds(job) {
             if strength != 0.0 && !penalties.clone().any(|penalty| penalty.groups.kind == kind) {
                 return Err(Error::Usage(format!(
-                    "sparsity.{key} = {strength}: the network has no such groups that could be removed"
+                    "sparsity.{key} = {strength}: the network has no such groups that can be removed"
                 )));
             }
         }
@@ -66,20 +69,21 @@ impl GroupLasso {
             layers.extend(weights.map(|tensor| graph.layers()[tensor.layer].name.as_str()));
         }
         if lasso.is_none() {
-            // Strengths may come in a later stage: only what cannot be a layer's is wrong.
+            // A later stage may set strengths, so only names that cannot be a layer's are wrong.
             layers.extend(graph.layers().iter().map(|node| node.name.as_str()));
         }
         let known: HashSet<&str> = layers.iter().copied().collect();
         if let Some(name) = job.factors.keys().find(|name| !known.contains(name.as_str())) {
             return Err(Error::Usage(format!(
-                "sparsity.factors: no layer with groups that are penalised is called `{name}`; {}",
+                "sparsity.factors: no layer with penalised groups is called `{name}`; {}",
                 suggest(name, &layers)
             )));
         }
         Ok(lasso)
     }
 
-    /// The same where surgery may have taken away what `job` names: groups and layers that there are not are passed over.
+    /// Like [`GroupLasso::new`], after surgery that may have removed groups and layers that `job` names:
+    /// missing ones are ignored.
     ///
     /// # Errors
     /// Those of [`groups`].
@@ -148,8 +152,8 @@ impl Penalty {
         Penalty { groups, strengths }
     }
 
-    /// The factor with which the elements of each group are added to their gradients: `factor` of its norm and its
-    /// strength.
+    /// Sets the factor with which the elements of each group are added to their gradients: `factor` of its
+    /// norm and its strength.
     fn factors(
         &self,
         values: &[f32],
@@ -165,7 +169,7 @@ impl Penalty {
     }
 }
 
-/// Kinds, their keys in a job, and what it says of them.
+/// The kinds of groups, their keys in a job, and their strengths.
 fn kinds(job: &Sparsity) -> [(StructureKind, &'static str, f64); 8] {
     let strengths = &job.strengths;
     [

@@ -110,9 +110,9 @@ fn without(sum: f64, value: f32) -> f64 {
 /// The norm of a group after the step: the solution s of sum over t of q_t / (s + a_t)^2 = 1 for parts (q_t, a_t), or 0
 /// if there is none.
 ///
-/// Newton's method, from below, on the reciprocal of the root of the sum, which is concave in s (Moré and Sorensen,
-/// 1983, section 3). It climbs to s and does not pass it; with a single a, the first step reaches it. All ranks do the
-/// same operations.
+/// This uses Newton's method, from below, on the reciprocal of the square root of the sum, which is concave
+/// in s (Moré and Sorensen, 1983, section 3). It approaches s without overshooting; with a single a, the
+/// first step reaches it. All ranks perform the same operations.
 fn length_after(parts: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     const MOST_STEPS: usize = 64;
     let parts = parts.filter(|&(square, _)| square != 0.0);

@@ -48,8 +48,8 @@ fn a_zero_group_stays_and_small_numbers_become_zero() {
     assert_eq!(parameters.values[..3], [0.0, 0.0, 2e-4]);
 }
 
-/// The proximal step shortens each norm by rate times strength, and no further than to zero; on filters alone, groups do not
-/// overlap.
+/// The proximal step reduces each norm by rate times strength, but not below zero. With filters only, groups
+/// do not overlap.
 #[test]
 fn the_proximal_step_shortens_norms() {
     let (graph, mut parameters) = network();
@@ -84,7 +84,7 @@ fn the_proximal_step_shortens_norms() {
         }
     }
     assert!(after[0].contains(&0.0) && after[1].iter().all(|&square| square > 0.0));
-    // And surgery takes what is zero.
+    // Surgery removes the zeros.
     let shrunk = shrink(&graph, &parameters, &Shrink::default()).unwrap();
     let zeros = after[0].iter().filter(|&&square| square == 0.0).count();
     assert_eq!(shrunk.surgery.units["conv1"].len(), 6 - zeros);
@@ -102,7 +102,7 @@ fn what_is_not_there_is_refused() {
     assert!(GroupLasso::new(&Sparsity::default(), &graph, &parameters).unwrap().is_none());
 }
 
-/// Against its definition, on weights alone, with a layer's factor.
+/// Compared with its definition, only on weights, with the factor of a layer.
 #[test]
 fn l1_acts_on_each_weight_by_itself() {
     let (graph, mut parameters) = network();

@@ -1,5 +1,5 @@
-//! The groups of parameters that a regulariser takes as one: "filters", "hidden_units" and so on, computed from what layers
-//! declare of their units. [`StructureKind`] says what a group of each kind is.
+//! The groups of parameters for a regulariser: "filters", "hidden_units" and so on, computed from the units
+//! that layers declare. [`StructureKind`] says what a group of each kind is.
 //!
 //! Letters: F filters, C channels, R S kernel; a convolution's weight is `[F, C, R, S]`.
 
@@ -20,13 +20,13 @@ pub use views::{NONE, View};
 /// Groups of one kind in one layer, or of one chain of coupled layers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Groups {
-    /// The layer that they are named after.
+    /// The layer after which they are named.
     pub layer: String,
-    /// What they are.
+    /// Their kind.
     pub kind: StructureKind,
-    /// How many there are.
+    /// Their number.
     pub count: usize,
-    /// Where their elements are. An element may be in two of them.
+    /// The places of their elements. An element may be in two views.
     pub views: Vec<View>,
     /// Elements of a group that an earlier view of the group already covers, in the order of the views.
     pub shared: Vec<Shared>,
@@ -44,7 +44,7 @@ pub struct Shared {
 }
 
 impl Groups {
-    /// Those of `views`.
+    /// The overlaps of `views`.
     fn new(layer: String, kind: StructureKind, count: usize, views: Vec<View>) -> Groups {
         let mut shared = Vec::new();
         for (later, view) in views.iter().enumerate() {
@@ -65,7 +65,7 @@ impl Groups {
         Groups { layer, kind, count, views, shared }
     }
 
-    /// How many elements each group has.
+    /// The number of elements of each group.
     pub fn sizes(&self) -> Vec<usize> {
         let mut sizes = vec![0; self.count];
         for view in &self.views {
@@ -78,8 +78,8 @@ impl Groups {
         sizes
     }
 
-    /// Computes the square of the norm of each group into `squares`, in f64 and in an order that depends on the shapes
-    /// alone. An element that two views of a group share counts twice, as in the published code.
+    /// Writes the square of the norm of each group to `squares`, computed in f64 and in an order that depends
+    /// only on the shapes. An element that two views of a group share counts twice, as in the published code.
     pub fn squares(&self, values: &[f32], squares: &mut [f64]) {
         squares.fill(0.0);
         self.views.iter().for_each(|view| view.add_squares(values, squares));
@@ -119,7 +119,7 @@ pub fn groups(graph: &Graph, parameters: &Parameters, kind: StructureKind) -> Re
             (StructureKind::Channels, _) => by_axis(&units, layer, Role::Reads, parameters),
             (StructureKind::Inputs, matrix) => {
                 match (by_axis(&units, layer, Role::Reads, parameters), matrix) {
-                    // The network's inputs stay, but nothing has to read all of them.
+                    // The network's inputs cannot be removed, but no layer has to read all of them.
                     ((0, _), Some(matrix)) if !graph.shares_weight(layer) => {
                         columns(layer, parameters, matrix)
                     }
@@ -156,7 +156,7 @@ fn by_axis(units: &CoupledUnits, layer: usize, role: Role, parameters: &Paramete
     views(units, members, own, parameters)
 }
 
-/// All slices of the units that `layer` makes, but for biases.
+/// All slices of the units that `layer` produces, except biases.
 fn hidden_units(units: &CoupledUnits, layer: usize, parameters: &Parameters) -> (usize, Vec<View>) {
     let output = &units.of_source[layer + 1];
     let is_bias =
@@ -164,7 +164,8 @@ fn hidden_units(units: &CoupledUnits, layer: usize, parameters: &Parameters) -> 
     views(units, output, units.parameters.iter().filter(|axis| !is_bias(axis)), parameters)
 }
 
-/// Whether the units of `layer` are those of an earlier recurrent layer too, through a sum: then they are that one's groups.
+/// Whether the units of `layer` are also those of an earlier recurrent layer, because of a sum. They are then
+/// groups of that layer.
 fn is_coupled_to_an_earlier(graph: &Graph, units: &CoupledUnits, layer: usize) -> bool {
     let unit = units.of_source[layer + 1][0];
     (0..layer).any(|earlier| {
@@ -173,7 +174,8 @@ fn is_coupled_to_an_earlier(graph: &Graph, units: &CoupledUnits, layer: usize) -
     })
 }
 
-/// Groups of those of `members` that can be removed, numbered as they first come: their slices of `axes`.
+/// Groups of those `members` that can be removed, numbered in the order of their first appearance: their
+/// slices of `axes`.
 fn views<'a>(
     units: &CoupledUnits,
     members: &[usize],
@@ -190,7 +192,7 @@ fn views<'a>(
         let group_of: Vec<u32> =
             axis.units.iter().map(|unit| numbers.get(unit).copied().unwrap_or(NONE)).collect();
         let view = View::new(parameters, axis, group_of);
-        // A tied weight's axis comes once for each layer that has it.
+        // The axis of a tied weight appears once per layer that has it.
         if view.group_of.iter().any(|&group| group != NONE) && !views.contains(&view) {
             views.push(view);
         }
@@ -198,8 +200,8 @@ fn views<'a>(
     (numbers.len(), views)
 }
 
-/// The columns of `matrix`, which is the layer's. If its rows come in groups, each group has its own columns, because it
-/// reads its own channels.
+/// The columns of `matrix`, which belongs to the layer. If its rows are in groups, each group has its own
+/// columns, because it reads its own channels.
 fn columns(layer: usize, parameters: &Parameters, matrix: Matrix<'_>) -> (usize, Vec<View>) {
     let Some((tensor, weight)) = find(&parameters.table, layer, matrix.tensor) else {
         return (0, Vec::new());
@@ -224,7 +226,8 @@ fn filters_2d(layer: usize, parameters: &Parameters, matrix: Matrix<'_>) -> (usi
     (count, vec![View { tensor, range: weight.range.clone(), inner: matrix.taps(), group_of }])
 }
 
-/// The two-dimensional filters of `layer`, whose matrix `[F, kept]` has only these columns: what each filter has of each channel.
+/// The two-dimensional filters of `layer`, whose matrix `[F, kept]` has only these columns: the weights of
+/// each filter for each channel.
 fn filters_on_columns(
     layer: usize,
     parameters: &Parameters,

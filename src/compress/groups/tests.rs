@@ -5,7 +5,7 @@ use ternflock_nn::Shape;
 const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
 const CIFAR: Shape = Shape::Image { channels: 3, height: 32, width: 32 };
 
-/// By layer: how many groups, and how large the first is.
+/// By layer: the number of groups, and the size of the first one.
 fn counts(name: &str, input: Shape, classes: usize, kind: StructureKind) -> Vec<(String, usize, usize)> {
     let graph = preset(name, input, classes).unwrap();
     let parameters = Parameters::new(&graph).unwrap();
@@ -18,7 +18,7 @@ fn expect(found: Vec<(String, usize, usize)>, expected: &[(&str, usize, usize)])
     assert_eq!(found, expected);
 }
 
-/// LeNet's groups as the SSL paper counts them: 20 and 50 filters, 20 channels, filter sizes of 25 and 500.
+/// LeNet's groups as in the SSL paper: 20 and 50 filters, 20 channels, filter sizes of 25 and 500.
 #[test]
 fn the_groups_of_lenet_are_the_published_ones() {
     let of = |kind| counts("lenet", MNIST, 10, kind);
@@ -26,14 +26,14 @@ fn the_groups_of_lenet_are_the_published_ones() {
     expect(of(StructureKind::Channels), &[("conv2", 20, 50 * 25)]);
     expect(of(StructureKind::Shapes), &[("conv1", 25, 20), ("conv2", 500, 50)]);
     expect(of(StructureKind::Filters2d), &[("conv1", 20, 25), ("conv2", 1000, 25)]);
-    // The logits stay; ip1 reads 16 pixels of each of conv2's filters.
+    // The logits cannot be removed; ip1 reads 16 pixels of each filter of conv2.
     expect(of(StructureKind::Neurons), &[("ip1", 500, 801)]);
     expect(of(StructureKind::Inputs), &[("ip1", 50, 16 * 500), ("ip2", 500, 10)]);
     expect(of(StructureKind::Layers), &[]);
     expect(of(StructureKind::HiddenUnits), &[]);
 }
 
-/// 784-500-300-10: the rows and columns of the published code, pixels among them, which stay where nothing reads them.
+/// 784-500-300-10: the rows and columns of the published code, including those of pixels.
 #[test]
 fn the_first_linear_layer_has_a_group_for_each_input() {
     let of = |kind| counts("mlp", MNIST, 10, kind);
@@ -41,7 +41,7 @@ fn the_first_linear_layer_has_a_group_for_each_input() {
     expect(of(StructureKind::Inputs), &[("ip1", 784, 500), ("ip2", 500, 300), ("ip3", 300, 10)]);
 }
 
-/// Each of the 18 convolutions between shortcuts, but not the stem.
+/// Each of the 18 convolutions that shortcuts bypass, but not the stem.
 #[test]
 fn the_layers_of_resnet_are_those_that_a_shortcut_goes_around() {
     let found = counts("resnet-20", CIFAR, 10, StructureKind::Layers);
@@ -81,7 +81,8 @@ fn a_column_that_one_group_has_lost_is_gone_in_that_group() {
         let mut parameters = Parameters::new(&graph).unwrap();
         parameters.values.fill(1.0);
         let width = if columns.is_some() { 4 } else { 8 };
-        // Columns 1 and 3 of the second group's filters, and column 1 of the first group's except for one number.
+        // Columns 1 and 3 of the filters in the second group, and column 1 of those in the first group except
+        // for one element.
         for (filter, column) in [(3, 1), (4, 1), (5, 1), (3, 3), (4, 3), (5, 3), (0, 1), (1, 1)] {
             parameters.values[filter * width + column] = 0.0;
         }
@@ -116,13 +117,14 @@ fn hidden_units_are_intrinsic_structures() {
         found,
         &[("lstm1", 200, rows + 2 * column - crossings), ("lstm2", 200, rows + column + 10_000 - crossings)],
     );
-    // With tied weights a unit is a column of the embedding too, once, and so it is what the first level's input weight reads.
+    // With tied weights, a unit also includes a column of the embedding, once, and therefore the weights with
+    // which the first level reads its input.
     let found = counts("rhn", ptb, 10_000, StructureKind::HiddenUnits);
     let (rows, columns) = (2 * 830 + 2 * 10 * 830, 2 * 830 + 10 * 2 * 830);
     expect(found, &[("rhn", 830, rows + columns + 10_000 - 2 * 10 - 2)]);
 }
 
-/// A unit's weights to itself, at each gate of each level, are in two views of its group; nothing else is.
+/// Only the weights of a unit to itself, at each gate of each level, are in two views of its group.
 #[test]
 fn shared_elements_are_those_of_rows_and_column() {
     let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([
@@ -169,7 +171,7 @@ fn views_reach_every_element_of_their_groups_once() {
             assert_eq!(squares, sizes);
             groups.add_scaled(&factors, &ones, &mut sums);
             groups.views.iter().for_each(|view| view.scale(&factors, &mut scaled));
-            // Each element of group g got g + 1; all others nothing.
+            // Each element of group g got g + 1; all others got nothing.
             assert!(
                 sums.iter().zip(&scaled).all(|(sum, scaled)| sum == scaled || (*sum, *scaled) == (0.0, 1.0))
             );
@@ -181,7 +183,7 @@ fn views_reach_every_element_of_their_groups_once() {
     }
 }
 
-/// A weight that two linear layers share has rows and columns of both: none of their units can go.
+/// A weight that two linear layers share has rows and columns of both, so none of their units can be removed.
 #[test]
 fn what_linear_layers_share_stays() {
     let layers: Vec<serde_json::Map<_, _>> = serde_json::from_value(serde_json::json!([
@@ -199,7 +201,7 @@ fn what_linear_layers_share_stays() {
     };
     assert_eq!(of(StructureKind::Neurons), [("hidden".to_owned(), 4)]);
     assert_eq!(of(StructureKind::Inputs), [("hidden".to_owned(), 10), ("logits".to_owned(), 4)]);
-    // What is zero in it stays, and the network is what it was.
+    // Its zeros stay, and the network does not change.
     let zeros = crate::surgery::shrink(&graph, &parameters, &ternflock_job::Shrink::default()).unwrap();
     assert_eq!(zeros.surgery.graph.shape(1), graph.shape(1));
 }

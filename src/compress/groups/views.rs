@@ -1,4 +1,4 @@
-//! Where the elements of groups are.
+//! The places of the elements of groups.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use ternflock_tensor::{add_scaled, vectorise};
 pub struct View {
     /// The tensor's number in the table.
     pub tensor: usize,
-    /// The range in the flat vector: the whole tensor, or the filters of one group of a convolution.
+    /// The range in the flat vector: the entire tensor, or the filters of one group of a convolution.
     pub range: Range<usize>,
     /// Adjacent elements of one place.
     pub inner: usize,
@@ -24,7 +24,7 @@ pub struct View {
 pub const NONE: u32 = u32::MAX;
 
 impl View {
-    /// Along `axis`.
+    /// A view along `axis`.
     pub(super) fn new(parameters: &Parameters, axis: &UnitAxis, group_of: Vec<u32>) -> View {
         let tensor = &parameters.table[axis.tensor];
         let inner = tensor.spec.shape[axis.axis + 1..].iter().product();
@@ -126,8 +126,8 @@ fn multiply(factors: &[f32], values: &mut [f32]) {
     );
 }
 
-/// Sums the squares of `values` in eight partial sums that are added at the end, an order that depends on the length
-/// alone.
+/// Sums the squares of `values` in eight partial sums that are added at the end, an order that depends only
+/// on the length.
 fn sum_of_squares(values: &[f32]) -> f64 {
     const LANES: usize = 8;
     let (blocks, rest) = values.as_chunks::<LANES>();

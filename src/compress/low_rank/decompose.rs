@@ -1,7 +1,8 @@
-//! A matrix as a product of two thinner ones, by its strongest directions.
+//! Decomposes a matrix into a product of two thinner ones, using its strongest directions.
 //!
-//! W `[N, d]` is close to `expand` `[N, r]` times `basis` `[r, d]`. Both methods span the same directions, so the product is
-//! the same, the closest of rank r there is (Eckart and Young, 1936); they differ in how the factors share its size.
+//! W `[N, d]` is close to `expand` `[N, r]` times `basis` `[r, d]`. Both methods span the same directions, so
+//! the product is the same: the best approximation of rank r (Eckart and Young, 1936). They differ in the
+//! norms of the two factors.
 
 use faer::{Mat, MatRef, Side};
 
@@ -10,7 +11,7 @@ use super::weight::Matrix;
 use ternflock_base::error::Result;
 use ternflock_job::LowRankMethod;
 
-/// A matrix `[N, d]` by its directions, the strongest first.
+/// The directions of a matrix `[N, d]`, the strongest first.
 #[derive(Clone, Debug)]
 pub struct Decomposition {
     /// The energies of the directions.
@@ -31,11 +32,11 @@ pub struct Factors {
 }
 
 impl Decomposition {
-    /// Decomposes `matrix`. The sign of each direction, which is free, makes the largest element of its column of `expand`
-    /// positive.
+    /// Decomposes `matrix`. The sign of each direction is arbitrary; it is chosen so that the largest element
+    /// of its column of `expand` is positive.
     ///
     /// # Errors
-    /// When an element is not finite: the message names it.
+    /// If an element is not finite; the message names it.
     pub fn new(method: LowRankMethod, matrix: Matrix<'_>) -> Result<Decomposition> {
         let wide = matrix.in_double()?;
         let w = MatRef::from_row_major_slice(&wide, matrix.filters, matrix.width);
@@ -48,10 +49,10 @@ impl Decomposition {
         Ok(parts)
     }
 
-    /// The two factors of rank `rank`.
+    /// The two factors for the rank `rank`.
     ///
     /// # Panics
-    /// When `rank` is larger than the full rank.
+    /// If `rank` is larger than the full rank.
     pub fn factors(&self, rank: usize) -> Factors {
         let (expand, basis) = (&self.expand, &self.basis);
         let rows = |rows: usize, columns: usize, at: &dyn Fn(usize, usize) -> f64| -> Vec<f32> {
@@ -84,7 +85,8 @@ impl Decomposition {
     }
 }
 
-/// By the eigenvectors of W Wᵀ; where d < N, by those of the smaller WᵀW, V: then W V are the same directions.
+/// Uses the eigenvectors of W Wᵀ. If d < N, it uses the eigenvectors V of the smaller WᵀW; W V are then the
+/// same directions.
 fn components(w: MatRef<'_, f64>) -> Option<Decomposition> {
     let eigen = gram(w).self_adjoint_eigen(Side::Lower).ok()?;
     let (values, m) = (eigen.S().column_vector(), w.nrows().min(w.ncols()));
@@ -95,7 +97,7 @@ fn components(w: MatRef<'_, f64>) -> Option<Decomposition> {
     }
     let mut parts = Decomposition { spectrum, expand: w * &vectors, basis: vectors };
     for column in 0..m {
-        // Of a direction that the filters do not have, `basis` keeps length 1 and `expand` is zero.
+        // For a direction that the filters do not have, `basis` keeps length 1 and `expand` is zero.
         let squares = (0..w.nrows()).map(|row| parts.expand[(row, column)].powi(2));
         let length = squares.sum::<f64>().sqrt();
         if length > 0.0 {

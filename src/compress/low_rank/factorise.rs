@@ -1,7 +1,7 @@
-//! The surgery: a network in which thin layers take the place of thick ones.
+//! The surgery: replaces layers by pairs of thin layers.
 //!
-//! `request` holds what is asked for, `plan` what becomes of each layer and why, `pair` the two layers for one, `recurrent` the
-//! weight that is factorised within its layer.
+//! `request` checks the request, `plan` decides on each layer and gives reasons, `pair` builds the two layers
+//! for one, and `recurrent` handles weights that are factorised within their layer.
 
 mod pair;
 mod plan;
@@ -21,22 +21,23 @@ use ternflock_base::error::Result;
 use ternflock_job::LowRank;
 use ternflock_nn::{Graph, Node, Parameter, Parameters};
 
-/// A factorised network, and what was done to it.
+/// A factorised network and a report.
 #[derive(Clone, Debug)]
 pub struct Factorised {
-    /// The structure. Where layer NAME was factorised, `NAME.basis` (or `NAME.vertical`) stands before NAME.
+    /// The structure. If layer NAME was factorised, `NAME.basis` (or `NAME.vertical`) is before NAME.
     pub graph: Graph,
-    /// Its parameters, and what is not trained as it was.
+    /// Its parameters, and the unchanged values that are not trained.
     pub parameters: Parameters,
-    /// By parameter: where it stood in the flat vector of before; `None` of those that begin anew.
+    /// By parameter: its place in the previous flat vector; `None` for new parameters.
     pub origins: Vec<Option<Range<usize>>>,
-    /// A row for each layer that has a weight to factorise, in the graph's order; two for a recurrent one.
+    /// One row per layer with a weight that can be factorised, in the order of the graph; two rows for a
+    /// recurrent layer.
     pub layers: Vec<LayerReport>,
 }
 
 impl Factorised {
-    /// `values`, laid out as the parameters of before (the optimizer's state, what error feedback keeps), laid out as those
-    /// of now; zero where a parameter begins anew.
+    /// Converts `values` from the layout of the previous parameters (optimizer state, residuals of error
+    /// feedback) to that of the new ones, with zeros for new parameters.
     pub fn take(&self, values: &[f32]) -> Vec<f32> {
         let mut taken = vec![0.0; self.parameters.values.len()];
         for (parameter, origin) in self.parameters.table.iter().zip(&self.origins) {
@@ -48,11 +49,12 @@ impl Factorised {
     }
 }
 
-/// Factorises the layers of `graph` that `request` asks for, where that makes them cheaper: the function that the network
-/// computes changes by as much energy as is dropped, and by nothing at full rank.
+/// Factorises the layers of `graph` that `request` selects if that makes them cheaper. The function of the
+/// network changes according to the energy that is dropped, and not at all at full rank.
 ///
 /// # Errors
-/// When the request names what there is not or what cannot be, when a weight is not finite, and those of [`Graph::new`].
+/// If the request names something that does not exist or is impossible, or if a weight is not finite; those
+/// of [`Graph::new`].
 pub fn factorise(graph: &Graph, parameters: &Parameters, request: &LowRank) -> Result<Factorised> {
     check(request, graph)?;
     let (mut nodes, mut layers, mut made) = (Vec::new(), Vec::new(), BTreeMap::new());
@@ -89,7 +91,7 @@ fn two_nodes(node: &Node, pair: &Pair) -> [Node; 2] {
 }
 
 impl Factorised {
-    /// `made`: the factors, by tensor; all else is as it was `before`.
+    /// `made` holds the factors by tensor; everything else is unchanged from `before`.
     fn fill(&mut self, before: &Parameters, made: &BTreeMap<String, Vec<f32>>) {
         let old: HashMap<&str, &Parameter> =
             before.table.iter().map(|old| (old.name.as_str(), old)).collect();
@@ -104,7 +106,7 @@ impl Factorised {
                 self.parameters.values[parameter.range.clone()].copy_from_slice(weights);
             }
         }
-        // What is factorised keeps nothing untrained, so all of that stands as it stood.
+        // Factorised layers have no untrained values, so these do not change.
         self.parameters.statistics.values.copy_from_slice(&before.statistics.values);
     }
 }

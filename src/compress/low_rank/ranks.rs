@@ -1,4 +1,4 @@
-//! The ranks of a network's weights as they stand: how much there is to gain, before anything is changed.
+//! The ranks of a network's current weights, which show the possible gain before anything is changed.
 
 use super::spectrum::Spectrum;
 use super::weight;
@@ -16,26 +16,27 @@ pub struct LayerRank {
     pub filters: usize,
     /// d.
     pub width: usize,
-    /// The rank that keeps the share of energy asked for.
+    /// The rank that keeps the requested share of energy.
     pub rank: usize,
-    /// The largest rank there can be, min(N, d).
+    /// The full rank, min(N, d).
     pub full_rank: usize,
 }
 
-/// The rank of each weight of `graph` that keeps the share `energy` of its energy, in the graph's order; of a recurrent layer the
-/// input's weight, then its own. Grouped convolutions and tied weights, which are not factorised, are left out.
+/// For each weight of `graph`, the rank that keeps the share `energy` of its energy, in the order of the
+/// graph. For a recurrent layer, the input weight comes before the recurrent weight. Grouped convolutions and
+/// tied weights are left out, because they are not factorised.
 ///
 /// # Errors
-/// When a weight is not finite.
+/// If a weight is not finite.
 pub fn ranks(graph: &Graph, parameters: &Parameters, energy: f64) -> Result<Vec<LayerRank>> {
     let all = (0..graph.layers().len()).map(|index| ranks_of(graph, parameters, index, energy));
     Ok(all.collect::<Result<Vec<_>>>()?.concat())
 }
 
-/// The rows of layer `index`; none where there is no weight to factorise.
+/// The rows of layer `index`; empty if there is no weight to factorise.
 ///
 /// # Errors
-/// When the weight is not finite.
+/// If the weight is not finite.
 pub fn ranks_of(graph: &Graph, parameters: &Parameters, index: usize, energy: f64) -> Result<Vec<LayerRank>> {
     let node = &graph.layers()[index];
     let tensors = weight::tensor(&node.layer).into_iter();
@@ -67,7 +68,7 @@ mod tests {
         let graph = preset("lenet", Shape::Image { channels: 1, height: 28, width: 28 }, 10).unwrap();
         let mut parameters = Parameters::new(&graph).unwrap();
         parameters.initialise(1);
-        // The second convolution: fifty times the same filter.
+        // The second convolution consists of fifty copies of one filter.
         let conv2 = parameters.table[2].range.clone();
         assert_eq!(parameters.table[2].name, "conv2/weight");
         let first = parameters.values[conv2.clone()][..500].to_vec();

@@ -1,4 +1,4 @@
-//! How a matrix's energy, the sum of its squared elements, is spread over its directions.
+//! The distribution of a matrix's energy, the sum of its squared elements, over its directions.
 
 use faer::{MatRef, Side};
 
@@ -14,7 +14,7 @@ impl Spectrum {
     /// The spectrum alone, without directions: a fraction of the work of a decomposition.
     ///
     /// # Errors
-    /// When an element of the matrix is not finite.
+    /// If an element of the matrix is not finite.
     pub fn of(matrix: Matrix<'_>) -> Result<Spectrum> {
         let wide = matrix.in_double()?;
         let gram = gram(MatRef::from_row_major_slice(&wide, matrix.filters, matrix.width));
@@ -24,7 +24,8 @@ impl Spectrum {
         Ok(Spectrum::new(energies))
     }
 
-    /// From `energies`, descending. What is below the rounding of the largest, negative numbers among it, counts as nothing.
+    /// Builds a spectrum from descending `energies`. Values below the rounding error of the largest,
+    /// including negative ones, count as zero.
     pub(super) fn new(mut energies: Vec<f64>) -> Spectrum {
         let rounding = 4.0 * energies.len() as f64 * f64::EPSILON * energies.first().copied().unwrap_or(0.0);
         energies.iter_mut().filter(|energy| **energy <= rounding).for_each(|energy| *energy = 0.0);
@@ -36,12 +37,12 @@ impl Spectrum {
         &self.0
     }
 
-    /// The largest rank there can be: min(N, d).
+    /// The full rank: min(N, d).
     pub fn full_rank(&self) -> usize {
         self.0.len()
     }
 
-    /// The share of the energy that the first `rank` directions hold; all of it where there is none.
+    /// The share of the energy in the first `rank` directions; 1 if there is no energy.
     pub fn kept(&self, rank: usize) -> f64 {
         let sum = |energies: &[f64]| energies.iter().sum::<f64>();
         let total = sum(&self.0);
@@ -51,14 +52,14 @@ impl Spectrum {
     /// The smallest rank that keeps a share of at least `energy`. A matrix of zeros has rank 1 by definition: a layer
     /// cannot have no units.
     ///
-    /// The published code measures singular values by this share for principal components, but by their norm, not
-    /// squared, for its other variant: its threshold t there is t² here.
+    /// The published code uses this share for principal components. For its other variant, it uses the norm
+    /// of the singular values instead of its square, so its threshold t corresponds to t² here.
     pub fn rank_at(&self, energy: f64) -> usize {
         (1..self.0.len()).find(|&rank| self.kept(rank) >= energy).unwrap_or(self.0.len().max(1))
     }
 }
 
-/// W Wᵀ or WᵀW, whichever is smaller: they have the same eigenvalues but for zeros.
+/// W Wᵀ or WᵀW, whichever is smaller: they have the same eigenvalues except for zeros.
 pub(super) fn gram(w: MatRef<'_, f64>) -> faer::Mat<f64> {
     if w.nrows() <= w.ncols() { w * w.transpose() } else { w.transpose() * w }
 }

@@ -1,4 +1,4 @@
-//! The weights of layers as matrices `[N, d]`: a row a filter, a unit or a gate of a hidden unit.
+//! The weights of layers as matrices `[N, d]`, with one row per filter, unit or gate of a hidden unit.
 
 use ternflock_base::error::{Error, Result};
 pub(super) use ternflock_nn::layer::RECURRENT;
@@ -8,7 +8,7 @@ use ternflock_nn::{Graph, LayerSpec, Parameters};
 /// A matrix `[N, d]` of a network.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
-    /// What it is called in messages: "conv1/weight".
+    /// Its name in messages: "conv1/weight".
     pub name: &'a str,
     /// Row by row.
     pub values: &'a [f32],
@@ -24,11 +24,11 @@ impl Matrix<'_> {
         self.filters.min(self.width)
     }
 
-    /// The values in double precision, if all are finite: a NaN would send an iteration round for ever.
+    /// The values in double precision, if all are finite: with NaN, an iteration would never end.
     pub(super) fn in_double(&self) -> Result<Vec<f64>> {
         match self.values.iter().position(|value| !value.is_finite()) {
             Some(at) => Err(Error::Usage(format!(
-                "`{}` holds {} at element {at}, so it cannot be decomposed; take a checkpoint from before",
+                "`{}` holds {} at element {at}, so it cannot be decomposed; use an earlier checkpoint",
                 self.name, self.values[at]
             ))),
             None => Ok(self.values.iter().copied().map(f64::from).collect()),
@@ -41,27 +41,27 @@ impl Matrix<'_> {
     }
 }
 
-/// The tensor that makes the layer what it is: what can be written as a product of two.
+/// The main weight of the layer, which can be written as a product of two.
 pub(super) fn tensor(layer: &LayerSpec) -> Option<&'static str> {
     layer.parts().matrix.map(|matrix| matrix.tensor)
 }
 
-/// What requests and reports call the recurrent weight of layer `layer`: "lstm1/weight_hh".
+/// The name of the recurrent weight of layer `layer` in requests and reports: "lstm1/weight_hh".
 pub(super) fn recurrent_name(layer: &str) -> String {
     format!("{layer}/{RECURRENT}")
 }
 
-/// The layer whose recurrent weight is called `name`, if it can be that.
+/// The layer whose recurrent weight is called `name`, if `name` has this form.
 pub(super) fn recurrent_layer(name: &str) -> Option<&str> {
     name.strip_suffix(RECURRENT)?.strip_suffix('/')
 }
 
-/// Why the weight of layer `index` must be left alone, if it must.
+/// The reason why the weight of layer `index` cannot be factorised, if there is one.
 pub(super) fn reason_to_leave(graph: &Graph, index: usize) -> Option<String> {
     let name = |layer: usize| &graph.layers()[layer].name;
     let groups = graph.layers()[index].layer.parts().matrix.map_or(1, |matrix| matrix.groups);
     if groups > 1 {
-        return Some(format!("its filters come in {groups} groups"));
+        return Some(format!("its filters are in {groups} groups"));
     }
     if let Some(owner) = graph.tied(index) {
         return Some(format!("its weight is that of `{}`", name(owner)));
@@ -69,7 +69,7 @@ pub(super) fn reason_to_leave(graph: &Graph, index: usize) -> Option<String> {
     graph.shared_by(index).map(|reader| format!("`{}` reads its weight too", name(reader)))
 }
 
-/// The matrix of layer `index`; `Err` says why it must be left alone.
+/// The matrix of layer `index`; `Err` is the reason why it cannot be factorised.
 pub(super) fn matrix<'a>(
     graph: &Graph,
     parameters: &'a Parameters,

@@ -7,7 +7,7 @@ use ternflock_nn::Shape;
 const MNIST: Shape = Shape::Image { channels: 1, height: 28, width: 28 };
 const PTB: Shape = Shape::Tokens { steps: 20, vocabulary: 50 };
 
-/// A network with no zero in it.
+/// A network without zeros.
 fn whole(graph: &Graph) -> Parameters {
     let mut parameters = Parameters::new(graph).unwrap();
     parameters.initialise(1);
@@ -31,11 +31,11 @@ fn what_is_zero_is_not_kept() {
     let graph = preset("lenet", MNIST, 10).unwrap();
     let mut parameters = whole(&graph);
     let conv1 = tensor(&mut parameters, "conv1/weight");
-    // Filters 0 to 14, and the last tap of all others. Filter 14 keeps its bias, and so itself.
+    // Filters 0 to 14, and the last tap of all others. Filter 14 keeps its bias, so it is left.
     conv1[..15 * 25].fill(0.0);
     conv1.chunks_exact_mut(25).for_each(|filter| filter[24] = 0.0);
     tensor(&mut parameters, "conv1/bias")[..14].fill(0.0);
-    // Of conv2: what it reads of channels 4 and up.
+    // In conv2: the weights that read channels 4 and up.
     for filter in tensor(&mut parameters, "conv2/weight").chunks_exact_mut(500) {
         filter[4 * 25..].fill(0.0);
     }
@@ -60,7 +60,7 @@ fn what_is_zero_is_not_kept() {
     assert_eq!((conv2.multiply_adds, &conv2.ranks), (1_600_000, &vec![]));
 }
 
-/// In two groups filters 0 and 1 read channels 0 and 1, filters 2 and 3 channels 2 and 3.
+/// With two groups, filters 0 and 1 read channels 0 and 1, and filters 2 and 3 read channels 2 and 3.
 #[test]
 fn groups_of_filters_have_channels_and_columns_of_their_own() {
     let table =
@@ -68,7 +68,7 @@ fn groups_of_filters_have_channels_and_columns_of_their_own() {
     let input = Shape::Image { channels: 4, height: 3, width: 3 };
     let graph = Graph::from_tables(input, [table.as_object().unwrap().clone()]).unwrap();
     let mut parameters = whole(&graph);
-    // [4, 2, 1, 2]: all that filters 2 and 3 have of channel 3, and the first tap of channel 2.
+    // [4, 2, 1, 2]: all weights of filters 2 and 3 for channel 3, and the first tap of channel 2.
     let weight = tensor(&mut parameters, "a/weight");
     for filter in [2, 3] {
         weight[filter * 4 + 2..filter * 4 + 4].fill(0.0);
@@ -83,7 +83,7 @@ fn groups_of_filters_have_channels_and_columns_of_their_own() {
     assert_eq!(layers[0].ranks, []);
 }
 
-/// A hidden unit counts until all that makes it and all that reads it is zero; biases do not matter.
+/// A hidden unit counts until all weights that produce or read it are zero; biases do not matter.
 #[test]
 fn hidden_units_count_wherever_they_are() {
     let graph = preset("lstm-small", PTB, 50).unwrap();
@@ -119,7 +119,7 @@ fn branches_are_layers_and_what_is_zero_is_none() {
     assert_eq!(kept("stage1.block2.conv2"), Some((1, 1)));
 }
 
-/// The ranks are those of [`crate::low_rank::ranks`]; a NaN is named, and its layer has none.
+/// The ranks are those of [`crate::low_rank::ranks`]. A NaN is named, and its layer has no rank.
 #[test]
 fn a_weight_that_is_not_finite_is_named() {
     let graph = preset("lenet", MNIST, 10).unwrap();
@@ -149,13 +149,13 @@ fn a_share_that_is_none_is_refused() {
     }
 }
 
-/// Surgery that takes the columns leaves the count of them as it was.
+/// Surgery that removes the columns does not change their count.
 #[test]
 fn columns_that_are_not_there_are_not_kept() {
     let graph = preset("lenet", MNIST, 10).unwrap();
     let mut parameters = whole(&graph);
     tensor(&mut parameters, "conv1/weight").chunks_exact_mut(25).for_each(|filter| filter[20..].fill(0.0));
-    // Of each channel of conv2 a tap stays, so that no channel goes.
+    // One tap of each channel of conv2 stays, so that no channel is removed.
     for filter in tensor(&mut parameters, "conv2/weight").chunks_exact_mut(500) {
         filter.iter_mut().enumerate().filter(|(at, _)| at % 25 != 3).for_each(|(_, value)| *value = 0.0);
     }

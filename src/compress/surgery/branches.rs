@@ -1,7 +1,8 @@
-//! Takes residual branches out of a network whose sum they add nothing to: the layers of depth-wise sparsity.
+//! Removes residual branches that add nothing to their sum: the layers of depth-wise sparsity.
 //!
-//! A branch that ends in a batch norm adds that norm's constant even where its convolutions are zero. It is zero, and goes,
-//! only if the norm's factors are too; they are part of the structure for this reason ([`super::super::groups`]).
+//! A branch that ends in a batch norm adds a constant even if its convolutions are zero. The branch is zero,
+//! and is removed, only if the parameters of the norm are zero too. This is why they are part of the
+//! structure ([`super::super::groups`]).
 
 use std::collections::HashMap;
 
@@ -11,21 +12,21 @@ use ternflock_nn::coupling::Units;
 use ternflock_nn::parameters::{Parameters, of_layer, statistics_table, table};
 use ternflock_nn::{Graph, Node, Parameter};
 
-/// `graph` without branches that are zero, if there are any. Layers that nothing else uses go with them, and so does the
-/// sum of what is then one input.
+/// `graph` without branches that are zero, if there are any. Layers that are not used elsewhere are removed
+/// with them, and so is a sum that is left with one input.
 ///
 /// # Errors
 /// Those of [`Graph::new`]: none.
 pub fn cut_branches(graph: &Graph, parameters: &Parameters) -> Result<Option<Surgery>> {
     let zero = zero_sources(graph, parameters)?;
-    // What stands for each source now: itself, or what a sum of one input sums.
+    // The replacement of each source: itself, or the only input of a sum.
     let mut stands_for: Vec<usize> = (0..=graph.layers().len()).collect();
     let mut inputs: Vec<Vec<usize>> = Vec::new();
     for layer in 0..graph.layers().len() {
         let mut from = graph.sources(layer).to_vec();
         if graph.coupling(layer)?.units == Units::Sum {
             let live: Vec<usize> = from.iter().copied().filter(|&source| !zero[source]).collect();
-            // Of a sum of zeros the first stays.
+            // If all inputs of a sum are zero, the first one stays.
             from = if live.is_empty() { vec![from[0]] } else { live };
             if from.len() == 1 {
                 stands_for[layer + 1] = stands_for[from[0]];
@@ -34,7 +35,8 @@ pub fn cut_branches(graph: &Graph, parameters: &Parameters) -> Result<Option<Sur
         inputs.push(from.into_iter().map(|source| stands_for[source]).collect());
     }
     let used = used_layers(graph, &inputs, stands_for[graph.layers().len()]);
-    // What stays and shares a weight needs the layer that owns it, read by others or not: then all branches stay.
+    // A remaining layer that shares a weight needs the layer that owns it, even if no layer reads that one.
+    // All branches stay in this case.
     let lacks_owner = |layer: usize| used[layer] && graph.tied(layer).is_some_and(|owner| !used[owner]);
     if used.iter().all(|&used| used) || (0..used.len()).any(lacks_owner) {
         return Ok(None);
@@ -58,7 +60,7 @@ pub fn cut_branches(graph: &Graph, parameters: &Parameters) -> Result<Option<Sur
     }))
 }
 
-/// By source: whether it is zero whatever the network's input.
+/// By source: whether it is zero for every input of the network.
 fn zero_sources(graph: &Graph, parameters: &Parameters) -> Result<Vec<bool>> {
     let mut zero = vec![false];
     for layer in 0..graph.layers().len() {
@@ -74,7 +76,7 @@ fn zero_sources(graph: &Graph, parameters: &Parameters) -> Result<Vec<bool>> {
     Ok(zero)
 }
 
-/// By layer: whether the output, made by source `last`, needs it.
+/// By layer: whether the output, which is source `last`, needs it.
 fn used_layers(graph: &Graph, inputs: &[Vec<usize>], last: usize) -> Vec<bool> {
     let mut used = vec![false; graph.layers().len()];
     let Some(last) = last.checked_sub(1) else { return used };
@@ -92,7 +94,7 @@ fn used_layers(graph: &Graph, inputs: &[Vec<usize>], last: usize) -> Vec<bool> {
     used
 }
 
-/// Where the tensors of `after` stand among those of `before`, by name.
+/// The places of the tensors of `after` among those of `before`, by name.
 fn index(before: &[Parameter], after: &[Parameter]) -> Vec<usize> {
     let before: HashMap<&str, &Parameter> = before.iter().map(|old| (old.name.as_str(), old)).collect();
     let place = |new: &Parameter| before.get(new.name.as_str()).map(|old| old.range.clone());

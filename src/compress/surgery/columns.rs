@@ -1,5 +1,5 @@
-//! Takes columns that are zero out of the matrices of convolutions and linear layers: shape-wise sparsity, and inputs of the
-//! network that a layer does not read, which themselves stay.
+//! Removes zero columns from the matrices of convolutions and linear layers: shape-wise sparsity, and inputs
+//! of the network that a layer does not read. The inputs themselves stay.
 
 use std::ops::Range;
 
@@ -8,8 +8,8 @@ use ternflock_base::error::Result;
 use ternflock_nn::parameters::{find, table};
 use ternflock_nn::{Graph, Parameter, Parameters};
 
-/// `graph` without columns that are zero in all rows of their matrix, if there are any; and the layers of which none would
-/// have been left, and which keep the first, by number.
+/// `graph` without columns that are zero in all rows of their matrix, if there are any; and the numbers of
+/// the layers that would have lost all columns and keep the first one.
 ///
 /// # Errors
 /// Those of [`Graph::new`]: none.
@@ -18,7 +18,7 @@ pub fn cut_columns(graph: &Graph, parameters: &Parameters) -> Result<(Option<Sur
     let (mut surgery, mut emptied) = (Surgery::none(graph, parameters), Vec::new());
     let mut kept_of: Vec<Option<Vec<usize>>> = vec![None; parameters.table.len()];
     for (layer, node) in nodes.iter_mut().enumerate() {
-        // A weight that two layers share stays whole.
+        // A weight that two layers share keeps all columns.
         if graph.shares_weight(layer) {
             continue;
         }
@@ -58,7 +58,7 @@ fn rows(tensor: &Parameter) -> impl Iterator<Item = Range<usize>> + use<> {
     (start..end).step_by(width).map(move |first| first..first + width)
 }
 
-/// The columns that hold anything but zeros, a NaN among it, and how many there are in all.
+/// The columns that are not all zero (NaN is not zero), and the number of all columns.
 fn live(weight: &Parameter, values: &[f32]) -> (Vec<usize>, usize) {
     let mut live = vec![false; weight.range.len() / weight.spec.shape[0]];
     for row in rows(weight) {

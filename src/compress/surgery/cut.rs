@@ -1,4 +1,4 @@
-//! Takes units out of a network: the smaller structure, and where each number of it stood before.
+//! Removes units from a network: computes the smaller structure and the previous place of each element.
 
 use super::super::units::{CoupledUnits, UnitAxis};
 use super::Surgery;
@@ -10,8 +10,8 @@ use ternflock_nn::{Graph, Parameter};
 /// `graph` without the units that are `dead`.
 ///
 /// # Errors
-/// Those of [`Graph::new`]: none, as long as a unit of each layer lives. [`Error::Usage`] where a tensor of the smaller graph has
-/// another shape than the units that are left of it.
+/// Those of [`Graph::new`]: none, as long as each layer keeps a unit. [`Error::Usage`] if the shape of a
+/// tensor in the smaller graph does not match the units that are left.
 pub fn cut(graph: &Graph, units: &CoupledUnits, dead: &[bool]) -> Result<Surgery> {
     let mut nodes = graph.layers().to_vec();
     for (layer, node) in nodes.iter_mut().enumerate() {
@@ -39,16 +39,18 @@ pub fn cut(graph: &Graph, units: &CoupledUnits, dead: &[bool]) -> Result<Surgery
     })
 }
 
-/// The places of those of `units` that live.
+/// The places of those `units` that are left.
 fn places(units: &[usize], dead: &[bool]) -> Vec<usize> {
     (0..units.len()).filter(|&place| !dead[units[place]]).collect()
 }
 
-/// By place in the flat vector of the tensors `after`: the place in that of the tensors `before`, which are as many.
+/// By place in the flat vector of the tensors `after`: the place in the flat vector of the same number of
+/// tensors `before`.
 fn index(before: &[Parameter], after: &[Parameter], axes: &[UnitAxis], dead: &[bool]) -> Result<Vec<usize>> {
     let mut index = Vec::new();
     for (tensor, (old, new)) in before.iter().zip(after).enumerate() {
-        // Places of the axes from the last one seen to the end, for each kept place of the one before.
+        // The places of the axes from the last visited one to the end, for each kept place of the axis
+        // before.
         let (mut offsets, mut stride) = (vec![0], 1);
         for (axis, &size) in old.spec.shape.iter().enumerate().rev() {
             let counts = axes.iter().find(|units| units.tensor == tensor && units.axis == axis);
@@ -76,7 +78,7 @@ mod tests {
     use super::*;
     use ternflock_nn::Shape;
 
-    /// Every input makes both from the same units, so only a fault of a layer's own could.
+    /// Both are computed from the same units, so only a wrong declaration of a layer can cause this.
     #[test]
     fn a_tensor_of_another_shape_is_an_error() {
         let table_of = |units: usize| {

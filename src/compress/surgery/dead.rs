@@ -1,11 +1,11 @@
-//! Which units can go without changing what a network computes.
+//! The units that can be removed without changing the function that a network computes.
 
 use super::super::units::{CoupledUnits, Role, UnitAxis};
 use ternflock_nn::parameters::Parameters;
 
-/// By unit, whether its parameters are in use, and how strong they are.
+/// By unit: whether its parameters are in use, and how strong they are.
 pub struct UnitActivity {
-    /// Some parameter that makes the unit is not zero.
+    /// Some parameter that produces the unit is not zero.
     made: Vec<bool>,
     /// Some parameter that reads the unit is not zero.
     read: Vec<bool>,
@@ -13,8 +13,8 @@ pub struct UnitActivity {
     strength: Vec<f64>,
 }
 
-/// By unit: whether it can go. It can if nothing reads it or if it is always zero, and if nothing says that it must be
-/// kept. A number that is not finite is not zero.
+/// By unit: whether it can be removed. It can if nothing reads it or if it is always zero, and if it is not
+/// pinned. A value that is not finite is not zero.
 pub fn dead_units(units: &CoupledUnits, activity: &UnitActivity) -> Vec<bool> {
     let dead = |unit: usize| {
         let silent = units.zero_stays_zero[unit] && !activity.made[unit];
@@ -23,9 +23,9 @@ pub fn dead_units(units: &CoupledUnits, activity: &UnitActivity) -> Vec<bool> {
     (0..units.count()).map(dead).collect()
 }
 
-/// Lets units live again, the strongest first, until each layer has at least one and a multiple of `round_to`, as far as
-/// it had so many; and one of those that each layer reads. Returns the layers of which nothing, or nothing to read, would have
-/// been left, by number.
+/// Keeps additional units, the strongest first, until each layer has at least one unit and a multiple of
+/// `round_to` units, if it had that many, and until each layer has at least one unit to read. Returns the
+/// numbers of the layers that would have lost all units, or all units that they read.
 pub fn spare(
     units: &CoupledUnits,
     activity: &UnitActivity,
@@ -35,7 +35,8 @@ pub fn spare(
     let strength = &activity.strength;
     let mut emptied = Vec::new();
     let mut is_emptied = vec![false; units.of_source.len()];
-    // One layer's units may be another's, so that a round for it changes the count of one before.
+    // The units of one layer may also belong to another, so a later layer can change the count of an earlier
+    // one.
     loop {
         let mut spared = false;
         for (layer, own) in units.of_source.iter().skip(1).enumerate() {
@@ -53,7 +54,7 @@ pub fn spare(
                 spared = true;
             }
         }
-        // A layer that reads but some of its input's units needs one of these.
+        // A layer that reads only some units of its input needs one of these.
         for axis in units.parameters.iter().filter(|axis| axis.role == Role::Reads) {
             if axis.units.iter().all(|&unit| dead[unit]) {
                 let stronger =
@@ -72,7 +73,7 @@ pub fn spare(
     }
 }
 
-/// The activity of all units, from the parameters that make or read them.
+/// The activity of all units, from the parameters that produce or read them.
 pub fn measure_activity(units: &CoupledUnits, parameters: &Parameters) -> UnitActivity {
     let count = units.count();
     let mut activity =
@@ -80,7 +81,7 @@ pub fn measure_activity(units: &CoupledUnits, parameters: &Parameters) -> UnitAc
     for axis in &units.parameters {
         for_each_slice(axis, parameters, |unit, squares| {
             let role = if axis.role == Role::Makes { &mut activity.made } else { &mut activity.read };
-            // True of NaN: that is something.
+            // True for NaN, which counts as active.
             role[unit] |= squares != 0.0;
             activity.strength[unit] += squares;
         });
@@ -88,7 +89,8 @@ pub fn measure_activity(units: &CoupledUnits, parameters: &Parameters) -> UnitAc
     activity
 }
 
-/// Calls `visit` with the unit and the sum of squares of each run of numbers of a tensor that stands for one unit.
+/// Calls `visit` with the unit and the sum of squares for each run of elements of a tensor that belongs to
+/// one unit.
 fn for_each_slice(axis: &UnitAxis, parameters: &Parameters, mut visit: impl FnMut(usize, f64)) {
     let tensor = &parameters.table[axis.tensor];
     let inner: usize = tensor.spec.shape[axis.axis + 1..].iter().product();

@@ -1,13 +1,13 @@
-//! Surgery: a network without the structures that do nothing, smaller and dense, that computes the same.
+//! Surgery: removes dead structures from a network. The result is smaller and dense and computes the same.
 //!
-//! - [`dead`]: which units can go.
-//! - [`cut`]: takes them out.
-//! - [`branches`]: takes out residual branches that are zero.
-//! - [`columns`]: takes out columns of matrices that are zero.
+//! - [`dead`]: the units that can be removed.
+//! - [`cut`]: removes them.
+//! - [`branches`]: removes residual branches that are zero.
+//! - [`columns`]: removes columns of matrices that are zero.
 //!
-//! A surgery says of each number of the smaller network where it stood in the larger one. So whatever is laid out as the
-//! parameters (gradients, the optimizer's state, what error feedback keeps) goes through it alike, and ranks that compare
-//! its hash do the same.
+//! A surgery records for each element of the smaller network its place in the larger one. So all data in the
+//! layout of the parameters (gradients, optimizer state, residuals of error feedback) can be carried over in
+//! the same way, and ranks can compare a hash of the surgery.
 
 pub mod branches;
 pub mod columns;
@@ -24,22 +24,22 @@ use ternflock_base::error::Result;
 use ternflock_job::Shrink;
 use ternflock_nn::{Graph, Parameters};
 
-/// A smaller network, and where its numbers come from.
+/// A smaller network, and the source of each of its elements.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Surgery {
     /// The smaller structure.
     pub graph: Graph,
     /// By place in its flat vector of parameters: the place in the larger network's.
     pub parameters: Vec<usize>,
-    /// The same of what is not trained.
+    /// The same for values that are not trained.
     pub statistics: Vec<usize>,
-    /// By name of a layer that is kept: the places that its units had among those of the larger network's layer. For what
-    /// layers carry from batch to batch.
+    /// By name of a kept layer: the places of its units among those of the same layer in the larger network.
+    /// For state that layers carry from batch to batch.
     pub units: BTreeMap<String, Vec<usize>>,
 }
 
 impl Surgery {
-    /// The one that removes nothing.
+    /// The surgery that removes nothing.
     fn none(graph: &Graph, parameters: &Parameters) -> Surgery {
         let units = graph.layers().iter().enumerate();
         let units =
@@ -63,12 +63,12 @@ impl Surgery {
         Ok(smaller)
     }
 
-    /// What is left of `values`, laid out as the larger network's parameters.
+    /// The remaining elements of `values`, which has the layout of the larger network's parameters.
     pub fn take(&self, values: &[f32]) -> Vec<f32> {
         self.parameters.iter().map(|&at| values[at]).collect()
     }
 
-    /// This surgery, and `next` on what it leaves.
+    /// This surgery followed by `next` on its result.
     fn then(self, next: Surgery) -> Surgery {
         let through = |first: &[usize], second: Vec<usize>| second.into_iter().map(|at| first[at]).collect();
         let units = next.units.into_iter().map(|(name, places)| {
@@ -84,21 +84,21 @@ impl Surgery {
     }
 }
 
-/// What [`shrink`] came to.
+/// The result of [`shrink`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shrunk {
-    /// The surgery, of all that could go.
+    /// The surgery that removes everything that can be removed.
     pub surgery: Surgery,
-    /// Layers of which nothing would have been left, and whose strongest unit, or first column, was kept.
+    /// Layers that would have lost everything, and whose strongest unit or first column was kept.
     pub emptied: Vec<String>,
 }
 
-/// Removes from `graph` all that does nothing: units that are zero or that nobody reads, residual branches that are zero, and
-/// columns of matrices that are zero, until there is nothing more of the kind. Each layer keeps at least one unit and one
-/// column.
+/// Removes all dead structures from `graph`: units that are zero or that no layer reads, residual branches
+/// that are zero, and columns of matrices that are zero, until there are no more of them. Each layer keeps at
+/// least one unit and one column.
 ///
 /// # Errors
-/// Those of [`Graph::new`] and [`Parameters::new`]: none for a graph that is one.
+/// Those of [`Graph::new`] and [`Parameters::new`]: none for a valid graph.
 pub fn shrink(graph: &Graph, parameters: &Parameters, options: &Shrink) -> Result<Shrunk> {
     let mut shrunk = Shrunk { surgery: Surgery::none(graph, parameters), emptied: Vec::new() };
     let mut parameters = parameters.clone();
@@ -126,7 +126,8 @@ pub fn shrink(graph: &Graph, parameters: &Parameters, options: &Shrink) -> Resul
     }
 }
 
-/// `graph` without its dead units, if there are any; and the layers of which none would have been left, by number.
+/// `graph` without its dead units, if there are any; and the numbers of the layers that would have lost all
+/// units.
 fn cut_units(
     graph: &Graph,
     parameters: &Parameters,

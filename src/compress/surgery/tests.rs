@@ -1,4 +1,4 @@
-//! A network with zeros in it and the smaller one that surgery makes of it compute the same, on random networks.
+//! On random networks: a network with zeros and the smaller network after surgery compute the same.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::*;
 use ternflock_nn::layer::Mode;
 use ternflock_nn::{Network, Shape};
 
-/// Of half of AVX-512's vectors, so that kernels compute, and not a multiple of any.
+/// Half a vector of AVX-512, so that the kernels are used, and not a multiple of any vector length.
 const BATCH: usize = 9;
 
 const UNITS: Shrink = Shrink { round_to: 1, columns: false };
@@ -20,7 +20,7 @@ fn graph(input: Shape, layers: Vec<Value>) -> Graph {
     Graph::from_tables(input, tables).unwrap_or_else(|(error, _)| panic!("{error}"))
 }
 
-/// Numbers that follow from a seed (SplitMix64).
+/// Pseudo-random numbers from a seed (SplitMix64).
 struct Draws(u64);
 
 impl Draws {
@@ -36,7 +36,7 @@ impl Draws {
         self.below(2) == 0
     }
 
-    /// Within 1 of zero, but never zero.
+    /// Between -1 and 1, but never zero.
     fn values(&mut self, count: usize) -> Vec<f32> {
         (0..count).map(|_| self.below(2000) as f32 / 1000.0 - 0.9995).collect()
     }
@@ -141,7 +141,8 @@ fn language_network(draws: &mut Draws) -> Graph {
     graph(Shape::Tokens { steps: 4, vocabulary: 7 }, layers)
 }
 
-/// Sets all that makes a unit, or all that reads it, to zero, for some of those that can go. Returns how many.
+/// Sets all weights that produce a unit, or all that read it, to zero, for some of the units that can be
+/// removed. Returns their number.
 fn kill_units(graph: &Graph, parameters: &mut Parameters, draws: &mut Draws) -> usize {
     let units = CoupledUnits::new(graph, &parameters.table, &parameters.statistics.table).unwrap();
     let mut killed = 0;
@@ -192,7 +193,8 @@ fn input(graph: &Graph, draws: &mut Draws) -> Vec<f32> {
     }
 }
 
-/// Runs surgery on units and columns, and compares outputs. Sums are the same but for the zeros among them, so only the order of a sum can differ.
+/// Runs surgery on units and columns, and compares outputs. Sums are the same except for zeros, so only the
+/// order of a sum can differ.
 fn check(graph: &Graph, parameters: &Parameters, draws: &mut Draws) -> Shrunk {
     check_with(&Shrink::default(), graph, parameters, draws)
 }
@@ -200,7 +202,7 @@ fn check(graph: &Graph, parameters: &Parameters, draws: &mut Draws) -> Shrunk {
 fn check_with(options: &Shrink, graph: &Graph, parameters: &Parameters, draws: &mut Draws) -> Shrunk {
     let shrunk = shrink(graph, parameters, options).unwrap();
     let smaller = shrunk.surgery.apply(parameters).unwrap();
-    // Each number comes from a place of its own.
+    // Each element comes from a different place.
     let mut places = shrunk.surgery.parameters.clone();
     places.sort_unstable();
     places.dedup();
@@ -225,7 +227,7 @@ proptest! {
         let mut draws = Draws(seed);
         let graph = if language { language_network(&mut draws) } else { image_network(&mut draws) };
         let mut parameters = parameters(&graph, &mut draws);
-        // With nothing dead nothing changes.
+        // Without dead structures nothing changes.
         let whole = check(&graph, &parameters, &mut draws);
         prop_assert_eq!(&whole.surgery, &Surgery::none(&graph, &parameters));
         let killed = kill_units(&graph, &mut parameters, &mut draws);
@@ -236,7 +238,7 @@ proptest! {
     }
 }
 
-/// A branch whose last convolution and norm are zero goes, with all its layers and the sum.
+/// A branch whose last convolution and norm are zero is removed, with all its layers and the sum.
 #[test]
 fn a_zero_branch_leaves_through_its_shortcut() {
     let conv = |name: &str, from: &str| {
@@ -291,14 +293,15 @@ fn the_strongest_unit_of_a_dead_layer_is_kept() {
     parameters.values[ip1.start + 3 * 3] = 9.0;
     let shrunk = shrink(&graph, &parameters, &UNITS).unwrap();
     assert_eq!((&shrunk.emptied[..], &shrunk.surgery.units["ip1"][..]), (&["ip1".to_string()][..], &[3][..]));
-    // Rounded up to what a vector of the machine holds, as far as there are so many.
+    // Rounded up to the vector length of the machine, if there are that many units.
     let eight = Shrink { round_to: 8, ..UNITS };
     let rounded = shrink(&graph, &parameters, &Shrink { round_to: 4, ..UNITS }).unwrap();
     assert_eq!(rounded.surgery.units["ip1"].len(), 4);
     assert_eq!(shrink(&graph, &parameters, &eight).unwrap().surgery.units["ip1"].len(), 5);
 }
 
-/// What must stay stays, even if it is zero: the input, the output, groups, neighbours of a response norm.
+/// Pinned units stay, even if they are zero: the input, the output, groups, and neighbours in a response
+/// norm.
 #[test]
 fn what_must_stay_stays() {
     let conv = |name: &str, groups: usize| json!({"name": name, "type": "conv2d", "filters": 4, "kernel": 1, "groups": groups});

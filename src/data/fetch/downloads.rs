@@ -16,7 +16,7 @@ const LOCKED: Duration = Duration::from_secs(2);
 /// download can be resumed.
 pub(super) struct Downloads {
     directory: PathBuf,
-    /// Held while this process downloads there. None on a file system without locks.
+    /// Held while this process downloads there. `None` on a file system without locks.
     lock: Option<File>,
     is_ours: bool,
     /// Whether the most recently requested directory already contained something.

@@ -125,7 +125,7 @@ fn a_wrong_download_is_not_kept() {
     let address: &str = format!("{}/x.tar.gz", server.address()).leak();
     let into = parent.path().join("tiny");
     let fetch_now = || fetch_from(archive(address), &into).0;
-    // The content is no archive, an archive with a wrong file, or an archive with too few files.
+    // The content is not an archive, an archive with a wrong file, or an archive with too few files.
     fs::write(site.path().join("x.tar.gz"), "<html>Log in</html>").unwrap();
     let message = fetch_now().unwrap_err().to_string();
     assert!(message.contains("archive.tar.gz: is no archive, or is damaged"), "{message}");

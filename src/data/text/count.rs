@@ -27,7 +27,7 @@ pub struct Counts<'a> {
 }
 
 impl<'a> Counts<'a> {
-    /// Only `<unk>`, with a count of zero. `allow` is asked as the number of words grows.
+    /// Contains only `<unk>`, with a count of zero. `allow` is called as the number of words grows.
     pub fn new(allow: Allow<'a>) -> Counts<'a> {
         let mut counts = Counts {
             allow,

@@ -1,9 +1,10 @@
-//! Text as feeds. Letters: T steps, N sequences of a batch, K columns, V vocabulary.
+//! Text as feeds. Letters: T steps, N sequences per batch, K columns, V words in the vocabulary.
 //!
-//! The training text is cut into as many columns of equal length as the global batch has sequences, and step s of an epoch
-//! reads the tokens s * T to (s + 1) * T of each; each token's label is the one after it. So sequence i of a step goes on where
-//! sequence i of the step before ended, whichever rank has it, and a network carries its state along. What is left over at the
-//! end, less than a column's step, is not read. (W. Zaremba et al., "Recurrent Neural Network Regularization", 2014, section 4.)
+//! The training text is cut into columns of equal length, one per sequence of the global batch. Step s of an
+//! epoch reads the tokens s * T to (s + 1) * T of each column; the label of a token is the next token. So
+//! sequence i of a step continues where sequence i of the step before ended, on whichever rank, and a network
+//! carries its state over. The rest at the end of a column, which is shorter than a step, is not read. (W.
+//! Zaremba et al., "Recurrent Neural Network Regularization", 2014, section 4.)
 
 use std::ops::Range;
 
@@ -14,14 +15,14 @@ use crate::shard;
 use ternflock_base::error::{Error, Result};
 use ternflock_nn::{NO_LABEL, Shape};
 
-/// A text to train on.
+/// A training text.
 pub struct TextFeed {
     tokens: Vec<u32>,
     vocabulary: usize,
     /// T.
     steps: usize,
     global_batch: usize,
-    /// Tokens a column.
+    /// Tokens per column.
     column: usize,
     unknown: Option<f64>,
 }
@@ -30,14 +31,15 @@ impl TextFeed {
     /// Cuts `tokens`, numbers below `vocabulary`, into `global_batch` columns for sequences of `steps` tokens.
     ///
     /// # Errors
-    /// When the text is too short for one step.
+    /// If the text is too short for one step.
     pub fn new(tokens: Vec<u32>, vocabulary: usize, steps: usize, global_batch: usize) -> Result<TextFeed> {
         let column = tokens.len() / global_batch;
         if column <= steps {
             let needed = steps.saturating_add(1).saturating_mul(global_batch);
             return Err(Error::Usage(format!(
-                "the training text has {} tokens, and a batch of {global_batch} sequences of {steps} needs {needed} (a token \
-                 more for each, the last label): take a longer text, a smaller train.global_batch or a shorter data.sequence_length",
+                "the training text has {} tokens, but a batch of {global_batch} sequences of {steps} needs \
+                 {needed} (a token more for each, the last label): take a longer text, a smaller \
+                 train.global_batch or a shorter data.sequence_length",
                 tokens.len()
             )));
         }
@@ -50,7 +52,7 @@ impl TextFeed {
         TextFeed { unknown: Some(share(&self.tokens, unknown)), ..self }
     }
 
-    /// Steps of an epoch.
+    /// Steps per epoch.
     fn epoch(&self) -> u64 {
         ((self.column - 1) / self.steps) as u64
     }
@@ -107,12 +109,13 @@ impl TrainingFeed for TextFeed {
     }
 }
 
-/// A text to evaluate on: every token but the first is a label once. It is cut into K columns that are read side by side, each
-/// from a state of zero; a column's labels go on where those of the one before end.
+/// An evaluation text: every token except the first is a label once. The text is cut into K columns that are
+/// read in parallel, each from a state of zero. The labels of a column continue where those of the column
+/// before end.
 ///
-/// One column would be exact and slow, for a batch of one leaves a processor idle. With K, the first few tokens of K - 1 columns
-/// lack the context that the whole text would give. K is a number of the job, not of the ranks, so the result does not depend
-/// on how many share it.
+/// One column would be exact but slow, because a batch of one does not use a processor fully. With K columns,
+/// the first few tokens of K - 1 columns lack the context that the entire text would give. K is a setting of
+/// the job, so the result does not depend on the number of ranks.
 pub struct TextSet {
     tokens: Vec<u32>,
     vocabulary: usize,
@@ -124,14 +127,15 @@ pub struct TextSet {
 }
 
 impl TextSet {
-    /// Cuts `tokens`, numbers below `vocabulary`, into at most `columns` columns to be read `steps` tokens at a time.
+    /// Cuts `tokens`, numbers below `vocabulary`, into at most `columns` columns, which are read `steps`
+    /// tokens at a time.
     ///
     /// # Errors
-    /// When there is no label in it.
+    /// If there is no label in it.
     pub fn new(tokens: Vec<u32>, vocabulary: usize, steps: usize, columns: usize) -> Result<TextSet> {
         if tokens.len() < 2 {
             return Err(Error::Usage(format!(
-                "a text to evaluate on needs at least 2 tokens, one to read and one to foretell; this one has {}",
+                "an evaluation text needs at least 2 tokens, one to read and one to predict; this one has {}",
                 tokens.len()
             )));
         }
@@ -145,7 +149,7 @@ impl TextSet {
         TextSet { unknown: Some(share(&self.tokens, unknown)), ..self }
     }
 
-    /// The places of the tokens that `column` reads; each one's label stands behind it.
+    /// The positions of the tokens that `column` reads. The label of each is the next token.
     fn places(&self, column: usize) -> Range<usize> {
         shard(self.tokens.len() - 1, column, self.columns)
     }
@@ -222,7 +226,7 @@ fn facts(tokens: &[u32], vocabulary: usize) -> Facts {
     ]
 }
 
-/// The share of `tokens`, which are not empty, that are `unknown`.
+/// The share of `unknown` in `tokens`, which must not be empty.
 fn share(tokens: &[u32], unknown: u32) -> f64 {
     tokens.iter().filter(|&&token| token == unknown).count() as f64 / tokens.len() as f64
 }
@@ -273,7 +277,7 @@ mod tests {
     }
 
     proptest! {
-        /// However ranks share a step, the sequences are the same.
+        /// The sequences do not depend on how ranks share a step.
         #[test]
         fn shares_of_a_step_are_parts_of_the_whole(
             extra in 0usize..40, steps in 1usize..6, batch in 1usize..7, world in 1usize..5, step in 0u64..50
@@ -298,7 +302,7 @@ mod tests {
             }
         }
 
-        /// Every token but the first is a label exactly once, and follows the token that was read.
+        /// Every token except the first is a label exactly once, and follows the token that was read.
         #[test]
         fn every_token_is_foretold_once(
             tokens in 2usize..200, steps in 1usize..9, columns in 1usize..20, world in 1usize..5, capacity in 1usize..9

@@ -1,4 +1,4 @@
-//! Language: texts as streams of tokens, by a vocabulary.
+//! Text: streams of tokens and their vocabulary.
 
 mod clean;
 mod convert;
@@ -20,7 +20,7 @@ pub use vocabulary::Vocabulary;
 mod test {
     use ternflock_job::{Level, Punctuation, Text};
 
-    /// The defaults of `[data]` for a text of its own.
+    /// The defaults of `[data]` for the user's own text.
     pub fn how(level: Level) -> Text {
         Text {
             train: None,

@@ -1,4 +1,4 @@
-//! From files to texts by a vocabulary.
+//! Reads files as tokens of a vocabulary.
 
 use std::path::{Path, PathBuf};
 
@@ -18,20 +18,20 @@ use ternflock_job::{Data, Text};
 /// The parts of a language data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The text to train on; the vocabulary is its.
+    /// The training text, which determines the vocabulary.
     Train,
-    /// The text to evaluate on while training.
+    /// The validation text, for evaluations during training.
     Valid,
-    /// The text to evaluate on in the end.
+    /// The test text, for the evaluation at the end.
     Test,
 }
 
-/// A training text by its vocabulary.
+/// A training text and its vocabulary.
 #[derive(Debug)]
 pub struct Corpus {
-    /// The words there are.
+    /// The vocabulary.
     pub vocabulary: Vocabulary,
-    /// Its file, for objections.
+    /// Its file, for error messages.
     pub path: PathBuf,
     /// The tokens, by number.
     pub tokens: Vec<u32>,
@@ -41,7 +41,7 @@ impl Corpus {
     /// The text as a feed for batches of `global_batch` sequences.
     ///
     /// # Errors
-    /// When it is too short for one.
+    /// If it is too short for one batch.
     pub fn into_feed(self, how: &Text, global_batch: usize) -> Result<TextFeed> {
         let blame = |error: Error| Error::data(&self.path, error.to_string());
         let feed = TextFeed::new(self.tokens, self.vocabulary.len(), how.sequence_length, global_batch);
@@ -49,8 +49,8 @@ impl Corpus {
     }
 }
 
-/// The texts of a language data set. A file is opened and read once, however many parts it holds: what comes through a pipe
-/// cannot be read again.
+/// The texts of a language data set. A file is opened and read once, even if it holds several parts, because
+/// a pipe cannot be read again.
 pub struct Texts<'a> {
     data: &'a Data,
     how: &'a Text,
@@ -61,15 +61,15 @@ pub struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// The texts of `data`, whose files lie in `dir` or where they are usually found. Nothing is read yet.
+    /// The texts of `data`, whose files are in `dir` or in their usual place. Nothing is read yet.
     pub fn new(data: &'a Data, how: &'a Text, dir: Option<&'a Path>) -> Texts<'a> {
         Texts { data, how, dir, files: Vec::new(), room: Room::default() }
     }
 
-    /// The training text, and the vocabulary it makes.
+    /// Reads the training text and builds the vocabulary from it.
     ///
     /// # Errors
-    /// When the file is missing, unreadable, not UTF-8 or empty.
+    /// If the file is missing, unreadable, not UTF-8 or empty.
     pub fn corpus(&mut self) -> Result<Corpus> {
         let at = self.open(Part::Train)?;
         let (how, (path, text)) = (self.how, self.part(at, Part::Train)?);
@@ -84,10 +84,10 @@ impl<'a> Texts<'a> {
         Ok(Corpus { vocabulary, path, tokens })
     }
 
-    /// One part to evaluate on, by the words of `vocabulary`.
+    /// Reads one part for evaluation, as tokens of `vocabulary`.
     ///
     /// # Errors
-    /// As for [`Texts::corpus`], and when the text is too short.
+    /// As for [`Texts::corpus`], and if the text is too short.
     pub fn set(&mut self, part: Part, vocabulary: &Vocabulary) -> Result<TextSet> {
         let at = self.open(part)?;
         let (how, (path, text)) = (self.how, self.part(at, part)?);
@@ -139,7 +139,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// The `count` tokens of `text`, by number.
+/// The `count` tokens of `text`, as numbers.
 fn encode(text: &str, how: &Text, vocabulary: &Vocabulary, count: usize, allow: Allow) -> Result<Vec<u32>> {
     allow(count.saturating_mul(size_of::<u32>()))?;
     let mut numbers = Vec::with_capacity(count);
@@ -147,15 +147,15 @@ fn encode(text: &str, how: &Text, vocabulary: &Vocabulary, count: usize, allow: 
     Ok(numbers)
 }
 
-/// The text that is part of the program, so that a first run depends on no download: the first book of the King James Bible, a
-/// verse a line; in the public domain.
+/// The text that is part of the program, so that a first run needs no download: the first book of the King
+/// James Bible, one verse per line, in the public domain.
 const GENESIS: &[u8] = include_bytes!("genesis.txt.gz");
 
 fn genesis(path: &Path) -> Result<Vec<u8>> {
     read_start(GzDecoder::new(GENESIS), u64::MAX).map_err(|error| files::read_error(path, &error))
 }
 
-/// The file that holds `part`; of a data set of one text, that.
+/// The file that holds `part`; if the data set has one text, the file of that text.
 fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<PathBuf> {
     if data.dataset != "text" {
         let entry = registry::find(&data.dataset)?;
@@ -169,7 +169,7 @@ fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<Pa
         Part::Valid => ("valid", &how.valid),
         Part::Test => ("test", &how.test),
     };
-    let path = path.as_ref().ok_or_else(|| Error::Usage(format!("data.{key} names no file")))?;
+    let path = path.as_ref().ok_or_else(|| Error::Usage(format!("data.{key} is not set")))?;
     Ok(dir.map_or_else(|| path.clone(), |dir| dir.join(path)))
 }
 
@@ -213,7 +213,8 @@ fn line_of(before: &[u8]) -> usize {
     clean(text, &|_| Ok(())).map_or(1, |text| text.split('\n').count())
 }
 
-/// The lines of `text` that are `part`: the last `share` of them are the test text, as many before them the validation text.
+/// The lines of `text` that belong to `part`: the last `share` of them are the test text, and as many lines
+/// before those are the validation text.
 fn cut<'a>(path: &Path, text: &'a str, share: f64, part: Part) -> Result<&'a str> {
     let lines = text.lines().count();
     let held = ((lines as f64 * share).round() as usize).max(1);
@@ -283,10 +284,10 @@ mod tests {
         let expected = [lines[..16].concat(), lines[16..18].concat(), lines[18..].concat()];
         assert_eq!(parts(), expected);
         let corpus = Texts::new(&data, &how, Some(directory.path())).corpus().unwrap();
-        // What has been read is not read again.
+        // A file that has been read is not read again.
         fs::remove_file(directory.path().join("one.txt")).unwrap();
         assert_eq!(parts(), expected);
-        // The words of the training text alone, `<eos>`, `w` and `<unk>`.
+        // Only the words of the training text: `<eos>`, `w` and `<unk>`.
         assert_eq!((corpus.vocabulary.len(), corpus.tokens.len()), (16 + 3, 16 * 3));
         let message = cut(Path::new("x"), "a\nb\n", 0.1, Part::Test).unwrap_err().to_string();
         assert!(message.contains("has 2 lines") && message.contains("data.valid"), "{message}");
@@ -328,7 +329,7 @@ mod tests {
         assert!(message.contains("cannot be read"), "{message}");
     }
 
-    /// One text, as different systems and editors store it, gives the same vocabulary and the same tokens.
+    /// The same text, stored by different systems and editors, gives the same vocabulary and tokens.
     #[test]
     fn the_form_of_a_text_makes_no_other_words() {
         let directory = tempfile::tempdir().unwrap();
@@ -375,11 +376,11 @@ mod tests {
         (corpus.tokens.len(), corpus.vocabulary.len(), digest)
     }
 
-    /// How a text is read, and the [`fingerprint`] of what comes of it.
+    /// How a text is read, and the [`fingerprint`] of the result.
     type Known = (Level, bool, Punctuation, usize, usize, &'static str);
 
-    /// The fetched texts and the bundled one are plain ASCII, and their tokens are the same in every release, so that runs
-    /// resume with the next one.
+    /// The fetched texts and the bundled one are plain ASCII, and their tokens are the same in every release,
+    /// so that runs can resume with the next one.
     fn tokens_stay_what_they_were(dataset: &str, directory: Option<&Path>, known: &[Known]) {
         for &(level, lowercase, punctuation, tokens, words, hash) in known {
             let how = Text { lowercase, punctuation, vocabulary: 1 << 20, ..how(level) };
@@ -424,7 +425,7 @@ mod tests {
         let Ok(directory) = open::directory_of(registry::find("kjv").unwrap(), None) else {
             return eprintln!("skipped: the King James Bible is not here (ternflock data fetch kjv)");
         };
-        // Words are one more than those of the text: `<unk>`.
+        // The vocabulary has one word more than the text: `<unk>`.
         let known = [
             (
                 Level::Word,
@@ -454,7 +455,7 @@ mod tests {
         tokens_stay_what_they_were("kjv", Some(&directory), &known);
     }
 
-    /// The counts that every paper on it gives.
+    /// The counts that papers on this data set give.
     #[test]
     fn the_penn_treebank_has_its_published_size() {
         let Ok(directory) = open::directory_of(registry::find("ptb").unwrap(), None) else {
@@ -466,7 +467,7 @@ mod tests {
         let data = data("ptb", how.clone());
         let mut texts = Texts::new(&data, &how, Some(&directory));
         let corpus = texts.corpus().unwrap();
-        // The hash is of the tokens of every release.
+        // The hash has been the same in every release.
         let hash = "4a40fec3f235bc4e5711d5bef6ae4d3b7bd09edcda5e666772d2d4101ab28f1e";
         assert_eq!(fingerprint(&corpus), (929_589, 10_000, hash.into()));
         for (part, tokens) in [(Part::Valid, 73_760), (Part::Test, 82_430)] {
@@ -474,7 +475,7 @@ mod tests {
             super::tokens(&part_of(&mut texts, part), &how, &mut |_| count += 1);
             assert_eq!(count, tokens);
         }
-        // As in Zaremba's code and in TensorFlow's: (929589 / 20 - 1) / 35 steps an epoch.
+        // As in Zaremba's code and in TensorFlow's: (929589 / 20 - 1) / 35 steps per epoch.
         assert_eq!(corpus.into_feed(&how, 20).unwrap().samples() / 20, 1327);
     }
 }

@@ -11,7 +11,7 @@ const RATIO: u64 = 16;
 /// Additional bytes, for small files.
 const ALLOWANCE: u64 = 48_000_000;
 
-/// Asked before this many more bytes are allocated.
+/// Called before this many more bytes are allocated.
 pub type Allow<'a> = &'a dyn Fn(usize) -> Result<()>;
 
 /// The memory of the texts of a data set.

@@ -1,9 +1,10 @@
-//! A text that is made up, for benchmarks: no file is read. Letters: V kinds of tokens.
+//! A random text for benchmarks, without files. Letters: V different tokens.
 //!
-//! A token is drawn by [`Kinds`], the small numbers most often. Then, half of the time, the next is the successor of its kind:
-//! each kind has one, drawn once in the same way. So there is something to learn: who knows the token before guesses every
-//! other one. Whether token i follows, and what it is else, is a pure function of (part, i): a longer text begins with the
-//! shorter one.
+//! A token is drawn with [`Kinds`], in which small numbers are the most frequent. Each kind of token has a
+//! successor, which is drawn once in the same way. Half of the time, the next token is the successor of the
+//! token before. So there is something to learn: a network that knows the token before can predict every
+//! other token. Whether token i is a successor, and which token is drawn otherwise, are pure functions of
+//! (part, i), so a longer text begins with the shorter one.
 
 use super::{Part, TextFeed, TextSet};
 use ternflock_base::available::available_bytes;
@@ -11,18 +12,18 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::SyntheticText;
 
-/// The successors have random numbers of their own, beside those of the parts.
+/// The successors have separate random numbers from those of the parts.
 const SUCCESSORS: u16 = 3;
 
-/// The text to train on as a feed for batches of `global_batch` sequences.
+/// The training text as a feed for batches of `global_batch` sequences.
 ///
 /// # Errors
-/// When it is too short for one, or too long for memory.
+/// If it is too short for one batch, or too long for memory.
 pub fn synthetic_feed(how: &SyntheticText, global_batch: usize) -> Result<TextFeed> {
     TextFeed::new(draw(how, Part::Train)?, how.vocabulary, how.sequence_length, global_batch)
 }
 
-/// One part to evaluate on: a tenth as long as the text to train on.
+/// One part for evaluation, a tenth as long as the training text.
 ///
 /// # Errors
 /// As for [`synthetic_feed`].
@@ -63,11 +64,11 @@ fn words(tensor: u16, index: usize) -> [u32; 4] {
     stream.block(0)
 }
 
-/// The kinds of tokens, as frequent as words are (G. K. Zipf, 1949: the frequency falls as the rank grows), in steps of two:
-/// one kind is drawn with the weight W, the next two with W/2 each, the next four with W/4 each. Of integers alone, so that
-/// all machines draw the same.
+/// The kinds of tokens, with frequencies like those of words (G. K. Zipf, 1949: the frequency falls as the
+/// rank grows), in powers of two: one kind has the weight W, the next two have W/2 each, the next four have
+/// W/4 each. Only integers are used, so that all machines draw the same.
 struct Kinds {
-    /// Octaves before the last one, which may not be whole.
+    /// Octaves before the last one, which may be incomplete.
     octaves: u32,
     /// The sum of all weights; that of the last octave's kinds is 1.
     total: u64,
@@ -81,14 +82,14 @@ impl Kinds {
         Kinds { octaves, total: (u64::from(octaves) << octaves) + last }
     }
 
-    /// The kind that a point of 0..total belongs to.
+    /// The kind for a point of 0..total.
     fn at(&self, point: u64) -> u32 {
         let octave = (point >> self.octaves) as u32;
         let place = point & ((1 << self.octaves) - 1);
         (1 << octave) - 1 + (place >> (self.octaves - octave)) as u32
     }
 
-    /// The kind that 64 random bits make.
+    /// The kind for 64 random bits.
     fn kind(&self, low: u32, high: u32) -> u32 {
         let bits = u64::from(high) << 32 | u64::from(low);
         self.at(((u128::from(bits) * u128::from(self.total)) >> 64) as u64)
@@ -115,7 +116,7 @@ mod tests {
         draw(&how(tokens, vocabulary), Part::Train).unwrap()
     }
 
-    /// Runs saved by one build must resume in the next.
+    /// A run must be able to resume with a later build.
     #[test]
     fn the_text_stays_what_it_was() {
         assert_eq!(text(12, 10_000), [13, 4464, 5965, 1500, 105, 38, 991, 6, 15, 1960, 6, 1259]);
@@ -132,7 +133,7 @@ mod tests {
     }
 
     proptest! {
-        /// The weights are as they are said to be, exactly, and no kind is left out.
+        /// The weights are exactly as documented, and no kind is left out.
         #[test]
         fn kinds_are_half_as_frequent_an_octave_on(vocabulary in 1usize..600) {
             let kinds = Kinds::new(vocabulary);
@@ -151,8 +152,9 @@ mod tests {
         }
     }
 
-    /// Of n = 40000 pairs half follow, give or take four standard deviations (sqrt(n)/2 each), and of those that do not, the
-    /// successor's own frequency does: that of the most frequent kind, 512/5097, at most.
+    /// Of n = 40000 pairs, half are successors, within four standard deviations of sqrt(n)/2. Of the others,
+    /// some are successors by chance, with the frequency of the successor, which is at most 512/5097, that of
+    /// the most frequent kind.
     #[test]
     fn half_of_the_tokens_follow_from_the_one_before() {
         let (kinds, text) = (Kinds::new(1000), text(40_001, 1000));
@@ -169,6 +171,6 @@ mod tests {
         assert!(short.contains("has 23 tokens") && short.contains("needs 24"), "{short}");
         let long = message(synthetic_feed(&how(usize::MAX / 2, 10), 4));
         assert!(long.contains("data.tokens: a text of 9223372036854775807 tokens takes"), "{long}");
-        assert!(synthetic_set(&how(1, 10), Part::Valid).is_err(), "nothing to foretell");
+        assert!(synthetic_set(&how(1, 10), Part::Valid).is_err(), "nothing to predict");
     }
 }

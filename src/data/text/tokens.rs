@@ -1,4 +1,4 @@
-//! A text as tokens: words or characters, and `<eos>` where a line ends.
+//! Splits a text into tokens: words or characters, and `<eos>` at the end of each line.
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_segmentation::UnicodeSegmentation;
@@ -32,8 +32,8 @@ fn words<'a>(line: &'a str, give: &mut dyn FnMut(&'a str)) {
     line.split(is_space).map(trim).filter(|word| !word.is_empty()).for_each(give);
 }
 
-/// `word` without joiners that join nothing. At its ends they change no letter, except a joiner after the last one,
-/// with which Malayalam once wrote separate letters.
+/// `word` without joiners that join nothing. At the ends of a word, joiners change no letter, except a joiner
+/// after the last one, which Malayalam used for separate letters.
 fn trim(word: &str) -> &str {
     word.trim_start_matches(['\u{200c}', '\u{200d}']).trim_end_matches('\u{200c}')
 }
@@ -42,8 +42,8 @@ fn characters<'a>(text: &'a str, give: &mut dyn FnMut(&'a str)) {
     text.char_indices().for_each(|(at, character)| give(&text[at..at + character.len_utf8()]));
 }
 
-/// The parts of `word`: runs of letters and digits, with the apostrophes and hyphens between them, and single marks. A word
-/// that is a token of ours stays whole.
+/// The parts of `word`: runs of letters and digits, with the apostrophes and hyphens between them, and single
+/// marks. A word that is one of our special tokens is not split.
 fn apart<'a>(word: &'a str, give: &mut dyn FnMut(&'a str)) {
     if word == UNKNOWN || word == END_OF_LINE {
         give(word);
@@ -71,17 +71,18 @@ enum Kind {
     Letter,
     /// Part of it between two letters.
     Joint,
-    /// A token by itself.
+    /// A separate token.
     Mark,
 }
 
 fn kind(character: char) -> Kind {
     match character {
         'a'..='z' | 'A'..='Z' | '0'..='9' => Kind::Letter,
-        // Apostrophes and hyphens; Catalan's middle dot, Hebrew's geresh and gershayim, the hyphenation point: as UAX #29 has it.
+        // Apostrophes and hyphens; Catalan's middle dot, Hebrew's geresh and gershayim, the hyphenation
+        // point, as in UAX #29.
         '\'' | '\u{2019}' | '-' | '\u{b7}' | '\u{5f3}' | '\u{5f4}' | '\u{2027}' => Kind::Joint,
         ..'\u{80}' => Kind::Mark,
-        // A combining mark comes first only if there is nothing before it.
+        // A combining mark is first only if there is nothing before it.
         _ if character.is_alphanumeric()
             || character.general_category_group() == GeneralCategoryGroup::Mark =>
         {
@@ -136,7 +137,7 @@ mod tests {
         all
     }
 
-    /// The tokens in lower case, with punctuation apart, and without the end of the only line.
+    /// The tokens in lower case, with separate punctuation, and without the end of the only line.
     fn apart(text: &str) -> Vec<String> {
         let how = Text { lowercase: true, punctuation: Punctuation::Apart, ..how(Level::Word) };
         let mut all = all(text, &how);
@@ -149,7 +150,7 @@ mod tests {
         let text = "  no it was n't <unk>\u{a0}monday \n\nN\n";
         let expected = ["no", "it", "was", "n't", "<unk>", "monday", "<eos>", "<eos>", "N", "<eos>"];
         assert_eq!(all(text, &how(Level::Word)), expected);
-        // The last line need not end, nor need lines end as on Unix.
+        // The last line does not need a line end, and line ends do not have to be those of Unix.
         assert_eq!(all("a\r\nb", &how(Level::Word)), ["a", "<eos>", "b", "<eos>"]);
         assert!(all("", &how(Level::Word)).is_empty());
     }

@@ -1,4 +1,4 @@
-//! The vocabulary: which words there are, and each one's number.
+//! The vocabulary: the words and their numbers.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use super::count::Counts;
 use super::tokens::UNKNOWN;
 use ternflock_base::text::quote;
 
-/// The words a language model knows, by number: the most frequent first, of equally frequent ones the lesser by text.
-/// Copies share one list.
+/// The words of a language model, by number: the most frequent first, and equally frequent ones in the order
+/// of their text. Copies share one list.
 #[derive(Clone, Debug)]
 pub struct Vocabulary {
     words: Arc<Vec<String>>,
@@ -30,14 +30,15 @@ impl PartialEq for Vocabulary {
 impl Eq for Vocabulary {}
 
 impl Vocabulary {
-    /// The vocabulary of at most `limit` words of a text whose words were counted. `<unk>` is always among them; what
-    /// is too rare for the others becomes it.
+    /// The vocabulary of at most `limit` words of a text whose words were counted. `<unk>` is always
+    /// included, and stands for the words that are too rare.
     pub(super) fn build(limit: usize, counts: Counts) -> Vocabulary {
         let words = counts.most_frequent(limit);
         Vocabulary::of(words).expect("words of a table differ, and `<unk>` was put among them")
     }
 
-    /// The vocabulary of `words` in their order. The message of an `Err` says why they are none.
+    /// The vocabulary of `words` in their order. The message of an `Err` is the reason why they are not a
+    /// vocabulary.
     pub fn of(words: Vec<String>) -> Result<Vocabulary, String> {
         let hasher = RandomState::new();
         let hash = |&number: &u32| hasher.hash_one(words[number as usize].as_str());
@@ -65,7 +66,7 @@ impl Vocabulary {
         self.words.len()
     }
 
-    /// Never: `<unk>` is there.
+    /// Always false, because `<unk>` is included.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
@@ -91,7 +92,7 @@ impl Vocabulary {
         xxh3_64(bytemuck::cast_slice(&hashes))
     }
 
-    /// What makes `other` another vocabulary, in words; nothing when it is the same.
+    /// The difference between this vocabulary and `other`, in words; `None` if they are equal.
     pub fn difference(&self, other: &Vocabulary) -> Option<String> {
         if self.words == other.words {
             return None;
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(["c", "<unk>", "e"].map(|word| vocabulary.number(word)), [1, 5, 5]);
     }
 
-    /// As in the Penn Treebank's files, where rare words are `<unk>` already.
+    /// As in the files of the Penn Treebank, in which rare words are already `<unk>`.
     #[test]
     fn rare_words_make_room_for_unknown() {
         assert_eq!(build(3, "a a a b b c c d").words(), ["a", "b", "<unk>"]);

@@ -1,4 +1,4 @@
-//! `[checkpoint]`: when the run is written down and how much of it is kept.
+//! `[checkpoint]`: when the run writes checkpoints, and which are kept.
 
 use serde::Serialize;
 
@@ -7,18 +7,18 @@ use crate::syntax::{Given, Key, Section, SectionReader, at_least, read_empty};
 /// The section `[checkpoint]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Checkpoint {
-    /// Steps between checkpoints; 0: only at the end. The end of a run always writes one.
+    /// Steps between checkpoints; 0: only at the end. A run always writes one when it ends.
     pub every: u64,
-    /// The newest checkpoints that are kept, at least 1.
+    /// How many of the newest checkpoints are kept, at least 1.
     pub keep: usize,
-    /// Whether the one of the best evaluation is kept beside them.
+    /// Whether the one with the best evaluation is kept as well.
     pub best: bool,
 }
 
 const EVERY: Key<u64> = Key::new(
     "every",
     Given(|| 1000),
-    "Steps between checkpoints. 0: only at the end of the run, which is written in any case.",
+    "Steps between checkpoints. 0: only at the end of the run. The end always writes one.",
 );
 
 const KEEP: Key<usize> =

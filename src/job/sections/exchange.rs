@@ -18,7 +18,7 @@ pub(crate) use keys::SECTION;
 /// The section `[exchange]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Exchange {
-    /// What travels.
+    /// The form in which gradients travel.
     pub gradients: Gradients,
     /// How ternary gradients are summed.
     pub algorithm: Algorithm,
@@ -30,15 +30,15 @@ pub struct Exchange {
     pub keep_float: Vec<String>,
     /// Whether gradients are averaged while the step still computes others.
     pub overlap: Overlap,
-    /// Gradients travel together until they are so many elements.
+    /// Layers are exchanged together once their gradients have this many elements.
     pub bucket_elements: usize,
-    /// Whether what rounding leaves of a gradient is added to the next step's.
+    /// Whether the rounding error of a gradient is added to the gradient of the next step.
     pub error_feedback: bool,
     /// Steps between comparisons of all ranks' parameters; 0: never.
     pub verify_every: u64,
-    /// Seconds to wait for another rank before the one that is late is named, above 0.
+    /// Seconds to wait for another rank before a warning names the late rank, above 0.
     pub warn_after: f64,
-    /// Seconds to wait for another rank before the job is ended, above 0.
+    /// Seconds to wait for another rank before the job ends, above 0.
     pub timeout: f64,
 }
 

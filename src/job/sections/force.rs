@@ -8,38 +8,38 @@ use crate::syntax::{Absent, Given, Key, Rule, Section, SectionReader, choices, r
 /// The section `[force]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Force {
-    /// How the force depends on the distance of two directions.
+    /// How the force depends on the distance between two directions.
     pub kind: ForceKind,
-    /// Its factor relative to the gradient of the loss (published: 0.001 for LeNet with l1, 5e-5 for AlexNet with l2); negative to
-    /// drive filters apart, 0: none.
+    /// Its factor relative to the gradient of the loss (published: 0.001 for LeNet with l1, 5e-5 for AlexNet
+    /// with l2); negative: filters repel each other; 0: no force.
     pub strength: f64,
-    /// The layers whose filters or units feel it; `None`: all convolutions.
+    /// The layers whose filters or units the force acts on; `None`: all convolutions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<String>>,
 }
 
-/// How a force depends on distance.
+/// How the force depends on distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ForceKind {
     /// The same at any distance; the published code's "Constant". O(N² d).
     L1,
-    /// In proportion to the distance; the published code's "Degradation". O(N d).
+    /// Proportional to the distance; the published code's "Degradation". O(N d).
     L2,
 }
 
 const KIND: Key<ForceKind> = Key::new(
     "kind",
     Given(|| ForceKind::L2),
-    "`\"l2\"`: in proportion to the distance of two directions, O(*N d*). `\"l1\"`: the same at any distance, \
-     O(*N*² *d*).",
+    "`\"l2\"`: proportional to the distance between two directions, O(*N d*). `\"l1\"`: the same at any \
+     distance, O(*N*² *d*).",
 );
 
 const STRENGTH: Key<f64> = Key::new(
     "strength",
     Given(|| 0.0),
-    "Its factor relative to the gradient of the loss. Below 0, filters repel each other. Published for LeNet \
-     with `\"l1\"`: 0.001.",
+    "The factor of the force relative to the gradient of the loss. Below 0, filters repel each other. \
+     Published for LeNet with `\"l1\"`: 0.001.",
 )
 .such(Rule::Such {
     must_be: "a number within single precision",
@@ -47,13 +47,17 @@ const STRENGTH: Key<f64> = Key::new(
     schema: || json!({}),
 });
 
-const LAYERS: Key<Vec<String>, Absent> =
-    Key::new("layers", Absent("all convolutions"), "The convolutions and linear layers that feel it.");
+const LAYERS: Key<Vec<String>, Absent> = Key::new(
+    "layers",
+    Absent("all convolutions"),
+    "The convolutions and linear layers that the force acts \
+        on.",
+);
 
 /// The section and its keys.
 pub(crate) const SECTION: Section = Section::new(
     "force",
-    "Filters that attract each other in direction, so that fewer directions do.",
+    "Filters attract each other's directions, so that fewer directions are needed.",
     &[&[&KIND, &STRENGTH, &LAYERS]],
 );
 

@@ -8,81 +8,83 @@ use toml::Value;
 
 use crate::syntax::{Absent, FromValue, Given, Key, Section, SectionReader, above, choices, read_empty};
 
-/// What is asked of a factorisation.
+/// The settings of a factorisation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LowRank {
-    /// How the factors share the size of a weight.
+    /// How the weight is distributed over its two factors.
     pub method: LowRankMethod,
-    /// The share of its weight's energy that each layer keeps (0.95: at most 5 % reconstruction error, the published
-    /// value); `None`: only the layers of `ranks` are factorised.
+    /// The share of its weight's energy that each layer keeps (the published value is 0.95: at most 5 %
+    /// reconstruction error); `None`: only the layers of `ranks` are factorised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy: Option<f64>,
     /// Convolutions to factorise into a vertical and a horizontal one.
     pub separable: Vec<String>,
-    /// Layers to leave alone.
+    /// Layers that are not factorised.
     pub except: Vec<String>,
-    /// Whether a layer is left alone where its two factors would not have both fewer parameters and fewer multiply-adds.
+    /// Whether a layer is factorised only if its two factors have fewer parameters as well as fewer
+    /// multiply-adds.
     pub cost_test: bool,
-    /// Ranks by layer, in place of `energy`.
+    /// Ranks by layer, instead of `energy`.
     pub ranks: BTreeMap<String, usize>,
 }
 
-/// How two factors share what they make up together.
+/// How a weight is distributed over its two factors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LowRankMethod {
-    /// Cross-filter principal components, not centred: `expand` are the eigenvectors U of W Wᵀ, of length 1, and `basis` is
-    /// UᵀW (Wen et al., ICCV 2017).
+    /// Cross-filter principal components, not centred: `expand` holds the unit eigenvectors U of W Wᵀ, and
+    /// `basis` is UᵀW (Wen et al., ICCV 2017).
     #[default]
     Pca,
-    /// Singular values, W = U S Vᵀ: `expand` is U S^(1/2) and `basis` is S^(1/2) Vᵀ, equally large.
+    /// Singular values, W = U S Vᵀ: `expand` is U S^(1/2) and `basis` is S^(1/2) Vᵀ, so both have the same
+    /// norm.
     Svd,
 }
 
 const METHOD: Key<LowRankMethod> = Key::new(
     "method",
     Given(|| LowRankMethod::Pca),
-    "`\"pca\"`: principal components across filters, not centred. `\"svd\"`: singular values, factors equally large.",
+    "`\"pca\"`: principal components across filters, not centred. `\"svd\"`: singular values, with both \
+     factors of the same norm.",
 );
 
 const ENERGY: Key<f64, Absent> = Key::new(
     "energy",
     Absent("none"),
-    "The share of its weight's energy that every layer but the logits keeps; without it, only the layers of `ranks` \
-     are factorised.",
+    "The share of its weight's energy that each layer keeps, except the output layer. Without `energy`, only \
+     the layers of `ranks` are factorised.",
 )
 .within(above(0.0).and_at_most(1.0));
 
 const SEPARABLE: Key<Vec<String>> = Key::new(
     "separable",
     Given(Vec::new),
-    "Convolutions to factorise into a vertical and a horizontal one; those that have lost columns to surgery before, \
-     across filters.",
+    "Convolutions to factorise into a vertical and a horizontal one. Those that lost columns in earlier \
+     surgery are factorised across filters instead.",
 );
 
 const EXCEPT: Key<Vec<String>> = Key::new(
     "except",
     Given(Vec::new),
-    "Layers to leave alone, or recurrent weights alone (`\"lstm1/weight_hh\"`).",
+    "Layers that are not factorised, or single recurrent weights (`\"lstm1/weight_hh\"`).",
 );
 
 const COST_TEST: Key<bool> = Key::new(
     "cost_test",
     Given(|| true),
-    "Whether a layer stays as it is where its two factors would not have both fewer parameters and fewer \
-     multiply-adds.",
+    "Factorises a layer only if its two factors have fewer parameters as well as fewer multiply-adds.",
 );
 
 const RANKS: Key<Ranks> = Key::new(
     "ranks",
     Given(|| Ranks(BTreeMap::new())),
-    "Ranks by layer, in place of `energy`; the recurrent weight of `lstm1` goes by `\"lstm1/weight_hh\"`. Where a \
-     layer has been shrunk below its rank, the largest it can have.",
+    "Ranks by layer, instead of `energy`. The recurrent weight of `lstm1` is called `\"lstm1/weight_hh\"`. A \
+     layer that has shrunk below its rank gets the largest rank that it can have.",
 );
 
 pub(super) const SECTION: Section = Section::new(
     "low_rank",
-    "Surgery after that: two thin layers take the place of each layer that is asked for, where that costs less.",
+    "Surgery after `shrink`: two thin layers replace each selected layer if they cost less.",
     &[&[&METHOD, &ENERGY, &SEPARABLE, &EXCEPT, &COST_TEST, &RANKS]],
 );
 
@@ -119,12 +121,12 @@ impl Default for LowRank {
 }
 
 impl LowRank {
-    /// Every layer at the share `energy` of its energy.
+    /// Each layer keeps the share `energy` of its energy.
     pub fn energy(energy: f64) -> LowRank {
         LowRank { energy: Some(energy), ..LowRank::default() }
     }
 
-    /// Whether this very layer is asked for.
+    /// Whether this layer is requested by name.
     pub fn names(&self, layer: &str) -> bool {
         self.ranks.contains_key(layer) || self.is_separable(layer)
     }
@@ -134,7 +136,7 @@ impl LowRank {
         self.separable.iter().any(|name| name == layer)
     }
 
-    /// Whether layer `layer` is to be left alone.
+    /// Whether layer `layer` is excepted.
     pub fn excepts(&self, layer: &str) -> bool {
         self.except.iter().any(|name| name == layer)
     }

@@ -39,7 +39,7 @@ pub(crate) use train::Length;
 
 use super::syntax::Section;
 
-/// The sections of a job, without its top and its stages, in the order in which advice lists them.
+/// The sections of a job, without its top and its stages, in the order in which error messages list them.
 pub(crate) const SECTIONS: [&Section; 10] = [
     &data::SECTION,
     &model::SECTION,

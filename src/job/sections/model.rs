@@ -9,13 +9,13 @@ use toml::Table;
 use super::presets::{find_preset, preset_words};
 use crate::syntax::{Absent, Key, Rule, Section, SectionReader};
 
-/// The section `[model]`. Exactly one of its keys is there; all are read by the rooms that know networks.
+/// The section `[model]`. Exactly one of its keys is set. The crates that know networks interpret them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Model {
     /// The name of a published network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
-    /// A checkpoint, whose network and parameters are where this one begins.
+    /// A checkpoint to start from: its network and parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<PathBuf>,
     /// The layers, each as its `[[model.layers]]` table.
@@ -24,7 +24,7 @@ pub struct Model {
 }
 
 const PRESET: Key<String, Absent> =
-    Key::new("preset", Absent(""), "A published network by its name.").such(Rule::Such {
+    Key::new("preset", Absent(""), "The name of a published network.").such(Rule::Such {
         must_be: "the name of a preset",
         // A wrong name is refused with advice of its own.
         holds: |_| true,

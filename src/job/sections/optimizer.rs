@@ -20,12 +20,12 @@ pub struct Optimizer {
     pub kind: OptimizerKind,
     /// The learning rate that the schedule starts from, above 0.
     pub learning_rate: f64,
-    /// The factor of the decay of weights, which is applied after the exchange; at least 0.
+    /// The factor of the weight decay, which is applied after the exchange; at least 0.
     pub weight_decay: f64,
     /// The layers whose weights decay; `None`: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decay_layers: Option<Vec<String>>,
-    /// The norm that all averaged gradients together are scaled down to where they exceed it; `None`: no clipping.
+    /// The maximum norm of all averaged gradients together, which are scaled down to it; `None`: no clipping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
 }
@@ -36,7 +36,7 @@ pub struct Optimizer {
 pub enum OptimizerKind {
     /// Stochastic gradient descent with momentum.
     Sgd {
-        /// The momentum, in [0, 1); 0: none, and nothing is kept.
+        /// The momentum, in [0, 1); 0: none, and the optimizer has no state.
         momentum: f64,
     },
     /// Stochastic gradient descent with Nesterov's momentum.
@@ -46,13 +46,13 @@ pub enum OptimizerKind {
     },
     /// Adam, or AdamW.
     Adam {
-        /// How much of the mean of gradients stays a step, in [0, 1).
+        /// The decay per step of the running mean of gradients, in [0, 1).
         beta1: f64,
-        /// How much of the mean of their squares stays a step, in [0, 1).
+        /// The decay per step of the running mean of their squares, in [0, 1).
         beta2: f64,
         /// Added to the root of that mean, above 0.
         epsilon: f64,
-        /// Whether decay shrinks the weights by itself (AdamW) instead of being a part of the gradient.
+        /// Whether weight decay shrinks the weights directly (AdamW) instead of being added to the gradient.
         decoupled_decay: bool,
     },
     /// Layer-wise adaptive rate scaling.

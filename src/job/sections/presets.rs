@@ -1,7 +1,7 @@
 //! The names of the published networks, which `ternflock_models` builds. Like the names of data sets, they are defined
 //! here so that a wrong one is reported together with all other problems of a job file.
 
-use crate::syntax::{nearest, suggest};
+use ternflock_base::suggest::{nearest, suggest};
 
 /// Each preset, and its aliases.
 const NAMES: &[(&str, &[&str])] = &[

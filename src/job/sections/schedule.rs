@@ -22,9 +22,9 @@ pub struct Schedule {
     /// The curve.
     #[serde(flatten)]
     pub kind: ScheduleKind,
-    /// The steps of the beginning in which the rate rises, on a straight line, to what the curve says; 0: none.
+    /// The number of steps at the start in which the rate rises linearly to the curve; 0: none.
     pub warmup: u64,
-    /// The part of it that the first of those steps has, in [0, 1].
+    /// The factor of the rate in the first of those steps, in [0, 1].
     pub warmup_from: f64,
     /// How `learning_rate` follows the batch; `None`: it does not.
     #[serde(flatten)]
@@ -48,7 +48,7 @@ pub enum ScheduleKind {
     Multistep {
         /// The factor.
         gamma: f64,
-        /// The steps, ascending, from which on one more factor holds.
+        /// The steps, ascending, at which the rate is multiplied by `gamma` once more.
         milestones: Vec<u64>,
     },
     /// `lr * (1 - t / T)^power`: zero at the end.
@@ -65,18 +65,19 @@ pub enum ScheduleKind {
     },
     /// `lr * (1 + cos(pi t / T)) / 2`: zero at the end.
     Cosine,
-    /// `lr` for so many epochs, then `gamma` times the rate of the epoch before: `lr * gamma^max(0, e + 1 - constant)`.
+    /// `lr` for `constant_epochs` epochs, then `gamma` times the rate of the epoch before: `lr * gamma^max(0,
+    /// e + 1 - constant)`.
     Exponential {
         /// The factor.
         gamma: f64,
-        /// The epochs of the beginning that stay at `lr`.
+        /// The number of epochs at the start that stay at `lr`.
         constant_epochs: u64,
     },
     /// `lr * gamma^k`, where `k` counts the times that more than `patience` evaluations in a row did not lower the loss.
     Plateau {
         /// The factor.
         gamma: f64,
-        /// Evaluations without improvement that are borne.
+        /// The number of evaluations without improvement that do not cut the rate.
         patience: u64,
     },
 }
@@ -99,8 +100,9 @@ impl Schedule {
         if name == Some(Name::Plateau) && train.has_length() && train.eval_every == Some(0) {
             section.refuse(
                 KIND.name,
-                "schedule.kind = \"plateau\" cuts the rate when evaluations stop improving, and with train.eval_every = 0 there is \
-                 none before the end: leave train.eval_every out, or give the steps between evaluations",
+                "schedule.kind = \"plateau\" cuts the rate when evaluations stop improving, but with \
+                 train.eval_every = 0 there is no evaluation before the end: leave train.eval_every out, or \
+                 set it to the steps between evaluations",
             );
         }
         Schedule {

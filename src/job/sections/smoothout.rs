@@ -1,4 +1,4 @@
-//! `[smoothout]`: noise on the weights that gradients are taken at.
+//! `[smoothout]`: noise on the weights at which gradients are computed.
 
 mod choices;
 mod keys;
@@ -15,16 +15,16 @@ pub(crate) use keys::SECTION;
 /// The section `[smoothout]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SmoothOut {
-    /// How far the noise moves a weight: the bound of the uniform distribution, the standard deviation of the normal one; 0:
-    /// there is none. With `adapt` it is a share of the weight, or of the filter's length.
+    /// The amplitude: the bound of the uniform distribution, or the standard deviation of the normal one; 0:
+    /// no noise. With `adapt` it is relative to the weight, or to the norm of the filter.
     pub a: f64,
     /// The distribution.
     pub distribution: Distribution,
-    /// What the noise is in proportion to.
+    /// What the noise is proportional to.
     pub adapt: Adapt,
-    /// `a` from step to step.
+    /// How `a` changes from step to step.
     pub schedule: NoiseSchedule,
-    /// Whose noise is the same.
+    /// Whether ranks and micro-batches share their noise.
     pub noise: Noise,
     /// Whether batch norm's weight and bias are perturbed too.
     pub batch_norm: bool,
@@ -41,7 +41,7 @@ impl Default for SmoothOut {
 
 impl SmoothOut {
     pub(crate) fn read(section: &mut SectionReader) -> Self {
-        // Problems are reported in this order where they share a line.
+        // Problems on the same line are reported in this order.
         let (distribution, adapt) = (section.read(&DISTRIBUTION), section.read(&ADAPT));
         let (schedule, noise) = (section.read(&SCHEDULE), section.read(&NOISE));
         SmoothOut {

@@ -1,4 +1,4 @@
-//! `[sparsity]`: what pushes whole structures to zero.
+//! `[sparsity]`: penalties that push entire structures to zero.
 
 mod keys;
 mod method;
@@ -18,7 +18,7 @@ use keys::{
 
 pub(crate) use keys::SECTION;
 
-/// The section `[sparsity]`. A strength of 0 is none.
+/// The section `[sparsity]`. A strength of 0 means no penalty.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sparsity {
     /// How a strength acts.
@@ -26,22 +26,22 @@ pub struct Sparsity {
     /// The strength by kind of group.
     #[serde(flatten)]
     pub strengths: Strengths,
-    /// The strength of the l1 norm, of each weight by itself.
+    /// The strength of the l1 norm, which acts on each weight separately.
     pub l1: f64,
-    /// Whether a group's strength is that times the root of its size.
+    /// Whether the strength of a group is multiplied by the square root of its size.
     pub scale_by_size: bool,
-    /// With `group_lasso`: parameters nearer to zero than this become zero after each step.
+    /// With `group_lasso`: parameters with a smaller magnitude become zero after each step.
     pub threshold: f64,
-    /// Factors of the strengths by name of layer; 1 where there is none.
+    /// Factors of the strengths by layer name; 1 for other layers.
     pub factors: BTreeMap<String, f64>,
 }
 
-/// Strengths by kind of group, in the words of `nn::StructureKind`.
+/// Strengths by kind of group, named as in `nn::StructureKind`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Strengths {
     /// Rows of convolutions.
     pub filters: f64,
-    /// What convolutions read of each channel.
+    /// The weights with which convolutions read each channel.
     pub channels: f64,
     /// Columns of convolutions.
     pub shapes: f64,
@@ -77,9 +77,10 @@ impl Sparsity {
         if self.method == SparsityMethod::Proximal && self.is_active() && each_its_own {
             reader.refuse(
                 "sparsity.method",
-                "sparsity.method = \"proximal\" does not go with optimizer.kind = \"adam\": a group shrinks at the \
-                 rate at which its parameters move, but Adam gives each parameter its own, without a bound where \
-                 gradients are zero; use sparsity.method = \"group_lasso\", or \"sgd\", \"nesterov\" or \"lars\"",
+                "sparsity.method = \"proximal\" does not work with optimizer.kind = \"adam\": a group \
+                 shrinks at the rate at which its parameters move, but Adam gives each parameter its own \
+                 rate, without a bound if gradients are zero; use sparsity.method = \"group_lasso\", or \
+                 \"sgd\", \"nesterov\" or \"lars\"",
             );
         }
     }

@@ -1,7 +1,6 @@
-//! `[[stage]]`: stretches of a run, one after the other, each with settings of its own.
-//!
-//! A stage's sections lie over those of the job, key by key: what it does not say is the job's. One that says another kind
-//! of optimizer or schedule has none of the keys that belong to the job's kind.
+//! `[[stage]]`: the stages of a run, one after the other, each with its own settings. The sections of a stage
+//! override those of the job, key by key. A stage with another kind of optimizer or schedule does not inherit
+//! the keys that belong to the job's kind.
 
 mod inheritance;
 
@@ -20,27 +19,27 @@ pub(crate) use inheritance::INHERITED;
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stage {
-    /// What it is called; its last checkpoint too.
+    /// Its name, which is also in the name of its last checkpoint.
     pub name: String,
     /// Whether weights that are zero stay zero.
     pub freeze_zeros: bool,
-    /// Surgery before its first step: what does nothing goes.
+    /// Surgery before the first step: dead structures are removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shrink: Option<Shrink>,
-    /// Surgery after that: thin layers take the place of thick ones.
+    /// Surgery after that: pairs of thin layers replace layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub low_rank: Option<LowRank>,
-    /// Its length, and how often it looks; neither epochs nor steps: none, surgery is all.
+    /// Its length and the interval of evaluations. With neither epochs nor steps, it only performs surgery.
     pub train: Train,
     /// The update rule.
     pub optimizer: Optimizer,
-    /// The learning rate, by the steps of this stage.
+    /// The learning-rate schedule, which counts the steps of this stage.
     pub schedule: Schedule,
-    /// What pushes structures to zero.
+    /// Penalties that push structures to zero.
     pub sparsity: Sparsity,
-    /// What pulls filters together.
+    /// The force that pulls filters together.
     pub force: Force,
-    /// What moves the weights that gradients are taken at.
+    /// The noise on the weights at which gradients are computed.
     pub smoothout: SmoothOut,
 }
 
@@ -54,13 +53,14 @@ const NAME: Key<String, Required> = Key::new("name", Required, "The stage's name
 const FREEZE_ZEROS: Key<bool> = Key::new(
     "freeze_zeros",
     Given(|| false),
-    "Weights that are zero stay zero (biases and a batch norm's factors are free): the published code's fine-tuning.",
+    "Weights that are zero stay zero, as in the fine-tuning of the published code. Biases and the parameters \
+     of batch norm are not frozen.",
 );
 
-/// The keys of a stage outside of its sections.
+/// The keys of a stage outside its sections.
 pub(crate) const STAGE: Section = Section::new(
     "",
-    "A stage of the run: settings of its own, which override those of the job key by key.",
+    "A stage of the run. Its settings override those of the job, key by key.",
     &[&[&NAME, &FREEZE_ZEROS]],
 );
 
@@ -143,7 +143,7 @@ fn read_train(reader: &mut Reader, surgery: bool, job: &Train) -> Train {
         ("seed", train.seed == job.seed),
     ] {
         if !same {
-            section.refuse(key, format!("train.{key} is that of the whole job; a stage cannot change it"));
+            section.refuse(key, format!("train.{key} applies to the entire job; a stage cannot change it"));
         }
     }
     train

@@ -1,4 +1,4 @@
-//! The keys at the top of a job file, outside of any section.
+//! The keys at the top of a job file, outside any section.
 
 use serde_json::json;
 use toml::Table;
@@ -22,7 +22,7 @@ const STAGES: Key<Vec<Table>, Absent> =
 /// The top of a job file.
 pub(crate) const TOP: Section = Section::new("", "The top of a job file.", &[&[&STAGES, &NAME]]);
 
-/// The name says which directory the run goes to, so it must be fit for one.
+/// The run directory is named after the job, so the name must be suitable for a directory.
 pub(crate) fn read_name(reader: &mut Reader, stem: Option<&str>) -> String {
     let mut top = reader.section(&TOP);
     if top.has(NAME.name) {

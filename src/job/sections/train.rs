@@ -1,4 +1,4 @@
-//! `[train]`: how long, how many samples a step, and how often to look.
+//! `[train]`: the length of the training, the batch size, and the intervals of evaluations and log lines.
 
 use serde::Serialize;
 
@@ -7,17 +7,17 @@ use crate::syntax::{Absent, Given, Key, Rule, Section, SectionReader, at_least};
 /// The section `[train]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Train {
-    /// The length in passes over the training samples. One of `epochs` and `steps` is there, but in a job
-    /// that has stages, whose lengths they are, and in a stage of no steps.
+    /// The length in passes over the training samples. Either `epochs` or `steps` is set, except in a job
+    /// with stages, which have their own lengths, and in a stage without steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
     /// The length in steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Samples a step, over all ranks together.
+    /// Samples per step, over all ranks together.
     pub global_batch: usize,
-    /// Samples that a rank computes at a time, if its part of the batch is larger: the gradients of all of them are added up.
-    /// `None`: all of its part.
+    /// Samples that a rank processes at a time if its share of the batch is larger; it adds up the gradients.
+    /// `None`: its entire share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub micro_batch: Option<usize>,
     /// The seed of every random number of the run, at most `i64::MAX` (TOML's largest integer).
@@ -25,18 +25,18 @@ pub struct Train {
     /// Steps between evaluations; 0: only at the end of the run, `None`: at the end of each epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_every: Option<u64>,
-    /// Steps between lines of the log; 0: only where the run evaluates.
+    /// Steps between log lines; 0: only with evaluations.
     pub log_every: u64,
 }
 
-/// Who says how long the training is.
+/// Where the length of the training is given.
 #[derive(Clone, Copy)]
 pub(crate) enum Length {
     /// The job.
     Job,
     /// The stages of the job.
     Stages,
-    /// This stage; with surgery it may have no step.
+    /// This stage. With surgery it may have no steps.
     Stage { surgery: bool },
 }
 
@@ -48,35 +48,35 @@ const STEPS: Key<u64, Absent> = Key::new("steps", Absent(""), "Steps.").within(a
 const GLOBAL_BATCH: Key<usize> = Key::new(
     "global_batch",
     Given(|| 64),
-    "Samples a step, over all ranks together; it does not grow with the ranks.",
+    "Samples per step, over all ranks together. It does not grow with the number of ranks.",
 )
 .within(at_least(1.0))
 .origin("TernGrad's LeNet script");
 
 const MICRO_BATCH: Key<usize, Absent> = Key::new(
     "micro_batch",
-    Absent("a rank's whole part"),
-    "Samples that a rank computes at a time, where its part of the batch is larger: it adds the gradients of its \
-     micro-batches up, and takes one step. It must divide the part of every rank that has a larger one. So a batch \
-     takes the memory of a micro-batch; batch norm sees a micro-batch at a time.",
+    Absent("a rank's entire share"),
+    "Samples that a rank processes at a time if its share of the batch is larger. The rank adds up the \
+     gradients of its micro-batches and takes one step. A batch then needs only the memory of a micro-batch. \
+     Batch norm computes its statistics per micro-batch. The value must divide each share that is larger.",
 )
 .within(at_least(1.0));
 
 const SEED: Key<u64> = Key::new(
     "seed",
     Given(|| 1),
-    "The seed of every random number of the run: initial weights, order of samples, how images are cropped and \
-     mirrored, ternary rounding, SmoothOut's noise. Only the validation split has its own, `data.validation_seed`.",
+    "The seed of all random numbers of the run: initial weights, order of samples, augmentation, ternary \
+     rounding, SmoothOut's noise. Only the validation split has its own seed, `data.validation_seed`.",
 );
 
 const EVAL_EVERY: Key<u64, Absent> = Key::new(
     "eval_every",
     Absent("at the end of each epoch"),
-    "Steps between evaluations. 0: only at the end of the run, which is evaluated in any case.",
+    "Steps between evaluations. 0: only at the end of the run. The end is always evaluated.",
 );
 
 const LOG_EVERY: Key<u64> =
-    Key::new("log_every", Given(|| 100), "Steps between lines of the log. 0: only where the run evaluates.")
+    Key::new("log_every", Given(|| 100), "Steps between log lines. 0: only with evaluations.")
         .origin("Caffe's LeNet solver (`display`)");
 
 /// The section and its keys.
@@ -90,12 +90,13 @@ pub(crate) const SECTION: Section = Section {
 };
 
 impl Train {
-    /// Whether it has steps; not at the top level of a job with stages, nor in a stage that only performs surgery.
+    /// Whether it has a length. The top level of a job with stages has none, nor does a stage that only
+    /// performs surgery.
     pub(super) fn has_length(&self) -> bool {
         self.epochs.is_some() || self.steps.is_some()
     }
 
-    /// The two ways to say how long.
+    /// The two keys for the length.
     pub(crate) const LENGTH: [&str; 2] = ["epochs", "steps"];
 
     pub(crate) fn read(section: &mut SectionReader, length: Length) -> Self {
@@ -103,7 +104,7 @@ impl Train {
             Length::Stages => {
                 for key in Self::LENGTH {
                     if section.has(key) {
-                        let message = format!("each [[stage]] has its own length: say `train.{key}` there");
+                        let message = format!("each [[stage]] has its own length: set `train.{key}` there");
                         section.refuse(key, message);
                     }
                 }

@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 use toml::Value;
 
-use super::names::nearest;
 use super::values::FromValue;
+use ternflock_base::suggest::nearest;
 
 /// A type whose values are words in a job file.
 pub(crate) trait Choice: Copy + 'static {

@@ -1,6 +1,6 @@
 //! The names of the sections and keys there are, and which of them a mistyped one was meant to be.
 
-use ternflock_base::text::quote;
+use ternflock_base::suggest::{list, nearest};
 
 /// Sections and their keys, in the order in which they were read. The section "" is the top of the file.
 #[derive(Debug)]
@@ -93,43 +93,6 @@ impl Names {
 /// The path of a key.
 pub(crate) fn path(section: &str, key: &str) -> String {
     if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
-}
-
-/// The longest word that is compared with others, in letters: the distance of long words takes time and memory.
-const LONGEST_COMPARED: usize = 64;
-
-/// The candidate that `word` was probably meant to be: at most a third of its letters differ.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    let letters = word.chars().count();
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&word, candidate);
-    let near = |candidate: &str| {
-        let own = candidate.chars().count();
-        let longer = letters.max(own);
-        // At least this many letters differ. Computing the distance of long words takes time and memory.
-        longer <= LONGEST_COMPARED && 3 * letters.abs_diff(own) <= longer && 3 * distance(candidate) <= longer
-    };
-    candidates.filter(|candidate| near(candidate)).min_by_key(|candidate| distance(candidate))
-}
-
-/// Advice about an unknown `word` where one of `candidates` was meant: the nearest of them, or all.
-pub fn suggest(word: &str, candidates: &[&str]) -> String {
-    match nearest(word, candidates.iter().copied()) {
-        Some(near) => format!("did you mean `{}`?", quote(near)),
-        None => format!("there are {}", list(candidates.iter().copied(), "`", "`")),
-    }
-}
-
-/// The maximum number of names in a message.
-const MOST_NAMES: usize = 50;
-
-fn list<'a>(mut names: impl Iterator<Item = &'a str>, open: &str, close: &str) -> String {
-    let shown = names.by_ref().take(MOST_NAMES).map(|name| format!("{open}{}{close}", quote(name)));
-    let shown = shown.collect::<Vec<_>>().join(", ");
-    match names.count() {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `--set section.key=value`: values of the command line laid over those of the file.
+//! `--set section.key=value`: values from the command line that override those of the file.
 
 use toml::de::DeValue;
 use toml::{Table, Value};
@@ -10,14 +10,15 @@ use super::problems::Problems;
 use super::section::{Section, Selector};
 use super::size::{self, MOST_STAGES};
 use super::source::{Place, Source};
+use ternflock_base::suggest::suggest;
 use ternflock_base::text::quote;
 
-/// Lays each of `sets` over `table`, in order; what was said last holds. `stage.NAME.key` and `stage.NAME.section.key` are those
-/// of a stage.
+/// Overrides the values in `table` with each of `sets`, in order; the last one for a key wins.
+/// `stage.NAME.key` and `stage.NAME.section.key` are the keys of a stage.
 ///
-/// Two rules keep an override from contradicting the file it overrides. Of two keys that exclude each other, the one
-/// said last replaces the other. And a schedule or optimizer of another kind is another one: the keys that the file
-/// gives to its own kind, and that not every kind has, are dropped.
+/// Two rules keep an override from contradicting the file it overrides. Of two keys that exclude each other,
+/// the last one given replaces the other. If a schedule or optimizer gets another kind, the file's keys that
+/// not every kind has are dropped, because they describe the kind that was replaced.
 pub(crate) fn apply(
     sets: &[String],
     sections: &[&Section],
@@ -55,7 +56,7 @@ pub(crate) fn apply(
                 let path = stage.map_or_else(|| path.clone(), |number| format!("stage[{number}].{path}"));
                 Walk { at: &|_| at, source, problems }.value(value.into_inner(), 0, &Path::Said(&path))
             }
-            // What is not TOML is a string: `exchange.gradients=float32` needs no quotes.
+            // Text that is not TOML is a string: `exchange.gradients=float32` needs no quotes.
             Err(_) => (Some(Value::String(text.to_owned())), Places::scalar(at)),
         };
         source.replace(stage, section, key, Some(places));
@@ -79,8 +80,8 @@ pub(crate) fn apply(
 /// The maximum number of `--set` arguments per command.
 const MOST_SETS: usize = 1000;
 
-/// Of the keys `base` of `section` in a job, drops those that only some kinds have, if `over`, a stage's, says another
-/// kind.
+/// If `over`, the section of a stage, has another kind than `base`, the same section of the job: drops the
+/// keys of `base` that only some kinds have.
 pub(crate) fn drop_other_kind(section: &Section, base: &mut Table, over: &Table, source: &mut Source) {
     let Some(selector) = section.selector.as_ref().filter(|selector| selector.resets) else { return };
     let Some(kind) = over.get(selector.key.name()) else { return };
@@ -129,7 +130,7 @@ fn locate<'a>(path: &'a str, table: &Table) -> Result<(Option<usize>, &'a str), 
         }
         None => {
             let names: Vec<&str> = stages().filter_map(name_of).collect();
-            Err(format!("there is no stage `{shown}`; {}", names::suggest(name, &names)))
+            Err(format!("there is no stage `{shown}`; {}", suggest(name, &names)))
         }
     }
 }
@@ -159,7 +160,7 @@ fn insert(section: &str, key: &str, value: Value, table: &mut Table) {
         "" => Some(table),
         section => table.entry(section).or_insert_with(|| Value::Table(Table::new())).as_table_mut(),
     };
-    // A section that is no table is reported when it is read.
+    // A section that is not a table is reported when it is read.
     if let Some(target) = target {
         target.insert(key.to_owned(), value);
     }

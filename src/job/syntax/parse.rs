@@ -1,4 +1,4 @@
-//! Parsing TOML into plain values and the places where each of them was said.
+//! Parsing TOML into plain values and the place of each value.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ impl Lines {
     }
 }
 
-/// Parses the text of `file` into its values and where each was said. All syntax errors are reported together.
+/// Parses the text of `file` into its values and their places. All syntax errors are reported together.
 pub(crate) fn parse(file: String, text: &str) -> Result<(Table, Source)> {
     if let Err(message) = size::check(text) {
         return Err(Error::Job { at: file, message: format!("the job file {message}") });
@@ -55,13 +55,13 @@ pub(crate) fn parse(file: String, text: &str) -> Result<(Table, Source)> {
     Ok((table, source))
 }
 
-/// A walk over parsed TOML that turns it into plain values and notes where each of them was said.
+/// A walk over parsed TOML that converts it into plain values and records the place of each.
 pub(super) struct Walk<'a> {
     /// The place of a byte offset in the parsed text.
     pub at: &'a dyn Fn(usize) -> At,
     /// The source of the places.
     pub source: &'a Source,
-    /// Learns of values that TOML can say and a job cannot hold; they are left out.
+    /// Collects values that TOML allows but a job cannot hold; they are left out.
     pub problems: &'a mut Problems,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Walk<'a> {
 pub(super) enum Path<'a> {
     /// The top level of the text.
     Top,
-    /// The value of a `--set`.
+    /// The path in a `--set`.
     Said(&'a str),
     /// A key of the table at a path.
     Key(&'a Path<'a>, &'a str),

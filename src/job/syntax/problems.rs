@@ -27,7 +27,7 @@ struct Problem {
 }
 
 impl Problems {
-    /// Something said at `place` is wrong.
+    /// Adds a problem with the value at `place`.
     pub fn add(&mut self, place: Place, message: impl Into<String>) {
         self.found.push(Problem { place, message: message.into(), missing: Vec::new() });
         if self.found.len() - self.missing > 2 * MOST_PROBLEMS {
@@ -42,14 +42,14 @@ impl Problems {
         }
     }
 
-    /// Nothing was said at any of `paths`, which is missed at `place`.
+    /// Adds a missing key: none of `paths` was given, and `place` needs one of them.
     pub fn add_missing(&mut self, place: Place, paths: Vec<String>, message: impl Into<String>) {
         self.missing += usize::from(!paths.is_empty());
         self.found.push(Problem { place, message: message.into(), missing: paths });
     }
 
-    /// Forgets that `path` (a key, or a section with its keys) is missing, where a mistyped or malformed one was just
-    /// reported: one mistake should make one line.
+    /// Forgets that `path` (a key, or a section with its keys) is missing, because a misspelled or malformed
+    /// one was just reported: one mistake should be reported once.
     pub fn explain_missing(&mut self, path: Option<&str>) {
         let Some(path) = path else { return };
         let explained = |missing: &String| {

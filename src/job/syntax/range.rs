@@ -1,4 +1,4 @@
-//! What a value must be besides its type.
+//! The rules for values beyond their type.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -10,19 +10,19 @@ pub(crate) enum Rule<T> {
     Any,
     /// A number in a range.
     Within(Range),
-    /// What no range can say.
+    /// A condition that is not a range.
     Such {
         /// The words that follow "must be".
         must_be: &'static str,
-        /// Whether it is.
+        /// Whether a value satisfies it.
         holds: fn(&T) -> bool,
-        /// The same as a JSON Schema, as far as that can say it.
+        /// The condition as a JSON Schema, as far as a schema can express it.
         schema: fn() -> Json,
     },
 }
 
 impl<T: FromValue> Rule<T> {
-    /// Whether `value` keeps it.
+    /// Whether `value` satisfies the rule.
     pub fn holds(&self, value: &T) -> bool {
         match self {
             Rule::Any => true,
@@ -31,7 +31,7 @@ impl<T: FromValue> Rule<T> {
         }
     }
 
-    /// The words that follow "must be"; `None`: anything goes.
+    /// The words that follow "must be"; `None`: there is no rule.
     pub fn must_be(&self) -> Option<String> {
         match self {
             Rule::Any => None,
@@ -40,7 +40,7 @@ impl<T: FromValue> Rule<T> {
         }
     }
 
-    /// What it adds to the JSON Schema of the type.
+    /// The keywords that the rule adds to the JSON Schema of the type.
     pub fn schema(&self) -> Json {
         match self {
             Rule::Any => json!({}),
@@ -80,12 +80,12 @@ pub(crate) const fn at_most(number: f64) -> Range {
 }
 
 impl Range {
-    /// Those of them up to `number`.
+    /// Restricts the range to numbers up to `number`.
     pub const fn and_at_most(self, number: f64) -> Range {
         Range { to: at_most(number).to, ..self }
     }
 
-    /// Those of them smaller than `number`.
+    /// Restricts the range to numbers smaller than `number`.
     pub const fn and_below(self, number: f64) -> Range {
         Range { to: Some(Bound { number, inside: false }), ..self }
     }

@@ -1,4 +1,4 @@
-//! Reading a job section by section. What is left in the file afterwards is unknown.
+//! Reading a job section by section. Keys and sections that nothing has read are unknown, and are reported.
 
 use toml::{Table, Value};
 
@@ -18,7 +18,7 @@ pub(crate) struct Reader<'a> {
     names: Names,
 }
 
-/// What `read` makes of a section that says nothing: its defaults.
+/// The defaults of a section: what `read` returns if no key is set.
 pub(crate) fn read_empty<T>(section: &'static Section, read: impl FnOnce(&mut SectionReader) -> T) -> T {
     let (table, source) = (Table::new(), Source::new(String::new()));
     let mut reader = Reader::new(&table, &source, Problems::default(), "");
@@ -26,12 +26,12 @@ pub(crate) fn read_empty<T>(section: &'static Section, read: impl FnOnce(&mut Se
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of `table`, with the problems there already are; its top is said to be `top`.
+    /// A reader of `table`, with the problems found so far. Messages call the top level `top`.
     pub fn new(table: &'a Table, source: &'a Source, problems: Problems, top: &'static str) -> Self {
         Reader { table, source, problems, names: Names::new(top) }
     }
 
-    /// The keys of `section`. If that has a name, and is not there, it reads as empty.
+    /// The keys of `section`. A named section that is missing reads as empty.
     pub fn section(&mut self, section: &'static Section) -> SectionReader<'_, 'a> {
         let table = match section.name {
             "" => Some(self.table),
@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
         self.problems.add(self.source.place(path), message);
     }
 
-    /// Everything that is wrong, unknown sections and keys included.
+    /// All problems, including unknown sections and keys.
     pub fn finish(mut self) -> Problems {
         for (name, value) in self.table {
             match value {
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown_section(&mut self, name: &str, keys: &Table) {
-        // A section that only a `--set` made has no place of its own, but its key has.
+        // A section that only a `--set` created has no place, but its key has one.
         let place = match (self.source.place(name), keys.keys().next()) {
             (Place::File, Some(key)) => self.source.place(&names::path(name, key)),
             (place, _) => place,

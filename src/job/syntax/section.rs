@@ -5,16 +5,16 @@ use super::key::Definition;
 
 /// A section of a job file.
 pub(crate) struct Section {
-    /// Its name in the file; empty: the top of a file, or of a stage.
+    /// Its name in the file; empty: the top of a file or of a stage.
     pub name: &'static str,
-    /// What it is about, for the reference and for editors.
+    /// A description for the reference and for editors.
     pub about: &'static str,
     /// Its keys, in groups. Advice about unknown keys lists them in this order. A key whose type, bounds or default depend
     /// on the kind has several definitions.
     pub keys: &'static [&'static [&'static dyn Definition]],
-    /// The key that decides which others there are.
+    /// The key whose value decides which other keys exist.
     pub selector: Option<Selector>,
-    /// The keys of which a job has exactly one; empty: no such keys.
+    /// The keys that exclude each other, exactly one of which a job has; empty: no such keys.
     pub exactly_one: &'static [&'static str],
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Selector {
 }
 
 impl Selector {
-    /// The kind of a section that does not say one.
+    /// The kind of a section that does not set one.
     pub fn default(&self) -> Option<String> {
         match self.key.default() {
             Default::Value(value) => value.as_str().map(str::to_owned),
@@ -90,7 +90,8 @@ impl Section {
         self.has(key) && self.owners(key).is_some()
     }
 
-    /// The definition of `key` for `kind`: one for some kinds goes before one for every kind.
+    /// The definition of `key` for `kind`. A definition for some kinds takes precedence over one for all
+    /// kinds.
     pub fn definition(&self, key: &str, kind: &str) -> Option<&'static dyn Definition> {
         let definitions = self.definitions_of(key).filter(|definition| definition.of().includes(kind));
         definitions.max_by_key(|definition| !definition.of().kinds.is_empty())

@@ -19,16 +19,16 @@ pub(crate) struct SectionReader<'r, 'a> {
     pub(super) problems: &'r mut Problems,
 }
 
-/// A value was refused, and a problem says why.
+/// A value was refused, and the reason was added to the problems.
 pub(crate) struct Refused;
 
 impl SectionReader<'_, '_> {
-    /// The value of `key`, or what holds without it. A wrong value is reported.
+    /// The value of `key`, or its default. A wrong value is reported.
     pub fn read<T: FromValue, D: Fallback<T>>(&mut self, key: &Key<T, D>) -> D::Read {
         self.read_as(key, &key.rule)
     }
 
-    /// The same under another rule than the key's own.
+    /// Like [`SectionReader::read`], with another rule than the key's own.
     pub fn read_as<T: FromValue, D: Fallback<T>>(&mut self, key: &Key<T, D>, rule: &Rule<T>) -> D::Read {
         if D::REQUIRED && !self.has(key.name) {
             self.miss(&[key.name], format!("missing key: [{}] needs `{}`", self.section.name, key.name));
@@ -41,7 +41,7 @@ impl SectionReader<'_, '_> {
         self.take(key.name, &key.rule).unwrap_or(None)
     }
 
-    /// The value of `key`, if it is there, of its type and within `rule`.
+    /// The value of `key`, if it is set, has the right type and satisfies `rule`.
     pub(super) fn take<T: FromValue>(&mut self, key: &str, rule: &Rule<T>) -> Result<Option<T>, Refused> {
         let Some(value) = self.table.and_then(|table| table.get(key)) else { return Ok(None) };
         let must_be = match T::from_value(value) {
@@ -53,7 +53,7 @@ impl SectionReader<'_, '_> {
         Err(Refused)
     }
 
-    /// Demands one of the keys that exclude each other.
+    /// Reports a problem unless exactly one of the keys that exclude each other is set.
     pub fn exactly_one(&mut self) {
         let keys = self.section.exactly_one;
         let said: Vec<&str> = keys.iter().copied().filter(|key| self.has(key)).collect();
@@ -90,7 +90,7 @@ impl SectionReader<'_, '_> {
         }
     }
 
-    /// Whether `key` was given, well or badly.
+    /// Whether `key` was given, with a valid value or not.
     pub fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
     }

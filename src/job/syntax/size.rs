@@ -20,8 +20,8 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "has too many values: it may have {MOST_PARTS} words and signs, of which a table counts as {PARTS_OF_TABLE}; \
-         give a network this large by `model.checkpoint` or `model.preset`"
+        "has too many values: at most {MOST_PARTS} words and signs are allowed, and a table counts as \
+         {PARTS_OF_TABLE}; load a network this large with `model.checkpoint` or `model.preset`"
     ))
 }
 
@@ -60,8 +60,8 @@ fn parts(text: &str) -> usize {
     parts
 }
 
-/// Whether a token is a part. Blanks within a line take no memory, and the canonical text of a job has more of them than what
-/// a user may have written.
+/// Whether a token counts. Blanks within a line take no memory, and the canonical text of a job may have more
+/// of them than the user's file.
 fn counts(kind: TokenKind) -> bool {
     !matches!(kind, TokenKind::Whitespace | TokenKind::Eof)
 }

@@ -1,4 +1,4 @@
-//! Where each value of a job was said: the line of the file, or the `--set` that overrode it.
+//! Where each value of a job was given: the line of the file, or the `--set` that overrode it.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use super::names;
 use super::places::{At, Places};
 use ternflock_base::text::quote;
 
-/// Remembers where each value of a job was said, for whoever finds fault with it later.
+/// Remembers where each value of a job was given, so that later checks can name the place.
 #[derive(Clone, Debug)]
 pub struct Source {
     file: Arc<str>,
-    /// The overrides as messages quote them.
+    /// The overrides, as messages quote them.
     sets: Arc<Vec<String>>,
     /// How many of the overrides a run was started with. Later overrides may contradict these, as they may contradict the
     /// file.
@@ -30,7 +30,7 @@ struct Base {
     without: Vec<(String, String)>,
 }
 
-/// A place to blame, in the order problems are reported.
+/// The place of a problem, in the order in which problems are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Place {
     /// A line of the file, from 1.
@@ -49,13 +49,13 @@ impl Source {
         Source { file: file.into(), sets: Arc::default(), settled: 0, places: Arc::default(), base: None }
     }
 
-    /// Where the value at `path` (such as `model.layers[2].filters`) was said: `file:line` or `--set section.key=value`.
-    /// A value that was not said at all is placed where its section stands, else at the file as a whole.
+    /// Where the value at `path` (such as `model.layers[2].filters`) was given: `file:line` or `--set
+    /// section.key=value`. A value that was not given has the place of its section, or else of the file.
     pub fn at(&self, path: &str) -> String {
         self.display(self.place(path))
     }
 
-    /// [`Source::at`], before it is made text.
+    /// [`Source::at`], before it is converted to text.
     pub(crate) fn place(&self, path: &str) -> Place {
         let (own, inherited) = (self.places.find(path), self.inherited(path));
         let at = if inherited.0 > own.0 { inherited.1 } else { own.1 };

@@ -1,4 +1,4 @@
-//! The types of values that a key may hold. Each says what it expected when it finds something else.
+//! The types of values that a key may hold. Each describes what it expected if a value does not fit.
 
 use std::path::PathBuf;
 
@@ -9,16 +9,16 @@ use ternflock_base::text::quote;
 
 /// A type that a key may hold.
 pub(crate) trait FromValue: Sized {
-    /// The value, or what it must be: the words that follow "must be".
+    /// The value, or the words that follow "must be" in the message.
     fn from_value(value: &Value) -> Result<Self, String>;
 
-    /// What the reference calls the type.
+    /// The name of the type in the reference.
     fn type_name() -> String;
 
     /// The type as a JSON Schema.
     fn schema() -> Json;
 
-    /// The value as a number that can be in a range; `None` if it is no number.
+    /// The value as a number that can be in a range; `None` if it is not a number.
     fn number(&self) -> Option<f64> {
         None
     }
@@ -33,7 +33,7 @@ pub(crate) fn describe(value: &Value) -> String {
     }
 }
 
-/// Whether a value is the default of its type, and need not be written.
+/// Whether a value is the default of its type, so that it need not be written.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -50,7 +50,7 @@ pub(super) fn merge(schema: &mut Json, more: Json) {
     }
 }
 
-/// Converts by `get`, or says what was expected.
+/// The value that was found, or the description of what was expected.
 fn expect<T>(found: Option<T>, expected: &str) -> Result<T, String> {
     found.ok_or_else(|| expected.to_owned())
 }

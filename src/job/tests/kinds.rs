@@ -25,7 +25,7 @@ fn images_vary_and_are_made_up_as_the_job_says() {
     );
     assert_eq!(
         refused(MINIMAL.replace("\"digits\"", "\"digits\"\nsamples = 3"), &[]),
-        ["job.toml:3: data.samples belongs to dataset = \"synthetic\"; this one is \"digits\""]
+        ["job.toml:3: data.samples belongs to dataset = \"synthetic\"; this job has \"digits\""]
     );
 }
 
@@ -42,7 +42,7 @@ fn text_is_made_up_as_the_job_says() {
     let wrong = "\"synthetic-text\"\ntokens = 0\nvocabulary = 16777217\nsequence_length = 0\nlevel = \"word\"\n\
                  train = \"a\"\nmirror = true\nsamples = 3\nvalidation = 2";
     let kinds = "data.vocabulary must be at least 2 and at most 16777216";
-    let of_a_file = "is about the text of a file; \"synthetic-text\" is made up";
+    let of_a_file = "is for text in files; \"synthetic-text\" is generated";
     assert_eq!(
         refused(MINIMAL.replace("\"digits\"", wrong), &[]),
         [
@@ -52,7 +52,7 @@ fn text_is_made_up_as_the_job_says() {
             &format!("job.toml:6: data.level {of_a_file}"),
             &format!("job.toml:7: data.train {of_a_file}"),
             "job.toml:8: data.mirror is for images; \"synthetic-text\" is a text",
-            "job.toml:9: data.samples belongs to dataset = \"synthetic\"; this one is \"synthetic-text\"",
+            "job.toml:9: data.samples belongs to dataset = \"synthetic\"; this job has \"synthetic-text\"",
             "job.toml:10: data.validation is for images; \"synthetic-text\" has a validation text",
         ]
     );
@@ -61,7 +61,7 @@ fn text_is_made_up_as_the_job_says() {
     let elsewhere = refused(MINIMAL.replace("\"digits\"", "\"kjv\"\ntokens = 5"), &[]);
     assert_eq!(
         elsewhere,
-        ["job.toml:3: data.tokens belongs to dataset = \"synthetic-text\"; this one is \"kjv\""]
+        ["job.toml:3: data.tokens belongs to dataset = \"synthetic-text\"; this job has \"kjv\""]
     );
 }
 
@@ -143,7 +143,7 @@ fn proximal_steps_beside_adam_are_refused() {
     for strength in ["filters = 0.1", "hidden_units = 0.1", "l1 = 0.1"] {
         let found = refused(with("adam", strength), &[]);
         assert_eq!(found.len(), 1, "{found:?}");
-        let said = "sparsity.method = \"proximal\" does not go with optimizer.kind = \"adam\": ";
+        let said = "sparsity.method = \"proximal\" does not work with optimizer.kind = \"adam\": ";
         assert!(
             found[0].contains(said) && found[0].contains("use sparsity.method = \"group_lasso\""),
             "{found:?}"
@@ -162,7 +162,7 @@ fn proximal_steps_beside_adam_are_refused() {
     accepted(&stages("shrink = {}"), &[]);
     let found = refused(stages("train.steps = 3"), &[]);
     assert!(found.len() == 1 && found[0].starts_with("job.toml:"), "{found:?}");
-    assert!(found[0].contains("does not go with"), "{found:?}");
+    assert!(found[0].contains("does not work with"), "{found:?}");
 }
 
 #[test]
@@ -202,8 +202,8 @@ fn classes_and_labels_are_said_of_files_of_ones_own() {
     assert_eq!(
         refused(MINIMAL.replace("\"digits\"", "\"mnist\"\nclasses = 10\nfirst_label = 1"), &[]),
         [
-            "job.toml:3: data.classes belongs to dataset = \"synthetic\" or \"idx\"; this one is \"mnist\"",
-            "job.toml:4: data.first_label belongs to dataset = \"idx\"; this one is \"mnist\"",
+            "job.toml:3: data.classes belongs to dataset = \"synthetic\" or \"idx\"; this job has \"mnist\"",
+            "job.toml:4: data.first_label belongs to dataset = \"idx\"; this job has \"mnist\"",
         ]
     );
 }

@@ -76,7 +76,7 @@ fn overrides_reach_into_stages() {
         [
             "--set stage.bse.train.steps=5: there is no stage `bse`; did you mean `base`?",
             "--set stage.base.train.stps=5: unknown key `stps` in [train]; did you mean `steps`?",
-            "--set train.epochs=3: each [[stage]] has its own length: say `train.epochs` there",
+            "--set train.epochs=3: each [[stage]] has its own length: set `train.epochs` there",
         ]
     );
     assert_eq!(
@@ -104,7 +104,7 @@ fn what_a_stage_cannot_say_is_refused_at_its_line() {
         ("train.steps = 0\nname = \"x\"", "train.steps must be at least 1, found the integer 0"),
         (
             "train.global_batch = 3\ntrain.steps = 1\nname = \"x\"",
-            "train.global_batch is that of the whole job; a stage cannot change it",
+            "train.global_batch applies to the entire job; a stage cannot change it",
         ),
         (
             "exchange.overlap = \"never\"\ntrain.steps = 1\nname = \"x\"",

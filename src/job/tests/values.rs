@@ -42,7 +42,7 @@ fn a_wrong_type_says_what_was_expected_and_found() {
             "[smoothout]\nadapt = \"layer\"",
             "smoothout.adapt must be one of \"none\", \"filter\", \"weight\", found the string \"layer\"",
         ),
-        ("[schedule]\nscaling = \"sqrt\"", "schedule.scaling needs `base_batch`, the batch that"),
+        ("[schedule]\nscaling = \"sqrt\"", "schedule.scaling needs `base_batch`, the batch size that"),
         ("[schedule]\nbase_batch = 0", "schedule.base_batch must be at least 1, found the integer 0"),
         (
             "[schedule]\nkind = 3",
@@ -129,12 +129,12 @@ fn impossible_combinations_are_refused() {
         refused(MINIMAL.replace("digits\"", "idx\"\nmean = [0.5]"), &[]),
         [
             "job.toml:2: data.dataset = \"idx\" needs `dir`, the directory of the IDX files",
-            "job.toml:3: data.mean needs data.std beside it",
+            "job.toml:3: data.mean also needs data.std",
         ]
     );
     assert_eq!(
         refused(MINIMAL.replace("digits\"", "digits\"\nmean = [0.5]\nstd = [1, 2]"), &[]),
-        ["job.toml:4: data.mean and data.std must hold one number a channel, both; found 1 and 2"]
+        ["job.toml:4: data.mean and data.std must both hold one number per channel; found 1 and 2"]
     );
 }
 
@@ -183,7 +183,7 @@ fn a_rate_that_evaluations_cut_needs_evaluations() {
         let every = (sets[0] != plateau).then_some("schedule.every=1");
         accepted(MINIMAL, &sets.into_iter().chain(every).collect::<Vec<_>>());
     }
-    let why = "cuts the rate when evaluations stop improving, and with train.eval_every = 0 there is none before the end";
+    let why = "cuts the rate when evaluations stop improving, but with train.eval_every = 0 there is no evaluation before the end";
     let said = refused(MINIMAL, &[plateau, none]);
     assert!(
         said.len() == 1 && said[0].starts_with("--set schedule.kind=plateau: ") && said[0].contains(why),

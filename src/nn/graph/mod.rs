@@ -336,6 +336,6 @@ fn shape_elements(shape: Shape) -> std::result::Result<usize, String> {
 /// Tokens are numbers below this, so that an `f32` holds them exactly.
 const LARGEST_VOCABULARY: usize = 1 << 24;
 
-fn shape_error(layer: &str, operation: &str, message: String) -> Error {
+pub(super) fn shape_error(layer: &str, operation: &str, message: String) -> Error {
     Error::Shape { layer: quote(layer).into(), operation: quote(operation).into(), message }
 }

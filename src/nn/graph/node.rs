@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use super::{INPUT, shape_error};
 use crate::LayerSpec;
 use ternflock_base::error::Result;
+use ternflock_base::suggest::suggest;
 use ternflock_base::text::quote;
-use ternflock_job::suggest;
 
 /// A layer in its place.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -7,7 +7,7 @@ use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
-use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, vectorise};
+use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows, rows_mut, vectorise};
 
 /// Sum of two or more inputs, element by element.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl Describe for Add {
         Ok(Coupling::new(Units::Sum))
     }
 
-    fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(Sum { inputs: inputs.len() }))
     }
 }

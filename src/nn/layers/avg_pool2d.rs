@@ -7,7 +7,7 @@ use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
-use ternflock_tensor::{Window, for_each_row, rows, rows_mut, vectorise};
+use ternflock_tensor::{Buffers, Window, for_each_row, rows, rows_mut, vectorise};
 
 /// Mean pooling. A window that hangs over an edge divides by the pixels it covers, padding left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ impl Describe for AvgPool2d {
         Ok(Coupling::unit_by_unit())
     }
 
-    fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(Mean { window: self.0.window(inputs)? }))
     }
 }

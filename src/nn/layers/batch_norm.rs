@@ -15,11 +15,10 @@ use crate::init::{Fan, Init};
 use crate::layer::{
     BIAS, Backward, Describe, Forward, Layer, Mode, ParameterSpec, TensorRole, Tensors, TensorsMut, WEIGHT,
 };
-use crate::size::elements;
 use crate::spec::default;
 use kernels::{Channel, Ghost, Sums};
 use ternflock_base::text::plural;
-use ternflock_tensor::{for_each_row, rows, rows_mut, transpose};
+use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, transpose};
 
 /// y = (x - mean) / sqrt(variance + eps) * weight + bias, a channel at a time: in training with the mean and the biased
 /// variance of the channel's values in the rank's part of the batch, in evaluation with the running ones.
@@ -136,26 +135,20 @@ impl Describe for BatchNorm {
         }
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let (channels, _) = self.channels(inputs)?;
-        let ghosts = channels * batch.div_ceil(self.ghost(batch)) * size_of::<Ghost>() / size_of::<f32>();
-        let turned = matches!(single(inputs)?, Shape::Vector { .. });
-        Ok(ghosts + if turned { 3 * elements(&[channels, batch])? } else { 0 })
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let (channels, positions) = self.channels(inputs)?;
         let is_vector = matches!(single(inputs)?, Shape::Vector { .. });
-        let turned = || vec![0.0; if is_vector { channels * batch } else { 0 }];
+        let mut turned = || buffers.zeros(&[channels, if is_vector { batch } else { 0 }]);
+        let turned = [turned()?, turned()?, turned()?];
         Ok(Box::new(Normalisation {
             options: self.clone(),
             channels,
             positions,
             is_vector,
             fixed: false,
-            ghosts: vec![Ghost::default(); channels * batch.div_ceil(self.ghost(batch))],
-            sums: vec![Sums::default(); channels],
-            turned: [turned(), turned(), turned()],
+            ghosts: buffers.zeros(&[channels, batch.div_ceil(self.ghost(batch))])?,
+            sums: buffers.zeros(&[channels])?,
+            turned,
         }))
     }
 }

@@ -8,7 +8,7 @@ use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
-use ternflock_tensor::{for_each_row, rows, rows_mut};
+use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut};
 
 /// The channels of two or more images of one size, those of the first input first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl Describe for Concat {
         Ok(Coupling::new(Units::SideBySide))
     }
 
-    fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(SideBySide { inputs: inputs.len() }))
     }
 }

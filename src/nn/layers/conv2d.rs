@@ -9,16 +9,16 @@ use super::linear::with_bias;
 use super::single_image;
 use super::window::window;
 use crate::coupling::{Axis, Coupling, Units};
-use crate::declare::{Adjustable, Convolve, Declare, Factors, Matrix, Parts, Product};
+use crate::declare::{Adjustable, Declare, Factors, Matrix, Parts, Product, Windowed};
 use crate::init::{Fan, Init};
 use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
 use crate::size::{elements, multiply};
 use crate::spec::{Pair, default};
 use crate::{LayerSpec, Shape, StructureKind};
 use ternflock_base::text::plural;
-use ternflock_tensor::{Convolution, ConvolutionShape};
+use ternflock_tensor::{Buffers, Convolution, ConvolutionShape};
 
-/// Convolution: weight `[F, C / G, R, S]`, or `[F, kept]` where only some columns of it are there; bias `[F]`.
+/// Convolution: weight `[F, C / G, R, S]`, or `[F, K]` where it has K of the columns only; bias `[F]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2d {
@@ -123,7 +123,7 @@ impl Factors for Conv2d {
     }
 }
 
-impl Convolve for Conv2d {
+impl Windowed for Conv2d {
     fn geometry(&self, inputs: &[Shape]) -> Result<ConvolutionShape, String> {
         self.shape(inputs)
     }
@@ -191,35 +191,36 @@ impl Describe for Conv2d {
         Ok(multiply(&[self.filters, self.columns.count(window.rows() / self.groups), window.positions()]))
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        Ok(Convolution::elements(&self.shape(inputs)?, self.columns.list(), batch))
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let shape = self.shape(inputs)?;
-        let convolution = match self.columns.list() {
+        let columns = self.columns.list();
+        let elements = Convolution::elements(&shape, columns, batch);
+        let convolution = buffers.made_elsewhere(elements, || match columns {
             None => Convolution::new(shape, batch),
-            Some(kept) => Convolution::of_columns(shape, kept, batch),
-        };
+            Some(columns) => Convolution::of_columns(shape, columns, batch),
+        });
         Ok(Box::new(Filters { convolution }))
     }
 }
 
 struct Filters {
-    convolution: Convolution,
+    /// None where it is only counted.
+    convolution: Option<Convolution>,
 }
 
 impl Layer for Filters {
     fn forward(&mut self, pass: Forward<'_>) {
         let (weight, bias) = (pass.parameters.get(WEIGHT), pass.parameters.find(BIAS));
-        self.convolution.forward(pass.batch, pass.x.get(0), weight, bias, pass.y);
+        let Some(convolution) = &mut self.convolution else { return };
+        convolution.forward(pass.batch, pass.x.get(0), weight, bias, pass.y);
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let (weight, bias) = pass.gradients.weight_and_bias();
-        self.convolution.weight_gradient(pass.batch, pass.x.get(0), pass.dy, weight, bias);
+        let Some(convolution) = &mut self.convolution else { return };
+        convolution.weight_gradient(pass.batch, pass.x.get(0), pass.dy, weight, bias);
         if let Some(dx) = pass.dx.get(0) {
-            self.convolution.data_gradient(pass.batch, pass.parameters.get(WEIGHT), pass.dy, dx);
+            convolution.data_gradient(pass.batch, pass.parameters.get(WEIGHT), pass.dy, dx);
         }
     }
 }

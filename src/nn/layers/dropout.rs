@@ -10,9 +10,8 @@ use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Draw, Forward, Layer, Mode};
-use crate::size::elements;
 use ternflock_base::rng::{Purpose, Stream};
-use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
+use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
 
 /// Sets each element to zero with probability `rate` and divides the others by 1 - `rate`. Whether an element is kept
 /// depends on the seed, the step, the sample's place in the global batch, the layer and the element: not on the rank.
@@ -42,16 +41,12 @@ impl Describe for Dropout {
         Ok(Coupling::unit_by_unit())
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let shape = single_numbers(inputs)?;
-        Ok(elements(&[shape.elements(), batch])?.div_ceil(size_of::<f32>()))
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let shape = single_numbers(inputs)?;
         let threshold = threshold(self.rate);
         let scale = (f64::from(1 << 16) / f64::from((1 << 16) - threshold)) as f32;
-        Ok(Box::new(Mask { shape, threshold, scale, kept: vec![0; shape.elements() * batch], drops: false }))
+        let mask = buffers.zeros(&[shape.elements(), batch])?;
+        Ok(Box::new(Mask { shape, threshold, scale, mask, drops: false }))
     }
 }
 
@@ -61,7 +56,7 @@ struct Mask {
     /// 1 / the probability to keep.
     scale: f32,
     /// 1 for each element that the last training step has kept, 0 for the others.
-    kept: Vec<u8>,
+    mask: Vec<u8>,
     /// Whether the last pass has dropped anything: not in evaluation.
     drops: bool,
 }
@@ -80,26 +75,26 @@ impl Mask {
             tensor: layer as u16,
         };
         let threshold = self.threshold;
-        let kept = &mut self.kept[..self.shape.elements() * n];
+        let mask = &mut self.mask[..self.shape.elements() * n];
         match self.shape {
             // All samples of a block's elements.
-            Shape::Image { .. } => for_each_row(rows_mut(kept, BLOCK * n), |block, kept| {
+            Shape::Image { .. } => for_each_row(rows_mut(mask, BLOCK * n), |block, mask| {
                 for sample in 0..n {
                     let keep = keep(&stream(sample), block, threshold);
-                    kept[sample..].iter_mut().step_by(n).zip(keep).for_each(|(kept, keep)| *kept = keep);
+                    mask[sample..].iter_mut().step_by(n).zip(keep).for_each(|(mask, keep)| *mask = keep);
                 }
             }),
             // One row of a sample.
             shape => {
                 let width =
                     if let Shape::Sequence { features, .. } = shape { features } else { shape.elements() };
-                for_each_row(rows_mut(kept, width), |row, kept| {
+                for_each_row(rows_mut(mask, width), |row, mask| {
                     let (stream, first) = (stream(row % n), row / n * width);
                     let (mut at, mut before) = (0, first % BLOCK);
-                    while at < kept.len() {
-                        let end = kept.len().min(at + BLOCK - before);
+                    while at < mask.len() {
+                        let end = mask.len().min(at + BLOCK - before);
                         let keep = keep(&stream, (first + at) / BLOCK, threshold);
-                        kept[at..end].copy_from_slice(&keep[before..before + end - at]);
+                        mask[at..end].copy_from_slice(&keep[before..before + end - at]);
                         (at, before) = (end, 0);
                     }
                 });
@@ -109,13 +104,13 @@ impl Mask {
 
     /// `to` = `from` where it is kept, scaled, and 0 elsewhere.
     fn apply(&self, from: &[f32], to: &mut [f32]) {
-        let (kept, scale) = (&self.kept[..from.len()], self.scale);
-        for_each_row((rows(from, WIDTH), rows(kept, WIDTH), rows_mut(to, WIDTH)), |_, (from, kept, to)| {
+        let (mask, scale) = (&self.mask[..from.len()], self.scale);
+        for_each_row((rows(from, WIDTH), rows(mask, WIDTH), rows_mut(to, WIDTH)), |_, (from, mask, to)| {
             vectorise(
                 #[inline(always)]
                 || {
-                    for ((to, from), &kept) in to.iter_mut().zip(from).zip(kept) {
-                        *to = from * (scale * f32::from(kept));
+                    for ((to, from), &mask) in to.iter_mut().zip(from).zip(mask) {
+                        *to = from * (scale * f32::from(mask));
                     }
                 },
             );

@@ -10,7 +10,7 @@ use crate::init::{Fan, Init};
 use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
 use crate::size::elements;
 use crate::spec::default;
-use ternflock_tensor::{add_scaled, for_each_row, rows_mut};
+use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows_mut};
 
 /// A row of the weight `[V, D]` for each token: `[T, N]` to `[T, N, D]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ impl Describe for Embedding {
         Ok(Coupling::new(Units::Own))
     }
 
-    fn build(&self, _: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, _: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(Rows { features: self.features }))
     }
 }

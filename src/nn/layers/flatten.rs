@@ -8,7 +8,7 @@ use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use crate::size::elements;
-use ternflock_tensor::transpose;
+use ternflock_tensor::{Buffers, transpose};
 
 /// Turns images into vectors, channel by channel as in PyTorch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ impl Describe for Flatten {
         Ok(Coupling::new(Units::Spread(height * width)))
     }
 
-    fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let (channels, height, width) = single_image(inputs)?;
         Ok(Box::new(Regroup { features: channels * height * width }))
     }

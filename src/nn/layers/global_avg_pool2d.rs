@@ -7,8 +7,7 @@ use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
-use crate::size::elements;
-use ternflock_tensor::{for_each_row, rows, rows_mut, transpose, vectorise};
+use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, transpose, vectorise};
 
 /// The mean of each channel: an image becomes a vector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,13 +26,10 @@ impl Describe for GlobalAvgPool2d {
         Ok(Coupling::unit_by_unit())
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        elements(&[single_image(inputs)?.0, batch])
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let (channels, height, width) = single_image(inputs)?;
-        Ok(Box::new(Means { channels, pixels: height * width, means: vec![0.0; channels * batch] }))
+        let means = buffers.zeros(&[channels, batch])?;
+        Ok(Box::new(Means { channels, pixels: height * width, means }))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::layer::{
 };
 use crate::{LayerSpec, Shape};
 use ternflock_base::rng::{Purpose, Stream};
+use ternflock_tensor::Buffers;
 
 struct Check {
     layer: Box<dyn Layer>,
@@ -88,7 +89,7 @@ impl Check {
         let outputs = describe.output(&[input]).unwrap().elements() * batch;
         Check {
             // Room for more than the batch, as in a last, smaller batch.
-            layer: describe.build(&[input], batch + 2).unwrap(),
+            layer: describe.build(&[input], batch + 2, &mut Buffers::allocating()).unwrap(),
             batch,
             x: odd_integers(input.elements() * batch),
             parameters: small_integers(places.last().map_or(0, |place| place.range.end), 2),

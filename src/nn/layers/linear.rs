@@ -10,9 +10,9 @@ use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, Tens
 use crate::size::{elements, multiply};
 use crate::spec::default;
 use crate::{LayerSpec, Shape, StructureKind};
-use ternflock_tensor::{add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
+use ternflock_tensor::{Buffers, add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
 
-/// Fully connected layer: weight `[U, D]`, or `[U, kept]` where it reads only some of its inputs; bias `[U]`. Of a sequence each step is a row of its own.
+/// Fully connected layer: weight `[U, D]`, or `[U, K]` where it reads K of its inputs only; bias `[U]`. Of a sequence each step is a row of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
@@ -116,21 +116,14 @@ impl Describe for Linear {
         Ok(multiply(&[rows, self.columns.count(features), self.units]))
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let (rows, _) = single_rows(inputs)?;
-        let kept = self.columns.list().map_or(0, <[usize]>::len);
-        Ok(rows.saturating_mul(kept).saturating_mul(batch))
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let (rows, all) = single_rows(inputs)?;
         let features = self.columns.count(all);
-        let kept = self.columns.list().map(|kept| Kept {
-            columns: kept.to_vec(),
-            all,
-            values: vec![0.0; batch * rows * features],
+        let gathered = self.columns.list().map(|read| -> Result<GatheredInputs, String> {
+            let columns = buffers.list(read.len(), |i| read[i])?;
+            Ok(GatheredInputs { columns, all, values: buffers.zeros(&[batch, rows, features])? })
         });
-        Ok(Box::new(FullyConnected { rows, features, kept, units: self.units }))
+        Ok(Box::new(FullyConnected { rows, features, gathered: gathered.transpose()?, units: self.units }))
     }
 }
 
@@ -147,22 +140,22 @@ struct FullyConnected {
     rows: usize,
     /// That are read.
     features: usize,
-    kept: Option<Kept>,
+    gathered: Option<GatheredInputs>,
     units: usize,
 }
 
 /// The inputs that are read, side by side.
-struct Kept {
+struct GatheredInputs {
     columns: Vec<usize>,
     /// D.
     all: usize,
-    /// `[rows, kept]`: x from the forward pass on, and in the end of the backward pass its gradient.
+    /// `[rows, K]`: x from the forward pass on, and in the end of the backward pass its gradient.
     values: Vec<f32>,
 }
 
-impl Kept {
+impl GatheredInputs {
     fn gather(&mut self, x: &[f32]) {
-        let Kept { columns, all, values } = self;
+        let GatheredInputs { columns, all, values } = self;
         for_each_row(
             rows_mut(&mut values[..x.len() / *all * columns.len()], columns.len()),
             |row, values| {
@@ -173,7 +166,7 @@ impl Kept {
     }
 
     fn scatter(&self, dx: &mut [f32]) {
-        let Kept { columns, all, values } = self;
+        let GatheredInputs { columns, all, values } = self;
         for_each_row(rows_mut(dx, *all), |row, dx| {
             dx.fill(0.0);
             let values = &values[row * columns.len()..];
@@ -191,11 +184,11 @@ impl Layer for FullyConnected {
         }
         let beta = if bias.is_some() { 1.0 } else { 0.0 };
         let weight = matrix(pass.parameters.get(WEIGHT), u, d);
-        let x = match &mut self.kept {
+        let x = match &mut self.gathered {
             None => pass.x.get(0),
-            Some(kept) => {
-                kept.gather(pass.x.get(0));
-                &kept.values
+            Some(gathered) => {
+                gathered.gather(pass.x.get(0));
+                &gathered.values
             }
         };
         gemm(1.0, matrix(x, r, d), weight.t(), beta, matrix_mut(pass.y, r, u));
@@ -206,7 +199,7 @@ impl Layer for FullyConnected {
         let dy = matrix(pass.dy, r, u);
         let beta = if pass.gradients.shared(WEIGHT) { 1.0 } else { 0.0 };
         let gradient = matrix_mut(pass.gradients.get(WEIGHT), u, d);
-        let x = self.kept.as_ref().map_or(pass.x.get(0), |kept| &kept.values);
+        let x = self.gathered.as_ref().map_or(pass.x.get(0), |gathered| &gathered.values);
         gemm(1.0, dy.t(), matrix(x, r, d), beta, gradient);
         if let Some(bias) = pass.gradients.find(BIAS) {
             bias.fill(0.0);
@@ -216,11 +209,11 @@ impl Layer for FullyConnected {
         }
         if let Some(dx) = pass.dx.get(0) {
             let weight = matrix(pass.parameters.get(WEIGHT), u, d);
-            match &mut self.kept {
+            match &mut self.gathered {
                 None => gemm(1.0, dy, weight, 0.0, matrix_mut(dx, r, d)),
-                Some(kept) => {
-                    gemm(1.0, dy, weight, 0.0, matrix_mut(&mut kept.values, r, d));
-                    kept.scatter(dx);
+                Some(gathered) => {
+                    gemm(1.0, dy, weight, 0.0, matrix_mut(&mut gathered.values, r, d));
+                    gathered.scatter(dx);
                 }
             }
         }

@@ -13,8 +13,7 @@ use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
-use crate::size::elements;
-use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
+use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
 
 /// y = x (k + alpha / n sum of x² over the window)^-beta, n being the window's size (across) or its square (within);
 /// what the window covers outside the image counts as zero.
@@ -98,14 +97,9 @@ impl Describe for LocalResponseNorm {
         Ok(Coupling { keeps_inputs: across, keeps_output: across, ..Coupling::unit_by_unit() })
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let (channels, height, width) = self.image(inputs)?;
-        elements(&[2, channels, height, width, batch])
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
-        let (channels, height, width) = self.image(inputs)?;
-        let all = channels * height * width * batch;
+        let all = [channels, height, width, batch];
         let window = if self.region == Region::WithinChannel { self.size * self.size } else { self.size };
         Ok(Box::new(Response {
             share: (self.alpha / window as f64) as f32,
@@ -113,8 +107,8 @@ impl Describe for LocalResponseNorm {
             options: self.clone(),
             channels,
             size: (height, width),
-            bases: vec![0.0; all],
-            ratios: vec![0.0; all],
+            bases: buffers.zeros(&all)?,
+            ratios: buffers.zeros(&all)?,
         }))
     }
 }

@@ -9,8 +9,7 @@ use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
-use crate::size::elements;
-use ternflock_tensor::{Window, for_each_row, rows, rows_mut, vectorise};
+use ternflock_tensor::{Buffers, Window, for_each_row, rows, rows_mut, vectorise};
 
 /// Maximum pooling; padding never wins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,14 +28,8 @@ impl Describe for MaxPool2d {
         Ok(Coupling::unit_by_unit())
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let window = self.0.window(inputs)?;
-        let covered = (window.output.0 + window.output.1) * size_of::<Range<usize>>() / size_of::<u32>();
-        Ok(elements(&[window.channels, window.positions(), batch])? + covered)
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
-        Ok(Box::new(Maximum::new(self.0.window(inputs)?, batch)))
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+        Ok(Box::new(Maximum::new(self.0.window(inputs)?, batch, buffers)?))
     }
 }
 
@@ -50,16 +43,16 @@ struct Maximum {
 }
 
 impl Maximum {
-    fn new(window: Window, batch: usize) -> Maximum {
+    fn new(window: Window, batch: usize, buffers: &mut Buffers) -> Result<Maximum, String> {
         let Window { size, kernel, stride, padding, output, .. } = window;
         let row = |p| covered(p, kernel.0, stride.0, padding.0, size.0);
         let column = |q| covered(q, kernel.1, stride.1, padding.1, size.1);
-        Maximum {
-            rows: (0..output.0).map(row).collect(),
-            columns: (0..output.1).map(column).collect(),
-            winners: vec![0; window.channels * window.positions() * batch],
+        Ok(Maximum {
+            rows: buffers.list(output.0, row)?,
+            columns: buffers.list(output.1, column)?,
+            winners: buffers.zeros(&[window.channels, output.0, output.1, batch])?,
             window,
-        }
+        })
     }
 }
 
@@ -157,12 +150,12 @@ fn compare(
     let (wide_winners, rest_winners) = winners.as_chunks_mut::<SIDE_BY_SIDE>();
     let tail = wide.len() * SIDE_BY_SIDE;
     for (chunk, (best, winners)) in wide.iter_mut().zip(wide_winners).enumerate() {
-        let (mut kept, mut places) = ([f32::NEG_INFINITY; SIDE_BY_SIDE], [u32::MAX; SIDE_BY_SIDE]);
+        let (mut maxima, mut places) = ([f32::NEG_INFINITY; SIDE_BY_SIDE], [u32::MAX; SIDE_BY_SIDE]);
         pixels.each(|pixel| {
             let values = &plane[pixel * n + chunk * SIDE_BY_SIDE..][..SIDE_BY_SIDE];
-            challenge(values, pixel as u32, &mut kept, &mut places);
+            challenge(values, pixel as u32, &mut maxima, &mut places);
         });
-        (*best, *winners) = (kept, places);
+        (*best, *winners) = (maxima, places);
     }
     rest.fill(f32::NEG_INFINITY);
     rest_winners.fill(u32::MAX);

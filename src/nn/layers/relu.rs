@@ -7,7 +7,7 @@ use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
-use ternflock_tensor::{for_each_row, rows, rows_mut, vectorise};
+use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
 
 /// Rectifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ impl Describe for Relu {
         Ok(Coupling::unit_by_unit())
     }
 
-    fn build(&self, _: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, _: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(Rectifier))
     }
 }

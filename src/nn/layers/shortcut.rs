@@ -12,7 +12,7 @@ use crate::declare::{Adjustable, Declare, Parts};
 use crate::layer::{Backward, Describe, Forward, Layer};
 use crate::size::elements;
 use ternflock_base::text::plural;
-use ternflock_tensor::{for_each_row, rows, rows_mut};
+use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut};
 
 /// Takes every `stride`-th row and column, and puts channels of zeros around the others until there are `channels`: one
 /// half of them, rounded down, before the image's own, the rest behind, unless `before` says otherwise.
@@ -85,7 +85,7 @@ impl Describe for Shortcut {
         Ok(Coupling::new(Units::Within(self.first(channels))))
     }
 
-    fn build(&self, inputs: &[Shape], _: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let (channels, height, width) = single_image(inputs)?;
         let first = self.first(channels);
         let (stride, own) = (self.stride, first..first + channels);

@@ -3,24 +3,25 @@
 use std::collections::HashSet;
 
 use super::Network;
+use crate::buffers::NetworkBuffers;
 use crate::clock::Clock;
 use crate::graph::Graph;
-use crate::layer::{Layer, Place, WEIGHT};
-use crate::memory::{check_memory, readers, wanted};
+use crate::layer::{Place, WEIGHT};
+use crate::memory::check_memory;
 use crate::parameters::{Parameters, of_layer, places, statistics_table, table};
 use ternflock_base::error::Result;
+use ternflock_tensor::Buffers;
 
 impl Network {
     /// A network of `graph` with all parameters zero, for batches of up to `capacity` samples.
     pub fn new(graph: Graph, capacity: usize) -> Result<Network> {
         let (table, statistics) = (table(&graph)?, statistics_table(&graph)?);
         check_memory(&graph, capacity, 0, 1)?;
-        let wanted = wanted(&graph, &table);
-        let parameters = Parameters::with(table, statistics);
+        let buffers = &mut Buffers::allocating();
+        let NetworkBuffers { vectors, layers, wanted, outputs, gradients, earlier } =
+            NetworkBuffers::take(&graph, &table, &statistics, capacity, buffers)?;
+        let parameters = Parameters::with(table, statistics, vectors);
         let count = graph.layers().len();
-        let layers: Vec<Box<dyn Layer>> = (0..count)
-            .map(|i| graph.ask(i, |node, shapes| node.layer.describe().build(shapes, capacity)))
-            .collect::<Result<_>>()?;
         let statistics_places = (0..count).map(|i| places(&parameters.statistics.table, i)).collect();
         let mut places: Vec<_> = (0..count).map(|i| places(&parameters.table, i)).collect();
         let starts = places.iter().scan(0, |end, places| {
@@ -44,14 +45,6 @@ impl Network {
             read.extend(own.iter().map(|place| place.range.clone()));
         }
         shared.reverse();
-        let readers = readers(&graph);
-        let buffer = |source: usize| vec![0.0; graph.shape(source).elements() * capacity];
-        let outputs = (0..=count).map(buffer).collect();
-        let sized = |yes: &dyn Fn(usize) -> bool| {
-            (0..=count).map(|source| if yes(source) { buffer(source) } else { Vec::new() }).collect()
-        };
-        let gradients = sized(&|source| wanted[source]);
-        let earlier = sized(&|source| wanted[source] && readers[source] > 1);
         let (written, elements) = (vec![false; count + 1], vec![0; count + 1]);
         Ok(Network {
             graph,

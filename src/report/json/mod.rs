@@ -25,12 +25,12 @@ pub fn to_text<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
     serde_json::to_string(&Named(value))
 }
 
-/// The same as a value, for building an object; `null` if JSON cannot express it.
+/// Like [`to_text`], but as a JSON value for building an object; `null` if JSON cannot express it.
 pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Value {
     serde_json::to_value(Named(value)).unwrap_or_default()
 }
 
-/// The number that `value` is, finite or not.
+/// The number in `value`, finite or not.
 pub fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| of_name(value.as_str()?))
 }
@@ -102,7 +102,7 @@ mod tests {
         Pair(f32, f64),
     }
 
-    /// Every way in which serde nests a number.
+    /// All the ways in which serde nests a number.
     #[derive(Serialize)]
     struct Nested {
         plain: f64,

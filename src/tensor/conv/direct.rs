@@ -1,13 +1,20 @@
 //! Convolution by kernels of our own, which read images where they lie but for one packed copy.
 
-use std::sync::Mutex;
-
 use super::Shape;
-use super::correlate::{self, Direction, Run, pack_weights};
+use super::algorithm::{Algorithm, Convolve, half_a_vector};
+use super::correlation::{self, Correlation, Direction, pack_weights};
 use super::pass::{self, Pass};
 use super::weight_gradient::WeightGradient;
 use crate::blocks::{Line, Machine, room};
+use crate::scratch::Scratch;
 use crate::threads::threads;
+
+/// For a weight that has all columns.
+pub const ALGORITHM: Algorithm = Algorithm {
+    least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_none()),
+    elements: |problem| elements(&problem.shape),
+    build: |problem| Box::new(Direct::new(problem.shape)),
+};
 
 /// The convolution `shape`, planned, with its buffers.
 pub struct Direct {
@@ -19,20 +26,20 @@ pub struct Direct {
     /// Packed weights of all groups.
     packed: Vec<Line>,
     /// Room of each thread.
-    scratch: Vec<Mutex<Vec<Line>>>,
+    scratch: Scratch,
 }
 
 /// Elements of all buffers.
-pub fn elements(shape: &Shape) -> usize {
+fn elements(shape: &Shape) -> usize {
     let (machine, pass) = (Machine::this(), shape.pass());
     let weights = shape.groups * pass.weight_elements();
-    weights + threads() * scratch(&pass, machine) + WeightGradient::sums_elements(&pass, shape.groups)
+    weights + threads() * scratch(&pass, machine) + WeightGradient::elements(&pass, shape.groups)
 }
 
 /// Room a thread needs for each of the three passes.
 fn scratch(forward: &Pass, machine: Machine) -> usize {
     let backward = pass::data_gradient(forward);
-    let passes = backward.iter().chain([forward]).map(|pass| correlate::scratch(pass, machine));
+    let passes = backward.iter().chain([forward]).map(|pass| correlation::scratch(pass, machine));
     passes.max().unwrap_or(0).max(WeightGradient::scratch(forward, machine))
 }
 
@@ -47,7 +54,7 @@ impl Direct {
             backward: pass::data_gradient(&forward),
             weight_gradient: WeightGradient::new(forward.clone(), machine, shape.groups),
             packed: room(shape.groups * forward.weight_elements()),
-            scratch: (0..threads()).map(|_| Mutex::new(room(elements))).collect(),
+            scratch: Scratch::new(elements),
             forward,
         }
     }
@@ -66,14 +73,14 @@ impl Direct {
         }
     }
 
-    fn run<'a>(
+    fn correlation<'a>(
         &'a self,
         pass: &'a Pass,
         batch: usize,
         bias: Option<&'a [f32]>,
         images: &'a [f32],
-    ) -> Run<'a> {
-        Run {
+    ) -> Correlation<'a> {
+        Correlation {
             pass,
             machine: self.machine,
             groups: self.shape.groups,
@@ -85,15 +92,15 @@ impl Direct {
             scratch: &self.scratch,
         }
     }
+}
 
-    /// See [`super::Convolution::forward`].
-    pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+impl Convolve for Direct {
+    fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         self.pack(Direction::Forward, weight);
-        self.run(&self.forward, batch, bias, x).run(y);
+        self.correlation(&self.forward, batch, bias, x).compute(y);
     }
 
-    /// See [`super::Convolution::weight_gradient`].
-    pub fn weight_gradient(
+    fn weight_gradient(
         &mut self,
         batch: usize,
         x: &[f32],
@@ -101,14 +108,13 @@ impl Direct {
         weight: &mut [f32],
         bias: Option<&mut [f32]>,
     ) {
-        self.weight_gradient.run(batch, x, dy, &self.scratch, weight, bias);
+        self.weight_gradient.compute(batch, x, dy, &self.scratch, weight, bias);
     }
 
-    /// See [`super::Convolution::data_gradient`].
-    pub fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+    fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
         self.pack(Direction::Backward, weight);
         for pass in &self.backward {
-            self.run(pass, batch, None, dy).run(dx);
+            self.correlation(pass, batch, None, dy).compute(dx);
         }
     }
 }

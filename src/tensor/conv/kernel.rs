@@ -17,7 +17,7 @@ use super::pass::Pass;
 use crate::blocks::{Block, Shared};
 
 /// One block of samples and one of filters, for some rows of outputs.
-pub struct Tiles<'a, const F: usize, const V: usize> {
+pub struct CorrelationKernel<'a, const F: usize, const V: usize> {
     /// The geometry.
     pub pass: &'a Pass,
     /// `[rows, W, C, V lanes]`, from row `first_row` on.
@@ -38,7 +38,7 @@ pub struct Tiles<'a, const F: usize, const V: usize> {
     pub block: Block,
 }
 
-impl<const F: usize, const V: usize> WithSimd for Tiles<'_, F, V> {
+impl<const F: usize, const V: usize> WithSimd for CorrelationKernel<'_, F, V> {
     type Output = ();
 
     #[inline(always)]
@@ -90,7 +90,7 @@ unsafe fn multiply_add<S: Simd, const F: usize, const V: usize>(
     run: usize,
     sums: &mut [[S::f32s; V]; F],
 ) {
-    let mut kept = *sums;
+    let mut accumulators = *sums;
     for _ in 0..run {
         // SAFETY: the caller has `run` times V vectors and F weights there.
         unsafe {
@@ -101,14 +101,14 @@ unsafe fn multiply_add<S: Simd, const F: usize, const V: usize>(
             for f in 0..F {
                 let weight = simd.splat_f32s(*weight.add(f));
                 for v in 0..V {
-                    kept[f][v] = simd.mul_add_e_f32s(weight, values[v], kept[f][v]);
+                    accumulators[f][v] = simd.mul_add_e_f32s(weight, values[v], accumulators[f][v]);
                 }
             }
             image = image.add(V * S::F32_LANES);
             weight = weight.add(F);
         }
     }
-    *sums = kept;
+    *sums = accumulators;
 }
 
 /// Writes the first `samples` values.

@@ -1,24 +1,27 @@
-//! Two-dimensional convolution (cross-correlation, as in Caffe and PyTorch), forward and both gradients, in two ways.
+//! Two-dimensional convolution (cross-correlation, as in Caffe and PyTorch), forward and both gradients.
 //!
 //! Letters: F filters, C channels, N samples, R S kernel, P Q output; images `[C, H, W, N]`, weights `[F, C / groups, R,
 //! S]`.
 //!
-//! - [`Direct`]: kernels of our own. They vectorise over samples, so every kernel size and channel count runs at the speed
-//!   of a large matrix product.
-//! - [`Columns`]: BLAS on im2col tiles, which vectorises over channels and positions as well.
+//! Three algorithms compute it:
 //!
-//! Both also run on some columns of the weight as a matrix `[F, C / groups R S]` alone: the direct way then has kernels that go by
-//! lists of columns, [`Kept`].
+//! - [`direct`]: kernels of our own. They vectorise over samples, so every kernel size and channel count runs at the speed of
+//!   a large matrix product.
+//! - [`column_sparse`]: the same for a weight that has only some of its columns as a matrix `[F, C / groups R S]`, by lists of
+//!   columns.
+//! - [`im2col_gemm`]: BLAS on im2col tiles, which vectorises over channels and positions as well, with all columns or some.
 //!
-//! Which is taken: direct for a batch of at least half a vector, columns for a smaller one and on a machine without vectors
-//! (docs/adr/0011).
+//! [`algorithm`] chooses: our own kernels for a batch of at least half a vector, im2col for a smaller one and on a machine
+//! without vectors (docs/adr/0011).
 
-mod columns;
-mod correlate;
+mod algorithm;
+mod column_sparse;
+mod correlation;
 mod direct;
-mod kept;
+mod im2col_gemm;
 mod kernel;
 mod pack;
+mod partial_sums;
 mod pass;
 mod weight_gradient;
 
@@ -28,9 +31,7 @@ mod tests;
 use super::Window;
 use super::blocks::Machine;
 
-use columns::Columns;
-use direct::Direct;
-use kept::Kept;
+use algorithm::{ALGORITHMS, Algorithm, Convolve, Problem, choose};
 use pass::Pass;
 
 /// What a convolution computes.
@@ -56,69 +57,46 @@ impl Shape {
     }
 }
 
-/// Fewer lanes than any vector instructions have: there are none, and the kernels would run one value at a time.
-const FEWEST_LANES: usize = 4;
-
-/// Whether a batch of `batch` samples goes the direct way.
-fn is_direct(machine: Machine, batch: usize) -> bool {
-    machine.lanes >= FEWEST_LANES && 2 * batch >= machine.lanes
-}
-
-/// Room that columns need so that every batch of up to `batch` samples finds its way.
-fn most_by_columns(machine: Machine, batch: usize) -> usize {
-    if is_direct(machine, machine.lanes) { batch.min(machine.lanes) } else { batch }
-}
-
 /// A convolution with its buffers: a pass allocates nothing.
 pub struct Convolution {
-    machine: Machine,
-    columns: Columns,
-    direct: Kernels,
-}
-
-/// Kernels of our own.
-enum Kernels {
-    /// For all columns of the weight.
-    All(Box<Direct>),
-    /// For some.
-    Kept(Box<Kept>),
+    /// The preferred first, each with the least batch that it computes.
+    algorithms: Vec<(usize, Box<dyn Convolve>)>,
 }
 
 impl Convolution {
     /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples.
     pub fn new(shape: Shape, batch: usize) -> Convolution {
-        Self::on(Machine::this(), shape, None, batch)
+        Self::by(&ALGORITHMS, Machine::this(), Problem { shape, columns: None, batch })
     }
 
-    /// As [`Convolution::new`], but on the columns `kept` of each group's weight as a matrix `[F / groups, C / groups R S]`,
-    /// ascending and at least one: all weights and their gradients are `[F, kept]`.
-    pub fn of_columns(shape: Shape, kept: &[usize], batch: usize) -> Convolution {
-        Self::on(Machine::this(), shape, Some(kept), batch)
+    /// As [`Convolution::new`], but on `columns` of each group's weight as a matrix `[F / groups, C / groups R S]`,
+    /// ascending and at least one: all weights and their gradients are `[F, columns]`.
+    pub fn of_columns(shape: Shape, columns: &[usize], batch: usize) -> Convolution {
+        Self::by(&ALGORITHMS, Machine::this(), Problem { shape, columns: Some(columns), batch })
     }
 
-    fn on(machine: Machine, shape: Shape, kept: Option<&[usize]>, batch: usize) -> Convolution {
-        let columns = Columns::new(shape, kept, most_by_columns(machine, batch));
-        let direct = match kept {
-            None => Kernels::All(Box::new(Direct::new(shape))),
-            Some(kept) => Kernels::Kept(Box::new(Kept::new(&shape, kept))),
-        };
-        Convolution { machine, columns, direct }
+    fn by(algorithms: &[Algorithm], machine: Machine, problem: Problem) -> Convolution {
+        let chosen = choose(algorithms, machine, problem);
+        Convolution { algorithms: chosen.map(|(least, by, problem)| (least, (by.build)(&problem))).collect() }
     }
 
     /// Elements of the buffers that [`Convolution::new`], or [`Convolution::of_columns`], makes.
-    pub fn elements(shape: &Shape, kept: Option<&[usize]>, batch: usize) -> usize {
-        let columns = columns::elements(shape, kept, most_by_columns(Machine::this(), batch));
-        let direct = kept.map_or_else(|| direct::elements(shape), |kept| kept::elements(shape, kept));
-        columns.saturating_add(direct)
+    pub fn elements(shape: &Shape, columns: Option<&[usize]>, batch: usize) -> usize {
+        let chosen = choose(&ALGORITHMS, Machine::this(), Problem { shape: *shape, columns, batch });
+        chosen.map(|(_, by, problem)| (by.elements)(&problem)).fold(0, usize::saturating_add)
+    }
+
+    /// What computes a batch of `batch` samples.
+    fn algorithm(&mut self, batch: usize) -> &mut dyn Convolve {
+        let takes = |(least, _): &&mut (usize, Box<dyn Convolve>)| *least <= batch;
+        let (_, algorithm) =
+            self.algorithms.iter_mut().find(takes).expect("the last algorithm takes any batch");
+        &mut **algorithm
     }
 
     /// Overwrites `y` `[F, P, Q, batch]` by the convolution of `x` `[C, H, W, batch]` with `weight`, plus `bias` `[F]`.
     pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-        match &mut self.direct {
-            _ if !is_direct(self.machine, batch) => self.columns.forward(batch, x, weight, bias, y),
-            Kernels::All(direct) => direct.forward(batch, x, weight, bias, y),
-            Kernels::Kept(direct) => direct.forward(batch, x, weight, bias, y),
-        }
+        self.algorithm(batch).forward(batch, x, weight, bias, y);
     }
 
     /// Overwrites the gradients of the weight and of the bias, from those of the output, `dy` `[F, P, Q, batch]`.
@@ -130,21 +108,11 @@ impl Convolution {
         weight: &mut [f32],
         bias: Option<&mut [f32]>,
     ) {
-        match &mut self.direct {
-            _ if !is_direct(self.machine, batch) => {
-                self.columns.weight_gradient(batch, x, dy, weight, bias);
-            }
-            Kernels::All(direct) => direct.weight_gradient(batch, x, dy, weight, bias),
-            Kernels::Kept(direct) => direct.weight_gradient(batch, x, dy, weight, bias),
-        }
+        self.algorithm(batch).weight_gradient(batch, x, dy, weight, bias);
     }
 
     /// Overwrites `dx` `[C, H, W, batch]`, the gradient of the input.
     pub fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
-        match &mut self.direct {
-            _ if !is_direct(self.machine, batch) => self.columns.data_gradient(batch, weight, dy, dx),
-            Kernels::All(direct) => direct.data_gradient(batch, weight, dy, dx),
-            Kernels::Kept(direct) => direct.data_gradient(batch, weight, dy, dx),
-        }
+        self.algorithm(batch).data_gradient(batch, weight, dy, dx);
     }
 }

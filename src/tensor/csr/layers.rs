@@ -1,13 +1,10 @@
 //! The two layers whose weights may be sparse: what `Convolution` and a linear layer compute, forward.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::Csr;
 use crate::blocks::{Shared, part};
-use crate::{ConvolutionShape, for_each, im2col, thread, threads, transpose};
-
-/// A tile of columns stays in the second-level cache between its writing and the product that reads it.
-const TILE_BYTES: usize = 256 * 1024;
+use crate::im2col::tile_positions;
+use crate::scratch::Scratch;
+use crate::{ConvolutionShape, for_each, im2col, transpose};
 
 /// Rows of a linear layer's weight that are a task.
 const TASK_ROWS: usize = 32;
@@ -20,7 +17,7 @@ pub struct SparseConvolution {
     /// Positions of a tile.
     tile: usize,
     /// A tile's columns, for each thread.
-    columns: Vec<Mutex<Vec<f32>>>,
+    columns: Scratch,
 }
 
 impl SparseConvolution {
@@ -34,11 +31,8 @@ impl SparseConvolution {
         let weights = weight.chunks_exact(filters * rows).take(shape.groups);
         let weights: Vec<Csr> = weights.map(|weight| Csr::new(weight, filters, rows)).collect();
         assert_eq!(weights.len(), shape.groups, "the weight is too short");
-        let position = size_of::<f32>() * rows * batch.max(1);
-        let tile = (TILE_BYTES / position).clamp(1, shape.window.positions());
-        let columns = || Mutex::new(vec![0.0; rows * tile * batch]);
-        let columns = (0..threads()).map(|_| columns()).collect();
-        SparseConvolution { shape, weights, tile, columns }
+        let tile = tile_positions(rows, batch, shape.window.positions());
+        SparseConvolution { shape, weights, tile, columns: Scratch::new(rows * tile * batch) }
     }
 
     /// How many numbers of the weight are not zero.
@@ -49,7 +43,7 @@ impl SparseConvolution {
     /// Overwrites `y` `[F, P, Q, batch]` by the convolution of `x` `[C, H, W, batch]` with the weight, plus `bias` `[F]`.
     ///
     /// # Panics
-    /// When a slice is shorter than that, or the batch larger than it was built for.
+    /// When a slice is shorter than that.
     pub fn forward(&self, batch: usize, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         let ConvolutionShape { window, filters, groups } = self.shape;
         let (group, filters) =
@@ -62,15 +56,14 @@ impl SparseConvolution {
             let x = &x[g * group.image() * batch..][..group.image() * batch];
             let bias = bias.map(|bias| &bias[g * filters..]);
             let n = positions.len() * batch;
-            // Should the number of threads have grown since: whoever has the same room waits for it.
-            let room = &self.columns[thread() % self.columns.len()];
-            let mut columns = room.lock().unwrap_or_else(PoisonError::into_inner);
-            im2col(&group, None, x, batch, positions.clone(), &mut columns);
-            // SAFETY: `y` has a map for each filter of each group, and no other task has these positions of this group's.
-            unsafe {
-                let y = Shared(y.at(g * filters * map + positions.start * batch));
-                self.weights[g].multiply_rows(0..filters, &columns, n, bias, y, map);
-            }
+            self.columns.with(group.rows() * n, |columns| {
+                im2col(&group, None, x, batch, positions.clone(), columns);
+                // SAFETY: `y` has a map for each filter of each group, and no other task has these positions of this group's.
+                unsafe {
+                    let y = Shared(y.at(g * filters * map + positions.start * batch));
+                    self.weights[g].multiply_rows(0..filters, columns, n, bias, y, map);
+                }
+            });
         });
     }
 }

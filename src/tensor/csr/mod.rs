@@ -2,7 +2,7 @@
 //! are made of it. What dense networks are measured against: no layer of a network computes so.
 //!
 //! The dense matrix's rows are runs of samples, so that each number of the sparse one is multiplied by whole vectors: eight of them
-//! are kept in registers while a row is gone through once.
+//! stay in registers while the kernel goes through a row once.
 //!
 //! Letters: m rows and k columns of the sparse matrix, n columns of the dense one.
 
@@ -19,7 +19,7 @@ use super::simd::dispatch;
 
 pub use layers::{SparseConvolution, SparseLinear};
 
-/// Vectors of sums that are kept in registers: half of AVX2's.
+/// Vectors of sums that stay in registers: half of AVX2's.
 const VECTORS: usize = 8;
 
 /// A sparse matrix `[m, k]`, row by row: of each its numbers and their columns, ascending.

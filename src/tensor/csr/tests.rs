@@ -3,11 +3,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Convolution, ConvolutionShape, Window, gemm, matrix, matrix_mut};
 
-/// Small integers, so that sums are exact in any order; of `of` places all but about `kept` are zero.
-fn sparse(count: usize, salt: usize, kept: usize, of: usize) -> Vec<f32> {
+/// Small integers, so that sums are exact in any order; of `of` places all but about `nonzero` are zero.
+fn sparse(count: usize, salt: usize, nonzero: usize, of: usize) -> Vec<f32> {
     let number = |i: usize| {
         let mixed = (i + salt).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
-        if mixed % of < kept { (mixed / of % 8) as f32 - 4.0 } else { 0.0 }
+        if mixed % of < nonzero { (mixed / of % 8) as f32 - 4.0 } else { 0.0 }
     };
     (0..count).map(number).collect()
 }
@@ -23,9 +23,9 @@ fn rows_hold_what_is_not_zero() {
 proptest! {
     #[test]
     fn products_are_those_of_the_dense_matrix(
-        m in 0usize..40, k in 1usize..60, n in 0usize..200, kept in 0usize..5, starts in any::<bool>()
+        m in 0usize..40, k in 1usize..60, n in 0usize..200, nonzero in 0usize..5, starts in any::<bool>()
     ) {
-        let (a, b, start) = (sparse(m * k, 1, kept, 5), sparse(k * n, 2, 1, 1), sparse(m, 3, 1, 1));
+        let (a, b, start) = (sparse(m * k, 1, nonzero, 5), sparse(k * n, 2, 1, 1), sparse(m, 3, 1, 1));
         let mut expected = vec![0.0; m * n];
         if starts {
             expected.chunks_exact_mut(n.max(1)).zip(&start).for_each(|(row, &start)| row.fill(start));
@@ -38,9 +38,9 @@ proptest! {
 
     #[test]
     fn linear_layers_are_the_dense_ones(
-        rows in 1usize..70, units in 1usize..80, features in 1usize..50, kept in 0usize..4, bias in any::<bool>()
+        rows in 1usize..70, units in 1usize..80, features in 1usize..50, nonzero in 0usize..4, bias in any::<bool>()
     ) {
-        let (weight, x) = (sparse(units * features, 1, kept, 4), sparse(rows * features, 2, 1, 1));
+        let (weight, x) = (sparse(units * features, 1, nonzero, 4), sparse(rows * features, 2, 1, 1));
         let added = sparse(units, 3, 1, 1);
         let mut expected = vec![0.0; rows * units];
         if bias {
@@ -58,7 +58,7 @@ proptest! {
     #[test]
     fn convolutions_are_the_dense_ones(
         groups in 1usize..3, channels in 1usize..4, filters in 1usize..7, size in (3usize..9, 3usize..9),
-        kernel in 1usize..4, stride in 1usize..3, padding in 0usize..3, batch in 1usize..20, kept in 0usize..4,
+        kernel in 1usize..4, stride in 1usize..3, padding in 0usize..3, batch in 1usize..20, nonzero in 0usize..4,
     ) {
         let padding = padding.min(kernel - 1);
         let output = |size: usize| (size + 2 * padding - kernel) / stride + 1;
@@ -71,7 +71,7 @@ proptest! {
             output: (output(size.0), output(size.1)),
         };
         let shape = ConvolutionShape { window, filters: groups * filters, groups };
-        let weight = sparse(shape.filters * channels * kernel * kernel, 1, kept, 4);
+        let weight = sparse(shape.filters * channels * kernel * kernel, 1, nonzero, 4);
         let (x, bias) = (sparse(window.image() * batch, 2, 1, 1), sparse(shape.filters, 3, 1, 1));
         let mut expected = vec![f32::NAN; shape.filters * window.positions() * batch];
         let mut y = expected.clone();

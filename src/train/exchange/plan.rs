@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use super::bucket::Bucket;
 use super::method::{Method, Setup, Tensor, float32::Float32};
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{self as job, suggest};
+use ternflock_base::suggest::suggest;
+use ternflock_job as job;
 use ternflock_nn::{Graph, Parameter};
 
 /// The word in `exchange.keep_float` that stands for the network's output layer.

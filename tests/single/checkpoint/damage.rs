@@ -27,9 +27,9 @@ fn a_file_cut_anywhere_is_refused() {
         let message = refusal(&path);
         match length {
             0 => assert!(message.ends_with("is empty"), "{message}"),
-            1..512 => assert!(message.contains(&format!("cut short: found {length} bytes")), "{message}"),
+            1..512 => assert!(message.contains(&format!("truncated: found {length} bytes")), "{message}"),
             _ => {
-                let figures = format!("cut short: expected {} bytes, found {length}", whole.len());
+                let figures = format!("truncated: expected {} bytes, found {length}", whole.len());
                 assert!(message.contains(&figures), "{message}");
             }
         }
@@ -89,7 +89,7 @@ fn other_files_are_refused_for_what_they_are() {
     fs::write(at("newer.h5"), newer).unwrap();
     assert!(
         refusal(&at("newer.h5"))
-            .contains("format version 7, this program reads up to 1: use a newer ternflock")
+            .contains("format version 7, but this program reads versions up to 1: use a newer ternflock")
     );
 }
 

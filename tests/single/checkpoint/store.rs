@@ -127,7 +127,7 @@ fn damaged_newest_checkpoints_are_passed_over_by_name() {
     let newest = store.load_newest().unwrap().unwrap();
     assert_eq!(newest.path, paths[0]);
     assert_same(&newest.snapshot, &sample(1));
-    let named = [&paths[2], &paths[1]].map(|path| format!("{}: is cut short", path.display()));
+    let named = [&paths[2], &paths[1]].map(|path| format!("{}: is truncated", path.display()));
     assert_eq!(newest.passed_over.len(), 2);
     for (said, named) in newest.passed_over.iter().zip(&named) {
         assert!(said.starts_with(named) && said.ends_with("the checkpoint of step 1 instead"), "{said}");
@@ -135,7 +135,7 @@ fn damaged_newest_checkpoints_are_passed_over_by_name() {
     cut(&paths[0]);
     let message = store.load_newest().map(drop).unwrap_err().to_string();
     assert!(message.starts_with(&named[0]), "{message}");
-    assert!(message.ends_with("no earlier checkpoint here is whole"), "{message}");
+    assert!(message.ends_with("no earlier checkpoint here is intact"), "{message}");
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn what_h5py_changes_is_refused_by_name() {
         let told = [
             "checksum does not match: it changed since it was written",
             "has grown since it was written",
-            "is cut short",
+            "is truncated",
         ];
         assert!(told.iter().any(|told| message.contains(told)), "{change}: {message}");
     }

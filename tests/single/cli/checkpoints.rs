@@ -150,7 +150,7 @@ fn what_is_no_whole_checkpoint_is_refused_by_name() {
     place.write("bare.h5", &whole[512..]);
     for (file, reason) in [
         ("flipped.h5", "its checksum does not match"),
-        ("cut.h5", "is cut short: expected"),
+        ("cut.h5", "is truncated: expected"),
         ("empty.h5", "is empty"),
         ("bare.h5", "is an HDF5 file, but not a ternflock checkpoint"),
         ("tiny.toml", "is not a ternflock checkpoint"),
@@ -180,11 +180,11 @@ fn a_damaged_newest_checkpoint_is_passed_over() {
     let resume =
         "train tiny.toml --run-dir run --set checkpoint.every=10 --set checkpoint.best=false --resume";
     let said = place.run(resume).ended(0).err;
-    let words = [CHECKPOINT, "its checksum does not match", "taking the checkpoint of step 10 instead"];
+    let words = [CHECKPOINT, "its checksum does not match", "using the checkpoint of step 10 instead"];
     assert!(words.iter().all(|word| said.contains(word)), "{said}");
     assert_eq!(place.inspect(CHECKPOINT)["hash"], hash);
 
     let bytes = ["run/checkpoints/step-0000000010.h5", CHECKPOINT].map(damage);
-    place.run(resume).refused(4, &[CHECKPOINT, "no earlier checkpoint here is whole"]);
+    place.run(resume).refused(4, &[CHECKPOINT, "no earlier checkpoint here is intact"]);
     assert_eq!(fs::read(place.path(CHECKPOINT)).unwrap(), bytes[1]);
 }

@@ -136,16 +136,16 @@ fn pictures_of_ones_own_train_raw_and_compressed() {
 #[test]
 fn truncated_files_are_refused() {
     let [images, labels, ..] = sound();
-    let cut = "cut short: its header claims 40x8x8 = 2560 bytes, but only 2559 follow";
+    let cut = "truncated: its header states 40x8x8 = 2560 bytes, but only 2559 follow";
     refused(0, &images[..images.len() - 1], &[cut]);
-    refused(0, &images[..9], &["cut short: it ends inside its header"]);
-    refused(1, &[], &["cut short: it ends inside its header"]);
-    refused(1, &[&labels[..], &[0]].concat(), &["more bytes follow than the 40 = 40 that its header claims"]);
+    refused(0, &images[..9], &["truncated: it ends inside its header"]);
+    refused(1, &[], &["truncated: it ends inside its header"]);
+    refused(1, &[&labels[..], &[0]].concat(), &["more bytes follow than the 40 = 40 that its header states"]);
 
     let mut files = sound();
     let whole = gzip(&files[0]);
     files[0] = whole[..whole.len() - 12].to_vec();
-    place(&files, "").run(TRAIN).refused(3, &[FILES[0], "the compressed data are cut short: copy or fetch"]);
+    place(&files, "").run(TRAIN).refused(3, &[FILES[0], "the compressed data are truncated: copy or fetch"]);
 }
 
 #[test]
@@ -166,8 +166,7 @@ fn files_that_do_not_belong_together_are_refused() {
     files[3] = idx(&[20], &[10; 20]);
     let place = place(&files, "");
     let classes = format!("{TRAIN} --set data.classes=10");
-    let outside =
-        "t10k-labels-idx1-ubyte: label 0 is 10, but there are only the classes 0 to 9; raise data.classes";
+    let outside = "t10k-labels-idx1-ubyte: label 0 is 10, but the classes are 0 to 9; raise data.classes";
     place.run(&classes).refused(3, &[outside]);
     // Nothing rules out an eleventh class, but the network of the job has ten outputs.
     place.run(TRAIN).refused(2, &["tiny.toml:", "the data has 11 classes"]);
@@ -199,8 +198,8 @@ fn missing_data_are_refused_with_where_they_were_looked_for_and_how_to_get_them(
 #[test]
 fn data_that_are_read_from_no_directory_refuse_one() {
     let place = Place::new();
-    let part = "is part of the program and is read from no directory: leave it out";
-    let made_up = "is made up and is read from no directory: leave it out";
+    let part = "is part of the program, so no directory is read: remove this key";
+    let made_up = "is generated, so no directory is read: remove this key";
     let sets = [("digits", part), ("genesis", part), ("synthetic", made_up), ("synthetic-text", made_up)];
     for (name, reason) in sets {
         let line = format!("train tiny.toml --set data.dataset={name} --set data.dir=elsewhere");
@@ -220,7 +219,7 @@ fn colour_pictures_that_are_not_whole_are_refused() {
     let train = "train tiny.toml --set data.dataset=cifar-10 --set data.dir=colour";
     place.run(train).refused(3, &["colour: there is no file data_batch_1.bin or data_batch_1.bin.gz"]);
     place.write("colour/data_batch_1.bin", vec![0; 3073 * 3 + 5]);
-    let cut = "data_batch_1.bin: cut short in record 3: 10000 records of 3073 bytes are 30730000, but it holds 9224";
+    let cut = "data_batch_1.bin: truncated in record 3: 10000 records of 3073 bytes are 30730000 bytes, but the file has 9224";
     place.run(train).refused(3, &[cut]);
     let mut bytes = vec![0; 30_730_000];
     bytes[3073 * 9_999] = 11;

@@ -65,7 +65,7 @@ fn help_is_wrapped_once() {
         "bench allreduce",
         "job",
         "job schema",
-        "predict",
+        "forecast",
     ] {
         for width in [80, 100] {
             let arguments: Vec<&str> = line.split_whitespace().chain(["--help"]).collect();
@@ -102,7 +102,7 @@ fn an_option_that_is_a_key_is_sent_to_set() {
         ("train tiny.toml --mirror", "--set data.mirror=VALUE"),
         ("sweep tiny.toml --epochs 3", "--set train.epochs=3"),
         ("bench scaling tiny.toml --epochs 3", "--set train.epochs=3"),
-        ("predict tiny.toml --gradients float32", "--set exchange.gradients=float32"),
+        ("forecast tiny.toml --gradients float32", "--set exchange.gradients=float32"),
     ] {
         let option = line.split_whitespace().find(|word| word.starts_with("--")).unwrap();
         let option = option.split('=').next().unwrap();

@@ -93,7 +93,7 @@ fn cifar() {
     let message = open("compressed CIFAR", "cifar-10", &write(&zeros)).0;
     assert!(message.contains("data_batch_1.bin: its first ") && message.contains("gzip -dc"), "{message}");
     let message = open("short CIFAR", "cifar-10", &write(&[0; 3073])).0;
-    assert!(message.contains("data_batch_1.bin: cut short in record 1"), "{message}");
+    assert!(message.contains("data_batch_1.bin: truncated in record 1"), "{message}");
     // Compressible just within the limit: an evenly distributed part of it is random.
     let mut state = 1u32;
     let mut bytes = vec![0; size as usize];

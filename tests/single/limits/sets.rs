@@ -26,7 +26,13 @@ fn long_overrides() {
     let array = |key: &'static str, entry: &'static str| {
         move |count| vec![format!("{key}=[{}]", entry.repeat(count)), "data.std=[1.0]".into()]
     };
-    overrides("means", WHOLE, 20_000, Some("must hold one number a channel"), array("data.mean", "1.5,"));
+    overrides(
+        "means",
+        WHOLE,
+        20_000,
+        Some("must both hold one number per channel"),
+        array("data.mean", "1.5,"),
+    );
     overrides("layers", START, 30_000, None, |count| {
         vec![format!("model.layers=[{{ type = 'linear', units = 10, columns = [{}] }}]", "1,".repeat(count))]
     });

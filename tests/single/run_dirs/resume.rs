@@ -129,7 +129,7 @@ fn checkpoints_are_not_written_where_a_link_of_another_user_leads() {
         return std::io::Write::write_all(&mut std::io::stderr(), word).unwrap();
     }
     let before = content(&outside);
-    let parts = ["run/checkpoints: is a symbolic link that another user made, which is not followed"];
+    let parts = ["run/checkpoints: is a symbolic link of another user and is not followed"];
     place.run("train --resume run").refused(4, &parts);
     assert_eq!(content(&outside), before);
 }
@@ -171,7 +171,7 @@ fn directories_are_not_in_the_way_of_checkpoints() {
     for step in [3, 15, 20] {
         let name = format!("run/checkpoints/step-{step:010}.h5");
         let note =
-            format!("{name}: is a directory, in the way of a checkpoint; it is now called {name}.not-a-file");
+            format!("{name}: is a directory that blocks a checkpoint; it was renamed to {name}.not-a-file");
         assert!(resumed.err.contains(&note), "{}", resumed.err);
         assert_eq!(place.read(&format!("{name}.not-a-file/mine")), "mine");
     }
@@ -190,7 +190,7 @@ fn checkpoints_are_of_the_step_that_their_names_say() {
     for name in wrong {
         let reason = match name {
             "step-9999999999.h5" => "is a checkpoint of step 10, not of the step in its name",
-            _ => "is not named as a checkpoint of a run is",
+            _ => "does not have the name of a step checkpoint",
         };
         let note = format!("run/checkpoints/{name}: {reason}");
         assert!(resumed.err.contains(&note), "{note}: {}", resumed.err);

@@ -311,10 +311,10 @@ fn what_does_not_fit_is_refused_where_it_stands() {
         (&["data.dataset=text"], &["needs `train`, the file of the training text"]),
         (&["data.dataset=text", "data.train=none.txt"], &["none.txt: cannot be read"]),
         (&["data.validation=5"], &["--set data.validation=5", "is for images", "has a validation text"]),
-        (&["data.dataset=digits"], &["data.vocabulary is about text", "data.sequence_length is about text"]),
-        (&["data.valid=x"], &["data.valid belongs to dataset = \"text\"", "data.valid needs data.test"]),
+        (&["data.dataset=digits"], &["data.vocabulary is for text", "data.sequence_length is for text"]),
+        (&["data.valid=x"], &["data.valid belongs to dataset = \"text\"", "data.valid also needs data.test"]),
         (&["data.level=\"syllable\""], &["one of \"word\", \"character\""]),
-        (&["data.dataset=synthetic-text"], &["data.lowercase is about the text of a file"]),
+        (&["data.dataset=synthetic-text"], &["data.lowercase is for text in files"]),
     ] {
         let message = refused(JOB, sets);
         parts.iter().for_each(|part| assert!(message.contains(part), "{part}: {message}"));

@@ -364,13 +364,10 @@ train.steps = 2
 #[test]
 fn stages_are_checked_before_the_first() {
     for (stage, part) in [
-        (
-            "low_rank.ranks = { conv2 = 33 }",
-            "a rank of 33 is asked for of `conv2`; the largest it can have is 32",
-        ),
+        ("low_rank.ranks = { conv2 = 33 }", "rank 33 is requested for `conv2`, but its largest rank is 32"),
         (
             "low_rank = { ranks = { conv1 = 6 }, separable = [\"conv1\"] }",
-            "a rank of 6 is asked for of `conv1`; the largest it can have is 3",
+            "rank 6 is requested for `conv1`, but its largest rank is 3",
         ),
         ("low_rank.ranks = { cnv2 = 3 }", "`cnv2`; did you mean `conv2`?"),
         (

@@ -1,4 +1,4 @@
-//! From bit planes through bytes to floats.
+//! Converts bit planes to floats, via bytes.
 
 use std::arch::x86_64::*;
 use std::hint::black_box;
@@ -8,8 +8,8 @@ use crate::kernels::portable;
 use crate::kernels::prefetch::prefetch;
 use crate::planes::{WORD, WORDS, position};
 
-/// A constant width lets the loop over planes be unrolled; beyond 127 ranks, where sums take more than 8 planes, the
-/// portable loop does.
+/// A constant width lets the compiler unroll the loop over planes. Beyond 127 ranks, sums have more than 8
+/// planes, and the portable loop handles them.
 #[target_feature(enable = "avx2")]
 pub(in crate::kernels) fn decode(
     planes: &[u64],
@@ -35,12 +35,12 @@ fn decode_planes<const WIDTH: usize>(planes: &[u64], first_word: usize, factor: 
     let unpack = Unpack::<WIDTH>::new();
     let factor = _mm256_set1_ps(factor);
     let decode_word = |words: &[u64], values: &mut [f32; WORD]| {
-        // A store, too, waits for its line.
+        // A store also waits for its cache line.
         prefetch(values);
         for (half, values) in values.as_chunks_mut::<{ WORD / 2 }>().0.iter_mut().enumerate() {
             let floats = unpack.floats(unpack.bytes(words, half));
             for (values, floats) in values.as_chunks_mut::<EIGHT>().0.iter_mut().zip(floats) {
-                // SAFETY: the array has the register's size, and the instruction asks for no alignment.
+                // SAFETY: the array has the register's size, and the instruction needs no alignment.
                 unsafe { _mm256_storeu_ps(values.as_mut_ptr(), _mm256_mul_ps(floats, factor)) };
             }
         }
@@ -57,13 +57,13 @@ fn decode_planes<const WIDTH: usize>(planes: &[u64], first_word: usize, factor: 
     }
 }
 
-/// From a word of each plane, at distances of [`WORDS`], to floats, 32 at a time. They pass through bytes that are
-/// larger by the weight of the sign, and thereby positive; of each eight the first four are in the lower half of the
-/// register.
+/// Converts one word of each plane, at distances of [`WORDS`], to floats, 32 at a time. The intermediate
+/// bytes are larger by the weight of the sign, which makes them positive. Of each eight bytes, the first four
+/// are in the lower half of the register.
 struct Unpack<const WIDTH: usize> {
-    /// For either half of a word, which of its bytes a bit is in.
+    /// For both halves of a word: the byte that contains a bit.
     byte: [__m256i; 2],
-    /// And where there.
+    /// The position of the bit in that byte.
     bit: __m256i,
 }
 
@@ -75,7 +75,7 @@ impl<const WIDTH: usize> Unpack<WIDTH> {
             _mm256_broadcastsi128_si256(_mm_add_epi8(quarter, _mm_set1_epi8(first)))
         });
         let bit = _mm256_set_m128i(_mm_set1_epi32(0x8040_2010_u32 as i32), _mm_set1_epi32(0x0804_0201));
-        // The compiler would make several instructions of a shuffle that it knows.
+        // The compiler would replace a shuffle with a known pattern by several instructions.
         Unpack { byte: black_box(byte), bit }
     }
 
@@ -86,7 +86,7 @@ impl<const WIDTH: usize> Unpack<WIDTH> {
         for plane in 0..WIDTH {
             let word = _mm256_set1_epi64x(words[plane * WORDS] as i64);
             let bits = _mm256_and_si256(_mm256_shuffle_epi8(word, self.byte[half]), self.bit);
-            // The sign's weight is added where the sign is not set.
+            // The weight of the sign is added if the sign is not set.
             let counts = if plane == WIDTH - 1 { _mm256_setzero_si256() } else { self.bit };
             let weight = _mm256_set1_epi8((1_u8 << plane) as i8);
             bytes = _mm256_or_si256(bytes, _mm256_and_si256(_mm256_cmpeq_epi8(bits, counts), weight));
@@ -94,10 +94,10 @@ impl<const WIDTH: usize> Unpack<WIDTH> {
         bytes
     }
 
-    /// The integers that are in `bytes`, as floats in their own order.
+    /// The integers in `bytes`, as floats in the same order.
     #[target_feature(enable = "avx2")]
     fn floats(&self, bytes: __m256i) -> [__m256; 4] {
-        // The lowest byte of the float 2^23 counts ones.
+        // The lowest byte of the float 2^23 has a weight of one.
         let (zero, exponent) = (_mm256_setzero_si256(), _mm256_set1_epi16(0x4B00));
         let offset = _mm256_set1_ps((1_u32 << 23 | 1 << (WIDTH - 1)) as f32);
         let (a, b) = (_mm256_unpacklo_epi8(bytes, zero), _mm256_unpackhi_epi8(bytes, zero));

@@ -1,4 +1,4 @@
-//! Eight floats, or four random blocks, an instruction.
+//! Kernels with eight floats, or four random blocks, per instruction.
 
 mod decode;
 
@@ -11,7 +11,7 @@ use super::{LANES, Sums, portable};
 use crate::philox::{Lanes, Stream};
 use crate::planes::WORD;
 
-/// Floats of a register.
+/// Floats per register.
 const EIGHT: usize = 8;
 
 #[target_feature(enable = "avx2")]
@@ -34,7 +34,7 @@ pub(super) fn sums(values: &[f32]) -> Sums {
     }
     let mut sums = Sums::default();
     for (lanes, register) in sums.largest.as_chunks_mut::<EIGHT>().0.iter_mut().zip(largest) {
-        // SAFETY: the array has the register's size, and the instruction asks for no alignment.
+        // SAFETY: the array has the register's size, and the instruction needs no alignment.
         unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), register) };
     }
     for (lanes, registers) in [(&mut sums.sum, sum), (&mut sums.squares, squares)] {
@@ -76,12 +76,12 @@ pub(super) fn encode(
     portable::encode(values, clip, scale, rounding, first_word, planes);
 }
 
-/// What stochastic rounding of a tensor needs in registers.
+/// The registers for stochastic rounding of a tensor.
 struct Stochastic<'a> {
     thresholds: &'a Thresholds,
     stream: &'a Stream,
     random: Philox,
-    /// From a magnitude to the upper 16 bits of its threshold, and the greatest of these.
+    /// The factor from a magnitude to the upper 16 bits of its threshold, and the maximum of these.
     factor: __m256,
     limit: __m256,
 }
@@ -106,7 +106,8 @@ impl<'a> Stochastic<'a> {
         prefetch(values);
         let block = (index * (WORD / 8)) as u32;
         let (random, [third, fourth, fifth, sixth, seventh]) = (&self.random, &self.random.keys);
-        // A round waits for its multiplications. So two go side by side, and with them what the values themselves take.
+        // A round waits for its multiplications. So two rounds run in parallel, together with the work on the
+        // values.
         let (first, second) = (random.two_rounds(block), random.two_rounds(block + 4));
         let (first, second) = (random.round(first, third), random.round(second, third));
         let a = self.upper(values, 0);
@@ -129,18 +130,18 @@ impl<'a> Stochastic<'a> {
         )
     }
 
-    /// The upper 16 bits of the thresholds of values `16 index ..`, in the order of `_mm256_packus_epi32`. 2^16 becomes
-    /// 2^16 - 1, which every draw but a tie is below.
+    /// The upper 16 bits of the thresholds of values `16 index ..`, in the order of `_mm256_packus_epi32`.
+    /// 2^16 becomes 2^16 - 1: every draw except a tie is below it.
     #[target_feature(enable = "avx2")]
     fn upper(&self, values: &[f32; WORD], index: usize) -> __m256i {
         _mm256_packus_epi32(self.high(load(values, 2 * index)), self.high(load(values, 2 * index + 1)))
     }
 
-    /// The upper 16 bits of the thresholds, or 2^16. Of NaN a negative number, which is packed as 0.
+    /// The upper 16 bits of the thresholds, or 2^16. NaN gives a negative number, which is packed as 0.
     #[target_feature(enable = "avx2")]
     fn high(&self, values: __m256) -> __m256i {
         let magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX));
-        // The minimum returns its second operand where that is NaN.
+        // The minimum returns its second operand if that is NaN.
         let product = _mm256_mul_ps(_mm256_and_ps(values, magnitude), self.factor);
         _mm256_cvttps_epi32(_mm256_min_ps(self.limit, product))
     }
@@ -163,7 +164,7 @@ struct Bits {
 fn compare(values: &[f32; WORD / 2], high: [__m256i; 2], random: [__m256i; 2]) -> Bits {
     let ties =
         _mm256_or_si256(_mm256_cmpeq_epi16(high[0], random[0]), _mm256_cmpeq_epi16(high[1], random[1]));
-    // Not below, which without a tie is above.
+    // Not below. Without a tie, this means above.
     let kept = _mm256_packs_epi16(
         _mm256_cmpeq_epi16(_mm256_max_epu16(high[0], random[0]), high[0]),
         _mm256_cmpeq_epi16(_mm256_max_epu16(high[1], random[1]), high[1]),
@@ -179,7 +180,7 @@ fn signs(a: __m256, b: __m256) -> __m256i {
     _mm256_packs_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b))
 }
 
-/// The highest bits of bytes that were packed twice, in the order they had before.
+/// The highest bits of bytes that were packed twice, in their original order.
 #[target_feature(enable = "avx2")]
 fn in_order(bytes: __m256i) -> u32 {
     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
@@ -194,11 +195,11 @@ fn nearest_word(values: &[f32; WORD], clip: f32, scale: f32) -> (u64, u64) {
     let (mut nonzero, mut negative) = (0, 0);
     for index in 0..WORD / EIGHT {
         let values = load(values, index);
-        // The minimum returns its second operand where either is NaN, as the portable kernel does.
+        // The minimum returns its second operand if either is NaN, like the portable kernel.
         let clipped = _mm256_min_ps(clip, _mm256_and_ps(values, magnitude));
         let kept = _mm256_cmp_ps::<_CMP_GT_OQ>(_mm256_add_ps(clipped, clipped), scale);
         nonzero |= u64::from(_mm256_movemask_ps(kept) as u32) << (EIGHT * index);
-        // What is kept is not zero, so its sign bit says that it is negative.
+        // A kept value is not zero, so its sign bit means that it is negative.
         negative |= u64::from(_mm256_movemask_ps(_mm256_and_ps(kept, values)) as u32) << (EIGHT * index);
     }
     (nonzero, negative)
@@ -210,8 +211,9 @@ pub(super) fn add(a: &[u64], a_width: usize, b: &[u64], b_width: usize, sum: &mu
     portable::add(a, a_width, b, b_width, sum, sum_width);
 }
 
-/// The generator of [`philox`](crate::philox), four blocks a register: a word of each in the lower half of a 64-bit
-/// lane. Upper halves hold whatever the multiplications left there; no instruction below looks at them.
+/// The generator of [`philox`](crate::philox) with four blocks per register: one word of each block in the
+/// lower half of a 64-bit lane. The upper halves hold leftovers of the multiplications, which no instruction
+/// below reads.
 struct Philox {
     multiply: [__m256i; 2],
     first: __m256i,
@@ -219,7 +221,7 @@ struct Philox {
     keys: [[__m256i; 2]; 5],
 }
 
-/// The counters of four blocks on their way through the rounds.
+/// The counters of four blocks between rounds.
 type State = [__m256i; 4];
 
 impl Philox {
@@ -264,7 +266,7 @@ impl Philox {
 /// The 32 16-bit words of finished blocks, in the order of `_mm256_packus_epi32`.
 #[target_feature(enable = "avx2")]
 fn words([c0, c1, c2, c3]: State) -> [__m256i; 2] {
-    // A lane is now the first, or the second, eight bytes of a block.
+    // Each lane now holds the first or the second eight bytes of a block.
     let first = _mm256_blend_epi32::<0b1010_1010>(c0, _mm256_slli_epi64::<32>(c1));
     let second = _mm256_blend_epi32::<0b1010_1010>(c2, _mm256_slli_epi64::<32>(c3));
     [_mm256_permute2x128_si256::<0x20>(first, second), _mm256_permute2x128_si256::<0x31>(first, second)]
@@ -274,7 +276,7 @@ fn words([c0, c1, c2, c3]: State) -> [__m256i; 2] {
 #[target_feature(enable = "avx2")]
 fn load<const N: usize>(values: &[f32; N], index: usize) -> __m256 {
     let values = &values.as_chunks::<EIGHT>().0[index];
-    // SAFETY: the array has the register's size, and the instruction asks for no alignment.
+    // SAFETY: the array has the register's size, and the instruction needs no alignment.
     unsafe { _mm256_loadu_ps(values.as_ptr()) }
 }
 

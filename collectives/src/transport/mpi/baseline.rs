@@ -1,4 +1,4 @@
-//! The library's own all-reduce, to measure ours against.
+//! The MPI library's own all-reduce, as a baseline for benchmarks.
 
 use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
@@ -16,8 +16,8 @@ unsafe extern "C" {
     safe fn ternflock_mpi_in_place() -> *const c_void;
 }
 
-/// The library's own collectives among the ranks of a transport, for where that is out of reach behind others. Only the thread that
-/// has the transport can use it, as long as it has it.
+/// The MPI library's own collectives among the ranks of a transport, for code that cannot reach the transport
+/// inside its wrappers. Only the thread that owns the transport can use it, as long as the transport lives.
 pub struct Baseline {
     rank: usize,
     communicator: ffi::MPI_Comm,
@@ -26,7 +26,8 @@ pub struct Baseline {
 }
 
 impl MpiTransport {
-    /// The library's own collectives among these ranks. Every rank must call them in the same order, and none while others exchange.
+    /// The MPI library's own collectives among these ranks. All ranks must call them in the same order, and
+    /// not during other communication.
     ///
     /// # Safety
     /// It must not be used after the transport is dropped, which ends MPI.
@@ -62,7 +63,7 @@ impl Baseline {
             Error::Mpi { rank: self.rank, call, text }
         };
         let _inside = self.oversight.enter(Call::Allreduce).map_err(refused)?;
-        // SAFETY: the slice holds `count` elements, which this rank alone borrows for the length of the call; the
+        // SAFETY: the slice holds `count` elements, which are borrowed for the duration of the call; the
         // communicator is valid.
         let code = unsafe {
             ffi::MPI_Allreduce(

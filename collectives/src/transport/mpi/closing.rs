@@ -1,4 +1,4 @@
-//! The end: nothing may be on its way when MPI ends, and notes are sent without anybody having to read them.
+//! Closing the transport. No message may be in transit when MPI ends, and notes do not have to be read.
 
 use std::collections::VecDeque;
 use std::ffi::c_int;
@@ -13,11 +13,11 @@ use super::MpiTransport;
 use super::transfer::check;
 use crate::Result;
 
-/// What one rank says to another at the end: how many notes it has sent to it, and whether something has arrived here
-/// that was never asked for.
+/// The last message from one rank to another: the number of notes that it has sent to it, and whether an
+/// unexpected message has arrived.
 type Last = [u64; 2];
 
-/// Notes of this rank.
+/// The number of notes that this rank has sent.
 pub(super) struct NoteCounts {
     /// By receiving rank.
     pub sent: Vec<u64>,
@@ -25,23 +25,24 @@ pub(super) struct NoteCounts {
 }
 
 impl NoteCounts {
-    /// None yet, in a world of `world` ranks.
+    /// No notes yet, in a world of `world` ranks.
     pub fn new(world: usize) -> Self {
         NoteCounts { sent: vec![0; world], received: 0 }
     }
 }
 
 impl MpiTransport {
-    /// Waits for all that is on its way from this rank, and for the notes to it. False if something has arrived on any
-    /// rank that was never asked for: MPI cannot end well then.
+    /// Waits for all messages in transit from this rank and for the notes to it. Returns false if an
+    /// unexpected message has arrived on any rank: MPI cannot end cleanly then.
     ///
     /// # Errors
-    /// [`Error::Timeout`](crate::Error::Timeout) if the ranks do not all come within the deadline.
+    /// [`Error::Timeout`](crate::Error::Timeout) if not all ranks arrive within the deadline.
     pub(super) fn close(&mut self) -> Result<bool> {
-        // The rank that this waits for is not known, and nobody hears of it.
+        // The rank that this wait is for is unknown, and it is not reported.
         let wait = Wait::begin(0, Act::Take(0));
         self.flush()?;
-        // A rank that knows already that MPI cannot end well says so, or the others would wait for it.
+        // A rank that already knows that MPI cannot end cleanly tells the others, because they would wait for
+        // it.
         let strays = u64::from(self.has_strays());
         let last = self.notes.sent.iter().map(|notes| [*notes, strays]).collect();
         let mut due = LastDue::ask(&self.communicator, self.rank, last)?;
@@ -58,13 +59,13 @@ impl MpiTransport {
         }
     }
 
-    /// Whether something has arrived that nobody has asked for, but for notes.
+    /// Whether an unexpected message other than a note has arrived.
     fn has_strays(&self) -> bool {
         let [bulk, ahead] = [Lane::Bulk, Lane::Ahead].map(|lane| lane as usize);
         self.arrivals.iter().any(|lanes| !lanes[bulk].is_empty() || !lanes[ahead].is_empty())
     }
 
-    /// Reads the notes that are here; whether no send and no note is on its way.
+    /// Reads the notes that have arrived. Returns whether no send and no note is in transit.
     fn is_empty(&mut self) -> Result<bool> {
         for from in 0..self.world() {
             while let Some(note) = self.take_arrival(Lane::Notes, from)? {
@@ -76,7 +77,7 @@ impl MpiTransport {
     }
 }
 
-/// The sum of what all ranks have said to this one, once all of them have.
+/// The sum of the last messages of all ranks to this one, once all have arrived.
 struct LastDue {
     rank: usize,
     request: ffi::MPI_Request,
@@ -91,8 +92,8 @@ impl LastDue {
         // SAFETY: reads a constant of the MPI library.
         let request = unsafe { ffi::RSMPI_REQUEST_NULL };
         let mut asked = LastDue { rank, request, said, due: Box::default(), complete: false };
-        // SAFETY: `said` holds one `Last` for each rank and `due` room for one; both stay where they are until the
-        // request is complete or for ever.
+        // SAFETY: `said` holds one `Last` for each rank and `due` room for one; both stay in place until the
+        // request is complete, or are leaked.
         let code = unsafe {
             ffi::MPI_Ireduce_scatter_block(
                 asked.said.as_ptr().cast(),
@@ -111,7 +112,7 @@ impl LastDue {
     fn answer(&mut self) -> Result<Option<Last>> {
         if !self.complete {
             let mut flag: c_int = 0;
-            // SAFETY: the request is the one that `ask` has started and has not completed yet.
+            // SAFETY: the request was started by `ask` and is not complete yet.
             let code = unsafe { ffi::MPI_Test(&mut self.request, &mut flag, ffi::RSMPI_STATUS_IGNORE) };
             check(self.rank, "MPI_Test", code)?;
             self.complete = flag != 0;
@@ -121,7 +122,7 @@ impl LastDue {
     }
 }
 
-/// What an unfinished request may touch is leaked on purpose.
+/// The memory of an unfinished request is leaked on purpose.
 impl Drop for LastDue {
     fn drop(&mut self) {
         if !self.complete {

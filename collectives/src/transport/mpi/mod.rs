@@ -3,9 +3,10 @@
 //! [`MpiTransport::init`] starts MPI and joins `MPI_COMM_WORLD`. [`MpiTransport::over`] joins the ranks of a communicator
 //! that a program already has, for example a sub-communicator, or any communicator after another library has started MPI.
 //!
-//! Receives are matched as messages arrive, from any rank and whatever this rank is waiting for: a matched probe tells
-//! the exact length, so each message lands in a buffer of its own size, one of the wrong length is an error rather
-//! than a truncation, and transfers from several peers run side by side.
+//! Receives are matched as messages arrive, from any rank and independently of the message that this rank
+//! waits for. A matched probe gives the exact length. So each message is received into a buffer of its own
+//! size, a wrong length is an error rather than a truncation, and transfers from several peers run in
+//! parallel.
 
 mod baseline;
 mod closing;
@@ -51,13 +52,13 @@ pub struct MpiTransport {
     nodes: Vec<usize>,
     deadline: Duration,
     pool: Pool,
-    /// Messages on their way out, by lane, in order.
+    /// Messages being sent, by lane, in order.
     sends: [VecDeque<Transfer>; Lane::ALL.len()],
     notes: NoteCounts,
-    /// Messages that have been matched and are on their way in, by sending rank and by lane, in order.
+    /// Messages that have been matched and are being received, by sending rank and by lane, in order.
     arrivals: Vec<[VecDeque<Transfer>; Lane::ALL.len()]>,
     communicator: ManuallyDrop<SimpleCommunicator>,
-    /// None if somebody else has started MPI, and will end it.
+    /// `None` if other code has started MPI and will end it.
     universe: ManuallyDrop<Option<Universe>>,
     oversight: Oversight,
     thread_level: ThreadLevel,
@@ -65,31 +66,31 @@ pub struct MpiTransport {
 }
 
 impl MpiTransport {
-    /// Changes how long a wait may last, and returns how long it could until now: a start-up phase may need more
-    /// patience than a training step.
+    /// Changes the maximum length of a wait and returns the previous one. A start-up phase may need more time
+    /// than a training step.
     pub fn set_deadline(&mut self, deadline: Duration) -> Duration {
         mem::replace(&mut self.deadline, deadline)
     }
 
-    /// What the library says of threads: below [`ThreadLevel::Funneled`] a process should have no second one while it
-    /// exchanges anything.
+    /// The thread support of the library. Below [`ThreadLevel::Funneled`], a process should not have a second
+    /// thread while it communicates.
     pub fn thread_level(&self) -> ThreadLevel {
         self.thread_level
     }
 
-    /// The host this rank runs on, as MPI calls it.
+    /// The name of the host that this rank runs on, according to MPI.
     pub fn processor_name(&self) -> String {
         environment::processor_name().unwrap_or_default()
     }
 
-    /// Begins to receive every message that has arrived, and recycles the buffers of sends that have left.
+    /// Starts to receive all messages that have arrived, and recycles the buffers of sends that have left.
     fn progress(&mut self) -> Result<()> {
         while let Some(arrival) = Transfer::arrival(&self.communicator, &mut self.pool)? {
             self.notes.received += u64::from(arrival.lane == Lane::Notes);
             self.arrivals[arrival.peer][arrival.lane as usize].push_back(arrival);
         }
-        // Sends of a lane complete in order or nearly so. The first that has not is the last to be looked at: each look
-        // costs as much as a probe, and there may be as many sends as segments.
+        // The sends of a lane complete in order, or nearly so. The first incomplete send ends the loop: each
+        // test costs as much as a probe, and there may be as many sends as segments.
         for lane in &mut self.sends {
             while let Some(first) = lane.front_mut() {
                 if !first.test()? {
@@ -170,9 +171,10 @@ impl Transport for MpiTransport {
     }
 }
 
-/// Frees the communicator if nothing is in flight, and ends MPI if this transport has started it. Otherwise both are left
-/// as they are, because to end them would wait for peers that will not come. The process then exits without ending MPI,
-/// and the launcher ends the whole job. The same happens if the watching thread cannot start.
+/// Frees the communicator if nothing is in flight, and ends MPI if this transport has started it. Otherwise
+/// both are left as they are, because ending them would wait for peers that will not arrive. The process then
+/// exits without ending MPI, and the launcher ends the whole job. The same happens if the watching thread
+/// cannot start.
 impl Drop for MpiTransport {
     fn drop(&mut self) {
         // After MPI has ended, no function of it may be called.
@@ -182,7 +184,7 @@ impl Drop for MpiTransport {
         let oversight = self.oversight.clone();
         let call = if self.universe.is_some() { Call::Finalize } else { Call::Free };
         let Ok(_inside) = oversight.enter(call) else { return };
-        // SAFETY: neither field is used again, and the communicator goes before the MPI it belongs to.
+        // SAFETY: neither field is used again, and the communicator is freed before MPI ends.
         unsafe {
             ManuallyDrop::drop(&mut self.communicator);
             ManuallyDrop::drop(&mut self.universe);

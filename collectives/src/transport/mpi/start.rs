@@ -32,14 +32,15 @@ impl MpiTransport {
         Self::init_with(ThreadLevel::Funneled, deadline, on_call)
     }
 
-    /// The same with another level of thread support. The library may offer less, or more:
-    /// [`MpiTransport::thread_level`] is the actual level. Whatever it is, only one thread calls MPI.
+    /// Like [`MpiTransport::init`], with another level of thread support. The library may offer less, or
+    /// more: [`MpiTransport::thread_level`] is the actual level. Whatever it is, only one thread calls MPI.
     ///
     /// # Errors
     /// Those of [`MpiTransport::init`].
     pub fn init_with(level: ThreadLevel, deadline: Duration, on_call: Option<OnCall>) -> Result<Self> {
         if !environment::is_initialized() {
-            // SAFETY: MPI starts where a program does. Threads that a library has started by then compute, or wait for work.
+            // SAFETY: MPI starts at the start of the program. Threads that a library has started by then
+            // compute or wait for work.
             unsafe { tuning::set_defaults() };
         }
         let oversight = Oversight::new(on_call);
@@ -49,21 +50,21 @@ impl MpiTransport {
         })?;
         drop(inside);
         launch::pause_after_start();
-        // SAFETY: the world is valid as long as MPI is, which the transport keeps and ends.
+        // SAFETY: the world is valid as long as MPI runs, and the transport ends MPI.
         unsafe { Self::start(universe.world().as_raw(), Some(universe), thread_level, deadline, oversight) }
     }
 
-    /// Joins the ranks of `communicator`, which every one of them must call at the same time. The transport duplicates
-    /// the communicator, so its messages never mix with others. Its ranks and nodes are those of `communicator`. `deadline`
-    /// and `on_call` are those of [`MpiTransport::init`].
+    /// Joins the ranks of `communicator`, all of which must call this together. The transport duplicates the
+    /// communicator, so its messages never mix with others. Its ranks and nodes are those of `communicator`.
+    /// `deadline` and `on_call` are those of [`MpiTransport::init`].
     ///
-    /// The program has started MPI and ends it, after the transport has been dropped. Calls of the program into MPI, its
-    /// `MPI_Finalize` included, are not overseen by `on_call`. The parameters of Open MPI's TCP transport that
-    /// [`MpiTransport::init`] sets are left alone, because they are read when MPI starts. [`abort`](super::abort) ends
-    /// all ranks of `MPI_COMM_WORLD`, also those outside the communicator.
+    /// The program has started MPI and ends it, after the transport has been dropped. `on_call` does not
+    /// watch the program's own calls of MPI, including `MPI_Finalize`. The parameters of Open MPI's TCP
+    /// transport that [`MpiTransport::init`] sets are left alone, because they are read when MPI starts.
+    /// [`abort`](super::abort) ends all ranks of `MPI_COMM_WORLD`, also those outside the communicator.
     ///
-    /// Below `MPI_THREAD_SERIALIZED`, only the thread that has started MPI can call this. At `MPI_THREAD_SERIALIZED`, no
-    /// other thread may be in an MPI call while the transport is in use.
+    /// Below `MPI_THREAD_SERIALIZED`, only the thread that started MPI can call this. At
+    /// `MPI_THREAD_SERIALIZED`, no other thread may be in an MPI call while the transport is in use.
     ///
     /// # Errors
     /// [`Error::Join`] if MPI is not running, for a call from the wrong thread and for an inter-communicator;
@@ -90,11 +91,11 @@ impl MpiTransport {
         deadline: Duration,
         on_call: Option<OnCall>,
     ) -> Result<Self> {
-        // SAFETY: a borrowed communicator is valid. That MPI runs is checked.
+        // SAFETY: a borrowed communicator is valid, and it is checked that MPI runs.
         unsafe { Self::from_raw(communicator.as_raw(), deadline, on_call) }
     }
 
-    /// [`MpiTransport::over`] a raw handle, for communicators that come from C or from other bindings.
+    /// [`MpiTransport::over`] for a raw handle, for communicators that come from C or from other bindings.
     ///
     /// # Safety
     /// `communicator` is `MPI_COMM_NULL` or a valid communicator of the MPI library that this crate is linked with, until
@@ -141,7 +142,7 @@ impl MpiTransport {
         oversight: Oversight,
     ) -> Result<Self> {
         let variant = if universe.is_some() { Error::Init } else { Error::Join };
-        // Messages on a communicator of their own cannot be mistaken for those of other code in this process.
+        // Messages on a separate communicator cannot be confused with those of other code in this process.
         let inside = enter(&oversight, Call::Duplicate, variant)?;
         // SAFETY: the caller's promise.
         let communicator = unsafe { duplicate(communicator) }?;
@@ -170,7 +171,7 @@ impl MpiTransport {
         match nodes::of(&mut transport, node) {
             Ok(nodes) => transport.nodes = nodes,
             Err(error) => {
-                // Closing does not wait once more for the ranks that have not come.
+                // Closing does not wait again for ranks that have not arrived.
                 transport.deadline = Duration::ZERO;
                 return Err(error);
             }
@@ -185,7 +186,7 @@ fn enter(oversight: &Oversight, call: Call, variant: fn(String) -> Error) -> Res
     oversight.enter(call).map_err(refused)
 }
 
-/// Whether this thread is the one that has started MPI.
+/// Whether this thread is the one that started MPI.
 fn is_main_thread() -> Result<bool> {
     let mut is_main: c_int = 0;
     // SAFETY: MPI is running, and the flag is a local.
@@ -202,6 +203,6 @@ unsafe fn duplicate(communicator: ffi::MPI_Comm) -> Result<SimpleCommunicator> {
     let mut duplicate = unsafe { ffi::RSMPI_COMM_NULL };
     // SAFETY: the communicator is valid by the caller's promise, and the handle is a local.
     check(0, "MPI_Comm_dup", unsafe { ffi::MPI_Comm_dup(communicator, &mut duplicate) })?;
-    // SAFETY: the duplicate of an intra-communicator is one, and it belongs to nobody else.
+    // SAFETY: the duplicate of an intra-communicator is an intra-communicator, and no other code owns it.
     Ok(unsafe { SimpleCommunicator::from_raw(duplicate) })
 }

@@ -1,4 +1,4 @@
-//! One message on its way: an MPI request together with the buffer that MPI reads or writes meanwhile.
+//! A message in transit: an MPI request together with the buffer that MPI reads or writes.
 
 use std::ffi::{c_char, c_int};
 use std::mem::{self, MaybeUninit};
@@ -13,11 +13,12 @@ use crate::{Error, Result};
 
 const SUCCESS: c_int = ffi::MPI_SUCCESS as c_int;
 
-/// An unfinished send or receive. The buffer's words stay where they are on the heap however the transfer is moved.
+/// An unfinished send or receive. The words of the buffer stay at the same place on the heap when the
+/// transfer is moved.
 pub(super) struct Transfer {
     /// The rank at the other end.
     pub peer: usize,
-    /// Its number is the message's tag.
+    /// Its number is the tag of the message.
     pub lane: Lane,
     rank: usize,
     request: ffi::MPI_Request,
@@ -56,7 +57,7 @@ impl Transfer {
         Ok(transfer)
     }
 
-    /// Starts receiving the next message that has arrived from any rank, into a buffer of its length.
+    /// Starts receiving the next message that has arrived from any rank, into a buffer with its length.
     pub fn arrival(communicator: &SimpleCommunicator, pool: &mut Pool) -> Result<Option<Self>> {
         let rank = communicator.rank() as usize;
         let (mut found, mut words) = (0, 0);
@@ -84,7 +85,7 @@ impl Transfer {
         let code = unsafe { ffi::MPI_Get_count(&status, ffi::RSMPI_UINT64_T, &mut words) };
         check(rank, "MPI_Get_count", code)?;
 
-        // Only this transport sends on its communicator, so that the tag is the number of a lane.
+        // Only this transport sends on its communicator, so the tag is the number of a lane.
         let (peer, lane) = (status.MPI_SOURCE as usize, Lane::ALL[status.MPI_TAG as usize]);
         let mut transfer = Transfer::idle(rank, peer, lane, pool.take(words as usize));
         // SAFETY: the buffer has room for the message's `words` words and outlives the request, as `Transfer` frees
@@ -108,11 +109,11 @@ impl Transfer {
         Transfer { peer, lane, rank, request, buffer, complete: false }
     }
 
-    /// Whether the transfer is complete. Gives MPI the occasion to move it along.
+    /// Whether the transfer is complete. Lets MPI make progress.
     pub fn test(&mut self) -> Result<bool> {
         if !self.complete {
             let mut flag = 0;
-            // SAFETY: the request is the one this transfer was started with and has not completed yet.
+            // SAFETY: the request is the one of this transfer and is not complete yet.
             let code = unsafe { ffi::MPI_Test(&mut self.request, &mut flag, ffi::RSMPI_STATUS_IGNORE) };
             check(self.rank, "MPI_Test", code)?;
             self.complete = flag != 0;
@@ -132,7 +133,7 @@ impl Transfer {
     }
 }
 
-/// The buffer of an unfinished transfer is leaked on purpose: MPI may touch it until the process ends.
+/// The buffer of an unfinished transfer is leaked on purpose: MPI may access it until the process ends.
 impl Drop for Transfer {
     fn drop(&mut self) {
         if !self.complete {
@@ -148,7 +149,7 @@ pub(super) fn check(rank: usize, call: &'static str, code: c_int) -> Result<()> 
     }
     let mut text = [0 as c_char; ffi::MPI_MAX_ERROR_STRING as usize];
     let mut length = 0;
-    // SAFETY: the array has the size that the standard asks for, and MPI is initialised.
+    // SAFETY: the array has the size that the standard requires, and MPI is initialised.
     let known = unsafe { ffi::MPI_Error_string(code, text.as_mut_ptr(), &mut length) } == SUCCESS;
     let text = if known {
         String::from_utf8_lossy(bytemuck::cast_slice(&text[..length as usize])).into_owned()

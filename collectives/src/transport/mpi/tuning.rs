@@ -1,13 +1,14 @@
-//! What Open MPI is asked to do with messages over TCP, where nobody has asked for something else.
+//! Parameters of Open MPI for messages over TCP, unless the user has set them.
 
 use std::env;
 
 /// Parameters of Open MPI (`ompi_info --param btl tcp --level 5`), as it reads them from the environment when it starts.
 ///
-/// By default a message over TCP that is longer than 64 kB is announced, and when the receiver has asked for it, written into its memory piece by
-/// piece; the requests queue behind what goes the other way. Where both ways of a link are full, as in every exchange, that
-/// halves the rate (docs/adr/0016-messages-over-tcp.md). So long messages are sent as streams of fragments (1: the flag `SEND` alone), and
-/// those of a segment of planes at once.
+/// By default, a message over TCP that is longer than 64 kB is announced, and written to the receiver's
+/// memory piece by piece when the receiver requests it. The requests queue behind the data in the other
+/// direction. If both directions of a link are busy, as in every exchange, this halves the rate
+/// (docs/adr/0016-messages-over-tcp.md). So long messages are sent as streams of fragments (1: only the flag
+/// `SEND`), and messages of one segment of planes are sent at once.
 const DEFAULTS: [(&str, &str); 4] = [
     ("OMPI_MCA_btl_tcp_flags", "1"),
     ("OMPI_MCA_btl_tcp_eager_limit", "300000"),
@@ -15,13 +16,13 @@ const DEFAULTS: [(&str, &str); 4] = [
     ("OMPI_MCA_btl_tcp_max_send_size", "300000"),
 ];
 
-/// Sets those of [`DEFAULTS`] that the environment does not. Another MPI library does not look at them.
+/// Sets those of [`DEFAULTS`] that the environment does not set. Other MPI libraries ignore them.
 ///
 /// # Safety
 /// No other thread may read or change the environment meanwhile.
 pub(super) unsafe fn set_defaults() {
     for (name, value) in missing(|name| env::var_os(name).is_some()) {
-        // SAFETY: that no other thread touches the environment is the caller's promise.
+        // SAFETY: the caller guarantees that no other thread accesses the environment.
         unsafe { env::set_var(name, value) };
     }
 }

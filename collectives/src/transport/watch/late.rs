@@ -4,24 +4,25 @@ use std::fmt;
 
 use super::super::Act;
 
-/// A wait that has lasted long, and the rank that it is down to.
+/// A long wait, and the rank that causes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Late {
     /// The rank that waits and reports this.
     pub rank: usize,
-    /// The rank it waits for, which may itself be waiting.
+    /// The rank that it waits for, which may itself be waiting.
     pub peer: usize,
-    /// What that rank has to do.
+    /// The action that this rank must perform.
     pub act: Act,
-    /// What the awaited message is about, from [`Transport::set_context`](crate::Transport::set_context).
+    /// The context of the awaited message, from [`Transport::set_context`](crate::Transport::set_context).
     pub context: String,
-    /// The rank at the end of the chain of waits, which waits for nobody. None if ranks wait for each other in a circle.
+    /// The rank at the end of the chain of waits, which does not wait. `None` if ranks wait for each other in
+    /// a circle.
     pub late: Option<usize>,
-    /// The host that rank runs on; empty if there is none.
+    /// The host of that rank; empty if there is none.
     pub host: String,
     /// How long the wait has lasted.
     pub seconds: f64,
-    /// How long a wait may last before it is an error.
+    /// The length of a wait after which it is an error.
     pub deadline_seconds: f64,
     /// Whether no lower rank is known to have waited at least half as long. A program that prints one warning for all ranks
     /// prints it on this one.

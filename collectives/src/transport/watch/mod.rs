@@ -4,8 +4,8 @@
 //! that does not wait. So ranks that have waited for some time tell all others which rank they wait for (a *note*). To name
 //! the late rank, a rank follows the notes from its own peer to the first rank that has sent none.
 //!
-//! A rank sends its first note when it has waited an eighth of `warn_after`, and another each time the wait has doubled, so
-//! a stall costs few messages however long it lasts. It sends a last one when the wait ends.
+//! A rank sends its first note when it has waited an eighth of `warn_after`, and another one each time the
+//! wait has doubled, so even a long stall costs few messages. It sends a last one when the wait ends.
 
 mod late;
 mod notes;
@@ -19,21 +19,21 @@ use notes::{Note, Notes, WORDS};
 use super::{Act, Lane, Transport, Wait};
 use crate::{Error, Result};
 
-/// The first note comes this many times before the first warning, so that ranks whose waits began at different times
-/// know of each other when the first of them warns.
+/// The first note is sent after `warn_after` divided by this number, so that ranks whose waits began at
+/// different times know of each other before the first warning.
 const AHEAD: u32 = 8;
 
-/// The shortest first note, and the shortest time in which a rank that did not look counts as absent: what a busy
-/// machine may make of any pause.
+/// The minimum time before the first note, and the minimum time after which a rank that did not poll counts
+/// as absent. On a busy machine, any pause may take this long.
 const SHORTEST: Duration = Duration::from_millis(1);
 const ABSENCE: Duration = Duration::from_millis(200);
 
-/// A transport that reports waits which last long.
+/// A transport that reports long waits.
 pub struct Watched<T, R> {
     inner: T,
     /// By rank.
     hosts: Vec<String>,
-    /// How long waits last before the ranks hear of them, and before there is a warning.
+    /// The lengths of waits after which a note is sent and a warning is reported.
     note_after: Duration,
     warn_after: Duration,
     report: R,
@@ -41,25 +41,27 @@ pub struct Watched<T, R> {
     notes: Notes,
     /// When notes were last read.
     read: Instant,
-    /// One at a time: what a rank does during a wait polls, and begins no other.
+    /// There is at most one: during a wait, a rank only polls, and starts no other wait.
     stall: Option<Stall>,
 }
 
-/// A wait that is going on.
+/// A wait in progress.
 struct Stall {
     wait: Wait,
-    /// When this rank last looked, and the time in which it did not: it was stopped, or had other things to do.
+    /// The time of the last poll, and the total time without polls, in which the rank was stopped or did
+    /// other work.
     looked: Instant,
     absent: Duration,
-    /// How long it must have waited to speak to the other ranks, and to warn.
+    /// The lengths at which the next note is sent and the next warning is reported.
     note_at: Duration,
     warn_at: Duration,
     has_spoken: bool,
 }
 
 impl<T: Transport, R: FnMut(&Late)> Watched<T, R> {
-    /// `inner`, whose rank `r` runs on `hosts[r]`. `report` is called when a wait has lasted for `warn_after`, at least
-    /// 8 ms, and each time it has lasted twice as long. With a `warn_after` above the deadline it never is.
+    /// `inner`, whose rank `r` runs on `hosts[r]`. `report` is called when a wait has lasted for
+    /// `warn_after`, at least 8 ms, and each time its length has doubled. It is never called if `warn_after`
+    /// is above the deadline.
     pub fn new(inner: T, hosts: Vec<String>, warn_after: Duration, report: R) -> Self {
         let note_after = SHORTEST.max(warn_after.min(inner.deadline()) / AHEAD);
         Watched {
@@ -80,8 +82,9 @@ impl<T: Transport, R: FnMut(&Late)> Watched<T, R> {
         &self.hosts
     }
 
-    /// Does what is due in `wait`. Returns it as if it had begun later by the time in which this rank did not look: one
-    /// that was stopped, and perhaps is the one that all others wait for, is the last to call somebody late.
+    /// Sends notes and reports that are due in `wait`. Returns the wait with its start moved by the time in
+    /// which this rank did not poll. So a rank that was stopped, and for which perhaps all others wait, is
+    /// the last one to call another rank late.
     fn attend(&mut self, wait: &Wait) -> Result<Wait> {
         if self.waits(|known| known.since != wait.since) {
             self.go_on()?;
@@ -107,9 +110,9 @@ impl<T: Transport, R: FnMut(&Late)> Watched<T, R> {
         Ok(seen)
     }
 
-    /// Who is late, if this rank has waited for `waited`.
+    /// The report, if this rank has waited for `waited`.
     fn late(&mut self, wait: &Wait, waited: Duration) -> Result<Late> {
-        // What has just come counts.
+        // Notes that have just arrived count too.
         self.read_notes()?;
         let (rank, now) = (self.rank(), Instant::now());
         let late = self.notes.late(rank, wait.peer, now);
@@ -126,7 +129,7 @@ impl<T: Transport, R: FnMut(&Late)> Watched<T, R> {
         })
     }
 
-    /// The wait is over: the other ranks hear of it if they have heard of the wait.
+    /// Ends the wait. The other ranks are told if they were told of the wait.
     fn go_on(&mut self) -> Result<()> {
         match self.stall.take() {
             Some(stall) if stall.has_spoken => self.tell_all(Note::GoesOn),
@@ -144,7 +147,7 @@ impl<T: Transport, R: FnMut(&Late)> Watched<T, R> {
         Ok(())
     }
 
-    /// Whether this rank is in a wait that `is_it`.
+    /// Whether this rank is in a wait for which `is_it` holds.
     fn waits(&self, is_it: impl Fn(&Wait) -> bool) -> bool {
         self.stall.as_ref().is_some_and(|stall| is_it(&stall.wait))
     }
@@ -166,7 +169,8 @@ impl<T: Transport, R: FnMut(&Late)> Watched<T, R> {
     }
 }
 
-/// A rank that has ended needs no notes and sends none; whoever waits for it is told by the wait itself.
+/// A rank that has ended neither needs nor sends notes. A rank that waits for it gets an error from the wait
+/// itself.
 fn but_for_the_gone<V>(result: Result<V>) -> Result<Option<V>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -175,7 +179,7 @@ fn but_for_the_gone<V>(result: Result<V>) -> Result<Option<V>> {
     }
 }
 
-/// Whether `waited` has reached `at`, which then moves to the next of its doubles above it.
+/// Whether `waited` has reached `at`. If so, `at` is doubled until it is above `waited`.
 fn due(at: &mut Duration, waited: Duration) -> bool {
     let is_due = waited >= *at;
     while *at <= waited {
@@ -189,8 +193,8 @@ impl Stall {
         Stall { wait, looked: wait.since, absent: Duration::ZERO, note_at, warn_at, has_spoken: false }
     }
 
-    /// How long this rank has waited at `now`, without the times of more than `absence` in which it did not
-    /// look.
+    /// How long this rank has waited at `now`, without the intervals longer than `absence` in which it did
+    /// not poll.
     fn waited(&mut self, now: Instant, absence: Duration) -> Duration {
         let unseen = now.duration_since(self.looked);
         self.looked = now;
@@ -206,19 +210,19 @@ impl<T: Transport, R: FnMut(&Late)> Transport for Watched<T, R> {
 
     fn set_context(&mut self, context: fmt::Arguments<'_>) {
         self.context.clear();
-        // Writing into a string does not fail.
+        // Writing to a string does not fail.
         let _ = self.context.write_fmt(context);
     }
 
     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
-        // Notes must not pile up at a rank that never waits.
+        // Notes must not accumulate at a rank that never waits.
         self.read_at_times()?;
         self.inner.send_on(lane, to, message)
     }
 
     fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
         let message = self.inner.poll(lane, from, words)?;
-        // Others may poll meanwhile what they wait for, of the same peer in another lane.
+        // Meanwhile, other code may poll for messages of the same peer in another lane.
         let is_awaited =
             |wait: &Wait| wait.peer == from && matches!(wait.act, Act::Send(on, _) if on == lane);
         if message.is_some() && self.waits(is_awaited) {

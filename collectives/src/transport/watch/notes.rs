@@ -1,19 +1,19 @@
-//! What waiting ranks have told each other, and whom they all wait for.
+//! The notes of waiting ranks, and the rank that they all wait for.
 
 use std::time::{Duration, Instant};
 
-/// Length of a note in words.
+/// The length of a note in words.
 pub(super) const WORDS: usize = 2;
 
-/// Stands for a peer in the note of a rank that waits no longer.
+/// Replaces the peer in the note of a rank that no longer waits.
 const NOBODY: u64 = u64::MAX;
 
-/// What one rank tells all others.
+/// The content of a note from one rank to all others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Note {
-    /// It has waited so long for rank `peer`. It says so again when it has waited twice as long.
+    /// It has waited this long for rank `peer`. It sends another note when the wait has doubled.
     Waiting { peer: usize, waited: Duration },
-    /// What it waited for has come.
+    /// Its wait has ended.
     GoesOn,
 }
 
@@ -42,23 +42,23 @@ pub(super) struct Notes {
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     peer: usize,
-    /// How long it had waited when it was heard.
+    /// How long it had waited when the note arrived.
     waited: Duration,
     heard: Instant,
-    /// When the rank must have spoken again if it still waits.
+    /// The time by which the next note must arrive if the rank still waits.
     until: Instant,
 }
 
 impl Notes {
-    /// Of `world` ranks, of which none has said anything.
+    /// The notes of `world` ranks, none of which has sent one.
     pub fn new(world: usize) -> Self {
         Notes { waiting: vec![None; world] }
     }
 
-    /// Takes down what rank `from` has said at `now`.
+    /// Records the note that arrived from rank `from` at `now`.
     pub fn take(&mut self, from: usize, note: Note, now: Instant) {
         self.waiting[from] = match note {
-            // Half as long again as it should take, so that a rank which is slow to speak still counts.
+            // 1.5 times the expected time, so that a rank with a slow note still counts.
             Note::Waiting { peer, waited } => {
                 Some(Waiting { peer, waited, heard: now, until: now + waited * 3 / 2 })
             }
@@ -66,15 +66,16 @@ impl Notes {
         };
     }
 
-    /// What `rank` waits for, as far as is known at `now`.
+    /// The wait of `rank`, as far as it is known at `now`.
     fn waiting(&self, rank: usize, now: Instant) -> Option<Waiting> {
         self.waiting[rank].filter(|waiting| now <= waiting.until)
     }
 
-    /// Who it is that `rank`, which waits for `peer`, waits for in the end; none if that is itself.
+    /// The rank at the end of the chain of waits from `rank`, which waits for `peer`; `None` if the chain
+    /// leads back to `rank`.
     pub fn late(&self, rank: usize, peer: usize, now: Instant) -> Option<usize> {
         let mut late = peer;
-        // A chain of more ranks than there are holds a circle that `rank` is not part of.
+        // A chain longer than the number of ranks contains a circle that `rank` is not part of.
         for _ in 0..self.waiting.len() {
             match self.waiting(late, now) {
                 _ if late == rank => return None,
@@ -85,8 +86,8 @@ impl Notes {
         None
     }
 
-    /// Whether a rank below `rank`, which has waited for `waited`, has waited as long; half of it will do, as waits for
-    /// one late rank do not all begin at once.
+    /// Whether a rank below `rank`, which has waited for `waited`, has waited at least half as long. Half is
+    /// enough, because waits for one late rank do not all start at once.
     pub fn any_below(&self, rank: usize, waited: Duration, now: Instant) -> bool {
         let as_long = |lower: Waiting| lower.waited + now.duration_since(lower.heard) >= waited / 2;
         (0..rank).any(|lower| self.waiting(lower, now).is_some_and(as_long))
@@ -99,7 +100,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Each waits for the rank given beside it.
+    /// Each rank waits for the rank given with it.
     fn notes(world: usize, waiting: &[(usize, usize)], now: Instant) -> Notes {
         let mut notes = Notes::new(world);
         waiting

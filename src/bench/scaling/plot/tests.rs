@@ -35,7 +35,7 @@ fn ways_become_lines_and_bars() {
     }
     let crowded = plot(&scaling(&[1, 2, 3, 4, 5])).unwrap();
     assert!(crowded.contains("the ways in the order above") && !crowded.contains("4 ring_f32"));
-    // One number of ranks is a line of no length.
+    // With a single number of ranks, a line has no length.
     assert!(plot(&scaling(&[3])).is_ok());
     assert!(plot(&Scaling { points: Vec::new(), ..scaling(&[]) }).is_err());
 }
@@ -88,7 +88,7 @@ fn the_legend_hides_no_point() {
 
 /// Both axes are logarithmic: doubling the nodes always covers the same distance, and so does a tenfold speed.
 #[test]
-fn predictions_have_logarithmic_axes_of_nodes() {
+fn forecasts_have_logarithmic_axes_of_nodes() {
     let mut scaling = scaling(&[1, 2, 4, 8, 16]);
     for (number, point) in scaling.points.iter_mut().enumerate() {
         point.hosts = point.ranks;

@@ -55,14 +55,14 @@ impl Case {
     }
 }
 
-/// A tensor's place and axes.
+/// The place and axes of a tensor.
 struct Axes {
     start: usize,
     shape: Vec<usize>,
 }
 
 impl Axes {
-    /// The elements whose index along each axis `is_in` takes.
+    /// The elements for whose index along each axis `is_in` returns true.
     fn all(&self, is_in: impl Fn(&[usize]) -> bool) -> Members {
         let count = self.shape.iter().product();
         let index = |at: usize| -> Vec<usize> {
@@ -73,8 +73,8 @@ impl Axes {
     }
 }
 
-/// Three convolutions, the second in a branch that a shortcut goes around, and two linear layers: `[F, C, R, S]` are
-/// `[4, 2, 3, 3]`, `[4, 4, 3, 3]` and `[5, 4, 2, 3]`, `[U, D]` `[6, 5 6 5]` and `[3, 6]`.
+/// Three convolutions, the second in a branch that a shortcut bypasses, and two linear layers: `[F, C, R, S]`
+/// are `[4, 2, 3, 3]`, `[4, 4, 3, 3]` and `[5, 4, 2, 3]`, `[U, D]` `[6, 5 6 5]` and `[3, 6]`.
 fn images() -> (Shape, Value) {
     let layers = json!([
         {"name": "conv1", "type": "conv2d", "filters": 4, "kernel": 3, "padding": 1},
@@ -127,7 +127,7 @@ pub fn cases() -> Vec<Case> {
         }
         groups
     });
-    // The channels of the network's input stay.
+    // The channels of the network's input cannot be removed.
     let channels = Case::new(StructureKind::Channels, images(), |of| {
         let channel = |layer, c: usize| of(layer).all(|i| i[1] == c);
         ["conv2/weight", "conv3/weight"]
@@ -165,7 +165,7 @@ pub fn cases() -> Vec<Case> {
                 .collect(),
         ]
     });
-    // Neurons of the logits stay.
+    // The neurons of the logits cannot be removed.
     let neurons = Case::new(StructureKind::Neurons, images(), |of| {
         let all =
             |unit| ["ip1/weight", "ip1/bias"].iter().flat_map(move |&name| of(name).all(|i| i[0] == unit));
@@ -176,7 +176,7 @@ pub fn cases() -> Vec<Case> {
         let first = (0..5).map(|channel| of("ip1/weight").all(|i| i[1] / 30 == channel));
         first.chain((0..6).map(|unit| of("ip2/weight").all(|i| i[1] == unit))).collect()
     });
-    // Rows of all gates, the column that reads the unit back, and the column of what comes next; no bias.
+    // The rows of all gates, the recurrent column of the unit, and the column of the next layer; no bias.
     let hidden_units = Case::new(StructureKind::HiddenUnits, words(), |of| {
         let unit = |layer: &str, next: &str, hidden: usize, k: usize| -> Members {
             let hh = of(&format!("{layer}/weight_hh"));

@@ -1,4 +1,4 @@
-//! What is added to the gradients is the derivative of the penalty, for every kind of groups.
+//! The term added to the gradients is the derivative of the penalty, for every kind of groups.
 
 use super::definitions::{Case, cases};
 use super::*;
@@ -36,7 +36,8 @@ fn the_gradient_is_that_of_the_norms() {
             };
             let ((above, high), (below, low)) = (moved(step), moved(-step));
             let slope = (above - below) / (high - low);
-            // The norms' third derivatives, of some units, times step²/6; and float32's rounding of the gradient.
+            // The third derivatives of the norms, which are of order 1, times step²/6; and the float32
+            // rounding of the gradient.
             assert!((slope - gradient).abs() < 1e-5, "{kind:?}: element {at}: {slope} {gradient}");
         }
         let largest = parameters.gradients.iter().fold(0.0f32, |largest, g| largest.max(g.abs()));
@@ -44,7 +45,7 @@ fn the_gradient_is_that_of_the_norms() {
     }
 }
 
-/// The root of the number of a group's elements, each counted once.
+/// The square root of the number of elements in a group, each counted once.
 #[test]
 fn strengths_grow_with_the_root_of_the_size() {
     for case in cases() {
@@ -60,7 +61,7 @@ fn strengths_grow_with_the_root_of_the_size() {
             let mut set = members.clone();
             set.sort_unstable();
             set.dedup();
-            // Where this is its only group.
+            // For elements that are in no other group.
             let alone = |at: &&usize| case.groups.iter().filter(|other| other.contains(at)).count() == 1;
             for &at in set.iter().filter(alone) {
                 let expected = (set.len() as f32).sqrt() * plain[at];

@@ -1,4 +1,4 @@
-//! The proximal step against what defines it.
+//! The proximal step compared with its definition.
 
 use proptest::prelude::*;
 
@@ -50,7 +50,7 @@ fn elements_shrink_once_for_each_of_their_groups() {
         for (at, (found, expected)) in
             step(&case, strength, &vec![rate; tensors], values).iter().zip(&expected).enumerate()
         {
-            // Factors, norms of what is rounded already, and each product are rounded.
+            // Factors, norms of rounded values, and each product are rounded.
             let error = (f64::from(*found) - expected).abs();
             assert!(
                 error <= 8.0 * f64::from(f32::EPSILON) * expected.abs(),
@@ -69,7 +69,7 @@ fn a_hidden_unit_shortens_by_the_rate_times_the_strength() {
     for set in sets(&case) {
         let mut values = vec![0.0; case.parameters.values.len()];
         set.iter().for_each(|&at| values[at] = case.parameters.values[at]);
-        // The rows and columns of other units cross it; zero them so that it is alone.
+        // The rows and columns of other units overlap with it, so they are set to zero.
         let alone = |at: &usize| sets(&case).iter().filter(|other| other.contains(at)).count() == 1;
         set.iter().filter(|at| !alone(at)).for_each(|&at| values[at] = 0.0);
         let norm = |values: &[f32]| values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
@@ -84,8 +84,8 @@ fn a_hidden_unit_shortens_by_the_rate_times_the_strength() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// With a rate of its own for each tensor the step is the minimum it is defined as: where a group is left its gradient is zero,
-    /// and a group is zero only where the gradient cannot be.
+    /// If each tensor has its own rate, the step is the minimum that defines it: the gradient of a group that
+    /// is left is zero, and a group is zero only if its gradient cannot be.
     #[test]
     fn rates_by_tensor_give_the_minimum(
         seed in any::<u64>(), exponents in prop::collection::vec(-12.0f64..2.0, 12), strength in 0.01f64..10.0,
@@ -114,7 +114,7 @@ proptest! {
                 }
                 for &at in set {
                     let gradient = (w(at) - v(at)) / rate_of(at) + strength * w(at) / norm;
-                    // w is rounded, to 2^-23 of itself with its factor, and so is the difference.
+                    // w and its factor are rounded, with a relative error of 2^-23, and so is the difference.
                     let rounding = 4.0 * f64::from(f32::EPSILON) * v(at).abs() / rate_of(at);
                     prop_assert!(gradient.abs() <= rounding + 1e-6 * strength * w(at).abs() / norm + 1e-12,
                         "{:?}: element {}: {} beside {}", case.kind, at, gradient, rounding);
@@ -139,7 +139,7 @@ fn rates_that_come_together_give_the_step_of_one() {
     }
 }
 
-/// A tensor that does not move does not shrink, whatever the others of its group do.
+/// A tensor that does not move does not shrink, even if others in its group do.
 #[test]
 fn what_does_not_move_does_not_shrink() {
     let case = &cases()[0];

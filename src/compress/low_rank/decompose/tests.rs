@@ -1,4 +1,4 @@
-//! Matrices of known spectrum, the error that theory gives, and the corners.
+//! Matrices with a known spectrum, the theoretical error, and edge cases.
 
 use super::*;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ fn decompose(method: LowRankMethod, values: &[f32], filters: usize, width: usize
     Decomposition::new(method, matrix(values, filters, width)).unwrap()
 }
 
-/// Any numbers, some of them large, from a seed.
+/// Pseudo-random numbers, some of them large.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
@@ -76,7 +76,7 @@ fn a_known_spectrum_is_found() {
     }
 }
 
-/// Three filters of which the third is the sum of the others: two directions hold everything.
+/// Three filters, the third of which is the sum of the others: two directions hold everything.
 #[test]
 fn dependent_filters_have_no_energy_of_their_own() {
     let values = [1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 3.0, -1.0, 1.0, 2.0, 3.0, -1.0];
@@ -117,7 +117,7 @@ fn extreme_numbers_keep_their_directions() {
         for method in METHODS {
             let parts = decompose(method, &values, 3, 4);
             let (error, rounding) = squared_error(&values, &parts.factors(3), 3, 4);
-            // Factors below the smallest normal number lose bits of their own.
+            // Factors below the smallest normal number lose bits.
             assert!(
                 error.sqrt() <= 1.01 * rounding + 1e-6 * f64::from(scale),
                 "{method:?}, {scale}: {error}"
@@ -146,8 +146,8 @@ fn what_is_not_finite_is_named() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Of every rank: the error is the energy that was dropped, whichever method; directions are of length 1 and at right
-    /// angles, or equally shared; signs are fixed, and a second time gives the same bits.
+    /// For every rank and both methods, the error is the energy that was dropped. Directions are orthonormal,
+    /// or have equal norms in both factors. Signs are fixed, and a second decomposition gives the same bits.
     #[test]
     fn the_error_is_the_energy_dropped(n in 1usize..14, d in 1usize..14, seed in 0u64..1000) {
         let values = numbers(n * d, seed);
@@ -161,7 +161,8 @@ proptest! {
                 prop_assert_eq!(&factors, &decompose(method, &values, n, d).factors(rank));
                 let (error, rounding) = squared_error(&values, &factors, n, d);
                 let dropped = total * (1.0 - parts.spectrum.kept(rank));
-                // Either root may be off by double precision's rounding of energies: sqrt(n d 2^-52) of the whole.
+                // Either root may differ by the double-precision rounding of energies: sqrt(n d 2^-52) of the
+                // total.
                 let slack = rounding + (1e-13 * total).sqrt();
                 prop_assert!((error.sqrt() - dropped.max(0.0).sqrt()).abs() <= slack,
                     "{:?} {}: {} {} {}", method, rank, error, dropped, rounding);
@@ -174,7 +175,7 @@ proptest! {
         }
     }
 
-    /// More energy never needs fewer directions, and a rank keeps what it was chosen for.
+    /// More energy never needs fewer directions, and a rank keeps the energy for which it was chosen.
     #[test]
     fn ranks_grow_with_energy(n in 1usize..14, d in 1usize..14, seed in 0u64..1000) {
         let values = numbers(n * d, seed);

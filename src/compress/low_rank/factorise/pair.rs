@@ -1,5 +1,5 @@
-//! Two layers for one, and the weights that make them compute the same. Each layer says which two
-//! ([`ternflock_nn::declare::Factors`], [`ternflock_nn::declare::Convolve`]):
+//! Replaces one layer by two, with weights that make them compute the same. Each layer declares these two
+//! ([`ternflock_nn::declare::Factors`], [`ternflock_nn::declare::Windowed`]):
 //!
 //! | layer | first | second |
 //! |---|---|---|
@@ -7,7 +7,8 @@
 //! | conv2d, separable | conv2d R x 1 of r filters; vertical stride and padding; no bias | conv2d 1 x S of F filters; the horizontal ones; the bias |
 //! | linear `[U, D]` | linear of r units, no bias | linear of U units, the bias |
 //!
-//! Where a conv2d or a linear layer has only some columns of its matrix, so has the first of the two; the second has all of its own.
+//! If a conv2d or a linear layer has only some columns of its matrix, the first of the two layers has the
+//! same columns; the second has all of its own.
 //!
 //! | layer | first | second |
 //! |---|---|---|
@@ -21,7 +22,7 @@ use ternflock_job::LowRankMethod;
 use ternflock_nn::LayerSpec;
 use ternflock_nn::declare::{self, Product};
 
-/// How a weight becomes two.
+/// How a weight is factorised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Filters as sums of r basis filters.
@@ -31,7 +32,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// The name of the first of two layers in place of layer `name`.
+    /// The name of the first of the two layers that replace layer `name`.
     pub fn first_name(self, name: &str) -> String {
         match self {
             Form::CrossFilter => format!("{name}.basis"),
@@ -44,14 +45,14 @@ impl Form {
 pub(super) struct Pair {
     pub form: Form,
     pub layers: [LayerSpec; 2],
-    /// Of the first and of the second.
+    /// The weights of the first and the second layer.
     pub weights: [Vec<f32>; 2],
-    /// What the second layer calls its weight; the first's is `weight`.
+    /// The name of the second layer's weight; the first layer's is `weight`.
     tensor: &'static str,
 }
 
 impl Pair {
-    /// The tensors that [`Pair::weights`] are for, in place of layer `name`.
+    /// The tensors for [`Pair::weights`] if the pair replaces layer `name`.
     pub fn tensor_names(&self, name: &str) -> [String; 2] {
         [format!("{}/weight", self.form.first_name(name)), format!("{name}/{}", self.tensor)]
     }
@@ -65,7 +66,7 @@ pub(super) struct Halves<'a> {
 }
 
 impl<'a> Halves<'a> {
-    /// Of a layer that declares the matrix `declared`, whose values are `matrix`. A separable one is always decomposed by
+    /// Decomposes the matrix `declared` of a layer, with the values `matrix`. The separable form always uses
     /// singular values.
     pub fn new(
         declared: declare::Matrix<'a>,
@@ -107,8 +108,8 @@ impl<'a> Halves<'a> {
     }
 }
 
-/// A weight `[F, C, R, S]` as the matrix `[C R, F S]`; `taps` is C R. Of a product V H of it each column of V is a vertical
-/// filter and each row of H a horizontal one of every filter.
+/// A weight `[F, C, R, S]` as the matrix `[C R, F S]`; `taps` is C R. In a product V H of this matrix, each
+/// column of V is a vertical filter, and each row of H holds one horizontal filter for each of the filters.
 fn unfold(weight: &[f32], taps: usize, columns: usize) -> Vec<f32> {
     let mut matrix = Vec::with_capacity(weight.len());
     for tap in 0..taps {
@@ -121,7 +122,7 @@ fn unfold(weight: &[f32], taps: usize, columns: usize) -> Vec<f32> {
 
 /// A matrix `[r, F S]` as the weight `[F, r, 1, S]` of a horizontal convolution.
 fn fold(matrix: &[f32], rank: usize, columns: usize) -> Vec<f32> {
-    // The same exchange of the first two axes, of [r, F, S].
+    // The same transposition of the first two axes, for [r, F, S].
     let filters = matrix.len() / (rank * columns);
     unfold(matrix, filters, columns)
 }

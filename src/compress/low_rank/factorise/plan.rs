@@ -1,4 +1,4 @@
-//! What becomes of each layer: its rank, what that costs, and the reason where it is left alone.
+//! Decides on each layer: its rank, the cost, or the reason why it is not factorised.
 
 use super::super::spectrum::Spectrum;
 use super::super::weight;
@@ -8,48 +8,49 @@ use ternflock_base::error::{Error, Result};
 use ternflock_job::LowRank;
 use ternflock_nn::{Graph, LayerSpec, Node, Parameters, Shape};
 
-/// What a layer, or the two in its place, comes to.
+/// The cost of a layer, or of the two layers that replace it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Numbers that are trained.
+    /// The number of parameters.
     pub parameters: usize,
-    /// Multiply-adds of a forward pass of one sample.
+    /// Multiply-adds of a forward pass per sample.
     pub multiply_adds: u64,
 }
 
-/// A row of the closing table.
+/// A row of the report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerReport {
-    /// The layer's name; "NAME/weight_hh" of its recurrent weight, whose row follows the layer's.
+    /// The layer's name, or "NAME/weight_hh" for its recurrent weight, whose row follows that of the layer.
     pub layer: String,
     /// Its type.
     pub kind: &'static str,
-    /// The largest rank there can be, if the weight was decomposed.
+    /// The full rank, if the weight was decomposed.
     pub full_rank: Option<usize>,
-    /// The rank that was chosen or asked for, whatever came of it.
+    /// The rank that was chosen or requested, even if the layer was not factorised.
     pub rank: Option<usize>,
     /// The share of the weight's energy that this rank keeps.
     pub energy: Option<f64>,
-    /// Before; of a recurrent weight, that weight alone.
+    /// The cost before; for a recurrent weight, of that weight only.
     pub before: Cost,
-    /// After: of both layers, or factors, where there are two.
+    /// The cost after: of both layers or factors if there are two.
     pub after: Cost,
-    /// What was done.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What was done to a layer.
+/// The outcome for a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Two layers stand in its place.
+    /// Two layers replace it.
     Factorised(Form),
-    /// The layer stands, and its weight is a product of two.
+    /// The layer stays, and its weight is a product of two.
     Product,
-    /// It is as it was, for this reason.
+    /// It is unchanged, for this reason.
     Kept(String),
 }
 
-/// Decides on layer `index`: no report of a layer without a weight, no pair for one that is left alone.
+/// Decides on layer `index`. There is no report on a layer without a weight, and no pair for a layer that is
+/// not factorised.
 pub(super) fn plan(
     graph: &Graph,
     parameters: &Parameters,
@@ -86,13 +87,13 @@ pub(super) fn plan(
 }
 
 impl LayerReport {
-    /// Of what is as it was, for no reason yet.
+    /// The report on an unchanged layer, without a reason yet.
     pub(super) fn new(layer: String, kind: &'static str, before: Cost) -> LayerReport {
         let outcome = Outcome::Kept(String::new());
         LayerReport { layer, kind, full_rank: None, rank: None, energy: None, before, after: before, outcome }
     }
 
-    /// The rank that `request` asks for, of a weight of these energies; the report says so.
+    /// The rank that `request` selects for a weight with these energies. It is added to the report.
     pub(super) fn choose(&mut self, request: &LowRank, spectrum: &Spectrum) -> usize {
         let rank = match (request.ranks.get(&self.layer), request.energy) {
             (Some(&rank), _) => rank,
@@ -105,13 +106,13 @@ impl LayerReport {
         rank
     }
 
-    /// Why the rank that was chosen is not worth it, if `request` wants to know and it is not.
+    /// The reason why the chosen rank is not cheaper, if `request` has the cost test and it is not.
     pub(super) fn too_dear(&self, request: &LowRank) -> Option<String> {
         let (before, after) = (self.before, self.after);
         let cheaper = after.parameters < before.parameters && after.multiply_adds < before.multiply_adds;
         (request.cost_test && !cheaper).then(|| {
             format!(
-                "at rank {} it would have {} parameters and {} multiply-adds in place of {} and {}",
+                "at rank {} it would have {} parameters and {} multiply-adds instead of {} and {}",
                 self.rank.unwrap_or_default(),
                 after.parameters,
                 after.multiply_adds,
@@ -126,20 +127,23 @@ pub(super) fn kept(report: LayerReport, reason: String) -> LayerReport {
     LayerReport { outcome: Outcome::Kept(reason), ..report }
 }
 
-/// Why the layer is not even looked at, if it is not.
+/// The reason why the layer is not considered at all, if there is one.
 fn reason_to_leave(graph: &Graph, request: &LowRank, node: &Node, form: Form) -> Result<Option<String>> {
     let name = node.name.as_str();
     let first = form.first_name(name);
     Ok(if request.excepts(name) {
         Some("it is excepted".into())
     } else if !request.names(name) && request.energy.is_none() {
-        Some("no rank was asked for".into())
+        Some("no rank was requested".into())
     } else if !request.names(name) && graph.logits_layer()? == Some(name) {
-        Some("it makes the logits; give it a rank of its own to factorise it".into())
+        Some("it computes the logits; set its rank to factorise it".into())
     } else if form == Form::Separable && lacks_columns(&node.layer) {
-        Some("its kernels have lost columns, and a vertical and a horizontal filter need whole ones".into())
+        Some(
+            "its kernels have lost columns, and a vertical and a horizontal filter need complete kernels"
+                .into(),
+        )
     } else if graph.find(&first).is_some() {
-        Some(format!("there is a layer `{first}` already"))
+        Some(format!("a layer `{first}` already exists"))
     } else {
         None
     })

@@ -1,6 +1,7 @@
-//! A recurrent layer's own weight, which stands between a state and the next: no layer of its own can stand there, so that the
-//! layer itself keeps the two factors, `weight_hh` `[G H, r]` and `weight_hh_basis` `[r, H]`. Of a recurrent highway network all
-//! levels share a basis: their weights are one matrix, one level below the other.
+//! The recurrent weight of a layer, which is between one state and the next. No separate layer can be there,
+//! so the layer itself has the two factors, `weight_hh` `[G H, r]` and `weight_hh_basis` `[r, H]`. All levels
+//! of a recurrent highway network share a basis: their weights are one matrix, with one level below the
+//! other.
 
 use super::super::decompose::Decomposition;
 use super::super::weight::{self, RECURRENT, recurrent_name};
@@ -18,13 +19,14 @@ pub(super) struct Product {
 }
 
 impl Product {
-    /// The tensors that [`Product::weights`] are for, in layer `layer`.
+    /// The tensors for [`Product::weights`] in layer `layer`.
     pub fn tensor_names(layer: &str) -> [String; 2] {
         [recurrent_name(layer), format!("{}_basis", recurrent_name(layer))]
     }
 }
 
-/// Decides on the recurrent weight of layer `index`: no report of a layer that has none, no product of one that is left alone.
+/// Decides on the recurrent weight of layer `index`. There is no report on a layer without one, and no
+/// product for a weight that is not factorised.
 pub(super) fn plan(
     graph: &Graph,
     parameters: &Parameters,
@@ -45,9 +47,9 @@ pub(super) fn plan(
     let reason = if request.excepts(&node.name) || request.excepts(&name) {
         Some("it is excepted")
     } else if !request.names(&name) && request.energy.is_none() {
-        Some("no rank was asked for")
+        Some("no rank was requested")
     } else {
-        node.layer.recurrent_rank().map(|_| "it is a product already")
+        node.layer.recurrent_rank().map(|_| "it is already a product")
     };
     if let Some(reason) = reason {
         return Ok((Some(kept(report, reason.into())), None));

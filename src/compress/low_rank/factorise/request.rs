@@ -1,13 +1,14 @@
-//! Whether what is asked of a factorisation can be meant.
+//! Checks the request of a factorisation.
 
 use super::super::weight;
 use super::pair::Form;
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{LowRank, suggest};
+use ternflock_base::suggest::suggest;
+use ternflock_job::LowRank;
 use ternflock_nn::declare::Product;
 use ternflock_nn::{Graph, LayerSpec, Node};
 
-/// Refuses a share that is none, and names of layers that cannot be meant.
+/// Refuses an invalid share, and names of layers that cannot be factorised as requested.
 pub fn check(request: &LowRank, graph: &Graph) -> Result<()> {
     if let Some(energy) = request.energy
         && !(energy > 0.0 && energy <= 1.0)
@@ -42,7 +43,7 @@ fn check_name(request: &LowRank, name: &str, graph: &Graph) -> Result<()> {
         return refuse(format!("no layer with a weight to factorise is called `{name}`; {advice}"));
     };
     if request.excepts(name) && request.names(name) {
-        return refuse(format!("`{name}` is both asked for and excepted"));
+        return refuse(format!("`{name}` is both requested and excepted"));
     }
     if request.is_separable(name) && !is_convolution(&node.layer) {
         let kind = node.layer.kind();
@@ -57,28 +58,26 @@ fn check_name(request: &LowRank, name: &str, graph: &Graph) -> Result<()> {
     }
     let full_rank = full_rank(request, node, graph)?;
     if let Some(rank) = request.ranks.get(name).filter(|&&rank| rank > full_rank) {
-        return refuse(format!(
-            "a rank of {rank} is asked for of `{name}`; the largest it can have is {full_rank}"
-        ));
+        return refuse(format!("rank {rank} is requested for `{name}`, but its largest rank is {full_rank}"));
     }
     if request.is_separable(name) && request.energy.is_none() && !request.ranks.contains_key(name) {
-        return refuse(format!("`{name}` is to be separable; say at which energy, or at which rank"));
+        return refuse(format!("`{name}` is to be separable: set an energy or its rank"));
     }
     Ok(())
 }
 
-/// The layer whose recurrent weight `name` is.
+/// The layer whose recurrent weight is called `name`.
 fn recurrent_node<'a>(name: &str, graph: &'a Graph) -> Option<&'a Node> {
     let layer = weight::recurrent_layer(name)?;
     graph.find(layer).map(|index| &graph.layers()[index]).filter(|node| node.layer.is_recurrent())
 }
 
-/// Of a recurrent weight called `name`.
+/// Checks the request for a recurrent weight called `name`.
 fn check_recurrent(request: &LowRank, name: &str, node: &Node) -> Result<()> {
     let refuse = |message: String| Err(Error::Usage(format!("low rank: {message}")));
     let excepted = request.excepts(name) || request.excepts(&node.name);
     if excepted && request.names(name) {
-        return refuse(format!("`{name}` is both asked for and excepted"));
+        return refuse(format!("`{name}` is both requested and excepted"));
     }
     if request.is_separable(name) {
         return refuse(format!(
@@ -87,22 +86,22 @@ fn check_recurrent(request: &LowRank, name: &str, node: &Node) -> Result<()> {
     }
     let Some(&rank) = request.ranks.get(name) else { return Ok(()) };
     if let Some(rank) = node.layer.recurrent_rank() {
-        return refuse(format!("`{name}` is a product of rank {rank} already"));
+        return refuse(format!("`{name}` is already a product of rank {rank}"));
     }
     match node.layer.hidden_units() {
         Some(hidden) if rank > hidden => {
-            refuse(format!("a rank of {rank} is asked for of `{name}`; the largest it can have is {hidden}"))
+            refuse(format!("rank {rank} is requested for `{name}`, but its largest rank is {hidden}"))
         }
         _ => Ok(()),
     }
 }
 
-/// The largest rank that the weight of `node` can have in the form that `request` asks for.
+/// The full rank of the weight of `node` in the form that `request` selects.
 fn full_rank(request: &LowRank, node: &Node, graph: &Graph) -> Result<usize> {
     let (index, tensor) = (graph.find(&node.name), weight::tensor(&node.layer));
     let own = index.map_or(Ok(Vec::new()), |index| graph.parameters(index))?;
     let weight = own.iter().find(|spec| Some(spec.name) == tensor);
-    // A weight that is tied to another's has none of its own.
+    // A layer whose weight is tied to another layer's has no weight of its own.
     let Some(weight) = weight else { return Ok(usize::MAX) };
     let (filters, elements) = (weight.shape[0].max(1), weight.shape.iter().product::<usize>());
     let kernel = node.layer.parts().matrix.map_or((1, 1), |matrix| matrix.kernel);
@@ -110,9 +109,9 @@ fn full_rank(request: &LowRank, node: &Node, graph: &Graph) -> Result<usize> {
     Ok((filters * beside).min(elements / (filters * beside)))
 }
 
-/// What `request` asks for of what is still there in `graph`, a network that has lost layers, units and columns since `request`
-/// was written: nothing of layers that are gone or factorised already, no rank above what a layer can have, and no vertical and horizontal part
-/// where kernels are not whole.
+/// Adapts `request` to `graph`, a network that has lost layers, units and columns since `request` was
+/// written. Layers that were removed or factorised are dropped, ranks are limited to the full rank, and
+/// convolutions with incomplete kernels are not separable.
 ///
 /// # Errors
 /// Those of [`Parameters::new`](ternflock_nn::Parameters::new).
@@ -142,12 +141,12 @@ pub fn of_what_is_left(request: &LowRank, graph: &Graph) -> Result<LowRank> {
     Ok(left)
 }
 
-/// Whether `layer` is a convolution whose kernels are not whole.
+/// Whether `layer` is a convolution with incomplete kernels.
 pub(super) fn lacks_columns(layer: &LayerSpec) -> bool {
     is_convolution(layer) && layer.parts().matrix.is_some_and(|matrix| !matrix.columns.is_all())
 }
 
-/// Whether `layer` slides its weight over images, so that a vertical and a horizontal part can take its place.
+/// Whether `layer` slides its weight over images, so that a vertical and a horizontal part can replace it.
 fn is_convolution(layer: &LayerSpec) -> bool {
     layer.parts().matrix.is_some_and(|matrix| matches!(matrix.product, Product::Windows(_)))
 }

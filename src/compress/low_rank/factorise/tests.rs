@@ -1,4 +1,5 @@
-//! At full rank the two layers compute what the one did; below it they are what was asked for, and no more.
+//! At full rank, the two layers compute the same as the one. Below it, the result has exactly the requested
+//! ranks.
 
 mod equal;
 
@@ -19,7 +20,7 @@ fn network(input: Shape, layers: Value) -> (Graph, Parameters) {
 fn with_parameters(graph: Graph) -> (Graph, Parameters) {
     let mut parameters = Parameters::new(&graph).unwrap();
     parameters.initialise(7);
-    // Biases begin at zero, and would show nothing.
+    // Biases are initialised to zero, which would hide errors.
     for parameter in parameters.table.iter().filter(|p| !p.spec.role.decays()) {
         parameters.values[parameter.range.clone()]
             .iter_mut()
@@ -53,7 +54,7 @@ fn run(graph: &Graph, parameters: &Parameters, x: &[f32]) -> Vec<f32> {
     network.forward(batch, Mode::Evaluate).to_vec()
 }
 
-/// Numbers in -1..1.
+/// Pseudo-random numbers in -1..1.
 fn input(graph: &Graph, batch: usize) -> Vec<f32> {
     (0..graph.input().elements() * batch).map(|i| ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0).collect()
 }
@@ -69,7 +70,7 @@ fn reason<'a>(factorised: &'a Factorised, layer: &str) -> &'a str {
     }
 }
 
-/// Three kinds of filters in conv2, and nothing to gain elsewhere.
+/// There are three different filters in conv2, and nothing to gain elsewhere.
 #[test]
 fn only_what_gets_cheaper_is_factorised() {
     let (graph, mut parameters) = lenet();
@@ -90,10 +91,11 @@ fn only_what_gets_cheaper_is_factorised() {
     assert_eq!(count, result.parameters.values.len());
     assert!(reason(&result, "conv1").starts_with("at rank "), "{}", reason(&result, "conv1"));
     assert!(reason(&result, "ip1").contains("in place of 400500 and 400000"), "{}", reason(&result, "ip1"));
-    assert!(reason(&result, "ip2").contains("makes the logits"));
+    assert!(reason(&result, "ip2").contains("computes the logits"));
     assert_eq!(Graph::from_json(&result.graph.to_json()).unwrap(), result.graph);
 
-    // What did not change keeps its numbers and the optimizer's state, the second layer's bias too; the rest begins anew.
+    // Unchanged parameters, including the second layer's bias, keep their values and optimizer state; the
+    // others are new.
     let state: Vec<f32> = (1..=parameters.values.len()).map(|i| i as f32).collect();
     let taken = result.take(&state);
     for (parameter, origin) in result.parameters.table.iter().zip(&result.origins) {
@@ -133,10 +135,10 @@ fn logits_and_excepted_layers_go_only_by_name() {
         only.layers.iter().filter(|row| row.outcome != Outcome::Factorised(Form::CrossFilter)).count(),
         3
     );
-    assert_eq!(reason(&only, "conv1"), "no rank was asked for");
+    assert_eq!(reason(&only, "conv1"), "no rank was requested");
 }
 
-/// Batch norm's statistics, shortcuts and sums: a residual network stays one.
+/// The statistics of batch norm, shortcuts and sums: a residual network keeps its structure.
 #[test]
 fn a_residual_network_stays_whole() {
     let graph = preset("resnet-20", Shape::Image { channels: 3, height: 16, width: 16 }, 10).unwrap();
@@ -151,7 +153,7 @@ fn a_residual_network_stays_whole() {
         assert!(result.layers.iter().all(|row| row.after.parameters <= row.before.parameters));
         let y = run(&result.graph, &result.parameters, &input(&graph, 2));
         assert!(y.iter().all(|y| y.is_finite()));
-        // Once more: what has been factorised is left alone, its name being taken.
+        // A second time, factorised layers do not change, because the names are taken.
         let again = factorise(&result.graph, &result.parameters, &LowRank::energy(0.6)).unwrap();
         let first = result.layers.iter().find(|row| row.after != row.before).unwrap();
         assert!(reason(&again, &first.layer).contains("already"), "{}", reason(&again, &first.layer));
@@ -170,9 +172,9 @@ fn groups_and_shared_weights_are_left_alone() {
         ]),
     );
     let result = factorise(&graph, &parameters, &LowRank::energy(0.9)).unwrap();
-    assert_eq!(reason(&result, "g"), "its filters come in 2 groups");
+    assert_eq!(reason(&result, "g"), "its filters are in 2 groups");
     let message = factorise(&graph, &parameters, &at_rank("g", 2)).unwrap_err().to_string();
-    assert!(message.contains("`g` cannot be factorised: its filters come in 2"), "{message}");
+    assert!(message.contains("`g` cannot be factorised: its filters are in 2"), "{message}");
 
     let (graph, parameters) = network(
         Shape::Tokens { steps: 3, vocabulary: 9 },
@@ -185,12 +187,12 @@ fn groups_and_shared_weights_are_left_alone() {
     let request = LowRank { cost_test: false, ..LowRank::energy(1.0) };
     let result = factorise(&graph, &parameters, &request).unwrap();
     assert_eq!(reason(&result, "lstm"), "factorised");
-    assert_eq!(reason(&result, "out"), "it makes the logits; give it a rank of its own to factorise it");
+    assert_eq!(reason(&result, "out"), "it computes the logits; set its rank to factorise it");
     let message = factorise(&graph, &parameters, &at_rank("out", 2)).unwrap_err().to_string();
     assert!(message.contains("its weight is that of `words`"), "{message}");
 }
 
-/// Each message names the layer and says what would be right.
+/// Each message names the layer and the remedy.
 #[test]
 fn what_cannot_be_is_refused() {
     let (graph, mut parameters) = lenet();
@@ -200,10 +202,10 @@ fn what_cannot_be_is_refused() {
         request
     };
     let cases: [(LowRank, &str); 10] = [
-        (at_rank("conv2", 51), "a rank of 51 is asked for of `conv2`; the largest it can have is 50"),
+        (at_rank("conv2", 51), "rank 51 is requested for `conv2`, but its largest rank is 50"),
         (
             LowRank { separable: vec!["conv1".into()], ..at_rank("conv1", 6) },
-            "a rank of 6 is asked for of `conv1`; the largest it can have is 5",
+            "rank 6 is requested for `conv1`, but its largest rank is 5",
         ),
         (at_rank("conv2", 0), "rank of `conv2` must be at least 1"),
         (at_rank("cnv2", 3), "is called `cnv2`; did you mean `conv2`?"),
@@ -217,7 +219,7 @@ fn what_cannot_be_is_refused() {
         ),
         (
             with(&|r| (r.separable, r.except) = (vec!["conv1".into()], vec!["conv1".into()])),
-            "`conv1` is both asked for and excepted",
+            "`conv1` is both requested and excepted",
         ),
     ];
     for (request, part) in cases {
@@ -229,7 +231,7 @@ fn what_cannot_be_is_refused() {
     assert!(message.contains("`conv2/weight` holds -inf at element 480"), "{message}");
 }
 
-/// A recurrent weight goes by the name of its tensor, and stays where its layer does.
+/// A recurrent weight has the name of its tensor, and stays if its layer does.
 #[test]
 fn recurrent_weights_have_names_of_their_own() {
     let (graph, parameters) = network(
@@ -259,28 +261,28 @@ fn recurrent_weights_have_names_of_their_own() {
     assert_eq!(whole.graph.layers()[3].layer.recurrent_rank(), Some(rank));
     assert_eq!(Graph::from_json(&whole.graph.to_json()).unwrap(), whole.graph);
     let again = factorise(&whole.graph, &whole.parameters, &all).unwrap();
-    assert_eq!(reason(&again, "b/weight_hh"), "it is a product already");
+    assert_eq!(reason(&again, "b/weight_hh"), "it is already a product");
 
     let except = |name: &str| with(&|r| r.except = vec![name.into()]);
     let spared = factorise(&graph, &parameters, &except("a")).unwrap();
     assert_eq!((reason(&spared, "a"), reason(&spared, "a/weight_hh")), ("it is excepted", "it is excepted"));
     let spared = factorise(&graph, &parameters, &except("a/weight_hh")).unwrap();
     assert_eq!((reason(&spared, "a"), reason(&spared, "a/weight_hh")), ("factorised", "it is excepted"));
-    // Of 24 x 8 a product has 32 r.
+    // A product for 24 x 8 has 32 r elements.
     let dear = LowRank { cost_test: true, ..at_rank("b/weight_hh", 6) };
     let dear = factorise(&graph, &parameters, &dear).unwrap();
     assert_eq!(
         reason(&dear, "b/weight_hh"),
-        "at rank 6 it would have 192 parameters and 576 multiply-adds in place of 192 and 576"
+        "at rank 6 it would have 192 parameters and 576 multiply-adds instead of 192 and 576"
     );
 
     let both = with(&|r| (r.ranks, r.except) = ([("a/weight_hh".into(), 2)].into(), vec!["a".into()]));
     let cases = [
-        (at_rank("a/weight_hh", 7), "7 is asked for of `a/weight_hh`; the largest it can have is 6"),
+        (at_rank("a/weight_hh", 7), "rank 7 is requested for `a/weight_hh`, but its largest rank is 6"),
         (at_rank("c/weight_hh", 7), "is called `c/weight_hh`"),
         (at_rank("out/weight_hh", 7), "is called `out/weight_hh`"),
         (at_rank("a/weight_ho", 7), "is called `a/weight_ho`; did you mean `a/weight_hh`?"),
-        (both, "`a/weight_hh` is both asked for and excepted"),
+        (both, "`a/weight_hh` is both requested and excepted"),
         (with(&|r| r.separable = vec!["a/weight_hh".into()]), "only a conv2d has a vertical"),
     ];
     for (request, part) in cases {
@@ -289,8 +291,9 @@ fn recurrent_weights_have_names_of_their_own() {
     }
     let message =
         factorise(&whole.graph, &whole.parameters, &at_rank("a/weight_hh", 2)).unwrap_err().to_string();
-    assert!(message.contains("is a product of rank"), "{message}");
-    // A stage's request holds for what is left: no more than there is, nothing of what is done.
+    assert!(message.contains("is already a product of rank"), "{message}");
+    // The request of a stage is limited to the remaining network: to existing ranks, and without layers that
+    // are already factorised.
     let left = of_what_is_left(&at_rank("a/weight_hh", 99), &graph).unwrap();
     assert_eq!(left, at_rank("a/weight_hh", 6));
     let left = of_what_is_left(&at_rank("a/weight_hh", 2), &whole.graph).unwrap();
@@ -308,7 +311,7 @@ fn zeros_have_one_direction() {
     let result = factorise(&graph, &parameters, &LowRank::energy(0.95)).unwrap();
     assert_eq!((result.layers[1].rank, result.layers[1].energy), (Some(1), Some(1.0)));
     assert_eq!(reason(&result, "conv2"), "factorised");
-    // conv1's outputs have no say: only biases do, and what reads them has not changed.
+    // The outputs of conv1 do not matter: only biases do, and their readers have not changed.
     let only = factorise(&graph, &parameters, &at_rank("conv2", 1)).unwrap();
     assert_eq!(run(&only.graph, &only.parameters, &x), before);
 }

@@ -1,4 +1,4 @@
-//! Columns of matrices that are zero, alone and together with units.
+//! Zero columns of matrices, alone and together with units.
 
 use super::*;
 use crate::groups::groups;
@@ -6,7 +6,7 @@ use ternflock_nn::LayerSpec;
 use ternflock_nn::StructureKind;
 use ternflock_nn::layers::Columns;
 
-/// The weights that are matrices of layers of their own, as `(tensor, rows, columns)`.
+/// The weights that are matrices and belong to one layer only, as `(tensor, rows, columns)`.
 fn matrices(graph: &Graph, parameters: &Parameters) -> Vec<(usize, usize, usize)> {
     let is_shared = |layer: usize| {
         graph.tied(layer).is_some() || (0..graph.layers().len()).any(|other| graph.tied(other) == Some(layer))
@@ -26,7 +26,7 @@ fn zero_column(parameters: &mut Parameters, (tensor, rows, width): (usize, usize
     (0..rows).for_each(|row| parameters.values[start + row * width + column] = 0.0);
 }
 
-/// Sets some columns of some matrices to zero, now and then all of them; returns how many.
+/// Sets some columns of some matrices to zero, sometimes all of them. Returns their number.
 fn kill_columns(graph: &Graph, parameters: &mut Parameters, draws: &mut Draws) -> usize {
     let mut killed = 0;
     for matrix in matrices(graph, parameters) {
@@ -44,7 +44,7 @@ fn kill_columns(graph: &Graph, parameters: &mut Parameters, draws: &mut Draws) -
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Columns alone; units and columns; then more of both in what is left.
+    /// Columns alone; units and columns; then more of both in the result.
     #[test]
     fn zero_columns_and_their_absence_compute_the_same(seed: u64, language: bool) {
         let mut draws = Draws(seed);
@@ -62,7 +62,7 @@ proptest! {
             kill_columns(&smaller, &mut parameters, &mut draws);
             shrunk = check(&smaller, &parameters, &mut draws);
         }
-        // No column is left that is zero, but for a layer's last.
+        // No zero column is left, except the last one of a layer.
         let parameters = shrunk.surgery.apply(&parameters).unwrap();
         for (tensor, rows, width) in matrices(&shrunk.surgery.graph, &parameters) {
             let values = &parameters.values[parameters.table[tensor].range.clone()];
@@ -79,7 +79,7 @@ fn lenet() -> (Graph, Parameters) {
     (graph, parameters)
 }
 
-/// Wen et al.'s LeNet 5 by its numbers: 7 and 14 columns are left of 25 and 500, in 1 channel.
+/// The numbers of Wen et al.'s LeNet 5: 7 of 25 and 14 of 500 columns are left, in 1 channel.
 #[test]
 fn lenet_of_7_and_14_columns() {
     let (graph, mut parameters) = lenet();
@@ -90,14 +90,14 @@ fn lenet_of_7_and_14_columns() {
         .for_each(|at| zero_column(&mut parameters, columns[1], at));
     let shrunk = check(&graph, &parameters, &mut Draws(4));
     let smaller = &shrunk.surgery.graph;
-    // The only channel that is read, 13, is now channel 0, and its conv1 filter the only one.
+    // Channel 13, the only one that is read, is now channel 0, and its filter is the only one in conv1.
     assert_eq!(smaller.layers()[0].layer, with_columns(&graph.layers()[0].layer, 1, (0..25).step_by(4)));
     let conv2 = smaller.layers().iter().position(|node| node.name == "conv2").unwrap();
     assert_eq!(smaller.layers()[conv2].layer, with_columns(&graph.layers()[conv2].layer, 50, 0..14));
     assert_eq!(smaller.parameters(conv2).unwrap()[0].shape, [50, 14]);
     assert_eq!(smaller.multiply_adds(conv2).unwrap(), 50 * 14 * 64);
     assert_eq!(shrunk.surgery.units["conv1"], [13]);
-    // Its groups: columns are still columns, and the only channel has all of them.
+    // Its groups: columns are still columns, and all of them belong to the only channel.
     let parameters = shrunk.surgery.apply(&parameters).unwrap();
     let count = |kind| {
         let all = groups(smaller, &parameters, kind).unwrap();
@@ -106,7 +106,7 @@ fn lenet_of_7_and_14_columns() {
     assert_eq!(count(StructureKind::Shapes), [("conv1".into(), vec![1; 7]), ("conv2".into(), vec![50; 14])]);
     assert_eq!(count(StructureKind::Channels), [("conv2".into(), vec![14 * 50])]);
     assert_eq!(count(StructureKind::Filters2d)[1], ("conv2".into(), vec![14; 50]));
-    // It goes through JSON, where columns that are all there are not written.
+    // It survives JSON, in which complete columns are not written.
     assert_eq!(&Graph::from_json(&smaller.to_json()).unwrap(), smaller);
     assert!(!graph.to_json().contains("columns"));
 }
@@ -120,7 +120,8 @@ fn with_columns(layer: &LayerSpec, units: usize, columns: impl Iterator<Item = u
     layer
 }
 
-/// 784-500-300-10 with dead inputs keeps the image as its input and reads 469 pixels of it; hidden units go as units.
+/// 784-500-300-10 with dead inputs keeps the image as its input and reads 469 of its pixels; hidden units are
+/// removed as units.
 #[test]
 fn an_mlp_reads_the_live_inputs_alone() {
     let image = Shape::Image { channels: 1, height: 28, width: 28 };
@@ -144,7 +145,8 @@ fn an_mlp_reads_the_live_inputs_alone() {
     assert_eq!(with_list.map(|node| node.name.as_str()).collect::<Vec<_>>(), ["ip1"]);
 }
 
-/// A matrix of zeros keeps its first column, and a layer that reads nothing that lives the strongest unit of those it reads.
+/// A matrix of zeros keeps its first column. A layer that reads only dead units keeps the strongest one of
+/// these.
 #[test]
 fn a_dead_matrix_keeps_a_column() {
     let (graph, mut parameters) = lenet();
@@ -161,7 +163,7 @@ fn a_dead_matrix_keeps_a_column() {
     let first = shrink(&graph, &parameters, &Shrink::default()).unwrap().surgery;
     let mut parameters = first.apply(&parameters).unwrap();
     assert_eq!(first.units["conv1"], [3, 13]);
-    // Both channels die now, and conv2 has columns of these alone.
+    // Both channels are dead now, and conv2 has only columns of these.
     let conv1 = parameters.table[0].range.start..parameters.table[1].range.end;
     parameters.values[conv1].fill(0.0);
     let second = check(&first.graph, &parameters, &mut Draws(7));
@@ -205,7 +207,7 @@ fn a_column_goes_when_all_groups_of_filters_have_lost_it() {
     );
 }
 
-/// A NaN is no zero; a weight that is another layer's too stays whole.
+/// NaN is not zero. A weight that another layer shares keeps all columns.
 #[test]
 fn what_is_not_zero_stays() {
     let (graph, mut parameters) = lenet();

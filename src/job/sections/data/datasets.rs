@@ -2,7 +2,7 @@
 
 use crate::syntax::{Definition, Of, SectionReader};
 
-/// The names that `data.dataset` may hold.
+/// The possible values of `data.dataset`.
 pub const DATASETS: [&str; 11] = [
     "mnist",
     "fashion-mnist",
@@ -33,13 +33,13 @@ pub(super) const SYNTHETIC_TEXT: &str = "synthetic-text";
 pub(super) const IMAGES: Of =
     Of { kinds: &["mnist", "fashion-mnist", "cifar-10", "digits", SYNTHETIC, IDX], called: "images" };
 
-/// The datasets that are text in files.
+/// The datasets of text that is stored in files.
 pub(super) const TEXT_FILES: Of = Of { kinds: &["genesis", "kjv", "ptb", TEXT], called: "text in files" };
 
 /// All datasets of text.
 pub(super) const TEXTS: Of = Of { kinds: &["genesis", "kjv", "ptb", TEXT, SYNTHETIC_TEXT], called: "texts" };
 
-/// Whether `dataset` is text in files.
+/// Whether `dataset` is text that is stored in files.
 pub(super) fn is_text(dataset: &str) -> bool {
     TEXT_FILES.includes(dataset)
 }
@@ -48,7 +48,7 @@ pub(super) fn is_text(dataset: &str) -> bool {
 pub(super) fn refuse_of_others(section: &mut SectionReader, keys: &[&'static dyn Definition], dataset: &str) {
     section.refuse_foreign(keys, dataset, |path, owners| {
         let owners: Vec<String> = owners.iter().map(|owner| format!("\"{owner}\"")).collect();
-        format!("{path} belongs to dataset = {}; this one is \"{dataset}\"", owners.join(" or "))
+        format!("{path} belongs to dataset = {}; this job has \"{dataset}\"", owners.join(" or "))
     });
 }
 

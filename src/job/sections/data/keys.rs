@@ -1,4 +1,4 @@
-//! The keys of `[data]` that every dataset has, and the section as a whole.
+//! The keys of `[data]` that every dataset has, and the definition of the section.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub(super) const DATASET: Key<String, Required> = Key::new(
 });
 
 pub(super) const DIR: Key<PathBuf, Absent> =
-    Key::new("dir", Absent("where the dataset is usually found"), "the directory of its files.").of(Of {
+    Key::new("dir", Absent("the usual directory of the dataset"), "the directory of its files.").of(Of {
         kinds: &["mnist", "fashion-mnist", "cifar-10", "kjv", "ptb", TEXT],
         called: IN_A_DIRECTORY,
     });
@@ -37,7 +37,7 @@ const IN_A_DIRECTORY: &str = "datasets in a directory";
 pub(super) const MEAN: Key<Vec<f32>, Absent> = Key::new(
     "mean",
     Absent("nothing is subtracted"),
-    "one number a channel, subtracted from the pixels, which lie in 0..1. Needs `std`.",
+    "one number per channel, subtracted from the pixels, which are in 0..1. Needs `std`.",
 )
 .of(IMAGES)
 .such(Rule::Such {
@@ -49,7 +49,7 @@ pub(super) const MEAN: Key<Vec<f32>, Absent> = Key::new(
 pub(super) const STD: Key<Vec<f32>, Absent> = Key::new(
     "std",
     Absent("nothing is divided"),
-    "one number a channel; the pixels less `mean` are divided by it. Needs `mean`.",
+    "one number per channel; the pixels are divided by it after `mean` is subtracted. Needs `mean`.",
 )
 .of(IMAGES)
 .such(Rule::Such {
@@ -58,7 +58,7 @@ pub(super) const STD: Key<Vec<f32>, Absent> = Key::new(
     schema: || json!({ "minItems": 1, "items": { "exclusiveMinimum": 0 } }),
 });
 
-/// The keys for images that are neither augmentation nor about one dataset.
+/// The keys for images of any dataset, except those for augmentation.
 pub(super) const NORMALISATION: &[&dyn Definition] = &[&MEAN, &STD];
 
 /// The section `[data]`.

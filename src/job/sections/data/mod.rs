@@ -33,31 +33,31 @@ pub(crate) use keys::SECTION;
 pub struct Data {
     /// One of [`DATASETS`].
     pub dataset: String,
-    /// The directory of the files; `None`: where this dataset is usually found.
+    /// The directory of the files; `None`: the usual directory of this dataset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// The validation split of images; `None` for a text, which has a validation text.
+    /// The validation split of a dataset of images; `None` for a text, which has a validation text.
     #[serde(flatten)]
     pub split: Option<Split>,
-    /// The mean to subtract from each channel of the pixels, which lie in 0..1. There exactly where `std` is.
+    /// The mean to subtract from each channel of the pixels, which are in 0..1. Set if and only if `std` is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Vec<f32>>,
-    /// The standard deviation to divide each channel by, as many as there are means.
+    /// The standard deviation to divide each channel by. As long as `mean`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub std: Option<Vec<f32>>,
-    /// What is said of a dataset that is text in files; none for others.
+    /// The settings for text that is stored in files; `None` for other datasets.
     #[serde(flatten)]
     pub text: Option<Text>,
-    /// How images vary; `None`: not at all.
+    /// The augmentation of images; `None`: none.
     #[serde(flatten)]
     pub augment: Option<Augment>,
-    /// The settings for images in the user's own IDX files; `None` for others.
+    /// The settings for images in the user's own IDX files; `None` for other datasets.
     #[serde(flatten)]
     pub idx: Option<Idx>,
-    /// What images are made up; `None`: those of a file.
+    /// The settings for random images; `None` for other datasets.
     #[serde(flatten)]
     pub synthetic: Option<Synthetic>,
-    /// What text is made up; `None`: that of a file, or images.
+    /// The settings for random text; `None` for other datasets.
     #[serde(flatten)]
     pub synthetic_text: Option<SyntheticText>,
 }
@@ -82,14 +82,14 @@ impl Data {
         data
     }
 
-    /// Whether samples are sequences of tokens.
+    /// Whether the samples are sequences of tokens.
     pub fn is_text(&self) -> bool {
         self.text.is_some() || self.synthetic_text.is_some()
     }
 
     fn check(&self, section: &mut SectionReader) {
         let dataset = self.dataset.as_str();
-        // One that is missing or no name was reported already and reads as "".
+        // A dataset that is missing or is not a string has been reported already; it reads as "".
         if !dataset.is_empty() && !DATASETS.contains(&dataset) {
             let names = one_of(&DATASETS, Some(dataset));
             section.refuse(DATASET.name, format!("data.dataset must be {names}, found \"{dataset}\""));
@@ -103,12 +103,12 @@ impl Data {
         }
         let what = match dataset {
             "digits" | "genesis" => "part of the program",
-            "synthetic" | "synthetic-text" => "made up",
+            "synthetic" | "synthetic-text" => "generated",
             _ => "",
         };
         if !what.is_empty() {
             section.refuse_foreign(&[&DIR], dataset, |path, _| {
-                format!("{path}: `{dataset}` is {what} and is read from no directory: leave it out")
+                format!("{path}: `{dataset}` is {what}, so no directory is read: remove this key")
             });
         }
         if dataset == IDX && !section.has(DIR.name) {
@@ -121,14 +121,14 @@ impl Data {
     fn check_normalisation(&self, section: &mut SectionReader) {
         for (key, other) in [("mean", "std"), ("std", "mean")] {
             if section.has(key) && !section.has(other) {
-                section.refuse(key, format!("data.{key} needs data.{other} beside it"));
+                section.refuse(key, format!("data.{key} also needs data.{other}"));
             }
         }
         if let (Some(mean), Some(std)) = (&self.mean, &self.std)
             && mean.len() != std.len()
         {
             let counts = format!("found {} and {}", mean.len(), std.len());
-            let message = format!("data.mean and data.std must hold one number a channel, both; {counts}");
+            let message = format!("data.mean and data.std must both hold one number per channel; {counts}");
             section.refuse(STD.name, message);
         }
     }

@@ -6,8 +6,8 @@ use crate::syntax::{Given, Key, at_least};
 pub(super) const SEQUENCE_LENGTH: Key<usize> = Key::new(
     "sequence_length",
     Given(|| 35),
-    "tokens a sequence (T), through which gradients are propagated back. What recurrent layers hold goes on from each step \
-     to the next, and begins at zero with an epoch.",
+    "tokens per sequence (T); gradients are propagated back through all of them. The hidden state of \
+     recurrent layers is carried from one step to the next, and is zero at the start of an epoch.",
 )
 .of(TEXTS)
 .within(at_least(1.0))
@@ -16,8 +16,9 @@ pub(super) const SEQUENCE_LENGTH: Key<usize> = Key::new(
 pub(super) const EVALUATION_COLUMNS: Key<usize> = Key::new(
     "evaluation_columns",
     Given(|| 16),
-    "a text to evaluate on is cut into so many columns, read side by side, each from a state of zero.",
+    "for evaluation, a text is cut into this many columns. They are read in parallel, and each starts with a \
+     hidden state of zero.",
 )
 .of(TEXTS)
 .within(at_least(1.0))
-.origin("1 is exact and many times slower; 16 leave the first words of 15 columns without context");
+.origin("1 is exact and many times slower; with 16, the first words of 15 columns have no context");

@@ -1,4 +1,4 @@
-//! The keys of `[data]` for the validation split, which are training images that choose the model.
+//! The keys of `[data]` for the validation split: the training images that are set aside to choose the model.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value as Json, json};
@@ -10,11 +10,11 @@ use crate::syntax::{Definition, FromValue, Given, Key, SectionReader};
 /// The validation split of a dataset of images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Split {
-    /// How many training samples it takes.
+    /// The number of training samples in it.
     pub validation: Validation,
-    /// The seed that draws them. It is independent of the run's seed, so that runs with other seeds are judged by the
-    /// same samples, and a run that starts from another run's parameters is not judged by samples that those were
-    /// trained on.
+    /// The seed that draws them. It is independent of the run's seed. So runs with other seeds are judged by
+    /// the same samples, and a run that starts from the parameters of another run is not judged by samples
+    /// that these were trained on.
     pub validation_seed: u64,
 }
 
@@ -25,7 +25,7 @@ pub enum Validation {
     Auto,
     /// This share of them, above 0 and below 1.
     Share(f64),
-    /// This many. 0: none, and the test set chooses.
+    /// This many. 0: none, and the test set chooses the model.
     Count(usize),
 }
 
@@ -70,9 +70,9 @@ impl FromValue for Validation {
 const VALIDATION: Key<Validation> = Key::new(
     "validation",
     Given(|| Validation::Auto),
-    "the size of the validation split, which is taken from the training samples and chooses the network. A whole number is \
-     a count of samples; a number above 0 and below 1 is a share of the training set; `\"auto\"` is a tenth of it, at \
-     most 10,000 samples. 0: no split; the test set chooses.",
+    "the size of the validation split. It is taken from the training samples and chooses the network. A \
+     whole number is a count of samples; a number above 0 and below 1 is a share of the training set; \
+     `\"auto\"` is a tenth of the training set, at most 10,000 samples. 0: no split; the test set chooses.",
 )
 .of(IMAGES);
 

@@ -6,14 +6,14 @@ use serde_json::json;
 use super::datasets::{SYNTHETIC, refuse_of_others};
 use crate::syntax::{Definition, Given, Key, Of, Rule, SectionReader, at_least};
 
-/// Images that no file holds.
+/// Random images, which need no files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Synthetic {
     /// Channels, height and width.
     pub shape: [usize; 3],
     /// The number of classes.
     pub classes: usize,
-    /// Samples to train on.
+    /// Training samples.
     pub samples: usize,
 }
 
@@ -30,7 +30,7 @@ const CLASSES: Key<usize> =
     Key::new("classes", Given(|| 10), "the number of classes.").of(OWN).within(at_least(1.0));
 
 const SAMPLES: Key<usize> =
-    Key::new("samples", Given(|| 10_000), "images to train on; a tenth as many are evaluated on.")
+    Key::new("samples", Given(|| 10_000), "the number of training images; the test set has a tenth as many.")
         .of(OWN)
         .within(at_least(1.0));
 

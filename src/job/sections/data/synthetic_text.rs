@@ -1,4 +1,4 @@
-//! What `[data]` says of a text that is made up.
+//! The keys of `[data]` for random text.
 
 use serde::Serialize;
 
@@ -6,16 +6,16 @@ use super::datasets::{SYNTHETIC_TEXT, refuse_of_others};
 use super::sequences::{EVALUATION_COLUMNS, SEQUENCE_LENGTH};
 use crate::syntax::{Definition, Given, Key, Of, SectionReader, at_least};
 
-/// A text that no file holds.
+/// A random text, which needs no files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SyntheticText {
-    /// Tokens to train on.
+    /// Training tokens.
     pub tokens: usize,
-    /// V: the kinds of tokens.
+    /// V: the number of different tokens.
     pub vocabulary: usize,
-    /// T: tokens a sequence, and so the steps that gradients are propagated back through.
+    /// T: tokens per sequence, which is also the number of steps that gradients are propagated back through.
     pub sequence_length: usize,
-    /// Columns that a text to evaluate on is cut into.
+    /// The number of columns that a text is cut into for evaluation.
     pub evaluation_columns: usize,
 }
 
@@ -24,8 +24,9 @@ const OWN: Of = Of::kinds(&[SYNTHETIC_TEXT]);
 const TOKENS: Key<usize> = Key::new(
     "tokens",
     Given(|| 1_000_000),
-    "tokens to train on; a tenth as many each to validate and to test with. Small numbers are the most frequent, as words \
-     are; half of the tokens follow from the one before, so that there is something to learn.",
+    "the number of training tokens; the validation and test texts each have a tenth as many. Small token \
+     numbers are the most frequent ones, as in a sorted vocabulary. Half of the tokens follow from the token \
+     before, so that there is something to learn.",
 )
 .of(OWN)
 .within(at_least(1.0));
@@ -41,7 +42,7 @@ pub(super) const KEYS: &[&dyn Definition] = &[&TOKENS];
 pub(super) const SHARED_KEYS: &[&dyn Definition] = &[&VOCABULARY];
 
 impl SyntheticText {
-    /// The most kinds of tokens: their numbers are exact in single precision.
+    /// The largest number of different tokens: token numbers are exact in single precision up to it.
     pub const LARGEST_VOCABULARY: usize = 1 << 24;
 
     /// Reads these keys of `section`; `None` for any other dataset.

@@ -1,4 +1,4 @@
-//! The keys of `[data]` that are about text.
+//! The keys of `[data]` for text that is stored in files.
 
 use std::path::PathBuf;
 
@@ -12,17 +12,17 @@ use crate::syntax::{Absent, Definition, Given, Key, Of, Reported, SectionReader,
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// A word: what stands between white space.
+    /// A word: a run of characters between white space.
     Word,
     /// A character.
     Character,
 }
 
-/// What is done with punctuation at the level of words.
+/// How punctuation is handled at the level of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Punctuation {
-    /// It is part of the word it touches.
+    /// A mark is part of the word it touches.
     Attached,
     /// Each mark is a token; apostrophes and hyphens within a word stay in it.
     Apart,
@@ -34,27 +34,27 @@ pub struct Text {
     /// The training text of the dataset "text".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<PathBuf>,
-    /// Its validation text, evaluated on while training. There exactly where `test` is.
+    /// Its validation text, for evaluations during training. Set if and only if `test` is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub valid: Option<PathBuf>,
     /// Its test text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<PathBuf>,
-    /// Of one text, this share of the lines at its end is the test text, and as many before them the validation text.
-    /// None where these are texts of their own.
+    /// If there is only one text: this share of its lines, at its end, is the test text, and as many lines
+    /// before those are the validation text. `None` if these are separate texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out: Option<f64>,
     /// What a token is.
     pub level: Level,
-    /// Whether capitals become small letters.
+    /// Whether capital letters are converted to lower case.
     pub lowercase: bool,
-    /// What becomes of punctuation.
+    /// How punctuation is handled.
     pub punctuation: Punctuation,
-    /// The most words the vocabulary may have, `<unk>` and `<eos>` among them.
+    /// The largest size of the vocabulary, including `<unk>` and `<eos>`.
     pub vocabulary: usize,
-    /// T: tokens a sequence, and so the steps that gradients are propagated back through.
+    /// T: tokens per sequence, which is also the number of steps that gradients are propagated back through.
     pub sequence_length: usize,
-    /// Columns that a text to evaluate on is cut into.
+    /// The number of columns that a text is cut into for evaluation.
     pub evaluation_columns: usize,
 }
 
@@ -63,9 +63,9 @@ const OWN_FILES: Of = Of::kinds(&[TEXT]);
 const TRAIN: Key<PathBuf, Reported> = Key::new(
     "train",
     Reported,
-    "the training text, UTF-8, raw or `.gz`. The vocabulary comes from it. `/dev/stdin` reads a pipe, once, also where it \
-     holds all three texts; mpirun gives the pipe to rank 0 alone, so it serves runs of one rank. Other named pipes and \
-     devices are refused.",
+    "the training text, UTF-8, raw or `.gz`. The vocabulary is built from it. `/dev/stdin` reads a pipe \
+     once, even if the validation and test texts come from it too. mpirun connects the pipe to rank 0 only, \
+     so this works for runs on one rank. Other named pipes and devices are refused.",
 )
 .of(OWN_FILES);
 
@@ -78,8 +78,8 @@ const TEST: Key<PathBuf, Absent> =
 const HELD_OUT: Key<f64> = Key::new(
     "held_out",
     Given(|| 0.05),
-    "of one text (not of `\"text\"` with `valid`), this share of its lines, from the end, is the test text, and as many \
-     lines before it are the validation text.",
+    "if there is only one text (not `\"text\"` with `valid`): this share of its lines, at its end, is the \
+     test text, and as many lines before those are the validation text.",
 )
 .of(Of::kinds(&["genesis", "kjv", TEXT]))
 .within(above(0.0).and_below(0.5));
@@ -95,31 +95,31 @@ const LEVEL: Key<Level> = Key::new(
 const LOWERCASE: Key<bool> = Key::new(
     "lowercase",
     Given(|| false),
-    "converts capitals to small letters by Unicode's language-independent rules. The dotted capital I (U+0130) becomes \
-     `i`.",
+    "converts capital letters to lower case by Unicode's language-independent rules. The dotted capital I \
+     (U+0130) becomes `i`.",
 )
 .of(TEXT_FILES);
 
 const PUNCTUATION: Key<Punctuation> = Key::new(
     "punctuation",
     Given(|| Punctuation::Attached),
-    "of words: `\"attached\"` leaves punctuation marks attached to the word they touch; `\"apart\"` makes each mark a \
-     token, except apostrophes and hyphens inside a word. Combining marks and joiners (U+200C, U+200D) belong to the \
-     character before them.",
+    "for words, `\"attached\"` leaves punctuation marks attached to the word they touch; `\"apart\"` makes \
+     each mark a token, except apostrophes and hyphens inside a word. Combining marks and joiners (U+200C, \
+     U+200D) belong to the character before them.",
 )
 .of(TEXT_FILES);
 
 const VOCABULARY: Key<usize> = Key::new(
     "vocabulary",
     Given(|| 10_000),
-    "the most different tokens there may be, `<eos>` and `<unk>` among them: the most frequent of the training text. All \
-     others are `<unk>`.",
+    "the largest size of the vocabulary, including `<eos>` and `<unk>`. It holds the most frequent tokens of \
+     the training text; all others become `<unk>`.",
 )
 .of(TEXT_FILES)
 .within(at_least(2.0))
 .origin("Penn Treebank");
 
-/// The keys of `[data]` that are about text, those that are about its files first.
+/// These keys, those for the files first.
 pub(super) const KEYS: &[&dyn Definition] = &[
     &TRAIN,
     &VALID,
@@ -137,14 +137,14 @@ choices! { Level: Word = "word", Character = "character" }
 
 choices! { Punctuation: Attached = "attached", Apart = "apart" }
 
-/// Reads these keys of `section`; `None` for a dataset that is no text in files.
+/// Reads these keys of `section`; `None` for a dataset that is not text in files.
 pub(super) fn read(section: &mut SectionReader, dataset: &str) -> Option<Text> {
     if !is_text(dataset) {
-        // Of a dataset that is none, no key can be said to be wrong.
+        // If the dataset is unknown, it is not known which keys are wrong.
         if DATASETS.contains(&dataset) {
             let why = match dataset {
-                SYNTHETIC_TEXT => format!("is about the text of a file; \"{dataset}\" is made up"),
-                _ => format!("is about text; \"{dataset}\" is a dataset of images"),
+                SYNTHETIC_TEXT => format!("is for text in files; \"{dataset}\" is generated"),
+                _ => format!("is for text; \"{dataset}\" is a dataset of images"),
             };
             section.refuse_foreign(KEYS, dataset, |path, _| format!("{path} {why}"));
         }
@@ -153,7 +153,7 @@ pub(super) fn read(section: &mut SectionReader, dataset: &str) -> Option<Text> {
     let has_own = !HELD_OUT.of.includes(dataset) || section.has(VALID.name);
     let held_out = section.find(&HELD_OUT);
     if has_own && held_out.is_some() {
-        let why = "is for one text; this dataset has validation and test texts of its own";
+        let why = "splits a single text; this dataset has its own validation and test texts";
         section.refuse(HELD_OUT.name, format!("data.held_out {why}"));
     }
     let text = Text {
@@ -181,7 +181,7 @@ fn check(section: &mut SectionReader, dataset: &str) {
     }
     for (key, other) in [("valid", "test"), ("test", "valid")] {
         if section.has(key) && !section.has(other) {
-            section.refuse(key, format!("data.{key} needs data.{other} beside it"));
+            section.refuse(key, format!("data.{key} also needs data.{other}"));
         }
     }
 }

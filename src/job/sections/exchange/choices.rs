@@ -1,17 +1,17 @@
-//! The words that `[exchange]` chooses from.
+//! The enumerated values of `[exchange]`.
 
 use serde::Serialize;
 
 use crate::syntax::{Choice, choices, word};
 
-/// The forms a gradient travels in.
+/// The form in which gradients travel between ranks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Gradients {
-    /// TernGrad: -1, 0 or 1 times one scale a tensor, in 2 bits.
+    /// TernGrad: -1, 0 or 1 times one scale per tensor, at 2 bits per element.
     #[default]
     Ternary,
-    /// As they are, in 32 bits.
+    /// Uncompressed, at 32 bits per element.
     Float32,
 }
 
@@ -33,11 +33,11 @@ choices! { Gradients: Ternary = "ternary", Float32 = "float32" }
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {
-    /// Where ranks are on several nodes: within one there is next to nothing to hide, and looking for messages costs the
-    /// backward pass more.
+    /// If the ranks are on several nodes. Within one node there is almost no waiting time to hide, and
+    /// polling for messages costs the backward pass more than that.
     #[default]
     Auto,
-    /// With more than one rank.
+    /// Whenever there is more than one rank.
     Always,
     /// Never.
     Never,
@@ -52,15 +52,15 @@ pub enum Algorithm {
     /// A ring of all ranks.
     #[default]
     RingTernary,
-    /// Everything to everyone.
+    /// Each rank sends its ternaries to all others.
     GatherTernary,
-    /// Each rank adds a part of all others' and gives the sums to all.
+    /// Each rank sums one part of the vectors of all ranks and sends the sums to all.
     DirectTernary,
     /// Pairs of ranks, halving and doubling.
     HalvingTernary,
     /// Within each node first, then between the nodes.
     HierarchicalTernary,
-    /// The fastest by the cost model, or none where float32 is faster.
+    /// The fastest according to the cost model, or no compression if float32 is faster.
     Auto,
 }
 
@@ -75,7 +75,7 @@ impl Algorithm {
         Self::Auto,
     ];
 
-    /// The name in job files, which is that of the collectives but for "auto".
+    /// The name in job files. Except for "auto", it is also the name in the crate of collectives.
     pub fn name(self) -> &'static str {
         word(self)
     }

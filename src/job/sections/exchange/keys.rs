@@ -14,8 +14,9 @@ pub(super) const GRADIENTS: Key<Gradients> = Key::new(
 pub(super) const ALGORITHM: Key<Algorithm> = Key::new(
     "algorithm",
     Given(|| Algorithm::RingTernary),
-    "How ternary gradients are summed ([algorithms.md](algorithms.md)). `\"auto\"` measures the machine and takes the \
-     fastest. All give the same bits. Of no effect where `gradients` is `\"float32\"` or there is one rank.",
+    "The all-reduce that sums ternary gradients ([algorithms.md](algorithms.md)). `\"auto\"` measures the \
+     machine and uses the fastest. All give the same bits. No effect with `gradients = \"float32\"` or one \
+     rank.",
 );
 
 pub(super) const CLIP_SIGMA: Key<f64> = Key::new(
@@ -34,23 +35,23 @@ pub(super) const CLIP_SIGMA: Key<f64> = Key::new(
 pub(super) const MIN_ELEMENTS: Key<usize> = Key::new(
     "min_elements",
     Given(|| 512),
-    "Tensors of fewer elements travel as float32. 0 or 1: none is too small.",
+    "Tensors with fewer elements travel as float32. 0 or 1: no tensor is too small.",
 )
 .origin("see below");
 
 pub(super) const KEEP_FLOAT: Key<Vec<String>> = Key::new(
     "keep_float",
     Given(|| vec!["logits".to_owned()]),
-    "Layers that travel as float32, weights and bias, also a weight they share. `\"logits\"` always means the network's \
-     output layer; any other entry is a layer's name.",
+    "Layers whose weights and biases travel as float32, including weights that they share with other layers. \
+     `\"logits\"` always means the network's output layer; any other entry is a layer's name.",
 )
 .origin("TernGrad's code leaves its logits layer out unless told otherwise");
 
 pub(super) const OVERLAP: Key<Overlap> = Key::new(
     "overlap",
     Given(|| Overlap::Auto),
-    "Whether gradients are averaged while the backward pass still computes those of earlier layers. `\"auto\"`: where \
-     ranks are on several nodes. The result is the same, bit for bit.",
+    "Whether gradients are averaged while the backward pass still computes those of earlier layers. \
+     `\"auto\"`: if the ranks are on several nodes. The result is the same, bit for bit.",
 );
 
 pub(super) const BUCKET_ELEMENTS: Key<usize> = Key::new(
@@ -64,8 +65,8 @@ pub(super) const BUCKET_ELEMENTS: Key<usize> = Key::new(
 pub(super) const ERROR_FEEDBACK: Key<bool> = Key::new(
     "error_feedback",
     Given(|| false),
-    "What rounding leaves of a ternary gradient is kept and added to the next step's. Ternaries are then rounded to \
-     nearest, not at random.",
+    "Adds the rounding error of a ternary gradient to the gradient of the next step. Ternaries are then \
+     rounded to the nearest value, not at random.",
 );
 
 pub(super) const VERIFY_EVERY: Key<u64> = Key::new(
@@ -77,8 +78,8 @@ pub(super) const VERIFY_EVERY: Key<u64> = Key::new(
 pub(super) const WARN_AFTER: Key<f64> = Key::new(
     "warn_after",
     Given(|| 30.0),
-    "Seconds a rank waits for another before a warning names the rank that is late; the next come when the wait has lasted \
-     twice as long. More than `timeout`: no warning.",
+    "Seconds a rank waits for another before a warning names the late rank. The warning is repeated each \
+     time the wait has doubled. More than `timeout`: no warning.",
 )
 .within(above(0.0).and_at_most(1e6));
 

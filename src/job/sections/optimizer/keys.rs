@@ -28,7 +28,7 @@ pub(super) const KIND: Key<Name> =
     Key::new("kind", Given(|| Name::Sgd), "The update rule. A key of another kind is refused.");
 
 pub(super) const MOMENTUM: Key<f64> =
-    Key::new("momentum", Given(|| 0.9), "the momentum. `sgd` without any keeps nothing from step to step.")
+    Key::new("momentum", Given(|| 0.9), "the momentum. `sgd` with a momentum of 0 has no state.")
         .of(Of::kinds(&["sgd", "lars"]))
         .within(FRACTION)
         .origin("TernGrad's LeNet and AlexNet scripts");
@@ -36,21 +36,26 @@ pub(super) const MOMENTUM: Key<f64> =
 pub(super) const NESTEROV_MOMENTUM: Key<f64> = MOMENTUM.of(NESTEROV).within(above(0.0).and_below(1.0));
 
 pub(super) const BETA1: Key<f64> =
-    Key::new("beta1", Given(|| 0.9), "how much of the mean of gradients stays a step.")
+    Key::new("beta1", Given(|| 0.9), "the decay per step of the running mean of gradients.")
         .of(ADAM)
         .within(FRACTION)
         .origin("PyTorch");
 
 pub(super) const BETA2: Key<f64> =
-    Key::new("beta2", Given(|| 0.999), "how much of the mean of their squares stays a step.")
+    Key::new("beta2", Given(|| 0.999), "the decay per step of the running mean of their squares.")
         .of(ADAM)
         .within(FRACTION)
         .origin("PyTorch");
 
-pub(super) const EPSILON: Key<f64> = Key::new("epsilon", Given(|| 1e-8), "added to the root of that mean.")
-    .of(ADAM)
-    .within(above(0.0))
-    .origin("PyTorch");
+pub(super) const EPSILON: Key<f64> = Key::new(
+    "epsilon",
+    Given(|| 1e-8),
+    "added to the square root of that \
+    mean.",
+)
+.of(ADAM)
+.within(above(0.0))
+.origin("PyTorch");
 
 pub(super) const DECOUPLED_DECAY: Key<bool> = Key::new(
     "decoupled_decay",
@@ -60,19 +65,21 @@ pub(super) const DECOUPLED_DECAY: Key<bool> = Key::new(
 .of(ADAM)
 .origin("PyTorch");
 
-pub(super) const TRUST: Key<f64> = Key::new("trust", Given(|| 0.001), "the factor of the ratio of norms.")
-    .of(LARS)
-    .within(above(0.0))
-    .origin("You, Gitman, Ginsburg 2017");
+pub(super) const TRUST: Key<f64> =
+    Key::new("trust", Given(|| 0.001), "the factor of the ratio of the norms.")
+        .of(LARS)
+        .within(above(0.0))
+        .origin("You, Gitman, Ginsburg 2017");
 
 pub(super) const LEARNING_RATE: Key<f64, Required> =
-    Key::new("learning_rate", Required, "Where the schedule starts.").within(above(0.0));
+    Key::new("learning_rate", Required, "The learning rate that the schedule starts from.")
+        .within(above(0.0));
 
 pub(super) const WEIGHT_DECAY: Key<f64> = Key::new(
     "weight_decay",
     Given(|| 0.0005),
-    "Times the weight, added to its gradient after the exchange and after clipping (L2); biases and batch norm's \
-     factors do not decay.",
+    "L2 regularisation: this factor times the weight is added to the gradient, after the exchange and after \
+     clipping. Biases and the parameters of batch norm do not decay.",
 )
 .within(at_least(0.0))
 .origin("TernGrad's LeNet and AlexNet scripts; PyTorch");
@@ -85,8 +92,8 @@ pub(super) const DECAY_LAYERS: Key<Vec<String>, Absent> =
 pub(super) const CLIP_NORM: Key<f64, Absent> = Key::new(
     "clip_norm",
     Absent("no clipping"),
-    "The averaged gradients of all tensors together are scaled down to this norm where theirs is larger, as by \
-     PyTorch's `clip_grad_norm_`.",
+    "If the norm of the averaged gradients of all tensors together is larger than this, they are scaled down \
+     to it, as in PyTorch's `clip_grad_norm_`.",
 )
 .within(above(0.0));
 

@@ -41,16 +41,22 @@ pub(super) const INV_GAMMA: Key<f64> = Key { default: Given(|| 0.0001), ..GAMMA.
 pub(super) const PLATEAU_GAMMA: Key<f64> = Key { default: Given(|| 0.25), ..GAMMA.of(PLATEAU) };
 
 pub(super) const EVERY: Key<u64, Required> =
-    Key::new("every", Required, "steps from one factor to the next.").of(STEP).within(at_least(1.0));
+    Key::new("every", Required, "the number of steps from one factor to the next.")
+        .of(STEP)
+        .within(at_least(1.0));
 
-pub(super) const MILESTONES: Key<Vec<u64>, Required> =
-    Key::new("milestones", Required, "steps at which one more factor sets in; the first is at least 1.")
-        .of(MULTISTEP)
-        .such(Rule::Such {
-            must_be: "one or more steps, ascending",
-            holds: |steps| ascending(steps),
-            schema: || json!({ "minItems": 1, "uniqueItems": true, "items": { "minimum": 1 } }),
-        });
+pub(super) const MILESTONES: Key<Vec<u64>, Required> = Key::new(
+    "milestones",
+    Required,
+    "the steps at which the rate is multiplied by `gamma` once more; the \
+        first is at least 1.",
+)
+.of(MULTISTEP)
+.such(Rule::Such {
+    must_be: "one or more steps, ascending",
+    holds: |steps| ascending(steps),
+    schema: || json!({ "minItems": 1, "uniqueItems": true, "items": { "minimum": 1 } }),
+});
 
 pub(super) const POWER: Key<f64> = Key::new("power", Given(|| 1.0), "the exponent.")
     .of(Of::kinds(&["polynomial"]))
@@ -60,19 +66,23 @@ pub(super) const POWER: Key<f64> = Key::new("power", Given(|| 1.0), "the exponen
 pub(super) const INV_POWER: Key<f64> = Key { default: Given(|| 0.75), ..POWER.of(INV) };
 
 pub(super) const CONSTANT_EPOCHS: Key<u64> =
-    Key::new("constant_epochs", Given(|| 1), "the epochs before the first factor.")
+    Key::new("constant_epochs", Given(|| 1), "the number of epochs before the first factor.")
         .of(EXPONENTIAL)
         .within(at_least(1.0));
 
-pub(super) const PATIENCE: Key<u64> =
-    Key::new("patience", Given(|| 0), "the evaluations without improvement that it bears.")
-        .of(PLATEAU)
-        .origin("PyTorch's word language model");
+pub(super) const PATIENCE: Key<u64> = Key::new(
+    "patience",
+    Given(|| 0),
+    "the number of evaluations in a row without improvement that do not \
+        cut the rate.",
+)
+.of(PLATEAU)
+.origin("PyTorch's word language model");
 
-pub(super) const WARMUP: Key<u64> = Key::new("warmup", Given(|| 0), "The steps of the rise. 0: none.");
+pub(super) const WARMUP: Key<u64> = Key::new("warmup", Given(|| 0), "The number of warm-up steps. 0: none.");
 
 pub(super) const WARMUP_FROM: Key<f64> =
-    Key::new("warmup_from", Given(|| 0.1), "The factor of the first of them.")
+    Key::new("warmup_from", Given(|| 0.1), "The factor of the rate in the first warm-up step.")
         .within(at_least(0.0).and_at_most(1.0));
 
 /// The section `[schedule]`.

@@ -1,26 +1,26 @@
-//! How the learning rate follows the batch.
+//! How the learning rate scales with the batch size.
 
 use serde::Serialize;
 
 use crate::syntax::{Absent, Given, Key, SectionReader, at_least, choices};
 
-/// The batch that a learning rate was found for, and what another one makes of it.
+/// The batch size that a learning rate was found for, and how the rate scales with it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Scaling {
-    /// That batch, in samples.
+    /// That batch size, in samples.
     pub base_batch: usize,
-    /// What the ratio of the batches does.
+    /// How the rate depends on the ratio of the batch sizes.
     #[serde(rename = "scaling")]
     pub kind: ScalingKind,
 }
 
-/// What the ratio r of the global batch to the base batch makes of the learning rate.
+/// How the learning rate depends on r, the ratio of the global batch to the base batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScalingKind {
-    /// r times: a step of a large batch goes as far as r steps of the base batch.
+    /// Times r: a step of a large batch moves as far as r steps of the base batch.
     Linear,
-    /// sqrt(r) times: a step's variance is that of the base batch.
+    /// Times sqrt(r): a step has the variance that it has with the base batch.
     Sqrt,
 }
 
@@ -29,14 +29,15 @@ choices! { ScalingKind: Linear = "linear", Sqrt = "sqrt" }
 pub(super) const SCALING: Key<ScalingKind> = Key::new(
     "scaling",
     Given(|| ScalingKind::Linear),
-    "With `base_batch`: the rate is multiplied by global_batch / base_batch, or, `\"sqrt\"`, by the root of that.",
+    "With `base_batch`, the rate is multiplied by global_batch / base_batch (`\"linear\"`) or by its square \
+     root (`\"sqrt\"`).",
 )
 .origin("Goyal et al. 2017 (linear); Hoffer et al. 2017 (root)");
 
 pub(super) const BASE_BATCH: Key<usize, Absent> = Key::new(
     "base_batch",
     Absent("none"),
-    "The batch that `learning_rate` was found for: another `train.global_batch` then scales it.",
+    "The batch size that `learning_rate` was found for. If `train.global_batch` differs, the rate is scaled.",
 )
 .within(at_least(1.0));
 
@@ -56,7 +57,7 @@ impl Scaling {
         if section.has(SCALING.name) && !section.has(BASE_BATCH.name) {
             section.refuse(
                 SCALING.name,
-                "schedule.scaling needs `base_batch`, the batch that learning_rate was found for",
+                "schedule.scaling needs `base_batch`, the batch size that learning_rate was found for",
             );
         }
         base_batch.map(|base_batch| Scaling { base_batch, kind })

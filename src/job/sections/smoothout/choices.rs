@@ -1,4 +1,4 @@
-//! The words that `[smoothout]` chooses from.
+//! The enumerated values of `[smoothout]`.
 
 use serde::Serialize;
 
@@ -10,17 +10,17 @@ use crate::syntax::choices;
 pub enum Distribution {
     /// On (-a, a).
     Uniform,
-    /// Of mean 0 and standard deviation a.
+    /// With mean 0 and standard deviation a.
     Normal,
 }
 
-/// What noise is in proportion to.
+/// What noise is proportional to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Adapt {
     /// Nothing: SmoothOut.
     None,
-    /// The length of the filter: AdaSmoothOut.
+    /// The norm of the filter: AdaSmoothOut.
     Filter,
     /// The weight.
     Weight,
@@ -38,13 +38,13 @@ pub enum NoiseSchedule {
     Grow,
 }
 
-/// Whose noise is the same.
+/// Whether ranks and micro-batches share their noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Noise {
-    /// Nobody's: each rank, and each of its micro-batches, has its own.
+    /// No: each micro-batch of each rank has its own.
     PerRank,
-    /// All ranks' and all micro-batches' of a step.
+    /// Yes: all ranks and micro-batches of a step have the same noise.
     Shared,
 }
 

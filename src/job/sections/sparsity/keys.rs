@@ -12,12 +12,12 @@ use crate::syntax::{FromValue, Given, Key, Section, at_least};
 pub(super) const METHOD: Key<SparsityMethod> = Key::new(
     "method",
     Given(|| SparsityMethod::GroupLasso),
-    "`\"group_lasso\"`: strength · *w*/‖*w*_*g*‖ joins the gradient, before clipping, decay and momentum, and after the \
-     step every parameter nearer to zero than `threshold` is set to zero. `\"proximal\"`: after the step each group is \
-     multiplied by max(0, 1 − *η* · strength/‖*w*_*g*‖), which makes exact zeros. With `lars`, each tensor shrinks at its \
-     own rate *ηλ*, which is 0 in a step in which its gradient is zero ([The proximal \
-     step](algorithms.md#the-proximal-step-compressgroup_lassoproximal)). Refused with `adam`, where a group has no single \
-     rate.",
+    "`\"group_lasso\"`: strength · *w*/‖*w*_*g*‖ is added to the gradient, before clipping, decay and \
+     momentum. After the step, every parameter with a magnitude below `threshold` is set to zero. \
+     `\"proximal\"`: after the step, each group is multiplied by max(0, 1 − *η* · strength/‖*w*_*g*‖), which \
+     makes exact zeros. With `lars`, each tensor shrinks at its own rate *ηλ*, which is 0 in steps with a \
+     zero gradient ([The proximal step](algorithms.md#the-proximal-step-compressgroup_lassoproximal)). \
+     Refused with `adam`, because a group has no single rate there.",
 )
 .origin("Wen et al.'s code");
 
@@ -26,7 +26,11 @@ const fn strength(name: &'static str, meaning: &'static str) -> Key<f64> {
     Key::new(name, Given(|| 0.0), meaning).within(at_least(0.0))
 }
 
-pub(super) const FILTERS: Key<f64> = strength("filters", "The strength of that kind; so the next ones.");
+pub(super) const FILTERS: Key<f64> = strength(
+    "filters",
+    "The strength for groups of this kind. The same \
+    holds for the next seven keys.",
+);
 pub(super) const CHANNELS: Key<f64> = strength("channels", "");
 pub(super) const SHAPES: Key<f64> = strength("shapes", "");
 pub(super) const FILTERS_2D: Key<f64> = strength("filters_2d", "");
@@ -37,29 +41,39 @@ pub(super) const HIDDEN_UNITS: Key<f64> = strength("hidden_units", "");
 
 pub(super) const L1: Key<f64> = strength(
     "l1",
-    "The strength of the l1 norm of the single weights, which makes zeros but no structures; biases are left alone. With \
-     `\"proximal\"`, weights move towards zero by *η* · strength after the step (with `lars`, by *ηλ* · strength; not at \
-     all in a step in which the gradient is zero).",
+    "The strength of the l1 norm of single weights. It produces zeros but no structures, and does not affect \
+     biases. With `\"proximal\"`, weights move towards zero by *η* · strength after the step (with `lars`, \
+     by *ηλ* · strength, and not at all in a step with a zero gradient).",
 );
 
-pub(super) const SCALE_BY_SIZE: Key<bool> =
-    Key::new("scale_by_size", Given(|| false), "Times the root of the number of a group's elements.")
-        .origin("Wen et al.'s code (none)");
+pub(super) const SCALE_BY_SIZE: Key<bool> = Key::new(
+    "scale_by_size",
+    Given(|| false),
+    "Multiplies the strength of a group by the square root of its \
+        number of elements.",
+)
+.origin("Wen et al.'s code (none)");
 
 pub(super) const FACTORS: Key<Factors> = Key::new(
     "factors",
     Given(|| Factors(BTreeMap::new())),
-    "Factors of the strengths by layer, as in `{ conv1 = 0.5 }`; hidden units go by the layer that makes them.",
+    "Factors of the strengths by layer, as in `{ conv1 = 0.5 }`. Hidden units belong to the layer that \
+     computes them.",
 );
 
-pub(super) const THRESHOLD: Key<f64> = Key::new("threshold", Given(|| 1e-4), "For `\"group_lasso\"`.")
-    .within(at_least(0.0))
-    .origin("Wen et al.'s code (`ZEROUT_THRESHOLD`)");
+pub(super) const THRESHOLD: Key<f64> = Key::new(
+    "threshold",
+    Given(|| 1e-4),
+    "For `\"group_lasso\"`: \
+    parameters with a smaller magnitude are set to zero after each step.",
+)
+.within(at_least(0.0))
+.origin("Wen et al.'s code (`ZEROUT_THRESHOLD`)");
 
 /// The section `[sparsity]`.
 pub(crate) const SECTION: Section = Section::new(
     "sparsity",
-    "What pushes whole structures to zero, so that surgery can take them out of the network.",
+    "Penalties that push entire structures to zero, so that surgery can remove them from the network.",
     &[
         &[&METHOD],
         &[&FILTERS, &CHANNELS, &SHAPES, &FILTERS_2D, &LAYERS, &NEURONS, &INPUTS, &HIDDEN_UNITS],

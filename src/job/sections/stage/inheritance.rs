@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use crate::sections::{force, optimizer, schedule, smoothout, sparsity, train};
 use crate::syntax::{MOST_STAGES, Section, Source, drop_other_kind};
 
-/// The sections that a stage may lay over the job's.
+/// The sections that a stage may override.
 const SECTIONS: [&Section; 6] = [
     &train::SECTION,
     &optimizer::SECTION,
@@ -41,7 +41,7 @@ pub(super) fn inherited(table: &Table) -> Vec<Inherited> {
         .map(|(section, table)| {
             let own = table.iter().filter(|(key, _)| section.has(key));
             let mut keys: Table = own.map(|(key, value)| (key.clone(), value.clone())).collect();
-            // Which the job must not say; that is reported once.
+            // A job with stages must not set these; that is reported once.
             train::Train::LENGTH
                 .iter()
                 .filter(|_| section.name == "train")
@@ -64,8 +64,8 @@ pub(super) fn check_size(inherited: &[Inherited], stages: usize) -> Result<(), S
         return Ok(());
     }
     Err(format!(
-        "{stages} stages would each take {all} values from the job's sections, most of them from [{}]; all together may \
-         take {MOST_TAKEN}: have fewer stages, or shorter lists",
+        "{stages} stages would each inherit {all} values from the job's sections, most of them from [{}]; \
+         all stages together may inherit {MOST_TAKEN}: use fewer stages or shorter lists",
         largest.1
     ))
 }
@@ -92,7 +92,7 @@ pub(super) fn merge(inherited: &[Inherited], entry: &Table, source: &mut Source)
                 drop_other_kind(section, &mut keys, over, source);
                 keys.extend(over.clone());
             }
-            // What is no section is reported where it is read.
+            // A value that is not a section is reported where it is read.
             Some(_) => continue,
             None => {}
         }

@@ -10,11 +10,11 @@ fn against_the_whole(mut spec: Value, columns: &[usize], input: Shape, batch: us
     spec["columns"] = json!(columns);
     Check::new(spec.clone(), input, batch).run(0.0);
     let mut some = Check::new(spec, input, batch);
-    let (rows, kept) = (some.places[0].range.len() / columns.len(), columns.len());
+    let (rows, read) = (some.places[0].range.len() / columns.len(), columns.len());
     let width = whole.places[0].range.len() / rows;
     let scatter = |from: &[f32]| {
         let mut all = vec![0.0; rows * width];
-        for (all, from) in all.chunks_exact_mut(width).zip(from.chunks_exact(kept)) {
+        for (all, from) in all.chunks_exact_mut(width).zip(from.chunks_exact(read)) {
             columns.iter().zip(from).for_each(|(&column, &value)| all[column] = value);
         }
         all
@@ -56,7 +56,7 @@ fn linear() {
     }
 }
 
-/// Kept columns count, in parameters, multiply-adds and in what a weight's initial size goes by.
+/// Columns that are there count, in parameters, multiply-adds and in what a weight's initial size goes by.
 #[test]
 fn costs_are_those_of_the_columns() {
     let spec = json!({"type": "conv2d", "filters": 4, "kernel": 3, "columns": [0, 5, 9]});

@@ -9,6 +9,7 @@ use crate::layer::{Draw, Forward, Inputs, Layer, Mode, Place, Tensors, TensorsMu
 use crate::layers::gradient_check::{backward, side_by_side};
 use crate::{LayerSpec, Shape};
 use ternflock_base::rng::{Purpose, Stream};
+use ternflock_tensor::Buffers;
 
 /// `count` numbers in [-1, 1).
 fn numbers(count: usize, subject: u32) -> Vec<f32> {
@@ -54,7 +55,7 @@ impl Check {
             formula,
             rank: rank.map(|rank| rank as usize),
             // Room for more than the batch, as in a last, smaller batch.
-            layer: describe.build(&[input], dims.batch + 2).unwrap(),
+            layer: describe.build(&[input], dims.batch + 2, &mut Buffers::allocating()).unwrap(),
             parameters: parameters.collect(),
             places,
             x: numbers(rows * dims.features, 2),

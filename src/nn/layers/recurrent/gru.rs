@@ -19,7 +19,7 @@ use crate::coupling::{Coupling, Units};
 use crate::init::Init;
 use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::spec::default;
-use ternflock_tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// The bias `[H]` that stands inside the reset gate's product.
 const BIAS_N: &str = "bias_n";
@@ -70,23 +70,16 @@ impl Describe for Gru {
         Ok(self.sizes(inputs)?.multiply_adds())
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let sizes = self.sizes(inputs)?;
-        let Sizes { steps, hidden, .. } = sizes;
-        let states = History::elements(steps, hidden, batch) + (6 * steps + 1) * batch * hidden;
-        Ok(states + StateWeight::elements(&sizes, batch)?)
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let sizes = self.sizes(inputs)?;
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,
-            state_weight: StateWeight::new(&sizes, batch),
-            h: History::new("h", steps, hidden, batch),
-            gates: vec![0.0; steps * batch * sizes.width()],
-            state_sums: vec![0.0; steps * batch * sizes.width()],
-            dh: vec![0.0; batch * hidden],
+            state_weight: StateWeight::new(&sizes, batch, buffers)?,
+            h: History::new("h", steps, hidden, batch, buffers)?,
+            gates: buffers.zeros(&[steps, batch, sizes.width()])?,
+            state_sums: buffers.zeros(&[steps, batch, sizes.width()])?,
+            dh: buffers.zeros(&[batch, hidden])?,
         }))
     }
 }

@@ -1,33 +1,36 @@
 //! A state over the steps of a batch, and what of it goes on to the next.
 
 use crate::layer::RecurrentState;
+use ternflock_tensor::Buffers;
 
 /// One state of a recurrent layer, H numbers a sample.
 pub(super) struct History {
     name: &'static str,
     hidden: usize,
     /// What the last batch left: `[capacity, H]`.
-    carried: Vec<f32>,
+    recurrent_state: Vec<f32>,
     /// Before the first step, and after each: `[T + 1, N, H]`.
     steps: Vec<f32>,
 }
 
 impl History {
     /// A state called `name`, zero, for batches of up to `capacity` samples of `steps` steps.
-    pub fn new(name: &'static str, steps: usize, hidden: usize, capacity: usize) -> History {
-        let (carried, steps) = (vec![0.0; capacity * hidden], vec![0.0; (steps + 1) * capacity * hidden]);
-        History { name, hidden, carried, steps }
+    pub fn new(
+        name: &'static str,
+        steps: usize,
+        hidden: usize,
+        capacity: usize,
+        buffers: &mut Buffers,
+    ) -> Result<History, String> {
+        let recurrent_state = buffers.zeros(&[capacity, hidden])?;
+        let steps = buffers.zeros(&[steps + 1, capacity, hidden])?;
+        Ok(History { name, hidden, recurrent_state, steps })
     }
 
-    /// Elements of its buffers.
-    pub fn elements(steps: usize, hidden: usize, capacity: usize) -> usize {
-        (steps + 2) * capacity * hidden
-    }
-
-    /// The batch of `n` samples begins: with what was carried here.
+    /// The batch of `n` samples begins: with the recurrent state.
     pub fn begin(&mut self, n: usize) {
         let rows = n * self.hidden;
-        self.steps[..rows].copy_from_slice(&self.carried[..rows]);
+        self.steps[..rows].copy_from_slice(&self.recurrent_state[..rows]);
     }
 
     /// Before step `t` and after it: `[N, H]` each.
@@ -48,14 +51,14 @@ impl History {
         &self.steps
     }
 
-    /// The batch of `n` samples and `t` steps is done: its last state is carried on.
+    /// The batch of `n` samples and `t` steps is done: its last state becomes the recurrent state.
     pub fn end(&mut self, t: usize, n: usize) {
         let rows = n * self.hidden;
-        self.carried[..rows].copy_from_slice(&self.steps[t * rows..(t + 1) * rows]);
+        self.recurrent_state[..rows].copy_from_slice(&self.steps[t * rows..(t + 1) * rows]);
     }
 
     /// For those who keep it.
     pub fn recurrent_state(&mut self) -> RecurrentState<'_> {
-        RecurrentState { name: self.name, width: self.hidden, values: &mut self.carried }
+        RecurrentState { name: self.name, width: self.hidden, values: &mut self.recurrent_state }
     }
 }

@@ -21,7 +21,7 @@ use crate::coupling::{Coupling, Units};
 use crate::init::Init;
 use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::spec::default;
-use ternflock_tensor::{for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// One level of long short-term memory; a stack of them is several layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,25 +76,18 @@ impl Describe for Lstm {
         Ok(self.sizes(inputs)?.multiply_adds())
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let sizes = self.sizes(inputs)?;
-        let (steps, hidden) = (sizes.steps, sizes.hidden);
-        let states = 2 * History::elements(steps, hidden, batch) + (4 * steps + 2) * batch * hidden;
-        Ok(states + StateWeight::elements(&sizes, batch)?)
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let sizes = self.sizes(inputs)?;
         let (steps, hidden) = (sizes.steps, sizes.hidden);
         Ok(Box::new(Unrolled {
             sizes,
-            state_weight: StateWeight::new(&sizes, batch),
+            state_weight: StateWeight::new(&sizes, batch, buffers)?,
             forget_bias: self.forget_bias,
-            h: History::new("h", steps, hidden, batch),
-            c: History::new("c", steps, hidden, batch),
-            gates: vec![0.0; steps * batch * sizes.width()],
-            dh: vec![0.0; batch * hidden],
-            dc: vec![0.0; batch * hidden],
+            h: History::new("h", steps, hidden, batch, buffers)?,
+            c: History::new("c", steps, hidden, batch, buffers)?,
+            gates: buffers.zeros(&[steps, batch, sizes.width()])?,
+            dh: buffers.zeros(&[batch, hidden])?,
+            dc: buffers.zeros(&[batch, hidden])?,
         }))
     }
 }

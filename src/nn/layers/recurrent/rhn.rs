@@ -20,7 +20,7 @@ use crate::init::Init;
 use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::size::{elements, multiply};
 use crate::spec::default;
-use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// One layer of L levels: `weight_ih` `[2 H, D]`, `weight_hh` `[L, 2 H, H]`, `bias` `[L, 2 H]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,25 +86,18 @@ impl Describe for Rhn {
         Ok(sizes.multiply_adds().saturating_add(levels))
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let sizes = self.sizes(inputs)?;
         let Sizes { steps, hidden, .. } = sizes;
-        let states = elements(&[3, steps, self.depth, batch, hidden])? + 2 * elements(&[batch, hidden])?;
-        Ok(states + self.depth * StateWeight::elements(&sizes, batch)?)
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
-        let sizes = self.sizes(inputs)?;
-        let rows = sizes.steps * batch * sizes.hidden;
         Ok(Box::new(Unrolled {
             sizes,
-            state_weights: (0..self.depth).map(|_| StateWeight::new(&sizes, batch)).collect(),
+            state_weights: buffers.repeat(self.depth, |buffers| StateWeight::new(&sizes, batch, buffers))?,
             depth: self.depth,
             transform_bias: self.transform_bias,
-            carried: vec![0.0; batch * sizes.hidden],
-            before: vec![0.0; self.depth * rows],
-            gates: vec![0.0; self.depth * 2 * rows],
-            ds: vec![0.0; batch * sizes.hidden],
+            recurrent_state: buffers.zeros(&[batch, hidden])?,
+            before: buffers.zeros(&[self.depth, steps, batch, hidden])?,
+            gates: buffers.zeros(&[self.depth, steps, batch, 2 * hidden])?,
+            ds: buffers.zeros(&[batch, hidden])?,
         }))
     }
 }
@@ -116,7 +109,7 @@ struct Unrolled {
     depth: usize,
     transform_bias: f32,
     /// What the last batch left: `[capacity, H]`.
-    carried: Vec<f32>,
+    recurrent_state: Vec<f32>,
     /// The state before each level of each step: `[L, T, N, H]`.
     before: Vec<f32>,
     /// `[L, T, N, 2 H]`: the values of h and t after a forward pass, their gradients after a backward pass.
@@ -143,7 +136,7 @@ impl Layer for Unrolled {
         levels.for_each(|(state, weight)| state.begin_forward(weight, basis));
         let transform_bias = self.transform_bias;
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
-        self.before[..n * hidden].copy_from_slice(&self.carried[..n * hidden]);
+        self.before[..n * hidden].copy_from_slice(&self.recurrent_state[..n * hidden]);
         for (t, y) in pass.y.chunks_exact_mut(n * hidden).enumerate() {
             for (level, bias) in biases.chunks_exact(width).enumerate() {
                 let place = self.place(level, t, n * hidden);
@@ -165,7 +158,7 @@ impl Layer for Unrolled {
                 };
                 match next {
                     Some(next) => self.before[next].copy_from_slice(y),
-                    None => self.carried[..n * hidden].copy_from_slice(y),
+                    None => self.recurrent_state[..n * hidden].copy_from_slice(y),
                 }
             }
         }
@@ -217,7 +210,7 @@ impl Layer for Unrolled {
     }
 
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
-        vec![RecurrentState { name: "h", width: self.sizes.hidden, values: &mut self.carried }]
+        vec![RecurrentState { name: "h", width: self.sizes.hidden, values: &mut self.recurrent_state }]
     }
 }
 

@@ -11,7 +11,7 @@ use crate::coupling::{Coupling, Units};
 use crate::init::Init;
 use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::spec::default;
-use ternflock_tensor::{for_each_row, rows, rows_mut, tanh, vectorise};
+use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, tanh, vectorise};
 
 /// What f is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,23 +71,16 @@ impl Describe for Rnn {
         Ok(self.sizes(inputs)?.multiply_adds())
     }
 
-    fn scratch(&self, inputs: &[Shape], batch: usize) -> Result<usize, String> {
-        let sizes = self.sizes(inputs)?;
-        let Sizes { steps, hidden, .. } = sizes;
-        let states = History::elements(steps, hidden, batch) + (steps + 1) * batch * hidden;
-        Ok(states + StateWeight::elements(&sizes, batch)?)
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let sizes = self.sizes(inputs)?;
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,
-            state_weight: StateWeight::new(&sizes, batch),
+            state_weight: StateWeight::new(&sizes, batch, buffers)?,
             nonlinearity: self.nonlinearity,
-            h: History::new("h", steps, hidden, batch),
-            sums: vec![0.0; steps * batch * hidden],
-            dh: vec![0.0; batch * hidden],
+            h: History::new("h", steps, hidden, batch, buffers)?,
+            sums: buffers.zeros(&[steps, batch, hidden])?,
+            dh: buffers.zeros(&[batch, hidden])?,
         }))
     }
 }

@@ -2,8 +2,7 @@
 //! layer with a recurrent rank r, the product of `weight_hh` `[G H, r]` and `weight_hh_basis` `[r, H]`, one after the other.
 
 use super::sizes::Sizes;
-use crate::size::elements;
-use ternflock_tensor::{Panels, gemm, matrix, matrix_mut};
+use ternflock_tensor::{Buffers, Panels, gemm, matrix, matrix_mut};
 
 pub(super) struct StateWeight {
     /// G H.
@@ -25,24 +24,26 @@ struct Basis {
     gradients: Vec<f32>,
 }
 
+/// Room for a matrix `[k, n]`.
+fn panels(k: usize, n: usize, buffers: &mut Buffers) -> Panels {
+    let made = buffers.made_elsewhere(Panels::elements(k, n), || Panels::new(k, n));
+    made.unwrap_or_else(|| Panels::new(0, 0))
+}
+
 impl StateWeight {
     /// For batches of up to `batch`.
-    pub fn new(sizes: &Sizes, batch: usize) -> StateWeight {
+    pub fn new(sizes: &Sizes, batch: usize, buffers: &mut Buffers) -> Result<StateWeight, String> {
         let (hidden, width, columns) = (sizes.hidden, sizes.width(), sizes.state_columns());
-        let basis = sizes.rank.map(|rank| Basis {
-            hidden,
-            panels: Panels::new(hidden, rank),
-            states: vec![0.0; sizes.steps * batch * rank],
-            gradients: vec![0.0; sizes.steps * batch * rank],
+        let basis = sizes.rank.map(|rank| -> Result<Basis, String> {
+            Ok(Basis {
+                hidden,
+                panels: panels(hidden, rank, buffers),
+                states: buffers.zeros(&[sizes.steps, batch, rank])?,
+                gradients: buffers.zeros(&[sizes.steps, batch, rank])?,
+            })
         });
-        StateWeight { width, columns, panels: Panels::new(columns, width), basis }
-    }
-
-    /// Elements of its buffers.
-    pub fn elements(sizes: &Sizes, batch: usize) -> Result<usize, String> {
-        let panels = Panels::elements(sizes.state_columns(), sizes.width());
-        let Some(rank) = sizes.rank else { return Ok(panels) };
-        Ok(panels + Panels::elements(sizes.hidden, rank) + elements(&[2, sizes.steps, batch, rank])?)
+        let basis = basis.transpose()?;
+        Ok(StateWeight { width, columns, panels: panels(columns, width, buffers), basis })
     }
 
     /// A forward pass with `weight_hh` begins, and with `basis`, if there is one.

@@ -2,32 +2,18 @@
 //!
 //! It is a product whose sum runs over positions and samples, so its vectors are of samples on both sides: for F filters
 //! and K of the (c, r, s) a kernel keeps F K vectors of sums (4 x 3 fill AVX2's registers), and adds the lanes of each at
-//! the very end. In between the sums rest in memory, `lanes` of them a weight.
+//! the very end. In between the sums rest in memory, `lanes` of them per weight.
 //!
-//! A unit of work is a block of samples at some rows of outputs, whose dy and x are packed channel by channel. Units are
-//! dealt to a few groups, whatever the number of threads; each group has sums of its own, which are added in order: the
-//! result does not depend on the threads.
+//! dy and x of a work item ([`super::partial_sums`]) are packed channel by channel.
 
-mod deal;
-mod tiles;
+mod kernel;
+mod partial_sum;
 
-use std::sync::{Mutex, PoisonError};
-
+use super::partial_sums::{PartialSums, WorkItems, item_rows, plane};
 use super::pass::Pass;
-use crate::blocks::{Line, Machine, Shared, part, parts};
-use crate::simd::vectorise;
-use crate::threads::{for_each, thread};
-use deal::Deal;
-
-/// Positions of a unit, about: a tile's lines of dy and x stay in the first-level cache, and loading and storing the
-/// sums costs little beside adding to them.
-const POSITIONS: usize = 64;
-
-/// Sums that are kept apart.
-const MOST_DEALS: usize = 4;
-
-/// Distance between packed channels, beyond their contents: they must not all fall into the same sets of a cache.
-const GAP: usize = 16;
+use crate::blocks::{Machine, parts};
+use crate::scratch::Scratch;
+use partial_sum::PartialSum;
 
 /// K of the (c, r, s): channels at one tap, or taps of one row at one channel.
 #[derive(Clone, Copy, Debug)]
@@ -48,10 +34,8 @@ pub struct WeightGradient {
     along_taps: bool,
     /// By K, from 1 on.
     tiles: [Vec<Taps>; 3],
-    /// Rows of outputs of a unit.
-    rows: usize,
-    /// `[deals, weights and biases of all groups]`.
-    sums: Vec<f32>,
+    /// Of each group the weights, then the biases.
+    sums: PartialSums,
 }
 
 /// Most filters of a tile with K taps or channels.
@@ -62,6 +46,18 @@ fn most_filters(machine: Machine, taps: usize) -> usize {
         (false, 2) => 6,
         (false, _) => 4,
     }
+}
+
+/// Rows of outputs of a work item.
+fn rows(pass: &Pass) -> usize {
+    item_rows((pass.row.outputs, pass.column.outputs))
+}
+
+/// Distances between packed channels of x, and between packed filters of dy.
+fn planes(pass: &Pass, machine: Machine) -> (usize, usize) {
+    let rows = rows(pass);
+    let x = plane(pass.row.most_seen(rows) * pass.column.size, machine);
+    (x, plane(rows * pass.column.outputs, machine))
 }
 
 impl WeightGradient {
@@ -86,85 +82,53 @@ impl WeightGradient {
                 }
             }
         }
-        let rows = Self::rows(&pass);
-        let sums = vec![0.0; MOST_DEALS * groups * (pass.weight_elements() + pass.filters)];
-        WeightGradient { pass, machine, groups, along_taps, tiles, rows, sums }
+        let sums = PartialSums::new((0..groups).map(|_| pass.weight_elements() + pass.filters));
+        WeightGradient { pass, machine, groups, along_taps, tiles, sums }
     }
 
-    /// Elements of [`WeightGradient::sums`], without making it.
-    pub fn sums_elements(pass: &Pass, groups: usize) -> usize {
-        MOST_DEALS * groups * (pass.weight_elements() + pass.filters)
-    }
-
-    /// Distances between packed channels of x, and between packed filters of dy.
-    fn planes(pass: &Pass, machine: Machine, rows: usize) -> (usize, usize) {
-        let width = 2 * machine.lanes;
-        (pass.row.most_seen(rows) * pass.column.size * width + GAP, rows * pass.column.outputs * width + GAP)
+    /// Elements of the sums, without making them.
+    pub fn elements(pass: &Pass, groups: usize) -> usize {
+        PartialSums::elements(groups * (pass.weight_elements() + pass.filters))
     }
 
     /// Room a thread needs for the weight gradient of `pass`, in elements.
     pub fn scratch(pass: &Pass, machine: Machine) -> usize {
-        let (x, dy) = Self::planes(pass, machine, Self::rows(pass));
+        let (x, dy) = planes(pass, machine);
         let lanes = machine.lanes * (pass.weight_elements() + pass.filters);
         pass.channels * x + pass.filters * dy + lanes
     }
 
-    fn rows(pass: &Pass) -> usize {
-        (POSITIONS / pass.column.outputs.max(1)).clamp(1, pass.row.outputs.max(1))
-    }
-
     /// Overwrites `weight` `[groups * F, C, R, S]` and `bias` `[groups * F]`, for `x` `[groups * C, H, W, batch]` and `dy`
     /// `[groups * F, P, Q, batch]`.
-    pub fn run(
+    pub fn compute(
         &mut self,
         batch: usize,
         x: &[f32],
         dy: &[f32],
-        scratch: &[Mutex<Vec<Line>>],
+        scratch: &Scratch,
         weight: &mut [f32],
         bias: Option<&mut [f32]>,
     ) {
-        let Pass { channels, filters, row, column, .. } = self.pass;
-        assert_eq!(x.len(), self.groups * channels * row.size * column.size * batch);
-        assert_eq!(dy.len(), self.groups * filters * row.outputs * column.outputs * batch);
-        let units = self.machine.blocks(batch) * row.outputs.div_ceil(self.rows);
-        let deal_units = units.div_ceil(MOST_DEALS).max(1);
-        let deals = units.div_ceil(deal_units);
-        let each = self.pass.weight_elements() + filters;
-        let mut sums = std::mem::take(&mut self.sums);
-        let shared = Shared(sums.as_mut_ptr());
-        for_each(deals * self.groups, |task| {
-            let (group, deal) = (task / deals, task % deals);
-            let mut scratch =
-                scratch[thread() % scratch.len()].lock().unwrap_or_else(PoisonError::into_inner);
-            // SAFETY: inside the sums, and each task has a part of its own.
-            let sums = unsafe {
-                std::slice::from_raw_parts_mut(shared.at((deal * self.groups + group) * each), each)
-            };
-            let deal = Deal {
-                plan: self,
-                units: part(units, deal_units, deal),
-                batch,
-                x: &x[group * channels * row.size * column.size * batch..],
-                dy: &dy[group * filters * row.outputs * column.outputs * batch..],
-            };
-            deal.run(&mut scratch, sums);
+        let WeightGradient { pass, machine, groups, along_taps, tiles, sums } = self;
+        let Pass { channels, filters, row, column, .. } = *pass;
+        let (image, map) = (channels * row.size * column.size * batch, row.outputs * column.outputs * batch);
+        assert_eq!(x.len(), *groups * image);
+        assert_eq!(dy.len(), *groups * filters * map);
+        let items = WorkItems { machine: *machine, batch, rows: row.outputs, item_rows: rows(pass) };
+        let room = Self::scratch(pass, *machine);
+        let sums = sums.sum(&items, |group, own, sums| {
+            let (x, dy) = (&x[group * image..], &dy[group * filters * map..]);
+            let partial_sum = PartialSum { pass, along_taps: *along_taps, tiles, items: &items, x, dy };
+            scratch.with(room, |scratch| partial_sum.compute(own, scratch, sums));
         });
-        let (first, rest) = sums.split_at_mut(self.groups * each);
-        for other in rest.chunks_exact(self.groups * each).take(deals - 1) {
-            vectorise(
-                #[inline(always)]
-                || first.iter_mut().zip(other).for_each(|(sum, other)| *sum += other),
-            );
-        }
-        for (group, weight) in weight.chunks_exact_mut(self.pass.weight_elements()).enumerate() {
-            weight.copy_from_slice(&first[group * each..][..weight.len()]);
+        let (weights, each) = (pass.weight_elements(), pass.weight_elements() + filters);
+        for (weight, sums) in weight.chunks_exact_mut(weights).zip(sums.chunks_exact(each)) {
+            weight.copy_from_slice(&sums[..weights]);
         }
         if let Some(bias) = bias {
-            for (group, bias) in bias.chunks_exact_mut(filters).enumerate() {
-                bias.copy_from_slice(&first[(group + 1) * each - filters..(group + 1) * each]);
+            for (bias, sums) in bias.chunks_exact_mut(filters).zip(sums.chunks_exact(each)) {
+                bias.copy_from_slice(&sums[weights..]);
             }
         }
-        self.sums = sums;
     }
 }

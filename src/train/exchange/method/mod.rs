@@ -1,7 +1,7 @@
 //! Averaging methods: what gradients travel as between the ranks, and what that costs.
 //!
 //! A method is a file here and an arm of [`of`]. Everything else (job files, the pipeline, checkpoints, `bench`, the cost
-//! model, the scaling prediction) asks the two traits: [`Method`] for what is known from shapes alone, [`Payload`] for the
+//! model, the scaling forecast) asks the two traits: [`Method`] for what is known from shapes alone, [`Payload`] for the
 //! tensors of one bucket.
 //!
 //! One step of a payload, in this order:

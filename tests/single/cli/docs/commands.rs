@@ -62,7 +62,7 @@ fn the_commands_of_the_tutorial_and_of_guides_run() {
         "how-to/low-rank",
         "how-to/export",
         "how-to/large-batches",
-        "how-to/predict",
+        "how-to/forecast",
     ];
     for page in pages {
         assert!(run(&place, &format!("docs/{page}.md")) > 0, "{page}");

@@ -1,8 +1,8 @@
-//! Full rank is no change but of rounding.
+//! Full rank changes only rounding.
 //!
-//! Rounding is bounded as in Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1: a sum of n products is
-//! off by at most n u times the sum of their magnitudes, whatever the order; u = 2^-24. That sum is what the same layers
-//! make of the magnitudes of their weights and inputs.
+//! Rounding is bounded as in Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1: the error
+//! of a sum of n products is at most n u times the sum of their magnitudes, in any order; u = 2^-24. The same
+//! layers compute this sum from the magnitudes of their weights and inputs.
 
 use super::*;
 
@@ -19,8 +19,8 @@ fn farthest(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// One linear layer or convolution of `width` weights a filter, alone in its network: its output stays within the bound, and
-/// at one rank less does not.
+/// A network with one linear layer or convolution with `width` weights per filter: its output stays within
+/// the bound, but not with a rank that is one lower.
 fn one_layer(
     input_shape: Shape,
     layer: Value,
@@ -83,10 +83,11 @@ fn linear_layers_of_vectors_and_sequences() {
     }
 }
 
-/// Every kind of recurrent layer. What the sums of the gates are off by, `delta`, moves the states: with rho the largest sum of
-/// magnitudes in a row of the recurrent weight, and states, candidates and gates at most 1 (cells at most T = 3), a step
-/// makes of an error s one of at most s + (2.25 + rho / 4) (delta + rho s). For lstm: the cell's error is s plus those of
-/// f c, i g, at most (3/4 + 1/4 + 1) of a gate sum's, and the output adds 1/4; gru, rnn and a level of rhn are less.
+/// Every kind of recurrent layer. The error of the gate sums, `delta`, changes the states: with rho the
+/// largest sum of magnitudes in a row of the recurrent weight, and states, candidates and gates at most 1
+/// (cells at most T = 3), a step increases an error s to at most s + (2.25 + rho / 4) (delta + rho s). For
+/// lstm: the cell's error is s plus those of f c, i g, at most (3/4 + 1/4 + 1) of a gate sum's, and the
+/// output adds 1/4; gru, rnn and a level of rhn are less.
 #[test]
 fn recurrent_layers() {
     let (steps, features, hidden) = (3, 12, 5);
@@ -117,7 +118,7 @@ fn recurrent_layers() {
             row.iter().enumerate().map(|(k, a)| a.abs() * largest(k)).sum()
         };
         let size = expand.chunks_exact(full).map(size).fold(0.0, f32::max) + rho + 1.0;
-        // Beside the sums: some 16 roundings in the functions and products of a step.
+        // In addition to the sums: about 16 roundings in the functions and products of a step.
         let delta = (2 * features + full + hidden + 6 + 16) as f32 * U * size;
         let bound = (0..steps * levels).fold(0.0, |s, _| s + (2.25 + rho / 4.0) * (delta + rho * s));
         let y = run(&result.graph, &result.parameters, &x);
@@ -128,8 +129,8 @@ fn recurrent_layers() {
     }
 }
 
-/// Recurrent weights as products, within their layers. A step's sum over the state is one over r of sums over the state: its
-/// rounding is bounded by the same of magnitudes, |A| |B|; the rest is as above.
+/// Recurrent weights as products, within their layers. In each step, the sum over the state is a sum over r
+/// sums over the state. Its rounding is bounded by the same sum of magnitudes, |A| |B|; the rest is as above.
 #[test]
 fn recurrent_weights() {
     let (steps, features, hidden) = (3, 4, 7);
@@ -152,7 +153,7 @@ fn recurrent_weights() {
                 (row.full_rank, row.rank, &row.outcome),
                 (Some(hidden), Some(hidden), &Outcome::Product)
             );
-            assert_eq!(reason(&result, "r"), "no rank was asked for");
+            assert_eq!(reason(&result, "r"), "no rank was requested");
             assert_eq!(result.graph.layers().len(), 1, "it is one layer still");
             assert_eq!(tensor(&result.parameters, ih), tensor(&parameters, ih));
 
@@ -173,8 +174,9 @@ fn recurrent_weights() {
     }
 }
 
-/// All of LeNet at once. The bound of one layer after another is too wide to see anything through; rounding errors walk at
-/// random instead, and 16 sqrt(d) u of the largest output for each of four layers is far beyond where they get.
+/// All of LeNet at once. A worst-case bound over several layers is too wide to be useful. Rounding errors
+/// behave like a random walk instead, and stay far below 16 sqrt(d) u of the largest output for each of the
+/// four layers.
 #[test]
 fn lenet() {
     let (graph, parameters) = super::lenet();
@@ -200,7 +202,8 @@ fn lenet() {
     assert!(farthest(&run(&less.graph, &less.parameters, &x), &before) > 10.0 * bound);
 }
 
-/// Where a layer has but some columns of its matrix the first of the two has the same; a separable form it cannot have.
+/// If a layer has only some columns of its matrix, the first of the two layers has the same columns. It
+/// cannot have a separable form.
 #[test]
 fn layers_with_columns() {
     let image = Shape::Image { channels: 3, height: 7, width: 6 };
@@ -213,7 +216,8 @@ fn layers_with_columns() {
     let separable = LowRank { separable: vec!["c".into()], ..at_rank("c", 2) };
     let message = factorise(&graph, &parameters, &separable).unwrap_err().to_string();
     assert!(message.contains("its kernels have lost columns"), "{message}");
-    // What a stage asked for of whole kernels is done across filters, at a rank that the layer still has.
+    // A stage's request for a separable form is done across filters instead, at a rank that the layer can
+    // still have.
     let left = of_what_is_left(&LowRank { separable: vec!["c".into()], ..at_rank("c", 9) }, &graph).unwrap();
     assert_eq!(left, at_rank("c", 5));
 }

@@ -1,20 +1,20 @@
 # shellcheck shell=bash
-# What `ternflock predict` says of a ConvNet and an LSTM against what `ternflock bench scaling` measures, on 2, 4 and 8 hosts and links of 100 Mbit/s,
-# 1 Gbit/s and 10 Gbit/s, both in turn ROUNDS times; predict.py compares the medians. Wants HOSTS=8. Nothing overlaps: what the
+# What `ternflock forecast` reports for a ConvNet and an LSTM against what `ternflock bench scaling` measures, on 2, 4 and 8 hosts and links of 100 Mbit/s,
+# 1 Gbit/s and 10 Gbit/s, both in turn ROUNDS times; forecast.py compares the medians. Wants HOSTS=8. Nothing overlaps: what the
 # exchange hides behind compute here is a question of how many hosts share a core. A measurement.
 
-check_predict() {
+check_forecast() {
   local rounds=${ROUNDS:-2} out=${OUT:-$WORK} rate hosts job round
   # shellcheck disable=SC2153 # run.sh sets it
   ((HOSTS >= 8)) || fail "needs HOSTS=8"
   mkdir -p "$out"
-  rm -f "$out"/predicted-* "$out"/measured-*
+  rm -f "$out"/forecast-* "$out"/measured-*
   for rate in ${RATES:-100mbit 1gbit 10gbit}; do
     cluster rate "$rate"
     for ((round = 1; round <= rounds; round++)); do
       for hosts in ${COUNTS:-2 4 8}; do
         for job in ${JOBS:-convnet lstm}; do
-          both predict "$job" "$hosts" "$out/predicted-$job-$rate-$hosts-$round.json" --nodes "$hosts" --steps 12 \
+          both forecast "$job" "$hosts" "$out/forecast-$job-$rate-$hosts-$round.json" --nodes "$hosts" --steps 12 \
             --link measured --link "$rate,50us"
           both "bench scaling" "$job" "$hosts" "$out/measured-$job-$rate-$hosts-$round.json" --steps 4 --rounds 3 \
             --set train.epochs=100
@@ -22,7 +22,7 @@ check_predict() {
       done
     done
   done
-  python3 "$HERE/checks/predict.py" "$out"
+  python3 "$HERE/checks/forecast.py" "$out"
 }
 
 both() { # COMMAND JOB HOSTS FILE [WORDS...]

@@ -1,35 +1,34 @@
-//! The kernels on kept columns equal the im2col path on the whole weight with zeros in it, to the bit, on integers so small that
+//! The kernels on some columns equal the im2col path on the whole weight with zeros in it, to the bit, on integers so small that
 //! every sum is exact.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::Window;
-use crate::conv::columns::Columns;
-use crate::conv::tests::{integers, shapes};
+use crate::conv::im2col_gemm::Im2colGemm;
+use crate::conv::tests::{integers, shapes, square};
 use crate::threads::{set_threads, within};
 
 /// `weight` `[F, K]` as `[F, C R S]`, zero where there is no column.
-fn scatter(weight: &[f32], kept: &[usize], all: usize) -> Vec<f32> {
-    let mut whole = vec![0.0; weight.len() / kept.len() * all];
-    for (whole, row) in whole.chunks_exact_mut(all).zip(weight.chunks_exact(kept.len())) {
-        kept.iter().zip(row).for_each(|(&column, &value)| whole[column] = value);
+fn scatter(weight: &[f32], columns: &[usize], all: usize) -> Vec<f32> {
+    let mut whole = vec![0.0; weight.len() / columns.len() * all];
+    for (whole, row) in whole.chunks_exact_mut(all).zip(weight.chunks_exact(columns.len())) {
+        columns.iter().zip(row).for_each(|(&column, &value)| whole[column] = value);
     }
     whole
 }
 
-fn check(shape: Shape, kept: &[usize], batch: usize, bias: bool) {
+fn check(shape: Shape, columns: &[usize], batch: usize, bias: bool) {
     let (window, all) = (shape.window, shape.group().rows());
     let outputs = shape.filters * window.positions() * batch;
     let x = integers(window.image() * batch, 1);
-    let weight = integers(shape.filters * kept.len(), 2);
-    let whole = scatter(&weight, kept, all);
+    let weight = integers(shape.filters * columns.len(), 2);
+    let whole = scatter(&weight, columns, all);
     let dy = integers(outputs, 3);
     let begin = integers(shape.filters, 4);
     let begin = bias.then_some(&begin[..]);
-    let mut plain = Columns::new(shape, None, batch);
-    let mut lowered = Columns::new(shape, Some(kept), batch);
-    let mut direct = Kept::new(&shape, kept);
+    let mut plain = Im2colGemm::new(shape, None, batch);
+    let mut lowered = Im2colGemm::new(shape, Some(columns), batch);
+    let mut direct = ColumnSparse::new(&shape, columns);
 
     let [mut expected, mut some, mut y] = [0; 3].map(|_| vec![f32::NAN; outputs]);
     plain.forward(batch, &x, &whole, begin, &mut expected);
@@ -52,26 +51,26 @@ fn check(shape: Shape, kept: &[usize], batch: usize, bias: bool) {
     lowered.weight_gradient(batch, &x, &dy, &mut some, Some(&mut some_db));
     within(|| direct.weight_gradient(batch, &x, &dy, &mut dw, Some(&mut db)));
     let rows = expected.chunks_exact(all);
-    let expected: Vec<f32> = rows.flat_map(|row| kept.iter().map(|&column| row[column])).collect();
+    let expected: Vec<f32> = rows.flat_map(|row| columns.iter().map(|&column| row[column])).collect();
     assert_eq!((some, some_db), (expected.clone(), expected_db.clone()), "weight gradient, lowered");
     assert_eq!((dw, db), (expected, expected_db), "weight gradient");
 }
 
 proptest! {
     #[test]
-    fn kept_columns_equal_the_whole_with_zeros(
+    fn some_columns_equal_the_whole_with_zeros(
         shape in shapes(), seed in prop::collection::vec(0usize..4, 1..60), one in 0usize..1000,
         batch in 1usize..40, bias: bool, threads in 1usize..3
     ) {
         set_threads(threads).unwrap();
         let all = shape.group().rows();
-        let kept: Vec<usize> =
+        let columns: Vec<usize> =
             (0..all).filter(|&column| column == one % all || seed[column % seed.len()] == 0).collect();
-        check(shape, &kept, batch, bias);
+        check(shape, &columns, batch, bias);
     }
 }
 
-/// Several slabs of rows, several chunks of channels, several deals, blocks of all sizes.
+/// Several slabs of rows, several channel blocks of channels, several partial sums, blocks of all sizes.
 #[test]
 fn large_shapes() {
     for (channels, filters, size, kernel, stride, padding, every) in [
@@ -81,16 +80,8 @@ fn large_shapes() {
         (16, 3, 33, 3, 2, 1, 5),
         (70, 2, 17, 1, 1, 0, 1),
     ] {
-        let output = (size + 2 * padding - kernel) / stride + 1;
-        let window = Window {
-            channels,
-            size: (size, size),
-            kernel: (kernel, kernel),
-            stride: (stride, stride),
-            padding: (padding, padding),
-            output: (output, output),
-        };
-        let kept: Vec<usize> = (0..window.rows()).step_by(every).collect();
-        check(Shape { window, filters, groups: 1 }, &kept, 21, true);
+        let window = square(channels, size, kernel, stride, padding);
+        let columns: Vec<usize> = (0..window.rows()).step_by(every).collect();
+        check(Shape { window, filters, groups: 1 }, &columns, 21, true);
     }
 }

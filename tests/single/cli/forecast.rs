@@ -1,14 +1,14 @@
-//! `ternflock predict` on one rank: what it prints, and what it refuses.
+//! `ternflock forecast` on one rank: what it prints, and what it refuses.
 
 use crate::program::Place;
 
 /// Scripts outside rely on these keys, which are those of `bench scaling` with a network around them.
 #[test]
-fn a_job_is_predicted_on_networks() {
+fn a_job_is_forecast_on_networks() {
     let place = Place::new();
-    let words = "predict tiny.toml --weak --nodes 1..6 --steps 2 --ways all --link 1gbit,50us --link 10mbit,1ms,9us --svg x.svg --json";
-    let prediction = place.run(words).json();
-    let networks = prediction["networks"].as_array().unwrap();
+    let words = "forecast tiny.toml --weak --nodes 1..6 --steps 2 --ways all --link 1gbit,50us --link 10mbit,1ms,9us --svg x.svg --json";
+    let forecast = place.run(words).json();
+    let networks = forecast["networks"].as_array().unwrap();
     let names: Vec<_> = networks.iter().map(|network| network["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["1gbit,50us", "10mbit,1ms,9us"]);
     assert_eq!(networks[0]["message_s"].as_f64(), Some(5e-6));
@@ -47,7 +47,7 @@ fn a_job_is_predicted_on_networks() {
 #[test]
 fn a_table_says_what_pays() {
     let place = Place::new();
-    let said = place.run("predict tiny.toml --nodes 1,2 --steps 1 --speed 2").ended(0).out;
+    let said = place.run("forecast tiny.toml --nodes 1,2 --steps 1 --speed 2").ended(0).out;
     for part in [
         "tiny: ",
         "1 rank a node",
@@ -60,7 +60,7 @@ fn a_table_says_what_pays() {
     ] {
         assert!(said.contains(part), "no `{part}` in\n{said}");
     }
-    let weak = place.run("predict tiny.toml --weak --nodes 2 --steps 1 --ways ring_f32").ended(0).out;
+    let weak = place.run("forecast tiny.toml --weak --nodes 2 --steps 1 --ways ring_f32").ended(0).out;
     assert!(weak.contains("the samples of a rank stay the same") && !weak.contains("ternaries"), "{weak}");
 }
 
@@ -68,37 +68,47 @@ fn a_table_says_what_pays() {
 #[test]
 fn strong_scaling_measures_each_share() {
     let place = Place::new();
-    let words = "predict tiny.toml --strong --nodes 1,3 --steps 1 --ways ring_ternary --json";
-    let prediction = place.run(words).json();
-    let points = prediction["networks"][0]["scaling"]["points"].as_array().unwrap().clone();
+    let words = "forecast tiny.toml --strong --nodes 1,3 --steps 1 --ways ring_ternary --json";
+    let forecast = place.run(words).json();
+    let points = forecast["networks"][0]["scaling"]["points"].as_array().unwrap().clone();
     let [one, three] = &points[..] else { panic!("{points:?}") };
     assert_eq!((&one["global_batch"], &three["global_batch"]), (&32.into(), &32.into()));
     let compute = |point: &serde_json::Value| point["ways"][0]["phases"][0]["compute"].clone();
     assert_ne!(compute(one), compute(three));
-    assert!(prediction["networks"][0]["verdict"].is_null());
+    assert!(forecast["networks"][0]["verdict"].is_null());
+}
+
+/// The command had another name before.
+#[test]
+fn the_former_name_is_unknown_and_leads_to_the_new_one() {
+    let place = Place::new();
+    let expected = ["unrecognized subcommand 'predict'", "'predict' is now called 'forecast'"];
+    place.run("predict tiny.toml --nodes 1,2").refused(2, &expected);
+    let other = place.run("data predict").refused(2, &["unrecognized subcommand 'predict'"]);
+    assert!(!other.err.contains("forecast"), "{}", other.err);
 }
 
 #[test]
-fn what_cannot_be_predicted_is_refused() {
+fn what_has_no_forecast_is_refused() {
     let place = Place::new();
-    place.run("predict").refused(2, &["--model"]);
-    place.run("predict nowhere.toml").refused(2, &["nowhere.toml"]);
-    place.run("predict tiny.toml --model alexnet").refused(2, &["--model"]);
-    place.run("predict --model alexnett").refused(2, &["`alexnett`", "did you mean `alexnet`"]);
-    place.run("predict tiny.toml --strong --weak").refused(2, &["--strong", "--weak"]);
-    place.run("predict tiny.toml --nodes 4..2").refused(2, &["--nodes 4..2", "more than the last"]);
-    place.run("predict tiny.toml --nodes 0").refused(2, &["--nodes 0", "from 1 to 4096"]);
-    place.run("predict tiny.toml --link fast").refused(2, &["--link fast", "1gbit,100us"]);
-    place.run("predict tiny.toml --link measured").refused(2, &["--link measured", "there is one node"]);
-    place.run("predict tiny.toml --speed 0").refused(2, &["--speed 0", "above 0"]);
-    place.run("predict tiny.toml --speed nan").refused(2, &["--speed NaN"]);
-    place.run("predict tiny.toml --steps 0").refused(2, &["--steps"]);
-    place.run("predict tiny.toml --ways ring").refused(2, &["--ways", "`ring`"]);
+    place.run("forecast").refused(2, &["--model"]);
+    place.run("forecast nowhere.toml").refused(2, &["nowhere.toml"]);
+    place.run("forecast tiny.toml --model alexnet").refused(2, &["--model"]);
+    place.run("forecast --model alexnett").refused(2, &["`alexnett`", "did you mean `alexnet`"]);
+    place.run("forecast tiny.toml --strong --weak").refused(2, &["--strong", "--weak"]);
+    place.run("forecast tiny.toml --nodes 4..2").refused(2, &["--nodes 4..2", "more than the last"]);
+    place.run("forecast tiny.toml --nodes 0").refused(2, &["--nodes 0", "from 1 to 4096"]);
+    place.run("forecast tiny.toml --link fast").refused(2, &["--link fast", "1gbit,100us"]);
+    place.run("forecast tiny.toml --link measured").refused(2, &["--link measured", "there is one node"]);
+    place.run("forecast tiny.toml --speed 0").refused(2, &["--speed 0", "above 0"]);
+    place.run("forecast tiny.toml --speed nan").refused(2, &["--speed NaN"]);
+    place.run("forecast tiny.toml --steps 0").refused(2, &["--steps"]);
+    place.run("forecast tiny.toml --ways ring").refused(2, &["--ways", "`ring`"]);
     place
-        .run("predict tiny.toml --ways mpi_allreduce_f32")
-        .refused(2, &["mpi_allreduce_f32 cannot be predicted", "bench scaling"]);
-    place.run("predict tiny.toml --nodes 1..4096").refused(2, &["cannot share a batch of", "--weak"]);
+        .run("forecast tiny.toml --ways mpi_allreduce_f32")
+        .refused(2, &["mpi_allreduce_f32 has no forecast", "bench scaling"]);
+    place.run("forecast tiny.toml --nodes 1..4096").refused(2, &["cannot share a batch of", "--weak"]);
     place
-        .run("predict tiny.toml --nodes 2 --steps 1 --svg nowhere/x.svg")
+        .run("forecast tiny.toml --nodes 2 --steps 1 --svg nowhere/x.svg")
         .refused(2, &["--svg nowhere/x.svg"]);
 }

@@ -1,5 +1,5 @@
 //! The innermost loops of the weight gradient: tiles of F filters and K taps or channels, whose sums stay in registers over a
-//! unit.
+//! work item.
 
 // Indices are those of the formulas; iterators over arrays of arrays would hide them.
 #![allow(clippy::needless_range_loop)]
@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::{Taps, WeightGradient};
+use super::Taps;
 use crate::conv::pass::Pass;
 use crate::simd::dispatch;
 
@@ -38,64 +38,34 @@ pub fn add_lanes(values: &[f32], sums: &mut [f32]) {
     dispatch(Add(values, sums));
 }
 
-/// All tiles with equally many taps, for some filters and one unit.
-pub struct Work<'a> {
-    pub plan: &'a WeightGradient,
+/// All tiles with K taps, for F filters and one work item.
+pub struct TapKernel<'a, const F: usize, const K: usize> {
+    pub pass: &'a Pass,
+    pub along_taps: bool,
     pub tiles: &'a [Taps],
+    /// The work item's rows, and the first row of x that is packed.
     pub outputs: Range<usize>,
     pub first_row: usize,
     pub vectors: usize,
+    /// `[C, rows, W, vectors lanes]`, `x_plane` elements from a channel to the next.
     pub x: &'a [f32],
     pub x_plane: usize,
+    /// `[F, rows, Q, vectors lanes]`, `dy_plane` elements from a filter to the next.
     pub dy: &'a [f32],
     pub dy_plane: usize,
+    /// The sums that the products are added to: `[tiles, F, K, lanes]`.
     pub lanes: &'a mut [f32],
 }
 
-impl Work<'_> {
-    /// Adds the unit's products to the lanes, `taps` being what each tile has.
-    pub fn on(self, filters: usize, taps: usize) {
-        match (filters, taps) {
-            (1, 1) => dispatch(Tiles::<1, 1>(self)),
-            (2, 1) => dispatch(Tiles::<2, 1>(self)),
-            (3, 1) => dispatch(Tiles::<3, 1>(self)),
-            (4, 1) => dispatch(Tiles::<4, 1>(self)),
-            (5, 1) => dispatch(Tiles::<5, 1>(self)),
-            (6, 1) => dispatch(Tiles::<6, 1>(self)),
-            (7, 1) => dispatch(Tiles::<7, 1>(self)),
-            (8, 1) => dispatch(Tiles::<8, 1>(self)),
-            (1, 2) => dispatch(Tiles::<1, 2>(self)),
-            (2, 2) => dispatch(Tiles::<2, 2>(self)),
-            (3, 2) => dispatch(Tiles::<3, 2>(self)),
-            (4, 2) => dispatch(Tiles::<4, 2>(self)),
-            (5, 2) => dispatch(Tiles::<5, 2>(self)),
-            (6, 2) => dispatch(Tiles::<6, 2>(self)),
-            (7, 2) => dispatch(Tiles::<7, 2>(self)),
-            (8, 2) => dispatch(Tiles::<8, 2>(self)),
-            (1, 3) => dispatch(Tiles::<1, 3>(self)),
-            (2, 3) => dispatch(Tiles::<2, 3>(self)),
-            (3, 3) => dispatch(Tiles::<3, 3>(self)),
-            (4, 3) => dispatch(Tiles::<4, 3>(self)),
-            (5, 3) => dispatch(Tiles::<5, 3>(self)),
-            (6, 3) => dispatch(Tiles::<6, 3>(self)),
-            (7, 3) => dispatch(Tiles::<7, 3>(self)),
-            (8, 3) => dispatch(Tiles::<8, 3>(self)),
-            other => unreachable!("a tile of {other:?}"),
-        }
-    }
-}
-
-struct Tiles<'a, const F: usize, const K: usize>(Work<'a>);
-
-impl<const F: usize, const K: usize> WithSimd for Tiles<'_, F, K> {
+impl<const F: usize, const K: usize> WithSimd for TapKernel<'_, F, K> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Work { plan, tiles, outputs, first_row, vectors, x, x_plane, dy, dy_plane, lanes } = self.0;
-        let Pass { row, column, .. } = plan.pass;
+        let TapKernel { tiles, outputs, first_row, vectors, x, x_plane, dy, dy_plane, lanes, .. } = self;
+        let Pass { row, column, .. } = *self.pass;
         let width = vectors * S::F32_LANES;
-        let k_step = if plan.along_taps { width } else { x_plane };
+        let k_step = if self.along_taps { width } else { x_plane };
         // Elements from one output to the next, along a column and along a row.
         let (x_step, x_row) = (column.stride() * width, row.stride() * column.size * width);
         let (sums, _) = S::as_mut_simd_f32s(lanes);
@@ -108,10 +78,10 @@ impl<const F: usize, const K: usize> WithSimd for Tiles<'_, F, K> {
             let (h, v) = (row.pixel(rows.start, tile.r) - first_row, column.pixel(columns.start, tile.s));
             let x_at = tile.c * x_plane + (h * column.size + v) * width;
             let dy_at = ((rows.start - outputs.start) * column.outputs + columns.start) * width;
-            let mut kept = [[simd.splat_f32s(0.0); K]; F];
+            let mut accumulators = [[simd.splat_f32s(0.0); K]; F];
             for f in 0..F {
                 for k in 0..K {
-                    kept[f][k] = sums[f * K + k];
+                    accumulators[f][k] = sums[f * K + k];
                 }
             }
             let last_x =
@@ -120,7 +90,7 @@ impl<const F: usize, const K: usize> WithSimd for Tiles<'_, F, K> {
                 dy_at + (F - 1) * dy_plane + ((rows.len() - 1) * column.outputs + columns.len()) * width;
             assert!(last_x <= x.len() && last_dy <= dy.len());
             for p in 0..rows.len() {
-                // SAFETY: positions of the unit and the pixels under them are packed, as asserted.
+                // SAFETY: positions of the work item and the pixels under them are packed, as asserted.
                 unsafe {
                     let x = x.as_ptr().add(x_at + p * x_row);
                     let dy = dy.as_ptr().add(dy_at + p * column.outputs * width);
@@ -130,16 +100,16 @@ impl<const F: usize, const K: usize> WithSimd for Tiles<'_, F, K> {
                         (true, _) => Outputs { x_step: S::F32_LANES, ..line }.multiply_add::<S, F, K, 1>(
                             simd,
                             columns.len() * vectors,
-                            &mut kept,
+                            &mut accumulators,
                         ),
-                        (false, 1) => line.multiply_add::<S, F, K, 1>(simd, columns.len(), &mut kept),
-                        (false, _) => line.multiply_add::<S, F, K, 2>(simd, columns.len(), &mut kept),
+                        (false, 1) => line.multiply_add::<S, F, K, 1>(simd, columns.len(), &mut accumulators),
+                        (false, _) => line.multiply_add::<S, F, K, 2>(simd, columns.len(), &mut accumulators),
                     }
                 }
             }
             for f in 0..F {
                 for k in 0..K {
-                    sums[f * K + k] = kept[f][k];
+                    sums[f * K + k] = accumulators[f][k];
                 }
             }
         }
@@ -164,7 +134,7 @@ impl Outputs {
         positions: usize,
         sums: &mut [[S::f32s; K]; F],
     ) {
-        let mut kept = *sums;
+        let mut accumulators = *sums;
         let (mut x, mut dy) = (self.x, self.dy);
         for _ in 0..positions {
             for v in 0..V {
@@ -179,7 +149,7 @@ impl Outputs {
                         let at = dy.add(f * self.dy_plane + v * S::F32_LANES);
                         let slope = at.cast::<S::f32s>().read_unaligned();
                         for k in 0..K {
-                            kept[f][k] = simd.mul_add_e_f32s(slope, values[k], kept[f][k]);
+                            accumulators[f][k] = simd.mul_add_e_f32s(slope, values[k], accumulators[f][k]);
                         }
                     }
                 }
@@ -188,6 +158,6 @@ impl Outputs {
             x = x.wrapping_add(self.x_step);
             dy = dy.wrapping_add(V * S::F32_LANES);
         }
-        *sums = kept;
+        *sums = accumulators;
     }
 }

@@ -6,57 +6,59 @@ use std::ops::Range;
 use ndarray::s;
 
 use super::Shape;
+use super::algorithm::{Algorithm, Convolve, Problem};
+use crate::im2col::tile_positions;
 use crate::{col2im_add, gemm, im2col, matrix, matrix_mut, sum};
 
-/// A tile of columns stays in the second-level cache between its writing and the product that reads it.
-const TILE_BYTES: usize = 256 * 1024;
-
-/// Output positions whose columns make a tile.
-fn tile(shape: &Shape, rows: usize, batch: usize) -> usize {
-    let position = rows.saturating_mul(batch.max(1)).saturating_mul(size_of::<f32>());
-    (TILE_BYTES / position).clamp(1, shape.window.positions())
-}
+/// For batches of any size.
+pub const ALGORITHM: Algorithm = Algorithm {
+    least_batch: |_, _| Some(0),
+    elements: |&Problem { shape, columns, batch }| elements(&shape, columns, batch),
+    build: |&Problem { shape, columns, batch }| Box::new(Im2colGemm::new(shape, columns, batch)),
+};
 
 /// Elements of a tile's columns.
-pub fn elements(shape: &Shape, kept: Option<&[usize]>, batch: usize) -> usize {
-    let rows = rows(shape, kept);
-    rows.saturating_mul(tile(shape, rows, batch)).saturating_mul(batch)
+fn elements(shape: &Shape, columns: Option<&[usize]>, batch: usize) -> usize {
+    let rows = rows(shape, columns);
+    let tile = tile_positions(rows, batch, shape.window.positions());
+    rows.saturating_mul(tile).saturating_mul(batch)
 }
 
 /// Rows of one group's column matrix.
-fn rows(shape: &Shape, kept: Option<&[usize]>) -> usize {
-    kept.map_or(shape.group().rows(), <[usize]>::len)
+fn rows(shape: &Shape, columns: Option<&[usize]>) -> usize {
+    columns.map_or(shape.group().rows(), <[usize]>::len)
 }
 
 /// The convolution `shape` with the room for a tile's columns.
-pub struct Columns {
+pub struct Im2colGemm {
     shape: Shape,
-    /// Columns of a filter's matrix, rows of this one, that there are, if they are not all.
-    kept: Option<Vec<usize>>,
-    /// One tile: `[C R S, positions, N]`, or of so many rows as are kept.
-    columns: Vec<f32>,
+    /// The columns of the weight as a matrix, which are rows of the lowered images, if they are not all.
+    columns: Option<Vec<usize>>,
+    /// A tile of the lowered images: `[C R S, positions, N]`, or a row per column of the list.
+    lowered: Vec<f32>,
 }
 
-impl Columns {
+impl Im2colGemm {
     /// For batches of at most `batch` samples.
-    pub fn new(shape: Shape, kept: Option<&[usize]>, batch: usize) -> Columns {
-        let columns = vec![0.0; elements(&shape, kept, batch)];
-        Columns { shape, kept: kept.map(<[usize]>::to_vec), columns }
+    pub fn new(shape: Shape, columns: Option<&[usize]>, batch: usize) -> Im2colGemm {
+        let lowered = vec![0.0; elements(&shape, columns, batch)];
+        Im2colGemm { shape, columns: columns.map(<[usize]>::to_vec), lowered }
     }
 
     fn rows(&self) -> usize {
-        rows(&self.shape, self.kept.as_deref())
+        rows(&self.shape, self.columns.as_deref())
     }
 
     /// The output cut into tiles of positions.
     fn tiles(&self, batch: usize) -> impl Iterator<Item = Range<usize>> + use<> {
         let positions = self.shape.window.positions();
-        let tile = (self.columns.len() / (self.rows() * batch)).clamp(1, positions);
+        let tile = (self.lowered.len() / (self.rows() * batch)).clamp(1, positions);
         (0..positions).step_by(tile).map(move |first| first..positions.min(first + tile))
     }
+}
 
-    /// See [`super::Convolution::forward`].
-    pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+impl Convolve for Im2colGemm {
+    fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         let Shape { filters, groups, window } = self.shape;
         let (group, filters) = (self.shape.group(), filters / groups);
         let (rows, map) = (self.rows(), window.positions() * batch);
@@ -69,15 +71,14 @@ impl Columns {
             let weight = matrix(&weight[g * filters * rows..], filters, rows);
             let mut y = matrix_mut(&mut y[g * filters * map..], filters, map);
             for tile in self.tiles(batch) {
-                im2col(&group, self.kept.as_deref(), x, batch, tile.clone(), &mut self.columns);
-                let columns = matrix(&self.columns, rows, tile.len() * batch);
+                im2col(&group, self.columns.as_deref(), x, batch, tile.clone(), &mut self.lowered);
+                let columns = matrix(&self.lowered, rows, tile.len() * batch);
                 gemm(1.0, weight, columns, beta, y.slice_mut(s![.., tile.start * batch..tile.end * batch]));
             }
         }
     }
 
-    /// See [`super::Convolution::weight_gradient`].
-    pub fn weight_gradient(
+    fn weight_gradient(
         &mut self,
         batch: usize,
         x: &[f32],
@@ -97,8 +98,8 @@ impl Columns {
             let dy = matrix(&dy[g * filters * map..], filters, map);
             for tile in self.tiles(batch) {
                 let part = dy.slice(s![.., tile.start * batch..tile.end * batch]);
-                im2col(&group, self.kept.as_deref(), x, batch, tile.clone(), &mut self.columns);
-                let columns = matrix(&self.columns, rows, tile.len() * batch);
+                im2col(&group, self.columns.as_deref(), x, batch, tile.clone(), &mut self.lowered);
+                let columns = matrix(&self.lowered, rows, tile.len() * batch);
                 gemm(
                     1.0,
                     part,
@@ -110,8 +111,7 @@ impl Columns {
         }
     }
 
-    /// See [`super::Convolution::data_gradient`].
-    pub fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+    fn data_gradient(&mut self, batch: usize, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
         let Shape { filters, groups, window } = self.shape;
         let (group, filters) = (self.shape.group(), filters / groups);
         let (rows, map) = (self.rows(), window.positions() * batch);
@@ -122,9 +122,9 @@ impl Columns {
             let dx = &mut dx[g * group.image() * batch..][..group.image() * batch];
             for tile in self.tiles(batch) {
                 let part = dy.slice(s![.., tile.start * batch..tile.end * batch]);
-                let columns = matrix_mut(&mut self.columns, rows, tile.len() * batch);
+                let columns = matrix_mut(&mut self.lowered, rows, tile.len() * batch);
                 gemm(1.0, weight.t(), part, 0.0, columns);
-                col2im_add(&group, self.kept.as_deref(), &self.columns, batch, tile, dx);
+                col2im_add(&group, self.columns.as_deref(), &self.lowered, batch, tile, dx);
             }
         }
     }

@@ -10,7 +10,7 @@ mod step;
 
 pub use link::Link;
 pub use models::{MODELS, job_of};
-pub use report::{Network, Prediction, Verdict};
+pub use report::{Forecast, Network, Verdict};
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -30,7 +30,7 @@ use ternflock_train::method::wire;
 use ternflock_train::overlaps;
 use ternflock_world::World;
 
-/// What is predicted.
+/// What a forecast is about.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Numbers of nodes, each with as many ranks as the nodes that there are.
@@ -47,11 +47,11 @@ pub struct Plan {
     pub speed: f64,
 }
 
-/// Predicts, the same on each rank of `world`.
+/// The forecast, the same on each rank of `world`.
 ///
 /// # Errors
-/// [`Error::Usage`] for what cannot be predicted; those of a training run's start; [`Error::Exchange`] when ranks are late or gone.
-pub fn predict(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Prediction> {
+/// [`Error::Usage`] for what has no forecast; those of a training run's start; [`Error::Exchange`] when ranks are late or gone.
+pub fn forecast(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Forecast> {
     let topology = world.topology();
     let members = ranks_of_a_node(&topology)
         .and_then(|members| check(loaded, plan, members, &topology).map(|()| members));
@@ -78,7 +78,7 @@ pub fn predict(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Predic
         };
         network(loaded, plan, (members, &costs), (name, wire), &measured)
     });
-    Ok(Prediction { interference, networks: networks.collect::<Result<_>>()? })
+    Ok(Forecast { interference, networks: networks.collect::<Result<_>>()? })
 }
 
 /// One network.
@@ -127,8 +127,8 @@ fn ranks_of_a_node(topology: &Topology) -> Result<usize> {
     match members[..] {
         [first, ref rest @ ..] if rest.iter().all(|&other| other == first) => Ok(first),
         _ => Err(Error::Usage(format!(
-            "the nodes have {members:?} ranks: predictions are for nodes of as many ranks each; start the ranks of one node, or as many \
-             on each"
+            "the nodes have {members:?} ranks: a forecast needs the same number of ranks on each node; start ranks on one node, or the \
+             same number on each"
         ))),
     }
 }
@@ -137,20 +137,20 @@ fn check(loaded: &Loaded, plan: &Plan, members: usize, topology: &Topology) -> R
     let refuse = |why: String| Err(Error::Usage(why));
     if plan.links.contains(&Link::Measured) && topology.nodes() == 1 {
         return refuse(
-            "--link measured: there is one node; start a rank on each of two or more, or say --link 1gbit,100us".into(),
+            "--link measured: there is one node; start a rank on each of two or more, or use --link 1gbit,100us".into(),
         );
     }
     if plan.ways.contains(&Contender::MpiAllreduceF32) {
         return refuse(
-            "--ways: mpi_allreduce_f32 cannot be predicted: what the MPI library does is its own affair; `ternflock bench scaling` measures it"
+            "--ways: mpi_allreduce_f32 has no forecast, because the MPI library does not reveal its algorithm; `ternflock bench scaling` measures it"
                 .into(),
         );
     }
     let batch = loaded.job.train.global_batch;
     match plan.nodes.iter().find(|&&nodes| plan.mode == Mode::Strong && nodes * members > batch) {
         Some(nodes) => refuse(format!(
-            "--nodes: {} cannot share a batch of {}; ask for {} at most, raise train.global_batch, or say \
-             --weak for as many samples a rank",
+            "--nodes: {} cannot share a batch of {}; ask for {} at most, raise train.global_batch, or use \
+             --weak, which keeps the samples per rank",
             plural(nodes * members, "rank"),
             plural(batch, "sample"),
             plural(batch / members, "node")

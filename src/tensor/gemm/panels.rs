@@ -7,10 +7,10 @@
 use ndarray::ArrayView2;
 use pulp::{Simd, WithSimd};
 
-use super::blocks::{Line, Machine, Shared, part, parts, room};
-use super::gemm::WORTH_SHARING;
-use super::simd::dispatch;
-use super::threads::{for_each, threads};
+use super::share::WORTH_SHARING;
+use crate::blocks::{Line, Machine, Shared, part, parts, room};
+use crate::simd::{const_dispatch, dispatch};
+use crate::threads::{for_each, threads};
 
 /// Most rows whose sums fit the registers of every machine, beside a panel's vectors and one of the rows' values.
 const MOST_ROWS: usize = 6;
@@ -84,14 +84,7 @@ impl Panels {
             // SAFETY: a row of `c`, which is as long as the assertion in `multiply` says, and a column of it.
             let c = unsafe { c.at(rows.start * n + columns.first) };
             let tile = Tile { k, a, packed, beta, c, n, columns: columns.samples };
-            match rows.len() {
-                1 => tile.compute::<1>(),
-                2 => tile.compute::<2>(),
-                3 => tile.compute::<3>(),
-                4 => tile.compute::<4>(),
-                5 => tile.compute::<5>(),
-                _ => tile.compute::<MOST_ROWS>(),
-            }
+            const_dispatch!(M = rows.len(), in [1, 2, 3, 4, 5, 6]; tile.compute::<M>());
         }
     }
 }
@@ -169,13 +162,9 @@ impl Tile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::integers;
     use crate::{matrix, set_threads};
     use proptest::prelude::*;
-
-    /// Small integers: products and sums are exact in f32, so the comparison is too.
-    fn integers(n: usize, salt: usize) -> Vec<f32> {
-        (0..n).map(|i| ((i * 7 + salt * 13) % 9) as f32 - 4.0).collect()
-    }
 
     /// `beta c + a b`, sum by sum.
     fn plain(

@@ -1,7 +1,8 @@
-//! Networks of ImageNet (Russakovsky et al., 2015), to be predicted without a job file.
+//! Networks of ImageNet (Russakovsky et al., 2015), for forecasts without a job file.
 
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{Loaded, find_preset, parse, suggest};
+use ternflock_base::suggest::suggest;
+use ternflock_job::{Loaded, find_preset, parse};
 
 /// A network as it is usually trained.
 #[derive(Clone, Copy, Debug)]

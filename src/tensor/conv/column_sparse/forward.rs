@@ -15,13 +15,13 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::padded::Samples;
-use super::{Column, Kept, Plan, own};
-use crate::blocks::{Machine, Shared, most, part, parts};
+use super::{Column, ColumnLayout, ColumnSparse};
+use crate::blocks::{L2_BUDGET_BYTES, Machine, Shared, most, part, parts};
 use crate::conv::Shape;
 use crate::conv::kernel::store;
 use crate::conv::pack::{Lines, pack};
 use crate::conv::pass::Axis;
-use crate::simd::dispatch;
+use crate::simd::{const_dispatch, dispatch};
 use crate::threads::for_each;
 
 /// The columns in the order of (r, s, c), and the geometry.
@@ -32,7 +32,7 @@ pub struct Forward {
     channels: usize,
     /// Rows of outputs that are computed from one packed copy.
     outputs: usize,
-    /// By place in this order: the place among the plan's columns.
+    /// By place in this order: the place among the layout's columns.
     order: Vec<usize>,
     /// By place in this order: samples' lines from the one under tap (0, 0) of the first channel.
     offsets: Vec<usize>,
@@ -61,8 +61,7 @@ impl Forward {
             order,
             starts,
         };
-        let fits =
-            |outputs: usize| forward.elements(outputs, machine) * size_of::<f32>() <= super::PACKED_BYTES;
+        let fits = |outputs: usize| forward.elements(outputs, machine) * size_of::<f32>() <= L2_BUDGET_BYTES;
         forward.outputs = most(pass.row.outputs, fits);
         forward
     }
@@ -82,7 +81,7 @@ fn most_filters(machine: Machine) -> usize {
     if machine.registers >= 32 { 8 } else { 6 }
 }
 
-impl Plan {
+impl ColumnLayout {
     /// One group's `weight` `[F, K]` as `[K, F of a block]`, block by block, columns in the order of the forward pass.
     fn pack_forward(&self, weight: &[f32], to: &mut [f32]) {
         let columns = self.columns.len();
@@ -112,54 +111,73 @@ impl Plan {
     }
 }
 
-impl Kept {
-    /// See [`super::super::Convolution::forward`]; `weight` is `[F, K]`.
-    pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-        let Kept { plan, packed, scratch, .. } = self;
-        let weights: &mut [f32] = bytemuck::cast_slice_mut(packed);
-        for (from, to) in weight.chunks_exact(plan.weights()).zip(weights.chunks_exact_mut(plan.weights())) {
-            plan.pack_forward(from, to);
-        }
-        let (map, images) = (plan.shape.window.positions() * batch, plan.shape.group().image() * batch);
-        assert_eq!(y.len(), plan.shape.filters * map, "the output is that of the shape");
-        assert_eq!(x.len(), plan.shape.groups * images, "the images are those of the shape");
-        let (rows, blocks) = (plan.shape.window.output.0, plan.machine.blocks(batch));
-        let (slabs, room) = (rows.div_ceil(plan.forward.outputs), plan.forward.scratch(plan.machine));
-        let y = Shared(y.as_mut_ptr());
-        // Neighbouring blocks one after the other: together they read whole lines of the images.
-        for_each(plan.shape.groups * slabs * blocks, |task| {
-            let (group, slab) = (task / (slabs * blocks), task / blocks % slabs);
-            let block = plan.machine.block(batch, task % blocks);
-            let samples = Samples { block, lanes: plan.machine.lanes, batch };
-            let outputs = part(rows, plan.forward.outputs, slab);
-            let mut scratch = own(scratch, room);
-            let packed = &mut bytemuck::cast_slice_mut(&mut scratch)[..room];
-            let seen = plan.forward.row.seen(outputs.clone());
+/// See [`super::super::algorithm::Convolve::forward`]; `weight` is `[F, K]`.
+pub fn compute(
+    of: &mut ColumnSparse,
+    batch: usize,
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
+    let ColumnSparse { layout, packed, scratch, .. } = of;
+    let weights: &mut [f32] = bytemuck::cast_slice_mut(packed);
+    for (from, to) in weight.chunks_exact(layout.weights()).zip(weights.chunks_exact_mut(layout.weights())) {
+        layout.pack_forward(from, to);
+    }
+    let (map, images) = (layout.shape.window.positions() * batch, layout.shape.group().image() * batch);
+    assert_eq!(y.len(), layout.shape.filters * map, "the output is that of the shape");
+    assert_eq!(x.len(), layout.shape.groups * images, "the images are those of the shape");
+    let (rows, blocks) = (layout.shape.window.output.0, layout.machine.blocks(batch));
+    let (slabs, room) = (rows.div_ceil(layout.forward.outputs), layout.forward.scratch(layout.machine));
+    let y = Shared(y.as_mut_ptr());
+    // Neighbouring blocks one after the other: together they read whole lines of the images.
+    for_each(layout.shape.groups * slabs * blocks, |task| {
+        let (group, slab) = (task / (slabs * blocks), task / blocks % slabs);
+        let block = layout.machine.block(batch, task % blocks);
+        let samples = Samples { block, lanes: layout.machine.lanes, batch };
+        let outputs = part(rows, layout.forward.outputs, slab);
+        let seen = layout.forward.row.seen(outputs.clone());
+        scratch.with(room, |packed| {
             if !seen.is_empty() {
-                plan.pack_rows(seen.clone(), samples, &x[group * images..][..images], packed);
+                layout.pack_rows(seen.clone(), samples, &x[group * images..][..images], packed);
             }
-            for filters in parts(plan.filters, most_filters(plan.machine)) {
-                let first = group * plan.filters + filters.start;
-                let work = Work {
-                    forward: &plan.forward,
-                    packed,
-                    seen: seen.clone(),
-                    weights: &weights[first * plan.columns.len()..][..filters.len() * plan.columns.len()],
-                    bias: bias.map(|bias| &bias[first..first + filters.len()]),
-                    outputs: outputs.clone(),
-                    // SAFETY: the first of the filters is one of the output's; tasks write different blocks, rows or
-                    // groups.
-                    y: Shared(unsafe { y.at(first * map) }),
-                    samples,
-                };
-                work.on(filters.len());
+            for filters in parts(layout.filters, most_filters(layout.machine)) {
+                let first = group * layout.filters + filters.start;
+                let weights =
+                    &weights[first * layout.columns.len()..][..filters.len() * layout.columns.len()];
+                let bias = bias.map(|bias| &bias[first..first + filters.len()]);
+                // SAFETY: the first of the filters is one of the output's; tasks write different blocks, rows or groups.
+                let y = Shared(unsafe { y.at(first * map) });
+                const_dispatch!(F = filters.len(), in [1, 2, 3, 4, 5, 6, 7, 8]; V = block.vectors, in [1, 2];
+                    dispatch(ForwardKernel::<F, { outputs_at_once(F) }, V> {
+                        forward: &layout.forward,
+                        packed,
+                        seen: seen.clone(),
+                        weights,
+                        bias,
+                        outputs: outputs.clone(),
+                        y,
+                        samples,
+                    })
+                );
             }
         });
+    });
+}
+
+/// T: neighbouring outputs that a kernel computes together, more of them for fewer filters.
+const fn outputs_at_once(filters: usize) -> usize {
+    match filters {
+        1 => 4,
+        2 => 3,
+        3 => 2,
+        _ => 1,
     }
 }
 
-/// Some filters of one block of samples, for some rows of outputs.
-struct Work<'a> {
+/// F filters of one block of samples, V vectors of them, for some rows of outputs.
+struct ForwardKernel<'a, const F: usize, const T: usize, const V: usize> {
     forward: &'a Forward,
     /// `[seen, W, channels, V lanes]`.
     packed: &'a [f32],
@@ -173,37 +191,12 @@ struct Work<'a> {
     samples: Samples,
 }
 
-impl Work<'_> {
-    fn on(self, filters: usize) {
-        match filters {
-            1 => self.vectors::<1, 4>(),
-            2 => self.vectors::<2, 3>(),
-            3 => self.vectors::<3, 2>(),
-            4 => self.vectors::<4, 1>(),
-            5 => self.vectors::<5, 1>(),
-            6 => self.vectors::<6, 1>(),
-            7 => self.vectors::<7, 1>(),
-            8 => self.vectors::<8, 1>(),
-            other => unreachable!("a block of {other} filters"),
-        }
-    }
-
-    fn vectors<const F: usize, const T: usize>(self) {
-        match self.samples.block.vectors {
-            1 => dispatch(Tiles::<F, T, 1>(self)),
-            _ => dispatch(Tiles::<F, T, 2>(self)),
-        }
-    }
-}
-
-struct Tiles<'a, const F: usize, const T: usize, const V: usize>(Work<'a>);
-
-impl<const F: usize, const T: usize, const V: usize> WithSimd for Tiles<'_, F, T, V> {
+impl<const F: usize, const T: usize, const V: usize> WithSimd for ForwardKernel<'_, F, T, V> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Work { forward, packed, seen, weights, outputs, .. } = &self.0;
+        let ForwardKernel { forward, packed, seen, weights, outputs, .. } = &self;
         let Forward { column, channels, offsets, starts, .. } = forward;
         assert!(seen.len() * column.size * channels * V * S::F32_LANES <= packed.len());
         assert!(offsets.len() * F <= weights.len() && starts.last() == Some(&offsets.len()));
@@ -224,11 +217,11 @@ impl<const F: usize, const T: usize, const V: usize> WithSimd for Tiles<'_, F, T
     }
 }
 
-impl<const F: usize, const T: usize, const V: usize> Tiles<'_, F, T, V> {
+impl<const F: usize, const T: usize, const V: usize> ForwardKernel<'_, F, T, V> {
     /// The outputs (p, q), (p, q + 1), ..., COUNT of them: of several all windows are inside the image's columns.
     #[inline(always)]
     fn outputs<S: Simd, const COUNT: usize>(&self, simd: S, p: usize, q: usize) {
-        let Work { forward, packed, seen, bias, y, samples, .. } = &self.0;
+        let ForwardKernel { forward, packed, seen, bias, y, samples, .. } = self;
         let Forward { row, column, channels, starts, .. } = forward;
         let width = V * S::F32_LANES;
         let ((rows, h), (columns, v)) = (row.inside(p), column.inside(q));
@@ -278,10 +271,10 @@ impl<const F: usize, const T: usize, const V: usize> Tiles<'_, F, T, V> {
         run: Range<usize>,
         sums: &mut [[[S::f32s; V]; F]; COUNT],
     ) {
-        let Work { forward, weights, .. } = &self.0;
+        let ForwardKernel { forward, weights, .. } = self;
         let width = V * S::F32_LANES;
         let step = forward.column.stride() * forward.channels * width;
-        let mut kept = *sums;
+        let mut accumulators = *sums;
         let mut weight = weights[run.start * F..].as_ptr();
         for &offset in &forward.offsets[run] {
             // SAFETY: the caller's.
@@ -298,7 +291,8 @@ impl<const F: usize, const T: usize, const V: usize> Tiles<'_, F, T, V> {
                             let at = pixel.add(t * step + v * S::F32_LANES);
                             let value = at.cast::<S::f32s>().read_unaligned();
                             for f in 0..F {
-                                kept[t][f][v] = simd.mul_add_e_f32s(by[f], value, kept[t][f][v]);
+                                accumulators[t][f][v] =
+                                    simd.mul_add_e_f32s(by[f], value, accumulators[t][f][v]);
                             }
                         }
                     }
@@ -314,7 +308,8 @@ impl<const F: usize, const T: usize, const V: usize> Tiles<'_, F, T, V> {
                         let by = simd.splat_f32s(*weight.add(f));
                         for t in 0..COUNT {
                             for v in 0..V {
-                                kept[t][f][v] = simd.mul_add_e_f32s(by, values[t][v], kept[t][f][v]);
+                                accumulators[t][f][v] =
+                                    simd.mul_add_e_f32s(by, values[t][v], accumulators[t][f][v]);
                             }
                         }
                     }
@@ -322,6 +317,6 @@ impl<const F: usize, const T: usize, const V: usize> Tiles<'_, F, T, V> {
                 weight = weight.add(F);
             }
         }
-        *sums = kept;
+        *sums = accumulators;
     }
 }

@@ -1,17 +1,14 @@
 //! Runs a [`Pass`]: packs its weights, shares blocks of samples and rows out over the threads, and calls the kernel.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
-use super::kernel::Tiles;
+use super::kernel::CorrelationKernel;
 use super::pack::{Lines, pack};
 use super::pass::Pass;
-use crate::blocks::{Block, Line, Machine, Shared, most, part, parts, room};
-use crate::simd::dispatch;
-use crate::threads::{for_each, thread};
-
-/// Packed rows stay in the second-level cache while all filters read them.
-const PACKED_BYTES: usize = 192 * 1024;
+use crate::blocks::{Block, L2_BUDGET_BYTES, Machine, Shared, most, part, parts};
+use crate::scratch::Scratch;
+use crate::simd::{const_dispatch, dispatch};
+use crate::threads::for_each;
 
 /// Filters of a block: 6 sums of two vectors, two vectors of the images and a weight fill AVX2's 16 registers.
 fn most_filters(machine: Machine) -> usize {
@@ -20,7 +17,7 @@ fn most_filters(machine: Machine) -> usize {
 
 /// Rows of outputs that are computed from one packed copy.
 fn slab(pass: &Pass, machine: Machine) -> usize {
-    let fits = |rows: usize| packed_elements(pass, machine, rows) * size_of::<f32>() <= PACKED_BYTES;
+    let fits = |rows: usize| packed_elements(pass, machine, rows) * size_of::<f32>() <= L2_BUDGET_BYTES;
     most(pass.row.outputs, fits)
 }
 
@@ -70,7 +67,7 @@ pub fn pack_weights(
 }
 
 /// One correlation of a whole batch.
-pub struct Run<'a> {
+pub struct Correlation<'a> {
     /// What to compute, in each group.
     pub pass: &'a Pass,
     /// This machine.
@@ -88,12 +85,12 @@ pub struct Run<'a> {
     /// `[groups * C, H, W, N]`.
     pub images: &'a [f32],
     /// Room of each thread.
-    pub scratch: &'a [Mutex<Vec<Line>>],
+    pub scratch: &'a Scratch,
 }
 
-impl Run<'_> {
+impl Correlation<'_> {
     /// Computes `out` `[groups * F, places, N]`.
-    pub fn run(&self, out: &mut [f32]) {
+    pub fn compute(&self, out: &mut [f32]) {
         let pass = self.pass;
         let map = pass.row.places * pass.column.places * self.batch;
         assert_eq!(out.len(), self.groups * pass.filters * map, "the output is that of the pass");
@@ -115,87 +112,49 @@ impl Run<'_> {
             let rows = part(pass.row.outputs, most, slab);
             // SAFETY: inside the output, as asserted; tasks write different blocks, rows or groups.
             let out = Shared(unsafe { out.at(group * pass.filters * map) });
-            let mut scratch =
-                self.scratch[thread() % self.scratch.len()].lock().unwrap_or_else(PoisonError::into_inner);
-            self.task(group, block, rows, out, &mut scratch);
+            self.rows(group, block, rows, out);
         });
     }
 
-    fn task(&self, group: usize, block: Block, outputs: Range<usize>, out: Shared, scratch: &mut Vec<Line>) {
-        let pass = self.pass;
+    /// Computes some rows of outputs of a group, for a block of samples.
+    fn rows(&self, group: usize, block: Block, outputs: Range<usize>, out: Shared) {
+        let Correlation { pass, machine, batch, .. } = *self;
         let rows = pass.row.seen(outputs.clone());
-        let width = block.vectors * self.machine.lanes;
-        let needed = rows.len() * pass.column.size * pass.channels * width;
-        if scratch.len() * 16 < needed {
-            *scratch = room(needed);
-        }
-        let packed = &mut bytemuck::cast_slice_mut(scratch)[..needed];
-        let pixel = pass.row.size * pass.column.size * self.batch;
+        let width = block.vectors * machine.lanes;
+        let pixel = pass.row.size * pass.column.size * batch;
         let lines = Lines {
             count: [pass.channels, rows.len(), pass.column.size],
-            from: [pixel, pass.column.size * self.batch, self.batch],
+            from: [pixel, pass.column.size * batch, batch],
             to: [width, pass.column.size * pass.channels * width, pass.channels * width],
         };
-        let first = group * pass.channels * pixel + rows.start * pass.column.size * self.batch + block.first;
-        if needed > 0 {
-            pack(&lines, block, self.machine.lanes, &self.images[first..], packed);
-        }
+        let first = group * pass.channels * pixel + rows.start * pass.column.size * batch + block.first;
         let weights = &self.weights[group * self.weight_stride + pass.weights..][..pass.weight_elements()];
         let taps = pass.row.taps * pass.column.taps * pass.channels;
-        let map = pass.row.places * pass.column.places * self.batch;
-        for filters in parts(pass.filters, most_filters(self.machine)) {
-            let work = Work {
-                pass,
-                packed,
-                first_row: rows.start,
-                weights: &weights[filters.start * taps..filters.end * taps],
-                bias: self.bias.map(|bias| &bias[group * pass.filters..][filters.clone()]),
-                outputs: outputs.clone(),
-                // SAFETY: the first of the filters is one of the pass.
-                out: Shared(unsafe { out.at(filters.start * map) }),
-                batch: self.batch,
-                block,
-            };
-            match (filters.len(), block.vectors) {
-                (1, 1) => work.on::<1, 1>(),
-                (2, 1) => work.on::<2, 1>(),
-                (3, 1) => work.on::<3, 1>(),
-                (4, 1) => work.on::<4, 1>(),
-                (5, 1) => work.on::<5, 1>(),
-                (6, 1) => work.on::<6, 1>(),
-                (7, 1) => work.on::<7, 1>(),
-                (8, 1) => work.on::<8, 1>(),
-                (1, _) => work.on::<1, 2>(),
-                (2, _) => work.on::<2, 2>(),
-                (3, _) => work.on::<3, 2>(),
-                (4, _) => work.on::<4, 2>(),
-                (5, _) => work.on::<5, 2>(),
-                (6, _) => work.on::<6, 2>(),
-                (7, _) => work.on::<7, 2>(),
-                (8, _) => work.on::<8, 2>(),
-                (other, _) => unreachable!("a block of {other} filters"),
+        let map = pass.row.places * pass.column.places * batch;
+        self.scratch.with(rows.len() * pass.column.size * pass.channels * width, |packed| {
+            if !packed.is_empty() {
+                pack(&lines, block, machine.lanes, &self.images[first..], packed);
             }
-        }
-    }
-}
-
-/// [`Tiles`] before the number of filters is known to the compiler.
-struct Work<'a> {
-    pass: &'a Pass,
-    packed: &'a [f32],
-    first_row: usize,
-    weights: &'a [f32],
-    bias: Option<&'a [f32]>,
-    outputs: Range<usize>,
-    out: Shared,
-    batch: usize,
-    block: Block,
-}
-
-impl Work<'_> {
-    fn on<const F: usize, const V: usize>(self) {
-        let Work { pass, packed, first_row, weights, outputs, out, batch, block, .. } = self;
-        let bias = self.bias.map_or([0.0; F], |bias| std::array::from_fn(|f| bias[f]));
-        dispatch(Tiles::<F, V> { pass, packed, first_row, weights, bias, outputs, out, batch, block });
+            for filters in parts(pass.filters, most_filters(machine)) {
+                let weights = &weights[filters.start * taps..filters.end * taps];
+                let bias = self.bias.map(|bias| &bias[group * pass.filters..][filters.clone()]);
+                // SAFETY: the first of the filters is one of the pass.
+                let out = Shared(unsafe { out.at(filters.start * map) });
+                const_dispatch!(F = filters.len(), in [1, 2, 3, 4, 5, 6, 7, 8]; V = block.vectors, in [1, 2]; {
+                    let bias = bias.map_or([0.0; F], |bias| std::array::from_fn(|f| bias[f]));
+                    dispatch(CorrelationKernel::<F, V> {
+                        pass,
+                        packed,
+                        first_row: rows.start,
+                        weights,
+                        bias,
+                        outputs: outputs.clone(),
+                        out,
+                        batch,
+                        block,
+                    })
+                });
+            }
+        });
     }
 }

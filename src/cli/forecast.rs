@@ -1,8 +1,8 @@
-//! `ternflock predict`.
+//! `ternflock forecast`.
 
 use std::process::ExitCode;
 
-use super::arguments::Predict as Arguments;
+use super::arguments::Forecast as Arguments;
 use super::bench::{contenders_of, json, warn};
 use super::exit;
 use super::launch::launch_or_say;
@@ -15,12 +15,12 @@ use ternflock_base::io::write_output;
 use ternflock_base::text::plural;
 use ternflock_bench::Contender;
 use ternflock_bench::scaling::{Mode, plot_rates};
+use ternflock_forecast::{Forecast, Link, Network, Plan, Verdict, forecast, job_of};
 use ternflock_job::{Exchange, Loaded};
-use ternflock_predict::{Link, Network, Plan, Prediction, Verdict, job_of, predict};
 use ternflock_train::{self as train};
 use ternflock_world::{Patience, World};
 
-/// Measures these ranks and predicts; prints tables, or JSON.
+/// Measures these ranks and makes the forecast; prints tables, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {
     let asked = plan(arguments).and_then(|plan| Ok((load(arguments, 1)?, plan)));
     let exchange =
@@ -42,7 +42,7 @@ fn load(arguments: &Arguments, ranks: usize) -> Result<Loaded> {
     match (&arguments.job, &arguments.model) {
         (Some(path), _) => train::load(path, &arguments.sets),
         (None, Some(name)) => job_of(name, &arguments.sets, ranks),
-        (None, None) => Err(Error::Usage("a job file or --model says what is to be predicted".into())),
+        (None, None) => Err(Error::Usage("a job file or --model is needed".into())),
     }
 }
 
@@ -106,39 +106,39 @@ fn nodes(text: &str) -> Result<Vec<usize>> {
 /// The text to print, on rank 0; the picture is written.
 fn here(arguments: &Arguments, plan: &Plan, world: &mut World) -> Result<String> {
     let loaded = load(arguments, world.size())?;
-    let prediction = predict(&loaded, plan, world)?;
-    let text = if world.rank() == 0 { finish(arguments, &prediction) } else { Ok(String::new()) };
+    let forecast = forecast(&loaded, plan, world)?;
+    let text = if world.rank() == 0 { finish(arguments, &forecast) } else { Ok(String::new()) };
     world.all_or_none(text)
 }
 
-fn finish(arguments: &Arguments, prediction: &Prediction) -> Result<String> {
-    warn(&prediction.interference);
+fn finish(arguments: &Arguments, forecast: &Forecast) -> Result<String> {
+    warn(&forecast.interference);
     if let Some(path) = &arguments.svg {
         let refuse = |why: String| Error::Usage(format!("--svg {}: {why}", path.display()));
         let charts: Vec<_> =
-            prediction.networks.iter().map(|network| (network.name.as_str(), &network.scaling)).collect();
+            forecast.networks.iter().map(|network| (network.name.as_str(), &network.scaling)).collect();
         let picture = plot_rates(&charts)?;
         write_output(path, picture.as_bytes())
             .map_err(|error| refuse(format!("cannot be written: {error}")))?;
     }
-    Ok(if arguments.json { json(prediction) } else { say(prediction, arguments.speed) })
+    Ok(if arguments.json { json(forecast) } else { say(forecast, arguments.speed) })
 }
 
-fn say(prediction: &Prediction, speed: f64) -> String {
+fn say(forecast: &Forecast, speed: f64) -> String {
     let mut text = String::new();
-    if let Some(first) = prediction.networks.first().and_then(|network| network.scaling.points.first()) {
+    if let Some(first) = forecast.networks.first().and_then(|network| network.scaling.points.first()) {
         let faster =
             if speed == 1.0 { String::new() } else { format!(", taken to be {speed} times as fast as here") };
         let each = first.ranks / first.hosts;
         text = format!(
             "{}: {} parameters, {} a node of {} each{faster}\n",
-            prediction.networks[0].scaling.job,
+            forecast.networks[0].scaling.job,
             thousands(first.parameters as u64),
             plural(each, "rank"),
             plural(first.threads, "compute thread"),
         );
     }
-    for network in &prediction.networks {
+    for network in &forecast.networks {
         text += &format!("\n{}\n", say_network(network));
     }
     text

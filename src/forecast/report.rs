@@ -1,4 +1,4 @@
-//! What a prediction says.
+//! The result of a forecast.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use ternflock_bench::{Contender, Interference};
 
 /// A job on each network.
 #[derive(Clone, Debug, Serialize)]
-pub struct Prediction {
+pub struct Forecast {
     /// Interference from other work while these ranks were measured.
     pub interference: Interference,
     /// In the order asked for.
@@ -27,7 +27,7 @@ pub struct Network {
     pub message_s: f64,
     /// As `ternflock bench scaling` says what it has measured.
     pub scaling: Scaling,
-    /// Whether ternaries pay; none unless ternaries and float32 are both predicted.
+    /// Whether ternaries pay; none unless ternaries and float32 are both among the ways.
     pub verdict: Option<Verdict>,
 }
 
@@ -43,7 +43,7 @@ pub struct Verdict {
     pub fastest_nodes: usize,
 }
 
-/// Less than one percent is not worth a word, nor as exact as a prediction.
+/// Less than one percent is not worth a word, nor as exact as a forecast.
 const PAYS: f64 = 1.01;
 
 /// What `scaling` says of ternaries.

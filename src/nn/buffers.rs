@@ -1,0 +1,72 @@
+//! The buffers of a network, with those of its layers: taken once to be counted, and once to be used.
+
+use super::graph::Graph;
+use super::layer::Layer;
+use super::parameters::{Parameter, Vectors};
+use ternflock_base::error::Result;
+use ternflock_tensor::Buffers;
+
+/// All of a network that grows with its parameters or with the batch.
+pub struct NetworkBuffers {
+    /// The parameters and the statistics.
+    pub vectors: Vectors,
+    /// The layers with their own buffers.
+    pub layers: Vec<Box<dyn Layer>>,
+    /// By source number: whether it needs a gradient.
+    pub wanted: Vec<bool>,
+    /// By source number: the input, then each layer's output.
+    pub outputs: Vec<Vec<f32>>,
+    /// Their gradients, where they are wanted.
+    pub gradients: Vec<Vec<f32>>,
+    /// Where a source is read by several layers: what the gradient was before the last of them was added.
+    pub earlier: Vec<Vec<f32>>,
+}
+
+impl NetworkBuffers {
+    /// Those of `graph`, whose tensors are in `table` and `statistics`, for batches of up to `capacity` samples.
+    pub fn take(
+        graph: &Graph,
+        table: &[Parameter],
+        statistics: &[Parameter],
+        capacity: usize,
+        buffers: &mut Buffers,
+    ) -> Result<NetworkBuffers> {
+        let vectors = Vectors::take(table, statistics, buffers)?;
+        let layers = (0..graph.layers().len()).map(|index| {
+            graph.ask(index, |node, shapes| node.layer.describe().build(shapes, capacity, buffers))
+        });
+        let layers = layers.collect::<Result<_>>()?;
+        let (wanted, readers) = (wanted(graph, table), readers(graph));
+        let mut each = |has_one: &dyn Fn(usize) -> bool| {
+            let buffer = |source| match has_one(source) {
+                true => graph.fail_at(source, buffers.zeros(&[graph.shape(source).elements(), capacity])),
+                false => Ok(Vec::new()),
+            };
+            (0..wanted.len()).map(buffer).collect::<Result<Vec<_>>>()
+        };
+        let outputs = each(&|_| true)?;
+        let gradients = each(&|source| wanted[source])?;
+        let earlier = each(&|source| wanted[source] && readers[source] > 1)?;
+        Ok(NetworkBuffers { vectors, layers, wanted, outputs, gradients, earlier })
+    }
+}
+
+/// Of each source, whether it needs a gradient: parameters stand somewhere before it.
+fn wanted(graph: &Graph, table: &[Parameter]) -> Vec<bool> {
+    let mut has_parameters = vec![false; graph.layers().len()];
+    table.iter().for_each(|parameter| has_parameters[parameter.layer] = true);
+    let mut wanted = vec![false];
+    for (layer, has_parameters) in has_parameters.into_iter().enumerate() {
+        let has_parameters = has_parameters || graph.tied(layer).is_some();
+        wanted.push(has_parameters || graph.sources(layer).iter().any(|&source| wanted[source]));
+    }
+    wanted
+}
+
+/// The number of layers that read each source.
+fn readers(graph: &Graph) -> Vec<usize> {
+    let layers = graph.layers().len();
+    let mut readers = vec![0; layers + 1];
+    (0..layers).flat_map(|layer| graph.sources(layer)).for_each(|&source| readers[source] += 1);
+    readers
+}

@@ -1,0 +1,129 @@
+//! The sums of some work items: packs the samples of each and adds them to the sums of the weights and biases of one group.
+
+use std::ops::Range;
+
+use super::kernel::{TapKernel, add_lanes};
+use super::{Taps, most_filters, planes};
+use crate::blocks::parts;
+use crate::conv::partial_sums::{Planes, WorkItems};
+use crate::conv::pass::Pass;
+use crate::simd::{const_dispatch, dispatch};
+
+/// A partial sum of one group.
+pub struct PartialSum<'a> {
+    pub pass: &'a Pass,
+    pub along_taps: bool,
+    /// By K, from 1 on.
+    pub tiles: &'a [Vec<Taps>; 3],
+    pub items: &'a WorkItems,
+    /// The group's: `[C, H, W, batch]`, and what follows it.
+    pub x: &'a [f32],
+    /// The group's: `[F, P, Q, batch]`, and what follows it.
+    pub dy: &'a [f32],
+}
+
+/// A thread's room, cut up.
+struct Room<'a> {
+    /// Packed channels of x and filters of dy, and the distances between them.
+    x: &'a mut [f32],
+    x_plane: usize,
+    dy: &'a mut [f32],
+    dy_plane: usize,
+    /// Sums, `lanes` of each.
+    weights: &'a mut [f32],
+    biases: &'a mut [f32],
+}
+
+impl PartialSum<'_> {
+    /// Overwrites `sums` by those of the work items `own`: the weights, then the biases. `scratch` is as long as
+    /// [`super::WeightGradient::scratch`] says.
+    pub fn compute(&self, own: Range<usize>, scratch: &mut [f32], sums: &mut [f32]) {
+        let mut room = self.cut(scratch);
+        for item in own {
+            self.add(item, &mut room);
+        }
+        self.finish(&room, sums);
+    }
+
+    /// `scratch`, cut up; the sums are zero.
+    fn cut<'a>(&self, scratch: &'a mut [f32]) -> Room<'a> {
+        let (&Pass { channels, filters, .. }, machine) = (self.pass, self.items.machine);
+        let (x_plane, dy_plane) = planes(self.pass, machine);
+        let (x, rest) = scratch.split_at_mut(channels * x_plane);
+        let (dy, rest) = rest.split_at_mut(filters * dy_plane);
+        let (weights, biases) = rest.split_at_mut(self.pass.weight_elements() * machine.lanes);
+        weights.fill(0.0);
+        biases.fill(0.0);
+        Room { x, x_plane, dy, dy_plane, weights, biases }
+    }
+
+    /// Packs a work item and adds it to the sums.
+    fn add(&self, item: usize, room: &mut Room) {
+        let Pass { channels, filters, row, column, .. } = *self.pass;
+        let Room { x, x_plane, dy, dy_plane, weights, biases } = room;
+        let (lanes, x_plane, dy_plane) = (self.items.machine.lanes, *x_plane, *dy_plane);
+        let (block, outputs) = self.items.get(item);
+        let seen = row.seen(outputs.clone());
+        let images = Planes { count: channels, size: (row.size, column.size), images: self.x };
+        images.pack(self.items, block, seen.clone(), x_plane, x);
+        let slopes = Planes { count: filters, size: (row.outputs, column.outputs), images: self.dy };
+        slopes.pack(self.items, block, outputs.clone(), dy_plane, dy);
+
+        let contents = outputs.len() * column.outputs * block.vectors * lanes;
+        for (plane, sums) in dy.chunks_exact(dy_plane).zip(biases.chunks_exact_mut(lanes)) {
+            add_lanes(&plane[..contents], sums);
+        }
+        let mut lanes_at = 0;
+        for (tiles, taps, filters) in self.blocks() {
+            let size = filters.len() * taps * tiles.len() * lanes;
+            let lanes = &mut weights[lanes_at..lanes_at + size];
+            lanes_at += size;
+            let dy = &dy[filters.start * dy_plane..filters.end * dy_plane];
+            const_dispatch!(F = filters.len(), in [1, 2, 3, 4, 5, 6, 7, 8]; K = taps, in [1, 2, 3];
+                dispatch(TapKernel::<F, K> {
+                    pass: self.pass,
+                    along_taps: self.along_taps,
+                    tiles,
+                    outputs: outputs.clone(),
+                    first_row: seen.start,
+                    vectors: block.vectors,
+                    x,
+                    x_plane,
+                    dy,
+                    dy_plane,
+                    lanes,
+                })
+            );
+        }
+    }
+
+    /// The tiles with equally many taps, how many these are, and some of the filters: in the order in which their sums rest.
+    fn blocks(&self) -> impl Iterator<Item = (&[Taps], usize, Range<usize>)> {
+        self.tiles.iter().zip(1..).filter(|(tiles, _)| !tiles.is_empty()).flat_map(|(tiles, taps)| {
+            let most = most_filters(self.items.machine, taps);
+            parts(self.pass.filters, most).map(move |filters| (&tiles[..], taps, filters))
+        })
+    }
+
+    /// Adds the lanes of each sum.
+    fn finish(&self, room: &Room, sums: &mut [f32]) {
+        let Pass { channels, ref row, ref column, .. } = *self.pass;
+        let (lanes, area) = (self.items.machine.lanes, row.taps * column.taps);
+        let (weights, biases) = sums.split_at_mut(self.pass.weight_elements());
+        let mut resting = room.weights.chunks_exact(lanes);
+        for (tiles, _, filters) in self.blocks() {
+            for tile in tiles {
+                for f in filters.clone() {
+                    let first = (f * channels + tile.c) * area + tile.r * column.taps + tile.s;
+                    let step = if self.along_taps { 1 } else { area };
+                    for (k, lanes) in resting.by_ref().take(tile.count).enumerate() {
+                        weights[first + k * step] = lanes.iter().sum();
+                    }
+                }
+            }
+        }
+        for (bias, lanes) in biases.iter_mut().zip(room.biases.chunks_exact(lanes)) {
+            *bias = lanes.iter().sum();
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! General matrix products on views of row-major slices.
+//!
+//! - `multiply`: what every implementation computes, and the list of implementations
+//! - `blas`: the implementation that [`gemm`] uses
+//! - `reference`: a plain triple loop, which the others are tested against
+//! - `share`: splits a large product over threads
+//! - `panels`: products of a few rows with a matrix that is packed once
+//! - `view`: slices as matrices
+//!
+//! A new implementation, for example one for bf16, is a file here and an entry in [`multiply::ALL`], which makes the tests
+//! cover it; [`gemm`] decides when it runs.
+
+mod blas;
+mod multiply;
+mod panels;
+#[cfg(test)]
+mod reference;
+mod share;
+mod view;
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use blas::Blas;
+pub use panels::Panels;
+pub use view::{matrix, matrix_mut};
+
+/// Overwrites `c` by `alpha a b + beta c`, with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`. Any view may be transposed or
+/// cut out of a larger matrix. With `beta` 0 the old content of `c` is not read.
+///
+/// A large product is split along the longer side of `c`, one part per thread, and never along k. BLAS sums in another
+/// order at the edges of a matrix, so the last bits still depend on the number of threads.
+///
+/// ```
+/// use ternflock_tensor::{gemm, matrix, matrix_mut};
+///
+/// let (a, b, mut c) = ([1.0, 2.0], [3.0, 4.0], [0.0]);
+/// gemm(1.0, matrix(&a, 1, 2), matrix(&b, 1, 2).t(), 0.0, matrix_mut(&mut c, 1, 1));
+/// assert_eq!(c, [11.0]);
+/// ```
+pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: ArrayViewMut2<f32>) {
+    share::over_threads(&Blas, alpha, a, b, beta, c);
+}

@@ -1,0 +1,64 @@
+//! What every implementation of a matrix product computes.
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// An implementation of the matrix product, on one thread.
+pub trait Multiply: Sync {
+    /// Overwrites `c` by `alpha a b + beta c`, with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`. Any view may be transposed
+    /// or cut out of a larger matrix; any side may be 0. With `beta` 0 the old content of `c` is not read.
+    fn multiply(
+        &self,
+        alpha: f32,
+        a: ArrayView2<f32>,
+        b: ArrayView2<f32>,
+        beta: f32,
+        c: &mut ArrayViewMut2<f32>,
+    );
+}
+
+/// All implementations by name, for the tests.
+#[cfg(test)]
+pub const ALL: [(&str, &dyn Multiply); 2] =
+    [("blas", &super::blas::Blas), ("reference", &super::reference::Reference)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gemm::reference::Reference;
+    use crate::gemm::{matrix, matrix_mut};
+    use crate::testing::integers;
+    use ndarray::s;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Views as the layers make them: transposed on either side, and rows that are longer than the product.
+        #[test]
+        fn every_implementation_equals_the_reference(
+            [m, n, k, skip] in [0usize..40, 0usize..40, 0usize..20, 0usize..3],
+            transposed in any::<[bool; 3]>(),
+            (alpha, beta) in (-2i8..3, 0i8..3),
+        ) {
+            let (a, b, before) = (integers(m * k, 1), integers(k * n, 2), integers((m + skip) * (n + skip), 3));
+            let a = if transposed[0] { matrix(&a, k, m).reversed_axes() } else { matrix(&a, m, k) };
+            let b = if transposed[1] { matrix(&b, n, k).reversed_axes() } else { matrix(&b, k, n) };
+            let product = |implementation: &dyn Multiply| {
+                let mut values = before.clone();
+                let mut c = if transposed[2] {
+                    matrix_mut(&mut values, n + skip, m + skip).reversed_axes()
+                } else {
+                    matrix_mut(&mut values, m + skip, n + skip)
+                };
+                let mut c = c.slice_mut(s![skip.., skip..]);
+                if beta == 0 {
+                    c.fill(f32::NAN);
+                }
+                implementation.multiply(f32::from(alpha), a, b, f32::from(beta), &mut c);
+                values
+            };
+            let expected = product(&Reference);
+            for (name, implementation) in ALL {
+                prop_assert_eq!(&product(implementation), &expected, "{}", name);
+            }
+        }
+    }
+}
