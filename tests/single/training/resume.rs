@@ -284,6 +284,21 @@ fn error_feedback_goes_on_on_another_number_of_ranks() {
 }
 
 #[test]
+fn state_that_the_optimizer_no_longer_keeps_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    train(2, &short(&["train.steps=3"]), directory.path());
+    let plain = short(&["train.steps=4", "optimizer.momentum=0.0"]);
+    let note = "the optimizer state `momentum` in the checkpoint is dropped, because the job does not use it";
+    for rank in resume_changed(2, &plain, directory.path()) {
+        assert!(
+            rank.summary().complete && rank.notes().iter().any(|said| said == note),
+            "{:?}",
+            rank.notes()
+        );
+    }
+}
+
+#[test]
 fn another_network_is_refused_and_nothing_is_touched() {
     let directory = tempfile::tempdir().unwrap();
     let run = directory.path().join("run");
