@@ -18,7 +18,7 @@ use ternflock_tensor::Buffers;
 pub fn check_memory(graph: &Graph, capacity: usize, beside: usize, ranks: usize) -> Result<()> {
     let needed = needed_bytes(graph, capacity, beside)?;
     let what = format!("for {} at a time a rank needs", plural(capacity, "sample"));
-    let remedy = "make the network smaller, or the part of the batch that a rank computes";
+    let remedy = "make the network smaller, or each rank's share of the batch";
     check_bytes(Available::now(), &what, needed, ranks, remedy)
 }
 

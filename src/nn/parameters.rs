@@ -53,7 +53,7 @@ fn place(
             table.push(Parameter { name, layer, spec, range: start..end });
         }
         if table.len() > usize::from(u16::MAX) {
-            let message = format!("has more than {} tensors of parameters, which are the most", u16::MAX);
+            let message = format!("has more than {} parameter tensors, which is the limit", u16::MAX);
             return Err(Error::Shape { layer: "network".into(), operation: "graph".into(), message });
         }
     }

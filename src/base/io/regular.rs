@@ -105,7 +105,7 @@ fn refused(kind: FileType) -> io::Error {
     let what = describe(kind).unwrap_or("a file");
     let message = match kind.is_symlink() {
         true => format!(
-            "it is {what}, and files are not written through one: remove it, or give the path it leads to"
+            "it is {what}, and files are not written through one: remove it, or use the path that it leads to"
         ),
         false => format!("it is {what}, but a regular file is needed"),
     };
@@ -117,7 +117,7 @@ pub(super) fn refused_input(kind: FileType) -> io::Error {
     if kind.is_dir() {
         return refused(kind);
     }
-    let hint = "to use the output of a command, give /dev/stdin or write it to a file";
+    let hint = "to use the output of a command, use /dev/stdin or write it to a file";
     io::Error::new(io::ErrorKind::Unsupported, format!("{}; {hint}", refused(kind)))
 }
 

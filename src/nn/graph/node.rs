@@ -109,7 +109,7 @@ pub(super) fn check_name(name: &str) -> std::result::Result<(), String> {
     match name {
         "" => Err("a layer's name cannot be empty".into()),
         _ if name.len() > 255 => {
-            Err(format!("a layer's name of {} bytes is too long; 255 are enough", name.len()))
+            Err(format!("a layer's name of {} bytes is too long; the limit is 255 bytes", name.len()))
         }
         INPUT => Err(format!("`{INPUT}` names the network's input and cannot name a layer")),
         "." | ".." => Err("a layer's name cannot consist of dots only".into()),
