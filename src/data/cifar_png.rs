@@ -116,7 +116,7 @@ mod tests {
         picture(&png, 32, 2);
         assert_eq!(
             write_records(&png, &[0, 0], &bin).unwrap_err(),
-            "is no picture of 1024x2 with 8 bits a colour"
+            "is not an image of 1024x2 with 8 bits per colour"
         );
         fs::write(&png, "no picture").unwrap();
         assert!(write_records(&png, &[0], &bin).is_err());

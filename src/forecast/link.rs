@@ -99,13 +99,13 @@ mod tests {
         for (text, what) in [
             ("1gbit", "does not have two or three parts"),
             ("1gbit,1us,1us,1us", "does not have two or three parts"),
-            ("0gbit,1us", "`0gbit` is no rate"),
-            ("fast,1us", "`fast` is no rate"),
-            ("1gbit,-1us", "`-1us` is no time"),
-            ("1gbit,1", "`1` is no time"),
-            ("1gbit,nans", "`nans` is no time"),
-            ("1gbit,1us,2mbit", "`2mbit` is no time"),
-            ("infgbit,1us", "`infgbit` is no rate"),
+            ("0gbit,1us", "`0gbit` is not a rate"),
+            ("fast,1us", "`fast` is not a rate"),
+            ("1gbit,-1us", "`-1us` is not a time"),
+            ("1gbit,1", "`1` is not a time"),
+            ("1gbit,nans", "`nans` is not a time"),
+            ("1gbit,1us,2mbit", "`2mbit` is not a time"),
+            ("infgbit,1us", "`infgbit` is not a rate"),
         ] {
             let error = text.parse::<Link>().unwrap_err().to_string();
             assert!(error.contains(what) && error.contains("1gbit,100us"), "{text}: {error}");
