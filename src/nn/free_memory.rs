@@ -1,4 +1,4 @@
-//! Refuses what does not fit into the free memory.
+//! Refuses allocations that do not fit into the free memory.
 
 use ternflock_base::available::Available;
 use ternflock_base::error::{Error, Result};

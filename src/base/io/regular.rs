@@ -85,7 +85,7 @@ pub(super) fn check_own(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What an entry of `kind` is, unless it is a regular file.
+/// The description of an entry of `kind`, unless it is a regular file.
 pub(super) fn describe(kind: FileType) -> Option<&'static str> {
     match kind {
         kind if kind.is_file() => None,
@@ -112,7 +112,7 @@ fn refused(kind: FileType) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
-/// The same for a file to be read.
+/// Like [`refused`], for a file to be read.
 pub(super) fn refused_input(kind: FileType) -> io::Error {
     if kind.is_dir() {
         return refused(kind);
