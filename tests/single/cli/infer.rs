@@ -83,7 +83,7 @@ fn what_computes_the_same_is_told_from_what_does_not() {
     let other = other();
     let differs = place.run(&format!("bench infer {CHECKPOINT} {other} --verify"));
     differs
-        .refused(4, &[&format!("{other}: does not compute what `{CHECKPOINT}` does"), "rounding explains"]);
+        .refused(4, &[&format!("{other}: does not compute the same as `{CHECKPOINT}`"), "rounding explains"]);
     place.run(&format!("bench infer {CHECKPOINT} --verify")).refused(2, &["--verify", "two checkpoints"]);
 }
 
