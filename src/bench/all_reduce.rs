@@ -12,9 +12,10 @@ use super::averaging;
 use super::contender::Contender;
 use super::report::{Case, Report};
 use super::vectors::Vectors;
-use super::{Interference, Watch, median, memory, quantile};
+use super::{Interference, Watch, memory};
 use ternflock_base::available::available_bytes;
 use ternflock_base::error::{Error, Kind, Result};
+use ternflock_base::quantile::{median, quantile};
 use ternflock_base::text::plural;
 use ternflock_train::method::Method;
 

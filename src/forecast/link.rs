@@ -1,4 +1,4 @@
-//! The network between nodes, as the command line says it.
+//! The network between nodes, as given on the command line.
 
 use std::str::FromStr;
 
@@ -6,20 +6,20 @@ use ternflock_collectives::simulated::Wire;
 
 use ternflock_base::error::Error;
 
-/// What a byte of a message takes of an Ethernet beside itself: 1538 bytes on the wire carry 1448 of a TCP stream (IEEE 802.3
-/// frames of 1500 bytes, RFC 9293 headers with time stamps).
+/// The overhead of Ethernet per byte of a message: 1538 bytes on the wire carry 1448 of a TCP stream (IEEE
+/// 802.3 frames of 1500 bytes, RFC 9293 headers with time stamps).
 const HEADERS: f64 = 1538.0 / 1448.0;
 
-/// Seconds of a rank's own time for a message to another node, unless the link says otherwise: of the order that system calls and
-/// matching take.
+/// Seconds of a rank's own time per message to another node, unless the link sets it. This is the order of
+/// magnitude of system calls and message matching.
 const MESSAGE: f64 = 5e-6;
 
 /// A network.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Link {
-    /// What is measured between the ranks that there are.
+    /// The costs measured between the existing ranks.
     Measured,
-    /// So fast, under the name it was given by.
+    /// A network with these costs, under the name by which it was given.
     Named(String, Wire),
 }
 
@@ -55,11 +55,11 @@ impl FromStr for Link {
     }
 }
 
-/// Longer endings before those that they end in.
+/// Longer suffixes come before their own suffixes.
 const RATES: [(&str, f64); 5] = [("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9), ("tbit", 1e12), ("bit", 1.0)];
 const TIMES: [(&str, f64); 4] = [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0)];
 
-/// A number, not negative, and its unit.
+/// Parses a non-negative number and its unit.
 fn quantity(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     let lower = text.to_ascii_lowercase();
     let (number, unit) =

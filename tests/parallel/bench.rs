@@ -132,7 +132,7 @@ pub fn several(launcher: &Launcher, ranks: usize) {
     let refused = start(&launcher.command("2"), "1");
     assert_eq!(refused.status.code(), Some(2));
     let message = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(message.contains("started 2 ranks where 1 were asked for"), "{message}");
+    assert!(message.contains("started 2 ranks instead of 1"), "{message}");
     assert!(!picture.exists());
 }
 

@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::interference::cpu_seconds;
-use super::{Interference, Watch as Machine, median};
+use super::{Interference, Watch as Machine};
 use ternflock_base::error::{Error, Result};
+use ternflock_base::quantile::median;
 use ternflock_tensor::{blas, threads, within};
 
 pub use contestant::Contestant;

@@ -1,5 +1,7 @@
 //! The door for averaging methods: one that this program does not have averages gradients and trains.
 
+use support::digits::shipped;
+use support::ranks::on_ranks;
 use ternflock::checkpoint::{Snapshot, load, save};
 use ternflock::compress::operation::Operation;
 use ternflock::job::{self, Loaded, Shrink};
@@ -11,9 +13,7 @@ use ternflock_collectives::all_reduce::Algorithm;
 use ternflock_collectives::cost::{Costs, Link};
 use ternflock_collectives::topology::Topology;
 
-use crate::digits::shipped;
 use crate::exchange::{Local, SEED, average, gradients, graph, settings};
-use crate::ranks::on_ranks;
 use crate::row_means::{ROW_MEANS, RowMeans};
 
 const RANKS: [usize; 3] = [1, 2, 3];

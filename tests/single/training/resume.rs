@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use support::digits::{JOB, assert_same_state, at_step, checkpoints, load};
 use ternflock::error::Kind;
 
-use crate::digits::{JOB, assert_same_state, at_step, checkpoints, load};
 use crate::runs::{Ended, metrics, resume, resume_changed, short, steps, train, train_until};
 
 /// Logged, evaluated and saved at steps that do not coincide, with a learning rate that changes at every step.
