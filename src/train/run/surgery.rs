@@ -55,7 +55,7 @@ fn operate(stages: &Stages, stage: &Stage, trainer: &mut Trainer, world: &mut Wo
     Ok(notes)
 }
 
-/// What the surgery of `stage` makes of the network of `trainer`.
+/// The network that the surgery of `stage` makes of the one of `trainer`.
 fn plan(stage: &Stage, trainer: &Trainer) -> Result<Operation> {
     let (graph, parameters) = (trainer.network.graph(), &trainer.network.parameters);
     let shrunk = Operation::new(graph, parameters, stage.shrink.as_ref(), None)?;
