@@ -247,7 +247,7 @@ train.steps = 2
     let ended = train(2, &staged(stages, &[]), directory.path());
     assert_complete(&ended);
     let notes = ended[0].notes();
-    let said = "`conv1`, `conv2` would be empty: surgery kept the strongest unit or column of each";
+    let said = "nothing would have been left of `conv1`, `conv2`, so the strongest unit or column was kept";
     assert!(notes.iter().any(|note| note == said), "{notes:?}");
     let shapes: Vec<_> = stage(directory.path(), "shrink")
         .parameters

@@ -33,11 +33,12 @@ pub struct Setup<'a> {
 /// What a payload keeps from step to step for one tensor, for the checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State<'a> {
-    /// The slot of the checkpoint it is kept in: [`RESIDUAL`], or a name of the method's own.
+    /// The slot of the checkpoint: [`RESIDUAL`], or a name of the method's own that no optimizer state has.
     pub slot: &'static str,
     /// The number of the tensor in the network's table.
     pub tensor: usize,
-    /// The dimensions of the values; in the checkpoint, the ranks are a further one in front.
+    /// The dimensions of the values; a checkpoint adds the ranks as the first one. Surgery carries the values over if this
+    /// is the shape of the tensor; otherwise they start anew.
     pub shape: &'a [usize],
     /// The values of this rank.
     pub values: &'a [f32],
