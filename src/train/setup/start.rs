@@ -1,4 +1,5 @@
-//! From a job to a run that is ready for its next step: agreed on and built; where it begins is told in `resume`.
+//! From a job to a run that is ready for its next step: all ranks agree on it and build it. `resume` decides
+//! where it begins.
 
 use std::path::PathBuf;
 
@@ -113,7 +114,7 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    /// Goes to where the run begins, on every rank alike: to the newest checkpoint if it resumes.
+    /// Sets every rank to the point where the run begins: the newest checkpoint if it resumes.
     fn go_to_start(
         &mut self,
         resumed: Option<Resumed>,
@@ -132,11 +133,11 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A trainer of `loaded` at its first step, on the ranks of `world`, and where they run; no run directory, and nothing that is
-/// evaluated. The parameters are freshly drawn, whatever the job begins with.
+/// A trainer of `loaded` at its first step on the ranks of `world`, and their placement, without a run
+/// directory or evaluation data. The parameters are freshly drawn even if the job begins with a checkpoint.
 ///
 /// # Errors
-/// Those of starting a run.
+/// The errors of starting a run.
 pub fn prepare(loaded: &Loaded, world: &mut World) -> Result<(Trainer, Placement)> {
     agree(loaded, world)?;
     let placement = place(world)?;
@@ -145,7 +146,7 @@ pub fn prepare(loaded: &Loaded, world: &mut World) -> Result<(Trainer, Placement
     Ok((trainer, placement))
 }
 
-/// Refuses ranks that would not do the same.
+/// Refuses ranks that differ in job or program.
 pub(crate) fn agree(loaded: &Loaded, world: &mut World) -> Result<()> {
     world.set_context(format_args!("start of the run"));
     world.agree("the hash of the job", loaded.job.hash())?;
