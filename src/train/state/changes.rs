@@ -1,4 +1,5 @@
-//! What makes a resumed run another than the one that wrote its checkpoint: what is refused, and what the log notes.
+//! Differences between a resumed run and the one that wrote its checkpoint: some are refused, others are
+//! noted in the log.
 
 use std::path::Path;
 
@@ -12,7 +13,8 @@ use ternflock_job::{Difference, Job};
 use ternflock_tensor as tensor;
 
 impl Run<'_> {
-    /// Refuses a checkpoint whose words are not those of the data: the same number would be another word.
+    /// Refuses a checkpoint whose vocabulary is not that of the data: the same number would stand for another
+    /// word.
     pub(crate) fn check_vocabulary(&self, snapshot: &Snapshot) -> std::result::Result<(), String> {
         let Some(mine) = &self.data.vocabulary else { return Ok(()) };
         let difference = Vocabulary::of(snapshot.vocabulary.clone())?.difference(mine);
@@ -23,8 +25,8 @@ impl Run<'_> {
         })
     }
 
-    /// Refuses a checkpoint that was trained on other data than those that were read: its counters would refer to other
-    /// samples, and its best evaluation would not be comparable.
+    /// Refuses a checkpoint that was trained on data other than those that were read: its counters would
+    /// refer to other samples, and its best evaluation would not be comparable.
     pub(crate) fn check_data(&self, path: &Path, snapshot: &Snapshot) -> Result<()> {
         let differences = differences(snapshot, &self.data.identity);
         if differences.is_empty() {
@@ -39,7 +41,7 @@ impl Run<'_> {
         Err(Error::data(&self.job.data.dataset, message))
     }
 
-    /// Notes on what makes this run another than the one of the job `stored` that came to `progress`.
+    /// Notes on the differences between this run and the one with the job `stored` that reached `progress`.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if its counters would refer to other samples.
@@ -86,7 +88,7 @@ impl Run<'_> {
     }
 }
 
-/// Changes since `progress` was recorded that make sums round differently: other BLAS kernels, or other vector
+/// Changes since `progress` was recorded that alter the rounding of sums: other BLAS kernels or other vector
 /// instructions.
 fn what_computes_differently(progress: &Progress) -> Option<String> {
     let changed = |what: &str, before: &Option<String>, now: &str| {
