@@ -86,14 +86,15 @@ impl Exchange {
         *phases += all;
         let computed = computed?;
         let agreed = averaged.map_err(|failure| at_step(step, failure))?;
-        let missing = || Error::Exchange(format!("step {step}: not all gradients came"));
+        let missing = || Error::Exchange(format!("step {step}: not all gradients arrived"));
         Ok((computed, agreed.ok_or_else(missing)?))
     }
 }
 
 fn no_thread(error: io::Error) -> Error {
     Error::Exchange(format!(
-        "no thread could be started for the backward pass ({error}); exchange.overlap = \"never\" does without one"
+        "no thread could be started for the backward pass ({error}); exchange.overlap = \"never\" needs no \
+         thread"
     ))
 }
 

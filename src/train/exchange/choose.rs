@@ -77,18 +77,19 @@ fn decide(
     let (gradients, reason) = if is_off {
         let ring = Float32.label(algorithm);
         let reason = format!(
-            "float32 is faster here: compression is off ({ring} {float32_time} a step by the cost model, the best \
-             {}, {name}, {best_time}) {at}",
+            "float32 is faster here: compression is off ({ring} {float32_time} per step according to the \
+             cost model, the best {}, {name}, {best_time}) {at}",
             asked.name()
         );
         (Gradients::Float32, reason)
     } else {
         let stays = match is_decided {
-            true => format!("; gradients stay {}, as in this run until now", asked.name()),
+            true => format!("; gradients stay {}, as so far in this run", asked.name()),
             false => String::new(),
         };
         let reason = format!(
-            "{name}, {best_time} a step by the cost model ({second}float32 {float32_time}) {at}{stays}"
+            "{name}, {best_time} per step according to the cost model ({second}float32 {float32_time}) \
+             {at}{stays}"
         );
         (asked, reason)
     };
@@ -150,8 +151,11 @@ mod tests {
             "{}",
             choice.reason
         );
-        for part in [" ms a step by the cost model (", ", float32 2", "at 120 us and 11.8 MB/s between nodes"]
-        {
+        for part in [
+            " ms per step according to the cost model (",
+            ", float32 2",
+            "at 120 us and 11.8 MB/s between nodes",
+        ] {
             assert!(choice.reason.contains(part), "{part} in {}", choice.reason);
         }
         let mixed =
@@ -170,11 +174,7 @@ mod tests {
         assert!(choice.reason.starts_with(begins), "{}", choice.reason);
         let kept = decide(&slow, &topology, &buckets(), Gradients::Ternary, true);
         assert_eq!(kept.gradients, Gradients::Ternary);
-        assert!(
-            kept.reason.ends_with("; gradients stay ternary, as in this run until now"),
-            "{}",
-            kept.reason
-        );
+        assert!(kept.reason.ends_with("; gradients stay ternary, as so far in this run"), "{}", kept.reason);
     }
 
     #[test]

@@ -59,7 +59,8 @@ pub fn run(
     let mut run = Run::start(own.as_ref().unwrap_or(loaded), options, taken_up, world, sink)?;
     if let Some(passed) = passed {
         let text = format!(
-            "the allocation ended {} s ago by the clock of {}, which must be wrong: nothing but a signal will stop this run",
+            "the allocation ended {} s ago by the clock of {}, which must be wrong: only a signal will stop \
+             this run early",
             passed.as_secs(),
             world.host()
         );

@@ -150,9 +150,14 @@ pub fn find(job: &Job, name: Option<&str>) -> std::result::Result<usize, String>
     let names: Vec<&str> = job.stages.iter().map(|stage| stage.name.as_str()).collect();
     match name {
         None if names.is_empty() => Ok(0),
-        None => Err("is of a job without stages; give the job it was trained with, or start a new run".into()),
+        None => {
+            Err("belongs to a job without stages; use the job it was trained with, or start a new run".into())
+        }
         Some(name) => names.iter().position(|other| *other == name).ok_or_else(|| {
-            format!("is in stage `{name}`, which the job does not have; give the job it was trained with, or start a new run")
+            format!(
+                "is in stage `{name}`, which the job does not have; use the job it was trained with, or \
+                start a new run"
+            )
         }),
     }
 }

@@ -81,7 +81,8 @@ impl Run<'_> {
         if !damage.is_empty() {
             let (step, best) = (self.trainer.step, best.step);
             let text = format!(
-                "{damage}; so the network of the last step is taken, not that of step {best}, which was evaluated best"
+                "{damage}; the network of the last step is used instead of that of step {best}, which had \
+                 the best evaluation"
             );
             self.log.note(step, text)?;
         }

@@ -166,8 +166,8 @@ fn open_set(
 ) -> Result<Box<dyn EvaluationFeed>> {
     refuse_directory(&data.dataset, dir)?;
     if let Some(text) = &data.text {
-        let vocabulary = vocabulary
-            .ok_or_else(|| Error::Usage("a text is read by a vocabulary, and there is none".into()))?;
+        let vocabulary =
+            vocabulary.ok_or_else(|| Error::Usage("a text needs a vocabulary, and there is none".into()))?;
         return Ok(Box::new(Texts::new(data, text, dir).set(part, vocabulary)?));
     }
     if let Some(text) = &data.synthetic_text {

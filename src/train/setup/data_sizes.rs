@@ -48,7 +48,7 @@ fn size(word: &str, input: Shape, classes: usize) -> Result<usize, String> {
     match (word, input) {
         ("vocabulary", Shape::Tokens { vocabulary, .. }) => Ok(vocabulary),
         ("vocabulary", _) => {
-            Err("the data are images, which have no vocabulary; \"classes\" is their number".into())
+            Err("the data are images, which have no vocabulary; \"classes\" is the number of classes".into())
         }
         (_, Shape::Tokens { .. }) => {
             Err("the data are a text; \"vocabulary\" is the number of its words".into())

@@ -72,17 +72,18 @@ impl<'a> Run<'a> {
         notes.extend(remarks);
         if set == TEST {
             notes.push(format!(
-                "the test set chooses the network ({}), so its test score is better than its score on new data would be",
+                "the network is chosen on the test set ({}), so its test score is better than its score on \
+                 new data would be",
                 no_split(&job.data)
             ));
         }
-        world.set_context(format_args!("start of the run, measuring what an exchange takes"));
+        world.set_context(format_args!("start of the run, measuring the cost of an exchange"));
         let chosen = run.trainer.choose_exchange(world, gradients)?;
         notes.extend(chosen.filter(|reason| !notes.contains(reason)));
         if run.trainer.exchange().would_overlap() && !world.allows_threads() {
             notes.push(
-                "the MPI library does not offer MPI_THREAD_FUNNELED: gradients are averaged after each backward pass, \
-                 not beside it"
+                "the MPI library does not offer MPI_THREAD_FUNNELED: gradients are averaged after each \
+                 backward pass, not during it"
                     .into(),
             );
         }

@@ -20,7 +20,8 @@ impl Run<'_> {
         let difference = Vocabulary::of(snapshot.vocabulary.clone())?.difference(mine);
         difference.map_or(Ok(()), |difference| {
             Err(format!(
-                "its vocabulary is not that of the data ({difference}): give the text it was trained on, or start a new run"
+                "its vocabulary is not that of the data ({difference}): use the text it was trained on, or \
+                 start a new run"
             ))
         })
     }
@@ -33,8 +34,8 @@ impl Run<'_> {
             return Ok(());
         }
         let message = format!(
-            "the data are not those that {} was trained on: {}; put them back, or start a new run (model.checkpoint gives it \
-             these parameters)",
+            "the data are not those that {} was trained on: {}; restore them, or start a new run \
+             (model.checkpoint loads these parameters)",
             path.display(),
             differences.join("; ")
         );
@@ -57,8 +58,8 @@ impl Run<'_> {
             differences.iter().find(|difference| FIXED.iter().any(|key| difference.key.starts_with(key)))
         {
             let message = format!(
-                "cannot be resumed with another order of samples ({difference}): give the job it was trained with, or \
-                 start a new run"
+                "cannot be resumed with another order of samples ({difference}): use the job it was trained \
+                 with, or start a new run"
             );
             return Err(Error::checkpoint(path, message));
         }
@@ -68,8 +69,8 @@ impl Run<'_> {
         }
         if progress.ranks != world as u64 {
             notes.push(format!(
-                "on {} until now, on {world} from here: batches and their order stay, but ternary rounding and \
-                 the order of sums differ from a run on {}",
+                "on {} until now, on {world} from here: batches and their order stay the same, but ternary \
+                 rounding and the order of sums differ from a run on {}",
                 plural(progress.ranks as usize, "rank"),
                 progress.ranks
             ));

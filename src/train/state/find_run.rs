@@ -40,8 +40,8 @@ pub(crate) fn find(runs: &Path, name: &str, asked: Option<&Path>) -> Result<(Pat
     let others: Vec<_> = found.iter().rev().map(|other| other.path.display().to_string()).collect();
     let note = (!others.is_empty()).then(|| {
         format!(
-            "of {} runs named `{name}`, the one started last is resumed: {} of {} (the others: {}; --resume RUN_DIR \
-             takes another)",
+            "of {} runs named `{name}`, the one started last is resumed: {} of {} (the others: {}; --resume \
+             RUN_DIR chooses another)",
             others.len() + 1,
             newest.path.display(),
             newest.started.split('.').next().unwrap_or_default(),

@@ -145,8 +145,8 @@ fn resolve(
     }
     let Some(text) = &stored.job else { return Ok((asked.clone(), Vec::new())) };
     if !stored.record.knows(text) && !allow_changes {
-        let message = "was changed since the run wrote it: put it back (`h5dump -d /job` of a checkpoint prints it), or take \
-                       the change with --allow-changes";
+        let message = "was changed since the run wrote it: restore it (`h5dump -d /job` of a checkpoint \
+            prints it), or accept the change with --allow-changes";
         return Err(Error::run_dir(RunDir::job_path(path), message));
     }
     let own = Job::from_toml(text)
@@ -187,7 +187,8 @@ fn with_own_sets(error: Error, path: &Path, sets: &[Vec<String>]) -> Error {
             let run = path.display();
             let sets = sets.concat().join(", ");
             let hint = format!(
-                "{message}\n(the overrides of the run in {run} hold: {sets}; `ternflock train --resume {run}` resumes it as it is)"
+                "{message}\n(the overrides of the run in {run} apply: {sets}; `ternflock train --resume \
+                 {run}` resumes it unchanged)"
             );
             Error::Job { at, message: hint }
         }
@@ -198,13 +199,14 @@ fn with_own_sets(error: Error, path: &Path, sets: &[Vec<String>]) -> Error {
 /// The error if the job of the run in `path` differs from `wanted`.
 fn refusal(path: &Path, differences: &[Difference], wanted: &Loaded) -> Error {
     let line = |Difference { key, old, new }: &Difference| {
-        format!("\n  {key}: {old} in the run, {new} asked for ({})", wanted.source.at(key))
+        format!("\n  {key}: {old} in the run, {new} requested ({})", wanted.source.at(key))
     };
     let lines: String = differences.iter().map(line).collect();
     let run = path.display();
     let message = format!(
-        "this run cannot go on as it began, because what is asked for differs from its own job:{lines}\n`ternflock train \
-         --resume {run}` resumes it as it is; --allow-changes takes the changes"
+        "this run cannot continue as it began, because the requested job differs from its \
+         own:{lines}\n`ternflock train --resume {run}` resumes it unchanged; --allow-changes accepts the \
+         changes"
     );
     Error::Job { at: run.to_string(), message }
 }

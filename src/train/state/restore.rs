@@ -27,11 +27,14 @@ impl Trainer {
         let stored = Graph::from_json(&snapshot.network).map_err(|error| error.to_string())?;
         if stored != *self.network.graph() {
             return Err(
-                "holds another network than the job asks for; give the job it was trained with".into()
+                "holds a network other than the one the job asks for; use the job it was trained with".into(),
             );
         }
         if snapshot.progress.step > LONGEST {
-            return Err(format!("says it is at step {}, beyond any run", snapshot.progress.step));
+            return Err(format!(
+                "claims to be at step {}, beyond the limit of any run",
+                snapshot.progress.step
+            ));
         }
         let parameters = &mut self.network.parameters;
         let (values, means) = both(parameters, &snapshot.parameters)?;
@@ -65,8 +68,8 @@ fn lacks_state(name: &str, snapshot: &Snapshot) -> String {
     let kept: Vec<_> = snapshot.optimizer.iter().map(called).collect();
     let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
     format!(
-        "holds no state `{name}` of an optimizer (it holds {kept}): give the [optimizer] it was trained with, or start \
-         a new run"
+        "holds no state `{name}` of an optimizer (it holds {kept}): use the [optimizer] it was trained with, \
+         or start a new run"
     )
 }
 

@@ -147,7 +147,8 @@ impl Run<'_> {
                 Ok(())
             } else {
                 Err(format!(
-                    "is at step {step}, and the job ends after {steps}: give the job it was trained with, or start a new run"
+                    "is at step {step}, and the job ends after {steps}: use the job it was trained with, or \
+                     start a new run"
                 ))
             };
         };
@@ -157,7 +158,7 @@ impl Run<'_> {
             let held = Graph::from_json(&snapshot.network).map_err(|error| error.to_string())?;
             if (held.input(), held.output()) != (graph.input(), graph.output()) {
                 return Err(
-                    "holds a network for other data than the job's; give the job it was trained with".into(),
+                    "holds a network for data other than the job's; use the job it was trained with".into()
                 );
             }
             graph = held;
@@ -167,7 +168,7 @@ impl Run<'_> {
         }
         if snapshot.progress.step > stored.start + self.stages.length() {
             return Err(format!(
-                "is {} into stage `{}`, which the job ends after {}; give the job it was trained with, or an \
+                "is {} into stage `{}`, which the job ends after {}; use the job it was trained with, or an \
                  earlier checkpoint",
                 plural((snapshot.progress.step - stored.start) as usize, "step"),
                 stored.name,

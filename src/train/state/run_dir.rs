@@ -123,7 +123,7 @@ fn choose(runs: &Path, job: &Job, asked: Option<&Path>) -> Result<PathBuf> {
         Some(path) if claim(path, job)? => Ok(path.into()),
         Some(path) => Err(Error::run_dir(
             path,
-            "holds a run already; continue it with --resume, or give another --run-dir",
+            "already holds a run; continue it with --resume, or use another --run-dir",
         )),
         None => {
             let mut number = 1;
@@ -157,7 +157,7 @@ fn claim_alone(path: &Path) -> Result<Option<File>> {
         Lock::Held(held) => Some(held),
         Lock::Unsupported => None,
         Lock::Busy => {
-            let message = "another run is writing there; wait for its end, or give another --run-dir";
+            let message = "another run is writing there; wait for its end, or use another --run-dir";
             return Err(Error::run_dir(path, message));
         }
     };
@@ -167,12 +167,12 @@ fn claim_alone(path: &Path) -> Result<Option<File>> {
 }
 
 pub(crate) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
-    Error::run_dir(path, format!("cannot be written: {error}; give another --run-dir"))
+    Error::run_dir(path, format!("cannot be written: {error}; use another --run-dir"))
 }
 
 /// The path as it is sent to the other ranks and written to events and checkpoints.
 fn as_text(path: &Path) -> Result<String> {
-    let text = path.to_str().ok_or_else(|| Error::run_dir(path, "is not UTF-8; give another --run-dir"))?;
+    let text = path.to_str().ok_or_else(|| Error::run_dir(path, "is not UTF-8; use another --run-dir"))?;
     Ok(text.into())
 }
 

@@ -84,18 +84,19 @@ pub(crate) fn learnt_validation(path: &Path, snapshot: &Snapshot, job: &Job, her
     if !is_same_data || is_same_split {
         return None;
     }
-    let held_out = if was_split_at_the_end(snapshot, &stored) {
-        "held out the end of the training set".to_owned()
+    let split_off = if was_split_at_the_end(snapshot, &stored) {
+        "split off the end of the training set".to_owned()
     } else if is_without_split(&stored.data)
         || !snapshot.data.is_empty() && !snapshot.data.contains_key(VALIDATION)
     {
-        format!("held out none of the training samples ({})", no_split(&stored.data))
+        format!("split off none of the training samples ({})", no_split(&stored.data))
     } else {
-        format!("held out other samples ({})", split_of(&stored.data))
+        format!("split off other samples ({})", split_of(&stored.data))
     };
     Some(format!(
-        "the run of {}, with whose parameters this one begins, {held_out}: they have learnt samples of the validation set \
-         ({}), and the evaluations that choose the network say better of it than new data will",
+        "the run of {}, whose parameters this one begins with, {split_off}: they were trained on samples of \
+         the validation set ({}), so the evaluations that choose the network will be better than those on \
+         new data",
         path.display(),
         split_of(&job.data)
     ))

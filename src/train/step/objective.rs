@@ -96,7 +96,7 @@ impl landscape::Objective for Objective<'_> {
     fn value_and_gradient(&mut self, x: &[f32], gradient: &mut [f32]) -> Result<f64> {
         let value = self.compute(x, true)?;
         if !value.is_finite() || self.sum.iter().any(|gradient| !gradient.is_finite()) {
-            let what = format!("the loss {value} so near to the parameters, or its gradient, is not finite");
+            let what = format!("the loss {value} so close to the parameters, or its gradient, is not finite");
             return Err(Error::NonFinite { step: 0, rank: self.world.rank(), what });
         }
         gradient.copy_from_slice(&self.sum);

@@ -71,7 +71,7 @@ pub fn restore(
     };
     for table in &statistics.table {
         let tensor = slot.tensors.iter().find(|tensor| tensor.name == table.name);
-        let tensor = tensor.ok_or_else(|| format!("keeps no `{}` of each rank", table.name))?;
+        let tensor = tensor.ok_or_else(|| format!("holds no `{}` of each rank", table.name))?;
         let needed = [&[world], &table.spec.shape[..]].concat();
         if tensor.shape != needed {
             let found = &tensor.shape;
@@ -89,5 +89,5 @@ pub fn restore(
 /// A note if the statistics do not simply continue on `world` ranks.
 pub fn what_becomes(network: &Network, snapshot: &Snapshot, world: usize) -> Option<String> {
     let changes = snapshot.progress.ranks != world as u64 && !network.parameters.statistics.values.is_empty();
-    changes.then(|| "each rank goes on with the mean of all ranks' running statistics".into())
+    changes.then(|| "each rank continues with the mean of all ranks' running statistics".into())
 }

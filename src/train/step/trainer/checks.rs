@@ -32,7 +32,7 @@ impl Trainer {
         let bad = parameters.table.iter().find(|parameter| parameter.range.contains(&at));
         let name = bad.map_or("", |parameter| &parameter.name);
         let what = format!(
-            "parameter `{name}` became {} in the update before (learning rate {}; a smaller one may help)",
+            "parameter `{name}` became {} in the previous update (learning rate {}; a smaller one may help)",
             parameters.values[at],
             self.learning_rate(self.step.saturating_sub(1).max(self.start))
         );
