@@ -95,7 +95,7 @@ fn a_best_checkpoint_that_is_damaged_does_not_fail_a_run_that_is_complete() {
             let notes = rank.notes();
             let said = |note: &String| {
                 note.contains("best.h5: ")
-                    && note.contains("the network of the last step is taken, not that of step 10")
+                    && note.contains("the network of the last step is used instead of that of step 10")
             };
             assert_eq!(notes.iter().filter(|note| said(note)).count(), 1, "{notes:?}");
         }
@@ -192,7 +192,7 @@ fn the_state_of_another_optimizer_is_refused() {
     let ended = resume_changed(1, &short(&["train.steps=4", "optimizer.kind=adam"]), directory.path());
     let message = ended[0].result.as_ref().err().unwrap().to_string();
     let said =
-        "holds no state `first_moment` of an optimizer (it holds `momentum`): give the [optimizer] it was";
+        "holds no state `first_moment` of an optimizer (it holds `momentum`): use the [optimizer] it was";
     assert!(message.contains("step-0000000002.h5") && message.contains(said), "{message}");
     // Nesterov's momentum is the same mean of gradients, and plain steps need none.
     for other in [&["optimizer.kind=nesterov"][..], &["optimizer.kind=sgd", "optimizer.momentum=0"]] {

@@ -48,7 +48,7 @@ fn a_run_is_not_resumed_on_other_data() {
             let resumed = place.run(&format!("{TRAIN} --resume{more}"));
             let parts =
                 ["idx: the data are not those that run/checkpoints/step-0000000005.h5 was trained on: "];
-            resumed.refused(3, &[&parts[..], &[&format!("{said}; put them back")]].concat());
+            resumed.refused(3, &[&parts[..], &[&format!("{said}; restore them")]].concat());
         }
         assert_eq!(place.read("run/metrics.jsonl"), before);
     }
