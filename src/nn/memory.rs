@@ -30,7 +30,7 @@ pub fn check_memory(graph: &Graph, capacity: usize, beside: usize, ranks: usize)
 pub fn needed_bytes(graph: &Graph, capacity: usize, beside: usize) -> Result<u128> {
     let mut buffers = Buffers::counting();
     NetworkBuffers::take(graph, &table(graph)?, &statistics_table(graph)?, capacity, &mut buffers)?;
-    Ok(buffers.bytes() + (beside * size_of::<f32>()) as u128)
+    Ok(buffers.bytes().saturating_add(beside as u128 * size_of::<f32>() as u128))
 }
 
 #[cfg(test)]
