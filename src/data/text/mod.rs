@@ -12,7 +12,7 @@ mod vocabulary;
 
 pub(super) use convert::{OF_BIBLE, OF_TREEBANK, bible, treebank};
 pub use feed::{TextFeed, TextSet};
-pub use read::{Corpus, Part, Texts};
+pub use read::{Corpus, Subset, Texts};
 pub use synthetic::{synthetic_feed, synthetic_set};
 pub use vocabulary::Vocabulary;
 

@@ -15,9 +15,9 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::io::read_start;
 use ternflock_job::{Data, Text};
 
-/// The parts of a language data set.
+/// The subsets of a language data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Subset {
     /// The training text, which determines the vocabulary.
     Train,
     /// The validation text, for evaluations during training.
@@ -49,7 +49,7 @@ impl Corpus {
     }
 }
 
-/// The texts of a language data set. A file is opened and read once, even if it holds several parts, because
+/// The texts of a language data set. A file is opened and read once, even if it holds several subsets, because
 /// a pipe cannot be read again.
 pub struct Texts<'a> {
     data: &'a Data,
@@ -71,8 +71,8 @@ impl<'a> Texts<'a> {
     /// # Errors
     /// If the file is missing, unreadable, not UTF-8 or empty.
     pub fn corpus(&mut self) -> Result<Corpus> {
-        let at = self.open(Part::Train)?;
-        let (how, (path, text)) = (self.how, self.part(at, Part::Train)?);
+        let at = self.open(Subset::Train)?;
+        let (how, (path, text)) = (self.how, self.subset(at, Subset::Train)?);
         let allow = |bytes| self.room.allow(bytes);
         let mut counts = Counts::new(&allow);
         tokens(text, how, &mut |token| counts.add(token));
@@ -84,13 +84,13 @@ impl<'a> Texts<'a> {
         Ok(Corpus { vocabulary, path, tokens })
     }
 
-    /// Reads one part for evaluation, as tokens of `vocabulary`.
+    /// Reads one subset for evaluation, as tokens of `vocabulary`.
     ///
     /// # Errors
     /// As for [`Texts::corpus`], and if the text is too short.
-    pub fn set(&mut self, part: Part, vocabulary: &Vocabulary) -> Result<TextSet> {
-        let at = self.open(part)?;
-        let (how, (path, text)) = (self.how, self.part(at, part)?);
+    pub fn set(&mut self, subset: Subset, vocabulary: &Vocabulary) -> Result<TextSet> {
+        let at = self.open(subset)?;
+        let (how, (path, text)) = (self.how, self.subset(at, subset)?);
         let mut count = 0;
         tokens(text, how, &mut |_| count += 1);
         let tokens = encode(text, how, vocabulary, count, &|bytes| self.room.allow(bytes))?;
@@ -103,12 +103,12 @@ impl<'a> Texts<'a> {
         set
     }
 
-    /// Reads the file of `part` unless it has been read. Returns its index among the files.
-    fn open(&mut self, part: Part) -> Result<usize> {
+    /// Reads the file of `subset` unless it has been read. Returns its index among the files.
+    fn open(&mut self, subset: Subset) -> Result<usize> {
         let is_inside = self.data.dataset == "genesis";
         let path = match is_inside {
             true => "genesis, inside the program".into(),
-            false => path_of(self.data, self.how, self.dir, part)?,
+            false => path_of(self.data, self.how, self.dir, subset)?,
         };
         if let Some(at) = self.files.iter().position(|(known, _)| *known == path) {
             return Ok(at);
@@ -128,11 +128,11 @@ impl<'a> Texts<'a> {
         Ok(self.files.len() - 1)
     }
 
-    /// The text of `part` in file `at`, and the file's path.
-    fn part(&self, at: usize, part: Part) -> Result<(&Path, &str)> {
+    /// The text of `subset` in file `at`, and the file's path.
+    fn subset(&self, at: usize, subset: Subset) -> Result<(&Path, &str)> {
         let (path, text) = &self.files[at];
         let text = match self.how.held_out {
-            Some(share) => cut(path, text, share, part)?,
+            Some(share) => cut(path, text, share, subset)?,
             None => text,
         };
         Ok((path, text))
@@ -155,19 +155,19 @@ fn genesis(path: &Path) -> Result<Vec<u8>> {
     read_start(GzDecoder::new(GENESIS), u64::MAX).map_err(|error| files::read_error(path, &error))
 }
 
-/// The file that holds `part`; if the data set has one text, the file of that text.
-fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<PathBuf> {
+/// The file that holds `subset`; if the data set has one text, the file of that text.
+fn path_of(data: &Data, how: &Text, dir: Option<&Path>, subset: Subset) -> Result<PathBuf> {
     if data.dataset != "text" {
         let entry = registry::find(&data.dataset)?;
-        let name = entry.format.files()[if how.held_out.is_some() { 0 } else { part as usize }];
+        let name = entry.format.files()[if how.held_out.is_some() { 0 } else { subset as usize }];
         let directory = open::directory_of(entry, dir)?;
         return files::require(&directory, name);
     }
-    let part = if how.held_out.is_some() { Part::Train } else { part };
-    let (key, path) = match part {
-        Part::Train => ("train", &how.train),
-        Part::Valid => ("valid", &how.valid),
-        Part::Test => ("test", &how.test),
+    let subset = if how.held_out.is_some() { Subset::Train } else { subset };
+    let (key, path) = match subset {
+        Subset::Train => ("train", &how.train),
+        Subset::Valid => ("valid", &how.valid),
+        Subset::Test => ("test", &how.test),
     };
     let path = path.as_ref().ok_or_else(|| Error::Usage(format!("data.{key} is not set")))?;
     Ok(dir.map_or_else(|| path.clone(), |dir| dir.join(path)))
@@ -213,9 +213,9 @@ fn line_of(before: &[u8]) -> usize {
     clean(text, &|_| Ok(())).map_or(1, |text| text.split('\n').count())
 }
 
-/// The lines of `text` that belong to `part`: the last `share` of them are the test text, and as many lines
+/// The lines of `text` that belong to `subset`: the last `share` of them are the test text, and as many lines
 /// before those are the validation text.
-fn cut<'a>(path: &Path, text: &'a str, share: f64, part: Part) -> Result<&'a str> {
+fn cut<'a>(path: &Path, text: &'a str, share: f64, subset: Subset) -> Result<&'a str> {
     let lines = text.lines().count();
     let held = ((lines as f64 * share).round() as usize).max(1);
     if lines < 2 * held + 1 {
@@ -226,10 +226,10 @@ fn cut<'a>(path: &Path, text: &'a str, share: f64, part: Part) -> Result<&'a str
     }
     let start = |line: usize| -> usize { text.split_inclusive('\n').take(line).map(str::len).sum() };
     let (valid, test) = (start(lines - 2 * held), start(lines - held));
-    Ok(match part {
-        Part::Train => &text[..valid],
-        Part::Valid => &text[valid..test],
-        Part::Test => &text[test..],
+    Ok(match subset {
+        Subset::Train => &text[..valid],
+        Subset::Valid => &text[valid..test],
+        Subset::Test => &text[test..],
     })
 }
 
@@ -261,9 +261,9 @@ mod tests {
         }
     }
 
-    fn part_of(texts: &mut Texts, part: Part) -> String {
-        let at = texts.open(part).unwrap();
-        texts.part(at, part).unwrap().1.to_owned()
+    fn subset_of(texts: &mut Texts, subset: Subset) -> String {
+        let at = texts.open(subset).unwrap();
+        texts.subset(at, subset).unwrap().1.to_owned()
     }
 
     /// The text in the file at `path`, of at most `limit` bytes.
@@ -280,16 +280,17 @@ mod tests {
         let how = Text { train: Some("one.txt".into()), held_out: Some(0.1), ..how(Level::Word) };
         let data = data("text", how.clone());
         let mut texts = Texts::new(&data, &how, Some(directory.path()));
-        let mut parts = || [Part::Train, Part::Valid, Part::Test].map(|part| part_of(&mut texts, part));
+        let mut subsets =
+            || [Subset::Train, Subset::Valid, Subset::Test].map(|subset| subset_of(&mut texts, subset));
         let expected = [lines[..16].concat(), lines[16..18].concat(), lines[18..].concat()];
-        assert_eq!(parts(), expected);
+        assert_eq!(subsets(), expected);
         let corpus = Texts::new(&data, &how, Some(directory.path())).corpus().unwrap();
         // A file that has been read is not read again.
         fs::remove_file(directory.path().join("one.txt")).unwrap();
-        assert_eq!(parts(), expected);
+        assert_eq!(subsets(), expected);
         // Only the words of the training text: `<eos>`, `w` and `<unk>`.
         assert_eq!((corpus.vocabulary.len(), corpus.tokens.len()), (16 + 3, 16 * 3));
-        let message = cut(Path::new("x"), "a\nb\n", 0.1, Part::Test).unwrap_err().to_string();
+        let message = cut(Path::new("x"), "a\nb\n", 0.1, Subset::Test).unwrap_err().to_string();
         assert!(message.contains("has 2 lines") && message.contains("data.valid"), "{message}");
     }
 
@@ -470,9 +471,9 @@ mod tests {
         // The hash has been the same in every release.
         let hash = "4a40fec3f235bc4e5711d5bef6ae4d3b7bd09edcda5e666772d2d4101ab28f1e";
         assert_eq!(fingerprint(&corpus), (929_589, 10_000, hash.into()));
-        for (part, tokens) in [(Part::Valid, 73_760), (Part::Test, 82_430)] {
+        for (subset, tokens) in [(Subset::Valid, 73_760), (Subset::Test, 82_430)] {
             let mut count = 0;
-            super::tokens(&part_of(&mut texts, part), &how, &mut |_| count += 1);
+            super::tokens(&subset_of(&mut texts, subset), &how, &mut |_| count += 1);
             assert_eq!(count, tokens);
         }
         // As in Zaremba's code and in TensorFlow's: (929589 / 20 - 1) / 35 steps per epoch.
