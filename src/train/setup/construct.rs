@@ -8,7 +8,7 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 use ternflock_checkpoint as checkpoint;
 use ternflock_data::{
-    Augment, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Part, Texts,
+    Augment, Dataset, EvaluationFeed, Feeds, Fill, ImageFeed, ImageSet, Images, Normalise, Subset, Texts,
     Vocabulary, open_dataset, refuse_directory, synthetic_feed, synthetic_set,
 };
 use ternflock_job::{self as job, Data, Job, Loaded, Model, Source, SyntheticText, Text};
@@ -99,8 +99,8 @@ fn open_texts(job: &Job, text: &Text) -> Result<Feeds> {
     let mut texts = Texts::new(&job.data, text, job.data.dir.as_deref());
     let corpus = texts.corpus()?;
     let vocabulary = corpus.vocabulary.clone();
-    let evaluation = Box::new(texts.set(Part::Valid, &vocabulary)?);
-    let test: Box<dyn EvaluationFeed> = Box::new(texts.set(Part::Test, &vocabulary)?);
+    let evaluation = Box::new(texts.set(Subset::Valid, &vocabulary)?);
+    let test: Box<dyn EvaluationFeed> = Box::new(texts.set(Subset::Test, &vocabulary)?);
     drop(texts);
     let train = Box::new(corpus.into_feed(text, job.train.global_batch)?);
     Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: Some(vocabulary) })
@@ -109,8 +109,8 @@ fn open_texts(job: &Job, text: &Text) -> Result<Feeds> {
 /// The same for a generated text, whose tokens are numbers that stand for no words.
 fn make_up_texts(text: &SyntheticText, global_batch: usize) -> Result<Feeds> {
     let train = Box::new(synthetic_feed(text, global_batch)?);
-    let evaluation = Box::new(synthetic_set(text, Part::Valid)?);
-    let test: Box<dyn EvaluationFeed> = Box::new(synthetic_set(text, Part::Test)?);
+    let evaluation = Box::new(synthetic_set(text, Subset::Valid)?);
+    let test: Box<dyn EvaluationFeed> = Box::new(synthetic_set(text, Subset::Test)?);
     Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: None })
 }
 
@@ -121,7 +121,7 @@ pub fn open_test_set(
     dir: Option<&Path>,
     vocabulary: Option<&Vocabulary>,
 ) -> Result<Box<dyn EvaluationFeed>> {
-    open_set(data, dir, vocabulary, Part::Test, |dataset| Ok(dataset.test))
+    open_set(data, dir, vocabulary, Subset::Test, |dataset| Ok(dataset.test))
 }
 
 /// The set by which `data` chooses the network, from the same places.
@@ -133,7 +133,7 @@ pub fn open_validation_set(
     dir: Option<&Path>,
     vocabulary: Option<&Vocabulary>,
 ) -> Result<Box<dyn EvaluationFeed>> {
-    open_set(data, dir, vocabulary, Part::Valid, |mut dataset| {
+    open_set(data, dir, vocabulary, Subset::Valid, |mut dataset| {
         split_off(&mut dataset, data)?.ok_or_else(|| {
             let why = no_split(data);
             Error::Usage(format!(
@@ -150,7 +150,7 @@ pub fn open_training_set(
     dir: Option<&Path>,
     vocabulary: Option<&Vocabulary>,
 ) -> Result<Box<dyn EvaluationFeed>> {
-    open_set(data, dir, vocabulary, Part::Train, |mut dataset| {
+    open_set(data, dir, vocabulary, Subset::Train, |mut dataset| {
         split_off(&mut dataset, data)?;
         Ok(dataset.train)
     })
@@ -161,17 +161,17 @@ fn open_set(
     data: &Data,
     dir: Option<&Path>,
     vocabulary: Option<&Vocabulary>,
-    part: Part,
+    subset: Subset,
     images: impl FnOnce(Dataset) -> Result<Images>,
 ) -> Result<Box<dyn EvaluationFeed>> {
     refuse_directory(&data.dataset, dir)?;
     if let Some(text) = &data.text {
         let vocabulary =
             vocabulary.ok_or_else(|| Error::Usage("a text needs a vocabulary, and there is none".into()))?;
-        return Ok(Box::new(Texts::new(data, text, dir).set(part, vocabulary)?));
+        return Ok(Box::new(Texts::new(data, text, dir).set(subset, vocabulary)?));
     }
     if let Some(text) = &data.synthetic_text {
-        return Ok(Box::new(synthetic_set(text, part)?));
+        return Ok(Box::new(synthetic_set(text, subset)?));
     }
     let images = images(open_dataset(data, dir)?)?;
     let fill = build_fill(data, &images)?;
