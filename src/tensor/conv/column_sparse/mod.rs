@@ -21,19 +21,18 @@ use std::ops::Range;
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, half_a_vector};
 use super::partial_sums::PartialSums;
-use crate::blocks::{L2_BUDGET_BYTES, Line, Machine, parts, room};
+use crate::Buffers;
+use crate::blocks::{L2_BUDGET_BYTES, Line, Machine, lines, parts};
 use crate::scratch::Scratch;
-use crate::threads::threads;
 use forward::Forward;
 use padded::Padded;
 
 /// For a weight that has only some of its columns.
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_some()),
-    elements: |problem| problem.columns.map_or(0, |columns| elements(&problem.shape, columns)),
-    build: |problem| {
+    build: |problem, buffers| {
         let columns = problem.columns.expect("only a problem with columns is taken");
-        Box::new(ColumnSparse::new(&problem.shape, columns))
+        Ok(Box::new(ColumnSparse::new(&problem.shape, columns, buffers)?))
     },
 };
 
@@ -168,23 +167,16 @@ impl ColumnLayout {
     }
 }
 
-/// Elements of all buffers.
-fn elements(shape: &Shape, columns: &[usize]) -> usize {
-    let layout = ColumnLayout::new(shape, columns, Machine::this());
-    let weights = shape.groups * layout.weights();
-    weights + threads() * layout.scratch() + PartialSums::elements(weights)
-}
-
 impl ColumnSparse {
     /// On `columns` of each group's matrix, ascending, with room for as many threads as there are now.
-    pub fn new(shape: &Shape, columns: &[usize]) -> ColumnSparse {
+    pub fn new(shape: &Shape, columns: &[usize], buffers: &mut Buffers) -> Result<ColumnSparse, String> {
         let layout = ColumnLayout::new(shape, columns, Machine::this());
-        ColumnSparse {
-            packed: room(shape.groups * layout.weights()),
-            sums: weight_gradient::sums(&layout),
-            scratch: Scratch::new(layout.scratch()),
+        Ok(ColumnSparse {
+            packed: buffers.zeros(&[lines(shape.groups * layout.weights())])?,
+            sums: weight_gradient::sums(&layout, buffers)?,
+            scratch: Scratch::new(layout.scratch(), buffers)?,
             layout,
-        }
+        })
     }
 }
 
