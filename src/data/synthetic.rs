@@ -7,9 +7,9 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::Synthetic;
 
-/// The parts of a data set and the patterns have separate random numbers.
+/// What random numbers are drawn for. The subsets of a data set and the patterns have separate ones.
 #[derive(Clone, Copy)]
-enum Part {
+enum Drawn {
     Train,
     Test,
     Patterns,
@@ -42,15 +42,15 @@ pub(super) fn load(synthetic: &Synthetic) -> Result<Dataset> {
         );
         return Err(Error::Usage(message));
     }
-    let patterns = draw(Part::Patterns, labels, channels * height * width);
+    let patterns = draw(Drawn::Patterns, labels, channels * height * width);
     let part = |part, samples| {
         let noise = draw(part, samples, channels * height * width);
         images(synthetic, &patterns, noise, samples)
     };
     Ok(Dataset {
         name: "synthetic",
-        train: part(Part::Train, synthetic.samples),
-        test: part(Part::Test, tests),
+        train: part(Drawn::Train, synthetic.samples),
+        test: part(Drawn::Test, tests),
     })
 }
 
@@ -75,7 +75,7 @@ fn images(synthetic: &Synthetic, patterns: &[u8], mut pixels: Vec<u8>, samples: 
 }
 
 /// `rows` rows of `size` random bytes, always the same.
-fn draw(part: Part, rows: usize, size: usize) -> Vec<u8> {
+fn draw(drawn: Drawn, rows: usize, size: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(rows * size + 16);
     for row in 0..rows {
         let stream = Stream {
@@ -83,7 +83,7 @@ fn draw(part: Part, rows: usize, size: usize) -> Vec<u8> {
             purpose: Purpose::Synthetic,
             step: row as u64,
             subject: 0,
-            tensor: part as u16,
+            tensor: drawn as u16,
         };
         let end = (row + 1) * size;
         for block in 0..size.div_ceil(16) as u32 {

@@ -3,85 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::declare::Parts;
-use super::layer::Describe;
-use super::layers::{self, Columns};
-
-/// From the list of layers [`LayerSpec`], and what is the same of all of them.
-macro_rules! layer_specs {
-    ($($(#[doc = $doc:literal])* $layer:ident = $kind:literal,)*) => {
-        /// A layer's type and options. A new layer is a file in `layers/` and a line in this list.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "type")]
-        pub enum LayerSpec {
-            $($(#[doc = $doc])* #[serde(rename = $kind)] $layer(layers::$layer),)*
-        }
-
-        impl LayerSpec {
-            /// The words that name the types in job files.
-            pub const KINDS: &'static [&'static str] = &[$($kind),*];
-
-            /// The layer's own description.
-            pub fn describe(&self) -> &dyn Describe {
-                match self {
-                    $(LayerSpec::$layer(layer) => layer,)*
-                }
-            }
-
-            /// [`LayerSpec::describe`], to change.
-            pub fn describe_mut(&mut self) -> &mut dyn Describe {
-                match self {
-                    $(LayerSpec::$layer(layer) => layer,)*
-                }
-            }
-
-            /// The word that names the type in job files.
-            pub fn kind(&self) -> &'static str {
-                match self {
-                    $(LayerSpec::$layer(_) => $kind,)*
-                }
-            }
-        }
-    };
-}
-
-layer_specs! {
-    /// Two-dimensional convolution.
-    Conv2d = "conv2d",
-    /// Maximum over windows.
-    MaxPool2d = "max_pool2d",
-    /// Mean over windows.
-    AvgPool2d = "avg_pool2d",
-    /// Fully connected.
-    Linear = "linear",
-    /// Rectifier.
-    Relu = "relu",
-    /// Images to vectors.
-    Flatten = "flatten",
-    /// Sum of several inputs.
-    Add = "add",
-    /// Several images side by side.
-    Concat = "concat",
-    /// Tokens to vectors.
-    Embedding = "embedding",
-    /// Batch normalisation.
-    BatchNorm = "batch_norm",
-    /// Local response normalisation.
-    LocalResponseNorm = "local_response_norm",
-    /// Mean of each channel.
-    GlobalAvgPool2d = "global_avg_pool2d",
-    /// Between residual blocks of different shapes.
-    Shortcut = "shortcut",
-    /// Dropout.
-    Dropout = "dropout",
-    /// Long short-term memory.
-    Lstm = "lstm",
-    /// Plain recurrent network.
-    Rnn = "rnn",
-    /// Gated recurrent units.
-    Gru = "gru",
-    /// Recurrent highway network.
-    Rhn = "rhn",
-}
+use super::layers::Columns;
+pub use super::layers::LayerSpec;
 
 impl LayerSpec {
     /// What the layer is made of.

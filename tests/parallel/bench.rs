@@ -40,7 +40,7 @@ pub fn all_reduce(launcher: &Launcher, ranks: usize) {
 fn assert_interference(found: &Value, output: &str) {
     let is_busy = found["busy"].as_bool().unwrap_or_else(|| panic!("{found}"));
     let warnings =
-        output.matches("ternflock: warning: this machine was busy while it was measured: ").count();
+        output.matches("ternflock: warning: this machine was busy during the measurement: ").count();
     assert_eq!(warnings, usize::from(is_busy), "{output}");
     for key in ["waiting", "others"] {
         assert!(found[key].as_f64().is_some_and(|value| value >= 0.0) || found[key].is_null(), "{found}");

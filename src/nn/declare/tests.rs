@@ -1,56 +1,18 @@
-//! Every type of layer declares all that it has: a new one has to be among the samples, and what it declares has to agree with
-//! its tensors and with what its options do.
+//! Every type of layer declares all that it has: what it declares has to agree with its tensors and with what its options do.
+//! The layers are the examples of each type.
 
 use std::collections::BTreeSet;
-
-use serde_json::{Value, json};
 
 use crate::coupling::{Axis, Units};
 use crate::declare::Product;
 use crate::layer::{ParameterSpec, TensorRole};
-use crate::{LayerSpec, Shape, StructureKind};
+use crate::{Example, LayerSpec, Shape, StructureKind};
 
-const IMAGE: Shape = Shape::Image { channels: 4, height: 5, width: 6 };
-const VECTOR: Shape = Shape::Vector { features: 6 };
-const SEQUENCE: Shape = Shape::Sequence { steps: 3, features: 6 };
-const TOKENS: Shape = Shape::Tokens { steps: 3, vocabulary: 7 };
-
-/// Layers of each type with what they read, by their options where those change what they are made of.
+/// The examples, as layers with what they read.
 fn samples() -> Vec<(LayerSpec, Vec<Shape>)> {
-    let one = |table: Value, input: Shape| (table, vec![input]);
-    let mut tables = vec![
-        one(json!({"type": "conv2d", "filters": 6, "kernel": [3, 2]}), IMAGE),
-        one(json!({"type": "conv2d", "filters": 6, "kernel": 3, "groups": 2, "bias": false}), IMAGE),
-        one(json!({"type": "conv2d", "filters": 6, "kernel": 2, "columns": [0, 3, 7, 8]}), IMAGE),
-        one(json!({"type": "linear", "units": 4}), VECTOR),
-        one(json!({"type": "linear", "units": 4, "bias": false, "columns": [1, 2, 5]}), SEQUENCE),
-        one(json!({"type": "linear", "units": 4, "tied": "words"}), SEQUENCE),
-        one(json!({"type": "embedding", "features": 5}), TOKENS),
-        one(json!({"type": "batch_norm"}), IMAGE),
-        one(json!({"type": "batch_norm", "affine": false}), VECTOR),
-        one(json!({"type": "shortcut", "channels": 8, "stride": 2}), IMAGE),
-        one(json!({"type": "max_pool2d", "kernel": 2}), IMAGE),
-        one(json!({"type": "avg_pool2d", "kernel": 2}), IMAGE),
-        one(json!({"type": "global_avg_pool2d"}), IMAGE),
-        one(json!({"type": "local_response_norm", "size": 3}), IMAGE),
-        one(json!({"type": "relu"}), VECTOR),
-        one(json!({"type": "dropout", "rate": 0.5}), VECTOR),
-        one(json!({"type": "flatten"}), IMAGE),
-        (json!({"type": "add"}), vec![IMAGE, IMAGE]),
-        (json!({"type": "concat"}), vec![IMAGE, IMAGE]),
-    ];
-    for kind in ["lstm", "rnn", "gru", "rhn"] {
-        for rank in [None, Some(2)] {
-            let mut table = json!({"type": kind, "hidden": 5, "recurrent_rank": rank});
-            if kind == "rhn" {
-                table["depth"] = json!(2);
-            }
-            tables.push(one(table, SEQUENCE));
-        }
-    }
     let layer =
-        |table: Value| serde_json::from_value(table.clone()).unwrap_or_else(|e| panic!("{table}: {e}"));
-    tables.into_iter().map(|(table, inputs)| (layer(table), inputs)).collect()
+        |example: &Example| example.layer().unwrap_or_else(|error| panic!("{}: {error}", example.table));
+    LayerSpec::examples().iter().map(|example| (layer(example), example.inputs.to_vec())).collect()
 }
 
 /// The trained tensors that the layer reads: its own, and the one it is tied to.
@@ -65,7 +27,7 @@ fn units_of_output(layer: &LayerSpec, inputs: &[Shape]) -> usize {
 }
 
 #[test]
-fn every_type_has_a_sample() {
+fn every_type_has_an_example() {
     let sampled: BTreeSet<_> = samples().iter().map(|(layer, _)| layer.kind()).collect();
     assert_eq!(sampled, LayerSpec::KINDS.iter().copied().collect());
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::tokens_instead;
+use super::{Example, Examples, IMAGE, tokens_instead};
 use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
@@ -13,6 +13,10 @@ use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows, rows_mut, vector
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Add {}
+
+impl Examples for Add {
+    const EXAMPLES: &'static [Example] = &[Example { table: r#"{"type": "add"}"#, inputs: &[IMAGE, IMAGE] }];
+}
 
 impl WithoutMatrix for Add {}
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::window::{Pooling, covered};
+use super::{Example, Examples, IMAGE};
 use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
@@ -13,6 +14,11 @@ use ternflock_tensor::{Buffers, Window, for_each_row, rows, rows_mut, vectorise}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AvgPool2d(pub Pooling);
+
+impl Examples for AvgPool2d {
+    const EXAMPLES: &'static [Example] =
+        &[Example { table: r#"{"type": "avg_pool2d", "kernel": 2}"#, inputs: &[IMAGE] }];
+}
 
 impl WithoutMatrix for AvgPool2d {}
 

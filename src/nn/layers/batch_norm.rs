@@ -7,7 +7,7 @@ mod kernels;
 
 use serde::{Deserialize, Serialize};
 
-use super::single;
+use super::{Example, Examples, IMAGE, VECTOR, single};
 use crate::Shape;
 use crate::coupling::{Axis, Coupling};
 use crate::declare::WithoutMatrix;
@@ -94,6 +94,13 @@ impl BatchNorm {
 
 const RUNNING_MEAN: &str = "running_mean";
 const RUNNING_VAR: &str = "running_var";
+
+impl Examples for BatchNorm {
+    const EXAMPLES: &'static [Example] = &[
+        Example { table: r#"{"type": "batch_norm"}"#, inputs: &[IMAGE] },
+        Example { table: r#"{"type": "batch_norm", "affine": false}"#, inputs: &[VECTOR] },
+    ];
+}
 
 impl WithoutMatrix for BatchNorm {}
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::single_image;
+use super::{Example, Examples, IMAGE, single_image};
 use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
@@ -14,6 +14,11 @@ use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concat {}
+
+impl Examples for Concat {
+    const EXAMPLES: &'static [Example] =
+        &[Example { table: r#"{"type": "concat"}"#, inputs: &[IMAGE, IMAGE] }];
+}
 
 impl WithoutMatrix for Concat {}
 
@@ -53,7 +58,7 @@ struct SideBySide {
 const ROW: usize = 16 * 1024;
 
 impl Layer for SideBySide {
-    /// Channels come first in memory, so that each input is a stretch of the output.
+    /// Channels come first in memory, so that each input is one contiguous range of the output.
     fn forward(&mut self, pass: Forward<'_>) {
         let mut rest = pass.y;
         for index in 0..self.inputs {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Columns;
 use super::linear::with_bias;
-use super::single_image;
 use super::window::window;
+use super::{Example, Examples, IMAGE, single_image};
 use crate::coupling::{Axis, Coupling, Units};
 use crate::declare::{Adjustable, Declare, Factors, Matrix, Parts, Product, Windowed};
 use crate::init::{Fan, Init};
@@ -87,6 +87,20 @@ impl Conv2d {
         elements(&[window.channels, rows, columns, window.output.0, window.output.1])?;
         Ok(ConvolutionShape { window, filters: self.filters, groups: self.groups })
     }
+}
+
+impl Examples for Conv2d {
+    const EXAMPLES: &'static [Example] = &[
+        Example { table: r#"{"type": "conv2d", "filters": 6, "kernel": [3, 2]}"#, inputs: &[IMAGE] },
+        Example {
+            table: r#"{"type": "conv2d", "filters": 6, "kernel": 3, "groups": 2, "bias": false}"#,
+            inputs: &[IMAGE],
+        },
+        Example {
+            table: r#"{"type": "conv2d", "filters": 6, "kernel": 2, "columns": [0, 3, 7, 8]}"#,
+            inputs: &[IMAGE],
+        },
+    ];
 }
 
 impl Declare for Conv2d {

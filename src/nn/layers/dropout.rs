@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::single_numbers;
+use super::{Example, Examples, VECTOR, single_numbers};
 use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
@@ -25,6 +25,11 @@ pub struct Dropout {
 /// An element is dropped if its 16 random bits are below this.
 fn threshold(rate: f64) -> u32 {
     (rate * f64::from(1 << 16)).round() as u32
+}
+
+impl Examples for Dropout {
+    const EXAMPLES: &'static [Example] =
+        &[Example { table: r#"{"type": "dropout", "rate": 0.5}"#, inputs: &[VECTOR] }];
 }
 
 impl WithoutMatrix for Dropout {}

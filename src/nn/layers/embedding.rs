@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::single;
+use super::{Example, Examples, TOKENS, single};
 use crate::Shape;
 use crate::coupling::{Axis, Coupling, Units};
 use crate::declare::{Adjustable, Declare, Parts};
@@ -48,6 +48,11 @@ impl Embedding {
             _ => Ok((steps, rows)),
         }
     }
+}
+
+impl Examples for Embedding {
+    const EXAMPLES: &'static [Example] =
+        &[Example { table: r#"{"type": "embedding", "features": 5}"#, inputs: &[TOKENS] }];
 }
 
 impl Declare for Embedding {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::single_image;
+use super::{Example, Examples, IMAGE, single_image};
 use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
@@ -14,6 +14,10 @@ use ternflock_tensor::{Buffers, transpose};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flatten {}
+
+impl Examples for Flatten {
+    const EXAMPLES: &'static [Example] = &[Example { table: r#"{"type": "flatten"}"#, inputs: &[IMAGE] }];
+}
 
 impl WithoutMatrix for Flatten {}
 

@@ -6,6 +6,7 @@
 //! distinct odd integers: a step of 1 can reach a kink (zero, or a tie in a window) but never cross it.
 
 mod columns;
+mod examples;
 mod smooth;
 
 use serde_json::{Value, json};
@@ -17,7 +18,8 @@ use crate::{LayerSpec, Shape};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_tensor::Buffers;
 
-struct Check {
+/// A layer with what it reads, for checks of its gradients.
+pub(super) struct Check {
     layer: Box<dyn Layer>,
     batch: usize,
     places: Vec<Place>,
@@ -81,7 +83,8 @@ pub(super) fn backward(
 }
 
 impl Check {
-    fn new(spec: Value, input: Shape, batch: usize) -> Check {
+    /// The layer of the table `spec` on `batch` samples of `input`.
+    pub(super) fn new(spec: Value, input: Shape, batch: usize) -> Check {
         let spec: LayerSpec = serde_json::from_value(spec).unwrap();
         let describe = spec.describe();
         let places = side_by_side(&describe.parameters(&[input]).unwrap());
@@ -126,7 +129,8 @@ impl Check {
         backward(&mut *self.layer, self.batch, parameters, x, [&self.y, &self.r], wanted)
     }
 
-    fn run(mut self, tolerance: f64) {
+    /// Compares all gradients with differences.
+    pub(super) fn run(mut self, tolerance: f64) {
         let (dx, gradients) = self.gradients(true);
         assert!(dx.iter().any(|&g| g != 0.0), "all gradients are zero: nothing is checked");
         self.differences(true, &dx, tolerance);

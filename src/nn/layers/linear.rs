@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Columns, single_rows};
+use super::{Columns, Example, Examples, SEQUENCE, VECTOR, single_rows};
 use crate::coupling::{Axis, Coupling, Units};
 use crate::declare::{Adjustable, Declare, Factors, Matrix, Parts, Product};
 use crate::init::{Fan, Init};
@@ -49,6 +49,17 @@ impl Linear {
             axes: vec![Axis::Makes(1), self.columns.axis(1).unwrap_or(Axis::Reads)],
         })
     }
+}
+
+impl Examples for Linear {
+    const EXAMPLES: &'static [Example] = &[
+        Example { table: r#"{"type": "linear", "units": 4}"#, inputs: &[VECTOR] },
+        Example {
+            table: r#"{"type": "linear", "units": 4, "bias": false, "columns": [1, 2, 5]}"#,
+            inputs: &[SEQUENCE],
+        },
+        Example { table: r#"{"type": "linear", "units": 4, "tied": "words"}"#, inputs: &[SEQUENCE] },
+    ];
 }
 
 impl Declare for Linear {

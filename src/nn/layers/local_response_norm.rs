@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::single_image;
+use super::{Example, Examples, IMAGE, single_image};
 use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
@@ -81,6 +81,11 @@ impl LocalResponseNorm {
         }
         Ok((channels, height, width))
     }
+}
+
+impl Examples for LocalResponseNorm {
+    const EXAMPLES: &'static [Example] =
+        &[Example { table: r#"{"type": "local_response_norm", "size": 3}"#, inputs: &[IMAGE] }];
 }
 
 impl WithoutMatrix for LocalResponseNorm {}

@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::window::{Pooling, covered};
+use super::{Example, Examples, IMAGE};
 use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
@@ -15,6 +16,11 @@ use ternflock_tensor::{Buffers, Window, for_each_row, rows, rows_mut, vectorise}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MaxPool2d(pub Pooling);
+
+impl Examples for MaxPool2d {
+    const EXAMPLES: &'static [Example] =
+        &[Example { table: r#"{"type": "max_pool2d", "kernel": 2}"#, inputs: &[IMAGE] }];
+}
 
 impl WithoutMatrix for MaxPool2d {}
 

@@ -1,45 +1,92 @@
-//! One file a layer: its options, what it makes of shapes, forward and backward.
+//! One file a layer: its options, what it makes of shapes, forward and backward. The list below has one line per file.
 
-mod add;
-mod avg_pool2d;
-mod batch_norm;
 mod columns;
-mod concat;
-mod conv2d;
-mod dropout;
-mod embedding;
-mod flatten;
-mod global_avg_pool2d;
-mod linear;
-mod local_response_norm;
-mod max_pool2d;
-mod recurrent;
-mod relu;
-mod shortcut;
 mod window;
 
 #[cfg(test)]
 mod gradient_check;
 
-pub use add::Add;
-pub use avg_pool2d::AvgPool2d;
-pub use batch_norm::BatchNorm;
 pub use columns::Columns;
-pub use concat::Concat;
-pub use conv2d::Conv2d;
-pub use dropout::Dropout;
-pub use embedding::Embedding;
-pub use flatten::Flatten;
-pub use global_avg_pool2d::GlobalAvgPool2d;
-pub use linear::Linear;
-pub use local_response_norm::LocalResponseNorm;
-pub use max_pool2d::MaxPool2d;
-pub use recurrent::{Gru, Lstm, Nonlinearity, Rhn, Rnn};
-pub use relu::Relu;
-pub use shortcut::Shortcut;
+pub use recurrent::Nonlinearity;
 pub use window::Pooling;
 
+use serde::{Deserialize, Serialize};
+
 use super::Shape;
+use super::example::{Example, Examples, IMAGE, SEQUENCE, TOKENS, VECTOR};
+use super::layer::Describe;
+
+/// The files of the layers, the layers in each, and the words that name their types in job files: declares the modules,
+/// and makes [`LayerSpec`]. The entry of a new layer is its line in this list.
+macro_rules! layers {
+    ($(mod $file:ident: $($layer:ident = $kind:literal),+;)*) => {
+        $(
+            mod $file;
+            pub use $file::{$($layer),+};
+        )*
+
+        /// A layer's type and options.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        pub enum LayerSpec {
+            $($(
+                #[doc = concat!("[`", stringify!($layer), "`], `type = \"", $kind, "\"`.")]
+                #[serde(rename = $kind)]
+                $layer($layer),
+            )+)*
+        }
+
+        impl LayerSpec {
+            /// The words that name the types in job files.
+            pub const KINDS: &'static [&'static str] = &[$($($kind),+),*];
+
+            /// Examples of every type.
+            pub fn examples() -> Vec<Example> {
+                [$($($layer::EXAMPLES),+),*].concat()
+            }
+
+            /// The layer's own description.
+            pub fn describe(&self) -> &dyn Describe {
+                match self {
+                    $($(LayerSpec::$layer(layer) => layer,)+)*
+                }
+            }
+
+            /// [`LayerSpec::describe`], to change.
+            pub fn describe_mut(&mut self) -> &mut dyn Describe {
+                match self {
+                    $($(LayerSpec::$layer(layer) => layer,)+)*
+                }
+            }
+
+            /// The word that names the type in job files.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $($(LayerSpec::$layer(_) => $kind,)+)*
+                }
+            }
+        }
+    };
+}
+
+// rustfmt does not see modules that a macro declares: `make format` formats them.
+layers! {
+    mod conv2d: Conv2d = "conv2d";
+    mod max_pool2d: MaxPool2d = "max_pool2d";
+    mod avg_pool2d: AvgPool2d = "avg_pool2d";
+    mod linear: Linear = "linear";
+    mod relu: Relu = "relu";
+    mod flatten: Flatten = "flatten";
+    mod add: Add = "add";
+    mod concat: Concat = "concat";
+    mod embedding: Embedding = "embedding";
+    mod batch_norm: BatchNorm = "batch_norm";
+    mod local_response_norm: LocalResponseNorm = "local_response_norm";
+    mod global_avg_pool2d: GlobalAvgPool2d = "global_avg_pool2d";
+    mod shortcut: Shortcut = "shortcut";
+    mod dropout: Dropout = "dropout";
+    mod recurrent: Lstm = "lstm", Rnn = "rnn", Gru = "gru", Rhn = "rhn";
+}
 
 /// The only input of a layer that takes one.
 fn single(inputs: &[Shape]) -> Result<Shape, String> {

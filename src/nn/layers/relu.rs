@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::single_numbers;
+use super::{Example, Examples, VECTOR, single_numbers};
 use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
@@ -13,6 +13,10 @@ use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Relu {}
+
+impl Examples for Relu {
+    const EXAMPLES: &'static [Example] = &[Example { table: r#"{"type": "relu"}"#, inputs: &[VECTOR] }];
+}
 
 impl WithoutMatrix for Relu {}
 

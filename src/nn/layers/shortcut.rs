@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::single_image;
+use super::{Example, Examples, IMAGE, single_image};
 use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::{Adjustable, Declare, Parts};
@@ -38,6 +38,11 @@ impl Shortcut {
     fn first(&self, channels: usize) -> usize {
         self.before.unwrap_or((self.channels - channels) / 2)
     }
+}
+
+impl Examples for Shortcut {
+    const EXAMPLES: &'static [Example] =
+        &[Example { table: r#"{"type": "shortcut", "channels": 8, "stride": 2}"#, inputs: &[IMAGE] }];
 }
 
 impl Declare for Shortcut {

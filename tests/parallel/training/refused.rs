@@ -55,8 +55,8 @@ pub fn changed_job(launcher: &Launcher, ranks: usize) {
 
     let end = train(launcher, ranks, &["train.steps=3"], run, &["--resume"]).finish().unwrap();
     assert_eq!(end.code, Some(2), "{}", end.output);
-    assert_holds(message(&end), &["this run cannot go on as it began"]);
-    let line = "train.steps: 4 in the run, 3 asked for (--set train.steps=3)";
+    assert_holds(message(&end), &["this run cannot continue as it began"]);
+    let line = "train.steps: 4 in the run, 3 requested (--set train.steps=3)";
     assert_eq!(end.output.matches(line).count(), 1, "{}", end.output);
     assert_eq!(checkpoints(run), ["best.h5", "step-0000000002.h5"]);
 

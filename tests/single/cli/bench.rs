@@ -148,7 +148,7 @@ fn a_busy_machine_is_warned_of() {
         pin(&mut command);
         let timed = finish(&mut command).ended(0);
         assert!(
-            timed.err.contains("ternflock: warning: this machine was busy while it was measured: "),
+            timed.err.contains("ternflock: warning: this machine was busy during the measurement: "),
             "{words}: {}",
             timed.err
         );

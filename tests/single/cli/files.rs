@@ -71,7 +71,7 @@ fn data_that_are_a_pipe_or_a_device_are_refused_at_once() {
         job.lines().filter(|line| !line.contains(".txt") && !line.contains("stdin")).collect();
     place.write("text.toml", own.join("\n"));
     place.run(&format!("{text}idx")).refused(3, &["idx/kjv.txt: cannot be read: it is a named pipe", needed]);
-    place.run(&format!("{text}text.toml")).refused(3, &["text.toml: is not a directory: give the one"]);
+    place.run(&format!("{text}text.toml")).refused(3, &["text.toml: is not a directory: use the directory"]);
     std::fs::create_dir_all(place.path("colour/data_batch_1.bin")).unwrap();
     let colour = "train tiny.toml --run-dir run --set data.dataset=cifar-10 --set data.dir=colour";
     place.run(colour).refused(3, &["colour/data_batch_1.bin: cannot be read: Is a directory"]);

@@ -52,8 +52,8 @@ fn a_table_says_what_pays() {
     let said = place.run("forecast tiny.toml --nodes 1,2 --steps 1 --speed 2").ended(0).out;
     for part in [
         "tiny: ",
-        "1 rank a node",
-        "taken to be 2 times as fast as here",
+        "1 rank per node",
+        "assumed to be 2 times as fast as here",
         "network 1gbit,100us (117.7 MB/s, 100.0 us), constant samples per step",
         "nodes",
         "halving_ternary",
@@ -98,7 +98,7 @@ fn what_has_no_forecast_is_refused() {
     place.run("forecast tiny.toml --model alexnet").refused(2, &["--model"]);
     place.run("forecast --model alexnett").refused(2, &["`alexnett`", "did you mean `alexnet`"]);
     place.run("forecast tiny.toml --strong --weak").refused(2, &["--strong", "--weak"]);
-    place.run("forecast tiny.toml --nodes 4..2").refused(2, &["--nodes 4..2", "more than the last"]);
+    place.run("forecast tiny.toml --nodes 4..2").refused(2, &["--nodes 4..2", "larger than the last"]);
     place.run("forecast tiny.toml --nodes 0").refused(2, &["--nodes 0", "from 1 to 4096"]);
     place.run("forecast tiny.toml --link fast").refused(2, &["--link fast", "1gbit,100us"]);
     place.run("forecast tiny.toml --link measured").refused(2, &["--link measured", "there is one node"]);

@@ -64,7 +64,7 @@ fn the_overrides_of_the_start_make_up_for_what_the_file_lacks() {
         let resumed = place.run(&format!("train bare.toml{more}")).ended(0);
         assert!(resumed.err.contains("steps 20 to 30"), "{words}: {}", resumed.err);
     }
-    let parts = ["schedule.milestones: [4] in the run, not set asked for", "(--set schedule.kind=fixed)"];
+    let parts = ["schedule.milestones: [4] in the run, not set requested", "(--set schedule.kind=fixed)"];
     place.run("train bare.toml --resume --set schedule.kind=fixed").refused(2, &parts);
     place
         .run("train bare.toml --resume --set train.stepps=3")
@@ -88,7 +88,7 @@ fn a_kind_that_was_changed_takes_the_keys_of_the_old_one_with_it() {
         assert!(again.err.contains("the run is complete already: all of its 35 steps"), "{}", again.err);
     }
     let message =
-        "schedule.kind: \"fixed\" in the run, \"multistep\" asked for (--set schedule.kind=multistep)";
+        "schedule.kind: \"fixed\" in the run, \"multistep\" requested (--set schedule.kind=multistep)";
     place.run(&format!("train tiny.toml --resume {multistep}")).refused(2, &[message]);
     place.run(&format!("train tiny.toml --resume --allow-changes {multistep}")).ended(0);
     place.run("train tiny.toml --resume").ended(0);
@@ -141,20 +141,20 @@ fn what_contradicts_the_run_is_listed() {
     let place = Place::new(PROGRAM);
     started(&place);
     let advice =
-        "`ternflock train --resume runs/tiny` resumes it as it is; --allow-changes takes the changes";
+        "`ternflock train --resume runs/tiny` resumes it unchanged; --allow-changes accepts the changes";
     let (steps, gradients) = ("--set train.steps=20", "--set exchange.gradients=ternary");
     for words in ["train tiny.toml --resume", "train --resume runs/tiny"] {
         place.run(&format!("{words} {steps} {gradients}")).refused(2, &[
-            "runs/tiny: this run cannot go on as it began",
-            "\n  exchange.gradients: \"float32\" in the run, \"ternary\" asked for (--set exchange.gradients=ternary)\n",
-            "\n  train.steps: 30 in the run, 20 asked for (--set train.steps=20)\n",
+            "runs/tiny: this run cannot continue as it began",
+            "\n  exchange.gradients: \"float32\" in the run, \"ternary\" requested (--set exchange.gradients=ternary)\n",
+            "\n  train.steps: 30 in the run, 20 requested (--set train.steps=20)\n",
             advice,
         ]);
     }
     place.write("tiny.toml", place.read("tiny.toml").replace("eval_every = 0", "eval_every = 7"));
     place
         .run("train tiny.toml --resume")
-        .refused(2, &["train.eval_every: 0 in the run, 7 asked for (tiny.toml:7)"]);
+        .refused(2, &["train.eval_every: 0 in the run, 7 requested (tiny.toml:7)"]);
     let resumed = place.run(&format!("train tiny.toml --resume --allow-changes {gradients}")).ended(0);
     let said = "the job differs from the checkpoint's: exchange.gradients: \"float32\" -> \"ternary\"; \
                 train.eval_every: 0 -> 7";
@@ -191,7 +191,7 @@ fn jobs_do_not_take_each_others_runs() {
         resumed.err
     );
     let before = place.read("runs/a-3/job.toml");
-    place.run("train a-2.toml --resume runs/a-3").refused(2, &["name: \"a\" in the run, \"a-2\" asked for"]);
+    place.run("train a-2.toml --resume runs/a-3").refused(2, &["name: \"a\" in the run, \"a-2\" requested"]);
     assert_eq!(place.read("runs/a-3/job.toml"), before);
 
     // A gap in the numbers, and a newer run that fills it.
@@ -229,7 +229,7 @@ fn what_cannot_be_resumed_is_said() {
     place.write("staged.toml", format!("{staged}{}", stages.replace("one", "two")));
     let parts = [
         "--set stage.one.train.steps=4: there is no stage `one`",
-        "the overrides of the run in runs/staged hold: stage.one.train.steps=4; `ternflock train --resume runs/staged`",
+        "the overrides of the run in runs/staged apply: stage.one.train.steps=4; `ternflock train --resume runs/staged`",
     ];
     place.run("train staged.toml --resume").refused(2, &parts);
     place.run("train --resume runs/staged").ended(0);

@@ -46,7 +46,7 @@ fn a_used_directory_is_refused_and_stays_as_it_is() {
     let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     let before = content(&place, "run");
-    let advice = "run: holds a run already; continue it with --resume, or give another --run-dir";
+    let advice = "run: already holds a run; continue it with --resume, or use another --run-dir";
     place.run("train tiny.toml --run-dir run --set train.steps=3").refused(5, &[advice]);
     assert_eq!(content(&place, "run"), before);
 }
@@ -94,12 +94,12 @@ fn another_network_does_not_resume() {
     place.run("train tiny.toml --run-dir run").ended(0);
     place.write("other.toml", place.read("tiny.toml").replace("filters = 4", "filters = 5"));
     let parts = [
-        "run: this run cannot go on as it began",
-        "\n  model.layers[0].filters: 4 in the run, 5 asked for (other.toml:15)\n",
-        "\n  name: \"tiny\" in the run, \"other\" asked for (other.toml)\n",
+        "run: this run cannot continue as it began",
+        "\n  model.layers[0].filters: 4 in the run, 5 requested (other.toml:15)\n",
+        "\n  name: \"tiny\" in the run, \"other\" requested (other.toml)\n",
     ];
     place.run("train other.toml --run-dir run --resume").refused(2, &parts);
-    let parts = ["step-0000000020.h5: holds another network than the job asks for"];
+    let parts = ["step-0000000020.h5: holds a network other than the one the job asks for"];
     place.run("train other.toml --run-dir run --resume --allow-changes").refused(4, &parts);
 }
 
@@ -184,7 +184,7 @@ fn of_two_starts_at_once_one_is_refused() {
         if !resume.is_empty() && other.code == Some(0) {
             continue;
         }
-        let refusals = ["another run is writing there", "holds a run already"];
+        let refusals = ["another run is writing there", "already holds a run"];
         assert_eq!(other.code, Some(5), "{}", other.err);
         assert!(refusals.iter().any(|part| other.err.contains(part)), "{}\n{}", one.err, other.err);
         let hash = place.inspect("run/checkpoints/step-0000000300.h5")["hash"].clone();
@@ -200,7 +200,7 @@ fn a_run_resumes_with_its_own_order_of_samples() {
     for set in ["train.seed=2", "train.global_batch=16", "data.validation=100"] {
         let words = format!("train tiny.toml --run-dir run --resume --set {set}");
         let (key, value) = set.split_once('=').unwrap();
-        let line = format!(" in the run, {value} asked for (--set {set})");
+        let line = format!(" in the run, {value} requested (--set {set})");
         place.run(&words).refused(2, &[key, &line, "--allow-changes takes the changes"]);
         let resumed = place.run(&format!("{words} --allow-changes"));
         resumed.refused(4, &["another order of samples", key]);

@@ -162,7 +162,7 @@ fn checkpoints_are_evaluated_on_request() {
     // Words that `eval` does not know.
     let wrong = finish(&mut place.command(&[&words[..], &["--eval=--nonsense", "--seeds", "3"]].concat()));
     let wrong = wrong.ended(2);
-    assert!(wrong.err.contains("eval.log says why"), "{}", wrong.err);
+    assert!(wrong.err.contains("eval.log has the reason"), "{}", wrong.err);
 }
 
 /// A run that fails does not keep the others; what failed shows in the table and in the exit code.
@@ -172,7 +172,7 @@ fn a_run_that_fails_leaves_the_others_alone() {
     let words = "sweep tiny.toml --vary train.micro_batch=7,32 --into sweep";
     for _ in 0..2 {
         let done = place.run(words).ended(2);
-        assert!(done.err.contains("exit code 2") && done.err.contains(".log says why"), "{}", done.err);
+        assert!(done.err.contains("exit code 2") && done.err.contains(".log has the reason"), "{}", done.err);
         assert!(done.out.contains("0 of 1") && done.out.contains('-'), "{}", done.out);
         assert_eq!(done.out.lines().count(), 3);
     }
@@ -276,10 +276,10 @@ fn what_is_wrong_is_said_before_anything_runs() {
         ("sweep tiny.toml --vary train.seed=1,2", "--vary train.seed: use --seeds"),
         (
             "sweep tiny.toml --vary smoothout.a=0.1,0.1",
-            "two runs would both go to runs/sweep/tiny/smoothout.a=0.1,seed=1",
+            "two runs would both use the directory runs/sweep/tiny/smoothout.a=0.1,seed=1",
         ),
         ("sweep tiny.toml --seeds 1,1", "two runs would both go to"),
-        ("sweep tiny.toml tiny2/tiny.toml", "two runs would both go to runs/sweep/tiny/seed=1"),
+        ("sweep tiny.toml tiny2/tiny.toml", "two runs would both use the directory runs/sweep/tiny/seed=1"),
         ("sweep absent.toml", "cannot read the job file"),
         ("sweep tiny.toml --launcher nowhere", "nowhere cannot be started"),
         ("sweep tiny.toml --report --only 1", "cannot be used with"),

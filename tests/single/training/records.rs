@@ -118,7 +118,7 @@ fn a_run_never_overwrites_another() {
         assert!(message.contains(part), "{message}");
         assert!(ended.iter().all(|rank| rank.result.as_ref().err().unwrap().kind() == Kind::RunDir));
     };
-    refused(train(2, &loaded, directory.path()), "holds a run already; continue it with --resume");
+    refused(train(2, &loaded, directory.path()), "already holds a run; continue it with --resume");
     assert_eq!(fs::read(at_step(directory.path(), 4)).unwrap(), before);
     assert_eq!(fs::read(directory.path().join("metrics.jsonl")).unwrap(), lines);
 
@@ -185,7 +185,7 @@ fn a_job_may_choose_on_the_test_set_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let ended = train(2, &short(&["data.validation=0", "train.eval_every=10"]), directory.path());
     for rank in &ended {
-        let said = "the test set chooses the network (data.validation = 0)";
+        let said = "the network is chosen on the test set (data.validation = 0)";
         assert!(rank.notes().iter().any(|note| note.starts_with(said)), "{:?}", rank.notes());
     }
     assert_eq!(metrics(directory.path(), "start")[0]["samples"], 1438);

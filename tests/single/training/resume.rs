@@ -95,7 +95,7 @@ fn a_best_checkpoint_that_is_damaged_does_not_fail_a_run_that_is_complete() {
             let notes = rank.notes();
             let said = |note: &String| {
                 note.contains("best.h5: ")
-                    && note.contains("the network of the last step is taken, not that of step 10")
+                    && note.contains("the network of the last step is used instead of that of step 10")
             };
             assert_eq!(notes.iter().filter(|note| said(note)).count(), 1, "{notes:?}");
         }
@@ -192,7 +192,7 @@ fn the_state_of_another_optimizer_is_refused() {
     let ended = resume_changed(1, &short(&["train.steps=4", "optimizer.kind=adam"]), directory.path());
     let message = ended[0].result.as_ref().err().unwrap().to_string();
     let said =
-        "holds no state `first_moment` of an optimizer (it holds `momentum`): give the [optimizer] it was";
+        "holds no state `first_moment` of an optimizer (it holds `momentum`): use the [optimizer] it was";
     assert!(message.contains("step-0000000002.h5") && message.contains(said), "{message}");
     // Nesterov's momentum is the same mean of gradients, and plain steps need none.
     for other in [&["optimizer.kind=nesterov"][..], &["optimizer.kind=sgd", "optimizer.momentum=0"]] {
@@ -279,8 +279,23 @@ fn error_feedback_goes_on_on_another_number_of_ranks() {
         assert!(residuals.iter().all(|tensor| tensor.values.iter().any(|value| *value != 0.0)));
     }
     let without = short(&["exchange.error_feedback=false", "train.steps=7"]);
-    says("are given up", &resume_changed(2, &without, directory.path()));
-    says("begin at zero", &resume_changed(2, &feedback("train.steps=8"), directory.path()));
+    says("are dropped", &resume_changed(2, &without, directory.path()));
+    says("they start from zero", &resume_changed(2, &feedback("train.steps=8"), directory.path()));
+}
+
+#[test]
+fn state_that_the_optimizer_no_longer_keeps_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    train(2, &short(&["train.steps=3"]), directory.path());
+    let plain = short(&["train.steps=4", "optimizer.momentum=0.0"]);
+    let note = "the optimizer state `momentum` in the checkpoint is dropped, because the job does not use it";
+    for rank in resume_changed(2, &plain, directory.path()) {
+        assert!(
+            rank.summary().complete && rank.notes().iter().any(|said| said == note),
+            "{:?}",
+            rank.notes()
+        );
+    }
 }
 
 #[test]

@@ -220,7 +220,7 @@ train.steps = 1
     let adam = ["optimizer.kind=adam", "optimizer.learning_rate=0.001", "exchange.error_feedback=false"];
     let ended = train(2, &staged(stages, &adam), directory.path());
     assert_complete(&ended);
-    assert!(ended[0].notes().iter().any(|note| note.contains("moments begin anew")));
+    assert!(ended[0].notes().iter().any(|note| note.contains("moments start from zero")));
     let [cut, tuned] = ["cut", "tune"].map(|name| stage(directory.path(), name));
     assert_eq!(tuned.progress.stage.as_ref().unwrap().optimizer_start, 30);
     let pairs = cut.parameters.iter().zip(&tuned.parameters);
@@ -247,7 +247,7 @@ train.steps = 2
     let ended = train(2, &staged(stages, &[]), directory.path());
     assert_complete(&ended);
     let notes = ended[0].notes();
-    let said = "nothing would have been left of `conv1`, `conv2`: the strongest unit, or column, was kept";
+    let said = "nothing would have been left of `conv1`, `conv2`, so the strongest unit or column was kept";
     assert!(notes.iter().any(|note| note == said), "{notes:?}");
     let shapes: Vec<_> = stage(directory.path(), "shrink")
         .parameters

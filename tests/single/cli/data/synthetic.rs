@@ -14,7 +14,7 @@ fn made_up_pictures_need_no_files() {
     assert!(out.contains("test accuracy"), "{out}");
     let measured = place.run("eval run/checkpoints/step-0000000060.h5 --json").json();
     assert_eq!((measured["dataset"].as_str(), measured["samples"].as_u64()), (Some("synthetic"), Some(20)));
-    let beyond = "--set data.crop=13: 13x13 pixels cannot be cut out of 10x9 with 1 pixels of padding";
+    let beyond = "--set data.crop=13: 13x13 pixels cannot be cropped from 10x9 with 1 pixels of padding";
     place.run(&train.replace("--set data.crop=8", "--set data.crop=13")).refused(2, &[beyond]);
 }
 

@@ -67,7 +67,7 @@ fn a_text_that_has_changed_is_refused_by_name() {
         let error = first.unwrap_err();
         let message = error.to_string();
         let said =
-            format!("step-0000000005.h5 was trained on: the {set} set has other contents; put them back");
+            format!("step-0000000005.h5 was trained on: the {set} set has other contents; restore them");
         assert!(
             message.starts_with("text: the data are not those that ") && message.contains(&said),
             "{message}"
