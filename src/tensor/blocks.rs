@@ -69,7 +69,7 @@ pub fn parts(total: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
 
 /// A cache line: packed values begin at one.
 #[repr(C, align(64))]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Line([f32; 16]);
 
 // SAFETY: sixteen floats without padding, for which all zero is a value.
@@ -87,9 +87,14 @@ pub fn most(all: usize, fits: impl Fn(usize) -> bool) -> usize {
     least
 }
 
+/// How many lines `elements` values take.
+pub fn lines(elements: usize) -> usize {
+    elements.div_ceil(16)
+}
+
 /// Room for `elements` values.
 pub fn room(elements: usize) -> Vec<Line> {
-    vec![bytemuck::Zeroable::zeroed(); elements.div_ceil(16)]
+    vec![Line::default(); lines(elements)]
 }
 
 /// A result that several threads write, each another part of it.

@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::blocks::{Line, room};
+use super::Buffers;
+use super::blocks::{Line, lines, room};
 use super::threads::{thread, threads};
 
 /// A buffer for each thread.
@@ -10,7 +11,16 @@ pub struct Scratch(Vec<Mutex<Vec<Line>>>);
 
 impl Scratch {
     /// Of `elements` values for each of as many threads as there are now.
-    pub fn new(elements: usize) -> Scratch {
+    ///
+    /// # Errors
+    /// If they are more than [`Buffers`] allow.
+    pub fn new(elements: usize, buffers: &mut Buffers) -> Result<Scratch, String> {
+        let one = |buffers: &mut Buffers| Ok(Mutex::new(buffers.zeros(&[lines(elements)])?));
+        Ok(Scratch(buffers.repeat(threads(), one)?))
+    }
+
+    /// [`Scratch::new`] for what is never counted.
+    pub fn allocate(elements: usize) -> Scratch {
         Scratch((0..threads()).map(|_| Mutex::new(room(elements))).collect())
     }
 

@@ -3,6 +3,7 @@
 //! An algorithm is a file with a type that implements [`Convolve`], its [`Algorithm`], and an entry in [`ALGORITHMS`].
 
 use super::{Shape, column_sparse, direct, im2col_gemm};
+use crate::Buffers;
 use crate::blocks::Machine;
 
 /// A convolution, and what a layer asks of it. F filters, C channels, N samples; images `[C, H, W, N]`, outputs
@@ -36,15 +37,16 @@ pub struct Problem<'a> {
     pub batch: usize,
 }
 
+/// A convolution with its buffers.
+pub type Built = Result<Box<dyn Convolve>, String>;
+
 /// A way to compute convolutions.
 pub struct Algorithm {
     /// The least batch that it should compute; `None` if it cannot compute the convolution, or should not on this machine.
     /// At most a vector of samples: a larger batch is no reason to decline.
     pub least_batch: fn(Machine, &Problem) -> Option<usize>,
-    /// Elements of the buffers that `build` makes.
-    pub elements: fn(&Problem) -> usize,
-    /// The convolution with its buffers, for as many threads as there are now.
-    pub build: fn(&Problem) -> Box<dyn Convolve>,
+    /// Builds it, for as many threads as there are now. Fails if its buffers are larger than [`Buffers`] allow.
+    pub build: fn(&Problem, &mut Buffers) -> Built,
 }
 
 /// All algorithms, the preferred first: the first whose least batch is reached computes a batch. The last takes any.

@@ -5,15 +5,14 @@ use super::algorithm::{Algorithm, Convolve, half_a_vector};
 use super::correlation::{self, Correlation, Direction, pack_weights};
 use super::pass::{self, Pass};
 use super::weight_gradient::WeightGradient;
-use crate::blocks::{Line, Machine, room};
+use crate::Buffers;
+use crate::blocks::{Line, Machine, lines};
 use crate::scratch::Scratch;
-use crate::threads::threads;
 
 /// For a weight that has all columns.
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_none()),
-    elements: |problem| elements(&problem.shape),
-    build: |problem| Box::new(Direct::new(problem.shape)),
+    build: |problem, buffers| Ok(Box::new(Direct::new(problem.shape, buffers)?)),
 };
 
 /// The convolution `shape`, planned, with its buffers.
@@ -29,13 +28,6 @@ pub struct Direct {
     scratch: Scratch,
 }
 
-/// Elements of all buffers.
-fn elements(shape: &Shape) -> usize {
-    let (machine, pass) = (Machine::this(), shape.pass());
-    let weights = shape.groups * pass.weight_elements();
-    weights + threads() * scratch(&pass, machine) + WeightGradient::elements(&pass, shape.groups)
-}
-
 /// Room a thread needs for each of the three passes.
 fn scratch(forward: &Pass, machine: Machine) -> usize {
     let backward = pass::data_gradient(forward);
@@ -45,18 +37,18 @@ fn scratch(forward: &Pass, machine: Machine) -> usize {
 
 impl Direct {
     /// With room for as many threads as there are now.
-    pub fn new(shape: Shape) -> Direct {
+    pub fn new(shape: Shape, buffers: &mut Buffers) -> Result<Direct, String> {
         let (machine, forward) = (Machine::this(), shape.pass());
         let elements = scratch(&forward, machine);
-        Direct {
+        Ok(Direct {
             shape,
             machine,
             backward: pass::data_gradient(&forward),
-            weight_gradient: WeightGradient::new(forward.clone(), machine, shape.groups),
-            packed: room(shape.groups * forward.weight_elements()),
-            scratch: Scratch::new(elements),
+            weight_gradient: WeightGradient::new(forward.clone(), machine, shape.groups, buffers)?,
+            packed: buffers.zeros(&[lines(shape.groups * forward.weight_elements())])?,
+            scratch: Scratch::new(elements, buffers)?,
             forward,
-        }
+        })
     }
 
     fn pack(&mut self, direction: Direction, weight: &[f32]) {

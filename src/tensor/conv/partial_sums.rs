@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::pack::{Lines, pack};
+use crate::Buffers;
 use crate::blocks::{Block, Machine, Shared, part};
 use crate::simd::vectorise;
 use crate::threads::for_each;
@@ -89,20 +90,15 @@ pub struct PartialSums {
 }
 
 impl PartialSums {
-    /// Elements of the buffer for a gradient of `elements`.
-    pub fn elements(elements: usize) -> usize {
-        MAX_PARTIAL_SUMS * elements
-    }
-
     /// For a gradient in parts of so many elements.
-    pub fn new(parts: impl Iterator<Item = usize>) -> PartialSums {
+    pub fn new(parts: impl Iterator<Item = usize>, buffers: &mut Buffers) -> Result<PartialSums, String> {
         let mut bounds = vec![0];
         let mut end = 0;
         bounds.extend(parts.map(|elements| {
             end += elements;
             end
         }));
-        PartialSums { bounds, sums: vec![0.0; Self::elements(end)] }
+        Ok(PartialSums { bounds, sums: buffers.zeros(&[MAX_PARTIAL_SUMS, end])? })
     }
 
     /// The sums of all work items, in which the parts follow each other. For each part of each partial sum it calls

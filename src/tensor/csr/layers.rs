@@ -32,7 +32,7 @@ impl SparseConvolution {
         let weights: Vec<Csr> = weights.map(|weight| Csr::new(weight, filters, rows)).collect();
         assert_eq!(weights.len(), shape.groups, "the weight is too short");
         let tile = tile_positions(rows, batch, shape.window.positions());
-        SparseConvolution { shape, weights, tile, columns: Scratch::new(rows * tile * batch) }
+        SparseConvolution { shape, weights, tile, columns: Scratch::allocate(rows * tile * batch) }
     }
 
     /// How many numbers of the weight are not zero.

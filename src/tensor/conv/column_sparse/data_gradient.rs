@@ -8,8 +8,9 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::ColumnSparse;
+use super::layout::{ChannelBlock, ColumnLayout};
 use super::padded::Samples;
-use super::{ChannelBlock, ColumnLayout, ColumnSparse};
 use crate::blocks::{Machine, Shared, parts};
 use crate::conv::pack::{Lines, pack};
 use crate::simd::{const_dispatch, dispatch};

@@ -11,6 +11,7 @@ mod partial_sum;
 
 use super::partial_sums::{PartialSums, WorkItems, item_rows, plane};
 use super::pass::Pass;
+use crate::Buffers;
 use crate::blocks::{Machine, parts};
 use crate::scratch::Scratch;
 use partial_sum::PartialSum;
@@ -62,7 +63,12 @@ fn planes(pass: &Pass, machine: Machine) -> (usize, usize) {
 
 impl WeightGradient {
     /// Of the convolution whose forward pass in each of `groups` groups is `pass`.
-    pub fn new(pass: Pass, machine: Machine, groups: usize) -> WeightGradient {
+    pub fn new(
+        pass: Pass,
+        machine: Machine,
+        groups: usize,
+        buffers: &mut Buffers,
+    ) -> Result<WeightGradient, String> {
         let Pass { channels, row, column, .. } = pass;
         // Neighbouring taps see the same positions only if none of them sees padding.
         let inside = |q: usize| column.inside(q).0 == (0..column.taps);
@@ -82,13 +88,9 @@ impl WeightGradient {
                 }
             }
         }
-        let sums = PartialSums::new((0..groups).map(|_| pass.weight_elements() + pass.filters));
-        WeightGradient { pass, machine, groups, along_taps, tiles, sums }
-    }
-
-    /// Elements of the sums, without making them.
-    pub fn elements(pass: &Pass, groups: usize) -> usize {
-        PartialSums::elements(groups * (pass.weight_elements() + pass.filters))
+        let each = pass.weight_elements() + pass.filters;
+        let sums = PartialSums::new((0..groups).map(|_| each), buffers)?;
+        Ok(WeightGradient { pass, machine, groups, along_taps, tiles, sums })
     }
 
     /// Room a thread needs for the weight gradient of `pass`, in elements.
