@@ -213,10 +213,7 @@ fn what_cannot_be_is_refused() {
         (LowRank::energy(0.0), "energy = 0 must be above 0"),
         (LowRank::energy(f64::NAN), "energy = NaN"),
         (with(&|r| r.separable = vec!["ip1".into()]), "`ip1` is a linear layer; only a conv2d"),
-        (
-            LowRank { separable: vec!["conv1".into()], ..LowRank::default() },
-            "set an energy or its rank",
-        ),
+        (LowRank { separable: vec!["conv1".into()], ..LowRank::default() }, "set an energy or its rank"),
         (
             with(&|r| (r.separable, r.except) = (vec!["conv1".into()], vec!["conv1".into()])),
             "`conv1` is both requested and excepted",
