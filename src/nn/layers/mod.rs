@@ -1,6 +1,21 @@
 //! One file per layer: its options, output shape, forward and backward. The list below has one line per file.
 
+mod add;
+mod avg_pool2d;
+mod batch_norm;
 mod columns;
+mod concat;
+mod conv2d;
+mod dropout;
+mod embedding;
+mod flatten;
+mod global_avg_pool2d;
+mod linear;
+mod local_response_norm;
+mod max_pool2d;
+mod recurrent;
+mod relu;
+mod shortcut;
 mod window;
 
 #[cfg(test)]
@@ -16,14 +31,11 @@ use super::Shape;
 use super::example::{Example, Examples, IMAGE, SEQUENCE, TOKENS, VECTOR};
 use super::layer::Describe;
 
-/// The files of the layers, the layers in each, and the names of their types in job files. The macro declares
-/// the modules and generates [`LayerSpec`]. A new layer needs one line in this list.
+/// Generates [`LayerSpec`] from the list of layers: the module of each, its type, and the name of the type in job files. A new
+/// layer needs one line in this list.
 macro_rules! layers {
-    ($(mod $file:ident: $($layer:ident = $kind:literal),+;)*) => {
-        $(
-            mod $file;
-            pub use $file::{$($layer),+};
-        )*
+    ($($file:ident: $($layer:ident = $kind:literal),+;)*) => {
+        $(pub use $file::{$($layer),+};)*
 
         /// A layer's type and options.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,23 +81,22 @@ macro_rules! layers {
     };
 }
 
-// rustfmt does not see modules that a macro declares: `make format` formats them.
 layers! {
-    mod conv2d: Conv2d = "conv2d";
-    mod max_pool2d: MaxPool2d = "max_pool2d";
-    mod avg_pool2d: AvgPool2d = "avg_pool2d";
-    mod linear: Linear = "linear";
-    mod relu: Relu = "relu";
-    mod flatten: Flatten = "flatten";
-    mod add: Add = "add";
-    mod concat: Concat = "concat";
-    mod embedding: Embedding = "embedding";
-    mod batch_norm: BatchNorm = "batch_norm";
-    mod local_response_norm: LocalResponseNorm = "local_response_norm";
-    mod global_avg_pool2d: GlobalAvgPool2d = "global_avg_pool2d";
-    mod shortcut: Shortcut = "shortcut";
-    mod dropout: Dropout = "dropout";
-    mod recurrent: Lstm = "lstm", Rnn = "rnn", Gru = "gru", Rhn = "rhn";
+    conv2d: Conv2d = "conv2d";
+    max_pool2d: MaxPool2d = "max_pool2d";
+    avg_pool2d: AvgPool2d = "avg_pool2d";
+    linear: Linear = "linear";
+    relu: Relu = "relu";
+    flatten: Flatten = "flatten";
+    add: Add = "add";
+    concat: Concat = "concat";
+    embedding: Embedding = "embedding";
+    batch_norm: BatchNorm = "batch_norm";
+    local_response_norm: LocalResponseNorm = "local_response_norm";
+    global_avg_pool2d: GlobalAvgPool2d = "global_avg_pool2d";
+    shortcut: Shortcut = "shortcut";
+    dropout: Dropout = "dropout";
+    recurrent: Lstm = "lstm", Rnn = "rnn", Gru = "gru", Rhn = "rhn";
 }
 
 /// The only input of a layer that takes one.
