@@ -1,19 +1,18 @@
-//! Convolution by kernels of our own, which read images where they lie but for one packed copy.
+//! Convolution with kernels of our own, which need only one packed copy of the images.
 
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, half_a_vector};
 use super::correlation::{self, Correlation, Direction, pack_weights};
 use super::pass::{self, Pass};
 use super::weight_gradient::WeightGradient;
-use crate::blocks::{Line, Machine, room};
+use crate::Buffers;
+use crate::blocks::{Line, Machine, lines};
 use crate::scratch::Scratch;
-use crate::threads::threads;
 
-/// For a weight that has all columns.
+/// The algorithm for weights with all columns.
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_none()),
-    elements: |problem| elements(&problem.shape),
-    build: |problem| Box::new(Direct::new(problem.shape)),
+    build: |problem, buffers| Ok(Box::new(Direct::new(problem.shape, buffers)?)),
 };
 
 /// The convolution `shape`, planned, with its buffers.
@@ -25,18 +24,11 @@ pub struct Direct {
     weight_gradient: WeightGradient,
     /// Packed weights of all groups.
     packed: Vec<Line>,
-    /// Room of each thread.
+    /// The scratch space of each thread.
     scratch: Scratch,
 }
 
-/// Elements of all buffers.
-fn elements(shape: &Shape) -> usize {
-    let (machine, pass) = (Machine::this(), shape.pass());
-    let weights = shape.groups * pass.weight_elements();
-    weights + threads() * scratch(&pass, machine) + WeightGradient::elements(&pass, shape.groups)
-}
-
-/// Room a thread needs for each of the three passes.
+/// The scratch space per thread for each of the three passes.
 fn scratch(forward: &Pass, machine: Machine) -> usize {
     let backward = pass::data_gradient(forward);
     let passes = backward.iter().chain([forward]).map(|pass| correlation::scratch(pass, machine));
@@ -44,19 +36,19 @@ fn scratch(forward: &Pass, machine: Machine) -> usize {
 }
 
 impl Direct {
-    /// With room for as many threads as there are now.
-    pub fn new(shape: Shape) -> Direct {
+    /// The convolution, with buffers for the current number of threads.
+    pub fn new(shape: Shape, buffers: &mut Buffers) -> Result<Direct, String> {
         let (machine, forward) = (Machine::this(), shape.pass());
         let elements = scratch(&forward, machine);
-        Direct {
+        Ok(Direct {
             shape,
             machine,
             backward: pass::data_gradient(&forward),
-            weight_gradient: WeightGradient::new(forward.clone(), machine, shape.groups),
-            packed: room(shape.groups * forward.weight_elements()),
-            scratch: Scratch::new(elements),
+            weight_gradient: WeightGradient::new(forward.clone(), machine, shape.groups, buffers)?,
+            packed: buffers.zeros(&[lines(shape.groups * forward.weight_elements())])?,
+            scratch: Scratch::new(elements, buffers)?,
             forward,
-        }
+        })
     }
 
     fn pack(&mut self, direction: Direction, weight: &[f32]) {

@@ -1,8 +1,9 @@
 //! The gradient of the weights: dw[f, c, r, s] = sum over p, q, n of dy[f, p, q, n] x[c, h, v, n].
 //!
-//! It is a product whose sum runs over positions and samples, so its vectors are of samples on both sides: for F filters
-//! and K of the (c, r, s) a kernel keeps F K vectors of sums (4 x 3 fill AVX2's registers), and adds the lanes of each at
-//! the very end. In between the sums rest in memory, `lanes` of them per weight.
+//! It is a product whose sum runs over positions and samples, so both inputs are vectors of samples. For F
+//! filters and K of the (c, r, s), a kernel keeps F K vectors of sums (4 x 3 fill AVX2's registers), and adds
+//! the lanes of each at the very end. In between, the sums are stored in memory, with `lanes` values per
+//! weight.
 //!
 //! dy and x of a work item ([`super::partial_sums`]) are packed channel by channel.
 
@@ -11,6 +12,7 @@ mod partial_sum;
 
 use super::partial_sums::{PartialSums, WorkItems, item_rows, plane};
 use super::pass::Pass;
+use crate::Buffers;
 use crate::blocks::{Machine, parts};
 use crate::scratch::Scratch;
 use partial_sum::PartialSum;
@@ -34,11 +36,11 @@ pub struct WeightGradient {
     along_taps: bool,
     /// By K, from 1 on.
     tiles: [Vec<Taps>; 3],
-    /// Of each group the weights, then the biases.
+    /// For each group the weights, then the biases.
     sums: PartialSums,
 }
 
-/// Most filters of a tile with K taps or channels.
+/// The maximum number of filters per tile with K taps or channels.
 fn most_filters(machine: Machine, taps: usize) -> usize {
     match (machine.registers >= 32, taps) {
         (_, 1) => 8,
@@ -48,7 +50,7 @@ fn most_filters(machine: Machine, taps: usize) -> usize {
     }
 }
 
-/// Rows of outputs of a work item.
+/// Rows of outputs per work item.
 fn rows(pass: &Pass) -> usize {
     item_rows((pass.row.outputs, pass.column.outputs))
 }
@@ -61,8 +63,13 @@ fn planes(pass: &Pass, machine: Machine) -> (usize, usize) {
 }
 
 impl WeightGradient {
-    /// Of the convolution whose forward pass in each of `groups` groups is `pass`.
-    pub fn new(pass: Pass, machine: Machine, groups: usize) -> WeightGradient {
+    /// The gradient for the convolution whose forward pass in each of `groups` groups is `pass`.
+    pub fn new(
+        pass: Pass,
+        machine: Machine,
+        groups: usize,
+        buffers: &mut Buffers,
+    ) -> Result<WeightGradient, String> {
         let Pass { channels, row, column, .. } = pass;
         // Neighbouring taps see the same positions only if none of them sees padding.
         let inside = |q: usize| column.inside(q).0 == (0..column.taps);
@@ -82,16 +89,12 @@ impl WeightGradient {
                 }
             }
         }
-        let sums = PartialSums::new((0..groups).map(|_| pass.weight_elements() + pass.filters));
-        WeightGradient { pass, machine, groups, along_taps, tiles, sums }
+        let each = pass.weight_elements() + pass.filters;
+        let sums = PartialSums::new((0..groups).map(|_| each), buffers)?;
+        Ok(WeightGradient { pass, machine, groups, along_taps, tiles, sums })
     }
 
-    /// Elements of the sums, without making them.
-    pub fn elements(pass: &Pass, groups: usize) -> usize {
-        PartialSums::elements(groups * (pass.weight_elements() + pass.filters))
-    }
-
-    /// Room a thread needs for the weight gradient of `pass`, in elements.
+    /// The scratch space per thread for the weight gradient of `pass`, in elements.
     pub fn scratch(pass: &Pass, machine: Machine) -> usize {
         let (x, dy) = planes(pass, machine);
         let lanes = machine.lanes * (pass.weight_elements() + pass.filters);
