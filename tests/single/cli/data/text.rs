@@ -1,4 +1,4 @@
-//! Text files: those that are no text, those of other systems, and unknown words.
+//! Text files: files that are not text, files from other systems, and unknown words.
 
 use support::program::Place;
 
@@ -37,7 +37,8 @@ fn texts_that_are_none_are_refused() {
     assert_eq!(place.names("."), ["a.txt", "directory", "text.toml", "tiny.toml"]);
 }
 
-/// Neither how lines end nor the mark that some editors put first makes a text another one; a single kind of word is enough.
+/// Line endings and the byte-order mark of some editors do not change a text; a single distinct word is
+/// enough.
 #[test]
 fn texts_of_other_systems_are_the_same_texts() {
     let lines = "word word\n".repeat(100);
