@@ -135,10 +135,14 @@ impl Describe for BatchNorm {
         match self.ghost_batch {
             Some(ghost) if !batch.is_multiple_of(ghost) => {
                 let samples = plural(batch, "sample");
-                Err(format!("ghost_batch = {ghost} does not divide the {samples} that a rank computes in a step"))
+                Err(format!(
+                    "ghost_batch = {ghost} does not divide the {samples} that a rank computes in a step"
+                ))
             }
             _ if self.ghost(batch) * positions < 2 => {
-                Err("a channel has one value alone, so it has no variance; a rank needs a larger part of the batch".into())
+                Err("a channel has only one value, so it has no variance; a rank needs a larger part of the \
+                    batch"
+                    .into())
             }
             _ => Ok(()),
         }

@@ -62,8 +62,8 @@ fn what_cannot_be_normalised_is_refused() {
     let fits = |ghost, batch| spec(ghost).describe().fits_batch(&[image], batch);
     assert_eq!((fits(None, 2), fits(Some(2), 4)), (Ok(()), Ok(())));
     assert!(fits(Some(3), 4).unwrap_err().contains("ghost_batch = 3 does not divide the 4 samples"));
-    assert!(fits(None, 1).unwrap_err().contains("one value alone"));
-    assert!(fits(Some(1), 4).unwrap_err().contains("one value alone"));
+    assert!(fits(None, 1).unwrap_err().contains("only one value"));
+    assert!(fits(Some(1), 4).unwrap_err().contains("only one value"));
     assert!(
         spec(Some(0)).describe().output(&[image]).unwrap_err().contains("ghost_batch must be at least 1")
     );

@@ -17,7 +17,7 @@ fn texts_that_are_none_are_refused() {
         ([lines.as_bytes(), b"caf\xe9\n"].concat(), &["not UTF-8: byte 1303 (on line 101) is 0xe9", "iconv"]),
         ([lines.as_bytes(), b"a\0b\n"].concat(), &["byte 1301 is NUL"]),
         (b"a b\nc\nd\ne\n".to_vec(), &["has 5 tokens, but a batch of 4 sequences of 5 needs 24"]),
-        (b"a ".repeat(500), &["has 1 lines, too few to hold out", "data.valid and data.test"]),
+        (b"a ".repeat(500), &["has 1 lines, too few to split off", "data.valid and data.test"]),
     ] {
         place.write("a.txt", bytes);
         place.run("train text.toml --run-dir run").refused(3, &[&["a.txt: "], parts].concat());
