@@ -1,4 +1,4 @@
-//! Penalties, reports and surgery see of each type of layer only what it declares: nothing in this crate
+//! Penalties, reports and surgery depend only on the declaration of each type of layer: nothing in this crate
 //! names a type.
 
 use std::collections::BTreeSet;

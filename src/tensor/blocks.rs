@@ -1,4 +1,4 @@
-//! How a batch is cut into blocks of samples, and other lists into even parts: for kernels written with vectors.
+//! Cuts a batch into blocks of samples, and other lists into even parts, for kernels written with vectors.
 
 use std::ops::Range;
 
@@ -7,24 +7,24 @@ use ternflock_base::split::chunk;
 
 use super::simd::dispatch;
 
-/// What a kernel may pack at once, so that the copy stays in the second-level cache while all filters read it.
+/// The maximum size of a packed copy, so that it stays in the L2 cache while all filters read it.
 pub const L2_BUDGET_BYTES: usize = 192 * 1024;
 
-/// Samples that a kernel computes side by side: one vector or two.
+/// Samples that a kernel computes in parallel: one or two vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Block {
     /// The first sample.
     pub first: usize,
-    /// Samples in use; what is left of the vectors is padding.
+    /// Samples in use; the rest of the vectors is padding.
     pub samples: usize,
     /// 1 or 2.
     pub vectors: usize,
 }
 
-/// What a kernel may count on.
+/// The properties of a machine that kernels use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Machine {
-    /// Values of a vector.
+    /// Values per vector.
     pub lanes: usize,
     /// Vector registers.
     pub registers: usize,
@@ -49,7 +49,7 @@ impl Machine {
         batch.div_ceil(2 * self.lanes)
     }
 
-    /// Block `index` of a batch: all but the last are full.
+    /// Block `index` of a batch; all except the last are full.
     pub fn block(self, batch: usize, index: usize) -> Block {
         let first = index * 2 * self.lanes;
         let samples = (batch - first).min(2 * self.lanes);
@@ -57,7 +57,8 @@ impl Machine {
     }
 }
 
-/// Part `index` of `total` things cut into the fewest parts of at most `most`, their sizes differing by at most one.
+/// Part `index` of `total` items that are cut into the fewest parts of at most `most` items, with sizes that
+/// differ by at most one.
 pub fn part(total: usize, most: usize, index: usize) -> Range<usize> {
     chunk(0..total, total.div_ceil(most), index)
 }
@@ -72,7 +73,7 @@ pub fn parts(total: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
 #[derive(Clone, Copy, Default)]
 pub struct Line([f32; 16]);
 
-// SAFETY: sixteen floats without padding, for which all zero is a value.
+// SAFETY: sixteen floats without padding, for which all zeros are valid.
 unsafe impl bytemuck::Zeroable for Line {}
 // SAFETY: as above.
 unsafe impl bytemuck::Pod for Line {}
@@ -92,27 +93,27 @@ pub fn lines(elements: usize) -> usize {
     elements.div_ceil(16)
 }
 
-/// Room for `elements` values.
+/// A buffer for `elements` values.
 pub fn room(elements: usize) -> Vec<Line> {
     vec![Line::default(); lines(elements)]
 }
 
-/// A result that several threads write, each another part of it.
+/// A result that several threads write, each a different part.
 #[derive(Clone, Copy)]
 pub struct Shared(pub *mut f32);
-// SAFETY: whoever dereferences it says why nobody else has the same elements.
+// SAFETY: code that dereferences it must explain why no other code has the same elements.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
 
 impl Shared {
-    /// Element `at`. A method, so that closures take the whole of it.
+    /// Element `at`. This is a method, so that closures capture the entire struct.
     ///
     /// # Safety
-    /// `at` is inside the slice it was made of.
+    /// `at` is inside the slice from which this was made.
     #[inline(always)]
     pub unsafe fn at(self, at: usize) -> *mut f32 {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.add(at) }
     }
 }

@@ -1,12 +1,13 @@
-//! Buffers, counted by the code that takes them.
+//! Buffers, counted by the code that uses them.
 //!
-//! Code that needs buffers takes them from a [`Buffers`] instead of allocating them. The same code runs twice: once to count the
-//! bytes, before anything is allocated, and once to allocate. So a count cannot differ from what is allocated later.
+//! Code that needs buffers takes them from a [`Buffers`] instead of allocating them. The same code runs
+//! twice: once to count the bytes, before anything is allocated, and once to allocate. So the count always
+//! matches the allocation.
 
-/// The maximum number of elements of a tensor, so that products of two such numbers are the only ones to be careful with.
+/// The maximum number of elements of a tensor, so that only products of two such numbers can overflow.
 const LIMIT: u128 = 1 << 40;
 
-/// The number of elements of a tensor of shape `dimensions`.
+/// The number of elements of a tensor with the shape `dimensions`.
 ///
 /// # Errors
 /// If it is larger than the limit of 2^40.
@@ -20,8 +21,8 @@ pub fn elements(dimensions: &[usize]) -> Result<usize, String> {
 
 /// Gives out buffers, or only counts them.
 ///
-/// When it counts, every buffer that it gives out is empty and takes no time, whatever its size. An object with such buffers
-/// is there to be counted and dropped; it cannot be used.
+/// When it counts, every buffer that it gives out is empty and takes no time, for any size. An object with
+/// such buffers can only be counted and dropped; it cannot be used.
 ///
 /// ```
 /// use ternflock_tensor::Buffers;
@@ -71,7 +72,8 @@ impl Buffers {
         self.bytes
     }
 
-    /// A tensor of shape `dimensions`, every element the default of its type: zero, for numbers.
+    /// A tensor with the shape `dimensions`. Every element is the default of its type, which is zero for
+    /// numbers.
     ///
     /// # Errors
     /// If it has more than 2^40 elements.
@@ -79,7 +81,7 @@ impl Buffers {
         Ok(vec![T::default(); self.take::<T>(elements(dimensions)?)])
     }
 
-    /// `count` elements, number i being `element(i)`.
+    /// `count` elements, where number i is `element(i)`.
     ///
     /// # Errors
     /// If there are more than 2^40.
@@ -87,7 +89,7 @@ impl Buffers {
         Ok((0..self.take::<T>(elements(&[count])?)).map(element).collect())
     }
 
-    /// `count` objects that take the same buffers each. When it counts, `make` runs only once.
+    /// `count` objects that take the same buffers each. When this only counts, `make` runs once.
     ///
     /// # Errors
     /// If there are more than 2^40, or those of `make`.
@@ -105,13 +107,13 @@ impl Buffers {
         (0..made).map(|_| make(self)).collect()
     }
 
-    /// What `make` makes with `elements` numbers that it allocates by itself; nothing when this counts.
+    /// The result of `make`, which itself allocates `elements` numbers; nothing when this only counts.
     pub fn made_elsewhere<T>(&mut self, elements: usize, make: impl FnOnce() -> T) -> Option<T> {
         self.bytes = self.bytes.saturating_add(elements as u128 * size_of::<f32>() as u128);
         (!self.is_counting).then(make)
     }
 
-    /// Counts `count` elements and returns how many of them to make: all or none.
+    /// Counts `count` elements and returns how many of them to create: all or none.
     fn take<T>(&mut self, count: usize) -> usize {
         self.bytes = self.bytes.saturating_add((count * size_of::<T>()) as u128);
         if self.is_counting { 0 } else { count }
@@ -130,7 +132,7 @@ mod tests {
         assert!(elements(&[usize::MAX; 5]).is_err());
     }
 
-    /// Some of everything, `count` of each.
+    /// A few buffers of each kind, with `count` elements each.
     fn take(buffers: &mut Buffers, count: usize) -> Result<[usize; 3], String> {
         let zeros: Vec<u8> = buffers.zeros(&[3, count])?;
         let list = buffers.list(count, |i| i as u16)?;
@@ -165,7 +167,7 @@ mod tests {
             buffers.repeat(1 << 40, deep).unwrap();
         }
         assert!(buffers.bytes() > 1 << 126);
-        // A mistake inside is an error, if there is an inside.
+        // An error inside is reported if the object is made at all.
         let wrong = |buffers: &mut Buffers| buffers.zeros::<u8>(&[1 << 41]);
         assert!(buffers.repeat(1, wrong).is_err() && buffers.repeat(0, wrong).is_ok());
     }

@@ -1,4 +1,4 @@
-//! Buffers of the threads: each task of a loop over the pool has one to itself while it runs.
+//! Scratch buffers of the threads: each task of a loop over the pool has its own buffer while it runs.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,11 +6,11 @@ use super::Buffers;
 use super::blocks::{Line, lines, room};
 use super::threads::{thread, threads};
 
-/// A buffer for each thread.
+/// One buffer per thread.
 pub struct Scratch(Vec<Mutex<Vec<Line>>>);
 
 impl Scratch {
-    /// Of `elements` values for each of as many threads as there are now.
+    /// Buffers of `elements` values for each of the current threads.
     ///
     /// # Errors
     /// If they are more than [`Buffers`] allow.
@@ -24,8 +24,8 @@ impl Scratch {
         Scratch((0..threads()).map(|_| Mutex::new(room(elements))).collect())
     }
 
-    /// Calls `work` with this thread's buffer, `elements` long. Should there be more threads than there were, two take turns.
-    /// A buffer that is too short is made longer.
+    /// Calls `work` with this thread's buffer, `elements` long. If there are more threads than buffers, some
+    /// threads wait. A buffer that is too short is enlarged.
     pub fn with<R>(&self, elements: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
         let own = &self.0[thread() % self.0.len()];
         let mut lines = own.lock().unwrap_or_else(PoisonError::into_inner);

@@ -158,7 +158,8 @@ fn agree(found: &[f32], expected: &[f32], bound: &[f32], n: usize) -> std::resul
     });
     match wrong {
         Some(at) => Err(format!(
-            "in sparse form it makes {} of what the dense one makes {}, output {at}: please report it, unless a weight is not finite",
+            "output {at} is {} in sparse form but {} in dense form: please report this, unless a weight is \
+             not finite",
             found[at], expected[at]
         )),
         None => Ok(()),

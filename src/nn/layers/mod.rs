@@ -1,4 +1,4 @@
-//! One file a layer: its options, what it makes of shapes, forward and backward. The list below has one line per file.
+//! One file per layer: its options, output shape, forward and backward. The list below has one line per file.
 
 mod add;
 mod avg_pool2d;
@@ -31,8 +31,8 @@ use super::Shape;
 use super::example::{Example, Examples, IMAGE, SEQUENCE, TOKENS, VECTOR};
 use super::layer::Describe;
 
-/// Declares [`LayerSpec`] from the list of layers: the module of each, its type, and the word that names it in job files. The
-/// entry of a new layer is its line in this list.
+/// Generates [`LayerSpec`] from the list of layers: the module of each, its type, and the name of the type in job files. A new
+/// layer needs one line in this list.
 macro_rules! layers {
     ($($file:ident: $($layer:ident = $kind:literal),+;)*) => {
         $(pub use $file::{$($layer),+};)*
@@ -49,7 +49,7 @@ macro_rules! layers {
         }
 
         impl LayerSpec {
-            /// The words that name the types in job files.
+            /// The names of the types in job files.
             pub const KINDS: &'static [&'static str] = &[$($($kind),+),*];
 
             /// Examples of every type.
@@ -64,14 +64,14 @@ macro_rules! layers {
                 }
             }
 
-            /// [`LayerSpec::describe`], to change.
+            /// The mutable version of [`LayerSpec::describe`].
             pub fn describe_mut(&mut self) -> &mut dyn Describe {
                 match self {
                     $($(LayerSpec::$layer(layer) => layer,)+)*
                 }
             }
 
-            /// The word that names the type in job files.
+            /// The name of the type in job files.
             pub fn kind(&self) -> &'static str {
                 match self {
                     $($(LayerSpec::$layer(_) => $kind,)+)*
@@ -115,7 +115,7 @@ fn single_image(inputs: &[Shape]) -> Result<(usize, usize, usize), String> {
     }
 }
 
-/// The only input, of numbers to compute with: tokens are names.
+/// The only input, which must hold numbers: tokens are names.
 fn single_numbers(inputs: &[Shape]) -> Result<Shape, String> {
     match single(inputs)? {
         Shape::Tokens { .. } => Err(format!("takes numbers, got {}", tokens_instead(inputs[0]))),
@@ -123,7 +123,7 @@ fn single_numbers(inputs: &[Shape]) -> Result<Shape, String> {
     }
 }
 
-/// The only input, which must be a vector or a sequence of them: the rows of a sample and D.
+/// The only input, which must be a vector or a sequence of vectors: the rows per sample, and D.
 fn single_rows(inputs: &[Shape]) -> Result<(usize, usize), String> {
     match single(inputs)? {
         Shape::Vector { features } => Ok((1, features)),

@@ -1,4 +1,4 @@
-//! Convolution by kernels of our own, which read images where they lie but for one packed copy.
+//! Convolution with kernels of our own, which need only one packed copy of the images.
 
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, half_a_vector};
@@ -9,7 +9,7 @@ use crate::Buffers;
 use crate::blocks::{Line, Machine, lines};
 use crate::scratch::Scratch;
 
-/// For a weight that has all columns.
+/// The algorithm for weights with all columns.
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_none()),
     build: |problem, buffers| Ok(Box::new(Direct::new(problem.shape, buffers)?)),
@@ -24,11 +24,11 @@ pub struct Direct {
     weight_gradient: WeightGradient,
     /// Packed weights of all groups.
     packed: Vec<Line>,
-    /// Room of each thread.
+    /// The scratch space of each thread.
     scratch: Scratch,
 }
 
-/// Room a thread needs for each of the three passes.
+/// The scratch space per thread for each of the three passes.
 fn scratch(forward: &Pass, machine: Machine) -> usize {
     let backward = pass::data_gradient(forward);
     let passes = backward.iter().chain([forward]).map(|pass| correlation::scratch(pass, machine));
@@ -36,7 +36,7 @@ fn scratch(forward: &Pass, machine: Machine) -> usize {
 }
 
 impl Direct {
-    /// With room for as many threads as there are now.
+    /// The convolution, with buffers for the current number of threads.
     pub fn new(shape: Shape, buffers: &mut Buffers) -> Result<Direct, String> {
         let (machine, forward) = (Machine::this(), shape.pass());
         let elements = scratch(&forward, machine);

@@ -7,12 +7,12 @@
 //!
 //! - [`direct`]: kernels of our own. They vectorise over samples, so every kernel size and channel count runs at the speed of
 //!   a large matrix product.
-//! - [`column_sparse`]: the same for a weight that has only some of its columns as a matrix `[F, C / groups R S]`, by lists of
-//!   columns.
+//! - [`column_sparse`]: the same for a weight matrix `[F, C / groups R S]` with only some of its columns,
+//!   using lists of columns.
 //! - [`im2col_gemm`]: BLAS on im2col tiles, which vectorises over channels and positions as well, with all columns or some.
 //!
-//! [`algorithm`] chooses: our own kernels for a batch of at least half a vector, im2col for a smaller one and on a machine
-//! without vectors (docs/adr/0011).
+//! [`algorithm`] chooses: our own kernels for a batch of at least half a vector, and im2col for a smaller
+//! batch or on a machine without vectors (docs/adr/0011).
 
 mod algorithm;
 mod column_sparse;
@@ -34,14 +34,15 @@ use super::{Buffers, Window};
 use algorithm::{ALGORITHMS, Algorithm, Convolve, Problem, choose};
 use pass::Pass;
 
-/// What a convolution computes.
+/// The shape of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
-    /// Over all channels.
+    /// The window over all channels.
     pub window: Window,
-    /// Of all groups together.
+    /// The number of filters in all groups together.
     pub filters: usize,
-    /// Filters and channels come in so many groups, and a filter sees the channels of its own alone.
+    /// The number of groups. Filters and channels are divided into groups, and a filter reads only the
+    /// channels of its own group.
     pub groups: usize,
 }
 
@@ -59,15 +60,16 @@ impl Shape {
 
 /// A convolution with its buffers: a pass allocates nothing.
 pub struct Convolution {
-    /// The preferred first, each with the least batch that it computes.
+    /// The algorithms, the preferred first, each with the smallest batch that it computes.
     algorithms: Vec<(usize, Box<dyn Convolve>)>,
 }
 
 impl Convolution {
-    /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples.
+    /// Plans the convolution of `shape`, whose groups divide its filters and channels, for batches of at most
+    /// `batch` samples.
     ///
-    /// With `columns`, on these columns of each group's weight as a matrix `[F / groups, C / groups R S]`, ascending and at
-    /// least one: all weights and their gradients are then `[F, columns]`.
+    /// With `columns`, which are ascending and at least one, only these columns of each group's weight matrix
+    /// `[F / groups, C / groups R S]` are used: all weights and their gradients are then `[F, columns]`.
     ///
     /// # Errors
     /// If its buffers are larger than [`Buffers`] allow.
@@ -91,7 +93,7 @@ impl Convolution {
         Ok(Convolution { algorithms: built.collect::<Result<_, String>>()? })
     }
 
-    /// What computes a batch of `batch` samples.
+    /// The algorithm for a batch of `batch` samples.
     fn algorithm(&mut self, batch: usize) -> &mut dyn Convolve {
         let takes = |(least, _): &&mut (usize, Box<dyn Convolve>)| *least <= batch;
         let (_, algorithm) =
@@ -99,7 +101,8 @@ impl Convolution {
         &mut **algorithm
     }
 
-    /// Overwrites `y` `[F, P, Q, batch]` by the convolution of `x` `[C, H, W, batch]` with `weight`, plus `bias` `[F]`.
+    /// Overwrites `y` `[F, P, Q, batch]` with the convolution of `x` `[C, H, W, batch]` with `weight`, plus
+    /// `bias` `[F]`.
     pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         self.algorithm(batch).forward(batch, x, weight, bias, y);
     }

@@ -1,4 +1,4 @@
-//! The direct kernels equal the im2col path to the bit, on integers so small that every sum is exact.
+//! The direct kernels give the same bits as the im2col path, on integers so small that every sum is exact.
 
 use proptest::prelude::*;
 
@@ -109,10 +109,10 @@ fn by(algorithms: &[Algorithm], machine: Machine, problem: Problem) -> Convoluti
     Convolution::by(algorithms, machine, problem, &mut Buffers::allocating()).unwrap()
 }
 
-/// Half a vector is enough; but one lane is no vector, whatever the batch.
+/// Half a vector is enough, but one lane is not a vector, for any batch.
 #[test]
 fn without_vector_instructions_batches_of_any_size_go_by_im2col() {
-    // The least batches, and what the algorithms have room for.
+    // The smallest batches, and the sizes for which the algorithms have buffers.
     let chosen = |lanes, columns, batch| -> Vec<(usize, usize)> {
         let problem = Problem { shape: SHAPE, columns, batch };
         choose(&ALGORITHMS, machine(lanes), problem)
@@ -140,7 +140,8 @@ fn without_vector_instructions_batches_of_any_size_go_by_im2col() {
     assert_eq!(y, expected);
 }
 
-/// The sums of the definition, one after the other: what a new algorithm looks like. It takes batches of 3 and more.
+/// The sums of the definition, one after the other: an example of a new algorithm. It takes batches of 3 and
+/// more.
 struct Definition(Shape);
 
 const DEFINITION: Algorithm =
@@ -202,7 +203,8 @@ impl Convolve for Definition {
 }
 
 proptest! {
-    /// An algorithm of one type and one entry computes the batches it asks for, and im2col the others; both are the definition.
+    /// An algorithm with one type and one entry computes the batches that it requests, and im2col computes
+    /// the others; both match the definition.
     #[test]
     fn a_new_algorithm_is_one_entry(shape in shapes(), batch in 1usize..6, bias: bool) {
         let algorithms = [DEFINITION, im2col_gemm::ALGORITHM];

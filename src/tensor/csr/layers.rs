@@ -1,4 +1,4 @@
-//! The two layers whose weights may be sparse: what `Convolution` and a linear layer compute, forward.
+//! The two layers whose weights may be sparse: the forward passes of `Convolution` and of a linear layer.
 
 use super::Csr;
 use crate::blocks::{Shared, part};
@@ -6,23 +6,23 @@ use crate::im2col::tile_positions;
 use crate::scratch::Scratch;
 use crate::{ConvolutionShape, for_each, im2col, transpose};
 
-/// Rows of a linear layer's weight that are a task.
+/// Rows of a linear layer's weight per task.
 const TASK_ROWS: usize = 32;
 
-/// A convolution with a sparse weight, on im2col tiles (what Caffe calls lowering).
+/// A convolution with a sparse weight, on im2col tiles (Caffe calls this lowering).
 pub struct SparseConvolution {
     shape: ConvolutionShape,
     /// The weight of each group of filters, `[F / groups, C / groups R S]`.
     weights: Vec<Csr>,
-    /// Positions of a tile.
+    /// Positions per tile.
     tile: usize,
     /// A tile's columns, for each thread.
     columns: Scratch,
 }
 
 impl SparseConvolution {
-    /// Of `shape` with `weight` `[F, C / groups, R, S]`, for batches of at most `batch` samples, on as many threads as compute
-    /// now.
+    /// The convolution `shape` with `weight` `[F, C / groups, R, S]`, for batches of at most `batch` samples
+    /// and the current number of threads.
     ///
     /// # Panics
     /// When the weight is shorter than that.
@@ -40,7 +40,8 @@ impl SparseConvolution {
         self.weights.iter().map(Csr::nonzero).sum()
     }
 
-    /// Overwrites `y` `[F, P, Q, batch]` by the convolution of `x` `[C, H, W, batch]` with the weight, plus `bias` `[F]`.
+    /// Overwrites `y` `[F, P, Q, batch]` with the convolution of `x` `[C, H, W, batch]` with the weight, plus
+    /// `bias` `[F]`.
     ///
     /// # Panics
     /// When a slice is shorter than that.
@@ -68,7 +69,8 @@ impl SparseConvolution {
     }
 }
 
-/// A linear layer with a sparse weight: rows become columns, so that vectors run over them, and come back.
+/// A linear layer with a sparse weight: rows are transposed to columns, so that vectors run over them, and
+/// transposed back.
 pub struct SparseLinear {
     /// `[U, D]`.
     weight: Csr,
@@ -78,7 +80,7 @@ pub struct SparseLinear {
 }
 
 impl SparseLinear {
-    /// Of `weight` `[units, features]`, for at most `rows` rows.
+    /// The linear layer with `weight` `[units, features]`, for at most `rows` rows.
     ///
     /// # Panics
     /// When the weight is shorter than that.
@@ -92,7 +94,7 @@ impl SparseLinear {
         self.weight.nonzero()
     }
 
-    /// Overwrites `y` `[rows, U]` by `x` `[rows, D]` times the weight's transpose, plus `bias` `[U]`.
+    /// Overwrites `y` `[rows, U]` with `x` `[rows, D]` times the transposed weight, plus `bias` `[U]`.
     ///
     /// # Panics
     /// When a slice is shorter than that, or there are more rows than it was built for.

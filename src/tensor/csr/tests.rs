@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Buffers, Convolution, ConvolutionShape, Window, gemm, matrix, matrix_mut};
 
-/// Small integers, so that sums are exact in any order; of `of` places all but about `nonzero` are zero.
+/// Small integers, so that sums are exact in any order; about `nonzero` of `of` places are not zero.
 fn sparse(count: usize, salt: usize, nonzero: usize, of: usize) -> Vec<f32> {
     let number = |i: usize| {
         let mixed = (i + salt).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
@@ -83,7 +83,7 @@ proptest! {
     }
 }
 
-/// As large that tiles are many and rows are shared out, on two threads.
+/// So large that there are many tiles and rows are distributed, on two threads.
 #[test]
 fn large_layers_are_the_dense_ones_on_two_threads() {
     crate::set_threads(2).unwrap();

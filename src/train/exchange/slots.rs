@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Exchange;
 use ternflock_nn::Parameter;
 
-/// The state of an exchange on this rank: what has the shape of its tensor, laid out like the parameters.
+/// The state of an exchange on this rank, as far as it has the shape of its tensor, laid out like the
+/// parameters.
 pub struct Slots {
     /// By slot; zero where the method keeps nothing for a tensor.
     values: BTreeMap<&'static str, Vec<f32>>,

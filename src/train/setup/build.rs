@@ -34,7 +34,7 @@ pub fn read(loaded: &Loaded, world: &mut World) -> Result<Feeds> {
     Ok(feeds)
 }
 
-/// What identifies the data of a run: the training set, and the evaluation set, which is called `set`.
+/// The facts that identify the data of a run: the training set, and the evaluation set, which is called `set`.
 pub fn identify(training: Facts, set: &str, evaluation: Facts, test: Option<Facts>) -> Data {
     let sets = [("training", training), (set, evaluation)].into_iter().chain(test.map(|test| (TEST, test)));
     sets.map(|(set, facts)| (set.to_owned(), named(facts))).collect()

@@ -1,10 +1,10 @@
-//! `ternflock forecast` on one rank: what it prints, and what it refuses.
+//! `ternflock forecast` on one rank: its output, and refused requests.
 
 use support::program::Place;
 
 use crate::PROGRAM;
 
-/// Scripts outside rely on these keys, which are those of `bench scaling` with a network around them.
+/// External scripts rely on these keys, which are those of `bench scaling` inside a network.
 #[test]
 fn a_job_is_forecast_on_networks() {
     let place = Place::new(PROGRAM);
@@ -66,7 +66,7 @@ fn a_table_says_what_pays() {
     assert!(weak.contains("constant samples per rank") && !weak.contains("ternaries"), "{weak}");
 }
 
-/// A rank's share is smaller on more nodes, and is measured as such.
+/// A rank's share is smaller on more nodes, and is measured at that size.
 #[test]
 fn strong_scaling_measures_each_share() {
     let place = Place::new(PROGRAM);

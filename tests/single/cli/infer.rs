@@ -1,4 +1,4 @@
-//! `ternflock bench infer`: what it prints, and what it refuses.
+//! `ternflock bench infer`: its output, and refused requests.
 
 use serde_json::Value;
 use support::program::Place;
@@ -23,7 +23,7 @@ fn positive(value: &Value) -> bool {
     value.as_f64().is_some_and(|value| value > 0.0)
 }
 
-/// Scripts outside rely on these keys.
+/// External scripts rely on these keys.
 #[test]
 fn networks_are_timed_side_by_side() {
     let place = trained();

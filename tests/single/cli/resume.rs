@@ -1,4 +1,4 @@
-//! `train --resume`: which run it means, and with which job that run continues.
+//! `train --resume`: which run it resumes, and with which job.
 
 use support::program::Place;
 
@@ -71,7 +71,8 @@ fn the_overrides_of_the_start_make_up_for_what_the_file_lacks() {
         .refused(2, &["--set train.stepps=3: unknown key"]);
 }
 
-/// A change that was allowed holds like an edit of the job file: what it replaces is gone, and the run resumes as before.
+/// An allowed change acts like an edit of the job file: it replaces the earlier value, and the run resumes as
+/// before.
 #[test]
 fn a_kind_that_was_changed_takes_the_keys_of_the_old_one_with_it() {
     let place = Place::new(PROGRAM);
@@ -95,7 +96,7 @@ fn a_kind_that_was_changed_takes_the_keys_of_the_old_one_with_it() {
     assert!(place.read("runs/tiny/job.toml").contains("milestones = [4]"));
 }
 
-/// However its path is written; and not the newest run of its name.
+/// However its path is written, and not only the newest run of its name.
 #[test]
 fn the_job_file_of_a_run_means_that_run() {
     let place = Place::new(PROGRAM);
@@ -122,14 +123,15 @@ fn the_job_file_of_a_run_means_that_run() {
     place
         .run("train --resume runs/tiny/job.toml --run-dir runs/tiny-2")
         .refused(2, &["are different directories: use one of them"]);
-    // It says all of its overrides, also those that were allowed since: none of the start stands over it.
+    // It contains all of its overrides, including those that were allowed later: no override of the start
+    // takes precedence over it.
     let changed = "--allow-changes --set exchange.gradients=ternary --set train.steps=40";
     place.run(&format!("train ./runs/tiny/job.toml --resume runs/tiny {changed}")).ended(0);
     for words in ["train ./runs/tiny/job.toml --resume runs/tiny", "train tiny.toml --resume runs/tiny"] {
         let again = place.run(words).ended(0);
         assert!(again.err.contains("all of its 40 steps are done"), "{words}: {}", again.err);
     }
-    // A job that a user calls so, where he works, is a job like any other.
+    // A job file of this name in the user's working directory is a job like any other.
     place.write("job.toml", place.read("tiny.toml"));
     place.run("train job.toml").ended(0);
     let resumed = place.run("train --resume job.toml").ended(0);
@@ -221,7 +223,7 @@ fn what_cannot_be_resumed_is_said() {
         place.run(words).refused(code, &[said]);
     }
     assert_eq!(place.names("runs"), ["tiny"]);
-    // An override of the run that the job file no longer has a place for.
+    // An override of the run that no longer fits the job file.
     let stages = "\n[[stage]]\nname = \"one\"\ntrain.steps = 3\n";
     let staged = place.read("tiny.toml").replace("steps = 20\n", "");
     place.write("staged.toml", format!("{staged}{stages}"));

@@ -1,4 +1,4 @@
-//! `ternflock sweep`: runs side by side in one table, done once, and gone on with after an interruption.
+//! `ternflock sweep`: runs in one table, each executed once, and continued after an interruption.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -61,7 +61,7 @@ fn values_and_seeds_come_to_a_table() {
         assert!(near(&setting["score"]["mean"], mean) && near(&setting["score"]["deviation"], deviation));
     }
     assert_ne!(settings[0]["score"], settings[1]["score"]);
-    // Nothing is done twice; what is new is.
+    // No run is executed twice; new ones are executed.
     let log = "sweep/tiny/smoothout.a=0,seed=1.log";
     let before = place.read(log);
     place.write(log, "untouched");
@@ -77,7 +77,7 @@ fn values_and_seeds_come_to_a_table() {
     assert_eq!(report(&place, &more)[0]["runs"], 4);
 }
 
-/// As the tasks of an array do.
+/// Like the tasks of a job array.
 #[test]
 fn runs_are_done_by_their_numbers() {
     let place = Place::new(PROGRAM);
@@ -148,7 +148,7 @@ fn checkpoints_are_evaluated_on_request() {
     assert_eq!((&outcome["set"], &outcome["test"]), (&json!("validation"), &evaluated["accuracy"]));
     assert_eq!(outcome["sharpness"], evaluated["sharpness"]["sharpness"]);
     assert_ne!(outcome["score"], outcome["test"]);
-    // An answer that is damaged, or not to all that is asked, is asked for again; one that is whole is not.
+    // A damaged or incomplete evaluation is repeated; a complete one is not.
     place.write("sweep/tiny/seed=1/eval.json", "{\"accur");
     let plain: Vec<&str> = [&words[..], &["--eval"]].concat();
     finish(&mut place.command(&plain)).ended(0);
@@ -159,13 +159,13 @@ fn checkpoints_are_evaluated_on_request() {
     finish(&mut place.command(&[&words[..], &[eval]].concat())).ended(0);
     let again: Value = serde_json::from_str(&place.read("sweep/tiny/seed=1/eval.json")).unwrap();
     assert!(again["sharpness"].is_object());
-    // Words that `eval` does not know.
+    // Arguments that `eval` does not know.
     let wrong = finish(&mut place.command(&[&words[..], &["--eval=--nonsense", "--seeds", "3"]].concat()));
     let wrong = wrong.ended(2);
     assert!(wrong.err.contains("eval.log has the reason"), "{}", wrong.err);
 }
 
-/// A run that fails does not keep the others; what failed shows in the table and in the exit code.
+/// A run that fails does not stop the others; the table and the exit code show the failure.
 #[test]
 fn a_run_that_fails_leaves_the_others_alone() {
     let place = Place::new(PROGRAM);

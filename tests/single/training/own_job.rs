@@ -27,7 +27,7 @@ fn refused(kind: Kind, run: &Path, resume: impl FnOnce() -> Vec<Ended>) -> Strin
     first.to_string()
 }
 
-/// The overrides of the start hold, whether repeated or not, and cause no note.
+/// The overrides of the start apply, whether repeated or not, and cause no note.
 #[test]
 fn the_overrides_of_the_start_hold() {
     let own = ["exchange.gradients=float32", "schedule.kind=inv", "optimizer.kind=nesterov"];
@@ -93,7 +93,7 @@ fn a_job_file_that_was_edited_counts_where_no_override_stands() {
     assert!(load(run.path(), 20).job.contains("steps = 20"));
 }
 
-/// Allowed changes hold from then on.
+/// Allowed changes apply from then on.
 #[test]
 fn changes_hold_from_then_on() {
     let run = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What a run leaves in its directory, and how it ends when it cannot go on.
+//! The files that a run leaves in its directory, and its end when it cannot continue.
 
 use std::fs;
 
@@ -218,7 +218,7 @@ fn of_equal_scores_the_lowest_loss_is_the_best() {
     assert_eq!(said.last().unwrap()["step"], step);
 }
 
-/// The first step makes the parameters huge but finite; the second is where it shows.
+/// The first step makes the parameters huge but finite; the second one reveals it.
 #[test]
 fn a_run_that_diverges_says_where_on_all_ranks_and_keeps_its_checkpoints() {
     let directory = tempfile::tempdir().unwrap();
@@ -257,7 +257,7 @@ fn a_run_that_diverges_says_where_on_all_ranks_and_keeps_its_checkpoints() {
     assert_same_state(&load(directory.path(), 1), &before);
 }
 
-/// The shipped job as it is: 2-bit gradients learn the digits.
+/// The shipped job, unchanged: 2-bit gradients learn the digits.
 #[test]
 fn the_digits_are_learnt() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A run that is interrupted and resumed is the run that was not, to the bit.
+//! A run that is interrupted and resumed is bit-identical to one that was not.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,9 @@ use crate::runs::{Ended, metrics, resume, resume_changed, short, steps, train, t
 /// Logged, evaluated and saved at steps that do not coincide, with a learning rate that changes at every step.
 const RHYTHM: [&str; 3] = ["train.eval_every=5", "checkpoint.every=4", "schedule.kind=polynomial"];
 
-/// A stop at step 10, between checkpoints and where an evaluation is due, which the resumed run then makes up for. And a
-/// stop at step 11 whose checkpoint is lost, as a killed run's would be: it goes on from step 8.
+/// A stop at step 10, between checkpoints and where an evaluation is due, which the resumed run then makes up
+/// for. And a stop at step 11 whose checkpoint is lost, like that of a killed run, which continues from step
+/// 8.
 #[test]
 fn a_resumed_run_equals_the_uninterrupted_one() {
     let feedback = ["exchange.error_feedback=true", "exchange.bucket_elements=1000"];
@@ -69,7 +70,8 @@ fn a_resumed_run_chooses_the_same_network() {
     assert_eq!(test(straight.path()), test(halved.path()));
 }
 
-/// As if step 10 of 20 had been the best. A run that has done all of its steps is judged by what is left, on all ranks, and says so.
+/// As if step 10 of 20 had been the best. A run that has completed all of its steps is judged by the
+/// checkpoints that are left, on all ranks, and reports that.
 #[test]
 fn a_best_checkpoint_that_is_damaged_does_not_fail_a_run_that_is_complete() {
     let directory = tempfile::tempdir().unwrap();
@@ -113,13 +115,14 @@ fn a_best_checkpoint_that_is_damaged_does_not_fail_a_run_that_is_complete() {
     }
 }
 
-/// On another number of ranks the loss of the same network is another in its last bits: nothing has become better by that.
+/// On another number of ranks the loss of the same network differs in its last bits, which is not an
+/// improvement.
 #[test]
 fn a_network_is_not_better_than_itself() {
     let directory = tempfile::tempdir().unwrap();
     let loaded = short(&["train.steps=5"]);
     train(1, &loaded, directory.path());
-    // As large as the loss that another order of sums would find too high.
+    // A stored loss slightly above the recomputed one, as another order of sums would give.
     let mut snapshot = load(directory.path(), 5);
     let best = snapshot.progress.best.as_mut().unwrap();
     assert_eq!(best.step, 5);
@@ -160,7 +163,8 @@ fn a_validation_split_of_an_earlier_version_is_refused() {
     assert!(ended[0].summary().complete);
 }
 
-/// Each update rule, with what it keeps; clipped, and at a rate that every kind of schedule has changed by the stop.
+/// Each update rule, with its state; clipped, and at a rate that every kind of schedule has changed by the
+/// stop.
 #[test]
 fn every_optimizer_resumes_to_the_bit() {
     let cases: [(&[&str], &[&str]); 6] = [
@@ -184,7 +188,7 @@ fn every_optimizer_resumes_to_the_bit() {
     }
 }
 
-/// The state of another rule is no beginning for this one: neither is made of the other.
+/// The state of one rule cannot be used by another: neither can be derived from the other.
 #[test]
 fn the_state_of_another_optimizer_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -202,7 +206,7 @@ fn the_state_of_another_optimizer_is_refused() {
     }
 }
 
-/// What else stands beside an optimizer's states is none of them.
+/// Other slots next to those of an optimizer are not its states.
 #[test]
 fn residuals_are_no_state_of_an_optimizer() {
     let directory = tempfile::tempdir().unwrap();
@@ -213,7 +217,8 @@ fn residuals_are_no_state_of_an_optimizer() {
     assert!(message.contains("optimizer (it holds residuals of error feedback): give"), "{message}");
 }
 
-/// Every step was logged once, every evaluation made once and to the same effect, and the same one was the best.
+/// Every step was logged once, every evaluation was made once with the same effect, and the same one was the
+/// best.
 fn assert_same_records(straight: &Path, halved: &Path) {
     assert_eq!(steps(&metrics(halved, "train")), Vec::from_iter(1..=20));
     assert_eq!(metrics(straight, "evaluate"), metrics(halved, "evaluate"));

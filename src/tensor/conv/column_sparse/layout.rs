@@ -8,20 +8,20 @@ use super::{data_gradient, weight_gradient};
 use crate::blocks::{L2_BUDGET_BYTES, Machine, parts};
 use crate::conv::Shape;
 
-/// Where the columns and their pixels lie: what follows from the shape and the list of columns.
+/// The places of the columns and their pixels, computed from the shape and the list of columns.
 pub struct ColumnLayout {
     pub shape: Shape,
     pub machine: Machine,
-    /// Of one group.
+    /// The filters of one group.
     pub filters: usize,
     pub images: Padded,
     /// Channels of a group that some column reads, ascending.
     pub channels: Vec<usize>,
     pub columns: Vec<Column>,
-    /// Channels whose packed images fit the cache together, and their columns.
+    /// Blocks of channels whose packed images fit into the cache together, and their columns.
     pub channel_blocks: Vec<ChannelBlock>,
     pub forward: Forward,
-    /// A channel block at a time.
+    /// One channel block at a time.
     pub data_gradient: Slab,
     pub weight_gradient: Slab,
 }
@@ -31,9 +31,10 @@ pub struct ColumnLayout {
 pub struct Slab {
     /// Rows of outputs.
     pub outputs: usize,
-    /// Rows of the images that these see.
+    /// Rows of the images that these outputs read.
     pub rows: usize,
-    /// By column: lines from the first of the copy to the one under it at output (0, 0).
+    /// By column: the number of lines from the first line of the copy to the one under the column at output
+    /// (0, 0).
     pub offsets: Vec<usize>,
 }
 
@@ -99,7 +100,7 @@ impl ColumnLayout {
         self.filters * self.columns.len()
     }
 
-    /// What packing rows for `outputs` rows of outputs at a time comes to, one of `channel_blocks` at a time.
+    /// The packing of rows for `outputs` rows of outputs at a time, with one of `channel_blocks` at a time.
     fn slab(&self, outputs: usize, channel_blocks: &[ChannelBlock]) -> Slab {
         let rows = self.images.seen(0..outputs).len();
         let offset = |column: &Column, first: usize| {
@@ -119,7 +120,7 @@ impl ColumnLayout {
         }
     }
 
-    /// Room a thread needs for each of the three passes.
+    /// The scratch space per thread for each of the three passes.
     pub fn scratch(&self) -> usize {
         self.forward
             .scratch(self.machine)

@@ -1,11 +1,12 @@
-//! Convolution on some columns of its matrix: a filter reads these places of its window and no others ("shape-wise"
-//! sparsity: W. Wen et al., "Learning Structured Sparsity in Deep Neural Networks", 2016).
+//! Convolution with some columns of its weight matrix: a filter reads only these places of its window
+//! ("shape-wise" sparsity: W. Wen et al., "Learning Structured Sparsity in Deep Neural Networks", 2016).
 //!
-//! It is the dense product `[F, K] x [K, P Q N]` of the K columns, by kernels that read the K rows of the second matrix
-//! where they lie, in a packed copy of the images: column k at position (p, q) is as far from column k at (0, 0) whatever k is,
-//! so a list of K distances is all there is to the columns. Channels that no column reads are not even copied.
+//! It is the dense product `[F, K] x [K, P Q N]` of the K columns. The kernels read the K rows of the second
+//! matrix directly from a packed copy of the images: the distance from column k at (0, 0) to column k at (p,
+//! q) is the same for all k, so a list of K distances describes the columns. Channels that no column reads
+//! are not copied.
 //!
-//! The forward pass leaves out what lies over padding; the gradients have padding in their copies, as zeros.
+//! The forward pass skips taps over padding; the copies for the gradients contain the padding as zeros.
 //!
 //! Letters: F filters, C channels, K columns of one group; P Q outputs; images `[C, H, W, N]`, weights `[F, K]`.
 
@@ -25,7 +26,7 @@ use crate::blocks::{Line, Machine, lines};
 use crate::scratch::Scratch;
 use layout::ColumnLayout;
 
-/// For a weight that has only some of its columns.
+/// The algorithm for weights with only some of their columns.
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_some()),
     build: |problem, buffers| {
@@ -34,19 +35,20 @@ pub const ALGORITHM: Algorithm = Algorithm {
     },
 };
 
-/// The convolution `shape` on some columns of its matrix, planned, with its buffers.
+/// The convolution `shape` with some columns of its matrix, planned, with its buffers.
 pub struct ColumnSparse {
     layout: ColumnLayout,
     /// Packed weights of all groups.
     packed: Vec<Line>,
-    /// Of the weight gradient: of each group and channel block `[F, columns]`.
+    /// The sums of the weight gradient: `[F, columns]` for each group and channel block.
     sums: PartialSums,
-    /// Room of each thread.
+    /// The scratch space of each thread.
     scratch: Scratch,
 }
 
 impl ColumnSparse {
-    /// On `columns` of each group's matrix, ascending, with room for as many threads as there are now.
+    /// The convolution with the ascending `columns` of each group's matrix, with buffers for the current
+    /// number of threads.
     pub fn new(shape: &Shape, columns: &[usize], buffers: &mut Buffers) -> Result<ColumnSparse, String> {
         let layout = ColumnLayout::new(shape, columns, Machine::this());
         Ok(ColumnSparse {

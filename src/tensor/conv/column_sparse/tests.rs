@@ -1,5 +1,5 @@
-//! The kernels on some columns equal the im2col path on the whole weight with zeros in it, to the bit, on integers so small that
-//! every sum is exact.
+//! The kernels for some columns give the same bits as the im2col path with the complete weight, in which the
+//! missing columns are zero. The values are integers so small that every sum is exact.
 
 use proptest::prelude::*;
 

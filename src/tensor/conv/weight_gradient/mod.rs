@@ -1,8 +1,9 @@
 //! The gradient of the weights: dw[f, c, r, s] = sum over p, q, n of dy[f, p, q, n] x[c, h, v, n].
 //!
-//! It is a product whose sum runs over positions and samples, so its vectors are of samples on both sides: for F filters
-//! and K of the (c, r, s) a kernel keeps F K vectors of sums (4 x 3 fill AVX2's registers), and adds the lanes of each at
-//! the very end. In between the sums rest in memory, `lanes` of them per weight.
+//! It is a product whose sum runs over positions and samples, so both inputs are vectors of samples. For F
+//! filters and K of the (c, r, s), a kernel keeps F K vectors of sums (4 x 3 fill AVX2's registers), and adds
+//! the lanes of each at the very end. In between, the sums are stored in memory, with `lanes` values per
+//! weight.
 //!
 //! dy and x of a work item ([`super::partial_sums`]) are packed channel by channel.
 
@@ -35,11 +36,11 @@ pub struct WeightGradient {
     along_taps: bool,
     /// By K, from 1 on.
     tiles: [Vec<Taps>; 3],
-    /// Of each group the weights, then the biases.
+    /// For each group the weights, then the biases.
     sums: PartialSums,
 }
 
-/// Most filters of a tile with K taps or channels.
+/// The maximum number of filters per tile with K taps or channels.
 fn most_filters(machine: Machine, taps: usize) -> usize {
     match (machine.registers >= 32, taps) {
         (_, 1) => 8,
@@ -49,7 +50,7 @@ fn most_filters(machine: Machine, taps: usize) -> usize {
     }
 }
 
-/// Rows of outputs of a work item.
+/// Rows of outputs per work item.
 fn rows(pass: &Pass) -> usize {
     item_rows((pass.row.outputs, pass.column.outputs))
 }
@@ -62,7 +63,7 @@ fn planes(pass: &Pass, machine: Machine) -> (usize, usize) {
 }
 
 impl WeightGradient {
-    /// Of the convolution whose forward pass in each of `groups` groups is `pass`.
+    /// The gradient for the convolution whose forward pass in each of `groups` groups is `pass`.
     pub fn new(
         pass: Pass,
         machine: Machine,
@@ -93,7 +94,7 @@ impl WeightGradient {
         Ok(WeightGradient { pass, machine, groups, along_taps, tiles, sums })
     }
 
-    /// Room a thread needs for the weight gradient of `pass`, in elements.
+    /// The scratch space per thread for the weight gradient of `pass`, in elements.
     pub fn scratch(pass: &Pass, machine: Machine) -> usize {
         let (x, dy) = planes(pass, machine);
         let lanes = machine.lanes * (pass.weight_elements() + pass.filters);

@@ -15,7 +15,7 @@ pub fn wire(link: &Link) -> Wire {
     Wire { latency: (link.latency - link.message).max(0.0), byte: link.byte, message: link.message / 2.0 }
 }
 
-/// The ranks of a topology, what they cost, and the links between them.
+/// The ranks of a topology, their costs, and the links between them.
 #[derive(Debug)]
 pub struct VirtualRanks<'a> {
     topology: &'a Topology,

@@ -48,7 +48,7 @@ impl Trainer {
                 let values = &parameters.gradients[parameter.range.clone()];
                 let at = values.iter().position(|g| !g.is_finite())?;
                 let kept = if self.job.exchange.error_feedback {
-                    ", with what error feedback has kept,"
+                    ", including the residual of error feedback,"
                 } else {
                     ""
                 };

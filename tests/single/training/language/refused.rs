@@ -1,4 +1,4 @@
-//! Jobs and texts that do not fit, or no longer.
+//! Jobs and texts that do not fit, or no longer fit.
 
 use std::fs;
 use std::path::Path;
@@ -93,7 +93,7 @@ fn a_text_that_has_changed_is_refused_by_name() {
     assert!(message.contains(&said), "{message}");
 }
 
-/// The same numbers would be other words.
+/// The same numbers would stand for other words.
 #[test]
 fn a_checkpoint_of_another_vocabulary_is_refused() {
     let (directory, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

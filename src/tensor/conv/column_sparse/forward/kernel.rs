@@ -12,7 +12,7 @@ use crate::blocks::Shared;
 use crate::conv::column_sparse::padded::Samples;
 use crate::conv::kernel::store;
 
-/// F filters of one block of samples, V vectors of them, for some rows of outputs.
+/// F filters and one block of V vectors of samples, for some rows of outputs.
 pub struct ForwardKernel<'a, const F: usize, const T: usize, const V: usize> {
     pub forward: &'a Forward,
     /// `[seen, W, channels, V lanes]`.
@@ -40,7 +40,8 @@ impl<const F: usize, const T: usize, const V: usize> WithSimd for ForwardKernel<
         for p in outputs.clone() {
             let mut q = 0;
             while q < column.outputs {
-                // Windows that stick out of the image on the left stand before those that do on the right.
+                // Windows that extend beyond the left border come before those that extend beyond the right
+                // border.
                 if q + T <= column.outputs && is_whole(q) && is_whole(q + T - 1) {
                     self.outputs::<S, T>(simd, p, q);
                     q += T;
@@ -54,7 +55,8 @@ impl<const F: usize, const T: usize, const V: usize> WithSimd for ForwardKernel<
 }
 
 impl<const F: usize, const T: usize, const V: usize> ForwardKernel<'_, F, T, V> {
-    /// The outputs (p, q), (p, q + 1), ..., COUNT of them: of several all windows are inside the image's columns.
+    /// COUNT outputs (p, q), (p, q + 1), ...: if there are several, all windows are inside the image's
+    /// columns.
     #[inline(always)]
     fn outputs<S: Simd, const COUNT: usize>(&self, simd: S, p: usize, q: usize) {
         let ForwardKernel { forward, packed, seen, bias, y, samples, .. } = self;
@@ -69,17 +71,18 @@ impl<const F: usize, const T: usize, const V: usize> ForwardKernel<'_, F, T, V> 
             }
         }
         if !rows.is_empty() && !columns.is_empty() {
-            // The line under tap (0, 0), which may lie before the first one.
+            // The line under tap (0, 0), which may be before the first one.
             let first = (h - seen.start) * column.size + v;
             let origin = first as isize - (rows.start * column.size + columns.start) as isize;
             let image = packed.as_ptr().wrapping_offset(origin * (channels * width) as isize);
-            // SAFETY: the taps are inside the rows that are packed, and the weights are there, as asserted.
+            // SAFETY: the taps are inside the packed rows, and the weights exist, as asserted.
             unsafe {
                 if columns.len() == column.taps {
                     let whole = starts[rows.start * column.taps]..starts[rows.end * column.taps];
                     self.add::<S, COUNT>(simd, image, whole, &mut sums);
                 } else {
-                    // No closure: it would be compiled without the vector instructions.
+                    // This is not a closure, because a closure would be compiled without the vector
+                    // instructions.
                     for r in rows {
                         let taps = r * column.taps;
                         let run = starts[taps + columns.start]..starts[taps + columns.end];
@@ -116,7 +119,7 @@ impl<const F: usize, const T: usize, const V: usize> ForwardKernel<'_, F, T, V> 
             // SAFETY: the caller's.
             unsafe {
                 let pixel = image.wrapping_add(offset * width);
-                // What there are fewer of waits in registers.
+                // The operand with fewer vectors stays in registers.
                 if F <= COUNT * V {
                     let mut by = [simd.splat_f32s(0.0); F];
                     for f in 0..F {

@@ -1,11 +1,12 @@
-//! y[f, p, q, n] = sum over k of w[f, k] x_k[p, q, n], x_k being the pixel under column k.
+//! y[f, p, q, n] = sum over k of w[f, k] x_k[p, q, n], where x_k is the pixel under column k.
 //!
-//! A kernel keeps the sums of F filters at T neighbouring outputs, V vectors of samples each, in registers (12 of AVX2's 16),
-//! and goes through the columns once: for each it loads T V vectors of the copy and broadcasts F weights. Several
-//! outputs at a time are for few filters, which alone would wait for their sums.
+//! A kernel keeps the sums of F filters at T neighbouring outputs, with V vectors of samples each, in
+//! registers (12 of AVX2's 16). It goes through the columns once: for each, it loads T V vectors of the copy
+//! and broadcasts F weights. With few filters, several outputs are computed at a time, because a few sums
+//! alone would wait for their additions.
 //!
-//! The copy is `[H, W, C, samples]` and columns stand in the order of (r, s, c), so that they are read in the order of
-//! memory, and those that lie over the image where others lie over padding are a few runs of the list.
+//! The copy is `[H, W, C, samples]` and columns are in the order (r, s, c). So they are read in memory order,
+//! and at the border, the columns over the image are a few runs of the list.
 
 mod kernel;
 
@@ -22,7 +23,7 @@ use crate::simd::{const_dispatch, dispatch};
 use crate::threads::for_each;
 use kernel::ForwardKernel;
 
-/// The columns in the order of (r, s, c), and the geometry.
+/// The columns in the order (r, s, c), and the geometry.
 pub struct Forward {
     row: Axis,
     column: Axis,
@@ -32,9 +33,9 @@ pub struct Forward {
     outputs: usize,
     /// By place in this order: the place among the layout's columns.
     order: Vec<usize>,
-    /// By place in this order: samples' lines from the one under tap (0, 0) of the first channel.
+    /// By place in this order: the distance in lines from the one under tap (0, 0) of the first channel.
     offsets: Vec<usize>,
-    /// By tap: columns of the taps before it.
+    /// By tap: the number of columns of the taps before it.
     starts: Vec<usize>,
 }
 
@@ -68,13 +69,13 @@ impl Forward {
         self.row.most_seen(outputs) * self.column.size * self.channels * 2 * machine.lanes
     }
 
-    /// Room a thread needs, in elements.
+    /// The scratch space per thread, in elements.
     pub fn scratch(&self, machine: Machine) -> usize {
         self.elements(self.outputs, machine)
     }
 }
 
-/// Filters of a block.
+/// Filters per block.
 fn most_filters(machine: Machine) -> usize {
     if machine.registers >= 32 { 8 } else { 6 }
 }
@@ -129,7 +130,8 @@ pub fn compute(
     let (rows, blocks) = (layout.shape.window.output.0, layout.machine.blocks(batch));
     let (slabs, room) = (rows.div_ceil(layout.forward.outputs), layout.forward.scratch(layout.machine));
     let y = Shared(y.as_mut_ptr());
-    // Neighbouring blocks one after the other: together they read whole lines of the images.
+    // Neighbouring blocks are processed one after the other: together they read complete cache lines of the
+    // images.
     for_each(layout.shape.groups * slabs * blocks, |task| {
         let (group, slab) = (task / (slabs * blocks), task / blocks % slabs);
         let block = layout.machine.block(batch, task % blocks);
@@ -145,7 +147,8 @@ pub fn compute(
                 let weights =
                     &weights[first * layout.columns.len()..][..filters.len() * layout.columns.len()];
                 let bias = bias.map(|bias| &bias[first..first + filters.len()]);
-                // SAFETY: the first of the filters is one of the output's; tasks write different blocks, rows or groups.
+                // SAFETY: the first of the filters is one of the output; tasks write different blocks, rows
+                // or groups.
                 let y = Shared(unsafe { y.at(first * map) });
                 const_dispatch!(F = filters.len(), in [1, 2, 3, 4, 5, 6, 7, 8]; V = block.vectors, in [1, 2];
                     dispatch(ForwardKernel::<F, { outputs_at_once(F) }, V> {
@@ -164,7 +167,7 @@ pub fn compute(
     });
 }
 
-/// T: neighbouring outputs that a kernel computes together, more of them for fewer filters.
+/// T: the number of neighbouring outputs that a kernel computes together; more for fewer filters.
 const fn outputs_at_once(filters: usize) -> usize {
     match filters {
         1 => 4,

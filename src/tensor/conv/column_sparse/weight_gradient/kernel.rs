@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 use super::dy_plane;
 use crate::conv::column_sparse::layout::ColumnLayout;
 
-/// F filters and K columns, and one work item of V vectors of samples.
+/// F filters, K columns, and one work item of V vectors of samples.
 pub struct WeightGradientKernel<'a, const F: usize, const K: usize, const V: usize> {
     pub layout: &'a ColumnLayout,
     /// Of the K columns.
@@ -63,7 +63,7 @@ impl<const F: usize, const K: usize, const V: usize> WithSimd for WeightGradient
                             }
                         }
                     }
-                    // After the last output neither is read.
+                    // After the last output, neither is read.
                     pixel = pixel.wrapping_add(step);
                     slope = slope.wrapping_add(width);
                 }

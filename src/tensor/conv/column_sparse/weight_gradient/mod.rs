@@ -1,8 +1,9 @@
-//! dw[f, k] = sum over p, q, n of dy[f, p, q, n] x_k[p, q, n], x_k being the pixel under column k.
+//! dw[f, k] = sum over p, q, n of dy[f, p, q, n] x_k[p, q, n], where x_k is the pixel under column k.
 //!
-//! As in the gradient of whole kernels ([`super::super::weight_gradient`]) both sides are vectors of samples: F filters times K
-//! columns (4 x 3 with AVX2) stay in registers over a work item ([`super::super::partial_sums`]), their lanes rest in memory
-//! between work items and are added at the very end.
+//! As in the gradient of complete kernels ([`super::super::weight_gradient`]), both inputs are vectors of
+//! samples: F filters times K columns (4 x 3 with AVX2) stay in registers during a work item
+//! ([`super::super::partial_sums`]). Their lanes are stored in memory between work items and are added at the
+//! very end.
 
 mod kernel;
 mod partial_sum;
@@ -14,17 +15,17 @@ use crate::conv::partial_sums::{PartialSums, WorkItems, item_rows, plane};
 use crate::simd::sum;
 use partial_sum::PartialSum;
 
-/// Rows of outputs of a work item.
+/// Rows of outputs per work item.
 pub fn outputs(layout: &ColumnLayout) -> usize {
     item_rows(layout.shape.window.output)
 }
 
-/// Elements from one packed filter of dy to the next.
+/// The distance in elements from one packed filter of dy to the next.
 fn dy_plane(layout: &ColumnLayout) -> usize {
     plane(layout.weight_gradient.outputs * layout.shape.window.output.1, layout.machine)
 }
 
-/// Room a thread needs, in elements: x and dy of a work item, and lanes of sums.
+/// The scratch space per thread, in elements: x and dy of a work item, and lanes of sums.
 pub fn scratch(layout: &ColumnLayout) -> usize {
     let most = |count: fn(&ChannelBlock) -> usize| layout.channel_blocks.iter().map(count).max().unwrap_or(0);
     let x = most(|channel_block| channel_block.channels.len())

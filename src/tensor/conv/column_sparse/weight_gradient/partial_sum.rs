@@ -10,7 +10,7 @@ use crate::conv::column_sparse::padded::Samples;
 use crate::conv::partial_sums::{Planes, WorkItems};
 use crate::simd::{const_dispatch, dispatch};
 
-/// Columns of a tile.
+/// Columns per tile.
 const COLUMNS: usize = 3;
 
 fn most_filters(machine: Machine) -> usize {
@@ -24,12 +24,12 @@ pub struct PartialSum<'a> {
     pub items: &'a WorkItems,
     /// The group's.
     pub x: &'a [f32],
-    /// The group's, and what follows it.
+    /// The group's data, and everything after it.
     pub dy: &'a [f32],
 }
 
 impl PartialSum<'_> {
-    /// Overwrites `sums` `[F, columns of the channel block]` by those of the work items `own`.
+    /// Overwrites `sums` `[F, columns of the channel block]` with those of the work items `own`.
     pub fn compute(&self, own: Range<usize>, scratch: &mut [f32], sums: &mut [f32]) {
         let layout = self.layout;
         let (resting, scratch) = scratch.split_at_mut(sums.len() * layout.machine.lanes);
@@ -48,14 +48,14 @@ impl PartialSum<'_> {
         self.finish(resting, sums);
     }
 
-    /// Blocks of filters and of the block's columns, in the order in which their sums rest.
+    /// Blocks of filters and of the block's columns, in the order in which their sums are stored.
     fn tiles(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + use<> {
         let (filters, columns) = (self.layout.filters, self.channel_block.columns.len());
         let most = most_filters(self.layout.machine);
         parts(filters, most).flat_map(move |f| parts(columns, COLUMNS).map(move |k| (f.clone(), k)))
     }
 
-    /// Adds what is packed to the sums.
+    /// Adds the packed data to the sums.
     fn add(&self, outputs: usize, vectors: usize, x: &[f32], dy: &[f32], resting: &mut [f32]) {
         let (layout, mut rest) = (self.layout, resting);
         for (filters, columns) in self.tiles() {
