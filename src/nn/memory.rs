@@ -95,7 +95,7 @@ mod tests {
         }
     }
 
-    /// Batch norm of 3 channels: two numbers each that are trained, and two that are not.
+    /// Batch norm of 3 channels: two numbers each that are trained, two that are not, and two sums of the backward pass.
     #[test]
     fn what_is_kept_untrained_counts() {
         let table = serde_json::json!({"type": "batch_norm", "name": "a"});
@@ -105,6 +105,6 @@ mod tests {
             Graph::from_tables(Shape::Vector { features: 3 }, [table]).unwrap()
         };
         let needed = |graph: &Graph| needed_bytes(graph, 0, 0).unwrap();
-        assert_eq!(needed(&graph("batch_norm")) - needed(&graph("relu")), 4 * (2 * 6 + 6));
+        assert_eq!(needed(&graph("batch_norm")) - needed(&graph("relu")), 4 * (2 * 6 + 6 + 6));
     }
 }

@@ -79,12 +79,13 @@ impl Buffers {
         Ok(vec![T::default(); self.take::<T>(elements(dimensions)?)])
     }
 
-    /// `count` elements, number i being `element(i)`.
+    /// The elements of `list`. When it counts, only the length of `list` is asked for.
     ///
     /// # Errors
     /// If there are more than 2^40.
-    pub fn list<T>(&mut self, count: usize, element: impl FnMut(usize) -> T) -> Result<Vec<T>, String> {
-        Ok((0..self.take::<T>(elements(&[count])?)).map(element).collect())
+    pub fn list<T>(&mut self, list: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>, String> {
+        let made = self.take::<T>(elements(&[list.len()])?);
+        Ok(list.take(made).collect())
     }
 
     /// `count` objects that take the same buffers each. When it counts, `make` runs only once.
@@ -103,12 +104,6 @@ impl Buffers {
             self.bytes = self.bytes.saturating_add(one.bytes.saturating_mul(count as u128));
         }
         (0..made).map(|_| make(self)).collect()
-    }
-
-    /// What `make` makes with `elements` numbers that it allocates by itself; nothing when this counts.
-    pub fn made_elsewhere<T>(&mut self, elements: usize, make: impl FnOnce() -> T) -> Option<T> {
-        self.bytes = self.bytes.saturating_add(elements as u128 * size_of::<f32>() as u128);
-        (!self.is_counting).then(make)
     }
 
     /// Counts `count` elements and returns how many of them to make: all or none.
@@ -133,7 +128,7 @@ mod tests {
     /// Some of everything, `count` of each.
     fn take(buffers: &mut Buffers, count: usize) -> Result<[usize; 3], String> {
         let zeros: Vec<u8> = buffers.zeros(&[3, count])?;
-        let list = buffers.list(count, |i| i as u16)?;
+        let list = buffers.list((0..count).map(|i| i as u16))?;
         assert!(list.iter().enumerate().all(|(i, &value)| value == i as u16));
         let objects: Vec<(Vec<u32>, u64)> =
             buffers.repeat(count, |buffers| Ok((buffers.zeros(&[2, 5])?, 7)))?;
@@ -159,7 +154,7 @@ mod tests {
     fn no_count_overflows() {
         let mut buffers = Buffers::counting();
         assert!(take(&mut buffers, usize::MAX).is_err());
-        assert!(buffers.list(1 << 41, |i| i).is_err() && buffers.repeat(1 << 41, |_| Ok(())).is_err());
+        assert!(buffers.list(0..1_usize << 41).is_err() && buffers.repeat(1 << 41, |_| Ok(())).is_err());
         for _ in 0..4 {
             let deep = |buffers: &mut Buffers| buffers.repeat(1 << 40, |b| b.zeros::<[u64; 32]>(&[1 << 40]));
             buffers.repeat(1 << 40, deep).unwrap();

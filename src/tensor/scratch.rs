@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::blocks::{Line, room};
+use super::buffers::Buffers;
 use super::threads::{thread, threads};
 
 /// A buffer for each thread.
@@ -10,8 +11,9 @@ pub struct Scratch(Vec<Mutex<Vec<Line>>>);
 
 impl Scratch {
     /// Of `elements` values for each of as many threads as there are now.
-    pub fn new(elements: usize) -> Scratch {
-        Scratch((0..threads()).map(|_| Mutex::new(room(elements))).collect())
+    pub fn new(elements: usize, buffers: &mut Buffers) -> Result<Scratch, String> {
+        let own = |buffers: &mut Buffers| Ok(Mutex::new(room(elements, buffers)?));
+        Ok(Scratch(buffers.repeat(threads(), own)?))
     }
 
     /// Calls `work` with this thread's buffer, `elements` long. Should there be more threads than there were, two take turns.
@@ -20,7 +22,7 @@ impl Scratch {
         let own = &self.0[thread() % self.0.len()];
         let mut lines = own.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() * size_of::<Line>() < elements * size_of::<f32>() {
-            *lines = room(elements);
+            *lines = vec![Line::default(); elements.div_ceil(16)];
         }
         let values: &mut [f32] = bytemuck::cast_slice_mut(&mut lines);
         work(&mut values[..elements])

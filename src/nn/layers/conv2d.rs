@@ -193,34 +193,26 @@ impl Describe for Conv2d {
 
     fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let shape = self.shape(inputs)?;
-        let columns = self.columns.list();
-        let elements = Convolution::elements(&shape, columns, batch);
-        let convolution = buffers.made_elsewhere(elements, || match columns {
-            None => Convolution::new(shape, batch),
-            Some(columns) => Convolution::of_columns(shape, columns, batch),
-        });
+        let convolution = Convolution::new(shape, self.columns.list(), batch, buffers)?;
         Ok(Box::new(Filters { convolution }))
     }
 }
 
 struct Filters {
-    /// None where it is only counted.
-    convolution: Option<Convolution>,
+    convolution: Convolution,
 }
 
 impl Layer for Filters {
     fn forward(&mut self, pass: Forward<'_>) {
         let (weight, bias) = (pass.parameters.get(WEIGHT), pass.parameters.find(BIAS));
-        let Some(convolution) = &mut self.convolution else { return };
-        convolution.forward(pass.batch, pass.x.get(0), weight, bias, pass.y);
+        self.convolution.forward(pass.batch, pass.x.get(0), weight, bias, pass.y);
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let (weight, bias) = pass.gradients.weight_and_bias();
-        let Some(convolution) = &mut self.convolution else { return };
-        convolution.weight_gradient(pass.batch, pass.x.get(0), pass.dy, weight, bias);
+        self.convolution.weight_gradient(pass.batch, pass.x.get(0), pass.dy, weight, bias);
         if let Some(dx) = pass.dx.get(0) {
-            convolution.data_gradient(pass.batch, pass.parameters.get(WEIGHT), pass.dy, dx);
+            self.convolution.data_gradient(pass.batch, pass.parameters.get(WEIGHT), pass.dy, dx);
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{Shape, column_sparse, direct, im2col_gemm};
 use crate::blocks::Machine;
+use crate::buffers::Buffers;
 
 /// A convolution, and what a layer asks of it. F filters, C channels, N samples; images `[C, H, W, N]`, outputs
 /// `[F, P, Q, N]`; the weight is `[F, C / groups, R, S]`, or `[F, K]` if each group has only K of its columns as a matrix.
@@ -36,15 +37,16 @@ pub struct Problem<'a> {
     pub batch: usize,
 }
 
+/// Makes a convolution with its buffers; an error is one of [`Buffers::zeros`].
+pub type Build = fn(&Problem, &mut Buffers) -> Result<Box<dyn Convolve>, String>;
+
 /// A way to compute convolutions.
 pub struct Algorithm {
     /// The least batch that it should compute; `None` if it cannot compute the convolution, or should not on this machine.
     /// At most a vector of samples: a larger batch is no reason to decline.
     pub least_batch: fn(Machine, &Problem) -> Option<usize>,
-    /// Elements of the buffers that `build` makes.
-    pub elements: fn(&Problem) -> usize,
     /// The convolution with its buffers, for as many threads as there are now.
-    pub build: fn(&Problem) -> Box<dyn Convolve>,
+    pub build: Build,
 }
 
 /// All algorithms, the preferred first: the first whose least batch is reached computes a batch. The last takes any.

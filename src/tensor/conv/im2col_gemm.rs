@@ -7,22 +7,17 @@ use ndarray::s;
 
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, Problem};
+use crate::buffers::Buffers;
 use crate::im2col::tile_positions;
 use crate::{col2im_add, gemm, im2col, matrix, matrix_mut, sum};
 
 /// For batches of any size.
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |_, _| Some(0),
-    elements: |&Problem { shape, columns, batch }| elements(&shape, columns, batch),
-    build: |&Problem { shape, columns, batch }| Box::new(Im2colGemm::new(shape, columns, batch)),
+    build: |&Problem { shape, columns, batch }, buffers| {
+        Ok(Box::new(Im2colGemm::new(shape, columns, batch, buffers)?))
+    },
 };
-
-/// Elements of a tile's columns.
-fn elements(shape: &Shape, columns: Option<&[usize]>, batch: usize) -> usize {
-    let rows = rows(shape, columns);
-    let tile = tile_positions(rows, batch, shape.window.positions());
-    rows.saturating_mul(tile).saturating_mul(batch)
-}
 
 /// Rows of one group's column matrix.
 fn rows(shape: &Shape, columns: Option<&[usize]>) -> usize {
@@ -40,9 +35,17 @@ pub struct Im2colGemm {
 
 impl Im2colGemm {
     /// For batches of at most `batch` samples.
-    pub fn new(shape: Shape, columns: Option<&[usize]>, batch: usize) -> Im2colGemm {
-        let lowered = vec![0.0; elements(&shape, columns, batch)];
-        Im2colGemm { shape, columns: columns.map(<[usize]>::to_vec), lowered }
+    pub fn new(
+        shape: Shape,
+        columns: Option<&[usize]>,
+        batch: usize,
+        buffers: &mut Buffers,
+    ) -> Result<Im2colGemm, String> {
+        let rows = rows(&shape, columns);
+        let tile = tile_positions(rows, batch, shape.window.positions());
+        let lowered = buffers.zeros(&[rows, tile, batch])?;
+        let columns = columns.map(|columns| buffers.list(columns.iter().copied())).transpose()?;
+        Ok(Im2colGemm { shape, columns, lowered })
     }
 
     fn rows(&self) -> usize {

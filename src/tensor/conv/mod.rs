@@ -30,6 +30,7 @@ mod tests;
 
 use super::Window;
 use super::blocks::Machine;
+use super::buffers::Buffers;
 
 use algorithm::{ALGORITHMS, Algorithm, Convolve, Problem, choose};
 use pass::Pass;
@@ -64,26 +65,30 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples.
-    pub fn new(shape: Shape, batch: usize) -> Convolution {
-        Self::by(&ALGORITHMS, Machine::this(), Problem { shape, columns: None, batch })
+    /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples and for as many
+    /// threads as there are now. With `columns`, each group's weight has only these as a matrix
+    /// `[F / groups, C / groups R S]`, ascending and at least one: all weights and their gradients are `[F, columns]`.
+    ///
+    /// # Errors
+    /// Those of [`Buffers::zeros`].
+    pub fn new(
+        shape: Shape,
+        columns: Option<&[usize]>,
+        batch: usize,
+        buffers: &mut Buffers,
+    ) -> Result<Convolution, String> {
+        Self::by(&ALGORITHMS, Machine::this(), Problem { shape, columns, batch }, buffers)
     }
 
-    /// As [`Convolution::new`], but on `columns` of each group's weight as a matrix `[F / groups, C / groups R S]`,
-    /// ascending and at least one: all weights and their gradients are `[F, columns]`.
-    pub fn of_columns(shape: Shape, columns: &[usize], batch: usize) -> Convolution {
-        Self::by(&ALGORITHMS, Machine::this(), Problem { shape, columns: Some(columns), batch })
-    }
-
-    fn by(algorithms: &[Algorithm], machine: Machine, problem: Problem) -> Convolution {
+    fn by(
+        algorithms: &[Algorithm],
+        machine: Machine,
+        problem: Problem,
+        buffers: &mut Buffers,
+    ) -> Result<Convolution, String> {
         let chosen = choose(algorithms, machine, problem);
-        Convolution { algorithms: chosen.map(|(least, by, problem)| (least, (by.build)(&problem))).collect() }
-    }
-
-    /// Elements of the buffers that [`Convolution::new`], or [`Convolution::of_columns`], makes.
-    pub fn elements(shape: &Shape, columns: Option<&[usize]>, batch: usize) -> usize {
-        let chosen = choose(&ALGORITHMS, Machine::this(), Problem { shape: *shape, columns, batch });
-        chosen.map(|(_, by, problem)| (by.elements)(&problem)).fold(0, usize::saturating_add)
+        let built = chosen.map(|(least, by, problem)| Ok((least, (by.build)(&problem, buffers)?)));
+        Ok(Convolution { algorithms: built.collect::<Result<_, String>>()? })
     }
 
     /// What computes a batch of `batch` samples.

@@ -41,7 +41,7 @@ fn check(shape: Shape, batch: usize, bias: bool, tested: &mut dyn Convolve) {
     let dy = integers(outputs, 3);
     let begin = integers(filters, 4);
     let begin = bias.then_some(&begin[..]);
-    let mut reference = Im2colGemm::new(shape, None, batch);
+    let mut reference = Im2colGemm::new(shape, None, batch, &mut Buffers::allocating()).unwrap();
 
     let (mut y, mut expected) = (vec![f32::NAN; outputs], vec![f32::NAN; outputs]);
     reference.forward(batch, &x, &weight, begin, &mut expected);
@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn direct_equals_im2col(shape in shapes(), batch in 1usize..40, bias: bool, threads in 1usize..3) {
         set_threads(threads).unwrap();
-        check(shape, batch, bias, &mut Direct::new(shape));
+        check(shape, batch, bias, &mut Direct::new(shape, &mut Buffers::allocating()).unwrap());
     }
 }
 
@@ -88,7 +88,7 @@ fn large_shapes() {
             output: (output, output),
         };
         let shape = Shape { window, filters, groups: 1 };
-        check(shape, 21, true, &mut Direct::new(shape));
+        check(shape, 21, true, &mut Direct::new(shape, &mut Buffers::allocating()).unwrap());
     }
 }
 
@@ -124,7 +124,9 @@ fn without_vector_instructions_batches_of_any_size_go_by_im2col() {
     let [y, expected] = [machine(1), machine(8)].map(|machine| {
         let mut y = vec![f32::NAN; 3 * WINDOW.positions() * batch];
         let problem = Problem { shape: SHAPE, columns: None, batch };
-        Convolution::by(&ALGORITHMS, machine, problem).forward(batch, &x, &weight, None, &mut y);
+        let buffers = &mut Buffers::allocating();
+        let mut convolution = Convolution::by(&ALGORITHMS, machine, problem, buffers).unwrap();
+        convolution.forward(batch, &x, &weight, None, &mut y);
         y
     });
     assert_eq!(y, expected);
@@ -133,11 +135,8 @@ fn without_vector_instructions_batches_of_any_size_go_by_im2col() {
 /// The sums of the definition, one after the other: what a new algorithm looks like. It takes batches of 3 and more.
 struct Definition(Shape);
 
-const DEFINITION: Algorithm = Algorithm {
-    least_batch: |_, _| Some(3),
-    elements: |_| 0,
-    build: |problem| Box::new(Definition(problem.shape)),
-};
+const DEFINITION: Algorithm =
+    Algorithm { least_batch: |_, _| Some(3), build: |problem, _| Ok(Box::new(Definition(problem.shape))) };
 
 impl Definition {
     /// Calls `term(x, weight, y)` with the places of the factors of each product and of the sum that it belongs to.
@@ -200,7 +199,8 @@ proptest! {
     fn a_new_algorithm_is_one_entry(shape in shapes(), batch in 1usize..6, bias: bool) {
         let algorithms = [DEFINITION, im2col_gemm::ALGORITHM];
         let problem = Problem { shape, columns: None, batch };
-        let mut chosen = Convolution::by(&algorithms, Machine::this(), problem);
+        let buffers = &mut Buffers::allocating();
+        let mut chosen = Convolution::by(&algorithms, Machine::this(), problem, buffers).unwrap();
         prop_assert_eq!(chosen.algorithms.len(), 1 + usize::from(batch >= 3));
         check(shape, batch, bias, &mut *chosen.algorithm(batch));
     }

@@ -24,12 +24,6 @@ struct Basis {
     gradients: Vec<f32>,
 }
 
-/// Room for a matrix `[k, n]`.
-fn panels(k: usize, n: usize, buffers: &mut Buffers) -> Panels {
-    let made = buffers.made_elsewhere(Panels::elements(k, n), || Panels::new(k, n));
-    made.unwrap_or_else(|| Panels::new(0, 0))
-}
-
 impl StateWeight {
     /// For batches of up to `batch`.
     pub fn new(sizes: &Sizes, batch: usize, buffers: &mut Buffers) -> Result<StateWeight, String> {
@@ -37,13 +31,13 @@ impl StateWeight {
         let basis = sizes.rank.map(|rank| -> Result<Basis, String> {
             Ok(Basis {
                 hidden,
-                panels: panels(hidden, rank, buffers),
+                panels: Panels::new(hidden, rank, buffers)?,
                 states: buffers.zeros(&[sizes.steps, batch, rank])?,
                 gradients: buffers.zeros(&[sizes.steps, batch, rank])?,
             })
         });
         let basis = basis.transpose()?;
-        Ok(StateWeight { width, columns, panels: panels(columns, width, buffers), basis })
+        Ok(StateWeight { width, columns, panels: Panels::new(columns, width, buffers)?, basis })
     }
 
     /// A forward pass with `weight_hh` begins, and with `basis`, if there is one.

@@ -22,18 +22,17 @@ use super::Shape;
 use super::algorithm::{Algorithm, Convolve, half_a_vector};
 use super::partial_sums::PartialSums;
 use crate::blocks::{L2_BUDGET_BYTES, Line, Machine, parts, room};
+use crate::buffers::Buffers;
 use crate::scratch::Scratch;
-use crate::threads::threads;
 use forward::Forward;
 use padded::Padded;
 
 /// For a weight that has only some of its columns.
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_some()),
-    elements: |problem| problem.columns.map_or(0, |columns| elements(&problem.shape, columns)),
-    build: |problem| {
+    build: |problem, buffers| {
         let columns = problem.columns.expect("only a problem with columns is taken");
-        Box::new(ColumnSparse::new(&problem.shape, columns))
+        Ok(Box::new(ColumnSparse::new(&problem.shape, columns, buffers)?))
     },
 };
 
@@ -95,7 +94,13 @@ struct ChannelBlock {
 }
 
 impl ColumnLayout {
-    fn new(shape: &Shape, columns: &[usize], machine: Machine) -> ColumnLayout {
+    /// Also where `buffers` only counts, lists of the given columns are made: the rest follows from them.
+    fn new(
+        shape: &Shape,
+        columns: &[usize],
+        machine: Machine,
+        buffers: &mut Buffers,
+    ) -> Result<ColumnLayout, String> {
         let (window, taps) = (shape.group(), shape.window.kernel.0 * shape.window.kernel.1);
         let mut channels: Vec<usize> = columns.iter().map(|column| column / taps).collect();
         channels.dedup();
@@ -116,7 +121,7 @@ impl ColumnLayout {
         let channel_blocks = parts(channels.len(), most).map(channel_block).collect();
         let filters = shape.filters / shape.groups;
         let [data_gradient, weight_gradient] = Default::default();
-        let forward = Forward::new(shape, &columns, channels.len(), machine);
+        let forward = Forward::new(shape, &columns, channels.len(), machine, buffers)?;
         let mut layout = ColumnLayout {
             shape: *shape,
             machine,
@@ -131,7 +136,7 @@ impl ColumnLayout {
         };
         layout.data_gradient = layout.slab(window.output.0, &layout.channel_blocks);
         layout.weight_gradient = layout.slab(weight_gradient::outputs(&layout), &layout.channel_blocks);
-        layout
+        Ok(layout)
     }
 
     /// Weights of one group.
@@ -168,23 +173,16 @@ impl ColumnLayout {
     }
 }
 
-/// Elements of all buffers.
-fn elements(shape: &Shape, columns: &[usize]) -> usize {
-    let layout = ColumnLayout::new(shape, columns, Machine::this());
-    let weights = shape.groups * layout.weights();
-    weights + threads() * layout.scratch() + PartialSums::elements(weights)
-}
-
 impl ColumnSparse {
     /// On `columns` of each group's matrix, ascending, with room for as many threads as there are now.
-    pub fn new(shape: &Shape, columns: &[usize]) -> ColumnSparse {
-        let layout = ColumnLayout::new(shape, columns, Machine::this());
-        ColumnSparse {
-            packed: room(shape.groups * layout.weights()),
-            sums: weight_gradient::sums(&layout),
-            scratch: Scratch::new(layout.scratch()),
+    pub fn new(shape: &Shape, columns: &[usize], buffers: &mut Buffers) -> Result<ColumnSparse, String> {
+        let layout = ColumnLayout::new(shape, columns, Machine::this(), buffers)?;
+        Ok(ColumnSparse {
+            packed: room(shape.groups * layout.weights(), buffers)?,
+            sums: weight_gradient::sums(&layout, buffers)?,
+            scratch: Scratch::new(layout.scratch(), buffers)?,
             layout,
-        }
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use pulp::{Simd, WithSimd};
 use super::padded::Samples;
 use super::{ChannelBlock, ColumnLayout, ColumnSparse};
 use crate::blocks::{Machine, parts};
+use crate::buffers::Buffers;
 use crate::conv::partial_sums::{PartialSums, Planes, WorkItems, item_rows, plane};
 use crate::simd::{const_dispatch, dispatch, sum};
 
@@ -45,9 +46,10 @@ pub fn scratch(layout: &ColumnLayout) -> usize {
 }
 
 /// The sums of each group and channel block.
-pub fn sums(layout: &ColumnLayout) -> PartialSums {
-    let of_block = |channel_block: &ChannelBlock| channel_block.columns.len() * layout.filters;
-    PartialSums::new((0..layout.shape.groups).flat_map(|_| layout.channel_blocks.iter().map(of_block)))
+pub fn sums(layout: &ColumnLayout, buffers: &mut Buffers) -> Result<PartialSums, String> {
+    let start = |channel_block: &ChannelBlock| channel_block.columns.start * layout.filters;
+    let starts: Vec<usize> = layout.channel_blocks.iter().map(start).collect();
+    PartialSums::new(layout.shape.groups, &starts, layout.weights(), buffers)
 }
 
 /// See [`super::super::algorithm::Convolve::weight_gradient`]; `weight` is `[F, K]`.
