@@ -1,13 +1,13 @@
-# Every target is a command one could type; `make -n TARGET` shows it.
+# Each target runs a command that you could also type; `make -n TARGET` shows it.
 
-# How many ranks train, what they train, and what starts them.
+# The number of ranks, the job that they train, and the command that starts them.
 NP ?= 2
 JOB ?= jobs/lenet-fashion-small.toml
 MPIRUN ?= mpirun
-# Values that override those of the job, as in SET='train.seed=2 stage.baseline.train.epochs=1'.
+# Overrides for the job, as in SET='train.seed=2 stage.baseline.train.epochs=1'.
 SET ?=
 
-# MPI=mpich or MPI=openmpi builds against that one, where a machine has both by Debian's names, next to the default build.
+# On a machine with both MPIs under Debian's names, MPI=mpich or MPI=openmpi builds against that one, next to the default build.
 ifdef MPI
 export MPI
 export MPICC := mpicc.$(MPI)
@@ -17,12 +17,12 @@ endif
 
 TERNFLOCK := $(or $(CARGO_TARGET_DIR),target)/release/ternflock
 
-# Hosts that `make cluster` makes, the rate of their links (1gbit unless said), and which checks it runs.
+# The hosts that `make cluster` emulates, the rate of their links (default: 1gbit), and the checks that it runs.
 HOSTS ?= 4
 RATE ?=
 CHECKS ?=
 
-# How many seconds `make fuzz` runs each target, and which targets it runs.
+# How many seconds `make fuzz` runs each target, and the targets that it runs.
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?=
 
@@ -30,10 +30,10 @@ FUZZ_TARGETS ?=
 COUNT ?= 500
 SEED ?= 1
 
-# rustup's place, should the shell not know it yet.
+# The directory of rustup, in case the shell does not know it yet.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
-# More ranks than cores are welcome: Open MPI 4, then 5. Other launchers do not read these.
+# Allow more ranks than cores, for Open MPI 4 and then 5. Other launchers ignore these variables.
 export OMPI_MCA_rmaps_base_oversubscribe := true
 export PRTE_MCA_rmaps_default_mapping_policy := :oversubscribe
 ifeq ($(shell id -u),0)
@@ -46,7 +46,7 @@ endif
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-setup: ## Install what is missing (Debian, Ubuntu), or say how to
+setup: ## Install what is missing (Debian, Ubuntu), or explain how to
 	./setup.sh
 
 build: setup ## Build target/release/ternflock
@@ -56,19 +56,19 @@ train: build ## Train a small LeNet on Fashion-MNIST with 2 ranks; NP=4, JOB=job
 	@job='$(JOB)'; \
 	if [ "$$job" = jobs/lenet-fashion-small.toml ] && ! ./setup.sh has-data && ! $(TERNFLOCK) data fetch fashion-mnist; then \
 		job=jobs/lenet-digits-small.toml; \
-		echo "make train: there is no Fashion-MNIST to be had; training on the built-in digits instead: $$job" >&2; \
+		echo "make train: Fashion-MNIST is not available; training on the built-in digits instead: $$job" >&2; \
 	fi; \
 	if [ "$$job" = jobs/lstm-kjv.toml ] && ! $(TERNFLOCK) data fetch kjv > /dev/null; then \
 		job=jobs/lstm-genesis.toml; \
-		echo "make train: there is no King James Bible to be had; training on the built-in Genesis instead: $$job" >&2; \
+		echo "make train: the King James Bible is not available; training on the built-in Genesis instead: $$job" >&2; \
 	fi; \
 	set -x; $(MPIRUN) -n $(NP) $(TERNFLOCK) train "$$job" $(SET:%=--set %)
 
-test: ## Run all tests, the parallel ones under mpirun included; MPI=mpich does it with MPICH
+test: ## Run all tests, including the parallel ones under mpirun; MPI=mpich uses MPICH
 	./setup.sh test
 	cargo test --release --workspace
 
-lint: ## Check format, lints and documentation; scripts, spelling and dependencies where the tools are installed
+lint: ## Check format, lints and documentation; also scripts, spelling and dependencies if the tools are installed
 	./setup.sh lint
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
@@ -76,7 +76,7 @@ lint: ## Check format, lints and documentation; scripts, spelling and dependenci
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --workspace
 	.ci/lint
 
-# Pages outside docs/ stay Markdown, where mdBook takes every .md for one of its own.
+# Links to pages outside docs/ must keep .md, but mdBook converts all links to .md.
 book: ## Build the documentation as a book, into book/, if mdBook is installed (cargo install mdbook --locked)
 	@if command -v mdbook > /dev/null; then \
 		mdbook build docs && \
@@ -94,22 +94,22 @@ fuzz: ## Run all fuzz targets, or those in FUZZ_TARGETS=, each for FUZZ_SECONDS=
 	./setup.sh fuzz
 	fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS) || [ $$? = 77 ]
 
-cluster: build ## Test and measure over hosts with shaped links and a Slurm, HOSTS=4 RATE=1gbit; skips without root
+cluster: build ## Test and measure across emulated hosts with shaped links and Slurm, HOSTS=4 RATE=1gbit; skips without root
 	./setup.sh cluster
 	HOSTS='$(HOSTS)' RATE='$(RATE)' tests/cluster/run.sh $(CHECKS) || [ $$? = 77 ]
 
-cluster-up: ## Bring up HOSTS=4 hosts with links of RATE=1gbit and a Slurm, to try things on: tests/cluster/cluster --help
+cluster-up: ## Start HOSTS=4 emulated hosts with links of RATE=1gbit and Slurm, for your own tests: tests/cluster/cluster --help
 	tests/cluster/cluster up $(HOSTS) $(RATE)
 	tests/cluster/cluster slurm
 
-cluster-down: ## End them, and all that runs there
+cluster-down: ## Stop these hosts and everything that runs on them
 	tests/cluster/cluster down
 
 faults: setup ## Kill or stop a rank at COUNT=500 random moments (SEED=1); check that each job ends in time and resumes to the same bits
 	COUNT='$(COUNT)' SEED='$(SEED)' cargo test --release --test parallel -- --ignored faults::many
 
-reproduce: build ## Make the accuracy table of docs/results.md again (slow)
+reproduce: build ## Reproduce the accuracy table of docs/results.md (slow)
 	tests/reproduce.sh
 
-clean: ## Remove what was built; runs and data stay
+clean: ## Remove build outputs; runs and data stay
 	cargo clean

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Makes this machine ready to build and train: `./setup.sh`; to run the tests too: `./setup.sh test`.
-# On Debian and Ubuntu it installs what is missing by apt, with sudo when not root. Elsewhere, or without the right to
-# install, it names what is missing with the commands that bring it, and ends with 3. `./setup.sh cluster` brings what
-# `make cluster` wants, to root on Debian alone: elsewhere it does without. `./setup.sh fuzz` installs what `make fuzz`
-# needs, and `./setup.sh lint` what `make lint` runs on scripts, where it can. `./setup.sh has-data` only checks whether
-# Fashion-MNIST is here. MPI=mpich in the environment installs MPICH instead of Open MPI; a machine can have both.
+# Prepares this machine to build and train: `./setup.sh`; to run the tests too: `./setup.sh test`.
+# On Debian and Ubuntu, it installs missing packages with apt, using sudo if you are not root. On other systems, or
+# without permission to install, it lists what is missing and how to get it, and ends with exit code 3.
+# `./setup.sh cluster` installs the packages for `make cluster`, only as root on Debian; elsewhere it does nothing.
+# `./setup.sh fuzz` installs what `make fuzz` needs, and `./setup.sh lint` the tools of `make lint` for scripts, if
+# possible. `./setup.sh has-data` only checks whether Fashion-MNIST is on this machine. With MPI=mpich in the
+# environment, MPICH is installed instead of Open MPI; a machine can have both.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -38,15 +39,15 @@ has_data() {
     return 1
 }
 
-# Where packages may be installed, so may Rust, for this user alone, by rustup; one that is too old is the user's to
-# replace.
+# If packages may be installed, Rust may be installed too, for this user only, with rustup. A Rust that is too old must be
+# replaced by the user.
 check_rust() {
     local wanted found
     wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
     export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
     if ! has cargo || ! has rustc; then
         if [[ $1 != install ]] || ! install_rust; then
-            say "cargo is missing: Rust $wanted or newer is needed: https://rustup.rs tells how to get it"
+            say "cargo is missing: Rust $wanted or newer is needed; see https://rustup.rs"
             exit $MISSING
         fi
     fi
@@ -59,7 +60,7 @@ check_rust() {
 }
 
 install_rust() {
-    say "cargo is missing: installing Rust by rustup"
+    say "cargo is missing: installing Rust with rustup"
     local installer
     installer=$(mktemp) || return
     curl --proto '=https' --tlsv1.2 --silent --show-error --fail --output "$installer" https://sh.rustup.rs &&
@@ -79,23 +80,23 @@ apt_get() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@"
 }
 
-# Installs those of the given packages that are not.
+# Installs those of the given packages that are not installed.
 install_packages() {
     local package missing=()
     for package in "$@"; do
         installed "$package" || missing+=("$package")
     done
     [[ ${#missing[@]} == 0 ]] && return
-    say "installing by apt: ${missing[*]}"
+    say "installing with apt: ${missing[*]}"
     apt_get update && apt_get install --yes --no-install-recommends "${missing[@]}"
 }
 
-# Packages are not the only way tools come to a machine: where apt does not manage, what counts is whether they work.
+# Tools can also be installed without packages: if apt fails, only check that the tools work.
 setup_debian() {
     local purpose=$1 packages=("${BUILD_PACKAGES[@]}")
     [[ $purpose == test ]] && packages+=("${TEST_PACKAGES[@]}")
     if ! install_packages "${packages[@]}"; then
-        say "apt did not install what is needed; its own message is above"
+        say "apt did not install the required packages; its message is above"
         check_tools "$purpose"
     fi
     if ! has_data && ! install_packages "$DATA_PACKAGE"; then
@@ -103,7 +104,7 @@ setup_debian() {
     fi
 }
 
-# Whether the linker finds OpenBLAS, by whatever means it was brought: package, module, Spack, conda.
+# Whether the linker finds OpenBLAS, from a package, a module, Spack or conda.
 links_openblas() { printf 'int main(void) { return 0; }\n' | cc -x c - -lopenblas -o /dev/null 2>/dev/null; }
 
 has_hdf5() { [[ -n ${HDF5_DIR:-} ]] || has h5cc || pkg-config --exists hdf5 2>/dev/null; }
@@ -161,18 +162,18 @@ conda-forge, without root:
     export HDF5_DIR="$CONDA_PREFIX" LIBCLANG_PATH="$CONDA_PREFIX/lib"
     export LIBRARY_PATH="$CONDA_PREFIX/lib" LD_LIBRARY_PATH="$CONDA_PREFIX/lib"
 
-A cluster's own modules do as well: load its Open MPI, HDF5 (serial), OpenBLAS and LLVM.
+You can also use the modules of a cluster: load Open MPI, HDF5 (serial), OpenBLAS and LLVM.
 END
 }
 
-# Hosts on one machine need root anyway, and what is missing without is skipped with a word.
+# Emulated hosts need root anyway. Without the packages, their checks are skipped with a message.
 setup_cluster() {
     if has apt-get && has dpkg-query && [[ $EUID == 0 ]]; then
-        install_packages "${CLUSTER_PACKAGES[@]}" || say "apt did not install a Slurm; its own message is above"
+        install_packages "${CLUSTER_PACKAGES[@]}" || say "apt did not install Slurm; its message is above"
     fi
 }
 
-# Without it, `make lint` skips the scripts.
+# Without shellcheck, `make lint` skips the scripts.
 setup_lint() {
     if ! has shellcheck && has apt-get && has dpkg-query && may_install; then
         install_packages "${LINT_PACKAGES[@]}" || say "apt did not install ${LINT_PACKAGES[*]}"
@@ -182,7 +183,7 @@ setup_lint() {
 # libFuzzer and the sanitizers need a nightly compiler; libFuzzer itself is C++. Without them, fuzzing is skipped.
 setup_fuzz() {
     if has apt-get && has dpkg-query && may_install && ! has c++; then
-        install_packages g++ || say "apt did not install g++; its own message is above"
+        install_packages g++ || say "apt did not install g++; its message is above"
     fi
     export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
     if has rustup && ! cargo +nightly --version >/dev/null 2>&1; then
@@ -206,7 +207,7 @@ main() {
         check_rust install
     else
         check_tools "$1"
-        has_data || say "there is no Fashion-MNIST here yet: ternflock data fetch fashion-mnist"
+        has_data || say "Fashion-MNIST is not on this machine yet; to get it: ternflock data fetch fashion-mnist"
         check_rust look
     fi
 }

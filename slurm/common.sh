@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# What the batch scripts share: the site's values, whether all they name is there, and how ranks are started. They source this
-# from the checkout's top.
+# Shared by the batch scripts: reads the site's values, checks that everything they name exists, and starts ranks. The
+# scripts source this file from the top of the checkout.
 
-STARTS=4   # of something that some node cannot be reached for: a link that is down now may be up again in a minute
-PAUSE_S=20 # between them
+STARTS=4   # attempts while a node cannot be reached: a link that is down now may be up again in a minute
+PAUSE_S=20 # between two attempts
 
 fail() { # CODE WORDS...
   printf '%s: %s\n' "${SLURM_JOB_NAME:-slurm}" "${*:2}" >&2
@@ -12,7 +12,7 @@ fail() { # CODE WORDS...
 
 again_in_a_while() { # WORDS START
   printf '%s: %s; start %s of %s in %s s\n' "${SLURM_JOB_NAME:-slurm}" "$1" "$2" $STARTS $PAUSE_S >&2
-  # A trap is heard while a shell waits, and not while it sleeps.
+  # The shell runs a trap while it waits, but not while it sleeps.
   sleep $PAUSE_S &
   wait $! || true
 }
@@ -49,7 +49,7 @@ check_launcher() { # SITE
   fi
 }
 
-# Connections through this interface alone, which every node must have.
+# Use only this interface for connections; every node must have it.
 use_interface() { # SITE
   local without start
   for ((start = 2; ; start++)); do
@@ -64,12 +64,13 @@ use_interface() { # SITE
   export PRTE_MCA_oob_tcp_if_include=$SITE_INTERFACE HYDRA_IFACE=$SITE_INTERFACE FI_TCP_IFACE=$SITE_INTERFACE
 }
 
-# Sets LAUNCH to the words that start as many ranks as the allocation has tasks, each with its cores.
+# Sets LAUNCH to the command that starts one rank per task of the allocation, each with its cores.
 set_launch() {
   local tasks=${SLURM_NTASKS:-${SLURM_JOB_NUM_NODES:-1}} cores=${SLURM_CPUS_PER_TASK:-}
   read -ra LAUNCH <<< "$SITE_LAUNCHER"
   LAUNCH+=(-n "$tasks")
-  # srun ends the other ranks when one has failed, and since Slurm 22.05 does not heed sbatch's --cpus-per-task by itself.
+  # srun must be told to end the other ranks when one has failed, and since Slurm 22.05 it no longer takes
+  # --cpus-per-task from sbatch.
   [[ ${LAUNCH[0]} != srun ]] || LAUNCH+=(--kill-on-bad-exit=1 ${cores:+--cpus-per-task="$cores"})
   if [[ $SITE_LAUNCHER == mpirun && -n $cores ]]; then
     case $(mpirun --version 2>&1) in
@@ -79,7 +80,7 @@ set_launch() {
   fi
 }
 
-# When the allocation ends, for `ternflock train`: newer versions of Slurm say so themselves.
+# The end of the allocation, for `ternflock train`: newer versions of Slurm set it themselves.
 export_end() {
   local end
   [[ -z ${SLURM_JOB_END_TIME:-} ]] || return 0

@@ -12,9 +12,10 @@ use super::averaging;
 use super::contender::Contender;
 use super::report::{Case, Report};
 use super::vectors::Vectors;
-use super::{Interference, Watch, median, memory, quantile};
+use super::{Interference, Watch, memory};
 use ternflock_base::available::available_bytes;
 use ternflock_base::error::{Error, Kind, Result};
+use ternflock_base::quantile::{median, quantile};
 use ternflock_base::text::plural;
 use ternflock_train::method::Method;
 
@@ -75,7 +76,7 @@ impl Ranks {
         for &elements in &plans.elements {
             agree("the number of elements to measure", elements as u64)?;
         }
-        agree("the hash of what else is to be measured", xxh3_64(format!("{plans:?}").as_bytes()))?;
+        agree("the hash of the other settings of the measurement", xxh3_64(format!("{plans:?}").as_bytes()))?;
         self.check_memory(plans)?;
         let watch = Watch::start();
         let mut cases = Vec::new();

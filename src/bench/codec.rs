@@ -8,9 +8,10 @@ use ternflock_collectives::codec::{Moments, Rounding};
 use ternflock_collectives::kernels::{self, Kernels, Sums};
 use ternflock_collectives::planes::{BLOCK, TERNARY, words};
 
-use super::{CLIP_SIGMA, Interference, Watch, gradient, median, memory, stream};
+use super::{CLIP_SIGMA, Interference, Watch, gradient, memory, stream};
 use ternflock_base::available::available_bytes;
 use ternflock_base::error::{Error, Result};
+use ternflock_base::quantile::median;
 use ternflock_base::text::plural;
 
 /// Medians of the codec's times, in seconds.

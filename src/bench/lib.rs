@@ -45,29 +45,3 @@ fn gradient(elements: usize, rank: usize, values: &mut Vec<f32>) {
     }
     values.truncate(elements);
 }
-
-/// The `part`-th quantile of `sorted`, by nearest rank; 0 if it is empty.
-fn quantile(sorted: &[f64], part: f64) -> f64 {
-    let rank = (part * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or_default()
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    quantile(&times, 0.5)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_by_nearest_rank() {
-        let sorted = [1.0, 2.0, 3.0, 4.0];
-        assert_eq!(
-            [0.0, 0.25, 0.5, 0.51, 0.99, 1.0].map(|p| quantile(&sorted, p)),
-            [1.0, 1.0, 2.0, 3.0, 4.0, 4.0]
-        );
-        assert_eq!(quantile(&[], 0.5), 0.0);
-    }
-}

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{Interference, Watch, median};
+use super::{Interference, Watch};
 use ternflock_base::error::{Error, Result};
+use ternflock_base::quantile::median;
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::{self as job, Adapt, Distribution, OptimizerKind};
 use ternflock_models as models;

@@ -24,7 +24,7 @@ use ternflock_bench::{
 };
 use ternflock_report::json::to_text;
 
-/// Times what was asked for; prints tables, or JSON.
+/// Runs the requested benchmark and prints tables, or JSON.
 pub fn main(arguments: &Bench) -> ExitCode {
     match &arguments.command {
         BenchCommand::Step { model, batch, threads, seconds, json } => {
@@ -55,7 +55,7 @@ pub fn main(arguments: &Bench) -> ExitCode {
             }
             match time_codec(*elements, usize::from(*rounds), isa.as_deref()) {
                 Ok(times) => {
-                    // The worst of them stands for all.
+                    // The worst one represents all of them.
                     let waited = |codec: &&Codec| codec.interference.waiting.unwrap_or(0.0);
                     let busy = times.iter().filter(|codec| codec.interference.busy);
                     let worst = busy.max_by(|a, b| waited(a).total_cmp(&waited(b)));
@@ -132,7 +132,7 @@ pub(super) fn contenders_of(option: &str, names: &[String]) -> Result<Vec<Conten
     names.iter().map(named).collect()
 }
 
-/// A wrong sum is a bug, and no time of it is worth anything.
+/// A wrong sum is a bug, and its times are meaningless.
 fn wrong(ranks: &Ranks, report: &Report) -> ExitCode {
     let wrong = |case: &&Case| !case.verified;
     let names =
@@ -143,7 +143,7 @@ fn wrong(ranks: &Ranks, report: &Report) -> ExitCode {
 }
 
 pub(super) fn json(value: &impl Serialize) -> String {
-    // Plain structs of numbers and names have a JSON text.
+    // Structs of numbers and names can always be written as JSON.
     to_text(value).map(|text| text + "\n").unwrap_or_default()
 }
 
@@ -165,7 +165,7 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
     }
     let share = 100.0 * time.gflops / time.sgemm_peak_gflops;
     format!(
-        "{}, batch {}, {}: {} samples/s, {:.3} ms a step (median of {})\n\
+        "{}, batch {}, {}: {} samples/s, {:.3} ms per step (median of {})\n\
          {:.1} GFLOP/s, {share:.0} % of sgemm's {:.1}; {:.0} MB at most\n{}\n{}",
         time.model,
         time.batch,
@@ -193,14 +193,14 @@ fn say_codec(times: &[Codec], as_json: bool) -> String {
             rows.push(vec![codec.isa.into(), what.into(), milliseconds(seconds), share, rate]);
         };
         row("memcpy of float32", codec.memcpy_s);
-        row("encode, moments included", codec.encode_s);
+        row("encode, including moments", codec.encode_s);
         row("  the moments alone", codec.moments_s);
         row(&format!("decode {} planes", codec.plane_add_planes), codec.decode_s);
         row(&format!("add {} planes to {0}", codec.plane_add_planes), codec.plane_add_s);
     }
     let elements = times.first().map_or(0, |codec| codec.elements);
     format!(
-        "{} elements, one core, medians; all results are right\n{}",
+        "{} elements, one core, medians; all results are correct\n{}",
         thousands(elements as u64),
         table(&rows, &[2, 3, 4])
     )
@@ -211,7 +211,7 @@ fn say_report(report: &Report, as_json: bool) -> String {
         return json(report);
     }
     let header =
-        ["elements", "", "min", "median", "p99", "sent a rank", "formula", "float32 bytes/s", "memcpy"];
+        ["elements", "", "min", "median", "p99", "sent per rank", "formula", "float32 bytes/s", "memcpy"];
     let mut rows = vec![header.map(String::from).to_vec()];
     let optional = |count: Option<u64>| count.map_or("-".into(), |count| bytes(count as f64));
     for case in &report.cases {
@@ -229,7 +229,7 @@ fn say_report(report: &Report, as_json: bool) -> String {
     }
     let Report { ranks, hosts, mpi, .. } = report;
     format!(
-        "{} on {}, {mpi}; all results are right\n{}",
+        "{} on {}, {mpi}; all results are correct\n{}",
         plural(*ranks, "rank"),
         plural(*hosts, "host"),
         table(&rows, &[0, 2, 3, 4, 5, 6, 7, 8])

@@ -22,7 +22,7 @@ use ternflock_nn::{Graph, Parameters};
 use ternflock_report::json::to_value;
 use ternflock_train::compress_snapshot;
 
-/// Does surgery on a checkpoint and writes the smaller one.
+/// Performs surgery on a checkpoint and writes the smaller one.
 pub fn main(arguments: &Compress) -> ExitCode {
     if is_not_first() {
         return ExitCode::SUCCESS;
@@ -44,7 +44,7 @@ fn compress(arguments: &Compress) -> Result<String> {
     });
     if shrink.is_none() && low_rank.is_none() {
         return Err(Error::Usage(
-            "compress: say what to do: --shrink, --low-rank energy=0.95, or both".into(),
+            "compress: nothing to do: add --shrink, --low-rank energy=0.95, or both".into(),
         ));
     }
     output::check_new(to, arguments.overwrite)?;
@@ -57,7 +57,7 @@ fn compress(arguments: &Compress) -> Result<String> {
                 other => Error::checkpoint(from, other.to_string()),
             },
         )?;
-    // Before it is written: they may be one file.
+    // Read the size before writing, because input and output may be the same file.
     let size_before = size(from)?;
     checkpoint::save(to, &after)?;
     let sizes = [size_before, size(to)?];
@@ -76,12 +76,12 @@ fn size(path: &Path) -> Result<u64> {
         .map_err(|error| Error::checkpoint(path, format!("cannot be read: {error}")))
 }
 
-/// What the options say of low rank.
+/// The factorisation that the options request.
 fn request(arguments: &Compress) -> Result<Option<LowRank>> {
     let Compress { low_rank, separable, except, svd, whatever_it_costs, .. } = arguments;
     if low_rank.is_empty() {
         let beside = !separable.is_empty() || !except.is_empty() || *svd || *whatever_it_costs;
-        let message = "compress: --separable, --except, --svd and --whatever-it-costs belong to --low-rank";
+        let message = "compress: --separable, --except, --svd and --whatever-it-costs need --low-rank";
         return if beside { Err(Error::Usage(message.into())) } else { Ok(None) };
     }
     let mut request = LowRank {
@@ -108,11 +108,11 @@ fn request(arguments: &Compress) -> Result<Option<LowRank>> {
     Ok(Some(request))
 }
 
-/// What was done, for whoever asked.
+/// The report on the surgery.
 struct Change<'a> {
     before: (&'a Graph, &'a Parameters),
     after: &'a Operation,
-    /// Bytes of the files.
+    /// The sizes of the files in bytes.
     sizes: [u64; 2],
 }
 
@@ -174,7 +174,7 @@ impl Change<'_> {
         }
         let [before, after] = self.totals()?;
         let mut about = vec![["", "before", "after", "ratio"].map(String::from).to_vec()];
-        for (number, name) in ["parameters", "FLOPs a sample", "file"].into_iter().enumerate() {
+        for (number, name) in ["parameters", "FLOPs per sample", "file"].into_iter().enumerate() {
             let say = |n: u64| if number == 2 { bytes(n as f64) } else { thousands(n) };
             let ratio = before[number] as f64 / (after[number] as f64).max(1.0);
             about.push(vec![name.into(), say(before[number]), say(after[number]), format!("{ratio:.2}")]);
@@ -188,10 +188,10 @@ impl Change<'_> {
         ))
     }
 
-    /// What there is to say of layer `name`.
+    /// The description of the outcome for layer `name`.
     fn remark(&self, name: &str) -> String {
         if self.after.emptied.iter().any(|emptied| emptied == name) {
-            return "nothing would have been left: the strongest unit, or column, was kept".into();
+            return "would be empty: the strongest unit or column was kept".into();
         }
         let recurrent = format!("{name}/");
         let of_layer = |row: &&LayerReport| row.layer == name || row.layer.starts_with(&recurrent);
@@ -200,7 +200,7 @@ impl Change<'_> {
     }
 }
 
-/// What was done to a layer's weight, or to the recurrent one of a layer.
+/// The outcome for a layer's weight, or for its recurrent weight.
 fn said(layer: &LayerReport) -> String {
     let weight = layer.layer.rsplit_once('/').map_or_else(String::new, |(_, tensor)| format!("{tensor}: "));
     match (&layer.outcome, layer.rank, layer.full_rank, layer.energy) {

@@ -80,7 +80,7 @@ fn indented(text: &str, indent: usize) -> String {
     out + "\n"
 }
 
-/// Where jobs would read it from.
+/// The place from which jobs would read it.
 fn here(entry: &Entry) -> String {
     match entry.format {
         Format::Digits | Format::Genesis | Format::Synthetic | Format::SyntheticText => "built in".into(),

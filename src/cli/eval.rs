@@ -30,7 +30,8 @@ use ternflock_train::{
 };
 use ternflock_world::{Patience, World};
 
-/// Evaluates the checkpoint on the test set, or on the validation set if asked to. The ranks share the samples.
+/// Evaluates the checkpoint on the test set, or on the validation set if requested. The ranks share the
+/// samples.
 pub fn main(arguments: &Eval) -> ExitCode {
     let mut world = match launch_or_say(Patience::of(&Exchange::default()), None) {
         Ok(world) => world,
@@ -95,8 +96,8 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     Ok(Measured { snapshot, dataset: data.dataset, task, unknown, tally, seconds, around })
 }
 
-/// Says on rank 0 that the set called `set` is not the one that the checkpoint was trained or chosen with: the user may want that,
-/// or not know.
+/// Reports on rank 0 that the set called `set` differs from the one with which the checkpoint was trained or
+/// chosen: this may be intended or unnoticed.
 fn say_difference(set: &str, snapshot: &Snapshot, feed: &dyn EvaluationFeed, world: &World) {
     if let Some(difference) = difference(snapshot, set, feed.facts()).filter(|_| world.rank() == 0) {
         log(format_args!("note: the data are not those of the checkpoint's run: {difference}"));
@@ -110,7 +111,7 @@ fn open_training(arguments: &Eval, data: &Data, snapshot: &Snapshot) -> Result<B
     open_training_set(data, dir, vocabulary.as_ref())
 }
 
-/// The words of a language model; `data` is what it was trained on.
+/// The words of a language model, which was trained on `data`.
 fn vocabulary(snapshot: &Snapshot, data: &Data) -> std::result::Result<Option<Vocabulary>, String> {
     let words = snapshot.vocabulary.clone();
     match words.is_empty() {
@@ -142,7 +143,7 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, E
     if graph.input() != given || graph.output() != logits(given, classes) {
         let (input, output) = (graph.input(), graph.output());
         let message = format!(
-            "its network makes {output} logits of samples of {input}, but `{}` has {} of {given}",
+            "its network computes {output} logits for samples of {input}, but `{}` has {} for {given}",
             job.data.dataset,
             plural(classes, "class")
         );

@@ -12,16 +12,17 @@ use ternflock_base::error::{Error, Kind};
 use ternflock_bench::Ranks;
 use ternflock_world::World;
 
-/// How long rank 0 lets the others end before it says its last words, where the launcher wants that.
+/// How long rank 0 waits for the others to end before it prints its last message, if the launcher requires
+/// that.
 const LINGER: Duration = Duration::from_millis(250);
 
-/// Ends this rank of `world` with a `code` that the launcher shall pass on, as all others end theirs. Rank 0 says the
-/// `last_words`.
+/// Ends this rank of `world` with a `code` that the launcher must pass on. All other ranks do the same. Rank
+/// 0 prints the `last_words`.
 ///
-/// The launcher of MPICH 4.0 looks for ranks that have ended whenever one that has not says something, and forgets the
-/// codes of those it finds only after all have closed their output: where all end at once, it may say that all went
-/// well. So rank 0 speaks once the others have ended. The only rank of a host cannot help it. Other launchers end all
-/// ranks as soon as one has ended with a code, so there rank 0 speaks first.
+/// The launcher of MPICH 4.0 looks for ended ranks whenever a running rank prints something. It loses the
+/// exit codes of ranks that it finds only after all ranks have closed their output: if all end at once, it
+/// may report success. So rank 0 prints after the others have ended. This cannot help if a host has only one
+/// rank. Other launchers end all ranks as soon as one has ended with a code, so rank 0 prints first there.
 pub fn leave(world: World, code: u8, last_words: fmt::Arguments) -> ExitCode {
     let (rank, ranks) = (world.rank(), world.size());
     let lingers = ranks > 1 && is_started_by_hydra();
@@ -47,7 +48,7 @@ pub fn fail_on(world: World, error: &Error) -> ExitCode {
     let code = error.kind().exit_code();
     match error {
         Error::Elsewhere { .. } => {}
-        // The same on every rank, and it names the ranks it is about.
+        // The message is the same on every rank, and it names the ranks that it is about.
         Error::NonFinite { .. } | Error::Disagree(_) => {
             return leave(world, code, format_args!("ternflock: {error}"));
         }
@@ -76,7 +77,7 @@ pub fn fail_ranks(ranks: &Ranks, error: &Error) -> ExitCode {
     error.kind().exit_code().into()
 }
 
-/// The exit code of `error`, which another process says.
+/// The exit code of `error`, which another process reports.
 pub fn quietly(error: &Error) -> ExitCode {
     error.kind().exit_code().into()
 }

@@ -62,7 +62,7 @@ fn export(arguments: &Export) -> Result<String> {
     })
 }
 
-/// The format that the user named, or that the extension of the output file means.
+/// The format that the user named, or the one for the extension of the output file.
 fn exporter(arguments: &Export) -> Result<&'static dyn Exporter> {
     let extension = arguments.output.extension().and_then(|extension| extension.to_str());
     let by_extension = extension.and_then(find_by_extension);
@@ -81,7 +81,7 @@ fn exporter(arguments: &Export) -> Result<&'static dyn Exporter> {
             .map(|extension| format!(".{extension}"))
             .collect();
         Error::Usage(format!(
-            "--output {}: the extension is no format that can be written ({}); change it, or add --format",
+            "--output {}: no format has this extension ({}); change it, or add --format",
             arguments.output.display(),
             extensions.join(", ")
         ))

@@ -20,7 +20,7 @@ use ternflock_job::{Exchange, Loaded};
 use ternflock_train::{self as train};
 use ternflock_world::{Patience, World};
 
-/// Measures these ranks and makes the forecast; prints tables, or JSON.
+/// Measures these ranks, computes the forecast, and prints tables, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {
     let asked = plan(arguments).and_then(|plan| Ok((load(arguments, 1)?, plan)));
     let exchange =
@@ -70,25 +70,25 @@ fn plan(arguments: &Arguments) -> Result<Plan> {
     })
 }
 
-/// As many as are ever asked for: each is played.
+/// A limit on the number of ranks, because each is simulated.
 const MOST_NODES: usize = 4096;
 
-/// The numbers that `text` says.
+/// The numbers in `text`.
 fn nodes(text: &str) -> Result<Vec<usize>> {
     let refuse = |why: &str| {
         Error::Usage(format!(
-            "--nodes {text}: {why}; 1,2,3 or 1..64 are numbers of nodes from 1 to {MOST_NODES}"
+            "--nodes {text}: {why}; use 1,2,3 or 1..64, with numbers from 1 to {MOST_NODES}"
         ))
     };
     let number = |text: &str| {
         let number = text.trim().parse().ok().filter(|nodes| (1..=MOST_NODES).contains(nodes));
-        number.ok_or_else(|| refuse(&format!("`{text}` is no such number")))
+        number.ok_or_else(|| refuse(&format!("`{text}` is not a number of nodes")))
     };
     let mut nodes = match text.split_once("..") {
         Some((first, last)) => {
             let (first, last): (usize, usize) = (number(first)?, number(last)?);
             if first > last {
-                return Err(refuse("the first is more than the last"));
+                return Err(refuse("the first number is larger than the last"));
             }
             let mut nodes: Vec<usize> = std::iter::successors(Some(first), |nodes| Some(2 * nodes))
                 .take_while(|&nodes| nodes <= last)
@@ -103,7 +103,7 @@ fn nodes(text: &str) -> Result<Vec<usize>> {
     Ok(nodes)
 }
 
-/// The text to print, on rank 0; the picture is written.
+/// On rank 0: writes the picture and returns the text to print.
 fn here(arguments: &Arguments, plan: &Plan, world: &mut World) -> Result<String> {
     let loaded = load(arguments, world.size())?;
     let forecast = forecast(&loaded, plan, world)?;
@@ -127,11 +127,14 @@ fn finish(arguments: &Arguments, forecast: &Forecast) -> Result<String> {
 fn say(forecast: &Forecast, speed: f64) -> String {
     let mut text = String::new();
     if let Some(first) = forecast.networks.first().and_then(|network| network.scaling.points.first()) {
-        let faster =
-            if speed == 1.0 { String::new() } else { format!(", taken to be {speed} times as fast as here") };
+        let faster = if speed == 1.0 {
+            String::new()
+        } else {
+            format!(", assumed to be {speed} times as fast as here")
+        };
         let each = first.ranks / first.hosts;
         text = format!(
-            "{}: {} parameters, {} a node of {} each{faster}\n",
+            "{}: {} parameters, {} per node with {} each{faster}\n",
             forecast.networks[0].scaling.job,
             thousands(first.parameters as u64),
             plural(each, "rank"),
@@ -149,7 +152,7 @@ fn say_network(network: &Network) -> String {
     let unit = scaling.points.first().map_or("samples", |point| &point.unit);
     let header = [
         "nodes",
-        "samples a step",
+        "samples per step",
         "way",
         &format!("{unit}/s"),
         "efficiency",
@@ -158,7 +161,7 @@ fn say_network(network: &Network) -> String {
         "codec",
         "wire",
         "hidden",
-        "sent a rank",
+        "sent per rank",
     ];
     let mut rows = vec![header.map(String::from).to_vec()];
     for point in &scaling.points {
@@ -184,8 +187,8 @@ fn say_network(network: &Network) -> String {
         }
     }
     let what = match scaling.mode {
-        Mode::Strong => "the samples of a step stay the same",
-        Mode::Weak => "the samples of a rank stay the same",
+        Mode::Strong => "constant samples per step",
+        Mode::Weak => "constant samples per rank",
     };
     format!(
         "network {} ({}/s, {:.1} us), {what}\n{}{}",
@@ -219,12 +222,12 @@ mod tests {
         assert_eq!(nodes("4, 2,2").unwrap(), [2, 4]);
         assert_eq!(nodes("5..5").unwrap(), [5]);
         for (text, what) in [
-            ("", "`` is no such number"),
-            ("0..4", "`0` is no such number"),
-            ("8..4", "the first is more than the last"),
-            ("1,x", "`x` is no such number"),
-            ("1..9999", "`9999` is no such number"),
-            ("-1", "`-1` is no such number"),
+            ("", "`` is not a number of nodes"),
+            ("0..4", "`0` is not a number of nodes"),
+            ("8..4", "the first number is larger than the last"),
+            ("1,x", "`x` is not a number of nodes"),
+            ("1..9999", "`9999` is not a number of nodes"),
+            ("-1", "`-1` is not a number of nodes"),
         ] {
             let error = nodes(text).unwrap_err().to_string();
             assert!(error.contains(what), "{text}: {error}");

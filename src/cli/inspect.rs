@@ -23,8 +23,8 @@ use ternflock_nn::{Graph, Node, Parameter, Parameters};
 use ternflock_report::json::to_value;
 use ternflock_train::{hash_values, restore_parameters};
 
-/// Shows the checkpoint's network and counters. FLOPs are those of the forward pass of one sample, a multiply-add
-/// counted as two.
+/// Shows the checkpoint's network and counters. FLOPs are those of the forward pass per sample; a
+/// multiply-add counts as two.
 pub fn main(arguments: &Inspect) -> ExitCode {
     if is_not_first() {
         return ExitCode::SUCCESS;
@@ -51,14 +51,14 @@ fn stored_job(path: &Path, snapshot: &Snapshot) -> Result<Job> {
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))
 }
 
-/// What is said of one layer.
+/// The report on one layer.
 struct Row {
     name: String,
     kind: &'static str,
     inputs: Vec<String>,
     output: String,
     shapes: Vec<(String, Vec<usize>)>,
-    /// What it keeps untrained.
+    /// Its tensors that are not trained.
     untrained: Vec<(String, Vec<usize>)>,
     params: u64,
     flops: u64,
@@ -84,7 +84,8 @@ fn rows(graph: &Graph, parameters: &Parameters, sparsity: Vec<LayerSparsity>) ->
     graph.layers().iter().zip(sparsity).enumerate().map(row).collect()
 }
 
-/// A hash of all parameters, of the optimizer's state and of what recurrent layers carry on: equal for runs that are equal to the bit.
+/// A hash of all parameters, of the optimizer state and of the state of recurrent layers: equal for runs that
+/// are equal to the bit.
 fn hash(snapshot: &Snapshot) -> String {
     let state = snapshot.optimizer.iter().flat_map(|slot| &slot.tensors);
     let tensors = snapshot.parameters.iter().chain(state).chain(&snapshot.recurrent_state);
@@ -96,12 +97,12 @@ fn network_name(job: &Job) -> &str {
     job.model.preset.as_deref().unwrap_or(&job.name)
 }
 
-/// The word for it in job files.
+/// Its name in job files.
 fn word(kind: StructureKind) -> String {
     json!(kind).as_str().unwrap_or_default().into()
 }
 
-/// How many structures of a kind are left, of how many, and so on, under their names.
+/// The numbers of remaining and of all structures by kind, and further facts, with their names.
 fn sparsity_json(arguments: &Inspect, sparsity: &LayerSparsity) -> [(&'static str, Value); 5] {
     let kept = sparsity.structures.iter().map(|s| (word(s.kind), json!([s.kept, s.all])));
     let rank = |LayerRank { tensor, rank, full_rank, .. }: &LayerRank| json!({"tensor": tensor, "energy": to_value(&arguments.energy), "rank": rank, "full": full_rank});

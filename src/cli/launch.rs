@@ -1,8 +1,8 @@
-//! From the launcher's environment to a world of ranks.
+//! Creates a world of ranks from the launcher's environment.
 //!
-//! A process that no launcher started does without MPI: it starts faster, and runs where MPI's daemons do not. One that
-//! a launcher did start must find the other ranks: P processes that each believe to be rank 0 of 1 would do the same
-//! work P times.
+//! A process that no launcher started does not use MPI: it starts faster, and also runs where MPI's daemons
+//! cannot. A process that a launcher started must find the other ranks: P processes that each believe they
+//! are rank 0 of 1 would do the same work P times.
 
 use std::process::ExitCode;
 use std::thread;
@@ -18,11 +18,11 @@ use ternflock_bench::Ranks;
 use ternflock_job::Exchange;
 use ternflock_world::{Late, Patience, World};
 
-/// Joins the ranks that the launcher has started, which wait for each other with `patience`.
+/// Joins the ranks that the launcher started, which wait for each other with `patience`.
 ///
 /// # Errors
-/// [`Error::Usage`] when the launcher has started several processes that MPI does not join into one world,
-/// [`Error::Exchange`] when MPI cannot be started.
+/// [`Error::Usage`] if the launcher started several processes that MPI does not join into one world,
+/// [`Error::Exchange`] if MPI cannot be started.
 fn launch<W>(
     alone: impl FnOnce() -> Result<W, Error>,
     join: impl FnOnce() -> Result<W, Error>,
@@ -31,8 +31,9 @@ fn launch<W>(
     match recognise(|name| std::env::var(name).ok()) {
         Launch::Alone => alone(),
         Launch::Lost(ranks) => Err(Error::Usage(format!(
-            "srun has started {ranks} processes that cannot find each other, so each would be rank 0 of 1: start them \
-             with `srun --mpi=pmix` (or pmi2; `srun --mpi=list` says what there is), or with mpirun"
+            "srun has started {ranks} processes that cannot find each other, so each would be rank 0 of 1: \
+             start them with `srun --mpi=pmix` (or pmi2; `srun --mpi=list` lists the choices), or with \
+             mpirun"
         ))),
         Launch::Mpi(claimed) => {
             let world = join()?;
@@ -48,22 +49,22 @@ pub fn launch_or_say(patience: Patience, signals: Option<Signals>) -> Result<Wor
     launch(|| Ok(World::alone()), join, World::size).map_err(say_once)
 }
 
-/// [`launch`] for benchmarks of MPI, which is started even alone; waits last at most `deadline`.
+/// [`launch`] for benchmarks of MPI, which is started even for one process. Waits last at most `deadline`.
 pub fn launch_ranks_or_say(deadline: Duration) -> Result<Ranks, ExitCode> {
     let patience = Patience { deadline, ..Patience::of(&Exchange::default()) };
     let join = || Ranks::join(deadline, oversee(patience, None));
     launch(join, join, Ranks::size).map_err(say_once)
 }
 
-/// As soon as one process has ended with a code, srun ends all others, and loses what they have said a moment before. So
-/// all of them wait until the first has been heard.
+/// As soon as one process has ended with a code, srun ends all others and loses their latest output. So all
+/// of them wait until the output of the first one has been read.
 fn say_once(error: Error) -> ExitCode {
     let code = if is_not_first() { exit::quietly(&error) } else { exit::fail(&error) };
     thread::sleep(UNTIL_HEARD);
     code
 }
 
-/// Names a late rank; the lowest of the ranks that have waited long for it speaks for all.
+/// Names a late rank. The lowest of the ranks that have waited long for it reports for all.
 fn warn(late: &Late) {
     if late.is_lowest {
         log(format_args!("ternflock: {late}"));

@@ -1,6 +1,6 @@
-//! What the environment of this process says about the launcher that started it.
+//! Finds out from the environment of this process which launcher started it.
 
-/// Variables by which launchers tell a process how many ranks there are, and who sets them.
+/// Variables in which launchers tell a process the number of ranks, and the launchers that set them.
 const SIZES: [(&str, &str); 4] = [
     ("OMPI_COMM_WORLD_SIZE", "mpirun of Open MPI"),
     ("PMI_SIZE", "mpiexec of MPICH or Intel MPI, or srun --mpi=pmi2"),
@@ -8,17 +8,17 @@ const SIZES: [(&str, &str); 4] = [
     ("SLURM_STEP_NUM_TASKS", "srun"),
 ];
 
-/// Variables that say that MPI can find the other ranks.
+/// Variables that show that MPI can find the other ranks.
 const MEETING_POINTS: [&str; 4] = ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK"];
 
 /// Variables in which launchers tell a process its rank.
 const RANKS: [&str; 5] =
     ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID"];
 
-/// What the environment says about the launcher.
+/// The launcher according to the environment.
 #[derive(Debug, PartialEq)]
 pub enum Launch {
-    /// No launcher: one process on its own.
+    /// No launcher: a single process.
     Alone,
     /// MPI must be started; if the launcher's own count is known, its world must be as large.
     Mpi(Option<(usize, &'static str)>),
@@ -26,7 +26,7 @@ pub enum Launch {
     Lost(usize),
 }
 
-/// What the `variable`s of the environment say.
+/// The launcher according to the `variable`s of the environment.
 pub fn recognise(variable: impl Fn(&str) -> Option<String>) -> Launch {
     let count = |name: &str| variable(name)?.parse::<usize>().ok();
     let claimed = SIZES.iter().find_map(|(name, launcher)| Some((count(name)?, *launcher)));
@@ -38,7 +38,7 @@ pub fn recognise(variable: impl Fn(&str) -> Option<String>) -> Launch {
     }
 }
 
-/// Whether the launcher is MPICH's, or one of its descendants: they alone speak PMI with their ranks.
+/// Whether the launcher is that of MPICH or of one of its descendants: only these use PMI with their ranks.
 pub fn is_started_by_hydra() -> bool {
     std::env::var_os("PMI_RANK").is_some()
 }
@@ -57,8 +57,8 @@ fn rank(variable: impl Fn(&str) -> Option<String>) -> Option<usize> {
     RANKS.iter().find_map(|name| variable(name)?.parse().ok())
 }
 
-/// Whether this process is, as far as the launcher's environment says, not the first of its job: it then leaves to
-/// rank 0 what all would say alike.
+/// Whether this process is not the first of its job, according to the launcher's environment. It then leaves
+/// messages that are the same on all ranks to rank 0.
 pub fn is_not_first() -> bool {
     rank(|name| std::env::var(name).ok()).is_some_and(|rank| rank > 0)
 }

@@ -1,4 +1,4 @@
-//! The command line. One file a subcommand; here alone is anything printed and the process ended.
+//! The command line, with one file per subcommand. Only this crate prints and ends the process.
 
 mod arguments;
 mod bench;
@@ -35,7 +35,7 @@ use arguments::{Arguments, Command};
 use ternflock_base::error::Error;
 use ternflock_tensor::{Trouble, blas};
 
-/// Parses the command line, does what it says, and returns the exit code.
+/// Parses the command line, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
     signals::let_large_writes_fail();
     let arguments = arguments();
@@ -72,8 +72,8 @@ fn arguments() -> Arguments {
     })
 }
 
-/// The first process alone reports problems with the BLAS kernels; a training run does so in its first lines. Kernels
-/// that would crash the process are refused here, before the first product.
+/// Only the first process reports problems with the BLAS kernels; a training run reports them in its first
+/// lines. Kernels that would crash the process are refused here, before the first product.
 fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
         Command::Eval(_) | Command::Compress(_) | Command::Bench(_) | Command::Forecast(_) => true,

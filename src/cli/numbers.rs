@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers formatted for people.
 
 use ternflock_report::Score;
 
@@ -15,7 +15,7 @@ pub fn thousands(n: u64) -> String {
     out
 }
 
-/// Bytes in the unit that leaves one to three digits before the point (powers of 1000).
+/// Bytes in the unit (power of 1000) with one to three digits before the point.
 pub fn bytes(n: f64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];
     let mut value = n;

@@ -8,7 +8,7 @@ use ternflock_base::error::{Error, Result};
 pub struct Format {
     /// Its name in messages.
     pub name: &'static str,
-    /// The file extensions that mean it, the usual one first.
+    /// The file extensions of the format, the usual one first.
     pub own: &'static [&'static str],
 }
 
@@ -91,21 +91,22 @@ impl Format {
 /// directory that does not exist.
 ///
 /// # Errors
-/// What is there, or which directory is missing.
+/// If the output exists, or if its directory is missing; the message names it.
 pub fn check_new(to: &Path, overwrite: bool) -> Result<()> {
     if to.exists() && !overwrite {
-        let message = format!("{} is there already; give another --output, or --overwrite", to.display());
+        let message = format!("{} already exists; use another --output, or --overwrite", to.display());
         return Err(Error::Usage(message));
     }
     if to.symlink_metadata().is_ok_and(|there| !there.is_file()) {
-        let message = format!("{} is no plain file, and stays; give another --output", to.display());
+        let message =
+            format!("{} is not a regular file and is not replaced; use another --output", to.display());
         return Err(Error::Usage(message));
     }
     let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty());
     match directory.filter(|directory| !directory.is_dir()) {
         Some(directory) => {
             let message =
-                format!("there is no directory {}; create it, or give another --output", directory.display());
+                format!("there is no directory {}; create it, or use another --output", directory.display());
             Err(Error::checkpoint(to, message))
         }
         None => Ok(()),

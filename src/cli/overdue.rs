@@ -19,7 +19,7 @@ pub const UNTIL_HEARD: Duration = Duration::from_millis(500);
 /// How long the ranks may take to end MPI together after a signal, which has usually ended the run by then.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What to do about a call.
+/// The action for a call.
 #[derive(Debug, PartialEq)]
 enum Due {
     Warning(String),
@@ -40,7 +40,7 @@ pub fn oversee(patience: Patience, signals: Option<Signals>) -> OnCall {
             Some(Due::End(text, code)) => {
                 last_words(&text);
                 thread::sleep(UNTIL_HEARD);
-                // SAFETY: ends this process without running any of its other code, which might wait too.
+                // SAFETY: ends this process without running any other code, which might wait too.
                 unsafe { libc::_exit(code.into()) }
             }
         }
@@ -65,7 +65,7 @@ fn due(
     {
         let (code, what) = match call.is_start() {
             true => {
-                ((128 + number) as u8, "ended the start; nothing has been done, nothing is lost".to_owned())
+                ((128 + number) as u8, "ended the start; nothing was done and nothing is lost".to_owned())
             }
             false => (Kind::Exchange.exit_code(), format!("ended a wait of {seconds:.0} s for {whom}")),
         };
@@ -74,8 +74,8 @@ fn due(
     if waited >= patience.deadline {
         let code = Kind::Exchange.exit_code();
         let then = match call {
-            Call::Finalize => "what was to be written is written",
-            _ => "see that all of them run and reach each other, and start again",
+            Call::Finalize => "all output has been written",
+            _ => "make sure that all of them run and can reach each other, and start again",
         };
         let text = format!(
             "{who} waited {seconds:.1} s for {whom} in {call} and ends the job (exit code {code}): ranks that do not say \
@@ -117,10 +117,10 @@ mod tests {
         assert_eq!(
             text,
             "rank 1 of 4 on n2 waited 300.0 s for the other ranks or the launcher in MPI_Comm_dup and ends the job (exit code 7): \
-             ranks that do not say so are late, stopped or dead; see that all of them run and reach each other, and start again"
+             ranks that do not say so are late, stopped or dead; make sure that all of them run and can reach each other, and start again"
         );
         let Some(Due::End(text, 7)) = due(Call::Finalize, 301 * S, None) else { panic!() };
-        assert!(text.ends_with("; what was to be written is written"), "{text}");
+        assert!(text.ends_with("; all output has been written"), "{text}");
     }
 
     #[test]

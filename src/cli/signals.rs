@@ -1,4 +1,4 @@
-//! Signals that ask this program to end.
+//! Signals that request this program to end.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! The closing tables of a run in stages: what became of the network from the first to the last.
+//! The closing tables of a run with stages: the network after each stage.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use ternflock_nn::StructureKind;
 use ternflock_tensor as tensor;
 use ternflock_train::restore_network;
 
-/// Samples of a pass that is timed, and for how long.
+/// Samples per timed pass, and the time for measuring.
 const BATCH: usize = 64;
 const SECONDS: f64 = 2.0;
 /// The maximum number of networks in memory at the same time.
@@ -29,8 +29,8 @@ struct Left {
     bytes: u64,
 }
 
-/// Tables of the networks in the checkpoints at `paths`, which stages have ended with. Their passes are timed in turn, on one
-/// process: let others have ended.
+/// Tables of the networks in the checkpoints at `paths`, the last ones of the stages. Their passes are timed
+/// alternately on one process; the others should have ended.
 pub fn tables(paths: &[PathBuf]) -> Result<String> {
     let (mut all, mut times) = (Vec::new(), Vec::new());
     let groups = groups(paths);
@@ -45,7 +45,7 @@ pub fn tables(paths: &[PathBuf]) -> Result<String> {
         times.extend(models.into_iter().skip(new));
     }
     Ok(format!(
-        "{}\n  A pass is forward, of {BATCH} samples on {}.\n\n{}",
+        "{}\n  A pass is a forward pass of {BATCH} samples on {}.\n\n{}",
         table(&totals(&all, &times), &[1, 2, 3, 4, 5, 6, 7]),
         plural(tensor::threads(), "thread"),
         table(&by_layer(&all), &[])
@@ -75,9 +75,9 @@ fn read(path: &Path) -> Result<(Left, Contestant)> {
     Ok((Left { stage, metrics: snapshot.progress.metrics, layers, bytes }, contestant))
 }
 
-/// A row a stage.
+/// One row per stage.
 fn totals(all: &[Left], times: &[ModelTime]) -> Vec<Vec<String>> {
-    // What was measured beside the loss: accuracy or perplexity.
+    // The measure besides the loss: accuracy or perplexity.
     let mut measured = all.iter().flat_map(|left| left.metrics.keys());
     let score = measured.find(|name| !name.ends_with("loss")).cloned().unwrap_or_default();
     let titles =
@@ -102,8 +102,8 @@ fn totals(all: &[Left], times: &[ModelTime]) -> Vec<Vec<String>> {
     rows
 }
 
-/// A row for each layer that has units of its own in the first network: how many, how many of them are not zero, and their
-/// rank.
+/// One row per layer with its own units in the first network: their number, the number of non-zero ones, and
+/// the rank.
 fn by_layer(all: &[Left]) -> Vec<Vec<String>> {
     let mut titles = vec!["units of".to_owned()];
     titles.extend(all.iter().map(|left| left.stage.clone()));
@@ -117,7 +117,7 @@ fn by_layer(all: &[Left]) -> Vec<Vec<String>> {
     rows
 }
 
-/// Units that are not zero, and units.
+/// The number of non-zero units, and of all units.
 fn units(layer: &LayerSparsity) -> Option<(usize, usize)> {
     let kinds = [StructureKind::Filters, StructureKind::Neurons, StructureKind::HiddenUnits];
     kinds.into_iter().find_map(|kind| layer.of(kind)).map(|units| (units.kept, units.all))

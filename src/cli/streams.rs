@@ -1,4 +1,4 @@
-//! Standard output and standard error. Their readers may close them before the program is done, or stop reading.
+//! Standard output and standard error. Their readers may close them early or stop reading.
 
 use std::fmt::Display;
 use std::io::{Error as IoError, ErrorKind, Result, Write, stderr, stdout};
@@ -13,7 +13,7 @@ use super::visible::visible;
 /// The exit code of a command that did its work but could not print the result: EX_IOERR of BSD.
 const UNPRINTED: u8 = 74;
 
-/// How long to wait for a reader that does not read, once a signal has asked for the end.
+/// How long to wait for a reader that does not read, after a signal has requested the end.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The same for the last message of a process.
@@ -25,12 +25,12 @@ const LOOK: c_int = 100;
 /// A pipe that is ready for writing has room for this many bytes.
 const PART: usize = libc::PIPE_BUF;
 
-/// Writes results to standard output. A reader that has seen enough and left, as `head` does, is no failure.
+/// Writes results to standard output. It is not an error if the reader closes the pipe early, as `head` does.
 pub fn print(text: &str) -> ExitCode {
     print_or(text, "the command itself has succeeded")
 }
 
-/// The same. If the write fails, the error includes `comfort`.
+/// Like [`print`]. If the write fails, the error includes `comfort`.
 pub fn print_or(text: &str, comfort: &str) -> ExitCode {
     match write_out(&visible(text)) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -54,10 +54,11 @@ fn write_out(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes a line to standard error. Where it cannot be written the work goes on: a run's events are in `metrics.jsonl`
-/// too, and an error is also an exit code.
+/// Writes a line to standard error. If this fails, the work continues: the events of a run are also in
+/// `metrics.jsonl`, and an error also has an exit code.
 pub fn log(line: impl Display) {
-    // One write, so that lines of several ranks do not mix; of a longer line, only as much as a pipe with room takes at once.
+    // One write, so that lines of several ranks do not mix. A longer line is split into parts that a ready
+    // pipe accepts at once.
     let line = format!("{}\n", visible(&line.to_string()));
     let mut err = stderr().lock();
     for part in line.as_bytes().chunks(PART) {

@@ -1,4 +1,4 @@
-//! `ternflock sweep`: the same job with other values and other seeds, each run a process of its own.
+//! `ternflock sweep`: the same job with several values and seeds, with a separate process for each run.
 
 mod outcome;
 mod plan;
@@ -26,14 +26,14 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::io::{Partial, create_directories, create_log};
 use ternflock_train::TEST;
 
-/// How long this process sleeps between two looks at the run.
+/// How long this process sleeps between two checks of the run.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a run may take to end after a signal, for its current step and a checkpoint; and after the second signal,
 /// before it is killed.
 const UNTIL_ENDED: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(10)];
 
-/// Does the runs that are not done yet, and prints the table.
+/// Performs the runs that are not complete yet, and prints the table.
 pub fn main(arguments: &Sweep) -> ExitCode {
     match sweep(arguments) {
         Ok(code) => code,
@@ -44,7 +44,8 @@ pub fn main(arguments: &Sweep) -> ExitCode {
 fn sweep(arguments: &Sweep) -> Result<ExitCode> {
     if let Launch::Mpi(_) | Launch::Lost(_) = recognise(|name| std::env::var(name).ok()) {
         return Err(Error::Usage(
-            "a sweep starts its runs itself: start it alone, and say how many ranks a run has with --launcher 'mpirun -n 2'"
+            "a sweep starts its runs itself: start it without a launcher, and set the number of ranks per \
+             run with --launcher 'mpirun -n 2'"
                 .into(),
         ));
     }
@@ -58,7 +59,7 @@ fn sweep(arguments: &Sweep) -> Result<ExitCode> {
         return Ok(print(&lines.collect::<String>()));
     }
     let chosen = plan.chosen(arguments.only.as_deref())?;
-    // Whatever is in the way is said before anything runs.
+    // Problems with outputs are reported before anything runs.
     plan.runs.iter().try_for_each(|run| state(&plan, run).map(drop))?;
     let mut failed = None;
     if !arguments.report {
@@ -74,7 +75,8 @@ fn sweep(arguments: &Sweep) -> Result<ExitCode> {
                 0 => {}
                 code if code == INTERRUPTED || stop.load(Ordering::Relaxed) => {
                     log(format_args!(
-                        "ternflock: the sweep is not complete; the same line goes on (exit code {INTERRUPTED})"
+                        "ternflock: the sweep is not complete; the same command continues it (exit code \
+                         {INTERRUPTED})"
                     ));
                     return Ok(INTERRUPTED.into());
                 }
@@ -87,7 +89,8 @@ fn sweep(arguments: &Sweep) -> Result<ExitCode> {
     Ok(failed.map_or(said, ExitCode::from))
 }
 
-/// Completes `run`, evaluates it if asked to, and returns its exit code. A run that diverges counts as complete.
+/// Completes `run`, evaluates it if requested, and returns its exit code. A run that diverges counts as
+/// complete.
 fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBool) -> Result<u8> {
     let before = state(plan, run)?;
     if matches!(before, State::Absent | State::Unfinished) {
@@ -102,7 +105,7 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
         let said = PathBuf::from(said);
         let code = call(arguments, &words, &said, None, stop)?;
         if code != 0 && !matches!(state(plan, run)?, State::Diverged(_)) {
-            log(format_args!("{label}: exit code {code}; {} says why", said.display()));
+            log(format_args!("{label}: exit code {code}; {} has the reason", said.display()));
             return Ok(code);
         }
     }
@@ -113,7 +116,7 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
             return Ok(0);
         }
         State::Absent | State::Unfinished => {
-            let message = "the run ended well, but its metrics.jsonl has no end event";
+            let message = "the run succeeded, but its metrics.jsonl has no end event";
             return Err(Error::run_dir(&run.directory, message));
         }
     };
@@ -121,14 +124,14 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
         let mut words: Vec<String> = words.split_whitespace().map(ToOwned::to_owned).collect();
         words.splice(0..0, ["eval".to_owned(), text(&done.checkpoint)?, "--json".to_owned()]);
         let said = run.directory.join("eval.log");
-        // Under its own name only when it is whole.
+        // It gets its final name only when it is complete.
         let (path, mut output) = (evaluation(run), None);
         let unfinished = Partial::beside(&path, |file| file.try_clone().map(|file| output = Some(file)))
             .map_err(|error| cannot_write(&path, error))?;
         let code = call(arguments, &words, &said, output, stop)?;
         if code != 0 {
             log(format_args!(
-                "{label}: `ternflock eval` ends with exit code {code}; {} says why",
+                "{label}: `ternflock eval` ended with exit code {code}; {} has the reason",
                 said.display()
             ));
             return Ok(code);
@@ -149,8 +152,9 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
     Ok(0)
 }
 
-/// Runs this program with `words`; what it says goes to the files `said` and `out`. Its exit code; a signal that arrives
-/// meanwhile is passed on as SIGUSR1, which launchers pass on in turn, and the run ends with a checkpoint.
+/// Runs this program with `words`, with its output in the files `said` and `out`, and returns its exit code.
+/// A signal that arrives in the meantime is forwarded as SIGUSR1, which launchers also forward, and the run
+/// ends with a checkpoint.
 fn call(
     arguments: &Sweep,
     words: &[String],
@@ -208,7 +212,7 @@ fn wait(child: &mut Child, stop: &AtomicBool, limits: [Duration; 2]) -> std::io:
     }
 }
 
-/// As a shell would say it.
+/// As a shell reports it.
 fn code(status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));

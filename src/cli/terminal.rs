@@ -1,4 +1,4 @@
-//! A run's events on the terminal: a progress bar where there is one, plain lines otherwise.
+//! Shows a run's events on the terminal: with a progress bar if possible, otherwise as plain lines.
 
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -19,7 +19,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// For rank 0; shows a bar if standard error is a terminal.
+    /// The display for rank 0. It has a progress bar if standard error is a terminal.
     pub fn new() -> Terminal {
         let bar = std::io::stderr().is_terminal().then(ProgressBar::hidden);
         Terminal { bar, progress: Progress::new(0, 0), stage: None }
@@ -159,7 +159,7 @@ fn start_line(event: &Event) -> String {
         return String::new();
     };
     let [parameters, ternary] = [parameters, ternary_parameters].map(|n| thousands(*n as u64));
-    let of = vocabulary.map_or(String::new(), |words| format!(" of {} kinds", thousands(words as u64)));
+    let of = vocabulary.map_or(String::new(), |words| format!(", vocabulary {}", thousands(words as u64)));
     let unknown = match (unknown, evaluation_unknown) {
         (Some(train), Some(evaluation)) if train + evaluation > 0.0 => {
             let [train, evaluation] = [train, evaluation].map(|share| 100.0 * share);
@@ -168,11 +168,11 @@ fn start_line(event: &Event) -> String {
         _ => String::new(),
     };
     let samples = format!("{} {}{of}{unknown}", thousands(samples.number()), samples.unit());
-    let by = if *ranks > 1 { format!(", by {algorithm}") } else { String::new() };
+    let by = if *ranks > 1 { format!("; all-reduce {algorithm}") } else { String::new() };
     let reason = blas_reason.map_or(String::new(), |reason| format!(" ({reason})"));
     let warnings: String = blas_warnings.iter().map(|warning| format!("\nwarning: {warning}")).collect();
     format!(
-        "{job}: {} on {}, {} a rank ({threads_reason})\n\
+        "{job}: {} on {}, {} per rank ({threads_reason})\n\
          {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples}; \
          the {set} set chooses the network; steps {step} to {steps}; writing to {}\n\
          BLAS: {blas}{reason}{warnings}",

@@ -21,14 +21,14 @@ use ternflock_train::{
 };
 use ternflock_world::Patience;
 
-/// Runs the job; on rank 0, ends with a table of what came out of it.
+/// Runs the job; on rank 0, prints a table of the results at the end.
 pub fn main(arguments: &Train) -> ExitCode {
     let signals = Signals::catch().unwrap_or_else(|error| {
-        log(format_args!("ternflock: signals cannot be caught, they will end the run at once: {error}"));
+        log(format_args!("ternflock: signals cannot be caught and will end the run at once: {error}"));
         Signals::default()
     });
     let asked = asked(arguments);
-    // A job that cannot be read has no patience of its own; the ranks still meet, so that one of them speaks for all.
+    // A job that cannot be read sets no timeouts. The ranks still meet, so that one of them reports for all.
     let default = |_: &Error| Patience::of(&Exchange::default());
     let patience = asked.as_ref().map_or_else(default, |(loaded, options)| patience(loaded, options));
     let mut world = match launch_or_say(patience, Some(signals.clone())) {
@@ -48,7 +48,7 @@ pub fn main(arguments: &Train) -> ExitCode {
         }
         Ok(summary) if world.rank() == 0 => {
             let ranks = world.size();
-            // What follows is timed: nobody shall wait for this rank.
+            // The following code is timed: no rank should wait for this one.
             drop(world);
             close(&summary, ranks)
         }
@@ -111,14 +111,14 @@ fn job_and_run_dir(arguments: &Train) -> Result<(Option<PathBuf>, Option<PathBuf
                 Ok((Some(resumed), run_dir))
             }
             _ => Err(Error::Usage(format!(
-                "--resume {}: the directory of a run is needed, which holds its job.toml and its checkpoints/",
+                "--resume {}: a run directory with job.toml and checkpoints/ is needed",
                 resumed.display()
             ))),
         };
     }
     match run_dir {
         Some(run_dir) if run_dir != resumed => Err(Error::Usage(format!(
-            "--resume {} and --run-dir {} are two directories: give one",
+            "--resume {} and --run-dir {} are different directories: use one of them",
             resumed.display(),
             run_dir.display()
         ))),
@@ -128,7 +128,7 @@ fn job_and_run_dir(arguments: &Train) -> Result<(Option<PathBuf>, Option<PathBuf
 
 /// The tables at the end of a run.
 fn close(summary: &Summary, ranks: usize) -> ExitCode {
-    let comfort = "the run is complete and saved, and metrics.jsonl in its directory has these figures";
+    let comfort = "the run is complete and saved, and metrics.jsonl in its directory contains these figures";
     if summary.stages.is_empty() {
         return print_or(&closing(summary, ranks), comfort);
     }
@@ -184,10 +184,10 @@ fn scores(summary: &Summary) -> Vec<(String, String)> {
 fn wire(summary: &Summary, ranks: usize) -> String {
     let traffic = &summary.traffic;
     if ranks == 1 {
-        return "none: one rank has nobody to exchange with".into();
+        return "none: there is only one rank".into();
     }
     if traffic.bytes_per_step == 0.0 {
-        return "none: no step was left to do".into();
+        return "none: no steps were left".into();
     }
     let formula = match traffic.bytes_per_step == traffic.formula_bytes_per_step {
         true => "exactly as predicted".into(),

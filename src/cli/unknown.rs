@@ -5,7 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use ternflock_job as job;
 
-/// Names that other programs use for some keys.
+/// The names of some keys in other programs.
 const ELSEWHERE: [(&str, &str); 7] = [
     ("lr", "optimizer.learning_rate"),
     ("batch", "train.global_batch"),
@@ -55,8 +55,8 @@ pub fn explain(mut error: clap::Error, words: &[String]) -> clap::Error {
     error
 }
 
-/// The keys of a job that an option called `name` may mean: those that end in it, or those that other programs call by
-/// it.
+/// The keys of a job that an option called `name` may refer to: those that end in it, or those with this name
+/// in other programs.
 fn keys(name: &str) -> Vec<String> {
     let name = name.replace('-', "_");
     let mut keys = job::keys();

@@ -19,8 +19,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// Whether `letter` is a control character (C0 or C1) other than a tab or a newline, a line or paragraph separator, or
-/// changes the text direction.
+/// Whether `letter` is a control character (C0 or C1, except tab and newline), a line or paragraph separator,
+/// or a character that changes the text direction.
 fn is_obeyed(letter: char) -> bool {
     match letter {
         '\n' | '\t' => false,

@@ -11,6 +11,7 @@ use rand::seq::SliceRandom;
 
 use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Reader, Stream};
+use ternflock_base::split::chunk;
 
 /// The samples of every step, the same on all ranks.
 #[derive(Clone, Debug)]
@@ -78,9 +79,7 @@ impl Order {
 /// order of the ranks, and differ in size by at most one.
 pub fn shard(total: usize, rank: usize, world: usize) -> Range<usize> {
     debug_assert!(rank < world, "rank {rank} of {world}");
-    let (size, longer) = (total / world, total % world);
-    let start = rank * size + rank.min(longer);
-    start..start + size + usize::from(rank < longer)
+    chunk(0..total, world, rank)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! An exchange between ranks that need not be there: the collectives themselves, on a virtual clock.
+//! The exchange of ranks that need not exist: the collectives themselves, on a virtual clock.
 
 use std::collections::HashMap;
 
@@ -13,14 +13,14 @@ use ternflock_report::Phases;
 use ternflock_train::agreed_words;
 use ternflock_train::method::{Share, VirtualRanks};
 
-/// What buckets take between the ranks of a topology, each kind of bucket played once.
+/// The time of buckets between the ranks of a topology. Each kind of bucket is simulated once.
 pub struct Exchanges<'a> {
     ranks: VirtualRanks<'a>,
     known: HashMap<(Algorithm, Vec<Share>), Phases>,
 }
 
 impl<'a> Exchanges<'a> {
-    /// Between ranks that cost `costs`, whose nodes `inter_node` joins.
+    /// A clock for ranks with the costs `costs`, whose nodes are connected by `inter_node`.
     pub fn new(topology: &'a Topology, costs: &'a Costs, inter_node: Wire) -> Exchanges<'a> {
         Exchanges { ranks: VirtualRanks::new(topology, costs, inter_node), known: HashMap::new() }
     }
@@ -57,7 +57,7 @@ mod tests {
     use ternflock_train::method::terngrad::TernGrad;
     use ternflock_train::method::{Method, wire};
 
-    /// Alone there is nothing to send, and on a slow network the bytes are all that counts.
+    /// A single rank sends nothing. On a slow network, only the bytes count.
     #[test]
     fn a_bucket_takes_its_bytes() {
         let share = |method: &'static dyn Method, elements| Share { method, shapes: vec![vec![elements]] };
@@ -77,7 +77,7 @@ mod tests {
         let expected = 1e-6 * 4.0 * f64::from(1 << 20) * 1.5;
         assert!((took / expected - 1.0).abs() < 0.01, "{took} {expected}");
         let ternary = exchanges.bucket(Algorithm::RingTernary, &shares).unwrap().exchange;
-        // Widths 2, 3, 3, 4, 4, 4 of 32 bits, twice over for what is gathered at the last one.
+        // The sums have widths of 2, 3, 3, 4, 4, 4 bits instead of 32; the gathered ones have the last width.
         assert!(ternary / took > (2.0 + 3.0 + 3.0 + 3.0 * 4.0) / (6.0 * 32.0) * 0.99, "{ternary} {took}");
         assert!(ternary / took < 0.14, "{ternary} {took}");
     }

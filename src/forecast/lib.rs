@@ -1,5 +1,5 @@
-//! How fast a job would train on nodes that need not be there: what these ranks take to compute, encode and decode, measured; and the
-//! exchange, by the collectives themselves on a virtual clock.
+//! Predicts how fast a job would train on nodes that need not exist. The times to compute, encode and decode
+//! are measured on these ranks; the exchange is simulated by running the collectives on a virtual clock.
 
 mod clock;
 mod link;
@@ -30,27 +30,28 @@ use ternflock_train::method::wire;
 use ternflock_train::overlaps;
 use ternflock_world::World;
 
-/// What a forecast is about.
+/// The settings of a forecast.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Numbers of nodes, each with as many ranks as the nodes that there are.
+    /// The numbers of nodes. Each node has as many ranks as the existing ones.
     pub nodes: Vec<usize>,
     /// Networks between them.
     pub links: Vec<Link>,
-    /// Ways to average.
+    /// The averaging methods.
     pub ways: Vec<Contender>,
-    /// What stays the same as nodes become more; the job's batch is that of a rank under [`Mode::Weak`].
+    /// What stays constant as nodes are added. With [`Mode::Weak`], the batch of the job is that of one rank.
     pub mode: Mode,
-    /// Steps that are measured.
+    /// The number of measured steps.
     pub steps: usize,
-    /// How many times as fast as here ranks compute, encode and decode there.
+    /// The speed of the ranks in the forecast relative to these ranks, for computing, encoding and decoding.
     pub speed: f64,
 }
 
-/// The forecast, the same on each rank of `world`.
+/// Computes the forecast, which is the same on each rank of `world`.
 ///
 /// # Errors
-/// [`Error::Usage`] for what has no forecast; those of a training run's start; [`Error::Exchange`] when ranks are late or gone.
+/// [`Error::Usage`] for settings without a forecast; the errors of starting a training run;
+/// [`Error::Exchange`] if ranks are late or have ended.
 pub fn forecast(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Forecast> {
     let topology = world.topology();
     let members = ranks_of_a_node(&topology)
@@ -97,7 +98,7 @@ fn network(
         let topology = Topology::new((0..ranks).map(|rank| rank / members).collect());
         let overlaps = overlaps(loaded.job.exchange.overlap, &topology);
         let mut exchanges = Exchanges::new(&topology, costs, wire);
-        // `check` has refused the library's all-reduce.
+        // `check` has refused the all-reduce of the MPI library.
         let ways = plan.ways.iter().filter_map(|way| way.ours()).map(|way| {
             let step = step::step(model.buckets(way.method), compute, overlaps, |shares| {
                 exchanges.bucket(way.algorithm, shares)
@@ -121,7 +122,7 @@ fn network(
     Ok(Network { name, latency_s: latency, byte_s: byte, message_s: message, scaling, verdict })
 }
 
-/// Ranks of each node that there is.
+/// The number of ranks on each existing node.
 fn ranks_of_a_node(topology: &Topology) -> Result<usize> {
     let members: Vec<usize> = (0..topology.nodes()).map(|node| topology.members(node).len()).collect();
     match members[..] {
@@ -159,7 +160,7 @@ fn check(loaded: &Loaded, plan: &Plan, members: usize, topology: &Topology) -> R
     }
 }
 
-/// Samples of the largest part that one of `ranks` has.
+/// The number of samples in the largest share of the `ranks` ranks.
 fn batch(loaded: &Loaded, mode: Mode, ranks: usize) -> usize {
     let batch = loaded.job.train.global_batch;
     if mode == Mode::Weak { batch } else { batch.div_ceil(ranks) }
@@ -170,7 +171,7 @@ fn global_batch(loaded: &Loaded, mode: Mode, ranks: usize) -> usize {
     if mode == Mode::Weak { batch * ranks } else { batch }
 }
 
-/// Ranks that compute `speed` times as fast, on the same links.
+/// Ranks that compute `speed` times as fast and have the same links.
 fn faster(costs: Costs, speed: f64) -> Costs {
     let Costs { encode, decode, copy, add_planes, add_floats, .. } = costs;
     let [encode, decode, copy, add_planes, add_floats] =

@@ -1,4 +1,4 @@
-//! The network between nodes, as the command line says it.
+//! The network between nodes, as given on the command line.
 
 use std::str::FromStr;
 
@@ -6,20 +6,20 @@ use ternflock_collectives::simulated::Wire;
 
 use ternflock_base::error::Error;
 
-/// What a byte of a message takes of an Ethernet beside itself: 1538 bytes on the wire carry 1448 of a TCP stream (IEEE 802.3
-/// frames of 1500 bytes, RFC 9293 headers with time stamps).
+/// The overhead of Ethernet per byte of a message: 1538 bytes on the wire carry 1448 of a TCP stream (IEEE
+/// 802.3 frames of 1500 bytes, RFC 9293 headers with time stamps).
 const HEADERS: f64 = 1538.0 / 1448.0;
 
-/// Seconds of a rank's own time for a message to another node, unless the link says otherwise: of the order that system calls and
-/// matching take.
+/// Seconds of a rank's own time per message to another node, unless the link sets it. This is the order of
+/// magnitude of system calls and message matching.
 const MESSAGE: f64 = 5e-6;
 
 /// A network.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Link {
-    /// What is measured between the ranks that there are.
+    /// The costs measured between the existing ranks.
     Measured,
-    /// So fast, under the name it was given by.
+    /// A network with these costs, under the name by which it was given.
     Named(String, Wire),
 }
 
@@ -32,22 +32,23 @@ impl FromStr for Link {
         }
         let refuse = |why: String| {
             Error::Usage(format!(
-                "--link {text}: {why}; it is RATE,LATENCY as in 1gbit,100us, or RATE,LATENCY,MESSAGE where a message takes a rank \
-                 another time than 5us, or \"measured\""
+                "--link {text}: {why}; use RATE,LATENCY as in 1gbit,100us, RATE,LATENCY,MESSAGE if a message \
+                 takes other than 5us of a rank's time, or \"measured\""
             ))
         };
         let parts: Vec<&str> = text.split(',').collect();
         let (rate, latency, message) = match parts[..] {
             [rate, latency] => (rate, latency, None),
             [rate, latency, message] => (rate, latency, Some(message)),
-            _ => return Err(refuse("it has not two or three parts".into())),
+            _ => return Err(refuse("it does not have two or three parts".into())),
         };
         let bits = quantity(rate, &RATES).filter(|bits| *bits > 0.0);
-        let bits = bits
-            .ok_or_else(|| refuse(format!("`{rate}` is no rate: a number and kbit, mbit, gbit or tbit")))?;
+        let bits = bits.ok_or_else(|| {
+            refuse(format!("`{rate}` is not a rate: use a number and kbit, mbit, gbit or tbit"))
+        })?;
         let time = |text: &str| {
             quantity(text, &TIMES)
-                .ok_or_else(|| refuse(format!("`{text}` is no time: a number and ns, us, ms or s")))
+                .ok_or_else(|| refuse(format!("`{text}` is not a time: use a number and ns, us, ms or s")))
         };
         let message = message.map_or(Ok(MESSAGE), time)?;
         let wire = Wire { latency: time(latency)?, byte: 8.0 * HEADERS / bits, message };
@@ -55,11 +56,11 @@ impl FromStr for Link {
     }
 }
 
-/// Longer endings before those that they end in.
+/// Longer suffixes come before their own suffixes.
 const RATES: [(&str, f64); 5] = [("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9), ("tbit", 1e12), ("bit", 1.0)];
 const TIMES: [(&str, f64); 4] = [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0)];
 
-/// A number, not negative, and its unit.
+/// Parses a non-negative number and its unit.
 fn quantity(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     let lower = text.to_ascii_lowercase();
     let (number, unit) =
@@ -96,15 +97,15 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (text, what) in [
-            ("1gbit", "has not two or three parts"),
-            ("1gbit,1us,1us,1us", "has not two or three parts"),
-            ("0gbit,1us", "`0gbit` is no rate"),
-            ("fast,1us", "`fast` is no rate"),
-            ("1gbit,-1us", "`-1us` is no time"),
-            ("1gbit,1", "`1` is no time"),
-            ("1gbit,nans", "`nans` is no time"),
-            ("1gbit,1us,2mbit", "`2mbit` is no time"),
-            ("infgbit,1us", "`infgbit` is no rate"),
+            ("1gbit", "does not have two or three parts"),
+            ("1gbit,1us,1us,1us", "does not have two or three parts"),
+            ("0gbit,1us", "`0gbit` is not a rate"),
+            ("fast,1us", "`fast` is not a rate"),
+            ("1gbit,-1us", "`-1us` is not a time"),
+            ("1gbit,1", "`1` is not a time"),
+            ("1gbit,nans", "`nans` is not a time"),
+            ("1gbit,1us,2mbit", "`2mbit` is not a time"),
+            ("infgbit,1us", "`infgbit` is not a rate"),
         ] {
             let error = text.parse::<Link>().unwrap_err().to_string();
             assert!(error.contains(what) && error.contains("1gbit,100us"), "{text}: {error}");

@@ -1,39 +1,41 @@
-//! What the ranks that there are take for a step, but for the exchange: all of them at once, as the ranks of a node.
+//! The time that the existing ranks need for a step, without the exchange. All ranks compute at once, like
+//! the ranks of a node.
 
 use std::time::Duration;
 
 use ternflock_base::error::Result;
+use ternflock_base::quantile::median;
 use ternflock_job::{Exchange, Loaded};
 use ternflock_train::method::{self, Method, Share};
 use ternflock_train::{Trainer, prepare};
 use ternflock_world::World;
 
-/// A step of a rank up to its gradients, and from their means to new parameters.
+/// The times of a rank's step: up to its gradients, and from their means to new parameters.
 #[derive(Clone, Debug)]
 pub struct Compute {
-    /// Seconds of drawing the batch, forward, loss and backward.
+    /// Seconds for drawing the batch, the forward pass, the loss and the backward pass.
     pub seconds: f64,
-    /// Of the update.
+    /// Seconds for the update.
     pub update: f64,
-    /// By layer: of the backward pass before it, when its own gradients are final.
+    /// By layer: seconds of the backward pass until its own gradients are final.
     pub left: Vec<f64>,
-    /// Threads that compute in a rank.
+    /// Compute threads of a rank.
     pub threads: usize,
 }
 
-/// By bucket: the layer it begins at, and what each method averages of it.
+/// By bucket: its first layer, and the shares that each method averages.
 type Buckets = Vec<(usize, Vec<Share>)>;
 
-/// What a job is to the ranks, whatever their number.
+/// The properties of a job that do not depend on the number of ranks.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// By the method that the job would name.
+    /// By averaging method of the job.
     buckets: Vec<(&'static dyn Method, Buckets)>,
-    /// Parameters.
+    /// The number of parameters.
     pub parameters: usize,
-    /// Labels of a sample.
+    /// Labels per sample.
     pub labels: usize,
-    /// What rates count: samples or tokens.
+    /// The unit of rates: samples or tokens.
     pub unit: String,
 }
 
@@ -44,11 +46,11 @@ impl Model {
     }
 }
 
-/// Measures `steps` steps of `loaded` with `batch` samples on each rank of `world`, all of which compute at once: the median over steps of
-/// the slowest rank.
+/// Measures `steps` steps of `loaded` with `batch` samples on each rank of `world`. All ranks compute at
+/// once; the result is the median over steps of the slowest rank.
 ///
 /// # Errors
-/// Those of a training run's start; [`Error::Exchange`] when ranks are late or gone.
+/// Those of starting a training run; [`Error::Exchange`] if ranks are late or have ended.
 pub fn measure(loaded: &Loaded, batch: usize, steps: usize, world: &mut World) -> Result<(Model, Compute)> {
     let mut loaded = loaded.clone();
     let train = &mut loaded.job.train;
@@ -72,7 +74,7 @@ pub fn measure(loaded: &Loaded, batch: usize, steps: usize, world: &mut World) -
     let mut before = 0.0;
     let left = times.iter().map(|time| {
         let left = before;
-        // Gradients are final in the last micro-batch.
+        // Gradients become final in the last micro-batch.
         before += time.as_secs_f64() / (steps * micro_batches) as f64;
         left
     });
@@ -96,9 +98,4 @@ fn describe(trainer: &mut Trainer, exchange: &Exchange, world: &World) -> Result
         labels: trainer.labels_per_step() as usize / trainer.global_batch(),
         unit: trainer.task().speed(0.0).unit().into(),
     })
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }

@@ -1,16 +1,16 @@
-//! Networks of ImageNet (Russakovsky et al., 2015), for forecasts without a job file.
+//! Networks for ImageNet (Russakovsky et al., 2015), for forecasts without a job file.
 
 use ternflock_base::error::{Error, Result};
 use ternflock_base::suggest::suggest;
 use ternflock_job::{Loaded, find_preset, parse};
 
-/// A network as it is usually trained.
+/// A network with its usual batch size.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
     /// The preset.
     pub name: &'static str,
     side: usize,
-    /// Samples of a rank.
+    /// Samples per rank.
     batch: usize,
 }
 
@@ -22,11 +22,11 @@ pub const MODELS: [Model; 4] = [
     Model { name: "resnet-50", side: 224, batch: 32 },
 ];
 
-/// A job that trains the network called `name` on made-up images for `ranks` ranks, with each of `sets` laid over it; its batch is that of
-/// a rank.
+/// A job that trains the network called `name` on random images for `ranks` ranks, with the overrides `sets`.
+/// Its batch is that of one rank.
 ///
 /// # Errors
-/// [`Error::Usage`] when there is no such network; those of [`parse`].
+/// [`Error::Usage`] if there is no such network; those of [`parse`].
 pub fn job_of(name: &str, sets: &[String], ranks: usize) -> Result<Loaded> {
     let model = MODELS.into_iter().find(|model| find_preset(name) == Ok(model.name));
     let Model { name: preset, side, batch } = model.ok_or_else(|| unknown(name))?;
@@ -67,7 +67,7 @@ mod tests {
         }
         let message = |name: &str| job_of(name, &[], 1).unwrap_err().to_string();
         assert_eq!(message("resnt50"), "--model: there is no `resnt50`; did you mean `resnet-50`?");
-        // A preset, but not of ImageNet.
+        // A preset, but not for ImageNet.
         assert!(
             message("lenet").ends_with("the choices are `alexnet`, `googlenet`, `vgg-a`, `resnet-50`"),
             "{}",

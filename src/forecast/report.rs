@@ -8,45 +8,45 @@ use ternflock_bench::{Contender, Interference};
 /// A job on each network.
 #[derive(Clone, Debug, Serialize)]
 pub struct Forecast {
-    /// Interference from other work while these ranks were measured.
+    /// Interference from other work during the measurement of these ranks.
     pub interference: Interference,
-    /// In the order asked for.
+    /// In the order of the request.
     pub networks: Vec<Network>,
 }
 
-/// A job on several numbers of nodes that one network joins.
+/// A job on several numbers of nodes with one network.
 #[derive(Clone, Debug, Serialize)]
 pub struct Network {
-    /// As it was asked for.
+    /// The name of the network, as requested.
     pub name: String,
-    /// Seconds from leaving a rank to coming to another, bytes not counted.
+    /// Seconds of a message from one rank to another, without its bytes.
     pub latency_s: f64,
-    /// Seconds for each byte of messages.
+    /// Seconds per byte of messages.
     pub byte_s: f64,
-    /// Seconds of a rank's own time for each message it sends and each it takes.
+    /// Seconds of a rank's own time per message that it sends or receives.
     pub message_s: f64,
-    /// As `ternflock bench scaling` says what it has measured.
+    /// The points, in the format of `ternflock bench scaling`.
     pub scaling: Scaling,
-    /// Whether ternaries pay; none unless ternaries and float32 are both among the ways.
+    /// Whether ternaries pay; `None` unless both ternaries and float32 are among the ways.
     pub verdict: Option<Verdict>,
 }
 
 /// Whether ternaries pay.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
-    /// The fewest nodes from which on the best of the ternaries is always faster than float32, by a percent at least; none if it is
-    /// not on the most.
+    /// The smallest number of nodes from which on the best ternary all-reduce is always faster than float32,
+    /// by at least one percent. `None` if it is not faster on the largest number of nodes.
     pub from_nodes: Option<usize>,
-    /// How many times as fast it is, by nodes.
+    /// Its speed relative to float32, by number of nodes.
     pub gains: Vec<(usize, f64)>,
-    /// The number of nodes on which most samples a second are trained, whatever the gradients travel as.
+    /// The number of nodes with the highest throughput, with any form of gradients.
     pub fastest_nodes: usize,
 }
 
-/// Less than one percent is not worth a word, nor as exact as a forecast.
+/// A forecast is not exact enough for differences of less than one percent.
 const PAYS: f64 = 1.01;
 
-/// What `scaling` says of ternaries.
+/// The conclusions from `scaling` about ternaries.
 pub fn verdict(scaling: &Scaling) -> Option<Verdict> {
     let gains: Option<Vec<(usize, f64)>> =
         scaling.points.iter().map(|point| gain(point).map(|gain| (point.hosts, gain))).collect();
@@ -61,7 +61,7 @@ pub fn verdict(scaling: &Scaling) -> Option<Verdict> {
     })
 }
 
-/// How many times as fast as the best float32 the best ternary is.
+/// The speed of the best ternary all-reduce relative to the best float32 one.
 fn gain(point: &Point) -> Option<f64> {
     let best = |is_float: bool| {
         let ways = point.ways.iter().filter(|way| is_float32(way) == is_float);
@@ -70,7 +70,7 @@ fn gain(point: &Point) -> Option<f64> {
     Some(best(false)? / best(true)?)
 }
 
-/// Whether `way` does not compress gradients.
+/// Whether `way` leaves gradients uncompressed.
 fn is_float32(way: &WayTime) -> bool {
     Contender::from_name(&way.way).is_some_and(|contender| contender.method().is_lossless())
 }

@@ -1,4 +1,5 @@
-//! A step from its parts: the exchange of a bucket begins when its gradients are there and the bucket before has gone.
+//! Assembles a step from its parts: the exchange of a bucket starts when its gradients are final and the
+//! bucket before it is done.
 
 use ternflock_collectives::all_reduce::Algorithm;
 use ternflock_collectives::control;
@@ -11,16 +12,17 @@ use ternflock_report::Phases;
 use ternflock_train::agreed_words;
 use ternflock_train::method::{Averaging, ReductionPath, Share};
 
-/// A step's time, and where it goes.
+/// The time of a step and of its phases.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// All of it.
+    /// The total time.
     pub seconds: f64,
     /// Its phases.
     pub phases: Phases,
 }
 
-/// A step whose `buckets` take what `exchange` says, beside the backward pass if it `overlaps`.
+/// A step whose `buckets` take the times that `exchange` returns, in parallel with the backward pass if it
+/// `overlaps`.
 ///
 /// # Errors
 /// Those of `exchange`.
@@ -43,7 +45,7 @@ pub fn step(
     Ok(Step { seconds, phases })
 }
 
-/// The step as measurements tell theirs.
+/// The step in the format of measured steps.
 pub fn report(
     way: Averaging,
     step: &Step,
@@ -88,7 +90,7 @@ mod tests {
         assert_eq!((seconds, phases.exchange, phases.hidden), (17.0, 6.0, 0.0));
     }
 
-    /// Buckets are there at 5, 8 and 10 s.
+    /// The buckets are ready at 5, 8 and 10 s.
     #[test]
     fn beside_the_backward_pass_what_is_left_counts() {
         assert_eq!((took(true, 2.0).seconds, took(true, 2.0).phases.hidden), (13.0, 4.0));

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use pulp::Simd;
+use ternflock_base::split::chunk;
 
 use super::buffers::Buffers;
 use super::simd::dispatch;
@@ -59,10 +60,7 @@ impl Machine {
 
 /// Part `index` of `total` things cut into the fewest parts of at most `most`, their sizes differing by at most one.
 pub fn part(total: usize, most: usize, index: usize) -> Range<usize> {
-    let parts = total.div_ceil(most);
-    let (size, longer) = (total / parts, total % parts);
-    let first = index * size + index.min(longer);
-    first..first + size + usize::from(index < longer)
+    chunk(0..total, total.div_ceil(most), index)
 }
 
 /// All parts: see [`part`].

@@ -19,7 +19,7 @@ mod step;
 
 pub use exchange::{Agreed, Exchange, GradientSink, agreed_words, method, overlaps};
 pub use run::allocation_deadline::AllocationDeadline;
-pub use run::steps::{Options, run};
+pub use run::entry::{Options, run};
 pub use setup::construct::{
     TEST, VALIDATION, build_graph, load, load_again, logits, open_feeds, open_test_set, open_training_set,
     open_validation_set,
@@ -27,12 +27,13 @@ pub use setup::construct::{
 pub use setup::placement::{Placement, place};
 pub use setup::room::most_on_a_node;
 pub use setup::start::prepare;
-pub use state::checkpoint::{restore_network, restore_parameters};
 pub use state::compress_snapshot::compress_snapshot;
 pub use state::find_run::run_of_job;
 pub use state::hash::hash_values;
 pub use state::own_job::{load_to_resume, patience};
+pub use state::restore::{restore_network, restore_parameters};
 pub use state::run_dir::RunDir;
+pub use state::snapshot::Gathered;
 pub use state::trained_on::{check_split, difference};
 pub use step::evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use step::objective::Objective;

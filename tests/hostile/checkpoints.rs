@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::program::{Finished, Place};
+use support::program::{Finished, Place};
+
 use crate::{CHECKPOINT, DOCUMENTED, reseal, run, trained};
 
 /// The expected result of a command on the checkpoint at `path`.
@@ -20,11 +21,11 @@ const COMMANDS: [(&str, Try); 7] = [
     ("export", |place, path| run(place, &["export", text(path), "-o", "net.npz", "--overwrite"])),
     ("train", |place, path| {
         let set = format!("model.checkpoint=\"{}\"", text(path));
-        place.remove("started");
+        remove(place, "started");
         run(place, &["train", "continued.toml", "--run-dir", "started", "--set", &set])
     }),
     ("train --resume", |place, path| {
-        place.remove("resumed");
+        remove(place, "resumed");
         for name in ["job.toml", "run.toml", "metrics.jsonl"] {
             place.write(&format!("resumed/{name}"), place.read(&format!("run/{name}")));
         }
@@ -38,11 +39,9 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-impl Place {
-    /// Removes a directory if it exists.
-    fn remove(&self, name: &str) {
-        let _ = fs::remove_dir_all(self.path(name));
-    }
+/// Removes the directory `name` of `place` if it exists.
+fn remove(place: &Place, name: &str) {
+    let _ = fs::remove_dir_all(place.path(name));
 }
 
 /// A directory with a finished run, the crafted files below `crafted/`, and the files that they must not reach.

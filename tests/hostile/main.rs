@@ -4,19 +4,16 @@
 
 mod checkpoints;
 mod mutations;
-#[allow(dead_code, reason = "shared with the tests of the command line")]
-#[path = "../single/cli/program.rs"]
-mod program;
-#[allow(dead_code, reason = "shared with the tests of the command line")]
-#[path = "../single/cli/running.rs"]
-mod running;
 mod special_files;
 
 use std::path::Path;
 use std::process::Command;
 use std::{fs, process};
 
-use program::{Finished, Place, finish};
+use support::program::{Finished, Place, finish};
+
+/// The path of the program.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ternflock");
 
 /// The address space limit of the program in kB. OpenBLAS and the libraries that it links take up most of a GB.
 const ADDRESS_SPACE: u64 = 3_000_000;
@@ -60,7 +57,7 @@ const CHECKPOINT: &str = "run/checkpoints/step-0000000020.h5";
 
 /// A directory in which `tiny.toml` has been trained.
 fn trained() -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     place
 }

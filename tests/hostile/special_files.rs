@@ -5,7 +5,8 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use crate::program::{Finished, Place};
+use support::program::{Finished, Place};
+
 use crate::{DOCUMENTED, run, trained};
 
 /// Entries that are not files to read: names in a directory that [`special`] made, or paths.

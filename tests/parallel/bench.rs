@@ -40,7 +40,7 @@ pub fn all_reduce(launcher: &Launcher, ranks: usize) {
 fn assert_interference(found: &Value, output: &str) {
     let is_busy = found["busy"].as_bool().unwrap_or_else(|| panic!("{found}"));
     let warnings =
-        output.matches("ternflock: warning: this machine was busy while it was measured: ").count();
+        output.matches("ternflock: warning: this machine was busy during the measurement: ").count();
     assert_eq!(warnings, usize::from(is_busy), "{output}");
     for key in ["waiting", "others"] {
         assert!(found[key].as_f64().is_some_and(|value| value >= 0.0) || found[key].is_null(), "{found}");
@@ -132,7 +132,7 @@ pub fn several(launcher: &Launcher, ranks: usize) {
     let refused = start(&launcher.command("2"), "1");
     assert_eq!(refused.status.code(), Some(2));
     let message = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(message.contains("started 2 ranks where 1 were asked for"), "{message}");
+    assert!(message.contains("started 2 ranks instead of 1"), "{message}");
     assert!(!picture.exists());
 }
 

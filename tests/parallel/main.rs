@@ -15,8 +15,7 @@
 mod bench;
 mod collectives;
 mod communicators;
-#[path = "../single/training/digits.rs"]
-mod digits;
+// `cargo test --test parallel` does not build examples, so this one is a part of the test.
 #[path = "../../collectives/examples/mpi.rs"]
 mod example;
 mod fatal;
@@ -24,8 +23,6 @@ mod inside;
 mod launch;
 mod options;
 mod outside;
-#[path = "../single/training/ranks.rs"]
-mod ranks;
 mod running;
 mod training;
 mod transport;

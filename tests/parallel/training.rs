@@ -10,12 +10,12 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
+use support::digits::{JOB, assert_same_state, at_step, load, shipped};
+use support::ranks::on_ranks;
 use ternflock::checkpoint::Snapshot;
 use ternflock::train::{Options, run};
 
-use crate::digits::{JOB, assert_same_state, at_step, load, shipped};
 use crate::launch::Launcher;
-use crate::ranks::on_ranks;
 use crate::running::Running;
 pub use interrupted::{kill_and_resume, rank_killed, signal};
 pub use refused::{bad_job, changed_job, diverges, full_disk};

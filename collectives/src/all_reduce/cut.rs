@@ -7,6 +7,7 @@ use std::ops::Range;
 ///
 /// # Panics
 /// If `parts` is 0.
+#[inline]
 pub fn chunk(whole: Range<usize>, parts: usize, index: usize) -> Range<usize> {
     let (length, longer) = (whole.len() / parts, whole.len() % parts);
     let start = |index: usize| whole.start + index * length + index.min(longer);

@@ -1,4 +1,5 @@
-//! The examples run, and what they assert holds.
+//! The examples run, and what they assert holds. They are included by path, since `cargo test --test collectives`
+//! does not build them.
 
 #[path = "../../examples/codec.rs"]
 mod codec;

@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::interference::cpu_seconds;
-use super::{Interference, Watch as Machine, median};
+use super::{Interference, Watch as Machine};
 use ternflock_base::error::{Error, Result};
+use ternflock_base::quantile::median;
 use ternflock_tensor::{blas, threads, within};
 
 pub use contestant::Contestant;
@@ -130,7 +131,7 @@ fn check(networks: &[Contestant]) -> Result<()> {
     let input = |contestant: &Contestant| contestant.network.graph().input();
     match others.iter().find(|other| input(other) != input(first)) {
         Some(other) => Err(Error::Usage(format!(
-            "`{}` takes {}, but `{}` takes {}: networks that are timed side by side must take the same input",
+            "`{}` takes {}, but `{}` takes {}: networks that are compared must take the same input",
             first.name,
             input(first).described(),
             other.name,

@@ -10,8 +10,9 @@ pub use plot::{plot, plot_rates};
 pub use report::{Mode, Point, Scaling, WayTime};
 
 use super::contender::Contender;
-use super::{Interference, Watch, median};
+use super::{Interference, Watch};
 use ternflock_base::error::{Error, Result};
+use ternflock_base::quantile::median;
 use ternflock_base::text::plural;
 use ternflock_job::{Exchange, Loaded};
 use ternflock_report::Phases;

@@ -22,7 +22,7 @@ pub struct Export {
     /// The file to write.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// The file format [default: the one that the extension of the output file means]
+    /// The file format [default: the one for the extension of the output file]
     #[arg(long, value_name = "FORMAT", value_parser = formats())]
     pub format: Option<String>,
     /// Replace the output file if it exists.

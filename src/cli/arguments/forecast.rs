@@ -1,4 +1,4 @@
-//! What `ternflock forecast` is asked.
+//! The words of `ternflock forecast`.
 
 use std::path::PathBuf;
 
@@ -20,15 +20,15 @@ pub struct Forecast {
     /// The job file; nothing is trained or written.
     #[arg(conflicts_with = "model")]
     pub job: Option<PathBuf>,
-    /// Instead of a job: "alexnet", "googlenet", "vgg-a" or "resnet-50", on random images of ImageNet's size, with a batch
-    /// size that is usual per rank.
+    /// Instead of a job: "alexnet", "googlenet", "vgg-a" or "resnet-50", on random images of ImageNet's size,
+    /// with a usual batch size per rank.
     #[arg(long, value_name = "PRESET")]
     pub model: Option<String>,
     /// Numbers of nodes: 1,2,3 or FIRST..LAST, each twice the one before.
     #[arg(long, value_name = "NODES", default_value = "1..64")]
     pub nodes: String,
-    /// A network between nodes: RATE,LATENCY as in 1gbit,100us (optionally ,MESSAGE: the time that a message takes of a
-    /// rank), or "measured" between the nodes in use; may be repeated [default: 1gbit,100us]
+    /// A network between nodes: RATE,LATENCY as in 1gbit,100us (optionally ,MESSAGE: the rank's own time per
+    /// message), or "measured" between the nodes in use; may be repeated [default: 1gbit,100us]
     #[arg(long = "link", value_name = "RATE,LATENCY")]
     pub links: Vec<String>,
     /// Keep the samples per step constant: each rank gets fewer [default for a job]
@@ -48,7 +48,7 @@ pub struct Forecast {
     /// Override a value of the job, as for `ternflock train`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// How many times as fast the ranks there compute, encode and decode as those here.
+    /// The speed of the ranks there relative to those here, for computing, encoding and decoding.
     #[arg(long, value_name = "TIMES", default_value_t = 1.0)]
     pub speed: f64,
     /// Steps to measure; the median counts.

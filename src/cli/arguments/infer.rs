@@ -6,15 +6,13 @@ use clap::Args;
 
 /// `ternflock bench infer`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = " Examples:
   ternflock bench infer runs/lenet-fashion/checkpoints/best.h5
   ternflock bench infer masked.h5 small.h5 --verify --batch 64 --threads 2 --json
   ternflock bench infer pruned.h5 --csr
   ternflock bench infer --model lstm-large --hidden 1500,1500 --vs-hidden 373,315 --batch 10 --steps 30
 
-Networks alternate. The table shows medians, and how many times as fast as the first network each one is. The first pass
-of a turn is not timed, so weights that fit into a cache are already there.")]
+Networks alternate. The table shows medians, and the speed of each network relative to the first one. The first pass of each turn is not timed, so weights that fit into a cache are already in it.")]
 pub struct Infer {
     /// Checkpoints, which must take the same input; the others are compared with the first.
     #[arg(
@@ -32,14 +30,14 @@ pub struct Infer {
     /// Hidden units of a second network, to compare with the first.
     #[arg(long, value_name = "N,...", value_delimiter = ',', requires = "model", value_parser = units)]
     pub vs_hidden: Option<Vec<usize>>,
-    /// Features of the embedding, of both networks [default: the preset's, whatever the hidden units; where the logits
-    /// are tied to it, as many as the last recurrent layer has units]
+    /// Features of the embedding of both networks [default: the preset's; if the logits are tied to it, the
+    /// units of the last recurrent layer]
     #[arg(long, value_name = "N", requires = "model", value_parser = units)]
     pub embedding: Option<usize>,
     /// Features of the embedding of the second network only.
     #[arg(long, value_name = "N", requires = "vs_hidden", value_parser = units)]
     pub vs_embedding: Option<usize>,
-    /// Tokens of a text, for presets that take texts; a checkpoint knows its own.
+    /// Tokens per sequence, for presets that take texts; a checkpoint stores its own number.
     #[arg(long, value_name = "N", requires = "model", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: u32,
     /// Samples per pass [default: 64 images, 10 texts]
@@ -63,7 +61,7 @@ pub struct Infer {
     pub json: bool,
 }
 
-/// A time to measure for.
+/// Parses a time to measure for.
 pub fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
@@ -71,10 +69,10 @@ pub fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A number of units.
+/// Parses a number of units.
 fn units(text: &str) -> Result<usize, String> {
     match text.parse::<u32>() {
         Ok(units) if units > 0 => Ok(units as usize),
-        _ => Err("a whole number from 1 on is needed".into()),
+        _ => Err("a whole number of at least 1 is needed".into()),
     }
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// How flat the minimum is.
+/// Options for the flatness of the minimum.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Sharpness")]
 pub struct Landscape {
-    /// Measure how sharp the minimum is: how far the training loss can rise within epsilon (|w| + 1) of each weight w, in
-    /// percent (Keskar et al. 2017), and the loss along random directions (Li et al. 2018).
+    /// Measure how sharp the minimum is: how much the training loss can rise within epsilon (|w| + 1) of each
+    /// weight w, in percent (Keskar et al. 2017), and the loss along random directions (Li et al. 2018).
     #[arg(long)]
     pub sharpness: bool,
     /// The half width of the box around weights of 0.
@@ -18,25 +18,26 @@ pub struct Landscape {
     /// Steps of the maximiser.
     #[arg(long, value_name = "N", requires = "sharpness", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub iterations: u32,
-    /// How often it begins, each time elsewhere in the box; the highest point of all counts.
+    /// The number of repeats, each from another point in the box; the highest point of all counts.
     #[arg(long, value_name = "N", requires = "sharpness", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeats: u32,
-    /// Training samples (of a text, tokens) that the loss is the mean of: the first so many.
+    /// The number of training samples (tokens of a text), from the first one on, over which the loss is
+    /// averaged.
     #[arg(long, value_name = "N", requires = "sharpness", default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..))]
     pub samples: u32,
-    /// Directions to follow the loss along; 0: none.
+    /// The number of directions along which the loss is computed; 0: none.
     #[arg(long, value_name = "N", requires = "sharpness", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=100))]
     pub slices: u32,
-    /// How far along them, in lengths of the weights: from -X to X.
+    /// The range along a direction, from -X to X, relative to the norm of the weights.
     #[arg(long, value_name = "X", requires = "sharpness", default_value_t = 0.5, value_parser = far)]
     pub range: f64,
-    /// Points of each, an odd number: the middle one is the network.
+    /// The number of points per direction; odd, because the middle one is the network.
     #[arg(long, value_name = "N", requires = "sharpness", default_value_t = 21, value_parser = points)]
     pub points: usize,
-    /// Where the maximiser begins, and the directions.
+    /// The seed for the starting points of the maximiser and for the directions.
     #[arg(long, value_name = "N", requires = "sharpness", default_value_t = 1)]
     pub seed: u64,
-    /// Draw the slices into this file.
+    /// Plot the slices into this file.
     #[arg(long, value_name = "FILE", requires = "sharpness")]
     pub svg: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What `ternflock bench scaling` is asked.
+//! The words of `ternflock bench scaling`.
 
 use std::path::PathBuf;
 
@@ -6,20 +6,18 @@ use clap::Args;
 
 /// `ternflock bench scaling`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = " Examples:
   ternflock bench scaling jobs/lenet-fashion.toml --ranks 1,2,4 --launcher 'mpirun -n {}'
   ternflock bench scaling jobs/lenet-fashion.toml --weak --ranks 1,2,4,8 --launcher 'srun --mpi=pmix -N {} -n {}' --svg scaling.svg
   mpirun -n 4 ternflock bench scaling jobs/lenet-fashion.toml --ways ring_f32,ring_ternary --json
 
 With --ranks, the program starts itself on each number of ranks and puts the results into one table. Without, it measures
-the ranks that mpirun or srun has started. The ways to average gradients alternate, so that disturbances of the machine
-affect all of them alike.
+the ranks that mpirun or srun has started. The ways to average gradients alternate, so that disturbances of the machine affect all of them equally.
 
 Efficiency is the speed relative to perfect scaling of the fastest way on the fewest ranks. `compute` and the other times
 are means over ranks; `hidden` is the part of them that overlapped with compute.")]
 pub struct Scaling {
-    /// The job file; nothing of it is evaluated, and no run directory is written.
+    /// The job file. Nothing is evaluated, and no run directory is written.
     pub job: PathBuf,
     /// Keep the samples per step constant: each rank gets fewer [default]
     #[arg(long, conflicts_with = "weak")]
@@ -50,7 +48,7 @@ pub struct Scaling {
     /// Rounds; the median of their times counts.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub rounds: u16,
-    /// Plot throughput, and where the time goes, into this file.
+    /// Plot throughput and the phases of a step into this file.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Print one JSON object, and nothing else, on standard output.

@@ -17,7 +17,7 @@ use ternflock_nn::Graph;
 use ternflock_tensor::set_threads;
 use ternflock_train::restore_network;
 
-/// Times what was asked for; the text to print.
+/// Runs the benchmark and returns the text to print.
 pub fn main(arguments: &Infer) -> Result<String> {
     set_threads(usize::from(arguments.threads))?;
     let mut networks = match &arguments.model {
@@ -48,7 +48,7 @@ fn zoo(arguments: &Infer, name: &str) -> Result<Vec<Contestant>> {
     all.extend(arguments.vs_hidden.as_deref().map(|hidden| (Some(hidden), embedding)));
     let steps = arguments.steps as usize;
     let graph = |(hidden, embedding)| sizes::graph(name, steps, hidden, embedding);
-    // All mistakes come before the first network is made.
+    // All mistakes are reported before the first network is built.
     let graphs = all.into_iter().map(graph).collect::<Result<Vec<Graph>>>()?;
     graphs
         .into_iter()
@@ -84,7 +84,7 @@ fn letter(index: usize) -> String {
 
 fn say(inference: &Inference) -> String {
     let Inference { batch, threads, blas, rounds, models, .. } = inference;
-    let titles = ["", "network", "params", "FLOPs a sample", "a pass", "speed-up", "CPU", "speed-up"];
+    let titles = ["", "network", "params", "FLOPs per sample", "per pass", "speed-up", "CPU", "speed-up"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     for (index, model) in models.iter().enumerate() {
         let speed_up = format!("{:.2}x", model.speed_up);
@@ -96,7 +96,7 @@ fn say(inference: &Inference) -> String {
     let verified = models.iter().enumerate().filter_map(|(index, model)| {
         let verdict = model.verified?;
         Some(format!(
-            "{} computes what A does: logits differ by {:.1e} at most, where rounding explains {:.1e}\n",
+            "{} computes the same as A: logits differ by at most {:.1e}; rounding explains up to {:.1e}\n",
             letter(index),
             verdict.largest_difference,
             verdict.tolerance
@@ -106,7 +106,7 @@ fn say(inference: &Inference) -> String {
     let layers = layers(inference);
     let right: Vec<usize> = (1..layers[0].len()).collect();
     format!(
-        "batch {batch}, {}, medians of {} in turn; {blas}\n{}{verified}\n{}",
+        "batch {batch}, {}, medians of {}, alternating; {blas}\n{}{verified}\n{}",
         plural(*threads, "thread"),
         plural(*rounds, "round"),
         table(&rows, &[2, 3, 4, 5, 6, 7]),
@@ -118,7 +118,8 @@ fn ms(milliseconds: f64) -> String {
     format!("{milliseconds:.3} ms")
 }
 
-/// A row a layer: of each network its time, that in sparse form, and how many times as fast as the first one's it is.
+/// One row per layer: for each network its time, the time in sparse form, and the speed relative to the first
+/// network.
 fn layers(inference: &Inference) -> Vec<Vec<String>> {
     let models = &inference.models;
     let sparse = |layers: &[LayerMedian]| layers.iter().any(|layer| layer.csr.is_some());
@@ -154,7 +155,8 @@ fn layers(inference: &Inference) -> Vec<Vec<String>> {
     rows
 }
 
-/// The names of all layers of all networks, those that only a later one has behind the one that it follows there.
+/// The names of all layers of all networks. Layers that only a later network has are placed after the layer
+/// that they follow there.
 fn names(inference: &Inference) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for model in &inference.models {

@@ -20,7 +20,7 @@ use ternflock_job::{Exchange, Loaded};
 use ternflock_train::{self as train};
 use ternflock_world::{Patience, World};
 
-/// Measures these ranks, or several numbers of them; prints a table, or JSON.
+/// Measures these ranks, or several numbers of ranks, and prints a table, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {
     if !arguments.ranks.is_empty() {
         return several(arguments).unwrap_or_else(|error| exit::fail(&error));
@@ -49,30 +49,30 @@ fn mode(arguments: &Arguments) -> Mode {
     if arguments.weak { Mode::Weak } else { Mode::Strong }
 }
 
-/// The ranks that there are; the text to print.
+/// Measures the existing ranks and returns the text to print.
 fn here(arguments: &Arguments, mut loaded: Loaded, world: &mut World) -> Result<String> {
     if arguments.weak {
         loaded.job.train.global_batch *= world.size();
     }
-    // As long as it takes, and not so long that a schedule could not be counted.
+    // A number of steps that is never reached, but small enough that the steps of a schedule can be counted.
     let (rounds, steps) = (usize::from(arguments.rounds), usize::from(arguments.steps));
     let ways = contenders_of("--ways", &arguments.ways)?;
     loaded.job.train.steps = Some((rounds * ways.len() * (steps + 1)) as u64);
     loaded.job.train.epochs = None;
     let point = measure(&loaded, world, &Plan { ways, steps, rounds })?;
-    // With --ranks, standard error belongs to the program that started this one.
+    // With --ranks, the program that started this one reads standard error.
     point.interference.iter().filter(|_| world.rank() == 0).for_each(warn);
     let scaling = Scaling { job: loaded.job.name.clone(), mode: mode(arguments), points: vec![point] };
     let text = if world.rank() == 0 { finish(arguments, &scaling) } else { Ok(String::new()) };
     world.all_or_none(text)
 }
 
-/// Each of several numbers of ranks, started one after the other. Where one of them fails, what was measured until then is
-/// printed all the same.
+/// Starts each of several numbers of ranks, one after the other. If one of them fails, the earlier
+/// measurements are still printed.
 fn several(arguments: &Arguments) -> Result<ExitCode> {
     if recognise(|name| std::env::var(name).ok()) != Launch::Alone {
         return Err(Error::Usage(
-            "--ranks starts the ranks itself: start this alone, or leave --ranks out to measure the ranks there are".into(),
+            "--ranks starts the ranks itself: start this without a launcher, or omit --ranks to measure the current ranks".into(),
         ));
     }
     let loaded = load(arguments)?;
@@ -94,7 +94,7 @@ fn several(arguments: &Arguments) -> Result<ExitCode> {
     finish(arguments, &scaling).map(|text| print(&text))
 }
 
-/// What this program measures on `ranks` ranks.
+/// Runs this program on `ranks` ranks and returns its measurements.
 fn start(arguments: &Arguments, ranks: u32) -> Result<Point> {
     let launcher = arguments.launcher.replace("{}", &ranks.to_string());
     let failed = |why: String| Error::Usage(format!("--launcher: `{launcher}`: {why}"));
@@ -113,7 +113,7 @@ fn start(arguments: &Arguments, ranks: u32) -> Result<Point> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| failed(format!("cannot be started: {error}")))?;
     if !output.status.success() {
-        return Err(failed(format!("ended with {}; what it said is above", output.status)));
+        return Err(failed(format!("ended with {}; its output is above", output.status)));
     }
     let scaling: Scaling = serde_json::from_slice(&output.stdout).map_err(|error| {
         failed(format!("did not print what `ternflock bench scaling --json` prints: {error}"))
@@ -121,13 +121,13 @@ fn start(arguments: &Arguments, ranks: u32) -> Result<Point> {
     match scaling.points.into_iter().next() {
         Some(point) if point.ranks == ranks as usize => Ok(point),
         point => Err(failed(format!(
-            "started {} where {ranks} were asked for; {{}} in it stands for their number",
+            "started {} instead of {ranks}; {{}} stands for the number of ranks",
             plural(point.map_or(0, |point| point.ranks), "rank")
         ))),
     }
 }
 
-/// The text to print; the picture is written.
+/// Writes the picture and returns the text to print.
 fn finish(arguments: &Arguments, scaling: &Scaling) -> Result<String> {
     if let Some(path) = &arguments.svg {
         let refuse = |why: String| Error::Usage(format!("--svg {}: {why}", path.display()));
@@ -155,7 +155,7 @@ fn say(scaling: &Scaling) -> String {
         "decode",
         "update",
         "hidden",
-        "sent a rank",
+        "sent per rank",
     ];
     let mut rows = vec![header.map(String::from).to_vec()];
     for point in &scaling.points {
@@ -185,8 +185,8 @@ fn say(scaling: &Scaling) -> String {
         }
     }
     let what = match scaling.mode {
-        Mode::Strong => "strong scaling: the samples of a step stay the same",
-        Mode::Weak => "weak scaling: the samples of a rank stay the same",
+        Mode::Strong => "strong scaling: constant samples per step",
+        Mode::Weak => "weak scaling: constant samples per rank",
     };
     format!("{}, {what}\n{}", scaling.job, table(&rows, &[0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]))
 }

@@ -13,9 +13,9 @@ use ternflock_report::json::to_value;
 use ternflock_train::Objective;
 use ternflock_world::World;
 
-/// What was measured around a network.
+/// The measurements around a network.
 pub struct Around {
-    /// Labels that the loss is the mean of.
+    /// The number of labels over which the loss is averaged.
     samples: u64,
     unit: &'static str,
     sharpness: Sharpness,
@@ -23,7 +23,7 @@ pub struct Around {
     slices: Vec<Slice>,
 }
 
-/// Measures around `network`, on the training samples of `feed`, all ranks together.
+/// Measures around `network`, on the training samples of `feed`, with all ranks together.
 pub fn measure(
     arguments: &Landscape,
     network: &mut Network,
@@ -51,7 +51,7 @@ pub fn measure(
 }
 
 impl Around {
-    /// Draws the slices, if that is asked for.
+    /// Plots the slices if requested.
     pub fn draw(&self, arguments: &Eval) -> Result<()> {
         let Some(path) = &arguments.landscape.svg else { return Ok(()) };
         let name = shortened(&arguments.checkpoint.display().to_string());
@@ -61,7 +61,7 @@ impl Around {
         write_output(path, picture.as_bytes()).map_err(|error| refuse(format!("cannot be written: {error}")))
     }
 
-    /// For people.
+    /// The text report.
     pub fn rows(&self) -> Vec<(&'static str, String)> {
         let Sharpness { measure, loss, repeated, sharpness, .. } = &self.sharpness;
         let lowest = repeated.iter().copied().fold(f64::INFINITY, f64::min);
@@ -91,7 +91,7 @@ impl Around {
         rows
     }
 
-    /// For programs.
+    /// The JSON report.
     pub fn object(&self) -> Value {
         json!({
             "sharpness": to_value(&self.sharpness),

@@ -1,4 +1,5 @@
-//! What `ternflock inspect` says to people: where training is, what there is and what it costs, and what of it is left.
+//! The text of `ternflock inspect`: the progress of training, the layers and their cost, and the structures
+//! that are left.
 
 use super::super::arguments::Inspect;
 use super::super::numbers::{bytes, thousands};
@@ -10,7 +11,7 @@ use ternflock_compress::low_rank::LayerRank;
 use ternflock_job::Job;
 use ternflock_nn::StructureKind;
 
-/// All of it.
+/// The complete text.
 pub fn say(arguments: &Inspect, snapshot: &Snapshot, job: &Job, rows: &[Row]) -> String {
     let left = left(arguments, rows).map_or_else(String::new, |left| format!("\n{left}"));
     format!("{}\n{}{left}", about(arguments, snapshot, job, rows), costs(rows))
@@ -24,7 +25,7 @@ fn about(arguments: &Inspect, snapshot: &Snapshot, job: &Job, rows: &[Row]) -> S
     let samples =
         format!("{} {seen}, {}", thousands(progress.samples_seen), plural(progress.ranks as usize, "rank"));
     let stage = progress.stage.as_ref().map_or_else(
-        || "none: the job has none".into(),
+        || "none: the job has no stages".into(),
         |stage| format!("{}, since step {}", stage.name, thousands(stage.start)),
     );
     let mut about = vec![
@@ -45,7 +46,7 @@ fn about(arguments: &Inspect, snapshot: &Snapshot, job: &Job, rows: &[Row]) -> S
     table(&about, &[])
 }
 
-/// What layers keep beside their parameters, in words: "running_mean, running_var of 19 layers, 1,376 numbers".
+/// The tensors that are not trained, in words: "running_mean, running_var of 19 layers, 1,376 numbers".
 fn untrained(rows: &[Row]) -> Option<String> {
     let keep: Vec<&Row> = rows.iter().filter(|row| !row.untrained.is_empty()).collect();
     let tensors = || keep.iter().flat_map(|row| &row.untrained);
@@ -62,7 +63,7 @@ fn untrained(rows: &[Row]) -> Option<String> {
     })
 }
 
-/// What there is and what it costs; how many numbers are not zero, where some are.
+/// The layers and their cost, and the number of non-zero parameters if some are zero.
 fn costs(rows: &[Row]) -> String {
     let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>();
     let (params, flops) = (sum(|row| row.params), sum(|row| row.flops));
@@ -88,8 +89,8 @@ fn costs(rows: &[Row]) -> String {
 /// A column of [`left`]: its title, and its cells.
 type Column = (String, Vec<Option<String>>);
 
-/// How many structures of each layer are left, and its rank. A layer without any has no row, and a kind that no layer has no
-/// column.
+/// The number of structures that are left in each layer, and its rank. A layer without structures has no row,
+/// and a kind without layers has no column.
 fn left(arguments: &Inspect, rows: &[Row]) -> Option<String> {
     use StructureKind::{Channels, Filters, Filters2d, HiddenUnits, Inputs, Layers, Neurons, Shapes};
     let kinds = [Filters, Channels, Shapes, Filters2d, Layers, HiddenUnits, Neurons, Inputs];

@@ -1,4 +1,4 @@
-//! What has become of a run, as its directory says.
+//! The state of a run according to its directory.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -14,21 +14,21 @@ use ternflock_report::json::number;
 use ternflock_report::last_event;
 use ternflock_train::RunDir;
 
-/// How far a run is.
+/// The state of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
     /// It has not begun.
     Absent,
     /// It was interrupted, or failed.
     Unfinished,
-    /// Its loss, a gradient or a parameter became NaN or infinite in this step. It would do so again, so this is its
-    /// outcome.
+    /// Its loss, a gradient or a parameter became NaN or infinite in this step. It would do so again, so this
+    /// is the outcome of the run.
     Diverged(u64),
     /// It is complete.
     Done(Outcome),
 }
 
-/// What a complete run came to.
+/// The outcome of a complete run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     /// The set that chose its network: "validation" or "test".
@@ -39,7 +39,7 @@ pub struct Outcome {
     pub score: f64,
     /// The mean loss there.
     pub loss: Option<f64>,
-    /// All of its time.
+    /// Its total time.
     pub seconds: f64,
     /// The checkpoint of the chosen network.
     pub checkpoint: PathBuf,
@@ -52,17 +52,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether what `ternflock eval` would say with `words` is known already.
+    /// Whether the result of `ternflock eval` with `words` is already known.
     pub fn answers(&self, words: &str) -> bool {
         let sharpness = words.split_whitespace().any(|word| word == "--sharpness");
         self.evaluated && (self.sharpness.is_some() || !sharpness)
     }
 }
 
-/// The scores that there are.
+/// The available scores.
 const METRICS: [&str; 2] = ["accuracy", "perplexity"];
 
-/// Where the evaluation of a run stands.
+/// The path of the evaluation of a run.
 pub fn evaluation(run: &Run) -> PathBuf {
     run.directory.join("eval.json")
 }
@@ -70,7 +70,7 @@ pub fn evaluation(run: &Run) -> PathBuf {
 /// The state of `run` of `plan`.
 ///
 /// # Errors
-/// When its directory holds a run of another job.
+/// If its directory holds a run of another job.
 pub fn state(plan: &Plan, run: &Run) -> Result<State> {
     let refuse = |why: String| Error::run_dir(&run.directory, why);
     let text = match read_text(&RunDir::job_path(&run.directory), MOST_BYTES) {
@@ -82,7 +82,7 @@ pub fn state(plan: &Plan, run: &Run) -> Result<State> {
     };
     let stored = Job::from_toml(&text).map_err(|error| refuse(format!("its job cannot be read: {error}")))?;
     if let [difference, ..] = &stored.differences(&plan.job(run)?)[..] {
-        return Err(refuse(format!("holds a run of another job ({difference}); give another --into")));
+        return Err(refuse(format!("holds a run of another job ({difference}); use another --into")));
     }
     let Some(last) = last_event(&RunDir::metrics_path(&run.directory)) else { return Ok(State::Unfinished) };
     Ok(diverged(&last).unwrap_or_else(|| outcome(run, &last).map_or(State::Unfinished, State::Done)))

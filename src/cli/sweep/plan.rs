@@ -1,4 +1,4 @@
-//! Which runs a sweep has: every job with every combination of values, and with every seed.
+//! The runs of a sweep: every job with every combination of values and every seed.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,14 @@ const MOST_RUNS: usize = 10_000;
 /// The longest directory name that file systems accept.
 const LONGEST_NAME: usize = 255;
 
-/// What runs that differ in their seed alone have in common.
+/// The settings that runs have in common if they differ only in their seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     /// The job file.
     pub file: PathBuf,
     /// The job's name.
     pub job: String,
-    /// Keys that vary, and their values here, as they were said.
+    /// The keys that vary, and their values here, as given.
     pub values: Vec<(String, String)>,
 }
 
@@ -35,7 +35,7 @@ pub struct Run {
     file: usize,
     /// `train.seed`.
     pub seed: u64,
-    /// Where it goes.
+    /// Its directory.
     pub directory: PathBuf,
 }
 
@@ -95,8 +95,9 @@ impl Plan {
             let name = name_of(&setting, seed);
             if name.len() > LONGEST_NAME {
                 let message = format!(
-                    "the directory of a run is named after its values, and a name may have {LONGEST_NAME} bytes: {} is too \
-                     long; vary shorter values, or give each its own job file",
+                    "the directory of a run is named after its values, and a name may have at most \
+                     {LONGEST_NAME} bytes: {} is too long; vary shorter values, or give each its own job \
+                     file",
                     quote(&name)
                 );
                 return Err(Error::Usage(message));
@@ -104,7 +105,7 @@ impl Plan {
             let directory = arguments.into.join(&setting.job).join(name);
             if !directories.insert(directory.clone()) {
                 let message = format!(
-                    "two runs would both go to {}: give each job, value and seed once",
+                    "two runs would both use the directory {}: give each job, value and seed once",
                     directory.display()
                 );
                 return Err(Error::Usage(message));
@@ -136,15 +137,16 @@ impl Plan {
         Ok(train::load_again(&self.files[run.file], self.sets(run))?.job)
     }
 
-    /// The numbers of the runs that `only` names; of all of them without it.
+    /// The numbers of the runs that `only` names, or of all runs without it.
     ///
     /// # Errors
-    /// When it names none, or one that there is not.
+    /// If it names no run, or one that does not exist.
     pub fn chosen(&self, only: Option<&str>) -> Result<Vec<usize>> {
         let Some(only) = only else { return Ok((0..self.runs.len()).collect()) };
         let refuse = || {
             Error::Usage(format!(
-                "--only {}: numbers from 0 to {} are needed, as in 0,3,5-7; --list says which run has which",
+                "--only {}: numbers from 0 to {} are needed, as in 0,3,5-7; --list shows the number of each \
+                 run",
                 quote(only),
                 self.runs.len() - 1
             ))
@@ -161,14 +163,15 @@ impl Plan {
     }
 }
 
-/// The key and the values of one `--vary`. A comma within brackets, braces or quotes does not part values.
+/// The key and the values of one `--vary`. A comma within brackets, braces or quotes does not separate
+/// values.
 fn split(vary: &str) -> Result<(String, Vec<String>)> {
     let refuse = || {
         Error::Usage(format!("--vary {}: KEY=VALUE,... is needed, as in smoothout.a=0.01,0.02", quote(vary)))
     };
     let (key, list) = vary.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or_else(refuse)?;
     if key.trim() == "train.seed" {
-        return Err(Error::Usage("--vary train.seed: seeds are said with --seeds, and averaged over".into()));
+        return Err(Error::Usage("--vary train.seed: use --seeds, whose results are averaged".into()));
     }
     let (mut values, mut value, mut depth, mut quote) = (Vec::new(), String::new(), 0u32, None);
     for letter in list.chars() {
@@ -201,8 +204,8 @@ fn check_count(arguments: &Sweep, varied: &[(String, Vec<String>)]) -> Result<()
         return Ok(());
     }
     Err(Error::Usage(format!(
-        "a sweep may have {MOST_RUNS} runs, and all jobs, values and seeds together make {count}: give fewer of them, or do \
-         several sweeps"
+        "a sweep may have at most {MOST_RUNS} runs, but all jobs, values and seeds together give {count}: \
+         use fewer of them, or do several sweeps"
     )))
 }
 

@@ -1,4 +1,4 @@
-//! The table of a sweep: of each setting the mean over its seeds, and their spread.
+//! The table of a sweep: for each setting the mean and the spread over its seeds.
 
 use serde::Serialize;
 use serde_json::json;
@@ -15,12 +15,12 @@ use ternflock_train::TEST;
 pub struct Spread {
     /// The mean.
     pub mean: f64,
-    /// The standard deviation, with n - 1; none of one value.
+    /// The standard deviation, with n - 1; `None` for one value.
     pub deviation: Option<f64>,
 }
 
 impl Spread {
-    /// Of `values`, unless there are none.
+    /// The spread of `values`, unless there are none.
     fn of(values: &[f64]) -> Option<Spread> {
         let n = values.len() as f64;
         if values.is_empty() {
@@ -31,7 +31,7 @@ impl Spread {
         Some(Spread { mean, deviation: (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()) })
     }
 
-    /// As "91.02 ± 0.13", times `scale`.
+    /// Formatted as "91.02 ± 0.13", multiplied by `scale`.
     fn shown(&self, scale: f64, digits: usize) -> String {
         let mean = format!("{:.digits$}", scale * self.mean);
         match self.deviation {
@@ -50,19 +50,19 @@ pub struct Line<'p> {
     diverged: Vec<Diverged>,
 }
 
-/// A run that has no score.
+/// A run that diverged, which has no score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Diverged {
     /// Its seed.
     pub seed: u64,
-    /// The step that ended it.
+    /// The step at which it diverged.
     pub step: u64,
 }
 
-/// What all of `plan`'s settings have come to.
+/// The results of all settings of `plan`.
 ///
 /// # Errors
-/// When a directory holds a run of another job.
+/// If a directory holds a run of another job.
 pub fn lines(plan: &Plan) -> Result<Vec<Line<'_>>> {
     let line = |runs: &[Run]| {
         let (mut seeds, mut outcomes, mut diverged) = (Vec::new(), Vec::new(), Vec::new());
@@ -87,7 +87,7 @@ impl Line<'_> {
         Spread::of(&self.outcomes.iter().filter_map(value).collect::<Vec<_>>())
     }
 
-    /// How many of its runs the figures cover.
+    /// The number of its runs that the figures cover.
     fn counted(&self) -> String {
         match self.outcomes.len() == self.runs {
             true => self.runs.to_string(),
@@ -115,7 +115,7 @@ fn sets<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Vec<&'a str> {
     sets
 }
 
-/// For people: a row for each setting.
+/// The text report, with one row per setting.
 pub fn text(lines: &[Line]) -> String {
     let outcomes = || lines.iter().flat_map(|line| &line.outcomes);
     let metric = outcomes().next().map_or("score", |outcome| &outcome.metric);
@@ -167,7 +167,7 @@ pub fn text(lines: &[Line]) -> String {
     table(&rows, &right)
 }
 
-/// For programs: one object.
+/// The JSON report, one object.
 pub fn json(lines: &[Line]) -> String {
     let settings = lines.iter().map(|line| {
         let values: serde_json::Map<_, _> =

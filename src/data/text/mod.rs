@@ -3,7 +3,9 @@
 mod clean;
 mod convert;
 mod count;
+mod decode;
 mod feed;
+mod part;
 mod read;
 mod room;
 mod synthetic;
@@ -12,7 +14,8 @@ mod vocabulary;
 
 pub(super) use convert::{OF_BIBLE, OF_TREEBANK, bible, treebank};
 pub use feed::{TextFeed, TextSet};
-pub use read::{Corpus, Part, Texts};
+pub use part::Part;
+pub use read::{Corpus, Texts};
 pub use synthetic::{synthetic_feed, synthetic_set};
 pub use vocabulary::Vocabulary;
 

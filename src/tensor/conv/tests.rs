@@ -11,6 +11,19 @@ pub fn integers(n: usize, salt: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 7 + i / 5 + salt * 13) % 9) as f32 - 4.0).collect()
 }
 
+/// The window of a square kernel over square images.
+pub fn square(channels: usize, size: usize, kernel: usize, stride: usize, padding: usize) -> Window {
+    let output = (size + 2 * padding - kernel) / stride + 1;
+    Window {
+        channels,
+        size: (size, size),
+        kernel: (kernel, kernel),
+        stride: (stride, stride),
+        padding: (padding, padding),
+        output: (output, output),
+    }
+}
+
 pub fn shapes() -> impl Strategy<Value = Shape> {
     let pair = |range: std::ops::Range<usize>| (range.clone(), range);
     (1usize..9, 1usize..10, 1usize..4, pair(1..13), pair(1..6), pair(1..4), pair(0..3)).prop_filter_map(
@@ -78,15 +91,7 @@ fn large_shapes() {
         (16, 32, 32, 3, 2, 1),
         (40, 7, 17, 1, 1, 0),
     ] {
-        let output = (size + 2 * padding - kernel) / stride + 1;
-        let window = Window {
-            channels,
-            size: (size, size),
-            kernel: (kernel, kernel),
-            stride: (stride, stride),
-            padding: (padding, padding),
-            output: (output, output),
-        };
+        let window = square(channels, size, kernel, stride, padding);
         let shape = Shape { window, filters, groups: 1 };
         check(shape, 21, true, &mut Direct::new(shape, &mut Buffers::allocating()).unwrap());
     }

@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 use super::share::WORTH_SHARING;
 use crate::blocks::{Line, Machine, Shared, part, parts, room};
 use crate::buffers::{Buffers, elements};
-use crate::simd::dispatch;
+use crate::simd::{const_dispatch, dispatch};
 use crate::threads::{for_each, threads};
 
 /// Most rows whose sums fit the registers of every machine, beside a panel's vectors and one of the rows' values.
@@ -87,14 +87,7 @@ impl Panels {
             // SAFETY: a row of `c`, which is as long as the assertion in `multiply` says, and a column of it.
             let c = unsafe { c.at(rows.start * n + columns.first) };
             let tile = Tile { k, a, packed, beta, c, n, columns: columns.samples };
-            match rows.len() {
-                1 => tile.compute::<1>(),
-                2 => tile.compute::<2>(),
-                3 => tile.compute::<3>(),
-                4 => tile.compute::<4>(),
-                5 => tile.compute::<5>(),
-                _ => tile.compute::<MOST_ROWS>(),
-            }
+            const_dispatch!(M = rows.len(), in [1, 2, 3, 4, 5, 6]; tile.compute::<M>());
         }
     }
 }

@@ -14,13 +14,13 @@ use ternflock_job as job;
 pub struct Bucket {
     /// Its tensors, as messages name them.
     name: String,
-    parts: Vec<Part>,
+    payloads: Vec<MethodPayload>,
     /// Reduced by maximum: those of each payload, then [`STOP`] and [`NON_FINITE`].
     words: Vec<u32>,
 }
 
 /// What one method averages of a bucket.
-struct Part {
+struct MethodPayload {
     share: Share,
     payload: Box<dyn Payload>,
     /// Where its words are.
@@ -39,14 +39,14 @@ impl Bucket {
     pub fn new(group: Group<'_>, job: &job::Exchange, world: usize) -> Bucket {
         let (name, setup) = (group.name(), group.setup(job, world));
         let mut end = 0;
-        let part = |(method, tensors): (_, Vec<_>)| {
+        let build = |(method, tensors): (_, Vec<_>)| {
             let share = Share::new(method, &tensors);
             let start = end;
             end += share.words();
-            Part { share, payload: method.payload(tensors, &setup), words: start..end }
+            MethodPayload { share, payload: method.payload(tensors, &setup), words: start..end }
         };
-        let parts = group.parts.into_iter().map(part).collect();
-        Bucket { name, parts, words: vec![0; end + DECISIONS] }
+        let payloads = group.parts.into_iter().map(build).collect();
+        Bucket { name, payloads, words: vec![0; end + DECISIONS] }
     }
 
     /// Its tensors, as messages name them.
@@ -56,17 +56,17 @@ impl Bucket {
 
     /// What each of its methods averages.
     pub fn shares(&self) -> impl Iterator<Item = &Share> {
-        self.parts.iter().map(|part| &part.share)
+        self.payloads.iter().map(|own| &own.share)
     }
 
     /// What its payloads keep from step to step.
     pub fn state(&self) -> impl Iterator<Item = State<'_>> {
-        self.parts.iter().flat_map(|part| part.payload.state())
+        self.payloads.iter().flat_map(|own| own.payload.state())
     }
 
     /// The values of one state.
     pub fn state_mut(&mut self, slot: &str, tensor: usize) -> Option<&mut [f32]> {
-        self.parts.iter_mut().find_map(|part| part.payload.state_mut(slot, tensor))
+        self.payloads.iter_mut().find_map(|own| own.payload.state_mut(slot, tensor))
     }
 
     /// What is to be agreed before anything is encoded.
@@ -78,7 +78,7 @@ impl Bucket {
     /// the last steps have left.
     pub fn prepare(&mut self, key: &Key, local: Local, gradients: &mut [f32]) {
         let mut finite = !local.non_finite;
-        for Part { payload, words, .. } in &mut self.parts {
+        for MethodPayload { payload, words, .. } in &mut self.payloads {
             finite &= payload.prepare(key, gradients, &mut self.words[words.clone()]);
         }
         let end = self.words.len();
@@ -96,7 +96,7 @@ impl Bucket {
 
     /// Encodes the gradients with the agreed words.
     pub fn encode(&mut self, key: &Key, gradients: &[f32]) {
-        for Part { payload, words, .. } in &mut self.parts {
+        for MethodPayload { payload, words, .. } in &mut self.payloads {
             payload.encode(key, &self.words[words.clone()], gradients);
         }
     }
@@ -108,12 +108,12 @@ impl Bucket {
         path: &ReductionPath,
         gradients: &[f32],
     ) -> Result<()> {
-        self.parts.iter_mut().try_for_each(|part| part.payload.reduce(transport, path, gradients))
+        self.payloads.iter_mut().try_for_each(|own| own.payload.reduce(transport, path, gradients))
     }
 
     /// The means over the ranks.
     pub fn decode(&mut self, key: &Key, gradients: &mut [f32]) {
-        for Part { payload, words, .. } in &mut self.parts {
+        for MethodPayload { payload, words, .. } in &mut self.payloads {
             payload.decode(key, &self.words[words.clone()], gradients);
         }
     }
@@ -121,7 +121,7 @@ impl Bucket {
     /// Bytes that `rank` sends for the bucket.
     pub fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
         let agreed = control::max_traffic(self.words.len(), path.topology.world()).bytes_sent;
-        let payloads = self.parts.iter().map(|part| part.payload.bytes_sent(path, rank));
+        let payloads = self.payloads.iter().map(|own| own.payload.bytes_sent(path, rank));
         payloads.chain([Bytes::Exact(agreed)]).sum()
     }
 }

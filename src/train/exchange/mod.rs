@@ -9,6 +9,7 @@ mod choose;
 pub mod method;
 mod pipeline;
 mod plan;
+mod slots;
 
 use ternflock_collectives::all_reduce::{Algorithm, ring_f32};
 use ternflock_collectives::topology::Topology;
@@ -17,6 +18,7 @@ pub use average::GradientSink;
 pub use bucket::agreed_words;
 pub use choose::Choice;
 pub(super) use plan::{float32_layers, state_elements};
+pub use slots::Slots;
 
 use bucket::Bucket;
 use choose::choose;
@@ -114,9 +116,19 @@ impl Exchange {
         self.algorithm = algorithm;
     }
 
-    /// What the gradients travel as.
+    /// What the gradients travel as, by the job or by [`Exchange::choose`].
     pub fn gradients(&self) -> Gradients {
         self.gradients
+    }
+
+    /// The method that averages the gradients.
+    pub fn method(&self) -> &'static dyn Method {
+        self.method
+    }
+
+    /// The method, if it is not the one that the job names ([`Exchange::with_method`]).
+    pub fn replaced_method(&self) -> Option<&'static dyn Method> {
+        (self.method != method::of(self.gradients)).then_some(self.method)
     }
 
     /// The name of the reduction of compressed gradients, or that of float32 if there are none.
@@ -155,11 +167,6 @@ impl Exchange {
     /// What error feedback keeps on this rank: numbers of tensors and their residuals. Nothing without it.
     pub fn residuals(&self) -> impl Iterator<Item = (usize, &[f32])> {
         self.state().filter(|state| state.slot == RESIDUAL).map(|state| (state.tensor, state.values))
-    }
-
-    /// The residual of tensor `number`, if error feedback keeps one.
-    pub fn residual_mut(&mut self, number: usize) -> Option<&mut [f32]> {
-        self.state_mut(RESIDUAL, number)
     }
 
     /// Bytes that `rank` sends for one step, by the formulas of docs/algorithms.md.

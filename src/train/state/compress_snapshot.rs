@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::state::checkpoint::restore_parameters;
+use crate::state::restore::restore_parameters;
 use ternflock_base::error::Result;
 use ternflock_checkpoint::{Origin, Progress, Snapshot, Tensor};
 use ternflock_compress::operation::Operation;

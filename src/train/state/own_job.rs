@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::steps::Options;
+use crate::run::entry::Options;
 use crate::setup::construct::wrong_layers;
 use crate::state::find_run::find;
 use crate::state::run_dir::{RUNS, RunDir};

@@ -12,8 +12,9 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::digits::{assert_same_state, load};
+
 use super::{train, train_threads};
-use crate::digits::{assert_same_state, load};
 use crate::launch::Launcher;
 use crate::running::{self, Finished, Running, processes_of};
 use tally::Tally;

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::Value;
+use support::digits::{assert_same_state, at_step, checkpoints, load};
 use ternflock::checkpoint::verify;
 
 use super::{BESIDE, BUCKETS, train, train_threads};
-use crate::digits::{assert_same_state, at_step, checkpoints, load};
 use crate::launch::Launcher;
 use crate::running::{self, Running};
 

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use support::digits::{JOB, assert_same_state, at_step, checkpoints, load};
 use ternflock::checkpoint::verify;
 
 use super::{ternflock, train, train_threads};
-use crate::digits::{JOB, assert_same_state, at_step, checkpoints, load};
 use crate::launch::Launcher;
 use crate::running::Finished;
 

@@ -105,7 +105,7 @@ pub fn at_start_signal(launcher: &Launcher, ranks: usize) {
     assert!(seconds < SOON_SECONDS, "took {seconds} s:\n{}", end.output);
     assert_eq!(end.code, Some(128 + libc::SIGTERM), "{}", end.output);
     let sentence =
-        "SIGTERM ended the start; nothing has been done, nothing is lost (MPI_Init_thread, exit code 143)";
+        "SIGTERM ended the start; nothing was done and nothing is lost (MPI_Init_thread, exit code 143)";
     assert!(end.output.contains(sentence), "{}", end.output);
 }
 

@@ -1,8 +1,6 @@
 //! A step allocates nothing: every buffer is sized when the network is built. The allocator of this binary counts.
 
-#[path = "../counting.rs"]
-mod counting;
-
+use support::counting::{Counting, allocations};
 use ternflock::bench::{Stepper, default_batch};
 use ternflock::compress::force::Force;
 use ternflock::job::{self, Adapt, Distribution, ForceKind};
@@ -12,7 +10,8 @@ use ternflock::nn::{Graph, Network, Parameters, Shape};
 use ternflock::smoothout::SmoothOut;
 use ternflock::tensor::{set_threads, within};
 
-use counting::allocations;
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// Allocations of three steps after two others.
 fn allocations_of_steps(model: &str, batch: usize) -> usize {

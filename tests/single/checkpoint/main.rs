@@ -10,9 +10,9 @@ mod tidied;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use proptest::prelude::*;
+use support::files::names;
 use ternflock::checkpoint::{
     Best, Data, Origin, Plateau, Progress, Slot, Snapshot, Stage, Tensor, load, save,
 };
@@ -103,14 +103,6 @@ fn assert_same(a: &Snapshot, b: &Snapshot) {
         assert_eq!(a.name, b.name);
         tensors(&a.tensors, &b.tensors);
     }
-}
-
-/// The names in `directory`, sorted.
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 #[test]

@@ -3,13 +3,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::program::Place;
-use crate::running::Running;
+use support::program::{Place, Running, finish};
+
+use crate::PROGRAM;
 
 /// Scripts outside rely on these keys.
 #[test]
 fn the_codec_is_timed_on_each_instruction_set() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let all = place.run("bench codec --elements 1e5 --rounds 3 --isa all --json").ended(0);
     let mut sets = Vec::new();
     for line in all.out.lines() {
@@ -33,7 +34,7 @@ fn the_codec_is_timed_on_each_instruction_set() {
 
 #[test]
 fn what_cannot_be_timed_is_refused() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("bench codec --isa quantum").refused(2, &["--isa", "`quantum`", "`portable`"]);
     place.run("bench codec --elements 1.5").refused(2, &["--elements", "whole number"]);
     place.run("bench codec --elements 17179869184").refused(2, &["--elements", "17179869183"]);
@@ -59,13 +60,13 @@ fn what_cannot_be_timed_is_refused() {
 /// A launcher that has no two ranks to give: what was measured on one is not lost.
 #[test]
 fn what_was_measured_before_a_launch_fails_is_printed() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write("launcher", "#!/bin/sh\n[ $1 = 1 ] || exit 9\nshift\nexec \"$@\"\n");
     fs::set_permissions(place.path("launcher"), fs::Permissions::from_mode(0o755)).unwrap();
     let words = "bench scaling tiny.toml --steps 1 --rounds 1 --ranks 2,1 --ways ring_f32 --svg s.svg --json";
     let mut arguments: Vec<_> = words.split(' ').collect();
     arguments.extend(["--launcher", "./launcher {}"]);
-    let ended = crate::program::finish(&mut place.command(&arguments)).ended(2);
+    let ended = finish(&mut place.command(&arguments)).ended(2);
     assert!(ended.err.contains("`./launcher 2`: ended with exit status: 9"), "{}", ended.err);
     let scaling: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
     assert_eq!(scaling["points"].as_array().unwrap().len(), 1);
@@ -82,7 +83,7 @@ fn vectors_larger_than_memory_are_refused() {
     if elements >= 1 << 34 {
         return; // refused as too long, whatever the memory
     }
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place
         .run(&format!("bench codec --elements {elements}"))
         .refused(2, &["--elements", "GB of memory", "free"]);
@@ -90,13 +91,13 @@ fn vectors_larger_than_memory_are_refused() {
 
 #[test]
 fn nothing_at_all_can_be_timed() {
-    Place::new().run("bench codec --elements 0 --rounds 1 --json").json();
+    Place::new(PROGRAM).run("bench codec --elements 0 --rounds 1 --json").json();
 }
 
 /// A network is reported under one name, whichever alias was given, and all commands take all aliases.
 #[test]
 fn presets_are_timed_by_any_of_their_names() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     for (said, name) in [("resnet20", "resnet-20"), ("resnet-20", "resnet-20"), ("convnet", "convnet-quick")]
     {
         let step = place.run(&format!("bench step --model {said} --batch 1 --seconds 0 --json")).json();
@@ -115,7 +116,7 @@ fn a_busy_machine_is_warned_of() {
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let pin = |command: &mut Command| {
         // SAFETY: between fork and exec, plain system calls on memory of this function.
         unsafe {
@@ -145,9 +146,9 @@ fn a_busy_machine_is_warned_of() {
         let arguments: Vec<&str> = words.split(' ').collect();
         let mut command = place.command(&arguments);
         pin(&mut command);
-        let timed = crate::program::finish(&mut command).ended(0);
+        let timed = finish(&mut command).ended(0);
         assert!(
-            timed.err.contains("ternflock: warning: this machine was busy while it was measured: "),
+            timed.err.contains("ternflock: warning: this machine was busy during the measurement: "),
             "{words}: {}",
             timed.err
         );

@@ -3,14 +3,15 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use support::program::{Place, finish};
 
-use crate::program::{Place, finish};
+use crate::PROGRAM;
 
 const CHECKPOINT: &str = "run/checkpoints/step-0000000020.h5";
 
 /// A place where `tiny.toml` has been trained.
 fn trained() -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     place
 }
@@ -18,7 +19,7 @@ fn trained() -> Place {
 /// Three steps of the job that comes with the program.
 #[test]
 fn the_digits_network_is_what_its_job_says() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let job = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/lenet-digits.toml");
     let sets = ["train.steps=3", "train.eval_every=0"].map(|set| ["--set", set]).concat();
     let arguments = [&["train", job, "--run-dir", "run"], &sets[..]].concat();
@@ -167,7 +168,7 @@ fn what_is_no_whole_checkpoint_is_refused_by_name() {
 /// whole nothing is begun or changed.
 #[test]
 fn a_damaged_newest_checkpoint_is_passed_over() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run --set checkpoint.every=10 --set checkpoint.best=false").ended(0);
     let hash: Value = place.inspect(CHECKPOINT)["hash"].clone();
     let damage = |path: &str| {

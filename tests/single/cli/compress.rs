@@ -3,14 +3,15 @@
 use std::fs;
 
 use serde_json::Value;
+use support::program::Place;
 
-use crate::program::Place;
+use crate::PROGRAM;
 
 const FROM: &str = "run/checkpoints/step-0000000020.h5";
 
 /// A place where `tiny.toml` has been trained until two of its four filters were gone.
 fn trained() -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place
         .run("train tiny.toml --run-dir run --set sparsity.method=proximal --set sparsity.filters=1.5")
         .ended(0);
@@ -50,22 +51,22 @@ fn what_cannot_be_done_is_said() {
     std::os::unix::fs::symlink(&elsewhere, place.path("link.h5")).unwrap();
     place
         .run(&format!("compress {FROM} -o link.h5 --shrink --overwrite"))
-        .refused(2, &["link.h5 is no plain file"]);
+        .refused(2, &["link.h5 is not a regular file"]);
     assert_eq!(fs::read(&elsewhere).unwrap(), b"something");
     for (command, code, part) in [
-        (format!("compress {FROM} -o out.h5"), 2, "say what to do: --shrink"),
+        (format!("compress {FROM} -o out.h5"), 2, "nothing to do: add --shrink"),
         (format!("compress {FROM} --shrink"), 2, "--output"),
         (
             format!("compress {FROM} -o {FROM} --shrink"),
             2,
-            "is there already; give another --output, or --overwrite",
+            "already exists; use another --output, or --overwrite",
         ),
         (format!("compress {FROM} -o out.h5 --round-to 4"), 2, "--shrink"),
-        (format!("compress {FROM} -o out.h5 --shrink --svd"), 2, "belong to --low-rank"),
+        (format!("compress {FROM} -o out.h5 --shrink --svd"), 2, "need --low-rank"),
         (format!("compress {FROM} -o out.h5 --low-rank energy=2"), 2, "energy=SHARE (above 0, at most 1)"),
         (format!("compress {FROM} -o out.h5 --low-rank conv1"), 2, "LAYER=RANK"),
         (format!("compress {FROM} -o out.h5 --low-rank conv1=0"), 2, "must be at least 1"),
-        (format!("compress {FROM} -o out.h5 --low-rank conv1=5"), 2, "the largest it can have is 4"),
+        (format!("compress {FROM} -o out.h5 --low-rank conv1=5"), 2, "its largest rank is 4"),
         (format!("compress {FROM} -o out.h5 --low-rank cnv1=2"), 2, "did you mean `conv1`?"),
         (
             format!("compress {FROM} -o nowhere/out.h5 --shrink"),
@@ -84,7 +85,7 @@ fn what_cannot_be_done_is_said() {
 /// smaller than the one before.
 #[test]
 fn the_demonstration_of_the_guide_compresses() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     for job in ["lenet-digits-small.toml", "lenet-digits.toml"] {
         place.write(&format!("jobs/{job}"), fs::read(root.join("jobs").join(job)).unwrap());

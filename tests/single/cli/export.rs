@@ -4,13 +4,14 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
+use support::program::Place;
 
-use crate::program::Place;
+use crate::PROGRAM;
 
 const BEST: &str = "run/checkpoints/best.h5";
 
 fn trained() -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     place
 }
@@ -88,11 +89,11 @@ fn what_cannot_be_exported_is_refused() {
     fs::write(place.path("there.npz"), "mine").unwrap();
     fs::write(place.path("damaged.h5"), "no checkpoint").unwrap();
     for (command, code, part) in [
-        (format!("export {BEST} -o net.onnx"), 2, "no format that can be written (.safetensors, .npz)"),
+        (format!("export {BEST} -o net.onnx"), 2, "no format has this extension (.safetensors, .npz)"),
         (format!("export {BEST} -o net"), 2, "add --format"),
         (format!("export {BEST} -o net.h5 --format h5"), 2, "possible values: safetensors, npz"),
         (format!("export {BEST} -o net.h5 --format npz"), 2, "the file is npz, but .h5 means another format"),
-        (format!("export {BEST} -o there.npz"), 2, "there.npz is there already"),
+        (format!("export {BEST} -o there.npz"), 2, "there.npz already exists"),
         (format!("export {BEST} -o none/net.npz"), 4, "there is no directory none"),
         ("export damaged.h5 -o net.npz".to_owned(), 4, "damaged.h5"),
         ("export absent.h5 -o net.npz".to_owned(), 4, "absent.h5"),

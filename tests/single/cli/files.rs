@@ -7,9 +7,9 @@ use std::process::Stdio;
 
 use libc::{SIGTERM, SIGUSR2};
 use serde_json::Value;
+use support::program::{Place, TINY, Watched, finish, wait_for};
 
-use crate::program::{Place, TINY, finish};
-use crate::running::{Watched, wait_for};
+use crate::PROGRAM;
 
 /// A language model on the text from standard input.
 const LANGUAGE: &str = "[data]\ndataset = \"text\"\ntrain = \"/dev/stdin\"\nvalid = \"a.txt\"\ntest = \"a.txt\"\n\
@@ -18,7 +18,7 @@ const LANGUAGE: &str = "[data]\ndataset = \"text\"\ntrain = \"/dev/stdin\"\nvali
     [[model.layers]]\nname = \"logits\"\ntype = \"linear\"\nunits = \"vocabulary\"\n";
 
 fn with_fifo() -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let path = CString::new(place.path("fifo").as_os_str().as_bytes()).unwrap();
     // SAFETY: the path ends in NUL.
     assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
@@ -71,7 +71,7 @@ fn data_that_are_a_pipe_or_a_device_are_refused_at_once() {
         job.lines().filter(|line| !line.contains(".txt") && !line.contains("stdin")).collect();
     place.write("text.toml", own.join("\n"));
     place.run(&format!("{text}idx")).refused(3, &["idx/kjv.txt: cannot be read: it is a named pipe", needed]);
-    place.run(&format!("{text}text.toml")).refused(3, &["text.toml: is not a directory: give the one"]);
+    place.run(&format!("{text}text.toml")).refused(3, &["text.toml: is not a directory: use the directory"]);
     std::fs::create_dir_all(place.path("colour/data_batch_1.bin")).unwrap();
     let colour = "train tiny.toml --run-dir run --set data.dataset=cifar-10 --set data.dir=colour";
     place.run(colour).refused(3, &["colour/data_batch_1.bin: cannot be read: Is a directory"]);
@@ -80,7 +80,7 @@ fn data_that_are_a_pipe_or_a_device_are_refused_at_once() {
 /// Like standard input on ranks other than 0 under mpirun: the advice must not be to use standard input.
 #[test]
 fn standard_input_that_is_a_device_is_refused_with_another_way() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write("text.toml", LANGUAGE);
     let mut command = place.command(&["train", "text.toml", "--run-dir", "run"]);
     let finished = finish(command.stdin(Stdio::null()));
@@ -90,7 +90,7 @@ fn standard_input_that_is_a_device_is_refused_with_another_way() {
 
 #[test]
 fn a_job_and_a_text_can_be_what_a_command_prints() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write("a.txt", "one of these\n".repeat(100));
     place.write("text.toml", LANGUAGE);
     for (arguments, input) in [
@@ -107,7 +107,7 @@ fn a_job_and_a_text_can_be_what_a_command_prints() {
 /// By default one text holds all parts, and a pipe cannot be read again for the next.
 #[test]
 fn one_text_from_a_pipe_is_cut_into_its_parts() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let text: String = (0..2000).map(|line| format!("line {line} of {}\n", line % 7)).collect();
     place.write("a.txt", &text);
     place.write("text.toml", LANGUAGE.replace("valid = \"a.txt\"\ntest = \"a.txt\"\n", ""));
@@ -130,7 +130,7 @@ fn one_text_from_a_pipe_is_cut_into_its_parts() {
 /// Nothing is ever written to the pipe; the run is told to stop, once, as soon as it hears: most often just before it waits.
 #[test]
 fn a_signal_ends_the_wait_for_a_pipe() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write("text.toml", LANGUAGE);
     let (reader, _writer) = std::io::pipe().unwrap();
     let mut command = place.command(&["train", "text.toml", "--run-dir", "run"]);

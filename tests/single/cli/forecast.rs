@@ -1,11 +1,13 @@
 //! `ternflock forecast` on one rank: what it prints, and what it refuses.
 
-use crate::program::Place;
+use support::program::Place;
+
+use crate::PROGRAM;
 
 /// Scripts outside rely on these keys, which are those of `bench scaling` with a network around them.
 #[test]
 fn a_job_is_forecast_on_networks() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let words = "forecast tiny.toml --weak --nodes 1..6 --steps 2 --ways all --link 1gbit,50us --link 10mbit,1ms,9us --svg x.svg --json";
     let forecast = place.run(words).json();
     let networks = forecast["networks"].as_array().unwrap();
@@ -46,13 +48,13 @@ fn a_job_is_forecast_on_networks() {
 
 #[test]
 fn a_table_says_what_pays() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let said = place.run("forecast tiny.toml --nodes 1,2 --steps 1 --speed 2").ended(0).out;
     for part in [
         "tiny: ",
         "1 rank a node",
         "taken to be 2 times as fast as here",
-        "network 1gbit,100us (117.7 MB/s, 100.0 us), the samples of a step stay the same",
+        "network 1gbit,100us (117.7 MB/s, 100.0 us), constant samples per step",
         "nodes",
         "halving_ternary",
         "times as fast as float32: ",
@@ -61,13 +63,13 @@ fn a_table_says_what_pays() {
         assert!(said.contains(part), "no `{part}` in\n{said}");
     }
     let weak = place.run("forecast tiny.toml --weak --nodes 2 --steps 1 --ways ring_f32").ended(0).out;
-    assert!(weak.contains("the samples of a rank stay the same") && !weak.contains("ternaries"), "{weak}");
+    assert!(weak.contains("constant samples per rank") && !weak.contains("ternaries"), "{weak}");
 }
 
 /// A rank's share is smaller on more nodes, and is measured as such.
 #[test]
 fn strong_scaling_measures_each_share() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let words = "forecast tiny.toml --strong --nodes 1,3 --steps 1 --ways ring_ternary --json";
     let forecast = place.run(words).json();
     let points = forecast["networks"][0]["scaling"]["points"].as_array().unwrap().clone();
@@ -81,7 +83,7 @@ fn strong_scaling_measures_each_share() {
 /// The command had another name before.
 #[test]
 fn the_former_name_is_unknown_and_leads_to_the_new_one() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let expected = ["unrecognized subcommand 'predict'", "'predict' is now called 'forecast'"];
     place.run("predict tiny.toml --nodes 1,2").refused(2, &expected);
     let other = place.run("data predict").refused(2, &["unrecognized subcommand 'predict'"]);
@@ -90,7 +92,7 @@ fn the_former_name_is_unknown_and_leads_to_the_new_one() {
 
 #[test]
 fn what_has_no_forecast_is_refused() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("forecast").refused(2, &["--model"]);
     place.run("forecast nowhere.toml").refused(2, &["nowhere.toml"]);
     place.run("forecast tiny.toml --model alexnet").refused(2, &["--model"]);

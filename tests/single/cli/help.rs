@@ -1,10 +1,12 @@
 //! What the program says about itself, and about a command line it does not understand.
 
-use crate::program::{Place, finish};
+use support::program::{Place, finish};
+
+use crate::PROGRAM;
 
 #[test]
 fn help_says_what_there_is_and_what_exit_codes_mean() {
-    let help = Place::new().run("--help").ended(0);
+    let help = Place::new(PROGRAM).run("--help").ended(0);
     assert_eq!(help.err, "");
     for part in [
         "train",
@@ -26,7 +28,7 @@ fn help_says_what_there_is_and_what_exit_codes_mean() {
 
 #[test]
 fn every_subcommand_shows_a_worked_example() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     for (subcommand, example) in [
         ("train", "mpirun -n 2 ternflock train jobs/lenet-fashion.toml --resume"),
         ("eval", "ternflock eval runs/lenet-digits/checkpoints/best.h5"),
@@ -46,7 +48,7 @@ fn every_subcommand_shows_a_worked_example() {
 /// Paragraphs fill the width of the terminal: no line breaks early.
 #[test]
 fn help_is_wrapped_once() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     for line in [
         "",
         "train",
@@ -91,7 +93,7 @@ fn help_is_wrapped_once() {
 /// For an option that is a key of the job, the error suggests what to use instead.
 #[test]
 fn an_option_that_is_a_key_is_sent_to_set() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     for (line, tip) in [
         ("train tiny.toml --epochs 3", "--set train.epochs=3"),
         ("train --epochs=3 tiny.toml", "--set train.epochs=3"),
@@ -118,13 +120,13 @@ fn an_option_that_is_a_key_is_sent_to_set() {
 
 #[test]
 fn the_version_is_the_packages() {
-    let version = Place::new().run("--version").ended(0);
+    let version = Place::new(PROGRAM).run("--version").ended(0);
     assert_eq!(version.out, concat!("ternflock ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
 #[test]
 fn a_bad_command_line_is_refused_with_a_word_about_help() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     for (line, part) in [
         ("", "Usage: ternflock <COMMAND>"),
         ("fly", "unrecognized subcommand 'fly'"),

@@ -1,14 +1,15 @@
 //! `ternflock bench infer`: what it prints, and what it refuses.
 
 use serde_json::Value;
+use support::program::Place;
 
-use crate::program::Place;
+use crate::PROGRAM;
 
 const CHECKPOINT: &str = "run/checkpoints/step-0000000020.h5";
 
 /// A place where `tiny.toml` has been trained, and once more with other random numbers.
 fn trained() -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     place.run("train tiny.toml --run-dir other --set train.seed=2").ended(0);
     place
@@ -78,17 +79,17 @@ fn what_computes_the_same_is_told_from_what_does_not() {
     assert!(positive(&verified["tolerance"]) && positive(&verified["largest_logit"]), "{verified}");
     assert_eq!(same["models"][0].get("verified"), None);
     let text = place.run(&format!("bench infer {CHECKPOINT} {CHECKPOINT} --verify --seconds 0")).ended(0).out;
-    assert!(text.contains("B computes what A does: logits differ by 0.0e0"), "{text}");
+    assert!(text.contains("B computes the same as A: logits differ by at most 0.0e0"), "{text}");
     let other = other();
     let differs = place.run(&format!("bench infer {CHECKPOINT} {other} --verify"));
     differs
-        .refused(4, &[&format!("{other}: does not compute what `{CHECKPOINT}` does"), "rounding explains"]);
+        .refused(4, &[&format!("{other}: does not compute the same as `{CHECKPOINT}`"), "rounding explains"]);
     place.run(&format!("bench infer {CHECKPOINT} --verify")).refused(2, &["--verify", "two checkpoints"]);
 }
 
 #[test]
 fn language_models_are_timed_on_made_tokens() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write(
         "text.toml",
         "[data]\ndataset = \"genesis\"\nvocabulary = 50\nsequence_length = 5\n[train]\nsteps = 2\nglobal_batch = 4\neval_every = 0\n\
@@ -109,7 +110,7 @@ fn language_models_are_timed_on_made_tokens() {
 
 #[test]
 fn presets_are_timed_with_other_hidden_units() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let line = "bench infer --model lstm-small --hidden 20,30 --vs-hidden 3,4 --embedding 8 --steps 2 --batch 2 --seconds 0";
     let times = place.run(&format!("{line} --json")).json();
     let models = times["models"].as_array().unwrap();
@@ -132,7 +133,7 @@ fn presets_are_timed_with_other_hidden_units() {
 
 #[test]
 fn what_cannot_be_timed_is_refused() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     for (line, code, parts) in [
         ("nowhere.h5", 4, &["nowhere.h5: cannot be read"][..]),

@@ -1,11 +1,13 @@
 //! Job files and overrides that are refused: exit code 2, and the place of everything that is wrong.
 
-use crate::program::{Place, TINY, finish};
+use support::program::{Place, TINY, finish};
+
+use crate::PROGRAM;
 
 /// What is said of `job.toml` holding `text`; nothing may come of it.
 #[track_caller]
 fn refused(text: &str, sets: &[&str], parts: &[&str]) {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write("job.toml", text);
     let mut arguments = vec!["train", "job.toml"];
     sets.iter().for_each(|set| arguments.extend(["--set", set]));
@@ -21,7 +23,7 @@ fn replaced(from: &str, to: &str) -> (String, usize) {
 
 #[test]
 fn a_missing_job_file_is_named() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place
         .run("train nowhere/job.toml")
         .refused(2, &["nowhere/job.toml: cannot read the job file: No such file"]);
@@ -60,7 +62,7 @@ fn text_that_is_not_toml_is_refused_with_its_line() {
 /// What a layer says wrongly is named with its key.
 #[test]
 fn layers_that_cannot_be_are_refused_with_their_key_or_shapes() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     for (from, to, parts) in [
         ("kernel = 3", "kernel = -3", &["(conv2d): kernel must be a whole number of at least 0, or two"][..]),
         ("kernel = 3", "kernel = [1, 2, 3]", &["kernel must be", "[height, width]"]),
@@ -259,10 +261,10 @@ fn a_network_without_parameters_is_refused() {
 
 #[test]
 fn the_schema_is_printed_for_editors() {
-    let printed = Place::new().run("job schema").ended(0);
+    let printed = Place::new(PROGRAM).run("job schema").ended(0);
     assert_eq!(printed.err, "");
     let schema: serde_json::Value = serde_json::from_str(&printed.out).unwrap();
     assert_eq!(schema, ternflock::job::schema());
     assert_eq!(schema["properties"]["train"]["properties"]["epochs"]["minimum"], 1);
-    Place::new().run("job").refused(2, &["Usage: ternflock job", "schema"]);
+    Place::new(PROGRAM).run("job").refused(2, &["Usage: ternflock job", "schema"]);
 }

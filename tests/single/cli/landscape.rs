@@ -1,11 +1,13 @@
 //! `ternflock eval --sharpness`.
 
-use crate::program::Place;
+use support::program::{Place, finish};
+
+use crate::PROGRAM;
 
 const BEST: &str = "run/checkpoints/best.h5";
 
 fn trained() -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     place
 }
@@ -51,10 +53,10 @@ fn sharpness_and_slices_are_measured_and_drawn() {
 /// A text, and a network with states.
 #[test]
 fn language_models_have_a_sharpness_too() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let job = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/lstm-genesis.toml");
     let arguments = ["train", job, "--run-dir", "run", "--set", "train.steps=3"];
-    crate::program::finish(&mut place.command(&arguments)).ended(0);
+    finish(&mut place.command(&arguments)).ended(0);
     let few = "--samples 2000 --repeats 1 --iterations 2 --points 3 --slices 1";
     let measured = place.run(&format!("eval {BEST} --sharpness {few} --json")).ended(0);
     assert!(!measured.err.contains("the data are not those"), "{}", measured.err);

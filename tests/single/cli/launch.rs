@@ -1,9 +1,11 @@
 //! Launchers that start several processes which cannot find each other: P copies of "rank 0 of 1" are refused.
 
-use crate::program::{Finished, Place, finish};
+use support::program::{Finished, Place, finish};
+
+use crate::PROGRAM;
 
 fn train_under(variables: &[(&str, &str)]) -> Finished {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let mut command = place.command(&["train", "tiny.toml", "--run-dir", "run"]);
     let finished = finish(command.envs(variables.iter().copied()));
     assert_eq!(place.path("run").exists(), finished.code == Some(0));
@@ -40,7 +42,7 @@ fn the_launcher_of_another_mpi_is_refused() {
 
 #[test]
 fn eval_is_as_careful() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     let mut command = place.command(&["eval", "run/checkpoints/best.h5", "--json"]);
     finish(command.env("PMI_RANK", "0").env("PMI_SIZE", "2")).refused(2, &["rank 0 of 1"]);
@@ -49,7 +51,7 @@ fn eval_is_as_careful() {
 /// These need no other ranks: under a launcher the first process says it, and the others nothing.
 #[test]
 fn what_each_process_would_say_alike_is_said_once() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     for arguments in [&["inspect", "run/checkpoints/best.h5", "--json"][..], &["data", "list", "--json"]] {
         let rank = |rank| finish(place.command(arguments).env("PMIX_RANK", rank)).ended(0);

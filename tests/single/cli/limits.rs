@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::program::{Finished, Place, finish};
+use support::program::{Finished, Place, finish};
+
+use crate::PROGRAM;
 
 /// Runs the program with `words` under the limit set by `ulimit OPTION VALUE`.
 fn limited(place: &Place, option: &str, value: u64, words: &[&str]) -> Finished {
@@ -25,7 +27,7 @@ fn limited(place: &Place, option: &str, value: u64, words: &[&str]) -> Finished 
 /// Without address space for its buffers, OpenBLAS retries forever.
 #[test]
 fn too_little_address_space_for_blas_is_refused() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let mut refused = 0;
     // From too little to load the program to enough.
     for kilobytes in (100_000..=500_000).step_by(50_000) {
@@ -44,7 +46,7 @@ fn too_little_address_space_for_blas_is_refused() {
 /// SIGXFSZ would end the process without a message.
 #[test]
 fn a_limit_on_the_size_of_files_is_an_error_of_the_file() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let words = ["train", "tiny.toml", "--run-dir", "run", "--set", "checkpoint.every=5"];
     // In blocks of 512 bytes. A checkpoint is larger than this; the other files are smaller.
     let end = limited(&place, "-f", 16, &words);
@@ -60,7 +62,7 @@ fn a_limit_on_the_size_of_files_is_an_error_of_the_file() {
 /// large disk.
 #[test]
 fn a_disk_of_any_size_costs_nothing_that_was_saved() {
-    let quiet = Place::new();
+    let quiet = Place::new(PROGRAM);
     let words = ["train", "tiny.toml", "--run-dir", "disk/run"];
     let sets = ["--set", "checkpoint.every=1", "--set", "checkpoint.keep=30", "--set", "train.log_every=1"];
     let words = [&words[..], &sets].concat();
@@ -68,7 +70,7 @@ fn a_disk_of_any_size_costs_nothing_that_was_saved() {
     let hash = |place: &Place| place.inspect("disk/run/checkpoints/step-0000000020.h5")["hash"].clone();
     let mut full = 0;
     for kilobytes in [8, 16, 24, 32, 48, 64, 128, 256, 512, 1024] {
-        let place = Place::new();
+        let place = Place::new(PROGRAM);
         place.write("disk/.keep", "");
         let Some(disk) = Small::mount(&place, kilobytes) else { return };
         let end = finish(&mut place.command(&words));

@@ -1,6 +1,6 @@
 //! The command line: the real program as one process without a launcher, its exit codes, and what it says where.
 //!
-//! Every test runs it in a temporary directory of its own ([`program::Place`]) and ends it at a deadline.
+//! Every test runs it in a temporary directory of its own ([`support::program::Place`]) and ends it at a deadline.
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod bench;
@@ -18,12 +18,13 @@ mod landscape;
 mod launch;
 mod limits;
 mod processor;
-mod program;
 mod resume;
 mod run_dir;
-mod running;
 mod signals;
 mod streams;
 mod sweep;
 mod train;
 mod validation;
+
+/// The path of the program.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ternflock");

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use libc::SIGTERM;
 use serde_json::Value;
+use support::program::{Finished, Place, TINY, Watched, finish};
 
-use crate::program::{Finished, Place, TINY, finish};
-use crate::running::Watched;
+use crate::PROGRAM;
 
 /// The kernels that OpenBLAS uses for an unknown processor.
 const POOR: &str = "Prescott";
@@ -52,7 +52,7 @@ fn kernels_that_a_user_asks_for_are_kept_and_warned_of() {
     if !can_do_better() {
         return println!("skipped: {POOR} kernels are as good as any here");
     }
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let bench = finish(&mut by_user(&place, STEP)).ended(0);
     assert!(bench.out.contains("OpenBLAS ") && bench.out.contains("Prescott kernels\n"), "{}", bench.out);
     for part in ["ternflock: warning: Prescott kernels of BLAS use SSE3 at most", "unset OPENBLAS_CORETYPE"] {
@@ -74,7 +74,7 @@ fn kernels_for_a_processor_that_openblas_does_not_know_are_replaced() {
     if !can_do_better() {
         return println!("skipped: {POOR} kernels are as good as any here");
     }
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let bench = finish(&mut by_blas(&place, &format!("{STEP} --json")));
     assert!(!bench.err.contains("kernels"), "nothing is wrong with them any more: {}", bench.err);
     let bench = bench.json();
@@ -93,7 +93,7 @@ fn kernels_for_a_processor_that_openblas_does_not_know_are_replaced() {
 /// Arguments with spaces, exit codes, and signals that arrive much later.
 #[test]
 fn the_rest_of_the_process_is_as_it_was() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write("a name with spaces.toml", "nonsense");
     let mut command = by_blas(&place, "train");
     finish(command.arg("a name with spaces.toml")).refused(2, &["a name with spaces.toml"]);
@@ -112,7 +112,7 @@ fn standard_input_arrives_whole_and_once() {
     if !can_do_better() {
         return println!("skipped: {POOR} kernels are as good as any here");
     }
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     // More than a pipe holds, so that the writer waits for the reader.
     let job = format!("name = \"begin\"\n{}{TINY}", "# In between.\n".repeat(20_000));
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -138,10 +138,9 @@ fn kernels_are_replaced_where_the_ends_of_children_are_ignored() {
     if !can_do_better() {
         return println!("skipped: {POOR} kernels are as good as any here");
     }
-    let place = Place::new();
-    let program = env!("CARGO_BIN_EXE_ternflock");
+    let place = Place::new(PROGRAM);
     let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("trap '' CHLD; exec {program} {STEP} --json")]).current_dir(place.path("."));
+    shell.args(["-c", &format!("trap '' CHLD; exec {PROGRAM} {STEP} --json")]).current_dir(place.path("."));
     shell.env("OPENBLAS_CORETYPE", POOR).env("TERNFLOCK_OPENBLAS_CORETYPE", POOR);
     // Left over from a check, of a process that is not the parent of this one.
     shell.env("TERNFLOCK_CHECK_OPENBLAS", format!("{POOR}:1"));
@@ -155,7 +154,7 @@ fn a_run_that_resumes_with_other_kernels_says_so() {
     if !can_do_better() {
         return println!("skipped: there are no other kernels than {POOR}");
     }
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let first = finish(&mut by_user(&place, "train tiny.toml --run-dir run")).ended(0);
     assert!(!first.err.contains("until now"), "{}", first.err);
     let resume = |mut command: Command| -> Finished { finish(command.arg("--resume")).ended(0) };

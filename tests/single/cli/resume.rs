@@ -1,6 +1,8 @@
 //! `train --resume`: which run it means, and with which job that run continues.
 
-use crate::program::Place;
+use support::program::Place;
+
+use crate::PROGRAM;
 
 const STARTED: &str = "--set train.steps=30 --set exchange.gradients=float32";
 
@@ -20,7 +22,7 @@ fn started(place: &Place) {
 /// The job file has 20 steps and ternary gradients. The run continues to 30 with float32, however it is named.
 #[test]
 fn a_run_goes_on_with_its_own_job() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     started(&place);
     let job = place.read("runs/tiny/job.toml");
     for words in [
@@ -50,7 +52,7 @@ fn a_run_goes_on_with_its_own_job() {
 /// Job files that are incomplete by themselves, and overrides that need those of the start.
 #[test]
 fn the_overrides_of_the_start_make_up_for_what_the_file_lacks() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write("bare.toml", place.read("tiny.toml").replace("steps = 20\n", ""));
     place.run("train bare.toml --resume").refused(2, &["missing key: [train] needs"]);
     let sets = ["train.steps=30", "schedule.kind=multistep", "schedule.milestones=[4]", "schedule.gamma=0.5"];
@@ -72,7 +74,7 @@ fn the_overrides_of_the_start_make_up_for_what_the_file_lacks() {
 /// A change that was allowed holds like an edit of the job file: what it replaces is gone, and the run resumes as before.
 #[test]
 fn a_kind_that_was_changed_takes_the_keys_of_the_old_one_with_it() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let multistep = "--set schedule.kind=multistep --set schedule.milestones=[4] --set schedule.gamma=0.5";
     place.run(&format!("train tiny.toml {STARTED} --set checkpoint.every=20 {multistep}")).ended(0);
     cut(&place, "runs/tiny");
@@ -96,7 +98,7 @@ fn a_kind_that_was_changed_takes_the_keys_of_the_old_one_with_it() {
 /// However its path is written; and not the newest run of its name.
 #[test]
 fn the_job_file_of_a_run_means_that_run() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     started(&place);
     place.run("train tiny.toml").ended(0);
     let newer = place.read("runs/tiny-2/metrics.jsonl");
@@ -119,7 +121,7 @@ fn the_job_file_of_a_run_means_that_run() {
     assert_eq!(place.read("runs/tiny-2/metrics.jsonl"), newer);
     place
         .run("train --resume runs/tiny/job.toml --run-dir runs/tiny-2")
-        .refused(2, &["are two directories: give one"]);
+        .refused(2, &["are different directories: use one of them"]);
     // It says all of its overrides, also those that were allowed since: none of the start stands over it.
     let changed = "--allow-changes --set exchange.gradients=ternary --set train.steps=40";
     place.run(&format!("train ./runs/tiny/job.toml --resume runs/tiny {changed}")).ended(0);
@@ -136,7 +138,7 @@ fn the_job_file_of_a_run_means_that_run() {
 
 #[test]
 fn what_contradicts_the_run_is_listed() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     started(&place);
     let advice =
         "`ternflock train --resume runs/tiny` resumes it as it is; --allow-changes takes the changes";
@@ -165,7 +167,7 @@ fn what_contradicts_the_run_is_listed() {
 /// The directory of one run looks like that of the other job's second run.
 #[test]
 fn jobs_do_not_take_each_others_runs() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     for name in ["a", "a-2"] {
         place.write(&format!("{name}.toml"), place.read("tiny.toml"));
     }
@@ -203,15 +205,15 @@ fn jobs_do_not_take_each_others_runs() {
 
 #[test]
 fn what_cannot_be_resumed_is_said() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml").ended(0);
     for (words, code, said) in [
         ("train --resume", 2, "--resume without a job file needs the directory of the run"),
         ("train --resume runs/none", 5, "runs/none: holds no run to resume"),
         ("train tiny.toml --resume runs/none", 5, "runs/none: holds no run to resume"),
-        ("train --resume runs/tiny --run-dir runs/other", 2, "are two directories: give one"),
-        ("train --resume runs/tiny/checkpoints/best.h5", 2, "best.h5: the directory of a run is needed"),
-        ("train tiny.toml --resume tiny.toml", 2, "tiny.toml: the directory of a run is needed"),
+        ("train --resume runs/tiny --run-dir runs/other", 2, "are different directories: use one of them"),
+        ("train --resume runs/tiny/checkpoints/best.h5", 2, "best.h5: a run directory with job.toml"),
+        ("train tiny.toml --resume tiny.toml", 2, "tiny.toml: a run directory with job.toml"),
         ("train tiny.toml --allow-changes", 2, "--resume"),
         ("train tiny.toml --same-ranks", 2, "--resume"),
         ("train --resume tiny.toml --set train.stepps=1", 2, "--set train.stepps=1: unknown key"),
@@ -236,7 +238,7 @@ fn what_cannot_be_resumed_is_said() {
 /// A named pipe without a writer, in another directory under `runs/` or in the run's own: nothing waits for it.
 #[test]
 fn a_pipe_among_the_files_of_runs_is_not_waited_for() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let pipe = |name: &str| {
         std::fs::create_dir_all(place.path(name).parent().unwrap()).unwrap();
         let made = std::process::Command::new("mkfifo").arg(place.path(name)).status().unwrap();

@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
-use crate::program::{Place, finish};
-use crate::running::Watched;
+use support::program::{Place, Watched, finish};
+
+use crate::PROGRAM;
 
 /// Every file below `name` with its content.
 fn content(place: &Place, name: &str) -> Vec<(String, Vec<u8>)> {
@@ -22,7 +23,7 @@ fn content(place: &Place, name: &str) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn a_run_without_a_directory_takes_the_next_free_one() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml").ended(0);
     let first = content(&place, "runs/tiny");
     assert_eq!(place.names("runs/tiny"), [".lock", "checkpoints", "job.toml", "metrics.jsonl", "run.toml"]);
@@ -42,7 +43,7 @@ fn a_run_without_a_directory_takes_the_next_free_one() {
 
 #[test]
 fn a_used_directory_is_refused_and_stays_as_it_is() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     let before = content(&place, "run");
     let advice = "run: holds a run already; continue it with --resume, or give another --run-dir";
@@ -53,7 +54,7 @@ fn a_used_directory_is_refused_and_stays_as_it_is() {
 /// Nothing is left to do: the run says so, evaluates, and is done.
 #[test]
 fn a_complete_run_resumes_to_its_end() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     let hash = |place: &Place| place.inspect("run/checkpoints/step-0000000020.h5")["hash"].clone();
     let before = hash(&place);
@@ -64,7 +65,7 @@ fn a_complete_run_resumes_to_its_end() {
 
 #[test]
 fn there_must_be_something_to_resume() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let advice = "holds no run to resume; start one without --resume";
     place.run("train tiny.toml --resume").refused(5, &["runs/tiny: ", advice]);
     place.run("train tiny.toml --resume --run-dir nowhere").refused(5, &["nowhere: ", advice]);
@@ -74,7 +75,7 @@ fn there_must_be_something_to_resume() {
 /// A run that was ended before its first checkpoint is not lost to whoever restarts it with --resume.
 #[test]
 fn a_run_without_a_checkpoint_resumes_from_its_start() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     let hash = |dir: &str| place.inspect(&format!("{dir}/checkpoints/step-0000000020.h5"))["hash"].clone();
     place.write("cut/job.toml", place.read("run/job.toml"));
@@ -89,7 +90,7 @@ fn a_run_without_a_checkpoint_resumes_from_its_start() {
 
 #[test]
 fn another_network_does_not_resume() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     place.write("other.toml", place.read("tiny.toml").replace("filters = 4", "filters = 5"));
     let parts = [
@@ -105,7 +106,7 @@ fn another_network_does_not_resume() {
 /// Root may write anywhere, but not below a file, nor on a disk mounted read-only.
 #[test]
 fn a_directory_that_cannot_be_written_is_refused() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write("file", "mine");
     for directory in ["file", "file/below"] {
         place
@@ -148,7 +149,7 @@ impl Drop for ReadOnly {
 /// A run that is under way is not disturbed by another that would continue it.
 #[test]
 fn a_directory_belongs_to_one_run_at_a_time() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let run = Watched::start(place.command(&[
         "train",
         "tiny.toml",
@@ -170,7 +171,7 @@ fn a_directory_belongs_to_one_run_at_a_time() {
 /// Whichever comes first, one run continues and the other does not touch it.
 #[test]
 fn of_two_starts_at_once_one_is_refused() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let words = ["train", "tiny.toml", "--run-dir", "run", "--set", "train.steps=300"];
     let mut last = None;
     for resume in [&[][..], &["--resume"], &["--resume"]] {
@@ -194,7 +195,7 @@ fn of_two_starts_at_once_one_is_refused() {
 /// What decides which samples a step sees cannot change in the middle; other changes are said.
 #[test]
 fn a_run_resumes_with_its_own_order_of_samples() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run --set train.steps=5").ended(0);
     for set in ["train.seed=2", "train.global_batch=16", "data.validation=100"] {
         let words = format!("train tiny.toml --run-dir run --resume --set {set}");
@@ -212,7 +213,7 @@ fn a_run_resumes_with_its_own_order_of_samples() {
 /// Another number of threads sums in another order: the run goes on, and says that it is no longer the same to the bit.
 #[test]
 fn another_number_of_threads_is_said() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run --set train.steps=5").ended(0);
     let mut command = place.command(&["train", "tiny.toml", "--run-dir", "run", "--resume"]);
     let resumed = finish(command.env("OPENBLAS_NUM_THREADS", "2")).ended(0);
@@ -226,7 +227,7 @@ fn another_number_of_threads_is_said() {
 /// Killed after it wrote its best checkpoint and before it made it the best: resuming makes up for it.
 #[test]
 fn a_best_checkpoint_that_was_not_made_yet_is_made_on_resume() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     let last = place.inspect("run/checkpoints/step-0000000020.h5");
     assert_eq!(last["best"]["step"], 20);
@@ -238,7 +239,7 @@ fn a_best_checkpoint_that_was_not_made_yet_is_made_on_resume() {
 /// A fresh start would replace it.
 #[test]
 fn a_best_checkpoint_alone_is_nothing_to_resume_from() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     std::fs::remove_file(place.path("run/checkpoints/step-0000000020.h5")).unwrap();
     let before = content(&place, "run");

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use libc::{SIGINT, SIGKILL, SIGTERM, SIGUSR1};
 use serde_json::Value;
+use support::program::{Place, Running, Watched, finish, wait_for};
 
-use crate::program::{Place, finish};
-use crate::running::{Running, Watched, wait_for};
+use crate::PROGRAM;
 
 /// Long enough for its log, a line a step, to overflow the pipe of a reader that waits ([`Watched`]).
 const STEPS: u64 = 1500;
@@ -31,7 +31,7 @@ fn end(place: &Place) -> Value {
 }
 
 fn quiet() -> Value {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     finish(&mut train(&place, &[])).ended(0);
     end(&place)
 }
@@ -45,7 +45,7 @@ fn checkpoints(place: &Place) -> Vec<u64> {
 #[test]
 fn a_signal_ends_the_run_with_a_checkpoint_and_resume_takes_it_up() {
     let quiet = quiet();
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     // Twice in one run: after a few steps, and again after it was resumed.
     let mut before = 0;
     for (signal, more, line) in
@@ -71,7 +71,7 @@ fn a_signal_ends_the_run_with_a_checkpoint_and_resume_takes_it_up() {
 #[test]
 fn a_killed_run_resumes_from_its_last_checkpoint() {
     let quiet = quiet();
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let run = Watched::start(train(&place, &[]));
     run.read_until("checkpoint run/checkpoints/step-0000000250.h5");
     run.read_until("step    300  ");
@@ -117,7 +117,7 @@ fn signals_of_several_kinds_are_one_wish_to_end() {
 
 /// A run that has begun but cannot do a step, because nobody reads its log, and that log.
 fn held_up() -> (Place, Running, PipeReader) {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let (reader, mut log) = std::io::pipe().unwrap();
     // SAFETY: a plain system call on an open descriptor.
     let room = unsafe { libc::fcntl(log.as_raw_fd(), libc::F_GETPIPE_SZ) };

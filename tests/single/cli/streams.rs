@@ -2,8 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::program::{Finished, Place, finish};
-use crate::running::Running;
+use support::program::{Finished, Place, Running, finish};
+
+use crate::PROGRAM;
 
 /// A pipe that nobody reads.
 fn closed() -> Stdio {
@@ -20,7 +21,7 @@ fn unread(command: &mut Command) -> Finished {
 
 #[test]
 fn nobody_reads_standard_output() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     unread(&mut place.command(&["train", "tiny.toml", "--run-dir", "run"])).ended(0);
     let checkpoint = "run/checkpoints/best.h5";
     for arguments in [
@@ -48,7 +49,7 @@ fn nobody_reads_standard_output() {
 /// A run does not end because the reader of its log does.
 #[test]
 fn nobody_reads_standard_error() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let mut command =
         place.command(&["train", "tiny.toml", "--run-dir", "run", "--set", "train.log_every=1"]);
     let child = command.stdout(Stdio::null()).stderr(closed()).spawn().unwrap();
@@ -59,7 +60,7 @@ fn nobody_reads_standard_error() {
 /// An unprinted result has its own exit code: the work is done and need not be repeated.
 #[test]
 fn a_full_disk_under_standard_output_is_said() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let words = ["train", "tiny.toml", "--run-dir", "run"];
     for (words, comfort) in [
         (&["data", "list"][..], "the command itself has succeeded"),

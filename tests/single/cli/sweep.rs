@@ -5,9 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use libc::SIGTERM;
 use serde_json::{Value, json};
+use support::program::{Place, Watched, finish, wait_for};
 
-use crate::program::Place;
-use crate::running::{Watched, wait_for};
+use crate::PROGRAM;
 
 const WORDS: &str = "sweep tiny.toml --vary smoothout.a=0,0.05 --seeds 1,2,3 --into sweep";
 
@@ -17,7 +17,7 @@ fn report(place: &Place, words: &str) -> Vec<Value> {
 
 #[test]
 fn values_and_seeds_come_to_a_table() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let done = place.run(WORDS).ended(0);
     for part in [
         "job",
@@ -80,7 +80,7 @@ fn values_and_seeds_come_to_a_table() {
 /// As the tasks of an array do.
 #[test]
 fn runs_are_done_by_their_numbers() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let listed = place.run(&format!("{WORDS} --list")).ended(0).out;
     let lines: Vec<&str> = listed.lines().collect();
     assert_eq!(lines.len(), 6);
@@ -90,7 +90,7 @@ fn runs_are_done_by_their_numbers() {
     assert_eq!(place.names("sweep/tiny").len(), 6, "three directories, three logs");
     for wrong in ["6", "0-6", "2-1", "", "x", "1,,2"] {
         let words = [&WORDS.split(' ').collect::<Vec<_>>()[..], &["--only", wrong]].concat();
-        let finished = crate::program::finish(&mut place.command(&words));
+        let finished = finish(&mut place.command(&words));
         finished.refused(2, &["numbers from 0 to 5"]);
     }
 }
@@ -98,7 +98,7 @@ fn runs_are_done_by_their_numbers() {
 /// `slurm/sweep.sbatch`, started as Slurm would start a task of an array of one rank, and of two with a launcher that counts.
 #[test]
 fn the_batch_script_does_the_run_of_its_task() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write("launcher", "#!/bin/sh\nprintf '%s\\n' \"$*\" >> launched\nshift 2\nexec \"$@\"\n");
     fs::set_permissions(place.path("launcher"), fs::Permissions::from_mode(0o755)).unwrap();
     let slurm = concat!(env!("CARGO_MANIFEST_DIR"), "/slurm");
@@ -119,7 +119,7 @@ fn the_batch_script_does_the_run_of_its_task() {
         if let Some(number) = number {
             command.env("SLURM_ARRAY_TASK_ID", number);
         }
-        crate::program::finish(&mut command)
+        finish(&mut command)
     };
     task(Some("1"), "1").ended(0);
     assert!(place.path("sweep/tiny/smoothout.a=0,seed=2").exists());
@@ -135,10 +135,10 @@ fn the_batch_script_does_the_run_of_its_task() {
 
 #[test]
 fn checkpoints_are_evaluated_on_request() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let words = ["sweep", "tiny.toml", "--seeds", "1,2", "--set", "data.validation=300", "--into", "sweep"];
     let eval = "--eval=--sharpness --samples 50 --repeats 1 --iterations 1 --slices 0";
-    let done = crate::program::finish(&mut place.command(&[&words[..], &[eval]].concat())).ended(0);
+    let done = finish(&mut place.command(&[&words[..], &[eval]].concat())).ended(0);
     for part in ["validation accuracy (%)", "test accuracy (%)", "sharpness (%)"] {
         assert!(done.out.contains(part), "{}", done.out);
     }
@@ -151,18 +151,16 @@ fn checkpoints_are_evaluated_on_request() {
     // An answer that is damaged, or not to all that is asked, is asked for again; one that is whole is not.
     place.write("sweep/tiny/seed=1/eval.json", "{\"accur");
     let plain: Vec<&str> = [&words[..], &["--eval"]].concat();
-    crate::program::finish(&mut place.command(&plain)).ended(0);
+    finish(&mut place.command(&plain)).ended(0);
     let again: Value = serde_json::from_str(&place.read("sweep/tiny/seed=1/eval.json")).unwrap();
     assert!(again["accuracy"].is_number() && again.get("sharpness").is_none());
     let kept: Value = serde_json::from_str(&place.read("sweep/tiny/seed=2/eval.json")).unwrap();
     assert_eq!(kept, evaluated);
-    crate::program::finish(&mut place.command(&[&words[..], &[eval]].concat())).ended(0);
+    finish(&mut place.command(&[&words[..], &[eval]].concat())).ended(0);
     let again: Value = serde_json::from_str(&place.read("sweep/tiny/seed=1/eval.json")).unwrap();
     assert!(again["sharpness"].is_object());
     // Words that `eval` does not know.
-    let wrong = crate::program::finish(
-        &mut place.command(&[&words[..], &["--eval=--nonsense", "--seeds", "3"]].concat()),
-    );
+    let wrong = finish(&mut place.command(&[&words[..], &["--eval=--nonsense", "--seeds", "3"]].concat()));
     let wrong = wrong.ended(2);
     assert!(wrong.err.contains("eval.log says why"), "{}", wrong.err);
 }
@@ -170,7 +168,7 @@ fn checkpoints_are_evaluated_on_request() {
 /// A run that fails does not keep the others; what failed shows in the table and in the exit code.
 #[test]
 fn a_run_that_fails_leaves_the_others_alone() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let words = "sweep tiny.toml --vary train.micro_batch=7,32 --into sweep";
     for _ in 0..2 {
         let done = place.run(words).ended(2);
@@ -183,7 +181,7 @@ fn a_run_that_fails_leaves_the_others_alone() {
 /// A value at which training diverges is a result: it gets a row of its own among the others and is not tried again.
 #[test]
 fn a_value_that_diverges_is_a_row() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let words = "sweep tiny.toml --vary optimizer.learning_rate=1e30,0.05 --seeds 1,2 --into sweep";
     let done = place.run(words).ended(0);
     assert!(done.err.contains("learning_rate=1e30,seed=1: diverged at step 1\n"), "{}", done.err);
@@ -215,7 +213,7 @@ fn a_value_that_diverges_is_a_row() {
 /// A score that the test set chose must not stand under the name of another set.
 #[test]
 fn rows_that_different_sets_chose_name_them() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let words = "sweep tiny.toml --vary data.validation=0,auto --set train.steps=4 --into sweep";
     let done = place.run(words).ended(0);
     let rows: Vec<Vec<&str>> = done
@@ -236,7 +234,7 @@ fn rows_that_different_sets_chose_name_them() {
 /// Perplexity overflows long before the loss does. It is written as infinity, and all readers accept that.
 #[test]
 fn an_infinite_perplexity_is_a_number_like_any_other() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write(
         "words.toml",
         "[data]\ndataset = \"synthetic-text\"\ntokens = 2000\nvocabulary = 20\nsequence_length = 5\n\
@@ -268,14 +266,14 @@ fn an_infinite_perplexity_is_a_number_like_any_other() {
 
 #[test]
 fn what_is_wrong_is_said_before_anything_runs() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write("tiny2/tiny.toml", place.read("tiny.toml"));
     for (words, said) in [
         ("sweep", "<JOBS>"),
         ("sweep tiny.toml --vary smoothout.a", "KEY=VALUE,... is needed"),
         ("sweep tiny.toml --vary smoothout.a=0.1,-1", "smoothout.a must be at least 0"),
         ("sweep tiny.toml --vary smooth.a=0.1", "unknown section [smooth]"),
-        ("sweep tiny.toml --vary train.seed=1,2", "seeds are said with --seeds"),
+        ("sweep tiny.toml --vary train.seed=1,2", "--vary train.seed: use --seeds"),
         (
             "sweep tiny.toml --vary smoothout.a=0.1,0.1",
             "two runs would both go to runs/sweep/tiny/smoothout.a=0.1,seed=1",
@@ -294,12 +292,12 @@ fn what_is_wrong_is_said_before_anything_runs() {
         .refused(5, &["holds a run of another job (train.steps: 20 -> 21)", "--into"]);
     let mut command = place.command(&["sweep", "tiny.toml"]);
     command.env("OMPI_COMM_WORLD_SIZE", "2");
-    crate::program::finish(&mut command).refused(2, &["--launcher 'mpirun -n 2'"]);
+    finish(&mut command).refused(2, &["--launcher 'mpirun -n 2'"]);
 }
 
 #[test]
 fn a_signal_stops_the_sweep_and_the_same_line_goes_on() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let words = ["sweep", "tiny.toml", "--seeds", "1,2", "--into", "sweep", "--set", "train.steps=2000"];
     let run = Watched::start(place.command(&words));
     run.read_until("[1/2] sweep/tiny/seed=1 begins");
@@ -310,9 +308,9 @@ fn a_signal_stops_the_sweep_and_the_same_line_goes_on() {
     });
     run.running.signal(SIGTERM);
     let ended = run.finish().ended(75);
-    assert!(ended.err.contains("the same line goes on"), "{}", ended.err);
+    assert!(ended.err.contains("the same command continues it"), "{}", ended.err);
     assert!(!place.path("sweep/tiny/seed=2").exists());
-    let resumed = crate::program::finish(&mut place.command(&words)).ended(0);
+    let resumed = finish(&mut place.command(&words)).ended(0);
     assert!(resumed.err.contains("[1/2] sweep/tiny/seed=1 goes on"), "{}", resumed.err);
     assert!(resumed.out.contains(" ± "), "{}", resumed.out);
 }

@@ -1,12 +1,13 @@
 //! What `ternflock train` says where, and what it leaves behind.
 
 use serde_json::Value;
+use support::program::{Finished, Place, TINY};
 
-use crate::program::{Place, TINY};
+use crate::PROGRAM;
 
 #[test]
 fn a_run_ends_with_a_table_and_what_to_do_next() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let run = place.run("train tiny.toml --run-dir run --set train.log_every=5").ended(0);
     let last = "run/checkpoints/step-0000000020.h5";
     let best = "run/checkpoints/best.h5";
@@ -22,11 +23,10 @@ fn a_run_ends_with_a_table_and_what_to_do_next() {
     assert!(row("test accuracy ").starts_with(&format!("{:.2} % (loss ", 100.0 * tested)), "{}", run.out);
     assert!(row("test accuracy ").ends_with("), of the same network"), "{}", run.out);
     assert!(row("time ").contains(" s, training at ") && row("time ").ends_with(" samples/s"), "{}", run.out);
-    assert_eq!(row("bytes on the wire "), "none: one rank has nobody to exchange with");
+    assert_eq!(row("bytes on the wire "), "none: there is only one rank");
     assert_eq!((row("checkpoint "), row("best checkpoint ")), (last, best));
     // By the name that the program was called by.
-    let program = env!("CARGO_BIN_EXE_ternflock");
-    let next = format!("  {program} eval {best}\n  {program} inspect {best}\n  h5dump -H {best}\n");
+    let next = format!("  {PROGRAM} eval {best}\n  {PROGRAM} inspect {best}\n  h5dump -H {best}\n");
     assert_eq!(run.out.split_once("\nnext:\n").unwrap().1, next);
     // The advice is good.
     place.run(&format!("eval {best}")).ended(0);
@@ -36,10 +36,10 @@ fn a_run_ends_with_a_table_and_what_to_do_next() {
 /// Plain lines, no bar and no escape sequences: standard error is no terminal here.
 #[test]
 fn the_log_goes_to_standard_error_in_plain_lines() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let run = place.run("train tiny.toml --run-dir run --set train.log_every=5").ended(0);
     let lines: Vec<&str> = run.err.lines().collect();
-    assert!(lines[0].starts_with("tiny: 1 rank on 1 host, 1 compute thread a rank ("), "{}", run.err);
+    assert!(lines[0].starts_with("tiny: 1 rank on 1 host, 1 compute thread per rank ("), "{}", run.err);
     assert!(lines[1].ends_with("steps 0 to 20; writing to run"), "{}", run.err);
     let starts = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!([starts("step      5  epoch"), starts("step     20  epoch")], [1, 1], "{}", run.err);
@@ -76,7 +76,7 @@ fn the_log_goes_to_standard_error_in_plain_lines() {
 
 #[test]
 fn the_run_directory_holds_the_job_and_the_metrics() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run --set train.log_every=5 --set train.seed=7").ended(0);
     let events: Vec<Value> =
         place.read("run/metrics.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -102,7 +102,7 @@ fn the_run_directory_holds_the_job_and_the_metrics() {
 
 #[test]
 fn a_run_that_diverges_stops_with_the_step_and_the_tensor() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let run = place.run("train tiny.toml --run-dir run --set optimizer.learning_rate=1e30").ended(6);
     let said = run.err.lines().last().unwrap();
     assert!(said.starts_with("ternflock: step 1, rank 0: the loss is "), "{said}");
@@ -117,7 +117,7 @@ fn a_run_that_diverges_stops_with_the_step_and_the_tensor() {
 
 #[test]
 fn a_validation_split_is_what_is_evaluated() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.write("held.toml", TINY.replace("dataset = \"digits\"", "dataset = \"digits\"\nvalidation = 100"));
     let run = place.run("train held.toml --run-dir run").ended(0);
     assert!(
@@ -137,7 +137,7 @@ fn a_validation_split_is_what_is_evaluated() {
 /// checkpoint of theirs may replace one that is whole.
 #[test]
 fn parameters_that_the_last_update_breaks_are_neither_evaluated_nor_saved() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let run =
         place.run("train tiny.toml --run-dir one --set train.steps=1 --set optimizer.learning_rate=1e300");
     let run = run.refused(6, &["step 1, rank 0: parameter `conv1/weight` became ", "a smaller one may help"]);
@@ -158,8 +158,8 @@ fn parameters_that_the_last_update_breaks_are_neither_evaluated_nor_saved() {
 /// Each stage has its own best network, which need not be the best of the run.
 #[test]
 fn the_best_of_a_stage_is_said_to_be_that() {
-    let place = Place::new();
-    let best = |run: crate::program::Finished| -> Vec<String> {
+    let place = Place::new(PROGRAM);
+    let best = |run: Finished| -> Vec<String> {
         let lines = run.ended(0).err;
         let lines = lines.lines().filter_map(|line| line.split_once(", the best so far"));
         lines.map(|(_, rest)| rest.to_owned()).collect()

@@ -1,14 +1,15 @@
 //! The set that chooses a network, and what is reported about the test set.
 
 use serde_json::{Value, json};
+use support::program::Place;
 
+use crate::PROGRAM;
 use crate::data::{FILES, idx};
-use crate::program::Place;
 
 /// A place with training files in `pictures/` that have these `labels`, and test files with twenty pictures of all
 /// classes. Class k is a bright column k, or row k - 8.
 fn place(labels: &[u8]) -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let bright = |label: u8, at: u8| if label < 8 { at % 8 == label } else { at / 8 == label - 8 };
     let pixels = |labels: &[u8]| -> Vec<u8> {
         labels.iter().flat_map(|&label| (0..64).map(move |at| 255 * u8::from(bright(label, at)))).collect()
@@ -49,7 +50,7 @@ fn a_file_that_is_sorted_by_class_validates_what_the_test_set_finds() {
 /// Names the sets, and reproduces the figures of the run.
 #[test]
 fn eval_measures_the_test_set_or_what_chose() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let run = place.run("train tiny.toml --run-dir run --set train.eval_every=5").ended(0);
     let best = "run/checkpoints/best.h5";
     let end = &events(&place, "end")[0];
@@ -80,7 +81,7 @@ fn eval_measures_the_test_set_or_what_chose() {
 /// Its split was another, so what would be called its validation set holds samples that it has learnt.
 #[test]
 fn the_split_of_an_earlier_version_is_not_evaluated() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run --set data.validation=100").ended(0);
     place.run("train tiny.toml --run-dir whole --set data.validation=0").ended(0);
     for run in ["run", "whole"] {
@@ -133,7 +134,7 @@ fn other_data_than_those_of_the_run_are_named() {
 /// A run that begins with parameters which have learnt what it is judged by.
 #[test]
 fn what_the_beginning_has_learnt_is_said() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let said = "they have learnt samples of the validation set (data.validation = \"auto\", data.validation_seed = 1)";
     for (run, set, held_out) in [
         ("same", "train.seed=9", None),
@@ -179,7 +180,7 @@ fn what_the_beginning_has_learnt_is_said() {
 
 #[test]
 fn a_run_whose_test_set_chooses_says_so() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let run = place.run("train tiny.toml --run-dir run --set data.validation=0").ended(0);
     assert!(run.err.contains("the test set chooses the network (data.validation = 0)"), "{}", run.err);
     assert!(run.err.contains("1,438 samples; the test set chooses the network; steps"), "{}", run.err);

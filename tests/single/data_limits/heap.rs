@@ -4,6 +4,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use support::clock::thread_time;
+
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
@@ -29,21 +31,13 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The processor time of this thread, which other work on the machine hardly affects.
-fn now() -> Duration {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call fills one `timespec`, which it borrows.
-    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) }, 0);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-}
-
 /// The result of `work`, its peak memory in bytes, and its processor time.
 pub fn measured<T>(work: impl FnOnce() -> T) -> (T, usize, Duration) {
     let before = HELD.load(Relaxed);
     PEAK.store(before, Relaxed);
-    let start = now();
+    let start = thread_time();
     let result = work();
-    (result, PEAK.load(Relaxed) - before, now() - start)
+    (result, PEAK.load(Relaxed) - before, thread_time() - start)
 }
 
 /// Runs `work`, which reads files of `input` bytes, and checks its peak memory.

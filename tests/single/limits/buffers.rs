@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use support::counting::most_held;
 use ternflock::models::preset;
 use ternflock::nn::{Graph, LayerSpec, Network, Shape, check_memory, needed_bytes};
 use ternflock::tensor::Buffers;
 
 use crate::check;
-use crate::counting::most_held;
 
 /// Bytes of a layer that its count leaves out: the objects that hold its buffers.
 const OBJECTS: usize = 4096;

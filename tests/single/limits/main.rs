@@ -2,14 +2,16 @@
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod buffers;
-#[path = "../counting.rs"]
-mod counting;
 mod graphs;
 mod jobs;
 mod sets;
 mod sweeps;
 
-use counting::most_held;
+use support::clock::thread_time;
+use support::counting::{Counting, most_held};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// The heap that every input may take, and the heap per byte of input.
 const HEAP: usize = 64 << 20;
@@ -53,19 +55,11 @@ fn keep_memory() {
     }
 }
 
-/// The processor time in seconds that this thread takes for `work`. The time of other programs does not count.
+/// The processor time in seconds that this thread takes for `work`.
 fn time(work: impl FnOnce()) -> f64 {
-    let start = now();
+    let start = thread_time();
     work();
-    now() - start
-}
-
-fn now() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call fills the structure, which it borrows.
-    let code = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    assert_eq!(code, 0, "this system has no clock of a thread");
-    time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
+    (thread_time() - start).as_secs_f64()
 }
 
 /// The check detects work that is quadratic in its input, and heap that is too large.

@@ -1,6 +1,8 @@
 //! Nothing in a file or its name reaches the terminal as a control sequence.
 
-use crate::program::{Place, finish};
+use support::program::{Place, finish};
+
+use crate::PROGRAM;
 use crate::state::{NEWEST, killed};
 
 /// Red, a C1 sequence that clears the screen, and right-to-left text.
@@ -30,7 +32,7 @@ fn names_of_files_are_shown() {
 /// Colour codes in arguments are removed.
 #[test]
 fn words_of_the_command_line_are_shown() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     for words in [&[HOSTILE][..], &["inspect", "a.h5", &format!("--{HOSTILE}")]] {
         let err = finish(&mut place.command(words)).ended(2).err;
         assert!(err.contains("\\u009b2J\\u202e"), "{err}");
@@ -40,7 +42,7 @@ fn words_of_the_command_line_are_shown() {
 
 #[test]
 fn names_in_files_are_shown() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let job = place.read("tiny.toml").replace("units = 10", &format!("units = 10\n\"{}\" = 1", SHOWN));
     place.write("hostile.toml", job);
     is_shown(&place.run("train hostile.toml").ended(2).err);
@@ -48,7 +50,7 @@ fn names_in_files_are_shown() {
 
 #[test]
 fn directories_of_runs_are_shown() {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     let run = finish(&mut place.command(&["train", "tiny.toml", "--run-dir", HOSTILE])).ended(0);
     is_shown(&run.err);
     is_shown(&run.out);

@@ -6,13 +6,10 @@
 mod damage;
 mod escapes;
 mod names;
-#[path = "../cli/program.rs"]
-#[allow(dead_code, reason = "the tests of the command line use the rest")]
-mod program;
 mod read;
 mod resume;
-#[path = "../cli/running.rs"]
-#[allow(dead_code, reason = "the tests of the command line use the rest")]
-mod running;
 mod state;
 mod sweep;
+
+/// The path of the program.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ternflock");

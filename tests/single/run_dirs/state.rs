@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::program::{Finished, Place};
+use support::program::{Finished, Place};
+
+use crate::PROGRAM;
 
 /// The newest checkpoint of a killed run, relative to the run directory.
 pub const NEWEST: &str = "checkpoints/step-0000000010.h5";
@@ -21,7 +23,7 @@ struct Reference {
 fn reference() -> &'static Reference {
     static REFERENCE: OnceLock<Reference> = OnceLock::new();
     REFERENCE.get_or_init(|| {
-        let place = Place::new();
+        let place = Place::new(PROGRAM);
         let sets = "--set train.eval_every=5 --set checkpoint.every=5 --set checkpoint.keep=9";
         place.run(&format!("train tiny.toml --run-dir run {sets}")).ended(0);
         let hash = hash(&place);
@@ -31,7 +33,7 @@ fn reference() -> &'static Reference {
 
 /// A directory with the run directory `run` of a run that was killed after its checkpoint of step 10.
 pub fn killed() -> Place {
-    let (place, from) = (Place::new(), &reference().place);
+    let (place, from) = (Place::new(PROGRAM), &reference().place);
     fs::create_dir_all(place.path("run/checkpoints")).unwrap();
     for name in ["job.toml", "run.toml", ".lock", "checkpoints/step-0000000005.h5", NEWEST] {
         fs::copy(from.path(&format!("run/{name}")), place.path(&format!("run/{name}"))).unwrap();

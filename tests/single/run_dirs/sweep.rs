@@ -2,16 +2,18 @@
 
 use std::fs;
 
+use support::program::Place;
+
+use crate::PROGRAM;
 use crate::damage::Damage::{Empty, Fifo, Half, LinkNowhere, LinkOutside, Random};
 use crate::damage::{ALL, content};
-use crate::program::Place;
 
 const SWEEP: &str = "sweep tiny.toml --seeds 1 --into sweep";
 const RUN: &str = "sweep/tiny/seed=1";
 
 /// A sweep with one complete run.
 fn complete() -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     place.run(SWEEP).ended(0);
     place
 }
@@ -48,7 +50,7 @@ fn a_job_that_cannot_be_read_is_named() {
 #[test]
 fn logs_are_written_through_no_link() {
     for damage in [Fifo, LinkOutside, LinkNowhere] {
-        let place = Place::new();
+        let place = Place::new(PROGRAM);
         fs::create_dir_all(place.path("sweep/tiny")).unwrap();
         damage.put(&place.path(&format!("{RUN}.log")), &place.path("outside"));
         let before = content(&place.path("outside"));

@@ -2,6 +2,7 @@
 //! that the mean is unbiased.
 
 use serde_json::json;
+use support::ranks::on_ranks;
 use ternflock::error::{Error, Kind};
 use ternflock::job::Overlap::{Always, Never};
 use ternflock::job::{self, Gradients};
@@ -10,12 +11,10 @@ use ternflock::report::Phases;
 use ternflock::train::{Agreed, Exchange};
 use ternflock::world::World;
 use ternflock_collectives::codec::Moments;
-
 use ternflock_collectives::topology::Topology;
 
 use crate::WORLDS;
 use crate::exchange::{Local, SEED, average, gradients, graph, settings};
-use crate::ranks::on_ranks;
 
 /// Changes the gradients and the wishes that a rank brings to a step.
 type Change<'a> = &'a (dyn Fn(usize, &mut [f32], &mut Local) + Sync);

@@ -3,10 +3,10 @@
 use std::fs;
 
 use serde_json::Value;
+use support::digits::{assert_same_state, at_step, load};
 use ternflock::checkpoint::{Snapshot, save};
 use ternflock::job::{Algorithm, Gradients};
 
-use crate::digits::{assert_same_state, at_step, load};
 use crate::runs::{Ended, metrics, resume, resume_changed, short, train, train_until};
 
 const AUTO: &str = "exchange.algorithm=auto";

@@ -2,6 +2,7 @@
 //!
 //! u is the unit roundoff of f32, 2^-24; P the number of ranks; g the gradient of one element.
 
+use support::ranks::on_ranks;
 use ternflock::job::Overlap::{Always, Never};
 use ternflock::job::{self, Gradients};
 use ternflock::nn::{Graph, Parameters, Shape};
@@ -11,11 +12,9 @@ use ternflock::train::{Agreed, Exchange};
 use ternflock::world::World;
 use ternflock_collectives::codec::{Layout, Moments, Rounding, encode};
 use ternflock_collectives::planes::{TERNARY, get};
-
 use ternflock_collectives::topology::Topology;
 
 use crate::WORLDS;
-use crate::ranks::on_ranks;
 
 pub const SEED: u64 = 11;
 pub const STEPS: u64 = 3;

@@ -1,18 +1,17 @@
 //! Error feedback: nothing of a gradient is lost, it only comes later.
 
+use support::digits::shipped;
+use support::ranks::on_ranks;
 use ternflock::job::{self, Loaded};
 use ternflock::nn::Parameters;
 use ternflock::train::{Exchange, prepare};
 use ternflock::world::World;
-
 use ternflock_collectives::codec::{Layout, Rounding, decode, encode};
 use ternflock_collectives::planes::TERNARY;
 use ternflock_collectives::topology::Topology;
 
 use crate::WORLDS;
-use crate::digits::shipped;
 use crate::exchange::{Local, SEED, average, gradients, graph, settings};
-use crate::ranks::on_ranks;
 use crate::runs::train;
 
 const STEPS: u64 = 200;

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use support::ranks::on_ranks;
 use ternflock::job::{self, Gradients};
 use ternflock::nn::Parameters;
 use ternflock_collectives::Transport;
@@ -11,7 +12,6 @@ use ternflock_collectives::transport::threads;
 
 use crate::WORLDS;
 use crate::exchange::{SEED, STEPS, averages, gradients, graph, settings};
-use crate::ranks::on_ranks;
 
 /// What one rank is left with after each step.
 fn means(transport: &mut dyn Transport, options: Options) -> Vec<Vec<f32>> {

@@ -3,7 +3,6 @@
 
 mod agreement;
 mod algorithms;
-mod digits;
 mod exchange;
 mod feedback;
 mod language;
@@ -12,7 +11,6 @@ mod method;
 mod micro_batches;
 mod objective;
 mod own_job;
-mod ranks;
 mod ranks_agree;
 mod records;
 mod resume;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use support::digits::{assert_same_state, load};
 use ternflock::checkpoint::Snapshot;
 use ternflock::error::Kind;
 
 use crate::WORLDS;
-use crate::digits::{assert_same_state, load};
 use crate::language;
 use crate::runs::{resume, short, train, train_until};
 

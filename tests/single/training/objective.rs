@@ -1,5 +1,7 @@
 //! The loss as a function of the parameters: the same on however many ranks, with the gradient that belongs to it.
 
+use support::digits::load;
+use support::ranks::on_ranks;
 use ternflock::checkpoint::Snapshot;
 use ternflock::data::Vocabulary;
 use ternflock::job::Job;
@@ -7,9 +9,7 @@ use ternflock::landscape::Objective as _;
 use ternflock::train::{Objective, open_training_set, restore_network};
 
 use crate::WORLDS;
-use crate::digits::load;
 use crate::language;
-use crate::ranks::on_ranks;
 use crate::runs::{short, train};
 
 /// Loss and gradient at the parameters of `snapshot`, on the first `samples` samples.

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use support::digits::{assert_same_state, at_step, load};
 use ternflock::error::{Error, Kind};
 use ternflock::job::Loaded;
 
-use crate::digits::{assert_same_state, at_step, load};
 use crate::runs::{Ended, metrics, resume, resume_changed, short, train, train_and, train_until};
 
 /// Every rank ends: the first reports the reason, the others that it ended. Returns the message; `run` is unchanged.
@@ -39,7 +39,7 @@ fn the_overrides_of_the_start_hold() {
             let halved = tempfile::tempdir().unwrap();
             train_until(10, ranks, &short(&own), halved.path());
             let before = ["job.toml", "run.toml"].map(|name| fs::read(halved.path().join(name)).unwrap());
-            for rank in resume(ranks, &crate::digits::shipped(again), halved.path()) {
+            for rank in resume(ranks, &support::digits::shipped(again), halved.path()) {
                 assert!(rank.summary().complete && rank.notes().is_empty(), "{:?}", rank.notes());
             }
             assert_same_state(&load(straight.path(), 20), &load(halved.path(), 20));
@@ -56,7 +56,7 @@ fn what_differs_is_listed_on_one_rank_and_ends_all() {
         let run = tempfile::tempdir().unwrap();
         train_until(10, ranks, &short(&["exchange.gradients=float32"]), run.path());
         let sets = ["optimizer.learning_rate=0.5", "exchange.gradients=ternary", "train.epochs=7"];
-        let asked = crate::digits::shipped(&sets);
+        let asked = support::digits::shipped(&sets);
         let message = refused(Kind::Usage, run.path(), || resume(ranks, &asked, run.path()));
         for line in [
             "exchange.gradients: \"float32\" in the run, \"ternary\" asked for (--set exchange.gradients=ternary)",
@@ -76,7 +76,7 @@ fn what_differs_is_listed_on_one_rank_and_ends_all() {
 fn a_job_file_that_was_edited_counts_where_no_override_stands() {
     let (run, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = files.path().join("lenet-digits.toml");
-    let text = fs::read_to_string(crate::digits::JOB).unwrap();
+    let text = fs::read_to_string(support::digits::JOB).unwrap();
     let edited = |from: &str, to: &str| -> Loaded {
         assert!(text.contains(from));
         fs::write(&file, text.replace(from, to)).unwrap();
@@ -109,7 +109,7 @@ fn changes_hold_from_then_on() {
             "the job differs from the run's: optimizer.learning_rate: 0.02 -> 0.01; train.steps: 20 -> 8"
         );
     }
-    for asked in [short(&["train.steps=8"]), crate::digits::shipped(&[]), changed] {
+    for asked in [short(&["train.steps=8"]), support::digits::shipped(&[]), changed] {
         assert!(resume(2, &asked, run.path())[0].summary().complete);
     }
     let record = fs::read_to_string(run.path().join("run.toml")).unwrap();

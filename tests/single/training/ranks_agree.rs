@@ -3,6 +3,8 @@
 use std::fs;
 use std::sync::atomic::AtomicBool;
 
+use support::digits::{JOB, assert_same_state, at_step, load, shipped};
+use support::ranks::on_ranks;
 use ternflock::checkpoint;
 use ternflock::error::{Error, Kind};
 use ternflock::job::Loaded;
@@ -14,8 +16,6 @@ use ternflock::train::{
 use ternflock::world::World;
 
 use crate::WORLDS;
-use crate::digits::{JOB, assert_same_state, at_step, load, shipped};
-use crate::ranks::on_ranks;
 use crate::runs::{short, train, train_without_threads};
 
 fn trainer(loaded: &Loaded, world: &World) -> Trainer {

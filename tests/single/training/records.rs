@@ -3,13 +3,13 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use support::digits::{assert_same_state, at_step, checkpoints, load, shipped};
+use support::ranks::on_ranks;
 use ternflock::checkpoint::{self, verify};
 use ternflock::error::{Error, Kind};
 use ternflock::report::{Count, Event, Score};
 use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
 
-use crate::digits::{assert_same_state, at_step, checkpoints, load, shipped};
-use crate::ranks::on_ranks;
 use crate::runs::{Ended, metrics, resume, resume_changed, short, steps, train};
 
 /// The best evaluation: the first with the highest accuracy and, among these, the lowest loss.

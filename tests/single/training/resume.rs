@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use support::digits::{JOB, assert_same_state, at_step, checkpoints, load};
 use ternflock::error::Kind;
 
-use crate::digits::{JOB, assert_same_state, at_step, checkpoints, load};
 use crate::runs::{Ended, metrics, resume, resume_changed, short, steps, train, train_until};
 
 /// Logged, evaluated and saved at steps that do not coincide, with a learning rate that changes at every step.
@@ -279,8 +279,23 @@ fn error_feedback_goes_on_on_another_number_of_ranks() {
         assert!(residuals.iter().all(|tensor| tensor.values.iter().any(|value| *value != 0.0)));
     }
     let without = short(&["exchange.error_feedback=false", "train.steps=7"]);
-    says("are given up", &resume_changed(2, &without, directory.path()));
-    says("begin at zero", &resume_changed(2, &feedback("train.steps=8"), directory.path()));
+    says("are dropped", &resume_changed(2, &without, directory.path()));
+    says("they start from zero", &resume_changed(2, &feedback("train.steps=8"), directory.path()));
+}
+
+#[test]
+fn state_that_the_optimizer_no_longer_keeps_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    train(2, &short(&["train.steps=3"]), directory.path());
+    let plain = short(&["train.steps=4", "optimizer.momentum=0.0"]);
+    let note = "the optimizer state `momentum` in the checkpoint is dropped, because the job does not use it";
+    for rank in resume_changed(2, &plain, directory.path()) {
+        assert!(
+            rank.summary().complete && rank.notes().iter().any(|said| said == note),
+            "{:?}",
+            rank.notes()
+        );
+    }
 }
 
 #[test]

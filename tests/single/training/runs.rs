@@ -5,13 +5,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
+use support::digits::shipped;
+use support::ranks::on_ranks;
 use ternflock::error::Result;
 use ternflock::job::Loaded;
 use ternflock::report::{Event, Summary};
 use ternflock::train::{Options, run};
-
-use crate::digits::shipped;
-use crate::ranks::on_ranks;
 
 /// The job cut to 20 steps, every one of them logged and verified.
 pub fn short(sets: &[&str]) -> Loaded {

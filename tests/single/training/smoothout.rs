@@ -1,5 +1,7 @@
 //! SmoothOut in runs: the same network on all ranks, after an interruption too, and steps from the clean weights.
 
+use support::digits::{assert_same_state, load};
+use support::ranks::on_ranks;
 use ternflock::compress::force::Force;
 use ternflock::compress::group_lasso::GroupLasso;
 use ternflock::error::Kind;
@@ -11,9 +13,7 @@ use ternflock::train::{Trainer, build_graph, open_feeds, place, prepare};
 use ternflock::world::World;
 
 use crate::WORLDS;
-use crate::digits::{assert_same_state, load};
 use crate::language;
-use crate::ranks::on_ranks;
 use crate::runs::{resume, short, train, train_until};
 
 const NOISE: [&str; 2] = ["smoothout.a=0.02", "train.global_batch=240"];

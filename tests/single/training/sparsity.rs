@@ -1,13 +1,13 @@
 //! Structures that a run has pushed to zero: the same on however many ranks hold them, and surgery takes them out of what it leaves.
 
+use support::digits::{assert_same_state, at_step, load};
+use support::ranks::on_ranks;
 use ternflock::compress::surgery::shrink;
 use ternflock::job::Shrink;
 use ternflock::nn::layer::Mode;
 use ternflock::nn::{Network, Parameters};
 use ternflock::train::{prepare, restore_network};
 
-use crate::digits::{assert_same_state, at_step, load};
-use crate::ranks::on_ranks;
 use crate::runs::{resume, short, train, train_until};
 
 const BATCH: usize = 10;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use support::digits::JOB;
 use ternflock::checkpoint::{self, Snapshot};
 use ternflock::compress::operation::Operation;
 use ternflock::job::{self, Loaded, Shrink};
@@ -10,11 +11,13 @@ use ternflock::nn::{Graph, Network};
 use ternflock::train::restore_network;
 use ternflock_collectives::all_reduce::ring_f32;
 
-use crate::digits::{JOB, assert_same_state, load};
-use crate::runs::{Ended, metrics, resume, resume_changed, steps, train, train_until};
+use crate::runs::{Ended, metrics, steps, train};
 
 mod columns;
 mod recurrent;
+mod refused;
+mod resume;
+mod zeros;
 
 const BATCH: usize = 10;
 
@@ -180,111 +183,6 @@ fn state_goes_along() {
     }
 }
 
-/// Stopped within each stage, and at the end of one where surgery comes next.
-#[test]
-fn a_resumed_run_goes_through_the_same_stages() {
-    let loaded = staged(STAGES, &[]);
-    for ranks in [1, 3] {
-        let straight = tempfile::tempdir().unwrap();
-        assert_complete(&train(ranks, &loaded, straight.path()));
-        for stop in [3, 8, 13, 20, 25, 30, 33] {
-            let halved = tempfile::tempdir().unwrap();
-            let first = train_until(stop, ranks, &loaded, halved.path());
-            assert_eq!((first[0].summary().complete, first[0].summary().step), (false, stop));
-            let second = resume(ranks, &loaded, halved.path());
-            assert_complete(&second);
-            assert_same_state(&load(straight.path(), 36), &load(halved.path(), 36));
-            for name in ["base", "sparsify", "shrink", "thin", "tune"] {
-                assert_same_state(&stage(straight.path(), name), &stage(halved.path(), name));
-            }
-        }
-    }
-}
-
-/// A run that is complete changes nothing when it is resumed, though surgery is all of its last stage.
-#[test]
-fn a_complete_run_stays_as_it_is() {
-    let stages = r#"
-[[stage]]
-name = "base"
-train.steps = 6
-optimizer = { kind = "adam", learning_rate = 0.001 }
-
-[[stage]]
-name = "shrink"
-shrink = {}
-schedule = { kind = "plateau", patience = 0 }
-"#;
-    let loaded = staged(stages, &[]);
-    let directory = tempfile::tempdir().unwrap();
-    assert_complete(&train(2, &loaded, directory.path()));
-    let path = directory.path().join("checkpoints/stage-shrink.h5");
-    let before = std::fs::read(&path).unwrap();
-    assert_complete(&resume(2, &loaded, directory.path()));
-    assert_eq!(before, std::fs::read(&path).unwrap());
-    // Surgery has no optimizer of its own: the moments went through it.
-    let names: Vec<String> =
-        stage(directory.path(), "shrink").optimizer.into_iter().map(|slot| slot.name).collect();
-    assert!(names.contains(&"first_moment".to_owned()), "{names:?}");
-}
-
-/// Zeros stay while the rest is tuned, with momentum that would have moved them.
-#[test]
-fn frozen_zeros_stay() {
-    let stages = r#"
-[[stage]]
-name = "sparsify"
-train.steps = 12
-sparsity = { method = "proximal", filters = 2, neurons = 5, l1 = 0.05 }
-
-[[stage]]
-name = "tune"
-train.steps = 8
-freeze_zeros = true
-"#;
-    let directory = tempfile::tempdir().unwrap();
-    assert_complete(&train(2, &staged(stages, &[]), directory.path()));
-    let [sparse, tuned] = ["sparsify", "tune"].map(|name| stage(directory.path(), name));
-    let (mut zeros, mut moved) = (0, 0);
-    for (before, after) in sparse.parameters.iter().zip(&tuned.parameters) {
-        let is_weight = before.name.ends_with("weight");
-        for (&was, &is) in before.values.iter().zip(&after.values) {
-            moved += usize::from(was != is);
-            zeros += usize::from(was == 0.0 && is_weight);
-            assert!(!is_weight || was != 0.0 || is == 0.0, "{}", before.name);
-        }
-    }
-    assert!(moved > 1000 && zeros > 500, "{moved} {zeros}");
-}
-
-/// SmoothOut moves zeros that may grow again, but not frozen ones, so the next loss differs.
-#[test]
-fn frozen_zeros_have_no_noise() {
-    let losses = |frozen: bool| {
-        let stages = format!(
-            r#"
-[[stage]]
-name = "sparsify"
-train.steps = 12
-sparsity = {{ method = "proximal", filters = 2, neurons = 5, l1 = 0.05 }}
-
-[[stage]]
-name = "tune"
-train.steps = 1
-freeze_zeros = {frozen}
-smoothout.a = 0.1
-"#
-        );
-        let directory = tempfile::tempdir().unwrap();
-        let ended = train(1, &staged(&stages, &["train.log_every=1"]), directory.path());
-        assert_complete(&ended);
-        ended[0].losses()
-    };
-    let (frozen, free) = (losses(true), losses(false));
-    assert_eq!((frozen.len(), &frozen[..12]), (13, &free[..12]));
-    assert_ne!(frozen[12], free[12]);
-}
-
 /// What `auto` has decided gradients to travel as holds through surgery, and nothing says otherwise.
 #[test]
 fn a_decision_outlives_surgery() {
@@ -322,7 +220,7 @@ train.steps = 1
     let adam = ["optimizer.kind=adam", "optimizer.learning_rate=0.001", "exchange.error_feedback=false"];
     let ended = train(2, &staged(stages, &adam), directory.path());
     assert_complete(&ended);
-    assert!(ended[0].notes().iter().any(|note| note.contains("moments begin anew")));
+    assert!(ended[0].notes().iter().any(|note| note.contains("moments start from zero")));
     let [cut, tuned] = ["cut", "tune"].map(|name| stage(directory.path(), name));
     assert_eq!(tuned.progress.stage.as_ref().unwrap().optimizer_start, 30);
     let pairs = cut.parameters.iter().zip(&tuned.parameters);
@@ -349,7 +247,7 @@ train.steps = 2
     let ended = train(2, &staged(stages, &[]), directory.path());
     assert_complete(&ended);
     let notes = ended[0].notes();
-    let said = "nothing would have been left of `conv1`, `conv2`: the strongest unit, or column, was kept";
+    let said = "`conv1`, `conv2` would be empty: surgery kept the strongest unit or column of each";
     assert!(notes.iter().any(|note| note == said), "{notes:?}");
     let shapes: Vec<_> = stage(directory.path(), "shrink")
         .parameters
@@ -358,87 +256,4 @@ train.steps = 2
         .collect();
     // Of its kernel a column.
     assert_eq!(shapes[0], ("conv1/weight".to_owned(), vec![1, 1]));
-}
-
-/// What cannot be is said before the first step, at the line of the stage.
-#[test]
-fn stages_are_checked_before_the_first() {
-    for (stage, part) in [
-        ("low_rank.ranks = { conv2 = 33 }", "rank 33 is requested for `conv2`, but its largest rank is 32"),
-        (
-            "low_rank = { ranks = { conv1 = 6 }, separable = [\"conv1\"] }",
-            "rank 6 is requested for `conv1`, but its largest rank is 3",
-        ),
-        ("low_rank.ranks = { cnv2 = 3 }", "`cnv2`; did you mean `conv2`?"),
-        (
-            "train.steps = 1\nsparsity.hidden_units = 1",
-            "sparsity.hidden_units = 1: the network has no such groups",
-        ),
-        ("train.steps = 1\nsparsity = { filters = 1, factors = { conv3 = 1 } }", "`conv3`"),
-        ("train.steps = 1\nforce = { strength = 1, layers = [\"flat\"] }", "`flat`"),
-        ("train.steps = 1\noptimizer.decay_layers = [\"flat\"]", "`flat`"),
-        ("train.steps = 1099511627776", "at most"),
-    ] {
-        let directory = tempfile::tempdir().unwrap();
-        let stages =
-            format!("\n[[stage]]\nname = \"base\"\ntrain.steps = 2\n[[stage]]\nname = \"next\"\n{stage}\n");
-        let ended = train(1, &staged(&stages, &[]), &directory.path().join("run"));
-        let error = ended[0].result.as_ref().err().unwrap().to_string();
-        assert!(error.contains("digits.toml:") && error.contains(part), "{error}");
-        assert!(!directory.path().join("run").exists(), "{error}");
-    }
-}
-
-/// A job that has changed since is refused where its stages no longer fit, and goes on where they do.
-#[test]
-fn a_resumed_job_must_have_the_stage() {
-    let directory = tempfile::tempdir().unwrap();
-    train_until(13, 1, &staged(STAGES, &[]), directory.path());
-    let error = |loaded: &Loaded| {
-        resume_changed(1, loaded, directory.path())[0].result.as_ref().err().unwrap().to_string()
-    };
-    let renamed = staged(&STAGES.replace("\"sparsify\"", "\"sparser\""), &[]);
-    assert!(
-        error(&renamed).contains("is in stage `sparsify`, which the job does not have"),
-        "{}",
-        error(&renamed)
-    );
-    let plain = staged("", &["train.steps=20"]);
-    assert!(error(&plain).contains("is in stage `sparsify`"), "{}", error(&plain));
-    let shorter = staged(STAGES, &["stage.sparsify.train.steps=4"]);
-    assert!(
-        error(&shorter).contains("is 5 steps into stage `sparsify`, which the job ends after 4"),
-        "{}",
-        error(&shorter)
-    );
-    let longer = staged(STAGES, &["stage.sparsify.train.steps=15"]);
-    assert_complete(&resume_changed(1, &longer, directory.path()));
-    assert_eq!(stage(directory.path(), "sparsify").progress.step, 23);
-}
-
-/// A checkpoint is all that another run needs to go on from its network.
-#[test]
-fn a_run_begins_with_a_checkpoint() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = directory.path().join("first");
-    assert_complete(&train(2, &staged(STAGES, &[]), &first));
-    let from = format!("model.checkpoint={}", first.join("checkpoints/stage-tune.h5").display());
-    let second = directory.path().join("second");
-    let loaded = staged("", &["train.steps=4", "checkpoint.every=1", "optimizer.learning_rate=1e-30", &from]);
-    assert_complete(&train(2, &loaded, &second));
-    let (before, after) = (stage(&first, "tune"), load(&second, 4));
-    assert_eq!(before.network, after.network);
-    for (before, after) in before.parameters.iter().zip(&after.parameters) {
-        assert_eq!((&before.name, &before.values), (&after.name, &after.values));
-    }
-    let cut = directory.path().join("cut");
-    train_until(2, 2, &loaded, &cut);
-    // Whoever goes on needs nothing but the run's own directory.
-    std::fs::remove_dir_all(&first).unwrap();
-    assert_complete(&resume(2, &loaded, &cut));
-    assert_same_state(&after, &load(&cut, 4));
-    let missing = staged("", &["train.steps=4", "model.checkpoint=none.h5"]);
-    let error =
-        train(1, &missing, &directory.path().join("third"))[0].result.as_ref().err().unwrap().to_string();
-    assert!(error.contains("none.h5"), "{error}");
 }

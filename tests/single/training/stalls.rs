@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use support::digits::shipped;
+use support::ranks::on_ranks_that_warn;
 use ternflock::report::Event;
 use ternflock::train::{Options, run};
 use ternflock::world::Late;
-
-use crate::digits::shipped;
-use crate::ranks::on_ranks_that_warn;
 
 const WARN_AFTER: Duration = Duration::from_millis(300);
 

@@ -3,12 +3,12 @@
 
 use std::fs;
 
+use support::digits::{JOB, assert_same_state, load};
+use support::ranks::on_ranks;
 use ternflock::checkpoint::{self, Snapshot, Tensor};
 use ternflock::job::{self, Loaded};
 use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
 
-use crate::digits::{JOB, assert_same_state, load};
-use crate::ranks::on_ranks;
 use crate::runs::{metrics, resume, resume_changed, train, train_until};
 
 /// The digits job with batch norm behind its convolutions and dropout before its logits, for 12 steps.

@@ -57,6 +57,7 @@ fn every_arrow_points_down() {
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
         assert!(manifest.contains(&format!("name = \"{PREFIX}{name}\"")), "src/{name} has another name");
         for other in dependencies(&manifest) {
+            assert_ne!(other, "test-support", "{name} uses what only tests/ may use");
             assert!(
                 floors[&name] < floors[&other],
                 "{name} uses {other}, which CONTRIBUTING.md does not show on a lower floor"
@@ -74,27 +75,29 @@ fn included(text: &str) -> impl Iterator<Item = &str> {
     including.filter_map(|line| line.split('"').nth(1))
 }
 
-/// Code that is included by its path would pass the compiler.
+/// Code that is included by its path would pass the compiler. Only tests may include a file, and only an example, which
+/// they run.
 #[test]
-fn no_file_is_included_from_another_crate() {
+fn no_file_is_included_by_its_path() {
+    let (tests, examples) = (["tests", "collectives/tests"], root().join("collectives/examples"));
     let mut files = 0;
-    for folder in folders().into_values() {
-        let mut open = vec![folder.clone()];
-        while let Some(directory) = open.pop() {
-            for path in fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()) {
-                if path.is_dir() {
-                    open.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "rs") {
-                    files += 1;
-                    for other in included(&fs::read_to_string(&path).unwrap()) {
-                        let other = directory.join(other).canonicalize().unwrap();
-                        assert!(other.starts_with(folder.canonicalize().unwrap()), "{}", path.display());
-                    }
+    let mut open: Vec<PathBuf> = ["src", "collectives", "tests"].map(|folder| root().join(folder)).into();
+    while let Some(directory) = open.pop() {
+        for path in fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files += 1;
+                for other in included(&fs::read_to_string(&path).unwrap()) {
+                    let is_test = tests.iter().any(|tests| path.starts_with(root().join(tests)));
+                    let other = directory.join(other).canonicalize().unwrap();
+                    let is_example = other.starts_with(examples.canonicalize().unwrap());
+                    assert!(is_test && is_example, "{} includes {}", path.display(), other.display());
                 }
             }
         }
     }
-    assert!(files > 300, "only {files} files were read");
+    assert!(files > 400, "only {files} files were read");
     let text = "mod a;\n  #[path = \"../b.rs\"]\nmod b;\ninclude!(\"c.rs\");";
     assert_eq!(included(text).collect::<Vec<_>>(), ["../b.rs", "c.rs"]);
 }

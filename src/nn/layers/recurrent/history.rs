@@ -8,7 +8,7 @@ pub(super) struct History {
     name: &'static str,
     hidden: usize,
     /// What the last batch left: `[capacity, H]`.
-    carried: Vec<f32>,
+    recurrent_state: Vec<f32>,
     /// Before the first step, and after each: `[T + 1, N, H]`.
     steps: Vec<f32>,
 }
@@ -22,15 +22,15 @@ impl History {
         capacity: usize,
         buffers: &mut Buffers,
     ) -> Result<History, String> {
-        let carried = buffers.zeros(&[capacity, hidden])?;
+        let recurrent_state = buffers.zeros(&[capacity, hidden])?;
         let steps = buffers.zeros(&[steps + 1, capacity, hidden])?;
-        Ok(History { name, hidden, carried, steps })
+        Ok(History { name, hidden, recurrent_state, steps })
     }
 
-    /// The batch of `n` samples begins: with what was carried here.
+    /// The batch of `n` samples begins: with the recurrent state.
     pub fn begin(&mut self, n: usize) {
         let rows = n * self.hidden;
-        self.steps[..rows].copy_from_slice(&self.carried[..rows]);
+        self.steps[..rows].copy_from_slice(&self.recurrent_state[..rows]);
     }
 
     /// Before step `t` and after it: `[N, H]` each.
@@ -51,14 +51,14 @@ impl History {
         &self.steps
     }
 
-    /// The batch of `n` samples and `t` steps is done: its last state is carried on.
+    /// The batch of `n` samples and `t` steps is done: its last state becomes the recurrent state.
     pub fn end(&mut self, t: usize, n: usize) {
         let rows = n * self.hidden;
-        self.carried[..rows].copy_from_slice(&self.steps[t * rows..(t + 1) * rows]);
+        self.recurrent_state[..rows].copy_from_slice(&self.steps[t * rows..(t + 1) * rows]);
     }
 
     /// For those who keep it.
     pub fn recurrent_state(&mut self) -> RecurrentState<'_> {
-        RecurrentState { name: self.name, width: self.hidden, values: &mut self.carried }
+        RecurrentState { name: self.name, width: self.hidden, values: &mut self.recurrent_state }
     }
 }

@@ -94,7 +94,7 @@ impl Describe for Rhn {
             state_weights: buffers.repeat(self.depth, |buffers| StateWeight::new(&sizes, batch, buffers))?,
             depth: self.depth,
             transform_bias: self.transform_bias,
-            carried: buffers.zeros(&[batch, hidden])?,
+            recurrent_state: buffers.zeros(&[batch, hidden])?,
             before: buffers.zeros(&[self.depth, steps, batch, hidden])?,
             gates: buffers.zeros(&[self.depth, steps, batch, 2 * hidden])?,
             ds: buffers.zeros(&[batch, hidden])?,
@@ -109,7 +109,7 @@ struct Unrolled {
     depth: usize,
     transform_bias: f32,
     /// What the last batch left: `[capacity, H]`.
-    carried: Vec<f32>,
+    recurrent_state: Vec<f32>,
     /// The state before each level of each step: `[L, T, N, H]`.
     before: Vec<f32>,
     /// `[L, T, N, 2 H]`: the values of h and t after a forward pass, their gradients after a backward pass.
@@ -136,7 +136,7 @@ impl Layer for Unrolled {
         levels.for_each(|(state, weight)| state.begin_forward(weight, basis));
         let transform_bias = self.transform_bias;
         self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
-        self.before[..n * hidden].copy_from_slice(&self.carried[..n * hidden]);
+        self.before[..n * hidden].copy_from_slice(&self.recurrent_state[..n * hidden]);
         for (t, y) in pass.y.chunks_exact_mut(n * hidden).enumerate() {
             for (level, bias) in biases.chunks_exact(width).enumerate() {
                 let place = self.place(level, t, n * hidden);
@@ -158,7 +158,7 @@ impl Layer for Unrolled {
                 };
                 match next {
                     Some(next) => self.before[next].copy_from_slice(y),
-                    None => self.carried[..n * hidden].copy_from_slice(y),
+                    None => self.recurrent_state[..n * hidden].copy_from_slice(y),
                 }
             }
         }
@@ -210,7 +210,7 @@ impl Layer for Unrolled {
     }
 
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
-        vec![RecurrentState { name: "h", width: self.sizes.hidden, values: &mut self.carried }]
+        vec![RecurrentState { name: "h", width: self.sizes.hidden, values: &mut self.recurrent_state }]
     }
 }
 

@@ -4,9 +4,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Window;
 use crate::conv::im2col_gemm::Im2colGemm;
-use crate::conv::tests::{integers, shapes};
+use crate::conv::tests::{integers, shapes, square};
 use crate::threads::{set_threads, within};
 
 /// `weight` `[F, K]` as `[F, C R S]`, zero where there is no column.
@@ -82,15 +81,7 @@ fn large_shapes() {
         (16, 3, 33, 3, 2, 1, 5),
         (70, 2, 17, 1, 1, 0, 1),
     ] {
-        let output = (size + 2 * padding - kernel) / stride + 1;
-        let window = Window {
-            channels,
-            size: (size, size),
-            kernel: (kernel, kernel),
-            stride: (stride, stride),
-            padding: (padding, padding),
-            output: (output, output),
-        };
+        let window = square(channels, size, kernel, stride, padding);
         let columns: Vec<usize> = (0..window.rows()).step_by(every).collect();
         check(Shape { window, filters, groups: 1 }, &columns, 21, true);
     }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use support::digits::at_step;
+
 use super::{Ended, Fault, Kind, LIMIT, SETS, STEPS, TIMEOUT, is_gone, resume, suffer};
-use crate::digits::at_step;
 use crate::launch::Launcher;
 use crate::running::{self, Running, processes_of};
 use crate::training::train;

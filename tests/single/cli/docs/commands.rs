@@ -3,17 +3,17 @@
 use std::fs;
 
 use libc::SIGINT;
+use support::program::{Place, Watched};
 use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32};
 use ternflock_collectives::topology::Topology;
 
 use super::markdown::commands;
 use super::root;
-use crate::program::Place;
-use crate::running::Watched;
+use crate::PROGRAM;
 
 /// A place with the jobs of the repository.
 fn checkout() -> Place {
-    let place = Place::new();
+    let place = Place::new(PROGRAM);
     for job in fs::read_dir(root().join("jobs")).unwrap() {
         let job = job.unwrap();
         place.write(&format!("jobs/{}", job.file_name().to_str().unwrap()), fs::read(job.path()).unwrap());

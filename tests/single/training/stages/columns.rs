@@ -1,6 +1,10 @@
 //! Columns of matrices go, and what is left of them goes through all that whole weights do.
 
-use super::*;
+use support::digits::{assert_same_state, load};
+use ternflock::checkpoint::Snapshot;
+
+use super::{assert_complete, output, stage, staged};
+use crate::runs::{resume, train, train_until};
 
 const STAGES: &str = r#"
 [[stage]]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use support::digits::{assert_same_state, load};
 use ternflock::checkpoint::Snapshot;
 use ternflock::compress::operation::Operation;
 use ternflock::job::{self, Loaded, Shrink};
@@ -10,7 +11,6 @@ use ternflock::nn::layer::Mode;
 use ternflock::train::restore_network;
 
 use super::{assert_complete, parameters, stage};
-use crate::digits::{assert_same_state, load};
 use crate::runs::{resume, train, train_until};
 
 /// Two recurrent layers of different types on the first verses of Genesis by 60 words; an epoch is longer than the run.

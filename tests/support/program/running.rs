@@ -1,12 +1,12 @@
 //! The program while it runs: waiting for its end, and for what it says, never longer than a deadline.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::program::Finished;
+use super::Finished;
 
 /// A program that takes longer hangs; all that is asked of it here takes a second or two.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -93,4 +93,18 @@ impl Watched {
         }
         Finished { code: self.running.end(), out: String::new(), err }
     }
+}
+
+/// Runs `command` to its end.
+pub fn finish(command: &mut Command) -> Finished {
+    let [mut out, mut err] = [(); 2].map(|()| tempfile::tempfile().unwrap());
+    command.stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
+    let code = Running(command.spawn().unwrap()).end();
+    let [out, err] = [&mut out, &mut err].map(|file| {
+        file.rewind().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        text
+    });
+    Finished { code, out, err }
 }

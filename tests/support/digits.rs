@@ -1,13 +1,14 @@
 //! The shipped digits job, and the checkpoints its runs leave.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use ternflock::checkpoint::{self, Snapshot};
-use ternflock::job::{self, Loaded};
+use ternflock_checkpoint::{self as checkpoint, Snapshot};
+use ternflock_job::{self as job, Loaded};
+
+use crate::files;
 
 /// The job as it is shipped.
-pub const JOB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/lenet-digits.toml");
+pub const JOB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../jobs/lenet-digits.toml");
 
 /// The shipped job with `sets` over it.
 pub fn shipped(sets: &[&str]) -> Loaded {
@@ -38,8 +39,5 @@ pub fn assert_same_state(a: &Snapshot, b: &Snapshot) {
 
 /// The names in the run's directory of checkpoints, sorted.
 pub fn checkpoints(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory.join("checkpoints")).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
+    files::names(&directory.join("checkpoints"))
 }

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ternflock::world::{Late, World};
 use ternflock_collectives::transport::threads;
+use ternflock_world::{Late, World};
 
 /// Far longer than any rank computes, so that only a rank that never comes is late.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,4 +1,10 @@
-//! A counting allocator: all allocations of the process, and the bytes that each thread holds.
+//! A counting allocator: all allocations of the process, and the bytes that each thread holds. It counts in a test that
+//! makes it its global allocator:
+//!
+//! ```ignore
+//! #[global_allocator]
+//! static ALLOCATOR: Counting = Counting;
+//! ```
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -11,7 +17,8 @@ thread_local! {
     static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
 }
 
-struct Counting;
+/// The system's allocator, with counters.
+pub struct Counting;
 
 fn count(bytes: isize) {
     // A thread that is ending may free memory after `HELD` is gone.
@@ -51,17 +58,12 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// The number of allocations of this process so far.
-#[allow(dead_code, reason = "each binary counts what it needs")]
 pub fn allocations() -> usize {
     ALLOCATIONS.load(Relaxed)
 }
 
 /// The maximum number of bytes that this thread held while `work` ran, minus those that it held before.
-#[allow(dead_code, reason = "each binary counts what it needs")]
 pub fn most_held<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.get().0;
     HELD.set((before, before));
