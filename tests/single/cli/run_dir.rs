@@ -202,7 +202,7 @@ fn a_run_resumes_with_its_own_order_of_samples() {
         let words = format!("train tiny.toml --run-dir run --resume --set {set}");
         let (key, value) = set.split_once('=').unwrap();
         let line = format!(" in the run, {value} requested (--set {set})");
-        place.run(&words).refused(2, &[key, &line, "--allow-changes takes the changes"]);
+        place.run(&words).refused(2, &[key, &line, "--allow-changes accepts the changes"]);
         let resumed = place.run(&format!("{words} --allow-changes"));
         resumed.refused(4, &["another order of samples", key]);
     }

@@ -278,7 +278,7 @@ fn what_is_wrong_is_said_before_anything_runs() {
             "sweep tiny.toml --vary smoothout.a=0.1,0.1",
             "two runs would both use the directory runs/sweep/tiny/smoothout.a=0.1,seed=1",
         ),
-        ("sweep tiny.toml --seeds 1,1", "two runs would both go to"),
+        ("sweep tiny.toml --seeds 1,1", "two runs would both use"),
         ("sweep tiny.toml tiny2/tiny.toml", "two runs would both use the directory runs/sweep/tiny/seed=1"),
         ("sweep absent.toml", "cannot read the job file"),
         ("sweep tiny.toml --launcher nowhere", "nowhere cannot be started"),

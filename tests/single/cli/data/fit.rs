@@ -93,7 +93,7 @@ fn other_data_than_the_network_was_made_for_are_refused() {
     let made_for = "its network computes 10 logits for samples of 1x8x8, but `idx` has ";
     for (dir, shape, labels, found) in [
         ("wide", [4, 4, 16], [0, 1, 2, 9], "10 classes for 1x4x16"),
-        ("few", [4, 8, 8], [0, 1, 2, 2], "3 classes of 1x8x8"),
+        ("few", [4, 8, 8], [0, 1, 2, 2], "3 classes for 1x8x8"),
     ] {
         for (pictures, names) in [(FILES[0], FILES[1]), (FILES[2], FILES[3])] {
             place.write(&format!("{dir}/{pictures}"), idx(&shape, &[7; 256]));
