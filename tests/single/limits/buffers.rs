@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use support::counting::most_held;
 use ternflock::models::preset;
-use ternflock::nn::{Graph, LayerSpec, Network, Shape, check_memory, needed_bytes};
+use ternflock::nn::{Example, Graph, LayerSpec, Network, Shape, check_memory, needed_bytes};
 use ternflock::tensor::Buffers;
 
 use crate::check;
@@ -20,7 +20,7 @@ const IMAGE: Shape = Shape::Image { channels: 6, height: 29, width: 31 };
 const VECTOR: Shape = Shape::Vector { features: 1000 };
 const SEQUENCE: Shape = Shape::Sequence { steps: 13, features: 70 };
 
-/// Layers of each type, so large that any of their buffers is larger than [`OBJECTS`], and what they read.
+/// Layers whose buffers are all larger than [`OBJECTS`], and the examples that each type of layer brings, with what they read.
 fn layers() -> Vec<(Value, Vec<Shape>)> {
     let one = |layer: Value, input: Shape| (layer, vec![input]);
     let columns: Vec<usize> = (0..54).step_by(3).collect();
@@ -59,6 +59,8 @@ fn layers() -> Vec<(Value, Vec<Shape>)> {
             layers.push(one(layer, SEQUENCE));
         }
     }
+    let example = |example: &Example| (serde_json::from_str(example.table).unwrap(), example.inputs.to_vec());
+    layers.extend(LayerSpec::examples().iter().map(example));
     layers
 }
 
