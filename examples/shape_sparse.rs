@@ -72,7 +72,7 @@ impl Variant {
         let images = shape.window.image() * batch;
         Variant {
             convolution: Convolution::new(shape, kept, batch, &mut Buffers::allocating())
-                .expect("the layers are small"),
+                .expect("the layers of the table are small"),
             x: integers(images, 1),
             y: vec![0.0; outputs],
             dy: integers(outputs, 3),

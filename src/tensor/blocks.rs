@@ -5,6 +5,7 @@ use std::ops::Range;
 use pulp::Simd;
 use ternflock_base::split::chunk;
 
+use super::buffers::Buffers;
 use super::simd::dispatch;
 
 /// The maximum size of a packed copy, so that it stays in the L2 cache while all filters read it.
@@ -68,6 +69,17 @@ pub fn parts(total: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
     (0..total.div_ceil(most)).map(move |index| part(total, most, index))
 }
 
+/// The indices of the parts that have `size` things, which are neighbours: see [`part`].
+pub fn parts_of_size(total: usize, most: usize, size: usize) -> Range<usize> {
+    let parts = total.div_ceil(most).max(1);
+    let (shorter, longer) = (total / parts, total % parts);
+    match size.checked_sub(shorter) {
+        Some(0) if size > 0 => longer..parts,
+        Some(1) => 0..longer,
+        _ => 0..0,
+    }
+}
+
 /// A cache line: packed values begin at one.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Default)]
@@ -88,14 +100,12 @@ pub fn most(all: usize, fits: impl Fn(usize) -> bool) -> usize {
     least
 }
 
-/// How many lines `elements` values take.
-pub fn lines(elements: usize) -> usize {
-    elements.div_ceil(16)
-}
-
 /// A buffer for `elements` values.
-pub fn room(elements: usize) -> Vec<Line> {
-    vec![Line::default(); lines(elements)]
+///
+/// # Errors
+/// Those of [`Buffers::zeros`].
+pub fn room(elements: usize, buffers: &mut Buffers) -> Result<Vec<Line>, String> {
+    buffers.zeros(&[elements.div_ceil(16)])
 }
 
 /// A result that several threads write, each a different part.
@@ -139,6 +149,10 @@ mod tests {
         fn parts_are_even_and_blocks_cover(total in 1usize..300, most in 1usize..20) {
             let all: Vec<_> = parts(total, most).collect();
             prop_assert_eq!(all.iter().cloned().flatten().collect::<Vec<_>>(), (0..total).collect::<Vec<_>>());
+            for size in 0..=most + 1 {
+                let own: Vec<_> = (0..all.len()).filter(|&index| all[index].len() == size).collect();
+                prop_assert_eq!(parts_of_size(total, most, size).collect::<Vec<_>>(), own);
+            }
             let (small, large) = (all.iter().map(|p| p.len()).min(), all.iter().map(|p| p.len()).max());
             prop_assert!(large.unwrap() <= most && large.unwrap() - small.unwrap() <= 1);
             let machine = Machine { lanes: most, registers: 16 };

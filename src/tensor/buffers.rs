@@ -81,12 +81,13 @@ impl Buffers {
         Ok(vec![T::default(); self.take::<T>(elements(dimensions)?)])
     }
 
-    /// `count` elements, where number i is `element(i)`.
+    /// The elements of `list`. When it counts, only the length of `list` is asked for.
     ///
     /// # Errors
     /// If there are more than 2^40.
-    pub fn list<T>(&mut self, count: usize, element: impl FnMut(usize) -> T) -> Result<Vec<T>, String> {
-        Ok((0..self.take::<T>(elements(&[count])?)).map(element).collect())
+    pub fn list<T>(&mut self, list: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>, String> {
+        let made = self.take::<T>(elements(&[list.len()])?);
+        Ok(list.take(made).collect())
     }
 
     /// `count` objects that take the same buffers each. When this only counts, `make` runs once.
@@ -107,13 +108,7 @@ impl Buffers {
         (0..made).map(|_| make(self)).collect()
     }
 
-    /// The result of `make`, which itself allocates `elements` numbers; nothing when this only counts.
-    pub fn made_elsewhere<T>(&mut self, elements: usize, make: impl FnOnce() -> T) -> Option<T> {
-        self.bytes = self.bytes.saturating_add(elements as u128 * size_of::<f32>() as u128);
-        (!self.is_counting).then(make)
-    }
-
-    /// Counts `count` elements and returns how many of them to create: all or none.
+    /// Counts `count` elements and returns how many of them to make: all or none.
     fn take<T>(&mut self, count: usize) -> usize {
         self.bytes = self.bytes.saturating_add((count * size_of::<T>()) as u128);
         if self.is_counting { 0 } else { count }
@@ -135,7 +130,7 @@ mod tests {
     /// A few buffers of each kind, with `count` elements each.
     fn take(buffers: &mut Buffers, count: usize) -> Result<[usize; 3], String> {
         let zeros: Vec<u8> = buffers.zeros(&[3, count])?;
-        let list = buffers.list(count, |i| i as u16)?;
+        let list = buffers.list((0..count).map(|i| i as u16))?;
         assert!(list.iter().enumerate().all(|(i, &value)| value == i as u16));
         let objects: Vec<(Vec<u32>, u64)> =
             buffers.repeat(count, |buffers| Ok((buffers.zeros(&[2, 5])?, 7)))?;
@@ -161,7 +156,7 @@ mod tests {
     fn no_count_overflows() {
         let mut buffers = Buffers::counting();
         assert!(take(&mut buffers, usize::MAX).is_err());
-        assert!(buffers.list(1 << 41, |i| i).is_err() && buffers.repeat(1 << 41, |_| Ok(())).is_err());
+        assert!(buffers.list(0..1_usize << 41).is_err() && buffers.repeat(1 << 41, |_| Ok(())).is_err());
         for _ in 0..4 {
             let deep = |buffers: &mut Buffers| buffers.repeat(1 << 40, |b| b.zeros::<[u64; 32]>(&[1 << 40]));
             buffers.repeat(1 << 40, deep).unwrap();

@@ -2,26 +2,18 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::Buffers;
-use super::blocks::{Line, lines, room};
+use super::blocks::{Line, room};
+use super::buffers::Buffers;
 use super::threads::{thread, threads};
 
 /// One buffer per thread.
 pub struct Scratch(Vec<Mutex<Vec<Line>>>);
 
 impl Scratch {
-    /// Buffers of `elements` values for each of the current threads.
-    ///
-    /// # Errors
-    /// If they are more than [`Buffers`] allow.
+    /// Of `elements` values for each of as many threads as there are now.
     pub fn new(elements: usize, buffers: &mut Buffers) -> Result<Scratch, String> {
-        let one = |buffers: &mut Buffers| Ok(Mutex::new(buffers.zeros(&[lines(elements)])?));
-        Ok(Scratch(buffers.repeat(threads(), one)?))
-    }
-
-    /// [`Scratch::new`] for what is never counted.
-    pub fn allocate(elements: usize) -> Scratch {
-        Scratch((0..threads()).map(|_| Mutex::new(room(elements))).collect())
+        let own = |buffers: &mut Buffers| Ok(Mutex::new(room(elements, buffers)?));
+        Ok(Scratch(buffers.repeat(threads(), own)?))
     }
 
     /// Calls `work` with this thread's buffer, `elements` long. If there are more threads than buffers, some
@@ -30,7 +22,7 @@ impl Scratch {
         let own = &self.0[thread() % self.0.len()];
         let mut lines = own.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() * size_of::<Line>() < elements * size_of::<f32>() {
-            *lines = room(elements);
+            *lines = vec![Line::default(); elements.div_ceil(16)];
         }
         let values: &mut [f32] = bytemuck::cast_slice_mut(&mut lines);
         work(&mut values[..elements])

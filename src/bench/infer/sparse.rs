@@ -60,7 +60,7 @@ impl SparseLayer {
                 // Missing columns are zeros in the unstructured form.
                 let weight = matrix.columns.spread(weight, shape.window.rows() / shape.groups);
                 elements = weight.len();
-                let layer = SparseConvolution::new(shape, &weight, batch);
+                let layer = SparseConvolution::new(shape, &weight, batch).map_err(fail)?;
                 check_convolution(&layer, shape, batch, &weight, &x, y.len()).map_err(fail)?;
                 Kind::Convolution { batch, layer }
             }

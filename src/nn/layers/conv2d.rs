@@ -207,8 +207,8 @@ impl Describe for Conv2d {
 
     fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let shape = self.shape(inputs)?;
-        let columns = self.columns.list();
-        Ok(Box::new(Filters { convolution: Convolution::new(shape, columns, batch, buffers)? }))
+        let convolution = Convolution::new(shape, self.columns.list(), batch, buffers)?;
+        Ok(Box::new(Filters { convolution }))
     }
 }
 

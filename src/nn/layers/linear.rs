@@ -133,7 +133,7 @@ impl Describe for Linear {
         let (rows, all) = single_rows(inputs)?;
         let features = self.columns.count(all);
         let gathered = self.columns.list().map(|read| -> Result<GatheredInputs, String> {
-            let columns = buffers.list(read.len(), |i| read[i])?;
+            let columns = buffers.list(read.iter().copied())?;
             Ok(GatheredInputs { columns, all, values: buffers.zeros(&[batch, rows, features])? })
         });
         Ok(Box::new(FullyConnected { rows, features, gathered: gathered.transpose()?, units: self.units }))

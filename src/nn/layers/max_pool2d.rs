@@ -54,8 +54,8 @@ impl Maximum {
         let row = |p| covered(p, kernel.0, stride.0, padding.0, size.0);
         let column = |q| covered(q, kernel.1, stride.1, padding.1, size.1);
         Ok(Maximum {
-            rows: buffers.list(output.0, row)?,
-            columns: buffers.list(output.1, column)?,
+            rows: buffers.list((0..output.0).map(row))?,
+            columns: buffers.list((0..output.1).map(column))?,
             winners: buffers.zeros(&[window.channels, output.0, output.1, batch])?,
             window,
         })

@@ -4,8 +4,9 @@
 //! [`ALGORITHMS`].
 
 use super::{Shape, column_sparse, direct, im2col_gemm};
-use crate::Buffers;
+
 use crate::blocks::Machine;
+use crate::buffers::Buffers;
 
 /// A convolution with the operations that a layer needs. F filters, C channels, N samples; images `[C, H, W,
 /// N]`, outputs `[F, P, Q, N]`; the weight is `[F, C / groups, R, S]`, or `[F, K]` if each group has only K
@@ -40,16 +41,16 @@ pub struct Problem<'a> {
     pub batch: usize,
 }
 
-/// A convolution with its buffers.
-pub type Built = Result<Box<dyn Convolve>, String>;
+/// Makes a convolution with its buffers; an error is one of [`Buffers::zeros`].
+pub type Build = fn(&Problem, &mut Buffers) -> Result<Box<dyn Convolve>, String>;
 
-/// An algorithm that computes convolutions.
+/// A way to compute convolutions.
 pub struct Algorithm {
     /// The smallest batch that it should compute; `None` if it cannot compute the convolution, or should not
     /// on this machine. It is at most one vector of samples: an algorithm must not decline larger batches.
     pub least_batch: fn(Machine, &Problem) -> Option<usize>,
-    /// Builds it, for as many threads as there are now. Fails if its buffers are larger than [`Buffers`] allow.
-    pub build: fn(&Problem, &mut Buffers) -> Built,
+    /// The convolution with its buffers, for as many threads as there are now.
+    pub build: Build,
 }
 
 /// All algorithms, the preferred first. A batch is computed by the first one whose smallest batch it reaches.

@@ -5,8 +5,8 @@ use super::algorithm::{Algorithm, Convolve, half_a_vector};
 use super::correlation::{self, Correlation, Direction, pack_weights};
 use super::pass::{self, Pass};
 use super::weight_gradient::WeightGradient;
-use crate::Buffers;
-use crate::blocks::{Line, Machine, lines};
+use crate::blocks::{Line, Machine, room};
+use crate::buffers::Buffers;
 use crate::scratch::Scratch;
 
 /// The algorithm for weights with all columns.
@@ -28,25 +28,24 @@ pub struct Direct {
     scratch: Scratch,
 }
 
-/// The scratch space per thread for each of the three passes.
+/// Room a thread needs for each of the three passes.
 fn scratch(forward: &Pass, machine: Machine) -> usize {
-    let backward = pass::data_gradient(forward);
-    let passes = backward.iter().chain([forward]).map(|pass| correlation::scratch(pass, machine));
-    passes.max().unwrap_or(0).max(WeightGradient::scratch(forward, machine))
+    let backward = pass::data_gradient(forward).map(|pass| correlation::scratch(&pass, machine));
+    let most = backward.max().unwrap_or(0);
+    most.max(correlation::scratch(forward, machine)).max(WeightGradient::scratch(forward, machine))
 }
 
 impl Direct {
-    /// The convolution, with buffers for the current number of threads.
+    /// With room for as many threads as there are now.
     pub fn new(shape: Shape, buffers: &mut Buffers) -> Result<Direct, String> {
         let (machine, forward) = (Machine::this(), shape.pass());
-        let elements = scratch(&forward, machine);
         Ok(Direct {
             shape,
             machine,
-            backward: pass::data_gradient(&forward),
+            backward: buffers.list(pass::data_gradient(&forward))?,
             weight_gradient: WeightGradient::new(forward.clone(), machine, shape.groups, buffers)?,
-            packed: buffers.zeros(&[lines(shape.groups * forward.weight_elements())])?,
-            scratch: Scratch::new(elements, buffers)?,
+            packed: room(shape.groups * forward.weight_elements(), buffers)?,
+            scratch: Scratch::new(scratch(&forward, machine), buffers)?,
             forward,
         })
     }

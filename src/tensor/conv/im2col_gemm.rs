@@ -7,8 +7,9 @@ use ndarray::s;
 
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, Problem};
+use crate::buffers::Buffers;
 use crate::im2col::tile_positions;
-use crate::{Buffers, col2im_add, gemm, im2col, matrix, matrix_mut, sum};
+use crate::{col2im_add, gemm, im2col, matrix, matrix_mut, sum};
 
 /// The algorithm for batches of any size.
 pub const ALGORITHM: Algorithm = Algorithm {
@@ -33,7 +34,7 @@ pub struct Im2colGemm {
 }
 
 impl Im2colGemm {
-    /// The convolution for batches of at most `batch` samples.
+    /// For batches of at most `batch` samples.
     pub fn new(
         shape: Shape,
         columns: Option<&[usize]>,
@@ -43,7 +44,8 @@ impl Im2colGemm {
         let rows = rows(&shape, columns);
         let tile = tile_positions(rows, batch, shape.window.positions());
         let lowered = buffers.zeros(&[rows, tile, batch])?;
-        Ok(Im2colGemm { shape, columns: columns.map(<[usize]>::to_vec), lowered })
+        let columns = columns.map(|columns| buffers.list(columns.iter().copied())).transpose()?;
+        Ok(Im2colGemm { shape, columns, lowered })
     }
 
     fn rows(&self) -> usize {

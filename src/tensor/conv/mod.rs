@@ -28,8 +28,9 @@ mod weight_gradient;
 #[cfg(test)]
 mod tests;
 
+use super::Window;
 use super::blocks::Machine;
-use super::{Buffers, Window};
+use super::buffers::Buffers;
 
 use algorithm::{ALGORITHMS, Algorithm, Convolve, Problem, choose};
 use pass::Pass;
@@ -65,14 +66,12 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// Plans the convolution of `shape`, whose groups divide its filters and channels, for batches of at most
-    /// `batch` samples.
-    ///
-    /// With `columns`, which are ascending and at least one, only these columns of each group's weight matrix
-    /// `[F / groups, C / groups R S]` are used: all weights and their gradients are then `[F, columns]`.
+    /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples and for as many
+    /// threads as there are now. With `columns`, each group's weight has only these as a matrix
+    /// `[F / groups, C / groups R S]`, ascending and at least one: all weights and their gradients are `[F, columns]`.
     ///
     /// # Errors
-    /// If its buffers are larger than [`Buffers`] allow.
+    /// Those of [`Buffers::zeros`].
     pub fn new(
         shape: Shape,
         columns: Option<&[usize]>,
@@ -93,7 +92,7 @@ impl Convolution {
         Ok(Convolution { algorithms: built.collect::<Result<_, String>>()? })
     }
 
-    /// The algorithm for a batch of `batch` samples.
+    /// What computes a batch of `batch` samples.
     fn algorithm(&mut self, batch: usize) -> &mut dyn Convolve {
         let takes = |(least, _): &&mut (usize, Box<dyn Convolve>)| *least <= batch;
         let (_, algorithm) =

@@ -8,8 +8,9 @@
 use std::ops::Range;
 
 use super::pack::{Lines, pack};
-use crate::Buffers;
+
 use crate::blocks::{Block, Machine, Shared, part};
+use crate::buffers::Buffers;
 use crate::simd::vectorise;
 use crate::threads::for_each;
 
@@ -94,15 +95,16 @@ pub struct PartialSums {
 }
 
 impl PartialSums {
-    /// Makes the sums of a gradient in parts of the given numbers of elements.
-    pub fn new(parts: impl Iterator<Item = usize>, buffers: &mut Buffers) -> Result<PartialSums, String> {
-        let mut bounds = vec![0];
-        let mut end = 0;
-        bounds.extend(parts.map(|elements| {
-            end += elements;
-            end
-        }));
-        Ok(PartialSums { bounds, sums: buffers.zeros(&[MAX_PARTIAL_SUMS, end])? })
+    /// For a gradient of `groups` groups in parts that begin at `starts`, and have `elements` elements in all.
+    pub fn new(
+        groups: usize,
+        starts: &[usize],
+        elements: usize,
+        buffers: &mut Buffers,
+    ) -> Result<PartialSums, String> {
+        let bound = |part: usize| part / starts.len() * elements + starts[part % starts.len()];
+        let bounds = buffers.list((0..groups * starts.len() + 1).map(bound))?;
+        Ok(PartialSums { bounds, sums: buffers.zeros(&[MAX_PARTIAL_SUMS, groups, elements])? })
     }
 
     /// Computes the sums of all work items, in which the parts follow each other. For each part of each

@@ -143,18 +143,17 @@ pub fn forward(window: &Window, channels: usize, filters: usize) -> Pass {
 }
 
 /// The phases of the data gradient of `forward`.
-pub fn data_gradient(forward: &Pass) -> Vec<Pass> {
-    let (mut passes, mut weights) = (Vec::new(), 0);
-    for first_row in 0..forward.row.stride.min(forward.row.size) {
-        for first_column in 0..forward.column.stride.min(forward.column.size) {
-            let (row, column) =
-                (Axis::backward(forward.row, first_row), Axis::backward(forward.column, first_column));
-            let pass = Pass { channels: forward.filters, filters: forward.channels, row, column, weights };
-            weights += pass.weight_elements();
-            passes.push(pass);
-        }
-    }
-    passes
+pub fn data_gradient(forward: &Pass) -> impl ExactSizeIterator<Item = Pass> + use<> {
+    let Pass { channels: filters, filters: channels, row, column, .. } = *forward;
+    let [rows, columns] = [row, column].map(|axis| axis.stride.min(axis.size));
+    let mut weights = 0;
+    (0..rows * columns).map(move |phase| {
+        let row = Axis::backward(row, phase / columns);
+        let column = Axis::backward(column, phase % columns);
+        let pass = Pass { channels, filters, row, column, weights };
+        weights += pass.weight_elements();
+        pass
+    })
 }
 
 impl Pass {

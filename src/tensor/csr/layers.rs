@@ -2,6 +2,7 @@
 
 use super::Csr;
 use crate::blocks::{Shared, part};
+use crate::buffers::{Buffers, elements};
 use crate::im2col::tile_positions;
 use crate::scratch::Scratch;
 use crate::{ConvolutionShape, for_each, im2col, transpose};
@@ -24,15 +25,19 @@ impl SparseConvolution {
     /// The convolution `shape` with `weight` `[F, C / groups, R, S]`, for batches of at most `batch` samples
     /// and the current number of threads.
     ///
+    /// # Errors
+    /// Those of [`Buffers::zeros`].
+    ///
     /// # Panics
     /// When the weight is shorter than that.
-    pub fn new(shape: ConvolutionShape, weight: &[f32], batch: usize) -> SparseConvolution {
+    pub fn new(shape: ConvolutionShape, weight: &[f32], batch: usize) -> Result<SparseConvolution, String> {
         let (filters, rows) = (shape.filters / shape.groups, shape.window.rows() / shape.groups);
         let weights = weight.chunks_exact(filters * rows).take(shape.groups);
         let weights: Vec<Csr> = weights.map(|weight| Csr::new(weight, filters, rows)).collect();
         assert_eq!(weights.len(), shape.groups, "the weight is too short");
         let tile = tile_positions(rows, batch, shape.window.positions());
-        SparseConvolution { shape, weights, tile, columns: Scratch::allocate(rows * tile * batch) }
+        let columns = Scratch::new(elements(&[rows, tile, batch])?, &mut Buffers::allocating())?;
+        Ok(SparseConvolution { shape, weights, tile, columns })
     }
 
     /// How many numbers of the weight are not zero.

@@ -12,6 +12,10 @@ fn sparse(count: usize, salt: usize, nonzero: usize, of: usize) -> Vec<f32> {
     (0..count).map(number).collect()
 }
 
+fn dense_convolution(shape: ConvolutionShape, batch: usize) -> Convolution {
+    Convolution::new(shape, None, batch, &mut Buffers::allocating()).unwrap()
+}
+
 #[test]
 fn rows_hold_what_is_not_zero() {
     let csr = Csr::new(&[0.0, 2.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, f32::NAN], 3, 3);
@@ -75,8 +79,8 @@ proptest! {
         let (x, bias) = (sparse(window.image() * batch, 2, 1, 1), sparse(shape.filters, 3, 1, 1));
         let mut expected = vec![f32::NAN; shape.filters * window.positions() * batch];
         let mut y = expected.clone();
-        Convolution::new(shape, None, batch, &mut Buffers::allocating()).unwrap().forward(batch, &x, &weight, Some(&bias), &mut expected);
-        let layer = SparseConvolution::new(shape, &weight, batch);
+        dense_convolution(shape, batch).forward(batch, &x, &weight, Some(&bias), &mut expected);
+        let layer = SparseConvolution::new(shape, &weight, batch).unwrap();
         layer.forward(batch, &x, Some(&bias), &mut y);
         prop_assert_eq!(&y, &expected);
         prop_assert_eq!(layer.nonzero(), weight.iter().filter(|value| **value != 0.0).count());
@@ -99,14 +103,8 @@ fn large_layers_are_the_dense_ones_on_two_threads() {
     let (weight, x) = (sparse(50 * 500, 1, 1, 10), sparse(window.image() * 64, 2, 1, 1));
     let mut expected = vec![f32::NAN; 50 * 64 * 64];
     let mut y = expected.clone();
-    Convolution::new(shape, None, 64, &mut Buffers::allocating()).unwrap().forward(
-        64,
-        &x,
-        &weight,
-        None,
-        &mut expected,
-    );
-    SparseConvolution::new(shape, &weight, 64).forward(64, &x, None, &mut y);
+    dense_convolution(shape, 64).forward(64, &x, &weight, None, &mut expected);
+    SparseConvolution::new(shape, &weight, 64).unwrap().forward(64, &x, None, &mut y);
     assert!(y == expected);
     let (weight, x) = (sparse(500 * 300, 1, 1, 10), sparse(100 * 300, 2, 1, 1));
     let (mut expected, mut y) = (vec![0.0; 100 * 500], vec![f32::NAN; 100 * 500]);

@@ -10,6 +10,7 @@ use pulp::{Simd, WithSimd};
 
 use super::share::WORTH_SHARING;
 use crate::blocks::{Line, Machine, Shared, part, parts, room};
+use crate::buffers::{Buffers, elements};
 use crate::simd::{const_dispatch, dispatch};
 use crate::threads::{for_each, threads};
 
@@ -26,15 +27,17 @@ pub struct Panels {
 }
 
 impl Panels {
-    /// A buffer for any matrix with as many elements as `[k, n]` or `[n, k]`.
-    pub fn new(k: usize, n: usize) -> Panels {
-        Panels { machine: Machine::this(), k: 0, n: 0, packed: room(Self::elements(k, n)) }
-    }
-
-    /// Elements of the buffer that [`Panels::new`] makes.
-    pub fn elements(k: usize, n: usize) -> usize {
-        let width = 2 * Machine::this().lanes;
-        (k * n.next_multiple_of(width)).max(n * k.next_multiple_of(width))
+    /// Room for any matrix of as many elements as one of `[k, n]` or `[n, k]`.
+    ///
+    /// # Errors
+    /// Those of [`Buffers::zeros`].
+    pub fn new(k: usize, n: usize, buffers: &mut Buffers) -> Result<Panels, String> {
+        let machine = Machine::this();
+        let padded = |rows: usize, columns: usize| {
+            elements(&[rows, columns.div_ceil(2 * machine.lanes), 2 * machine.lanes])
+        };
+        let packed = room(padded(k, n)?.max(padded(n, k)?), buffers)?;
+        Ok(Panels { machine, k: 0, n: 0, packed })
     }
 
     /// Copies `b` `[k, n]`.
@@ -185,7 +188,7 @@ mod tests {
         #[test]
         fn equals_the_triple_loop(m in 1usize..20, n in 1usize..50, k in 1usize..20, beta in 0usize..3) {
             let (a, b, before) = (integers(m * k, 1), integers(n * k, 2), integers(m * n, 3));
-            let mut panels = Panels::new(n, k);
+            let mut panels = Panels::new(n, k, &mut Buffers::allocating()).unwrap();
             for transposed in [false, true] {
                 let mut c = if beta == 0 { vec![f32::NAN; m * n] } else { before.clone() };
                 let value = |l: usize, j: usize| if transposed { b[j * k + l] } else { b[l * n + j] };
@@ -201,7 +204,7 @@ mod tests {
         let (m, k, n) = (20, 200, 808);
         let wave = |count: usize| (0..count).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<_>>();
         let (a, b) = (wave(m * k), wave(k * n));
-        let mut panels = Panels::new(k, n);
+        let mut panels = Panels::new(k, n, &mut Buffers::allocating()).unwrap();
         panels.pack(matrix(&b, k, n));
         let on = |count| {
             set_threads(count).unwrap();

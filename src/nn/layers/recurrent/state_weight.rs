@@ -25,12 +25,6 @@ struct Basis {
     gradients: Vec<f32>,
 }
 
-/// A buffer for a matrix `[k, n]`.
-fn panels(k: usize, n: usize, buffers: &mut Buffers) -> Panels {
-    let made = buffers.made_elsewhere(Panels::elements(k, n), || Panels::new(k, n));
-    made.unwrap_or_else(|| Panels::new(0, 0))
-}
-
 impl StateWeight {
     /// Allocates for batches of up to `batch` samples.
     pub fn new(sizes: &Sizes, batch: usize, buffers: &mut Buffers) -> Result<StateWeight, String> {
@@ -38,13 +32,13 @@ impl StateWeight {
         let basis = sizes.rank.map(|rank| -> Result<Basis, String> {
             Ok(Basis {
                 hidden,
-                panels: panels(hidden, rank, buffers),
+                panels: Panels::new(hidden, rank, buffers)?,
                 states: buffers.zeros(&[sizes.steps, batch, rank])?,
                 gradients: buffers.zeros(&[sizes.steps, batch, rank])?,
             })
         });
         let basis = basis.transpose()?;
-        Ok(StateWeight { width, columns, panels: panels(columns, width, buffers), basis })
+        Ok(StateWeight { width, columns, panels: Panels::new(columns, width, buffers)?, basis })
     }
 
     /// Begins a forward pass with `weight_hh` and, if there is one, `basis`.

@@ -6,6 +6,7 @@ use super::forward::Forward;
 use super::padded::Padded;
 use super::{data_gradient, weight_gradient};
 use crate::blocks::{L2_BUDGET_BYTES, Machine, parts};
+use crate::buffers::Buffers;
 use crate::conv::Shape;
 
 /// The places of the columns and their pixels, computed from the shape and the list of columns.
@@ -56,7 +57,13 @@ pub struct ChannelBlock {
 }
 
 impl ColumnLayout {
-    pub fn new(shape: &Shape, columns: &[usize], machine: Machine) -> ColumnLayout {
+    /// Lists of the given columns are made even if `buffers` only counts, because the other sizes follow from them.
+    pub fn new(
+        shape: &Shape,
+        columns: &[usize],
+        machine: Machine,
+        buffers: &mut Buffers,
+    ) -> Result<ColumnLayout, String> {
         let (window, taps) = (shape.group(), shape.window.kernel.0 * shape.window.kernel.1);
         let mut channels: Vec<usize> = columns.iter().map(|column| column / taps).collect();
         channels.dedup();
@@ -77,7 +84,7 @@ impl ColumnLayout {
         let channel_blocks = parts(channels.len(), most).map(channel_block).collect();
         let filters = shape.filters / shape.groups;
         let [data_gradient, weight_gradient] = Default::default();
-        let forward = Forward::new(shape, &columns, channels.len(), machine);
+        let forward = Forward::new(shape, &columns, channels.len(), machine, buffers)?;
         let mut layout = ColumnLayout {
             shape: *shape,
             machine,
@@ -92,7 +99,7 @@ impl ColumnLayout {
         };
         layout.data_gradient = layout.slab(window.output.0, &layout.channel_blocks);
         layout.weight_gradient = layout.slab(weight_gradient::outputs(&layout), &layout.channel_blocks);
-        layout
+        Ok(layout)
     }
 
     /// Weights of one group.

@@ -21,8 +21,8 @@ mod weight_gradient;
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, half_a_vector};
 use super::partial_sums::PartialSums;
-use crate::Buffers;
-use crate::blocks::{Line, Machine, lines};
+use crate::blocks::{Line, Machine, room};
+use crate::buffers::Buffers;
 use crate::scratch::Scratch;
 use layout::ColumnLayout;
 
@@ -50,9 +50,9 @@ impl ColumnSparse {
     /// The convolution with the ascending `columns` of each group's matrix, with buffers for the current
     /// number of threads.
     pub fn new(shape: &Shape, columns: &[usize], buffers: &mut Buffers) -> Result<ColumnSparse, String> {
-        let layout = ColumnLayout::new(shape, columns, Machine::this());
+        let layout = ColumnLayout::new(shape, columns, Machine::this(), buffers)?;
         Ok(ColumnSparse {
-            packed: buffers.zeros(&[lines(shape.groups * layout.weights())])?,
+            packed: room(shape.groups * layout.weights(), buffers)?,
             sums: weight_gradient::sums(&layout, buffers)?,
             scratch: Scratch::new(layout.scratch(), buffers)?,
             layout,

@@ -26,10 +26,10 @@ fn check(shape: Shape, columns: &[usize], batch: usize, bias: bool) {
     let dy = integers(outputs, 3);
     let begin = integers(shape.filters, 4);
     let begin = bias.then_some(&begin[..]);
-    let mut buffers = Buffers::allocating();
-    let mut plain = Im2colGemm::new(shape, None, batch, &mut buffers).unwrap();
-    let mut lowered = Im2colGemm::new(shape, Some(columns), batch, &mut buffers).unwrap();
-    let mut direct = ColumnSparse::new(&shape, columns, &mut buffers).unwrap();
+    let buffers = &mut Buffers::allocating();
+    let mut plain = Im2colGemm::new(shape, None, batch, buffers).unwrap();
+    let mut lowered = Im2colGemm::new(shape, Some(columns), batch, buffers).unwrap();
+    let mut direct = ColumnSparse::new(&shape, columns, buffers).unwrap();
 
     let [mut expected, mut some, mut y] = [0; 3].map(|_| vec![f32::NAN; outputs]);
     plain.forward(batch, &x, &whole, begin, &mut expected);

@@ -16,6 +16,7 @@ use super::ColumnSparse;
 use super::layout::{Column, ColumnLayout};
 use super::padded::Samples;
 use crate::blocks::{L2_BUDGET_BYTES, Machine, Shared, most, part, parts};
+use crate::buffers::Buffers;
 use crate::conv::Shape;
 use crate::conv::pack::{Lines, pack};
 use crate::conv::pass::Axis;
@@ -40,7 +41,13 @@ pub struct Forward {
 }
 
 impl Forward {
-    pub fn new(shape: &Shape, columns: &[Column], channels: usize, machine: Machine) -> Forward {
+    pub fn new(
+        shape: &Shape,
+        columns: &[Column],
+        channels: usize,
+        machine: Machine,
+        buffers: &mut Buffers,
+    ) -> Result<Forward, String> {
         let pass = shape.pass();
         let tap = |column: &Column| column.r * pass.column.taps + column.s;
         let mut order: Vec<usize> = (0..columns.len()).collect();
@@ -50,7 +57,7 @@ impl Forward {
             (r * pass.column.size + s) * channels + channel
         };
         let before = |tap_number: usize| order.partition_point(|&k| tap(&columns[k]) < tap_number);
-        let starts = (0..=pass.row.taps * pass.column.taps).map(before).collect();
+        let starts = buffers.list((0..pass.row.taps * pass.column.taps + 1).map(before))?;
         let mut forward = Forward {
             row: pass.row,
             column: pass.column,
@@ -62,7 +69,7 @@ impl Forward {
         };
         let fits = |outputs: usize| forward.elements(outputs, machine) * size_of::<f32>() <= L2_BUDGET_BYTES;
         forward.outputs = most(pass.row.outputs, fits);
-        forward
+        Ok(forward)
     }
 
     fn elements(&self, outputs: usize, machine: Machine) -> usize {

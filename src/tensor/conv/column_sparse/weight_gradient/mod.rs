@@ -10,7 +10,7 @@ mod partial_sum;
 
 use super::ColumnSparse;
 use super::layout::{ChannelBlock, ColumnLayout};
-use crate::Buffers;
+use crate::buffers::Buffers;
 use crate::conv::partial_sums::{PartialSums, WorkItems, item_rows, plane};
 use crate::simd::sum;
 use partial_sum::PartialSum;
@@ -37,9 +37,9 @@ pub fn scratch(layout: &ColumnLayout) -> usize {
 
 /// The sums of each group and channel block.
 pub fn sums(layout: &ColumnLayout, buffers: &mut Buffers) -> Result<PartialSums, String> {
-    let of_block = |channel_block: &ChannelBlock| channel_block.columns.len() * layout.filters;
-    let of_group = |_| layout.channel_blocks.iter().map(of_block);
-    PartialSums::new((0..layout.shape.groups).flat_map(of_group), buffers)
+    let start = |channel_block: &ChannelBlock| channel_block.columns.start * layout.filters;
+    let starts: Vec<usize> = layout.channel_blocks.iter().map(start).collect();
+    PartialSums::new(layout.shape.groups, &starts, layout.weights(), buffers)
 }
 
 /// See [`super::super::algorithm::Convolve::weight_gradient`]; `weight` is `[F, K]`.
