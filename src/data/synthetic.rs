@@ -131,14 +131,14 @@ mod tests {
         assert_eq!((images.classes, images.labels[255], images.labels[256]), (1000, 255, 0));
         let message = load(&synthetic(10, usize::MAX / 2)).unwrap_err().to_string();
         assert!(
-            message.contains("pictures of 3x5x7, and a tenth as many to test with, are too many bytes"),
+            message.contains("images of 3x5x7, plus a tenth as many test images, need too many bytes"),
             "{message}"
         );
         let huge = Synthetic { shape: [1, 1 << 20, 1 << 20], ..synthetic(10, 1) };
         let message = load(&huge).unwrap_err().to_string();
         assert!(
-            message.contains("are 13194139533312 bytes"),
-            "ten patterns, a picture and one to test with: {message}"
+            message.contains("need 13194139533312 bytes"),
+            "ten patterns, an image and a test image: {message}"
         );
     }
 }

@@ -194,7 +194,7 @@ fn a_value_that_diverges_is_a_row() {
     assert!(rows[1].contains("0 of 2") && rows[1].ends_with("2 diverged, at steps 1, 1"), "{}", done.out);
     assert!(rows[2].contains(" ± ") && rows.len() == 3, "{}", done.out);
     let again = place.run(words).ended(0);
-    assert!(!again.err.contains("begins") && !again.err.contains("goes on"), "{}", again.err);
+    assert!(!again.err.contains("begins") && !again.err.contains("continues"), "{}", again.err);
     assert_eq!(again.out, done.out);
     let settings = report(&place, words);
     assert_eq!(settings[0]["diverged"], json!([{"seed": 1, "step": 1}, {"seed": 2, "step": 1}]));
@@ -311,6 +311,6 @@ fn a_signal_stops_the_sweep_and_the_same_line_goes_on() {
     assert!(ended.err.contains("the same command continues it"), "{}", ended.err);
     assert!(!place.path("sweep/tiny/seed=2").exists());
     let resumed = finish(&mut place.command(&words)).ended(0);
-    assert!(resumed.err.contains("[1/2] sweep/tiny/seed=1 goes on"), "{}", resumed.err);
+    assert!(resumed.err.contains("[1/2] sweep/tiny/seed=1 continues"), "{}", resumed.err);
     assert!(resumed.out.contains(" ± "), "{}", resumed.out);
 }

@@ -214,7 +214,7 @@ fn residuals_are_no_state_of_an_optimizer() {
     train(2, &short(&[&sets[..], &["train.steps=2"]].concat()), directory.path());
     let ended = resume_changed(2, &short(&["train.steps=4", "optimizer.kind=adam"]), directory.path());
     let message = ended[0].result.as_ref().err().unwrap().to_string();
-    assert!(message.contains("optimizer (it holds residuals of error feedback): give"), "{message}");
+    assert!(message.contains("optimizer (it holds residuals of error feedback): use"), "{message}");
 }
 
 /// Every step was logged once, every evaluation was made once with the same effect, and the same one was the
@@ -316,7 +316,7 @@ fn another_network_is_refused_and_nothing_is_touched() {
     let before = paths.clone().map(|path| fs::read(path).unwrap());
     let ended = resume_changed(2, &wider, &run);
     let message = ended[0].result.as_ref().err().unwrap().to_string();
-    assert!(message.contains("step-0000000003.h5: holds another network"), "{message}");
+    assert!(message.contains("step-0000000003.h5: holds a network other than the one"), "{message}");
     assert_eq!(ended[1].result.as_ref().err().unwrap().kind(), Kind::Checkpoint);
     assert!(paths.map(|path| fs::read(path).unwrap()) == before);
     assert_eq!(checkpoints(&run), ["best.h5", "step-0000000003.h5"]);
