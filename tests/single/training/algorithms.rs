@@ -56,7 +56,7 @@ fn auto_does_what_it_says() {
             }
             Gradients::Ternary => assert!(said.starts_with(&format!("{algorithm}, ")), "{note}"),
         }
-        assert!(said.contains("by the cost model") && said.contains("within a node"), "{note}");
+        assert!(said.contains("according to the cost model") && said.contains("within a node"), "{note}");
         assert_eq!(state.progress.gradients, Some(gradients));
         let (expected, ..) = trained(ranks, &[&format!("exchange.gradients={}", gradients.name())]);
         assert_same_state(&state, &expected);
@@ -121,6 +121,6 @@ fn a_changed_job_is_decided_anew() {
         let notes = rank.notes();
         let [differs, choice] = notes.as_slice() else { panic!("{notes:?}") };
         assert!(differs.contains("exchange.gradients: \"float32\" -> \"ternary\""), "{differs}");
-        assert!(choice.contains("by the cost model") && !choice.contains("stay"), "{choice}");
+        assert!(choice.contains("according to the cost model") && !choice.contains("stay"), "{choice}");
     }
 }
