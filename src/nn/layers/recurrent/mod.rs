@@ -5,7 +5,9 @@
 //! turns `[T, N, D]` into `[T, N, H]`. The input's part of all gates of all steps is one matrix product, and so is the
 //! gradient of each weight; what remains for each step is the product of `[N, H]` with the recurrent weight.
 
+mod backward;
 mod declare;
+mod describe;
 mod gru;
 mod history;
 mod lstm;
