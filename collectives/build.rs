@@ -1,5 +1,5 @@
-//! With the feature `mpi`, compiles the one constant of the MPI library that the bindings of the `mpi` crate leave out, with
-//! the compiler of that library. Without the feature there is nothing to do.
+//! With the feature `mpi`, compiles the one constant of the MPI library that the bindings of the `mpi` crate
+//! lack, with the compiler of that library. Without the feature, there is nothing to do.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

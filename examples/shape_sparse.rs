@@ -1,22 +1,25 @@
-//! Times convolutions that have lost columns of their matrix beside whole ones, after checking that they compute the same.
+//! Times convolutions without some columns of their matrix against complete ones, after checking that they
+//! compute the same.
 //!
 //! Sample runs:
 //!   cargo run --release --example shape_sparse
 //!   cargo run --release --example shape_sparse -- 100
 //!
-//! The argument is the batch (64). One thread; each figure is the best of rounds in which all variants take turns. Below them
-//! stands the same by im2col and BLAS, as the published code does it: the time to lower the images, and the product's alone.
+//! The argument is the batch size (default 64). It uses one thread. Each figure is the best of several
+//! rounds, in which all variants alternate. Below it are the times with im2col and BLAS, as in the published
+//! code: the time of im2col, and that of the product alone.
 
 use std::time::Instant;
 
 use ternflock::tensor::{
-    Convolution, ConvolutionShape, Window, gemm, im2col, matrix, matrix_mut, set_threads,
+    Buffers, Convolution, ConvolutionShape, Window, gemm, im2col, matrix, matrix_mut, set_threads,
 };
 
 /// A layer: name, channels, filters, size, kernel, padding; and the filters, channels and columns that are left.
 type Row = (&'static str, [usize; 5], [usize; 3]);
 
-/// Wen et al.'s LeNets by shape and ConvNet by rows and columns (NIPS 2016), and whole matrices by lists of columns.
+/// Wen et al.'s LeNets by shape and ConvNet by rows and columns (NIPS 2016), and complete matrices with lists
+/// of columns.
 const ROWS: [Row; 12] = [
     ("LeNet 4 conv1", [1, 20, 28, 5, 0], [2, 1, 21]),
     ("LeNet 4 conv2", [20, 50, 12, 5, 0], [50, 2, 41]),
@@ -34,7 +37,7 @@ const ROWS: [Row; 12] = [
 
 const ROUNDS: usize = 41;
 
-/// One variant of a layer with its numbers.
+/// One variant of a layer with its values.
 struct Variant {
     convolution: Convolution,
     x: Vec<f32>,
@@ -68,10 +71,8 @@ impl Variant {
         let outputs = shape.filters * shape.window.positions() * batch;
         let images = shape.window.image() * batch;
         Variant {
-            convolution: match kept {
-                None => Convolution::new(shape, batch),
-                Some(kept) => Convolution::of_columns(shape, kept, batch),
-            },
+            convolution: Convolution::new(shape, kept, batch, &mut Buffers::allocating())
+                .expect("the layers of the table are small"),
             x: integers(images, 1),
             y: vec![0.0; outputs],
             dy: integers(outputs, 3),
@@ -81,7 +82,8 @@ impl Variant {
         }
     }
 
-    /// The forward pass by im2col and BLAS, in tiles of a quarter of a megabyte: seconds of lowering, and of the products.
+    /// The forward pass with im2col and BLAS, in tiles of a quarter of a megabyte: seconds of im2col and of
+    /// the products.
     fn lower(&mut self, shape: &ConvolutionShape, kept: &[usize], batch: usize) -> [f64; 2] {
         let (positions, k) = (shape.window.positions(), kept.len());
         let tile = (65_536 / (k * batch)).clamp(1, positions);
@@ -121,7 +123,7 @@ fn main() {
     );
     for (name, layer, [filters, channels, kept]) in ROWS {
         let all = channels * layer[3] * layer[3];
-        // Spread evenly over the channels that are left.
+        // Distributed evenly over the remaining channels.
         let columns: Vec<usize> = (0..kept).map(|at| at * all / kept).collect();
         let weight = integers(filters * kept, 2);
         let mut with_zeros = vec![0.0; filters * all];

@@ -4,7 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
-pub use ternflock_base::{clock, error, io, rng, text};
+pub use ternflock_base::{clock, error, io, rng, suggest, text};
 pub use {
     ternflock_bench as bench, ternflock_checkpoint as checkpoint, ternflock_cli as cli,
     ternflock_compress as compress, ternflock_data as data, ternflock_export as export,

@@ -1,4 +1,4 @@
-//! A gradient becomes ternaries and comes back, without any other rank:
+//! Converts a gradient to ternaries and back, without any other rank:
 //!
 //! ```text
 //! cargo run --release -p ternflock-collectives --example codec

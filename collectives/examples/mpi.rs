@@ -17,7 +17,7 @@ const BIAS: usize = 100;
 pub(crate) fn main() {
     if let Err(error) = run() {
         eprintln!("{error}");
-        // Ends the other ranks too, which might wait for this one.
+        // This also ends the other ranks, which might wait for this one.
         mpi::abort(1);
     }
 }

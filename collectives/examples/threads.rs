@@ -19,7 +19,7 @@ const ELEMENTS: usize = 100_000;
 const STEPS: u64 = 50;
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
-    // No rank waits for another for longer than this.
+    // The maximum time that a rank waits for another.
     let ranks = threads::world(RANKS, Duration::from_secs(60));
     let results = thread::scope(|scope| {
         let running: Vec<_> = ranks.into_iter().map(|rank| scope.spawn(|| run(rank))).collect();
@@ -34,7 +34,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What one rank does: the same gradients in each step, whose means over the steps approach the exact mean.
+/// The work of one rank. It uses the same gradients in each step; their means over the steps approach the
+/// exact mean.
 fn run(rank: ThreadTransport) -> ternflock_collectives::Result<(f64, u64)> {
     let mut transport = Metered::new(rank);
     let gradients: Vec<Vec<f32>> = (0..RANKS).map(gradient).collect();
@@ -69,7 +70,7 @@ fn bits(bytes: u64) -> f64 {
     8.0 * bytes as f64 / (STEPS as usize * ELEMENTS) as f64
 }
 
-/// A ring sends 2 (P - 1) / P elements for each.
+/// A ring sends 2 (P - 1) / P elements per element.
 fn float32_bits() -> f64 {
     32.0 * 2.0 * (RANKS - 1) as f64 / RANKS as f64
 }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ternflock_data::{Part, Texts};
+use ternflock_data::{Subset, Texts};
 use ternflock_fuzz::write;
 use ternflock_job as job;
 
@@ -24,7 +24,7 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(corpus) = texts.corpus() {
         let words = corpus.vocabulary.len();
         assert!(corpus.tokens.iter().all(|&token| (token as usize) < words));
-        if let Ok(set) = texts.set(Part::Valid, &corpus.vocabulary) {
+        if let Ok(set) = texts.set(Subset::Valid, &corpus.vocabulary) {
             drop(set);
         }
     }

@@ -31,7 +31,7 @@ const V2: Files = Files {
 pub struct Available {
     /// For all processes of this node together, if the system reports it.
     pub node: Option<u128>,
-    /// For this process alone, if it has a limit of its own (`ulimit -v`, `ulimit -d`).
+    /// For this process alone, if it has its own limit (`ulimit -v`, `ulimit -d`).
     pub process: Option<u128>,
 }
 
@@ -84,7 +84,7 @@ fn left_of(group: &Group) -> Option<u128> {
     Some(limit.saturating_sub(usage.saturating_sub(reclaimable)))
 }
 
-/// The number behind the first word `key` of a line.
+/// The number after `key` in the first line that begins with it.
 fn word_after(text: &str, key: &str) -> Option<u128> {
     let mut lines = text.lines().map(str::split_whitespace);
     lines.find_map(|mut words| (words.next() == Some(key)).then(|| words.next()?.parse().ok())?)

@@ -1,4 +1,4 @@
-//! Which of the known names a mistyped one was meant to be.
+//! Suggests the known name that was probably meant by a misspelled one.
 
 use super::text::quote;
 
@@ -19,7 +19,7 @@ pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     candidates.filter(|candidate| near(candidate)).min_by_key(|candidate| distance(candidate))
 }
 
-/// Advice about an unknown `word` where one of `candidates` was meant: the nearest of them, or all.
+/// Advice about an unknown `word` if one of `candidates` was meant: the nearest of them, or all.
 pub fn suggest(word: &str, candidates: &[&str]) -> String {
     match nearest(word, candidates.iter().copied()) {
         Some(near) => format!("did you mean `{}`?", quote(near)),
@@ -30,7 +30,8 @@ pub fn suggest(word: &str, candidates: &[&str]) -> String {
 /// The maximum number of names in a message.
 const MOST_NAMES: usize = 50;
 
-/// `names`, each between `open` and `close`; of many only the first, and how many more there are.
+/// `names`, each between `open` and `close`. If there are many, only the first ones and the number of the
+/// others.
 pub fn list<'a>(mut names: impl Iterator<Item = &'a str>, open: &str, close: &str) -> String {
     let shown = names.by_ref().take(MOST_NAMES).map(|name| format!("{open}{}{close}", quote(name)));
     let shown = shown.collect::<Vec<_>>().join(", ");

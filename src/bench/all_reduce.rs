@@ -76,7 +76,7 @@ impl Ranks {
         for &elements in &plans.elements {
             agree("the number of elements to measure", elements as u64)?;
         }
-        agree("the hash of what else is to be measured", xxh3_64(format!("{plans:?}").as_bytes()))?;
+        agree("the hash of the other settings of the measurement", xxh3_64(format!("{plans:?}").as_bytes()))?;
         self.check_memory(plans)?;
         let watch = Watch::start();
         let mut cases = Vec::new();

@@ -102,8 +102,8 @@ impl Interference {
         let said: Vec<String> = others.into_iter().chain(waiting).collect();
         self.busy.then(|| {
             format!(
-                "this machine was busy while it was measured: {}; measure again when it is quiet, with no more threads than \
-                 processors",
+                "this machine was busy during the measurement: {}; measure again when it is idle, with at \
+                 most one thread per processor",
                 said.join(", and ")
             )
         })

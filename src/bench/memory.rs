@@ -32,7 +32,7 @@ pub fn all_reduce_bytes(elements: usize, world: usize) -> u128 {
 pub fn check(what: &str, needed: u128, available: Option<u128>) -> Result<()> {
     match available {
         Some(available) if needed > available => Err(Error::Usage(format!(
-            "--elements: {what} need {:.1} GB of memory, and {:.1} GB are free",
+            "--elements: {what} need {:.1} GB of memory, but {:.1} GB are free",
             needed as f64 / 1e9,
             available as f64 / 1e9
         ))),
@@ -57,7 +57,7 @@ mod tests {
     fn what_does_not_fit_is_refused_with_both_numbers() {
         assert!(check("5 elements", 10, Some(10)).is_ok() && check("5 elements", 10, None).is_ok());
         let error = check("5 elements", 2_000_000_000, Some(1_500_000_000)).unwrap_err();
-        let message = "--elements: 5 elements need 2.0 GB of memory, and 1.5 GB are free";
+        let message = "--elements: 5 elements need 2.0 GB of memory, but 1.5 GB are free";
         assert_eq!((error.to_string().as_str(), error.kind()), (message, ternflock_base::error::Kind::Usage));
     }
 }

@@ -141,7 +141,7 @@ impl<V: AsRef<[f32]>> Snapshot<V> {
             .chain(self.data.values().flat_map(BTreeMap::values))
             .any(|text| text.contains('\0'))
         {
-            return Err("a text holds a NUL character, which HDF5 strings cannot".into());
+            return Err("a text contains a NUL character, which HDF5 strings cannot hold".into());
         }
         self.progress.metrics.keys().try_for_each(|name| check_name(name, "metric"))?;
         self.data.keys().try_for_each(|set| check_part(set, "data set"))?;

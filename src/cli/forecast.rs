@@ -15,21 +15,21 @@ use ternflock_base::io::write_output;
 use ternflock_base::text::plural;
 use ternflock_bench::Contender;
 use ternflock_bench::scaling::{Mode, plot_rates};
-use ternflock_forecast::{Forecast, Link, Network, Plan, Verdict, forecast, job_of};
+use ternflock_forecast::{Forecast, Link, Network, Scenario, Verdict, forecast, job_of};
 use ternflock_job::{Exchange, Loaded};
 use ternflock_train::{self as train};
 use ternflock_world::{Patience, World};
 
 /// Measures these ranks, computes the forecast, and prints tables, or JSON.
 pub fn main(arguments: &Arguments) -> ExitCode {
-    let asked = plan(arguments).and_then(|plan| Ok((load(arguments, 1)?, plan)));
+    let asked = scenario(arguments).and_then(|scenario| Ok((load(arguments, 1)?, scenario)));
     let exchange =
         asked.as_ref().map_or_else(|_| Exchange::default(), |(loaded, _)| loaded.job.exchange.clone());
     let mut world = match launch_or_say(Patience::of(&exchange), None) {
         Ok(world) => world,
         Err(code) => return code,
     };
-    let said = world.all_or_none(asked).and_then(|(_, plan)| here(arguments, &plan, &mut world));
+    let said = world.all_or_none(asked).and_then(|(_, scenario)| here(arguments, &scenario, &mut world));
     match said {
         Ok(text) if world.rank() == 0 => print(&text),
         Ok(_) => ExitCode::SUCCESS,
@@ -46,7 +46,7 @@ fn load(arguments: &Arguments, ranks: usize) -> Result<Loaded> {
     }
 }
 
-fn plan(arguments: &Arguments) -> Result<Plan> {
+fn scenario(arguments: &Arguments) -> Result<Scenario> {
     let links = match arguments.links.is_empty() {
         true => vec!["1gbit,100us".parse()?],
         false => arguments.links.iter().map(|link| link.parse()).collect::<Result<Vec<Link>>>()?,
@@ -60,7 +60,7 @@ fn plan(arguments: &Arguments) -> Result<Plan> {
         ways.retain(|way| *way != Contender::MpiAllreduceF32);
     }
     let is_weak = arguments.weak || (arguments.model.is_some() && !arguments.strong);
-    Ok(Plan {
+    Ok(Scenario {
         nodes: nodes(&arguments.nodes)?,
         links,
         ways,
@@ -104,9 +104,9 @@ fn nodes(text: &str) -> Result<Vec<usize>> {
 }
 
 /// On rank 0: writes the picture and returns the text to print.
-fn here(arguments: &Arguments, plan: &Plan, world: &mut World) -> Result<String> {
+fn here(arguments: &Arguments, scenario: &Scenario, world: &mut World) -> Result<String> {
     let loaded = load(arguments, world.size())?;
-    let forecast = forecast(&loaded, plan, world)?;
+    let forecast = forecast(&loaded, scenario, world)?;
     let text = if world.rank() == 0 { finish(arguments, &forecast) } else { Ok(String::new()) };
     world.all_or_none(text)
 }
@@ -204,8 +204,8 @@ fn say_verdict(verdict: &Verdict) -> String {
     let times = |(nodes, gain): &(usize, f64)| format!("{gain:.2} on {nodes}");
     let gains: Vec<String> = verdict.gains.iter().map(times).collect();
     let pays = match verdict.from_nodes {
-        Some(nodes) => format!("ternaries pay from {} on", plural(nodes, "node")),
-        None => "ternaries do not pay on the most nodes".into(),
+        Some(nodes) => format!("ternary gradients pay from {} on", plural(nodes, "node")),
+        None => "ternary gradients do not pay on the largest number of nodes".into(),
     };
     let fastest = plural(verdict.fastest_nodes, "node");
     format!("{pays}; times as fast as float32: {}; fastest on {fastest}\n", gains.join(", "))

@@ -31,8 +31,9 @@ fn launch<W>(
     match recognise(|name| std::env::var(name).ok()) {
         Launch::Alone => alone(),
         Launch::Lost(ranks) => Err(Error::Usage(format!(
-            "srun has started {ranks} processes that cannot find each other, so each would be rank 0 of 1: start them \
-             with `srun --mpi=pmix` (or pmi2; `srun --mpi=list` says what there is), or with mpirun"
+            "srun has started {ranks} processes that cannot find each other, so each would be rank 0 of 1: \
+             start them with `srun --mpi=pmix` (or pmi2; `srun --mpi=list` lists the choices), or with \
+             mpirun"
         ))),
         Launch::Mpi(claimed) => {
             let world = join()?;

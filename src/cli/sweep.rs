@@ -1,7 +1,7 @@
 //! `ternflock sweep`: the same job with several values and seeds, with a separate process for each run.
 
+mod grid;
 mod outcome;
-mod plan;
 mod report;
 
 use std::fs::File;
@@ -20,8 +20,8 @@ use super::exit::{self, INTERRUPTED};
 use super::launcher::{Launch, recognise};
 use super::numbers::duration;
 use super::streams::{log, print};
+use grid::{Grid, Trial};
 use outcome::{State, evaluation, state};
-use plan::{Plan, Run};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::{Partial, create_directories, create_log};
 use ternflock_train::TEST;
@@ -49,18 +49,18 @@ fn sweep(arguments: &Sweep) -> Result<ExitCode> {
                 .into(),
         ));
     }
-    let plan = Plan::new(arguments)?;
+    let grid = Grid::new(arguments)?;
     if arguments.list {
-        let lines = plan
-            .runs
+        let lines = grid
+            .trials
             .iter()
             .enumerate()
-            .map(|(number, run)| format!("{number} {}\n", run.directory.display()));
+            .map(|(number, trial)| format!("{number} {}\n", trial.directory.display()));
         return Ok(print(&lines.collect::<String>()));
     }
-    let chosen = plan.chosen(arguments.only.as_deref())?;
+    let chosen = grid.chosen(arguments.only.as_deref())?;
     // Problems with outputs are reported before anything runs.
-    plan.runs.iter().try_for_each(|run| state(&plan, run).map(drop))?;
+    grid.trials.iter().try_for_each(|trial| state(&grid, trial).map(drop))?;
     let mut failed = None;
     if !arguments.report {
         let stop = Arc::new(AtomicBool::new(false));
@@ -69,9 +69,9 @@ fn sweep(arguments: &Sweep) -> Result<ExitCode> {
             caught.map_err(|error| Error::Usage(format!("signals cannot be caught: {error}")))?;
         }
         for (place, &number) in chosen.iter().enumerate() {
-            let run = &plan.runs[number];
-            let label = format!("[{}/{}] {}", place + 1, chosen.len(), run.directory.display());
-            match work(arguments, &plan, run, &label, &stop)? {
+            let trial = &grid.trials[number];
+            let label = format!("[{}/{}] {}", place + 1, chosen.len(), trial.directory.display());
+            match work(arguments, &grid, trial, &label, &stop)? {
                 0 => {}
                 code if code == INTERRUPTED || stop.load(Ordering::Relaxed) => {
                     log(format_args!(
@@ -84,32 +84,32 @@ fn sweep(arguments: &Sweep) -> Result<ExitCode> {
             }
         }
     }
-    let lines = report::lines(&plan)?;
+    let lines = report::lines(&grid)?;
     let said = print(&if arguments.json { report::json(&lines) } else { report::text(&lines) });
     Ok(failed.map_or(said, ExitCode::from))
 }
 
-/// Completes `run`, evaluates it if requested, and returns its exit code. A run that diverges counts as
+/// Completes `trial`, evaluates it if requested, and returns its exit code. A run that diverges counts as
 /// complete.
-fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBool) -> Result<u8> {
-    let before = state(plan, run)?;
+fn work(arguments: &Sweep, grid: &Grid, trial: &Trial, label: &str, stop: &AtomicBool) -> Result<u8> {
+    let before = state(grid, trial)?;
     if matches!(before, State::Absent | State::Unfinished) {
-        let mut words = vec!["train".to_owned(), text(&plan.settings[run.setting].file)?];
-        words.extend(plan.sets(run).into_iter().flat_map(|set| ["--set".to_owned(), set]));
-        words.extend(["--run-dir".to_owned(), text(&run.directory)?]);
+        let mut words = vec!["train".to_owned(), text(&grid.settings[trial.setting].file)?];
+        words.extend(grid.sets(trial).into_iter().flat_map(|set| ["--set".to_owned(), set]));
+        words.extend(["--run-dir".to_owned(), text(&trial.directory)?]);
         words.extend((before == State::Unfinished).then(|| "--resume".to_owned()));
-        let begun = if before == State::Unfinished { "goes on" } else { "begins" };
+        let begun = if before == State::Unfinished { "continues" } else { "begins" };
         log(format_args!("{label} {begun}"));
-        let mut said = run.directory.clone().into_os_string();
+        let mut said = trial.directory.clone().into_os_string();
         said.push(".log");
         let said = PathBuf::from(said);
         let code = call(arguments, &words, &said, None, stop)?;
-        if code != 0 && !matches!(state(plan, run)?, State::Diverged(_)) {
+        if code != 0 && !matches!(state(grid, trial)?, State::Diverged(_)) {
             log(format_args!("{label}: exit code {code}; {} has the reason", said.display()));
             return Ok(code);
         }
     }
-    let done = match state(plan, run)? {
+    let done = match state(grid, trial)? {
         State::Done(done) => done,
         State::Diverged(step) => {
             log(format_args!("{label}: diverged at step {step}"));
@@ -117,15 +117,15 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
         }
         State::Absent | State::Unfinished => {
             let message = "the run succeeded, but its metrics.jsonl has no end event";
-            return Err(Error::run_dir(&run.directory, message));
+            return Err(Error::run_dir(&trial.directory, message));
         }
     };
     if let Some(words) = arguments.eval.as_ref().filter(|words| !done.answers(words)) {
         let mut words: Vec<String> = words.split_whitespace().map(ToOwned::to_owned).collect();
         words.splice(0..0, ["eval".to_owned(), text(&done.checkpoint)?, "--json".to_owned()]);
-        let said = run.directory.join("eval.log");
+        let said = trial.directory.join("eval.log");
         // It gets its final name only when it is complete.
-        let (path, mut output) = (evaluation(run), None);
+        let (path, mut output) = (evaluation(trial), None);
         let unfinished = Partial::beside(&path, |file| file.try_clone().map(|file| output = Some(file)))
             .map_err(|error| cannot_write(&path, error))?;
         let code = call(arguments, &words, &said, output, stop)?;
@@ -138,7 +138,7 @@ fn work(arguments: &Sweep, plan: &Plan, run: &Run, label: &str, stop: &AtomicBoo
         }
         unfinished.rename().map_err(|error| cannot_write(&path, error))?;
     }
-    let State::Done(done) = state(plan, run)? else { return Ok(0) };
+    let State::Done(done) = state(grid, trial)? else { return Ok(0) };
     let sharp = done.sharpness.map_or(String::new(), |sharpness| format!(", sharpness {sharpness:.3} %"));
     // If the test set chose, its score is already shown.
     let test = if done.set == TEST { String::new() } else { format!(", test {:.4}", done.test) };

@@ -49,7 +49,8 @@ impl Augment {
         let [Some(rows), Some(columns)] = [padded[0].checked_sub(height), padded[1].checked_sub(width)]
         else {
             return Err(Error::Usage(format!(
-                "{height}x{width} pixels cannot be cut out of {}x{} with {padding} pixels of padding on each side",
+                "{height}x{width} pixels cannot be cropped from {}x{} with {padding} pixels of padding on \
+                 each side",
                 images.height, images.width
             )));
         };
@@ -125,6 +126,6 @@ mod tests {
     #[test]
     fn what_is_larger_than_the_image_is_refused() {
         let message = augment(1, Some(11), false).unwrap_err().to_string();
-        assert_eq!(message, "11x11 pixels cannot be cut out of 8x8 with 1 pixels of padding on each side");
+        assert_eq!(message, "11x11 pixels cannot be cropped from 8x8 with 1 pixels of padding on each side");
     }
 }

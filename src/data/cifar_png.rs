@@ -60,7 +60,7 @@ fn write_records(picture: &Path, labels: &[u8], to: &Path) -> Result<(), String>
     let info = reader.info();
     let found = (info.width as usize, info.height as usize, info.color_type, info.bit_depth);
     if found != (AREA, labels.len(), ColorType::Rgb, BitDepth::Eight) || info.interlaced {
-        return Err(format!("is no picture of {AREA}x{} with 8 bits a colour", labels.len()));
+        return Err(format!("is not an image of {AREA}x{} with 8 bits per colour", labels.len()));
     }
     let mut out = BufWriter::new(create_log(to).map_err(|error| error.to_string())?);
     let mut record = vec![0; 1 + CHANNELS * AREA];
@@ -116,7 +116,7 @@ mod tests {
         picture(&png, 32, 2);
         assert_eq!(
             write_records(&png, &[0, 0], &bin).unwrap_err(),
-            "is no picture of 1024x2 with 8 bits a colour"
+            "is not an image of 1024x2 with 8 bits per colour"
         );
         fs::write(&png, "no picture").unwrap();
         assert!(write_records(&png, &[0], &bin).is_err());

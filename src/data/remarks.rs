@@ -24,7 +24,7 @@ impl Feeds {
 pub fn unknown_remark(set: &str, share: f64, words: usize) -> Option<String> {
     let remedy = match set {
         "training" => "raise data.vocabulary",
-        _ => "take a text like the training text, or raise data.vocabulary",
+        _ => "use a text like the training text, or raise data.vocabulary",
     };
     (share > MANY_UNKNOWN).then(|| {
         format!(

@@ -39,7 +39,8 @@ impl Dataset {
             return Err(Error::data(
                 self.name,
                 format!(
-                    "cannot take {count} of {samples} training samples for validation: at least one must be left to train on"
+                    "cannot take {count} of {samples} training samples for validation: at least one must be \
+                     left for training"
                 ),
             ));
         }

@@ -7,9 +7,9 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::Synthetic;
 
-/// The parts of a data set and the patterns have separate random numbers.
+/// What random numbers are drawn for. The subsets of a data set and the patterns have separate ones.
 #[derive(Clone, Copy)]
-enum Part {
+enum Drawn {
     Train,
     Test,
     Patterns,
@@ -35,22 +35,22 @@ pub(super) fn load(synthetic: &Synthetic) -> Result<Dataset> {
     let most = available_bytes().unwrap_or(u128::MAX).min(MOST_BYTES);
     if bytes.is_none_or(|bytes| bytes as u128 > most) {
         let message = format!(
-            "data.samples: {} pictures of {channels}x{height}x{width}, and a tenth as many to test with, are {} bytes, and \
-             {most} are to be had",
+            "data.samples: {} images of {channels}x{height}x{width}, plus a tenth as many test images, need \
+             {} bytes, and {most} are available",
             synthetic.samples,
             bytes.map_or("too many".to_owned(), |bytes| bytes.to_string())
         );
         return Err(Error::Usage(message));
     }
-    let patterns = draw(Part::Patterns, labels, channels * height * width);
+    let patterns = draw(Drawn::Patterns, labels, channels * height * width);
     let part = |part, samples| {
         let noise = draw(part, samples, channels * height * width);
         images(synthetic, &patterns, noise, samples)
     };
     Ok(Dataset {
         name: "synthetic",
-        train: part(Part::Train, synthetic.samples),
-        test: part(Part::Test, tests),
+        train: part(Drawn::Train, synthetic.samples),
+        test: part(Drawn::Test, tests),
     })
 }
 
@@ -75,7 +75,7 @@ fn images(synthetic: &Synthetic, patterns: &[u8], mut pixels: Vec<u8>, samples: 
 }
 
 /// `rows` rows of `size` random bytes, always the same.
-fn draw(part: Part, rows: usize, size: usize) -> Vec<u8> {
+fn draw(drawn: Drawn, rows: usize, size: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(rows * size + 16);
     for row in 0..rows {
         let stream = Stream {
@@ -83,7 +83,7 @@ fn draw(part: Part, rows: usize, size: usize) -> Vec<u8> {
             purpose: Purpose::Synthetic,
             step: row as u64,
             subject: 0,
-            tensor: part as u16,
+            tensor: drawn as u16,
         };
         let end = (row + 1) * size;
         for block in 0..size.div_ceil(16) as u32 {
@@ -131,14 +131,14 @@ mod tests {
         assert_eq!((images.classes, images.labels[255], images.labels[256]), (1000, 255, 0));
         let message = load(&synthetic(10, usize::MAX / 2)).unwrap_err().to_string();
         assert!(
-            message.contains("pictures of 3x5x7, and a tenth as many to test with, are too many bytes"),
+            message.contains("images of 3x5x7, plus a tenth as many test images, need too many bytes"),
             "{message}"
         );
         let huge = Synthetic { shape: [1, 1 << 20, 1 << 20], ..synthetic(10, 1) };
         let message = load(&huge).unwrap_err().to_string();
         assert!(
-            message.contains("are 13194139533312 bytes"),
-            "ten patterns, a picture and one to test with: {message}"
+            message.contains("need 13194139533312 bytes"),
+            "ten patterns, an image and a test image: {message}"
         );
     }
 }

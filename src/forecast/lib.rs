@@ -32,7 +32,7 @@ use ternflock_world::World;
 
 /// The settings of a forecast.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Scenario {
     /// The numbers of nodes. Each node has as many ranks as the existing ones.
     pub nodes: Vec<usize>,
     /// Networks between them.
@@ -52,32 +52,32 @@ pub struct Plan {
 /// # Errors
 /// [`Error::Usage`] for settings without a forecast; the errors of starting a training run;
 /// [`Error::Exchange`] if ranks are late or have ended.
-pub fn forecast(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Forecast> {
+pub fn forecast(loaded: &Loaded, scenario: &Scenario, world: &mut World) -> Result<Forecast> {
     let topology = world.topology();
     let members = ranks_of_a_node(&topology)
-        .and_then(|members| check(loaded, plan, members, &topology).map(|()| members));
+        .and_then(|members| check(loaded, scenario, members, &topology).map(|()| members));
     let members = world.all_or_none(members)?;
     let watch = Watch::start();
-    let mut costs = faster(world.costs()?, plan.speed);
+    let mut costs = faster(world.costs()?, scenario.speed);
     let inter_node = wire(&costs.inter_node);
     if members == 1 {
         costs.intra_node = costs.inter_node;
     }
     let mut measured: HashMap<usize, (Model, Compute)> = HashMap::new();
-    for &nodes in &plan.nodes {
-        let batch = batch(loaded, plan.mode, nodes * members);
+    for &nodes in &scenario.nodes {
+        let batch = batch(loaded, scenario.mode, nodes * members);
         if let Entry::Vacant(place) = measured.entry(batch) {
-            let (model, compute) = measure(loaded, batch, plan.steps, world)?;
-            place.insert((model, faster_compute(compute, plan.speed)));
+            let (model, compute) = measure(loaded, batch, scenario.steps, world)?;
+            place.insert((model, faster_compute(compute, scenario.speed)));
         }
     }
     let interference = Interference::of(&world.gather(watch.words())?, &topology);
-    let networks = plan.links.iter().map(|link| {
+    let networks = scenario.links.iter().map(|link| {
         let (name, wire) = match link {
             Link::Measured => ("measured".to_owned(), inter_node),
             Link::Named(name, wire) => (name.clone(), *wire),
         };
-        network(loaded, plan, (members, &costs), (name, wire), &measured)
+        network(loaded, scenario, (members, &costs), (name, wire), &measured)
     });
     Ok(Forecast { interference, networks: networks.collect::<Result<_>>()? })
 }
@@ -85,21 +85,21 @@ pub fn forecast(loaded: &Loaded, plan: &Plan, world: &mut World) -> Result<Forec
 /// One network.
 fn network(
     loaded: &Loaded,
-    plan: &Plan,
+    scenario: &Scenario,
     (members, costs): (usize, &Costs),
     (name, wire): (String, Wire),
     measured: &HashMap<usize, (Model, Compute)>,
 ) -> Result<Network> {
     let mut points = Vec::new();
-    for &nodes in &plan.nodes {
+    for &nodes in &scenario.nodes {
         let ranks = nodes * members;
-        let (model, compute) = &measured[&batch(loaded, plan.mode, ranks)];
-        let global_batch = global_batch(loaded, plan.mode, ranks);
+        let (model, compute) = &measured[&batch(loaded, scenario.mode, ranks)];
+        let global_batch = global_batch(loaded, scenario.mode, ranks);
         let topology = Topology::new((0..ranks).map(|rank| rank / members).collect());
         let overlaps = overlaps(loaded.job.exchange.overlap, &topology);
         let mut exchanges = Exchanges::new(&topology, costs, wire);
         // `check` has refused the all-reduce of the MPI library.
-        let ways = plan.ways.iter().filter_map(|way| way.ours()).map(|way| {
+        let ways = scenario.ways.iter().filter_map(|way| way.ours()).map(|way| {
             let step = step::step(model.buckets(way.method), compute, overlaps, |shares| {
                 exchanges.bucket(way.algorithm, shares)
             })?;
@@ -116,7 +116,7 @@ fn network(
             interference: None,
         });
     }
-    let scaling = Scaling { job: loaded.job.name.clone(), mode: plan.mode, points };
+    let scaling = Scaling { job: loaded.job.name.clone(), mode: scenario.mode, points };
     let Wire { latency, byte, message } = wire;
     let verdict = report::verdict(&scaling);
     Ok(Network { name, latency_s: latency, byte_s: byte, message_s: message, scaling, verdict })
@@ -134,21 +134,21 @@ fn ranks_of_a_node(topology: &Topology) -> Result<usize> {
     }
 }
 
-fn check(loaded: &Loaded, plan: &Plan, members: usize, topology: &Topology) -> Result<()> {
+fn check(loaded: &Loaded, scenario: &Scenario, members: usize, topology: &Topology) -> Result<()> {
     let refuse = |why: String| Err(Error::Usage(why));
-    if plan.links.contains(&Link::Measured) && topology.nodes() == 1 {
+    if scenario.links.contains(&Link::Measured) && topology.nodes() == 1 {
         return refuse(
             "--link measured: there is one node; start a rank on each of two or more, or use --link 1gbit,100us".into(),
         );
     }
-    if plan.ways.contains(&Contender::MpiAllreduceF32) {
+    if scenario.ways.contains(&Contender::MpiAllreduceF32) {
         return refuse(
             "--ways: mpi_allreduce_f32 has no forecast, because the MPI library does not reveal its algorithm; `ternflock bench scaling` measures it"
                 .into(),
         );
     }
     let batch = loaded.job.train.global_batch;
-    match plan.nodes.iter().find(|&&nodes| plan.mode == Mode::Strong && nodes * members > batch) {
+    match scenario.nodes.iter().find(|&&nodes| scenario.mode == Mode::Strong && nodes * members > batch) {
         Some(nodes) => refuse(format!(
             "--nodes: {} cannot share a batch of {}; ask for {} at most, raise train.global_batch, or use \
              --weak, which keeps the samples per rank",

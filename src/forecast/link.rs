@@ -32,22 +32,23 @@ impl FromStr for Link {
         }
         let refuse = |why: String| {
             Error::Usage(format!(
-                "--link {text}: {why}; it is RATE,LATENCY as in 1gbit,100us, or RATE,LATENCY,MESSAGE where a message takes a rank \
-                 another time than 5us, or \"measured\""
+                "--link {text}: {why}; use RATE,LATENCY as in 1gbit,100us, RATE,LATENCY,MESSAGE if a message \
+                 takes other than 5us of a rank's time, or \"measured\""
             ))
         };
         let parts: Vec<&str> = text.split(',').collect();
         let (rate, latency, message) = match parts[..] {
             [rate, latency] => (rate, latency, None),
             [rate, latency, message] => (rate, latency, Some(message)),
-            _ => return Err(refuse("it has not two or three parts".into())),
+            _ => return Err(refuse("it does not have two or three parts".into())),
         };
         let bits = quantity(rate, &RATES).filter(|bits| *bits > 0.0);
-        let bits = bits
-            .ok_or_else(|| refuse(format!("`{rate}` is no rate: a number and kbit, mbit, gbit or tbit")))?;
+        let bits = bits.ok_or_else(|| {
+            refuse(format!("`{rate}` is not a rate: use a number and kbit, mbit, gbit or tbit"))
+        })?;
         let time = |text: &str| {
             quantity(text, &TIMES)
-                .ok_or_else(|| refuse(format!("`{text}` is no time: a number and ns, us, ms or s")))
+                .ok_or_else(|| refuse(format!("`{text}` is not a time: use a number and ns, us, ms or s")))
         };
         let message = message.map_or(Ok(MESSAGE), time)?;
         let wire = Wire { latency: time(latency)?, byte: 8.0 * HEADERS / bits, message };
@@ -96,15 +97,15 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (text, what) in [
-            ("1gbit", "has not two or three parts"),
-            ("1gbit,1us,1us,1us", "has not two or three parts"),
-            ("0gbit,1us", "`0gbit` is no rate"),
-            ("fast,1us", "`fast` is no rate"),
-            ("1gbit,-1us", "`-1us` is no time"),
-            ("1gbit,1", "`1` is no time"),
-            ("1gbit,nans", "`nans` is no time"),
-            ("1gbit,1us,2mbit", "`2mbit` is no time"),
-            ("infgbit,1us", "`infgbit` is no rate"),
+            ("1gbit", "does not have two or three parts"),
+            ("1gbit,1us,1us,1us", "does not have two or three parts"),
+            ("0gbit,1us", "`0gbit` is not a rate"),
+            ("fast,1us", "`fast` is not a rate"),
+            ("1gbit,-1us", "`-1us` is not a time"),
+            ("1gbit,1", "`1` is not a time"),
+            ("1gbit,nans", "`nans` is not a time"),
+            ("1gbit,1us,2mbit", "`2mbit` is not a time"),
+            ("infgbit,1us", "`infgbit` is not a rate"),
         ] {
             let error = text.parse::<Link>().unwrap_err().to_string();
             assert!(error.contains(what) && error.contains("1gbit,100us"), "{text}: {error}");

@@ -1,6 +1,6 @@
 //! Job files: what to train, on what, and how. `docs/job-file.md` describes every key.
 //!
-//! `syntax` reads TOML key by key, whatever the keys are. `sections` defines them, one file per section: a
+//! `syntax` reads TOML key by key, independent of the keys. `sections` defines them, one file per section: a
 //! struct, the definitions of its keys, and a `read`. Each definition feeds the reader, the error messages,
 //! `docs/job-file.md` and [`schema`]. Reading collects all problems of a job before it refuses it. Each
 //! problem names the line, or the `--set`, with the wrong value.

@@ -6,11 +6,11 @@ use crate::syntax::{Default, Definition, Section};
 
 /// A key as the reference describes it, in Markdown.
 pub(crate) struct Row {
-    /// What it accepts.
+    /// The values that it accepts.
     pub accepts: String,
     /// Its default, or what applies without it.
     pub default: String,
-    /// What it means.
+    /// Its meaning.
     pub meaning: String,
     /// The source of the default; empty: none in particular.
     pub origin: &'static str,
@@ -35,8 +35,8 @@ impl Row {
     }
 }
 
-/// What `key` of `section` means: once for all its definitions with the same words, and the defaults that differ from
-/// that of the first definition.
+/// The meaning of `key` of `section`: once for all definitions with the same text, and the defaults that
+/// differ from that of the first definition.
 fn meaning(section: &Section, key: &str) -> String {
     let definitions: Vec<_> = section.definitions_of(key).collect();
     let mut sentences: Vec<String> = Vec::new();
@@ -81,7 +81,7 @@ fn quoted(kinds: &[&str]) -> String {
     kinds.iter().map(|kind| format!("`\"{kind}\"`")).collect::<Vec<_>>().join(", ")
 }
 
-/// A default as a job file says it.
+/// A default, formatted as in a job file.
 fn shown(value: &Value) -> String {
     match value {
         // Small numbers with an exponent.

@@ -1,5 +1,5 @@
-//! The JSON Schema of job files, for editors. It is made of the definitions of the keys and of what sections say of their
-//! kinds. Most other rules that join several keys are left to the reader of job files.
+//! The JSON Schema of job files, for editors. It is generated from the definitions of the keys and sections.
+//! Most other rules about several keys are left to the reader of job files.
 
 mod section;
 
@@ -59,14 +59,14 @@ fn stage() -> Json {
         "properties": properties,
         "required": required_keys(&STAGE),
         "additionalProperties": false,
-        // A stage with surgery may have no step.
+        // A stage with surgery may have no steps.
         "if": { "anyOf": surgery },
         "then": { "properties": each(&with_length, at_most_one) },
         "else": exactly_one_in(&with_length),
     })
 }
 
-/// The sections whose length each stage says for itself: `[train]`.
+/// The sections whose length each stage sets for itself: `[train]`.
 fn with_length() -> Vec<&'static Section> {
     let inherited = SECTIONS.into_iter().filter(|section| INHERITED.contains(&section.name));
     inherited.filter(|section| !section.exactly_one.is_empty()).collect()
@@ -77,12 +77,12 @@ fn keys(section: &Section) -> Map<String, Json> {
     section.names().into_iter().map(|key| (key.to_owned(), key_schema(section, key))).collect()
 }
 
-/// What `schema` makes of each of `sections`, by name.
+/// The result of `schema` for each of `sections`, by name.
 fn each(sections: &[&Section], schema: fn(&Section) -> Json) -> Map<String, Json> {
     sections.iter().map(|section| (section.name.to_owned(), schema(section))).collect()
 }
 
-/// Demands each of `sections`, with exactly one of the keys that exclude each other.
+/// Requires each of `sections`, with exactly one of the keys that exclude each other.
 fn exactly_one_in(sections: &[&Section]) -> Json {
     let names: Vec<&str> = sections.iter().map(|section| section.name).collect();
     json!({ "required": names, "properties": each(sections, section::exactly_one) })

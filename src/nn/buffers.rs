@@ -1,4 +1,4 @@
-//! The buffers of a network, with those of its layers: taken once to be counted, and once to be used.
+//! The buffers of a network and of its layers. The same code counts them and allocates them.
 
 use super::graph::Graph;
 use super::layer::Layer;
@@ -6,7 +6,7 @@ use super::parameters::{Parameter, Vectors};
 use ternflock_base::error::Result;
 use ternflock_tensor::Buffers;
 
-/// All of a network that grows with its parameters or with the batch.
+/// All parts of a network that grow with its parameters or with the batch.
 pub struct NetworkBuffers {
     /// The parameters and the statistics.
     pub vectors: Vectors,
@@ -16,14 +16,15 @@ pub struct NetworkBuffers {
     pub wanted: Vec<bool>,
     /// By source number: the input, then each layer's output.
     pub outputs: Vec<Vec<f32>>,
-    /// Their gradients, where they are wanted.
+    /// Their gradients, if needed.
     pub gradients: Vec<Vec<f32>>,
-    /// Where a source is read by several layers: what the gradient was before the last of them was added.
+    /// If several layers read a source: its gradient before the last of them was added.
     pub earlier: Vec<Vec<f32>>,
 }
 
 impl NetworkBuffers {
-    /// Those of `graph`, whose tensors are in `table` and `statistics`, for batches of up to `capacity` samples.
+    /// The buffers of `graph`, whose tensors are in `table` and `statistics`, for batches of up to `capacity`
+    /// samples.
     pub fn take(
         graph: &Graph,
         table: &[Parameter],
@@ -32,10 +33,6 @@ impl NetworkBuffers {
         buffers: &mut Buffers,
     ) -> Result<NetworkBuffers> {
         let vectors = Vectors::take(table, statistics, buffers)?;
-        let layers = (0..graph.layers().len()).map(|index| {
-            graph.ask(index, |node, shapes| node.layer.describe().build(shapes, capacity, buffers))
-        });
-        let layers = layers.collect::<Result<_>>()?;
         let (wanted, readers) = (wanted(graph, table), readers(graph));
         let mut each = |has_one: &dyn Fn(usize) -> bool| {
             let buffer = |source| match has_one(source) {
@@ -47,11 +44,16 @@ impl NetworkBuffers {
         let outputs = each(&|_| true)?;
         let gradients = each(&|source| wanted[source])?;
         let earlier = each(&|source| wanted[source] && readers[source] > 1)?;
+        // After the inputs, so that a batch that is too large is the input's fault and not that of the first layer.
+        let layers = (0..graph.layers().len()).map(|index| {
+            graph.ask(index, |node, shapes| node.layer.describe().build(shapes, capacity, buffers))
+        });
+        let layers = layers.collect::<Result<_>>()?;
         Ok(NetworkBuffers { vectors, layers, wanted, outputs, gradients, earlier })
     }
 }
 
-/// Of each source, whether it needs a gradient: parameters stand somewhere before it.
+/// By source: whether it needs a gradient, because there are parameters before it.
 fn wanted(graph: &Graph, table: &[Parameter]) -> Vec<bool> {
     let mut has_parameters = vec![false; graph.layers().len()];
     table.iter().for_each(|parameter| has_parameters[parameter.layer] = true);

@@ -1,8 +1,8 @@
-//! Where a step's time goes, layer by layer.
+//! The time of a step, layer by layer.
 
 use std::time::{Duration, Instant};
 
-/// What the layers of a network have taken since the last [`Clock::reset`].
+/// The time that the layers of a network have taken since the last [`Clock::reset`].
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     forward: Vec<Duration>,
@@ -10,18 +10,18 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// For a network of `layers` layers.
+    /// A clock for a network of `layers` layers.
     pub(super) fn new(layers: usize) -> Clock {
         Clock { forward: vec![Duration::ZERO; layers], backward: vec![Duration::ZERO; layers] }
     }
 
-    /// Begins again.
+    /// Resets all times to zero.
     pub fn reset(&mut self) {
         self.forward.fill(Duration::ZERO);
         self.backward.fill(Duration::ZERO);
     }
 
-    /// By layer: forward and backward.
+    /// By layer: the times of the forward and the backward pass.
     pub fn times(&self) -> impl Iterator<Item = (Duration, Duration)> + '_ {
         self.forward.iter().copied().zip(self.backward.iter().copied())
     }

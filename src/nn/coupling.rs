@@ -1,27 +1,28 @@
-//! How the units of a layer's output stand to those of its inputs, and what the axes of its tensors count: what can be
-//! removed from a network together.
+//! How the units of a layer's output relate to those of its inputs, and what the axes of its tensors count.
+//! This determines which units must be removed together.
 //!
-//! A unit is a channel of an image, or a feature of a vector or of a sequence's rows. Each layer declares its own part
-//! ([`super::layer::Describe::coupling`], and the axes of each [`super::layer::ParameterSpec`]); what follows for the whole
-//! network is computed from that alone.
+//! A unit is a channel of an image, or a feature of a vector or of a sequence's rows. Each layer declares its
+//! own part ([`super::layer::Describe::coupling`], and the axes of each [`super::layer::ParameterSpec`]); the
+//! consequences for the entire network are computed only from these declarations.
 
 use super::Graph;
 use ternflock_base::error::Result;
 
-/// What the units of a layer's output are.
+/// The units of a layer's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Units {
     /// The layer's own: filters, hidden units.
     Own,
-    /// Those of the input, one for one.
+    /// The units of the input, one for one.
     Inputs,
-    /// Those of each input, one for one: the output is the sum of the inputs, so one that is zero adds nothing to it.
+    /// The units of each input, one for one: the output is the sum of the inputs, so a zero unit adds nothing
+    /// to it.
     Sum,
-    /// Those of the first input, then those of the next.
+    /// The units of the first input, then those of the next.
     SideBySide,
-    /// Each of the input's becomes so many, side by side: the pixels of a channel.
+    /// Each unit of the input becomes this many adjacent units: the pixels of a channel.
     Spread(usize),
-    /// Those of the input, from this place on; the layer's own before and behind them are zero.
+    /// The units of the input, from this place on; the layer's own units before and after them are zero.
     Within(usize),
 }
 
@@ -30,46 +31,47 @@ pub enum Units {
 pub enum Axis {
     /// No units: taps of a kernel, words of a vocabulary.
     Free,
-    /// The output's units, so many times over (the gates of a recurrent layer): these numbers make them.
+    /// The output's units, repeated this many times (the gates of a recurrent layer): these weights produce
+    /// them.
     Makes(usize),
-    /// The output's units, as the layer itself reads them at the next step.
+    /// The output's units, which the layer itself reads at the next step.
     ReadsOwn,
     /// The input's units.
     Reads,
-    /// By place: the input's unit that it reads. One may have several places, or none.
+    /// By place: the unit of the input that it reads. A unit may have several places, or none.
     ReadsAt(Vec<usize>),
 }
 
 /// A layer's declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coupling {
-    /// What the output's units are.
+    /// The units of the output.
     pub units: Units,
-    /// Why no unit of the inputs can be removed, if none can.
+    /// The reason why no unit of the inputs can be removed, if there is one.
     pub keeps_inputs: Option<&'static str>,
-    /// Why no unit of the output can be removed, if none can.
+    /// The reason why no unit of the output can be removed, if there is one.
     pub keeps_output: Option<&'static str>,
-    /// Whether a unit whose every number in this layer is zero, and whose inputs are zero, is zero.
+    /// Whether a unit is zero if all of its elements in this layer and all of its inputs are zero.
     pub zero_stays_zero: bool,
 }
 
 impl Coupling {
-    /// Of a layer whose output has these units, any of which can be removed.
+    /// The declaration of a layer whose output has these units, all of which can be removed.
     pub fn new(units: Units) -> Coupling {
         Coupling { units, keeps_inputs: None, keeps_output: None, zero_stays_zero: true }
     }
 
-    /// Of a layer that computes each unit from the same unit of its input.
+    /// The declaration of a layer that computes each unit from the same unit of its input.
     pub fn unit_by_unit() -> Coupling {
         Coupling::new(Units::Inputs)
     }
 }
 
 impl Graph {
-    /// How the units of layer `index` couple.
+    /// The coupling of layer `index`.
     ///
     /// # Errors
-    /// Names the layer, should its shapes not fit.
+    /// If its shapes do not fit; the message names the layer.
     pub fn coupling(&self, index: usize) -> Result<Coupling> {
         self.ask(index, |node, shapes| node.layer.describe().coupling(shapes))
     }

@@ -1,10 +1,10 @@
-//! What a layer is made of, and what surgery may change of it.
+//! The parts of a layer, and the options that surgery may change.
 //!
-//! Penalties, reports, pruning and factorisation know no type of layer: they ask for its [`Parts`]. What a tensor is for, and
-//! what its axes count, stands with the tensor ([`super::layer::ParameterSpec`]).
+//! Penalties, reports, pruning and factorisation know no type of layer: they use its [`Parts`]. The role of a
+//! tensor, and what its axes count, are declared with the tensor ([`super::layer::ParameterSpec`]).
 //!
-//! Every layer declares itself, or it does not compile: one with structures of its own implements [`Declare`], one without
-//! says so by [`WithoutMatrix`].
+//! A layer that does not declare itself does not compile: a layer with its own structures implements
+//! [`Declare`], and one without them implements [`WithoutMatrix`].
 
 use ternflock_tensor::ConvolutionShape;
 
@@ -13,15 +13,16 @@ use super::{LayerSpec, Shape, StructureKind};
 
 /// A layer's declaration.
 pub trait Declare {
-    /// What the layer is made of.
+    /// The parts of the layer.
     fn parts(&self) -> Parts<'_>;
 
-    /// What surgery may change of its options.
+    /// The options that surgery may change.
     fn adjustable(&mut self) -> Adjustable<'_>;
 }
 
-/// A layer without a matrix of its own and without units of its own: there is nothing to prune or to factorise, and its
-/// options stay whatever happens to its inputs. It may have tensors of one number per unit of its input, as batch norm has.
+/// A layer without its own matrix and without its own units: there is nothing to prune or to factorise, and
+/// its options do not depend on its inputs. It may have tensors with one element per unit of its input, like
+/// batch norm.
 pub trait WithoutMatrix {}
 
 impl<T: WithoutMatrix> Declare for T {
@@ -34,12 +35,12 @@ impl<T: WithoutMatrix> Declare for T {
     }
 }
 
-/// What a layer is made of.
+/// The parts of a layer.
 #[derive(Clone, Copy, Default)]
 pub struct Parts<'a> {
-    /// The kinds of structures that its tensors are made of, in the order of reports.
+    /// The kinds of structures in its tensors, in the order of reports.
     pub structures: &'static [StructureKind],
-    /// The matrix that it multiplies its input by: what low-rank surgery writes as a product of two.
+    /// The matrix by which it multiplies its input. Low-rank surgery writes it as a product of two.
     pub matrix: Option<Matrix<'a>>,
     /// The state that it reads at each step of a sequence.
     pub state: Option<State>,
@@ -56,9 +57,10 @@ impl Parts<'_> {
 /// input, those of the first unit first.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
-    /// What the layer calls the tensor. The tensor is another layer's where the layer is tied to one.
+    /// The layer's name for the tensor. If the layer is tied to another one, the tensor belongs to that
+    /// layer.
     pub tensor: &'static str,
-    /// How many groups the rows come in, each of which reads units of its own.
+    /// The number of groups of rows, each of which reads its own units.
     pub groups: usize,
     /// (R, S); (1, 1) without a kernel.
     pub kernel: (usize, usize),
@@ -66,7 +68,7 @@ pub struct Matrix<'a> {
     pub columns: &'a Columns,
     /// How the layer multiplies by it.
     pub product: Product<'a>,
-    /// What can take the layer's place.
+    /// The layers that can replace this one.
     pub factors: &'a dyn Factors,
 }
 
@@ -82,29 +84,30 @@ impl Matrix<'_> {
 pub enum Product<'a> {
     /// At every window of an image.
     Windows(&'a dyn Windowed),
-    /// Row by row, `x Wᵀ`; the product is the layer's output but for a bias.
+    /// Row by row, `x Wᵀ`; the product is the layer's output except for a bias.
     Rows,
-    /// Row by row, as the input's part of all gates of a recurrent layer.
+    /// Row by row; the product is the contribution of the input to all gates of a recurrent layer.
     Gates,
 }
 
 /// A layer whose matrix can be written as a product of two.
 pub trait Factors {
-    /// Two layers that together compute what this one does, where its matrix is a product of rank `rank`: the first has the
-    /// second factor, `[r, d]`, as its `weight` and no bias; the second has the first factor, `[N, r]`, in place of the matrix.
+    /// Two layers that together compute the same as this one, if its matrix is a product of rank `rank`: the
+    /// first has the second factor, `[r, d]`, as its `weight` and no bias; the second has the first factor,
+    /// `[N, r]`, instead of the matrix.
     fn pair(&self, rank: usize) -> [LayerSpec; 2];
 }
 
 /// A layer that slides its matrix over images.
 pub trait Windowed {
-    /// What it computes of its input.
+    /// The convolution that it computes.
     ///
     /// # Errors
-    /// What does not fit.
+    /// If the shapes do not fit; the text describes the problem.
     fn geometry(&self, inputs: &[Shape]) -> Result<ConvolutionShape, String>;
 
-    /// A vertical and a horizontal convolution in its place, `rank` filters between them (Tai et al., 2016): weights
-    /// `[r, C, R, 1]` and `[F, r, 1, S]`.
+    /// A vertical and a horizontal convolution that replace it, with `rank` filters between them (Tai et al.,
+    /// 2016): weights `[r, C, R, 1]` and `[F, r, 1, S]`.
     fn separable(&self, rank: usize) -> [LayerSpec; 2];
 }
 
@@ -113,16 +116,17 @@ pub trait Windowed {
 pub struct State {
     /// H.
     pub hidden: usize,
-    /// The rank of the recurrent weight, where that is a product.
+    /// The rank of the recurrent weight if that is a product.
     pub rank: Option<usize>,
 }
 
 /// Options that surgery may change.
 #[derive(Default)]
 pub struct Adjustable<'a> {
-    /// The number of units that the layer gives its output; none of a layer whose units are its inputs'.
+    /// The number of units that the layer adds to its output; `None` for a layer whose units are those of its
+    /// inputs.
     pub units: Option<&'a mut usize>,
-    /// How many of these units are zeros before those of the input.
+    /// The number of zero units before those of the input.
     pub zeros_before: Option<&'a mut Option<usize>>,
     /// The columns that its matrix has.
     pub columns: Option<&'a mut Columns>,

@@ -1,4 +1,4 @@
-//! Refuses what does not fit into the free memory.
+//! Refuses allocations that do not fit into the free memory.
 
 use ternflock_base::available::Available;
 use ternflock_base::error::{Error, Result};
@@ -21,7 +21,7 @@ pub fn check_bytes(available: Available, what: &str, needed: u128, ranks: usize,
         }
         _ => return Ok(()),
     };
-    let message = format!("{what} {} of memory{together}, and {free}; {remedy}", gigabytes(needed));
+    let message = format!("{what} {} of memory{together}, but {free}; {remedy}", gigabytes(needed));
     Err(Error::Shape { layer: "network".into(), operation: "graph".into(), message })
 }
 
@@ -43,9 +43,9 @@ mod tests {
             assert_eq!(refused(accepted.0, accepted.1, 4), None);
         }
         let message = refused(Some(3_900_000_000), Some(2_000_000_000), 4).unwrap();
-        let words = "it needs 1.0 GB of memory, the 4 ranks of this node 4.0 GB together, and 3.9 GB are free; shrink it";
+        let words = "it needs 1.0 GB of memory, the 4 ranks of this node 4.0 GB together, but 3.9 GB are free; shrink it";
         assert!(message.ends_with(words), "{message}");
         let message = refused(Some(9_000_000_000), Some(500_000_000), 4).unwrap();
-        assert!(message.contains("1.0 GB of memory, and 0.5 GB are left of the memory limit"), "{message}");
+        assert!(message.contains("1.0 GB of memory, but 0.5 GB are left of the memory limit"), "{message}");
     }
 }

@@ -7,13 +7,13 @@ use ternflock_base::rng::{Purpose, Reader, Stream};
 
 /// The distribution of initial weights.
 ///
-/// In job files: `"he_normal"`, and where a number belongs to it `{ normal = 0.01 }`.
+/// In job files: `"he_normal"`, or with a number `{ normal = 0.01 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
     /// All zero: biases.
     Zero,
-    /// All the same.
+    /// All equal.
     Constant(f64),
     /// Uniform within this bound (Zaremba et al., 2014: 0.1, 0.05 and 0.04).
     Uniform(f64),
@@ -43,12 +43,13 @@ impl Init {
     }
 }
 
-/// How many inputs each output of a tensor sums over, and how many outputs each input feeds; both at least 1.
+/// The number of inputs that each output of a tensor sums over, and the number of outputs that each input
+/// feeds; both at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fan {
-    /// Inputs of an output.
+    /// Inputs per output.
     pub inputs: usize,
-    /// Outputs of an input.
+    /// Outputs per input.
     pub outputs: usize,
 }
 
@@ -94,7 +95,7 @@ mod tests {
         values
     }
 
-    /// Mean and variance of 20,000 draws lie within 5 standard errors of what is asked for.
+    /// The mean and variance of 20,000 draws are within 5 standard errors of the specified values.
     #[test]
     fn moments_are_the_published_ones() {
         let cases = [

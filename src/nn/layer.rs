@@ -1,4 +1,4 @@
-//! What every layer does: the wall between the graph and the layers.
+//! The interface of layers, between the graph and the layers.
 
 use super::Shape;
 use super::coupling::Coupling;
@@ -10,86 +10,88 @@ use ternflock_tensor::Buffers;
 /// The weight of another layer that a layer reads as its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tied<'a> {
-    /// The layer that has it, by name.
+    /// The name of the layer that owns it.
     pub layer: &'a str,
-    /// What the weight is to the layer that reads it: it must have this shape.
+    /// The tensor for the layer that reads it. The weight must have this shape.
     pub spec: ParameterSpec,
 }
 
-/// A layer's description: what it makes of its inputs' shapes. A message of an `Err` says what does not fit, with both
-/// shapes; the graph adds the layer's name.
+/// A layer's description, for given shapes of its inputs. The message of an `Err` describes the mismatch with
+/// both shapes; the graph adds the layer's name.
 pub trait Describe: Declare {
     /// The shape of one output sample.
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String>;
 
-    /// The parameters it needs, in a fixed order; none unless a layer says otherwise.
+    /// The parameters that it needs, in a fixed order; none by default.
     fn parameters(&self, _inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
         Ok(Vec::new())
     }
 
-    /// The layer whose [`WEIGHT`] this one reads as its own. In a pass the tensor has the name that `spec` gives it, and
-    /// its gradient is the sum over all layers that read it.
+    /// The layer whose [`WEIGHT`] this one shares. In a pass, the tensor has the name that `spec` gives it,
+    /// and its gradient is the sum over all layers that share it.
     fn tied(&self, _inputs: &[Shape]) -> Result<Option<Tied<'_>>, String> {
         Ok(None)
     }
 
-    /// Tensors that it keeps but that no gradient trains, such as batch norm's running mean and variance, in a fixed
-    /// order; none unless a layer says otherwise. Each begins as a constant. They stand in the checkpoint beside the
-    /// parameters, and are averaged over ranks for it and for evaluation; neither the exchange nor the optimizer sees them.
+    /// The tensors that are not trained, such as batch norm's running mean and variance, in a fixed order;
+    /// none by default. Their initial values are constants. Checkpoints store them with the parameters. They
+    /// are averaged over the ranks for checkpoints and for evaluation, but are not part of the exchange or
+    /// the optimizer.
     fn statistics(&self, _inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
         Ok(Vec::new())
     }
 
-    /// How the units of its output stand to those of its inputs.
+    /// How the units of its output relate to those of its inputs.
     fn coupling(&self, inputs: &[Shape]) -> Result<Coupling, String>;
 
-    /// Refuses to train on `batch` samples at a time; any number of them is welcome unless a layer says otherwise.
+    /// Refuses to train on `batch` samples at a time. By default, any number is allowed.
     fn fits_batch(&self, _inputs: &[Shape], _batch: usize) -> Result<(), String> {
         Ok(())
     }
 
-    /// Multiply-adds of the forward pass a sample; none unless a layer says otherwise.
+    /// Multiply-adds of the forward pass per sample; 0 by default.
     fn multiply_adds(&self, _inputs: &[Shape]) -> Result<u64, String> {
         Ok(0)
     }
 
-    /// The layer for batches of at most `batch` samples. It takes all that grows with its options, its inputs or the batch
-    /// from `buffers`: they may be there to be counted only, and the layer is then dropped before any pass.
+    /// The layer for batches of at most `batch` samples. It takes all memory that grows with its options, its
+    /// inputs or the batch from `buffers`. These may only count; the layer is then dropped before any pass.
     fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String>;
 }
 
-/// Training or evaluation: what dropout and batch norm ask.
+/// Training or evaluation, for dropout and batch norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// A training step: backward will follow.
     Train(Draw),
-    /// Evaluation: nothing is dropped, and batch norm takes its running statistics. A backward pass may follow, whose gradients
-    /// are those of this function.
+    /// Evaluation: nothing is dropped, and batch norm uses its running statistics. A backward pass may
+    /// follow; its gradients are those of this function.
     Evaluate,
 }
 
-/// Which draws a training step takes from the generator: those of its samples, whichever rank computes them.
+/// The key of the random draws of a training step. Draws belong to samples and do not depend on the rank that
+/// computes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Draw {
     /// The job's seed.
     pub seed: u64,
     /// Steps done before this one.
     pub step: u64,
-    /// The place of the first sample in the global batch; the others follow it.
+    /// The position of the first sample in the global batch; the others follow it.
     pub first_sample: usize,
 }
 
-/// What a forward pass sees.
+/// The arguments of a forward pass.
 pub struct Forward<'a> {
     /// N.
     pub batch: usize,
     /// Whether a backward pass will follow.
     pub mode: Mode,
-    /// The number of the layer in its network: part of the key of its random numbers.
+    /// The index of the layer in its network, which is part of the key of its random numbers.
     pub layer: usize,
     /// The layer's parameters, with the names of [`Describe::parameters`].
     pub parameters: Tensors<'a>,
-    /// What it keeps untrained, with the names of [`Describe::statistics`].
+    /// Its tensors that are not trained, with the names of [`Describe::statistics`].
     pub statistics: TensorsMut<'a>,
     /// The inputs.
     pub x: Inputs<'a>,
@@ -97,13 +99,13 @@ pub struct Forward<'a> {
     pub y: &'a mut [f32],
 }
 
-/// What a backward pass sees.
+/// The arguments of a backward pass.
 pub struct Backward<'a> {
     /// N.
     pub batch: usize,
     /// The layer's parameters.
     pub parameters: Tensors<'a>,
-    /// Their gradients, to overwrite; where [`TensorsMut::shared`] says so, to add to.
+    /// Their gradients, to overwrite, or to add to if [`TensorsMut::shared`] is true.
     pub gradients: TensorsMut<'a>,
     /// The inputs of the forward pass.
     pub x: Inputs<'a>,
@@ -123,18 +125,18 @@ pub trait Layer: Send {
     /// Overwrites the parameters' gradients and `dx` from `dy`; always called after `forward` on the same batch.
     fn backward(&mut self, pass: Backward<'_>);
 
-    /// What it carries from each batch to the next, beginning at zero; none unless a layer says otherwise.
+    /// The state that it carries from batch to batch, which starts at zero; none by default.
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {
         Vec::new()
     }
 }
 
-/// A state that a recurrent layer carries from one batch to the next, a row a sample: `[N, width]`, and rows without
-/// meaning up to the largest batch.
+/// A state that a recurrent layer carries from one batch to the next, with one row per sample: `[N, width]`,
+/// and unused rows up to the largest batch.
 pub struct RecurrentState<'a> {
     /// "h" or "c".
     pub name: &'static str,
-    /// Numbers a sample.
+    /// Elements per sample.
     pub width: usize,
     /// The rows.
     pub values: &'a mut [f32],
@@ -156,7 +158,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// Where the gradients with respect to the inputs go.
+/// The gradients with respect to the inputs.
 pub struct InputGradients<'a> {
     pub(super) buffers: &'a mut [Vec<f32>],
     pub(super) sources: &'a [usize],
@@ -165,8 +167,8 @@ pub struct InputGradients<'a> {
 }
 
 impl InputGradients<'_> {
-    /// The gradient with respect to input `index`, or none where nobody needs it: the data has no use for one, and the
-    /// first convolution's is the dearest of the network.
+    /// The gradient with respect to input `index`, or `None` if it is not needed: the data has no gradient,
+    /// and that of the first convolution would be the most expensive of the network.
     pub fn get(&mut self, index: usize) -> Option<&mut [f32]> {
         let source = self.sources[index];
         self.wanted[source].then(|| &mut self.buffers[source][..self.elements[source]])

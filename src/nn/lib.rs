@@ -1,9 +1,10 @@
-//! Layers with forward and backward side by side, and the graph they form.
+//! Layers with their forward and backward passes, and the graph that they form.
 //!
-//! - [`spec`]: what a layer *is* (type, options): the words of job files and checkpoints.
-//! - [`declare`], [`coupling`]: what a layer is made of, for penalties, pruning and factorisation.
-//! - [`graph`]: layers by name with their inputs, checked, shapes inferred: the structure of a network.
-//! - [`layers`]: one file a layer: its options, shapes, parameters, forward and backward.
+//! - [`spec`]: the definition of a layer (type and options) in the words of job files and checkpoints.
+//! - [`declare`], [`coupling`]: the parts of a layer, for penalties, pruning and factorisation.
+//! - [`graph`]: the structure of a network: layers by name with their inputs, checked, with inferred shapes.
+//! - [`layers`]: one file per layer: its options, shapes, parameters, forward and backward; [`example`]:
+//!   examples of each.
 //! - [`network`]: a graph with parameters and buffers, ready to run.
 //! - [`loss`]: softmax cross-entropy.
 //!
@@ -16,6 +17,7 @@ mod buffers;
 mod clock;
 pub mod coupling;
 pub mod declare;
+pub mod example;
 mod free_memory;
 pub mod graph;
 pub mod init;
@@ -33,6 +35,7 @@ mod tensors;
 
 pub use clock::Clock;
 pub use coupling::Coupling;
+pub use example::Example;
 pub use graph::{Graph, Node};
 pub use loss::{NO_LABEL, Tally, softmax_cross_entropy};
 pub use memory::{check_memory, needed_bytes};

@@ -2,10 +2,10 @@
 
 use ternflock_tensor::{exp, for_each_row, rows, rows_mut, vectorise};
 
-/// What a batch came to; tallies of parts add up to the tally of the whole.
+/// The result of a batch. The tallies of parts add up to the tally of the batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
-    /// Sum of the samples' losses, in nats.
+    /// The sum of the samples' losses, in nats.
     pub loss: f64,
     /// Samples whose largest logit is the label's (the first of equals counts).
     pub correct: u64,
@@ -14,12 +14,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Mean loss a sample.
+    /// The mean loss per sample.
     pub fn mean_loss(&self) -> f64 {
         self.loss / self.samples as f64
     }
 
-    /// Share of correct samples.
+    /// The share of correct samples.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.samples as f64
     }
@@ -33,21 +33,21 @@ impl std::ops::AddAssign for Tally {
     }
 }
 
-/// A label that is none: its row counts for nothing, and has no gradient.
+/// A label that means "no label": its row does not count and has no gradient.
 pub const NO_LABEL: usize = usize::MAX;
 
-/// Rows whose results are kept at a time, on the stack; they are shared out over the threads.
+/// The number of rows whose results are on the stack at a time. The threads share them.
 const ROWS: usize = 64;
 
 /// Cross-entropy of softmax(`logits` `[N, K]`) against `labels` `[N]`. With `gradient`, also writes `[N, K]`,
 /// `weight * (softmax - one-hot)`: the gradient of `weight` times the sum of losses. Rows whose label is [`NO_LABEL`] are left
 /// out. Logits of sequences, `[T, N, K]`, are T N rows.
 ///
-/// The largest logit is subtracted first, so that no exponential overflows. Losses are added up in the order of the rows,
-/// whatever the number of threads.
+/// The largest logit is subtracted first, so that no exponential overflows. Losses are added in the order of
+/// the rows, for any number of threads.
 ///
 /// # Panics
-/// When a label is no class.
+/// If a label is not a class.
 pub fn softmax_cross_entropy(
     logits: &[f32],
     labels: &[usize],
@@ -86,7 +86,7 @@ pub fn softmax_cross_entropy(
     tally
 }
 
-/// Sums and maxima are taken side by side in so many lanes, and then of those: an order that depends on nothing.
+/// The number of lanes for sums and maxima, which are then combined: a fixed order.
 const LANES: usize = 32;
 
 /// The loss of one row, and whether its label has the largest logit.
@@ -105,7 +105,7 @@ fn one_row(row: &[f32], label: usize) -> (f64, bool) {
     judge(row, label, largest, sums.iter().sum::<f32>() + rest)
 }
 
-/// As [`one_row`], and writes the gradient.
+/// Like [`one_row`], and also writes the gradient.
 #[inline(always)]
 fn one_row_and_gradient(row: &[f32], label: usize, weight: f32, gradient: &mut [f32]) -> (f64, bool) {
     if label == NO_LABEL {
@@ -130,7 +130,7 @@ fn one_row_and_gradient(row: &[f32], label: usize, weight: f32, gradient: &mut [
     judge(row, label, largest, sum)
 }
 
-/// The largest number of a row; NaN is none, and shows in the sum.
+/// The largest number of a row. NaN is ignored here and shows in the sum.
 #[inline(always)]
 fn largest(row: &[f32]) -> f32 {
     let (blocks, rest) = row.as_chunks::<LANES>();
@@ -141,7 +141,7 @@ fn largest(row: &[f32]) -> f32 {
     lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |largest, &x| if x > largest { x } else { largest })
 }
 
-/// A row's loss from the sum of exponentials; of equal logits the first counts as the largest.
+/// A row's loss from the sum of exponentials. If logits are equal, the first counts as the largest.
 fn judge(row: &[f32], label: usize, largest: f32, sum: f32) -> (f64, bool) {
     let loss = f64::from(sum).ln() + f64::from(largest) - f64::from(row[label]);
     (loss, row[label] == largest && row[..label].iter().all(|&logit| logit < largest))
@@ -176,9 +176,9 @@ mod tests {
         assert!(softmax_cross_entropy(&[0.0, f32::NAN], &[0], 1.0, None).loss.is_nan());
     }
 
-    /// Many rows of many classes against the definition in double precision. A logit's exponential is off by 4 roundings
-    /// and that of its difference from the largest, at most 8, by 8 more; the sums over 32 lanes add those of 1000 / 32
-    /// additions in each and 32 over them.
+    /// Compares many rows of many classes with the definition in double precision. The exponential of a logit
+    /// has 4 roundings, and its difference from the largest, at most 8, adds 8 more. The sums over 32 lanes
+    /// add those of 1000 / 32 additions per lane and of 32 additions over the lanes.
     #[test]
     fn large_batches_equal_the_definition_on_any_number_of_threads() {
         let (n, classes, weight) = (150, 1001, 0.25f32);

@@ -1,4 +1,4 @@
-//! What a network needs, and whether the machine has it: asked before anything is allocated.
+//! The memory that a network needs, compared with the free memory before anything is allocated.
 
 use super::buffers::NetworkBuffers;
 use super::free_memory::check_bytes;
@@ -9,26 +9,28 @@ use ternflock_base::error::Result;
 use ternflock_base::text::plural;
 use ternflock_tensor::Buffers;
 
-/// Refuses a network that does not fit into the memory that is free now, where the system says how much that is, together
-/// with `beside` numbers (an optimizer's, an exchange's), when `ranks` ranks of this node are about to make one each.
+/// Refuses a network that does not fit into the free memory, if the system reports it. It is counted together
+/// with `beside` additional elements (optimizer, exchange), for `ranks` ranks of this node that each allocate
+/// one.
 ///
 /// # Errors
 /// [`Error::Shape`] if it does not fit, or if a layer's buffers are too large to be counted.
 pub fn check_memory(graph: &Graph, capacity: usize, beside: usize, ranks: usize) -> Result<()> {
     let needed = needed_bytes(graph, capacity, beside)?;
     let what = format!("for {} at a time a rank needs", plural(capacity, "sample"));
-    let remedy = "make the network smaller, or the part of the batch that a rank computes";
+    let remedy = "make the network smaller, or each rank's share of the batch";
     check_bytes(Available::now(), &what, needed, ranks, remedy)
 }
 
-/// The bytes that a network for `capacity` samples takes with `beside` numbers more, as [`check_memory`] counts them.
+/// The bytes of a network for `capacity` samples with `beside` additional elements, as [`check_memory`]
+/// counts them.
 ///
 /// # Errors
 /// If they cannot be counted.
 pub fn needed_bytes(graph: &Graph, capacity: usize, beside: usize) -> Result<u128> {
     let mut buffers = Buffers::counting();
     NetworkBuffers::take(graph, &table(graph)?, &statistics_table(graph)?, capacity, &mut buffers)?;
-    Ok(buffers.bytes() + (beside * size_of::<f32>()) as u128)
+    Ok(buffers.bytes().saturating_add(beside as u128 * size_of::<f32>() as u128))
 }
 
 #[cfg(test)]
@@ -38,7 +40,7 @@ mod tests {
 
     use crate::{Parameters, Shape};
 
-    /// Of 4 x 10^6 parameters, a rank's share of the memory that is free is what decides.
+    /// With 4 x 10^6 parameters, a rank's share of the free memory decides.
     #[test]
     fn what_stands_beside_a_network_and_the_other_ranks_count() {
         let table = serde_json::json!({"type": "linear", "name": "a", "units": 2000, "bias": false});
@@ -95,7 +97,7 @@ mod tests {
         }
     }
 
-    /// Batch norm of 3 channels: two numbers each that are trained, and two that are not.
+    /// Batch norm with 3 channels: per channel two trained elements, two that are not trained, and two sums of the backward pass.
     #[test]
     fn what_is_kept_untrained_counts() {
         let table = serde_json::json!({"type": "batch_norm", "name": "a"});
@@ -105,6 +107,6 @@ mod tests {
             Graph::from_tables(Shape::Vector { features: 3 }, [table]).unwrap()
         };
         let needed = |graph: &Graph| needed_bytes(graph, 0, 0).unwrap();
-        assert_eq!(needed(&graph("batch_norm")) - needed(&graph("relu")), 4 * (2 * 6 + 6));
+        assert_eq!(needed(&graph("batch_norm")) - needed(&graph("relu")), 4 * (2 * 6 + 6 + 6));
     }
 }

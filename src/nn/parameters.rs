@@ -1,6 +1,6 @@
-//! All parameters of a network in one flat vector, their gradients in another, and the table of what stands where.
+//! All parameters of a network in one flat vector, their gradients in another, and the table of their places.
 //!
-//! One vector each, so that the exchange, the optimizer and a hash walk plain slices.
+//! There is one vector each, so that the exchange, the optimizer and hashes work on plain slices.
 
 use std::ops::Range;
 
@@ -18,15 +18,15 @@ use ternflock_tensor::Buffers;
 pub struct Parameter {
     /// "layer/tensor", as in checkpoints: "conv1/weight".
     pub name: String,
-    /// The number of its layer in the graph.
+    /// The index of its layer in the graph.
     pub layer: usize,
-    /// What the layer asked for.
+    /// The layer's declaration.
     pub spec: ParameterSpec,
-    /// Its place in the flat vectors.
+    /// Its range in the flat vectors.
     pub range: Range<usize>,
 }
 
-/// The parameters of `graph`, in its order: what stands where in the flat vectors.
+/// The parameters of `graph`, in its order, with their places in the flat vectors.
 pub fn table(graph: &Graph) -> Result<Vec<Parameter>> {
     place(graph, Graph::parameters)
 }
@@ -36,7 +36,7 @@ pub fn statistics_table(graph: &Graph) -> Result<Vec<Parameter>> {
     place(graph, Graph::statistics)
 }
 
-/// The tensors that the layers of `graph` ask for, one after the other.
+/// The tensors that the layers of `graph` declare, one after the other.
 fn place(
     graph: &Graph,
     specs: impl Fn(&Graph, usize) -> Result<Vec<ParameterSpec>>,
@@ -53,7 +53,7 @@ fn place(
             table.push(Parameter { name, layer, spec, range: start..end });
         }
         if table.len() > usize::from(u16::MAX) {
-            let message = format!("has more than {} tensors of parameters, which are the most", u16::MAX);
+            let message = format!("has more than {} parameter tensors, which is the limit", u16::MAX);
             return Err(Error::Shape { layer: "network".into(), operation: "graph".into(), message });
         }
     }
@@ -72,14 +72,14 @@ pub struct Parameters {
     pub table: Vec<Parameter>,
     /// The parameters.
     pub values: Vec<f32>,
-    /// The gradients of the last backward pass, laid out as `values`.
+    /// The gradients of the last backward pass, in the layout of `values`.
     pub gradients: Vec<f32>,
-    /// What the layers keep untrained: this rank's own.
+    /// The tensors of the layers that are not trained; each rank has its own.
     pub statistics: Statistics,
 }
 
-/// The tensors that no gradient trains, batch norm's running mean and variance, apart from the parameters: so what walks
-/// those (the exchange, the optimizer, a hash) cannot meet them.
+/// The tensors that are not trained: batch norm's running mean and variance. They are separate from the
+/// parameters, so the exchange, the optimizer and hashes do not include them.
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
     /// Tensor by tensor, in graph order.
@@ -89,7 +89,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Constants, whatever the seed.
+    /// Constants, for any seed.
     fn initialise(&mut self) {
         for Parameter { spec, range, .. } in &self.table {
             initialise(spec.init, spec.fan, 0, 0, &mut self.values[range.clone()]);
@@ -130,7 +130,8 @@ impl Parameters {
         Ok(Parameters::with(table, statistics, vectors))
     }
 
-    /// The parameters of `table`, all zero, and the tensors of `statistics` as they begin, in the `vectors` made for them.
+    /// The parameters of `table`, all zero, and the tensors of `statistics` with their initial values, in the
+    /// `vectors` allocated for them.
     pub(super) fn with(table: Vec<Parameter>, statistics: Vec<Parameter>, vectors: Vectors) -> Parameters {
         let Vectors { values, gradients, statistics: untrained } = vectors;
         let mut statistics = Statistics { table: statistics, values: untrained };
@@ -138,7 +139,7 @@ impl Parameters {
         Parameters { table, values, gradients, statistics }
     }
 
-    /// Draws all initial values: a pure function of `seed`. The statistics begin anew.
+    /// Draws all initial values: a pure function of `seed`. The statistics are reset.
     pub fn initialise(&mut self, seed: u64) {
         for (index, parameter) in self.table.iter().enumerate() {
             let (spec, values) = (&parameter.spec, &mut self.values[parameter.range.clone()]);
@@ -159,13 +160,13 @@ pub fn of_layer(table: &[Parameter], index: usize) -> &[Parameter] {
     &table[numbers_of(table, index)]
 }
 
-/// The tensor of layer `index` that it calls `name`, and its number in `table`.
+/// The tensor called `name` of layer `index`, and its index in `table`.
 pub fn find<'a>(table: &'a [Parameter], index: usize, name: &str) -> Option<(usize, &'a Parameter)> {
     let mut own = numbers_of(table, index).map(|number| (number, &table[number]));
     own.find(|(_, parameter)| parameter.spec.name == name)
 }
 
-/// Where the tensors of layer `index` stand.
+/// The places of the tensors of layer `index`.
 pub(super) fn places(table: &[Parameter], index: usize) -> Vec<Place> {
     let place = |own: &Parameter| Place { name: own.spec.name, range: own.range.clone() };
     of_layer(table, index).iter().map(place).collect()

@@ -1,4 +1,4 @@
-//! The shape of one sample, as it stands between two layers.
+//! The shape of one sample between two layers.
 
 use std::fmt;
 
@@ -29,8 +29,8 @@ pub enum Shape {
         /// D.
         features: usize,
     },
-    /// A sequence of words or characters by their numbers below V; a batch of them is stored `[T, N]`. A number is an
-    /// `f32` too, which is exact below 2^24.
+    /// A sequence of words or characters, as numbers below V; a batch of them is stored `[T, N]`. The numbers
+    /// are stored as `f32`, which is exact below 2^24.
     Tokens {
         /// T.
         steps: usize,
@@ -59,7 +59,7 @@ impl Shape {
         }
     }
 
-    /// What it is and how large, in words: "images of 1x28x28".
+    /// The kind and the size, in words: "images of 1x28x28".
     pub fn described(&self) -> String {
         match self {
             Shape::Image { .. } => format!("images of {self}"),
@@ -85,7 +85,7 @@ impl fmt::Display for Shape {
 mod tests {
     use super::*;
 
-    /// As they stand in a checkpoint: the keys tell the kinds apart.
+    /// As in a checkpoint: the keys distinguish the kinds.
     #[test]
     fn each_kind_is_read_as_itself() {
         let cases = [

@@ -12,21 +12,21 @@ use serde::Serialize;
 pub enum StructureKind {
     /// A filter of a convolution, `weight[f, :, :, :]` with its bias: a row of the matrix.
     Filters,
-    /// What a convolution reads of a channel, `weight[:, c, :, :]`.
+    /// The weights with which a convolution reads a channel, `weight[:, c, :, :]`.
     Channels,
-    /// One place of all filters of a convolution, `weight[:, c, r, s]`: a column of the matrix. Of a convolution that has only
-    /// some of them, one of these.
+    /// One place in all filters of a convolution, `weight[:, c, r, s]`: a column of the matrix. If a
+    /// convolution has only some columns, one of these.
     Shapes,
     /// A two-dimensional filter, `weight[f, c, :, :]`.
     #[serde(rename = "filters_2d")]
     Filters2d,
-    /// A convolution within a residual branch, with the batch norm behind it.
+    /// A convolution within a residual branch, with the batch norm after it.
     Layers,
     /// A row of a linear layer with its bias: a neuron.
     Neurons,
-    /// A column of a linear layer: what it reads of an input.
+    /// A column of a linear layer: the weights with which it reads an input.
     Inputs,
-    /// A hidden unit of a recurrent layer: its rows of all gates, its column of the recurrent weight, and what later
-    /// layers read of it. Biases are not part of it.
+    /// A hidden unit of a recurrent layer: its rows of all gates, its column of the recurrent weight, and the
+    /// weights with which later layers read it. Biases are not part of it.
     HiddenUnits,
 }

@@ -1,9 +1,9 @@
-//! The tensors of a layer: what it declares of each, and how a pass reaches them by name.
+//! The tensors of a layer: their declarations, and access by name during a pass.
 
 use super::coupling::Axis;
 use super::init::{Fan, Init};
 
-/// A tensor of parameters that a layer asks for.
+/// The declaration of a parameter tensor of a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterSpec {
     /// Its name within the layer: "weight", "bias", "weight_hh", "running_mean" and so on.
@@ -12,20 +12,20 @@ pub struct ParameterSpec {
     pub shape: Vec<usize>,
     /// The distribution of its initial values.
     pub init: Init,
-    /// What `init` needs to know of its place.
+    /// The fan-in and fan-out for `init`.
     pub fan: Fan,
-    /// What the layer uses it for.
+    /// Its role in the layer.
     pub role: TensorRole,
     /// What each axis of `shape` counts.
     pub axes: Vec<Axis>,
 }
 
-/// What a layer uses a tensor for.
+/// The role of a tensor in a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TensorRole {
-    /// The matrix that the layer multiplies its input by: see [`super::declare::Matrix`].
+    /// The matrix by which the layer multiplies its input: see [`super::declare::Matrix`].
     Matrix,
-    /// The weight between a recurrent layer's state and its next state, or the first factor of it.
+    /// The weight between a recurrent layer's state and its next state, or the first factor of this weight.
     Recurrent,
     /// The second factor of a recurrent weight.
     RecurrentBasis,
@@ -67,22 +67,22 @@ impl ParameterSpec {
 /// The name of the tensor that another layer can be tied to.
 pub const WEIGHT: &str = "weight";
 
-/// The name of what is added to each unit.
+/// The name of the tensor that is added to each unit.
 pub const BIAS: &str = "bias";
 
 /// The name of the weight between a recurrent layer's state and its next state.
 pub const RECURRENT: &str = "weight_hh";
 
-/// Where a tensor of a layer stands in a flat vector.
+/// The place of a layer's tensor in a flat vector.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    /// What the layer calls it.
+    /// The layer's name for it.
     pub name: &'static str,
-    /// Its elements.
+    /// The range of its elements.
     pub range: std::ops::Range<usize>,
 }
 
-/// A layer's slices of a flat vector, by the names that it gives its tensors.
+/// A layer's slices of a flat vector, by the layer's names for its tensors.
 #[derive(Clone, Copy)]
 pub struct Tensors<'a> {
     pub(super) flat: &'a [f32],
@@ -99,13 +99,13 @@ impl<'a> Tensors<'a> {
     /// The tensor called `name`.
     ///
     /// # Panics
-    /// When the layer has declared none.
+    /// If the layer has not declared it.
     pub fn get(&self, name: &str) -> &'a [f32] {
         self.find(name).unwrap_or_else(|| panic!("the layer has declared no tensor `{name}`"))
     }
 }
 
-/// As [`Tensors`], to write.
+/// The mutable version of [`Tensors`].
 pub struct TensorsMut<'a> {
     pub(super) flat: &'a mut [f32],
     pub(super) places: &'a [Place],
@@ -113,7 +113,7 @@ pub struct TensorsMut<'a> {
 }
 
 impl TensorsMut<'_> {
-    /// All of them, to read.
+    /// All of them, for reading.
     pub fn view(&self) -> Tensors<'_> {
         Tensors { flat: self.flat, places: self.places }
     }
@@ -127,19 +127,19 @@ impl TensorsMut<'_> {
     /// The tensor called `name`.
     ///
     /// # Panics
-    /// When the layer has declared none.
+    /// If the layer has not declared it.
     pub fn get(&mut self, name: &str) -> &mut [f32] {
         self.find(name).unwrap_or_else(|| panic!("the layer has declared no tensor `{name}`"))
     }
 
-    /// Whether a later layer that reads the tensor `name` too has written its part of the gradient: this one adds its
-    /// own. Only a tensor that a layer is tied to can be shared.
+    /// Whether a later layer that shares the tensor `name` has already written its part of the gradient, so
+    /// that this layer must add its own. Only a tensor to which another layer is tied can be shared.
     pub fn shared(&self, name: &str) -> bool {
         let mut shared = self.places.iter().zip(self.shared);
         shared.any(|(place, &shared)| place.name == name && shared)
     }
 
-    /// [`WEIGHT`] and, where there is one, [`BIAS`], which stands behind it.
+    /// [`WEIGHT`] and, if there is one, [`BIAS`], which comes after it.
     pub fn weight_and_bias(&mut self) -> (&mut [f32], Option<&mut [f32]>) {
         let [weight, rest @ ..] = self.places else { panic!("the layer has declared no tensor") };
         let Some(bias) = rest.iter().find(|place| place.name == BIAS) else {

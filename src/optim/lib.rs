@@ -13,6 +13,6 @@ mod schedule;
 mod sgd;
 mod update;
 
-pub use optimizer::{Optimizer, State, check_decay_layers, state_names};
+pub use optimizer::{Optimizer, STATE_NAMES, State, check_decay_layers, state_names};
 pub use plateau::Plateau;
 pub use schedule::{Moment, learning_rate};

@@ -40,13 +40,16 @@ pub struct State {
     pub values: Vec<f32>,
 }
 
-/// The names of the states of an optimizer of `kind`.
+/// The names of all states of all optimizers.
+pub static STATE_NAMES: [&str; 4] = ["momentum", "first_moment", "second_moment", "velocity"];
+
+/// The names of the states of an optimizer of `kind`, all of which are in [`STATE_NAMES`].
 pub fn state_names(kind: &OptimizerKind) -> &'static [&'static str] {
     match kind {
         OptimizerKind::Sgd { momentum: 0.0 } => &[],
-        OptimizerKind::Sgd { .. } | OptimizerKind::Nesterov { .. } => &["momentum"],
-        OptimizerKind::Adam { .. } => &["first_moment", "second_moment"],
-        OptimizerKind::Lars { .. } => &["velocity"],
+        OptimizerKind::Sgd { .. } | OptimizerKind::Nesterov { .. } => &STATE_NAMES[..1],
+        OptimizerKind::Adam { .. } => &STATE_NAMES[1..3],
+        OptimizerKind::Lars { .. } => &STATE_NAMES[3..],
     }
 }
 

@@ -18,9 +18,9 @@ impl Default for Plateau {
 }
 
 impl Plateau {
-    /// Records an evaluation. Returns whether the rate is cut: when more than `patience` evaluations in a row
+    /// Observes the loss of an evaluation. Returns whether the rate is cut: when more than `patience` evaluations in a row
     /// were not below the best.
-    pub fn see(&mut self, loss: f64, patience: u64) -> bool {
+    pub fn observe(&mut self, loss: f64, patience: u64) -> bool {
         if loss < self.best_loss {
             (self.best_loss, self.waited) = (loss, 0);
             return false;
@@ -41,11 +41,11 @@ mod tests {
 
     fn cuts(losses: &[f64], patience: u64) -> Vec<u64> {
         let mut plateau = Plateau::default();
-        let see = |loss: &f64| {
-            plateau.see(*loss, patience);
+        let observe = |loss: &f64| {
+            plateau.observe(*loss, patience);
             plateau.cuts
         };
-        losses.iter().map(see).collect()
+        losses.iter().map(observe).collect()
     }
 
     #[test]

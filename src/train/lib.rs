@@ -1,13 +1,15 @@
 //! Training over ranks: the step as named phases, the run around it, and what survives a restart.
 //!
 //! The order of one step (docs/algorithms.md):
-//! 1. *compute*: draw this rank's part of the global batch, forward, loss, backward, a micro-batch at a time, each at weights
-//!    that SmoothOut's noise has moved if the job asks for it;
-//! 2. *average*: clip, agree on scales, round to ternary, sum over ranks, decode (`exchange/`), part by part while 1. is
-//!    still at work on the rest;
-//! 3. *update*: on the weights without noise, penalties and forces, weight decay, momentum, learning rate, on values that are equal on every rank.
+//! 1. *compute*: draw this rank's part of the global batch; run forward, loss and backward, one micro-batch
+//!    at a time, each at weights perturbed by SmoothOut if the job asks for it;
+//! 2. *average*: clip, agree on scales, round to ternary, sum over ranks, decode (`exchange/`), part by part
+//!    while 1. is still working on the rest;
+//! 3. *update*: apply penalties and forces, weight decay, momentum and learning rate to the unperturbed
+//!    weights, on values that are equal on every rank.
 //!
-//! Besides `bench` and `forecast`, this crate alone exchanges anything: through [`Exchange`] and [`World`](ternflock_world::World).
+//! Apart from `bench` and `forecast`, only this crate communicates: through [`Exchange`] and
+//! [`World`](ternflock_world::World).
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
@@ -19,7 +21,7 @@ mod step;
 
 pub use exchange::{Agreed, Exchange, GradientSink, agreed_words, method, overlaps};
 pub use run::allocation_deadline::AllocationDeadline;
-pub use run::steps::{Options, run};
+pub use run::entry::{Options, run};
 pub use setup::construct::{
     TEST, VALIDATION, build_graph, load, load_again, logits, open_feeds, open_test_set, open_training_set,
     open_validation_set,
@@ -27,12 +29,13 @@ pub use setup::construct::{
 pub use setup::placement::{Placement, place};
 pub use setup::room::most_on_a_node;
 pub use setup::start::prepare;
-pub use state::checkpoint::{restore_network, restore_parameters};
 pub use state::compress_snapshot::compress_snapshot;
 pub use state::find_run::run_of_job;
 pub use state::hash::hash_values;
 pub use state::own_job::{load_to_resume, patience};
+pub use state::restore::{restore_network, restore_parameters};
 pub use state::run_dir::RunDir;
+pub use state::snapshot::Gathered;
 pub use state::trained_on::{check_split, difference};
 pub use step::evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use step::objective::Objective;

@@ -1,4 +1,4 @@
-//! Every all-reduce of ternaries against sums computed without any communication.
+//! Compares every all-reduce of ternaries with sums computed without communication.
 
 use std::thread;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use ternflock_collectives::transport::threads;
 use crate::wrappers::{Counted, Late};
 use crate::{DEADLINE, on, on_ranks, ternaries};
 
-/// The sums that `rank` gets of ternaries drawn from `seed`.
+/// The sums on `rank` of ternaries drawn from `seed`.
 fn sum(transport: &mut dyn Transport, algorithm: Algorithm, plan: Plan, seed: u64) -> Vec<u64> {
     let mut sums = vec![u64::MAX; words(plan.blocks, width(transport.world()))];
     let ternary = ternaries(seed, transport.rank(), plan.blocks);

@@ -1,5 +1,5 @@
-//! The mean of gradients in one call, against a plain reference: the codec's definition, integers added one at a time, and
-//! float32 sums in the order of the ring.
+//! Compares the mean of gradients in one call with a simple reference: the codec's definition, integers added
+//! one at a time, and float32 sums in the order of the ring.
 
 use proptest::prelude::*;
 use ternflock_collectives::Error;
@@ -23,7 +23,7 @@ fn gradients(seed: u64, step: u64, rank: usize, lengths: &[usize]) -> Vec<Vec<f3
     lengths.iter().map(|length| (0..*length).map(|_| value()).collect()).collect()
 }
 
-/// What all ranks together should make of their gradients.
+/// The expected result of all ranks.
 struct Reference {
     options: Options,
     /// By rank and tensor.
@@ -88,8 +88,8 @@ fn rounded(kernels: &Kernels, values: &[f32], clip: f32, scale: f32, rounding: R
     (0..values.len()).map(|element| planes::get(&payload, TERNARY, element)).collect()
 }
 
-/// Each chunk is summed from the rank after its owner around the ring. There must be one float32 tensor at most, because
-/// the ring sums all of them as one vector.
+/// Each chunk is summed from the rank after its owner around the ring. There may be at most one float32
+/// tensor, because the ring sums all of them as one vector.
 fn float32(ranks: &[&[f32]]) -> Vec<f32> {
     let world = ranks.len();
     let chunks = (0..world).map(|owner| (owner, cut::chunk(0..ranks[0].len(), world, owner)));
@@ -118,7 +118,8 @@ fn options() -> impl Strategy<Value = Options> {
     )
 }
 
-/// Runs the averager on ranks as threads, and holds results, residuals and traffic to the reference and the formula.
+/// Runs the averager on ranks as threads, and compares results, residuals and traffic with the reference and
+/// the formula.
 fn check(world: usize, lengths: &[usize], options: Options, seed: u64) -> Result<(), TestCaseError> {
     let results = on_ranks(world, |transport| {
         let rank = transport.rank();

@@ -1,4 +1,4 @@
-//! The codec: its definition, its statistics, and the way of a gradient from ranks to their mean.
+//! The codec: its definition, its statistics, and the path of gradients from the ranks to their mean.
 
 use proptest::prelude::*;
 use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
@@ -40,7 +40,7 @@ proptest! {
     fn every_element_follows_the_definition(
         values in prop::collection::vec(prop_oneof![-2.0_f32..2.0, -1e-3_f32..1e-3], 0..200),
         clip in prop_oneof![0.1_f32..3.0, Just(f32::INFINITY)],
-        // To gradients whose scale has no reciprocal, and to denormal ones.
+        // Down to gradients whose scale has no reciprocal, and to denormal ones.
         exponent in prop_oneof![3 => Just(0), 1 => -147..120],
         step in 0..1000_u64,
     ) {
@@ -80,7 +80,7 @@ proptest! {
     ) {
         let layout = Layout::new(lengths.iter().copied());
         let chosen = chosen % lengths.len();
-        // Ones everywhere: whatever encode writes outside its words would show.
+        // Ones everywhere, to detect writes outside the words of the tensor.
         let mut payload = vec![u64::MAX; layout.words(TERNARY)];
         let values = gradient(7, 0, lengths[chosen]);
         encode(&values, f32::INFINITY, 1.0, Rounding::Stochastic(&STREAM), layout.first_word(chosen), &mut payload);
@@ -151,8 +151,8 @@ proptest! {
 
 #[test]
 fn magnitudes_at_the_scale_and_above_are_always_kept() {
-    // Among 200,000 elements about three draw the greatest upper half, where the lower one has to decide. 2^32 / 0.3 is
-    // rounded down, 2^32 / 0.25 is exact.
+    // Among 200,000 elements, about three draw the largest upper half, for which the lower half decides. 2^32
+    // / 0.3 is rounded down, 2^32 / 0.25 is exact.
     for scale in [0.25, 0.3, f32::from_bits(77)] {
         for values in [[scale, -scale], [2.0 * scale, -f32::MAX]] {
             let all = values.repeat(100_000);

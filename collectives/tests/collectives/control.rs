@@ -1,4 +1,4 @@
-//! The collectives of a few words, for any P.
+//! The collectives for a few words, for any P.
 
 use proptest::prelude::*;
 use ternflock_collectives::transport::Transport;

@@ -1,4 +1,4 @@
-//! The cost model: what it predicts for machines made up here, and that ranks measure the same.
+//! The cost model: its predictions for invented machines, and that all ranks measure the same.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ fn slow_links_ask_for_the_fewest_bytes() {
     let costs = Costs { inter_node: Link { byte: 1e-7, ..LINK }, ..COSTS };
     let (chosen, seconds) = best(costs, &Topology::flat(8), 1 << 22);
     assert_eq!(chosen, DirectTernary);
-    // 0.765625 bytes an element instead of 7.
+    // 0.765625 bytes per element instead of 7.
     let float32 = costs.float32(&Topology::flat(8), 1 << 22);
     assert!((8.5..9.2).contains(&(float32 / seconds)), "float32 is {} times as slow", float32 / seconds);
 }
@@ -109,14 +109,14 @@ fn steps_are_told_apart_by_the_links_they_take() {
     // 3 ranks on 2 nodes: the fold stays on the first, the one round leaves it.
     assert_eq!(inter_node(&Topology::new(vec![0, 0, 1])), [4, 1, 2, 2, 2]);
     assert_eq!(inter_node(&Topology::new(vec![0, 1, 1])), [4, 1, 2, 4, 2]);
-    // Ranks dealt out in turn: the float32 ring, in the order of ranks, never stays on a node.
+    // Ranks distributed round-robin: the float32 ring, in the order of ranks, never stays on a node.
     assert_eq!(ring_f32::inter_node_steps(&Topology::new(vec![0, 1, 0, 1])), 6);
     assert_eq!(ring_f32::inter_node_steps(&nodes_of(2, 2)), 4);
     assert_eq!(ring_f32::inter_node_steps(&Topology::single(4)), 0);
 }
 
 proptest! {
-    /// Whatever becomes dearer, no exchange becomes faster.
+    /// If any cost rises, no exchange becomes faster.
     #[test]
     fn predictions_grow_with_every_cost(
         words in prop::array::uniform(0.0..1.0_f32), nodes in 1..5_usize, ranks in 1..5_usize,
@@ -144,11 +144,12 @@ fn a_thousand_ranks_are_predicted_at_once() {
         let (_, seconds) = best(COSTS, &topology, 25_000_000);
         assert!(seconds < COSTS.float32(&topology, 25_000_000));
     }
-    // Far above what it takes, far below what would keep a job waiting.
+    // Far more than the time that it takes, and far less than a noticeable wait for a job.
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
 }
 
-/// The prediction looks at some ranks alone where there are many; here at all of them or at some, with one result.
+/// With many ranks, the prediction evaluates only some of them. Here it evaluates all or some, with the same
+/// result.
 #[test]
 fn ranks_that_are_looked_at_stand_for_the_others() {
     // A byte costs one second, everything else nothing: the prediction is the bytes of the busiest node.

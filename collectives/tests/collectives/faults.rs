@@ -1,4 +1,4 @@
-//! Peers that are late, gone or out of step: errors that name them, never a hang.
+//! Peers that are late, have ended or are not synchronised: errors name them, and nothing hangs.
 
 use std::time::{Duration, Instant};
 
@@ -87,7 +87,7 @@ fn notes_are_not_counted() {
     assert_eq!(here.reading(), counted + counted);
 }
 
-/// Runs `act` on all ranks of a world in which waits are short and returns what became of each.
+/// Runs `act` on all ranks of a world with short waits and returns the outcome of each.
 fn outcomes(
     world: usize,
     act: impl Fn(&mut ThreadTransport) -> Result<(), Error> + Sync,
@@ -137,7 +137,7 @@ fn a_rank_that_dies_in_the_middle_ends_the_all_reduce_for_all() {
                 1 => sum(&mut Mortal::new(rank, after), algorithm, &topology, 40),
                 _ => sum(rank, algorithm, &topology, 40),
             });
-            // Another may be through if it needed nothing more from the dead rank.
+            // Another rank may have finished if it needed nothing more from the dead rank.
             assert!(outcomes[1].is_err());
             for (rank, outcome) in outcomes.iter().enumerate().filter(|(rank, _)| *rank != 1) {
                 let known = matches!(outcome, Ok(()) | Err(Error::PeerGone { .. } | Error::Timeout { .. }));
@@ -152,7 +152,7 @@ fn a_rank_that_dies_in_the_middle_ends_the_all_reduce_for_all() {
 #[test]
 fn ranks_with_different_block_counts_fail_instead_of_adding_strangers() {
     let topology = Topology::new(vec![0, 0, 1, 1, 1]);
-    // A block more, chunks that differ by whole segments, twice and half as many.
+    // One more block, chunks that differ by complete segments, and twice or half as many blocks.
     for (blocks, other) in [(7, 8), (40, 41), (40, 60), (40, 80), (40, 20), (2000, 5)] {
         for (odd, algorithm) in (0..5).flat_map(|odd| Algorithm::ALL.map(|algorithm| (odd, algorithm))) {
             let outcomes = outcomes(5, |rank| {

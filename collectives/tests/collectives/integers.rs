@@ -1,6 +1,6 @@
-//! Planes against plain integers, at every width that up to 4,096 ranks need. Above 8 planes the kernels of an
-//! instruction set are the portable loop, so comparing the two would test nothing. The reference here shares no code
-//! with either.
+//! Compares planes with plain integers, at every width that up to 4,096 ranks need. Above 8 planes the
+//! kernels of an instruction set are the portable loop, so comparing the two would test nothing. The
+//! reference here shares no code with either.
 
 use proptest::prelude::*;
 use ternflock_collectives::kernels::{Kernels, available};

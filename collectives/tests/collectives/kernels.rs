@@ -1,12 +1,12 @@
-//! Compares every instruction set's kernels bit for bit with the portable ones, which come first. Where a set has no
-//! loop of its own (decoding above 8 planes, addition), this does not test the arithmetic; `integers` does.
+//! Compares every instruction set's kernels bit for bit with the portable ones, which come first. If a set
+//! has no own loop (decoding above 8 planes, addition), this does not test the arithmetic; `integers` does.
 
 use proptest::prelude::*;
 use ternflock_collectives::kernels::{Kernels, Rounding, available};
 use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, TERNARY, WORD, WORDS, width};
 
-/// Any bit pattern, the special ones often.
+/// Any bit pattern, with frequent special values.
 fn float() -> impl Strategy<Value = f32> {
     let special = prop::sample::select(vec![
         0.0,
@@ -27,7 +27,7 @@ fn float() -> impl Strategy<Value = f32> {
 }
 
 fn stream() -> impl Strategy<Value = Stream> {
-    // Only for rounding there are kernels.
+    // Kernels exist only for rounding.
     let purpose = prop_oneof![3 => Just(Purpose::Ternary), 1 => Just(Purpose::Test)];
     (any::<u64>(), purpose, 0..1_u64 << 40, any::<u32>(), any::<u16>())
         .prop_map(|(seed, purpose, step, subject, tensor)| Stream { seed, purpose, step, subject, tensor })
@@ -66,7 +66,7 @@ fn compare_ternaries(
 ) -> Result<(), TestCaseError> {
     let blocks = (first + values.len().div_ceil(WORD)).div_ceil(WORDS);
     let encode = |kernels: &Kernels| {
-        // What no value owns must stay as it was.
+        // Words that belong to no value must not change.
         let mut payload = vec![0xA5A5_A5A5_A5A5_A5A5; planes::words(blocks, TERNARY)];
         kernels.encode(values, clip, scale, rounding, first, &mut payload);
         payload
@@ -84,7 +84,7 @@ proptest! {
         let bits = |kernels: &Kernels| {
             let sums = kernels.sums(&values);
             let all = sums.sum.into_iter().chain(sums.squares);
-            // Which NaN a sum of NaNs is, and its sign, is nobody's business.
+            // The payload and the sign of a NaN are unspecified.
             (sums.largest, all.map(|sum| if sum.is_nan() { u64::MAX } else { sum.to_bits() }).collect::<Vec<_>>())
         };
         let (portable, others) = others();
@@ -103,7 +103,7 @@ proptest! {
         compare_ternaries(&values, clip, scale, rounding, first)?;
     }
 
-    /// Values whose thresholds have the very upper half that is drawn for them, here and there or everywhere.
+    /// Values whose thresholds have the upper half that is drawn for them, at some places or everywhere.
     #[test]
     fn ternaries_are_the_same_where_the_lower_half_decides(
         lower in prop::collection::vec(0..256_u32, 0..300), every in 1..100_usize, stream in stream(),

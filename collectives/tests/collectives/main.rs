@@ -23,10 +23,10 @@ use ternflock_collectives::planes::{self, TERNARY, WORDS};
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::threads::{self, ThreadTransport};
 
-/// Long enough for a loaded machine: no test that passes waits for it.
+/// Long enough for a busy machine; a test that passes never waits this long.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What every rank of a world makes of `act`, with its traffic, in rank order.
+/// The results of `act` on all ranks of a world, with their traffic, in rank order.
 fn on_ranks<R: Send>(
     world: usize,
     act: impl Fn(&mut Metered<ThreadTransport>) -> R + Sync,
@@ -35,7 +35,7 @@ fn on_ranks<R: Send>(
     on(ranks, |rank| (act(rank), rank.reading()))
 }
 
-/// What each of `ranks` makes of `act`, on a thread of its own, in their order.
+/// The results of `act` on each of `ranks`, each on its own thread, in order.
 fn on<T: Send, R: Send>(ranks: Vec<T>, act: impl Fn(&mut T) -> R + Sync) -> Vec<R> {
     let act = &act;
     thread::scope(|scope| {
@@ -44,13 +44,13 @@ fn on<T: Send, R: Send>(ranks: Vec<T>, act: impl Fn(&mut T) -> R + Sync) -> Vec<
     })
 }
 
-/// Words that differ a rank, for payloads.
+/// Words for payloads that differ between ranks.
 fn random(seed: u64, rank: usize) -> impl Iterator<Item = u64> {
     let stream = Stream { seed, purpose: Purpose::Test, step: 0, subject: rank as u32, tensor: 0 };
     (0..).map(move |index| u64::from(stream.word(2 * index)) << 32 | u64::from(stream.word(2 * index + 1)))
 }
 
-/// Ternaries that differ a rank.
+/// Ternaries that differ between ranks.
 fn ternaries(seed: u64, rank: usize, blocks: usize) -> Vec<u64> {
     let mut words = random(seed, rank);
     let mut payload = vec![0; planes::words(blocks, TERNARY)];

@@ -6,12 +6,12 @@ use ternflock_collectives::topology::Topology;
 
 use Algorithm::{DirectTernary, GatherTernary, HalvingTernary, HierarchicalTernary, RingTernary};
 
-/// Two nodes of as many ranks.
+/// Two nodes with equal numbers of ranks.
 fn two_nodes(world: usize) -> Topology {
     Topology::new((0..world).map(|rank| 2 * rank / world).collect())
 }
 
-/// The table at the head: steps, and bytes that a rank sends for an element.
+/// The first table: steps, and bytes that a rank sends per element.
 #[test]
 fn steps_and_bytes_are_those_of_the_documented_table() {
     let table = [
@@ -37,7 +37,8 @@ fn steps_and_bytes_are_those_of_the_documented_table() {
     }
 }
 
-/// The closed forms, for blocks that P divides: bytes for a block of 64 w, and messages of one segment a chunk.
+/// The closed forms if P divides the number of blocks: bytes per block of 64 w, and messages with one segment
+/// per chunk.
 #[test]
 fn traffic_is_the_documented_formula() {
     for world in 2..=9 {
@@ -63,14 +64,15 @@ fn traffic_is_the_documented_formula() {
         let world = 1 << rounds;
         let topology = Topology::flat(world);
         let plan = Plan { topology: &topology, blocks: world, segment: SEGMENT };
-        // Round k = 0, 1, ... gives away P / 2^(k + 1) blocks of sums over 2^k ranks.
+        // Round k = 0, 1, ... sends P / 2^(k + 1) blocks of sums over 2^k ranks.
         let halving: usize = (0..rounds).map(|k| 64 * (world >> (k + 1)) * width(1 << k)).sum();
         let doubling = 64 * (world - 1) * width(world);
         assert_eq!(HalvingTernary.traffic(plan, 0).bytes_sent, (halving + doubling) as u64);
     }
 }
 
-/// What leaves a node: each of its ranks sends on the ring of its own chunk, and nothing else goes between nodes.
+/// The traffic out of a node: each of its ranks sends in the ring of its own chunk, and there is no other
+/// traffic between nodes.
 #[test]
 fn hierarchical_sums_leave_a_node_once_each_way_round_the_ring() {
     let topology = Topology::new(vec![0, 1, 2, 0, 1, 2, 0, 1]);
@@ -102,7 +104,7 @@ fn additions_are_counted_in_words_of_the_sums() {
             assert_eq!(DirectTernary.work(plan, rank).added_words, chain);
             assert_eq!(GatherTernary.work(plan, rank).added_words, chain * world as u64);
         }
-        // Sums over 1, 2 or 4 ranks each and the same again make 2, 4, 8 at half the payload each round.
+        // Sums over 1, 2 or 4 ranks are combined to sums over 2, 4 or 8, with half the payload in each round.
         if world.is_power_of_two() {
             let rounds = 1..=world.ilog2();
             let halving: u64 = rounds.map(|k| (world >> k) as u64 * block(1 << k)).sum();

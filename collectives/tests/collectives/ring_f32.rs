@@ -1,4 +1,4 @@
-//! The float32 ring against sums in double precision.
+//! Compares the float32 ring with sums in double precision.
 
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ proptest! {
         for (element, sum) in results[0].0.iter().enumerate() {
             let terms = || inputs.iter().map(|input| f64::from(input[element]));
             let exact: f64 = terms().sum();
-            // Each of the P - 1 additions rounds a partial sum, none of which exceeds the sum of magnitudes by more
-            // than its own rounding, by at most 2^-24 of it.
+            // Each of the P - 1 additions rounds a partial sum by at most 2^-24 of its value. No partial sum
+            // exceeds the sum of magnitudes by more than its own rounding.
             let magnitude: f64 = terms().map(f64::abs).sum();
             let tolerance = world as f64 * 2.0_f64.powi(-24) * magnitude;
             prop_assert!((f64::from(*sum) - exact).abs() <= tolerance, "{sum} is not {exact}");
@@ -46,7 +46,7 @@ proptest! {
 
 #[test]
 fn rounded_sums_of_floats_do_depend_on_their_order() {
-    // So that equal bits above say something: the ring's order for chunk 0 of three ranks is 1, 2, 0.
+    // Shows that equal bits above are meaningful: the ring's order for chunk 0 of three ranks is 1, 2, 0.
     let inputs = [1e8_f32, 1.0, -1e8];
     let results = on_ranks(3, |rank| {
         let mut values = [inputs[rank.rank()]; 1];

@@ -1,7 +1,7 @@
 //! Stochastic rounding as a random experiment: is it unbiased, and are its draws independent?
 //!
-//! Seeds are fixed, so that a test that passes once passes always. Each bound is one that honest draws break with a
-//! probability below [`ALARM`]; there are about a thousand.
+//! Seeds are fixed, so that a test that passes once always passes. Correct draws violate each bound with a
+//! probability below [`ALARM`]; there are about a thousand bounds.
 
 use ternflock_collectives::philox::{Purpose, Stream};
 
@@ -15,14 +15,15 @@ const ALARM: f64 = 1e-9;
 /// Elements of an experiment.
 const COUNT: usize = 1 << 20;
 
-/// How far a sum of independent terms, none more than 1 from its mean, may be from its own: by Bernstein's inequality it
-/// is `t` away with a probability of at most 2 exp(-t^2 / (2 variance + 2 t / 3)).
+/// The maximum deviation of a sum of independent terms from its mean, if no term is more than 1 from its
+/// mean. By Bernstein's inequality, the deviation is at least `t` with a probability of at most 2 exp(-t^2 /
+/// (2 variance + 2 t / 3)).
 fn bernstein(variance: f64) -> f64 {
     let l = (2.0 / ALARM).ln();
     l / 3.0 + (l * l / 9.0 + 2.0 * variance * l).sqrt()
 }
 
-/// Checks a number of successes of `n` independent trials of probability `p`.
+/// Checks the number of successes in `n` independent trials with probability `p`.
 fn assert_binomial(successes: usize, n: usize, p: f64, what: &str) {
     let (mean, t) = (n as f64 * p, bernstein(n as f64 * p * (1.0 - p)));
     assert!((successes as f64 - mean).abs() <= t, "{what}: {successes} of {n} at {p}, at most {t:.1} away");
@@ -40,7 +41,7 @@ fn assert_even(counts: &[usize], what: &str) {
     assert!(chi >= freedom - spread, "{what}: chi-square {chi} of {freedom} degrees of freedom is too even");
 }
 
-/// Which elements are kept when each is `x` times the scale.
+/// The elements that are kept if each is `x` times the scale.
 fn kept(x: f32, stream: Stream) -> Vec<bool> {
     ternaries(&vec![x; COUNT], f32::INFINITY, 1.0, stream).into_iter().map(|ternary| ternary != 0).collect()
 }
@@ -75,8 +76,9 @@ fn apart(row: &[bool], lag: usize) -> impl Iterator<Item = (bool, bool)> + '_ {
     stretches.flat_map(|(first, second)| first.iter().copied().zip(second.iter().copied()))
 }
 
-/// Checks that two rows of fair draws agree as often as not. If they are independent the number of agreements is exactly
-/// binomial, also of a row with itself shifted: whether neighbours agree is then again a row of independent fair draws.
+/// Checks that two rows of fair draws agree as often as not. If they are independent, the number of
+/// agreements is exactly binomial. This also holds for a row compared with itself shifted: whether neighbours
+/// agree is again a row of independent fair draws.
 fn assert_independent(a: &[bool], b: &[bool], what: &str) {
     let n = a.len().min(b.len());
     assert_binomial(a.iter().zip(b).filter(|(a, b)| a == b).count(), n, 0.5, what);
@@ -85,7 +87,7 @@ fn assert_independent(a: &[bool], b: &[bool], what: &str) {
 #[test]
 fn rounding_is_unbiased() {
     let multiples = [1, 3, 257, 12_345, 32_768, 65_535].map(|k| k as f32 / 65_536.0);
-    // Below 2^-16 and above 1 - 2^-16 only the lower halves make the difference.
+    // Below 2^-16 and above 1 - 2^-16, only the lower halves decide.
     let others = [2.0_f32.powi(-17), 1e-4, 0.01, 0.25, 0.9, 0.999, 1.0 - 2.0_f32.powi(-17)];
     for x in multiples.into_iter().chain(others) {
         for (step, sign) in [(0, 1.0), (1, -1.0)] {
@@ -93,7 +95,8 @@ fn rounding_is_unbiased() {
             let all = ternaries(&values, f32::INFINITY, 3.0, Stream { step, ..STREAM });
             assert!(all.iter().all(|ternary| *ternary == 0 || *ternary == sign as i32));
             let nonzero = all.iter().filter(|ternary| **ternary != 0).count();
-            // The bias that the definition allows is lost in what the count may deviate by.
+            // The bias that the definition allows is negligible compared with the allowed deviation of the
+            // count.
             assert_binomial(nonzero, COUNT, f64::from(x), "kept");
         }
     }
@@ -148,7 +151,8 @@ fn draws_are_independent_at_every_probability() {
                 let row = kept(p, other);
                 let pairs = base.iter().copied().zip(row.iter().copied());
                 assert_uncorrelated(pairs, p, &format!("{other:?}"));
-                // One place further on: an element of a rank or step must not get its neighbour's draw either.
+                // Shifted by one place: an element of a rank or step must not get the draw of its neighbour
+                // either.
                 let pairs = base.iter().copied().zip(row[1..].iter().copied());
                 assert_uncorrelated(pairs, p, &format!("{other:?}, one apart"));
             }

@@ -1,4 +1,4 @@
-//! Stalls: the rank that all wait for is named by all of them, wherever in a chain it stands.
+//! Stalls: all ranks name the rank that they wait for, at any place in a chain.
 
 use std::sync::Mutex;
 use std::thread;
@@ -8,15 +8,15 @@ use ternflock_collectives::transport::watch::{Late, Watched};
 use ternflock_collectives::transport::{Lane, Wait, threads};
 use ternflock_collectives::{Error, Result, Transport, control, forward_transport};
 
-/// Warnings come after this long, and a rank that is late is late by three times as much.
+/// The time until a warning. A late rank is late by three times as long.
 const WARN_AFTER: Duration = Duration::from_millis(160);
 const LATE_BY: Duration = Duration::from_millis(480);
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What a rank makes of `act`, and what it had to say about late ranks meanwhile.
+/// The result of `act` on a rank, and its reports about late ranks.
 type Outcome<R> = (Result<R>, Vec<Late>);
 
-/// The outcome of `act` on each of `world` ranks whose hosts are called after them.
+/// The outcomes of `act` on `world` ranks, whose hosts are named after them.
 fn watched<R: Send>(
     world: usize,
     deadline: Duration,
@@ -36,7 +36,8 @@ fn watched<R: Send>(
     results.into_iter().zip(said.into_iter().map(|said| said.into_inner().expect("no rank panics"))).collect()
 }
 
-/// Passes a number around the ring `world` times, each rank adding its own: in the end all know the sum.
+/// Passes a number around the ring `world` times; each rank adds its own number. At the end, all know the
+/// sum.
 fn around(transport: &mut dyn Transport) -> Result<u64> {
     let (rank, world) = (transport.rank(), transport.world());
     let (mut sum, mut passed) = (rank as u64, rank as u64);
@@ -115,7 +116,7 @@ fn a_rank_that_never_comes_is_named_by_the_error() {
                 assert!(text.ends_with("; a wait of 0.48 s ends the job"), "{text}");
                 named += 1;
             }
-            // The others end when the first of them has.
+            // The others end after the first one has ended.
             Err(Error::PeerGone { .. }) => {}
             other => panic!("rank {rank} ended with {other:?}"),
         }
@@ -172,7 +173,8 @@ fn a_rank_that_is_late_again_and_again_is_named_each_time() {
     assert_eq!(named(2), [Some(1), Some(0), Some(1)]);
 }
 
-/// A transport whose waits take what rank 1 sends ahead, as those of an exchange that moves scales along.
+/// A transport whose waits receive early messages of rank 1, like those of an exchange that also moves
+/// scales.
 struct Beside<'a> {
     transport: &'a mut dyn Transport,
     taken: usize,
@@ -189,8 +191,9 @@ impl Transport for Beside<'_> {
     }
 }
 
-/// Rank 2 waits for rank 0, that for rank 1, and that one sends `ahead` messages in another lane first, an eighth of the
-/// time to a warning apart. How many of them rank 0 took while it waited.
+/// Rank 2 waits for rank 0, and rank 0 waits for rank 1, which first sends `ahead` messages in another lane,
+/// with intervals of an eighth of the time until a warning. Returns the number of messages that rank 0
+/// received while it waited.
 fn one_lane_moves(transport: &mut dyn Transport, ahead: usize) -> Result<usize> {
     match transport.rank() {
         0 => {
@@ -215,7 +218,7 @@ fn what_comes_in_another_lane_ends_no_wait() {
     let outcomes = watched(3, DEADLINE, |transport| one_lane_moves(transport, 24));
     let (taken, said) = &outcomes[0];
     assert!(matches!(taken, Ok(taken) if *taken > 12), "{taken:?}");
-    // At 1 x, 2 x, and 4 x if the machine is very busy: not anew after each message.
+    // At 1 x, 2 x, and 4 x if the machine is very busy, but not again after each message.
     assert!((1..=3).contains(&said.len()), "{said:?}");
     for (_, said) in outcomes {
         assert!(said.iter().all(|warning| warning.late == Some(1)), "{said:?}");
@@ -233,7 +236,8 @@ fn what_comes_in_another_lane_puts_off_no_deadline() {
 
 #[test]
 fn a_rank_whose_waits_keep_ending_speaks_for_nobody() {
-    // Rank 2 sends to rank 0 after that has told the others that it waits and before it would warn; to rank 1 at last.
+    // Rank 2 sends to rank 0 after rank 0 has told the others that it waits, and before it would warn.
+    // Finally, it sends to rank 1.
     let outcomes = watched(3, DEADLINE, |transport| {
         const TIMES: usize = 16;
         match transport.rank() {
@@ -249,7 +253,8 @@ fn a_rank_whose_waits_keep_ending_speaks_for_nobody() {
         }
     });
     assert!(outcomes.iter().all(|(result, _)| *result == Ok(())));
-    // The second and third time, when rank 0 has waited for less than a sixth as long unless the machine is very busy.
+    // The second and third time, when rank 0 has waited for less than a sixth of that time unless the machine
+    // is very busy.
     let said = &outcomes[1].1[1..];
     assert!(!said.is_empty());
     assert!(said.iter().all(|warning| warning.late == Some(2) && warning.is_lowest), "{said:?}");

@@ -1,4 +1,4 @@
-//! Transports that wrap another to bring out what the plain one hides.
+//! Transports that wrap another one to expose behaviour that the plain one hides.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -9,8 +9,8 @@ use ternflock_collectives::{Error, Result, Transport, forward_transport};
 
 use crate::{DEADLINE, random};
 
-/// Holds messages back for a random while: those between two ranks stay in order, those of different pairs overtake
-/// each other.
+/// Delays messages by random times: those between two ranks stay in order, and those of different pairs
+/// overtake each other.
 pub struct Late {
     inner: ThreadTransport,
     /// By receiver.
@@ -19,7 +19,7 @@ pub struct Late {
 }
 
 impl Late {
-    /// The ranks of a world in which every rank draws its delays from `seed`.
+    /// The ranks of a world in which each rank draws its delays from `seed`.
     pub fn world(size: usize, seed: u64) -> Vec<Late> {
         let ranks = threads::world(size, DEADLINE).into_iter();
         let late = |inner: ThreadTransport| Late {
@@ -30,7 +30,7 @@ impl Late {
         ranks.map(late).collect()
     }
 
-    /// Lets at most one message go, of a receiver drawn at random.
+    /// Releases at most one message, for a receiver drawn at random.
     fn release(&mut self) -> Result<()> {
         let draw = self.random.next().expect("there is no end") as usize;
         let to = draw % self.held.len();
@@ -57,7 +57,7 @@ impl Transport for Late {
         Ok(held.find_map(|(to, messages)| Some((to, messages.front()?.1.len()))))
     }
 
-    /// Does not wait for messages, which would keep its own held back.
+    /// Does not wait for messages, because that would hold back its own.
     fn pause(&mut self, wait: &Wait) -> Result<()> {
         thread::yield_now();
         if wait.lasted() < DEADLINE { Ok(()) } else { self.inner.pause(wait) }
@@ -75,7 +75,7 @@ impl<'a> Counted<'a> {
         Counted { inner, held: 0 }
     }
 
-    /// Buffers taken or received, less those given back or sent.
+    /// Buffers taken or received, minus those returned or sent.
     pub fn balance(&self) -> i64 {
         self.held
     }
@@ -106,7 +106,7 @@ impl Transport for Counted<'_> {
     }
 }
 
-/// A rank that dies when it would receive once more than it may.
+/// A rank that dies when it receives more messages than allowed.
 pub struct Mortal<'a> {
     inner: &'a mut ThreadTransport,
     receives_left: u64,

@@ -96,8 +96,8 @@ fn names_descriptor(path: &Path) -> bool {
 
 /// The error that a descriptor of this process is not a stream. The usual case is standard input on a rank other than 0.
 fn no_stream() -> io::Error {
-    let message = "it is a device, not a pipe: mpirun gives its standard input to rank 0 alone, so write the data to a file that \
-                   all ranks can read, and give that";
+    let message = "it is a device, not a pipe: mpirun gives its standard input only to rank 0, so write the \
+        data to a file that all ranks can read, and use that file";
     io::Error::new(io::ErrorKind::Unsupported, message)
 }
 

@@ -85,7 +85,7 @@ pub(super) fn check_own(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What an entry of `kind` is, unless it is a regular file.
+/// The description of an entry of `kind`, unless it is a regular file.
 pub(super) fn describe(kind: FileType) -> Option<&'static str> {
     match kind {
         kind if kind.is_file() => None,
@@ -105,19 +105,19 @@ fn refused(kind: FileType) -> io::Error {
     let what = describe(kind).unwrap_or("a file");
     let message = match kind.is_symlink() {
         true => format!(
-            "it is {what}, and files are not written through one: remove it, or give the path it leads to"
+            "it is {what}, and files are not written through one: remove it, or use the path that it leads to"
         ),
         false => format!("it is {what}, but a regular file is needed"),
     };
     io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
-/// The same for a file to be read.
+/// Like [`refused`], for a file to be read.
 pub(super) fn refused_input(kind: FileType) -> io::Error {
     if kind.is_dir() {
         return refused(kind);
     }
-    let hint = "to use the output of a command, give /dev/stdin or write it to a file";
+    let hint = "to use the output of a command, use /dev/stdin or write it to a file";
     io::Error::new(io::ErrorKind::Unsupported, format!("{}; {hint}", refused(kind)))
 }
 

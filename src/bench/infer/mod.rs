@@ -131,7 +131,7 @@ fn check(networks: &[Contestant]) -> Result<()> {
     let input = |contestant: &Contestant| contestant.network.graph().input();
     match others.iter().find(|other| input(other) != input(first)) {
         Some(other) => Err(Error::Usage(format!(
-            "`{}` takes {}, but `{}` takes {}: networks that are timed side by side must take the same input",
+            "`{}` takes {}, but `{}` takes {}: networks that are compared must take the same input",
             first.name,
             input(first).described(),
             other.name,

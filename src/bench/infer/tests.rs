@@ -58,7 +58,7 @@ fn a_network_that_computes_something_else_is_found_out() {
     let error = verify::compare(&mut masked, &mut shrunk).unwrap_err();
     assert_eq!(error.kind(), ternflock_base::error::Kind::Checkpoint);
     let error = error.to_string();
-    assert!(error.starts_with("shrunk: does not compute what `masked` does: of 40 logits"), "{error}");
+    assert!(error.starts_with("shrunk: does not compute the same as `masked`: of 40 logits"), "{error}");
     shrunk.network.parameters.values[place] = f32::NAN;
     let error = verify::compare(&mut masked, &mut shrunk).unwrap_err().to_string();
     assert!(error.contains("is NaN, not"), "{error}");

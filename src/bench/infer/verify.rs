@@ -37,7 +37,8 @@ pub fn compare(first: &mut Contestant, other: &mut Contestant) -> Result<Verdict
     let (input, output) =
         (|c: &Contestant| c.network.graph().input(), |c: &Contestant| c.network.graph().output());
     if (input(first), output(first), first.batch) != (input(other), output(other), other.batch) {
-        let says = |c: &Contestant| format!("makes {} of {}", output(c).described(), input(c).described());
+        let says =
+            |c: &Contestant| format!("computes {} from {}", output(c).described(), input(c).described());
         let (one, two) = (says(first), says(other));
         return Err(Error::Usage(format!(
             "--verify: `{}` {one}, but `{}` {two}: they cannot compute the same",
@@ -56,7 +57,8 @@ pub fn compare(first: &mut Contestant, other: &mut Contestant) -> Result<Verdict
     let explained = largest_difference <= verdict.tolerance;
     if !explained {
         let message = format!(
-            "does not compute what `{}` does: of {} logits number {place} is {}, not {}; rounding explains {:.1e}, not {:.1e}",
+            "does not compute the same as `{}`: of {} logits, number {place} is {}, not {}; rounding \
+             explains {:.1e}, not {:.1e}",
             first.name,
             expected.len(),
             found[place],

@@ -21,7 +21,7 @@ use ternflock_world::World;
 
 /// The settings of a measurement.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ScalingOptions {
     /// The ways to average. Each round measures all of them, one after another.
     pub ways: Vec<Contender>,
     /// Timed steps per round. One step before them is not timed.
@@ -38,15 +38,16 @@ const WORDS: usize = 9;
 /// # Errors
 /// Those of starting a training run; [`Error::Usage`] for a way that these ranks do not have;
 /// [`Error::Exchange`] if ranks are late or have ended.
-pub fn measure(loaded: &Loaded, world: &mut World, plan: &Plan) -> Result<Point> {
+pub fn measure(loaded: &Loaded, world: &mut World, options: &ScalingOptions) -> Result<Point> {
     let (mut trainer, placement) = prepare(loaded, world)?;
-    let mut ways: Vec<Measured> = plan.ways.iter().map(|&way| Measured { way, rounds: Vec::new() }).collect();
+    let mut ways: Vec<Measured> =
+        options.ways.iter().map(|&way| Measured { way, rounds: Vec::new() }).collect();
     let watch = Watch::start();
-    for _ in 0..plan.rounds {
+    for _ in 0..options.rounds {
         for measured in &mut ways {
             take(&mut trainer, world, &loaded.job.exchange, measured.way)?;
             step(&mut trainer, world, measured.way)?;
-            measured.rounds.push(round(&mut trainer, world, measured.way, plan.steps)?);
+            measured.rounds.push(round(&mut trainer, world, measured.way, options.steps)?);
         }
     }
     let interference = Interference::of(&world.gather(watch.words())?, &world.topology());

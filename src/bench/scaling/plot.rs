@@ -31,11 +31,11 @@ impl Over {
     }
 }
 
-/// A part of a step, its colour, and its seconds.
-type Part = (&'static str, RGBColor, fn(&Phases) -> f64);
+/// A phase of a step, its colour, and its seconds.
+type PhaseBar = (&'static str, RGBColor, fn(&Phases) -> f64);
 
-/// The parts of a step, in the order of a step.
-const PARTS: [Part; 6] = [
+/// The phases of a step, in the order of a step.
+const PHASE_BARS: [PhaseBar; 6] = [
     ("compute", BLUE, |phases| phases.compute),
     ("encode", GREEN, |phases| phases.encode),
     ("wait", GREY, |phases| phases.wait),
@@ -184,8 +184,8 @@ fn split(area: &Area, scaling: &Scaling) -> Drawn {
     // With more bars, their names would overlap.
     let is_crowded = scaling.points.iter().map(|point| point.ways.len()).sum::<usize>() > 9;
     let caption = match is_crowded {
-        true => "where the time of a step goes, by ranks; the ways in the order above",
-        false => "where the time of a step goes (what overlaps is counted twice)",
+        true => "time per step by phase and number of ranks; methods in the order above",
+        false => "time per step by phase (overlapping work is counted twice)",
     };
     let bars: Vec<(String, Phases)> = scaling
         .points
@@ -202,9 +202,9 @@ fn split(area: &Area, scaling: &Scaling) -> Drawn {
     let height = |part: fn(&Phases) -> f64, phases: &Phases| {
         Some(1e3 * part(phases)).filter(|height| height.is_finite()).unwrap_or(0.0)
     };
-    let all = |phases: &Phases| PARTS.iter().map(|(_, _, part)| height(*part, phases)).sum::<f64>();
+    let all = |phases: &Phases| PHASE_BARS.iter().map(|(_, _, part)| height(*part, phases)).sum::<f64>();
     let highest = bars.iter().map(|(_, phases)| all(phases)).fold(0.0, f64::max);
-    let entries = PARTS.map(|(name, colour, _)| (name.to_owned(), Mark::Filled(colour)));
+    let entries = PHASE_BARS.map(|(name, colour, _)| (name.to_owned(), Mark::Filled(colour)));
     let mut chart = ChartBuilder::on(&beside_legend(area, &entries)?)
         .caption(caption, ("sans-serif", 16))
         .margin(12)
@@ -226,7 +226,7 @@ fn split(area: &Area, scaling: &Scaling) -> Drawn {
         .light_line_style(WHITE.mix(0.0))
         .draw()?;
     let mut bottoms = vec![0.0; bars.len()];
-    for (_, colour, part) in PARTS {
+    for (_, colour, part) in PHASE_BARS {
         let boxes = bars.iter().zip(&mut bottoms).enumerate().map(|(place, ((_, phases), bottom))| {
             let low = *bottom;
             *bottom += height(part, phases);

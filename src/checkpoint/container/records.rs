@@ -43,7 +43,7 @@ impl Index {
 /// The field sizes in the nodes of a tree. Each pointer to a child has a field with the number of the child's records. From
 /// the second level on it has another field with the number of all records below the child. Each field has the fewest bytes
 /// that can hold its maximum.
-struct Sizes {
+struct FieldSizes {
     index: Index,
     node: u64,
     /// The size in bytes of the field for a child's own records.
@@ -66,7 +66,7 @@ pub(super) fn records(source: &Source, address: u64, index: Index) -> Result<Vec
     let (root, count, total) = (header.address()?, header.u16()?, header.u64()?);
     let mut ids = Vec::new();
     if let Some(root) = root {
-        let sizes = Sizes::new(index, node, depth)?;
+        let sizes = FieldSizes::new(index, node, depth)?;
         walk(source, &sizes, root, u64::from(count), depth.into(), &mut ids)?;
     }
     match ids.len() as u64 == total {
@@ -75,8 +75,8 @@ pub(super) fn records(source: &Source, address: u64, index: Index) -> Result<Vec
     }
 }
 
-impl Sizes {
-    fn new(index: Index, node: u64, depth: u16) -> Result<Sizes, String> {
+impl FieldSizes {
+    fn new(index: Index, node: u64, depth: u16) -> Result<FieldSizes, String> {
         let room =
             node.checked_sub(AROUND_RECORDS).ok_or_else(|| damaged("an index has nodes without room"))?;
         let record = index.record() as u64;
@@ -89,7 +89,7 @@ impl Sizes {
             most = records.saturating_add(1).saturating_mul(most).saturating_add(records);
             below.push(bytes_for(most));
         }
-        Ok(Sizes { index, node, own, below })
+        Ok(FieldSizes { index, node, own, below })
     }
 }
 
@@ -101,7 +101,7 @@ fn bytes_for(most: u64) -> usize {
 /// Appends the IDs of the node at `address`, which has `count` records and is `level` levels above the leaves.
 fn walk(
     source: &Source,
-    sizes: &Sizes,
+    sizes: &FieldSizes,
     address: u64,
     count: u64,
     level: usize,

@@ -15,7 +15,7 @@ use ternflock_base::child::end_with_parent;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::write_output;
 use ternflock_base::text::plural;
-use ternflock_bench::scaling::{Mode, Plan, Point, Scaling, measure, plot};
+use ternflock_bench::scaling::{Mode, Point, Scaling, ScalingOptions, measure, plot};
 use ternflock_job::{Exchange, Loaded};
 use ternflock_train::{self as train};
 use ternflock_world::{Patience, World};
@@ -59,7 +59,7 @@ fn here(arguments: &Arguments, mut loaded: Loaded, world: &mut World) -> Result<
     let ways = contenders_of("--ways", &arguments.ways)?;
     loaded.job.train.steps = Some((rounds * ways.len() * (steps + 1)) as u64);
     loaded.job.train.epochs = None;
-    let point = measure(&loaded, world, &Plan { ways, steps, rounds })?;
+    let point = measure(&loaded, world, &ScalingOptions { ways, steps, rounds })?;
     // With --ranks, the program that started this one reads standard error.
     point.interference.iter().filter(|_| world.rank() == 0).for_each(warn);
     let scaling = Scaling { job: loaded.job.name.clone(), mode: mode(arguments), points: vec![point] };

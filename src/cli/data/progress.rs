@@ -16,7 +16,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(10);
 pub struct Shown {
     /// On a terminal.
     bar: Option<ProgressBar>,
-    /// What is being fetched.
+    /// The file that is being fetched.
     name: String,
     /// When the last line about it was printed.
     said: Instant,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::plan::{Plan, Run};
+use super::grid::{Grid, Trial};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::read_text;
 use ternflock_job::{Job, MOST_BYTES};
@@ -63,17 +63,17 @@ impl Outcome {
 const METRICS: [&str; 2] = ["accuracy", "perplexity"];
 
 /// The path of the evaluation of a run.
-pub fn evaluation(run: &Run) -> PathBuf {
-    run.directory.join("eval.json")
+pub fn evaluation(trial: &Trial) -> PathBuf {
+    trial.directory.join("eval.json")
 }
 
-/// The state of `run` of `plan`.
+/// The state of `trial` of `grid`.
 ///
 /// # Errors
 /// If its directory holds a run of another job.
-pub fn state(plan: &Plan, run: &Run) -> Result<State> {
-    let refuse = |why: String| Error::run_dir(&run.directory, why);
-    let text = match read_text(&RunDir::job_path(&run.directory), MOST_BYTES) {
+pub fn state(grid: &Grid, trial: &Trial) -> Result<State> {
+    let refuse = |why: String| Error::run_dir(&trial.directory, why);
+    let text = match read_text(&RunDir::job_path(&trial.directory), MOST_BYTES) {
         Ok(text) => text,
         Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
             return Ok(State::Absent);
@@ -81,11 +81,13 @@ pub fn state(plan: &Plan, run: &Run) -> Result<State> {
         Err(error) => return Err(refuse(format!("its job.toml cannot be read: {error}"))),
     };
     let stored = Job::from_toml(&text).map_err(|error| refuse(format!("its job cannot be read: {error}")))?;
-    if let [difference, ..] = &stored.differences(&plan.job(run)?)[..] {
+    if let [difference, ..] = &stored.differences(&grid.job(trial)?)[..] {
         return Err(refuse(format!("holds a run of another job ({difference}); use another --into")));
     }
-    let Some(last) = last_event(&RunDir::metrics_path(&run.directory)) else { return Ok(State::Unfinished) };
-    Ok(diverged(&last).unwrap_or_else(|| outcome(run, &last).map_or(State::Unfinished, State::Done)))
+    let Some(last) = last_event(&RunDir::metrics_path(&trial.directory)) else {
+        return Ok(State::Unfinished);
+    };
+    Ok(diverged(&last).unwrap_or_else(|| outcome(trial, &last).map_or(State::Unfinished, State::Done)))
 }
 
 /// Whether the run ended because it diverged, according to its `last` event.
@@ -95,10 +97,10 @@ fn diverged(last: &Value) -> Option<State> {
 }
 
 /// The outcome of the run if its `last` event marks it as complete.
-fn outcome(run: &Run, last: &Value) -> Option<Outcome> {
+fn outcome(trial: &Trial, last: &Value) -> Option<Outcome> {
     let end = Some(last).filter(|event| event["event"] == "end" && event["complete"] == true)?;
     let (metric, chosen) = score(&end["chosen"])?;
-    let evaluated = read_text(&evaluation(run), MOST_BYTES).ok();
+    let evaluated = read_text(&evaluation(trial), MOST_BYTES).ok();
     let evaluated = evaluated.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
     Some(Outcome {
         set: end["set"].as_str()?.to_owned(),

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::json;
 
+use super::grid::{Grid, Setting, Trial};
 use super::outcome::{Outcome, State, state};
-use super::plan::{Plan, Run, Setting};
 use crate::table::table;
 use ternflock_base::error::Result;
 use ternflock_report::json::to_value;
@@ -44,7 +44,7 @@ impl Spread {
 /// A setting and its runs that have ended.
 pub struct Line<'p> {
     setting: &'p Setting,
-    runs: usize,
+    trials: usize,
     seeds: Vec<u64>,
     outcomes: Vec<Outcome>,
     diverged: Vec<Diverged>,
@@ -59,27 +59,27 @@ pub struct Diverged {
     pub step: u64,
 }
 
-/// The results of all settings of `plan`.
+/// The results of all settings of `grid`.
 ///
 /// # Errors
 /// If a directory holds a run of another job.
-pub fn lines(plan: &Plan) -> Result<Vec<Line<'_>>> {
-    let line = |runs: &[Run]| {
+pub fn lines(grid: &Grid) -> Result<Vec<Line<'_>>> {
+    let line = |trials: &[Trial]| {
         let (mut seeds, mut outcomes, mut diverged) = (Vec::new(), Vec::new(), Vec::new());
-        for run in runs {
-            match state(plan, run)? {
+        for trial in trials {
+            match state(grid, trial)? {
                 State::Done(outcome) => {
-                    seeds.push(run.seed);
+                    seeds.push(trial.seed);
                     outcomes.push(outcome);
                 }
-                State::Diverged(step) => diverged.push(Diverged { seed: run.seed, step }),
+                State::Diverged(step) => diverged.push(Diverged { seed: trial.seed, step }),
                 State::Absent | State::Unfinished => {}
             }
         }
-        let setting = &plan.settings[runs[0].setting];
-        Ok(Line { setting, runs: runs.len(), seeds, outcomes, diverged })
+        let setting = &grid.settings[trials[0].setting];
+        Ok(Line { setting, trials: trials.len(), seeds, outcomes, diverged })
     };
-    plan.runs.chunk_by(|one, next| one.setting == next.setting).map(line).collect()
+    grid.trials.chunk_by(|one, next| one.setting == next.setting).map(line).collect()
 }
 
 impl Line<'_> {
@@ -89,9 +89,9 @@ impl Line<'_> {
 
     /// The number of its runs that the figures cover.
     fn counted(&self) -> String {
-        match self.outcomes.len() == self.runs {
-            true => self.runs.to_string(),
-            false => format!("{} of {}", self.outcomes.len(), self.runs),
+        match self.outcomes.len() == self.trials {
+            true => self.trials.to_string(),
+            false => format!("{} of {}", self.outcomes.len(), self.trials),
         }
     }
 
@@ -100,7 +100,7 @@ impl Line<'_> {
         let at: Vec<String> = self.diverged.iter().map(|diverged| diverged.step.to_string()).collect();
         match &at[..] {
             [] => None,
-            [step] if self.runs == 1 => Some(format!("diverged at step {step}")),
+            [step] if self.trials == 1 => Some(format!("diverged at step {step}")),
             [step] => Some(format!("1 diverged, at step {step}")),
             steps => Some(format!("{} diverged, at steps {}", steps.len(), steps.join(", "))),
         }
@@ -176,7 +176,7 @@ pub fn json(lines: &[Line]) -> String {
             "job": line.setting.job,
             "file": line.setting.file,
             "values": values,
-            "runs": line.runs,
+            "runs": line.trials,
             "seeds": line.seeds,
             "outcomes": to_value(&line.outcomes),
             "diverged": line.diverged,

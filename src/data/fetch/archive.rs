@@ -35,7 +35,7 @@ impl Wanted<'_> {
     }
 
     fn unpack(&self, archive: impl Read, into: &Path) -> Result<(), String> {
-        let failed = |error: io::Error| format!("is no archive, or is damaged: {error}");
+        let failed = |error: io::Error| format!("is not an archive, or is damaged: {error}");
         let mut archive = tar::Archive::new(archive);
         let mut left = self.most;
         for entry in archive.entries().map_err(failed)? {
@@ -43,7 +43,7 @@ impl Wanted<'_> {
             let path = entry.path_bytes().into_owned();
             let Some(name) = self.wanted(&path) else { continue };
             if !entry.header().entry_type().is_file() {
-                return Err(format!("{name} is no regular file in it"));
+                return Err(format!("{name} is not a regular file in it"));
             }
             let is_program = entry.header().mode().is_ok_and(|mode| mode & 0o100 != 0);
             left = write(entry, is_program, left, &into.join(name))?;
@@ -53,7 +53,7 @@ impl Wanted<'_> {
 
     /// Extracts the wanted files of the zip archive at `path` into `into`.
     pub fn unpack_zip(&self, path: &Path, into: &Path) -> Result<(), String> {
-        let failed = |error: String| format!("{}: is no archive, or is damaged: {error}", name_of(path));
+        let failed = |error: String| format!("{}: is not an archive, or is damaged: {error}", name_of(path));
         let file = open_regular(path).map_err(|error| failed(error.to_string()))?;
         let mut archive =
             zip::ZipArchive::new(BufReader::new(file)).map_err(|error| failed(error.to_string()))?;
@@ -64,7 +64,7 @@ impl Wanted<'_> {
             let Some(name) = self.wanted(path_inside.as_bytes()) else { continue };
             drop(path_inside);
             if !entry.is_file() || entry.is_symlink() {
-                return Err(format!("{}: {name} is no regular file in it", name_of(path)));
+                return Err(format!("{}: {name} is not a regular file in it", name_of(path)));
             }
             left = write(entry, false, left, &into.join(name))
                 .map_err(|reason| format!("{}: {reason}", name_of(path)))?;
@@ -94,7 +94,7 @@ fn write(content: impl Read, is_program: bool, left: u64, path: &Path) -> Result
     create_directories(path.parent().unwrap_or(Path::new(""))).map_err(blame)?;
     let mut file = create_file(path, if is_program { 0o777 } else { 0o666 }).map_err(blame)?;
     let count = io::copy(&mut content.take(left.saturating_add(1)), &mut file).map_err(blame)?;
-    left.checked_sub(count).ok_or_else(|| format!("{name} makes more bytes than the data set has"))
+    left.checked_sub(count).ok_or_else(|| format!("{name} expands to more bytes than the data set has"))
 }
 
 #[cfg(test)]
@@ -198,7 +198,7 @@ mod tests {
         assert!(!Path::new("/tmp/ternflock-archive-test").exists());
         for kind in [EntryType::Symlink, EntryType::Link, EntryType::Char, EntryType::Fifo] {
             let (outcome, directory) = unpack(&archive(&[(kind, "inner/one", "/etc/passwd")]));
-            assert_eq!(outcome.unwrap_err(), "x.tar: one is no regular file in it");
+            assert_eq!(outcome.unwrap_err(), "x.tar: one is not a regular file in it");
             assert_eq!(files(directory.path()).len(), 1);
         }
         let (outcome, _directory) = unpack(&archive(&[(FILE, "inner/one", "1"), (FILE, "inner/one", "2")]));
@@ -208,15 +208,15 @@ mod tests {
     #[test]
     fn no_more_is_unpacked_than_the_data_set_has() {
         let (outcome, _directory) = unpack(&archive(&[(FILE, "inner/one", &"1".repeat(1001))]));
-        assert_eq!(outcome.unwrap_err(), "x.tar: one makes more bytes than the data set has");
+        assert_eq!(outcome.unwrap_err(), "x.tar: one expands to more bytes than the data set has");
         // Skipped entries count too.
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&header(FILE, "other", 1 << 33).as_bytes()[..]).unwrap();
         io::copy(&mut io::repeat(0).take(1 << 22), &mut gzip).unwrap();
         let (outcome, _directory) = unpack(&gzip.finish().unwrap());
-        assert!(outcome.unwrap_err().contains("is no archive, or is damaged"));
+        assert!(outcome.unwrap_err().contains("is not an archive, or is damaged"));
         let (outcome, _directory) = unpack(b"<html>Log in</html>");
-        assert!(outcome.unwrap_err().contains("x.tar: is no archive, or is damaged"));
+        assert!(outcome.unwrap_err().contains("x.tar: is not an archive, or is damaged"));
     }
 
     #[test]
@@ -238,14 +238,14 @@ mod tests {
         fs::remove_dir_all(directory.path().join("scratch")).unwrap();
         make(&[("inner/one", &"1".repeat(1001))]);
         let reason = WANTED.unpack_zip(&path, &into).unwrap_err();
-        assert_eq!(reason, "x.whl: one makes more bytes than the data set has");
+        assert_eq!(reason, "x.whl: one expands to more bytes than the data set has");
         let mut archive = zip::ZipWriter::new(File::create(&path).unwrap());
         archive.add_symlink("inner/one", "/etc/passwd", zip::write::SimpleFileOptions::default()).unwrap();
         archive.finish().unwrap();
         fs::remove_dir_all(directory.path().join("scratch")).unwrap();
         let reason = WANTED.unpack_zip(&path, &into).unwrap_err();
-        assert_eq!(reason, "x.whl: one is no regular file in it");
+        assert_eq!(reason, "x.whl: one is not a regular file in it");
         fs::write(&path, "no archive").unwrap();
-        assert!(WANTED.unpack_zip(&path, &into).unwrap_err().contains("x.whl: is no archive"));
+        assert!(WANTED.unpack_zip(&path, &into).unwrap_err().contains("x.whl: is not an archive"));
     }
 }

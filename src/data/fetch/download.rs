@@ -113,7 +113,7 @@ impl Download<'_> {
             done += count as u64;
             if done > self.most {
                 remove(&self.part)?;
-                return Err(format!("has more than the {} bytes that the data set has at most", self.most));
+                return Err(format!("has more than {} bytes, the maximum for this data set", self.most));
             }
             file.write_all(&buffer[..count]).map_err(|error| blame(&self.part, &error))?;
             if told.elapsed() >= REPORT {
@@ -249,7 +249,7 @@ mod tests {
             [&b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"[..], &vec![b'b'; SIZE]].concat();
         for (answer, expected) in [
             (answer(0, ""), "has 100000 bytes, but the data set has at most 99999"),
-            (without_length, "has more than the 99999 bytes that the data set has at most"),
+            (without_length, "has more than 99999 bytes, the maximum for this data set"),
         ] {
             let reason = fetch(&Server::answering(vec![answer]), directory.path(), 99_999).0.unwrap_err();
             assert_eq!(reason, expected);

@@ -78,7 +78,7 @@ fn fetch_entry(entry: &Entry, into: &Path, tell: &mut dyn FnMut(Progress)) -> Re
         let mut outcome = attempt(origin, &missing, entry.most, &mut downloads, tell)?;
         if let Err(Failure { reason, is_stale: true }) = &outcome {
             tell(Progress::Line(&format!(
-                "  what an earlier download has left is wrong ({reason}): starting again"
+                "  the files of an earlier download are wrong ({reason}): starting again"
             )));
             outcome = attempt(origin, &missing, entry.most, &mut downloads, tell)?;
         }

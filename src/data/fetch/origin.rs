@@ -169,7 +169,7 @@ fn with_extension(scratch: &Path, extension: &str) -> Result<Vec<PathBuf>, Strin
     let entries = fs::read_dir(scratch).map_err(|error| error.to_string())?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let found: Vec<_> = paths.filter(|path| path.extension() == Some(extension.as_ref())).collect();
-    if found.is_empty() { Err(format!("no .{extension} file came")) } else { Ok(found) }
+    if found.is_empty() { Err(format!("no .{extension} file was downloaded")) } else { Ok(found) }
 }
 
 #[cfg(test)]

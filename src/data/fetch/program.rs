@@ -108,7 +108,7 @@ fn wait(child: &mut Child, watch: &mut Watch) -> Result<(), String> {
                 end(child);
                 return Err(format!("took longer than {} s", watch.deadline.as_secs_f32()));
             }
-            Err(error) => return Err(format!("was lost sight of: {error}")),
+            Err(error) => return Err(format!("cannot be watched: {error}")),
         }
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
@@ -130,7 +130,7 @@ fn end(child: &mut Child) {
 }
 
 fn too_much(most: u64) -> String {
-    format!("has written more than {most} bytes, the most that the data set has")
+    format!("has written more than {most} bytes, the maximum for this data set")
 }
 
 #[cfg(test)]
@@ -184,7 +184,7 @@ mod tests {
             print_to(&path, &mut command, "sh", scratch.path(), DEADLINE, 1000)
         };
         assert_eq!(print("printf 1"), Ok(()));
-        let reason = "sh has written more than 1000 bytes, the most that the data set has";
+        let reason = "sh has written more than 1000 bytes, the maximum for this data set";
         // One program runs forever; the other ends before it is checked.
         assert_eq!(print("while :; do printf %1000s x; sleep 0.01; done").unwrap_err(), reason);
         assert_eq!(print("printf %1001s x").unwrap_err(), reason);

@@ -128,7 +128,7 @@ fn a_wrong_download_is_not_kept() {
     // The content is not an archive, an archive with a wrong file, or an archive with too few files.
     fs::write(site.path().join("x.tar.gz"), "<html>Log in</html>").unwrap();
     let message = fetch_now().unwrap_err().to_string();
-    assert!(message.contains("archive.tar.gz: is no archive, or is damaged"), "{message}");
+    assert!(message.contains("archive.tar.gz: is not an archive, or is damaged"), "{message}");
     assert!(!into.join(".download").exists());
     pack_all(["one", "two", "three", "five"], site.path());
     let message = fetch_now().unwrap_err().to_string();

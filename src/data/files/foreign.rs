@@ -69,7 +69,7 @@ impl Foreign {
 
     fn refuse_with(&self, path: &Path, how: &str, by: &str) -> Error {
         let message =
-            format!("is {how}, and only gzip is read here: decompress it first, as with `{by} > NEW_FILE`");
+            format!("is {how}, but only gzip is supported: decompress it first, as with `{by} > NEW_FILE`");
         Error::data(path, message)
     }
 }
@@ -97,7 +97,7 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             let message = open(&path).err().unwrap().to_string();
             let expected = format!(
-                "{file}: is compressed with {name}, and only gzip is read here: decompress it first, as with `{command} {file} > NEW_FILE`"
+                "{file}: is compressed with {name}, but only gzip is supported: decompress it first, as with `{command} {file} > NEW_FILE`"
             );
             assert_eq!(message, expected);
         }

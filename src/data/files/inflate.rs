@@ -70,7 +70,7 @@ impl<R: Read> Read for Limited<R> {
         let count = self.decoder.read(buffer)?;
         self.out += count as u64;
         if self.out > self.input().saturating_mul(RATIO).saturating_add(ALLOWANCE) {
-            let message = format!("its first {} bytes become more than {}", self.input(), self.out - 1);
+            let message = format!("its first {} bytes expand to more than {}", self.input(), self.out - 1);
             let message = format!("{message}, far more than data sets of that size ({RATIO} times at most)");
             return Err(io::Error::new(ErrorKind::FileTooLarge, message));
         }

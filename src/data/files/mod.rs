@@ -47,7 +47,7 @@ pub(super) fn only_one(paths: Vec<PathBuf>) -> Result<PathBuf> {
     for other in paths {
         if !have_same_content(&first, &other).unwrap_or(false) {
             let message = format!(
-                "holds other data than {}, and either could be meant: move one of the two away",
+                "holds other data than {}, and it is unclear which is meant: move one of them away",
                 other.display()
             );
             return Err(Error::data(first, message));
@@ -94,7 +94,7 @@ pub(super) fn missing(directory: &Path, name: &str) -> Error {
     if directory.exists() && !directory.is_dir() {
         return Error::data(
             directory,
-            "is not a directory: give the one that holds the files of the data set",
+            "is not a directory: use the directory with the files of the data set",
         );
     }
     Error::data(directory, format!("there is no file {name} or {name}.gz in this directory"))
@@ -166,7 +166,8 @@ pub(super) fn read_error(path: &Path, error: &io::Error) -> Error {
 pub(super) fn by_hand(path: &Path) -> String {
     let file = path.display();
     format!(
-        ". If that is right, decompress it by hand, as with `gzip -dc {file} > NEW_FILE`, and give the new file"
+        ". If that is correct, decompress it by hand, as with `gzip -dc {file} > NEW_FILE`, and use the new \
+         file"
     )
 }
 

@@ -75,7 +75,7 @@ fn check(path: &Path, size: u64, limit: u64) -> Result<u64> {
     if size <= limit {
         return Ok(size);
     }
-    let message = format!("has more than {limit} bytes, which is half of the memory that is free");
+    let message = format!("has more than {limit} bytes, which is half of the free memory");
     Err(Error::data(path, message))
 }
 

@@ -169,7 +169,7 @@ mod tests {
         let message = find(directory.path()).unwrap_err().to_string();
         assert!(
             message.contains("train-labels-idx1-ubyte: holds other data than ")
-                && message.contains("train-labels-idx1-ubyte.gz, and either could be meant: move one"),
+                && message.contains("train-labels-idx1-ubyte.gz, and it is unclear which is meant: move one"),
             "{message}"
         );
     }

@@ -38,7 +38,7 @@ impl TextFeed {
             let needed = steps.saturating_add(1).saturating_mul(global_batch);
             return Err(Error::Usage(format!(
                 "the training text has {} tokens, but a batch of {global_batch} sequences of {steps} needs \
-                 {needed} (a token more for each, the last label): take a longer text, a smaller \
+                 {needed} (one more token per sequence, for the last label): use a longer text, a smaller \
                  train.global_batch or a shorter data.sequence_length",
                 tokens.len()
             )));

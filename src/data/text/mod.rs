@@ -5,17 +5,17 @@ mod convert;
 mod count;
 mod decode;
 mod feed;
-mod part;
 mod read;
 mod room;
+mod subset;
 mod synthetic;
 mod tokens;
 mod vocabulary;
 
 pub(super) use convert::{OF_BIBLE, OF_TREEBANK, bible, treebank};
 pub use feed::{TextFeed, TextSet};
-pub use part::Part;
 pub use read::{Corpus, Texts};
+pub use subset::Subset;
 pub use synthetic::{synthetic_feed, synthetic_set};
 pub use vocabulary::Vocabulary;
 

@@ -6,8 +6,8 @@ use flate2::read::GzDecoder;
 
 use super::count::Counts;
 use super::decode::decode;
-use super::part::Part;
 use super::room::{Allow, Room};
+use super::subset::Subset;
 use super::tokens::tokens;
 use super::{TextFeed, TextSet, Vocabulary};
 use crate::{files, open, registry};
@@ -39,7 +39,7 @@ impl Corpus {
     }
 }
 
-/// The texts of a language data set. A file is opened and read once, even if it holds several parts, because
+/// The texts of a language data set. A file is opened and read once, even if it holds several subsets, because
 /// a pipe cannot be read again.
 pub struct Texts<'a> {
     data: &'a Data,
@@ -61,8 +61,8 @@ impl<'a> Texts<'a> {
     /// # Errors
     /// If the file is missing, unreadable, not UTF-8 or empty.
     pub fn corpus(&mut self) -> Result<Corpus> {
-        let at = self.open(Part::Train)?;
-        let (how, (path, text)) = (self.how, self.part(at, Part::Train)?);
+        let at = self.open(Subset::Train)?;
+        let (how, (path, text)) = (self.how, self.subset(at, Subset::Train)?);
         let allow = |bytes| self.room.allow(bytes);
         let mut counts = Counts::new(&allow);
         tokens(text, how, &mut |token| counts.add(token));
@@ -74,13 +74,13 @@ impl<'a> Texts<'a> {
         Ok(Corpus { vocabulary, path, tokens })
     }
 
-    /// Reads one part for evaluation, as tokens of `vocabulary`.
+    /// Reads one subset for evaluation, as tokens of `vocabulary`.
     ///
     /// # Errors
     /// As for [`Texts::corpus`], and if the text is too short.
-    pub fn set(&mut self, part: Part, vocabulary: &Vocabulary) -> Result<TextSet> {
-        let at = self.open(part)?;
-        let (how, (path, text)) = (self.how, self.part(at, part)?);
+    pub fn set(&mut self, subset: Subset, vocabulary: &Vocabulary) -> Result<TextSet> {
+        let at = self.open(subset)?;
+        let (how, (path, text)) = (self.how, self.subset(at, subset)?);
         let mut count = 0;
         tokens(text, how, &mut |_| count += 1);
         let tokens = encode(text, how, vocabulary, count, &|bytes| self.room.allow(bytes))?;
@@ -93,12 +93,12 @@ impl<'a> Texts<'a> {
         set
     }
 
-    /// Reads the file of `part` unless it has been read. Returns its index among the files.
-    fn open(&mut self, part: Part) -> Result<usize> {
+    /// Reads the file of `subset` unless it has been read. Returns its index among the files.
+    fn open(&mut self, subset: Subset) -> Result<usize> {
         let is_inside = self.data.dataset == "genesis";
         let path = match is_inside {
             true => "genesis, inside the program".into(),
-            false => path_of(self.data, self.how, self.dir, part)?,
+            false => path_of(self.data, self.how, self.dir, subset)?,
         };
         if let Some(at) = self.files.iter().position(|(known, _)| *known == path) {
             return Ok(at);
@@ -118,11 +118,11 @@ impl<'a> Texts<'a> {
         Ok(self.files.len() - 1)
     }
 
-    /// The text of `part` in file `at`, and the file's path.
-    fn part(&self, at: usize, part: Part) -> Result<(&Path, &str)> {
+    /// The text of `subset` in file `at`, and the file's path.
+    fn subset(&self, at: usize, subset: Subset) -> Result<(&Path, &str)> {
         let (path, text) = &self.files[at];
         let text = match self.how.held_out {
-            Some(share) => part.cut(path, text, share)?,
+            Some(share) => subset.cut(path, text, share)?,
             None => text,
         };
         Ok((path, text))
@@ -145,19 +145,19 @@ fn genesis(path: &Path) -> Result<Vec<u8>> {
     read_start(GzDecoder::new(GENESIS), u64::MAX).map_err(|error| files::read_error(path, &error))
 }
 
-/// The file that holds `part`; if the data set has one text, the file of that text.
-fn path_of(data: &Data, how: &Text, dir: Option<&Path>, part: Part) -> Result<PathBuf> {
+/// The file that holds `subset`; if the data set has one text, the file of that text.
+fn path_of(data: &Data, how: &Text, dir: Option<&Path>, subset: Subset) -> Result<PathBuf> {
     if data.dataset != "text" {
         let entry = registry::find(&data.dataset)?;
-        let name = entry.format.files()[if how.held_out.is_some() { 0 } else { part as usize }];
+        let name = entry.format.files()[if how.held_out.is_some() { 0 } else { subset as usize }];
         let directory = open::directory_of(entry, dir)?;
         return files::require(&directory, name);
     }
-    let part = if how.held_out.is_some() { Part::Train } else { part };
-    let (key, path) = match part {
-        Part::Train => ("train", &how.train),
-        Part::Valid => ("valid", &how.valid),
-        Part::Test => ("test", &how.test),
+    let subset = if how.held_out.is_some() { Subset::Train } else { subset };
+    let (key, path) = match subset {
+        Subset::Train => ("train", &how.train),
+        Subset::Valid => ("valid", &how.valid),
+        Subset::Test => ("test", &how.test),
     };
     let path = path.as_ref().ok_or_else(|| Error::Usage(format!("data.{key} is not set")))?;
     Ok(dir.map_or_else(|| path.clone(), |dir| dir.join(path)))

@@ -6,13 +6,13 @@
 //! other token. Whether token i is a successor, and which token is drawn otherwise, are pure functions of
 //! (part, i), so a longer text begins with the shorter one.
 
-use super::{Part, TextFeed, TextSet};
+use super::{Subset, TextFeed, TextSet};
 use ternflock_base::available::available_bytes;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::SyntheticText;
 
-/// The successors have separate random numbers from those of the parts.
+/// The successors have separate random numbers from those of the subsets.
 const SUCCESSORS: u16 = 3;
 
 /// The training text as a feed for batches of `global_batch` sequences.
@@ -20,22 +20,22 @@ const SUCCESSORS: u16 = 3;
 /// # Errors
 /// If it is too short for one batch, or too long for memory.
 pub fn synthetic_feed(how: &SyntheticText, global_batch: usize) -> Result<TextFeed> {
-    TextFeed::new(draw(how, Part::Train)?, how.vocabulary, how.sequence_length, global_batch)
+    TextFeed::new(draw(how, Subset::Train)?, how.vocabulary, how.sequence_length, global_batch)
 }
 
-/// One part for evaluation, a tenth as long as the training text.
+/// One subset for evaluation, a tenth as long as the training text.
 ///
 /// # Errors
 /// As for [`synthetic_feed`].
-pub fn synthetic_set(how: &SyntheticText, part: Part) -> Result<TextSet> {
-    TextSet::new(draw(how, part)?, how.vocabulary, how.sequence_length, how.evaluation_columns)
+pub fn synthetic_set(how: &SyntheticText, subset: Subset) -> Result<TextSet> {
+    TextSet::new(draw(how, subset)?, how.vocabulary, how.sequence_length, how.evaluation_columns)
 }
 
-/// The tokens of `part`.
-fn draw(how: &SyntheticText, part: Part) -> Result<Vec<u32>> {
-    let length = match part {
-        Part::Train => how.tokens,
-        Part::Valid | Part::Test => how.tokens.div_ceil(10),
+/// The tokens of `subset`.
+fn draw(how: &SyntheticText, subset: Subset) -> Result<Vec<u32>> {
+    let length = match subset {
+        Subset::Train => how.tokens,
+        Subset::Valid | Subset::Test => how.tokens.div_ceil(10),
     };
     let needed = size_of::<u32>() as u128 * length as u128;
     if let Some(available) = available_bytes().filter(|&available| needed > available) {
@@ -47,7 +47,7 @@ fn draw(how: &SyntheticText, part: Part) -> Result<Vec<u32>> {
     let kinds = Kinds::new(how.vocabulary);
     let mut before = None;
     let token = |index: usize| {
-        let [low, high, coin, _] = words(part as u16, index);
+        let [low, high, coin, _] = words(subset as u16, index);
         let token = match before {
             Some(before) if coin % 2 == 1 => kinds.successor(before),
             _ => kinds.kind(low, high),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn text(tokens: usize, vocabulary: usize) -> Vec<u32> {
-        draw(&how(tokens, vocabulary), Part::Train).unwrap()
+        draw(&how(tokens, vocabulary), Subset::Train).unwrap()
     }
 
     /// A run must be able to resume with a later build.
@@ -125,11 +125,12 @@ mod tests {
 
     #[test]
     fn parts_differ_and_a_longer_text_begins_with_a_shorter_one() {
-        let parts = [Part::Train, Part::Valid, Part::Test].map(|part| draw(&how(1001, 50), part).unwrap());
-        assert_eq!(parts.each_ref().map(Vec::len), [1001, 101, 101]);
-        assert_ne!(parts[0][..101], parts[1]);
-        assert_ne!(parts[1], parts[2]);
-        assert_eq!(text(3000, 50)[..1001], parts[0]);
+        let subsets =
+            [Subset::Train, Subset::Valid, Subset::Test].map(|subset| draw(&how(1001, 50), subset).unwrap());
+        assert_eq!(subsets.each_ref().map(Vec::len), [1001, 101, 101]);
+        assert_ne!(subsets[0][..101], subsets[1]);
+        assert_ne!(subsets[1], subsets[2]);
+        assert_eq!(text(3000, 50)[..1001], subsets[0]);
     }
 
     proptest! {
@@ -171,6 +172,6 @@ mod tests {
         assert!(short.contains("has 23 tokens") && short.contains("needs 24"), "{short}");
         let long = message(synthetic_feed(&how(usize::MAX / 2, 10), 4));
         assert!(long.contains("data.tokens: a text of 9223372036854775807 tokens takes"), "{long}");
-        assert!(synthetic_set(&how(1, 10), Part::Valid).is_err(), "nothing to predict");
+        assert!(synthetic_set(&how(1, 10), Subset::Valid).is_err(), "nothing to predict");
     }
 }

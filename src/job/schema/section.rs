@@ -5,12 +5,12 @@ use serde_json::{Map, Value as Json, json};
 use crate::reference::Row;
 use crate::syntax::{Default, Section, Selector};
 
-/// Where a section stands.
+/// The place of a section.
 #[derive(Clone, Copy)]
 pub(super) enum Within {
     /// In the job itself. Stages may override it if it `is_inherited`.
     Job { is_inherited: bool },
-    /// In a stage. It may leave out whatever the job says.
+    /// In a stage. It may omit everything that the job sets.
     Stage,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn key_schema(section: &Section, key: &str) -> Json {
     Json::Object(schema)
 }
 
-/// What an editor shows about `key`.
+/// The description of `key` in editors.
 fn description(section: &Section, key: &str) -> String {
     let Some(row) = Row::of(section, key) else { return String::new() };
     let default = if row.default.is_empty() { String::new() } else { format!(" Default: {}.", row.default) };
@@ -75,7 +75,7 @@ fn description(section: &Section, key: &str) -> String {
     without_links(&format!("{}\n\nType: {}.{default}{origin}", row.meaning, row.accepts))
 }
 
-/// What a section of this kind has, and what it does not.
+/// The keys that a section of this kind has, and those that it does not have.
 fn of_kind(section: &Section, selector: &Selector, kind: &str, within: Within) -> Json {
     let mut properties = Map::new();
     let mut required = Vec::new();
@@ -97,20 +97,20 @@ fn of_kind(section: &Section, selector: &Selector, kind: &str, within: Within) -
     }
     let selecting = selector.key.name();
     let mut condition = json!({ "properties": { selecting: { "const": kind } } });
-    // A section that says no kind is of the default one, but in a stage it is of the job's.
+    // A section without a kind has the default one, but in a stage it has that of the job.
     if matches!(within, Within::Stage) || selector.default().as_deref() != Some(kind) {
         condition["required"] = json!([selecting]);
     }
     json!({ "if": condition, "then": then })
 }
 
-/// The keys that `section` must have, of whatever kind it is.
+/// The keys that `section` must have for every kind.
 pub(super) fn required_keys(section: &Section) -> Vec<&'static str> {
     let keys = section.definitions().filter(|definition| definition.of().kinds.is_empty());
     keys.filter(|key| key.default() == Default::Required).map(|key| key.name()).collect()
 }
 
-/// Demands exactly one of the keys of `section` that exclude each other, within its own bounds.
+/// Requires exactly one of the keys of `section` that exclude each other, within its own bounds.
 pub(super) fn exactly_one(section: &Section) -> Json {
     let bounds = section.exactly_one.iter().filter_map(|key| {
         let definition = section.definitions_of(key).next()?;
@@ -123,7 +123,7 @@ fn one_of_required(keys: &[&str]) -> Json {
     keys.iter().map(|key| json!({ "required": [key] })).collect()
 }
 
-/// Markdown whose links, which would lead nowhere from an editor, are only their words.
+/// Markdown in which links are replaced by their text, because they would not work in an editor.
 fn without_links(text: &str) -> String {
     let mut parts = text.split("](");
     let mut plain = parts.next().unwrap_or_default().to_owned();

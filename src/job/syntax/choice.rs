@@ -1,4 +1,4 @@
-//! Types whose values are words from a fixed list.
+//! Types with a fixed list of values, which are words in a job file.
 
 use serde_json::{Value as Json, json};
 use toml::Value;
@@ -6,7 +6,7 @@ use toml::Value;
 use super::values::FromValue;
 use ternflock_base::suggest::nearest;
 
-/// A type whose values are words in a job file.
+/// A type with a fixed list of values, which are words in a job file.
 pub(crate) trait Choice: Copy + 'static {
     /// Each value and its word.
     const CHOICES: &'static [(&'static str, Self)];

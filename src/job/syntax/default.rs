@@ -1,4 +1,4 @@
-//! What holds where a job does not have a key.
+//! The value of a key that a job does not set.
 
 use serde::Serialize;
 use toml::Value;
@@ -14,41 +14,41 @@ impl<T> Clone for Given<T> {
 
 impl<T> Copy for Given<T> {}
 
-/// The key must be there. The default of its type stands in for it where it is not, or was refused: the job is refused in
-/// the end, and reading goes on to find what else is wrong.
+/// The key is required. If it is missing or was refused, the default of its type is used, so that reading can
+/// continue and report further problems; the job is refused at the end.
 #[derive(Clone, Copy)]
 pub(crate) struct Required;
 
-/// The key must be there, and its section reports in its own words that it is not.
+/// The key is required, and its section reports a missing key with its own message.
 #[derive(Clone, Copy)]
 pub(crate) struct Reported;
 
-/// The key may be left out. The text says what that means; it may be empty.
+/// The key may be omitted. The text, which may be empty, describes what that means.
 #[derive(Clone, Copy)]
 pub(crate) struct Absent(pub &'static str);
 
-/// What holds where a job does not have a key.
+/// The value of a key that a job does not set.
 pub(crate) trait Fallback<T> {
-    /// What reading the key results in.
+    /// The result of reading the key.
     type Read;
     /// Whether the reader reports a missing key.
     const REQUIRED: bool = false;
 
-    /// The value that was found, or what holds without one.
+    /// The value that was found, or the default.
     fn settle(&self, found: Option<T>) -> Self::Read;
 
     /// The default, for a reader of the reference.
     fn shown(&self) -> Default;
 }
 
-/// A default as it is shown.
+/// A default, as it is shown.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Default {
-    /// There is none: the key must be there.
+    /// None: the key is required.
     Required,
     /// This value.
     Value(Value),
-    /// No value; the text says what holds.
+    /// No value; the text describes what applies.
     Absent(&'static str),
 }
 

@@ -6,20 +6,20 @@ use super::default::{Default, Fallback, Given};
 use super::range::{Range, Rule};
 use super::values::{FromValue, merge};
 
-/// A key of a section. `D` says what holds where a job does not have the key: [`Given`], [`Required`], [`Reported`] or
-/// [`Absent`].
+/// A key of a section. `D` determines the value if a job does not set the key: [`Given`], [`Required`],
+/// [`Reported`] or [`Absent`].
 pub(crate) struct Key<T: 'static, D = Given<T>> {
     /// Its name in the job file.
     pub name: &'static str,
     /// The kinds of its section that it belongs to.
     pub of: Of,
-    /// What a value must be besides its type.
+    /// The rule for values beyond their type.
     pub rule: Rule<T>,
-    /// What holds without it.
+    /// The behaviour without it.
     pub default: D,
-    /// What it means, for the reference and for editors, in Markdown.
+    /// Its meaning in Markdown, for the reference and for editors.
     pub meaning: &'static str,
-    /// Where the default is from; empty: nowhere in particular.
+    /// The source of the default; empty: none in particular.
     pub origin: &'static str,
 }
 
@@ -41,13 +41,13 @@ impl<T: 'static, D: Copy> Key<T, D> {
         self
     }
 
-    /// The same key for values that keep `rule`.
+    /// The same key for values that satisfy `rule`.
     pub const fn such(mut self, rule: Rule<T>) -> Self {
         self.rule = rule;
         self
     }
 
-    /// The same key, whose default is from `origin`.
+    /// The same key, whose default comes from `origin`.
     pub const fn origin(mut self, origin: &'static str) -> Self {
         self.origin = origin;
         self
@@ -59,7 +59,7 @@ impl<T: 'static, D: Copy> Key<T, D> {
 pub(crate) struct Of {
     /// Their names; empty: every kind.
     pub kinds: &'static [&'static str],
-    /// What these are called together; empty: they are listed.
+    /// Their common name; empty: they are listed.
     pub called: &'static str,
 }
 
@@ -84,15 +84,15 @@ pub(crate) trait Definition: Sync {
     fn name(&self) -> &'static str;
     /// The kinds that it belongs to.
     fn of(&self) -> Of;
-    /// What it accepts, as the reference says it.
+    /// The values that it accepts, as in the reference.
     fn accepts(&self) -> String;
-    /// What it accepts, as a JSON Schema.
+    /// The values that it accepts, as a JSON Schema.
     fn schema(&self) -> Json;
-    /// What holds without it.
+    /// The behaviour without it.
     fn default(&self) -> Default;
-    /// What it means.
+    /// Its meaning.
     fn meaning(&self) -> &'static str;
-    /// Where the default is from.
+    /// The source of the default.
     fn origin(&self) -> &'static str;
 }
 

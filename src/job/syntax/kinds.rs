@@ -1,4 +1,4 @@
-//! Sections whose `kind` decides what other keys they have.
+//! Sections whose `kind` decides which other keys they have.
 
 use super::choice::{Choice, word};
 use super::default::Given;
@@ -6,8 +6,8 @@ use super::key::Key;
 use super::section_reader::SectionReader;
 
 impl SectionReader<'_, '_> {
-    /// The kind that the section says in `key`, and a refusal of the keys of other kinds; `None` where it says one that
-    /// there is not: then no key can be said to be wrong.
+    /// The kind that the section sets in `key`; keys of other kinds are refused. `None` if the kind does not
+    /// exist, because it is then unknown which keys are wrong.
     pub fn kind<K: Choice + PartialEq>(&mut self, key: &Key<K, Given<K>>) -> Option<K> {
         let kind = self.take(key.name, &key.rule).ok()?.unwrap_or_else(key.default.0);
         let kind_name = word(kind);

@@ -1,5 +1,6 @@
-//! How a job file is read, whatever its sections are: the places of its values, the definition of a key, the values a
-//! key accepts, and the problems that are reported. `sections` defines the keys; nothing here knows any of them.
+//! Reads a job file, independent of its sections: the places of its values, the definition of a key, the
+//! values that a key accepts, and the problems that are reported. `sections` defines the keys; nothing here
+//! knows any of them.
 
 mod choice;
 mod default;

@@ -1,4 +1,4 @@
-//! The names of the sections and keys there are, and which of them a mistyped one was meant to be.
+//! The names of the existing sections and keys, and suggestions for misspelled ones.
 
 use ternflock_base::suggest::{list, nearest};
 
@@ -6,30 +6,30 @@ use ternflock_base::suggest::{list, nearest};
 #[derive(Debug)]
 pub(super) struct Names {
     sections: Vec<(&'static str, Vec<&'static str>)>,
-    /// Where the keys of no section stand, for a sentence.
+    /// The place of keys outside sections, for messages.
     top: &'static str,
 }
 
 /// Advice about an unknown name.
 pub(super) struct Hint {
-    /// What to do instead.
+    /// The advice.
     pub advice: String,
     /// The path that was probably meant.
     pub meant: Option<String>,
 }
 
 impl Names {
-    /// No section but the top, which is said to be `top`, and no keys.
+    /// No section except the top, which messages call `top`, and no keys.
     pub fn new(top: &'static str) -> Self {
         Names { sections: vec![("", Vec::new())], top }
     }
 
-    /// There is a section `[name]`.
+    /// Adds a section `[name]`.
     pub fn add_section(&mut self, name: &'static str) {
         self.sections.push((name, Vec::new()));
     }
 
-    /// There is a key `key` in `section`.
+    /// Adds a key `key` in `section`.
     pub fn add_key(&mut self, section: &str, key: &'static str) {
         if let Some((_, keys)) = self.sections.iter_mut().find(|(name, _)| *name == section)
             && !keys.contains(&key)
@@ -48,7 +48,7 @@ impl Names {
         self.keys(section).any(|known| known == key)
     }
 
-    /// What to do about the unknown section `[name]`.
+    /// Advice about the unknown section `[name]`.
     pub fn section_hint(&self, name: &str) -> Hint {
         match nearest(name, self.sections()) {
             Some(near) => Hint { advice: format!("did you mean [{near}]?"), meant: Some(near.to_owned()) },
@@ -58,7 +58,7 @@ impl Names {
         }
     }
 
-    /// What to do about the unknown `key` of `section`: it is mistyped, or belongs elsewhere, or neither.
+    /// Advice about the unknown `key` of `section`: it is misspelled, belongs elsewhere, or neither.
     pub fn key_hint(&self, section: &str, key: &str) -> Hint {
         if let Some(near) = nearest(key, self.keys(section)) {
             return Hint { advice: format!("did you mean `{near}`?"), meant: Some(path(section, near)) };
@@ -75,7 +75,7 @@ impl Names {
         }
     }
 
-    /// Where the keys of a section stand, for a sentence.
+    /// The place of the keys of a section, for messages.
     pub fn place(&self, section: &str) -> String {
         if section.is_empty() { self.top.to_owned() } else { format!("in [{section}]") }
     }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::values::FromValue;
 
-/// What a value must be besides its type.
+/// The rule for values beyond their type.
 pub(crate) enum Rule<T> {
     /// Anything.
     Any,

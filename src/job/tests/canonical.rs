@@ -12,7 +12,8 @@ use crate::*;
 use ternflock_base::error::Error;
 use toml::Table;
 
-/// A job that holds every key there is, but those of other schedules and optimizers and the other of two that exclude each other.
+/// A job with every key, except those of other schedules and optimizers and one of each two that exclude each
+/// other.
 fn everything() -> Job {
     let layers = "x = [[1, 2], []]\nname = \"a \\\"b\\\"\"\nt = 1979-05-27\n[deep]\nk = [{ b = 1.5 }]"
         .parse()
@@ -62,7 +63,7 @@ fn everything() -> Job {
     }
 }
 
-/// The same in stages that say everything, and nothing.
+/// The same in a stage that sets everything and in one that sets nothing.
 fn in_stages() -> Job {
     let job = everything();
     let train = |steps| Train { epochs: None, steps, ..job.train.clone() };
@@ -99,7 +100,7 @@ fn in_stages() -> Job {
     Job { train: train(None), stages: vec![stage, plain], ..job }
 }
 
-/// A job about text, with `sets` over it.
+/// A job about text, with the overrides `sets`.
 fn text(sets: &[&str]) -> Job {
     let dataset = ["data.dataset=text", "data.train=train.txt"];
     accepted(MINIMAL, &[&dataset[..], sets].concat()).job
@@ -297,7 +298,7 @@ fn differences_name_the_values_that_differ() {
     assert_eq!(said(&layers(16), &layers(32)), ["model.layers[1].filters: 16 -> 32"]);
 }
 
-/// `docs/job-file.md` describes every key, with the default it has.
+/// `docs/job-file.md` describes every key with its default.
 #[test]
 fn the_reference_is_complete() {
     let mut documented = BTreeMap::new();
@@ -345,7 +346,7 @@ fn the_reference_is_complete() {
     let paths = jobs.iter().flat_map(|job| values(&job.to_toml()).into_keys());
     let paths = paths.map(|path| path.replace("sparsity.factors.conv1", "sparsity.factors"));
     let in_stage = |path: String| path.replace("stage[0]", "stage").replace("ranks.conv2", "ranks");
-    // What a stage may say of the job's own sections is described with them.
+    // Keys of a stage that override the job's sections are described with those sections.
     let own = |path: &String| {
         let rest = path.strip_prefix("stage.").unwrap_or_default();
         !path.starts_with("stage[1]") && !INHERITED.iter().any(|section| rest.starts_with(section))
@@ -357,7 +358,7 @@ fn the_reference_is_complete() {
 }
 
 proptest! {
-    /// Damaged in one place, the file is refused as a job file, or is another job.
+    /// If one place is damaged, the file is refused or gives another job.
     #[test]
     fn no_text_does_worse_than_being_refused(at in 0usize..500, cut in 0usize..4, patch in "[\\[\\]\\n\\.=\"#a0{},_ä-]{0,3}") {
         let text = accepted(MINIMAL, &[]).job.to_toml();

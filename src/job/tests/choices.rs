@@ -1,4 +1,4 @@
-//! The words that a job file is written with are those that it is read with.
+//! Values are written with the same words with which they are read.
 
 use serde::Serialize;
 use serde_json::json;

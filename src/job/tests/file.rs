@@ -1,4 +1,4 @@
-//! The file itself: what is read from it, its syntax, and where each of its values stands.
+//! The file itself: its content, its syntax, and the places of its values.
 
 use std::path::Path;
 

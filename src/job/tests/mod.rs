@@ -1,4 +1,4 @@
-//! Job files as a person gets them wrong, and the lines they get back.
+//! Typical mistakes in job files, and the resulting messages.
 
 mod canonical;
 mod choices;
@@ -30,7 +30,7 @@ epochs = 1
 learning_rate = 0.1
 ";
 
-/// Loads `text` as `job.toml` of a fresh directory.
+/// Loads `text` as `job.toml` in a new directory.
 pub(super) fn load_text(text: impl AsRef<[u8]>, sets: &[&str]) -> (Result<Loaded>, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("job.toml");
@@ -43,7 +43,7 @@ pub(super) fn accepted(text: &str, sets: &[&str]) -> Loaded {
     load_text(text, sets).0.unwrap_or_else(|error| panic!("{text}\n{sets:?}\n{error}"))
 }
 
-/// What is said about `text`, each line beginning with `job.toml` or `--set`.
+/// The messages about `text`; each line begins with `job.toml` or `--set`.
 pub(super) fn refused(text: impl AsRef<[u8]>, sets: &[&str]) -> Vec<String> {
     let (result, dir) = load_text(text, sets);
     let error = result.expect_err("this job must be refused");

@@ -1,4 +1,4 @@
-//! Keys, sections and names that are unknown, misplaced or missing, and what is suggested instead.
+//! Keys, sections and names that are unknown, misplaced or missing, and the suggestions for them.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! `--set`: what it may say, what it replaces, and what it drops.
+//! `--set`: the values that it may set, replace and drop.
 
 use super::{MINIMAL, accepted, minimal, refused};
 use crate::{Gradients, OptimizerKind, ScheduleKind};
@@ -30,8 +30,8 @@ fn overrides_hold_when_a_run_is_taken_up() {
     );
 }
 
-/// A change that was allowed is a start of its own: it drops what those before it say of another kind, as it drops what the
-/// file says.
+/// A change that was allowed counts as a separate start: it drops earlier settings for another kind, as it
+/// drops those of the file.
 #[test]
 fn each_start_drops_what_those_before_it_say_of_another_kind() {
     let starts = |starts: &[&[&str]]| -> Vec<Vec<String>> {

@@ -1,5 +1,5 @@
-//! The tables of `docs/job-file.md` are those of the definitions. `UPDATE_REFERENCE=1 cargo test -p ternflock-job
-//! reference` rewrites them.
+//! The tables of `docs/job-file.md` are generated from the definitions. `UPDATE_REFERENCE=1 cargo test -p
+//! ternflock-job reference` rewrites them.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::reference::Row;
 use crate::sections::{IN_STAGE, SECTIONS, STAGE, TOP};
 use crate::syntax::Section;
 
-/// A table stands between these: `<!-- keys of SECTION -->`, or with a colon and the keys that it has, in its order.
+/// A table is between these markers: `<!-- keys of SECTION -->`, or with a colon and its keys, in its order.
 const BEGIN: &str = "<!-- keys of ";
 const END: &str = "<!-- end of keys -->";
 

@@ -136,7 +136,7 @@ fn the_schema_agrees_with_the_reader() {
     }
 }
 
-/// Every key has its words, and an editor can show its default.
+/// Every key has a description, and an editor can show its default.
 #[test]
 fn the_schema_describes_every_key() {
     let schema = schema();
@@ -150,7 +150,7 @@ fn the_schema_describes_every_key() {
     assert_eq!(schema["properties"]["train"]["properties"]["seed"]["default"], json!(1));
 }
 
-/// The validator of these tests agrees with that of Python, where that is installed.
+/// The validator of these tests agrees with that of Python, if that is installed.
 #[test]
 fn another_validator_agrees() {
     let script = "import json, sys\n\
@@ -164,7 +164,7 @@ fn another_validator_agrees() {
     let Ok(mut python) = command.spawn() else { return };
     let (good, bad) = (good(), bad());
     let cases: Vec<Json> = good.iter().chain(&bad).map(|text| values(text)).collect();
-    // Without the module, Python ends before it has read all.
+    // Without the module, Python ends before it has read everything.
     let _ = python.stdin.take().unwrap().write_all(json!([schema(), cases]).to_string().as_bytes());
     let output = python.wait_with_output().unwrap();
     if output.status.code() == Some(77) {

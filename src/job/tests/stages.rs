@@ -1,9 +1,9 @@
-//! Stages: what they take over from the job, and what is refused.
+//! Stages: the settings that they inherit from the job, and those that are refused.
 
 use super::{MINIMAL, accepted, refused};
 use crate::*;
 
-/// A job in three stages.
+/// A job with three stages.
 const STAGED: &str = "\
 [data]
 dataset = \"digits\"

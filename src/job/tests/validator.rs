@@ -1,4 +1,4 @@
-//! A validator of those parts of JSON Schema that the schema of job files uses, but for `pattern`.
+//! A validator of those parts of JSON Schema that the schema of job files uses, except `pattern`.
 
 use serde_json::{Map, Value as Json};
 

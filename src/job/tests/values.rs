@@ -1,4 +1,4 @@
-//! Values of a wrong type, out of bounds, or impossible beside others.
+//! Values of a wrong type, out of bounds, or impossible in combination.
 
 use super::{MINIMAL, accepted, minimal, refused};
 use crate::{Split, Validation};
@@ -189,7 +189,7 @@ fn a_rate_that_evaluations_cut_needs_evaluations() {
         said.len() == 1 && said[0].starts_with("--set schedule.kind=plateau: ") && said[0].contains(why),
         "{said:?}"
     );
-    // In a stage, whichever of the two is set in the job itself.
+    // In a stage, if either of the two is set in the job itself.
     let stages = MINIMAL.replace("[train]\nepochs = 1\n", "");
     let stages = format!(
         "{stages}[[stage]]\nname = \"a\"\ntrain.epochs = 1\n[[stage]]\nname = \"b\"\nshrink = {{}}\n"

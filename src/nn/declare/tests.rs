@@ -1,56 +1,18 @@
-//! Every type of layer declares all that it has: a new one has to be among the samples, and what it declares has to agree with
-//! its tensors and with what its options do.
+//! Every type of layer declares all of its parts: its declaration must match its tensors and its options. The
+//! tests run over the examples of each type.
 
 use std::collections::BTreeSet;
-
-use serde_json::{Value, json};
 
 use crate::coupling::{Axis, Units};
 use crate::declare::Product;
 use crate::layer::{ParameterSpec, TensorRole};
-use crate::{LayerSpec, Shape, StructureKind};
+use crate::{Example, LayerSpec, Shape, StructureKind};
 
-const IMAGE: Shape = Shape::Image { channels: 4, height: 5, width: 6 };
-const VECTOR: Shape = Shape::Vector { features: 6 };
-const SEQUENCE: Shape = Shape::Sequence { steps: 3, features: 6 };
-const TOKENS: Shape = Shape::Tokens { steps: 3, vocabulary: 7 };
-
-/// Layers of each type with what they read, by their options where those change what they are made of.
+/// The examples, as layers with their inputs.
 fn samples() -> Vec<(LayerSpec, Vec<Shape>)> {
-    let one = |table: Value, input: Shape| (table, vec![input]);
-    let mut tables = vec![
-        one(json!({"type": "conv2d", "filters": 6, "kernel": [3, 2]}), IMAGE),
-        one(json!({"type": "conv2d", "filters": 6, "kernel": 3, "groups": 2, "bias": false}), IMAGE),
-        one(json!({"type": "conv2d", "filters": 6, "kernel": 2, "columns": [0, 3, 7, 8]}), IMAGE),
-        one(json!({"type": "linear", "units": 4}), VECTOR),
-        one(json!({"type": "linear", "units": 4, "bias": false, "columns": [1, 2, 5]}), SEQUENCE),
-        one(json!({"type": "linear", "units": 4, "tied": "words"}), SEQUENCE),
-        one(json!({"type": "embedding", "features": 5}), TOKENS),
-        one(json!({"type": "batch_norm"}), IMAGE),
-        one(json!({"type": "batch_norm", "affine": false}), VECTOR),
-        one(json!({"type": "shortcut", "channels": 8, "stride": 2}), IMAGE),
-        one(json!({"type": "max_pool2d", "kernel": 2}), IMAGE),
-        one(json!({"type": "avg_pool2d", "kernel": 2}), IMAGE),
-        one(json!({"type": "global_avg_pool2d"}), IMAGE),
-        one(json!({"type": "local_response_norm", "size": 3}), IMAGE),
-        one(json!({"type": "relu"}), VECTOR),
-        one(json!({"type": "dropout", "rate": 0.5}), VECTOR),
-        one(json!({"type": "flatten"}), IMAGE),
-        (json!({"type": "add"}), vec![IMAGE, IMAGE]),
-        (json!({"type": "concat"}), vec![IMAGE, IMAGE]),
-    ];
-    for kind in ["lstm", "rnn", "gru", "rhn"] {
-        for rank in [None, Some(2)] {
-            let mut table = json!({"type": kind, "hidden": 5, "recurrent_rank": rank});
-            if kind == "rhn" {
-                table["depth"] = json!(2);
-            }
-            tables.push(one(table, SEQUENCE));
-        }
-    }
     let layer =
-        |table: Value| serde_json::from_value(table.clone()).unwrap_or_else(|e| panic!("{table}: {e}"));
-    tables.into_iter().map(|(table, inputs)| (layer(table), inputs)).collect()
+        |example: &Example| example.layer().unwrap_or_else(|error| panic!("{}: {error}", example.table));
+    LayerSpec::examples().iter().map(|example| (layer(example), example.inputs.to_vec())).collect()
 }
 
 /// The trained tensors that the layer reads: its own, and the one it is tied to.
@@ -65,12 +27,12 @@ fn units_of_output(layer: &LayerSpec, inputs: &[Shape]) -> usize {
 }
 
 #[test]
-fn every_type_has_a_sample() {
+fn every_type_has_an_example() {
     let sampled: BTreeSet<_> = samples().iter().map(|(layer, _)| layer.kind()).collect();
     assert_eq!(sampled, LayerSpec::KINDS.iter().copied().collect());
 }
 
-/// The name in the list of types is the one that files have.
+/// The name in the list of types is the one in files.
 #[test]
 fn kinds_are_the_words_of_files() {
     for (layer, _) in samples() {
@@ -104,7 +66,7 @@ fn axes_count_what_they_say() {
     }
 }
 
-/// Each tensor has one role, and each role that penalties and surgery look for is part of what the layer declares: a layer
+/// Each tensor has one role, and the layer declares each role that penalties and surgery look for: a layer
 /// with weights cannot be invisible to them.
 #[test]
 fn every_tensor_is_part_of_a_declaration() {
@@ -125,7 +87,7 @@ fn every_tensor_is_part_of_a_declaration() {
         assert_eq!(of(TensorRole::Statistic), [""; 0], "{layer:?}");
         let statistics = layer.describe().statistics(&inputs).unwrap();
         assert!(statistics.iter().all(|tensor| tensor.role == TensorRole::Statistic), "{layer:?}");
-        // What makes units of its own has a tensor with an axis for them.
+        // A layer with its own units has a tensor with an axis for them.
         let makes = |tensor: &ParameterSpec| tensor.axes.iter().any(|axis| matches!(axis, Axis::Makes(_)));
         if layer.describe().coupling(&inputs).unwrap().units == Units::Own {
             assert!(tensors.iter().any(makes), "{layer:?}");
@@ -133,7 +95,7 @@ fn every_tensor_is_part_of_a_declaration() {
     }
 }
 
-/// A declared matrix has the rows and columns that the tensor has.
+/// A declared matrix has the rows and columns of the tensor.
 #[test]
 fn matrices_have_the_shape_of_their_tensors() {
     for (layer, inputs) in samples() {
@@ -146,7 +108,7 @@ fn matrices_have_the_shape_of_their_tensors() {
     }
 }
 
-/// Surgery changes the number of units of a layer that makes its own, and of no other.
+/// Surgery changes the number of units only in a layer with its own units.
 #[test]
 fn units_can_be_set_where_a_layer_makes_them() {
     for (mut layer, inputs) in samples() {
@@ -161,7 +123,7 @@ fn units_can_be_set_where_a_layer_makes_them() {
     }
 }
 
-/// Surgery that takes columns out of a matrix makes the tensor so much narrower.
+/// Surgery that removes columns from a matrix makes the tensor narrower.
 #[test]
 fn columns_can_be_left_out_where_a_layer_declares_them() {
     for (mut layer, inputs) in samples() {
@@ -185,13 +147,13 @@ fn columns_can_be_left_out_where_a_layer_declares_them() {
     }
 }
 
-/// The two layers in place of one make the same output, the first through as many units as the rank is.
+/// The two layers that replace one have the same output. The first one has as many units as the rank.
 #[test]
 fn pairs_fit_where_the_layer_stood() {
     const RANK: usize = 3;
     for (layer, inputs) in samples() {
         let Some(matrix) = layer.parts().matrix else { continue };
-        // Surgery leaves these alone.
+        // Surgery does not change these.
         if matrix.groups > 1 || layer.describe().tied(&inputs).unwrap().is_some() {
             continue;
         }

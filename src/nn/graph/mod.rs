@@ -1,6 +1,7 @@
-//! The structure of a network: layers by name, each with its inputs; checked, with every shape inferred.
+//! The structure of a network: layers by name, each with its inputs. The structure is checked, and all shapes
+//! are inferred.
 //!
-//! It is written into checkpoints as JSON, and is all that is needed to rebuild the network (design rule "the structure
+//! It is written to checkpoints as JSON, and it suffices to rebuild the network (design rule "the structure
 //! is the model").
 
 mod node;
@@ -45,22 +46,22 @@ use node::check_name;
 /// The name by which layers refer to the network's input.
 pub const INPUT: &str = "input";
 
-/// A checked network structure; layers stand in the order they run.
+/// A checked network structure. Layers are in the order in which they run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Graph {
     /// The shape of an input sample.
     input: Shape,
     layers: Vec<Node>,
-    /// Of each layer: where its inputs come from, 0 being the network's input and i + 1 the output of layer i.
+    /// By layer: the sources of its inputs, where 0 is the network's input and i + 1 the output of layer i.
     #[serde(skip)]
     sources: Vec<Vec<usize>>,
-    /// Shapes by source number: the input's, then each layer's output.
+    /// Shapes by source number: that of the input, then those of the layers' outputs.
     #[serde(skip)]
     shapes: Vec<Shape>,
-    /// Of each layer: the earlier one whose weight it shares.
+    /// By layer: the earlier layer whose weight it shares.
     #[serde(skip)]
     tied: Vec<Option<usize>>,
-    /// For each layer: the first later layer that shares its weight.
+    /// By layer: the first later layer that shares its weight.
     #[serde(skip)]
     shared_by: Vec<Option<usize>>,
     /// The indices of the layers, sorted by name.
@@ -91,7 +92,7 @@ impl Graph {
             let from = node.inputs.iter().map(|name| numbers.get(name.as_str()).copied().ok_or(name));
             let from = from.collect::<std::result::Result<Vec<usize>, _>>().map_err(|name| {
                 fail(format!(
-                    "its input `{}` is no earlier layer; inputs must come before their use",
+                    "its input `{}` is not an earlier layer; inputs must come before their use",
                     quote(name)
                 ))
             })?;
@@ -122,8 +123,8 @@ impl Graph {
         Ok(graph)
     }
 
-    /// Layers from the tables of a job file: `name` defaults to the type and a number, `inputs` to the layer before.
-    /// The second part of an error is the number of the table to blame.
+    /// Layers from the tables of a job file: `name` defaults to the type and a number, `inputs` to the layer
+    /// before. The second part of an error is the number of the faulty table.
     pub fn from_tables(
         input: Shape,
         tables: impl IntoIterator<Item = Map<String, Value>>,
@@ -136,14 +137,14 @@ impl Graph {
         Graph::check(input, layers)
     }
 
-    /// The problems of each of `tables` by itself, independent of the samples and the other layers: its number, and the
-    /// error.
+    /// The problems of each of `tables`, independent of the samples and of the other layers: its number and
+    /// the error.
     pub fn check_tables(tables: impl IntoIterator<Item = Map<String, Value>>) -> Vec<(usize, Error)> {
         let check = |(index, table)| Some((index, Node::from_table(table, index, INPUT.into()).err()?));
         tables.into_iter().enumerate().filter_map(check).collect()
     }
 
-    /// A graph as written by [`Graph::to_json`].
+    /// Reads a graph that [`Graph::to_json`] wrote.
     pub fn from_json(text: &str) -> Result<Graph> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -157,12 +158,12 @@ impl Graph {
         Graph::from_tables(stored.input, stored.layers).map_err(|(error, _)| error)
     }
 
-    /// The whole structure, as it is stored in checkpoints.
+    /// The complete structure, as it is stored in checkpoints.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a graph holds only strings, numbers and lists")
     }
 
-    /// The layers, in the order they run.
+    /// The layers, in the order in which they run.
     pub fn layers(&self) -> &[Node] {
         &self.layers
     }
@@ -177,7 +178,7 @@ impl Graph {
         self.shapes[self.layers.len()]
     }
 
-    /// Where layer `index` takes its inputs from: 0 is the network's input, i + 1 the output of layer i.
+    /// The sources of the inputs of layer `index`: 0 is the network's input, i + 1 the output of layer i.
     pub fn sources(&self, index: usize) -> &[usize] {
         &self.sources[index]
     }
@@ -197,22 +198,22 @@ impl Graph {
         self.ask(index, |node, shapes| node.layer.describe().parameters(shapes))
     }
 
-    /// The layer whose `weight` is layer `index`'s too.
+    /// The layer whose `weight` layer `index` shares.
     pub fn tied(&self, index: usize) -> Option<usize> {
         self.tied[index]
     }
 
-    /// What the weight that layer `index` is tied to is to it, if it is tied to one.
+    /// The tensor of layer `index` for the weight that it is tied to, if there is one.
     pub fn tied_spec(&self, index: usize) -> Result<Option<ParameterSpec>> {
         self.ask(index, |node, shapes| Ok(node.layer.describe().tied(shapes)?.map(|tied| tied.spec)))
     }
 
-    /// The first layer whose weight is that of the earlier layer `index`.
+    /// The first layer that shares the weight of the earlier layer `index`.
     pub fn shared_by(&self, index: usize) -> Option<usize> {
         self.shared_by[index]
     }
 
-    /// Whether the weight of layer `index` is that of another layer too.
+    /// Whether layer `index` shares its weight with another layer.
     pub fn shares_weight(&self, index: usize) -> bool {
         self.tied(index).is_some() || self.shared_by(index).is_some()
     }
@@ -228,7 +229,7 @@ impl Graph {
         self.ask(index, |node, shapes| node.layer.describe().statistics(shapes))
     }
 
-    /// Refuses to train on `batch` samples at a time where a layer cannot.
+    /// Refuses to train on `batch` samples at a time if a layer cannot.
     pub fn check_batch(&self, batch: usize) -> Result<()> {
         (0..self.layers.len()).try_for_each(|index| {
             self.ask(index, |node, shapes| node.layer.describe().fits_batch(shapes, batch))
@@ -240,7 +241,7 @@ impl Graph {
         self.ask(index, |node, shapes| node.layer.describe().multiply_adds(shapes))
     }
 
-    /// Asks layer `index` about its input shapes and puts its name to what it objects.
+    /// Passes its input shapes to layer `index`, and adds its name to an error.
     pub(super) fn ask<T>(
         &self,
         index: usize,
@@ -259,7 +260,7 @@ impl Graph {
         })
     }
 
-    /// The name of the last layer that has parameters, be they another layer's: the one that makes the logits.
+    /// The name of the last layer with parameters, including shared ones: the layer that computes the logits.
     pub fn logits_layer(&self) -> Result<Option<&str>> {
         for index in (0..self.layers.len()).rev() {
             if !self.parameters(index)?.is_empty() || self.tied(index).is_some() {
@@ -291,8 +292,8 @@ fn has_twice(numbers: &[usize]) -> bool {
     sorted.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-/// The index of the layer whose weight `node` shares. It must be an earlier layer, which `numbers` finds by name, with a
-/// weight of the shape that `node` needs.
+/// The index of the layer whose weight `node` shares. It must be an earlier layer, which `numbers` finds by
+/// name, and its weight must have the shape that `node` needs.
 fn find_tied(
     node: &Node,
     inputs: &[Shape],
@@ -306,21 +307,21 @@ fn find_tied(
     };
     let shown = quote(name);
     let Some(index) = numbers.get(name).and_then(|number| number.checked_sub(1)) else {
-        return Err(format!("it is tied to `{shown}`, which is no earlier layer"));
+        return Err(format!("it is tied to `{shown}`, which is not an earlier layer"));
     };
     let owner = layers[index].layer.describe();
     let its_inputs: Vec<Shape> = sources[index].iter().map(|&source| shapes[source]).collect();
     match owner.parameters(&its_inputs)?.into_iter().find(|spec| spec.name == WEIGHT) {
         Some(spec) if spec.shape == wanted.shape => Ok(Some(index)),
         Some(spec) => Err(format!(
-            "it needs a weight of {:?}, and that of `{shown}`, to which it is tied, is {:?}",
+            "it needs a weight of shape {:?}, but that of `{shown}`, to which it is tied, has shape {:?}",
             wanted.shape, spec.shape
         )),
         None => Err(format!("it is tied to `{shown}`, which has no weight of its own")),
     }
 }
 
-/// A sample's elements, if they are not too many.
+/// The number of elements of a sample, if it is not too large.
 fn shape_elements(shape: Shape) -> std::result::Result<usize, String> {
     match shape {
         Shape::Image { channels, height, width } => elements(&[channels, height, width]),

@@ -1,4 +1,4 @@
-//! A layer in its place: its name, where its inputs come from, and what it is; read from a job file's table.
+//! A layer of a graph: its name, its inputs, and its type and options; read from a job file's table.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use ternflock_base::error::Result;
 use ternflock_base::suggest::suggest;
 use ternflock_base::text::quote;
 
-/// A layer in its place.
+/// A layer of a graph.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Node {
     /// Unique within the network.
@@ -22,7 +22,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Layer `index` of `table`; `before` is its input unless it says another.
+    /// Reads layer `index` from `table`. Its input is `before` unless the table sets another.
     pub(super) fn from_table(mut table: Map<String, Value>, index: usize, before: String) -> Result<Node> {
         let kind = table.get("type").and_then(Value::as_str).unwrap_or("no type").to_string();
         let default_name = format!("{kind}_{}", index + 1);
@@ -50,28 +50,28 @@ impl Node {
     }
 }
 
-/// The key of `table` whose value is what `message` is about, which serde does not say: without it there would be another
-/// message, or none.
+/// The key of `table` whose value causes `message`. serde does not report it: without this key, there would
+/// be another message, or none.
 fn culprit<'a>(table: &'a Map<String, Value>, message: &str) -> Option<&'a str> {
     let without = |key: &str| {
         let mut table = table.clone();
         table.remove(key);
         serde_json::from_value::<LayerSpec>(Value::Object(table))
     };
-    // No layer has so many keys; each is tried on a copy of the table.
+    // No layer has that many keys; each is tried on a copy of the table.
     const MOST_TRIED: usize = 64;
     let keys = table.keys().filter(|key| *key != "type").take(MOST_TRIED);
     keys.map(String::as_str).find(|key| without(key).err().is_none_or(|error| error.to_string() != message))
 }
 
-/// What serde says of a layer's table, mostly of the value of `key`, in the words of job files; an unknown word gets the nearest
-/// known one.
+/// serde's message about a layer's table, usually about the value of `key`, in the words of job files. An
+/// unknown word gets the nearest known one.
 fn explain(message: &str, key: Option<&str>) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let words = |what: &str, word: &str, known: Vec<&str>| {
         format!("unknown {what} `{}`; {}", quote(word), suggest(word, &known))
     };
-    // Every layer has these, whatever else it has.
+    // The keys that every layer has.
     let common = ["type", "name", "inputs"];
     match (message.split(' ').nth(1), quoted.next()) {
         (Some("field"), Some(word)) if message.starts_with("unknown") => {
@@ -109,11 +109,11 @@ pub(super) fn check_name(name: &str) -> std::result::Result<(), String> {
     match name {
         "" => Err("a layer's name cannot be empty".into()),
         _ if name.len() > 255 => {
-            Err(format!("a layer's name of {} bytes is too long; 255 are enough", name.len()))
+            Err(format!("a layer's name of {} bytes is too long; the limit is 255 bytes", name.len()))
         }
         INPUT => Err(format!("`{INPUT}` names the network's input and cannot name a layer")),
-        "." | ".." => Err("a layer's name cannot be dots alone".into()),
-        _ if !name.chars().all(sane) => Err("a name may hold letters, digits and _ - . : only".into()),
+        "." | ".." => Err("a layer's name cannot consist of dots only".into()),
+        _ if !name.chars().all(sane) => Err("a name may contain only letters, digits and _ - . :".into()),
         _ => Ok(()),
     }
 }

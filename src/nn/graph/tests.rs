@@ -1,4 +1,4 @@
-//! Shapes inferred, and what is said of a structure that does not fit.
+//! Inferred shapes, and the errors for a structure that does not fit.
 
 use serde_json::{Map, Value, json};
 
@@ -31,7 +31,7 @@ fn shapes_are_inferred() {
     assert_eq!(graph.logits_layer().unwrap(), Some("ip1"));
 }
 
-/// Shapes of sequences, and what is said where they do not fit, with both shapes.
+/// Shapes of sequences, and the errors with both shapes if they do not fit.
 #[test]
 fn words_need_an_embedding_and_ties_equal_shapes() {
     let graph = |layers: Value| {
@@ -54,10 +54,13 @@ fn words_need_an_embedding_and_ties_equal_shapes() {
             json!([{"type": "embedding", "features": 4, "vocabulary": 8}]),
             "its table is [8, 4], for a vocabulary of 8, and the data's vocabulary is 9",
         ),
-        (json!([embedding, {"type": "linear", "units": 9, "tied": "wrds"}]), "`wrds`, which is no earlier"),
+        (
+            json!([embedding, {"type": "linear", "units": 9, "tied": "wrds"}]),
+            "`wrds`, which is not an earlier",
+        ),
         (
             json!([embedding, {"type": "linear", "units": 8, "tied": "words"}]),
-            "needs a weight of [8, 4], and that of `words`, to which it is tied, is [9, 4]",
+            "needs a weight of shape [8, 4], but that of `words`, to which it is tied, has shape [9, 4]",
         ),
         (
             json!([embedding, {"type": "relu", "name": "r"}, {"type": "linear", "units": 9, "tied": "r"}]),
@@ -78,7 +81,7 @@ fn json_round_trip() {
     assert_eq!(Graph::from_json(&graph.to_json()).unwrap(), graph);
 }
 
-/// Every message names the layer and what is wrong with it.
+/// Every message names the layer and the problem.
 #[test]
 fn what_does_not_fit_is_named() {
     let linear = json!({"name": "ip1", "type": "linear", "units": 10});

@@ -3,16 +3,23 @@
 use serde::{Deserialize, Serialize};
 
 use super::window::{Pooling, covered};
+use super::{Example, Examples, IMAGE};
 use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use ternflock_tensor::{Buffers, Window, for_each_row, rows, rows_mut, vectorise};
 
-/// Mean pooling. A window that hangs over an edge divides by the pixels it covers, padding left out.
+/// Mean pooling. A window that extends over an edge divides by the number of pixels it covers, without
+/// padding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AvgPool2d(pub Pooling);
+
+impl Examples for AvgPool2d {
+    const EXAMPLES: &'static [Example] =
+        &[Example { table: r#"{"type": "avg_pool2d", "kernel": 2}"#, inputs: &[IMAGE] }];
+}
 
 impl WithoutMatrix for AvgPool2d {}
 

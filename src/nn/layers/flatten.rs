@@ -1,8 +1,8 @@
-//! Images `[C, H, W, N]` to vectors `[N, C H W]`.
+//! Converts images `[C, H, W, N]` to vectors `[N, C H W]`.
 
 use serde::{Deserialize, Serialize};
 
-use super::single_image;
+use super::{Example, Examples, IMAGE, single_image};
 use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
@@ -10,10 +10,14 @@ use crate::layer::{Backward, Describe, Forward, Layer};
 use crate::size::elements;
 use ternflock_tensor::{Buffers, transpose};
 
-/// Turns images into vectors, channel by channel as in PyTorch.
+/// Converts images to vectors, channel by channel as in PyTorch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flatten {}
+
+impl Examples for Flatten {
+    const EXAMPLES: &'static [Example] = &[Example { table: r#"{"type": "flatten"}"#, inputs: &[IMAGE] }];
+}
 
 impl WithoutMatrix for Flatten {}
 

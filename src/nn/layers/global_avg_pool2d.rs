@@ -1,8 +1,8 @@
-//! Mean of each channel: images `[C, H, W, N]` to vectors `[N, C]`.
+//! Mean of each channel: converts images `[C, H, W, N]` to vectors `[N, C]`.
 
 use serde::{Deserialize, Serialize};
 
-use super::single_image;
+use super::{Example, Examples, IMAGE, single_image};
 use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
@@ -13,6 +13,11 @@ use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, transpose, vectori
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GlobalAvgPool2d {}
+
+impl Examples for GlobalAvgPool2d {
+    const EXAMPLES: &'static [Example] =
+        &[Example { table: r#"{"type": "global_avg_pool2d"}"#, inputs: &[IMAGE] }];
+}
 
 impl WithoutMatrix for GlobalAvgPool2d {}
 

@@ -1,4 +1,4 @@
-//! One file a layer: its options, what it makes of shapes, forward and backward.
+//! One file per layer: its options, output shape, forward and backward. The list below has one line per file.
 
 mod add;
 mod avg_pool2d;
@@ -21,25 +21,83 @@ mod window;
 #[cfg(test)]
 mod gradient_check;
 
-pub use add::Add;
-pub use avg_pool2d::AvgPool2d;
-pub use batch_norm::BatchNorm;
 pub use columns::Columns;
-pub use concat::Concat;
-pub use conv2d::Conv2d;
-pub use dropout::Dropout;
-pub use embedding::Embedding;
-pub use flatten::Flatten;
-pub use global_avg_pool2d::GlobalAvgPool2d;
-pub use linear::Linear;
-pub use local_response_norm::LocalResponseNorm;
-pub use max_pool2d::MaxPool2d;
-pub use recurrent::{Gru, Lstm, Nonlinearity, Rhn, Rnn};
-pub use relu::Relu;
-pub use shortcut::Shortcut;
+pub use recurrent::Nonlinearity;
 pub use window::Pooling;
 
+use serde::{Deserialize, Serialize};
+
 use super::Shape;
+use super::example::{Example, Examples, IMAGE, SEQUENCE, TOKENS, VECTOR};
+use super::layer::Describe;
+
+/// Generates [`LayerSpec`] from the list of layers: the module of each, its type, and the name of the type in job files. A new
+/// layer needs one line in this list.
+macro_rules! layers {
+    ($($file:ident: $($layer:ident = $kind:literal),+;)*) => {
+        $(pub use $file::{$($layer),+};)*
+
+        /// A layer's type and options.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        pub enum LayerSpec {
+            $($(
+                #[doc = concat!("[`", stringify!($layer), "`], `type = \"", $kind, "\"`.")]
+                #[serde(rename = $kind)]
+                $layer($layer),
+            )+)*
+        }
+
+        impl LayerSpec {
+            /// The names of the types in job files.
+            pub const KINDS: &'static [&'static str] = &[$($($kind),+),*];
+
+            /// Examples of every type.
+            pub fn examples() -> Vec<Example> {
+                [$($($layer::EXAMPLES),+),*].concat()
+            }
+
+            /// The layer's own description.
+            pub fn describe(&self) -> &dyn Describe {
+                match self {
+                    $($(LayerSpec::$layer(layer) => layer,)+)*
+                }
+            }
+
+            /// The mutable version of [`LayerSpec::describe`].
+            pub fn describe_mut(&mut self) -> &mut dyn Describe {
+                match self {
+                    $($(LayerSpec::$layer(layer) => layer,)+)*
+                }
+            }
+
+            /// The name of the type in job files.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $($(LayerSpec::$layer(_) => $kind,)+)*
+                }
+            }
+        }
+    };
+}
+
+layers! {
+    conv2d: Conv2d = "conv2d";
+    max_pool2d: MaxPool2d = "max_pool2d";
+    avg_pool2d: AvgPool2d = "avg_pool2d";
+    linear: Linear = "linear";
+    relu: Relu = "relu";
+    flatten: Flatten = "flatten";
+    add: Add = "add";
+    concat: Concat = "concat";
+    embedding: Embedding = "embedding";
+    batch_norm: BatchNorm = "batch_norm";
+    local_response_norm: LocalResponseNorm = "local_response_norm";
+    global_avg_pool2d: GlobalAvgPool2d = "global_avg_pool2d";
+    shortcut: Shortcut = "shortcut";
+    dropout: Dropout = "dropout";
+    recurrent: Lstm = "lstm", Rnn = "rnn", Gru = "gru", Rhn = "rhn";
+}
 
 /// The only input of a layer that takes one.
 fn single(inputs: &[Shape]) -> Result<Shape, String> {
@@ -57,7 +115,7 @@ fn single_image(inputs: &[Shape]) -> Result<(usize, usize, usize), String> {
     }
 }
 
-/// The only input, of numbers to compute with: tokens are names.
+/// The only input, which must hold numbers: tokens are names.
 fn single_numbers(inputs: &[Shape]) -> Result<Shape, String> {
     match single(inputs)? {
         Shape::Tokens { .. } => Err(format!("takes numbers, got {}", tokens_instead(inputs[0]))),
@@ -65,7 +123,7 @@ fn single_numbers(inputs: &[Shape]) -> Result<Shape, String> {
     }
 }
 
-/// The only input, which must be a vector or a sequence of them: the rows of a sample and D.
+/// The only input, which must be a vector or a sequence of vectors: the rows per sample, and D.
 fn single_rows(inputs: &[Shape]) -> Result<(usize, usize), String> {
     match single(inputs)? {
         Shape::Vector { features } => Ok((1, features)),

@@ -1,4 +1,4 @@
-//! From a structure to a network: which layer reads which tensors, and buffers for every pass to come.
+//! Builds a network from a structure: the tensors that each layer reads, and buffers for all passes.
 
 use std::collections::HashSet;
 

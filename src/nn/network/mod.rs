@@ -14,32 +14,33 @@ use super::layer::{
 use super::parameters::{Parameters, of_layer};
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, within};
 
-/// A network that can run batches of up to `capacity` samples. All buffers are sized here; a step allocates nothing.
+/// A network that can run batches of up to `capacity` samples. All buffers are allocated here; a step
+/// allocates nothing.
 pub struct Network {
     graph: Graph,
     /// All parameters and their gradients.
     pub parameters: Parameters,
     layers: Vec<Box<dyn Layer>>,
-    /// By layer: where the tensors that it reads stand, its own and then the one it is tied to.
+    /// By layer: the places of the tensors that it reads, its own and then the one that it is tied to.
     places: Vec<Vec<Place>>,
-    /// By layer and tensor: whether a later layer reads it too.
+    /// By layer and tensor: whether a later layer shares it.
     shared: Vec<Vec<bool>>,
     statistics_places: Vec<Vec<Place>>,
-    /// By layer: where its tensors, and those of all later ones, begin.
+    /// By layer: the place at which its tensors, and those of all later layers, begin.
     starts: Vec<usize>,
     capacity: usize,
-    /// By source number: the input's, then each layer's output.
+    /// By source number: the input, then each layer's output.
     outputs: Vec<Vec<f32>>,
-    /// Gradients by source number; empty where nobody wants one.
+    /// Gradients by source number; empty if not needed.
     gradients: Vec<Vec<f32>>,
     wanted: Vec<bool>,
-    /// Whether the backward pass under way has given a source its first gradient.
+    /// Whether the current backward pass has already written a gradient for a source.
     written: Vec<bool>,
-    /// What a source that several layers read has been given so far; empty for the others.
+    /// For a source that several layers read: the gradient so far; empty for other sources.
     earlier: Vec<Vec<f32>>,
-    /// Elements of each source for the batch under way.
+    /// Elements of each source for the current batch.
     elements: Vec<usize>,
-    /// What each layer has taken.
+    /// The time of each layer.
     pub clock: Clock,
 }
 
@@ -66,8 +67,8 @@ impl Network {
         &mut self.outputs[0][..self.graph.input().elements() * batch]
     }
 
-    /// Runs `batch` samples and returns the output, `[N, K]` or `[T, N, K]`. Recurrent layers go on from the states that
-    /// the batch before has left ([`Network::recurrent_state`]).
+    /// Runs `batch` samples and returns the output, `[N, K]` or `[T, N, K]`. Recurrent layers continue from
+    /// the state of the batch before ([`Network::recurrent_state`]).
     pub fn forward(&mut self, batch: usize, mode: Mode) -> &[f32] {
         assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
         for (source, elements) in self.elements.iter_mut().enumerate() {
@@ -104,25 +105,25 @@ impl Network {
         &self.outputs[last][..self.elements[last]]
     }
 
-    /// The output of the last forward pass, and the place for the gradient with respect to it.
+    /// The output of the last forward pass, and the buffer for the gradient with respect to it.
     pub fn output_and_gradient(&mut self) -> (&[f32], &mut [f32]) {
         let last = self.layers.len();
         let elements = self.elements[last];
         (&self.outputs[last][..elements], &mut self.gradients[last][..elements])
     }
 
-    /// Computes all parameters' gradients for the last forward pass, from the gradient written into
+    /// Computes all parameters' gradients for the last forward pass, from the gradient in
     /// [`Network::output_and_gradient`].
     pub fn backward(&mut self, batch: usize) {
         self.backward_in_parts(batch, &[0], &mut |_| ());
     }
 
-    /// [`Network::backward`] that gives the gradients away as they become final, the last layers' first. `parts` are the
-    /// layers that parts begin with, descending to 0; a part ends where the one before it begins. `done` gets each
-    /// part's piece of `parameters.gradients`.
+    /// Like [`Network::backward`], but passes on gradients as they become final, those of the last layers
+    /// first. `parts` are the first layers of the parts, descending to 0; a part ends where the one before it
+    /// begins. `done` is called with each part's slice of `parameters.gradients`.
     ///
     /// # Panics
-    /// Unless `parts` descend to 0.
+    /// If `parts` do not descend to 0.
     pub fn backward_in_parts<'a>(
         &'a mut self,
         batch: usize,
@@ -149,7 +150,8 @@ impl Network {
         for i in (0..self.layers.len()).rev() {
             let start = Instant::now();
             if wanted[i + 1] {
-                // A source that a later layer has already given a gradient: set that aside, and add it afterwards.
+                // If a later layer has already written a gradient for the source: save it, and add it
+                // afterwards.
                 for &source in graph.sources(i).iter().filter(|&&source| wanted[source] && written[source]) {
                     std::mem::swap(&mut gradients[source], &mut earlier[source]);
                 }
@@ -182,8 +184,8 @@ impl Network {
         }
     }
 
-    /// What the layers carry from batch to batch, in their order: the layer's name and its state. An epoch begins with
-    /// all of it zero.
+    /// The state that the layers carry from batch to batch, in the order of the layers: the name of the layer
+    /// and its state. All states are zero at the start of an epoch.
     pub fn recurrent_state(&mut self) -> Vec<(&str, RecurrentState<'_>)> {
         let named = self.graph.layers().iter().zip(&mut self.layers);
         named
@@ -193,7 +195,7 @@ impl Network {
             .collect()
     }
 
-    /// Names the first tensor of the last pass that holds a NaN or an infinity, in the order of the computation:
+    /// Names the first tensor of the last pass with a NaN or an infinity, in the order of the computation:
     /// "input", a parameter or a layer's output.
     pub fn first_non_finite(&self) -> Option<String> {
         let bad = |values: &[f32]| values.iter().position(|v| !v.is_finite()).map(|at| (at, values[at]));

@@ -1,4 +1,4 @@
-//! Passes over whole networks: branches, tied weights, parts, smaller batches.
+//! Passes over complete networks: branches, tied weights, parts, smaller batches.
 
 use serde_json::{Value, json};
 
@@ -51,8 +51,8 @@ fn gradients_of_branches_add_up() {
     }
 }
 
-/// Branches of different widths side by side, one of them the input itself and another read twice. Linear in each number, of small
-/// integers, so central differences are exact.
+/// Parallel branches of different widths, one of which is the input itself and another is read twice. The
+/// network is linear in each value, and all values are small integers, so central differences are exact.
 #[test]
 fn gradients_pass_through_channels_side_by_side() {
     let layers: Vec<serde_json::Map<String, Value>> = serde_json::from_value(json!([
@@ -88,8 +88,9 @@ fn gradients_pass_through_channels_side_by_side() {
     assert_eq!(network.parameters.gradients, differences);
 }
 
-/// Two linear layers share the embedding's weight; its gradient is the sum of three uses. The output is of degree 2
-/// in each number of it or less, so that central differences are exact; so are all sums, of small integers.
+/// Two linear layers share the embedding's weight; its gradient is the sum of three uses. The output has at
+/// most degree 2 in each element of the weight, so central differences are exact; so are all sums of small
+/// integers.
 #[test]
 fn a_tied_weight_has_one_gradient_in_whatever_parts() {
     let layers: Vec<serde_json::Map<String, Value>> = serde_json::from_value(json!([

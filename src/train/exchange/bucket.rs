@@ -1,4 +1,4 @@
-//! Gradients that travel together: the last layers', then those before them.
+//! Buckets: gradients that are sent together, from the last layers to the first.
 
 use std::ops::Range;
 
@@ -10,20 +10,20 @@ use super::method::{Bytes, Key, Payload, ReductionPath, Share, State};
 use super::plan::Group;
 use ternflock_job as job;
 
-/// A bucket: payloads of one or several methods, and the words that its ranks agree on.
+/// A bucket: payloads of one or several methods, and the words that the ranks agree on for it.
 pub struct Bucket {
     /// Its tensors, as messages name them.
     name: String,
-    parts: Vec<Part>,
-    /// Reduced by maximum: those of each payload, then [`STOP`] and [`NON_FINITE`].
+    payloads: Vec<MethodPayload>,
+    /// Reduced by maximum: the words of each payload, then [`STOP`] and [`NON_FINITE`].
     words: Vec<u32>,
 }
 
-/// What one method averages of a bucket.
-struct Part {
+/// The part of a bucket that one method averages.
+struct MethodPayload {
     share: Share,
     payload: Box<dyn Payload>,
-    /// Where its words are.
+    /// The range of its words.
     words: Range<usize>,
 }
 
@@ -31,7 +31,7 @@ struct Part {
 const STOP: usize = 2;
 const NON_FINITE: usize = 1;
 
-/// Values that are agreed on in addition to the words of payloads.
+/// Number of values that the ranks agree on in addition to the words of payloads.
 pub const DECISIONS: usize = STOP;
 
 impl Bucket {
@@ -39,14 +39,14 @@ impl Bucket {
     pub fn new(group: Group<'_>, job: &job::Exchange, world: usize) -> Bucket {
         let (name, setup) = (group.name(), group.setup(job, world));
         let mut end = 0;
-        let part = |(method, tensors): (_, Vec<_>)| {
+        let build = |(method, tensors): (_, Vec<_>)| {
             let share = Share::new(method, &tensors);
             let start = end;
             end += share.words();
-            Part { share, payload: method.payload(tensors, &setup), words: start..end }
+            MethodPayload { share, payload: method.payload(tensors, &setup), words: start..end }
         };
-        let parts = group.parts.into_iter().map(part).collect();
-        Bucket { name, parts, words: vec![0; end + DECISIONS] }
+        let payloads = group.parts.into_iter().map(build).collect();
+        Bucket { name, payloads, words: vec![0; end + DECISIONS] }
     }
 
     /// Its tensors, as messages name them.
@@ -54,40 +54,40 @@ impl Bucket {
         &self.name
     }
 
-    /// What each of its methods averages.
+    /// The share of each of its methods.
     pub fn shares(&self) -> impl Iterator<Item = &Share> {
-        self.parts.iter().map(|part| &part.share)
+        self.payloads.iter().map(|own| &own.share)
     }
 
-    /// What its payloads keep from step to step.
+    /// The state that its payloads keep from step to step.
     pub fn state(&self) -> impl Iterator<Item = State<'_>> {
-        self.parts.iter().flat_map(|part| part.payload.state())
+        self.payloads.iter().flat_map(|own| own.payload.state())
     }
 
     /// The values of one state.
     pub fn state_mut(&mut self, slot: &str, tensor: usize) -> Option<&mut [f32]> {
-        self.parts.iter_mut().find_map(|part| part.payload.state_mut(slot, tensor))
+        self.payloads.iter_mut().find_map(|own| own.payload.state_mut(slot, tensor))
     }
 
-    /// What is to be agreed before anything is encoded.
+    /// The words that the ranks must agree on before anything is encoded.
     pub fn words(&mut self) -> &mut [u32] {
         &mut self.words
     }
 
-    /// This rank's words and decisions. With error feedback the gradients become what is to be sent: themselves and what
-    /// the last steps have left.
+    /// Computes this rank's words and decisions. With error feedback the residuals of earlier steps are added
+    /// to the gradients.
     pub fn prepare(&mut self, key: &Key, local: Local, gradients: &mut [f32]) {
         let mut finite = !local.non_finite;
-        for Part { payload, words, .. } in &mut self.parts {
+        for MethodPayload { payload, words, .. } in &mut self.payloads {
             finite &= payload.prepare(key, gradients, &mut self.words[words.clone()]);
         }
         let end = self.words.len();
         self.words[end - STOP] = u32::from(local.stop);
-        // The maximum of these is that of the lowest rank.
+        // The maximum of these values identifies the lowest such rank.
         self.words[end - NON_FINITE] = if finite { 0 } else { (key.world - key.rank) as u32 };
     }
 
-    /// What the ranks have decided, once the maximum is here.
+    /// The decision of the ranks, once the maximum has arrived.
     pub fn agreed(&self, world: usize) -> Agreed {
         let end = self.words.len();
         let non_finite = world - self.words[end - NON_FINITE] as usize;
@@ -96,24 +96,24 @@ impl Bucket {
 
     /// Encodes the gradients with the agreed words.
     pub fn encode(&mut self, key: &Key, gradients: &[f32]) {
-        for Part { payload, words, .. } in &mut self.parts {
+        for MethodPayload { payload, words, .. } in &mut self.payloads {
             payload.encode(key, &self.words[words.clone()], gradients);
         }
     }
 
-    /// Combines what was encoded on all ranks.
+    /// Reduces the encoded gradients of all ranks.
     pub fn reduce(
         &mut self,
         transport: &mut dyn Transport,
         path: &ReductionPath,
         gradients: &[f32],
     ) -> Result<()> {
-        self.parts.iter_mut().try_for_each(|part| part.payload.reduce(transport, path, gradients))
+        self.payloads.iter_mut().try_for_each(|own| own.payload.reduce(transport, path, gradients))
     }
 
-    /// The means over the ranks.
+    /// Writes the means over the ranks.
     pub fn decode(&mut self, key: &Key, gradients: &mut [f32]) {
-        for Part { payload, words, .. } in &mut self.parts {
+        for MethodPayload { payload, words, .. } in &mut self.payloads {
             payload.decode(key, &self.words[words.clone()], gradients);
         }
     }
@@ -121,12 +121,13 @@ impl Bucket {
     /// Bytes that `rank` sends for the bucket.
     pub fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
         let agreed = control::max_traffic(self.words.len(), path.topology.world()).bytes_sent;
-        let payloads = self.parts.iter().map(|part| part.payload.bytes_sent(path, rank));
+        let payloads = self.payloads.iter().map(|own| own.payload.bytes_sent(path, rank));
         payloads.chain([Bytes::Exact(agreed)]).sum()
     }
 }
 
-/// Values that the ranks agree on for a bucket of `shares`: words of its payloads, and decisions.
+/// Number of values that the ranks agree on for a bucket of `shares`: the words of its payloads, and the
+/// decisions.
 pub fn agreed_words(shares: &[Share]) -> usize {
     shares.iter().map(Share::words).sum::<usize>() + DECISIONS
 }

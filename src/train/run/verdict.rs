@@ -1,11 +1,11 @@
-//! The outcome of a complete run: the network that its evaluations chose, and its score on the test set. If a
-//! validation set chooses, the test set is evaluated only here, once.
+//! The outcome of a complete run: the network that its evaluations chose, and its score on the test set. If
+//! the network is chosen on a validation set, the test set is evaluated only here, once.
 
 use std::path::{Path, PathBuf};
 
 use crate::run::steps::Run;
 use crate::setup::construct::TEST;
-use crate::state::checkpoint::take_parameters;
+use crate::state::restore::take_parameters;
 use crate::step::evaluate::{Evaluator, evaluate};
 use crate::step::statistics::with_averaged;
 use ternflock_base::error::{Error, Result};
@@ -15,13 +15,13 @@ use ternflock_report::{Chosen, Event, Test};
 use ternflock_world::World;
 
 impl Run<'_> {
-    /// Chooses the network and evaluates it on the test set, unless the test set chose it. Afterwards the trainer holds
-    /// that network, so no step may follow.
+    /// Chooses the network and evaluates it on the test set, unless it was chosen on the test set. Afterwards
+    /// the trainer holds that network, so no step may follow.
     pub(crate) fn judge(&mut self, world: &mut World) -> Result<(Chosen, Test)> {
         let (chosen, task) = (self.choose(world)?, self.trainer.task());
         let network_step = chosen.step;
-        let Some(feed) = self.test.take() else {
-            let samples = task.count(self.last.map_or(0, |(_, tally)| tally.samples));
+        let Some(feed) = self.data.test.take() else {
+            let samples = task.count(self.evaluations.last().map_or(0, |(_, tally)| tally.samples));
             let test = Test { network_step, score: chosen.score, loss: chosen.loss, samples };
             return Ok((chosen, test));
         };
@@ -29,7 +29,7 @@ impl Run<'_> {
         let network = &mut self.trainer.network;
         let mut evaluator = Evaluator::new(feed);
         let mut tally = |network: &mut Network, world: &mut World| evaluate(&mut evaluator, network, world);
-        // A checkpoint already holds the mean of all ranks' statistics.
+        // A checkpoint already holds the mean of the statistics over all ranks.
         let tally: Tally = match network_step == self.trainer.step {
             true => with_averaged(network, world, tally)?,
             false => tally(network, world)?,
@@ -37,22 +37,22 @@ impl Run<'_> {
         let (score, samples) = (task.score(&tally), task.count(tally.samples));
         let test = Test { network_step, score, loss: Some(tally.mean_loss()), samples };
         let (step, checkpoint) = (self.trainer.step, chosen.checkpoint.clone());
-        self.say(Event::Test { step, set: TEST, checkpoint, test })?;
+        self.log.write(Event::Test { step, set: TEST, checkpoint, test })?;
         Ok((chosen, test))
     }
 
     /// The network of the best evaluation if its checkpoint is kept, otherwise the last network.
     fn choose(&mut self, world: &mut World) -> Result<Chosen> {
         let task = self.trainer.task();
-        if let Some(best) = self.best.clone().filter(|_| self.job.checkpoint.best)
+        if let Some(best) = self.evaluations.best().cloned().filter(|_| self.checkpoints.keeps_best())
             && let Some(checkpoint) = self.take_best(&best, world)?
         {
             let Best { step, value, loss, .. } = best;
             return Ok(Chosen { step, checkpoint, score: task.measure(value), loss });
         }
-        let (step, tally) = self.last.unwrap_or_default();
+        let (step, tally) = self.evaluations.last().unwrap_or_default();
         let (score, loss) = (task.score(&tally), Some(tally.mean_loss()));
-        Ok(Chosen { step, checkpoint: self.checkpoint.clone(), score, loss })
+        Ok(Chosen { step, checkpoint: self.checkpoints.last().into(), score, loss })
     }
 
     /// Loads the network of the evaluation `best` into the trainer, on all ranks. Returns its checkpoint, or `None` if
@@ -63,7 +63,7 @@ impl Run<'_> {
         let network = &mut self.trainer.network;
         // The other ranks may not see the files of rank 0.
         let lost = |what: &str| Err(Error::checkpoint(self.run_dir.path().join("checkpoints/best.h5"), what));
-        let taken = match self.store.as_ref().map(Store::best) {
+        let taken = match self.checkpoints.store().map(Store::best) {
             Some(path) if is_last => Ok(path),
             Some(Some(path)) => match take(network, &path, best.step) {
                 Ok(false) => lost("is of another step"),
@@ -81,9 +81,10 @@ impl Run<'_> {
         if !damage.is_empty() {
             let (step, best) = (self.trainer.step, best.step);
             let text = format!(
-                "{damage}; so the network of the last step is taken, not that of step {best}, which was evaluated best"
+                "{damage}; the network of the last step is used instead of that of step {best}, which had \
+                 the best evaluation"
             );
-            self.say(Event::Note { step, text })?;
+            self.log.note(step, text)?;
         }
         if path.is_empty() {
             return Ok(None);

@@ -1,5 +1,6 @@
 //! From a job to a trainer: data, network, threads and memory.
 
+pub mod build;
 pub mod construct;
 pub mod data_sizes;
 pub mod placement;

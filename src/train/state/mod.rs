@@ -1,11 +1,14 @@
-//! What survives a restart: checkpoints, the run directory, and how a run resumes.
+//! State that survives a restart: checkpoints, the run directory, and resuming a run.
 
-pub mod checkpoint;
+pub mod averaging;
+pub mod changes;
 pub mod compress_snapshot;
 pub mod find_run;
 pub mod hash;
 pub mod own_job;
+pub mod restore;
 pub mod resume;
 pub mod run_dir;
 pub mod run_record;
+pub mod snapshot;
 pub mod trained_on;

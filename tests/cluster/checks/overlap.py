@@ -2,8 +2,8 @@
 
     overlap.py FILE...
 
-Files are metrics.jsonl of runs, named overlap-true-ROUND.jsonl and overlap-false-ROUND.jsonl. The first stretch of a run
-is left out. Whether the ratio is the one wanted is said and not judged: it depends on the cores that computing and
+Files are metrics.jsonl of runs, named overlap-true-ROUND.jsonl and overlap-false-ROUND.jsonl. The first log interval of a
+run is left out. Whether the ratio is the one wanted is said and not judged: it depends on the cores that computing and
 exchanging share.
 """
 
@@ -18,12 +18,12 @@ CAN_HIDE = ["encode", "wait", "exchange", "decode"]
 WANTED = 1.3  # times as fast with overlap
 
 
-def stretches(path):
-    """Of each stretch of steps but the first: ms of a step, then ms of its phases."""
+def log_intervals(path):
+    """For each log interval but the first: ms of a step, then ms of its phases."""
     with open(path) as file:
         events = [json.loads(line) for line in file]
     trained = [event for event in events if event["event"] == "train"]
-    # All stretches are of as many steps, so the samples of a step follow from the first: epoch x samples / step.
+    # All log intervals have the same number of steps, so the samples of a step follow from the first: epoch x samples / step.
     start = next(event for event in events if event["event"] == "start")
     batch = round(trained[0]["epoch"] * start["samples"] / trained[0]["step"])
     return [
@@ -37,9 +37,9 @@ def main(paths):
     print(f"{'overlap':8} {'step ms':>8} " + " ".join(f"{phase:>9}" for phase in PHASES))
     for overlap in ("true", "false"):
         mine = sorted(path for path in paths if os.path.basename(path).startswith(f"overlap-{overlap}-"))
-        measured = [stretches(path) for path in mine]
-        rounds[overlap] = [statistics.median(stretch[0] for stretch in run) for run in measured]
-        columns = zip(*(stretch for run in measured for stretch in run))
+        measured = [log_intervals(path) for path in mine]
+        rounds[overlap] = [statistics.median(interval[0] for interval in run) for run in measured]
+        columns = zip(*(interval for run in measured for interval in run))
         medians[overlap] = [statistics.median(column) for column in columns]
         step, *phases = medians[overlap]
         print(f"{overlap:8} {step:8.2f} " + " ".join(f"{value:9.2f}" for value in phases))

@@ -71,7 +71,7 @@ fn data_that_are_a_pipe_or_a_device_are_refused_at_once() {
         job.lines().filter(|line| !line.contains(".txt") && !line.contains("stdin")).collect();
     place.write("text.toml", own.join("\n"));
     place.run(&format!("{text}idx")).refused(3, &["idx/kjv.txt: cannot be read: it is a named pipe", needed]);
-    place.run(&format!("{text}text.toml")).refused(3, &["text.toml: is not a directory: give the one"]);
+    place.run(&format!("{text}text.toml")).refused(3, &["text.toml: is not a directory: use the directory"]);
     std::fs::create_dir_all(place.path("colour/data_batch_1.bin")).unwrap();
     let colour = "train tiny.toml --run-dir run --set data.dataset=cifar-10 --set data.dir=colour";
     place.run(colour).refused(3, &["colour/data_batch_1.bin: cannot be read: Is a directory"]);
@@ -127,7 +127,8 @@ fn one_text_from_a_pipe_is_cut_into_its_parts() {
     assert_eq!(losses("pipe"), losses("file"));
 }
 
-/// Nothing is ever written to the pipe; the run is told to stop, once, as soon as it hears: most often just before it waits.
+/// Nothing is ever written to the pipe. The run is told to stop, once, as soon as it handles signals: usually
+/// just before it waits.
 #[test]
 fn a_signal_ends_the_wait_for_a_pipe() {
     let place = Place::new(PROGRAM);

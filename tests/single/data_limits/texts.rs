@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
-use ternflock::data::{Part, Texts};
+use ternflock::data::{Subset, Texts};
 use ternflock::job::{Data, Level, Punctuation, Text};
 
 use crate::heap::{bounded, scales};
@@ -46,8 +46,8 @@ fn read(how: &Text, directory: Option<&Path>) -> Result<usize, String> {
     };
     let mut texts = Texts::new(&data, how, directory);
     let corpus = texts.corpus().map_err(|error| error.to_string())?;
-    for part in [Part::Valid, Part::Test] {
-        texts.set(part, &corpus.vocabulary).map_err(|error| error.to_string())?;
+    for subset in [Subset::Valid, Subset::Test] {
+        texts.set(subset, &corpus.vocabulary).map_err(|error| error.to_string())?;
     }
     Ok(corpus.tokens.len())
 }

@@ -75,7 +75,11 @@ fn graphs_are_read() {
     };
     check("long names", 1 << 20, long, |text| {
         let message = Graph::from_json(text).unwrap_err().to_string();
-        assert!(message.contains("255 are enough") && message.len() < 1000, "{} bytes", message.len());
+        assert!(
+            message.contains("the limit is 255 bytes") && message.len() < 1000,
+            "{} bytes",
+            message.len()
+        );
     });
 }
 

@@ -1,5 +1,6 @@
-//! An averaging method that only tests use: of each row of a tensor its mean travels, in float32, and error feedback keeps
-//! the rest. A tensor that is zero on all ranks is not sent.
+//! An averaging method that only tests use: it sends the mean of each row of a tensor, in float32, as the
+//! difference from the mean that the ranks decoded last. Error feedback keeps the rest. A tensor that is zero
+//! on all ranks is not sent.
 
 use ternflock::job;
 use ternflock::report::Phases;
@@ -11,7 +12,13 @@ use ternflock_collectives::cost::Costs;
 use ternflock_collectives::{Result, Transport};
 
 #[derive(Clone, Copy, Debug)]
-pub struct RowMeans;
+pub struct RowMeans {
+    /// The checkpoint slot of the means decoded last.
+    pub slot: &'static str,
+}
+
+/// The method with a slot of its own.
+pub const ROW_MEANS: RowMeans = RowMeans { slot: "last_means" };
 
 /// The first dimension.
 fn rows(shape: &[usize]) -> usize {
@@ -36,13 +43,20 @@ impl Method for RowMeans {
     }
 
     fn payload(&self, tensors: Vec<Tensor>, setup: &Setup) -> Box<dyn Payload> {
-        let rows = tensors.iter().map(|tensor| rows(&tensor.shape)).sum();
-        let residual = self.state_elements(&tensors, setup);
-        Box::new(Rows { tensors, means: vec![0.0; rows], sent: Vec::new(), residual: vec![0.0; residual] })
+        let rows: Vec<[usize; 1]> = tensors.iter().map(|tensor| [rows(&tensor.shape)]).collect();
+        Box::new(Rows {
+            slot: self.slot,
+            last: rows.iter().map(|[rows]| vec![0.0; *rows]).collect(),
+            rows,
+            tensors,
+            differences: Vec::new(),
+            sent: Vec::new(),
+            residual: vec![0.0; setup.bucket_elements],
+        })
     }
 
-    fn state_elements(&self, _: &[Tensor], setup: &Setup) -> usize {
-        setup.bucket_elements
+    fn state_elements(&self, tensors: &[Tensor], setup: &Setup) -> usize {
+        setup.bucket_elements + tensors.iter().map(|tensor| rows(&tensor.shape)).sum::<usize>()
     }
 
     fn words(&self, shapes: &[Vec<usize>]) -> usize {
@@ -85,9 +99,14 @@ impl Method for RowMeans {
 }
 
 struct Rows {
+    slot: &'static str,
     tensors: Vec<Tensor>,
+    /// By tensor, the number of its rows: the shape of its means.
+    rows: Vec<[usize; 1]>,
+    /// By tensor, the means that the ranks have decoded last: the same on all of them.
+    last: Vec<Vec<f32>>,
     /// Of the tensors that are sent, one after the other.
-    means: Vec<f32>,
+    differences: Vec<f32>,
     /// Numbers of those among `tensors`.
     sent: Vec<usize>,
     residual: Vec<f32>,
@@ -108,51 +127,57 @@ impl Payload for Rows {
 
     fn encode(&mut self, _: &Key, words: &[u32], gradients: &[f32]) {
         self.sent = (0..self.tensors.len()).filter(|&index| words[index] != 0).collect();
-        self.means.clear();
+        self.differences.clear();
         for &index in &self.sent {
             let Tensor { range, shape, .. } = &self.tensors[index];
             let columns = range.len() / rows(shape);
             let residual = self.residual[range.clone()].chunks_mut(columns);
-            for (row, left) in gradients[range.clone()].chunks(columns).zip(residual) {
+            let of_rows = gradients[range.clone()].chunks(columns).zip(residual);
+            for ((row, left), last) in of_rows.zip(&self.last[index]) {
                 let mean = row.iter().sum::<f32>() / columns as f32;
-                self.means.push(mean);
+                self.differences.push(mean - last);
                 left.iter_mut().zip(row).for_each(|(left, value)| *left = value - mean);
             }
         }
     }
 
     fn reduce(&mut self, transport: &mut dyn Transport, _: &ReductionPath, _: &[f32]) -> Result<()> {
-        ring_f32::sum(transport, ring_f32::SEGMENT, &mut self.means)
+        ring_f32::sum(transport, ring_f32::SEGMENT, &mut self.differences)
     }
 
     fn decode(&mut self, key: &Key, _: &[u32], gradients: &mut [f32]) {
-        let mut means = self.means.iter();
+        let mut differences = self.differences.iter();
         for &index in &self.sent {
             let Tensor { range, shape, .. } = &self.tensors[index];
             let columns = range.len() / rows(shape);
-            for (row, sum) in gradients[range.clone()].chunks_mut(columns).zip(&mut means) {
-                row.fill(sum / key.world as f32);
+            for (row, last) in gradients[range.clone()].chunks_mut(columns).zip(&mut self.last[index]) {
+                *last += differences.next().unwrap() / key.world as f32;
+                row.fill(*last);
             }
         }
     }
 
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
         let shapes: Vec<_> = self.tensors.iter().map(|tensor| tensor.shape.clone()).collect();
-        Bytes::AtMost(RowMeans.predicted_bytes(&shapes, path, rank))
+        Bytes::AtMost(ROW_MEANS.predicted_bytes(&shapes, path, rank))
     }
 
     fn state(&self) -> Vec<State<'_>> {
-        let states = self.tensors.iter().map(|Tensor { number, range, shape }| State {
-            slot: RESIDUAL,
-            tensor: usize::from(*number),
-            shape,
-            values: &self.residual[range.clone()],
+        let tensors = self.tensors.iter().zip(self.rows.iter().zip(&self.last));
+        let states = tensors.flat_map(|(Tensor { number, range, shape }, (rows, last))| {
+            let tensor = usize::from(*number);
+            let residual = State { slot: RESIDUAL, tensor, shape, values: &self.residual[range.clone()] };
+            [residual, State { slot: self.slot, tensor, shape: rows, values: last }]
         });
         states.collect()
     }
 
     fn state_mut(&mut self, slot: &str, number: usize) -> Option<&mut [f32]> {
-        let tensor = self.tensors.iter().find(|tensor| usize::from(tensor.number) == number)?;
-        self.residual.get_mut(tensor.range.clone()).filter(|_| slot == RESIDUAL)
+        let index = self.tensors.iter().position(|tensor| usize::from(tensor.number) == number)?;
+        match slot {
+            RESIDUAL => self.residual.get_mut(self.tensors[index].range.clone()),
+            slot if slot == self.slot => Some(&mut self.last[index]),
+            _ => None,
+        }
     }
 }

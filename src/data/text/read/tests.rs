@@ -26,9 +26,9 @@ fn data(dataset: &str, text: Text) -> Data {
     }
 }
 
-fn part_of(texts: &mut Texts, part: Part) -> String {
+fn subset_of(texts: &mut Texts, part: Subset) -> String {
     let at = texts.open(part).unwrap();
-    texts.part(at, part).unwrap().1.to_owned()
+    texts.subset(at, part).unwrap().1.to_owned()
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn one_text_is_cut_by_its_lines() {
     let how = Text { train: Some("one.txt".into()), held_out: Some(0.1), ..how(Level::Word) };
     let data = data("text", how.clone());
     let mut texts = Texts::new(&data, &how, Some(directory.path()));
-    let mut parts = || [Part::Train, Part::Valid, Part::Test].map(|part| part_of(&mut texts, part));
+    let mut parts = || [Subset::Train, Subset::Valid, Subset::Test].map(|part| subset_of(&mut texts, part));
     let expected = [lines[..16].concat(), lines[16..18].concat(), lines[18..].concat()];
     assert_eq!(parts(), expected);
     let corpus = Texts::new(&data, &how, Some(directory.path())).corpus().unwrap();
@@ -186,9 +186,9 @@ fn the_penn_treebank_has_its_published_size() {
     // The hash has been the same in every release.
     let hash = "4a40fec3f235bc4e5711d5bef6ae4d3b7bd09edcda5e666772d2d4101ab28f1e";
     assert_eq!(fingerprint(&corpus), (929_589, 10_000, hash.into()));
-    for (part, tokens) in [(Part::Valid, 73_760), (Part::Test, 82_430)] {
+    for (part, tokens) in [(Subset::Valid, 73_760), (Subset::Test, 82_430)] {
         let mut count = 0;
-        super::tokens(&part_of(&mut texts, part), &how, &mut |_| count += 1);
+        super::tokens(&subset_of(&mut texts, part), &how, &mut |_| count += 1);
         assert_eq!(count, tokens);
     }
     // As in Zaremba's code and in TensorFlow's: (929589 / 20 - 1) / 35 steps per epoch.

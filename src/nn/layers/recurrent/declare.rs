@@ -1,11 +1,44 @@
-//! What the recurrent layers declare: the same of each.
+//! The declaration of recurrent layers, which is the same for all of them.
 
 use crate::declare::{Factors, Matrix, Parts, Product, State};
+use crate::example::{Example, Examples, SEQUENCE};
 use crate::init::Init;
 use crate::layers::{Columns, Linear};
 use crate::{LayerSpec, StructureKind};
 
 use super::sizes::WEIGHT_IH;
+use super::{Gru, Lstm, Rhn, Rnn};
+
+impl Examples for Lstm {
+    const EXAMPLES: &'static [Example] = &[
+        Example { table: r#"{"type": "lstm", "hidden": 5}"#, inputs: &[SEQUENCE] },
+        Example { table: r#"{"type": "lstm", "hidden": 5, "recurrent_rank": 2}"#, inputs: &[SEQUENCE] },
+    ];
+}
+
+impl Examples for Rnn {
+    const EXAMPLES: &'static [Example] = &[
+        Example { table: r#"{"type": "rnn", "hidden": 5}"#, inputs: &[SEQUENCE] },
+        Example { table: r#"{"type": "rnn", "hidden": 5, "recurrent_rank": 2}"#, inputs: &[SEQUENCE] },
+    ];
+}
+
+impl Examples for Gru {
+    const EXAMPLES: &'static [Example] = &[
+        Example { table: r#"{"type": "gru", "hidden": 5}"#, inputs: &[SEQUENCE] },
+        Example { table: r#"{"type": "gru", "hidden": 5, "recurrent_rank": 2}"#, inputs: &[SEQUENCE] },
+    ];
+}
+
+impl Examples for Rhn {
+    const EXAMPLES: &'static [Example] = &[
+        Example { table: r#"{"type": "rhn", "hidden": 5, "depth": 2}"#, inputs: &[SEQUENCE] },
+        Example {
+            table: r#"{"type": "rhn", "hidden": 5, "depth": 2, "recurrent_rank": 2}"#,
+            inputs: &[SEQUENCE],
+        },
+    ];
+}
 
 /// The parts of `layer`, whose state is `state`.
 pub(super) fn parts(layer: &dyn Factors, state: State) -> Parts<'_> {

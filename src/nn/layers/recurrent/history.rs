@@ -1,20 +1,20 @@
-//! A state over the steps of a batch, and what of it goes on to the next.
+//! A state over the steps of a batch, and the part that is carried to the next batch.
 
 use crate::layer::RecurrentState;
 use ternflock_tensor::Buffers;
 
-/// One state of a recurrent layer, H numbers a sample.
+/// One state of a recurrent layer, H numbers per sample.
 pub(super) struct History {
     name: &'static str,
     hidden: usize,
-    /// What the last batch left: `[capacity, H]`.
-    carried: Vec<f32>,
+    /// The state at the end of the last batch: `[capacity, H]`.
+    recurrent_state: Vec<f32>,
     /// Before the first step, and after each: `[T + 1, N, H]`.
     steps: Vec<f32>,
 }
 
 impl History {
-    /// A state called `name`, zero, for batches of up to `capacity` samples of `steps` steps.
+    /// A zero state called `name`, for batches of up to `capacity` samples of `steps` steps.
     pub fn new(
         name: &'static str,
         steps: usize,
@@ -22,15 +22,15 @@ impl History {
         capacity: usize,
         buffers: &mut Buffers,
     ) -> Result<History, String> {
-        let carried = buffers.zeros(&[capacity, hidden])?;
+        let recurrent_state = buffers.zeros(&[capacity, hidden])?;
         let steps = buffers.zeros(&[steps + 1, capacity, hidden])?;
-        Ok(History { name, hidden, carried, steps })
+        Ok(History { name, hidden, recurrent_state, steps })
     }
 
-    /// The batch of `n` samples begins: with what was carried here.
+    /// Begins a batch of `n` samples with the recurrent state.
     pub fn begin(&mut self, n: usize) {
         let rows = n * self.hidden;
-        self.steps[..rows].copy_from_slice(&self.carried[..rows]);
+        self.steps[..rows].copy_from_slice(&self.recurrent_state[..rows]);
     }
 
     /// Before step `t` and after it: `[N, H]` each.
@@ -46,19 +46,19 @@ impl History {
         &self.steps[t * rows..(t + 1) * rows]
     }
 
-    /// Before each step and after the last: `[T + 1, N, H]`, and more behind it.
+    /// Before each step and after the last: `[T + 1, N, H]`, followed by unused elements.
     pub fn all(&self) -> &[f32] {
         &self.steps
     }
 
-    /// The batch of `n` samples and `t` steps is done: its last state is carried on.
+    /// Ends a batch of `n` samples and `t` steps: its last state becomes the recurrent state.
     pub fn end(&mut self, t: usize, n: usize) {
         let rows = n * self.hidden;
-        self.carried[..rows].copy_from_slice(&self.steps[t * rows..(t + 1) * rows]);
+        self.recurrent_state[..rows].copy_from_slice(&self.steps[t * rows..(t + 1) * rows]);
     }
 
     /// For those who keep it.
     pub fn recurrent_state(&mut self) -> RecurrentState<'_> {
-        RecurrentState { name: self.name, width: self.hidden, values: &mut self.carried }
+        RecurrentState { name: self.name, width: self.hidden, values: &mut self.recurrent_state }
     }
 }

@@ -10,7 +10,7 @@ use ternflock_job::{Job, Loaded};
 use ternflock_train as train;
 
 /// The maximum number of runs in a sweep. All runs are checked before the first one starts.
-const MOST_RUNS: usize = 10_000;
+const MOST_TRIALS: usize = 10_000;
 
 /// The longest directory name that file systems accept.
 const LONGEST_NAME: usize = 255;
@@ -26,9 +26,9 @@ pub struct Setting {
     pub values: Vec<(String, String)>,
 }
 
-/// One run.
+/// One training run: a setting with a seed.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub struct Trial {
     /// The number of its setting.
     pub setting: usize,
     /// The index of its job file.
@@ -39,36 +39,36 @@ pub struct Run {
     pub directory: PathBuf,
 }
 
-/// All settings and all runs of a sweep.
+/// All settings and all trials of a sweep.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Grid {
     /// In the order of jobs and values.
     pub settings: Vec<Setting>,
     /// Setting by setting.
-    pub runs: Vec<Run>,
+    pub trials: Vec<Trial>,
     /// Each job file, as first read.
     files: Vec<Loaded>,
     /// Overrides for all job files.
     sets: Vec<String>,
 }
 
-impl Plan {
+impl Grid {
     /// What `arguments` ask for. Every job is read with its values, so that nothing is wrong with the last one hours later.
     ///
     /// # Errors
     /// If a job or a value is refused, if two runs would be the same, or if there are too many runs.
-    pub fn new(arguments: &Sweep) -> Result<Plan> {
+    pub fn new(arguments: &Sweep) -> Result<Grid> {
         let varied = arguments.vary.iter().map(|vary| split(vary)).collect::<Result<Vec<_>>>()?;
         check_count(arguments, &varied)?;
         let sets = arguments.sets.clone();
-        let mut plan = Plan { settings: Vec::new(), runs: Vec::new(), files: Vec::new(), sets };
+        let mut grid = Grid { settings: Vec::new(), trials: Vec::new(), files: Vec::new(), sets };
         let mut directories = HashSet::new();
         for file in &arguments.jobs {
             for values in combinations(&varied) {
-                plan.add(arguments, file, values, &mut directories)?;
+                grid.add(arguments, file, values, &mut directories)?;
             }
         }
-        Ok(plan)
+        Ok(grid)
     }
 
     fn add(
@@ -110,17 +110,17 @@ impl Plan {
                 );
                 return Err(Error::Usage(message));
             }
-            let run = Run { setting: self.settings.len(), file, seed, directory };
+            let trial = Trial { setting: self.settings.len(), file, seed, directory };
             train::load_again(&self.files[file], self.sets_of(&setting.values, Some(seed)))?;
-            self.runs.push(run);
+            self.trials.push(trial);
         }
         self.settings.push(setting);
         Ok(())
     }
 
     /// The overrides for the job file of a run.
-    pub fn sets(&self, run: &Run) -> Vec<String> {
-        self.sets_of(&self.settings[run.setting].values, Some(run.seed))
+    pub fn sets(&self, trial: &Trial) -> Vec<String> {
+        self.sets_of(&self.settings[trial.setting].values, Some(trial.seed))
     }
 
     fn sets_of(&self, values: &[(String, String)], seed: Option<u64>) -> Vec<String> {
@@ -133,8 +133,8 @@ impl Plan {
     ///
     /// # Errors
     /// Those of [`train::load`]. None are expected, because the job was read before.
-    pub fn job(&self, run: &Run) -> Result<Job> {
-        Ok(train::load_again(&self.files[run.file], self.sets(run))?.job)
+    pub fn job(&self, trial: &Trial) -> Result<Job> {
+        Ok(train::load_again(&self.files[trial.file], self.sets(trial))?.job)
     }
 
     /// The numbers of the runs that `only` names, or of all runs without it.
@@ -142,20 +142,20 @@ impl Plan {
     /// # Errors
     /// If it names no run, or one that does not exist.
     pub fn chosen(&self, only: Option<&str>) -> Result<Vec<usize>> {
-        let Some(only) = only else { return Ok((0..self.runs.len()).collect()) };
+        let Some(only) = only else { return Ok((0..self.trials.len()).collect()) };
         let refuse = || {
             Error::Usage(format!(
                 "--only {}: numbers from 0 to {} are needed, as in 0,3,5-7; --list shows the number of each \
                  run",
                 quote(only),
-                self.runs.len() - 1
+                self.trials.len() - 1
             ))
         };
-        let (mut chosen, mut seen) = (Vec::new(), vec![false; self.runs.len()]);
+        let (mut chosen, mut seen) = (Vec::new(), vec![false; self.trials.len()]);
         for part in only.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let number =
-                |text: &str| text.trim().parse::<usize>().ok().filter(|&number| number < self.runs.len());
+                |text: &str| text.trim().parse::<usize>().ok().filter(|&number| number < self.trials.len());
             let (first, last) = number(first).zip(number(last)).ok_or_else(refuse)?;
             chosen.extend((first..=last).filter(|&number| !std::mem::replace(&mut seen[number], true)));
         }
@@ -200,11 +200,11 @@ fn check_count(arguments: &Sweep, varied: &[(String, Vec<String>)]) -> Result<()
     let seeds = arguments.seeds.len().max(1);
     let factors = varied.iter().map(|(_, values)| values.len()).chain([arguments.jobs.len(), seeds]);
     let count = factors.fold(1_u128, |product, factor| product.saturating_mul(factor as u128));
-    if count <= MOST_RUNS as u128 {
+    if count <= MOST_TRIALS as u128 {
         return Ok(());
     }
     Err(Error::Usage(format!(
-        "a sweep may have at most {MOST_RUNS} runs, but all jobs, values and seeds together give {count}: \
+        "a sweep may have at most {MOST_TRIALS} runs, but all jobs, values and seeds together give {count}: \
          use fewer of them, or do several sweeps"
     )))
 }

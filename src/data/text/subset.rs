@@ -1,12 +1,12 @@
-//! The parts of a language data set, and how one text is cut into them.
+//! The subsets of a language data set, and how one text is cut into them.
 
 use std::path::Path;
 
 use ternflock_base::error::{Error, Result};
 
-/// The parts of a language data set.
+/// The subsets of a language data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Subset {
     /// The training text, which determines the vocabulary.
     Train,
     /// The validation text, for evaluations during training.
@@ -15,8 +15,8 @@ pub enum Part {
     Test,
 }
 
-impl Part {
-    /// This part of the lines of `text`, which the file at `path` holds: the last `share` of them are the test text, as many
+impl Subset {
+    /// This subset of the lines of `text`, which the file at `path` holds: the last `share` of them are the test text, as many
     /// before them the validation text.
     ///
     /// # Errors
@@ -26,16 +26,17 @@ impl Part {
         let held = ((lines as f64 * share).round() as usize).max(1);
         if lines < 2 * held + 1 {
             let message = format!(
-                "has {lines} lines, too few to hold out {share} of them twice; give data.valid and data.test texts of their own"
+                "has {lines} lines, too few to split off {share} of them twice; set data.valid and data.test \
+                 to separate texts"
             );
             return Err(Error::data(path, message));
         }
         let start = |line: usize| -> usize { text.split_inclusive('\n').take(line).map(str::len).sum() };
         let (valid, test) = (start(lines - 2 * held), start(lines - held));
         Ok(match self {
-            Part::Train => &text[..valid],
-            Part::Valid => &text[valid..test],
-            Part::Test => &text[test..],
+            Subset::Train => &text[..valid],
+            Subset::Valid => &text[valid..test],
+            Subset::Test => &text[test..],
         })
     }
 }
@@ -46,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_text_of_few_lines_is_not_cut() {
-        let message = Part::Test.cut(Path::new("x"), "a\nb\n", 0.1).unwrap_err().to_string();
+        let message = Subset::Test.cut(Path::new("x"), "a\nb\n", 0.1).unwrap_err().to_string();
         assert!(message.contains("has 2 lines") && message.contains("data.valid"), "{message}");
     }
 }

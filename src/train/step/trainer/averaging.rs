@@ -1,0 +1,110 @@
+//! Choosing the method that averages the gradients of a trainer.
+
+use ternflock_collectives::topology::Topology;
+
+use super::Trainer;
+use crate::exchange::method::{self, Method};
+use crate::exchange::{Choice, Exchange};
+use crate::step::statistics::STATISTICS;
+use ternflock_base::error::{Error, Result};
+use ternflock_job::{self as job, Algorithm, Gradients};
+use ternflock_nn::Network;
+use ternflock_optim::STATE_NAMES;
+use ternflock_world::World;
+
+/// The exchange of the gradients of `network`, by `method` or by the one that `job` names.
+///
+/// # Errors
+/// Those of [`Exchange::with_method`]; [`Error::Usage`] when a slot of the method has another owner in checkpoints.
+pub(super) fn exchange(
+    method: Option<&'static dyn Method>,
+    job: &job::Exchange,
+    seed: u64,
+    network: &Network,
+    topology: Topology,
+) -> Result<Exchange> {
+    let method = method.unwrap_or_else(|| method::of(job.gradients));
+    let exchange = Exchange::with_method(method, job, seed, network.graph(), &network.parameters, topology)?;
+    check_slots(&exchange)?;
+    Ok(exchange)
+}
+
+/// Refuses slots that checkpoints use for the optimizer or for the statistics of each rank, because both
+/// would share a group.
+fn check_slots(exchange: &Exchange) -> Result<()> {
+    let owner = |slot: &str| match slot {
+        STATISTICS => Some("the running statistics of each rank"),
+        slot => STATE_NAMES.contains(&slot).then_some("optimizers"),
+    };
+    match exchange.state().find_map(|state| Some((state.slot, owner(state.slot)?))) {
+        None => Ok(()),
+        Some((slot, owner)) => Err(Error::Usage(format!(
+            "the averaging method `{}` keeps its state in the slot `{slot}`, which is that of {owner} in checkpoints: \
+             give the slot another name",
+            exchange.method().name()
+        ))),
+    }
+}
+
+impl Trainer {
+    /// The exchange, to read its figures.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The exchange, to restore the state of its method.
+    pub fn exchange_mut(&mut self) -> &mut Exchange {
+        &mut self.exchange
+    }
+
+    /// If the job leaves the choice to the ranks, chooses together with all of them how gradients are
+    /// averaged, and gives the reason; `resumed_choice` is the earlier choice of a resumed run. The state of
+    /// a method that is replaced is dropped.
+    ///
+    /// # Errors
+    /// Those of measuring the links between the ranks, and of [`Trainer::set_exchange`].
+    pub fn choose_exchange(
+        &mut self,
+        world: &mut World,
+        resumed_choice: Option<Gradients>,
+    ) -> Result<Option<String>> {
+        let asked = &self.job.exchange;
+        if asked.algorithm != Algorithm::Auto || method::of(asked.gradients).algorithms().is_empty() {
+            return Ok(None);
+        }
+        let Some(Choice { gradients, algorithm, reason }) = self.exchange.choose(world, resumed_choice)?
+        else {
+            return Ok(None);
+        };
+        if gradients == self.exchange.gradients() {
+            self.exchange.set_algorithm(algorithm);
+            return Ok(Some(reason));
+        }
+        self.set_exchange(&job::Exchange { gradients, ..asked.clone() }, world.topology())?;
+        Ok(Some(reason))
+    }
+
+    /// Averages gradients as set by `exchange` from now on. The state of the present method is dropped.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::set_method`].
+    pub fn set_exchange(&mut self, exchange: &job::Exchange, topology: Topology) -> Result<()> {
+        self.set_method(method::of(exchange.gradients), exchange, topology)
+    }
+
+    /// [`Trainer::set_exchange`] with `method` in place of the one that `exchange` names.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when a layer to keep in float32 does not exist, or when a slot of the method's state
+    /// has the name of an optimizer's slot.
+    pub fn set_method(
+        &mut self,
+        method: &'static dyn Method,
+        exchange: &job::Exchange,
+        topology: Topology,
+    ) -> Result<()> {
+        let seed = self.job.train.seed;
+        self.exchange = self::exchange(Some(method), exchange, seed, &self.network, topology)?;
+        Ok(())
+    }
+}
