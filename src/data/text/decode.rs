@@ -1,4 +1,4 @@
-//! From the bytes of a file to a text, or why they are none.
+//! Decodes the bytes of a file as a text, and refuses files that are not text.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use super::clean::{clean, endless_marks, lowercase};
 use super::room::Allow;
 use ternflock_base::error::{Error, Result};
 
-/// The text of the file at `path`, which holds `bytes`, cleaned.
+/// The text in `bytes`, the content of the file at `path`, cleaned.
 ///
 /// # Errors
-/// When it is not UTF-8, or no text.
+/// If it is not UTF-8 or not text.
 pub(super) fn decode(path: &Path, bytes: Vec<u8>, is_lowercase: bool, allow: Allow) -> Result<String> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();

@@ -16,11 +16,11 @@ pub enum Subset {
 }
 
 impl Subset {
-    /// This subset of the lines of `text`, which the file at `path` holds: the last `share` of them are the test text, as many
-    /// before them the validation text.
+    /// The lines of `text` that belong to this subset: the last `share` of them are the test text, and as many
+    /// lines before those are the validation text. `path` is the file, for error messages.
     ///
     /// # Errors
-    /// When the lines are too few.
+    /// If there are too few lines.
     pub(super) fn cut<'a>(self, path: &Path, text: &'a str, share: f64) -> Result<&'a str> {
         let lines = text.lines().count();
         let held = ((lines as f64 * share).round() as usize).max(1);

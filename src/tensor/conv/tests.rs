@@ -5,11 +5,8 @@ use proptest::prelude::*;
 use super::direct::Direct;
 use super::im2col_gemm::Im2colGemm;
 use super::*;
+use crate::testing::integers;
 use crate::threads::{set_threads, within};
-
-pub fn integers(n: usize, salt: usize) -> Vec<f32> {
-    (0..n).map(|i| ((i * 7 + i / 5 + salt * 13) % 9) as f32 - 4.0).collect()
-}
 
 /// The window of a square kernel over square images.
 pub fn square(channels: usize, size: usize, kernel: usize, stride: usize, padding: usize) -> Window {

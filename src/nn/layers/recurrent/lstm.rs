@@ -12,14 +12,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::backward;
 use super::declare::declare_recurrent;
+use super::describe::Recurrent;
 use super::history::History;
 use super::sizes::{BASIS, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::Shape;
-use crate::coupling::{Coupling, Units};
 use crate::init::Init;
-use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
+use crate::layer::{BIAS, Backward, Forward, Layer, RECURRENT, RecurrentState};
 use crate::spec::default;
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
@@ -44,7 +45,9 @@ pub struct Lstm {
     pub bias_init: Init,
 }
 
-impl Lstm {
+declare_recurrent!(Lstm);
+
+impl Recurrent for Lstm {
     fn inits(&self) -> [Init; 2] {
         [self.init, self.bias_init]
     }
@@ -55,30 +58,8 @@ impl Lstm {
             false => Err("forget_bias must be finite".into()),
         }
     }
-}
 
-declare_recurrent!(Lstm);
-
-impl Describe for Lstm {
-    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        Ok(self.sizes(inputs)?.output())
-    }
-
-    fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        let sizes = self.sizes(inputs)?;
-        Ok(sizes.parameters(self.inits()).into_iter().chain(sizes.basis(self.init)).collect())
-    }
-
-    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
-        Ok(Coupling::new(Units::Own))
-    }
-
-    fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
-        Ok(self.sizes(inputs)?.multiply_adds())
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
-        let sizes = self.sizes(inputs)?;
+    fn unroll(&self, sizes: Sizes, batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let (steps, hidden) = (sizes.steps, sizes.hidden);
         Ok(Box::new(Unrolled {
             sizes,
@@ -140,17 +121,12 @@ impl Layer for Unrolled {
                 self.state_weight.backward(t, n, gates, 0.0, dh);
             }
         }
-        let (gates, gradients) = (&self.gates, &mut pass.gradients);
-        self.sizes.input_weight_back(n, gates, pass.x.get(0), gradients.get(WEIGHT_IH));
-        let states = self.sizes.steps * n;
-        self.state_weight.weight_back(states, gates, self.h.all(), gradients.get(RECURRENT));
-        if let Some(basis) = gradients.find(BASIS) {
-            self.state_weight.basis_back(states, self.h.all(), 0.0, basis);
-        }
-        self.sizes.bias_back(n, gates, gradients.get(BIAS));
-        if let Some(dx) = pass.dx.get(0) {
-            self.sizes.input_back(n, gates, pass.parameters.get(WEIGHT_IH), dx);
-        }
+        backward::finish(
+            &mut pass,
+            &self.sizes,
+            &self.state_weight,
+            [&self.gates, &self.gates, self.h.all()],
+        );
     }
 
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {

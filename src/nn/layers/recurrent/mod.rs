@@ -6,7 +6,9 @@
 //! matrix product, and so is the gradient of each weight; only the product of `[N, H]` with the recurrent
 //! weight remains for each step.
 
+mod backward;
 mod declare;
+mod describe;
 mod gru;
 mod history;
 mod lstm;

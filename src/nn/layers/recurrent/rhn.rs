@@ -12,12 +12,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::declare::declare_recurrent;
+use super::describe::Recurrent;
 use super::sizes::{BASIS, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::Shape;
-use crate::coupling::{Axis, Coupling, Units};
+use crate::coupling::Axis;
 use crate::init::Init;
-use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
+use crate::layer::{BIAS, Backward, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::size::{elements, multiply};
 use crate::spec::default;
 use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
@@ -46,9 +47,15 @@ pub struct Rhn {
     pub bias_init: Init,
 }
 
-impl Rhn {
+declare_recurrent!(Rhn);
+
+impl Recurrent for Rhn {
+    fn inits(&self) -> [Init; 2] {
+        [self.init, self.bias_init]
+    }
+
     fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
-        let sizes = Sizes::new(inputs, self.hidden, 2, self.recurrent_rank, [self.init, self.bias_init])?;
+        let sizes = Sizes::new(inputs, self.hidden, 2, self.recurrent_rank, self.inits())?;
         elements(&[self.depth, 2, self.hidden, self.hidden])?;
         match (self.depth, self.transform_bias.is_finite()) {
             (0, _) => Err("depth must be at least 1".into()),
@@ -56,38 +63,22 @@ impl Rhn {
             _ => Ok(sizes),
         }
     }
-}
 
-declare_recurrent!(Rhn);
-
-impl Describe for Rhn {
-    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        Ok(self.sizes(inputs)?.output())
-    }
-
-    fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        let sizes = self.sizes(inputs)?;
-        let mut specs = sizes.parameters([self.init, self.bias_init]);
+    fn parameters(&self, sizes: &Sizes) -> Vec<ParameterSpec> {
+        let mut specs = sizes.parameters(self.inits());
         for spec in specs.iter_mut().filter(|spec| spec.name != WEIGHT_IH) {
             spec.shape.insert(0, self.depth);
             spec.axes.insert(0, Axis::Free);
         }
-        specs.extend(sizes.basis(self.init));
-        Ok(specs)
+        specs
     }
 
-    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
-        Ok(Coupling::new(Units::Own))
-    }
-
-    fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
-        let sizes = self.sizes(inputs)?;
+    fn multiply_adds(&self, sizes: &Sizes) -> u64 {
         let levels = multiply(&[sizes.steps, self.depth - 1, sizes.state_multiply_adds()]);
-        Ok(sizes.multiply_adds().saturating_add(levels))
+        sizes.multiply_adds().saturating_add(levels)
     }
 
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
-        let sizes = self.sizes(inputs)?;
+    fn unroll(&self, sizes: Sizes, batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,

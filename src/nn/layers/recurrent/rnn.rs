@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::backward;
 use super::declare::declare_recurrent;
+use super::describe::Recurrent;
 use super::history::History;
 use super::sizes::{BASIS, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
 use crate::Shape;
-use crate::coupling::{Coupling, Units};
 use crate::init::Init;
-use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
+use crate::layer::{BIAS, Backward, Forward, Layer, RECURRENT, RecurrentState};
 use crate::spec::default;
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, tanh, vectorise};
 
@@ -44,35 +45,18 @@ pub struct Rnn {
     pub bias_init: Init,
 }
 
-impl Rnn {
-    fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
-        Sizes::new(inputs, self.hidden, 1, self.recurrent_rank, [self.init, self.bias_init])
-    }
-}
-
 declare_recurrent!(Rnn);
 
-impl Describe for Rnn {
-    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        Ok(self.sizes(inputs)?.output())
+impl Recurrent for Rnn {
+    fn inits(&self) -> [Init; 2] {
+        [self.init, self.bias_init]
     }
 
-    fn parameters(&self, inputs: &[Shape]) -> Result<Vec<ParameterSpec>, String> {
-        let sizes = self.sizes(inputs)?;
-        let specs = sizes.parameters([self.init, self.bias_init]);
-        Ok(specs.into_iter().chain(sizes.basis(self.init)).collect())
+    fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, String> {
+        Sizes::new(inputs, self.hidden, 1, self.recurrent_rank, self.inits())
     }
 
-    fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
-        Ok(Coupling::new(Units::Own))
-    }
-
-    fn multiply_adds(&self, inputs: &[Shape]) -> Result<u64, String> {
-        Ok(self.sizes(inputs)?.multiply_adds())
-    }
-
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
-        let sizes = self.sizes(inputs)?;
+    fn unroll(&self, sizes: Sizes, batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,
@@ -140,17 +124,7 @@ impl Layer for Unrolled {
                 self.state_weight.backward(t, n, sums, 0.0, dh);
             }
         }
-        let (sums, gradients) = (&self.sums, &mut pass.gradients);
-        self.sizes.input_weight_back(n, sums, pass.x.get(0), gradients.get(WEIGHT_IH));
-        let states = self.sizes.steps * n;
-        self.state_weight.weight_back(states, sums, self.h.all(), gradients.get(RECURRENT));
-        if let Some(basis) = gradients.find(BASIS) {
-            self.state_weight.basis_back(states, self.h.all(), 0.0, basis);
-        }
-        self.sizes.bias_back(n, sums, gradients.get(BIAS));
-        if let Some(dx) = pass.dx.get(0) {
-            self.sizes.input_back(n, sums, pass.parameters.get(WEIGHT_IH), dx);
-        }
+        backward::finish(&mut pass, &self.sizes, &self.state_weight, [&self.sums, &self.sums, self.h.all()]);
     }
 
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {

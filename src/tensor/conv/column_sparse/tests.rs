@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::conv::im2col_gemm::Im2colGemm;
-use crate::conv::tests::{integers, shapes, square};
+use crate::conv::tests::{shapes, square};
+use crate::testing::integers;
 use crate::threads::{set_threads, within};
 
 /// `weight` `[F, K]` as `[F, C R S]`, zero where there is no column.
