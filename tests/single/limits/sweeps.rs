@@ -79,7 +79,7 @@ fn many_values_are_counted_and_not_made() {
         ended.err
     );
     let seeds = sweep(&["--list".into(), "--seeds".into(), listed(20_000)]);
-    assert!(seeds.code == Some(2) && seeds.err.contains("make 20000"), "{}", seeds.err);
+    assert!(seeds.code == Some(2) && seeds.err.contains("give 20000"), "{}", seeds.err);
 }
 
 #[test]
