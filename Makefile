@@ -41,7 +41,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: help setup build train test format lint book bench cluster cluster-up cluster-down faults fuzz reproduce clean
+.PHONY: help setup build train test lint book bench cluster cluster-up cluster-down faults fuzz reproduce clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,13 +68,9 @@ test: ## Run all tests, including the parallel ones under mpirun; MPI=mpich uses
 	./setup.sh test
 	cargo test --release --workspace
 
-# A macro declares the modules of the layers (src/nn/layers/mod.rs), and rustfmt does not look for modules in macros.
-format: ## Format all Rust code; CHECK=--check only compares
-	cargo fmt --all -- $(CHECK) $(wildcard src/nn/layers/*.rs src/nn/layers/*/mod.rs)
-
 lint: ## Check format, lints and documentation; also scripts, spelling and dependencies if the tools are installed
 	./setup.sh lint
-	$(MAKE) format CHECK=--check
+	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	cargo clippy --release -p ternflock-collectives --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --workspace

@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use ternflock::tensor::{
-    Convolution, ConvolutionShape, Window, gemm, im2col, matrix, matrix_mut, set_threads,
+    Buffers, Convolution, ConvolutionShape, Window, gemm, im2col, matrix, matrix_mut, set_threads,
 };
 
 /// A layer: name, channels, filters, size, kernel, padding; and the filters, channels and columns that are left.
@@ -71,10 +71,8 @@ impl Variant {
         let outputs = shape.filters * shape.window.positions() * batch;
         let images = shape.window.image() * batch;
         Variant {
-            convolution: match kept {
-                None => Convolution::new(shape, batch),
-                Some(kept) => Convolution::of_columns(shape, kept, batch),
-            },
+            convolution: Convolution::new(shape, kept, batch, &mut Buffers::allocating())
+                .expect("the layers of the table are small"),
             x: integers(images, 1),
             y: vec![0.0; outputs],
             dy: integers(outputs, 3),

@@ -24,7 +24,7 @@ load_site() {
   # shellcheck source=site.env.example
   source "$site"
   for name in SITE_MODULES SITE_LAUNCHER SITE_INTERFACE SITE_PROGRAM SITE_DATA; do
-    [[ -v $name ]] || fail 2 "$site has no $name; slurm/site.env.example says what it is"
+    [[ -v $name ]] || fail 2 "$site has no $name; slurm/site.env.example describes it"
   done
   [[ -n $SITE_LAUNCHER ]] || fail 2 "$site: SITE_LAUNCHER is empty; 'srun --mpi=pmix' or 'mpirun'"
   if [[ -n $SITE_MODULES ]]; then
@@ -45,7 +45,7 @@ check_launcher() { # SITE
   if [[ $SITE_LAUNCHER =~ --mpi=([a-z0-9_]+) ]]; then
     type=${BASH_REMATCH[1]}
     spoken=" $(srun --mpi=list 2>&1 | sed 's/.*://;/ are\.\.\.$/d' | tr '\n\t,' ' ') "
-    [[ $spoken == *" $type "* ]] || fail 2 "$1: SITE_LAUNCHER: this Slurm does not speak $type; it does$spoken; or take 'mpirun'"
+    [[ $spoken == *" $type "* ]] || fail 2 "$1: SITE_LAUNCHER: this Slurm does not speak $type; it does$spoken; or use 'mpirun'"
   fi
 }
 
@@ -59,7 +59,7 @@ use_interface() { # SITE
     ((start <= STARTS)) || fail 7 "srun cannot start anything on all of $SLURM_JOB_NODELIST"
     again_in_a_while "srun does not reach all nodes" $start
   done
-  [[ -z $without ]] || fail 2 "$1: SITE_INTERFACE: there is no interface $SITE_INTERFACE on $without; \`ip link\` there shows what there is"
+  [[ -z $without ]] || fail 2 "$1: SITE_INTERFACE: there is no interface $SITE_INTERFACE on $without; \`ip link\` there lists the interfaces"
   export OMPI_MCA_btl_tcp_if_include=$SITE_INTERFACE OMPI_MCA_oob_tcp_if_include=$SITE_INTERFACE
   export PRTE_MCA_oob_tcp_if_include=$SITE_INTERFACE HYDRA_IFACE=$SITE_INTERFACE FI_TCP_IFACE=$SITE_INTERFACE
 }

@@ -17,7 +17,7 @@ pub enum Error {
     Job {
         /// The place of the value.
         at: String,
-        /// What is wrong with it, and what is allowed.
+        /// The problem, and the allowed values.
         message: String,
     },
 
@@ -28,7 +28,7 @@ pub enum Error {
         layer: String,
         /// The layer's type.
         operation: String,
-        /// What does not fit, with both shapes.
+        /// The mismatch, with both shapes.
         message: String,
     },
 
@@ -37,7 +37,7 @@ pub enum Error {
     Data {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it and what to do.
+        /// The problem and the remedy.
         message: String,
     },
 
@@ -46,7 +46,7 @@ pub enum Error {
     Checkpoint {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it and what to do.
+        /// The problem and the remedy.
         message: String,
     },
 
@@ -55,7 +55,7 @@ pub enum Error {
     RunDir {
         /// The file or directory.
         path: PathBuf,
-        /// What is wrong with it and what to do.
+        /// The problem and the remedy.
         message: String,
     },
 

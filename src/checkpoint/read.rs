@@ -155,7 +155,7 @@ impl Reader {
         }
     }
 
-    /// What identifies the data; empty if the file does not contain it.
+    /// The facts that identify the data; empty if the file does not contain it.
     fn data(&self) -> Result<Data, String> {
         if self.root.member("data").is_none() {
             return Ok(Data::new());

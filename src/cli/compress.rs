@@ -191,7 +191,7 @@ impl Change<'_> {
     /// The description of the outcome for layer `name`.
     fn remark(&self, name: &str) -> String {
         if self.after.emptied.iter().any(|emptied| emptied == name) {
-            return "would be empty: the strongest unit or column was kept".into();
+            return "nothing would have been left, so the strongest unit or column was kept".into();
         }
         let recurrent = format!("{name}/");
         let of_layer = |row: &&LayerReport| row.layer == name || row.layer.starts_with(&recurrent);

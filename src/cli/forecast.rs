@@ -204,8 +204,8 @@ fn say_verdict(verdict: &Verdict) -> String {
     let times = |(nodes, gain): &(usize, f64)| format!("{gain:.2} on {nodes}");
     let gains: Vec<String> = verdict.gains.iter().map(times).collect();
     let pays = match verdict.from_nodes {
-        Some(nodes) => format!("ternaries pay from {} on", plural(nodes, "node")),
-        None => "ternaries do not pay on the most nodes".into(),
+        Some(nodes) => format!("ternary gradients pay from {} on", plural(nodes, "node")),
+        None => "ternary gradients do not pay on the largest number of nodes".into(),
     };
     let fastest = plural(verdict.fastest_nodes, "node");
     format!("{pays}; times as fast as float32: {}; fastest on {fastest}\n", gains.join(", "))

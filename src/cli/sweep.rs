@@ -98,7 +98,7 @@ fn work(arguments: &Sweep, grid: &Grid, trial: &Trial, label: &str, stop: &Atomi
         words.extend(grid.sets(trial).into_iter().flat_map(|set| ["--set".to_owned(), set]));
         words.extend(["--run-dir".to_owned(), text(&trial.directory)?]);
         words.extend((before == State::Unfinished).then(|| "--resume".to_owned()));
-        let begun = if before == State::Unfinished { "goes on" } else { "begins" };
+        let begun = if before == State::Unfinished { "continues" } else { "begins" };
         log(format_args!("{label} {begun}"));
         let mut said = trial.directory.clone().into_os_string();
         said.push(".log");

@@ -35,8 +35,8 @@ pub(super) fn load(synthetic: &Synthetic) -> Result<Dataset> {
     let most = available_bytes().unwrap_or(u128::MAX).min(MOST_BYTES);
     if bytes.is_none_or(|bytes| bytes as u128 > most) {
         let message = format!(
-            "data.samples: {} pictures of {channels}x{height}x{width}, and a tenth as many to test with, are {} bytes, and \
-             {most} are to be had",
+            "data.samples: {} images of {channels}x{height}x{width}, plus a tenth as many test images, need \
+             {} bytes, and {most} are available",
             synthetic.samples,
             bytes.map_or("too many".to_owned(), |bytes| bytes.to_string())
         );
@@ -131,14 +131,14 @@ mod tests {
         assert_eq!((images.classes, images.labels[255], images.labels[256]), (1000, 255, 0));
         let message = load(&synthetic(10, usize::MAX / 2)).unwrap_err().to_string();
         assert!(
-            message.contains("pictures of 3x5x7, and a tenth as many to test with, are too many bytes"),
+            message.contains("images of 3x5x7, plus a tenth as many test images, need too many bytes"),
             "{message}"
         );
         let huge = Synthetic { shape: [1, 1 << 20, 1 << 20], ..synthetic(10, 1) };
         let message = load(&huge).unwrap_err().to_string();
         assert!(
-            message.contains("are 13194139533312 bytes"),
-            "ten patterns, a picture and one to test with: {message}"
+            message.contains("need 13194139533312 bytes"),
+            "ten patterns, an image and a test image: {message}"
         );
     }
 }

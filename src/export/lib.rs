@@ -16,6 +16,51 @@ mod safetensors;
 use ternflock_checkpoint::Snapshot;
 
 /// A file format that a network can be exported to.
+///
+/// ```
+/// use ternflock_checkpoint::{Origin, Progress, Snapshot, Tensor};
+/// use ternflock_export::Exporter;
+///
+/// /// One line per tensor: its name, its shape and the sum of its elements.
+/// struct Sums;
+///
+/// impl Exporter for Sums {
+///     fn name(&self) -> &'static str {
+///         "sums"
+///     }
+///
+///     fn extensions(&self) -> &'static [&'static str] {
+///         &["tsv"]
+///     }
+///
+///     fn summary(&self) -> &'static str {
+///         "spreadsheets"
+///     }
+///
+///     fn encode(&self, snapshot: &Snapshot) -> Result<Vec<u8>, String> {
+///         let line = |tensor: &Tensor| {
+///             format!("{}\t{:?}\t{}\n", tensor.name, tensor.shape, tensor.values.iter().sum::<f32>())
+///         };
+///         Ok(snapshot.parameters.iter().map(line).collect::<String>().into_bytes())
+///     }
+/// }
+///
+/// let weight = Tensor { name: "ip1/weight".into(), shape: vec![2, 1], values: vec![0.5, 1.0] };
+/// let snapshot = Snapshot {
+///     parameters: vec![weight],
+///     // ...
+/// #   origin: Origin { program_version: String::new(), created: String::new() },
+/// #   network: String::new(),
+/// #   job: String::new(),
+/// #   optimizer: Vec::new(),
+/// #   recurrent_state: Vec::new(),
+/// #   vocabulary: Vec::new(),
+/// #   data: Default::default(),
+/// #   progress: Progress::default(),
+/// };
+/// assert_eq!(Sums.encode(&snapshot)?, b"ip1/weight\t[2, 1]\t1.5\n");
+/// # Ok::<(), String>(())
+/// ```
 pub trait Exporter: Sync {
     /// The format's name on the command line.
     fn name(&self) -> &'static str;

@@ -27,11 +27,11 @@ pub struct Network {
     pub message_s: f64,
     /// The points, in the format of `ternflock bench scaling`.
     pub scaling: Scaling,
-    /// Whether ternaries pay; `None` unless both ternaries and float32 are among the ways.
+    /// Whether ternary gradients pay; `None` unless both ternary and float32 are among the methods.
     pub verdict: Option<Verdict>,
 }
 
-/// Whether ternaries pay.
+/// Whether ternary gradients pay.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
     /// The smallest number of nodes from which on the best ternary all-reduce is always faster than float32,

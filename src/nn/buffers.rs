@@ -33,10 +33,6 @@ impl NetworkBuffers {
         buffers: &mut Buffers,
     ) -> Result<NetworkBuffers> {
         let vectors = Vectors::take(table, statistics, buffers)?;
-        let layers = (0..graph.layers().len()).map(|index| {
-            graph.ask(index, |node, shapes| node.layer.describe().build(shapes, capacity, buffers))
-        });
-        let layers = layers.collect::<Result<_>>()?;
         let (wanted, readers) = (wanted(graph, table), readers(graph));
         let mut each = |has_one: &dyn Fn(usize) -> bool| {
             let buffer = |source| match has_one(source) {
@@ -48,6 +44,11 @@ impl NetworkBuffers {
         let outputs = each(&|_| true)?;
         let gradients = each(&|source| wanted[source])?;
         let earlier = each(&|source| wanted[source] && readers[source] > 1)?;
+        // After the inputs, so that a batch that is too large is the input's fault and not that of the first layer.
+        let layers = (0..graph.layers().len()).map(|index| {
+            graph.ask(index, |node, shapes| node.layer.describe().build(shapes, capacity, buffers))
+        });
+        let layers = layers.collect::<Result<_>>()?;
         Ok(NetworkBuffers { vectors, layers, wanted, outputs, gradients, earlier })
     }
 }

@@ -1,5 +1,5 @@
-//! Examples of every type of layer. Tests run over all of them, in this crate and in others, so that a new type is held to
-//! its declarations from its first test run on.
+//! Examples of every type of layer. Tests run over all of them, in this crate and in others, so that the
+//! declarations of a new type are checked from its first test run.
 
 use super::{LayerSpec, Shape};
 
@@ -21,7 +21,7 @@ pub struct Example {
     pub inputs: &'static [Shape],
 }
 
-/// A type of layer that has examples: one for each option that changes what the layer is made of.
+/// A type of layer that has examples: one for each option that changes the parts of the layer.
 pub trait Examples {
     /// The examples.
     const EXAMPLES: &'static [Example];

@@ -1,9 +1,10 @@
-//! Layers with forward and backward side by side, and the graph they form.
+//! Layers with their forward and backward passes, and the graph that they form.
 //!
-//! - [`spec`]: what a layer *is* (type, options): the words of job files and checkpoints.
-//! - [`declare`], [`coupling`]: what a layer is made of, for penalties, pruning and factorisation.
-//! - [`graph`]: layers by name with their inputs, checked, shapes inferred: the structure of a network.
-//! - [`layers`]: one file a layer: its options, shapes, parameters, forward and backward; [`example`]: examples of each.
+//! - [`spec`]: the definition of a layer (type and options) in the words of job files and checkpoints.
+//! - [`declare`], [`coupling`]: the parts of a layer, for penalties, pruning and factorisation.
+//! - [`graph`]: the structure of a network: layers by name with their inputs, checked, with inferred shapes.
+//! - [`layers`]: one file per layer: its options, shapes, parameters, forward and backward; [`example`]:
+//!   examples of each.
 //! - [`network`]: a graph with parameters and buffers, ready to run.
 //! - [`loss`]: softmax cross-entropy.
 //!

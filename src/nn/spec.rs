@@ -1,4 +1,4 @@
-//! What a layer is, in the words of job files and checkpoints: `type = "conv2d"` and its options.
+//! The type and options of a layer, in the words of job files and checkpoints: `type = "conv2d"` and so on.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,21 +7,22 @@ use super::layers::Columns;
 pub use super::layers::LayerSpec;
 
 impl LayerSpec {
-    /// What the layer is made of.
+    /// The parts of the layer.
     pub fn parts(&self) -> Parts<'_> {
         self.describe().parts()
     }
 
-    /// The columns of its weight as a matrix that are there, where they can be some, and how many each unit of its input has
-    /// in the whole matrix.
+    /// The columns that its weight matrix has, if the layer supports a subset, and the number of columns per
+    /// unit of its input in the complete matrix.
     pub fn columns_mut(&mut self) -> Option<(&mut Columns, usize)> {
         let taps = self.parts().matrix?.taps();
         let columns = self.describe_mut().adjustable().columns?;
         Some((columns, taps))
     }
 
-    /// Changes the number of units that its options give its output, to `units`; `zeros_before` of a shortcut's are channels
-    /// of zeros before the image's own. Of a layer whose units are its inputs' nothing changes.
+    /// Sets the number of units that its options give its output to `units`. For a shortcut, `zeros_before`
+    /// is the number of zero channels before those of the image. A layer whose units are those of its inputs
+    /// does not change.
     pub fn set_units(&mut self, units: usize, zeros_before: usize) {
         let adjustable = self.describe_mut().adjustable();
         if let Some(own) = adjustable.units {
@@ -32,22 +33,22 @@ impl LayerSpec {
         }
     }
 
-    /// Whether it reads at each step of a sequence what it has made of the one before.
+    /// Whether it reads at each step of a sequence its result of the step before.
     pub fn is_recurrent(&self) -> bool {
         self.parts().state.is_some()
     }
 
-    /// H of a recurrent layer; `None` of other layers.
+    /// H of a recurrent layer; `None` for other layers.
     pub fn hidden_units(&self) -> Option<usize> {
         self.parts().state.map(|state| state.hidden)
     }
 
-    /// The rank of a recurrent layer's recurrent weight, where that is a product; `None` of other layers.
+    /// The rank of a recurrent layer's recurrent weight if that is a product; `None` for other layers.
     pub fn recurrent_rank(&self) -> Option<usize> {
         self.parts().state.and_then(|state| state.rank)
     }
 
-    /// The layer with a recurrent weight that is a product of rank `rank`; other layers as they are.
+    /// The layer with a recurrent weight that is a product of rank `rank`; other layers are unchanged.
     #[must_use]
     pub fn with_recurrent_rank(mut self, rank: usize) -> LayerSpec {
         if let Some(own) = self.describe_mut().adjustable().recurrent_rank {
@@ -61,7 +62,7 @@ impl LayerSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "must be a whole number of at least 0, or two of them, [height, width]")]
 pub enum Pair {
-    /// The same for both.
+    /// One size for both.
     Both(usize),
     /// Height, then width.
     Each(usize, usize),
@@ -77,7 +78,7 @@ impl Pair {
     }
 }
 
-/// Values that options have when a job file leaves them out.
+/// The default values of options.
 pub(super) mod default {
     use super::Pair;
     use crate::init::Init;

@@ -37,7 +37,7 @@ pub enum Event {
         blas_warnings: Vec<String>,
         /// Parameters of the network.
         parameters: usize,
-        /// Of these, how many travel as ternaries.
+        /// The number of these that are sent as ternary gradients.
         ternary_parameters: usize,
         /// The all-reduce of the gradients: the one of ternaries, or `ring_f32` if there are none.
         algorithm: &'static str,

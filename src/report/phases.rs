@@ -1,4 +1,4 @@
-//! Where the time of a step goes.
+//! The time of each phase of a step.
 
 use std::ops::{Add, AddAssign};
 

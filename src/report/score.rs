@@ -28,9 +28,9 @@ pub enum Score {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Count {
-    /// Of a classifier.
+    /// Number of samples, for a classifier.
     Samples(u64),
-    /// Of a language model.
+    /// Number of tokens, for a language model.
     Tokens(u64),
 }
 
@@ -38,9 +38,9 @@ pub enum Count {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Speed {
-    /// Of a classifier.
+    /// Samples per second, for a classifier.
     SamplesPerS(f64),
-    /// Of a language model.
+    /// Tokens per second, for a language model.
     TokensPerS(f64),
 }
 

@@ -1,30 +1,31 @@
-//! How a batch is cut into blocks of samples, and other lists into even parts: for kernels written with vectors.
+//! Cuts a batch into blocks of samples, and other lists into even parts, for kernels written with vectors.
 
 use std::ops::Range;
 
 use pulp::Simd;
 use ternflock_base::split::chunk;
 
+use super::buffers::Buffers;
 use super::simd::dispatch;
 
-/// What a kernel may pack at once, so that the copy stays in the second-level cache while all filters read it.
+/// The maximum size of a packed copy, so that it stays in the L2 cache while all filters read it.
 pub const L2_BUDGET_BYTES: usize = 192 * 1024;
 
-/// Samples that a kernel computes side by side: one vector or two.
+/// Samples that a kernel computes in parallel: one or two vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Block {
     /// The first sample.
     pub first: usize,
-    /// Samples in use; what is left of the vectors is padding.
+    /// Samples in use; the rest of the vectors is padding.
     pub samples: usize,
     /// 1 or 2.
     pub vectors: usize,
 }
 
-/// What a kernel may count on.
+/// The properties of a machine that kernels use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Machine {
-    /// Values of a vector.
+    /// Values per vector.
     pub lanes: usize,
     /// Vector registers.
     pub registers: usize,
@@ -49,7 +50,7 @@ impl Machine {
         batch.div_ceil(2 * self.lanes)
     }
 
-    /// Block `index` of a batch: all but the last are full.
+    /// Block `index` of a batch; all except the last are full.
     pub fn block(self, batch: usize, index: usize) -> Block {
         let first = index * 2 * self.lanes;
         let samples = (batch - first).min(2 * self.lanes);
@@ -57,7 +58,8 @@ impl Machine {
     }
 }
 
-/// Part `index` of `total` things cut into the fewest parts of at most `most`, their sizes differing by at most one.
+/// Part `index` of `total` items that are cut into the fewest parts of at most `most` items, with sizes that
+/// differ by at most one.
 pub fn part(total: usize, most: usize, index: usize) -> Range<usize> {
     chunk(0..total, total.div_ceil(most), index)
 }
@@ -67,12 +69,23 @@ pub fn parts(total: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
     (0..total.div_ceil(most)).map(move |index| part(total, most, index))
 }
 
+/// The indices of the parts that have `size` things, which are neighbours: see [`part`].
+pub fn parts_of_size(total: usize, most: usize, size: usize) -> Range<usize> {
+    let parts = total.div_ceil(most).max(1);
+    let (shorter, longer) = (total / parts, total % parts);
+    match size.checked_sub(shorter) {
+        Some(0) if size > 0 => longer..parts,
+        Some(1) => 0..longer,
+        _ => 0..0,
+    }
+}
+
 /// A cache line: packed values begin at one.
 #[repr(C, align(64))]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Line([f32; 16]);
 
-// SAFETY: sixteen floats without padding, for which all zero is a value.
+// SAFETY: sixteen floats without padding, for which all zeros are valid.
 unsafe impl bytemuck::Zeroable for Line {}
 // SAFETY: as above.
 unsafe impl bytemuck::Pod for Line {}
@@ -87,27 +100,30 @@ pub fn most(all: usize, fits: impl Fn(usize) -> bool) -> usize {
     least
 }
 
-/// Room for `elements` values.
-pub fn room(elements: usize) -> Vec<Line> {
-    vec![bytemuck::Zeroable::zeroed(); elements.div_ceil(16)]
+/// A buffer for `elements` values.
+///
+/// # Errors
+/// Those of [`Buffers::zeros`].
+pub fn room(elements: usize, buffers: &mut Buffers) -> Result<Vec<Line>, String> {
+    buffers.zeros(&[elements.div_ceil(16)])
 }
 
-/// A result that several threads write, each another part of it.
+/// A result that several threads write, each a different part.
 #[derive(Clone, Copy)]
 pub struct Shared(pub *mut f32);
-// SAFETY: whoever dereferences it says why nobody else has the same elements.
+// SAFETY: code that dereferences it must explain why no other code has the same elements.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
 
 impl Shared {
-    /// Element `at`. A method, so that closures take the whole of it.
+    /// Element `at`. This is a method, so that closures capture the entire struct.
     ///
     /// # Safety
-    /// `at` is inside the slice it was made of.
+    /// `at` is inside the slice from which this was made.
     #[inline(always)]
     pub unsafe fn at(self, at: usize) -> *mut f32 {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.add(at) }
     }
 }
@@ -133,6 +149,10 @@ mod tests {
         fn parts_are_even_and_blocks_cover(total in 1usize..300, most in 1usize..20) {
             let all: Vec<_> = parts(total, most).collect();
             prop_assert_eq!(all.iter().cloned().flatten().collect::<Vec<_>>(), (0..total).collect::<Vec<_>>());
+            for size in 0..=most + 1 {
+                let own: Vec<_> = (0..all.len()).filter(|&index| all[index].len() == size).collect();
+                prop_assert_eq!(parts_of_size(total, most, size).collect::<Vec<_>>(), own);
+            }
             let (small, large) = (all.iter().map(|p| p.len()).min(), all.iter().map(|p| p.len()).max());
             prop_assert!(large.unwrap() <= most && large.unwrap() - small.unwrap() <= 1);
             let machine = Machine { lanes: most, registers: 16 };

@@ -1,12 +1,13 @@
-//! Buffers, counted by the code that takes them.
+//! Buffers, counted by the code that uses them.
 //!
-//! Code that needs buffers takes them from a [`Buffers`] instead of allocating them. The same code runs twice: once to count the
-//! bytes, before anything is allocated, and once to allocate. So a count cannot differ from what is allocated later.
+//! Code that needs buffers takes them from a [`Buffers`] instead of allocating them. The same code runs
+//! twice: once to count the bytes, before anything is allocated, and once to allocate. So the count always
+//! matches the allocation.
 
-/// The maximum number of elements of a tensor, so that products of two such numbers are the only ones to be careful with.
+/// The maximum number of elements of a tensor, so that only products of two such numbers can overflow.
 const LIMIT: u128 = 1 << 40;
 
-/// The number of elements of a tensor of shape `dimensions`.
+/// The number of elements of a tensor with the shape `dimensions`.
 ///
 /// # Errors
 /// If it is larger than the limit of 2^40.
@@ -20,8 +21,8 @@ pub fn elements(dimensions: &[usize]) -> Result<usize, String> {
 
 /// Gives out buffers, or only counts them.
 ///
-/// When it counts, every buffer that it gives out is empty and takes no time, whatever its size. An object with such buffers
-/// is there to be counted and dropped; it cannot be used.
+/// When it counts, every buffer that it gives out is empty and takes no time, for any size. An object with
+/// such buffers can only be counted and dropped; it cannot be used.
 ///
 /// ```
 /// use ternflock_tensor::Buffers;
@@ -71,7 +72,8 @@ impl Buffers {
         self.bytes
     }
 
-    /// A tensor of shape `dimensions`, every element the default of its type: zero, for numbers.
+    /// A tensor with the shape `dimensions`. Every element is the default of its type, which is zero for
+    /// numbers.
     ///
     /// # Errors
     /// If it has more than 2^40 elements.
@@ -79,15 +81,16 @@ impl Buffers {
         Ok(vec![T::default(); self.take::<T>(elements(dimensions)?)])
     }
 
-    /// `count` elements, number i being `element(i)`.
+    /// The elements of `list`. When it counts, only the length of `list` is asked for.
     ///
     /// # Errors
     /// If there are more than 2^40.
-    pub fn list<T>(&mut self, count: usize, element: impl FnMut(usize) -> T) -> Result<Vec<T>, String> {
-        Ok((0..self.take::<T>(elements(&[count])?)).map(element).collect())
+    pub fn list<T>(&mut self, list: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>, String> {
+        let made = self.take::<T>(elements(&[list.len()])?);
+        Ok(list.take(made).collect())
     }
 
-    /// `count` objects that take the same buffers each. When it counts, `make` runs only once.
+    /// `count` objects that take the same buffers each. When this only counts, `make` runs once.
     ///
     /// # Errors
     /// If there are more than 2^40, or those of `make`.
@@ -103,12 +106,6 @@ impl Buffers {
             self.bytes = self.bytes.saturating_add(one.bytes.saturating_mul(count as u128));
         }
         (0..made).map(|_| make(self)).collect()
-    }
-
-    /// What `make` makes with `elements` numbers that it allocates by itself; nothing when this counts.
-    pub fn made_elsewhere<T>(&mut self, elements: usize, make: impl FnOnce() -> T) -> Option<T> {
-        self.bytes = self.bytes.saturating_add(elements as u128 * size_of::<f32>() as u128);
-        (!self.is_counting).then(make)
     }
 
     /// Counts `count` elements and returns how many of them to make: all or none.
@@ -130,10 +127,10 @@ mod tests {
         assert!(elements(&[usize::MAX; 5]).is_err());
     }
 
-    /// Some of everything, `count` of each.
+    /// A few buffers of each kind, with `count` elements each.
     fn take(buffers: &mut Buffers, count: usize) -> Result<[usize; 3], String> {
         let zeros: Vec<u8> = buffers.zeros(&[3, count])?;
-        let list = buffers.list(count, |i| i as u16)?;
+        let list = buffers.list((0..count).map(|i| i as u16))?;
         assert!(list.iter().enumerate().all(|(i, &value)| value == i as u16));
         let objects: Vec<(Vec<u32>, u64)> =
             buffers.repeat(count, |buffers| Ok((buffers.zeros(&[2, 5])?, 7)))?;
@@ -159,13 +156,13 @@ mod tests {
     fn no_count_overflows() {
         let mut buffers = Buffers::counting();
         assert!(take(&mut buffers, usize::MAX).is_err());
-        assert!(buffers.list(1 << 41, |i| i).is_err() && buffers.repeat(1 << 41, |_| Ok(())).is_err());
+        assert!(buffers.list(0..1_usize << 41).is_err() && buffers.repeat(1 << 41, |_| Ok(())).is_err());
         for _ in 0..4 {
             let deep = |buffers: &mut Buffers| buffers.repeat(1 << 40, |b| b.zeros::<[u64; 32]>(&[1 << 40]));
             buffers.repeat(1 << 40, deep).unwrap();
         }
         assert!(buffers.bytes() > 1 << 126);
-        // A mistake inside is an error, if there is an inside.
+        // An error inside is reported if the object is made at all.
         let wrong = |buffers: &mut Buffers| buffers.zeros::<u8>(&[1 << 41]);
         assert!(buffers.repeat(1, wrong).is_err() && buffers.repeat(0, wrong).is_ok());
     }

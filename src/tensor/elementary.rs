@@ -1,18 +1,18 @@
 //! exp, tanh and the logistic function of `f32`, without branches, so that a loop over them vectorises.
 //!
-//! Only additions, multiplications and divisions, none of them fused: a result has the same bits whatever the vector
-//! width. Largest errors against the exact values are held by the tests: [`exp`] 2^-22 of itself, [`tanh`] 2^-21 of
-//! itself, [`sigmoid`] 2^-22 of itself (a `f32` is exact to 2^-24). NaN stays NaN.
+//! They use only additions, multiplications and divisions, none of them fused, so a result has the same bits
+//! for every vector width. The tests check the maximum relative errors: 2^-22 for [`exp`], 2^-21 for [`tanh`]
+//! and 2^-22 for [`sigmoid`] (an `f32` is exact to 2^-24). NaN stays NaN.
 
-/// Below this, e^x is no normal `f32`.
+/// Below this, e^x is not a normal `f32`.
 const SMALLEST: f32 = -87.336_54;
-/// Above this, e^x is infinite; 88.72 is the largest whose exponential is not, and the scale has no more room.
+/// Above this, the result is limited: e^x is finite up to 88.72, but the scale 2^n cannot represent more.
 const LARGEST: f32 = 88.37;
 
-/// e^x; 0 where that is below the smallest normal number, and held at e^88.37 above.
+/// e^x; 0 if that is below the smallest normal number, and limited to e^88.37.
 ///
-/// x = n ln 2 + r with |r| at most ln 2 / 2; e^r by Cephes' polynomial (Moshier, `expf.c`), times 2^n put together
-/// from its bits.
+/// x = n ln 2 + r with |r| at most ln 2 / 2; e^r by Cephes' polynomial (Moshier, `expf.c`), times 2^n, which
+/// is assembled from its bits.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Adding 1.5 * 2^23 leaves the nearest whole number in the low bits.

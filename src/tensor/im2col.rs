@@ -1,9 +1,9 @@
 //! Convolution windows as matrix columns.
 //!
-//! Letters: C channels, N samples, H W input height and width, R S kernel height and width, P Q output height and width.
-//! Images are `[C, H, W, N]`: the samples' values of one pixel are contiguous, so that a convolution is
-//! `[filters, C R S] x [C R S, P Q N]` with no transposition on either side, and a line of it is one run of Q N values
-//! where the stride is 1 (docs/adr/0010-batch-innermost-images.md).
+//! Letters: C channels, N samples, H W input height and width, R S kernel height and width, P Q output height
+//! and width. Images are `[C, H, W, N]`: the samples' values of one pixel are contiguous. So a convolution is
+//! `[filters, C R S] x [C R S, P Q N]` without transposition on either side, and with stride 1, a line of the
+//! column matrix is one run of Q N values (docs/adr/0010-batch-innermost-images.md).
 
 use std::ops::Range;
 
@@ -35,7 +35,7 @@ impl Window {
         self.channels * self.size.0 * self.size.1
     }
 
-    /// Columns of the column matrix a sample: P Q.
+    /// Columns of the column matrix per sample: P Q.
     pub fn positions(&self) -> usize {
         self.output.0 * self.output.1
     }
@@ -48,9 +48,9 @@ impl Window {
         first.min(past)..past
     }
 
-    /// Calls `visit(line)` for each line of the column matrix of `positions` (counted row by row of the output), in
-    /// memory order, of all its rows or of those of `rows`. A line is what one row of the matrix and one row of the
-    /// output have in common.
+    /// Calls `visit(line)` for each line of the column matrix of `positions` (counted row by row of the
+    /// output), in memory order, for all its rows or for those of `rows`. A line is the intersection of one
+    /// row of the matrix with one row of the output.
     fn lines(&self, rows: Option<&[usize]>, positions: Range<usize>, mut visit: impl FnMut(Line)) {
         let ((height, width), (kernel_rows, kernel_columns)) = (self.size, self.kernel);
         let outputs = self.output.1;
@@ -84,25 +84,25 @@ impl Window {
     }
 }
 
-/// One line of the column matrix: neighbouring positions of one output row, of which those `inside` lie over the image,
-/// over its pixels from `from` on; the others lie over the padding.
+/// One line of the column matrix: neighbouring positions of one output row. The positions `inside` are over
+/// the image, from pixel `from` on; the others are over padding.
 struct Line {
     positions: Range<usize>,
     inside: Range<usize>,
     from: usize,
 }
 
-/// A tile of columns stays in the second-level cache between its writing and the product that reads it.
+/// The size of a tile, which stays in the L2 cache until the product reads it.
 const TILE_BYTES: usize = 256 * 1024;
 
-/// How many of an output's `positions` make a tile, where the column matrix has `rows` rows.
+/// The number of an output's `positions` per tile, if the column matrix has `rows` rows.
 pub(super) fn tile_positions(rows: usize, batch: usize, positions: usize) -> usize {
     let position = rows.saturating_mul(batch.max(1)).saturating_mul(size_of::<f32>());
     (TILE_BYTES / position).clamp(1, positions)
 }
 
-/// Writes the windows of `images` `[C, H, W, N]` at the output `positions` as `columns` `[C R S, positions, N]`; with a
-/// list of `rows`, these rows of the matrix alone.
+/// Writes the windows of `images` `[C, H, W, N]` at the output `positions` as `columns` `[C R S, positions,
+/// N]`; with a list of `rows`, only these rows of the matrix.
 pub fn im2col(
     window: &Window,
     rows: Option<&[usize]>,
@@ -125,7 +125,8 @@ pub fn im2col(
     });
 }
 
-/// Adds each element of `columns` `[C R S, positions, N]` to the pixel it was taken from: the transpose of [`im2col`].
+/// Adds each element of `columns` `[C R S, positions, N]` to the pixel from which it was taken: the transpose
+/// of [`im2col`].
 pub fn col2im_add(
     window: &Window,
     rows: Option<&[usize]>,
@@ -169,7 +170,7 @@ mod tests {
         )
     }
 
-    /// The pixel under window element (r, s) at output (p, q), or none in the padding: the definition.
+    /// The pixel under window element (r, s) at output (p, q), or `None` over padding: the definition.
     fn pixel(w: &Window, r: usize, s: usize, p: usize, q: usize) -> Option<(usize, usize)> {
         let h = (p * w.stride.0 + r).checked_sub(w.padding.0).filter(|&h| h < w.size.0)?;
         let v = (q * w.stride.1 + s).checked_sub(w.padding.1).filter(|&v| v < w.size.1)?;
@@ -205,7 +206,7 @@ mod tests {
             let mut back = vec![0.0f32; images.len()];
             col2im_add(&w, None, &vec![1.0; columns.len()], batch, positions.clone(), &mut back);
             prop_assert_eq!(back, counts);
-            // Some rows of the matrix alone.
+            // Only some rows of the matrix.
             let rows: Vec<usize> = (0..w.rows()).filter(|row| row % 3 != cut.0 % 3).collect();
             let width = positions.len() * batch;
             let mut some = vec![f32::NAN; rows.len() * width];

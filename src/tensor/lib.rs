@@ -1,9 +1,9 @@
-//! Dense arithmetic on slices of `f32`: the only place that calls BLAS, starts threads to compute, and chooses vector
-//! instructions.
+//! Dense arithmetic on slices of `f32`: the only crate that calls BLAS, starts compute threads, and chooses
+//! vector instructions.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 
-// Links OpenBLAS in; nothing else mentions it.
+// Links OpenBLAS; no other code refers to this crate.
 use blas_src as _;
 
 mod blas;

@@ -1,15 +1,18 @@
-//! One door to the machine's vector instructions: AVX2 with FMA, AVX-512, NEON, or none of them, found when the program
-//! runs. The program itself is built for the oldest machine of its kind (SSE2 on x86-64), so a plain loop is compiled to
-//! vectors of 4; inside [`vectorise`] the same loop is compiled once for each set and the best is taken.
+//! Access to the machine's vector instructions: AVX2 with FMA, AVX-512, NEON, or none of them, detected at
+//! run time. The program itself is built for the oldest machine of its kind (SSE2 on x86-64), so a plain loop
+//! is compiled to vectors of 4. Inside [`vectorise`], the same loop is compiled once for each instruction
+//! set, and the best version is used.
 //!
-//! A loop gains by it if the compiler can vectorise it: over contiguous slices of one length (`zip`), without a branch
-//! that cannot become a select, and without a sum of floats, whose order it may not change. What it calls must be
-//! inlined: mark closures of their own `#[inline(always)]`, and keep [`super::for_each_row`] outside, around it.
+//! This helps if the compiler can vectorise the loop: it must run over contiguous slices of equal length
+//! (`zip`), without branches that cannot become selects, and without sums of floats, whose order the compiler
+//! must not change. Functions that it calls must be inlined: mark closures `#[inline(always)]`, and call
+//! [`super::for_each_row`] outside, around it.
 
 use pulp::{Arch, WithSimd};
 
-/// Evaluates an expression with constants in place of numbers that are known only at run time. A kernel has the numbers of its
-/// accumulators as const generic parameters, so that these stay in registers; this macro calls the one it needs:
+/// Evaluates an expression with constants instead of numbers that are known only at run time. A kernel has
+/// the numbers of its accumulators as const generic parameters, so that these stay in registers; this macro
+/// calls the right kernel:
 ///
 /// ```text
 /// const_dispatch!(F = filters, in [1, 2, 3, 4]; V = vectors, in [1, 2]; dispatch(Kernel::<F, V>(block)))
@@ -39,7 +42,7 @@ macro_rules! const_dispatch {
 }
 pub(super) use const_dispatch;
 
-/// Runs `work`, compiled for the best vector instructions this machine has.
+/// Runs `work`, compiled for the best vector instructions of this machine.
 ///
 /// ```
 /// # let (mut y, x) = (vec![0.0; 100], vec![1.0; 100]);
@@ -53,7 +56,7 @@ pub fn vectorise<R>(work: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(work)
 }
 
-/// Runs `work` with the vector type it asks for: for kernels written with explicit vectors.
+/// Runs `work` with its vector type, for kernels written with explicit vectors.
 #[inline(always)]
 pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
     Arch::new().dispatch(work)
@@ -69,7 +72,8 @@ pub fn vector_instructions() -> &'static str {
     }
 }
 
-/// The sum of `values`, in an order that depends on their number alone: 32 sums side by side, then those.
+/// The sum of `values`, in an order that depends only on their number: 32 parallel sums, which are then
+/// added.
 pub fn sum(values: &[f32]) -> f32 {
     vectorise(
         #[inline(always)]
@@ -84,9 +88,9 @@ pub fn sum(values: &[f32]) -> f32 {
     )
 }
 
-/// The sum of the products of `a` and `b` in double precision, in an order that depends on their number alone: 16 sums side
-/// by side, the k-th of every 16th product from the k-th on. Products of float32 are exact in double precision, and so many
-/// of them cannot overflow it.
+/// The sum of the products of `a` and `b` in double precision, in an order that depends only on their number:
+/// 16 parallel sums, the k-th over every 16th product from the k-th on. Products of float32 are exact in
+/// double precision, and sums of this many cannot overflow.
 pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 16;
     vectorise(
@@ -119,7 +123,7 @@ pub fn add_scaled(scale: f32, values: &[f32], sums: &mut [f32]) {
 mod tests {
     use super::*;
 
-    /// Integers: exact in any order.
+    /// Integers are exact in any order.
     #[test]
     fn sums_are_sums() {
         for count in [0, 1, 31, 32, 33, 1000] {

@@ -1,6 +1,7 @@
-//! What several unit tests share.
+//! Helpers for several unit tests.
 
-/// `count` small integers, other ones for each `salt`: products and sums of them are exact in f32, so comparisons are too.
+/// `count` small integers, which differ for each `salt`. Their products and sums are exact in f32, so they
+/// can be compared for equality.
 pub fn integers(count: usize, salt: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7 + i / 5 + salt * 13) % 9) as f32 - 4.0).collect()
 }

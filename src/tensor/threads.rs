@@ -1,15 +1,18 @@
-//! The threads of a rank's compute: one pool, owned here, and loops that share their work out over it.
+//! The compute threads of a rank: one pool, which belongs to this module, and loops that distribute their
+//! work over it.
 //!
-//! - [`set_threads`] is called once, where a rank learns how many cores are its own. BLAS itself runs on one thread from
-//!   then on: what is large enough is split over the pool, by [`super::gemm`] and by the layers.
-//! - [`within`] runs a whole pass on the pool. Inside it [`for_each_row`] and [`for_each`] hand their work over without a
-//!   lock or an allocation; outside they work too, each entering the pool of its own.
-//! - With one thread everything runs in place, and there is no pool.
+//! - [`set_threads`] is called once, when a rank knows its number of cores. From then on, BLAS itself runs on
+//!   one thread: large work is split over the pool by [`super::gemm`] and by the layers.
+//! - [`within`] runs a complete pass on the pool. Inside it, [`for_each_row`] and [`for_each`] pass on their
+//!   work without a lock or an allocation. They also work outside, where each enters the pool separately.
+//! - With one thread, everything runs in place, and there is no pool.
 //!
-//! Whoever waits for a pass (with `exchange.overlap` it is the thread that talks MPI) is none of the pool's threads.
+//! The thread that waits for a pass (with `exchange.overlap`, the thread that calls MPI) does not belong to
+//! the pool.
 //!
-//! Split what is written, never a sum: results of such loops do not depend on the number of threads. Those of BLAS do in the
-//! last bits: its kernels sum in another order at the edges of a product, and a part of one has other edges.
+//! Split outputs, never sums: the results of such loops do not depend on the number of threads. The last bits
+//! of BLAS products do, because its kernels sum in another order at the edges of a product, and parts of a
+//! product have other edges.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -20,13 +23,13 @@ use ternflock_base::error::{Error, Result};
 
 static POOL: RwLock<Option<Arc<ThreadPool>>> = RwLock::new(None);
 
-/// Less work than so many elements is not worth waking another thread, which takes some microseconds.
+/// Work on fewer elements is not worth waking another thread, which takes a few microseconds.
 const WORTH_SHARING: usize = 16 * 1024;
 
-/// Parts a thread: so many that one that is late leaves its last ones to the others.
+/// Parts per thread: enough that a late thread leaves its last parts to the others.
 const PARTS: usize = 4;
 
-/// Lets this process compute on `threads` threads from now on. All of them are running when it returns.
+/// Makes this process compute on `threads` threads from now on. All of them are running when this returns.
 ///
 /// # Errors
 /// If the system refuses that many threads, or the address space that BLAS needs for them.
@@ -39,24 +42,24 @@ pub fn set_threads(threads: usize) -> Result<()> {
             let pool = builder.thread_name(|index| format!("compute {index}")).build();
             let refused = |error| Error::Usage(format!("cannot start {threads} threads to compute: {error}"));
             let pool = pool.map_err(refused)?;
-            // A thread that the system starts late, on a busy machine, would set itself up (and allocate) in the midst of a
-            // step: each does something now.
+            // On a busy machine, a thread that the system starts late would initialise itself (and allocate)
+            // during a step. So each thread performs some work now.
             pool.broadcast(|_| ());
             Some(Arc::new(pool))
         }
     };
-    // The pool has mapped what it needs by now.
+    // By now, the pool has mapped the memory that it needs.
     check_blas_room(threads)?;
     *POOL.write().unwrap_or_else(PoisonError::into_inner) = pool;
     Ok(())
 }
 
-/// The number of threads this process computes on.
+/// The number of compute threads of this process.
 pub fn threads() -> usize {
     pool().map_or(1, |pool| pool.current_num_threads())
 }
 
-/// The number of the thread this is, below [`threads`]: where work in progress has room of its own.
+/// The index of this thread, below [`threads`]. Work can use it to select its own scratch space.
 pub fn thread() -> usize {
     rayon::current_thread_index().unwrap_or(0)
 }
@@ -65,7 +68,8 @@ fn pool() -> Option<Arc<ThreadPool>> {
     POOL.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Runs `work` on the pool and waits for it; in place if this is one of its threads already, or if there is no pool.
+/// Runs `work` on the pool and waits for it. It runs in place if this is already a thread of the pool, or if
+/// there is no pool.
 pub fn within<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     match pool() {
         Some(pool) => pool.install(work),
@@ -73,7 +77,8 @@ pub fn within<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     }
 }
 
-/// Calls `task` with 0, 1, ... below `tasks`, each once, in no order. Every task should be worth a hand-over.
+/// Calls `task` once with each of 0, 1, ... below `tasks`, in no particular order. Each task should be large
+/// enough to be worth passing to another thread.
 pub fn for_each(tasks: usize, task: impl Fn(usize) + Sync) {
     if tasks < 2 || threads() == 1 {
         (0..tasks).for_each(task);
@@ -93,17 +98,18 @@ fn halve(tasks: std::ops::Range<usize>, task: &(impl Fn(usize) + Sync)) {
     }
 }
 
-/// Slices cut into rows, all of them into equally many: what [`for_each_row`] shares out. Tuples of them go in step.
+/// Slices that are cut into equal numbers of rows, for [`for_each_row`]. The slices of a tuple advance
+/// together.
 pub trait Rows: Sized + Send {
-    /// A row of each.
+    /// One row of each slice.
     type Row;
-    /// How many rows there are.
+    /// The number of rows.
     fn count(&self) -> usize;
-    /// Elements of all rows together.
+    /// The number of elements in all rows together.
     fn elements(&self) -> usize;
     /// The first `rows` rows, and the others.
     fn cut(self, rows: usize) -> (Self, Self);
-    /// All that is left as one row.
+    /// The rest as one row.
     fn row(self) -> Self::Row;
 }
 
@@ -112,18 +118,18 @@ pub fn rows<T: Sync>(values: &[T], width: usize) -> Read<'_, T> {
     Read { values, width: width.max(1) }
 }
 
-/// `values` in rows of `width` elements to write; the last may be shorter.
+/// `values` in mutable rows of `width` elements; the last may be shorter.
 pub fn rows_mut<T: Send>(values: &mut [T], width: usize) -> Write<'_, T> {
     Write { values, width: width.max(1) }
 }
 
-/// Rows to read: see [`rows`].
+/// Rows for reading: see [`rows`].
 pub struct Read<'a, T> {
     values: &'a [T],
     width: usize,
 }
 
-/// Rows to write: see [`rows_mut`].
+/// Rows for writing: see [`rows_mut`].
 pub struct Write<'a, T> {
     values: &'a mut [T],
     width: usize,
@@ -181,10 +187,10 @@ tuples!(A 0, B 1, C 2);
 tuples!(A 0, B 1, C 2, D 3);
 tuples!(A 0, B 1, C 2, D 3, E 4);
 
-/// Calls `visit` with each row and its number, in no order.
+/// Calls `visit` with each row and its number, in no particular order.
 ///
 /// # Panics
-/// When a tuple's slices have different numbers of rows.
+/// If the slices of a tuple have different numbers of rows.
 pub fn for_each_row<R: Rows>(rows: R, visit: impl Fn(usize, R::Row) + Sync) {
     let count = rows.count();
     let threads = if rows.elements() < WORTH_SHARING { 1 } else { threads() };
@@ -220,8 +226,8 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-    /// Runs `test` on one, two and three threads. Other tests of this process may compute meanwhile: nothing they
-    /// compute depends on the number.
+    /// Runs `test` on one, two and three threads. Other tests of this process may compute in the meantime;
+    /// their results do not depend on the number.
     fn on_threads(test: impl Fn()) {
         for count in [1, 2, 3] {
             set_threads(count).unwrap();

@@ -1,9 +1,9 @@
-//! Rows to columns, out of place.
+//! Transposes a matrix out of place.
 
 use super::simd::vectorise;
 use super::threads::{for_each_row, rows_mut};
 
-/// A square of this side is transposed in registers.
+/// A square with this side is transposed in registers.
 const SIDE: usize = 8;
 
 /// Rows of the result that are written together: a cache line of each row of `from`.
@@ -12,7 +12,7 @@ const TOGETHER: usize = 16;
 /// Writes the transpose of `from` `[rows, columns]` to `to` `[columns, rows]`.
 ///
 /// # Panics
-/// When a slice is shorter than that.
+/// If a slice is shorter than that.
 pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
     let (from, to) = (&from[..rows * columns], &mut to[..rows * columns]);
     for_each_row(rows_mut(to, TOGETHER * rows), |index, to| {

@@ -1,13 +1,15 @@
 //! Training over ranks: the step as named phases, the run around it, and what survives a restart.
 //!
 //! The order of one step (docs/algorithms.md):
-//! 1. *compute*: draw this rank's part of the global batch, forward, loss, backward, a micro-batch at a time, each at weights
-//!    that SmoothOut's noise has moved if the job asks for it;
-//! 2. *average*: clip, agree on scales, round to ternary, sum over ranks, decode (`exchange/`), part by part while 1. is
-//!    still at work on the rest;
-//! 3. *update*: on the weights without noise, penalties and forces, weight decay, momentum, learning rate, on values that are equal on every rank.
+//! 1. *compute*: draw this rank's part of the global batch; run forward, loss and backward, one micro-batch
+//!    at a time, each at weights perturbed by SmoothOut if the job asks for it;
+//! 2. *average*: clip, agree on scales, round to ternary, sum over ranks, decode (`exchange/`), part by part
+//!    while 1. is still working on the rest;
+//! 3. *update*: apply penalties and forces, weight decay, momentum and learning rate to the unperturbed
+//!    weights, on values that are equal on every rank.
 //!
-//! Besides `bench` and `forecast`, this crate alone exchanges anything: through [`Exchange`] and [`World`](ternflock_world::World).
+//! Apart from `bench` and `forecast`, only this crate communicates: through [`Exchange`] and
+//! [`World`](ternflock_world::World).
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests open files as they like"))]
 

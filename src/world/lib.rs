@@ -148,7 +148,7 @@ impl World {
     /// # Errors
     /// [`Error::Exchange`](ternflock_base::error::Error::Exchange) if ranks are late or have ended.
     pub fn costs(&mut self) -> Result<Costs> {
-        self.set_context(format_args!("measuring what an exchange takes"));
+        self.set_context(format_args!("measuring the cost of an exchange"));
         let topology = self.topology();
         Ok(measure(self.transport(), &topology)?)
     }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What `cluster` does inside its namespaces: hosts.sh STATE DIRECTORY COMMAND ARGUMENTS...
+# The part of `cluster` that runs inside its namespaces: hosts.sh STATE DIRECTORY COMMAND ARGUMENTS...
 #
-# `live` is the head's first process. It makes the switch and the hosts and then keeps them; with it they all end. The
-# other commands run beside it, in DIRECTORY.
+# `live` is the head's first process. It creates the switch and the hosts and keeps them until it ends. The
+# other commands run next to it, in DIRECTORY.
 set -euo pipefail
 
 STATE=$1
@@ -12,7 +12,7 @@ CHECKOUT=$(cd "$HERE/../.." && pwd)
 # shellcheck source=inside.sh
 source "$HERE/inside.sh"
 
-# A /tmp of this host's own; of the machine's it keeps the checkout.
+# A separate /tmp for this host, in which only the checkout of the machine's /tmp is visible.
 own_tmp() {
   mount -t tmpfs tmpfs "$RUN/tmp"
   if [[ $CHECKOUT/ == /tmp/* ]]; then
@@ -28,8 +28,8 @@ check_rate() { # RATE
   [[ $# == 1 && $1 =~ ^(none|[1-9][0-9]{0,5}[kmg]bit)$ ]] || wrong "RATE: 1gbit, 100mbit, 500kbit, ... or none, not '$*'"
 }
 
-# What may leave at once, in bytes: a millisecond's worth, so that a message larger than that travels at the rate. At
-# least 16 kB, more than a packet.
+# The burst size in bytes: a millisecond of the rate, so that larger messages are sent at the rate. At least 16 kB,
+# which is more than a packet.
 burst() { # RATE
   [[ $1 != none ]] || return 0
   local number=${1%?bit} unit=1
@@ -55,7 +55,7 @@ live() { # N RATE
     for ((i = 1; i <= n; i++)); do echo "$NET.$i node$i"; done; } > "$RUN/etc-hosts"
   mount --bind "$RUN/etc-hosts" /etc/hosts
   echo 1 2> /dev/null > /proc/sys/net/ipv6/conf/default/disable_ipv6 || true
-  # mpirun gives a silent host up after 13 seconds, not after 15 minutes: its own waits have no end of their own.
+  # TCP gives up on a silent host after 13 seconds instead of 15 minutes: mpirun's own waits have no deadline.
   echo 5 > /proc/sys/net/ipv4/tcp_retries2
   ip link set lo up
   ip link add eth0 type bridge
@@ -75,7 +75,7 @@ live() { # N RATE
     shape "$host" "$2"
   done
   own_tmp
-  # What Open MPI and MPICH call instead of ssh: [OPTIONS] HOST CMD...
+  # Open MPI and MPICH call this instead of ssh: [OPTIONS] HOST CMD...
   cat > "$RUN/rsh" << END
 #!/bin/sh
 while case \$1 in -*) true ;; *) false ;; esac; do shift; done
@@ -84,7 +84,7 @@ exec nsenter --target "\$(cat '$RUN'/"\$host".pid)" --net --mount --uts --ipc /b
 END
   chmod +x "$RUN/rsh"
   touch "$STATE/ready"
-  # Not an exec: this shell also takes leave of processes whose parents are gone.
+  # Not an exec: this shell also reaps processes whose parents have ended.
   sleep infinity & wait
 }
 
@@ -119,8 +119,8 @@ mpi_run() { # NP CMD...
   esac
 }
 
-# What a port of the switch has received, the host behind it has sent. A port counts what the kernel hands over at once,
-# up to 64 kB with one header; the host's shaper counts a header for each packet of 1500 bytes, as a wire would.
+# The bytes that a port of the switch has received are those that its host has sent. A port counts the segments that the
+# kernel hands over, up to 64 kB with one header; the host's shaper counts a header for each packet of 1500 bytes, as a wire would.
 count_bytes() {
   local host wire
   for host in $(hosts); do

@@ -1,27 +1,27 @@
 #!/usr/bin/env bash
 # Tests and measurements that need several hosts: run.sh [CHECK...], or `make cluster`.
 #
-#   training    trains the same over the hosts as on one, with the bytes on the links that the program counts
+#   training    training on several hosts gives the same result as on one, and the links carry the bytes that the program counts
 #   lost-link   a host that is cut off ends the job in time, with a message
 #   faults      slow links, links away for a while, a full disk, two jobs in one directory, wrong clocks, hosts that differ
-#   slurm       slurm/train.sbatch on a real Slurm: a job that is pre-empted, warned, killed or requeued comes back by itself and
-#               ends with the same bits; skipped with a word where there is no Slurm
+#   slurm       slurm/train.sbatch on a real Slurm: a job that is pre-empted, warned, killed or requeued restarts by itself and
+#               ends with the same bits; skipped with a message if there is no Slurm
 #   interruptions  COUNT=20 interruptions of random kinds (SEED) of one job under Slurm, which ends with the bits of a quiet run; takes
-#               minutes, not among the default checks
-#   soak        one job for SOAK_S=3600 seconds with checkpoints: memory and open files stay as many; not among the default checks
-#   allreduce   every all-reduce is right, with one rank a host and with two, sends what its formula says, by the program's
-#               counter and on the links, and is as fast as docs/results.md wants it
-#   scaling     steps of a ConvNet and an LSTM by each way to average, and by PyTorch where PYTHON names one with torch; a measurement
-#   forecast    the steps that `ternflock forecast` reports against measured ones, HOSTS=8, on three networks; a measurement
-#   overlap     time of a step with and without exchange.overlap; a measurement, not among the default checks
+#               minutes; not a default check
+#   soak        one job for SOAK_S=3600 seconds with checkpoints: memory and open files do not grow; not a default check
+#   allreduce   every all-reduce is correct with one and with two ranks per host, sends the bytes of its formula according to the
+#               program's counter and on the links, and is as fast as docs/results.md requires
+#   scaling     steps of a ConvNet and an LSTM with each averaging method, and with PyTorch if PYTHON has torch; a measurement
+#   forecast    compares the steps that `ternflock forecast` reports with measured ones, HOSTS=8, on three networks; a measurement
+#   overlap     time of a step with and without exchange.overlap; a measurement; not a default check
 #
 #   HOSTS=4  RATE=1gbit   the cluster; overlap takes 100mbit unless RATE is given
-#   ELEMENTS=1e6,1e7      of allreduce
-#   ROUNDS=5  STEPS=100  BATCH=64  of overlap, ROUNDS=3 of scaling, ROUNDS=2 of forecast; BATCH samples a host
-#   MPICH_PROGRAM=target/mpich/release/ternflock  of slurm: a build against MPICH, started by srun --mpi=pmi2
-#   OUT=DIRECTORY         keeps what allreduce and overlap measured, as JSON
+#   ELEMENTS=1e6,1e7      for allreduce
+#   ROUNDS=5  STEPS=100  BATCH=64  for overlap, ROUNDS=3 for scaling, ROUNDS=2 for forecast; BATCH is samples per host
+#   MPICH_PROGRAM=target/mpich/release/ternflock  for slurm: a build against MPICH, started by srun --mpi=pmi2
+#   OUT=DIRECTORY         keeps the measurements of allreduce and overlap, as JSON
 #
-# Exit code 0: all passed; 1: one failed; 77: skipped, this machine cannot make hosts.
+# Exit code 0: all passed; 1: one failed; 77: skipped, because this machine cannot emulate hosts.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -31,7 +31,7 @@ HOSTS=${HOSTS:-4}
 CHECK= # the process of the check under way
 WORK=  # where runs go
 export CLUSTER=test-$$ # beside any other that is up
-# Hosts share the cores of this machine, and not only here are sums the same only with as many threads.
+# Hosts share the cores of this machine; and sums are bit-identical only with the same number of threads.
 export OPENBLAS_NUM_THREADS=1
 
 for part in training lost_link faults slurm interruptions soak allreduce overlap scaling forecast; do
@@ -53,7 +53,7 @@ number() { # KEY FILE: of the last line
 }
 
 clean_up() {
-  # What runs on the hosts ends with them; the check itself runs here.
+  # Processes on the hosts end with the hosts; the check itself runs here.
   [[ -z $CHECK ]] || kill "$CHECK" 2> /dev/null || true
   cluster down 2> /dev/null || true
   [[ -z $WORK ]] || rm -rf "$WORK"
@@ -75,16 +75,16 @@ main() {
   trap clean_up EXIT
   trap 'exit 130' INT TERM HUP
   cluster up "$HOSTS" "$rate" || code=$?
-  [[ $code != 77 ]] || { say "skipped: this machine cannot make hosts"; exit 77; }
+  [[ $code != 77 ]] || { say "skipped: this machine cannot emulate hosts"; exit 77; }
   [[ $code == 0 ]] || exit 1
   mkdir -p runs
   WORK=$(mktemp -d runs/cluster.XXXXXX)
-  cluster exec node1 test -x "$PROGRAM" || fail "the hosts do not see $PROGRAM: their /tmp is their own"
+  cluster exec node1 test -x "$PROGRAM" || fail "the hosts do not see $PROGRAM: each has its own /tmp"
 
   for check in "${checks[@]}"; do
     say "== $check: $HOSTS hosts at $rate, on $(nproc) cores with a load of $(cut -d' ' -f1 /proc/loadavg)"
-    # In a shell of its own, so that its first command that fails ends this check and not the others; beside this one,
-    # so that a signal need not wait for it.
+    # In a shell of its own, so that the first command that fails ends this check and not the others; in the
+    # background, so that a signal need not wait for it.
     "check_${check//-/_}" "$rate" &
     CHECK=$!
     wait "$CHECK" || failed+=("$check")

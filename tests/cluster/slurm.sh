@@ -1,20 +1,20 @@
 # shellcheck shell=bash
-# A Slurm of the hosts' own, sourced by hosts.sh: munge, slurmctld on the head, a slurmd on each host. Everything they write is
-# in the cluster's tmpfs, and all of them end with the cluster.
+# A Slurm for the hosts, sourced by hosts.sh: munge, slurmctld on the head, a slurmd on each host. They write only to the
+# cluster's tmpfs, and all of them end with the cluster.
 
 SLURM_READY_S=30 # all nodes idle by then
 CREDENTIAL_S=5   # how long a job that is requeued waits: so long a credential of the last start may still be on its way
 
 slurm_up() {
   local tool host
-  # Debian keeps daemons where a user's PATH may not lead.
+  # Debian keeps daemons in directories that may not be in a user's PATH.
   PATH=$PATH:/usr/sbin
   for tool in munged slurmctld slurmd sbatch; do
     command -v $tool > /dev/null ||
       { say "no $tool here (Debian: apt-get install munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins)"; exit 77; }
   done
   [[ ! -d $SLURM ]] || wrong "Slurm is up already"
-  # munged wants nobody else to be able to write to where its socket and its key are.
+  # munged requires that nobody else can write to the directories of its socket and its key.
   install -d -m 755 "$SLURM" "$SLURM/state" "$SLURM/log" "$SLURM/munge"
   slurm_conf > "$SLURM/slurm.conf"
   export SLURM_CONF=$SLURM/slurm.conf
@@ -44,8 +44,8 @@ wait_for() { # SECONDS CMD...
   done
 }
 
-# A node has two cores, whatever this machine has. A job of `urgent` takes the nodes of one of `main`, which is told by
-# SIGTERM, has its grace, and is requeued.
+# A node has two cores, whatever this machine has. A job in `urgent` pre-empts one in `main`, which gets SIGTERM, a grace
+# time, and is requeued.
 slurm_conf() {
   cat << END
 ClusterName=ternflock

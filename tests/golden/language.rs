@@ -1,5 +1,6 @@
-//! A language model through ten steps of SGD with momentum and clipping, its state carried from batch to batch: two
-//! levels of LSTM as in `lstm-small`, with fewer words and units; the logits' weight is its own, or the embedding's.
+//! A language model trained for ten steps of SGD with momentum and clipping, with its state carried from
+//! batch to batch: two levels of LSTM as in `lstm-small`, with fewer words and units. The output layer has
+//! its own weight or shares that of the embedding.
 
 use serde_json::{Map, Value, json};
 use ternflock::job::{self, OptimizerKind};
@@ -20,7 +21,8 @@ fn ten_steps_of_a_language_model_are_pytorchs() {
     check("separate");
 }
 
-/// The one weight has the gradients of both uses, added up: of the rows that were read, and of all rows as logits.
+/// The shared weight has the sum of the gradients of both uses: of the rows that were read, and of all rows
+/// in the output layer.
 #[test]
 fn ten_steps_of_a_language_model_with_tied_weights_are_pytorchs() {
     check("tied");

@@ -1,11 +1,12 @@
 //! One layer at a time: output and gradients under the loss sum(projection * output).
 //!
-//! The gradient with respect to a layer's input is seen by making that input a parameter: in front stands a convolution
-//! of one pixel, a different channel of it set in each sample, whose kernel is as large as the image. Its output is its
-//! weight, turned by 180 degrees, and so the gradient of its weight is that of its output. All its sums have one term
-//! that is not zero, so it adds no error. For vectors a linear layer does the same.
+//! To observe the gradient with respect to a layer's input, that input is made a parameter: a convolution of
+//! one pixel comes before the layer, with a different channel set in each sample and a kernel as large as the
+//! image. Its output is its weight, turned by 180 degrees, and so the gradient of its weight is that of its
+//! output. All its sums have one term that is not zero, so it adds no error. For vectors, a linear layer
+//! serves the same purpose.
 //!
-//! Letters: N samples, C channels, H W image; a vector of C features is taken for C channels of 1x1.
+//! Letters: N samples, C channels, H W image; a vector of C features is treated as C channels of 1x1.
 
 use serde_json::{Map, Value, json};
 use ternflock::nn::layer::{Draw, Mode};
@@ -75,7 +76,7 @@ fn check(case: &Value) {
     }
 }
 
-/// The layer of `table` behind the one whose parameters are its input.
+/// The layer of `table`, after the layer whose parameters are its input.
 fn network(table: &Value, input: &[usize]) -> Network {
     let (shape, source) = match *input {
         [n, c, h, w] => {
@@ -90,7 +91,8 @@ fn network(table: &Value, input: &[usize]) -> Network {
     Network::new(graph, input[0]).unwrap()
 }
 
-/// Where in the first weight, [C, N, H, W] and turned, each element of the input [N, C, H, W] stands.
+/// The place of each element of the input [N, C, H, W] in the first weight, which is [C, N, H, W] and
+/// rotated.
 fn places(input: &[usize]) -> Vec<usize> {
     let (n, c, pixels) = (input[0], input[1], input[2..].iter().product::<usize>());
     let plane =
@@ -98,7 +100,7 @@ fn places(input: &[usize]) -> Vec<usize> {
     (0..n).flat_map(|sample| (0..c).flat_map(move |channel| plane(sample, channel))).collect()
 }
 
-/// Where in an output of ours, [C, P, Q, N] or [N, K], each element of PyTorch's [N, C, P, Q] or [N, K] stands.
+/// The place of each element of PyTorch's output [N, C, P, Q] or [N, K] in ours, [C, P, Q, N] or [N, K].
 fn torch_order(shape: &[usize]) -> Vec<usize> {
     let [n, c, p, q] = *shape else { return (0..shape.iter().product()).collect() };
     let plane = |sample: usize, channel: usize| (0..p * q).map(move |at| (channel * p * q + at) * n + sample);

@@ -1,5 +1,5 @@
-//! Caffe's LeNet through ten steps of SGD with momentum and weight decay: the network, the loss and the optimizer
-//! together.
+//! Caffe's LeNet trained for ten steps of SGD with momentum and weight decay, which tests the network, the
+//! loss and the optimizer together.
 
 use serde_json::Value;
 use ternflock::job::{self, OptimizerKind};
@@ -57,7 +57,7 @@ fn ten_steps_of_lenet_are_pytorchs() {
     }
 }
 
-/// The bound of each tensor's first values, weight and bias in turn.
+/// The bound of each tensor's first values, alternating between weight and bias.
 fn scales(golden: &Value) -> Vec<f64> {
     let layers = golden["layers"].as_array().unwrap();
     layers.iter().flat_map(|layer| [layer["scale"].as_f64().unwrap(); 2]).collect()
@@ -81,7 +81,7 @@ fn begin(golden: &Value, batch: usize) -> Network {
     network
 }
 
-/// One step on the one batch; its mean loss.
+/// One step on the only batch; returns its mean loss.
 fn take_step(golden: &Value, labels: &[usize], network: &mut Network, optimizer: &mut Optimizer) -> f64 {
     let batch = labels.len();
     let pixels = network.input_mut(batch);

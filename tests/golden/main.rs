@@ -1,5 +1,6 @@
-//! Layers, LeNet and optimizers held to PyTorch's values, which `make_golden.py` computed in double precision and wrote into the
-//! JSON files beside it: what is measured here is our error alone, that of float32 arithmetic.
+//! Compares layers, LeNet and optimizers with PyTorch's values, which `make_golden.py` computed in double
+//! precision and wrote to the JSON files next to it. So the tests measure only our own error, that of float32
+//! arithmetic.
 
 mod language;
 mod layers;
@@ -47,7 +48,7 @@ fn sizes(list: &Value) -> Vec<usize> {
     numbers(list, |value| value.as_u64().map(|size| size as usize))
 }
 
-/// Holds each of `found` to within `tolerance` of `expected`.
+/// Checks that each of `found` is within `tolerance` of `expected`.
 #[track_caller]
 fn assert_close(what: &str, found: &[f32], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");

@@ -1,4 +1,4 @@
-//! Update rules through ten steps on made-up gradients, at rates that change, clipped and not.
+//! Update rules for ten steps on generated gradients, at changing rates, with and without clipping.
 
 use serde_json::Value;
 use ternflock::job::Job;
@@ -69,7 +69,7 @@ fn job(optimizer: &Value) -> Job {
     Job::from_toml(&text).unwrap()
 }
 
-/// Decay is left to the layers that are named, and never reaches a bias.
+/// Decay applies only to the named layers, and never to a bias.
 #[test]
 fn only_named_layers_decay() {
     for (layers, expected) in [("[]", [1.0, 1.0]), ("['a']", [0.5, 1.0]), ("['b']", [1.0, 1.0])] {

@@ -1,7 +1,8 @@
-//! Recurrent layers and the embedding: outputs, the states they carry on, and gradients under sum(projection * output).
+//! Recurrent layers and the embedding: outputs, recurrent states, and gradients under sum(projection *
+//! output).
 //!
-//! The gradient of a recurrent layer's input is seen by making that input a parameter: an embedding of T N words, each
-//! of which comes once, has it as its weight.
+//! To observe the gradient of a recurrent layer's input, that input is made a parameter: it is the weight of
+//! an embedding of T N words, each of which occurs once.
 
 use serde_json::{Map, Value, json};
 use ternflock::nn::layer::Mode;
@@ -36,8 +37,8 @@ fn recurrent_layers_compute_what_pytorch_says() {
     cases.iter().for_each(check);
 }
 
-/// A gradient is a sum over T N rows of what came through T steps, each of them sums of D + H terms of magnitude 1 at
-/// most, and four roundings for each exponential; weights of a half do not let errors grow.
+/// A gradient is a sum over T N rows of values that passed through T steps, each with sums of D + H terms of
+/// magnitude 1 at most and four roundings per exponential. With weights of a half, errors do not grow.
 fn check(case: &Value) {
     let [steps, n, features] = sizes(&case["input"])[..] else { panic!("three sizes") };
     let source = json!({"name": "source", "type": "embedding", "features": features});

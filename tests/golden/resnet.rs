@@ -1,4 +1,5 @@
-//! ResNet-20 through ten steps of SGD with momentum and weight decay: batch norm, shortcuts and sums of branches together.
+//! ResNet-20 trained for ten steps of SGD with momentum and weight decay, which tests batch norm, shortcuts
+//! and sums of branches together.
 
 use serde_json::Value;
 use ternflock::job::{self, OptimizerKind};
@@ -77,7 +78,8 @@ impl Projection {
     }
 }
 
-/// The preset with the parameters that `resnet_golden.py` gives it; norms begin as they do by themselves.
+/// The preset with the parameters that `resnet_golden.py` gives it; batch norm layers keep their default
+/// initialisation.
 fn begin(golden: &Value, batch: usize) -> Network {
     let input = Shape::Image { channels: 3, height: 32, width: 32 };
     let mut network = Network::new(models::preset("resnet-20", input, 10).unwrap(), batch).unwrap();
@@ -94,7 +96,7 @@ fn begin(golden: &Value, batch: usize) -> Network {
     network
 }
 
-/// One step on the one batch; its mean loss.
+/// One step on the only batch; returns its mean loss.
 fn take_step(
     golden: &Value,
     labels: &[usize],

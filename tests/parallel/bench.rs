@@ -8,8 +8,8 @@ use crate::launch::{ENVIRONMENT, Launcher};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ternflock");
 
-/// Every algorithm is right at sizes of no element, one, some and many, and counts what its formula says. Scripts outside
-/// rely on these keys.
+/// Every algorithm is correct for vectors of zero, one, some and many elements, and sends the bytes of its
+/// formula. External scripts rely on these keys.
 pub fn all_reduce(launcher: &Launcher, ranks: usize) {
     let arguments = ["bench", "allreduce", "--elements", "0,1,1e4,1e6", "--rounds", "2", "--json"];
     let end = launcher.start(ranks, Path::new(PROGRAM), &arguments).unwrap().finish().unwrap();
@@ -47,7 +47,8 @@ fn assert_interference(found: &Value, output: &str) {
     }
 }
 
-/// The ranks that there are; every way trains, sends what its formula says, and tells of each rank. Scripts outside rely on the keys.
+/// All ranks of the world. Every method trains, sends the bytes of its formula, and reports on each rank.
+/// External scripts rely on the keys.
 pub fn scaling(launcher: &Launcher, ranks: usize) {
     let words = "bench scaling jobs/lenet-digits.toml --ways all --steps 2 --rounds 2 --json";
     let mut arguments: Vec<&str> = words.split(' ').collect();
@@ -81,7 +82,8 @@ pub fn scaling(launcher: &Launcher, ranks: usize) {
     }
 }
 
-/// The ranks are those of one node: forecasts are for as many on each of more nodes, and all ranks are measured at once.
+/// The ranks count as those of one node: forecasts assume the same number on each of more nodes, and all
+/// ranks are measured at the same time.
 pub fn forecast(launcher: &Launcher, ranks: usize) {
     let run = |words: &str| {
         let words = format!("forecast jobs/lenet-digits.toml --steps 2 {words}");
@@ -104,7 +106,7 @@ pub fn forecast(launcher: &Launcher, ranks: usize) {
     assert_eq!(end.output.matches("cannot share a batch of 32 samples").count(), 1, "{}", end.output);
 }
 
-/// Several numbers of ranks, each started by the launcher that is named.
+/// Several numbers of ranks, each started by the named launcher.
 pub fn several(launcher: &Launcher, ranks: usize) {
     let picture = std::env::temp_dir().join(format!("ternflock-scaling-{}.svg", std::process::id()));
     let start = |command: &str, numbers: &str| {
@@ -128,7 +130,7 @@ pub fn several(launcher: &Launcher, ranks: usize) {
     assert_eq!(found, [Value::from(1), ranks.into()]);
     assert!(std::fs::read_to_string(&picture).unwrap().contains("lenet-digits: samples/s by ranks"));
     std::fs::remove_file(&picture).unwrap();
-    // A launcher that starts what it likes.
+    // A launcher that ignores the requested number of ranks.
     let refused = start(&launcher.command("2"), "1");
     assert_eq!(refused.status.code(), Some(2));
     let message = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -136,7 +138,7 @@ pub fn several(launcher: &Launcher, ranks: usize) {
     assert!(!picture.exists());
 }
 
-/// Ranks that were told to measure different sizes say so; they do not wait for each other.
+/// Ranks with different sizes to measure report that and do not wait for each other.
 pub fn disagreeing(launcher: &Launcher, ranks: usize) {
     let measure = |elements| format!("exec {PROGRAM} bench allreduce --rounds 1 --elements {elements}");
     let first = "test ${OMPI_COMM_WORLD_RANK:-$PMI_RANK} = 0";
@@ -147,9 +149,9 @@ pub fn disagreeing(launcher: &Launcher, ranks: usize) {
     assert!(end.output.contains(message), "{}", end.output);
 }
 
-/// Vectors for which the machine has no room are refused, once, before any rank asks for their memory.
+/// Vectors that do not fit into memory are refused, once, before any rank allocates them.
 pub fn too_large(launcher: &Launcher, ranks: usize) {
-    // A rank takes more than 32 bytes an element.
+    // A rank needs more than 32 bytes per element.
     let text = std::fs::read_to_string("/proc/meminfo").unwrap();
     let kilobytes: u64 = text.split_whitespace().nth(1).unwrap().parse().unwrap();
     let elements = kilobytes * 1024 / 32;

@@ -1,4 +1,4 @@
-//! The collectives over MPI against what one process computes, with their traffic against the meter.
+//! Compares the collectives over MPI with the results of one process, and their traffic with the meter.
 
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use ternflock_collectives::transport::mpi::MpiTransport;
 use ternflock_collectives::transport::threads;
 use ternflock_collectives::{Error, Transport, control};
 
-/// Words that differ a rank and a size.
+/// Words that differ by rank and by size.
 fn random(rank: usize, size: usize) -> impl Iterator<Item = u64> {
     let stream =
         Stream { seed: 9, purpose: Purpose::Test, step: size as u64, subject: rank as u32, tensor: 0 };
@@ -38,7 +38,7 @@ fn sizes(world: usize) -> [usize; 8] {
 /// Segments of a few blocks, so that these sizes have many, and the usual ones.
 const SEGMENTS: [usize; 2] = [3, SEGMENT];
 
-/// Worlds on one node, on two that take turns, and on one a rank.
+/// Worlds on one node, alternating between two nodes, and with one node per rank.
 fn topologies(world: usize) -> [Topology; 3] {
     let two = Topology::new((0..world).map(|rank| rank % 2).collect());
     [Topology::single(world), two, Topology::flat(world)]
@@ -153,7 +153,7 @@ pub fn broadcast(transport: &mut MpiTransport) {
     }
 }
 
-/// Nobody leaves before the last has come; all ranks read the same clock, being on one host.
+/// No rank leaves before the last has arrived. All ranks are on one host and read the same clock.
 pub fn barrier(transport: &mut MpiTransport) {
     let now = || {
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
@@ -169,7 +169,7 @@ pub fn barrier(transport: &mut MpiTransport) {
     assert!(first_left >= last_came, "a rank left at {first_left:?}, another came at {last_came:?}");
 }
 
-/// A value that one rank holds otherwise is refused on all ranks, naming it.
+/// A value that differs on one rank is refused on all ranks, with a message that names it.
 pub fn agree(transport: &mut MpiTransport) {
     let (rank, last) = (transport.rank(), transport.world() - 1);
     control::agree(transport, "the job", 77).expect("all hold 77");

@@ -1,4 +1,4 @@
-//! Transports over communicators that the program already has.
+//! Transports on communicators that the program already has.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -29,7 +29,7 @@ fn half(world: &impl Communicator) -> SimpleCommunicator {
     world.split_by_color_with_key(Color::with_value(rank % 2), -rank).expect("every rank has a colour")
 }
 
-/// Two halves of the ranks exchange at the same time, while messages of the whole are on their way.
+/// Two halves of the ranks communicate at the same time, while messages between all ranks are in flight.
 pub fn halves(transport: &mut MpiTransport) {
     let (rank, world) = (transport.rank(), transport.world());
     let (next, previous) = ((rank + 1) % world, (rank + world - 1) % world);
@@ -52,7 +52,7 @@ pub fn halves(transport: &mut MpiTransport) {
     transport.flush().expect("leaves");
 }
 
-/// What is no communicator of this process, or comes from a thread that may not call MPI.
+/// Handles that are not communicators of this process, or that come from a thread that may not call MPI.
 pub fn refused(transport: &mut MpiTransport) {
     let reason = |joined: Result<MpiTransport, Error>| match joined.map(drop).expect_err("is refused") {
         Error::Join(reason) => reason,
@@ -83,7 +83,7 @@ pub fn refused(transport: &mut MpiTransport) {
 const ELSEWHERE: &str = "started_elsewhere";
 const EXAMPLE: &str = "example";
 
-/// Plays the act of this name, if it is one of these.
+/// Runs the act of this name, if it is one of these.
 pub fn act(name: &str) -> Option<Result<(), String>> {
     match name {
         ELSEWHERE => Some(start_mpi()),
@@ -95,20 +95,20 @@ pub fn act(name: &str) -> Option<Result<(), String>> {
     }
 }
 
-/// The example `mpi` of the crate runs, and what it asserts holds.
+/// The example `mpi` of the crate runs, and its assertions hold.
 pub fn example(launcher: &Launcher, ranks: usize) {
     let end = launcher.run_self(ranks, &["--act", EXAMPLE]).expect("mpirun starts");
     assert_eq!(end.code, Some(RETURNED.into()), "{}", end.output);
     assert!(end.output.contains("2 ranks of"), "{}", end.output);
 }
 
-/// MPI goes on after the transport.
+/// MPI continues after the transport has been dropped.
 pub fn started_elsewhere(launcher: &Launcher, ranks: usize) {
     let end = launcher.run_self(ranks, &["--act", ELSEWHERE]).expect("mpirun starts");
     assert_eq!(end.code, Some(RETURNED.into()), "{}", end.output);
 }
 
-/// What each rank of [`started_elsewhere`] does.
+/// The act of each rank of [`started_elsewhere`].
 fn start_mpi() -> Result<(), String> {
     let says = |error: Error| error.to_string();
     let early = MpiTransport::over(&SimpleCommunicator::world(), DEADLINE, None);

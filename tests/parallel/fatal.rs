@@ -1,4 +1,4 @@
-//! Jobs in which one rank comes to a bad end while the others wait for it: all of it must end, at once and not with
+//! Jobs in which one rank fails while the others wait for it: the entire job must end at once, and not with
 //! success.
 
 use std::thread;
@@ -14,11 +14,11 @@ use crate::transport::{SINGLE, STRAY, UNREAD, alone_in_its_process, leave_notes,
 /// Exit code of a rank whose act returns.
 pub const RETURNED: u8 = 3;
 
-/// When a job must have ended, far below how long its other ranks would wait or sleep.
+/// The time in which a job must end, far below the time that its other ranks would wait or sleep.
 const SOON_SECONDS: f64 = 20.0;
 pub const LONG: Duration = Duration::from_secs(60);
 
-/// Plays the part that [`end_of`] asks for.
+/// Runs the act that [`end_of`] asks for.
 pub fn act(name: &str, transport: &mut MpiTransport) -> Result<(), String> {
     let (rank, last) = (transport.rank(), transport.world() - 1);
     match name {
@@ -36,7 +36,8 @@ pub fn act(name: &str, transport: &mut MpiTransport) -> Result<(), String> {
     match name {
         "panic" => panic!("rank {rank} has a bad day"),
         "panic_beside" => {
-            // As a backward pass that panics while this thread, which alone calls MPI, waits for peers.
+            // Like a backward pass that panics while this thread, the only one that calls MPI, waits for
+            // peers.
             thread::spawn(move || panic!("rank {rank} has a bad day"));
             transport.recv(0, 1).map_err(|error| error.to_string())?;
         }

@@ -14,7 +14,7 @@ use crate::{Body, communicators, fatal, transport};
 /// Long enough for more ranks than cores on a loaded machine, shorter than the patience of the process outside.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Runs what `options` select. A case that fails panics, which ends the job, and so does an error.
+/// Runs the cases that `options` select. A case that fails panics, which ends the job; so does an error.
 pub fn run(options: &Options) -> Result<ExitCode, String> {
     if let Some(done) = options.act.as_deref().and_then(communicators::act) {
         return done.map(|()| ExitCode::from(fatal::RETURNED));
@@ -44,7 +44,7 @@ fn run_cases(options: &Options, transport: &mut MpiTransport) -> Result<(), Stri
             if transport.rank() == 0 {
                 println!("{}", passed(&label));
             }
-            // The line is out before the next case can end the job.
+            // The line is written before the next case can end the job.
             meet(transport, &label)?;
         }
     }

@@ -15,7 +15,7 @@ pub fn is_rank() -> bool {
     ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"].iter().any(|name| env::var_os(name).is_some())
 }
 
-/// What Open MPI wants to be told by root.
+/// The variables that Open MPI requires from root.
 pub const ENVIRONMENT: [(&str, &str); 2] =
     [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")];
 
@@ -46,9 +46,10 @@ impl Launcher {
         Running::start(command)
     }
 
-    /// The words that start `ranks` ranks of what follows them, in [`ENVIRONMENT`].
+    /// The words that start `ranks` ranks of the command that follows them, in [`ENVIRONMENT`].
     pub fn command(&self, ranks: &str) -> String {
-        // Tests share the machine with each other's ranks: more ranks than cores, bound to none.
+        // Tests share the machine with the ranks of other tests: there are more ranks than cores, and none is
+        // bound to a core.
         let more = if self.is_open_mpi { " --oversubscribe --bind-to none" } else { "" };
         format!("{} -n {ranks}{more}", self.program)
     }

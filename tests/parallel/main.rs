@@ -41,17 +41,18 @@ struct Case {
     body: Body,
 }
 
-/// What a case is; one fails by panicking.
+/// The kinds of cases; a case fails by panicking.
 enum Body {
     /// A function that every rank of a job runs.
     Ranks(fn(&mut MpiTransport)),
-    /// A function outside MPI, given the number of ranks, that runs jobs of its own and looks at how they end.
+    /// A function outside MPI that gets the number of ranks, runs jobs of its own and checks how they end.
     Job(fn(&Launcher, usize)),
 }
 
 use Body::{Job, Ranks};
 
-/// Numbers of ranks: all that are tested, those with a peer to talk to, and one for what takes a second each.
+/// Numbers of ranks: all that are tested, those with several ranks, and one for cases that take about a
+/// second each.
 const ANY: &[usize] = &[1, 2, 3, 4, 5, 8];
 const PEERS: &[usize] = &[2, 3, 4, 5, 8];
 const TWO: &[usize] = &[2];
@@ -128,7 +129,7 @@ const CASES: &[Case] = &[
     Case { name: "training::full_disk", worlds: TWO, body: Job(training::full_disk) },
 ];
 
-/// What needs so much time or memory that it runs only when asked for: `--ignored`.
+/// Cases that need so much time or memory that they run only with `--ignored`.
 const LARGE: &[Case] = &[
     Case { name: "transport::giant", worlds: TWO, body: Ranks(transport::giant) },
     Case { name: "training::faults::many", worlds: FOUR, body: Job(faults::many) },

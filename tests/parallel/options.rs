@@ -25,7 +25,7 @@ impl Options {
                 "--list" => options.list = true,
                 "--ignored" => options.ignored = true,
                 "--act" => options.act = arguments.next(),
-                // Output is shown when a case fails, and cases run one at a time, whatever is asked.
+                // Output is always shown when a case fails, and cases always run one at a time.
                 "--nocapture" | "--no-capture" | "--show-output" | "--include-ignored" | "--quiet" | "-q" => {
                 }
                 "--test-threads" | "--color" => drop(arguments.next()),
@@ -44,7 +44,7 @@ impl Options {
         if self.ignored { LARGE } else { CASES }
     }
 
-    /// Whether the case of this label is to run.
+    /// Whether the case with this label is selected.
     pub fn select(&self, label: &str) -> bool {
         let matches =
             |filter: &String| if self.exact { label == filter } else { label.contains(filter.as_str()) };

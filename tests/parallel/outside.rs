@@ -7,7 +7,7 @@ use crate::launch::Launcher;
 use crate::options::Options;
 use crate::{ANY, Body, Case};
 
-/// Runs what `options` select; the exit code says whether all of it passed.
+/// Runs the cases that `options` select; the exit code says whether all of them passed.
 pub fn run(options: &Options) -> Result<ExitCode, String> {
     let selected = |world: usize| {
         options
@@ -36,12 +36,13 @@ struct Tally {
     /// Arguments of every job.
     of_all: Vec<&'static str>,
     passed: usize,
-    /// Labels, and all their ranks had to say.
+    /// Labels, and the output of all their ranks.
     failed: Vec<(String, String)>,
 }
 
 impl Tally {
-    /// Runs cases one after the other in one job. A case that fails takes the job with it, so the rest start another.
+    /// Runs cases one after another in one job. A case that fails ends the job, so the remaining cases start
+    /// another.
     fn run_ranks(&mut self, world: usize, mut cases: &[&Case]) -> Result<(), String> {
         while !cases.is_empty() {
             let labels: Vec<String> = cases.iter().map(|case| case.label(world)).collect();
@@ -93,7 +94,7 @@ impl Tally {
     }
 }
 
-/// The line of a case that passed: what rank 0 prints and what this process looks for.
+/// The line of a case that passed: rank 0 prints it, and this process looks for it.
 pub fn passed(label: &str) -> String {
     format!("test {label} ... ok")
 }

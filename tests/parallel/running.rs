@@ -1,4 +1,4 @@
-//! A job that is under way: waiting for it, signals to it and its ranks, and its end.
+//! A job in progress: waiting for it, signals to it and its ranks, and its end.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 const DEADLINE: Duration = Duration::from_secs(120);
 /// How long a job that is asked to end may take to do so.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often a condition is looked at.
+/// How often a condition is checked.
 const GLANCE: Duration = Duration::from_millis(5);
 
 /// Variables by which launchers tell a process its rank.
 const RANKS: [&str; 3] = ["OMPI_COMM_WORLD_RANK=", "PMIX_RANK=", "PMI_RANK="];
 
-/// A launcher and its ranks. Whoever drops it before its end, kills it.
+/// A launcher and its ranks. Dropping it before its end kills them.
 pub struct Running {
     child: Child,
-    /// Standard output and standard error separately: a launcher may put a line of one into the middle of a line of the
-    /// other.
+    /// Standard output and standard error are kept separate: a launcher may insert a line of one into a line
+    /// of the other.
     streams: [File; 2],
     start: Instant,
 }
@@ -96,7 +96,7 @@ impl Running {
         }
     }
 
-    /// Kills the launcher and all it has started, at once, and waits until nothing of it runs.
+    /// Kills the launcher and all processes that it has started, at once, and waits until none of them runs.
     pub fn kill(mut self) -> io::Result<Finished> {
         let all = self.kill_all();
         let finished = self.wait()?;
@@ -108,7 +108,7 @@ impl Running {
         Ok(finished)
     }
 
-    /// Waits for the launcher, at the deadline first asks it to end its job and then kills it.
+    /// Waits for the launcher. At the deadline, first asks it to end its job and then kills it.
     pub fn finish(mut self) -> io::Result<Finished> {
         self.wait()
     }
@@ -168,7 +168,7 @@ fn read(file: &File) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Sends `signal` to a process of a job that is under way.
+/// Sends `signal` to a process of a job in progress.
 pub fn signal(pid: u32, signal: libc::c_int) {
     // SAFETY: a plain system call.
     unsafe { libc::kill(pid as libc::pid_t, signal) };
@@ -188,7 +188,7 @@ fn descendants(pid: u32) -> Vec<u32> {
 /// State and parent of process `pid`.
 fn stat(pid: u32) -> Option<(char, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before them may hold anything, a closing bracket too.
+    // The name before them may contain anything, including a closing bracket.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
@@ -224,7 +224,7 @@ fn processes() -> impl Iterator<Item = u32> {
     fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(number)
 }
 
-/// Whether process `pid` still runs; one that has ended and is only remembered does not.
+/// Whether process `pid` still runs; a zombie does not.
 fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| !"ZX".contains(state))
 }

@@ -1,5 +1,5 @@
-//! The program itself under `mpirun`: the same bits as with ranks as threads of one process, and every end but the good
-//! one (`faults`, `interrupted`, `refused`, `stalled`).
+//! The program under `mpirun`: it produces the same bits as ranks that are threads of one process. Further
+//! modules test every kind of failure (`faults`, `interrupted`, `refused`, `stalled`).
 
 pub mod faults;
 mod interrupted;
@@ -45,14 +45,14 @@ fn train_threads(ranks: usize, sets: &[&str], run_dir: &Path) {
     }
 }
 
-/// A bucket a layer, so that several are on their way at a time.
+/// One bucket per layer, so that several are in flight at a time.
 pub const BUCKETS: &str = "exchange.bucket_elements=500";
 
-/// Beside the backward pass, though all ranks share a node here.
+/// During the backward pass, although all ranks share a node here.
 pub const BESIDE: &str = "exchange.overlap=always";
 
-/// A batch that most numbers of ranks do not divide, verified at each step. Buckets travel beside the backward pass, and
-/// after it.
+/// A batch that most numbers of ranks do not divide, verified at each step. Buckets are sent during the
+/// backward pass, and after it.
 pub fn same_bits(launcher: &Launcher, ranks: usize) {
     let (ternary, float32) = ("exchange.gradients=ternary", "exchange.gradients=float32");
     let (after, feedback) = ("exchange.overlap=never", "exchange.error_feedback=true");
@@ -91,7 +91,7 @@ fn assert_shows_progress(output: &str, ranks: usize) {
 /// The shipped job in stages.
 const STAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/lenet-digits-small.toml");
 
-/// Surgery between stages, on each process by itself.
+/// Surgery between stages, computed by each process separately.
 pub fn stages(launcher: &Launcher, ranks: usize) {
     let sets = [
         "stage.baseline.train.steps=6",
@@ -135,7 +135,7 @@ pub fn language(launcher: &Launcher, ranks: usize) {
     language_model(launcher, ranks, Path::new(LANGUAGE), 100);
 }
 
-/// A preset on a text that no file holds.
+/// A preset on a generated text.
 pub fn made_up_text(launcher: &Launcher, ranks: usize) {
     let directory = tempfile::tempdir().unwrap();
     let job = directory.path().join("made-up.toml");
@@ -145,7 +145,7 @@ pub fn made_up_text(launcher: &Launcher, ranks: usize) {
     language_model(launcher, ranks, &job, 200);
 }
 
-/// To these ranks it looks as if OpenBLAS did not know their processor. Each restarts itself with better kernels before
+/// These ranks behave as if OpenBLAS did not know their processor. Each restarts with better kernels before
 /// it joins the others.
 pub fn poor_kernels(launcher: &Launcher, ranks: usize) {
     let directory = tempfile::tempdir().unwrap();
@@ -166,8 +166,8 @@ pub fn poor_kernels(launcher: &Launcher, ranks: usize) {
     }
 }
 
-/// A language model under the launcher, stopped and resumed by a second run, and with ranks as threads in one go: parameters and
-/// what the layers carry, the first of them `units`, are the same.
+/// A language model under the launcher, stopped and resumed by a second run, and with ranks as threads in a
+/// single run: parameters and recurrent states, the first of which has `units`, are the same.
 fn language_model(launcher: &Launcher, ranks: usize, job: &Path, units: usize) {
     let sets = ["train.global_batch=10", "exchange.verify_every=1", "train.eval_every=3"];
     let job = job.to_str().expect("a temporary directory is UTF-8");
@@ -195,7 +195,7 @@ fn language_model(launcher: &Launcher, ranks: usize, job: &Path, units: usize) {
     }
 }
 
-/// Several ranks count exactly what one counts.
+/// Several ranks count exactly as many samples as one.
 pub fn eval(launcher: &Launcher, ranks: usize) {
     let directory = tempfile::tempdir().unwrap();
     train_threads(2, &["train.steps=60"], directory.path());

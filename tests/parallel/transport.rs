@@ -15,8 +15,8 @@ fn ring(transport: &MpiTransport) -> (usize, usize) {
     ((rank + 1) % world, (rank + world - 1) % world)
 }
 
-/// 8 MB around the ring, several at once. Flushing before receiving would deadlock if a rank that waits for its own
-/// sends did not take in those of others.
+/// 8 MB around the ring, several at once. Flushing before receiving would deadlock if a rank that waits for
+/// its own sends did not receive those of others.
 pub fn large_messages(transport: &mut MpiTransport) {
     const WORDS: usize = 1 << 20;
     let (next, previous) = ring(transport);
@@ -36,8 +36,8 @@ pub fn large_messages(transport: &mut MpiTransport) {
     }
 }
 
-/// Messages of very different lengths take different paths through an MPI library, and still arrive in order from each
-/// rank, in whatever order the ranks are asked.
+/// Messages of very different lengths take different paths through an MPI library, and still arrive in order
+/// from each rank, in whatever order the ranks are read.
 pub fn order(transport: &mut MpiTransport) {
     const LENGTHS: [usize; 8] = [1, 100_000, 0, 2, 5_000, 300_000, 3, 500];
     let (rank, world) = (transport.rank(), transport.world());
@@ -58,7 +58,7 @@ pub fn order(transport: &mut MpiTransport) {
     transport.flush().expect("all have left");
 }
 
-/// Lanes do not wait for each other: what is asked for last was sent first, and is large.
+/// Lanes do not wait for each other: the message that is received last was sent first, and is large.
 pub fn lanes(transport: &mut MpiTransport) {
     const LANES: [(Lane, usize); 3] = [(Lane::Bulk, 300_000), (Lane::Ahead, 40), (Lane::Notes, 3)];
     let (next, previous) = ring(transport);
@@ -79,7 +79,7 @@ pub fn lanes(transport: &mut MpiTransport) {
     transport.flush().expect("all have left");
 }
 
-/// Rank 0 waits in vain for the last rank, says so in time, and still gets the message when it comes.
+/// Rank 0 waits in vain for the last rank, reports it in time, and still gets the message when it arrives.
 pub fn late_peer(transport: &mut MpiTransport) {
     let last = transport.world() - 1;
     if transport.rank() == 0 {
@@ -130,7 +130,8 @@ pub fn describes_itself(transport: &mut MpiTransport) {
     assert!(matches!(MpiTransport::init(Duration::ZERO, None), Err(Error::Init(_))));
 }
 
-/// The acts of jobs whose ranks do without threads, and whose ranks leave notes or another message behind.
+/// The acts of jobs whose ranks have no thread support, and whose ranks leave notes or another message
+/// behind.
 pub const SINGLE: &str = "single";
 pub const UNREAD: &str = "unread";
 pub const STRAY: &str = "stray";
@@ -150,7 +151,7 @@ pub fn alone_in_its_process(transport: &mut MpiTransport) -> Result<(), String> 
     Ok(())
 }
 
-/// Notes that nobody reads keep no job from its end.
+/// Notes that nobody reads do not keep a job from ending.
 pub fn notes_left(launcher: &Launcher, ranks: usize) {
     let end = launcher.run_self(ranks, &["--act", UNREAD]).expect("mpirun starts");
     assert_eq!(end.code, Some(RETURNED.into()), "{}", end.output);
@@ -172,7 +173,7 @@ pub fn leave_notes(transport: &mut MpiTransport) -> Result<(), String> {
     transport.flush().map_err(|error| error.to_string())
 }
 
-/// A rank that was sent what nobody asks for cannot end MPI; the others do not wait for it to do so.
+/// A rank with a message that is never received cannot end MPI; the others do not wait for it to do so.
 pub fn stray_left(launcher: &Launcher, ranks: usize) {
     end_of(STRAY, launcher, ranks);
 }
@@ -193,7 +194,7 @@ pub fn leave_stray(transport: &mut MpiTransport) -> Result<(), String> {
     control::barrier(transport).map_err(|error| error.to_string())
 }
 
-/// The library's own sum, and what it is not asked to do.
+/// The library's own sum, and its limits.
 pub fn library_sum(transport: &mut MpiTransport) {
     let (rank, world) = (transport.rank(), transport.world());
     for length in [0, 1, 1000, 300_000] {

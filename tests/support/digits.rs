@@ -7,10 +7,10 @@ use ternflock_job::{self as job, Loaded};
 
 use crate::files;
 
-/// The job as it is shipped.
+/// The shipped job, unchanged.
 pub const JOB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../jobs/lenet-digits.toml");
 
-/// The shipped job with `sets` over it.
+/// The shipped job with the overrides `sets`.
 pub fn shipped(sets: &[&str]) -> Loaded {
     job::load(JOB, &sets.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
 }

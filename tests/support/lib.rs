@@ -1,5 +1,6 @@
-//! What several integration tests share: running the program ([`program`]), ranks as threads ([`ranks`]), runs of the
-//! shipped digits job ([`digits`]), and how much memory ([`counting`]) and processor time ([`clock`]) a piece of work takes.
+//! Code shared by several integration tests: running the program ([`program`]), ranks as threads ([`ranks`]),
+//! runs of the shipped digits job ([`digits`]), and measuring memory ([`counting`]) and processor time
+//! ([`clock`]).
 
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 

@@ -9,7 +9,7 @@ use ternflock_nn::declare::Product;
 use ternflock_nn::layer::BIAS;
 use ternflock_nn::parameters::find;
 use ternflock_tensor::{
-    Convolution, ConvolutionShape, SparseConvolution, SparseLinear, gemm, matrix, matrix_mut,
+    Buffers, Convolution, ConvolutionShape, SparseConvolution, SparseLinear, gemm, matrix, matrix_mut,
 };
 
 /// A convolution or a linear layer with generated inputs.
@@ -60,7 +60,7 @@ impl SparseLayer {
                 // Missing columns are zeros in the unstructured form.
                 let weight = matrix.columns.spread(weight, shape.window.rows() / shape.groups);
                 elements = weight.len();
-                let layer = SparseConvolution::new(shape, &weight, batch);
+                let layer = SparseConvolution::new(shape, &weight, batch).map_err(fail)?;
                 check_convolution(&layer, shape, batch, &weight, &x, y.len()).map_err(fail)?;
                 Kind::Convolution { batch, layer }
             }
@@ -119,7 +119,7 @@ fn check_convolution(
     x: &[f32],
     outputs: usize,
 ) -> std::result::Result<(), String> {
-    let mut dense = Convolution::new(shape, batch);
+    let mut dense = Convolution::new(shape, None, batch, &mut Buffers::allocating())?;
     let [mut found, mut expected, mut bound] = [(); 3].map(|()| vec![0.0; outputs]);
     layer.forward(batch, x, None, &mut found);
     dense.forward(batch, x, weight, None, &mut expected);
@@ -158,7 +158,8 @@ fn agree(found: &[f32], expected: &[f32], bound: &[f32], n: usize) -> std::resul
     });
     match wrong {
         Some(at) => Err(format!(
-            "in sparse form it makes {} of what the dense one makes {}, output {at}: please report it, unless a weight is not finite",
+            "output {at} is {} in sparse form but {} in dense form: please report this, unless a weight is \
+             not finite",
             found[at], expected[at]
         )),
         None => Ok(()),

@@ -184,8 +184,8 @@ fn split(area: &Area, scaling: &Scaling) -> Drawn {
     // With more bars, their names would overlap.
     let is_crowded = scaling.points.iter().map(|point| point.ways.len()).sum::<usize>() > 9;
     let caption = match is_crowded {
-        true => "where the time of a step goes, by ranks; the ways in the order above",
-        false => "where the time of a step goes (what overlaps is counted twice)",
+        true => "time per step by phase and number of ranks; methods in the order above",
+        false => "time per step by phase (overlapping work is counted twice)",
     };
     let bars: Vec<(String, Phases)> = scaling
         .points

@@ -246,6 +246,6 @@ mod tests {
         let reason = WANTED.unpack_zip(&path, &into).unwrap_err();
         assert_eq!(reason, "x.whl: one is not a regular file in it");
         fs::write(&path, "no archive").unwrap();
-        assert!(WANTED.unpack_zip(&path, &into).unwrap_err().contains("x.whl: is no archive"));
+        assert!(WANTED.unpack_zip(&path, &into).unwrap_err().contains("x.whl: is not an archive"));
     }
 }

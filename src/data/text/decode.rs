@@ -18,13 +18,13 @@ pub(super) fn decode(path: &Path, bytes: Vec<u8>, is_lowercase: bool, allow: All
         Error::data(
             path,
             format!(
-                "not UTF-8: byte {at} (on line {line}) is {byte:#04x}, which cannot stand there; convert the text, as with \
-                 `iconv -t UTF-8`"
+                "not UTF-8: byte {at} (on line {line}) is {byte:#04x}, which is invalid there; convert the \
+                 text, for example with `iconv -t UTF-8`"
             ),
         )
     })?;
     if let Some(at) = text.find('\0') {
-        return Err(Error::data(path, format!("byte {at} is NUL: this is not a text; give one in UTF-8")));
+        return Err(Error::data(path, format!("byte {at} is NUL: this is not a text; use one in UTF-8")));
     }
     if let Some(at) = endless_marks(&text) {
         let message =

@@ -26,7 +26,8 @@ impl Subset {
         let held = ((lines as f64 * share).round() as usize).max(1);
         if lines < 2 * held + 1 {
             let message = format!(
-                "has {lines} lines, too few to hold out {share} of them twice; give data.valid and data.test texts of their own"
+                "has {lines} lines, too few to split off {share} of them twice; set data.valid and data.test \
+                 to separate texts"
             );
             return Err(Error::data(path, message));
         }

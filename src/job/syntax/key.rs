@@ -15,7 +15,7 @@ pub(crate) struct Key<T: 'static, D = Given<T>> {
     pub of: Of,
     /// The rule for values beyond their type.
     pub rule: Rule<T>,
-    /// What holds without it.
+    /// The behaviour without it.
     pub default: D,
     /// Its meaning in Markdown, for the reference and for editors.
     pub meaning: &'static str,
@@ -88,7 +88,7 @@ pub(crate) trait Definition: Sync {
     fn accepts(&self) -> String;
     /// The values that it accepts, as a JSON Schema.
     fn schema(&self) -> Json;
-    /// What holds without it.
+    /// The behaviour without it.
     fn default(&self) -> Default;
     /// Its meaning.
     fn meaning(&self) -> &'static str;

@@ -1,5 +1,5 @@
-//! Every type of layer declares all that it has: what it declares has to agree with its tensors and with what its options do.
-//! The layers are the examples of each type.
+//! Every type of layer declares all of its parts: its declaration must match its tensors and its options. The
+//! tests run over the examples of each type.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::declare::Product;
 use crate::layer::{ParameterSpec, TensorRole};
 use crate::{Example, LayerSpec, Shape, StructureKind};
 
-/// The examples, as layers with what they read.
+/// The examples, as layers with their inputs.
 fn samples() -> Vec<(LayerSpec, Vec<Shape>)> {
     let layer =
         |example: &Example| example.layer().unwrap_or_else(|error| panic!("{}: {error}", example.table));
@@ -32,7 +32,7 @@ fn every_type_has_an_example() {
     assert_eq!(sampled, LayerSpec::KINDS.iter().copied().collect());
 }
 
-/// The name in the list of types is the one that files have.
+/// The name in the list of types is the one in files.
 #[test]
 fn kinds_are_the_words_of_files() {
     for (layer, _) in samples() {
@@ -66,7 +66,7 @@ fn axes_count_what_they_say() {
     }
 }
 
-/// Each tensor has one role, and each role that penalties and surgery look for is part of what the layer declares: a layer
+/// Each tensor has one role, and the layer declares each role that penalties and surgery look for: a layer
 /// with weights cannot be invisible to them.
 #[test]
 fn every_tensor_is_part_of_a_declaration() {
@@ -87,7 +87,7 @@ fn every_tensor_is_part_of_a_declaration() {
         assert_eq!(of(TensorRole::Statistic), [""; 0], "{layer:?}");
         let statistics = layer.describe().statistics(&inputs).unwrap();
         assert!(statistics.iter().all(|tensor| tensor.role == TensorRole::Statistic), "{layer:?}");
-        // What makes units of its own has a tensor with an axis for them.
+        // A layer with its own units has a tensor with an axis for them.
         let makes = |tensor: &ParameterSpec| tensor.axes.iter().any(|axis| matches!(axis, Axis::Makes(_)));
         if layer.describe().coupling(&inputs).unwrap().units == Units::Own {
             assert!(tensors.iter().any(makes), "{layer:?}");
@@ -95,7 +95,7 @@ fn every_tensor_is_part_of_a_declaration() {
     }
 }
 
-/// A declared matrix has the rows and columns that the tensor has.
+/// A declared matrix has the rows and columns of the tensor.
 #[test]
 fn matrices_have_the_shape_of_their_tensors() {
     for (layer, inputs) in samples() {
@@ -108,7 +108,7 @@ fn matrices_have_the_shape_of_their_tensors() {
     }
 }
 
-/// Surgery changes the number of units of a layer that makes its own, and of no other.
+/// Surgery changes the number of units only in a layer with its own units.
 #[test]
 fn units_can_be_set_where_a_layer_makes_them() {
     for (mut layer, inputs) in samples() {
@@ -123,7 +123,7 @@ fn units_can_be_set_where_a_layer_makes_them() {
     }
 }
 
-/// Surgery that takes columns out of a matrix makes the tensor so much narrower.
+/// Surgery that removes columns from a matrix makes the tensor narrower.
 #[test]
 fn columns_can_be_left_out_where_a_layer_declares_them() {
     for (mut layer, inputs) in samples() {
@@ -147,13 +147,13 @@ fn columns_can_be_left_out_where_a_layer_declares_them() {
     }
 }
 
-/// The two layers in place of one make the same output, the first through as many units as the rank is.
+/// The two layers that replace one have the same output. The first one has as many units as the rank.
 #[test]
 fn pairs_fit_where_the_layer_stood() {
     const RANK: usize = 3;
     for (layer, inputs) in samples() {
         let Some(matrix) = layer.parts().matrix else { continue };
-        // Surgery leaves these alone.
+        // Surgery does not change these.
         if matrix.groups > 1 || layer.describe().tied(&inputs).unwrap().is_some() {
             continue;
         }

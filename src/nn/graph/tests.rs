@@ -54,7 +54,10 @@ fn words_need_an_embedding_and_ties_equal_shapes() {
             json!([{"type": "embedding", "features": 4, "vocabulary": 8}]),
             "its table is [8, 4], for a vocabulary of 8, and the data's vocabulary is 9",
         ),
-        (json!([embedding, {"type": "linear", "units": 9, "tied": "wrds"}]), "`wrds`, which is no earlier"),
+        (
+            json!([embedding, {"type": "linear", "units": 9, "tied": "wrds"}]),
+            "`wrds`, which is not an earlier",
+        ),
         (
             json!([embedding, {"type": "linear", "units": 8, "tied": "words"}]),
             "needs a weight of shape [8, 4], but that of `words`, to which it is tied, has shape [9, 4]",

@@ -1,4 +1,4 @@
-//! Sum of inputs of one shape: where a shortcut joins its branch again (He et al., 2016, figure 2).
+//! Sum of inputs of the same shape, where a shortcut rejoins its branch (He et al., 2016, figure 2).
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ impl Describe for Add {
             }
             [first, rest @ ..] => match rest.iter().find(|shape| *shape != first) {
                 None => Ok(*first),
-                Some(other) => Err(format!("adds inputs of one shape, got {first} and {other}")),
+                Some(other) => Err(format!("adds inputs of the same shape, got {first} and {other}")),
             },
         }
     }
@@ -47,7 +47,7 @@ struct Sum {
     inputs: usize,
 }
 
-/// Elements that are handed to a thread at a time.
+/// Number of elements that a thread processes at a time.
 const ROW: usize = 16 * 1024;
 
 impl Layer for Sum {

@@ -10,7 +10,8 @@ use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use ternflock_tensor::{Buffers, Window, for_each_row, rows, rows_mut, vectorise};
 
-/// Mean pooling. A window that hangs over an edge divides by the pixels it covers, padding left out.
+/// Mean pooling. A window that extends over an edge divides by the number of pixels it covers, without
+/// padding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AvgPool2d(pub Pooling);

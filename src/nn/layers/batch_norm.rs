@@ -1,7 +1,9 @@
-//! Batch normalisation (Ioffe and Szegedy, 2015) with PyTorch's running statistics, over ghost batches if asked (Hoffer,
-//! Hubara and Soudry, "Train longer, generalize better", 2017, algorithm 1), and a rectifier behind it if asked.
+//! Batch normalisation (Ioffe and Szegedy, 2015) with PyTorch's running statistics, optionally over ghost
+//! batches (Hoffer, Hubara and Soudry, "Train longer, generalize better", 2017, algorithm 1) and optionally
+//! followed by ReLU.
 //!
-//! Letters: C channels, H W image, N samples, G samples of a ghost batch; images `[C, H, W, N]`, vectors `[N, C]`.
+//! Letters: C channels, H W image, N samples, G samples per ghost batch; images `[C, H, W, N]`, vectors `[N,
+//! C]`.
 
 mod kernels;
 
@@ -20,28 +22,28 @@ use kernels::{Channel, Ghost, Sums};
 use ternflock_base::text::plural;
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, transpose};
 
-/// y = (x - mean) / sqrt(variance + eps) * weight + bias, a channel at a time: in training with the mean and the biased
-/// variance of the channel's values in the rank's part of the batch, in evaluation with the running ones.
+/// y = (x - mean) / sqrt(variance + eps) * weight + bias, per channel. Training uses the mean and the biased
+/// variance of the channel's values in the rank's part of the batch; evaluation uses the running statistics.
 ///
-/// Parameters: weight `[C]` and bias `[C]`. Statistics: running_mean `[C]` and running_var `[C]`, of which each training
-/// step leaves 1 - momentum and adds momentum times the batch's mean and its unbiased variance; ghost batches do so one
-/// after the other.
+/// Parameters: weight `[C]` and bias `[C]`. Statistics: running_mean `[C]` and running_var `[C]`. Each
+/// training step multiplies them by 1 - momentum and adds momentum times the batch's mean and unbiased
+/// variance; ghost batches do so one after another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchNorm {
     /// Added to the variance.
     #[serde(default = "default_eps")]
     pub eps: f64,
-    /// The share of a batch in the running statistics.
+    /// The weight of a batch in the running statistics.
     #[serde(default = "default_momentum")]
     pub momentum: f64,
-    /// Whether there are weight and bias.
+    /// Whether the layer has a weight and a bias.
     #[serde(default = "default::yes")]
     pub affine: bool,
-    /// G: statistics are those of so many samples each. By default of all samples of the rank.
+    /// G: the number of samples over which statistics are computed. By default all samples of the rank.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ghost_batch: Option<usize>,
-    /// Whether a rectifier follows, which is then computed along.
+    /// Whether ReLU follows; it is then computed in the same pass.
     #[serde(default)]
     pub relu: bool,
 }
@@ -78,7 +80,7 @@ impl BatchNorm {
         self.ghost_batch.unwrap_or(batch).clamp(1, batch.max(1))
     }
 
-    /// A tensor of one number a channel, which begins as `init`.
+    /// A tensor with one number per channel, which begins as `init`.
     fn tensor(
         &self,
         inputs: &[Shape],
@@ -124,7 +126,7 @@ impl Describe for BatchNorm {
     }
 
     fn coupling(&self, _: &[Shape]) -> Result<Coupling, String> {
-        // A zero less its running mean is none.
+        // Zero minus its running mean is not zero.
         Ok(Coupling { zero_stays_zero: self.affine, ..Coupling::unit_by_unit() })
     }
 
@@ -133,10 +135,14 @@ impl Describe for BatchNorm {
         match self.ghost_batch {
             Some(ghost) if !batch.is_multiple_of(ghost) => {
                 let samples = plural(batch, "sample");
-                Err(format!("ghost_batch = {ghost} does not divide the {samples} that a rank computes in a step"))
+                Err(format!(
+                    "ghost_batch = {ghost} does not divide the {samples} that a rank computes in a step"
+                ))
             }
             _ if self.ghost(batch) * positions < 2 => {
-                Err("a channel has one value alone, so it has no variance; a rank needs a larger part of the batch".into())
+                Err("a channel has only one value, so it has no variance; a rank needs a larger part of the \
+                    batch"
+                    .into())
             }
             _ => Ok(()),
         }
@@ -165,13 +171,14 @@ struct Normalisation {
     channels: usize,
     positions: usize,
     is_vector: bool,
-    /// What the last training step has seen: `[C, ghost batches]`. Of an evaluation the running statistics, `[C, 1]`.
+    /// The moments of the last training step: `[C, ghost batches]`. After an evaluation, the running
+    /// statistics: `[C, 1]`.
     ghosts: Vec<Ghost>,
-    /// Whether the last pass took statistics that do not depend on its batch: the running ones.
+    /// Whether the last pass used statistics that do not depend on its batch, which are the running ones.
     fixed: bool,
-    /// What the last backward pass has summed, by channel.
+    /// The sums of the last backward pass, by channel.
     sums: Vec<Sums>,
-    /// Of vectors x, then y or dy, then dx, each as `[C, N]`.
+    /// For vectors: x, then y or dy, then dx, each as `[C, N]`.
     turned: [Vec<f32>; 3],
 }
 
@@ -269,7 +276,7 @@ impl Normalisation {
         }
     }
 
-    /// Brings the ghost batches, `per_channel` of them, into the running statistics.
+    /// Adds the ghost batches, `per_channel` of them, to the running statistics.
     fn run_on(&self, statistics: &mut TensorsMut<'_>, per_channel: usize) {
         let share = self.options.momentum as f32;
         let seen = || self.ghosts.chunks_exact(per_channel.max(1));

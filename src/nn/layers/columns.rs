@@ -1,5 +1,5 @@
-//! The columns of a layer's weight as a matrix `[N, d]` that are there, where not all are: shape-wise sparsity, stored and
-//! computed as the smaller dense matrix.
+//! Shape-wise sparsity: the columns that a layer's weight matrix `[N, d]` has, if not all. The weight is
+//! stored and computed as the smaller dense matrix.
 
 use std::borrow::Cow;
 
@@ -16,12 +16,12 @@ impl Columns {
     /// All of them.
     pub const ALL: Columns = Columns(None);
 
-    /// Those of `list`.
+    /// The columns of `list`.
     pub fn of(list: Vec<usize>) -> Columns {
         Columns(Some(list))
     }
 
-    /// Whether all are there.
+    /// Whether all columns are present.
     pub fn is_all(&self) -> bool {
         self.0.is_none()
     }
@@ -31,12 +31,12 @@ impl Columns {
         self.0.as_deref()
     }
 
-    /// How many of `all` are there.
+    /// The number of columns that are present out of `all`.
     pub fn count(&self, all: usize) -> usize {
         self.list().map_or(all, <[usize]>::len)
     }
 
-    /// `weight` `[N, K]` as `[N, all]`, with zeros where there is no column.
+    /// `weight` `[N, K]` as `[N, all]`, with zeros for absent columns.
     pub fn spread<'a>(&self, weight: &'a [f32], all: usize) -> Cow<'a, [f32]> {
         let Some(list) = self.list() else { return Cow::Borrowed(weight) };
         let mut whole = vec![0.0; weight.len() / list.len() * all];
@@ -46,31 +46,32 @@ impl Columns {
         Cow::Owned(whole)
     }
 
-    /// What the axis of the columns counts, where each unit of the input has `each` of them; `None` if all are there.
+    /// The meaning of the column axis, where each unit of the input has `each` columns; `None` if all columns
+    /// are present.
     pub(super) fn axis(&self, each: usize) -> Option<Axis> {
         let units = |list: &[usize]| Axis::ReadsAt(list.iter().map(|column| column / each).collect());
         self.list().map(units)
     }
 
-    /// Refuses a list that is none of `all` columns.
+    /// Refuses a list that is not a valid choice of `all` columns.
     pub(super) fn check(&self, all: usize) -> Result<(), String> {
         let Some(list) = self.list() else { return Ok(()) };
         if list.is_empty() {
-            return Err("columns must name at least one; leave the key out to have them all".into());
+            return Err("columns must name at least one; omit the key to keep all".into());
         }
         if let Some(pair) = list.windows(2).find(|pair| pair[0] >= pair[1]) {
             return Err(format!("columns must ascend, but {} follows {}", pair[1], pair[0]));
         }
         match list.last() {
             Some(&last) if last >= all => Err(format!(
-                "columns must be below {all}, as many as a row of its weight has, but one is {last}"
+                "columns must be below {all}, the number of columns of its weight, but one is {last}"
             )),
             _ => Ok(()),
         }
     }
 
-    /// Those that are left when of the units that the layer reads, each with `each` columns, only `left` are, under
-    /// their new numbers.
+    /// The remaining columns, under their new numbers, when only the units `left` remain of those that the
+    /// layer reads, each with `each` columns.
     pub fn of_units(&self, left: &[usize], each: usize) -> Columns {
         let renumbered = |&column: &usize| {
             let unit = left.binary_search(&(column / each)).ok()?;
@@ -79,7 +80,7 @@ impl Columns {
         Columns(self.list().map(|columns| columns.iter().filter_map(renumbered).collect()))
     }
 
-    /// Those at `places` of these, which are some of `all`.
+    /// The columns at `places` of these, which are a subset of `all`.
     pub fn at(&self, places: &[usize], all: usize) -> Columns {
         let columns = places.iter().map(|&place| self.list().map_or(place, |list| list[place])).collect();
         if places.len() == all { Columns::ALL } else { Columns(Some(columns)) }

@@ -1,5 +1,5 @@
-//! Images side by side: where the branches of an Inception module meet (Szegedy et al., "Going deeper with convolutions",
-//! 2015, figure 2).
+//! Concatenates the channels of images, where the branches of an Inception module meet (Szegedy et al.,
+//! "Going deeper with convolutions", 2015, figure 2).
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut};
 
-/// The channels of two or more images of one size, those of the first input first.
+/// The channels of two or more images of the same height and width, starting with those of the first input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concat {}
@@ -25,7 +25,7 @@ impl WithoutMatrix for Concat {}
 impl Describe for Concat {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let [first, _, ..] = inputs else {
-            return Err(format!("sets two or more inputs side by side, got {}", inputs.len()));
+            return Err(format!("concatenates two or more inputs, got {}", inputs.len()));
         };
         let (_, height, width) = single_image(&[*first])?;
         let mut all = 0_usize;
@@ -33,10 +33,10 @@ impl Describe for Concat {
             let (channels, own_height, own_width) = single_image(&[*input])?;
             if (own_height, own_width) != (height, width) {
                 return Err(format!(
-                    "sets images of one height and width side by side, got {first} and {input}"
+                    "concatenates images of the same height and width, got {first} and {input}"
                 ));
             }
-            all = all.checked_add(channels).ok_or("has more channels than can be counted")?;
+            all = all.checked_add(channels).ok_or("has too many channels to count")?;
         }
         Ok(Shape::Image { channels: all, height, width })
     }
@@ -54,7 +54,7 @@ struct SideBySide {
     inputs: usize,
 }
 
-/// Elements that are handed to a thread at a time.
+/// Number of elements that a thread processes at a time.
 const ROW: usize = 16 * 1024;
 
 impl Layer for SideBySide {

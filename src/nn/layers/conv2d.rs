@@ -18,7 +18,7 @@ use crate::{LayerSpec, Shape, StructureKind};
 use ternflock_base::text::plural;
 use ternflock_tensor::{Buffers, Convolution, ConvolutionShape};
 
-/// Convolution: weight `[F, C / G, R, S]`, or `[F, K]` where it has K of the columns only; bias `[F]`.
+/// Convolution: weight `[F, C / G, R, S]`, or `[F, K]` if it has only K of the columns; bias `[F]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2d {
@@ -26,26 +26,26 @@ pub struct Conv2d {
     pub filters: usize,
     /// R and S.
     pub kernel: Pair,
-    /// Step of the window.
+    /// Stride of the window.
     #[serde(default = "default::one")]
     pub stride: Pair,
-    /// Zeros around the image.
+    /// Zero padding around the image.
     #[serde(default = "default::zero")]
     pub padding: Pair,
-    /// G: filters and channels come in so many groups, and a filter sees the channels of its own alone.
+    /// G: the number of groups of filters and channels. A filter sees only the channels of its own group.
     #[serde(default = "default::one_group", skip_serializing_if = "default::is_one_group")]
     pub groups: usize,
-    /// The columns of the weight as a matrix `[F, C / G R S]` that are there, column (c, r, s) being number (c R + r) S + s; the
-    /// same in each group.
+    /// The columns that the weight matrix `[F, C / G R S]` has. Column (c, r, s) has the number (c R + r) S +
+    /// s; all groups have the same columns.
     #[serde(default, skip_serializing_if = "Columns::is_all")]
     pub columns: Columns,
     /// Whether a bias is added.
     #[serde(default = "default::yes")]
     pub bias: bool,
-    /// How the weight begins.
+    /// The initialisation of the weight.
     #[serde(default = "default::init")]
     pub init: Init,
-    /// How the bias begins.
+    /// The initialisation of the bias.
     #[serde(default = "default::zeros")]
     pub bias_init: Init,
 }
@@ -128,7 +128,7 @@ impl Declare for Conv2d {
 }
 
 impl Factors for Conv2d {
-    /// r basis filters, and 1x1 filters that sum them. Columns that are left out stay those of the first.
+    /// r basis filters, and 1x1 filters that combine them. Omitted columns remain those of the first layer.
     fn pair(&self, rank: usize) -> [LayerSpec; 2] {
         let basis = Conv2d { filters: rank, bias: false, ..self.clone() };
         let (kernel, stride, padding) = (Pair::Both(1), Pair::Both(1), Pair::Both(0));
@@ -174,7 +174,7 @@ impl Describe for Conv2d {
         let (rows, columns) = window.kernel;
         let channels = window.channels / self.groups;
         let inputs = self.columns.count(channels * rows * columns);
-        // An axis over the channels of a group counts other channels in each; all of them stay.
+        // An axis over the channels of a group stands for different channels in each group; all of them stay.
         let reads = |axis: Axis| if self.groups > 1 { Axis::Free } else { axis };
         let (shape, axes) = match self.columns.axis(rows * columns) {
             None => (
@@ -187,7 +187,7 @@ impl Describe for Conv2d {
             name: WEIGHT,
             shape,
             init: self.init,
-            // Of a channel's outputs the mean over channels, if they have not all the same columns.
+            // Multiply-adds per channel: the mean over channels if they do not all have the same columns.
             fan: Fan { inputs, outputs: (self.filters / self.groups * inputs).div_ceil(channels) },
             role: TensorRole::Matrix,
             axes,
@@ -207,34 +207,26 @@ impl Describe for Conv2d {
 
     fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let shape = self.shape(inputs)?;
-        let columns = self.columns.list();
-        let elements = Convolution::elements(&shape, columns, batch);
-        let convolution = buffers.made_elsewhere(elements, || match columns {
-            None => Convolution::new(shape, batch),
-            Some(columns) => Convolution::of_columns(shape, columns, batch),
-        });
+        let convolution = Convolution::new(shape, self.columns.list(), batch, buffers)?;
         Ok(Box::new(Filters { convolution }))
     }
 }
 
 struct Filters {
-    /// None where it is only counted.
-    convolution: Option<Convolution>,
+    convolution: Convolution,
 }
 
 impl Layer for Filters {
     fn forward(&mut self, pass: Forward<'_>) {
         let (weight, bias) = (pass.parameters.get(WEIGHT), pass.parameters.find(BIAS));
-        let Some(convolution) = &mut self.convolution else { return };
-        convolution.forward(pass.batch, pass.x.get(0), weight, bias, pass.y);
+        self.convolution.forward(pass.batch, pass.x.get(0), weight, bias, pass.y);
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         let (weight, bias) = pass.gradients.weight_and_bias();
-        let Some(convolution) = &mut self.convolution else { return };
-        convolution.weight_gradient(pass.batch, pass.x.get(0), pass.dy, weight, bias);
+        self.convolution.weight_gradient(pass.batch, pass.x.get(0), pass.dy, weight, bias);
         if let Some(dx) = pass.dx.get(0) {
-            convolution.data_gradient(pass.batch, pass.parameters.get(WEIGHT), pass.dy, dx);
+            self.convolution.data_gradient(pass.batch, pass.parameters.get(WEIGHT), pass.dy, dx);
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Dropout (Srivastava et al., 2014), inverted: what is kept is scaled up in training, and evaluation changes nothing.
+//! Inverted dropout (Srivastava et al., 2014): training scales up the elements that are kept, and evaluation
+//! changes nothing.
 //!
-//! Letters: N samples, E elements of a sample, T steps, F features; images `[E, N]`, vectors `[N, E]`, sequences
-//! `[T, N, F]`, whose sample has the elements T F.
+//! Letters: N samples, E elements per sample, T steps, F features; images `[E, N]`, vectors `[N, E]`,
+//! sequences `[T, N, F]`, where a sample has T F elements.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,12 +14,13 @@ use crate::layer::{Backward, Describe, Draw, Forward, Layer, Mode};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
 
-/// Sets each element to zero with probability `rate` and divides the others by 1 - `rate`. Whether an element is kept
-/// depends on the seed, the step, the sample's place in the global batch, the layer and the element: not on the rank.
+/// Sets each element to zero with probability `rate` and divides the others by 1 - `rate`. Whether an element
+/// is kept depends on the seed, the step, the sample's place in the global batch, the layer and the element,
+/// but not on the rank.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dropout {
-    /// The probability to drop an element, rounded to a 65536th.
+    /// The probability of dropping an element, rounded to a 65536th.
     pub rate: f64,
 }
 
@@ -58,15 +60,15 @@ impl Describe for Dropout {
 struct Mask {
     shape: Shape,
     threshold: u32,
-    /// 1 / the probability to keep.
+    /// 1 / the probability of keeping an element.
     scale: f32,
-    /// 1 for each element that the last training step has kept, 0 for the others.
+    /// 1 for each element that the last training step kept, 0 for the others.
     mask: Vec<u8>,
-    /// Whether the last pass has dropped anything: not in evaluation.
+    /// Whether the last pass dropped elements; false in evaluation.
     drops: bool,
 }
 
-/// Elements that one block of the generator decides on.
+/// Number of elements that one block of the generator decides.
 const BLOCK: usize = 8;
 
 impl Mask {
@@ -82,7 +84,7 @@ impl Mask {
         let threshold = self.threshold;
         let mask = &mut self.mask[..self.shape.elements() * n];
         match self.shape {
-            // All samples of a block's elements.
+            // The elements of a block, for all samples.
             Shape::Image { .. } => for_each_row(rows_mut(mask, BLOCK * n), |block, mask| {
                 for sample in 0..n {
                     let keep = keep(&stream(sample), block, threshold);
@@ -107,7 +109,7 @@ impl Mask {
         }
     }
 
-    /// `to` = `from` where it is kept, scaled, and 0 elsewhere.
+    /// `to` = scaled `from` where it is kept, and 0 elsewhere.
     fn apply(&self, from: &[f32], to: &mut [f32]) {
         let (mask, scale) = (&self.mask[..from.len()], self.scale);
         for_each_row((rows(from, WIDTH), rows(mask, WIDTH), rows_mut(to, WIDTH)), |_, (from, mask, to)| {
@@ -123,10 +125,10 @@ impl Mask {
     }
 }
 
-/// Elements that a thread takes at a time.
+/// Number of elements that a thread processes at a time.
 const WIDTH: usize = 16 * 1024;
 
-/// What becomes of elements `BLOCK * block ..` of a sample.
+/// The decisions for elements `BLOCK * block ..` of a sample.
 #[inline]
 fn keep(stream: &Stream, block: usize, threshold: u32) -> [u8; BLOCK] {
     let words = stream.block(block as u32);
@@ -163,7 +165,7 @@ mod tests {
 
     const DRAW: Draw = Draw { seed: 7, step: 3, first_sample: 0 };
 
-    /// Ones through dropout: what each element of each sample is multiplied by, `[N][E]`.
+    /// Dropout of ones: the factor of each element of each sample, `[N][E]`.
     fn factors(input: Shape, rate: f64, draw: Draw, batch: usize, layer: usize) -> Vec<Vec<f32>> {
         let table: Map<String, Value> =
             serde_json::from_value(json!({"type": "dropout", "rate": rate})).unwrap();
@@ -184,7 +186,7 @@ mod tests {
     const VECTOR: Shape = Shape::Vector { features: 105 };
     const SEQUENCE: Shape = Shape::Sequence { steps: 5, features: 21 };
 
-    /// The same sample gets the same mask in whatever part of the batch it is computed, and as whatever shape.
+    /// A sample gets the same mask in every part of the batch and in every shape.
     #[test]
     fn a_mask_belongs_to_a_sample() {
         let all = factors(IMAGE, 0.3, DRAW, 7, 0);
@@ -205,8 +207,8 @@ mod tests {
         assert_ne!(factors(VECTOR, 0.5, DRAW, 1, 1), one);
     }
 
-    /// The share that is kept lies within 5 standard errors of what is asked for, and what is kept is scaled by its
-    /// inverse.
+    /// The share that is kept lies within 5 standard errors of the requested one, and kept elements are
+    /// scaled by its inverse.
     #[test]
     fn as_many_are_kept_as_asked_for() {
         for rate in [0.0, 0.2, 0.5, 0.65] {
@@ -233,7 +235,7 @@ mod tests {
         assert_eq!(network.forward(2, Mode::Evaluate), x);
     }
 
-    /// After a training step, too, whose mask is another pass's.
+    /// Also after a training step, whose mask belongs to another pass.
     #[test]
     fn the_gradient_of_evaluation_is_whole() {
         let tables: Vec<Map<String, Value>> = serde_json::from_value(json!([

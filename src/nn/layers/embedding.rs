@@ -1,4 +1,5 @@
-//! Tokens to vectors: a table of one row a word. Letters: T steps, N samples, V vocabulary, D features.
+//! Converts tokens to vectors with a table of one row per word. Letters: T steps, N samples, V vocabulary, D
+//! features.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,16 +13,16 @@ use crate::size::elements;
 use crate::spec::default;
 use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows_mut};
 
-/// A row of the weight `[V, D]` for each token: `[T, N]` to `[T, N, D]`.
+/// Replaces each token by its row of the weight `[V, D]`: `[T, N]` to `[T, N, D]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedding {
     /// D.
     pub features: usize,
-    /// V, where it is to be larger than that of the tokens.
+    /// V, if it must exceed that of the tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<usize>,
-    /// How the weight begins; each output is one of its numbers, so fan_in is 1.
+    /// The initialisation of the weight; each output is one of its numbers, so fan_in is 1.
     #[serde(default = "default::init")]
     pub init: Init,
 }
@@ -36,8 +37,8 @@ impl Embedding {
         let rows = self.vocabulary.unwrap_or(tokens);
         if rows < tokens {
             return Err(format!(
-                "its table is [{rows}, {}], for a vocabulary of {rows}, and the data's vocabulary is {tokens}; set \
-                 `vocabulary` to {tokens} or leave it out",
+                "its table is [{rows}, {}], for a vocabulary of {rows}, and the data's vocabulary is \
+                 {tokens}; set `vocabulary` to {tokens} or omit it",
                 self.features
             ));
         }
@@ -56,7 +57,7 @@ impl Examples for Embedding {
 }
 
 impl Declare for Embedding {
-    /// A row is a word: neither penalties nor surgery take words away.
+    /// A row is a word, so neither penalties nor surgery remove rows.
     fn parts(&self) -> Parts<'_> {
         Parts::default()
     }
@@ -98,7 +99,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// Where in the table the row of `token` stands.
+    /// The range of the row of `token` in the table.
     fn row(&self, token: f32) -> std::ops::Range<usize> {
         let start = token as usize * self.features;
         start..start + self.features

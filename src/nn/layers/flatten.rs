@@ -1,4 +1,4 @@
-//! Images `[C, H, W, N]` to vectors `[N, C H W]`.
+//! Converts images `[C, H, W, N]` to vectors `[N, C H W]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::layer::{Backward, Describe, Forward, Layer};
 use crate::size::elements;
 use ternflock_tensor::{Buffers, transpose};
 
-/// Turns images into vectors, channel by channel as in PyTorch.
+/// Converts images to vectors, channel by channel as in PyTorch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flatten {}

@@ -1,4 +1,4 @@
-//! Mean of each channel: images `[C, H, W, N]` to vectors `[N, C]`.
+//! Mean of each channel: converts images `[C, H, W, N]` to vectors `[N, C]`.
 
 use serde::{Deserialize, Serialize};
 

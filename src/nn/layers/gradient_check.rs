@@ -46,7 +46,7 @@ fn small_integers(n: usize, subject: u32) -> Vec<f32> {
     order(n, subject).iter().map(|&i| (i % 7) as f32 - 3.0).collect()
 }
 
-/// Where tensors stand in a vector of them all.
+/// The ranges of tensors in a vector of all of them.
 pub(super) fn side_by_side(specs: &[ParameterSpec]) -> Vec<Place> {
     let ends = specs.iter().scan(0, |end, spec| {
         let start = *end;
@@ -56,8 +56,8 @@ pub(super) fn side_by_side(specs: &[ParameterSpec]) -> Vec<Place> {
     ends.collect()
 }
 
-/// The gradients of the input and of the parameters that `layer` computes from `dy`, after a forward pass on `x` that gave
-/// `y`; NaN where the input's is not `wanted`.
+/// The gradients of the input and of the parameters that `layer` computes from `dy`, after a forward pass on
+/// `x` that gave `y`; NaN for the input if its gradient is not `wanted`.
 pub(super) fn backward(
     layer: &mut dyn Layer,
     batch: usize,
@@ -91,7 +91,7 @@ impl Check {
         let statistics_places = side_by_side(&describe.statistics(&[input]).unwrap());
         let outputs = describe.output(&[input]).unwrap().elements() * batch;
         Check {
-            // Room for more than the batch, as in a last, smaller batch.
+            // Capacity for more than the batch, as in a smaller last batch.
             layer: describe.build(&[input], batch + 2, &mut Buffers::allocating()).unwrap(),
             batch,
             x: odd_integers(input.elements() * batch),
@@ -121,7 +121,8 @@ impl Check {
         self.y.iter().zip(&self.r).map(|(&y, &r)| f64::from(y) * f64::from(r)).sum()
     }
 
-    /// Gradients with respect to the input and to the parameters; none is asked of the input if `wanted` is false.
+    /// Gradients with respect to the input and to the parameters; the gradient of the input is not computed
+    /// if `wanted` is false.
     fn gradients(&mut self, wanted: bool) -> (Vec<f32>, Vec<f32>) {
         self.loss();
         let parameters = Tensors { flat: &self.parameters, places: &self.places };
@@ -138,7 +139,7 @@ impl Check {
         assert_eq!(self.gradients(false).1, gradients, "the same whether or not the input's is wanted");
     }
 
-    /// Holds `computed`, the gradient of the input or of the parameters, to central differences.
+    /// Compares `computed`, the gradient of the input or of the parameters, with central differences.
     fn differences(&mut self, input: bool, computed: &[f32], tolerance: f64) {
         let what = if input { "input" } else { "parameter" };
         for (i, &gradient) in computed.iter().enumerate() {
@@ -166,14 +167,14 @@ fn linear() {
     }
 }
 
-/// Of a sequence each step is a row.
+/// Each step of a sequence is a row.
 #[test]
 fn linear_of_sequences() {
     let input = Shape::Sequence { steps: 3, features: 4 };
     Check::new(json!({"type": "linear", "units": 5}), input, 2).run(0.0);
 }
 
-/// Tokens have no gradient; the weight's is a sum of small integers. One token comes twice, one never.
+/// Tokens have no gradient; the weight's is a sum of small integers. One token occurs twice, one never.
 #[test]
 fn embedding() {
     let tokens = [2.0, 0.0, 1.0, 2.0, 4.0, 4.0];
@@ -201,7 +202,7 @@ fn conv2d() {
     }
 }
 
-/// So many samples that the columns need several tiles, the last of them smaller.
+/// Enough samples that the columns need several tiles, the last of which is smaller.
 #[test]
 fn conv2d_in_tiles() {
     let image = Shape::Image { channels: 1, height: 64, width: 60 };
@@ -232,7 +233,7 @@ fn conv2d_in_tiles() {
     }
 }
 
-/// Kernel, stride, padding, rounding up; strides 1 and 2 have loops of their own.
+/// Kernel, stride, padding, rounding up; strides 1 and 2 have separate loops.
 const POOLINGS: [(usize, usize, usize, bool); 5] =
     [(2, 2, 0, false), (3, 2, 1, true), (3, 2, 0, true), (3, 1, 1, false), (2, 3, 1, true)];
 
@@ -265,7 +266,7 @@ fn a_nan_wins_its_windows() {
     }
 }
 
-/// -0 and 0 are equal, so the first of them wins.
+/// -0 and 0 are equal, so the first one wins.
 #[test]
 fn of_equal_pixels_the_first_wins() {
     let image = Shape::Image { channels: 1, height: 1, width: 4 };
@@ -284,8 +285,8 @@ fn max_pool2d() {
     }
 }
 
-/// A mean of at most 9 values of at most 180 by a rounded 1/9 errs by under 10 x 180 units of 2^-24 an output; at most
-/// 4 windows, weighted by at most 3, share an input.
+/// A mean of at most 9 values of at most 180 by a rounded 1/9 has an error below 10 x 180 units of 2^-24 per
+/// output; at most 4 windows, weighted by at most 3, share an input.
 #[test]
 fn avg_pool2d() {
     for (kernel, stride, padding, ceil) in POOLINGS {
@@ -305,7 +306,8 @@ fn flatten() {
     Check::new(json!({"type": "flatten"}), IMAGE, 3).run(0.0);
 }
 
-/// A mean of 16 is exact; that of 30 values of at most 180 by a rounded 1/30 errs by under 31 x 180 units of 2^-24.
+/// A mean of 16 is exact; that of 30 values of at most 180 by a rounded 1/30 has an error below 31 x 180
+/// units of 2^-24.
 #[test]
 fn global_avg_pool2d() {
     let square = Shape::Image { channels: 3, height: 4, width: 4 };
@@ -322,7 +324,7 @@ fn shortcut() {
     }
 }
 
-/// The same elements are dropped for as long as step and samples are the same.
+/// The same elements are dropped as long as step and samples are the same.
 #[test]
 fn dropout() {
     for input in [IMAGE, Shape::Vector { features: 21 }, Shape::Sequence { steps: 3, features: 5 }] {

@@ -12,25 +12,27 @@ use crate::spec::default;
 use crate::{LayerSpec, Shape, StructureKind};
 use ternflock_tensor::{Buffers, add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
 
-/// Fully connected layer: weight `[U, D]`, or `[U, K]` where it reads K of its inputs only; bias `[U]`. Of a sequence each step is a row of its own.
+/// Fully connected layer: weight `[U, D]`, or `[U, K]` if it reads only K of its inputs; bias `[U]`. Each
+/// step of a sequence is a separate row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
     /// U.
     pub units: usize,
-    /// The inputs that it reads: the columns of the weight `[U, D]` that are there.
+    /// The inputs that it reads: the columns that the weight `[U, D]` has.
     #[serde(default, skip_serializing_if = "Columns::is_all")]
     pub columns: Columns,
     /// Whether a bias is added.
     #[serde(default = "default::yes")]
     pub bias: bool,
-    /// How the weight begins.
+    /// The initialisation of the weight.
     #[serde(default = "default::init")]
     pub init: Init,
-    /// How the bias begins.
+    /// The initialisation of the bias.
     #[serde(default = "default::zeros")]
     pub bias_init: Init,
-    /// The layer whose weight is this one's too, mostly the embedding (Press and Wolf, 2017; Inan et al., 2017).
+    /// The layer whose weight this layer shares, usually the embedding (Press and Wolf, 2017; Inan et al.,
+    /// 2017).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tied: Option<String>,
 }
@@ -82,7 +84,7 @@ impl Declare for Linear {
 }
 
 impl Factors for Linear {
-    /// Columns that are left out stay those of the first.
+    /// Omitted columns remain those of the first layer.
     fn pair(&self, rank: usize) -> [LayerSpec; 2] {
         let basis = Linear { units: rank, bias: false, tied: None, ..self.clone() };
         let expand = Linear { columns: Columns::ALL, ..self.clone() };
@@ -96,7 +98,7 @@ impl Describe for Linear {
         elements(&[self.units, features])?;
         self.columns.check(features)?;
         if self.tied.is_some() && !self.columns.is_all() {
-            return Err("columns cannot be left out of a weight that is another layer's too".into());
+            return Err("columns cannot be omitted from a weight that is shared with another layer".into());
         }
         self.init.check().and_then(|()| self.bias_init.check())?;
         match (self.units, inputs[0]) {
@@ -131,14 +133,14 @@ impl Describe for Linear {
         let (rows, all) = single_rows(inputs)?;
         let features = self.columns.count(all);
         let gathered = self.columns.list().map(|read| -> Result<GatheredInputs, String> {
-            let columns = buffers.list(read.len(), |i| read[i])?;
+            let columns = buffers.list(read.iter().copied())?;
             Ok(GatheredInputs { columns, all, values: buffers.zeros(&[batch, rows, features])? })
         });
         Ok(Box::new(FullyConnected { rows, features, gathered: gathered.transpose()?, units: self.units }))
     }
 }
 
-/// `weight` and, where there is one, a bias, which does not decay.
+/// `weight` and, if there is one, a bias, which does not decay.
 pub(super) fn with_bias(weight: ParameterSpec, has_bias: bool, init: Init) -> Vec<ParameterSpec> {
     let shape = vec![weight.shape[0]];
     let axes = vec![Axis::Makes(1)];
@@ -147,20 +149,20 @@ pub(super) fn with_bias(weight: ParameterSpec, has_bias: bool, init: Init) -> Ve
 }
 
 struct FullyConnected {
-    /// Of a sample.
+    /// Rows per sample.
     rows: usize,
-    /// That are read.
+    /// The inputs that are read.
     features: usize,
     gathered: Option<GatheredInputs>,
     units: usize,
 }
 
-/// The inputs that are read, side by side.
+/// The inputs that are read, packed together.
 struct GatheredInputs {
     columns: Vec<usize>,
     /// D.
     all: usize,
-    /// `[rows, K]`: x from the forward pass on, and in the end of the backward pass its gradient.
+    /// `[rows, K]`: x from the forward pass on; its gradient at the end of the backward pass.
     values: Vec<f32>,
 }
 

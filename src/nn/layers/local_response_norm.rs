@@ -1,8 +1,8 @@
 //! Local response normalisation, across channels (Krizhevsky, Sutskever and Hinton, 2012, section 3.3; with alpha divided
 //! by the size as in Caffe and PyTorch) or within a channel (Caffe's `WITHIN_CHANNEL`).
 //!
-//! Letters: C channels, H W image, N samples; images `[C, H, W, N]`. s is the size of the window: channels across,
-//! pixels of its side within.
+//! Letters: C channels, H W image, N samples; images `[C, H, W, N]`. s is the size of the window: the number
+//! of channels (across) or the side in pixels (within).
 
 use std::ops::Range;
 
@@ -15,12 +15,12 @@ use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
 
-/// y = x (k + alpha / n sum of x² over the window)^-beta, n being the window's size (across) or its square (within);
-/// what the window covers outside the image counts as zero.
+/// y = x (k + alpha / n sum of x² over the window)^-beta, where n is the window's size (across) or its square
+/// (within); values outside the image count as zero.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalResponseNorm {
-    /// s. An even window across channels reaches one further down, as in PyTorch.
+    /// s. An even window across channels extends one channel further down, as in PyTorch.
     pub size: usize,
     /// Weight of the squares.
     #[serde(default = "default_alpha")]
@@ -28,22 +28,22 @@ pub struct LocalResponseNorm {
     /// Exponent.
     #[serde(default = "default_beta")]
     pub beta: f64,
-    /// What is added to the squares.
+    /// The constant added to the squares.
     #[serde(default = "default_k")]
     pub k: f64,
-    /// What the window lies in.
+    /// The dimension of the window.
     #[serde(default)]
     pub region: Region,
 }
 
-/// What the window of a local response normalisation lies in; Caffe's `norm_region`.
+/// The dimension of the window of a local response normalisation; Caffe's `norm_region`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Region {
-    /// The pixel itself in neighbouring channels.
+    /// The same pixel in neighbouring channels.
     #[default]
     AcrossChannels,
-    /// Neighbouring pixels of the channel itself.
+    /// Neighbouring pixels of the same channel.
     WithinChannel,
 }
 
@@ -74,10 +74,7 @@ impl LocalResponseNorm {
         let most = if is_within { 2 * height.max(width) } else { 2 * channels };
         if self.size > most.saturating_add(1) {
             let described = inputs[0].described();
-            return Err(format!(
-                "size = {} reaches far beyond all of {described}; {most} covers it",
-                self.size
-            ));
+            return Err(format!("size = {} extends far beyond {described}; {most} covers it", self.size));
         }
         Ok((channels, height, width))
     }
@@ -132,17 +129,19 @@ struct Response {
     ratios: Vec<f32>,
 }
 
-/// Elements of a piece of a channel that stays in the first cache while all neighbours are added to it.
+/// Number of elements of a piece of a channel that stays in the L1 cache while all neighbours are added to
+/// it.
 const PIECE: usize = 2048;
 
 impl Response {
-    /// How far the window reaches down and up.
+    /// The extent of the window below and above.
     fn reach(&self) -> (usize, usize) {
         (self.options.size / 2, (self.options.size - 1) / 2)
     }
 
-    /// Adds up what stands in the window of every element of channel `channel`: `add(sums, values)` with equally long
-    /// pieces of `sums`, the channel's, and of `values`, all channels'. `down` and `up` are the window's reach.
+    /// Sums the window of every element of channel `channel`: calls `add(sums, values)` with equally long
+    /// pieces of `sums`, from this channel, and of `values`, from all channels. `down` and `up` are the
+    /// extent of the window.
     fn add_window(
         &self,
         channel: usize,
@@ -177,12 +176,12 @@ impl Response {
     }
 }
 
-/// What a window around `at` reaches of `0..end`.
+/// The part of `0..end` that a window around `at` covers.
 fn reached(at: usize, down: usize, up: usize, end: usize) -> Range<usize> {
     at.saturating_sub(down)..end.min(at + up + 1)
 }
 
-/// Calls `each` with base^-beta for every base, `beta` being 3/4 by two square roots.
+/// Calls `each` with base^-beta for every base; a `beta` of 3/4 is computed by two square roots.
 #[inline(always)]
 fn with_powers(bases: &[f32], beta: f64, mut each: impl FnMut(usize, f32)) {
     if beta == 0.75 {
@@ -238,7 +237,7 @@ impl Layer for Response {
                 );
             },
         );
-        // Whose windows an element stands in: those that reach it the other way.
+        // The elements whose windows contain this one: the extents are swapped.
         let (down, up) = self.reach();
         let inputs = (rows_mut(dx, plane), rows(pass.dy, plane), rows(x, plane), rows(bases, plane));
         for_each_row(inputs, |channel, (dx, dy, x, bases)| {

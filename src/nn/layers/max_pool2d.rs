@@ -41,7 +41,7 @@ impl Describe for MaxPool2d {
 
 struct Maximum {
     window: Window,
-    /// By output of a column or a row: the rows or columns its window covers.
+    /// Per output of a column or a row: the rows or columns its window covers.
     rows: Vec<Range<usize>>,
     columns: Vec<Range<usize>>,
     /// The pixel of its own H x W plane that gave each output: `[C, P, Q, N]`.
@@ -54,15 +54,15 @@ impl Maximum {
         let row = |p| covered(p, kernel.0, stride.0, padding.0, size.0);
         let column = |q| covered(q, kernel.1, stride.1, padding.1, size.1);
         Ok(Maximum {
-            rows: buffers.list(output.0, row)?,
-            columns: buffers.list(output.1, column)?,
+            rows: buffers.list((0..output.0).map(row))?,
+            columns: buffers.list((0..output.1).map(column))?,
             winners: buffers.zeros(&[window.channels, output.0, output.1, batch])?,
             window,
         })
     }
 }
 
-/// Samples that are compared side by side, their best so far in registers.
+/// Number of samples that are compared in parallel, with their maximum so far in registers.
 const SIDE_BY_SIDE: usize = 32;
 
 impl Maximum {
@@ -78,7 +78,7 @@ impl Maximum {
         }
     }
 
-    /// Elements of a plane of inputs, and of outputs.
+    /// Number of elements of a plane of inputs, and of outputs.
     fn planes(&self, batch: usize) -> (usize, usize) {
         (self.window.size.0 * self.window.size.1 * batch, self.window.positions() * batch)
     }
@@ -141,7 +141,7 @@ impl Layer for Maximum {
     }
 }
 
-/// The largest of the window's pixels and its place, sample by sample.
+/// The maximum of the window's pixels and its place, sample by sample.
 #[inline(always)]
 fn compare(
     plane: &[f32],
@@ -171,15 +171,16 @@ fn compare(
     });
 }
 
-/// Puts `pixel` in the place of what it beats, sample by sample: the larger wins, of equals the first, and a NaN over all
-/// others, so that it is seen. Anything beats nothing at all, a place of `u32::MAX`.
+/// Replaces the maximum so far by `pixel`, sample by sample, if `pixel` wins: the larger value wins, the
+/// first of equal values, and a NaN against everything else, so that it is not lost. Anything wins against a
+/// place of `u32::MAX`, which means that there is no maximum yet.
 ///
-/// In bits and masks: what the compiler sees no branch in, it makes vectors of.
+/// Written with bits and masks, because the compiler vectorises code without branches.
 #[inline(always)]
 fn challenge(values: &[f32], pixel: u32, best: &mut [f32], winner: &mut [u32]) {
     for ((&value, best), winner) in values.iter().zip(best).zip(winner) {
         let mask = |wins: bool| 0u32.wrapping_sub(u32::from(wins));
-        // Not comparable although the best is a number: the value is a NaN.
+        // Not comparable although the maximum is a number: the value is a NaN.
         let wins =
             (mask(value > *best) | (mask(value.is_nan()) & !mask(best.is_nan()))) | mask(*winner == u32::MAX);
         *best = f32::from_bits(value.to_bits() & wins | best.to_bits() & !wins);
@@ -187,7 +188,7 @@ fn challenge(values: &[f32], pixel: u32, best: &mut [f32], winner: &mut [u32]) {
     }
 }
 
-/// Adds the gradients of the outputs that `pixel` won to its own.
+/// Adds the gradients of the outputs whose maximum is `pixel` to its own.
 #[inline(always)]
 fn give(dy: &[f32], winner: &[u32], pixel: u32, sums: &mut [f32]) {
     for ((&dy, &winner), sum) in dy.iter().zip(winner).zip(sums) {

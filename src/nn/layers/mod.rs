@@ -1,6 +1,21 @@
-//! One file a layer: its options, what it makes of shapes, forward and backward. The list below has one line per file.
+//! One file per layer: its options, output shape, forward and backward. The list below has one line per file.
 
+mod add;
+mod avg_pool2d;
+mod batch_norm;
 mod columns;
+mod concat;
+mod conv2d;
+mod dropout;
+mod embedding;
+mod flatten;
+mod global_avg_pool2d;
+mod linear;
+mod local_response_norm;
+mod max_pool2d;
+mod recurrent;
+mod relu;
+mod shortcut;
 mod window;
 
 #[cfg(test)]
@@ -16,14 +31,11 @@ use super::Shape;
 use super::example::{Example, Examples, IMAGE, SEQUENCE, TOKENS, VECTOR};
 use super::layer::Describe;
 
-/// The files of the layers, the layers in each, and the words that name their types in job files: declares the modules,
-/// and makes [`LayerSpec`]. The entry of a new layer is its line in this list.
+/// Generates [`LayerSpec`] from the list of layers: the module of each, its type, and the name of the type in job files. A new
+/// layer needs one line in this list.
 macro_rules! layers {
-    ($(mod $file:ident: $($layer:ident = $kind:literal),+;)*) => {
-        $(
-            mod $file;
-            pub use $file::{$($layer),+};
-        )*
+    ($($file:ident: $($layer:ident = $kind:literal),+;)*) => {
+        $(pub use $file::{$($layer),+};)*
 
         /// A layer's type and options.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +49,7 @@ macro_rules! layers {
         }
 
         impl LayerSpec {
-            /// The words that name the types in job files.
+            /// The names of the types in job files.
             pub const KINDS: &'static [&'static str] = &[$($($kind),+),*];
 
             /// Examples of every type.
@@ -52,14 +64,14 @@ macro_rules! layers {
                 }
             }
 
-            /// [`LayerSpec::describe`], to change.
+            /// The mutable version of [`LayerSpec::describe`].
             pub fn describe_mut(&mut self) -> &mut dyn Describe {
                 match self {
                     $($(LayerSpec::$layer(layer) => layer,)+)*
                 }
             }
 
-            /// The word that names the type in job files.
+            /// The name of the type in job files.
             pub fn kind(&self) -> &'static str {
                 match self {
                     $($(LayerSpec::$layer(_) => $kind,)+)*
@@ -69,23 +81,22 @@ macro_rules! layers {
     };
 }
 
-// rustfmt does not see modules that a macro declares: `make format` formats them.
 layers! {
-    mod conv2d: Conv2d = "conv2d";
-    mod max_pool2d: MaxPool2d = "max_pool2d";
-    mod avg_pool2d: AvgPool2d = "avg_pool2d";
-    mod linear: Linear = "linear";
-    mod relu: Relu = "relu";
-    mod flatten: Flatten = "flatten";
-    mod add: Add = "add";
-    mod concat: Concat = "concat";
-    mod embedding: Embedding = "embedding";
-    mod batch_norm: BatchNorm = "batch_norm";
-    mod local_response_norm: LocalResponseNorm = "local_response_norm";
-    mod global_avg_pool2d: GlobalAvgPool2d = "global_avg_pool2d";
-    mod shortcut: Shortcut = "shortcut";
-    mod dropout: Dropout = "dropout";
-    mod recurrent: Lstm = "lstm", Rnn = "rnn", Gru = "gru", Rhn = "rhn";
+    conv2d: Conv2d = "conv2d";
+    max_pool2d: MaxPool2d = "max_pool2d";
+    avg_pool2d: AvgPool2d = "avg_pool2d";
+    linear: Linear = "linear";
+    relu: Relu = "relu";
+    flatten: Flatten = "flatten";
+    add: Add = "add";
+    concat: Concat = "concat";
+    embedding: Embedding = "embedding";
+    batch_norm: BatchNorm = "batch_norm";
+    local_response_norm: LocalResponseNorm = "local_response_norm";
+    global_avg_pool2d: GlobalAvgPool2d = "global_avg_pool2d";
+    shortcut: Shortcut = "shortcut";
+    dropout: Dropout = "dropout";
+    recurrent: Lstm = "lstm", Rnn = "rnn", Gru = "gru", Rhn = "rhn";
 }
 
 /// The only input of a layer that takes one.
@@ -104,7 +115,7 @@ fn single_image(inputs: &[Shape]) -> Result<(usize, usize, usize), String> {
     }
 }
 
-/// The only input, of numbers to compute with: tokens are names.
+/// The only input, which must hold numbers: tokens are names.
 fn single_numbers(inputs: &[Shape]) -> Result<Shape, String> {
     match single(inputs)? {
         Shape::Tokens { .. } => Err(format!("takes numbers, got {}", tokens_instead(inputs[0]))),
@@ -112,7 +123,7 @@ fn single_numbers(inputs: &[Shape]) -> Result<Shape, String> {
     }
 }
 
-/// The only input, which must be a vector or a sequence of them: the rows of a sample and D.
+/// The only input, which must be a vector or a sequence of vectors: the rows per sample, and D.
 fn single_rows(inputs: &[Shape]) -> Result<(usize, usize), String> {
     match single(inputs)? {
         Shape::Vector { features } => Ok((1, features)),

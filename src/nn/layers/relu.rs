@@ -1,4 +1,4 @@
-//! Rectifier: y = max(x, 0).
+//! ReLU: y = max(x, 0).
 
 use serde::{Deserialize, Serialize};
 
@@ -36,11 +36,11 @@ impl Describe for Relu {
 
 struct Rectifier;
 
-/// Elements that are handed to a thread at a time.
+/// Number of elements that a thread processes at a time.
 const ROW: usize = 16 * 1024;
 
 impl Layer for Rectifier {
-    /// Written so that a NaN stays one: a maximum would hide it.
+    /// Written so that a NaN stays a NaN: a maximum would hide it.
     fn forward(&mut self, pass: Forward<'_>) {
         for_each_row((rows_mut(pass.y, ROW), rows(pass.x.get(0), ROW)), |_, (y, x)| {
             vectorise(

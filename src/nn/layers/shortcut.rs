@@ -14,17 +14,18 @@ use crate::size::elements;
 use ternflock_base::text::plural;
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut};
 
-/// Takes every `stride`-th row and column, and puts channels of zeros around the others until there are `channels`: one
-/// half of them, rounded down, before the image's own, the rest behind, unless `before` says otherwise.
+/// Keeps every `stride`-th row and column, and adds channels of zeros until there are `channels`. Unless
+/// `before` is set, half of the zero channels, rounded down, come before the image's own channels and the
+/// rest after them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shortcut {
-    /// Channels of the output.
+    /// Number of channels of the output.
     pub channels: usize,
-    /// How many of the channels of zeros stand before the image's own; one half of them, rounded down, unless said.
+    /// The number of zero channels before the image's own; half of them, rounded down, by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<usize>,
-    /// Rows and columns from one to the next that is taken.
+    /// The distance between the rows and columns that are kept.
     #[serde(default = "one")]
     pub stride: usize,
 }
@@ -67,7 +68,7 @@ impl Describe for Shortcut {
         }
         if self.channels < channels {
             return Err(format!(
-                "takes images of at most {}, which it keeps and adds to, got {}",
+                "takes images of at most {}, which it keeps and extends, got {}",
                 plural(self.channels, "channel"),
                 inputs[0].described()
             ));
@@ -99,7 +100,7 @@ impl Describe for Shortcut {
 }
 
 struct Sampling {
-    /// The image's own channels among those of the output.
+    /// The range of the image's own channels in the output.
     own: Range<usize>,
     total: usize,
     /// H and W of the input.
@@ -108,7 +109,7 @@ struct Sampling {
 }
 
 impl Sampling {
-    /// Pixels of the output, and for each in turn the one of the input that it is.
+    /// The number of output pixels, and the input pixel of each.
     fn pixels(&self) -> impl Iterator<Item = usize> + use<> {
         let ((height, width), stride) = (self.size, self.stride);
         let row = move |h: usize| (0..width).step_by(stride).map(move |w| h * width + w);

@@ -7,16 +7,16 @@ use crate::Shape;
 use crate::spec::{Pair, default};
 use ternflock_tensor::Window;
 
-/// The options of both poolings.
+/// The options of both pooling layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pooling {
     /// Window height and width.
     pub kernel: Pair,
-    /// Step of the window; the kernel if left out.
+    /// Stride of the window; by default the kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stride: Option<Pair>,
-    /// Rows and columns around the image.
+    /// Rows and columns of padding around the image.
     #[serde(default = "default::zero")]
     pub padding: Pair,
     /// Round the output size up, as Caffe does, instead of down.
@@ -34,8 +34,8 @@ impl Pooling {
 /// No image has a longer side.
 const LARGEST: usize = 1 << 20;
 
-/// The window of a convolution or pooling over (C, H, W) images. With `ceil` the last window may hang over the lower or
-/// right edge, as Caffe's pooling does; it must still begin inside the image or its left padding.
+/// The window of a convolution or pooling over (C, H, W) images. With `ceil` the last window may extend over
+/// the lower or right edge, as in Caffe's pooling; it must still begin inside the image or its left padding.
 pub fn window(
     image: (usize, usize, usize),
     kernel: (usize, usize),

@@ -1,5 +1,5 @@
-//! Checks whether the products of BLAS are correct. On small integers every product and sum is exact, so they must
-//! equal those of a plain loop.
+//! Checks whether the products of BLAS are correct. With small integers, every product and sum is exact, so
+//! they must equal those of a plain loop.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2};

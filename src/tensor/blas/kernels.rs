@@ -35,7 +35,7 @@ pub struct Blas {
 /// Who chose the BLAS kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chosen {
-    /// OpenBLAS by itself.
+    /// OpenBLAS itself.
     ByBlas,
     /// This program, because OpenBLAS by itself chose poor ones.
     ByProgram,
@@ -48,7 +48,7 @@ pub enum Chosen {
 pub enum Trouble {
     /// They work, but leave the processor's wider vectors unused.
     Slow(String),
-    /// They are not those that `OPENBLAS_CORETYPE` asks for, because OpenBLAS does not know that name.
+    /// They are not those that `OPENBLAS_CORETYPE` requests, because OpenBLAS does not know that name.
     Ignored(String),
     /// They use instructions that the processor does not have: the first product would crash the process.
     Impossible(String),
@@ -88,7 +88,7 @@ impl Blas {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Blas {
         let set = variable(CORE_TYPE).filter(|value| !value.is_empty());
-        // OpenBLAS chooses by itself if it has no kernels of the name that it was given.
+        // OpenBLAS chooses itself if it has no kernels with the given name.
         let ignored = set.as_ref().filter(|set| !set.eq_ignore_ascii_case(kernels));
         let chosen = match &set {
             Some(_) if ignored.is_some() => Chosen::ByBlas,
@@ -101,8 +101,8 @@ impl Blas {
         let trouble = used.zip(processor).and_then(|(used, processor)| match chosen {
             _ if used == processor => None,
             Chosen::ByUser if used < processor => Some(Trouble::Slow(format!(
-                "{kernels} kernels of BLAS use {used} at most, and this processor has {processor}; unset OPENBLAS_CORETYPE to let \
-                 ternflock choose"
+                "{kernels} kernels of BLAS use at most {used}, but this processor has {processor}; unset \
+                 OPENBLAS_CORETYPE to let ternflock choose"
             ))),
             Chosen::ByUser => Some(Trouble::Impossible(format!(
                 "{kernels} kernels of BLAS need {used}, which this processor does not have; unset OPENBLAS_CORETYPE"
@@ -113,12 +113,13 @@ impl Blas {
                 processor.core_type()
             ))),
             _ if !has_choice(config) => Some(Trouble::Slow(format!(
-                "{library} was built for {kernels} alone and uses {used} at most, and this processor has {processor}; use \
-                 an OpenBLAS that was built with DYNAMIC_ARCH, or for this processor"
+                "{library} was built only for {kernels} and uses at most {used}, but this processor has \
+                 {processor}; use an OpenBLAS that was built with DYNAMIC_ARCH, or for this processor"
             ))),
             _ => Some(Trouble::Slow(format!(
-                "{library} does not know this processor: its {kernels} kernels use {used} at most, the processor has \
-                 {processor}, and kernels that use it failed a check or could not be checked; use a newer OpenBLAS"
+                "{library} does not know this processor: its {kernels} kernels use at most {used}, but the \
+                 processor has {processor}, and kernels that use it failed a check or could not be checked; \
+                 use a newer OpenBLAS"
             ))),
         });
         let trouble = trouble.or_else(|| {
@@ -182,7 +183,7 @@ mod tests {
         for part in ["OPENBLAS_CORETYPE", "Prescott", "SSE3", "AVX-512"] {
             assert!(slow(&blas).contains(part), "{blas:?}");
         }
-        // Set for another machine and passed on by a batch system, or set by this program to another value.
+        // Set for another machine and forwarded by a batch system, or set by this program to another value.
         let blas = of("Haswell", Vectors::Avx512, "Haswell", "SkylakeX");
         assert_eq!(blas.chosen, Chosen::ByUser);
         let blas = of("SkylakeX", Vectors::Fma, "SkylakeX", "");
@@ -209,7 +210,7 @@ mod tests {
                 "{blas:?}"
             );
         }
-        // By any spelling.
+        // In any spelling.
         assert_eq!(of("SkylakeX", Vectors::Avx512, "SKYLAKEX", "").trouble, None);
     }
 

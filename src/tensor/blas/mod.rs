@@ -2,8 +2,8 @@
 //!
 //! - `threads`: limits BLAS to one thread
 //! - `vectors`: the vector width of a processor, and of OpenBLAS's kernels
-//! - `kernels`: which kernels OpenBLAS uses here, and whether they suit the processor
-//! - `restart`: restarts the program if OpenBLAS has chosen poor kernels by itself
+//! - `kernels`: the kernels that OpenBLAS uses, and whether they suit the processor
+//! - `restart`: restarts the program if OpenBLAS itself has chosen poor kernels
 //! - `room`: checks the address space that OpenBLAS needs
 //! - `check`: whether its products are correct
 

@@ -1,4 +1,4 @@
-//! Restarts the program with better kernels if OpenBLAS has chosen poor ones by itself.
+//! Restarts the program with better kernels if OpenBLAS itself has chosen poor ones.
 //!
 //! OpenBLAS reads `OPENBLAS_CORETYPE` in its own constructor, before anything of this program runs, and nothing can
 //! change its choice later. Therefore a constructor of this program examines the choice before `main`. If the processor
@@ -7,8 +7,8 @@
 //! child process computes products with the other kernels and checks them (`check`), so that kernels that crash or
 //! return wrong numbers are not used.
 //!
-//! A variable that the user has set is kept. [`ASKED`] distinguishes it from one that this program has set: launchers
-//! pass variables on to nodes with other processors, and there the choice is made again.
+//! A variable that the user has set is kept. [`ASKED`] distinguishes it from one that this program has set:
+//! launchers forward variables to nodes with other processors, where the choice is made again.
 
 use std::ffi::{CString, OsString};
 use std::io::{Read, Write};
@@ -24,15 +24,15 @@ use super::room::check_blas_room;
 use super::vectors::Vectors;
 use ternflock_base::io::read_system;
 
-/// Set in a child process that only checks kernels, to `CORE_TYPE:PID` with the PID of the parent: a variable that is left
-/// in somebody's environment changes nothing.
+/// Set in a child process that only checks kernels, to `CORE_TYPE:PID` with the PID of the parent: a leftover
+/// variable in an environment has no effect.
 const CHECK: &str = "TERNFLOCK_CHECK_OPENBLAS";
 
 /// How long a check may take; it takes milliseconds.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What the child process writes to its standard output if the products are right. Its exit code is not for this: where
-/// SIGCHLD is ignored, as some launchers do, the system forgets it.
+/// The child process writes this to its standard output if the products are correct. Its exit code cannot be
+/// used: if SIGCHLD is ignored, as some launchers do, the system discards the code.
 const RIGHT: &[u8] = b"right";
 
 #[used]
@@ -46,7 +46,7 @@ extern "C" fn constructor() {
         if core_type().eq_ignore_ascii_case(&wanted) && products_are_right() {
             let _ = std::io::stdout().write_all(RIGHT).and_then(|()| std::io::stdout().flush());
         }
-        // SAFETY: ends this process without running any other code of it.
+        // SAFETY: ends this process without running any of its other code.
         unsafe { libc::_exit(0) }
     }
     let Some(processor) = Vectors::of_processor() else { return };
@@ -63,8 +63,8 @@ extern "C" fn constructor() {
     }
 }
 
-/// The core types to try instead of `current` on this `processor`, the best first; none if `current` is good, or if the
-/// user has chosen.
+/// The core types to try instead of `current` on this `processor`, the best first; empty if `current` is
+/// good, or if the user has chosen.
 fn candidates(
     current: &str,
     processor: Vectors,
@@ -82,7 +82,7 @@ fn candidates(
     all.into_iter().filter(wider).map(Vectors::core_type).collect()
 }
 
-/// The core type that a child process of `parent` is to check, if `text` asks for that.
+/// The core type that a child process of `parent` must check, if `text` requests a check.
 fn wanted(text: &str, parent: u32) -> Option<String> {
     let (core_type, pid) = text.split_once(':')?;
     (pid.parse() == Ok(parent)).then(|| core_type.to_owned())
@@ -96,13 +96,13 @@ fn works(program: &Path, core_type: &str) -> bool {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let Ok(mut child) = command.spawn() else { return false };
     let right = child.stdout.take().is_some_and(says_right);
-    // It has ended, or takes too long.
+    // The child has ended or takes too long.
     let _ = child.kill();
     let _ = child.wait();
     right
 }
 
-/// Whether [`RIGHT`] comes out of `output` in time.
+/// Whether [`RIGHT`] is read from `output` in time.
 fn says_right(mut output: ChildStdout) -> bool {
     let (begin, mut said) = (Instant::now(), Vec::new());
     while let Some(left) = DEADLINE.checked_sub(begin.elapsed()) {
@@ -126,7 +126,7 @@ fn own_program() -> Option<PathBuf> {
     let maps = read_system(Path::new("/proc/self/maps")).ok()?;
     let path = maps.lines().find_map(|line| path_of(line, here))?;
     let is_own = program.as_os_str() == path;
-    // A file that has been replaced since, as by a build, is still there under this name.
+    // A file that has since been replaced, for example by a build, is still available under this name.
     is_own.then(|| if program.exists() { program } else { "/proc/self/exe".into() })
 }
 
@@ -139,8 +139,8 @@ fn path_of(line: &str, address: usize) -> Option<&str> {
     inside.then(|| rest.find('/').map(|start| &rest[start..])).flatten()
 }
 
-/// Replaces the program of this process by `program` with the kernels `core_type`; returns only if that fails. Unlike
-/// [`std::os::unix::process::CommandExt::exec`] this leaves signals as they are.
+/// Replaces the program of this process with `program` and the kernels `core_type`. Returns only if that
+/// fails. Unlike [`std::os::unix::process::CommandExt::exec`] this leaves signals as they are.
 fn replace_process(program: &Path, core_type: &str) {
     let text = |value: OsString| CString::new(value.into_vec()).ok();
     let set = [(CORE_TYPE, core_type), (ASKED, core_type)];
@@ -193,7 +193,7 @@ mod tests {
         assert!(of("Haswell", Vectors::Avx512, "Haswell", "SkylakeX").is_empty());
     }
 
-    /// A launcher has passed the variables on to a node with another processor.
+    /// A launcher has forwarded the variables to a node with another processor.
     #[test]
     fn what_was_chosen_on_another_node_is_chosen_anew() {
         assert_eq!(of("Haswell", Vectors::Avx512, "Haswell", "Haswell"), ["SkylakeX"]);

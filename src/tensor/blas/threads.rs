@@ -1,5 +1,5 @@
-//! BLAS computes on one thread: this program shares large products out over a pool of its own (see [`super::threads`]).
-//! OpenBLAS by itself would start a thread a core in every rank.
+//! BLAS computes on one thread. This program splits large products over its own pool of threads (see
+//! [`super::threads`]). By default, OpenBLAS would start one thread per core in every rank.
 
 use std::ffi::c_int;
 use std::sync::OnceLock;
@@ -9,14 +9,15 @@ unsafe extern "C" {
     fn openblas_get_num_threads() -> c_int;
 }
 
-/// The number of threads OpenBLAS began with: one a core, unless its environment variables say otherwise.
+/// The number of threads with which OpenBLAS started: one per core, unless its environment variables set
+/// another number.
 pub fn blas_default_threads() -> usize {
     static DEFAULT: OnceLock<usize> = OnceLock::new();
     // SAFETY: a plain getter of the linked OpenBLAS.
     *DEFAULT.get_or_init(|| unsafe { openblas_get_num_threads() }.max(1) as usize)
 }
 
-/// Lets each call of BLAS run on the thread that makes it, and no other.
+/// Makes each call of BLAS run only on the calling thread.
 pub(crate) fn keep_blas_on_one_thread() {
     blas_default_threads();
     // SAFETY: a plain setter of the linked OpenBLAS.

@@ -20,7 +20,7 @@ pub(super) enum Vectors {
 const CORE_TYPES: [(Vectors, &[&str]); 4] = [
     (Vectors::Avx512, &["SKYLAKEX", "COOPERLAKE", "SAPPHIRERAPIDS"]),
     (Vectors::Fma, &["HASWELL", "ZEN", "EXCAVATOR"]),
-    // Those of AMD have a fused multiply-add too, but none of them has AVX2.
+    // AMD's also have a fused multiply-add, but none of them has AVX2.
     (Vectors::Avx, &["SANDYBRIDGE", "BULLDOZER", "PILEDRIVER", "STEAMROLLER"]),
     (
         Vectors::Sse,

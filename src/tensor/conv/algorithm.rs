@@ -1,14 +1,18 @@
-//! The algorithms that compute convolutions, and the one place that chooses among them.
+//! The algorithms that compute convolutions, and the only place that chooses between them.
 //!
-//! An algorithm is a file with a type that implements [`Convolve`], its [`Algorithm`], and an entry in [`ALGORITHMS`].
+//! Each algorithm is one file with a type that implements [`Convolve`], its [`Algorithm`], and an entry in
+//! [`ALGORITHMS`].
 
 use super::{Shape, column_sparse, direct, im2col_gemm};
-use crate::blocks::Machine;
 
-/// A convolution, and what a layer asks of it. F filters, C channels, N samples; images `[C, H, W, N]`, outputs
-/// `[F, P, Q, N]`; the weight is `[F, C / groups, R, S]`, or `[F, K]` if each group has only K of its columns as a matrix.
+use crate::blocks::Machine;
+use crate::buffers::Buffers;
+
+/// A convolution with the operations that a layer needs. F filters, C channels, N samples; images `[C, H, W,
+/// N]`, outputs `[F, P, Q, N]`; the weight is `[F, C / groups, R, S]`, or `[F, K]` if each group has only K
+/// of its columns as a matrix.
 pub trait Convolve: Send {
-    /// Overwrites `y` by the convolution of `x` with `weight`, plus `bias` `[F]`.
+    /// Overwrites `y` with the convolution of `x` with `weight`, plus `bias` `[F]`.
     fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]);
 
     /// Overwrites the gradients of the weight and of the bias, from the gradient of the output, `dy`.
@@ -30,28 +34,31 @@ pub trait Convolve: Send {
 pub struct Problem<'a> {
     /// The shape of the images, the weight and the output.
     pub shape: Shape,
-    /// The columns that each group's weight has as a matrix `[F / groups, C / groups R S]`, ascending; `None` for all.
+    /// The columns that the weight matrix `[F / groups, C / groups R S]` of each group has, ascending; `None`
+    /// for all.
     pub columns: Option<&'a [usize]>,
-    /// The most samples of a batch.
+    /// The maximum number of samples per batch.
     pub batch: usize,
 }
 
+/// Makes a convolution with its buffers; an error is one of [`Buffers::zeros`].
+pub type Build = fn(&Problem, &mut Buffers) -> Result<Box<dyn Convolve>, String>;
+
 /// A way to compute convolutions.
 pub struct Algorithm {
-    /// The least batch that it should compute; `None` if it cannot compute the convolution, or should not on this machine.
-    /// At most a vector of samples: a larger batch is no reason to decline.
+    /// The smallest batch that it should compute; `None` if it cannot compute the convolution, or should not
+    /// on this machine. It is at most one vector of samples: an algorithm must not decline larger batches.
     pub least_batch: fn(Machine, &Problem) -> Option<usize>,
-    /// Elements of the buffers that `build` makes.
-    pub elements: fn(&Problem) -> usize,
     /// The convolution with its buffers, for as many threads as there are now.
-    pub build: fn(&Problem) -> Box<dyn Convolve>,
+    pub build: Build,
 }
 
-/// All algorithms, the preferred first: the first whose least batch is reached computes a batch. The last takes any.
+/// All algorithms, the preferred first. A batch is computed by the first one whose smallest batch it reaches.
+/// The last one takes any batch.
 pub const ALGORITHMS: [Algorithm; 3] = [column_sparse::ALGORITHM, direct::ALGORITHM, im2col_gemm::ALGORITHM];
 
-/// The algorithms that batches of up to `problem.batch` samples need, the preferred first: each with its least batch, and with
-/// the problem that it must have room for.
+/// The algorithms that batches of up to `problem.batch` samples need, the preferred first: each with its
+/// smallest batch, and with the problem for which it needs buffers.
 pub fn choose<'a>(
     algorithms: &'a [Algorithm],
     machine: Machine,
@@ -61,18 +68,18 @@ pub fn choose<'a>(
     algorithms.iter().filter_map(move |algorithm| {
         let least = (algorithm.least_batch)(machine, &problem).filter(|&least| least <= problem.batch)?;
         let own = Problem { batch, ..problem };
-        // Whatever the least batch is, those after it have room for a vector of samples: the tiles that im2col cuts, and with
-        // them the order of its sums, do not depend on it.
+        // Independently of the smallest batch, later algorithms have buffers for one vector of samples, so
+        // that the tiles of im2col, and with them the order of its sums, do not depend on it.
         batch = batch.min(machine.lanes);
         Some((least, algorithm, own))
     })
 }
 
-/// Fewer lanes than any vector instructions have.
+/// The smallest number of lanes of vector instructions.
 const FEWEST_LANES: usize = 4;
 
-/// The least batch of kernels whose vectors are of samples: half a vector. `None` on a machine without vector instructions,
-/// where they would run one value at a time.
+/// The smallest batch for kernels with vectors of samples: half a vector. `None` on a machine without vector
+/// instructions, where they would process one value at a time.
 pub fn half_a_vector(machine: Machine) -> Option<usize> {
     (machine.lanes >= FEWEST_LANES).then(|| machine.lanes.div_ceil(2))
 }

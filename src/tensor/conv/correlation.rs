@@ -1,4 +1,5 @@
-//! Runs a [`Pass`]: packs its weights, shares blocks of samples and rows out over the threads, and calls the kernel.
+//! Runs a [`Pass`]: packs its weights, distributes blocks of samples and rows over the threads, and calls the
+//! kernel.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use crate::scratch::Scratch;
 use crate::simd::{const_dispatch, dispatch};
 use crate::threads::for_each;
 
-/// Filters of a block: 6 sums of two vectors, two vectors of the images and a weight fill AVX2's 16 registers.
+/// Filters per block: 6 sums of two vectors, two vectors of the images and a weight fill AVX2's 16 registers.
 fn most_filters(machine: Machine) -> usize {
     if machine.registers >= 32 { 8 } else { 6 }
 }
@@ -25,12 +26,12 @@ fn packed_elements(pass: &Pass, machine: Machine, rows: usize) -> usize {
     pass.row.most_seen(rows) * pass.column.size * pass.channels * 2 * machine.lanes
 }
 
-/// Room a thread needs to run `pass`, in elements.
+/// The scratch space per thread to run `pass`, in elements.
 pub fn scratch(pass: &Pass, machine: Machine) -> usize {
     if pass.row.outputs == 0 { 0 } else { packed_elements(pass, machine, slab(pass, machine)) }
 }
 
-/// Where the weights of a pass are in the layer's `[F, C, R, S]`.
+/// How the weights of a pass are read from the layer's `[F, C, R, S]`.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Direction {
     /// Filters are the layer's filters.
@@ -66,25 +67,25 @@ pub fn pack_weights(
     }
 }
 
-/// One correlation of a whole batch.
+/// One correlation of a complete batch.
 pub struct Correlation<'a> {
-    /// What to compute, in each group.
+    /// The pass of each group.
     pub pass: &'a Pass,
     /// This machine.
     pub machine: Machine,
-    /// Groups of filters, each with channels of its own.
+    /// Groups of filters, each with its own channels.
     pub groups: usize,
     /// N.
     pub batch: usize,
-    /// Packed weights, `stride` elements a group.
+    /// Packed weights, `stride` elements per group.
     pub weights: &'a [f32],
-    /// Elements from one group's weights to the next one's.
+    /// The distance in elements from the weights of one group to those of the next.
     pub weight_stride: usize,
-    /// `[groups * F]`, or none.
+    /// `[groups * F]`, or `None`.
     pub bias: Option<&'a [f32]>,
     /// `[groups * C, H, W, N]`.
     pub images: &'a [f32],
-    /// Room of each thread.
+    /// The scratch space of each thread.
     pub scratch: &'a Scratch,
 }
 
@@ -105,7 +106,8 @@ impl Correlation<'_> {
         let most = slab(pass, self.machine);
         let slabs = pass.row.outputs.div_ceil(most);
         let out = Shared(out.as_mut_ptr());
-        // Neighbouring blocks one after the other: together they read whole lines of the images.
+        // Neighbouring blocks are processed one after the other: together they read complete cache lines of
+        // the images.
         for_each(self.groups * slabs * blocks, |task| {
             let (group, slab) = (task / (slabs * blocks), task / blocks % slabs);
             let block = self.machine.block(self.batch, task % blocks);

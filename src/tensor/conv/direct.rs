@@ -1,4 +1,4 @@
-//! Convolution by kernels of our own, which read images where they lie but for one packed copy.
+//! Convolution with kernels of our own, which need only one packed copy of the images.
 
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, half_a_vector};
@@ -6,14 +6,13 @@ use super::correlation::{self, Correlation, Direction, pack_weights};
 use super::pass::{self, Pass};
 use super::weight_gradient::WeightGradient;
 use crate::blocks::{Line, Machine, room};
+use crate::buffers::Buffers;
 use crate::scratch::Scratch;
-use crate::threads::threads;
 
-/// For a weight that has all columns.
+/// The algorithm for weights with all columns.
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_none()),
-    elements: |problem| elements(&problem.shape),
-    build: |problem| Box::new(Direct::new(problem.shape)),
+    build: |problem, buffers| Ok(Box::new(Direct::new(problem.shape, buffers)?)),
 };
 
 /// The convolution `shape`, planned, with its buffers.
@@ -25,38 +24,30 @@ pub struct Direct {
     weight_gradient: WeightGradient,
     /// Packed weights of all groups.
     packed: Vec<Line>,
-    /// Room of each thread.
+    /// The scratch space of each thread.
     scratch: Scratch,
-}
-
-/// Elements of all buffers.
-fn elements(shape: &Shape) -> usize {
-    let (machine, pass) = (Machine::this(), shape.pass());
-    let weights = shape.groups * pass.weight_elements();
-    weights + threads() * scratch(&pass, machine) + WeightGradient::elements(&pass, shape.groups)
 }
 
 /// Room a thread needs for each of the three passes.
 fn scratch(forward: &Pass, machine: Machine) -> usize {
-    let backward = pass::data_gradient(forward);
-    let passes = backward.iter().chain([forward]).map(|pass| correlation::scratch(pass, machine));
-    passes.max().unwrap_or(0).max(WeightGradient::scratch(forward, machine))
+    let backward = pass::data_gradient(forward).map(|pass| correlation::scratch(&pass, machine));
+    let most = backward.max().unwrap_or(0);
+    most.max(correlation::scratch(forward, machine)).max(WeightGradient::scratch(forward, machine))
 }
 
 impl Direct {
     /// With room for as many threads as there are now.
-    pub fn new(shape: Shape) -> Direct {
+    pub fn new(shape: Shape, buffers: &mut Buffers) -> Result<Direct, String> {
         let (machine, forward) = (Machine::this(), shape.pass());
-        let elements = scratch(&forward, machine);
-        Direct {
+        Ok(Direct {
             shape,
             machine,
-            backward: pass::data_gradient(&forward),
-            weight_gradient: WeightGradient::new(forward.clone(), machine, shape.groups),
-            packed: room(shape.groups * forward.weight_elements()),
-            scratch: Scratch::new(elements),
+            backward: buffers.list(pass::data_gradient(&forward))?,
+            weight_gradient: WeightGradient::new(forward.clone(), machine, shape.groups, buffers)?,
+            packed: room(shape.groups * forward.weight_elements(), buffers)?,
+            scratch: Scratch::new(scratch(&forward, machine), buffers)?,
             forward,
-        }
+        })
     }
 
     fn pack(&mut self, direction: Direction, weight: &[f32]) {

@@ -1,5 +1,5 @@
-//! Convolution as BLAS products on im2col tiles: the plain way, which the direct kernels are tested against, and the
-//! faster one for batches of less than a vector.
+//! Convolution as BLAS products on im2col tiles: the simple algorithm, with which the direct kernels are
+//! compared, and the faster one for batches smaller than a vector.
 
 use std::ops::Range;
 
@@ -7,42 +7,45 @@ use ndarray::s;
 
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, Problem};
+use crate::buffers::Buffers;
 use crate::im2col::tile_positions;
 use crate::{col2im_add, gemm, im2col, matrix, matrix_mut, sum};
 
-/// For batches of any size.
+/// The algorithm for batches of any size.
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |_, _| Some(0),
-    elements: |&Problem { shape, columns, batch }| elements(&shape, columns, batch),
-    build: |&Problem { shape, columns, batch }| Box::new(Im2colGemm::new(shape, columns, batch)),
+    build: |&Problem { shape, columns, batch }, buffers| {
+        Ok(Box::new(Im2colGemm::new(shape, columns, batch, buffers)?))
+    },
 };
-
-/// Elements of a tile's columns.
-fn elements(shape: &Shape, columns: Option<&[usize]>, batch: usize) -> usize {
-    let rows = rows(shape, columns);
-    let tile = tile_positions(rows, batch, shape.window.positions());
-    rows.saturating_mul(tile).saturating_mul(batch)
-}
 
 /// Rows of one group's column matrix.
 fn rows(shape: &Shape, columns: Option<&[usize]>) -> usize {
     columns.map_or(shape.group().rows(), <[usize]>::len)
 }
 
-/// The convolution `shape` with the room for a tile's columns.
+/// The convolution `shape`, with a buffer for the columns of a tile.
 pub struct Im2colGemm {
     shape: Shape,
-    /// The columns of the weight as a matrix, which are rows of the lowered images, if they are not all.
+    /// The columns of the weight matrix, which are rows of the column matrix, if there are not all of them.
     columns: Option<Vec<usize>>,
-    /// A tile of the lowered images: `[C R S, positions, N]`, or a row per column of the list.
+    /// A tile of the column matrix: `[C R S, positions, N]`, or one row per column in the list.
     lowered: Vec<f32>,
 }
 
 impl Im2colGemm {
     /// For batches of at most `batch` samples.
-    pub fn new(shape: Shape, columns: Option<&[usize]>, batch: usize) -> Im2colGemm {
-        let lowered = vec![0.0; elements(&shape, columns, batch)];
-        Im2colGemm { shape, columns: columns.map(<[usize]>::to_vec), lowered }
+    pub fn new(
+        shape: Shape,
+        columns: Option<&[usize]>,
+        batch: usize,
+        buffers: &mut Buffers,
+    ) -> Result<Im2colGemm, String> {
+        let rows = rows(&shape, columns);
+        let tile = tile_positions(rows, batch, shape.window.positions());
+        let lowered = buffers.zeros(&[rows, tile, batch])?;
+        let columns = columns.map(|columns| buffers.list(columns.iter().copied())).transpose()?;
+        Ok(Im2colGemm { shape, columns, lowered })
     }
 
     fn rows(&self) -> usize {

@@ -1,10 +1,11 @@
 //! The micro-kernel of the forward pass and the data gradient: the inner loops of a matrix product whose columns are
 //! samples.
 //!
-//! For F filters and V vectors of samples it keeps F V sums in registers (6 x 2 with AVX2's 16 of them) and, for every
-//! channel of every tap, loads V vectors of the images, broadcasts F weights and does F V multiply-adds. Both are read
-//! from one end to the other: images are packed `[H, W, C, samples]`, weights `[R, S, C, F]`, so that along a row of
-//! the window the taps and channels are one run. Taps that fall on padding are left out of the loops.
+//! For F filters and V vectors of samples, it keeps F V sums in registers (6 x 2 of AVX2's 16). For each
+//! channel of each tap, it loads V vectors of the images, broadcasts F weights and performs F V
+//! multiply-adds. Both inputs are read sequentially: images are packed as `[H, W, C, samples]` and weights as
+//! `[R, S, C, F]`, so that along a row of the window, taps and channels are contiguous. The loops skip taps
+//! over padding.
 
 // Indices are those of the formulas; iterators over arrays of arrays would hide them.
 #![allow(clippy::needless_range_loop)]
@@ -26,7 +27,7 @@ pub struct CorrelationKernel<'a, const F: usize, const V: usize> {
     pub first_row: usize,
     /// `[R, S, C, F]`.
     pub weights: &'a [f32],
-    /// What the sums begin with.
+    /// The initial values of the sums.
     pub bias: [f32; F],
     /// Rows of outputs to compute.
     pub outputs: Range<usize>,
@@ -45,7 +46,7 @@ impl<const F: usize, const V: usize> WithSimd for CorrelationKernel<'_, F, V> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Pass { channels, row, column, .. } = *self.pass;
         let width = V * S::F32_LANES;
-        // Elements from a row of taps to the next one, in the images and in the weights.
+        // The distances in elements from one row of taps to the next, in the images and in the weights.
         let (image_row, weight_row) = (column.size * channels * width, column.taps * channels * F);
         let map = row.places * column.places * self.batch;
         for p in self.outputs.clone() {
@@ -92,7 +93,7 @@ unsafe fn multiply_add<S: Simd, const F: usize, const V: usize>(
 ) {
     let mut accumulators = *sums;
     for _ in 0..run {
-        // SAFETY: the caller has `run` times V vectors and F weights there.
+        // SAFETY: the caller guarantees `run` times V vectors and F weights there.
         unsafe {
             let mut values = [simd.splat_f32s(0.0); V];
             for v in 0..V {
@@ -114,18 +115,18 @@ unsafe fn multiply_add<S: Simd, const F: usize, const V: usize>(
 /// Writes the first `samples` values.
 ///
 /// # Safety
-/// There is room for them at `to`, and nobody else has it.
+/// There is space for them at `to`, which no other code accesses.
 #[inline(always)]
 pub unsafe fn store<S: Simd, const V: usize>(simd: S, values: [S::f32s; V], to: *mut f32, samples: usize) {
     let _ = simd;
     if samples == V * S::F32_LANES {
         for v in 0..V {
-            // SAFETY: the caller has room for all of them.
+            // SAFETY: the caller guarantees space for all of them.
             unsafe { to.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(values[v]) };
         }
     } else {
         let values: &[f32] = bytemuck::cast_slice(&values);
-        // SAFETY: the caller has room for `samples` values, which `values` has too.
+        // SAFETY: the caller guarantees space for `samples` values, and `values` has as many.
         unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), to, samples) };
     }
 }

@@ -7,12 +7,12 @@
 //!
 //! - [`direct`]: kernels of our own. They vectorise over samples, so every kernel size and channel count runs at the speed of
 //!   a large matrix product.
-//! - [`column_sparse`]: the same for a weight that has only some of its columns as a matrix `[F, C / groups R S]`, by lists of
-//!   columns.
+//! - [`column_sparse`]: the same for a weight matrix `[F, C / groups R S]` with only some of its columns,
+//!   using lists of columns.
 //! - [`im2col_gemm`]: BLAS on im2col tiles, which vectorises over channels and positions as well, with all columns or some.
 //!
-//! [`algorithm`] chooses: our own kernels for a batch of at least half a vector, im2col for a smaller one and on a machine
-//! without vectors (docs/adr/0011).
+//! [`algorithm`] chooses: our own kernels for a batch of at least half a vector, and im2col for a smaller
+//! batch or on a machine without vectors (docs/adr/0011).
 
 mod algorithm;
 mod column_sparse;
@@ -30,18 +30,20 @@ mod tests;
 
 use super::Window;
 use super::blocks::Machine;
+use super::buffers::Buffers;
 
 use algorithm::{ALGORITHMS, Algorithm, Convolve, Problem, choose};
 use pass::Pass;
 
-/// What a convolution computes.
+/// The shape of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
-    /// Over all channels.
+    /// The window over all channels.
     pub window: Window,
-    /// Of all groups together.
+    /// The number of filters in all groups together.
     pub filters: usize,
-    /// Filters and channels come in so many groups, and a filter sees the channels of its own alone.
+    /// The number of groups. Filters and channels are divided into groups, and a filter reads only the
+    /// channels of its own group.
     pub groups: usize,
 }
 
@@ -59,31 +61,35 @@ impl Shape {
 
 /// A convolution with its buffers: a pass allocates nothing.
 pub struct Convolution {
-    /// The preferred first, each with the least batch that it computes.
+    /// The algorithms, the preferred first, each with the smallest batch that it computes.
     algorithms: Vec<(usize, Box<dyn Convolve>)>,
 }
 
 impl Convolution {
-    /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples.
-    pub fn new(shape: Shape, batch: usize) -> Convolution {
-        Self::by(&ALGORITHMS, Machine::this(), Problem { shape, columns: None, batch })
+    /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples and for as many
+    /// threads as there are now. With `columns`, each group's weight has only these as a matrix
+    /// `[F / groups, C / groups R S]`, ascending and at least one: all weights and their gradients are `[F, columns]`.
+    ///
+    /// # Errors
+    /// Those of [`Buffers::zeros`].
+    pub fn new(
+        shape: Shape,
+        columns: Option<&[usize]>,
+        batch: usize,
+        buffers: &mut Buffers,
+    ) -> Result<Convolution, String> {
+        Self::by(&ALGORITHMS, Machine::this(), Problem { shape, columns, batch }, buffers)
     }
 
-    /// As [`Convolution::new`], but on `columns` of each group's weight as a matrix `[F / groups, C / groups R S]`,
-    /// ascending and at least one: all weights and their gradients are `[F, columns]`.
-    pub fn of_columns(shape: Shape, columns: &[usize], batch: usize) -> Convolution {
-        Self::by(&ALGORITHMS, Machine::this(), Problem { shape, columns: Some(columns), batch })
-    }
-
-    fn by(algorithms: &[Algorithm], machine: Machine, problem: Problem) -> Convolution {
+    fn by(
+        algorithms: &[Algorithm],
+        machine: Machine,
+        problem: Problem,
+        buffers: &mut Buffers,
+    ) -> Result<Convolution, String> {
         let chosen = choose(algorithms, machine, problem);
-        Convolution { algorithms: chosen.map(|(least, by, problem)| (least, (by.build)(&problem))).collect() }
-    }
-
-    /// Elements of the buffers that [`Convolution::new`], or [`Convolution::of_columns`], makes.
-    pub fn elements(shape: &Shape, columns: Option<&[usize]>, batch: usize) -> usize {
-        let chosen = choose(&ALGORITHMS, Machine::this(), Problem { shape: *shape, columns, batch });
-        chosen.map(|(_, by, problem)| (by.elements)(&problem)).fold(0, usize::saturating_add)
+        let built = chosen.map(|(least, by, problem)| Ok((least, (by.build)(&problem, buffers)?)));
+        Ok(Convolution { algorithms: built.collect::<Result<_, String>>()? })
     }
 
     /// What computes a batch of `batch` samples.
@@ -94,7 +100,8 @@ impl Convolution {
         &mut **algorithm
     }
 
-    /// Overwrites `y` `[F, P, Q, batch]` by the convolution of `x` `[C, H, W, batch]` with `weight`, plus `bias` `[F]`.
+    /// Overwrites `y` `[F, P, Q, batch]` with the convolution of `x` `[C, H, W, batch]` with `weight`, plus
+    /// `bias` `[F]`.
     pub fn forward(&mut self, batch: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         self.algorithm(batch).forward(batch, x, weight, bias, y);
     }

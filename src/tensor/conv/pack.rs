@@ -1,8 +1,9 @@
-//! Copies a block of samples out of images, so that a kernel reads it from one end to the other.
+//! Copies a block of samples out of images, so that a kernel reads it sequentially.
 //!
-//! In `[C, H, W, N]` the values of 16 samples at one pixel are a cache line; the next pixel's is N values away and the next
-//! channel's H W N, often a power of two, which a cache cannot hold many of. Packed, lines lie side by side in the order
-//! in which they are read. A value is packed a few times and multiplied hundreds of times.
+//! In `[C, H, W, N]`, the values of 16 samples at one pixel are a cache line. The next pixel is N values away
+//! and the next channel H W N, which is often a power of two, so that a cache can hold only a few of these
+//! lines. In the packed copy, lines are contiguous in the order in which they are read. A value is packed a
+//! few times and multiplied hundreds of times.
 
 use crate::blocks::Block;
 use crate::simd::vectorise;
@@ -17,8 +18,8 @@ pub struct Lines {
     pub to: [usize; 3],
 }
 
-/// Copies lines of a block's samples from `images`, which begins at the first line, to `packed`. What a block has no
-/// samples for becomes 0.
+/// Copies lines of a block's samples from `images`, which begins at the first line, to `packed`. Values
+/// without samples become 0.
 pub fn pack(lines: &Lines, block: Block, lanes: usize, images: &[f32], packed: &mut [f32]) {
     match (block.vectors * lanes, block.samples) {
         (8, 8) => pack_whole::<8>(lines, images, packed),

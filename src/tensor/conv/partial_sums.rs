@@ -1,31 +1,36 @@
-//! What the weight gradients of whole kernels and of columns have in common. Both are sums over all positions and samples.
+//! The common part of the weight gradients of complete kernels and of columns. Both are sums over all
+//! positions and samples.
 //!
-//! A *work item* is a block of samples at some rows of outputs: what is packed at a time. Work items are split among a few
-//! partial sums, whatever the number of threads, and those are added in order: the result does not depend on the threads.
+//! A *work item* is a block of samples at some rows of outputs, which is packed at a time. Work items are
+//! distributed over a few partial sums, independently of the number of threads, and these are added in order.
+//! So the result does not depend on the threads.
 
 use std::ops::Range;
 
 use super::pack::{Lines, pack};
+
 use crate::blocks::{Block, Machine, Shared, part};
+use crate::buffers::Buffers;
 use crate::simd::vectorise;
 use crate::threads::for_each;
 
-/// The most partial sums: what can be added in parallel, and what needs a copy of all weights.
+/// The maximum number of partial sums. They can be computed in parallel, and each needs a copy of all
+/// weights.
 const MAX_PARTIAL_SUMS: usize = 4;
 
-/// Positions of a work item, about: a tile's lines of dy and x stay in the first-level cache, and loading and storing the
-/// sums costs little compared with adding to them.
+/// The approximate number of positions per work item: a tile's lines of dy and x stay in the L1 cache, and
+/// loading and storing the sums costs little compared with the additions.
 const POSITIONS: usize = 64;
 
-/// Distance between packed planes, beyond their contents: they must not all fall into the same sets of a cache.
+/// The additional distance between packed planes, so that they do not all map to the same cache sets.
 const GAP: usize = 16;
 
-/// Rows of a work item, of the outputs (P, Q).
+/// The rows per work item, for the outputs (P, Q).
 pub fn item_rows((rows, columns): (usize, usize)) -> usize {
     (POSITIONS / columns.max(1)).clamp(1, rows.max(1))
 }
 
-/// Elements from one packed plane of at most `pixels` pixels to the next.
+/// The distance in elements from one packed plane of at most `pixels` pixels to the next.
 pub fn plane(pixels: usize, machine: Machine) -> usize {
     pixels * 2 * machine.lanes + GAP
 }
@@ -33,13 +38,13 @@ pub fn plane(pixels: usize, machine: Machine) -> usize {
 /// The work items of a batch.
 #[derive(Clone, Copy)]
 pub struct WorkItems {
-    /// What the blocks of samples are for.
+    /// The machine for which blocks of samples are cut.
     pub machine: Machine,
     /// N.
     pub batch: usize,
     /// P.
     pub rows: usize,
-    /// Rows of an item.
+    /// Rows per work item.
     pub item_rows: usize,
 }
 
@@ -48,7 +53,7 @@ impl WorkItems {
         self.machine.blocks(self.batch) * self.rows.div_ceil(self.item_rows)
     }
 
-    /// The samples of an item, and its rows of outputs.
+    /// The samples of a work item, and its rows of outputs.
     pub fn get(&self, item: usize) -> (Block, Range<usize>) {
         let blocks = self.machine.blocks(self.batch);
         let block = self.machine.block(self.batch, item % blocks);
@@ -59,16 +64,17 @@ impl WorkItems {
 /// Some images of a batch, `[planes, height, width, batch]`.
 #[derive(Clone, Copy)]
 pub struct Planes<'a> {
-    /// How many planes are packed.
+    /// The number of planes that are packed.
     pub count: usize,
     /// (height, width).
     pub size: (usize, usize),
-    /// The images, and what follows them.
+    /// The images, and everything after them.
     pub images: &'a [f32],
 }
 
 impl Planes<'_> {
-    /// Copies `rows` of a block's samples to `[planes, rows, width, samples]`, `plane` elements from a plane to the next.
+    /// Copies `rows` of a block's samples to `[planes, rows, width, samples]`, with a distance of `plane`
+    /// elements from one plane to the next.
     pub fn pack(&self, items: &WorkItems, block: Block, rows: Range<usize>, plane: usize, to: &mut [f32]) {
         let Planes { count, size: (height, width), images } = *self;
         let (batch, lanes) = (items.batch, items.machine.lanes);
@@ -83,30 +89,27 @@ impl Planes<'_> {
 
 /// The sums of a gradient: `[partial sums, parts]`.
 pub struct PartialSums {
-    /// Where each part begins, and where the last one ends.
+    /// The beginning of each part, and the end of the last one.
     bounds: Vec<usize>,
     sums: Vec<f32>,
 }
 
 impl PartialSums {
-    /// Elements of the buffer for a gradient of `elements`.
-    pub fn elements(elements: usize) -> usize {
-        MAX_PARTIAL_SUMS * elements
+    /// For a gradient of `groups` groups in parts that begin at `starts`, and have `elements` elements in all.
+    pub fn new(
+        groups: usize,
+        starts: &[usize],
+        elements: usize,
+        buffers: &mut Buffers,
+    ) -> Result<PartialSums, String> {
+        let bound = |part: usize| part / starts.len() * elements + starts[part % starts.len()];
+        let bounds = buffers.list((0..groups * starts.len() + 1).map(bound))?;
+        Ok(PartialSums { bounds, sums: buffers.zeros(&[MAX_PARTIAL_SUMS, groups, elements])? })
     }
 
-    /// For a gradient in parts of so many elements.
-    pub fn new(parts: impl Iterator<Item = usize>) -> PartialSums {
-        let mut bounds = vec![0];
-        let mut end = 0;
-        bounds.extend(parts.map(|elements| {
-            end += elements;
-            end
-        }));
-        PartialSums { bounds, sums: vec![0.0; Self::elements(end)] }
-    }
-
-    /// The sums of all work items, in which the parts follow each other. For each part of each partial sum it calls
-    /// `add(part, items, sums)`, which overwrites `sums` by those of `items`; in any order and on all threads.
+    /// Computes the sums of all work items, in which the parts follow each other. For each part of each
+    /// partial sum, it calls `add(part, items, sums)`, which overwrites `sums` with those of `items`, in any
+    /// order and on all threads.
     pub fn sum(&mut self, items: &WorkItems, add: impl Fn(usize, Range<usize>, &mut [f32]) + Sync) -> &[f32] {
         let PartialSums { bounds, sums } = self;
         let (parts, all) = (bounds.len() - 1, bounds[bounds.len() - 1]);
@@ -117,7 +120,7 @@ impl PartialSums {
         for_each(count * parts, |task| {
             let (partial, index) = (task / parts, task % parts);
             let own = bounds[index]..bounds[index + 1];
-            // SAFETY: inside the sums, as asserted, and each task has a part of a partial sum of its own.
+            // SAFETY: inside the sums, as asserted, and each task has its own part of a partial sum.
             let sums =
                 unsafe { std::slice::from_raw_parts_mut(shared.at(partial * all + own.start), own.len()) };
             add(index, part(items.count(), each, partial), sums);

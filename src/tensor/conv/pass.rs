@@ -1,10 +1,11 @@
-//! What the forward pass and the data gradient have in common: a correlation of packed images with packed weights.
+//! The common part of the forward pass and the data gradient: a correlation of packed images with packed
+//! weights.
 //!
 //! Letters: F filters and C channels of one group, H W the images that are read, R S taps, P Q the outputs, N samples.
 //!
-//! The data gradient is a forward pass over dy with the weights turned by 180 degrees and filters and channels swapped.
-//! With a stride, an output of it sees only every stride-th tap; outputs that see the same taps make a phase, and each
-//! phase is a correlation of stride 1 of its own.
+//! The data gradient is a forward pass over dy with the weights rotated by 180 degrees and with filters and
+//! channels swapped. With a stride, each of its outputs sees only every stride-th tap. Outputs that see the
+//! same taps form a phase, and each phase is a separate correlation with stride 1.
 
 use std::ops::Range;
 
@@ -19,11 +20,11 @@ pub struct Pass {
     pub channels: usize,
     /// F.
     pub filters: usize,
-    /// H, R and P, and where the outputs go.
+    /// H, R and P, and the places of the outputs.
     pub row: Axis,
-    /// W, S and Q, and where the outputs go.
+    /// W, S and Q, and the places of the outputs.
     pub column: Axis,
-    /// Where this pass's weights are in the packed copy of all.
+    /// The place of this pass's weights in the packed copy of all weights.
     pub weights: usize,
 }
 
@@ -34,14 +35,14 @@ pub struct Axis {
     pub size: usize,
     /// Taps of the kernel.
     pub taps: usize,
-    /// Tap t is number `tap_first + tap_step t` of the whole kernel's.
+    /// Tap t is tap `tap_first + tap_step t` of the complete kernel.
     tap_first: usize,
     tap_step: isize,
     stride: usize,
     padding: isize,
     /// Outputs of this pass.
     pub outputs: usize,
-    /// The first output's place, and the step to the next.
+    /// The place of the first output, and the step to the next one.
     first: usize,
     step: usize,
     /// Places along this axis.
@@ -54,7 +55,7 @@ impl Axis {
         Axis { size, taps, tap_first, tap_step, stride, padding, outputs, first: 0, step: 1, places: outputs }
     }
 
-    /// Of the data gradient of a forward pass: the outputs `first`, `first + stride`, ...
+    /// For the data gradient of a forward pass: the outputs `first`, `first + stride`, ...
     fn backward(forward: Axis, first: usize) -> Axis {
         let (stride, padding) = (forward.stride, forward.padding as usize);
         // Pixel h takes tap r of output p where stride p = h + padding - r: the taps residue, residue + stride, ...
@@ -93,7 +94,7 @@ impl Axis {
         first as usize..past as usize
     }
 
-    /// The most pixels that `outputs` neighbouring outputs see.
+    /// The maximum number of pixels that `outputs` neighbouring outputs see.
     pub fn most_seen(&self, outputs: usize) -> usize {
         ((outputs - 1) * self.stride + self.taps).min(self.size)
     }
@@ -117,13 +118,13 @@ impl Axis {
         ((index * self.stride + tap) as isize - self.padding) as usize
     }
 
-    /// Where output `index` goes.
+    /// The place of output `index`.
     #[inline(always)]
     pub fn place(&self, index: usize) -> usize {
         self.first + index * self.step
     }
 
-    /// The whole kernel's number of tap `tap`.
+    /// The number of tap `tap` in the complete kernel.
     pub fn tap(&self, tap: usize) -> usize {
         (self.tap_first as isize + self.tap_step * tap as isize) as usize
     }
@@ -142,18 +143,17 @@ pub fn forward(window: &Window, channels: usize, filters: usize) -> Pass {
 }
 
 /// The phases of the data gradient of `forward`.
-pub fn data_gradient(forward: &Pass) -> Vec<Pass> {
-    let (mut passes, mut weights) = (Vec::new(), 0);
-    for first_row in 0..forward.row.stride.min(forward.row.size) {
-        for first_column in 0..forward.column.stride.min(forward.column.size) {
-            let (row, column) =
-                (Axis::backward(forward.row, first_row), Axis::backward(forward.column, first_column));
-            let pass = Pass { channels: forward.filters, filters: forward.channels, row, column, weights };
-            weights += pass.weight_elements();
-            passes.push(pass);
-        }
-    }
-    passes
+pub fn data_gradient(forward: &Pass) -> impl ExactSizeIterator<Item = Pass> + use<> {
+    let Pass { channels: filters, filters: channels, row, column, .. } = *forward;
+    let [rows, columns] = [row, column].map(|axis| axis.stride.min(axis.size));
+    let mut weights = 0;
+    (0..rows * columns).map(move |phase| {
+        let row = Axis::backward(row, phase / columns);
+        let column = Axis::backward(column, phase % columns);
+        let pass = Pass { channels, filters, row, column, weights };
+        weights += pass.weight_elements();
+        pass
+    })
 }
 
 impl Pass {

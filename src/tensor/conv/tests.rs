@@ -1,4 +1,4 @@
-//! The direct kernels equal the im2col path to the bit, on integers so small that every sum is exact.
+//! The direct kernels give the same bits as the im2col path, on integers so small that every sum is exact.
 
 use proptest::prelude::*;
 
@@ -54,7 +54,7 @@ fn check(shape: Shape, batch: usize, bias: bool, tested: &mut dyn Convolve) {
     let dy = integers(outputs, 3);
     let begin = integers(filters, 4);
     let begin = bias.then_some(&begin[..]);
-    let mut reference = Im2colGemm::new(shape, None, batch);
+    let mut reference = Im2colGemm::new(shape, None, batch, &mut Buffers::allocating()).unwrap();
 
     let (mut y, mut expected) = (vec![f32::NAN; outputs], vec![f32::NAN; outputs]);
     reference.forward(batch, &x, &weight, begin, &mut expected);
@@ -77,7 +77,7 @@ proptest! {
     #[test]
     fn direct_equals_im2col(shape in shapes(), batch in 1usize..40, bias: bool, threads in 1usize..3) {
         set_threads(threads).unwrap();
-        check(shape, batch, bias, &mut Direct::new(shape));
+        check(shape, batch, bias, &mut Direct::new(shape, &mut Buffers::allocating()).unwrap());
     }
 }
 
@@ -93,7 +93,7 @@ fn large_shapes() {
     ] {
         let window = square(channels, size, kernel, stride, padding);
         let shape = Shape { window, filters, groups: 1 };
-        check(shape, 21, true, &mut Direct::new(shape));
+        check(shape, 21, true, &mut Direct::new(shape, &mut Buffers::allocating()).unwrap());
     }
 }
 
@@ -105,10 +105,14 @@ fn machine(lanes: usize) -> Machine {
     Machine { lanes, registers: 16 }
 }
 
-/// Half a vector is enough; but one lane is no vector, whatever the batch.
+fn by(algorithms: &[Algorithm], machine: Machine, problem: Problem) -> Convolution {
+    Convolution::by(algorithms, machine, problem, &mut Buffers::allocating()).unwrap()
+}
+
+/// Half a vector is enough, but one lane is not a vector, for any batch.
 #[test]
 fn without_vector_instructions_batches_of_any_size_go_by_im2col() {
-    // The least batches, and what the algorithms have room for.
+    // The smallest batches, and the sizes for which the algorithms have buffers.
     let chosen = |lanes, columns, batch| -> Vec<(usize, usize)> {
         let problem = Problem { shape: SHAPE, columns, batch };
         choose(&ALGORITHMS, machine(lanes), problem)
@@ -129,20 +133,19 @@ fn without_vector_instructions_batches_of_any_size_go_by_im2col() {
     let [y, expected] = [machine(1), machine(8)].map(|machine| {
         let mut y = vec![f32::NAN; 3 * WINDOW.positions() * batch];
         let problem = Problem { shape: SHAPE, columns: None, batch };
-        Convolution::by(&ALGORITHMS, machine, problem).forward(batch, &x, &weight, None, &mut y);
+        let mut convolution = by(&ALGORITHMS, machine, problem);
+        convolution.forward(batch, &x, &weight, None, &mut y);
         y
     });
     assert_eq!(y, expected);
 }
 
-/// The sums of the definition, one after the other: what a new algorithm looks like. It takes batches of 3 and more.
+/// The sums of the definition, one after the other: an example of a new algorithm. It takes batches of 3 and
+/// more.
 struct Definition(Shape);
 
-const DEFINITION: Algorithm = Algorithm {
-    least_batch: |_, _| Some(3),
-    elements: |_| 0,
-    build: |problem| Box::new(Definition(problem.shape)),
-};
+const DEFINITION: Algorithm =
+    Algorithm { least_batch: |_, _| Some(3), build: |problem, _| Ok(Box::new(Definition(problem.shape))) };
 
 impl Definition {
     /// Calls `term(x, weight, y)` with the places of the factors of each product and of the sum that it belongs to.
@@ -200,12 +203,13 @@ impl Convolve for Definition {
 }
 
 proptest! {
-    /// An algorithm of one type and one entry computes the batches it asks for, and im2col the others; both are the definition.
+    /// An algorithm with one type and one entry computes the batches that it requests, and im2col computes
+    /// the others; both match the definition.
     #[test]
     fn a_new_algorithm_is_one_entry(shape in shapes(), batch in 1usize..6, bias: bool) {
         let algorithms = [DEFINITION, im2col_gemm::ALGORITHM];
         let problem = Problem { shape, columns: None, batch };
-        let mut chosen = Convolution::by(&algorithms, Machine::this(), problem);
+        let mut chosen = by(&algorithms, Machine::this(), problem);
         prop_assert_eq!(chosen.algorithms.len(), 1 + usize::from(batch >= 3));
         check(shape, batch, bias, &mut *chosen.algorithm(batch));
     }

@@ -1,38 +1,43 @@
-//! The two layers whose weights may be sparse: what `Convolution` and a linear layer compute, forward.
+//! The two layers whose weights may be sparse: the forward passes of `Convolution` and of a linear layer.
 
 use super::Csr;
 use crate::blocks::{Shared, part};
+use crate::buffers::{Buffers, elements};
 use crate::im2col::tile_positions;
 use crate::scratch::Scratch;
 use crate::{ConvolutionShape, for_each, im2col, transpose};
 
-/// Rows of a linear layer's weight that are a task.
+/// Rows of a linear layer's weight per task.
 const TASK_ROWS: usize = 32;
 
-/// A convolution with a sparse weight, on im2col tiles (what Caffe calls lowering).
+/// A convolution with a sparse weight, on im2col tiles (Caffe calls this lowering).
 pub struct SparseConvolution {
     shape: ConvolutionShape,
     /// The weight of each group of filters, `[F / groups, C / groups R S]`.
     weights: Vec<Csr>,
-    /// Positions of a tile.
+    /// Positions per tile.
     tile: usize,
     /// A tile's columns, for each thread.
     columns: Scratch,
 }
 
 impl SparseConvolution {
-    /// Of `shape` with `weight` `[F, C / groups, R, S]`, for batches of at most `batch` samples, on as many threads as compute
-    /// now.
+    /// The convolution `shape` with `weight` `[F, C / groups, R, S]`, for batches of at most `batch` samples
+    /// and the current number of threads.
+    ///
+    /// # Errors
+    /// Those of [`Buffers::zeros`].
     ///
     /// # Panics
     /// When the weight is shorter than that.
-    pub fn new(shape: ConvolutionShape, weight: &[f32], batch: usize) -> SparseConvolution {
+    pub fn new(shape: ConvolutionShape, weight: &[f32], batch: usize) -> Result<SparseConvolution, String> {
         let (filters, rows) = (shape.filters / shape.groups, shape.window.rows() / shape.groups);
         let weights = weight.chunks_exact(filters * rows).take(shape.groups);
         let weights: Vec<Csr> = weights.map(|weight| Csr::new(weight, filters, rows)).collect();
         assert_eq!(weights.len(), shape.groups, "the weight is too short");
         let tile = tile_positions(rows, batch, shape.window.positions());
-        SparseConvolution { shape, weights, tile, columns: Scratch::new(rows * tile * batch) }
+        let columns = Scratch::new(elements(&[rows, tile, batch])?, &mut Buffers::allocating())?;
+        Ok(SparseConvolution { shape, weights, tile, columns })
     }
 
     /// How many numbers of the weight are not zero.
@@ -40,7 +45,8 @@ impl SparseConvolution {
         self.weights.iter().map(Csr::nonzero).sum()
     }
 
-    /// Overwrites `y` `[F, P, Q, batch]` by the convolution of `x` `[C, H, W, batch]` with the weight, plus `bias` `[F]`.
+    /// Overwrites `y` `[F, P, Q, batch]` with the convolution of `x` `[C, H, W, batch]` with the weight, plus
+    /// `bias` `[F]`.
     ///
     /// # Panics
     /// When a slice is shorter than that.
@@ -68,7 +74,8 @@ impl SparseConvolution {
     }
 }
 
-/// A linear layer with a sparse weight: rows become columns, so that vectors run over them, and come back.
+/// A linear layer with a sparse weight: rows are transposed to columns, so that vectors run over them, and
+/// transposed back.
 pub struct SparseLinear {
     /// `[U, D]`.
     weight: Csr,
@@ -78,7 +85,7 @@ pub struct SparseLinear {
 }
 
 impl SparseLinear {
-    /// Of `weight` `[units, features]`, for at most `rows` rows.
+    /// The linear layer with `weight` `[units, features]`, for at most `rows` rows.
     ///
     /// # Panics
     /// When the weight is shorter than that.
@@ -92,7 +99,7 @@ impl SparseLinear {
         self.weight.nonzero()
     }
 
-    /// Overwrites `y` `[rows, U]` by `x` `[rows, D]` times the weight's transpose, plus `bias` `[U]`.
+    /// Overwrites `y` `[rows, U]` with `x` `[rows, D]` times the transposed weight, plus `bias` `[U]`.
     ///
     /// # Panics
     /// When a slice is shorter than that, or there are more rows than it was built for.

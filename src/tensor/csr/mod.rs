@@ -1,8 +1,8 @@
-//! Unstructured sparse weights: a matrix compressed by rows (CSR) times a dense one, and the convolution and the linear layer that
-//! are made of it. What dense networks are measured against: no layer of a network computes so.
+//! Unstructured sparse weights: a matrix compressed by rows (CSR) times a dense one, and the convolution and
+//! the linear layer based on it. This is a baseline for dense networks; no layer of a network uses it.
 //!
-//! The dense matrix's rows are runs of samples, so that each number of the sparse one is multiplied by whole vectors: eight of them
-//! stay in registers while the kernel goes through a row once.
+//! The rows of the dense matrix are runs of samples, so that each element of the sparse matrix is multiplied
+//! by full vectors. Eight vectors of sums stay in registers while the kernel goes through a row once.
 //!
 //! Letters: m rows and k columns of the sparse matrix, n columns of the dense one.
 
@@ -22,21 +22,21 @@ pub use layers::{SparseConvolution, SparseLinear};
 /// Vectors of sums that stay in registers: half of AVX2's.
 const VECTORS: usize = 8;
 
-/// A sparse matrix `[m, k]`, row by row: of each its numbers and their columns, ascending.
+/// A sparse matrix `[m, k]`, row by row: the non-zero elements of each row and their columns, ascending.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Csr {
     columns: usize,
-    /// Where the numbers of each row begin, and where those of the last one end.
+    /// The beginning of each row's elements, and the end of those of the last row.
     starts: Vec<usize>,
     places: Vec<u32>,
     values: Vec<f32>,
 }
 
 impl Csr {
-    /// Of all that is not zero in `dense` `[rows, columns]`.
+    /// The matrix of all non-zero elements in `dense` `[rows, columns]`.
     ///
     /// # Panics
-    /// When `dense` is shorter than that, or a row longer than 2^32.
+    /// If `dense` is shorter than that, or a row is longer than 2^32.
     pub fn new(dense: &[f32], rows: usize, columns: usize) -> Csr {
         assert!(u32::try_from(columns).is_ok(), "a row of {columns} columns");
         let mut csr = Csr { columns, starts: vec![0], places: Vec::new(), values: Vec::new() };
@@ -61,7 +61,7 @@ impl Csr {
         self.columns
     }
 
-    /// How many numbers are not zero.
+    /// The number of non-zero elements.
     pub fn nonzero(&self) -> usize {
         self.values.len()
     }
@@ -69,17 +69,17 @@ impl Csr {
     /// `c = a b + start`, with `a` `[m, k]` this matrix, `b` `[k, n]` and `c` `[m, n]`, row-major; `start` `[m]`, or zeros.
     ///
     /// # Panics
-    /// When `b`, `c` or `start` is shorter than that.
+    /// If `b`, `c` or `start` is shorter than that.
     pub fn multiply(&self, b: &[f32], n: usize, start: Option<&[f32]>, c: &mut [f32]) {
         assert!(c.len() >= self.rows() * n);
-        // SAFETY: `c` is borrowed alone and has m rows of n.
+        // SAFETY: `c` is borrowed exclusively and has m rows of n.
         unsafe { self.multiply_rows(0..self.rows(), b, n, start, Shared(c.as_mut_ptr()), n) }
     }
 
-    /// Rows `rows` of [`Csr::multiply`]: row i goes to the n values from `c` + i `stride` on.
+    /// Rows `rows` of [`Csr::multiply`]: row i is written to the n values from `c` + i `stride` on.
     ///
     /// # Safety
-    /// All of those are there, and nobody else has them.
+    /// All of these values exist, and no other code accesses them.
     unsafe fn multiply_rows(
         &self,
         rows: Range<usize>,
@@ -89,7 +89,7 @@ impl Csr {
         c: Shared,
         stride: usize,
     ) {
-        // What the kernel relies on; the columns are below k as the matrix was made.
+        // The kernel relies on this; the columns are below k by construction.
         assert!(rows.end <= self.rows() && b.len() >= self.columns * n);
         assert!(start.is_none_or(|start| start.len() >= self.rows()));
         dispatch(Rows { csr: self, rows, b, n, start, c, stride });
@@ -110,7 +110,7 @@ struct Rows<'a> {
 impl WithSimd for Rows<'_> {
     type Output = ();
 
-    /// A block of columns of `b` at a time, which stays in the second-level cache while all rows go over it.
+    /// One block of columns of `b` at a time, which stays in the L2 cache while all rows use it.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let (wide, narrow) = (VECTORS * S::F32_LANES, S::F32_LANES);
@@ -153,7 +153,7 @@ impl Rows<'_> {
                 }
             }
             for (v, sum) in sums.into_iter().enumerate() {
-                // SAFETY: the caller of `multiply_rows` says that row `row` of `c` has n values.
+                // SAFETY: the caller of `multiply_rows` guarantees that row `row` of `c` has n values.
                 unsafe {
                     let to = self.c.at(row * self.stride + first + v * S::F32_LANES);
                     to.cast::<S::f32s>().write_unaligned(sum);
@@ -173,7 +173,7 @@ impl Rows<'_> {
                 let line = &self.b[place as usize * self.n + first..][..columns];
                 sums = simd.mul_add_e_f32s(simd.splat_f32s(value), simd.partial_load_f32s(line), sums);
             }
-            // SAFETY: as in `block`; nobody else has these values.
+            // SAFETY: as in `block`; no other code accesses these values.
             let to = unsafe { std::slice::from_raw_parts_mut(self.c.at(row * self.stride + first), columns) };
             simd.partial_store_f32s(to, sums);
         }

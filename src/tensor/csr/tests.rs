@@ -1,15 +1,19 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Convolution, ConvolutionShape, Window, gemm, matrix, matrix_mut};
+use crate::{Buffers, Convolution, ConvolutionShape, Window, gemm, matrix, matrix_mut};
 
-/// Small integers, so that sums are exact in any order; of `of` places all but about `nonzero` are zero.
+/// Small integers, so that sums are exact in any order; about `nonzero` of `of` places are not zero.
 fn sparse(count: usize, salt: usize, nonzero: usize, of: usize) -> Vec<f32> {
     let number = |i: usize| {
         let mixed = (i + salt).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
         if mixed % of < nonzero { (mixed / of % 8) as f32 - 4.0 } else { 0.0 }
     };
     (0..count).map(number).collect()
+}
+
+fn dense_convolution(shape: ConvolutionShape, batch: usize) -> Convolution {
+    Convolution::new(shape, None, batch, &mut Buffers::allocating()).unwrap()
 }
 
 #[test]
@@ -75,15 +79,15 @@ proptest! {
         let (x, bias) = (sparse(window.image() * batch, 2, 1, 1), sparse(shape.filters, 3, 1, 1));
         let mut expected = vec![f32::NAN; shape.filters * window.positions() * batch];
         let mut y = expected.clone();
-        Convolution::new(shape, batch).forward(batch, &x, &weight, Some(&bias), &mut expected);
-        let layer = SparseConvolution::new(shape, &weight, batch);
+        dense_convolution(shape, batch).forward(batch, &x, &weight, Some(&bias), &mut expected);
+        let layer = SparseConvolution::new(shape, &weight, batch).unwrap();
         layer.forward(batch, &x, Some(&bias), &mut y);
         prop_assert_eq!(&y, &expected);
         prop_assert_eq!(layer.nonzero(), weight.iter().filter(|value| **value != 0.0).count());
     }
 }
 
-/// As large that tiles are many and rows are shared out, on two threads.
+/// So large that there are many tiles and rows are distributed, on two threads.
 #[test]
 fn large_layers_are_the_dense_ones_on_two_threads() {
     crate::set_threads(2).unwrap();
@@ -99,8 +103,8 @@ fn large_layers_are_the_dense_ones_on_two_threads() {
     let (weight, x) = (sparse(50 * 500, 1, 1, 10), sparse(window.image() * 64, 2, 1, 1));
     let mut expected = vec![f32::NAN; 50 * 64 * 64];
     let mut y = expected.clone();
-    Convolution::new(shape, 64).forward(64, &x, &weight, None, &mut expected);
-    SparseConvolution::new(shape, &weight, 64).forward(64, &x, None, &mut y);
+    dense_convolution(shape, 64).forward(64, &x, &weight, None, &mut expected);
+    SparseConvolution::new(shape, &weight, 64).unwrap().forward(64, &x, None, &mut y);
     assert!(y == expected);
     let (weight, x) = (sparse(500 * 300, 1, 1, 10), sparse(100 * 300, 2, 1, 1));
     let (mut expected, mut y) = (vec![0.0; 100 * 500], vec![f32::NAN; 100 * 500]);

@@ -1,11 +1,12 @@
-//! Products by the BLAS that the program is linked with.
+//! Products with the BLAS that the program is linked with.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::multiply::Multiply;
 
-/// sgemm, on one thread ([`crate::blas`]). ndarray passes views that BLAS can read, transposed ones included, as they are.
+/// sgemm, on one thread ([`crate::blas`]). ndarray passes views that BLAS can read, including transposed
+/// ones, without copying them.
 pub struct Blas;
 
 impl Multiply for Blas {

@@ -1,8 +1,8 @@
 //! General matrix products on views of row-major slices.
 //!
-//! - `multiply`: what every implementation computes, and the list of implementations
+//! - `multiply`: the interface of all implementations, and their list
 //! - `blas`: the implementation that [`gemm`] uses
-//! - `reference`: a plain triple loop, which the others are tested against
+//! - `reference`: a plain triple loop, with which the others are compared
 //! - `share`: splits a large product over threads
 //! - `panels`: products of a few rows with a matrix that is packed once
 //! - `view`: slices as matrices
@@ -24,8 +24,8 @@ use blas::Blas;
 pub use panels::Panels;
 pub use view::{matrix, matrix_mut};
 
-/// Overwrites `c` by `alpha a b + beta c`, with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`. Any view may be transposed or
-/// cut out of a larger matrix. With `beta` 0 the old content of `c` is not read.
+/// Overwrites `c` with `alpha a b + beta c`, with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`. Any view may
+/// be transposed or cut out of a larger matrix. With `beta` 0 the old content of `c` is not read.
 ///
 /// A large product is split along the longer side of `c`, one part per thread, and never along k. BLAS sums in another
 /// order at the edges of a matrix, so the last bits still depend on the number of threads.

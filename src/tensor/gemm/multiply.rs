@@ -1,11 +1,12 @@
-//! What every implementation of a matrix product computes.
+//! The interface of all implementations of the matrix product.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// An implementation of the matrix product, on one thread.
 pub trait Multiply: Sync {
-    /// Overwrites `c` by `alpha a b + beta c`, with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`. Any view may be transposed
-    /// or cut out of a larger matrix; any side may be 0. With `beta` 0 the old content of `c` is not read.
+    /// Overwrites `c` with `alpha a b + beta c`, with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`. Any view
+    /// may be transposed or cut out of a larger matrix; any side may be 0. With `beta` 0 the old content of
+    /// `c` is not read.
     fn multiply(
         &self,
         alpha: f32,
@@ -31,7 +32,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Views as the layers make them: transposed on either side, and rows that are longer than the product.
+        /// Views as the layers use them: transposed on either side, and with rows that are longer than the
+        /// product.
         #[test]
         fn every_implementation_equals_the_reference(
             [m, n, k, skip] in [0usize..40, 0usize..40, 0usize..20, 0usize..3],

@@ -1,18 +1,21 @@
-//! Products of a few rows with one matrix, again and again: what a recurrent layer does at every step.
+//! Repeated products of a few rows with the same matrix, as a recurrent layer computes at every step.
 //!
-//! BLAS copies the matrix into the order its kernel reads, at every call; with 20 rows that takes a good part of the
-//! product. Here it is copied once: into panels of two vectors of columns, `[panels, k, columns]`. The kernel keeps M rows
-//! times a panel's columns in registers (6 x 2 vectors of AVX2's 16) and goes through k once.
+//! At every call, BLAS copies the matrix into the order in which its kernel reads it. With 20 rows, this
+//! takes a large part of the product's time. Here the matrix is copied once, into panels of two vectors of
+//! columns, `[panels, k, columns]`. The kernel keeps M rows times a panel's columns in registers (6 x 2
+//! vectors of AVX2's 16) and goes through k once.
 
 use ndarray::ArrayView2;
 use pulp::{Simd, WithSimd};
 
 use super::share::WORTH_SHARING;
 use crate::blocks::{Line, Machine, Shared, part, parts, room};
+use crate::buffers::{Buffers, elements};
 use crate::simd::{const_dispatch, dispatch};
 use crate::threads::{for_each, threads};
 
-/// Most rows whose sums fit the registers of every machine, beside a panel's vectors and one of the rows' values.
+/// The maximum number of rows whose sums fit into the registers of every machine, together with a panel's
+/// vectors and one value of the rows.
 const MOST_ROWS: usize = 6;
 
 /// A matrix `[k, n]`, packed.
@@ -25,20 +28,22 @@ pub struct Panels {
 
 impl Panels {
     /// Room for any matrix of as many elements as one of `[k, n]` or `[n, k]`.
-    pub fn new(k: usize, n: usize) -> Panels {
-        Panels { machine: Machine::this(), k: 0, n: 0, packed: room(Self::elements(k, n)) }
+    ///
+    /// # Errors
+    /// Those of [`Buffers::zeros`].
+    pub fn new(k: usize, n: usize, buffers: &mut Buffers) -> Result<Panels, String> {
+        let machine = Machine::this();
+        let padded = |rows: usize, columns: usize| {
+            elements(&[rows, columns.div_ceil(2 * machine.lanes), 2 * machine.lanes])
+        };
+        let packed = room(padded(k, n)?.max(padded(n, k)?), buffers)?;
+        Ok(Panels { machine, k: 0, n: 0, packed })
     }
 
-    /// Elements of the buffer that [`Panels::new`] makes.
-    pub fn elements(k: usize, n: usize) -> usize {
-        let width = 2 * Machine::this().lanes;
-        (k * n.next_multiple_of(width)).max(n * k.next_multiple_of(width))
-    }
-
-    /// Takes a copy of `b` `[k, n]`.
+    /// Copies `b` `[k, n]`.
     ///
     /// # Panics
-    /// When there is no room for it.
+    /// If it does not fit into the buffer.
     pub fn pack(&mut self, b: ArrayView2<f32>) {
         (self.k, self.n) = b.dim();
         let (k, n, width) = (self.k, self.n, 2 * self.machine.lanes);
@@ -59,7 +64,7 @@ impl Panels {
     /// The result does not depend on the number of threads.
     ///
     /// # Panics
-    /// When `a` or `c` is shorter than that.
+    /// If `a` or `c` is shorter than that.
     pub fn multiply(&self, m: usize, a: &[f32], beta: f32, c: &mut [f32]) {
         let (k, n) = (self.k, self.n);
         let (a, c) = (&a[..m * k], Shared(c[..m * n].as_mut_ptr()));
@@ -81,7 +86,7 @@ impl Panels {
         let packed = &packed[panel * k * width..(panel + 1) * k * width];
         for rows in parts(m, MOST_ROWS) {
             let a = &a[rows.start * k..rows.end * k];
-            // SAFETY: a row of `c`, which is as long as the assertion in `multiply` says, and a column of it.
+            // SAFETY: a row and a column of `c`, whose length is asserted in `multiply`.
             let c = unsafe { c.at(rows.start * n + columns.first) };
             let tile = Tile { k, a, packed, beta, c, n, columns: columns.samples };
             const_dispatch!(M = rows.len(), in [1, 2, 3, 4, 5, 6]; tile.compute::<M>());
@@ -97,10 +102,10 @@ struct Tile<'a> {
     /// `[k, 2 lanes]`.
     packed: &'a [f32],
     beta: f32,
-    /// Where the first of the sums goes, in a matrix of `n` columns.
+    /// The place of the first sum, in a matrix of `n` columns.
     c: *mut f32,
     n: usize,
-    /// How many there are in a row.
+    /// The number of sums per row.
     columns: usize,
 }
 
@@ -127,7 +132,7 @@ impl<const M: usize> WithSimd for Rows<'_, M> {
 }
 
 impl Tile<'_> {
-    /// `V` vectors of the panel's two.
+    /// `V` of the panel's two vectors.
     #[inline(always)]
     fn sums<S: Simd, const M: usize, const V: usize>(self, simd: S) {
         let mut sums = [[simd.splat_f32s(0.0); V]; M];
@@ -148,7 +153,7 @@ impl Tile<'_> {
         }
         for (m, sums) in sums.iter().enumerate() {
             let sums: &[f32] = bytemuck::cast_slice(sums);
-            // SAFETY: the row of `c` has so many columns from there on, and nobody else writes them.
+            // SAFETY: the row of `c` has that many columns from there on, and no other code writes them.
             let c = unsafe { std::slice::from_raw_parts_mut(self.c.add(m * self.n), self.columns) };
             if self.beta == 0.0 {
                 c.copy_from_slice(&sums[..self.columns]);
@@ -183,7 +188,7 @@ mod tests {
         #[test]
         fn equals_the_triple_loop(m in 1usize..20, n in 1usize..50, k in 1usize..20, beta in 0usize..3) {
             let (a, b, before) = (integers(m * k, 1), integers(n * k, 2), integers(m * n, 3));
-            let mut panels = Panels::new(n, k);
+            let mut panels = Panels::new(n, k, &mut Buffers::allocating()).unwrap();
             for transposed in [false, true] {
                 let mut c = if beta == 0 { vec![f32::NAN; m * n] } else { before.clone() };
                 let value = |l: usize, j: usize| if transposed { b[j * k + l] } else { b[l * n + j] };
@@ -199,7 +204,7 @@ mod tests {
         let (m, k, n) = (20, 200, 808);
         let wave = |count: usize| (0..count).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<_>>();
         let (a, b) = (wave(m * k), wave(k * n));
-        let mut panels = Panels::new(k, n);
+        let mut panels = Panels::new(k, n, &mut Buffers::allocating()).unwrap();
         panels.pack(matrix(&b, k, n));
         let on = |count| {
             set_threads(count).unwrap();
@@ -213,7 +218,7 @@ mod tests {
         let close = |(at, c): (usize, &f32)| {
             let exact: f64 =
                 (0..k).map(|l| f64::from(a[at / n * k + l]) * f64::from(b[l * n + at % n])).sum();
-            // k roundings of sums that are at most k.
+            // k roundings of sums of at most k.
             (f64::from(*c) - exact).abs() <= (k * k) as f64 * f64::from(f32::EPSILON)
         };
         assert!(one.iter().enumerate().all(close));

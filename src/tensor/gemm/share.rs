@@ -6,14 +6,14 @@ use rayon::join;
 use super::multiply::Multiply;
 use crate::threads::{threads, within};
 
-/// A product of fewer multiply-adds is not worth a second thread.
+/// A product with fewer multiply-adds is not worth a second thread.
 pub const WORTH_SHARING: usize = 1 << 20;
 
-/// Parts of a product begin at multiples of this: the widest block of OpenBLAS's kernels.
+/// The parts of a product begin at multiples of this, the widest block of OpenBLAS's kernels.
 const BLOCK: usize = 16;
 
-/// `c = alpha a b + beta c` by `implementation`, on all threads where the product is large enough. Split along the longer
-/// side of `c`, never along k.
+/// `c = alpha a b + beta c` with `implementation`, on all threads if the product is large enough. It is split
+/// along the longer side of `c`, never along k.
 pub fn over_threads(
     implementation: &dyn Multiply,
     alpha: f32,

@@ -10,7 +10,7 @@ pub fn matrix(values: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32
     ArrayView2::from_shape((rows, columns), &values[..rows * columns]).expect("the slice is cut to the shape")
 }
 
-/// [`matrix`], to write.
+/// The mutable version of [`matrix`].
 ///
 /// # Panics
 /// If `values` is shorter.

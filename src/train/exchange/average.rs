@@ -1,4 +1,4 @@
-//! One step of the exchange: the thread that computes gradients, and the one that averages them.
+//! One step of the exchange: one thread computes gradients, another averages them.
 
 use std::io;
 use std::panic::resume_unwind;
@@ -17,10 +17,10 @@ use ternflock_report::Phases;
 use ternflock_tensor::within;
 use ternflock_world::World;
 
-/// Takes a part of the gradients as soon as it is final, and whether the loss is finite.
+/// Receives each part of the gradients as soon as it is final, and whether the loss is finite.
 pub type GradientSink<'g, 'a> = dyn FnMut(bool, &'a mut [f32]) + 'g;
 
-/// What one rank brings to a step beside its gradients.
+/// What one rank contributes to a step in addition to its gradients.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Local {
     pub stop: bool,
@@ -29,12 +29,13 @@ pub(super) struct Local {
 }
 
 impl Exchange {
-    /// Runs `compute`, which gives the gradients part by part, and replaces each part by its mean over all ranks: the
-    /// same bits on each. Where it can, it does so while `compute` is still at work on the parts to come; the result
-    /// is the same. Adds the time it took to `phases`.
+    /// Runs `compute`, which delivers the gradients part by part, and replaces each part by its mean over all
+    /// ranks, bit-identical on every rank. If it can, it averages while `compute` is still working on later
+    /// parts; the result is the same. Adds the time taken to `phases`.
     ///
     /// # Errors
-    /// That of `compute` on this rank, whose peers then wait in vain; [`Error::Exchange`] when ranks are late or gone.
+    /// The error of `compute` on this rank, in which case its peers wait in vain; [`Error::Exchange`] when
+    /// ranks are late or gone.
     pub fn average<'a, T: Send>(
         &'a mut self,
         world: &mut World,
@@ -59,7 +60,7 @@ impl Exchange {
                     let start = Instant::now();
                     bucket.prepare(&key, Local { stop, non_finite: !finite }, gradients);
                     preparing += start.elapsed().as_secs_f64();
-                    // Nobody receives any more once the ranks have given up on the step.
+                    // There is no receiver left once the ranks have given up on the step.
                     let _ = sender.send(Ready { bucket, gradients });
                 });
                 let spent = start.elapsed().as_secs_f64();
@@ -85,18 +86,19 @@ impl Exchange {
         *phases += all;
         let computed = computed?;
         let agreed = averaged.map_err(|failure| at_step(step, failure))?;
-        let missing = || Error::Exchange(format!("step {step}: not all gradients came"));
+        let missing = || Error::Exchange(format!("step {step}: not all gradients arrived"));
         Ok((computed, agreed.ok_or_else(missing)?))
     }
 }
 
 fn no_thread(error: io::Error) -> Error {
     Error::Exchange(format!(
-        "no thread could be started for the backward pass ({error}); exchange.overlap = \"never\" does without one"
+        "no thread could be started for the backward pass ({error}); exchange.overlap = \"never\" needs no \
+         thread"
     ))
 }
 
-/// Says at which step the exchange failed, where the failure does not say so itself.
+/// Adds the step at which the exchange failed to errors that do not name it.
 fn at_step(step: u64, failure: Failure) -> Error {
     match failure {
         Failure::Late(_) => failure.into(),

@@ -1,4 +1,4 @@
-//! Gradients that travel together: the last layers', then those before them.
+//! Buckets: gradients that are sent together, from the last layers to the first.
 
 use std::ops::Range;
 
@@ -10,20 +10,20 @@ use super::method::{Bytes, Key, Payload, ReductionPath, Share, State};
 use super::plan::Group;
 use ternflock_job as job;
 
-/// A bucket: payloads of one or several methods, and the words that its ranks agree on.
+/// A bucket: payloads of one or several methods, and the words that the ranks agree on for it.
 pub struct Bucket {
     /// Its tensors, as messages name them.
     name: String,
     payloads: Vec<MethodPayload>,
-    /// Reduced by maximum: those of each payload, then [`STOP`] and [`NON_FINITE`].
+    /// Reduced by maximum: the words of each payload, then [`STOP`] and [`NON_FINITE`].
     words: Vec<u32>,
 }
 
-/// What one method averages of a bucket.
+/// The part of a bucket that one method averages.
 struct MethodPayload {
     share: Share,
     payload: Box<dyn Payload>,
-    /// Where its words are.
+    /// The range of its words.
     words: Range<usize>,
 }
 
@@ -31,7 +31,7 @@ struct MethodPayload {
 const STOP: usize = 2;
 const NON_FINITE: usize = 1;
 
-/// Values that are agreed on in addition to the words of payloads.
+/// Number of values that the ranks agree on in addition to the words of payloads.
 pub const DECISIONS: usize = STOP;
 
 impl Bucket {
@@ -54,12 +54,12 @@ impl Bucket {
         &self.name
     }
 
-    /// What each of its methods averages.
+    /// The share of each of its methods.
     pub fn shares(&self) -> impl Iterator<Item = &Share> {
         self.payloads.iter().map(|own| &own.share)
     }
 
-    /// What its payloads keep from step to step.
+    /// The state that its payloads keep from step to step.
     pub fn state(&self) -> impl Iterator<Item = State<'_>> {
         self.payloads.iter().flat_map(|own| own.payload.state())
     }
@@ -69,13 +69,13 @@ impl Bucket {
         self.payloads.iter_mut().find_map(|own| own.payload.state_mut(slot, tensor))
     }
 
-    /// What is to be agreed before anything is encoded.
+    /// The words that the ranks must agree on before anything is encoded.
     pub fn words(&mut self) -> &mut [u32] {
         &mut self.words
     }
 
-    /// This rank's words and decisions. With error feedback the gradients become what is to be sent: themselves and what
-    /// the last steps have left.
+    /// Computes this rank's words and decisions. With error feedback the residuals of earlier steps are added
+    /// to the gradients.
     pub fn prepare(&mut self, key: &Key, local: Local, gradients: &mut [f32]) {
         let mut finite = !local.non_finite;
         for MethodPayload { payload, words, .. } in &mut self.payloads {
@@ -83,11 +83,11 @@ impl Bucket {
         }
         let end = self.words.len();
         self.words[end - STOP] = u32::from(local.stop);
-        // The maximum of these is that of the lowest rank.
+        // The maximum of these values identifies the lowest such rank.
         self.words[end - NON_FINITE] = if finite { 0 } else { (key.world - key.rank) as u32 };
     }
 
-    /// What the ranks have decided, once the maximum is here.
+    /// The decision of the ranks, once the maximum has arrived.
     pub fn agreed(&self, world: usize) -> Agreed {
         let end = self.words.len();
         let non_finite = world - self.words[end - NON_FINITE] as usize;
@@ -101,7 +101,7 @@ impl Bucket {
         }
     }
 
-    /// Combines what was encoded on all ranks.
+    /// Reduces the encoded gradients of all ranks.
     pub fn reduce(
         &mut self,
         transport: &mut dyn Transport,
@@ -111,7 +111,7 @@ impl Bucket {
         self.payloads.iter_mut().try_for_each(|own| own.payload.reduce(transport, path, gradients))
     }
 
-    /// The means over the ranks.
+    /// Writes the means over the ranks.
     pub fn decode(&mut self, key: &Key, gradients: &mut [f32]) {
         for MethodPayload { payload, words, .. } in &mut self.payloads {
             payload.decode(key, &self.words[words.clone()], gradients);
@@ -126,7 +126,8 @@ impl Bucket {
     }
 }
 
-/// Values that the ranks agree on for a bucket of `shares`: words of its payloads, and decisions.
+/// Number of values that the ranks agree on for a bucket of `shares`: the words of its payloads, and the
+/// decisions.
 pub fn agreed_words(shares: &[Share]) -> usize {
     shares.iter().map(Share::words).sum::<usize>() + DECISIONS
 }

@@ -1,4 +1,5 @@
-//! `exchange.algorithm = "auto"`: the fastest way to average the gradients, by the cost model of the collectives.
+//! `exchange.algorithm = "auto"`: chooses the fastest way to average the gradients with the cost model of the
+//! collectives.
 
 use ternflock_collectives::all_reduce::Algorithm;
 use ternflock_collectives::cost::{Costs, Link};
@@ -12,16 +13,17 @@ use ternflock_world::World;
 
 /// How gradients are averaged, and why.
 pub struct Choice {
-    /// What they travel as.
+    /// The averaging method.
     pub gradients: Gradients,
-    /// How their payloads are reduced.
+    /// The all-reduce of its payloads.
     pub algorithm: Algorithm,
-    /// A sentence or two.
+    /// The reason, in one or two sentences.
     pub reason: String,
 }
 
-/// The fastest way to average `buckets` by `asked` or in float32, on all ranks alike. A run that has averaged by
-/// `resumed_choice` goes on with that; a world of one rank with what it has. None where nothing is decided.
+/// Chooses the fastest way to average `buckets`, by `asked` or in float32; the choice is the same on all
+/// ranks. A run that has averaged by `resumed_choice` keeps that, and a world of one rank keeps what it has.
+/// None if there is nothing to choose.
 pub fn choose(
     world: &mut World,
     buckets: &[Vec<Share>],
@@ -40,7 +42,8 @@ pub fn choose(
     Ok(Some(decide(&costs, &world.topology(), buckets, asked, resumed_choice.is_some())))
 }
 
-/// The least total by `costs`; only among the all-reduces of `asked` if that `is_decided`.
+/// The choice with the lowest total of `costs`; if the method `is_decided`, only the all-reduces of `asked`
+/// are compared.
 fn decide(
     costs: &Costs,
     topology: &Topology,
@@ -74,18 +77,19 @@ fn decide(
     let (gradients, reason) = if is_off {
         let ring = Float32.label(algorithm);
         let reason = format!(
-            "float32 is faster here: compression is off ({ring} {float32_time} a step by the cost model, the best \
-             {}, {name}, {best_time}) {at}",
+            "float32 is faster here: compression is off ({ring} {float32_time} per step according to the \
+             cost model, the best {}, {name}, {best_time}) {at}",
             asked.name()
         );
         (Gradients::Float32, reason)
     } else {
         let stays = match is_decided {
-            true => format!("; gradients stay {}, as in this run until now", asked.name()),
+            true => format!("; gradients stay {}, as so far in this run", asked.name()),
             false => String::new(),
         };
         let reason = format!(
-            "{name}, {best_time} a step by the cost model ({second}float32 {float32_time}) {at}{stays}"
+            "{name}, {best_time} per step according to the cost model ({second}float32 {float32_time}) \
+             {at}{stays}"
         );
         (asked, reason)
     };
@@ -104,7 +108,7 @@ fn links(costs: &Costs, topology: &Topology) -> String {
     }
 }
 
-/// Seconds with two or three digits.
+/// Formats a time in seconds with two or three digits.
 fn time(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s >= 0.9995 => (s, "s"),
@@ -114,7 +118,7 @@ fn time(seconds: f64) -> String {
     if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
-/// Bytes a second.
+/// Formats a rate in bytes per second.
 fn rate(bandwidth: f64) -> String {
     if bandwidth >= 999.5e6 {
         format!("{:.1} GB/s", bandwidth / 1e9)
@@ -129,7 +133,7 @@ mod tests {
     use crate::exchange::method::terngrad::TernGrad;
     use ternflock_job as job;
 
-    /// Two and three ternary tensors, and some elements that stay float32.
+    /// Buckets of two and three ternary tensors, and some elements that stay float32.
     fn buckets() -> [Vec<Share>; 2] {
         let bucket = |ternary: &[usize], float32: usize| {
             let shapes = ternary.iter().map(|elements| vec![*elements]).collect();
@@ -147,8 +151,11 @@ mod tests {
             "{}",
             choice.reason
         );
-        for part in [" ms a step by the cost model (", ", float32 2", "at 120 us and 11.8 MB/s between nodes"]
-        {
+        for part in [
+            " ms per step according to the cost model (",
+            ", float32 2",
+            "at 120 us and 11.8 MB/s between nodes",
+        ] {
             assert!(choice.reason.contains(part), "{part} in {}", choice.reason);
         }
         let mixed =
@@ -167,11 +174,7 @@ mod tests {
         assert!(choice.reason.starts_with(begins), "{}", choice.reason);
         let kept = decide(&slow, &topology, &buckets(), Gradients::Ternary, true);
         assert_eq!(kept.gradients, Gradients::Ternary);
-        assert!(
-            kept.reason.ends_with("; gradients stay ternary, as in this run until now"),
-            "{}",
-            kept.reason
-        );
+        assert!(kept.reason.ends_with("; gradients stay ternary, as so far in this run"), "{}", kept.reason);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Averaging gradients over ranks: framing and pipeline here, what the gradients travel as in [`method`].
+//! Averaging gradients over ranks: buckets and the pipeline here, the gradient formats in [`method`].
 //!
-//! All decisions that must be equal on every rank travel with the scales of a bucket: whether somebody wants to stop, and
-//! whether somebody's loss or gradients are no longer finite.
+//! All decisions that must be equal on every rank are sent with the scales of a bucket: whether any rank
+//! wants to stop, and whether any rank's loss or gradients are no longer finite.
 
 mod average;
 mod bucket;
@@ -29,13 +29,13 @@ use ternflock_job::{self as job, Gradients, Overlap};
 use ternflock_nn::{Graph, Parameters};
 use ternflock_world::World;
 
-/// What all ranks know after a step.
+/// The facts that all ranks know after a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreed {
     /// Some rank wants to stop.
     pub stop: bool,
-    /// The lowest rank whose loss or gradients are not finite, of the first bucket with such a rank. The gradients were then
-    /// not all averaged.
+    /// The lowest rank whose loss or gradients are not finite, from the first bucket with such a rank. In
+    /// that case not all gradients were averaged.
     pub non_finite: Option<usize>,
 }
 
@@ -44,7 +44,7 @@ pub fn float32_bytes(parameters: usize, rank: usize, world: usize) -> u64 {
     ring_f32::traffic(ring_f32::SEGMENT, parameters, world, rank).bytes_sent
 }
 
-/// Whether `overlap` means beside the backward pass, for the ranks of `topology`.
+/// Whether `overlap` means that the ranks of `topology` average gradients during the backward pass.
 pub fn overlaps(overlap: Overlap, topology: &Topology) -> bool {
     match overlap {
         Overlap::Auto => topology.nodes() > 1,
@@ -61,7 +61,7 @@ pub struct Exchange {
     method: &'static dyn Method,
     algorithm: Algorithm,
     topology: Topology,
-    /// In the order a backward pass finishes them, and the layer that each begins at.
+    /// In the order in which a backward pass finishes them, each with the layer that it begins at.
     buckets: Vec<Bucket>,
     parts: Vec<usize>,
 }
@@ -70,7 +70,7 @@ impl Exchange {
     /// The exchange that `job` asks for, between the ranks of `topology`.
     ///
     /// # Errors
-    /// [`Error::Usage`](ternflock_base::error::Error::Usage) when a layer to keep in float32 is not there.
+    /// [`Error::Usage`](ternflock_base::error::Error::Usage) when a layer to keep in float32 does not exist.
     pub fn new(
         job: &job::Exchange,
         seed: u64,
@@ -81,10 +81,10 @@ impl Exchange {
         Exchange::with_method(method::of(job.gradients), job, seed, graph, parameters, topology)
     }
 
-    /// [`Exchange::new`] with a method that `job.gradients`, which is what checkpoints record, need not name.
+    /// [`Exchange::new`] with a method other than `job.gradients`, which is the one that checkpoints record.
     ///
     /// # Errors
-    /// Those of [`Exchange::new`].
+    /// The errors of [`Exchange::new`].
     pub fn with_method(
         method: &'static dyn Method,
         job: &job::Exchange,
@@ -95,14 +95,14 @@ impl Exchange {
     ) -> Result<Exchange> {
         let buckets = plan::buckets(method, job, graph, &parameters.table, topology.world())?;
         let (parts, buckets) = buckets.into_iter().unzip();
-        // "auto" is no algorithm: the default is used until `choose` picks one.
+        // `auto` is not an algorithm: the default is used until `choose` picks one.
         let algorithm = Algorithm::from_name(job.algorithm.name()).unwrap_or(Averaging::DEFAULT_ALGORITHM);
         let (overlap, gradients) = (job.overlap, job.gradients);
         Ok(Exchange { seed, overlap, gradients, method, algorithm, topology, buckets, parts })
     }
 
-    /// What the ranks, all together, find to be the fastest way to average the gradients; `resumed_choice` is what a resumed
-    /// run has decided on before. None where there is nothing to choose.
+    /// Chooses, together with all ranks, the fastest way to average the gradients; `resumed_choice` is the
+    /// earlier choice of a resumed run. None if there is nothing to choose.
     pub fn choose(&self, world: &mut World, resumed_choice: Option<Gradients>) -> Result<Option<Choice>> {
         if self.compressed_parameters() == 0 {
             return Ok(None);
@@ -111,12 +111,12 @@ impl Exchange {
         choose(world, &buckets, self.gradients, resumed_choice)
     }
 
-    /// Reduces payloads by `algorithm` from now on, which changes no result.
+    /// Reduces payloads with `algorithm` from now on; the results do not change.
     pub fn set_algorithm(&mut self, algorithm: Algorithm) {
         self.algorithm = algorithm;
     }
 
-    /// What the gradients travel as, by the job or by [`Exchange::choose`].
+    /// The gradient format, set by the job or by [`Exchange::choose`].
     pub fn gradients(&self) -> Gradients {
         self.gradients
     }
@@ -137,45 +137,47 @@ impl Exchange {
         method.label(self.algorithm)
     }
 
-    /// Whether gradients are averaged beside the backward pass, if MPI allows a thread for that.
+    /// Whether gradients are averaged during the backward pass, if MPI allows a thread for that.
     pub fn would_overlap(&self) -> bool {
         overlaps(self.overlap, &self.topology)
     }
 
-    /// By bucket, in the order a backward pass finishes them: the layer it begins at, and what each of its methods averages.
+    /// Per bucket, in the order in which a backward pass finishes them: the layer it begins at, and the share
+    /// of each of its methods.
     pub fn shares(&self) -> Vec<(usize, Vec<Share>)> {
         let shares = self.buckets.iter().map(|bucket| bucket.shares().cloned().collect());
         self.parts.iter().copied().zip(shares).collect()
     }
 
-    /// Parameters whose gradients are compressed.
+    /// Number of parameters whose gradients are compressed.
     pub fn compressed_parameters(&self) -> usize {
         let shares = self.buckets.iter().flat_map(Bucket::shares);
         shares.filter(|share| !share.method.is_lossless()).map(Share::elements).sum()
     }
 
-    /// What methods keep on this rank from step to step.
+    /// The state that methods keep on this rank from step to step.
     pub fn state(&self) -> impl Iterator<Item = State<'_>> {
         self.buckets.iter().flat_map(Bucket::state)
     }
 
-    /// The values that a method keeps in `slot` for tensor `number`, if it does.
+    /// The values that a method keeps in `slot` for tensor `number`, if there are any.
     pub fn state_mut(&mut self, slot: &str, number: usize) -> Option<&mut [f32]> {
         self.buckets.iter_mut().find_map(|bucket| bucket.state_mut(slot, number))
     }
 
-    /// What error feedback keeps on this rank: numbers of tensors and their residuals. Nothing without it.
+    /// The residuals of error feedback on this rank, each with the number of its tensor. Empty without error
+    /// feedback.
     pub fn residuals(&self) -> impl Iterator<Item = (usize, &[f32])> {
         self.state().filter(|state| state.slot == RESIDUAL).map(|state| (state.tensor, state.values))
     }
 
-    /// Bytes that `rank` sends for one step, by the formulas of docs/algorithms.md.
+    /// Bytes that `rank` sends per step, by the formulas of docs/algorithms.md.
     pub fn bytes_sent(&self, rank: usize) -> Bytes {
         let path = ReductionPath { algorithm: self.algorithm, topology: &self.topology };
         self.buckets.iter().map(|bucket| bucket.bytes_sent(&path, rank)).sum()
     }
 
-    /// [`Exchange::bytes_sent`], whether exact or a bound.
+    /// [`Exchange::bytes_sent`], as an exact number or a bound.
     pub fn formula_bytes(&self, rank: usize) -> u64 {
         self.bytes_sent(rank).bound()
     }

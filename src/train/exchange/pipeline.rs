@@ -1,8 +1,8 @@
 //! From final gradients to their means, bucket by bucket, on the thread that owns the transport.
 //!
-//! Nothing of a bucket can be encoded before its scales are agreed on, and that takes as many messages in a row as there
-//! are doublings up to P. So that the wire does not stand still for them, they travel in a lane of their own while the
-//! payload of the bucket before is still on its way: every wait for a payload also moves scales.
+//! No part of a bucket can be encoded before its scales are agreed on, which takes log2(P) messages one after
+//! another, rounded up. To keep the wire busy, scales are sent in a lane of their own while the payload of
+//! the previous bucket is still being reduced: every wait for a payload also advances scales.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use super::bucket::Bucket;
 use super::method::{Key, ReductionPath};
 use ternflock_report::Phases;
 
-/// A bucket whose gradients are final on this rank, with its part of them.
+/// A bucket whose gradients are final on this rank, with those gradients.
 pub struct Ready<'a> {
     /// The bucket, prepared.
     pub bucket: &'a mut Bucket,
@@ -26,12 +26,12 @@ pub struct Ready<'a> {
     pub gradients: &'a mut [f32],
 }
 
-/// How long this thread sleeps between two looks for a bucket that still computes, with nothing under way. Each look
-/// interrupts the backward pass, whose core it may be on.
+/// How long this thread sleeps between two checks for the next bucket while nothing is being sent. Each check
+/// interrupts the backward pass, which may run on the same core.
 const IDLE: Duration = Duration::from_millis(2);
 
-/// Averages `count` buckets in the order they come, while another thread is `computing` them or after all have been. None if
-/// fewer came, because computing them failed.
+/// Averages `count` buckets in the order of their arrival, while another thread is `computing` them or after
+/// all have been computed. None if fewer arrive because computing them failed.
 pub fn average<'a>(
     transport: &mut dyn Transport,
     key: &Key,
@@ -69,16 +69,17 @@ pub fn average<'a>(
 /// Buckets between the backward pass and their reduction.
 struct ScalePipeline<'a> {
     finished: Receiver<Ready<'a>>,
-    /// The one whose scales are on their way; one at a time, so that all ranks send them in the same order.
+    /// The bucket whose scales are being reduced; one at a time, so that all ranks send them in the same
+    /// order.
     travelling: Option<(Ready<'a>, Maximum)>,
-    /// Those whose scales are here.
+    /// The buckets whose scales have arrived.
     agreed: VecDeque<(Ready<'a>, Agreed)>,
-    /// Whether another thread still computes.
+    /// Whether another thread is still computing.
     computing: &'a AtomicBool,
 }
 
 impl<'a> ScalePipeline<'a> {
-    /// Moves scales as far as they go without waiting. False once there are no more buckets to come.
+    /// Advances scales as far as possible without waiting. False once no more buckets will arrive.
     fn progress(&mut self, transport: &mut dyn Transport, key: &Key) -> Result<bool> {
         loop {
             if let Some((ready, maximum)) = &mut self.travelling {
@@ -90,7 +91,8 @@ impl<'a> ScalePipeline<'a> {
                     self.agreed.push_back((ready, agreed));
                 }
             }
-            // After a value that is not finite no rank goes on, and none may send what others will not take.
+            // After a value that is not finite no rank continues, and none may send messages that others will
+            // not receive.
             if self.agreed.back().is_some_and(|(_, agreed)| agreed.non_finite.is_some()) {
                 return Ok(true);
             }
@@ -102,12 +104,12 @@ impl<'a> ScalePipeline<'a> {
         }
     }
 
-    /// Lets the scales of `ready` go.
+    /// Starts sending the scales of `ready`.
     fn send_off(&mut self, ready: Ready<'a>) {
         self.travelling = Some((ready, Maximum::new(Lane::Ahead)));
     }
 
-    /// `wait`, which naps as long as the backward pass wants the core.
+    /// `wait`, sleeping in between as long as the backward pass needs the core.
     fn considerate(&self, wait: &Wait) -> Wait {
         Wait { naps: self.computing.load(Ordering::Relaxed), ..*wait }
     }
@@ -137,7 +139,7 @@ impl<'a> ScalePipeline<'a> {
                     transport.pause(&self.considerate(&wait))?;
                 }
                 None if !open => return Ok(None),
-                // Nothing to send before the backward pass has finished the next bucket.
+                // There is nothing to send before the backward pass has finished the next bucket.
                 None => {
                     transport.pending()?;
                     if let Ok(ready) = self.finished.recv_timeout(IDLE) {
@@ -150,7 +152,7 @@ impl<'a> ScalePipeline<'a> {
     }
 }
 
-/// A transport whose waits move scales along.
+/// A transport that advances scales while it waits.
 struct OverlappedTransport<'t, 'a> {
     transport: &'t mut dyn Transport,
     scales: &'t mut ScalePipeline<'a>,

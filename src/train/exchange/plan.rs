@@ -1,4 +1,4 @@
-//! Which method averages which tensors, and which of them travel together.
+//! Decides which method averages which tensors, and which tensors are sent together.
 
 use std::collections::HashSet;
 
@@ -12,10 +12,11 @@ use ternflock_nn::{Graph, Parameter};
 /// The word in `exchange.keep_float` that stands for the network's output layer.
 const LOGITS: &str = "logits";
 
-/// The buckets of a network's gradients in the order a backward pass finishes them, with the layer that each begins at.
+/// The buckets of a network's gradients in the order in which a backward pass finishes them, each with the
+/// layer that it begins at.
 ///
-/// A bucket is full at `bucket_elements`: what the last layers leave is sent while earlier ones still compute, yet not
-/// in so small pieces that latency counts more than bytes.
+/// A bucket is full at `bucket_elements`: the gradients of the last layers are sent while earlier layers are
+/// still computing, but not in pieces so small that latency outweighs bandwidth.
 pub(super) fn buckets(
     method: &'static dyn Method,
     job: &job::Exchange,
@@ -27,7 +28,7 @@ pub(super) fn buckets(
     Ok(groups.map(|group| (group.layer, Bucket::new(group, job, world))).collect())
 }
 
-/// Numbers that methods keep from step to step on a rank: asked before they are made.
+/// Number of values that the methods will keep from step to step on a rank, known before they are created.
 pub fn state_elements(
     job: &job::Exchange,
     graph: &Graph,
@@ -42,12 +43,12 @@ pub fn state_elements(
     Ok(groups(super::method::of(job.gradients), job, graph, table)?.iter().map(elements).sum())
 }
 
-/// What becomes a bucket.
+/// The plan of a bucket.
 pub(super) struct Group<'a> {
     /// The layer it begins at.
     layer: usize,
     members: &'a [Parameter],
-    /// By method, none of them without tensors.
+    /// Per method, without methods that have no tensors.
     pub parts: Vec<(&'static dyn Method, Vec<Tensor>)>,
 }
 
@@ -61,7 +62,7 @@ impl Group<'_> {
         }
     }
 
-    /// What its payloads are built for.
+    /// The settings that its payloads are built for.
     pub fn setup<'a>(&self, job: &'a job::Exchange, world: usize) -> Setup<'a> {
         let elements = self.members.iter().map(|parameter| parameter.range.len()).sum();
         Setup { job, bucket_elements: elements, world }
@@ -124,7 +125,7 @@ pub fn float32_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
         layer.and_then(|layer| graph.find(layer)).ok_or_else(|| refuse(name))
     };
     let mut layers = names.iter().map(number).collect::<Result<Vec<_>>>()?;
-    // A weight that is shared is its owner's.
+    // A shared weight counts as its owner's.
     let owners: Vec<_> = layers.iter().filter_map(|&layer| graph.tied(layer)).collect();
     layers.extend(owners);
     Ok(layers)

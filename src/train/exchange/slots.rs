@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Exchange;
 use ternflock_nn::Parameter;
 
-/// The state of an exchange on this rank, laid out as the parameters, as far as it has their shapes.
+/// The state of an exchange on this rank, as far as it has the shape of its tensor, laid out like the
+/// parameters.
 pub struct Slots {
     /// By slot; zero where the method keeps nothing for a tensor.
     values: BTreeMap<&'static str, Vec<f32>>,
@@ -30,14 +31,14 @@ impl Slots {
         slots
     }
 
-    /// Each slot as `take` lays it out for other parameters.
+    /// Replaces the values of each slot by what `take` makes of them, such as the layout of other parameters.
     pub fn map(mut self, take: impl Fn(&[f32]) -> Vec<f32>) -> Slots {
         self.values.values_mut().for_each(|values| *values = take(values));
         self
     }
 
-    /// Puts the state into `exchange`, whose parameters are those of `table`. Returns the slots that could not be carried over
-    /// completely, because they have state of another shape than its tensor.
+    /// Puts the state into `exchange`, whose parameters are those of `table`. Returns the slots that are not carried over
+    /// completely, because the state of some tensor has another shape than the tensor.
     pub fn restore(self, exchange: &mut Exchange, table: &[Parameter]) -> BTreeSet<&'static str> {
         let fitting = exchange.state().filter(|state| *state.shape == *table[state.tensor].spec.shape);
         let fitting: Vec<_> = fitting.map(|state| (state.slot, state.tensor)).collect();

@@ -1,29 +1,30 @@
-//! The end of the allocation: a run stops itself early enough before it to write a checkpoint.
+//! The end of the allocation: a run stops early enough before it to write a checkpoint.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// When the processes of a run will be killed, as its rank knows it.
+/// When the processes of a run will be killed, as far as this rank knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllocationDeadline {
     /// By this machine's clock.
     pub at: SystemTime,
-    /// A run stops so long before, and by its own longest step earlier: that may lie between it and the checkpoint.
+    /// A run stops this long before the end, plus the time of its longest step, which may still lie between
+    /// it and the checkpoint.
     pub margin: Duration,
 }
 
-/// Looks at the clock after each step.
+/// Checks the clock after each step.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
     end: Option<AllocationDeadline>,
     last: Instant,
-    /// The longest time between two looks: a step, with the evaluation and the checkpoint after it.
+    /// The longest time between two checks: a step, with the evaluation and the checkpoint after it.
     longest: Duration,
 }
 
 impl Watch {
-    /// Of a margin that leaves less than half of the time to train, only so much is kept: a run that is started again and again
-    /// shall come to its end all the same. An end that has passed cannot be right, because the run would not be there: by how
-    /// much comes second, and nothing ends the run.
+    /// Limits the margin to half of the remaining time, so that a run that is restarted again and again still
+    /// makes progress. An end that has already passed cannot be right, because the run would not exist: it is
+    /// ignored, and the second value returned is how long ago it was.
     pub fn new(end: Option<AllocationDeadline>, now: SystemTime) -> (Watch, Option<Duration>) {
         let (mut right, mut passed) = (None, None);
         if let Some(AllocationDeadline { at, margin }) = end {

@@ -17,13 +17,13 @@ pub(crate) struct RunCheckpoints {
     store: Option<Store>,
     /// Whether the checkpoint of the best evaluation is kept.
     keeps_best: bool,
-    /// The last one, which the run wrote or resumed from; empty before.
+    /// The last checkpoint that the run wrote or resumed from; empty before the first.
     last: PathBuf,
 }
 
 impl RunCheckpoints {
-    /// The checkpoints in `run_dir`, as `job` keeps them. Rank 0 alone opens the store, which cleans up what a killed run has
-    /// left; the others only read, after it.
+    /// Opens the checkpoints in `run_dir`, as `job` keeps them. Only rank 0 opens the store, which cleans up after a killed
+    /// run; the other ranks read checkpoints afterwards.
     ///
     /// # Errors
     /// If rank 0 cannot, on all ranks.
@@ -34,8 +34,8 @@ impl RunCheckpoints {
         Ok(RunCheckpoints { store, keeps_best: job.checkpoint.best, last: PathBuf::new() })
     }
 
-    /// The newest intact checkpoint, on rank 0. Without one there must be no best one either, which a fresh start would
-    /// replace.
+    /// The newest intact checkpoint, on rank 0. If there is none, there must be no best checkpoint either, because a fresh
+    /// start would replace it.
     ///
     /// # Errors
     /// If rank 0 cannot read them, on all ranks.
@@ -55,7 +55,7 @@ impl RunCheckpoints {
         Ok(world.all_or_none(newest)?.flatten())
     }
 
-    /// Moves away on rank 0 what stands where the next checkpoints go. Returns a note for each file.
+    /// Moves aside, on rank 0, all entries that stand where new checkpoints will be written. Returns a note for each.
     ///
     /// # Errors
     /// If rank 0 cannot, on all ranks.
@@ -64,7 +64,7 @@ impl RunCheckpoints {
         world.all_or_none(cleared)
     }
 
-    /// Keeps a copy of the checkpoint at `path`, with whose parameters a new run begins.
+    /// Keeps a copy of the checkpoint at `path`, whose parameters a new run begins with.
     ///
     /// # Errors
     /// If rank 0 cannot, on all ranks.
@@ -74,8 +74,11 @@ impl RunCheckpoints {
         world.all_or_none(store.map_or(Ok(()), |store| store.keep_start(path)))
     }
 
-    /// The run resumes from the checkpoint at `path`, which `is_best` if its own evaluation was. The run may have been killed
-    /// after it wrote this checkpoint and before it made it the best, or that of its stage.
+    /// Records that the run resumes from the checkpoint at `path`; `is_best` says whether it holds the best evaluation. The run
+    /// may have been killed after it wrote this checkpoint and before it copied it as the best or as the last of its stage.
+    ///
+    /// # Errors
+    /// If this rank is rank 0 and cannot copy it.
     pub fn resume_from(&mut self, path: &Path, is_best: bool, ended_stage: Option<&str>) -> Result<()> {
         if let Some(store) = &self.store {
             if is_best && self.keeps_best {
@@ -87,19 +90,19 @@ impl RunCheckpoints {
         Ok(())
     }
 
-    /// The last checkpoint is the one that rank 0 has `written`. No rank continues before it is complete.
+    /// Records the checkpoint that rank 0 has `written` as the last one. No rank continues before it is complete.
     fn finish(&mut self, written: Result<Option<PathBuf>>, world: &mut World) -> Result<()> {
         let path = world.all_or_none(written)?.unwrap_or_default();
         self.last = world.broadcast(&path.display().to_string())?.into();
         Ok(())
     }
 
-    /// The last one.
+    /// The path of the last checkpoint.
     pub fn last(&self) -> &Path {
         &self.last
     }
 
-    /// Whether that of the best evaluation is kept too.
+    /// Whether the checkpoint of the best evaluation is kept too.
     pub fn keeps_best(&self) -> bool {
         self.keeps_best
     }
@@ -109,13 +112,13 @@ impl RunCheckpoints {
         self.store.as_ref()
     }
 
-    /// That of the best evaluation, on rank 0. Where it is not kept, an existing `best.h5` is older than the latest
-    /// evaluations.
+    /// The checkpoint of the best evaluation, on rank 0. None if the job does not keep it: an existing `best.h5` is then older
+    /// than the latest evaluations.
     pub fn best(&self) -> Option<PathBuf> {
         self.store.as_ref().filter(|_| self.keeps_best).and_then(Store::best)
     }
 
-    /// Those that the stages of `job` have ended with, up to stage `now`, on rank 0.
+    /// The last checkpoints of the stages of `job` up to stage `now`, on rank 0.
     pub fn of_stages(&self, job: &Job, now: usize) -> Vec<PathBuf> {
         let stages = job.stages.iter().take(now + 1);
         let paths =

@@ -1,4 +1,4 @@
-//! What a run evaluates on, and what identifies the data it read.
+//! The data that a run evaluates on, and the facts that identify all data it read.
 
 use crate::step::evaluate::Evaluator;
 use ternflock_checkpoint::Data;
@@ -6,14 +6,14 @@ use ternflock_data::{EvaluationFeed, Vocabulary};
 
 /// The data of a run, apart from the training set, which the trainer has.
 pub(crate) struct RunData {
-    /// The set that is evaluated and so chooses the network.
+    /// The set that is evaluated during the run, and by which the network is chosen.
     pub evaluator: Evaluator,
-    /// Its name: "validation" or "test".
+    /// The name of that set: "validation" or "test".
     pub set: &'static str,
-    /// The test set, if it does not choose the network.
+    /// The test set, if the network is chosen by another set.
     pub test: Option<Box<dyn EvaluationFeed>>,
     /// The words of a language model.
     pub vocabulary: Option<Vocabulary>,
-    /// What identifies all sets, the training set included.
+    /// The facts that identify each set, the training set included.
     pub identity: Data,
 }

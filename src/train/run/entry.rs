@@ -1,4 +1,4 @@
-//! How a run is asked for, and the call that does it.
+//! The options of a run, and the function that runs it.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,19 +15,19 @@ use ternflock_job::Loaded;
 use ternflock_report::{Event, Summary};
 use ternflock_world::World;
 
-/// How a run was asked for.
+/// The options that a run was started with.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Where it goes; by default a directory of its own under `runs/`.
+    /// Its run directory; by default a new one under `runs/`.
     pub run_dir: Option<PathBuf>,
-    /// Whether it continues a run: the one in this directory, or otherwise the newest one below `runs/` with the job's
-    /// name.
+    /// Whether it resumes a run: the one in this directory or, without a directory, the newest one below
+    /// `runs/` with the job's name.
     pub resume: bool,
-    /// Whether it may then differ from the run's own job.
+    /// Whether the job may then differ from the run's own.
     pub allow_changes: bool,
-    /// Whether it refuses to continue on another number of ranks.
+    /// Whether it refuses to resume on another number of ranks.
     pub same_ranks: bool,
-    /// Until when it may go on; ranks need not know the same.
+    /// The end of the allocation; ranks may have different information.
     pub end: Option<AllocationDeadline>,
 }
 
@@ -35,8 +35,8 @@ pub struct Options {
 /// on every rank, and on rank 0 into the run directory too.
 ///
 /// # Errors
-/// Whatever went wrong, after which the other ranks may be waiting: a caller with several processes must end them all.
-/// Checkpoints written before stay whole.
+/// Any error of the run. The other ranks may then be waiting, so a caller with several processes must end
+/// them all. Checkpoints written before stay intact.
 pub fn run(
     loaded: &Loaded,
     options: &Options,
@@ -59,7 +59,8 @@ pub fn run(
     let mut run = Run::start(own.as_ref().unwrap_or(loaded), options, taken_up, world, sink)?;
     if let Some(passed) = passed {
         let text = format!(
-            "the allocation ended {} s ago by the clock of {}, which must be wrong: nothing but a signal will stop this run",
+            "the allocation ended {} s ago by the clock of {}, which must be wrong: only a signal will stop \
+             this run early",
             passed.as_secs(),
             world.host()
         );

@@ -1,4 +1,4 @@
-//! What the evaluations of a run have found, and which of them was the best.
+//! The evaluations of a run, and which of them was the best.
 
 use ternflock_checkpoint::Best;
 use ternflock_nn::Tally;
@@ -7,31 +7,32 @@ use ternflock_report::Score;
 /// The evaluations of a run.
 #[derive(Default)]
 pub(crate) struct Evaluations {
-    /// The best of the present stage.
+    /// The best evaluation of the present stage.
     best: Option<Best>,
-    /// The last of this run, and its step.
+    /// The last evaluation since the run was started, and its step.
     last: Option<(u64, Tally)>,
-    /// The step of the checkpoint that the run resumed from, if that holds an evaluation of it, until the next stage begins.
+    /// The step of the checkpoint that the run resumed from, if the checkpoint holds an evaluation of that step. None after
+    /// the stage.
     resumed: Option<u64>,
     is_owed: bool,
 }
 
-/// What a new evaluation is among those before.
+/// How a new evaluation compares with earlier ones.
 pub(crate) struct Judgement {
-    /// Whether it is the best of the stage.
+    /// Whether it is the best of its stage.
     pub is_best: bool,
-    /// Whether the run before the restart has made it already.
+    /// Whether it repeats an evaluation that was made before the restart.
     pub is_again: bool,
 }
 
 impl Evaluations {
-    /// Those of a run that resumes at `step` from a checkpoint with the evaluation `best`. The checkpoint holds an evaluation
-    /// of its own step if `has_own`; if not, and one `is_due` after that step, it was written in haste and owes it.
+    /// The evaluations of a run that resumes at `step` from a checkpoint with the best evaluation `best`. `has_own` says
+    /// whether the checkpoint holds an evaluation of `step`, and `is_due` whether the job asks for one after `step`.
     pub fn resumed(best: Option<Best>, step: u64, has_own: bool, is_due: bool) -> Evaluations {
         Evaluations { best, last: None, resumed: has_own.then_some(step), is_owed: is_due && !has_own }
     }
 
-    /// Whether the run must make up for an evaluation first, which the run before the restart has skipped.
+    /// Whether the run was stopped before an evaluation that was due, and must make it first.
     pub fn is_owed(&self) -> bool {
         self.is_owed
     }
@@ -41,7 +42,7 @@ impl Evaluations {
         self.resumed == Some(step)
     }
 
-    /// The next stage begins: it has its own best evaluation.
+    /// Begins the next stage, which has a best evaluation of its own.
     pub fn begin_stage(&mut self) {
         (self.best, self.resumed) = (None, None);
     }
@@ -63,12 +64,12 @@ impl Evaluations {
         Judgement { is_best, is_again }
     }
 
-    /// The best one of the present stage.
+    /// The best evaluation of the present stage.
     pub fn best(&self) -> Option<&Best> {
         self.best.as_ref()
     }
 
-    /// The last one of this run, with its step.
+    /// The last evaluation since the run was started, with its step.
     pub fn last(&self) -> Option<(u64, Tally)> {
         self.last
     }

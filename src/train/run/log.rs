@@ -8,7 +8,7 @@ use ternflock_base::error::Result;
 use ternflock_report::{Event, Metrics};
 use ternflock_world::World;
 
-/// Where the events of a run go, and the steps that the next training line is about.
+/// The sinks of the events of a run, and the steps since the last training line.
 pub(crate) struct RunLog<'a> {
     sink: &'a mut dyn FnMut(&Event),
     /// On rank 0, once it is known at which step the run begins.
@@ -17,16 +17,16 @@ pub(crate) struct RunLog<'a> {
 }
 
 impl<'a> RunLog<'a> {
-    /// A log to `sink` alone.
+    /// A log that writes to `sink` only.
     pub fn new(sink: &'a mut dyn FnMut(&Event)) -> RunLog<'a> {
         RunLog { sink, metrics: None, interval: LogInterval::default() }
     }
 
-    /// Rank 0 writes events to `path` as well from now on. Events there about steps after `step` are dropped: the run does
-    /// these steps again.
+    /// Makes rank 0 write events to `path` as well. Events in this file about steps after `step` are dropped, because the run
+    /// does these steps again.
     ///
     /// # Errors
-    /// If rank 0 cannot, on all ranks.
+    /// If rank 0 cannot open the file, on all ranks.
     pub fn open(&mut self, path: PathBuf, step: u64, world: &mut World) -> Result<()> {
         let metrics = (world.rank() == 0).then(|| Metrics::open(path, step)).transpose();
         self.metrics = world.all_or_none(metrics)?;
@@ -49,7 +49,7 @@ impl<'a> RunLog<'a> {
         self.interval.add(step);
     }
 
-    /// Logs the training line about the steps since the last one, of all ranks, if there were any.
+    /// Logs the training line about the steps of all ranks since the last line, if there were any.
     pub fn write_interval(&mut self, world: &mut World, trainer: &Trainer) -> Result<()> {
         match self.interval.finish(world, trainer)? {
             Some(event) => self.write(event),

@@ -7,7 +7,7 @@ use ternflock_nn::Tally;
 use ternflock_report::{Event, Phases};
 use ternflock_world::World;
 
-/// What the steps since the last line came to on this rank; evaluations and checkpoints between them left out.
+/// The totals of the steps since the last line on this rank, without evaluations and checkpoints.
 #[derive(Default)]
 pub struct LogInterval {
     steps: u64,
@@ -27,7 +27,7 @@ impl LogInterval {
         self.phases += step.phases;
     }
 
-    /// The line about all ranks' part of the interval, unless it is empty; the next one begins here.
+    /// The line about the interval on all ranks, unless it is empty. The next interval begins here.
     pub fn finish(&mut self, world: &mut World, trainer: &Trainer) -> Result<Option<Event>> {
         let LogInterval { steps, seconds, bytes_sent, tally, phases } = std::mem::take(self);
         if steps == 0 {

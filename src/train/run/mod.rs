@@ -1,4 +1,5 @@
-//! The run around the steps: stages, surgery, evaluations, checkpoints, the log, the end, and the outcome.
+//! The run around the steps: stages, surgery, evaluations, checkpoints, the log, the end of the allocation,
+//! and the outcome.
 
 pub mod allocation_deadline;
 pub mod checkpoints;

@@ -5,19 +5,19 @@ use crate::step::trainer::{Step, Trainer};
 use ternflock_report::{Speed, Traffic};
 use ternflock_world::World;
 
-/// The progress of this run, without the steps that it resumed from.
+/// The progress of a run since it was started or resumed.
 #[derive(Default)]
 pub(crate) struct RunProgress {
     first_step: u64,
-    /// The step that it began at in the present stage.
+    /// The step at which the present stage, or this run within it, began.
     stage_first_step: u64,
     training_seconds: f64,
     bytes_sent: u64,
-    /// The bytes of the stages before the present one.
+    /// The expected bytes of all stages before the present one.
     past: ExpectedBytes,
 }
 
-/// The bytes that this rank should have sent.
+/// The bytes that this rank is expected to send.
 #[derive(Clone, Copy, Default)]
 struct ExpectedBytes {
     /// By the formulas of docs/algorithms.md.
@@ -27,12 +27,12 @@ struct ExpectedBytes {
 }
 
 impl RunProgress {
-    /// A run that begins at `step`.
+    /// The progress of a run that begins at `step`.
     pub fn at(step: u64) -> RunProgress {
         RunProgress { first_step: step, stage_first_step: step, ..RunProgress::default() }
     }
 
-    /// The step that it began at.
+    /// The step at which the run began.
     pub fn first_step(&self) -> u64 {
         self.first_step
     }
@@ -43,13 +43,13 @@ impl RunProgress {
         self.bytes_sent += step.bytes_sent;
     }
 
-    /// The stage ends with the present step of `trainer`, and the next one begins.
+    /// Ends the stage at the present step of `trainer`; the next one begins there.
     pub fn end_stage(&mut self, trainer: &Trainer, world: &World) {
         self.past = self.expected_bytes(trainer, world);
         self.stage_first_step = trainer.step;
     }
 
-    /// The bytes of this run so far, per step.
+    /// Bytes per step so far: sent, by the formulas, and by a ring of float32.
     pub fn traffic(&self, trainer: &Trainer, world: &World) -> Traffic {
         let per_step = |bytes: u64| bytes as f64 / self.steps(trainer).max(1) as f64;
         let ExpectedBytes { formula, float32 } = self.expected_bytes(trainer, world);

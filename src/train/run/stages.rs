@@ -1,4 +1,4 @@
-//! The stages of a run, one after the other: how long each is, and what it says.
+//! The stages of a run in order: the length and the settings of each.
 
 use crate::step::trainer::{LONGEST, count_steps};
 use ternflock_base::error::Error;
@@ -10,7 +10,7 @@ use ternflock_nn::{Graph, Parameters};
 use ternflock_optim::check_decay_layers;
 use ternflock_smoothout::SmoothOut;
 
-/// Where in its stages a run is. A job without stages is one.
+/// The position of a run in its stages. A job without stages counts as one stage.
 #[derive(Debug)]
 pub struct Stages<'a> {
     job: &'a Job,
@@ -24,7 +24,7 @@ impl<'a> Stages<'a> {
     /// The stages of `job`, whose epochs have `samples` samples.
     ///
     /// # Errors
-    /// When one of them, or all together, are too long; with its number.
+    /// When one of them, or all of them together, are too long; with the number of the stage.
     pub fn new(job: &'a Job, samples: usize) -> std::result::Result<Stages<'a>, (Error, usize)> {
         let length = |(number, stage): (usize, &Stage)| {
             count_steps(&stage.train, samples).map_err(|error| (error, number))
@@ -40,7 +40,7 @@ impl<'a> Stages<'a> {
         Ok(Stages { job, lengths, now: 0 })
     }
 
-    /// The present stage; none of a job without stages.
+    /// The present stage; none in a job without stages.
     pub fn stage(&self) -> Option<&'a Stage> {
         self.job.stages.get(self.now)
     }
@@ -55,20 +55,21 @@ impl<'a> Stages<'a> {
         self.lengths[self.now + 1..].iter().sum()
     }
 
-    /// Whether another follows.
+    /// Whether another stage follows.
     pub fn has_next(&self) -> bool {
         self.now + 1 < self.lengths.len()
     }
 
-    /// How many there are.
+    /// The number of stages.
     pub fn count(&self) -> usize {
         self.lengths.len()
     }
 
-    /// What the present one says, of what is still there in `graph`.
+    /// The settings of the present stage, without layers that no longer exist in `graph`.
     pub fn settings(&self, graph: &Graph) -> Job {
         let mut job = self.stage().map_or_else(|| self.job.clone(), |stage| stage.settings(self.job));
-        // Where surgery is all, the optimizer is that of the steps before, whose state goes through.
+        // A stage that is only surgery keeps the optimizer of the steps before it, whose state is carried
+        // over.
         let before = (0..=self.now).rev().find(|&stage| self.lengths[stage] > 0);
         if let Some(stage) = before.and_then(|stage| self.job.stages.get(stage)) {
             job.optimizer = stage.optimizer.clone();
@@ -87,7 +88,7 @@ impl<'a> Stages<'a> {
             *names = with_halves(std::mem::take(names), graph);
             names.retain(exists);
         }
-        // Surgery has left nothing of what was to be perturbed.
+        // Surgery has removed every layer that was to be perturbed.
         if job.smoothout.layers.as_ref().is_some_and(Vec::is_empty) {
             job.smoothout.a = 0.0;
         }
@@ -100,10 +101,11 @@ impl<'a> Stages<'a> {
     }
 }
 
-/// `names`, and the first halves of those of them that were factorised: what holds for a layer holds for both.
+/// `names`, plus the first factors of those that were factorised: the settings of a layer apply to both
+/// factors.
 fn with_halves(mut names: Vec<String>, graph: &Graph) -> Vec<String> {
     let mut seen = 0;
-    // A half may have been factorised itself.
+    // A factor may have been factorised itself.
     while seen < names.len() {
         let halves = [Form::CrossFilter, Form::Separable].map(|form| form.first_name(&names[seen]));
         names.extend(halves.into_iter().filter(|half| graph.find(half).is_some()));
@@ -112,8 +114,8 @@ fn with_halves(mut names: Vec<String>, graph: &Graph) -> Vec<String> {
     names
 }
 
-/// Refuses what `job` or one of its stages says of layers that `graph`, the network before any surgery, does not have. The
-/// error comes with the key to blame.
+/// Refuses settings of `job` or of one of its stages that name layers which `graph`, the network before any
+/// surgery, does not have. The error comes with the key to blame.
 pub fn check(job: &Job, graph: &Graph) -> std::result::Result<(), (Error, String)> {
     let parameters = Parameters::new(graph).map_err(|error| (error, "model".to_owned()))?;
     if job.stages.is_empty() {
@@ -148,9 +150,14 @@ pub fn find(job: &Job, name: Option<&str>) -> std::result::Result<usize, String>
     let names: Vec<&str> = job.stages.iter().map(|stage| stage.name.as_str()).collect();
     match name {
         None if names.is_empty() => Ok(0),
-        None => Err("is of a job without stages; give the job it was trained with, or start a new run".into()),
+        None => {
+            Err("belongs to a job without stages; use the job it was trained with, or start a new run".into())
+        }
         Some(name) => names.iter().position(|other| *other == name).ok_or_else(|| {
-            format!("is in stage `{name}`, which the job does not have; give the job it was trained with, or start a new run")
+            format!(
+                "is in stage `{name}`, which the job does not have; use the job it was trained with, or \
+                start a new run"
+            )
         }),
     }
 }

@@ -1,4 +1,5 @@
-//! A run under way: steps until it is done or told to stop, with checks, log lines, evaluations and checkpoints between them.
+//! A run in progress: steps until it is complete or told to stop, with checks, log lines, evaluations and
+//! checkpoints between them.
 
 use std::time::Instant;
 
@@ -18,9 +19,9 @@ use ternflock_job::Job;
 use ternflock_report::{Event, Summary};
 use ternflock_world::World;
 
-/// A run under way; `setup::start` starts it.
+/// A run in progress; `setup::start` starts it.
 pub(crate) struct Run<'a> {
-    /// All of it; the trainer has the settings of the present stage.
+    /// The complete job; the trainer has the settings of the present stage.
     pub job: &'a Job,
     pub stages: Stages<'a>,
     pub trainer: Trainer,
@@ -33,7 +34,7 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs until the last step, or until `stops` says so on one of the ranks.
+    /// Runs until the last step, or until `stops` asks for it on one of the ranks.
     pub(crate) fn finish(&mut self, world: &mut World, stops: &mut dyn FnMut() -> bool) -> Result<Summary> {
         let start = Instant::now();
         let mut stopped = false;
@@ -42,7 +43,7 @@ impl Run<'_> {
         }
         loop {
             if self.trainer.start == self.trainer.steps && !self.evaluations.is_stored(self.trainer.step) {
-                // The stage is only surgery.
+                // The stage consists only of surgery.
                 let best = self.evaluate(world)? && self.checkpoints.keeps_best();
                 self.save(world, best)?;
             }
@@ -59,7 +60,7 @@ impl Run<'_> {
             self.next_stage(world)?;
         }
         let complete = self.trainer.step >= self.trainer.steps && !self.stages.has_next();
-        // A run that was already complete evaluates its last network once more, to report it.
+        // A run that was already complete evaluates its last network again, to report the result.
         let unknown = complete && self.evaluations.last().is_none();
         if unknown && self.evaluate(world)? && self.checkpoints.keeps_best() {
             self.save(world, true)?;
@@ -90,7 +91,8 @@ impl Run<'_> {
         notes.into_iter().try_for_each(|text| self.log.note(step, text))
     }
 
-    /// What is due after a step. All ranks decide alike. A stop skips the evaluation: there may be little time.
+    /// Does the work that is due after a step. All ranks decide the same. A stop skips the evaluation,
+    /// because little time may be left.
     fn after_step(&mut self, world: &mut World, stopped: bool) -> Result<()> {
         let (step, job) = (self.trainer.step, self.job);
         let is_last = step == self.trainer.steps;
@@ -129,7 +131,7 @@ impl Run<'_> {
         }
     }
 
-    /// Evaluates; whether it was the best so far.
+    /// Evaluates, and returns whether the evaluation was the best so far.
     fn evaluate(&mut self, world: &mut World) -> Result<bool> {
         world.set_context(format_args!("step {}, evaluation", self.trainer.step));
         let (evaluator, network) = (&mut self.data.evaluator, &mut self.trainer.network);

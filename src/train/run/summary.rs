@@ -7,7 +7,7 @@ use ternflock_report::{Chosen, Ending, Event, Summary, Test};
 use ternflock_world::World;
 
 impl Run<'_> {
-    /// The outcome of a run that took `seconds` and is complete if it has a verdict.
+    /// The outcome of a run that took `seconds`; the run is complete if it has a verdict.
     pub(crate) fn summary(&self, world: &World, verdict: Option<(Chosen, Test)>, seconds: f64) -> Summary {
         let complete = verdict.is_some();
         let last = self.evaluations.last().filter(|_| complete).map(|(_, tally)| tally);

@@ -55,7 +55,7 @@ fn operate(stages: &Stages, stage: &Stage, trainer: &mut Trainer, world: &mut Wo
     Ok(notes)
 }
 
-/// What the surgery of `stage` makes of the network of `trainer`.
+/// The network that the surgery of `stage` makes of the one of `trainer`.
 fn plan(stage: &Stage, trainer: &Trainer) -> Result<Operation> {
     let (graph, parameters) = (trainer.network.graph(), &trainer.network.parameters);
     let shrunk = Operation::new(graph, parameters, stage.shrink.as_ref(), None)?;
@@ -70,7 +70,9 @@ fn describe(stage: &Stage, trainer: &Trainer, operation: &Operation) -> Vec<Stri
     let mut notes = vec![format!("surgery: {before} → {after} parameters")];
     if stage.shrink.is_some() && !operation.emptied.is_empty() {
         let layers = operation.emptied.join("`, `");
-        notes.push(format!("`{layers}` would be empty: surgery kept the strongest unit or column of each"));
+        notes.push(format!(
+            "nothing would have been left of `{layers}`, so the strongest unit or column was kept"
+        ));
     }
     notes.extend(operation.low_rank.iter().map(describe_layer));
     notes

@@ -1,5 +1,5 @@
-//! The outcome of a complete run: the network that its evaluations chose, and its score on the test set. If a
-//! validation set chooses, the test set is evaluated only here, once.
+//! The outcome of a complete run: the network that its evaluations chose, and its score on the test set. If
+//! the network is chosen on a validation set, the test set is evaluated only here, once.
 
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,8 @@ use ternflock_report::{Chosen, Event, Test};
 use ternflock_world::World;
 
 impl Run<'_> {
-    /// Chooses the network and evaluates it on the test set, unless the test set chose it. Afterwards the trainer holds
-    /// that network, so no step may follow.
+    /// Chooses the network and evaluates it on the test set, unless it was chosen on the test set. Afterwards
+    /// the trainer holds that network, so no step may follow.
     pub(crate) fn judge(&mut self, world: &mut World) -> Result<(Chosen, Test)> {
         let (chosen, task) = (self.choose(world)?, self.trainer.task());
         let network_step = chosen.step;
@@ -29,7 +29,7 @@ impl Run<'_> {
         let network = &mut self.trainer.network;
         let mut evaluator = Evaluator::new(feed);
         let mut tally = |network: &mut Network, world: &mut World| evaluate(&mut evaluator, network, world);
-        // A checkpoint already holds the mean of all ranks' statistics.
+        // A checkpoint already holds the mean of the statistics over all ranks.
         let tally: Tally = match network_step == self.trainer.step {
             true => with_averaged(network, world, tally)?,
             false => tally(network, world)?,
@@ -81,7 +81,8 @@ impl Run<'_> {
         if !damage.is_empty() {
             let (step, best) = (self.trainer.step, best.step);
             let text = format!(
-                "{damage}; so the network of the last step is taken, not that of step {best}, which was evaluated best"
+                "{damage}; the network of the last step is used instead of that of step {best}, which had \
+                 the best evaluation"
             );
             self.log.note(step, text)?;
         }

@@ -1,4 +1,5 @@
-//! From a job to its data, its stages, and a trainer at the first step, with the job file's line in every objection.
+//! From a job to its data, its stages, and a trainer at the first step. Every error names the line of the job
+//! file.
 
 use std::path::PathBuf;
 
@@ -33,13 +34,13 @@ pub fn read(loaded: &Loaded, world: &mut World) -> Result<Feeds> {
     Ok(feeds)
 }
 
-/// What identifies the data of a run: the training set, and the evaluation set, which is called `set`.
+/// The facts that identify the data of a run: the training set, and the evaluation set, which is called `set`.
 pub fn identify(training: Facts, set: &str, evaluation: Facts, test: Option<Facts>) -> Data {
     let sets = [("training", training), (set, evaluation)].into_iter().chain(test.map(|test| (TEST, test)));
     sets.map(|(set, facts)| (set.to_owned(), named(facts))).collect()
 }
 
-/// The network of `model` and what trains it, at the first step of the job's first stage.
+/// The network of `model` and its trainer, at the first step of the job's first stage.
 pub fn build<'a>(
     loaded: &'a Loaded,
     model: &Model,
@@ -48,14 +49,14 @@ pub fn build<'a>(
     evaluates: bool,
 ) -> Result<(Stages<'a>, Trainer)> {
     let graph = check_network(loaded, model, train.as_ref(), &world.topology(), evaluates);
-    // Every rank has seen what memory is free before any of them takes some.
+    // Every rank must have read the free memory before any rank allocates.
     let graph = world.all_or_none(graph)?;
     let stages = stages_of(loaded, train.samples());
     let stages = world.all_or_none(stages)?;
     let settings = stages.settings(&graph);
     let built =
         Trainer::new(&settings, graph, train, world.topology(), evaluates).map_err(blame(loaded, "model"));
-    // The network has been allocated, and the first product is still to come.
+    // The network has been allocated, and no matrix product has run yet.
     let built = built.and_then(|trainer| check_blas_room(threads()).map(|()| trainer));
     let trainer = world.all_or_none(built)?;
     let parameters = &trainer.network.parameters;
@@ -67,7 +68,7 @@ pub fn build<'a>(
     Ok((stages, trainer))
 }
 
-/// The stages of the job, as long as they are.
+/// The stages of the job, with their lengths.
 fn stages_of(loaded: &Loaded, samples: usize) -> Result<Stages<'_>> {
     let job = &loaded.job;
     Stages::new(job, samples).map_err(|(error, stage)| {
@@ -78,7 +79,7 @@ fn stages_of(loaded: &Loaded, samples: usize) -> Result<Stages<'_>> {
     })
 }
 
-/// The checkpoint that the run in `run_dir` began with: the one it has kept of `path`, which may be gone by now.
+/// The checkpoint that the run in `run_dir` began with: its own copy of `path`, which may no longer exist.
 pub fn where_it_began(path: PathBuf, run_dir: &RunDir) -> PathBuf {
     let kept = Store::start_path(run_dir.path());
     if kept.exists() { kept } else { path }
@@ -95,7 +96,7 @@ fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
     Err(Error::Job { at: loaded.source.at("train.global_batch"), message })
 }
 
-/// Whom to blame for what does not fit: the value of the job at `path`.
+/// Attributes an error to the value of the job at `path`.
 fn blame<'a>(loaded: &'a Loaded, path: &'a str) -> impl Fn(Error) -> Error + 'a {
     move |error| match error {
         Error::Usage(_) | Error::Shape { .. } => {
@@ -105,7 +106,8 @@ fn blame<'a>(loaded: &'a Loaded, path: &'a str) -> impl Fn(Error) -> Error + 'a 
     }
 }
 
-/// The network, which fits the data, the job and the memory of the node; objections carry the job file's line.
+/// The network, checked against the data, the job and the memory of the node. Errors name the line of the job
+/// file.
 fn check_network(
     loaded: &Loaded,
     model: &Model,

@@ -1,4 +1,4 @@
-//! From a job to its data and to a checked graph, with the job file's line in every objection.
+//! From a job to its data and to a checked graph. Every error names the line of the job file.
 
 use std::path::Path;
 
@@ -32,12 +32,13 @@ pub fn load_again(loaded: &Loaded, sets: Vec<String>) -> Result<Loaded> {
     loaded.with_sets(sets, wrong_layers)
 }
 
-/// The problems of the layers of `job` that do not depend on its data: the path of each layer, and the reason.
+/// The problems of the layers of `job` that do not depend on its data: the path of each layer, and the reason
+/// it is refused.
 pub(crate) fn wrong_layers(job: &Job) -> Vec<(String, String)> {
     let mut tables: Vec<_> = job.model.layers.iter().flatten().map(layer_table).collect();
     let sizes = tables.iter_mut().enumerate().filter_map(|(layer, table)| {
         let error = stand_in(table).err()?;
-        // Report it once: the table would be refused again for the same word.
+        // Report the problem once: the table would be refused again for the same word.
         *table = layer_table(&toml::toml!(type = "relu"));
         Some((layer, error))
     });
@@ -56,10 +57,10 @@ fn layer_table(table: &toml::Table) -> serde_json::Map<String, serde_json::Value
 
 /// The name of the validation set in events and checkpoints.
 pub const VALIDATION: &str = "validation";
-/// The name of the test set there.
+/// The name of the test set in events and checkpoints.
 pub const TEST: &str = "test";
 
-/// What `loaded` trains and evaluates on; objections carry the job file's line.
+/// The data that `loaded` trains and evaluates on. Errors name the line of the job file.
 pub fn open_feeds(loaded: &Loaded) -> Result<Feeds> {
     let (job, source) = (&loaded.job, &loaded.source);
     let blame = |path: &'static str| {
@@ -93,7 +94,7 @@ fn split_off(dataset: &mut Dataset, data: &Data) -> Result<Option<Images>> {
     data.split.as_ref().map_or(Ok(None), |split| dataset.split_validation(split))
 }
 
-/// The texts to train on, to choose the network by, and to test it with.
+/// The texts for training, for choosing the network, and for the final test.
 fn open_texts(job: &Job, text: &Text) -> Result<Feeds> {
     let mut texts = Texts::new(&job.data, text, job.data.dir.as_deref());
     let corpus = texts.corpus()?;
@@ -105,7 +106,7 @@ fn open_texts(job: &Job, text: &Text) -> Result<Feeds> {
     Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: Some(vocabulary) })
 }
 
-/// The same of a text that is made up: tokens are numbers, and no word stands behind them.
+/// The same for a generated text, whose tokens are numbers that stand for no words.
 fn make_up_texts(text: &SyntheticText, global_batch: usize) -> Result<Feeds> {
     let train = Box::new(synthetic_feed(text, global_batch)?);
     let evaluation = Box::new(synthetic_set(text, Subset::Valid)?);
@@ -113,7 +114,8 @@ fn make_up_texts(text: &SyntheticText, global_batch: usize) -> Result<Feeds> {
     Ok(Feeds { train, evaluation, set: VALIDATION, test: Some(test), vocabulary: None })
 }
 
-/// The test set of `data`, in `dir` or where it is usually found; of a text, by the words that a checkpoint knows.
+/// The test set of `data`, in `dir` or in its usual place; a text is read with the vocabulary of a
+/// checkpoint.
 pub fn open_test_set(
     data: &Data,
     dir: Option<&Path>,
@@ -141,8 +143,8 @@ pub fn open_validation_set(
     })
 }
 
-/// The set that `data` trains on, in its own order and as evaluation shows it: no image is cropped at random or mirrored; of
-/// a text the columns that evaluation reads.
+/// The set that `data` trains on, in its own order and prepared as for evaluation: no image is cropped at
+/// random or mirrored, and a text has the columns that evaluation reads.
 pub fn open_training_set(
     data: &Data,
     dir: Option<&Path>,
@@ -164,8 +166,8 @@ fn open_set(
 ) -> Result<Box<dyn EvaluationFeed>> {
     refuse_directory(&data.dataset, dir)?;
     if let Some(text) = &data.text {
-        let vocabulary = vocabulary
-            .ok_or_else(|| Error::Usage("a text is read by a vocabulary, and there is none".into()))?;
+        let vocabulary =
+            vocabulary.ok_or_else(|| Error::Usage("a text needs a vocabulary, and there is none".into()))?;
         return Ok(Box::new(Texts::new(data, text, dir).set(subset, vocabulary)?));
     }
     if let Some(text) = &data.synthetic_text {
@@ -177,14 +179,14 @@ fn open_set(
     Ok(Box::new(ImageSet::new(images, fill, augment)))
 }
 
-/// How `images` are turned into network inputs: as `[data]` says.
+/// The conversion of `images` to network inputs, as set in `[data]`.
 fn build_fill(data: &Data, images: &Images) -> Result<Fill> {
     let normalise = data.mean.clone().zip(data.std.clone());
     let normalise = normalise.map(|(mean, std)| Normalise { mean, std });
     Fill::new(images, normalise.as_ref())
 }
 
-/// The network that `model` asks for, for samples of shape `input` and `classes` classes.
+/// The network of `model`, for samples of shape `input` and `classes` classes.
 ///
 /// # Errors
 /// [`Error::Job`] with the place of the preset or of the layer that does not fit.
@@ -241,7 +243,8 @@ pub fn build_graph(model: &Model, source: &Source, input: Shape, classes: usize)
     Ok(graph)
 }
 
-/// What a network must make of samples of shape `input` to choose among `classes`: of a text, at each of its steps.
+/// The output shape that a network needs to choose among `classes` for samples of shape `input`; for a text,
+/// at each step.
 pub fn logits(input: Shape, classes: usize) -> Shape {
     match input {
         Shape::Tokens { steps, .. } => Shape::Sequence { steps, features: classes },

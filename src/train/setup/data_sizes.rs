@@ -1,4 +1,4 @@
-//! Sizes of layers that a job leaves to its data: `units = "vocabulary"` and `units = "classes"`.
+//! Sizes of layers that follow from the data: `units = "vocabulary"` and `units = "classes"`.
 
 use serde_json::{Map, Value};
 
@@ -19,8 +19,8 @@ pub fn resolve(table: &mut Map<String, Value>, input: Shape, classes: usize) -> 
     replace(table, |word| size(word, input, classes))
 }
 
-/// The same before the data are known: replaces each word that some kind of data can define by a number that no layer
-/// refuses.
+/// The same before the data are known: replaces each word that some kind of data defines by a number that no
+/// layer refuses.
 pub fn stand_in(table: &mut Map<String, Value>) -> Result<(), String> {
     replace(table, |_| Ok(1))
 }
@@ -48,7 +48,7 @@ fn size(word: &str, input: Shape, classes: usize) -> Result<usize, String> {
     match (word, input) {
         ("vocabulary", Shape::Tokens { vocabulary, .. }) => Ok(vocabulary),
         ("vocabulary", _) => {
-            Err("the data are images, which have no vocabulary; \"classes\" is their number".into())
+            Err("the data are images, which have no vocabulary; \"classes\" is the number of classes".into())
         }
         (_, Shape::Tokens { .. }) => {
             Err("the data are a text; \"vocabulary\" is the number of its words".into())

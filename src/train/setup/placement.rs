@@ -1,5 +1,5 @@
-//! The number of compute threads in each rank, so that the ranks of a node share its cores and none is idle, and the
-//! BLAS that they use.
+//! The number of compute threads in each rank, chosen so that the ranks of a node share its cores and none is
+//! idle, and the BLAS that they use.
 
 use std::path::Path;
 
@@ -11,24 +11,24 @@ use ternflock_base::text::plural;
 use ternflock_tensor::{Chosen, Trouble, blas, blas_default_threads, set_threads};
 use ternflock_world::World;
 
-/// Where the ranks run, and what follows from it.
+/// Where the ranks run, and the settings that follow from it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placement {
-    /// Different hosts.
+    /// The number of different hosts.
     pub hosts: usize,
-    /// Threads that compute in this rank.
+    /// The number of compute threads in this rank.
     pub threads: usize,
-    /// Why so many.
+    /// The reason for this number.
     pub reason: String,
     /// The BLAS of rank 0.
     pub blas: String,
-    /// Why it uses these kernels, if it did not choose them by itself.
+    /// Why BLAS uses these kernels, if it did not choose them itself.
     pub blas_reason: Option<&'static str>,
-    /// Problems of its kernels, and differences between ranks.
+    /// Problems of the BLAS kernels, and differences between ranks.
     pub blas_warnings: Vec<String>,
 }
 
-/// Variables by which a user says how many threads shall compute; OpenBLAS itself reads them.
+/// Environment variables that set the number of compute threads; OpenBLAS reads them too.
 const VARIABLES: [&str; 2] = ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"];
 
 /// Sets the number of compute threads in this rank from the cores and the CPU quota that it shares with other ranks,
@@ -72,7 +72,7 @@ fn look_at_blas(world: &mut World) -> Result<(String, Vec<String>)> {
     Ok((all[0].clone(), [trouble, differences(&all)].into_iter().flatten().collect()))
 }
 
-/// Why BLAS uses these kernels in this rank, if it did not choose them by itself.
+/// Why BLAS uses these kernels in this rank, if it did not choose them itself.
 fn reason_of_blas() -> Option<&'static str> {
     match blas().chosen {
         Chosen::ByBlas => None,
@@ -81,7 +81,7 @@ fn reason_of_blas() -> Option<&'static str> {
     }
 }
 
-/// How the BLAS of the ranks differ, if they do; `all` is indexed by rank.
+/// How the BLAS of the ranks differs, if it does; `all` is indexed by rank.
 fn differences(all: &[String]) -> Option<String> {
     let others: Vec<(usize, &String)> = all.iter().enumerate().filter(|(_, blas)| **blas != all[0]).collect();
     let (rank, first) = others.first()?;
@@ -94,14 +94,15 @@ fn differences(all: &[String]) -> Option<String> {
     ))
 }
 
-/// Whether OpenBLAS takes `value` for a number of threads: it reads the digits it begins with, as of `4,2`.
+/// Whether OpenBLAS accepts `value` as a number of threads: it reads only the leading digits, for example of
+/// `4,2`.
 fn is_number(value: &str) -> bool {
     let value = value.trim_start();
     let digits = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
     value[..digits].parse::<usize>().is_ok_and(|threads| threads > 0)
 }
 
-/// Something that several ranks, this one included, share.
+/// A resource shared by several ranks, including this one.
 #[derive(Clone, Copy)]
 struct Shared<T> {
     of: T,
@@ -121,7 +122,7 @@ fn decide(cores: Shared<usize>, quota: Option<Shared<f64>>, asked: Option<(&str,
                 1 => "a rank may use".to_owned(),
                 ranks => format!("{} share", plural(ranks, "rank")),
             };
-            // Two digits, without trailing zeros.
+            // Formats a number with two digits, without trailing zeros.
             let amount = (quota.of * 100.0).round() / 100.0;
             let unit = if amount == 1.0 { "core" } else { "cores" };
             (threads, format!("{who} {amount} {unit}, the CPU quota of the control group"))
@@ -131,9 +132,9 @@ fn decide(cores: Shared<usize>, quota: Option<Shared<f64>>, asked: Option<(&str,
     }
 }
 
-/// The numbers of the cores this process may run on; one core where the system does not say.
+/// The numbers of the cores this process may run on; one core if the system does not report them.
 fn allowed_cores() -> Vec<u64> {
-    // SAFETY: the set is plain bits, for which all zero is a value; the call fills at most its size.
+    // SAFETY: the set is plain bits, for which all zeros is a valid value; the call fills at most its size.
     let set = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
@@ -152,7 +153,7 @@ fn allowed_cores() -> Vec<u64> {
 mod tests {
     use super::*;
 
-    /// `ranks` on `cores` cores, and on a quota that they share.
+    /// `ranks` ranks on `cores` cores with a common quota.
     fn on(cores: usize, ranks: usize, quota: Option<f64>) -> (usize, String) {
         decide(Shared { of: cores, ranks }, quota.map(|of| Shared { of, ranks }), None)
     }
@@ -180,7 +181,7 @@ mod tests {
         assert_eq!(on(8, 1, Some(64.0)), (8, "a rank may use 8 cores".into()));
         let shared = (2, "4 ranks share 8 cores, the CPU quota of the control group".into());
         assert_eq!(on(64, 4, Some(8.0)), shared);
-        // Each rank is bound to its own core; together they may use two.
+        // Each rank is bound to its own core; together the ranks may use two cores.
         let bound = decide(Shared { of: 1, ranks: 1 }, Some(Shared { of: 2.0, ranks: 4 }), None);
         assert_eq!(bound, (1, "a rank may use 1 core".into()));
     }

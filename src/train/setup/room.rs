@@ -1,4 +1,4 @@
-//! Checks that the ranks of a node have memory for the networks that they are about to create.
+//! Checks that a node has enough memory for the networks that its ranks are about to create.
 
 use ternflock_collectives::topology::Topology;
 
@@ -25,7 +25,7 @@ pub fn check_room(job: &Job, graph: &Graph, topology: &Topology, evaluates: bool
     check_memory(graph, capacity(job, world, evaluates), beside, most_on_a_node(topology))
 }
 
-/// [`check_room`] where `to` takes the place of `from` during a run: what is no larger has room.
+/// [`check_room`] when `to` replaces `from` during a run: a network that is no larger always fits.
 ///
 /// # Errors
 /// Those of [`check_memory`].
@@ -38,8 +38,8 @@ pub fn check_change(job: &Job, from: &Graph, to: &Graph, topology: &Topology) ->
     }
 }
 
-/// How many numbers training `graph` keeps on a rank in addition to the network: the optimizer states, the residuals of
-/// error feedback, the gradient sums of micro-batches, and the weights without noise.
+/// Number of values that training `graph` keeps on a rank in addition to the network: the optimizer states,
+/// the residuals of error feedback, the gradient sums of micro-batches, and the unperturbed weights.
 fn numbers_beside(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
     let table = parameters::table(graph)?;
     let kinds = job.stages.iter().map(|stage| &stage.optimizer.kind).chain([&job.optimizer.kind]);
@@ -57,8 +57,8 @@ mod tests {
     use super::*;
     use ternflock_nn::Shape;
 
-    /// A product of 9 x 500 and its bias share a bucket. The logits' product of 500 x 10 stays float32 in its own bucket
-    /// and has no residual.
+    /// A weight of 9 x 500 and its bias share a bucket. The output layer's weight of 500 x 10 stays float32
+    /// in its own bucket and has no residual.
     #[test]
     fn states_and_residuals_stand_beside_a_network() {
         let job = |more: &str| {

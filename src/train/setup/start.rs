@@ -1,4 +1,5 @@
-//! From a job to a run that is ready for its next step: agreed on and built; where it begins is told in `resume`.
+//! From a job to a run that is ready for its next step: all ranks agree on it and build it. `resume` decides
+//! where it begins.
 
 use std::path::PathBuf;
 
@@ -71,17 +72,18 @@ impl<'a> Run<'a> {
         notes.extend(remarks);
         if set == TEST {
             notes.push(format!(
-                "the test set chooses the network ({}), so its test score is better than its score on new data would be",
+                "the network is chosen on the test set ({}), so its test score is better than its score on \
+                 new data would be",
                 no_split(&job.data)
             ));
         }
-        world.set_context(format_args!("start of the run, measuring what an exchange takes"));
+        world.set_context(format_args!("start of the run, measuring the cost of an exchange"));
         let chosen = run.trainer.choose_exchange(world, gradients)?;
         notes.extend(chosen.filter(|reason| !notes.contains(reason)));
         if run.trainer.exchange().would_overlap() && !world.allows_threads() {
             notes.push(
-                "the MPI library does not offer MPI_THREAD_FUNNELED: gradients are averaged after each backward pass, \
-                 not beside it"
+                "the MPI library does not offer MPI_THREAD_FUNNELED: gradients are averaged after each \
+                 backward pass, not during it"
                     .into(),
             );
         }
@@ -113,7 +115,7 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    /// Goes to where the run begins, on every rank alike: to the newest checkpoint if it resumes.
+    /// Sets every rank to the point where the run begins: the newest checkpoint if it resumes.
     fn go_to_start(
         &mut self,
         resumed: Option<Resumed>,
@@ -132,11 +134,11 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A trainer of `loaded` at its first step, on the ranks of `world`, and where they run; no run directory, and nothing that is
-/// evaluated. The parameters are freshly drawn, whatever the job begins with.
+/// A trainer of `loaded` at its first step on the ranks of `world`, and their placement, without a run
+/// directory or evaluation data. The parameters are freshly drawn even if the job begins with a checkpoint.
 ///
 /// # Errors
-/// Those of starting a run.
+/// The errors of starting a run.
 pub fn prepare(loaded: &Loaded, world: &mut World) -> Result<(Trainer, Placement)> {
     agree(loaded, world)?;
     let placement = place(world)?;
@@ -145,7 +147,7 @@ pub fn prepare(loaded: &Loaded, world: &mut World) -> Result<(Trainer, Placement
     Ok((trainer, placement))
 }
 
-/// Refuses ranks that would not do the same.
+/// Refuses ranks that differ in job or program.
 pub(crate) fn agree(loaded: &Loaded, world: &mut World) -> Result<()> {
     world.set_context(format_args!("start of the run"));
     world.agree("the hash of the job", loaded.job.hash())?;

@@ -1,4 +1,5 @@
-//! The state of averaging methods in checkpoints: a slot for each kind, with the ranks as first dimension of its tensors.
+//! The state of averaging methods in checkpoints: one slot per kind of state, with the ranks as the first
+//! dimension of its tensors.
 
 use std::collections::BTreeSet;
 
@@ -34,8 +35,8 @@ pub fn gather(trainer: &Trainer, world: &mut World) -> Result<Vec<AveragingSlot>
     Ok(slots)
 }
 
-/// Each rank takes up its own part of `slot` if an averaging method keeps it. Residuals are checked even if error feedback
-/// is now off. The message of an `Err` says what does not fit.
+/// Restores each rank's part of `slot` if an averaging method keeps it. Residuals are checked even if error
+/// feedback is now off. The message of an `Err` says what does not fit.
 pub fn restore(
     trainer: &mut Trainer,
     slot: &Slot,
@@ -68,8 +69,9 @@ pub fn restore(
     Ok(())
 }
 
-/// Rank `rank` of `world` takes up its part, `own`, of the `state` of `ranks` ranks. On another number of ranks each takes up
-/// the mean, so that residuals, for one, still owe as much to the mean gradient.
+/// Restores `own`, the part of rank `rank` of `world`, from the `state` of `ranks` ranks. On another number
+/// of ranks each takes the mean, so that residuals, for example, still add the same amount to the mean
+/// gradient.
 fn take_up(state: &[f32], ranks: usize, rank: usize, world: usize, own: &mut [f32]) {
     let elements = own.len();
     for (index, own) in own.iter_mut().enumerate() {
@@ -78,8 +80,8 @@ fn take_up(state: &[f32], ranks: usize, rank: usize, world: usize, own: &mut [f3
     }
 }
 
-/// A note for each slot of optimizer or averaging method that does not simply continue when `trainer`, at rest on `world` ranks,
-/// takes up `snapshot`.
+/// A note for each slot of the optimizer or the averaging method that does not simply continue when
+/// `trainer`, not yet started on `world` ranks, is restored from `snapshot`.
 pub fn changed_slots(trainer: &Trainer, snapshot: &Snapshot, world: usize) -> Vec<String> {
     let kept: BTreeSet<&str> = trainer.exchange().state().map(|state| state.slot).collect();
     let optimizer: Vec<&str> = trainer.optimizer.states().iter().map(|state| state.name).collect();

@@ -1,4 +1,5 @@
-//! What makes a resumed run another than the one that wrote its checkpoint: what is refused, and what the log notes.
+//! Differences between a resumed run and the one that wrote its checkpoint: some are refused, others are
+//! noted in the log.
 
 use std::path::Path;
 
@@ -12,34 +13,36 @@ use ternflock_job::{Difference, Job};
 use ternflock_tensor as tensor;
 
 impl Run<'_> {
-    /// Refuses a checkpoint whose words are not those of the data: the same number would be another word.
+    /// Refuses a checkpoint whose vocabulary is not that of the data: the same number would stand for another
+    /// word.
     pub(crate) fn check_vocabulary(&self, snapshot: &Snapshot) -> std::result::Result<(), String> {
         let Some(mine) = &self.data.vocabulary else { return Ok(()) };
         let difference = Vocabulary::of(snapshot.vocabulary.clone())?.difference(mine);
         difference.map_or(Ok(()), |difference| {
             Err(format!(
-                "its vocabulary is not that of the data ({difference}): give the text it was trained on, or start a new run"
+                "its vocabulary is not that of the data ({difference}): use the text it was trained on, or \
+                 start a new run"
             ))
         })
     }
 
-    /// Refuses a checkpoint that was trained on other data than those that were read: its counters would refer to other
-    /// samples, and its best evaluation would not be comparable.
+    /// Refuses a checkpoint that was trained on data other than those that were read: its counters would
+    /// refer to other samples, and its best evaluation would not be comparable.
     pub(crate) fn check_data(&self, path: &Path, snapshot: &Snapshot) -> Result<()> {
         let differences = differences(snapshot, &self.data.identity);
         if differences.is_empty() {
             return Ok(());
         }
         let message = format!(
-            "the data are not those that {} was trained on: {}; put them back, or start a new run (model.checkpoint gives it \
-             these parameters)",
+            "the data are not those that {} was trained on: {}; restore them, or start a new run \
+             (model.checkpoint loads these parameters)",
             path.display(),
             differences.join("; ")
         );
         Err(Error::data(&self.job.data.dataset, message))
     }
 
-    /// Notes on what makes this run another than the one of the job `stored` that came to `progress`.
+    /// Notes on the differences between this run and the one with the job `stored` that reached `progress`.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if its counters would refer to other samples.
@@ -55,8 +58,8 @@ impl Run<'_> {
             differences.iter().find(|difference| FIXED.iter().any(|key| difference.key.starts_with(key)))
         {
             let message = format!(
-                "cannot be resumed with another order of samples ({difference}): give the job it was trained with, or \
-                 start a new run"
+                "cannot be resumed with another order of samples ({difference}): use the job it was trained \
+                 with, or start a new run"
             );
             return Err(Error::checkpoint(path, message));
         }
@@ -66,8 +69,8 @@ impl Run<'_> {
         }
         if progress.ranks != world as u64 {
             notes.push(format!(
-                "on {} until now, on {world} from here: batches and their order stay, but ternary rounding and \
-                 the order of sums differ from a run on {}",
+                "on {} until now, on {world} from here: batches and their order stay the same, but ternary \
+                 rounding and the order of sums differ from a run on {}",
                 plural(progress.ranks as usize, "rank"),
                 progress.ranks
             ));
@@ -86,7 +89,7 @@ impl Run<'_> {
     }
 }
 
-/// Changes since `progress` was recorded that make sums round differently: other BLAS kernels, or other vector
+/// Changes since `progress` was recorded that alter the rounding of sums: other BLAS kernels or other vector
 /// instructions.
 fn what_computes_differently(progress: &Progress) -> Option<String> {
     let changed = |what: &str, before: &Option<String>, now: &str| {

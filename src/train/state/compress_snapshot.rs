@@ -9,13 +9,13 @@ use ternflock_compress::operation::Operation;
 use ternflock_job::{LowRank, Shrink};
 use ternflock_nn::{Graph, Parameter, Parameters};
 
-/// Does to the network of `snapshot` what is asked for. The new snapshot has all that is needed to evaluate it and to train
-/// on from it: network, parameters, words, job. What belongs to the run that made the old one is left out: optimizer's
-/// state, what layers carry, evaluations.
+/// Compresses the network of `snapshot` as requested. The new snapshot has everything needed to evaluate it
+/// and to continue training from it: network, parameters, vocabulary, job. It omits everything that belongs
+/// to the run that made the old one: the optimizer state, the state of recurrent layers, evaluations.
 ///
 /// # Errors
-/// Those of [`Operation::new`]; [`Error::Checkpoint`](ternflock_base::error::Error::Checkpoint) of `path`, where it is from, when the
-/// snapshot contradicts itself.
+/// Those of [`Operation::new`]; [`Error::Checkpoint`](ternflock_base::error::Error::Checkpoint) about `path`,
+/// its source, when the snapshot contradicts itself.
 pub fn compress_snapshot(
     path: &Path,
     snapshot: &Snapshot,

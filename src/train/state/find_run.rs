@@ -17,8 +17,8 @@ struct Found {
     started: String,
 }
 
-/// The run to resume, and a note about the choice if there is one. It is the run in `asked`, or the one in `runs` that
-/// has a job called `name` and was started last.
+/// The run to resume, and a note if there was a choice. It is the run in `asked` or, without it, the most
+/// recently started run in `runs` whose job is called `name`.
 ///
 /// # Errors
 /// [`Error::RunDir`] when there is none.
@@ -40,8 +40,8 @@ pub(crate) fn find(runs: &Path, name: &str, asked: Option<&Path>) -> Result<(Pat
     let others: Vec<_> = found.iter().rev().map(|other| other.path.display().to_string()).collect();
     let note = (!others.is_empty()).then(|| {
         format!(
-            "of {} runs named `{name}`, the one started last is resumed: {} of {} (the others: {}; --resume RUN_DIR \
-             takes another)",
+            "of {} runs named `{name}`, the one started last is resumed: {} of {} (the others: {}; --resume \
+             RUN_DIR chooses another)",
             others.len() + 1,
             newest.path.display(),
             newest.started.split('.').next().unwrap_or_default(),
@@ -94,8 +94,8 @@ pub(crate) fn is_used(path: &Path) -> bool {
     ["job.toml", "metrics.jsonl", "checkpoints"].iter().any(|name| path.join(name).symlink_metadata().is_ok())
 }
 
-/// The directory of the run whose own job file is `file`: a `job.toml` beside which something else stands that a run writes. Without
-/// that it may be a job of the user's own.
+/// The directory of the run whose own job file is `file`: a `job.toml` next to another file that a run
+/// writes. Without such a file it may be a job file that the user wrote.
 pub fn run_of_job(file: &Path) -> Option<PathBuf> {
     let parent = file.parent()?;
     let directory = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn the_newest_run_is_found_whatever_its_number() {
         let runs = tempfile::tempdir().unwrap();
-        // First a gap, then a newer run under the free number, then one in a directory that the user chose.
+        // First a gap, then a newer run that takes the free number, then one in a directory that the user
+        // chose.
         let second = run(runs.path(), "a-2", "a", "2026-01-02T00:00:00.000001Z");
         assert_eq!(find(runs.path(), "a", None).unwrap(), (second.clone(), None));
         let first = run(runs.path(), "a", "a", "2026-01-02T00:00:00.000002Z");
@@ -191,7 +192,7 @@ mod tests {
         std::fs::copy(first.join("job.toml"), runs.path().join("job.toml")).unwrap();
         assert_eq!(run_of_job(&runs.path().join("job.toml")), None);
         assert_eq!(run_of_job(&runs.path().join("nowhere/job.toml")), None);
-        // Of a version that kept no record.
+        // From a version that kept no record.
         std::fs::rename(first.join("run.toml"), first.join("metrics.jsonl")).unwrap();
         assert_eq!(run_of_job(&first.join("job.toml")), Some(first));
     }

@@ -1,4 +1,4 @@
-//! Hashes of floats by their bits, and of the program: equal hashes, equal runs.
+//! Hashes of floats by their bits, and of the program: equal hashes mean equal runs.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,7 +12,8 @@ pub fn hash_values(values: &[f32]) -> u64 {
     xxh3_64(bytemuck::cast_slice(values))
 }
 
-/// xxh3 of the file this process runs, even where another has taken its name since; 0 where the system does not show it.
+/// xxh3 of the file this process runs, even if the file has been replaced since; 0 if the system does not
+/// reveal it.
 pub fn program_hash() -> u64 {
     let read = || {
         let mut file = open_regular(Path::new("/proc/self/exe"))?;

@@ -1,4 +1,4 @@
-//! What survives a restart: checkpoints, the run directory, and how a run resumes.
+//! State that survives a restart: checkpoints, the run directory, and resuming a run.
 
 pub mod averaging;
 pub mod changes;

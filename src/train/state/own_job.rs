@@ -1,5 +1,5 @@
-//! The job with which a resumed run continues: its own. The job that is now asked for must be the same, or the changes
-//! must be allowed.
+//! A resumed run continues with its own job. The requested job must be the same, or the changes must be
+//! allowed.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub(crate) struct TakenUp {
     pub run_dir: RunDir,
     /// Its record from now on.
     pub record: RunRecord,
-    /// The changes of its job, all of which were allowed.
+    /// The changes to its job, all of which were allowed.
     pub changes: Vec<Difference>,
     /// Notes for the log.
     pub notes: Vec<String>,
@@ -36,9 +36,9 @@ struct Stored {
     record: RunRecord,
     /// The effective job; `None` if the run was stopped before it could write it.
     job: Option<String>,
-    /// How it ended; `None` if it has not begun.
+    /// How the run ended; `None` if it has not begun.
     last: Option<Last>,
-    /// Whether it was asked for by its own job file, which says all of its overrides already.
+    /// Whether the requested job file is the run's own, which contains all of its overrides already.
     by_own_job: bool,
     /// The checkpoints of the run, newest first, if the run has diverged.
     checkpoints: Vec<PathBuf>,
@@ -48,8 +48,8 @@ struct Stored {
 /// overrides that the run was started with.
 ///
 /// # Errors
-/// If there is no such run. Unless changes are allowed, also if it diverged, or if its own job differs from the one
-/// asked for.
+/// If there is no such run. Unless changes are allowed, also if it diverged, or if its own job differs from
+/// the requested one.
 pub(crate) fn take_up(asked: &Loaded, options: &Options, world: &mut World) -> Result<(Loaded, TakenUp)> {
     world.set_context(format_args!("start of the run, opening its directory"));
     let (run_dir, picked) = RunDir::take_up(&asked.job.name, options.run_dir.as_deref(), world)?;
@@ -94,8 +94,9 @@ pub fn load_to_resume(file: &Path, sets: &[String], run_dir: Option<&Path>) -> R
     })
 }
 
-/// The timeouts for the ranks of a run before they have connected; if it resumes, those of its own job. A rank that does
-/// not see the directory uses those it was asked for, until it fails to read the checkpoint that all ranks read.
+/// The timeouts for the ranks of a run before they have connected; if it resumes, those of its own job. A
+/// rank that does not see the directory uses the requested ones, until it fails to read the checkpoint that
+/// all ranks read.
 pub fn patience(asked: &Loaded, options: &Options) -> Patience {
     let own = || {
         let (path, _) = find(Path::new(RUNS), &asked.job.name, options.run_dir.as_deref()).ok()?;
@@ -132,7 +133,7 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// The job of the run in `path` as `asked` for, and its differences from the stored job.
+/// The job of the run in `path` as requested by `asked`, and its differences from the stored job.
 fn resolve(
     asked: &Loaded,
     path: &Path,
@@ -144,8 +145,8 @@ fn resolve(
     }
     let Some(text) = &stored.job else { return Ok((asked.clone(), Vec::new())) };
     if !stored.record.knows(text) && !allow_changes {
-        let message = "was changed since the run wrote it: put it back (`h5dump -d /job` of a checkpoint prints it), or take \
-                       the change with --allow-changes";
+        let message = "was changed since the run wrote it: restore it (`h5dump -d /job` of a checkpoint \
+            prints it), or accept the change with --allow-changes";
         return Err(Error::run_dir(RunDir::job_path(path), message));
     }
     let own = Job::from_toml(text)
@@ -179,14 +180,15 @@ fn diverged(checkpoints: &[PathBuf]) -> String {
     }
 }
 
-/// The error that the overrides a run was started with do not fit the job file that it is resumed with.
+/// The error if the overrides that a run was started with do not fit the job file that it is resumed with.
 fn with_own_sets(error: Error, path: &Path, sets: &[Vec<String>]) -> Error {
     match error {
         Error::Job { at, message } if !sets.is_empty() => {
             let run = path.display();
             let sets = sets.concat().join(", ");
             let hint = format!(
-                "{message}\n(the overrides of the run in {run} hold: {sets}; `ternflock train --resume {run}` resumes it as it is)"
+                "{message}\n(the overrides of the run in {run} apply: {sets}; `ternflock train --resume \
+                 {run}` resumes it unchanged)"
             );
             Error::Job { at, message: hint }
         }
@@ -194,16 +196,17 @@ fn with_own_sets(error: Error, path: &Path, sets: &[Vec<String>]) -> Error {
     }
 }
 
-/// The error that the run in `path` has a different job from `wanted`.
+/// The error if the job of the run in `path` differs from `wanted`.
 fn refusal(path: &Path, differences: &[Difference], wanted: &Loaded) -> Error {
     let line = |Difference { key, old, new }: &Difference| {
-        format!("\n  {key}: {old} in the run, {new} asked for ({})", wanted.source.at(key))
+        format!("\n  {key}: {old} in the run, {new} requested ({})", wanted.source.at(key))
     };
     let lines: String = differences.iter().map(line).collect();
     let run = path.display();
     let message = format!(
-        "this run cannot go on as it began, because what is asked for differs from its own job:{lines}\n`ternflock train \
-         --resume {run}` resumes it as it is; --allow-changes takes the changes"
+        "this run cannot continue as it began, because the requested job differs from its \
+         own:{lines}\n`ternflock train --resume {run}` resumes it unchanged; --allow-changes accepts the \
+         changes"
     );
     Error::Job { at: run.to_string(), message }
 }

@@ -14,10 +14,10 @@ use ternflock_nn::{Graph, Network, Parameter, Parameters, parameters};
 use ternflock_optim::Plateau;
 
 impl Trainer {
-    /// Puts the trainer, on rank `rank` of `world`, where `snapshot` was taken.
+    /// Restores the trainer, on rank `rank` of `world`, from `snapshot`.
     ///
     /// # Errors
-    /// A message that says what does not fit; the trainer may then have taken up a part of the state.
+    /// A message that says what does not fit; part of the state may then have been restored already.
     pub fn restore(
         &mut self,
         snapshot: &Snapshot,
@@ -27,11 +27,14 @@ impl Trainer {
         let stored = Graph::from_json(&snapshot.network).map_err(|error| error.to_string())?;
         if stored != *self.network.graph() {
             return Err(
-                "holds another network than the job asks for; give the job it was trained with".into()
+                "holds a network other than the one the job asks for; use the job it was trained with".into(),
             );
         }
         if snapshot.progress.step > LONGEST {
-            return Err(format!("says it is at step {}, beyond any run", snapshot.progress.step));
+            return Err(format!(
+                "claims to be at step {}, beyond the limit of any run",
+                snapshot.progress.step
+            ));
         }
         let parameters = &mut self.network.parameters;
         let (values, means) = both(parameters, &snapshot.parameters)?;
@@ -55,7 +58,7 @@ impl Trainer {
     }
 }
 
-/// That the optimizer which `snapshot` was taken with did not keep the state `name`, which this one needs.
+/// The error if the optimizer of `snapshot` did not keep the state `name`, which this one needs.
 fn lacks_state(name: &str, snapshot: &Snapshot) -> String {
     let called = |slot: &Slot| match slot.name.as_str() {
         RESIDUAL => "residuals of error feedback".to_owned(),
@@ -65,12 +68,12 @@ fn lacks_state(name: &str, snapshot: &Snapshot) -> String {
     let kept: Vec<_> = snapshot.optimizer.iter().map(called).collect();
     let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
     format!(
-        "holds no state `{name}` of an optimizer (it holds {kept}): give the [optimizer] it was trained with, or start \
-         a new run"
+        "holds no state `{name}` of an optimizer (it holds {kept}): use the [optimizer] it was trained with, \
+         or start a new run"
     )
 }
 
-/// The parameters and the statistics of a checkpoint, laid out as those of `parameters`.
+/// The parameters and the running statistics of a checkpoint, laid out as those of `parameters`.
 fn both(parameters: &Parameters, tensors: &[Tensor]) -> std::result::Result<(Vec<f32>, Vec<f32>), String> {
     let statistics = &parameters.statistics;
     count(tensors, parameters.table.len() + statistics.table.len())?;
@@ -102,12 +105,13 @@ fn flat(table: &[Parameter], tensors: &[Tensor]) -> std::result::Result<Vec<f32>
     Ok(values)
 }
 
-/// Gives `network` the parameters of `snapshot`, and what it keeps untrained. The message of an `Err` says what does not fit.
+/// Loads the parameters and the running statistics of `snapshot` into `network`. The message of an `Err` says
+/// what does not fit.
 pub fn take_parameters(network: &mut Network, snapshot: &Snapshot) -> std::result::Result<(), String> {
     take_parameters_of(&mut network.parameters, snapshot)
 }
 
-/// The same of parameters without a network.
+/// The same for parameters without a network.
 pub fn take_parameters_of(
     parameters: &mut Parameters,
     snapshot: &Snapshot,
@@ -117,7 +121,7 @@ pub fn take_parameters_of(
     Ok(())
 }
 
-/// The structure of a network and its parameters, as a checkpoint holds them, without room to run it.
+/// The graph of a network and its parameters, as a checkpoint holds them, without the buffers to run it.
 pub fn restore_parameters(path: &Path, snapshot: &Snapshot) -> Result<(Graph, Parameters)> {
     let refuse = |message: String| Error::checkpoint(path, message);
     let graph = Graph::from_json(&snapshot.network).map_err(|error| refuse(error.to_string()))?;
@@ -126,7 +130,7 @@ pub fn restore_parameters(path: &Path, snapshot: &Snapshot) -> Result<(Graph, Pa
     Ok((graph, parameters))
 }
 
-/// A network as a checkpoint holds it, for batches of up to `capacity`: nothing else is needed.
+/// A network from a checkpoint alone, for batches of up to `capacity`.
 pub fn restore_network(path: &Path, snapshot: &Snapshot, capacity: usize) -> Result<Network> {
     let refuse = |message: String| Error::checkpoint(path, message);
     let graph = Graph::from_json(&snapshot.network).map_err(|error| refuse(error.to_string()))?;

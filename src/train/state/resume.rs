@@ -1,4 +1,5 @@
-//! Where a run begins: at a checkpoint of its own, at one that the job gives, or with what was drawn.
+//! Decides where a run begins: at a checkpoint of its own, at one that the job names, or with freshly drawn
+//! parameters.
 
 use std::path::{Path, PathBuf};
 
@@ -19,11 +20,11 @@ use ternflock_job::{Difference, Gradients, Job, Stage};
 use ternflock_nn::Graph;
 use ternflock_world::World;
 
-/// What is known about a resumed run before its checkpoints are read.
+/// Facts about a resumed run that are known before its checkpoints are read.
 pub(crate) struct Resumed {
     /// Its record from now on.
     pub record: RunRecord,
-    /// The changes of its job.
+    /// The changes to its job.
     pub changes: Vec<Difference>,
     /// Notes for the log.
     pub notes: Vec<String>,
@@ -33,13 +34,13 @@ pub(crate) struct Resumed {
 pub(crate) struct Beginning {
     /// Notes for the log.
     pub notes: Vec<String>,
-    /// What the gradients of a resumed run have travelled as, unless the job now says otherwise.
+    /// How a resumed run has averaged its gradients so far, unless the job now says otherwise.
     pub gradients: Option<Gradients>,
 }
 
 impl Run<'_> {
-    /// Goes to the newest intact checkpoint. A run that was ended before its first one starts again, with the parameters of
-    /// the checkpoint `begins_with` if its job gives one.
+    /// Restores the newest intact checkpoint. A run that ended before its first one starts again, with the
+    /// parameters of the checkpoint `begins_with` if its job names one.
     pub(crate) fn resume(
         &mut self,
         resumed: Resumed,
@@ -117,8 +118,8 @@ impl Run<'_> {
         Ok(Beginning { notes, gradients })
     }
 
-    /// Where a run begins that does not resume: with the parameters of the checkpoint `begins_with`, if its job gives one, and
-    /// with the surgery of its first stage.
+    /// Begins a run that does not resume: with the parameters of the checkpoint `begins_with`, if its job
+    /// names one, and with the surgery of its first stage.
     pub(crate) fn begin(&mut self, begins_with: Option<PathBuf>, world: &mut World) -> Result<Beginning> {
         let mut notes = Vec::new();
         if let Some(path) = begins_with {
@@ -135,7 +136,8 @@ impl Run<'_> {
         Ok(Beginning { notes, gradients: None })
     }
 
-    /// Goes to the stage that `snapshot` is in, with the network that it holds: surgery may have made it another than the job's.
+    /// Enters the stage that `snapshot` is in, with the network that it holds, which surgery may have changed
+    /// from the job's.
     fn go_to_stage(&mut self, snapshot: &Snapshot, world: &World) -> std::result::Result<(), String> {
         let stored = snapshot.progress.stage.as_ref();
         self.stages.now = find(self.job, stored.map(|stage| stage.name.as_str()))?;
@@ -145,7 +147,8 @@ impl Run<'_> {
                 Ok(())
             } else {
                 Err(format!(
-                    "is at step {step}, and the job ends after {steps}: give the job it was trained with, or start a new run"
+                    "is at step {step}, and the job ends after {steps}: use the job it was trained with, or \
+                     start a new run"
                 ))
             };
         };
@@ -155,7 +158,7 @@ impl Run<'_> {
             let held = Graph::from_json(&snapshot.network).map_err(|error| error.to_string())?;
             if (held.input(), held.output()) != (graph.input(), graph.output()) {
                 return Err(
-                    "holds a network for other data than the job's; give the job it was trained with".into(),
+                    "holds a network for data other than the job's; use the job it was trained with".into()
                 );
             }
             graph = held;
@@ -165,7 +168,7 @@ impl Run<'_> {
         }
         if snapshot.progress.step > stored.start + self.stages.length() {
             return Err(format!(
-                "is {} into stage `{}`, which the job ends after {}; give the job it was trained with, or an \
+                "is {} into stage `{}`, which the job ends after {}; use the job it was trained with, or an \
                  earlier checkpoint",
                 plural((snapshot.progress.step - stored.start) as usize, "step"),
                 stored.name,

@@ -1,4 +1,4 @@
-//! The directory of a run: which one it is, and what stands in it.
+//! The directory of a run: how it is chosen, and the files in it.
 //!
 //! `job.toml` the effective job, `run.toml` how it was started, `metrics.jsonl` the events, `checkpoints/` the checkpoints, `.lock` the lock.
 
@@ -13,14 +13,15 @@ use ternflock_base::io::{Lock, create_directories, create_new, lock, read_text, 
 use ternflock_job::{Job, Loaded, MOST_BYTES};
 use ternflock_world::World;
 
-/// Where runs go that were not given a directory.
+/// The parent directory of runs without `--run-dir`.
 pub(crate) const RUNS: &str = "runs";
 
 const JOB: &str = "job.toml";
 const LOCK: &str = ".lock";
 const METRICS: &str = "metrics.jsonl";
 
-/// A run's directory. On rank 0 it is locked as long as this lives: no other run writes there meanwhile.
+/// A run's directory. On rank 0 it is locked for the lifetime of this value, so that no other run writes
+/// there.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
@@ -122,7 +123,7 @@ fn choose(runs: &Path, job: &Job, asked: Option<&Path>) -> Result<PathBuf> {
         Some(path) if claim(path, job)? => Ok(path.into()),
         Some(path) => Err(Error::run_dir(
             path,
-            "holds a run already; continue it with --resume, or give another --run-dir",
+            "already holds a run; continue it with --resume, or use another --run-dir",
         )),
         None => {
             let mut number = 1;
@@ -134,8 +135,8 @@ fn choose(runs: &Path, job: &Job, asked: Option<&Path>) -> Result<PathBuf> {
     }
 }
 
-/// Creates the directory at `path` for a new run, or says that another run has it. The job file is the claim: of two runs
-/// that come at once, one creates it.
+/// Creates the directory at `path` for a new run, or reports that another run owns it. The job file is the
+/// claim: of two runs that start at the same time, only one creates it.
 fn claim(path: &Path, job: &Job) -> Result<bool> {
     if is_used(path) {
         return Ok(false);
@@ -148,15 +149,15 @@ fn claim(path: &Path, job: &Job) -> Result<bool> {
     }
 }
 
-/// Locks the directory against other runs until the process ends, in any way, and removes the temporary files of a killed
-/// run. On a file system without locks there is no lock, and only new runs are kept apart.
+/// Locks the directory against other runs until the process ends, for whatever reason, and removes the
+/// temporary files of a killed run. On a file system without locks, only new runs are kept apart.
 fn claim_alone(path: &Path) -> Result<Option<File>> {
     let file = path.join(LOCK);
     let held = match lock(&file).map_err(|error| cannot_write(&file, error))? {
         Lock::Held(held) => Some(held),
         Lock::Unsupported => None,
         Lock::Busy => {
-            let message = "another run is writing there; wait for its end, or give another --run-dir";
+            let message = "another run is writing there; wait for its end, or use another --run-dir";
             return Err(Error::run_dir(path, message));
         }
     };
@@ -166,12 +167,12 @@ fn claim_alone(path: &Path) -> Result<Option<File>> {
 }
 
 pub(crate) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
-    Error::run_dir(path, format!("cannot be written: {error}; give another --run-dir"))
+    Error::run_dir(path, format!("cannot be written: {error}; use another --run-dir"))
 }
 
-/// The path as the other ranks are told it, and as events and checkpoints name it.
+/// The path as it is sent to the other ranks and written to events and checkpoints.
 fn as_text(path: &Path) -> Result<String> {
-    let text = path.to_str().ok_or_else(|| Error::run_dir(path, "is not UTF-8; give another --run-dir"))?;
+    let text = path.to_str().ok_or_else(|| Error::run_dir(path, "is not UTF-8; use another --run-dir"))?;
     Ok(text.into())
 }
 

@@ -1,4 +1,4 @@
-//! `run.toml` in the directory of a run: when the run was started and how, for `--resume`.
+//! `run.toml` in the directory of a run: when and how the run was started, for `--resume`.
 
 use std::io::Write;
 use std::path::Path;
@@ -24,15 +24,15 @@ pub(crate) struct RunRecord {
     pub started: String,
     /// The job file.
     pub job_file: String,
-    /// The overrides (`--set`) of the run: those it was started with, then those of each later start that was allowed to
-    /// change something. Starts without overrides are left out.
+    /// The overrides (`--set`) of the run: those of its first start, then those of each later start that was
+    /// allowed to change something. Starts without overrides are left out.
     pub sets: Vec<Vec<String>>,
     /// The hash of `job.toml` as the program wrote it.
     pub job_hash: String,
 }
 
 impl RunRecord {
-    /// The record of a run of `loaded` that starts now with `text` as its `job.toml`.
+    /// Makes the record of a run of `loaded` that starts now with `text` as its `job.toml`.
     pub fn of(loaded: &Loaded, text: &str) -> RunRecord {
         let record = RunRecord {
             started: rfc3339_micros(SystemTime::now()),

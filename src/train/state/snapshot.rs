@@ -1,4 +1,4 @@
-//! The checkpoint of a trainer: what all ranks gather, and the snapshot that rank 0 writes.
+//! The checkpoint of a trainer: the state gathered from all ranks, and the snapshot that rank 0 writes.
 //!
 //! Random numbers need no state (design rule), so parameters, the optimizer state and a few counters are all.
 
@@ -14,19 +14,20 @@ use crate::step::trainer::Trainer;
 use crate::step::{recurrent_state, statistics};
 use ternflock_world::World;
 
-/// What a checkpoint holds of all ranks: on rank 0; nothing on the others.
+/// The state of all ranks that a checkpoint holds: on rank 0; empty on the others.
 pub struct Gathered {
-    /// What averaging methods keep: in slots next to those of the optimizer, with the ranks as first dimension of the tensors.
+    /// The state of averaging methods, in slots next to those of the optimizer, with the ranks as first
+    /// dimension of the tensors.
     averaging: Vec<AveragingSlot>,
-    /// What recurrent layers pass on to the next step.
+    /// The state that recurrent layers carry to the next step.
     recurrent_state: Vec<Tensor>,
-    /// What layers keep untrained: the mean over the ranks, on every rank, and each rank's own.
+    /// The running statistics of layers: the mean over the ranks, on every rank, and each rank's own.
     statistics: Vec<f32>,
     own_statistics: Vec<Tensor>,
 }
 
 impl Trainer {
-    /// Gathers what a checkpoint holds of all ranks, for [`Trainer::snapshot`] on rank 0.
+    /// Gathers the state of all ranks that a checkpoint holds, for [`Trainer::snapshot`] on rank 0.
     ///
     /// # Errors
     /// [`Error::Exchange`](ternflock_base::error::Error::Exchange) when ranks are late or gone.
@@ -39,8 +40,9 @@ impl Trainer {
         Ok(Gathered { averaging, recurrent_state, statistics, own_statistics })
     }
 
-    /// The checkpoint of a run of `job` on `ranks` ranks now, in its stage `stage`, with its best evaluation. It borrows the
-    /// values of the trainer and those that were gathered. Its vocabulary and what identifies the data are left empty.
+    /// The checkpoint of a run of `job` on `ranks` ranks now, in its stage `stage`, with its best evaluation.
+    /// It borrows the values of the trainer and those that were gathered. Its vocabulary and the facts that
+    /// identify the data are left empty.
     pub fn snapshot<'a>(
         &'a self,
         gathered: &'a Gathered,
@@ -82,8 +84,8 @@ impl Trainer {
         }
     }
 
-    /// All tensors of the network, with `statistics` as those that are not trained. A layer's tensors stand together: those
-    /// that are trained, then the others.
+    /// All tensors of the network, with `statistics` as those that are not trained. A layer's tensors stand
+    /// together: first the trained ones, then the others.
     fn parameters<'a>(&'a self, statistics: &'a [f32]) -> Vec<Tensor<&'a [f32]>> {
         let parameters = &self.network.parameters;
         let trained = parameters.table.iter().map(|p| (p, &parameters.values[..]));
@@ -93,7 +95,7 @@ impl Trainer {
         all.into_iter().map(|(p, values)| tensor_of(p, values)).collect()
     }
 
-    /// The optimizer state, and what is kept in further slots of the same group.
+    /// The optimizer state, and the further slots of the same group.
     fn slots<'a>(&'a self, gathered: &'a Gathered) -> Vec<Slot<&'a [f32]>> {
         let table = &self.network.parameters.table;
         let slot = |state: &'a State| {
@@ -112,7 +114,7 @@ impl Trainer {
     }
 }
 
-/// The tensor of `parameter` in `values`, which are laid out as it says.
+/// The tensor of `parameter` in `values`, at the place that it gives.
 fn tensor_of<'a>(parameter: &Parameter, values: &'a [f32]) -> Tensor<&'a [f32]> {
     Tensor {
         name: parameter.name.clone(),

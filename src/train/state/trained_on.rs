@@ -1,4 +1,4 @@
-//! What a checkpoint was trained on, against data that are there now.
+//! Compares the data that a checkpoint was trained on with the present data.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,8 +10,9 @@ use ternflock_job::{self as job, Job, Split, Validation};
 
 use crate::setup::construct::{TEST, VALIDATION};
 
-/// Refuses the checkpoint at `path`, whose job is `stored`, if an earlier version has split its data in a way that this one does not:
-/// samples that it was trained on would be taken for others. `instead` says what to do.
+/// Refuses the checkpoint at `path`, whose job is `stored`, if an earlier version split its data in a way
+/// that this one does not: samples that it was trained on would be mistaken for others. `instead` is the
+/// advice.
 ///
 /// # Errors
 /// [`Error::Checkpoint`].
@@ -26,7 +27,7 @@ pub fn check_split(path: &Path, snapshot: &Snapshot, stored: &Job, instead: &str
     Err(Error::checkpoint(path, message))
 }
 
-/// Versions without a seed for the split took the end of the training set.
+/// Versions without a seed for the split used the end of the training set.
 fn was_split_at_the_end(snapshot: &Snapshot, stored: &Job) -> bool {
     let is_split = matches!(stored.data.split, Some(Split { validation: Validation::Count(1..), .. }));
     is_split && !snapshot.job.contains("validation_seed")
@@ -37,24 +38,24 @@ pub(crate) fn named(facts: Facts) -> BTreeMap<String, String> {
     facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// What makes data with the facts `here` others than those that `snapshot` was trained with; sets that only one of them has say
-/// nothing.
+/// The differences between data with the facts `here` and those that `snapshot` was trained with. Sets that
+/// only one of them has are ignored.
 pub(crate) fn differences(snapshot: &Snapshot, here: &Data) -> Vec<String> {
     snapshot.data.iter().filter_map(|(set, was)| differs(set, was, here.get(set)?)).collect()
 }
 
-/// The same of the one set called `set`, with the facts `here`.
+/// The same for the one set called `set`, with the facts `here`.
 pub fn difference(snapshot: &Snapshot, set: &str, here: Facts) -> Option<String> {
     differs(set, snapshot.data.get(set)?, &named(here))
 }
 
-/// What makes a set another one than it `was`; facts that only one of them has say nothing.
+/// The differences between a set as it `was` and as it `is`. Facts that only one of them has are ignored.
 fn differs(set: &str, was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Option<String> {
     let known = was.iter().filter_map(|(fact, was)| Some((fact, was, is.get(fact)?)));
     let changed: Vec<_> = known
         .filter(|(_, was, is)| was != is)
         .map(|(fact, was, is)| match fact.as_str() {
-            // Nobody compares hashes by eye.
+            // Hashes are not worth comparing by eye.
             "labels" | "contents" => format!("other {fact}"),
             _ => format!("{fact} {was} -> {is}"),
         })
@@ -62,8 +63,8 @@ fn differs(set: &str, was: &BTreeMap<String, String>, is: &BTreeMap<String, Stri
     (!changed.is_empty()).then(|| format!("the {set} set has {}", changed.join(", ")))
 }
 
-/// That the validation set of a run of `job` on data with the facts `here` holds samples which the parameters of `snapshot`, of the
-/// file at `path`, that it begins with have learnt; of data that are the same but for the split.
+/// A warning if a run of `job` begins with parameters that were trained on samples of its validation set:
+/// those of `snapshot`, from the file at `path`, whose data are the same as `here` except for the split.
 pub(crate) fn learnt_validation(path: &Path, snapshot: &Snapshot, job: &Job, here: &Data) -> Option<String> {
     job.data.split?;
     let own = here.get(VALIDATION)?;
@@ -83,18 +84,19 @@ pub(crate) fn learnt_validation(path: &Path, snapshot: &Snapshot, job: &Job, her
     if !is_same_data || is_same_split {
         return None;
     }
-    let held_out = if was_split_at_the_end(snapshot, &stored) {
-        "held out the end of the training set".to_owned()
+    let split_off = if was_split_at_the_end(snapshot, &stored) {
+        "split off the end of the training set".to_owned()
     } else if is_without_split(&stored.data)
         || !snapshot.data.is_empty() && !snapshot.data.contains_key(VALIDATION)
     {
-        format!("held out none of the training samples ({})", no_split(&stored.data))
+        format!("split off none of the training samples ({})", no_split(&stored.data))
     } else {
-        format!("held out other samples ({})", split_of(&stored.data))
+        format!("split off other samples ({})", split_of(&stored.data))
     };
     Some(format!(
-        "the run of {}, with whose parameters this one begins, {held_out}: they have learnt samples of the validation set \
-         ({}), and the evaluations that choose the network say better of it than new data will",
+        "the run of {}, whose parameters this one begins with, {split_off}: they were trained on samples of \
+         the validation set ({}), so the evaluations that choose the network will be better than those on \
+         new data",
         path.display(),
         split_of(&job.data)
     ))
@@ -104,7 +106,7 @@ fn is_without_split(data: &job::Data) -> bool {
     matches!(data.split, None | Some(Split { validation: Validation::Count(0), .. }))
 }
 
-/// Why data that may be split are not.
+/// Why data that could be split are not.
 pub(crate) fn no_split(data: &job::Data) -> &'static str {
     match is_without_split(data) {
         true => "data.validation = 0",
@@ -112,7 +114,7 @@ pub(crate) fn no_split(data: &job::Data) -> &'static str {
     }
 }
 
-/// How data are split, as a job file says it.
+/// The split of the data, in the words of a job file.
 fn split_of(data: &job::Data) -> String {
     let Some(Split { validation, validation_seed }) = data.split else { return "no split".to_owned() };
     let validation = serde_json::to_string(&validation).unwrap_or_default();

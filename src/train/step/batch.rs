@@ -1,4 +1,4 @@
-//! How a rank computes its part of a global batch: at once, or one micro-batch after the other.
+//! How a rank computes its part of a global batch: at once, or one micro-batch after another.
 
 use std::ops::Range;
 
@@ -12,12 +12,12 @@ use ternflock_job::Train;
 pub struct Batch {
     /// Samples of a step, over all ranks.
     global: usize,
-    /// Samples that a rank computes at a time, at most.
+    /// Maximum number of samples that a rank computes at a time.
     micro: usize,
 }
 
 impl Batch {
-    /// What `train` says.
+    /// The sizes that `train` sets.
     pub fn of(train: &Train) -> Batch {
         Batch { global: train.global_batch, micro: train.micro_batch.unwrap_or(train.global_batch) }
     }
@@ -27,17 +27,18 @@ impl Batch {
         self.global
     }
 
-    /// The largest part that a rank of `world` has.
+    /// The size of the largest part that a rank of `world` has.
     pub fn share(&self, world: usize) -> usize {
         self.global.div_ceil(world)
     }
 
-    /// The samples that a rank of `world` computes at a time, at most: the room that a network needs.
+    /// The maximum number of samples that a rank of `world` computes at a time, which is the capacity that a
+    /// network needs.
     pub fn at_a_time(&self, world: usize) -> usize {
         self.size(self.share(world))
     }
 
-    /// The same of a rank whose part has `part` samples: all of them, unless they are more than a micro-batch.
+    /// The same for a rank whose part has `part` samples: all of them, unless they exceed a micro-batch.
     pub fn size(&self, part: usize) -> usize {
         part.min(self.micro)
     }
@@ -50,7 +51,7 @@ impl Batch {
 
     /// Refuses a micro-batch that does not divide the part of some rank of `world`.
     pub fn check(&self, world: usize) -> Result<()> {
-        // Parts differ by one sample: those of the first and of the last rank are all there are.
+        // Parts differ by one sample at most: the first and the last rank cover both sizes.
         let parts = [0, world - 1].map(|rank| shard(self.global, rank, world).len());
         let uneven = parts.into_iter().find(|&part| part > self.micro && !part.is_multiple_of(self.micro));
         uneven.map_or(Ok(()), |part| {
@@ -79,7 +80,7 @@ mod tests {
         assert!(error.contains("micro-batch of 3 does not divide the 7 samples"), "{error}");
         let error = Batch { global: 13, micro: 7 }.check(1).unwrap_err().to_string();
         assert!(error.contains("does not divide the 13 samples that a rank computes"), "{error}");
-        // A part that is smaller is computed at once.
+        // A smaller part is computed at once.
         assert!(Batch { global: 13, micro: 7 }.check(2).is_ok());
     }
 

@@ -1,5 +1,5 @@
-//! A rank's part of a step up to its gradients: forward, loss and backward, of its whole part of the batch at once or of one
-//! micro-batch after the other.
+//! A rank's part of a step up to its gradients: forward, loss and backward, for its complete part of the
+//! batch at once or for one micro-batch after another.
 
 use ternflock_collectives::topology::Topology;
 
@@ -14,7 +14,7 @@ use ternflock_nn::{Network, Tally, softmax_cross_entropy};
 use ternflock_smoothout::SmoothOut;
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut};
 
-/// What computing gradients needs beside the network.
+/// Everything that computing gradients needs in addition to the network.
 pub struct Compute {
     pub feed: Box<dyn TrainingFeed>,
     seed: u64,
@@ -26,10 +26,10 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// Of `job`, for `network`, on a rank of `topology`.
+    /// The settings of `job` for `network`, on a rank of `topology`.
     ///
     /// # Errors
-    /// When the job perturbs layers that are not there.
+    /// When the job perturbs layers that do not exist.
     pub fn new(
         job: &Job,
         feed: Box<dyn TrainingFeed>,
@@ -70,27 +70,28 @@ impl Compute {
         Ok(())
     }
 
-    /// Makes room for what `network`, another than before, carries.
+    /// Allocates the recurrent state of `network`, which replaces another one.
     pub fn change_network(&mut self, network: &mut Network, topology: &Topology) {
         self.places = Places::new(network, &self.batch, topology.world());
     }
 
-    /// What the layers carry to the next step, a row for each place of this rank.
+    /// The state that the layers carry to the next step, with one row per place of this rank.
     pub fn recurrent_state<'n>(&'n mut self, network: &'n mut Network) -> Vec<(&'n str, RecurrentState<'n>)> {
         self.places.all(network)
     }
 
-    /// How far the weights are moved at step `step` of `steps` of a stage; `None` where they are not.
+    /// How far the weights are perturbed at step `step` of `steps` of a stage; `None` if they are not.
     pub fn amplitude(&self, step: u64, steps: u64) -> Option<f32> {
         self.smoothout.as_ref().map(|smoothout| smoothout.amplitude(step, steps))
     }
 
-    /// The gradients of rank `rank` of `world` at step `step`, at weights moved by `amplitude`, which `give` gets part by part, and what its part of the batch
-    /// came to. Each sample weighs P / batch, so that the mean over ranks is the mean over the batch even where parts differ
-    /// by one sample. The loss of a sequence is the sum of its tokens', as in Zaremba's code, whose learning rates and norms
-    /// to clip at mean that.
+    /// Computes the gradients of rank `rank` of `world` at step `step`, at weights perturbed by `amplitude`,
+    /// and passes them to `give` part by part. Returns the tally of this rank's part of the batch. Each
+    /// sample has the weight P / batch, so that the mean over ranks is the mean over the batch even if parts
+    /// differ by one sample. The loss of a sequence is the sum over its tokens, as in Zaremba's code, which
+    /// his learning rates and clipping norms assume.
     ///
-    /// Parameters may be perturbed afterwards: [`Compute::restore`].
+    /// Parameters may be perturbed afterwards: see [`Compute::restore`].
     pub fn gradients<'a>(
         &'a mut self,
         network: &'a mut Network,
@@ -120,7 +121,8 @@ impl Compute {
             let (logits, gradient) = network.output_and_gradient();
             total += softmax_cross_entropy(logits, labels, weight, Some(gradient));
             done += 1;
-            // After a loss that is not finite nothing more is worth computing, and the network shows where it came from.
+            // After a loss that is not finite no further computation is useful, and the network shows its
+            // origin.
             if is_last || !total.loss.is_finite() {
                 let (finite, mut sums) = (total.loss.is_finite(), sums.rest(done > 1));
                 network.backward_in_parts(size, parts, &mut |gradients| {
@@ -135,7 +137,7 @@ impl Compute {
         Ok(total)
     }
 
-    /// Gives the parameters back as they were before [`Compute::gradients`], to the bit.
+    /// Restores the parameters to their values before [`Compute::gradients`], to the bit.
     pub fn restore(&mut self, network: &mut Network) {
         if let Some(smoothout) = &mut self.smoothout {
             smoothout.restore(&mut network.parameters.values);
@@ -143,14 +145,15 @@ impl Compute {
     }
 }
 
-/// The sums of the gradients of all micro-batches but the last, laid out as the parameters; empty where there is one.
+/// The sums of the gradients of all micro-batches but the last, laid out as the parameters; empty if there is
+/// only one.
 #[derive(Default)]
 struct Sums {
     values: Vec<f32>,
 }
 
 impl Sums {
-    /// Adds those of a micro-batch; those of the first take the place of what was there.
+    /// Adds the gradients of a micro-batch; those of the first replace the previous contents.
     fn add(&mut self, is_first: bool, gradients: &[f32]) {
         let both = (rows_mut(&mut self.values, WIDTH), rows(gradients, WIDTH));
         for_each_row(both, |_, (sums, gradients)| match is_first {
@@ -159,20 +162,20 @@ impl Sums {
         });
     }
 
-    /// What is still to be added to the gradients of the last micro-batch, which come from the last layers on; nothing of them
-    /// unless there were micro-batches before.
+    /// The sums still to be added to the gradients of the last micro-batch, which are delivered from the last
+    /// layers to the first; empty unless there were micro-batches before.
     fn rest(&self, any: bool) -> Rest<'_> {
         Rest { sums: if any { &self.values } else { &[] } }
     }
 }
 
-/// Sums that no gradients have been given yet.
+/// Sums that have not been added to gradients yet.
 struct Rest<'s> {
     sums: &'s [f32],
 }
 
 impl Rest<'_> {
-    /// Adds the last of them to `gradients`, the part before those that came last.
+    /// Adds the last of them to `gradients`, the part that precedes the one delivered before.
     fn add_to(&mut self, gradients: &mut [f32]) {
         if self.sums.is_empty() {
             return;
@@ -184,5 +187,5 @@ impl Rest<'_> {
     }
 }
 
-/// Elements that a thread takes at a time.
+/// Number of elements that a thread processes at a time.
 const WIDTH: usize = 16 * 1024;

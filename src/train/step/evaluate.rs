@@ -1,4 +1,4 @@
-//! Evaluation: every sample counted exactly once, over all ranks.
+//! Evaluation over all ranks, which counts every sample exactly once.
 
 use crate::step::recurrent_state;
 use ternflock_base::error::Result;
@@ -7,8 +7,9 @@ use ternflock_nn::layer::Mode;
 use ternflock_nn::{Network, Tally, softmax_cross_entropy};
 use ternflock_world::World;
 
-/// Evaluation of images runs in batches of at least this many, however small a rank's share of a training batch is. Text is
-/// evaluated in batches of as many columns as the network was built for: its logits take too much memory to have more.
+/// Images are evaluated in batches of at least this size, however small a rank's share of a training batch
+/// is. Text is evaluated in batches with the number of columns that the network was built for, because its
+/// logits take too much memory for more.
 pub const EVALUATION_BATCH: usize = 64;
 
 /// A set of samples and the buffers to evaluate on it.
@@ -23,13 +24,13 @@ impl Evaluator {
         Evaluator { feed, labels: Vec::new() }
     }
 
-    /// What is evaluated on.
+    /// The set to evaluate on.
     pub fn feed(&self) -> &dyn EvaluationFeed {
         &*self.feed
     }
 
-    /// The tally of items `part`, in batches of the network's capacity. What the network carries from batch to batch is
-    /// afterwards what it was before.
+    /// The tally of items `part`, in batches of the network's capacity. The recurrent state of the network is
+    /// afterwards the same as before.
     pub fn tally(&mut self, network: &mut Network, part: std::ops::Range<usize>) -> Result<Tally> {
         let (mut total, state) = (Tally::default(), recurrent_state::copy(network));
         for chunk in self.feed.chunks(part, network.capacity()) {
@@ -46,8 +47,8 @@ impl Evaluator {
     }
 }
 
-/// The tally of the whole set, each rank having done its part of it. The sum is taken in the order of the ranks, so it
-/// is the same number everywhere.
+/// The tally of the complete set, of which each rank evaluates a part. The sum is taken in rank order, so it
+/// is the same number on every rank.
 pub fn evaluate(evaluator: &mut Evaluator, network: &mut Network, world: &mut World) -> Result<Tally> {
     let part = shard(evaluator.feed.items(), world.rank(), world.size());
     let mine = evaluator.tally(network, part)?;

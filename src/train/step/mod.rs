@@ -1,4 +1,4 @@
-//! One training step on this rank, and the passes over data that evaluation makes.
+//! One training step on this rank, and evaluation.
 
 pub mod batch;
 pub mod compute;

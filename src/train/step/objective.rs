@@ -1,5 +1,5 @@
-//! The loss of a network on given samples as a function of its parameters, all ranks together: as evaluation sees it, without
-//! dropout and with batch norm's running statistics.
+//! The loss of a network on given samples as a function of its parameters, computed by all ranks together, as
+//! in evaluation: without dropout and with batch norm's running statistics.
 
 use crate::step::evaluate::sum_tallies;
 use crate::step::recurrent_state;
@@ -11,7 +11,7 @@ use ternflock_nn::{NO_LABEL, Network, Shape, Tally, softmax_cross_entropy};
 use ternflock_tensor::add_scaled;
 use ternflock_world::World;
 
-/// The mean loss a sample, or a token.
+/// The mean loss per sample or per token.
 pub struct Objective<'a> {
     network: &'a mut Network,
     world: &'a mut World,
@@ -19,18 +19,19 @@ pub struct Objective<'a> {
     /// This rank's part.
     chunks: Vec<Chunk>,
     labels: Vec<usize>,
-    /// Labels of all ranks.
+    /// Number of labels of all ranks.
     count: u64,
     /// The gradient of the chunks so far.
     sum: Vec<f32>,
 }
 
 impl<'a> Objective<'a> {
-    /// Of the first `samples` samples of `feed`, or all if there are fewer; of a text the beginnings of all columns, as many
-    /// tokens. The same on however many ranks but for the order of sums.
+    /// The objective on the first `samples` samples of `feed`, or on all if there are fewer; on a text, this
+    /// number of tokens, from the beginnings of all columns. It does not depend on the number of ranks except
+    /// for the order of sums.
     ///
     /// # Errors
-    /// Those of the feed, and of ranks that are late.
+    /// The errors of the feed, and of ranks that are late.
     pub fn new(
         network: &'a mut Network,
         world: &'a mut World,
@@ -56,7 +57,7 @@ impl<'a> Objective<'a> {
         Ok(Objective { network, world, feed, chunks, labels, count, sum })
     }
 
-    /// Labels that the loss is the mean of.
+    /// Number of labels over which the loss is averaged.
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -95,7 +96,7 @@ impl landscape::Objective for Objective<'_> {
     fn value_and_gradient(&mut self, x: &[f32], gradient: &mut [f32]) -> Result<f64> {
         let value = self.compute(x, true)?;
         if !value.is_finite() || self.sum.iter().any(|gradient| !gradient.is_finite()) {
-            let what = format!("the loss {value} so near to the parameters, or its gradient, is not finite");
+            let what = format!("the loss {value} so close to the parameters, or its gradient, is not finite");
             return Err(Error::NonFinite { step: 0, rank: self.world.rank(), what });
         }
         gradient.copy_from_slice(&self.sum);

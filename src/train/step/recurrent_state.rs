@@ -1,7 +1,7 @@
-//! What recurrent layers carry from step to step, between training, evaluation and checkpoints.
+//! The state that recurrent layers carry from step to step, shared by training, evaluation and checkpoints.
 //!
-//! A row belongs to a place in the global batch, so a checkpoint holds the rows of all places, in order: a run goes on exactly,
-//! on any number of ranks.
+//! Each row belongs to a place in the global batch. A checkpoint holds the rows of all places in order, so a
+//! run continues exactly, on any number of ranks.
 
 use std::ops::Range;
 
@@ -13,12 +13,12 @@ use ternflock_nn::Network;
 use ternflock_nn::layer::RecurrentState;
 use ternflock_world::World;
 
-/// Zeroes all that `network` carries.
+/// Sets the recurrent state of `network` to zero.
 pub fn reset(network: &mut Network) {
     network.recurrent_state().into_iter().for_each(|(_, state)| state.values.fill(0.0));
 }
 
-/// A copy of all of it.
+/// A copy of the recurrent state of `network`.
 pub fn copy(network: &mut Network) -> Vec<Vec<f32>> {
     network.recurrent_state().into_iter().map(|(_, state)| state.values.to_vec()).collect()
 }
@@ -30,10 +30,10 @@ pub fn put_back(network: &mut Network, copied: &[Vec<f32>]) {
     }
 }
 
-/// The rows of a rank's places. A network that computes all of them at once holds them itself; one that computes
-/// micro-batches has room for those of one, and is given them when their turn comes.
+/// The rows of a rank's places. A network that computes all of them at once holds the rows itself. A network
+/// that computes micro-batches holds only those of one micro-batch and receives them before it computes it.
 pub struct Places {
-    /// By state: `[part, width]`; none where the network holds them.
+    /// Per state: `[part, width]`; empty if the network holds the rows.
     rows: Vec<Vec<f32>>,
 }
 
@@ -51,13 +51,13 @@ impl Places {
         }
     }
 
-    /// Zeroes them.
+    /// Sets all rows to zero.
     pub fn reset(&mut self, network: &mut Network) {
         reset(network);
         self.rows.iter_mut().for_each(|rows| rows.fill(0.0));
     }
 
-    /// Gives `network` the rows of the places `at`, counted from the first of the rank's.
+    /// Copies the rows of the places `at`, counted from the rank's first place, to `network`.
     pub fn give(&self, network: &mut Network, at: Range<usize>) {
         if self.rows.is_empty() {
             return;
@@ -68,7 +68,7 @@ impl Places {
         }
     }
 
-    /// Takes them back as a pass has left them.
+    /// Copies the rows back from `network` after a pass.
     pub fn take(&mut self, network: &mut Network, at: Range<usize>) {
         if self.rows.is_empty() {
             return;
@@ -79,7 +79,7 @@ impl Places {
         }
     }
 
-    /// All of them: the layer's name and its state, with a row for each of the rank's places and perhaps more.
+    /// All rows: the layer's name and its state, with one row per place of the rank and possibly more.
     pub fn all<'n>(&'n mut self, network: &'n mut Network) -> Vec<(&'n str, RecurrentState<'n>)> {
         let held = network.recurrent_state();
         if self.rows.is_empty() {
@@ -92,8 +92,8 @@ impl Places {
     }
 }
 
-/// The rows of all places of a global batch, `[global_batch, width]` a tensor, on rank 0; nothing on the others. `states` are
-/// those of this rank.
+/// The rows of all places of a global batch, one `[global_batch, width]` tensor per state, on rank 0; empty
+/// on the others. `states` are those of this rank.
 pub fn gather(
     states: Vec<(&str, RecurrentState)>,
     global_batch: usize,
@@ -116,7 +116,7 @@ pub fn gather(
     Ok(tensors)
 }
 
-/// Takes up the rows of the places `part` of `stored`. The message of an `Err` says what does not fit.
+/// Restores the rows of the places `part` from `stored`. The message of an `Err` says what does not fit.
 pub fn restore(
     states: Vec<(&str, RecurrentState)>,
     stored: &[Tensor],

@@ -1,17 +1,18 @@
-//! What layers keep untrained, batch norm's running mean and variance. Each rank keeps its own, of its own samples, and no
-//! step of training sees them. Evaluation and checkpoints take the mean over the ranks, of a copy: a rank goes on with
-//! its own, which a checkpoint holds too, so that a run that was interrupted is, to the bit, the one that was not.
+//! The running statistics of layers: batch norm's mean and variance, which are not trained. Each rank keeps
+//! its own, from its own samples, and training steps do not use them. Evaluation and checkpoints take the
+//! mean over the ranks, from a copy. Each rank continues with its own, which a checkpoint also holds, so that
+//! an interrupted run is bit-identical to an uninterrupted one.
 
 use ternflock_base::error::Result;
 use ternflock_checkpoint::{Slot, Snapshot, Tensor};
 use ternflock_nn::Network;
 use ternflock_world::World;
 
-/// The slot of a checkpoint that holds all ranks' own: its tensors have the ranks as their first dimension. One rank's
-/// are those that stand beside the parameters.
+/// The checkpoint slot with the statistics of each rank: its tensors have the ranks as their first dimension.
+/// A run on one rank needs no slot, because the statistics next to the parameters are its own.
 pub const STATISTICS: &str = "statistics";
 
-/// The mean over the ranks, the same bits on each.
+/// The mean over the ranks, bit-identical on every rank.
 pub fn averaged(network: &Network, world: &mut World) -> Result<Vec<f32>> {
     let mut mean = network.parameters.statistics.values.clone();
     world.mean(&mut mean)?;
@@ -31,7 +32,8 @@ pub fn with_averaged<T>(
     result
 }
 
-/// What each rank keeps, `[P, ...]` a tensor, on rank 0; nothing on the others, or of one rank alone.
+/// The statistics of each rank as `[P, ...]` tensors, on rank 0; empty on the others and in a world of one
+/// rank.
 pub fn gather(network: &Network, world: &mut World) -> Result<Vec<Tensor>> {
     let statistics = &network.parameters.statistics;
     if world.size() == 1 || statistics.values.is_empty() {
@@ -50,13 +52,13 @@ pub fn gather(network: &Network, world: &mut World) -> Result<Vec<Tensor>> {
     Ok(if world.rank() == 0 { statistics.table.iter().map(tensor).collect() } else { Vec::new() })
 }
 
-/// The slot of `snapshot` with all ranks' own.
+/// The slot of `snapshot` with the statistics of each rank.
 fn slot(snapshot: &Snapshot) -> Option<&Slot> {
     snapshot.optimizer.iter().find(|slot| slot.name == STATISTICS)
 }
 
-/// Rank `rank` of `world` takes up its own from `snapshot`, whose mean `network` holds; on another number of ranks each
-/// goes on with the mean. The message of an `Err` says what does not fit.
+/// Restores the statistics of rank `rank` of `world` from `snapshot`, whose mean `network` already holds; on
+/// another number of ranks each continues with the mean. The message of an `Err` says what does not fit.
 pub fn restore(
     network: &mut Network,
     snapshot: &Snapshot,
@@ -69,7 +71,7 @@ pub fn restore(
     };
     for table in &statistics.table {
         let tensor = slot.tensors.iter().find(|tensor| tensor.name == table.name);
-        let tensor = tensor.ok_or_else(|| format!("keeps no `{}` of each rank", table.name))?;
+        let tensor = tensor.ok_or_else(|| format!("holds no `{}` of each rank", table.name))?;
         let needed = [&[world], &table.spec.shape[..]].concat();
         if tensor.shape != needed {
             let found = &tensor.shape;
@@ -84,8 +86,8 @@ pub fn restore(
     Ok(())
 }
 
-/// What becomes of them on `world` ranks, if it is not just what they were.
+/// A note if the statistics do not simply continue on `world` ranks.
 pub fn what_becomes(network: &Network, snapshot: &Snapshot, world: usize) -> Option<String> {
     let changes = snapshot.progress.ranks != world as u64 && !network.parameters.statistics.values.is_empty();
-    changes.then(|| "each rank goes on with the mean of all ranks' running statistics".into())
+    changes.then(|| "each rank continues with the mean of all ranks' running statistics".into())
 }

@@ -12,12 +12,13 @@ use super::{BESIDE, BUCKETS, train, train_threads};
 use crate::launch::Launcher;
 use crate::running::{self, Running};
 
-/// Far more steps than any of these jobs gets to do, at a learning rate that does not depend on how many there are.
+/// Far more steps than any of these jobs completes, at a learning rate that does not depend on their number.
 const STEPS: &str = "train.steps=1000000000";
 const ENDLESS: [&str; 6] =
     ["schedule.kind=fixed", "train.eval_every=0", "train.log_every=1", "checkpoint.every=5", BUCKETS, BESIDE];
 
-/// When a job must have ended after what ended it, far below how long its ranks would wait for each other.
+/// The time in which a job must end after an interruption, far below the time that its ranks would wait for
+/// each other.
 pub const SOON_SECONDS: f64 = 20.0;
 
 /// The step of the newest checkpoint.
@@ -36,8 +37,8 @@ pub fn under_way(launcher: &Launcher, ranks: usize, run: &Path, sets: &[&str]) -
     job
 }
 
-/// Takes the killed job in `run` a few steps on from its last checkpoint, to the state of a run that nothing has happened
-/// to. Returns the step of that.
+/// Continues the killed job in `run` for a few steps from its last checkpoint, and checks that it reaches the
+/// state of an undisturbed run. Returns the step reached.
 pub fn go_on_as_if_nothing_had_happened(launcher: &Launcher, ranks: usize, run: &Path) -> u64 {
     let straight = tempfile::tempdir().unwrap();
     let last = newest(run) + 7;
@@ -50,8 +51,8 @@ pub fn go_on_as_if_nothing_had_happened(launcher: &Launcher, ranks: usize, run: 
     last
 }
 
-/// Every process of the job is killed at once. What goes on from its last checkpoint ends as a run that nothing has
-/// happened to, with every step in its records once.
+/// Every process of the job is killed at once. A run that resumes from its last checkpoint ends like an
+/// undisturbed one, with every step in its records once.
 pub fn kill_and_resume(launcher: &Launcher, ranks: usize) {
     let killed = tempfile::tempdir().unwrap();
     under_way(launcher, ranks, killed.path(), &[]).kill().unwrap();
@@ -64,7 +65,8 @@ pub fn kill_and_resume(launcher: &Launcher, ranks: usize) {
     assert_eq!(trained, Vec::from_iter(1..=last));
 }
 
-/// One rank gets SIGTERM, as at the end of its time in a batch queue, or the launcher SIGUSR1, which it hands on.
+/// One rank gets SIGTERM, as at the end of its time in a batch queue, or the launcher gets SIGUSR1, which it
+/// forwards.
 pub fn signal(launcher: &Launcher, ranks: usize) {
     for to_launcher in [false, true] {
         let directory = tempfile::tempdir().unwrap();

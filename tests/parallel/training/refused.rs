@@ -1,4 +1,5 @@
-//! Jobs that cannot start or cannot go on: one message, however many ranks, and the right exit code.
+//! Jobs that cannot start or cannot continue: one message, whatever the number of ranks, and the right exit
+//! code.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +12,7 @@ use super::{ternflock, train, train_threads};
 use crate::launch::Launcher;
 use crate::running::Finished;
 
-/// The only thing the ranks say about what went wrong.
+/// The only message of the ranks about the failure.
 fn message(end: &Finished) -> &str {
     let said: Vec<_> = end.output.lines().filter(|line| line.starts_with("ternflock: ")).collect();
     let [message] = said.as_slice() else { panic!("{} messages, not one:\n{}", said.len(), end.output) };
@@ -22,7 +23,7 @@ fn assert_holds(text: &str, parts: &[&str]) {
     parts.iter().for_each(|part| assert!(text.contains(part), "no `{part}` in {text}"));
 }
 
-/// The first step makes the parameters huge but finite; the second is where it shows, on every rank.
+/// The first step makes the parameters huge but finite; the second one reveals it, on every rank.
 pub fn diverges(launcher: &Launcher, ranks: usize) {
     let directory = tempfile::tempdir().unwrap();
     let sets = ["optimizer.learning_rate=1e30", "checkpoint.every=1"];
@@ -55,8 +56,8 @@ pub fn changed_job(launcher: &Launcher, ranks: usize) {
 
     let end = train(launcher, ranks, &["train.steps=3"], run, &["--resume"]).finish().unwrap();
     assert_eq!(end.code, Some(2), "{}", end.output);
-    assert_holds(message(&end), &["this run cannot go on as it began"]);
-    let line = "train.steps: 4 in the run, 3 asked for (--set train.steps=3)";
+    assert_holds(message(&end), &["this run cannot continue as it began"]);
+    let line = "train.steps: 4 in the run, 3 requested (--set train.steps=3)";
     assert_eq!(end.output.matches(line).count(), 1, "{}", end.output);
     assert_eq!(checkpoints(run), ["best.h5", "step-0000000002.h5"]);
 
@@ -69,8 +70,8 @@ pub fn changed_job(launcher: &Launcher, ranks: usize) {
     }
 }
 
-/// Room for two checkpoints of 125 kB and the little files, not for a third. With more room the run goes on as if
-/// nothing had happened.
+/// Space for two checkpoints of 125 kB and the small files, but not for a third. With more space the run
+/// continues as if nothing had happened.
 pub fn full_disk(launcher: &Launcher, ranks: usize) {
     let (disk, straight) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let Some(mount) = Mount::tmpfs(disk.path(), "320k") else {
@@ -91,11 +92,11 @@ pub fn full_disk(launcher: &Launcher, ranks: usize) {
     assert_same_state(&load(&run, 5), &load(straight.path(), 5));
 }
 
-/// A tmpfs, for as long as this lives.
+/// A tmpfs, mounted for the lifetime of this value.
 struct Mount<'a>(&'a Path);
 
 impl<'a> Mount<'a> {
-    /// One of `size` at `path`; none where mounting is not permitted.
+    /// A tmpfs of `size` at `path`; none if mounting is not permitted.
     fn tmpfs(path: &'a Path, size: &str) -> Option<Self> {
         let options = format!("size={size}");
         let output = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(path).output();

@@ -1,4 +1,4 @@
-//! Jobs in which a rank stops without ending: the others name it, and go on or end.
+//! Jobs in which a rank stops without ending: the others name it, and continue or end.
 
 use std::fs;
 use std::path::Path;
@@ -17,19 +17,19 @@ fn stopped(launcher: &Launcher, ranks: usize, late: usize, run: &Path, timeout: 
     job
 }
 
-/// How a line about rank `late` being so begins.
+/// The beginning of a line that reports rank `late`.
 fn sentence(late: usize) -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     format!("rank {late} on {} is late: rank ", host.trim())
 }
 
-/// Nobody is called late but rank `late`, and what is awaited from it is said.
+/// Only rank `late` is reported as late, together with the message that is awaited from it.
 fn assert_names(output: &str, late: usize) {
     let mut lines = output.lines().filter(|line| line.contains(" is late: "));
     assert!(lines.all(|line| line.contains(&sentence(late)) && line.contains("(step ")), "{output}");
 }
 
-/// After the warning the rank goes on, the run with it, and nothing of it is to be seen in the weights.
+/// After the warning the rank continues, and so does the run; the weights do not show the delay.
 pub fn for_a_while(launcher: &Launcher, ranks: usize) {
     for late in [0, ranks - 1] {
         let directory = tempfile::tempdir().unwrap();
@@ -43,7 +43,7 @@ pub fn for_a_while(launcher: &Launcher, ranks: usize) {
     }
 }
 
-/// The others end the job at the deadline, and say why.
+/// The others end the job at the deadline and report why.
 pub fn for_ever(launcher: &Launcher, ranks: usize) {
     for late in [0, ranks - 1] {
         let directory = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ static ALLOCATOR: Counting = Counting;
 /// Allocations of three steps after two others.
 fn allocations_of_steps(model: &str, batch: usize) -> usize {
     let mut stepper = Stepper::new(model, batch).unwrap();
-    // One entry into the pool: its queue makes room for 63 more every 63 entries, which is no part of a step.
+    // One entry into the pool: its queue allocates for 63 entries at a time, which is not part of a step.
     within(|| {
         let mut steps = |count: usize| (0..count).for_each(|_| assert!(stepper.step().is_finite()));
         steps(2);
@@ -43,7 +43,7 @@ fn allocations_of_force(kind: ForceKind) -> usize {
     })
 }
 
-/// Allocations of three passes, forward and back, of layers on some columns.
+/// Allocations of three forward and backward passes of layers with only some columns.
 fn allocations_on_columns(batch: usize) -> usize {
     let tables = serde_json::json!([
         {"type": "conv2d", "filters": 7, "kernel": 3, "padding": 1, "columns": [1, 2, 5, 7]},
@@ -68,7 +68,7 @@ fn allocations_on_columns(batch: usize) -> usize {
     })
 }
 
-/// Allocations of putting noise on the weights three times, and of taking it off.
+/// Allocations of perturbing and restoring the weights three times.
 fn allocations_of_noise(adapt: Adapt) -> usize {
     let graph = preset("resnet-20", Shape::Image { channels: 3, height: 32, width: 32 }, 10).unwrap();
     let mut parameters = Parameters::new(&graph).unwrap();
@@ -88,7 +88,7 @@ fn allocations_of_noise(adapt: Adapt) -> usize {
     })
 }
 
-/// One test, so that nothing else runs in this process meanwhile.
+/// A single test, so that nothing else runs in this process at the same time.
 #[test]
 fn steps_allocate_nothing() {
     for threads in [1, 2] {

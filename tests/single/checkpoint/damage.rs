@@ -93,7 +93,7 @@ fn other_files_are_refused_for_what_they_are() {
     );
 }
 
-/// A header that fits whatever is at `path`, as its writer would have made it.
+/// A header that matches the content of `path`, as its writer would have made it.
 pub fn reseal(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let digest = xxhash_rust::xxh3::xxh3_128(&bytes[512..]);
@@ -126,7 +126,7 @@ fn a_whole_file_with_the_wrong_contents_is_refused() {
         &|file| drop(parameters(file).new_dataset::<f64>().shape(2).create("bias").unwrap()),
         "not of 32-bit floats",
     );
-    // Nothing is stored for it yet: HDF5 itself would hand out 4 PB of zeros.
+    // Nothing is stored for it yet: HDF5 itself would return 4 PB of zeros.
     refused(
         &|file| {
             drop(

@@ -13,15 +13,15 @@ use ternflock::checkpoint::{Store, load, save};
 use crate::{assert_same, names, sample, tensor};
 
 const PAGE: usize = 4096;
-/// Tells [`fill`] where its disk is.
+/// The variable with the disk of [`fill`].
 const DISK: &str = "TERNFLOCK_TEST_DISK";
-/// Tells [`save_on_and_on`] where its run is.
+/// The variable with the run directory of [`save_on_and_on`].
 const RUN: &str = "TERNFLOCK_TEST_RUN";
 
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// A tmpfs of `pages`, or `None` and a printed word where mounting is not permitted.
+    /// A tmpfs of `pages`, or `None` and a printed note if mounting is not permitted.
     fn mount(pages: usize) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let size = format!("size={}", pages * PAGE);
@@ -30,7 +30,7 @@ impl SmallDisk {
         if mount.is_ok_and(|output| output.status.success()) {
             return Some(SmallDisk(directory));
         }
-        // Past the test harness, which keeps what a passing test prints.
+        // Bypasses the test harness, which captures the output of a passing test.
         let word = b"skipped: mounting a tmpfs is not permitted here; run as root to test full disks\n";
         std::io::stderr().write_all(word).unwrap();
         None
@@ -43,7 +43,8 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // A process that another test is just starting holds our descriptors until it is another program.
+        // A process that another test is just starting holds our descriptors until it executes another
+        // program.
         let unmounted = (0..100).any(|attempt| {
             std::thread::sleep(std::time::Duration::from_millis(attempt));
             Command::new("umount").arg(self.path()).status().is_ok_and(|status| status.success())
@@ -73,7 +74,7 @@ fn a_directory_that_is_missing_or_read_only_is_named() {
     assert_same(&load(path).unwrap(), &first);
 }
 
-/// The saving is done by another process, [`fill`], so that its exit and its standard error can be seen too.
+/// Another process, [`fill`], saves, so that its exit code and its standard error can be checked too.
 #[test]
 fn a_full_disk_keeps_the_previous_checkpoint() {
     let Some(disk) = SmallDisk::mount(256) else { return };
@@ -135,14 +136,14 @@ fn fill_to(pages: usize, filler: &Path) {
     file.set_len((written - pages * PAGE) as u64).unwrap();
 }
 
-/// Every second kill comes at any time; the others while a checkpoint is written, however slow or busy the machine is: the
-/// process that writes is stopped until it is, and goes no further.
+/// Every second kill comes at a random time. The others come while a checkpoint is written, however slow or
+/// busy the machine is: the writing process is stopped at that point first.
 #[test]
 fn a_kill_leaves_complete_checkpoints_alone() {
     let run = tempfile::tempdir().unwrap();
     let directory = run.path().join("checkpoints");
     let is_writing = || names(&directory).iter().any(|name| name.starts_with('.'));
-    // From here on there is always a best one.
+    // From here on there is always a best checkpoint.
     let first = Store::open(run.path(), NonZeroUsize::MIN).unwrap().save(&sample(0), true).unwrap();
     let mut last = Some(first);
     for kill in 0..10 {
@@ -153,7 +154,7 @@ fn a_kill_leaves_complete_checkpoints_alone() {
             .env(RUN, run.path())
             .stdout(Stdio::null());
         let mut saving = saving.spawn().unwrap();
-        // For a process that hangs; none that is slow takes so long.
+        // For a process that hangs; even a slow one does not take this long.
         let deadline = Instant::now() + Duration::from_secs(300);
         while store.latest().unwrap() == last {
             assert!(Instant::now() < deadline, "no checkpoint in 300 s");
@@ -189,7 +190,7 @@ fn signal(child: &Child, signal: i32) {
     assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
 }
 
-/// Stops `child`, and waits until it stands still.
+/// Stops `child`, and waits until it has stopped.
 fn stop(child: &Child) {
     signal(child, libc::SIGSTOP);
     let (id, mut status) = (child.id() as i32, 0);

@@ -1,5 +1,5 @@
-//! Checkpoints as files: what goes in comes out to the bit, every kind of damage is refused by name, a full disk costs
-//! nothing, and other programs read them.
+//! Checkpoints as files: values are restored to the bit, every kind of damage is refused by name, a full disk
+//! loses nothing, and other programs can read them.
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 mod damage;

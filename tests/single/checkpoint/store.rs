@@ -1,4 +1,4 @@
-//! The directory of a run: what stays, what goes, what a killed run leaves.
+//! The directory of a run: which files stay, which are removed, and what a killed run leaves behind.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -60,7 +60,7 @@ fn what_happens_to_one_checkpoint_does_not_happen_to_its_copies() {
     store.keep_stage(&path, "tune").unwrap();
     open(&other, 1).keep_start(&path).unwrap();
     let copies = [store.best().unwrap(), store.stage_path("tune"), Store::start_path(other.path())];
-    // In place, as a program that edits the file would, not by a new file of the same name.
+    // In place, as a program that edits the file would do it, not by a new file of the same name.
     let damaged = fs::File::options().write(true).open(&path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&damaged, b"damage", 2000).unwrap();
     assert!(load(&path).is_err());

@@ -7,7 +7,7 @@ use support::program::{Place, Running, finish};
 
 use crate::PROGRAM;
 
-/// Scripts outside rely on these keys.
+/// External scripts rely on these keys.
 #[test]
 fn the_codec_is_timed_on_each_instruction_set() {
     let place = Place::new(PROGRAM);
@@ -57,7 +57,7 @@ fn what_cannot_be_timed_is_refused() {
     unknown.refused(2, &["--algorithms", "`ring_ternery`", "did you mean `ring_ternary`"]);
 }
 
-/// A launcher that has no two ranks to give: what was measured on one is not lost.
+/// A launcher that cannot start two ranks: the measurement on one rank is not lost.
 #[test]
 fn what_was_measured_before_a_launch_fails_is_printed() {
     let place = Place::new(PROGRAM);
@@ -74,7 +74,7 @@ fn what_was_measured_before_a_launch_fails_is_printed() {
     assert!(place.read("s.svg").contains("<svg"));
 }
 
-/// With 14 bytes an element, an eighth of the machine's memory is too many.
+/// With 14 bytes per element, a number of elements that is an eighth of the machine's memory is too large.
 #[test]
 fn vectors_larger_than_memory_are_refused() {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap();
@@ -109,7 +109,7 @@ fn presets_are_timed_by_any_of_their_names() {
     unknown.refused(2, &["--model: no preset is called `renset20`; did you mean `resnet-20`?"]);
 }
 
-/// Shares one processor with a program that never rests.
+/// Shares one processor with a program that never sleeps.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_busy_machine_is_warned_of() {

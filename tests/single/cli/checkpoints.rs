@@ -1,4 +1,5 @@
-//! `ternflock eval` and `ternflock inspect`: what they say of a checkpoint, and of what is none (exit code 4).
+//! `ternflock eval` and `ternflock inspect` on checkpoints, and on files that are not checkpoints (exit code
+//! 4).
 
 use std::fs;
 
@@ -138,7 +139,7 @@ fn eval_measures_what_the_run_measured() {
     }
 }
 
-/// What is damaged, foreign or missing is refused by name wherever a checkpoint is read.
+/// A damaged, foreign or missing file is refused by name wherever a checkpoint is read.
 #[test]
 fn what_is_no_whole_checkpoint_is_refused_by_name() {
     let place = trained();
@@ -164,8 +165,8 @@ fn what_is_no_whole_checkpoint_is_refused_by_name() {
     }
 }
 
-/// The newest checkpoint is damaged: a resumed run says so, takes the one before, and comes to the same end. Where none is
-/// whole nothing is begun or changed.
+/// The newest checkpoint is damaged: a resumed run reports it, resumes from the previous one, and ends with
+/// the same result. If none is intact, nothing is started or changed.
 #[test]
 fn a_damaged_newest_checkpoint_is_passed_over() {
     let place = Place::new(PROGRAM);

@@ -1,4 +1,4 @@
-//! `ternflock compress`: smaller files that are all one needs, and what cannot be done.
+//! `ternflock compress`: smaller files that are complete by themselves, and refused requests.
 
 use std::fs;
 
@@ -33,7 +33,7 @@ fn a_smaller_file_is_all_one_needs() {
     assert_eq!(score(FROM), score("small.h5"));
     let shown = place.inspect("small.h5");
     assert_eq!((&shown["params"], &shown["flops"]), (&done["after"]["params"], &done["after"]["flops"]));
-    // Factorised, evaluated, trained on, and evaluated again.
+    // Factorised, evaluated, trained further, and evaluated again.
     let text = place.run("compress small.h5 -o thin.h5 --low-rank conv1=1 --whatever-it-costs").ended(0).out;
     assert!(text.contains("conv1.basis") && text.contains("rank 1 of"), "{text}");
     score("thin.h5");
@@ -45,7 +45,7 @@ fn a_smaller_file_is_all_one_needs() {
 fn what_cannot_be_done_is_said() {
     let place = trained();
     place.write("damaged.h5", "no checkpoint");
-    // What is there and no file, whoever else uses it, is not replaced.
+    // An existing entry that is not a regular file is not replaced.
     let elsewhere = place.path("elsewhere.h5");
     fs::write(&elsewhere, "something").unwrap();
     std::os::unix::fs::symlink(&elsewhere, place.path("link.h5")).unwrap();
@@ -105,7 +105,7 @@ fn the_demonstration_of_the_guide_compresses() {
     assert!(compressed >= 2);
 }
 
-/// A file called `x.onnx` would be taken for ONNX.
+/// A file called `x.onnx` would be mistaken for ONNX.
 #[test]
 fn a_name_that_means_another_format_is_refused() {
     let place = trained();

@@ -1,4 +1,5 @@
-//! `ternflock data`, and training on files that are missing, damaged, or right: exit code 3 for what is not.
+//! `ternflock data`, and training on files that are missing, damaged or correct: exit code 3 unless they are
+//! correct.
 
 use std::io::Write;
 
@@ -25,7 +26,7 @@ pub const FILES: [&str; 4] = [
 const TRAIN: &str =
     "train tiny.toml --set data.dataset=idx --set data.dir=pictures --set train.steps=5 --run-dir run";
 
-/// An IDX file: bytes in as many dimensions as are given.
+/// An IDX file: bytes with the given dimensions.
 pub fn idx(dimensions: &[u32], data: &[u8]) -> Vec<u8> {
     let magic = 0x0800 + dimensions.len() as u32;
     let header = std::iter::once(&magic).chain(dimensions).flat_map(|word| word.to_be_bytes());
@@ -61,7 +62,7 @@ fn place(files: &[Vec<u8>; 4], ending: &str) -> Place {
     place
 }
 
-/// A small language model on `a.txt`, which the vocabulary of 3 kinds leaves little of.
+/// A small language model on `a.txt`, most of which is unknown to a vocabulary of 3 words.
 const LANGUAGE: &str = "[data]\ndataset = \"text\"\ntrain = \"a.txt\"\nsequence_length = 5\nvocabulary = 3\n\
     [train]\nsteps = 2\nglobal_batch = 4\n[optimizer]\nlearning_rate = 0.1\n\
     [[model.layers]]\nname = \"embedding\"\ntype = \"embedding\"\nfeatures = 4\n\

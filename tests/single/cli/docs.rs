@@ -1,4 +1,4 @@
-//! The documentation: its links lead somewhere, and its commands run.
+//! The documentation: its links are valid, and its commands run.
 
 mod commands;
 mod layers;

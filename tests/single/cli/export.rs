@@ -1,4 +1,4 @@
-//! `ternflock export`: the same numbers in files of other programs, and what is refused.
+//! `ternflock export`: the same numbers in the files of other programs, and refused requests.
 
 use std::fs;
 use std::process::Command;

@@ -127,7 +127,8 @@ fn one_text_from_a_pipe_is_cut_into_its_parts() {
     assert_eq!(losses("pipe"), losses("file"));
 }
 
-/// Nothing is ever written to the pipe; the run is told to stop, once, as soon as it hears: most often just before it waits.
+/// Nothing is ever written to the pipe. The run is told to stop, once, as soon as it handles signals: usually
+/// just before it waits.
 #[test]
 fn a_signal_ends_the_wait_for_a_pipe() {
     let place = Place::new(PROGRAM);

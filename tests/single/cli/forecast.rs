@@ -1,10 +1,10 @@
-//! `ternflock forecast` on one rank: what it prints, and what it refuses.
+//! `ternflock forecast` on one rank: its output, and refused requests.
 
 use support::program::Place;
 
 use crate::PROGRAM;
 
-/// Scripts outside rely on these keys, which are those of `bench scaling` with a network around them.
+/// External scripts rely on these keys, which are those of `bench scaling` inside a network.
 #[test]
 fn a_job_is_forecast_on_networks() {
     let place = Place::new(PROGRAM);
@@ -52,8 +52,8 @@ fn a_table_says_what_pays() {
     let said = place.run("forecast tiny.toml --nodes 1,2 --steps 1 --speed 2").ended(0).out;
     for part in [
         "tiny: ",
-        "1 rank a node",
-        "taken to be 2 times as fast as here",
+        "1 rank per node",
+        "assumed to be 2 times as fast as here",
         "network 1gbit,100us (117.7 MB/s, 100.0 us), constant samples per step",
         "nodes",
         "halving_ternary",
@@ -66,7 +66,7 @@ fn a_table_says_what_pays() {
     assert!(weak.contains("constant samples per rank") && !weak.contains("ternaries"), "{weak}");
 }
 
-/// A rank's share is smaller on more nodes, and is measured as such.
+/// A rank's share is smaller on more nodes, and is measured at that size.
 #[test]
 fn strong_scaling_measures_each_share() {
     let place = Place::new(PROGRAM);
@@ -98,7 +98,7 @@ fn what_has_no_forecast_is_refused() {
     place.run("forecast tiny.toml --model alexnet").refused(2, &["--model"]);
     place.run("forecast --model alexnett").refused(2, &["`alexnett`", "did you mean `alexnet`"]);
     place.run("forecast tiny.toml --strong --weak").refused(2, &["--strong", "--weak"]);
-    place.run("forecast tiny.toml --nodes 4..2").refused(2, &["--nodes 4..2", "more than the last"]);
+    place.run("forecast tiny.toml --nodes 4..2").refused(2, &["--nodes 4..2", "larger than the last"]);
     place.run("forecast tiny.toml --nodes 0").refused(2, &["--nodes 0", "from 1 to 4096"]);
     place.run("forecast tiny.toml --link fast").refused(2, &["--link fast", "1gbit,100us"]);
     place.run("forecast tiny.toml --link measured").refused(2, &["--link measured", "there is one node"]);

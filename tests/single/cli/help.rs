@@ -1,4 +1,4 @@
-//! What the program says about itself, and about a command line it does not understand.
+//! The help of the program, and its messages about a command line that it does not understand.
 
 use support::program::{Place, finish};
 
@@ -78,7 +78,8 @@ fn help_is_wrapped_once() {
             for pair in lines.windows(2) {
                 let indent = |line: &str| line.len() - line.trim_start().len();
                 let words = |line: &str| line.split_whitespace().next().map(str::len);
-                // Prose at the left margin, or the text of an option right of its name, that goes on in the next line.
+                // Prose at the left margin, or the text of an option to the right of its name, that continues
+                // in the next line.
                 let goes_on =
                     indent(pair[0]) == indent(pair[1]) && (indent(pair[0]) == 0 || indent(pair[0]) >= 10);
                 let Some(next) = words(pair[1]).filter(|_| goes_on && !pair[0].is_empty()) else { continue };

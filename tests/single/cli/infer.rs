@@ -1,4 +1,4 @@
-//! `ternflock bench infer`: what it prints, and what it refuses.
+//! `ternflock bench infer`: its output, and refused requests.
 
 use serde_json::Value;
 use support::program::Place;
@@ -23,7 +23,7 @@ fn positive(value: &Value) -> bool {
     value.as_f64().is_some_and(|value| value > 0.0)
 }
 
-/// Scripts outside rely on these keys.
+/// External scripts rely on these keys.
 #[test]
 fn networks_are_timed_side_by_side() {
     let place = trained();
@@ -152,7 +152,7 @@ fn what_cannot_be_timed_is_refused() {
         ("--model lennet", 2, &["no preset is called `lennet`", "did you mean `lenet`"]),
         ("--model lstm-large --hidden 373", 2, &["--hidden", "has 2 recurrent layers", "not 1"]),
         ("--model lstm-large --vs-hidden 373,315,3", 2, &["--hidden", "has 2 recurrent layers", "not 3"]),
-        ("--model lstm-large --hidden 373,0", 2, &["--hidden", "from 1 on"]),
+        ("--model lstm-large --hidden 373,0", 2, &["--hidden", "at least 1"]),
         ("--model lenet --hidden 5", 2, &["`lenet` has no recurrent layers"]),
         ("--model lenet --embedding 5", 2, &["--embedding", "`lenet` has no embedding"]),
         ("--model lenet --verify", 2, &["--verify"]),

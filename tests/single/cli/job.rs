@@ -1,10 +1,10 @@
-//! Job files and overrides that are refused: exit code 2, and the place of everything that is wrong.
+//! Job files and overrides that are refused: exit code 2, and the place of every error.
 
 use support::program::{Place, TINY, finish};
 
 use crate::PROGRAM;
 
-/// What is said of `job.toml` holding `text`; nothing may come of it.
+/// The message for a `job.toml` with the content `text`; the command must have no effect.
 #[track_caller]
 fn refused(text: &str, sets: &[&str], parts: &[&str]) {
     let place = Place::new(PROGRAM);
@@ -15,7 +15,7 @@ fn refused(text: &str, sets: &[&str], parts: &[&str]) {
     assert_eq!(place.names("."), ["job.toml", "tiny.toml"]);
 }
 
-/// `text` with `from`, which stands there once, made `to`; and the line of that.
+/// `text` with the only occurrence of `from` replaced by `to`, and its line.
 fn replaced(from: &str, to: &str) -> (String, usize) {
     assert_eq!(TINY.matches(from).count(), 1, "{from}");
     (TINY.replace(from, to), TINY[..TINY.find(from).unwrap()].lines().count() + 1)
@@ -59,7 +59,7 @@ fn text_that_is_not_toml_is_refused_with_its_line() {
     refused("[data]\ndataset = \n", &[], &["job.toml:2: not valid TOML"]);
 }
 
-/// What a layer says wrongly is named with its key.
+/// An invalid value of a layer is reported with its key.
 #[test]
 fn layers_that_cannot_be_are_refused_with_their_key_or_shapes() {
     let place = Place::new(PROGRAM);
@@ -120,7 +120,7 @@ fn overrides_are_blamed_as_they_were_given() {
     ] {
         refused(TINY, &[set], &[&format!("ternflock: --set {set}: "), message]);
     }
-    // The line of the job file is not to blame for what --set replaced.
+    // An error in a value that --set replaced does not refer to a line of the job file.
     refused(TINY, &["train.epochs=0"], &["--set train.epochs=0: train.epochs must be at least 1"]);
 }
 
@@ -165,7 +165,7 @@ fn problems_of_networks_are_said_with_all_others() {
     );
 }
 
-/// Each at the line of its layer, which is that of its `[[model.layers]]`, by name, with what it needs and what it got.
+/// Each with the line of its `[[model.layers]]`, the name of the layer, and the expected and actual input.
 #[test]
 fn a_layer_that_does_not_fit_is_named_with_both_shapes() {
     let layer = |number: usize| {
@@ -222,7 +222,7 @@ fn layers_to_decay_must_be_there_and_have_weights() {
     }
 }
 
-/// Sizes that no machine has are refused before anything is allocated, with their line.
+/// Sizes beyond any machine are refused before anything is allocated, with their line.
 #[test]
 fn sizes_beyond_all_memory_are_refused() {
     let logits = TINY.lines().position(|line| line.starts_with("units")).unwrap() - 2;

@@ -35,7 +35,7 @@ fn sharpness_and_slices_are_measured_and_drawn() {
     }
     let picture = place.read("loss.svg");
     assert!(picture.starts_with("<svg") && picture.matches("<polyline").count() >= 3);
-    // A larger box reaches higher, and the same seed finds the same.
+    // A larger box finds a higher maximum, and the same seed gives the same result.
     let again = place.run(&format!("eval {BEST} --sharpness {few} --json")).json();
     assert_eq!(again["sharpness"], found["sharpness"]);
     let larger = place.run(&format!("eval {BEST} --sharpness {few} --epsilon 0.01 --json")).json();
@@ -62,7 +62,7 @@ fn language_models_have_a_sharpness_too() {
     assert!(!measured.err.contains("the data are not those"), "{}", measured.err);
     let found: serde_json::Value = serde_json::from_str(&measured.out).unwrap();
     assert!(found["sharpness"]["sharpness"].as_f64().unwrap() > 0.0, "{found}");
-    // Windows are whole: at least as many tokens, and one window of each column more at most.
+    // Windows are complete: at least the requested number of tokens, and at most one more window per column.
     let count = found["sharpness_samples"].as_u64().unwrap();
     assert!((2000..4000).contains(&count), "{count}");
 }

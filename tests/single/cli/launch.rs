@@ -18,7 +18,7 @@ fn srun_without_mpi_is_refused_by_its_first_process_for_all() {
         |rank| train_under(&[("SLURM_STEP_NUM_TASKS", "4"), ("SLURM_PROCID", rank), ("SLURM_NTASKS", "4")]);
     let advice = ["srun has started 4 processes that cannot find each other", "srun --mpi=pmix", "mpirun"];
     step("0").refused(2, &advice);
-    // One voice is enough, but all must fail.
+    // One message is enough, but all must fail.
     assert_eq!(step("1").refused(2, &[]).err, "");
 }
 
@@ -29,7 +29,8 @@ fn one_process_inside_a_slurm_job_is_alone() {
     train_under(&[("SLURM_STEP_NUM_TASKS", "1"), ("SLURM_PROCID", "0"), ("SLURM_NTASKS", "4")]).ended(0);
 }
 
-/// The launcher of another MPI: no server of this one's kind answers, so MPI makes each process a world of its own.
+/// The launcher of another MPI: it runs no server that this MPI knows, so MPI makes each process a separate
+/// world.
 #[test]
 fn the_launcher_of_another_mpi_is_refused() {
     let rank = |rank| train_under(&[("PMI_RANK", rank), ("PMI_SIZE", "2")]);
@@ -48,7 +49,8 @@ fn eval_is_as_careful() {
     finish(command.env("PMI_RANK", "0").env("PMI_SIZE", "2")).refused(2, &["rank 0 of 1"]);
 }
 
-/// These need no other ranks: under a launcher the first process says it, and the others nothing.
+/// These commands need no other ranks: under a launcher the first process prints the output, and the others
+/// print nothing.
 #[test]
 fn what_each_process_would_say_alike_is_said_once() {
     let place = Place::new(PROGRAM);

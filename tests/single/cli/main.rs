@@ -1,4 +1,4 @@
-//! The command line: the real program as one process without a launcher, its exit codes, and what it says where.
+//! The command line: the real program as one process without a launcher, its exit codes and its output.
 //!
 //! Every test runs it in a temporary directory of its own ([`support::program::Place`]) and ends it at a deadline.
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]

@@ -55,7 +55,7 @@ fn kernels_that_a_user_asks_for_are_kept_and_warned_of() {
     let place = Place::new(PROGRAM);
     let bench = finish(&mut by_user(&place, STEP)).ended(0);
     assert!(bench.out.contains("OpenBLAS ") && bench.out.contains("Prescott kernels\n"), "{}", bench.out);
-    for part in ["ternflock: warning: Prescott kernels of BLAS use SSE3 at most", "unset OPENBLAS_CORETYPE"] {
+    for part in ["ternflock: warning: Prescott kernels of BLAS use at most SSE3", "unset OPENBLAS_CORETYPE"] {
         assert!(bench.err.contains(part), "no `{part}` in {}", bench.err);
     }
     let train = finish(&mut by_user(&place, "train tiny.toml --run-dir run")).ended(0);
@@ -105,8 +105,8 @@ fn the_rest_of_the_process_is_as_it_was() {
     run.finish().ended(75);
 }
 
-/// What was given through a pipe can be read once: nothing of it is lost to the process before the restart, or to the one that
-/// has checked the kernels.
+/// A pipe can be read only once: neither the process before the restart nor the one that checks the kernels
+/// consumes any of it.
 #[test]
 fn standard_input_arrives_whole_and_once() {
     if !can_do_better() {
@@ -132,7 +132,8 @@ fn standard_input_arrives_whole_and_once() {
     assert_eq!(place.read("piped/job.toml"), place.read("file/job.toml"));
 }
 
-/// Some launchers and daemons ignore the end of their children, and what they start inherits that.
+/// Some launchers and daemons ignore the end of their children, and the processes that they start inherit
+/// this.
 #[test]
 fn kernels_are_replaced_where_the_ends_of_children_are_ignored() {
     if !can_do_better() {
@@ -142,7 +143,7 @@ fn kernels_are_replaced_where_the_ends_of_children_are_ignored() {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("trap '' CHLD; exec {PROGRAM} {STEP} --json")]).current_dir(place.path("."));
     shell.env("OPENBLAS_CORETYPE", POOR).env("TERNFLOCK_OPENBLAS_CORETYPE", POOR);
-    // Left over from a check, of a process that is not the parent of this one.
+    // Left over from the check of a process that is not the parent of this one.
     shell.env("TERNFLOCK_CHECK_OPENBLAS", format!("{POOR}:1"));
     let bench = finish(&mut shell).json();
     assert!(blas(&bench).starts_with("OpenBLAS ") && !blas(&bench).contains(POOR), "{bench}");

@@ -1,4 +1,4 @@
-//! `train --resume`: which run it means, and with which job that run continues.
+//! `train --resume`: which run it resumes, and with which job.
 
 use support::program::Place;
 
@@ -64,14 +64,15 @@ fn the_overrides_of_the_start_make_up_for_what_the_file_lacks() {
         let resumed = place.run(&format!("train bare.toml{more}")).ended(0);
         assert!(resumed.err.contains("steps 20 to 30"), "{words}: {}", resumed.err);
     }
-    let parts = ["schedule.milestones: [4] in the run, not set asked for", "(--set schedule.kind=fixed)"];
+    let parts = ["schedule.milestones: [4] in the run, not set requested", "(--set schedule.kind=fixed)"];
     place.run("train bare.toml --resume --set schedule.kind=fixed").refused(2, &parts);
     place
         .run("train bare.toml --resume --set train.stepps=3")
         .refused(2, &["--set train.stepps=3: unknown key"]);
 }
 
-/// A change that was allowed holds like an edit of the job file: what it replaces is gone, and the run resumes as before.
+/// An allowed change acts like an edit of the job file: it replaces the earlier value, and the run resumes as
+/// before.
 #[test]
 fn a_kind_that_was_changed_takes_the_keys_of_the_old_one_with_it() {
     let place = Place::new(PROGRAM);
@@ -88,14 +89,14 @@ fn a_kind_that_was_changed_takes_the_keys_of_the_old_one_with_it() {
         assert!(again.err.contains("the run is complete already: all of its 35 steps"), "{}", again.err);
     }
     let message =
-        "schedule.kind: \"fixed\" in the run, \"multistep\" asked for (--set schedule.kind=multistep)";
+        "schedule.kind: \"fixed\" in the run, \"multistep\" requested (--set schedule.kind=multistep)";
     place.run(&format!("train tiny.toml --resume {multistep}")).refused(2, &[message]);
     place.run(&format!("train tiny.toml --resume --allow-changes {multistep}")).ended(0);
     place.run("train tiny.toml --resume").ended(0);
     assert!(place.read("runs/tiny/job.toml").contains("milestones = [4]"));
 }
 
-/// However its path is written; and not the newest run of its name.
+/// However its path is written, and not only the newest run of its name.
 #[test]
 fn the_job_file_of_a_run_means_that_run() {
     let place = Place::new(PROGRAM);
@@ -122,14 +123,15 @@ fn the_job_file_of_a_run_means_that_run() {
     place
         .run("train --resume runs/tiny/job.toml --run-dir runs/tiny-2")
         .refused(2, &["are different directories: use one of them"]);
-    // It says all of its overrides, also those that were allowed since: none of the start stands over it.
+    // It contains all of its overrides, including those that were allowed later: no override of the start
+    // takes precedence over it.
     let changed = "--allow-changes --set exchange.gradients=ternary --set train.steps=40";
     place.run(&format!("train ./runs/tiny/job.toml --resume runs/tiny {changed}")).ended(0);
     for words in ["train ./runs/tiny/job.toml --resume runs/tiny", "train tiny.toml --resume runs/tiny"] {
         let again = place.run(words).ended(0);
         assert!(again.err.contains("all of its 40 steps are done"), "{words}: {}", again.err);
     }
-    // A job that a user calls so, where he works, is a job like any other.
+    // A job file of this name in the user's working directory is a job like any other.
     place.write("job.toml", place.read("tiny.toml"));
     place.run("train job.toml").ended(0);
     let resumed = place.run("train --resume job.toml").ended(0);
@@ -141,20 +143,20 @@ fn what_contradicts_the_run_is_listed() {
     let place = Place::new(PROGRAM);
     started(&place);
     let advice =
-        "`ternflock train --resume runs/tiny` resumes it as it is; --allow-changes takes the changes";
+        "`ternflock train --resume runs/tiny` resumes it unchanged; --allow-changes accepts the changes";
     let (steps, gradients) = ("--set train.steps=20", "--set exchange.gradients=ternary");
     for words in ["train tiny.toml --resume", "train --resume runs/tiny"] {
         place.run(&format!("{words} {steps} {gradients}")).refused(2, &[
-            "runs/tiny: this run cannot go on as it began",
-            "\n  exchange.gradients: \"float32\" in the run, \"ternary\" asked for (--set exchange.gradients=ternary)\n",
-            "\n  train.steps: 30 in the run, 20 asked for (--set train.steps=20)\n",
+            "runs/tiny: this run cannot continue as it began",
+            "\n  exchange.gradients: \"float32\" in the run, \"ternary\" requested (--set exchange.gradients=ternary)\n",
+            "\n  train.steps: 30 in the run, 20 requested (--set train.steps=20)\n",
             advice,
         ]);
     }
     place.write("tiny.toml", place.read("tiny.toml").replace("eval_every = 0", "eval_every = 7"));
     place
         .run("train tiny.toml --resume")
-        .refused(2, &["train.eval_every: 0 in the run, 7 asked for (tiny.toml:7)"]);
+        .refused(2, &["train.eval_every: 0 in the run, 7 requested (tiny.toml:7)"]);
     let resumed = place.run(&format!("train tiny.toml --resume --allow-changes {gradients}")).ended(0);
     let said = "the job differs from the checkpoint's: exchange.gradients: \"float32\" -> \"ternary\"; \
                 train.eval_every: 0 -> 7";
@@ -191,7 +193,7 @@ fn jobs_do_not_take_each_others_runs() {
         resumed.err
     );
     let before = place.read("runs/a-3/job.toml");
-    place.run("train a-2.toml --resume runs/a-3").refused(2, &["name: \"a\" in the run, \"a-2\" asked for"]);
+    place.run("train a-2.toml --resume runs/a-3").refused(2, &["name: \"a\" in the run, \"a-2\" requested"]);
     assert_eq!(place.read("runs/a-3/job.toml"), before);
 
     // A gap in the numbers, and a newer run that fills it.
@@ -221,7 +223,7 @@ fn what_cannot_be_resumed_is_said() {
         place.run(words).refused(code, &[said]);
     }
     assert_eq!(place.names("runs"), ["tiny"]);
-    // An override of the run that the job file no longer has a place for.
+    // An override of the run that no longer fits the job file.
     let stages = "\n[[stage]]\nname = \"one\"\ntrain.steps = 3\n";
     let staged = place.read("tiny.toml").replace("steps = 20\n", "");
     place.write("staged.toml", format!("{staged}{stages}"));
@@ -229,7 +231,7 @@ fn what_cannot_be_resumed_is_said() {
     place.write("staged.toml", format!("{staged}{}", stages.replace("one", "two")));
     let parts = [
         "--set stage.one.train.steps=4: there is no stage `one`",
-        "the overrides of the run in runs/staged hold: stage.one.train.steps=4; `ternflock train --resume runs/staged`",
+        "the overrides of the run in runs/staged apply: stage.one.train.steps=4; `ternflock train --resume runs/staged`",
     ];
     place.run("train staged.toml --resume").refused(2, &parts);
     place.run("train --resume runs/staged").ended(0);

@@ -1,4 +1,5 @@
-//! Where a run goes: never over another run, never where it cannot be written (exit code 5).
+//! The run directory: a run never overwrites another, and refuses a directory that cannot be written (exit
+//! code 5).
 
 use std::process::Command;
 
@@ -46,12 +47,12 @@ fn a_used_directory_is_refused_and_stays_as_it_is() {
     let place = Place::new(PROGRAM);
     place.run("train tiny.toml --run-dir run").ended(0);
     let before = content(&place, "run");
-    let advice = "run: holds a run already; continue it with --resume, or give another --run-dir";
+    let advice = "run: already holds a run; continue it with --resume, or use another --run-dir";
     place.run("train tiny.toml --run-dir run --set train.steps=3").refused(5, &[advice]);
     assert_eq!(content(&place, "run"), before);
 }
 
-/// Nothing is left to do: the run says so, evaluates, and is done.
+/// Nothing is left to do: the run reports that, evaluates, and ends.
 #[test]
 fn a_complete_run_resumes_to_its_end() {
     let place = Place::new(PROGRAM);
@@ -72,7 +73,7 @@ fn there_must_be_something_to_resume() {
     assert_eq!(place.names("."), ["tiny.toml"]);
 }
 
-/// A run that was ended before its first checkpoint is not lost to whoever restarts it with --resume.
+/// A run that ended before its first checkpoint can be restarted with --resume.
 #[test]
 fn a_run_without_a_checkpoint_resumes_from_its_start() {
     let place = Place::new(PROGRAM);
@@ -94,12 +95,12 @@ fn another_network_does_not_resume() {
     place.run("train tiny.toml --run-dir run").ended(0);
     place.write("other.toml", place.read("tiny.toml").replace("filters = 4", "filters = 5"));
     let parts = [
-        "run: this run cannot go on as it began",
-        "\n  model.layers[0].filters: 4 in the run, 5 asked for (other.toml:15)\n",
-        "\n  name: \"tiny\" in the run, \"other\" asked for (other.toml)\n",
+        "run: this run cannot continue as it began",
+        "\n  model.layers[0].filters: 4 in the run, 5 requested (other.toml:15)\n",
+        "\n  name: \"tiny\" in the run, \"other\" requested (other.toml)\n",
     ];
     place.run("train other.toml --run-dir run --resume").refused(2, &parts);
-    let parts = ["step-0000000020.h5: holds another network than the job asks for"];
+    let parts = ["step-0000000020.h5: holds a network other than the one the job asks for"];
     place.run("train other.toml --run-dir run --resume --allow-changes").refused(4, &parts);
 }
 
@@ -132,7 +133,7 @@ impl ReadOnly {
         if mount.is_ok_and(|output| output.status.success()) {
             return Some(ReadOnly(path));
         }
-        // Past the test harness, which keeps what a passing test prints.
+        // Bypasses the test harness, which captures the output of a passing test.
         let word = "skipped: mounting a tmpfs is not permitted here; run as root to test read-only disks\n";
         std::io::Write::write_all(&mut std::io::stderr(), word.as_bytes()).unwrap();
         None
@@ -146,7 +147,7 @@ impl Drop for ReadOnly {
     }
 }
 
-/// A run that is under way is not disturbed by another that would continue it.
+/// A run in progress is not disturbed by another that tries to continue it.
 #[test]
 fn a_directory_belongs_to_one_run_at_a_time() {
     let place = Place::new(PROGRAM);
@@ -184,7 +185,7 @@ fn of_two_starts_at_once_one_is_refused() {
         if !resume.is_empty() && other.code == Some(0) {
             continue;
         }
-        let refusals = ["another run is writing there", "holds a run already"];
+        let refusals = ["another run is writing there", "already holds a run"];
         assert_eq!(other.code, Some(5), "{}", other.err);
         assert!(refusals.iter().any(|part| other.err.contains(part)), "{}\n{}", one.err, other.err);
         let hash = place.inspect("run/checkpoints/step-0000000300.h5")["hash"].clone();
@@ -192,7 +193,7 @@ fn of_two_starts_at_once_one_is_refused() {
     }
 }
 
-/// What decides which samples a step sees cannot change in the middle; other changes are said.
+/// Keys that decide which samples a step sees cannot change in the middle; other changes are reported.
 #[test]
 fn a_run_resumes_with_its_own_order_of_samples() {
     let place = Place::new(PROGRAM);
@@ -200,8 +201,8 @@ fn a_run_resumes_with_its_own_order_of_samples() {
     for set in ["train.seed=2", "train.global_batch=16", "data.validation=100"] {
         let words = format!("train tiny.toml --run-dir run --resume --set {set}");
         let (key, value) = set.split_once('=').unwrap();
-        let line = format!(" in the run, {value} asked for (--set {set})");
-        place.run(&words).refused(2, &[key, &line, "--allow-changes takes the changes"]);
+        let line = format!(" in the run, {value} requested (--set {set})");
+        place.run(&words).refused(2, &[key, &line, "--allow-changes accepts the changes"]);
         let resumed = place.run(&format!("{words} --allow-changes"));
         resumed.refused(4, &["another order of samples", key]);
     }
@@ -210,7 +211,8 @@ fn a_run_resumes_with_its_own_order_of_samples() {
     assert!(resumed.err.contains("optimizer.momentum: 0.9 -> 0.5"), "{}", resumed.err);
 }
 
-/// Another number of threads sums in another order: the run goes on, and says that it is no longer the same to the bit.
+/// Another number of threads sums in another order: the run continues, and reports that it is no longer
+/// bit-identical.
 #[test]
 fn another_number_of_threads_is_said() {
     let place = Place::new(PROGRAM);
@@ -224,7 +226,7 @@ fn another_number_of_threads_is_said() {
     );
 }
 
-/// Killed after it wrote its best checkpoint and before it made it the best: resuming makes up for it.
+/// Killed after it wrote its best checkpoint and before it copied it as the best: the resumed run does that.
 #[test]
 fn a_best_checkpoint_that_was_not_made_yet_is_made_on_resume() {
     let place = Place::new(PROGRAM);

@@ -1,5 +1,6 @@
-//! Runs that are ended in the middle: a signal finishes the step and checkpoints (exit code 75), a kill costs the steps
-//! since the last checkpoint, and either way --resume ends with the bits of the run that nobody disturbed.
+//! Interrupted runs: after a signal the run finishes the step and saves a checkpoint (exit code 75); a kill
+//! loses the steps since the last checkpoint. In both cases --resume ends with the bits of an undisturbed
+//! run.
 
 use std::io::{PipeReader, Write};
 use std::os::fd::AsRawFd;
@@ -11,7 +12,7 @@ use support::program::{Place, Running, Watched, finish, wait_for};
 
 use crate::PROGRAM;
 
-/// Long enough for its log, a line a step, to overflow the pipe of a reader that waits ([`Watched`]).
+/// Long enough for its log, one line per step, to overflow the pipe of a waiting reader ([`Watched`]).
 const STEPS: u64 = 1500;
 
 fn train(place: &Place, more: &[&str]) -> Command {
@@ -83,7 +84,7 @@ fn a_killed_run_resumes_from_its_last_checkpoint() {
     let resumed = finish(&mut train(&place, &["--resume"])).ended(0);
     assert!(resumed.err.contains(&format!("steps {last} to {STEPS}")), "{}", resumed.err);
     assert_eq!(end(&place), quiet);
-    // What the killed run had logged after its last checkpoint was done again, and stands there once.
+    // The steps that the killed run had logged after its last checkpoint were repeated, and are logged once.
     let metrics = place.read("run/metrics.jsonl");
     let steps = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let steps: Vec<u64> = steps
@@ -93,7 +94,7 @@ fn a_killed_run_resumes_from_its_last_checkpoint() {
     assert_eq!(steps, (1..=STEPS).collect::<Vec<_>>());
 }
 
-/// A user who is impatient gets what they ask for.
+/// A second interrupt ends the run at once.
 #[test]
 fn a_second_interrupt_ends_the_run_at_once() {
     let (place, mut run, _log) = held_up();
@@ -115,7 +116,7 @@ fn signals_of_several_kinds_are_one_wish_to_end() {
     assert_eq!(checkpoints(&place), [1]);
 }
 
-/// A run that has begun but cannot do a step, because nobody reads its log, and that log.
+/// A run that has begun but cannot complete a step, because nobody reads its log; and that log.
 fn held_up() -> (Place, Running, PipeReader) {
     let place = Place::new(PROGRAM);
     let (reader, mut log) = std::io::pipe().unwrap();
@@ -128,14 +129,14 @@ fn held_up() -> (Place, Running, PipeReader) {
     (place, run, reader)
 }
 
-/// Sends `run` a signal that it takes and survives.
+/// Sends `run` a signal that it handles and survives.
 fn take(run: &mut Running, signal: i32) {
     run.signal(signal);
     wait_for("the signal to be taken", || (!is_pending(run, signal)).then_some(()));
     assert!(run.0.try_wait().unwrap().is_none());
 }
 
-/// Whether `signal` has been sent to the process and not been taken by it.
+/// Whether `signal` is pending for the process.
 fn is_pending(run: &Running, signal: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", run.0.id())).unwrap();
     let pending = ["SigPnd:", "ShdPnd:"].map(|name| {

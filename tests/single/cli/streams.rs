@@ -1,4 +1,5 @@
-//! Readers that leave early, as in `ternflock inspect CHECKPOINT | head -0`, are no reason to fail, let alone to panic.
+//! Readers that close the pipe early, as in `ternflock inspect CHECKPOINT | head -0`, cause neither a failure
+//! nor a panic.
 
 use std::process::{Command, Stdio};
 
@@ -46,7 +47,7 @@ fn nobody_reads_standard_output() {
     }
 }
 
-/// A run does not end because the reader of its log does.
+/// A run does not end when the reader of its log ends.
 #[test]
 fn nobody_reads_standard_error() {
     let place = Place::new(PROGRAM);

@@ -1,4 +1,4 @@
-//! `ternflock sweep`: runs side by side in one table, done once, and gone on with after an interruption.
+//! `ternflock sweep`: runs in one table, each executed once, and continued after an interruption.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -61,7 +61,7 @@ fn values_and_seeds_come_to_a_table() {
         assert!(near(&setting["score"]["mean"], mean) && near(&setting["score"]["deviation"], deviation));
     }
     assert_ne!(settings[0]["score"], settings[1]["score"]);
-    // Nothing is done twice; what is new is.
+    // No run is executed twice; new ones are executed.
     let log = "sweep/tiny/smoothout.a=0,seed=1.log";
     let before = place.read(log);
     place.write(log, "untouched");
@@ -77,7 +77,7 @@ fn values_and_seeds_come_to_a_table() {
     assert_eq!(report(&place, &more)[0]["runs"], 4);
 }
 
-/// As the tasks of an array do.
+/// Like the tasks of a job array.
 #[test]
 fn runs_are_done_by_their_numbers() {
     let place = Place::new(PROGRAM);
@@ -148,7 +148,7 @@ fn checkpoints_are_evaluated_on_request() {
     assert_eq!((&outcome["set"], &outcome["test"]), (&json!("validation"), &evaluated["accuracy"]));
     assert_eq!(outcome["sharpness"], evaluated["sharpness"]["sharpness"]);
     assert_ne!(outcome["score"], outcome["test"]);
-    // An answer that is damaged, or not to all that is asked, is asked for again; one that is whole is not.
+    // A damaged or incomplete evaluation is repeated; a complete one is not.
     place.write("sweep/tiny/seed=1/eval.json", "{\"accur");
     let plain: Vec<&str> = [&words[..], &["--eval"]].concat();
     finish(&mut place.command(&plain)).ended(0);
@@ -159,20 +159,20 @@ fn checkpoints_are_evaluated_on_request() {
     finish(&mut place.command(&[&words[..], &[eval]].concat())).ended(0);
     let again: Value = serde_json::from_str(&place.read("sweep/tiny/seed=1/eval.json")).unwrap();
     assert!(again["sharpness"].is_object());
-    // Words that `eval` does not know.
+    // Arguments that `eval` does not know.
     let wrong = finish(&mut place.command(&[&words[..], &["--eval=--nonsense", "--seeds", "3"]].concat()));
     let wrong = wrong.ended(2);
-    assert!(wrong.err.contains("eval.log says why"), "{}", wrong.err);
+    assert!(wrong.err.contains("eval.log has the reason"), "{}", wrong.err);
 }
 
-/// A run that fails does not keep the others; what failed shows in the table and in the exit code.
+/// A run that fails does not stop the others; the table and the exit code show the failure.
 #[test]
 fn a_run_that_fails_leaves_the_others_alone() {
     let place = Place::new(PROGRAM);
     let words = "sweep tiny.toml --vary train.micro_batch=7,32 --into sweep";
     for _ in 0..2 {
         let done = place.run(words).ended(2);
-        assert!(done.err.contains("exit code 2") && done.err.contains(".log says why"), "{}", done.err);
+        assert!(done.err.contains("exit code 2") && done.err.contains(".log has the reason"), "{}", done.err);
         assert!(done.out.contains("0 of 1") && done.out.contains('-'), "{}", done.out);
         assert_eq!(done.out.lines().count(), 3);
     }
@@ -194,7 +194,7 @@ fn a_value_that_diverges_is_a_row() {
     assert!(rows[1].contains("0 of 2") && rows[1].ends_with("2 diverged, at steps 1, 1"), "{}", done.out);
     assert!(rows[2].contains(" ± ") && rows.len() == 3, "{}", done.out);
     let again = place.run(words).ended(0);
-    assert!(!again.err.contains("begins") && !again.err.contains("goes on"), "{}", again.err);
+    assert!(!again.err.contains("begins") && !again.err.contains("continues"), "{}", again.err);
     assert_eq!(again.out, done.out);
     let settings = report(&place, words);
     assert_eq!(settings[0]["diverged"], json!([{"seed": 1, "step": 1}, {"seed": 2, "step": 1}]));
@@ -276,10 +276,10 @@ fn what_is_wrong_is_said_before_anything_runs() {
         ("sweep tiny.toml --vary train.seed=1,2", "--vary train.seed: use --seeds"),
         (
             "sweep tiny.toml --vary smoothout.a=0.1,0.1",
-            "two runs would both go to runs/sweep/tiny/smoothout.a=0.1,seed=1",
+            "two runs would both use the directory runs/sweep/tiny/smoothout.a=0.1,seed=1",
         ),
-        ("sweep tiny.toml --seeds 1,1", "two runs would both go to"),
-        ("sweep tiny.toml tiny2/tiny.toml", "two runs would both go to runs/sweep/tiny/seed=1"),
+        ("sweep tiny.toml --seeds 1,1", "two runs would both use"),
+        ("sweep tiny.toml tiny2/tiny.toml", "two runs would both use the directory runs/sweep/tiny/seed=1"),
         ("sweep absent.toml", "cannot read the job file"),
         ("sweep tiny.toml --launcher nowhere", "nowhere cannot be started"),
         ("sweep tiny.toml --report --only 1", "cannot be used with"),
@@ -311,6 +311,6 @@ fn a_signal_stops_the_sweep_and_the_same_line_goes_on() {
     assert!(ended.err.contains("the same command continues it"), "{}", ended.err);
     assert!(!place.path("sweep/tiny/seed=2").exists());
     let resumed = finish(&mut place.command(&words)).ended(0);
-    assert!(resumed.err.contains("[1/2] sweep/tiny/seed=1 goes on"), "{}", resumed.err);
+    assert!(resumed.err.contains("[1/2] sweep/tiny/seed=1 continues"), "{}", resumed.err);
     assert!(resumed.out.contains(" ± "), "{}", resumed.out);
 }

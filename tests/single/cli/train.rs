@@ -1,4 +1,4 @@
-//! What `ternflock train` says where, and what it leaves behind.
+//! The output of `ternflock train`, and the files it leaves behind.
 
 use serde_json::Value;
 use support::program::{Finished, Place, TINY};
@@ -25,15 +25,15 @@ fn a_run_ends_with_a_table_and_what_to_do_next() {
     assert!(row("time ").contains(" s, training at ") && row("time ").ends_with(" samples/s"), "{}", run.out);
     assert_eq!(row("bytes on the wire "), "none: there is only one rank");
     assert_eq!((row("checkpoint "), row("best checkpoint ")), (last, best));
-    // By the name that the program was called by.
+    // With the name that the program was called by.
     let next = format!("  {PROGRAM} eval {best}\n  {PROGRAM} inspect {best}\n  h5dump -H {best}\n");
     assert_eq!(run.out.split_once("\nnext:\n").unwrap().1, next);
-    // The advice is good.
+    // The advice works.
     place.run(&format!("eval {best}")).ended(0);
     place.run(&format!("inspect {best}")).ended(0);
 }
 
-/// Plain lines, no bar and no escape sequences: standard error is no terminal here.
+/// Plain lines without a bar or escape sequences: standard error is not a terminal here.
 #[test]
 fn the_log_goes_to_standard_error_in_plain_lines() {
     let place = Place::new(PROGRAM);
@@ -133,8 +133,8 @@ fn a_validation_split_is_what_is_evaluated() {
     );
 }
 
-/// The loss of a step is that before its update: parameters that the last one breaks must be seen all the same, and no
-/// checkpoint of theirs may replace one that is whole.
+/// The loss of a step is measured before its update. Parameters that the last update breaks must be detected
+/// all the same, and no checkpoint of them may replace an intact one.
 #[test]
 fn parameters_that_the_last_update_breaks_are_neither_evaluated_nor_saved() {
     let place = Place::new(PROGRAM);

@@ -78,7 +78,7 @@ fn eval_measures_the_test_set_or_what_chose() {
         .refused(2, &["there is no validation set (data.validation = 0)"]);
 }
 
-/// Its split was another, so what would be called its validation set holds samples that it has learnt.
+/// Its split differed, so its apparent validation set holds samples that it was trained on.
 #[test]
 fn the_split_of_an_earlier_version_is_not_evaluated() {
     let place = Place::new(PROGRAM);
@@ -104,12 +104,12 @@ fn the_split_of_an_earlier_version_is_not_evaluated() {
     place.run("eval run/checkpoints/best.h5").ended(0);
     place.run(&format!("eval whole/checkpoints/best.h5 {few}")).ended(0);
     let begun = place.run("train tiny.toml --run-dir next --set model.checkpoint=run/checkpoints/best.h5");
-    let said = "held out the end of the training set: they have learnt samples of the validation set";
+    let said = "split off the end of the training set: they were trained on samples of the validation set";
     let err = begun.ended(0).err;
     assert!(err.contains(said), "{err}");
 }
 
-/// A measurement may be wanted on other data than those of the run, and says what is other about them.
+/// A measurement may use data other than those of the run, and notes how they differ.
 #[test]
 fn other_data_than_those_of_the_run_are_named() {
     let labels: Vec<u8> = (0..200).map(|i| i % 10).collect();
@@ -131,12 +131,12 @@ fn other_data_than_those_of_the_run_are_named() {
     assert!(err.contains(&said) && err.matches(note).count() == 1, "{err}");
 }
 
-/// A run that begins with parameters which have learnt what it is judged by.
+/// A run warns when it begins with parameters that were trained on samples of its validation set.
 #[test]
-fn what_the_beginning_has_learnt_is_said() {
+fn a_run_warns_of_a_beginning_that_was_trained_on_its_validation_set() {
     let place = Place::new(PROGRAM);
-    let said = "they have learnt samples of the validation set (data.validation = \"auto\", data.validation_seed = 1)";
-    for (run, set, held_out) in [
+    let said = "they were trained on samples of the validation set (data.validation = \"auto\", data.validation_seed = 1)";
+    for (run, set, split_off) in [
         ("same", "train.seed=9", None),
         ("whole", "data.validation=0", Some("none of the training samples (data.validation = 0)")),
         (
@@ -155,34 +155,34 @@ fn what_the_beginning_has_learnt_is_said() {
         place.run(&format!("train tiny.toml --run-dir {run} --set train.steps=3 --set {set}")).ended(0);
         let begins = format!("--set train.steps=3 --set model.checkpoint={run}/checkpoints/best.h5");
         let err = place.run(&format!("train tiny.toml --run-dir {run}-tuned {begins}")).ended(0).err;
-        match held_out {
-            None => assert!(!err.contains("have learnt"), "{run}: {err}"),
-            Some(held_out) => {
+        match split_off {
+            None => assert!(!err.contains("were trained on samples of the validation set"), "{run}: {err}"),
+            Some(split_off) => {
                 let note = format!(
-                    "{run}/checkpoints/best.h5, with whose parameters this one begins, held out {held_out}: {said}"
+                    "{run}/checkpoints/best.h5, whose parameters this one begins with, split off {split_off}: {said}"
                 );
                 assert!(err.contains(&note), "{run}: {err}");
             }
         }
     }
-    // The test set chooses: there is nothing that could have been learnt.
+    // The test set chooses, so there is no validation set to have been trained on.
     let begins =
         "--set train.steps=3 --set data.validation=0 --set model.checkpoint=same/checkpoints/best.h5";
     let err = place.run(&format!("train tiny.toml --run-dir tests {begins}")).ended(0).err;
-    assert!(!err.contains("have learnt"), "{err}");
-    // Other data, of whose validation set nothing was learnt.
+    assert!(!err.contains("were trained on samples of the validation set"), "{err}");
+    // Other data, whose validation set was not trained on.
     let labels: Vec<u8> = (0..200).map(|i| i % 10).collect();
     let other = self::place(&labels);
     let begins = format!("--set model.checkpoint={}", place.path("whole/checkpoints/best.h5").display());
     let err = other.run(&format!("{TRAIN} {begins}")).ended(0).err;
-    assert!(!err.contains("have learnt"), "{err}");
+    assert!(!err.contains("were trained on samples of the validation set"), "{err}");
 }
 
 #[test]
 fn a_run_whose_test_set_chooses_says_so() {
     let place = Place::new(PROGRAM);
     let run = place.run("train tiny.toml --run-dir run --set data.validation=0").ended(0);
-    assert!(run.err.contains("the test set chooses the network (data.validation = 0)"), "{}", run.err);
+    assert!(run.err.contains("the network is chosen on the test set (data.validation = 0)"), "{}", run.err);
     assert!(run.err.contains("1,438 samples; the test set chooses the network; steps"), "{}", run.err);
     assert!(!run.out.contains("validation accuracy"), "{}", run.out);
     let row = run.out.lines().find(|line| line.trim_start().starts_with("test accuracy")).unwrap();

@@ -1,6 +1,7 @@
 //! The cost of small inputs: heap of at most 16 times the input plus 64 MB, and time that grows no faster than the input.
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
+mod buffers;
 mod graphs;
 mod jobs;
 mod sets;

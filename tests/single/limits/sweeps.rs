@@ -74,7 +74,7 @@ fn many_values_are_counted_and_not_made() {
     let ended = sweep(&vary.chain(["--list".to_owned()]).collect::<Vec<_>>());
     assert_eq!(ended.code, Some(2), "{}", ended.err);
     assert!(
-        ended.err.contains("a sweep may have 10000 runs") && ended.err.contains("make 96059601"),
+        ended.err.contains("a sweep may have at most 10000 runs") && ended.err.contains("give 96059601"),
         "{}",
         ended.err
     );
@@ -103,5 +103,9 @@ fn long_values_are_no_names_of_directories() {
         format!("optimizer.learning_rate=1.{}", "0".repeat(100_000)),
     ]);
     assert_eq!(ended.code, Some(2), "{}", ended.err);
-    assert!(ended.err.contains("a name may have 255 bytes") && ended.err.len() < 1000, "{}", ended.err);
+    assert!(
+        ended.err.contains("a name may have at most 255 bytes") && ended.err.len() < 1000,
+        "{}",
+        ended.err
+    );
 }

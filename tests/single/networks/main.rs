@@ -14,7 +14,7 @@ use ternflock::nn::layer::{Draw, Mode};
 use ternflock::nn::{Graph, Network, softmax_cross_entropy};
 use ternflock::tensor::within;
 
-/// The threads that compute belong to the process: one test at a time.
+/// The compute threads belong to the process: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -27,7 +27,8 @@ fn begin(graph: Graph, batch: usize) -> Network {
     network
 }
 
-/// Forward pass, mean loss and backward pass on `input`, as the phases of a step do it; the loss.
+/// Runs the forward pass, mean loss and backward pass on `input`, like the phases of a step; returns the
+/// loss.
 fn pass(network: &mut Network, batch: usize, input: &[f32], labels: &[usize]) -> f64 {
     within(|| {
         network.input_mut(batch).copy_from_slice(input);

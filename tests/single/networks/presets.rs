@@ -1,4 +1,5 @@
-//! Every preset on made-up data of the size it was published for (but for fewer words), a few samples at a time.
+//! Every preset on generated data of the size it was published for (but with fewer words), a few samples at a
+//! time.
 
 use std::fs;
 
@@ -7,7 +8,7 @@ use ternflock::train::{build_graph, open_feeds};
 
 use crate::{alone, begin, pass};
 
-/// Images to a sample's shape and classes, or text of 300 kinds.
+/// Images with the shape and classes of a sample, or text with 300 distinct words.
 fn data(preset: &str) -> &'static str {
     match preset {
         "lenet" | "mlp" => "dataset = 'synthetic'\nshape = [1, 28, 28]\nsamples = 20",
@@ -22,13 +23,13 @@ fn data(preset: &str) -> &'static str {
     }
 }
 
-/// Rectifiers and dropout silence units. Between two such layers 15 of 16 weights are silent for a sample, as in vgg-a, so that
-/// it takes more of them until a fifth of the weights has a gradient.
+/// ReLU and dropout silence units. Between two such layers 15 of 16 weights are silent for a sample, as in
+/// vgg-a, so that it takes more of them until a fifth of the weights has a gradient.
 fn samples(preset: &str) -> usize {
     if preset == "vgg-a" { 6 } else { 2 }
 }
 
-/// No parameter is cut off from the loss, and none gets a gradient that is no number.
+/// No parameter is cut off from the loss, and no gradient is NaN.
 #[test]
 fn every_preset_has_a_gradient_for_each_of_its_parameters() {
     let _alone = alone();
@@ -55,7 +56,7 @@ fn every_preset_has_a_gradient_for_each_of_its_parameters() {
             let name = format!("{preset}: {}", parameter.name);
             assert!(gradient.iter().all(|value| value.is_finite()), "{name} is not finite");
             let moved = gradient.iter().filter(|value| **value != 0.0).count();
-            // Of a table of words only those that occur have a gradient.
+            // In a table of words, only those that occur have a gradient.
             let least = if parameter.name == "embedding/weight" { 1 } else { gradient.len() / 5 };
             assert!(moved >= least, "{name}: {moved} of {} have a gradient", gradient.len());
         }

@@ -1,5 +1,5 @@
-//! One step, forward, loss, backward and update, on two and three threads beside one. Batches are so large that each layer's
-//! loops and products are worth sharing (`WORTH_SHARING` in `src/tensor`).
+//! Compares one step (forward, loss, backward and update) on two and three threads with one. Batches are
+//! large enough that each layer's loops and products are worth sharing (`WORTH_SHARING` in `src/tensor`).
 
 use serde_json::{Map, Value, json};
 use ternflock::job::{self, OptimizerKind};
@@ -11,10 +11,10 @@ use ternflock::tensor::set_threads;
 
 use crate::{alone, begin, pass};
 
-/// u = 2^-24: what rounding changes of a number, at most.
+/// u = 2^-24: the maximum relative error of rounding.
 const ROUNDING: f64 = 1.0 / (1 << 24) as f64;
 
-/// What a step leaves: the loss, and of each tensor its name, gradient and new value.
+/// The result of a step: the loss, and the name, gradient and new value of each tensor.
 type Outcome = (f64, Vec<(String, Vec<f32>, Vec<f32>)>);
 
 fn step(graph: &Graph, batch: usize, threads: usize) -> Outcome {
@@ -51,7 +51,8 @@ fn step(graph: &Graph, batch: usize, threads: usize) -> Outcome {
     outcome
 }
 
-/// Convolutions, normalisation, pooling and what else writes each of its results by itself: the same bits.
+/// Convolutions, normalisation, pooling and all other operations that write each result separately give the
+/// same bits.
 #[track_caller]
 fn assert_same_bits(graph: &Graph, batch: usize) {
     let _alone = alone();
@@ -67,9 +68,9 @@ fn assert_same_bits(graph: &Graph, batch: usize) {
     }
 }
 
-/// Large products go to BLAS in as many parts as there are threads, and it sums another way at the edges of what it is given.
-/// Roundings have either sign, so two ways to take a sum of n terms differ by about sqrt(n) of them, of the largest element's
-/// size; `sums` such sums stand one behind the other on the way to a gradient.
+/// Large products go to BLAS in one part per thread, and it sums differently at the edges of its operands.
+/// Roundings have either sign, so two ways to take a sum of n terms differ by about sqrt(n) of them, of the
+/// largest element's size; `sums` such sums follow each other on the path to a gradient.
 #[track_caller]
 fn assert_close(graph: &Graph, batch: usize, widest: usize, sums: usize) {
     let _alone = alone();
@@ -104,7 +105,7 @@ fn a_step_of_resnet_20_has_the_same_bits_on_any_number_of_threads() {
     assert_same_bits(&preset("resnet-20", input, 10).unwrap(), 16);
 }
 
-/// The layers for images that ResNet-20 does without.
+/// The layers for images that ResNet-20 does not use.
 #[test]
 fn a_step_of_other_layers_for_images_has_the_same_bits_on_any_number_of_threads() {
     let input = Shape::Image { channels: 3, height: 20, width: 20 };

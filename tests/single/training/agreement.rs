@@ -1,5 +1,5 @@
-//! What the ranks agree on beside the mean: who stops, whose gradients are not finite, which layers stay float32. And
-//! that the mean is unbiased.
+//! Decisions that the ranks agree on in addition to the mean: stopping, gradients that are not finite, layers
+//! that stay float32. The mean is also unbiased.
 
 use serde_json::json;
 use support::ranks::on_ranks;
@@ -16,11 +16,11 @@ use ternflock_collectives::topology::Topology;
 use crate::WORLDS;
 use crate::exchange::{Local, SEED, average, gradients, graph, settings};
 
-/// Changes the gradients and the wishes that a rank brings to a step.
+/// Changes the gradients and the decisions that a rank contributes to a step.
 type Change<'a> = &'a (dyn Fn(usize, &mut [f32], &mut Local) + Sync);
 
-/// One step in which each rank's part is changed by `change`. Returns what the rank learns and whether its gradients are
-/// what they were, bit for bit.
+/// One step in which `change` alters each rank's part. Returns the outcome on the rank, and whether its
+/// gradients are unchanged, bit for bit.
 fn learn(mut world: World, bucket_elements: usize, change: Change) -> (Agreed, bool) {
     let parameters = Parameters::new(&graph()).unwrap();
     let job = job::Exchange { bucket_elements, ..job::Exchange::default() };
@@ -43,7 +43,7 @@ fn one_rank_that_wants_to_stop_stops_all() {
     }
 }
 
-/// In a ternary tensor, in a float32 one, or in the loss alone.
+/// In a ternary tensor, in a float32 one, or only in the loss.
 #[test]
 fn the_lowest_rank_that_is_not_finite_is_named_everywhere_and_nothing_is_averaged() {
     let parameters = Parameters::new(&graph()).unwrap();
@@ -77,8 +77,8 @@ fn the_lowest_rank_that_is_not_finite_is_named_everywhere_and_nothing_is_average
     }
 }
 
-/// A rank whose backward pass fails after its first bucket ends with that error, all others with one that names a rank that
-/// has gone.
+/// A rank whose backward pass fails after its first bucket ends with that error, and all others with one that
+/// names a rank that has ended.
 #[test]
 fn a_rank_that_cannot_compute_keeps_nobody_waiting() {
     let parameters = Parameters::new(&graph()).unwrap();

@@ -1,4 +1,5 @@
-//! The choice of an all-reduce: it changes no result, but for compression, which a run decides on once.
+//! The choice of an all-reduce does not change results. Only the choice of compression does, and a run makes
+//! it once.
 
 use std::fs;
 
@@ -11,7 +12,7 @@ use crate::runs::{Ended, metrics, resume, resume_changed, short, train, train_un
 
 const AUTO: &str = "exchange.algorithm=auto";
 
-/// What a run of `ranks` ranks and 4 steps comes to, after `sets`.
+/// The result of a run with `sets` on `ranks` ranks for 4 steps.
 fn trained(ranks: usize, sets: &[&str]) -> (Snapshot, Vec<Ended>, Value) {
     let directory = tempfile::tempdir().unwrap();
     let ended = train(ranks, &short(&[&["train.steps=4"], sets].concat()), directory.path());
@@ -35,7 +36,7 @@ fn every_algorithm_trains_to_the_same_bits() {
     }
 }
 
-/// Which is faster is the machine's business; that the run does what it says is ours.
+/// Which one is faster depends on the machine; the test checks that the run uses the choice that it reports.
 #[test]
 fn auto_does_what_it_says() {
     for ranks in [2, 3, 5] {
@@ -75,8 +76,9 @@ fn there_is_nothing_to_choose_for_one_rank_or_without_ternaries() {
     }
 }
 
-/// The checkpoint of a run whose gradients travelled in one way, under a job that leaves it to the ranks: whatever they
-/// would choose now, they go on in that way. Files of older programs do not say, but their jobs do.
+/// The checkpoint of a run that averaged gradients by one method, resumed under a job that leaves the choice
+/// to the ranks: they continue with that method, whatever they would choose now. Files of earlier versions do
+/// not record the method, but their jobs do.
 #[test]
 fn a_resumed_run_keeps_what_it_decided() {
     let auto = short(&[AUTO]);
@@ -110,7 +112,7 @@ fn a_resumed_run_keeps_what_it_decided() {
     }
 }
 
-/// Who asks for other gradients than before gets a new decision.
+/// A job that asks for other gradients than before leads to a new decision.
 #[test]
 fn a_changed_job_is_decided_anew() {
     let directory = tempfile::tempdir().unwrap();

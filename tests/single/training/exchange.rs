@@ -1,4 +1,4 @@
-//! The exchange against what each tensor comes to without any communication.
+//! Compares the exchange with the mean of each tensor computed without any communication.
 //!
 //! u is the unit roundoff of f32, 2^-24; P the number of ranks; g the gradient of one element.
 
@@ -33,8 +33,8 @@ pub fn graph() -> Graph {
     Graph::from_tables(input, tables).map_err(|(error, _)| error).unwrap()
 }
 
-/// A gradient in -3..3 with enough far from the mean to be clipped; each rank's and each step's its own. At step 1
-/// `wide/bias` has none on any rank, at step 2 rank 0 has none at all.
+/// A gradient in -3..3 with enough values far from the mean to be clipped; different on each rank and at each
+/// step. At step 1 `wide/bias` has none on any rank, at step 2 rank 0 has none at all.
 pub fn gradients(parameters: &Parameters, rank: usize, step: u64) -> Vec<f32> {
     let stream = Stream { seed: 5, purpose: Purpose::Test, step, subject: rank as u32, tensor: 0 };
     let draw = |index| (f64::from(stream.word(index)) / f64::from(1u32 << 31) - 1.0) as f32;
@@ -58,14 +58,14 @@ pub fn settings(gradients: Gradients, min_elements: usize, keep_float: &[&str]) 
     job::Exchange { gradients, min_elements, keep_float, ..job::Exchange::default() }
 }
 
-/// Beside its gradients, what a rank brings to a step.
+/// What a rank contributes to a step in addition to its gradients.
 #[derive(Clone, Copy, Default)]
 pub struct Local {
     pub stop: bool,
     pub non_finite: bool,
 }
 
-/// Averages `values`, given away part by part as a backward pass does.
+/// Averages `values`, delivered part by part like those of a backward pass.
 pub fn average(
     exchange: &mut Exchange,
     world: &mut World,
@@ -88,7 +88,7 @@ pub fn average(
     averaged.unwrap().1
 }
 
-/// What a rank is left with after each step. Every step sends what the formula says, to the byte.
+/// The values on a rank after each step. Every step sends exactly the bytes of the formula.
 pub fn averages(job: &job::Exchange, mut world: World) -> Vec<Vec<f32>> {
     let (rank, size) = (world.rank(), world.size());
     let parameters = Parameters::new(&graph()).unwrap();
@@ -135,15 +135,16 @@ fn assert_float_mean(mean: &[f32], of_ranks: &[&[f32]], what: &str) {
     }
 }
 
-/// [`check_at`] with all gradients in one bucket and with a bucket a layer, beside the backward pass and after it.
+/// [`check_at`] with all gradients in one bucket and with one bucket per layer, during the backward pass and
+/// after it.
 fn check(job: &job::Exchange, ternary: &[&str]) {
     for (bucket_elements, overlap) in [(1 << 18, Always), (1, Always), (1, Never), (100, Always)] {
         check_at(&job::Exchange { bucket_elements, overlap, ..job.clone() }, ternary);
     }
 }
 
-/// At every number of ranks, `ternary` are exactly what the definition says, all others the mean, and all of it the
-/// same bits on every rank.
+/// At every number of ranks, the tensors in `ternary` match the definition exactly, all others are the mean,
+/// and all are bit-identical on every rank.
 fn check_at(job: &job::Exchange, ternary: &[&str]) {
     let parameters = Parameters::new(&graph()).unwrap();
     for ranks in WORLDS {

@@ -1,4 +1,4 @@
-//! Error feedback: nothing of a gradient is lost, it only comes later.
+//! Error feedback: no part of a gradient is lost, it is only delayed.
 
 use support::digits::shipped;
 use support::ranks::on_ranks;
@@ -16,8 +16,8 @@ use crate::runs::train;
 
 const STEPS: u64 = 200;
 
-/// By element over [`STEPS`] steps: the sum of a rank's own gradients, the sum of the means, what is left of its own at
-/// the end; and the largest gradient and the largest residual there ever were.
+/// Per element over [`STEPS`] steps: the sum of a rank's own gradients, the sum of the means, and the final
+/// residual; and the largest gradient and the largest residual of all steps.
 fn totals(job: &job::Exchange, ranks: usize) -> Vec<([Vec<f64>; 3], [f32; 2])> {
     on_ranks(ranks, |mut world| {
         let parameters = Parameters::new(&graph()).unwrap();
@@ -42,9 +42,9 @@ fn totals(job: &job::Exchange, ranks: usize) -> Vec<([Vec<f64>; 3], [f32; 2])> {
     })
 }
 
-/// What was sent and what is left are together what there was. Of each step's numbers, none above 2^3 times the largest
-/// gradient (checked), 4 on each rank and one mean are rounded, each by at most 2^-24 of itself; the float32 tensors' sums
-/// are rounded too, P times.
+/// The values sent and the residual add up to the gradients. Of each step's numbers, none above 2^3 times the
+/// largest gradient (checked), 4 on each rank and one mean are rounded, each by at most 2^-24 of itself; the
+/// float32 tensors' sums are rounded too, P times.
 #[test]
 fn what_was_sent_and_what_is_left_are_all_there_was() {
     for ranks in WORLDS {
@@ -105,7 +105,7 @@ fn last(losses: &[f64]) -> f64 {
     losses[losses.len() - LAST..].iter().sum::<f64>() / LAST as f64
 }
 
-/// The same steps with ternaries rounded to nearest by the codec, without a residual.
+/// The same steps with ternary gradients rounded to nearest by the codec, without a residual.
 fn nearest_alone(loaded: &Loaded) -> f64 {
     let mut losses = on_ranks(1, |mut world| {
         let (mut trainer, _) = prepare(loaded, &mut world).unwrap();

@@ -1,4 +1,4 @@
-//! Language models: ranks share the columns of a text, and what a network carries from step to step survives evaluations, restarts
+//! Language models: ranks share the columns of a text, and the recurrent state survives evaluations, restarts
 //! and another number of ranks.
 
 use std::fs;
@@ -19,7 +19,8 @@ use crate::runs::{metrics, resume, train, train_until};
 mod refused;
 mod synthetic;
 
-/// The first verses of Genesis by 60 words: an epoch is some steps longer than a run, unless the text is cut.
+/// The first verses of Genesis with a vocabulary of 60 words: an epoch is a few steps longer than a run,
+/// unless the text is cut.
 const JOB: &str = r#"
 [data]
 dataset = "genesis"
@@ -98,7 +99,8 @@ fn texts(directory: &Path) -> Vec<String> {
     ]
 }
 
-/// Stops that are due an evaluation, or lie between; in the middle of an epoch, with a rate that evaluations have cut.
+/// Stops where an evaluation is due, and between evaluations; in the middle of an epoch, with a rate that
+/// evaluations have reduced.
 #[test]
 fn a_resumed_run_equals_the_uninterrupted_one() {
     let directory = tempfile::tempdir().unwrap();
@@ -165,7 +167,7 @@ fn float32_follows_one_rank_also_where_it_is_resumed_on_another_number() {
     assert!(farthest(&resumed_on(2, true)) > 1e-3);
 }
 
-/// An evaluation leaves training as it was, and a step knows what the one before has carried on.
+/// An evaluation does not affect training, and a step continues from the state of the previous one.
 #[test]
 fn evaluations_do_not_disturb_training() {
     let (often, never) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -180,7 +182,7 @@ fn evaluations_do_not_disturb_training() {
     assert_eq!(never.recurrent_state[0].shape, [7, 9]);
 }
 
-/// By the checkpoint alone, and whatever the number of ranks.
+/// From the checkpoint alone, and with any number of ranks.
 #[test]
 fn perplexity_counts_every_token_once_at_any_number_of_ranks() {
     let directory = tempfile::tempdir().unwrap();
@@ -226,7 +228,7 @@ fn perplexity_counts_every_token_once_at_any_number_of_ranks() {
     }
 }
 
-/// The first job on a text of 60 kinds that no file holds: 28 steps of 7 sequences of 7 tokens an epoch.
+/// The first job on a generated text of 60 distinct tokens: 28 steps of 7 sequences of 7 tokens per epoch.
 fn made_up(sets: &[&str]) -> Loaded {
     let of_a_file = "dataset = \"genesis\"\nlowercase = true\npunctuation = \"apart\"\n";
     load_job(&JOB.replace(of_a_file, "dataset = \"synthetic-text\"\ntokens = 1400\n"), sets).unwrap()

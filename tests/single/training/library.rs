@@ -1,4 +1,4 @@
-//! The averager of the crate of collectives gives the bits of the training exchange.
+//! The averager of the crate `collectives` gives the same bits as the training exchange.
 
 use std::thread;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use ternflock_collectives::transport::threads;
 use crate::WORLDS;
 use crate::exchange::{SEED, STEPS, averages, gradients, graph, settings};
 
-/// What one rank is left with after each step.
+/// The values on one rank after each step.
 fn means(transport: &mut dyn Transport, options: Options) -> Vec<Vec<f32>> {
     let (rank, parameters) = (transport.rank(), Parameters::new(&graph()).unwrap());
     let elements: Vec<usize> = parameters.table.iter().map(|parameter| parameter.range.len()).collect();

@@ -22,5 +22,5 @@ mod stages;
 mod stalls;
 mod statistics;
 
-/// Numbers of ranks at which what holds for any number is tested.
+/// Numbers of ranks for properties that hold at any number.
 const WORLDS: [usize; 6] = [1, 2, 3, 4, 5, 8];

@@ -1,4 +1,5 @@
-//! The door for averaging methods: one that this program does not have averages gradients and trains.
+//! The interface for averaging methods: a method that this program does not have averages gradients and
+//! trains.
 
 use support::digits::shipped;
 use support::ranks::on_ranks;
@@ -22,8 +23,9 @@ fn exchange(job: &job::Exchange, parameters: &Parameters, ranks: usize) -> Excha
     Exchange::with_method(&ROW_MEANS, job, SEED, &graph(), parameters, Topology::single(ranks)).unwrap()
 }
 
-/// Each row becomes its mean over columns and ranks, the tensors that stay float32 their means, and all ranks hold the
-/// same bits. `wide/bias` is zero on all ranks at step 1, and then less is sent than the bound.
+/// Each row becomes its mean over columns and ranks, the tensors that stay float32 become their means, and
+/// all ranks hold the same bits. `wide/bias` is zero on all ranks at step 1, so fewer bytes are sent than the
+/// bound.
 #[test]
 fn gradients_are_averaged() {
     let parameters = Parameters::new(&graph()).unwrap();
@@ -68,7 +70,7 @@ fn gradients_are_averaged() {
     }
 }
 
-/// The state is there for the checkpoint and for a resumed run, which continues with the same bits.
+/// The state is available for the checkpoint and for a resumed run, which continues with the same bits.
 #[test]
 fn state_can_be_taken_along() {
     let parameters = Parameters::new(&graph()).unwrap();
@@ -152,8 +154,8 @@ fn bits(trainer: &Trainer) -> Vec<u32> {
     trainer.network.parameters.values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// A checkpoint holds the state of the method in its slots, and the resumed run gives the bits of an uninterrupted one. It
-/// would not without the slot of the method's own.
+/// A checkpoint holds the state of the method in its slots, and the resumed run gives the bits of an
+/// uninterrupted one. It would not do so without the method's own slot.
 #[test]
 fn a_checkpoint_holds_the_state() {
     let (loaded, directory) = (shipped(&["train.steps=8"]), tempfile::tempdir().unwrap());
@@ -231,7 +233,8 @@ fn surgery_carries_the_state_over() {
     });
 }
 
-/// A slot that is an optimizer's in checkpoints, or that of running statistics, is refused before a run begins.
+/// A slot with the name of an optimizer's slot or of running statistics in checkpoints is refused before a
+/// run begins.
 #[test]
 fn slots_have_one_owner() {
     let loaded = shipped(&[]);

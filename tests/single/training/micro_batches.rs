@@ -1,4 +1,5 @@
-//! Gradients of micro-batches, added up: the same step as that of the whole batch, but for the order of sums.
+//! Gradients of micro-batches are added up: the step is the same as with the complete batch, except for the
+//! order of sums.
 
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use crate::WORLDS;
 use crate::language;
 use crate::runs::{resume, short, train, train_until};
 
-/// Steps that nothing is rounded in but sums: 20 of them, gentle ones, so that what rounding leaves does not grow.
+/// 20 steps in which only sums are rounded, with a small rate so that rounding errors do not grow.
 const PLAIN: [&str; 3] =
     ["exchange.gradients=float32", "optimizer.learning_rate=0.01", "train.global_batch=40"];
 
@@ -50,7 +51,7 @@ fn micro_batches_take_the_step_of_the_whole_batch() {
     }
 }
 
-/// One micro-batch is the whole part: to the bit.
+/// With one micro-batch, the result is bit-identical.
 #[test]
 fn a_part_that_fits_is_computed_at_once() {
     let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -60,7 +61,8 @@ fn a_part_that_fits_is_computed_at_once() {
     assert_same_state(&large, &plain);
 }
 
-/// What is given away part by part, beside the backward pass of the last micro-batch, is the sum over all of them.
+/// The gradients delivered part by part, during the backward pass of the last micro-batch, are the sums over
+/// all of them.
 #[test]
 fn parts_that_travel_early_hold_all_micro_batches() {
     let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -82,7 +84,8 @@ fn ternary_micro_batches_agree_and_resume() {
     }
 }
 
-/// Each place of the batch goes on from its own state, though the network has room for one micro-batch alone.
+/// Each place of the batch continues from its own state, although the network has the capacity for only one
+/// micro-batch.
 #[test]
 fn recurrent_layers_carry_on_in_micro_batches() {
     let sets = ["train.global_batch=12", "exchange.gradients=float32", "optimizer.learning_rate=0.1"];
@@ -125,8 +128,8 @@ fn a_micro_batch_that_does_not_divide_is_refused() {
     }
 }
 
-/// A sample that makes the loss NaN in the first of four micro-batches: the message names where it came from, and the
-/// parameters stay those of the step before.
+/// A sample that makes the loss NaN in the first of four micro-batches: the message names its origin, and the
+/// parameters stay those of the previous step.
 #[test]
 fn a_loss_that_is_not_finite_ends_the_run_in_any_micro_batch() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The loss as a function of the parameters: the same on however many ranks, with the gradient that belongs to it.
+//! The loss as a function of the parameters: the same on any number of ranks, with the matching gradient.
 
 use support::digits::load;
 use support::ranks::on_ranks;
@@ -52,7 +52,7 @@ fn ranks_share_a_loss_and_its_gradient() {
     }
 }
 
-/// Along the gradient the loss rises as the gradient says.
+/// Along the gradient, the loss rises at the rate of the gradient.
 #[test]
 fn the_gradient_is_that_of_the_loss() {
     let directory = tempfile::tempdir().unwrap();

@@ -27,7 +27,7 @@ fn refused(kind: Kind, run: &Path, resume: impl FnOnce() -> Vec<Ended>) -> Strin
     first.to_string()
 }
 
-/// The overrides of the start hold, whether repeated or not, and cause no note.
+/// The overrides of the start apply, whether repeated or not, and cause no note.
 #[test]
 fn the_overrides_of_the_start_hold() {
     let own = ["exchange.gradients=float32", "schedule.kind=inv", "optimizer.kind=nesterov"];
@@ -59,15 +59,15 @@ fn what_differs_is_listed_on_one_rank_and_ends_all() {
         let asked = support::digits::shipped(&sets);
         let message = refused(Kind::Usage, run.path(), || resume(ranks, &asked, run.path()));
         for line in [
-            "exchange.gradients: \"float32\" in the run, \"ternary\" asked for (--set exchange.gradients=ternary)",
-            "optimizer.learning_rate: 0.02 in the run, 0.5 asked for (--set optimizer.learning_rate=0.5)",
-            "train.epochs: not set in the run, 7 asked for (--set train.epochs=7)",
-            "train.steps: 20 in the run, not set asked for",
+            "exchange.gradients: \"float32\" in the run, \"ternary\" requested (--set exchange.gradients=ternary)",
+            "optimizer.learning_rate: 0.02 in the run, 0.5 requested (--set optimizer.learning_rate=0.5)",
+            "train.epochs: not set in the run, 7 requested (--set train.epochs=7)",
+            "train.steps: 20 in the run, not set requested",
         ] {
             assert!(message.contains(&format!("\n  {line}")), "no `{line}` in {message}");
         }
         assert_eq!(message.lines().count(), 6, "{message}");
-        assert!(message.ends_with("resumes it as it is; --allow-changes takes the changes"), "{message}");
+        assert!(message.ends_with("resumes it unchanged; --allow-changes accepts the changes"), "{message}");
     }
 }
 
@@ -86,14 +86,14 @@ fn a_job_file_that_was_edited_counts_where_no_override_stands() {
     let message = refused(Kind::Usage, run.path(), || {
         resume(2, &edited("learning_rate = 0.02", "learning_rate = 0.03"), run.path())
     });
-    assert!(message.contains("\n  optimizer.learning_rate: 0.02 in the run, 0.03 asked for ("), "{message}");
+    assert!(message.contains("\n  optimizer.learning_rate: 0.02 in the run, 0.03 requested ("), "{message}");
     assert!(message.contains("lenet-digits.toml:"), "{message}");
     let ended = resume(2, &edited("epochs = 30", "epochs = 31"), run.path());
     assert!(ended[0].summary().complete && ended[0].notes().is_empty(), "{:?}", ended[0].notes());
     assert!(load(run.path(), 20).job.contains("steps = 20"));
 }
 
-/// Allowed changes hold from then on.
+/// Allowed changes apply from then on.
 #[test]
 fn changes_hold_from_then_on() {
     let run = tempfile::tempdir().unwrap();
@@ -155,7 +155,7 @@ fn a_job_of_the_run_that_was_edited_is_refused() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("momentum = 0.9", "momentum = 0.4")).unwrap();
     let message = refused(Kind::RunDir, run.path(), || resume(2, &short(&[]), run.path()));
-    assert!(message.contains("job.toml: was changed since the run wrote it: put it back"), "{message}");
+    assert!(message.contains("job.toml: was changed since the run wrote it: restore it"), "{message}");
     // As `train --resume RUN_DIR` reads it.
     let edited = ternflock::job::load(&path, &[]).unwrap();
     let ended = resume_changed(2, &edited, run.path());

@@ -1,4 +1,4 @@
-//! However many ranks there are, they train one network, on every sample of the batch once.
+//! Any number of ranks trains one network, on every sample of the batch once.
 
 use std::fs;
 use std::sync::atomic::AtomicBool;
@@ -35,8 +35,8 @@ fn parameters(loaded: &Loaded, steps: u64, world: &mut World) -> Vec<f32> {
     trainer.network.parameters.values
 }
 
-/// The run checks after each step that its ranks agree. Here their parameters themselves are compared, and both ways
-/// lead to the same.
+/// The run checks after each step that its ranks agree. Here their parameters themselves are compared, and
+/// both checks agree.
 #[test]
 fn all_ranks_end_with_the_same_parameters_and_the_checkpoint_holds_them() {
     for gradients in ["ternary", "float32"] {
@@ -83,7 +83,7 @@ fn float32_follows_one_rank_even_where_the_batch_does_not_divide() {
     }
 }
 
-/// Beside the backward pass, after it because the job says so, and after it because MPI allows no threads.
+/// During the backward pass, after it because of the job, and after it because MPI allows no threads.
 #[test]
 fn gradients_averaged_beside_or_after_the_backward_pass_give_the_same_bits() {
     let buckets = "exchange.bucket_elements=500";
@@ -174,7 +174,8 @@ fn every_sample_to_evaluate_on_is_counted_once_at_any_number_of_ranks() {
     }
 }
 
-/// One bit of one parameter, or of the momentum, on one rank: every rank refuses to go on and names it.
+/// One bit of one parameter, or of the momentum, differs on one rank: every rank refuses to continue and
+/// names that rank.
 #[test]
 fn ranks_that_have_drifted_apart_are_found() {
     let loaded = shipped(&["train.steps=2"]);

@@ -1,4 +1,4 @@
-//! What a run leaves in its directory, and how it ends when it cannot go on.
+//! The files that a run leaves in its directory, and its end when it cannot continue.
 
 use std::fs;
 
@@ -118,7 +118,7 @@ fn a_run_never_overwrites_another() {
         assert!(message.contains(part), "{message}");
         assert!(ended.iter().all(|rank| rank.result.as_ref().err().unwrap().kind() == Kind::RunDir));
     };
-    refused(train(2, &loaded, directory.path()), "holds a run already; continue it with --resume");
+    refused(train(2, &loaded, directory.path()), "already holds a run; continue it with --resume");
     assert_eq!(fs::read(at_step(directory.path(), 4)).unwrap(), before);
     assert_eq!(fs::read(directory.path().join("metrics.jsonl")).unwrap(), lines);
 
@@ -185,7 +185,7 @@ fn a_job_may_choose_on_the_test_set_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let ended = train(2, &short(&["data.validation=0", "train.eval_every=10"]), directory.path());
     for rank in &ended {
-        let said = "the test set chooses the network (data.validation = 0)";
+        let said = "the network is chosen on the test set (data.validation = 0)";
         assert!(rank.notes().iter().any(|note| note.starts_with(said)), "{:?}", rank.notes());
     }
     assert_eq!(metrics(directory.path(), "start")[0]["samples"], 1438);
@@ -218,7 +218,7 @@ fn of_equal_scores_the_lowest_loss_is_the_best() {
     assert_eq!(said.last().unwrap()["step"], step);
 }
 
-/// The first step makes the parameters huge but finite; the second is where it shows.
+/// The first step makes the parameters huge but finite; the second one reveals it.
 #[test]
 fn a_run_that_diverges_says_where_on_all_ranks_and_keeps_its_checkpoints() {
     let directory = tempfile::tempdir().unwrap();
@@ -257,7 +257,7 @@ fn a_run_that_diverges_says_where_on_all_ranks_and_keeps_its_checkpoints() {
     assert_same_state(&load(directory.path(), 1), &before);
 }
 
-/// The shipped job as it is: 2-bit gradients learn the digits.
+/// The shipped job, unchanged: 2-bit gradients learn the digits.
 #[test]
 fn the_digits_are_learnt() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A run that is interrupted and resumed is the run that was not, to the bit.
+//! A run that is interrupted and resumed is bit-identical to one that was not.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,9 @@ use crate::runs::{Ended, metrics, resume, resume_changed, short, steps, train, t
 /// Logged, evaluated and saved at steps that do not coincide, with a learning rate that changes at every step.
 const RHYTHM: [&str; 3] = ["train.eval_every=5", "checkpoint.every=4", "schedule.kind=polynomial"];
 
-/// A stop at step 10, between checkpoints and where an evaluation is due, which the resumed run then makes up for. And a
-/// stop at step 11 whose checkpoint is lost, as a killed run's would be: it goes on from step 8.
+/// A stop at step 10, between checkpoints and where an evaluation is due, which the resumed run then makes up
+/// for. And a stop at step 11 whose checkpoint is lost, like that of a killed run, which continues from step
+/// 8.
 #[test]
 fn a_resumed_run_equals_the_uninterrupted_one() {
     let feedback = ["exchange.error_feedback=true", "exchange.bucket_elements=1000"];
@@ -69,7 +70,8 @@ fn a_resumed_run_chooses_the_same_network() {
     assert_eq!(test(straight.path()), test(halved.path()));
 }
 
-/// As if step 10 of 20 had been the best. A run that has done all of its steps is judged by what is left, on all ranks, and says so.
+/// As if step 10 of 20 had been the best. A run that has completed all of its steps is judged by the
+/// checkpoints that are left, on all ranks, and reports that.
 #[test]
 fn a_best_checkpoint_that_is_damaged_does_not_fail_a_run_that_is_complete() {
     let directory = tempfile::tempdir().unwrap();
@@ -95,7 +97,7 @@ fn a_best_checkpoint_that_is_damaged_does_not_fail_a_run_that_is_complete() {
             let notes = rank.notes();
             let said = |note: &String| {
                 note.contains("best.h5: ")
-                    && note.contains("the network of the last step is taken, not that of step 10")
+                    && note.contains("the network of the last step is used instead of that of step 10")
             };
             assert_eq!(notes.iter().filter(|note| said(note)).count(), 1, "{notes:?}");
         }
@@ -113,13 +115,14 @@ fn a_best_checkpoint_that_is_damaged_does_not_fail_a_run_that_is_complete() {
     }
 }
 
-/// On another number of ranks the loss of the same network is another in its last bits: nothing has become better by that.
+/// On another number of ranks the loss of the same network differs in its last bits, which is not an
+/// improvement.
 #[test]
 fn a_network_is_not_better_than_itself() {
     let directory = tempfile::tempdir().unwrap();
     let loaded = short(&["train.steps=5"]);
     train(1, &loaded, directory.path());
-    // As large as the loss that another order of sums would find too high.
+    // A stored loss slightly above the recomputed one, as another order of sums would give.
     let mut snapshot = load(directory.path(), 5);
     let best = snapshot.progress.best.as_mut().unwrap();
     assert_eq!(best.step, 5);
@@ -160,7 +163,8 @@ fn a_validation_split_of_an_earlier_version_is_refused() {
     assert!(ended[0].summary().complete);
 }
 
-/// Each update rule, with what it keeps; clipped, and at a rate that every kind of schedule has changed by the stop.
+/// Each update rule, with its state; clipped, and at a rate that every kind of schedule has changed by the
+/// stop.
 #[test]
 fn every_optimizer_resumes_to_the_bit() {
     let cases: [(&[&str], &[&str]); 6] = [
@@ -184,7 +188,7 @@ fn every_optimizer_resumes_to_the_bit() {
     }
 }
 
-/// The state of another rule is no beginning for this one: neither is made of the other.
+/// The state of one rule cannot be used by another: neither can be derived from the other.
 #[test]
 fn the_state_of_another_optimizer_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -192,7 +196,7 @@ fn the_state_of_another_optimizer_is_refused() {
     let ended = resume_changed(1, &short(&["train.steps=4", "optimizer.kind=adam"]), directory.path());
     let message = ended[0].result.as_ref().err().unwrap().to_string();
     let said =
-        "holds no state `first_moment` of an optimizer (it holds `momentum`): give the [optimizer] it was";
+        "holds no state `first_moment` of an optimizer (it holds `momentum`): use the [optimizer] it was";
     assert!(message.contains("step-0000000002.h5") && message.contains(said), "{message}");
     // Nesterov's momentum is the same mean of gradients, and plain steps need none.
     for other in [&["optimizer.kind=nesterov"][..], &["optimizer.kind=sgd", "optimizer.momentum=0"]] {
@@ -202,7 +206,7 @@ fn the_state_of_another_optimizer_is_refused() {
     }
 }
 
-/// What else stands beside an optimizer's states is none of them.
+/// Other slots next to those of an optimizer are not its states.
 #[test]
 fn residuals_are_no_state_of_an_optimizer() {
     let directory = tempfile::tempdir().unwrap();
@@ -210,10 +214,11 @@ fn residuals_are_no_state_of_an_optimizer() {
     train(2, &short(&[&sets[..], &["train.steps=2"]].concat()), directory.path());
     let ended = resume_changed(2, &short(&["train.steps=4", "optimizer.kind=adam"]), directory.path());
     let message = ended[0].result.as_ref().err().unwrap().to_string();
-    assert!(message.contains("optimizer (it holds residuals of error feedback): give"), "{message}");
+    assert!(message.contains("optimizer (it holds residuals of error feedback): use"), "{message}");
 }
 
-/// Every step was logged once, every evaluation made once and to the same effect, and the same one was the best.
+/// Every step was logged once, every evaluation was made once with the same effect, and the same one was the
+/// best.
 fn assert_same_records(straight: &Path, halved: &Path) {
     assert_eq!(steps(&metrics(halved, "train")), Vec::from_iter(1..=20));
     assert_eq!(metrics(straight, "evaluate"), metrics(halved, "evaluate"));
@@ -311,7 +316,7 @@ fn another_network_is_refused_and_nothing_is_touched() {
     let before = paths.clone().map(|path| fs::read(path).unwrap());
     let ended = resume_changed(2, &wider, &run);
     let message = ended[0].result.as_ref().err().unwrap().to_string();
-    assert!(message.contains("step-0000000003.h5: holds another network"), "{message}");
+    assert!(message.contains("step-0000000003.h5: holds a network other than the one"), "{message}");
     assert_eq!(ended[1].result.as_ref().err().unwrap().kind(), Kind::Checkpoint);
     assert!(paths.map(|path| fs::read(path).unwrap()) == before);
     assert_eq!(checkpoints(&run), ["best.h5", "step-0000000003.h5"]);

@@ -1,5 +1,6 @@
-//! An averaging method that only tests use: it sends the mean of each row of a tensor, in float32, as the difference from the
-//! mean that the ranks have decoded last. Error feedback keeps the rest. A tensor that is zero on all ranks is not sent.
+//! An averaging method that only tests use: it sends the mean of each row of a tensor, in float32, as the
+//! difference from the mean that the ranks decoded last. Error feedback keeps the rest. A tensor that is zero
+//! on all ranks is not sent.
 
 use ternflock::job;
 use ternflock::report::Phases;

@@ -1,4 +1,4 @@
-//! Runs of the digits job with ranks as threads, and what they say.
+//! Runs of the digits job with ranks as threads, and their events.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub fn short(sets: &[&str]) -> Loaded {
     shipped(&[&["train.steps=20", "train.log_every=1", "exchange.verify_every=1"], sets].concat())
 }
 
-/// What a run comes to on one rank.
+/// The result of a run on one rank.
 pub struct Ended {
     pub result: Result<Summary>,
     pub events: Vec<Event>,
@@ -28,7 +28,7 @@ impl Ended {
         self.result.as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The sentences it said.
+    /// The notes that it logged.
     pub fn notes(&self) -> Vec<String> {
         let text = |event: &Event| match event {
             Event::Note { text, .. } => Some(text.clone()),
@@ -79,18 +79,19 @@ pub fn train_and(ranks: usize, loaded: &Loaded, directory: &Path, see: impl Fn(&
     })
 }
 
-/// The run of `directory`, continued.
+/// Continues the run of `directory`.
 pub fn resume(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
     start(ranks, loaded, directory, true, None)
 }
 
-/// The run of `directory`, continued with the differences between `loaded` and its own job.
+/// Continues the run of `directory` with the differences between `loaded` and its own job.
 pub fn resume_changed(ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
     let options = Options { resume: true, allow_changes: true, ..Options::default() };
     start_as(ranks, loaded, directory, options, None)
 }
 
-/// A new run in `directory` that the last rank ends after step `step`, by a wish it has from the step before on.
+/// A new run in `directory` that the last rank ends after step `step`, because it asks to stop from the step
+/// before on.
 pub fn train_until(step: u64, ranks: usize, loaded: &Loaded, directory: &Path) -> Vec<Ended> {
     start(ranks, loaded, directory, false, Some(step - 1))
 }

@@ -1,4 +1,5 @@
-//! SmoothOut in runs: the same network on all ranks, after an interruption too, and steps from the clean weights.
+//! SmoothOut in runs: the same network on all ranks, also after an interruption, and steps from the
+//! unperturbed weights.
 
 use support::digits::{assert_same_state, load};
 use support::ranks::on_ranks;
@@ -18,8 +19,8 @@ use crate::runs::{resume, short, train, train_until};
 
 const NOISE: [&str; 2] = ["smoothout.a=0.02", "train.global_batch=240"];
 
-/// With micro-batches of one size everywhere each has its place's noise, on however many ranks: all that differs is the
-/// order of sums.
+/// If all micro-batches have the same size, each has the noise of its place, on any number of ranks: only the
+/// order of sums differs.
 #[test]
 fn noise_belongs_to_places_and_not_to_ranks() {
     let run = |ranks: usize, more: &[&str]| {
@@ -45,7 +46,8 @@ fn noise_belongs_to_places_and_not_to_ranks() {
     }
 }
 
-/// A step whose gradients are averaged from outside is a step: with two ranks the sums of our ring have no other order.
+/// A step whose gradients are averaged by an external function is the same step: with two ranks the sums of
+/// our ring have only one order.
 #[test]
 fn a_step_averaged_from_outside_is_the_same_step() {
     let loaded = short(&[&NOISE[..], &["exchange.gradients=float32", "train.micro_batch=30"]].concat());
@@ -66,7 +68,8 @@ fn a_step_averaged_from_outside_is_the_same_step() {
     assert_eq!(inside, outside);
 }
 
-/// Ranks compare all parameters after every step; momentum, penalties and forces see clean weights, so zeros stay zero.
+/// Ranks compare all parameters after every step. Momentum, penalties and forces use the unperturbed weights,
+/// so zeros stay zero.
 #[test]
 fn runs_with_noise_resume_to_the_bit() {
     let variants: [&[&str]; 4] = [
@@ -110,7 +113,7 @@ fn recurrent_networks_train_with_noise() {
     }
 }
 
-/// Noise of no effect on a loss: with a learning rate of next to nothing, the weights end where they began.
+/// Noise of no effect on a loss: with a learning rate of almost zero, the weights end where they began.
 #[test]
 fn steps_are_made_from_the_clean_weights() {
     let directory = tempfile::tempdir().unwrap();
@@ -150,8 +153,8 @@ fn layers_that_are_not_there_are_refused() {
     }
 }
 
-/// Three steps written out in the order of docs/algorithms.md, with everything that must see clean weights: to the bit, for one
-/// rank's float32 gradients travel as they are.
+/// Three steps written out in the order of docs/algorithms.md, with everything that must use unperturbed
+/// weights. They match to the bit, because the float32 gradients of one rank are not rounded.
 #[test]
 fn a_step_has_the_documented_order() {
     let loaded = short(&[

@@ -1,4 +1,4 @@
-//! Structures that a run has pushed to zero: the same on however many ranks hold them, and surgery takes them out of what it leaves.
+//! Structures that a run has driven to zero: the same on any number of ranks, and surgery removes them.
 
 use support::digits::{assert_same_state, at_step, load};
 use support::ranks::on_ranks;
@@ -20,7 +20,8 @@ fn output(network: &mut Network, input: &[f32]) -> Vec<f32> {
     network.forward(BATCH, Mode::Evaluate).to_vec()
 }
 
-/// Ranks compare all parameters after every step; what is zero goes, and the network computes what it did.
+/// Ranks compare all parameters after every step. Zero structures are removed, and the network computes the
+/// same output.
 #[test]
 fn what_a_run_leaves_shrinks() {
     for ranks in [1, 4] {
@@ -45,7 +46,7 @@ fn what_a_run_leaves_shrinks() {
     }
 }
 
-/// The penalty is a function of the parameters, so nothing of it needs to be kept.
+/// The penalty is a function of the parameters, so it needs no state in the checkpoint.
 #[test]
 fn a_resumed_run_makes_the_same_zeros() {
     for method in ["sparsity.method=proximal", "sparsity.method=group_lasso"] {

@@ -1,4 +1,5 @@
-//! Runs in stages, with surgery between them: the same on however many ranks, and after an interruption anywhere.
+//! Runs in stages, with surgery between them: the same on any number of ranks, and after an interruption
+//! anywhere.
 
 use std::path::Path;
 
@@ -21,7 +22,8 @@ mod zeros;
 
 const BATCH: usize = 10;
 
-/// Of stages that the shipped network goes through in 36 steps. Much is gone after 20 of them, and not all.
+/// Stages that take the shipped network through 36 steps. After 20 of them many structures are zero, but not
+/// all.
 const STAGES: &str = r#"
 [[stage]]
 name = "base"
@@ -51,7 +53,7 @@ freeze_zeros = true
 train.eval_every = 2
 "#;
 
-/// The shipped job in these stages, with `sets` over it.
+/// The shipped job in these stages, with the overrides `sets`.
 fn staged(stages: &str, sets: &[&str]) -> Loaded {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("digits.toml");
@@ -69,7 +71,7 @@ fn parameters(snapshot: &Snapshot) -> usize {
     snapshot.parameters.iter().map(|tensor| tensor.values.len()).sum()
 }
 
-/// What the network of `snapshot` makes of an input.
+/// The output of the network of `snapshot` for a fixed input.
 fn output(snapshot: &Snapshot) -> Vec<f32> {
     let mut network: Network = restore_network(Path::new("here"), snapshot, BATCH).unwrap();
     let elements = BATCH * network.graph().input().elements();
@@ -82,7 +84,7 @@ fn assert_complete(ended: &[Ended]) {
     ended.iter().for_each(|rank| assert!(rank.summary().complete));
 }
 
-/// Every stage leaves its network; the shrunk one is small and computes what the masked one did.
+/// Every stage leaves its network; the pruned one is small and computes the same as the masked one.
 #[test]
 fn stages_leave_their_networks() {
     for ranks in [1, 4] {
@@ -131,19 +133,19 @@ fn stages_leave_their_networks() {
             (kinds(&thin), kinds(&tuned)),
             (vec!["momentum".to_owned()], vec!["first_moment".to_owned(), "second_moment".to_owned()])
         );
-        // Each stage says so, and is evaluated at its end; the last one as often as it says itself.
+        // Each stage is logged and evaluated at its end; the last one as often as it asks for.
         let said = metrics(directory.path(), "stage");
         assert_eq!(
             said.iter().map(|line| line["stage"].as_str().unwrap()).collect::<Vec<_>>(),
             ["base", "sparsify", "shrink", "thin", "tune"]
         );
         assert_eq!(steps(&metrics(directory.path(), "evaluate")), [8, 20, 20, 30, 32, 34, 36]);
-        // Momentum begins from the step that Adam does.
+        // Momentum begins at the same step as Adam.
         assert_eq!(tuned.progress.stage.as_ref().unwrap().optimizer_start, 30);
     }
 }
 
-/// The optimizer's state of what is left, and what rounding still owes, are those of before.
+/// The optimizer state and the residuals of the remaining parameters are the same as before.
 #[test]
 fn state_goes_along() {
     let directory = tempfile::tempdir().unwrap();
@@ -160,7 +162,7 @@ fn state_goes_along() {
         slot(&shrunk, "momentum").tensors.iter().flat_map(|tensor| tensor.values.clone()).collect();
     assert!(left.iter().any(|&value| value != 0.0));
     assert_eq!(operation.take(&momentum), left);
-    // Each rank's own residuals, of the tensors that travel as ternaries.
+    // Each rank's own residuals of the ternary tensors.
     let table = &whole.parameters.table;
     for rank in 0..3 {
         let mut flat = vec![0.0; whole.parameters.values.len()];
@@ -183,7 +185,7 @@ fn state_goes_along() {
     }
 }
 
-/// What `auto` has decided gradients to travel as holds through surgery, and nothing says otherwise.
+/// The gradient format that `auto` has chosen is kept through surgery, and no note contradicts it.
 #[test]
 fn a_decision_outlives_surgery() {
     let directory = tempfile::tempdir().unwrap();
@@ -200,7 +202,8 @@ fn a_decision_outlives_surgery() {
     }
 }
 
-/// New factors have moments of zero, and what Adam corrects for that is counted from there: a step is at most about the rate.
+/// New factors have moments of zero, and Adam's bias correction is counted from there: a step is at most
+/// about the rate.
 #[test]
 fn factors_begin_gently_under_adam() {
     let stages = r#"
@@ -229,7 +232,7 @@ train.steps = 1
     assert!((0.0005..0.0011).contains(&largest), "{largest}");
 }
 
-/// Where nothing is left of a layer its strongest unit stays, and the run says so.
+/// If nothing would be left of a layer, its strongest unit stays, and the run reports that.
 #[test]
 fn a_layer_that_died_keeps_a_unit() {
     let stages = r#"
@@ -247,13 +250,13 @@ train.steps = 2
     let ended = train(2, &staged(stages, &[]), directory.path());
     assert_complete(&ended);
     let notes = ended[0].notes();
-    let said = "`conv1`, `conv2` would be empty: surgery kept the strongest unit or column of each";
+    let said = "nothing would have been left of `conv1`, `conv2`, so the strongest unit or column was kept";
     assert!(notes.iter().any(|note| note == said), "{notes:?}");
     let shapes: Vec<_> = stage(directory.path(), "shrink")
         .parameters
         .iter()
         .map(|tensor| (tensor.name.clone(), tensor.shape.clone()))
         .collect();
-    // Of its kernel a column.
+    // One column of its kernel.
     assert_eq!(shapes[0], ("conv1/weight".to_owned(), vec![1, 1]));
 }

@@ -1,4 +1,4 @@
-//! A rank that takes its time outside the exchange: the others say which, and at what.
+//! A rank that is slow outside the exchange: the others report which one, and at which operation.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};

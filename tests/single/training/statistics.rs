@@ -1,5 +1,5 @@
-//! Batch norm's running statistics over runs: each rank's own go on after a restart, to the bit, and what is evaluated
-//! and written is their mean.
+//! Batch norm's running statistics in runs: each rank continues with its own after a restart, to the bit, and
+//! evaluations and checkpoints use their mean.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
 
 use crate::runs::{metrics, resume, resume_changed, train, train_until};
 
-/// The digits job with batch norm behind its convolutions and dropout before its logits, for 12 steps.
+/// The digits job with batch norm after its convolutions and dropout before its output layer, for 12 steps.
 fn normalised(sets: &[&str]) -> Loaded {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("normalised.toml");
@@ -55,8 +55,8 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
     }
 }
 
-/// The network that is tested at the end has the statistics of its checkpoint, be it the last one or, where the rate jumps and spoils the
-/// last, one before.
+/// The network that is tested at the end has the statistics of its checkpoint, whether it is the last one or,
+/// if the rate jumps and spoils the last, an earlier one.
 #[test]
 fn the_test_set_sees_the_statistics_of_the_chosen_network() {
     let jump = ["schedule.kind=multistep", "schedule.milestones=[6]", "schedule.gamma=30"];

@@ -1,5 +1,5 @@
-//! The picture of the house in CONTRIBUTING.md agrees with the manifests. Crates that a manifest does not list cannot be
-//! imported, so the compiler checks the rest.
+//! The diagram of the crates in CONTRIBUTING.md agrees with the manifests. Crates that a manifest does not
+//! list cannot be imported, so the compiler checks the rest.
 #![allow(clippy::disallowed_methods, reason = "tests open files as they like")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The floor of each crate in the picture, counted from the top. A crate's name is a word in the first column; two spaces
-/// end that column.
+/// The row of each crate in the diagram, counted from the top. A crate's name is a word in the first column;
+/// two spaces end that column.
 fn picture() -> BTreeMap<String, usize> {
     let text = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
     let (_, text) =

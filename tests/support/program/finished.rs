@@ -13,7 +13,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// This, having ended with `code`; a panic is never right.
+    /// Asserts that the program ended with `code`, and returns this; a panic is never acceptable.
     #[track_caller]
     pub fn ended(self, code: i32) -> Finished {
         let all = format!("exit code {:?}\n-- stdout\n{}\n-- stderr\n{}", self.code, self.out, self.err);

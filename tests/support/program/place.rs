@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Finished, finish};
 use crate::files;
 
-/// What launchers and users may have set where these tests run.
+/// Variables that launchers and users may have set where these tests run.
 const FOREIGN: [&str; 8] = ["OMPI_", "PMI_", "PMIX_", "MV2_", "SLURM_", "PRTE_", "MPI_", "TERNFLOCK_"];
 
 /// A small network on the built-in digits: a step takes a fraction of a millisecond. [`Place`] saves it as `tiny.toml`.
@@ -54,8 +54,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// A directory that holds `tiny.toml` alone, for the program at the path `program`. Cargo tells that path only to the
-    /// test itself: `env!("CARGO_BIN_EXE_ternflock")`.
+    /// A directory that holds only `tiny.toml`, for the program at the path `program`. Cargo tells that path
+    /// only to the test itself: `env!("CARGO_BIN_EXE_ternflock")`.
     pub fn new(program: &'static str) -> Place {
         let place = Place { directory: tempfile::tempdir().unwrap(), program };
         place.write("tiny.toml", TINY);

@@ -1,4 +1,4 @@
-//! The program while it runs: waiting for its end, and for what it says, never longer than a deadline.
+//! The program while it runs: waiting for its end and for its output, never longer than a deadline.
 
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::process::{Child, Command, Stdio};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::Finished;
 
-/// A program that takes longer hangs; all that is asked of it here takes a second or two.
+/// A program that takes longer hangs; everything in these tests takes a second or two.
 const DEADLINE: Duration = Duration::from_secs(90);
 
-/// A process of the program; it ends with this value at the latest.
+/// A process of the program; it is killed when this value is dropped.
 pub struct Running(pub Child);
 
 impl Running {
@@ -47,8 +47,8 @@ pub fn wait_for<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The program with its standard error as a pipe that is read a line at a time. What is not read holds the program up
-/// as soon as the pipe is full, so a run that logs more than that cannot end unseen.
+/// The program with its standard error as a pipe that is read line by line. Unread output blocks the program
+/// as soon as the pipe is full, so a run that logs more than that cannot end unnoticed.
 pub struct Watched {
     /// The program.
     pub running: Running,
@@ -60,7 +60,7 @@ impl Watched {
     pub fn start(mut command: Command) -> Watched {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let err = BufReader::new(child.stderr.take().unwrap());
-        // Without room: a line is read when it is asked for.
+        // Without a buffer: a line is read only on request.
         let (sender, lines) = sync_channel(0);
         thread::spawn(move || {
             for line in err.lines() {
@@ -72,7 +72,7 @@ impl Watched {
         Watched { running: Running(child), lines }
     }
 
-    /// Reads up to the first line that `part` stands in.
+    /// Reads up to the first line that contains `part`.
     #[track_caller]
     pub fn read_until(&self, part: &str) {
         let mut seen = String::new();

@@ -34,7 +34,7 @@ fn ways_become_lines_and_bars() {
         assert!(text.contains(part), "no {part}");
     }
     let crowded = plot(&scaling(&[1, 2, 3, 4, 5])).unwrap();
-    assert!(crowded.contains("the ways in the order above") && !crowded.contains("4 ring_f32"));
+    assert!(crowded.contains("methods in the order above") && !crowded.contains("4 ring_f32"));
     // With a single number of ranks, a line has no length.
     assert!(plot(&scaling(&[3])).is_ok());
     assert!(plot(&Scaling { points: Vec::new(), ..scaling(&[]) }).is_err());

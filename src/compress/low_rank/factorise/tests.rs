@@ -90,7 +90,7 @@ fn only_what_gets_cheaper_is_factorised() {
     let count: usize = result.layers.iter().map(|row| row.after.parameters).sum();
     assert_eq!(count, result.parameters.values.len());
     assert!(reason(&result, "conv1").starts_with("at rank "), "{}", reason(&result, "conv1"));
-    assert!(reason(&result, "ip1").contains("in place of 400500 and 400000"), "{}", reason(&result, "ip1"));
+    assert!(reason(&result, "ip1").contains("instead of 400500 and 400000"), "{}", reason(&result, "ip1"));
     assert!(reason(&result, "ip2").contains("computes the logits"));
     assert_eq!(Graph::from_json(&result.graph.to_json()).unwrap(), result.graph);
 
@@ -213,10 +213,7 @@ fn what_cannot_be_is_refused() {
         (LowRank::energy(0.0), "energy = 0 must be above 0"),
         (LowRank::energy(f64::NAN), "energy = NaN"),
         (with(&|r| r.separable = vec!["ip1".into()]), "`ip1` is a linear layer; only a conv2d"),
-        (
-            LowRank { separable: vec!["conv1".into()], ..LowRank::default() },
-            "at which energy, or at which rank",
-        ),
+        (LowRank { separable: vec!["conv1".into()], ..LowRank::default() }, "set an energy or its rank"),
         (
             with(&|r| (r.separable, r.except) = (vec!["conv1".into()], vec!["conv1".into()])),
             "`conv1` is both requested and excepted",

@@ -1,12 +1,14 @@
-//! One channel at a time: its moments and what is made of them, in two reads forward and two backward.
+//! Kernels for one channel at a time: moments, normalisation and gradients, with two reads in the forward
+//! pass and two in the backward pass.
 //!
-//! A channel is a row of `[H W, N]`; its ghost batches are blocks of columns, whole rows if there is but one.
+//! A channel is a row of `[H W, N]`; its ghost batches are blocks of columns, or complete rows if there is
+//! only one.
 
 use std::ops::Range;
 
 use ternflock_tensor::vectorise;
 
-/// What a training step has seen of one channel of one ghost batch.
+/// The moments of one channel of one ghost batch in a training step.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ghost {
     /// The mean.
@@ -24,8 +26,8 @@ pub struct Sums {
     pub bias: f32,
 }
 
-/// y = (x - mean) factor + bias, then a rectifier if asked. The difference comes first, so that nothing cancels where
-/// the mean is large beside the deviation.
+/// y = (x - mean) factor + bias, followed by ReLU if set. The difference comes first, so that nothing cancels
+/// when the mean is large compared with the deviation.
 #[derive(Clone, Copy)]
 struct Affine {
     mean: f32,
@@ -40,10 +42,10 @@ impl Affine {
         (x - self.mean) * self.factor + self.bias
     }
 
-    /// What reaches `linear` of the gradient `dy` through a rectifier.
+    /// The gradient that reaches `linear` from `dy` through ReLU.
     #[inline(always)]
     fn masked(&self, x: f32, dy: f32) -> f32 {
-        // By bits: of a branch the compiler makes neither vectors nor a select.
+        // With bit operations, because the compiler turns a branch into neither vector code nor a select.
         let keep = u32::from(self.linear(x) > 0.0).wrapping_neg();
         f32::from_bits(dy.to_bits() & keep)
     }
@@ -63,7 +65,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Normalises by the moments of each ghost batch, which go into `ghosts`.
+    /// Normalises with the moments of each ghost batch, which are written to `ghosts`.
     pub fn train(&self, x: &[f32], y: &mut [f32], ghosts: &mut [Ghost]) {
         for (columns, seen) in self.columns().zip(ghosts) {
             let blocks = Blocks::new(x.len(), self.samples, columns);
@@ -79,16 +81,16 @@ impl Channel {
         }
     }
 
-    /// Normalises by a mean and a variance that are known; returns them.
+    /// Normalises with a known mean and variance; returns them.
     pub fn evaluate(&self, x: &[f32], y: &mut [f32], mean: f32, variance: f32) -> Ghost {
         let inverse = self.inverse(f64::from(variance));
         scale(x, y, self.affine(mean, inverse));
         Ghost { mean, inverse, variance }
     }
 
-    /// The gradients where the moments were `ghosts`: of weight and bias, and into `dx` of the input. With
-    /// x' = (x - mean) inverse: dx = weight inverse (dy - mean of dy - x' mean of dy x'). Where they are `fixed`, one for all
-    /// samples, they do not depend on x, and dx = weight inverse dy.
+    /// The gradients of weight and bias for the moments `ghosts`; writes the gradient of the input to `dx`.
+    /// With x' = (x - mean) inverse: dx = weight inverse (dy - mean of dy - x' mean of dy x'). If the moments
+    /// are `fixed`, the same for all samples, they do not depend on x, and dx = weight inverse dy.
     pub fn backward(
         &self,
         x: &[f32],
@@ -128,14 +130,14 @@ impl Channel {
         Affine { mean, factor: self.weight * inverse, bias: self.bias, relu: self.relu }
     }
 
-    /// The columns of each ghost batch, the last one of what is left.
+    /// The columns of each ghost batch; the last one has the remaining columns.
     fn columns(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let Channel { samples, ghost, .. } = *self;
         (0..samples).step_by(ghost).map(move |first| first..samples.min(first + ghost))
     }
 }
 
-/// `y` of `x`, element by element.
+/// Computes `y` from `x`, element by element.
 fn scale(x: &[f32], y: &mut [f32], affine: Affine) {
     vectorise(
         #[inline(always)]
@@ -212,9 +214,10 @@ fn input_gradient(x: &[f32], dy: &[f32], dx: &mut [f32], affine: Affine, shift: 
     );
 }
 
-/// Sums side by side, which the compiler may not do by itself: it would change their order.
+/// Number of parallel partial sums. The compiler may not introduce them itself, because they change the order
+/// of the sum.
 const LANES: usize = 32;
-/// So many elements are summed in f32, each lane 64 of them; what comes of them in f64.
+/// Number of elements that are summed in f32, 64 per lane; these sums are added in f64.
 const CHUNK: usize = 64 * LANES;
 
 #[inline(always)]
@@ -231,9 +234,10 @@ struct Moments {
 }
 
 impl Moments {
-    /// Of all `blocks` together, which come once from memory: each chunk's sum is taken about its first element and its
-    /// squares about its own mean, while it is in the first cache, so that a large mean costs no digits; the chunks are
-    /// put together as Chan, Golub and LeVeque do ("Updating formulae and a pairwise algorithm", 1979, equation 2.1).
+    /// The moments of all `blocks` together, which are read from memory once. While a chunk is in the L1
+    /// cache, its sum is taken about its first element and its squares about its own mean, so that a large
+    /// mean costs no precision. The chunks are combined as in Chan, Golub and LeVeque ("Updating formulae and
+    /// a pairwise algorithm", 1979, equation 2.1).
     #[inline(always)]
     fn of<'a>(blocks: impl Iterator<Item = &'a [f32]>) -> Moments {
         let mut all = Moments::default();
@@ -264,7 +268,7 @@ fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f64 {
     total(&lanes)
 }
 
-/// Where a block of columns stands in a channel: contiguous pieces of it.
+/// The contiguous pieces of a block of columns in a channel.
 #[derive(Clone)]
 struct Blocks {
     width: usize,

@@ -1,4 +1,5 @@
-//! What gradient checks and golden values do not see: ghost batches in the running statistics, large means, and refusals.
+//! Tests of properties that gradient checks and golden values do not cover: ghost batches in the running
+//! statistics, large means, and refusals.
 
 use serde_json::{Map, Value, json};
 
@@ -28,8 +29,8 @@ fn ghost_batches_enter_the_running_statistics_one_after_the_other() {
     assert_eq!(network.parameters.statistics.values, [3.5, 18.25], "evaluation leaves them");
 }
 
-/// A deviation of 1 beside a mean of 2^20, where single precision has steps of an eighth: what comes out is as good as if
-/// there were no mean. A sum of squares would have lost it.
+/// A deviation of 1 with a mean of 2^20, where single precision has steps of an eighth: the result is as
+/// accurate as without a mean. A sum of squares would have lost the deviation.
 #[test]
 fn a_large_mean_costs_nothing() {
     let (input, n) = (Shape::Image { channels: 1, height: 16, width: 16 }, 20);
@@ -40,7 +41,7 @@ fn a_large_mean_costs_nothing() {
         network.forward(n, TRAIN).to_vec()
     };
     let (plain, shifted) = (run(0.0), run((1 << 20) as f32));
-    // The mean itself is rounded to an eighth; its error of at most a sixteenth moves all elements alike.
+    // The mean itself is rounded to an eighth; its error of at most a sixteenth shifts all elements equally.
     let moved = shifted[0] - plain[0];
     assert!(moved.abs() <= 0.0625 * 2.0, "{moved}");
     for (plain, shifted) in plain.iter().zip(&shifted) {
@@ -61,8 +62,8 @@ fn what_cannot_be_normalised_is_refused() {
     let fits = |ghost, batch| spec(ghost).describe().fits_batch(&[image], batch);
     assert_eq!((fits(None, 2), fits(Some(2), 4)), (Ok(()), Ok(())));
     assert!(fits(Some(3), 4).unwrap_err().contains("ghost_batch = 3 does not divide the 4 samples"));
-    assert!(fits(None, 1).unwrap_err().contains("one value alone"));
-    assert!(fits(Some(1), 4).unwrap_err().contains("one value alone"));
+    assert!(fits(None, 1).unwrap_err().contains("only one value"));
+    assert!(fits(Some(1), 4).unwrap_err().contains("only one value"));
     assert!(
         spec(Some(0)).describe().output(&[image]).unwrap_err().contains("ghost_batch must be at least 1")
     );
@@ -74,8 +75,8 @@ fn what_cannot_be_normalised_is_refused() {
     }
 }
 
-/// In evaluation the running statistics are constants: each output is linear in each single parameter, so differences have no
-/// truncation error, and powers of two leave next to no rounding.
+/// In evaluation the running statistics are constants: each output is linear in each single parameter, so
+/// differences have no truncation error, and with powers of two there is almost no rounding.
 #[test]
 fn the_gradient_of_evaluation_is_that_of_constants() {
     let image = Shape::Image { channels: 1, height: 2, width: 1 };
@@ -101,7 +102,7 @@ fn the_gradient_of_evaluation_is_that_of_constants() {
                 let y = network.forward(batch, Mode::Evaluate);
                 y.iter().zip(&r).map(|(y, r)| f64::from(y * r)).sum()
             };
-            // Whatever a training step has left.
+            // Whatever a training step has left behind.
             network.input_mut(batch).fill(1.0);
             network.forward(batch, TRAIN);
             network.parameters.statistics.values = vec![0.5, -0.25, 0.25, 3.25];

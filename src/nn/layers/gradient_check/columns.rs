@@ -1,10 +1,10 @@
-//! Layers that have only some columns of their weights: against differences, and against the whole layer with zeros for the
-//! others, to the bit.
+//! Layers with only some columns of their weights, compared with differences and, bit for bit, with the
+//! complete layer that has zeros in the other columns.
 
 use super::*;
 use crate::Graph;
 
-/// A layer with `columns` and the one without, on the same numbers: outputs and gradients are those of the whole.
+/// A layer with `columns` and the complete one, on the same numbers: outputs and gradients are equal.
 fn against_the_whole(mut spec: Value, columns: &[usize], input: Shape, batch: usize) {
     let whole = Check::new(spec.clone(), input, batch);
     spec["columns"] = json!(columns);
@@ -37,7 +37,7 @@ fn conv2d() {
         for (stride, padding, bias) in [(1, 0, true), (1, 1, false), (2, 1, true)] {
             let spec = json!({"type": "conv2d", "filters": 3, "kernel": 3, "stride": stride,
                               "padding": padding, "bias": bias});
-            // Of two channels, and of the second alone.
+            // Of two channels, and of only the second.
             against_the_whole(spec.clone(), &[0, 2, 7, 9, 10, 17], IMAGE, batch);
             against_the_whole(spec, &[13], IMAGE, batch);
         }
@@ -56,7 +56,7 @@ fn linear() {
     }
 }
 
-/// Columns that are there count, in parameters, multiply-adds and in what a weight's initial size goes by.
+/// Only columns that are present count: in parameters, in multiply-adds, and in the scale of initial weights.
 #[test]
 fn costs_are_those_of_the_columns() {
     let spec = json!({"type": "conv2d", "filters": 4, "kernel": 3, "columns": [0, 5, 9]});
@@ -66,7 +66,7 @@ fn costs_are_those_of_the_columns() {
     assert_eq!(spec.describe().multiply_adds(&[IMAGE]).unwrap(), 4 * 3 * 12);
 }
 
-/// Each message says what would be right.
+/// Each message says which values would be right.
 #[test]
 fn what_are_no_columns_is_refused() {
     let message = |columns: Value, tied: bool| {
@@ -82,7 +82,7 @@ fn what_are_no_columns_is_refused() {
     for (columns, part) in [
         (json!([]), "at least one"),
         (json!([1, 1]), "must ascend, but 1 follows 1"),
-        (json!([0, 4]), "must be below 4, as many as a row of its weight has, but one is 4"),
+        (json!([0, 4]), "must be below 4, the number of columns of its weight, but one is 4"),
         (json!([-1]), "columns"),
         (json!(3), "columns"),
     ] {

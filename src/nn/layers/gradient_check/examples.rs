@@ -1,9 +1,11 @@
-//! The gradients of every example of every type of layer against central differences, so that no layer goes without. The
-//! tolerance is coarse, because nothing is known of the layer; checks that know it are sharper.
+//! Compares the gradients of every example of every type of layer with central differences, so that no layer
+//! is left unchecked. The tolerance is coarse, because the check knows nothing about the layer; checks of a
+//! specific layer are sharper.
 //!
-//! The inputs of the layer are the weights of layers in front of it. With a unit vector as each row of the network's input,
-//! their output is their weight, so that the gradient of an input is seen as that of a parameter. Inputs are distinct odd
-//! multiples of at least the step: a step can reach a kink, but never cross it.
+//! The inputs of the layer are the weights of layers in front of it. With a unit vector as each row of the
+//! network's input, their output is their weight, so that the gradient of an input appears as that of a
+//! parameter. Inputs are distinct odd multiples of at least the step: a step can reach a kink, but never
+//! cross it.
 
 use serde_json::{Map, Value, json};
 
@@ -17,7 +19,8 @@ const BATCH: usize = 3;
 
 const STEP: f32 = 1.0 / 64.0;
 
-/// The input of a network whose first layer can make any values of `shape` of it, and that layer; tokens are read directly.
+/// The input of a network whose first layer can produce any values of `shape`, and that layer; tokens are
+/// read directly.
 fn source(shape: Shape) -> (Shape, Option<Value>) {
     match shape {
         Shape::Image { channels, height, width } => {
@@ -120,7 +123,7 @@ fn check(example: &Example) {
 #[test]
 fn every_layer() {
     for example in LayerSpec::examples() {
-        // Its weight is another layer's, whose own use of it `network::tests` check as well.
+        // Its weight belongs to another layer; `network::tests` also check the use by that layer.
         if example.layer().unwrap().describe().tied(example.inputs).unwrap().is_none() {
             check(&example);
         }

@@ -1,8 +1,8 @@
-//! Layers that are not linear in a single coordinate, against plain references in f64: outputs directly, gradients by
-//! central differences of the reference, whose errors (steps of 1e-5: 1e-10 of a third derivative) are beside those of
-//! f32 next to nothing.
+//! Layers that are not linear in a single coordinate, against plain references in f64: outputs directly,
+//! gradients by central differences of the reference, whose errors (steps of 1e-5: 1e-10 of a third
+//! derivative) are negligible compared with those of f32.
 //!
-//! Letters: C channels, N samples, G samples of a ghost batch.
+//! Letters: C channels, N samples, G samples per ghost batch.
 
 use serde_json::{Value, json};
 
@@ -19,8 +19,9 @@ fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| f64::from(value)).collect()
 }
 
-/// Holds a layer to `reference(x, parameters)`. Each number it computes is a sum of at most `terms` terms below
-/// `magnitude`, each rounded a few times: roundings have either sign, so their sum grows as the root of their number.
+/// Compares a layer with `reference(x, parameters)`. Each number it computes is a sum of at most `terms`
+/// terms below `magnitude`, each rounded a few times: roundings have either sign, so their sum grows as the
+/// root of their number.
 fn check(
     spec: &Value,
     (input, batch): (Shape, usize),
@@ -130,7 +131,7 @@ fn batch_norm() {
                 spec["ghost_batch"] = ghost.into();
             }
             let sizes = (channels, pixels, n, ghost.unwrap_or(n));
-            // x' and what it is weighed by are below 5, 1 / deviation below 10.
+            // x' and its weights are below 5, 1 / deviation below 10.
             check(&spec, (input, n), normalised(sizes, is_vector, relu), (pixels * n, 50.0));
         }
     }

@@ -1,6 +1,6 @@
-//! Recurrent layers against their formulas in double precision: outputs, states carried on, and gradients, which are
-//! central differences of the formulas. Those differ from the gradients by under 1e-8; what is left is the error of
-//! float32.
+//! Recurrent layers against their formulas in double precision: outputs, recurrent states, and gradients,
+//! which are compared with central differences of the formulas. These differ from the exact gradients by less
+//! than 1e-8; the rest is the error of float32.
 
 use serde_json::{Value, json};
 
@@ -24,14 +24,14 @@ fn double(values: &[f32]) -> Vec<f64> {
 struct Check {
     dims: Dims,
     formula: Formula,
-    /// Of the recurrent weight, where it is a product.
+    /// The rank of the recurrent weight, if it is a product.
     rank: Option<usize>,
     layer: Box<dyn Layer>,
     places: Vec<Place>,
     parameters: Vec<f32>,
     x: Vec<f32>,
     r: Vec<f32>,
-    /// An error of float32 in sums of this many terms of magnitude 1 at most.
+    /// The error of float32 in sums of this many terms of magnitude 1 at most.
     tolerance: f64,
 }
 
@@ -47,14 +47,14 @@ impl Check {
         );
         let places = side_by_side(&describe.parameters(&[input]).unwrap());
         let rows = dims.steps * dims.batch;
-        // Weights of 1 / sqrt(fan_in) or less, as they are in use, so that errors do not grow from step to step.
+        // Weights of 1 / sqrt(fan_in) or less, as in practice, so that errors do not grow from step to step.
         let scale = 1.0 / ((dims.features + dims.hidden) as f32).sqrt();
         let parameters = numbers(places.last().unwrap().range.end, 1).into_iter().map(|value| scale * value);
         Check {
             dims,
             formula,
             rank: rank.map(|rank| rank as usize),
-            // Room for more than the batch, as in a last, smaller batch.
+            // Capacity for more than the batch, as in a smaller last batch.
             layer: describe.build(&[input], dims.batch + 2, &mut Buffers::allocating()).unwrap(),
             parameters: parameters.collect(),
             places,
@@ -64,12 +64,12 @@ impl Check {
         }
     }
 
-    /// The formula's tensors, of the parameters as they are.
+    /// The tensors of the formula, from the present parameters.
     fn tensors(&self) -> Vec<Vec<f64>> {
         self.places.iter().map(|place| double(&self.parameters[place.range.clone()])).collect()
     }
 
-    /// The output, from these tensors; `states` become those after it.
+    /// The output for these tensors; `states` become those after the last step.
     fn expected(&self, tensors: &[Vec<f64>], x: &[f64], states: &mut [Vec<f64>]) -> Vec<f64> {
         match self.rank {
             None => (self.formula)(&self.dims, tensors, x, states),
@@ -80,7 +80,7 @@ impl Check {
         }
     }
 
-    /// What the layer carries now, cut to the batch.
+    /// The recurrent state of the layer, cut to the batch.
     fn states(&mut self) -> Vec<Vec<f64>> {
         let rows = self.dims.batch * self.dims.hidden;
         self.layer.recurrent_state().iter().map(|state| double(&state.values[..rows])).collect()
@@ -98,7 +98,7 @@ impl Check {
         });
     }
 
-    /// The gradients of the input and of the parameters; NaN where the input's is not wanted.
+    /// The gradients of the input and of the parameters; NaN for the input if its gradient is not wanted.
     fn backward(&mut self, y: &[f32], wanted: bool) -> (Vec<f32>, Vec<f32>) {
         let parameters = Tensors { flat: &self.parameters, places: &self.places };
         let x = std::array::from_ref(&self.x);
@@ -118,7 +118,7 @@ impl Check {
         }
     }
 
-    /// The gradients of sum(r y) with respect to `x` and the parameters, from `states` on.
+    /// The gradients of sum(r y) with respect to `x` and the parameters, starting from `states`.
     fn differences(&self, states: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
         let r = double(&self.r);
         let loss = |tensors: &[Vec<f64>], x: &[f64]| -> f64 {
@@ -153,8 +153,8 @@ impl Check {
         (input, parameters)
     }
 
-    /// Three batches in a row, the first from states that are not zero: each goes on where the one before ended, and its
-    /// gradients end where it began.
+    /// Three batches in a row, the first from states that are not zero: each continues where the previous one
+    /// ended, and its gradients stop where it began.
     fn run(mut self) {
         for (i, state) in self.layer.recurrent_state().into_iter().enumerate() {
             state.values.copy_from_slice(&numbers(state.values.len(), 10 + i as u32));
@@ -182,7 +182,7 @@ impl Check {
     }
 }
 
-/// (T, N, D, H): one of everything; odd ones; more hidden units than a vector holds, and a rest.
+/// (T, N, D, H): ones; odd numbers; more hidden units than a vector register holds, with a remainder.
 const SIZES: [(usize, usize, usize, usize); 5] =
     [(1, 1, 1, 1), (1, 3, 2, 5), (4, 1, 5, 3), (5, 3, 7, 9), (2, 2, 3, 19)];
 
@@ -202,7 +202,7 @@ fn rnn() {
     run(|hidden| json!({"type": "rnn", "hidden": hidden}), reference::rnn_tanh);
 }
 
-/// No sum here is nearer to the kink at zero than a step of the differences: they would show it.
+/// No sum here is closer to the kink at zero than the step of the differences, which would show it.
 #[test]
 fn rnn_with_rectifiers() {
     run(|hidden| json!({"type": "rnn", "hidden": hidden, "nonlinearity": "relu"}), reference::rnn_relu);

@@ -1,4 +1,4 @@
-//! What the recurrent layers declare: the same of each.
+//! The declaration of recurrent layers, which is the same for all of them.
 
 use crate::declare::{Factors, Matrix, Parts, Product, State};
 use crate::example::{Example, Examples, SEQUENCE};

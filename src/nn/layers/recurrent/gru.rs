@@ -1,4 +1,5 @@
-//! The gated recurrent unit (Cho et al., 2014) as PyTorch computes it, the reset gate behind the product:
+//! The gated recurrent unit (Cho et al., 2014) as PyTorch computes it, with the reset gate applied after the
+//! product:
 //!
 //! ```text
 //! r, z = sigmoid(W_ih x_t + W_hh h_(t-1) + b)         the rows of each gate
@@ -6,7 +7,7 @@
 //! h_t  = (1 - z) n + z h_(t-1)
 //! ```
 //!
-//! Rows of the weights stand in PyTorch's order: r, z, n.
+//! The rows of the weights have PyTorch's order: r, z, n.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECU
 use crate::spec::default;
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
-/// The bias `[H]` that stands inside the reset gate's product.
+/// The bias `[H]` inside the product with the reset gate.
 const BIAS_N: &str = "bias_n";
 
 /// One level of gated recurrent units.
@@ -33,10 +34,10 @@ pub struct Gru {
     /// r: the recurrent weight is a product, `weight_hh` `[G H, r]` times `weight_hh_basis` `[r, H]`. Low-rank surgery sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurrent_rank: Option<usize>,
-    /// How the weights begin.
+    /// The initialisation of the weights.
     #[serde(default = "default::init")]
     pub init: Init,
-    /// How the biases begin.
+    /// The initialisation of the biases.
     #[serde(default = "default::zeros")]
     pub bias_init: Init,
 }
@@ -88,11 +89,12 @@ struct Unrolled {
     sizes: Sizes,
     state_weight: StateWeight,
     h: History,
-    /// `[T, N, 3 H]`: the values of r, z, n after a forward pass; after a backward pass the gradients of the input's sums.
+    /// `[T, N, 3 H]`: the values of r, z, n after a forward pass; the gradients of the input's sums after a
+    /// backward pass.
     gates: Vec<f32>,
-    /// `[T, N, 3 H]`: the state's sums, in the end with bias_n; after a backward pass their gradients.
+    /// `[T, N, 3 H]`: the state's sums, the last of them with bias_n; their gradients after a backward pass.
     state_sums: Vec<f32>,
-    /// What the later step says of the state before it: `[N, H]`.
+    /// The gradient of the state from the later step: `[N, H]`.
     dh: Vec<f32>,
 }
 
@@ -188,7 +190,8 @@ fn step_row(
     }
 }
 
-/// `dh`, what the next step said of the state, becomes what this one says of the state before it but for its sums.
+/// `dh`, the gradient of the state from the next step, becomes the gradient of the previous state from this
+/// step, without the part through its sums.
 #[inline(always)]
 fn back_row(gates: &mut [f32], sums: &mut [f32], before: &[f32], dy: &[f32], dh: &mut [f32]) {
     let hidden = dh.len();
@@ -206,7 +209,7 @@ fn back_row(gates: &mut [f32], sums: &mut [f32], before: &[f32], dy: &[f32], dh:
     }
 }
 
-/// The gates r, z, n of a row.
+/// Gates r, z and n of a row.
 #[inline(always)]
 fn thirds_mut(row: &mut [f32], hidden: usize) -> [&mut [f32]; 3] {
     let (r, rest) = row[..3 * hidden].split_at_mut(hidden);

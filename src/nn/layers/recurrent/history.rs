@@ -1,20 +1,20 @@
-//! A state over the steps of a batch, and what of it goes on to the next.
+//! A state over the steps of a batch, and the part that is carried to the next batch.
 
 use crate::layer::RecurrentState;
 use ternflock_tensor::Buffers;
 
-/// One state of a recurrent layer, H numbers a sample.
+/// One state of a recurrent layer, H numbers per sample.
 pub(super) struct History {
     name: &'static str,
     hidden: usize,
-    /// What the last batch left: `[capacity, H]`.
+    /// The state at the end of the last batch: `[capacity, H]`.
     recurrent_state: Vec<f32>,
     /// Before the first step, and after each: `[T + 1, N, H]`.
     steps: Vec<f32>,
 }
 
 impl History {
-    /// A state called `name`, zero, for batches of up to `capacity` samples of `steps` steps.
+    /// A zero state called `name`, for batches of up to `capacity` samples of `steps` steps.
     pub fn new(
         name: &'static str,
         steps: usize,
@@ -27,7 +27,7 @@ impl History {
         Ok(History { name, hidden, recurrent_state, steps })
     }
 
-    /// The batch of `n` samples begins: with the recurrent state.
+    /// Begins a batch of `n` samples with the recurrent state.
     pub fn begin(&mut self, n: usize) {
         let rows = n * self.hidden;
         self.steps[..rows].copy_from_slice(&self.recurrent_state[..rows]);
@@ -46,12 +46,12 @@ impl History {
         &self.steps[t * rows..(t + 1) * rows]
     }
 
-    /// Before each step and after the last: `[T + 1, N, H]`, and more behind it.
+    /// Before each step and after the last: `[T + 1, N, H]`, followed by unused elements.
     pub fn all(&self) -> &[f32] {
         &self.steps
     }
 
-    /// The batch of `n` samples and `t` steps is done: its last state becomes the recurrent state.
+    /// Ends a batch of `n` samples and `t` steps: its last state becomes the recurrent state.
     pub fn end(&mut self, t: usize, n: usize) {
         let rows = n * self.hidden;
         self.recurrent_state[..rows].copy_from_slice(&self.steps[t * rows..(t + 1) * rows]);

@@ -8,7 +8,7 @@
 //! h_t     = o tanh(c_t)
 //! ```
 //!
-//! Rows of the weights stand in PyTorch's order: i, f, g, o.
+//! The rows of the weights have PyTorch's order: i, f, g, o.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECU
 use crate::spec::default;
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
-/// One level of long short-term memory; a stack of them is several layers.
+/// One level of long short-term memory; a stack consists of several layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lstm {
@@ -32,13 +32,14 @@ pub struct Lstm {
     /// r: the recurrent weight is a product, `weight_hh` `[G H, r]` times `weight_hh_basis` `[r, H]`. Low-rank surgery sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurrent_rank: Option<usize>,
-    /// Added to the forget gate before its sigmoid, beside the trained bias (TensorFlow's `BasicLSTMCell`).
+    /// Added to the forget gate before its sigmoid, in addition to the trained bias (TensorFlow's
+    /// `BasicLSTMCell`).
     #[serde(default)]
     pub forget_bias: f32,
-    /// How the weights begin.
+    /// The initialisation of the weights.
     #[serde(default = "default::init")]
     pub init: Init,
-    /// How the bias begins.
+    /// The initialisation of the bias.
     #[serde(default = "default::zeros")]
     pub bias_init: Init,
 }
@@ -98,9 +99,9 @@ struct Unrolled {
     forget_bias: f32,
     h: History,
     c: History,
-    /// `[T, N, 4 H]`: the gates' values after a forward pass, their gradients after a backward pass.
+    /// `[T, N, 4 H]`: the values of the gates after a forward pass, their gradients after a backward pass.
     gates: Vec<f32>,
-    /// What the later steps say of the state before them: `[N, H]` each.
+    /// The gradients of the states from later steps: `[N, H]` each.
     dh: Vec<f32>,
     dc: Vec<f32>,
 }
@@ -157,7 +158,7 @@ impl Layer for Unrolled {
     }
 }
 
-/// From the sums in `gates` `[N, 4 H]` their values, and the states `c` and `h` `[N, H]`.
+/// Computes the values of the gates from the sums in `gates` `[N, 4 H]`, and the states `c` and `h` `[N, H]`.
 fn step(
     hidden: usize,
     forget_bias: f32,
@@ -192,8 +193,9 @@ fn step_row(forget_bias: f32, bias: &[f32], gates: &mut [f32], before: &[f32], c
     }
 }
 
-/// From the gates' values their gradients, given those of the output, `dy`, and what the next step said of the state,
-/// `dh` and `dc` `[N, H]`; `dc` becomes what this step says of the cell before it.
+/// Computes the gradients of the gates from their values, given the gradient `dy` of the output and the
+/// gradients `dh` and `dc` `[N, H]` of the states from the next step. `dc` becomes the gradient of the
+/// previous cell state.
 fn back(hidden: usize, gates: &mut [f32], before: &[f32], c: &[f32], dy: &[f32], dh: &[f32], dc: &mut [f32]) {
     let states = (rows(before, hidden), rows(c, hidden));
     let outputs = (rows(dy, hidden), rows(dh, hidden), rows_mut(dc, hidden));
@@ -221,7 +223,7 @@ fn back_row(gates: &mut [f32], before: &[f32], c: &[f32], dy: &[f32], dh: &[f32]
     }
 }
 
-/// The gates i, f, g, o of a row.
+/// Gates i, f, g and o of a row.
 #[inline(always)]
 fn quarters(row: &[f32], hidden: usize) -> [&[f32]; 4] {
     let ((i, f), (g, o)) = (row[..2 * hidden].split_at(hidden), row[2 * hidden..4 * hidden].split_at(hidden));

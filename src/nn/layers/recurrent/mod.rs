@@ -1,9 +1,10 @@
-//! Recurrent layers, unrolled over the T steps of a sequence; their states are carried from batch to batch, and gradients
-//! end where a batch begins (truncated back-propagation through time).
+//! Recurrent layers, unrolled over the T steps of a sequence. Their states are carried from batch to batch,
+//! and gradients stop where a batch begins (truncated back-propagation through time).
 //!
-//! Letters: T steps, N samples, D input features, H hidden units, G gates. A row is one step of one sample; a layer
-//! turns `[T, N, D]` into `[T, N, H]`. The input's part of all gates of all steps is one matrix product, and so is the
-//! gradient of each weight; what remains for each step is the product of `[N, H]` with the recurrent weight.
+//! Letters: T steps, N samples, D input features, H hidden units, G gates. A row is one step of one sample; a
+//! layer maps `[T, N, D]` to `[T, N, H]`. The contribution of the input to all gates of all steps is one
+//! matrix product, and so is the gradient of each weight; only the product of `[N, H]` with the recurrent
+//! weight remains for each step.
 
 mod declare;
 mod gru;

@@ -1,4 +1,4 @@
-//! The layers' formulas in double precision, a number at a time: what their passes are held to.
+//! The formulas of the layers in double precision, one number at a time, as a reference for their passes.
 
 /// T, N, D and H.
 #[derive(Clone, Copy)]
@@ -9,11 +9,12 @@ pub(super) struct Dims {
     pub hidden: usize,
 }
 
-/// A layer: from its parameters, an input `[T, N, D]` and its states `[N, H]`, which become those after the last step,
-/// the output `[T, N, H]`.
+/// A layer: computes the output `[T, N, H]` from its parameters, an input `[T, N, D]` and its states `[N,
+/// H]`, which become those after the last step.
 pub(super) type Formula = fn(&Dims, &[Vec<f64>], &[f64], &mut [Vec<f64>]) -> Vec<f64>;
 
-/// The parameters of a layer whose recurrent weight is a product of rank `rank`, with that multiplied out.
+/// The parameters of a layer whose recurrent weight is a product of rank `rank`, with that product multiplied
+/// out.
 pub(super) fn multiplied_out(dims: &Dims, rank: usize, parameters: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let (basis, rest) = parameters.split_last().expect("a basis");
     let mut whole = rest.to_vec();
@@ -115,7 +116,7 @@ pub(super) fn gru(dims: &Dims, parameters: &[Vec<f64>], x: &[f64], states: &mut 
     })
 }
 
-/// Of as many levels as the bias has, with a transform bias of -1.
+/// With the number of levels that the bias has, and a transform bias of -1.
 pub(super) fn rhn(dims: &Dims, parameters: &[Vec<f64>], x: &[f64], states: &mut [Vec<f64>]) -> Vec<f64> {
     let [weight_ih, weight_hh, bias] = parameters else { panic!("three tensors") };
     let hidden = dims.hidden;

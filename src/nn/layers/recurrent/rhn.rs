@@ -1,5 +1,5 @@
-//! The recurrent highway network (Zilly et al., 2017, equations 6 to 9) with coupled gates, the carry gate being 1 - t.
-//! A step goes through L levels, of which the first alone sees the input:
+//! The recurrent highway network (Zilly et al., 2017, equations 6 to 9) with coupled gates: the carry gate is
+//! 1 - t. A step goes through L levels, of which only the first sees the input:
 //!
 //! ```text
 //! h   = tanh(W_h x_t [level 1] + R_h s + b_h)          the rows of each in the level's weight
@@ -28,20 +28,20 @@ use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows, rows_mut, sigmoi
 pub struct Rhn {
     /// H.
     pub hidden: usize,
-    /// r: the recurrent weight is a product, `weight_hh` `[L, 2 H, r]` times `weight_hh_basis` `[r, H]`, which is that of all
-    /// levels. Low-rank surgery sets it.
+    /// r: the recurrent weight is a product, `weight_hh` `[L, 2 H, r]` times `weight_hh_basis` `[r, H]`,
+    /// which all levels share. Low-rank surgery sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurrent_rank: Option<usize>,
     /// L.
     pub depth: usize,
-    /// Added to the transform gate before its sigmoid, beside the trained bias; negative, so that states are carried on at
-    /// first.
+    /// Added to the transform gate before its sigmoid, in addition to the trained bias; negative, so that
+    /// states are initially carried through.
     #[serde(default)]
     pub transform_bias: f32,
-    /// How the weights begin.
+    /// The initialisation of the weights.
     #[serde(default = "default::init")]
     pub init: Init,
-    /// How the bias begins.
+    /// The initialisation of the bias.
     #[serde(default = "default::zeros")]
     pub bias_init: Init,
 }
@@ -108,18 +108,19 @@ struct Unrolled {
     state_weights: Vec<StateWeight>,
     depth: usize,
     transform_bias: f32,
-    /// What the last batch left: `[capacity, H]`.
+    /// The state at the end of the last batch: `[capacity, H]`.
     recurrent_state: Vec<f32>,
     /// The state before each level of each step: `[L, T, N, H]`.
     before: Vec<f32>,
-    /// `[L, T, N, 2 H]`: the values of h and t after a forward pass, their gradients after a backward pass.
+    /// `[L, T, N, 2 H]`: the values of h and t after a forward pass, and their gradients after a backward
+    /// pass.
     gates: Vec<f32>,
-    /// What the later levels say of the state before them: `[N, H]`.
+    /// The gradient of the state from later levels: `[N, H]`.
     ds: Vec<f32>,
 }
 
 impl Unrolled {
-    /// Where level `level` of step `t` stands among rows of `width`: a step's rows are `width` elements.
+    /// The range of level `level` of step `t`, where the rows of a step have `width` elements.
     fn place(&self, level: usize, t: usize, width: usize) -> std::ops::Range<usize> {
         let first = (level * self.sizes.steps + t) * width;
         first..first + width
@@ -144,7 +145,8 @@ impl Layer for Unrolled {
                 let before = &self.before[place];
                 let beta = if level == 0 { 1.0 } else { 0.0 };
                 self.state_weights[level].forward(t, n, before, beta, gates);
-                // The state after it is made in the output, which ends as that after the last level.
+                // The state after a level is computed in the output, which finally holds the state after the
+                // last level.
                 let all = (rows_mut(gates, width), rows(before, hidden), rows_mut(y, hidden));
                 for_each_row(all, |_, (gates, before, after)| {
                     vectorise(
@@ -227,7 +229,8 @@ fn step_row(transform_bias: f32, bias: &[f32], gates: &mut [f32], before: &[f32]
     }
 }
 
-/// `ds`, the gradient of the state after the level, becomes what the carried part says of the state before it.
+/// `ds`, the gradient of the state after the level, becomes the part of the gradient of the state before it
+/// that passes through the carry gate.
 #[inline(always)]
 fn back_row(gates: &mut [f32], before: &[f32], ds: &mut [f32]) {
     let hidden = ds.len();

@@ -13,7 +13,7 @@ use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, RECU
 use crate::spec::default;
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, tanh, vectorise};
 
-/// What f is.
+/// The activation function f.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Nonlinearity {
@@ -36,10 +36,10 @@ pub struct Rnn {
     /// f.
     #[serde(default)]
     pub nonlinearity: Nonlinearity,
-    /// How the weights begin.
+    /// The initialisation of the weights.
     #[serde(default = "default::init")]
     pub init: Init,
-    /// How the bias begins.
+    /// The initialisation of the bias.
     #[serde(default = "default::zeros")]
     pub bias_init: Init,
 }
@@ -90,9 +90,9 @@ struct Unrolled {
     state_weight: StateWeight,
     nonlinearity: Nonlinearity,
     h: History,
-    /// `[T, N, H]`: what f is taken of, and after a backward pass its gradient.
+    /// `[T, N, H]`: the arguments of f; their gradients after a backward pass.
     sums: Vec<f32>,
-    /// What the later step says of the state before it: `[N, H]`.
+    /// The gradient of the state from the later step: `[N, H]`.
     dh: Vec<f32>,
 }
 

@@ -1,4 +1,4 @@
-//! What the recurrent layers have in common: shapes, parameters and matrix products.
+//! Code shared by the recurrent layers: shapes, parameters and matrix products.
 
 use super::super::single_sequence;
 use crate::Shape;
@@ -11,11 +11,12 @@ use ternflock_tensor::{add_scaled, gemm, matrix, matrix_mut};
 /// The tensor `[G H, D]` that reads the input; [`RECURRENT`] `[G H, H]` reads the state, and [`BIAS`] is `[G H]`.
 pub(super) const WEIGHT_IH: &str = "weight_ih";
 
-/// The tensor `[r, H]` that reads the state where the recurrent weight is a product; [`RECURRENT`] is then `[G H, r]`.
+/// The tensor `[r, H]` that reads the state if the recurrent weight is a product; [`RECURRENT`] is then `[G
+/// H, r]`.
 pub(super) const BASIS: &str = "weight_hh_basis";
 
-/// T, D, H and G, and the rank r of the recurrent weight where it is a product: `weight_hh` `[G H, r]` times
-/// `weight_hh_basis` `[r, H]`, the last of the parameters.
+/// T, D, H and G, and the rank r of the recurrent weight if it is a product: `weight_hh` `[G H, r]` times
+/// `weight_hh_basis` `[r, H]`, which is the last of the parameters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     pub steps: usize,
@@ -26,8 +27,8 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// Of a layer of `hidden` units with `gates` blocks of H rows in its weights, which begin as `inits` say, behind
-    /// `inputs`; `rank` is that of the recurrent weight where it is a product.
+    /// The sizes of a layer of `hidden` units that reads `inputs`. Its weights have `gates` blocks of H rows
+    /// and begin as `inits` say; `rank` is that of the recurrent weight if it is a product.
     pub fn new(
         inputs: &[Shape],
         hidden: usize,
@@ -40,7 +41,7 @@ impl Sizes {
         if hidden == 0 {
             return Err("hidden must be at least 1".into());
         }
-        // More than H is wasteful, but what surgery that takes hidden units out may leave.
+        // A rank above H is wasteful, but surgery that removes hidden units may leave it.
         if rank == Some(0) {
             return Err("recurrent_rank must be at least 1".into());
         }
@@ -55,7 +56,7 @@ impl Sizes {
         self.gates * self.hidden
     }
 
-    /// What `weight_hh` has columns for: H, or r.
+    /// The number of columns of `weight_hh`: H or r.
     pub fn state_columns(&self) -> usize {
         self.rank.unwrap_or(self.hidden)
     }
@@ -64,8 +65,9 @@ impl Sizes {
         Shape::Sequence { steps: self.steps, features: self.hidden }
     }
 
-    /// Weights as PyTorch names them, and one bias, for two that are added are one; the inits of weights and bias. A
-    /// layer with a tensor more inserts it before the basis.
+    /// Weights with PyTorch's names and a single bias, because two biases that are added are equivalent to
+    /// one; and the initialisations of weights and bias. A layer with a further tensor inserts it before the
+    /// basis.
     pub fn parameters(&self, [init, bias_init]: [Init; 2]) -> Vec<ParameterSpec> {
         let gates = Axis::Makes(self.gates);
         let state = if self.rank.is_some() { Axis::Free } else { Axis::ReadsOwn };
@@ -113,12 +115,13 @@ impl Sizes {
         multiply(&[self.steps, self.width() * self.features + self.state_multiply_adds()])
     }
 
-    /// Of one product of a sample's state with the recurrent weight.
+    /// Multiply-adds of one product of a sample's state with the recurrent weight.
     pub fn state_multiply_adds(&self) -> usize {
         self.width() * self.state_columns() + self.rank.map_or(0, |rank| rank * self.hidden)
     }
 
-    /// The input's part of all gates of all steps: `gates` `[T N, G H]` = `x` `[T N, D]` times `weight_ih`ᵀ.
+    /// The contribution of the input to all gates of all steps: `gates` `[T N, G H]` = `x` `[T N, D]` times
+    /// `weight_ih`ᵀ.
     pub fn input_side(&self, n: usize, x: &[f32], weight_ih: &[f32], gates: &mut [f32]) {
         let (rows, d, w) = (self.steps * n, self.features, self.width());
         gemm(1.0, matrix(x, rows, d), matrix(weight_ih, w, d).t(), 0.0, matrix_mut(gates, rows, w));
@@ -130,14 +133,14 @@ impl Sizes {
         gemm(1.0, matrix(gates, rows, w), matrix(weight_ih, w, d), 0.0, matrix_mut(dx, rows, d));
     }
 
-    /// The gradient of `weight_ih`, from those of the gates `[T N, G H]`.
+    /// The gradient of `weight_ih`, from the gradients of the gates `[T N, G H]`.
     pub fn input_weight_back(&self, n: usize, gates: &[f32], x: &[f32], weight_ih: &mut [f32]) {
         let (rows, d, w) = (self.steps * n, self.features, self.width());
         gemm(1.0, matrix(gates, rows, w).t(), matrix(x, rows, d), 0.0, matrix_mut(weight_ih, w, d));
     }
 
-    /// The gradient of the bias, from those of the gates: the sum of their rows. A bias of less than G H numbers is that of
-    /// the last gates.
+    /// The gradient of the bias, from the gradients of the gates: the sum of their rows. A bias with fewer
+    /// than G H numbers belongs to the last gates.
     pub fn bias_back(&self, n: usize, gates: &[f32], bias: &mut [f32]) {
         let width = self.width();
         let first = width - bias.len();

@@ -1,5 +1,6 @@
-//! The recurrent weight through the steps of a pass: `weight_hh` `[G H, H]`, packed once and multiplied by at each step; or, of a
-//! layer with a recurrent rank r, the product of `weight_hh` `[G H, r]` and `weight_hh_basis` `[r, H]`, one after the other.
+//! The recurrent weight during the steps of a pass: `weight_hh` `[G H, H]`, packed once and multiplied at
+//! each step; or, in a layer with a recurrent rank r, `weight_hh` `[G H, r]` and `weight_hh_basis` `[r, H]`,
+//! multiplied one after another.
 
 use super::sizes::Sizes;
 use ternflock_tensor::{Buffers, Panels, gemm, matrix, matrix_mut};
@@ -24,29 +25,23 @@ struct Basis {
     gradients: Vec<f32>,
 }
 
-/// Room for a matrix `[k, n]`.
-fn panels(k: usize, n: usize, buffers: &mut Buffers) -> Panels {
-    let made = buffers.made_elsewhere(Panels::elements(k, n), || Panels::new(k, n));
-    made.unwrap_or_else(|| Panels::new(0, 0))
-}
-
 impl StateWeight {
-    /// For batches of up to `batch`.
+    /// Allocates for batches of up to `batch` samples.
     pub fn new(sizes: &Sizes, batch: usize, buffers: &mut Buffers) -> Result<StateWeight, String> {
         let (hidden, width, columns) = (sizes.hidden, sizes.width(), sizes.state_columns());
         let basis = sizes.rank.map(|rank| -> Result<Basis, String> {
             Ok(Basis {
                 hidden,
-                panels: panels(hidden, rank, buffers),
+                panels: Panels::new(hidden, rank, buffers)?,
                 states: buffers.zeros(&[sizes.steps, batch, rank])?,
                 gradients: buffers.zeros(&[sizes.steps, batch, rank])?,
             })
         });
         let basis = basis.transpose()?;
-        Ok(StateWeight { width, columns, panels: panels(columns, width, buffers), basis })
+        Ok(StateWeight { width, columns, panels: Panels::new(columns, width, buffers)?, basis })
     }
 
-    /// A forward pass with `weight_hh` begins, and with `basis`, if there is one.
+    /// Begins a forward pass with `weight_hh` and, if there is one, `basis`.
     pub fn begin_forward(&mut self, weight_hh: &[f32], basis: Option<&[f32]>) {
         self.panels.pack(matrix(weight_hh, self.width, self.columns).reversed_axes());
         if let (Some(own), Some(basis)) = (&mut self.basis, basis) {
@@ -54,8 +49,8 @@ impl StateWeight {
         }
     }
 
-    /// The state's part of the gates of step `t`: `gates` `[N, G H]` = `beta` `gates` + `h` `[N, H]` times the weight's
-    /// transpose.
+    /// Adds the contribution of the state to the gates of step `t`: `gates` `[N, G H]` = `beta` `gates` + `h`
+    /// `[N, H]` times the weight's transpose.
     pub fn forward(&mut self, t: usize, n: usize, h: &[f32], beta: f32, gates: &mut [f32]) {
         match &mut self.basis {
             None => self.panels.multiply(n, h, beta, gates),
@@ -67,7 +62,7 @@ impl StateWeight {
         }
     }
 
-    /// A backward pass with the same begins.
+    /// Begins a backward pass with the same weights.
     pub fn begin_backward(&mut self, weight_hh: &[f32], basis: Option<&[f32]>) {
         self.panels.pack(matrix(weight_hh, self.width, self.columns));
         if let (Some(own), Some(basis)) = (&mut self.basis, basis) {
@@ -75,14 +70,14 @@ impl StateWeight {
         }
     }
 
-    /// Whether the gradients of this weight need step `t` to go through [`StateWeight::backward`], though nobody may want the
-    /// gradient of the state before the first.
+    /// Whether the gradients of this weight need [`StateWeight::backward`] at step `t`, even if the gradient
+    /// of the initial state is not wanted.
     pub fn needs_backward(&self, t: usize) -> bool {
         t > 0 || self.basis.is_some()
     }
 
-    /// The gradient of the state that the gates of step `t` had: `dh` `[N, H]` = `beta` `dh` + `gates` `[N, G H]` times the
-    /// weight.
+    /// The gradient of the state that the gates of step `t` read: `dh` `[N, H]` = `beta` `dh` + `gates` `[N,
+    /// G H]` times the weight.
     pub fn backward(&mut self, t: usize, n: usize, gates: &[f32], beta: f32, dh: &mut [f32]) {
         match &mut self.basis {
             None => self.panels.multiply(n, gates, beta, dh),
@@ -94,7 +89,8 @@ impl StateWeight {
         }
     }
 
-    /// The gradient of `weight_hh`, from those of the gates, `[T N, G H]`, and the state before each step, `[T N, H]`.
+    /// The gradient of `weight_hh`, from the gradients of the gates, `[T N, G H]`, and the state before each
+    /// step, `[T N, H]`.
     pub fn weight_back(&self, rows: usize, gates: &[f32], h: &[f32], weight_hh: &mut [f32]) {
         let (columns, width) = (self.columns, self.width);
         let states = self.basis.as_ref().map_or(h, |basis| &basis.states);
@@ -102,7 +98,7 @@ impl StateWeight {
         gemm(1.0, gates.t(), states, 0.0, matrix_mut(weight_hh, width, columns));
     }
 
-    /// Adds the gradient of `weight_hh_basis`, if there is one, to `beta` times what `gradient` holds.
+    /// Computes `gradient` = `beta` `gradient` + the gradient of `weight_hh_basis`, if there is one.
     pub fn basis_back(&self, rows: usize, h: &[f32], beta: f32, gradient: &mut [f32]) {
         let Some(basis) = &self.basis else { return };
         let (gradients, h) = (matrix(&basis.gradients, rows, self.columns), matrix(h, rows, basis.hidden));

@@ -1,26 +1,27 @@
 //! dx at the pixel under column k at (p, q): the sum over the columns there of sum over f of w[f, k] dy[f, p, q, n].
 //!
-//! A kernel computes the inner sums of K columns, 6 with AVX2, and adds each to its pixel of a packed copy of dx, which stays in
-//! the second-level cache; the copy then goes to dx without its padding.
+//! A kernel computes the inner sums of K columns, 6 with AVX2, and adds each to its pixel of a packed copy of
+//! dx, which stays in the L2 cache. The copy is then written to dx without its padding.
 
 // Indices are those of the formulas; iterators over arrays of arrays would hide them.
 #![allow(clippy::needless_range_loop)]
 
 use pulp::{Simd, WithSimd};
 
+use super::ColumnSparse;
+use super::layout::{ChannelBlock, ColumnLayout};
 use super::padded::Samples;
-use super::{ChannelBlock, ColumnLayout, ColumnSparse};
 use crate::blocks::{Machine, Shared, parts};
 use crate::conv::pack::{Lines, pack};
 use crate::simd::{const_dispatch, dispatch};
 use crate::threads::for_each;
 
-/// Columns of a block.
+/// Columns per block.
 fn most_columns(machine: Machine) -> usize {
     if machine.registers >= 32 { 8 } else { 6 }
 }
 
-/// Room a thread needs, in elements: dx of a channel block, and a row of dy.
+/// The scratch space per thread, in elements: dx of a channel block, and a row of dy.
 pub fn scratch(layout: &ColumnLayout) -> usize {
     let channels =
         layout.channel_blocks.iter().map(|channel_block| channel_block.channels.len()).max().unwrap_or(0);
@@ -98,7 +99,7 @@ fn pack_row(layout: &ColumnLayout, p: usize, samples: Samples, dy: &[f32], row: 
     pack(&copy, samples.block, samples.lanes, &dy[p * columns * batch + samples.block.first..], row);
 }
 
-/// Adds what row `p` of dy gives to the channel block's pixels.
+/// Adds the contribution of row `p` of dy to the pixels of the channel block.
 fn add_row(
     layout: &ColumnLayout,
     channel_block: &ChannelBlock,
@@ -145,7 +146,7 @@ impl<const K: usize, const V: usize> WithSimd for DataGradientKernel<'_, K, V> {
         assert!(columns * filters * width <= dy.len() && filters * K <= weights.len());
         for q in 0..columns {
             let mut sums = [[simd.splat_f32s(0.0); V]; K];
-            // SAFETY: dy, the weights and the pixels under the columns are there, as asserted.
+            // SAFETY: dy, the weights and the pixels under the columns exist, as asserted.
             unsafe {
                 let (mut slope, mut weight) = (dy.as_ptr().add(q * filters * width), weights.as_ptr());
                 for _ in 0..filters {

@@ -1,4 +1,4 @@
-//! Packed copies of images with the padding in them.
+//! Packed copies of images, including padding.
 
 use std::ops::Range;
 
@@ -6,18 +6,18 @@ use crate::Window;
 use crate::blocks::{Block, Shared};
 use crate::conv::pack::{Lines, pack};
 
-/// Images as windows see them: with rows and columns of zeros around, cut where no window reaches. A *line* is what the samples
-/// of a block have at one pixel.
+/// Images as windows see them: surrounded by rows and columns of zeros, and cropped where no window reaches.
+/// A *line* holds the values of a block's samples at one pixel.
 #[derive(Clone, Copy)]
 pub struct Padded {
     /// H and W.
     size: (usize, usize),
     padding: (usize, usize),
-    /// From a position's row of outputs to the next one's, and along a row.
+    /// The steps from one row of outputs to the next, and along a row.
     pub stride: (usize, usize),
-    /// Rows, with the padding.
+    /// Rows, including padding.
     pub rows: usize,
-    /// Pixels of a row, with the padding.
+    /// Pixels per row, including padding.
     pub columns: usize,
     /// R.
     taps: usize,
@@ -33,7 +33,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Elements of a line.
+    /// Elements per line.
     pub fn width(&self) -> usize {
         self.block.vectors * self.lanes
     }
@@ -57,28 +57,28 @@ impl Padded {
         rows * self.columns
     }
 
-    /// The rows that `outputs` rows of outputs see.
+    /// The number of rows that `outputs` rows of outputs read.
     pub fn seen(&self, outputs: Range<usize>) -> Range<usize> {
         outputs.start * self.stride.0..(outputs.end - 1) * self.stride.0 + self.taps
     }
 
-    /// Lines from the first one of packed rows to the one that output (p, q) has under its first tap, p counted from the
-    /// first output that sees them.
+    /// The number of lines from the first line of packed rows to the one under the first tap of output (p,
+    /// q), where p is counted from the first output that reads these rows.
     #[inline(always)]
     pub fn place(&self, p: usize, q: usize) -> usize {
         p * self.stride.0 * self.columns + q * self.stride.1
     }
 
-    /// Of padded `rows` those that the image has, as rows of it; of a row's pixels, how many stand before the image's
-    /// and how many are the image's.
+    /// The rows of the image among padded `rows`; and for a row, the number of pixels before the image and in
+    /// the image.
     fn inside(&self, rows: &Range<usize>) -> (Range<usize>, usize, usize) {
         let row = |row: usize| row.saturating_sub(self.padding.0).min(self.size.0);
         let before = self.padding.1.min(self.columns);
         (row(rows.start)..row(rows.end), before, self.size.1.min(self.columns - before))
     }
 
-    /// Copies `rows` of `channels` of `images` `[C, H, W, N]` to `packed` `[channels, most, columns, width]`, of which the first
-    /// of the `most` rows are used.
+    /// Copies `rows` of `channels` of `images` `[C, H, W, N]` to `packed` `[channels, most, columns, width]`,
+    /// in which the first of the `most` rows are used.
     pub fn pack(
         &self,
         channels: &[usize],
@@ -117,11 +117,11 @@ impl Padded {
         }
     }
 
-    /// Writes a block's samples of whole `channels` from `packed` to `images`: what is on padding is left out, and pixels that no
-    /// window reaches are zero.
+    /// Writes a block's samples of complete `channels` from `packed` to `images`. Padding is left out, and
+    /// pixels that no window reaches are zero.
     ///
     /// # Safety
-    /// `images` has all channels of `[C, H, W, N]`, and nobody else has the block's samples of these.
+    /// `images` has all channels of `[C, H, W, N]`, and no other code accesses the block's samples of these.
     pub unsafe fn unpack(&self, channels: &[usize], samples: Samples, packed: &[f32], images: Shared) {
         let (width, batch, (height, pixels)) = (samples.width(), samples.batch, self.size);
         let (inside, before, count) = self.inside(&(0..self.rows));
@@ -139,7 +139,7 @@ impl Padded {
                     unsafe {
                         let to = images.at(at);
                         match samples.block.samples {
-                            // A length known to the compiler is a few moves.
+                            // A length that the compiler knows becomes a few moves.
                             16 => to.copy_from_nonoverlapping(from[..16].as_ptr(), 16),
                             32 => to.copy_from_nonoverlapping(from[..32].as_ptr(), 32),
                             samples => to.copy_from_nonoverlapping(from[..samples].as_ptr(), samples),

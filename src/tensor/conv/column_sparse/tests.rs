@@ -1,5 +1,5 @@
-//! The kernels on some columns equal the im2col path on the whole weight with zeros in it, to the bit, on integers so small that
-//! every sum is exact.
+//! The kernels for some columns give the same bits as the im2col path with the complete weight, in which the
+//! missing columns are zero. The values are integers so small that every sum is exact.
 
 use proptest::prelude::*;
 
@@ -26,9 +26,10 @@ fn check(shape: Shape, columns: &[usize], batch: usize, bias: bool) {
     let dy = integers(outputs, 3);
     let begin = integers(shape.filters, 4);
     let begin = bias.then_some(&begin[..]);
-    let mut plain = Im2colGemm::new(shape, None, batch);
-    let mut lowered = Im2colGemm::new(shape, Some(columns), batch);
-    let mut direct = ColumnSparse::new(&shape, columns);
+    let buffers = &mut Buffers::allocating();
+    let mut plain = Im2colGemm::new(shape, None, batch, buffers).unwrap();
+    let mut lowered = Im2colGemm::new(shape, Some(columns), batch, buffers).unwrap();
+    let mut direct = ColumnSparse::new(&shape, columns, buffers).unwrap();
 
     let [mut expected, mut some, mut y] = [0; 3].map(|_| vec![f32::NAN; outputs]);
     plain.forward(batch, &x, &whole, begin, &mut expected);

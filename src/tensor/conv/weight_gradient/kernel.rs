@@ -1,5 +1,5 @@
-//! The innermost loops of the weight gradient: tiles of F filters and K taps or channels, whose sums stay in registers over a
-//! work item.
+//! The innermost loops of the weight gradient: tiles of F filters and K taps or channels, whose sums stay in
+//! registers during a work item.
 
 // Indices are those of the formulas; iterators over arrays of arrays would hide them.
 #![allow(clippy::needless_range_loop)]
@@ -43,14 +43,14 @@ pub struct TapKernel<'a, const F: usize, const K: usize> {
     pub pass: &'a Pass,
     pub along_taps: bool,
     pub tiles: &'a [Taps],
-    /// The work item's rows, and the first row of x that is packed.
+    /// The rows of the work item, and the first packed row of x.
     pub outputs: Range<usize>,
     pub first_row: usize,
     pub vectors: usize,
-    /// `[C, rows, W, vectors lanes]`, `x_plane` elements from a channel to the next.
+    /// `[C, rows, W, vectors lanes]`, with `x_plane` elements from one channel to the next.
     pub x: &'a [f32],
     pub x_plane: usize,
-    /// `[F, rows, Q, vectors lanes]`, `dy_plane` elements from a filter to the next.
+    /// `[F, rows, Q, vectors lanes]`, with `dy_plane` elements from one filter to the next.
     pub dy: &'a [f32],
     pub dy_plane: usize,
     /// The sums that the products are added to: `[tiles, F, K, lanes]`.
@@ -66,7 +66,7 @@ impl<const F: usize, const K: usize> WithSimd for TapKernel<'_, F, K> {
         let Pass { row, column, .. } = *self.pass;
         let width = vectors * S::F32_LANES;
         let k_step = if self.along_taps { width } else { x_plane };
-        // Elements from one output to the next, along a column and along a row.
+        // The distances in elements from one output to the next, along a column and along a row.
         let (x_step, x_row) = (column.stride() * width, row.stride() * column.size * width);
         let (sums, _) = S::as_mut_simd_f32s(lanes);
         for (tile, sums) in tiles.iter().zip(sums.chunks_exact_mut(F * K)) {
@@ -95,7 +95,7 @@ impl<const F: usize, const K: usize> WithSimd for TapKernel<'_, F, K> {
                     let x = x.as_ptr().add(x_at + p * x_row);
                     let dy = dy.as_ptr().add(dy_at + p * column.outputs * width);
                     let line = Outputs { x, x_step, k_step, dy, dy_plane };
-                    // With a stride of 1 all vectors of a row lie side by side.
+                    // With a stride of 1, all vectors of a row are contiguous.
                     match (x_step == width, vectors) {
                         (true, _) => Outputs { x_step: S::F32_LANES, ..line }.multiply_add::<S, F, K, 1>(
                             simd,
@@ -138,7 +138,7 @@ impl Outputs {
         let (mut x, mut dy) = (self.x, self.dy);
         for _ in 0..positions {
             for v in 0..V {
-                // SAFETY: the caller's: all of this is packed.
+                // SAFETY: the caller guarantees that all of this is packed.
                 unsafe {
                     let mut values = [simd.splat_f32s(0.0); K];
                     for k in 0..K {
@@ -154,7 +154,7 @@ impl Outputs {
                     }
                 }
             }
-            // After the last position neither is read.
+            // After the last position, neither is read.
             x = x.wrapping_add(self.x_step);
             dy = dy.wrapping_add(V * S::F32_LANES);
         }

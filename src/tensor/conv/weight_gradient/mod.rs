@@ -1,8 +1,9 @@
 //! The gradient of the weights: dw[f, c, r, s] = sum over p, q, n of dy[f, p, q, n] x[c, h, v, n].
 //!
-//! It is a product whose sum runs over positions and samples, so its vectors are of samples on both sides: for F filters
-//! and K of the (c, r, s) a kernel keeps F K vectors of sums (4 x 3 fill AVX2's registers), and adds the lanes of each at
-//! the very end. In between the sums rest in memory, `lanes` of them per weight.
+//! It is a product whose sum runs over positions and samples, so both inputs are vectors of samples. For F
+//! filters and K of the (c, r, s), a kernel keeps F K vectors of sums (4 x 3 fill AVX2's registers), and adds
+//! the lanes of each at the very end. In between, the sums are stored in memory, with `lanes` values per
+//! weight.
 //!
 //! dy and x of a work item ([`super::partial_sums`]) are packed channel by channel.
 
@@ -10,8 +11,9 @@ mod kernel;
 mod partial_sum;
 
 use super::partial_sums::{PartialSums, WorkItems, item_rows, plane};
-use super::pass::Pass;
-use crate::blocks::{Machine, parts};
+use super::pass::{Axis, Pass};
+use crate::blocks::{Machine, part, parts_of_size};
+use crate::buffers::Buffers;
 use crate::scratch::Scratch;
 use partial_sum::PartialSum;
 
@@ -34,11 +36,11 @@ pub struct WeightGradient {
     along_taps: bool,
     /// By K, from 1 on.
     tiles: [Vec<Taps>; 3],
-    /// Of each group the weights, then the biases.
+    /// For each group the weights, then the biases.
     sums: PartialSums,
 }
 
-/// Most filters of a tile with K taps or channels.
+/// The maximum number of filters per tile with K taps or channels.
 fn most_filters(machine: Machine, taps: usize) -> usize {
     match (machine.registers >= 32, taps) {
         (_, 1) => 8,
@@ -48,7 +50,7 @@ fn most_filters(machine: Machine, taps: usize) -> usize {
     }
 }
 
-/// Rows of outputs of a work item.
+/// Rows of outputs per work item.
 fn rows(pass: &Pass) -> usize {
     item_rows((pass.row.outputs, pass.column.outputs))
 }
@@ -60,35 +62,42 @@ fn planes(pass: &Pass, machine: Machine) -> (usize, usize) {
     (x, plane(rows * pass.column.outputs, machine))
 }
 
+/// The tiles of `count` neighbouring taps of a row, or of `count` channels at a tap: at each place the taps of a row, or the
+/// channels, are cut into even parts of at most 3.
+fn tiles(pass: &Pass, along_taps: bool, count: usize) -> impl ExactSizeIterator<Item = Taps> + use<> {
+    let Pass { channels, row: Axis { taps: rows, .. }, column: Axis { taps: columns, .. }, .. } = *pass;
+    let cut = if along_taps { columns } else { channels };
+    let own = parts_of_size(cut, 3, count);
+    let places = rows * if along_taps { channels } else { columns };
+    (0..own.len() * places).map(move |tile| {
+        let (place, index) = match along_taps {
+            true => (tile / own.len(), tile % own.len()),
+            false => (tile % places, tile / places),
+        };
+        let first = part(cut, 3, own.start + index).start;
+        match along_taps {
+            true => Taps { r: place % rows, s: first, c: place / rows, count },
+            false => Taps { r: place / columns, s: place % columns, c: first, count },
+        }
+    })
+}
+
 impl WeightGradient {
     /// Of the convolution whose forward pass in each of `groups` groups is `pass`.
-    pub fn new(pass: Pass, machine: Machine, groups: usize) -> WeightGradient {
-        let Pass { channels, row, column, .. } = pass;
-        // Neighbouring taps see the same positions only if none of them sees padding.
+    pub fn new(
+        pass: Pass,
+        machine: Machine,
+        groups: usize,
+        buffers: &mut Buffers,
+    ) -> Result<WeightGradient, String> {
+        let Pass { channels, column, .. } = pass;
+        // Neighbouring taps see the same positions only if none of them sees padding: not at the first output, nor at the last.
         let inside = |q: usize| column.inside(q).0 == (0..column.taps);
-        let along_taps = channels < 3 && (0..column.outputs).all(inside);
-        let mut tiles = [Vec::new(), Vec::new(), Vec::new()];
-        let mut tile = |r, s, c, count: usize| tiles[count - 1].push(Taps { r, s, c, count });
-        if along_taps {
-            for c in 0..channels {
-                for r in 0..row.taps {
-                    parts(column.taps, 3).for_each(|taps| tile(r, taps.start, c, taps.len()));
-                }
-            }
-        } else {
-            for c in parts(channels, 3) {
-                for r in 0..row.taps {
-                    (0..column.taps).for_each(|s| tile(r, s, c.start, c.len()));
-                }
-            }
-        }
-        let sums = PartialSums::new((0..groups).map(|_| pass.weight_elements() + pass.filters));
-        WeightGradient { pass, machine, groups, along_taps, tiles, sums }
-    }
-
-    /// Elements of the sums, without making them.
-    pub fn elements(pass: &Pass, groups: usize) -> usize {
-        PartialSums::elements(groups * (pass.weight_elements() + pass.filters))
+        let along_taps = channels < 3 && inside(0) && inside(column.outputs - 1);
+        let mut tiles = |count| buffers.list(tiles(&pass, along_taps, count));
+        let tiles = [tiles(1)?, tiles(2)?, tiles(3)?];
+        let sums = PartialSums::new(groups, &[0], pass.weight_elements() + pass.filters, buffers)?;
+        Ok(WeightGradient { pass, machine, groups, along_taps, tiles, sums })
     }
 
     /// Room a thread needs for the weight gradient of `pass`, in elements.

@@ -16,13 +16,13 @@ pub struct PartialSum<'a> {
     /// By K, from 1 on.
     pub tiles: &'a [Vec<Taps>; 3],
     pub items: &'a WorkItems,
-    /// The group's: `[C, H, W, batch]`, and what follows it.
+    /// The group's data, `[C, H, W, batch]`, and everything after it.
     pub x: &'a [f32],
-    /// The group's: `[F, P, Q, batch]`, and what follows it.
+    /// The group's data, `[F, P, Q, batch]`, and everything after it.
     pub dy: &'a [f32],
 }
 
-/// A thread's room, cut up.
+/// The scratch space of a thread, divided into its parts.
 struct Room<'a> {
     /// Packed channels of x and filters of dy, and the distances between them.
     x: &'a mut [f32],
@@ -35,8 +35,8 @@ struct Room<'a> {
 }
 
 impl PartialSum<'_> {
-    /// Overwrites `sums` by those of the work items `own`: the weights, then the biases. `scratch` is as long as
-    /// [`super::WeightGradient::scratch`] says.
+    /// Overwrites `sums` with those of the work items `own`: the weights, then the biases. `scratch` has the
+    /// length of [`super::WeightGradient::scratch`].
     pub fn compute(&self, own: Range<usize>, scratch: &mut [f32], sums: &mut [f32]) {
         let mut room = self.cut(scratch);
         for item in own {
@@ -45,7 +45,7 @@ impl PartialSum<'_> {
         self.finish(&room, sums);
     }
 
-    /// `scratch`, cut up; the sums are zero.
+    /// `scratch`, divided into its parts; the sums are zero.
     fn cut<'a>(&self, scratch: &'a mut [f32]) -> Room<'a> {
         let (&Pass { channels, filters, .. }, machine) = (self.pass, self.items.machine);
         let (x_plane, dy_plane) = planes(self.pass, machine);
@@ -97,7 +97,8 @@ impl PartialSum<'_> {
         }
     }
 
-    /// The tiles with equally many taps, how many these are, and some of the filters: in the order in which their sums rest.
+    /// The tiles with equal numbers of taps, this number, and some of the filters, in the order in which
+    /// their sums are stored.
     fn blocks(&self) -> impl Iterator<Item = (&[Taps], usize, Range<usize>)> {
         self.tiles.iter().zip(1..).filter(|(tiles, _)| !tiles.is_empty()).flat_map(|(tiles, taps)| {
             let most = most_filters(self.items.machine, taps);

@@ -1,23 +1,23 @@
-//! Methods with the all-reduces that they can choose from: what benchmarks compare.
+//! Averaging methods combined with the all-reduces that they offer, as benchmarks compare them.
 
 use ternflock_collectives::all_reduce::Algorithm;
 
 use super::{Method, all};
 
-/// A method and, where it has a choice, its all-reduce.
+/// A method and, if the method offers several, its all-reduce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Averaging {
     /// The method.
     pub method: &'static dyn Method,
-    /// The all-reduce; without meaning for methods that have no choice.
+    /// The all-reduce; ignored by methods that offer no choice.
     pub algorithm: Algorithm,
 }
 
 impl Averaging {
-    /// The all-reduce of methods that have no choice, and of those that have one until it is made.
+    /// The all-reduce of methods that offer no choice, and of all others until one is chosen.
     pub const DEFAULT_ALGORITHM: Algorithm = Algorithm::RingTernary;
 
-    /// The ways of `method`: one for each of its all-reduces, at least one.
+    /// All variants of `method`: one per all-reduce, and at least one.
     pub fn of(method: &'static dyn Method) -> impl Iterator<Item = Averaging> {
         let algorithms = match method.algorithms() {
             [] => &[Averaging::DEFAULT_ALGORITHM],
@@ -26,7 +26,7 @@ impl Averaging {
         algorithms.iter().map(move |&algorithm| Averaging { method, algorithm })
     }
 
-    /// All ways of all methods.
+    /// All variants of all methods.
     pub fn all() -> Vec<Averaging> {
         all().flat_map(Averaging::of).collect()
     }

@@ -5,9 +5,9 @@ use std::iter::Sum;
 /// Bytes that a rank sends in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bytes {
-    /// Exactly so many, whatever the gradients are.
+    /// Exactly this number, whatever the gradients are.
     Exact(u64),
-    /// At most so many: the number depends on the gradients.
+    /// At most this number: the exact one depends on the gradients.
     AtMost(u64),
 }
 

@@ -1,4 +1,5 @@
-//! Gradients as they are, in 32 bits: for the tensors that no other method averages, and the yardstick for the others.
+//! Uncompressed 32-bit gradients: used for the tensors that no other method averages, and the baseline for
+//! other methods.
 
 use ternflock_collectives::all_reduce::{Algorithm, ring_f32};
 use ternflock_collectives::cost::Costs;
@@ -75,7 +76,7 @@ impl Method for Float32 {
     }
 }
 
-/// Tensors side by side.
+/// The tensors one after another.
 struct SideBySide {
     tensors: Vec<Tensor>,
     packed: Vec<f32>,

@@ -1,8 +1,8 @@
-//! What a step's compression depends on in addition to the values.
+//! The inputs of a step's compression other than the values.
 
 use ternflock_base::rng::{Purpose, Stream};
 
-/// The step and the rank that compress.
+/// The step and the rank of a compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     /// The seed of the run.

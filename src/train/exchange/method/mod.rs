@@ -1,17 +1,17 @@
-//! Averaging methods: what gradients travel as between the ranks, and what that costs.
+//! Averaging methods: the format in which ranks exchange gradients, and its cost.
 //!
-//! A method is a file here and an arm of [`of`]. Everything else (job files, the pipeline, checkpoints, `bench`, the cost
-//! model, the scaling forecast) asks the two traits: [`Method`] for what is known from shapes alone, [`Payload`] for the
-//! tensors of one bucket.
+//! Each method is one file here and one arm of [`of`]. Everything else (job files, the pipeline, checkpoints,
+//! `bench`, the cost model, the scaling forecast) uses two traits: [`Method`] for everything that follows
+//! from shapes alone, and [`Payload`] for the tensors of one bucket.
 //!
 //! One step of a payload, in this order:
 //!
 //! | call | does | waits for other ranks |
 //! |---|---|---|
-//! | [`Payload::prepare`] | adds what error feedback kept; writes this rank's words (scales) | |
+//! | [`Payload::prepare`] | adds the residuals of error feedback; writes this rank's words (scales) | |
 //! | the bucket | replaces the words of all its payloads by their maximum over the ranks | yes |
 //! | [`Payload::encode`] | compresses with the agreed words | |
-//! | [`Payload::reduce`] | combines what all ranks have encoded | yes |
+//! | [`Payload::reduce`] | reduces the encoded gradients of all ranks | yes |
 //! | [`Payload::decode`] | writes the mean gradients | |
 
 mod averaging;
@@ -39,7 +39,7 @@ use ternflock_collectives::cost::Costs;
 use ternflock_job::{self as job, Gradients};
 use ternflock_report::Phases;
 
-/// The method of a name in job files and checkpoints.
+/// The method with this name in job files and checkpoints.
 pub fn of(gradients: Gradients) -> &'static dyn Method {
     match gradients {
         Gradients::Ternary => &terngrad::TernGrad,
@@ -47,14 +47,14 @@ pub fn of(gradients: Gradients) -> &'static dyn Method {
     }
 }
 
-/// All methods, in the order of their names in job files.
+/// All methods, in the order in which job files list their names.
 pub fn all() -> impl Iterator<Item = &'static dyn Method> {
     Gradients::all().map(of)
 }
 
-/// A way to average gradients, as far as it can be known from shapes.
+/// An averaging method, as far as it can be described from shapes alone.
 ///
-/// Costs are those of one [`Share`]: the tensors of a bucket that the method averages, given by their `shapes`.
+/// Costs refer to one [`Share`]: the tensors of a bucket that the method averages, given by their `shapes`.
 pub trait Method: Sync {
     /// The name in job files.
     fn name(&self) -> &'static str;
@@ -63,43 +63,43 @@ pub trait Method: Sync {
     /// for each of [`Method::algorithms`].
     fn label(&self, algorithm: Algorithm) -> &'static str;
 
-    /// The all-reduces that it can choose from, all with the same result; none if it has no choice.
+    /// The all-reduces that it offers, all with the same result; empty if there is no choice.
     fn algorithms(&self) -> &'static [Algorithm] {
         &[]
     }
 
-    /// Whether the mean is that of the gradients but for the rounding of floating-point sums.
+    /// Whether the mean is exact up to the rounding of floating-point sums.
     fn is_lossless(&self) -> bool;
 
-    /// A payload of `tensors`, which lie in this order in the gradients of a bucket.
+    /// Makes a payload of `tensors`, which lie in this order in the gradients of a bucket.
     fn payload(&self, tensors: Vec<Tensor>, setup: &Setup) -> Box<dyn Payload>;
 
-    /// Numbers of 32 bits that a payload of `tensors` keeps from step to step.
+    /// Number of 32-bit values that a payload of `tensors` keeps from step to step.
     fn state_elements(&self, _tensors: &[Tensor], _setup: &Setup) -> usize {
         0
     }
 
-    /// Words that the ranks reduce by maximum before a payload is encoded, such as scales.
+    /// Number of words, such as scales, that the ranks reduce by maximum before a payload is encoded.
     fn words(&self, _shapes: &[Vec<usize>]) -> usize {
         0
     }
 
-    /// Seconds of a step by the cost model, the maximum of the words left out.
+    /// Seconds per step according to the cost model, without the maximum of the words.
     fn seconds(&self, shapes: &[Vec<usize>], costs: &Costs, path: &ReductionPath) -> f64;
 
-    /// The phases of a step on `ranks` with a virtual clock, the maximum of the words left out.
+    /// The phases of a step on `ranks` with a virtual clock, without the maximum of the words.
     ///
     /// # Errors
-    /// Those of the collectives on the virtual clock: none for a correct method.
+    /// The errors of the collectives on the virtual clock: none for a correct method.
     fn rehearse(&self, shapes: &[Vec<usize>], algorithm: Algorithm, ranks: &VirtualRanks) -> Result<Phases>;
 
-    /// Bytes that `rank` sends, as a prediction: within a word per tensor of [`Payload::bytes_sent`]. The maximum of the
-    /// words is left out.
+    /// Prediction of the bytes that `rank` sends, without the maximum of the words: within one word per
+    /// tensor of [`Payload::bytes_sent`].
     fn predicted_bytes(&self, shapes: &[Vec<usize>], path: &ReductionPath, rank: usize) -> u64;
 
-    /// Whether `mean` is right for one vector, tensor 0, whose values on rank `r` are those that `gradient(r, values)`
-    /// writes: computed on this rank alone, from the definition of the method. `bench allreduce` times nothing that is
-    /// not right.
+    /// Whether `mean` is correct for one vector, tensor 0, whose values on rank `r` are written by
+    /// `gradient(r, values)`. The check runs on this rank alone, from the definition of the method. `bench
+    /// allreduce` does not time a method that fails it.
     fn is_mean(
         &self,
         mean: &[f32],

@@ -7,7 +7,7 @@ use ternflock_job as job;
 
 use super::{Bytes, Key};
 
-/// The checkpoint slot of error feedback: what compression has left of a tensor's gradients so far.
+/// The checkpoint slot of error feedback: the residual that compression has left of each tensor's gradients.
 pub const RESIDUAL: &str = "residual";
 
 /// How payloads are reduced.
@@ -19,25 +19,26 @@ pub struct ReductionPath<'a> {
     pub topology: &'a Topology,
 }
 
-/// What a payload is built for.
+/// The settings that a payload is built for.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup<'a> {
     /// The settings of the job.
     pub job: &'a job::Exchange,
-    /// Elements of the bucket, those of other payloads included.
+    /// Elements of the bucket, including those of other payloads.
     pub bucket_elements: usize,
     /// The number of ranks.
     pub world: usize,
 }
 
-/// What a payload keeps from step to step for one tensor, for the checkpoint.
+/// The state that a payload keeps from step to step for one tensor, as stored in checkpoints.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State<'a> {
-    /// The slot of the checkpoint it is kept in: [`RESIDUAL`], or a name of the method's own.
+    /// The slot of the checkpoint: [`RESIDUAL`], or a name of the method's own that no optimizer state has.
     pub slot: &'static str,
     /// The number of the tensor in the network's table.
     pub tensor: usize,
-    /// The dimensions of the values; in the checkpoint, the ranks are a further one in front.
+    /// The dimensions of the values; a checkpoint adds the ranks as the first one. Surgery carries the values over if this
+    /// is the shape of the tensor; otherwise they start anew.
     pub shape: &'a [usize],
     /// The values of this rank.
     pub values: &'a [f32],
@@ -45,17 +46,18 @@ pub struct State<'a> {
 
 /// The tensors of a bucket that one method averages, with its buffers. Methods that allocate do so when it is made.
 pub trait Payload: Send {
-    /// Writes this rank's `words`, as many as [`Method::words`](super::Method::words); `gradients` are those of the bucket, and become what is to
-    /// be sent where the method adds to them. False if one of its values is NaN or infinite.
+    /// Writes this rank's `words`, whose number is [`Method::words`](super::Method::words). `gradients` are
+    /// those of the bucket; a method with error feedback adds its residuals to them. Returns false if a value
+    /// is NaN or infinite.
     ///
-    /// Words are compared as integers: bits of floats are ordered as the floats are unless they are negative.
+    /// Words are compared as integers: the bits of non-negative floats have the same order as the floats.
     fn prepare(&mut self, key: &Key, gradients: &mut [f32], words: &mut [u32]) -> bool;
 
     /// Compresses `gradients` with the maximum of all ranks' `words`.
     fn encode(&mut self, key: &Key, words: &[u32], gradients: &[f32]);
 
-    /// Combines what all ranks have encoded. `gradients` are still those that were encoded, for methods that need them
-    /// between two reductions.
+    /// Reduces the encoded gradients of all ranks. `gradients` still holds the values that were encoded, for
+    /// methods that need them between two reductions.
     ///
     /// # Errors
     /// Those of the collectives.
@@ -66,13 +68,14 @@ pub trait Payload: Send {
         gradients: &[f32],
     ) -> Result<()>;
 
-    /// Replaces this rank's `gradients` by the mean over the ranks: the same bits on each.
+    /// Replaces this rank's `gradients` by the mean over the ranks, bit-identical on every rank.
     fn decode(&mut self, key: &Key, words: &[u32], gradients: &mut [f32]);
 
     /// Bytes that `rank` sends in [`Payload::reduce`].
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes;
 
-    /// What it keeps from step to step, as many numbers as [`Method::state_elements`](super::Method::state_elements) at most.
+    /// The state it keeps from step to step: at most
+    /// [`Method::state_elements`](super::Method::state_elements) values.
     fn state(&self) -> Vec<State<'_>> {
         Vec::new()
     }

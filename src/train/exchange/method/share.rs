@@ -15,7 +15,7 @@ pub struct Tensor {
     pub shape: Vec<usize>,
 }
 
-/// What costs depend on: a method, and the shapes of the tensors of a bucket that it averages.
+/// The inputs of the cost model: a method, and the shapes of the tensors of a bucket that it averages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Share {
     /// The method.
@@ -30,18 +30,18 @@ impl Share {
         Share { method, shapes: tensors.iter().map(|tensor| tensor.shape.clone()).collect() }
     }
 
-    /// Elements of all its tensors.
+    /// Number of elements of all its tensors.
     pub fn elements(&self) -> usize {
         elements(&self.shapes)
     }
 
-    /// Words that the ranks reduce by maximum for it.
+    /// Number of words that the ranks reduce by maximum for it.
     pub fn words(&self) -> usize {
         self.method.words(&self.shapes)
     }
 }
 
-/// Elements of tensors of `shapes`.
+/// Number of elements of tensors of `shapes`.
 pub fn elements(shapes: &[Vec<usize>]) -> usize {
     shapes.iter().map(|shape| shape.iter().product::<usize>()).sum()
 }

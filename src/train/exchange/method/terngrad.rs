@@ -1,8 +1,9 @@
-//! TernGrad (Wen et al., "TernGrad: Ternary Gradients to Reduce Communication in Distributed Deep Learning", NIPS 2017):
-//! -1, 0 or 1 times one scale per tensor, in 2 bits, summed as integers.
+//! TernGrad (Wen et al., "TernGrad: Ternary Gradients to Reduce Communication in Distributed Deep Learning",
+//! NIPS 2017): each gradient becomes -1, 0 or 1 times one scale per tensor, takes 2 bits, and is summed as an
+//! integer.
 //!
-//! The words are one scale per tensor; with the largest of all ranks, sums are exact. With error feedback, values are
-//! rounded to nearest and what rounding leaves is added to the next step's gradients.
+//! The words are one scale per tensor. All ranks use the largest one, so that sums are exact. With error
+//! feedback, values are rounded to nearest and the rounding error is added to the next step's gradients.
 
 mod reference;
 
@@ -19,7 +20,7 @@ use super::{
     elements,
 };
 
-/// Ternaries with stochastic rounding, or with error feedback.
+/// TernGrad with stochastic rounding, or with error feedback.
 #[derive(Clone, Copy, Debug)]
 pub struct TernGrad;
 
@@ -99,7 +100,7 @@ impl Method for TernGrad {
     }
 }
 
-/// Tensors as planes of ternaries.
+/// Tensors in 2-bit planes.
 struct Ternaries {
     tensors: Vec<Tensor>,
     layout: Layout,
@@ -110,7 +111,8 @@ struct Ternaries {
     clip_sigma: f32,
     /// By tensor: this step's clipping threshold on this rank.
     clips: Vec<f32>,
-    /// Error feedback, laid out as the gradients of the bucket. Empty without it.
+    /// The residuals of error feedback, laid out as the gradients of the bucket. Empty without error
+    /// feedback.
     residual: Vec<f32>,
 }
 

@@ -1,20 +1,21 @@
-//! Ranks and links that need not be there: the collectives themselves, on a virtual clock.
+//! Ranks and links that need not exist: the real collectives run on a virtual clock.
 
 use ternflock_collectives::cost::{Costs, Link};
 use ternflock_collectives::simulated::{Network, Wire, seconds};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::{Result, Transport};
 
-/// Pieces of a chunk of a payload that are played: those of a larger one are made larger, so that the messages stay as many and their
-/// bytes the same.
+/// Maximum number of simulated pieces per chunk of a payload. For a larger chunk each piece stands for more,
+/// so that the number of messages and their bytes stay the same.
 const PIECES: f64 = 16.0;
 
-/// What a measured link is on the clock: its times are of a shift, in which each rank sends a message and takes one.
+/// A measured link on the clock. Its times were measured with a shift, in which each rank sends one message
+/// and receives one.
 pub fn wire(link: &Link) -> Wire {
     Wire { latency: (link.latency - link.message).max(0.0), byte: link.byte, message: link.message / 2.0 }
 }
 
-/// The ranks of a topology, what they cost, and the links between them.
+/// The ranks of a topology, their costs, and the links between them.
 #[derive(Debug)]
 pub struct VirtualRanks<'a> {
     topology: &'a Topology,
@@ -24,11 +25,12 @@ pub struct VirtualRanks<'a> {
 }
 
 impl<'a> VirtualRanks<'a> {
-    /// Ranks that cost `costs`, whose nodes `inter_node` joins.
+    /// Ranks with the costs `costs`, whose nodes are connected by `inter_node`.
     pub fn new(topology: &'a Topology, costs: &'a Costs, inter_node: Wire) -> VirtualRanks<'a> {
         let members = topology.members(0).len() as f64;
         let intra_node = wire(&costs.intra_node);
-        // Measured for what all ranks of a node send together; here each has its own way to its neighbour.
+        // Measured with all ranks of a node sending together; here each rank has its own link to its
+        // neighbour.
         let intra_node = Wire { byte: intra_node.byte * members, ..intra_node };
         VirtualRanks { topology, costs, intra_node, inter_node }
     }
@@ -38,12 +40,13 @@ impl<'a> VirtualRanks<'a> {
         self.topology
     }
 
-    /// What computing costs them.
+    /// The costs of computing on them.
     pub fn costs(&self) -> &'a Costs {
         self.costs
     }
 
-    /// The longest that `work` takes a rank, each of whose words stands for `each` and takes `add` seconds to add.
+    /// The longest time that `work` takes on any rank, where each word stands for `each` words and takes
+    /// `add` seconds to add.
     ///
     /// # Errors
     /// Those of `work`.
@@ -64,14 +67,14 @@ impl<'a> VirtualRanks<'a> {
     }
 }
 
-/// A payload that is shorter than the real one, in as many messages.
+/// A payload that is shorter than the real one but is sent in the same number of messages.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cut {
     /// Its pieces.
     pub pieces: usize,
     /// Pieces of a segment.
     pub segment: usize,
-    /// What a piece stands for.
+    /// The number of words that a piece stands for.
     pub each: f64,
 }
 
@@ -112,7 +115,7 @@ mod tests {
         assert_eq!(cut(0, 4, 1024), Cut { pieces: 0, segment: 1024, each: 1.0 });
     }
 
-    /// A share on the clock takes as long as the payload that it stands for.
+    /// A simulated share takes as long as the payload that it stands for.
     #[test]
     fn short_payloads_take_as_long_as_long_ones() {
         let far = wire(&Costs::EXAMPLE.inter_node);

@@ -1,4 +1,4 @@
-//! Which method averages the gradients of a trainer.
+//! Choosing the method that averages the gradients of a trainer.
 
 use ternflock_collectives::topology::Topology;
 
@@ -29,7 +29,8 @@ pub(super) fn exchange(
     Ok(exchange)
 }
 
-/// Refuses slots that checkpoints keep for the optimizer or for the statistics of each rank: their groups would be one.
+/// Refuses slots that checkpoints use for the optimizer or for the statistics of each rank, because both
+/// would share a group.
 fn check_slots(exchange: &Exchange) -> Result<()> {
     let owner = |slot: &str| match slot {
         STATISTICS => Some("the running statistics of each rank"),
@@ -46,7 +47,7 @@ fn check_slots(exchange: &Exchange) -> Result<()> {
 }
 
 impl Trainer {
-    /// The exchange, for its numbers.
+    /// The exchange, to read its figures.
     pub fn exchange(&self) -> &Exchange {
         &self.exchange
     }
@@ -56,8 +57,9 @@ impl Trainer {
         &mut self.exchange
     }
 
-    /// Where the job leaves it to the ranks, chooses together with all of them how gradients are averaged, and says why;
-    /// `resumed_choice` is what a resumed run has decided on before. The state of a method that is replaced is dropped.
+    /// If the job leaves the choice to the ranks, chooses together with all of them how gradients are
+    /// averaged, and gives the reason; `resumed_choice` is the earlier choice of a resumed run. The state of
+    /// a method that is replaced is dropped.
     ///
     /// # Errors
     /// Those of measuring the links between the ranks, and of [`Trainer::set_exchange`].
@@ -82,7 +84,7 @@ impl Trainer {
         Ok(Some(reason))
     }
 
-    /// Averages gradients as `exchange` says from now on. The state of the method so far is dropped.
+    /// Averages gradients as set by `exchange` from now on. The state of the present method is dropped.
     ///
     /// # Errors
     /// Those of [`Trainer::set_method`].
@@ -93,8 +95,8 @@ impl Trainer {
     /// [`Trainer::set_exchange`] with `method` in place of the one that `exchange` names.
     ///
     /// # Errors
-    /// [`Error::Usage`] when a layer to keep in float32 is not there, or when the method names a slot of its state like
-    /// one of an optimizer.
+    /// [`Error::Usage`] when a layer to keep in float32 does not exist, or when a slot of the method's state
+    /// has the name of an optimizer's slot.
     pub fn set_method(
         &mut self,
         method: &'static dyn Method,

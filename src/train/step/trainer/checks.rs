@@ -1,4 +1,4 @@
-//! Ranks that differ, and values that are not finite.
+//! Checks for ranks that differ and for values that are not finite.
 
 use super::Trainer;
 use crate::state::hash::hash_values;
@@ -7,7 +7,7 @@ use ternflock_nn::Tally;
 use ternflock_world::World;
 
 impl Trainer {
-    /// Makes sure that all ranks are at the same step, with the same parameters and optimizer state to the bit.
+    /// Checks that all ranks are at the same step, with bit-identical parameters and optimizer state.
     ///
     /// # Errors
     /// [`Error::Disagree`] on all ranks, naming two that differ.
@@ -22,7 +22,7 @@ impl Trainer {
         world.agree(&format!("step {}: the hash of parameters and the optimizer's state", self.step), hash)
     }
 
-    /// Refuses parameters that the last update has made NaN or infinite, before they are evaluated or written down.
+    /// Refuses parameters that the last update has made NaN or infinite, before they are evaluated or saved.
     ///
     /// # Errors
     /// [`Error::NonFinite`] with the name of the first of them.
@@ -32,14 +32,14 @@ impl Trainer {
         let bad = parameters.table.iter().find(|parameter| parameter.range.contains(&at));
         let name = bad.map_or("", |parameter| &parameter.name);
         let what = format!(
-            "parameter `{name}` became {} in the update before (learning rate {}; a smaller one may help)",
+            "parameter `{name}` became {} in the previous update (learning rate {}; a smaller one may help)",
             parameters.values[at],
             self.learning_rate(self.step.saturating_sub(1).max(self.start))
         );
         Err(Error::NonFinite { step: self.step, rank, what })
     }
 
-    /// The same error on every rank: the words of rank `rank`, which saw the bad value.
+    /// The same error on every rank: the message of rank `rank`, which saw the bad value.
     pub(super) fn explain_non_finite(&self, world: &mut World, rank: usize, tally: Tally) -> Result<Error> {
         let loss = tally.mean_loss();
         let bad_gradient = || {
@@ -48,7 +48,7 @@ impl Trainer {
                 let values = &parameters.gradients[parameter.range.clone()];
                 let at = values.iter().position(|g| !g.is_finite())?;
                 let kept = if self.job.exchange.error_feedback {
-                    ", with what error feedback has kept,"
+                    ", including the residual of error feedback,"
                 } else {
                     ""
                 };

@@ -31,44 +31,44 @@ use ternflock_nn::layer::RecurrentState;
 use ternflock_nn::{Graph, Network};
 use ternflock_optim::{Optimizer, Plateau};
 
-/// Everything a step works on.
+/// Everything that a training step reads and changes.
 pub struct Trainer {
     /// The network and its parameters.
     pub network: Network,
     /// The optimizer and its state.
     pub optimizer: Optimizer,
-    /// Steps done.
+    /// Number of completed steps.
     pub step: u64,
     /// The step that this stage of the run began at; 0 in a run of one stage.
     pub start: u64,
-    /// The step that it ends at.
+    /// The step at which this stage ends.
     pub steps: u64,
-    /// The step at which the optimizer state was zero.
+    /// The step at which the optimizer state was last zero.
     pub optimizer_start: u64,
-    /// What the evaluations of this stage have done to the learning rate.
+    /// The effect of this stage's evaluations on the learning rate.
     pub plateau: Plateau,
     group_lasso: Option<GroupLasso>,
     force: Option<Force>,
     frozen: Option<FrozenZeros>,
     exchange: Exchange,
     compute: Compute,
-    /// With the settings of this stage.
+    /// The job, with the settings of this stage.
     job: Job,
 }
 
-/// The samples that a rank of `world` computes at a time, at most, where it evaluates or only trains.
+/// The maximum number of samples that a rank of `world` computes at a time, with or without evaluation.
 pub(crate) fn capacity(job: &Job, world: usize, evaluates: bool) -> usize {
     let size = Batch::of(&job.train).at_a_time(world);
     if job.data.is_text() || !evaluates { size } else { size.max(EVALUATION_BATCH) }
 }
 
 impl Trainer {
-    /// A trainer of `job` on `feed` at step 0, on the ranks of `topology`, with freshly drawn parameters. With `evaluates`,
-    /// its network has room for the batches of evaluations too.
+    /// A trainer of `job` on `feed` at step 0, on the ranks of `topology`, with freshly drawn parameters.
+    /// With `evaluates`, its network also has the capacity for the batches of evaluations.
     ///
     /// # Errors
-    /// When the network has no room, or a setting of `job` names a layer that is not there; those of
-    /// [`Trainer::set_method`].
+    /// When the network does not fit into memory, or a setting of `job` names a layer that does not exist;
+    /// the errors of [`Trainer::set_method`].
     pub fn new(
         job: &Job,
         graph: Graph,
@@ -104,7 +104,8 @@ impl Trainer {
         &self.job
     }
 
-    /// The state that recurrent layers pass on to the next step, with the layer's name: a row for each place of this rank.
+    /// The state that recurrent layers carry to the next step, with the layer's name: one row per place of
+    /// this rank.
     pub fn recurrent_state(&mut self) -> Vec<(&str, RecurrentState<'_>)> {
         self.compute.recurrent_state(&mut self.network)
     }

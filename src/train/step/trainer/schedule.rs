@@ -32,22 +32,23 @@ impl Trainer {
         self.job.train.global_batch
     }
 
-    /// Samples of an epoch.
+    /// Samples per epoch.
     pub fn training_samples(&self) -> usize {
         self.compute.feed.samples()
     }
 
-    /// What the network is trained for.
+    /// The task that the network is trained for.
     pub fn task(&self) -> Task {
         Task::of(self.network.graph().input())
     }
 
-    /// Labels that a step learns from, over all ranks: a sample has one, a sequence one for each of its steps.
+    /// Number of labels per step, over all ranks: a sample has one label, a sequence has one for each of its
+    /// steps.
     pub fn labels_per_step(&self) -> u64 {
         (self.job.train.global_batch * self.labels_per_sample()) as u64
     }
 
-    /// Labels that an epoch learns from.
+    /// Number of labels per epoch.
     pub fn labels_per_epoch(&self) -> u64 {
         (self.compute.feed.samples() * self.labels_per_sample()) as u64
     }
@@ -59,12 +60,12 @@ impl Trainer {
         }
     }
 
-    /// Passes over the training set so far.
+    /// Number of passes over the training set so far.
     pub fn epoch(&self) -> f64 {
         self.epoch_at(self.step)
     }
 
-    /// Passes over the training set when `step` steps are done.
+    /// Number of passes over the training set after `step` steps.
     pub fn epoch_at(&self, step: u64) -> f64 {
         step as f64 * self.job.train.global_batch as f64 / self.compute.feed.samples() as f64
     }
@@ -77,8 +78,8 @@ impl Trainer {
         factor * learning_rate(&self.job.schedule, self.job.optimizer.learning_rate, moment)
     }
 
-    /// Tells schedules that depend on evaluations the `loss` of one, which is the same on all ranks. Returns the learning
-    /// rate if that changes it.
+    /// Passes the `loss` of an evaluation, which is the same on all ranks, to schedules that depend on it.
+    /// Returns the learning rate if it changes.
     pub fn observe_evaluation(&mut self, loss: f64) -> Option<f64> {
         let ScheduleKind::Plateau { patience, .. } = self.job.schedule.kind else { return None };
         self.plateau.observe(loss, patience).then(|| self.learning_rate(self.step))

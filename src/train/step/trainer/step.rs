@@ -10,27 +10,28 @@ use ternflock_report::Phases;
 use ternflock_tensor::within;
 use ternflock_world::World;
 
-/// What a step came to on this rank.
+/// The results of a step on this rank.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// Of this rank's part of the batch.
+    /// The tally of this rank's part of the batch.
     pub tally: Tally,
-    /// Where its time went.
+    /// The time of each phase.
     pub phases: Phases,
-    /// All of its time.
+    /// The total time.
     pub seconds: f64,
-    /// What this rank has sent to average gradients.
+    /// Bytes that this rank has sent to average gradients.
     pub bytes_sent: u64,
     /// Whether some rank wants to stop now.
     pub stop: bool,
 }
 
 impl Trainer {
-    /// Does one step. `stop` is this rank's wish to stop after it; the answer says whether any rank has it.
+    /// Performs one step. `stop` says that this rank wants to stop after it; the result says whether any rank
+    /// does.
     ///
     /// # Errors
-    /// [`Error::NonFinite`](ternflock_base::error::Error::NonFinite) on all ranks when the loss or a gradient of one is not
-    /// finite: the parameters are then still those of the step before.
+    /// [`Error::NonFinite`](ternflock_base::error::Error::NonFinite) on all ranks when the loss or a gradient
+    /// of one is not finite: the parameters are then still those of the previous step.
     /// [`Error::Exchange`](ternflock_base::error::Error::Exchange) when ranks are late or gone.
     pub fn step(&mut self, world: &mut World, stop: bool) -> Result<Step> {
         world.set_context(format_args!("step {}", self.step));
@@ -49,11 +50,11 @@ impl Trainer {
         Ok(Step { tally, phases, seconds: start.elapsed().as_secs_f64(), bytes_sent, stop: agreed.stop })
     }
 
-    /// A step whose gradients are averaged by `average`, all at once after the backward pass: a yardstick for the exchange. Its
-    /// time counts as the exchange's; values that are not finite go unnoticed.
+    /// A step whose gradients are averaged by `average`, all at once after the backward pass: a baseline for
+    /// the exchange. Its time is counted as exchange time; values that are not finite are not detected.
     ///
     /// # Errors
-    /// Those of computing the gradients, and of `average`.
+    /// The errors of computing the gradients, and of `average`.
     pub fn step_by(
         &mut self,
         world: &mut World,
@@ -79,7 +80,8 @@ impl Trainer {
         Ok(Step { tally, phases, seconds: start.elapsed().as_secs_f64(), bytes_sent: 0, stop: false })
     }
 
-    /// This rank's gradients, and their mean over the ranks. Afterwards the weights are without noise, whatever came of it.
+    /// Computes this rank's gradients and their mean over the ranks. Afterwards the weights are unperturbed,
+    /// even after an error.
     fn compute_and_average(
         &mut self,
         world: &mut World,
@@ -96,13 +98,14 @@ impl Trainer {
         averaged
     }
 
-    /// How far SmoothOut moves the weights at this step; `None` where it does not.
+    /// How far SmoothOut perturbs the weights at this step; `None` if it does not.
     pub(super) fn amplitude(&self) -> Option<f32> {
         self.compute.amplitude(self.step - self.start, self.steps - self.start)
     }
 
-    /// The update, from averaged gradients that are equal on every rank: penalties and forces first, then the optimizer
-    /// (clipping, decay, momentum), then the zeros that penalties make, and those that stay.
+    /// The update, from averaged gradients that are equal on every rank: first penalties and forces, then the
+    /// optimizer (clipping, decay, momentum), then the weights that penalties set to zero and those that stay
+    /// zero.
     fn update(&mut self) {
         let rate = self.learning_rate(self.step);
         let parameters = &mut self.network.parameters;

@@ -20,7 +20,7 @@ impl Trainer {
     ///
     /// Everything that belongs to the parameters is carried over, each number to the place of its parameter: the values and
     /// the running statistics, the optimizer state, the state of the averaging method, and the state of recurrent layers.
-    /// Returns a note for each of them that cannot be.
+    /// Returns a note for each state that cannot be carried over.
     ///
     /// # Errors
     /// Those of [`Trainer::new`].
@@ -74,7 +74,7 @@ impl Trainer {
     }
 
     /// Continues with the settings `job` and the same network; with `freeze_zeros`, weights that are zero stay zero. The
-    /// optimizer state is carried over if the new optimizer keeps the same.
+    /// optimizer state is carried over if the new optimizer has the same kinds of state.
     ///
     /// # Errors
     /// Those of [`Trainer::new`].
@@ -85,13 +85,13 @@ impl Trainer {
         Ok(())
     }
 
-    /// A stage of `length` steps begins at the present step.
+    /// Begins a stage of `length` steps at the present step.
     pub(crate) fn begin_stage(&mut self, length: u64) {
         (self.start, self.steps) = (self.step, self.step + length);
     }
 
-    /// Continues with the settings `job`, on a network of `graph` if that is another: its parameters and the state of the
-    /// averaging method are then at rest, for the caller to fill, as the optimizer state always is.
+    /// Continues with the settings `job`. If `graph` differs from the present network, the network is replaced: the caller must
+    /// fill its parameters and the state of the averaging method, which are zero. The optimizer state is always zero.
     ///
     /// # Errors
     /// Those of [`Trainer::new`].
@@ -120,8 +120,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Gives the optimizer the `states` of the one before if it keeps the same, unless it `restarts`; otherwise its state is
-    /// zero at this step. Returns whether it keeps the same.
+    /// Gives the optimizer the `states` of the previous one if both have the same kinds of state and it does not restart.
+    /// Otherwise its state is zero at this step. Returns whether both have the same kinds of state.
     fn take_over(&mut self, states: Vec<State>, restarts: bool) -> bool {
         let names = |states: &[State]| states.iter().map(|state| state.name).collect::<Vec<_>>();
         let keeps_the_same = names(self.optimizer.states()) == names(&states);

@@ -11,7 +11,7 @@ fn missing_data_are_refused_with_where_they_were_looked_for_and_how_to_get_them(
     let looked = ["mnist: not found. Looked in\n", "\n  data/mnist\n", &cache, "TERNFLOCK_DATA is not set\n"];
     let advice = ["\n  ternflock data fetch mnist\n", "jobs/lenet-digits.toml needs no data"];
     place.run("train tiny.toml --set data.dataset=mnist").refused(3, &[&looked[..], &advice].concat());
-    // A directory that was asked for is the only one looked in.
+    // If a directory is given, it is the only one searched.
     for name in ["mnist", "fashion-mnist"] {
         let line = format!("train tiny.toml --set data.dataset={name} --set data.dir=nowhere");
         place.run(&line).refused(3, &["nowhere: there is no file train-images-idx3-ubyte"]);
@@ -95,7 +95,7 @@ fn only_data_sets_that_are_known_and_published_are_fetched() {
     place.write("data/kjv/kjv.txt", "mine");
     place.run("data fetch kjv").refused(3, &["data/kjv/kjv.txt: the sha256", "move it away"]);
     std::fs::remove_dir_all(place.path("data")).unwrap();
-    // What the user put there is not replaced, and no origin is asked.
+    // Files that the user put there are not replaced, and nothing is downloaded.
     place.write("mine/train-images-idx3-ubyte", "mine");
     place
         .run("data fetch mnist --into mine")

@@ -48,7 +48,7 @@ fn a_run_is_not_resumed_on_other_data() {
             let resumed = place.run(&format!("{TRAIN} --resume{more}"));
             let parts =
                 ["idx: the data are not those that run/checkpoints/step-0000000005.h5 was trained on: "];
-            resumed.refused(3, &[&parts[..], &[&format!("{said}; put them back")]].concat());
+            resumed.refused(3, &[&parts[..], &[&format!("{said}; restore them")]].concat());
         }
         assert_eq!(place.read("run/metrics.jsonl"), before);
     }
@@ -92,8 +92,8 @@ fn other_data_than_the_network_was_made_for_are_refused() {
     eval("pictures").ended(0);
     let made_for = "its network computes 10 logits for samples of 1x8x8, but `idx` has ";
     for (dir, shape, labels, found) in [
-        ("wide", [4, 4, 16], [0, 1, 2, 9], "10 classes of 1x4x16"),
-        ("few", [4, 8, 8], [0, 1, 2, 2], "3 classes of 1x8x8"),
+        ("wide", [4, 4, 16], [0, 1, 2, 9], "10 classes for 1x4x16"),
+        ("few", [4, 8, 8], [0, 1, 2, 2], "3 classes for 1x8x8"),
     ] {
         for (pictures, names) in [(FILES[0], FILES[1]), (FILES[2], FILES[3])] {
             place.write(&format!("{dir}/{pictures}"), idx(&shape, &[7; 256]));

@@ -5,7 +5,8 @@ use support::program::{Place, TINY};
 use super::{FILES, TRAIN, gzip, idx, pictures, place, sound};
 use crate::PROGRAM;
 
-/// What a run on sound files, but for file `which`, must say; it must name the file and leave no run directory.
+/// The required message of a run whose files are correct except for file `which`. It must name the file and
+/// leave no run directory.
 #[track_caller]
 fn refused(which: usize, bytes: &[u8], parts: &[&str]) {
     for (ending, bytes) in [("", bytes.to_vec()), (".gz", gzip(bytes))] {

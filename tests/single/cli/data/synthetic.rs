@@ -4,7 +4,8 @@ use support::program::Place;
 
 use crate::PROGRAM;
 
-/// Made-up pictures train, and are there again when a checkpoint is measured; a crop is no larger than its image.
+/// A network can be trained on generated images, and they are the same when a checkpoint is measured; a crop
+/// is no larger than its image.
 #[test]
 fn made_up_pictures_need_no_files() {
     let place = Place::new(PROGRAM);
@@ -18,7 +19,7 @@ fn made_up_pictures_need_no_files() {
     place.run(&train.replace("--set data.crop=8", "--set data.crop=13")).refused(2, &[beyond]);
 }
 
-/// A preset for language, without any file; what does not fit is refused at its line.
+/// A preset for language, without any file; a value that does not fit is refused with its line.
 #[test]
 fn a_made_up_text_needs_no_files() {
     let place = Place::new(PROGRAM);

@@ -1,4 +1,4 @@
-//! Text files: those that are no text, those of other systems, and unknown words.
+//! Text files: files that are not text, files from other systems, and unknown words.
 
 use support::program::Place;
 
@@ -16,8 +16,8 @@ fn texts_that_are_none_are_refused() {
         (b" \n\t\r\n".to_vec(), &["is empty"]),
         ([lines.as_bytes(), b"caf\xe9\n"].concat(), &["not UTF-8: byte 1303 (on line 101) is 0xe9", "iconv"]),
         ([lines.as_bytes(), b"a\0b\n"].concat(), &["byte 1301 is NUL"]),
-        (b"a b\nc\nd\ne\n".to_vec(), &["has 5 tokens, and a batch of 4 sequences of 5 needs 24"]),
-        (b"a ".repeat(500), &["has 1 lines, too few to hold out", "data.valid and data.test"]),
+        (b"a b\nc\nd\ne\n".to_vec(), &["has 5 tokens, but a batch of 4 sequences of 5 needs 24"]),
+        (b"a ".repeat(500), &["has 1 lines, too few to split off", "data.valid and data.test"]),
     ] {
         place.write("a.txt", bytes);
         place.run("train text.toml --run-dir run").refused(3, &[&["a.txt: "], parts].concat());
@@ -37,7 +37,8 @@ fn texts_that_are_none_are_refused() {
     assert_eq!(place.names("."), ["a.txt", "directory", "text.toml", "tiny.toml"]);
 }
 
-/// Neither how lines end nor the mark that some editors put first makes a text another one; a single kind of word is enough.
+/// Line endings and the byte-order mark of some editors do not change a text; a single distinct word is
+/// enough.
 #[test]
 fn texts_of_other_systems_are_the_same_texts() {
     let lines = "word word\n".repeat(100);

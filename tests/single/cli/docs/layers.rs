@@ -20,8 +20,9 @@ fn keys(kind: &str) -> Vec<String> {
 #[test]
 fn the_reference_has_every_layer_and_its_keys() {
     let text = fs::read_to_string(root().join("docs/job-file.md")).unwrap();
+    let (_, table) = text.split_once("This table shows the types and their keys").unwrap();
     let rows: Vec<(&str, &str)> =
-        text.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | ")).collect();
+        table.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | ")).collect();
     let mut missing = Vec::new();
     for kind in LayerSpec::KINDS {
         let Some((_, row)) = rows.iter().find(|(types, _)| types.contains(&format!("`\"{kind}\"`"))) else {

@@ -1,4 +1,4 @@
-//! Every link between pages, and from pages to the code, leads somewhere.
+//! Every link between pages, and from pages to the code, has a target.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};

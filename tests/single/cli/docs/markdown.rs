@@ -1,12 +1,12 @@
-//! As much of Markdown as the documentation uses: links, headings, and commands in fenced code.
+//! The subset of Markdown that the documentation uses: links, headings, and commands in fenced code.
 
 use std::collections::{HashMap, HashSet};
 
 /// A link as it is written.
 pub struct Link {
-    /// What the reader sees.
+    /// The visible text.
     pub text: String,
-    /// Where it leads.
+    /// The target.
     pub target: String,
 }
 

@@ -1,4 +1,4 @@
-//! Jobs and texts that do not fit, or no longer.
+//! Jobs and texts that do not fit, or no longer fit.
 
 use std::fs;
 use std::path::Path;
@@ -67,7 +67,7 @@ fn a_text_that_has_changed_is_refused_by_name() {
         let error = first.unwrap_err();
         let message = error.to_string();
         let said =
-            format!("step-0000000005.h5 was trained on: the {set} set has other contents; put them back");
+            format!("step-0000000005.h5 was trained on: the {set} set has other contents; restore them");
         assert!(
             message.starts_with("text: the data are not those that ") && message.contains(&said),
             "{message}"
@@ -93,7 +93,7 @@ fn a_text_that_has_changed_is_refused_by_name() {
     assert!(message.contains(&said), "{message}");
 }
 
-/// The same numbers would be other words.
+/// The same numbers would stand for other words.
 #[test]
 fn a_checkpoint_of_another_vocabulary_is_refused() {
     let (directory, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

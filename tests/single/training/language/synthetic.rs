@@ -11,7 +11,7 @@ use super::made_up;
 use crate::WORLDS;
 use crate::runs::{resume_changed, train};
 
-/// Each rank makes the whole text up and reads its own columns of it. The bound on losses is that of
+/// Each rank generates the entire text and reads its own columns. The bound on losses is that of
 /// `float32_follows_one_rank_also_where_it_is_resumed_on_another_number`.
 #[test]
 fn ranks_share_a_made_up_text_however_many_they_are() {
@@ -46,7 +46,8 @@ fn ranks_share_a_made_up_text_however_many_they_are() {
     }
 }
 
-/// There is more to learn than how frequent each token is: the perplexity of that alone is exp of the frequencies' entropy.
+/// There is more to learn than the frequencies of tokens: the perplexity of those alone is exp of their
+/// entropy.
 #[test]
 fn a_made_up_text_teaches_what_follows_what() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Columns of matrices go, and what is left of them goes through all that whole weights do.
+//! Columns of matrices are removed, and the remaining ones go through everything that complete weights do.
 
 use support::digits::{assert_same_state, load};
 use ternflock::checkpoint::Snapshot;
@@ -33,7 +33,8 @@ fn shape(snapshot: &Snapshot, name: &str) -> Vec<usize> {
     snapshot.parameters.iter().find(|tensor| tensor.name == name).unwrap().shape.clone()
 }
 
-/// On however many ranks, with ternary gradients and error feedback; and a run that is resumed in any stage is the same.
+/// On any number of ranks, with ternary gradients and error feedback; and a run that is resumed in any stage
+/// is the same.
 #[test]
 fn columns_go_and_training_goes_on() {
     let loaded = staged(STAGES, &[]);

@@ -1,4 +1,4 @@
-//! Hidden units go in the middle of a run, and what recurrent layers carry goes along.
+//! Hidden units are removed in the middle of a run, and the recurrent state follows.
 
 use std::fs;
 use std::path::Path;
@@ -67,8 +67,8 @@ train.steps = 5
 low_rank = { ranks = { lstm = 3, "lstm/weight_hh" = 5, "first/weight_hh" = 6 }, cost_test = false }
 "#;
 
-/// The job with a first layer of type `kind`, and a strength at which some of its units go; computed `micro_batch` sequences at
-/// a time.
+/// The job with a first layer of type `kind`, and a strength at which some of its units become zero; computed
+/// `micro_batch` sequences at a time.
 fn staged(kind: &str, micro_batch: usize) -> Loaded {
     let strength = if kind == "lstm" { "0.06" } else { "0.07" };
     let depth = if kind == "rhn" { "\ndepth = 2" } else { "" };
@@ -85,14 +85,14 @@ fn shape(snapshot: &Snapshot, tensor: &str) -> Vec<usize> {
     tensors.clone().find(|parameter| parameter.name == tensor).unwrap().spec.shape.clone()
 }
 
-/// The logits of a batch of sequences that begin from what the network of `snapshot` carries at rest.
+/// The logits of a batch of sequences that begin from the recurrent state in `snapshot`.
 fn output(snapshot: &Snapshot) -> Vec<f32> {
     let mut network = restore_network(Path::new("here"), snapshot, 7).unwrap();
     network.input_mut(7).iter_mut().enumerate().for_each(|(at, token)| *token = (at * 13 % 60) as f32);
     network.forward(7, Mode::Evaluate).to_vec()
 }
 
-/// The network computes what it did, and each sequence goes on from the state of the units that are left.
+/// The network computes the same output, and each sequence continues from the state of the remaining units.
 #[test]
 fn hidden_units_go_with_all_that_is_theirs() {
     for (kind, states) in [("lstm", 4), ("gru", 3), ("rnn", 3), ("rhn", 3)] {

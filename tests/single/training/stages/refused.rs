@@ -5,7 +5,7 @@ use ternflock::job::Loaded;
 use super::{STAGES, assert_complete, stage, staged};
 use crate::runs::{resume_changed, train, train_until};
 
-/// What cannot be is said before the first step, at the line of the stage.
+/// An impossible stage is reported before the first step, with its line.
 #[test]
 fn stages_are_checked_before_the_first() {
     for (stage, part) in [
@@ -34,7 +34,7 @@ fn stages_are_checked_before_the_first() {
     }
 }
 
-/// A job that has changed since is refused where its stages no longer fit, and goes on where they do.
+/// A job that has changed since is refused if its stages no longer fit, and continues if they do.
 #[test]
 fn a_resumed_job_must_have_the_stage() {
     let directory = tempfile::tempdir().unwrap();

@@ -26,7 +26,7 @@ fn a_resumed_run_goes_through_the_same_stages() {
     }
 }
 
-/// A run that is complete changes nothing when it is resumed, though surgery is all of its last stage.
+/// A complete run changes nothing when it is resumed, even if its last stage is only surgery.
 #[test]
 fn a_complete_run_stays_as_it_is() {
     let stages = r#"
@@ -47,13 +47,13 @@ schedule = { kind = "plateau", patience = 0 }
     let before = std::fs::read(&path).unwrap();
     assert_complete(&resume(2, &loaded, directory.path()));
     assert_eq!(before, std::fs::read(&path).unwrap());
-    // Surgery has no optimizer of its own: the moments went through it.
+    // Surgery has no optimizer of its own: the moments were carried over.
     let names: Vec<String> =
         stage(directory.path(), "shrink").optimizer.into_iter().map(|slot| slot.name).collect();
     assert!(names.contains(&"first_moment".to_owned()), "{names:?}");
 }
 
-/// A checkpoint is all that another run needs to go on from its network.
+/// Another run needs only a checkpoint to continue from its network.
 #[test]
 fn a_run_begins_with_a_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
@@ -70,7 +70,7 @@ fn a_run_begins_with_a_checkpoint() {
     }
     let cut = directory.path().join("cut");
     train_until(2, 2, &loaded, &cut);
-    // Whoever goes on needs nothing but the run's own directory.
+    // A resumed run needs nothing but its own directory.
     std::fs::remove_dir_all(&first).unwrap();
     assert_complete(&resume(2, &loaded, &cut));
     assert_same_state(&after, &load(&cut, 4));

@@ -1,5 +1,5 @@
-//! What a mean of ternaries must be, by the portable kernels: none of the loops that are measured has a part in it, unless
-//! the machine has no others.
+//! The reference mean of ternary gradients, from the portable kernels. It uses none of the loops that are
+//! measured, unless the machine has no others.
 
 use ternflock_collectives::codec::{Moments, Rounding};
 use ternflock_collectives::kernels;
@@ -7,7 +7,8 @@ use ternflock_collectives::planes::{BLOCK, TERNARY, words};
 
 use super::Key;
 
-/// Whether `mean` is what all ranks must make of their ternaries, bit for bit. See [`Method::is_mean`](super::Method::is_mean).
+/// Whether `mean` is, bit for bit, the mean of all ranks' ternary gradients. See
+/// [`Method::is_mean`](super::Method::is_mean).
 pub fn is_mean(mean: &[f32], clip_sigma: f32, key: &Key, gradient: &dyn Fn(usize, &mut Vec<f32>)) -> bool {
     let portable = &kernels::available()[0];
     let (elements, mut values) = (mean.len(), Vec::new());
