@@ -81,7 +81,8 @@ pub enum Command {
 
 /// `ternflock eval`.
 #[derive(Args, Debug)]
-#[command(after_help = " Examples:
+#[command(after_help = "\
+Examples:
   ternflock eval runs/lenet-digits/checkpoints/best.h5
   mpirun -n 2 ternflock eval runs/lenet-fashion/checkpoints/best.h5 --json
   ternflock eval runs/lenet-digits/checkpoints/best.h5 --sharpness --svg loss.svg")]
@@ -105,13 +106,14 @@ pub struct Eval {
 
 /// `ternflock inspect`.
 #[derive(Args, Debug)]
-#[command(after_help = " Examples:
+#[command(after_help = "\
+Examples:
   ternflock inspect runs/lenet-digits/checkpoints/best.h5
   ternflock inspect runs/lenet-digits/checkpoints/best.h5 --energy 0.99 --json
 
 The first table lists the layers and their cost. The second counts structures: filters, channels, columns of a
-convolution's matrix (shapes) and so on. It shows how many of them have a number that is not zero, the total number, and
-the rank at which a weight keeps the given share of its energy, out of its full rank. Computing the ranks of large
+convolution's matrix (shapes) and so on. It shows how many of them have a number that is not zero, the total number,
+and the rank at which a weight keeps the given share of its energy, out of its full rank. Computing the ranks of large
 weights takes a second or two; --no-ranks skips it.")]
 pub struct Inspect {
     /// The checkpoint.
@@ -129,7 +131,8 @@ pub struct Inspect {
 
 /// `ternflock data`.
 #[derive(Args, Debug)]
-#[command(after_help = " Examples:
+#[command(after_help = "\
+Examples:
   ternflock data list
   ternflock data fetch mnist
   TERNFLOCK_DATA=/shared/data ternflock data fetch cifar-10

@@ -81,7 +81,7 @@ fn exporter(arguments: &Export) -> Result<&'static dyn Exporter> {
             .map(|extension| format!(".{extension}"))
             .collect();
         Error::Usage(format!(
-            "--output {}: no format has this extension ({}); change it, or add --format",
+            "--output {}: no format has this extension; use one of {}, or add --format",
             arguments.output.display(),
             extensions.join(", ")
         ))

@@ -96,6 +96,7 @@ mod tests {
         fn check(command: &Command) {
             let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
+            assert!(!text.starts_with(char::is_whitespace), "{}: {text}", command.get_name());
             for pair in lines.windows(2) {
                 let prose = pair.iter().all(|line| !line.is_empty() && !line.starts_with(' '));
                 assert!(!prose, "{}: {pair:?}", command.get_name());

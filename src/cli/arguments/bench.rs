@@ -16,8 +16,8 @@ Examples:
   ternflock bench scaling jobs/lenet-fashion.toml --ranks 1,2
   mpirun -n 4 ternflock bench allreduce --elements 1e4,1e6 --algorithms ring_ternary,mpi_allreduce_f32 --json
 
-Ratios within one run tell more than seconds, because the speed of a shared machine changes. A warning is printed if the
-machine is busy with other work.")]
+Ratios within one run tell more than seconds, because the speed of a shared machine changes. A warning is printed if
+the machine is busy with other work.")]
 pub struct Bench {
     /// What to time.
     #[command(subcommand)]

@@ -13,9 +13,9 @@ Examples:
   ternflock compress small.h5 -o smaller.h5 --low-rank conv2=10 --low-rank ip1=20 --svd
   ternflock train jobs/lenet-mnist.toml --set model.checkpoint=smaller.h5
 
---shrink does not change the function of the network; --low-rank changes it according to the energy that it drops. The new file holds the
-network, its parameters and the job, but not the optimizer state; `ternflock train` fine-tunes it with model.checkpoint.
-For surgery within a run, which keeps the optimizer state, use [[stage]] in the job.")]
+--shrink does not change the function of the network; --low-rank changes it, and the more energy it drops, the larger is the change. The
+new file holds the network, its parameters and the job, but not the optimizer state; `ternflock train` fine-tunes it
+with model.checkpoint. For surgery within a run, which keeps the optimizer state, use [[stage]] in the job.")]
 pub struct Compress {
     /// The checkpoint.
     pub checkpoint: PathBuf,

@@ -14,8 +14,9 @@ Examples:
   ternflock export small.h5 -o small.npz
   python3 -c 'import numpy; print(numpy.load(\"small.npz\").files)'
 
-The file holds the parameters as float32, in the shapes that `ternflock inspect` shows. Their names are LAYER.TENSOR, as
-in conv1.weight. PyTorch, JAX and others read .safetensors files, and NumPy reads .npz files. Checkpoints are HDF5 files: h5py and other HDF5 readers need no export.")]
+The file holds the parameters as float32, in the shapes that `ternflock inspect` shows. Their names are LAYER.TENSOR,
+as in conv1.weight. PyTorch, JAX and others read .safetensors files, and NumPy reads .npz files. Checkpoints are HDF5
+files: h5py and other HDF5 readers need no export.")]
 pub struct Export {
     /// The checkpoint.
     pub checkpoint: PathBuf,

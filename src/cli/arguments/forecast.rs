@@ -12,10 +12,11 @@ Examples:
   mpirun -n 4 ternflock forecast jobs/lstm-ptb.toml --weak --nodes 1..1024 --link 1gbit,100us --link 10gbit,20us
   ternflock forecast --model alexnet --nodes 1..512 --speed 50 --svg alexnet.svg
 
-The ranks that mpirun or srun has started stand for the ranks of one node. (If you start them on several nodes, with the
-same number on each, they stand for the ranks of each node.) They all compute at once, and their steps are measured. The
-exchange is simulated by running the collectives themselves on a virtual clock (docs/algorithms.md). The report tells how
-fast the job would train, from how many nodes on ternary gradients pay off, and on how many nodes it would be fastest.")]
+The ranks that mpirun or srun has started stand for the ranks of one node. (If you start them on several nodes, with
+the same number on each, they stand for the ranks of each node.) They all compute at once, and their steps are
+measured. The exchange is simulated by running the collectives themselves on a virtual clock (docs/algorithms.md). The
+report tells how fast the job would train, from how many nodes on ternary gradients pay off, and on how many nodes it
+would be fastest.")]
 pub struct Forecast {
     /// The job file; nothing is trained or written.
     #[arg(conflicts_with = "model")]

@@ -6,13 +6,15 @@ use clap::Args;
 
 /// `ternflock bench infer`.
 #[derive(Args, Debug)]
-#[command(after_help = " Examples:
+#[command(after_help = "\
+Examples:
   ternflock bench infer runs/lenet-fashion/checkpoints/best.h5
   ternflock bench infer masked.h5 small.h5 --verify --batch 64 --threads 2 --json
   ternflock bench infer pruned.h5 --csr
   ternflock bench infer --model lstm-large --hidden 1500,1500 --vs-hidden 373,315 --batch 10 --steps 30
 
-Networks alternate. The table shows medians, and the speed of each network relative to the first one. The first pass of each turn is not timed, so weights that fit into a cache are already in it.")]
+Networks alternate. The table shows medians, and the speed of each network relative to the first one. The first pass
+of each turn is not timed, so weights that fit into a cache are already in it.")]
 pub struct Infer {
     /// Checkpoints, which must take the same input; the others are compared with the first.
     #[arg(

@@ -6,16 +6,18 @@ use clap::Args;
 
 /// `ternflock bench scaling`.
 #[derive(Args, Debug)]
-#[command(after_help = " Examples:
+#[command(after_help = "\
+Examples:
   ternflock bench scaling jobs/lenet-fashion.toml --ranks 1,2,4 --launcher 'mpirun -n {}'
   ternflock bench scaling jobs/lenet-fashion.toml --weak --ranks 1,2,4,8 --launcher 'srun --mpi=pmix -N {} -n {}' --svg scaling.svg
   mpirun -n 4 ternflock bench scaling jobs/lenet-fashion.toml --ways ring_f32,ring_ternary --json
 
-With --ranks, the program starts itself on each number of ranks and puts the results into one table. Without, it measures
-the ranks that mpirun or srun has started. The ways to average gradients alternate, so that disturbances of the machine affect all of them equally.
+With --ranks, the program starts itself on each number of ranks and puts the results into one table. Without, it
+measures the ranks that mpirun or srun has started. The ways to average gradients alternate, so that disturbances of
+the machine affect all of them equally.
 
-Efficiency is the speed relative to perfect scaling of the fastest way on the fewest ranks. `compute` and the other times
-are means over ranks; `hidden` is the part of them that overlapped with compute.")]
+Efficiency is the speed relative to perfect scaling of the fastest way on the fewest ranks. `compute` and the other
+times are means over ranks; `hidden` is the part of them that overlapped with compute.")]
 pub struct Scaling {
     /// The job file. Nothing is evaluated, and no run directory is written.
     pub job: PathBuf,

@@ -6,7 +6,8 @@ use clap::Args;
 
 /// `ternflock sweep`.
 #[derive(Args, Debug)]
-#[command(after_help = " Examples:
+#[command(after_help = "\
+Examples:
   ternflock sweep jobs/lenet-digits.toml --vary smoothout.a=0.01,0.03 --seeds 1,2,3 --set train.epochs=3
   ternflock sweep jobs/large-batch-*.toml --seeds 1,2,3 --eval=--sharpness
   ternflock sweep jobs/lenet-fashion.toml --vary train.global_batch=64,256 --launcher 'mpirun -n 2'
@@ -16,8 +17,10 @@ use clap::Args;
 The table shows the validation score, by which each run's network was chosen, and the test score of the same network.
 Choose values by the validation score. A run that diverges has a row with the step at which it diverged.
 
-Every run has its own directory. Complete runs are not repeated, and an interrupted run continues from its last checkpoint. So you can
-run the same command again after a signal (exit code 75), to add seeds, or to see the table. In a Slurm array, each task performs the run with its number: `--list` prints the numbers, and `--report` prints the table at the end.")]
+Every run has its own directory. Complete runs are not repeated, and an interrupted run continues from its last
+checkpoint. So you can run the same command again after a signal (exit code 75), to add seeds, or to see the table. In
+a Slurm array, each task performs the run with its number: `--list` prints the numbers, and `--report` prints the
+table at the end.")]
 pub struct Sweep {
     /// The job files.
     #[arg(required = true)]

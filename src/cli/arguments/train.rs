@@ -17,12 +17,12 @@ Examples:
 A run writes job.toml (the effective job), run.toml (how it was started), metrics.jsonl (one event per line) and
 checkpoints/ into its directory.
 
---resume continues a run with its own job: the overrides that it was started with still hold. If the job file or a --set
-now contradicts that job, the run is refused with a list of the differences, unless --allow-changes accepts them. A run
-whose data have changed, or that has diverged, is refused too.
+--resume continues a run with its own job: the overrides that it was started with still hold. If the job file or a
+--set now contradicts that job, the run is refused with a list of the differences, unless --allow-changes accepts
+them. A run whose data have changed, or that has diverged, is refused too.
 
-A tenth of the training images is a validation split, which chooses checkpoints/best.h5. The test set is evaluated once,
-at the end, on that network (data.validation in docs/job-file.md).
+A tenth of the training images is a validation split, which chooses checkpoints/best.h5. The test set is evaluated
+once, at the end, on that network (data.validation in docs/job-file.md).
 
 SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 end a run after the current step, with a checkpoint and exit code 75. So does the
 approaching end of a Slurm allocation. --resume then continues as if the run had not been interrupted, even on another

@@ -101,7 +101,7 @@ mod tests {
             let error = Concat {}.output(inputs).unwrap_err();
             assert!(error.contains(what), "{error}");
         };
-        refused(&[image(2, 5)], "two or more inputs side by side, got 1");
+        refused(&[image(2, 5)], "concatenates two or more inputs, got 1");
         refused(&[], "got 0");
         refused(&[image(2, 5), image(2, 4)], "got 2x5x5 and 2x4x4");
         refused(&[image(2, 5), Shape::Vector { features: 3 }], "takes images (CxHxW)");

@@ -115,7 +115,7 @@ impl PartialSums {
         let (parts, all) = (bounds.len() - 1, bounds[bounds.len() - 1]);
         let each = items.count().div_ceil(MAX_PARTIAL_SUMS).max(1);
         let count = items.count().div_ceil(each);
-        assert!(count * all <= sums.len());
+        assert!(count > 0 && count * all <= sums.len());
         let shared = Shared(sums.as_mut_ptr());
         for_each(count * parts, |task| {
             let (partial, index) = (task / parts, task % parts);
@@ -126,7 +126,7 @@ impl PartialSums {
             add(index, part(items.count(), each, partial), sums);
         });
         let (first, rest) = sums.split_at_mut(all);
-        for other in rest.chunks_exact(all.max(1)).take(count.saturating_sub(1)) {
+        for other in rest.chunks_exact(all.max(1)).take(count - 1) {
             vectorise(
                 #[inline(always)]
                 || first.iter_mut().zip(other).for_each(|(sum, other)| *sum += other),

@@ -84,7 +84,7 @@ fn decide(
         (Gradients::Float32, reason)
     } else {
         let stays = match is_decided {
-            true => format!("; gradients stay {}, as so far in this run", asked.name()),
+            true => format!("; gradients stay {}, as earlier in this run", asked.name()),
             false => String::new(),
         };
         let reason = format!(
@@ -174,7 +174,7 @@ mod tests {
         assert!(choice.reason.starts_with(begins), "{}", choice.reason);
         let kept = decide(&slow, &topology, &buckets(), Gradients::Ternary, true);
         assert_eq!(kept.gradients, Gradients::Ternary);
-        assert!(kept.reason.ends_with("; gradients stay ternary, as so far in this run"), "{}", kept.reason);
+        assert!(kept.reason.ends_with("; gradients stay ternary, as earlier in this run"), "{}", kept.reason);
     }
 
     #[test]

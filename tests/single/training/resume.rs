@@ -109,7 +109,7 @@ fn a_best_checkpoint_that_is_damaged_does_not_fail_a_run_that_is_complete() {
         assert_eq!(rank.summary().chosen.as_ref().unwrap().step, 20);
         let notes = rank.notes();
         assert!(
-            notes.iter().any(|note| note.contains("best.h5: is missing; so the network of the last")),
+            notes.iter().any(|note| note.contains("best.h5: is missing; the network of the last")),
             "{notes:?}"
         );
     }

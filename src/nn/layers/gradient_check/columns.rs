@@ -89,5 +89,5 @@ fn what_are_no_columns_is_refused() {
         let message = message(columns, false);
         assert!(message.contains("ip") && message.contains(part), "{message}");
     }
-    assert!(message(json!([0]), true).contains("another layer's too"));
+    assert!(message(json!([0]), true).contains("shared with another layer"));
 }
