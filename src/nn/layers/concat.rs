@@ -105,6 +105,6 @@ mod tests {
         refused(&[], "got 0");
         refused(&[image(2, 5), image(2, 4)], "got 2x5x5 and 2x4x4");
         refused(&[image(2, 5), Shape::Vector { features: 3 }], "takes images (CxHxW)");
-        refused(&[image(usize::MAX, 5), image(1, 5)], "more channels than can be counted");
+        refused(&[image(usize::MAX, 5), image(1, 5)], "has too many channels to count");
     }
 }

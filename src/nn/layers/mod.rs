@@ -15,6 +15,8 @@ mod local_response_norm;
 mod max_pool2d;
 mod recurrent;
 mod relu;
+#[cfg(test)]
+mod scale;
 mod shortcut;
 mod window;
 
@@ -34,14 +36,15 @@ use super::layer::Describe;
 /// Generates [`LayerSpec`] from the list of layers: the module of each, its type, and the name of the type in job files. A new
 /// layer needs one line in this list.
 macro_rules! layers {
-    ($($file:ident: $($layer:ident = $kind:literal),+;)*) => {
-        $(pub use $file::{$($layer),+};)*
+    ($($file:ident: $($(#[$only:meta])? $layer:ident = $kind:literal),+;)*) => {
+        $($($(#[$only])? pub use $file::$layer;)+)*
 
         /// A layer's type and options.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "type")]
         pub enum LayerSpec {
             $($(
+                $(#[$only])?
                 #[doc = concat!("[`", stringify!($layer), "`], `type = \"", $kind, "\"`.")]
                 #[serde(rename = $kind)]
                 $layer($layer),
@@ -50,31 +53,31 @@ macro_rules! layers {
 
         impl LayerSpec {
             /// The names of the types in job files.
-            pub const KINDS: &'static [&'static str] = &[$($($kind),+),*];
+            pub const KINDS: &'static [&'static str] = &[$($($(#[$only])? $kind),+),*];
 
             /// Examples of every type.
             pub fn examples() -> Vec<Example> {
-                [$($($layer::EXAMPLES),+),*].concat()
+                [$($($(#[$only])? $layer::EXAMPLES),+),*].concat()
             }
 
             /// The layer's own description.
             pub fn describe(&self) -> &dyn Describe {
                 match self {
-                    $($(LayerSpec::$layer(layer) => layer,)+)*
+                    $($($(#[$only])? LayerSpec::$layer(layer) => layer,)+)*
                 }
             }
 
             /// The mutable version of [`LayerSpec::describe`].
             pub fn describe_mut(&mut self) -> &mut dyn Describe {
                 match self {
-                    $($(LayerSpec::$layer(layer) => layer,)+)*
+                    $($($(#[$only])? LayerSpec::$layer(layer) => layer,)+)*
                 }
             }
 
             /// The name of the type in job files.
             pub fn kind(&self) -> &'static str {
                 match self {
-                    $($(LayerSpec::$layer(_) => $kind,)+)*
+                    $($($(#[$only])? LayerSpec::$layer(_) => $kind,)+)*
                 }
             }
         }
@@ -97,6 +100,8 @@ layers! {
     shortcut: Shortcut = "shortcut";
     dropout: Dropout = "dropout";
     recurrent: Lstm = "lstm", Rnn = "rnn", Gru = "gru", Rhn = "rhn";
+    // The example of docs/contributing/layer.md.
+    scale: #[cfg(test)] Scale = "scale";
 }
 
 /// The only input of a layer that takes one.

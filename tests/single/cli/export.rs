@@ -89,7 +89,11 @@ fn what_cannot_be_exported_is_refused() {
     fs::write(place.path("there.npz"), "mine").unwrap();
     fs::write(place.path("damaged.h5"), "no checkpoint").unwrap();
     for (command, code, part) in [
-        (format!("export {BEST} -o net.onnx"), 2, "no format has this extension; use one of .safetensors, .npz"),
+        (
+            format!("export {BEST} -o net.onnx"),
+            2,
+            "no format has this extension; use one of .safetensors, .npz",
+        ),
         (format!("export {BEST} -o net"), 2, "add --format"),
         (format!("export {BEST} -o net.h5 --format h5"), 2, "possible values: safetensors, npz"),
         (format!("export {BEST} -o net.h5 --format npz"), 2, "the file is npz, but .h5 means another format"),

@@ -27,13 +27,16 @@ const fn strength(name: &'static str, meaning: &'static str) -> Key<f64> {
 }
 
 pub(super) const FILTERS: Key<f64> = strength("filters", "The strength for filters of convolutions.");
-pub(super) const CHANNELS: Key<f64> = strength("channels", "The strength for channels that convolutions read.");
+pub(super) const CHANNELS: Key<f64> =
+    strength("channels", "The strength for channels that convolutions read.");
 pub(super) const SHAPES: Key<f64> = strength("shapes", "The strength for columns of weight matrices.");
 pub(super) const FILTERS_2D: Key<f64> = strength("filters_2d", "The strength for two-dimensional filters.");
-pub(super) const LAYERS: Key<f64> = strength("layers", "The strength for convolutions that a shortcut bypasses.");
+pub(super) const LAYERS: Key<f64> =
+    strength("layers", "The strength for convolutions that a shortcut bypasses.");
 pub(super) const NEURONS: Key<f64> = strength("neurons", "The strength for rows of linear layers.");
 pub(super) const INPUTS: Key<f64> = strength("inputs", "The strength for units that linear layers read.");
-pub(super) const HIDDEN_UNITS: Key<f64> = strength("hidden_units", "The strength for hidden units of recurrent layers.");
+pub(super) const HIDDEN_UNITS: Key<f64> =
+    strength("hidden_units", "The strength for hidden units of recurrent layers.");
 
 pub(super) const L1: Key<f64> = strength(
     "l1",

@@ -1,4 +1,5 @@
-//! The table of layers in the reference of job files names every type and every key of it.
+//! The table of layers in the reference of job files names every type and every key of it, and the layer that the
+//! contributor's page adds is one that compiles and is tested.
 
 use std::fs;
 
@@ -34,4 +35,11 @@ fn the_reference_has_every_layer_and_its_keys() {
     }
     assert_eq!(missing, [""; 0]);
     assert!(keys("linear").contains(&"units".to_owned()));
+}
+
+#[test]
+fn the_layer_of_the_contributors_page_is_the_tested_one() {
+    let page = fs::read_to_string(root().join("docs/contributing/layer.md")).unwrap();
+    let file = fs::read_to_string(root().join("src/nn/layers/scale.rs")).unwrap();
+    assert!(page.contains(&format!("```rust\n{file}```")), "docs/contributing/layer.md has another scale.rs");
 }
