@@ -69,7 +69,7 @@ impl Run<'_> {
         }
         if progress.ranks != world as u64 {
             notes.push(format!(
-                "on {} until now, on {world} from here: batches and their order stay the same, but ternary \
+                "written on {}, continuing on {world}: batches and their order stay the same, but ternary \
                  rounding and the order of sums differ from a run on {}",
                 plural(progress.ranks as usize, "rank"),
                 progress.ranks

@@ -75,7 +75,7 @@ a_slow_link_is_named() {
   say "a link at 8 kbit/s: \"$(grep -m 1 -o 'rank 2 on node3 is late.*' "$FAULTS/slow.log")\""
 }
 
-# Rank 0's disk is too small for a second checkpoint: the first is kept, and with more room the run goes on from there.
+# Rank 0's disk is too small for a second checkpoint: the first is kept, and with more room the run continues from there.
 a_full_disk_loses_nothing() {
   local code=0 directory=$FAULTS/full
   mkdir "$directory"
@@ -90,7 +90,7 @@ a_full_disk_loses_nothing() {
   cluster exec node1 cp -r "$directory/run" "$FAULTS/full-copy"
   cluster exec node1 umount "$directory"
   same_bits full-copy
-  say "a full disk ends a run with code 4; with more room it goes on from its last checkpoint to the same bits"
+  say "a full disk ends a run with code 4; with more room it continues from its last checkpoint to the same bits"
 }
 
 on_node1() { # NAME [WORDS...]: as many ranks, all on node1, which alone sees the small disk
@@ -111,7 +111,7 @@ one_directory_one_run() {
   wait $job && fail "the run outlived its ranks"
   digits first --resume || wrong_end first "cannot be resumed after SIGKILL"
   same_bits first
-  say "a second run in one directory is refused; after SIGKILL of all ranks the first goes on to the same bits"
+  say "a second run in one directory is refused; after SIGKILL of all ranks the first resumes to the same bits"
 }
 
 # As where this host's clock is ahead: a run that is there has not reached its end.

@@ -164,7 +164,7 @@ stays_cancelled() {
   say "a job that is cancelled writes a checkpoint and does not come again"
 }
 
-# The run that was cancelled goes on with fewer ranks under a time limit, the shortest that Slurm has, and stops well before without
+# The run that was cancelled continues with fewer ranks under a time limit, the shortest that Slurm has, and stops well before without
 # a signal that says so.
 goes_on_elsewhere() {
   local id
@@ -174,8 +174,8 @@ goes_on_elsewhere() {
     --allow-changes)
   within $AGAIN_S is_over "$id" || complain fewer "$id" "has not ended"
   grep -q "the allocation's end stops the run" "$WORK/fewer.log" || complain fewer "$id" "did not see the allocation's end"
-  grep -q "on $HOSTS ranks until now, on 2 from here" "$WORK/fewer.log" || complain fewer "$id" "does not say that the ranks are fewer"
-  say "a run goes on with 2 ranks, and stops before the allocation's end"
+  grep -q "written on $HOSTS ranks, continuing on 2" "$WORK/fewer.log" || complain fewer "$id" "does not say that the ranks are fewer"
+  say "a run continues with 2 ranks, and stops before the allocation's end"
 }
 
 # An array of two runs, a task each.

@@ -256,7 +256,7 @@ fn all_that_has_changed_is_said_and_the_job_of_the_directory_is_the_new_one() {
         let [job, ranks] = notes.as_slice() else { panic!("{notes:?}") };
         assert!(job.contains("exchange.gradients: \"ternary\" -> \"float32\""), "{job}");
         assert!(job.contains("optimizer.learning_rate: 0.02 -> 0.01"), "{job}");
-        assert!(ranks.contains("on 3 ranks until now, on 2 from here"), "{ranks}");
+        assert!(ranks.contains("written on 3 ranks, continuing on 2"), "{ranks}");
         assert!(rank.summary().complete);
     }
     let said = metrics(directory.path(), "note");

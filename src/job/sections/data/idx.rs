@@ -29,7 +29,7 @@ const FIRST_LABEL: Key<usize> = Key::new(
 /// Labels are bytes, so there are at most 256 classes.
 const CLASSES: Key<usize, Absent> = Key::new(
     "classes",
-    Absent("taken from the largest label"),
+    Absent("one more than the largest label"),
     "the number of classes. A label outside the range is refused.",
 )
 .of(OWN)
