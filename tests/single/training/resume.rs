@@ -260,7 +260,7 @@ fn all_that_has_changed_is_said_and_the_job_of_the_directory_is_the_new_one() {
         assert!(rank.summary().complete);
     }
     let said = metrics(directory.path(), "note");
-    assert!(said.iter().any(|note| note["text"].as_str().unwrap().contains("on 3 ranks until now")));
+    assert!(said.iter().any(|note| note["text"].as_str().unwrap().contains("written on 3 ranks")));
     let stored = fs::read_to_string(directory.path().join("job.toml")).unwrap();
     assert_eq!(stored, changed.job.to_toml());
 }
