@@ -35,8 +35,8 @@ pub(super) fn load(synthetic: &Synthetic) -> Result<Dataset> {
     let most = available_bytes().unwrap_or(u128::MAX).min(MOST_BYTES);
     if bytes.is_none_or(|bytes| bytes as u128 > most) {
         let message = format!(
-            "data.samples: {} images of {channels}x{height}x{width}, plus a tenth as many test images, need \
-             {} bytes, and {most} are available",
+            "data.samples, data.shape: {} images of {channels}x{height}x{width}, plus a tenth as many test images, \
+             need {} bytes, and {most} are available; use fewer or smaller images",
             synthetic.samples,
             bytes.map_or("too many".to_owned(), |bytes| bytes.to_string())
         );

@@ -26,8 +26,12 @@ const SHAPE: Key<Vec<usize>> =
         schema: || json!({ "minItems": 3, "maxItems": 3, "items": { "minimum": 1 } }),
     });
 
-const CLASSES: Key<usize> =
-    Key::new("classes", Given(|| 10), "the number of classes.").of(OWN).within(at_least(1.0));
+/// More classes than any network of images has; counts per class must stay small.
+const MOST_CLASSES: f64 = 65_536.0;
+
+const CLASSES: Key<usize> = Key::new("classes", Given(|| 10), "the number of classes.")
+    .of(OWN)
+    .within(at_least(1.0).and_at_most(MOST_CLASSES));
 
 const SAMPLES: Key<usize> =
     Key::new("samples", Given(|| 10_000), "the number of training images; the test set has a tenth as many.")

@@ -19,6 +19,21 @@ fn made_up_pictures_need_no_files() {
     place.run(&train.replace("--set data.crop=8", "--set data.crop=13")).refused(2, &[beyond]);
 }
 
+/// Classes are counted in tables, so their number is limited where the job is read.
+#[test]
+fn absurd_sizes_of_made_up_pictures_are_refused() {
+    let place = Place::new(PROGRAM);
+    let train = "train tiny.toml --set data.dataset=synthetic";
+    for classes in ["65537", "1000000000000", "9223372036854775807"] {
+        place
+            .run(&format!("{train} --set data.classes={classes}"))
+            .refused(2, &["data.classes", "at most 65536", classes]);
+    }
+    place
+        .run(&format!("{train} --set data.shape=[3,1000000000000,8]"))
+        .refused(2, &["data.samples, data.shape: ", "use fewer or smaller images"]);
+}
+
 /// A preset for language, without any file; a value that does not fit is refused with its line.
 #[test]
 fn a_made_up_text_needs_no_files() {
