@@ -18,7 +18,7 @@ fn images_vary_and_are_made_up_as_the_job_says() {
         refused(MINIMAL.replace("\"digits\"", wrong), &[]),
         [
             "job.toml:3: data.shape must be three sizes of at least 1: channels, height and width, found the array [3, 32]",
-            "job.toml:4: data.classes must be at least 1, found the integer 0",
+            "job.toml:4: data.classes must be at least 1 and at most 65536, found the integer 0",
             "job.toml:5: data.crop must be at least 1, found the integer 0",
             "job.toml:6: data.padding must be a whole number of at least 0, found the integer -1",
         ]
