@@ -14,7 +14,8 @@ use ternflock_tensor::Buffers;
 /// one.
 ///
 /// # Errors
-/// [`Error::Shape`](ternflock_base::error::Error::Shape) if it does not fit, or if a layer's buffers are too large to be counted.
+/// [`Error::Shape`](ternflock_base::error::Error::Shape) if it does not fit, or if a layer's buffers are too
+/// large to be counted.
 pub fn check_memory(graph: &Graph, capacity: usize, beside: usize, ranks: usize) -> Result<()> {
     let needed = needed_bytes(graph, capacity, beside)?;
     let what = format!("for {} at a time a rank needs", plural(capacity, "sample"));

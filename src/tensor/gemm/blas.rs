@@ -5,11 +5,11 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::multiply::Multiply;
 
-/// sgemm, on one thread ([`crate::blas`]). ndarray passes views that BLAS can read, including transposed
+/// The BLAS function `sgemm`, on one thread ([`crate::blas`]). ndarray passes views that BLAS can read, including transposed
 /// ones, without copying them.
-pub struct Blas;
+pub struct Sgemm;
 
-impl Multiply for Blas {
+impl Multiply for Sgemm {
     fn multiply(
         &self,
         alpha: f32,

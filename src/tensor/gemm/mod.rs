@@ -2,7 +2,7 @@
 //!
 //! - `multiply`: the interface of all implementations, and their list
 //! - `blas`: the implementation that [`gemm`] uses
-//! - `reference`: a plain triple loop, with which the others are compared
+//! - `reference`: a plain triple loop, with which the others are compared, BLAS also when the program starts
 //! - `share`: splits a large product over threads
 //! - `panels`: products of a few rows with a matrix that is packed once
 //! - `view`: slices as matrices
@@ -13,15 +13,19 @@
 mod blas;
 mod multiply;
 mod panels;
-#[cfg(test)]
+#[cfg(any(test, all(target_os = "linux", target_env = "gnu")))]
 mod reference;
 mod share;
 mod view;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use blas::Blas;
+pub(crate) use blas::Sgemm;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) use multiply::Multiply;
 pub use panels::Panels;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) use reference::Reference;
 pub use view::{matrix, matrix_mut};
 
 /// Overwrites `c` with `alpha a b + beta c`, with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`. Any view may
@@ -38,5 +42,5 @@ pub use view::{matrix, matrix_mut};
 /// assert_eq!(c, [11.0]);
 /// ```
 pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: ArrayViewMut2<f32>) {
-    share::over_threads(&Blas, alpha, a, b, beta, c);
+    share::over_threads(&Sgemm, alpha, a, b, beta, c);
 }

@@ -20,7 +20,7 @@ pub trait Multiply: Sync {
 /// All implementations by name, for the tests.
 #[cfg(test)]
 pub const ALL: [(&str, &dyn Multiply); 2] =
-    [("blas", &super::blas::Blas), ("reference", &super::reference::Reference)];
+    [("blas", &super::blas::Sgemm), ("reference", &super::reference::Reference)];
 
 #[cfg(test)]
 mod tests {
