@@ -124,10 +124,17 @@ replaces_kernels() {
 
 resumed_at() { sed -n 's/.* steps \([1-9][0-9]*\) to .*/\1/p' "$WORK/$1.log" | tail -n 1; }
 
-# Another job takes all nodes. Slurm tells this one by SIGTERM and gives it its grace.
-preempt() {
+# Another job takes all nodes. Slurm sends this one SIGTERM and gives it its grace time. Its ranks are stopped until Slurm has
+# pre-empted it: on a fast machine the run could otherwise end before Slurm looks at its queue. Slurm itself sends SIGCONT
+# before SIGTERM; the one below is for ranks that were stopped later than that.
+preempt() { # ID NAME
+  pkill -STOP -f "$(ranks_of "$2")"
   slurm_head sbatch --quiet --exclusive --nodes="$HOSTS" --partition=urgent --output="$WORK/urgent.log" --wrap 'sleep 1'
+  within 30 was_preempted "$1" || { pkill -CONT -f "$(ranks_of "$2")"; complain "$2" "$1" "is not pre-empted"; }
+  pkill -CONT -f "$(ranks_of "$2")" || true
 }
+
+was_preempted() { slurm_head scontrol show job "$1" | grep -q 'PreemptTime=2'; }
 
 # What the command lines of a run's ranks hold.
 ranks_of() { printf 'train jobs/lenet-digits.toml --run-dir %s ' "$WORK/$1"; } # NAME
