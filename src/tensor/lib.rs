@@ -6,6 +6,7 @@
 // Links OpenBLAS; no other code refers to this crate.
 use blas_src as _;
 
+pub mod bf16;
 mod blas;
 mod blocks;
 mod buffers;
@@ -21,6 +22,7 @@ mod testing;
 mod threads;
 mod transpose;
 
+pub use bf16::Precision;
 pub use blas::{Blas, Chosen, Trouble, blas, blas_default_threads, check_blas_room};
 pub use buffers::{Buffers, elements};
 pub use conv::{Convolution, Shape as ConvolutionShape};

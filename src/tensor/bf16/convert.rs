@@ -1,0 +1,17 @@
+//! Rounding of slices to bf16.
+
+use super::{round, widen};
+use crate::simd::vectorise;
+
+/// Overwrites `to` with `from`, each value rounded to bf16 and widened again: the operands of a portable
+/// kernel.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn round_all(from: &[f32], to: &mut [f32]) {
+    assert_eq!(from.len(), to.len());
+    vectorise(
+        #[inline(always)]
+        || to.iter_mut().zip(from).for_each(|(to, from)| *to = widen(round(*from))),
+    );
+}

@@ -1,0 +1,90 @@
+//! bfloat16 (bf16): the upper half of a float32, with its range and 8 significant bits.
+//!
+//! This module defines what a product of bf16 values is, once for all kernels:
+//!
+//! 1. Both operands are rounded to bf16 ([`round`]): to nearest, ties to even. Subnormal numbers become zero
+//!    of the same sign, and a NaN stays one.
+//! 2. Products are added to a float32 sum one after another, in the order of k, each with one rounding
+//!    ([`multiply_add`]). A subnormal sum becomes zero of the same sign.
+//!
+//! This is the arithmetic of the instructions AVX512_BF16 (`vdpbf16ps`; Intel's *Instruction Set Extensions
+//! Programming Reference*), which add the upper value of each pair first. A kernel that uses them packs the
+//! earlier k into the upper half. A product of two bf16 values is exact in float32, so a float32
+//! multiply-add on rounded operands gives the same bits: such kernels are the portable version. They differ
+//! only where a sum falls below 2^-126, because they keep subnormal sums.
+//!
+//! - `convert`: rounding of slices
+
+mod convert;
+#[cfg(test)]
+mod tests;
+
+pub use convert::round_all;
+
+/// The number format of the operands of products. Sums, parameters and everything else are float32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// IEEE 754 binary32.
+    #[default]
+    Float32,
+    /// bfloat16 operands, float32 sums.
+    Bf16,
+}
+
+/// The bits of the bf16 value that is nearest to `value`; of two, the even one. Subnormal numbers become
+/// zero. A NaN keeps its sign and the upper bits of its payload, and becomes quiet.
+///
+/// ```
+/// use ternflock_tensor::bf16::{round, widen};
+///
+/// assert_eq!(widen(round(1.0)), 1.0);
+/// assert_eq!(widen(round(1.0 + 1.0 / 256.0)), 1.0); // a tie: to even
+/// assert_eq!(widen(round(f32::MAX)), f32::INFINITY);
+/// ```
+#[inline(always)]
+pub const fn round(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let sign = bits & SIGN;
+    let rounded = if bits & EXPONENT == 0 {
+        sign
+    } else if bits & !SIGN > EXPONENT {
+        bits | QUIET
+    } else {
+        // Half of the last place that stays, and one more if that place is odd. A carry may reach infinity.
+        bits + 0x7fff + (bits >> 16 & 1)
+    };
+    (rounded >> 16) as u16
+}
+
+/// The float32 value of bf16 `bits`, exactly.
+#[inline(always)]
+pub const fn widen(bits: u16) -> f32 {
+    f32::from_bits((bits as u32) << 16)
+}
+
+/// `sum + a b` for values that [`round`] has produced: one rounding, and a subnormal result becomes zero.
+#[inline(always)]
+pub fn multiply_add(sum: f32, a: f32, b: f32) -> f32 {
+    flush(a.mul_add(b, flush(sum)))
+}
+
+/// `value`, or zero of the same sign if it is subnormal.
+#[inline(always)]
+pub fn flush(value: f32) -> f32 {
+    if value.is_subnormal() { f32::from_bits(value.to_bits() & SIGN) } else { value }
+}
+
+/// Whether this processor and this system have the instructions AVX512_BF16.
+pub fn has_avx512_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512bf16")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+const SIGN: u32 = 0x8000_0000;
+const EXPONENT: u32 = 0x7f80_0000;
+/// The bit that makes a NaN quiet.
+const QUIET: u32 = 0x0040_0000;
