@@ -10,19 +10,29 @@
 //! A new implementation, for example one for bf16, is a file here and an entry in [`multiply::ALL`], which makes the tests
 //! cover it; [`gemm`] decides when it runs.
 
+mod arithmetic;
 mod blas;
+mod blocked;
+mod kernel;
+#[cfg(target_arch = "x86_64")]
+mod kernel_bf16;
 mod multiply;
+mod own;
+mod pack;
 mod panels;
 #[cfg(any(test, all(target_os = "linux", target_env = "gnu")))]
 mod reference;
 mod share;
+mod tile;
 mod view;
+mod workspace;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 pub(crate) use blas::Sgemm;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) use multiply::Multiply;
+pub use own::Gemm;
 pub use panels::Panels;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) use reference::Reference;
