@@ -1,10 +1,10 @@
 //! The arithmetic of a product: which micro-kernel computes it, and in which format the kernel reads its
 //! operands.
 
-use super::pack::Cut;
-use super::{kernel, tile::Tile};
 #[cfg(target_arch = "x86_64")]
 use super::kernel_bf16;
+use super::pack::Cut;
+use super::{kernel, tile::Tile};
 use crate::bf16::{Precision, has_avx512_bf16};
 use crate::blocks::Machine;
 

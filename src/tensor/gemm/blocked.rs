@@ -7,13 +7,11 @@
 //! A tile continues its sums from `c`, so every sum is one chain over all of k, in order: see
 //! [`super::gemm`]. Blocks, tiles and threads only decide who computes it, and when.
 
-use std::ops::Range;
-
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ternflock_base::split::chunk;
 
 use super::arithmetic::Arithmetic;
-use super::pack::{Lines, pack};
+use super::pack::{Lines, pack, pack_on_threads};
 use super::tile::Tile;
 use super::workspace::Workspace;
 use crate::blocks::Shared;
@@ -42,7 +40,13 @@ pub fn multiply(
     c: ArrayViewMut2<'_, f32>,
 ) {
     let ((m, n), k) = (c.dim(), a.ncols());
-    assert!(a.nrows() == m && b.dim() == (k, n), "a product of {:?} and {:?} to {:?}", a.dim(), b.dim(), c.dim());
+    assert!(
+        a.nrows() == m && b.dim() == (k, n),
+        "a product of {:?} and {:?} to {:?}",
+        a.dim(),
+        b.dim(),
+        c.dim()
+    );
     if m == 0 || n == 0 {
         return;
     }
@@ -94,11 +98,20 @@ impl Product<'_> {
                 let words = chunk(0..words, words_parts, words_part);
                 let beta = if words_part == 0 { self.beta } else { 1.0 };
                 let (buffer, scratch) = workspace.split(shared_panels.len() * words.len() * shared.cut.width);
-                self.pack_shared(shared, shared_panels.clone(), words.clone(), threads, buffer);
+                pack_on_threads(
+                    self.arithmetic,
+                    shared,
+                    shared_panels.clone(),
+                    words.clone(),
+                    threads,
+                    buffer,
+                );
                 let shared_part =
                     Packed { first_panel: shared_panels.start, panels: shared_panels.len(), values: buffer };
                 // As many panels as the block may have, but at least one block per thread.
-                let most = (BLOCK_WORDS / (words.len() * own.cut.width).max(1)).min(own_panels.div_ceil(threads)).max(1);
+                let most = (BLOCK_WORDS / (words.len() * own.cut.width).max(1))
+                    .min(own_panels.div_ceil(threads))
+                    .max(1);
                 let blocks = own_panels.div_ceil(most);
                 let task = |block: usize| {
                     let panels = chunk(0..own_panels, blocks, block);
@@ -117,34 +130,20 @@ impl Product<'_> {
         }
     }
 
-    /// Packs the shared part, on several threads if there are.
-    fn pack_shared(
-        &self,
-        lines: &Lines<'_>,
-        panels: Range<usize>,
-        words: Range<usize>,
-        threads: usize,
-        to: &mut [u32],
-    ) {
-        let parts = if threads == 1 { 1 } else { panels.len().div_ceil(PACKED_TOGETHER) };
-        let panel = words.len() * lines.cut.width;
-        let shared = Shared(to.as_mut_ptr().cast());
-        for_each(parts, |part| {
-            let own = chunk(0..panels.len(), parts, part);
-            // SAFETY: the panels of one part, which are inside `to` and of no other part.
-            let to = unsafe {
-                std::slice::from_raw_parts_mut(shared.at(own.start * panel).cast(), own.len() * panel)
-            };
-            pack(self.arithmetic, lines, panels.start + own.start..panels.start + own.end, words.clone(), to);
-        });
-    }
-
     /// All tiles of packed rows and columns. The panel of the outer loop stays in the L1 cache.
     ///
     /// # Safety
     /// No other code accesses these sums.
-    unsafe fn tiles(&self, rows: Packed<'_>, columns: Packed<'_>, words: usize, beta: f32, rows_outside: bool) {
-        let (outer, inner) = if rows_outside { (rows.panels, columns.panels) } else { (columns.panels, rows.panels) };
+    unsafe fn tiles(
+        &self,
+        rows: Packed<'_>,
+        columns: Packed<'_>,
+        words: usize,
+        beta: f32,
+        rows_outside: bool,
+    ) {
+        let (outer, inner) =
+            if rows_outside { (rows.panels, columns.panels) } else { (columns.panels, rows.panels) };
         for outer in 0..outer {
             for inner in 0..inner {
                 let (row, column) = if rows_outside { (outer, inner) } else { (inner, outer) };
@@ -156,7 +155,15 @@ impl Product<'_> {
 
     /// # Safety
     /// No other code accesses these sums.
-    unsafe fn tile(&self, rows: Packed<'_>, row: usize, columns: Packed<'_>, column: usize, words: usize, beta: f32) {
+    unsafe fn tile(
+        &self,
+        rows: Packed<'_>,
+        row: usize,
+        columns: Packed<'_>,
+        column: usize,
+        words: usize,
+        beta: f32,
+    ) {
         let (a_width, b_width) = (self.rows.cut.width, self.columns.cut.width);
         let (a, b) = (&rows.values[row * words * a_width..], &columns.values[column * words * b_width..]);
         assert!(a.len() >= words * a_width && b.len() >= words * b_width);
@@ -165,12 +172,17 @@ impl Product<'_> {
         let place = own_rows.start as isize * self.strides[0] + own_columns.start as isize * self.strides[1];
         // SAFETY: rows and columns of `c`.
         let c = unsafe { self.c.at(0).offset(place) };
-        let tile =
-            Tile { words, a: a.as_ptr(), a_width, b: b.as_ptr(), b_width, beta, c, row_stride: self.strides[0] };
+        let tile = Tile {
+            words,
+            a: a.as_ptr(),
+            a_width,
+            b: b.as_ptr(),
+            b_width,
+            beta,
+            c,
+            row_stride: self.strides[0],
+        };
         // SAFETY: the panels are as long as asserted, and the caller guarantees the sums.
         unsafe { tile.compute(self.arithmetic, own_rows.len(), own_columns.len(), self.strides[1]) };
     }
 }
-
-/// Panels that a thread packs in one go.
-const PACKED_TOGETHER: usize = 8;

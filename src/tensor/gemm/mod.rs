@@ -19,10 +19,14 @@ mod kernel_bf16;
 mod multiply;
 mod own;
 mod pack;
+#[cfg(target_arch = "x86_64")]
+mod pack_avx512;
 mod panels;
 #[cfg(any(test, all(target_os = "linux", target_env = "gnu")))]
 mod reference;
 mod share;
+#[cfg(test)]
+mod tests;
 mod tile;
 mod view;
 mod workspace;

@@ -67,4 +67,10 @@ impl Gemm {
     ) {
         blocked::multiply(self.arithmetic, &mut self.workspace, alpha, a, b, beta, c);
     }
+
+    /// The lengths of the buffers.
+    #[cfg(test)]
+    pub(super) fn lengths(&mut self) -> Vec<usize> {
+        self.workspace.lengths()
+    }
 }

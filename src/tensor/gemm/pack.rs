@@ -8,11 +8,15 @@
 use std::ops::Range;
 
 use ndarray::ArrayView2;
+use ternflock_base::split::chunk;
 
 use super::arithmetic::Arithmetic;
+#[cfg(target_arch = "x86_64")]
+use super::pack_avx512::{self, Vectors as AnyFormat};
 use crate::bf16::{round, widen};
-use crate::blocks::part;
+use crate::blocks::{Shared, part};
 use crate::simd::vectorise;
+use crate::threads::for_each;
 
 /// One operand, and how its lines are cut into panels.
 #[derive(Clone, Copy)]
@@ -55,14 +59,18 @@ impl Cut {
 }
 
 /// The content of the words.
-trait Format {
+pub trait Format {
     /// Values of k per word.
     const DEPTH: usize;
     /// The word of one value, or of two that are neighbours along k.
     fn word(earlier: f32, later: f32) -> u32;
 }
 
-struct Float32;
+#[cfg(not(target_arch = "x86_64"))]
+use Format as AnyFormat;
+
+/// float32 values.
+pub struct Float32;
 impl Format for Float32 {
     const DEPTH: usize = 1;
     #[inline(always)]
@@ -71,7 +79,8 @@ impl Format for Float32 {
     }
 }
 
-struct RoundedBf16;
+/// Values rounded to bf16, as float32.
+pub struct RoundedBf16;
 impl Format for RoundedBf16 {
     const DEPTH: usize = 1;
     #[inline(always)]
@@ -80,8 +89,8 @@ impl Format for RoundedBf16 {
     }
 }
 
-/// `vdpbf16ps` adds the product of the upper halves first.
-struct PairedBf16;
+/// Two bf16 values. `vdpbf16ps` adds the product of the upper halves first.
+pub struct PairedBf16;
 impl Format for PairedBf16 {
     const DEPTH: usize = 2;
     #[inline(always)]
@@ -107,6 +116,31 @@ pub fn pack(
     }
 }
 
+/// [`pack`], on up to `threads` threads.
+pub fn pack_on_threads(
+    arithmetic: Arithmetic,
+    lines: &Lines<'_>,
+    panels: Range<usize>,
+    words: Range<usize>,
+    threads: usize,
+    to: &mut [u32],
+) {
+    let parts = if threads == 1 { 1 } else { panels.len().div_ceil(PACKED_TOGETHER) };
+    let panel = words.len() * lines.cut.width;
+    assert!(panels.len() * panel <= to.len());
+    let shared = Shared(to.as_mut_ptr().cast());
+    for_each(parts, |part| {
+        let own = chunk(panels.clone(), parts, part);
+        let first = (own.start - panels.start) * panel;
+        // SAFETY: the panels of one part, which are inside `to` as asserted and belong to no other part.
+        let to = unsafe { std::slice::from_raw_parts_mut(shared.at(first).cast(), own.len() * panel) };
+        pack(arithmetic, lines, own, words.clone(), to);
+    });
+}
+
+/// Panels that a thread packs in one go.
+const PACKED_TOGETHER: usize = 8;
+
 struct Packing<'a, 'b> {
     lines: &'a Lines<'b>,
     panels: Range<usize>,
@@ -115,13 +149,23 @@ struct Packing<'a, 'b> {
 
 impl Packing<'_, '_> {
     /// Chooses the side of the squares that are packed together.
-    fn sides<F: Format>(self, lanes: usize, to: &mut [u32]) {
+    fn sides<F: AnyFormat>(self, lanes: usize, to: &mut [u32]) {
         let to = &mut to[..self.panels.len() * self.words.len() * self.lines.cut.width];
+        #[cfg(target_arch = "x86_64")]
+        if lanes == 16 && self.is_in_order() {
+            // SAFETY: only AVX-512 has so many lanes, and only machines with AVX512_BF16 use pairs.
+            return unsafe { pack_avx512::pack::<F>(self.lines, self.panels, self.words, to) };
+        }
         match self.lines.cut.width {
-            width if width % 16 == 0 && lanes == 16 => self.orders::<F, 16>(to),
-            width if width % 8 == 0 => self.orders::<F, 8>(to),
+            width if width % 8 == 0 && lanes > 1 => self.orders::<F, 8>(to),
             _ => self.orders::<F, 1>(to),
         }
+    }
+
+    /// Whether the values of a line or of one k are neighbours.
+    fn is_in_order(&self) -> bool {
+        let ((lines, k), strides) = (self.lines.values.dim(), self.lines.values.strides());
+        k < 2 || lines < 2 || strides.contains(&1)
     }
 
     fn orders<F: Format, const S: usize>(self, to: &mut [u32]) {
@@ -157,7 +201,11 @@ impl Packing<'_, '_> {
                     for (line, block) in (range.start + group..count).zip(&mut block) {
                         // SAFETY: the line has `values` neighbours from `first` on.
                         let from = unsafe {
-                            let line = self.lines.values.as_ptr().offset(line as isize * self.lines.values.strides()[0]);
+                            let line = self
+                                .lines
+                                .values
+                                .as_ptr()
+                                .offset(line as isize * self.lines.values.strides()[0]);
                             std::slice::from_raw_parts(line.add(first), values)
                         };
                         *block = self.words_of::<F, S>(from);
@@ -253,18 +301,8 @@ impl Packing<'_, '_> {
     }
 }
 
-/// The transpose of a square whose side is a power of two, by rounds that interleave its upper and its lower
-/// half. This is a fixed pattern of shuffles.
+/// The transpose of a square.
 #[inline(always)]
-fn transposed<const S: usize>(mut block: [[u32; S]; S]) -> [[u32; S]; S] {
-    for _ in 0..S.trailing_zeros() {
-        let before = block;
-        for i in 0..S / 2 {
-            let (upper, lower) = (before[i], before[i + S / 2]);
-            block[2 * i] = std::array::from_fn(|j| if j % 2 == 0 { upper[j / 2] } else { lower[j / 2] });
-            block[2 * i + 1] =
-                std::array::from_fn(|j| if j % 2 == 0 { upper[S / 2 + j / 2] } else { lower[S / 2 + j / 2] });
-        }
-    }
-    block
+fn transposed<const S: usize>(block: [[u32; S]; S]) -> [[u32; S]; S] {
+    std::array::from_fn(|j| std::array::from_fn(|i| block[i][j]))
 }

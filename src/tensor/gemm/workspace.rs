@@ -24,7 +24,11 @@ impl Workspace {
     ///
     /// # Errors
     /// Those of [`Buffers::zeros`].
-    pub fn new(arithmetic: Arithmetic, sizes: &[[usize; 3]], buffers: &mut Buffers) -> Result<Workspace, String> {
+    pub fn new(
+        arithmetic: Arithmetic,
+        sizes: &[[usize; 3]],
+        buffers: &mut Buffers,
+    ) -> Result<Workspace, String> {
         let needs = sizes.iter().map(|&sizes| needs(arithmetic, sizes));
         let (shared, block) = needs.fold((0, 0), |most, needs| (most.0.max(needs.0), most.1.max(needs.1)));
         Ok(Workspace {
@@ -44,13 +48,22 @@ impl Workspace {
     }
 }
 
+#[cfg(test)]
+impl Workspace {
+    /// The lengths of the buffers.
+    pub fn lengths(&mut self) -> Vec<usize> {
+        std::iter::once(self.shared.len()).chain(self.blocks.lengths()).collect()
+    }
+}
+
 /// Words of the shared part, and of a block, for a product `[m, n, k]`: the maximum of both roles of the
 /// operands, since the order of `c` decides which lies along vectors.
 fn needs(arithmetic: Arithmetic, [m, n, k]: [usize; 3]) -> (usize, usize) {
     let words = arithmetic.words(k).min(MOST_WORDS);
     let cuts = [arithmetic.rows(), arithmetic.columns()];
     let (shorter, longer) = (m.min(n), m.max(n));
-    let shared = cuts.map(|cut| words * cut.width * cut.panels(shorter).min(SHARED_LINES.div_ceil(cut.most) + 1));
+    let shared =
+        cuts.map(|cut| words * cut.width * cut.panels(shorter).min(SHARED_LINES.div_ceil(cut.most) + 1));
     let block = cuts.map(|cut| {
         let panel = words * cut.width;
         panel * cut.panels(longer).min((BLOCK_WORDS / panel.max(1)).max(1))
