@@ -21,10 +21,10 @@ use crate::threads::{for_each, threads};
 pub const WORTH_SHARING: usize = 1 << 21;
 
 /// The maximum number of words of a line that are packed together.
-pub const MOST_WORDS: usize = 384;
+pub const MOST_WORDS: usize = 768;
 
 /// The maximum number of words of a block, so that it stays in the L2 cache.
-pub const BLOCK_WORDS: usize = 48 * 1024;
+pub const BLOCK_WORDS: usize = 96 * 1024;
 
 /// The maximum number of lines of the shared part.
 pub const SHARED_LINES: usize = 2048;

@@ -12,6 +12,9 @@ use crate::bf16::{round, widen};
 
 const LANES: usize = 16;
 
+/// Values of k from one that is packed to the one that is fetched.
+const AHEAD: usize = 8;
+
 /// Packs panels as [`super::pack::pack`] does, if the lines or the values of k are neighbours.
 ///
 /// # Safety
@@ -87,6 +90,9 @@ unsafe fn in_order<F: Vectors>(lines: &Lines<'_>, panels: Range<usize>, words: R
                     let to = to.as_mut_ptr().add(index * panel_words + at * width);
                     for group in (0..range.len()).step_by(LANES) {
                         let line = range.start + group;
+                        // Rows are far apart, too far for the processor to fetch them by itself.
+                        let next = earlier.wrapping_offset(AHEAD as isize * strides[1]).wrapping_add(line);
+                        _mm_prefetch::<_MM_HINT_T0>(next.cast());
                         let values = load(lines, earlier.add(line), count - line);
                         let later = match later {
                             _ if F::DEPTH == 1 => values,

@@ -41,25 +41,51 @@ impl Tile {
         // A copy with full vectors.
         let mut sums = [0.0; MOST_ROWS * VECTORS * MOST_LANES];
         let width = vectors * lanes;
-        // SAFETY: the caller guarantees these sums.
-        let place = |row: usize, column: usize| unsafe {
-            self.c.offset(row as isize * self.row_stride + column as isize * column_stride)
-        };
-        if self.beta != 0.0 {
-            for (row, sums) in sums.chunks_exact_mut(width).take(rows).enumerate() {
-                for (column, sum) in sums.iter_mut().enumerate().take(columns) {
-                    // SAFETY: as above.
-                    *sum = unsafe { *place(row, column) };
-                }
-            }
-        }
         let copy = Tile { c: sums.as_mut_ptr(), row_stride: width as isize, ..self };
-        // SAFETY: the copy has `rows` rows of as many vectors.
-        unsafe { arithmetic.compute(&copy, rows, vectors) };
-        for (row, sums) in sums.chunks_exact(width).take(rows).enumerate() {
-            for (column, sum) in sums.iter().enumerate().take(columns) {
-                // SAFETY: as above.
-                unsafe { *place(row, column) = *sum };
+        // SAFETY: `rows` rows of as many vectors are in the copy, and of as many columns in `c`.
+        unsafe {
+            if self.beta != 0.0 {
+                copy_sums(
+                    [rows, columns],
+                    self.c,
+                    [self.row_stride, column_stride],
+                    copy.c,
+                    [copy.row_stride, 1],
+                );
+            }
+            arithmetic.compute(&copy, rows, vectors);
+            copy_sums(
+                [rows, columns],
+                copy.c,
+                [copy.row_stride, 1],
+                self.c,
+                [self.row_stride, column_stride],
+            );
+        }
+    }
+}
+
+/// Copies `[rows, columns]` values between places with such strides.
+///
+/// # Safety
+/// They exist, and no other code accesses them.
+unsafe fn copy_sums(
+    [rows, columns]: [usize; 2],
+    from: *const f32,
+    from_strides: [isize; 2],
+    to: *mut f32,
+    to_strides: [isize; 2],
+) {
+    for row in 0..rows as isize {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let (from, to) = (from.offset(row * from_strides[0]), to.offset(row * to_strides[0]));
+            if from_strides[1] == 1 && to_strides[1] == 1 {
+                std::ptr::copy_nonoverlapping(from, to, columns);
+            } else {
+                for column in 0..columns as isize {
+                    *to.offset(column * to_strides[1]) = *from.offset(column * from_strides[1]);
+                }
             }
         }
     }
