@@ -3,11 +3,20 @@
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::arithmetic::Arithmetic;
+use super::blas::Sgemm;
 use super::blocked;
 use super::multiply::Multiply;
+use super::share::over_threads;
 use super::workspace::{Workspace, with_any};
 use crate::bf16::Precision;
 use crate::buffers::Buffers;
+use crate::simd::has_vectors;
+
+/// Whether products are those of BLAS: in float32, on a machine whose vectors this program does not use. The
+/// choice depends on nothing else, because it decides the last bits of every product.
+pub fn uses_blas(precision: Precision) -> bool {
+    precision == Precision::Float32 && !has_vectors()
+}
 
 /// The blocked product, with buffers that are kept for later calls.
 pub struct Blocked(pub Arithmetic);
@@ -38,7 +47,7 @@ impl Multiply for Blocked {
 /// # Ok::<(), String>(())
 /// ```
 pub struct Gemm {
-    arithmetic: Arithmetic,
+    precision: Precision,
     workspace: Workspace,
 }
 
@@ -49,8 +58,8 @@ impl Gemm {
     /// # Errors
     /// Those of [`Buffers::zeros`].
     pub fn new(precision: Precision, sizes: &[[usize; 3]], buffers: &mut Buffers) -> Result<Gemm, String> {
-        let arithmetic = Arithmetic::of(precision);
-        Ok(Gemm { arithmetic, workspace: Workspace::new(arithmetic, sizes, buffers)? })
+        let sizes = if uses_blas(precision) { &[] } else { sizes };
+        Ok(Gemm { precision, workspace: Workspace::new(Arithmetic::of(precision), sizes, buffers)? })
     }
 
     /// Overwrites `c` `[m, n]` with `alpha a b + beta c`, as [`gemm`](super::gemm) does, in this precision.
@@ -65,7 +74,11 @@ impl Gemm {
         beta: f32,
         c: ArrayViewMut2<'_, f32>,
     ) {
-        blocked::multiply(self.arithmetic, &mut self.workspace, alpha, a, b, beta, c);
+        if uses_blas(self.precision) {
+            return over_threads(&Sgemm, alpha, a, b, beta, c);
+        }
+        let arithmetic = Arithmetic::of(self.precision);
+        blocked::multiply(arithmetic, &mut self.workspace, alpha, a, b, beta, c);
     }
 
     /// The lengths of the buffers.
