@@ -21,11 +21,12 @@ pub(super) fn sums(values: &[f32]) -> Sums {
         let values = load(group, 0);
         largest = _mm512_max_epu32(largest, _mm512_castps_si512(_mm512_abs_ps(values)));
         let halves = [_mm512_castps512_ps256(values), _mm512_extractf32x8_ps::<1>(values)];
-        for ((half, sum), squares) in halves.into_iter().zip(&mut sum).zip(&mut squares) {
-            let wide = _mm512_cvtps_pd(half);
-            *sum = _mm512_add_pd(*sum, wide);
+        // By index: with iterators, the compiler keeps the sums in memory.
+        for half in 0..2 {
+            let wide = _mm512_cvtps_pd(halves[half]);
+            sum[half] = _mm512_add_pd(sum[half], wide);
             // The product is exact, so a fused operation gives the same bits.
-            *squares = _mm512_fmadd_pd(wide, wide, *squares);
+            squares[half] = _mm512_fmadd_pd(wide, wide, squares[half]);
         }
     }
     let mut sums = Sums::default();
