@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
-use super::kernel::{TapKernel, add_lanes};
+use super::bias::{add_lanes, add_lines};
+use super::kernel::TapKernel;
 use super::{Taps, most_filters, planes};
 use crate::blocks::parts;
+use crate::conv::arithmetic::run;
+use crate::conv::operands::Operands;
 use crate::conv::partial_sums::{Planes, WorkItems};
 use crate::conv::pass::Pass;
-use crate::simd::{const_dispatch, dispatch};
+use crate::simd::const_dispatch;
 
 /// A partial sum of one group.
 pub struct PartialSum<'a> {
@@ -48,7 +51,7 @@ impl PartialSum<'_> {
     /// `scratch`, divided into its parts; the sums are zero.
     fn cut<'a>(&self, scratch: &'a mut [f32]) -> Room<'a> {
         let (&Pass { channels, filters, .. }, machine) = (self.pass, self.items.machine);
-        let (x_plane, dy_plane) = planes(self.pass, machine);
+        let (x_plane, dy_plane) = planes(self.pass, machine, self.items.operands);
         let (x, rest) = scratch.split_at_mut(channels * x_plane);
         let (dy, rest) = rest.split_at_mut(filters * dy_plane);
         let (weights, biases) = rest.split_at_mut(self.pass.weight_elements() * machine.lanes);
@@ -69,9 +72,17 @@ impl PartialSum<'_> {
         let slopes = Planes { count: filters, size: (row.outputs, column.outputs), images: self.dy };
         slopes.pack(self.items, block, outputs.clone(), dy_plane, dy);
 
-        let contents = outputs.len() * column.outputs * block.vectors * lanes;
-        for (plane, sums) in dy.chunks_exact(dy_plane).zip(biases.chunks_exact_mut(lanes)) {
-            add_lanes(&plane[..contents], sums);
+        if self.items.operands == Operands::Float32 {
+            let contents = outputs.len() * column.outputs * block.vectors * lanes;
+            for (plane, sums) in dy.chunks_exact(dy_plane).zip(biases.chunks_exact_mut(lanes)) {
+                add_lanes(&plane[..contents], sums);
+            }
+        } else {
+            let (first, count) = (outputs.start * column.outputs, outputs.len() * column.outputs);
+            for (f, sums) in biases.chunks_exact_mut(lanes).enumerate() {
+                let first = (f * row.outputs * column.outputs + first) * self.items.batch;
+                add_lines(&self.dy[first..], self.items.batch, count, block, sums);
+            }
         }
         let mut lanes_at = 0;
         for (tiles, taps, filters) in self.blocks() {
@@ -80,13 +91,13 @@ impl PartialSum<'_> {
             lanes_at += size;
             let dy = &dy[filters.start * dy_plane..filters.end * dy_plane];
             const_dispatch!(F = filters.len(), in [1, 2, 3, 4, 5, 6, 7, 8]; K = taps, in [1, 2, 3];
-                dispatch(TapKernel::<F, K> {
+                run(self.items.operands, TapKernel::<F, K> {
                     pass: self.pass,
                     along_taps: self.along_taps,
                     tiles,
                     outputs: outputs.clone(),
                     first_row: seen.start,
-                    vectors: block.vectors,
+                    vectors: self.items.operands.sample_words(block, self.items.machine) / self.items.machine.lanes,
                     x,
                     x_plane,
                     dy,
