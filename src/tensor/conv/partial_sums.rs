@@ -20,17 +20,18 @@ use crate::threads::for_each;
 /// weights.
 const MAX_PARTIAL_SUMS: usize = 4;
 
-/// The approximate number of float32 values per packed plane of a work item: the planes of a tile, up to 11,
-/// stay in the L1 cache, and loading and storing the sums costs little compared with the additions.
+/// The approximate number of words per packed plane of a work item: the planes of a tile, up to 11, stay in
+/// the L1 cache, and loading and storing the sums costs little compared with the additions.
 const PLANE: usize = 1024;
 
 /// The additional distance between packed planes, so that they do not all map to the same cache sets.
 const GAP: usize = 16;
 
-/// The rows per work item, for the outputs (P, Q). The order of the sums depends on them, so they are the
-/// same for all forms of the operands.
-pub fn item_rows((rows, columns): (usize, usize), machine: Machine) -> usize {
-    let positions = PLANE / (2 * machine.lanes);
+/// The rows per work item, for the outputs (P, Q). The order of the sums depends on them, so both forms of
+/// bf16 values have as many as fit as pairs.
+pub fn item_rows((rows, columns): (usize, usize), machine: Machine, operands: Operands) -> usize {
+    let vectors = if operands == Operands::Float32 { 2 } else { 1 };
+    let positions = PLANE / (vectors * machine.lanes);
     (positions / columns.max(1)).clamp(1, rows.max(1))
 }
 

@@ -27,32 +27,40 @@ pub struct TapKernel<'a, const F: usize, const K: usize> {
     pub dy_plane: usize,
     /// The sums that the products are added to: `[tiles, F, K, lanes]`.
     pub lanes: &'a mut [f32],
+    /// Whether this is the first work item of these sums, which overwrites them.
+    pub first: bool,
 }
 
 impl<const F: usize, const K: usize> Kernel for TapKernel<'_, F, K> {
     #[inline(always)]
     fn run<A: Arithmetic>(self, arithmetic: A) {
-        let TapKernel { tiles, outputs, first_row, vectors, x, x_plane, dy, dy_plane, lanes, .. } = self;
+        let TapKernel { tiles, outputs, first_row, vectors, x, x_plane, dy, dy_plane, lanes, first, .. } =
+            self;
         let Pass { row, column, .. } = *self.pass;
         let width = vectors * A::LANES;
         let k_step = if self.along_taps { width } else { x_plane };
         // The distances in elements from one output to the next, along a column and along a row.
         let (x_step, x_row) = (column.stride() * width, row.stride() * column.size * width);
-        for (tile, sums) in tiles.iter().zip(lanes.chunks_exact_mut(F * K * A::LANES)) {
-            let sums = sums.as_mut_ptr().cast::<A::Sums>();
+        let zeros = [[arithmetic.splat(0.0); K]; F];
+        for (tile, tile_sums) in tiles.iter().zip(lanes.chunks_exact_mut(F * K * A::LANES)) {
             let (rows, columns) = (row.outputs_of(tile.r), column.outputs_of(tile.s));
             let rows = rows.start.max(outputs.start)..rows.end.min(outputs.end);
             if rows.is_empty() || columns.is_empty() {
+                if first {
+                    tile_sums.fill(0.0);
+                }
                 continue;
             }
+            let sums = tile_sums.as_mut_ptr().cast::<A::Sums>();
             let (h, v) = (row.pixel(rows.start, tile.r) - first_row, column.pixel(columns.start, tile.s));
             let x_at = tile.c * x_plane + (h * column.size + v) * width;
             let dy_at = ((rows.start - outputs.start) * column.outputs + columns.start) * width;
             let mut accumulators = [[arithmetic.splat(0.0); K]; F];
+            let before = if first { zeros.as_ptr().cast() } else { sums.cast_const() };
             for f in 0..F {
                 for k in 0..K {
-                    // SAFETY: the chunk has F K vectors of sums.
-                    accumulators[f][k] = unsafe { sums.add(f * K + k).read_unaligned() };
+                    // SAFETY: the tile, or its zeros, have F K vectors.
+                    accumulators[f][k] = unsafe { before.add(f * K + k).read_unaligned() };
                 }
             }
             let last_x =

@@ -9,8 +9,8 @@
 //! a block of 32 are a pair, so that each lane adds the same products in the same order as with float32 vectors of 16
 //! lanes. The gradient of the biases is no product: it is the sum of dy as it is.
 
-mod bias;
 mod kernel;
+mod lanes;
 mod partial_sum;
 
 use super::operands::Operands;
@@ -56,13 +56,13 @@ fn most_filters(machine: Machine, taps: usize) -> usize {
 }
 
 /// Rows of outputs per work item.
-fn rows(pass: &Pass, machine: Machine) -> usize {
-    item_rows((pass.row.outputs, pass.column.outputs), machine)
+fn rows(pass: &Pass, machine: Machine, operands: Operands) -> usize {
+    item_rows((pass.row.outputs, pass.column.outputs), machine, operands)
 }
 
 /// Distances between packed channels of x, and between packed filters of dy.
 fn planes(pass: &Pass, machine: Machine, operands: Operands) -> (usize, usize) {
-    let rows = rows(pass, machine);
+    let rows = rows(pass, machine, operands);
     let x = plane(pass.row.most_seen(rows) * pass.column.size, machine, operands);
     (x, plane(rows * pass.column.outputs, machine, operands))
 }
@@ -130,7 +130,13 @@ impl WeightGradient {
         assert_eq!(x.len(), *groups * image);
         assert_eq!(dy.len(), *groups * filters * map);
         let (machine, operands) = (*machine, *operands);
-        let items = WorkItems { machine, operands, batch, rows: row.outputs, item_rows: rows(pass, machine) };
+        let items = WorkItems {
+            machine,
+            operands,
+            batch,
+            rows: row.outputs,
+            item_rows: rows(pass, machine, operands),
+        };
         let room = Self::scratch(pass, machine, operands);
         let sums = sums.sum(&items, |group, own, sums| {
             let (x, dy) = (&x[group * image..], &dy[group * filters * map..]);

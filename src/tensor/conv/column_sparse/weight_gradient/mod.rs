@@ -18,7 +18,7 @@ use partial_sum::PartialSum;
 
 /// Rows of outputs per work item.
 pub fn outputs(layout: &ColumnLayout) -> usize {
-    item_rows(layout.shape.window.output, layout.machine)
+    item_rows(layout.shape.window.output, layout.machine, Operands::Float32)
 }
 
 /// The distance in elements from one packed filter of dy to the next.

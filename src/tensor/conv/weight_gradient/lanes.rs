@@ -1,8 +1,9 @@
-//! The lanes of the bias gradient's sums.
+//! Sums whose lanes are in memory: those of the bias gradient are added to, and at the end the lanes of all
+//! sums are added.
 
 use pulp::{Simd, WithSimd};
 
-use crate::blocks::Block;
+use crate::blocks::{Block, Machine};
 use crate::simd::dispatch;
 
 /// Adds vectors to one of sums.
@@ -58,4 +59,22 @@ pub fn add_lines(dy: &[f32], batch: usize, count: usize, block: Block, sums: &mu
         }
     }
     dispatch(Add(dy, batch, count, block, sums));
+}
+
+/// The sum of each vector's lanes: overwrites the beginning of `vectors` with them, and returns it.
+pub fn sum_lanes(vectors: &mut [f32]) -> &[f32] {
+    struct Sum<'a>(&'a mut [f32]);
+    impl WithSimd for Sum<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            for index in 0..self.0.len() / S::F32_LANES {
+                let (vector, _) = S::as_simd_f32s(&self.0[index * S::F32_LANES..][..S::F32_LANES]);
+                self.0[index] = simd.reduce_sum_f32s(vector[0]);
+            }
+        }
+    }
+    let sums = vectors.len() / Machine::this().lanes;
+    dispatch(Sum(vectors));
+    &vectors[..sums]
 }
