@@ -19,7 +19,7 @@ mod convert;
 #[cfg(test)]
 mod tests;
 
-pub use convert::round_all;
+pub use convert::{round_all, round_in_place};
 
 /// The number format of the operands of products. Sums, parameters and everything else are float32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
