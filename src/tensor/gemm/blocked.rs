@@ -108,11 +108,9 @@ impl Product<'_> {
                 );
                 let shared_part =
                     Packed { first_panel: shared_panels.start, panels: shared_panels.len(), values: buffer };
-                // As many panels as the block may have, but at least one block per thread.
-                let most = (BLOCK_WORDS / (words.len() * own.cut.width).max(1))
-                    .min(own_panels.div_ceil(threads))
-                    .max(1);
-                let blocks = own_panels.div_ceil(most);
+                // As few blocks as fit the cache, and equally many for every thread.
+                let most = (BLOCK_WORDS / (words.len() * own.cut.width).max(1)).max(1);
+                let blocks = own_panels.div_ceil(most).next_multiple_of(threads).min(own_panels);
                 let task = |block: usize| {
                     let panels = chunk(0..own_panels, blocks, block);
                     scratch.with(panels.len() * words.len() * own.cut.width, |buffer| {
