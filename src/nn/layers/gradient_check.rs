@@ -7,6 +7,7 @@
 
 mod columns;
 mod examples;
+mod pooling;
 mod smooth;
 
 use serde_json::{Value, json};
