@@ -12,7 +12,7 @@ use ternflock_base::rng::{Purpose, Stream};
 use ternflock_job::{self as job, Adapt, Distribution, OptimizerKind};
 use ternflock_models as models;
 use ternflock_nn::layer::{Draw, Mode};
-use ternflock_nn::{Graph, Network, Shape, softmax_cross_entropy};
+use ternflock_nn::{Execution, Graph, Network, Shape, softmax_cross_entropy};
 use ternflock_optim::Optimizer;
 use ternflock_smoothout::SmoothOut;
 use ternflock_tensor::{blas, gemm, matrix, matrix_mut, set_threads, vector_instructions, within};
@@ -235,7 +235,7 @@ impl Stepper {
 /// The network of `graph`, for training with batches of `batch`.
 fn build(graph: Graph, batch: usize) -> Result<Network> {
     graph.check_batch(batch)?;
-    Network::new(graph, batch)
+    Network::new(graph, Execution::float32(batch))
 }
 
 /// Floating-point operations per sample in the products of a step: forward, and as many for each gradient.

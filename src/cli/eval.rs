@@ -21,7 +21,7 @@ use ternflock_base::text::plural;
 use ternflock_checkpoint::{self as checkpoint, Snapshot};
 use ternflock_data::{EvaluationFeed, Vocabulary, unknown_remark};
 use ternflock_job::{Data, Exchange, Job};
-use ternflock_nn::{Graph, Tally, check_memory};
+use ternflock_nn::{Execution, Graph, Tally, check_memory};
 use ternflock_report::json::to_value;
 use ternflock_report::{Count, Score, Speed, Task};
 use ternflock_train::{
@@ -66,8 +66,8 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     let ranks = (world.size(), most_on_a_node(&world.topology()));
     let prepared = prepare(arguments, ranks);
     // Every rank must have read the free memory before any rank allocates.
-    let (snapshot, data, mut evaluator, capacity) = world.all_or_none(prepared)?;
-    let restored = restore_network(&arguments.checkpoint, &snapshot, capacity);
+    let (snapshot, data, mut evaluator, execution) = world.all_or_none(prepared)?;
+    let restored = restore_network(&arguments.checkpoint, &snapshot, execution);
     let mut network = world.all_or_none(restored)?;
     world.agree("the hash of the checkpoint's parameters", hash_values(&network.parameters.values))?;
     world.agree("the hash of its network", xxh3_64(snapshot.network.as_bytes()))?;
@@ -121,8 +121,8 @@ fn vocabulary(snapshot: &Snapshot, data: &Data) -> std::result::Result<Option<Vo
     }
 }
 
-/// What to evaluate, and the batch size in samples. `ranks` is the number of all ranks and the largest number on one node.
-fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, Evaluator, usize)> {
+/// What to evaluate, and how to run the network. `ranks` is the number of all ranks and the largest number on one node.
+fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, Evaluator, Execution)> {
     let path = &arguments.checkpoint;
     arguments.landscape.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;
     let snapshot = checkpoint::load(path)?;
@@ -149,10 +149,10 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, E
         );
         return Err(Error::checkpoint(path, message));
     }
-    let capacity = EVALUATION_BATCH.min(set.items().div_ceil(ranks.0));
+    let execution = Execution::float32(EVALUATION_BATCH.min(set.items().div_ceil(ranks.0)));
     let too_large = |error: Error| Error::Usage(format!("{}: {error}", path.display()));
-    check_memory(&graph, capacity, 0, ranks.1).map_err(too_large)?;
-    Ok((snapshot, job.data, Evaluator::new(set), capacity))
+    check_memory(&graph, execution, 0, ranks.1).map_err(too_large)?;
+    Ok((snapshot, job.data, Evaluator::new(set), execution))
 }
 
 impl Measured {

@@ -1,5 +1,6 @@
 //! The buffers of a network and of its layers. The same code counts them and allocates them.
 
+use super::Execution;
 use super::graph::Graph;
 use super::layer::Layer;
 use super::parameters::{Parameter, Vectors};
@@ -23,20 +24,21 @@ pub struct NetworkBuffers {
 }
 
 impl NetworkBuffers {
-    /// The buffers of `graph`, whose tensors are in `table` and `statistics`, for batches of up to `capacity`
-    /// samples.
+    /// The buffers of `graph`, whose tensors are in `table` and `statistics`, for passes as in `execution`.
     pub fn take(
         graph: &Graph,
         table: &[Parameter],
         statistics: &[Parameter],
-        capacity: usize,
+        execution: Execution,
         buffers: &mut Buffers,
     ) -> Result<NetworkBuffers> {
         let vectors = Vectors::take(table, statistics, buffers)?;
         let (wanted, readers) = (wanted(graph, table), readers(graph));
         let mut each = |has_one: &dyn Fn(usize) -> bool| {
             let buffer = |source| match has_one(source) {
-                true => graph.fail_at(source, buffers.zeros(&[graph.shape(source).elements(), capacity])),
+                true => {
+                    graph.fail_at(source, buffers.zeros(&[graph.shape(source).elements(), execution.batch]))
+                }
                 false => Ok(Vec::new()),
             };
             (0..wanted.len()).map(buffer).collect::<Result<Vec<_>>>()
@@ -46,7 +48,7 @@ impl NetworkBuffers {
         let earlier = each(&|source| wanted[source] && readers[source] > 1)?;
         // After the inputs, so that a batch that is too large is the input's fault and not that of the first layer.
         let layers = (0..graph.layers().len()).map(|index| {
-            graph.ask(index, |node, shapes| node.layer.describe().build(shapes, capacity, buffers))
+            graph.ask(index, |node, shapes| node.layer.describe().build(shapes, execution, buffers))
         });
         let layers = layers.collect::<Result<_>>()?;
         Ok(NetworkBuffers { vectors, layers, wanted, outputs, gradients, earlier })

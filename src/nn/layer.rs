@@ -1,10 +1,10 @@
 //! The interface of layers, between the graph and the layers.
 
-use super::Shape;
 use super::coupling::Coupling;
 use super::declare::Declare;
 pub(super) use super::tensors::Place;
 pub use super::tensors::{BIAS, ParameterSpec, RECURRENT, TensorRole, Tensors, TensorsMut, WEIGHT};
+use super::{Execution, Shape};
 use ternflock_tensor::Buffers;
 
 /// The weight of another layer that a layer reads as its own.
@@ -54,9 +54,15 @@ pub trait Describe: Declare {
         Ok(0)
     }
 
-    /// The layer for batches of at most `batch` samples. It takes all memory that grows with its options, its
-    /// inputs or the batch from `buffers`. These may only count; the layer is then dropped before any pass.
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String>;
+    /// The layer for batches and a precision of products as in `execution`. It takes all memory that grows with
+    /// its options, its inputs or the batch from `buffers`. These may only count; the layer is then dropped
+    /// before any pass.
+    fn build(
+        &self,
+        inputs: &[Shape],
+        execution: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String>;
 }
 
 /// Training or evaluation, for dropout and batch norm.

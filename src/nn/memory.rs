@@ -1,5 +1,6 @@
 //! The memory that a network needs, compared with the free memory before anything is allocated.
 
+use super::Execution;
 use super::buffers::NetworkBuffers;
 use super::free_memory::check_bytes;
 use super::graph::Graph;
@@ -16,21 +17,21 @@ use ternflock_tensor::Buffers;
 /// # Errors
 /// [`Error::Shape`](ternflock_base::error::Error::Shape) if it does not fit, or if a layer's buffers are too
 /// large to be counted.
-pub fn check_memory(graph: &Graph, capacity: usize, beside: usize, ranks: usize) -> Result<()> {
-    let needed = needed_bytes(graph, capacity, beside)?;
-    let what = format!("for {} at a time a rank needs", plural(capacity, "sample"));
+pub fn check_memory(graph: &Graph, execution: Execution, beside: usize, ranks: usize) -> Result<()> {
+    let needed = needed_bytes(graph, execution, beside)?;
+    let what = format!("for {} at a time a rank needs", plural(execution.batch, "sample"));
     let remedy = "make the network smaller, or each rank's share of the batch";
     check_bytes(Available::now(), &what, needed, ranks, remedy)
 }
 
-/// The bytes of a network for `capacity` samples with `beside` additional elements, as [`check_memory`]
+/// The bytes of a network that runs as `execution` states, with `beside` additional elements, as [`check_memory`]
 /// counts them.
 ///
 /// # Errors
 /// If they cannot be counted.
-pub fn needed_bytes(graph: &Graph, capacity: usize, beside: usize) -> Result<u128> {
+pub fn needed_bytes(graph: &Graph, execution: Execution, beside: usize) -> Result<u128> {
     let mut buffers = Buffers::counting();
-    NetworkBuffers::take(graph, &table(graph)?, &statistics_table(graph)?, capacity, &mut buffers)?;
+    NetworkBuffers::take(graph, &table(graph)?, &statistics_table(graph)?, execution, &mut buffers)?;
     Ok(buffers.bytes().saturating_add(beside as u128 * size_of::<f32>() as u128))
 }
 
@@ -47,13 +48,13 @@ mod tests {
         let table = serde_json::json!({"type": "linear", "name": "a", "units": 2000, "bias": false});
         let input = Shape::Vector { features: 2000 };
         let graph = Graph::from_tables(input, [table.as_object().unwrap().clone()]).unwrap();
-        let needed = |beside| needed_bytes(&graph, 1, beside).unwrap();
+        let needed = |beside| needed_bytes(&graph, Execution::float32(1), beside).unwrap();
         assert_eq!(needed(8_000_000) - needed(0), 4 * 8_000_000);
-        assert!(check_memory(&graph, 1, 0, 1).is_ok());
+        assert!(check_memory(&graph, Execution::float32(1), 0, 1).is_ok());
         let ranks = usize::try_from(available_bytes().unwrap() / needed(0)).unwrap();
-        let message = check_memory(&graph, 1, 0, 10 * ranks).unwrap_err().to_string();
+        let message = check_memory(&graph, Execution::float32(1), 0, 10 * ranks).unwrap_err().to_string();
         assert!(message.contains("a rank needs 0.0 GB of memory, the "), "{message}");
-        assert!(check_memory(&graph, 1, 10 * ranks * 4_000_000, 1).is_err());
+        assert!(check_memory(&graph, Execution::float32(1), 10 * ranks * 4_000_000, 1).is_err());
     }
 
     /// Sizes that exceed any memory are refused before anything is allocated, in all combinations.
@@ -68,7 +69,7 @@ mod tests {
         let message = Parameters::new(&wide).unwrap_err().to_string();
         assert!(message.contains("its parameters and their gradients need"), "{message}");
         for capacity in [1, 1 << 40, usize::MAX / 2] {
-            assert!(check_memory(&wide, capacity, 0, 1).is_err(), "{capacity}");
+            assert!(check_memory(&wide, Execution::float32(capacity), 0, 1).is_err(), "{capacity}");
         }
         let sequence = Shape::Sequence { steps: 1 << 20, features: 1 };
         for layer in [
@@ -78,7 +79,10 @@ mod tests {
             serde_json::json!({"type": "rhn", "hidden": 1 << 18, "depth": 8}),
         ] {
             let refused = match graph(sequence, serde_json::json!([layer])) {
-                Ok(graph) => check_memory(&graph, 1 << 20, 0, 1).and(check_memory(&graph, usize::MAX, 0, 1)),
+                Ok(graph) => [1 << 20, usize::MAX]
+                    .map(Execution::float32)
+                    .into_iter()
+                    .try_for_each(|execution| check_memory(&graph, execution, 0, 1)),
                 Err(error) => Err(error),
             };
             assert!(refused.is_err(), "{layer}");
@@ -91,7 +95,7 @@ mod tests {
             serde_json::json!({"type": "conv2d", "filters": 1, "kernel": 1, "stride": 1 << 20}),
         ] {
             let refused = match graph(image, serde_json::json!([layer])) {
-                Ok(graph) => check_memory(&graph, 1, 0, 1),
+                Ok(graph) => check_memory(&graph, Execution::float32(1), 0, 1),
                 Err(error) => Err(error),
             };
             assert!(refused.is_err(), "{layer}");
@@ -107,7 +111,7 @@ mod tests {
             table.insert("type".into(), kind.into());
             Graph::from_tables(Shape::Vector { features: 3 }, [table]).unwrap()
         };
-        let needed = |graph: &Graph| needed_bytes(graph, 0, 0).unwrap();
+        let needed = |graph: &Graph| needed_bytes(graph, Execution::float32(0), 0).unwrap();
         assert_eq!(needed(&graph("batch_norm")) - needed(&graph("relu")), 4 * (2 * 6 + 6 + 6));
     }
 }

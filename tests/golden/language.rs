@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 use ternflock::job::{self, OptimizerKind};
 use ternflock::nn::layer::Mode;
-use ternflock::nn::{Graph, Network, Shape, softmax_cross_entropy};
+use ternflock::nn::{Execution, Graph, Network, Shape, softmax_cross_entropy};
 use ternflock::optim::Optimizer;
 
 use crate::{PROJECTION, ROUNDING, WEIGHT, floats, values};
@@ -88,7 +88,9 @@ fn begin(golden: &Value, words: usize, units: usize, steps: usize, streams: usiz
     ]))
     .unwrap();
     let graph = Graph::from_tables(Shape::Tokens { steps, vocabulary: words }, layers);
-    let mut network = Network::new(graph.unwrap_or_else(|(error, _)| panic!("{error}")), streams).unwrap();
+    let mut network =
+        Network::new(graph.unwrap_or_else(|(error, _)| panic!("{error}")), Execution::float32(streams))
+            .unwrap();
     let parameters = &mut network.parameters;
     assert_eq!(parameters.table.len(), scales.len());
     for ((parameter, (name, scale)), seed) in parameters.table.iter().zip(scales).zip((0..).step_by(10)) {

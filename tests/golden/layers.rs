@@ -10,7 +10,7 @@
 
 use serde_json::{Map, Value, json};
 use ternflock::nn::layer::{Draw, Mode};
-use ternflock::nn::{Graph, Network, Shape};
+use ternflock::nn::{Execution, Graph, Network, Shape};
 
 use crate::{BIAS, INPUT, PROJECTION, ROUNDING, WEIGHT, assert_close, floats, sizes, values};
 
@@ -88,7 +88,7 @@ fn network(table: &Value, input: &[usize]) -> Network {
     };
     let tables: Vec<Map<String, Value>> = serde_json::from_value(json!([source, table])).unwrap();
     let graph = Graph::from_tables(shape, tables).unwrap_or_else(|(error, _)| panic!("{table}: {error}"));
-    Network::new(graph, input[0]).unwrap()
+    Network::new(graph, Execution::float32(input[0])).unwrap()
 }
 
 /// The place of each element of the input [N, C, H, W] in the first weight, which is [C, N, H, W] and

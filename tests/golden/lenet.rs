@@ -5,7 +5,7 @@ use serde_json::Value;
 use ternflock::job::{self, OptimizerKind};
 use ternflock::models;
 use ternflock::nn::layer::{Draw, Mode};
-use ternflock::nn::{Network, Shape, softmax_cross_entropy};
+use ternflock::nn::{Execution, Network, Shape, softmax_cross_entropy};
 use ternflock::optim::Optimizer;
 
 use crate::{BIAS, PROJECTION, ROUNDING, WEIGHT, floats, sizes, values};
@@ -66,7 +66,7 @@ fn scales(golden: &Value) -> Vec<f64> {
 /// The preset with the parameters that `make_golden.py` gives it.
 fn begin(golden: &Value, batch: usize) -> Network {
     let graph = models::preset("lenet", Shape::Image { channels: 1, height: 28, width: 28 }, 10).unwrap();
-    let mut network = Network::new(graph, batch).unwrap();
+    let mut network = Network::new(graph, Execution::float32(batch)).unwrap();
     let names = golden["layers"].as_array().unwrap().iter().map(|layer| layer["name"].as_str().unwrap());
     let seeds = names.zip((0..).step_by(10)).flat_map(|(name, seed)| {
         [(format!("{name}/weight"), seed + WEIGHT), (format!("{name}/bias"), seed + BIAS)]

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 use ternflock::nn::layer::Mode;
-use ternflock::nn::{Graph, Network, Shape};
+use ternflock::nn::{Execution, Graph, Network, Shape};
 
 use crate::{INPUT, PROJECTION, ROUNDING, WEIGHT, assert_close, floats, numbers, sizes, values};
 
@@ -20,7 +20,7 @@ fn golden() -> Value {
 fn build(input: Shape, layers: Value, batch: usize) -> Network {
     let tables: Vec<Map<String, Value>> = serde_json::from_value(layers).unwrap();
     let graph = Graph::from_tables(input, tables).unwrap_or_else(|(error, _)| panic!("{error}"));
-    Network::new(graph, batch).unwrap()
+    Network::new(graph, Execution::float32(batch)).unwrap()
 }
 
 fn half(seed: u32, count: usize) -> impl Iterator<Item = f32> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use ternflock::job::{self, OptimizerKind};
 use ternflock::models;
 use ternflock::nn::layer::{Draw, Mode};
-use ternflock::nn::{Network, Parameter, Parameters, Shape, softmax_cross_entropy};
+use ternflock::nn::{Execution, Network, Parameter, Parameters, Shape, softmax_cross_entropy};
 use ternflock::optim::Optimizer;
 
 use crate::{ROUNDING, floats, sizes, values};
@@ -82,7 +82,8 @@ impl Projection {
 /// initialisation.
 fn begin(golden: &Value, batch: usize) -> Network {
     let input = Shape::Image { channels: 3, height: 32, width: 32 };
-    let mut network = Network::new(models::preset("resnet-20", input, 10).unwrap(), batch).unwrap();
+    let mut network =
+        Network::new(models::preset("resnet-20", input, 10).unwrap(), Execution::float32(batch)).unwrap();
     let parameters = &mut network.parameters;
     parameters.initialise(0);
     let scales = golden["scales"].as_object().unwrap();

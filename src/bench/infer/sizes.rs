@@ -4,7 +4,7 @@ use ternflock_base::error::{Error, Result};
 use ternflock_models as models;
 use ternflock_nn::layer::TensorRole;
 use ternflock_nn::parameters::table;
-use ternflock_nn::{Graph, Network, Node, Shape};
+use ternflock_nn::{Execution, Graph, Network, Node, Shape};
 
 use super::Contestant;
 use ternflock_base::text::plural;
@@ -71,7 +71,7 @@ pub fn sized(name: &str, graph: Graph, batch: usize) -> Result<Contestant> {
     let hidden = graph.layers().iter().enumerate().filter(|(_, node)| node.layer.is_recurrent());
     let hidden: Vec<String> = hidden.map(|(index, _)| graph.shape(index + 1).units().to_string()).collect();
     let name = format!("{name} {}", hidden.join(",")).trim_end().to_owned();
-    let mut network = Network::new(graph, batch)?;
+    let mut network = Network::new(graph, Execution::float32(batch))?;
     network.parameters.initialise(1);
     Ok(Contestant::new(name, network))
 }

@@ -1,11 +1,12 @@
 use serde_json::json;
 
 use super::*;
-use ternflock_nn::{Graph, Network, Shape};
+use ternflock_nn::{Execution, Graph, Network, Shape};
 
 fn network(name: &str, input: Shape, layers: serde_json::Value, batch: usize) -> Contestant {
     let tables: Vec<serde_json::Map<_, _>> = serde_json::from_value(layers).unwrap();
-    let mut network = Network::new(Graph::from_tables(input, tables).unwrap(), batch).unwrap();
+    let mut network =
+        Network::new(Graph::from_tables(input, tables).unwrap(), Execution::float32(batch)).unwrap();
     network.parameters.initialise(7);
     Contestant::new(name.into(), network)
 }

@@ -13,7 +13,7 @@ use ternflock_bench::infer::{
 };
 use ternflock_checkpoint as checkpoint;
 use ternflock_models as models;
-use ternflock_nn::Graph;
+use ternflock_nn::{Execution, Graph};
 use ternflock_tensor::set_threads;
 use ternflock_train::restore_network;
 
@@ -68,7 +68,7 @@ fn load(arguments: &Infer) -> Result<Vec<Contestant>> {
         let snapshot = checkpoint::load(path)?;
         let graph = Graph::from_json(&snapshot.network)
             .map_err(|error| Error::checkpoint(path, error.to_string()))?;
-        let network = restore_network(path, &snapshot, batch(arguments, &graph))?;
+        let network = restore_network(path, &snapshot, Execution::float32(batch(arguments, &graph)))?;
         Ok(Contestant::new(path.display().to_string(), network))
     };
     arguments.checkpoints.iter().map(|path| load(path)).collect()

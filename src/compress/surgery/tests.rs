@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::units::{CoupledUnits, Role};
 use super::*;
 use ternflock_nn::layer::Mode;
-use ternflock_nn::{Network, Shape};
+use ternflock_nn::{Execution, Network, Shape};
 
 /// Half a vector of AVX-512, so that the kernels are used, and not a multiple of any vector length.
 const BATCH: usize = 9;
@@ -169,7 +169,7 @@ fn kill_units(graph: &Graph, parameters: &mut Parameters, draws: &mut Draws) -> 
 }
 
 fn output(graph: &Graph, parameters: &Parameters, input: &[f32]) -> Vec<f32> {
-    let mut network = Network::new(graph.clone(), BATCH).unwrap();
+    let mut network = Network::new(graph.clone(), Execution::float32(BATCH)).unwrap();
     network.parameters.values.copy_from_slice(&parameters.values);
     network.parameters.statistics.values.copy_from_slice(&parameters.statistics.values);
     network.input_mut(BATCH).copy_from_slice(input);

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Example, Examples, IMAGE, tokens_instead};
-use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows, rows_mut, vectorise};
 
 /// Sum of two or more inputs, element by element.
@@ -38,7 +38,7 @@ impl Describe for Add {
         Ok(Coupling::new(Units::Sum))
     }
 
-    fn build(&self, inputs: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], _: Execution, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(Sum { inputs: inputs.len() }))
     }
 }

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::window::{Pixels, Pooling, covered};
 use super::{Example, Examples, IMAGE};
-use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, Window, for_each_row, rows, rows_mut, vectorise};
 
 /// Mean pooling. A window that extends over an edge divides by the number of pixels it covers, without
@@ -33,7 +33,7 @@ impl Describe for AvgPool2d {
         Ok(Coupling::unit_by_unit())
     }
 
-    fn build(&self, inputs: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], _: Execution, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(Mean { window: self.0.window(inputs)? }))
     }
 }

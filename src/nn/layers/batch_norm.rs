@@ -10,7 +10,6 @@ mod kernels;
 use serde::{Deserialize, Serialize};
 
 use super::{Example, Examples, IMAGE, VECTOR, single};
-use crate::Shape;
 use crate::coupling::{Axis, Coupling};
 use crate::declare::WithoutMatrix;
 use crate::init::{Fan, Init};
@@ -18,6 +17,7 @@ use crate::layer::{
     BIAS, Backward, Describe, Forward, Layer, Mode, ParameterSpec, TensorRole, Tensors, TensorsMut, WEIGHT,
 };
 use crate::spec::default;
+use crate::{Execution, Shape};
 use kernels::{Channel, Ghost, Sums};
 use ternflock_base::text::plural;
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, transpose};
@@ -148,7 +148,12 @@ impl Describe for BatchNorm {
         }
     }
 
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(
+        &self,
+        inputs: &[Shape],
+        Execution { batch, .. }: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String> {
         let (channels, positions) = self.channels(inputs)?;
         let is_vector = matches!(single(inputs)?, Shape::Vector { .. });
         let mut turned = || buffers.zeros(&[channels, if is_vector { batch } else { 0 }]);

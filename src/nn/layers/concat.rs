@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Example, Examples, IMAGE, single_image};
-use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut};
 
 /// The channels of two or more images of the same height and width, starting with those of the first input.
@@ -45,7 +45,7 @@ impl Describe for Concat {
         Ok(Coupling::new(Units::SideBySide))
     }
 
-    fn build(&self, inputs: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], _: Execution, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(SideBySide { inputs: inputs.len() }))
     }
 }

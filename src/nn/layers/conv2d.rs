@@ -14,7 +14,7 @@ use crate::init::{Fan, Init};
 use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
 use crate::size::{elements, multiply};
 use crate::spec::{Pair, default};
-use crate::{LayerSpec, Shape, StructureKind};
+use crate::{Execution, LayerSpec, Shape, StructureKind};
 use ternflock_base::text::plural;
 use ternflock_tensor::{Buffers, Convolution, ConvolutionShape};
 
@@ -205,9 +205,14 @@ impl Describe for Conv2d {
         Ok(multiply(&[self.filters, self.columns.count(window.rows() / self.groups), window.positions()]))
     }
 
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(
+        &self,
+        inputs: &[Shape],
+        execution: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String> {
         let shape = self.shape(inputs)?;
-        let convolution = Convolution::new(shape, self.columns.list(), batch, buffers)?;
+        let convolution = Convolution::new(shape, self.columns.list(), execution.batch, buffers)?;
         Ok(Box::new(Filters { convolution }))
     }
 }

@@ -7,10 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Example, Examples, VECTOR, single_numbers};
-use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Draw, Forward, Layer, Mode};
+use crate::{Execution, Shape};
 use ternflock_base::rng::{Purpose, SIDE, Stream};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
 
@@ -48,7 +48,12 @@ impl Describe for Dropout {
         Ok(Coupling::unit_by_unit())
     }
 
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(
+        &self,
+        inputs: &[Shape],
+        Execution { batch, .. }: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String> {
         let shape = single_numbers(inputs)?;
         let threshold = threshold(self.rate);
         let scale = (f64::from(1 << 16) / f64::from((1 << 16) - threshold)) as f32;
@@ -199,7 +204,7 @@ mod tests {
             serde_json::from_value(json!({"type": "dropout", "rate": rate})).unwrap();
         let before = (0..layer).map(|_| serde_json::from_value(json!({"type": "relu"})).unwrap());
         let graph = Graph::from_tables(input, before.chain([table])).unwrap();
-        let mut network = Network::new(graph, batch).unwrap();
+        let mut network = Network::new(graph, Execution::float32(batch)).unwrap();
         network.input_mut(batch).fill(1.0);
         let y = network.forward(batch, Mode::Train(draw)).to_vec();
         let at = |n: usize, e: usize| match input {
@@ -272,7 +277,8 @@ mod tests {
     fn evaluation_changes_nothing() {
         let table: Map<String, Value> =
             serde_json::from_value(json!({"type": "dropout", "rate": 0.5})).unwrap();
-        let mut network = Network::new(Graph::from_tables(VECTOR, [table]).unwrap(), 2).unwrap();
+        let mut network =
+            Network::new(Graph::from_tables(VECTOR, [table]).unwrap(), Execution::float32(2)).unwrap();
         let x: Vec<f32> = (0..210).map(|i| i as f32).collect();
         network.input_mut(2).copy_from_slice(&x);
         assert_eq!(network.forward(2, Mode::Evaluate), x);
@@ -285,7 +291,8 @@ mod tests {
             {"type": "linear", "units": 105}, {"type": "dropout", "rate": 0.5},
         ]))
         .unwrap();
-        let mut network = Network::new(Graph::from_tables(VECTOR, tables).unwrap(), 2).unwrap();
+        let mut network =
+            Network::new(Graph::from_tables(VECTOR, tables).unwrap(), Execution::float32(2)).unwrap();
         network.input_mut(2).fill(1.0);
         let mut bias = |mode| {
             network.forward(2, mode);

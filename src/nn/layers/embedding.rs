@@ -4,13 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Example, Examples, TOKENS, single};
-use crate::Shape;
 use crate::coupling::{Axis, Coupling, Units};
 use crate::declare::{Adjustable, Declare, Parts};
 use crate::init::{Fan, Init};
 use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
 use crate::size::elements;
 use crate::spec::default;
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows_mut};
 
 /// Replaces each token by its row of the weight `[V, D]`: `[T, N]` to `[T, N, D]`.
@@ -89,7 +89,7 @@ impl Describe for Embedding {
         Ok(Coupling::new(Units::Own))
     }
 
-    fn build(&self, _: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, _: &[Shape], _: Execution, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(Rows { features: self.features }))
     }
 }

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Example, Examples, IMAGE, single_image};
-use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
 use crate::size::elements;
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, transpose};
 
 /// Converts images to vectors, channel by channel as in PyTorch.
@@ -32,7 +32,7 @@ impl Describe for Flatten {
         Ok(Coupling::new(Units::Spread(height * width)))
     }
 
-    fn build(&self, inputs: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], _: Execution, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let (channels, height, width) = single_image(inputs)?;
         Ok(Box::new(Regroup { features: channels * height * width }))
     }

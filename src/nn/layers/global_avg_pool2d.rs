@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Example, Examples, IMAGE, single_image};
-use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, transpose, vectorise};
 
 /// The mean of each channel: an image becomes a vector.
@@ -31,7 +31,12 @@ impl Describe for GlobalAvgPool2d {
         Ok(Coupling::unit_by_unit())
     }
 
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(
+        &self,
+        inputs: &[Shape],
+        Execution { batch, .. }: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String> {
         let (channels, height, width) = single_image(inputs)?;
         let means = buffers.zeros(&[channels, batch])?;
         Ok(Box::new(Means { channels, pixels: height * width, means }))

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::layer::{
     Backward, Draw, Forward, InputGradients, Inputs, Layer, Mode, ParameterSpec, Place, Tensors, TensorsMut,
 };
-use crate::{LayerSpec, Shape};
+use crate::{Execution, LayerSpec, Shape};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_tensor::Buffers;
 
@@ -93,7 +93,9 @@ impl Check {
         let outputs = describe.output(&[input]).unwrap().elements() * batch;
         Check {
             // Capacity for more than the batch, as in a smaller last batch.
-            layer: describe.build(&[input], batch + 2, &mut Buffers::allocating()).unwrap(),
+            layer: describe
+                .build(&[input], Execution::float32(batch + 2), &mut Buffers::allocating())
+                .unwrap(),
             batch,
             x: odd_integers(input.elements() * batch),
             parameters: small_integers(places.last().map_or(0, |place| place.range.end), 2),

@@ -9,7 +9,7 @@ use crate::init::{Fan, Init};
 use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, Tied, WEIGHT};
 use crate::size::{elements, multiply};
 use crate::spec::default;
-use crate::{LayerSpec, Shape, StructureKind};
+use crate::{Execution, LayerSpec, Shape, StructureKind};
 use ternflock_tensor::{Buffers, add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
 
 /// Fully connected layer: weight `[U, D]`, or `[U, K]` if it reads only K of its inputs; bias `[U]`. Each
@@ -129,12 +129,17 @@ impl Describe for Linear {
         Ok(multiply(&[rows, self.columns.count(features), self.units]))
     }
 
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(
+        &self,
+        inputs: &[Shape],
+        execution: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String> {
         let (rows, all) = single_rows(inputs)?;
         let features = self.columns.count(all);
         let gathered = self.columns.list().map(|read| -> Result<GatheredInputs, String> {
             let columns = buffers.list(read.iter().copied())?;
-            Ok(GatheredInputs { columns, all, values: buffers.zeros(&[batch, rows, features])? })
+            Ok(GatheredInputs { columns, all, values: buffers.zeros(&[execution.batch, rows, features])? })
         });
         Ok(Box::new(FullyConnected { rows, features, gathered: gathered.transpose()?, units: self.units }))
     }

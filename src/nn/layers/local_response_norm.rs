@@ -9,10 +9,10 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::{Example, Examples, IMAGE, single_image};
-use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
 
 /// y = x (k + alpha / n sum of x² over the window)^-beta, where n is the window's size (across) or its square
@@ -99,7 +99,12 @@ impl Describe for LocalResponseNorm {
         Ok(Coupling { keeps_inputs: across, keeps_output: across, ..Coupling::unit_by_unit() })
     }
 
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(
+        &self,
+        inputs: &[Shape],
+        Execution { batch, .. }: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String> {
         let (channels, height, width) = self.image(inputs)?;
         let all = [channels, height, width, batch];
         let window = if self.region == Region::WithinChannel { self.size * self.size } else { self.size };

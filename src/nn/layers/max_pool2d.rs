@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::window::{Pixels, Pooling, covered};
 use super::{Example, Examples, IMAGE};
-use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, Window, for_each_row, rows, rows_mut, vectorise};
 
 /// Maximum pooling; padding never wins.
@@ -34,7 +34,12 @@ impl Describe for MaxPool2d {
         Ok(Coupling::unit_by_unit())
     }
 
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(
+        &self,
+        inputs: &[Shape],
+        Execution { batch, .. }: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(Maximum::new(self.0.window(inputs)?, batch, buffers)?))
     }
 }

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Example, Examples, VECTOR, single_numbers};
-use crate::Shape;
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
 
 /// Rectifier.
@@ -29,7 +29,7 @@ impl Describe for Relu {
         Ok(Coupling::unit_by_unit())
     }
 
-    fn build(&self, _: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, _: &[Shape], _: Execution, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         Ok(Box::new(Rectifier))
     }
 }

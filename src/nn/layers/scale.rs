@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Example, Examples, IMAGE, single_image};
-use crate::Shape;
 use crate::coupling::{Axis, Coupling};
 use crate::declare::WithoutMatrix;
 use crate::init::{Fan, Init};
 use crate::layer::{Backward, Describe, Forward, Layer, ParameterSpec, TensorRole, WEIGHT};
+use crate::{Execution, Shape};
 use ternflock_tensor::Buffers;
 
 /// Multiplies each channel by a trained factor.
@@ -57,7 +57,7 @@ impl Describe for Scale {
         Ok(inputs[0].elements() as u64)
     }
 
-    fn build(&self, inputs: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], _: Execution, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let (_, height, width) = single_image(inputs)?;
         Ok(Box::new(Factors { pixels: height * width }))
     }

@@ -6,11 +6,11 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::{Example, Examples, IMAGE, single_image};
-use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::{Adjustable, Declare, Parts};
 use crate::layer::{Backward, Describe, Forward, Layer};
 use crate::size::elements;
+use crate::{Execution, Shape};
 use ternflock_base::text::plural;
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut};
 
@@ -91,7 +91,7 @@ impl Describe for Shortcut {
         Ok(Coupling::new(Units::Within(self.first(channels))))
     }
 
-    fn build(&self, inputs: &[Shape], _: usize, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn build(&self, inputs: &[Shape], _: Execution, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
         let (channels, height, width) = single_image(inputs)?;
         let first = self.first(channels);
         let (stride, own) = (self.stride, first..first + channels);

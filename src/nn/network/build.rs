@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::Network;
+use crate::Execution;
 use crate::buffers::NetworkBuffers;
 use crate::clock::Clock;
 use crate::graph::Graph;
@@ -13,13 +14,13 @@ use ternflock_base::error::Result;
 use ternflock_tensor::Buffers;
 
 impl Network {
-    /// A network of `graph` with all parameters zero, for batches of up to `capacity` samples.
-    pub fn new(graph: Graph, capacity: usize) -> Result<Network> {
+    /// A network of `graph` with all parameters zero, for passes as in `execution`.
+    pub fn new(graph: Graph, execution: Execution) -> Result<Network> {
         let (table, statistics) = (table(&graph)?, statistics_table(&graph)?);
-        check_memory(&graph, capacity, 0, 1)?;
+        check_memory(&graph, execution, 0, 1)?;
         let buffers = &mut Buffers::allocating();
         let NetworkBuffers { vectors, layers, wanted, outputs, gradients, earlier } =
-            NetworkBuffers::take(&graph, &table, &statistics, capacity, buffers)?;
+            NetworkBuffers::take(&graph, &table, &statistics, execution, buffers)?;
         let parameters = Parameters::with(table, statistics, vectors);
         let count = graph.layers().len();
         let statistics_places = (0..count).map(|i| places(&parameters.statistics.table, i)).collect();
@@ -54,7 +55,7 @@ impl Network {
             shared,
             statistics_places,
             starts,
-            capacity,
+            execution,
             outputs,
             gradients,
             wanted,

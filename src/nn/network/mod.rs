@@ -6,15 +6,17 @@ mod tests;
 
 use std::time::Instant;
 
+use super::Execution;
 use super::clock::Clock;
 use super::graph::Graph;
 use super::layer::{
     Backward, Forward, InputGradients, Inputs, Layer, Mode, Place, RecurrentState, Tensors, TensorsMut,
 };
 use super::parameters::{Parameters, of_layer};
+use ternflock_tensor::bf16::Precision;
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut, within};
 
-/// A network that can run batches of up to `capacity` samples. All buffers are allocated here; a step
+/// A network that can run batches of up to [`Network::capacity`] samples. All buffers are allocated here; a step
 /// allocates nothing.
 pub struct Network {
     graph: Graph,
@@ -28,7 +30,7 @@ pub struct Network {
     statistics_places: Vec<Vec<Place>>,
     /// By layer: the place at which its tensors, and those of all later layers, begin.
     starts: Vec<usize>,
-    capacity: usize,
+    execution: Execution,
     /// By source number: the input, then each layer's output.
     outputs: Vec<Vec<f32>>,
     /// Gradients by source number; empty if not needed.
@@ -52,7 +54,12 @@ impl Network {
 
     /// The largest batch.
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.execution.batch
+    }
+
+    /// The number format of the operands of matrix products and convolutions.
+    pub fn precision(&self) -> Precision {
+        self.execution.precision
     }
 
     /// Whether a backward pass computes the gradient of source `number`: 0 is the network's input, i + 1 the output of layer i.
@@ -63,14 +70,16 @@ impl Network {
     /// The input of `batch` samples, to be written before [`Network::forward`]: `[C, H, W, N]`, `[N, D]`,
     /// `[T, N, D]` or `[T, N]`.
     pub fn input_mut(&mut self, batch: usize) -> &mut [f32] {
-        assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
+        let capacity = self.capacity();
+        assert!(batch <= capacity, "a batch of {batch} in a network built for {capacity}");
         &mut self.outputs[0][..self.graph.input().elements() * batch]
     }
 
     /// Runs `batch` samples and returns the output, `[N, K]` or `[T, N, K]`. Recurrent layers continue from
     /// the state of the batch before ([`Network::recurrent_state`]).
     pub fn forward(&mut self, batch: usize, mode: Mode) -> &[f32] {
-        assert!(batch <= self.capacity, "a batch of {batch} in a network built for {}", self.capacity);
+        let capacity = self.capacity();
+        assert!(batch <= capacity, "a batch of {batch} in a network built for {capacity}");
         for (source, elements) in self.elements.iter_mut().enumerate() {
             *elements = self.graph.shape(source).elements() * batch;
         }

@@ -9,7 +9,8 @@ use crate::layer::Draw;
 fn network(layers: Value, capacity: usize) -> Network {
     let input = Shape::Vector { features: 3 };
     let tables: Vec<serde_json::Map<String, Value>> = serde_json::from_value(layers).unwrap();
-    let mut network = Network::new(Graph::from_tables(input, tables).unwrap(), capacity).unwrap();
+    let mut network =
+        Network::new(Graph::from_tables(input, tables).unwrap(), Execution::float32(capacity)).unwrap();
     let count = network.parameters.values.len();
     network.parameters.values = (0..count).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
     network
@@ -65,7 +66,7 @@ fn gradients_pass_through_channels_side_by_side() {
     .unwrap();
     let graph = Graph::from_tables(Shape::Image { channels: 1, height: 2, width: 3 }, layers).unwrap();
     assert_eq!(graph.shape(3), Shape::Image { channels: 6, height: 2, width: 3 });
-    let (mut network, batch) = (Network::new(graph, 2).unwrap(), 2);
+    let (mut network, batch) = (Network::new(graph, Execution::float32(2)).unwrap(), 2);
     let count = network.parameters.values.len();
     let values: Vec<f32> = (0..count).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
     let r: Vec<f32> = (0..batch * 2 * 6).map(|i| ((i * 3) % 5) as f32 - 2.0).collect();
@@ -102,7 +103,7 @@ fn a_tied_weight_has_one_gradient_in_whatever_parts() {
     ]))
     .unwrap();
     let graph = Graph::from_tables(Shape::Tokens { steps: 2, vocabulary: 4 }, layers).unwrap();
-    let mut network = Network::new(graph, 3).unwrap();
+    let mut network = Network::new(graph, Execution::float32(3)).unwrap();
     let names: Vec<&str> = network.parameters.table.iter().map(|p| &p.name[..]).collect();
     assert_eq!(names, ["words/weight", "middle/weight", "middle/bias", "two/bias"]);
     let values: Vec<f32> = (0..12 + 12 + 4).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();

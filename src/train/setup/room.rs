@@ -4,7 +4,7 @@ use ternflock_collectives::topology::Topology;
 
 use crate::exchange::state_elements;
 use crate::step::batch::Batch;
-use crate::step::trainer::capacity;
+use crate::step::trainer::execution;
 use ternflock_base::error::Result;
 use ternflock_job::Job;
 use ternflock_nn::{Graph, check_memory, needed_bytes, parameters};
@@ -22,7 +22,7 @@ pub fn most_on_a_node(topology: &Topology) -> usize {
 pub fn check_room(job: &Job, graph: &Graph, topology: &Topology, evaluates: bool) -> Result<()> {
     let world = topology.world();
     let beside = numbers_beside(job, graph, world)?;
-    check_memory(graph, capacity(job, world, evaluates), beside, most_on_a_node(topology))
+    check_memory(graph, execution(job, world, evaluates), beside, most_on_a_node(topology))
 }
 
 /// [`check_room`] when `to` replaces `from` during a run: a network that is no larger always fits.
@@ -31,7 +31,7 @@ pub fn check_room(job: &Job, graph: &Graph, topology: &Topology, evaluates: bool
 /// Those of [`check_memory`].
 pub fn check_change(job: &Job, from: &Graph, to: &Graph, topology: &Topology) -> Result<()> {
     let world = topology.world();
-    let needed = |graph| needed_bytes(graph, capacity(job, world, true), numbers_beside(job, graph, world)?);
+    let needed = |graph| needed_bytes(graph, execution(job, world, true), numbers_beside(job, graph, world)?);
     match needed(to)? <= needed(from)? {
         true => Ok(()),
         false => check_room(job, to, topology, true),

@@ -10,7 +10,7 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
 use ternflock_checkpoint::{self as checkpoint, Slot, Snapshot, Tensor};
 use ternflock_data::shard;
-use ternflock_nn::{Graph, Network, Parameter, Parameters, parameters};
+use ternflock_nn::{Execution, Graph, Network, Parameter, Parameters, parameters};
 use ternflock_optim::Plateau;
 
 impl Trainer {
@@ -130,11 +130,11 @@ pub fn restore_parameters(path: &Path, snapshot: &Snapshot) -> Result<(Graph, Pa
     Ok((graph, parameters))
 }
 
-/// A network from a checkpoint alone, for batches of up to `capacity`.
-pub fn restore_network(path: &Path, snapshot: &Snapshot, capacity: usize) -> Result<Network> {
+/// A network from a checkpoint alone, for passes as in `execution`.
+pub fn restore_network(path: &Path, snapshot: &Snapshot, execution: Execution) -> Result<Network> {
     let refuse = |message: String| Error::checkpoint(path, message);
     let graph = Graph::from_json(&snapshot.network).map_err(|error| refuse(error.to_string()))?;
-    let mut network = Network::new(graph, capacity).map_err(|error| refuse(error.to_string()))?;
+    let mut network = Network::new(graph, execution).map_err(|error| refuse(error.to_string()))?;
     take_parameters(&mut network, snapshot).map_err(refuse)?;
     Ok(network)
 }

@@ -6,7 +6,7 @@ use ternflock::compress::force::Force;
 use ternflock::job::{self, Adapt, Distribution, ForceKind};
 use ternflock::models::preset;
 use ternflock::nn::layer::{Draw, Mode};
-use ternflock::nn::{Graph, Network, Parameters, Shape};
+use ternflock::nn::{Execution, Graph, Network, Parameters, Shape};
 use ternflock::smoothout::SmoothOut;
 use ternflock::tensor::{set_threads, within};
 
@@ -53,7 +53,7 @@ fn allocations_on_columns(batch: usize) -> usize {
     ]);
     let tables: Vec<_> = serde_json::from_value(tables).unwrap();
     let graph = Graph::from_tables(Shape::Image { channels: 1, height: 7, width: 7 }, tables).unwrap();
-    let mut network = Network::new(graph, batch).unwrap();
+    let mut network = Network::new(graph, Execution::float32(batch)).unwrap();
     network.parameters.initialise(1);
     let mut step = || {
         network.forward(batch, Mode::Train(Draw::default()));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use support::counting::most_held;
 use ternflock::models::preset;
-use ternflock::nn::{Example, Graph, LayerSpec, Network, Shape, check_memory, needed_bytes};
+use ternflock::nn::{Example, Execution, Graph, LayerSpec, Network, Shape, check_memory, needed_bytes};
 use ternflock::tensor::Buffers;
 
 use crate::check;
@@ -75,7 +75,8 @@ fn a_layer_takes_what_was_counted() {
         let uncounted = OBJECTS + columns * COLUMN;
         for batch in [1, 3, 16, 40] {
             let build = |buffers: &mut Buffers| {
-                let (built, heap) = most_held(|| spec.describe().build(&inputs, batch, buffers));
+                let (built, heap) =
+                    most_held(|| spec.describe().build(&inputs, Execution::float32(batch), buffers));
                 assert!(built.is_ok());
                 heap
             };
@@ -106,9 +107,11 @@ fn a_network_takes_what_was_counted() {
     ] {
         for batch in [1, 20] {
             let graph = preset(name, input, classes).unwrap();
-            let (counted, uncounted) =
-                (needed_bytes(&graph, batch, 0).unwrap() as usize, OBJECTS * graph.layers().len());
-            let (network, heap) = most_held(|| Network::new(graph, batch));
+            let (counted, uncounted) = (
+                needed_bytes(&graph, Execution::float32(batch), 0).unwrap() as usize,
+                OBJECTS * graph.layers().len(),
+            );
+            let (network, heap) = most_held(|| Network::new(graph, Execution::float32(batch)));
             assert!(network.is_ok());
             assert!(
                 (counted..=counted + uncounted).contains(&heap),
@@ -155,7 +158,7 @@ fn the_largest_layers_are_counted() {
             what,
             1,
             |capacity| (capacity, 100),
-            |&capacity| assert!(check_memory(&graph, capacity, 0, 1).is_err(), "{what}"),
+            |&capacity| assert!(check_memory(&graph, Execution::float32(capacity), 0, 1).is_err(), "{what}"),
         );
     }
 }

@@ -7,7 +7,7 @@ use ternflock::compress::sparsity_report::sparsity_report;
 use ternflock::compress::surgery::shrink;
 use ternflock::job::{LowRank, Shrink};
 use ternflock::nn::StructureKind;
-use ternflock::nn::{Graph, Network, Parameters, Shape};
+use ternflock::nn::{Execution, Graph, Network, Parameters, Shape};
 
 use crate::check;
 
@@ -90,7 +90,7 @@ fn networks_are_built() {
         ("a sum", VECTOR, |kind, count| fan(kind, "add", count)),
         ("side by side", IMAGE, |kind, count| fan(kind, "concat", count)),
     ] {
-        let build = |text: &String| drop(Network::new(graph(text), 1).unwrap());
+        let build = |text: &String| drop(Network::new(graph(text), Execution::float32(1)).unwrap());
         check(what, 5000, |count| json(input, layers(&json!({"type": "relu"}), count)), build);
     }
     let linear = json!({"type": "linear", "units": 1});
@@ -99,7 +99,7 @@ fn networks_are_built() {
         8000,
         |count| json(VECTOR, chain(&linear, count)),
         |text| {
-            drop(Network::new(graph(text), 1).unwrap());
+            drop(Network::new(graph(text), Execution::float32(1)).unwrap());
         },
     );
 }
@@ -167,7 +167,7 @@ fn sizes_of_layers() {
         let table: Map<String, Value> = layer.as_object().unwrap().clone();
         let refused = |capacity: &usize| {
             let graph = Graph::from_tables(input, [table.clone()]).map_err(|(error, _)| error);
-            let built = graph.and_then(|graph| Network::new(graph, *capacity).map(drop));
+            let built = graph.and_then(|graph| Network::new(graph, Execution::float32(*capacity)).map(drop));
             assert!(built.is_err(), "{what}");
         };
         check(what, 1, |capacity| (capacity, 100), refused);

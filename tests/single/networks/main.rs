@@ -11,7 +11,7 @@ mod threads;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ternflock::nn::layer::{Draw, Mode};
-use ternflock::nn::{Graph, Network, softmax_cross_entropy};
+use ternflock::nn::{Execution, Graph, Network, softmax_cross_entropy};
 use ternflock::tensor::within;
 
 /// The compute threads belong to the process: one test at a time.
@@ -22,7 +22,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// A network of `graph` with its first parameters, for batches of `batch`.
 fn begin(graph: Graph, batch: usize) -> Network {
-    let mut network = Network::new(graph, batch).unwrap();
+    let mut network = Network::new(graph, Execution::float32(batch)).unwrap();
     network.parameters.initialise(1);
     network
 }

@@ -10,6 +10,7 @@ use support::ranks::on_ranks;
 use ternflock::checkpoint::{self, Snapshot, save};
 use ternflock::data::Vocabulary;
 use ternflock::job::{self, Loaded};
+use ternflock::nn::Execution;
 use ternflock::report::{Count, Event, Score};
 use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
 
@@ -216,7 +217,7 @@ fn perplexity_counts_every_token_once_at_any_number_of_ranks() {
     let tally = |ranks, capacity| {
         on_ranks(ranks, |mut world| {
             let test = open_test_set(&loaded.job.data, None, Some(&vocabulary)).unwrap();
-            let mut network = restore_network(&path, &snapshot, capacity).unwrap();
+            let mut network = restore_network(&path, &snapshot, Execution::float32(capacity)).unwrap();
             evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
         })[0]
     };

@@ -6,6 +6,7 @@ use ternflock::checkpoint::Snapshot;
 use ternflock::data::Vocabulary;
 use ternflock::job::Job;
 use ternflock::landscape::Objective as _;
+use ternflock::nn::Execution;
 use ternflock::train::{Objective, open_training_set, restore_network};
 
 use crate::WORLDS;
@@ -19,7 +20,7 @@ fn at(snapshot: &Snapshot, ranks: usize, samples: usize) -> (f64, Vec<f32>) {
         let words =
             (!snapshot.vocabulary.is_empty()).then(|| Vocabulary::of(snapshot.vocabulary.clone()).unwrap());
         let feed = open_training_set(&job.data, None, words.as_ref()).unwrap();
-        let mut network = restore_network("here".as_ref(), snapshot, 16).unwrap();
+        let mut network = restore_network("here".as_ref(), snapshot, Execution::float32(16)).unwrap();
         let values = network.parameters.values.clone();
         let mut objective = Objective::new(&mut network, &mut world, feed, samples).unwrap();
         let mut gradient = vec![f32::NAN; values.len()];
@@ -61,7 +62,7 @@ fn the_gradient_is_that_of_the_loss() {
     on_ranks(2, |mut world| {
         let job = Job::from_toml(&snapshot.job).unwrap();
         let feed = open_training_set(&job.data, None, None).unwrap();
-        let mut network = restore_network("here".as_ref(), &snapshot, 16).unwrap();
+        let mut network = restore_network("here".as_ref(), &snapshot, Execution::float32(16)).unwrap();
         let values = network.parameters.values.clone();
         let mut objective = Objective::new(&mut network, &mut world, feed, 200).unwrap();
         let mut gradient = vec![0.0; values.len()];

@@ -8,6 +8,7 @@ use support::ranks::on_ranks;
 use ternflock::checkpoint;
 use ternflock::error::{Error, Kind};
 use ternflock::job::Loaded;
+use ternflock::nn::Execution;
 use ternflock::report::{Count, Event};
 use ternflock::train::{
     Evaluator, Options, Trainer, build_graph, evaluate, open_feeds, open_test_set, place, restore_network,
@@ -158,7 +159,7 @@ fn every_sample_to_evaluate_on_is_counted_once_at_any_number_of_ranks() {
     let tally = |ranks| {
         let of_ranks = on_ranks(ranks, |mut world| {
             let test = open_test_set(&shipped(&[]).job.data, None, None).unwrap();
-            let mut network = restore_network(&path, &snapshot, 50).unwrap();
+            let mut network = restore_network(&path, &snapshot, Execution::float32(50)).unwrap();
             evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
         });
         assert!(of_ranks.iter().all(|tally| tally == &of_ranks[0]));

@@ -7,6 +7,7 @@ use support::digits::{assert_same_state, at_step, checkpoints, load, shipped};
 use support::ranks::on_ranks;
 use ternflock::checkpoint::{self, verify};
 use ternflock::error::{Error, Kind};
+use ternflock::nn::Execution;
 use ternflock::report::{Count, Event, Score};
 use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
 
@@ -147,7 +148,7 @@ fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
         let snapshot = checkpoint::load(&path).unwrap();
         let tally = on_ranks(ranks, |mut world| {
             let test = open_test_set(&loaded.job.data, None, None).unwrap();
-            let mut network = restore_network(&path, &snapshot, 64).unwrap();
+            let mut network = restore_network(&path, &snapshot, Execution::float32(64)).unwrap();
             evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
         })[0];
         for rank in &ended {

@@ -7,7 +7,7 @@ use ternflock::compress::force::Force;
 use ternflock::compress::group_lasso::GroupLasso;
 use ternflock::error::Kind;
 use ternflock::nn::layer::{Draw, Mode};
-use ternflock::nn::{Network, softmax_cross_entropy};
+use ternflock::nn::{Execution, Network, softmax_cross_entropy};
 use ternflock::optim::{Moment, Optimizer, learning_rate};
 use ternflock::smoothout::SmoothOut;
 use ternflock::train::{Trainer, build_graph, open_feeds, place, prepare};
@@ -180,7 +180,7 @@ fn a_step_has_the_documented_order() {
 
     let mut feed = open_feeds(&loaded).unwrap().train;
     let graph = build_graph(&job.model, &loaded.source, feed.input(), feed.classes()).unwrap();
-    let mut network = Network::new(graph, 8).unwrap();
+    let mut network = Network::new(graph, Execution::float32(8)).unwrap();
     network.parameters.initialise(job.train.seed);
     let table = network.parameters.table.clone();
     let mut noise = SmoothOut::new(&job.smoothout, network.graph(), &table).unwrap().unwrap();

@@ -5,7 +5,7 @@ use support::ranks::on_ranks;
 use ternflock::compress::surgery::shrink;
 use ternflock::job::Shrink;
 use ternflock::nn::layer::Mode;
-use ternflock::nn::{Network, Parameters};
+use ternflock::nn::{Execution, Network, Parameters};
 use ternflock::train::{prepare, restore_network};
 
 use crate::runs::{resume, short, train, train_until};
@@ -29,12 +29,13 @@ fn what_a_run_leaves_shrinks() {
         let ended = train(ranks, &short(&SETS), directory.path());
         ended.iter().for_each(|rank| _ = rank.summary());
         let path = at_step(directory.path(), 20);
-        let mut whole = restore_network(&path, &load(directory.path(), 20), BATCH).unwrap();
+        let mut whole =
+            restore_network(&path, &load(directory.path(), 20), Execution::float32(BATCH)).unwrap();
         let shrunk = shrink(whole.graph(), &whole.parameters, &Shrink::default()).unwrap();
         assert!(shrunk.emptied.is_empty(), "{:?}", shrunk.emptied);
         let (kept, all) = (shrunk.surgery.parameters.len(), whole.parameters.values.len());
         assert!(kept < all * 9 / 10, "{kept} of {all} parameters are left");
-        let mut smaller = Network::new(shrunk.surgery.graph.clone(), BATCH).unwrap();
+        let mut smaller = Network::new(shrunk.surgery.graph.clone(), Execution::float32(BATCH)).unwrap();
         smaller.parameters = shrunk.surgery.apply(&whole.parameters).unwrap();
         let elements = BATCH * whole.graph().input().elements();
         let input: Vec<f32> = (0..elements).map(|at| (at as f32 * 0.37).sin()).collect();

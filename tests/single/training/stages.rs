@@ -8,7 +8,7 @@ use ternflock::checkpoint::{self, Snapshot};
 use ternflock::compress::operation::Operation;
 use ternflock::job::{self, Loaded, Shrink};
 use ternflock::nn::layer::Mode;
-use ternflock::nn::{Graph, Network};
+use ternflock::nn::{Execution, Graph, Network};
 use ternflock::train::restore_network;
 use ternflock_collectives::all_reduce::ring_f32;
 
@@ -73,7 +73,8 @@ fn parameters(snapshot: &Snapshot) -> usize {
 
 /// The output of the network of `snapshot` for a fixed input.
 fn output(snapshot: &Snapshot) -> Vec<f32> {
-    let mut network: Network = restore_network(Path::new("here"), snapshot, BATCH).unwrap();
+    let mut network: Network =
+        restore_network(Path::new("here"), snapshot, Execution::float32(BATCH)).unwrap();
     let elements = BATCH * network.graph().input().elements();
     let input: Vec<f32> = (0..elements).map(|at| (at as f32 * 0.37).sin()).collect();
     network.input_mut(BATCH).copy_from_slice(&input);
@@ -151,7 +152,7 @@ fn state_goes_along() {
     let directory = tempfile::tempdir().unwrap();
     assert_complete(&train(3, &staged(STAGES, &[]), directory.path()));
     let [sparse, shrunk] = ["sparsify", "shrink"].map(|name| stage(directory.path(), name));
-    let whole = restore_network("here".as_ref(), &sparse, 1).unwrap();
+    let whole = restore_network("here".as_ref(), &sparse, Execution::float32(1)).unwrap();
     let operation = Operation::new(whole.graph(), &whole.parameters, Some(&Shrink::default()), None).unwrap();
     let slot = |snapshot: &Snapshot, name: &str| {
         snapshot.optimizer.iter().find(|slot| slot.name == name).unwrap().clone()

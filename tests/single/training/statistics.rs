@@ -7,6 +7,7 @@ use support::digits::{JOB, assert_same_state, load};
 use support::ranks::on_ranks;
 use ternflock::checkpoint::{self, Snapshot, Tensor};
 use ternflock::job::{self, Loaded};
+use ternflock::nn::Execution;
 use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
 
 use crate::runs::{metrics, resume, resume_changed, train, train_until};
@@ -68,7 +69,7 @@ fn the_test_set_sees_the_statistics_of_the_chosen_network() {
         assert_eq!(snapshot.progress.step == 12, is_last, "{}", snapshot.progress.step);
         let tally = on_ranks(3, |mut world| {
             let test = open_test_set(&loaded.job.data, None, None).unwrap();
-            let mut network = restore_network(&path, &snapshot, 64).unwrap();
+            let mut network = restore_network(&path, &snapshot, Execution::float32(64)).unwrap();
             evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
         })[0];
         for rank in &ended {

@@ -9,7 +9,7 @@ use super::*;
 use ternflock_job::LowRankMethod;
 use ternflock_models::preset;
 use ternflock_nn::layer::Mode;
-use ternflock_nn::{Network, Shape};
+use ternflock_nn::{Execution, Network, Shape};
 
 fn network(input: Shape, layers: Value) -> (Graph, Parameters) {
     let tables: Vec<Map<String, Value>> = serde_json::from_value(layers).unwrap();
@@ -48,7 +48,7 @@ fn set_filters(parameters: &mut Parameters, name: &str, filters: usize, kinds: u
 
 fn run(graph: &Graph, parameters: &Parameters, x: &[f32]) -> Vec<f32> {
     let batch = x.len() / graph.input().elements();
-    let mut network = Network::new(graph.clone(), batch).unwrap();
+    let mut network = Network::new(graph.clone(), Execution::float32(batch)).unwrap();
     network.parameters = parameters.clone();
     network.input_mut(batch).copy_from_slice(x);
     network.forward(batch, Mode::Evaluate).to_vec()

@@ -4,13 +4,14 @@
 use serde_json::{Map, Value, json};
 
 use crate::layer::{Draw, Mode};
-use crate::{Graph, LayerSpec, Network, Shape};
+use crate::{Execution, Graph, LayerSpec, Network, Shape};
 
 const TRAIN: Mode = Mode::Train(Draw { seed: 0, step: 0, first_sample: 0 });
 
 fn network(spec: Value, input: Shape, batch: usize) -> Network {
     let table: Map<String, Value> = serde_json::from_value(spec).unwrap();
-    let mut network = Network::new(Graph::from_tables(input, [table]).unwrap(), batch).unwrap();
+    let mut network =
+        Network::new(Graph::from_tables(input, [table]).unwrap(), Execution::float32(batch)).unwrap();
     network.parameters.initialise(1);
     network
 }
@@ -88,7 +89,7 @@ fn the_gradient_of_evaluation_is_that_of_constants() {
             let tables = [first.clone(), norm]
                 .map(|table| serde_json::from_value::<Map<String, Value>>(table).unwrap());
             let (graph, batch) = (Graph::from_tables(input, tables).unwrap(), 4);
-            let mut network = Network::new(graph, batch).unwrap();
+            let mut network = Network::new(graph, Execution::float32(batch)).unwrap();
             // Deviations of 1 and 2 with eps.
             network.parameters.statistics.values = vec![0.5, -0.25, 0.25, 3.25];
             let count = network.parameters.values.len();

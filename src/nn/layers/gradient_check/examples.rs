@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{odd_integers, small_integers};
 use crate::layer::{Draw, Mode};
 use crate::parameters::of_layer;
-use crate::{Example, Graph, LayerSpec, Network, Shape};
+use crate::{Example, Execution, Graph, LayerSpec, Network, Shape};
 
 /// N.
 const BATCH: usize = 3;
@@ -67,7 +67,7 @@ fn graph(example: &Example) -> Graph {
 
 /// The network after a forward pass, and the loss. It is built anew, because layers may remember the batch before.
 fn forward(graph: &Graph, values: &[f32]) -> (Network, f64) {
-    let mut network = Network::new(graph.clone(), BATCH).unwrap();
+    let mut network = Network::new(graph.clone(), Execution::float32(BATCH)).unwrap();
     network.parameters.values.copy_from_slice(values);
     let input = network.input_mut(BATCH);
     match graph.input() {
@@ -86,7 +86,7 @@ fn forward(graph: &Graph, values: &[f32]) -> (Network, f64) {
 
 fn check(example: &Example) {
     let graph = graph(example);
-    let table = Network::new(graph.clone(), BATCH).unwrap().parameters.table;
+    let table = Network::new(graph.clone(), Execution::float32(BATCH)).unwrap().parameters.table;
     let own =
         of_layer(&table, graph.layers().len() - 1).first().map_or(usize::MAX, |first| first.range.start);
     let count = table.last().map_or(0, |last| last.range.end);

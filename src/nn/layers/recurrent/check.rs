@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::reference::{self, Dims, Formula};
 use crate::layer::{Draw, Forward, Inputs, Layer, Mode, Place, Tensors, TensorsMut};
 use crate::layers::gradient_check::{backward, side_by_side};
-use crate::{LayerSpec, Shape};
+use crate::{Execution, LayerSpec, Shape};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_tensor::Buffers;
 
@@ -55,7 +55,9 @@ impl Check {
             formula,
             rank: rank.map(|rank| rank as usize),
             // Capacity for more than the batch, as in a smaller last batch.
-            layer: describe.build(&[input], dims.batch + 2, &mut Buffers::allocating()).unwrap(),
+            layer: describe
+                .build(&[input], Execution::float32(dims.batch + 2), &mut Buffers::allocating())
+                .unwrap(),
             parameters: parameters.collect(),
             places,
             x: numbers(rows * dims.features, 2),

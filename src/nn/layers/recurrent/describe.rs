@@ -1,11 +1,11 @@
 //! What the descriptions of the recurrent layers have in common.
 
 use super::sizes::Sizes;
-use crate::Shape;
 use crate::coupling::{Coupling, Units};
 use crate::declare::Declare;
 use crate::init::Init;
 use crate::layer::{Describe, Layer, ParameterSpec};
+use crate::{Execution, Shape};
 use ternflock_tensor::Buffers;
 
 /// What a recurrent layer adds to the common description.
@@ -26,8 +26,13 @@ pub(super) trait Recurrent: Declare {
         sizes.multiply_adds()
     }
 
-    /// The layer of these sizes for batches of at most `batch` samples.
-    fn unroll(&self, sizes: Sizes, batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String>;
+    /// The layer of these sizes, for passes as in `execution`.
+    fn unroll(
+        &self,
+        sizes: Sizes,
+        execution: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String>;
 }
 
 impl<L: Recurrent> Describe for L {
@@ -48,7 +53,12 @@ impl<L: Recurrent> Describe for L {
         Ok(Recurrent::multiply_adds(self, &self.sizes(inputs)?))
     }
 
-    fn build(&self, inputs: &[Shape], batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
-        self.unroll(self.sizes(inputs)?, batch, buffers)
+    fn build(
+        &self,
+        inputs: &[Shape],
+        execution: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String> {
+        self.unroll(self.sizes(inputs)?, execution, buffers)
     }
 }

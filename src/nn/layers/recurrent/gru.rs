@@ -17,10 +17,10 @@ use super::describe::Recurrent;
 use super::history::History;
 use super::sizes::{BASIS, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
-use crate::Shape;
 use crate::init::Init;
 use crate::layer::{BIAS, Backward, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::spec::default;
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// The bias `[H]` inside the product with the reset gate.
@@ -60,7 +60,12 @@ impl Recurrent for Gru {
         specs
     }
 
-    fn unroll(&self, sizes: Sizes, batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn unroll(
+        &self,
+        sizes: Sizes,
+        Execution { batch, .. }: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String> {
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,

@@ -18,10 +18,10 @@ use super::describe::Recurrent;
 use super::history::History;
 use super::sizes::{BASIS, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
-use crate::Shape;
 use crate::init::Init;
 use crate::layer::{BIAS, Backward, Forward, Layer, RECURRENT, RecurrentState};
 use crate::spec::default;
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// One level of long short-term memory; a stack consists of several layers.
@@ -59,7 +59,12 @@ impl Recurrent for Lstm {
         }
     }
 
-    fn unroll(&self, sizes: Sizes, batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn unroll(
+        &self,
+        sizes: Sizes,
+        Execution { batch, .. }: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String> {
         let (steps, hidden) = (sizes.steps, sizes.hidden);
         Ok(Box::new(Unrolled {
             sizes,

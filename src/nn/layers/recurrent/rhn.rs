@@ -15,12 +15,12 @@ use super::declare::declare_recurrent;
 use super::describe::Recurrent;
 use super::sizes::{BASIS, Sizes, WEIGHT_IH};
 use super::state_weight::StateWeight;
-use crate::Shape;
 use crate::coupling::Axis;
 use crate::init::Init;
 use crate::layer::{BIAS, Backward, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::size::{elements, multiply};
 use crate::spec::default;
+use crate::{Execution, Shape};
 use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// One layer of L levels: `weight_ih` `[2 H, D]`, `weight_hh` `[L, 2 H, H]`, `bias` `[L, 2 H]`.
@@ -78,7 +78,12 @@ impl Recurrent for Rhn {
         sizes.multiply_adds().saturating_add(levels)
     }
 
-    fn unroll(&self, sizes: Sizes, batch: usize, buffers: &mut Buffers) -> Result<Box<dyn Layer>, String> {
+    fn unroll(
+        &self,
+        sizes: Sizes,
+        Execution { batch, .. }: Execution,
+        buffers: &mut Buffers,
+    ) -> Result<Box<dyn Layer>, String> {
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,

@@ -28,7 +28,7 @@ use ternflock_compress::zeros::FrozenZeros;
 use ternflock_data::TrainingFeed;
 use ternflock_job::Job;
 use ternflock_nn::layer::RecurrentState;
-use ternflock_nn::{Graph, Network};
+use ternflock_nn::{Execution, Graph, Network};
 use ternflock_optim::{Optimizer, Plateau};
 
 /// Everything that a training step reads and changes.
@@ -56,10 +56,11 @@ pub struct Trainer {
     job: Job,
 }
 
-/// The maximum number of samples that a rank of `world` computes at a time, with or without evaluation.
-pub(crate) fn capacity(job: &Job, world: usize, evaluates: bool) -> usize {
+/// How a rank of `world` runs its network: the largest batch has all samples that it computes at a time, with or
+/// without evaluation.
+pub(crate) fn execution(job: &Job, world: usize, evaluates: bool) -> Execution {
     let size = Batch::of(&job.train).at_a_time(world);
-    if job.data.is_text() || !evaluates { size } else { size.max(EVALUATION_BATCH) }
+    Execution::float32(if job.data.is_text() || !evaluates { size } else { size.max(EVALUATION_BATCH) })
 }
 
 impl Trainer {
@@ -76,7 +77,7 @@ impl Trainer {
         topology: Topology,
         evaluates: bool,
     ) -> Result<Trainer> {
-        let mut network = Network::new(graph, capacity(job, topology.world(), evaluates))?;
+        let mut network = Network::new(graph, execution(job, topology.world(), evaluates))?;
         network.parameters.initialise(job.train.seed);
         let steps = count_steps(&job.train, feed.samples())?;
         let compute = Compute::new(job, feed, &mut network, &topology)?;

@@ -3,7 +3,7 @@
 
 use ternflock_collectives::topology::Topology;
 
-use super::{Trainer, averaging, capacity};
+use super::{Trainer, averaging, execution};
 use crate::exchange::Slots;
 use ternflock_base::error::Result;
 use ternflock_compress::force::Force;
@@ -103,7 +103,7 @@ impl Trainer {
         topology: Topology,
     ) -> Result<()> {
         if graph != *self.network.graph() {
-            self.network = Network::new(graph, capacity(&job, topology.world(), true))?;
+            self.network = Network::new(graph, execution(&job, topology.world(), true))?;
             self.compute.change_network(&mut self.network, &topology);
             let (method, seed) = (self.exchange.replaced_method(), job.train.seed);
             self.exchange =

@@ -7,6 +7,7 @@ use support::digits::{assert_same_state, load};
 use ternflock::checkpoint::Snapshot;
 use ternflock::compress::operation::Operation;
 use ternflock::job::{self, Loaded, Shrink};
+use ternflock::nn::Execution;
 use ternflock::nn::layer::Mode;
 use ternflock::train::restore_network;
 
@@ -80,14 +81,14 @@ fn staged(kind: &str, micro_batch: usize) -> Loaded {
 }
 
 fn shape(snapshot: &Snapshot, tensor: &str) -> Vec<usize> {
-    let network = restore_network(Path::new("here"), snapshot, 1).unwrap();
+    let network = restore_network(Path::new("here"), snapshot, Execution::float32(1)).unwrap();
     let tensors = network.parameters.table.iter();
     tensors.clone().find(|parameter| parameter.name == tensor).unwrap().spec.shape.clone()
 }
 
 /// The logits of a batch of sequences that begin from the recurrent state in `snapshot`.
 fn output(snapshot: &Snapshot) -> Vec<f32> {
-    let mut network = restore_network(Path::new("here"), snapshot, 7).unwrap();
+    let mut network = restore_network(Path::new("here"), snapshot, Execution::float32(7)).unwrap();
     network.input_mut(7).iter_mut().enumerate().for_each(|(at, token)| *token = (at * 13 % 60) as f32);
     network.forward(7, Mode::Evaluate).to_vec()
 }
@@ -111,7 +112,7 @@ fn hidden_units_go_with_all_that_is_theirs() {
             let largest = before.iter().fold(1.0f32, |largest, value| largest.max(value.abs()));
             before.iter().zip(&after).for_each(|(a, b)| assert!((a - b).abs() <= 1e-5 * largest, "{a} {b}"));
 
-            let whole = restore_network("here".as_ref(), &masked, 1).unwrap();
+            let whole = restore_network("here".as_ref(), &masked, Execution::float32(1)).unwrap();
             let operation =
                 Operation::new(whole.graph(), &whole.parameters, Some(&Shrink::default()), None).unwrap();
             assert_eq!((masked.recurrent_state.len(), shrunk.recurrent_state.len()), (states, states));
