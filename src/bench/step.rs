@@ -15,7 +15,7 @@ use ternflock_nn::layer::{Draw, Mode};
 use ternflock_nn::{Execution, Graph, Network, Shape, softmax_cross_entropy};
 use ternflock_optim::Optimizer;
 use ternflock_smoothout::SmoothOut;
-use ternflock_tensor::{blas, gemm, matrix, matrix_mut, set_threads, within};
+use ternflock_tensor::{blas, gemm, matrix, matrix_mut, set_threads, vector_instructions, within};
 
 /// Default samples per batch, as in Caffe's examples and in Zaremba et al. (2014).
 const IMAGES: usize = 64;
@@ -46,6 +46,8 @@ pub struct StepTime {
     pub threads: usize,
     /// The BLAS, with its version and the core type of its kernels.
     pub blas: String,
+    /// The vector instructions of this program's own kernels.
+    pub instructions: &'static str,
     /// Samples per second, or tokens per second for a language model.
     pub samples_per_s: f64,
     /// The median time of a step.
@@ -268,6 +270,7 @@ pub fn step(model: &str, batch: usize, threads: usize, seconds: f64) -> Result<S
         batch,
         threads,
         blas: blas().to_string(),
+        instructions: vector_instructions(),
         samples_per_s: stepper.rows as f64 / second,
         step_ms_median: 1e3 * second,
         gflops: stepper.operations / second / 1e9,

@@ -166,7 +166,7 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
     let share = 100.0 * time.gflops / time.sgemm_peak_gflops;
     format!(
         "{}, batch {}, {}: {} samples/s, {:.3} ms per step (median of {})\n\
-         {:.1} GFLOP/s, {share:.0} % of sgemm's {:.1}; {:.0} MB at most\n{}\n{}",
+         {:.1} GFLOP/s, {share:.0} % of sgemm's {:.1}; {:.0} MB at most\n{}; own kernels: {}\n{}",
         time.model,
         time.batch,
         plural(time.threads, "thread"),
@@ -177,6 +177,7 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
         time.sgemm_peak_gflops,
         time.peak_rss_mb,
         time.blas,
+        time.instructions,
         table(&rows, &[1, 2])
     )
 }

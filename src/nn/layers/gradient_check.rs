@@ -9,6 +9,7 @@ mod columns;
 mod conv2d_bf16;
 mod examples;
 mod linear_bf16;
+mod pooling;
 mod smooth;
 
 use serde_json::{Value, json};
