@@ -1,5 +1,6 @@
 //! `ternflock bench`.
 
+mod compression;
 mod infer;
 mod scaling;
 
@@ -40,6 +41,15 @@ pub fn main(arguments: &Bench) -> ExitCode {
             }
         }
         BenchCommand::Scaling(arguments) => scaling::main(arguments),
+        BenchCommand::Compression(arguments) => {
+            if is_not_first() {
+                return ExitCode::SUCCESS;
+            }
+            match compression::main(arguments) {
+                Ok(text) => print(&text),
+                Err(error) => exit::fail(&error),
+            }
+        }
         BenchCommand::Infer(arguments) => {
             if is_not_first() {
                 return ExitCode::SUCCESS;

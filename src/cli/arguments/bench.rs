@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Infer, Scaling, infer};
+use super::{Compression, Infer, Scaling, infer};
 use ternflock_bench::MOST_ELEMENTS;
 
 /// `ternflock bench`.
@@ -11,6 +11,7 @@ use ternflock_bench::MOST_ELEMENTS;
 Examples:
   ternflock bench codec
   ternflock bench step --model resnet-20
+  ternflock bench compression jobs/lstm-ptb.toml --at 20,160
   ternflock bench infer masked.h5 small.h5 --verify
   mpirun -n 4 ternflock bench allreduce
   ternflock bench scaling jobs/lenet-fashion.toml --ranks 1,2
@@ -47,6 +48,8 @@ pub enum BenchCommand {
     },
     /// Time training steps of a job on one or several numbers of ranks: throughput, efficiency, and where the time goes.
     Scaling(Scaling),
+    /// Measure on the gradients of a job how far the mean of ternaries is from the mean gradient, tensor by tensor.
+    Compression(Compression),
     /// Time forward passes of checkpoints, or of presets, side by side and layer by layer.
     Infer(Infer),
     /// Time encode, decode and plane addition of ternary gradients on one core, against a memcpy of the same vector.
