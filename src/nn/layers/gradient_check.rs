@@ -7,6 +7,7 @@
 
 mod columns;
 mod examples;
+pub(super) mod instructions;
 mod smooth;
 
 use serde_json::{Value, json};
@@ -85,6 +86,7 @@ pub(super) fn backward(
 impl Check {
     /// The layer of the table `spec` on `batch` samples of `input`.
     pub(super) fn new(spec: Value, input: Shape, batch: usize) -> Check {
+        instructions::use_asked();
         let spec: LayerSpec = serde_json::from_value(spec).unwrap();
         let describe = spec.describe();
         let places = side_by_side(&describe.parameters(&[input]).unwrap());

@@ -17,6 +17,7 @@ mod job;
 mod landscape;
 mod launch;
 mod limits;
+mod precision;
 mod processor;
 mod resume;
 mod run_dir;
