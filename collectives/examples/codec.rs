@@ -5,8 +5,8 @@
 //! ```
 
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
-use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::TERNARY;
+use ternflock_collectives::random::{Purpose, Stream};
 
 const ELEMENTS: usize = 10_000;
 

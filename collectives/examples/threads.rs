@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ternflock_collectives::Transport;
 use ternflock_collectives::average::{Averager, Options};
-use ternflock_collectives::philox::{Purpose, Stream};
+use ternflock_collectives::random::{Purpose, Stream};
 use ternflock_collectives::transport::meter::Metered;
 use ternflock_collectives::transport::threads::{self, ThreadTransport};
 

@@ -37,7 +37,7 @@
 //! | [`control`] | maximum, all-gather, broadcast, barrier and agreement for a few words |
 //! | [`planes`] | the layout of bit-sliced integers |
 //! | [`kernels`] | the inner loops: encode, add and decode for each instruction set |
-//! | [`philox`] | the counter-based random number generator |
+//! | [`random`] | counter-based random numbers |
 //! | [`topology`] | which ranks share a node |
 //! | [`cost`] | the predicted time of an exchange, from a short measurement |
 //! | [`simulated`] | the collectives on a virtual clock, between ranks and on links that need not exist |
@@ -70,8 +70,8 @@ pub mod control;
 pub mod cost;
 pub mod error;
 pub mod kernels;
-pub mod philox;
 pub mod planes;
+pub mod random;
 pub mod simulated;
 pub mod topology;
 pub mod transport;

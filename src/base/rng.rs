@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 
 use rand::TryRng;
-pub use ternflock_collectives::philox::{Purpose, SIDE, Stream};
+pub use ternflock_collectives::random::{Purpose, SIDE, Stream};
 
 /// Reads a [`Stream`] from its first word on, as the generator that `rand` and `rand_distr` draw from.
 #[derive(Clone, Debug)]

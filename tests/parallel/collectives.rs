@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32 as ring};
 use ternflock_collectives::average::{Averager, Options};
-use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORDS, width};
+use ternflock_collectives::random::{Purpose, Stream};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::Metered;
 use ternflock_collectives::transport::mpi::MpiTransport;

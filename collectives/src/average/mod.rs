@@ -46,7 +46,7 @@ pub use options::{Method, Options};
 use float32::Float32;
 use ternary::Ternary;
 
-use crate::philox::{Purpose, Stream};
+use crate::random::{Purpose, Stream};
 use crate::topology::Topology;
 use crate::transport::meter::Traffic;
 use crate::{Error, Result, Transport, control};

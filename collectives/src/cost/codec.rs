@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::{Costs, SAMPLES, median};
 use crate::codec::{Moments, Rounding, decode, encode};
 use crate::kernels;
-use crate::philox::{Purpose, Stream};
 use crate::planes::{BLOCK, TERNARY, width, words};
+use crate::random::{Purpose, Stream};
 use crate::{Result, Transport, control};
 
 /// The number of blocks: float32 gradients of 2 MB, more than the private caches of most cores.

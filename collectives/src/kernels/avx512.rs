@@ -1,12 +1,13 @@
-//! Kernels with sixteen floats, or eight random blocks, per instruction, for AVX-512 F, BW and DQ.
+//! Kernels with sixteen floats per instruction, for AVX-512 F, BW and DQ.
 
 use std::arch::x86_64::*;
 
+use super::draws::Generator;
 use super::prefetch::prefetch;
 use super::rounding::{Rounding, Thresholds};
 use super::{LANES, Sums, portable};
-use crate::philox::{Lanes, Stream};
 use crate::planes::{WORD, WORDS, position};
+use crate::random::Stream;
 
 /// Floats per register.
 const SIXTEEN: usize = 16;
@@ -21,11 +22,12 @@ pub(super) fn sums(values: &[f32]) -> Sums {
         let values = load(group, 0);
         largest = _mm512_max_epu32(largest, _mm512_castps_si512(_mm512_abs_ps(values)));
         let halves = [_mm512_castps512_ps256(values), _mm512_extractf32x8_ps::<1>(values)];
-        for ((half, sum), squares) in halves.into_iter().zip(&mut sum).zip(&mut squares) {
-            let wide = _mm512_cvtps_pd(half);
-            *sum = _mm512_add_pd(*sum, wide);
+        // By index: with iterators, the compiler keeps the sums in memory.
+        for half in 0..2 {
+            let wide = _mm512_cvtps_pd(halves[half]);
+            sum[half] = _mm512_add_pd(sum[half], wide);
             // The product is exact, so a fused operation gives the same bits.
-            *squares = _mm512_fmadd_pd(wide, wide, *squares);
+            squares[half] = _mm512_fmadd_pd(wide, wide, squares[half]);
         }
     }
     let mut sums = Sums::default();
@@ -53,12 +55,10 @@ pub(super) fn encode(
     let thresholds = Thresholds::new(clip, scale);
     match rounding {
         Rounding::Stochastic(stream) if scale > 0.0 && thresholds.lift == 1.0 => {
-            if let Some(lanes) = stream.lanes() {
-                let stochastic = Stochastic::new(&thresholds, stream, lanes);
-                return portable::each_word(values, first_word, planes, |index, word| {
-                    stochastic.word(word, index)
-                });
-            }
+            let (stochastic, mut draws) = (Stochastic::new(&thresholds, stream), Generator::new(stream));
+            return portable::each_word(values, first_word, planes, |index, word| {
+                stochastic.word(word, draws.word(index), index)
+            });
         }
         Rounding::Nearest if scale > 0.0 => {
             return portable::each_word(values, first_word, planes, |_, word| {
@@ -74,7 +74,6 @@ pub(super) fn encode(
 struct Stochastic<'a> {
     thresholds: &'a Thresholds,
     stream: &'a Stream,
-    random: Philox,
     /// The factor from a magnitude to the upper 16 bits of its threshold, and the maximum of these.
     factor: __m512,
     limit: __m512,
@@ -83,27 +82,24 @@ struct Stochastic<'a> {
 impl<'a> Stochastic<'a> {
     /// For thresholds without a lift.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-    fn new(thresholds: &'a Thresholds, stream: &'a Stream, lanes: Lanes) -> Self {
+    fn new(thresholds: &'a Thresholds, stream: &'a Stream) -> Self {
         let (factor, limit) = thresholds.upper();
-        Stochastic {
-            thresholds,
-            stream,
-            random: Philox::new(lanes),
-            factor: _mm512_set1_ps(factor),
-            limit: _mm512_set1_ps(limit),
-        }
+        Stochastic { thresholds, stream, factor: _mm512_set1_ps(factor), limit: _mm512_set1_ps(limit) }
     }
 
-    /// The bits of the values of word `index` of the tensor.
+    /// The bits of the values of word `index` of the tensor, given the upper halves of its draws.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-    fn word(&self, values: &[f32; WORD], index: usize) -> (u64, u64) {
+    fn word(&self, values: &[f32; WORD], draws: &[u16; WORD], index: usize) -> (u64, u64) {
         prefetch(values);
         let [a, b, c, d] = [load(values, 0), load(values, 1), load(values, 2), load(values, 3)];
         let high = [self.high(a, b), self.high(c, d)];
-        let random = self.random.eight_blocks((index * (WORD / 8)) as u32);
+        let random = [0, 1].map(|half| {
+            // SAFETY: 32 draws are a register, and the instruction needs no alignment.
+            unsafe { _mm512_loadu_si512(draws[half * (WORD / 2)..].as_ptr().cast()) }
+        });
         let ties = _mm512_cmpeq_epu16_mask(random[0], high[0]) | _mm512_cmpeq_epu16_mask(random[1], high[1]);
         if ties != 0 {
-            return self.word_with_ties(values, index);
+            return self.word_with_ties(values, draws, index);
         }
         let kept = [0, 1].map(|half| u64::from(_mm512_cmplt_epu16_mask(random[half], high[half])));
         let nonzero = kept[0] | kept[1] << (WORD / 2);
@@ -128,8 +124,8 @@ impl<'a> Stochastic<'a> {
     }
 
     #[cold]
-    fn word_with_ties(&self, values: &[f32; WORD], index: usize) -> (u64, u64) {
-        portable::stochastic_word(values, self.thresholds, self.stream, index)
+    fn word_with_ties(&self, values: &[f32; WORD], draws: &[u16; WORD], index: usize) -> (u64, u64) {
+        portable::stochastic_word(values, self.thresholds, self.stream, draws, index)
     }
 }
 
@@ -209,62 +205,6 @@ fn decode_word<const WIDTH: usize>(words: &[u64; WIDTH], factor: f32, values: &m
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
 pub(super) fn add(a: &[u64], a_width: usize, b: &[u64], b_width: usize, sum: &mut [u64], sum_width: usize) {
     portable::add(a, a_width, b, b_width, sum, sum_width);
-}
-
-/// The generator of [`philox`](crate::philox) with eight blocks per register: one word of each block in the
-/// lower half of a 64-bit lane. The upper halves hold leftovers of the multiplications, which no instruction
-/// below reads.
-struct Philox {
-    multiply: [__m512i; 2],
-    first: __m512i,
-    second: [__m512i; 3],
-    keys: [[__m512i; 2]; 5],
-}
-
-impl Philox {
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-    fn new(lanes: Lanes) -> Self {
-        let all = |word: u32| _mm512_set1_epi64(i64::from(word));
-        Philox {
-            multiply: lanes.multiply.map(all),
-            first: all(lanes.first),
-            second: lanes.second.map(all),
-            keys: lanes.keys.map(|key| key.map(all)),
-        }
-    }
-
-    /// 16-bit words `8 block .. 8 block + 64` of the stream, in order.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-    fn eight_blocks(&self, block: u32) -> [__m512i; 2] {
-        // With this order, the blocks leave the last step in the order of the stream.
-        let order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
-        let blocks = _mm512_add_epi32(_mm512_set1_epi64(i64::from(block)), order);
-        // Two rounds, see `Lanes`.
-        let a = _mm512_mul_epu32(self.multiply[0], blocks);
-        let b = _mm512_mul_epu32(self.multiply[1], _mm512_xor_si512(_mm512_srli_epi64::<32>(a), self.first));
-        let mut c0 = _mm512_xor_si512(_mm512_srli_epi64::<32>(b), self.second[0]);
-        let (mut c1, mut c2, mut c3) = (b, _mm512_xor_si512(a, self.second[1]), self.second[2]);
-        for key in &self.keys {
-            let a = _mm512_mul_epu32(self.multiply[0], c0);
-            let b = _mm512_mul_epu32(self.multiply[1], c2);
-            c0 = xor(_mm512_srli_epi64::<32>(b), c1, key[0]);
-            c2 = xor(_mm512_srli_epi64::<32>(a), c3, key[1]);
-            (c1, c3) = (b, a);
-        }
-        let (first, second) = (lower_halves(c0, c1), lower_halves(c2, c3));
-        [_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second)]
-    }
-}
-
-#[target_feature(enable = "avx512f")]
-fn xor(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
-    _mm512_ternarylogic_epi64::<0b1001_0110>(a, b, c)
-}
-
-/// The lower halves of the 64-bit lanes of `low` and `high`, combined.
-#[target_feature(enable = "avx512f")]
-fn lower_halves(low: __m512i, high: __m512i) -> __m512i {
-    _mm512_mask_shuffle_epi32::<0b10_10_00_00>(low, 0b1010_1010_1010_1010, high)
 }
 
 /// Floats `16 index ..` of `values`.

@@ -1,9 +1,10 @@
 //! The plain loops that define the results of all kernels, and run on machines without faster ones.
 
+use super::draws::Generator;
 use super::rounding::{self, Rounding, Thresholds};
 use super::{LANES, Sums};
-use crate::philox::Stream;
 use crate::planes::{Plane, TERNARY, WORD, WORDS, position, words};
+use crate::random::Stream;
 
 /// [`codec::encode`](crate::codec::encode), element by element.
 pub(super) fn encode(
@@ -15,11 +16,18 @@ pub(super) fn encode(
     planes: &mut [u64],
 ) {
     let thresholds = Thresholds::new(clip, scale);
-    each_word(values, first_word, planes, |index, values| match rounding {
-        _ if scale <= 0.0 || scale.is_nan() => (0, 0),
-        Rounding::Stochastic(stream) => stochastic_word(values, &thresholds, stream, index),
-        Rounding::Nearest => ternaries(values, |_, value| rounding::nearest(value, clip, scale)),
-    });
+    match rounding {
+        _ if scale <= 0.0 || scale.is_nan() => each_word(values, first_word, planes, |_, _| (0, 0)),
+        Rounding::Stochastic(stream) => {
+            let mut draws = Generator::portable(stream);
+            each_word(values, first_word, planes, |index, values| {
+                stochastic_word(values, &thresholds, stream, draws.word(index), index)
+            });
+        }
+        Rounding::Nearest => each_word(values, first_word, planes, |_, values| {
+            ternaries(values, |_, value| rounding::nearest(value, clip, scale))
+        }),
+    }
 }
 
 /// Writes the non-zero and the negative bits that `bits` computes for each 64 of `values`. The last 64 are
@@ -29,7 +37,7 @@ pub(super) fn each_word(
     values: &[f32],
     first_word: usize,
     planes: &mut [u64],
-    bits: impl Fn(usize, &[f32; WORD]) -> (u64, u64),
+    mut bits: impl FnMut(usize, &[f32; WORD]) -> (u64, u64),
 ) {
     let mut filled = [0.0; WORD];
     for (index, values) in values.chunks(WORD).enumerate() {
@@ -45,21 +53,15 @@ pub(super) fn each_word(
     }
 }
 
-/// The non-zero and the negative bits of the values of word `word` of a tensor.
+/// The non-zero and the negative bits of the values of word `word` of a tensor, given the upper halves of its draws.
 pub(super) fn stochastic_word(
     values: &[f32; WORD],
     thresholds: &Thresholds,
     stream: &Stream,
+    draws: &[u16; WORD],
     word: usize,
 ) -> (u64, u64) {
-    let mut high = [0; WORD];
-    for (block, high) in high.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let random = stream.block((word * (WORD / 8) + block) as u32);
-        for (pair, random) in high.as_chunks_mut().0.iter_mut().zip(random) {
-            *pair = [random as u16, (random >> 16) as u16];
-        }
-    }
-    ternaries(values, |bit, value| thresholds.keep(value, high[bit], stream, (word * WORD + bit) as u64))
+    ternaries(values, |bit, value| thresholds.keep(value, draws[bit], stream, (word * WORD + bit) as u64))
 }
 
 /// The non-zero and the negative bits of values, if those for which `keep` returns true are kept.

@@ -3,7 +3,7 @@
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
 /// The distance in bytes. The processor's own prefetching stops at each page boundary.
-const AHEAD: usize = 1024;
+const AHEAD: usize = 4096;
 
 /// Floats per cache line.
 const LINE: usize = 16;

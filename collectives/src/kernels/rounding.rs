@@ -1,6 +1,6 @@
 //! The rounding of a magnitude to 0 or 1, which all encoding kernels share.
 
-use crate::philox::{HALVES, Stream};
+use crate::random::{HALVES, Stream};
 
 /// How a gradient becomes a ternary.
 #[derive(Clone, Copy, Debug)]

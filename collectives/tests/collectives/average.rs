@@ -7,8 +7,8 @@ use ternflock_collectives::all_reduce::{Algorithm, cut};
 use ternflock_collectives::average::{Averager, Method, Options};
 use ternflock_collectives::codec::{Layout, Moments, Rounding};
 use ternflock_collectives::kernels::{self, Kernels};
-use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, TERNARY};
+use ternflock_collectives::random::{Purpose, Stream};
 use ternflock_collectives::transport::Transport;
 
 use crate::{on_ranks, random};

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
 use ternflock_collectives::control;
-use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORD, width};
+use ternflock_collectives::random::{Purpose, Stream};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::Transport;
 

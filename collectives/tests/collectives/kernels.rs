@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use ternflock_collectives::kernels::{Kernels, Rounding, available};
-use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, TERNARY, WORD, WORDS, width};
+use ternflock_collectives::random::{Purpose, Stream};
 
 /// Any bit pattern, with frequent special values.
 fn float() -> impl Strategy<Value = f32> {

@@ -18,8 +18,8 @@ mod wrappers;
 use std::thread;
 use std::time::Duration;
 
-use ternflock_collectives::philox::{Purpose, Stream};
 use ternflock_collectives::planes::{self, TERNARY, WORDS};
+use ternflock_collectives::random::{Purpose, Stream};
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::threads::{self, ThreadTransport};
 

@@ -3,7 +3,7 @@
 //! Seeds are fixed, so that a test that passes once always passes. Correct draws violate each bound with a
 //! probability below [`ALARM`]; there are about a thousand bounds.
 
-use ternflock_collectives::philox::{Purpose, Stream};
+use ternflock_collectives::random::{Purpose, Stream};
 
 use crate::codec::ternaries;
 

@@ -9,7 +9,8 @@ use ternflock_nn::declare::Product;
 use ternflock_nn::layer::BIAS;
 use ternflock_nn::parameters::find;
 use ternflock_tensor::{
-    Buffers, Convolution, ConvolutionShape, SparseConvolution, SparseLinear, gemm, matrix, matrix_mut,
+    Buffers, Convolution, ConvolutionShape, Precision, SparseConvolution, SparseLinear, gemm, matrix,
+    matrix_mut,
 };
 
 /// A convolution or a linear layer with generated inputs.
@@ -119,7 +120,7 @@ fn check_convolution(
     x: &[f32],
     outputs: usize,
 ) -> std::result::Result<(), String> {
-    let mut dense = Convolution::new(shape, None, batch, &mut Buffers::allocating())?;
+    let mut dense = Convolution::new(shape, None, batch, Precision::Float32, &mut Buffers::allocating())?;
     let [mut found, mut expected, mut bound] = [(); 3].map(|()| vec![0.0; outputs]);
     layer.forward(batch, x, None, &mut found);
     dense.forward(batch, x, weight, None, &mut expected);

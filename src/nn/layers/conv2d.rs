@@ -212,7 +212,8 @@ impl Describe for Conv2d {
         buffers: &mut Buffers,
     ) -> Result<Box<dyn Layer>, String> {
         let shape = self.shape(inputs)?;
-        let convolution = Convolution::new(shape, self.columns.list(), execution.batch, buffers)?;
+        let Execution { batch, precision } = execution;
+        let convolution = Convolution::new(shape, self.columns.list(), batch, precision, buffers)?;
         Ok(Box::new(Filters { convolution }))
     }
 }

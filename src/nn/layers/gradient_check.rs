@@ -6,6 +6,7 @@
 //! distinct odd integers: a step of 1 can reach a kink (zero, or a tie in a window) but never cross it.
 
 mod columns;
+mod conv2d_bf16;
 mod examples;
 pub(super) mod instructions;
 mod smooth;
@@ -84,8 +85,14 @@ pub(super) fn backward(
 }
 
 impl Check {
-    /// The layer of the table `spec` on `batch` samples of `input`.
+    /// The layer of the table `spec` on `batch` samples of `input`, in float32.
     pub(super) fn new(spec: Value, input: Shape, batch: usize) -> Check {
+        // Capacity for more than the batch, as in a smaller last batch.
+        Check::with(spec, input, batch, Execution::float32(batch + 2))
+    }
+
+    /// The same, built for `execution`.
+    fn with(spec: Value, input: Shape, batch: usize, execution: Execution) -> Check {
         instructions::use_asked();
         let spec: LayerSpec = serde_json::from_value(spec).unwrap();
         let describe = spec.describe();
@@ -93,10 +100,7 @@ impl Check {
         let statistics_places = side_by_side(&describe.statistics(&[input]).unwrap());
         let outputs = describe.output(&[input]).unwrap().elements() * batch;
         Check {
-            // Capacity for more than the batch, as in a smaller last batch.
-            layer: describe
-                .build(&[input], Execution::float32(batch + 2), &mut Buffers::allocating())
-                .unwrap(),
+            layer: describe.build(&[input], execution, &mut Buffers::allocating()).unwrap(),
             batch,
             x: odd_integers(input.elements() * batch),
             parameters: small_integers(places.last().map_or(0, |place| place.range.end), 2),

@@ -15,3 +15,11 @@ pub fn round_all(from: &[f32], to: &mut [f32]) {
         || to.iter_mut().zip(from).for_each(|(to, from)| *to = widen(round(*from))),
     );
 }
+
+/// Rounds each value to bf16 and widens it again.
+pub fn round_in_place(values: &mut [f32]) {
+    vectorise(
+        #[inline(always)]
+        || values.iter_mut().for_each(|value| *value = widen(round(*value))),
+    );
+}

@@ -19,7 +19,7 @@ mod convert;
 #[cfg(test)]
 mod tests;
 
-pub use convert::round_all;
+pub use convert::{round_all, round_in_place};
 
 use crate::isa::Isa;
 

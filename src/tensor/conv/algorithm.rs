@@ -5,6 +5,7 @@
 
 use super::{Shape, column_sparse, direct, im2col_gemm};
 
+use crate::bf16::Precision;
 use crate::blocks::Machine;
 use crate::buffers::Buffers;
 
@@ -39,6 +40,8 @@ pub struct Problem<'a> {
     pub columns: Option<&'a [usize]>,
     /// The maximum number of samples per batch.
     pub batch: usize,
+    /// The number format of the factors.
+    pub precision: Precision,
 }
 
 /// Makes a convolution with its buffers; an error is one of [`Buffers::zeros`].

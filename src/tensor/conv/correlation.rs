@@ -3,12 +3,14 @@
 
 use std::ops::Range;
 
+use super::arithmetic::run;
 use super::kernel::CorrelationKernel;
-use super::pack::{Lines, pack};
+use super::operands::Operands;
+use super::pack_images::ImageRows;
 use super::pass::Pass;
 use crate::blocks::{Block, L2_BUDGET_BYTES, Machine, Shared, most, part, parts};
 use crate::scratch::Scratch;
-use crate::simd::{const_dispatch, dispatch};
+use crate::simd::const_dispatch;
 use crate::threads::for_each;
 
 /// Filters per block: 6 sums of two vectors, two vectors of the images and a weight fill AVX2's 16 registers.
@@ -17,18 +19,23 @@ fn most_filters(machine: Machine) -> usize {
 }
 
 /// Rows of outputs that are computed from one packed copy.
-fn slab(pass: &Pass, machine: Machine) -> usize {
-    let fits = |rows: usize| packed_elements(pass, machine, rows) * size_of::<f32>() <= L2_BUDGET_BYTES;
+fn slab(pass: &Pass, machine: Machine, operands: Operands) -> usize {
+    let fits =
+        |rows: usize| packed_words(pass, machine, operands, rows) * size_of::<f32>() <= L2_BUDGET_BYTES;
     most(pass.row.outputs, fits)
 }
 
-fn packed_elements(pass: &Pass, machine: Machine, rows: usize) -> usize {
-    pass.row.most_seen(rows) * pass.column.size * pass.channels * 2 * machine.lanes
+fn packed_words(pass: &Pass, machine: Machine, operands: Operands, rows: usize) -> usize {
+    pass.row.most_seen(rows) * pass.column.size * operands.words(pass.channels) * 2 * machine.lanes
 }
 
-/// The scratch space per thread to run `pass`, in elements.
-pub fn scratch(pass: &Pass, machine: Machine) -> usize {
-    if pass.row.outputs == 0 { 0 } else { packed_elements(pass, machine, slab(pass, machine)) }
+/// The scratch space per thread to run `pass`, in words.
+pub fn scratch(pass: &Pass, machine: Machine, operands: Operands) -> usize {
+    if pass.row.outputs == 0 {
+        0
+    } else {
+        packed_words(pass, machine, operands, slab(pass, machine, operands))
+    }
 }
 
 /// How the weights of a pass are read from the layer's `[F, C, R, S]`.
@@ -40,10 +47,12 @@ pub enum Direction {
     Backward,
 }
 
-/// Packs one group's `weight` `[F, C, R, S]` of the layer as `[R, S, C, F of a block]`, block by block.
+/// Packs one group's `weight` `[F, C, R, S]` of the layer as `[R, S, words of C, F of a block]`, block by
+/// block.
 pub fn pack_weights(
     pass: &Pass,
     machine: Machine,
+    operands: Operands,
     kernel: (usize, usize),
     direction: Direction,
     weight: &[f32],
@@ -53,14 +62,20 @@ pub fn pack_weights(
         Direction::Forward => (pass.channels * kernel.0 * kernel.1, kernel.0 * kernel.1),
         Direction::Backward => (kernel.0 * kernel.1, pass.filters * kernel.0 * kernel.1),
     };
+    let (values, step) =
+        (pass.column.taps * pass.channels, pass.channels / operands.words(pass.channels).max(1));
     let mut to = to[pass.weights..pass.weights + pass.weight_elements()].iter_mut();
     for block in parts(pass.filters, most_filters(machine)) {
         for r in 0..pass.row.taps {
-            for s in 0..pass.column.taps {
-                let tap = pass.row.tap(r) * kernel.1 + pass.column.tap(s);
-                for c in 0..pass.channels {
-                    let from = weight[tap + c * channels + block.start * filters..].iter().step_by(filters);
-                    to.by_ref().take(block.len()).zip(from).for_each(|(to, from)| *to = *from);
+            // Value (s, c) of the row, for each filter of the block.
+            let value = |at: usize| {
+                let tap = pass.row.tap(r) * kernel.1 + pass.column.tap(at / pass.channels);
+                &weight[tap + at % pass.channels * channels + block.start * filters..]
+            };
+            for at in (0..values).step_by(step) {
+                let (value, next) = (value(at), (at + 1 < values).then(|| value(at + 1)));
+                for (f, to) in to.by_ref().take(block.len()).enumerate() {
+                    *to = operands.word(value[f * filters], next.map_or(0.0, |next| next[f * filters]));
                 }
             }
         }
@@ -73,11 +88,13 @@ pub struct Correlation<'a> {
     pub pass: &'a Pass,
     /// This machine.
     pub machine: Machine,
+    /// The form of the packed images and weights.
+    pub operands: Operands,
     /// Groups of filters, each with its own channels.
     pub groups: usize,
     /// N.
     pub batch: usize,
-    /// Packed weights, `stride` elements per group.
+    /// Packed weights.
     pub weights: &'a [f32],
     /// The distance in elements from the weights of one group to those of the next.
     pub weight_stride: usize,
@@ -103,7 +120,7 @@ impl Correlation<'_> {
             return;
         }
         let blocks = self.machine.blocks(self.batch);
-        let most = slab(pass, self.machine);
+        let most = slab(pass, self.machine, self.operands);
         let slabs = pass.row.outputs.div_ceil(most);
         let out = Shared(out.as_mut_ptr());
         // Neighbouring blocks are processed one after the other: together they read complete cache lines of
@@ -120,22 +137,18 @@ impl Correlation<'_> {
 
     /// Computes some rows of outputs of a group, for a block of samples.
     fn rows(&self, group: usize, block: Block, outputs: Range<usize>, out: Shared) {
-        let Correlation { pass, machine, batch, .. } = *self;
+        let Correlation { pass, machine, operands, batch, .. } = *self;
         let rows = pass.row.seen(outputs.clone());
         let width = block.vectors * machine.lanes;
-        let pixel = pass.row.size * pass.column.size * batch;
-        let lines = Lines {
-            count: [pass.channels, rows.len(), pass.column.size],
-            from: [pixel, pass.column.size * batch, batch],
-            to: [width, pass.column.size * pass.channels * width, pass.channels * width],
-        };
-        let first = group * pass.channels * pixel + rows.start * pass.column.size * batch + block.first;
+        let images = &self.images[group * pass.channels * pass.row.size * pass.column.size * batch..];
         let weights = &self.weights[group * self.weight_stride + pass.weights..][..pass.weight_elements()];
-        let taps = pass.row.taps * pass.column.taps * pass.channels;
+        let (words, step) = (operands.words(pass.channels), operands.step(pass.channels));
+        let taps = pass.row.taps * pass.column.taps * words;
         let map = pass.row.places * pass.column.places * batch;
-        self.scratch.with(rows.len() * pass.column.size * pass.channels * width, |packed| {
+        self.scratch.with(rows.len() * pass.column.size * words * width, |packed| {
             if !packed.is_empty() {
-                pack(&lines, block, machine.lanes, &self.images[first..], packed);
+                let rows = rows.clone();
+                ImageRows { pass, machine, batch, block, rows, images }.pack(operands, packed);
             }
             for filters in parts(pass.filters, most_filters(machine)) {
                 let weights = &weights[filters.start * taps..filters.end * taps];
@@ -144,8 +157,10 @@ impl Correlation<'_> {
                 let out = Shared(unsafe { out.at(filters.start * map) });
                 const_dispatch!(F = filters.len(), in [1, 2, 3, 4, 5, 6, 7, 8]; V = block.vectors, in [1, 2]; {
                     let bias = bias.map_or([0.0; F], |bias| std::array::from_fn(|f| bias[f]));
-                    dispatch(CorrelationKernel::<F, V> {
+                    run(operands, CorrelationKernel::<F, V> {
                         pass,
+                        words,
+                        step,
                         packed,
                         first_row: rows.start,
                         weights,

@@ -1,8 +1,10 @@
-//! Convolution with kernels of our own, which need only one packed copy of the images.
+//! Convolution with kernels of our own, which need only one packed copy of the images: for float32 values, and for bf16
+//! values in two forms ([`super::operands`]).
 
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, half_a_vector};
 use super::correlation::{self, Correlation, Direction, pack_weights};
+use super::operands::Operands;
 use super::pass::{self, Pass};
 use super::weight_gradient::WeightGradient;
 use crate::blocks::{Line, Machine, room};
@@ -12,13 +14,16 @@ use crate::scratch::Scratch;
 /// The algorithm for weights with all columns.
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_none()),
-    build: |problem, buffers| Ok(Box::new(Direct::new(problem.shape, buffers)?)),
+    build: |problem, buffers| {
+        Ok(Box::new(Direct::new(problem.shape, Operands::of(problem.precision), buffers)?))
+    },
 };
 
 /// The convolution `shape`, planned, with its buffers.
 pub struct Direct {
     shape: Shape,
     machine: Machine,
+    operands: Operands,
     forward: Pass,
     backward: Vec<Pass>,
     weight_gradient: WeightGradient,
@@ -29,23 +34,25 @@ pub struct Direct {
 }
 
 /// Room a thread needs for each of the three passes.
-fn scratch(forward: &Pass, machine: Machine) -> usize {
-    let backward = pass::data_gradient(forward).map(|pass| correlation::scratch(&pass, machine));
+fn scratch(forward: &Pass, machine: Machine, operands: Operands) -> usize {
+    let backward = pass::data_gradient(forward).map(|pass| correlation::scratch(&pass, machine, operands));
     let most = backward.max().unwrap_or(0);
-    most.max(correlation::scratch(forward, machine)).max(WeightGradient::scratch(forward, machine))
+    most.max(correlation::scratch(forward, machine, operands))
+        .max(WeightGradient::scratch(forward, machine, operands))
 }
 
 impl Direct {
     /// With room for as many threads as there are now.
-    pub fn new(shape: Shape, buffers: &mut Buffers) -> Result<Direct, String> {
+    pub fn new(shape: Shape, operands: Operands, buffers: &mut Buffers) -> Result<Direct, String> {
         let (machine, forward) = (Machine::this(), shape.pass());
         Ok(Direct {
             shape,
             machine,
+            operands,
             backward: buffers.list(pass::data_gradient(&forward))?,
-            weight_gradient: WeightGradient::new(forward.clone(), machine, shape.groups, buffers)?,
+            weight_gradient: WeightGradient::new(forward.clone(), machine, operands, shape.groups, buffers)?,
             packed: room(shape.groups * forward.weight_elements(), buffers)?,
-            scratch: Scratch::new(scratch(&forward, machine), buffers)?,
+            scratch: Scratch::new(scratch(&forward, machine, operands), buffers)?,
             forward,
         })
     }
@@ -59,7 +66,15 @@ impl Direct {
         let packed: &mut [f32] = bytemuck::cast_slice_mut(&mut self.packed);
         for (weight, packed) in weight.chunks_exact(group).zip(packed.chunks_exact_mut(group)) {
             for pass in passes {
-                pack_weights(pass, self.machine, self.shape.window.kernel, direction, weight, packed);
+                pack_weights(
+                    pass,
+                    self.machine,
+                    self.operands,
+                    self.shape.window.kernel,
+                    direction,
+                    weight,
+                    packed,
+                );
             }
         }
     }
@@ -74,6 +89,7 @@ impl Direct {
         Correlation {
             pass,
             machine: self.machine,
+            operands: self.operands,
             groups: self.shape.groups,
             batch,
             weights: bytemuck::cast_slice(&self.packed),

@@ -7,6 +7,7 @@ use ndarray::s;
 
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, Problem};
+use super::rounded::with_precision;
 use crate::buffers::Buffers;
 use crate::im2col::tile_positions;
 use crate::{col2im_add, gemm, im2col, matrix, matrix_mut, sum};
@@ -14,8 +15,11 @@ use crate::{col2im_add, gemm, im2col, matrix, matrix_mut, sum};
 /// The algorithm for batches of any size.
 pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |_, _| Some(0),
-    build: |&Problem { shape, columns, batch }, buffers| {
-        Ok(Box::new(Im2colGemm::new(shape, columns, batch, buffers)?))
+    build: |problem, buffers| {
+        let Problem { shape, columns, batch, .. } = *problem;
+        with_precision(problem, buffers, |buffers| {
+            Ok(Box::new(Im2colGemm::new(shape, columns, batch, buffers)?))
+        })
     },
 };
 

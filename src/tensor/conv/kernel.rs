@@ -12,8 +12,7 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
-
+use super::arithmetic::{Arithmetic, Kernel, store};
 use super::pass::Pass;
 use crate::blocks::{Block, Shared};
 
@@ -21,11 +20,15 @@ use crate::blocks::{Block, Shared};
 pub struct CorrelationKernel<'a, const F: usize, const V: usize> {
     /// The geometry.
     pub pass: &'a Pass,
-    /// `[rows, W, C, V lanes]`, from row `first_row` on.
+    /// The packed words per pixel: C, or half as many. See [`super::operands`].
+    pub words: usize,
+    /// The words from one that the kernel reads to the next.
+    pub step: usize,
+    /// `[rows, W, words, V lanes]`, from row `first_row` on.
     pub packed: &'a [f32],
     /// The first row that is packed.
     pub first_row: usize,
-    /// `[R, S, C, F]`.
+    /// `[R, S, words, F]`.
     pub weights: &'a [f32],
     /// The initial values of the sums.
     pub bias: [f32; F],
@@ -39,28 +42,30 @@ pub struct CorrelationKernel<'a, const F: usize, const V: usize> {
     pub block: Block,
 }
 
-impl<const F: usize, const V: usize> WithSimd for CorrelationKernel<'_, F, V> {
-    type Output = ();
-
+impl<const F: usize, const V: usize> Kernel for CorrelationKernel<'_, F, V> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn run<A: Arithmetic>(self, arithmetic: A) {
         let Pass { channels, row, column, .. } = *self.pass;
-        let width = V * S::F32_LANES;
+        let words = self.words;
+        let width = V * A::LANES;
+        // A float32 kernel reads every word.
+        let step = if A::VALUES == 1 { 1 } else { self.step };
         // The distances in elements from one row of taps to the next, in the images and in the weights.
-        let (image_row, weight_row) = (column.size * channels * width, column.taps * channels * F);
+        let (image_row, weight_row) = (column.size * words * width, column.taps * words * F);
         let map = row.places * column.places * self.batch;
         for p in self.outputs.clone() {
             let (rows, h) = row.inside(p);
             for q in 0..column.outputs {
                 let (columns, v) = column.inside(q);
-                let run = columns.len() * channels;
-                let mut sums = [[simd.splat_f32s(0.0); V]; F];
+                let run = columns.len() * words;
+                let values = columns.len() * channels;
+                let mut sums = [[arithmetic.splat(0.0); V]; F];
                 for f in 0..F {
-                    sums[f] = [simd.splat_f32s(self.bias[f]); V];
+                    sums[f] = [arithmetic.splat(self.bias[f]); V];
                 }
                 if run > 0 && !rows.is_empty() {
-                    let image = ((h - self.first_row) * column.size + v) * channels * width;
-                    let weight = (rows.start * column.taps + columns.start) * channels * F;
+                    let image = ((h - self.first_row) * column.size + v) * words * width;
+                    let weight = (rows.start * column.taps + columns.start) * words * F;
                     assert!(image + (rows.len() - 1) * image_row + run * width <= self.packed.len());
                     assert!(weight + (rows.len() - 1) * weight_row + run * F <= self.weights.len());
                     for r in 0..rows.len() {
@@ -68,65 +73,60 @@ impl<const F: usize, const V: usize> WithSimd for CorrelationKernel<'_, F, V> {
                         unsafe {
                             let image = self.packed.as_ptr().add(image + r * image_row);
                             let weight = self.weights.as_ptr().add(weight + r * weight_row);
-                            multiply_add::<S, F, V>(simd, image, weight, run, &mut sums);
+                            multiply_add::<A, F, V>(arithmetic, image, weight, step, values, &mut sums);
                         }
                     }
                 }
                 let place = (row.place(p) * column.places + column.place(q)) * self.batch + self.block.first;
                 for f in 0..F {
                     // SAFETY: the place is inside filter f's map, and no other task has this block of these rows.
-                    unsafe { store(simd, sums[f], self.out.at(f * map + place), self.block.samples) };
+                    unsafe { store(sums[f], self.out.at(f * map + place), self.block.samples) };
                 }
             }
         }
     }
 }
 
-/// `sums[f][v] += weight[k, f] image[k, v]` over `run` values of k.
+/// `sums[f][v] += weight[k, f] image[k, v]` over `values` values of k, which are in every `step`-th word.
 #[inline(always)]
-unsafe fn multiply_add<S: Simd, const F: usize, const V: usize>(
-    simd: S,
+unsafe fn multiply_add<A: Arithmetic, const F: usize, const V: usize>(
+    arithmetic: A,
     mut image: *const f32,
     mut weight: *const f32,
-    run: usize,
-    sums: &mut [[S::f32s; V]; F],
+    step: usize,
+    values: usize,
+    sums: &mut [[A::Sums; V]; F],
 ) {
     let mut accumulators = *sums;
-    for _ in 0..run {
-        // SAFETY: the caller guarantees `run` times V vectors and F weights there.
+    for _ in 0..values / A::VALUES {
+        // SAFETY: the caller guarantees V vectors and F weights there.
         unsafe {
-            let mut values = [simd.splat_f32s(0.0); V];
-            for v in 0..V {
-                values[v] = image.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned();
+            let mut words = [arithmetic.load(image); V];
+            for v in 1..V {
+                words[v] = arithmetic.load(image.add(v * A::LANES));
             }
             for f in 0..F {
-                let weight = simd.splat_f32s(*weight.add(f));
+                let weight = arithmetic.broadcast(weight.add(f));
                 for v in 0..V {
-                    accumulators[f][v] = simd.mul_add_e_f32s(weight, values[v], accumulators[f][v]);
+                    accumulators[f][v] = arithmetic.multiply_add(weight, words[v], accumulators[f][v]);
                 }
             }
-            image = image.add(V * S::F32_LANES);
-            weight = weight.add(F);
+        }
+        // After the last word, neither is read.
+        image = image.wrapping_add(step * V * A::LANES);
+        weight = weight.wrapping_add(step * F);
+    }
+    if !values.is_multiple_of(A::VALUES) {
+        for f in 0..F {
+            for v in 0..V {
+                // SAFETY: as above.
+                unsafe {
+                    let (weight, word) =
+                        (arithmetic.broadcast(weight.add(f)), arithmetic.load(image.add(v * A::LANES)));
+                    accumulators[f][v] = arithmetic.multiply_add_first(weight, word, accumulators[f][v]);
+                }
+            }
         }
     }
     *sums = accumulators;
-}
-
-/// Writes the first `samples` values.
-///
-/// # Safety
-/// There is space for them at `to`, which no other code accesses.
-#[inline(always)]
-pub unsafe fn store<S: Simd, const V: usize>(simd: S, values: [S::f32s; V], to: *mut f32, samples: usize) {
-    let _ = simd;
-    if samples == V * S::F32_LANES {
-        for v in 0..V {
-            // SAFETY: the caller guarantees space for all of them.
-            unsafe { to.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(values[v]) };
-        }
-    } else {
-        let values: &[f32] = bytemuck::cast_slice(&values);
-        // SAFETY: the caller guarantees space for `samples` values, and `values` has as many.
-        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), to, samples) };
-    }
 }

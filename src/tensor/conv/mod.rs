@@ -13,22 +13,38 @@
 //!
 //! [`algorithm`] chooses: our own kernels for a batch of at least half a vector, and im2col for a smaller
 //! batch or on a machine without vectors (docs/adr/0011).
+//!
+//! In bf16 ([`super::bf16`]), each of them gives the result of its float32 arithmetic on rounded factors. Only
+//! [`direct`] has kernels for it ([`operands`]); [`rounded`] rounds copies for the others. Biases and their
+//! gradients are no products and are not rounded. The orders of the sums in [`direct`]:
+//!
+//! - y begins at the bias and adds the taps of the window row by row, of each tap all channels.
+//! - dx begins at 0 and adds the positions of dy that see the pixel row by row, of each position all filters.
+//! - The gradient of the weights is the sum of the lanes of a vector, each of which adds some of the samples:
+//!   [`weight_gradient`]. So its order depends on the number of lanes, with all precisions.
 
 mod algorithm;
+mod arithmetic;
+mod avx512_bf16;
 mod column_sparse;
 mod correlation;
 mod direct;
 mod im2col_gemm;
 mod kernel;
+mod operands;
 mod pack;
+mod pack_images;
+mod pack_pairs;
 mod partial_sums;
 mod pass;
+mod rounded;
 mod weight_gradient;
 
 #[cfg(test)]
 mod tests;
 
 use super::Window;
+use super::bf16::Precision;
 use super::blocks::Machine;
 use super::buffers::Buffers;
 
@@ -69,6 +85,7 @@ impl Convolution {
     /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples and for as many
     /// threads as there are now. With `columns`, each group's weight has only these as a matrix
     /// `[F / groups, C / groups R S]`, ascending and at least one: all weights and their gradients are `[F, columns]`.
+    /// The images, the weights and the gradient of the output are factors of products with this `precision`.
     ///
     /// # Errors
     /// Those of [`Buffers::zeros`].
@@ -76,9 +93,10 @@ impl Convolution {
         shape: Shape,
         columns: Option<&[usize]>,
         batch: usize,
+        precision: Precision,
         buffers: &mut Buffers,
     ) -> Result<Convolution, String> {
-        Self::by(&ALGORITHMS, Machine::this(), Problem { shape, columns, batch }, buffers)
+        Self::by(&ALGORITHMS, Machine::this(), Problem { shape, columns, batch, precision }, buffers)
     }
 
     fn by(

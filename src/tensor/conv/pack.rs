@@ -49,8 +49,9 @@ fn pack_whole<const WIDTH: usize>(lines: &Lines, images: &[f32], packed: &mut [f
     );
 }
 
+/// Calls `copy` with the places of each line in the images and in the packed copy.
 #[inline(always)]
-fn each(lines: &Lines, mut copy: impl FnMut(usize, usize)) {
+pub fn each(lines: &Lines, mut copy: impl FnMut(usize, usize)) {
     let Lines { count, from, to } = lines;
     for outer in 0..count[0] {
         for middle in 0..count[1] {

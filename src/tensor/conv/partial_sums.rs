@@ -7,7 +7,9 @@
 
 use std::ops::Range;
 
+use super::operands::Operands;
 use super::pack::{Lines, pack};
+use super::pack_pairs::{Half, pack_pairs};
 
 use crate::blocks::{Block, Machine, Shared, part};
 use crate::buffers::Buffers;
@@ -18,21 +20,25 @@ use crate::threads::for_each;
 /// weights.
 const MAX_PARTIAL_SUMS: usize = 4;
 
-/// The approximate number of positions per work item: a tile's lines of dy and x stay in the L1 cache, and
-/// loading and storing the sums costs little compared with the additions.
-const POSITIONS: usize = 64;
+/// The approximate number of words per packed plane of a work item: the planes of a tile, up to 11, stay in
+/// the L1 cache, and loading and storing the sums costs little compared with the additions.
+const PLANE: usize = 1024;
 
 /// The additional distance between packed planes, so that they do not all map to the same cache sets.
 const GAP: usize = 16;
 
-/// The rows per work item, for the outputs (P, Q).
-pub fn item_rows((rows, columns): (usize, usize)) -> usize {
-    (POSITIONS / columns.max(1)).clamp(1, rows.max(1))
+/// The rows per work item, for the outputs (P, Q). The order of the sums depends on them, so both forms of
+/// bf16 values have as many as fit as pairs.
+pub fn item_rows((rows, columns): (usize, usize), machine: Machine, operands: Operands) -> usize {
+    let vectors = if operands == Operands::Float32 { 2 } else { 1 };
+    let positions = PLANE / (vectors * machine.lanes);
+    (positions / columns.max(1)).clamp(1, rows.max(1))
 }
 
-/// The distance in elements from one packed plane of at most `pixels` pixels to the next.
-pub fn plane(pixels: usize, machine: Machine) -> usize {
-    pixels * 2 * machine.lanes + GAP
+/// The distance in words from one packed plane of at most `pixels` pixels to the next.
+pub fn plane(pixels: usize, machine: Machine, operands: Operands) -> usize {
+    let block = machine.block(2 * machine.lanes, 0);
+    pixels * operands.sample_words(block, machine) + GAP
 }
 
 /// The work items of a batch.
@@ -40,6 +46,8 @@ pub fn plane(pixels: usize, machine: Machine) -> usize {
 pub struct WorkItems {
     /// The machine for which blocks of samples are cut.
     pub machine: Machine,
+    /// The form of the packed images.
+    pub operands: Operands,
     /// N.
     pub batch: usize,
     /// P.
@@ -73,17 +81,29 @@ pub struct Planes<'a> {
 }
 
 impl Planes<'_> {
-    /// Copies `rows` of a block's samples to `[planes, rows, width, samples]`, with a distance of `plane`
-    /// elements from one plane to the next.
+    /// Copies `rows` of a block's samples to `[planes, rows, width, words of samples]`, with a distance of
+    /// `plane` words from one plane to the next.
     pub fn pack(&self, items: &WorkItems, block: Block, rows: Range<usize>, plane: usize, to: &mut [f32]) {
         let Planes { count, size: (height, width), images } = *self;
-        let (batch, lanes) = (items.batch, items.machine.lanes);
+        let (batch, lanes, operands) = (items.batch, items.machine.lanes, items.operands);
         let lines = Lines {
             count: [count, 1, rows.len() * width],
             from: [height * width * batch, 0, batch],
-            to: [plane, 0, block.vectors * lanes],
+            to: [plane, 0, operands.sample_words(block, items.machine)],
         };
-        pack(&lines, block, lanes, &images[rows.start * width * batch + block.first..], to);
+        let images = &images[rows.start * width * batch + block.first..];
+        match operands {
+            Operands::Float32 | Operands::Rounded => {
+                pack(&lines, block, lanes, images, to);
+                operands.round(to);
+            }
+            Operands::Pairs(instructions) => {
+                let first = Half { images, samples: block.samples.min(lanes) };
+                let second =
+                    Half { images: &images[first.samples..], samples: block.samples - first.samples };
+                pack_pairs(instructions, &lines, 1, first, second, to);
+            }
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! The direct kernels give the same bits as the im2col path, on integers so small that every sum is exact.
 
+mod bf16;
+
 use proptest::prelude::*;
 
 use super::direct::Direct;
 use super::im2col_gemm::Im2colGemm;
+use super::operands::Operands;
 use super::*;
 use crate::testing::integers;
 use crate::threads::{set_threads, within};
@@ -74,7 +77,7 @@ proptest! {
     #[test]
     fn direct_equals_im2col(shape in shapes(), batch in 1usize..40, bias: bool, threads in 1usize..3) {
         set_threads(threads).unwrap();
-        check(shape, batch, bias, &mut Direct::new(shape, &mut Buffers::allocating()).unwrap());
+        check(shape, batch, bias, &mut Direct::new(shape, Operands::Float32, &mut Buffers::allocating()).unwrap());
     }
 }
 
@@ -90,7 +93,12 @@ fn large_shapes() {
     ] {
         let window = square(channels, size, kernel, stride, padding);
         let shape = Shape { window, filters, groups: 1 };
-        check(shape, 21, true, &mut Direct::new(shape, &mut Buffers::allocating()).unwrap());
+        check(
+            shape,
+            21,
+            true,
+            &mut Direct::new(shape, Operands::Float32, &mut Buffers::allocating()).unwrap(),
+        );
     }
 }
 
@@ -111,7 +119,7 @@ fn by(algorithms: &[Algorithm], machine: Machine, problem: Problem) -> Convoluti
 fn without_vector_instructions_batches_of_any_size_go_by_im2col() {
     // The smallest batches, and the sizes for which the algorithms have buffers.
     let chosen = |lanes, columns, batch| -> Vec<(usize, usize)> {
-        let problem = Problem { shape: SHAPE, columns, batch };
+        let problem = Problem { shape: SHAPE, columns, batch, precision: Precision::Float32 };
         choose(&ALGORITHMS, machine(lanes), problem)
             .map(|(least, _, problem)| (least, problem.batch))
             .collect()
@@ -129,7 +137,7 @@ fn without_vector_instructions_batches_of_any_size_go_by_im2col() {
     let (x, weight) = (integers(WINDOW.image() * batch, 1), integers(3 * WINDOW.rows(), 2));
     let [y, expected] = [machine(1), machine(8)].map(|machine| {
         let mut y = vec![f32::NAN; 3 * WINDOW.positions() * batch];
-        let problem = Problem { shape: SHAPE, columns: None, batch };
+        let problem = Problem { shape: SHAPE, columns: None, batch, precision: Precision::Float32 };
         let mut convolution = by(&ALGORITHMS, machine, problem);
         convolution.forward(batch, &x, &weight, None, &mut y);
         y
@@ -205,7 +213,7 @@ proptest! {
     #[test]
     fn a_new_algorithm_is_one_entry(shape in shapes(), batch in 1usize..6, bias: bool) {
         let algorithms = [DEFINITION, im2col_gemm::ALGORITHM];
-        let problem = Problem { shape, columns: None, batch };
+        let problem = Problem { shape, columns: None, batch, precision: Precision::Float32 };
         let mut chosen = by(&algorithms, Machine::this(), problem);
         prop_assert_eq!(chosen.algorithms.len(), 1 + usize::from(batch >= 3));
         check(shape, batch, bias, &mut *chosen.algorithm(batch));

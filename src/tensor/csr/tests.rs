@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Buffers, Convolution, ConvolutionShape, Window, gemm, matrix, matrix_mut};
+use crate::{Buffers, Convolution, ConvolutionShape, Precision, Window, gemm, matrix, matrix_mut};
 
 /// Small integers, so that sums are exact in any order; about `nonzero` of `of` places are not zero.
 fn sparse(count: usize, salt: usize, nonzero: usize, of: usize) -> Vec<f32> {
@@ -13,7 +13,7 @@ fn sparse(count: usize, salt: usize, nonzero: usize, of: usize) -> Vec<f32> {
 }
 
 fn dense_convolution(shape: ConvolutionShape, batch: usize) -> Convolution {
-    Convolution::new(shape, None, batch, &mut Buffers::allocating()).unwrap()
+    Convolution::new(shape, None, batch, Precision::Float32, &mut Buffers::allocating()).unwrap()
 }
 
 #[test]

@@ -1,15 +1,16 @@
-//! Kernels with eight floats, or four random blocks, per instruction.
+//! Kernels with eight floats per instruction.
 
 mod decode;
 
 use std::arch::x86_64::*;
 
 pub(super) use self::decode::decode;
+use super::draws::Generator;
 use super::prefetch::prefetch;
 use super::rounding::{Rounding, Thresholds};
 use super::{LANES, Sums, portable};
-use crate::philox::{Lanes, Stream};
 use crate::planes::WORD;
+use crate::random::Stream;
 
 /// Floats per register.
 const EIGHT: usize = 8;
@@ -59,12 +60,10 @@ pub(super) fn encode(
     let thresholds = Thresholds::new(clip, scale);
     match rounding {
         Rounding::Stochastic(stream) if scale > 0.0 && thresholds.lift == 1.0 => {
-            if let Some(lanes) = stream.lanes() {
-                let stochastic = Stochastic::new(&thresholds, stream, lanes);
-                return portable::each_word(values, first_word, planes, |index, word| {
-                    stochastic.word(word, index)
-                });
-            }
+            let (stochastic, mut draws) = (Stochastic::new(&thresholds, stream), Generator::new(stream));
+            return portable::each_word(values, first_word, planes, |index, word| {
+                stochastic.word(word, draws.word(index), index)
+            });
         }
         Rounding::Nearest if scale > 0.0 => {
             return portable::each_word(values, first_word, planes, |_, word| {
@@ -80,7 +79,6 @@ pub(super) fn encode(
 struct Stochastic<'a> {
     thresholds: &'a Thresholds,
     stream: &'a Stream,
-    random: Philox,
     /// The factor from a magnitude to the upper 16 bits of its threshold, and the maximum of these.
     factor: __m256,
     limit: __m256,
@@ -89,40 +87,24 @@ struct Stochastic<'a> {
 impl<'a> Stochastic<'a> {
     /// For thresholds without a lift.
     #[target_feature(enable = "avx2")]
-    fn new(thresholds: &'a Thresholds, stream: &'a Stream, lanes: Lanes) -> Self {
+    fn new(thresholds: &'a Thresholds, stream: &'a Stream) -> Self {
         let (factor, limit) = thresholds.upper();
-        Stochastic {
-            thresholds,
-            stream,
-            random: Philox::new(lanes),
-            factor: _mm256_set1_ps(factor),
-            limit: _mm256_set1_ps(limit),
-        }
+        Stochastic { thresholds, stream, factor: _mm256_set1_ps(factor), limit: _mm256_set1_ps(limit) }
     }
 
-    /// The bits of the values of word `index` of the tensor.
+    /// The bits of the values of word `index` of the tensor, given the upper halves of its draws.
     #[target_feature(enable = "avx2")]
-    fn word(&self, values: &[f32; WORD], index: usize) -> (u64, u64) {
+    fn word(&self, values: &[f32; WORD], draws: &[u16; WORD], index: usize) -> (u64, u64) {
         prefetch(values);
-        let block = (index * (WORD / 8)) as u32;
-        let (random, [third, fourth, fifth, sixth, seventh]) = (&self.random, &self.random.keys);
-        // A round waits for its multiplications. So two rounds run in parallel, together with the work on the
-        // values.
-        let (first, second) = (random.two_rounds(block), random.two_rounds(block + 4));
-        let (first, second) = (random.round(first, third), random.round(second, third));
-        let a = self.upper(values, 0);
-        let (first, second) = (random.round(first, fourth), random.round(second, fourth));
-        let b = self.upper(values, 1);
-        let (first, second) = (random.round(first, fifth), random.round(second, fifth));
-        let c = self.upper(values, 2);
-        let (first, second) = (random.round(first, sixth), random.round(second, sixth));
-        let d = self.upper(values, 3);
-        let first = words(random.round(first, seventh));
-        let second = words(random.round(second, seventh));
         let halves = values.as_chunks::<{ WORD / 2 }>().0;
-        let (first, second) = (compare(&halves[0], [a, b], first), compare(&halves[1], [c, d], second));
+        let compare = |half: usize| {
+            let (high, random) = (2 * half, draws[half * (WORD / 2)..].as_chunks::<16>().0);
+            let high = [self.upper(values, high), self.upper(values, high + 1)];
+            compare(&halves[half], high, [packed(&random[0]), packed(&random[1])])
+        };
+        let (first, second) = (compare(0), compare(1));
         if _mm256_testz_si256(first.ties, first.ties) & _mm256_testz_si256(second.ties, second.ties) == 0 {
-            return self.word_with_ties(values, index);
+            return self.word_with_ties(values, draws, index);
         }
         (
             u64::from(first.nonzero) | u64::from(second.nonzero) << (WORD / 2),
@@ -147,8 +129,8 @@ impl<'a> Stochastic<'a> {
     }
 
     #[cold]
-    fn word_with_ties(&self, values: &[f32; WORD], index: usize) -> (u64, u64) {
-        portable::stochastic_word(values, self.thresholds, self.stream, index)
+    fn word_with_ties(&self, values: &[f32; WORD], draws: &[u16; WORD], index: usize) -> (u64, u64) {
+        portable::stochastic_word(values, self.thresholds, self.stream, draws, index)
     }
 }
 
@@ -211,65 +193,11 @@ pub(super) fn add(a: &[u64], a_width: usize, b: &[u64], b_width: usize, sum: &mu
     portable::add(a, a_width, b, b_width, sum, sum_width);
 }
 
-/// The generator of [`philox`](crate::philox) with four blocks per register: one word of each block in the
-/// lower half of a 64-bit lane. The upper halves hold leftovers of the multiplications, which no instruction
-/// below reads.
-struct Philox {
-    multiply: [__m256i; 2],
-    first: __m256i,
-    second: [__m256i; 3],
-    keys: [[__m256i; 2]; 5],
-}
-
-/// The counters of four blocks between rounds.
-type State = [__m256i; 4];
-
-impl Philox {
-    #[target_feature(enable = "avx2")]
-    fn new(lanes: Lanes) -> Self {
-        let all = |word: u32| _mm256_set1_epi64x(i64::from(word));
-        Philox {
-            multiply: lanes.multiply.map(all),
-            first: all(lanes.first),
-            second: lanes.second.map(all),
-            keys: lanes.keys.map(|key| key.map(all)),
-        }
-    }
-
-    /// Blocks `block .. block + 4` after two rounds, see [`Lanes`].
-    #[target_feature(enable = "avx2")]
-    fn two_rounds(&self, block: u32) -> State {
-        let blocks = _mm256_add_epi32(_mm256_set1_epi64x(i64::from(block)), _mm256_setr_epi64x(0, 1, 2, 3));
-        let a = _mm256_mul_epu32(self.multiply[0], blocks);
-        let b = _mm256_mul_epu32(self.multiply[1], _mm256_xor_si256(_mm256_srli_epi64::<32>(a), self.first));
-        [
-            _mm256_xor_si256(_mm256_srli_epi64::<32>(b), self.second[0]),
-            b,
-            _mm256_xor_si256(a, self.second[1]),
-            self.second[2],
-        ]
-    }
-
-    #[target_feature(enable = "avx2")]
-    fn round(&self, [c0, c1, c2, c3]: State, key: &[__m256i; 2]) -> State {
-        let a = _mm256_mul_epu32(self.multiply[0], c0);
-        let b = _mm256_mul_epu32(self.multiply[1], c2);
-        [
-            _mm256_xor_si256(_mm256_xor_si256(c1, key[0]), _mm256_srli_epi64::<32>(b)),
-            b,
-            _mm256_xor_si256(_mm256_xor_si256(c3, key[1]), _mm256_srli_epi64::<32>(a)),
-            a,
-        ]
-    }
-}
-
-/// The 32 16-bit words of finished blocks, in the order of `_mm256_packus_epi32`.
+/// Sixteen draws in the order of `_mm256_packus_epi32`.
 #[target_feature(enable = "avx2")]
-fn words([c0, c1, c2, c3]: State) -> [__m256i; 2] {
-    // Each lane now holds the first or the second eight bytes of a block.
-    let first = _mm256_blend_epi32::<0b1010_1010>(c0, _mm256_slli_epi64::<32>(c1));
-    let second = _mm256_blend_epi32::<0b1010_1010>(c2, _mm256_slli_epi64::<32>(c3));
-    [_mm256_permute2x128_si256::<0x20>(first, second), _mm256_permute2x128_si256::<0x31>(first, second)]
+fn packed(draws: &[u16; 16]) -> __m256i {
+    // SAFETY: the array has the register's size, and the instruction needs no alignment.
+    _mm256_permute4x64_epi64::<0b11_01_10_00>(unsafe { _mm256_loadu_si256(draws.as_ptr().cast()) })
 }
 
 /// Floats `8 index ..` of `values`.

@@ -21,6 +21,7 @@ mod weight_gradient;
 use super::Shape;
 use super::algorithm::{Algorithm, Convolve, half_a_vector};
 use super::partial_sums::PartialSums;
+use super::rounded::with_precision;
 use crate::blocks::{Line, Machine, room};
 use crate::buffers::Buffers;
 use crate::scratch::Scratch;
@@ -31,7 +32,9 @@ pub const ALGORITHM: Algorithm = Algorithm {
     least_batch: |machine, problem| half_a_vector(machine).filter(|_| problem.columns.is_some()),
     build: |problem, buffers| {
         let columns = problem.columns.expect("only a problem with columns is taken");
-        Ok(Box::new(ColumnSparse::new(&problem.shape, columns, buffers)?))
+        with_precision(problem, buffers, |buffers| {
+            Ok(Box::new(ColumnSparse::new(&problem.shape, columns, buffers)?))
+        })
     },
 };
 

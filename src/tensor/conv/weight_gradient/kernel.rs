@@ -6,37 +6,9 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
-
 use super::Taps;
+use crate::conv::arithmetic::{Arithmetic, Kernel};
 use crate::conv::pass::Pass;
-use crate::simd::dispatch;
-
-/// Adds vectors to one of sums.
-pub fn add_lanes(values: &[f32], sums: &mut [f32]) {
-    struct Add<'a>(&'a [f32], &'a mut [f32]);
-    impl WithSimd for Add<'_> {
-        type Output = ();
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            let (values, sum) = (S::as_simd_f32s(self.0).0, &mut S::as_mut_simd_f32s(self.1).0[0]);
-            // Four chains: one addition takes four cycles.
-            let mut chains = [*sum, simd.splat_f32s(0.0), simd.splat_f32s(0.0), simd.splat_f32s(0.0)];
-            let (fours, rest) = values.as_chunks::<4>();
-            for four in fours {
-                for (chain, value) in chains.iter_mut().zip(four) {
-                    *chain = simd.add_f32s(*chain, *value);
-                }
-            }
-            for value in rest {
-                chains[0] = simd.add_f32s(chains[0], *value);
-            }
-            let pair = simd.add_f32s(chains[0], chains[1]);
-            *sum = simd.add_f32s(pair, simd.add_f32s(chains[2], chains[3]));
-        }
-    }
-    dispatch(Add(values, sums));
-}
 
 /// All tiles with K taps, for F filters and one work item.
 pub struct TapKernel<'a, const F: usize, const K: usize> {
@@ -55,33 +27,40 @@ pub struct TapKernel<'a, const F: usize, const K: usize> {
     pub dy_plane: usize,
     /// The sums that the products are added to: `[tiles, F, K, lanes]`.
     pub lanes: &'a mut [f32],
+    /// Whether this is the first work item of these sums, which overwrites them.
+    pub first: bool,
 }
 
-impl<const F: usize, const K: usize> WithSimd for TapKernel<'_, F, K> {
-    type Output = ();
-
+impl<const F: usize, const K: usize> Kernel for TapKernel<'_, F, K> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let TapKernel { tiles, outputs, first_row, vectors, x, x_plane, dy, dy_plane, lanes, .. } = self;
+    fn run<A: Arithmetic>(self, arithmetic: A) {
+        let TapKernel { tiles, outputs, first_row, vectors, x, x_plane, dy, dy_plane, lanes, first, .. } =
+            self;
         let Pass { row, column, .. } = *self.pass;
-        let width = vectors * S::F32_LANES;
+        let width = vectors * A::LANES;
         let k_step = if self.along_taps { width } else { x_plane };
         // The distances in elements from one output to the next, along a column and along a row.
         let (x_step, x_row) = (column.stride() * width, row.stride() * column.size * width);
-        let (sums, _) = S::as_mut_simd_f32s(lanes);
-        for (tile, sums) in tiles.iter().zip(sums.chunks_exact_mut(F * K)) {
+        let zeros = [[arithmetic.splat(0.0); K]; F];
+        for (tile, tile_sums) in tiles.iter().zip(lanes.chunks_exact_mut(F * K * A::LANES)) {
             let (rows, columns) = (row.outputs_of(tile.r), column.outputs_of(tile.s));
             let rows = rows.start.max(outputs.start)..rows.end.min(outputs.end);
             if rows.is_empty() || columns.is_empty() {
+                if first {
+                    tile_sums.fill(0.0);
+                }
                 continue;
             }
+            let sums = tile_sums.as_mut_ptr().cast::<A::Sums>();
             let (h, v) = (row.pixel(rows.start, tile.r) - first_row, column.pixel(columns.start, tile.s));
             let x_at = tile.c * x_plane + (h * column.size + v) * width;
             let dy_at = ((rows.start - outputs.start) * column.outputs + columns.start) * width;
-            let mut accumulators = [[simd.splat_f32s(0.0); K]; F];
+            let mut accumulators = [[arithmetic.splat(0.0); K]; F];
+            let before = if first { zeros.as_ptr().cast() } else { sums.cast_const() };
             for f in 0..F {
                 for k in 0..K {
-                    accumulators[f][k] = sums[f * K + k];
+                    // SAFETY: the tile, or its zeros, have F K vectors.
+                    accumulators[f][k] = unsafe { before.add(f * K + k).read_unaligned() };
                 }
             }
             let last_x =
@@ -97,19 +76,24 @@ impl<const F: usize, const K: usize> WithSimd for TapKernel<'_, F, K> {
                     let line = Outputs { x, x_step, k_step, dy, dy_plane };
                     // With a stride of 1, all vectors of a row are contiguous.
                     match (x_step == width, vectors) {
-                        (true, _) => Outputs { x_step: S::F32_LANES, ..line }.multiply_add::<S, F, K, 1>(
-                            simd,
+                        (true, _) => Outputs { x_step: A::LANES, ..line }.multiply_add::<A, F, K, 1>(
+                            arithmetic,
                             columns.len() * vectors,
                             &mut accumulators,
                         ),
-                        (false, 1) => line.multiply_add::<S, F, K, 1>(simd, columns.len(), &mut accumulators),
-                        (false, _) => line.multiply_add::<S, F, K, 2>(simd, columns.len(), &mut accumulators),
+                        (false, 1) => {
+                            line.multiply_add::<A, F, K, 1>(arithmetic, columns.len(), &mut accumulators)
+                        }
+                        (false, _) => {
+                            line.multiply_add::<A, F, K, 2>(arithmetic, columns.len(), &mut accumulators)
+                        }
                     }
                 }
             }
             for f in 0..F {
                 for k in 0..K {
-                    sums[f * K + k] = accumulators[f][k];
+                    // SAFETY: as above.
+                    unsafe { sums.add(f * K + k).write_unaligned(accumulators[f][k]) };
                 }
             }
         }
@@ -128,11 +112,11 @@ struct Outputs {
 impl Outputs {
     /// `sums[f][k] += dy[f] x[k]` for V vectors at each of `positions` places.
     #[inline(always)]
-    unsafe fn multiply_add<S: Simd, const F: usize, const K: usize, const V: usize>(
+    unsafe fn multiply_add<A: Arithmetic, const F: usize, const K: usize, const V: usize>(
         self,
-        simd: S,
+        arithmetic: A,
         positions: usize,
-        sums: &mut [[S::f32s; K]; F],
+        sums: &mut [[A::Sums; K]; F],
     ) {
         let mut accumulators = *sums;
         let (mut x, mut dy) = (self.x, self.dy);
@@ -140,23 +124,22 @@ impl Outputs {
             for v in 0..V {
                 // SAFETY: the caller guarantees that all of this is packed.
                 unsafe {
-                    let mut values = [simd.splat_f32s(0.0); K];
-                    for k in 0..K {
-                        let at = x.add(k * self.k_step + v * S::F32_LANES);
-                        values[k] = at.cast::<S::f32s>().read_unaligned();
+                    let at = x.add(v * A::LANES);
+                    let mut words = [arithmetic.load(at); K];
+                    for k in 1..K {
+                        words[k] = arithmetic.load(at.add(k * self.k_step));
                     }
                     for f in 0..F {
-                        let at = dy.add(f * self.dy_plane + v * S::F32_LANES);
-                        let slope = at.cast::<S::f32s>().read_unaligned();
+                        let slope = arithmetic.load(dy.add(f * self.dy_plane + v * A::LANES));
                         for k in 0..K {
-                            accumulators[f][k] = simd.mul_add_e_f32s(slope, values[k], accumulators[f][k]);
+                            accumulators[f][k] = arithmetic.multiply_add(slope, words[k], accumulators[f][k]);
                         }
                     }
                 }
             }
             // After the last position, neither is read.
             x = x.wrapping_add(self.x_step);
-            dy = dy.wrapping_add(V * S::F32_LANES);
+            dy = dy.wrapping_add(V * A::LANES);
         }
         *sums = accumulators;
     }

@@ -5,11 +5,15 @@
 //! the lanes of each at the very end. In between, the sums are stored in memory, with `lanes` values per
 //! weight.
 //!
-//! dy and x of a work item ([`super::partial_sums`]) are packed channel by channel.
+//! dy and x of a work item ([`super::partial_sums`]) are packed channel by channel. As bf16 values, samples n and n + 16 of
+//! a block of 32 are a pair, so that each lane adds the same products in the same order as with float32 vectors of 16
+//! lanes. The gradient of the biases is no product: it is the sum of dy as it is.
 
 mod kernel;
+mod lanes;
 mod partial_sum;
 
+use super::operands::Operands;
 use super::partial_sums::{PartialSums, WorkItems, item_rows, plane};
 use super::pass::{Axis, Pass};
 use crate::blocks::{Machine, part, parts_of_size};
@@ -31,6 +35,7 @@ pub struct WeightGradient {
     /// The forward pass of one group.
     pass: Pass,
     machine: Machine,
+    operands: Operands,
     groups: usize,
     /// Whether tiles hold neighbouring taps instead of channels.
     along_taps: bool,
@@ -51,15 +56,15 @@ fn most_filters(machine: Machine, taps: usize) -> usize {
 }
 
 /// Rows of outputs per work item.
-fn rows(pass: &Pass) -> usize {
-    item_rows((pass.row.outputs, pass.column.outputs))
+fn rows(pass: &Pass, machine: Machine, operands: Operands) -> usize {
+    item_rows((pass.row.outputs, pass.column.outputs), machine, operands)
 }
 
 /// Distances between packed channels of x, and between packed filters of dy.
-fn planes(pass: &Pass, machine: Machine) -> (usize, usize) {
-    let rows = rows(pass);
-    let x = plane(pass.row.most_seen(rows) * pass.column.size, machine);
-    (x, plane(rows * pass.column.outputs, machine))
+fn planes(pass: &Pass, machine: Machine, operands: Operands) -> (usize, usize) {
+    let rows = rows(pass, machine, operands);
+    let x = plane(pass.row.most_seen(rows) * pass.column.size, machine, operands);
+    (x, plane(rows * pass.column.outputs, machine, operands))
 }
 
 /// The tiles of `count` neighbouring taps of a row, or of `count` channels at a tap: at each place the taps of a row, or the
@@ -87,6 +92,7 @@ impl WeightGradient {
     pub fn new(
         pass: Pass,
         machine: Machine,
+        operands: Operands,
         groups: usize,
         buffers: &mut Buffers,
     ) -> Result<WeightGradient, String> {
@@ -97,12 +103,12 @@ impl WeightGradient {
         let mut tiles = |count| buffers.list(tiles(&pass, along_taps, count));
         let tiles = [tiles(1)?, tiles(2)?, tiles(3)?];
         let sums = PartialSums::new(groups, &[0], pass.weight_elements() + pass.filters, buffers)?;
-        Ok(WeightGradient { pass, machine, groups, along_taps, tiles, sums })
+        Ok(WeightGradient { pass, machine, operands, groups, along_taps, tiles, sums })
     }
 
-    /// Room a thread needs for the weight gradient of `pass`, in elements.
-    pub fn scratch(pass: &Pass, machine: Machine) -> usize {
-        let (x, dy) = planes(pass, machine);
+    /// Room a thread needs for the weight gradient of `pass`, in words.
+    pub fn scratch(pass: &Pass, machine: Machine, operands: Operands) -> usize {
+        let (x, dy) = planes(pass, machine, operands);
         let lanes = machine.lanes * (pass.weight_elements() + pass.filters);
         pass.channels * x + pass.filters * dy + lanes
     }
@@ -118,13 +124,20 @@ impl WeightGradient {
         weight: &mut [f32],
         bias: Option<&mut [f32]>,
     ) {
-        let WeightGradient { pass, machine, groups, along_taps, tiles, sums } = self;
+        let WeightGradient { pass, machine, operands, groups, along_taps, tiles, sums } = self;
         let Pass { channels, filters, row, column, .. } = *pass;
         let (image, map) = (channels * row.size * column.size * batch, row.outputs * column.outputs * batch);
         assert_eq!(x.len(), *groups * image);
         assert_eq!(dy.len(), *groups * filters * map);
-        let items = WorkItems { machine: *machine, batch, rows: row.outputs, item_rows: rows(pass) };
-        let room = Self::scratch(pass, *machine);
+        let (machine, operands) = (*machine, *operands);
+        let items = WorkItems {
+            machine,
+            operands,
+            batch,
+            rows: row.outputs,
+            item_rows: rows(pass, machine, operands),
+        };
+        let room = Self::scratch(pass, machine, operands);
         let sums = sums.sum(&items, |group, own, sums| {
             let (x, dy) = (&x[group * image..], &dy[group * filters * map..]);
             let partial_sum = PartialSum { pass, along_taps: *along_taps, tiles, items: &items, x, dy };

@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
-use super::kernel::{TapKernel, add_lanes};
+use super::kernel::TapKernel;
+use super::lanes::{add_lanes, add_lines, sum_lanes};
 use super::{Taps, most_filters, planes};
 use crate::blocks::parts;
+use crate::conv::arithmetic::run;
+use crate::conv::operands::Operands;
 use crate::conv::partial_sums::{Planes, WorkItems};
 use crate::conv::pass::Pass;
-use crate::simd::{const_dispatch, dispatch};
+use crate::simd::const_dispatch;
 
 /// A partial sum of one group.
 pub struct PartialSum<'a> {
@@ -35,30 +38,30 @@ struct Room<'a> {
 }
 
 impl PartialSum<'_> {
-    /// Overwrites `sums` with those of the work items `own`: the weights, then the biases. `scratch` has the
+    /// Overwrites `sums` with those of the work items `own`, at least one: the weights, then the biases. `scratch` has the
     /// length of [`super::WeightGradient::scratch`].
     pub fn compute(&self, own: Range<usize>, scratch: &mut [f32], sums: &mut [f32]) {
         let mut room = self.cut(scratch);
-        for item in own {
-            self.add(item, &mut room);
+        for item in own.clone() {
+            self.add(item, item == own.start, &mut room);
         }
-        self.finish(&room, sums);
+        self.finish(&mut room, sums);
     }
 
-    /// `scratch`, divided into its parts; the sums are zero.
+    /// `scratch`, divided into its parts; the sums of the biases are zero.
     fn cut<'a>(&self, scratch: &'a mut [f32]) -> Room<'a> {
         let (&Pass { channels, filters, .. }, machine) = (self.pass, self.items.machine);
-        let (x_plane, dy_plane) = planes(self.pass, machine);
+        let (x_plane, dy_plane) = planes(self.pass, machine, self.items.operands);
         let (x, rest) = scratch.split_at_mut(channels * x_plane);
         let (dy, rest) = rest.split_at_mut(filters * dy_plane);
         let (weights, biases) = rest.split_at_mut(self.pass.weight_elements() * machine.lanes);
-        weights.fill(0.0);
         biases.fill(0.0);
         Room { x, x_plane, dy, dy_plane, weights, biases }
     }
 
-    /// Packs a work item and adds it to the sums.
-    fn add(&self, item: usize, room: &mut Room) {
+    /// Packs a work item and adds it to the sums. The `first` one overwrites the sums of the weights: they
+    /// may be larger than a cache, and need not be filled with zeros and read.
+    fn add(&self, item: usize, first: bool, room: &mut Room) {
         let Pass { channels, filters, row, column, .. } = *self.pass;
         let Room { x, x_plane, dy, dy_plane, weights, biases } = room;
         let (lanes, x_plane, dy_plane) = (self.items.machine.lanes, *x_plane, *dy_plane);
@@ -69,9 +72,17 @@ impl PartialSum<'_> {
         let slopes = Planes { count: filters, size: (row.outputs, column.outputs), images: self.dy };
         slopes.pack(self.items, block, outputs.clone(), dy_plane, dy);
 
-        let contents = outputs.len() * column.outputs * block.vectors * lanes;
-        for (plane, sums) in dy.chunks_exact(dy_plane).zip(biases.chunks_exact_mut(lanes)) {
-            add_lanes(&plane[..contents], sums);
+        if self.items.operands == Operands::Float32 {
+            let contents = outputs.len() * column.outputs * block.vectors * lanes;
+            for (plane, sums) in dy.chunks_exact(dy_plane).zip(biases.chunks_exact_mut(lanes)) {
+                add_lanes(&plane[..contents], sums);
+            }
+        } else {
+            let (first, count) = (outputs.start * column.outputs, outputs.len() * column.outputs);
+            for (f, sums) in biases.chunks_exact_mut(lanes).enumerate() {
+                let first = (f * row.outputs * column.outputs + first) * self.items.batch;
+                add_lines(&self.dy[first..], self.items.batch, count, block, sums);
+            }
         }
         let mut lanes_at = 0;
         for (tiles, taps, filters) in self.blocks() {
@@ -80,18 +91,19 @@ impl PartialSum<'_> {
             lanes_at += size;
             let dy = &dy[filters.start * dy_plane..filters.end * dy_plane];
             const_dispatch!(F = filters.len(), in [1, 2, 3, 4, 5, 6, 7, 8]; K = taps, in [1, 2, 3];
-                dispatch(TapKernel::<F, K> {
+                run(self.items.operands, TapKernel::<F, K> {
                     pass: self.pass,
                     along_taps: self.along_taps,
                     tiles,
                     outputs: outputs.clone(),
                     first_row: seen.start,
-                    vectors: block.vectors,
+                    vectors: self.items.operands.sample_words(block, self.items.machine) / self.items.machine.lanes,
                     x,
                     x_plane,
                     dy,
                     dy_plane,
                     lanes,
+                    first,
                 })
             );
         }
@@ -107,24 +119,22 @@ impl PartialSum<'_> {
     }
 
     /// Adds the lanes of each sum.
-    fn finish(&self, room: &Room, sums: &mut [f32]) {
+    fn finish(&self, room: &mut Room, sums: &mut [f32]) {
         let Pass { channels, ref row, ref column, .. } = *self.pass;
-        let (lanes, area) = (self.items.machine.lanes, row.taps * column.taps);
+        let area = row.taps * column.taps;
         let (weights, biases) = sums.split_at_mut(self.pass.weight_elements());
-        let mut resting = room.weights.chunks_exact(lanes);
+        let mut totals = sum_lanes(room.weights).iter();
         for (tiles, _, filters) in self.blocks() {
             for tile in tiles {
                 for f in filters.clone() {
                     let first = (f * channels + tile.c) * area + tile.r * column.taps + tile.s;
                     let step = if self.along_taps { 1 } else { area };
-                    for (k, lanes) in resting.by_ref().take(tile.count).enumerate() {
-                        weights[first + k * step] = lanes.iter().sum();
+                    for (k, total) in totals.by_ref().take(tile.count).enumerate() {
+                        weights[first + k * step] = *total;
                     }
                 }
             }
         }
-        for (bias, lanes) in biases.iter_mut().zip(room.biases.chunks_exact(lanes)) {
-            *bias = lanes.iter().sum();
-        }
+        biases.copy_from_slice(sum_lanes(room.biases));
     }
 }

@@ -9,8 +9,8 @@ use pulp::{Simd, WithSimd};
 
 use super::Forward;
 use crate::blocks::Shared;
+use crate::conv::arithmetic::store;
 use crate::conv::column_sparse::padded::Samples;
-use crate::conv::kernel::store;
 
 /// F filters and one block of V vectors of samples, for some rows of outputs.
 pub struct ForwardKernel<'a, const F: usize, const T: usize, const V: usize> {
@@ -96,7 +96,7 @@ impl<const F: usize, const T: usize, const V: usize> ForwardKernel<'_, F, T, V> 
             let place = (p * column.outputs + q + t) * samples.batch + samples.block.first;
             for f in 0..F {
                 // SAFETY: the place is inside filter f's map, and no other task has this block of these rows.
-                unsafe { store(simd, sums[t][f], y.at(f * map + place), samples.block.samples) };
+                unsafe { store(sums[t][f], y.at(f * map + place), samples.block.samples) };
             }
         }
     }

@@ -11,18 +11,19 @@ mod partial_sum;
 use super::ColumnSparse;
 use super::layout::{ChannelBlock, ColumnLayout};
 use crate::buffers::Buffers;
+use crate::conv::operands::Operands;
 use crate::conv::partial_sums::{PartialSums, WorkItems, item_rows, plane};
 use crate::simd::sum;
 use partial_sum::PartialSum;
 
 /// Rows of outputs per work item.
 pub fn outputs(layout: &ColumnLayout) -> usize {
-    item_rows(layout.shape.window.output)
+    item_rows(layout.shape.window.output, layout.machine, Operands::Float32)
 }
 
 /// The distance in elements from one packed filter of dy to the next.
 fn dy_plane(layout: &ColumnLayout) -> usize {
-    plane(layout.weight_gradient.outputs * layout.shape.window.output.1, layout.machine)
+    plane(layout.weight_gradient.outputs * layout.shape.window.output.1, layout.machine, Operands::Float32)
 }
 
 /// The scratch space per thread, in elements: x and dy of a work item, and lanes of sums.
@@ -60,7 +61,13 @@ pub fn compute(
         bias.iter_mut().zip(dy.chunks_exact(map)).for_each(|(bias, map)| *bias = sum(map));
     }
     let item_rows = layout.weight_gradient.outputs;
-    let items = WorkItems { machine: layout.machine, batch, rows: window.output.0, item_rows };
+    let items = WorkItems {
+        machine: layout.machine,
+        operands: Operands::Float32,
+        batch,
+        rows: window.output.0,
+        item_rows,
+    };
     let (channel_blocks, room) = (layout.channel_blocks.len(), self::scratch(layout));
     let sums = sums.sum(&items, |part, own, sums| {
         let (group, channel_block) = (part / channel_blocks, &layout.channel_blocks[part % channel_blocks]);

@@ -1,0 +1,85 @@
+//! Convolutions with bf16 factors: exact gradients for factors that bf16 represents, and otherwise the
+//! gradients of the rounded factors.
+
+use serde_json::{Value, json};
+
+use super::{Check, IMAGE, order, small_integers};
+use crate::{Execution, Shape};
+use ternflock_tensor::Precision;
+use ternflock_tensor::bf16::round_in_place;
+
+fn check(spec: &Value, image: Shape, batch: usize, precision: Precision) -> Check {
+    Check::with(spec.clone(), image, batch, Execution { batch: batch + 2, precision })
+}
+
+const CASES: [(usize, usize, usize, usize); 5] =
+    [(1, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (2, 3, 1, 2), (3, 1, 0, 2)];
+
+fn spec((kernel, stride, padding, groups): (usize, usize, usize, usize)) -> Value {
+    json!({"type": "conv2d", "filters": 6, "kernel": kernel, "stride": stride, "padding": padding,
+           "groups": groups})
+}
+
+/// bf16 has 8 significant bits: integers up to 256 and their products are exact. 3 samples are computed by
+/// im2col on rounded copies, 17 by the kernels for bf16.
+#[test]
+fn gradients_of_integers_are_exact() {
+    for case in CASES {
+        for batch in [3, 17] {
+            let mut check = check(&spec(case), IMAGE, batch, Precision::Bf16);
+            check.x = small_integers(check.x.len(), 4);
+            check.run(0.0);
+        }
+    }
+    let columns = json!({"type": "conv2d", "filters": 6, "kernel": 2, "columns": [0, 3, 7]});
+    for batch in [3, 17] {
+        let mut check = check(&columns, IMAGE, batch, Precision::Bf16);
+        check.x = small_integers(check.x.len(), 4);
+        check.run(0.0);
+    }
+}
+
+/// Values that need rounding, because they have about 17 significant bits.
+fn reals(n: usize, subject: u32) -> Vec<f32> {
+    order(n, subject).iter().map(|&i| ((i * 7919) % 100_003) as f32 / 16_384.0 - 3.0).collect()
+}
+
+/// Everything except the gradient of the bias equals that of rounded factors with float32 arithmetic; images
+/// this small are one work item of the weight gradient with either precision, so that its order is the same. The
+/// bias and its gradient are not rounded: their sum of n terms may differ by n units of 2^-24 of the sum of
+/// magnitudes, at most 4 each, because its order differs.
+#[test]
+fn gradients_of_reals_are_those_of_rounded_factors() {
+    for case in CASES {
+        for batch in [3, 17, 40] {
+            let [mut bf16, mut float32, mut rounded] =
+                [Precision::Bf16, Precision::Float32, Precision::Float32]
+                    .map(|precision| check(&spec(case), IMAGE, batch, precision));
+            for check in [&mut bf16, &mut float32, &mut rounded] {
+                check.x = reals(check.x.len(), 5);
+                check.r = reals(check.r.len(), 6);
+                check.parameters = reals(check.parameters.len(), 7);
+            }
+            let weights = rounded.parameters.len() - 6;
+            for factor in [&mut rounded.x, &mut rounded.r, &mut rounded.parameters] {
+                let end = if factor.len() == weights + 6 { weights } else { factor.len() };
+                round_in_place(&mut factor[..end]);
+            }
+            let ((dx, gradients), (expected_dx, expected)) = (bf16.gradients(true), rounded.gradients(true));
+            assert_eq!(bf16.y, rounded.y, "forward, {case:?}, {batch} samples");
+            assert_eq!(dx, expected_dx, "data gradient, {case:?}, {batch} samples");
+            assert_eq!(
+                gradients[..weights],
+                expected[..weights],
+                "weight gradient, {case:?}, {batch} samples"
+            );
+            let terms = (bf16.r.len() / 6) as f32;
+            let tolerance = terms * terms * 4.0 / 2f32.powi(24);
+            let (_, unrounded) = float32.gradients(true);
+            for (bias, expected) in gradients[weights..].iter().zip(&unrounded[weights..]) {
+                assert!((bias - expected).abs() <= tolerance, "bias gradient: {bias} instead of {expected}");
+            }
+            assert_ne!(gradients, unrounded, "factors are rounded");
+        }
+    }
+}
