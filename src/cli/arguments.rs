@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod arithmetic;
 mod bench;
 mod compress;
 mod compression;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use arithmetic::Instructions;
 pub use bench::{Bench, BenchCommand};
 pub use compress::Compress;
 pub use compression::Compression;
@@ -26,6 +28,7 @@ pub use scaling::Scaling;
 pub use sweep::Sweep;
 pub use train::Train;
 
+use ternflock_tensor::Precision;
 use ternflock_train::{TEST, VALIDATION};
 
 /// Train networks on CPU clusters: MPI ranks exchange 2-bit TernGrad gradients and leave an HDF5 checkpoint.
@@ -88,7 +91,8 @@ pub enum Command {
 Examples:
   ternflock eval runs/lenet-digits/checkpoints/best.h5
   mpirun -n 2 ternflock eval runs/lenet-fashion/checkpoints/best.h5 --json
-  ternflock eval runs/lenet-digits/checkpoints/best.h5 --sharpness --svg loss.svg")]
+  ternflock eval runs/lenet-digits/checkpoints/best.h5 --sharpness --svg loss.svg
+  ternflock eval runs/lenet-digits/checkpoints/best.h5 --precision bf16")]
 pub struct Eval {
     /// The checkpoint; it holds the network and the name of its data.
     pub checkpoint: PathBuf,
@@ -99,6 +103,12 @@ pub struct Eval {
     /// the checkpoint's run are reported.
     #[arg(long, value_name = "SET", default_value = TEST, value_parser = [TEST, VALIDATION])]
     pub on: String,
+    /// The number format of the operands of matrix products and convolutions [default: that of the checkpoint's job]
+    #[arg(long, value_name = "FORMAT", value_parser = arithmetic::precision())]
+    pub precision: Option<Precision>,
+    /// The instruction set.
+    #[command(flatten)]
+    pub instructions: Instructions,
     /// Print one JSON object, and nothing else, on standard output.
     #[arg(long)]
     pub json: bool,

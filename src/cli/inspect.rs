@@ -148,6 +148,7 @@ fn as_json(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph, job: &Job, r
         "threads": progress.threads,
         "blas": progress.blas,
         "vectors": progress.vectors,
+        "products": progress.products,
         "metrics": to_value(&progress.metrics),
         "hash": hash(snapshot),
         "best": best,

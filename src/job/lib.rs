@@ -25,8 +25,8 @@ pub use schema::schema;
 pub use sections::{
     Adapt, Algorithm, Augment, Checkpoint, ClipSigmaOver, DATASETS, Data, Distribution, Exchange, Force,
     ForceKind, Gradients, Idx, Level, LowRank, LowRankMethod, Model, Noise, NoiseSchedule, Optimizer,
-    OptimizerKind, Overlap, Punctuation, Scaling, ScalingKind, Schedule, ScheduleKind, Shrink, SmoothOut,
-    Sparsity, SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText, Text, Train, Validation,
-    find_preset, presets,
+    OptimizerKind, Overlap, Precision, Punctuation, Scaling, ScalingKind, Schedule, ScheduleKind, Shrink,
+    SmoothOut, Sparsity, SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText, Text, Train,
+    Validation, find_preset, presets,
 };
 pub use syntax::Source;

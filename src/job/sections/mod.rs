@@ -31,7 +31,7 @@ pub use shrink::Shrink;
 pub use smoothout::{Adapt, Distribution, Noise, NoiseSchedule, SmoothOut};
 pub use sparsity::{Sparsity, SparsityMethod, Strengths};
 pub use stage::Stage;
-pub use train::Train;
+pub use train::{Precision, Train};
 
 pub(crate) use stage::{IN_STAGE, INHERITED, STAGE, read as read_stages};
 pub(crate) use top::{TOP, read_name};

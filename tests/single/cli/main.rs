@@ -18,6 +18,7 @@ mod job;
 mod landscape;
 mod launch;
 mod limits;
+mod precision;
 mod processor;
 mod resume;
 mod run_dir;
