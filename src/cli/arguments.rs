@@ -3,6 +3,7 @@
 mod arithmetic;
 mod bench;
 mod compress;
+mod compression;
 mod export;
 mod forecast;
 mod infer;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand};
 pub use arithmetic::Instructions;
 pub use bench::{Bench, BenchCommand};
 pub use compress::Compress;
+pub use compression::Compression;
 pub use export::Export;
 pub use forecast::Forecast;
 pub use infer::Infer;
@@ -74,7 +76,8 @@ pub enum Command {
     Sweep(Sweep),
     /// List data sets, or fetch one.
     Data(Data),
-    /// Time training steps, forward passes of checkpoints, the gradient codec, or the all-reduces between ranks.
+    /// Time training steps, forward passes of checkpoints, the gradient codec, or the all-reduces between ranks, and measure
+    /// the bias of compression.
     Bench(Bench),
     /// Describe job files to other programs.
     Job(Job),

@@ -1,5 +1,6 @@
 //! `ternflock bench`.
 
+mod compression;
 mod infer;
 mod scaling;
 
@@ -46,6 +47,15 @@ pub fn main(arguments: &Bench) -> ExitCode {
             }
         }
         BenchCommand::Scaling(arguments) => scaling::main(arguments),
+        BenchCommand::Compression(arguments) => {
+            if is_not_first() {
+                return ExitCode::SUCCESS;
+            }
+            match compression::main(arguments) {
+                Ok(text) => print(&text),
+                Err(error) => exit::fail(&error),
+            }
+        }
         BenchCommand::Infer(arguments) => {
             if is_not_first() {
                 return ExitCode::SUCCESS;
@@ -190,7 +200,7 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
         time.peak_rss_mb,
         time.blas,
         time.products,
-        time.vectors,
+        time.instructions,
         table(&rows, &[1, 2])
     )
 }

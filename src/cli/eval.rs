@@ -131,7 +131,7 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, E
     let path = &arguments.checkpoint;
     arguments.landscape.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;
     let snapshot = checkpoint::load(path)?;
-    let job = Job::from_toml(&snapshot.job)
+    let job = Job::from_stored(&snapshot.job)
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
     if arguments.on == VALIDATION || arguments.landscape.sharpness {
         check_split(path, &snapshot, &job, "evaluate the test set, without --sharpness")?;

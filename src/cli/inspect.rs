@@ -47,7 +47,7 @@ fn show(arguments: &Inspect) -> Result<String> {
 }
 
 fn stored_job(path: &Path, snapshot: &Snapshot) -> Result<Job> {
-    Job::from_toml(&snapshot.job)
+    Job::from_stored(&snapshot.job)
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))
 }
 

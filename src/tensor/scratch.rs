@@ -27,4 +27,10 @@ impl Scratch {
         let values: &mut [f32] = bytemuck::cast_slice_mut(&mut lines);
         work(&mut values[..elements])
     }
+
+    /// The lengths of the buffers, in cache lines.
+    #[cfg(test)]
+    pub fn lengths(&self) -> Vec<usize> {
+        self.0.iter().map(|own| own.lock().map_or(0, |lines| lines.len())).collect()
+    }
 }

@@ -8,7 +8,7 @@
 //! must not change. Functions that it calls must be inlined: mark closures `#[inline(always)]`, and call
 //! [`super::for_each_row`] outside, around it.
 
-use pulp::WithSimd;
+use pulp::{Simd, WithSimd};
 
 use super::isa::{Isa, arch};
 
@@ -72,6 +72,19 @@ pub fn vector_instructions() -> &'static str {
         Isa::Neon => "NEON",
         Isa::Scalar => "none",
     }
+}
+
+/// Whether [`dispatch`] uses vector instructions on this machine.
+pub(super) fn has_vectors() -> bool {
+    struct Ask;
+    impl WithSimd for Ask {
+        type Output = bool;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> bool {
+            S::F32_LANES > 1
+        }
+    }
+    dispatch(Ask)
 }
 
 /// The sum of `values`, in an order that depends only on their number: 32 parallel sums, which are then

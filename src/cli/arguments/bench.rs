@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::arithmetic::precision;
-use super::{Infer, Instructions, Scaling, infer};
+use super::{Compression, Infer, Instructions, Scaling, infer};
 use ternflock_bench::MOST_ELEMENTS;
 use ternflock_tensor::Precision;
 
@@ -14,6 +14,7 @@ Examples:
   ternflock bench codec
   ternflock bench step --model resnet-20
   ternflock bench step --model resnet-20 --precision bf16
+  ternflock bench compression jobs/lstm-ptb.toml --at 20,160
   ternflock bench infer masked.h5 small.h5 --verify
   mpirun -n 4 ternflock bench allreduce
   ternflock bench scaling jobs/lenet-fashion.toml --ranks 1,2
@@ -56,6 +57,8 @@ pub enum BenchCommand {
     },
     /// Time training steps of a job on one or several numbers of ranks: throughput, efficiency, and where the time goes.
     Scaling(Scaling),
+    /// Measure on the gradients of a job how far the mean of ternaries is from the mean gradient, tensor by tensor.
+    Compression(Compression),
     /// Time forward passes of checkpoints, or of presets, side by side and layer by layer.
     Infer(Infer),
     /// Time encode, decode and plane addition of ternary gradients on one core, against a memcpy of the same vector.

@@ -9,6 +9,8 @@ mod columns;
 mod conv2d_bf16;
 mod examples;
 pub(super) mod instructions;
+mod linear_bf16;
+mod pooling;
 mod smooth;
 
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use crate::layer::{BIAS, Backward, Describe, Forward, Layer, ParameterSpec, Tens
 use crate::size::{elements, multiply};
 use crate::spec::default;
 use crate::{Execution, LayerSpec, Shape, StructureKind};
-use ternflock_tensor::{Buffers, add_scaled, for_each_row, gemm, matrix, matrix_mut, rows_mut};
+use ternflock_tensor::{Buffers, Gemm, add_scaled, for_each_row, matrix, matrix_mut, rows_mut};
 
 /// Fully connected layer: weight `[U, D]`, or `[U, K]` if it reads only K of its inputs; bias `[U]`. Each
 /// step of a sequence is a separate row.
@@ -141,7 +141,11 @@ impl Describe for Linear {
             let columns = buffers.list(read.iter().copied())?;
             Ok(GatheredInputs { columns, all, values: buffers.zeros(&[execution.batch, rows, features])? })
         });
-        Ok(Box::new(FullyConnected { rows, features, gathered: gathered.transpose()?, units: self.units }))
+        let (gathered, units) = (gathered.transpose()?, self.units);
+        let all_rows = rows.saturating_mul(execution.batch);
+        let sizes = [[all_rows, units, features], [units, features, all_rows], [all_rows, features, units]];
+        let gemm = Gemm::new(execution.precision, &sizes, buffers)?;
+        Ok(Box::new(FullyConnected { rows, features, gathered, units, gemm }))
     }
 }
 
@@ -160,6 +164,8 @@ struct FullyConnected {
     features: usize,
     gathered: Option<GatheredInputs>,
     units: usize,
+    /// The product of the pass, and those of both gradients.
+    gemm: Gemm,
 }
 
 /// The inputs that are read, packed together.
@@ -209,7 +215,7 @@ impl Layer for FullyConnected {
                 &gathered.values
             }
         };
-        gemm(1.0, matrix(x, r, d), weight.t(), beta, matrix_mut(pass.y, r, u));
+        self.gemm.multiply(1.0, matrix(x, r, d), weight.t(), beta, matrix_mut(pass.y, r, u));
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
@@ -218,7 +224,7 @@ impl Layer for FullyConnected {
         let beta = if pass.gradients.shared(WEIGHT) { 1.0 } else { 0.0 };
         let gradient = matrix_mut(pass.gradients.get(WEIGHT), u, d);
         let x = self.gathered.as_ref().map_or(pass.x.get(0), |gathered| &gathered.values);
-        gemm(1.0, dy.t(), matrix(x, r, d), beta, gradient);
+        self.gemm.multiply(1.0, dy.t(), matrix(x, r, d), beta, gradient);
         if let Some(bias) = pass.gradients.find(BIAS) {
             bias.fill(0.0);
             for row in pass.dy.chunks_exact(u) {
@@ -228,9 +234,9 @@ impl Layer for FullyConnected {
         if let Some(dx) = pass.dx.get(0) {
             let weight = matrix(pass.parameters.get(WEIGHT), u, d);
             match &mut self.gathered {
-                None => gemm(1.0, dy, weight, 0.0, matrix_mut(dx, r, d)),
+                None => self.gemm.multiply(1.0, dy, weight, 0.0, matrix_mut(dx, r, d)),
                 Some(gathered) => {
-                    gemm(1.0, dy, weight, 0.0, matrix_mut(&mut gathered.values, r, d));
+                    self.gemm.multiply(1.0, dy, weight, 0.0, matrix_mut(&mut gathered.values, r, d));
                     gathered.scatter(dx);
                 }
             }

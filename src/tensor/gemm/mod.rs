@@ -10,29 +10,48 @@
 //! A new implementation, for example one for bf16, is a file here and an entry in [`multiply::ALL`], which makes the tests
 //! cover it; [`gemm`] decides when it runs.
 
+mod arithmetic;
 mod blas;
+mod blocked;
+mod kernel;
+#[cfg(target_arch = "x86_64")]
+mod kernel_bf16;
 mod multiply;
+mod own;
+mod pack;
+#[cfg(target_arch = "x86_64")]
+mod pack_avx512;
 mod panels;
 #[cfg(any(test, all(target_os = "linux", target_env = "gnu")))]
 mod reference;
 mod share;
+#[cfg(test)]
+mod tests;
+mod tile;
 mod view;
+mod workspace;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+use crate::bf16::Precision;
+use arithmetic::Arithmetic;
 pub(crate) use blas::Sgemm;
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) use multiply::Multiply;
+pub use own::Gemm;
+use own::{Blocked, uses_blas};
 pub use panels::Panels;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) use reference::Reference;
 pub use view::{matrix, matrix_mut};
 
-/// Overwrites `c` with `alpha a b + beta c`, with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`. Any view may
-/// be transposed or cut out of a larger matrix. With `beta` 0 the old content of `c` is not read.
+/// Overwrites `c` with `alpha a b + beta c` in float32, with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`. Any
+/// view may be transposed or cut out of a larger matrix. With `beta` 0 the old content of `c` is not read.
 ///
-/// A large product is split along the longer side of `c`, one part per thread, and never along k. BLAS sums in another
-/// order at the edges of a matrix, so the last bits still depend on the number of threads.
+/// Each sum begins with `beta c` (0 if `beta` is 0) and adds the products `(alpha a) b` in the order of k, each
+/// with one rounding ([`f32::mul_add`]). So the result depends neither on the number of threads nor on the
+/// machine, as long as it has vector instructions. Other machines use BLAS, whose last bits depend on both.
+///
+/// Buffers are kept for later calls and not counted; [`Gemm`] has its own.
 ///
 /// ```
 /// use ternflock_tensor::{gemm, matrix, matrix_mut};
@@ -41,6 +60,10 @@ pub use view::{matrix, matrix_mut};
 /// gemm(1.0, matrix(&a, 1, 2), matrix(&b, 1, 2).t(), 0.0, matrix_mut(&mut c, 1, 1));
 /// assert_eq!(c, [11.0]);
 /// ```
-pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: ArrayViewMut2<f32>) {
-    share::over_threads(&Sgemm, alpha, a, b, beta, c);
+pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
+    if uses_blas(Precision::Float32) {
+        share::over_threads(&Sgemm, alpha, a, b, beta, c);
+    } else {
+        Blocked(Arithmetic::Float32).multiply(alpha, a, b, beta, &mut c);
+    }
 }

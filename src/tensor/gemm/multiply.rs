@@ -2,7 +2,10 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// An implementation of the matrix product, on one thread.
+#[cfg(test)]
+use super::{arithmetic::Arithmetic, own::Blocked};
+
+/// An implementation of the matrix product.
 pub trait Multiply: Sync {
     /// Overwrites `c` with `alpha a b + beta c`, with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`. Any view
     /// may be transposed or cut out of a larger matrix; any side may be 0. With `beta` 0 the old content of
@@ -17,10 +20,18 @@ pub trait Multiply: Sync {
     );
 }
 
-/// All implementations by name, for the tests.
+/// All implementations of this machine by name, for the tests.
 #[cfg(test)]
-pub const ALL: [(&str, &dyn Multiply); 2] =
-    [("blas", &super::blas::Sgemm), ("reference", &super::reference::Reference)];
+pub fn all() -> impl Iterator<Item = (&'static str, &'static dyn Multiply)> {
+    let paired: (&str, &dyn Multiply) = ("pairs of bf16", &Blocked(Arithmetic::PairedBf16));
+    let everywhere: [(&str, &dyn Multiply); 4] = [
+        ("blas", &super::blas::Sgemm),
+        ("reference", &super::reference::Reference),
+        ("float32", &Blocked(Arithmetic::Float32)),
+        ("rounded to bf16", &Blocked(Arithmetic::RoundedBf16)),
+    ];
+    everywhere.into_iter().chain(crate::bf16::has_avx512_bf16().then_some(paired))
+}
 
 #[cfg(test)]
 mod tests {
@@ -58,7 +69,7 @@ mod tests {
                 values
             };
             let expected = product(&Reference);
-            for (name, implementation) in ALL {
+            for (name, implementation) in all() {
                 prop_assert_eq!(&product(implementation), &expected, "{}", name);
             }
         }

@@ -1,164 +1,119 @@
 //! Repeated products of a few rows with the same matrix, as a recurrent layer computes at every step.
 //!
-//! At every call, BLAS copies the matrix into the order in which its kernel reads it. With 20 rows, this
-//! takes a large part of the product's time. Here the matrix is copied once, into panels of two vectors of
-//! columns, `[panels, k, columns]`. The kernel keeps M rows times a panel's columns in registers (6 x 2
-//! vectors of AVX2's 16) and goes through k once.
+//! A general product packs both operands. With 20 rows, packing the matrix takes a large part of the time.
+//! Here the matrix is packed once, and each product packs only its rows. The bits are those of
+//! [`super::gemm`].
 
 use ndarray::ArrayView2;
-use pulp::{Simd, WithSimd};
+use ternflock_base::split::chunk;
 
-use super::share::WORTH_SHARING;
-use crate::blocks::{Line, Machine, Shared, part, parts, room};
+use super::arithmetic::Arithmetic;
+use super::blocked::WORTH_SHARING;
+use super::matrix;
+use super::pack::{Lines, pack_on_threads};
+use super::tile::Tile;
+use crate::bf16::Precision;
+use crate::blocks::{Line, Shared, room};
 use crate::buffers::{Buffers, elements};
-use crate::simd::{const_dispatch, dispatch};
 use crate::threads::{for_each, threads};
 
-/// The maximum number of rows whose sums fit into the registers of every machine, together with a panel's
-/// vectors and one value of the rows.
-const MOST_ROWS: usize = 6;
+/// The maximum number of words of k before the next rows: a panel of the matrix stays in the L1 cache for
+/// all rows.
+const MOST_WORDS: usize = 256;
 
 /// A matrix `[k, n]`, packed.
 pub struct Panels {
-    machine: Machine,
+    arithmetic: Arithmetic,
     k: usize,
     n: usize,
     packed: Vec<Line>,
+    /// The rows of the current product.
+    rows: Vec<Line>,
 }
 
 impl Panels {
-    /// Room for any matrix of as many elements as one of `[k, n]` or `[n, k]`.
+    /// Room for products of up to `rows` rows with any matrix of as many elements as one of `[k, n]` or `[n,
+    /// k]`.
     ///
     /// # Errors
     /// Those of [`Buffers::zeros`].
-    pub fn new(k: usize, n: usize, buffers: &mut Buffers) -> Result<Panels, String> {
-        let machine = Machine::this();
-        let padded = |rows: usize, columns: usize| {
-            elements(&[rows, columns.div_ceil(2 * machine.lanes), 2 * machine.lanes])
-        };
-        let packed = room(padded(k, n)?.max(padded(n, k)?), buffers)?;
-        Ok(Panels { machine, k: 0, n: 0, packed })
+    pub fn new(
+        precision: Precision,
+        [rows, k, n]: [usize; 3],
+        buffers: &mut Buffers,
+    ) -> Result<Panels, String> {
+        let arithmetic = Arithmetic::of(precision);
+        let (cut, matrix) = (arithmetic.rows(), arithmetic.columns());
+        let matrix = |k, n| elements(&[arithmetic.words(k), matrix.panels(n), matrix.width]);
+        let packed = room(matrix(k, n)?.max(matrix(n, k)?), buffers)?;
+        let rows = elements(&[cut.panels(rows), arithmetic.words(k.max(n)), cut.width])?;
+        Ok(Panels { arithmetic, k: 0, n: 0, packed, rows: room(rows, buffers)? })
     }
 
-    /// Copies `b` `[k, n]`.
+    /// Packs `b` `[k, n]`.
     ///
     /// # Panics
     /// If it does not fit into the buffer.
     pub fn pack(&mut self, b: ArrayView2<f32>) {
         (self.k, self.n) = b.dim();
-        let (k, n, width) = (self.k, self.n, 2 * self.machine.lanes);
-        let packed: &mut [f32] = bytemuck::cast_slice_mut(&mut self.packed);
-        let panels = packed[..k * n.next_multiple_of(width)].chunks_exact_mut((k * width).max(1));
-        for (panel, first) in panels.zip((0..n).step_by(width)) {
-            let columns = (n - first).min(width);
-            for (row, line) in panel.chunks_exact_mut(width).enumerate() {
-                for (column, value) in line[..columns].iter_mut().enumerate() {
-                    *value = b[[row, first + column]];
-                }
-                line[columns..].fill(0.0);
-            }
-        }
+        let cut = self.arithmetic.columns();
+        let lines = Lines { values: b.reversed_axes(), scale: 1.0, padding: -0.0, cut };
+        let (panels, words) = (cut.panels(self.n), self.arithmetic.words(self.k));
+        let packed: &mut [u32] = bytemuck::cast_slice_mut(&mut self.packed);
+        let packed = &mut packed[..panels * words * cut.width];
+        pack_on_threads(self.arithmetic, &lines, 0..panels, 0..words, threads(), packed);
     }
 
-    /// `c = beta c + a b`, with `a` `[m, k]` and `c` `[m, n]`, row-major. With `beta` 0 the old content of `c` is not read.
-    /// The result does not depend on the number of threads.
+    /// `c = beta c + a b`, with `a` `[m, k]` and `c` `[m, n]`, row-major. With `beta` 0 the old content of
+    /// `c` is not read.
     ///
     /// # Panics
-    /// If `a` or `c` is shorter than that.
-    pub fn multiply(&self, m: usize, a: &[f32], beta: f32, c: &mut [f32]) {
+    /// If `a` or `c` is shorter than that, or if there are more rows than the buffer has room for.
+    pub fn multiply(&mut self, m: usize, a: &[f32], beta: f32, c: &mut [f32]) {
         let (k, n) = (self.k, self.n);
-        let (a, c) = (&a[..m * k], Shared(c[..m * n].as_mut_ptr()));
-        let panels = self.machine.blocks(n);
-        let shared = m.saturating_mul(n).saturating_mul(k) >= WORTH_SHARING;
-        let most = panels.div_ceil(if shared { threads() } else { 1 }).max(1);
-        for_each(panels.div_ceil(most), |task| {
-            for panel in part(panels, most, task) {
-                self.panel(panel, m, a, beta, c);
+        let (a, c) = (matrix(a, m, k), Shared(c[..m * n].as_mut_ptr()));
+        let threads = if m.saturating_mul(n).saturating_mul(k) >= WORTH_SHARING { threads() } else { 1 };
+        let lines = Lines { values: a, scale: 1.0, padding: 0.0, cut: self.arithmetic.rows() };
+        let (panels, words) = (lines.cut.panels(m), self.arithmetic.words(k));
+        let rows: &mut [u32] = bytemuck::cast_slice_mut(&mut self.rows);
+        let rows = &mut rows[..panels * words * lines.cut.width];
+        pack_on_threads(self.arithmetic, &lines, 0..panels, 0..words, threads, rows);
+        let panels = self.arithmetic.columns().panels(n);
+        let this = &*self;
+        for_each(panels.min(threads), |task| {
+            for panel in chunk(0..panels, panels.min(threads), task) {
+                this.panel(panel, m, beta, c);
             }
         });
     }
 
     /// The columns of `c` that are those of a panel.
-    fn panel(&self, panel: usize, m: usize, a: &[f32], beta: f32, c: Shared) {
-        let (k, n, width) = (self.k, self.n, 2 * self.machine.lanes);
-        let columns = self.machine.block(n, panel);
-        let packed: &[f32] = bytemuck::cast_slice(&self.packed);
-        let packed = &packed[panel * k * width..(panel + 1) * k * width];
-        for rows in parts(m, MOST_ROWS) {
-            let a = &a[rows.start * k..rows.end * k];
-            // SAFETY: a row and a column of `c`, whose length is asserted in `multiply`.
-            let c = unsafe { c.at(rows.start * n + columns.first) };
-            let tile = Tile { k, a, packed, beta, c, n, columns: columns.samples };
-            const_dispatch!(M = rows.len(), in [1, 2, 3, 4, 5, 6]; tile.compute::<M>());
-        }
-    }
-}
-
-/// M rows of a product, and the columns of one panel.
-struct Tile<'a> {
-    k: usize,
-    /// `[M, k]`.
-    a: &'a [f32],
-    /// `[k, 2 lanes]`.
-    packed: &'a [f32],
-    beta: f32,
-    /// The place of the first sum, in a matrix of `n` columns.
-    c: *mut f32,
-    n: usize,
-    /// The number of sums per row.
-    columns: usize,
-}
-
-impl Tile<'_> {
-    fn compute<const M: usize>(self) {
-        assert!(self.a.len() == M * self.k && self.columns * self.k <= self.packed.len());
-        dispatch(Rows::<M>(self));
-    }
-}
-
-struct Rows<'a, const M: usize>(Tile<'a>);
-
-impl<const M: usize> WithSimd for Rows<'_, M> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        if self.0.columns > S::F32_LANES {
-            self.0.sums::<S, M, 2>(simd);
-        } else {
-            self.0.sums::<S, M, 1>(simd);
-        }
-    }
-}
-
-impl Tile<'_> {
-    /// `V` of the panel's two vectors.
-    #[inline(always)]
-    fn sums<S: Simd, const M: usize, const V: usize>(self, simd: S) {
-        let mut sums = [[simd.splat_f32s(0.0); V]; M];
-        let (mut panel, a) = (self.packed.as_ptr(), self.a.as_ptr());
-        for l in 0..self.k {
-            // SAFETY: `packed` has 2 vectors for each of k rows, and `a` M rows of k.
-            unsafe {
-                let b: [S::f32s; V] =
-                    std::array::from_fn(|v| panel.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned());
-                for (m, sums) in sums.iter_mut().enumerate() {
-                    let value = simd.splat_f32s(*a.add(m * self.k + l));
-                    for (sum, b) in sums.iter_mut().zip(b) {
-                        *sum = simd.mul_add_e_f32s(value, b, *sum);
-                    }
-                }
-                panel = panel.add(2 * S::F32_LANES);
-            }
-        }
-        for (m, sums) in sums.iter().enumerate() {
-            let sums: &[f32] = bytemuck::cast_slice(sums);
-            // SAFETY: the row of `c` has that many columns from there on, and no other code writes them.
-            let c = unsafe { std::slice::from_raw_parts_mut(self.c.add(m * self.n), self.columns) };
-            if self.beta == 0.0 {
-                c.copy_from_slice(&sums[..self.columns]);
-            } else {
-                c.iter_mut().zip(sums).for_each(|(c, sum)| *c = self.beta * *c + sum);
+    fn panel(&self, panel: usize, m: usize, beta: f32, c: Shared) {
+        let (rows, columns) = (self.arithmetic.rows(), self.arithmetic.columns());
+        let words = self.arithmetic.words(self.k);
+        let packed: &[u32] = bytemuck::cast_slice(&self.packed);
+        let packed = &packed[panel * words * columns.width..(panel + 1) * words * columns.width];
+        let all_rows: &[u32] = bytemuck::cast_slice(&self.rows);
+        let panel = columns.panel(self.n, panel);
+        let parts = words.div_ceil(MOST_WORDS).max(1);
+        for part in 0..parts {
+            let own = chunk(0..words, parts, part);
+            for row in 0..rows.panels(m) {
+                let lines = rows.panel(m, row);
+                let a = &all_rows[(row * words + own.start) * rows.width..][..own.len() * rows.width];
+                let tile = Tile {
+                    words: own.len(),
+                    a: a.as_ptr(),
+                    a_width: rows.width,
+                    b: packed[own.start * columns.width..][..own.len() * columns.width].as_ptr(),
+                    b_width: columns.width,
+                    beta: if part == 0 { beta } else { 1.0 },
+                    // SAFETY: a row and a column of `c`, whose length is asserted in `multiply`.
+                    c: unsafe { c.at(lines.start * self.n + panel.start) },
+                    row_stride: self.n as isize,
+                };
+                // SAFETY: both operands have these words, and no other task has these columns of `c`.
+                unsafe { tile.compute(self.arithmetic, lines.len(), panel.len(), 1) };
             }
         }
     }
@@ -168,7 +123,7 @@ impl Tile<'_> {
 mod tests {
     use super::*;
     use crate::testing::integers;
-    use crate::{matrix, set_threads};
+    use crate::{Gemm, matrix_mut, set_threads};
     use proptest::prelude::*;
 
     /// `beta c + a b`, sum by sum.
@@ -188,8 +143,8 @@ mod tests {
         #[test]
         fn equals_the_triple_loop(m in 1usize..20, n in 1usize..50, k in 1usize..20, beta in 0usize..3) {
             let (a, b, before) = (integers(m * k, 1), integers(n * k, 2), integers(m * n, 3));
-            let mut panels = Panels::new(n, k, &mut Buffers::allocating()).unwrap();
-            for transposed in [false, true] {
+            for (precision, transposed) in [Precision::Float32, Precision::Bf16].into_iter().flat_map(|p| [(p, false), (p, true)]) {
+                let mut panels = Panels::new(precision, [m, n, k], &mut Buffers::allocating()).unwrap();
                 let mut c = if beta == 0 { vec![f32::NAN; m * n] } else { before.clone() };
                 let value = |l: usize, j: usize| if transposed { b[j * k + l] } else { b[l * n + j] };
                 panels.pack(if transposed { matrix(&b, n, k).reversed_axes() } else { matrix(&b, k, n) });
@@ -200,27 +155,24 @@ mod tests {
     }
 
     #[test]
-    fn a_large_product_has_the_same_bits_on_any_number_of_threads() {
-        let (m, k, n) = (20, 200, 808);
+    fn the_bits_are_those_of_the_general_product_on_any_number_of_threads() {
         let wave = |count: usize| (0..count).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<_>>();
-        let (a, b) = (wave(m * k), wave(k * n));
-        let mut panels = Panels::new(k, n, &mut Buffers::allocating()).unwrap();
-        panels.pack(matrix(&b, k, n));
-        let on = |count| {
-            set_threads(count).unwrap();
-            let mut c = vec![0.0; m * n];
-            panels.multiply(m, &a, 0.0, &mut c);
-            c
-        };
-        let one = on(1);
-        assert!(one == on(2) && one == on(3));
-        set_threads(1).unwrap();
-        let close = |(at, c): (usize, &f32)| {
-            let exact: f64 =
-                (0..k).map(|l| f64::from(a[at / n * k + l]) * f64::from(b[l * n + at % n])).sum();
-            // k roundings of sums of at most k.
-            (f64::from(*c) - exact).abs() <= (k * k) as f64 * f64::from(f32::EPSILON)
-        };
-        assert!(one.iter().enumerate().all(close));
+        for [m, k, n] in [[20, 203, 808], [33, 650, 260], [1, 1, 5000], [2, 0, 3]] {
+            let (a, b) = (wave(m * k), wave(k * n));
+            for (precision, beta) in [(Precision::Float32, 0.0), (Precision::Bf16, 1.0)] {
+                let mut expected = wave(m * n);
+                let mut gemm = Gemm::new(precision, &[], &mut Buffers::allocating()).unwrap();
+                gemm.multiply(1.0, matrix(&a, m, k), matrix(&b, k, n), beta, matrix_mut(&mut expected, m, n));
+                let mut panels = Panels::new(precision, [m, k, n], &mut Buffers::allocating()).unwrap();
+                for count in [1, 2, 3] {
+                    set_threads(count).unwrap();
+                    panels.pack(matrix(&b, k, n));
+                    let mut c = wave(m * n);
+                    panels.multiply(m, &a, beta, &mut c);
+                    assert!(c == expected, "{m} x {k} x {n} on {count} threads");
+                }
+                set_threads(1).unwrap();
+            }
+        }
     }
 }

@@ -61,7 +61,7 @@ fn in_parts(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gemm::multiply::ALL;
+    use crate::gemm::multiply::all;
     use crate::gemm::{matrix, matrix_mut};
     use crate::testing::integers;
     use proptest::prelude::*;
@@ -71,7 +71,7 @@ mod tests {
         fn the_parts_make_up_the_product(m in 1usize..70, n in 1usize..70, k in 1usize..9, part in 1usize..40) {
             let (a, b) = (integers(m * k, 1), integers(k * n, 2));
             let (a, b) = (matrix(&a, m, k), matrix(&b, k, n));
-            for (name, implementation) in ALL {
+            for (name, implementation) in all() {
                 let (mut whole, mut parts) = (integers(m * n, 3), integers(m * n, 3));
                 implementation.multiply(2.0, a, b, 1.0, &mut matrix_mut(&mut whole, m, n));
                 in_parts(part, implementation, 2.0, a, b, 1.0, matrix_mut(&mut parts, m, n));

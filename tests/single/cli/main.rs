@@ -6,6 +6,7 @@
 mod bench;
 mod checkpoints;
 mod compress;
+mod compression;
 mod data;
 mod docs;
 mod export;

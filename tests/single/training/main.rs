@@ -18,6 +18,7 @@ mod resume;
 mod row_means;
 mod runs;
 mod smoothout;
+mod sparse_rows;
 mod sparsity;
 mod stages;
 mod stalls;

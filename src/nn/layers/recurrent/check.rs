@@ -2,6 +2,8 @@
 //! which are compared with central differences of the formulas. These differ from the exact gradients by less
 //! than 1e-8; the rest is the error of float32.
 
+mod bf16;
+
 use serde_json::{Value, json};
 
 use super::reference::{self, Dims, Formula};
@@ -9,7 +11,7 @@ use crate::layer::{Draw, Forward, Inputs, Layer, Mode, Place, Tensors, TensorsMu
 use crate::layers::gradient_check::{backward, instructions, side_by_side};
 use crate::{Execution, LayerSpec, Shape};
 use ternflock_base::rng::{Purpose, Stream};
-use ternflock_tensor::Buffers;
+use ternflock_tensor::{Buffers, Precision};
 
 /// `count` numbers in [-1, 1).
 fn numbers(count: usize, subject: u32) -> Vec<f32> {
@@ -37,6 +39,11 @@ struct Check {
 
 impl Check {
     fn new(spec: &Value, formula: Formula, dims: Dims) -> Check {
+        Check::with(spec, formula, dims, Precision::Float32)
+    }
+
+    /// Built for products in `precision`.
+    fn with(spec: &Value, formula: Formula, dims: Dims, precision: Precision) -> Check {
         instructions::use_asked();
         let rank = spec["recurrent_rank"].as_u64();
         let spec: LayerSpec = serde_json::from_value(spec.clone()).unwrap();
@@ -57,7 +64,7 @@ impl Check {
             rank: rank.map(|rank| rank as usize),
             // Capacity for more than the batch, as in a smaller last batch.
             layer: describe
-                .build(&[input], Execution::float32(dims.batch + 2), &mut Buffers::allocating())
+                .build(&[input], Execution { batch: dims.batch + 2, precision }, &mut Buffers::allocating())
                 .unwrap(),
             parameters: parameters.collect(),
             places,

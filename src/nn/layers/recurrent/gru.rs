@@ -21,7 +21,7 @@ use crate::init::Init;
 use crate::layer::{BIAS, Backward, Forward, Layer, ParameterSpec, RECURRENT, RecurrentState};
 use crate::spec::default;
 use crate::{Execution, Shape};
-use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+use ternflock_tensor::{Buffers, Gemm, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// The bias `[H]` inside the product with the reset gate.
 const BIAS_N: &str = "bias_n";
@@ -63,13 +63,15 @@ impl Recurrent for Gru {
     fn unroll(
         &self,
         sizes: Sizes,
-        Execution { batch, .. }: Execution,
+        execution: Execution,
         buffers: &mut Buffers,
     ) -> Result<Box<dyn Layer>, String> {
+        let batch = execution.batch;
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,
-            state_weight: StateWeight::new(&sizes, batch, buffers)?,
+            gemm: sizes.gemm(execution, buffers)?,
+            state_weight: StateWeight::new(&sizes, execution, buffers)?,
             h: History::new("h", steps, hidden, batch, buffers)?,
             gates: buffers.zeros(&[steps, batch, sizes.width()])?,
             state_sums: buffers.zeros(&[steps, batch, sizes.width()])?,
@@ -80,6 +82,7 @@ impl Recurrent for Gru {
 
 struct Unrolled {
     sizes: Sizes,
+    gemm: Gemm,
     state_weight: StateWeight,
     h: History,
     /// `[T, N, 3 H]`: the values of r, z, n after a forward pass; the gradients of the input's sums after a
@@ -95,7 +98,13 @@ impl Layer for Unrolled {
     fn forward(&mut self, pass: Forward<'_>) {
         let (n, hidden, width) = (pass.batch, self.sizes.hidden, self.sizes.width());
         let (bias, bias_n) = (pass.parameters.get(BIAS), pass.parameters.get(BIAS_N));
-        self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
+        self.sizes.input_side(
+            &mut self.gemm,
+            n,
+            pass.x.get(0),
+            pass.parameters.get(WEIGHT_IH),
+            &mut self.gates,
+        );
         let basis = pass.parameters.find(BASIS);
         self.state_weight.begin_forward(pass.parameters.get(RECURRENT), basis);
         self.h.begin(n);
@@ -144,6 +153,7 @@ impl Layer for Unrolled {
         backward::finish(
             &mut pass,
             &self.sizes,
+            &mut self.gemm,
             &self.state_weight,
             [&self.gates, &self.state_sums, self.h.all()],
         );

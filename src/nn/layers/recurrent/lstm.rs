@@ -22,7 +22,7 @@ use crate::init::Init;
 use crate::layer::{BIAS, Backward, Forward, Layer, RECURRENT, RecurrentState};
 use crate::spec::default;
 use crate::{Execution, Shape};
-use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+use ternflock_tensor::{Buffers, Gemm, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// One level of long short-term memory; a stack consists of several layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,13 +62,15 @@ impl Recurrent for Lstm {
     fn unroll(
         &self,
         sizes: Sizes,
-        Execution { batch, .. }: Execution,
+        execution: Execution,
         buffers: &mut Buffers,
     ) -> Result<Box<dyn Layer>, String> {
+        let batch = execution.batch;
         let (steps, hidden) = (sizes.steps, sizes.hidden);
         Ok(Box::new(Unrolled {
             sizes,
-            state_weight: StateWeight::new(&sizes, batch, buffers)?,
+            gemm: sizes.gemm(execution, buffers)?,
+            state_weight: StateWeight::new(&sizes, execution, buffers)?,
             forget_bias: self.forget_bias,
             h: History::new("h", steps, hidden, batch, buffers)?,
             c: History::new("c", steps, hidden, batch, buffers)?,
@@ -81,6 +83,7 @@ impl Recurrent for Lstm {
 
 struct Unrolled {
     sizes: Sizes,
+    gemm: Gemm,
     state_weight: StateWeight,
     forget_bias: f32,
     h: History,
@@ -98,7 +101,13 @@ impl Layer for Unrolled {
         let bias = pass.parameters.get(BIAS);
         let basis = pass.parameters.find(BASIS);
         self.state_weight.begin_forward(pass.parameters.get(RECURRENT), basis);
-        self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
+        self.sizes.input_side(
+            &mut self.gemm,
+            n,
+            pass.x.get(0),
+            pass.parameters.get(WEIGHT_IH),
+            &mut self.gates,
+        );
         self.h.begin(n);
         self.c.begin(n);
         for (t, gates) in self.gates.chunks_exact_mut(width).take(self.sizes.steps).enumerate() {
@@ -129,6 +138,7 @@ impl Layer for Unrolled {
         backward::finish(
             &mut pass,
             &self.sizes,
+            &mut self.gemm,
             &self.state_weight,
             [&self.gates, &self.gates, self.h.all()],
         );

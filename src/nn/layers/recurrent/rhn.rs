@@ -21,7 +21,7 @@ use crate::layer::{BIAS, Backward, Forward, Layer, ParameterSpec, RECURRENT, Rec
 use crate::size::{elements, multiply};
 use crate::spec::default;
 use crate::{Execution, Shape};
-use ternflock_tensor::{Buffers, add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
+use ternflock_tensor::{Buffers, Gemm, add_scaled, for_each_row, rows, rows_mut, sigmoid, tanh, vectorise};
 
 /// One layer of L levels: `weight_ih` `[2 H, D]`, `weight_hh` `[L, 2 H, H]`, `bias` `[L, 2 H]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,13 +81,16 @@ impl Recurrent for Rhn {
     fn unroll(
         &self,
         sizes: Sizes,
-        Execution { batch, .. }: Execution,
+        execution: Execution,
         buffers: &mut Buffers,
     ) -> Result<Box<dyn Layer>, String> {
+        let batch = execution.batch;
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,
-            state_weights: buffers.repeat(self.depth, |buffers| StateWeight::new(&sizes, batch, buffers))?,
+            gemm: sizes.gemm(execution, buffers)?,
+            state_weights: buffers
+                .repeat(self.depth, |buffers| StateWeight::new(&sizes, execution, buffers))?,
             depth: self.depth,
             transform_bias: self.transform_bias,
             recurrent_state: buffers.zeros(&[batch, hidden])?,
@@ -101,6 +104,7 @@ impl Recurrent for Rhn {
 struct Unrolled {
     sizes: Sizes,
     /// Of each level.
+    gemm: Gemm,
     state_weights: Vec<StateWeight>,
     depth: usize,
     transform_bias: f32,
@@ -132,7 +136,13 @@ impl Layer for Unrolled {
         let levels = self.state_weights.iter_mut().zip(weights);
         levels.for_each(|(state, weight)| state.begin_forward(weight, basis));
         let transform_bias = self.transform_bias;
-        self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.gates);
+        self.sizes.input_side(
+            &mut self.gemm,
+            n,
+            pass.x.get(0),
+            pass.parameters.get(WEIGHT_IH),
+            &mut self.gates,
+        );
         self.before[..n * hidden].copy_from_slice(&self.recurrent_state[..n * hidden]);
         for (t, y) in pass.y.chunks_exact_mut(n * hidden).enumerate() {
             for (level, bias) in biases.chunks_exact(width).enumerate() {
@@ -186,24 +196,24 @@ impl Layer for Unrolled {
             }
         }
         let gradients = &mut pass.gradients;
-        self.sizes.input_weight_back(n, &self.gates, pass.x.get(0), gradients.get(WEIGHT_IH));
+        self.sizes.input_weight_back(&mut self.gemm, n, &self.gates, pass.x.get(0), gradients.get(WEIGHT_IH));
         let level_rows = self.sizes.steps * n * hidden;
         let levels = self.gates.chunks(2 * level_rows).zip(self.before.chunks(level_rows));
         let states = self.sizes.steps * n;
         let weights = gradients.get(RECURRENT).chunks_exact_mut(width * self.sizes.state_columns());
         for (state, (weight, (gates, before))) in self.state_weights.iter().zip(weights.zip(levels.clone())) {
-            state.weight_back(states, gates, before, weight);
+            state.weight_back(&mut self.gemm, states, gates, before, weight);
         }
         if let Some(basis) = gradients.find(BASIS) {
             for (level, (state, (_, before))) in self.state_weights.iter().zip(levels.clone()).enumerate() {
-                state.basis_back(states, before, if level == 0 { 0.0 } else { 1.0 }, basis);
+                state.basis_back(&mut self.gemm, states, before, if level == 0 { 0.0 } else { 1.0 }, basis);
             }
         }
         for (bias, (gates, _)) in gradients.get(BIAS).chunks_exact_mut(width).zip(levels) {
             self.sizes.bias_back(n, gates, bias);
         }
         if let Some(dx) = pass.dx.get(0) {
-            self.sizes.input_back(n, &self.gates, pass.parameters.get(WEIGHT_IH), dx);
+            self.sizes.input_back(&mut self.gemm, n, &self.gates, pass.parameters.get(WEIGHT_IH), dx);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::init::Init;
 use crate::layer::{BIAS, Backward, Forward, Layer, RECURRENT, RecurrentState};
 use crate::spec::default;
 use crate::{Execution, Shape};
-use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, tanh, vectorise};
+use ternflock_tensor::{Buffers, Gemm, for_each_row, rows, rows_mut, tanh, vectorise};
 
 /// The activation function f.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,13 +59,15 @@ impl Recurrent for Rnn {
     fn unroll(
         &self,
         sizes: Sizes,
-        Execution { batch, .. }: Execution,
+        execution: Execution,
         buffers: &mut Buffers,
     ) -> Result<Box<dyn Layer>, String> {
+        let batch = execution.batch;
         let Sizes { steps, hidden, .. } = sizes;
         Ok(Box::new(Unrolled {
             sizes,
-            state_weight: StateWeight::new(&sizes, batch, buffers)?,
+            gemm: sizes.gemm(execution, buffers)?,
+            state_weight: StateWeight::new(&sizes, execution, buffers)?,
             nonlinearity: self.nonlinearity,
             h: History::new("h", steps, hidden, batch, buffers)?,
             sums: buffers.zeros(&[steps, batch, hidden])?,
@@ -76,6 +78,7 @@ impl Recurrent for Rnn {
 
 struct Unrolled {
     sizes: Sizes,
+    gemm: Gemm,
     state_weight: StateWeight,
     nonlinearity: Nonlinearity,
     h: History,
@@ -91,7 +94,13 @@ impl Layer for Unrolled {
         let bias = pass.parameters.get(BIAS);
         let basis = pass.parameters.find(BASIS);
         self.state_weight.begin_forward(pass.parameters.get(RECURRENT), basis);
-        self.sizes.input_side(n, pass.x.get(0), pass.parameters.get(WEIGHT_IH), &mut self.sums);
+        self.sizes.input_side(
+            &mut self.gemm,
+            n,
+            pass.x.get(0),
+            pass.parameters.get(WEIGHT_IH),
+            &mut self.sums,
+        );
         self.h.begin(n);
         let steps = self.sums.chunks_exact_mut(n * hidden).zip(pass.y.chunks_exact_mut(n * hidden));
         for (t, (sums, y)) in steps.take(self.sizes.steps).enumerate() {
@@ -129,7 +138,13 @@ impl Layer for Unrolled {
                 self.state_weight.backward(t, n, sums, 0.0, dh);
             }
         }
-        backward::finish(&mut pass, &self.sizes, &self.state_weight, [&self.sums, &self.sums, self.h.all()]);
+        backward::finish(
+            &mut pass,
+            &self.sizes,
+            &mut self.gemm,
+            &self.state_weight,
+            [&self.sums, &self.sums, self.h.all()],
+        );
     }
 
     fn recurrent_state(&mut self) -> Vec<RecurrentState<'_>> {

@@ -1,12 +1,12 @@
 //! Code shared by the recurrent layers: shapes, parameters and matrix products.
 
 use super::super::single_sequence;
-use crate::Shape;
 use crate::coupling::Axis;
 use crate::init::{Fan, Init};
 use crate::layer::{BIAS, ParameterSpec, RECURRENT, TensorRole};
 use crate::size::{elements, multiply};
-use ternflock_tensor::{add_scaled, gemm, matrix, matrix_mut};
+use crate::{Execution, Shape};
+use ternflock_tensor::{Buffers, Gemm, add_scaled, matrix, matrix_mut};
 
 /// The tensor `[G H, D]` that reads the input; [`RECURRENT`] `[G H, H]` reads the state, and [`BIAS`] is `[G H]`.
 pub(super) const WEIGHT_IH: &str = "weight_ih";
@@ -120,23 +120,38 @@ impl Sizes {
         self.width() * self.state_columns() + self.rank.map_or(0, |rank| rank * self.hidden)
     }
 
+    /// The matrix products of a layer of these sizes, except those of its steps.
+    pub fn gemm(&self, execution: Execution, buffers: &mut Buffers) -> Result<Gemm, String> {
+        let (rows, d, w) = (self.steps.saturating_mul(execution.batch), self.features, self.width());
+        let state = self.state_columns();
+        let sizes = [[rows, w, d], [rows, d, w], [w, d, rows], [w, state, rows], [state, self.hidden, rows]];
+        Gemm::new(execution.precision, &sizes, buffers)
+    }
+
     /// The contribution of the input to all gates of all steps: `gates` `[T N, G H]` = `x` `[T N, D]` times
     /// `weight_ih`ᵀ.
-    pub fn input_side(&self, n: usize, x: &[f32], weight_ih: &[f32], gates: &mut [f32]) {
+    pub fn input_side(&self, gemm: &mut Gemm, n: usize, x: &[f32], weight_ih: &[f32], gates: &mut [f32]) {
         let (rows, d, w) = (self.steps * n, self.features, self.width());
-        gemm(1.0, matrix(x, rows, d), matrix(weight_ih, w, d).t(), 0.0, matrix_mut(gates, rows, w));
+        gemm.multiply(1.0, matrix(x, rows, d), matrix(weight_ih, w, d).t(), 0.0, matrix_mut(gates, rows, w));
     }
 
     /// The gradient of the input: `dx` `[T N, D]` = `gates` `[T N, G H]` times `weight_ih`.
-    pub fn input_back(&self, n: usize, gates: &[f32], weight_ih: &[f32], dx: &mut [f32]) {
+    pub fn input_back(&self, gemm: &mut Gemm, n: usize, gates: &[f32], weight_ih: &[f32], dx: &mut [f32]) {
         let (rows, d, w) = (self.steps * n, self.features, self.width());
-        gemm(1.0, matrix(gates, rows, w), matrix(weight_ih, w, d), 0.0, matrix_mut(dx, rows, d));
+        gemm.multiply(1.0, matrix(gates, rows, w), matrix(weight_ih, w, d), 0.0, matrix_mut(dx, rows, d));
     }
 
     /// The gradient of `weight_ih`, from the gradients of the gates `[T N, G H]`.
-    pub fn input_weight_back(&self, n: usize, gates: &[f32], x: &[f32], weight_ih: &mut [f32]) {
+    pub fn input_weight_back(
+        &self,
+        gemm: &mut Gemm,
+        n: usize,
+        gates: &[f32],
+        x: &[f32],
+        weight_ih: &mut [f32],
+    ) {
         let (rows, d, w) = (self.steps * n, self.features, self.width());
-        gemm(1.0, matrix(gates, rows, w).t(), matrix(x, rows, d), 0.0, matrix_mut(weight_ih, w, d));
+        gemm.multiply(1.0, matrix(gates, rows, w).t(), matrix(x, rows, d), 0.0, matrix_mut(weight_ih, w, d));
     }
 
     /// The gradient of the bias, from the gradients of the gates: the sum of their rows. A bias with fewer

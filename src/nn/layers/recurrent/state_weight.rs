@@ -3,7 +3,8 @@
 //! multiplied one after another.
 
 use super::sizes::Sizes;
-use ternflock_tensor::{Buffers, Panels, gemm, matrix, matrix_mut};
+use crate::Execution;
+use ternflock_tensor::{Buffers, Gemm, Panels, matrix, matrix_mut};
 
 pub(super) struct StateWeight {
     /// G H.
@@ -26,19 +27,25 @@ struct Basis {
 }
 
 impl StateWeight {
-    /// Allocates for batches of up to `batch` samples.
-    pub fn new(sizes: &Sizes, batch: usize, buffers: &mut Buffers) -> Result<StateWeight, String> {
+    /// Allocates for passes as in `execution`.
+    pub fn new(sizes: &Sizes, execution: Execution, buffers: &mut Buffers) -> Result<StateWeight, String> {
         let (hidden, width, columns) = (sizes.hidden, sizes.width(), sizes.state_columns());
+        let Execution { batch, precision } = execution;
         let basis = sizes.rank.map(|rank| -> Result<Basis, String> {
             Ok(Basis {
                 hidden,
-                panels: Panels::new(hidden, rank, buffers)?,
+                panels: Panels::new(precision, [batch, hidden, rank], buffers)?,
                 states: buffers.zeros(&[sizes.steps, batch, rank])?,
                 gradients: buffers.zeros(&[sizes.steps, batch, rank])?,
             })
         });
         let basis = basis.transpose()?;
-        Ok(StateWeight { width, columns, panels: Panels::new(columns, width, buffers)?, basis })
+        Ok(StateWeight {
+            width,
+            columns,
+            panels: Panels::new(precision, [batch, columns, width], buffers)?,
+            basis,
+        })
     }
 
     /// Begins a forward pass with `weight_hh` and, if there is one, `basis`.
@@ -91,17 +98,17 @@ impl StateWeight {
 
     /// The gradient of `weight_hh`, from the gradients of the gates, `[T N, G H]`, and the state before each
     /// step, `[T N, H]`.
-    pub fn weight_back(&self, rows: usize, gates: &[f32], h: &[f32], weight_hh: &mut [f32]) {
+    pub fn weight_back(&self, gemm: &mut Gemm, rows: usize, gates: &[f32], h: &[f32], weight_hh: &mut [f32]) {
         let (columns, width) = (self.columns, self.width);
         let states = self.basis.as_ref().map_or(h, |basis| &basis.states);
         let (gates, states) = (matrix(gates, rows, width), matrix(states, rows, columns));
-        gemm(1.0, gates.t(), states, 0.0, matrix_mut(weight_hh, width, columns));
+        gemm.multiply(1.0, gates.t(), states, 0.0, matrix_mut(weight_hh, width, columns));
     }
 
     /// Computes `gradient` = `beta` `gradient` + the gradient of `weight_hh_basis`, if there is one.
-    pub fn basis_back(&self, rows: usize, h: &[f32], beta: f32, gradient: &mut [f32]) {
+    pub fn basis_back(&self, gemm: &mut Gemm, rows: usize, h: &[f32], beta: f32, gradient: &mut [f32]) {
         let Some(basis) = &self.basis else { return };
         let (gradients, h) = (matrix(&basis.gradients, rows, self.columns), matrix(h, rows, basis.hidden));
-        gemm(1.0, gradients.t(), h, beta, matrix_mut(gradient, self.columns, basis.hidden));
+        gemm.multiply(1.0, gradients.t(), h, beta, matrix_mut(gradient, self.columns, basis.hidden));
     }
 }

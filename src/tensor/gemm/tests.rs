@@ -1,0 +1,172 @@
+//! The bits of products: the definition in [`super::gemm`], whatever the order of the operands, the number
+//! of threads and the instructions.
+
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+use proptest::prelude::*;
+
+use super::arithmetic::Arithmetic;
+use super::blocked::multiply;
+use super::workspace::with_any;
+use super::{Gemm, matrix, matrix_mut};
+use crate::bf16::{Precision, has_avx512_bf16, multiply_add, round, widen};
+use crate::{Buffers, set_threads, vector_instructions};
+
+/// The definition: each sum begins with `beta c` and adds one term after another, in the order of k.
+fn definition(
+    precision: Precision,
+    alpha: f32,
+    a: ArrayView2<f32>,
+    b: ArrayView2<f32>,
+    beta: f32,
+    mut c: ArrayViewMut2<f32>,
+) {
+    for ((i, j), c) in c.indexed_iter_mut() {
+        let before = if beta == 0.0 { 0.0 } else { beta * *c };
+        let terms = a.row(i).into_iter().zip(b.column(j));
+        *c = match precision {
+            Precision::Float32 => terms.fold(before, |sum, (a, b)| (alpha * a).mul_add(*b, sum)),
+            Precision::Bf16 => {
+                terms.fold(before, |sum, (a, b)| multiply_add(sum, widen(round(alpha * a)), widen(round(*b))))
+            }
+        };
+    }
+}
+
+/// All arithmetics of this machine whose sums are fused, by their precision.
+fn arithmetics() -> Vec<(Precision, Arithmetic)> {
+    let mut all = vec![(Precision::Bf16, Arithmetic::RoundedBf16)];
+    if vector_instructions() != "none" {
+        all.push((Precision::Float32, Arithmetic::Float32));
+    }
+    if has_avx512_bf16() {
+        all.push((Precision::Bf16, Arithmetic::PairedBf16));
+    }
+    all
+}
+
+/// Numbers of about 1 that need all bits; no sum of them becomes subnormal.
+fn reals(count: usize, salt: u32) -> Vec<f32> {
+    let value = |i: u32| ((i ^ salt).wrapping_mul(0x9e37_79b9) >> 8) as f32 / (1 << 23) as f32 - 1.0;
+    (0..count as u32).map(value).collect()
+}
+
+/// The orders of operands: rows, columns, or neither.
+fn view(values: &[f32], rows: usize, columns: usize, order: u8) -> ArrayView2<'_, f32> {
+    match order {
+        0 => matrix(values, rows, columns),
+        1 => matrix(values, columns, rows).reversed_axes(),
+        _ => matrix(values, 2 * rows, 2 * columns).slice_move(s![..;2, ..;2]),
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_sum_is_a_chain_in_the_order_of_k(
+        [m, n] in [0usize..70, 0usize..70],
+        k in prop_oneof![0usize..40, 700usize..900],
+        orders in [0u8..3, 0u8..3, 0u8..3],
+        (alpha, beta) in (prop_oneof![Just(1.0f32), Just(-0.3)], prop_oneof![Just(0.0f32), Just(1.0), Just(0.7)]),
+    ) {
+        let (a, b, before) = (reals(4 * m * k, 1), reals(4 * k * n, 2), reals(4 * m * n, 3));
+        let (a, b) = (view(&a, m, k, orders[0]), view(&b, k, n, orders[1]));
+        let product = |compute: &dyn Fn(ArrayViewMut2<f32>)| {
+            let mut values = before.clone();
+            match orders[2] {
+                0 => compute(matrix_mut(&mut values, m, n)),
+                1 => compute(matrix_mut(&mut values, n, m).reversed_axes()),
+                _ => compute(matrix_mut(&mut values, 2 * m, 2 * n).slice_move(s![..;2, ..;2])),
+            }
+            bits(&values)
+        };
+        for (precision, arithmetic) in arithmetics() {
+            let expected = product(&|c| definition(precision, alpha, a, b, beta, c));
+            let found = product(&|c| with_any(|space| multiply(arithmetic, space, alpha, a, b, beta, c)));
+            prop_assert!(found == expected, "{:?}", arithmetic);
+        }
+    }
+}
+
+/// Large enough for several threads, blocks along every side, and parts of the shared operand.
+#[test]
+fn threads_and_blocks_leave_the_bits_alone() {
+    for [m, n, k] in [[2100, 2200, 7], [150, 260, 801], [260, 150, 801], [3, 3000, 300]] {
+        let (a, b) = (reals(m * k, 1), reals(k * n, 2));
+        for precision in [Precision::Float32, Precision::Bf16] {
+            let on = |threads| {
+                set_threads(threads).unwrap();
+                let mut gemm = Gemm::new(precision, &[[m, n, k]], &mut Buffers::allocating()).unwrap();
+                let mut c = vec![f32::NAN; m * n];
+                gemm.multiply(1.0, matrix(&a, m, k), matrix(&b, k, n), 0.0, matrix_mut(&mut c, m, n));
+                bits(&c)
+            };
+            let one = on(1);
+            assert!(one == on(2) && one == on(3), "{m} x {n} x {k} in {precision:?}");
+            set_threads(1).unwrap();
+            if vector_instructions() != "none" && m * n < 100_000 {
+                let mut c = vec![0.0; m * n];
+                definition(precision, 1.0, matrix(&a, m, k), matrix(&b, k, n), 0.0, matrix_mut(&mut c, m, n));
+                assert!(one == bits(&c), "{m} x {n} x {k} in {precision:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_stays_so() {
+    for (_, arithmetic) in arithmetics() {
+        for (value, is_kept) in
+            [(f32::NAN, f32::is_nan as fn(f32) -> bool), (f32::INFINITY, f32::is_infinite)]
+        {
+            for at in 0..3 {
+                let (mut a, b, mut c) = ([1.0; 3], [1.0; 3], [0.0]);
+                a[at] = value;
+                let (a, b) = (matrix(&a, 1, 3), matrix(&b, 3, 1));
+                with_any(|space| multiply(arithmetic, space, 1.0, a, b, 0.0, matrix_mut(&mut c, 1, 1)));
+                assert!(is_kept(c[0]), "{arithmetic:?}: {c:?}");
+            }
+        }
+    }
+}
+
+/// An odd k is padded with a product that is minus zero.
+#[test]
+fn a_minus_zero_survives() {
+    for (_, arithmetic) in arithmetics() {
+        let mut c = [-0.0];
+        let (a, b) = ([0.0], [-1.0]);
+        with_any(|space| {
+            multiply(
+                arithmetic,
+                space,
+                1.0,
+                matrix(&a, 1, 1),
+                matrix(&b, 1, 1),
+                1.0,
+                matrix_mut(&mut c, 1, 1),
+            );
+        });
+        assert_eq!(c[0].to_bits(), (-0.0f32).to_bits(), "{arithmetic:?}");
+    }
+}
+
+/// Enough for any order of the operands, and nothing more is allocated later.
+#[test]
+fn a_workspace_suffices_for_its_sizes() {
+    for [m, n, k] in [[700, 650, 40], [3, 5000, 900], [5000, 3, 900], [2500, 2300, 3], [1, 1, 1]] {
+        for precision in [Precision::Float32, Precision::Bf16] {
+            let mut gemm = Gemm::new(precision, &[[m, n, k]], &mut Buffers::allocating()).unwrap();
+            let before = gemm.lengths();
+            let (a, b, mut c) = (reals(m * k, 1), reals(k * n, 2), vec![0.0; m * n]);
+            gemm.multiply(1.0, matrix(&a, m, k), matrix(&b, k, n), 0.0, matrix_mut(&mut c, m, n));
+            let c = matrix_mut(&mut c, n, m).reversed_axes();
+            gemm.multiply(1.0, matrix(&a, m, k), matrix(&b, k, n), 0.0, c);
+            assert_eq!(gemm.lengths(), before, "{m} x {n} x {k} in {precision:?}");
+        }
+    }
+}
