@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use ternflock::tensor::{
-    Buffers, Convolution, ConvolutionShape, Window, gemm, im2col, matrix, matrix_mut, set_threads,
+    Buffers, Convolution, ConvolutionShape, Precision, Window, gemm, im2col, matrix, matrix_mut, set_threads,
 };
 
 /// A layer: name, channels, filters, size, kernel, padding; and the filters, channels and columns that are left.
@@ -71,7 +71,7 @@ impl Variant {
         let outputs = shape.filters * shape.window.positions() * batch;
         let images = shape.window.image() * batch;
         Variant {
-            convolution: Convolution::new(shape, kept, batch, &mut Buffers::allocating())
+            convolution: Convolution::new(shape, kept, batch, Precision::Float32, &mut Buffers::allocating())
                 .expect("the layers of the table are small"),
             x: integers(images, 1),
             y: vec![0.0; outputs],

@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
-"""Training steps of PyTorch (eager, float32, CPU) on the networks of `ternflock bench step`; prints one line of JSON.
+"""Time training steps of PyTorch on the CPU, on the networks of `ternflock bench step`. Prints one line of JSON.
 
-A step is forward, loss, backward, clipping (language models), SGD with momentum (fused) and zeroing of the gradients; inputs
-are made beforehand. Convolutions run in channels_last unless --layout nchw. Needs torch.
+    pytorch_step.py --model resnet-20 --threads 2 --precision bf16 --layout channels_last --compile
 
-With --hook it trains on the ranks that mpirun has started, by DistributedDataParallel over gloo, each with a batch of its own; MASTER_ADDR
-and MASTER_PORT say where rank 0 is, GLOO_SOCKET_IFNAME through which interface. Rank 0 prints, samples of all ranks counted.
+A step is the forward pass, loss, backward pass, clipping (language models only), SGD with momentum (fused) and clearing the
+gradients. Inputs are prepared in advance. bf16 means `torch.autocast`: weights and the update stay float32. Needs torch.
+
+With --hook, it trains with DistributedDataParallel over gloo on the ranks that mpirun started, with one batch per rank.
+MASTER_ADDR and MASTER_PORT give the address of rank 0, GLOO_SOCKET_IFNAME the network interface. Rank 0 prints the samples per
+second of all ranks together.
+
+--describe prints PyTorch's version and the instructions it uses instead. Set ONEDNN_VERBOSE=1 to see those of oneDNN.
 """
 
 import argparse
@@ -36,8 +41,27 @@ class LeNet(nn.Module):
         return self.ip2(F.relu(self.ip1(x.flatten(1))))
 
 
+class AvgPool(nn.Module):
+    """`avg_pool2d(x, 3, 2, ceil_mode=True)` of images with an even side.
+
+    The gradient that torch.compile generates for that call is wrong in PyTorch 2.15. Compiled models use an equal
+    expression instead: padded sums, with the mean of the windows that extend over an edge corrected.
+    """
+
+    def __init__(self, side):
+        super().__init__()
+        edge = torch.ones(side // 2)
+        edge[-1] = 1.5
+        self.register_buffer("correction", edge[:, None] * edge, persistent=False)
+
+    def forward(self, x):
+        if torch.compiler.is_compiling():
+            return F.avg_pool2d(F.pad(x, (0, 1, 0, 1)), 3, 2) * self.correction
+        return F.avg_pool2d(x, 3, 2, ceil_mode=True)
+
+
 class ConvNet(nn.Module):
-    """Caffe's cifar10_quick: 145,578 parameters; its pools round up."""
+    """Caffe's cifar10_quick: 145,578 parameters. The sizes of its pooling layers round up."""
 
     shape, batch = (3, 32, 32), 64
 
@@ -45,17 +69,18 @@ class ConvNet(nn.Module):
         super().__init__()
         self.conv1, self.conv2 = nn.Conv2d(3, 32, 5, padding=2), nn.Conv2d(32, 32, 5, padding=2)
         self.conv3 = nn.Conv2d(32, 64, 5, padding=2)
+        self.pool2, self.pool3 = AvgPool(16), AvgPool(8)
         self.ip1, self.ip2 = nn.Linear(1024, 64), nn.Linear(64, 10)
 
     def forward(self, x):
         x = F.relu(F.max_pool2d(self.conv1(x), 3, 2, ceil_mode=True))
-        x = F.avg_pool2d(F.relu(self.conv2(x)), 3, 2, ceil_mode=True)
-        x = F.avg_pool2d(F.relu(self.conv3(x)), 3, 2, ceil_mode=True)
+        x = self.pool2(F.relu(self.conv2(x)))
+        x = self.pool3(F.relu(self.conv3(x)))
         return self.ip2(self.ip1(x.flatten(1)))
 
 
 class Block(nn.Module):
-    """A residual block with the shortcut without parameters (He et al., 2016, option A)."""
+    """A residual block. Its shortcut has no parameters (He et al., 2016, option A)."""
 
     def __init__(self, channels, filters, stride):
         super().__init__()
@@ -92,7 +117,7 @@ class ResNet20(nn.Module):
 
 
 class Lstm(nn.Module):
-    """Zaremba et al. (2014): two layers, 10,000 words; the state is carried on."""
+    """Zaremba et al. (2014): two layers and 10,000 words. The state carries over from batch to batch."""
 
     vocabulary, batch = 10000, 20
 
@@ -120,7 +145,7 @@ class LstmMedium(Lstm):
 MODELS = {
     "lenet": LeNet, "convnet-quick": ConvNet, "resnet-20": ResNet20, "lstm-small": LstmSmall, "lstm-medium": LstmMedium,
 }
-# Other names that `ternflock` knows these presets by.
+# Other names of these presets in `ternflock`.
 ALIASES = {"convnet": "convnet-quick", "resnet20": "resnet-20"}
 
 
@@ -129,19 +154,20 @@ def batches(model, size, layout):
     if isinstance(model, Lstm):
         tokens = lambda *shape: torch.randint(model.vocabulary, shape)
         return [(tokens(model.steps, size), tokens(model.steps * size)) for _ in range(8)]
-    # Empty and copied: with one channel `to` would leave the strides as they are.
+    # `randn(...).to(memory_format=layout)` would not change the strides of images with one channel.
     images = lambda: torch.empty((size, *model.shape), memory_format=layout).copy_(torch.randn(size, *model.shape))
     return [(images(), torch.randint(10, (size,))) for _ in range(8)]
 
 
 def distributed(model, hook):
-    """The model on all ranks, and their number; PowerSGD begins within the steps that are not timed."""
+    """Wraps the model; returns it with the rank and the world size. PowerSGD starts within the warm-up steps."""
     import torch.distributed as dist
     from torch.distributed.algorithms.ddp_comm_hooks import default_hooks, powerSGD_hook
 
     rank, world = (int(os.environ[f"OMPI_COMM_WORLD_{name}"]) for name in ("RANK", "SIZE"))
     dist.init_process_group("gloo", rank=rank, world_size=world)
-    # PowerSGD's second all-reduces start in callbacks: of several buckets in an order that differs between ranks, and gloo ends.
+    # PowerSGD starts its second all-reduces in callbacks. With several buckets, their order differs between ranks, and gloo
+    # fails. One bucket has one order.
     buckets = {"bucket_cap_mb": 1000} if hook == "powersgd" else {}
     if buckets:
         dist._DEFAULT_FIRST_BUCKET_BYTES = 1 << 30
@@ -155,18 +181,54 @@ def distributed(model, hook):
     return model, rank, world
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=lambda name: ALIASES.get(name, name), choices=MODELS, required=True)
-    parser.add_argument("--batch", type=int, help="64, or 20 for language models")
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--model", type=lambda name: ALIASES.get(name, name), choices=MODELS)
+    action.add_argument("--describe", action="store_true", help="print PyTorch's version and instructions, and exit")
+    parser.add_argument("--batch", type=int, help="samples per step; by default 64, or 20 for language models")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=4, help="how long to measure")
-    parser.add_argument("--layout", choices=["nhwc", "nchw"], default="nhwc")
-    parser.add_argument("--hook", choices=["none", "fp16", "powersgd"], help="what DistributedDataParallel does to gradients")
-    options = parser.parse_args()
+    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32")
+    parser.add_argument("--layout", choices=LAYOUTS, default="channels_last", help="of images and convolutions")
+    parser.add_argument("--compile", action="store_true", help="compile the model with torch.compile")
+    parser.add_argument("--hook", choices=["none", "fp16", "powersgd"], help="how DistributedDataParallel communicates gradients")
+    return parser.parse_args()
+
+
+def describe():
+    """PyTorch's version and its instructions. With ONEDNN_VERBOSE, oneDNN prints its own at its first use."""
+    # PyTorch computes small convolutions without oneDNN.
+    F.conv2d(torch.zeros(16, 16, 32, 32), torch.zeros(16, 16, 3, 3))
+    print(json.dumps({"torch": torch.__version__, "capability": torch.backends.cpu.get_cpu_capability()}))
+
+
+def time_steps(step, pool, warm_up, seconds, distributed):
+    """The times of steps after `warm_up` steps, for about `seconds`; with `distributed`, of equally many on every rank."""
+    times, begin, count = [], None, None
+    while begin is None or (len(times) < count if count else time.perf_counter() - begin < seconds):
+        start = time.perf_counter()
+        step(*pool[len(times) % len(pool)])
+        times.append(time.perf_counter() - start)
+        if len(times) == warm_up and begin is None:
+            if distributed:
+                wanted = torch.tensor([max(3, int(seconds / statistics.median(times)))])
+                torch.distributed.broadcast(wanted, 0)
+                count = int(wanted)
+            times, begin = [], time.perf_counter()
+    return times
+
+
+def main():
+    options = arguments()
+    if options.describe:
+        return describe()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    layout = torch.channels_last if options.layout == "nhwc" else torch.contiguous_format
+    layout = LAYOUTS[options.layout]
     model = MODELS[options.model]()
     is_language = isinstance(model, Lstm)
     if not is_language:
@@ -178,38 +240,32 @@ def main():
         model, rank, world = distributed(model, options.hook)
     parameters = list(model.parameters())
     optimizer = torch.optim.SGD(parameters, lr=0.01, momentum=0.9, fused=True)
+    forward = torch.compile(model) if options.compile else model
+    use_bf16 = options.precision == "bf16"
 
     def step(x, y):
-        F.cross_entropy(model(x), y).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=use_bf16):
+            loss = F.cross_entropy(forward(x), y)
+        loss.backward()
         if is_language:
             nn.utils.clip_grad_norm_(parameters, 5.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    # As many steps on every rank, and PowerSGD at work in all that are timed.
-    warm_up, count = 10 if options.hook else 5, None
-    seconds, begin = [], None
-    while begin is None or (len(seconds) < count if count else time.perf_counter() - begin < options.seconds):
-        start = time.perf_counter()
-        step(*pool[len(seconds) % 8])
-        seconds.append(time.perf_counter() - start)
-        if len(seconds) == warm_up and begin is None:
-            if options.hook:
-                wanted = torch.tensor([max(3, int(options.seconds / statistics.median(seconds)))])
-                torch.distributed.broadcast(wanted, 0)
-                count = int(wanted)
-            seconds, begin = [], time.perf_counter()
-    median = statistics.median(seconds)
+    # PowerSGD starts at the third step.
+    times = time_steps(step, pool, 10 if options.hook else 5, options.seconds, options.hook)
+    median = statistics.median(times)
     samples = size * steps * world
     if options.hook:
-        # No rank leaves while another still talks to it.
+        # No rank leaves while another still communicates with it.
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
     if rank > 0:
         return
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     print(json.dumps({
-        "model": options.model, "batch": size, "threads": options.threads, "ranks": world, "hook": options.hook, "torch": torch.__version__,
+        "model": options.model, "batch": size, "threads": options.threads, "ranks": world, "hook": options.hook,
+        "precision": options.precision, "layout": options.layout, "compile": options.compile, "torch": torch.__version__,
         "samples_per_s": samples / median, "step_ms_median": 1e3 * median, "peak_rss_mb": peak,
     }))
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::window::{Pooling, covered};
+use super::window::{Pixels, Pooling, covered};
 use super::{Example, Examples, IMAGE};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
@@ -42,19 +42,20 @@ struct Mean {
     window: Window,
 }
 
+/// Number of samples whose sums are computed in parallel in registers.
+const SIDE_BY_SIDE: usize = 32;
+
 impl Mean {
-    /// Calls `visit(position, pixel, 1 / pixels covered)` for every pixel of every window of one plane.
+    /// Calls `visit(position, pixels, 1 / their number)` for every window of one plane.
     #[inline(always)]
-    fn visit(&self, mut visit: impl FnMut(usize, usize, f32)) {
+    fn windows(&self, mut visit: impl FnMut(usize, Pixels, f32)) {
         let w = &self.window;
         for p in 0..w.output.0 {
             let rows = covered(p, w.kernel.0, w.stride.0, w.padding.0, w.size.0);
             for q in 0..w.output.1 {
                 let columns = covered(q, w.kernel.1, w.stride.1, w.padding.1, w.size.1);
                 let share = 1.0 / (rows.len() * columns.len()) as f32;
-                for at in rows.clone().flat_map(|h| columns.clone().map(move |v| h * w.size.1 + v)) {
-                    visit(p * w.output.1 + q, at, share);
-                }
+                visit(p * w.output.1 + q, Pixels { rows: rows.clone(), columns, width: w.size.1 }, share);
             }
         }
     }
@@ -65,13 +66,15 @@ impl Layer for Mean {
         let (n, w) = (pass.batch, self.window);
         let planes = (rows(pass.x.get(0), w.size.0 * w.size.1 * n), rows_mut(pass.y, w.positions() * n));
         for_each_row(planes, |_, (plane, outputs)| {
-            outputs.fill(0.0);
             vectorise(
                 #[inline(always)]
                 || {
-                    self.visit(|position, pixel, share| {
-                        add_share(share, &plane[pixel * n..][..n], &mut outputs[position * n..][..n]);
-                    })
+                    self.windows(
+                        #[inline(always)]
+                        |position, pixels, share| {
+                            mean(share, plane, n, &pixels, &mut outputs[position * n..][..n]);
+                        },
+                    );
                 },
             );
         });
@@ -86,12 +89,40 @@ impl Layer for Mean {
             vectorise(
                 #[inline(always)]
                 || {
-                    self.visit(|position, pixel, share| {
-                        add_share(share, &dy[position * n..][..n], &mut plane[pixel * n..][..n]);
-                    })
+                    self.windows(
+                        #[inline(always)]
+                        |position, pixels, share| {
+                            let dy = &dy[position * n..][..n];
+                            pixels.each(
+                                #[inline(always)]
+                                |pixel| add_share(share, dy, &mut plane[pixel * n..][..n]),
+                            );
+                        },
+                    );
                 },
             );
         });
+    }
+}
+
+/// The mean of the window's pixels, sample by sample.
+#[inline(always)]
+fn mean(share: f32, plane: &[f32], n: usize, pixels: &Pixels, means: &mut [f32]) {
+    let (wide, []) = means.as_chunks_mut::<SIDE_BY_SIDE>() else {
+        // One loop over all samples is faster than one over most of them and one over the rest.
+        means.fill(0.0);
+        return pixels.each(
+            #[inline(always)]
+            |pixel| add_share(share, &plane[pixel * n..][..n], means),
+        );
+    };
+    for (chunk, means) in wide.iter_mut().enumerate() {
+        let mut sums = [0.0; SIDE_BY_SIDE];
+        pixels.each(
+            #[inline(always)]
+            |pixel| add_share(share, &plane[pixel * n + chunk * SIDE_BY_SIDE..][..SIDE_BY_SIDE], &mut sums),
+        );
+        *means = sums;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
 use crate::layer::{Backward, Describe, Draw, Forward, Layer, Mode};
 use crate::{Execution, Shape};
-use ternflock_base::rng::{Purpose, Stream};
+use ternflock_base::rng::{Purpose, SIDE, Stream};
 use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
 
 /// Sets each element to zero with probability `rate` and divides the others by 1 - `rate`. Whether an element
@@ -102,13 +102,10 @@ impl Mask {
                     if let Shape::Sequence { features, .. } = shape { features } else { shape.elements() };
                 for_each_row(rows_mut(mask, width), |row, mask| {
                     let (stream, first) = (stream(row % n), row / n * width);
-                    let (mut at, mut before) = (0, first % BLOCK);
-                    while at < mask.len() {
-                        let end = mask.len().min(at + BLOCK - before);
-                        let keep = keep(&stream, (first + at) / BLOCK, threshold);
-                        mask[at..end].copy_from_slice(&keep[before..before + end - at]);
-                        (at, before) = (end, 0);
-                    }
+                    vectorise(
+                        #[inline(always)]
+                        || draw_row(&stream, first, threshold, mask),
+                    );
                 });
             }
         }
@@ -138,6 +135,37 @@ const WIDTH: usize = 16 * 1024;
 fn keep(stream: &Stream, block: usize, threshold: u32) -> [u8; BLOCK] {
     let words = stream.block(block as u32);
     std::array::from_fn(|i| u8::from(words[i / 2] >> (i % 2 * 16) & 0xFFFF >= threshold))
+}
+
+/// The decisions for the elements of a sample from `first` on, drawn [`SIDE`] blocks at a time.
+#[inline(always)]
+fn draw_row(stream: &Stream, first: usize, threshold: u32, mask: &mut [u8]) {
+    let end = first + mask.len();
+    for block in (first / BLOCK..end.div_ceil(BLOCK)).step_by(SIDE) {
+        let keep = keep_side_by_side(stream, block, threshold);
+        let begin = block * BLOCK;
+        let (from, to) = (first.max(begin), end.min(begin + keep.len()));
+        mask[from - first..to - first].copy_from_slice(&keep[from - begin..to - begin]);
+    }
+}
+
+/// [`keep`] of the blocks `block`, `block + 1`, ...: [`SIDE`] of them, one after another.
+#[inline(always)]
+fn keep_side_by_side(stream: &Stream, block: usize, threshold: u32) -> [u8; SIDE * BLOCK] {
+    let words = stream.side_by_side(block as u32);
+    // One number per block, whose bytes are the decisions.
+    let mut packed = [0u64; SIDE];
+    for element in 0..BLOCK {
+        let (words, shift) = (&words[element / 2], element % 2 * 16);
+        for (packed, word) in packed.iter_mut().zip(words) {
+            *packed |= u64::from(word >> shift & 0xFFFF >= threshold) << (8 * element);
+        }
+    }
+    let mut keep = [0; SIDE * BLOCK];
+    for (keep, packed) in keep.as_chunks_mut::<BLOCK>().0.iter_mut().zip(packed) {
+        *keep = packed.to_le_bytes();
+    }
+    keep
 }
 
 impl Layer for Mask {
@@ -202,6 +230,21 @@ mod tests {
             }
         }
         assert_ne!(all[0], all[1]);
+    }
+
+    /// Rows that begin and end within blocks, and rows of more blocks than are drawn side by side.
+    #[test]
+    fn blocks_side_by_side_decide_like_one_block() {
+        let stream = Stream { seed: 7, purpose: Purpose::Dropout, step: 3, subject: 5, tensor: 2 };
+        for first in [0, 1, 7, 8, 650, 1300] {
+            for width in [1, 7, 8, 9, 127, 128, 129, 650] {
+                let mut mask = vec![2; width];
+                draw_row(&stream, first, threshold(0.3), &mut mask);
+                let expected = (first..first + width)
+                    .map(|element| keep(&stream, element / BLOCK, threshold(0.3))[element % BLOCK]);
+                assert_eq!(mask, expected.collect::<Vec<_>>(), "{first} {width}");
+            }
+        }
     }
 
     #[test]

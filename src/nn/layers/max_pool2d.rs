@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::window::{Pooling, covered};
+use super::window::{Pixels, Pooling, covered};
 use super::{Example, Examples, IMAGE};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
@@ -67,16 +67,17 @@ impl Maximum {
     }
 }
 
-/// Number of samples that are compared in parallel, with their maximum so far in registers.
+/// Number of samples that are computed in parallel in registers: their maxima so far, or their gradients.
 const SIDE_BY_SIDE: usize = 32;
 
 impl Maximum {
     /// Calls `visit(position, pixels)` for every window of a plane; pixels are H x W positions, row by row.
     #[inline(always)]
-    fn windows(&self, mut visit: impl FnMut(usize, Pixels<'_>)) {
+    fn windows(&self, mut visit: impl FnMut(usize, Pixels)) {
         let mut position = 0;
         for rows in &self.rows {
             for columns in &self.columns {
+                let (rows, columns) = (rows.clone(), columns.clone());
                 visit(position, Pixels { rows, columns, width: self.window.size.1 });
                 position += 1;
             }
@@ -86,23 +87,6 @@ impl Maximum {
     /// Number of elements of a plane of inputs, and of outputs.
     fn planes(&self, batch: usize) -> (usize, usize) {
         (self.window.size.0 * self.window.size.1 * batch, self.window.positions() * batch)
-    }
-}
-
-/// The pixels of one window.
-#[derive(Clone, Copy)]
-struct Pixels<'a> {
-    rows: &'a Range<usize>,
-    columns: &'a Range<usize>,
-    width: usize,
-}
-
-impl Pixels<'_> {
-    #[inline(always)]
-    fn each(self, mut visit: impl FnMut(usize)) {
-        for h in self.rows.clone() {
-            self.columns.clone().for_each(|v| visit(h * self.width + v));
-        }
     }
 }
 
@@ -116,7 +100,16 @@ impl Layer for Maximum {
         for_each_row(planes, |_, (plane, best, winners)| {
             vectorise(
                 #[inline(always)]
-                || self.windows(|position, pixels| compare(plane, n, position, pixels, best, winners)),
+                || {
+                    self.windows(
+                        #[inline(always)]
+                        |position, pixels| {
+                            let (best, winners) =
+                                (&mut best[position * n..][..n], &mut winners[position * n..][..n]);
+                            compare(plane, n, &pixels, best, winners);
+                        },
+                    );
+                },
             );
         });
         self.winners = winners;
@@ -134,11 +127,13 @@ impl Layer for Maximum {
                 vectorise(
                     #[inline(always)]
                     || {
-                        self.windows(|position, pixels| {
-                            let (dy, winners) = (&dy[position * n..][..n], &winners[position * n..][..n]);
-                            pixels
-                                .each(|pixel| give(dy, winners, pixel as u32, &mut plane[pixel * n..][..n]));
-                        });
+                        self.windows(
+                            #[inline(always)]
+                            |position, pixels| {
+                                let (dy, winners) = (&dy[position * n..][..n], &winners[position * n..][..n]);
+                                distribute(dy, winners, n, &pixels, plane);
+                            },
+                        );
                     },
                 );
             },
@@ -148,49 +143,75 @@ impl Layer for Maximum {
 
 /// The maximum of the window's pixels and its place, sample by sample.
 #[inline(always)]
-fn compare(
-    plane: &[f32],
-    n: usize,
-    position: usize,
-    pixels: Pixels<'_>,
-    best: &mut [f32],
-    winners: &mut [u32],
-) {
-    let (best, winners) = (&mut best[position * n..][..n], &mut winners[position * n..][..n]);
+fn compare(plane: &[f32], n: usize, pixels: &Pixels, best: &mut [f32], winners: &mut [u32]) {
     let (wide, rest) = best.as_chunks_mut::<SIDE_BY_SIDE>();
     let (wide_winners, rest_winners) = winners.as_chunks_mut::<SIDE_BY_SIDE>();
-    let tail = wide.len() * SIDE_BY_SIDE;
+    let (first, tail) = (pixels.first(), wide.len() * SIDE_BY_SIDE);
     for (chunk, (best, winners)) in wide.iter_mut().zip(wide_winners).enumerate() {
-        let (mut maxima, mut places) = ([f32::NEG_INFINITY; SIDE_BY_SIDE], [u32::MAX; SIDE_BY_SIDE]);
-        pixels.each(|pixel| {
-            let values = &plane[pixel * n + chunk * SIDE_BY_SIDE..][..SIDE_BY_SIDE];
-            challenge(values, pixel as u32, &mut maxima, &mut places);
-        });
+        let (mut maxima, mut places) = ([0.0; SIDE_BY_SIDE], [first as u32; SIDE_BY_SIDE]);
+        maxima.copy_from_slice(&plane[first * n + chunk * SIDE_BY_SIDE..][..SIDE_BY_SIDE]);
+        pixels.each(
+            #[inline(always)]
+            |pixel| {
+                let values = &plane[pixel * n + chunk * SIDE_BY_SIDE..][..SIDE_BY_SIDE];
+                challenge(values, pixel as u32, &mut maxima, &mut places);
+            },
+        );
         (*best, *winners) = (maxima, places);
     }
-    rest.fill(f32::NEG_INFINITY);
-    rest_winners.fill(u32::MAX);
-    pixels.each(|pixel| {
-        let values = &plane[pixel * n + tail..][..rest.len()];
-        challenge(values, pixel as u32, rest, rest_winners);
-    });
+    if rest.is_empty() {
+        return;
+    }
+    rest.copy_from_slice(&plane[first * n + tail..][..rest.len()]);
+    rest_winners.fill(first as u32);
+    pixels.each(
+        #[inline(always)]
+        |pixel| {
+            let values = &plane[pixel * n + tail..][..rest.len()];
+            challenge(values, pixel as u32, rest, rest_winners);
+        },
+    );
 }
 
 /// Replaces the maximum so far by `pixel`, sample by sample, if `pixel` wins: the larger value wins, the
-/// first of equal values, and a NaN against everything else, so that it is not lost. Anything wins against a
-/// place of `u32::MAX`, which means that there is no maximum yet.
+/// first of equal values, and a NaN against everything else, so that it is not lost. A pixel does not win
+/// against itself.
 ///
 /// Written with bits and masks, because the compiler vectorises code without branches.
 #[inline(always)]
 fn challenge(values: &[f32], pixel: u32, best: &mut [f32], winner: &mut [u32]) {
     for ((&value, best), winner) in values.iter().zip(best).zip(winner) {
         let mask = |wins: bool| 0u32.wrapping_sub(u32::from(wins));
-        // Not comparable although the maximum is a number: the value is a NaN.
-        let wins =
-            (mask(value > *best) | (mask(value.is_nan()) & !mask(best.is_nan()))) | mask(*winner == u32::MAX);
+        let wins = (mask(value > *best) | mask(value.is_nan())) & !mask(best.is_nan());
         *best = f32::from_bits(value.to_bits() & wins | best.to_bits() & !wins);
         *winner = pixel & wins | *winner & !wins;
     }
+}
+
+/// Adds the gradients `dy` of a window's outputs to those of the pixels that won.
+#[inline(always)]
+fn distribute(dy: &[f32], winners: &[u32], n: usize, pixels: &Pixels, plane: &mut [f32]) {
+    let ((wide, rest), (wide_winners, rest_winners)) =
+        (dy.as_chunks::<SIDE_BY_SIDE>(), winners.as_chunks::<SIDE_BY_SIDE>());
+    for (chunk, (dy, winners)) in wide.iter().zip(wide_winners).enumerate() {
+        // Copies stay in registers over the pixels.
+        let (dy, winners) = (*dy, *winners);
+        pixels.each(
+            #[inline(always)]
+            |pixel| {
+                let sums = &mut plane[pixel * n + chunk * SIDE_BY_SIDE..][..SIDE_BY_SIDE];
+                give(&dy, &winners, pixel as u32, sums);
+            },
+        );
+    }
+    if rest.is_empty() {
+        return;
+    }
+    let tail = wide.len() * SIDE_BY_SIDE;
+    pixels.each(
+        #[inline(always)]
+        |pixel| give(rest, rest_winners, pixel as u32, &mut plane[pixel * n + tail..][..rest.len()]),
+    );
 }
 
 /// Adds the gradients of the outputs whose maximum is `pixel` to its own.

@@ -1,5 +1,7 @@
 //! The arithmetic of sliding windows, shared by convolution and pooling.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::single_image;
@@ -72,13 +74,36 @@ pub fn window(
 }
 
 /// The part of one side that a pooling window covers: rows or columns of the image.
-pub fn covered(
-    index: usize,
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-    size: usize,
-) -> std::ops::Range<usize> {
+pub fn covered(index: usize, kernel: usize, stride: usize, padding: usize, size: usize) -> Range<usize> {
     let first = index * stride;
     first.saturating_sub(padding)..(first + kernel).saturating_sub(padding).min(size)
+}
+
+/// The pixels of one pooling window.
+#[derive(Clone)]
+pub(super) struct Pixels {
+    /// The rows of the image.
+    pub rows: Range<usize>,
+    /// The columns of the image.
+    pub columns: Range<usize>,
+    /// The number of columns of the image.
+    pub width: usize,
+}
+
+impl Pixels {
+    /// Calls `visit` with each pixel, row by row.
+    #[inline(always)]
+    pub fn each(&self, mut visit: impl FnMut(usize)) {
+        for row in self.rows.clone() {
+            for column in self.columns.clone() {
+                visit(row * self.width + column);
+            }
+        }
+    }
+
+    /// The first one. A window covers at least one pixel.
+    #[inline(always)]
+    pub fn first(&self) -> usize {
+        self.rows.start * self.width + self.columns.start
+    }
 }

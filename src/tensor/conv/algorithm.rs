@@ -40,7 +40,7 @@ pub struct Problem<'a> {
     pub columns: Option<&'a [usize]>,
     /// The maximum number of samples per batch.
     pub batch: usize,
-    /// The number format of the factors.
+    /// The number format of the operands of products.
     pub precision: Precision,
 }
 

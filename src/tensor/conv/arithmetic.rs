@@ -83,7 +83,7 @@ pub trait Kernel {
     fn run<A: Arithmetic>(self, arithmetic: A);
 }
 
-/// Runs `kernel` on factors that are packed as `operands`.
+/// Runs `kernel` on operands that are packed as `operands`.
 pub fn run(operands: Operands, kernel: impl Kernel) {
     struct WithFloat32<K>(K);
     impl<K: Kernel> WithSimd for WithFloat32<K> {

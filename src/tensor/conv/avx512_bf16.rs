@@ -116,8 +116,7 @@ mod x86_64 {
             packed,
             #[inline(always)]
             |first, second, to| {
-                for vector in 0..vectors {
-                    let (first_mask, second_mask) = masks[vector];
+                for (vector, &(first_mask, second_mask)) in masks.iter().take(vectors).enumerate() {
                     // SAFETY: as many values as the masks allow are in the images, and there is room for the
                     // words, as `each_pair` guarantees.
                     unsafe {

@@ -14,7 +14,7 @@
 //! [`algorithm`] chooses: our own kernels for a batch of at least half a vector, and im2col for a smaller
 //! batch or on a machine without vectors (docs/adr/0011).
 //!
-//! In bf16 ([`super::bf16`]), each of them gives the result of its float32 arithmetic on rounded factors. Only
+//! In bf16 ([`super::bf16`]), each of them gives the result of its float32 arithmetic on rounded operands. Only
 //! [`direct`] has kernels for it ([`operands`]); [`rounded`] rounds copies for the others. Biases and their
 //! gradients are no products and are not rounded. The orders of the sums in [`direct`]:
 //!
@@ -85,7 +85,7 @@ impl Convolution {
     /// Of `shape`, whose groups divide its filters and channels, for batches of at most `batch` samples and for as many
     /// threads as there are now. With `columns`, each group's weight has only these as a matrix
     /// `[F / groups, C / groups R S]`, ascending and at least one: all weights and their gradients are `[F, columns]`.
-    /// The images, the weights and the gradient of the output are factors of products with this `precision`.
+    /// The images, the weights and the gradient of the output are operands of products with this `precision`.
     ///
     /// # Errors
     /// Those of [`Buffers::zeros`].

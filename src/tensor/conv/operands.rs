@@ -1,4 +1,4 @@
-//! How the direct kernels pack the factors of their products, and which instructions multiply them.
+//! How the direct kernels pack the operands of their products, and which instructions multiply them.
 //!
 //! Packed images and weights consist of *words* of 32 bits: one float32 value each, or two bf16 values, the
 //! earlier one in the upper half.
@@ -16,7 +16,7 @@ use crate::bf16::{round, widen};
 use crate::blocks::{Block, Machine};
 use crate::{Precision, bf16};
 
-/// The packed form of both factors.
+/// The packed form of both operands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operands {
     /// float32 values.

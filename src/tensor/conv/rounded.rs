@@ -1,4 +1,4 @@
-//! Any algorithm on factors that are rounded to bf16 first, with float32 arithmetic: what has no kernels for bf16.
+//! Any algorithm on operands that are rounded to bf16 first, with float32 arithmetic: what has no kernels for bf16.
 
 use super::algorithm::{Convolve, Problem};
 use crate::bf16::{Precision, round_all};
@@ -9,7 +9,7 @@ use crate::threads::{for_each_row, rows, rows_mut};
 /// Values per task.
 const PART: usize = 4096;
 
-/// An algorithm with rounded copies of its factors.
+/// An algorithm with rounded copies of its operands.
 struct Rounded {
     inner: Box<dyn Convolve>,
     /// F.
@@ -20,7 +20,7 @@ struct Rounded {
     dy: Vec<f32>,
 }
 
-/// What `build` makes, on factors of the problem's precision.
+/// What `build` makes, on operands of the problem's precision.
 pub fn with_precision(
     problem: &Problem,
     buffers: &mut Buffers,

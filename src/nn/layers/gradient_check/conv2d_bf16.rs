@@ -1,5 +1,5 @@
-//! Convolutions with bf16 factors: exact gradients for factors that bf16 represents, and otherwise the
-//! gradients of the rounded factors.
+//! Convolutions with bf16 operands: exact gradients for operands that bf16 represents, and otherwise the
+//! gradients of the rounded operands.
 
 use serde_json::{Value, json};
 
@@ -44,12 +44,12 @@ fn reals(n: usize, subject: u32) -> Vec<f32> {
     order(n, subject).iter().map(|&i| ((i * 7919) % 100_003) as f32 / 16_384.0 - 3.0).collect()
 }
 
-/// Everything except the gradient of the bias equals that of rounded factors with float32 arithmetic; images
+/// Everything except the gradient of the bias equals that of rounded operands with float32 arithmetic; images
 /// this small are one work item of the weight gradient with either precision, so that its order is the same. The
 /// bias and its gradient are not rounded: their sum of n terms may differ by n units of 2^-24 of the sum of
 /// magnitudes, at most 4 each, because its order differs.
 #[test]
-fn gradients_of_reals_are_those_of_rounded_factors() {
+fn gradients_of_reals_are_those_of_rounded_operands() {
     for case in CASES {
         for batch in [3, 17, 40] {
             let [mut bf16, mut float32, mut rounded] =
@@ -61,9 +61,9 @@ fn gradients_of_reals_are_those_of_rounded_factors() {
                 check.parameters = reals(check.parameters.len(), 7);
             }
             let weights = rounded.parameters.len() - 6;
-            for factor in [&mut rounded.x, &mut rounded.r, &mut rounded.parameters] {
-                let end = if factor.len() == weights + 6 { weights } else { factor.len() };
-                round_in_place(&mut factor[..end]);
+            for operand in [&mut rounded.x, &mut rounded.r, &mut rounded.parameters] {
+                let end = if operand.len() == weights + 6 { weights } else { operand.len() };
+                round_in_place(&mut operand[..end]);
             }
             let ((dx, gradients), (expected_dx, expected)) = (bf16.gradients(true), rounded.gradients(true));
             assert_eq!(bf16.y, rounded.y, "forward, {case:?}, {batch} samples");
@@ -79,7 +79,7 @@ fn gradients_of_reals_are_those_of_rounded_factors() {
             for (bias, expected) in gradients[weights..].iter().zip(&unrounded[weights..]) {
                 assert!((bias - expected).abs() <= tolerance, "bias gradient: {bias} instead of {expected}");
             }
-            assert_ne!(gradients, unrounded, "factors are rounded");
+            assert_ne!(gradients, unrounded, "operands are rounded");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Convolutions with bf16 factors give the same bits as their portable version, as float32 convolutions of
-//! rounded factors, and as the definition, whichever algorithm and instructions compute them.
+//! Convolutions with bf16 operands give the same bits as their portable version, as float32 convolutions of
+//! rounded operands, and as the definition, whichever algorithm and instructions compute them.
 
 use proptest::prelude::*;
 
@@ -16,19 +16,19 @@ fn reals(count: usize, salt: u32) -> Vec<f32> {
 
 /// x, weight, bias and dy of a problem.
 #[derive(Clone)]
-struct Factors([Vec<f32>; 4]);
+struct Inputs([Vec<f32>; 4]);
 
-impl Factors {
-    fn of(problem: &Problem) -> Factors {
+impl Inputs {
+    fn of(problem: &Problem) -> Inputs {
         let Problem { shape, columns, batch, .. } = *problem;
         let columns = columns.map_or(shape.group().rows(), <[usize]>::len);
         let outputs = shape.filters * shape.window.positions() * batch;
         let counts = [shape.window.image() * batch, shape.filters * columns, shape.filters, outputs];
-        Factors([0, 1, 2, 3].map(|salt| reals(counts[salt], salt as u32)))
+        Inputs([0, 1, 2, 3].map(|salt| reals(counts[salt], salt as u32)))
     }
 
-    /// All except the bias, which is no factor.
-    fn rounded(&self) -> Factors {
+    /// All except the bias, which is no operand of a product.
+    fn rounded(&self) -> Inputs {
         let mut rounded = self.clone();
         [0, 1, 3].iter().for_each(|&index| round_in_place(&mut rounded.0[index]));
         rounded
@@ -59,24 +59,24 @@ const PORTABLE: [Algorithm; 3] = [
     im2col_gemm::ALGORITHM,
 ];
 
-/// Compares a bf16 convolution with its portable version, and with the float32 convolution of rounded factors.
+/// Compares a bf16 convolution with its portable version, and with the float32 convolution of rounded inputs.
 fn check_rounding(shape: Shape, columns: Option<&[usize]>, batch: usize, threads: usize) {
     let problem = Problem { shape, columns, batch, precision: Precision::Bf16 };
-    let factors = Factors::of(&problem);
-    let (found, bias) = factors.pass(&ALGORITHMS, &problem, threads);
-    let (portable, _) = factors.pass(&PORTABLE, &problem, 1);
+    let inputs = Inputs::of(&problem);
+    let (found, bias) = inputs.pass(&ALGORITHMS, &problem, threads);
+    let (portable, _) = inputs.pass(&PORTABLE, &problem, 1);
     let float32 = Problem { precision: Precision::Float32, ..problem };
-    let (float32, _) = factors.rounded().pass(&ALGORITHMS, &float32, 1);
+    let (float32, _) = inputs.rounded().pass(&ALGORITHMS, &float32, 1);
     for (index, what) in ["forward", "data gradient", "weight gradient"].into_iter().enumerate() {
         assert_eq!(found[index], portable[index], "{what}, portable");
         // Direct kernels add the weight gradient's terms in another order, with other work items.
         if index < 2 || columns.is_some() {
-            assert_eq!(found[index], float32[index], "{what}, rounded factors");
+            assert_eq!(found[index], float32[index], "{what}, rounded operands");
         }
     }
     // The order of these sums differs.
     let map = shape.window.positions() * batch;
-    for (bias, dy) in bias.iter().zip(factors.0[3].chunks_exact(map)) {
+    for (bias, dy) in bias.iter().zip(inputs.0[3].chunks_exact(map)) {
         let exact: f64 = dy.iter().copied().map(f64::from).sum();
         let magnitude: f64 = dy.iter().map(|value| f64::from(value.abs())).sum();
         let tolerance = map as f64 * f64::from(f32::EPSILON) / 2.0 * magnitude;
@@ -111,9 +111,9 @@ proptest! {
     #[test]
     fn sums_have_the_stated_order(shape in shapes(), batch in 8usize..40) {
         let problem = Problem { shape, columns: None, batch, precision: Precision::Bf16 };
-        let factors = Factors::of(&problem);
-        let ([y, dx, _], _) = factors.pass(&ALGORITHMS, &problem, 1);
-        let [x, weight, bias, dy] = &factors.0;
+        let inputs = Inputs::of(&problem);
+        let ([y, dx, _], _) = inputs.pass(&ALGORITHMS, &problem, 1);
+        let [x, weight, bias, dy] = &inputs.0;
         let map = shape.window.positions() * batch;
         let mut expected: Vec<f32> = bias.iter().flat_map(|bias| vec![*bias; map]).collect();
         let mut expected_dx = vec![0.0; x.len()];

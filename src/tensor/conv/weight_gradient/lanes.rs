@@ -35,30 +35,54 @@ pub fn add_lanes(values: &[f32], sums: &mut [f32]) {
 /// Adds the samples of a block to the lanes of a sum, for `count` neighbouring positions of dy
 /// `[positions, batch]`: those that are not packed as they are.
 pub fn add_lines(dy: &[f32], batch: usize, count: usize, block: Block, sums: &mut [f32]) {
-    struct Add<'a>(&'a [f32], usize, usize, Block, &'a mut [f32]);
-    impl WithSimd for Add<'_> {
-        type Output = ();
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            let Add(dy, batch, count, block, sums) = self;
-            let sum = &mut S::as_mut_simd_f32s(sums).0[0];
-            // Four chains per vector, as above.
-            let mut chains = [[simd.splat_f32s(0.0); 4]; 2];
-            for position in 0..count {
-                let values = &dy[position * batch + block.first..][..block.samples];
-                let (vectors, rest) = S::as_simd_f32s(values);
-                let rest = simd.partial_load_f32s(rest);
-                for (vector, chains) in vectors.iter().chain([&rest]).zip(&mut chains) {
-                    chains[position % 4] = simd.add_f32s(chains[position % 4], *vector);
-                }
-            }
-            for [a, b, c, d] in chains {
-                let pairs = simd.add_f32s(simd.add_f32s(a, b), simd.add_f32s(c, d));
-                *sum = simd.add_f32s(*sum, pairs);
+    dispatch(AddLines { dy, batch, count, block, sums });
+}
+
+struct AddLines<'a> {
+    dy: &'a [f32],
+    batch: usize,
+    count: usize,
+    block: Block,
+    sums: &'a mut [f32],
+}
+
+impl AddLines<'_> {
+    /// Adds the samples at `position` to two vectors.
+    #[inline(always)]
+    fn add<S: Simd>(&self, simd: S, position: usize, sums: &mut [S::f32s; 2]) {
+        let samples = &self.dy[position * self.batch + self.block.first..][..self.block.samples];
+        // Loads of parts of a vector are calls, so complete blocks go without them.
+        let [first, second] = match S::as_simd_f32s(samples) {
+            ([first, second], []) => [*first, *second],
+            ([first, ..], rest) => [*first, simd.partial_load_f32s(rest)],
+            ([], rest) => [simd.partial_load_f32s(rest), simd.splat_f32s(0.0)],
+        };
+        sums[0] = simd.add_f32s(sums[0], first);
+        sums[1] = simd.add_f32s(sums[1], second);
+    }
+}
+
+impl WithSimd for AddLines<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // Four chains per vector, as above.
+        let mut chains = [[simd.splat_f32s(0.0); 2]; 4];
+        let fours = self.count / 4 * 4;
+        for position in (0..fours).step_by(4) {
+            for (chain, sums) in chains.iter_mut().enumerate() {
+                self.add(simd, position + chain, sums);
             }
         }
+        for position in fours..self.count {
+            self.add(simd, position, &mut chains[0]);
+        }
+        let sum = &mut S::as_mut_simd_f32s(self.sums).0[0];
+        for [first, second] in chains {
+            *sum = simd.add_f32s(*sum, simd.add_f32s(first, second));
+        }
     }
-    dispatch(Add(dy, batch, count, block, sums));
 }
 
 /// The sum of each vector's lanes: overwrites the beginning of `vectors` with them, and returns it.

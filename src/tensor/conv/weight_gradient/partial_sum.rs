@@ -69,19 +69,24 @@ impl PartialSum<'_> {
         let seen = row.seen(outputs.clone());
         let images = Planes { count: channels, size: (row.size, column.size), images: self.x };
         images.pack(self.items, block, seen.clone(), x_plane, x);
-        let slopes = Planes { count: filters, size: (row.outputs, column.outputs), images: self.dy };
-        slopes.pack(self.items, block, outputs.clone(), dy_plane, dy);
-
+        let positions = outputs.len() * column.outputs;
+        let size = (row.outputs, column.outputs);
         if self.items.operands == Operands::Float32 {
-            let contents = outputs.len() * column.outputs * block.vectors * lanes;
+            let slopes = Planes { count: filters, size, images: self.dy };
+            slopes.pack(self.items, block, outputs.clone(), dy_plane, dy);
             for (plane, sums) in dy.chunks_exact(dy_plane).zip(biases.chunks_exact_mut(lanes)) {
-                add_lanes(&plane[..contents], sums);
+                add_lanes(&plane[..positions * block.vectors * lanes], sums);
             }
         } else {
-            let (first, count) = (outputs.start * column.outputs, outputs.len() * column.outputs);
-            for (f, sums) in biases.chunks_exact_mut(lanes).enumerate() {
-                let first = (f * row.outputs * column.outputs + first) * self.items.batch;
-                add_lines(&self.dy[first..], self.items.batch, count, block, sums);
+            // The sums are those of dy itself, not of its rounded values. Each plane is read again while it is
+            // in the L1 cache.
+            let (map, batch) = (row.outputs * column.outputs * self.items.batch, self.items.batch);
+            let planes = dy.chunks_exact_mut(dy_plane).zip(biases.chunks_exact_mut(lanes));
+            for (f, (plane, sums)) in planes.enumerate() {
+                let images = &self.dy[f * map..];
+                Planes { count: 1, size, images }.pack(self.items, block, outputs.clone(), 0, plane);
+                let first = outputs.start * column.outputs * batch;
+                add_lines(&images[first..], batch, positions, block, sums);
             }
         }
         let mut lanes_at = 0;
