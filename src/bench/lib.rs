@@ -1,10 +1,12 @@
-//! Measures training steps, the codec, inference and all-reduces, on this machine and between these ranks.
+//! Measures training steps, the codec, the bias of compression, inference and all-reduces, on this machine and between
+//! these ranks.
 //! The results of codecs and sums are checked before they are timed. Tests compare those of layers with
 //! references.
 
 mod all_reduce;
 mod averaging;
 mod codec;
+mod compression;
 mod contender;
 pub mod infer;
 mod interference;
@@ -16,6 +18,7 @@ mod vectors;
 
 pub use all_reduce::{Plans, Ranks};
 pub use codec::{Codec, codec, instruction_sets};
+pub use compression::{Compression, CompressionOptions, Figures, Rule, RuleFigures, TensorBias, compression};
 pub use contender::Contender;
 pub use interference::{Interference, Watch, Words};
 pub use report::{Case, Report};

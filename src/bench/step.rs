@@ -46,6 +46,8 @@ pub struct StepTime {
     pub threads: usize,
     /// The BLAS, with its version and the core type of its kernels.
     pub blas: String,
+    /// How the network computes matrix products and convolutions.
+    pub products: &'static str,
     /// The vector instructions of this program's own kernels.
     pub instructions: &'static str,
     /// Samples per second, or tokens per second for a language model.
@@ -122,15 +124,16 @@ fn is_text(input: Shape) -> bool {
 }
 
 impl Stepper {
-    /// The preset `model` with batches of `batch`, on the current number of compute threads.
+    /// The preset `model` with batches and a precision as in `execution`, on the current number of compute threads.
     ///
     /// # Errors
     /// [`Error::Usage`] when there is no such preset, [`Error::Shape`] if it cannot train on such a batch or
     /// does not fit into memory.
-    pub fn new(model: &str, batch: usize) -> Result<Stepper> {
+    pub fn new(model: &str, execution: Execution) -> Result<Stepper> {
+        let batch = execution.batch;
         let name = find(model)?;
         let (input, classes) = given(name);
-        let mut network = build(models::preset(name, input, classes)?, batch)?;
+        let mut network = build(models::preset(name, input, classes)?, execution)?;
         network.parameters.initialise(1);
         let (kind, clip_norm) = (OptimizerKind::Sgd { momentum: 0.9 }, is_text(input).then_some(CLIP_NORM));
         let job =
@@ -232,10 +235,10 @@ impl Stepper {
     }
 }
 
-/// The network of `graph`, for training with batches of `batch`.
-fn build(graph: Graph, batch: usize) -> Result<Network> {
-    graph.check_batch(batch)?;
-    Network::new(graph, Execution::float32(batch))
+/// The network of `graph`, for training as in `execution`.
+fn build(graph: Graph, execution: Execution) -> Result<Network> {
+    graph.check_batch(execution.batch)?;
+    Network::new(graph, execution)
 }
 
 /// Floating-point operations per sample in the products of a step: forward, and as many for each gradient.
@@ -252,13 +255,14 @@ fn operations(network: &Network) -> Result<f64> {
     Ok(sum)
 }
 
-/// Times steps of `model` for about `seconds`, with batches of `batch` on `threads` threads.
+/// Times steps of `model` for about `seconds`, with batches and a precision as in `execution` on `threads`
+/// threads.
 ///
 /// # Errors
 /// Those of [`Stepper::new`]; also if the system refuses so many threads.
-pub fn step(model: &str, batch: usize, threads: usize, seconds: f64) -> Result<StepTime> {
+pub fn step(model: &str, execution: Execution, threads: usize, seconds: f64) -> Result<StepTime> {
     set_threads(threads)?;
-    let mut stepper = Stepper::new(model, batch)?;
+    let mut stepper = Stepper::new(model, execution)?;
     let watch = Watch::start();
     let times = stepper.time(seconds);
     let interference = watch.finish();
@@ -267,9 +271,10 @@ pub fn step(model: &str, batch: usize, threads: usize, seconds: f64) -> Result<S
     let mean = |time: Duration| 1e3 * time.as_secs_f64() / steps as f64;
     Ok(StepTime {
         model: find(model)?.into(),
-        batch,
+        batch: execution.batch,
         threads,
         blas: blas().to_string(),
+        products: execution.precision.described(),
         instructions: vector_instructions(),
         samples_per_s: stepper.rows as f64 / second,
         step_ms_median: 1e3 * second,
@@ -317,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_step_of_lenet_is_counted_and_timed() {
-        let time = step("lenet", 4, 1, 0.0).unwrap();
+        let time = step("lenet", Execution::float32(4), 1, 0.0).unwrap();
         assert_eq!((time.model.as_str(), time.batch, time.threads, time.steps), ("lenet", 4, 1, 3));
         // The forward pass has 2,293,000 multiply-adds per sample. The 288,000 of the first convolution have
         // one gradient, the others two.
@@ -345,21 +350,21 @@ mod tests {
             {"type": "relu"}, {"type": "dropout", "rate": 0.5}, {"type": "linear", "units": 5}, {"type": "relu"},
             {"type": "linear", "units": 2},
         ]);
-        let network = build(graph(layers), 4).unwrap();
+        let network = build(graph(layers), Execution::float32(4)).unwrap();
         assert_eq!(operations(&network).unwrap(), 2.0 * (2.0 * 15.0 + 3.0 * 10.0));
     }
 
     #[test]
     fn a_batch_that_ghost_batches_do_not_divide_is_refused() {
         let graph = || graph(serde_json::json!([{"type": "batch_norm", "ghost_batch": 4}]));
-        assert!(build(graph(), 8).is_ok());
-        let error = build(graph(), 6).err().unwrap().to_string();
+        assert!(build(graph(), Execution::float32(8)).is_ok());
+        let error = build(graph(), Execution::float32(6)).err().unwrap().to_string();
         assert!(error.contains("ghost_batch = 4 does not divide the 6 samples"), "{error}");
     }
 
     #[test]
     fn an_unknown_model_is_refused_with_the_nearest() {
-        let error = Stepper::new("lenett", 1).err().unwrap().to_string();
+        let error = Stepper::new("lenett", Execution::float32(1)).err().unwrap().to_string();
         assert!(error.contains("--model: no preset is called `lenett`; did you mean `lenet`?"), "{error}");
     }
 }

@@ -92,7 +92,7 @@ impl Vectors {
 
 impl Compressed {
     fn new(method: &'static dyn Method, elements: usize, job: &job::Exchange, world: usize) -> Compressed {
-        let tensor = Tensor { number: 0, range: 0..elements, shape: vec![elements] };
+        let tensor = Tensor { number: 0, range: 0..elements, shape: vec![elements], sparse_rows: false };
         let words = vec![0; method.words(std::slice::from_ref(&tensor.shape))];
         let payload = method.payload(vec![tensor], &Setup { job, bucket_elements: elements, world });
         Compressed { method, words, payload }

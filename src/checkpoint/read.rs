@@ -131,6 +131,7 @@ impl Reader {
             threads: count("threads")?,
             blas: has("blas").then(|| text("blas")).transpose()?,
             vectors: has("vectors").then(|| text("vectors")).transpose()?,
+            products: has("products").then(|| text("products")).transpose()?,
             gradients: has("gradients").then(gradients).transpose()?,
             plateau: has("plateau_cuts").then(plateau).transpose()?,
             stage: has("stage").then(stage).transpose()?,

@@ -71,10 +71,12 @@ pub struct Progress {
     /// The number of compute threads of each rank. Another number sums in another order.
     pub threads: u64,
     /// The BLAS and the kernels that rank 0 computed with; other kernels sum in another order. `None` in files of
-    /// versions that did not record it, as is `vectors`.
+    /// versions that did not record it, as are `vectors` and `products`.
     pub blas: Option<String>,
     /// The vector instructions of the program's own kernels on rank 0.
     pub vectors: Option<String>,
+    /// The precision of matrix products and convolutions, and the instructions that computed them on rank 0.
+    pub products: Option<String>,
     /// The form in which gradients travelled: that of the job, or the one that `exchange.algorithm = "auto"`
     /// chose. Files of versions without this choice do not record it.
     pub gradients: Option<Gradients>,
@@ -128,7 +130,7 @@ impl<V: AsRef<[f32]>> Snapshot<V> {
     pub(super) fn check(&self) -> Result<(), String> {
         check_network(&self.network)?;
         let texts = [&self.network, &self.job, &self.origin.program_version, &self.origin.created];
-        let Progress { blas, vectors, .. } = &self.progress;
+        let Progress { blas, vectors, products, .. } = &self.progress;
         let metric = self.progress.best.as_ref().map(|best| &best.metric);
         let stage = self.progress.stage.as_ref().map(|stage| &stage.name);
         if texts
@@ -136,6 +138,7 @@ impl<V: AsRef<[f32]>> Snapshot<V> {
             .chain(metric)
             .chain(blas)
             .chain(vectors)
+            .chain(products)
             .chain(stage)
             .chain(&self.vocabulary)
             .chain(self.data.values().flat_map(BTreeMap::values))

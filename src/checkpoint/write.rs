@@ -130,7 +130,9 @@ fn progress(group: &Group, progress: &Progress) -> hdf5::Result<()> {
     count("samples_seen", progress.samples_seen)?;
     count("ranks", progress.ranks)?;
     count("threads", progress.threads)?;
-    for (name, text) in [("blas", &progress.blas), ("vectors", &progress.vectors)] {
+    let arithmetic =
+        [("blas", &progress.blas), ("vectors", &progress.vectors), ("products", &progress.products)];
+    for (name, text) in arithmetic {
         text.iter().try_for_each(|text| text_attribute(group, name, text))?;
     }
     if let Some(gradients) = progress.gradients {

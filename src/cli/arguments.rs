@@ -1,7 +1,9 @@
 //! The words of the command line.
 
+mod arithmetic;
 mod bench;
 mod compress;
+mod compression;
 mod export;
 mod forecast;
 mod infer;
@@ -14,8 +16,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use arithmetic::Instructions;
 pub use bench::{Bench, BenchCommand};
 pub use compress::Compress;
+pub use compression::Compression;
 pub use export::Export;
 pub use forecast::Forecast;
 pub use infer::Infer;
@@ -24,6 +28,7 @@ pub use scaling::Scaling;
 pub use sweep::Sweep;
 pub use train::Train;
 
+use ternflock_tensor::Precision;
 use ternflock_train::{TEST, VALIDATION};
 
 /// Train networks on CPU clusters: MPI ranks exchange 2-bit TernGrad gradients and leave an HDF5 checkpoint.
@@ -71,7 +76,8 @@ pub enum Command {
     Sweep(Sweep),
     /// List data sets, or fetch one.
     Data(Data),
-    /// Time training steps, forward passes of checkpoints, the gradient codec, or the all-reduces between ranks.
+    /// Time training steps, forward passes of checkpoints, the gradient codec, or the all-reduces between ranks, and measure
+    /// the bias of compression.
     Bench(Bench),
     /// Describe job files to other programs.
     Job(Job),
@@ -85,7 +91,8 @@ pub enum Command {
 Examples:
   ternflock eval runs/lenet-digits/checkpoints/best.h5
   mpirun -n 2 ternflock eval runs/lenet-fashion/checkpoints/best.h5 --json
-  ternflock eval runs/lenet-digits/checkpoints/best.h5 --sharpness --svg loss.svg")]
+  ternflock eval runs/lenet-digits/checkpoints/best.h5 --sharpness --svg loss.svg
+  ternflock eval runs/lenet-digits/checkpoints/best.h5 --precision bf16")]
 pub struct Eval {
     /// The checkpoint; it holds the network and the name of its data.
     pub checkpoint: PathBuf,
@@ -96,6 +103,12 @@ pub struct Eval {
     /// the checkpoint's run are reported.
     #[arg(long, value_name = "SET", default_value = TEST, value_parser = [TEST, VALIDATION])]
     pub on: String,
+    /// The number format of the operands of matrix products and convolutions [default: that of the checkpoint's job]
+    #[arg(long, value_name = "FORMAT", value_parser = arithmetic::precision())]
+    pub precision: Option<Precision>,
+    /// The instruction set.
+    #[command(flatten)]
+    pub instructions: Instructions,
     /// Print one JSON object, and nothing else, on standard output.
     #[arg(long)]
     pub json: bool,

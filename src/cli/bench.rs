@@ -1,5 +1,6 @@
 //! `ternflock bench`.
 
+mod compression;
 mod infer;
 mod scaling;
 
@@ -22,16 +23,22 @@ use ternflock_bench::{
     Case, Codec, Contender, Interference, NoiseTime, Plans, Ranks, Report, StepTime, codec, default_batch,
     instruction_sets, step,
 };
+use ternflock_nn::Execution;
 use ternflock_report::json::to_text;
+use ternflock_tensor::Precision;
 
 /// Runs the requested benchmark and prints tables, or JSON.
 pub fn main(arguments: &Bench) -> ExitCode {
     match &arguments.command {
-        BenchCommand::Step { model, batch, threads, seconds, json } => {
+        BenchCommand::Step { model, batch, threads, precision, instructions, seconds, json } => {
             if is_not_first() {
                 return ExitCode::SUCCESS;
             }
-            match time_step(model, batch.map(|batch| batch as usize), usize::from(*threads), *seconds) {
+            let batch = batch.map(|batch| batch as usize);
+            let timed = instructions
+                .choose()
+                .and_then(|()| time_step(model, batch, *precision, usize::from(*threads), *seconds));
+            match timed {
                 Ok(time) => {
                     warn(&time.interference);
                     print(&say_step(&time, *json))
@@ -40,6 +47,15 @@ pub fn main(arguments: &Bench) -> ExitCode {
             }
         }
         BenchCommand::Scaling(arguments) => scaling::main(arguments),
+        BenchCommand::Compression(arguments) => {
+            if is_not_first() {
+                return ExitCode::SUCCESS;
+            }
+            match compression::main(arguments) {
+                Ok(text) => print(&text),
+                Err(error) => exit::fail(&error),
+            }
+        }
         BenchCommand::Infer(arguments) => {
             if is_not_first() {
                 return ExitCode::SUCCESS;
@@ -96,9 +112,15 @@ pub(super) fn warn(interference: &Interference) {
     }
 }
 
-fn time_step(model: &str, batch: Option<usize>, threads: usize, seconds: f64) -> Result<StepTime> {
+fn time_step(
+    model: &str,
+    batch: Option<usize>,
+    precision: Precision,
+    threads: usize,
+    seconds: f64,
+) -> Result<StepTime> {
     let batch = batch.map_or_else(|| default_batch(model), Ok)?;
-    step(model, batch, threads, seconds)
+    step(model, Execution { batch, precision }, threads, seconds)
 }
 
 fn time_codec(elements: usize, rounds: usize, isa: Option<&str>) -> Result<Vec<Codec>> {
@@ -166,7 +188,7 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
     let share = 100.0 * time.gflops / time.sgemm_peak_gflops;
     format!(
         "{}, batch {}, {}: {} samples/s, {:.3} ms per step (median of {})\n\
-         {:.1} GFLOP/s, {share:.0} % of sgemm's {:.1}; {:.0} MB at most\n{}; own kernels: {}\n{}",
+         {:.1} GFLOP/s, {share:.0} % of sgemm's {:.1}; {:.0} MB at most\n{}\n{}; vector instructions: {}\n{}",
         time.model,
         time.batch,
         plural(time.threads, "thread"),
@@ -177,6 +199,7 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
         time.sgemm_peak_gflops,
         time.peak_rss_mb,
         time.blas,
+        time.products,
         time.instructions,
         table(&rows, &[1, 2])
     )

@@ -24,9 +24,10 @@ use ternflock_job::{Data, Exchange, Job};
 use ternflock_nn::{Execution, Graph, Tally, check_memory};
 use ternflock_report::json::to_value;
 use ternflock_report::{Count, Score, Speed, Task};
+use ternflock_tensor::Precision;
 use ternflock_train::{
     EVALUATION_BATCH, Evaluator, VALIDATION, check_split, difference, evaluate, hash_values, logits,
-    most_on_a_node, open_test_set, open_training_set, open_validation_set, place, restore_network,
+    most_on_a_node, open_test_set, open_training_set, open_validation_set, place, precision, restore_network,
 };
 use ternflock_world::{Patience, World};
 
@@ -51,6 +52,7 @@ pub fn main(arguments: &Eval) -> ExitCode {
 
 struct Measured {
     snapshot: Snapshot,
+    precision: Precision,
     dataset: String,
     task: Task,
     /// The share of unknown tokens in a text: those that stand for words outside the vocabulary.
@@ -62,6 +64,8 @@ struct Measured {
 
 fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     world.set_context(format_args!("evaluation"));
+    let chosen = arguments.instructions.choose();
+    world.all_or_none(chosen)?;
     place(world)?;
     let ranks = (world.size(), most_on_a_node(&world.topology()));
     let prepared = prepare(arguments, ranks);
@@ -93,7 +97,8 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
         let unit = task.count(0).unit();
         around = Some(sharpness::measure(&arguments.landscape, &mut network, world, feed, unit)?);
     }
-    Ok(Measured { snapshot, dataset: data.dataset, task, unknown, tally, seconds, around })
+    let precision = network.precision();
+    Ok(Measured { snapshot, precision, dataset: data.dataset, task, unknown, tally, seconds, around })
 }
 
 /// Reports on rank 0 that the set called `set` differs from the one with which the checkpoint was trained or
@@ -126,7 +131,7 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, E
     let path = &arguments.checkpoint;
     arguments.landscape.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;
     let snapshot = checkpoint::load(path)?;
-    let job = Job::from_toml(&snapshot.job)
+    let job = Job::from_stored(&snapshot.job)
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
     if arguments.on == VALIDATION || arguments.landscape.sharpness {
         check_split(path, &snapshot, &job, "evaluate the test set, without --sharpness")?;
@@ -149,7 +154,8 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, E
         );
         return Err(Error::checkpoint(path, message));
     }
-    let execution = Execution::float32(EVALUATION_BATCH.min(set.items().div_ceil(ranks.0)));
+    let batch = EVALUATION_BATCH.min(set.items().div_ceil(ranks.0));
+    let execution = Execution { batch, precision: arguments.precision.unwrap_or_else(|| precision(&job)) };
     let too_large = |error: Error| Error::Usage(format!("{}: {error}", path.display()));
     check_memory(&graph, execution, 0, ranks.1).map_err(too_large)?;
     Ok((snapshot, job.data, Evaluator::new(set), execution))
@@ -174,6 +180,9 @@ impl Measured {
         if let Some(share) = self.unknown {
             rows.insert(2, ("unknown tokens", format!("{:.1} % of them are `<unk>`", 100.0 * share)));
         }
+        if self.precision != Precision::default() {
+            rows.push(("precision", self.precision.described().into()));
+        }
         rows.extend(self.around.iter().flat_map(Around::rows));
         let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_string(), value]).collect();
         table(&rows, &[])
@@ -187,6 +196,7 @@ impl Measured {
             "step": self.snapshot.progress.step,
             "dataset": self.dataset,
             "set": arguments.on,
+            "precision": self.precision.name(),
         }));
         put(to_value(&count));
         self.unknown.iter().for_each(|share| put(json!({"unknown": share})));

@@ -47,7 +47,7 @@ fn show(arguments: &Inspect) -> Result<String> {
 }
 
 fn stored_job(path: &Path, snapshot: &Snapshot) -> Result<Job> {
-    Job::from_toml(&snapshot.job)
+    Job::from_stored(&snapshot.job)
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))
 }
 
@@ -148,6 +148,7 @@ fn as_json(arguments: &Inspect, snapshot: &Snapshot, graph: &Graph, job: &Job, r
         "threads": progress.threads,
         "blas": progress.blas,
         "vectors": progress.vectors,
+        "products": progress.products,
         "metrics": to_value(&progress.metrics),
         "hash": hash(snapshot),
         "best": best,

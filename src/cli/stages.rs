@@ -11,9 +11,10 @@ use ternflock_bench::infer::{Contestant, ModelTime, infer};
 use ternflock_checkpoint as checkpoint;
 use ternflock_compress::low_rank::Form;
 use ternflock_compress::sparsity_report::{LayerSparsity, sparsity_report};
+use ternflock_job::Job;
 use ternflock_nn::{Execution, StructureKind};
 use ternflock_tensor as tensor;
-use ternflock_train::restore_network;
+use ternflock_train::{precision, restore_network};
 
 /// Samples per timed pass, and the time for measuring.
 const BATCH: usize = 64;
@@ -66,7 +67,9 @@ fn groups(paths: &[PathBuf]) -> Vec<Vec<&PathBuf>> {
 
 fn read(path: &Path) -> Result<(Left, Contestant)> {
     let snapshot = checkpoint::load(path)?;
-    let network = restore_network(path, &snapshot, Execution::float32(BATCH))?;
+    let job = Job::from_toml(&snapshot.job)
+        .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
+    let network = restore_network(path, &snapshot, Execution { batch: BATCH, precision: precision(&job) })?;
     let metadata = std::fs::metadata(path);
     let bytes = metadata.map_err(|error| Error::checkpoint(path, format!("cannot be read: {error}")))?.len();
     let stage = snapshot.progress.stage.as_ref().map_or_else(String::new, |stage| stage.name.clone());

@@ -144,6 +144,10 @@ fn start_line(event: &Event) -> String {
         blas,
         blas_reason,
         blas_warnings,
+        precision: _,
+        products,
+        vectors,
+        vectors_warning,
         parameters,
         ternary_parameters,
         algorithm,
@@ -171,11 +175,13 @@ fn start_line(event: &Event) -> String {
     let by = if *ranks > 1 { format!("; all-reduce {algorithm}") } else { String::new() };
     let reason = blas_reason.map_or(String::new(), |reason| format!(" ({reason})"));
     let warnings: String = blas_warnings.iter().map(|warning| format!("\nwarning: {warning}")).collect();
+    let differ = vectors_warning.as_ref().map_or(String::new(), |warning| format!("\nwarning: {warning}"));
     format!(
         "{job}: {} on {}, {} per rank ({threads_reason})\n\
          {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples}; \
          the {set} set chooses the network; steps {step} to {steps}; writing to {}\n\
-         BLAS: {blas}{reason}{warnings}",
+         BLAS: {blas}{reason}{warnings}\n\
+         {products}; vector instructions: {vectors}{differ}",
         plural(*ranks, "rank"),
         plural(*hosts, "host"),
         plural(*threads, "compute thread"),

@@ -60,6 +60,7 @@ pub fn main(arguments: &Train) -> ExitCode {
 /// The job and the run that `arguments` ask for. A run that is resumed by its directory alone is asked to continue with
 /// its own job.
 fn asked(arguments: &Train) -> Result<(Loaded, Options)> {
+    arguments.instructions.choose()?;
     let (job, run_dir) = job_and_run_dir(arguments)?;
     let job = match (job, &run_dir) {
         (Some(job), _) => job,

@@ -9,8 +9,27 @@ use toml::{Spanned, Table};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::job::{Job, read};
+use crate::load::Loaded;
+use crate::sections::ClipSigmaOver;
 use crate::syntax::{Problems, parse};
 use ternflock_base::error::{Error, Result};
+
+/// Runs before this key took the standard deviation over all elements, which is no longer the default.
+const CLIP_SIGMA_OVER: &str = "exchange.clip_sigma_over";
+
+impl Loaded {
+    /// The job with which a run resumes whose stored job is `stored`: where neither the file, nor an override, nor the run
+    /// itself has a key that a later version added, the run continues as it began ([`Job::from_stored`]).
+    #[must_use]
+    pub fn resuming(mut self, stored: &str) -> Loaded {
+        let run_gives =
+            parse("job".to_owned(), stored).is_ok_and(|(_, source)| source.gives(CLIP_SIGMA_OVER));
+        if !run_gives && !self.source.gives(CLIP_SIGMA_OVER) {
+            self.job.exchange.clip_sigma_over = ClipSigmaOver::Elements;
+        }
+        self
+    }
+}
 
 impl Job {
     /// The complete job file of this job, including defaults.
@@ -29,6 +48,20 @@ impl Job {
     pub fn from_toml(text: &str) -> Result<Job> {
         let (table, source) = parse("job".to_owned(), text)?;
         read(&table, &source, Problems::default(), None, |_| Vec::new())
+    }
+
+    /// [`Job::from_toml`] for the stored job of a run. A key that a later version added has the value that describes what
+    /// the run did, even where the default is another.
+    ///
+    /// # Errors
+    /// [`Error::Job`], placed at `job:line`.
+    pub fn from_stored(text: &str) -> Result<Job> {
+        let (table, source) = parse("job".to_owned(), text)?;
+        let mut job = read(&table, &source, Problems::default(), None, |_| Vec::new())?;
+        if !source.gives(CLIP_SIGMA_OVER) {
+            job.exchange.clip_sigma_over = ClipSigmaOver::Elements;
+        }
+        Ok(job)
     }
 
     /// A hash of the job, equal on all ranks that run the same job: xxh3 of its canonical text. Comments,

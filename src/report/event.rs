@@ -35,6 +35,15 @@ pub enum Event {
         /// Problems of its kernels, and differences between ranks.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         blas_warnings: Vec<String>,
+        /// The number format of the operands of matrix products and convolutions, as in the job.
+        precision: &'static str,
+        /// How rank 0 computes these products.
+        products: &'static str,
+        /// The vector instructions of the program's own kernels on rank 0.
+        vectors: &'static str,
+        /// Differences between ranks in these.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        vectors_warning: Option<String>,
         /// Parameters of the network.
         parameters: usize,
         /// The number of these that are sent as ternary gradients.

@@ -15,6 +15,8 @@ mod csr;
 mod elementary;
 mod gemm;
 mod im2col;
+mod isa;
+mod products;
 mod scratch;
 mod simd;
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub use csr::{Csr, SparseConvolution, SparseLinear};
 pub use elementary::{exp, sigmoid, tanh};
 pub use gemm::{Gemm, Panels, gemm, matrix, matrix_mut};
 pub use im2col::{Window, col2im_add, im2col};
+pub use isa::{Isa, set_isa};
 pub use simd::{add_scaled, dot, sum, vector_instructions, vectorise};
 pub use threads::{Rows, for_each, for_each_row, rows, rows_mut, set_threads, thread, threads, within};
 pub use transpose::transpose;

@@ -1,14 +1,16 @@
-//! Access to the machine's vector instructions: AVX2 with FMA, AVX-512, NEON, or none of them, detected at
-//! run time. The program itself is built for the oldest machine of its kind (SSE2 on x86-64), so a plain loop
+//! Access to the machine's vector instructions: AVX2 with FMA, AVX-512, NEON, or none of them, chosen at run
+//! time ([`super::isa`]). The program itself is built for the oldest machine of its kind (SSE2 on x86-64), so a plain loop
 //! is compiled to vectors of 4. Inside [`vectorise`], the same loop is compiled once for each instruction
-//! set, and the best version is used.
+//! set, and the version of [`Isa::in_use`] runs.
 //!
 //! This helps if the compiler can vectorise the loop: it must run over contiguous slices of equal length
 //! (`zip`), without branches that cannot become selects, and without sums of floats, whose order the compiler
 //! must not change. Functions that it calls must be inlined: mark closures `#[inline(always)]`, and call
 //! [`super::for_each_row`] outside, around it.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::WithSimd;
+
+use super::isa::{Isa, arch};
 
 /// Evaluates an expression with constants instead of numbers that are known only at run time. A kernel has
 /// the numbers of its accumulators as const generic parameters, so that these stay in registers; this macro
@@ -42,7 +44,7 @@ macro_rules! const_dispatch {
 }
 pub(super) use const_dispatch;
 
-/// Runs `work`, compiled for the best vector instructions of this machine.
+/// Runs `work`, compiled for the vector instructions in use.
 ///
 /// ```
 /// # let (mut y, x) = (vec![0.0; 100], vec![1.0; 100]);
@@ -53,36 +55,28 @@ pub(super) use const_dispatch;
 /// ```
 #[inline(always)]
 pub fn vectorise<R>(work: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(work)
+    arch().dispatch(work)
 }
 
 /// Runs `work` with its vector type, for kernels written with explicit vectors.
 #[inline(always)]
 pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
-    Arch::new().dispatch(work)
+    arch().dispatch(work)
 }
 
-/// The vector instructions that [`vectorise`] compiles for on this machine: `AVX-512`, `AVX2`, `NEON` or `none`.
+/// The vector instructions that [`vectorise`] uses: `AVX-512`, `AVX2`, `NEON` or `none`.
 pub fn vector_instructions() -> &'static str {
-    match format!("{:?}", Arch::new()).split('(').next() {
-        Some("V4") => "AVX-512",
-        Some("V3") => "AVX2",
-        Some("Neon") => "NEON",
-        _ => "none",
+    match Isa::in_use() {
+        Isa::Avx512 | Isa::Avx512Bf16 => "AVX-512",
+        Isa::Avx2 => "AVX2",
+        Isa::Neon => "NEON",
+        Isa::Scalar => "none",
     }
 }
 
-/// Whether [`dispatch`] uses vector instructions on this machine.
+/// Whether [`dispatch`] uses vector instructions.
 pub(super) fn has_vectors() -> bool {
-    struct Ask;
-    impl WithSimd for Ask {
-        type Output = bool;
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> bool {
-            S::F32_LANES > 1
-        }
-    }
-    dispatch(Ask)
+    Isa::in_use() != Isa::Scalar
 }
 
 /// The sum of `values`, in an order that depends only on their number: 32 parallel sums, which are then

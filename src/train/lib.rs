@@ -19,7 +19,9 @@ mod setup;
 mod state;
 mod step;
 
-pub use exchange::{Agreed, Exchange, GradientSink, agreed_words, method, overlaps};
+pub use exchange::{
+    Agreed, Exchange, GradientSink, agreed_words, compressed, has_sparse_rows, method, overlaps,
+};
 pub use run::allocation_deadline::AllocationDeadline;
 pub use run::entry::{Options, run};
 pub use setup::construct::{
@@ -28,6 +30,7 @@ pub use setup::construct::{
 };
 pub use setup::placement::{Placement, place};
 pub use setup::room::most_on_a_node;
+pub use setup::simulate::simulate;
 pub use setup::start::prepare;
 pub use state::compress_snapshot::compress_snapshot;
 pub use state::find_run::run_of_job;
@@ -39,4 +42,4 @@ pub use state::snapshot::Gathered;
 pub use state::trained_on::{check_split, difference};
 pub use step::evaluate::{EVALUATION_BATCH, Evaluator, evaluate};
 pub use step::objective::Objective;
-pub use step::trainer::Trainer;
+pub use step::trainer::{Trainer, precision};

@@ -75,6 +75,7 @@ fn check(kind: &str) {
 
 /// The network with the parameters that `make_golden.py` gives it.
 fn begin(golden: &Value, words: usize, units: usize, steps: usize, streams: usize) -> Network {
+    crate::instructions::use_asked();
     let scales = golden["scales"].as_object().unwrap();
     let mut logits = json!({"name": "logits", "type": "linear", "units": words});
     if !scales.contains_key("logits/weight") {

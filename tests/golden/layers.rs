@@ -78,6 +78,7 @@ fn check(case: &Value) {
 
 /// The layer of `table`, after the layer whose parameters are its input.
 fn network(table: &Value, input: &[usize]) -> Network {
+    crate::instructions::use_asked();
     let (shape, source) = match *input {
         [n, c, h, w] => {
             let kernel = json!({"type": "conv2d", "filters": c, "kernel": [h, w], "padding": [h - 1, w - 1], "bias": false});

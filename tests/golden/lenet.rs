@@ -65,6 +65,7 @@ fn scales(golden: &Value) -> Vec<f64> {
 
 /// The preset with the parameters that `make_golden.py` gives it.
 fn begin(golden: &Value, batch: usize) -> Network {
+    crate::instructions::use_asked();
     let graph = models::preset("lenet", Shape::Image { channels: 1, height: 28, width: 28 }, 10).unwrap();
     let mut network = Network::new(graph, Execution::float32(batch)).unwrap();
     let names = golden["layers"].as_array().unwrap().iter().map(|layer| layer["name"].as_str().unwrap());

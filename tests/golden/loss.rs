@@ -9,6 +9,7 @@ use crate::{INPUT, ROUNDING, assert_close, floats, sizes, values};
 /// part of itself; the sum over classes, the quotient and the weight add a few roundings more.
 #[test]
 fn the_loss_is_what_pytorch_says() {
+    crate::instructions::use_asked();
     let golden: Value = serde_json::from_str(include_str!("layers.json")).unwrap();
     let cases = golden["losses"].as_array().unwrap();
     assert!(!cases.is_empty());

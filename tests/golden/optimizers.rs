@@ -39,6 +39,7 @@ fn ten_steps_of_each_rule_are_pytorchs() {
 
 /// A weight of 37 elements, which decays, and a bias of 5, which does not.
 fn parameters() -> Parameters {
+    crate::instructions::use_asked();
     let input = Shape::Vector { features: 37 };
     let tables = [
         r#"{"name": "a", "type": "linear", "units": 1, "bias": false}"#,

@@ -18,6 +18,7 @@ fn golden() -> Value {
 }
 
 fn build(input: Shape, layers: Value, batch: usize) -> Network {
+    crate::instructions::use_asked();
     let tables: Vec<Map<String, Value>> = serde_json::from_value(layers).unwrap();
     let graph = Graph::from_tables(input, tables).unwrap_or_else(|(error, _)| panic!("{error}"));
     Network::new(graph, Execution::float32(batch)).unwrap()

@@ -81,6 +81,7 @@ impl Projection {
 /// The preset with the parameters that `resnet_golden.py` gives it; batch norm layers keep their default
 /// initialisation.
 fn begin(golden: &Value, batch: usize) -> Network {
+    crate::instructions::use_asked();
     let input = Shape::Image { channels: 3, height: 32, width: 32 };
     let mut network =
         Network::new(models::preset("resnet-20", input, 10).unwrap(), Execution::float32(batch)).unwrap();

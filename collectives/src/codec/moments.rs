@@ -1,6 +1,6 @@
 //! The statistics of a tensor that encoding needs.
 
-use crate::kernels::{self, Kernels, LANES};
+use crate::kernels::{self, Kernels, LANES, Sums};
 
 /// A standard deviation that is this small compared with the mean is rounding error of f32 and of the sums
 /// below.
@@ -11,8 +11,8 @@ const NEGLIGIBLE: f64 = 1.0 / (1_u64 << 32) as f64;
 pub struct Moments {
     /// Largest magnitude.
     pub max_abs: f32,
-    /// Standard deviation about the mean, of the elements as a population. 0 if it is below 2^-16 times the
-    /// mean.
+    /// Standard deviation about the mean, of the elements as a population ([`Moments::of`]) or of those in touched rows
+    /// ([`Moments::of_touched_rows`]). 0 if it is below 2^-16 times the mean.
     pub sigma: f32,
     /// Index of the first element that is NaN or infinite. If there is one, the other fields are meaningless.
     pub non_finite: Option<usize>,
@@ -24,9 +24,26 @@ impl Moments {
         Moments::by(kernels::best(), values)
     }
 
-    /// The same, with the kernels of one instruction set.
+    /// The moments of a gradient that is zero except in some rows, such as that of an embedding: `values` are rows of
+    /// `width`, and the standard deviation is that of the elements in *touched* rows, which are those with an element
+    /// that is not zero. Over all elements it would measure how few rows were touched: with a share f of them touched,
+    /// it is about sqrt(f) times as large, and clipping at a multiple of it cuts off most of what is there.
+    ///
+    /// # Panics
+    /// If `width` is 0.
+    pub fn of_touched_rows(values: &[f32], width: usize) -> Self {
+        let touched = values.chunks(width).filter(|row| is_touched(row)).map(<[f32]>::len).sum();
+        // Rows of zeros add nothing to the sums.
+        Moments::from_sums(&kernels::best().sums(values), values, touched)
+    }
+
+    /// [`Moments::of`], with the kernels of one instruction set.
     pub fn by(kernels: &Kernels, values: &[f32]) -> Self {
-        let sums = kernels.sums(values);
+        Moments::from_sums(&kernels.sums(values), values, values.len())
+    }
+
+    /// The moments of `values`, of which `count` matter and the others are zero, from their sums.
+    fn from_sums(sums: &Sums, values: &[f32], count: usize) -> Self {
         // The bits of magnitudes have the same order as the floats, with infinity and then NaN above all
         // others.
         let max_abs = f32::from_bits(sums.largest.into_iter().max().unwrap_or(0));
@@ -34,7 +51,7 @@ impl Moments {
             let non_finite = values.iter().position(|value| !value.is_finite());
             return Moments { max_abs, sigma: f32::NAN, non_finite };
         }
-        let count = values.len().max(1) as f64;
+        let count = count.max(1) as f64;
         let mean = tree(sums.sum) / count;
         let variance = tree(sums.squares) / count - mean * mean;
         let spread = variance > NEGLIGIBLE * mean * mean;
@@ -54,6 +71,12 @@ impl Moments {
     pub fn scale(&self, clip: f32) -> f32 {
         self.max_abs.min(clip)
     }
+}
+
+/// Whether an element of `row` is not zero. Without an early exit, so that the compiler vectorises the loop: nearly all
+/// rows are zero.
+fn is_touched(row: &[f32]) -> bool {
+    row.iter().fold(0, |bits, value| bits | value.to_bits() << 1) != 0
 }
 
 /// Adds lanes 8 apart, then 4, 2 and 1.
@@ -88,6 +111,31 @@ mod tests {
             let tolerance = variance.sqrt() * 1e-6 + mean.abs() * 2.0_f64.powi(-16);
             prop_assert!((f64::from(moments.sigma) - variance.sqrt()).abs() <= tolerance);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn of_touched_rows_are_those_of_the_rows_alone(
+            rows in prop::collection::vec(prop::collection::vec(-1e3_f32..1e3, 7), 1..20), gap in 1..5_usize,
+        ) {
+            let zeros = vec![-0.0_f32; 7 * gap];
+            let scattered: Vec<f32> = rows.iter().flat_map(|row| [&row[..], &zeros].concat()).collect();
+            let (found, expected) = (Moments::of_touched_rows(&scattered, 7), Moments::of(&rows.concat()));
+            prop_assert_eq!((found.max_abs, found.non_finite), (expected.max_abs, None));
+            // The same sums in another order.
+            prop_assert!((found.sigma - expected.sigma).abs() <= 1e-6 * expected.sigma.max(found.sigma));
+            prop_assert_eq!(Moments::of_touched_rows(&rows.concat(), 7), expected);
+        }
+    }
+
+    #[test]
+    fn a_zero_in_a_touched_row_counts_and_a_matrix_of_zeros_has_no_spread() {
+        assert_eq!(Moments::of_touched_rows(&[3.0, 0.0, 0.0, 0.0, 0.0, -3.0], 2).sigma, 3.0 / 2_f32.sqrt());
+        let nothing = Moments::of_touched_rows(&[0.0; 6], 2);
+        assert_eq!((nothing, nothing.clip(2.5)), (Moments::of(&[]), f32::INFINITY));
+        // The last row may be incomplete, and a value that is not finite is found in any row.
+        assert_eq!(Moments::of_touched_rows(&[0.0, 0.0, 2.0], 2), Moments::of(&[2.0]));
+        assert_eq!(Moments::of_touched_rows(&[0.0, 0.0, 0.0, f32::NAN], 2).non_finite, Some(3));
     }
 
     #[test]

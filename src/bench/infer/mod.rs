@@ -22,7 +22,7 @@ use super::interference::cpu_seconds;
 use super::{Interference, Watch as Machine};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::quantile::median;
-use ternflock_tensor::{blas, threads, within};
+use ternflock_tensor::{blas, threads, vector_instructions, within};
 
 pub use contestant::Contestant;
 pub use sizes::{default_batch, sized};
@@ -45,6 +45,10 @@ pub struct Inference {
     pub threads: usize,
     /// The BLAS, with its version and the core type of its kernels.
     pub blas: String,
+    /// How the networks compute matrix products and convolutions.
+    pub products: &'static str,
+    /// The vector instructions of the program's own kernels.
+    pub instructions: &'static str,
     /// Rounds, each of which ran every network.
     pub rounds: usize,
     /// Interference from other work while it was timed.
@@ -120,7 +124,16 @@ pub fn infer(mut networks: Vec<Contestant>, seconds: f64, csr: bool) -> Result<I
     let mut models = models.collect::<Result<Vec<ModelTime>>>()?;
     let first = models[0].median_ms;
     models.iter_mut().for_each(|model| model.speed_up = first / model.median_ms);
-    Ok(Inference { batch, threads: threads(), blas: blas().to_string(), rounds, interference, models })
+    Ok(Inference {
+        batch,
+        threads: threads(),
+        blas: blas().to_string(),
+        products: networks[0].network.precision().described(),
+        instructions: vector_instructions(),
+        rounds,
+        interference,
+        models,
+    })
 }
 
 /// Refuses networks that cannot have the same inputs.

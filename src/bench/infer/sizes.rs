@@ -62,16 +62,16 @@ fn set_hidden(name: &str, nodes: &mut [Node], hidden: &[usize]) -> Result<()> {
     }
 }
 
-/// The network of [`graph`] with initial parameters, for passes of `batch` samples, named after its hidden
+/// The network of [`graph`] with initial parameters, for passes as in `execution`, named after its hidden
 /// units.
 ///
 /// # Errors
 /// Those of [`graph`]; also if it does not fit into memory.
-pub fn sized(name: &str, graph: Graph, batch: usize) -> Result<Contestant> {
+pub fn sized(name: &str, graph: Graph, execution: Execution) -> Result<Contestant> {
     let hidden = graph.layers().iter().enumerate().filter(|(_, node)| node.layer.is_recurrent());
     let hidden: Vec<String> = hidden.map(|(index, _)| graph.shape(index + 1).units().to_string()).collect();
     let name = format!("{name} {}", hidden.join(",")).trim_end().to_owned();
-    let mut network = Network::new(graph, Execution::float32(batch))?;
+    let mut network = Network::new(graph, execution)?;
     network.parameters.initialise(1);
     Ok(Contestant::new(name, network))
 }

@@ -2,8 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Infer, Scaling, infer};
+use super::arithmetic::precision;
+use super::{Compression, Infer, Instructions, Scaling, infer};
 use ternflock_bench::MOST_ELEMENTS;
+use ternflock_tensor::Precision;
 
 /// `ternflock bench`.
 #[derive(Args, Debug)]
@@ -11,6 +13,8 @@ use ternflock_bench::MOST_ELEMENTS;
 Examples:
   ternflock bench codec
   ternflock bench step --model resnet-20
+  ternflock bench step --model resnet-20 --precision bf16
+  ternflock bench compression jobs/lstm-ptb.toml --at 20,160
   ternflock bench infer masked.h5 small.h5 --verify
   mpirun -n 4 ternflock bench allreduce
   ternflock bench scaling jobs/lenet-fashion.toml --ranks 1,2
@@ -38,6 +42,12 @@ pub enum BenchCommand {
         /// Compute threads.
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         threads: u16,
+        /// The number format of the operands of matrix products and convolutions.
+        #[arg(long, value_name = "FORMAT", default_value = "float32", value_parser = precision())]
+        precision: Precision,
+        /// The instruction set.
+        #[command(flatten)]
+        instructions: Instructions,
         /// How long to measure, in seconds.
         #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = infer::seconds)]
         seconds: f64,
@@ -47,6 +57,8 @@ pub enum BenchCommand {
     },
     /// Time training steps of a job on one or several numbers of ranks: throughput, efficiency, and where the time goes.
     Scaling(Scaling),
+    /// Measure on the gradients of a job how far the mean of ternaries is from the mean gradient, tensor by tensor.
+    Compression(Compression),
     /// Time forward passes of checkpoints, or of presets, side by side and layer by layer.
     Infer(Infer),
     /// Time encode, decode and plane addition of ternary gradients on one core, against a memcpy of the same vector.

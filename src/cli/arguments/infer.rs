@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Instructions;
+use super::arithmetic::precision;
+use ternflock_tensor::Precision;
+
 /// `ternflock bench infer`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -11,6 +15,7 @@ Examples:
   ternflock bench infer runs/lenet-fashion/checkpoints/best.h5
   ternflock bench infer masked.h5 small.h5 --verify --batch 64 --threads 2 --json
   ternflock bench infer pruned.h5 --csr
+  ternflock bench infer runs/lenet-fashion/checkpoints/best.h5 --precision bf16
   ternflock bench infer --model lstm-large --hidden 1500,1500 --vs-hidden 373,315 --batch 10 --steps 30
 
 Networks alternate. The table shows medians, and the speed of each network relative to the first one. The first pass
@@ -48,6 +53,12 @@ pub struct Infer {
     /// Compute threads.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: u16,
+    /// The number format of the operands of matrix products and convolutions, whatever the jobs of the checkpoints say.
+    #[arg(long, value_name = "FORMAT", default_value = "float32", value_parser = precision())]
+    pub precision: Precision,
+    /// The instruction set.
+    #[command(flatten)]
+    pub instructions: Instructions,
     /// How long to measure, in seconds; at least three rounds.
     #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
     pub seconds: f64,

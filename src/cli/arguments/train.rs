@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Instructions;
+
 /// `ternflock train`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -11,6 +13,7 @@ Examples:
   ternflock train jobs/lenet-digits.toml
   mpirun -n 2 ternflock train jobs/lenet-fashion.toml --set train.epochs=2
   mpirun -n 2 ternflock train jobs/lenet-fashion.toml --resume
+  ternflock train jobs/lenet-fashion.toml --set train.precision=bf16
   ternflock train --resume runs/lenet-fashion-2
   ternflock train --resume runs/lenet-fashion-2 --allow-changes --set optimizer.learning_rate=0.01
 
@@ -47,6 +50,9 @@ pub struct Train {
     /// Refuse to continue on another number of ranks than the one that wrote the checkpoint.
     #[arg(long, requires = "resume")]
     pub same_ranks: bool,
+    /// The instruction set.
+    #[command(flatten)]
+    pub instructions: Instructions,
     /// When the allocation ends, in seconds since 1970. Before that, the run writes a checkpoint and ends
     /// with exit code 75.
     #[arg(long, value_name = "TIME", env = "SLURM_JOB_END_TIME", hide_env_values = true,

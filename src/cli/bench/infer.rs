@@ -19,6 +19,7 @@ use ternflock_train::restore_network;
 
 /// Runs the benchmark and returns the text to print.
 pub fn main(arguments: &Infer) -> Result<String> {
+    arguments.instructions.choose()?;
     set_threads(usize::from(arguments.threads))?;
     let mut networks = match &arguments.model {
         Some(name) => zoo(arguments, name)?,
@@ -53,14 +54,15 @@ fn zoo(arguments: &Infer, name: &str) -> Result<Vec<Contestant>> {
     graphs
         .into_iter()
         .map(|graph| {
-            let batch = batch(arguments, &graph);
-            sized(name, graph, batch)
+            let execution = execution(arguments, &graph);
+            sized(name, graph, execution)
         })
         .collect()
 }
 
-fn batch(arguments: &Infer, graph: &Graph) -> usize {
-    arguments.batch.map_or_else(|| default_batch(graph.input()), |batch| batch as usize)
+fn execution(arguments: &Infer, graph: &Graph) -> Execution {
+    let batch = arguments.batch.map_or_else(|| default_batch(graph.input()), |batch| batch as usize);
+    Execution { batch, precision: arguments.precision }
 }
 
 fn load(arguments: &Infer) -> Result<Vec<Contestant>> {
@@ -68,7 +70,7 @@ fn load(arguments: &Infer) -> Result<Vec<Contestant>> {
         let snapshot = checkpoint::load(path)?;
         let graph = Graph::from_json(&snapshot.network)
             .map_err(|error| Error::checkpoint(path, error.to_string()))?;
-        let network = restore_network(path, &snapshot, Execution::float32(batch(arguments, &graph)))?;
+        let network = restore_network(path, &snapshot, execution(arguments, &graph))?;
         Ok(Contestant::new(path.display().to_string(), network))
     };
     arguments.checkpoints.iter().map(|path| load(path)).collect()
@@ -83,7 +85,7 @@ fn letter(index: usize) -> String {
 }
 
 fn say(inference: &Inference) -> String {
-    let Inference { batch, threads, blas, rounds, models, .. } = inference;
+    let Inference { batch, threads, blas, products, instructions, rounds, models, .. } = inference;
     let titles = ["", "network", "params", "FLOPs per sample", "per pass", "speed-up", "CPU", "speed-up"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     for (index, model) in models.iter().enumerate() {
@@ -106,7 +108,7 @@ fn say(inference: &Inference) -> String {
     let layers = layers(inference);
     let right: Vec<usize> = (1..layers[0].len()).collect();
     format!(
-        "batch {batch}, {}, medians of {}, alternating; {blas}\n{}{verified}\n{}",
+        "batch {batch}, {}, medians of {}, alternating; {blas}; {products}; vector instructions: {instructions}\n{}{verified}\n{}",
         plural(*threads, "thread"),
         plural(*rounds, "round"),
         table(&rows, &[2, 3, 4, 5, 6, 7]),

@@ -80,7 +80,8 @@ pub fn state(grid: &Grid, trial: &Trial) -> Result<State> {
         }
         Err(error) => return Err(refuse(format!("its job.toml cannot be read: {error}"))),
     };
-    let stored = Job::from_toml(&text).map_err(|error| refuse(format!("its job cannot be read: {error}")))?;
+    let stored =
+        Job::from_stored(&text).map_err(|error| refuse(format!("its job cannot be read: {error}")))?;
     if let [difference, ..] = &stored.differences(&grid.job(trial)?)[..] {
         return Err(refuse(format!("holds a run of another job ({difference}); use another --into")));
     }

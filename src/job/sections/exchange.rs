@@ -3,14 +3,14 @@
 mod choices;
 mod keys;
 
-pub use choices::{Algorithm, Gradients, Overlap};
+pub use choices::{Algorithm, ClipSigmaOver, Gradients, Overlap};
 
 use serde::Serialize;
 
 use crate::syntax::{SectionReader, read_empty};
 use keys::{
-    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, ERROR_FEEDBACK, GRADIENTS, KEEP_FLOAT, MIN_ELEMENTS, OVERLAP,
-    TIMEOUT, VERIFY_EVERY, WARN_AFTER,
+    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, ERROR_FEEDBACK, GRADIENTS, KEEP_FLOAT,
+    MIN_ELEMENTS, OVERLAP, TIMEOUT, VERIFY_EVERY, WARN_AFTER,
 };
 
 pub(crate) use keys::SECTION;
@@ -24,6 +24,8 @@ pub struct Exchange {
     pub algorithm: Algorithm,
     /// Gradients are clipped at this many standard deviations of their tensor; 0: not at all.
     pub clip_sigma: f64,
+    /// The elements whose standard deviation that is, for tensors of which a step reads only some rows.
+    pub clip_sigma_over: ClipSigmaOver,
     /// Tensors of fewer elements travel as float32.
     pub min_elements: usize,
     /// Layers whose tensors travel as float32: names of layers, or "logits" for the network's output layer.
@@ -54,6 +56,7 @@ impl Exchange {
             gradients: section.read(&GRADIENTS),
             algorithm: section.read(&ALGORITHM),
             clip_sigma: section.read(&CLIP_SIGMA),
+            clip_sigma_over: section.read(&CLIP_SIGMA_OVER),
             min_elements: section.read(&MIN_ELEMENTS),
             keep_float: section.read(&KEEP_FLOAT),
             overlap: section.read(&OVERLAP),

@@ -20,7 +20,7 @@ pub use checkpoint::Checkpoint;
 pub use data::{
     Augment, DATASETS, Data, Idx, Level, Punctuation, Split, Synthetic, SyntheticText, Text, Validation,
 };
-pub use exchange::{Algorithm, Exchange, Gradients, Overlap};
+pub use exchange::{Algorithm, ClipSigmaOver, Exchange, Gradients, Overlap};
 pub use force::{Force, ForceKind};
 pub use low_rank::{LowRank, LowRankMethod};
 pub use model::Model;
@@ -31,7 +31,7 @@ pub use shrink::Shrink;
 pub use smoothout::{Adapt, Distribution, Noise, NoiseSchedule, SmoothOut};
 pub use sparsity::{Sparsity, SparsityMethod, Strengths};
 pub use stage::Stage;
-pub use train::Train;
+pub use train::{Precision, Train};
 
 pub(crate) use stage::{IN_STAGE, INHERITED, STAGE, read as read_stages};
 pub(crate) use top::{TOP, read_name};

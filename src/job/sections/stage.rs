@@ -133,13 +133,14 @@ fn read_one(reader: &mut Reader, entry: &Table, train: &Train, before: &[Stage])
     stage
 }
 
-/// Data is cut into batches once, so these are the same in all stages.
+/// Data is cut into batches once, and a network is built for one precision, so these are the same in all stages.
 fn read_train(reader: &mut Reader, surgery: bool, job: &Train) -> Train {
     let mut section = reader.section(&train::SECTION);
     let train = Train::read(&mut section, Length::Stage { surgery });
     for (key, same) in [
         ("global_batch", train.global_batch == job.global_batch),
         ("micro_batch", train.micro_batch == job.micro_batch),
+        ("precision", train.precision == job.precision),
         ("seed", train.seed == job.seed),
     ] {
         if !same {

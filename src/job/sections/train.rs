@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::syntax::{Absent, Given, Key, Rule, Section, SectionReader, at_least};
+use crate::syntax::{Absent, Given, Key, Rule, Section, SectionReader, at_least, choices, word};
 
 /// The section `[train]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,6 +20,8 @@ pub struct Train {
     /// `None`: its entire share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub micro_batch: Option<usize>,
+    /// The number format of the operands of matrix products and convolutions.
+    pub precision: Precision,
     /// The seed of every random number of the run, at most `i64::MAX` (TOML's largest integer).
     pub seed: u64,
     /// Steps between evaluations; 0: only at the end of the run, `None`: at the end of each epoch.
@@ -28,6 +30,26 @@ pub struct Train {
     /// Steps between log lines; 0: only with evaluations.
     pub log_every: u64,
 }
+
+/// The number format of the operands of matrix products and convolutions. Everything else is float32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// IEEE 754 binary32.
+    #[default]
+    Float32,
+    /// bfloat16: the range of float32 with 8 significant bits.
+    Bf16,
+}
+
+impl Precision {
+    /// The name in job files.
+    pub fn name(self) -> &'static str {
+        word(self)
+    }
+}
+
+choices! { Precision: Float32 = "float32", Bf16 = "bf16" }
 
 /// Where the length of the training is given.
 #[derive(Clone, Copy)]
@@ -62,6 +84,14 @@ const MICRO_BATCH: Key<usize, Absent> = Key::new(
 )
 .within(at_least(1.0));
 
+const PRECISION: Key<Precision> = Key::new(
+    "precision",
+    Given(|| Precision::Float32),
+    "The number format of the operands of matrix products and convolutions, forward and backward. `\"bf16\"` \
+     rounds them to bfloat16 and adds the products in float32, which is faster on processors with AVX512_BF16 \
+     ([guide](how-to/bf16.md)). Weights, optimizer, statistics, loss and exchange are always float32.",
+);
+
 const SEED: Key<u64> = Key::new(
     "seed",
     Given(|| 1),
@@ -85,7 +115,7 @@ pub(crate) const SECTION: Section = Section {
     ..Section::new(
         "train",
         "How long the training is, how many samples a step has, and how often the run evaluates.",
-        &[&[&EPOCHS, &STEPS, &GLOBAL_BATCH, &MICRO_BATCH, &SEED, &EVAL_EVERY, &LOG_EVERY]],
+        &[&[&EPOCHS, &STEPS, &GLOBAL_BATCH, &MICRO_BATCH, &PRECISION, &SEED, &EVAL_EVERY, &LOG_EVERY]],
     )
 };
 
@@ -121,6 +151,7 @@ impl Train {
             steps: section.read_as(&STEPS, &fits),
             global_batch: section.read(&GLOBAL_BATCH),
             micro_batch: section.read(&MICRO_BATCH),
+            precision: section.read(&PRECISION),
             seed: section.read(&SEED),
             eval_every: section.read(&EVAL_EVERY),
             log_every: section.read(&LOG_EVERY),

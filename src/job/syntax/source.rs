@@ -55,6 +55,11 @@ impl Source {
         self.display(self.place(path))
     }
 
+    /// Whether the file or an override gives the value at `path`.
+    pub(crate) fn gives(&self, path: &str) -> bool {
+        self.places.find(path).0 == path.len()
+    }
+
     /// [`Source::at`], before it is converted to text.
     pub(crate) fn place(&self, path: &str) -> Place {
         let (own, inherited) = (self.places.find(path), self.inherited(path));

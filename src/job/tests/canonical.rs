@@ -38,6 +38,7 @@ fn everything() -> Job {
             steps: Some(7),
             global_batch: 3,
             micro_batch: Some(1),
+            precision: Precision::Bf16,
             seed: i64::MAX as u64,
             eval_every: Some(0),
             log_every: 9,
@@ -168,6 +169,7 @@ batch_norm = false
 gradients = \"ternary\"
 algorithm = \"ring_ternary\"
 clip_sigma = 2.5
+clip_sigma_over = \"touched_rows\"
 min_elements = 512
 keep_float = [\"logits\"]
 overlap = \"auto\"
@@ -231,6 +233,7 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "train.epochs=2",
         "train.global_batch=65",
         "train.micro_batch=8",
+        "train.precision=bf16",
         "train.seed=2",
         "train.eval_every=0",
         "train.log_every=101",
@@ -253,6 +256,7 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "exchange.gradients=float32",
         "exchange.algorithm=auto",
         "exchange.clip_sigma=0",
+        "exchange.clip_sigma_over=elements",
         "exchange.min_elements=1",
         "exchange.keep_float=[]",
         "exchange.verify_every=0",
@@ -272,6 +276,29 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
     let [job, other] = ["", "data.dir=x"]
         .map(|set| accepted(MINIMAL, &["data.dataset=mnist", set][..1 + set.len().min(1)]).job);
     assert!(job.hash() != other.hash() && job.differences(&other)[0].key == "data.dir");
+}
+
+/// A stored job without a key that a later version added describes what that version did, and a run resumes with it
+/// unless the file or an override says otherwise.
+#[test]
+fn the_stored_job_of_an_earlier_version_keeps_its_rule() {
+    use ClipSigmaOver::{Elements, TouchedRows};
+    let key = "clip_sigma_over = \"touched_rows\"\n";
+    let now = accepted(MINIMAL, &[]);
+    let text = now.job.to_toml();
+    assert_eq!(Job::from_stored(&text).unwrap(), now.job);
+    let earlier = text.replace(key, "");
+    assert_ne!(earlier, text);
+    assert_eq!(Job::from_toml(&earlier).unwrap().exchange.clip_sigma_over, TouchedRows);
+    assert_eq!(Job::from_stored(&earlier).unwrap().exchange.clip_sigma_over, Elements);
+
+    let rule = |asked: &Loaded, stored: &str| asked.clone().resuming(stored).job.exchange.clip_sigma_over;
+    assert_eq!(rule(&now, &earlier), Elements);
+    assert_eq!(rule(&now, &text), TouchedRows);
+    let set = accepted(MINIMAL, &["exchange.clip_sigma_over=touched_rows"]);
+    assert_eq!(rule(&set, &earlier), TouchedRows);
+    let in_the_file = accepted(&format!("{MINIMAL}\n[exchange]\n{key}"), &[]);
+    assert_eq!(rule(&in_the_file, &earlier), TouchedRows);
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn words_are_written_as_they_are_read() {
     is_written_as_it_is_read::<Noise>();
     is_written_as_it_is_read::<NoiseSchedule>();
     is_written_as_it_is_read::<Overlap>();
+    is_written_as_it_is_read::<Precision>();
     is_written_as_it_is_read::<Punctuation>();
     is_written_as_it_is_read::<ScalingKind>();
     is_written_as_it_is_read::<SparsityMethod>();

@@ -30,6 +30,7 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 steps: None,
                 global_batch: 64,
                 micro_batch: None,
+                precision: Precision::Float32,
                 seed: 1,
                 eval_every: None,
                 log_every: 100

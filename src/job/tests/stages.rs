@@ -107,6 +107,10 @@ fn what_a_stage_cannot_say_is_refused_at_its_line() {
             "train.global_batch applies to the entire job; a stage cannot change it",
         ),
         (
+            "train.precision = \"bf16\"\ntrain.steps = 1\nname = \"x\"",
+            "train.precision applies to the entire job; a stage cannot change it",
+        ),
+        (
             "exchange.overlap = \"never\"\ntrain.steps = 1\nname = \"x\"",
             "unknown section [exchange]; the sections are [shrink], [low_rank], [train], [optimizer], [schedule], [sparsity], [force], [smoothout]",
         ),

@@ -8,6 +8,7 @@
 mod columns;
 mod conv2d_bf16;
 mod examples;
+pub(super) mod instructions;
 mod linear_bf16;
 mod pooling;
 mod smooth;
@@ -94,6 +95,7 @@ impl Check {
 
     /// The same, built for `execution`.
     fn with(spec: Value, input: Shape, batch: usize, execution: Execution) -> Check {
+        instructions::use_asked();
         let spec: LayerSpec = serde_json::from_value(spec).unwrap();
         let describe = spec.describe();
         let places = side_by_side(&describe.parameters(&[input]).unwrap());

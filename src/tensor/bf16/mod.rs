@@ -21,6 +21,8 @@ mod tests;
 
 pub use convert::{round_all, round_in_place};
 
+use crate::isa::Isa;
+
 /// The number format of the operands of products. Sums, parameters and everything else are float32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
@@ -74,14 +76,10 @@ pub fn flush(value: f32) -> f32 {
     if value.is_subnormal() { f32::from_bits(value.to_bits() & SIGN) } else { value }
 }
 
-/// Whether this processor and this system have the instructions AVX512_BF16.
+/// Whether kernels may use the instructions AVX512_BF16: this machine has them, and the process was not told to
+/// do without ([`crate::set_isa`]).
 pub fn has_avx512_bf16() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return is_x86_feature_detected!("avx512bf16")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl");
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    Isa::in_use() == Isa::Avx512Bf16
 }
 
 const SIGN: u32 = 0x8000_0000;

@@ -1,17 +1,20 @@
 //! Products in blocks that stay in the caches while they are used.
 //!
-//! One operand, the one with fewer lines, is *shared*: all threads pack a part of it along k together, and
-//! then read it from the outer caches. The lines of the other are cut into blocks, one task each: a thread
-//! packs a block into its own L2 cache and multiplies it with the shared part, tile by tile.
+//! The result is cut into one part per thread, and threads share nothing. A thread goes through k in blocks.
+//! For each, it packs the operand with fewer lines (the *outer* one, which it reads from the outer caches),
+//! and then block after block of the other (the *inner* one, which stays in its L2 cache), and multiplies
+//! them, tile by tile.
 //!
 //! A tile continues its sums from `c`, so every sum is one chain over all of k, in order: see
 //! [`super::gemm`]. Blocks, tiles and threads only decide who computes it, and when.
+
+use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ternflock_base::split::chunk;
 
 use super::arithmetic::Arithmetic;
-use super::pack::{Lines, pack, pack_on_threads};
+use super::pack::{Lines, pack};
 use super::tile::Tile;
 use super::workspace::Workspace;
 use crate::blocks::Shared;
@@ -26,13 +29,13 @@ pub const MOST_WORDS: usize = 768;
 /// The maximum number of words of a block, so that it stays in the L2 cache.
 pub const BLOCK_WORDS: usize = 96 * 1024;
 
-/// The maximum number of lines of the shared part.
-pub const SHARED_LINES: usize = 2048;
+/// The maximum number of lines of the outer operand that are packed together.
+pub const OUTER_LINES: usize = 1024;
 
 /// `c = beta c + (alpha a) b`, with `c` `[m, n]`.
 pub fn multiply(
     arithmetic: Arithmetic,
-    workspace: &mut Workspace,
+    workspace: &Workspace,
     alpha: f32,
     a: ArrayView2<'_, f32>,
     b: ArrayView2<'_, f32>,
@@ -84,47 +87,55 @@ struct Packed<'a> {
 }
 
 impl Product<'_> {
-    fn compute(&self, words: usize, threads: usize, workspace: &mut Workspace) {
-        let rows_are_shared = self.rows.values.nrows() <= self.columns.values.nrows();
-        let (shared, own) =
-            if rows_are_shared { (&self.rows, &self.columns) } else { (&self.columns, &self.rows) };
-        let panels = |lines: &Lines<'_>| lines.cut.panels(lines.values.nrows());
-        let (shared_panels, own_panels) = (panels(shared), panels(own));
-        let (words_parts, shared_parts) =
-            (words.div_ceil(MOST_WORDS).max(1), (shared_panels * shared.cut.most).div_ceil(SHARED_LINES));
-        for shared_part in 0..shared_parts {
-            let shared_panels = chunk(0..shared_panels, shared_parts, shared_part);
-            for words_part in 0..words_parts {
-                let words = chunk(0..words, words_parts, words_part);
-                let beta = if words_part == 0 { self.beta } else { 1.0 };
-                let (buffer, scratch) = workspace.split(shared_panels.len() * words.len() * shared.cut.width);
-                pack_on_threads(
-                    self.arithmetic,
-                    shared,
-                    shared_panels.clone(),
-                    words.clone(),
-                    threads,
-                    buffer,
-                );
-                let shared_part =
-                    Packed { first_panel: shared_panels.start, panels: shared_panels.len(), values: buffer };
-                // As few blocks as fit the cache, and equally many for every thread.
-                let most = (BLOCK_WORDS / (words.len() * own.cut.width).max(1)).max(1);
-                let blocks = own_panels.div_ceil(most).next_multiple_of(threads).min(own_panels);
-                let task = |block: usize| {
-                    let panels = chunk(0..own_panels, blocks, block);
-                    scratch.with(panels.len() * words.len() * own.cut.width, |buffer| {
-                        let buffer: &mut [u32] = bytemuck::cast_slice_mut(buffer);
-                        pack(self.arithmetic, own, panels.clone(), words.clone(), buffer);
-                        let own = Packed { first_panel: panels.start, panels: panels.len(), values: buffer };
-                        let (rows, columns) =
-                            if rows_are_shared { (shared_part, own) } else { (own, shared_part) };
-                        // SAFETY: the blocks of different tasks have different sums.
-                        unsafe { self.tiles(rows, columns, words.len(), beta, rows_are_shared) };
-                    });
+    /// Cuts `c` into a grid of parts, one per thread.
+    fn compute(&self, words: usize, threads: usize, workspace: &Workspace) {
+        let [rows, columns] = [self.rows, self.columns].map(|lines| lines.cut.panels(lines.values.nrows()));
+        let [row_parts, column_parts] = grid([rows, columns], threads);
+        let task = |task: usize| {
+            let own_rows = chunk(0..rows, row_parts, task / column_parts);
+            let own_columns = chunk(0..columns, column_parts, task % column_parts);
+            self.part(own_rows, own_columns, words, workspace);
+        };
+        if threads == 1 { task(0) } else { for_each(row_parts * column_parts, task) }
+    }
+
+    /// The product of some panels of rows and of columns.
+    fn part(&self, rows: Range<usize>, columns: Range<usize>, words: usize, workspace: &Workspace) {
+        let rows_are_outer = self.rows.count(&rows) <= self.columns.count(&columns);
+        let ((outer, outer_panels), (inner, inner_panels)) = if rows_are_outer {
+            ((&self.rows, rows), (&self.columns, columns))
+        } else {
+            ((&self.columns, columns), (&self.rows, rows))
+        };
+        let word_parts = words.div_ceil(MOST_WORDS).max(1);
+        let outer_parts = outer_panels.len().div_ceil((OUTER_LINES / outer.cut.most).max(1));
+        for (outer_part, word_part) in
+            (0..outer_parts).flat_map(|outer| (0..word_parts).map(move |word| (outer, word)))
+        {
+            let outer_panels = chunk(outer_panels.clone(), outer_parts, outer_part);
+            let words = chunk(0..words, word_parts, word_part);
+            let beta = if word_part == 0 { self.beta } else { 1.0 };
+            let [outer_panel, inner_panel] = [outer, inner].map(|lines| words.len() * lines.cut.width);
+            let blocks = inner_panels.len().div_ceil((BLOCK_WORDS / inner_panel.max(1)).max(1));
+            let lengths =
+                [outer_panels.len() * outer_panel, inner_panels.len().div_ceil(blocks) * inner_panel];
+            workspace.with(lengths, |outer_buffer, inner_buffer| {
+                pack(self.arithmetic, outer, outer_panels.clone(), words.clone(), outer_buffer);
+                let outer = Packed {
+                    first_panel: outer_panels.start,
+                    panels: outer_panels.len(),
+                    values: outer_buffer,
                 };
-                if threads == 1 { (0..blocks).for_each(task) } else { for_each(blocks, task) }
-            }
+                for block in 0..blocks {
+                    let panels = chunk(inner_panels.clone(), blocks, block);
+                    pack(self.arithmetic, inner, panels.clone(), words.clone(), inner_buffer);
+                    let inner =
+                        Packed { first_panel: panels.start, panels: panels.len(), values: inner_buffer };
+                    let (rows, columns) = if rows_are_outer { (outer, inner) } else { (inner, outer) };
+                    // SAFETY: different parts have different sums.
+                    unsafe { self.tiles(rows, columns, words.len(), beta, rows_are_outer) };
+                }
+            });
         }
     }
 
@@ -183,4 +194,13 @@ impl Product<'_> {
         // SAFETY: the panels are as long as asserted, and the caller guarantees the sums.
         unsafe { tile.compute(self.arithmetic, own_rows.len(), own_columns.len(), self.strides[1]) };
     }
+}
+
+/// How many parts rows and columns are cut into, given the numbers of their panels: as many parts as possible
+/// up to `threads`, and then those for which the fewest panels are packed.
+fn grid([rows, columns]: [usize; 2], threads: usize) -> [usize; 2] {
+    let grids = (1..=threads.min(rows)).map(|row_parts| [row_parts, (threads / row_parts).min(columns)]);
+    // A panel of columns has about twice the lines of one of rows.
+    let packed = |[row_parts, column_parts]: [usize; 2]| column_parts * rows + row_parts * columns * 2;
+    grids.max_by_key(|&grid| (grid[0] * grid[1], std::cmp::Reverse(packed(grid)))).unwrap_or([1, 1])
 }

@@ -78,12 +78,12 @@ impl Gemm {
             return over_threads(&Sgemm, alpha, a, b, beta, c);
         }
         let arithmetic = Arithmetic::of(self.precision);
-        blocked::multiply(arithmetic, &mut self.workspace, alpha, a, b, beta, c);
+        blocked::multiply(arithmetic, &self.workspace, alpha, a, b, beta, c);
     }
 
     /// The lengths of the buffers.
     #[cfg(test)]
-    pub(super) fn lengths(&mut self) -> Vec<usize> {
+    pub(super) fn lengths(&self) -> Vec<usize> {
         self.workspace.lengths()
     }
 }

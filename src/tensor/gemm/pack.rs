@@ -31,6 +31,14 @@ pub struct Lines<'a> {
     pub cut: Cut,
 }
 
+impl Lines<'_> {
+    /// The number of lines in `panels`.
+    pub fn count(&self, panels: &Range<usize>) -> usize {
+        let lines = self.values.nrows();
+        panels.clone().map(|panel| self.cut.panel(lines, panel).len()).sum()
+    }
+}
+
 /// How lines are cut into panels.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {

@@ -155,18 +155,30 @@ fn a_minus_zero_survives() {
     }
 }
 
-/// Enough for any order of the operands, and nothing more is allocated later.
-#[test]
-fn a_workspace_suffices_for_its_sizes() {
-    for [m, n, k] in [[700, 650, 40], [3, 5000, 900], [5000, 3, 900], [2500, 2300, 3], [1, 1, 1]] {
-        for precision in [Precision::Float32, Precision::Bf16] {
-            let mut gemm = Gemm::new(precision, &[[m, n, k]], &mut Buffers::allocating()).unwrap();
-            let before = gemm.lengths();
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Enough for any order of the operands and for smaller products, and nothing more is allocated later.
+    #[test]
+    fn a_workspace_suffices_for_its_sizes(
+        sizes in (1usize..500, 1usize..500, prop_oneof![1usize..60, 700usize..800]),
+        smaller in [1usize..500, 1usize..500, 1usize..800],
+        threads in 1usize..4,
+        bf16 in any::<bool>(),
+    ) {
+        let precision = if bf16 { Precision::Bf16 } else { Precision::Float32 };
+        let sizes = [sizes.0, sizes.1, sizes.2];
+        let smaller: [usize; 3] = std::array::from_fn(|i| sizes[i].min(smaller[i]));
+        set_threads(threads).unwrap();
+        let mut gemm = Gemm::new(precision, &[sizes], &mut Buffers::allocating()).unwrap();
+        let before = gemm.lengths();
+        for [m, n, k] in [sizes, smaller] {
             let (a, b, mut c) = (reals(m * k, 1), reals(k * n, 2), vec![0.0; m * n]);
             gemm.multiply(1.0, matrix(&a, m, k), matrix(&b, k, n), 0.0, matrix_mut(&mut c, m, n));
             let c = matrix_mut(&mut c, n, m).reversed_axes();
             gemm.multiply(1.0, matrix(&a, m, k), matrix(&b, k, n), 0.0, c);
-            assert_eq!(gemm.lengths(), before, "{m} x {n} x {k} in {precision:?}");
         }
+        set_threads(1).unwrap();
+        prop_assert_eq!(gemm.lengths(), before);
     }
 }

@@ -3,24 +3,21 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::arithmetic::Arithmetic;
-use super::blocked::{BLOCK_WORDS, MOST_WORDS, SHARED_LINES};
-use crate::blocks::{Line, room};
+use super::blocked::{BLOCK_WORDS, MOST_WORDS, OUTER_LINES};
 use crate::buffers::Buffers;
 use crate::scratch::Scratch;
 use crate::threads::threads;
 
 /// Buffers for the packed operands of products, one product at a time.
 pub struct Workspace {
-    /// The operand that all threads share.
-    shared: Vec<Line>,
-    /// The block of each thread.
-    blocks: Scratch,
-    /// The number of blocks.
+    /// The operands of each thread.
+    operands: Scratch,
+    /// The number of threads.
     threads: usize,
 }
 
 impl Workspace {
-    /// For products of the given sizes `[m, n, k]`.
+    /// For products of the given sizes `[m, n, k]`, or smaller ones.
     ///
     /// # Errors
     /// Those of [`Buffers::zeros`].
@@ -29,55 +26,51 @@ impl Workspace {
         sizes: &[[usize; 3]],
         buffers: &mut Buffers,
     ) -> Result<Workspace, String> {
-        let needs = sizes.iter().map(|&sizes| needs(arithmetic, sizes));
-        let (shared, block) = needs.fold((0, 0), |most, needs| (most.0.max(needs.0), most.1.max(needs.1)));
-        Ok(Workspace {
-            shared: room(shared, buffers)?,
-            blocks: Scratch::new(block, buffers)?,
-            threads: threads(),
-        })
+        let words = sizes.iter().map(|&sizes| needed_words(arithmetic, sizes)).max().unwrap_or(0);
+        Ok(Workspace { operands: Scratch::new(words, buffers)?, threads: threads() })
     }
 
-    /// The shared buffer, `words` long, and those of the threads. A buffer that is too short is enlarged.
-    pub fn split(&mut self, words: usize) -> (&mut [u32], &Scratch) {
-        if self.shared.len() * size_of::<Line>() < words * size_of::<u32>() {
-            self.shared = vec![Line::default(); words.div_ceil(16)];
-        }
-        let shared: &mut [u32] = bytemuck::cast_slice_mut(&mut self.shared);
-        (&mut shared[..words], &self.blocks)
+    /// Calls `work` with this thread's two buffers, which have these lengths. A buffer that is too short is
+    /// enlarged.
+    pub fn with<R>(&self, lengths: [usize; 2], work: impl FnOnce(&mut [u32], &mut [u32]) -> R) -> R {
+        self.operands.with(lengths[0] + lengths[1], |words| {
+            let (first, second) = bytemuck::cast_slice_mut(words).split_at_mut(lengths[0]);
+            work(first, second)
+        })
     }
 }
 
 #[cfg(test)]
 impl Workspace {
     /// The lengths of the buffers.
-    pub fn lengths(&mut self) -> Vec<usize> {
-        std::iter::once(self.shared.len()).chain(self.blocks.lengths()).collect()
+    pub fn lengths(&self) -> Vec<usize> {
+        self.operands.lengths()
     }
 }
 
-/// Words of the shared part, and of a block, for a product `[m, n, k]`: the maximum of both roles of the
-/// operands, since the order of `c` decides which lies along vectors.
-fn needs(arithmetic: Arithmetic, [m, n, k]: [usize; 3]) -> (usize, usize) {
+/// Words of both operands of a thread for a product `[m, n, k]`, with any number of threads: the maximum of
+/// both roles of the operands, since the order of `c` decides which lies along vectors.
+fn needed_words(arithmetic: Arithmetic, [m, n, k]: [usize; 3]) -> usize {
     let words = arithmetic.words(k).min(MOST_WORDS);
     let cuts = [arithmetic.rows(), arithmetic.columns()];
     let (shorter, longer) = (m.min(n), m.max(n));
-    let shared =
-        cuts.map(|cut| words * cut.width * cut.panels(shorter).min(SHARED_LINES.div_ceil(cut.most) + 1));
-    let block = cuts.map(|cut| {
+    // A part can have a panel more than its lines alone would need, because panels are not all full.
+    let outer =
+        cuts.map(|cut| words * cut.width * (cut.panels(shorter) + 1).min((OUTER_LINES / cut.most).max(1)));
+    let inner = cuts.map(|cut| {
         let panel = words * cut.width;
         panel * cut.panels(longer).min((BLOCK_WORDS / panel.max(1)).max(1))
     });
-    (shared[0].max(shared[1]), block[0].max(block[1]))
+    outer[0].max(outer[1]) + inner[0].max(inner[1])
 }
 
 /// Calls `work` with a workspace that no other code uses at that time. Workspaces are kept for later calls.
-pub fn with_any<R>(work: impl FnOnce(&mut Workspace) -> R) -> R {
+pub fn with_any<R>(work: impl FnOnce(&Workspace) -> R) -> R {
     static IDLE: Mutex<Vec<Workspace>> = Mutex::new(Vec::new());
     let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     let own = idle().pop().filter(|own| own.threads == threads());
-    let mut own = own.unwrap_or_else(Workspace::empty);
-    let result = work(&mut own);
+    let own = own.unwrap_or_else(Workspace::empty);
+    let result = work(&own);
     idle().push(own);
     result
 }

@@ -17,6 +17,7 @@ use ternflock_collectives::topology::Topology;
 pub use average::GradientSink;
 pub use bucket::agreed_words;
 pub use choose::Choice;
+pub use plan::{compressed, has_sparse_rows};
 pub(super) use plan::{float32_layers, state_elements};
 pub use slots::Slots;
 

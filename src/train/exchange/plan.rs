@@ -7,6 +7,7 @@ use super::method::{Method, Setup, Tensor, float32::Float32};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::suggest::suggest;
 use ternflock_job as job;
+use ternflock_nn::layer::TensorRole;
 use ternflock_nn::{Graph, Parameter};
 
 /// The word in `exchange.keep_float` that stands for the network's output layer.
@@ -69,16 +70,29 @@ impl Group<'_> {
     }
 }
 
+/// By tensor of `table`: whether `method` compresses its gradient. With a lossless method, none is compressed.
+pub fn compressed(
+    method: &dyn Method,
+    job: &job::Exchange,
+    graph: &Graph,
+    table: &[Parameter],
+) -> Result<Vec<bool>> {
+    let float32: HashSet<usize> = float32_layers(&job.keep_float, graph)?.into_iter().collect();
+    let is_compressed = |parameter: &Parameter| {
+        !method.is_lossless()
+            && parameter.range.len() >= job.min_elements
+            && !float32.contains(&parameter.layer)
+    };
+    Ok(table.iter().map(is_compressed).collect())
+}
+
 fn groups<'a>(
     method: &'static dyn Method,
     job: &job::Exchange,
     graph: &Graph,
     table: &'a [Parameter],
 ) -> Result<Vec<Group<'a>>> {
-    let float32: HashSet<usize> = float32_layers(&job.keep_float, graph)?.into_iter().collect();
-    let is_float32 = |parameter: &Parameter| {
-        parameter.range.len() < job.min_elements || float32.contains(&parameter.layer)
-    };
+    let compressed = compressed(method, job, graph, table)?;
     let (mut groups, mut end) = (Vec::<Group>::new(), table.len());
     for layer in (0..graph.layers().len()).rev() {
         let first = table.partition_point(|parameter| parameter.layer < layer);
@@ -98,11 +112,12 @@ fn groups<'a>(
             parts.push((&Float32, Vec::new()));
         }
         for (index, parameter) in members.iter().enumerate() {
-            let part = if is_float32(parameter) { parts.len() - 1 } else { 0 };
+            let part = if compressed[first + index] { 0 } else { parts.len() - 1 };
             parts[part].1.push(Tensor {
                 number: (first + index) as u16,
                 range: parameter.range.start - start..parameter.range.end - start,
                 shape: parameter.spec.shape.clone(),
+                sparse_rows: has_sparse_rows(graph, parameter),
             });
         }
         parts.retain(|(_, tensors)| !tensors.is_empty());
@@ -110,6 +125,12 @@ fn groups<'a>(
         end = first;
     }
     Ok(groups)
+}
+
+/// Whether the gradient of `parameter` is zero except in the rows that a step's samples select. If another layer shares
+/// the table, as tied logits do, every row has a gradient.
+pub fn has_sparse_rows(graph: &Graph, parameter: &Parameter) -> bool {
+    parameter.spec.role == TensorRole::Table && !graph.shares_weight(parameter.layer)
 }
 
 /// The numbers of the layers that `names` keep in float32.

@@ -25,7 +25,7 @@ use ternflock_world::World;
 /// The data, the same on all ranks.
 pub fn read(loaded: &Loaded, world: &mut World) -> Result<Feeds> {
     world.set_context(format_args!("start of the run, reading data"));
-    let opened = check_batch(loaded, world).and_then(|()| open_feeds(loaded));
+    let opened = check_batch(loaded, world.size()).and_then(|()| open_feeds(loaded));
     let feeds = world.all_or_none(opened)?;
     let test = feeds.test.as_ref().map_or(0, |test| test.hash());
     let hashes = [feeds.train.hash(), feeds.evaluation.hash(), test];
@@ -69,7 +69,7 @@ pub fn build<'a>(
 }
 
 /// The stages of the job, with their lengths.
-fn stages_of(loaded: &Loaded, samples: usize) -> Result<Stages<'_>> {
+pub(super) fn stages_of(loaded: &Loaded, samples: usize) -> Result<Stages<'_>> {
     let job = &loaded.job;
     Stages::new(job, samples).map_err(|(error, stage)| {
         let train = job.stages.get(stage).map_or(&job.train, |stage| &stage.train);
@@ -85,8 +85,9 @@ pub fn where_it_began(path: PathBuf, run_dir: &RunDir) -> PathBuf {
     if kept.exists() { kept } else { path }
 }
 
-fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
-    let (batch, ranks) = (loaded.job.train.global_batch, world.size());
+/// Refuses a batch that `ranks` ranks cannot share.
+pub(super) fn check_batch(loaded: &Loaded, ranks: usize) -> Result<()> {
+    let batch = loaded.job.train.global_batch;
     if batch >= ranks {
         return Batch::of(&loaded.job.train).check(ranks).map_err(blame(loaded, "train.micro_batch"));
     }
@@ -97,7 +98,7 @@ fn check_batch(loaded: &Loaded, world: &World) -> Result<()> {
 }
 
 /// Attributes an error to the value of the job at `path`.
-fn blame<'a>(loaded: &'a Loaded, path: &'a str) -> impl Fn(Error) -> Error + 'a {
+pub(super) fn blame<'a>(loaded: &'a Loaded, path: &'a str) -> impl Fn(Error) -> Error + 'a {
     move |error| match error {
         Error::Usage(_) | Error::Shape { .. } => {
             Error::Job { at: loaded.source.at(path), message: error.to_string() }
@@ -108,7 +109,7 @@ fn blame<'a>(loaded: &'a Loaded, path: &'a str) -> impl Fn(Error) -> Error + 'a 
 
 /// The network, checked against the data, the job and the memory of the node. Errors name the line of the job
 /// file.
-fn check_network(
+pub(super) fn check_network(
     loaded: &Loaded,
     model: &Model,
     train: &dyn TrainingFeed,

@@ -5,4 +5,5 @@ pub mod construct;
 pub mod data_sizes;
 pub mod placement;
 pub mod room;
+pub mod simulate;
 pub mod start;

@@ -81,8 +81,8 @@ fn reason_of_blas() -> Option<&'static str> {
     }
 }
 
-/// How the BLAS of the ranks differs, if it does; `all` is indexed by rank.
-fn differences(all: &[String]) -> Option<String> {
+/// How the arithmetic of the ranks differs, such as their BLAS, if it does; `all` is indexed by rank.
+pub(super) fn differences(all: &[String]) -> Option<String> {
     let others: Vec<(usize, &String)> = all.iter().enumerate().filter(|(_, blas)| **blas != all[0]).collect();
     let (rank, first) = others.first()?;
     let more = match others.len() {

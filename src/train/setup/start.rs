@@ -12,7 +12,7 @@ use crate::run::progress::RunProgress;
 use crate::run::steps::Run;
 use crate::setup::build::{build, identify, read, where_it_began};
 use crate::setup::construct::TEST;
-use crate::setup::placement::{Placement, place};
+use crate::setup::placement::{Placement, differences, place};
 use crate::state::hash::program_hash;
 use crate::state::own_job::TakenUp;
 use crate::state::resume::{Beginning, Resumed};
@@ -25,6 +25,7 @@ use ternflock_data::Feeds;
 use ternflock_job::Loaded;
 use ternflock_nn::Shape;
 use ternflock_report::Event;
+use ternflock_tensor::vector_instructions;
 use ternflock_world::World;
 
 impl<'a> Run<'a> {
@@ -87,6 +88,9 @@ impl<'a> Run<'a> {
                     .into(),
             );
         }
+        let precision = run.trainer.network.precision();
+        let (products, vectors) = (precision.described(), vector_instructions());
+        let all = world.texts(&format!("{products}; vector instructions: {vectors}"))?;
         run.log.write(Event::Start {
             job: job.name.clone(),
             run_dir: run.run_dir.path().into(),
@@ -97,6 +101,10 @@ impl<'a> Run<'a> {
             blas: placement.blas,
             blas_reason: placement.blas_reason,
             blas_warnings: placement.blas_warnings,
+            precision: precision.name(),
+            products,
+            vectors,
+            vectors_warning: differences(&all),
             parameters: run.trainer.network.parameters.values.len(),
             ternary_parameters: run.trainer.exchange().compressed_parameters(),
             algorithm: run.trainer.exchange().algorithm(),

@@ -10,7 +10,7 @@ use ternflock_base::text::plural;
 use ternflock_checkpoint::{Progress, Snapshot};
 use ternflock_data::Vocabulary;
 use ternflock_job::{Difference, Job};
-use ternflock_tensor as tensor;
+use ternflock_tensor::{self as tensor, Precision};
 
 impl Run<'_> {
     /// Refuses a checkpoint whose vocabulary is not that of the data: the same number would stand for another
@@ -84,14 +84,14 @@ impl Run<'_> {
                 progress.threads, progress.threads
             ));
         }
-        notes.extend(what_computes_differently(progress));
+        notes.extend(what_computes_differently(progress, self.trainer.network.precision()));
         Ok(notes)
     }
 }
 
-/// Changes since `progress` was recorded that alter the rounding of sums: other BLAS kernels or other vector
-/// instructions.
-fn what_computes_differently(progress: &Progress) -> Option<String> {
+/// Changes since `progress` was recorded that alter the rounding of sums: other BLAS kernels, other vector
+/// instructions, or other products of this `precision`.
+fn what_computes_differently(progress: &Progress, precision: Precision) -> Option<String> {
     let changed = |what: &str, before: &Option<String>, now: &str| {
         let before = before.as_deref().filter(|before| *before != now)?;
         Some(format!("{what} was {before} until now and is {now} from here"))
@@ -103,6 +103,7 @@ fn what_computes_differently(progress: &Progress) -> Option<String> {
             &progress.vectors,
             tensor::vector_instructions(),
         ),
+        changed("the arithmetic of products on rank 0", &progress.products, precision.arithmetic()),
     ];
     let changes: Vec<String> = changes.into_iter().flatten().collect();
     (!changes.is_empty()).then(|| {

@@ -149,10 +149,10 @@ fn resolve(
             prints it), or accept the change with --allow-changes";
         return Err(Error::run_dir(RunDir::job_path(path), message));
     }
-    let own = Job::from_toml(text)
+    let own = Job::from_stored(text)
         .map_err(|error| Error::run_dir(RunDir::job_path(path), format!("cannot be read: {error}")))?;
     let wanted = if stored.by_own_job { Ok(asked.clone()) } else { asked.after(&stored.record.sets) };
-    let wanted = wanted.map_err(|error| with_own_sets(error, path, &stored.record.sets))?;
+    let wanted = wanted.map_err(|error| with_own_sets(error, path, &stored.record.sets))?.resuming(text);
     let differences = own.differences(&wanted.job);
     if differences.is_empty() || allow_changes {
         return Ok((wanted, differences));

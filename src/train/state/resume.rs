@@ -80,7 +80,7 @@ impl Run<'_> {
         same_ranks: bool,
         world: &World,
     ) -> Result<Beginning> {
-        let stored = Job::from_toml(&snapshot.job)
+        let stored = Job::from_stored(&snapshot.job)
             .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
         check_split(path, &snapshot, &stored, "start a new run")?;
         if same_ranks && snapshot.progress.ranks != world.size() as u64 {

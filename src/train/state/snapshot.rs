@@ -71,6 +71,7 @@ impl Trainer {
                 threads: tensor::threads() as u64,
                 blas: Some(tensor::blas().to_string()),
                 vectors: Some(tensor::vector_instructions().into()),
+                products: Some(self.network.precision().arithmetic().into()),
                 gradients: Some(self.exchange().gradients()),
                 stage: stage.map(|name| checkpoint::Stage {
                     name: name.into(),

@@ -15,7 +15,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// Allocations of three steps after two others.
 fn allocations_of_steps(model: &str, batch: usize) -> usize {
-    let mut stepper = Stepper::new(model, batch).unwrap();
+    let mut stepper = Stepper::new(model, Execution::float32(batch)).unwrap();
     // One entry into the pool: its queue allocates for 63 entries at a time, which is not part of a step.
     within(|| {
         let mut steps = |count: usize| (0..count).for_each(|_| assert!(stepper.step().is_finite()));

@@ -70,6 +70,7 @@ fn sample(step: u64) -> Snapshot {
         progress: Progress {
             blas: Some("OpenBLAS 0.3.21, Haswell kernels".into()),
             vectors: Some("AVX2".into()),
+            products: Some("float32".into()),
             stage: Some(Stage { name: "tune".into(), start: 3, optimizer_start: 2 }),
             step,
             epoch: 2,

@@ -39,6 +39,7 @@ fn every_subcommand_shows_a_worked_example() {
         ("job", "ternflock job schema > job.schema.json"),
         ("bench", "mpirun -n 4 ternflock bench allreduce"),
         ("bench infer", "ternflock bench infer masked.h5 small.h5 --verify"),
+        ("bench compression", "ternflock bench compression jobs/lstm-ptb.toml --ranks 4 --at 20,160"),
     ] {
         let help = place.run(&format!("{subcommand} --help")).ended(0);
         assert!(help.out.contains("Example") && help.out.contains(example), "{}", help.out);
@@ -63,6 +64,7 @@ fn help_is_wrapped_once() {
         "bench step",
         "bench infer",
         "bench scaling",
+        "bench compression",
         "bench codec",
         "bench allreduce",
         "job",

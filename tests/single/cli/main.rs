@@ -6,6 +6,7 @@
 mod bench;
 mod checkpoints;
 mod compress;
+mod compression;
 mod data;
 mod docs;
 mod export;
@@ -17,6 +18,7 @@ mod job;
 mod landscape;
 mod launch;
 mod limits;
+mod precision;
 mod processor;
 mod resume;
 mod run_dir;

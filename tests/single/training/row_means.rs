@@ -164,7 +164,7 @@ impl Payload for Rows {
 
     fn state(&self) -> Vec<State<'_>> {
         let tensors = self.tensors.iter().zip(self.rows.iter().zip(&self.last));
-        let states = tensors.flat_map(|(Tensor { number, range, shape }, (rows, last))| {
+        let states = tensors.flat_map(|(Tensor { number, range, shape, .. }, (rows, last))| {
             let tensor = usize::from(*number);
             let residual = State { slot: RESIDUAL, tensor, shape, values: &self.residual[range.clone()] };
             [residual, State { slot: self.slot, tensor, shape: rows, values: last }]

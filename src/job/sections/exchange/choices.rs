@@ -29,6 +29,19 @@ impl Gradients {
 
 choices! { Gradients: Ternary = "ternary", Float32 = "float32" }
 
+/// The elements that the standard deviation of a sparse gradient is taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClipSigmaOver {
+    /// Those of the rows that a step has touched, for tensors of which it touches only some rows.
+    #[default]
+    TouchedRows,
+    /// All of the tensor, as published.
+    Elements,
+}
+
+choices! { ClipSigmaOver: TouchedRows = "touched_rows", Elements = "elements" }
+
 /// When gradients are averaged while the backward pass still computes others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::choices::{Algorithm, Gradients, Overlap};
+use super::choices::{Algorithm, ClipSigmaOver, Gradients, Overlap};
 use crate::syntax::{Given, Key, Rule, Section, above, at_least};
 
 pub(super) const GRADIENTS: Key<Gradients> = Key::new(
@@ -31,6 +31,16 @@ pub(super) const CLIP_SIGMA: Key<f64> = Key::new(
     schema: || json!({ "anyOf": [{ "const": 0 }, { "minimum": 0.001 }] }),
 })
 .origin("TernGrad (c = 2.5)");
+
+pub(super) const CLIP_SIGMA_OVER: Key<ClipSigmaOver> = Key::new(
+    "clip_sigma_over",
+    Given(|| ClipSigmaOver::TouchedRows),
+    "The elements whose standard deviation `clip_sigma` multiplies, for an embedding that shares its weight with no \
+     other layer. `\"touched_rows\"`: those of the rows that the rank's samples read, because all other rows have a \
+     gradient of zero ([algorithms.md](algorithms.md#sigma-of-sparse-gradients)). `\"elements\"`: all, as published. \
+     All other tensors use all of their elements. A run that began before this key existed resumes with \
+     `\"elements\"`.",
+);
 
 pub(super) const MIN_ELEMENTS: Key<usize> = Key::new(
     "min_elements",
@@ -96,7 +106,16 @@ pub(crate) const SECTION: Section = Section::new(
     "exchange",
     "How the ranks average their gradients.",
     &[
-        &[&GRADIENTS, &ALGORITHM, &CLIP_SIGMA, &MIN_ELEMENTS, &KEEP_FLOAT, &OVERLAP, &BUCKET_ELEMENTS],
+        &[
+            &GRADIENTS,
+            &ALGORITHM,
+            &CLIP_SIGMA,
+            &CLIP_SIGMA_OVER,
+            &MIN_ELEMENTS,
+            &KEEP_FLOAT,
+            &OVERLAP,
+            &BUCKET_ELEMENTS,
+        ],
         &[&ERROR_FEEDBACK, &VERIFY_EVERY, &WARN_AFTER, &TIMEOUT],
     ],
 );

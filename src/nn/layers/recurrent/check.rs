@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::reference::{self, Dims, Formula};
 use crate::layer::{Draw, Forward, Inputs, Layer, Mode, Place, Tensors, TensorsMut};
-use crate::layers::gradient_check::{backward, side_by_side};
+use crate::layers::gradient_check::{backward, instructions, side_by_side};
 use crate::{Execution, LayerSpec, Shape};
 use ternflock_base::rng::{Purpose, Stream};
 use ternflock_tensor::{Buffers, Precision};
@@ -44,6 +44,7 @@ impl Check {
 
     /// Built for products in `precision`.
     fn with(spec: &Value, formula: Formula, dims: Dims, precision: Precision) -> Check {
+        instructions::use_asked();
         let rank = spec["recurrent_rank"].as_u64();
         let spec: LayerSpec = serde_json::from_value(spec.clone()).unwrap();
         let input = Shape::Sequence { steps: dims.steps, features: dims.features };

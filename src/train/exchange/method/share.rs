@@ -13,6 +13,17 @@ pub struct Tensor {
     pub range: Range<usize>,
     /// Its dimensions, for methods that treat it as a matrix.
     pub shape: Vec<usize>,
+    /// Whether its gradient is zero except in the rows that the samples of a step select. This follows from the
+    /// network alone, so it is the same on every rank: it holds for the table of an embedding, unless another layer
+    /// shares it.
+    pub sparse_rows: bool,
+}
+
+impl Tensor {
+    /// Elements per row: those of the dimensions after the first.
+    pub fn row(&self) -> usize {
+        self.shape.iter().skip(1).product()
+    }
 }
 
 /// The inputs of the cost model: a method, and the shapes of the tensors of a bucket that it averages.

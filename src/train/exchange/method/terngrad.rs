@@ -12,7 +12,7 @@ use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
 use ternflock_collectives::cost::Costs;
 use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
 use ternflock_collectives::{Result, Transport};
-use ternflock_job as job;
+use ternflock_job::{self as job, ClipSigmaOver};
 use ternflock_report::Phases;
 
 use super::{
@@ -48,6 +48,7 @@ impl Method for TernGrad {
             sums: vec![0; layout.words(width(setup.world))],
             layout,
             clip_sigma: setup.job.clip_sigma as f32,
+            sigma_over: setup.job.clip_sigma_over,
             clips: vec![0.0; tensors.len()],
             residual: vec![0.0; self.state_elements(&tensors, setup)],
             tensors,
@@ -109,6 +110,8 @@ struct Ternaries {
     sums: Vec<u64>,
     /// c: gradients are clipped at c standard deviations; 0 is off.
     clip_sigma: f32,
+    /// The elements that the standard deviation is taken over.
+    sigma_over: ClipSigmaOver,
     /// By tensor: this step's clipping threshold on this rank.
     clips: Vec<f32>,
     /// The residuals of error feedback, laid out as the gradients of the bucket. Empty without error
@@ -124,7 +127,7 @@ impl Payload for Ternaries {
             if let Some(residual) = self.residual.get(tensor.range.clone()) {
                 gradients.iter_mut().zip(residual).for_each(|(gradient, left)| *gradient += left);
             }
-            let moments = Moments::of(gradients);
+            let moments = moments(tensor, self.sigma_over, gradients);
             finite &= moments.non_finite.is_none();
             *clip = moments.clip(self.clip_sigma);
             *word = moments.scale(*clip).to_bits();
@@ -175,6 +178,15 @@ impl Payload for Ternaries {
     fn state_mut(&mut self, slot: &str, number: usize) -> Option<&mut [f32]> {
         let tensor = self.tensors.iter().find(|tensor| usize::from(tensor.number) == number)?;
         self.residual.get_mut(tensor.range.clone()).filter(|_| slot == RESIDUAL)
+    }
+}
+
+/// The moments of the gradient of `tensor`: sigma over touched rows where only some rows have a gradient, and over all
+/// elements elsewhere, however many of them are zero.
+pub fn moments(tensor: &Tensor, sigma_over: ClipSigmaOver, gradients: &[f32]) -> Moments {
+    match sigma_over {
+        ClipSigmaOver::TouchedRows if tensor.sparse_rows => Moments::of_touched_rows(gradients, tensor.row()),
+        _ => Moments::of(gradients),
     }
 }
 

@@ -26,10 +26,11 @@ use ternflock_compress::force::Force;
 use ternflock_compress::group_lasso::GroupLasso;
 use ternflock_compress::zeros::FrozenZeros;
 use ternflock_data::TrainingFeed;
-use ternflock_job::Job;
+use ternflock_job::{self as job, Job};
 use ternflock_nn::layer::RecurrentState;
 use ternflock_nn::{Execution, Graph, Network};
 use ternflock_optim::{Optimizer, Plateau};
+use ternflock_tensor::Precision;
 
 /// Everything that a training step reads and changes.
 pub struct Trainer {
@@ -60,7 +61,16 @@ pub struct Trainer {
 /// without evaluation.
 pub(crate) fn execution(job: &Job, world: usize, evaluates: bool) -> Execution {
     let size = Batch::of(&job.train).at_a_time(world);
-    Execution::float32(if job.data.is_text() || !evaluates { size } else { size.max(EVALUATION_BATCH) })
+    let batch = if job.data.is_text() || !evaluates { size } else { size.max(EVALUATION_BATCH) };
+    Execution { batch, precision: precision(job) }
+}
+
+/// The precision in which `job` computes its products.
+pub fn precision(job: &Job) -> Precision {
+    match job.train.precision {
+        job::Precision::Float32 => Precision::Float32,
+        job::Precision::Bf16 => Precision::Bf16,
+    }
 }
 
 impl Trainer {

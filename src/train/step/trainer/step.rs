@@ -60,16 +60,12 @@ impl Trainer {
         world: &mut World,
         average: impl FnOnce(&mut World, &mut [f32]) -> Result<()>,
     ) -> Result<Step> {
-        let (start, amplitude) = (Instant::now(), self.amplitude());
-        let Trainer { network, compute, step, .. } = self;
-        let (rank, step) = ((world.rank(), world.size()), *step);
-        let tally = within(|| compute.gradients(network, rank, (step, amplitude), &[0], &mut |_, _| {}))?;
-        self.compute.restore(&mut self.network);
+        let start = Instant::now();
+        let tally = self.local_gradients((world.rank(), world.size()))?;
         let averaging = Instant::now();
         average(world, &mut self.network.parameters.gradients)?;
         let update = Instant::now();
-        self.update();
-        self.step += 1;
+        self.apply();
         let seconds = |from: Instant, to: Instant| to.duration_since(from).as_secs_f64();
         let phases = Phases {
             compute: seconds(start, averaging),
@@ -78,6 +74,26 @@ impl Trainer {
             ..Phases::default()
         };
         Ok(Step { tally, phases, seconds: start.elapsed().as_secs_f64(), bytes_sent: 0, stop: false })
+    }
+
+    /// Computes the gradients of rank `rank` of `world` at the present step, and leaves them in the parameters' gradients,
+    /// without averaging. Values that are not finite are not detected.
+    ///
+    /// # Errors
+    /// The errors of reading samples.
+    pub fn local_gradients(&mut self, (rank, world): (usize, usize)) -> Result<Tally> {
+        let amplitude = self.amplitude();
+        let Trainer { network, compute, step, .. } = self;
+        let at = (*step, amplitude);
+        let tally = within(|| compute.gradients(network, (rank, world), at, &[0], &mut |_, _| {}));
+        self.compute.restore(&mut self.network);
+        tally
+    }
+
+    /// Completes the present step with the parameters' gradients, which must be equal on all ranks.
+    pub fn apply(&mut self) {
+        self.update();
+        self.step += 1;
     }
 
     /// Computes this rank's gradients and their mean over the ranks. Afterwards the weights are unperturbed,

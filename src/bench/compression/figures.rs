@@ -1,0 +1,206 @@
+//! How far the mean of ternaries is from the mean gradient, computed from the expectation of rounding.
+//!
+//! Rank r clips its gradient to m_r and rounds element i to s, with the sign of m_r, with probability |m_r| / s. The
+//! expectation of the mean over P ranks is therefore the mean of the m_r, exactly, and its variance is the sum of
+//! |m_r| (s - |m_r|) over ranks and elements, divided by P². No rounding has to be drawn.
+
+use std::ops::AddAssign;
+
+use serde::Serialize;
+
+use super::rules::Rule;
+
+/// Sums over elements, ranks and steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sums {
+    /// The squares of the mean gradient, of the expected mean of ternaries, and the products of both.
+    gradient: f64,
+    expected: f64,
+    both: f64,
+    /// The variance of the mean of ternaries.
+    variance: f64,
+    /// Elements of all ranks: all, those that are not zero, and those of the latter that are clipped.
+    elements: u64,
+    nonzero: u64,
+    clipped: u64,
+}
+
+impl AddAssign for Sums {
+    fn add_assign(&mut self, other: Sums) {
+        self.gradient += other.gradient;
+        self.expected += other.expected;
+        self.both += other.both;
+        self.variance += other.variance;
+        self.elements += other.elements;
+        self.nonzero += other.nonzero;
+        self.clipped += other.clipped;
+    }
+}
+
+impl Sums {
+    /// The sums for one tensor with rows of `row` elements, whose gradient on each rank is in `ranks`, if it is clipped by
+    /// `rule` at `clip_sigma` standard deviations.
+    pub fn of(rule: Rule, ranks: &[&[f32]], row: usize, clip_sigma: f64) -> Sums {
+        let elements = ranks.first().map_or(0, |values| values.len());
+        let group = rule.group(elements, row);
+        let mut sums = Sums::default();
+        for start in (0..elements).step_by(group) {
+            let parts: Vec<&[f32]> =
+                ranks.iter().map(|values| &values[start..(start + group).min(elements)]).collect();
+            sums += Sums::of_group(rule, &parts, row, clip_sigma);
+        }
+        sums
+    }
+
+    /// The sums for elements that share a scale.
+    fn of_group(rule: Rule, ranks: &[&[f32]], row: usize, clip_sigma: f64) -> Sums {
+        let (clips, scales): (Vec<f32>, Vec<f32>) =
+            ranks.iter().map(|values| rule.clip(values, row, clip_sigma)).unzip();
+        let scale = f64::from(scales.into_iter().fold(0.0, f32::max));
+        let world = ranks.len() as f64;
+        let mut sums = Sums::default();
+        for element in 0..ranks[0].len() {
+            let (mut gradient, mut expected) = (0.0, 0.0);
+            for (values, clip) in ranks.iter().zip(&clips) {
+                let value = values[element];
+                let magnitude = f64::from(value.abs().min(*clip));
+                gradient += f64::from(value);
+                expected += magnitude.copysign(f64::from(value));
+                sums.variance += magnitude * (scale - magnitude) / (world * world);
+                sums.elements += 1;
+                sums.nonzero += u64::from(value != 0.0);
+                sums.clipped += u64::from(value.abs() > *clip);
+            }
+            sums.gradient += (gradient / world).powi(2);
+            sums.expected += (expected / world).powi(2);
+            sums.both += gradient * expected / (world * world);
+        }
+        sums
+    }
+
+    /// The sums for a tensor that travels as float32.
+    pub fn exact(ranks: &[&[f32]]) -> Sums {
+        let world = ranks.len() as f64;
+        let mut sums = Sums::default();
+        for element in 0..ranks.first().map_or(0, |values| values.len()) {
+            let gradient = ranks.iter().map(|values| f64::from(values[element])).sum::<f64>() / world;
+            sums.gradient += gradient * gradient;
+            sums.elements += ranks.len() as u64;
+            sums.nonzero += ranks.iter().filter(|values| values[element] != 0.0).count() as u64;
+        }
+        Sums { expected: sums.gradient, both: sums.gradient, ..sums }
+    }
+
+    /// The figures of these sums.
+    pub fn figures(&self) -> Figures {
+        let ratio = |a: f64, b: f64| if b == 0.0 { 0.0 } else { a / b };
+        let cosine = ratio(self.both, (self.gradient * self.expected).sqrt());
+        Figures {
+            angle_degrees: if self.expected == 0.0 {
+                0.0
+            } else {
+                cosine.clamp(-1.0, 1.0).acos().to_degrees()
+            },
+            norm_ratio: ratio(self.expected, self.gradient).sqrt(),
+            clipped: ratio(self.clipped as f64, self.nonzero as f64),
+            zeros: 1.0 - ratio(self.nonzero as f64, self.elements as f64),
+            variance: ratio(self.variance, self.gradient),
+            rounded_norm_ratio: ratio(self.expected + self.variance, self.gradient).sqrt(),
+        }
+    }
+}
+
+/// How the mean of ternaries q differs from the mean gradient g.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Figures {
+    /// The angle between E\[q\] and g: the bias in direction.
+    pub angle_degrees: f64,
+    /// |E\[q\]| / |g|: the bias in length.
+    pub norm_ratio: f64,
+    /// The share of the elements that are not zero that are clipped.
+    pub clipped: f64,
+    /// The share of elements that are zero.
+    pub zeros: f64,
+    /// E|q - E\[q\]|² / |g|²: the noise of rounding.
+    pub variance: f64,
+    /// The root of E|q|² / |g|²: the norm that `optimizer.clip_norm` sees, relative to the one without compression.
+    pub rounded_norm_ratio: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two ranks that touch different rows of 4; the rest is zero.
+    fn ranks() -> [Vec<f32>; 2] {
+        let mut ranks = [vec![0.0; 400], vec![0.0; 400]];
+        for column in 0..4 {
+            let sign = if column % 2 == 0 { 1.0 } else { -1.0 };
+            ranks[0][4 + column] = sign * (1.0 + column as f32 / 8.0);
+            ranks[1][300 + column] = sign * (-1.5 + column as f32 / 4.0);
+        }
+        ranks
+    }
+
+    fn figures(rule: Rule, clip_sigma: f64) -> Figures {
+        let ranks = ranks();
+        Sums::of(rule, &[&ranks[0], &ranks[1]], 4, clip_sigma).figures()
+    }
+
+    #[test]
+    fn without_clipping_there_is_no_bias() {
+        for rule in [Rule::Unclipped, Rule::TouchedRows, Rule::Nonzero] {
+            let Figures { angle_degrees, norm_ratio, clipped, zeros, variance, .. } = figures(rule, 25.0);
+            assert!(angle_degrees < 1e-5 && (norm_ratio - 1.0).abs() < 1e-12, "{rule:?}");
+            assert_eq!((clipped, zeros), (0.0, 0.99), "{rule:?}");
+            // The magnitudes are 1.5, 1.25, 1 and 0.75 in row 75, and 1, 1.125, 1.25 and 1.375 in row 1; the scale is 1.5.
+            let part = |m: f64| m * (1.5 - m);
+            let expected = [1.25, 1.0, 0.75, 1.0, 1.125, 1.25, 1.375].map(part).iter().sum::<f64>() / 4.0;
+            let square = [1.5, 1.25, 1.0, 0.75, 1.0, 1.125, 1.25, 1.375].map(|g: f64| g * g / 4.0);
+            assert!((variance - expected / square.iter().sum::<f64>()).abs() < 1e-12, "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn the_published_rule_clips_what_few_rows_hold() {
+        let published = figures(Rule::Elements, 2.5);
+        assert_eq!(published.clipped, 1.0);
+        assert!(published.norm_ratio < 0.35, "{published:?}");
+        assert_eq!(figures(Rule::TouchedRows, 2.5).clipped, 0.0);
+    }
+
+    #[test]
+    fn a_scale_per_row_has_less_variance() {
+        assert!(figures(Rule::RowScales, 25.0).variance < figures(Rule::Unclipped, 25.0).variance);
+    }
+
+    /// The expectation and the variance agree with what the codec rounds.
+    #[test]
+    fn the_expectation_is_that_of_the_codec() {
+        use ternflock_base::rng::{Purpose, Stream};
+        use ternflock_collectives::codec::{Rounding, decode, encode};
+        use ternflock_collectives::planes::{TERNARY, words};
+
+        let values: Vec<f32> = (0..400).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0).powi(3)).collect();
+        let (clip, scale) = Rule::Elements.clip(&values, 4, 2.0);
+        let (mut planes, mut decoded) = (vec![0; words(1, TERNARY)], vec![0.0; 400]);
+        let (mut mean, mut squares) = (vec![0.0_f64; 400], 0.0);
+        const DRAWS: u64 = 4000;
+        for step in 0..DRAWS {
+            let stream = Stream { seed: 3, purpose: Purpose::Ternary, step, subject: 0, tensor: 0 };
+            encode(&values, clip, scale, Rounding::Stochastic(&stream), 0, &mut planes);
+            decode(&planes, TERNARY, 0, scale, &mut decoded);
+            mean.iter_mut().zip(&decoded).for_each(|(mean, q)| *mean += f64::from(*q) / DRAWS as f64);
+            squares += decoded.iter().map(|q| f64::from(*q).powi(2)).sum::<f64>() / DRAWS as f64;
+        }
+        let norm = |values: &[f64]| values.iter().map(|g| g * g).sum::<f64>().sqrt();
+        let gradient: Vec<f64> = values.iter().map(|g| f64::from(*g)).collect();
+        let sums = Sums::of(Rule::Elements, &[&values], 4, 2.0);
+        let figures = sums.figures();
+        assert!(figures.clipped > 0.05, "{figures:?}");
+        // Noise adds variance / draws to the square of the mean's norm, here 1 part in 1000.
+        assert!((norm(&mean) / norm(&gradient) / figures.norm_ratio - 1.0).abs() < 4e-3, "{figures:?}");
+        let rounded = squares.sqrt() / norm(&gradient);
+        assert!((rounded / figures.rounded_norm_ratio - 1.0).abs() < 4e-3, "{rounded} {figures:?}");
+    }
+}

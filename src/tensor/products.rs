@@ -1,0 +1,37 @@
+//! How products of a [`Precision`] are computed on this machine, in words.
+
+use super::bf16::{Precision, has_avx512_bf16};
+
+impl Precision {
+    /// Both of them.
+    pub const ALL: [Precision; 2] = [Precision::Float32, Precision::Bf16];
+
+    /// The name in job files and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Precision::Float32 => "float32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+
+    /// The arithmetic of its products with the instructions in use, as checkpoints record it.
+    pub fn arithmetic(self) -> &'static str {
+        match (self, has_avx512_bf16()) {
+            (Precision::Float32, _) => "float32",
+            (Precision::Bf16, true) => "bf16 by AVX512_BF16",
+            (Precision::Bf16, false) => "bf16 by float32 arithmetic",
+        }
+    }
+
+    /// The same for a user, who may expect bf16 to be faster.
+    pub fn described(self) -> &'static str {
+        match (self, has_avx512_bf16()) {
+            (Precision::Float32, _) => "float32 products",
+            (Precision::Bf16, true) => "bf16 products (AVX512_BF16)",
+            (Precision::Bf16, false) => {
+                "bf16 products without AVX512_BF16 or AMX: rounded operands in float32 arithmetic, no faster \
+                 than float32"
+            }
+        }
+    }
+}
