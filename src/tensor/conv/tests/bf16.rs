@@ -105,6 +105,11 @@ proptest! {
             check(shape, batch, bias, &mut Direct::new(shape, operands, &mut Buffers::allocating()).unwrap());
         }
     }
+}
+
+proptest! {
+    // Every product is sorted, which takes long.
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// y begins at the bias and adds taps row by row, of each tap all channels. dx begins at 0 and adds the
     /// positions of dy that see the pixel row by row, of each position all filters.
