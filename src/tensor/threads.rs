@@ -10,9 +10,8 @@
 //! The thread that waits for a pass (with `exchange.overlap`, the thread that calls MPI) does not belong to
 //! the pool.
 //!
-//! Split outputs, never sums: the results of such loops do not depend on the number of threads. The last bits
-//! of BLAS products do, because its kernels sum in another order at the edges of a product, and parts of a
-//! product have other edges.
+//! Split outputs, never sums: results do not depend on the number of threads. Only the last bits of BLAS
+//! products do ([`super::gemm`] uses BLAS only on machines without vector instructions).
 
 use std::sync::{Arc, PoisonError, RwLock};
 

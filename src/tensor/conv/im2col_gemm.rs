@@ -1,4 +1,4 @@
-//! Convolution as BLAS products on im2col tiles: the simple algorithm, with which the direct kernels are
+//! Convolution as matrix products on im2col tiles: the simple algorithm, with which the direct kernels are
 //! compared, and the faster one for batches smaller than a vector.
 
 use std::ops::Range;

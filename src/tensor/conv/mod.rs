@@ -9,7 +9,7 @@
 //!   a large matrix product.
 //! - [`column_sparse`]: the same for a weight matrix `[F, C / groups R S]` with only some of its columns,
 //!   using lists of columns.
-//! - [`im2col_gemm`]: BLAS on im2col tiles, which vectorises over channels and positions as well, with all columns or some.
+//! - [`im2col_gemm`]: matrix products on im2col tiles, which vectorises over channels and positions as well, with all columns or some.
 //!
 //! [`algorithm`] chooses: our own kernels for a batch of at least half a vector, and im2col for a smaller
 //! batch or on a machine without vectors (docs/adr/0011).

@@ -1,14 +1,19 @@
 //! General matrix products on views of row-major slices.
 //!
-//! - `multiply`: the interface of all implementations, and their list
-//! - `blas`: the implementation that [`gemm`] uses
-//! - `reference`: a plain triple loop, with which the others are compared, BLAS also when the program starts
-//! - `share`: splits a large product over threads
+//! - `own`: this program's products, and [`Gemm`], which has buffers of its own
+//! - `blocked`: their blocks and threads
+//! - `arithmetic`: float32 or bf16, and which micro-kernel computes it
+//! - `pack`, `pack_avx512`: operands in the order in which micro-kernels read them
+//! - `tile`, `kernel`, `kernel_bf16`: the sums that stay in registers
+//! - `workspace`: buffers for packed operands
 //! - `panels`: products of a few rows with a matrix that is packed once
+//! - `blas`, `share`: BLAS, and its products split over threads, for machines without vectors
+//! - `multiply`: the interface of all implementations, and their list
+//! - `reference`: a plain triple loop, with which the others are compared, BLAS also when the program starts
 //! - `view`: slices as matrices
 //!
-//! A new implementation, for example one for bf16, is a file here and an entry in [`multiply::ALL`], which makes the tests
-//! cover it; [`gemm`] decides when it runs.
+//! A new micro-kernel is a file here and an entry in [`arithmetic::Arithmetic`]; a new implementation is an
+//! entry in `multiply::all`, which makes the tests cover it.
 
 mod arithmetic;
 mod blas;

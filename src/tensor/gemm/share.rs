@@ -7,7 +7,7 @@ use super::multiply::Multiply;
 use crate::threads::{threads, within};
 
 /// A product with fewer multiply-adds is not worth a second thread.
-pub const WORTH_SHARING: usize = 1 << 20;
+const WORTH_SHARING: usize = 1 << 20;
 
 /// The parts of a product begin at multiples of this, the widest block of OpenBLAS's kernels.
 const BLOCK: usize = 16;
