@@ -105,14 +105,20 @@ proptest! {
             check(shape, batch, bias, &mut Direct::new(shape, operands, &mut Buffers::allocating()).unwrap());
         }
     }
+}
+
+proptest! {
+    // Every product is sorted, which takes long.
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// y begins at the bias and adds taps row by row, of each tap all channels. dx begins at 0 and adds the
     /// positions of dy that see the pixel row by row, of each position all filters.
     #[test]
-    fn sums_have_the_stated_order(shape in shapes(), batch in 8usize..40) {
+    fn sums_have_the_stated_order(shape in shapes(), batch in 1usize..40) {
         let problem = Problem { shape, columns: None, batch, precision: Precision::Bf16 };
         let inputs = Inputs::of(&problem);
-        let ([y, dx, _], _) = inputs.pass(&ALGORITHMS, &problem, 1);
+        let direct = Algorithm { least_batch: |_, _| Some(0), ..direct::ALGORITHM };
+        let ([y, dx, _], _) = inputs.pass(&[direct], &problem, 1);
         let [x, weight, bias, dy] = &inputs.0;
         let map = shape.window.positions() * batch;
         let mut expected: Vec<f32> = bias.iter().flat_map(|bias| vec![*bias; map]).collect();
@@ -138,6 +144,11 @@ proptest! {
 
 #[test]
 fn large_bf16_shapes() {
+    // Without vectors, im2col computes all batches, and the bits of large BLAS products depend on the number of
+    // threads, which other tests of this process change.
+    if algorithm::half_a_vector(Machine::this()).is_none() {
+        return;
+    }
     for (channels, filters, size, kernel, stride, padding) in [
         (1, 20, 28, 5, 1, 0),
         (3, 32, 32, 5, 1, 2),
