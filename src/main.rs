@@ -1,4 +1,9 @@
-//! The program `ternflock`; everything is in the library's `cli`.
+//! The program `ternflock`; everything but its allocator is in the library's `cli`.
+
+mod allocator;
+
+#[global_allocator]
+static ALLOCATOR: allocator::CacheLines = allocator::CacheLines;
 
 fn main() -> std::process::ExitCode {
     ternflock::cli::main()

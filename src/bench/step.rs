@@ -48,8 +48,8 @@ pub struct StepTime {
     pub blas: String,
     /// How the network computes matrix products and convolutions.
     pub products: &'static str,
-    /// The vector instructions of the program's own kernels.
-    pub vectors: &'static str,
+    /// The vector instructions of this program's own kernels.
+    pub instructions: &'static str,
     /// Samples per second, or tokens per second for a language model.
     pub samples_per_s: f64,
     /// The median time of a step.
@@ -275,7 +275,7 @@ pub fn step(model: &str, execution: Execution, threads: usize, seconds: f64) -> 
         threads,
         blas: blas().to_string(),
         products: execution.precision.described(),
-        vectors: vector_instructions(),
+        instructions: vector_instructions(),
         samples_per_s: stepper.rows as f64 / second,
         step_ms_median: 1e3 * second,
         gflops: stepper.operations / second / 1e9,

@@ -200,7 +200,7 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
         time.peak_rss_mb,
         time.blas,
         time.products,
-        time.vectors,
+        time.instructions,
         table(&rows, &[1, 2])
     )
 }

@@ -8,9 +8,6 @@ use ternflock_base::split::chunk;
 use super::buffers::Buffers;
 use super::simd::dispatch;
 
-/// The maximum size of a packed copy, so that it stays in the L2 cache while all filters read it.
-pub const L2_BUDGET_BYTES: usize = 192 * 1024;
-
 /// Samples that a kernel computes in parallel: one or two vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Block {
@@ -43,6 +40,12 @@ impl Machine {
             }
         }
         dispatch(Ask)
+    }
+
+    /// The maximum size of a packed copy in bytes, so that it stays in the L2 cache while all filters read it.
+    /// Servers with AVX-512 have an L2 cache of at least 1 MB.
+    pub fn l2_budget(self) -> usize {
+        if self.lanes >= 16 { 512 * 1024 } else { 192 * 1024 }
     }
 
     /// Blocks of a batch.

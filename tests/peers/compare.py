@@ -161,7 +161,7 @@ def processor():
 
 def ours_described(options):
     report, _ = run([options.program, "bench", "step", "--model", "lenet", "--batch", "1", "--seconds", "0", "--json"], without_preload())
-    return f"{report['blas']}; {report['products']}; vector instructions: {report['vectors']}"
+    return f"{report['blas']}; {report['products']}; vector instructions: {report['instructions']}"
 
 
 def pytorch_described(options):

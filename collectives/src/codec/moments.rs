@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_zero_in_a_touched_row_counts_and_a_matrix_of_zeros_has_no_spread() {
-        assert_eq!(Moments::of_touched_rows(&[3.0, 0.0, 0.0, 0.0, 0.0, -3.0], 2).sigma, 3.0 / 2_f32.sqrt());
+        let sigma = Moments::of_touched_rows(&[3.0, 0.0, 0.0, 0.0, 0.0, -3.0], 2).sigma;
+        assert_eq!(sigma, 4.5_f64.sqrt() as f32);
         let nothing = Moments::of_touched_rows(&[0.0; 6], 2);
         assert_eq!((nothing, nothing.clip(2.5)), (Moments::of(&[]), f32::INFINITY));
         // The last row may be incomplete, and a value that is not finite is found in any row.

@@ -48,7 +48,7 @@ pub struct Inference {
     /// How the networks compute matrix products and convolutions.
     pub products: &'static str,
     /// The vector instructions of the program's own kernels.
-    pub vectors: &'static str,
+    pub instructions: &'static str,
     /// Rounds, each of which ran every network.
     pub rounds: usize,
     /// Interference from other work while it was timed.
@@ -129,7 +129,7 @@ pub fn infer(mut networks: Vec<Contestant>, seconds: f64, csr: bool) -> Result<I
         threads: threads(),
         blas: blas().to_string(),
         products: networks[0].network.precision().described(),
-        vectors: vector_instructions(),
+        instructions: vector_instructions(),
         rounds,
         interference,
         models,

@@ -8,7 +8,7 @@ use super::kernel::CorrelationKernel;
 use super::operands::Operands;
 use super::pack_images::ImageRows;
 use super::pass::Pass;
-use crate::blocks::{Block, L2_BUDGET_BYTES, Machine, Shared, most, part, parts};
+use crate::blocks::{Block, Machine, Shared, most, part, parts};
 use crate::scratch::Scratch;
 use crate::simd::const_dispatch;
 use crate::threads::for_each;
@@ -21,7 +21,7 @@ fn most_filters(machine: Machine) -> usize {
 /// Rows of outputs that are computed from one packed copy.
 fn slab(pass: &Pass, machine: Machine, operands: Operands) -> usize {
     let fits =
-        |rows: usize| packed_words(pass, machine, operands, rows) * size_of::<f32>() <= L2_BUDGET_BYTES;
+        |rows: usize| packed_words(pass, machine, operands, rows) * size_of::<f32>() <= machine.l2_budget();
     most(pass.row.outputs, fits)
 }
 

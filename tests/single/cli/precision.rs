@@ -175,11 +175,11 @@ fn benchmarks_name_their_arithmetic() {
             let words = format!("{command} --precision {}", precision.name());
             let json = place.run(&format!("{words} --json")).json();
             assert_eq!(json["products"], precision.described(), "{json}");
-            assert!(json["vectors"].is_string(), "{json}");
+            assert!(json["instructions"].is_string(), "{json}");
             let said = place.run(&words).ended(0).out;
             assert!(said.contains(&format!("{}; vector instructions: ", precision.described())), "{said}");
         }
         let scalar = place.run(&format!("{command} --isa scalar --json")).json();
-        assert_eq!(scalar["vectors"], "none", "{scalar}");
+        assert_eq!(scalar["instructions"], "none", "{scalar}");
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::forward::Forward;
 use super::padded::Padded;
 use super::{data_gradient, weight_gradient};
-use crate::blocks::{L2_BUDGET_BYTES, Machine, parts};
+use crate::blocks::{Machine, parts};
 use crate::buffers::Buffers;
 use crate::conv::Shape;
 
@@ -75,7 +75,7 @@ impl ColumnLayout {
         let columns: Vec<Column> = columns.iter().map(column).collect();
         let images = Padded::new(&window);
         let image_bytes = images.lines(images.rows) * 2 * machine.lanes * size_of::<f32>();
-        let most = (L2_BUDGET_BYTES / image_bytes).max(1);
+        let most = (machine.l2_budget() / image_bytes).max(1);
         let before = |channel: usize| columns.partition_point(|column| column.channel < channel);
         let channel_block = |channels: Range<usize>| ChannelBlock {
             columns: before(channels.start)..before(channels.end),

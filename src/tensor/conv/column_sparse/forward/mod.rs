@@ -15,7 +15,7 @@ use std::ops::Range;
 use super::ColumnSparse;
 use super::layout::{Column, ColumnLayout};
 use super::padded::Samples;
-use crate::blocks::{L2_BUDGET_BYTES, Machine, Shared, most, part, parts};
+use crate::blocks::{Machine, Shared, most, part, parts};
 use crate::buffers::Buffers;
 use crate::conv::Shape;
 use crate::conv::pack::{Lines, pack};
@@ -67,7 +67,8 @@ impl Forward {
             order,
             starts,
         };
-        let fits = |outputs: usize| forward.elements(outputs, machine) * size_of::<f32>() <= L2_BUDGET_BYTES;
+        let fits =
+            |outputs: usize| forward.elements(outputs, machine) * size_of::<f32>() <= machine.l2_budget();
         forward.outputs = most(pass.row.outputs, fits);
         Ok(forward)
     }
