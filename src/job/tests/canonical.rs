@@ -123,6 +123,7 @@ preset = \"lenet\"
 [train]
 epochs = 1
 global_batch = 64
+precision = \"float32\"
 seed = 1
 log_every = 100
 
