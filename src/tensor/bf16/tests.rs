@@ -69,7 +69,8 @@ mod instructions {
         // SAFETY: arrays and vectors of the same size, for which all bits are valid.
         unsafe {
             let sums = _mm512_loadu_ps(sums.as_ptr());
-            std::mem::transmute(_mm512_dpbf16_ps(sums, std::mem::transmute(a), std::mem::transmute(b)))
+            let [a, b] = [a, b].map(|pairs| std::mem::transmute::<[[u16; 2]; 16], __m512bh>(pairs));
+            std::mem::transmute(_mm512_dpbf16_ps(sums, a, b))
         }
     }
 

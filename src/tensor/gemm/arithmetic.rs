@@ -3,7 +3,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::kernel_bf16;
-use super::pack::Cut;
+use super::lines::Cut;
 use super::{kernel, tile::Tile};
 use crate::bf16::{Precision, has_avx512_bf16};
 use crate::blocks::Machine;

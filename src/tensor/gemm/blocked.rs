@@ -14,7 +14,8 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use ternflock_base::split::chunk;
 
 use super::arithmetic::Arithmetic;
-use super::pack::{Lines, pack};
+use super::lines::Lines;
+use super::pack::pack;
 use super::tile::Tile;
 use super::workspace::Workspace;
 use crate::blocks::Shared;

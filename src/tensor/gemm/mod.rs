@@ -3,7 +3,8 @@
 //! - `own`: this program's products, and [`Gemm`], which has buffers of its own
 //! - `blocked`: their blocks and threads
 //! - `arithmetic`: float32 or bf16, and which micro-kernel computes it
-//! - `pack`, `pack_avx512`: operands in the order in which micro-kernels read them
+//! - `lines`, `format`: operands as lines in panels, and the words of panels
+//! - `pack`, `pack_portable`, `pack_avx512`: operands in the order in which micro-kernels read them
 //! - `tile`, `kernel`, `kernel_bf16`: the sums that stay in registers
 //! - `workspace`: buffers for packed operands
 //! - `panels`: products of a few rows with a matrix that is packed once
@@ -18,14 +19,17 @@
 mod arithmetic;
 mod blas;
 mod blocked;
+mod format;
 mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod kernel_bf16;
+mod lines;
 mod multiply;
 mod own;
 mod pack;
 #[cfg(target_arch = "x86_64")]
 mod pack_avx512;
+mod pack_portable;
 mod panels;
 #[cfg(any(test, all(target_os = "linux", target_env = "gnu")))]
 mod reference;

@@ -7,7 +7,8 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::pack::{Float32, Lines, PairedBf16, RoundedBf16};
+use super::format::{Float32, Format, PairedBf16, RoundedBf16};
+use super::lines::Lines;
 use crate::bf16::{round, widen};
 
 const LANES: usize = 16;
@@ -168,7 +169,7 @@ unsafe fn transpose(rows: [__m512i; LANES]) -> [__m512i; LANES] {
 }
 
 /// A format of words, for vectors.
-pub trait Vectors: super::pack::Format {
+pub trait Vectors: Format {
     /// The words of 16 values that are neighbours along k, or of 32 if words hold two.
     ///
     /// # Safety

@@ -9,8 +9,9 @@ use ternflock_base::split::chunk;
 
 use super::arithmetic::Arithmetic;
 use super::blocked::WORTH_SHARING;
+use super::lines::Lines;
 use super::matrix;
-use super::pack::{Lines, pack_on_threads};
+use super::pack::pack_on_threads;
 use super::tile::Tile;
 use crate::bf16::Precision;
 use crate::blocks::{Line, Shared, room};
