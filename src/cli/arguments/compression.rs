@@ -28,7 +28,7 @@ The rules clip at exchange.clip_sigma (2.5 if that is 0) standard deviations of
   elements      all elements of a tensor, as published
   nonzero       those that are not zero
   touched_rows  those in rows that are not all zero
-  row_scales    each row with its own scale; only measured: a tensor has one scale
+  row_scales    each row with a scale of its own; only measured
   unclipped     no clipping
 An asterisk marks the rule that the job uses for a tensor; `job` is that choice for all tensors together.")]
 pub struct Compression {
