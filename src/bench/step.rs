@@ -15,7 +15,9 @@ use ternflock_nn::layer::{Draw, Mode};
 use ternflock_nn::{Execution, Graph, Network, Shape, softmax_cross_entropy};
 use ternflock_optim::Optimizer;
 use ternflock_smoothout::SmoothOut;
-use ternflock_tensor::{blas, gemm, matrix, matrix_mut, set_threads, vector_instructions, within};
+use ternflock_tensor::{
+    Buffers, Gemm, Precision, blas, matrix, matrix_mut, set_threads, vector_instructions, within,
+};
 
 /// Default samples per batch, as in Caffe's examples and in Zaremba et al. (2014).
 const IMAGES: usize = 64;
@@ -57,7 +59,7 @@ pub struct StepTime {
     /// Billions of floating-point operations per second in the products of the step.
     pub gflops: f64,
     /// The same for square products of size 1024, with the same threads in the same run.
-    pub sgemm_peak_gflops: f64,
+    pub gemm_peak_gflops: f64,
     /// The peak memory of the process before those products.
     pub peak_rss_mb: f64,
     /// Steps timed.
@@ -279,7 +281,7 @@ pub fn step(model: &str, execution: Execution, threads: usize, seconds: f64) -> 
         samples_per_s: stepper.rows as f64 / second,
         step_ms_median: 1e3 * second,
         gflops: stepper.operations / second / 1e9,
-        sgemm_peak_gflops: sgemm_peak(),
+        gemm_peak_gflops: gemm_peak(execution.precision)?,
         peak_rss_mb,
         steps,
         loss_ms: mean(stepper.loss),
@@ -291,16 +293,17 @@ pub fn step(model: &str, execution: Execution, threads: usize, seconds: f64) -> 
 }
 
 /// Billions of floating-point operations per second in square products of size 1024: the best of a few.
-fn sgemm_peak() -> f64 {
+fn gemm_peak(precision: Precision) -> Result<f64> {
     const SIDE: usize = 1024;
     let (a, mut c) = (vec![1.0; SIDE * SIDE], vec![0.0; SIDE * SIDE]);
-    let product = |c: &mut [f32]| {
+    let mut gemm = Gemm::new(precision, &[[SIDE; 3]], &mut Buffers::allocating()).map_err(Error::Usage)?;
+    let mut product = |c: &mut [f32]| {
         let start = Instant::now();
         let a = matrix(&a, SIDE, SIDE);
-        within(|| gemm(1.0, a, a, 0.0, matrix_mut(c, SIDE, SIDE)));
+        within(|| gemm.multiply(1.0, a, a, 0.0, matrix_mut(c, SIDE, SIDE)));
         2.0 * (SIDE as f64).powi(3) / start.elapsed().as_secs_f64() / 1e9
     };
-    (0..12).map(|_| product(&mut c)).fold(0.0, f64::max)
+    Ok((0..12).map(|_| product(&mut c)).fold(0.0, f64::max))
 }
 
 /// The peak memory of this process.
@@ -329,7 +332,7 @@ mod tests {
         let operations = 2.0 * (3.0 * 2_293_000.0 - 288_000.0) * 4.0;
         let expected = operations / time.step_ms_median / 1e6;
         assert!((time.gflops / expected - 1.0).abs() < 1e-9, "{} {expected}", time.gflops);
-        assert!(time.sgemm_peak_gflops > 0.0 && time.peak_rss_mb > 1.0);
+        assert!(time.gemm_peak_gflops > 0.0 && time.peak_rss_mb > 1.0);
         let kinds: Vec<_> = time.noise.iter().map(|noise| noise.kind).collect();
         assert_eq!(kinds, ["uniform", "normal", "filter"]);
         assert!(time.noise.iter().all(|noise| noise.ms > 0.0 && noise.percent > 0.0));

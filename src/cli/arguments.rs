@@ -85,6 +85,18 @@ pub enum Command {
     Forecast(Forecast),
 }
 
+impl Command {
+    /// The instruction set that was asked for, of the commands that have the option.
+    pub fn instructions(&self) -> Option<&Instructions> {
+        match self {
+            Command::Train(train) => Some(&train.instructions),
+            Command::Eval(eval) => Some(&eval.instructions),
+            Command::Bench(bench) => bench.command.instructions(),
+            _ => None,
+        }
+    }
+}
+
 /// `ternflock eval`.
 #[derive(Args, Debug)]
 #[command(after_help = "\

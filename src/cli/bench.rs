@@ -185,10 +185,11 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
         let name = format!("SmoothOut, {kind} noise");
         rows.push(vec![name, format!("{ms:.3} ms"), format!("{percent:.1} % of a step")]);
     }
-    let share = 100.0 * time.gflops / time.sgemm_peak_gflops;
+    let share = 100.0 * time.gflops / time.gemm_peak_gflops;
+    let blas = if time.instructions == "none" { format!("{}\n", time.blas) } else { String::new() };
     format!(
         "{}, batch {}, {}: {} samples/s, {:.3} ms per step (median of {})\n\
-         {:.1} GFLOP/s, {share:.0} % of sgemm's {:.1}; {:.0} MB at most\n{}\n{}; vector instructions: {}\n{}",
+         {:.1} GFLOP/s, {share:.0} % of a large product's {:.1}; {:.0} MB at most\n{}; vector instructions: {}\n{blas}{}",
         time.model,
         time.batch,
         plural(time.threads, "thread"),
@@ -196,9 +197,8 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
         time.step_ms_median,
         time.steps,
         time.gflops,
-        time.sgemm_peak_gflops,
+        time.gemm_peak_gflops,
         time.peak_rss_mb,
-        time.blas,
         time.products,
         time.instructions,
         table(&rows, &[1, 2])

@@ -33,7 +33,7 @@ use clap::FromArgMatches;
 use arguments::{Arguments, Command};
 
 use ternflock_base::error::Error;
-use ternflock_tensor::{Trouble, blas};
+use ternflock_tensor::{Trouble, blas, blas_computes};
 
 /// Parses the command line, runs the command, and returns the exit code.
 pub fn main() -> ExitCode {
@@ -72,8 +72,8 @@ fn arguments() -> Arguments {
     })
 }
 
-/// Only the first process reports problems with the BLAS kernels; a training run reports them in its first
-/// lines. Kernels that would crash the process are refused here, before the first product.
+/// Only the first process reports problems with the BLAS kernels, and only if BLAS computes; a training run reports
+/// them in its first lines. Kernels that would crash the process are refused here, before the first product.
 fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
         Command::Eval(_) | Command::Compress(_) | Command::Bench(_) | Command::Forecast(_) => true,
@@ -85,6 +85,9 @@ fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
         | Command::Data(_)
         | Command::Job(_) => false,
     };
+    // The instruction set decides whether BLAS computes. One that this processor lacks is refused where it is used.
+    let chosen = command.instructions().is_none_or(|instructions| instructions.choose().is_ok());
+    let computes = computes && chosen && blas_computes();
     match &blas().trouble {
         Some(Trouble::Impossible(text)) if computes => Err(exit::fail(&Error::Usage(text.clone()))),
         Some(Trouble::Slow(text) | Trouble::Ignored(text)) if computes && !launcher::is_not_first() => {

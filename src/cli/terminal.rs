@@ -173,15 +173,21 @@ fn start_line(event: &Event) -> String {
     };
     let samples = format!("{} {}{of}{unknown}", thousands(samples.number()), samples.unit());
     let by = if *ranks > 1 { format!("; all-reduce {algorithm}") } else { String::new() };
-    let reason = blas_reason.map_or(String::new(), |reason| format!(" ({reason})"));
+    let kernels = match *vectors {
+        // Then BLAS computes (docs/adr/0033).
+        "none" => {
+            let reason = blas_reason.map_or(String::new(), |reason| format!(" ({reason})"));
+            format!("vector instructions: none; BLAS: {blas}{reason}")
+        }
+        vectors => format!("vector instructions: {vectors}"),
+    };
     let warnings: String = blas_warnings.iter().map(|warning| format!("\nwarning: {warning}")).collect();
     let differ = vectors_warning.as_ref().map_or(String::new(), |warning| format!("\nwarning: {warning}"));
     format!(
         "{job}: {} on {}, {} per rank ({threads_reason})\n\
          {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples}; \
          the {set} set chooses the network; steps {step} to {steps}; writing to {}\n\
-         BLAS: {blas}{reason}{warnings}\n\
-         {products}; vector instructions: {vectors}{differ}",
+         {products}; {kernels}{warnings}{differ}",
         plural(*ranks, "rank"),
         plural(*hosts, "host"),
         plural(*threads, "compute thread"),

@@ -30,7 +30,7 @@ pub use buffers::{Buffers, elements};
 pub use conv::{Convolution, Shape as ConvolutionShape};
 pub use csr::{Csr, SparseConvolution, SparseLinear};
 pub use elementary::{exp, sigmoid, tanh};
-pub use gemm::{Gemm, Panels, gemm, matrix, matrix_mut};
+pub use gemm::{Gemm, Panels, blas_computes, gemm, matrix, matrix_mut};
 pub use im2col::{Window, col2im_add, im2col};
 pub use isa::{Isa, set_isa};
 pub use simd::{add_scaled, dot, sum, vector_instructions, vectorise};

@@ -123,7 +123,7 @@ def ratios(ours, theirs):
     return f"{statistics.median(all_ratios):.2f} ({min(all_ratios):.2f} to {max(all_ratios):.2f})"
 
 
-COLUMNS = ["model", "precision", "batch", "threads", "samples/s", "PyTorch", "its variant", "ratio (range)", "GFLOP/s of sgemm's",
+COLUMNS = ["model", "precision", "batch", "threads", "samples/s", "PyTorch", "its variant", "ratio (range)", "GFLOP/s of a large product's",
            "peak MB", "PyTorch", "ratio"]
 
 
@@ -134,7 +134,7 @@ def line(case, ours, theirs):
     cells = [
         case.model, case.precision, str(ours[0]["batch"]), case.threads,
         f"{median(ours, 'samples_per_s'):,.0f}", f"{median(theirs[name], 'samples_per_s'):,.0f}", name, ratios(ours, theirs[name]),
-        f"{median(ours, 'gflops'):.0f} of {median(ours, 'sgemm_peak_gflops'):.0f}",
+        f"{median(ours, 'gflops'):.0f} of {median(ours, 'gemm_peak_gflops'):.0f}",
         f"{memory:.0f}", f"{theirs_memory:.0f}", f"{memory / theirs_memory:.2f}",
     ]
     others = [f"{other} {median(theirs[other], 'samples_per_s'):,.0f}" for other in theirs if other != name]

@@ -96,6 +96,17 @@ pub enum BenchCommand {
     },
 }
 
+impl BenchCommand {
+    /// The instruction set that was asked for, of the benchmarks that have the option.
+    pub fn instructions(&self) -> Option<&Instructions> {
+        match self {
+            BenchCommand::Step { instructions, .. } => Some(instructions),
+            BenchCommand::Infer(infer) => Some(&infer.instructions),
+            _ => None,
+        }
+    }
+}
+
 /// Elements of a vector: a whole number, which may be written as 1e6, and which the codec can encode.
 fn count(text: &str) -> Result<usize, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;

@@ -46,8 +46,8 @@ use crate::bf16::Precision;
 use arithmetic::Arithmetic;
 pub(crate) use blas::Sgemm;
 pub(crate) use multiply::Multiply;
-pub use own::Gemm;
 use own::{Blocked, uses_blas};
+pub use own::{Gemm, blas_computes};
 pub use panels::Panels;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) use reference::Reference;

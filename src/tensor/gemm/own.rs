@@ -14,8 +14,13 @@ use crate::simd::has_vectors;
 
 /// Whether products are those of BLAS: in float32, on a machine whose vectors this program does not use. The
 /// choice depends on nothing else, because it decides the last bits of every product.
-pub fn uses_blas(precision: Precision) -> bool {
-    precision == Precision::Float32 && !has_vectors()
+pub(super) fn uses_blas(precision: Precision) -> bool {
+    precision == Precision::Float32 && blas_computes()
+}
+
+/// Whether BLAS computes float32 products in this process: if not, neither its version nor its kernels matter.
+pub fn blas_computes() -> bool {
+    !has_vectors()
 }
 
 /// The blocked product, with buffers that are kept for later calls.

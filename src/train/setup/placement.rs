@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use ternflock_base::cgroup::{CpuQuota, cpu_quota};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
-use ternflock_tensor::{Chosen, Trouble, blas, blas_default_threads, set_threads};
+use ternflock_tensor::{Chosen, Trouble, blas, blas_computes, blas_default_threads, set_threads};
 use ternflock_world::World;
 
 /// Where the ranks run, and the settings that follow from it.
@@ -59,17 +59,18 @@ pub fn place(world: &mut World) -> Result<Placement> {
     Ok(Placement { hosts: hosts.len(), threads, reason, blas, blas_reason, blas_warnings })
 }
 
-/// The BLAS of rank 0, and problems of it or of those of the other ranks.
+/// The BLAS of rank 0, and problems of it or of those of the other ranks; none if BLAS does not compute.
 fn look_at_blas(world: &mut World) -> Result<(String, Vec<String>)> {
     let blas = blas();
-    let usable = match &blas.trouble {
+    let trouble = blas.trouble.as_ref().filter(|_| blas_computes());
+    let usable = match trouble {
         Some(Trouble::Impossible(text)) => Err(Error::Usage(text.clone())),
         _ => Ok(()),
     };
     world.all_or_none(usable)?;
     let all = world.texts(&blas.to_string())?;
-    let trouble = blas.trouble.as_ref().map(Trouble::to_string);
-    Ok((all[0].clone(), [trouble, differences(&all)].into_iter().flatten().collect()))
+    let differences = differences(&all).filter(|_| blas_computes());
+    Ok((all[0].clone(), [trouble.map(Trouble::to_string), differences].into_iter().flatten().collect()))
 }
 
 /// Why BLAS uses these kernels in this rank, if it did not choose them itself.

@@ -75,8 +75,9 @@ impl Run<'_> {
                 progress.ranks
             ));
         }
+        // Only sums of BLAS depend on the number of threads.
         let threads = tensor::threads() as u64;
-        if progress.threads != threads {
+        if progress.threads != threads && tensor::blas_computes() {
             notes.push(format!(
                 "compute threads of rank 0 were {} until now and are {threads} from here: sums are rounded differently, so the \
                  weights will not be bit-identical to those of an uninterrupted run (OPENBLAS_NUM_THREADS={} would make \
@@ -96,8 +97,16 @@ fn what_computes_differently(progress: &Progress, precision: Precision) -> Optio
         let before = before.as_deref().filter(|before| *before != now)?;
         Some(format!("{what} was {before} until now and is {now} from here"))
     };
+    // Checkpoints from before the program had products of its own do not name their arithmetic.
+    let from_blas = progress.products.is_none() && !tensor::blas_computes();
     let changes = [
-        changed("BLAS of rank 0", &progress.blas, &tensor::blas().to_string()),
+        if tensor::blas_computes() {
+            changed("BLAS of rank 0", &progress.blas, &tensor::blas().to_string())
+        } else {
+            from_blas.then(|| {
+                "matrix products were those of BLAS until now and are ternflock's own from here".into()
+            })
+        },
         changed(
             "the widest vector instruction set of rank 0",
             &progress.vectors,

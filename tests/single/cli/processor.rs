@@ -1,4 +1,4 @@
-//! BLAS kernels that do not suit the processor. Those that the user asked for are kept with a warning; those that
+//! BLAS kernels that do not suit the processor, where BLAS computes (`--isa scalar`). Those that the user asked for are kept with a warning; those that
 //! OpenBLAS chose by itself are replaced before `main`, and nothing else about the process changes.
 
 use std::io::Write;
@@ -45,7 +45,7 @@ fn start_event(place: &Place, run: &str) -> Value {
     serde_json::from_str(metrics.lines().next().unwrap()).unwrap()
 }
 
-const STEP: &str = "bench step --model lenet --batch 4 --seconds 0";
+const STEP: &str = "bench step --model lenet --batch 4 --seconds 0 --isa scalar";
 
 #[test]
 fn kernels_that_a_user_asks_for_are_kept_and_warned_of() {
@@ -58,7 +58,7 @@ fn kernels_that_a_user_asks_for_are_kept_and_warned_of() {
     for part in ["ternflock: warning: Prescott kernels of BLAS use at most SSE3", "unset OPENBLAS_CORETYPE"] {
         assert!(bench.err.contains(part), "no `{part}` in {}", bench.err);
     }
-    let train = finish(&mut by_user(&place, "train tiny.toml --run-dir run")).ended(0);
+    let train = finish(&mut by_user(&place, "train tiny.toml --run-dir run --isa scalar")).ended(0);
     assert!(
         train.err.contains("Prescott kernels (OPENBLAS_CORETYPE is set)\nwarning: Prescott"),
         "{}",
@@ -79,7 +79,7 @@ fn kernels_for_a_processor_that_openblas_does_not_know_are_replaced() {
     assert!(!bench.err.contains("kernels"), "nothing is wrong with them any more: {}", bench.err);
     let bench = bench.json();
     assert!(blas(&bench).starts_with("OpenBLAS ") && !blas(&bench).contains(POOR), "{bench}");
-    let train = finish(&mut by_blas(&place, "train tiny.toml --run-dir run")).ended(0);
+    let train = finish(&mut by_blas(&place, "train tiny.toml --run-dir run --isa scalar")).ended(0);
     assert!(
         train.err.contains("(chosen by ternflock: OpenBLAS does not know this processor)\n"),
         "{}",
@@ -118,7 +118,7 @@ fn standard_input_arrives_whole_and_once() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let sent = job.clone();
     let written = std::thread::spawn(move || writer.write_all(sent.as_bytes()));
-    let mut command = by_blas(&place, "train /dev/stdin --run-dir piped");
+    let mut command = by_blas(&place, "train /dev/stdin --run-dir piped --isa scalar");
     let train = finish(command.stdin(reader)).ended(0);
     written.join().unwrap().unwrap();
     assert!(
@@ -156,13 +156,32 @@ fn a_run_that_resumes_with_other_kernels_says_so() {
         return println!("skipped: there are no other kernels than {POOR}");
     }
     let place = Place::new(PROGRAM);
-    let first = finish(&mut by_user(&place, "train tiny.toml --run-dir run")).ended(0);
+    let first = finish(&mut by_user(&place, "train tiny.toml --run-dir run --isa scalar")).ended(0);
     assert!(!first.err.contains("until now"), "{}", first.err);
     let resume = |mut command: Command| -> Finished { finish(command.arg("--resume")).ended(0) };
-    let same = resume(by_user(&place, "train tiny.toml --run-dir run"));
+    let same = resume(by_user(&place, "train tiny.toml --run-dir run --isa scalar"));
     assert!(!same.err.contains("until now"), "{}", same.err);
-    let other = resume(by_blas(&place, "train tiny.toml --run-dir run"));
+    let other = resume(by_blas(&place, "train tiny.toml --run-dir run --isa scalar"));
     for part in ["BLAS of rank 0 was OpenBLAS ", ", Prescott kernels until now and is OpenBLAS "] {
         assert!(other.err.contains(part), "no `{part}` in {}", other.err);
     }
+}
+
+/// With vectors, BLAS computes nothing: its kernels are no reason for a warning, whatever they are.
+#[test]
+fn where_blas_does_not_compute_nothing_is_said_of_its_kernels() {
+    if !can_do_better() {
+        return println!("skipped: this program's own kernels need vectors");
+    }
+    let place = Place::new(PROGRAM);
+    let bench = finish(&mut by_user(&place, "bench step --model lenet --batch 4 --seconds 0")).ended(0);
+    assert!(!bench.err.contains("kernels"), "{}", bench.err);
+    let train = finish(&mut by_user(&place, "train tiny.toml --run-dir run")).ended(0);
+    assert!(!train.err.contains("BLAS") && !train.err.contains("warning"), "{}", train.err);
+    let other = finish(
+        place
+            .command(&["train", "tiny.toml", "--run-dir", "run", "--resume"])
+            .env("OPENBLAS_NUM_THREADS", "2"),
+    );
+    assert!(!other.ended(0).err.contains("until now"));
 }
