@@ -68,10 +68,10 @@ pub struct Progress {
     pub samples_seen: u64,
     /// The ranks that trained it.
     pub ranks: u64,
-    /// The number of compute threads of each rank. Another number sums in another order.
+    /// The number of compute threads of each rank. Where BLAS computes, another number sums in another order.
     pub threads: u64,
-    /// The BLAS and the kernels that rank 0 computed with; other kernels sum in another order. `None` in files of
-    /// versions that did not record it, as are `vectors` and `products`.
+    /// The BLAS of rank 0 and its kernels; where they compute, others sum in another order. `None` in files of versions
+    /// that did not record it, as are `vectors` and `products`.
     pub blas: Option<String>,
     /// The vector instructions of the program's own kernels on rank 0.
     pub vectors: Option<String>,

@@ -67,7 +67,7 @@ fn groups(paths: &[PathBuf]) -> Vec<Vec<&PathBuf>> {
 
 fn read(path: &Path) -> Result<(Left, Contestant)> {
     let snapshot = checkpoint::load(path)?;
-    let job = Job::from_toml(&snapshot.job)
+    let job = Job::from_stored(&snapshot.job)
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
     let network = restore_network(path, &snapshot, Execution { batch: BATCH, precision: precision(&job) })?;
     let metadata = std::fs::metadata(path);

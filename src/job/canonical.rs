@@ -18,14 +18,14 @@ use ternflock_base::error::{Error, Result};
 const CLIP_SIGMA_OVER: &str = "exchange.clip_sigma_over";
 
 impl Loaded {
-    /// The job with which a run resumes whose stored job is `stored`: where neither the file, nor an override, nor the run
-    /// itself has a key that a later version added, the run continues as it began ([`Job::from_stored`]).
+    /// The job with which a run resumes whose stored job is `stored`: where neither the file nor an override gives a key
+    /// that a later version added, the run continues as it began ([`Job::from_stored`]), however often it resumes.
     #[must_use]
     pub fn resuming(mut self, stored: &str) -> Loaded {
-        let run_gives =
-            parse("job".to_owned(), stored).is_ok_and(|(_, source)| source.gives(CLIP_SIGMA_OVER));
-        if !run_gives && !self.source.gives(CLIP_SIGMA_OVER) {
-            self.job.exchange.clip_sigma_over = ClipSigmaOver::Elements;
+        if !self.source.gives(CLIP_SIGMA_OVER)
+            && let Ok(own) = Job::from_stored(stored)
+        {
+            self.job.exchange.clip_sigma_over = own.exchange.clip_sigma_over;
         }
         self
     }

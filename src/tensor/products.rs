@@ -29,7 +29,7 @@ impl Precision {
             (Precision::Float32, _) => "float32 products",
             (Precision::Bf16, true) => "bf16 products (AVX512_BF16)",
             (Precision::Bf16, false) => {
-                "bf16 products without AVX512_BF16 or AMX: rounded operands in float32 arithmetic, no faster \
+                "bf16 products without AVX512_BF16: rounded operands in float32 arithmetic, no faster \
                  than float32"
             }
         }

@@ -161,7 +161,8 @@ def processor():
 
 def ours_described(options):
     report, _ = run([options.program, "bench", "step", "--model", "lenet", "--batch", "1", "--seconds", "0", "--json"], without_preload())
-    return f"{report['blas']}; {report['products']}; vector instructions: {report['instructions']}"
+    blas = f"; {report['blas']}" if report["instructions"] == "none" else ""
+    return f"{report['products']}; vector instructions: {report['instructions']}{blas}"
 
 
 def pytorch_described(options):

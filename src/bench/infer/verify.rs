@@ -5,13 +5,15 @@
 //! with random rounding errors of at most u is off by at most lambda sqrt(n) u times the sum of the products'
 //! magnitudes. This holds with a probability of 1 minus a term that falls as exp(-lambda^2 / 2). Here n is
 //! the length of the longest sum of each layer, added over all layers (and steps of recurrent ones), u =
-//! 2^-24, lambda = `LAMBDA`, and the largest logit stands for the sum of magnitudes.
+//! 2^-24, lambda = `LAMBDA`, and the largest logit stands for the sum of magnitudes. With bf16 operands, a
+//! difference in the last bits of a layer can change how the next layer rounds its operands: u = 2^-8.
 
 use serde::Serialize;
 
 use super::Contestant;
 use ternflock_base::error::{Error, Result};
-use ternflock_nn::{Graph, Shape};
+use ternflock_nn::{Network, Shape};
+use ternflock_tensor::Precision;
 
 /// Rounding errors are not entirely independent, and layers may amplify them. This factor leaves room for
 /// that.
@@ -45,7 +47,7 @@ pub fn compare(first: &mut Contestant, other: &mut Contestant) -> Result<Verdict
             first.name, other.name
         )));
     }
-    let tolerance = tolerance(first.network.graph())?.max(tolerance(other.network.graph())?);
+    let tolerance = tolerance(&first.network)?.max(tolerance(&other.network)?);
     let expected = first.first_pass().to_vec();
     let found = other.first_pass();
     let largest_logit = expected.iter().fold(0.0f64, |largest, &logit| largest.max(f64::from(logit).abs()));
@@ -72,8 +74,8 @@ pub fn compare(first: &mut Contestant, other: &mut Contestant) -> Result<Verdict
 }
 
 /// The change of a logit that rounding can explain, relative to the largest logit.
-fn tolerance(graph: &Graph) -> Result<f64> {
-    let mut sums = 0.0;
+fn tolerance(network: &Network) -> Result<f64> {
+    let (graph, mut sums) = (network.graph(), 0.0);
     for index in 0..graph.layers().len() {
         // The work of a layer is one sum per output element, or a few operations for a layer without sums.
         let (work, outputs) = (graph.multiply_adds(index)? as f64, graph.shape(index + 1).elements() as f64);
@@ -85,5 +87,9 @@ fn tolerance(graph: &Graph) -> Result<f64> {
         };
         sums += steps * longest;
     }
-    Ok(LAMBDA * sums.sqrt() * 2f64.powi(-24))
+    let bits = match network.precision() {
+        Precision::Float32 => 24,
+        Precision::Bf16 => 8,
+    };
+    Ok(LAMBDA * sums.sqrt() * 2f64.powi(-bits))
 }

@@ -86,6 +86,7 @@ fn letter(index: usize) -> String {
 
 fn say(inference: &Inference) -> String {
     let Inference { batch, threads, blas, products, instructions, rounds, models, .. } = inference;
+    let blas = if *instructions == "none" { format!("; {blas}") } else { String::new() };
     let titles = ["", "network", "params", "FLOPs per sample", "per pass", "speed-up", "CPU", "speed-up"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     for (index, model) in models.iter().enumerate() {
@@ -108,7 +109,7 @@ fn say(inference: &Inference) -> String {
     let layers = layers(inference);
     let right: Vec<usize> = (1..layers[0].len()).collect();
     format!(
-        "batch {batch}, {}, medians of {}, alternating; {blas}; {products}; vector instructions: {instructions}\n{}{verified}\n{}",
+        "batch {batch}, {}, medians of {}, alternating; {products}; vector instructions: {instructions}{blas}\n{}{verified}\n{}",
         plural(*threads, "thread"),
         plural(*rounds, "round"),
         table(&rows, &[2, 3, 4, 5, 6, 7]),

@@ -9,9 +9,10 @@
 //!
 //! This is the arithmetic of the instructions AVX512_BF16 (`vdpbf16ps`; Intel's *Instruction Set Extensions
 //! Programming Reference*), which add the upper value of each pair first. A kernel that uses them packs the
-//! earlier k into the upper half. A product of two bf16 values is exact in float32, so a float32
-//! multiply-add on rounded operands gives the same bits: such kernels are the portable version. They differ
-//! only where a sum falls below 2^-126, because they keep subnormal sums.
+//! earlier k into the upper half. A product of two bf16 values is exact in float32, so a fused
+//! float32 multiply-add on rounded operands gives the same bits: such kernels are the portable version. They
+//! differ only where a sum falls below 2^-126, because they keep subnormal sums. Without vector instructions,
+//! multiply-adds are not fused, and products that overflow or underflow differ too.
 //!
 //! - `convert`: rounding of slices
 

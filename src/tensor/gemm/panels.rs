@@ -1,8 +1,8 @@
 //! Repeated products of a few rows with the same matrix, as a recurrent layer computes at every step.
 //!
 //! A general product packs both operands. With 20 rows, packing the matrix takes a large part of the time.
-//! Here the matrix is packed once, and each product packs only its rows. The bits are those of
-//! [`super::gemm`].
+//! Here the matrix is packed once, and each product packs only its rows. Where BLAS does
+//! not compute, the bits are those of [`super::gemm`].
 
 use ndarray::ArrayView2;
 use ternflock_base::split::chunk;

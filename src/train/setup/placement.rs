@@ -91,7 +91,8 @@ pub(super) fn differences(all: &[String]) -> Option<String> {
         count => format!(" (and {} more differ)", count - 1),
     };
     Some(format!(
-        "rank {rank} computes with {first}{more}: they round sums differently, so the last bits depend on which rank runs where"
+        "rank {rank} differs from rank 0{more}: {first}. Sums are rounded differently, so the last bits depend on which rank \
+         runs where"
     ))
 }
 
