@@ -298,7 +298,7 @@ fn what_is_wrong_is_said_before_anything_runs() {
 #[test]
 fn a_signal_stops_the_sweep_and_the_same_line_goes_on() {
     let place = Place::new(PROGRAM);
-    let words = ["sweep", "tiny.toml", "--seeds", "1,2", "--into", "sweep", "--set", "train.steps=2000"];
+    let words = ["sweep", "tiny.toml", "--seeds", "1,2", "--into", "sweep", "--set", "train.steps=100000"];
     let run = Watched::start(place.command(&words));
     run.read_until("[1/2] sweep/tiny/seed=1 begins");
     wait_for("the first steps", || {
