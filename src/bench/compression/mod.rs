@@ -89,7 +89,7 @@ pub fn compression(loaded: &Loaded, options: &CompressionOptions) -> Result<Comp
     let (last, steps) = (options.steps.iter().copied().max().unwrap_or(0), trainers[0].steps);
     if last > steps {
         return Err(Error::Usage(format!(
-            "--at: the job has only {}, so step {last} has no gradient: raise train.epochs or train.steps, or \
+            "--at: the job, or its first stage, has only {}, so step {last} has no gradient: raise train.epochs or train.steps, or \
              measure an earlier step",
             plural(steps as usize, "step")
         )));

@@ -14,7 +14,7 @@ Examples:
 
 The ranks are simulated one after another in this process, with the samples that real ranks would read. They average
 their gradients exactly, so all rules are measured on the same gradients. The figures follow from the expectation of
-stochastic rounding; nothing is drawn.
+stochastic rounding; nothing is drawn. Of a job with stages, the first one is measured.
 
 For the mean of ternaries q and the mean gradient g:
   angle     between E[q] and g, in degrees: clipping changes the direction
