@@ -3,8 +3,10 @@
 //! Sample runs:
 //!   cargo run --release --example matrix_products
 //!   cargo run --release --example matrix_products -- 2
+//!   OPENBLAS_CORETYPE=Haswell cargo run --release --example matrix_products -- 1 avx2
 //!
-//! The argument is the number of threads (default 1). The shapes are those of the language models (forward
+//! The arguments are the number of threads (default 1) and the instruction set of this program's own kernels
+//! (default: the best). The shapes are those of the language models (forward
 //! pass, gradient of the weight, gradient of the input), of LeNet, and squares. Each figure is the best of
 //! several rounds, in which all variants alternate. BLAS gets the longer side of the result in one part per
 //! thread.
@@ -14,7 +16,9 @@ use std::time::Instant;
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
-use ternflock::tensor::{Buffers, Gemm, Precision, blas, for_each, matrix, matrix_mut, set_threads, within};
+use ternflock::tensor::{
+    Buffers, Gemm, Isa, Precision, blas, for_each, matrix, matrix_mut, set_isa, set_threads, within,
+};
 
 /// Rows, inputs and units of a fully connected layer, or of the gates of a recurrent one.
 const LAYERS: [(&str, [usize; 3]); 6] = [
@@ -38,6 +42,12 @@ struct Product {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = std::env::args().nth(1).map_or(Ok(1), |threads| threads.parse())?;
+    if let Some(name) = std::env::args().nth(2) {
+        let isa = Isa::available()
+            .find(|isa| isa.name() == name)
+            .ok_or("this machine lacks that instruction set")?;
+        set_isa(isa)?;
+    }
     set_threads(threads)?;
     println!("GFLOP/s, threads: {threads}; {}", blas());
     println!("{:36} {:>18} {:>8} {:>8} {:>8}", "product", "m x n x k", "BLAS", "float32", "bf16");

@@ -25,7 +25,7 @@ use ternflock_bench::{
 };
 use ternflock_nn::Execution;
 use ternflock_report::json::to_text;
-use ternflock_tensor::Precision;
+use ternflock_tensor::{Precision, blas_computes};
 
 /// Runs the requested benchmark and prints tables, or JSON.
 pub fn main(arguments: &Bench) -> ExitCode {
@@ -186,7 +186,7 @@ fn say_step(time: &StepTime, as_json: bool) -> String {
         rows.push(vec![name, format!("{ms:.3} ms"), format!("{percent:.1} % of a step")]);
     }
     let share = 100.0 * time.gflops / time.gemm_peak_gflops;
-    let blas = if time.instructions == "none" { format!("{}\n", time.blas) } else { String::new() };
+    let blas = if blas_computes() { format!("{}\n", time.blas) } else { String::new() };
     format!(
         "{}, batch {}, {}: {} samples/s, {:.3} ms per step (median of {})\n\
          {:.1} GFLOP/s, {share:.0} % of a large product's {:.1}; {:.0} MB at most\n{}; vector instructions: {}\n{blas}{}",

@@ -9,6 +9,7 @@ use super::numbers::{clock, shown, thousands};
 use super::streams::log;
 use ternflock_base::text::plural;
 use ternflock_report::Event;
+use ternflock_tensor::blas_computes;
 
 /// Shows the events of a run on standard error.
 pub struct Terminal {
@@ -173,13 +174,11 @@ fn start_line(event: &Event) -> String {
     };
     let samples = format!("{} {}{of}{unknown}", thousands(samples.number()), samples.unit());
     let by = if *ranks > 1 { format!("; all-reduce {algorithm}") } else { String::new() };
-    let kernels = match *vectors {
-        // Then BLAS computes (docs/adr/0033).
-        "none" => {
-            let reason = blas_reason.map_or(String::new(), |reason| format!(" ({reason})"));
-            format!("vector instructions: none; BLAS: {blas}{reason}")
-        }
-        vectors => format!("vector instructions: {vectors}"),
+    let kernels = if blas_computes() {
+        let reason = blas_reason.map_or(String::new(), |reason| format!(" ({reason})"));
+        format!("{vectors}; BLAS: {blas}{reason}")
+    } else {
+        (*vectors).to_owned()
     };
     let warnings: String = blas_warnings.iter().map(|warning| format!("\nwarning: {warning}")).collect();
     let differ = vectors_warning.as_ref().map_or(String::new(), |warning| format!("\nwarning: {warning}"));
@@ -187,7 +186,7 @@ fn start_line(event: &Event) -> String {
         "{job}: {} on {}, {} per rank ({threads_reason})\n\
          {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples}; \
          the {set} set chooses the network; steps {step} to {steps}; writing to {}\n\
-         {products}; {kernels}{warnings}{differ}",
+         {products}; vector instructions: {kernels}{warnings}{differ}",
         plural(*ranks, "rank"),
         plural(*hosts, "host"),
         plural(*threads, "compute thread"),

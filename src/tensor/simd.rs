@@ -74,11 +74,6 @@ pub fn vector_instructions() -> &'static str {
     }
 }
 
-/// Whether [`dispatch`] uses vector instructions.
-pub(super) fn has_vectors() -> bool {
-    Isa::in_use() != Isa::Scalar
-}
-
 /// The sum of `values`, in an order that depends only on their number: 32 parallel sums, which are then
 /// added.
 pub fn sum(values: &[f32]) -> f32 {

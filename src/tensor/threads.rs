@@ -11,7 +11,7 @@
 //! the pool.
 //!
 //! Split outputs, never sums: results do not depend on the number of threads. Only the last bits of BLAS
-//! products do ([`super::gemm`] uses BLAS only on machines without vector instructions).
+//! products do ([`super::gemm`] uses BLAS only on machines without AVX-512).
 
 use std::sync::{Arc, PoisonError, RwLock};
 

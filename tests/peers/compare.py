@@ -161,7 +161,7 @@ def processor():
 
 def ours_described(options):
     report, _ = run([options.program, "bench", "step", "--model", "lenet", "--batch", "1", "--seconds", "0", "--json"], without_preload())
-    blas = f"; {report['blas']}" if report["instructions"] == "none" else ""
+    blas = "" if report["instructions"] == "AVX-512" else f"; {report['blas']}"
     return f"{report['products']}; vector instructions: {report['instructions']}{blas}"
 
 

@@ -10,7 +10,7 @@ use ternflock_tensor::{Isa, Precision, set_isa};
 #[derive(Args, Debug)]
 pub struct Instructions {
     /// The instruction set of layers and of the optimizer; auto: the best of this processor. A smaller one is slower, for
-    /// comparisons. With scalar, BLAS computes float32 products.
+    /// comparisons. With less than AVX-512, BLAS computes float32 products.
     #[arg(long, value_name = "NAME", default_value = AUTO, value_parser = names())]
     pub isa: String,
 }

@@ -14,7 +14,7 @@ use ternflock_bench::infer::{
 use ternflock_checkpoint as checkpoint;
 use ternflock_models as models;
 use ternflock_nn::{Execution, Graph};
-use ternflock_tensor::set_threads;
+use ternflock_tensor::{blas_computes, set_threads};
 use ternflock_train::restore_network;
 
 /// Runs the benchmark and returns the text to print.
@@ -86,7 +86,7 @@ fn letter(index: usize) -> String {
 
 fn say(inference: &Inference) -> String {
     let Inference { batch, threads, blas, products, instructions, rounds, models, .. } = inference;
-    let blas = if *instructions == "none" { format!("; {blas}") } else { String::new() };
+    let blas = if blas_computes() { format!("; {blas}") } else { String::new() };
     let titles = ["", "network", "params", "FLOPs per sample", "per pass", "speed-up", "CPU", "speed-up"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     for (index, model) in models.iter().enumerate() {

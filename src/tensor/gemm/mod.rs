@@ -58,7 +58,7 @@ pub use view::{matrix, matrix_mut};
 ///
 /// Each sum begins with `beta c` (0 if `beta` is 0) and adds the products `(alpha a) b` in the order of k, each
 /// with one rounding ([`f32::mul_add`]). So the result depends neither on the number of threads nor on the
-/// machine, as long as it has vector instructions. Other machines use BLAS, whose last bits depend on both.
+/// machine, as long as it has AVX-512. Other machines use BLAS, whose last bits depend on both.
 ///
 /// Buffers are kept for later calls and not counted; [`Gemm`] has its own.
 ///

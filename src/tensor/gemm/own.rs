@@ -10,17 +10,18 @@ use super::share::over_threads;
 use super::workspace::{Workspace, with_any};
 use crate::bf16::Precision;
 use crate::buffers::Buffers;
-use crate::simd::has_vectors;
+use crate::isa::Isa;
 
-/// Whether products are those of BLAS: in float32, on a machine whose vectors this program does not use. The
-/// choice depends on nothing else, because it decides the last bits of every product.
+/// Whether products are those of BLAS: in float32, where [`blas_computes`].
 pub(super) fn uses_blas(precision: Precision) -> bool {
     precision == Precision::Float32 && blas_computes()
 }
 
-/// Whether BLAS computes float32 products in this process: if not, neither its version nor its kernels matter.
+/// Whether BLAS computes float32 products in this process: if not, neither its version nor its kernels matter. It
+/// does so unless AVX-512 is in use: with narrower vectors, BLAS is faster (docs/adr/0033). The choice depends on
+/// nothing else, because it decides the last bits of every product.
 pub fn blas_computes() -> bool {
-    !has_vectors()
+    !matches!(Isa::in_use(), Isa::Avx512 | Isa::Avx512Bf16)
 }
 
 /// The blocked product, with buffers that are kept for later calls.

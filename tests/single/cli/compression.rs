@@ -100,7 +100,7 @@ fn jobs_without_stochastic_rounding_are_refused() {
     let refused = |more: &str, parts: &[&str]| {
         place.run(&format!("bench compression words.toml {more}")).refused(2, parts);
     };
-    refused("--at 9", &["--at", "the job has only 8 steps", "step 9"]);
+    refused("--at 9", &["--at", "has only 8 steps", "step 9"]);
     refused("--at 0", &["--at"]);
     refused("--ranks 0", &["--ranks"]);
     refused("--at 1 --ranks 5", &["words.toml", "global batch of 4", "5 ranks"]);
