@@ -193,8 +193,10 @@ mod tests {
         let all =
             |texts: &[&str]| differences(&texts.iter().map(|text| text.to_string()).collect::<Vec<_>>());
         assert_eq!(all(&["a", "a", "a"]), None);
-        assert!(all(&["a", "a", "b"]).unwrap().starts_with("rank 2 computes with b: "));
-        assert!(all(&["a", "b", "c"]).unwrap().starts_with("rank 1 computes with b (and 1 more differ): "));
+        assert!(all(&["a", "a", "b"]).unwrap().starts_with("rank 2 differs from rank 0: b. "));
+        assert!(
+            all(&["a", "b", "c"]).unwrap().starts_with("rank 1 differs from rank 0 (and 1 more differ): b. ")
+        );
     }
 
     #[test]
