@@ -43,10 +43,7 @@ struct Product {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = std::env::args().nth(1).map_or(Ok(1), |threads| threads.parse())?;
     if let Some(name) = std::env::args().nth(2) {
-        let isa = Isa::available()
-            .find(|isa| isa.name() == name)
-            .ok_or("this machine lacks that instruction set")?;
-        set_isa(isa)?;
+        set_isa(Isa::named(&name).ok_or("there is no such instruction set")?)?;
     }
     set_threads(threads)?;
     println!("GFLOP/s, threads: {threads}; {}", blas());

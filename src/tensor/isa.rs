@@ -52,6 +52,11 @@ impl Isa {
         }
     }
 
+    /// The set with this name, whether this machine has it or not.
+    pub fn named(name: &str) -> Option<Isa> {
+        Isa::ALL.into_iter().find(|isa| isa.name() == name)
+    }
+
     /// The sets that this processor has and this system allows, the best last. There is always one.
     pub fn available() -> impl DoubleEndedIterator<Item = Isa> {
         Isa::ALL.into_iter().filter(|isa| isa.arch().is_some())

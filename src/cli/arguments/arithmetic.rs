@@ -27,7 +27,7 @@ impl Instructions {
     /// # Errors
     /// [`Error::Usage`] if this processor does not have it.
     pub fn choose(&self) -> Result<()> {
-        match Isa::ALL.into_iter().find(|isa| isa.name() == self.isa) {
+        match Isa::named(&self.isa) {
             None => Ok(()),
             Some(isa) => set_isa(isa).map_err(|error| Error::Usage(format!("--isa: {error}"))),
         }

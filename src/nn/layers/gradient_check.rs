@@ -50,6 +50,11 @@ fn small_integers(n: usize, subject: u32) -> Vec<f32> {
     order(n, subject).iter().map(|&i| (i % 7) as f32 - 3.0).collect()
 }
 
+/// Values that bf16 must round, because they have about 17 significant bits.
+fn reals(n: usize, subject: u32) -> Vec<f32> {
+    order(n, subject).iter().map(|&i| ((i * 7919) % 100_003) as f32 / 16_384.0 - 3.0).collect()
+}
+
 /// The ranges of tensors in a vector of all of them.
 pub(super) fn side_by_side(specs: &[ParameterSpec]) -> Vec<Place> {
     let ends = specs.iter().scan(0, |end, spec| {

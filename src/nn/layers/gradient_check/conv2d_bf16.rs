@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Check, IMAGE, order, small_integers};
+use super::{Check, IMAGE, reals, small_integers};
 use crate::{Execution, Shape};
 use ternflock_tensor::Precision;
 use ternflock_tensor::bf16::round_in_place;
@@ -37,11 +37,6 @@ fn gradients_of_integers_are_exact() {
         check.x = small_integers(check.x.len(), 4);
         check.run(0.0);
     }
-}
-
-/// Values that need rounding, because they have about 17 significant bits.
-fn reals(n: usize, subject: u32) -> Vec<f32> {
-    order(n, subject).iter().map(|&i| ((i * 7919) % 100_003) as f32 / 16_384.0 - 3.0).collect()
 }
 
 /// Everything except the gradient of the bias equals that of rounded operands with float32 arithmetic; images
