@@ -7,6 +7,7 @@
 
 mod reference;
 
+use ternflock_base::rng::Purpose;
 use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
 use ternflock_collectives::cost::Costs;
@@ -137,7 +138,7 @@ impl Payload for Ternaries {
 
     fn encode(&mut self, key: &Key, words: &[u32], gradients: &[f32]) {
         for (index, (tensor, word)) in self.tensors.iter().zip(words).enumerate() {
-            let stream = key.stream(tensor.number);
+            let stream = key.stream(Purpose::Ternary, tensor.number);
             let feedback = self.residual.get_mut(tensor.range.clone());
             let rounding = if feedback.is_some() { Rounding::Nearest } else { Rounding::Stochastic(&stream) };
             let values = &gradients[tensor.range.clone()];
