@@ -160,8 +160,9 @@ fn means_follow_the_definition() {
             );
             let (mut sums, mut lost) = (vec![0.0; elements], vec![0.0; elements]);
             let mut tolerance = 0.0;
+            let seen_at = |own: usize, step: usize| &all[own][step][number];
             for step in 0..STEPS as usize {
-                let seen = |own: usize| &all[own][step][number];
+                let seen = |own: usize| seen_at(own, step);
                 let what = format!("{} at step {step} of {ranks} ranks, {job:?}", parameter.name);
                 let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
                 let mean = &seen(0).mean;
