@@ -53,6 +53,17 @@ pub enum Error {
         got_words: usize,
     },
 
+    /// A message held something that its sender cannot have meant.
+    #[error(
+        "rank {rank} received {what}: a message was damaged on its way, or the ranks do not run the same program"
+    )]
+    Invalid {
+        /// The receiver.
+        rank: usize,
+        /// What it received, and for which tensor.
+        what: String,
+    },
+
     /// Ranks hold different values of something that must be equal everywhere.
     #[error("{what} is {} on rank {peer} and {} on rank {rank}", shown(*peer_value), shown(*value))]
     Disagree {

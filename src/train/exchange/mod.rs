@@ -9,6 +9,7 @@ mod choose;
 pub mod method;
 mod pipeline;
 mod plan;
+mod rows;
 mod slots;
 
 use ternflock_collectives::all_reduce::{Algorithm, ring_f32};

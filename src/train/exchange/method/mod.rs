@@ -9,7 +9,8 @@
 //! | call | does | waits for other ranks |
 //! |---|---|---|
 //! | [`Payload::prepare`] | adds the residuals of error feedback; writes this rank's words (scales) | |
-//! | the bucket | replaces the words of all its payloads by their maximum over the ranks | yes |
+//! | the bucket | replaces the words of all its payloads by their maximum over the ranks, and finds the rows in which any rank has a gradient | yes |
+//! | [`Payload::set_rows`] | takes these rows, if the method [sends fewer](Method::takes_rows) | |
 //! | [`Payload::encode`] | compresses with the agreed words | |
 //! | [`Payload::reduce`] | reduces the encoded gradients of all ranks | yes |
 //! | [`Payload::decode`] | writes the mean gradients | |
@@ -21,6 +22,7 @@ mod key;
 mod payload;
 mod share;
 pub mod terngrad;
+mod travelling;
 mod virtual_ranks;
 
 pub use averaging::Averaging;
@@ -28,6 +30,7 @@ pub use bytes::Bytes;
 pub use key::Key;
 pub use payload::{Payload, RESIDUAL, ReductionPath, Setup, State};
 pub use share::{Share, Tensor, elements};
+pub use travelling::Travelling;
 pub use virtual_ranks::{Cut, VirtualRanks, cut, wire};
 
 use std::fmt;
@@ -70,6 +73,12 @@ pub trait Method: Sync {
 
     /// Whether the mean is exact up to the rounding of floating-point sums.
     fn is_lossless(&self) -> bool;
+
+    /// Whether a payload sends only the rows that [`Payload::set_rows`] names of a tensor with
+    /// [`Tensor::sparse_rows`]. If not, such a tensor is treated as any other.
+    fn takes_rows(&self) -> bool {
+        false
+    }
 
     /// Makes a payload of `tensors`, which lie in this order in the gradients of a bucket.
     fn payload(&self, tensors: Vec<Tensor>, setup: &Setup) -> Box<dyn Payload>;

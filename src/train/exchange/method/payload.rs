@@ -53,6 +53,12 @@ pub trait Payload: Send {
     /// Words are compared as integers: the bits of non-negative floats have the same order as the floats.
     fn prepare(&mut self, key: &Key, gradients: &mut [f32], words: &mut [u32]) -> bool;
 
+    /// Names the `rows` of the tensor at `place` of the payload in which some rank's gradient of this step is not zero,
+    /// ascending: the same on every rank. Called before [`Payload::encode`] for each tensor with
+    /// [`Tensor::sparse_rows`](super::Tensor::sparse_rows) if the method [takes rows](super::Method::takes_rows). All
+    /// other rows are zero on every rank, before the step and after it.
+    fn set_rows(&mut self, _place: usize, _rows: &[u32]) {}
+
     /// Compresses `gradients` with the maximum of all ranks' `words`.
     fn encode(&mut self, key: &Key, words: &[u32], gradients: &[f32]);
 

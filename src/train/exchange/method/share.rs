@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Method;
+use crate::exchange::rows::bitmap_words;
 
 /// A tensor of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,17 +34,25 @@ pub struct Share {
     pub method: &'static dyn Method,
     /// The dimensions of each tensor.
     pub shapes: Vec<Vec<usize>>,
+    /// Number of words in which the ranks mark the rows that travel.
+    pub bitmaps: usize,
 }
 
 impl Share {
     /// The share of `tensors`.
     pub fn new(method: &'static dyn Method, tensors: &[Tensor]) -> Share {
-        Share { method, shapes: tensors.iter().map(|tensor| tensor.shape.clone()).collect() }
+        let bitmaps = if method.takes_rows() { tensors.iter().map(bitmap_words).sum() } else { 0 };
+        Share { method, shapes: tensors.iter().map(|tensor| tensor.shape.clone()).collect(), bitmaps }
     }
 
     /// Number of elements of all its tensors.
     pub fn elements(&self) -> usize {
         elements(&self.shapes)
+    }
+
+    /// Number of words that the ranks agree on for it: those reduced by maximum, and bitmaps.
+    pub fn agreed_words(&self) -> usize {
+        self.words() + self.bitmaps
     }
 
     /// Number of words that the ranks reduce by maximum for it.
