@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32 as ring};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT, ring_f32 as ring};
 use ternflock_collectives::average::{Averager, Options};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORDS, width};
 use ternflock_collectives::random::{Purpose, Stream};
@@ -71,7 +71,7 @@ fn equals_the_plain_sum(transport: &mut MpiTransport, algorithm: Algorithm) {
         let plain = |element| inputs.iter().map(|input| planes::get(input, TERNARY, element)).sum::<i32>();
         let plain: Vec<i32> = (0..blocks * BLOCK).map(plain).collect();
         for (topology, segment) in topologies(world).iter().flat_map(|t| SEGMENTS.map(|s| (t, s))) {
-            let plan = Plan { topology, blocks, segment };
+            let plan = Plan { topology, blocks, segment, coding: Coding::Never };
             let mut sums = vec![u64::MAX; planes::words(blocks, width(world))];
             let mut meter = Metered::new(&mut *transport);
             algorithm.sum(&mut meter, plan, &inputs[rank], &mut sums).expect("the all-reduce runs");

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::distances;
 use crate::transport::meter::Traffic;
-use crate::transport::{Act, Lane, Wait, packed};
+use crate::transport::{Act, Lane, Length, Wait, packed};
 use crate::{Result, Transport};
 
 /// A maximum in progress (dissemination). It advances only when it is called, so that a rank can do other
@@ -36,14 +36,14 @@ impl Maximum {
     /// Those of [`Transport::send_on`] and [`Transport::poll`].
     pub fn progress(&mut self, transport: &mut dyn Transport, values: &mut [u32]) -> Result<bool> {
         let (rank, world) = (transport.rank(), transport.world());
-        let words = values.len().div_ceil(2);
+        let length = Length::Exactly(values.len().div_ceil(2));
         while self.distance < world {
             if self.sent.is_none() {
                 let message = packed(transport, values);
                 transport.send_on(self.lane, (rank + self.distance) % world, message)?;
                 self.sent = Some(Instant::now());
             }
-            let Some(received) = transport.poll(self.lane, self.peer(transport), words)? else {
+            let Some(received) = transport.poll(self.lane, self.peer(transport), length)? else {
                 return Ok(false);
             };
             for (value, other) in values.iter_mut().zip(bytemuck::cast_slice(&received)) {
@@ -58,7 +58,7 @@ impl Maximum {
 
     /// The wait for the message of this round, with `values` values, for [`Transport::pause`].
     pub fn wait(&self, transport: &dyn Transport, values: usize) -> Wait {
-        let act = Act::Send(self.lane, values.div_ceil(2));
+        let act = Act::Send(self.lane, Length::Exactly(values.div_ceil(2)));
         Wait { peer: self.peer(transport), act, since: self.sent.unwrap_or_else(Instant::now), naps: false }
     }
 

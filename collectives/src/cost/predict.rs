@@ -1,7 +1,7 @@
 //! Predicts the seconds of an exchange from the costs of sending, receiving, adding, encoding and decoding.
 
 use super::{Costs, Link};
-use crate::all_reduce::{Algorithm, Plan, Work, ring_f32};
+use crate::all_reduce::{Algorithm, Coding, Plan, Work, ring_f32};
 use crate::control;
 use crate::planes::BLOCK;
 use crate::topology::Topology;
@@ -33,7 +33,8 @@ impl Costs {
     pub fn ternary(&self, algorithm: Algorithm, topology: &Topology, elements: usize) -> f64 {
         // One message per chunk: further ones follow immediately, and their cost is included in the cost per
         // byte.
-        let plan = Plan { topology, blocks: elements.div_ceil(BLOCK), segment: usize::MAX };
+        let plan =
+            Plan { topology, blocks: elements.div_ceil(BLOCK), segment: usize::MAX, coding: Coding::Never };
         let (steps, inter_node_steps) = match elements {
             0 => (0, 0),
             _ => (algorithm.steps(topology), algorithm.inter_node_steps(topology)),

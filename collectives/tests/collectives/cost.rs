@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use ternflock_collectives::all_reduce::{Algorithm, Plan, ring_f32};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, ring_f32};
 use ternflock_collectives::cost::{Costs, Link, WORDS, measure};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::threads;
@@ -158,7 +158,7 @@ fn ranks_that_are_looked_at_stand_for_the_others() {
         (Costs { intra_node: bytes, ..Costs::default() }, Costs { inter_node: bytes, ..Costs::default() });
     let topology = nodes_of(6, 16);
     let blocks = 96 * 16;
-    let plan = Plan { topology: &topology, blocks, segment: usize::MAX };
+    let plan = Plan { topology: &topology, blocks, segment: usize::MAX, coding: Coding::Never };
     for algorithm in Algorithm::ALL {
         let of_node = |node: usize, is_far: bool| -> usize {
             let sends = |rank: usize| algorithm.work(plan, rank).sends.into_iter();

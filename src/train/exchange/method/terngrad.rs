@@ -7,7 +7,7 @@
 
 mod reference;
 
-use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
 use ternflock_collectives::cost::Costs;
 use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
@@ -74,7 +74,7 @@ impl Method for TernGrad {
             _ => world,
         };
         let Cut { pieces: blocks, segment, each } = cut(elements.div_ceil(BLOCK), parts, SEGMENT);
-        let plan = Plan { topology: ranks.topology(), blocks, segment };
+        let plan = Plan { topology: ranks.topology(), blocks, segment, coding: Coding::Never };
         let payload = vec![0; words(blocks, TERNARY)];
         let mut sums = vec![0; words(blocks, width(world))];
         let exchange = ranks.longest(each, costs.add_planes, |transport| {
@@ -86,7 +86,9 @@ impl Method for TernGrad {
 
     fn predicted_bytes(&self, shapes: &[Vec<usize>], path: &ReductionPath, rank: usize) -> u64 {
         let blocks = elements(shapes).div_ceil(BLOCK);
-        let work = path.algorithm.work(Plan { topology: path.topology, blocks, segment: SEGMENT }, rank);
+        let work = path
+            .algorithm
+            .work(Plan { topology: path.topology, blocks, segment: SEGMENT, coding: Coding::Never }, rank);
         8 * work.sends.iter().map(|message| message.words as u64).sum::<u64>()
     }
 
@@ -192,6 +194,11 @@ pub fn moments(tensor: &Tensor, sigma_over: ClipSigmaOver, gradients: &[f32]) ->
 
 impl Ternaries {
     fn plan<'a>(&self, path: &ReductionPath<'a>) -> Plan<'a> {
-        Plan { topology: path.topology, blocks: self.layout.blocks(), segment: SEGMENT }
+        Plan {
+            topology: path.topology,
+            blocks: self.layout.blocks(),
+            segment: SEGMENT,
+            coding: Coding::Never,
+        }
     }
 }
