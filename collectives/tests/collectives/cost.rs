@@ -16,6 +16,8 @@ const LINK: Link = Link { latency: 50e-6, message: 2e-6, byte: 1e-10 };
 
 /// A core that encodes and decodes as fast as it copies.
 const COSTS: Costs = Costs {
+    code_planes: 0.0,
+    restore_planes: 0.0,
     intra_node: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },
     inter_node: LINK,
     encode: 1e-9,

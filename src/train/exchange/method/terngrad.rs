@@ -64,7 +64,7 @@ impl Method for TernGrad {
     }
 
     fn seconds(&self, shapes: &[Vec<usize>], costs: &Costs, path: &ReductionPath) -> f64 {
-        costs.ternary(path.algorithm, path.topology, elements(shapes))
+        costs.coded_ternary(path.algorithm, path.topology, elements(shapes), path.coding)
     }
 
     fn rehearse(&self, shapes: &[Vec<usize>], algorithm: Algorithm, ranks: &VirtualRanks) -> Result<Phases> {
@@ -166,7 +166,8 @@ impl Payload for Ternaries {
     }
 
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
-        Bytes::Exact(path.algorithm.traffic(self.plan(path), rank).bytes_sent)
+        let bytes = path.algorithm.traffic(self.plan(path), rank).bytes_sent;
+        if path.coding == Coding::Never { Bytes::Exact(bytes) } else { Bytes::AtMost(bytes) }
     }
 
     fn state(&self) -> Vec<State<'_>> {
@@ -194,11 +195,6 @@ pub fn moments(tensor: &Tensor, sigma_over: ClipSigmaOver, gradients: &[f32]) ->
 
 impl Ternaries {
     fn plan<'a>(&self, path: &ReductionPath<'a>) -> Plan<'a> {
-        Plan {
-            topology: path.topology,
-            blocks: self.layout.blocks(),
-            segment: SEGMENT,
-            coding: Coding::Never,
-        }
+        Plan { topology: path.topology, blocks: self.layout.blocks(), segment: SEGMENT, coding: path.coding }
     }
 }
