@@ -165,7 +165,7 @@ mod tests {
         let costs = Costs::from_words(std::array::from_fn(|index| (index as f32 * 1e-9).to_bits()));
         assert_eq!(
             (costs.intra_node.byte, costs.add_floats),
-            (f64::from(2e-9_f32), f64::from(10.0 * 1e-9_f32))
+            (f64::from(2e-9_f32), f64::from(12.0 * 1e-9_f32))
         );
         assert_eq!(Costs::from_words(costs.to_words()), costs);
         assert!(costs.to_words().is_sorted());

@@ -94,6 +94,8 @@ impl Link {
 struct Load {
     intra_node: Sent,
     inter_node: Sent,
+    /// Words that a rank sends over any link.
+    words: f64,
     /// Words of sums that a rank writes.
     added: f64,
 }
@@ -112,14 +114,17 @@ struct Sent {
 impl Load {
     /// Reduces the bytes to those of coded messages, and returns the words that a rank codes.
     fn code(&mut self, coding: Coding) -> f64 {
-        let links: &mut [&mut Sent] = match coding {
-            Coding::Never => &mut [],
-            Coding::BetweenNodes => &mut [&mut self.inter_node],
-            Coding::Always => &mut [&mut self.inter_node, &mut self.intra_node],
-        };
-        let words = links.iter().map(|sent| sent.words).sum();
-        links.iter_mut().for_each(|sent| sent.bytes *= CODED_SHARE);
-        words
+        if coding != Coding::Never {
+            self.inter_node.bytes *= CODED_SHARE;
+        }
+        if coding == Coding::Always {
+            self.intra_node.bytes *= CODED_SHARE;
+        }
+        match coding {
+            Coding::Never => 0.0,
+            Coding::BetweenNodes => self.inter_node.words,
+            Coding::Always => self.words,
+        }
     }
 
     fn of(topology: &Topology, work: impl Fn(usize) -> Work) -> Load {
@@ -140,8 +145,8 @@ impl Load {
                 inter_node += weight * own_inter_node.bytes;
                 load.intra_node.messages = load.intra_node.messages.max(own_intra_node.messages);
                 load.inter_node.messages = load.inter_node.messages.max(own_inter_node.messages);
-                load.intra_node.words = load.intra_node.words.max(own_intra_node.words);
                 load.inter_node.words = load.inter_node.words.max(own_inter_node.words);
+                load.words = load.words.max(own_intra_node.words + own_inter_node.words);
                 load.added = load.added.max(added_words as f64);
             }
             load.intra_node.bytes = load.intra_node.bytes.max(intra_node);

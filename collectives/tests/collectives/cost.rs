@@ -16,13 +16,13 @@ const LINK: Link = Link { latency: 50e-6, message: 2e-6, byte: 1e-10 };
 
 /// A core that encodes and decodes as fast as it copies.
 const COSTS: Costs = Costs {
-    code_planes: 0.0,
-    restore_planes: 0.0,
     intra_node: Link { latency: 1e-6, message: 2e-7, byte: 1e-10 },
     inter_node: LINK,
     encode: 1e-9,
     decode: 5e-10,
     copy: 1e-9,
+    code_planes: 2e-8,
+    restore_planes: 1e-8,
     add_planes: 5e-10,
     add_floats: 5e-10,
 };
@@ -45,6 +45,23 @@ fn slow_links_ask_for_the_fewest_bytes() {
     // 0.765625 bytes per element instead of 7.
     let float32 = costs.float32(&Topology::flat(8), 1 << 22);
     assert!((8.5..9.2).contains(&(float32 / seconds)), "float32 is {} times as slow", float32 / seconds);
+}
+
+#[test]
+fn coding_halves_the_bytes_between_nodes_and_takes_its_time() {
+    let (topology, elements) = (nodes_of(4, 2), 1 << 22);
+    let seconds = |costs: Costs, coding| costs.coded_ternary(RingTernary, &topology, elements, coding);
+    let costs = Costs { inter_node: Link { byte: 1e-7, ..LINK }, ..COSTS };
+    let [never, between, always] =
+        [Coding::Never, Coding::BetweenNodes, Coding::Always].map(|coding| seconds(costs, coding));
+    assert_eq!(never, costs.ternary(RingTernary, &topology, elements));
+    // On slow links, all that counts is their bytes.
+    assert!((0.5..0.55).contains(&(between / never)), "{between} of {never}");
+    // Each rank of a ring sends to one other, which shares its node or does not: half of the bytes within a node.
+    let bytes = elements as f64 * 0.921875;
+    assert!(((between - always) / (0.5 * bytes * 1e-10) - 1.0).abs() < 0.01, "{between} {always}");
+    // Where links are as fast as memory, only the time of the coder counts.
+    assert!(seconds(COSTS, Coding::BetweenNodes) > seconds(COSTS, Coding::Never));
 }
 
 #[test]
