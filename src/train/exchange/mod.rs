@@ -12,7 +12,7 @@ mod plan;
 mod rows;
 mod slots;
 
-use ternflock_collectives::all_reduce::{Algorithm, ring_f32};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, ring_f32};
 use ternflock_collectives::topology::Topology;
 
 pub use average::GradientSink;
@@ -23,7 +23,7 @@ pub(super) use plan::{float32_layers, state_elements};
 pub use slots::Slots;
 
 use bucket::Bucket;
-use choose::choose;
+use choose::{Asked, choose};
 use method::{Averaging, Bytes, Method, RESIDUAL, ReductionPath, Share, State, float32::Float32};
 
 use ternflock_base::error::Result;
@@ -62,6 +62,7 @@ pub struct Exchange {
     gradients: Gradients,
     method: &'static dyn Method,
     algorithm: Algorithm,
+    coding: Coding,
     topology: Topology,
     /// In the order in which a backward pass finishes them, each with the layer that it begins at.
     buckets: Vec<Bucket>,
@@ -99,23 +100,35 @@ impl Exchange {
         let (parts, buckets) = buckets.into_iter().unzip();
         // `auto` is not an algorithm: the default is used until `choose` picks one.
         let algorithm = Algorithm::from_name(job.algorithm.name()).unwrap_or(Averaging::DEFAULT_ALGORITHM);
+        // Nothing is coded by default until `choose` finds that it pays.
+        let coding = if job.coding == job::Coding::Always { Coding::Always } else { Coding::Never };
         let (overlap, gradients) = (job.overlap, job.gradients);
-        Ok(Exchange { seed, overlap, gradients, method, algorithm, topology, buckets, parts })
+        Ok(Exchange { seed, overlap, gradients, method, algorithm, coding, topology, buckets, parts })
     }
 
-    /// Chooses, together with all ranks, the fastest way to average the gradients; `resumed_choice` is the
-    /// earlier choice of a resumed run. None if there is nothing to choose.
-    pub fn choose(&self, world: &mut World, resumed_choice: Option<Gradients>) -> Result<Option<Choice>> {
-        if self.compressed_parameters() == 0 {
+    /// Chooses, together with all ranks, the fastest way to average the gradients among those that `job` leaves open;
+    /// `resumed_choice` is the earlier choice of a resumed run. None if there is nothing to choose.
+    pub fn choose(
+        &self,
+        job: &job::Exchange,
+        world: &mut World,
+        resumed_choice: Option<Gradients>,
+    ) -> Result<Option<Choice>> {
+        if self.compressed_parameters() == 0 || self.method.algorithms().is_empty() {
             return Ok(None);
         }
         let buckets: Vec<Vec<Share>> = self.buckets.iter().map(|b| b.shares().cloned().collect()).collect();
-        choose(world, &buckets, self.gradients, resumed_choice)
+        choose(world, &buckets, Asked::of(job, self.gradients), resumed_choice)
     }
 
     /// Reduces payloads with `algorithm` from now on; the results do not change.
     pub fn set_algorithm(&mut self, algorithm: Algorithm) {
         self.algorithm = algorithm;
+    }
+
+    /// Codes these messages from now on; the results do not change.
+    pub fn set_coding(&mut self, coding: Coding) {
+        self.coding = coding;
     }
 
     /// The gradient format, set by the job or by [`Exchange::choose`].
@@ -175,8 +188,13 @@ impl Exchange {
 
     /// Bytes that `rank` sends per step, by the formulas of docs/algorithms.md.
     pub fn bytes_sent(&self, rank: usize) -> Bytes {
-        let path = ReductionPath { algorithm: self.algorithm, topology: &self.topology };
+        let path = self.path();
         self.buckets.iter().map(|bucket| bucket.bytes_sent(&path, rank)).sum()
+    }
+
+    /// How payloads are reduced.
+    fn path(&self) -> ReductionPath<'_> {
+        ReductionPath { algorithm: self.algorithm, coding: self.coding, topology: &self.topology }
     }
 
     /// [`Exchange::bytes_sent`], as an exact number or a bound.

@@ -162,7 +162,7 @@ struct OverlappedTransport<'t, 'a> {
 
 impl Transport for OverlappedTransport<'_, '_> {
     ternflock_collectives::forward_transport!(
-        transport: rank world nodes deadline set_context buffer recycle send_on poll pending
+        transport: rank world nodes deadline set_context context buffer recycle send_on poll pending
     );
 
     fn pause(&mut self, wait: &Wait) -> Result<()> {

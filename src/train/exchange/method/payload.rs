@@ -1,6 +1,6 @@
 //! The tensors of one bucket that one method averages.
 
-use ternflock_collectives::all_reduce::Algorithm;
+use ternflock_collectives::all_reduce::{Algorithm, Coding};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::{Result, Transport};
 use ternflock_job as job;
@@ -15,6 +15,8 @@ pub const RESIDUAL: &str = "residual";
 pub struct ReductionPath<'a> {
     /// The all-reduce, for methods that have a [choice](super::Method::algorithms).
     pub algorithm: Algorithm,
+    /// The messages that are coded, for methods that send planes.
+    pub coding: Coding,
     /// The ranks on their nodes.
     pub topology: &'a Topology,
 }

@@ -7,7 +7,7 @@
 
 mod reference;
 
-use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, decode_rows, encode, encode_rows};
 use ternflock_collectives::cost::Costs;
 use ternflock_collectives::planes::{BLOCK, TERNARY, WORDS, position, width, words};
@@ -71,7 +71,7 @@ impl Method for TernGrad {
     }
 
     fn seconds(&self, shapes: &[Vec<usize>], costs: &Costs, path: &ReductionPath) -> f64 {
-        costs.ternary(path.algorithm, path.topology, elements(shapes))
+        costs.coded_ternary(path.algorithm, path.topology, elements(shapes), path.coding)
     }
 
     fn rehearse(&self, shapes: &[Vec<usize>], algorithm: Algorithm, ranks: &VirtualRanks) -> Result<Phases> {
@@ -81,7 +81,7 @@ impl Method for TernGrad {
             _ => world,
         };
         let Cut { pieces: blocks, segment, each } = cut(elements.div_ceil(BLOCK), parts, SEGMENT);
-        let plan = Plan { topology: ranks.topology(), blocks, segment };
+        let plan = Plan { topology: ranks.topology(), blocks, segment, coding: Coding::Never };
         let payload = vec![0; words(blocks, TERNARY)];
         let mut sums = vec![0; words(blocks, width(world))];
         let exchange = ranks.longest(each, costs.add_planes, |transport| {
@@ -93,7 +93,9 @@ impl Method for TernGrad {
 
     fn predicted_bytes(&self, shapes: &[Vec<usize>], path: &ReductionPath, rank: usize) -> u64 {
         let blocks = elements(shapes).div_ceil(BLOCK);
-        let work = path.algorithm.work(Plan { topology: path.topology, blocks, segment: SEGMENT }, rank);
+        let work = path
+            .algorithm
+            .work(Plan { topology: path.topology, blocks, segment: SEGMENT, coding: Coding::Never }, rank);
         8 * work.sends.iter().map(|message| message.words as u64).sum::<u64>()
     }
 
@@ -214,7 +216,11 @@ impl Payload for Ternaries {
 
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
         let all = path.algorithm.traffic(plan(path, self.most_blocks), rank).bytes_sent;
-        if self.tensors.is_sparse() { Bytes::AtMost(all) } else { Bytes::Exact(all) }
+        if self.tensors.is_sparse() || path.coding != Coding::Never {
+            Bytes::AtMost(all)
+        } else {
+            Bytes::Exact(all)
+        }
     }
 
     fn state(&self) -> Vec<State<'_>> {
@@ -251,5 +257,5 @@ impl Ternaries {
 }
 
 fn plan<'a>(path: &ReductionPath<'a>, blocks: usize) -> Plan<'a> {
-    Plan { topology: path.topology, blocks, segment: SEGMENT }
+    Plan { topology: path.topology, blocks, segment: SEGMENT, coding: path.coding }
 }
