@@ -59,7 +59,9 @@ pub fn average<'a>(
         transport.set_context(format_args!("step {}, gradients of {}", key.step, bucket.name()));
         let mut overlapped = OverlappedTransport { transport: &mut *transport, scales: &mut scales, key };
         bucket.reduce(&mut overlapped, path, gradients)?;
-        phases.exchange += lap();
+        let computing = bucket.computing();
+        phases.encode += computing;
+        phases.exchange += lap() - computing;
         bucket.decode(key, gradients);
         phases.decode += lap();
     }

@@ -82,6 +82,16 @@ pub trait Payload: Send {
     /// Bytes that `rank` sends in [`Payload::reduce`].
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes;
 
+    /// The step from which on [`Payload::bytes_sent`] holds, and the bytes that `rank` sends in each step before it.
+    fn first_steps(&self, _path: &ReductionPath, _rank: usize) -> (u64, Bytes) {
+        (0, Bytes::Exact(0))
+    }
+
+    /// Seconds that the last [`Payload::reduce`] has spent on encoding, between two reductions.
+    fn computing(&self) -> f64 {
+        0.0
+    }
+
     /// The state it keeps from step to step: at most
     /// [`Method::state_elements`](super::Method::state_elements) values.
     fn state(&self) -> Vec<State<'_>> {

@@ -7,6 +7,7 @@
 
 mod reference;
 
+use ternflock_base::rng::Purpose;
 use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, decode_rows, encode, encode_rows};
 use ternflock_collectives::cost::Costs;
@@ -163,7 +164,7 @@ impl Payload for Ternaries {
             self.clear_padding();
         }
         for (place, (tensor, word)) in self.tensors.tensors().iter().zip(words).enumerate() {
-            let stream = key.stream(tensor.number);
+            let stream = key.stream(Purpose::Ternary, tensor.number);
             let feedback = self.residual.get_mut(tensor.range.clone());
             let rounding = if feedback.is_some() { Rounding::Nearest } else { Rounding::Stochastic(&stream) };
             let values = &gradients[tensor.range.clone()];
