@@ -299,7 +299,8 @@ pub struct Test {
 pub struct Traffic {
     /// Counted at the transport: the mean over the steps of this run.
     pub bytes_per_step: f64,
-    /// Predicted by the formulas of docs/algorithms.md: the mean over the steps of this run.
+    /// Predicted by the formulas of docs/algorithms.md: the mean over the steps of this run. A bound if what is sent depends
+    /// on the gradients.
     pub formula_bytes_per_step: f64,
     /// The bytes that a float32 ring would send.
     pub float32_bytes_per_step: f64,

@@ -54,7 +54,9 @@ fn decide(
     let elements = |shares: &[Share]| shares.iter().map(Share::elements).sum::<usize>();
     let path = ReductionPath { algorithm: Averaging::DEFAULT_ALGORITHM, topology };
     let float32 = buckets.iter().map(|shares| {
-        costs.maximum(topology, DECISIONS) + Float32.seconds(&[vec![elements(shares)]], costs, &path)
+        let bitmaps = shares.iter().map(|share| share.bitmaps).sum::<usize>();
+        costs.maximum(topology, DECISIONS + bitmaps)
+            + Float32.seconds(&[vec![elements(shares)]], costs, &path)
     });
     let float32: f64 = float32.sum();
     let timed = |way: Averaging| {
@@ -137,10 +139,7 @@ mod tests {
     fn buckets() -> [Vec<Share>; 2] {
         let bucket = |ternary: &[usize], float32: usize| {
             let shapes = ternary.iter().map(|elements| vec![*elements]).collect();
-            vec![
-                Share { method: &TernGrad, shapes, bitmaps: 0 },
-                Share { method: &Float32, shapes: vec![vec![float32]], bitmaps: 0 },
-            ]
+            vec![Share::complete(&TernGrad, shapes), Share::complete(&Float32, vec![vec![float32]])]
         };
         [bucket(&[399_000, 1000], 10), bucket(&[20_000, 4000, 1000], 70)]
     }
