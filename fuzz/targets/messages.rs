@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use ternflock_collectives::all_reduce::{Algorithm, Plan, ring_f32};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, ring_f32};
 use ternflock_collectives::simulated::Recorder;
 use ternflock_collectives::topology::Topology;
-use ternflock_collectives::transport::Lane;
-use ternflock_collectives::{Error, Result, Transport, codec, control, forward_transport, planes};
+use ternflock_collectives::transport::{Lane, Length};
+use ternflock_collectives::{Result, Transport, codec, control, forward_transport, planes};
 use ternflock_world::World;
 
 /// All other ranks, simulated from the input.
@@ -39,21 +39,14 @@ impl Transport for Peers {
         Ok(())
     }
 
-    fn poll(&mut self, _: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+    fn poll(&mut self, _: Lane, from: usize, expected: Length) -> Result<Option<Vec<u64>>> {
         // 255 means a message of the expected length, so that the input need not give it.
         let length = match self.byte() {
             None => return Ok(None),
-            Some(255) => words.min(1 << 12),
+            Some(255) => expected.max().min(1 << 12),
             Some(length) => usize::from(length),
         };
-        if length != words {
-            return Err(Error::LengthMismatch {
-                rank: self.rank(),
-                peer: from,
-                expected_words: words,
-                got_words: length,
-            });
-        }
+        expected.check(self.rank(), from, length)?;
         let mut word = || (0..8).fold(0, |word, _| word << 8 | u64::from(self.byte().unwrap_or(0)));
         Ok(Some((0..length).map(|_| word()).collect()))
     }
@@ -70,7 +63,7 @@ fuzz_target!(|input: &[u8]| {
     let blocks = 3;
     match what % 12 {
         number @ 0..5 => {
-            let plan = Plan { topology: &topology, blocks, segment: 2 };
+            let plan = Plan { topology: &topology, blocks, segment: 2, coding: Coding::Never };
             let width = planes::width(world);
             let mut sums = vec![0; planes::words(blocks, width)];
             let ternary = vec![0; planes::words(blocks, planes::TERNARY)];

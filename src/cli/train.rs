@@ -1,6 +1,5 @@
 //! `ternflock train`.
 
-use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -191,12 +190,10 @@ fn wire(summary: &Summary, ranks: usize) -> String {
     if traffic.bytes_per_step == 0.0 {
         return "none: no steps were left".into();
     }
-    let predicted = bytes(traffic.formula_bytes_per_step);
-    let formula = match traffic.bytes_per_step.total_cmp(&traffic.formula_bytes_per_step) {
-        Ordering::Equal => "exactly as predicted".into(),
-        // The rows of an embedding that travel depend on the samples.
-        Ordering::Less => format!("predicted: at most {predicted}"),
-        Ordering::Greater => format!("predicted: {predicted}"),
+    let formula = match traffic.bytes_per_step == traffic.formula_bytes_per_step {
+        true => "exactly as predicted".into(),
+        false if traffic.is_bound => format!("at most {} predicted", bytes(traffic.formula_bytes_per_step)),
+        false => format!("predicted: {}", bytes(traffic.formula_bytes_per_step)),
     };
     format!(
         "{} per step from rank 0, {formula}; float32 would send {}, {:.1} times as many",

@@ -1,7 +1,7 @@
 //! Assembles a step from its parts: the exchange of a bucket starts when its gradients are final and the
 //! bucket before it is done.
 
-use ternflock_collectives::all_reduce::Algorithm;
+use ternflock_collectives::all_reduce::{Algorithm, Coding};
 use ternflock_collectives::control;
 use ternflock_collectives::topology::Topology;
 
@@ -69,7 +69,7 @@ pub fn report(
 /// Bytes that rank 0 sends for a bucket, at most.
 fn bytes_sent(algorithm: Algorithm, shares: &[Share], topology: &Topology) -> u64 {
     let agreed = control::max_traffic(agreed_words(shares), topology.world()).bytes_sent;
-    let path = ReductionPath { algorithm, topology };
+    let path = ReductionPath { algorithm, coding: Coding::Never, topology };
     let payloads = shares.iter().map(|Share { method, shapes, .. }| method.predicted_bytes(shapes, &path, 0));
     agreed + payloads.sum::<u64>()
 }

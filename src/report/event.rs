@@ -299,9 +299,11 @@ pub struct Test {
 pub struct Traffic {
     /// Counted at the transport: the mean over the steps of this run.
     pub bytes_per_step: f64,
-    /// Predicted by the formulas of docs/algorithms.md: the mean over the steps of this run. A bound if what is sent depends
-    /// on the gradients.
+    /// Predicted by the formulas of docs/algorithms.md: the mean over the steps of this run.
     pub formula_bytes_per_step: f64,
+    /// Whether that prediction is an upper bound, because the lengths of some messages depend on the gradients.
+    #[serde(rename = "formula_is_bound")]
+    pub is_bound: bool,
     /// The bytes that a float32 ring would send.
     pub float32_bytes_per_step: f64,
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::distances;
 use crate::transport::meter::Traffic;
-use crate::transport::{Act, Lane, Wait, packed};
+use crate::transport::{Act, Lane, Length, Wait, packed};
 use crate::{Result, Transport};
 
 /// A reduction in progress (dissemination). The first words are reduced by maximum and the others by bitwise or, in
@@ -39,14 +39,14 @@ impl Reduction {
     /// Those of [`Transport::send_on`] and [`Transport::poll`].
     pub fn progress(&mut self, transport: &mut dyn Transport, values: &mut [u32]) -> Result<bool> {
         let (rank, world) = (transport.rank(), transport.world());
-        let words = values.len().div_ceil(2);
+        let length = Length::Exactly(values.len().div_ceil(2));
         while self.distance < world {
             if self.sent.is_none() {
                 let message = packed(transport, values);
                 transport.send_on(self.lane, (rank + self.distance) % world, message)?;
                 self.sent = Some(Instant::now());
             }
-            let Some(received) = transport.poll(self.lane, self.peer(transport), words)? else {
+            let Some(received) = transport.poll(self.lane, self.peer(transport), length)? else {
                 return Ok(false);
             };
             self.combine(values, bytemuck::cast_slice(&received));
@@ -68,7 +68,7 @@ impl Reduction {
 
     /// The wait for the message of this round, with `values` values, for [`Transport::pause`].
     pub fn wait(&self, transport: &dyn Transport, values: usize) -> Wait {
-        let act = Act::Send(self.lane, values.div_ceil(2));
+        let act = Act::Send(self.lane, Length::Exactly(values.div_ceil(2)));
         Wait { peer: self.peer(transport), act, since: self.sent.unwrap_or_else(Instant::now), naps: false }
     }
 

@@ -169,6 +169,7 @@ batch_norm = false
 [exchange]
 gradients = \"ternary\"
 algorithm = \"ring_ternary\"
+coding = \"auto\"
 clip_sigma = 2.5
 clip_sigma_over = \"touched_rows\"
 min_elements = 512
@@ -176,6 +177,8 @@ keep_float = [\"logits\"]
 overlap = \"auto\"
 bucket_elements = 262144
 error_feedback = false
+powersgd_rank = 4
+powersgd_start = 0
 verify_every = 100
 warn_after = 30.0
 timeout = 300.0

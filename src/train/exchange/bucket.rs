@@ -168,6 +168,21 @@ impl Bucket {
         let payloads = self.payloads.iter().map(|own| own.payload.bytes_sent(path, rank));
         payloads.chain([Bytes::Exact(agreed)]).sum()
     }
+
+    /// Bytes that `rank` sends for the bucket in `steps`, exactly or at most.
+    pub fn bytes_sent_in(&self, steps: &Range<u64>, path: &ReductionPath, rank: usize) -> u64 {
+        let always = (steps.end - steps.start) * self.bytes_sent(path, rank).bound();
+        self.payloads.iter().fold(always, |bytes, own| {
+            let (begins, each) = own.payload.first_steps(path, rank);
+            let first = begins.min(steps.end).saturating_sub(steps.start);
+            bytes + first * each.bound() - first * own.payload.bytes_sent(path, rank).bound()
+        })
+    }
+
+    /// Seconds that the last reduction has spent on encoding.
+    pub fn computing(&self) -> f64 {
+        self.payloads.iter().map(|own| own.payload.computing()).sum()
+    }
 }
 
 /// Number of values that the ranks agree on for a bucket of `shares`: the words of its payloads, the decisions, and the

@@ -12,18 +12,20 @@ mod plan;
 mod rows;
 mod slots;
 
-use ternflock_collectives::all_reduce::{Algorithm, ring_f32};
+use std::ops::Range;
+
+use ternflock_collectives::all_reduce::{Algorithm, Coding, ring_f32};
 use ternflock_collectives::topology::Topology;
 
 pub use average::GradientSink;
 pub use bucket::agreed_words;
 pub use choose::Choice;
+pub(super) use plan::{check_rank, float32_layers, state_elements};
 pub use plan::{compressed, has_sparse_rows};
-pub(super) use plan::{float32_layers, state_elements};
 pub use slots::Slots;
 
 use bucket::Bucket;
-use choose::choose;
+use choose::{Asked, choose};
 use method::{Averaging, Bytes, Method, RESIDUAL, ReductionPath, Share, State, float32::Float32};
 
 use ternflock_base::error::Result;
@@ -71,6 +73,7 @@ pub struct Exchange {
     gradients: Gradients,
     method: &'static dyn Method,
     algorithm: Algorithm,
+    coding: Coding,
     topology: Topology,
     /// In the order in which a backward pass finishes them, each with the layer that it begins at.
     buckets: Vec<Bucket>,
@@ -110,6 +113,8 @@ impl Exchange {
         let (parts, buckets) = buckets.into_iter().unzip();
         // `auto` is not an algorithm: the default is used until `choose` picks one.
         let algorithm = Algorithm::from_name(job.algorithm.name()).unwrap_or(Averaging::DEFAULT_ALGORITHM);
+        // Nothing is coded by default until `choose` finds that it pays.
+        let coding = if job.coding == job::Coding::Always { Coding::Always } else { Coding::Never };
         let (overlap, gradients) = (job.overlap, job.gradients);
         Ok(Exchange {
             seed,
@@ -117,6 +122,7 @@ impl Exchange {
             gradients,
             method,
             algorithm,
+            coding,
             topology,
             buckets,
             parts,
@@ -131,20 +137,30 @@ impl Exchange {
         self.buckets.iter_mut().for_each(|bucket| bucket.bound_rows(most));
     }
 
-    /// Chooses, together with all ranks, the fastest way to average the gradients; `resumed_choice` is the
-    /// earlier choice of a resumed run. None if there is nothing to choose.
-    pub fn choose(&self, world: &mut World, resumed_choice: Option<Gradients>) -> Result<Option<Choice>> {
-        if self.compressed_parameters() == 0 {
+    /// Chooses, together with all ranks, the fastest way to average the gradients among those that `job` leaves open;
+    /// `resumed_choice` is the earlier choice of a resumed run. None if there is nothing to choose.
+    pub fn choose(
+        &self,
+        job: &job::Exchange,
+        world: &mut World,
+        resumed_choice: Option<Gradients>,
+    ) -> Result<Option<Choice>> {
+        if self.compressed_parameters() == 0 || self.method.algorithms().is_empty() {
             return Ok(None);
         }
         let bounded = |bucket: &Bucket| bucket.shares().map(|share| share.bounded(self.most_rows)).collect();
         let buckets: Vec<Vec<Share>> = self.buckets.iter().map(bounded).collect();
-        choose(world, &buckets, self.gradients, resumed_choice)
+        choose(world, &buckets, Asked::of(job, self.gradients), resumed_choice)
     }
 
     /// Reduces payloads with `algorithm` from now on; the results do not change.
     pub fn set_algorithm(&mut self, algorithm: Algorithm) {
         self.algorithm = algorithm;
+    }
+
+    /// Codes these messages from now on; the results do not change.
+    pub fn set_coding(&mut self, coding: Coding) {
+        self.coding = coding;
     }
 
     /// The gradient format, set by the job or by [`Exchange::choose`].
@@ -204,12 +220,23 @@ impl Exchange {
 
     /// Bytes that `rank` sends per step, by the formulas of docs/algorithms.md.
     pub fn bytes_sent(&self, rank: usize) -> Bytes {
-        let path = ReductionPath { algorithm: self.algorithm, topology: &self.topology };
+        let path = self.path();
         self.buckets.iter().map(|bucket| bucket.bytes_sent(&path, rank)).sum()
+    }
+
+    /// How payloads are reduced.
+    fn path(&self) -> ReductionPath<'_> {
+        ReductionPath { algorithm: self.algorithm, coding: self.coding, topology: &self.topology }
     }
 
     /// [`Exchange::bytes_sent`], as an exact number or a bound.
     pub fn formula_bytes(&self, rank: usize) -> u64 {
         self.bytes_sent(rank).bound()
+    }
+
+    /// Bytes that `rank` sends in `steps`, exactly or at most. The first steps of a run may differ from later ones.
+    pub fn formula_bytes_in(&self, steps: Range<u64>, rank: usize) -> u64 {
+        let path = self.path();
+        self.buckets.iter().map(|bucket| bucket.bytes_sent_in(&steps, &path, rank)).sum()
     }
 }

@@ -59,7 +59,9 @@ pub fn average<'a>(
         transport.set_context(format_args!("step {}, gradients of {}", key.step, bucket.name()));
         let mut overlapped = OverlappedTransport { transport: &mut *transport, scales: &mut scales, key };
         bucket.reduce(&mut overlapped, path, gradients)?;
-        phases.exchange += lap();
+        let computing = bucket.computing();
+        phases.encode += computing;
+        phases.exchange += lap() - computing;
         bucket.decode(key, gradients);
         phases.decode += lap();
     }
@@ -162,7 +164,7 @@ struct OverlappedTransport<'t, 'a> {
 
 impl Transport for OverlappedTransport<'_, '_> {
     ternflock_collectives::forward_transport!(
-        transport: rank world nodes deadline set_context buffer recycle send_on poll pending
+        transport: rank world nodes deadline set_context context buffer recycle send_on poll pending
     );
 
     fn pause(&mut self, wait: &Wait) -> Result<()> {

@@ -11,6 +11,7 @@ mod method;
 mod micro_batches;
 mod objective;
 mod own_job;
+mod powersgd;
 mod precision;
 mod ranks_agree;
 mod records;

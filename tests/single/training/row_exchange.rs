@@ -11,7 +11,7 @@ use ternflock::nn::{Graph, Parameters, Shape};
 use ternflock::rng::{Purpose, Stream};
 use ternflock::train::Exchange;
 use ternflock::train::method::Bytes;
-use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT, ring_f32};
 use ternflock_collectives::codec::{Layout, Moments};
 use ternflock_collectives::control;
 use ternflock_collectives::topology::Topology;
@@ -51,7 +51,12 @@ fn bytes(job: &job::Exchange, algorithm: Algorithm, rows: usize, world: usize, r
         Gradients::Float32 => (vec![], rows * FEATURES + 2400),
     };
     let words = ternary.len() + 2 + VOCABULARY.div_ceil(32);
-    let plan = Plan { topology: &topology, blocks: Layout::new(ternary).blocks(), segment: SEGMENT };
+    let plan = Plan {
+        topology: &topology,
+        blocks: Layout::new(ternary).blocks(),
+        segment: SEGMENT,
+        coding: Coding::Never,
+    };
     control::max_traffic(words, world).bytes_sent
         + algorithm.traffic(plan, rank).bytes_sent
         + ring_f32::traffic(ring_f32::SEGMENT, float, world, rank).bytes_sent

@@ -1,6 +1,6 @@
 //! The tensors of one bucket that one method averages.
 
-use ternflock_collectives::all_reduce::Algorithm;
+use ternflock_collectives::all_reduce::{Algorithm, Coding};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::{Result, Transport};
 use ternflock_job as job;
@@ -15,6 +15,8 @@ pub const RESIDUAL: &str = "residual";
 pub struct ReductionPath<'a> {
     /// The all-reduce, for methods that have a [choice](super::Method::algorithms).
     pub algorithm: Algorithm,
+    /// The messages that are coded, for methods that send planes.
+    pub coding: Coding,
     /// The ranks on their nodes.
     pub topology: &'a Topology,
 }
@@ -82,6 +84,16 @@ pub trait Payload: Send {
 
     /// Bytes that `rank` sends in [`Payload::reduce`].
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes;
+
+    /// The step from which on [`Payload::bytes_sent`] holds, and the bytes that `rank` sends in each step before it.
+    fn first_steps(&self, _path: &ReductionPath, _rank: usize) -> (u64, Bytes) {
+        (0, Bytes::Exact(0))
+    }
+
+    /// Seconds that the last [`Payload::reduce`] has spent on encoding, between two reductions.
+    fn computing(&self) -> f64 {
+        0.0
+    }
 
     /// The state it keeps from step to step: at most
     /// [`Method::state_elements`](super::Method::state_elements) values.

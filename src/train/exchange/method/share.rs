@@ -79,6 +79,13 @@ impl Share {
     }
 }
 
+/// The matrix of `elements` elements that is closest to a square, as a shape: at least as wide as it is high. The
+/// tensor on which benchmarks measure a method has this shape.
+pub fn squarest(elements: usize) -> [usize; 2] {
+    let rows = (1..=elements.isqrt()).rev().find(|rows| elements.is_multiple_of(*rows)).unwrap_or(1);
+    [rows, elements / rows]
+}
+
 /// Number of elements of tensors of `shapes`.
 pub fn elements(shapes: &[Vec<usize>]) -> usize {
     shapes.iter().map(|shape| shape.iter().product::<usize>()).sum()
@@ -97,5 +104,14 @@ mod tests {
         let bounded = share.bounded(30);
         assert_eq!(bounded.shapes, [[100, 5], [30, 5]]);
         assert_eq!((bounded.bitmaps, share.bounded(usize::MAX)), (4, share));
+    }
+
+    #[test]
+    fn matrices_are_as_square_as_their_elements_allow() {
+        for (elements, sides) in
+            [(0, [1, 0]), (1, [1, 1]), (12, [3, 4]), (13, [1, 13]), (1 << 20, [1 << 10; 2])]
+        {
+            assert_eq!(squarest(elements), sides);
+        }
     }
 }

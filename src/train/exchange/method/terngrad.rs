@@ -7,7 +7,8 @@
 
 mod reference;
 
-use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
+use ternflock_base::rng::Purpose;
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, decode_rows, encode, encode_rows};
 use ternflock_collectives::cost::Costs;
 use ternflock_collectives::planes::{BLOCK, TERNARY, WORDS, position, width, words};
@@ -71,7 +72,7 @@ impl Method for TernGrad {
     }
 
     fn seconds(&self, shapes: &[Vec<usize>], costs: &Costs, path: &ReductionPath) -> f64 {
-        costs.ternary(path.algorithm, path.topology, elements(shapes))
+        costs.coded_ternary(path.algorithm, path.topology, elements(shapes), path.coding)
     }
 
     fn rehearse(&self, shapes: &[Vec<usize>], algorithm: Algorithm, ranks: &VirtualRanks) -> Result<Phases> {
@@ -81,7 +82,7 @@ impl Method for TernGrad {
             _ => world,
         };
         let Cut { pieces: blocks, segment, each } = cut(elements.div_ceil(BLOCK), parts, SEGMENT);
-        let plan = Plan { topology: ranks.topology(), blocks, segment };
+        let plan = Plan { topology: ranks.topology(), blocks, segment, coding: Coding::Never };
         let payload = vec![0; words(blocks, TERNARY)];
         let mut sums = vec![0; words(blocks, width(world))];
         let exchange = ranks.longest(each, costs.add_planes, |transport| {
@@ -93,7 +94,9 @@ impl Method for TernGrad {
 
     fn predicted_bytes(&self, shapes: &[Vec<usize>], path: &ReductionPath, rank: usize) -> u64 {
         let blocks = elements(shapes).div_ceil(BLOCK);
-        let work = path.algorithm.work(Plan { topology: path.topology, blocks, segment: SEGMENT }, rank);
+        let work = path
+            .algorithm
+            .work(Plan { topology: path.topology, blocks, segment: SEGMENT, coding: Coding::Never }, rank);
         8 * work.sends.iter().map(|message| message.words as u64).sum::<u64>()
     }
 
@@ -165,7 +168,7 @@ impl Payload for Ternaries {
             self.clear_padding();
         }
         for (place, (tensor, word)) in self.tensors.tensors().iter().zip(words).enumerate() {
-            let stream = key.stream(tensor.number);
+            let stream = key.stream(Purpose::Ternary, tensor.number);
             let feedback = self.residual.get_mut(tensor.range.clone());
             let rounding = if feedback.is_some() { Rounding::Nearest } else { Rounding::Stochastic(&stream) };
             let values = &gradients[tensor.range.clone()];
@@ -218,7 +221,11 @@ impl Payload for Ternaries {
 
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
         let most = path.algorithm.traffic(plan(path, self.most_blocks), rank).bytes_sent;
-        if self.tensors.is_sparse() { Bytes::AtMost(most) } else { Bytes::Exact(most) }
+        if self.tensors.is_sparse() || path.coding != Coding::Never {
+            Bytes::AtMost(most)
+        } else {
+            Bytes::Exact(most)
+        }
     }
 
     fn state(&self) -> Vec<State<'_>> {
@@ -255,5 +262,5 @@ impl Ternaries {
 }
 
 fn plan<'a>(path: &ReductionPath<'a>, blocks: usize) -> Plan<'a> {
-    Plan { topology: path.topology, blocks, segment: SEGMENT }
+    Plan { topology: path.topology, blocks, segment: SEGMENT, coding: path.coding }
 }

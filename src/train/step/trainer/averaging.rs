@@ -7,7 +7,7 @@ use crate::exchange::method::{self, Method};
 use crate::exchange::{Choice, Exchange, rows_read};
 use crate::step::statistics::STATISTICS;
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{self as job, Algorithm, Gradients};
+use ternflock_job::{self as job, Gradients};
 use ternflock_nn::Network;
 use ternflock_optim::STATE_NAMES;
 use ternflock_world::World;
@@ -71,15 +71,14 @@ impl Trainer {
         resumed_choice: Option<Gradients>,
     ) -> Result<Option<String>> {
         let asked = &self.job.exchange;
-        if asked.algorithm != Algorithm::Auto || method::of(asked.gradients).algorithms().is_empty() {
-            return Ok(None);
-        }
-        let Some(Choice { gradients, algorithm, reason }) = self.exchange.choose(world, resumed_choice)?
+        let Some(Choice { gradients, algorithm, coding, reason }) =
+            self.exchange.choose(asked, world, resumed_choice)?
         else {
             return Ok(None);
         };
         if gradients == self.exchange.gradients() {
             self.exchange.set_algorithm(algorithm);
+            self.exchange.set_coding(coding);
             return Ok(Some(reason));
         }
         self.set_exchange(&job::Exchange { gradients, ..asked.clone() }, world.topology())?;
