@@ -60,12 +60,8 @@ mod tests {
     /// A single rank sends nothing. On a slow network, only the bytes count.
     #[test]
     fn a_bucket_takes_its_bytes() {
-        let share = |method: &'static dyn Method, elements| Share {
-            method,
-            shapes: vec![vec![elements]],
-            bitmaps: 0,
-        };
-        let halves = Share { method: &TernGrad, shapes: vec![vec![1 << 19]; 2], bitmaps: 0 };
+        let share = |method: &'static dyn Method, elements| Share::complete(method, vec![vec![elements]]);
+        let halves = Share::complete(&TernGrad, vec![vec![1 << 19]; 2]);
         let shares = [halves, share(&Float32, 10)];
         let alone = Topology::flat(1);
         let phases = Exchanges::new(&alone, &Costs::EXAMPLE, wire(&Costs::EXAMPLE.inter_node))

@@ -101,9 +101,9 @@ fn network(
         let mut exchanges = Exchanges::new(&topology, costs, wire);
         // `check` has refused the all-reduce of the MPI library.
         let ways = scenario.ways.iter().filter_map(|way| way.ours()).map(|way| {
-            let step = step::step(model.buckets(way.method), compute, overlaps, |shares| {
-                exchanges.bucket(way.algorithm, shares)
-            })?;
+            let buckets = model.buckets(way.method, global_batch);
+            let step =
+                step::step(&buckets, compute, overlaps, |shares| exchanges.bucket(way.algorithm, shares))?;
             Ok(step::report(way, &step, model, &topology, global_batch))
         });
         points.push(Point {

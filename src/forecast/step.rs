@@ -53,8 +53,8 @@ pub fn report(
     topology: &Topology,
     global_batch: usize,
 ) -> WayTime {
-    let bytes =
-        model.buckets(way.method).iter().map(|(_, shares)| bytes_sent(way.algorithm, shares, topology)).sum();
+    let buckets = model.buckets(way.method, global_batch);
+    let bytes = buckets.iter().map(|(_, shares)| bytes_sent(way.algorithm, shares, topology)).sum();
     WayTime {
         way: way.name().into(),
         step_s: step.seconds,
@@ -66,7 +66,7 @@ pub fn report(
     }
 }
 
-/// Bytes that rank 0 sends for a bucket.
+/// Bytes that rank 0 sends for a bucket, at most.
 fn bytes_sent(algorithm: Algorithm, shares: &[Share], topology: &Topology) -> u64 {
     let agreed = control::max_traffic(agreed_words(shares), topology.world()).bytes_sent;
     let path = ReductionPath { algorithm, coding: Coding::Never, topology };

@@ -75,6 +75,11 @@ impl Bucket {
         self.payloads.iter().map(|own| &own.share)
     }
 
+    /// From now on a step of all ranks reads at most `most` rows of a table.
+    pub fn bound_rows(&mut self, most: usize) {
+        self.payloads.iter_mut().for_each(|own| own.payload.bound_rows(most));
+    }
+
     /// The state that its payloads keep from step to step.
     pub fn state(&self) -> impl Iterator<Item = State<'_>> {
         self.payloads.iter().flat_map(|own| own.payload.state())

@@ -152,7 +152,9 @@ fn float32_seconds(costs: &Costs, topology: &Topology, buckets: &[Vec<Share>]) -
     let (algorithm, coding) = (Averaging::DEFAULT_ALGORITHM, Coding::Never);
     let path = ReductionPath { algorithm, coding, topology };
     let seconds = buckets.iter().map(|shares| {
-        costs.maximum(topology, DECISIONS) + Float32.seconds(&[vec![elements(shares)]], costs, &path)
+        let bitmaps = shares.iter().map(|share| share.bitmaps).sum::<usize>();
+        costs.maximum(topology, DECISIONS + bitmaps)
+            + Float32.seconds(&[vec![elements(shares)]], costs, &path)
     });
     seconds.sum()
 }
@@ -207,10 +209,7 @@ mod tests {
     fn buckets() -> [Vec<Share>; 2] {
         let bucket = |ternary: &[usize], float32: usize| {
             let shapes = ternary.iter().map(|elements| vec![*elements]).collect();
-            vec![
-                Share { method: &TernGrad, shapes, bitmaps: 0 },
-                Share { method: &Float32, shapes: vec![vec![float32]], bitmaps: 0 },
-            ]
+            vec![Share::complete(&TernGrad, shapes), Share::complete(&Float32, vec![vec![float32]])]
         };
         [bucket(&[399_000, 1000], 10), bucket(&[20_000, 4000, 1000], 70)]
     }

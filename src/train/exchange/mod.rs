@@ -30,7 +30,7 @@ use method::{Averaging, Bytes, Method, RESIDUAL, ReductionPath, Share, State, fl
 
 use ternflock_base::error::Result;
 use ternflock_job::{self as job, Gradients, Overlap};
-use ternflock_nn::{Graph, Parameters};
+use ternflock_nn::{Graph, Parameters, Shape};
 use ternflock_world::World;
 
 /// The facts that all ranks know after a step.
@@ -46,6 +46,15 @@ pub struct Agreed {
 /// Bytes that a rank of `world` would send to average `parameters` gradients in float32.
 pub fn float32_bytes(parameters: usize, rank: usize, world: usize) -> u64 {
     ring_f32::traffic(ring_f32::SEGMENT, parameters, world, rank).bytes_sent
+}
+
+/// The most rows of an embedding's table that `samples` samples of `graph` read: one per token. Unbounded if the network
+/// does not read tokens.
+pub fn rows_read(graph: &Graph, samples: usize) -> usize {
+    match graph.input() {
+        input @ Shape::Tokens { .. } => input.elements().saturating_mul(samples),
+        _ => usize::MAX,
+    }
 }
 
 /// Whether `overlap` means that the ranks of `topology` average gradients during the backward pass.
@@ -69,6 +78,8 @@ pub struct Exchange {
     /// In the order in which a backward pass finishes them, each with the layer that it begins at.
     buckets: Vec<Bucket>,
     parts: Vec<usize>,
+    /// The most rows of a table that a step of all ranks reads.
+    most_rows: usize,
 }
 
 impl Exchange {
@@ -105,7 +116,25 @@ impl Exchange {
         // Nothing is coded by default until `choose` finds that it pays.
         let coding = if job.coding == job::Coding::Always { Coding::Always } else { Coding::Never };
         let (overlap, gradients) = (job.overlap, job.gradients);
-        Ok(Exchange { seed, overlap, gradients, method, algorithm, coding, topology, buckets, parts })
+        Ok(Exchange {
+            seed,
+            overlap,
+            gradients,
+            method,
+            algorithm,
+            coding,
+            topology,
+            buckets,
+            parts,
+            most_rows: usize::MAX,
+        })
+    }
+
+    /// From now on a step of all ranks reads at most `most` rows of an embedding's table ([`rows_read`]). This changes the
+    /// formulas for bytes and times, and nothing else.
+    pub fn bound_rows(&mut self, most: usize) {
+        self.most_rows = most;
+        self.buckets.iter_mut().for_each(|bucket| bucket.bound_rows(most));
     }
 
     /// Chooses, together with all ranks, the fastest way to average the gradients among those that `job` leaves open;
@@ -119,7 +148,8 @@ impl Exchange {
         if self.compressed_parameters() == 0 || self.method.algorithms().is_empty() {
             return Ok(None);
         }
-        let buckets: Vec<Vec<Share>> = self.buckets.iter().map(|b| b.shares().cloned().collect()).collect();
+        let bounded = |bucket: &Bucket| bucket.shares().map(|share| share.bounded(self.most_rows)).collect();
+        let buckets: Vec<Vec<Share>> = self.buckets.iter().map(bounded).collect();
         choose(world, &buckets, Asked::of(job, self.gradients), resumed_choice)
     }
 
@@ -160,7 +190,7 @@ impl Exchange {
     }
 
     /// Per bucket, in the order in which a backward pass finishes them: the layer it begins at, and the share
-    /// of each of its methods.
+    /// of each of its methods, with all rows.
     pub fn shares(&self) -> Vec<(usize, Vec<Share>)> {
         let shares = self.buckets.iter().map(|bucket| bucket.shares().cloned().collect());
         self.parts.iter().copied().zip(shares).collect()

@@ -10,13 +10,15 @@ use ternflock::job::{self, ClipSigmaOver, Gradients, Overlap};
 use ternflock::nn::{Graph, Parameters, Shape};
 use ternflock::rng::{Purpose, Stream};
 use ternflock::train::Exchange;
+use ternflock::train::method::Bytes;
 use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT, ring_f32};
 use ternflock_collectives::codec::{Layout, Moments};
 use ternflock_collectives::control;
 use ternflock_collectives::topology::Topology;
 
-use crate::WORLDS;
+use crate::runs::train;
 use crate::sparse_rows::{FEATURES, SEED, VOCABULARY, average, bits, expected, graph, settings};
+use crate::{WORLDS, language};
 
 /// The rows that a rank reads.
 type Rows = BTreeSet<usize>;
@@ -86,8 +88,14 @@ fn means(
             let sent = world.traffic().bytes_sent - before;
             let union: Rows = rows.iter().flatten().copied().collect();
             assert_eq!(sent, bytes(job, algorithm, union.len(), world_size, rank), "{} rows", union.len());
-            let bound = exchange.bytes_sent(rank).bound();
-            assert!(sent <= bound, "{sent} of {bound}");
+            let mut bound = |rows| {
+                exchange.bound_rows(rows);
+                exchange.bytes_sent(rank)
+            };
+            let all = bound(usize::MAX);
+            assert!(sent <= all.bound(), "{sent} of {all:?}");
+            assert_eq!(bound(union.len()), Bytes::AtMost(sent));
+            assert_eq!(bound(VOCABULARY), all);
             values
         };
         steps.iter().enumerate().map(&mut mean).collect::<Vec<_>>()
@@ -281,5 +289,25 @@ fn residuals_wait_for_their_row() {
                 assert_ne!(bits(&first[..20 * FEATURES]), bits(&second[..20 * FEATURES]));
             }
         });
+    }
+}
+
+/// A step of two samples of seven words reads at most 14 of 60 rows, so the prediction is below that of all rows. Words
+/// occur twice, so fewer bytes are sent than predicted.
+#[test]
+fn a_run_sends_at_most_the_rows_of_its_tokens() {
+    let sets = ["exchange.gradients=float32", "train.global_batch=2"];
+    for ranks in [2, 4] {
+        let sets = [&sets[..], &["train.global_batch=4"][..if ranks == 4 { 1 } else { 0 }]].concat();
+        let directory = tempfile::tempdir().unwrap();
+        let ended = train(ranks, &language::short(&sets), directory.path());
+        let traffic = ended[0].summary().traffic;
+        let all = traffic.float32_bytes_per_step;
+        assert!(traffic.bytes_per_step < traffic.formula_bytes_per_step, "{traffic:?}");
+        // 14 or 28 of 60 rows of 12 floats, of 3,000 parameters, with at most 200 bytes of agreement.
+        let rows = if ranks == 4 { 28.0 } else { 14.0 };
+        let parameters = 60.0 * 12.0 + 4.0 * 9.0 * 22.0 + 4.0 * 10.0 * 20.0 + 11.0 * 60.0;
+        let saved = (60.0 - rows) * 12.0 / parameters;
+        assert!(traffic.formula_bytes_per_step < all * (1.0 - 0.8 * saved) + 200.0, "{traffic:?}");
     }
 }

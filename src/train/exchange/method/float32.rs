@@ -34,6 +34,7 @@ impl Method for Float32 {
             tensors: Travelling::new(tensors),
             packed: vec![0.0; elements],
             used: elements,
+            most: elements,
         })
     }
 
@@ -93,6 +94,8 @@ struct SideBySide {
     packed: Vec<f32>,
     /// Number of elements that travel in this step.
     used: usize,
+    /// The most elements that travel in a step.
+    most: usize,
 }
 
 impl Payload for SideBySide {
@@ -103,6 +106,10 @@ impl Payload for SideBySide {
 
     fn set_rows(&mut self, place: usize, rows: &[u32]) {
         self.tensors.set_rows(place, rows);
+    }
+
+    fn bound_rows(&mut self, most: usize) {
+        self.most = self.tensors.most_elements(most).sum();
     }
 
     fn encode(&mut self, _: &Key, _: &[u32], gradients: &[f32]) {
@@ -128,8 +135,8 @@ impl Payload for SideBySide {
 
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
         let world = path.topology.world();
-        let all = ring_f32::traffic(ring_f32::SEGMENT, self.packed.len(), world, rank).bytes_sent;
-        if self.tensors.is_sparse() { Bytes::AtMost(all) } else { Bytes::Exact(all) }
+        let most = ring_f32::traffic(ring_f32::SEGMENT, self.most, world, rank).bytes_sent;
+        if self.tensors.is_sparse() { Bytes::AtMost(most) } else { Bytes::Exact(most) }
     }
 }
 

@@ -61,6 +61,9 @@ pub trait Payload: Send {
     /// other rows are zero on every rank, before the step and after it.
     fn set_rows(&mut self, _place: usize, _rows: &[u32]) {}
 
+    /// From now on a step of all ranks reads at most `most` rows of a table: a bound for [`Payload::bytes_sent`].
+    fn bound_rows(&mut self, _most: usize) {}
+
     /// Compresses `gradients` with the maximum of all ranks' `words`.
     fn encode(&mut self, key: &Key, words: &[u32], gradients: &[f32]);
 

@@ -116,7 +116,7 @@ struct Ternaries {
     tensors: Travelling,
     /// The layout of the elements that travel in this step.
     layout: Layout,
-    /// Number of blocks if all elements travel.
+    /// The most blocks that travel in a step.
     most_blocks: usize,
     /// This rank's ternaries, and the sums over ranks; there is room for all elements.
     planes: Vec<u64>,
@@ -156,6 +156,10 @@ impl Payload for Ternaries {
 
     fn set_rows(&mut self, place: usize, rows: &[u32]) {
         self.tensors.set_rows(place, rows);
+    }
+
+    fn bound_rows(&mut self, most: usize) {
+        self.most_blocks = Layout::new(self.tensors.most_elements(most)).blocks();
     }
 
     fn encode(&mut self, key: &Key, words: &[u32], gradients: &[f32]) {
@@ -216,11 +220,11 @@ impl Payload for Ternaries {
     }
 
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
-        let all = path.algorithm.traffic(plan(path, self.most_blocks), rank).bytes_sent;
+        let most = path.algorithm.traffic(plan(path, self.most_blocks), rank).bytes_sent;
         if self.tensors.is_sparse() || path.coding != Coding::Never {
-            Bytes::AtMost(all)
+            Bytes::AtMost(most)
         } else {
-            Bytes::Exact(all)
+            Bytes::Exact(most)
         }
     }
 

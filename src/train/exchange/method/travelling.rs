@@ -55,6 +55,14 @@ impl Travelling {
         })
     }
 
+    /// By tensor, the number of elements that travel if `most` rows of each tensor with sparse rows do.
+    pub fn most_elements(&self, most: usize) -> impl Iterator<Item = usize> {
+        self.tensors.iter().map(move |tensor| match tensor.sparse_rows {
+            true => tensor.range.len().min(tensor.row().saturating_mul(most)),
+            false => tensor.range.len(),
+        })
+    }
+
     /// The places of all elements that travel among the gradients of the bucket, in order.
     pub fn runs(&self) -> impl Iterator<Item = Range<usize>> {
         self.tensors.iter().enumerate().flat_map(|(place, Tensor { range, .. })| {
@@ -85,6 +93,8 @@ mod tests {
         tensors.set_rows(1, &[0]);
         assert_eq!(tensors.runs().collect::<Vec<_>>(), [10..12, 16..20, 30..34]);
         assert_eq!(tensors.elements().collect::<Vec<_>>(), [6, 4]);
+        assert_eq!(tensors.most_elements(3).collect::<Vec<_>>(), [6, 4]);
+        assert_eq!(tensors.most_elements(usize::MAX).collect::<Vec<_>>(), [10, 4]);
         tensors.set_rows(0, &[]);
         assert_eq!(tensors.runs().collect::<Vec<_>>(), [30..34]);
     }
