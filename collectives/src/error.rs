@@ -55,6 +55,17 @@ pub enum Error {
         got_words: usize,
     },
 
+    /// A message held something that its sender cannot have meant.
+    #[error(
+        "rank {rank} received {what}: a message was damaged on its way, or the ranks do not run the same program"
+    )]
+    Invalid {
+        /// The receiver.
+        rank: usize,
+        /// What it received, and for which tensor.
+        what: String,
+    },
+
     /// A peer sent a coded segment that cannot be decoded.
     #[error("rank {rank} cannot decode what rank {peer} sent{}: {damage}", in_brackets(context))]
     Undecodable {

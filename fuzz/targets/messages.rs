@@ -77,7 +77,7 @@ fuzz_target!(|input: &[u8]| {
             drop(sum);
         }
         5 => drop(ring_f32::sum(&mut peers, 7, &mut [0.0; 100])),
-        6 => drop(control::max(&mut peers, &mut [1, 2, 3])),
+        6 => drop(control::max_or(&mut peers, 2, &mut [1, 2, 3])),
         7 => drop(control::all_gather(&mut peers, &[1, 2])),
         8 => drop(control::broadcast(&mut peers, &mut vec![1, 2, 3])),
         9 => drop(control::agree(&mut peers, "the input", 7)),

@@ -20,6 +20,7 @@ pub fn begin(
     vectors: &mut Vectors,
 ) -> Result<()> {
     vectors.reset();
+    vectors.forget();
     if contender.compressor().is_none() { compress(contender, transport, vectors) } else { Ok(()) }
 }
 

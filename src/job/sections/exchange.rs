@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::syntax::{SectionReader, read_empty};
 use keys::{
     ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, CODING, ERROR_FEEDBACK, GRADIENTS, KEEP_FLOAT,
-    MIN_ELEMENTS, OVERLAP, TIMEOUT, VERIFY_EVERY, WARN_AFTER,
+    MIN_ELEMENTS, OVERLAP, POWERSGD_RANK, POWERSGD_START, TIMEOUT, VERIFY_EVERY, WARN_AFTER,
 };
 
 pub(crate) use keys::SECTION;
@@ -38,6 +38,10 @@ pub struct Exchange {
     pub bucket_elements: usize,
     /// Whether the rounding error of a gradient is added to the gradient of the next step.
     pub error_feedback: bool,
+    /// The rank of PowerSGD's factors, 1 to 64.
+    pub powersgd_rank: usize,
+    /// The step at which PowerSGD begins.
+    pub powersgd_start: u64,
     /// Steps between comparisons of all ranks' parameters; 0: never.
     pub verify_every: u64,
     /// Seconds to wait for another rank before a warning names the late rank, above 0.
@@ -65,6 +69,8 @@ impl Exchange {
             overlap: section.read(&OVERLAP),
             bucket_elements: section.read(&BUCKET_ELEMENTS),
             error_feedback: section.read(&ERROR_FEEDBACK),
+            powersgd_rank: section.read(&POWERSGD_RANK),
+            powersgd_start: section.read(&POWERSGD_START),
             verify_every: section.read(&VERIFY_EVERY),
             warn_after: section.read(&WARN_AFTER),
             timeout: section.read(&TIMEOUT),

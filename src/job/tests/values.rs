@@ -15,7 +15,7 @@ fn a_wrong_type_says_what_was_expected_and_found() {
         ("[train.x]", "unknown key `x` in [train]; the keys there are"),
         (
             "[exchange]\ngradients = \"tern\"",
-            "exchange.gradients must be one of \"ternary\", \"float32\", found",
+            "exchange.gradients must be one of \"ternary\", \"float32\", \"powersgd\"",
         ),
         (
             "[exchange]\nmin_elements = -1",

@@ -207,7 +207,10 @@ mod tests {
     fn buckets() -> [Vec<Share>; 2] {
         let bucket = |ternary: &[usize], float32: usize| {
             let shapes = ternary.iter().map(|elements| vec![*elements]).collect();
-            vec![Share { method: &TernGrad, shapes }, Share { method: &Float32, shapes: vec![vec![float32]] }]
+            vec![
+                Share { method: &TernGrad, shapes, bitmaps: 0 },
+                Share { method: &Float32, shapes: vec![vec![float32]], bitmaps: 0 },
+            ]
         };
         [bucket(&[399_000, 1000], 10), bucket(&[20_000, 4000, 1000], 70)]
     }

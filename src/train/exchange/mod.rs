@@ -9,7 +9,10 @@ mod choose;
 pub mod method;
 mod pipeline;
 mod plan;
+mod rows;
 mod slots;
+
+use std::ops::Range;
 
 use ternflock_collectives::all_reduce::{Algorithm, Coding, ring_f32};
 use ternflock_collectives::topology::Topology;
@@ -17,8 +20,8 @@ use ternflock_collectives::topology::Topology;
 pub use average::GradientSink;
 pub use bucket::agreed_words;
 pub use choose::Choice;
+pub(super) use plan::{check_rank, float32_layers, state_elements};
 pub use plan::{compressed, has_sparse_rows};
-pub(super) use plan::{float32_layers, state_elements};
 pub use slots::Slots;
 
 use bucket::Bucket;
@@ -199,5 +202,11 @@ impl Exchange {
     /// [`Exchange::bytes_sent`], as an exact number or a bound.
     pub fn formula_bytes(&self, rank: usize) -> u64 {
         self.bytes_sent(rank).bound()
+    }
+
+    /// Bytes that `rank` sends in `steps`, exactly or at most. The first steps of a run may differ from later ones.
+    pub fn formula_bytes_in(&self, steps: Range<u64>, rank: usize) -> u64 {
+        let path = self.path();
+        self.buckets.iter().map(|bucket| bucket.bytes_sent_in(&steps, &path, rank)).sum()
     }
 }

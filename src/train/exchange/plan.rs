@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use super::bucket::Bucket;
-use super::method::{Method, Setup, Tensor, float32::Float32};
+use super::method::powersgd::largest_rank;
+use super::method::{Method, Setup, Tensor, float32::Float32, with_settings};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::suggest::suggest;
-use ternflock_job as job;
+use ternflock_job::{self as job, Gradients};
 use ternflock_nn::layer::TensorRole;
 use ternflock_nn::{Graph, Parameter};
 
@@ -63,6 +64,13 @@ impl Group<'_> {
         }
     }
 
+    /// The name of one of its tensors.
+    pub fn name_of(&self, tensor: &Tensor) -> String {
+        let start = self.members.first().map_or(0, |first| first.range.start);
+        let found = self.members.iter().find(|member| member.range.start - start == tensor.range.start);
+        found.map_or_else(String::new, |member| member.name.clone())
+    }
+
     /// The settings that its payloads are built for.
     pub fn setup<'a>(&self, job: &'a job::Exchange, world: usize) -> Setup<'a> {
         let elements = self.members.iter().map(|parameter| parameter.range.len()).sum();
@@ -70,20 +78,44 @@ impl Group<'_> {
     }
 }
 
-/// By tensor of `table`: whether `method` compresses its gradient. With a lossless method, none is compressed.
+/// By tensor of `table`: whether `method`, with the settings of `job`, compresses its gradient. With a lossless method, none
+/// is compressed.
 pub fn compressed(
     method: &dyn Method,
     job: &job::Exchange,
     graph: &Graph,
     table: &[Parameter],
 ) -> Result<Vec<bool>> {
+    let candidates = candidates(job, graph, table)?;
+    let shapes = table.iter().map(|parameter| method.compresses(&parameter.spec.shape));
+    Ok(candidates.into_iter().zip(shapes).map(|(candidate, compresses)| candidate && compresses).collect())
+}
+
+/// By tensor of `table`: whether `job` lets its gradient be compressed.
+fn candidates(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Result<Vec<bool>> {
     let float32: HashSet<usize> = float32_layers(&job.keep_float, graph)?.into_iter().collect();
-    let is_compressed = |parameter: &Parameter| {
-        !method.is_lossless()
-            && parameter.range.len() >= job.min_elements
-            && !float32.contains(&parameter.layer)
+    let is_candidate = |parameter: &Parameter| {
+        parameter.range.len() >= job.min_elements && !float32.contains(&parameter.layer)
     };
-    Ok(table.iter().map(is_compressed).collect())
+    Ok(table.iter().map(is_candidate).collect())
+}
+
+/// Refuses a rank with which PowerSGD compresses no matrix.
+///
+/// # Errors
+/// [`Error::Usage`] with the largest rank that compresses one.
+pub fn check_rank(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Result<()> {
+    let candidates = candidates(job, graph, table)?;
+    let of_candidates = table.iter().zip(candidates).filter(|(_, candidate)| *candidate);
+    let largest = of_candidates.map(|(parameter, _)| largest_rank(&parameter.spec.shape)).max().unwrap_or(0);
+    if job.gradients != Gradients::PowerSgd || largest == 0 || job.powersgd_rank <= largest {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "exchange.powersgd_rank = {} compresses no matrix of this network: factors of that rank are no smaller than the \
+         matrices; use a rank of at most {largest}",
+        job.powersgd_rank
+    )))
 }
 
 fn groups<'a>(
@@ -92,6 +124,7 @@ fn groups<'a>(
     graph: &Graph,
     table: &'a [Parameter],
 ) -> Result<Vec<Group<'a>>> {
+    let method = with_settings(method, job);
     let compressed = compressed(method, job, graph, table)?;
     let (mut groups, mut end) = (Vec::<Group>::new(), table.len());
     for layer in (0..graph.layers().len()).rev() {

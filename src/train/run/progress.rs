@@ -82,7 +82,8 @@ impl RunProgress {
         match trainer.step - self.stage_first_step {
             0 => self.past,
             steps => ExpectedBytes {
-                formula: formula + steps * bytes.bound(),
+                formula: formula
+                    + trainer.exchange().formula_bytes_in(self.stage_first_step..trainer.step, world.rank()),
                 float32: float32 + steps * float32_bytes(parameters, world.rank(), world.size()),
                 is_bound: is_bound || matches!(bytes, Bytes::AtMost(_)),
             },

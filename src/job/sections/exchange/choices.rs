@@ -13,6 +13,8 @@ pub enum Gradients {
     Ternary,
     /// Uncompressed, at 32 bits per element.
     Float32,
+    /// PowerSGD: each matrix as the product of two factors of low rank, with error feedback.
+    PowerSgd,
 }
 
 impl Gradients {
@@ -27,7 +29,7 @@ impl Gradients {
     }
 }
 
-choices! { Gradients: Ternary = "ternary", Float32 = "float32" }
+choices! { Gradients: Ternary = "ternary", Float32 = "float32", PowerSgd = "powersgd" }
 
 /// The elements that the standard deviation of a sparse gradient is taken over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

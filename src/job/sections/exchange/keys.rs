@@ -8,15 +8,15 @@ use crate::syntax::{Given, Key, Rule, Section, above, at_least};
 pub(super) const GRADIENTS: Key<Gradients> = Key::new(
     "gradients",
     Given(|| Gradients::Ternary),
-    "`\"ternary\"`: TernGrad, 2 bits per element before they are summed. `\"float32\"`: uncompressed.",
+    "`\"ternary\"`: TernGrad, 2 bits per element before they are summed. `\"float32\"`: uncompressed. `\"powersgd\"`: \
+     factors of low rank with error feedback ([algorithms.md](algorithms.md#powersgd)).",
 );
 
 pub(super) const ALGORITHM: Key<Algorithm> = Key::new(
     "algorithm",
     Given(|| Algorithm::RingTernary),
     "The all-reduce that sums ternary gradients ([algorithms.md](algorithms.md)). `\"auto\"` measures the \
-     machine and uses the fastest. All give the same bits. No effect with `gradients = \"float32\"` or one \
-     rank.",
+     machine and uses the fastest. All give the same bits. No effect without ternary gradients or with one rank.",
 );
 
 pub(super) const CODING: Key<Coding> = Key::new(
@@ -85,8 +85,23 @@ pub(super) const ERROR_FEEDBACK: Key<bool> = Key::new(
     "error_feedback",
     Given(|| false),
     "Adds the rounding error of a ternary gradient to the gradient of the next step. Ternaries are then \
-     rounded to the nearest value, not at random.",
+     rounded to the nearest value, not at random. No effect on `\"powersgd\"`, which always has error feedback.",
 );
+
+pub(super) const POWERSGD_RANK: Key<usize> = Key::new(
+    "powersgd_rank",
+    Given(|| 4),
+    "The rank r of the factors of `\"powersgd\"`: a matrix of m x n travels as r (m + n) numbers. Matrices for which \
+     that is not less than m n, and vectors, travel as float32.",
+)
+.within(at_least(1.0).and_at_most(64.0));
+
+pub(super) const POWERSGD_START: Key<u64> = Key::new(
+    "powersgd_start",
+    Given(|| 0),
+    "The step at which `\"powersgd\"` begins: before it, matrices are averaged in float32.",
+)
+.origin("PowerSGD (no such steps); PyTorch's hook has 1,000");
 
 pub(super) const VERIFY_EVERY: Key<u64> = Key::new(
     "verify_every",
@@ -126,6 +141,6 @@ pub(crate) const SECTION: Section = Section::new(
             &OVERLAP,
             &BUCKET_ELEMENTS,
         ],
-        &[&ERROR_FEEDBACK, &VERIFY_EVERY, &WARN_AFTER, &TIMEOUT],
+        &[&ERROR_FEEDBACK, &POWERSGD_RANK, &POWERSGD_START, &VERIFY_EVERY, &WARN_AFTER, &TIMEOUT],
     ],
 );

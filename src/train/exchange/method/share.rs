@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Method;
+use crate::exchange::rows::bitmap_words;
 
 /// A tensor of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,17 +34,25 @@ pub struct Share {
     pub method: &'static dyn Method,
     /// The dimensions of each tensor.
     pub shapes: Vec<Vec<usize>>,
+    /// Number of words in which the ranks mark the rows that travel.
+    pub bitmaps: usize,
 }
 
 impl Share {
     /// The share of `tensors`.
     pub fn new(method: &'static dyn Method, tensors: &[Tensor]) -> Share {
-        Share { method, shapes: tensors.iter().map(|tensor| tensor.shape.clone()).collect() }
+        let bitmaps = if method.takes_rows() { tensors.iter().map(bitmap_words).sum() } else { 0 };
+        Share { method, shapes: tensors.iter().map(|tensor| tensor.shape.clone()).collect(), bitmaps }
     }
 
     /// Number of elements of all its tensors.
     pub fn elements(&self) -> usize {
         elements(&self.shapes)
+    }
+
+    /// Number of words that the ranks agree on for it: those reduced by maximum, and bitmaps.
+    pub fn agreed_words(&self) -> usize {
+        self.words() + self.bitmaps
     }
 
     /// Number of words that the ranks reduce by maximum for it.
@@ -52,7 +61,28 @@ impl Share {
     }
 }
 
+/// The matrix of `elements` elements that is closest to a square, as a shape: at least as wide as it is high. The
+/// tensor on which benchmarks measure a method has this shape.
+pub fn squarest(elements: usize) -> [usize; 2] {
+    let rows = (1..=elements.isqrt()).rev().find(|rows| elements.is_multiple_of(*rows)).unwrap_or(1);
+    [rows, elements / rows]
+}
+
 /// Number of elements of tensors of `shapes`.
 pub fn elements(shapes: &[Vec<usize>]) -> usize {
     shapes.iter().map(|shape| shape.iter().product::<usize>()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_are_as_square_as_their_elements_allow() {
+        for (elements, sides) in
+            [(0, [1, 0]), (1, [1, 1]), (12, [3, 4]), (13, [1, 13]), (1 << 20, [1 << 10; 2])]
+        {
+            assert_eq!(squarest(elements), sides);
+        }
+    }
 }

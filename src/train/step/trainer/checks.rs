@@ -47,7 +47,7 @@ impl Trainer {
             parameters.table.iter().find_map(|parameter| {
                 let values = &parameters.gradients[parameter.range.clone()];
                 let at = values.iter().position(|g| !g.is_finite())?;
-                let kept = if self.job.exchange.error_feedback {
+                let kept = if self.exchange.residuals().next().is_some() {
                     ", including the residual of error feedback,"
                 } else {
                     ""
