@@ -1,6 +1,7 @@
 //! A rank whose peers send arbitrary messages of any length in any order: every operation ends with a result or an error.
 //!
-//! The input gives the algorithm, the number of ranks, this rank's number, and then messages: a length and words.
+//! The input gives the algorithm and the messages that are coded, the number of ranks, this rank's number, and then messages:
+//! a length and words.
 #![no_main]
 
 use std::time::Duration;
@@ -63,7 +64,8 @@ fuzz_target!(|input: &[u8]| {
     let blocks = 3;
     match what % 12 {
         number @ 0..5 => {
-            let plan = Plan { topology: &topology, blocks, segment: 2, coding: Coding::Never };
+            let coding = [Coding::Never, Coding::BetweenNodes, Coding::Always][usize::from(what / 12 % 3)];
+            let plan = Plan { topology: &topology, blocks, segment: 2, coding };
             let width = planes::width(world);
             let mut sums = vec![0; planes::words(blocks, width)];
             let ternary = vec![0; planes::words(blocks, planes::TERNARY)];
