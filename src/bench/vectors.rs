@@ -35,7 +35,7 @@ impl Vectors {
         gradient(elements, rank, &mut values);
         let mut compressed = Vec::<Compressed>::new();
         for contender in contenders {
-            let Contender::Ours(averaging) = contender else { continue };
+            let Some(averaging) = contender.ours() else { continue };
             if compressed.iter().all(|of| of.method != averaging.method) {
                 compressed.push(Compressed::new(averaging.method, elements, &job, world));
             }

@@ -15,6 +15,7 @@ pub use report::{Forecast, Network, Verdict};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use ternflock_collectives::all_reduce::Coding;
 use ternflock_collectives::cost::Costs;
 use ternflock_collectives::simulated::Wire;
 use ternflock_collectives::topology::Topology;
@@ -100,9 +101,9 @@ fn network(
         let mut exchanges = Exchanges::new(&topology, costs, wire);
         // `check` has refused the all-reduce of the MPI library.
         let ways = scenario.ways.iter().filter_map(|way| way.ours()).map(|way| {
-            let step = step::step(model.buckets(way.method), compute, overlaps, |shares| {
-                exchanges.bucket(way.algorithm, shares)
-            })?;
+            let buckets = model.buckets(way.method, global_batch);
+            let step =
+                step::step(&buckets, compute, overlaps, |shares| exchanges.bucket(way.algorithm, shares))?;
             Ok(step::report(way, &step, model, &topology, global_batch))
         });
         points.push(Point {
@@ -147,6 +148,13 @@ fn check(loaded: &Loaded, scenario: &Scenario, members: usize, topology: &Topolo
                 .into(),
         );
     }
+    if let Some(way) = scenario.ways.iter().find(|way| way.coding() != Coding::Never) {
+        return refuse(format!(
+            "--ways: {} has no forecast, because the lengths of coded messages depend on the gradients; `ternflock bench scaling` \
+             measures it",
+            way.name()
+        ));
+    }
     let batch = loaded.job.train.global_batch;
     match scenario.nodes.iter().find(|&&nodes| scenario.mode == Mode::Strong && nodes * members > batch) {
         Some(nodes) => refuse(format!(
@@ -173,10 +181,10 @@ fn global_batch(loaded: &Loaded, mode: Mode, ranks: usize) -> usize {
 
 /// Ranks that compute `speed` times as fast and have the same links.
 fn faster(costs: Costs, speed: f64) -> Costs {
-    let Costs { encode, decode, copy, add_planes, add_floats, .. } = costs;
-    let [encode, decode, copy, add_planes, add_floats] =
-        [encode, decode, copy, add_planes, add_floats].map(|cost| cost / speed);
-    Costs { encode, decode, copy, add_planes, add_floats, ..costs }
+    let Costs { encode, decode, copy, code_planes, restore_planes, add_planes, add_floats, .. } = costs;
+    let [encode, decode, copy, code_planes, restore_planes, add_planes, add_floats] =
+        [encode, decode, copy, code_planes, restore_planes, add_planes, add_floats].map(|cost| cost / speed);
+    Costs { encode, decode, copy, code_planes, restore_planes, add_planes, add_floats, ..costs }
 }
 
 fn faster_compute(compute: Compute, speed: f64) -> Compute {

@@ -301,6 +301,9 @@ pub struct Traffic {
     pub bytes_per_step: f64,
     /// Predicted by the formulas of docs/algorithms.md: the mean over the steps of this run.
     pub formula_bytes_per_step: f64,
+    /// Whether that prediction is an upper bound, because the lengths of some messages depend on the gradients.
+    #[serde(rename = "formula_is_bound")]
+    pub is_bound: bool,
     /// The bytes that a float32 ring would send.
     pub float32_bytes_per_step: f64,
 }

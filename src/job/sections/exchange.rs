@@ -3,13 +3,13 @@
 mod choices;
 mod keys;
 
-pub use choices::{Algorithm, ClipSigmaOver, Gradients, Overlap};
+pub use choices::{Algorithm, ClipSigmaOver, Coding, Gradients, Overlap};
 
 use serde::Serialize;
 
 use crate::syntax::{SectionReader, read_empty};
 use keys::{
-    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, ERROR_FEEDBACK, GRADIENTS, KEEP_FLOAT, LOW_RANK,
+    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, CODING, ERROR_FEEDBACK, GRADIENTS, KEEP_FLOAT, LOW_RANK,
     MIN_ELEMENTS, OVERLAP, POWERSGD_RANK, POWERSGD_START, TIMEOUT, VERIFY_EVERY, WARN_AFTER,
 };
 
@@ -22,6 +22,8 @@ pub struct Exchange {
     pub gradients: Gradients,
     /// How ternary gradients are summed.
     pub algorithm: Algorithm,
+    /// Which messages of ternaries are entropy-coded.
+    pub coding: Coding,
     /// Gradients are clipped at this many standard deviations of their tensor; 0: not at all.
     pub clip_sigma: f64,
     /// The elements whose standard deviation that is, for tensors of which a step reads only some rows.
@@ -61,6 +63,7 @@ impl Exchange {
         Exchange {
             gradients: section.read(&GRADIENTS),
             algorithm: section.read(&ALGORITHM),
+            coding: section.read(&CODING),
             clip_sigma: section.read(&CLIP_SIGMA),
             clip_sigma_over: section.read(&CLIP_SIGMA_OVER),
             min_elements: section.read(&MIN_ELEMENTS),

@@ -169,6 +169,7 @@ batch_norm = false
 [exchange]
 gradients = \"ternary\"
 algorithm = \"ring_ternary\"
+coding = \"auto\"
 clip_sigma = 2.5
 clip_sigma_over = \"touched_rows\"
 min_elements = 512

@@ -64,6 +64,13 @@ impl Group<'_> {
         }
     }
 
+    /// The name of one of its tensors.
+    pub fn name_of(&self, tensor: &Tensor) -> String {
+        let start = self.members.first().map_or(0, |first| first.range.start);
+        let found = self.members.iter().find(|member| member.range.start - start == tensor.range.start);
+        found.map_or_else(String::new, |member| member.name.clone())
+    }
+
     /// The settings that its payloads are built for.
     pub fn setup<'a>(&self, job: &'a job::Exchange, world: usize) -> Setup<'a> {
         let elements = self.members.iter().map(|parameter| parameter.range.len()).sum();

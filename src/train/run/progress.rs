@@ -1,6 +1,7 @@
 //! How far a run is: its steps, their time, and the bytes that this rank has sent to average gradients.
 
 use crate::exchange::float32_bytes;
+use crate::exchange::method::Bytes;
 use crate::step::trainer::{Step, Trainer};
 use ternflock_report::{Speed, Traffic};
 use ternflock_world::World;
@@ -24,6 +25,8 @@ struct ExpectedBytes {
     formula: u64,
     /// By a ring of float32.
     float32: u64,
+    /// Whether fewer may be sent than by the formulas.
+    is_bound: bool,
 }
 
 impl RunProgress {
@@ -52,10 +55,11 @@ impl RunProgress {
     /// Bytes per step so far: sent, by the formulas, and by a ring of float32.
     pub fn traffic(&self, trainer: &Trainer, world: &World) -> Traffic {
         let per_step = |bytes: u64| bytes as f64 / self.steps(trainer).max(1) as f64;
-        let ExpectedBytes { formula, float32 } = self.expected_bytes(trainer, world);
+        let ExpectedBytes { formula, float32, is_bound } = self.expected_bytes(trainer, world);
         Traffic {
             bytes_per_step: per_step(self.bytes_sent),
             formula_bytes_per_step: per_step(formula),
+            is_bound,
             float32_bytes_per_step: per_step(float32),
         }
     }
@@ -72,7 +76,8 @@ impl RunProgress {
     }
 
     fn expected_bytes(&self, trainer: &Trainer, world: &World) -> ExpectedBytes {
-        let ExpectedBytes { formula, float32 } = self.past;
+        let ExpectedBytes { formula, float32, is_bound } = self.past;
+        let bytes = trainer.exchange().bytes_sent(world.rank());
         let parameters = trainer.network.parameters.values.len();
         match trainer.step - self.stage_first_step {
             0 => self.past,
@@ -80,6 +85,7 @@ impl RunProgress {
                 formula: formula
                     + trainer.exchange().formula_bytes_in(self.stage_first_step..trainer.step, world.rank()),
                 float32: float32 + steps * float32_bytes(parameters, world.rank(), world.size()),
+                is_bound: is_bound || matches!(bytes, Bytes::AtMost(_)),
             },
         }
     }

@@ -16,6 +16,7 @@ mod precision;
 mod ranks_agree;
 mod records;
 mod resume;
+mod row_exchange;
 mod row_means;
 mod runs;
 mod smoothout;

@@ -60,6 +60,21 @@ pub enum Overlap {
 
 choices! { Overlap: Auto = "auto", Always = "always", Never = "never" }
 
+/// The messages of ternaries that are entropy-coded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Coding {
+    /// Those between nodes, if that is faster according to the cost model.
+    #[default]
+    Auto,
+    /// All.
+    Always,
+    /// None.
+    Never,
+}
+
+choices! { Coding: Auto = "auto", Always = "always", Never = "never" }
+
 /// The all-reduces of ternaries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::choices::{Algorithm, ClipSigmaOver, Gradients, Overlap};
+use super::choices::{Algorithm, ClipSigmaOver, Coding, Gradients, Overlap};
 use crate::syntax::{Given, Key, Rule, Section, above, at_least};
 
 pub(super) const GRADIENTS: Key<Gradients> = Key::new(
@@ -17,6 +17,15 @@ pub(super) const ALGORITHM: Key<Algorithm> = Key::new(
     Given(|| Algorithm::RingTernary),
     "The all-reduce that sums ternary gradients ([algorithms.md](algorithms.md)). `\"auto\"` measures the \
      machine and uses the fastest. All give the same bits. No effect without ternary gradients or with one rank.",
+);
+
+pub(super) const CODING: Key<Coding> = Key::new(
+    "coding",
+    Given(|| Coding::Auto),
+    "Whether messages of ternary gradients and of their sums are entropy-coded \
+     ([algorithms.md](algorithms.md#coded-segments-coding)). `\"auto\"`: those between nodes, if a measurement at the start \
+     says that coding takes less time than it saves. `\"always\"`: all. The result is the same, bit for bit. No effect with \
+     one rank.",
 );
 
 pub(super) const CLIP_SIGMA: Key<f64> = Key::new(
@@ -132,6 +141,7 @@ pub(crate) const SECTION: Section = Section::new(
         &[
             &GRADIENTS,
             &ALGORITHM,
+            &CODING,
             &CLIP_SIGMA,
             &CLIP_SIGMA_OVER,
             &MIN_ELEMENTS,

@@ -9,7 +9,8 @@
 //! | call | does | waits for other ranks |
 //! |---|---|---|
 //! | [`Payload::prepare`] | adds the residuals of error feedback; writes this rank's words (scales) | |
-//! | the bucket | replaces the words of all its payloads by their maximum over the ranks | yes |
+//! | the bucket | replaces the words of all its payloads by their maximum over the ranks, and finds the rows in which any rank has a gradient | yes |
+//! | [`Payload::set_rows`] | takes these rows, if the method [sends fewer](Method::takes_rows) | |
 //! | [`Payload::encode`] | compresses with the agreed words | |
 //! | [`Payload::reduce`] | reduces the encoded gradients of all ranks | yes |
 //! | [`Payload::decode`] | writes the mean gradients | |
@@ -22,6 +23,7 @@ mod payload;
 pub mod powersgd;
 mod share;
 pub mod terngrad;
+mod travelling;
 mod virtual_ranks;
 
 pub use averaging::Averaging;
@@ -29,6 +31,7 @@ pub use bytes::Bytes;
 pub use key::Key;
 pub use payload::{Payload, RESIDUAL, ReductionPath, Setup, State};
 pub use share::{Share, Tensor, elements, squarest};
+pub use travelling::Travelling;
 pub use virtual_ranks::{Cut, VirtualRanks, cut, wire};
 
 use std::fmt;
@@ -77,6 +80,12 @@ pub trait Method: Sync {
 
     /// Whether the mean is exact up to the rounding of floating-point sums.
     fn is_lossless(&self) -> bool;
+
+    /// Whether a payload sends only the rows that [`Payload::set_rows`] names of a tensor with
+    /// [`Tensor::sparse_rows`]. If not, such a tensor is treated as any other.
+    fn takes_rows(&self) -> bool {
+        false
+    }
 
     /// Whether it compresses a tensor of this shape. Others travel as float32.
     fn compresses(&self, _shape: &[usize]) -> bool {

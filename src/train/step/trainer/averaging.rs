@@ -4,27 +4,29 @@ use ternflock_collectives::topology::Topology;
 
 use super::Trainer;
 use crate::exchange::method::{self, Method};
-use crate::exchange::{Choice, Exchange};
+use crate::exchange::{Choice, Exchange, rows_read};
 use crate::step::statistics::STATISTICS;
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{self as job, Algorithm, Gradients};
+use ternflock_job::{self as job, Gradients};
 use ternflock_nn::Network;
 use ternflock_optim::STATE_NAMES;
 use ternflock_world::World;
 
-/// The exchange of the gradients of `network`, by `method` or by the one that `job` names.
+/// The exchange of the gradients of `network` with the settings `train`, by `method` or by the one that `job` names.
 ///
 /// # Errors
 /// Those of [`Exchange::with_method`]; [`Error::Usage`] when a slot of the method has another owner in checkpoints.
 pub(super) fn exchange(
     method: Option<&'static dyn Method>,
     job: &job::Exchange,
-    seed: u64,
+    train: &job::Train,
     network: &Network,
     topology: Topology,
 ) -> Result<Exchange> {
     let method = method.unwrap_or_else(|| method::of(job.gradients));
-    let exchange = Exchange::with_method(method, job, seed, network.graph(), &network.parameters, topology)?;
+    let (graph, parameters) = (network.graph(), &network.parameters);
+    let mut exchange = Exchange::with_method(method, job, train.seed, graph, parameters, topology)?;
+    exchange.bound_rows(rows_read(graph, train.global_batch));
     check_slots(&exchange)?;
     Ok(exchange)
 }
@@ -69,15 +71,14 @@ impl Trainer {
         resumed_choice: Option<Gradients>,
     ) -> Result<Option<String>> {
         let asked = &self.job.exchange;
-        if asked.algorithm != Algorithm::Auto || method::of(asked.gradients).algorithms().is_empty() {
-            return Ok(None);
-        }
-        let Some(Choice { gradients, algorithm, reason }) = self.exchange.choose(world, resumed_choice)?
+        let Some(Choice { gradients, algorithm, coding, reason }) =
+            self.exchange.choose(asked, world, resumed_choice)?
         else {
             return Ok(None);
         };
         if gradients == self.exchange.gradients() {
             self.exchange.set_algorithm(algorithm);
+            self.exchange.set_coding(coding);
             return Ok(Some(reason));
         }
         // Without compression no layer travels at low rank either.
@@ -105,8 +106,8 @@ impl Trainer {
         exchange: &job::Exchange,
         topology: Topology,
     ) -> Result<()> {
-        let seed = self.job.train.seed;
-        self.exchange = self::exchange(Some(method), exchange, seed, &self.network, topology)?;
+        let train = &self.job.train;
+        self.exchange = self::exchange(Some(method), exchange, train, &self.network, topology)?;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use ternflock_collectives::topology::Topology;
 
 use super::{Trainer, averaging, execution};
-use crate::exchange::Slots;
+use crate::exchange::{Slots, rows_read};
 use ternflock_base::error::Result;
 use ternflock_compress::force::Force;
 use ternflock_compress::group_lasso::GroupLasso;
@@ -105,12 +105,14 @@ impl Trainer {
         if graph != *self.network.graph() {
             self.network = Network::new(graph, execution(&job, topology.world(), true))?;
             self.compute.change_network(&mut self.network, &topology);
-            let (method, seed) = (self.exchange.replaced_method(), job.train.seed);
+            let method = self.exchange.replaced_method();
             self.exchange =
-                averaging::exchange(method, &job.exchange, seed, &self.network, topology.clone())?;
+                averaging::exchange(method, &job.exchange, &job.train, &self.network, topology.clone())?;
         }
         self.compute.set_up(&job, &mut self.network, freeze_zeros, &topology)?;
         let (graph, parameters) = (self.network.graph(), &self.network.parameters);
+        // The stage may have another batch.
+        self.exchange.bound_rows(rows_read(graph, job.train.global_batch));
         self.group_lasso = GroupLasso::of_what_is_left(&job.sparsity, graph, parameters)?;
         self.force = Force::new(&job.force, graph, &parameters.table)?;
         self.frozen = freeze_zeros.then(|| FrozenZeros::new(parameters));

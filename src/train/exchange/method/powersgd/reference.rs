@@ -103,6 +103,7 @@ mod tests {
     use crate::exchange::method::powersgd::matrices::Matrices;
     use crate::exchange::method::{Averaging, Payload, ReductionPath, Tensor};
     use ternflock_base::rng::Purpose;
+    use ternflock_collectives::all_reduce::Coding;
     use ternflock_collectives::topology::Topology;
     use ternflock_collectives::transport::threads::solo;
 
@@ -122,7 +123,11 @@ mod tests {
         assert!(payload.prepare(&KEY, &mut values, &mut []));
         payload.encode(&KEY, &[], &values);
         let topology = Topology::single(1);
-        let path = ReductionPath { algorithm: Averaging::DEFAULT_ALGORITHM, topology: &topology };
+        let path = ReductionPath {
+            algorithm: Averaging::DEFAULT_ALGORITHM,
+            coding: Coding::Never,
+            topology: &topology,
+        };
         let mut alone = solo(std::time::Duration::from_secs(1));
         payload.reduce(&mut alone, &path, &values).unwrap();
         payload.decode(&KEY, &[], &mut values);
