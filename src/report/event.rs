@@ -46,7 +46,7 @@ pub enum Event {
         vectors_warning: Option<String>,
         /// Parameters of the network.
         parameters: usize,
-        /// The number of these that are sent as ternary gradients.
+        /// The number of these whose gradients are compressed.
         ternary_parameters: usize,
         /// The all-reduce of the gradients: the one of ternaries, or `ring_f32` if there are none.
         algorithm: &'static str,

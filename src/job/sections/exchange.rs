@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::syntax::{SectionReader, read_empty};
 use keys::{
-    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, CODING, ERROR_FEEDBACK, GRADIENTS, KEEP_FLOAT,
+    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, CODING, ERROR_FEEDBACK, GRADIENTS, KEEP_FLOAT, LOW_RANK,
     MIN_ELEMENTS, OVERLAP, POWERSGD_RANK, POWERSGD_START, TIMEOUT, VERIFY_EVERY, WARN_AFTER,
 };
 
@@ -32,6 +32,8 @@ pub struct Exchange {
     pub min_elements: usize,
     /// Layers whose tensors travel as float32: names of layers, or "logits" for the network's output layer.
     pub keep_float: Vec<String>,
+    /// Layers whose matrices travel as factors of low rank: names of layers, or "logits" for the network's output layer.
+    pub low_rank: Vec<String>,
     /// Whether gradients are averaged while the step still computes others.
     pub overlap: Overlap,
     /// Layers are exchanged together once their gradients have this many elements.
@@ -66,6 +68,7 @@ impl Exchange {
             clip_sigma_over: section.read(&CLIP_SIGMA_OVER),
             min_elements: section.read(&MIN_ELEMENTS),
             keep_float: section.read(&KEEP_FLOAT),
+            low_rank: section.read(&LOW_RANK),
             overlap: section.read(&OVERLAP),
             bucket_elements: section.read(&BUCKET_ELEMENTS),
             error_feedback: section.read(&ERROR_FEEDBACK),

@@ -174,6 +174,7 @@ clip_sigma = 2.5
 clip_sigma_over = \"touched_rows\"
 min_elements = 512
 keep_float = [\"logits\"]
+low_rank = []
 overlap = \"auto\"
 bucket_elements = 262144
 error_feedback = false

@@ -20,7 +20,7 @@ use ternflock_collectives::topology::Topology;
 pub use average::GradientSink;
 pub use bucket::agreed_words;
 pub use choose::Choice;
-pub(super) use plan::{check_rank, float32_layers, state_elements};
+pub(super) use plan::{check_rank, float32_layers, low_rank_layers, state_elements};
 pub use plan::{compressed, has_sparse_rows};
 pub use slots::Slots;
 

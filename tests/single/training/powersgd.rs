@@ -278,6 +278,72 @@ fn factors_are_drawn_where_there_are_none() {
     assert!(first.iter().all(|values| *values == first[0]) && other[0] != first[0]);
 }
 
+/// Layers at low rank next to ternaries or float32: each tensor has the bits that it has if its method averages the same
+/// tensors alone. Biases of a layer at low rank travel like those of other layers.
+#[test]
+fn named_layers_travel_at_low_rank() {
+    let parameters = Parameters::new(&graph()).unwrap();
+    let settings = |gradients, keep_float: &[&str], low_rank: &[&str]| job::Exchange {
+        low_rank: low_rank.iter().map(ToString::to_string).collect(),
+        bucket_elements: 1,
+        powersgd_rank: 2,
+        ..settings(gradients, 20, keep_float)
+    };
+    let alone = |gradients, keep_float: &[&str]| settings(gradients, keep_float, &[]);
+    for gradients in [Gradients::Ternary, Gradients::Float32] {
+        let hybrid = settings(gradients, &["conv1"], &["wide"]);
+        // Of `wide` and `out` together, in buckets of their own.
+        let (other, low_rank) =
+            (alone(gradients, &["conv1"]), alone(Gradients::PowerSgd, &["conv1", "logits"]));
+        for ranks in WORLDS {
+            let all = |job: &job::Exchange| on_ranks(ranks, |world| run(job, world));
+            let (hybrid, other, low_rank) = (all(&hybrid), all(&other), all(&low_rank));
+            for (number, parameter) in parameters.table.iter().enumerate() {
+                let alone = if parameter.name == "wide/weight" { &low_rank } else { &other };
+                for (own, step) in (0..ranks).flat_map(|own| (0..STEPS as usize).map(move |step| (own, step)))
+                {
+                    let [found, expected] = [&hybrid, alone].map(|all| &all[own][step][number]);
+                    // A bias that shares its bucket with a matrix is summed in another order.
+                    let close = found.mean.iter().zip(&expected.mean).all(|(a, b)| (a - b).abs() < 1e-5);
+                    assert!(
+                        close && found.left.len() == expected.left.len(),
+                        "{} on {ranks}",
+                        parameter.name
+                    );
+                    if parameter.spec.shape.len() > 1 {
+                        assert_eq!(found.mean, expected.mean, "{} at step {step} on {ranks}", parameter.name);
+                        assert_eq!(found.left, expected.left, "{} at step {step} on {ranks}", parameter.name);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A layer is at low rank or stays float32, and exists; and its matrices become smaller.
+#[test]
+fn layers_at_low_rank_are_checked() {
+    let refused = |low_rank: &str, sets: &[&str]| {
+        let low_rank = format!("exchange.low_rank=[\"{low_rank}\"]");
+        let loaded = shipped(&[sets, &[&low_rank]].concat());
+        on_ranks(1, |mut world| prepare(&loaded, &mut world).err().map(|error| error.to_string())).remove(0)
+    };
+    let message = refused("conv9", &[]).unwrap();
+    assert!(
+        message.contains("exchange.low_rank: no layer is called `conv9`; did you mean `conv"),
+        "{message}"
+    );
+    let message = refused("logits", &[]).unwrap();
+    assert!(message.contains("is to stay float32, by exchange.keep_float"), "{message}");
+    let message = refused("conv2", &["exchange.powersgd_rank=60"]).unwrap();
+    assert!(
+        message.contains("no matrix of the layer `conv2`") && message.contains("a rank of at most"),
+        "{message}"
+    );
+    assert_eq!(refused("conv2", &[]), None);
+    assert_eq!(refused("logits", &["exchange.keep_float=[]", "exchange.powersgd_rank=2"]), None);
+}
+
 #[test]
 fn values_that_are_not_finite_stop_all_ranks() {
     let parameters = Parameters::new(&graph()).unwrap();

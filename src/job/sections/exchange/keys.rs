@@ -66,6 +66,14 @@ pub(super) const KEEP_FLOAT: Key<Vec<String>> = Key::new(
 )
 .origin("TernGrad's code leaves its logits layer out unless told otherwise");
 
+pub(super) const LOW_RANK: Key<Vec<String>> = Key::new(
+    "low_rank",
+    Given(Vec::new),
+    "Layers whose matrices travel as PowerSGD's factors of rank `powersgd_rank`, with error feedback, next to ternary or \
+     float32 gradients of the others: names of layers, or `\"logits\"`. Their vectors travel like those of other layers. \
+     A layer cannot also be in `keep_float`. No effect with `gradients = \"powersgd\"`, which does that to all layers.",
+);
+
 pub(super) const OVERLAP: Key<Overlap> = Key::new(
     "overlap",
     Given(|| Overlap::Auto),
@@ -138,6 +146,7 @@ pub(crate) const SECTION: Section = Section::new(
             &CLIP_SIGMA_OVER,
             &MIN_ELEMENTS,
             &KEEP_FLOAT,
+            &LOW_RANK,
             &OVERLAP,
             &BUCKET_ELEMENTS,
         ],

@@ -81,7 +81,9 @@ impl Trainer {
             self.exchange.set_coding(coding);
             return Ok(Some(reason));
         }
-        self.set_exchange(&job::Exchange { gradients, ..asked.clone() }, world.topology())?;
+        // Without compression no layer travels at low rank either.
+        let low_rank = if method::of(gradients).is_lossless() { Vec::new() } else { asked.low_rank.clone() };
+        self.set_exchange(&job::Exchange { gradients, low_rank, ..asked.clone() }, world.topology())?;
         Ok(Some(reason))
     }
 
