@@ -3,14 +3,15 @@
 mod choices;
 mod keys;
 
-pub use choices::{Algorithm, ClipSigmaOver, Coding, Gradients, Overlap};
+pub use choices::{Algorithm, AutoAmong, ClipSigmaOver, Coding, Gradients, Overlap};
 
 use serde::Serialize;
 
 use crate::syntax::{SectionReader, read_empty};
 use keys::{
-    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, CODING, ERROR_FEEDBACK, GRADIENTS, KEEP_FLOAT, LOW_RANK,
-    MIN_ELEMENTS, OVERLAP, POWERSGD_RANK, POWERSGD_START, TIMEOUT, VERIFY_EVERY, WARN_AFTER,
+    ALGORITHM, AUTO_AMONG, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, CODING, ERROR_FEEDBACK, GRADIENTS,
+    KEEP_FLOAT, LOW_RANK, MIN_ELEMENTS, OVERLAP, POWERSGD_RANK, POWERSGD_START, TIMEOUT, VERIFY_EVERY,
+    WARN_AFTER,
 };
 
 pub(crate) use keys::SECTION;
@@ -20,6 +21,8 @@ pub(crate) use keys::SECTION;
 pub struct Exchange {
     /// The form in which gradients travel.
     pub gradients: Gradients,
+    /// The methods among which the ranks choose if the form is left to them.
+    pub auto_among: AutoAmong,
     /// How ternary gradients are summed.
     pub algorithm: Algorithm,
     /// Which messages of ternaries are entropy-coded.
@@ -62,6 +65,7 @@ impl Exchange {
     pub(crate) fn read(section: &mut SectionReader) -> Self {
         Exchange {
             gradients: section.read(&GRADIENTS),
+            auto_among: section.read(&AUTO_AMONG),
             algorithm: section.read(&ALGORITHM),
             coding: section.read(&CODING),
             clip_sigma: section.read(&CLIP_SIGMA),

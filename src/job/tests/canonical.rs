@@ -168,6 +168,7 @@ batch_norm = false
 
 [exchange]
 gradients = \"ternary\"
+auto_among = \"exact\"
 algorithm = \"ring_ternary\"
 coding = \"auto\"
 clip_sigma = 2.5

@@ -6,7 +6,7 @@ use ternflock_collectives::cost::{Costs, Link};
 use ternflock_collectives::topology::Topology;
 
 use super::bucket::{DECISIONS, agreed_words};
-use super::method::{Averaging, Method, ReductionPath, Share, float32::Float32, of};
+use super::method::{Averaging, Method, ReductionPath, Share, float32::Float32};
 use ternflock_base::error::Result;
 use ternflock_job::{self as job, Gradients};
 use ternflock_world::World;
@@ -26,20 +26,30 @@ pub struct Choice {
 /// What a job asks for. None leaves the choice to the ranks.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
-    gradients: Gradients,
-    algorithm: Option<Algorithm>,
-    coding: Option<Coding>,
+    pub gradients: Gradients,
+    /// That of `gradients`, or one that was set in its place.
+    pub method: &'static dyn Method,
+    /// The method stays, even if float32 is faster.
+    pub keeps: bool,
+    pub algorithm: Option<Algorithm>,
+    pub coding: Option<Coding>,
 }
 
 impl Asked {
-    /// What `job` asks for, with these gradients.
-    pub fn of(job: &job::Exchange, gradients: Gradients) -> Asked {
+    /// What `job` asks for, with these gradients, which `method` averages.
+    pub fn of(job: &job::Exchange, gradients: Gradients, method: &'static dyn Method) -> Asked {
         let coding = match job.coding {
             job::Coding::Auto => None,
             job::Coding::Always => Some(Coding::Always),
             job::Coding::Never => Some(Coding::Never),
         };
-        Asked { gradients, algorithm: Algorithm::from_name(job.algorithm.name()), coding }
+        Asked {
+            gradients,
+            method,
+            keeps: false,
+            algorithm: Algorithm::from_name(job.algorithm.name()),
+            coding,
+        }
     }
 
     /// The messages that may be coded on `topology`: within a node, copying is faster.
@@ -61,7 +71,7 @@ pub fn choose(
     asked: Asked,
     resumed_choice: Option<Gradients>,
 ) -> Result<Option<Choice>> {
-    if asked.algorithm.is_none() && resumed_choice == Some(Gradients::Float32) {
+    if !asked.keeps && asked.algorithm.is_none() && resumed_choice == Some(Gradients::Float32) {
         let reason =
             "exchange.algorithm = \"auto\": compression stays off, as this run decided when it began".into();
         let (gradients, algorithm) = (Gradients::Float32, Averaging::DEFAULT_ALGORITHM);
@@ -73,11 +83,11 @@ pub fn choose(
         return Ok(None);
     }
     let costs = world.costs()?;
-    Ok(Some(decide(&costs, &topology, buckets, asked, resumed_choice.is_some())))
+    Ok(Some(decide(&costs, &topology, buckets, asked, asked.keeps || resumed_choice.is_some())))
 }
 
 /// An all-reduce, the messages that it codes, and seconds per step.
-type Way = (Averaging, Coding, f64);
+pub type Way = (Averaging, Coding, f64);
 
 /// The choice with the lowest total of `costs`; if the method `is_decided`, only the all-reduces of `asked`
 /// are compared.
@@ -93,7 +103,7 @@ fn decide(
     let at = links(costs, topology);
     let float32 = float32_seconds(costs, topology, buckets);
     let says = |key: &str, reason: String| format!("exchange.{key} = \"auto\": {reason}");
-    let gradients = asked.gradients;
+    let (gradients, method) = (asked.gradients, asked.method.name());
     if asked.algorithm.is_some() {
         let (said, other) = match coding {
             Coding::Never => ("no message is coded", "if those between nodes were"),
@@ -110,13 +120,13 @@ fn decide(
         let reason = format!(
             "float32 is faster here: compression is off ({ring} {float32_time} per step according to the \
              cost model, the best {}, {name}, {best_time}) {at}",
-            gradients.name()
+            method
         );
         let (gradients, coding) = (Gradients::Float32, Coding::Never);
         return Choice { gradients, algorithm, coding, reason: says("algorithm", reason) };
     }
     let stays = match is_decided {
-        true => format!("; gradients stay {}, as earlier in this run", gradients.name()),
+        true => format!("; gradients stay {method}, as earlier in this run"),
         false => String::new(),
     };
     let second = ways.iter().find(|way| way.0 != ways[0].0);
@@ -128,7 +138,7 @@ fn decide(
 }
 
 /// The ways that are open, the fastest first.
-fn ways(costs: &Costs, topology: &Topology, buckets: &[Vec<Share>], asked: Asked) -> Vec<Way> {
+pub fn ways(costs: &Costs, topology: &Topology, buckets: &[Vec<Share>], asked: Asked) -> Vec<Way> {
     let timed = |way: Averaging, coding| {
         let path = ReductionPath { algorithm: way.algorithm, coding, topology };
         let seconds = buckets.iter().map(|shares| {
@@ -137,9 +147,11 @@ fn ways(costs: &Costs, topology: &Topology, buckets: &[Vec<Share>], asked: Asked
         });
         (way, coding, seconds.sum::<f64>())
     };
-    let is_open = |way: &Averaging| asked.algorithm.is_none_or(|algorithm| way.algorithm == algorithm);
+    let has_choice = !asked.method.algorithms().is_empty();
+    let is_open =
+        |way: &Averaging| !has_choice || asked.algorithm.is_none_or(|algorithm| way.algorithm == algorithm);
     let codings = asked.codings(topology);
-    let open = Averaging::of(of(asked.gradients)).filter(is_open);
+    let open = Averaging::of(asked.method).filter(is_open);
     let mut ways: Vec<Way> =
         open.flat_map(|way| codings.iter().map(move |coding| timed(way, *coding))).collect();
     ways.sort_by(|a, b| a.2.total_cmp(&b.2));
@@ -160,13 +172,13 @@ fn float32_seconds(costs: &Costs, topology: &Topology, buckets: &[Vec<Share>]) -
 }
 
 /// "ring_ternary" or "ring_ternary with coded messages".
-fn name((way, coding, _): &Way) -> String {
+pub fn name((way, coding, _): &Way) -> String {
     let coded = if *coding == Coding::Never { "" } else { " with coded messages" };
     format!("{}{coded}", way.name())
 }
 
 /// "at 0.12 ms and 11.8 MB/s between nodes, ..."
-fn links(costs: &Costs, topology: &Topology) -> String {
+pub fn links(costs: &Costs, topology: &Topology) -> String {
     let say = |link: &Link, place| format!("{} and {} {place}", time(link.latency), rate(link.bandwidth()));
     let (intra_node, inter_node) =
         (say(&costs.intra_node, "within a node"), say(&costs.inter_node, "between nodes"));
@@ -178,7 +190,7 @@ fn links(costs: &Costs, topology: &Topology) -> String {
 }
 
 /// Formats a time in seconds with two or three digits.
-fn time(seconds: f64) -> String {
+pub fn time(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s >= 0.9995 => (s, "s"),
         s if s >= 0.9995e-3 => (s * 1e3, "ms"),
@@ -202,8 +214,13 @@ mod tests {
     use crate::exchange::method::terngrad::TernGrad;
 
     /// Ternary gradients by any all-reduce, never coded.
-    const ASKED: Asked =
-        Asked { gradients: Gradients::Ternary, algorithm: None, coding: Some(Coding::Never) };
+    const ASKED: Asked = Asked {
+        gradients: Gradients::Ternary,
+        method: &TernGrad,
+        keeps: false,
+        algorithm: None,
+        coding: Some(Coding::Never),
+    };
 
     /// Buckets of two and three ternary tensors, and some elements that stay float32.
     fn buckets() -> [Vec<Share>; 2] {

@@ -6,6 +6,7 @@
 mod average;
 mod bucket;
 mod choose;
+mod choose_method;
 pub mod method;
 mod pipeline;
 mod plan;
@@ -20,6 +21,7 @@ use ternflock_collectives::topology::Topology;
 pub use average::GradientSink;
 pub use bucket::agreed_words;
 pub use choose::Choice;
+pub(super) use choose_method::with_gradients;
 pub(super) use plan::{check_rank, float32_layers, low_rank_layers, state_elements};
 pub use plan::{compressed, has_sparse_rows};
 pub use slots::Slots;
@@ -115,7 +117,7 @@ impl Exchange {
         let algorithm = Algorithm::from_name(job.algorithm.name()).unwrap_or(Averaging::DEFAULT_ALGORITHM);
         // Nothing is coded by default until `choose` finds that it pays.
         let coding = if job.coding == job::Coding::Always { Coding::Always } else { Coding::Never };
-        let (overlap, gradients) = (job.overlap, job.gradients);
+        let (overlap, gradients) = (job.overlap, job.gradients.until_chosen());
         Ok(Exchange {
             seed,
             overlap,
@@ -150,7 +152,9 @@ impl Exchange {
         }
         let bounded = |bucket: &Bucket| bucket.shares().map(|share| share.bounded(self.most_rows)).collect();
         let buckets: Vec<Vec<Share>> = self.buckets.iter().map(bounded).collect();
-        choose(world, &buckets, Asked::of(job, self.gradients), resumed_choice)
+        let asked =
+            Asked { keeps: self.replaced_method().is_some(), ..Asked::of(job, self.gradients, self.method) };
+        choose(world, &buckets, asked, resumed_choice)
     }
 
     /// Reduces payloads with `algorithm` from now on; the results do not change.

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use super::bucket::Bucket;
+use super::choose_method::with_gradients;
 use super::method::powersgd::{PowerSgd, largest_rank};
-use super::method::{Method, Setup, Tensor, float32::Float32, with_settings};
+use super::method::{Method, Setup, Share, Tensor, float32::Float32, of, with_settings};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::suggest::suggest;
 use ternflock_job::{self as job, Gradients};
@@ -42,7 +43,24 @@ pub fn state_elements(
         let of = |(method, tensors): &(&dyn Method, Vec<Tensor>)| method.state_elements(tensors, &setup);
         group.parts.iter().map(of).sum::<usize>()
     };
-    Ok(groups(super::method::of(job.gradients), job, graph, table)?.iter().map(elements).sum())
+    let of_method = |gradients| {
+        let job = with_gradients(job, gradients);
+        Ok(groups(of(gradients), &job, graph, table)?.iter().map(elements).sum())
+    };
+    match job.gradients {
+        // Before the ranks have chosen, the most that any method needs.
+        Gradients::Auto => {
+            Gradients::all().map(of_method).try_fold(0, |most: usize, of: Result<usize>| Ok(most.max(of?)))
+        }
+        _ => Ok(groups(of(job.gradients), job, graph, table)?.iter().map(elements).sum()),
+    }
+}
+
+/// Per bucket, the share of each of its methods.
+pub fn shares(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Result<Vec<Vec<Share>>> {
+    let shares =
+        |group: Group| group.parts.iter().map(|(method, tensors)| Share::new(*method, tensors)).collect();
+    Ok(groups(of(job.gradients), job, graph, table)?.into_iter().map(shares).collect())
 }
 
 /// The plan of a bucket.

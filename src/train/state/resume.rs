@@ -97,6 +97,11 @@ impl Run<'_> {
         self.go_to_stage(&snapshot, world).map_err(|message| Error::checkpoint(path, message))?;
         let gradients = (stored.exchange.gradients == self.job.exchange.gradients)
             .then(|| snapshot.progress.gradients.unwrap_or(stored.exchange.gradients));
+        if let Some(gradients) = gradients {
+            self.trainer
+                .resume_choice(gradients, world.topology())
+                .map_err(|error| Error::checkpoint(path, error.to_string()))?;
+        }
         notes.extend(changed_slots(&self.trainer, &snapshot, world.size()));
         notes.extend(statistics::what_becomes(&self.trainer.network, &snapshot, world.size()));
         self.trainer

@@ -133,6 +133,61 @@ fn a_resumed_run_keeps_what_it_decided() {
     }
 }
 
+const ANY: [&str; 2] = ["exchange.gradients=auto", "exchange.auto_among=all"];
+
+/// By default only exact methods are candidates. With all of them, the run uses the one that it reports, and says what is
+/// given up.
+#[test]
+fn auto_chooses_a_method() {
+    for (ranks, sets) in [(2, &ANY[..1]), (3, &ANY)] {
+        let (state, ended, _) = trained(ranks, sets);
+        let notes = ended[0].notes();
+        let [note] = notes.as_slice() else { panic!("{notes:?}") };
+        assert!(ended.iter().all(|rank| rank.notes() == notes));
+        let said = note.strip_prefix("exchange.gradients = \"auto\": ").unwrap();
+        let gradients = state.progress.gradients.unwrap();
+        assert!(said.starts_with(gradients.name()), "{note}");
+        assert_eq!(gradients == Gradients::Float32, !said.contains("it gives up exactness"), "{note}");
+        if sets.len() == 1 {
+            assert!(
+                gradients == Gradients::Float32 && said.contains("only exact methods were candidates"),
+                "{note}"
+            );
+        } else {
+            assert!(Gradients::all().all(|candidate| said.contains(candidate.name())), "{note}");
+        }
+        let (expected, ..) = trained(ranks, &[&format!("exchange.gradients={}", gradients.name())]);
+        assert_same_state(&state, &expected);
+    }
+    let (state, ended, _) = trained(1, &ANY);
+    assert!(ended[0].notes().is_empty() && state.progress.gradients == Some(Gradients::Float32));
+}
+
+/// A resumed run keeps the method that it chose, with the state that this keeps, whatever it would choose now.
+#[test]
+fn a_resumed_run_keeps_the_method_and_its_state() {
+    let auto = short(&ANY);
+    for gradients in Gradients::all() {
+        let fixed = short(&[&format!("exchange.gradients={}", gradients.name())]);
+        let (straight, halved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        train(3, &fixed, straight.path());
+        train_until(10, 3, &fixed, halved.path());
+        let mut snapshot = load(halved.path(), 10);
+        snapshot.job = auto.job.to_toml();
+        save(at_step(halved.path(), 10), &snapshot).unwrap();
+        // As if the run had been started with these settings.
+        fs::write(halved.path().join("job.toml"), &snapshot.job).unwrap();
+        fs::remove_file(halved.path().join("run.toml")).unwrap();
+        for rank in resume(3, &auto, halved.path()) {
+            let notes = rank.notes();
+            let [note] = notes.as_slice() else { panic!("{notes:?}") };
+            let stays = format!("gradients stay {}, as earlier in this run", gradients.name());
+            assert!(note.ends_with(&stays), "{note}");
+        }
+        assert_same_state(&load(straight.path(), 20), &load(halved.path(), 20));
+    }
+}
+
 /// A job that asks for other gradients than before leads to a new decision.
 #[test]
 fn a_changed_job_is_decided_anew() {

@@ -49,7 +49,7 @@ fn bytes(job: &job::Exchange, algorithm: Algorithm, rows: usize, world: usize, r
         Gradients::Ternary if job.keep_float.is_empty() => (vec![rows * FEATURES, 2100], 300),
         Gradients::Ternary => (vec![2100], rows * FEATURES + 300),
         Gradients::Float32 => (vec![], rows * FEATURES + 2400),
-        Gradients::PowerSgd => unreachable!("PowerSGD sends all rows"),
+        other => unreachable!("no rows travel by {}", other.name()),
     };
     let words = ternary.len() + 2 + VOCABULARY.div_ceil(32);
     let plan = Plan {

@@ -15,12 +15,19 @@ pub enum Gradients {
     Float32,
     /// PowerSGD: each matrix as the product of two factors of low rank, with error feedback.
     PowerSgd,
+    /// The fastest of the formats above according to the cost model.
+    Auto,
 }
 
 impl Gradients {
-    /// All of them.
+    /// All of them but [`Gradients::Auto`], which is not a format.
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::CHOICES.iter().map(|&(_, gradients)| gradients)
+        Self::CHOICES.iter().map(|&(_, gradients)| gradients).filter(|gradients| *gradients != Self::Auto)
+    }
+
+    /// The format in which gradients travel as long as none has been chosen: itself, or the exact one.
+    pub fn until_chosen(self) -> Self {
+        if self == Self::Auto { Self::Float32 } else { self }
     }
 
     /// The name in job files and checkpoints.
@@ -29,7 +36,20 @@ impl Gradients {
     }
 }
 
-choices! { Gradients: Ternary = "ternary", Float32 = "float32", PowerSgd = "powersgd" }
+choices! { Gradients: Ternary = "ternary", Float32 = "float32", PowerSgd = "powersgd", Auto = "auto" }
+
+/// The methods among which `gradients = "auto"` chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AutoAmong {
+    /// Those whose result is the mean, up to the rounding of floating-point sums.
+    #[default]
+    Exact,
+    /// All of them.
+    All,
+}
+
+choices! { AutoAmong: Exact = "exact", All = "all" }
 
 /// The elements that the standard deviation of a sparse gradient is taken over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

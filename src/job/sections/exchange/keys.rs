@@ -2,14 +2,22 @@
 
 use serde_json::json;
 
-use super::choices::{Algorithm, ClipSigmaOver, Coding, Gradients, Overlap};
+use super::choices::{Algorithm, AutoAmong, ClipSigmaOver, Coding, Gradients, Overlap};
 use crate::syntax::{Given, Key, Rule, Section, above, at_least};
 
 pub(super) const GRADIENTS: Key<Gradients> = Key::new(
     "gradients",
     Given(|| Gradients::Ternary),
     "`\"ternary\"`: TernGrad, 2 bits per element before they are summed. `\"float32\"`: uncompressed. `\"powersgd\"`: \
-     factors of low rank with error feedback ([algorithms.md](algorithms.md#powersgd)).",
+     factors of low rank with error feedback ([algorithms.md](algorithms.md#powersgd)). `\"auto\"`: the fastest of those \
+     that `auto_among` allows, chosen from measured costs when a run begins; a resumed run keeps the choice.",
+);
+
+pub(super) const AUTO_AMONG: Key<AutoAmong> = Key::new(
+    "auto_among",
+    Given(|| AutoAmong::Exact),
+    "The methods among which `gradients = \"auto\"` chooses. `\"exact\"`: those whose result is the mean, which is \
+     `\"float32\"`. `\"all\"`: every method; the log says what the chosen one gives up.",
 );
 
 pub(super) const ALGORITHM: Key<Algorithm> = Key::new(
@@ -140,6 +148,7 @@ pub(crate) const SECTION: Section = Section::new(
     &[
         &[
             &GRADIENTS,
+            &AUTO_AMONG,
             &ALGORITHM,
             &CODING,
             &CLIP_SIGMA,

@@ -43,11 +43,11 @@ use ternflock_collectives::cost::Costs;
 use ternflock_job::{self as job, Gradients};
 use ternflock_report::Phases;
 
-/// The method with this name in job files and checkpoints. [`with_settings`] gives it the settings of a job.
+/// The method with this name in job files and checkpoints; for a choice that is still to be made, the exact one. [`with_settings`] gives it the settings of a job.
 pub fn of(gradients: Gradients) -> &'static dyn Method {
     match gradients {
         Gradients::Ternary => &terngrad::TernGrad,
-        Gradients::Float32 => &float32::Float32,
+        Gradients::Float32 | Gradients::Auto => &float32::Float32,
         Gradients::PowerSgd => &powersgd::PowerSgd::USUAL,
     }
 }
@@ -80,6 +80,12 @@ pub trait Method: Sync {
 
     /// Whether the mean is exact up to the rounding of floating-point sums.
     fn is_lossless(&self) -> bool;
+
+    /// What its result gives up against the mean, as `exchange.gradients = "auto"` reports it: "exactness: ...". Empty for
+    /// lossless methods.
+    fn gives_up(&self) -> &'static str {
+        if self.is_lossless() { "" } else { "exactness" }
+    }
 
     /// Whether a payload sends only the rows that [`Payload::set_rows`] names of a tensor with
     /// [`Tensor::sparse_rows`]. If not, such a tensor is treated as any other.

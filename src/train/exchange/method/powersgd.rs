@@ -101,6 +101,10 @@ impl Method for PowerSgd {
         false
     }
 
+    fn gives_up(&self) -> &'static str {
+        "exactness: mean gradients are projected to a low rank, and the rest is added to later steps"
+    }
+
     fn compresses(&self, shape: &[usize]) -> bool {
         self.rank <= largest_rank(shape)
     }

@@ -44,6 +44,10 @@ impl Method for TernGrad {
         false
     }
 
+    fn gives_up(&self) -> &'static str {
+        "exactness: each rank's gradients are rounded to ternaries"
+    }
+
     fn payload(&self, tensors: Vec<Tensor>, setup: &Setup) -> Box<dyn Payload> {
         let layout = Layout::new(tensors.iter().map(|tensor| tensor.range.len()));
         Box::new(Ternaries {

@@ -1,10 +1,12 @@
 //! Choosing the method that averages the gradients of a trainer.
 
+use std::collections::BTreeSet;
+
 use ternflock_collectives::topology::Topology;
 
 use super::Trainer;
 use crate::exchange::method::{self, Method};
-use crate::exchange::{Choice, Exchange, rows_read};
+use crate::exchange::{Choice, Exchange, Slots, rows_read, with_gradients};
 use crate::step::statistics::STATISTICS;
 use ternflock_base::error::{Error, Result};
 use ternflock_job::{self as job, Gradients};
@@ -60,8 +62,8 @@ impl Trainer {
     }
 
     /// If the job leaves the choice to the ranks, chooses together with all of them how gradients are
-    /// averaged, and gives the reason; `resumed_choice` is the earlier choice of a resumed run. The state of
-    /// a method that is replaced is dropped.
+    /// averaged, and gives the reason; `resumed_choice` is the earlier choice of a resumed run. A method that was set by
+    /// [`Trainer::set_method`] stays.
     ///
     /// # Errors
     /// Those of measuring the links between the ranks, and of [`Trainer::set_exchange`].
@@ -70,21 +72,50 @@ impl Trainer {
         world: &mut World,
         resumed_choice: Option<Gradients>,
     ) -> Result<Option<String>> {
-        let asked = &self.job.exchange;
-        let Some(Choice { gradients, algorithm, coding, reason }) =
-            self.exchange.choose(asked, world, resumed_choice)?
-        else {
-            return Ok(None);
+        let asked = self.job.exchange.clone();
+        let is_open = asked.gradients == Gradients::Auto && self.exchange.replaced_method().is_none();
+        let choice = if is_open {
+            let (graph, table) = (self.network.graph(), &self.network.parameters.table);
+            self.exchange.choose_method(&asked, graph, table, world, resumed_choice)?
+        } else {
+            self.exchange.choose(&asked, world, resumed_choice)?
         };
-        if gradients == self.exchange.gradients() {
-            self.exchange.set_algorithm(algorithm);
-            self.exchange.set_coding(coding);
-            return Ok(Some(reason));
+        let Some(Choice { gradients, algorithm, coding, mut reason }) = choice else { return Ok(None) };
+        if gradients != self.exchange.gradients() {
+            reason.push_str(&self.switch(&with_gradients(&asked, gradients), world.topology())?);
         }
-        // Without compression no layer travels at low rank either.
-        let low_rank = if method::of(gradients).is_lossless() { Vec::new() } else { asked.low_rank.clone() };
-        self.set_exchange(&job::Exchange { gradients, low_rank, ..asked.clone() }, world.topology())?;
+        self.exchange.set_algorithm(algorithm);
+        self.exchange.set_coding(coding);
         Ok(Some(reason))
+    }
+
+    /// Averages gradients by `gradients`, which the run has chosen before, if its job leaves the choice to the ranks. So
+    /// the state of the method can be restored before [`Trainer::choose_exchange`].
+    ///
+    /// # Errors
+    /// Those of [`Trainer::set_exchange`].
+    pub(crate) fn resume_choice(&mut self, gradients: Gradients, topology: Topology) -> Result<()> {
+        let asked = &self.job.exchange;
+        if asked.gradients != Gradients::Auto || gradients == self.exchange.gradients() {
+            return Ok(());
+        }
+        self.set_exchange(&with_gradients(asked, gradients), topology)
+    }
+
+    /// [`Trainer::set_exchange`] with the state that both methods keep. Returns a remark on any other.
+    fn switch(&mut self, exchange: &job::Exchange, topology: Topology) -> Result<String> {
+        let held: BTreeSet<&str> = self.exchange.state().map(|state| state.slot).collect();
+        let slots = Slots::of(&self.exchange, &self.network.parameters.table);
+        self.set_exchange(exchange, topology)?;
+        let mut lost = slots.restore(&mut self.exchange, &self.network.parameters.table);
+        let kept: BTreeSet<&str> = self.exchange.state().map(|state| state.slot).collect();
+        lost.extend(held.difference(&kept));
+        // Before the first step there is nothing to lose.
+        let lost: Vec<&str> = lost.into_iter().filter(|_| self.step > 0).collect();
+        Ok(match lost.is_empty() {
+            true => String::new(),
+            false => format!("; the state `{}` of the previous method is dropped", lost.join("`, `")),
+        })
     }
 
     /// Averages gradients as set by `exchange` from now on. The state of the present method is dropped.

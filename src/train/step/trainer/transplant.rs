@@ -4,13 +4,13 @@
 use ternflock_collectives::topology::Topology;
 
 use super::{Trainer, averaging, execution};
-use crate::exchange::{Slots, rows_read};
+use crate::exchange::{Slots, rows_read, with_gradients};
 use ternflock_base::error::Result;
 use ternflock_compress::force::Force;
 use ternflock_compress::group_lasso::GroupLasso;
 use ternflock_compress::operation::Operation;
 use ternflock_compress::zeros::FrozenZeros;
-use ternflock_job::Job;
+use ternflock_job::{Gradients, Job};
 use ternflock_nn::{Graph, Network};
 use ternflock_optim::{Optimizer, Plateau, State};
 
@@ -106,8 +106,13 @@ impl Trainer {
             self.network = Network::new(graph, execution(&job, topology.world(), true))?;
             self.compute.change_network(&mut self.network, &topology);
             let method = self.exchange.replaced_method();
+            // A choice of the ranks outlives the network.
+            let exchange = match job.exchange.gradients {
+                Gradients::Auto => with_gradients(&job.exchange, self.exchange.gradients()),
+                _ => job.exchange.clone(),
+            };
             self.exchange =
-                averaging::exchange(method, &job.exchange, &job.train, &self.network, topology.clone())?;
+                averaging::exchange(method, &exchange, &job.train, &self.network, topology.clone())?;
         }
         self.compute.set_up(&job, &mut self.network, freeze_zeros, &topology)?;
         let (graph, parameters) = (self.network.graph(), &self.network.parameters);
