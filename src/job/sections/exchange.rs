@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::syntax::{SectionReader, read_empty};
 use keys::{
-    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, ERROR_FEEDBACK, GRADIENTS, KEEP_FLOAT,
-    MIN_ELEMENTS, OVERLAP, TIMEOUT, VERIFY_EVERY, WARN_AFTER,
+    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, ERROR_FEEDBACK, EVERY, EVERY_START, GRADIENTS,
+    KEEP_FLOAT, MIN_ELEMENTS, OVERLAP, TIMEOUT, VERIFY_EVERY, WARN_AFTER,
 };
 
 pub(crate) use keys::SECTION;
@@ -34,6 +34,10 @@ pub struct Exchange {
     pub overlap: Overlap,
     /// Layers are exchanged together once their gradients have this many elements.
     pub bucket_elements: usize,
+    /// Steps from one exchange to the next, at least 1; above 1: local steps.
+    pub every: u64,
+    /// The step of the run from which `every` applies; before it, the ranks exchange in each step.
+    pub every_start: u64,
     /// Whether the rounding error of a gradient is added to the gradient of the next step.
     pub error_feedback: bool,
     /// Steps between comparisons of all ranks' parameters; 0: never.
@@ -52,6 +56,7 @@ impl Default for Exchange {
 
 impl Exchange {
     pub(crate) fn read(section: &mut SectionReader) -> Self {
+        let every = section.read(&EVERY);
         Exchange {
             gradients: section.read(&GRADIENTS),
             algorithm: section.read(&ALGORITHM),
@@ -61,7 +66,9 @@ impl Exchange {
             keep_float: section.read(&KEEP_FLOAT),
             overlap: section.read(&OVERLAP),
             bucket_elements: section.read(&BUCKET_ELEMENTS),
-            error_feedback: section.read(&ERROR_FEEDBACK),
+            every,
+            every_start: section.read(&EVERY_START),
+            error_feedback: section.read(&ERROR_FEEDBACK).unwrap_or(every > 1),
             verify_every: section.read(&VERIFY_EVERY),
             warn_after: section.read(&WARN_AFTER),
             timeout: section.read(&TIMEOUT),

@@ -13,6 +13,8 @@ pub(crate) struct RunProgress {
     stage_first_step: u64,
     training_seconds: f64,
     bytes_sent: u64,
+    /// The exchanges of this run in the present stage.
+    exchanges: u64,
     /// The expected bytes of all stages before the present one.
     past: ExpectedBytes,
 }
@@ -22,7 +24,7 @@ pub(crate) struct RunProgress {
 struct ExpectedBytes {
     /// By the formulas of docs/algorithms.md.
     formula: u64,
-    /// By a ring of float32.
+    /// By a ring of float32 in each step.
     float32: u64,
 }
 
@@ -41,12 +43,13 @@ impl RunProgress {
     pub fn add(&mut self, step: &Step) {
         self.training_seconds += step.seconds;
         self.bytes_sent += step.bytes_sent;
+        self.exchanges += u64::from(step.is_synchronised);
     }
 
     /// Ends the stage at the present step of `trainer`; the next one begins there.
     pub fn end_stage(&mut self, trainer: &Trainer, world: &World) {
         self.past = self.expected_bytes(trainer, world);
-        self.stage_first_step = trainer.step;
+        (self.stage_first_step, self.exchanges) = (trainer.step, 0);
     }
 
     /// Bytes per step so far: sent, by the formulas, and by a ring of float32.
@@ -77,7 +80,7 @@ impl RunProgress {
         match trainer.step - self.stage_first_step {
             0 => self.past,
             steps => ExpectedBytes {
-                formula: formula + steps * trainer.exchange().formula_bytes(world.rank()),
+                formula: formula + self.exchanges * trainer.exchange().formula_bytes(world.rank()),
                 float32: float32 + steps * float32_bytes(parameters, world.rank(), world.size()),
             },
         }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::choices::{Algorithm, ClipSigmaOver, Gradients, Overlap};
-use crate::syntax::{Given, Key, Rule, Section, above, at_least};
+use crate::syntax::{Absent, Given, Key, Rule, Section, above, at_least};
 
 pub(super) const GRADIENTS: Key<Gradients> = Key::new(
     "gradients",
@@ -72,11 +72,27 @@ pub(super) const BUCKET_ELEMENTS: Key<usize> = Key::new(
 )
 .within(at_least(1.0));
 
-pub(super) const ERROR_FEEDBACK: Key<bool> = Key::new(
+pub(super) const EVERY: Key<u64> = Key::new(
+    "every",
+    Given(|| 1),
+    "Steps from one exchange to the next. Above 1: local steps. Each rank steps with the gradients of its own samples; \
+     after every so many steps, the ranks average how far their parameters have moved \
+     ([guide](how-to/local-steps.md)).",
+)
+.within(at_least(1.0));
+
+pub(super) const EVERY_START: Key<u64> = Key::new(
+    "every_start",
+    Given(|| 0),
+    "The step of the run from which `every` applies (post-local SGD). Before it, the ranks average their gradients in \
+     each step.",
+);
+
+pub(super) const ERROR_FEEDBACK: Key<bool, Absent> = Key::new(
     "error_feedback",
-    Given(|| false),
+    Absent("`false`; `true` if `every` is above 1"),
     "Adds the rounding error of a ternary gradient to the gradient of the next step. Ternaries are then \
-     rounded to the nearest value, not at random.",
+     rounded to the nearest value, not at random. With local steps, the same for how far the parameters have moved.",
 );
 
 pub(super) const VERIFY_EVERY: Key<u64> = Key::new(
@@ -116,6 +132,6 @@ pub(crate) const SECTION: Section = Section::new(
             &OVERLAP,
             &BUCKET_ELEMENTS,
         ],
-        &[&ERROR_FEEDBACK, &VERIFY_EVERY, &WARN_AFTER, &TIMEOUT],
+        &[&EVERY, &EVERY_START, &ERROR_FEEDBACK, &VERIFY_EVERY, &WARN_AFTER, &TIMEOUT],
     ],
 );

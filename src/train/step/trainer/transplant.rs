@@ -3,7 +3,7 @@
 
 use ternflock_collectives::topology::Topology;
 
-use super::{Trainer, averaging, execution};
+use super::{LocalSteps, Trainer, averaging, execution};
 use crate::exchange::Slots;
 use ternflock_base::error::Result;
 use ternflock_compress::force::Force;
@@ -114,6 +114,7 @@ impl Trainer {
         self.group_lasso = GroupLasso::of_what_is_left(&job.sparsity, graph, parameters)?;
         self.force = Force::new(&job.force, graph, &parameters.table)?;
         self.frozen = freeze_zeros.then(|| FrozenZeros::new(parameters));
+        self.local_steps = LocalSteps::new(job.exchange.every, parameters);
         self.optimizer = Optimizer::new(&job.optimizer, parameters.values.len());
         self.plateau = Plateau::default();
         self.job = job;
