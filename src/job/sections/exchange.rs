@@ -68,7 +68,7 @@ impl Exchange {
             bucket_elements: section.read(&BUCKET_ELEMENTS),
             every,
             every_start: section.read(&EVERY_START),
-            error_feedback: section.read(&ERROR_FEEDBACK).unwrap_or(every > 1),
+            error_feedback: section.find(&ERROR_FEEDBACK).unwrap_or(every > 1),
             verify_every: section.read(&VERIFY_EVERY),
             warn_after: section.read(&WARN_AFTER),
             timeout: section.read(&TIMEOUT),

@@ -77,7 +77,7 @@ fn decide(
     let (gradients, reason) = if is_off {
         let ring = Float32.label(algorithm);
         let reason = format!(
-            "float32 is faster here: compression is off ({ring} {float32_time} per step according to the \
+            "float32 is faster here: compression is off ({ring} {float32_time} per exchange according to the \
              cost model, the best {}, {name}, {best_time}) {at}",
             asked.name()
         );
@@ -88,7 +88,7 @@ fn decide(
             false => String::new(),
         };
         let reason = format!(
-            "{name}, {best_time} per step according to the cost model ({second}float32 {float32_time}) \
+            "{name}, {best_time} per exchange according to the cost model ({second}float32 {float32_time}) \
              {at}{stays}"
         );
         (asked, reason)
@@ -152,7 +152,7 @@ mod tests {
             choice.reason
         );
         for part in [
-            " ms per step according to the cost model (",
+            " ms per exchange according to the cost model (",
             ", float32 2",
             "at 120 us and 11.8 MB/s between nodes",
         ] {

@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn a_state_is_shared_or_of_a_rank_or_the_mean() {
-        let graph = ternflock_models::preset("mlp", ternflock_nn::Shape::Vector { features: 3 }, 2).unwrap();
+        let input = ternflock_nn::Shape::Image { channels: 1, height: 3, width: 3 };
+        let graph = ternflock_models::preset("mlp", input, 2).unwrap();
         let table = Parameters::new(&graph).unwrap().table;
         let elements = parameters::count(&table);
         let tensors = |ranks: Option<usize>| -> Vec<Tensor> {

@@ -185,6 +185,16 @@ fn one_rank_without_compression_has_nothing_to_average() {
     assert_eq!(parameters(1, &[float32, "exchange.every=4"]), parameters(1, &[float32]));
 }
 
+/// The sums of a rank over a run.
+struct Totals {
+    first: Vec<f32>,
+    last: Vec<f32>,
+    /// How far its own steps have moved the parameters.
+    moved: Vec<f64>,
+    /// Its residual at the end.
+    left: Vec<f64>,
+}
+
 /// What ternaries have left of the movements is not lost: over all exchanges, the parameters have moved by the mean of all
 /// ranks' movements, up to the mean residual and to rounding. The reference sums in float64.
 #[test]
@@ -212,16 +222,16 @@ fn feedback_delays_what_was_not_sent() {
             let range = trainer.network.parameters.table[number].range.clone();
             left[range].iter_mut().zip(residual).for_each(|(left, value)| *left = f64::from(*value));
         }
-        (first, anchor, moved, left)
+        Totals { first, last: anchor, moved, left }
     });
-    let (first, last, ..) = &all[0];
+    let Totals { first, last, .. } = &all[0];
     let mut farthest = 0.0f64;
     for element in 0..first.len() {
-        let mean = |which: fn(&(Vec<f32>, Vec<f32>, Vec<f64>, Vec<f64>)) -> &Vec<f64>| {
-            all.iter().map(|rank| which(rank)[element]).sum::<f64>() / RANKS as f64
-        };
+        let mean =
+            |of: fn(&Totals) -> &[f64]| all.iter().map(|rank| of(rank)[element]).sum::<f64>() / RANKS as f64;
         // A residual is of anchor minus parameters.
-        let expected = mean(|rank| &rank.2) + mean(|rank| &rank.3);
+        let left = mean(|rank| &rank.left);
+        let expected = mean(|rank| &rank.moved) + left;
         let found = f64::from(last[element]) - f64::from(first[element]);
         let magnitude = 1.0 + f64::from(first[element].abs());
         // Ten exchanges, each with at most eight roundings of numbers of this size.
@@ -229,7 +239,7 @@ fn feedback_delays_what_was_not_sent() {
             (found - expected).abs() <= 80.0 * 2f64.powi(-24) * magnitude,
             "{element}: {found} {expected}"
         );
-        farthest = farthest.max(mean(|rank| &rank.3).abs());
+        farthest = farthest.max(left.abs());
     }
     assert!(farthest > 1e-5, "nothing was left");
 }

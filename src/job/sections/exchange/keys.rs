@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::choices::{Algorithm, ClipSigmaOver, Gradients, Overlap};
-use crate::syntax::{Absent, Given, Key, Rule, Section, above, at_least};
+use crate::syntax::{Given, Key, Rule, Section, above, at_least};
 
 pub(super) const GRADIENTS: Key<Gradients> = Key::new(
     "gradients",
@@ -75,8 +75,8 @@ pub(super) const BUCKET_ELEMENTS: Key<usize> = Key::new(
 pub(super) const EVERY: Key<u64> = Key::new(
     "every",
     Given(|| 1),
-    "Steps from one exchange to the next. Above 1: local steps. Each rank steps with the gradients of its own samples; \
-     after every so many steps, the ranks average how far their parameters have moved \
+    "Steps from one exchange to the next. Above 1: local steps. Each rank takes this number of steps with the gradients \
+     of its own samples; then the ranks average how far their parameters have moved \
      ([guide](how-to/local-steps.md)).",
 )
 .within(at_least(1.0));
@@ -88,11 +88,12 @@ pub(super) const EVERY_START: Key<u64> = Key::new(
      each step.",
 );
 
-pub(super) const ERROR_FEEDBACK: Key<bool, Absent> = Key::new(
+pub(super) const ERROR_FEEDBACK: Key<bool> = Key::new(
     "error_feedback",
-    Absent("`false`; `true` if `every` is above 1"),
+    Given(|| false),
     "Adds the rounding error of a ternary gradient to the gradient of the next step. Ternaries are then \
-     rounded to the nearest value, not at random. With local steps, the same for how far the parameters have moved.",
+     rounded to the nearest value, not at random. With `every` above 1, the same for how far the parameters have moved, and the \
+     default is `true`.",
 );
 
 pub(super) const VERIFY_EVERY: Key<u64> = Key::new(
