@@ -1,5 +1,7 @@
 //! The errors between ranks. Every message names the ranks that it concerns.
 
+use crate::coding::Damage;
+use crate::transport::Length;
 use crate::transport::watch::Late;
 
 /// The result of all fallible functions of this crate.
@@ -39,7 +41,7 @@ pub enum Error {
 
     /// A message had another length than its receiver expected.
     #[error(
-        "rank {rank} expected {expected_words} words from rank {peer} and got {got_words}: \
+        "rank {rank} expected {expected} from rank {peer} and got {got_words}: \
          these ranks do not exchange the same tensors in the same order"
     )]
     LengthMismatch {
@@ -48,9 +50,33 @@ pub enum Error {
         /// The sender.
         peer: usize,
         /// Length the receiver expected.
-        expected_words: usize,
+        expected: Length,
         /// Length of the message.
         got_words: usize,
+    },
+
+    /// A message held something that its sender cannot have meant.
+    #[error(
+        "rank {rank} received {what}: a message was damaged on its way, or the ranks do not run the same program"
+    )]
+    Invalid {
+        /// The receiver.
+        rank: usize,
+        /// What it received, and for which tensor.
+        what: String,
+    },
+
+    /// A peer sent a coded segment that cannot be decoded.
+    #[error("rank {rank} cannot decode what rank {peer} sent{}: {damage}", in_brackets(context))]
+    Undecodable {
+        /// The receiver.
+        rank: usize,
+        /// The sender.
+        peer: usize,
+        /// What is wrong with the segment.
+        damage: Damage,
+        /// The context of the message, from [`Transport::set_context`](crate::Transport::set_context).
+        context: String,
     },
 
     /// Ranks hold different values of something that must be equal everywhere.
@@ -93,6 +119,11 @@ pub enum Error {
         /// The error text of the library, or why the call was not made.
         text: String,
     },
+}
+
+/// The text in brackets after a space, if there is any.
+fn in_brackets(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
 }
 
 /// Formats a count as a decimal number and a hash in hexadecimal.

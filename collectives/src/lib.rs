@@ -36,6 +36,7 @@
 //! | [`all_reduce`] | sums over all ranks: exact ones of ternaries, and of float32 |
 //! | [`control`] | maximum, all-gather, broadcast, barrier and agreement for a few words |
 //! | [`planes`] | the layout of bit-sliced integers |
+//! | [`coding`] | lossless coding of planes |
 //! | [`kernels`] | the inner loops: encode, add and decode for each instruction set |
 //! | [`random`] | counter-based random numbers |
 //! | [`topology`] | which ranks share a node |
@@ -66,6 +67,7 @@
 pub mod all_reduce;
 pub mod average;
 pub mod codec;
+pub mod coding;
 pub mod control;
 pub mod cost;
 pub mod error;

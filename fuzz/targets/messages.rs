@@ -1,16 +1,17 @@
 //! A rank whose peers send arbitrary messages of any length in any order: every operation ends with a result or an error.
 //!
-//! The input gives the algorithm, the number of ranks, this rank's number, and then messages: a length and words.
+//! The input gives the algorithm and the messages that are coded, the number of ranks, this rank's number, and then messages:
+//! a length and words.
 #![no_main]
 
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use ternflock_collectives::all_reduce::{Algorithm, Plan, ring_f32};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, ring_f32};
 use ternflock_collectives::simulated::Recorder;
 use ternflock_collectives::topology::Topology;
-use ternflock_collectives::transport::Lane;
-use ternflock_collectives::{Error, Result, Transport, codec, control, forward_transport, planes};
+use ternflock_collectives::transport::{Lane, Length};
+use ternflock_collectives::{Result, Transport, codec, control, forward_transport, planes};
 use ternflock_world::World;
 
 /// All other ranks, simulated from the input.
@@ -39,21 +40,14 @@ impl Transport for Peers {
         Ok(())
     }
 
-    fn poll(&mut self, _: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+    fn poll(&mut self, _: Lane, from: usize, expected: Length) -> Result<Option<Vec<u64>>> {
         // 255 means a message of the expected length, so that the input need not give it.
         let length = match self.byte() {
             None => return Ok(None),
-            Some(255) => words.min(1 << 12),
+            Some(255) => expected.max().min(1 << 12),
             Some(length) => usize::from(length),
         };
-        if length != words {
-            return Err(Error::LengthMismatch {
-                rank: self.rank(),
-                peer: from,
-                expected_words: words,
-                got_words: length,
-            });
-        }
+        expected.check(self.rank(), from, length)?;
         let mut word = || (0..8).fold(0, |word, _| word << 8 | u64::from(self.byte().unwrap_or(0)));
         Ok(Some((0..length).map(|_| word()).collect()))
     }
@@ -70,7 +64,8 @@ fuzz_target!(|input: &[u8]| {
     let blocks = 3;
     match what % 12 {
         number @ 0..5 => {
-            let plan = Plan { topology: &topology, blocks, segment: 2 };
+            let coding = [Coding::Never, Coding::BetweenNodes, Coding::Always][usize::from(what / 12 % 3)];
+            let plan = Plan { topology: &topology, blocks, segment: 2, coding };
             let width = planes::width(world);
             let mut sums = vec![0; planes::words(blocks, width)];
             let ternary = vec![0; planes::words(blocks, planes::TERNARY)];
@@ -82,7 +77,7 @@ fuzz_target!(|input: &[u8]| {
             drop(sum);
         }
         5 => drop(ring_f32::sum(&mut peers, 7, &mut [0.0; 100])),
-        6 => drop(control::max(&mut peers, &mut [1, 2, 3])),
+        6 => drop(control::max_or(&mut peers, 2, &mut [1, 2, 3])),
         7 => drop(control::all_gather(&mut peers, &[1, 2])),
         8 => drop(control::broadcast(&mut peers, &mut vec![1, 2, 3])),
         9 => drop(control::agree(&mut peers, "the input", 7)),

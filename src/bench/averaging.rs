@@ -20,6 +20,7 @@ pub fn begin(
     vectors: &mut Vectors,
 ) -> Result<()> {
     vectors.reset();
+    vectors.forget();
     if contender.compressor().is_none() { compress(contender, transport, vectors) } else { Ok(()) }
 }
 
@@ -34,7 +35,7 @@ pub fn run(
     topology: &Topology,
     vectors: &mut Vectors,
 ) -> Result<()> {
-    let Contender::Ours(Averaging { method, algorithm }) = contender else {
+    let Some(Averaging { method, algorithm }) = contender.ours() else {
         return transport.inner_mut().allreduce_f32(&mut vectors.result);
     };
     let compresses = contender.compressor().is_some();
@@ -44,7 +45,8 @@ pub fn run(
     let Some((key, Compressed { words, payload, .. }, gradients)) = vectors.parts(method) else {
         return Ok(());
     };
-    payload.reduce(transport, &ReductionPath { algorithm, topology }, gradients)?;
+    let path = ReductionPath { algorithm, coding: contender.coding(), topology };
+    payload.reduce(transport, &path, gradients)?;
     if compresses {
         payload.decode(key, words, gradients);
     }
@@ -53,14 +55,14 @@ pub fn run(
 
 /// The part after timing: the mean, if the timed part computed a sum.
 pub fn finish(contender: Contender, vectors: &mut Vectors) {
-    match contender {
-        Contender::Ours(_) if contender.compressor().is_some() => {}
-        Contender::Ours(Averaging { method, .. }) => vectors.decode(method),
-        Contender::MpiAllreduceF32 => vectors.divide(),
+    match contender.ours() {
+        Some(_) if contender.compressor().is_some() => {}
+        Some(Averaging { method, .. }) => vectors.decode(method),
+        None => vectors.divide(),
     }
 }
 
-/// Bytes that `rank` sends according to the formulas; `None` for the all-reduce of the MPI library.
+/// Bytes that `rank` sends according to the formulas, at most if messages are coded; `None` for the all-reduce of the MPI library.
 pub fn formula(contender: Contender, rank: usize, topology: &Topology, vectors: &mut Vectors) -> Option<u64> {
     let Averaging { method, algorithm } = contender.ours()?;
     let (_, Compressed { words, payload, .. }, _) = vectors.parts(method)?;
@@ -68,7 +70,8 @@ pub fn formula(contender: Contender, rank: usize, topology: &Topology, vectors: 
         0 => 0,
         words => control::max_traffic(words, topology.world()).bytes_sent,
     };
-    Some(agreed + payload.bytes_sent(&ReductionPath { algorithm, topology }, rank).bound())
+    let path = ReductionPath { algorithm, coding: contender.coding(), topology };
+    Some(agreed + payload.bytes_sent(&path, rank).bound())
 }
 
 /// Converts the vector to the payload of `contender`.

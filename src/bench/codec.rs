@@ -8,6 +8,7 @@ use ternflock_collectives::codec::{Moments, Rounding};
 use ternflock_collectives::kernels::{self, Kernels, Sums};
 use ternflock_collectives::planes::{BLOCK, TERNARY, words};
 
+use super::coder::{Coder, coder};
 use super::{CLIP_SIGMA, Interference, Watch, gradient, memory, stream};
 use ternflock_base::available::available_bytes;
 use ternflock_base::error::{Error, Result};
@@ -36,6 +37,8 @@ pub struct Codec {
     pub plane_add_s: f64,
     /// Planes of each operand.
     pub plane_add_planes: usize,
+    /// Coding segments, each of one message.
+    pub coder: Vec<Coder>,
     /// Interference from other work while it was timed.
     pub interference: Interference,
 }
@@ -73,16 +76,24 @@ pub fn codec(isa: &str, elements: usize, rounds: usize) -> Result<Option<Codec>>
         return Err(Error::Disagree(format!("wrong results of {isa}, please report it: {what}")));
     }
     drop(expected);
-    Ok(Some(time(kernels, &inputs, &mut outputs, rounds)))
+    let watch = Watch::start();
+    let coder = coder(kernels, elements, rounds)?;
+    Ok(Some(time(kernels, &inputs, &mut outputs, coder, rounds, watch)))
 }
 
 /// `outputs` is filled, so that its memory has been touched before.
-fn time(kernels: &Kernels, inputs: &Inputs, outputs: &mut Outputs, rounds: usize) -> Codec {
+fn time(
+    kernels: &Kernels,
+    inputs: &Inputs,
+    outputs: &mut Outputs,
+    coder: Vec<Coder>,
+    rounds: usize,
+    watch: Watch,
+) -> Codec {
     let Inputs { values, clip, scale, sums } = inputs;
     let Outputs { ternary, decoded, wider, .. } = outputs;
     let mut times: [Vec<f64>; 5] = Default::default();
     let stream = stream(0);
-    let watch = Watch::start();
     for _ in 0..rounds {
         let memcpy = timed(|| decoded.copy_from_slice(black_box(values)));
         let moments = timed(|| _ = black_box(kernels.sums(black_box(values))));
@@ -106,11 +117,12 @@ fn time(kernels: &Kernels, inputs: &Inputs, outputs: &mut Outputs, rounds: usize
         decode_s,
         plane_add_s,
         plane_add_planes: PLANES,
+        coder,
         interference: watch.finish(),
     }
 }
 
-fn timed(work: impl FnOnce()) -> f64 {
+pub(super) fn timed(work: impl FnOnce()) -> f64 {
     let start = Instant::now();
     work();
     start.elapsed().as_secs_f64()

@@ -6,6 +6,7 @@
 mod all_reduce;
 mod averaging;
 mod codec;
+mod coder;
 mod compression;
 mod contender;
 pub mod infer;
@@ -18,6 +19,7 @@ mod vectors;
 
 pub use all_reduce::{Plans, Ranks};
 pub use codec::{Codec, codec, instruction_sets};
+pub use coder::Coder;
 pub use compression::{Compression, CompressionOptions, Figures, Rule, RuleFigures, TensorBias, compression};
 pub use contender::Contender;
 pub use interference::{Interference, Watch, Words};

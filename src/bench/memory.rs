@@ -4,6 +4,7 @@ use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
 
 use super::codec::PLANES;
 use ternflock_base::error::{Error, Result};
+use ternflock_train::method::squarest;
 
 /// Bytes of floats and of planes, for several payloads together.
 fn bytes(elements: usize, floats: usize, planes: usize) -> u128 {
@@ -18,11 +19,14 @@ pub fn codec_bytes(elements: usize) -> u128 {
 }
 
 /// Bytes that measuring all-reduces needs on one of `world` ranks while a float32 mean is verified: the
-/// values and the result, ternaries and sums, a copy to sum, four floats for verification, and its values.
+/// values and the result, ternaries and sums, residuals and factors, a copy to sum, four floats for verification, and its values.
 /// Copies inside the MPI library and messages in transit, which are as large as their contents, need less
 /// than verification does.
 pub fn all_reduce_bytes(elements: usize, world: usize) -> u128 {
-    bytes(elements, 2 + 5 + 1, 2 * (TERNARY + width(world)))
+    // PowerSGD's factors at its usual rank: P, and Q with its sums in double precision.
+    let [rows, columns] = squarest(elements);
+    let factors = size_of::<f32>() as u128 * 4 * (rows as u128 + 3 * columns as u128);
+    bytes(elements, 2 + 1 + 5 + 1, 2 * (TERNARY + width(world))) + factors
 }
 
 /// Refuses to allocate more memory than is free, if that is known.
@@ -49,8 +53,8 @@ mod tests {
     fn bytes_are_those_of_floats_and_planes() {
         assert_eq!(bytes(512, 1, 2), 4 * 512 + 2 * 512 / 8);
         assert_eq!(codec_bytes(512), 3 * 2048 + (4 + 4 + 10) * 64);
-        assert_eq!(all_reduce_bytes(512, 1), 8 * 2048 + 2 * (2 + 2) * 64);
-        assert!(all_reduce_bytes(MOST_ELEMENTS, 1000) > 32 * MOST_ELEMENTS as u128);
+        assert_eq!(all_reduce_bytes(512, 1), 9 * 2048 + 2 * (2 + 2) * 64 + 16 * (16 + 3 * 32));
+        assert!(all_reduce_bytes(MOST_ELEMENTS, 1000) > 36 * MOST_ELEMENTS as u128);
     }
 
     #[test]

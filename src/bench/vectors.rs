@@ -1,7 +1,7 @@
 //! The vectors on which all-reduces are measured.
 
 use ternflock_job as job;
-use ternflock_train::method::{Key, Method, Payload, Setup, Tensor};
+use ternflock_train::method::{Key, Method, Payload, Setup, Tensor, squarest};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::contender::Contender;
@@ -35,7 +35,7 @@ impl Vectors {
         gradient(elements, rank, &mut values);
         let mut compressed = Vec::<Compressed>::new();
         for contender in contenders {
-            let Contender::Ours(averaging) = contender else { continue };
+            let Some(averaging) = contender.ours() else { continue };
             if compressed.iter().all(|of| of.method != averaging.method) {
                 compressed.push(Compressed::new(averaging.method, elements, &job, world));
             }
@@ -65,6 +65,11 @@ impl Vectors {
         payload.decode(key, words, gradients);
     }
 
+    /// Every averaging is a first step, so that its result can be checked.
+    pub fn forget(&mut self) {
+        self.compressed.iter_mut().for_each(Compressed::forget);
+    }
+
     /// Computes the mean from the reduced payload of `method`.
     pub fn decode(&mut self, method: &'static dyn Method) {
         if let Some((key, Compressed { words, payload, .. }, gradients)) = self.parts(method) {
@@ -92,9 +97,20 @@ impl Vectors {
 
 impl Compressed {
     fn new(method: &'static dyn Method, elements: usize, job: &job::Exchange, world: usize) -> Compressed {
-        let tensor = Tensor { number: 0, range: 0..elements, shape: vec![elements], sparse_rows: false };
+        let tensor =
+            Tensor { number: 0, range: 0..elements, shape: squarest(elements).into(), sparse_rows: false };
         let words = vec![0; method.words(std::slice::from_ref(&tensor.shape))];
         let payload = method.payload(vec![tensor], &Setup { job, bucket_elements: elements, world });
         Compressed { method, words, payload }
+    }
+
+    /// Forgets what the method keeps from step to step: the next one is a first step.
+    pub fn forget(&mut self) {
+        let kept: Vec<_> = self.payload.state().iter().map(|state| (state.slot, state.tensor)).collect();
+        for (slot, tensor) in kept {
+            if let Some(values) = self.payload.state_mut(slot, tensor) {
+                values.fill(0.0);
+            }
+        }
     }
 }

@@ -20,8 +20,8 @@ use ternflock_base::error::{Error, Result};
 use ternflock_base::suggest::suggest;
 use ternflock_base::text::plural;
 use ternflock_bench::{
-    Case, Codec, Contender, Interference, NoiseTime, Plans, Ranks, Report, StepTime, codec, default_batch,
-    instruction_sets, step,
+    Case, Codec, Coder, Contender, Interference, NoiseTime, Plans, Ranks, Report, StepTime, codec,
+    default_batch, instruction_sets, step,
 };
 use ternflock_nn::Execution;
 use ternflock_report::json::to_text;
@@ -221,6 +221,11 @@ fn say_codec(times: &[Codec], as_json: bool) -> String {
         row("  the moments alone", codec.moments_s);
         row(&format!("decode {} planes", codec.plane_add_planes), codec.decode_s);
         row(&format!("add {} planes to {0}", codec.plane_add_planes), codec.plane_add_s);
+        for Coder { ranks, planes, bits_per_element, code_s, restore_s, .. } in &codec.coder {
+            let bits = format!("{bits_per_element:.2} of {planes} bits");
+            row(&format!("code sums of {ranks}, {bits}"), *code_s);
+            row(&format!("decode sums of {ranks}, {bits}"), *restore_s);
+        }
     }
     let elements = times.first().map_or(0, |codec| codec.elements);
     format!(

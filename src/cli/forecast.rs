@@ -57,7 +57,7 @@ fn scenario(arguments: &Arguments) -> Result<Scenario> {
     arguments.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;
     let mut ways = contenders_of("--ways", &arguments.ways)?;
     if arguments.ways == ["all"] {
-        ways.retain(|way| *way != Contender::MpiAllreduceF32);
+        ways.retain(|way| matches!(way, Contender::Ours(_)));
     }
     let is_weak = arguments.weak || (arguments.model.is_some() && !arguments.strong);
     Ok(Scenario {

@@ -191,7 +191,7 @@ fn start_line(event: &Event) -> String {
     let differ = vectors_warning.as_ref().map_or(String::new(), |warning| format!("\nwarning: {warning}"));
     format!(
         "{job}: {} on {}, {} per rank ({threads_reason})\n\
-         {parameters} parameters, {ternary} of them with ternary gradients{by}; {samples}; \
+         {parameters} parameters, {ternary} of them with compressed gradients{by}; {samples}; \
          the {set} set chooses the network; steps {step} to {steps}; writing to {}\n\
          {products}; vector instructions: {kernels}{warnings}{differ}",
         plural(*ranks, "rank"),

@@ -192,6 +192,7 @@ fn wire(summary: &Summary, ranks: usize) -> String {
     }
     let formula = match traffic.bytes_per_step == traffic.formula_bytes_per_step {
         true => "exactly as predicted".into(),
+        false if traffic.is_bound => format!("at most {} predicted", bytes(traffic.formula_bytes_per_step)),
         false => format!("predicted: {}", bytes(traffic.formula_bytes_per_step)),
     };
     format!(

@@ -43,7 +43,7 @@ impl<'a> Exchanges<'a> {
         let mut words = vec![0; agreed_words(shares)];
         let wait = self.ranks.longest(1.0, 0.0, |transport| control::max(transport, &mut words))?;
         let mut phases = Phases { wait, ..Phases::default() };
-        for Share { method, shapes } in shares {
+        for Share { method, shapes, .. } in shares {
             phases += method.rehearse(shapes, algorithm, &self.ranks)?;
         }
         Ok(phases)
@@ -60,8 +60,8 @@ mod tests {
     /// A single rank sends nothing. On a slow network, only the bytes count.
     #[test]
     fn a_bucket_takes_its_bytes() {
-        let share = |method: &'static dyn Method, elements| Share { method, shapes: vec![vec![elements]] };
-        let halves = Share { method: &TernGrad, shapes: vec![vec![1 << 19]; 2] };
+        let share = |method: &'static dyn Method, elements| Share::complete(method, vec![vec![elements]]);
+        let halves = Share::complete(&TernGrad, vec![vec![1 << 19]; 2]);
         let shares = [halves, share(&Float32, 10)];
         let alone = Topology::flat(1);
         let phases = Exchanges::new(&alone, &Costs::EXAMPLE, wire(&Costs::EXAMPLE.inter_node))

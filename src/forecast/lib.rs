@@ -15,6 +15,7 @@ pub use report::{Forecast, Network, Verdict};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use ternflock_collectives::all_reduce::Coding;
 use ternflock_collectives::cost::Costs;
 use ternflock_collectives::simulated::Wire;
 use ternflock_collectives::topology::Topology;
@@ -102,7 +103,9 @@ fn network(
         let ways = scenario.ways.iter().filter_map(|way| way.ours()).map(|way| {
             // One rank has nothing to average in float32.
             let every = if ranks == 1 && way.method.is_lossless() { 1 } else { loaded.job.exchange.every };
-            let step = step::step(model.buckets(way.method), compute, overlaps, every, |shares| {
+            // An exchange of movements has the rows of all local steps.
+            let buckets = model.buckets(way.method, global_batch.saturating_mul(every as usize));
+            let step = step::step(&buckets, compute, overlaps, every, |shares| {
                 exchanges.bucket(way.algorithm, shares)
             })?;
             Ok(step::report(way, &step, model, &topology, every, global_batch))
@@ -149,6 +152,13 @@ fn check(loaded: &Loaded, scenario: &Scenario, members: usize, topology: &Topolo
                 .into(),
         );
     }
+    if let Some(way) = scenario.ways.iter().find(|way| way.coding() != Coding::Never) {
+        return refuse(format!(
+            "--ways: {} has no forecast, because the lengths of coded messages depend on the gradients; `ternflock bench scaling` \
+             measures it",
+            way.name()
+        ));
+    }
     let batch = loaded.job.train.global_batch;
     match scenario.nodes.iter().find(|&&nodes| scenario.mode == Mode::Strong && nodes * members > batch) {
         Some(nodes) => refuse(format!(
@@ -175,10 +185,10 @@ fn global_batch(loaded: &Loaded, mode: Mode, ranks: usize) -> usize {
 
 /// Ranks that compute `speed` times as fast and have the same links.
 fn faster(costs: Costs, speed: f64) -> Costs {
-    let Costs { encode, decode, copy, add_planes, add_floats, .. } = costs;
-    let [encode, decode, copy, add_planes, add_floats] =
-        [encode, decode, copy, add_planes, add_floats].map(|cost| cost / speed);
-    Costs { encode, decode, copy, add_planes, add_floats, ..costs }
+    let Costs { encode, decode, copy, code_planes, restore_planes, add_planes, add_floats, .. } = costs;
+    let [encode, decode, copy, code_planes, restore_planes, add_planes, add_floats] =
+        [encode, decode, copy, code_planes, restore_planes, add_planes, add_floats].map(|cost| cost / speed);
+    Costs { encode, decode, copy, code_planes, restore_planes, add_planes, add_floats, ..costs }
 }
 
 fn faster_compute(compute: Compute, speed: f64) -> Compute {

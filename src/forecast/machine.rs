@@ -7,7 +7,7 @@ use ternflock_base::error::Result;
 use ternflock_base::quantile::median;
 use ternflock_job::{Exchange, Loaded};
 use ternflock_train::method::{self, Method, Share};
-use ternflock_train::{Trainer, prepare};
+use ternflock_train::{Trainer, prepare, rows_read};
 use ternflock_world::World;
 
 /// The times of a rank's step: up to its gradients, and from their means to new parameters.
@@ -24,7 +24,7 @@ pub struct Compute {
 }
 
 /// By bucket: its first layer, and the shares that each method averages.
-type Buckets = Vec<(usize, Vec<Share>)>;
+pub type Buckets = Vec<(usize, Vec<Share>)>;
 
 /// The properties of a job that do not depend on the number of ranks.
 #[derive(Clone, Debug)]
@@ -35,14 +35,20 @@ pub struct Model {
     pub parameters: usize,
     /// Labels per sample.
     pub labels: usize,
+    /// The most rows of an embedding's table that a sample reads.
+    rows_per_sample: usize,
     /// The unit of rates: samples or tokens.
     pub unit: String,
 }
 
 impl Model {
-    /// The buckets of `method`.
-    pub fn buckets(&self, method: &'static dyn Method) -> &[(usize, Vec<Share>)] {
-        self.buckets.iter().find(|(of, _)| *of == method).map_or(&[], |(_, buckets)| buckets)
+    /// The buckets of `method`, with the most that travels in a step of `samples` samples.
+    pub fn buckets(&self, method: &'static dyn Method, samples: usize) -> Buckets {
+        let buckets =
+            self.buckets.iter().find(|(of, _)| *of == method).map_or(&[][..], |(_, buckets)| buckets);
+        let rows = self.rows_per_sample.saturating_mul(samples);
+        let bounded = |shares: &[Share]| shares.iter().map(|share| share.bounded(rows)).collect();
+        buckets.iter().map(|(layer, shares)| (*layer, bounded(shares))).collect()
     }
 }
 
@@ -96,6 +102,7 @@ fn describe(trainer: &mut Trainer, exchange: &Exchange, world: &World) -> Result
         buckets: method::all().map(&mut buckets).collect::<Result<_>>()?,
         parameters: trainer.network.parameters.values.len(),
         labels: trainer.labels_per_step() as usize / trainer.global_batch(),
+        rows_per_sample: rows_read(trainer.network.graph(), 1),
         unit: trainer.task().speed(0.0).unit().into(),
     })
 }

@@ -1,7 +1,7 @@
 //! Assembles a step from its parts: the exchange of a bucket starts when its gradients are final and the
 //! bucket before it is done.
 
-use ternflock_collectives::all_reduce::Algorithm;
+use ternflock_collectives::all_reduce::{Algorithm, Coding};
 use ternflock_collectives::control;
 use ternflock_collectives::topology::Topology;
 
@@ -55,8 +55,8 @@ pub fn report(
     every: u64,
     global_batch: usize,
 ) -> WayTime {
-    let buckets = model.buckets(way.method).iter();
-    let bytes: u64 = buckets.map(|(_, shares)| bytes_sent(way.algorithm, shares, topology)).sum();
+    let buckets = model.buckets(way.method, global_batch.saturating_mul(every as usize));
+    let bytes: u64 = buckets.iter().map(|(_, shares)| bytes_sent(way.algorithm, shares, topology)).sum();
     WayTime {
         way: way.name().into(),
         step_s: step.seconds,
@@ -68,11 +68,11 @@ pub fn report(
     }
 }
 
-/// Bytes that rank 0 sends for a bucket.
+/// Bytes that rank 0 sends for a bucket, at most.
 fn bytes_sent(algorithm: Algorithm, shares: &[Share], topology: &Topology) -> u64 {
     let agreed = control::max_traffic(agreed_words(shares), topology.world()).bytes_sent;
-    let path = ReductionPath { algorithm, topology };
-    let payloads = shares.iter().map(|Share { method, shapes }| method.predicted_bytes(shapes, &path, 0));
+    let path = ReductionPath { algorithm, coding: Coding::Never, topology };
+    let payloads = shares.iter().map(|Share { method, shapes, .. }| method.predicted_bytes(shapes, &path, 0));
     agreed + payloads.sum::<u64>()
 }
 

@@ -46,7 +46,7 @@ pub enum Event {
         vectors_warning: Option<String>,
         /// Parameters of the network.
         parameters: usize,
-        /// The number of these that are sent as ternary gradients.
+        /// The number of these whose gradients are compressed.
         ternary_parameters: usize,
         /// The all-reduce of the gradients: the one of ternaries, or `ring_f32` if there are none.
         algorithm: &'static str,
@@ -305,6 +305,9 @@ pub struct Traffic {
     pub bytes_per_step: f64,
     /// Predicted by the formulas of docs/algorithms.md: the mean over the steps of this run.
     pub formula_bytes_per_step: f64,
+    /// Whether that prediction is an upper bound, because the lengths of some messages depend on the gradients.
+    #[serde(rename = "formula_is_bound")]
+    pub is_bound: bool,
     /// The bytes that a float32 ring would send.
     pub float32_bytes_per_step: f64,
 }

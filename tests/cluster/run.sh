@@ -14,12 +14,16 @@
 #   scaling     steps of a ConvNet and an LSTM with each averaging method, and with PyTorch if PYTHON has torch; a measurement
 #   forecast    compares the steps that `ternflock forecast` reports with measured ones, HOSTS=8, on three networks; a measurement
 #   overlap     time of a step with and without exchange.overlap; a measurement; not a default check
+#   quality     hours of training until a perplexity is reached, by the way gradients are exchanged; a measurement that takes hours
 #
-#   HOSTS=4  RATE=1gbit   the cluster; overlap takes 100mbit unless RATE is given
+#   HOSTS=4  RATE=1gbit   the cluster; overlap and quality take 100mbit unless RATE is given, overlap one host per core
 #   ELEMENTS=1e6,1e7      for allreduce
-#   ROUNDS=5  STEPS=100  BATCH=64  for overlap, ROUNDS=3 for scaling, ROUNDS=2 for forecast; BATCH is samples per host
+#   ROUNDS=5  STEPS=100  BATCH=256  JOB=jobs/lenet-fashion.toml  for overlap, ROUNDS=3 for scaling, ROUNDS=2 for forecast;
+#                         BATCH is samples per host
+#   SEEDS="123 124 125"  EPOCHS=13  EVERY=1000  WAYS=float32,ternary,...  JOB=jobs/lstm-ptb.toml  for quality: evaluates EVERY
+#                         steps; an OUT that is kept goes on where it was interrupted
 #   MPICH_PROGRAM=target/mpich/release/ternflock  for slurm: a build against MPICH, started by srun --mpi=pmi2
-#   OUT=DIRECTORY         keeps the measurements of allreduce and overlap, as JSON
+#   OUT=DIRECTORY         keeps the measurements of allreduce, overlap and quality
 #
 # Exit code 0: all passed; 1: one failed; 77: skipped, because this machine cannot emulate hosts.
 set -euo pipefail
@@ -27,14 +31,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 HERE=tests/cluster
 PROGRAM=${TERNFLOCK:-${CARGO_TARGET_DIR:-target}/release/ternflock}
-HOSTS=${HOSTS:-4}
+HOSTS=${HOSTS:-}
 CHECK= # the process of the check under way
 WORK=  # where runs go
 export CLUSTER=test-$$ # beside any other that is up
 # Hosts share the cores of this machine; and sums are bit-identical only with the same number of threads.
 export OPENBLAS_NUM_THREADS=1
 
-for part in training lost_link faults slurm interruptions soak allreduce overlap scaling forecast; do
+for part in training lost_link faults slurm interruptions soak allreduce overlap scaling forecast quality; do
   # shellcheck source=/dev/null
   source "$HERE/checks/$part.sh"
 done
@@ -62,10 +66,14 @@ clean_up() {
 main() {
   local check checks=("$@") failed=() rate=${RATE:-1gbit}
   [[ $# -gt 0 ]] || checks=(training lost-link faults slurm allreduce)
-  [[ ${checks[*]} != overlap ]] || rate=${RATE:-100mbit}
+  case ${checks[*]} in
+    overlap) rate=${RATE:-100mbit} HOSTS=${HOSTS:-$(nproc)} ;;
+    quality) rate=${RATE:-100mbit} ;;
+  esac
+  HOSTS=${HOSTS:-4}
   for check in "${checks[@]}"; do
     case $check in
-      training | lost-link | faults | slurm | interruptions | soak | allreduce | overlap | scaling | forecast) ;;
+      training | lost-link | faults | slurm | interruptions | soak | allreduce | overlap | scaling | forecast | quality) ;;
       --help | -h) usage; exit 0 ;;
       *) usage >&2; exit 2 ;;
     esac

@@ -29,6 +29,10 @@ fn layers_compute_what_pytorch_says() {
         "local_response_norm",
         "global_avg_pool2d",
         "shortcut",
+        "leaky_relu",
+        "tanh",
+        "sigmoid",
+        "gelu",
     ];
     for kind in kinds {
         assert!(cases.iter().any(|case| case["layer"]["type"] == kind), "no {kind}");
@@ -40,8 +44,9 @@ fn check(case: &Value) {
     let mut network = network(&case["layer"], &input);
     let ranges: Vec<_> = network.parameters.table.iter().map(|parameter| parameter.range.clone()).collect();
     let source = places(&input);
+    let scale = case.get("scale").map_or(1.0, |scale| scale.as_f64().unwrap() as f32);
     for (&place, value) in source.iter().zip(values(INPUT, source.len())) {
-        network.parameters.values[place] = value;
+        network.parameters.values[place] = scale * value;
     }
     for (range, seed) in ranges[1..].iter().zip([WEIGHT, BIAS]) {
         network.parameters.values[range.clone()].copy_from_slice(&values(seed, range.len()));

@@ -68,6 +68,11 @@ def relu(x, o):
     return F.relu(x), None, None, dict(output=1, input=1)
 
 
+def activation(function):
+    """A few roundings of numbers up to 4; a derivative may double them."""
+    return lambda x, o: (function(x, o), None, None, dict(output=3, input=5))
+
+
 def batch_norm(x, o):
     """Ghost batches one after the other, all of them into the same running statistics."""
     channels = x.shape[1]
@@ -113,7 +118,13 @@ LAYERS = {
     "avg_pool2d": pooling(F.avg_pool2d, True, count_include_pad=False),
     "linear": linear,
     "relu": relu,
+    "leaky_relu": activation(lambda x, o: F.leaky_relu(x, o.get("slope", 0.01))),
+    "tanh": activation(lambda x, o: torch.tanh(x)),
+    "sigmoid": activation(lambda x, o: torch.sigmoid(x)),
+    "gelu": activation(lambda x, o: F.gelu(x, approximate=o.get("approximate", "none"))),
 }
+# Functions that bend get inputs from [-4, 4) instead of [-1, 1).
+SCALES = dict(tanh=4, sigmoid=4, gelu=4)
 
 POOLINGS = [
     dict(kernel=2),
@@ -154,6 +165,12 @@ CASES = [
     ("conv2d", dict(filters=7, kernel=3, padding=1), [9, 4, 5, 4]),
     ("conv2d", dict(filters=6, kernel=3, stride=2, padding=2, groups=2), [9, 4, 5, 4]),
     ("conv2d", dict(filters=4, kernel=[2, 3], stride=[1, 2], padding=[0, 1], groups=4, bias=False), [9, 4, 5, 4]),
+    ("leaky_relu", {}),
+    ("leaky_relu", dict(slope=0.3)),
+    ("tanh", {}),
+    ("sigmoid", {}),
+    ("gelu", {}),
+    ("gelu", dict(approximate="tanh")),
 ]
 
 
@@ -168,10 +185,13 @@ def result(tensor, terms):
 
 def layer_case(kind, options, shape=None):
     """One layer under the loss sum(projection * output)."""
-    x = values(INPUT, *(shape or ([N, D] if kind == "linear" else [N, C, H, W]))).requires_grad_()
+    scale = SCALES.get(kind, 1)
+    x = values(INPUT, *(shape or ([N, D] if kind == "linear" else [N, C, H, W])))
+    x = (scale * x).requires_grad_()
     y, weight, bias, terms = LAYERS[kind](x, options)
     (y * values(PROJECTION, *y.shape)).sum().backward()
     case = dict(layer=dict(type=kind, **options), input=list(x.shape), output=result(y, terms["output"]))
+    case.update(dict(scale=scale) if scale != 1 else {})
     case["input_gradient"] = result(x.grad, terms["input"])
     for name, parameter in [("weight_gradient", weight), ("bias_gradient", bias)]:
         if parameter is not None:

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32 as ring};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT, ring_f32 as ring};
 use ternflock_collectives::average::{Averager, Options};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORDS, width};
 use ternflock_collectives::random::{Purpose, Stream};
@@ -71,13 +71,47 @@ fn equals_the_plain_sum(transport: &mut MpiTransport, algorithm: Algorithm) {
         let plain = |element| inputs.iter().map(|input| planes::get(input, TERNARY, element)).sum::<i32>();
         let plain: Vec<i32> = (0..blocks * BLOCK).map(plain).collect();
         for (topology, segment) in topologies(world).iter().flat_map(|t| SEGMENTS.map(|s| (t, s))) {
-            let plan = Plan { topology, blocks, segment };
+            let plan = Plan { topology, blocks, segment, coding: Coding::Never };
             let mut sums = vec![u64::MAX; planes::words(blocks, width(world))];
             let mut meter = Metered::new(&mut *transport);
             algorithm.sum(&mut meter, plan, &inputs[rank], &mut sums).expect("the all-reduce runs");
             assert_eq!(meter.reading(), algorithm.traffic(plan, rank), "{plan:?}");
             let sums = (0..blocks * BLOCK).map(|element| planes::get(&sums, width(world), element));
             assert!(sums.eq(plain.iter().copied()), "{plan:?}");
+        }
+    }
+}
+
+/// Messages of any length up to that of their planes arrive, and give the same sums.
+pub fn coded(transport: &mut MpiTransport) {
+    let (rank, world) = (transport.rank(), transport.world());
+    let blocks = 12 * world + 40;
+    // Few elements are not 0, and none at all in the second half.
+    let mut input = ternaries(rank, blocks);
+    let half = input.len() / 2;
+    for (index, block) in input.as_chunks_mut::<{ 2 * WORDS }>().0.iter_mut().enumerate() {
+        let kept = 0x1000_0200_0040_0801_u64.rotate_left((7 * index + rank) as u32);
+        block.iter_mut().for_each(|word| *word &= kept);
+    }
+    input[half..].fill(0);
+    for (topology, segment) in topologies(world).iter().flat_map(|t| [9, SEGMENT].map(|s| (t, s))) {
+        for algorithm in Algorithm::ALL {
+            let mut sum = |coding| {
+                let plan = Plan { topology, blocks, segment, coding };
+                let mut sums = vec![u64::MAX; planes::words(blocks, width(world))];
+                let mut meter = Metered::new(&mut *transport);
+                algorithm.sum(&mut meter, plan, &input, &mut sums).expect("the all-reduce runs");
+                (sums, meter.reading(), algorithm.traffic(plan, rank))
+            };
+            let (expected, exact, _) = sum(Coding::Never);
+            for coding in [Coding::BetweenNodes, Coding::Always] {
+                let (sums, sent, bound) = sum(coding);
+                assert!(sums == expected, "{} {coding:?}", algorithm.name());
+                assert_eq!((bound, sent.messages_sent), (exact, exact.messages_sent));
+                let is_less = coding == Coding::Always && exact.bytes_sent > 0;
+                let limit = if is_less { exact.bytes_sent - 1 } else { exact.bytes_sent };
+                assert!(sent.bytes_sent <= limit, "{} {coding:?}: {sent:?} {exact:?}", algorithm.name());
+            }
         }
     }
 }

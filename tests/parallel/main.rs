@@ -88,6 +88,7 @@ const CASES: &[Case] = &[
         worlds: ANY,
         body: Ranks(collectives::hierarchical_ternary),
     },
+    Case { name: "collectives::coded", worlds: ANY, body: Ranks(collectives::coded) },
     Case { name: "collectives::ring_f32", worlds: ANY, body: Ranks(collectives::ring_f32) },
     Case { name: "collectives::max", worlds: ANY, body: Ranks(collectives::max) },
     Case { name: "collectives::all_gather", worlds: ANY, body: Ranks(collectives::all_gather) },

@@ -63,6 +63,7 @@ pub fn same_bits(launcher: &Launcher, ranks: usize) {
         &[BUCKETS, after],
         &[BUCKETS, BESIDE, feedback],
         &[BUCKETS, BESIDE, "exchange.every=5"],
+        &[BUCKETS, BESIDE, "exchange.gradients=powersgd", "exchange.powersgd_start=4"],
         &[BUCKETS, BESIDE, "train.global_batch=240", "train.micro_batch=2", "smoothout.a=0.02"],
     ] {
         let sets = ["train.steps=12", "train.global_batch=37", "exchange.verify_every=1"];

@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ternflock_collectives::transport::Lane;
 use ternflock_collectives::transport::mpi::{self, MpiTransport, ThreadLevel};
+use ternflock_collectives::transport::{Lane, Length};
 use ternflock_collectives::{Error, Transport, control};
 
 use crate::fatal::{LONG, RETURNED, end_of};
@@ -113,7 +113,8 @@ pub fn wrong_length(transport: &mut MpiTransport) {
     for got_words in SENT {
         let error = transport.recv(previous, 100).expect_err("another length");
         let rank = transport.rank();
-        assert_eq!(error, Error::LengthMismatch { rank, peer: previous, expected_words: 100, got_words });
+        let expected = Length::Exactly(100);
+        assert_eq!(error, Error::LengthMismatch { rank, peer: previous, expected, got_words });
     }
     assert_eq!(transport.recv(previous, 100).expect("the right length"), [2; 100]);
     transport.flush().expect("leaves");

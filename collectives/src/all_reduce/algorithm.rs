@@ -70,7 +70,8 @@ impl Algorithm {
     /// `ternary` holds the plan's blocks at width 2, `sums` receives them at [`width`]`(world)`.
     ///
     /// # Errors
-    /// Those of the transport. Ranks whose plans differ in `blocks` get a
+    /// Those of the transport; [`Undecodable`](crate::Error::Undecodable) for a coded message with wrong content. Ranks whose
+    /// plans differ in `blocks` get a
     /// [`LengthMismatch`](crate::Error::LengthMismatch) or a timeout; [`control::agree`](crate::control::agree) detects
     /// such a difference beforehand.
     ///
@@ -82,7 +83,7 @@ impl Algorithm {
     ///
     /// ```
     /// use std::{thread, time::Duration};
-    /// use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
+    /// use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT};
     /// use ternflock_collectives::planes::{TERNARY, WORDS, get, width, words};
     /// use ternflock_collectives::topology::Topology;
     /// use ternflock_collectives::transport::{Transport, threads};
@@ -92,7 +93,7 @@ impl Algorithm {
     ///     for mut rank in threads::world_on(&nodes, Duration::from_secs(60)) {
     ///         scope.spawn(move || {
     ///             let topology = Topology::new(rank.nodes().to_vec());
-    ///             let plan = Plan { topology: &topology, blocks: 1, segment: SEGMENT };
+    ///             let plan = Plan { topology: &topology, blocks: 1, segment: SEGMENT, coding: Coding::Never };
     ///             let mut ones = vec![0; words(1, TERNARY)];
     ///             ones[..WORDS].fill(u64::MAX); // the non-zero plane
     ///             let mut sums = vec![0; words(1, width(3))];
@@ -124,7 +125,8 @@ impl Algorithm {
         }
     }
 
-    /// The exact messages and additions of [`sum`](Algorithm::sum) on `rank`.
+    /// The exact messages and additions of [`sum`](Algorithm::sum) on `rank`. Messages that are coded have at most these
+    /// lengths.
     pub fn work(self, plan: Plan, rank: usize) -> Work {
         if plan.topology.world() == 1 {
             return Work::default();
@@ -136,7 +138,8 @@ impl Algorithm {
         }
     }
 
-    /// The exact traffic of [`sum`](Algorithm::sum) on `rank`.
+    /// The exact traffic of [`sum`](Algorithm::sum) on `rank`. With [`Coding`](super::Coding), the messages are exact and the
+    /// bytes an upper bound.
     pub fn traffic(self, plan: Plan, rank: usize) -> Traffic {
         work::traffic(plan.topology.world(), rank, |rank| self.work(plan, rank))
     }

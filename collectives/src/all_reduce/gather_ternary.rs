@@ -3,8 +3,9 @@
 
 use super::cut::segments;
 use super::reduce_parts::{PartialSum, count_additions, reduce_parts};
+use super::wire::{Segment, Wire};
 use super::work::Work;
-use super::{Plan, send_copy, words_of};
+use super::{Plan, words_of};
 use crate::planes::{TERNARY, width, words};
 use crate::{Result, Transport};
 
@@ -23,21 +24,23 @@ pub(super) fn sum(
 ) -> Result<()> {
     let (rank, world) = (transport.rank(), transport.world());
     let mut unsent = segments(0..plan.blocks, plan.segment);
-    let mut send = |transport: &mut dyn Transport, segments: usize| {
+    let mut send = |wire: &mut Wire, segments: usize| -> Result<()> {
         for blocks in unsent.by_ref().take(segments) {
-            let own = &ternary[words_of(&blocks, TERNARY)];
-            after(rank, world).try_for_each(|peer| send_copy(transport, peer, own))?;
+            let (own, mut segment) = (&ternary[words_of(&blocks, TERNARY)], Segment::default());
+            after(rank, world).try_for_each(|peer| wire.share(peer, TERNARY, own, &mut segment))?;
+            wire.discard(segment);
         }
         Ok(())
     };
-    send(transport, AHEAD)?;
+    let mut wire = Wire::new(transport, plan);
+    send(&mut wire, AHEAD)?;
     for blocks in segments(0..plan.blocks, plan.segment) {
-        send(transport, 1)?;
-        let sum = reduce_parts(transport, &ternary[words_of(&blocks, TERNARY)], 1, parts(rank, world))?;
+        send(&mut wire, 1)?;
+        let sum = reduce_parts(&mut wire, &ternary[words_of(&blocks, TERNARY)], 1, parts(rank, world))?;
         sums[words_of(&blocks, width(world))].copy_from_slice(&sum);
-        transport.recycle(sum);
+        wire.transport.recycle(sum);
     }
-    transport.flush()
+    wire.transport.flush()
 }
 
 /// See [`Algorithm::work`](super::Algorithm::work).

@@ -13,8 +13,9 @@ use std::ops::Range;
 
 use super::cut::{chunk, segments};
 use super::reduce_parts::{PartialSum, count_additions, reduce_parts};
+use super::wire::Wire;
 use super::work::Work;
-use super::{Plan, recv_into, send_copy, words_of};
+use super::{Coding, Plan, words_of};
 use crate::planes::{TERNARY, width, words};
 use crate::topology::Topology;
 use crate::{Result, Transport};
@@ -27,28 +28,30 @@ pub(super) fn sum(
     sums: &mut [u64],
 ) -> Result<()> {
     let halving = HalvingPlan::new(plan);
-    match halving.role(transport.rank()) {
+    let rank = transport.rank();
+    let mut wire = Wire::new(transport, plan);
+    match halving.role(rank) {
         Role::Folded { into } => {
-            halving.send(transport, into, ternary, TERNARY)?;
-            halving.recv(transport, into, sums)?;
+            halving.send(&mut wire, into, ternary, TERNARY)?;
+            halving.recv(&mut wire, into, sums)?;
         }
         Role::Participant { participant, folded } => {
-            let finished = halving.halve(transport, participant, folded, ternary)?;
+            let finished = halving.halve(&mut wire, participant, folded, ternary)?;
             sums[halving.place(participant, halving.participants)].copy_from_slice(&finished);
-            transport.recycle(finished);
+            wire.transport.recycle(finished);
             for distance in halving.rounds().rev() {
                 let peer = participant ^ distance;
                 let known = &sums[halving.place(participant, 2 * distance)];
-                halving.send(transport, halving.rank_of(peer), known, halving.full)?;
+                halving.send(&mut wire, halving.rank_of(peer), known, halving.full)?;
                 let place = &mut sums[halving.place(peer, 2 * distance)];
-                halving.recv(transport, halving.rank_of(peer), place)?;
+                halving.recv(&mut wire, halving.rank_of(peer), place)?;
             }
             if let Some(folded) = folded {
-                halving.send(transport, folded, sums, halving.full)?;
+                halving.send(&mut wire, folded, sums, halving.full)?;
             }
         }
     }
-    transport.flush()
+    wire.transport.flush()
 }
 
 /// See [`Algorithm::work`](super::Algorithm::work).
@@ -91,7 +94,7 @@ pub(super) fn steps(topology: &Topology) -> usize {
 /// See [`Algorithm::inter_node_steps`](super::Algorithm::inter_node_steps): a round in which any pair is on
 /// two nodes counts twice, and so does such a fold.
 pub(super) fn inter_node_steps(topology: &Topology) -> usize {
-    let halving = HalvingPlan::new(Plan { topology, blocks: 0, segment: 1 });
+    let halving = HalvingPlan::new(Plan { topology, blocks: 0, segment: 1, coding: Coding::Never });
     let node = |participant: usize| topology.node_of(halving.rank_of(participant));
     let crosses_nodes = |distance: &usize| {
         (0..halving.participants).any(|participant| node(participant) != node(participant ^ distance))
@@ -171,15 +174,15 @@ impl<'a> HalvingPlan<'a> {
     /// holds.
     fn halve(
         &self,
-        transport: &mut dyn Transport,
+        wire: &mut Wire,
         participant: usize,
         folded: Option<usize>,
         ternary: &[u64],
     ) -> Result<Vec<u64>> {
         let mut partial = match folded {
-            Some(from) => self.merge(transport, ternary, 1, PartialSum { from, ranks: 1 })?,
+            Some(from) => self.merge(wire, ternary, 1, PartialSum { from, ranks: 1 })?,
             None => {
-                let mut copy = transport.buffer(ternary.len());
+                let mut copy = wire.transport.buffer(ternary.len());
                 copy.copy_from_slice(ternary);
                 copy
             }
@@ -192,42 +195,36 @@ impl<'a> HalvingPlan<'a> {
                 words_of(&(from - start..end - start), width(ranks))
             };
             let part = PartialSum { from: self.rank_of(peer), ranks: self.covered(peer, distance) };
-            self.send(transport, part.from, &partial[half(peer)], width(ranks))?;
-            let sum = self.merge(transport, &partial[half(participant)], ranks, part)?;
-            transport.recycle(std::mem::replace(&mut partial, sum));
+            self.send(wire, part.from, &partial[half(peer)], width(ranks))?;
+            let sum = self.merge(wire, &partial[half(participant)], ranks, part)?;
+            wire.transport.recycle(std::mem::replace(&mut partial, sum));
         }
         Ok(partial)
     }
 
     /// The sum of `own`, which is over `ranks` ranks, and of the sums that `part` sends.
-    fn merge(
-        &self,
-        transport: &mut dyn Transport,
-        own: &[u64],
-        ranks: usize,
-        part: PartialSum,
-    ) -> Result<Vec<u64>> {
+    fn merge(&self, wire: &mut Wire, own: &[u64], ranks: usize, part: PartialSum) -> Result<Vec<u64>> {
         let (narrow, wide) = (width(ranks), width(ranks + part.ranks));
         let blocks = own.len() / words(1, narrow);
-        let mut merged = transport.buffer(words(blocks, wide));
+        let mut merged = wire.transport.buffer(words(blocks, wide));
         for blocks in segments(0..blocks, self.plan.segment) {
-            let sum = reduce_parts(transport, &own[words_of(&blocks, narrow)], ranks, iter::once(part))?;
+            let sum = reduce_parts(wire, &own[words_of(&blocks, narrow)], ranks, iter::once(part))?;
             merged[words_of(&blocks, wide)].copy_from_slice(&sum);
-            transport.recycle(sum);
+            wire.transport.recycle(sum);
         }
         Ok(merged)
     }
 
     /// Sends `content` to rank `to`.
-    fn send(&self, transport: &mut dyn Transport, to: usize, content: &[u64], width: usize) -> Result<()> {
+    fn send(&self, wire: &mut Wire, to: usize, content: &[u64], width: usize) -> Result<()> {
         segments(0..content.len() / words(1, width), self.plan.segment)
-            .try_for_each(|blocks| send_copy(transport, to, &content[words_of(&blocks, width)]))
+            .try_for_each(|blocks| wire.send_copy(to, width, &content[words_of(&blocks, width)]))
     }
 
     /// Receives finished sums from rank `from` into `place`.
-    fn recv(&self, transport: &mut dyn Transport, from: usize, place: &mut [u64]) -> Result<()> {
+    fn recv(&self, wire: &mut Wire, from: usize, place: &mut [u64]) -> Result<()> {
         segments(0..place.len() / words(1, self.full), self.plan.segment)
-            .try_for_each(|blocks| recv_into(transport, from, &mut place[words_of(&blocks, self.full)]))
+            .try_for_each(|blocks| wire.recv_into(from, self.full, &mut place[words_of(&blocks, self.full)]))
     }
 
     /// The message of a [`send`](HalvingPlan::send) of `blocks` blocks.

@@ -15,6 +15,7 @@ mod reduce_parts;
 pub mod ring;
 pub mod ring_f32;
 mod two_level;
+mod wire;
 mod work;
 
 use std::ops::Range;
@@ -24,7 +25,6 @@ pub use work::{Message, Work};
 
 use crate::planes::words;
 use crate::topology::Topology;
-use crate::{Result, Transport};
 
 /// Blocks per segment, 128 KiB of ternaries. If ranks share memory, shorter segments cost more time for
 /// messages than they hide, and longer ones are not faster.
@@ -39,24 +39,23 @@ pub struct Plan<'a> {
     pub blocks: usize,
     /// The number of blocks per segment, usually [`SEGMENT`].
     pub segment: usize,
+    /// The messages that are coded.
+    pub coding: Coding,
+}
+
+/// The messages that an all-reduce of ternaries codes ([`coding`](crate::coding)). The sums are the same in all cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// None: all lengths are known beforehand.
+    #[default]
+    Never,
+    /// Those from one node to another. Within a node, copying planes takes less time than coding them.
+    BetweenNodes,
+    /// All.
+    Always,
 }
 
 /// The words of `blocks` in a payload of `width`.
 fn words_of(blocks: &Range<usize>, width: usize) -> Range<usize> {
     words(blocks.start, width)..words(blocks.end, width)
-}
-
-/// Sends a copy of `content` to rank `to`.
-fn send_copy(transport: &mut dyn Transport, to: usize, content: &[u64]) -> Result<()> {
-    let mut message = transport.buffer(content.len());
-    message.copy_from_slice(content);
-    transport.send(to, message)
-}
-
-/// Receives the next message of rank `from` into `place`.
-fn recv_into(transport: &mut dyn Transport, from: usize, place: &mut [u64]) -> Result<()> {
-    let message = transport.recv(from, place.len())?;
-    place.copy_from_slice(&message);
-    transport.recycle(message);
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Adds the partial sums of several peers, one segment at a time. A segment and its sums stay in the cache
 //! for any number of peers.
 
+use super::wire::Wire;
 use super::work::Work;
 use crate::kernels;
 use crate::planes::{WORDS, width, words};
@@ -17,27 +18,27 @@ pub(super) struct PartialSum {
 
 /// The sum of `own`, which is over `ranks` ranks, and of the next message of each of `parts`, in their order.
 pub(super) fn reduce_parts(
-    transport: &mut dyn Transport,
+    wire: &mut Wire,
     own: &[u64],
     ranks: usize,
     mut parts: impl Iterator<Item = PartialSum>,
 ) -> Result<Vec<u64>> {
     let blocks = own.len() / (width(ranks) * WORDS);
     let Some(first) = parts.next() else {
-        let mut copy = transport.buffer(own.len());
+        let mut copy = wire.transport.buffer(own.len());
         copy.copy_from_slice(own);
         return Ok(copy);
     };
-    let received = transport.recv(first.from, words(blocks, width(first.ranks)))?;
+    let received = wire.recv(first.from, width(first.ranks), blocks)?;
     let mut covered = first.ranks + ranks;
-    let mut sum = add(transport, &received, first.ranks, own, ranks);
-    transport.recycle(received);
+    let mut sum = add(wire.transport, &received, first.ranks, own, ranks);
+    wire.transport.recycle(received);
     for part in parts {
-        let received = transport.recv(part.from, words(blocks, width(part.ranks)))?;
-        let wider = add(transport, &sum, covered, &received, part.ranks);
+        let received = wire.recv(part.from, width(part.ranks), blocks)?;
+        let wider = add(wire.transport, &sum, covered, &received, part.ranks);
         covered += part.ranks;
-        transport.recycle(received);
-        transport.recycle(std::mem::replace(&mut sum, wider));
+        wire.transport.recycle(received);
+        wire.transport.recycle(std::mem::replace(&mut sum, wider));
     }
     Ok(sum)
 }

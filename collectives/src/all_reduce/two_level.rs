@@ -22,8 +22,9 @@ use super::cut::{chunk, segment};
 use super::groups::Groups;
 use super::reduce_parts::{PartialSum, count_additions, reduce_parts};
 use super::ring::Ring;
+use super::wire::{Segment, Wire};
 use super::work::Work;
-use super::{Plan, recv_into, send_copy, words_of};
+use super::{Plan, words_of};
 use crate::planes::{TERNARY, width, words};
 use crate::{Result, Transport};
 
@@ -36,17 +37,18 @@ pub(super) fn sum(
     sums: &mut [u64],
 ) -> Result<()> {
     let member = Member::new(groups, plan, transport.rank());
+    let mut wire = Wire::new(transport, plan);
     for (owner, blocks) in member.scattered() {
-        send_copy(transport, member.group[owner], &ternary[words_of(&blocks, TERNARY)])?;
+        wire.send_copy(member.group[owner], TERNARY, &ternary[words_of(&blocks, TERNARY)])?;
     }
     if member.is_owner() {
-        member.reduce(transport, ternary, sums)?;
-        member.gather(transport, sums)?;
+        member.reduce(&mut wire, ternary, sums)?;
+        member.gather(&mut wire, sums)?;
     }
     for (owner, blocks) in member.shared() {
-        recv_into(transport, member.group[owner], &mut sums[words_of(&blocks, member.full)])?;
+        wire.recv_into(member.group[owner], member.full, &mut sums[words_of(&blocks, member.full)])?;
     }
-    transport.flush()
+    wire.transport.flush()
 }
 
 /// The messages and additions of [`sum`] on `rank`.
@@ -196,15 +198,18 @@ impl<'a> Member<'a> {
     }
 
     /// The reduce-scatter of the ring. After it, the group's part of the chunk is finished.
-    fn reduce(&self, transport: &mut dyn Transport, ternary: &[u64], sums: &mut [u64]) -> Result<()> {
+    fn reduce(&self, wire: &mut Wire, ternary: &[u64], sums: &mut [u64]) -> Result<()> {
         for (hop, part) in self.ring.reduce_scatter().enumerate() {
+            let width = width(self.group.len() + self.covered(hop));
             for blocks in self.segments(self.place, part) {
                 let own = &ternary[words_of(&blocks, TERNARY)];
-                let sum = reduce_parts(transport, own, 1, self.parts(hop))?;
+                let sum = reduce_parts(wire, own, 1, self.parts(hop))?;
                 if part == self.ring.place {
-                    self.finish(transport, part, sum, &mut sums[words_of(&blocks, self.full)])?;
+                    let place = &mut sums[words_of(&blocks, self.full)];
+                    place.copy_from_slice(&sum);
+                    self.finish(wire, part, place, Segment::of(sum))?;
                 } else {
-                    transport.send(self.next(), sum)?;
+                    wire.send(self.next(), width, sum)?;
                 }
             }
         }
@@ -212,34 +217,27 @@ impl<'a> Member<'a> {
     }
 
     /// The all-gather of the ring.
-    fn gather(&self, transport: &mut dyn Transport, sums: &mut [u64]) -> Result<()> {
+    fn gather(&self, wire: &mut Wire, sums: &mut [u64]) -> Result<()> {
         for part in self.ring.all_gather() {
             for blocks in self.segments(self.place, part) {
                 let place = &mut sums[words_of(&blocks, self.full)];
-                let sum = transport.recv(self.previous(), place.len())?;
-                self.finish(transport, part, sum, place)?;
+                let segment = wire.receive(self.previous(), self.full, place)?;
+                self.finish(wire, part, place, segment)?;
             }
         }
         Ok(())
     }
 
-    /// Stores a finished segment in its `place`, shares it with the group and forwards it.
-    fn finish(
-        &self,
-        transport: &mut dyn Transport,
-        part: usize,
-        sum: Vec<u64>,
-        place: &mut [u64],
-    ) -> Result<()> {
-        place.copy_from_slice(&sum);
+    /// Shares a finished segment with the group and forwards it.
+    fn finish(&self, wire: &mut Wire, part: usize, sums: &[u64], mut segment: Segment) -> Result<()> {
         for mate in self.mates() {
-            send_copy(transport, self.group[mate], place)?;
+            wire.share(self.group[mate], self.full, sums, &mut segment)?;
         }
         if part == self.ring.next() {
-            transport.recycle(sum);
+            wire.discard(segment);
             return Ok(());
         }
-        transport.send(self.next(), sum)
+        wire.pass_on(self.next(), self.full, sums, segment)
     }
 
     /// The messages of [`finish`](Member::finish).

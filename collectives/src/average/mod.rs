@@ -165,7 +165,7 @@ impl Averager {
         Ok(())
     }
 
-    /// The exact traffic of [`Averager::mean`] on this rank.
+    /// The traffic of [`Averager::mean`] on this rank: exact, or with [`Options::coding`] an upper bound of its bytes.
     pub fn traffic(&self) -> Traffic {
         let world = self.topology.world();
         control::max_traffic(self.agreed.len(), world)

@@ -1,6 +1,6 @@
 //! The options of averaging.
 
-use crate::all_reduce::Algorithm;
+use crate::all_reduce::{Algorithm, Coding};
 use crate::{Result, Transport, control};
 
 /// The form in which gradients travel.
@@ -20,6 +20,9 @@ pub struct Options {
     /// The all-reduce of ternaries. It affects the time of an exchange, but not the result. The default is
     /// the ring.
     pub algorithm: Algorithm,
+    /// The messages of ternaries that are entropy-coded. It affects the time of an exchange, but not the result. The default is
+    /// none.
+    pub coding: Coding,
     /// Gradients are clipped at this number of standard deviations before they become ternary; 0 turns clipping off. The
     /// default is 2.5, as in the TernGrad paper.
     pub clip_sigma: f32,
@@ -38,6 +41,7 @@ impl Default for Options {
         Options {
             method: Method::Ternary,
             algorithm: Algorithm::RingTernary,
+            coding: Coding::Never,
             clip_sigma: 2.5,
             min_elements: 512,
             error_feedback: false,
@@ -58,10 +62,17 @@ impl Options {
         agree("the number of tensors to average", elements.len() as u64)?;
         agree("the number of elements to average", elements.iter().sum::<usize>() as u64)?;
         agree("the hash of the sizes of the tensors to average", hash(elements.iter().map(|n| *n as u64)))?;
-        let Options { method, algorithm, clip_sigma, min_elements, error_feedback, seed } = *self;
+        let Options { method, algorithm, coding, clip_sigma, min_elements, error_feedback, seed } = *self;
         let (clip_sigma, min_elements) = (u64::from(clip_sigma.to_bits()), min_elements as u64);
-        let options =
-            [method as u64, algorithm as u64, clip_sigma, min_elements, error_feedback.into(), seed];
+        let options = [
+            method as u64,
+            algorithm as u64,
+            coding as u64,
+            clip_sigma,
+            min_elements,
+            error_feedback.into(),
+            seed,
+        ];
         agree("the hash of the options of averaging", hash(options))
     }
 }

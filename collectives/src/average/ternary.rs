@@ -106,13 +106,13 @@ impl Ternary {
         transport: &mut dyn Transport,
         topology: &Topology,
     ) -> Result<()> {
-        let plan = Plan { topology, blocks: self.layout.blocks(), segment: SEGMENT };
+        let plan = Plan { topology, blocks: self.layout.blocks(), segment: SEGMENT, coding: options.coding };
         options.algorithm.sum(transport, plan, &self.planes, &mut self.sums)
     }
 
     /// The traffic of [`sum`](Ternary::sum) on `rank`.
     pub fn traffic(&self, options: &Options, topology: &Topology, rank: usize) -> Traffic {
-        let plan = Plan { topology, blocks: self.layout.blocks(), segment: SEGMENT };
+        let plan = Plan { topology, blocks: self.layout.blocks(), segment: SEGMENT, coding: options.coding };
         options.algorithm.traffic(plan, rank)
     }
 

@@ -9,20 +9,30 @@ use crate::planes::{self, WORD, WORDS};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     first_words: Vec<usize>,
-    blocks: usize,
+    /// Words of a plane that the tensors take, without the padding to a block.
+    end: usize,
 }
 
 impl Layout {
     /// Lays out tensors with these numbers of elements, in this order.
     pub fn new(elements: impl IntoIterator<Item = usize>) -> Self {
+        let mut layout = Layout { first_words: Vec::new(), end: 0 };
+        layout.set(elements);
+        layout
+    }
+
+    /// Lays out tensors with these numbers of elements instead. Allocates nothing if there are no more tensors than
+    /// before. A payload that was in use before has other tensors' elements in its padding.
+    pub fn set(&mut self, elements: impl IntoIterator<Item = usize>) {
         let mut end = 0;
-        let mut place = |elements: usize| {
+        let place = |elements: usize| {
             let first = end;
             end += elements.div_ceil(WORD);
             first
         };
-        let first_words = elements.into_iter().map(&mut place).collect();
-        Layout { first_words, blocks: end.div_ceil(WORDS) }
+        self.first_words.clear();
+        self.first_words.extend(elements.into_iter().map(place));
+        self.end = end;
     }
 
     /// The word of a plane, counted through all blocks, at which `tensor` begins.
@@ -35,12 +45,17 @@ impl Layout {
 
     /// The number of blocks of the payload.
     pub fn blocks(&self) -> usize {
-        self.blocks
+        self.end.div_ceil(WORDS)
+    }
+
+    /// The word of a plane, counted through all blocks, after the last tensor. The rest of its block is padding.
+    pub fn end(&self) -> usize {
+        self.end
     }
 
     /// The number of words of the payload at `width`.
     pub fn words(&self, width: usize) -> usize {
-        planes::words(self.blocks, width)
+        planes::words(self.blocks(), width)
     }
 }
 
@@ -55,5 +70,15 @@ mod tests {
         assert_eq!(first, [0, 8, 9, 9, 10, 12]);
         assert_eq!((layout.blocks(), layout.words(3)), (2, 48));
         assert_eq!(Layout::new([]).blocks(), 0);
+    }
+
+    #[test]
+    fn a_layout_that_is_set_is_that_of_the_new_tensors() {
+        let mut layout = Layout::new([500, 20, 0]);
+        for tensors in [[64, 0, 65], [0, 0, 0], [1000, 1000, 1000]] {
+            layout.set(tensors);
+            assert_eq!(layout, Layout::new(tensors));
+        }
+        assert_eq!((layout.end(), layout.blocks()), (48, 6));
     }
 }

@@ -39,8 +39,10 @@
 
 mod layout;
 mod moments;
+mod rows;
 mod ternary;
 
 pub use layout::Layout;
 pub use moments::Moments;
+pub use rows::{Rows, decode_rows, encode_rows};
 pub use ternary::{Rounding, decode, encode};

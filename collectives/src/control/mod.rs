@@ -3,9 +3,9 @@
 //! All of them take `ceil(log2 P)` rounds for any P. In round `k`, a rank exchanges with the ranks at
 //! distance `2^k`, so its information covers twice as many ranks after each round.
 
-mod maximum;
+mod reduction;
 
-pub use maximum::{Maximum, max, max_traffic};
+pub use reduction::{Reduction, max, max_or, max_traffic};
 
 use crate::transport::meter::Traffic;
 use crate::{Error, Result, Transport};

@@ -1,14 +1,13 @@
-//! Measures the costs of encoding, decoding, copying and adding on a rank while all others do the same.
+//! Measures the costs of encoding, decoding, coding, copying and adding on a rank while all others do the same.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use super::{Costs, SAMPLES, median};
 use crate::codec::{Moments, Rounding, decode, encode};
-use crate::kernels;
 use crate::planes::{BLOCK, TERNARY, width, words};
 use crate::random::{Purpose, Stream};
-use crate::{Result, Transport, control};
+use crate::{Result, Transport, coding, control, kernels};
 
 /// The number of blocks: float32 gradients of 2 MB, more than the private caches of most cores.
 const BLOCKS: usize = 1024;
@@ -25,9 +24,17 @@ const ADDITIONS: usize = 8;
 pub(super) fn measure(transport: &mut dyn Transport) -> Result<Costs> {
     let mut buffers = Buffers::new(transport.world());
     let (elements, sums) = (PASSES * BLOCKS * BLOCK, PASSES * ADDITIONS * buffers.next.len());
-    let works: [fn(&mut Buffers); 6] =
-        [|_| (), Buffers::encode, Buffers::decode, Buffers::copy, Buffers::add_planes, Buffers::add_floats];
-    let mut times = [[(0.0, 0.0); SAMPLES]; 6];
+    let works: [fn(&mut Buffers); 8] = [
+        |_| (),
+        Buffers::encode,
+        Buffers::decode,
+        Buffers::copy,
+        Buffers::code_planes,
+        Buffers::restore_planes,
+        Buffers::add_planes,
+        Buffers::add_floats,
+    ];
+    let mut times = [[(0.0, 0.0); SAMPLES]; 8];
     for sample in 0..SAMPLES {
         for (work, times) in works.iter().zip(&mut times) {
             control::barrier(transport)?;
@@ -42,10 +49,21 @@ pub(super) fn measure(transport: &mut dyn Transport) -> Result<Costs> {
     }
     let barrier = median(times[0].map(|(_, together)| together));
     let seconds = times.map(|samples| median(samples.map(|(alone, together)| alone.max(together - barrier))));
-    let [_, encode, decode, copy, add_planes, add_floats] = seconds;
+    let [_, encode, decode, copy, code_planes, restore_planes, add_planes, add_floats] = seconds;
+    let [code_planes, restore_planes] =
+        [code_planes, restore_planes].map(|seconds| seconds / (PASSES * buffers.ternary.len()) as f64);
     let [encode, decode, copy] = [encode, decode, copy].map(|seconds| seconds / elements as f64);
     let (add_planes, add_floats) = (add_planes / sums as f64, add_floats / (elements / 2) as f64);
-    Ok(Costs { encode, decode, copy, add_planes, add_floats, ..Costs::default() })
+    Ok(Costs {
+        encode,
+        decode,
+        copy,
+        code_planes,
+        restore_planes,
+        add_planes,
+        add_floats,
+        ..Costs::default()
+    })
 }
 
 /// The buffers that the measured work reads and writes.
@@ -53,6 +71,10 @@ struct Buffers {
     values: Vec<f32>,
     floats: Vec<f32>,
     ternary: Vec<u64>,
+    /// The code of the ternaries, and its length.
+    coded: Vec<u64>,
+    length: usize,
+    restored: Vec<u64>,
     /// Sums over all ranks, and the width of theirs.
     sum: Vec<u64>,
     next: Vec<u64>,
@@ -68,6 +90,9 @@ impl Buffers {
             values: (0..elements).map(value).collect(),
             floats: vec![0.0; elements],
             ternary: vec![0; words(BLOCKS, TERNARY)],
+            coded: vec![0; words(BLOCKS, TERNARY)],
+            length: 0,
+            restored: vec![0; words(BLOCKS, TERNARY)],
             sum: vec![0; words(BLOCKS, full)],
             next: vec![0; words(BLOCKS, full)],
             full,
@@ -90,6 +115,18 @@ impl Buffers {
         self.floats.copy_from_slice(black_box(&self.values));
         let means = black_box(&mut self.floats).iter_mut();
         means.zip(&self.values).for_each(|(mean, sum)| *mean = sum * 0.5);
+    }
+
+    /// After [`encode`](Buffers::encode): ternaries of which about half are 0. The time depends little on that.
+    fn code_planes(&mut self) {
+        let ternary = black_box(&self.ternary);
+        self.length = coding::encode(kernels::best(), ternary, TERNARY, &mut self.coded).unwrap_or(0);
+    }
+
+    fn restore_planes(&mut self) {
+        let coded = black_box(&self.coded[..self.length]);
+        // The planes are not read, and a sample is measured whatever they are.
+        let _ = black_box(coding::decode(kernels::best(), coded, TERNARY, &mut self.restored));
     }
 
     fn add_planes(&mut self) {

@@ -21,6 +21,8 @@ mod codec;
 mod links;
 mod predict;
 
+pub use predict::CODED_SHARE;
+
 use crate::topology::Topology;
 use crate::{Result, Transport, control};
 
@@ -56,6 +58,10 @@ pub struct Costs {
     pub decode: f64,
     /// Seconds per float32 element to copy it to its payload and to copy its mean back.
     pub copy: f64,
+    /// Seconds per word of planes to code it.
+    pub code_planes: f64,
+    /// Seconds per word of planes to decode what was coded.
+    pub restore_planes: f64,
     /// Seconds per word of a sum of planes.
     pub add_planes: f64,
     /// Seconds per word of a sum of float32.
@@ -63,7 +69,7 @@ pub struct Costs {
 }
 
 /// Words that hold [`Costs`].
-pub const WORDS: usize = 11;
+pub const WORDS: usize = 13;
 
 impl Costs {
     /// Costs for examples and tests, not measured: 10 GB/s within a node, and 100 Mbit/s (11.8 MB/s of payload) between nodes.
@@ -73,6 +79,8 @@ impl Costs {
         encode: 1e-9,
         decode: 5e-10,
         copy: 1e-9,
+        code_planes: 2e-8,
+        restore_planes: 1e-8,
         add_planes: 5e-10,
         add_floats: 5e-10,
     };
@@ -82,13 +90,14 @@ impl Costs {
         let [intra_node, inter_node] =
             [self.intra_node, self.inter_node].map(|link| [link.latency, link.message, link.byte]);
         let [[a, b, c], [d, e, f]] = [intra_node, inter_node];
-        [a, b, c, d, e, f, self.encode, self.decode, self.copy, self.add_planes, self.add_floats]
+        let Costs { encode, decode, copy, code_planes, restore_planes, add_planes, add_floats, .. } = *self;
+        [a, b, c, d, e, f, encode, decode, copy, code_planes, restore_planes, add_planes, add_floats]
             .map(|cost| (cost as f32).to_bits())
     }
 
     /// The inverse of [`Costs::to_words`], which rounds to f32.
     pub fn from_words(words: [u32; WORDS]) -> Self {
-        let [a, b, c, d, e, f, encode, decode, copy, add_planes, add_floats] =
+        let [a, b, c, d, e, f, encode, decode, copy, code_planes, restore_planes, add_planes, add_floats] =
             words.map(|bits| f64::from(f32::from_bits(bits)));
         let link = |latency, message, byte| Link { latency, message, byte };
         Costs {
@@ -97,6 +106,8 @@ impl Costs {
             encode,
             decode,
             copy,
+            code_planes,
+            restore_planes,
             add_planes,
             add_floats,
         }
@@ -154,7 +165,7 @@ mod tests {
         let costs = Costs::from_words(std::array::from_fn(|index| (index as f32 * 1e-9).to_bits()));
         assert_eq!(
             (costs.intra_node.byte, costs.add_floats),
-            (f64::from(2e-9_f32), f64::from(10.0 * 1e-9_f32))
+            (f64::from(2e-9_f32), f64::from(12.0 * 1e-9_f32))
         );
         assert_eq!(Costs::from_words(costs.to_words()), costs);
         assert!(costs.to_words().is_sorted());

@@ -1,7 +1,7 @@
 //! Predicts the seconds of an exchange from the costs of sending, receiving, adding, encoding and decoding.
 
 use super::{Costs, Link};
-use crate::all_reduce::{Algorithm, Plan, Work, ring_f32};
+use crate::all_reduce::{Algorithm, Coding, Plan, Work, ring_f32};
 use crate::control;
 use crate::planes::BLOCK;
 use crate::topology::Topology;
@@ -10,6 +10,10 @@ use crate::topology::Topology;
 /// the others.
 const NODES: usize = 4;
 const RANKS: usize = 8;
+
+/// The bytes of coded planes relative to fixed ones: a typical share, measured on the dense gradients of an LSTM
+/// (docs/results.md). Sparse gradients take less.
+pub const CODED_SHARE: f64 = 0.5;
 
 impl Costs {
     /// Seconds of the maximum over all ranks of `values` values: the scales and other words that are reduced
@@ -31,16 +35,30 @@ impl Costs {
     /// Seconds to encode `elements` elements as ternaries, sum them with `algorithm` and decode them, on each
     /// rank.
     pub fn ternary(&self, algorithm: Algorithm, topology: &Topology, elements: usize) -> f64 {
+        self.coded_ternary(algorithm, topology, elements, Coding::Never)
+    }
+
+    /// [`Costs::ternary`] with messages that are coded, if they take [`CODED_SHARE`] of their bytes then. A rank codes each
+    /// message that it sends, and receives as many.
+    pub fn coded_ternary(
+        &self,
+        algorithm: Algorithm,
+        topology: &Topology,
+        elements: usize,
+        coding: Coding,
+    ) -> f64 {
         // One message per chunk: further ones follow immediately, and their cost is included in the cost per
         // byte.
-        let plan = Plan { topology, blocks: elements.div_ceil(BLOCK), segment: usize::MAX };
+        let plan =
+            Plan { topology, blocks: elements.div_ceil(BLOCK), segment: usize::MAX, coding: Coding::Never };
         let (steps, inter_node_steps) = match elements {
             0 => (0, 0),
             _ => (algorithm.steps(topology), algorithm.inter_node_steps(topology)),
         };
-        let load = Load::of(topology, |rank| algorithm.work(plan, rank));
+        let mut load = Load::of(topology, |rank| algorithm.work(plan, rank));
+        let coder = load.code(coding) * (self.code_planes + self.restore_planes);
         let codec = elements as f64 * (self.encode + self.decode);
-        codec + load.added * self.add_planes + self.links(&load, steps, inter_node_steps)
+        codec + coder + load.added * self.add_planes + self.links(&load, steps, inter_node_steps)
     }
 
     /// Seconds to average `elements` elements as float32.
@@ -76,6 +94,8 @@ impl Link {
 struct Load {
     intra_node: Sent,
     inter_node: Sent,
+    /// Words that a rank sends over any link.
+    words: f64,
     /// Words of sums that a rank writes.
     added: f64,
 }
@@ -85,11 +105,28 @@ struct Load {
 struct Sent {
     /// Messages per rank.
     messages: f64,
+    /// Words per rank.
+    words: f64,
     /// Bytes per node.
     bytes: f64,
 }
 
 impl Load {
+    /// Reduces the bytes to those of coded messages, and returns the words that a rank codes.
+    fn code(&mut self, coding: Coding) -> f64 {
+        if coding != Coding::Never {
+            self.inter_node.bytes *= CODED_SHARE;
+        }
+        if coding == Coding::Always {
+            self.intra_node.bytes *= CODED_SHARE;
+        }
+        match coding {
+            Coding::Never => 0.0,
+            Coding::BetweenNodes => self.inter_node.words,
+            Coding::Always => self.words,
+        }
+    }
+
     fn of(topology: &Topology, work: impl Fn(usize) -> Work) -> Load {
         let mut load = Load::default();
         for node in sample(topology) {
@@ -101,12 +138,15 @@ impl Load {
                     let share_node = topology.node_of(message.to) == topology.node_of(rank);
                     let sent = if share_node { &mut own_intra_node } else { &mut own_inter_node };
                     sent.messages += 1.0;
+                    sent.words += message.words as f64;
                     sent.bytes += (8 * message.words) as f64;
                 }
                 intra_node += weight * own_intra_node.bytes;
                 inter_node += weight * own_inter_node.bytes;
                 load.intra_node.messages = load.intra_node.messages.max(own_intra_node.messages);
                 load.inter_node.messages = load.inter_node.messages.max(own_inter_node.messages);
+                load.inter_node.words = load.inter_node.words.max(own_inter_node.words);
+                load.words = load.words.max(own_intra_node.words + own_inter_node.words);
                 load.added = load.added.max(added_words as f64);
             }
             load.intra_node.bytes = load.intra_node.bytes.max(intra_node);

@@ -23,6 +23,8 @@ pub(super) struct Draws([[u16; WORD]; GROUP]);
 /// The draws of a tensor.
 pub(super) struct Generator<'a> {
     source: Source<'a>,
+    /// The word of the tensor that words are counted from.
+    start: usize,
     draws: Draws,
 }
 
@@ -62,29 +64,29 @@ static AVAILABLE: LazyLock<Vec<Fill>> = LazyLock::new(|| {
 });
 
 impl<'a> Generator<'a> {
-    /// The draws of `stream`, by the fastest instructions of this machine.
-    pub fn new(stream: &'a Stream) -> Self {
-        Generator::by(AVAILABLE.last().copied().unwrap_or(portable), stream)
+    /// The draws of `stream` from word `start` of the tensor on, by the fastest instructions of this machine.
+    pub fn new(stream: &'a Stream, start: usize) -> Self {
+        Generator::by(AVAILABLE.last().copied().unwrap_or(portable), stream, start)
     }
 
     /// The same, by the portable loop.
-    pub fn portable(stream: &'a Stream) -> Self {
-        Generator::by(portable, stream)
+    pub fn portable(stream: &'a Stream, start: usize) -> Self {
+        Generator::by(portable, stream, start)
     }
 
-    fn by(fill: Fill, stream: &'a Stream) -> Self {
+    fn by(fill: Fill, stream: &'a Stream, start: usize) -> Self {
         let source = match stream.rounds() {
             Some((start, rounds)) => Source::Ars(Keys { start, rounds }, fill),
             None => Source::Blocks(stream),
         };
-        Generator { source, draws: Draws([[0; WORD]; GROUP]) }
+        Generator { source, start, draws: Draws([[0; WORD]; GROUP]) }
     }
 
-    /// The draws of word `index` of the tensor. Words are asked for in order, from the first one on.
+    /// The draws of word `index`, counted from the start. Words are asked for in order, from the first one on.
     #[inline(always)]
     pub fn word(&mut self, index: usize) -> &[u16; WORD] {
         if index.is_multiple_of(GROUP) {
-            self.fill((index * BLOCKS) as u32);
+            self.fill(((self.start + index) * BLOCKS) as u32);
         }
         &self.draws.0[index % GROUP]
     }
@@ -222,11 +224,13 @@ mod tests {
         for purpose in [Purpose::Ternary, Purpose::Test] {
             let stream = Stream { seed: 7 << 40 | 6, purpose, step: 1 << 35, subject: 3, tensor: 2 };
             for (kind, fill) in AVAILABLE.iter().enumerate() {
-                let mut generator = Generator::by(*fill, &stream);
-                for word in 0..3 * GROUP {
-                    let expected: [u16; WORD] =
-                        std::array::from_fn(|draw| stream.half((word * WORD + draw) as u64));
-                    assert_eq!(*generator.word(word), expected, "kind {kind}, word {word}");
+                for start in [0, 3, 8] {
+                    let mut generator = Generator::by(*fill, &stream, start);
+                    for word in 0..3 * GROUP {
+                        let expected: [u16; WORD] =
+                            std::array::from_fn(|draw| stream.half(((start + word) * WORD + draw) as u64));
+                        assert_eq!(*generator.word(word), expected, "kind {kind}, word {word} from {start}");
+                    }
                 }
             }
         }

@@ -17,6 +17,7 @@ use std::sync::LazyLock;
 
 pub use rounding::Rounding;
 
+use crate::coding::{self, Coder};
 use crate::planes::{self, TERNARY, WORD};
 
 /// The number of running sums. An element belongs to the sum of its index modulo this number, and the sums
@@ -44,6 +45,7 @@ pub struct Kernels {
     encode: unsafe fn(&[f32], f32, f32, Rounding, usize, &mut [u64]),
     decode: unsafe fn(&[u64], usize, usize, f32, &mut [f32]),
     add: Add,
+    coder: &'static Coder,
 }
 
 const PORTABLE: Kernels = Kernels {
@@ -52,6 +54,7 @@ const PORTABLE: Kernels = Kernels {
     encode: portable::encode,
     decode: portable::decode,
     add: portable::add,
+    coder: &coding::PORTABLE,
 };
 
 /// The kernels this machine can run, the fastest last.
@@ -66,6 +69,7 @@ static AVAILABLE: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
             encode: avx2::encode,
             decode: avx2::decode,
             add: avx2::add,
+            coder: &coding::AVX2,
         });
     }
     #[cfg(target_arch = "x86_64")]
@@ -79,6 +83,7 @@ static AVAILABLE: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
             encode: avx512::encode,
             decode: avx512::decode,
             add: avx512::add,
+            coder: &coding::AVX512,
         });
     }
     available
@@ -100,6 +105,11 @@ impl Kernels {
     /// The instruction set: "portable", "avx2", "avx512".
     pub fn isa(&self) -> &'static str {
         self.isa
+    }
+
+    /// The loops of the entropy coder.
+    pub(crate) fn coder(&self) -> &'static Coder {
+        self.coder
     }
 
     /// The sums that the moments of a tensor are computed from.

@@ -16,15 +16,17 @@ pub(super) fn encode(
     planes: &mut [u64],
 ) {
     let thresholds = Thresholds::new(clip, scale);
-    match rounding {
-        _ if scale <= 0.0 || scale.is_nan() => each_word(values, first_word, planes, |_, _| (0, 0)),
-        Rounding::Stochastic(stream) => {
-            let mut draws = Generator::portable(stream);
+    if scale <= 0.0 || scale.is_nan() {
+        return each_word(values, first_word, planes, |_, _| (0, 0));
+    }
+    match rounding.draws() {
+        Some((stream, start)) => {
+            let mut draws = Generator::portable(stream, start);
             each_word(values, first_word, planes, |index, values| {
-                stochastic_word(values, &thresholds, stream, draws.word(index), index)
+                stochastic_word(values, &thresholds, stream, draws.word(index), start + index)
             });
         }
-        Rounding::Nearest => each_word(values, first_word, planes, |_, values| {
+        None => each_word(values, first_word, planes, |_, values| {
             ternaries(values, |_, value| rounding::nearest(value, clip, scale))
         }),
     }

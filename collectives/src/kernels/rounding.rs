@@ -8,9 +8,23 @@ pub enum Rounding<'a> {
     /// Stochastic: to 1 with a probability equal to the magnitude divided by the scale, so the expected value
     /// is the gradient. The draws come from this stream.
     Stochastic(&'a Stream),
+    /// The same for a part of a tensor, which begins at this word of 64 elements: an element is rounded as in the whole
+    /// tensor.
+    StochasticFrom(&'a Stream, usize),
     /// To the nearest: to 1 above half the scale. The error of an element is at most half the scale and at
     /// most its own magnitude. It is biased, so it needs error feedback.
     Nearest,
+}
+
+impl<'a> Rounding<'a> {
+    /// For stochastic rounding: the stream, and the word of the tensor that values begin at.
+    pub(crate) fn draws(&self) -> Option<(&'a Stream, usize)> {
+        match *self {
+            Rounding::Stochastic(stream) => Some((stream, 0)),
+            Rounding::StochasticFrom(stream, start) => Some((stream, start)),
+            Rounding::Nearest => None,
+        }
+    }
 }
 
 /// A threshold above every 32-bit draw.

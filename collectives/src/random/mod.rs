@@ -41,6 +41,8 @@ pub enum Purpose {
     /// Which training samples form the validation split. `step` is the class; `subject` is 0, or 1 for the order of the
     /// classes.
     Validation = 10,
+    /// PowerSGD's first factors; `subject` is the column, equal on all ranks.
+    PowerSgd = 11,
     /// The input of a benchmark.
     Benchmark = 254,
     /// Draws of tests.

@@ -58,7 +58,7 @@ pub fn seconds(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32};
+    use crate::all_reduce::{Algorithm, Coding, Plan, SEGMENT, ring_f32};
     use crate::control;
     use crate::planes::{TERNARY, width, words};
     use crate::transport::Lane;
@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn ternary(algorithm: Algorithm, topology: &Topology, blocks: usize, network: &Network) -> f64 {
-        let plan = Plan { topology, blocks, segment: SEGMENT };
+        let plan = Plan { topology, blocks, segment: SEGMENT, coding: Coding::Never };
         let payload = vec![0; words(blocks, TERNARY)];
         let mut sums = vec![0; words(blocks, width(topology.world()))];
         let work = |transport: &mut dyn Transport| algorithm.sum(transport, plan, &payload, &mut sums);
@@ -124,7 +124,7 @@ mod tests {
             let topology = Topology::new(nodes);
             for algorithm in Algorithm::ALL {
                 for (blocks, segment) in [(0, SEGMENT), (7, 512), (64, 1024), (100, SEGMENT)] {
-                    let plan = Plan { topology: &topology, blocks, segment };
+                    let plan = Plan { topology: &topology, blocks, segment, coding: Coding::Never };
                     let payload = vec![0; words(blocks, TERNARY)];
                     let mut sums = vec![0; words(blocks, width(topology.world()))];
                     let mut recorder = Recorder::new(&topology);

@@ -5,7 +5,7 @@ use std::mem;
 use std::time::Duration;
 
 use crate::topology::Topology;
-use crate::transport::{Lane, Pool, Transport, Wait};
+use crate::transport::{Lane, Length, Pool, Transport, Wait};
 use crate::{Error, Result};
 
 /// An operation that takes time or waits.
@@ -37,7 +37,7 @@ pub enum Event {
 }
 
 /// A transport of one rank at a time, without peers. It records messages and drops them. Every awaited
-/// message is available immediately, with unspecified contents.
+/// message is available immediately, in its maximum length and with unspecified contents.
 ///
 /// A test transport can wrap a recorder, forward to it ([`forward_transport`](crate::forward_transport)) and replace only
 /// [`Transport::send_on`] and [`Transport::poll`].
@@ -101,9 +101,9 @@ impl Transport for Recorder {
         Ok(())
     }
 
-    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+    fn poll(&mut self, lane: Lane, from: usize, length: Length) -> Result<Option<Vec<u64>>> {
         self.events.push(Event::Receive { lane, from });
-        Ok(Some(self.pool.take(words)))
+        Ok(Some(self.pool.take(length.max())))
     }
 
     fn pending(&mut self) -> Result<Option<(usize, usize)>> {

@@ -17,7 +17,7 @@
 ///
 /// impl<T: Transport> Transport for Slow<T> {
 ///     forward_transport!(
-///         inner: rank world nodes deadline set_context buffer recycle poll pending pause adds
+///         inner: rank world nodes deadline set_context context buffer recycle poll pending pause adds
 ///     );
 ///
 ///     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
@@ -63,6 +63,11 @@ macro_rules! forward_transport {
             $inner.set_context(context);
         }
     };
+    (@ context $self:ident $inner:expr) => {
+        fn context(&$self) -> &str {
+            $inner.context()
+        }
+    };
     (@ buffer $self:ident $inner:expr) => {
         fn buffer(&mut $self, words: usize) -> ::std::vec::Vec<u64> {
             $inner.buffer(words)
@@ -88,9 +93,9 @@ macro_rules! forward_transport {
             &mut $self,
             lane: $crate::transport::Lane,
             from: usize,
-            words: usize,
+            length: $crate::transport::Length,
         ) -> $crate::Result<::std::option::Option<::std::vec::Vec<u64>>> {
-            $inner.poll(lane, from, words)
+            $inner.poll(lane, from, length)
         }
     };
     (@ pending $self:ident $inner:expr) => {

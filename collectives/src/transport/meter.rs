@@ -3,7 +3,7 @@
 use std::iter::Sum;
 use std::ops::{Add, Sub};
 
-use super::{Lane, Transport};
+use super::{Lane, Length, Transport};
 use crate::Result;
 
 /// Messages and bytes of one rank. Bytes are those of the payload; headers of a transport are not counted.
@@ -120,7 +120,7 @@ impl<T: Transport> Metered<T> {
 }
 
 impl<T: Transport> Transport for Metered<T> {
-    crate::forward_transport!(inner: rank world nodes deadline set_context buffer recycle pending pause);
+    crate::forward_transport!(inner: rank world nodes deadline set_context context buffer recycle pending pause);
 
     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
         let words = message.len();
@@ -129,10 +129,10 @@ impl<T: Transport> Transport for Metered<T> {
         Ok(())
     }
 
-    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
-        let message = self.inner.poll(lane, from, words)?;
-        if message.is_some() {
-            self.count(lane, Traffic::received(words));
+    fn poll(&mut self, lane: Lane, from: usize, length: Length) -> Result<Option<Vec<u64>>> {
+        let message = self.inner.poll(lane, from, length)?;
+        if let Some(message) = &message {
+            self.count(lane, Traffic::received(message.len()));
         }
         Ok(message)
     }

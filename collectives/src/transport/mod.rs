@@ -34,6 +34,7 @@
 
 mod forward;
 mod lane;
+mod length;
 pub mod meter;
 #[cfg(feature = "mpi")]
 pub mod mpi;
@@ -47,6 +48,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use lane::Lane;
+pub use length::Length;
 pub use pack::packed;
 pub(crate) use pool::Pool;
 pub use wait::{Act, Wait};
@@ -91,12 +93,17 @@ pub trait Transport {
     /// the library refuses the message.
     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()>;
 
-    /// The next message of rank `from` in `lane`, which must have `words` words, if it has arrived. Also makes progress on
+    /// The description that [`Transport::set_context`] has set last, if this transport keeps it; otherwise empty.
+    fn context(&self) -> &str {
+        ""
+    }
+
+    /// The next message of rank `from` in `lane`, which must have this `length`, if it has arrived. Also makes progress on
     /// all other messages.
     ///
     /// # Errors
     /// [`Error::LengthMismatch`](crate::Error::LengthMismatch) if the message has another length: it has been consumed.
-    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>>;
+    fn poll(&mut self, lane: Lane, from: usize, length: Length) -> Result<Option<Vec<u64>>>;
 
     /// A send of this rank that has not left, as the receiving rank and the length in words. Sends in [`Lane::Notes`] do
     /// not count, because nobody waits for them. Makes progress on all messages.
@@ -132,14 +139,30 @@ pub trait Transport {
         self.recv_on(Lane::Bulk, from, words)
     }
 
-    /// Waits for the next message of rank `from` in `lane`, which must have `words` words.
+    /// [`Transport::await_on`] for a message of exactly `words` words.
+    ///
+    /// # Errors
+    /// Those of [`Transport::await_on`].
+    fn recv_on(&mut self, lane: Lane, from: usize, words: usize) -> Result<Vec<u64>> {
+        self.await_on(lane, from, Length::Exactly(words))
+    }
+
+    /// [`Transport::await_on`] the lane [`Lane::Bulk`] for a message of at most `words` words.
+    ///
+    /// # Errors
+    /// Those of [`Transport::await_on`].
+    fn recv_at_most(&mut self, from: usize, words: usize) -> Result<Vec<u64>> {
+        self.await_on(Lane::Bulk, from, Length::AtMost(words))
+    }
+
+    /// Waits for the next message of rank `from` in `lane`, which must have this `length`.
     ///
     /// # Errors
     /// Those of [`Transport::poll`] and [`Transport::pause`].
-    fn recv_on(&mut self, lane: Lane, from: usize, words: usize) -> Result<Vec<u64>> {
-        let wait = Wait::begin(from, Act::Send(lane, words));
+    fn await_on(&mut self, lane: Lane, from: usize, length: Length) -> Result<Vec<u64>> {
+        let wait = Wait::begin(from, Act::Send(lane, length));
         loop {
-            if let Some(message) = self.poll(lane, from, words)? {
+            if let Some(message) = self.poll(lane, from, length)? {
                 return Ok(message);
             }
             self.pause(&wait)?;
@@ -165,7 +188,7 @@ macro_rules! forward_pointer {
     ($($pointer:ty),*) => {$(
         impl<T: Transport + ?Sized> Transport for $pointer {
             crate::forward_transport!(
-                *: rank world nodes deadline set_context buffer recycle send_on poll pending pause adds
+                *: rank world nodes deadline set_context context buffer recycle send_on poll pending pause adds
             );
         }
     )*};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::pool::Pool;
-use super::{Lane, Transport, Wait};
+use super::{Lane, Length, Transport, Wait};
 use crate::{Error, Result};
 
 /// The length of a pause if nothing arrives: short compared with every deadline, long compared with the time
@@ -146,18 +146,19 @@ impl Transport for ThreadTransport {
         Ok(())
     }
 
-    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+    fn poll(&mut self, lane: Lane, from: usize, length: Length) -> Result<Option<Vec<u64>>> {
         let rank = self.rank;
         let mut mail = lock(&self.shared.mailboxes[rank].mail);
         let (message, gone) = (mail.messages[from][lane as usize].pop_front(), mail.gone[from]);
         drop(mail);
         match message {
-            Some(message) if message.len() == words => Ok(Some(message)),
-            Some(message) => {
-                let got_words = message.len();
-                self.recycle(message);
-                Err(Error::LengthMismatch { rank, peer: from, expected_words: words, got_words })
-            }
+            Some(message) => match length.check(rank, from, message.len()) {
+                Ok(()) => Ok(Some(message)),
+                Err(error) => {
+                    self.recycle(message);
+                    Err(error)
+                }
+            },
             None if gone => Err(Error::PeerGone { rank, peer: from }),
             None => Ok(None),
         }

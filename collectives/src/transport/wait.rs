@@ -4,25 +4,24 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Lane;
+use super::{Lane, Length};
 use crate::{Error, Result};
 
 /// The action of a peer that a rank waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// The peer must send a message of this number of words in a lane.
-    Send(Lane, usize),
+    /// The peer must send a message of this length in a lane.
+    Send(Lane, Length),
     /// The peer must receive a message of this number of words, in any lane.
     Take(usize),
 }
 
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (verb, words) = match self {
-            Act::Send(_, words) => ("send", words),
-            Act::Take(words) => ("take", words),
-        };
-        write!(f, "{verb} {words} {}", if *words == 1 { "word" } else { "words" })
+        match self {
+            Act::Send(_, length) => write!(f, "send {length}"),
+            Act::Take(words) => write!(f, "take {}", Length::Exactly(*words)),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use ternflock_collectives::Transport;
-use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT};
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, width, words};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
@@ -50,7 +50,7 @@ proptest! {
         topology in topologies(), blocks in 0..30_usize, segment in segment_lengths(), seed in any::<u64>(),
     ) {
         let world = topology.world();
-        let plan = Plan { topology: &topology, blocks, segment };
+        let plan = Plan { topology: &topology, blocks, segment, coding: Coding::Never };
         let expected = plain(seed, world, blocks);
         for algorithm in Algorithm::ALL {
             let results = on_ranks(world, |rank| sum(rank, algorithm, plan, seed));
@@ -67,7 +67,7 @@ proptest! {
         topology in topologies(), blocks in 0..12_usize, segment in 1..4_usize, seed in any::<u64>(),
     ) {
         let world = topology.world();
-        let plan = Plan { topology: &topology, blocks, segment };
+        let plan = Plan { topology: &topology, blocks, segment, coding: Coding::Never };
         let expected = plain(seed, world, blocks);
         for algorithm in Algorithm::ALL {
             let results = on(Late::world(world, seed), |rank| sum(rank, algorithm, plan, seed));
@@ -81,7 +81,7 @@ proptest! {
 #[test]
 fn ranks_that_come_late_change_nothing() {
     let topology = Topology::new(vec![0, 1, 0, 1, 1]);
-    let plan = Plan { topology: &topology, blocks: 11, segment: 2 };
+    let plan = Plan { topology: &topology, blocks: 11, segment: 2, coding: Coding::Never };
     for algorithm in Algorithm::ALL {
         let on_time = on_ranks(5, |rank| sum(rank, algorithm, plan, 5));
         let late = on_ranks(5, |rank| {
@@ -98,7 +98,12 @@ fn all_reduces_follow_each_other_without_a_pause() {
     let results = on_ranks(5, |rank| {
         let round = |seed| {
             Algorithm::ALL.map(|algorithm| {
-                let plan = Plan { topology: &topology, blocks: 3 + seed as usize, segment: 1 };
+                let plan = Plan {
+                    topology: &topology,
+                    blocks: 3 + seed as usize,
+                    segment: 1,
+                    coding: Coding::Never,
+                };
                 sum(rank, algorithm, plan, seed)
             })
         };
@@ -115,7 +120,7 @@ fn all_reduces_follow_each_other_without_a_pause() {
 #[test]
 fn a_world_of_one_has_its_own_sum_and_no_traffic() {
     let topology = Topology::single(1);
-    let plan = Plan { topology: &topology, blocks: 4, segment: 1 };
+    let plan = Plan { topology: &topology, blocks: 4, segment: 1, coding: Coding::Never };
     for algorithm in Algorithm::ALL {
         let mut solo = Metered::new(threads::solo(Duration::ZERO));
         assert_eq!(sum(&mut solo, algorithm, plan, 3), ternaries(3, 0, 4));
@@ -127,7 +132,7 @@ fn a_world_of_one_has_its_own_sum_and_no_traffic() {
 #[test]
 fn no_rank_keeps_a_buffer() {
     let topology = Topology::new(vec![0, 0, 1]);
-    let plan = Plan { topology: &topology, blocks: 30, segment: 4 };
+    let plan = Plan { topology: &topology, blocks: 30, segment: 4, coding: Coding::Never };
     for algorithm in Algorithm::ALL {
         let results = on(threads::world(3, DEADLINE), |rank| {
             let mut counted = Counted::new(rank);

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use ternflock_collectives::Error;
-use ternflock_collectives::all_reduce::{Algorithm, cut};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, cut};
 use ternflock_collectives::average::{Averager, Method, Options};
 use ternflock_collectives::codec::{Layout, Moments, Rounding};
 use ternflock_collectives::kernels::{self, Kernels};
@@ -106,10 +106,12 @@ fn float32(ranks: &[&[f32]]) -> Vec<f32> {
 fn options() -> impl Strategy<Value = Options> {
     let algorithm = (0..Algorithm::ALL.len()).prop_map(|index| Algorithm::ALL[index]);
     let clip = prop_oneof![Just(0.0_f32), Just(2.5), 0.5_f32..4.0];
-    (algorithm, clip, any::<bool>(), any::<u64>()).prop_map(
-        |(algorithm, clip_sigma, error_feedback, seed)| Options {
+    let coding = prop::sample::select(vec![Coding::Never, Coding::BetweenNodes, Coding::Always]);
+    (algorithm, coding, clip, any::<bool>(), any::<u64>()).prop_map(
+        |(algorithm, coding, clip_sigma, error_feedback, seed)| Options {
             method: Method::Ternary,
             algorithm,
+            coding,
             clip_sigma,
             min_elements: 0,
             error_feedback,
@@ -130,7 +132,14 @@ fn check(world: usize, lengths: &[usize], options: Options, seed: u64) -> Result
             let mut slices: Vec<&mut [f32]> = tensors.iter_mut().map(Vec::as_mut_slice).collect();
             let before = transport.reading();
             averager.mean(transport, step, &mut slices).expect("the mean runs");
-            assert_eq!(transport.reading() - before, averager.traffic(), "rank {rank}");
+            let (sent, bound) = (transport.reading() - before, averager.traffic());
+            if options.coding == Coding::Always {
+                assert_eq!(sent.messages_sent, bound.messages_sent, "rank {rank}");
+                assert!(sent.bytes_sent <= bound.bytes_sent, "rank {rank}: {sent:?} {bound:?}");
+            } else {
+                // All ranks are on one node.
+                assert_eq!(sent, bound, "rank {rank}");
+            }
             means.push(tensors);
         }
         (means, averager.residual().to_vec())

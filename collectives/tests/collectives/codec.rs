@@ -1,7 +1,7 @@
 //! The codec: its definition, its statistics, and the path of gradients from the ranks to their mean.
 
 use proptest::prelude::*;
-use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
 use ternflock_collectives::control;
 use ternflock_collectives::planes::{self, BLOCK, TERNARY, WORD, width};
@@ -107,7 +107,7 @@ proptest! {
     ) {
         let layout = Layout::new(lengths.iter().copied());
         let topology = Topology::flat(world);
-        let plan = Plan { topology: &topology, blocks: layout.blocks(), segment: SEGMENT };
+        let plan = Plan { topology: &topology, blocks: layout.blocks(), segment: SEGMENT, coding: Coding::Never };
         let results = on_ranks(world, |rank| {
             let gradients: Vec<_> =
                 lengths.iter().enumerate().map(|(tensor, n)| gradient(seed ^ tensor as u64, rank.rank(), *n)).collect();

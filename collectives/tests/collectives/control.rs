@@ -27,6 +27,32 @@ proptest! {
         }
     }
 
+    /// The words of both kinds travel in the messages of a maximum of as many words.
+    #[test]
+    fn words_are_reduced_by_maximum_and_by_or(
+        world in 1..=17_usize, maxima in 0..5_usize, bitmaps in 0..7_usize, seed in any::<u64>(),
+    ) {
+        let length = maxima + bitmaps;
+        // Sparse bits, so that an or over many ranks does not set all of them.
+        let input = |rank| random(seed, rank).take(length)
+            .map(|word| (word as u32) & (word >> 32) as u32 & (word >> 16) as u32)
+            .collect::<Vec<_>>();
+        let by = |index: usize, combine: fn(u32, u32) -> u32| {
+            (0..world).map(|rank| input(rank)[index]).reduce(combine).unwrap_or(0)
+        };
+        let expected: Vec<u32> =
+            (0..length).map(|index| by(index, if index < maxima { u32::max } else { |a, b| a | b })).collect();
+        let results = on_ranks(world, |rank| {
+            let mut values = input(rank.rank());
+            control::max_or(rank, maxima, &mut values).expect("the reduction runs");
+            values
+        });
+        for (values, traffic) in results {
+            prop_assert_eq!(values, expected.clone());
+            prop_assert_eq!(traffic, control::max_traffic(length, world));
+        }
+    }
+
     #[test]
     fn all_gather_returns_all_records_in_rank_order(
         world in 1..=17_usize, length in 0..5_usize, seed in any::<u64>(),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use ternflock_collectives::all_reduce::{Algorithm, Plan, ring_f32};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, ring_f32};
 use ternflock_collectives::cost::{Costs, Link, WORDS, measure};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::transport::threads;
@@ -21,6 +21,8 @@ const COSTS: Costs = Costs {
     encode: 1e-9,
     decode: 5e-10,
     copy: 1e-9,
+    code_planes: 2e-8,
+    restore_planes: 1e-8,
     add_planes: 5e-10,
     add_floats: 5e-10,
 };
@@ -43,6 +45,23 @@ fn slow_links_ask_for_the_fewest_bytes() {
     // 0.765625 bytes per element instead of 7.
     let float32 = costs.float32(&Topology::flat(8), 1 << 22);
     assert!((8.5..9.2).contains(&(float32 / seconds)), "float32 is {} times as slow", float32 / seconds);
+}
+
+#[test]
+fn coding_halves_the_bytes_between_nodes_and_takes_its_time() {
+    let (topology, elements) = (nodes_of(4, 2), 1 << 22);
+    let seconds = |costs: Costs, coding| costs.coded_ternary(RingTernary, &topology, elements, coding);
+    let costs = Costs { inter_node: Link { byte: 1e-7, ..LINK }, ..COSTS };
+    let [never, between, always] =
+        [Coding::Never, Coding::BetweenNodes, Coding::Always].map(|coding| seconds(costs, coding));
+    assert_eq!(never, costs.ternary(RingTernary, &topology, elements));
+    // On slow links, all that counts is their bytes.
+    assert!((0.5..0.55).contains(&(between / never)), "{between} of {never}");
+    // Each rank of a ring sends to one other, which shares its node or does not: half of the bytes within a node.
+    let bytes = elements as f64 * 0.921875;
+    assert!(((between - always) / (0.5 * bytes * 1e-10) - 1.0).abs() < 0.01, "{between} {always}");
+    // Where links are as fast as memory, only the time of the coder counts.
+    assert!(seconds(COSTS, Coding::BetweenNodes) > seconds(COSTS, Coding::Never));
 }
 
 #[test]
@@ -158,7 +177,7 @@ fn ranks_that_are_looked_at_stand_for_the_others() {
         (Costs { intra_node: bytes, ..Costs::default() }, Costs { inter_node: bytes, ..Costs::default() });
     let topology = nodes_of(6, 16);
     let blocks = 96 * 16;
-    let plan = Plan { topology: &topology, blocks, segment: usize::MAX };
+    let plan = Plan { topology: &topology, blocks, segment: usize::MAX, coding: Coding::Never };
     for algorithm in Algorithm::ALL {
         let of_node = |node: usize, is_far: bool| -> usize {
             let sends = |rank: usize| algorithm.work(plan, rank).sends.into_iter();

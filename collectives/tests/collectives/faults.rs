@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use ternflock_collectives::all_reduce::{Algorithm, Plan, ring_f32};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, ring_f32};
 use ternflock_collectives::planes::{TERNARY, width, words};
 use ternflock_collectives::topology::Topology;
-use ternflock_collectives::transport::Lane;
 use ternflock_collectives::transport::meter::{Metered, Traffic};
 use ternflock_collectives::transport::threads::{self, ThreadTransport};
+use ternflock_collectives::transport::{Lane, Length};
 use ternflock_collectives::{Error, Transport, control};
 
 use crate::on;
@@ -51,7 +51,7 @@ fn a_message_of_another_length_is_refused_with_both_and_the_next_is_read() {
     let (mut here, mut peer) = pair(Duration::from_secs(60));
     for got_words in [0, 4, 6, 1000] {
         peer.send(0, vec![0; got_words]).expect("sends");
-        let mismatch = Error::LengthMismatch { rank: 0, peer: 1, expected_words: 5, got_words };
+        let mismatch = Error::LengthMismatch { rank: 0, peer: 1, expected: Length::Exactly(5), got_words };
         assert_eq!(here.recv(1, 5), Err(mismatch));
     }
     peer.send(0, vec![3; 5]).expect("sends");
@@ -70,7 +70,7 @@ fn messages_of_a_lane_keep_their_order_whatever_comes_in_others() {
         for word in 0..4 {
             assert_eq!(here.recv_on(lane, 1, 1).expect("receives"), [tens + word]);
         }
-        assert_eq!(here.poll(lane, 1, 1), Ok(None));
+        assert_eq!(here.poll(lane, 1, Length::Exactly(1)), Ok(None));
     }
 }
 
@@ -102,7 +102,7 @@ fn sum(
     topology: &Topology,
     blocks: usize,
 ) -> Result<(), Error> {
-    let plan = Plan { topology, blocks, segment: 2 };
+    let plan = Plan { topology, blocks, segment: 2, coding: Coding::Never };
     let (ternary, mut sums) = (vec![0; words(blocks, TERNARY)], vec![0; words(blocks, width(rank.world()))]);
     algorithm.sum(rank, plan, &ternary, &mut sums)
 }
@@ -130,8 +130,9 @@ fn a_rank_that_is_dead_ends_the_all_reduce_for_all() {
 fn a_rank_that_dies_in_the_middle_ends_the_all_reduce_for_all() {
     let topology = Topology::new(vec![0, 1, 0, 1]);
     for algorithm in Algorithm::ALL {
-        let last =
-            algorithm.traffic(Plan { topology: &topology, blocks: 40, segment: 2 }, 1).messages_received;
+        let last = algorithm
+            .traffic(Plan { topology: &topology, blocks: 40, segment: 2, coding: Coding::Never }, 1)
+            .messages_received;
         for after in 0..last {
             let outcomes = outcomes(4, |rank| match rank.rank() {
                 1 => sum(&mut Mortal::new(rank, after), algorithm, &topology, 40),

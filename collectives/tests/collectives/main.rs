@@ -3,6 +3,8 @@
 mod all_reduce;
 mod average;
 mod codec;
+mod coded_sums;
+mod coding;
 mod control;
 mod cost;
 mod examples;

@@ -1,6 +1,6 @@
 //! Steps, bytes and additions as docs/algorithms.md states them.
 
-use ternflock_collectives::all_reduce::{self, Algorithm, Plan, SEGMENT, ring_f32};
+use ternflock_collectives::all_reduce::{self, Algorithm, Coding, Plan, SEGMENT, ring_f32};
 use ternflock_collectives::planes::{BLOCK, width};
 use ternflock_collectives::topology::Topology;
 
@@ -23,7 +23,7 @@ fn steps_and_bytes_are_those_of_the_documented_table() {
     ];
     for (world, place) in [(2, 0), (4, 1), (8, 2)] {
         let topology = two_nodes(world);
-        let plan = Plan { topology: &topology, blocks: 64 * world, segment: SEGMENT };
+        let plan = Plan { topology: &topology, blocks: 64 * world, segment: SEGMENT, coding: Coding::Never };
         let elements = (plan.blocks * BLOCK) as f64;
         for (algorithm, columns) in table {
             let sent = algorithm.traffic(plan, 1).bytes_sent as f64;
@@ -44,7 +44,7 @@ fn traffic_is_the_documented_formula() {
     for world in 2..=9 {
         let (p, chunk, topology) = (world as u64, 3, Topology::flat(world));
         let blocks = chunk * world;
-        let plan = Plan { topology: &topology, blocks, segment: SEGMENT };
+        let plan = Plan { topology: &topology, blocks, segment: SEGMENT, coding: Coding::Never };
         let w = |ranks: usize| 64 * width(ranks) as u64 * chunk as u64;
         let ring = (1..world).map(w).sum::<u64>() + (p - 1) * w(world);
         for rank in 0..world {
@@ -63,7 +63,7 @@ fn traffic_is_the_documented_formula() {
     for rounds in 1..=4 {
         let world = 1 << rounds;
         let topology = Topology::flat(world);
-        let plan = Plan { topology: &topology, blocks: world, segment: SEGMENT };
+        let plan = Plan { topology: &topology, blocks: world, segment: SEGMENT, coding: Coding::Never };
         // Round k = 0, 1, ... sends P / 2^(k + 1) blocks of sums over 2^k ranks.
         let halving: usize = (0..rounds).map(|k| 64 * (world >> (k + 1)) * width(1 << k)).sum();
         let doubling = 64 * (world - 1) * width(world);
@@ -76,7 +76,7 @@ fn traffic_is_the_documented_formula() {
 #[test]
 fn hierarchical_sums_leave_a_node_once_each_way_round_the_ring() {
     let topology = Topology::new(vec![0, 1, 2, 0, 1, 2, 0, 1]);
-    let plan = Plan { topology: &topology, blocks: 60, segment: 4 };
+    let plan = Plan { topology: &topology, blocks: 60, segment: 4, coding: Coding::Never };
     let mut bytes = [0; 3];
     for rank in 0..topology.world() {
         for message in HierarchicalTernary.work(plan, rank).sends {
@@ -96,7 +96,7 @@ fn hierarchical_sums_leave_a_node_once_each_way_round_the_ring() {
 fn additions_are_counted_in_words_of_the_sums() {
     for world in 2..=8 {
         let topology = two_nodes(world);
-        let plan = Plan { topology: &topology, blocks: world, segment: SEGMENT };
+        let plan = Plan { topology: &topology, blocks: world, segment: SEGMENT, coding: Coding::Never };
         let block = |ranks: usize| 8 * width(ranks) as u64;
         let chain: u64 = (2..=world).map(block).sum();
         for rank in 0..world {

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use ternflock_collectives::transport::watch::{Late, Watched};
-use ternflock_collectives::transport::{Lane, Wait, threads};
+use ternflock_collectives::transport::{Lane, Length, Wait, threads};
 use ternflock_collectives::{Error, Result, Transport, control, forward_transport};
 
 /// The time until a warning. A late rank is late by three times as long.
@@ -186,7 +186,7 @@ impl Transport for Beside<'_> {
     );
 
     fn pause(&mut self, wait: &Wait) -> Result<()> {
-        self.taken += usize::from(self.transport.poll(Lane::Ahead, 1, 1)?.is_some());
+        self.taken += usize::from(self.transport.poll(Lane::Ahead, 1, Length::Exactly(1))?.is_some());
         self.transport.pause(wait)
     }
 }

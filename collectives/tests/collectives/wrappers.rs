@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::thread;
 
 use ternflock_collectives::transport::threads::{self, ThreadTransport};
-use ternflock_collectives::transport::{Lane, Wait};
+use ternflock_collectives::transport::{Lane, Length, Wait};
 use ternflock_collectives::{Error, Result, Transport, forward_transport};
 
 use crate::{DEADLINE, random};
@@ -46,9 +46,9 @@ impl Transport for Late {
         Ok(())
     }
 
-    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+    fn poll(&mut self, lane: Lane, from: usize, length: Length) -> Result<Option<Vec<u64>>> {
         self.release()?;
-        self.inner.poll(lane, from, words)
+        self.inner.poll(lane, from, length)
     }
 
     fn pending(&mut self) -> Result<Option<(usize, usize)>> {
@@ -99,8 +99,8 @@ impl Transport for Counted<'_> {
         self.inner.send_on(lane, to, message)
     }
 
-    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
-        let message = self.inner.poll(lane, from, words)?;
+    fn poll(&mut self, lane: Lane, from: usize, length: Length) -> Result<Option<Vec<u64>>> {
+        let message = self.inner.poll(lane, from, length)?;
         self.held += i64::from(message.is_some());
         Ok(message)
     }
@@ -121,9 +121,9 @@ impl<'a> Mortal<'a> {
 impl Transport for Mortal<'_> {
     forward_transport!(inner: rank world nodes deadline set_context buffer recycle send_on pending pause);
 
-    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+    fn poll(&mut self, lane: Lane, from: usize, length: Length) -> Result<Option<Vec<u64>>> {
         let dead = Error::PeerGone { rank: self.rank(), peer: self.rank() };
-        let message = self.inner.poll(lane, from, words)?;
+        let message = self.inner.poll(lane, from, length)?;
         if message.is_some() {
             self.receives_left = self.receives_left.checked_sub(1).ok_or(dead)?;
         }

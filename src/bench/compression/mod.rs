@@ -12,9 +12,10 @@ pub use rules::Rule;
 use figures::Sums;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
-use ternflock_job::{Exchange, Loaded};
+use ternflock_job::{Exchange, Gradients, Loaded};
 use ternflock_nn::Parameter;
-use ternflock_train::{Trainer, compressed, has_sparse_rows, method, simulate};
+use ternflock_train::method::terngrad::TernGrad;
+use ternflock_train::{Trainer, compressed, has_sparse_rows, simulate};
 
 /// The settings of a measurement.
 #[derive(Clone, Debug)]
@@ -96,10 +97,10 @@ pub fn compression(loaded: &Loaded, options: &CompressionOptions) -> Result<Comp
     }
     let network = &trainers[0].network;
     let table = network.parameters.table.clone();
-    let compressed = compressed(method::of(exchange.gradients), exchange, network.graph(), &table)?;
-    if !compressed.contains(&true) {
+    let compressed = compressed(&TernGrad, exchange, network.graph(), &table)?;
+    if exchange.gradients != Gradients::Ternary || !compressed.contains(&true) {
         return Err(Error::Usage(
-            "the job compresses no tensor: set exchange.gradients = \"ternary\", and lower exchange.min_elements or \
+            "the job compresses no tensor to ternaries: set exchange.gradients = \"ternary\", and lower exchange.min_elements or \
              shorten exchange.keep_float"
                 .into(),
         ));

@@ -76,8 +76,9 @@ pub fn measure(loaded: &Loaded, world: &mut World, options: &ScalingOptions) -> 
 /// Uses `way` to average gradients from now on.
 fn take(trainer: &mut Trainer, world: &World, asked: &Exchange, way: Contender) -> Result<()> {
     trainer.set_method(way.method(), asked, world.topology())?;
-    if let Contender::Ours(averaging) = way {
+    if let Some(averaging) = way.ours() {
         trainer.exchange_mut().set_algorithm(averaging.algorithm);
+        trainer.exchange_mut().set_coding(way.coding());
     }
     Ok(())
 }

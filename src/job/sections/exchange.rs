@@ -3,14 +3,15 @@
 mod choices;
 mod keys;
 
-pub use choices::{Algorithm, ClipSigmaOver, Gradients, Overlap};
+pub use choices::{Algorithm, ClipSigmaOver, Coding, Gradients, Overlap};
 
 use serde::Serialize;
 
 use crate::syntax::{SectionReader, read_empty};
 use keys::{
-    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, ERROR_FEEDBACK, EVERY, EVERY_START, GRADIENTS,
-    KEEP_FLOAT, MIN_ELEMENTS, OVERLAP, TIMEOUT, VERIFY_EVERY, WARN_AFTER,
+    ALGORITHM, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, CODING, ERROR_FEEDBACK, EVERY, EVERY_START,
+    GRADIENTS, KEEP_FLOAT, LOW_RANK, MIN_ELEMENTS, OVERLAP, POWERSGD_RANK, POWERSGD_START, TIMEOUT,
+    VERIFY_EVERY, WARN_AFTER,
 };
 
 pub(crate) use keys::SECTION;
@@ -22,6 +23,8 @@ pub struct Exchange {
     pub gradients: Gradients,
     /// How ternary gradients are summed.
     pub algorithm: Algorithm,
+    /// Which messages of ternaries are entropy-coded.
+    pub coding: Coding,
     /// Gradients are clipped at this many standard deviations of their tensor; 0: not at all.
     pub clip_sigma: f64,
     /// The elements whose standard deviation that is, for tensors of which a step reads only some rows.
@@ -30,6 +33,8 @@ pub struct Exchange {
     pub min_elements: usize,
     /// Layers whose tensors travel as float32: names of layers, or "logits" for the network's output layer.
     pub keep_float: Vec<String>,
+    /// Layers whose matrices travel as factors of low rank: names of layers, or "logits" for the network's output layer.
+    pub low_rank: Vec<String>,
     /// Whether gradients are averaged while the step still computes others.
     pub overlap: Overlap,
     /// Layers are exchanged together once their gradients have this many elements.
@@ -40,6 +45,10 @@ pub struct Exchange {
     pub every_start: u64,
     /// Whether the rounding error of a gradient is added to the gradient of the next step.
     pub error_feedback: bool,
+    /// The rank of PowerSGD's factors, 1 to 64.
+    pub powersgd_rank: usize,
+    /// The step at which PowerSGD begins.
+    pub powersgd_start: u64,
     /// Steps between comparisons of all ranks' parameters; 0: never.
     pub verify_every: u64,
     /// Seconds to wait for another rank before a warning names the late rank, above 0.
@@ -60,15 +69,19 @@ impl Exchange {
         Exchange {
             gradients: section.read(&GRADIENTS),
             algorithm: section.read(&ALGORITHM),
+            coding: section.read(&CODING),
             clip_sigma: section.read(&CLIP_SIGMA),
             clip_sigma_over: section.read(&CLIP_SIGMA_OVER),
             min_elements: section.read(&MIN_ELEMENTS),
             keep_float: section.read(&KEEP_FLOAT),
+            low_rank: section.read(&LOW_RANK),
             overlap: section.read(&OVERLAP),
             bucket_elements: section.read(&BUCKET_ELEMENTS),
             every,
             every_start: section.read(&EVERY_START),
             error_feedback: section.find(&ERROR_FEEDBACK).unwrap_or(every > 1),
+            powersgd_rank: section.read(&POWERSGD_RANK),
+            powersgd_start: section.read(&POWERSGD_START),
             verify_every: section.read(&VERIFY_EVERY),
             warn_after: section.read(&WARN_AFTER),
             timeout: section.read(&TIMEOUT),

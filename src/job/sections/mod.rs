@@ -20,7 +20,7 @@ pub use checkpoint::Checkpoint;
 pub use data::{
     Augment, DATASETS, Data, Idx, Level, Punctuation, Split, Synthetic, SyntheticText, Text, Validation,
 };
-pub use exchange::{Algorithm, ClipSigmaOver, Exchange, Gradients, Overlap};
+pub use exchange::{Algorithm, ClipSigmaOver, Coding, Exchange, Gradients, Overlap};
 pub use force::{Force, ForceKind};
 pub use low_rank::{LowRank, LowRankMethod};
 pub use model::Model;

@@ -15,7 +15,7 @@ fn a_wrong_type_says_what_was_expected_and_found() {
         ("[train.x]", "unknown key `x` in [train]; the keys there are"),
         (
             "[exchange]\ngradients = \"tern\"",
-            "exchange.gradients must be one of \"ternary\", \"float32\", found",
+            "exchange.gradients must be one of \"ternary\", \"float32\", \"powersgd\"",
         ),
         (
             "[exchange]\nmin_elements = -1",
@@ -25,7 +25,7 @@ fn a_wrong_type_says_what_was_expected_and_found() {
             "[exchange]\nverify_every = 1.5",
             "exchange.verify_every must be a whole number of at least 0, found the",
         ),
-        ("[exchange]\nevery = 0", "exchange.every must be a whole number of at least 1, found the integer 0"),
+        ("[exchange]\nevery = 0", "exchange.every must be at least 1, found the integer 0"),
         (
             "[exchange]\nevery_start = -1",
             "exchange.every_start must be a whole number of at least 0, found the integer -1",

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::coupling::{Axis, Units};
 use crate::declare::Product;
-use crate::layer::{ParameterSpec, TensorRole};
-use crate::{Example, LayerSpec, Shape, StructureKind};
+use crate::layer::{Draw, Mode, ParameterSpec, TensorRole};
+use crate::{Example, Execution, Graph, LayerSpec, Network, Shape, StructureKind};
 
 /// The examples, as layers with their inputs.
 fn samples() -> Vec<(LayerSpec, Vec<Shape>)> {
@@ -145,6 +145,29 @@ fn columns_can_be_left_out_where_a_layer_declares_them() {
             layer.describe().output(&inputs).unwrap();
         }
     }
+}
+
+/// A layer that declares that zero stays zero computes zeros from zeros, with all of its tensors zero.
+#[test]
+fn zero_stays_zero_where_it_is_declared() {
+    let mut checked = BTreeSet::new();
+    for example in LayerSpec::examples() {
+        let (layer, [input]) = (example.layer().unwrap(), example.inputs) else { continue };
+        let is_tied = layer.describe().tied(example.inputs).unwrap().is_some();
+        if is_tied || !layer.describe().coupling(example.inputs).unwrap().zero_stays_zero {
+            continue;
+        }
+        let table = serde_json::from_str(example.table).unwrap();
+        let graph = Graph::from_tables(*input, [table]).unwrap_or_else(|(error, _)| panic!("{error}"));
+        let mut network = Network::new(graph, Execution::float32(2)).unwrap();
+        network.input_mut(2).fill(0.0);
+        for mode in [Mode::Train(Draw::default()), Mode::Evaluate] {
+            assert!(network.forward(2, mode).iter().all(|&y| y == 0.0), "{layer:?}");
+        }
+        checked.insert(layer.kind());
+    }
+    assert!(checked.contains("tanh") && checked.contains("gelu"), "{checked:?}");
+    assert!(!checked.contains("sigmoid"), "sigmoid(0) is 1/2");
 }
 
 /// The two layers that replace one have the same output. The first one has as many units as the rank.

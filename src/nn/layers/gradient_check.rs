@@ -5,6 +5,7 @@
 //! integers, so that products and sums below 2^24 are exact in f32 and the comparison can demand equality. Inputs are
 //! distinct odd integers: a step of 1 can reach a kink (zero, or a tie in a window) but never cross it.
 
+mod activations;
 mod columns;
 mod conv2d_bf16;
 mod examples;

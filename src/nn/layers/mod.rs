@@ -7,9 +7,12 @@ mod columns;
 mod concat;
 mod conv2d;
 mod dropout;
+mod elementwise;
 mod embedding;
 mod flatten;
+mod gelu;
 mod global_avg_pool2d;
+mod leaky_relu;
 mod linear;
 mod local_response_norm;
 mod max_pool2d;
@@ -18,12 +21,15 @@ mod relu;
 #[cfg(test)]
 mod scale;
 mod shortcut;
+mod sigmoid;
+mod tanh;
 mod window;
 
 #[cfg(test)]
 mod gradient_check;
 
 pub use columns::Columns;
+pub use gelu::Approximation;
 pub use recurrent::Nonlinearity;
 pub use window::Pooling;
 
@@ -90,6 +96,10 @@ layers! {
     avg_pool2d: AvgPool2d = "avg_pool2d";
     linear: Linear = "linear";
     relu: Relu = "relu";
+    leaky_relu: LeakyRelu = "leaky_relu";
+    tanh: Tanh = "tanh";
+    sigmoid: Sigmoid = "sigmoid";
+    gelu: Gelu = "gelu";
     flatten: Flatten = "flatten";
     add: Add = "add";
     concat: Concat = "concat";

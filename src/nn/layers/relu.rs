@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::elementwise::{Elementwise, Function};
 use super::{Example, Examples, VECTOR, single_numbers};
 use crate::coupling::Coupling;
 use crate::declare::WithoutMatrix;
-use crate::layer::{Backward, Describe, Forward, Layer};
+use crate::layer::{Describe, Layer};
 use crate::{Execution, Shape};
-use ternflock_tensor::{Buffers, for_each_row, rows, rows_mut, vectorise};
+use ternflock_tensor::Buffers;
 
 /// Rectifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,36 +31,19 @@ impl Describe for Relu {
     }
 
     fn build(&self, _: &[Shape], _: Execution, _: &mut Buffers) -> Result<Box<dyn Layer>, String> {
-        Ok(Box::new(Rectifier))
+        Ok(Box::new(Elementwise(self.clone())))
     }
 }
 
-struct Rectifier;
-
-/// Number of elements that a thread processes at a time.
-const ROW: usize = 16 * 1024;
-
-impl Layer for Rectifier {
+impl Function for Relu {
     /// Written so that a NaN stays a NaN: a maximum would hide it.
-    fn forward(&mut self, pass: Forward<'_>) {
-        for_each_row((rows_mut(pass.y, ROW), rows(pass.x.get(0), ROW)), |_, (y, x)| {
-            vectorise(
-                #[inline(always)]
-                || y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x < 0.0 { 0.0 } else { x }),
-            );
-        });
+    #[inline(always)]
+    fn value(&self, x: f32) -> f32 {
+        if x < 0.0 { 0.0 } else { x }
     }
 
-    fn backward(&mut self, mut pass: Backward<'_>) {
-        let Some(dx) = pass.dx.get(0) else { return };
-        for_each_row((rows_mut(dx, ROW), rows(pass.dy, ROW), rows(pass.y, ROW)), |_, (dx, dy, y)| {
-            vectorise(
-                #[inline(always)]
-                || {
-                    let values = dx.iter_mut().zip(dy).zip(y);
-                    values.for_each(|((dx, &dy), &y)| *dx = if y > 0.0 { dy } else { 0.0 });
-                },
-            );
-        });
+    #[inline(always)]
+    fn gradient(&self, _: f32, y: f32, dy: f32) -> f32 {
+        if y > 0.0 { dy } else { 0.0 }
     }
 }

@@ -47,7 +47,7 @@ impl Exchange {
         let (rank, size) = (world.rank(), world.size());
         let key = Key { seed: self.seed, step, rank, world: size };
         let overlaps = self.would_overlap() && world.allows_threads();
-        let path = ReductionPath { algorithm: self.algorithm, topology: &self.topology };
+        let path = ReductionPath { algorithm: self.algorithm, coding: self.coding, topology: &self.topology };
         let (parts, count, mut buckets) = (&self.parts, self.buckets.len(), self.buckets.iter_mut());
         let (sender, finished) = channel();
         let (computing, mut averaging) = (AtomicBool::new(overlaps), Phases::default());

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use ternflock_collectives::{Result, Transport, control};
+use ternflock_collectives::{Error, Result, Transport, control};
 
 use super::Agreed;
 use super::average::Local;
-use super::method::{Bytes, Key, Payload, ReductionPath, Share, State};
+use super::method::{Bytes, Key, Method, Payload, ReductionPath, Share, State};
 use super::plan::Group;
+use super::rows::SparseTensor;
 use ternflock_job as job;
 
 /// A bucket: payloads of one or several methods, and the words that the ranks agree on for it.
@@ -15,8 +16,11 @@ pub struct Bucket {
     /// Its tensors, as messages name them.
     name: String,
     payloads: Vec<MethodPayload>,
-    /// Reduced by maximum: the words of each payload, then [`STOP`] and [`NON_FINITE`].
+    /// First the words that are reduced by maximum: those of each payload, then [`STOP`] and [`NON_FINITE`]. Then the
+    /// bitmaps of sparse tensors, which are reduced by bitwise or.
     words: Vec<u32>,
+    /// Number of words that are reduced by maximum.
+    maxima: usize,
 }
 
 /// The part of a bucket that one method averages.
@@ -25,9 +29,11 @@ struct MethodPayload {
     payload: Box<dyn Payload>,
     /// The range of its words.
     words: Range<usize>,
+    /// The tensors of which only some rows travel, each with the range of its bitmap among the words.
+    sparse: Vec<(SparseTensor, Range<usize>)>,
 }
 
-/// Places of the two decisions, counted from the end of the words.
+/// Places of the two decisions, counted from the end of the maxima.
 const STOP: usize = 2;
 const NON_FINITE: usize = 1;
 
@@ -36,17 +42,27 @@ pub const DECISIONS: usize = STOP;
 
 impl Bucket {
     /// The bucket of `group` for `world` ranks.
-    pub fn new(group: Group<'_>, job: &job::Exchange, world: usize) -> Bucket {
-        let (name, setup) = (group.name(), group.setup(job, world));
+    pub fn new(mut group: Group<'_>, job: &job::Exchange, world: usize) -> Bucket {
+        let (name, parts) = (group.name(), std::mem::take(&mut group.parts));
+        let setup = group.setup(job, world);
         let mut end = 0;
-        let build = |(method, tensors): (_, Vec<_>)| {
-            let share = Share::new(method, &tensors);
-            let start = end;
-            end += share.words();
-            MethodPayload { share, payload: method.payload(tensors, &setup), words: start..end }
+        let mut take = |words: usize| {
+            end += words;
+            end - words..end
         };
-        let payloads = group.parts.into_iter().map(build).collect();
-        Bucket { name, payloads, words: vec![0; end + DECISIONS] }
+        let build = |(method, tensors): (&'static dyn Method, Vec<_>)| {
+            let share = Share::new(method, &tensors);
+            let all = if method.takes_rows() { &tensors[..] } else { &[] };
+            let sparse = SparseTensor::of(all, |tensor| group.name_of(tensor));
+            let sparse = sparse.into_iter().map(|tensor| (tensor, 0..0)).collect();
+            let words = take(share.words());
+            MethodPayload { share, payload: method.payload(tensors, &setup), words, sparse }
+        };
+        let mut payloads: Vec<_> = parts.into_iter().map(build).collect();
+        let maxima = take(DECISIONS).end;
+        let sparse = payloads.iter_mut().flat_map(|own| &mut own.sparse);
+        sparse.for_each(|(tensor, bitmap)| *bitmap = take(tensor.words()));
+        Bucket { name, payloads, words: vec![0; end], maxima }
     }
 
     /// Its tensors, as messages name them.
@@ -59,6 +75,11 @@ impl Bucket {
         self.payloads.iter().map(|own| &own.share)
     }
 
+    /// From now on a step of all ranks reads at most `most` rows of a table.
+    pub fn bound_rows(&mut self, most: usize) {
+        self.payloads.iter_mut().for_each(|own| own.payload.bound_rows(most));
+    }
+
     /// The state that its payloads keep from step to step.
     pub fn state(&self) -> impl Iterator<Item = State<'_>> {
         self.payloads.iter().flat_map(|own| own.payload.state())
@@ -69,34 +90,57 @@ impl Bucket {
         self.payloads.iter_mut().find_map(|own| own.payload.state_mut(slot, tensor))
     }
 
-    /// The words that the ranks must agree on before anything is encoded.
+    /// The words that the ranks must agree on before anything is encoded. The first [`maxima`](Bucket::maxima) are
+    /// reduced by maximum, the others by bitwise or.
     pub fn words(&mut self) -> &mut [u32] {
         &mut self.words
     }
 
-    /// Computes this rank's words and decisions. With error feedback the residuals of earlier steps are added
-    /// to the gradients.
+    /// Number of words that are reduced by maximum.
+    pub fn maxima(&self) -> usize {
+        self.maxima
+    }
+
+    /// Computes this rank's words and decisions, and marks the rows in which it has a gradient. With error feedback the
+    /// residuals of earlier steps are added to the gradients.
     pub fn prepare(&mut self, key: &Key, local: Local, gradients: &mut [f32]) {
         let mut finite = !local.non_finite;
-        for MethodPayload { payload, words, .. } in &mut self.payloads {
+        for MethodPayload { payload, words, sparse, .. } in &mut self.payloads {
+            // Residuals count for nothing here: they wait until a step reads their row.
+            for (tensor, bitmap) in sparse {
+                tensor.mark(gradients, &mut self.words[bitmap.clone()]);
+            }
             finite &= payload.prepare(key, gradients, &mut self.words[words.clone()]);
         }
-        let end = self.words.len();
+        let end = self.maxima;
         self.words[end - STOP] = u32::from(local.stop);
         // The maximum of these values identifies the lowest such rank.
         self.words[end - NON_FINITE] = if finite { 0 } else { (key.world - key.rank) as u32 };
     }
 
-    /// The decision of the ranks, once the maximum has arrived.
-    pub fn agreed(&self, world: usize) -> Agreed {
-        let end = self.words.len();
-        let non_finite = world - self.words[end - NON_FINITE] as usize;
-        Agreed { stop: self.words[end - STOP] != 0, non_finite: (non_finite < world).then_some(non_finite) }
+    /// The decision of the ranks, once the words are reduced.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if they name a rank or a row that does not exist.
+    pub fn agreed(&mut self, key: &Key) -> Result<Agreed> {
+        let end = self.maxima;
+        for (tensor, bitmap) in self.payloads.iter_mut().flat_map(|own| &mut own.sparse) {
+            tensor.collect(key.rank, &self.words[bitmap.clone()])?;
+        }
+        let behind = self.words[end - NON_FINITE] as usize;
+        let invalid = || {
+            let what = format!("a rank {behind} before the end of {} as not finite", key.world);
+            Error::Invalid { rank: key.rank, what }
+        };
+        let non_finite = key.world.checked_sub(behind).ok_or_else(invalid)?;
+        let non_finite = (non_finite < key.world).then_some(non_finite);
+        Ok(Agreed { stop: self.words[end - STOP] != 0, non_finite })
     }
 
-    /// Encodes the gradients with the agreed words.
+    /// Encodes the gradients with the agreed words, of sparse tensors only the agreed rows.
     pub fn encode(&mut self, key: &Key, gradients: &[f32]) {
-        for MethodPayload { payload, words, .. } in &mut self.payloads {
+        for MethodPayload { payload, words, sparse, .. } in &mut self.payloads {
+            sparse.iter().for_each(|(tensor, _)| payload.set_rows(tensor.place, tensor.active()));
             payload.encode(key, &self.words[words.clone()], gradients);
         }
     }
@@ -124,10 +168,25 @@ impl Bucket {
         let payloads = self.payloads.iter().map(|own| own.payload.bytes_sent(path, rank));
         payloads.chain([Bytes::Exact(agreed)]).sum()
     }
+
+    /// Bytes that `rank` sends for the bucket in `steps`, exactly or at most.
+    pub fn bytes_sent_in(&self, steps: &Range<u64>, path: &ReductionPath, rank: usize) -> u64 {
+        let always = (steps.end - steps.start) * self.bytes_sent(path, rank).bound();
+        self.payloads.iter().fold(always, |bytes, own| {
+            let (begins, each) = own.payload.first_steps(path, rank);
+            let first = begins.min(steps.end).saturating_sub(steps.start);
+            bytes + first * each.bound() - first * own.payload.bytes_sent(path, rank).bound()
+        })
+    }
+
+    /// Seconds that the last reduction has spent on encoding.
+    pub fn computing(&self) -> f64 {
+        self.payloads.iter().map(|own| own.payload.computing()).sum()
+    }
 }
 
-/// Number of values that the ranks agree on for a bucket of `shares`: the words of its payloads, and the
-/// decisions.
+/// Number of values that the ranks agree on for a bucket of `shares`: the words of its payloads, the decisions, and the
+/// bitmaps of rows.
 pub fn agreed_words(shares: &[Share]) -> usize {
-    shares.iter().map(Share::words).sum::<usize>() + DECISIONS
+    shares.iter().map(Share::agreed_words).sum::<usize>() + DECISIONS
 }

@@ -1,14 +1,14 @@
-//! `exchange.algorithm = "auto"`: chooses the fastest way to average the gradients with the cost model of the
-//! collectives.
+//! `exchange.algorithm = "auto"` and `exchange.coding = "auto"`: choose the fastest way to average the gradients with the cost
+//! model of the collectives.
 
-use ternflock_collectives::all_reduce::Algorithm;
+use ternflock_collectives::all_reduce::{Algorithm, Coding};
 use ternflock_collectives::cost::{Costs, Link};
 use ternflock_collectives::topology::Topology;
 
 use super::bucket::{DECISIONS, agreed_words};
 use super::method::{Averaging, Method, ReductionPath, Share, float32::Float32, of};
 use ternflock_base::error::Result;
-use ternflock_job::Gradients;
+use ternflock_job::{self as job, Gradients};
 use ternflock_world::World;
 
 /// How gradients are averaged, and why.
@@ -17,30 +17,67 @@ pub struct Choice {
     pub gradients: Gradients,
     /// The all-reduce of its payloads.
     pub algorithm: Algorithm,
+    /// The messages that are coded.
+    pub coding: Coding,
     /// The reason, in one or two sentences.
     pub reason: String,
 }
 
-/// Chooses the fastest way to average `buckets`, by `asked` or in float32; the choice is the same on all
-/// ranks. A run that has averaged by `resumed_choice` keeps that, and a world of one rank keeps what it has.
-/// None if there is nothing to choose.
+/// What a job asks for. None leaves the choice to the ranks.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    gradients: Gradients,
+    algorithm: Option<Algorithm>,
+    coding: Option<Coding>,
+}
+
+impl Asked {
+    /// What `job` asks for, with these gradients.
+    pub fn of(job: &job::Exchange, gradients: Gradients) -> Asked {
+        let coding = match job.coding {
+            job::Coding::Auto => None,
+            job::Coding::Always => Some(Coding::Always),
+            job::Coding::Never => Some(Coding::Never),
+        };
+        Asked { gradients, algorithm: Algorithm::from_name(job.algorithm.name()), coding }
+    }
+
+    /// The messages that may be coded on `topology`: within a node, copying is faster.
+    fn codings(self, topology: &Topology) -> Vec<Coding> {
+        match self.coding {
+            Some(coding) => vec![coding],
+            None if topology.nodes() > 1 => vec![Coding::Never, Coding::BetweenNodes],
+            None => vec![Coding::Never],
+        }
+    }
+}
+
+/// Chooses the fastest way to average `buckets` among those that are `asked` for, and float32 if the all-reduce is open;
+/// the choice is the same on all ranks. A run that has averaged by `resumed_choice` keeps that, and a world of one rank
+/// keeps what it has. None if there is nothing to choose.
 pub fn choose(
     world: &mut World,
     buckets: &[Vec<Share>],
-    asked: Gradients,
+    asked: Asked,
     resumed_choice: Option<Gradients>,
 ) -> Result<Option<Choice>> {
-    if resumed_choice == Some(Gradients::Float32) {
+    if asked.algorithm.is_none() && resumed_choice == Some(Gradients::Float32) {
         let reason =
             "exchange.algorithm = \"auto\": compression stays off, as this run decided when it began".into();
-        return Ok(Some(Choice { gradients: Gradients::Float32, algorithm: Algorithm::RingTernary, reason }));
+        let (gradients, algorithm) = (Gradients::Float32, Averaging::DEFAULT_ALGORITHM);
+        return Ok(Some(Choice { gradients, algorithm, coding: Coding::Never, reason }));
     }
-    if world.size() == 1 {
+    let topology = world.topology();
+    let is_open = asked.algorithm.is_none() || asked.codings(&topology).len() > 1;
+    if world.size() == 1 || !is_open {
         return Ok(None);
     }
     let costs = world.costs()?;
-    Ok(Some(decide(&costs, &world.topology(), buckets, asked, resumed_choice.is_some())))
+    Ok(Some(decide(&costs, &topology, buckets, asked, resumed_choice.is_some())))
 }
+
+/// An all-reduce, the messages that it codes, and seconds per step.
+type Way = (Averaging, Coding, f64);
 
 /// The choice with the lowest total of `costs`; if the method `is_decided`, only the all-reduces of `asked`
 /// are compared.
@@ -48,52 +85,85 @@ fn decide(
     costs: &Costs,
     topology: &Topology,
     buckets: &[Vec<Share>],
-    asked: Gradients,
+    asked: Asked,
     is_decided: bool,
 ) -> Choice {
-    let elements = |shares: &[Share]| shares.iter().map(Share::elements).sum::<usize>();
-    let path = ReductionPath { algorithm: Averaging::DEFAULT_ALGORITHM, topology };
-    let float32 = buckets.iter().map(|shares| {
-        costs.maximum(topology, DECISIONS) + Float32.seconds(&[vec![elements(shares)]], costs, &path)
-    });
-    let float32: f64 = float32.sum();
-    let timed = |way: Averaging| {
-        let path = ReductionPath { algorithm: way.algorithm, topology };
-        let seconds = buckets.iter().map(|shares| {
-            let agreed = costs.maximum(topology, agreed_words(shares));
-            shares.iter().fold(agreed, |all, share| all + share.method.seconds(&share.shapes, costs, &path))
-        });
-        (way, seconds.sum::<f64>())
-    };
-    let mut ways: Vec<_> = Averaging::of(of(asked)).map(timed).collect();
-    ways.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let (Averaging { algorithm, .. }, best) = ways[0];
-    let name = ways[0].0.name();
-    let second =
-        ways.get(1).map_or(String::new(), |(way, other)| format!("{} {}, ", way.name(), time(*other)));
-    let [float32_time, best_time] = [float32, best].map(time);
+    let ways = ways(costs, topology, buckets, asked);
+    let (Averaging { algorithm, .. }, coding, best) = ways[0];
     let at = links(costs, topology);
-    let is_off = float32 < best && !is_decided;
-    let (gradients, reason) = if is_off {
+    let float32 = float32_seconds(costs, topology, buckets);
+    let says = |key: &str, reason: String| format!("exchange.{key} = \"auto\": {reason}");
+    let gradients = asked.gradients;
+    if asked.algorithm.is_some() {
+        let (said, other) = match coding {
+            Coding::Never => ("no message is coded", "if those between nodes were"),
+            _ => ("messages between nodes are coded", "otherwise"),
+        };
+        let [best, second] = [best, ways[1].2].map(time);
+        let reason =
+            format!("{said}, {best} per exchange according to the cost model ({second} {other}) {at}");
+        return Choice { gradients, algorithm, coding, reason: says("coding", reason) };
+    }
+    let [float32_time, best_time] = [float32, best].map(time);
+    let name = name(&ways[0]);
+    if float32 < best && !is_decided {
         let ring = Float32.label(algorithm);
         let reason = format!(
             "float32 is faster here: compression is off ({ring} {float32_time} per exchange according to the \
              cost model, the best {}, {name}, {best_time}) {at}",
-            asked.name()
+            gradients.name()
         );
-        (Gradients::Float32, reason)
-    } else {
-        let stays = match is_decided {
-            true => format!("; gradients stay {}, as earlier in this run", asked.name()),
-            false => String::new(),
-        };
-        let reason = format!(
-            "{name}, {best_time} per exchange according to the cost model ({second}float32 {float32_time}) \
-             {at}{stays}"
-        );
-        (asked, reason)
+        let (gradients, coding) = (Gradients::Float32, Coding::Never);
+        return Choice { gradients, algorithm, coding, reason: says("algorithm", reason) };
+    }
+    let stays = match is_decided {
+        true => format!("; gradients stay {}, as earlier in this run", gradients.name()),
+        false => String::new(),
     };
-    Choice { gradients, algorithm, reason: format!("exchange.algorithm = \"auto\": {reason}") }
+    let second = ways.iter().find(|way| way.0 != ways[0].0);
+    let second = second.map_or(String::new(), |way| format!("{} {}, ", self::name(way), time(way.2)));
+    let reason = format!(
+        "{name}, {best_time} per exchange according to the cost model ({second}float32 {float32_time}) {at}{stays}"
+    );
+    Choice { gradients, algorithm, coding, reason: says("algorithm", reason) }
+}
+
+/// The ways that are open, the fastest first.
+fn ways(costs: &Costs, topology: &Topology, buckets: &[Vec<Share>], asked: Asked) -> Vec<Way> {
+    let timed = |way: Averaging, coding| {
+        let path = ReductionPath { algorithm: way.algorithm, coding, topology };
+        let seconds = buckets.iter().map(|shares| {
+            let agreed = costs.maximum(topology, agreed_words(shares));
+            shares.iter().fold(agreed, |all, share| all + share.method.seconds(&share.shapes, costs, &path))
+        });
+        (way, coding, seconds.sum::<f64>())
+    };
+    let is_open = |way: &Averaging| asked.algorithm.is_none_or(|algorithm| way.algorithm == algorithm);
+    let codings = asked.codings(topology);
+    let open = Averaging::of(of(asked.gradients)).filter(is_open);
+    let mut ways: Vec<Way> =
+        open.flat_map(|way| codings.iter().map(move |coding| timed(way, *coding))).collect();
+    ways.sort_by(|a, b| a.2.total_cmp(&b.2));
+    ways
+}
+
+/// Seconds per step to average everything in float32.
+fn float32_seconds(costs: &Costs, topology: &Topology, buckets: &[Vec<Share>]) -> f64 {
+    let elements = |shares: &[Share]| shares.iter().map(Share::elements).sum::<usize>();
+    let (algorithm, coding) = (Averaging::DEFAULT_ALGORITHM, Coding::Never);
+    let path = ReductionPath { algorithm, coding, topology };
+    let seconds = buckets.iter().map(|shares| {
+        let bitmaps = shares.iter().map(|share| share.bitmaps).sum::<usize>();
+        costs.maximum(topology, DECISIONS + bitmaps)
+            + Float32.seconds(&[vec![elements(shares)]], costs, &path)
+    });
+    seconds.sum()
+}
+
+/// "ring_ternary" or "ring_ternary with coded messages".
+fn name((way, coding, _): &Way) -> String {
+    let coded = if *coding == Coding::Never { "" } else { " with coded messages" };
+    format!("{}{coded}", way.name())
 }
 
 /// "at 0.12 ms and 11.8 MB/s between nodes, ..."
@@ -131,20 +201,23 @@ fn rate(bandwidth: f64) -> String {
 mod tests {
     use super::*;
     use crate::exchange::method::terngrad::TernGrad;
-    use ternflock_job as job;
+
+    /// Ternary gradients by any all-reduce, never coded.
+    const ASKED: Asked =
+        Asked { gradients: Gradients::Ternary, algorithm: None, coding: Some(Coding::Never) };
 
     /// Buckets of two and three ternary tensors, and some elements that stay float32.
     fn buckets() -> [Vec<Share>; 2] {
         let bucket = |ternary: &[usize], float32: usize| {
             let shapes = ternary.iter().map(|elements| vec![*elements]).collect();
-            vec![Share { method: &TernGrad, shapes }, Share { method: &Float32, shapes: vec![vec![float32]] }]
+            vec![Share::complete(&TernGrad, shapes), Share::complete(&Float32, vec![vec![float32]])]
         };
         [bucket(&[399_000, 1000], 10), bucket(&[20_000, 4000, 1000], 70)]
     }
 
     #[test]
     fn the_fastest_is_chosen_and_the_others_are_named() {
-        let choice = decide(&Costs::EXAMPLE, &Topology::flat(4), &buckets(), Gradients::Ternary, false);
+        let choice = decide(&Costs::EXAMPLE, &Topology::flat(4), &buckets(), ASKED, false);
         assert_eq!((choice.gradients, choice.algorithm), (Gradients::Ternary, Algorithm::DirectTernary));
         assert!(
             choice.reason.starts_with("exchange.algorithm = \"auto\": direct_ternary, "),
@@ -158,9 +231,7 @@ mod tests {
         ] {
             assert!(choice.reason.contains(part), "{part} in {}", choice.reason);
         }
-        let mixed =
-            decide(&Costs::EXAMPLE, &Topology::new(vec![0, 0, 1]), &buckets(), Gradients::Ternary, false)
-                .reason;
+        let mixed = decide(&Costs::EXAMPLE, &Topology::new(vec![0, 0, 1]), &buckets(), ASKED, false).reason;
         assert!(mixed.ends_with("11.8 MB/s between nodes, 1.0 us and 10.0 GB/s within a node"), "{mixed}");
     }
 
@@ -168,13 +239,40 @@ mod tests {
     fn compression_is_off_where_it_does_not_pay_unless_the_run_began_with_it() {
         let slow = Costs { encode: 1e-7, ..Costs::EXAMPLE };
         let topology = Topology::single(2);
-        let choice = decide(&slow, &topology, &buckets(), Gradients::Ternary, false);
+        let choice = decide(&slow, &topology, &buckets(), ASKED, false);
         assert_eq!(choice.gradients, Gradients::Float32);
         let begins = "exchange.algorithm = \"auto\": float32 is faster here: compression is off (ring_f32 ";
         assert!(choice.reason.starts_with(begins), "{}", choice.reason);
-        let kept = decide(&slow, &topology, &buckets(), Gradients::Ternary, true);
+        let kept = decide(&slow, &topology, &buckets(), ASKED, true);
         assert_eq!(kept.gradients, Gradients::Ternary);
         assert!(kept.reason.ends_with("; gradients stay ternary, as earlier in this run"), "{}", kept.reason);
+    }
+
+    #[test]
+    fn messages_between_nodes_are_coded_where_links_are_slow() {
+        let (flat, single) = (Topology::flat(4), Topology::single(4));
+        let asked = Asked { algorithm: Some(Algorithm::RingTernary), coding: None, ..ASKED };
+        let slow = decide(&Costs::EXAMPLE, &flat, &buckets(), asked, false);
+        assert_eq!((slow.algorithm, slow.coding), (Algorithm::RingTernary, Coding::BetweenNodes));
+        let begins = "exchange.coding = \"auto\": messages between nodes are coded, ";
+        assert!(slow.reason.starts_with(begins), "{}", slow.reason);
+        assert!(
+            slow.reason.ends_with(" ms otherwise) at 120 us and 11.8 MB/s between nodes"),
+            "{}",
+            slow.reason
+        );
+
+        let fast = Costs { inter_node: Costs::EXAMPLE.intra_node, ..Costs::EXAMPLE };
+        let fast = decide(&fast, &flat, &buckets(), asked, false);
+        assert_eq!(fast.coding, Coding::Never);
+        let begins = "exchange.coding = \"auto\": no message is coded, ";
+        assert!(fast.reason.starts_with(begins), "{}", fast.reason);
+
+        let open = Asked { algorithm: None, ..asked };
+        let auto = decide(&Costs::EXAMPLE, &flat, &buckets(), open, false);
+        assert_eq!((auto.algorithm, auto.coding), (Algorithm::DirectTernary, Coding::BetweenNodes));
+        assert!(auto.reason.contains(": direct_ternary with coded messages, "), "{}", auto.reason);
+        assert_eq!(open.codings(&single), [Coding::Never]);
     }
 
     #[test]

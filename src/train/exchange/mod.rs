@@ -9,25 +9,28 @@ mod choose;
 pub mod method;
 mod pipeline;
 mod plan;
+mod rows;
 mod slots;
 
-use ternflock_collectives::all_reduce::{Algorithm, ring_f32};
+use std::ops::Range;
+
+use ternflock_collectives::all_reduce::{Algorithm, Coding, ring_f32};
 use ternflock_collectives::topology::Topology;
 
 pub use average::GradientSink;
 pub use bucket::agreed_words;
 pub use choose::Choice;
+pub(super) use plan::{check_rank, float32_layers, low_rank_layers, state_elements};
 pub use plan::{compressed, has_sparse_rows};
-pub(super) use plan::{float32_layers, state_elements};
 pub use slots::Slots;
 
 use bucket::Bucket;
-use choose::choose;
+use choose::{Asked, choose};
 use method::{Averaging, Bytes, Method, RESIDUAL, ReductionPath, Share, State, float32::Float32};
 
 use ternflock_base::error::Result;
 use ternflock_job::{self as job, Gradients, Overlap};
-use ternflock_nn::{Graph, Parameters};
+use ternflock_nn::{Graph, Parameters, Shape};
 use ternflock_world::World;
 
 /// The facts that all ranks know after a step.
@@ -43,6 +46,15 @@ pub struct Agreed {
 /// Bytes that a rank of `world` would send to average `parameters` gradients in float32.
 pub fn float32_bytes(parameters: usize, rank: usize, world: usize) -> u64 {
     ring_f32::traffic(ring_f32::SEGMENT, parameters, world, rank).bytes_sent
+}
+
+/// The most rows of an embedding's table that `samples` samples of `graph` read: one per token. Unbounded if the network
+/// does not read tokens.
+pub fn rows_read(graph: &Graph, samples: usize) -> usize {
+    match graph.input() {
+        input @ Shape::Tokens { .. } => input.elements().saturating_mul(samples),
+        _ => usize::MAX,
+    }
 }
 
 /// Whether `overlap` means that the ranks of `topology` average gradients during the backward pass.
@@ -61,10 +73,13 @@ pub struct Exchange {
     gradients: Gradients,
     method: &'static dyn Method,
     algorithm: Algorithm,
+    coding: Coding,
     topology: Topology,
     /// In the order in which a backward pass finishes them, each with the layer that it begins at.
     buckets: Vec<Bucket>,
     parts: Vec<usize>,
+    /// The most rows of a table that a step of all ranks reads.
+    most_rows: usize,
 }
 
 impl Exchange {
@@ -98,23 +113,54 @@ impl Exchange {
         let (parts, buckets) = buckets.into_iter().unzip();
         // `auto` is not an algorithm: the default is used until `choose` picks one.
         let algorithm = Algorithm::from_name(job.algorithm.name()).unwrap_or(Averaging::DEFAULT_ALGORITHM);
+        // Nothing is coded by default until `choose` finds that it pays.
+        let coding = if job.coding == job::Coding::Always { Coding::Always } else { Coding::Never };
         let (overlap, gradients) = (job.overlap, job.gradients);
-        Ok(Exchange { seed, overlap, gradients, method, algorithm, topology, buckets, parts })
+        Ok(Exchange {
+            seed,
+            overlap,
+            gradients,
+            method,
+            algorithm,
+            coding,
+            topology,
+            buckets,
+            parts,
+            most_rows: usize::MAX,
+        })
     }
 
-    /// Chooses, together with all ranks, the fastest way to average the gradients; `resumed_choice` is the
-    /// earlier choice of a resumed run. None if there is nothing to choose.
-    pub fn choose(&self, world: &mut World, resumed_choice: Option<Gradients>) -> Result<Option<Choice>> {
-        if self.compressed_parameters() == 0 {
+    /// From now on a step of all ranks reads at most `most` rows of an embedding's table ([`rows_read`]). This changes the
+    /// formulas for bytes and times, and nothing else.
+    pub fn bound_rows(&mut self, most: usize) {
+        self.most_rows = most;
+        self.buckets.iter_mut().for_each(|bucket| bucket.bound_rows(most));
+    }
+
+    /// Chooses, together with all ranks, the fastest way to average the gradients among those that `job` leaves open;
+    /// `resumed_choice` is the earlier choice of a resumed run. None if there is nothing to choose.
+    pub fn choose(
+        &self,
+        job: &job::Exchange,
+        world: &mut World,
+        resumed_choice: Option<Gradients>,
+    ) -> Result<Option<Choice>> {
+        if self.compressed_parameters() == 0 || self.method.algorithms().is_empty() {
             return Ok(None);
         }
-        let buckets: Vec<Vec<Share>> = self.buckets.iter().map(|b| b.shares().cloned().collect()).collect();
-        choose(world, &buckets, self.gradients, resumed_choice)
+        let bounded = |bucket: &Bucket| bucket.shares().map(|share| share.bounded(self.most_rows)).collect();
+        let buckets: Vec<Vec<Share>> = self.buckets.iter().map(bounded).collect();
+        choose(world, &buckets, Asked::of(job, self.gradients), resumed_choice)
     }
 
     /// Reduces payloads with `algorithm` from now on; the results do not change.
     pub fn set_algorithm(&mut self, algorithm: Algorithm) {
         self.algorithm = algorithm;
+    }
+
+    /// Codes these messages from now on; the results do not change.
+    pub fn set_coding(&mut self, coding: Coding) {
+        self.coding = coding;
     }
 
     /// The gradient format, set by the job or by [`Exchange::choose`].
@@ -144,7 +190,7 @@ impl Exchange {
     }
 
     /// Per bucket, in the order in which a backward pass finishes them: the layer it begins at, and the share
-    /// of each of its methods.
+    /// of each of its methods, with all rows.
     pub fn shares(&self) -> Vec<(usize, Vec<Share>)> {
         let shares = self.buckets.iter().map(|bucket| bucket.shares().cloned().collect());
         self.parts.iter().copied().zip(shares).collect()
@@ -179,12 +225,23 @@ impl Exchange {
 
     /// Bytes that `rank` sends per step, by the formulas of docs/algorithms.md.
     pub fn bytes_sent(&self, rank: usize) -> Bytes {
-        let path = ReductionPath { algorithm: self.algorithm, topology: &self.topology };
+        let path = self.path();
         self.buckets.iter().map(|bucket| bucket.bytes_sent(&path, rank)).sum()
+    }
+
+    /// How payloads are reduced.
+    fn path(&self) -> ReductionPath<'_> {
+        ReductionPath { algorithm: self.algorithm, coding: self.coding, topology: &self.topology }
     }
 
     /// [`Exchange::bytes_sent`], as an exact number or a bound.
     pub fn formula_bytes(&self, rank: usize) -> u64 {
         self.bytes_sent(rank).bound()
+    }
+
+    /// Bytes that `rank` sends in `steps`, exactly or at most. The first steps of a run may differ from later ones.
+    pub fn formula_bytes_in(&self, steps: Range<u64>, rank: usize) -> u64 {
+        let path = self.path();
+        self.buckets.iter().map(|bucket| bucket.bytes_sent_in(&steps, &path, rank)).sum()
     }
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use ternflock_collectives::Result;
-use ternflock_collectives::control::Maximum;
+use ternflock_collectives::control::Reduction;
 use ternflock_collectives::transport::{Lane, Transport, Wait};
 
 use super::Agreed;
@@ -59,7 +59,9 @@ pub fn average<'a>(
         transport.set_context(format_args!("step {}, gradients of {}", key.step, bucket.name()));
         let mut overlapped = OverlappedTransport { transport: &mut *transport, scales: &mut scales, key };
         bucket.reduce(&mut overlapped, path, gradients)?;
-        phases.exchange += lap();
+        let computing = bucket.computing();
+        phases.encode += computing;
+        phases.exchange += lap() - computing;
         bucket.decode(key, gradients);
         phases.decode += lap();
     }
@@ -71,7 +73,7 @@ struct ScalePipeline<'a> {
     finished: Receiver<Ready<'a>>,
     /// The bucket whose scales are being reduced; one at a time, so that all ranks send them in the same
     /// order.
-    travelling: Option<(Ready<'a>, Maximum)>,
+    travelling: Option<(Ready<'a>, Reduction)>,
     /// The buckets whose scales have arrived.
     agreed: VecDeque<(Ready<'a>, Agreed)>,
     /// Whether another thread is still computing.
@@ -82,12 +84,12 @@ impl<'a> ScalePipeline<'a> {
     /// Advances scales as far as possible without waiting. False once no more buckets will arrive.
     fn progress(&mut self, transport: &mut dyn Transport, key: &Key) -> Result<bool> {
         loop {
-            if let Some((ready, maximum)) = &mut self.travelling {
-                if !maximum.progress(transport, ready.bucket.words())? {
+            if let Some((ready, reduction)) = &mut self.travelling {
+                if !reduction.progress(transport, ready.bucket.words())? {
                     return Ok(true);
                 }
                 if let Some((ready, _)) = self.travelling.take() {
-                    let agreed = ready.bucket.agreed(key.world);
+                    let agreed = ready.bucket.agreed(key)?;
                     self.agreed.push_back((ready, agreed));
                 }
             }
@@ -106,7 +108,8 @@ impl<'a> ScalePipeline<'a> {
 
     /// Starts sending the scales of `ready`.
     fn send_off(&mut self, ready: Ready<'a>) {
-        self.travelling = Some((ready, Maximum::new(Lane::Ahead)));
+        let reduction = Reduction::new(Lane::Ahead, ready.bucket.maxima());
+        self.travelling = Some((ready, reduction));
     }
 
     /// `wait`, sleeping in between as long as the backward pass needs the core.
@@ -129,13 +132,13 @@ impl<'a> ScalePipeline<'a> {
                 return Ok(Some(next));
             }
             match &mut self.travelling {
-                Some((ready, maximum)) => {
+                Some((ready, reduction)) => {
                     transport.set_context(format_args!(
                         "step {}, scales of {}",
                         key.step,
                         ready.bucket.name()
                     ));
-                    let wait = maximum.wait(transport, ready.bucket.words().len());
+                    let wait = reduction.wait(transport, ready.bucket.words().len());
                     transport.pause(&self.considerate(&wait))?;
                 }
                 None if !open => return Ok(None),
@@ -161,7 +164,7 @@ struct OverlappedTransport<'t, 'a> {
 
 impl Transport for OverlappedTransport<'_, '_> {
     ternflock_collectives::forward_transport!(
-        transport: rank world nodes deadline set_context buffer recycle send_on poll pending
+        transport: rank world nodes deadline set_context context buffer recycle send_on poll pending
     );
 
     fn pause(&mut self, wait: &Wait) -> Result<()> {

@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 
 use super::bucket::Bucket;
-use super::method::{Method, Setup, Tensor, float32::Float32};
+use super::method::powersgd::{PowerSgd, largest_rank};
+use super::method::{Method, Setup, Tensor, float32::Float32, with_settings};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::suggest::suggest;
-use ternflock_job as job;
+use ternflock_job::{self as job, Gradients};
 use ternflock_nn::layer::TensorRole;
 use ternflock_nn::{Graph, Parameter};
 
-/// The word in `exchange.keep_float` that stands for the network's output layer.
+/// The word in `exchange.keep_float` and `exchange.low_rank` that stands for the network's output layer.
 const LOGITS: &str = "logits";
 
 /// The buckets of a network's gradients in the order in which a backward pass finishes them, each with the
@@ -63,6 +64,13 @@ impl Group<'_> {
         }
     }
 
+    /// The name of one of its tensors.
+    pub fn name_of(&self, tensor: &Tensor) -> String {
+        let start = self.members.first().map_or(0, |first| first.range.start);
+        let found = self.members.iter().find(|member| member.range.start - start == tensor.range.start);
+        found.map_or_else(String::new, |member| member.name.clone())
+    }
+
     /// The settings that its payloads are built for.
     pub fn setup<'a>(&self, job: &'a job::Exchange, world: usize) -> Setup<'a> {
         let elements = self.members.iter().map(|parameter| parameter.range.len()).sum();
@@ -70,20 +78,93 @@ impl Group<'_> {
     }
 }
 
-/// By tensor of `table`: whether `method` compresses its gradient. With a lossless method, none is compressed.
+/// By tensor of `table`: the method that averages its gradient if the job's method is `method`.
+///
+/// 1. float32 for small tensors and the layers of `exchange.keep_float`
+/// 2. PowerSGD for matrices of the layers of `exchange.low_rank`
+/// 3. `method` for all others
+///
+/// A method leaves tensors to the next of 2, 3 and float32 if it does not make them smaller.
+pub fn assigned(
+    method: &'static dyn Method,
+    job: &job::Exchange,
+    graph: &Graph,
+    table: &[Parameter],
+) -> Result<Vec<&'static dyn Method>> {
+    let low_rank: HashSet<usize> = low_rank_layers(job, graph)?.into_iter().collect();
+    let method = with_settings(method, job);
+    let assign = |(parameter, candidate): (&Parameter, bool)| -> &'static dyn Method {
+        let compresses = |method: &dyn Method| method.compresses(&parameter.spec.shape);
+        let factors: &'static dyn Method = PowerSgd::of_rank(job.powersgd_rank);
+        match candidate {
+            true if low_rank.contains(&parameter.layer) && compresses(factors) => factors,
+            true if compresses(method) => method,
+            _ => &Float32,
+        }
+    };
+    Ok(table.iter().zip(candidates(job, graph, table)?).map(assign).collect())
+}
+
+/// By tensor of `table`: whether `method`, with the settings of `job`, compresses its gradient. With a lossless method, none
+/// is compressed.
 pub fn compressed(
-    method: &dyn Method,
+    method: &'static dyn Method,
     job: &job::Exchange,
     graph: &Graph,
     table: &[Parameter],
 ) -> Result<Vec<bool>> {
+    let assigned = assigned(method, job, graph, table)?;
+    Ok(assigned.into_iter().map(|of| !of.is_lossless() && of == method).collect())
+}
+
+/// By tensor of `table`: whether `job` lets its gradient be compressed.
+fn candidates(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Result<Vec<bool>> {
     let float32: HashSet<usize> = float32_layers(&job.keep_float, graph)?.into_iter().collect();
-    let is_compressed = |parameter: &Parameter| {
-        !method.is_lossless()
-            && parameter.range.len() >= job.min_elements
-            && !float32.contains(&parameter.layer)
+    let is_candidate = |parameter: &Parameter| {
+        parameter.range.len() >= job.min_elements && !float32.contains(&parameter.layer)
     };
-    Ok(table.iter().map(is_compressed).collect())
+    Ok(table.iter().map(is_candidate).collect())
+}
+
+/// Refuses a rank with which PowerSGD compresses no matrix, of the network or of one of the layers that are to travel by it.
+///
+/// # Errors
+/// [`Error::Usage`] with the largest rank that compresses one.
+pub fn check_rank(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Result<()> {
+    let candidates = candidates(job, graph, table)?;
+    let largest = |layer: Option<usize>| {
+        let of = table.iter().zip(&candidates).filter(|(parameter, candidate)| {
+            **candidate && layer.is_none_or(|layer| parameter.layer == layer)
+        });
+        of.map(|(parameter, _)| largest_rank(&parameter.spec.shape)).max().unwrap_or(0)
+    };
+    let refuse = |of: &str, largest: usize| {
+        let advice = match largest {
+            0 => "it has no matrix of at least exchange.min_elements elements".to_owned(),
+            largest => format!(
+                "factors of that rank are no smaller than the matrices; use a rank of at most {largest}"
+            ),
+        };
+        Err(Error::Usage(format!(
+            "exchange.powersgd_rank = {} compresses no matrix of {of}: {advice}",
+            job.powersgd_rank
+        )))
+    };
+    let rank = job.powersgd_rank;
+    if job.gradients == Gradients::PowerSgd {
+        return match largest(None) {
+            most if most > 0 && rank > most => refuse("this network", most),
+            _ => Ok(()),
+        };
+    }
+    // Without the owners of shared weights, which follow the names.
+    for layer in named_layers("low_rank", &job.low_rank, graph)?.into_iter().take(job.low_rank.len()) {
+        let most = largest(Some(layer)).max(graph.tied(layer).map_or(0, |owner| largest(Some(owner))));
+        if rank > most {
+            return refuse(&format!("the layer `{}`", graph.layers()[layer].name), most);
+        }
+    }
+    Ok(())
 }
 
 fn groups<'a>(
@@ -92,7 +173,7 @@ fn groups<'a>(
     graph: &Graph,
     table: &'a [Parameter],
 ) -> Result<Vec<Group<'a>>> {
-    let compressed = compressed(method, job, graph, table)?;
+    let assigned = assigned(method, job, graph, table)?;
     let (mut groups, mut end) = (Vec::<Group>::new(), table.len());
     for layer in (0..graph.layers().len()).rev() {
         let first = table.partition_point(|parameter| parameter.layer < layer);
@@ -107,24 +188,36 @@ fn groups<'a>(
             continue;
         }
         let start = members.first().map_or(0, |parameter| parameter.range.start);
-        let mut parts: Vec<(&'static dyn Method, Vec<Tensor>)> = vec![(method, Vec::new())];
-        if !method.is_lossless() {
-            parts.push((&Float32, Vec::new()));
-        }
-        for (index, parameter) in members.iter().enumerate() {
-            let part = if compressed[first + index] { 0 } else { parts.len() - 1 };
-            parts[part].1.push(Tensor {
+        let mut parts = by_method(method, &assigned[first..end]);
+        for (index, (parameter, of)) in members.iter().zip(&assigned[first..end]).enumerate() {
+            let Some((_, tensors)) = parts.iter_mut().find(|(method, _)| method == of) else { continue };
+            tensors.push(Tensor {
                 number: (first + index) as u16,
                 range: parameter.range.start - start..parameter.range.end - start,
                 shape: parameter.spec.shape.clone(),
                 sparse_rows: has_sparse_rows(graph, parameter),
             });
         }
-        parts.retain(|(_, tensors)| !tensors.is_empty());
         groups.push(Group { layer, members, parts });
         end = first;
     }
     Ok(groups)
+}
+
+/// Each of the methods in `assigned` once, without tensors: `first` before the others, and float32 after them.
+fn by_method(
+    first: &'static dyn Method,
+    assigned: &[&'static dyn Method],
+) -> Vec<(&'static dyn Method, Vec<Tensor>)> {
+    let mut methods: Vec<(&'static dyn Method, Vec<Tensor>)> = Vec::new();
+    for method in assigned {
+        if methods.iter().all(|(known, _)| known != method) {
+            methods.push((*method, Vec::new()));
+        }
+    }
+    methods
+        .sort_by_key(|(method, _)| if *method == first { 0 } else { 1 + usize::from(method.is_lossless()) });
+    methods
 }
 
 /// Whether the gradient of `parameter` is zero except in the rows that a step's samples select. If another layer shares
@@ -135,11 +228,32 @@ pub fn has_sparse_rows(graph: &Graph, parameter: &Parameter) -> bool {
 
 /// The numbers of the layers that `names` keep in float32.
 pub fn float32_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
+    named_layers("keep_float", names, graph)
+}
+
+/// The numbers of the layers that travel by PowerSGD whatever the method of the others is.
+///
+/// # Errors
+/// [`Error::Usage`] for a layer that does not exist, and for one that is to stay float32.
+pub fn low_rank_layers(job: &job::Exchange, graph: &Graph) -> Result<Vec<usize>> {
+    let layers = named_layers("low_rank", &job.low_rank, graph)?;
+    let float32 = float32_layers(&job.keep_float, graph)?;
+    match layers.iter().find(|layer| float32.contains(layer)) {
+        None => Ok(layers),
+        Some(&both) => Err(Error::Usage(format!(
+            "exchange.low_rank: the layer `{}` is to stay float32, by exchange.keep_float: remove it from one of the two",
+            graph.layers()[both].name
+        ))),
+    }
+}
+
+/// The numbers of the layers that `names` in the list `exchange.key` stand for.
+fn named_layers(key: &str, names: &[String], graph: &Graph) -> Result<Vec<usize>> {
     let logits = graph.logits_layer()?;
     let refuse = |name: &String| {
         let known: Vec<&str> = graph.layers().iter().map(|node| node.name.as_str()).chain([LOGITS]).collect();
         let advice = suggest(name, &known);
-        Error::Usage(format!("exchange.keep_float: no layer is called `{name}`; {advice}"))
+        Error::Usage(format!("exchange.{key}: no layer is called `{name}`; {advice}"))
     };
     let number = |name: &String| {
         let layer = if name == LOGITS { logits } else { Some(name.as_str()) };

@@ -76,13 +76,15 @@ impl<'a> Stages<'a> {
         }
         let exists = |name: &String| graph.find(name).is_some();
         let logits = |name: &String| name == "logits" || exists(name);
-        if job.exchange.keep_float.iter().any(|name| name == "logits")
-            && let Ok(Some(layer)) = graph.logits_layer()
-        {
-            job.exchange.keep_float.push(layer.to_owned());
+        for names in [&mut job.exchange.keep_float, &mut job.exchange.low_rank] {
+            if names.iter().any(|name| name == "logits")
+                && let Ok(Some(layer)) = graph.logits_layer()
+            {
+                names.push(layer.to_owned());
+            }
+            *names = with_halves(std::mem::take(names), graph);
+            names.retain(logits);
         }
-        job.exchange.keep_float = with_halves(std::mem::take(&mut job.exchange.keep_float), graph);
-        job.exchange.keep_float.retain(logits);
         job.optimizer.decay_layers = job.optimizer.decay_layers.map(|names| with_halves(names, graph));
         for names in [&mut job.force.layers, &mut job.smoothout.layers].into_iter().flatten() {
             *names = with_halves(std::mem::take(names), graph);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ternflock_collectives::topology::Topology;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::exchange::float32_layers;
+use crate::exchange::{check_rank, float32_layers, low_rank_layers};
 use crate::run::stages::{Stages, check};
 use crate::setup::construct::{TEST, build_graph, open_feeds};
 use crate::setup::room::check_room;
@@ -18,7 +18,7 @@ use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{Data, Store};
 use ternflock_data::{Facts, Feeds, TrainingFeed, Vocabulary, shard};
 use ternflock_job::{Loaded, Model};
-use ternflock_nn::Graph;
+use ternflock_nn::{Graph, parameters};
 use ternflock_tensor::{check_blas_room, threads};
 use ternflock_world::World;
 
@@ -119,6 +119,9 @@ pub(super) fn check_network(
     let job = &loaded.job;
     let graph = build_graph(model, &loaded.source, train.input(), train.classes())?;
     float32_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
+    low_rank_layers(&job.exchange, &graph).map_err(blame(loaded, "exchange.low_rank"))?;
+    check_rank(&job.exchange, &graph, &parameters::table(&graph)?)
+        .map_err(blame(loaded, "exchange.powersgd_rank"))?;
     for rank in [0, topology.world() - 1] {
         let part = shard(job.train.global_batch, rank, topology.world()).len();
         graph.check_batch(Batch::of(&job.train).size(part)).map_err(blame(loaded, "train.global_batch"))?;

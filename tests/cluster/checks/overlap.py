@@ -23,11 +23,13 @@ def log_intervals(path):
     with open(path) as file:
         events = [json.loads(line) for line in file]
     trained = [event for event in events if event["event"] == "train"]
-    # All log intervals have the same number of steps, so the samples of a step follow from the first: epoch x samples / step.
+    # All log intervals have the same number of steps, so the labels of a step follow from the first: epoch x labels of an
+    # epoch / step. The labels are those of samples, or the tokens of a text.
     start = next(event for event in events if event["event"] == "start")
-    batch = round(trained[0]["epoch"] * start["samples"] / trained[0]["step"])
+    label = "tokens" if "tokens" in start else "samples"
+    batch = round(trained[0]["epoch"] * start[label] / trained[0]["step"])
     return [
-        [1e3 * batch / event["samples_per_s"], *(1e3 * event["phases"][phase] for phase in PHASES)]
+        [1e3 * batch / event[f"{label}_per_s"], *(1e3 * event["phases"][phase] for phase in PHASES)]
         for event in trained[1:]
     ]
 

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # Time of a training step with and without exchange.overlap, in rounds that take turns; overlap.py makes the medians.
-# BATCH samples a host (64 unless said): what can be hidden is what is computed.
+# Each host has a core of its own, unless HOSTS says otherwise: hosts that share a core have no idle time in which to exchange.
+# BATCH samples a host (256 unless said): what can be hidden is what is computed.
 
 check_overlap() {
-  local rounds=${ROUNDS:-5} batch=${BATCH:-64} steps=${STEPS:-100} job=jobs/lenet-fashion.toml round overlap when out=${OUT:-$WORK}
-  if ! ./setup.sh has-data; then
+  local rounds=${ROUNDS:-5} batch=${BATCH:-256} steps=${STEPS:-100} job=${JOB:-jobs/lenet-fashion.toml} round overlap when out=${OUT:-$WORK}
+  if [[ -z ${JOB:-} ]] && ! ./setup.sh has-data; then
     job=jobs/lenet-digits.toml
     say "there is no Fashion-MNIST here: $job"
   fi

@@ -209,6 +209,16 @@ fn what_stays_float_must_be_a_layer() {
 }
 
 #[test]
+fn a_rank_that_compresses_nothing_is_refused() {
+    let sets = ["exchange.gradients=powersgd", "exchange.min_elements=1", "exchange.powersgd_rank=40"];
+    refused(
+        TINY,
+        &sets,
+        &["--set exchange.powersgd_rank=40: ", "compresses no matrix", "a rank of at most "],
+    );
+}
+
+#[test]
 fn normalisation_must_fit_the_channels() {
     refused(TINY, &["data.mean=[0.5,0.5,0.5]", "data.std=[1,1,1]"], &["--set data.mean=[0.5,0.5,0.5]: "]);
 }

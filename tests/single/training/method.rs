@@ -10,7 +10,7 @@ use ternflock::nn::Parameters;
 use ternflock::train::method::{Bytes, Method, ReductionPath, VirtualRanks, wire};
 use ternflock::train::{Exchange, Trainer, prepare};
 use ternflock::world::World;
-use ternflock_collectives::all_reduce::Algorithm;
+use ternflock_collectives::all_reduce::{Algorithm, Coding};
 use ternflock_collectives::cost::{Costs, Link};
 use ternflock_collectives::topology::Topology;
 
@@ -128,7 +128,8 @@ fn costs_are_those_of_the_method() {
     let far = Link { latency: 1e-4, message: 1e-6, byte: 1e-7 };
     let costs = Costs { intra_node: far, inter_node: far, copy: 1e-9, add_floats: 1e-9, ..Costs::default() };
     let topology = Topology::flat(4);
-    let path = ReductionPath { algorithm: Algorithm::RingTernary, topology: &topology };
+    let path =
+        ReductionPath { algorithm: Algorithm::RingTernary, coding: Coding::Never, topology: &topology };
     let ranks = VirtualRanks::new(&topology, &costs, wire(&far));
     let by_model = |shape: [usize; 2]| ROW_MEANS.seconds(&[shape.to_vec()], &costs, &path);
     let by_clock =

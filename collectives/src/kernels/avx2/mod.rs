@@ -58,14 +58,15 @@ pub(super) fn encode(
     planes: &mut [u64],
 ) {
     let thresholds = Thresholds::new(clip, scale);
-    match rounding {
-        Rounding::Stochastic(stream) if scale > 0.0 && thresholds.lift == 1.0 => {
-            let (stochastic, mut draws) = (Stochastic::new(&thresholds, stream), Generator::new(stream));
+    match rounding.draws() {
+        Some((stream, start)) if scale > 0.0 && thresholds.lift == 1.0 => {
+            let (stochastic, mut draws) =
+                (Stochastic::new(&thresholds, stream), Generator::new(stream, start));
             return portable::each_word(values, first_word, planes, |index, word| {
-                stochastic.word(word, draws.word(index), index)
+                stochastic.word(word, draws.word(index), start + index)
             });
         }
-        Rounding::Nearest if scale > 0.0 => {
+        None if scale > 0.0 => {
             return portable::each_word(values, first_word, planes, |_, word| {
                 nearest_word(word, clip, scale)
             });

@@ -39,8 +39,8 @@ use oversight::Oversight;
 use transfer::Transfer;
 
 use super::pool::Pool;
-use super::{Lane, Transport, Wait};
-use crate::{Error, Result};
+use super::{Lane, Length, Transport, Wait};
+use crate::Result;
 
 /// This process as a rank of an MPI communicator. Only the thread that created the transport can use it.
 ///
@@ -146,15 +146,15 @@ impl Transport for MpiTransport {
         Ok(())
     }
 
-    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
+    fn poll(&mut self, lane: Lane, from: usize, length: Length) -> Result<Option<Vec<u64>>> {
         self.progress()?;
-        match self.take_arrival(lane, from)? {
-            Some(message) if message.len() != words => {
-                let got_words = message.len();
+        let Some(message) = self.take_arrival(lane, from)? else { return Ok(None) };
+        match length.check(self.rank, from, message.len()) {
+            Ok(()) => Ok(Some(message)),
+            Err(error) => {
                 self.recycle(message);
-                Err(Error::LengthMismatch { rank: self.rank, peer: from, expected_words: words, got_words })
+                Err(error)
             }
-            arrival => Ok(arrival),
         }
     }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 pub use late::Late;
 use notes::{Note, Notes, WORDS};
 
-use super::{Act, Lane, Transport, Wait};
+use super::{Act, Lane, Length, Transport, Wait};
 use crate::{Error, Result};
 
 /// The first note is sent after `warn_after` divided by this number, so that ranks whose waits began at
@@ -160,7 +160,9 @@ impl<T: Transport, R: FnMut(&Late)> Watched<T, R> {
         self.read = Instant::now();
         let rank = self.rank();
         for peer in (0..self.world()).filter(|peer| *peer != rank) {
-            while let Some(message) = but_for_the_gone(self.inner.poll(Lane::Notes, peer, WORDS))?.flatten() {
+            while let Some(message) =
+                but_for_the_gone(self.inner.poll(Lane::Notes, peer, Length::Exactly(WORDS)))?.flatten()
+            {
                 self.notes.take(peer, Note::from_words(&message), self.read);
                 self.inner.recycle(message);
             }
@@ -214,14 +216,18 @@ impl<T: Transport, R: FnMut(&Late)> Transport for Watched<T, R> {
         let _ = self.context.write_fmt(context);
     }
 
+    fn context(&self) -> &str {
+        &self.context
+    }
+
     fn send_on(&mut self, lane: Lane, to: usize, message: Vec<u64>) -> Result<()> {
         // Notes must not accumulate at a rank that never waits.
         self.read_at_times()?;
         self.inner.send_on(lane, to, message)
     }
 
-    fn poll(&mut self, lane: Lane, from: usize, words: usize) -> Result<Option<Vec<u64>>> {
-        let message = self.inner.poll(lane, from, words)?;
+    fn poll(&mut self, lane: Lane, from: usize, length: Length) -> Result<Option<Vec<u64>>> {
+        let message = self.inner.poll(lane, from, length)?;
         // Meanwhile, other code may poll for messages of the same peer in another lane.
         let is_awaited =
             |wait: &Wait| wait.peer == from && matches!(wait.act, Act::Send(on, _) if on == lane);
@@ -263,7 +269,8 @@ mod tests {
 
     #[test]
     fn a_rank_that_did_not_look_has_not_waited() {
-        let (wait, second) = (Wait::begin(1, Act::Send(Lane::Bulk, 3)), Duration::from_secs(1));
+        let (wait, second) =
+            (Wait::begin(1, Act::Send(Lane::Bulk, Length::Exactly(3))), Duration::from_secs(1));
         let mut stall = Stall::begin(wait, second, second);
         let waited =
             |stall: &mut Stall, at: u32| stall.waited(wait.since + at * second, 2 * second).as_secs();

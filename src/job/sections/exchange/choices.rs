@@ -13,6 +13,8 @@ pub enum Gradients {
     Ternary,
     /// Uncompressed, at 32 bits per element.
     Float32,
+    /// PowerSGD: each matrix as the product of two factors of low rank, with error feedback.
+    PowerSgd,
 }
 
 impl Gradients {
@@ -27,7 +29,7 @@ impl Gradients {
     }
 }
 
-choices! { Gradients: Ternary = "ternary", Float32 = "float32" }
+choices! { Gradients: Ternary = "ternary", Float32 = "float32", PowerSgd = "powersgd" }
 
 /// The elements that the standard deviation of a sparse gradient is taken over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -57,6 +59,21 @@ pub enum Overlap {
 }
 
 choices! { Overlap: Auto = "auto", Always = "always", Never = "never" }
+
+/// The messages of ternaries that are entropy-coded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Coding {
+    /// Those between nodes, if that is faster according to the cost model.
+    #[default]
+    Auto,
+    /// All.
+    Always,
+    /// None.
+    Never,
+}
+
+choices! { Coding: Auto = "auto", Always = "always", Never = "never" }
 
 /// The all-reduces of ternaries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -2,21 +2,30 @@
 
 use serde_json::json;
 
-use super::choices::{Algorithm, ClipSigmaOver, Gradients, Overlap};
+use super::choices::{Algorithm, ClipSigmaOver, Coding, Gradients, Overlap};
 use crate::syntax::{Given, Key, Rule, Section, above, at_least};
 
 pub(super) const GRADIENTS: Key<Gradients> = Key::new(
     "gradients",
     Given(|| Gradients::Ternary),
-    "`\"ternary\"`: TernGrad, 2 bits per element before they are summed. `\"float32\"`: uncompressed.",
+    "`\"ternary\"`: TernGrad, 2 bits per element before they are summed. `\"float32\"`: uncompressed. `\"powersgd\"`: \
+     factors of low rank with error feedback ([algorithms.md](algorithms.md#powersgd)).",
 );
 
 pub(super) const ALGORITHM: Key<Algorithm> = Key::new(
     "algorithm",
     Given(|| Algorithm::RingTernary),
     "The all-reduce that sums ternary gradients ([algorithms.md](algorithms.md)). `\"auto\"` measures the \
-     machine and uses the fastest. All give the same bits. No effect with `gradients = \"float32\"` or one \
-     rank.",
+     machine and uses the fastest. All give the same bits. No effect without ternary gradients or with one rank.",
+);
+
+pub(super) const CODING: Key<Coding> = Key::new(
+    "coding",
+    Given(|| Coding::Auto),
+    "Whether messages of ternary gradients and of their sums are entropy-coded \
+     ([algorithms.md](algorithms.md#coded-segments-coding)). `\"auto\"`: those between nodes, if a measurement at the start \
+     says that coding takes less time than it saves. `\"always\"`: all. The result is the same, bit for bit. No effect with \
+     one rank.",
 );
 
 pub(super) const CLIP_SIGMA: Key<f64> = Key::new(
@@ -57,6 +66,14 @@ pub(super) const KEEP_FLOAT: Key<Vec<String>> = Key::new(
 )
 .origin("TernGrad's code leaves its logits layer out unless told otherwise");
 
+pub(super) const LOW_RANK: Key<Vec<String>> = Key::new(
+    "low_rank",
+    Given(Vec::new),
+    "Layers whose matrices travel as PowerSGD's factors of rank `powersgd_rank`, with error feedback, next to ternary or \
+     float32 gradients of the others: names of layers, or `\"logits\"`. Their vectors travel like those of other layers. \
+     A layer cannot also be in `keep_float`. No effect with `gradients = \"powersgd\"`, which does that to all layers.",
+);
+
 pub(super) const OVERLAP: Key<Overlap> = Key::new(
     "overlap",
     Given(|| Overlap::Auto),
@@ -92,9 +109,24 @@ pub(super) const ERROR_FEEDBACK: Key<bool> = Key::new(
     "error_feedback",
     Given(|| false),
     "Adds the rounding error of a ternary gradient to the gradient of the next step. Ternaries are then \
-     rounded to the nearest value, not at random. With `every` above 1, the same for how far the parameters have moved, and the \
-     default is `true`.",
+     rounded to the nearest value, not at random. With `every` above 1, the same for how far the parameters have moved, \
+     and the default is `true`. No effect on `\"powersgd\"`, which always has error feedback.",
 );
+
+pub(super) const POWERSGD_RANK: Key<usize> = Key::new(
+    "powersgd_rank",
+    Given(|| 4),
+    "The rank r of the factors of `\"powersgd\"`: a matrix of m x n travels as r (m + n) numbers. Matrices for which \
+     that is not less than m n, and vectors, travel as float32.",
+)
+.within(at_least(1.0).and_at_most(64.0));
+
+pub(super) const POWERSGD_START: Key<u64> = Key::new(
+    "powersgd_start",
+    Given(|| 0),
+    "The step at which `\"powersgd\"` begins: before it, matrices are averaged in float32.",
+)
+.origin("PowerSGD (no such steps); PyTorch's hook has 1,000");
 
 pub(super) const VERIFY_EVERY: Key<u64> = Key::new(
     "verify_every",
@@ -126,13 +158,24 @@ pub(crate) const SECTION: Section = Section::new(
         &[
             &GRADIENTS,
             &ALGORITHM,
+            &CODING,
             &CLIP_SIGMA,
             &CLIP_SIGMA_OVER,
             &MIN_ELEMENTS,
             &KEEP_FLOAT,
+            &LOW_RANK,
             &OVERLAP,
             &BUCKET_ELEMENTS,
         ],
-        &[&EVERY, &EVERY_START, &ERROR_FEEDBACK, &VERIFY_EVERY, &WARN_AFTER, &TIMEOUT],
+        &[
+            &EVERY,
+            &EVERY_START,
+            &ERROR_FEEDBACK,
+            &POWERSGD_RANK,
+            &POWERSGD_START,
+            &VERIFY_EVERY,
+            &WARN_AFTER,
+            &TIMEOUT,
+        ],
     ],
 );

@@ -22,7 +22,7 @@ fn wide(values: &[f32]) -> Vec<f64> {
 /// Compares a layer with `reference(x, parameters)`. Each number it computes is a sum of at most `terms`
 /// terms below `magnitude`, each rounded a few times: roundings have either sign, so their sum grows as the
 /// root of their number.
-fn check(
+pub(super) fn check(
     spec: &Value,
     (input, batch): (Shape, usize),
     reference: impl Fn(&[f64], &[f64]) -> Vec<f64>,

@@ -7,7 +7,9 @@ use ternflock_collectives::{Result, Transport};
 use ternflock_job as job;
 use ternflock_report::Phases;
 
-use super::{Bytes, Cut, Key, Method, Payload, ReductionPath, Setup, Tensor, VirtualRanks, cut, elements};
+use super::{
+    Bytes, Cut, Key, Method, Payload, ReductionPath, Setup, Tensor, Travelling, VirtualRanks, cut, elements,
+};
 
 /// The mean of float32 values by a ring.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +30,16 @@ impl Method for Float32 {
 
     fn payload(&self, tensors: Vec<Tensor>, _: &Setup) -> Box<dyn Payload> {
         let elements = tensors.iter().map(|tensor| tensor.range.len()).sum();
-        Box::new(SideBySide { tensors, packed: vec![0.0; elements] })
+        Box::new(SideBySide {
+            tensors: Travelling::new(tensors),
+            packed: vec![0.0; elements],
+            used: elements,
+            most: elements,
+        })
+    }
+
+    fn takes_rows(&self) -> bool {
+        true
     }
 
     fn seconds(&self, shapes: &[Vec<usize>], costs: &Costs, path: &ReductionPath) -> f64 {
@@ -76,41 +87,56 @@ impl Method for Float32 {
     }
 }
 
-/// The tensors one after another.
+/// The elements that travel, one after another.
 struct SideBySide {
-    tensors: Vec<Tensor>,
+    tensors: Travelling,
+    /// Room for all elements.
     packed: Vec<f32>,
+    /// Number of elements that travel in this step.
+    used: usize,
+    /// The most elements that travel in a step.
+    most: usize,
 }
 
 impl Payload for SideBySide {
     fn prepare(&mut self, _: &Key, gradients: &mut [f32], _: &mut [u32]) -> bool {
-        self.tensors.iter().all(|tensor| gradients[tensor.range.clone()].iter().all(|g| g.is_finite()))
+        let tensors = self.tensors.tensors();
+        tensors.iter().all(|tensor| gradients[tensor.range.clone()].iter().all(|g| g.is_finite()))
+    }
+
+    fn set_rows(&mut self, place: usize, rows: &[u32]) {
+        self.tensors.set_rows(place, rows);
+    }
+
+    fn bound_rows(&mut self, most: usize) {
+        self.most = self.tensors.most_elements(most).sum();
     }
 
     fn encode(&mut self, _: &Key, _: &[u32], gradients: &[f32]) {
-        let mut at = 0;
-        for tensor in &self.tensors {
-            self.packed[at..at + tensor.range.len()].copy_from_slice(&gradients[tensor.range.clone()]);
-            at += tensor.range.len();
+        self.used = 0;
+        for run in self.tensors.runs() {
+            self.packed[self.used..self.used + run.len()].copy_from_slice(&gradients[run.clone()]);
+            self.used += run.len();
         }
     }
 
     fn reduce(&mut self, transport: &mut dyn Transport, _: &ReductionPath, _: &[f32]) -> Result<()> {
-        ring_f32::sum(transport, ring_f32::SEGMENT, &mut self.packed)
+        ring_f32::sum(transport, ring_f32::SEGMENT, &mut self.packed[..self.used])
     }
 
     fn decode(&mut self, key: &Key, _: &[u32], gradients: &mut [f32]) {
         let (share, mut at) = (1.0 / key.world as f32, 0);
-        for tensor in &self.tensors {
-            let sums = &self.packed[at..at + tensor.range.len()];
-            gradients[tensor.range.clone()].iter_mut().zip(sums).for_each(|(mean, sum)| *mean = sum * share);
-            at += tensor.range.len();
+        for run in self.tensors.runs() {
+            let sums = &self.packed[at..at + run.len()];
+            at += run.len();
+            gradients[run].iter_mut().zip(sums).for_each(|(mean, sum)| *mean = sum * share);
         }
     }
 
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
         let world = path.topology.world();
-        Bytes::Exact(ring_f32::traffic(ring_f32::SEGMENT, self.packed.len(), world, rank).bytes_sent)
+        let most = ring_f32::traffic(ring_f32::SEGMENT, self.most, world, rank).bytes_sent;
+        if self.tensors.is_sparse() { Bytes::AtMost(most) } else { Bytes::Exact(most) }
     }
 }
 

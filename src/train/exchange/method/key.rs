@@ -16,9 +16,13 @@ pub struct Key {
 }
 
 impl Key {
-    /// The random numbers of tensor `number`.
-    pub fn stream(&self, number: u16) -> Stream {
-        let Key { seed, step, rank, .. } = *self;
-        Stream { seed, purpose: Purpose::Ternary, step, subject: rank as u32, tensor: number }
+    /// This rank's random numbers of tensor `number` for `purpose`.
+    pub fn stream(&self, purpose: Purpose, number: u16) -> Stream {
+        self.shared_stream(purpose, self.rank as u32, number)
+    }
+
+    /// The random numbers of tensor `number` for `purpose`, equal on all ranks: `subject` takes the place of the rank.
+    pub fn shared_stream(&self, purpose: Purpose, subject: u32, number: u16) -> Stream {
+        Stream { seed: self.seed, purpose, step: self.step, subject, tensor: number }
     }
 }

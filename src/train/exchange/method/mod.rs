@@ -9,7 +9,8 @@
 //! | call | does | waits for other ranks |
 //! |---|---|---|
 //! | [`Payload::prepare`] | adds the residuals of error feedback; writes this rank's words (scales) | |
-//! | the bucket | replaces the words of all its payloads by their maximum over the ranks | yes |
+//! | the bucket | replaces the words of all its payloads by their maximum over the ranks, and finds the rows in which any rank has a gradient | yes |
+//! | [`Payload::set_rows`] | takes these rows, if the method [sends fewer](Method::takes_rows) | |
 //! | [`Payload::encode`] | compresses with the agreed words | |
 //! | [`Payload::reduce`] | reduces the encoded gradients of all ranks | yes |
 //! | [`Payload::decode`] | writes the mean gradients | |
@@ -19,15 +20,18 @@ mod bytes;
 pub mod float32;
 mod key;
 mod payload;
+pub mod powersgd;
 mod share;
 pub mod terngrad;
+mod travelling;
 mod virtual_ranks;
 
 pub use averaging::Averaging;
 pub use bytes::Bytes;
 pub use key::Key;
 pub use payload::{Payload, RESIDUAL, ReductionPath, Setup, State};
-pub use share::{Share, Tensor, elements};
+pub use share::{Share, Tensor, elements, squarest};
+pub use travelling::Travelling;
 pub use virtual_ranks::{Cut, VirtualRanks, cut, wire};
 
 use std::fmt;
@@ -39,12 +43,18 @@ use ternflock_collectives::cost::Costs;
 use ternflock_job::{self as job, Gradients};
 use ternflock_report::Phases;
 
-/// The method with this name in job files and checkpoints.
+/// The method with this name in job files and checkpoints. [`with_settings`] gives it the settings of a job.
 pub fn of(gradients: Gradients) -> &'static dyn Method {
     match gradients {
         Gradients::Ternary => &terngrad::TernGrad,
         Gradients::Float32 => &float32::Float32,
+        Gradients::PowerSgd => &powersgd::PowerSgd::USUAL,
     }
+}
+
+/// `method` with those settings of `job` that its costs depend on.
+pub fn with_settings(method: &'static dyn Method, job: &job::Exchange) -> &'static dyn Method {
+    if method == of(Gradients::PowerSgd) { powersgd::PowerSgd::of_rank(job.powersgd_rank) } else { method }
 }
 
 /// All methods, in the order in which job files list their names.
@@ -70,6 +80,17 @@ pub trait Method: Sync {
 
     /// Whether the mean is exact up to the rounding of floating-point sums.
     fn is_lossless(&self) -> bool;
+
+    /// Whether a payload sends only the rows that [`Payload::set_rows`] names of a tensor with
+    /// [`Tensor::sparse_rows`]. If not, such a tensor is treated as any other.
+    fn takes_rows(&self) -> bool {
+        false
+    }
+
+    /// Whether it compresses a tensor of this shape. Others travel as float32.
+    fn compresses(&self, _shape: &[usize]) -> bool {
+        !self.is_lossless()
+    }
 
     /// Makes a payload of `tensors`, which lie in this order in the gradients of a bucket.
     fn payload(&self, tensors: Vec<Tensor>, setup: &Setup) -> Box<dyn Payload>;
@@ -97,8 +118,8 @@ pub trait Method: Sync {
     /// tensor of [`Payload::bytes_sent`].
     fn predicted_bytes(&self, shapes: &[Vec<usize>], path: &ReductionPath, rank: usize) -> u64;
 
-    /// Whether `mean` is correct for one vector, tensor 0, whose values on rank `r` are written by
-    /// `gradient(r, values)`. The check runs on this rank alone, from the definition of the method. `bench
+    /// Whether `mean` is correct for the first step of one tensor, tensor 0, whose values on rank `r` are written by
+    /// `gradient(r, values)`. Its shape is the [`squarest`] one. The check runs on this rank alone, from the definition of the method. `bench
     /// allreduce` does not time a method that fails it.
     fn is_mean(
         &self,

@@ -1,6 +1,6 @@
 //! The tensors of one bucket that one method averages.
 
-use ternflock_collectives::all_reduce::Algorithm;
+use ternflock_collectives::all_reduce::{Algorithm, Coding};
 use ternflock_collectives::topology::Topology;
 use ternflock_collectives::{Result, Transport};
 use ternflock_job as job;
@@ -15,6 +15,8 @@ pub const RESIDUAL: &str = "residual";
 pub struct ReductionPath<'a> {
     /// The all-reduce, for methods that have a [choice](super::Method::algorithms).
     pub algorithm: Algorithm,
+    /// The messages that are coded, for methods that send planes.
+    pub coding: Coding,
     /// The ranks on their nodes.
     pub topology: &'a Topology,
 }
@@ -53,6 +55,15 @@ pub trait Payload: Send {
     /// Words are compared as integers: the bits of non-negative floats have the same order as the floats.
     fn prepare(&mut self, key: &Key, gradients: &mut [f32], words: &mut [u32]) -> bool;
 
+    /// Names the `rows` of the tensor at `place` of the payload in which some rank's gradient of this step is not zero,
+    /// ascending: the same on every rank. Called before [`Payload::encode`] for each tensor with
+    /// [`Tensor::sparse_rows`](super::Tensor::sparse_rows) if the method [takes rows](super::Method::takes_rows). All
+    /// other rows are zero on every rank, before the step and after it.
+    fn set_rows(&mut self, _place: usize, _rows: &[u32]) {}
+
+    /// From now on a step of all ranks reads at most `most` rows of a table: a bound for [`Payload::bytes_sent`].
+    fn bound_rows(&mut self, _most: usize) {}
+
     /// Compresses `gradients` with the maximum of all ranks' `words`.
     fn encode(&mut self, key: &Key, words: &[u32], gradients: &[f32]);
 
@@ -73,6 +84,16 @@ pub trait Payload: Send {
 
     /// Bytes that `rank` sends in [`Payload::reduce`].
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes;
+
+    /// The step from which on [`Payload::bytes_sent`] holds, and the bytes that `rank` sends in each step before it.
+    fn first_steps(&self, _path: &ReductionPath, _rank: usize) -> (u64, Bytes) {
+        (0, Bytes::Exact(0))
+    }
+
+    /// Seconds that the last [`Payload::reduce`] has spent on encoding, between two reductions.
+    fn computing(&self) -> f64 {
+        0.0
+    }
 
     /// The state it keeps from step to step: at most
     /// [`Method::state_elements`](super::Method::state_elements) values.

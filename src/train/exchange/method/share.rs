@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Method;
+use crate::exchange::rows::bitmap_words;
 
 /// A tensor of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,17 +34,43 @@ pub struct Share {
     pub method: &'static dyn Method,
     /// The dimensions of each tensor.
     pub shapes: Vec<Vec<usize>>,
+    /// The places of tensors of which only some rows travel.
+    pub sparse: Vec<usize>,
+    /// Number of words in which the ranks mark these rows.
+    pub bitmaps: usize,
 }
 
 impl Share {
     /// The share of `tensors`.
     pub fn new(method: &'static dyn Method, tensors: &[Tensor]) -> Share {
-        Share { method, shapes: tensors.iter().map(|tensor| tensor.shape.clone()).collect() }
+        let sparse = (0..tensors.len()).filter(|&place| method.takes_rows() && tensors[place].sparse_rows);
+        let sparse: Vec<usize> = sparse.collect();
+        let bitmaps = sparse.iter().map(|&place| bitmap_words(&tensors[place])).sum();
+        Share { method, shapes: tensors.iter().map(|tensor| tensor.shape.clone()).collect(), sparse, bitmaps }
+    }
+
+    /// The share of tensors of `shapes` that travel completely.
+    pub fn complete(method: &'static dyn Method, shapes: Vec<Vec<usize>>) -> Share {
+        Share { method, shapes, sparse: Vec::new(), bitmaps: 0 }
+    }
+
+    /// The most that travels of it in a step that reads at most `rows` rows of a table.
+    pub fn bounded(&self, rows: usize) -> Share {
+        let mut share = self.clone();
+        for &place in &self.sparse {
+            share.shapes[place].iter_mut().take(1).for_each(|all| *all = rows.min(*all));
+        }
+        share
     }
 
     /// Number of elements of all its tensors.
     pub fn elements(&self) -> usize {
         elements(&self.shapes)
+    }
+
+    /// Number of words that the ranks agree on for it: those reduced by maximum, and bitmaps.
+    pub fn agreed_words(&self) -> usize {
+        self.words() + self.bitmaps
     }
 
     /// Number of words that the ranks reduce by maximum for it.
@@ -52,7 +79,39 @@ impl Share {
     }
 }
 
+/// The matrix of `elements` elements that is closest to a square, as a shape: at least as wide as it is high. The
+/// tensor on which benchmarks measure a method has this shape.
+pub fn squarest(elements: usize) -> [usize; 2] {
+    let rows = (1..=elements.isqrt()).rev().find(|rows| elements.is_multiple_of(*rows)).unwrap_or(1);
+    [rows, elements / rows]
+}
+
 /// Number of elements of tensors of `shapes`.
 pub fn elements(shapes: &[Vec<usize>]) -> usize {
     shapes.iter().map(|shape| shape.iter().product::<usize>()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::method::float32::Float32;
+
+    #[test]
+    fn only_sparse_tensors_are_bounded() {
+        let tensor = |number, sparse_rows| Tensor { number, range: 0..500, shape: vec![100, 5], sparse_rows };
+        let share = Share::new(&Float32, &[tensor(0, false), tensor(1, true)]);
+        assert_eq!((share.bitmaps, share.agreed_words(), share.elements()), (4, 4, 1000));
+        let bounded = share.bounded(30);
+        assert_eq!(bounded.shapes, [[100, 5], [30, 5]]);
+        assert_eq!((bounded.bitmaps, share.bounded(usize::MAX)), (4, share));
+    }
+
+    #[test]
+    fn matrices_are_as_square_as_their_elements_allow() {
+        for (elements, sides) in
+            [(0, [1, 0]), (1, [1, 1]), (12, [3, 4]), (13, [1, 13]), (1 << 20, [1 << 10; 2])]
+        {
+            assert_eq!(squarest(elements), sides);
+        }
+    }
 }

@@ -7,17 +7,20 @@
 
 mod reference;
 
-use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT};
-use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, encode};
+use ternflock_base::rng::Purpose;
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT};
+use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, decode_rows, encode, encode_rows};
 use ternflock_collectives::cost::Costs;
-use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
+use ternflock_collectives::planes::{BLOCK, TERNARY, WORDS, position, width, words};
 use ternflock_collectives::{Result, Transport};
 use ternflock_job::{self as job, ClipSigmaOver};
 use ternflock_report::Phases;
 
+use crate::exchange::rows::is_touched;
+
 use super::{
-    Bytes, Cut, Key, Method, Payload, RESIDUAL, ReductionPath, Setup, State, Tensor, VirtualRanks, cut,
-    elements,
+    Bytes, Cut, Key, Method, Payload, RESIDUAL, ReductionPath, Setup, State, Tensor, Travelling,
+    VirtualRanks, cut, elements,
 };
 
 /// TernGrad with stochastic rounding, or with error feedback.
@@ -46,13 +49,18 @@ impl Method for TernGrad {
         Box::new(Ternaries {
             planes: vec![0; layout.words(TERNARY)],
             sums: vec![0; layout.words(width(setup.world))],
+            most_blocks: layout.blocks(),
             layout,
             clip_sigma: setup.job.clip_sigma as f32,
             sigma_over: setup.job.clip_sigma_over,
             clips: vec![0.0; tensors.len()],
             residual: vec![0.0; self.state_elements(&tensors, setup)],
-            tensors,
+            tensors: Travelling::new(tensors),
         })
+    }
+
+    fn takes_rows(&self) -> bool {
+        true
     }
 
     fn state_elements(&self, _: &[Tensor], setup: &Setup) -> usize {
@@ -64,7 +72,7 @@ impl Method for TernGrad {
     }
 
     fn seconds(&self, shapes: &[Vec<usize>], costs: &Costs, path: &ReductionPath) -> f64 {
-        costs.ternary(path.algorithm, path.topology, elements(shapes))
+        costs.coded_ternary(path.algorithm, path.topology, elements(shapes), path.coding)
     }
 
     fn rehearse(&self, shapes: &[Vec<usize>], algorithm: Algorithm, ranks: &VirtualRanks) -> Result<Phases> {
@@ -74,7 +82,7 @@ impl Method for TernGrad {
             _ => world,
         };
         let Cut { pieces: blocks, segment, each } = cut(elements.div_ceil(BLOCK), parts, SEGMENT);
-        let plan = Plan { topology: ranks.topology(), blocks, segment };
+        let plan = Plan { topology: ranks.topology(), blocks, segment, coding: Coding::Never };
         let payload = vec![0; words(blocks, TERNARY)];
         let mut sums = vec![0; words(blocks, width(world))];
         let exchange = ranks.longest(each, costs.add_planes, |transport| {
@@ -86,7 +94,9 @@ impl Method for TernGrad {
 
     fn predicted_bytes(&self, shapes: &[Vec<usize>], path: &ReductionPath, rank: usize) -> u64 {
         let blocks = elements(shapes).div_ceil(BLOCK);
-        let work = path.algorithm.work(Plan { topology: path.topology, blocks, segment: SEGMENT }, rank);
+        let work = path
+            .algorithm
+            .work(Plan { topology: path.topology, blocks, segment: SEGMENT, coding: Coding::Never }, rank);
         8 * work.sends.iter().map(|message| message.words as u64).sum::<u64>()
     }
 
@@ -103,9 +113,12 @@ impl Method for TernGrad {
 
 /// Tensors in 2-bit planes.
 struct Ternaries {
-    tensors: Vec<Tensor>,
+    tensors: Travelling,
+    /// The layout of the elements that travel in this step.
     layout: Layout,
-    /// This rank's ternaries, and the sums over ranks.
+    /// The most blocks that travel in a step.
+    most_blocks: usize,
+    /// This rank's ternaries, and the sums over ranks; there is room for all elements.
     planes: Vec<u64>,
     sums: Vec<u64>,
     /// c: gradients are clipped at c standard deviations; 0 is off.
@@ -122,10 +135,16 @@ struct Ternaries {
 impl Payload for Ternaries {
     fn prepare(&mut self, _: &Key, gradients: &mut [f32], words: &mut [u32]) -> bool {
         let mut finite = true;
-        for ((tensor, clip), word) in self.tensors.iter().zip(&mut self.clips).zip(words) {
+        for ((tensor, clip), word) in self.tensors.tensors().iter().zip(&mut self.clips).zip(words) {
             let gradients = &mut gradients[tensor.range.clone()];
-            if let Some(residual) = self.residual.get(tensor.range.clone()) {
-                gradients.iter_mut().zip(residual).for_each(|(gradient, left)| *gradient += left);
+            if let Some(residual) = self.residual.get_mut(tensor.range.clone()) {
+                let row = if tensor.sparse_rows { tensor.row() } else { gradients.len() }.max(1);
+                let rows = gradients.chunks_mut(row).zip(residual.chunks_mut(row));
+                // A row that this step does not read keeps its residual until a later one does.
+                for (gradients, residual) in rows.filter(|(row, _)| !tensor.sparse_rows || is_touched(row)) {
+                    gradients.iter_mut().zip(&*residual).for_each(|(gradient, left)| *gradient += left);
+                    residual.fill(0.0);
+                }
             }
             let moments = moments(tensor, self.sigma_over, gradients);
             finite &= moments.non_finite.is_none();
@@ -135,40 +154,82 @@ impl Payload for Ternaries {
         finite
     }
 
+    fn set_rows(&mut self, place: usize, rows: &[u32]) {
+        self.tensors.set_rows(place, rows);
+    }
+
+    fn bound_rows(&mut self, most: usize) {
+        self.most_blocks = Layout::new(self.tensors.most_elements(most)).blocks();
+    }
+
     fn encode(&mut self, key: &Key, words: &[u32], gradients: &[f32]) {
-        for (index, (tensor, word)) in self.tensors.iter().zip(words).enumerate() {
-            let stream = key.stream(tensor.number);
+        if self.tensors.is_sparse() {
+            self.layout.set(self.tensors.elements());
+            self.clear_padding();
+        }
+        for (place, (tensor, word)) in self.tensors.tensors().iter().zip(words).enumerate() {
+            let stream = key.stream(Purpose::Ternary, tensor.number);
             let feedback = self.residual.get_mut(tensor.range.clone());
             let rounding = if feedback.is_some() { Rounding::Nearest } else { Rounding::Stochastic(&stream) };
             let values = &gradients[tensor.range.clone()];
-            let scale = f32::from_bits(*word);
-            let first = self.layout.first_word(index);
-            encode(values, self.clips[index], scale, rounding, first, &mut self.planes);
-            if let Some(residual) = feedback {
-                decode(&self.planes, TERNARY, first, scale, residual);
-                residual.iter_mut().zip(values).for_each(|(sent, value)| *sent = value - *sent);
+            let (clip, scale) = (self.clips[place], f32::from_bits(*word));
+            let first = self.layout.first_word(place);
+            let rows = self.tensors.rows(place);
+            match rows {
+                Some(rows) => encode_rows(values, rows, clip, scale, rounding, first, &mut self.planes),
+                None => encode(values, clip, scale, rounding, first, &mut self.planes),
+            }
+            match (feedback, rows) {
+                (None, _) => {}
+                (Some(residual), None) => {
+                    decode(&self.planes, TERNARY, first, scale, residual);
+                    residual.iter_mut().zip(values).for_each(|(sent, value)| *sent = value - *sent);
+                }
+                // In rows that other ranks read, this rank sends zero, and its residual stays.
+                (Some(residual), Some(rows)) => {
+                    decode_rows(&self.planes, TERNARY, first, scale, rows, |range, sent| {
+                        let residual = residual[range.clone()].iter_mut();
+                        let sent = values[range].iter().zip(sent);
+                        residual.zip(sent).for_each(|(left, (value, sent))| *left += value - sent);
+                    });
+                }
             }
         }
     }
 
     fn reduce(&mut self, transport: &mut dyn Transport, path: &ReductionPath, _: &[f32]) -> Result<()> {
-        path.algorithm.sum(transport, self.plan(path), &self.planes, &mut self.sums)
+        let plan = plan(path, self.layout.blocks());
+        let planes = &self.planes[..self.layout.words(TERNARY)];
+        let sums = &mut self.sums[..self.layout.words(width(path.topology.world()))];
+        path.algorithm.sum(transport, plan, planes, sums)
     }
 
     fn decode(&mut self, key: &Key, words: &[u32], gradients: &mut [f32]) {
-        for (index, (tensor, word)) in self.tensors.iter().zip(words).enumerate() {
+        let width = width(key.world);
+        for (place, (tensor, word)) in self.tensors.tensors().iter().zip(words).enumerate() {
             let factor = f32::from_bits(*word) / key.world as f32;
             let values = &mut gradients[tensor.range.clone()];
-            decode(&self.sums, width(key.world), self.layout.first_word(index), factor, values);
+            let first = self.layout.first_word(place);
+            match self.tensors.rows(place) {
+                None => decode(&self.sums, width, first, factor, values),
+                Some(rows) => decode_rows(&self.sums, width, first, factor, rows, |range, means| {
+                    values[range].copy_from_slice(means);
+                }),
+            }
         }
     }
 
     fn bytes_sent(&self, path: &ReductionPath, rank: usize) -> Bytes {
-        Bytes::Exact(path.algorithm.traffic(self.plan(path), rank).bytes_sent)
+        let most = path.algorithm.traffic(plan(path, self.most_blocks), rank).bytes_sent;
+        if self.tensors.is_sparse() || path.coding != Coding::Never {
+            Bytes::AtMost(most)
+        } else {
+            Bytes::Exact(most)
+        }
     }
 
     fn state(&self) -> Vec<State<'_>> {
-        let states = self.tensors.iter().filter_map(|tensor| {
+        let states = self.tensors.tensors().iter().filter_map(|tensor| {
             let values = self.residual.get(tensor.range.clone())?;
             Some(State { slot: RESIDUAL, tensor: tensor.number.into(), shape: &tensor.shape, values })
         });
@@ -176,7 +237,7 @@ impl Payload for Ternaries {
     }
 
     fn state_mut(&mut self, slot: &str, number: usize) -> Option<&mut [f32]> {
-        let tensor = self.tensors.iter().find(|tensor| usize::from(tensor.number) == number)?;
+        let tensor = self.tensors.tensors().iter().find(|tensor| usize::from(tensor.number) == number)?;
         self.residual.get_mut(tensor.range.clone()).filter(|_| slot == RESIDUAL)
     }
 }
@@ -191,7 +252,15 @@ pub fn moments(tensor: &Tensor, sigma_over: ClipSigmaOver, gradients: &[f32]) ->
 }
 
 impl Ternaries {
-    fn plan<'a>(&self, path: &ReductionPath<'a>) -> Plan<'a> {
-        Plan { topology: path.topology, blocks: self.layout.blocks(), segment: SEGMENT }
+    /// Sets the elements after the last tensor to zero: an earlier step may have had others there.
+    fn clear_padding(&mut self) {
+        for word in self.layout.end()..self.layout.blocks() * WORDS {
+            let at = position(word, TERNARY);
+            (self.planes[at], self.planes[at + WORDS]) = (0, 0);
+        }
     }
+}
+
+fn plan<'a>(path: &ReductionPath<'a>, blocks: usize) -> Plan<'a> {
+    Plan { topology: path.topology, blocks, segment: SEGMENT, coding: path.coding }
 }

@@ -97,7 +97,7 @@ mod tests {
     use super::super::terngrad::TernGrad;
     use super::super::{Averaging, Method};
     use super::*;
-    use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32};
+    use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT, ring_f32};
     use ternflock_collectives::planes::{BLOCK, TERNARY, width, words};
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
             };
             for algorithm in Algorithm::ALL {
                 let blocks = elements / BLOCK;
-                let plan = Plan { topology: &topology, blocks, segment: SEGMENT };
+                let plan = Plan { topology: &topology, blocks, segment: SEGMENT, coding: Coding::Never };
                 let payload = vec![0; words(blocks, TERNARY)];
                 let mut sums = vec![0; words(blocks, width(topology.world()))];
                 let whole = ranks.longest(1.0, Costs::EXAMPLE.add_planes, |transport| {

@@ -4,29 +4,36 @@ use ternflock_collectives::topology::Topology;
 
 use super::Trainer;
 use crate::exchange::method::{self, Method};
-use crate::exchange::{Choice, Exchange};
+use crate::exchange::{Choice, Exchange, rows_read};
 use crate::step::statistics::STATISTICS;
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{self as job, Algorithm, Gradients};
-use ternflock_nn::Network;
+use ternflock_job::{self as job, Gradients};
+use ternflock_nn::{Graph, Network};
 use ternflock_optim::STATE_NAMES;
 use ternflock_world::World;
 
-/// The exchange of the gradients of `network`, by `method` or by the one that `job` names.
+/// The exchange of the gradients of `network` with the settings `train`, by `method` or by the one that `job` names.
 ///
 /// # Errors
 /// Those of [`Exchange::with_method`]; [`Error::Usage`] when a slot of the method has another owner in checkpoints.
 pub(super) fn exchange(
     method: Option<&'static dyn Method>,
     job: &job::Exchange,
-    seed: u64,
+    train: &job::Train,
     network: &Network,
     topology: Topology,
 ) -> Result<Exchange> {
     let method = method.unwrap_or_else(|| method::of(job.gradients));
-    let exchange = Exchange::with_method(method, job, seed, network.graph(), &network.parameters, topology)?;
+    let (graph, parameters) = (network.graph(), &network.parameters);
+    let mut exchange = Exchange::with_method(method, job, train.seed, graph, parameters, topology)?;
+    exchange.bound_rows(rows_of_an_exchange(job, train, graph));
     check_slots(&exchange)?;
     Ok(exchange)
+}
+
+/// The most rows of an embedding that the samples between two exchanges read.
+pub(super) fn rows_of_an_exchange(job: &job::Exchange, train: &job::Train, graph: &Graph) -> usize {
+    rows_read(graph, train.global_batch.saturating_mul(job.every as usize))
 }
 
 /// Refuses slots that checkpoints use for the optimizer or for the statistics of each rank, because both
@@ -69,18 +76,19 @@ impl Trainer {
         resumed_choice: Option<Gradients>,
     ) -> Result<Option<String>> {
         let asked = &self.job.exchange;
-        if asked.algorithm != Algorithm::Auto || method::of(asked.gradients).algorithms().is_empty() {
-            return Ok(None);
-        }
-        let Some(Choice { gradients, algorithm, reason }) = self.exchange.choose(world, resumed_choice)?
+        let Some(Choice { gradients, algorithm, coding, reason }) =
+            self.exchange.choose(asked, world, resumed_choice)?
         else {
             return Ok(None);
         };
         if gradients == self.exchange.gradients() {
             self.exchange.set_algorithm(algorithm);
+            self.exchange.set_coding(coding);
             return Ok(Some(reason));
         }
-        self.set_exchange(&job::Exchange { gradients, ..asked.clone() }, world.topology())?;
+        // Without compression no layer travels at low rank either.
+        let low_rank = if method::of(gradients).is_lossless() { Vec::new() } else { asked.low_rank.clone() };
+        self.set_exchange(&job::Exchange { gradients, low_rank, ..asked.clone() }, world.topology())?;
         Ok(Some(reason))
     }
 
@@ -103,8 +111,8 @@ impl Trainer {
         exchange: &job::Exchange,
         topology: Topology,
     ) -> Result<()> {
-        let seed = self.job.train.seed;
-        self.exchange = self::exchange(Some(method), exchange, seed, &self.network, topology)?;
+        let train = &self.job.train;
+        self.exchange = self::exchange(Some(method), exchange, train, &self.network, topology)?;
         Ok(())
     }
 }

@@ -105,12 +105,14 @@ impl Trainer {
         if graph != *self.network.graph() {
             self.network = Network::new(graph, execution(&job, topology.world(), true))?;
             self.compute.change_network(&mut self.network, &topology);
-            let (method, seed) = (self.exchange.replaced_method(), job.train.seed);
+            let method = self.exchange.replaced_method();
             self.exchange =
-                averaging::exchange(method, &job.exchange, seed, &self.network, topology.clone())?;
+                averaging::exchange(method, &job.exchange, &job.train, &self.network, topology.clone())?;
         }
         self.compute.set_up(&job, &mut self.network, freeze_zeros, &topology)?;
         let (graph, parameters) = (self.network.graph(), &self.network.parameters);
+        // The stage may have another batch.
+        self.exchange.bound_rows(averaging::rows_of_an_exchange(&job.exchange, &job.train, graph));
         self.group_lasso = GroupLasso::of_what_is_left(&job.sparsity, graph, parameters)?;
         self.force = Force::new(&job.force, graph, &parameters.table)?;
         self.frozen = freeze_zeros.then(|| FrozenZeros::new(parameters));

@@ -4,7 +4,7 @@ use std::fs;
 
 use libc::SIGINT;
 use support::program::{Place, Watched};
-use ternflock_collectives::all_reduce::{Algorithm, Plan, SEGMENT, ring_f32};
+use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT, ring_f32};
 use ternflock_collectives::topology::Topology;
 
 use super::markdown::commands;
@@ -88,7 +88,7 @@ fn the_bits_of_the_readme_are_those_of_the_ring() {
         // Divides into blocks and chunks without remainder.
         let elements = 512 * ranks;
         let topology = Topology::flat(ranks);
-        let plan = Plan { topology: &topology, blocks: ranks, segment: SEGMENT };
+        let plan = Plan { topology: &topology, blocks: ranks, segment: SEGMENT, coding: Coding::Never };
         let bits = |bytes: u64| 8.0 * bytes as f64 / elements as f64;
         let ternary = bits(Algorithm::RingTernary.traffic(plan, 0).bytes_sent);
         let float = bits(ring_f32::traffic(ring_f32::SEGMENT, elements, ranks, 0).bytes_sent);

@@ -1,6 +1,7 @@
 //! The reference mean of ternary gradients, from the portable kernels. It uses none of the loops that are
 //! measured, unless the machine has no others.
 
+use ternflock_base::rng::Purpose;
 use ternflock_collectives::codec::{Moments, Rounding};
 use ternflock_collectives::kernels;
 use ternflock_collectives::planes::{BLOCK, TERNARY, words};
@@ -24,7 +25,7 @@ pub fn is_mean(mean: &[f32], clip_sigma: f32, key: &Key, gradient: &dyn Fn(usize
     let (mut ternaries, mut sums) = (vec![0.0; elements], vec![0.0_f32; elements]);
     for (rank, clip) in clips.into_iter().enumerate() {
         gradient(rank, &mut values);
-        let stream = Key { rank, ..*key }.stream(0);
+        let stream = Key { rank, ..*key }.stream(Purpose::Ternary, 0);
         portable.encode(&values, clip, scale, Rounding::Stochastic(&stream), 0, &mut planes);
         // Integers up to P are exact in f32.
         portable.decode(&planes, TERNARY, 0, 1.0, &mut ternaries);
@@ -54,7 +55,14 @@ mod tests {
         let clip = moments.clip(CLIP_SIGMA);
         let scale = moments.scale(clip);
         let mut planes = vec![0; words(ELEMENTS.div_ceil(BLOCK), TERNARY)];
-        fastest.encode(&values, clip, scale, Rounding::Stochastic(&KEY.stream(0)), 0, &mut planes);
+        fastest.encode(
+            &values,
+            clip,
+            scale,
+            Rounding::Stochastic(&KEY.stream(Purpose::Ternary, 0)),
+            0,
+            &mut planes,
+        );
         fastest.decode(&planes, TERNARY, 0, scale, &mut values);
         values
     }
