@@ -20,7 +20,7 @@ pub fn normal(x: f32) -> (f32, f32) {
     const PEAK: f32 = 0.398_942_3;
     let t = 1.0 / (1.0 + 0.33 * x.abs());
     let p = -2.133_641_5e-2;
-    let p = p * t + 1.256_002_9e-1;
+    let p = p * t + 1.256_003e-1;
     let p = p * t + -2.722_764_3e-1;
     let p = p * t + 2.303_032_3e-1;
     let p = p * t + -6.032_958_3e-2;

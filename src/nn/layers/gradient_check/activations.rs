@@ -24,8 +24,10 @@ fn cubic(x: f64) -> f64 {
     ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh()
 }
 
-/// Tables of layers without a kink, with their definitions.
-const SMOOTH: [(&str, fn(f64) -> f64); 4] = [
+/// The table of a layer without a kink, and its definition.
+type Defined = (&'static str, fn(f64) -> f64);
+
+const SMOOTH: [Defined; 4] = [
     (r#"{"type": "tanh"}"#, f64::tanh),
     (r#"{"type": "sigmoid"}"#, |x| 1.0 / (1.0 + (-x).exp())),
     (r#"{"type": "gelu"}"#, |x| x * probability(x)),
@@ -47,8 +49,10 @@ fn functions_are_their_definitions() {
     }
 }
 
-/// Tables of layers, with y and dx for x and dy.
-const ALONE: [(&str, fn(f32, f32) -> (f32, f32)); 5] = [
+/// The table of a layer, with y and dx for one x and dy.
+type Alone = (&'static str, fn(f32, f32) -> (f32, f32));
+
+const ALONE: [Alone; 5] = [
     (r#"{"type": "tanh"}"#, |x, dy| {
         let y = tanh(x);
         (y, dy * (1.0 - y * y))
