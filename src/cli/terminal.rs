@@ -152,6 +152,8 @@ fn start_line(event: &Event) -> String {
         parameters,
         ternary_parameters,
         algorithm,
+        exchange_every,
+        exchange_every_start,
         samples,
         vocabulary,
         unknown,
@@ -173,7 +175,12 @@ fn start_line(event: &Event) -> String {
         _ => String::new(),
     };
     let samples = format!("{} {}{of}{unknown}", thousands(samples.number()), samples.unit());
-    let by = if *ranks > 1 { format!("; all-reduce {algorithm}") } else { String::new() };
+    let local = match (exchange_every, exchange_every_start) {
+        (1, _) => String::new(),
+        (every, 0) => format!(", local steps: {every}"),
+        (every, start) => format!(", local steps: {every} from step {start} on"),
+    };
+    let by = if *ranks > 1 { format!("; all-reduce {algorithm}{local}") } else { local };
     let kernels = if blas_computes() {
         let reason = blas_reason.map_or(String::new(), |reason| format!(" ({reason})"));
         format!("{vectors}; BLAS: {blas}{reason}")

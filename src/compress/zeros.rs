@@ -46,6 +46,16 @@ impl FrozenZeros {
             }
         }
     }
+
+    /// After the mean over ranks, in which compression may have moved these weights: sets those to zero that are zero in
+    /// `before`. Zeros that only this rank has noted in between do not count.
+    pub fn restore_zeros_of(&self, before: &[f32], values: &mut [f32]) {
+        for range in self.weights.iter().cloned() {
+            for (value, &before) in values[range.clone()].iter_mut().zip(&before[range]) {
+                *value = if before == 0.0 { 0.0 } else { *value };
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +82,14 @@ mod tests {
             let frozen = was == 0.0 && weight.contains(&at);
             assert_eq!(parameters.values[at], if frozen { 0.0 } else { was - 0.5 });
             assert_eq!(parameters.gradients[at], if frozen { 0.0 } else { 1.0 });
+        }
+        // Weights that were not zero `before` may move, even if this rank has noted them as zeros.
+        let noted = parameters.values.clone();
+        parameters.values.fill(7.0);
+        zeros.restore_zeros_of(&noted, &mut parameters.values);
+        for (at, &was) in noted.iter().enumerate() {
+            let frozen = was == 0.0 && weight.contains(&at);
+            assert_eq!(parameters.values[at], if frozen { 0.0 } else { 7.0 });
         }
     }
 }

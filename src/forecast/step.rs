@@ -22,7 +22,7 @@ pub struct Step {
 }
 
 /// A step whose `buckets` take the times that `exchange` returns, in parallel with the backward pass if it
-/// `overlaps`.
+/// `overlaps`. With an exchange per `every` steps, this is their mean: the exchange comes after a backward pass.
 ///
 /// # Errors
 /// Those of `exchange`.
@@ -30,13 +30,14 @@ pub fn step(
     buckets: &[(usize, Vec<Share>)],
     compute: &Compute,
     overlaps: bool,
+    every: u64,
     mut exchange: impl FnMut(&[Share]) -> Result<Phases>,
 ) -> Result<Step> {
     let mut phases = Phases { compute: compute.seconds, update: compute.update, ..Phases::default() };
     let mut end = 0.0_f64;
     for (layer, shares) in buckets {
-        let bucket = exchange(shares)?;
-        let left = if overlaps { compute.left[*layer] } else { 0.0 };
+        let bucket = exchange(shares)?.divided_by(every as f64);
+        let left = if overlaps && every == 1 { compute.left[*layer] } else { 0.0 };
         end = end.max(compute.seconds - left) + bucket.busy();
         phases += bucket;
     }
@@ -51,17 +52,18 @@ pub fn report(
     step: &Step,
     model: &Model,
     topology: &Topology,
+    every: u64,
     global_batch: usize,
 ) -> WayTime {
-    let buckets = model.buckets(way.method, global_batch);
-    let bytes = buckets.iter().map(|(_, shares)| bytes_sent(way.algorithm, shares, topology)).sum();
+    let buckets = model.buckets(way.method, global_batch.saturating_mul(every as usize));
+    let bytes: u64 = buckets.iter().map(|(_, shares)| bytes_sent(way.algorithm, shares, topology)).sum();
     WayTime {
         way: way.name().into(),
         step_s: step.seconds,
         fastest_s: step.seconds,
         slowest_s: step.seconds,
         rate: (global_batch * model.labels) as f64 / step.seconds,
-        bytes_sent: vec![bytes],
+        bytes_sent: vec![bytes / every],
         phases: vec![step.phases],
     }
 }
@@ -79,15 +81,29 @@ mod tests {
     use super::*;
 
     fn took(overlaps: bool, wire: f64) -> Step {
+        took_every(1, overlaps, wire)
+    }
+
+    fn took_every(every: u64, overlaps: bool, wire: f64) -> Step {
         let compute = Compute { seconds: 10.0, update: 1.0, left: vec![0.0, 2.0, 5.0], threads: 1 };
         let buckets = [2, 1, 0].map(|layer| (layer, Vec::new()));
-        step(&buckets, &compute, overlaps, |_| Ok(Phases { exchange: wire, ..Phases::default() })).unwrap()
+        step(&buckets, &compute, overlaps, every, |_| Ok(Phases { exchange: wire, ..Phases::default() }))
+            .unwrap()
     }
 
     #[test]
     fn without_overlap_all_of_it_counts() {
         let Step { seconds, phases } = took(false, 2.0);
         assert_eq!((seconds, phases.exchange, phases.hidden), (17.0, 6.0, 0.0));
+    }
+
+    /// Four steps of 11 s, and 6 s of exchange after the last of them.
+    #[test]
+    fn local_steps_share_an_exchange() {
+        for overlaps in [false, true] {
+            let Step { seconds, phases } = took_every(4, overlaps, 2.0);
+            assert_eq!((seconds, phases.exchange, phases.hidden), (12.5, 1.5, 0.0));
+        }
     }
 
     /// The buckets are ready at 5, 8 and 10 s.

@@ -91,6 +91,11 @@ impl Optimizer {
         matches!(self.kind, OptimizerKind::Adam { .. })
     }
 
+    /// Whether [`Optimizer::rates`] depend on gradients and parameters, not on the schedule alone.
+    pub fn rates_depend_on_gradients(&self) -> bool {
+        matches!(self.kind, OptimizerKind::Lars { .. })
+    }
+
     /// Performs step `step`, counted from 0, with `learning_rate` and the averaged gradients in `parameters`.
     pub fn step(&mut self, step: u64, learning_rate: f64, parameters: &mut Parameters) {
         // Allocates only before the first step.

@@ -50,6 +50,10 @@ pub enum Event {
         ternary_parameters: usize,
         /// The all-reduce of the gradients: the one of ternaries, or `ring_f32` if there are none.
         algorithm: &'static str,
+        /// Steps from one exchange to the next; above 1: local steps.
+        exchange_every: u64,
+        /// The step from which this applies; before it, the ranks exchange in each step.
+        exchange_every_start: u64,
         /// Samples per epoch; for a text, the tokens that are read.
         #[serde(flatten)]
         samples: Count,

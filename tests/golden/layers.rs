@@ -33,6 +33,7 @@ fn layers_compute_what_pytorch_says() {
         "tanh",
         "sigmoid",
         "gelu",
+        "layer_norm",
     ];
     for kind in kinds {
         assert!(cases.iter().any(|case| case["layer"]["type"] == kind), "no {kind}");

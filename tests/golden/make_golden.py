@@ -89,6 +89,16 @@ def batch_norm(x, o):
     return y, weight, bias, dict(**terms, statistics=dict(**running, evaluated=evaluated))
 
 
+def layer_norm(x, o):
+    """Over the features, or over the channels of each pixel."""
+    units = x.shape[1]
+    weight = values(WEIGHT, units).requires_grad_() if o.get("affine", True) else None
+    bias = values(BIAS, units).requires_grad_() if o.get("affine", True) else None
+    y = F.layer_norm(x.movedim(1, -1), [units], weight, bias, o.get("eps", 1e-5)).movedim(-1, 1)
+    # As for batch norm.
+    return y, weight, bias, dict(output=8, input=16, parameters=4 * x.numel() // units)
+
+
 def local_response_norm(x, o):
     size, alpha, beta, k = o["size"], o.get("alpha", 1e-4), o.get("beta", 0.75), o.get("k", 1.0)
     if o.get("region") == "within_channel":
@@ -110,6 +120,7 @@ def shortcut(x, o):
 
 LAYERS = {
     "batch_norm": batch_norm,
+    "layer_norm": layer_norm,
     "local_response_norm": local_response_norm,
     "global_avg_pool2d": global_avg_pool2d,
     "shortcut": shortcut,
@@ -171,6 +182,9 @@ CASES = [
     ("sigmoid", {}),
     ("gelu", {}),
     ("gelu", dict(approximate="tanh")),
+    ("layer_norm", {}, [5, 19]),
+    ("layer_norm", dict(eps=0.01, affine=False), [3, 40]),
+    ("layer_norm", {}, [3, 9, 4, 3]),
 ]
 
 

@@ -62,6 +62,7 @@ pub fn same_bits(launcher: &Launcher, ranks: usize) {
         &[BUCKETS, BESIDE],
         &[BUCKETS, after],
         &[BUCKETS, BESIDE, feedback],
+        &[BUCKETS, BESIDE, "exchange.every=5"],
         &[BUCKETS, BESIDE, "exchange.gradients=powersgd", "exchange.powersgd_start=4"],
         &[BUCKETS, BESIDE, "train.global_batch=240", "train.micro_batch=2", "smoothout.a=0.02"],
     ] {

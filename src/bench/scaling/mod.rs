@@ -24,7 +24,8 @@ use ternflock_world::World;
 pub struct ScalingOptions {
     /// The ways to average. Each round measures all of them, one after another.
     pub ways: Vec<Contender>,
-    /// Timed steps per round. One step before them is not timed.
+    /// Timed steps per round, raised to a multiple of `exchange.every` so that each exchange has its local steps. Steps
+    /// before them, up to the first exchange, are not timed.
     pub steps: usize,
     /// Rounds.
     pub rounds: usize,
@@ -33,13 +34,16 @@ pub struct ScalingOptions {
 /// A rank's report on its steps in a round: seconds per step, bytes sent, and the phases.
 const WORDS: usize = 9;
 
-/// Measures the job on the ranks of `world`, the same [`Point`] on each.
+/// Measures the job on the ranks of `world`, the same [`Point`] on each. If it starts with an exchange in each step and takes
+/// local steps later, these are measured.
 ///
 /// # Errors
 /// Those of starting a training run; [`Error::Usage`] for a way that these ranks do not have;
 /// [`Error::Exchange`] if ranks are late or have ended.
 pub fn measure(loaded: &Loaded, world: &mut World, options: &ScalingOptions) -> Result<Point> {
-    let (mut trainer, placement) = prepare(loaded, world)?;
+    let mut loaded = loaded.clone();
+    loaded.job.exchange.every_start = 0;
+    let (mut trainer, placement) = prepare(&loaded, world)?;
     let mut ways: Vec<Measured> =
         options.ways.iter().map(|&way| Measured { way, rounds: Vec::new() }).collect();
     let watch = Watch::start();
@@ -47,7 +51,11 @@ pub fn measure(loaded: &Loaded, world: &mut World, options: &ScalingOptions) -> 
         for measured in &mut ways {
             take(&mut trainer, world, &loaded.job.exchange, measured.way)?;
             step(&mut trainer, world, measured.way)?;
-            measured.rounds.push(round(&mut trainer, world, measured.way, options.steps)?);
+            while !trainer.is_synchronised() {
+                step(&mut trainer, world, measured.way)?;
+            }
+            let steps = options.steps.next_multiple_of(trainer.exchange_every() as usize);
+            measured.rounds.push(round(&mut trainer, world, measured.way, steps)?);
         }
     }
     let interference = Interference::of(&world.gather(watch.words())?, &world.topology());

@@ -44,7 +44,7 @@ pub struct Scaling {
     /// Override a value of the job, as for `ternflock train`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Steps per round.
+    /// Steps per round, raised to a multiple of exchange.every.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub steps: u16,
     /// Rounds; the median of their times counts.

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::syntax::{SectionReader, read_empty};
 use keys::{
-    ALGORITHM, AUTO_AMONG, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, CODING, ERROR_FEEDBACK, GRADIENTS,
-    KEEP_FLOAT, LOW_RANK, MIN_ELEMENTS, OVERLAP, POWERSGD_RANK, POWERSGD_START, TIMEOUT, VERIFY_EVERY,
-    WARN_AFTER,
+    ALGORITHM, AUTO_AMONG, BUCKET_ELEMENTS, CLIP_SIGMA, CLIP_SIGMA_OVER, CODING, ERROR_FEEDBACK, EVERY,
+    EVERY_START, GRADIENTS, KEEP_FLOAT, LOW_RANK, MIN_ELEMENTS, OVERLAP, POWERSGD_RANK, POWERSGD_START,
+    TIMEOUT, VERIFY_EVERY, WARN_AFTER,
 };
 
 pub(crate) use keys::SECTION;
@@ -41,6 +41,10 @@ pub struct Exchange {
     pub overlap: Overlap,
     /// Layers are exchanged together once their gradients have this many elements.
     pub bucket_elements: usize,
+    /// Steps from one exchange to the next, at least 1; above 1: local steps.
+    pub every: u64,
+    /// The step of the run from which `every` applies; before it, the ranks exchange in each step.
+    pub every_start: u64,
     /// Whether the rounding error of a gradient is added to the gradient of the next step.
     pub error_feedback: bool,
     /// The rank of PowerSGD's factors, 1 to 64.
@@ -63,6 +67,7 @@ impl Default for Exchange {
 
 impl Exchange {
     pub(crate) fn read(section: &mut SectionReader) -> Self {
+        let every = section.read(&EVERY);
         Exchange {
             gradients: section.read(&GRADIENTS),
             auto_among: section.read(&AUTO_AMONG),
@@ -75,7 +80,9 @@ impl Exchange {
             low_rank: section.read(&LOW_RANK),
             overlap: section.read(&OVERLAP),
             bucket_elements: section.read(&BUCKET_ELEMENTS),
-            error_feedback: section.read(&ERROR_FEEDBACK),
+            every,
+            every_start: section.read(&EVERY_START),
+            error_feedback: section.find(&ERROR_FEEDBACK).unwrap_or(every > 1),
             powersgd_rank: section.read(&POWERSGD_RANK),
             powersgd_start: section.read(&POWERSGD_START),
             verify_every: section.read(&VERIFY_EVERY),

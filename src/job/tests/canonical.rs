@@ -178,6 +178,8 @@ keep_float = [\"logits\"]
 low_rank = []
 overlap = \"auto\"
 bucket_elements = 262144
+every = 1
+every_start = 0
 error_feedback = false
 powersgd_rank = 4
 powersgd_start = 0
@@ -265,6 +267,8 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "exchange.clip_sigma_over=elements",
         "exchange.min_elements=1",
         "exchange.keep_float=[]",
+        "exchange.every_start=1",
+        "exchange.error_feedback=true",
         "exchange.verify_every=0",
         "exchange.timeout=1",
         "checkpoint.every=1",
@@ -282,6 +286,15 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
     let [job, other] = ["", "data.dir=x"]
         .map(|set| accepted(MINIMAL, &["data.dataset=mnist", set][..1 + set.len().min(1)]).job);
     assert!(job.hash() != other.hash() && job.differences(&other)[0].key == "data.dir");
+}
+
+/// Compressed movements of several steps need their rounding errors fed back, so that is the default there.
+#[test]
+fn local_steps_feed_errors_back_unless_the_job_says_otherwise() {
+    let feedback = |sets: &[&str]| accepted(MINIMAL, sets).job.exchange.error_feedback;
+    assert!(!feedback(&[]) && !feedback(&["exchange.every=1", "exchange.every_start=10"]));
+    assert!(feedback(&["exchange.every=2"]));
+    assert!(!feedback(&["exchange.every=2", "exchange.error_feedback=false"]));
 }
 
 /// A stored job without a key that a later version added describes what that version did, and a run resumes with it

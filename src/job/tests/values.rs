@@ -25,6 +25,11 @@ fn a_wrong_type_says_what_was_expected_and_found() {
             "[exchange]\nverify_every = 1.5",
             "exchange.verify_every must be a whole number of at least 0, found the",
         ),
+        ("[exchange]\nevery = 0", "exchange.every must be at least 1, found the integer 0"),
+        (
+            "[exchange]\nevery_start = -1",
+            "exchange.every_start must be a whole number of at least 0, found the integer -1",
+        ),
         ("[exchange]\nkeep_float = \"fc\"", "exchange.keep_float must be an array, found the string \"fc\""),
         (
             "[exchange]\nkeep_float = [1]",

@@ -10,6 +10,7 @@ mod columns;
 mod conv2d_bf16;
 mod examples;
 pub(super) mod instructions;
+mod layer_norm;
 mod linear_bf16;
 mod pooling;
 mod smooth;

@@ -12,6 +12,7 @@ mod embedding;
 mod flatten;
 mod gelu;
 mod global_avg_pool2d;
+mod layer_norm;
 mod leaky_relu;
 mod linear;
 mod local_response_norm;
@@ -105,6 +106,7 @@ layers! {
     concat: Concat = "concat";
     embedding: Embedding = "embedding";
     batch_norm: BatchNorm = "batch_norm";
+    layer_norm: LayerNorm = "layer_norm";
     local_response_norm: LocalResponseNorm = "local_response_norm";
     global_avg_pool2d: GlobalAvgPool2d = "global_avg_pool2d";
     shortcut: Shortcut = "shortcut";

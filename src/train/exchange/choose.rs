@@ -110,7 +110,8 @@ fn decide(
             _ => ("messages between nodes are coded", "otherwise"),
         };
         let [best, second] = [best, ways[1].2].map(time);
-        let reason = format!("{said}, {best} per step according to the cost model ({second} {other}) {at}");
+        let reason =
+            format!("{said}, {best} per exchange according to the cost model ({second} {other}) {at}");
         return Choice { gradients, algorithm, coding, reason: says("coding", reason) };
     }
     let [float32_time, best_time] = [float32, best].map(time);
@@ -118,7 +119,7 @@ fn decide(
     if float32 < best && !is_decided {
         let ring = Float32.label(algorithm);
         let reason = format!(
-            "float32 is faster here: compression is off ({ring} {float32_time} per step according to the \
+            "float32 is faster here: compression is off ({ring} {float32_time} per exchange according to the \
              cost model, the best {}, {name}, {best_time}) {at}",
             method
         );
@@ -132,7 +133,7 @@ fn decide(
     let second = ways.iter().find(|way| way.0 != ways[0].0);
     let second = second.map_or(String::new(), |way| format!("{} {}, ", self::name(way), time(way.2)));
     let reason = format!(
-        "{name}, {best_time} per step according to the cost model ({second}float32 {float32_time}) {at}{stays}"
+        "{name}, {best_time} per exchange according to the cost model ({second}float32 {float32_time}) {at}{stays}"
     );
     Choice { gradients, algorithm, coding, reason: says("algorithm", reason) }
 }
@@ -241,7 +242,7 @@ mod tests {
             choice.reason
         );
         for part in [
-            " ms per step according to the cost model (",
+            " ms per exchange according to the cost model (",
             ", float32 2",
             "at 120 us and 11.8 MB/s between nodes",
         ] {

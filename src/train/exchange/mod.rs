@@ -200,6 +200,11 @@ impl Exchange {
         self.parts.iter().copied().zip(shares).collect()
     }
 
+    /// Number of ranks.
+    pub fn ranks(&self) -> usize {
+        self.topology.world()
+    }
+
     /// Number of parameters whose gradients are compressed.
     pub fn compressed_parameters(&self) -> usize {
         let shares = self.buckets.iter().flat_map(Bucket::shares);

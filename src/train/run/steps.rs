@@ -15,6 +15,7 @@ use crate::step::evaluate::evaluate;
 use crate::step::statistics::with_averaged;
 use crate::step::trainer::Trainer;
 use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
 use ternflock_job::Job;
 use ternflock_report::{Event, Summary};
 use ternflock_world::World;
@@ -48,11 +49,15 @@ impl Run<'_> {
                 self.save(world, best)?;
             }
             while self.trainer.step < self.trainer.steps && !stopped {
-                let step = self.trainer.step(world, stops())?;
+                // Asked once per exchange, so that the time between two questions is that of all steps up to the next one.
+                let stop = self.trainer.synchronises_next() && stops();
+                let step = self.trainer.step(world, stop)?;
                 self.progress.add(&step);
                 self.log.add(&step);
                 stopped = step.stop;
-                self.after_step(world, stopped)?;
+                if step.is_synchronised {
+                    self.after_step(world, stopped)?;
+                }
             }
             if stopped || !self.stages.has_next() {
                 break;
@@ -88,15 +93,34 @@ impl Run<'_> {
             let (stage, steps) = (stage.name.clone(), self.trainer.steps);
             self.log.write(Event::Stage { step, stage, number, stages, steps, parameters })?;
         }
-        notes.into_iter().try_for_each(|text| self.log.note(step, text))
+        notes.into_iter().chain(self.short_period()).try_for_each(|text| self.log.note(step, text))
     }
 
-    /// Does the work that is due after a step. All ranks decide the same. A stop skips the evaluation,
-    /// because little time may be left.
+    /// A note if the last local steps of the stage are fewer than those before.
+    fn short_period(&self) -> Option<String> {
+        let rest = self.trainer.rhythm().remainder().filter(|_| self.trainer.step < self.trainer.steps)?;
+        let (every, end) = (self.trainer.exchange_every(), self.trainer.steps);
+        let of_what = if self.stages.count() > 1 { "the stage" } else { "the run" };
+        Some(match end - self.trainer.rhythm().start() {
+            all if all == rest => format!(
+                "exchange.every = {every} is more than the {} that {of_what} has for it: the ranks average once, after step {end}",
+                plural(all as usize, "step")
+            ),
+            _ => format!(
+                "exchange.every = {every} does not divide {of_what}: the ranks average for the last time after step {end}, \
+                 after {}",
+                plural(rest as usize, "local step")
+            ),
+        })
+    }
+
+    /// Does the work that is due after a step that leaves the ranks synchronised, or after a local step before it. All
+    /// ranks decide the same. A stop skips the evaluation, because little time may be left.
     fn after_step(&mut self, world: &mut World, stopped: bool) -> Result<()> {
         let (step, job) = (self.trainer.step, self.job);
         let is_last = step == self.trainer.steps;
-        let due = |every: u64| every != 0 && step.is_multiple_of(every);
+        let rhythm = self.trainer.rhythm();
+        let due = |every: u64| rhythm.is_due(every, step);
         let saves = due(job.checkpoint.every) || is_last || stopped;
         if due(job.exchange.verify_every) || is_last {
             self.trainer.verify(world)?;
@@ -122,12 +146,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Whether the step just done was the last of an epoch, or of the job's own interval.
+    /// Whether an epoch, or the job's own interval, has ended since the ranks were last synchronised.
     pub(crate) fn evaluation_is_due(&self) -> bool {
-        let step = self.trainer.step;
+        let (step, rhythm) = (self.trainer.step, self.trainer.rhythm());
         match self.trainer.job().train.eval_every {
-            Some(every) => every != 0 && step.is_multiple_of(every),
-            None => self.trainer.epoch().floor() > self.trainer.epoch_at(step - 1).floor(),
+            Some(every) => rhythm.is_due(every, step),
+            None => self.trainer.epoch().floor() > self.trainer.epoch_at(rhythm.before(step)).floor(),
         }
     }
 

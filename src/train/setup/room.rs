@@ -39,7 +39,8 @@ pub fn check_change(job: &Job, from: &Graph, to: &Graph, topology: &Topology) ->
 }
 
 /// Number of values that training `graph` keeps on a rank in addition to the network: the optimizer states,
-/// the residuals of error feedback, the gradient sums of micro-batches, and the unperturbed weights.
+/// the residuals of error feedback, the gradient sums of micro-batches, the unperturbed weights, and the parameters before
+/// local steps.
 fn numbers_beside(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
     let table = parameters::table(graph)?;
     let kinds = job.stages.iter().map(|stage| &stage.optimizer.kind).chain([&job.optimizer.kind]);
@@ -48,7 +49,8 @@ fn numbers_beside(job: &Job, graph: &Graph, world: usize) -> Result<usize> {
     let sums = usize::from(batch.at_a_time(world) < batch.share(world));
     let noises = job.stages.iter().map(|stage| &stage.smoothout).chain([&job.smoothout]);
     let clean = usize::from(noises.into_iter().any(|smoothout| smoothout.a > 0.0));
-    let states = states + (sums + clean) * parameters::count(&table);
+    let anchor = usize::from(job.exchange.every > 1);
+    let states = states + (sums + clean + anchor) * parameters::count(&table);
     Ok(states + state_elements(&job.exchange, graph, &table, world)?)
 }
 
@@ -79,6 +81,8 @@ mod tests {
         assert_eq!(beside("momentum = 0.9"), first + logits);
         assert_eq!(beside("kind = \"adam\""), 2 * (first + logits));
         assert_eq!(beside("momentum = 0.0\n[smoothout]\na = 0.1"), first + logits);
+        let local = "momentum = 0.0\n[exchange]\nevery = 4\nerror_feedback = false\n";
+        assert_eq!(beside(local), first + logits, "the parameters before local steps");
         let feedback = "momentum = 0.0\n[exchange]\nerror_feedback = true\nbucket_elements = 1\n";
         assert_eq!(beside(feedback), first, "the logits stay float32 unless the job says otherwise");
         assert_eq!(beside(&format!("{feedback}keep_float = []")), first + logits);

@@ -108,6 +108,8 @@ impl<'a> Run<'a> {
             parameters: run.trainer.network.parameters.values.len(),
             ternary_parameters: run.trainer.exchange().compressed_parameters(),
             algorithm: run.trainer.exchange().algorithm(),
+            exchange_every: run.trainer.exchange_every(),
+            exchange_every_start: job.exchange.every_start,
             samples: run.trainer.task().count(run.trainer.labels_per_epoch()),
             vocabulary: match run.trainer.network.graph().input() {
                 Shape::Tokens { vocabulary, .. } => Some(vocabulary),

@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 
 use crate::exchange::method::RESIDUAL;
+use crate::state::optimizer::ranks;
 use crate::step::statistics::STATISTICS;
 use crate::step::trainer::Trainer;
 use ternflock_base::error::Result;
 use ternflock_checkpoint::{Slot, Snapshot, Tensor};
+use ternflock_job::{Exchange, Job};
 use ternflock_optim::STATE_NAMES;
 use ternflock_world::World;
 
@@ -72,12 +74,20 @@ pub fn restore(
 /// Restores `own`, the part of rank `rank` of `world`, from the `state` of `ranks` ranks. On another number
 /// of ranks each takes the mean, so that residuals, for example, still add the same amount to the mean
 /// gradient.
-fn take_up(state: &[f32], ranks: usize, rank: usize, world: usize, own: &mut [f32]) {
+pub(super) fn take_up(state: &[f32], ranks: usize, rank: usize, world: usize, own: &mut [f32]) {
     let elements = own.len();
     for (index, own) in own.iter_mut().enumerate() {
         let of = |rank: usize| state[rank * elements + index];
         *own = if ranks == world { of(rank) } else { (0..ranks).map(of).sum::<f32>() / ranks as f32 };
     }
+}
+
+/// Whether the residuals of `snapshot` are those of gradients, and `trainer` now averages the movements of local steps, or
+/// the other way round: the two have different units. A checkpoint without a readable job is taken as it is.
+pub fn changes_residuals(trainer: &Trainer, snapshot: &Snapshot) -> bool {
+    let of_movements = |job: &Exchange| job.every > 1 && snapshot.progress.step > job.every_start;
+    Job::from_stored(&snapshot.job)
+        .is_ok_and(|stored| of_movements(&stored.exchange) != of_movements(&trainer.job().exchange))
 }
 
 /// A note for each slot of the optimizer or the averaging method that does not simply continue when
@@ -101,13 +111,23 @@ pub fn changed_slots(trainer: &Trainer, snapshot: &Snapshot, world: usize) -> Ve
             (true, false) => {
                 Some(format!("the {what} in the checkpoint {is} dropped, because the job does not use {it}"))
             }
+            (true, true) if *slot == RESIDUAL && changes_residuals(trainer, snapshot) => Some(format!(
+                "the {what} in the checkpoint {is} dropped: gradients and the movements of local steps have different units"
+            )),
             (true, true) if snapshot.progress.ranks != world as u64 => {
                 Some(format!("each rank continues with the mean of all ranks' {what}"))
             }
             (true, true) => None,
         }
     };
-    kept.union(&stored).filter_map(note).collect()
+    let table = &trainer.network.parameters.table;
+    let means = snapshot.optimizer.iter().filter(|slot| optimizer.contains(&slot.name.as_str()));
+    let shares = trainer.shares_optimizer_state_after(snapshot.progress.step);
+    let means = means.filter(|slot| ranks(slot, table).is_some_and(|ranks| shares || ranks != world));
+    let means = means.map(|slot| {
+        format!("each rank continues with the mean of all ranks' optimizer state `{}`", slot.name)
+    });
+    kept.union(&stored).filter_map(note).chain(means).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod changes;
 pub mod compress_snapshot;
 pub mod find_run;
 pub mod hash;
+pub mod optimizer;
 pub mod own_job;
 pub mod restore;
 pub mod resume;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::exchange::method::RESIDUAL;
-use crate::state::averaging;
+use crate::state::{averaging, optimizer};
 use crate::step::trainer::{LONGEST, Trainer};
 use crate::step::{recurrent_state, statistics};
 use ternflock_base::error::{Error, Result};
@@ -36,13 +36,15 @@ impl Trainer {
                 snapshot.progress.step
             ));
         }
+        let shares = self.shares_optimizer_state_after(snapshot.progress.step);
+        let place = (!shares).then_some((rank, world));
         let parameters = &mut self.network.parameters;
         let (values, means) = both(parameters, &snapshot.parameters)?;
         for state in self.optimizer.states_mut() {
             let slot = snapshot.optimizer.iter().find(|slot| slot.name == state.name);
             let slot = slot.ok_or_else(|| lacks_state(state.name, snapshot))?;
             count(&slot.tensors, parameters.table.len())?;
-            state.values = flat(&parameters.table, &slot.tensors)?;
+            state.values = optimizer::restore(&parameters.table, &slot.tensors, place)?;
         }
         parameters.values = values;
         parameters.statistics.values = means;
@@ -54,7 +56,11 @@ impl Trainer {
         let global_batch = self.global_batch();
         let part = shard(global_batch, rank, world);
         recurrent_state::restore(self.recurrent_state(), &snapshot.recurrent_state, global_batch, part)?;
-        snapshot.optimizer.iter().try_for_each(|slot| averaging::restore(self, slot, rank, world))
+        snapshot.optimizer.iter().try_for_each(|slot| averaging::restore(self, slot, rank, world))?;
+        if averaging::changes_residuals(self, snapshot) {
+            self.clear_residuals();
+        }
+        Ok(())
     }
 }
 

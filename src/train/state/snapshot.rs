@@ -10,6 +10,7 @@ use ternflock_optim::{Plateau, State};
 use ternflock_tensor as tensor;
 
 use crate::state::averaging::{self, AveragingSlot};
+use crate::state::optimizer;
 use crate::step::trainer::Trainer;
 use crate::step::{recurrent_state, statistics};
 use ternflock_world::World;
@@ -19,6 +20,8 @@ pub struct Gathered {
     /// The state of averaging methods, in slots next to those of the optimizer, with the ranks as first
     /// dimension of the tensors.
     averaging: Vec<AveragingSlot>,
+    /// Each rank's own optimizer state, with local steps.
+    optimizer: Vec<Slot>,
     /// The state that recurrent layers carry to the next step.
     recurrent_state: Vec<Tensor>,
     /// The running statistics of layers: the mean over the ranks, on every rank, and each rank's own.
@@ -33,11 +36,12 @@ impl Trainer {
     /// [`Error::Exchange`](ternflock_base::error::Error::Exchange) when ranks are late or gone.
     pub fn gather(&mut self, world: &mut World) -> Result<Gathered> {
         let averaging = averaging::gather(self, world)?;
+        let optimizer = optimizer::gather(self, world)?;
         let global_batch = self.global_batch();
         let recurrent_state = recurrent_state::gather(self.recurrent_state(), global_batch, world)?;
         let own_statistics = statistics::gather(&self.network, world)?;
         let statistics = statistics::averaged(&self.network, world)?;
-        Ok(Gathered { averaging, recurrent_state, statistics, own_statistics })
+        Ok(Gathered { averaging, optimizer, recurrent_state, statistics, own_statistics })
     }
 
     /// The checkpoint of a run of `job` on `ranks` ranks now, in its stage `stage`, with its best evaluation.
@@ -103,7 +107,14 @@ impl Trainer {
             let tensors = table.iter().map(|p| tensor_of(p, &state.values)).collect();
             Slot { name: state.name.into(), tensors }
         };
-        let mut slots: Vec<_> = self.optimizer.states().iter().map(slot).collect();
+        let own = |slot: &'a Slot| Slot {
+            name: slot.name.clone(),
+            tensors: slot.tensors.iter().map(borrow).collect(),
+        };
+        let mut slots: Vec<_> = match self.shares_optimizer_state() {
+            true => self.optimizer.states().iter().map(slot).collect(),
+            false => gathered.optimizer.iter().map(own).collect(),
+        };
         for (name, tensors) in &gathered.averaging {
             slots.push(Slot { name: (*name).into(), tensors: tensors.iter().map(borrow).collect() });
         }

@@ -37,13 +37,16 @@ pub fn under_way(launcher: &Launcher, ranks: usize, run: &Path, sets: &[&str]) -
     job
 }
 
-/// Continues the killed job in `run` for a few steps from its last checkpoint, and checks that it reaches the
+/// Exchanges after steps 1, 5, 9, 13, ...
+const LOCAL_STEPS: [&str; 2] = ["exchange.every=4", "exchange.every_start=1"];
+
+/// Continues the killed job in `run`, which was started with `sets`, for a few steps from its last checkpoint, and checks that it reaches the
 /// state of an undisturbed run. Returns the step reached.
-pub fn go_on_as_if_nothing_had_happened(launcher: &Launcher, ranks: usize, run: &Path) -> u64 {
+pub fn go_on_as_if_nothing_had_happened(launcher: &Launcher, ranks: usize, run: &Path, sets: &[&str]) -> u64 {
     let straight = tempfile::tempdir().unwrap();
     let last = newest(run) + 7;
     let steps = format!("train.steps={last}");
-    let sets = [&[steps.as_str()], &ENDLESS[..]].concat();
+    let sets = [&[steps.as_str()], &ENDLESS[..], sets].concat();
     let end = train(launcher, ranks, &sets, run, &["--resume", "--allow-changes"]).finish().unwrap();
     assert_eq!(end.code, Some(0), "{}", end.output);
     train_threads(ranks, &sets, straight.path());
@@ -54,23 +57,28 @@ pub fn go_on_as_if_nothing_had_happened(launcher: &Launcher, ranks: usize, run: 
 /// Every process of the job is killed at once. A run that resumes from its last checkpoint ends like an
 /// undisturbed one, with every step in its records once.
 pub fn kill_and_resume(launcher: &Launcher, ranks: usize) {
-    let killed = tempfile::tempdir().unwrap();
-    under_way(launcher, ranks, killed.path(), &[]).kill().unwrap();
-    let last = go_on_as_if_nothing_had_happened(launcher, ranks, killed.path());
+    for (sets, every) in [(&[][..], 1), (&LOCAL_STEPS[..], 4)] {
+        let killed = tempfile::tempdir().unwrap();
+        under_way(launcher, ranks, killed.path(), sets).kill().unwrap();
+        let last = go_on_as_if_nothing_had_happened(launcher, ranks, killed.path(), sets);
 
-    let lines = fs::read_to_string(killed.path().join("metrics.jsonl")).unwrap();
-    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let trained: Vec<_> =
-        lines.filter(|line| line["event"] == "train").map(|line| line["step"].as_u64().unwrap()).collect();
-    assert_eq!(trained, Vec::from_iter(1..=last));
+        let lines = fs::read_to_string(killed.path().join("metrics.jsonl")).unwrap();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines = lines.filter(|line| line["event"] == "train");
+        let trained: Vec<_> = lines.map(|line| line["step"].as_u64().unwrap()).collect();
+        // A run always ends with an exchange.
+        let mut expected: Vec<u64> = (1..=last).filter(|step| (step - 1) % every == 0).collect();
+        expected.extend((expected.last() != Some(&last)).then_some(last));
+        assert_eq!(trained, expected);
+    }
 }
 
 /// One rank gets SIGTERM, as at the end of its time in a batch queue, or the launcher gets SIGUSR1, which it
-/// forwards.
+/// forwards. With local steps, the next exchange is the end.
 pub fn signal(launcher: &Launcher, ranks: usize) {
-    for to_launcher in [false, true] {
+    for (to_launcher, sets) in [(false, &[][..]), (true, &[]), (false, &LOCAL_STEPS)] {
         let directory = tempfile::tempdir().unwrap();
-        let job = under_way(launcher, ranks, directory.path(), &[]);
+        let job = under_way(launcher, ranks, directory.path(), sets);
         match to_launcher {
             true => running::signal(job.launcher(), libc::SIGUSR1),
             false => running::signal(job.ranks()[ranks - 1], libc::SIGTERM),
@@ -83,6 +91,7 @@ pub fn signal(launcher: &Launcher, ranks: usize) {
         );
         assert_eq!(end.output.matches(&sentence).count(), 1, "not once `{sentence}`:\n{}", end.output);
         assert_eq!(load(directory.path(), step).progress.step, step);
+        assert!(sets.is_empty() || step % 4 == 1, "{step}");
     }
 }
 

@@ -39,7 +39,7 @@ pub fn for_a_while(launcher: &Launcher, ranks: usize) {
         let before = newest(directory.path());
         job.wait_until("it goes on", |_| newest(directory.path()) > before);
         assert_names(&job.kill().unwrap().output, late);
-        go_on_as_if_nothing_had_happened(launcher, ranks, directory.path());
+        go_on_as_if_nothing_had_happened(launcher, ranks, directory.path(), &[]);
     }
 }
 

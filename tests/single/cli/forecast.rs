@@ -21,8 +21,17 @@ fn a_job_is_forecast_on_networks() {
         for point in points {
             let ways = point["ways"].as_array().unwrap();
             let names: Vec<_> = ways.iter().map(|way| way["way"].as_str().unwrap()).collect();
-            assert_eq!(names.len(), 6, "{names:?}");
-            assert!(!names.contains(&"mpi_allreduce_f32"), "{names:?}");
+            // Not the MPI library's own: nothing is known about it.
+            let expected = [
+                "ring_ternary",
+                "gather_ternary",
+                "direct_ternary",
+                "halving_ternary",
+                "hierarchical_ternary",
+                "ring_f32",
+                "powersgd",
+            ];
+            assert_eq!(names, expected);
             for way in ways {
                 let (step, rate) = (way["step_s"].as_f64().unwrap(), way["rate"].as_f64().unwrap());
                 let batch = point["global_batch"].as_f64().unwrap();

@@ -48,7 +48,7 @@ fn everything_that_is_wrong_is_said_at_once_with_its_line() {
                 "\njob.toml:{}: optimizer.momentum must be at least 0 and below 1, found the float 1.5\n",
                 line + 1
             ),
-            "\n--set exchange.gradients=ternery: exchange.gradients must be one of \"ternary\", \"float32\" (did you mean \"ternary\"?), found",
+            "\n--set exchange.gradients=ternery: exchange.gradients must be one of \"ternary\", \"float32\", \"powersgd\", \"auto\" (did you mean \"ternary\"?), found",
             "\n--set train.sead=3: unknown key `sead` in [train]; did you mean `seed`?\n",
         ],
     );

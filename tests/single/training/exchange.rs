@@ -106,7 +106,7 @@ pub fn averages(job: &job::Exchange, mut world: World) -> Vec<Vec<f32>> {
 }
 
 /// One tensor's mean by the definition: each rank's ternaries, a plain sum of integers, times scale / P.
-fn ternary_mean(of_ranks: &[&[f32]], clip_sigma: f32, step: u64, tensor: usize) -> Vec<f32> {
+pub fn ternary_mean(of_ranks: &[&[f32]], clip_sigma: f32, step: u64, tensor: usize) -> Vec<f32> {
     let elements = of_ranks[0].len();
     let clips: Vec<f32> = of_ranks.iter().map(|values| Moments::of(values).clip(clip_sigma)).collect();
     let scales = of_ranks.iter().zip(&clips).map(|(values, clip)| Moments::of(values).scale(*clip));

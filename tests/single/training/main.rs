@@ -7,6 +7,7 @@ mod exchange;
 mod feedback;
 mod language;
 mod library;
+mod local_steps;
 mod method;
 mod micro_batches;
 mod objective;

@@ -54,7 +54,7 @@ train.eval_every = 2
 "#;
 
 /// The shipped job in these stages, with the overrides `sets`.
-fn staged(stages: &str, sets: &[&str]) -> Loaded {
+pub fn staged(stages: &str, sets: &[&str]) -> Loaded {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("digits.toml");
     let shipped = std::fs::read_to_string(JOB).unwrap().replace("epochs = 30", "log_every = 1");
@@ -63,7 +63,7 @@ fn staged(stages: &str, sets: &[&str]) -> Loaded {
     job::load(&path, &[&quiet, sets].concat().iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
 }
 
-fn stage(directory: &Path, name: &str) -> Snapshot {
+pub fn stage(directory: &Path, name: &str) -> Snapshot {
     checkpoint::load(directory.join(format!("checkpoints/stage-{name}.h5"))).unwrap()
 }
 
@@ -81,7 +81,7 @@ fn output(snapshot: &Snapshot) -> Vec<f32> {
     network.forward(BATCH, Mode::Evaluate).to_vec()
 }
 
-fn assert_complete(ended: &[Ended]) {
+pub fn assert_complete(ended: &[Ended]) {
     ended.iter().for_each(|rank| assert!(rank.summary().complete));
 }
 

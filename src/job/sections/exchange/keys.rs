@@ -97,11 +97,28 @@ pub(super) const BUCKET_ELEMENTS: Key<usize> = Key::new(
 )
 .within(at_least(1.0));
 
+pub(super) const EVERY: Key<u64> = Key::new(
+    "every",
+    Given(|| 1),
+    "Steps from one exchange to the next. Above 1: local steps. Each rank takes this number of steps with the gradients \
+     of its own samples; then the ranks average how far their parameters have moved \
+     ([guide](how-to/local-steps.md)).",
+)
+.within(at_least(1.0));
+
+pub(super) const EVERY_START: Key<u64> = Key::new(
+    "every_start",
+    Given(|| 0),
+    "The step of the run from which `every` applies (post-local SGD). Before it, the ranks average their gradients in \
+     each step.",
+);
+
 pub(super) const ERROR_FEEDBACK: Key<bool> = Key::new(
     "error_feedback",
     Given(|| false),
     "Adds the rounding error of a ternary gradient to the gradient of the next step. Ternaries are then \
-     rounded to the nearest value, not at random. No effect on `\"powersgd\"`, which always has error feedback.",
+     rounded to the nearest value, not at random. With `every` above 1, the same for how far the parameters have moved, \
+     and the default is `true`. No effect on `\"powersgd\"`, which always has error feedback.",
 );
 
 pub(super) const POWERSGD_RANK: Key<usize> = Key::new(
@@ -159,6 +176,15 @@ pub(crate) const SECTION: Section = Section::new(
             &OVERLAP,
             &BUCKET_ELEMENTS,
         ],
-        &[&ERROR_FEEDBACK, &POWERSGD_RANK, &POWERSGD_START, &VERIFY_EVERY, &WARN_AFTER, &TIMEOUT],
+        &[
+            &EVERY,
+            &EVERY_START,
+            &ERROR_FEEDBACK,
+            &POWERSGD_RANK,
+            &POWERSGD_START,
+            &VERIFY_EVERY,
+            &WARN_AFTER,
+            &TIMEOUT,
+        ],
     ],
 );

@@ -10,7 +10,7 @@ use crate::exchange::{Choice, Exchange, Slots, rows_read, with_gradients};
 use crate::step::statistics::STATISTICS;
 use ternflock_base::error::{Error, Result};
 use ternflock_job::{self as job, Gradients};
-use ternflock_nn::Network;
+use ternflock_nn::{Graph, Network};
 use ternflock_optim::STATE_NAMES;
 use ternflock_world::World;
 
@@ -28,9 +28,14 @@ pub(super) fn exchange(
     let method = method.unwrap_or_else(|| method::of(job.gradients));
     let (graph, parameters) = (network.graph(), &network.parameters);
     let mut exchange = Exchange::with_method(method, job, train.seed, graph, parameters, topology)?;
-    exchange.bound_rows(rows_read(graph, train.global_batch));
+    exchange.bound_rows(rows_of_an_exchange(job, train, graph));
     check_slots(&exchange)?;
     Ok(exchange)
+}
+
+/// The most rows of an embedding that the samples between two exchanges read.
+pub(super) fn rows_of_an_exchange(job: &job::Exchange, train: &job::Train, graph: &Graph) -> usize {
+    rows_read(graph, train.global_batch.saturating_mul(job.every as usize))
 }
 
 /// Refuses slots that checkpoints use for the optimizer or for the statistics of each rank, because both

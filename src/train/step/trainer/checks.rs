@@ -7,19 +7,22 @@ use ternflock_nn::Tally;
 use ternflock_world::World;
 
 impl Trainer {
-    /// Checks that all ranks are at the same step, with bit-identical parameters and optimizer state.
+    /// Checks that all ranks are at the same step, with bit-identical parameters and optimizer state. After local steps
+    /// only the parameters are compared, because each rank has its own optimizer state.
     ///
     /// # Errors
     /// [`Error::Disagree`] on all ranks, naming two that differ.
     pub fn verify(&self, world: &mut World) -> Result<()> {
         world.set_context(format_args!("step {}, comparison of all parameters", self.step));
         world.agree("the step", self.step)?;
-        let states = self.optimizer.states().iter().map(|state| &state.values);
+        let shared = if self.shares_optimizer_state() { self.optimizer.states() } else { &[] };
+        let states = shared.iter().map(|state| &state.values);
         // Rotated, so that two equal hashes do not cancel.
         let hash = std::iter::once(&self.network.parameters.values)
             .chain(states)
             .fold(0u64, |hash, values| hash.rotate_left(1) ^ hash_values(values));
-        world.agree(&format!("step {}: the hash of parameters and the optimizer's state", self.step), hash)
+        let what = if shared.is_empty() { "parameters" } else { "parameters and the optimizer's state" };
+        world.agree(&format!("step {}: the hash of {what}", self.step), hash)
     }
 
     /// Refuses parameters that the last update has made NaN or infinite, before they are evaluated or saved.
@@ -41,30 +44,36 @@ impl Trainer {
 
     /// The same error on every rank: the message of rank `rank`, which saw the bad value.
     pub(super) fn explain_non_finite(&self, world: &mut World, rank: usize, tally: Tally) -> Result<Error> {
-        let loss = tally.mean_loss();
+        let kept =
+            if self.job.exchange.error_feedback { ", including the residual of error feedback," } else { "" };
+        let what = world.broadcast_from(rank, &self.describe_non_finite(tally, kept))?;
+        Ok(Error::NonFinite { step: self.step, rank, what: format!("{what} {}", self.advice(self.step)) })
+    }
+
+    /// The loss of a step of this rank, and the first value of it that is not finite. `including` says what gradients hold
+    /// besides.
+    pub(super) fn describe_non_finite(&self, tally: Tally, including: &str) -> String {
         let bad_gradient = || {
             let parameters = &self.network.parameters;
             parameters.table.iter().find_map(|parameter| {
                 let values = &parameters.gradients[parameter.range.clone()];
                 let at = values.iter().position(|g| !g.is_finite())?;
-                let kept = if self.exchange.residuals().next().is_some() {
-                    ", including the residual of error feedback,"
-                } else {
-                    ""
-                };
                 Some(format!(
-                    "the gradient of `{}`{kept} holds {} at element {at}",
+                    "the gradient of `{}`{including} holds {} at element {at}",
                     parameter.name, values[at]
                 ))
             })
         };
         let found = self.network.first_non_finite().or_else(bad_gradient).unwrap_or_default();
-        let what = world.broadcast_from(rank, &format!("the loss is {loss}; {found}"))?;
-        let rate = self.learning_rate(self.step);
+        format!("the loss is {}; {found}", tally.mean_loss())
+    }
+
+    /// The settings at `step` that may help against values that are not finite.
+    pub(super) fn advice(&self, step: u64) -> String {
+        let rate = self.learning_rate(step);
         let noise = self.amplitude().map_or(String::new(), |a| {
             format!("smoothout.a = {} moves the weights by {a} now; ", self.job.smoothout.a)
         });
-        let what = format!("{what} ({noise}learning rate {rate}; a smaller one may help)");
-        Ok(Error::NonFinite { step: self.step, rank, what })
+        format!("({noise}learning rate {rate}; a smaller one may help)")
     }
 }

@@ -3,17 +3,23 @@
 //! - `schedule`: steps, epochs and learning rates
 //! - `averaging`: which method averages the gradients
 //! - `step`: one training step, as named phases
+//! - `rhythm`: when the ranks exchange
+//! - `local_steps`: steps of each rank alone, and how the ranks come together after them
 //! - `transplant`: from one stage to the next, with everything that belongs to the parameters
 //! - `checks`: ranks that differ, and values that are not finite
 
 mod averaging;
 mod checks;
+mod local_steps;
+mod rhythm;
 mod schedule;
 mod step;
 mod transplant;
 
 use ternflock_collectives::topology::Topology;
 
+use local_steps::LocalSteps;
+pub use rhythm::Rhythm;
 pub(crate) use schedule::{LONGEST, count_steps};
 pub use step::Step;
 
@@ -52,6 +58,7 @@ pub struct Trainer {
     force: Option<Force>,
     frozen: Option<FrozenZeros>,
     exchange: Exchange,
+    local_steps: LocalSteps,
     compute: Compute,
     /// The job, with the settings of this stage.
     job: Job,
@@ -98,6 +105,7 @@ impl Trainer {
             group_lasso: GroupLasso::new(&job.sparsity, network.graph(), &network.parameters)?,
             force: Force::new(&job.force, network.graph(), &network.parameters.table)?,
             frozen: None,
+            local_steps: LocalSteps::new(job.exchange.every, &network.parameters),
             network,
             step: 0,
             start: 0,

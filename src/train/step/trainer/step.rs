@@ -19,22 +19,29 @@ pub struct Step {
     pub phases: Phases,
     /// The total time.
     pub seconds: f64,
-    /// Bytes that this rank has sent to average gradients.
+    /// Bytes that this rank has sent to average gradients or, after local steps, the movements of parameters.
     pub bytes_sent: u64,
-    /// Whether some rank wants to stop now.
+    /// Whether some rank wants to stop now. Ranks learn of it only when they are synchronised.
     pub stop: bool,
+    /// Whether all ranks have the same parameters now; false after a local step that others will follow.
+    pub is_synchronised: bool,
 }
 
 impl Trainer {
     /// Performs one step. `stop` says that this rank wants to stop after it; the result says whether any rank
-    /// does.
+    /// does. With local steps ([`Trainer::rhythm`]), the ranks exchange nothing in some steps, and `stop` is ignored
+    /// in these.
     ///
     /// # Errors
     /// [`Error::NonFinite`](ternflock_base::error::Error::NonFinite) on all ranks when the loss or a gradient
-    /// of one is not finite: the parameters are then still those of the previous step.
+    /// of one is not finite: the parameters are then still those of the previous step. With local steps, all ranks
+    /// return it at the next synchronisation.
     /// [`Error::Exchange`](ternflock_base::error::Error::Exchange) when ranks are late or gone.
     pub fn step(&mut self, world: &mut World, stop: bool) -> Result<Step> {
         world.set_context(format_args!("step {}", self.step));
+        if self.rhythm().is_local(self.step) {
+            return self.local_step(world, stop);
+        }
         let mut phases = Phases::default();
         let (start, before) = (Instant::now(), world.traffic().bytes_sent);
         let (tally, agreed) = self.compute_and_average(world, stop, &mut phases)?;
@@ -47,7 +54,8 @@ impl Trainer {
         self.update();
         phases.update += update.elapsed().as_secs_f64();
         self.step += 1;
-        Ok(Step { tally, phases, seconds: start.elapsed().as_secs_f64(), bytes_sent, stop: agreed.stop })
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(Step { tally, phases, seconds, bytes_sent, stop: agreed.stop, is_synchronised: true })
     }
 
     /// A step whose gradients are averaged by `average`, all at once after the backward pass: a baseline for
@@ -73,7 +81,8 @@ impl Trainer {
             update: update.elapsed().as_secs_f64(),
             ..Phases::default()
         };
-        Ok(Step { tally, phases, seconds: start.elapsed().as_secs_f64(), bytes_sent: 0, stop: false })
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(Step { tally, phases, seconds, bytes_sent: 0, stop: false, is_synchronised: true })
     }
 
     /// Computes the gradients of rank `rank` of `world` at the present step, and leaves them in the parameters' gradients,
@@ -123,6 +132,18 @@ impl Trainer {
     /// optimizer (clipping, decay, momentum), then the weights that penalties set to zero and those that stay
     /// zero.
     fn update(&mut self) {
+        self.descend();
+        let values = &mut self.network.parameters.values;
+        if let Some(lasso) = &mut self.group_lasso {
+            lasso.make_zeros(self.optimizer.rates(), values);
+        }
+        if let Some(frozen) = &self.frozen {
+            frozen.restore(values);
+        }
+    }
+
+    /// The part of the update that moves parameters along their gradients: those of the loss, of penalties and of forces.
+    pub(super) fn descend(&mut self) {
         let rate = self.learning_rate(self.step);
         let parameters = &mut self.network.parameters;
         if let Some(lasso) = &mut self.group_lasso {
@@ -135,11 +156,5 @@ impl Trainer {
             frozen.note(parameters);
         }
         self.optimizer.step(self.step - self.optimizer_start, rate, parameters);
-        if let Some(lasso) = &mut self.group_lasso {
-            lasso.make_zeros(self.optimizer.rates(), &mut parameters.values);
-        }
-        if let Some(frozen) = &self.frozen {
-            frozen.restore(&mut parameters.values);
-        }
     }
 }

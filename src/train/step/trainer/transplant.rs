@@ -3,8 +3,8 @@
 
 use ternflock_collectives::topology::Topology;
 
-use super::{Trainer, averaging, execution};
-use crate::exchange::{Slots, rows_read, with_gradients};
+use super::{LocalSteps, Trainer, averaging, execution};
+use crate::exchange::{Slots, with_gradients};
 use ternflock_base::error::Result;
 use ternflock_compress::force::Force;
 use ternflock_compress::group_lasso::GroupLasso;
@@ -117,10 +117,11 @@ impl Trainer {
         self.compute.set_up(&job, &mut self.network, freeze_zeros, &topology)?;
         let (graph, parameters) = (self.network.graph(), &self.network.parameters);
         // The stage may have another batch.
-        self.exchange.bound_rows(rows_read(graph, job.train.global_batch));
+        self.exchange.bound_rows(averaging::rows_of_an_exchange(&job.exchange, &job.train, graph));
         self.group_lasso = GroupLasso::of_what_is_left(&job.sparsity, graph, parameters)?;
         self.force = Force::new(&job.force, graph, &parameters.table)?;
         self.frozen = freeze_zeros.then(|| FrozenZeros::new(parameters));
+        self.local_steps = LocalSteps::new(job.exchange.every, parameters);
         self.optimizer = Optimizer::new(&job.optimizer, parameters.values.len());
         self.plateau = Plateau::default();
         self.job = job;
