@@ -19,16 +19,16 @@ pub fn all_reduce(launcher: &Launcher, ranks: usize) {
     assert_eq!((&report["ranks"], &report["hosts"]), (&ranks.into(), &1.into()));
     assert_interference(&report["interference"], &end.output);
     let cases = report["cases"].as_array().unwrap();
-    assert_eq!(cases.len(), 4 * 12, "{line}");
+    assert_eq!(cases.len(), 4 * 13, "{line}");
     for case in cases {
         assert_eq!(case["verified"], true, "{case}");
         let [min, median, p99] = ["min_s", "p50_s", "p99_s"].map(|key| case[key].as_f64().unwrap());
         assert!(0.0 < min && min <= median && median <= p99, "{case}");
         let algorithm = case["algorithm"].as_str().unwrap();
         let is_coded = algorithm.ends_with("_coded");
-        let is_ternary = is_coded || algorithm.ends_with("_ternary");
-        assert_eq!(case["codec_s"].as_f64().is_some_and(|seconds| seconds > 0.0), is_ternary, "{case}");
-        assert_eq!(case["codec_s"].is_null(), !is_ternary, "{case}");
+        let is_compressed = is_coded || algorithm.ends_with("_ternary") || algorithm == "powersgd";
+        assert_eq!(case["codec_s"].as_f64().is_some_and(|seconds| seconds > 0.0), is_compressed, "{case}");
+        assert_eq!(case["codec_s"].is_null(), !is_compressed, "{case}");
         let [sent, formula] = ["bytes_sent_per_rank", "formula_bytes_per_rank"].map(|key| case[key].as_u64());
         assert!(if is_coded { sent <= formula } else { sent == formula }, "{case}");
         let is_ours = case["algorithm"] != "mpi_allreduce_f32";
@@ -71,7 +71,7 @@ pub fn scaling(launcher: &Launcher, ranks: usize) {
     );
     assert_interference(&point["interference"], &end.output);
     let ways = point["ways"].as_array().unwrap();
-    assert_eq!(ways.len(), 12, "{line}");
+    assert_eq!(ways.len(), 13, "{line}");
     for way in ways {
         let [fastest, step, slowest] =
             ["fastest_s", "step_s", "slowest_s"].map(|key| way[key].as_f64().unwrap());
