@@ -11,7 +11,8 @@
 #   soak        one job for SOAK_S=3600 seconds with checkpoints: memory and open files do not grow; not a default check
 #   allreduce   every all-reduce is correct with one and with two ranks per host, sends the bytes of its formula according to the
 #               program's counter and on the links, and is as fast as docs/results.md requires
-#   scaling     steps of a ConvNet and an LSTM with each averaging method, and with PyTorch if PYTHON has torch; a measurement
+#   scaling     steps of JOBS="convnet lstm" (also lstm-medium, lenet) with each averaging method, and with PyTorch if PYTHON has
+#               torch; a measurement
 #   forecast    compares the steps that `ternflock forecast` reports with measured ones, HOSTS=8, on three networks; a measurement
 #   overlap     time of a step with and without exchange.overlap; a measurement; not a default check
 #   quality     hours of training until a perplexity is reached, by the way gradients are exchanged; a measurement that takes hours

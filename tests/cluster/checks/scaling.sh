@@ -1,20 +1,25 @@
 # shellcheck shell=bash
-# Steps of a ConvNet and of an LSTM over the hosts, one rank each: ours with float32 by our ring and by MPI_Allreduce and with ternaries,
-# and, where PYTHON names one with torch, DistributedDataParallel over gloo without a hook, with fp16 and with PowerSGD. All in
-# turn, ROUNDS times; scaling.py makes the medians. A measurement.
+# Steps of a ConvNet and of an LSTM over the hosts, one rank each: ours with float32 by our ring and by MPI_Allreduce, with
+# ternaries, plain and coded, and with PowerSGD of rank 1; and, where PYTHON names one with torch, DistributedDataParallel over
+# gloo without a hook, with fp16 and with PowerSGD of rank 1. All in turn, ROUNDS times; scaling.py makes the medians. A
+# measurement. JOBS names some of: convnet lstm lstm-medium lenet.
 
 check_scaling() {
   local rounds=${ROUNDS:-3} out=${OUT:-$WORK} round job way hook
   mkdir -p "$out"
-  rm -f "$out"/ours-* "$out"/torch-*
+  rm -f "$out"/ours=* "$out"/torch=*
   for ((round = 1; round <= rounds; round++)); do
-    for job in convnet lstm; do
+    for job in ${JOBS:-convnet lstm}; do
       # Each by itself, as each of PyTorch's is.
-      for way in ring_f32 mpi_allreduce_f32 ring_ternary; do ours "$job" "$out/ours-$job-$way-$round.json" $way; done
-      # All tensors as ternaries, the logits' too.
-      ours "$job" "$out/ours-$job-all-$round.json" ring_ternary --set 'exchange.keep_float=[]'
+      for way in ring_f32 mpi_allreduce_f32 ring_ternary ring_ternary_coded; do
+        ours "$job" "$out/ours=$job=default=$way=$round.json" $way
+      done
+      # All tensors compressed, the logits' too.
+      for way in ring_ternary ring_ternary_coded powersgd; do
+        ours "$job" "$out/ours=$job=every=$way=$round.json" $way --set 'exchange.keep_float=[]' --set exchange.powersgd_rank=1
+      done
       [[ -n ${PYTHON:-} ]] || continue
-      for hook in none fp16 powersgd; do pytorch "$job" "$hook" "$out/torch-$job-$hook-$round.json"; done
+      for hook in none fp16 powersgd; do pytorch "$job" "$hook" "$out/torch=$job=$hook=$round.json"; done
     done
   done
   python3 "$HERE/checks/scaling.py" "$out"
@@ -26,7 +31,8 @@ ours() { # JOB FILE WAYS [WORDS...]
 }
 
 pytorch() { # JOB HOOK FILE
-  local model=${1/lstm/lstm-small}
+  local model=$1
+  [[ $model != lstm ]] || model=lstm-small
   cluster mpirun "$HOSTS" env MASTER_ADDR=node1 MASTER_PORT=29500 GLOO_SOCKET_IFNAME=eth0 OMP_NUM_THREADS=1 \
     ${TCMALLOC:+LD_PRELOAD="$TCMALLOC"} "$PYTHON" tests/peers/pytorch_step.py --model "$model" --hook "$2" --seconds 4 \
     < /dev/null > "$3"
