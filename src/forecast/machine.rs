@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use ternflock_base::error::Result;
 use ternflock_base::quantile::median;
-use ternflock_job::{Exchange, Loaded};
+use ternflock_job::{Job, Loaded};
 use ternflock_train::method::{self, Method, Share};
-use ternflock_train::{Trainer, prepare, rows_read};
+use ternflock_train::{Trainer, moves_unread_rows, prepare, rows_read};
 use ternflock_world::World;
 
 /// The times of a rank's step: up to its gradients, and from their means to new parameters.
@@ -35,7 +35,7 @@ pub struct Model {
     pub parameters: usize,
     /// Labels per sample.
     pub labels: usize,
-    /// The most rows of an embedding's table that a sample reads.
+    /// The most rows of an embedding's table that travel for each sample.
     rows_per_sample: usize,
     /// The unit of rates: samples or tokens.
     pub unit: String,
@@ -90,19 +90,22 @@ pub fn measure(loaded: &Loaded, batch: usize, steps: usize, world: &mut World) -
         update: median(updating),
         threads: placement.threads,
     };
-    Ok((describe(&mut trainer, &loaded.job.exchange, world)?, compute))
+    Ok((describe(&mut trainer, &loaded.job, world)?, compute))
 }
 
-fn describe(trainer: &mut Trainer, exchange: &Exchange, world: &World) -> Result<Model> {
+fn describe(trainer: &mut Trainer, job: &Job, world: &World) -> Result<Model> {
     let mut buckets = |method| {
-        trainer.set_method(method, exchange, world.topology())?;
+        trainer.set_method(method, &job.exchange, world.topology())?;
         Ok((method, trainer.exchange().shares()))
     };
     Ok(Model {
         buckets: method::all().map(&mut buckets).collect::<Result<_>>()?,
         parameters: trainer.network.parameters.values.len(),
         labels: trainer.labels_per_step() as usize / trainer.global_batch(),
-        rows_per_sample: rows_read(trainer.network.graph(), 1),
+        rows_per_sample: match moves_unread_rows(job) {
+            true => usize::MAX,
+            false => rows_read(trainer.network.graph(), 1),
+        },
         unit: trainer.task().speed(0.0).unit().into(),
     })
 }

@@ -93,6 +93,9 @@ impl RunProgress {
     fn formula_bytes(&self, trainer: &Trainer, rank: usize) -> u64 {
         let (exchange, rhythm) = (trainer.exchange(), trainer.rhythm());
         let steps = self.stage_first_step..trainer.step;
+        if trainer.exchange_every() == 1 {
+            return exchange.formula_bytes_in(steps, rank);
+        }
         let local = steps.start.max(rhythm.start()).min(steps.end);
         let exchanges: Vec<u64> =
             (local..steps.end).filter(|step| rhythm.is_synchronised(step + 1)).collect();

@@ -96,7 +96,8 @@ impl Run<'_> {
         self.check_data(path, &snapshot)?;
         self.go_to_stage(&snapshot, world).map_err(|message| Error::checkpoint(path, message))?;
         let gradients = (stored.exchange.gradients == self.job.exchange.gradients)
-            .then(|| snapshot.progress.gradients.unwrap_or(stored.exchange.gradients));
+            .then(|| snapshot.progress.gradients.unwrap_or(stored.exchange.gradients))
+            .filter(|gradients| *gradients != Gradients::Auto);
         if let Some(gradients) = gradients {
             self.trainer
                 .resume_choice(gradients, world.topology())

@@ -76,7 +76,7 @@ impl Trainer {
                 blas: Some(tensor::blas().to_string()),
                 vectors: Some(tensor::vector_instructions().into()),
                 products: Some(self.network.precision().arithmetic().into()),
-                gradients: Some(self.exchange().gradients()),
+                gradients: self.recorded_gradients(),
                 stage: stage.map(|name| checkpoint::Stage {
                     name: name.into(),
                     start: self.start,

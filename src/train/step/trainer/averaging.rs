@@ -26,6 +26,11 @@ pub(super) fn exchange(
     network: &Network,
     topology: Topology,
 ) -> Result<Exchange> {
+    // Until the ranks have chosen, nothing is compressed, not even the layers of `low_rank`.
+    let settings = match settings.gradients {
+        Gradients::Auto => &with_gradients(settings, Gradients::Auto.until_chosen()),
+        _ => settings,
+    };
     let method = method.unwrap_or_else(|| method::of(settings.gradients));
     let (graph, parameters) = (network.graph(), &network.parameters);
     let mut exchange = Exchange::with_method(method, settings, job.train.seed, graph, parameters, topology)?;
@@ -36,20 +41,26 @@ pub(super) fn exchange(
 
 /// The most rows of an embedding that have a gradient in an exchange of `job`, or that have moved since the one before.
 pub(super) fn rows_of_an_exchange(job: &Job, graph: &Graph) -> usize {
-    let every = job.exchange.every;
-    if every > 1 && moves_unread_rows(job) {
+    if moves_unread_rows(job) {
         return usize::MAX;
     }
-    rows_read(graph, job.train.global_batch.saturating_mul(every as usize))
+    rows_read(graph, job.train.global_batch.saturating_mul(job.exchange.every as usize))
 }
 
-/// Whether a step can also move parameters whose gradient is zero.
-fn moves_unread_rows(job: &Job) -> bool {
+/// Whether an exchange of `job` also holds rows of an embedding that no sample has read since the one before: with local
+/// steps, if a step can move parameters whose gradient is zero.
+pub fn moves_unread_rows(job: &Job) -> bool {
     let (optimizer, sparsity) = (&job.optimizer, &job.sparsity);
-    !state_names(&optimizer.kind).is_empty()
+    let moves = !state_names(&optimizer.kind).is_empty()
         || optimizer.weight_decay > 0.0
         || sparsity.l1 > 0.0
-        || sparsity.strengths != Strengths::default()
+        || sparsity.strengths != Strengths::default();
+    job.exchange.every > 1 && moves
+}
+
+/// Whether `asked` lets the ranks choose between formats: a method, or no compression instead of it.
+pub(super) fn leaves_open(asked: &job::Exchange) -> bool {
+    asked.gradients == Gradients::Auto || asked.algorithm == job::Algorithm::Auto
 }
 
 /// Refuses slots that checkpoints use for the optimizer or for the statistics of each rank, because both
@@ -100,12 +111,19 @@ impl Trainer {
             self.exchange.choose(&asked, world, resumed_choice)?
         };
         let Some(Choice { gradients, algorithm, coding, mut reason }) = choice else { return Ok(None) };
+        self.has_chosen = true;
         if gradients != self.exchange.gradients() {
             reason.push_str(&self.switch(&with_gradients(&asked, gradients), world.topology())?);
         }
         self.exchange.set_algorithm(algorithm);
         self.exchange.set_coding(coding);
         Ok(Some(reason))
+    }
+
+    /// The format that a checkpoint records: `None` while the ranks have not chosen what the job leaves open.
+    pub(crate) fn recorded_gradients(&self) -> Option<Gradients> {
+        let is_open = self.job.exchange.gradients == Gradients::Auto && !self.has_chosen;
+        (!is_open).then(|| self.exchange.gradients())
     }
 
     /// Averages gradients by `gradients`, which the run has chosen before, if its job leaves the choice to the ranks. So
@@ -115,7 +133,11 @@ impl Trainer {
     /// Those of [`Trainer::set_exchange`].
     pub(crate) fn resume_choice(&mut self, gradients: Gradients, topology: Topology) -> Result<()> {
         let asked = &self.job.exchange;
-        if asked.gradients != Gradients::Auto || gradients == self.exchange.gradients() {
+        if !leaves_open(asked) {
+            return Ok(());
+        }
+        self.has_chosen = true;
+        if gradients == self.exchange.gradients() || self.exchange.replaced_method().is_some() {
             return Ok(());
         }
         self.set_exchange(&with_gradients(asked, gradients), topology)

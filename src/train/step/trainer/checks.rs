@@ -44,8 +44,8 @@ impl Trainer {
 
     /// The same error on every rank: the message of rank `rank`, which saw the bad value.
     pub(super) fn explain_non_finite(&self, world: &mut World, rank: usize, tally: Tally) -> Result<Error> {
-        let kept =
-            if self.job.exchange.error_feedback { ", including the residual of error feedback," } else { "" };
+        let has_residual = self.exchange.residuals().next().is_some();
+        let kept = if has_residual { ", including the residual of error feedback," } else { "" };
         let what = world.broadcast_from(rank, &self.describe_non_finite(tally, kept))?;
         Ok(Error::NonFinite { step: self.step, rank, what: format!("{what} {}", self.advice(self.step)) })
     }

@@ -18,6 +18,7 @@ mod transplant;
 
 use ternflock_collectives::topology::Topology;
 
+pub use averaging::moves_unread_rows;
 use local_steps::LocalSteps;
 pub use rhythm::Rhythm;
 pub(crate) use schedule::{LONGEST, count_steps};
@@ -58,6 +59,8 @@ pub struct Trainer {
     force: Option<Force>,
     frozen: Option<FrozenZeros>,
     exchange: Exchange,
+    /// Whether the ranks have chosen between what the job leaves open, now or earlier in the run.
+    has_chosen: bool,
     local_steps: LocalSteps,
     compute: Compute,
     /// The job, with the settings of this stage.
@@ -113,6 +116,7 @@ impl Trainer {
             optimizer_start: 0,
             plateau: Plateau::default(),
             exchange,
+            has_chosen: false,
             compute,
             job: job.clone(),
         })

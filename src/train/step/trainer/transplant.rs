@@ -10,7 +10,7 @@ use ternflock_compress::force::Force;
 use ternflock_compress::group_lasso::GroupLasso;
 use ternflock_compress::operation::Operation;
 use ternflock_compress::zeros::FrozenZeros;
-use ternflock_job::{Gradients, Job};
+use ternflock_job::Job;
 use ternflock_nn::{Graph, Network};
 use ternflock_optim::{Optimizer, Plateau, State};
 
@@ -107,9 +107,9 @@ impl Trainer {
             self.compute.change_network(&mut self.network, &topology);
             let method = self.exchange.replaced_method();
             // A choice of the ranks outlives the network.
-            let exchange = match job.exchange.gradients {
-                Gradients::Auto => with_gradients(&job.exchange, self.exchange.gradients()),
-                _ => job.exchange.clone(),
+            let exchange = match averaging::leaves_open(&job.exchange) {
+                true => with_gradients(&job.exchange, self.exchange.gradients()),
+                false => job.exchange.clone(),
             };
             self.exchange = averaging::exchange(method, &exchange, &job, &self.network, topology.clone())?;
         }
