@@ -1,6 +1,6 @@
 //! Local steps (Lin, Stich, Patel and Jaggi, "Don't Use Large Mini-Batches, Use Local SGD", ICLR 2020): each rank takes
-//! several steps with the gradients of its own samples. Then the ranks average how far their parameters have moved since
-//! they were last equal, by the method that otherwise averages gradients.
+//! several steps with the gradients of its own samples. Then the ranks average the movements of their parameters since
+//! these were last equal, by the method that otherwise averages gradients.
 
 use std::time::Instant;
 
@@ -88,7 +88,7 @@ impl Trainer {
         })
     }
 
-    /// Residuals that are gradients are no residuals of parameters: what they hold is dropped.
+    /// Drops all residuals, because those of gradients and of movements have different units.
     pub(crate) fn clear_residuals(&mut self) {
         for number in 0..self.network.parameters.table.len() {
             if let Some(residual) = self.exchange.state_mut(RESIDUAL, number) {

@@ -182,7 +182,7 @@ fn a_period_that_does_not_fit_is_said() {
     assert_eq!(notes, [said]);
     let (notes, trained) = note(&["exchange.every=100", "exchange.every_start=2"]);
     assert_eq!(trained, [1, 2, 20]);
-    let said = "exchange.every = 100 is more than the 18 steps that the run has for it: the ranks average once, after step 20";
+    let said = "exchange.every = 100 applies to only 18 steps of the run: the ranks average once, after step 20";
     assert_eq!(notes, [said]);
 }
 
