@@ -72,8 +72,8 @@ impl PowerSgd {
 
 /// The time of a step's passes over the elements, relative to that of copying them to a payload and back: a constant part,
 /// and one per column of the factors. Fitted to measurements (docs/algorithms.md).
-const PASSES: f64 = 3.0;
-const PASSES_PER_RANK: f64 = 0.75;
+const PASSES: f64 = 3.5;
+const PASSES_PER_RANK: f64 = 0.6;
 
 /// The matrix that a tensor of `shape` is: its first dimension times the others.
 pub fn sides(shape: &[usize]) -> [usize; 2] {

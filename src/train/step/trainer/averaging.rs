@@ -9,33 +9,47 @@ use crate::exchange::method::{self, Method};
 use crate::exchange::{Choice, Exchange, Slots, rows_read, with_gradients};
 use crate::step::statistics::STATISTICS;
 use ternflock_base::error::{Error, Result};
-use ternflock_job::{self as job, Gradients};
+use ternflock_job::{self as job, Gradients, Job, Strengths};
 use ternflock_nn::{Graph, Network};
-use ternflock_optim::STATE_NAMES;
+use ternflock_optim::{STATE_NAMES, state_names};
 use ternflock_world::World;
 
-/// The exchange of the gradients of `network` with the settings `train`, by `method` or by the one that `job` names.
+/// The exchange of the gradients of `network` with the settings `settings` in a stage of `job`, by `method` or by the one
+/// that `settings` name.
 ///
 /// # Errors
 /// Those of [`Exchange::with_method`]; [`Error::Usage`] when a slot of the method has another owner in checkpoints.
 pub(super) fn exchange(
     method: Option<&'static dyn Method>,
-    job: &job::Exchange,
-    train: &job::Train,
+    settings: &job::Exchange,
+    job: &Job,
     network: &Network,
     topology: Topology,
 ) -> Result<Exchange> {
-    let method = method.unwrap_or_else(|| method::of(job.gradients));
+    let method = method.unwrap_or_else(|| method::of(settings.gradients));
     let (graph, parameters) = (network.graph(), &network.parameters);
-    let mut exchange = Exchange::with_method(method, job, train.seed, graph, parameters, topology)?;
-    exchange.bound_rows(rows_of_an_exchange(job, train, graph));
+    let mut exchange = Exchange::with_method(method, settings, job.train.seed, graph, parameters, topology)?;
+    exchange.bound_rows(rows_of_an_exchange(job, graph));
     check_slots(&exchange)?;
     Ok(exchange)
 }
 
-/// The most rows of an embedding that the samples between two exchanges read.
-pub(super) fn rows_of_an_exchange(job: &job::Exchange, train: &job::Train, graph: &Graph) -> usize {
-    rows_read(graph, train.global_batch.saturating_mul(job.every as usize))
+/// The most rows of an embedding that have a gradient in an exchange of `job`, or that have moved since the one before.
+pub(super) fn rows_of_an_exchange(job: &Job, graph: &Graph) -> usize {
+    let every = job.exchange.every;
+    if every > 1 && moves_unread_rows(job) {
+        return usize::MAX;
+    }
+    rows_read(graph, job.train.global_batch.saturating_mul(every as usize))
+}
+
+/// Whether a step can also move parameters whose gradient is zero.
+fn moves_unread_rows(job: &Job) -> bool {
+    let (optimizer, sparsity) = (&job.optimizer, &job.sparsity);
+    !state_names(&optimizer.kind).is_empty()
+        || optimizer.weight_decay > 0.0
+        || sparsity.l1 > 0.0
+        || sparsity.strengths != Strengths::default()
 }
 
 /// Refuses slots that checkpoints use for the optimizer or for the statistics of each rank, because both
@@ -142,8 +156,7 @@ impl Trainer {
         exchange: &job::Exchange,
         topology: Topology,
     ) -> Result<()> {
-        let train = &self.job.train;
-        self.exchange = self::exchange(Some(method), exchange, train, &self.network, topology)?;
+        self.exchange = self::exchange(Some(method), exchange, &self.job, &self.network, topology)?;
         Ok(())
     }
 }

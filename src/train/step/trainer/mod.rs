@@ -98,7 +98,7 @@ impl Trainer {
         network.parameters.initialise(job.train.seed);
         let steps = count_steps(&job.train, feed.samples())?;
         let compute = Compute::new(job, feed, &mut network, &topology)?;
-        let exchange = averaging::exchange(None, &job.exchange, &job.train, &network, topology)?;
+        let exchange = averaging::exchange(None, &job.exchange, job, &network, topology)?;
         let parameters = network.parameters.values.len();
         Ok(Trainer {
             optimizer: Optimizer::new(&job.optimizer, parameters),

@@ -111,13 +111,12 @@ impl Trainer {
                 Gradients::Auto => with_gradients(&job.exchange, self.exchange.gradients()),
                 _ => job.exchange.clone(),
             };
-            self.exchange =
-                averaging::exchange(method, &exchange, &job.train, &self.network, topology.clone())?;
+            self.exchange = averaging::exchange(method, &exchange, &job, &self.network, topology.clone())?;
         }
         self.compute.set_up(&job, &mut self.network, freeze_zeros, &topology)?;
         let (graph, parameters) = (self.network.graph(), &self.network.parameters);
         // The stage may have another batch.
-        self.exchange.bound_rows(averaging::rows_of_an_exchange(&job.exchange, &job.train, graph));
+        self.exchange.bound_rows(averaging::rows_of_an_exchange(&job, graph));
         self.group_lasso = GroupLasso::of_what_is_left(&job.sparsity, graph, parameters)?;
         self.force = Force::new(&job.force, graph, &parameters.table)?;
         self.frozen = freeze_zeros.then(|| FrozenZeros::new(parameters));

@@ -14,7 +14,8 @@ const DEPENDENT: f64 = 1e-6;
 /// al., "The loss of orthogonality in the Gram-Schmidt orthogonalization process", 2005). All sums are in double
 /// precision, in an order that depends on `length` alone.
 pub fn orthonormalise(factor: &mut [f32], length: usize, mut draw: impl FnMut(usize, &mut [f32])) {
-    for number in 0..factor.len() / length {
+    // A matrix without rows or columns has no elements.
+    for number in 0..factor.len().checked_div(length).unwrap_or(0) {
         let (earlier, rest) = factor.split_at_mut(number * length);
         let column = &mut rest[..length];
         if !normalise(earlier, column) {
