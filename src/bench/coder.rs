@@ -75,7 +75,7 @@ impl Case {
         let decoded = coding::decode(kernels, &message, width, &mut restored);
         if message != expected || decoded.is_err() || restored != planes {
             let isa = kernels.isa();
-            let text = format!("wrong results of {isa}, please report it: the coder at {width} planes");
+            let text = format!("wrong results of {isa}, please report it: the entropy coder at {width} planes");
             return Err(Error::Disagree(text));
         }
         let bits_per_element = (u64::BITS as usize * message.len()) as f64 / (SEGMENT * BLOCK) as f64;

@@ -52,10 +52,10 @@ pub enum Damage {
     #[error("it has no header of a coded segment of this width")]
     Header,
     /// Its header gives another length than the message has, or it ends before its frequencies and states do.
-    #[error("it is cut, or longer than its header says")]
+    #[error("its length does not match its header")]
     Length,
     /// Its frequencies are out of order or do not add up to 4096.
-    #[error("its frequencies are wrong")]
+    #[error("its frequencies are out of order or do not add up")]
     Frequencies,
     /// It has a symbol that does not exist at this width.
     #[error("it has a symbol that does not exist at this width")]
