@@ -23,7 +23,7 @@ pub struct Choice {
     pub reason: String,
 }
 
-/// What a job asks for. None leaves the choice to the ranks.
+/// The settings of a job. A setting that is `None` leaves the choice to the ranks.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
     pub gradients: Gradients,

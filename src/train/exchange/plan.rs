@@ -160,9 +160,9 @@ pub fn check_rank(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Re
     let refuse = |of: &str, largest: usize| {
         let advice = match largest {
             0 => "it has no matrix of at least exchange.min_elements elements".to_owned(),
-            largest => format!(
-                "its factors are no smaller than the matrices; use a value of at most {largest}"
-            ),
+            largest => {
+                format!("its factors are no smaller than the matrices; use a value of at most {largest}")
+            }
         };
         Err(Error::Usage(format!(
             "exchange.powersgd_rank = {} compresses no matrix of {of}: {advice}",

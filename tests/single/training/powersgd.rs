@@ -337,7 +337,7 @@ fn layers_at_low_rank_are_checked() {
     assert!(message.contains("is also in exchange.keep_float"), "{message}");
     let message = refused("conv2", &["exchange.powersgd_rank=60"]).unwrap();
     assert!(
-        message.contains("no matrix of the layer `conv2`") && message.contains("a rank of at most"),
+        message.contains("no matrix of the layer `conv2`") && message.contains("a value of at most"),
         "{message}"
     );
     assert_eq!(refused("conv2", &[]), None);

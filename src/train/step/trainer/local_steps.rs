@@ -9,6 +9,7 @@ use super::step::Step;
 use crate::exchange::method::RESIDUAL;
 use crate::exchange::{Agreed, GradientSink};
 use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
 use ternflock_nn::{Parameter, Parameters, Tally};
 use ternflock_report::Phases;
 use ternflock_tensor::{dot, for_each_row, rows, rows_mut, vectorise, within};
@@ -169,8 +170,11 @@ impl Trainer {
     fn explain_local_failure(&self, world: &mut World, rank: usize) -> Result<Error> {
         let LocalSteps { taken, failure, .. } = &self.local_steps;
         let (step, what) = failure.clone().unwrap_or_else(|| {
-            let what =
-                format!("the last {taken} local steps moved {}", self.bad_movement().unwrap_or_default());
+            let what = format!(
+                "{} moved {}",
+                plural(*taken as usize, "local step"),
+                self.bad_movement().unwrap_or_default()
+            );
             (self.step, what)
         });
         let text = world.broadcast_from(rank, &format!("{step} {what}"))?;
