@@ -57,7 +57,7 @@ pub enum Error {
 
     /// A message held something that its sender cannot have meant.
     #[error(
-        "rank {rank} received {what}: a message was damaged on its way, or the ranks do not run the same program"
+        "rank {rank} received {what}: a message was damaged in transit, or the ranks run different programs"
     )]
     Invalid {
         /// The receiver.

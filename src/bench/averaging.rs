@@ -62,7 +62,7 @@ pub fn finish(contender: Contender, vectors: &mut Vectors) {
     }
 }
 
-/// Bytes that `rank` sends according to the formulas, at most if messages are coded; `None` for the all-reduce of the MPI library.
+/// Bytes that `rank` sends according to the formulas, an upper bound if messages are coded; `None` for the all-reduce of the MPI library.
 pub fn formula(contender: Contender, rank: usize, topology: &Topology, vectors: &mut Vectors) -> Option<u64> {
     let Averaging { method, algorithm } = contender.ours()?;
     let (_, Compressed { words, payload, .. }, _) = vectors.parts(method)?;

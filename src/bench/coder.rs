@@ -13,7 +13,7 @@ use super::codec::timed;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::quantile::median;
 
-/// Medians of the coder's times, in seconds for as many elements as the vector of [`Codec`](super::Codec) has.
+/// Medians of the entropy coder's times, in seconds, for the number of elements in the vector of [`Codec`](super::Codec).
 #[derive(Clone, Debug, Serialize)]
 pub struct Coder {
     /// The number of ranks that the elements are sums over.
@@ -75,7 +75,8 @@ impl Case {
         let decoded = coding::decode(kernels, &message, width, &mut restored);
         if message != expected || decoded.is_err() || restored != planes {
             let isa = kernels.isa();
-            let text = format!("wrong results of {isa}, please report it: the coder at {width} planes");
+            let text =
+                format!("wrong results of {isa}, please report it: the entropy coder at {width} planes");
             return Err(Error::Disagree(text));
         }
         let bits_per_element = (u64::BITS as usize * message.len()) as f64 / (SEGMENT * BLOCK) as f64;

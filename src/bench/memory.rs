@@ -23,7 +23,7 @@ pub fn codec_bytes(elements: usize) -> u128 {
 /// Copies inside the MPI library and messages in transit, which are as large as their contents, need less
 /// than verification does.
 pub fn all_reduce_bytes(elements: usize, world: usize) -> u128 {
-    // PowerSGD's factors at its usual rank: P, and Q with its sums in double precision.
+    // PowerSGD's factors with their usual number of columns: P, and Q with its sums in double precision.
     let [rows, columns] = squarest(elements);
     let factors = size_of::<f32>() as u128 * 4 * (rows as u128 + 3 * columns as u128);
     bytes(elements, 2 + 1 + 5 + 1, 2 * (TERNARY + width(world))) + factors

@@ -222,9 +222,10 @@ fn say_codec(times: &[Codec], as_json: bool) -> String {
         row(&format!("decode {} planes", codec.plane_add_planes), codec.decode_s);
         row(&format!("add {} planes to {0}", codec.plane_add_planes), codec.plane_add_s);
         for Coder { ranks, planes, bits_per_element, code_s, restore_s, .. } in &codec.coder {
+            let of = plural(*ranks, "rank");
             let bits = format!("{bits_per_element:.2} of {planes} bits");
-            row(&format!("code sums of {ranks}, {bits}"), *code_s);
-            row(&format!("decode sums of {ranks}, {bits}"), *restore_s);
+            row(&format!("entropy-code sums over {of}, {bits}"), *code_s);
+            row(&format!("entropy-decode sums over {of}, {bits}"), *restore_s);
         }
     }
     let elements = times.first().map_or(0, |codec| codec.elements);

@@ -177,8 +177,8 @@ fn start_line(event: &Event) -> String {
     let samples = format!("{} {}{of}{unknown}", thousands(samples.number()), samples.unit());
     let local = match (exchange_every, exchange_every_start) {
         (1, _) => String::new(),
-        (every, 0) => format!(", local steps: {every}"),
-        (every, start) => format!(", local steps: {every} from step {start} on"),
+        (every, 0) => format!(", an exchange every {every} steps"),
+        (every, start) => format!(", an exchange every {every} steps from step {start} on"),
     };
     let by = if *ranks > 1 { format!("; all-reduce {algorithm}{local}") } else { local };
     let kernels = if blas_computes() {

@@ -15,14 +15,14 @@
 #               torch; a measurement
 #   forecast    compares the steps that `ternflock forecast` reports with measured ones, HOSTS=8, on three networks; a measurement
 #   overlap     time of a step with and without exchange.overlap; a measurement; not a default check
-#   quality     hours of training until a perplexity is reached, by the way gradients are exchanged; a measurement that takes hours
+#   quality     hours of training until a perplexity is reached, for each way to exchange gradients; a measurement; takes hours
 #
 #   HOSTS=4  RATE=1gbit   the cluster; overlap and quality take 100mbit unless RATE is given, overlap one host per core
 #   ELEMENTS=1e6,1e7      for allreduce
 #   ROUNDS=5  STEPS=100  BATCH=256  JOB=jobs/lenet-fashion.toml  for overlap, ROUNDS=3 for scaling, ROUNDS=2 for forecast;
 #                         BATCH is samples per host
-#   SEEDS="123 124 125"  EPOCHS=13  EVERY=1000  WAYS=float32,ternary,...  JOB=jobs/lstm-ptb.toml  for quality: evaluates EVERY
-#                         steps; an OUT that is kept goes on where it was interrupted
+#   SEEDS="123 124 125"  EPOCHS=13  EVERY=1000  WAYS=float32,ternary,...  JOB=jobs/lstm-ptb.toml  for quality, which evaluates
+#                         every EVERY steps and continues from the results in OUT
 #   MPICH_PROGRAM=target/mpich/release/ternflock  for slurm: a build against MPICH, started by srun --mpi=pmi2
 #   OUT=DIRECTORY         keeps the measurements of allreduce, overlap and quality
 #

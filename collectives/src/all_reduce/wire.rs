@@ -1,7 +1,7 @@
 //! How segments of planes travel: as they are, or coded.
 //!
 //! [`Coding`] decides for each pair of ranks whether its messages may be coded. If so, the sender codes a segment that
-//! becomes shorter, and the receiver tells by the length: only fixed planes have all words. Between other pairs, messages
+//! becomes shorter. The receiver tells the form by the length: only fixed planes have the full length. Between other pairs, messages
 //! always have the exact length.
 
 use super::{Coding, Plan};

@@ -2,7 +2,7 @@
 //!
 //! Fixed planes spend 2 bits on a ternary and [`width`](crate::planes::width)`(k)` on a sum, whatever the values are. Most
 //! elements of a gradient become 0, so their entropy is lower. [`encode`] groups the elements of a segment into bytes, counts
-//! them, and codes each with about as many bits as its frequency calls for (rANS, order 0). [`decode`] gives back the same
+//! them, and codes each with about as many bits as its frequency calls for (rANS, order 0). [`decode`] returns the same
 //! planes. A segment that would not become an eighth shorter is not coded, so that a message is never longer than its planes,
 //! and its length alone tells whether it is coded. `docs/algorithms.md` has the format and its bounds.
 //!
@@ -52,10 +52,10 @@ pub enum Damage {
     #[error("it has no header of a coded segment of this width")]
     Header,
     /// Its header gives another length than the message has, or it ends before its frequencies and states do.
-    #[error("it is cut, or longer than its header says")]
+    #[error("its length does not match its header")]
     Length,
     /// Its frequencies are out of order or do not add up to 4096.
-    #[error("its frequencies are wrong")]
+    #[error("its frequencies are out of order or do not add up")]
     Frequencies,
     /// It has a symbol that does not exist at this width.
     #[error("it has a symbol that does not exist at this width")]
@@ -65,8 +65,8 @@ pub enum Damage {
     Stream,
 }
 
-/// Codes the blocks of `planes` into the beginning of `message`, which has the same length. Returns the words used, less than
-/// an eighth below those of the planes, or `None` if coding does not gain that much; the content of `message` is then
+/// Codes the blocks of `planes` into the beginning of `message`, which has the same length. Returns the words used, at most
+/// 7/8 of those of the planes, or `None` if coding does not gain that much; the content of `message` is then
 /// unspecified. The bytes do not depend on the `kernels`.
 ///
 /// # Panics
@@ -76,7 +76,7 @@ pub fn encode(kernels: &Kernels, planes: &[u64], width: usize, message: &mut [u6
     segment::encode(kernels.coder(), planes, width, message)
 }
 
-/// Writes the planes that were coded as `message`. Uses no memory but a table of fixed size, whatever the message says.
+/// Writes the planes that were coded as `message`. Needs a table of fixed size and no other memory, whatever the message contains.
 ///
 /// # Errors
 /// [`Damage`] if the message is not a coded segment of this length; the content of `planes` is then unspecified.

@@ -24,7 +24,7 @@ const STATES: usize = LANES / 2;
 /// 16-bit words per word.
 const QUARTERS: usize = 4;
 
-/// A segment must become shorter by this part of it: below that, time is worth more than bytes.
+/// A segment is coded only if it becomes shorter by this fraction: a smaller gain is not worth the time.
 const LEAST_GAIN: usize = 8;
 
 /// See [`encode`](super::encode).

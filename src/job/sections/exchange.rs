@@ -25,7 +25,7 @@ pub struct Exchange {
     pub auto_among: AutoAmong,
     /// How ternary gradients are summed.
     pub algorithm: Algorithm,
-    /// Which messages of ternaries are entropy-coded.
+    /// Which messages of ternaries and of their sums are entropy-coded.
     pub coding: Coding,
     /// Gradients are clipped at this many standard deviations of their tensor; 0: not at all.
     pub clip_sigma: f64,
@@ -35,7 +35,7 @@ pub struct Exchange {
     pub min_elements: usize,
     /// Layers whose tensors travel as float32: names of layers, or "logits" for the network's output layer.
     pub keep_float: Vec<String>,
-    /// Layers whose matrices travel as factors of low rank: names of layers, or "logits" for the network's output layer.
+    /// Layers whose matrices travel as PowerSGD's factors: names of layers, or "logits" for the network's output layer.
     pub low_rank: Vec<String>,
     /// Whether gradients are averaged while the step still computes others.
     pub overlap: Overlap,
@@ -47,7 +47,7 @@ pub struct Exchange {
     pub every_start: u64,
     /// Whether the rounding error of a gradient is added to the gradient of the next step.
     pub error_feedback: bool,
-    /// The rank of PowerSGD's factors, 1 to 64.
+    /// The rank of PowerSGD's factors (their number of columns), 1 to 64.
     pub powersgd_rank: usize,
     /// The step at which PowerSGD begins.
     pub powersgd_start: u64,

@@ -106,7 +106,7 @@ impl Bucket {
     pub fn prepare(&mut self, key: &Key, local: Local, gradients: &mut [f32]) {
         let mut finite = !local.non_finite;
         for MethodPayload { payload, words, sparse, .. } in &mut self.payloads {
-            // Residuals count for nothing here: they wait until a step reads their row.
+            // Residuals do not count here: they wait until a step reads their row.
             for (tensor, bitmap) in sparse {
                 tensor.mark(gradients, &mut self.words[bitmap.clone()]);
             }

@@ -23,7 +23,7 @@ pub struct Choice {
     pub reason: String,
 }
 
-/// What a job asks for. None leaves the choice to the ranks.
+/// The settings of a job. A setting that is `None` leaves the choice to the ranks.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
     pub gradients: Gradients,
@@ -159,7 +159,7 @@ pub fn ways(costs: &Costs, topology: &Topology, buckets: &[Vec<Share>], asked: A
     ways
 }
 
-/// Seconds per step to average everything in float32.
+/// Seconds per exchange to average everything in float32.
 fn float32_seconds(costs: &Costs, topology: &Topology, buckets: &[Vec<Share>]) -> f64 {
     let elements = |shares: &[Share]| shares.iter().map(Share::elements).sum::<usize>();
     let (algorithm, coding) = (Averaging::DEFAULT_ALGORITHM, Coding::Never);

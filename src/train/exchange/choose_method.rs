@@ -99,7 +99,7 @@ fn decide(
         given_up => format!("it gives up {given_up}"),
     };
     let reason = format!(
-        "exchange.gradients = \"auto\": {}, {} per step according to the cost model{others} {}; {consequence}",
+        "exchange.gradients = \"auto\": {}, {} per exchange according to the cost model{others} {}; {consequence}",
         described(best),
         time(best.way.2),
         links(costs, topology)

@@ -144,10 +144,11 @@ fn candidates(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Result
     Ok(table.iter().map(is_candidate).collect())
 }
 
-/// Refuses a rank with which PowerSGD compresses no matrix, of the network or of one of the layers that are to travel by it.
+/// Refuses an `exchange.powersgd_rank` with which PowerSGD compresses no matrix of the network, or none of a layer of
+/// `exchange.low_rank`.
 ///
 /// # Errors
-/// [`Error::Usage`] with the largest rank that compresses one.
+/// [`Error::Usage`] with the largest value that compresses one.
 pub fn check_rank(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Result<()> {
     let candidates = candidates(job, graph, table)?;
     let largest = |layer: Option<usize>| {
@@ -159,9 +160,9 @@ pub fn check_rank(job: &job::Exchange, graph: &Graph, table: &[Parameter]) -> Re
     let refuse = |of: &str, largest: usize| {
         let advice = match largest {
             0 => "it has no matrix of at least exchange.min_elements elements".to_owned(),
-            largest => format!(
-                "factors of that rank are no smaller than the matrices; use a rank of at most {largest}"
-            ),
+            largest => {
+                format!("its factors are no smaller than the matrices; use a value of at most {largest}")
+            }
         };
         Err(Error::Usage(format!(
             "exchange.powersgd_rank = {} compresses no matrix of {of}: {advice}",
@@ -259,7 +260,7 @@ pub fn low_rank_layers(job: &job::Exchange, graph: &Graph) -> Result<Vec<usize>>
     match layers.iter().find(|layer| float32.contains(layer)) {
         None => Ok(layers),
         Some(&both) => Err(Error::Usage(format!(
-            "exchange.low_rank: the layer `{}` is to stay float32, by exchange.keep_float: remove it from one of the two",
+            "exchange.low_rank: the layer `{}` is also in exchange.keep_float, which keeps it in float32; remove it from one of the two",
             graph.layers()[both].name
         ))),
     }

@@ -70,7 +70,7 @@ impl SparseTensor {
                 let row = first + bits.trailing_zeros();
                 if row as usize >= self.rows {
                     let what = format!(
-                        "row {row} as a row with a gradient of `{}`, which has {} rows",
+                        "row {row} among the rows with a gradient of `{}`, which has {} rows",
                         self.name, self.rows
                     );
                     return Err(Error::Invalid { rank, what });
@@ -133,7 +133,7 @@ mod tests {
         for (row, bits) in [(70, 1 << 6), (95, 1 << 31), (70, u32::MAX << 6)] {
             let refused = table().collect(2, &[0, 0, bits]).unwrap_err().to_string();
             let begin = format!(
-                "rank 2 received row {row} as a row with a gradient of `embedding/weight`, which has 70"
+                "rank 2 received row {row} among the rows with a gradient of `embedding/weight`, which has 70"
             );
             assert!(refused.starts_with(&begin), "{refused}");
         }

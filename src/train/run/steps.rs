@@ -103,7 +103,7 @@ impl Run<'_> {
         let of_what = if self.stages.count() > 1 { "the stage" } else { "the run" };
         Some(match end - self.trainer.rhythm().start() {
             all if all == rest => format!(
-                "exchange.every = {every} is more than the {} that {of_what} has for it: the ranks average once, after step {end}",
+                "exchange.every = {every} applies to only {} of {of_what}: the ranks average once, after step {end}",
                 plural(all as usize, "step")
             ),
             _ => format!(

@@ -52,7 +52,7 @@ pub fn restore(
             _ => {
                 let found = &tensor.shape;
                 return Err(format!(
-                    "`{}` has shape {found:?}, its network needs {needed:?}, or that of each rank",
+                    "`{}` has shape {found:?}, its network needs {needed:?}, or this with the ranks in front",
                     parameter.name
                 ));
             }

@@ -34,7 +34,7 @@ bench_as_it_comes() { # FILE ARGUMENTS...
     fail "ternflock bench allreduce ${*:2}"
 }
 
-# What is not ours counts no bytes to compare with, and the bytes of coded messages have no exact formula.
+# The all-reduce of the MPI library counts no bytes, and the bytes of coded messages have no exact formula.
 algorithms() { # FILE
   grep -o '"algorithm":"[a-z0-9_]*"' "$1" | cut -d '"' -f 4 | sort -u | grep -v '^mpi_\|_coded$'
 }

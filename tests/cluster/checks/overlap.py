@@ -23,8 +23,8 @@ def log_intervals(path):
     with open(path) as file:
         events = [json.loads(line) for line in file]
     trained = [event for event in events if event["event"] == "train"]
-    # All log intervals have the same number of steps, so the labels of a step follow from the first: epoch x labels of an
-    # epoch / step. The labels are those of samples, or the tokens of a text.
+    # All log intervals have the same number of steps, so the first gives the labels per step: epoch x labels per epoch /
+    # step. A label belongs to a sample, or to a token of a text.
     start = next(event for event in events if event["event"] == "start")
     label = "tokens" if "tokens" in start else "samples"
     batch = round(trained[0]["epoch"] * start[label] / trained[0]["step"])

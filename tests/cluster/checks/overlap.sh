@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Time of a training step with and without exchange.overlap, in rounds that take turns; overlap.py makes the medians.
-# Each host has a core of its own, unless HOSTS says otherwise: hosts that share a core have no idle time in which to exchange.
-# BATCH samples a host (256 unless said): what can be hidden is what is computed.
+# By default, there is one host per core: hosts that share a core have no idle time in which to exchange.
+# BATCH samples per host, 256 by default: at most the time to compute them can be hidden.
 
 check_overlap() {
   local rounds=${ROUNDS:-5} batch=${BATCH:-256} steps=${STEPS:-100} job=${JOB:-jobs/lenet-fashion.toml} round overlap when out=${OUT:-$WORK}

@@ -1,12 +1,12 @@
-"""Prints, for each way to exchange gradients, the time of a step, and the hours until a validation perplexity was reached.
+"""Prints, for each way to exchange gradients, the time of a step and the hours until a validation perplexity is reached.
 
     quality.py DIRECTORY [PLOT.svg]
 
 DIRECTORY holds runs of `ternflock train`: WAY-step-ROUND over the hosts, which give the time and the bytes of a step, and
-WAY-seed-SEED of the whole training, which give perplexities by step. Hours are steps times the time of a step; they contain
-no evaluations and checkpoints. A seed that does not reach a perplexity is counted as `never`. Perplexities to reach are
-those of the float32 runs, at four steps of equal distance, 1 % worse. With PLOT.svg, and matplotlib installed, also draws
-the means over the seeds against hours.
+WAY-seed-SEED of the complete training, which give perplexities by step. Hours are the number of steps times the time of a
+step, without evaluations and checkpoints. If a seed does not reach a perplexity, the result is `never`. The perplexities to
+reach are those of the float32 runs at four evenly spaced steps, plus 1 %. With PLOT.svg, if matplotlib is installed, it also
+draws the means over the seeds against hours.
 """
 
 import glob
@@ -27,7 +27,7 @@ def events(run):
 
 
 def step_of(run):
-    """The seconds and the bytes of rank 0 of one step: the median over the log intervals but the first."""
+    """The seconds of one step, the median over all log intervals but the first, and the bytes that rank 0 sends in it."""
     found = events(run)
     start = next(event for event in found if event["event"] == "start")
     trained = [event for event in found if event["event"] == "train"]
@@ -45,7 +45,7 @@ def perplexities(run):
 
 
 def ways(directory):
-    """By way: its steps, and its curves."""
+    """For each way: its measured steps and its curves."""
     found = {}
     for run in sorted(glob.glob(f"{directory}/*-*-*/")):
         match = re.fullmatch(r"(.+)-(step|seed)-(\d+)", os.path.basename(run.rstrip("/")))

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Time to quality: how many hours of training a perplexity costs with each way to exchange gradients. The time of a step is
-# measured over the hosts; how the perplexity falls with the steps is measured by training the same job with as many ranks
-# on one host, for each of SEEDS. Results are kept in OUT, and runs that are complete there are not repeated, so that an
-# interrupted measurement goes on. quality.py makes the table and the plot. A measurement; takes hours.
+# Time to quality: the hours of training until a perplexity is reached, for each way to exchange gradients. The time of a
+# step is measured over the hosts. The perplexity after each number of steps is measured by training the same job with the
+# same number of ranks on one host, once for each of SEEDS. Results are kept in OUT, and runs that are complete there are not
+# repeated, so that an interrupted measurement continues. quality.py prints the table. A measurement; takes hours.
 
-# NAME ARGUMENTS...: the ways.
+# The ways to exchange gradients, one per line: NAME ARGUMENTS...
 quality_ways() {
   cat << 'END'
 float32 --set exchange.gradients=float32
@@ -20,7 +20,7 @@ check_quality() {
   mkdir -p "$out"
   while read -r name settings; do
     [[ -z ${WAYS:-} || ,$WAYS, == *,$name,* ]] || continue
-    # A setting has no spaces, so the words are those of the line.
+    # No setting contains spaces, so the line splits at spaces.
     read -ra settings <<< "$settings"
     for ((round = 1; round <= rounds; round++)); do
       run=$out/$name-step-$round

@@ -214,7 +214,7 @@ fn a_rank_that_compresses_nothing_is_refused() {
     refused(
         TINY,
         &sets,
-        &["--set exchange.powersgd_rank=40: ", "compresses no matrix", "a rank of at most "],
+        &["--set exchange.powersgd_rank=40: ", "compresses no matrix", "a value of at most "],
     );
 }
 

@@ -159,6 +159,10 @@ fn auto_chooses_a_method() {
         let (expected, ..) = trained(ranks, &[&format!("exchange.gradients={}", gradients.name())]);
         assert_same_state(&state, &expected);
     }
+    // An exact method has no layers of low rank, before the choice and after it.
+    let (state, ..) = trained(2, &[ANY[0], "exchange.low_rank=[\"ip1\"]"]);
+    let (expected, ..) = trained(2, &["exchange.gradients=float32"]);
+    assert_same_state(&state, &expected);
     let (state, ended, _) = trained(1, &ANY);
     // One rank has nothing to choose: the choice stays open for a later number of ranks.
     assert!(ended[0].notes().is_empty() && state.progress.gradients.is_none());

@@ -334,10 +334,10 @@ fn layers_at_low_rank_are_checked() {
         "{message}"
     );
     let message = refused("logits", &[]).unwrap();
-    assert!(message.contains("is to stay float32, by exchange.keep_float"), "{message}");
+    assert!(message.contains("is also in exchange.keep_float"), "{message}");
     let message = refused("conv2", &["exchange.powersgd_rank=60"]).unwrap();
     assert!(
-        message.contains("no matrix of the layer `conv2`") && message.contains("a rank of at most"),
+        message.contains("no matrix of the layer `conv2`") && message.contains("a value of at most"),
         "{message}"
     );
     assert_eq!(refused("conv2", &[]), None);

@@ -15,7 +15,7 @@ pub enum Gradients {
     Float32,
     /// PowerSGD: each matrix as the product of two factors of low rank, with error feedback.
     PowerSgd,
-    /// The fastest of the formats above according to the cost model.
+    /// The fastest of the formats above that [`AutoAmong`] allows, according to the cost model.
     Auto,
 }
 
@@ -25,7 +25,7 @@ impl Gradients {
         Self::CHOICES.iter().map(|&(_, gradients)| gradients).filter(|gradients| *gradients != Self::Auto)
     }
 
-    /// The format in which gradients travel as long as none has been chosen: itself, or the exact one.
+    /// The format in which gradients travel until one is chosen: this one, or float32 instead of [`Gradients::Auto`].
     pub fn until_chosen(self) -> Self {
         if self == Self::Auto { Self::Float32 } else { self }
     }
@@ -80,7 +80,7 @@ pub enum Overlap {
 
 choices! { Overlap: Auto = "auto", Always = "always", Never = "never" }
 
-/// The messages of ternaries that are entropy-coded.
+/// The messages of ternaries and of their sums that are entropy-coded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Coding {

@@ -8,16 +8,17 @@ use crate::syntax::{Given, Key, Rule, Section, above, at_least};
 pub(super) const GRADIENTS: Key<Gradients> = Key::new(
     "gradients",
     Given(|| Gradients::Ternary),
-    "`\"ternary\"`: TernGrad, 2 bits per element before they are summed. `\"float32\"`: uncompressed. `\"powersgd\"`: \
-     factors of low rank with error feedback ([algorithms.md](algorithms.md#powersgd)). `\"auto\"`: the fastest of those \
-     that `auto_among` allows, chosen from measured costs when a run begins; a resumed run keeps the choice.",
+    "The averaging method. `\"ternary\"`: TernGrad, 2 bits per element before they are summed. `\"float32\"`: uncompressed. \
+     `\"powersgd\"`: factors of low rank with error feedback ([algorithms.md](algorithms.md#powersgd)). `\"auto\"`: the \
+     fastest method that `auto_among` allows, chosen from measured costs when a run begins; a resumed run keeps the choice \
+     ([guide](how-to/slow-networks.md)).",
 );
 
 pub(super) const AUTO_AMONG: Key<AutoAmong> = Key::new(
     "auto_among",
     Given(|| AutoAmong::Exact),
-    "The methods among which `gradients = \"auto\"` chooses. `\"exact\"`: those whose result is the mean, which is \
-     `\"float32\"`. `\"all\"`: every method; the log says what the chosen one gives up.",
+    "The methods among which `gradients = \"auto\"` chooses. `\"exact\"`: those whose result is the mean, up to the rounding \
+     of float32 sums; today only `\"float32\"`. `\"all\"`: every method; the log says what the chosen one gives up.",
 );
 
 pub(super) const ALGORITHM: Key<Algorithm> = Key::new(
@@ -30,10 +31,10 @@ pub(super) const ALGORITHM: Key<Algorithm> = Key::new(
 pub(super) const CODING: Key<Coding> = Key::new(
     "coding",
     Given(|| Coding::Auto),
-    "Whether messages of ternary gradients and of their sums are entropy-coded \
+    "Whether messages of ternary gradients and of their sums are entropy-coded, which is lossless \
      ([algorithms.md](algorithms.md#coded-segments-coding)). `\"auto\"`: those between nodes, if a measurement at the start \
-     says that coding takes less time than it saves. `\"always\"`: all. The result is the same, bit for bit. No effect with \
-     one rank.",
+     shows that coding takes less time than it saves. `\"always\"`: all. The result is the same, bit for bit. No effect \
+     without ternary gradients or with one rank.",
 );
 
 pub(super) const CLIP_SIGMA: Key<f64> = Key::new(
@@ -77,9 +78,10 @@ pub(super) const KEEP_FLOAT: Key<Vec<String>> = Key::new(
 pub(super) const LOW_RANK: Key<Vec<String>> = Key::new(
     "low_rank",
     Given(Vec::new),
-    "Layers whose matrices travel as PowerSGD's factors of rank `powersgd_rank`, with error feedback, next to ternary or \
+    "Layers whose matrices travel as PowerSGD's factors with `powersgd_rank` columns and error feedback, next to ternary or \
      float32 gradients of the others: names of layers, or `\"logits\"`. Their vectors travel like those of other layers. \
-     A layer cannot also be in `keep_float`. No effect with `gradients = \"powersgd\"`, which does that to all layers.",
+     A layer cannot also be in `keep_float`. No effect with `gradients = \"powersgd\"`, which compresses all layers in \
+     this way, or where `\"auto\"` has chosen float32. `low_rank` of a stage is something else: it factorises layers.",
 );
 
 pub(super) const OVERLAP: Key<Overlap> = Key::new(
@@ -101,8 +103,7 @@ pub(super) const EVERY: Key<u64> = Key::new(
     "every",
     Given(|| 1),
     "Steps from one exchange to the next. Above 1: local steps. Each rank takes this number of steps with the gradients \
-     of its own samples; then the ranks average how far their parameters have moved \
-     ([guide](how-to/local-steps.md)).",
+     of its own samples; then the ranks average the movements of their parameters ([guide](how-to/local-steps.md)).",
 )
 .within(at_least(1.0));
 
@@ -117,22 +118,24 @@ pub(super) const ERROR_FEEDBACK: Key<bool> = Key::new(
     "error_feedback",
     Given(|| false),
     "Adds the rounding error of a ternary gradient to the gradient of the next step. Ternaries are then \
-     rounded to the nearest value, not at random. With `every` above 1, the same for how far the parameters have moved, \
-     and the default is `true`. No effect on `\"powersgd\"`, which always has error feedback.",
+     rounded to the nearest value, not at random. With `every` above 1, this applies to the movements of parameters, and \
+     the default is `true`. No effect on `\"powersgd\"`, which always has error feedback.",
 );
 
 pub(super) const POWERSGD_RANK: Key<usize> = Key::new(
     "powersgd_rank",
     Given(|| 4),
-    "The rank r of the factors of `\"powersgd\"`: a matrix of m x n travels as r (m + n) numbers. Matrices for which \
-     that is not less than m n, and vectors, travel as float32.",
+    "The rank r of PowerSGD's factors, their number of columns (not a rank of MPI), with `\"powersgd\"` and in the layers of \
+     `low_rank`: a matrix of m x n travels as r (m + n) numbers. Matrices for which that is not less than m n, and \
+     vectors, are not compressed in this way.",
 )
 .within(at_least(1.0).and_at_most(64.0));
 
 pub(super) const POWERSGD_START: Key<u64> = Key::new(
     "powersgd_start",
     Given(|| 0),
-    "The step at which `\"powersgd\"` begins: before it, matrices are averaged in float32.",
+    "The step at which PowerSGD begins, with `\"powersgd\"` and in the layers of `low_rank`. Before it, their matrices are \
+     averaged in float32.",
 )
 .origin("PowerSGD (no such steps); PyTorch's hook has 1,000");
 

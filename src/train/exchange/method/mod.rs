@@ -81,7 +81,7 @@ pub trait Method: Sync {
     /// Whether the mean is exact up to the rounding of floating-point sums.
     fn is_lossless(&self) -> bool;
 
-    /// What its result gives up against the mean, as `exchange.gradients = "auto"` reports it: "exactness: ...". Empty for
+    /// What its result gives up compared with the mean, as `exchange.gradients = "auto"` reports it: "exactness: ...". Empty for
     /// lossless methods.
     fn gives_up(&self) -> &'static str {
         if self.is_lossless() { "" } else { "exactness" }

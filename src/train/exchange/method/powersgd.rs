@@ -25,19 +25,19 @@ use super::float32::Float32;
 use super::{Key, Method, Payload, ReductionPath, Setup, Tensor, VirtualRanks, elements, squarest};
 use matrices::Matrices;
 
-/// The largest rank.
+/// The largest rank of factors, their number of columns.
 pub const MOST_RANK: usize = 64;
 
-/// The rank of benchmarks that have no job.
+/// The rank of the factors in benchmarks that have no job.
 const USUAL_RANK: usize = 4;
 
-/// PowerSGD with one rank.
+/// PowerSGD with factors of a given rank.
 #[derive(Clone, Copy, Debug)]
 pub struct PowerSgd {
     rank: usize,
 }
 
-/// One per rank, because methods are static.
+/// One per rank of factors, because methods are static.
 static OF_RANK: [PowerSgd; MOST_RANK] = {
     let mut all = [PowerSgd { rank: 1 }; MOST_RANK];
     let mut index = 0;
@@ -49,7 +49,7 @@ static OF_RANK: [PowerSgd; MOST_RANK] = {
 };
 
 impl PowerSgd {
-    /// The method where no job sets its rank.
+    /// The method where no job sets the rank of its factors.
     pub const USUAL: PowerSgd = PowerSgd { rank: USUAL_RANK };
 
     /// The method with factors of rank `rank`: at least 1, and at most [`MOST_RANK`].
@@ -64,14 +64,14 @@ impl PowerSgd {
         [self.rank * rows, self.rank * columns]
     }
 
-    /// Seconds of computing on a rank: that of [`Costs::copy`] per pass over the elements.
+    /// Seconds of computing on each MPI rank: that of [`Costs::copy`] per pass over the elements.
     fn computing(&self, shapes: &[Vec<usize>], costs: &Costs) -> f64 {
         elements(shapes) as f64 * costs.copy * (PASSES + self.rank as f64 * PASSES_PER_RANK)
     }
 }
 
-/// The time of a step's passes over the elements, relative to that of copying them to a payload and back: one part for
-/// any rank, and one for each rank. Fitted to measurements (docs/algorithms.md).
+/// The time of a step's passes over the elements, relative to that of copying them to a payload and back: a constant part,
+/// and one per column of the factors. Fitted to measurements (docs/algorithms.md).
 const PASSES: f64 = 3.5;
 const PASSES_PER_RANK: f64 = 0.6;
 
@@ -102,7 +102,7 @@ impl Method for PowerSgd {
     }
 
     fn gives_up(&self) -> &'static str {
-        "exactness: mean gradients are projected to a low rank, and the rest is added to later steps"
+        "exactness: mean gradients are projected onto factors of low rank, and the rest is added to later steps"
     }
 
     fn compresses(&self, shape: &[usize]) -> bool {

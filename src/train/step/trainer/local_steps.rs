@@ -1,6 +1,6 @@
 //! Local steps (Lin, Stich, Patel and Jaggi, "Don't Use Large Mini-Batches, Use Local SGD", ICLR 2020): each rank takes
-//! several steps with the gradients of its own samples. Then the ranks average how far their parameters have moved since
-//! they were last equal, by the method that otherwise averages gradients.
+//! several steps with the gradients of its own samples. Then the ranks average the movements of their parameters since
+//! these were last equal, by the method that otherwise averages gradients.
 
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use super::step::Step;
 use crate::exchange::method::RESIDUAL;
 use crate::exchange::{Agreed, GradientSink};
 use ternflock_base::error::{Error, Result};
+use ternflock_base::text::plural;
 use ternflock_nn::{Parameter, Parameters, Tally};
 use ternflock_report::Phases;
 use ternflock_tensor::{dot, for_each_row, rows, rows_mut, vectorise, within};
@@ -88,7 +89,7 @@ impl Trainer {
         })
     }
 
-    /// Residuals that are gradients are no residuals of parameters: what they hold is dropped.
+    /// Drops all residuals, because those of gradients and of movements have different units.
     pub(crate) fn clear_residuals(&mut self) {
         for number in 0..self.network.parameters.table.len() {
             if let Some(residual) = self.exchange.state_mut(RESIDUAL, number) {
@@ -169,8 +170,11 @@ impl Trainer {
     fn explain_local_failure(&self, world: &mut World, rank: usize) -> Result<Error> {
         let LocalSteps { taken, failure, .. } = &self.local_steps;
         let (step, what) = failure.clone().unwrap_or_else(|| {
-            let what =
-                format!("the last {taken} local steps moved {}", self.bad_movement().unwrap_or_default());
+            let what = format!(
+                "{} moved {}",
+                plural(*taken as usize, "local step"),
+                self.bad_movement().unwrap_or_default()
+            );
             (self.step, what)
         });
         let text = world.broadcast_from(rank, &format!("{step} {what}"))?;
