@@ -116,7 +116,7 @@ mod tests {
     use ternflock_nn::{Parameters, Shape};
 
     fn choice(costs: &Costs, auto_among: AutoAmong, resumed: Option<Gradients>) -> Choice {
-        let graph = preset("mlp", Shape::Vector { features: 784 }, 10).unwrap();
+        let graph = preset("mlp", Shape::Image { channels: 1, height: 28, width: 28 }, 10).unwrap();
         let table = Parameters::new(&graph).unwrap().table;
         let algorithm = job::Algorithm::Auto;
         let job =

@@ -147,7 +147,9 @@ impl Exchange {
         world: &mut World,
         resumed_choice: Option<Gradients>,
     ) -> Result<Option<Choice>> {
-        if self.compressed_parameters() == 0 || self.method.algorithms().is_empty() {
+        // The run has decided against the compression that the job asks for, and says so again.
+        let is_off = resumed_choice == Some(Gradients::Float32) && !method::of(job.gradients).is_lossless();
+        if !is_off && (self.compressed_parameters() == 0 || self.method.algorithms().is_empty()) {
             return Ok(None);
         }
         let bounded = |bucket: &Bucket| bucket.shares().map(|share| share.bounded(self.most_rows)).collect();

@@ -160,7 +160,7 @@ fn auto_chooses_a_method() {
         assert_same_state(&state, &expected);
     }
     // An exact method has no layers of low rank, before the choice and after it.
-    let (state, ..) = trained(2, &[ANY[0], "exchange.low_rank=[\"ip1\"]"]);
+    let (state, ..) = trained(2, &[ANY[0], "exchange.low_rank=[\"hidden\"]"]);
     let (expected, ..) = trained(2, &["exchange.gradients=float32"]);
     assert_same_state(&state, &expected);
     let (state, ended, _) = trained(1, &ANY);
