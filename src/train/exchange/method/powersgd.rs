@@ -93,6 +93,10 @@ impl Method for PowerSgd {
         "powersgd"
     }
 
+    fn settings(&self) -> u64 {
+        self.rank as u64
+    }
+
     fn label(&self, _: Algorithm) -> &'static str {
         "powersgd"
     }
