@@ -43,7 +43,8 @@ use ternflock_collectives::cost::Costs;
 use ternflock_job::{self as job, Gradients};
 use ternflock_report::Phases;
 
-/// The method with this name in job files and checkpoints; for a choice that is still to be made, the exact one. [`with_settings`] gives it the settings of a job.
+/// The method with this name in job files and checkpoints; for a choice that is still to be made, the exact one.
+/// [`with_settings`] gives it the settings of a job.
 pub fn of(gradients: Gradients) -> &'static dyn Method {
     match gradients {
         Gradients::Ternary => &terngrad::TernGrad,
@@ -131,8 +132,8 @@ pub trait Method: Sync {
     fn predicted_bytes(&self, shapes: &[Vec<usize>], path: &ReductionPath, rank: usize) -> u64;
 
     /// Whether `mean` is correct for the first step of one tensor, tensor 0, whose values on rank `r` are written by
-    /// `gradient(r, values)`. Its shape is the [`squarest`] one. The check runs on this rank alone, from the definition of the method. `bench
-    /// allreduce` does not time a method that fails it.
+    /// `gradient(r, values)`. Its shape is the [`squarest`] one. The check runs on this rank alone, from the definition
+    /// of the method. `bench allreduce` does not time a method that fails it.
     fn is_mean(
         &self,
         mean: &[f32],

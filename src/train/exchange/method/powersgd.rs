@@ -28,7 +28,7 @@ use matrices::Matrices;
 /// The largest rank.
 pub const MOST_RANK: usize = 64;
 
-/// The rank of benchmarks that have no job.
+/// The rank that stands for all until a job sets it, and that of benchmarks without a job.
 const USUAL_RANK: usize = 4;
 
 /// PowerSGD with one rank.
@@ -49,7 +49,7 @@ static OF_RANK: [PowerSgd; MOST_RANK] = {
 };
 
 impl PowerSgd {
-    /// The method where no job sets its rank.
+    /// The method before [`with_settings`](super::with_settings) gives it the rank of a job.
     pub const USUAL: PowerSgd = PowerSgd { rank: USUAL_RANK };
 
     /// The method with factors of rank `rank`: at least 1, and at most [`MOST_RANK`].
