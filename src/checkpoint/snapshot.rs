@@ -77,8 +77,8 @@ pub struct Progress {
     pub vectors: Option<String>,
     /// The precision of matrix products and convolutions, and the instructions that computed them on rank 0.
     pub products: Option<String>,
-    /// The form in which gradients travelled: that of the job, or the one that `exchange.algorithm = "auto"`
-    /// chose. Files of versions without this choice do not record it.
+    /// The form in which gradients travelled: that of the job, or the one that `exchange.gradients = "auto"` or
+    /// `exchange.algorithm = "auto"` chose. Files of versions without this choice do not record it.
     pub gradients: Option<Gradients>,
     /// The state of the learning-rate schedule `plateau`, which depends on evaluations.
     pub plateau: Option<Plateau>,

@@ -2,9 +2,9 @@
 //!
 //! Fixed planes spend 2 bits on a ternary and [`width`](crate::planes::width)`(k)` on a sum, whatever the values are. Most
 //! elements of a gradient become 0, so their entropy is lower. [`encode`] groups the elements of a segment into bytes, counts
-//! them, and codes each with about as many bits as its frequency calls for (rANS, order 0). [`decode`] returns the same
-//! planes. A segment that would not become an eighth shorter is not coded, so that a message is never longer than its planes,
-//! and its length alone tells whether it is coded. `docs/algorithms.md` has the format and its bounds.
+//! them, and codes each with about as many bits as its frequency calls for (rANS, order 0). [`decode`] gives back the same
+//! planes. A segment is coded only if its frequencies predict that it becomes an eighth shorter, and its message is always
+//! shorter than its planes, so that its length alone tells whether it is coded. `docs/algorithms.md` has the format and its bounds.
 //!
 //! # Examples
 //! ```
@@ -65,9 +65,9 @@ pub enum Damage {
     Stream,
 }
 
-/// Codes the blocks of `planes` into the beginning of `message`, which has the same length. Returns the words used, at most
-/// 7/8 of those of the planes, or `None` if coding does not gain that much; the content of `message` is then
-/// unspecified. The bytes do not depend on the `kernels`.
+/// Codes the blocks of `planes` into the beginning of `message`, which has the same length. Returns the words used, fewer
+/// than those of the planes, or `None` if an estimate from the frequencies does not save at least an eighth, or if the
+/// stream does not fit; the content of `message` is then unspecified. The bytes do not depend on the `kernels`.
 ///
 /// # Panics
 /// If `planes` does not hold complete blocks at `width`, or `message` has another length.

@@ -29,9 +29,6 @@ pub(super) struct EncodeTable {
     /// By symbol: the frequency in the lower 16 bits, and the start in the upper ones.
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
     pub packed: [u32; 256],
-    /// By symbol: 2^32 divided by the frequency, rounded down.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
-    pub reciprocals: [u32; 256],
 }
 
 #[derive(Clone, Copy, Default)]
@@ -48,8 +45,7 @@ struct EncodeEntry {
 impl EncodeTable {
     /// For `frequencies` of at least two symbols: a frequency of 4096 has no limit.
     pub fn new(frequencies: &Frequencies) -> Self {
-        let mut table =
-            EncodeTable { entries: [EncodeEntry::default(); 256], packed: [0; 256], reciprocals: [0; 256] };
+        let mut table = EncodeTable { entries: [EncodeEntry::default(); 256], packed: [0; 256] };
         let mut start = 0;
         for (symbol, frequency) in frequencies.occurring() {
             let (symbol, wide) = (usize::from(symbol), u64::from(frequency));
@@ -60,7 +56,6 @@ impl EncodeTable {
                 others: TOTAL as u16 - frequency,
             };
             table.packed[symbol] = u32::from(frequency) | u32::from(start) << 16;
-            table.reciprocals[symbol] = ((1_u64 << 32) / wide).min(u64::from(u32::MAX)) as u32;
             start += frequency;
         }
         table

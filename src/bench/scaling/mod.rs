@@ -31,6 +31,9 @@ pub struct ScalingOptions {
     pub rounds: usize,
 }
 
+/// The most local steps per exchange: rounds time all steps up to an exchange, and would not end in useful time.
+const MOST_LOCAL_STEPS: u64 = 1000;
+
 /// A rank's report on its steps in a round: seconds per step, bytes sent, and the phases.
 const WORDS: usize = 9;
 
@@ -38,9 +41,17 @@ const WORDS: usize = 9;
 /// local steps later, these are measured.
 ///
 /// # Errors
-/// Those of starting a training run; [`Error::Usage`] for a way that these ranks do not have;
+/// Those of starting a training run; [`Error::Usage`] for a way that these ranks do not have, and for an
+/// `exchange.every` above 1000;
 /// [`Error::Exchange`] if ranks are late or have ended.
 pub fn measure(loaded: &Loaded, world: &mut World, options: &ScalingOptions) -> Result<Point> {
+    let every = loaded.job.exchange.every;
+    if every > MOST_LOCAL_STEPS {
+        return Err(Error::Usage(format!(
+            "exchange.every = {every}: each round of bench scaling times at least that many steps, and the most is \
+             {MOST_LOCAL_STEPS}; measure with a smaller value, as with --set exchange.every=8"
+        )));
+    }
     let mut loaded = loaded.clone();
     loaded.job.exchange.every_start = 0;
     let (mut trainer, placement) = prepare(&loaded, world)?;

@@ -86,8 +86,16 @@ pub fn choose(
     Ok(Some(decide(&costs, &topology, buckets, asked, asked.keeps || resumed_choice.is_some())))
 }
 
-/// An all-reduce, the messages that it codes, and seconds per step.
-pub type Way = (Averaging, Coding, f64);
+/// A way to average the gradients, and its time.
+#[derive(Clone, Copy, Debug)]
+pub struct TimedPath {
+    /// The method and its all-reduce.
+    pub averaging: Averaging,
+    /// The messages that are coded.
+    pub coding: Coding,
+    /// Seconds per step according to the cost model.
+    pub seconds: f64,
+}
 
 /// The choice with the lowest total of `costs`; if the method `is_decided`, only the all-reduces of `asked`
 /// are compared.
@@ -98,24 +106,25 @@ fn decide(
     asked: Asked,
     is_decided: bool,
 ) -> Choice {
-    let ways = ways(costs, topology, buckets, asked);
-    let (Averaging { algorithm, .. }, coding, best) = ways[0];
+    let paths = timed_paths(costs, topology, buckets, asked);
+    let TimedPath { averaging, coding, seconds: best } = paths[0];
+    let algorithm = averaging.algorithm;
     let at = links(costs, topology);
     let float32 = float32_seconds(costs, topology, buckets);
-    let says = |key: &str, reason: String| format!("exchange.{key} = \"auto\": {reason}");
+    let explanation = |key: &str, reason: String| format!("exchange.{key} = \"auto\": {reason}");
     let (gradients, method) = (asked.gradients, asked.method.name());
     if asked.algorithm.is_some() {
-        let (said, other) = match coding {
+        let (coded, otherwise) = match coding {
             Coding::Never => ("no message is coded", "if those between nodes were"),
             _ => ("messages between nodes are coded", "otherwise"),
         };
-        let [best, second] = [best, ways[1].2].map(time);
+        let [best, second] = [best, paths[1].seconds].map(time);
         let reason =
-            format!("{said}, {best} per exchange according to the cost model ({second} {other}) {at}");
-        return Choice { gradients, algorithm, coding, reason: says("coding", reason) };
+            format!("{coded}, {best} per exchange according to the cost model ({second} {otherwise}) {at}");
+        return Choice { gradients, algorithm, coding, reason: explanation("coding", reason) };
     }
     let [float32_time, best_time] = [float32, best].map(time);
-    let name = name(&ways[0]);
+    let name = name(&paths[0]);
     if float32 < best && !is_decided {
         let ring = Float32.label(algorithm);
         let reason = format!(
@@ -124,39 +133,46 @@ fn decide(
             method
         );
         let (gradients, coding) = (Gradients::Float32, Coding::Never);
-        return Choice { gradients, algorithm, coding, reason: says("algorithm", reason) };
+        return Choice { gradients, algorithm, coding, reason: explanation("algorithm", reason) };
     }
     let stays = match is_decided {
         true => format!("; gradients stay {method}, as earlier in this run"),
         false => String::new(),
     };
-    let second = ways.iter().find(|way| way.0 != ways[0].0);
-    let second = second.map_or(String::new(), |way| format!("{} {}, ", self::name(way), time(way.2)));
+    let second = paths.iter().find(|path| path.averaging != averaging);
+    let second =
+        second.map_or(String::new(), |path| format!("{} {}, ", self::name(path), time(path.seconds)));
     let reason = format!(
         "{name}, {best_time} per exchange according to the cost model ({second}float32 {float32_time}) {at}{stays}"
     );
-    Choice { gradients, algorithm, coding, reason: says("algorithm", reason) }
+    Choice { gradients, algorithm, coding, reason: explanation("algorithm", reason) }
 }
 
 /// The ways that are open, the fastest first.
-pub fn ways(costs: &Costs, topology: &Topology, buckets: &[Vec<Share>], asked: Asked) -> Vec<Way> {
-    let timed = |way: Averaging, coding| {
-        let path = ReductionPath { algorithm: way.algorithm, coding, topology };
+pub fn timed_paths(
+    costs: &Costs,
+    topology: &Topology,
+    buckets: &[Vec<Share>],
+    asked: Asked,
+) -> Vec<TimedPath> {
+    let timed = |averaging: Averaging, coding| {
+        let path = ReductionPath { algorithm: averaging.algorithm, coding, topology };
         let seconds = buckets.iter().map(|shares| {
             let agreed = costs.maximum(topology, agreed_words(shares));
             shares.iter().fold(agreed, |all, share| all + share.method.seconds(&share.shapes, costs, &path))
         });
-        (way, coding, seconds.sum::<f64>())
+        TimedPath { averaging, coding, seconds: seconds.sum() }
     };
     let has_choice = !asked.method.algorithms().is_empty();
-    let is_open =
-        |way: &Averaging| !has_choice || asked.algorithm.is_none_or(|algorithm| way.algorithm == algorithm);
+    let is_open = |averaging: &Averaging| {
+        !has_choice || asked.algorithm.is_none_or(|algorithm| averaging.algorithm == algorithm)
+    };
     let codings = asked.codings(topology);
     let open = Averaging::of(asked.method).filter(is_open);
-    let mut ways: Vec<Way> =
-        open.flat_map(|way| codings.iter().map(move |coding| timed(way, *coding))).collect();
-    ways.sort_by(|a, b| a.2.total_cmp(&b.2));
-    ways
+    let mut paths: Vec<TimedPath> =
+        open.flat_map(|averaging| codings.iter().map(move |coding| timed(averaging, *coding))).collect();
+    paths.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    paths
 }
 
 /// Seconds per exchange to average everything in float32.
@@ -173,16 +189,17 @@ fn float32_seconds(costs: &Costs, topology: &Topology, buckets: &[Vec<Share>]) -
 }
 
 /// "ring_ternary" or "ring_ternary with coded messages".
-pub fn name((way, coding, _): &Way) -> String {
-    let coded = if *coding == Coding::Never { "" } else { " with coded messages" };
-    format!("{}{coded}", way.name())
+pub fn name(path: &TimedPath) -> String {
+    let coded = if path.coding == Coding::Never { "" } else { " with coded messages" };
+    format!("{}{coded}", path.averaging.name())
 }
 
 /// "at 0.12 ms and 11.8 MB/s between nodes, ..."
 pub fn links(costs: &Costs, topology: &Topology) -> String {
-    let say = |link: &Link, place| format!("{} and {} {place}", time(link.latency), rate(link.bandwidth()));
+    let figures =
+        |link: &Link, place| format!("{} and {} {place}", time(link.latency), rate(link.bandwidth()));
     let (intra_node, inter_node) =
-        (say(&costs.intra_node, "within a node"), say(&costs.inter_node, "between nodes"));
+        (figures(&costs.intra_node, "within a node"), figures(&costs.inter_node, "between nodes"));
     match topology.nodes() {
         1 => format!("at {intra_node}"),
         nodes if nodes == topology.world() => format!("at {inter_node}"),

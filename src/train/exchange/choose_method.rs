@@ -3,7 +3,7 @@
 use ternflock_collectives::cost::Costs;
 use ternflock_collectives::topology::Topology;
 
-use super::choose::{Asked, Choice, Way, links, name, time, ways};
+use super::choose::{Asked, Choice, TimedPath, links, name, time, timed_paths};
 use super::method::{Share, of};
 use super::{Exchange, plan};
 use ternflock_base::error::Result;
@@ -26,10 +26,10 @@ fn candidates(job: &job::Exchange) -> impl Iterator<Item = Gradients> {
     exact.into_iter().chain(others)
 }
 
-/// A format, the shares of each bucket, and the fastest way to average them.
+/// A format, and the fastest way to average gradients in it.
 struct Candidate {
     gradients: Gradients,
-    way: Way,
+    path: TimedPath,
 }
 
 impl Exchange {
@@ -76,16 +76,17 @@ fn decide(
 ) -> Choice {
     let candidate = |(gradients, buckets): &(Gradients, Vec<Vec<Share>>)| {
         let asked = Asked::of(job, *gradients, of(*gradients));
-        Candidate { gradients: *gradients, way: ways(costs, topology, buckets, asked)[0] }
+        Candidate { gradients: *gradients, path: timed_paths(costs, topology, buckets, asked)[0] }
     };
     let mut candidates: Vec<Candidate> = plans.iter().map(candidate).collect();
     // Stable: of two that are equally fast, the exact one.
-    candidates.sort_by(|a, b| a.way.2.total_cmp(&b.way.2));
-    let described = |Candidate { gradients, way }: &Candidate| match (gradients.name(), name(way)) {
+    candidates.sort_by(|a, b| a.path.seconds.total_cmp(&b.path.seconds));
+    let described = |Candidate { gradients, path }: &Candidate| match (gradients.name(), name(path)) {
         (gradients, name) if gradients == name => name,
         (gradients, name) => format!("{gradients} by {name}"),
     };
-    let others = candidates[1..].iter().map(|other| format!("{} {}", described(other), time(other.way.2)));
+    let others =
+        candidates[1..].iter().map(|other| format!("{} {}", described(other), time(other.path.seconds)));
     let others: Vec<String> = others.collect();
     let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
     let best = &candidates[0];
@@ -101,10 +102,10 @@ fn decide(
     let reason = format!(
         "exchange.gradients = \"auto\": {}, {} per exchange according to the cost model{others} {}; {consequence}",
         described(best),
-        time(best.way.2),
+        time(best.path.seconds),
         links(costs, topology)
     );
-    let (averaging, coding, _) = best.way;
+    let TimedPath { averaging, coding, .. } = best.path;
     Choice { gradients, algorithm: averaging.algorithm, coding, reason }
 }
 

@@ -181,7 +181,7 @@ impl Exchange {
 
     /// The method, if it is not the one that the job names ([`Exchange::with_method`]).
     pub fn replaced_method(&self) -> Option<&'static dyn Method> {
-        (self.method != method::of(self.gradients)).then_some(self.method)
+        (!self.method.same_kind(method::of(self.gradients))).then_some(self.method)
     }
 
     /// The name of the reduction of compressed gradients, or that of float32 if there are none.

@@ -132,7 +132,7 @@ pub fn compressed(
     table: &[Parameter],
 ) -> Result<Vec<bool>> {
     let assigned = assigned(method, job, graph, table)?;
-    Ok(assigned.into_iter().map(|of| !of.is_lossless() && of == method).collect())
+    Ok(assigned.into_iter().map(|of| !of.is_lossless() && of.same_kind(method)).collect())
 }
 
 /// By tensor of `table`: whether `job` lets its gradient be compressed.
@@ -234,8 +234,9 @@ fn by_method(
             methods.push((*method, Vec::new()));
         }
     }
-    methods
-        .sort_by_key(|(method, _)| if *method == first { 0 } else { 1 + usize::from(method.is_lossless()) });
+    methods.sort_by_key(
+        |(method, _)| if method.same_kind(first) { 0 } else { 1 + usize::from(method.is_lossless()) },
+    );
     methods
 }
 

@@ -1,16 +1,12 @@
 //! The state of averaging methods in checkpoints: one slot per kind of state, with the ranks as the first
 //! dimension of its tensors.
 
-use std::collections::BTreeSet;
-
 use crate::exchange::method::RESIDUAL;
-use crate::state::optimizer::ranks;
-use crate::step::statistics::STATISTICS;
 use crate::step::trainer::Trainer;
 use ternflock_base::error::Result;
+use ternflock_base::text::plural;
 use ternflock_checkpoint::{Slot, Snapshot, Tensor};
 use ternflock_job::{Exchange, Job};
-use ternflock_optim::STATE_NAMES;
 use ternflock_world::World;
 
 /// The name of a slot, and its tensors, `[ranks, ...]`.
@@ -37,8 +33,11 @@ pub fn gather(trainer: &Trainer, world: &mut World) -> Result<Vec<AveragingSlot>
     Ok(slots)
 }
 
-/// Restores each rank's part of `slot` if an averaging method keeps it. Residuals are checked even if error
-/// feedback is now off. The message of an `Err` says what does not fit.
+/// Restores each rank's part of `slot` for the tensors whose state an averaging method keeps in the same shape. A stored
+/// tensor that no method keeps, or that has another shape because settings such as `exchange.powersgd_rank` have
+/// changed, is skipped: [`changed_slots`](super::changed_slots::changed_slots) says so. Residuals have the shape of their
+/// parameters whatever the settings are, and are checked even if error feedback is now off. The message of an `Err` says
+/// what does not fit.
 pub fn restore(
     trainer: &mut Trainer,
     slot: &Slot,
@@ -56,14 +55,25 @@ pub fn restore(
         let (number, parameter) = parameter
             .ok_or_else(|| format!("keeps a {name} of `{}`, which its network does not have", tensor.name))?;
         let kept = trainer.exchange().state().find(|state| state.slot == slot.name && state.tensor == number);
-        let needed = kept.map_or(&parameter.spec.shape[..], |state| state.shape);
+        let needed = kept.as_ref().map_or(&parameter.spec.shape[..], |state| state.shape);
         let (ranks, shape) = tensor.shape.split_first().unwrap_or((&0, &[]));
-        if *ranks == 0 || shape != needed {
-            let found = &tensor.shape;
+        let found = &tensor.shape;
+        if *ranks == 0 || (slot.name == RESIDUAL && shape != needed) {
             return Err(format!(
                 "the {name} of `{}` has shape {found:?}, its network needs [ranks, {needed:?}]",
                 tensor.name
             ));
+        }
+        let elements = tensor.values.len();
+        if found.iter().try_fold(1, |all: usize, side| all.checked_mul(*side)) != Some(elements) {
+            return Err(format!(
+                "the {name} of `{}` has shape {found:?}, but {}",
+                tensor.name,
+                plural(elements, "value")
+            ));
+        }
+        if kept.is_none_or(|state| state.shape != shape) {
+            continue;
         }
         let Some(own) = trainer.exchange_mut().state_mut(&slot.name, number) else { continue };
         take_up(&tensor.values, *ranks, rank, world, own);
@@ -88,46 +98,6 @@ pub fn changes_residuals(trainer: &Trainer, snapshot: &Snapshot) -> bool {
     let of_movements = |job: &Exchange| job.every > 1 && snapshot.progress.step > job.every_start;
     Job::from_stored(&snapshot.job)
         .is_ok_and(|stored| of_movements(&stored.exchange) != of_movements(&trainer.job().exchange))
-}
-
-/// A note for each slot of the optimizer or the averaging method that does not simply continue when
-/// `trainer`, not yet started on `world` ranks, is restored from `snapshot`.
-pub fn changed_slots(trainer: &Trainer, snapshot: &Snapshot, world: usize) -> Vec<String> {
-    let kept: BTreeSet<&str> = trainer.exchange().state().map(|state| state.slot).collect();
-    let optimizer: Vec<&str> = trainer.optimizer.states().iter().map(|state| state.name).collect();
-    let stored = snapshot.optimizer.iter().map(|slot| slot.name.as_str());
-    let stored: BTreeSet<&str> =
-        stored.filter(|slot| *slot != STATISTICS && !optimizer.contains(slot)).collect();
-    let note = |slot: &&str| {
-        let (what, it_starts, is, it) = match *slot {
-            RESIDUAL => ("residuals of error feedback".to_owned(), "they start from zero", "are", "them"),
-            slot if STATE_NAMES.contains(&slot) => {
-                (format!("optimizer state `{slot}`"), "it starts from zero", "is", "it")
-            }
-            slot => (format!("state `{slot}` of the averaging method"), "it starts anew", "is", "it"),
-        };
-        match (stored.contains(slot), kept.contains(slot)) {
-            (false, _) => Some(format!("the checkpoint holds no {what}: {it_starts}")),
-            (true, false) => {
-                Some(format!("the {what} in the checkpoint {is} dropped, because the job does not use {it}"))
-            }
-            (true, true) if *slot == RESIDUAL && changes_residuals(trainer, snapshot) => Some(format!(
-                "the {what} in the checkpoint {is} dropped: gradients and the movements of local steps have different units"
-            )),
-            (true, true) if snapshot.progress.ranks != world as u64 => {
-                Some(format!("each rank continues with the mean of all ranks' {what}"))
-            }
-            (true, true) => None,
-        }
-    };
-    let table = &trainer.network.parameters.table;
-    let means = snapshot.optimizer.iter().filter(|slot| optimizer.contains(&slot.name.as_str()));
-    let shares = trainer.shares_optimizer_state_after(snapshot.progress.step);
-    let means = means.filter(|slot| ranks(slot, table).is_some_and(|ranks| shares || ranks != world));
-    let means = means.map(|slot| {
-        format!("each rank continues with the mean of all ranks' optimizer state `{}`", slot.name)
-    });
-    kept.union(&stored).filter_map(note).chain(means).collect()
 }
 
 #[cfg(test)]

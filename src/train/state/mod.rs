@@ -1,6 +1,7 @@
 //! State that survives a restart: checkpoints, the run directory, and resuming a run.
 
 pub mod averaging;
+pub mod changed_slots;
 pub mod changes;
 pub mod compress_snapshot;
 pub mod find_run;

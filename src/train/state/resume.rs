@@ -7,7 +7,7 @@ use crate::run::evaluations::Evaluations;
 use crate::run::stages::find;
 use crate::run::steps::Run;
 use crate::run::surgery::enter;
-use crate::state::averaging::changed_slots;
+use crate::state::changed_slots::changed_slots;
 use crate::state::changes::describe_changes;
 use crate::state::restore::take_parameters;
 use crate::state::run_record::RunRecord;

@@ -1,6 +1,7 @@
 //! The checkpoint of a trainer: the state gathered from all ranks, and the snapshot that rank 0 writes.
 //!
-//! Random numbers need no state (design rule), so parameters, the optimizer state and a few counters are all.
+//! Random numbers need no state (design rule). So parameters, running statistics, the states of the optimizer, of the
+//! averaging method and of recurrent layers, and a few counters are all.
 
 use ternflock_base::error::Result;
 use ternflock_checkpoint::{self as checkpoint, Best, Origin, Progress, Slot, Snapshot, Tensor};

@@ -45,6 +45,8 @@ fn what_cannot_be_timed_is_refused() {
     place.run("bench scaling nowhere.toml").refused(2, &["nowhere.toml"]);
     place.run(&format!("{scaling} --strong --weak")).refused(2, &["--strong", "--weak"]);
     place.run(&format!("{scaling} --ranks 0")).refused(2, &["--ranks"]);
+    let every = format!("{scaling} --set exchange.every=1000000");
+    place.run(&every).refused(2, &["exchange.every = 1000000", "the most is 1000", "--set exchange.every=8"]);
     place.run(&format!("{scaling} --svg nowhere/x.svg")).refused(2, &["--svg nowhere/x.svg"]);
     place
         .run(&format!("{scaling} --ranks 1 --launcher absent-launcher"))

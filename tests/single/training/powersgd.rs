@@ -4,6 +4,7 @@
 
 use support::digits::{load, shipped};
 use support::ranks::on_ranks;
+use ternflock::checkpoint;
 use ternflock::job::{self, Gradients};
 use ternflock::nn::Parameters;
 use ternflock::rng::{Purpose, Stream};
@@ -13,7 +14,7 @@ use ternflock_collectives::topology::Topology;
 
 use crate::WORLDS;
 use crate::exchange::{Local, SEED, average, gradients, graph, settings};
-use crate::runs::{metrics, resume, short, train, train_until};
+use crate::runs::{metrics, resume, resume_changed, short, train, train_until};
 
 const U: f64 = 1.0 / (1_u64 << 24) as f64;
 const STEPS: u64 = 5;
@@ -389,6 +390,99 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
         support::digits::assert_same_state(&load(straight.path(), 20), &load(halved.path(), 20));
         assert_eq!(metrics(straight.path(), "start")[0]["algorithm"], "powersgd");
     }
+}
+
+/// A run goes on with another rank, with other layers at low rank, and with more layers in float32: state that still fits
+/// continues, other state begins anew or is dropped, and notes say so.
+#[test]
+fn a_run_resumes_with_other_settings() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = |rank: usize, steps: u64, others: &[&str]| {
+        let (rank, steps) = (format!("exchange.powersgd_rank={rank}"), format!("train.steps={steps}"));
+        short(&[&POWERSGD[..], &[&rank, &steps], others].concat())
+    };
+    let resumed = |loaded: &job::Loaded, expected: &[&str]| {
+        for rank in resume_changed(2, loaded, directory.path()) {
+            let notes = rank.notes();
+            assert!(rank.summary().complete, "{notes:?}");
+            for part in expected {
+                assert!(notes.iter().any(|note| note.contains(part)), "{part} in {notes:?}");
+            }
+            // One for the changes to the job.
+            assert_eq!(notes.len(), 1 + expected.len(), "{notes:?}");
+        }
+    };
+    let shapes = |step: u64, slot: &str| -> Vec<(String, Vec<usize>)> {
+        let slots = load(directory.path(), step).optimizer;
+        let tensors = slots.into_iter().filter(|held| held.name == slot).flat_map(|held| held.tensors);
+        tensors.map(|tensor| (tensor.name, tensor.shape)).collect()
+    };
+    let names =
+        |step: u64, slot: &str| shapes(step, slot).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+
+    train(2, &settings(4, 4, &[]), directory.path());
+    assert!(shapes(4, "right_factor").iter().all(|(_, shape)| shape[..2] == [2, 4]));
+    resumed(&settings(2, 6, &[]), &["no state `right_factor` of the averaging method of the shape"]);
+    assert!(shapes(6, "right_factor").iter().all(|(_, shape)| shape[..2] == [2, 2]));
+    let all = names(6, "residual");
+    assert!(all.len() > 2 && names(6, "right_factor") == all, "{all:?}");
+
+    let without = settings(2, 8, &["exchange.keep_float=[\"conv2\"]"]);
+    let dropped = [
+        "residuals of error feedback in the checkpoint are dropped for `conv2/weight`",
+        "state `right_factor` of the averaging method in the checkpoint is dropped for `conv2/weight`",
+    ];
+    resumed(&without, &dropped);
+    let rest: Vec<_> = all.iter().filter(|name| *name != "conv2/weight").cloned().collect();
+    assert_eq!((names(8, "residual"), names(8, "right_factor")), (rest.clone(), rest));
+
+    // Back, with ternaries for the others: the factor of the layer begins anew.
+    let hybrid = settings(
+        2,
+        10,
+        &["exchange.gradients=ternary", "exchange.low_rank=[\"conv2\"]", "exchange.error_feedback=false"],
+    );
+    let notes = [
+        "no residuals of error feedback of the shape that the job needs for `conv2/weight`: they start from zero",
+        "residuals of error feedback in the checkpoint are dropped for `",
+        "no state `right_factor` of the averaging method of the shape that the job needs for `conv2/weight`: it starts anew",
+        "state `right_factor` of the averaging method in the checkpoint is dropped for `",
+    ];
+    resumed(&hybrid, &notes);
+    assert_eq!([names(10, "residual"), names(10, "right_factor")], [["conv2/weight"], ["conv2/weight"]]);
+}
+
+/// State that no settings explain is refused: values that do not fill their shape, no ranks, a residual of another shape, and
+/// a tensor that the network does not have.
+#[test]
+fn malformed_state_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let loaded = short(&[&POWERSGD[..], &["train.steps=2"]].concat());
+    train(1, &loaded, directory.path());
+    let sound = load(directory.path(), 2);
+    let refused = |slot: &str, change: &dyn Fn(&mut checkpoint::Tensor)| {
+        let mut snapshot = sound.clone();
+        let slot = snapshot.optimizer.iter_mut().find(|held| held.name == slot).unwrap();
+        change(&mut slot.tensors[0]);
+        on_ranks(1, |mut world| {
+            let (mut trainer, _) = prepare(&loaded, &mut world).unwrap();
+            trainer.restore(&snapshot, 0, 1).err()
+        })
+        .remove(0)
+        .unwrap_or_default()
+    };
+    for slot in ["residual", "right_factor"] {
+        let message = refused(slot, &|tensor| tensor.values.truncate(1));
+        assert!(message.contains("1 value"), "{slot}: {message}");
+        let message = refused(slot, &|tensor| tensor.shape[0] = 0);
+        assert!(message.contains("has shape [0, "), "{slot}: {message}");
+        let message = refused(slot, &|tensor| tensor.shape.clear());
+        assert!(message.contains("has shape []"), "{slot}: {message}");
+        let message = refused(slot, &|tensor| tensor.name = "conv9/weight".into());
+        assert!(message.contains("`conv9/weight`, which its network does not have"), "{slot}: {message}");
+    }
+    let message = refused("residual", &|tensor| tensor.shape = vec![1, tensor.values.len()]);
+    assert!(message.contains("its network needs [ranks, "), "{message}");
 }
 
 /// The loss falls as it does in float32.

@@ -43,7 +43,8 @@ use ternflock_collectives::cost::Costs;
 use ternflock_job::{self as job, Gradients};
 use ternflock_report::Phases;
 
-/// The method with this name in job files and checkpoints; for a choice that is still to be made, the exact one. [`with_settings`] gives it the settings of a job.
+/// The method with this name in job files and checkpoints; for a choice that is still to be made, the exact one.
+/// [`with_settings`] gives it the settings of a job.
 pub fn of(gradients: Gradients) -> &'static dyn Method {
     match gradients {
         Gradients::Ternary => &terngrad::TernGrad,
@@ -54,7 +55,8 @@ pub fn of(gradients: Gradients) -> &'static dyn Method {
 
 /// `method` with those settings of `job` that its costs depend on.
 pub fn with_settings(method: &'static dyn Method, job: &job::Exchange) -> &'static dyn Method {
-    if method == of(Gradients::PowerSgd) { powersgd::PowerSgd::of_rank(job.powersgd_rank) } else { method }
+    let is_powersgd = method.same_kind(of(Gradients::PowerSgd));
+    if is_powersgd { powersgd::PowerSgd::of_rank(job.powersgd_rank) } else { method }
 }
 
 /// All methods, in the order in which job files list their names.
@@ -68,6 +70,11 @@ pub fn all() -> impl Iterator<Item = &'static dyn Method> {
 pub trait Method: Sync {
     /// The name in job files.
     fn name(&self) -> &'static str;
+
+    /// The settings that its costs depend on, as one number: methods with the same name and settings are equal.
+    fn settings(&self) -> u64 {
+        0
+    }
 
     /// The name of the method with all-reduce `algorithm` in logs, reports and options such as `--ways`: a name of its own
     /// for each of [`Method::algorithms`].
@@ -125,8 +132,8 @@ pub trait Method: Sync {
     fn predicted_bytes(&self, shapes: &[Vec<usize>], path: &ReductionPath, rank: usize) -> u64;
 
     /// Whether `mean` is correct for the first step of one tensor, tensor 0, whose values on rank `r` are written by
-    /// `gradient(r, values)`. Its shape is the [`squarest`] one. The check runs on this rank alone, from the definition of the method. `bench
-    /// allreduce` does not time a method that fails it.
+    /// `gradient(r, values)`. Its shape is the [`squarest`] one. The check runs on this rank alone, from the definition
+    /// of the method. `bench allreduce` does not time a method that fails it.
     fn is_mean(
         &self,
         mean: &[f32],
@@ -136,10 +143,17 @@ pub trait Method: Sync {
     ) -> bool;
 }
 
-/// Methods are equal if their names are.
+impl dyn Method {
+    /// Whether both have the same name, whatever their settings are.
+    pub fn same_kind(&self, other: &dyn Method) -> bool {
+        self.name() == other.name()
+    }
+}
+
+/// Methods are equal if their names and settings are.
 impl PartialEq for dyn Method {
     fn eq(&self, other: &dyn Method) -> bool {
-        self.name() == other.name()
+        self.same_kind(other) && self.settings() == other.settings()
     }
 }
 
@@ -148,11 +162,30 @@ impl Eq for dyn Method {}
 impl Hash for dyn Method {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name().hash(state);
+        self.settings().hash(state);
     }
 }
 
 impl fmt::Debug for dyn Method {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_equal_if_their_settings_are() {
+        let of_rank = |rank: usize| -> &'static dyn Method { powersgd::PowerSgd::of_rank(rank) };
+        assert!(of_rank(4) == of(Gradients::PowerSgd) && of_rank(4) != of_rank(2));
+        assert!(of_rank(4).same_kind(of_rank(2)) && !of_rank(4).same_kind(of(Gradients::Ternary)));
+        let share = |rank| Share::complete(of_rank(rank), vec![vec![40, 30]]);
+        let known = std::collections::HashSet::from([share(2)]);
+        assert!(known.contains(&share(2)) && !known.contains(&share(4)));
+        let job = job::Exchange { powersgd_rank: 2, ..job::Exchange::default() };
+        assert!(with_settings(of_rank(7), &job) == of_rank(2));
+        assert!(with_settings(&float32::Float32, &job) == of(Gradients::Float32));
     }
 }

@@ -28,7 +28,7 @@ use matrices::Matrices;
 /// The largest rank of factors, their number of columns.
 pub const MOST_RANK: usize = 64;
 
-/// The rank of the factors in benchmarks that have no job.
+/// The rank that stands for all until a job sets it, and that of benchmarks without a job.
 const USUAL_RANK: usize = 4;
 
 /// PowerSGD with factors of a given rank.
@@ -49,7 +49,7 @@ static OF_RANK: [PowerSgd; MOST_RANK] = {
 };
 
 impl PowerSgd {
-    /// The method where no job sets the rank of its factors.
+    /// The method before [`with_settings`](super::with_settings) gives it the rank of a job.
     pub const USUAL: PowerSgd = PowerSgd { rank: USUAL_RANK };
 
     /// The method with factors of rank `rank`: at least 1, and at most [`MOST_RANK`].
@@ -91,6 +91,10 @@ pub fn largest_rank(shape: &[usize]) -> usize {
 impl Method for PowerSgd {
     fn name(&self) -> &'static str {
         "powersgd"
+    }
+
+    fn settings(&self) -> u64 {
+        self.rank as u64
     }
 
     fn label(&self, _: Algorithm) -> &'static str {
