@@ -271,7 +271,8 @@ pub fn low_rank_layers(job: &job::Exchange, graph: &Graph) -> Result<Vec<usize>>
 fn named_layers(key: &str, names: &[String], graph: &Graph) -> Result<Vec<usize>> {
     let logits = graph.logits_layer()?;
     let refuse = |name: &String| {
-        let known: Vec<&str> = graph.layers().iter().map(|node| node.name.as_str()).chain([LOGITS]).collect();
+        let layers = graph.layers().iter().map(|node| node.name.as_str()).filter(|name| *name != LOGITS);
+        let known: Vec<&str> = layers.chain([LOGITS]).collect();
         let advice = suggest(name, &known);
         Error::Usage(format!("exchange.{key}: no layer is called `{name}`; {advice}"))
     };

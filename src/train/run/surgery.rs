@@ -44,7 +44,11 @@ fn operate(stages: &Stages, stage: &Stage, trainer: &mut Trainer, world: &mut Wo
     let mut notes = describe(stage, trainer, &operation);
     let settings = stages.settings(&operation.graph);
     // Every rank must have read the free memory before any rank allocates.
-    let room = check_change(&settings, trainer.network.graph(), &operation.graph, &world.topology());
+    let room = check_change(
+        (trainer.job(), trainer.network.graph()),
+        (&settings, &operation.graph),
+        &world.topology(),
+    );
     world.all_or_none(room)?;
     let transplanted = trainer.transplant(&operation, settings, stage.freeze_zeros, world.topology());
     notes.extend(world.all_or_none(transplanted)?);

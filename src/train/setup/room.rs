@@ -29,10 +29,16 @@ pub fn check_room(job: &Job, graph: &Graph, topology: &Topology, evaluates: bool
 ///
 /// # Errors
 /// Those of [`check_memory`].
-pub fn check_change(job: &Job, from: &Graph, to: &Graph, topology: &Topology) -> Result<()> {
+pub fn check_change(
+    (before, from): (&Job, &Graph),
+    (job, to): (&Job, &Graph),
+    topology: &Topology,
+) -> Result<()> {
     let world = topology.world();
-    let needed = |graph| needed_bytes(graph, execution(job, world, true), numbers_beside(job, graph, world)?);
-    match needed(to)? <= needed(from)? {
+    let needed =
+        |job, graph| needed_bytes(graph, execution(job, world, true), numbers_beside(job, graph, world)?);
+    // Each network with its own settings: lists of layers follow surgery.
+    match needed(job, to)? <= needed(before, from)? {
         true => Ok(()),
         false => check_room(job, to, topology, true),
     }

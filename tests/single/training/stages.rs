@@ -203,6 +203,17 @@ fn a_decision_outlives_surgery() {
     }
 }
 
+/// Lists of layers follow the surgery: the factors of a layer travel as the layer did.
+#[test]
+fn a_layer_that_the_exchange_names_may_be_factorised() {
+    for (key, powersgd_rank) in [("keep_float", 4), ("low_rank", 1)] {
+        let directory = tempfile::tempdir().unwrap();
+        let named = format!("exchange.{key}=[\"conv2\"]");
+        let rank = format!("exchange.powersgd_rank={powersgd_rank}");
+        assert_complete(&train(2, &staged(STAGES, &[&named, &rank]), directory.path()));
+    }
+}
+
 /// New factors have moments of zero, and Adam's bias correction is counted from there: a step is at most
 /// about the rate.
 #[test]
