@@ -9,7 +9,8 @@ pub(crate) struct Pool {
 impl Pool {
     /// A buffer of `words` words: one with this length if there is one, otherwise one whose storage fits
     /// without much waste, otherwise a new one. The collectives request the same lengths in each step, so
-    /// nothing is allocated after the first step.
+    /// nothing is allocated after the first step; only coded messages and sparse rows, whose lengths vary, can
+    /// need another buffer later.
     pub fn take(&mut self, words: usize) -> Vec<u64> {
         let same = self.free.iter().position(|buffer| buffer.len() == words);
         let fits = || self.free.iter().position(|b| (words..=2 * words).contains(&b.capacity()));
