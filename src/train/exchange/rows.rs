@@ -54,7 +54,7 @@ impl SparseTensor {
                 .by_ref()
                 .take(WORD)
                 .zip(0..)
-                .fold(0, |bits, (row, bit)| bits | u32::from(is_touched(row)) << bit);
+                .fold(0, |bits, (row, bit)| bits | u32::from(has_bits(row)) << bit);
         }
     }
 
@@ -93,9 +93,9 @@ pub fn bitmap_words(tensor: &Tensor) -> usize {
     if tensor.sparse_rows { tensor.shape.first().map_or(0, |rows| rows.div_ceil(WORD)) } else { 0 }
 }
 
-/// Whether a bit of `row` is not zero. Without an early exit, so that the compiler vectorises the
+/// Whether a bit of `row` is not zero: a negative zero has one, unlike for the moments of touched rows. Without an early exit, so that the compiler vectorises the
 /// loop: nearly all rows are zero.
-pub fn is_touched(row: &[f32]) -> bool {
+pub fn has_bits(row: &[f32]) -> bool {
     row.iter().fold(0, |bits, value| bits | value.to_bits()) != 0
 }
 

@@ -2,6 +2,7 @@
 //! it once.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 use support::digits::{assert_same_state, at_step, load};
@@ -19,6 +20,13 @@ fn trained(ranks: usize, sets: &[&str]) -> (Snapshot, Vec<Ended>, Value) {
     assert!(ended.iter().all(|rank| rank.summary().complete));
     let start = metrics(directory.path(), "start").remove(0);
     (load(directory.path(), 4), ended, start)
+}
+
+/// Stores `snapshot`, of step 10, as if the run in `directory` had been started with its job.
+fn store_as_begun(directory: &Path, snapshot: &Snapshot) {
+    save(at_step(directory, 10), snapshot).unwrap();
+    fs::write(directory.join("job.toml"), &snapshot.job).unwrap();
+    fs::remove_file(directory.join("run.toml")).unwrap();
 }
 
 #[test]
@@ -116,10 +124,7 @@ fn a_resumed_run_keeps_what_it_decided() {
         assert_eq!(snapshot.progress.gradients, Some(gradients));
         snapshot.job = auto.job.to_toml();
         snapshot.progress.gradients = stored;
-        save(at_step(halved.path(), 10), &snapshot).unwrap();
-        // As if the run had been started with these settings.
-        fs::write(halved.path().join("job.toml"), &snapshot.job).unwrap();
-        fs::remove_file(halved.path().join("run.toml")).unwrap();
+        store_as_begun(halved.path(), &snapshot);
         for rank in resume(3, &auto, halved.path()) {
             let notes = rank.notes();
             let [note] = notes.as_slice() else { panic!("{notes:?}") };
@@ -179,10 +184,7 @@ fn a_resumed_run_keeps_the_method_and_its_state() {
         train_until(10, 3, &fixed, halved.path());
         let mut snapshot = load(halved.path(), 10);
         snapshot.job = auto.job.to_toml();
-        save(at_step(halved.path(), 10), &snapshot).unwrap();
-        // As if the run had been started with these settings.
-        fs::write(halved.path().join("job.toml"), &snapshot.job).unwrap();
-        fs::remove_file(halved.path().join("run.toml")).unwrap();
+        store_as_begun(halved.path(), &snapshot);
         for rank in resume(3, &auto, halved.path()) {
             let notes = rank.notes();
             let [note] = notes.as_slice() else { panic!("{notes:?}") };

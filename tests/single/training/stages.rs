@@ -85,6 +85,22 @@ pub fn assert_complete(ended: &[Ended]) {
     ended.iter().for_each(|rank| assert!(rank.summary().complete));
 }
 
+/// Weights that are zero after the stage `sparse` are zero after the stage `tuned`, while others move. `what` is for
+/// failures.
+pub fn assert_zeros_stay(directory: &Path, [sparse, tuned]: [&str; 2], what: &str) {
+    let [sparse, tuned] = [sparse, tuned].map(|name| stage(directory, name));
+    let (mut zeros, mut moved) = (0, 0);
+    for (before, after) in sparse.parameters.iter().zip(&tuned.parameters) {
+        let is_weight = before.name.ends_with("weight");
+        for (&was, &is) in before.values.iter().zip(&after.values) {
+            moved += usize::from(was != is);
+            zeros += usize::from(was == 0.0 && is_weight);
+            assert!(!is_weight || was != 0.0 || is == 0.0, "{}", before.name);
+        }
+    }
+    assert!(moved > 1000 && zeros > 500, "{what}: {moved} {zeros}");
+}
+
 /// Every stage leaves its network; the pruned one is small and computes the same as the masked one.
 #[test]
 fn stages_leave_their_networks() {

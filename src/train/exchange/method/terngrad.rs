@@ -16,7 +16,7 @@ use ternflock_collectives::{Result, Transport};
 use ternflock_job::{self as job, ClipSigmaOver};
 use ternflock_report::Phases;
 
-use crate::exchange::rows::is_touched;
+use crate::exchange::rows::has_bits;
 
 use super::{
     Bytes, Cut, Key, Method, Payload, RESIDUAL, ReductionPath, Setup, State, Tensor, Travelling,
@@ -145,7 +145,7 @@ impl Payload for Ternaries {
                 let row = if tensor.sparse_rows { tensor.row() } else { gradients.len() }.max(1);
                 let rows = gradients.chunks_mut(row).zip(residual.chunks_mut(row));
                 // A row that this step does not read keeps its residual until a later one does.
-                for (gradients, residual) in rows.filter(|(row, _)| !tensor.sparse_rows || is_touched(row)) {
+                for (gradients, residual) in rows.filter(|(row, _)| !tensor.sparse_rows || has_bits(row)) {
                     gradients.iter_mut().zip(&*residual).for_each(|(gradient, left)| *gradient += left);
                     residual.fill(0.0);
                 }
