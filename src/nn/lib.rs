@@ -41,7 +41,7 @@ pub use example::Example;
 pub use execution::Execution;
 pub use graph::{Graph, Node};
 pub use loss::{Loss, Tally, softmax_cross_entropy, usual_loss};
-pub use memory::{check_memory, needed_bytes};
+pub use memory::{Beside, check_memory, needed_bytes};
 pub use network::Network;
 pub use parameters::{Parameter, Parameters};
 pub use shape::Shape;
