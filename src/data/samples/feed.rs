@@ -57,6 +57,10 @@ impl TrainingFeed for SampleFeed {
         self.reader.selection.empty_classes()
     }
 
+    fn target_scale(&self) -> Option<&[f32]> {
+        self.reader.selection.samples.target_scale()
+    }
+
     fn hash(&self) -> u64 {
         self.reader.selection.samples.hash()
     }
@@ -97,6 +101,10 @@ impl EvaluationFeed for SampleSet {
 
     fn fill(&mut self, chunk: &Chunk, input: &mut [f32], targets: &mut Targets) -> Result<()> {
         self.reader.fill(chunk.items.clone(), input, targets)
+    }
+
+    fn target_scale(&self) -> Option<&[f32]> {
+        self.reader.selection.samples.target_scale()
     }
 
     fn hash(&self) -> u64 {
