@@ -56,6 +56,10 @@ impl TrainingFeed for SampleFeed {
         self.reader.selection.empty_classes()
     }
 
+    fn class_counts(&self) -> Option<Vec<u64>> {
+        self.reader.selection.class_counts()
+    }
+
     fn hash(&self) -> u64 {
         self.reader.selection.samples.hash()
     }
@@ -96,6 +100,10 @@ impl EvaluationFeed for SampleSet {
 
     fn fill(&mut self, chunk: &Chunk, input: &mut [f32], targets: &mut Targets) -> Result<()> {
         self.reader.fill(chunk.items.clone(), input, targets)
+    }
+
+    fn class_names(&self) -> Option<&[String]> {
+        self.reader.selection.samples.class_names()
     }
 
     fn hash(&self) -> u64 {

@@ -218,7 +218,9 @@ fn perplexity_counts_every_token_once_at_any_number_of_ranks() {
         on_ranks(ranks, |mut world| {
             let test = open_test_set(&loaded.job.data, None, Some(&vocabulary)).unwrap();
             let mut network = restore_network(&path, &snapshot, Execution::float32(capacity)).unwrap();
-            evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
+            evaluate(&mut Evaluator::new(test, &Task::default()).unwrap(), &mut network, &mut world)
+                .unwrap()
+                .tally
         })[0]
     };
     let alone = tally(1, 5);

@@ -149,7 +149,9 @@ fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
         let tally = on_ranks(ranks, |mut world| {
             let test = open_test_set(&loaded.job.data, None, None).unwrap();
             let mut network = restore_network(&path, &snapshot, Execution::float32(64)).unwrap();
-            evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
+            evaluate(&mut Evaluator::new(test, &Task::default()).unwrap(), &mut network, &mut world)
+                .unwrap()
+                .tally
         })[0];
         for rank in &ended {
             let tested: Vec<_> = rank
@@ -162,7 +164,10 @@ fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
                 .collect();
             let [(test, checkpoint)] = &tested[..] else { panic!("{tested:?}") };
             assert_eq!((test.network_step, checkpoint), (step, &path));
-            assert_eq!((test.score, test.samples), (Score::Accuracy(tally.accuracy()), Count::Samples(359)));
+            assert_eq!(
+                (test.score, test.samples),
+                (Score::new(Metric::Accuracy, tally.accuracy()), Count::Samples(359))
+            );
             assert!((test.loss.unwrap() - tally.mean_loss()).abs() < 1e-6, "{test:?} {tally:?}");
             let chosen = rank.summary().chosen.as_ref().unwrap();
             assert_eq!((chosen.step, &chosen.checkpoint), (step, &path));

@@ -70,7 +70,9 @@ fn the_test_set_sees_the_statistics_of_the_chosen_network() {
         let tally = on_ranks(3, |mut world| {
             let test = open_test_set(&loaded.job.data, None, None).unwrap();
             let mut network = restore_network(&path, &snapshot, Execution::float32(64)).unwrap();
-            evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
+            evaluate(&mut Evaluator::new(test, &Task::default()).unwrap(), &mut network, &mut world)
+                .unwrap()
+                .tally
         })[0];
         for rank in &ended {
             let test = rank.summary().test.unwrap();
