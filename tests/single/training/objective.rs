@@ -4,7 +4,7 @@ use support::digits::load;
 use support::ranks::on_ranks;
 use ternflock::checkpoint::Snapshot;
 use ternflock::data::Vocabulary;
-use ternflock::job::Job;
+use ternflock::job::{Job, Task};
 use ternflock::landscape::Objective as _;
 use ternflock::nn::Execution;
 use ternflock::train::{Objective, open_training_set, restore_network};

@@ -7,7 +7,7 @@ use support::digits::{JOB, assert_same_state, at_step, load, shipped};
 use support::ranks::on_ranks;
 use ternflock::checkpoint;
 use ternflock::error::{Error, Kind};
-use ternflock::job::Loaded;
+use ternflock::job::{Loaded, Task};
 use ternflock::nn::Execution;
 use ternflock::report::{Count, Event};
 use ternflock::train::{

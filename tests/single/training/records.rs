@@ -7,6 +7,7 @@ use support::digits::{assert_same_state, at_step, checkpoints, load, shipped};
 use support::ranks::on_ranks;
 use ternflock::checkpoint::{self, verify};
 use ternflock::error::{Error, Kind};
+use ternflock::job::{Metric, Task};
 use ternflock::nn::Execution;
 use ternflock::report::{Count, Event, Score};
 use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};

@@ -6,7 +6,7 @@ use std::fs;
 use support::digits::{JOB, assert_same_state, load};
 use support::ranks::on_ranks;
 use ternflock::checkpoint::{self, Snapshot, Tensor};
-use ternflock::job::{self, Loaded};
+use ternflock::job::{self, Loaded, Task};
 use ternflock::nn::Execution;
 use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
 
