@@ -20,13 +20,8 @@ use sharpness::Around;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{self as checkpoint, Snapshot};
 use ternflock_data::{EvaluationFeed, Vocabulary, unknown_remark};
-<<<<<<< HEAD
 use ternflock_job::{self as job, Exchange, Job};
-use ternflock_nn::{Evaluation, Execution, Graph, Measures, check_memory};
-=======
-use ternflock_job::{Data, Exchange, Job};
-use ternflock_nn::{Beside, Execution, Graph, Tally, check_memory};
->>>>>>> main
+use ternflock_nn::{Beside, Evaluation, Execution, Graph, Measures, check_memory};
 use ternflock_report::json::to_value;
 use ternflock_report::{Count, Scores, Speed, Task};
 use ternflock_tensor::Precision;
@@ -166,14 +161,9 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Job, Ev
     let batch = EVALUATION_BATCH.min(set.items().div_ceil(ranks.0));
     let execution = Execution { batch, precision: arguments.precision.unwrap_or_else(|| precision(&job)) };
     let too_large = |error: Error| Error::Usage(format!("{}: {error}", path.display()));
-<<<<<<< HEAD
-    check_memory(&graph, execution, 0, ranks.1).map_err(too_large)?;
+    check_memory(&graph, execution, Beside::default(), ranks.1).map_err(too_large)?;
     let evaluator = Evaluator::new(set, &job.task).map_err(refuse)?.with_confusion();
     Ok((snapshot, job, evaluator, execution))
-=======
-    check_memory(&graph, execution, Beside::default(), ranks.1).map_err(too_large)?;
-    Ok((snapshot, job.data, Evaluator::new(set), execution))
->>>>>>> main
 }
 
 impl Measured {

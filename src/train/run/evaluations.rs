@@ -58,7 +58,7 @@ impl Evaluations {
         };
         if is_best {
             let metric = score.name().into();
-            self.best = Some(Best { step, metric, value: score.value(), loss: Some(loss) });
+            self.best = Some(Best { step, metric, value: score.value, loss: Some(loss) });
         }
         self.last = Some((step, evaluation));
         Judgement { is_best, is_again }

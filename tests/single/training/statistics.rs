@@ -75,8 +75,8 @@ fn the_test_set_sees_the_statistics_of_the_chosen_network() {
                 .tally
         })[0];
         for rank in &ended {
-            let test = rank.summary().test.unwrap();
-            assert_eq!((test.score.value(), test.loss), (tally.accuracy(), Some(tally.mean_loss())));
+            let test = rank.summary().test.as_ref().unwrap();
+            assert_eq!((test.score.value, test.loss), (tally.accuracy(), Some(tally.mean_loss())));
         }
     }
 }
