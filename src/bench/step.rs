@@ -170,7 +170,7 @@ impl Stepper {
             network.forward(*batch, Mode::Train(draw));
             let start = Instant::now();
             let (outputs, gradient) = network.output_and_gradient();
-            let tally = CrossEntropy.compute(outputs, targets, 1.0 / *rows as f32, Some(gradient));
+            let tally = CrossEntropy::default().compute(outputs, targets, 1.0 / *rows as f32, Some(gradient));
             *loss += start.elapsed();
             network.backward(*batch);
             let start = Instant::now();

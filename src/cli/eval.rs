@@ -1,5 +1,6 @@
 //! `ternflock eval`.
 
+mod details;
 mod sharpness;
 
 use std::process::ExitCode;
@@ -19,10 +20,10 @@ use sharpness::Around;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{self as checkpoint, Snapshot};
 use ternflock_data::{EvaluationFeed, Preparation, Vocabulary, unknown_remark};
-use ternflock_job::{Data, Exchange, Job};
-use ternflock_nn::{Beside, Execution, Graph, Tally, check_memory};
+use ternflock_job::{self as job, Exchange, Job};
+use ternflock_nn::{Beside, Evaluation, Execution, Graph, Measures, check_memory};
 use ternflock_report::json::to_value;
-use ternflock_report::{Count, Score, Speed, Task};
+use ternflock_report::{Count, Scores, Speed, Task};
 use ternflock_tensor::Precision;
 use ternflock_train::{
     EVALUATION_BATCH, Evaluator, Remembered, VALIDATION, check_split, difference, evaluate, hash_values,
@@ -57,7 +58,9 @@ struct Measured {
     task: Task,
     /// The share of unknown tokens in a text: those that stand for words outside the vocabulary.
     unknown: Option<f64>,
-    tally: Tally,
+    evaluation: Evaluation,
+    /// The names of the classes; empty if they have none.
+    class_names: Vec<String>,
     seconds: f64,
     around: Option<Around>,
 }
@@ -70,7 +73,7 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     let ranks = (world.size(), most_on_a_node(&world.topology()));
     let prepared = prepare(arguments, ranks);
     // Every rank must have read the free memory before any rank allocates.
-    let (snapshot, data, mut evaluator, execution) = world.all_or_none(prepared)?;
+    let (snapshot, job, mut evaluator, execution) = world.all_or_none(prepared)?;
     let restored = restore_network(&arguments.checkpoint, &snapshot, execution);
     let mut network = world.all_or_none(restored)?;
     world.agree("the hash of the checkpoint's parameters", hash_values(&network.parameters.values))?;
@@ -85,20 +88,22 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     }
     say_difference(&arguments.on, &snapshot, evaluator.feed(), world);
     let start = Instant::now();
-    let tally = evaluate(&mut evaluator, &mut network, world)?;
-    let task = Task::of(network.graph().input());
+    let evaluation = evaluate(&mut evaluator, &mut network, world)?;
+    let (task, class_names) = (evaluator.task(), evaluator.feed().class_names().unwrap_or_default().to_vec());
     let seconds = start.elapsed().as_secs_f64();
     let mut around = None;
     if arguments.landscape.sharpness {
-        let opened = open_training(arguments, &data, &snapshot);
+        let opened = open_training(arguments, &job.data, &snapshot);
         let feed = world.all_or_none(opened)?;
         world.agree("the hash of the training data", feed.hash())?;
         say_difference("training", &snapshot, feed.as_ref(), world);
         let unit = task.count(0).unit();
-        around = Some(sharpness::measure(&arguments.landscape, &mut network, world, feed, unit)?);
+        around =
+            Some(sharpness::measure(&arguments.landscape, &mut network, world, (feed, &job.task), unit)?);
     }
     let precision = network.precision();
-    Ok(Measured { snapshot, precision, dataset: data.dataset, task, unknown, tally, seconds, around })
+    let dataset = job.data.dataset;
+    Ok(Measured { snapshot, precision, dataset, task, unknown, evaluation, class_names, seconds, around })
 }
 
 /// Reports on rank 0 that the set called `set` differs from the one with which the checkpoint was trained or
@@ -109,7 +114,7 @@ fn say_difference(set: &str, snapshot: &Snapshot, feed: &dyn EvaluationFeed, wor
     }
 }
 
-fn open_training(arguments: &Eval, data: &Data, snapshot: &Snapshot) -> Result<Box<dyn EvaluationFeed>> {
+fn open_training(arguments: &Eval, data: &job::Data, snapshot: &Snapshot) -> Result<Box<dyn EvaluationFeed>> {
     let dir = arguments.data_dir.as_deref().or(data.dir.as_deref());
     let vocabulary =
         vocabulary(snapshot, data).map_err(|message| Error::checkpoint(&arguments.checkpoint, message))?;
@@ -120,7 +125,7 @@ fn open_training(arguments: &Eval, data: &Data, snapshot: &Snapshot) -> Result<B
 }
 
 /// The words of a language model, which was trained on `data`.
-fn vocabulary(snapshot: &Snapshot, data: &Data) -> std::result::Result<Option<Vocabulary>, String> {
+fn vocabulary(snapshot: &Snapshot, data: &job::Data) -> std::result::Result<Option<Vocabulary>, String> {
     let words = snapshot.vocabulary.clone();
     match words.is_empty() {
         true if data.text.is_some() => Err("its job trains on a text, but it has no vocabulary".into()),
@@ -136,7 +141,7 @@ fn preparation(snapshot: &Snapshot) -> std::result::Result<Option<Preparation>, 
 }
 
 /// What to evaluate, and how to run the network. `ranks` is the number of all ranks and the largest number on one node.
-fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, Evaluator, Execution)> {
+fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Job, Evaluator, Execution)> {
     let path = &arguments.checkpoint;
     arguments.landscape.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;
     let snapshot = checkpoint::load(path)?;
@@ -169,25 +174,31 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Data, E
     let execution = Execution { batch, precision: arguments.precision.unwrap_or_else(|| precision(&job)) };
     let too_large = |error: Error| Error::Usage(format!("{}: {error}", path.display()));
     check_memory(&graph, execution, Beside::default(), ranks.1).map_err(too_large)?;
-    Ok((snapshot, job.data, Evaluator::new(set), execution))
+    let evaluator = Evaluator::new(set, &job.task).map_err(refuse)?.with_confusion();
+    Ok((snapshot, job, evaluator, execution))
 }
 
 impl Measured {
     fn say(&self, arguments: &Eval) -> String {
-        let (tally, path) = (&self.tally, arguments.checkpoint.display().to_string());
-        let (score, count) = (self.task.score(tally), self.task.count(tally.samples));
+        let (tally, path) = (&self.evaluation.tally, arguments.checkpoint.display().to_string());
+        let (score, count) = (self.task.score(&self.evaluation), self.task.count(tally.samples));
+        let mut scores = self.task.other_scores(&self.evaluation);
+        scores.0.insert(0, score);
         let speed = self.task.speed(tally.samples as f64 / self.seconds);
         if arguments.json {
-            return format!("{}\n", self.object(arguments, score, count, speed));
+            return format!("{}\n", self.object(arguments, &scores, count, speed));
         }
         let unit = count.unit();
         let set = if arguments.on == VALIDATION { "validation set" } else { "test set" };
         let mut rows = vec![
             ("checkpoint", format!("{path}, step {}", thousands(self.snapshot.progress.step))),
             (set, format!("{}, {} {unit}", self.dataset, thousands(count.number()))),
-            (score.name(), format!("{} (loss {:.4})", shown(score), tally.mean_loss())),
+            (score.metric.title(), format!("{} (loss {:.4})", shown(score), tally.mean_loss())),
             ("time", format!("{}, {} {unit}/s", duration(self.seconds), thousands(speed.rate() as u64))),
         ];
+        let others = scores.0[1..].iter().map(|score| (score.metric.title(), shown(*score)));
+        let time = rows.len() - 1;
+        rows.splice(time..time, others);
         if let Some(share) = self.unknown {
             rows.insert(2, ("unknown tokens", format!("{:.1} % of them are `<unk>`", 100.0 * share)));
         }
@@ -196,10 +207,11 @@ impl Measured {
         }
         rows.extend(self.around.iter().flat_map(Around::rows));
         let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_string(), value]).collect();
-        table(&rows, &[])
+        let details = details::text(&self.evaluation.measures, &self.class_names);
+        table(&rows, &[]) + &details.map_or_else(String::new, |details| format!("\n{details}"))
     }
 
-    fn object(&self, arguments: &Eval, score: Score, count: Count, speed: Speed) -> Value {
+    fn object(&self, arguments: &Eval, scores: &Scores, count: Count, speed: Speed) -> Value {
         let mut object = Map::new();
         let mut put = |value: Value| object.extend(value.as_object().cloned().unwrap_or_default());
         put(json!({
@@ -211,10 +223,14 @@ impl Measured {
         }));
         put(to_value(&count));
         self.unknown.iter().for_each(|share| put(json!({"unknown": share})));
-        put(json!({"correct": self.tally.correct}));
-        put(to_value(&score));
-        put(json!({"loss": to_value(&self.tally.mean_loss()), "seconds": to_value(&self.seconds)}));
+        let Evaluation { tally, measures } = &self.evaluation;
+        if !matches!(measures, Measures::Values(_)) {
+            put(json!({"correct": tally.correct}));
+        }
+        put(to_value(scores));
+        put(json!({"loss": to_value(&tally.mean_loss()), "seconds": to_value(&self.seconds)}));
         put(to_value(&speed));
+        put(details::object(measures, &self.class_names));
         self.around.iter().for_each(|around| put(around.object()));
         Value::Object(object)
     }

@@ -1,5 +1,6 @@
 //! Numbers formatted for people.
 
+use ternflock_job::Metric;
 use ternflock_report::Score;
 
 /// 1234567 as "1,234,567".
@@ -43,11 +44,22 @@ pub fn clock(seconds: f64) -> String {
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
-/// A score in its own units: a percentage, or a plain number.
+/// A score in its own units: a percentage, or a plain number. An undefined one is a dash.
 pub fn shown(score: Score) -> String {
-    match score {
-        Score::Accuracy(share) => percent(share),
-        Score::Perplexity(perplexity) => format!("{perplexity:.2}"),
+    match score.defined() {
+        None => "-".into(),
+        Some(share) if score.metric.is_share() => percent(share),
+        Some(perplexity) if score.metric == Metric::Perplexity => format!("{perplexity:.2}"),
+        Some(value) => significant(value),
+    }
+}
+
+/// A number with five significant digits.
+pub fn significant(value: f64) -> String {
+    let digits = if value == 0.0 || !value.is_finite() { 0 } else { value.abs().log10().floor() as i32 };
+    match digits {
+        -4..=5 => format!("{value:.*}", (4 - digits).max(0) as usize),
+        _ => format!("{value:.4e}"),
     }
 }
 
@@ -73,5 +85,14 @@ mod tests {
             ["0:00", "1:00", "12:05", "1:02:05", "100:00:00"]
         );
         assert_eq!(percent(0.98765), "98.77 %");
+        assert_eq!(
+            [0.0, 1.5, -123.456, 123_456.7, 0.000_123_456, 1e-9, 1e9, f64::INFINITY].map(significant),
+            ["0.0000", "1.5000", "-123.46", "123457", "0.00012346", "1.0000e-9", "1.0000e9", "inf"]
+        );
+        let score = |metric, value| shown(Score::of(metric, value));
+        assert_eq!(score(Metric::R2, None), "-");
+        assert_eq!(score(Metric::R2, Some(0.5)), "0.50000");
+        assert_eq!(score(Metric::MacroF1, Some(0.5)), "50.00 %");
+        assert_eq!(score(Metric::Perplexity, Some(7.0)), "7.00");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::numbers::{bytes, percent, thousands};
+use super::numbers::{bytes, shown, thousands};
 use super::table::table;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::text::plural;
@@ -11,8 +11,9 @@ use ternflock_bench::infer::{Contestant, ModelTime, infer};
 use ternflock_checkpoint as checkpoint;
 use ternflock_compress::low_rank::Form;
 use ternflock_compress::sparsity_report::{LayerSparsity, sparsity_report};
-use ternflock_job::Job;
+use ternflock_job::{Job, Metric};
 use ternflock_nn::{Execution, StructureKind};
+use ternflock_report::Score;
 use ternflock_tensor as tensor;
 use ternflock_train::{precision, restore_network};
 
@@ -25,6 +26,8 @@ const MOST_NETWORKS: usize = 8;
 /// Facts about the network at the end of a stage.
 struct Left {
     stage: String,
+    /// The metric that chose its network.
+    metric: Option<Metric>,
     metrics: BTreeMap<String, f64>,
     layers: Vec<LayerSparsity>,
     bytes: u64,
@@ -75,22 +78,23 @@ fn read(path: &Path) -> Result<(Left, Contestant)> {
     let stage = snapshot.progress.stage.as_ref().map_or_else(String::new, |stage| stage.name.clone());
     let layers = sparsity_report(network.graph(), &network.parameters, None)?;
     let contestant = Contestant::new(stage.clone(), network);
-    Ok((Left { stage, metrics: snapshot.progress.metrics, layers, bytes }, contestant))
+    let metric = snapshot.progress.best.as_ref().and_then(|best| Metric::named(&best.metric));
+    Ok((Left { stage, metric, metrics: snapshot.progress.metrics, layers, bytes }, contestant))
 }
 
 /// One row per stage.
 fn totals(all: &[Left], times: &[ModelTime]) -> Vec<Vec<String>> {
-    // The measure besides the loss: accuracy or perplexity.
-    let mut measured = all.iter().flat_map(|left| left.metrics.keys());
-    let score = measured.find(|name| !name.ends_with("loss")).cloned().unwrap_or_default();
+    // The metric by which the networks were chosen, on the set that chose them.
+    let metric = all.iter().find_map(|left| left.metric);
+    let is_score =
+        |name: &&String| metric.is_some_and(|metric| name.ends_with(&format!("_{}", metric.name())));
+    let score = all.iter().flat_map(|left| left.metrics.keys()).find(is_score).cloned().unwrap_or_default();
+    let title = metric.map_or_else(String::new, |metric| score.replace(metric.name(), metric.title()));
     let titles =
-        ["stage", &score.replace('_', " "), "params", "not zero", "FLOPs", "file", "pass", "speed-up"];
+        ["stage", &title.replace('_', " "), "params", "not zero", "FLOPs", "file", "pass", "speed-up"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     for (left, time) in all.iter().zip(times) {
-        let shown = |value: &f64| match score.ends_with("accuracy") {
-            true => percent(*value),
-            false => format!("{value:.2}"),
-        };
+        let shown = |value: &f64| metric.map_or_else(String::new, |metric| shown(Score::new(metric, *value)));
         rows.push(vec![
             left.stage.clone(),
             left.metrics.get(&score).map_or_else(String::new, shown),

@@ -145,7 +145,7 @@ fn work(arguments: &Sweep, grid: &Grid, trial: &Trial, label: &str, stop: &Atomi
     log(format_args!(
         "{label}: {} {} {:.4}{test}{sharp}, {}",
         done.set,
-        done.metric,
+        done.metric.title(),
         done.score,
         duration(done.seconds)
     ));

@@ -68,15 +68,15 @@ impl Terminal {
             Event::Train { .. } | Event::Checkpoint { .. } if has_bar => None,
             Event::Train { step, epoch, loss, score, learning_rate, speed, .. } => Some(format!(
                 "step {step:>6}  epoch {epoch:6.2}  loss {loss:.4}  training {} {}  lr {learning_rate:.5}  {} {}/s  {}",
-                score.name(),
+                score.metric.title(),
                 shown(*score),
                 thousands(speed.rate() as u64),
                 speed.unit(),
                 self.progress.at(*step, self.progress.since.elapsed().as_secs_f64())
             )),
-            Event::Evaluate { step, set, loss, score, samples, best: is_best } => Some(format!(
+            Event::Evaluate { step, set, loss, score, samples, best: is_best, .. } => Some(format!(
                 "step {step:>6}  {set} {} {} of {} {}, loss {loss:.4}{}",
-                score.name(),
+                score.metric.title(),
                 shown(*score),
                 thousands(samples.number()),
                 samples.unit(),
@@ -84,7 +84,7 @@ impl Terminal {
             )),
             Event::Test { step, set, checkpoint, test } => Some(format!(
                 "step {step:>6}  {set} {} {} of {} {}{}: {}, of step {}",
-                test.score.name(),
+                test.score.metric.title(),
                 shown(test.score),
                 thousands(test.samples.number()),
                 test.samples.unit(),

@@ -168,7 +168,7 @@ fn scores(summary: &Summary) -> Vec<(String, String)> {
     let (Some(chosen), Some(test)) = (&summary.chosen, &summary.test) else { return Vec::new() };
     let said = |set: &str, score: Score, loss: Option<f64>, of: String| {
         let loss = loss.map_or(String::new(), |loss| format!(" (loss {loss:.4})"));
-        (format!("{set} {}", score.name()), format!("{}{loss}, {of}", shown(score)))
+        (format!("{set} {}", score.metric.title()), format!("{}{loss}, {of}", shown(score)))
     };
     let by = match chosen.step == summary.step {
         true => "after the last step".to_owned(),

@@ -48,6 +48,11 @@ pub trait TrainingFeed: Send {
         Vec::new()
     }
 
+    /// The number of samples of each class; `None` for values and texts.
+    fn class_counts(&self) -> Option<Vec<u64>> {
+        None
+    }
+
     /// A hash of all contents: ranks with equal hashes read the same data.
     fn hash(&self) -> u64;
 
@@ -85,6 +90,11 @@ pub trait EvaluationFeed: Send {
 
     /// The share of a text's tokens that stand for words outside the vocabulary; `None` if there are no words.
     fn unknown_share(&self) -> Option<f64> {
+        None
+    }
+
+    /// The names of the classes, if they have names.
+    fn class_names(&self) -> Option<&[String]> {
         None
     }
 

@@ -74,6 +74,12 @@ impl TrainingFeed for ImageFeed {
         (0..is_empty.len()).filter(|&class| is_empty[class]).collect()
     }
 
+    fn class_counts(&self) -> Option<Vec<u64>> {
+        let mut counts = vec![0; self.images.classes];
+        self.images.labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
+        Some(counts)
+    }
+
     fn hash(&self) -> u64 {
         self.images.hash()
     }

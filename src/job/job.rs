@@ -5,10 +5,10 @@ use toml::Table;
 
 use crate::sections::{
     Checkpoint, Data, Exchange, Force, Length, Model, Optimizer, SECTIONS, Schedule, SmoothOut, Sparsity,
-    Stage, Train, checkpoint, data, exchange, force, model, optimizer, read_name, read_stages, schedule,
-    smoothout, sparsity, train,
+    Stage, Task, Train, checkpoint, data, exchange, force, model, optimizer, read_name, read_stages,
+    schedule, smoothout, sparsity, task, train,
 };
-use crate::syntax::{Problems, Reader, Section, Source, path};
+use crate::syntax::{Problems, Reader, Section, Source, is_default, path};
 use ternflock_base::error::Result;
 
 /// A complete job: every default is filled in, and every value is within its bounds.
@@ -20,6 +20,9 @@ pub struct Job {
     pub name: String,
     /// The data to train on.
     pub data: Data,
+    /// What the network learns.
+    #[serde(skip_serializing_if = "is_default")]
+    pub task: Task,
     /// The network.
     pub model: Model,
     /// The length of the training and the batch size.
@@ -89,11 +92,13 @@ pub(crate) fn read(
 fn read_sections(reader: &mut Reader, length: Length, stem: Option<&str>) -> Job {
     let name = read_name(reader, stem);
     let data = Data::read(&mut reader.section(&data::SECTION));
+    let task = Task::read(&mut reader.section(&task::SECTION));
     let model = Model::read(&mut reader.section(&model::SECTION));
     let train = Train::read(&mut reader.section(&train::SECTION), length);
     Job {
         name,
         data,
+        task,
         model,
         optimizer: Optimizer::read(&mut reader.section(&optimizer::SECTION)),
         schedule: Schedule::read(&mut reader.section(&schedule::SECTION), &train),

@@ -6,7 +6,8 @@
 //! - [`layers`]: one file per layer: its options, shapes, parameters, forward and backward; [`example`]:
 //!   examples of each.
 //! - [`network`]: a graph with parameters and buffers, ready to run.
-//! - [`targets`], [`loss`]: what a network learns to predict, and how far it is from that.
+//! - [`targets`], [`loss`], [`metrics`]: what a network learns to predict, how far it is from that, and what evaluations
+//!   count.
 //!
 //! Letters: N samples of a batch, C channels, H W height and width, D features. Images are stored `[C, H, W, N]`
 //! (docs/adr/0010-batch-innermost-images.md), vectors `[N, D]`, sequences of T steps `[T, N, D]`.
@@ -26,6 +27,7 @@ pub mod layer;
 pub mod layers;
 pub mod loss;
 mod memory;
+pub mod metrics;
 pub mod network;
 pub mod parameters;
 mod registered;
@@ -43,6 +45,7 @@ pub use execution::Execution;
 pub use graph::{Graph, Node};
 pub use loss::{Loss, Tally, softmax_cross_entropy, usual_loss};
 pub use memory::{Beside, check_memory, needed_bytes};
+pub use metrics::{Evaluation, Measures};
 pub use network::Network;
 pub use parameters::{Parameter, Parameters};
 pub use registered::register_layer;

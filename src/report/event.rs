@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Count, Phases, Score, Speed};
+use super::{Count, Phases, Score, Scores, Speed};
 use ternflock_base::clock::rfc3339;
 use ternflock_base::error::{INTERRUPTED, Kind};
 
@@ -94,7 +94,7 @@ pub enum Event {
         step: u64,
         /// Passes over the training set, including the fraction of the current one.
         epoch: f64,
-        /// Mean loss of the samples or tokens in the interval, in nats.
+        /// Mean loss of the samples or tokens in the interval; of cross-entropies, in nats.
         loss: f64,
         /// The score of the network on them during training.
         #[serde(flatten)]
@@ -115,11 +115,14 @@ pub enum Event {
         step: u64,
         /// "test" or "validation".
         set: &'static str,
-        /// Mean loss, in nats.
+        /// Mean loss; of cross-entropies, in nats.
         loss: f64,
-        /// The score of the network.
+        /// The score of the network by which it is compared with others.
         #[serde(flatten)]
         score: Score,
+        /// Its other scores.
+        #[serde(flatten)]
+        others: Scores,
         /// The number of samples or tokens.
         #[serde(flatten)]
         samples: Count,
@@ -244,7 +247,7 @@ pub struct Summary {
     pub ending: Ending,
     /// The set that chooses the network: "validation" or "test".
     pub set: &'static str,
-    /// The score of the last network on that set; NaN if the run was interrupted.
+    /// The score of the last network on that set; undefined if the run was interrupted.
     #[serde(flatten)]
     pub score: Score,
     /// Mean loss of the last network; `None` if the run was interrupted.
@@ -284,14 +287,17 @@ pub struct Chosen {
 }
 
 /// The chosen network on the test set.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Test {
     /// The step of the network.
     pub network_step: u64,
     /// Its score.
     #[serde(flatten)]
     pub score: Score,
-    /// Mean loss, in nats; `None` if the test set itself chose and an earlier version did not keep the loss.
+    /// Its other scores; none if the test set itself chose.
+    #[serde(flatten)]
+    pub others: Scores,
+    /// Mean loss; `None` if the test set itself chose and an earlier version did not keep the loss.
     pub loss: Option<f64>,
     /// The number of samples or tokens.
     #[serde(flatten)]

@@ -8,8 +8,10 @@ mod metrics;
 mod phases;
 pub mod plot;
 mod score;
+mod task;
 
 pub use event::{Chosen, Ending, Event, Status, Summary, Test, Traffic};
 pub use metrics::{Last, Metrics, last, last_event};
 pub use phases::Phases;
-pub use score::{Count, Score, Speed, Task};
+pub use score::{Count, Score, Scores, Speed};
+pub use task::Task;

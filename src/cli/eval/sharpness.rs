@@ -7,6 +7,7 @@ use crate::numbers::thousands;
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::write_output;
 use ternflock_data::EvaluationFeed;
+use ternflock_job::Task;
 use ternflock_landscape::{Measure, Sharpness, Slice, Span, plot, sharpness, slice};
 use ternflock_nn::Network;
 use ternflock_report::json::to_value;
@@ -28,12 +29,12 @@ pub fn measure(
     arguments: &Landscape,
     network: &mut Network,
     world: &mut World,
-    feed: Box<dyn EvaluationFeed>,
+    (feed, task): (Box<dyn EvaluationFeed>, &Task),
     unit: &'static str,
 ) -> Result<Around> {
     world.set_context(format_args!("sharpness"));
     let (graph, parameters) = (network.graph().clone(), network.parameters.clone());
-    let mut objective = Objective::new(network, world, feed, arguments.samples as usize)?;
+    let mut objective = Objective::new(network, world, feed, task, arguments.samples as usize)?;
     let measure = Measure {
         epsilon: arguments.epsilon,
         iterations: arguments.iterations as usize,

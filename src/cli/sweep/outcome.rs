@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::grid::{Grid, Trial};
 use ternflock_base::error::{Error, Result};
 use ternflock_base::io::read_text;
-use ternflock_job::{Job, MOST_BYTES};
+use ternflock_job::{Job, MOST_BYTES, Metric};
 use ternflock_report::json::number;
 use ternflock_report::last_event;
 use ternflock_train::RunDir;
@@ -33,8 +33,8 @@ pub enum State {
 pub struct Outcome {
     /// The set that chose its network: "validation" or "test".
     pub set: String,
-    /// "accuracy" or "perplexity".
-    pub metric: String,
+    /// The metric that chose its network.
+    pub metric: Metric,
     /// The score of the chosen network on that set.
     pub score: f64,
     /// The mean loss there.
@@ -58,9 +58,6 @@ impl Outcome {
         self.evaluated && (self.sharpness.is_some() || !sharpness)
     }
 }
-
-/// The available scores.
-const METRICS: [&str; 2] = ["accuracy", "perplexity"];
 
 /// The path of the evaluation of a run.
 pub fn evaluation(trial: &Trial) -> PathBuf {
@@ -110,14 +107,16 @@ fn outcome(trial: &Trial, last: &Value) -> Option<Outcome> {
         loss: number(&end["chosen"]["loss"]),
         seconds: number(&end["seconds"])?,
         checkpoint: end["chosen"]["checkpoint"].as_str()?.into(),
-        test: score(&end["test"])?.1,
+        test: end["test"].get(metric.name()).map(|value| number(value).unwrap_or(f64::NAN))?,
         sharpness: number(&evaluated["sharpness"]["sharpness"]),
         evaluated: score(&evaluated).is_some(),
     })
 }
 
-fn score(event: &Value) -> Option<(String, f64)> {
-    METRICS.iter().find_map(|metric| Some(((*metric).to_owned(), number(&event[*metric])?)))
+fn score(event: &Value) -> Option<(Metric, f64)> {
+    // A score that is undefined is `null`.
+    let value = |metric: Metric| event.get(metric.name()).map(|value| number(value).unwrap_or(f64::NAN));
+    Metric::all().find_map(|metric| Some((metric, value(metric)?)))
 }
 
 #[cfg(test)]

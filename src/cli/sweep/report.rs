@@ -7,6 +7,7 @@ use super::grid::{Grid, Setting, Trial};
 use super::outcome::{Outcome, State, state};
 use crate::table::table;
 use ternflock_base::error::Result;
+use ternflock_job::Metric;
 use ternflock_report::json::to_value;
 use ternflock_train::TEST;
 
@@ -118,7 +119,8 @@ fn sets<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Vec<&'a str> {
 /// The text report, with one row per setting.
 pub fn text(lines: &[Line]) -> String {
     let outcomes = || lines.iter().flat_map(|line| &line.outcomes);
-    let metric = outcomes().next().map_or("score", |outcome| &outcome.metric);
+    let measured_by = outcomes().next().map(|outcome| outcome.metric);
+    let metric = measured_by.map_or("score", Metric::title);
     let sets = sets(outcomes());
     // If rows were chosen on different sets, each names its own.
     let (set, mixed) = match &sets[..] {
@@ -126,7 +128,7 @@ pub fn text(lines: &[Line]) -> String {
         [set] => (*set, false),
         _ => ("", true),
     };
-    let is_share = metric == "accuracy";
+    let is_share = measured_by.is_some_and(Metric::is_share);
     let (scale, unit) = if is_share { (100.0, " (%)") } else { (1.0, "") };
     let any = |value: fn(&Outcome) -> Option<f64>| outcomes().any(|outcome| value(outcome).is_some());
     // If the test set chose, its score is already shown.

@@ -61,6 +61,10 @@ impl TrainingFeed for SampleFeed {
         self.reader.selection.samples.target_scale()
     }
 
+    fn class_counts(&self) -> Option<Vec<u64>> {
+        self.reader.selection.class_counts()
+    }
+
     fn hash(&self) -> u64 {
         self.reader.selection.samples.hash()
     }
@@ -105,6 +109,10 @@ impl EvaluationFeed for SampleSet {
 
     fn target_scale(&self) -> Option<&[f32]> {
         self.reader.selection.samples.target_scale()
+    }
+
+    fn class_names(&self) -> Option<&[String]> {
+        self.reader.selection.samples.class_names()
     }
 
     fn hash(&self) -> u64 {

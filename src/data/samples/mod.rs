@@ -88,6 +88,14 @@ impl Selection {
         self.numbers.iter().for_each(|&number| is_empty[labels[number]] = false);
         (0..classes).filter(|&class| is_empty[class]).collect()
     }
+
+    /// The number of these samples in each class; `None` for values.
+    pub fn class_counts(&self) -> Option<Vec<u64>> {
+        let TargetKind::Class(classes) = self.samples.target() else { return None };
+        let (labels, mut counts) = (self.samples.labels()?, vec![0; classes]);
+        self.numbers.iter().for_each(|&number| counts[labels[number]] += 1);
+        Some(counts)
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod shrink;
 pub(crate) mod smoothout;
 pub(crate) mod sparsity;
 mod stage;
+pub(crate) mod task;
 mod top;
 pub(crate) mod train;
 
@@ -32,6 +33,7 @@ pub use shrink::Shrink;
 pub use smoothout::{Adapt, Distribution, Noise, NoiseSchedule, SmoothOut};
 pub use sparsity::{Sparsity, SparsityMethod, Strengths};
 pub use stage::Stage;
+pub use task::{ClassWeights, LossKind, Metric, Task, TaskKind};
 pub use train::{Precision, Train};
 
 pub(crate) use stage::{IN_STAGE, INHERITED, STAGE, read as read_stages};
@@ -41,8 +43,9 @@ pub(crate) use train::Length;
 use super::syntax::Section;
 
 /// The sections of a job, without its top and its stages, in the order in which error messages list them.
-pub(crate) const SECTIONS: [&Section; 10] = [
+pub(crate) const SECTIONS: [&Section; 11] = [
     &data::SECTION,
+    &task::SECTION,
     &model::SECTION,
     &train::SECTION,
     &optimizer::SECTION,

@@ -34,6 +34,14 @@ fn everything() -> Job {
             synthetic: None,
             synthetic_text: None,
         },
+        task: Task {
+            kind: Some(TaskKind::Classification),
+            loss: Some(LossKind::CrossEntropy),
+            class_weights: Some(ClassWeights::Given(vec![0.1, 2.0])),
+            label_smoothing: Some(0.1),
+            huber_delta: None,
+            metric: Some(Metric::Top5),
+        },
         model: Model { preset: None, checkpoint: None, layers: Some(vec![layers, Table::new()]) },
         train: Train {
             epochs: None,
@@ -390,6 +398,7 @@ fn the_reference_is_complete() {
     jobs.push(Job { data: Data { synthetic, idx: None, ..everything().data }, ..everything() });
     jobs.push(accepted(MINIMAL, &["data.dataset=synthetic-text"]).job);
     jobs.push(accepted(MINIMAL, &["model.checkpoint=a.h5"]).job);
+    jobs.push(accepted(MINIMAL, &["task.kind=regression", "task.loss=huber", "task.huber_delta=2"]).job);
     jobs.push(in_stages());
     let paths = jobs.iter().flat_map(|job| values(&job.to_toml()).into_keys());
     let paths = paths.map(|path| path.replace("sparsity.factors.conv1", "sparsity.factors"));

@@ -26,6 +26,7 @@ fn defaults_fill_in_what_a_minimal_job_leaves_out() {
                 synthetic: None,
                 synthetic_text: None,
             },
+            task: Task::default(),
             model: Model { preset: Some("lenet".into()), checkpoint: None, layers: None },
             train: Train {
                 epochs: Some(1),

@@ -9,6 +9,7 @@ mod overrides;
 mod reference;
 mod schema;
 mod stages;
+mod task;
 mod validator;
 mod values;
 

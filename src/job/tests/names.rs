@@ -14,7 +14,7 @@ fn unknown_names_get_the_nearest_one() {
             "job.toml:10: unknown key `seed` in [optimizer]; it belongs in [train]",
             "job.toml:11: unknown key `beta` in [optimizer]; did you mean `beta1`?",
             "job.toml:12: unknown section [exchnage]; did you mean [exchange]?",
-            "job.toml:14: unknown section [cluster]; the sections are [data], [model], [train], [optimizer], \
+            "job.toml:14: unknown section [cluster]; the sections are [data], [task], [model], [train], [optimizer], \
              [schedule], [sparsity], [force], [smoothout], [exchange], [checkpoint]",
         ]
     );

@@ -1,12 +1,23 @@
 //! Softmax cross-entropy. Letters: N samples, K classes.
 
+use super::soft_labels::SoftLabels;
 use super::{Loss, Tally};
 use crate::targets::{NO_LABEL, Targets};
 use ternflock_tensor::{exp, for_each_row, rows, rows_mut, vectorise};
 
 /// Softmax cross-entropy: classification, and the next token of a language model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CrossEntropy;
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CrossEntropy {
+    soft: Option<SoftLabels>,
+}
+
+impl CrossEntropy {
+    /// Cross-entropy against labels of which the share `smoothing` in [0, 1) is spread evenly over all K classes, with the
+    /// weights `[K]` of classes; no weights: each is 1.
+    pub fn new(weights: Vec<f32>, smoothing: f32) -> CrossEntropy {
+        CrossEntropy { soft: SoftLabels::new(weights, smoothing) }
+    }
+}
 
 impl Loss for CrossEntropy {
     fn name(&self) -> &'static str {
@@ -20,7 +31,15 @@ impl Loss for CrossEntropy {
         weight: f32,
         gradient: Option<&mut [f32]>,
     ) -> Tally {
-        softmax_cross_entropy(outputs, &targets.labels, weight, gradient)
+        match &self.soft {
+            None => softmax_cross_entropy(outputs, &targets.labels, weight, gradient),
+            Some(soft) => over_rows(outputs, &targets.labels, gradient, |row, label, gradient| {
+                vectorise(
+                    #[inline(always)]
+                    || soft.one_row(row, label, weight, gradient),
+                )
+            }),
+        }
     }
 }
 
@@ -40,7 +59,27 @@ pub fn softmax_cross_entropy(
     logits: &[f32],
     labels: &[usize],
     weight: f32,
+    gradient: Option<&mut [f32]>,
+) -> Tally {
+    over_rows(logits, labels, gradient, |row, label, gradient| match gradient {
+        None => vectorise(
+            #[inline(always)]
+            || one_row(row, label),
+        ),
+        Some(gradient) => vectorise(
+            #[inline(always)]
+            || one_row_and_gradient(row, label, weight, gradient),
+        ),
+    })
+}
+
+/// The tally of all rows. `one` has the loss of a row, and whether its label has the largest logit; it writes the row's
+/// gradient.
+fn over_rows(
+    logits: &[f32],
+    labels: &[usize],
     mut gradient: Option<&mut [f32]>,
+    one: impl Fn(&[f32], usize, Option<&mut [f32]>) -> (f64, bool) + Sync,
 ) -> Tally {
     let mut tally = Tally::default();
     let Some(classes) = logits.len().checked_div(labels.len()).filter(|&classes| classes > 0) else {
@@ -51,31 +90,25 @@ pub fn softmax_cross_entropy(
         let results = rows_mut(&mut found[..labels.len()], 1);
         match gradient.as_deref_mut() {
             None => for_each_row((rows(logits, classes), results), |n, (row, result)| {
-                result[0] = vectorise(
-                    #[inline(always)]
-                    || one_row(row, labels[n]),
-                );
+                result[0] = one(row, labels[n], None);
             }),
             Some(gradient) => {
                 let gradient = &mut gradient[part * ROWS * classes..][..logits.len()];
                 let all = (rows(logits, classes), rows_mut(gradient, classes), results);
                 for_each_row(all, |n, (row, gradient, result)| {
-                    result[0] = vectorise(
-                        #[inline(always)]
-                        || one_row_and_gradient(row, labels[n], weight, gradient),
-                    );
+                    result[0] = one(row, labels[n], Some(gradient));
                 });
             }
         }
         for ((loss, correct), _) in found.iter().zip(labels).filter(|(_, label)| **label != NO_LABEL) {
-            tally += Tally { loss: *loss, correct: u64::from(*correct), samples: 1 };
+            tally += Tally { loss: *loss, correct: u64::from(*correct), samples: 1, ..Tally::default() };
         }
     }
     tally
 }
 
 /// The number of lanes for sums and maxima, which are then combined: a fixed order.
-const LANES: usize = 32;
+pub(super) const LANES: usize = 32;
 
 /// The loss of one row, and whether its label has the largest logit.
 #[inline(always)]
@@ -120,7 +153,7 @@ fn one_row_and_gradient(row: &[f32], label: usize, weight: f32, gradient: &mut [
 
 /// The largest number of a row. NaN is ignored here and shows in the sum.
 #[inline(always)]
-fn largest(row: &[f32]) -> f32 {
+pub(super) fn largest(row: &[f32]) -> f32 {
     let (blocks, rest) = row.as_chunks::<LANES>();
     let mut lanes = [f32::NEG_INFINITY; LANES];
     for block in blocks {
@@ -129,10 +162,15 @@ fn largest(row: &[f32]) -> f32 {
     lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |largest, &x| if x > largest { x } else { largest })
 }
 
-/// A row's loss from the sum of exponentials. If logits are equal, the first counts as the largest.
+/// A row's loss from the sum of exponentials.
 fn judge(row: &[f32], label: usize, largest: f32, sum: f32) -> (f64, bool) {
     let loss = f64::from(sum).ln() + f64::from(largest) - f64::from(row[label]);
-    (loss, row[label] == largest && row[..label].iter().all(|&logit| logit < largest))
+    (loss, is_first_largest(row, label, largest))
+}
+
+/// Whether `label` has the largest logit; if logits are equal, the first counts as the largest.
+pub(super) fn is_first_largest(row: &[f32], label: usize, largest: f32) -> bool {
+    row[label] == largest && row[..label].iter().all(|&logit| logit < largest)
 }
 
 #[cfg(test)]

@@ -1,13 +1,23 @@
 //! Losses: what a network is trained to make small. A new loss is a type that implements [`Loss`].
 
+mod absolute_error;
+mod binary_cross_entropy;
+mod blocks;
 mod cross_entropy;
+mod huber;
+mod soft_labels;
 mod squared_error;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
+pub use absolute_error::AbsoluteError;
+pub use binary_cross_entropy::BinaryCrossEntropy;
 pub use cross_entropy::{CrossEntropy, softmax_cross_entropy};
+pub use huber::Huber;
 pub use squared_error::SquaredError;
 pub use tally::Tally;
 
@@ -30,7 +40,7 @@ pub trait Loss: Debug + Send + Sync {
 /// The usual loss for targets of `kind`.
 pub fn usual_loss(kind: TargetKind) -> Arc<dyn Loss> {
     match kind {
-        TargetKind::Class(_) => Arc::new(CrossEntropy),
+        TargetKind::Class(_) => Arc::new(CrossEntropy::default()),
         TargetKind::Values(_) => Arc::new(SquaredError),
     }
 }

@@ -3,10 +3,14 @@
 /// The result of a batch. The tallies of parts add up to the tally of the batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
-    /// The sum of the samples' losses, in nats.
+    /// The sum of the samples' losses; of cross-entropies, in nats.
     pub loss: f64,
-    /// Samples whose largest logit is the label's (the first of equals counts).
+    /// Samples whose largest logit is the label's (the first of equals counts), or all of whose labels are right. 0 for
+    /// values.
     pub correct: u64,
+    /// For values: the sum over samples of the mean over outputs of the squared error, in the unit of the targets. A
+    /// [`Loss`](super::Loss) leaves it 0.
+    pub squares: f64,
     /// Samples.
     pub samples: u64,
 }
@@ -21,12 +25,18 @@ impl Tally {
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.samples as f64
     }
+
+    /// The root of the mean squared error.
+    pub fn rmse(&self) -> f64 {
+        (self.squares / self.samples as f64).sqrt()
+    }
 }
 
 impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, other: Tally) {
         self.loss += other.loss;
         self.correct += other.correct;
+        self.squares += other.squares;
         self.samples += other.samples;
     }
 }

@@ -148,10 +148,13 @@ impl Run<'_> {
             self.data.vocabulary.as_ref().map_or(Vec::new(), |words| words.words().to_vec());
         snapshot.preparation = self.data.preparation.as_ref().map_or(String::new(), Preparation::to_json);
         snapshot.data = self.data.identity.clone();
-        if let Some((_, tally)) = self.evaluations.last().filter(|(step, _)| *step == self.trainer.step) {
-            let score = self.trainer.task().score(&tally);
-            let metrics = [(score.name(), score.value()), ("loss", tally.mean_loss())];
-            let named = metrics.map(|(name, value)| (format!("{}_{name}", self.data.set), value));
+        if let Some((_, last)) = self.evaluations.last().filter(|(step, _)| *step == self.trainer.step) {
+            let task = self.trainer.task();
+            let scores = std::iter::once(task.score(last)).chain(task.other_scores(last).0);
+            let scores = scores.filter_map(|score| Some((score.name(), score.defined()?)));
+            let named = scores
+                .chain([("loss", last.tally.mean_loss())])
+                .map(|(name, value)| (format!("{}_{name}", self.data.set), value));
             snapshot.progress.metrics.extend(named);
         }
         // Events first, then the checkpoint: a run that resumes from it has all events up to it, even after a power

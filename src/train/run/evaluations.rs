@@ -1,7 +1,7 @@
 //! The evaluations of a run, and which of them was the best.
 
 use ternflock_checkpoint::Best;
-use ternflock_nn::Tally;
+use ternflock_nn::Evaluation;
 use ternflock_report::Score;
 
 /// The evaluations of a run.
@@ -10,7 +10,7 @@ pub(crate) struct Evaluations {
     /// The best evaluation of the present stage.
     best: Option<Best>,
     /// The last evaluation since the run was started, and its step.
-    last: Option<(u64, Tally)>,
+    last: Option<(u64, Evaluation)>,
     /// The step of the checkpoint that the run resumed from, if the checkpoint holds an evaluation of that step. None after
     /// the stage.
     resumed: Option<u64>,
@@ -47,20 +47,20 @@ impl Evaluations {
         (self.best, self.resumed) = (None, None);
     }
 
-    /// Adds the evaluation of `step`.
-    pub fn add(&mut self, step: u64, tally: Tally, score: Score) -> Judgement {
-        let (loss, is_again) = (tally.mean_loss(), self.is_stored(step));
+    /// Adds the evaluation of `step`, whose score is `score`.
+    pub fn add(&mut self, step: u64, evaluation: Evaluation, score: Score) -> Judgement {
+        let (loss, is_again) = (evaluation.tally.mean_loss(), self.is_stored(step));
         // What has been judged is not judged again: on another number of ranks the sum of the losses differs in its last
         // bits, and would make a network better than itself, or than one that is as good.
-        let is_best = match &self.best {
+        let is_best = match self.best.as_ref().filter(|best| best.metric == score.name()) {
             Some(best) => !is_again && score.improves(loss, best.value, best.loss),
             None => true,
         };
         if is_best {
             let metric = score.name().into();
-            self.best = Some(Best { step, metric, value: score.value(), loss: Some(loss) });
+            self.best = Some(Best { step, metric, value: score.value, loss: Some(loss) });
         }
-        self.last = Some((step, tally));
+        self.last = Some((step, evaluation));
         Judgement { is_best, is_again }
     }
 
@@ -70,19 +70,21 @@ impl Evaluations {
     }
 
     /// The last evaluation since the run was started, with its step.
-    pub fn last(&self) -> Option<(u64, Tally)> {
-        self.last
+    pub fn last(&self) -> Option<&(u64, Evaluation)> {
+        self.last.as_ref()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ternflock_report::Task;
+    use ternflock_job::Metric;
+    use ternflock_nn::{Measures, Tally};
 
     fn add(evaluations: &mut Evaluations, step: u64, correct: u64, loss: f64) -> Judgement {
-        let tally = Tally { loss, correct, samples: 10 };
-        evaluations.add(step, tally, Task::Classification.score(&tally))
+        let tally = Tally { loss, correct, samples: 10, ..Tally::default() };
+        let score = Score::new(Metric::Accuracy, tally.accuracy());
+        evaluations.add(step, Evaluation { tally, measures: Measures::Tokens }, score)
     }
 
     #[test]
@@ -99,9 +101,12 @@ mod tests {
         let judgement = add(&mut resumed, 3, 5, 18.0);
         assert!(judgement.is_again && !judgement.is_best);
         assert!(add(&mut resumed, 4, 5, 18.0).is_best);
+        let evaluation = resumed.last().unwrap().1.clone();
+        let other = Score::new(Metric::MacroF1, 0.1);
+        assert!(resumed.add(4, evaluation, other).is_best, "the first of another metric");
         resumed.begin_stage();
         assert!(add(&mut resumed, 5, 1, 90.0).is_best, "the first of the next stage");
-        assert_eq!(resumed.last().map(|(step, _)| step), Some(5));
+        assert_eq!(resumed.last().map(|(step, _)| *step), Some(5));
 
         assert!(Evaluations::resumed(best, 3, false, true).is_owed());
     }

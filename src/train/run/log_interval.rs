@@ -41,7 +41,7 @@ impl LogInterval {
             step: trainer.step,
             epoch: trainer.epoch(),
             loss: tally.mean_loss(),
-            score: trainer.task().score(&tally),
+            score: trainer.task().training_score(&tally),
             learning_rate: trainer.learning_rate(trainer.step - 1),
             speed: trainer.task().speed(tally.samples as f64 / seconds),
             bytes_sent,

@@ -159,16 +159,18 @@ impl Run<'_> {
     fn evaluate(&mut self, world: &mut World) -> Result<bool> {
         world.set_context(format_args!("step {}, evaluation", self.trainer.step));
         let (evaluator, network) = (&mut self.data.evaluator, &mut self.trainer.network);
-        let tally = with_averaged(network, world, |network, world| evaluate(evaluator, network, world))?;
-        let (step, score, set) = (self.trainer.step, self.trainer.task().score(&tally), self.data.set);
+        let evaluation = with_averaged(network, world, |network, world| evaluate(evaluator, network, world))?;
+        let (task, tally) = (self.trainer.task(), evaluation.tally);
+        let (step, score, set) = (self.trainer.step, task.score(&evaluation), self.data.set);
+        let others = task.other_scores(&evaluation);
         if !tally.loss.is_finite() {
             let what =
                 format!("the {set} loss is {} with finite parameters: they have grown too large", tally.loss);
             return Err(Error::NonFinite { step, rank: 0, what });
         }
-        let (loss, samples) = (tally.mean_loss(), self.trainer.task().count(tally.samples));
-        let Judgement { is_best: best, is_again } = self.evaluations.add(step, tally, score);
-        self.log.write(Event::Evaluate { step, set, loss, score, samples, best })?;
+        let (loss, samples) = (tally.mean_loss(), task.count(tally.samples));
+        let Judgement { is_best: best, is_again } = self.evaluations.add(step, evaluation, score);
+        self.log.write(Event::Evaluate { step, set, loss, score, others, samples, best })?;
         if !is_again && let Some(rate) = self.trainer.observe_evaluation(loss) {
             let text = format!("the {set} loss has stopped falling: the learning rate is now {rate:.5}");
             self.log.note(step, text)?;

@@ -2,7 +2,6 @@
 
 use crate::run::steps::Run;
 use ternflock_base::error::Error;
-use ternflock_nn::Tally;
 use ternflock_report::{Chosen, Ending, Event, Summary, Test};
 use ternflock_world::World;
 
@@ -10,16 +9,16 @@ impl Run<'_> {
     /// The outcome of a run that took `seconds`; the run is complete if it has a verdict.
     pub(crate) fn summary(&self, world: &World, verdict: Option<(Chosen, Test)>, seconds: f64) -> Summary {
         let complete = verdict.is_some();
-        let last = self.evaluations.last().filter(|_| complete).map(|(_, tally)| tally);
-        let score = last.unwrap_or(Tally { loss: f64::NAN, ..Tally::default() });
+        let last = self.evaluations.last().filter(|_| complete).map(|(_, last)| last);
+        let task = self.trainer.task();
         Summary {
             step: self.trainer.step,
             complete,
             ending: Ending::of(complete),
             set: self.data.set,
-            score: self.trainer.task().score(&score),
-            loss: last.map(|tally| tally.mean_loss()),
-            test: verdict.as_ref().map(|(_, test)| *test),
+            score: last.map_or(task.measure(f64::NAN), |last| task.score(last)),
+            loss: last.map(|last| last.tally.mean_loss()),
+            test: verdict.as_ref().map(|(_, test)| test.clone()),
             chosen: verdict.map(|(chosen, _)| chosen),
             seconds,
             speed: self.progress.speed(&self.trainer),

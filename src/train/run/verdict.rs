@@ -10,8 +10,8 @@ use crate::step::evaluate::{Evaluator, evaluate};
 use crate::step::statistics::with_averaged;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{self as checkpoint, Best, Store};
-use ternflock_nn::{Network, Tally};
-use ternflock_report::{Chosen, Event, Test};
+use ternflock_nn::{Evaluation, Network};
+use ternflock_report::{Chosen, Event, Scores, Test};
 use ternflock_world::World;
 
 impl Run<'_> {
@@ -21,23 +21,26 @@ impl Run<'_> {
         let (chosen, task) = (self.choose(world)?, self.trainer.task());
         let network_step = chosen.step;
         let Some(feed) = self.data.test.take() else {
-            let samples = task.count(self.evaluations.last().map_or(0, |(_, tally)| tally.samples));
-            let test = Test { network_step, score: chosen.score, loss: chosen.loss, samples };
+            let samples = task.count(self.evaluations.last().map_or(0, |(_, last)| last.tally.samples));
+            let (score, loss, others) = (chosen.score, chosen.loss, Scores::default());
+            let test = Test { network_step, score, others, loss, samples };
             return Ok((chosen, test));
         };
         world.set_context(format_args!("step {}, evaluation of the test set", self.trainer.step));
         let network = &mut self.trainer.network;
-        let mut evaluator = Evaluator::new(feed);
-        let mut tally = |network: &mut Network, world: &mut World| evaluate(&mut evaluator, network, world);
+        let evaluator = Evaluator::new(feed, &self.job.task);
+        let mut evaluator = world.all_or_none(evaluator)?;
+        let mut run = |network: &mut Network, world: &mut World| evaluate(&mut evaluator, network, world);
         // A checkpoint already holds the mean of the statistics over all ranks.
-        let tally: Tally = match network_step == self.trainer.step {
-            true => with_averaged(network, world, tally)?,
-            false => tally(network, world)?,
+        let evaluation: Evaluation = match network_step == self.trainer.step {
+            true => with_averaged(network, world, run)?,
+            false => run(network, world)?,
         };
-        let (score, samples) = (task.score(&tally), task.count(tally.samples));
-        let test = Test { network_step, score, loss: Some(tally.mean_loss()), samples };
+        let (score, others) = (task.score(&evaluation), task.other_scores(&evaluation));
+        let (loss, samples) = (Some(evaluation.tally.mean_loss()), task.count(evaluation.tally.samples));
+        let test = Test { network_step, score, others, loss, samples };
         let (step, checkpoint) = (self.trainer.step, chosen.checkpoint.clone());
-        self.log.write(Event::Test { step, set: TEST, checkpoint, test })?;
+        self.log.write(Event::Test { step, set: TEST, checkpoint, test: test.clone() })?;
         Ok((chosen, test))
     }
 
@@ -50,9 +53,14 @@ impl Run<'_> {
             let Best { step, value, loss, .. } = best;
             return Ok(Chosen { step, checkpoint, score: task.measure(value), loss });
         }
-        let (step, tally) = self.evaluations.last().unwrap_or_default();
-        let (score, loss) = (task.score(&tally), Some(tally.mean_loss()));
-        Ok(Chosen { step, checkpoint: self.checkpoints.last().into(), score, loss })
+        let checkpoint = self.checkpoints.last().into();
+        Ok(match self.evaluations.last() {
+            Some((step, last)) => {
+                let (score, loss) = (task.score(last), Some(last.tally.mean_loss()));
+                Chosen { step: *step, checkpoint, score, loss }
+            }
+            None => Chosen { step: self.trainer.step, checkpoint, score: task.measure(f64::NAN), loss: None },
+        })
     }
 
     /// Loads the network of the evaluation `best` into the trainer, on all ranks. Returns its checkpoint, or `None` if

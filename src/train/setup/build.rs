@@ -14,6 +14,7 @@ use crate::setup::room::check_room;
 use crate::state::run_dir::RunDir;
 use crate::state::trained_on::named;
 use crate::step::batch::Batch;
+use crate::step::criterion::Criterion;
 use crate::step::trainer::Trainer;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{Data, Store};
@@ -118,6 +119,8 @@ pub(super) fn check_network(
     evaluates: bool,
 ) -> Result<Graph> {
     let job = &loaded.job;
+    Criterion::training(&job.task, train)
+        .map_err(|(key, message)| Error::Job { at: loaded.source.at(&key), message })?;
     let graph = build_graph(model, &loaded.source, train.input(), train.target())?;
     float32_layers(&job.exchange.keep_float, &graph).map_err(blame(loaded, "exchange.keep_float"))?;
     low_rank_layers(&job.exchange, &graph).map_err(blame(loaded, "exchange.low_rank"))?;

@@ -113,9 +113,9 @@ pub fn dry_run(loaded: &Loaded, ranks: usize, per_node: usize) -> Result<DryRun>
     let trainer = Trainer::new(&settings, graph, train, topology.clone(), true);
     let mut trainer = trainer.map_err(blame(loaded, "model"))?;
     let exchange = plan(&trainer, job.exchange.gradients);
-    let mut evaluator = Evaluator::new(feeds.evaluation);
+    let mut evaluator = Evaluator::new(feeds.evaluation, &job.task)?;
     let items = evaluator.feed().items().min(trainer.network.capacity());
-    evaluator.tally(&mut trainer.network, 0..items)?;
+    evaluator.evaluate(&mut trainer.network, 0..items)?;
     let times = time(&mut trainer, world)?;
     let batch = Batch::of(&job.train);
     Ok(DryRun {

@@ -65,8 +65,9 @@ impl<'a> Run<'a> {
             }
         };
         let checkpoints = RunCheckpoints::open(job, run_dir.path(), world)?;
-        let data =
-            RunData { evaluator: Evaluator::new(evaluation), set, test, vocabulary, preparation, identity };
+        let evaluator = Evaluator::new(evaluation, &job.task);
+        let evaluator = world.all_or_none(evaluator)?;
+        let data = RunData { evaluator, set, test, vocabulary, preparation, identity };
         let (progress, evaluations) = (RunProgress::default(), Evaluations::default());
         let log = RunLog::new(sink);
         let mut run = Run { job, stages, trainer, data, run_dir, progress, evaluations, checkpoints, log };

@@ -1,18 +1,18 @@
 //! A rank's part of a step up to its gradients: forward, loss and backward, for its complete part of the
 //! batch at once or for one micro-batch after another.
 
-use std::sync::Arc;
-
 use ternflock_collectives::topology::Topology;
 
 use crate::exchange::GradientSink;
 use crate::step::batch::Batch;
+use crate::step::criterion::Criterion;
 use crate::step::recurrent_state::Places;
-use ternflock_base::error::Result;
+use ternflock_base::error::{Error, Result};
 use ternflock_data::{TrainingFeed, shard};
 use ternflock_job::Job;
 use ternflock_nn::layer::{Draw, Mode, RecurrentState};
-use ternflock_nn::{Loss, Network, Tally, Targets, usual_loss};
+use ternflock_nn::{Network, Tally, Targets};
+use ternflock_report::Task;
 use ternflock_smoothout::SmoothOut;
 use ternflock_tensor::{add_scaled, for_each_row, rows, rows_mut};
 
@@ -21,7 +21,7 @@ pub struct Compute {
     pub feed: Box<dyn TrainingFeed>,
     seed: u64,
     batch: Batch,
-    loss: Arc<dyn Loss>,
+    criterion: Criterion,
     targets: Targets,
     places: Places,
     sums: Sums,
@@ -32,7 +32,7 @@ impl Compute {
     /// The settings of `job` for `network`, on a rank of `topology`.
     ///
     /// # Errors
-    /// When the job perturbs layers that do not exist.
+    /// When the job perturbs layers that do not exist, or its task does not fit the data.
     pub fn new(
         job: &Job,
         feed: Box<dyn TrainingFeed>,
@@ -40,8 +40,10 @@ impl Compute {
         topology: &Topology,
     ) -> Result<Compute> {
         let batch = Batch::of(&job.train);
+        let criterion = Criterion::training(&job.task, feed.as_ref());
+        let criterion = criterion.map_err(|(_, message)| Error::Usage(message))?;
         let mut compute = Compute {
-            loss: usual_loss(feed.target()),
+            criterion,
             targets: Targets::with_capacity(batch.at_a_time(topology.world())),
             feed,
             seed: job.train.seed,
@@ -84,6 +86,11 @@ impl Compute {
         self.places.all(network)
     }
 
+    /// The task.
+    pub fn task(&self) -> Task {
+        self.criterion.task()
+    }
+
     /// How far the weights are perturbed at step `step` of `steps` of a stage; `None` if they are not.
     pub fn amplitude(&self, step: u64, steps: u64) -> Option<f32> {
         self.smoothout.as_ref().map(|smoothout| smoothout.amplitude(step, steps))
@@ -104,7 +111,7 @@ impl Compute {
         parts: &[usize],
         give: &mut GradientSink<'_, 'a>,
     ) -> Result<Tally> {
-        let Compute { feed, seed, batch, loss, targets, places, sums, smoothout } = self;
+        let Compute { feed, seed, batch, criterion, targets, places, sums, smoothout } = self;
         let part = shard(batch.global(), rank, world);
         let (weight, first) = (world as f32 / batch.global() as f32, part.start);
         if feed.restarts(step) {
@@ -123,7 +130,7 @@ impl Compute {
             network.forward(size, Mode::Train(draw));
             places.take(network, at);
             let (outputs, gradient) = network.output_and_gradient();
-            total += loss.compute(outputs, targets, weight, Some(gradient));
+            total += criterion.compute(outputs, targets, weight, Some(gradient))?;
             done += 1;
             // After a loss that is not finite no further computation is useful, and the network shows its
             // origin.

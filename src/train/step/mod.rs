@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod compute;
+pub mod criterion;
 pub mod evaluate;
 pub mod objective;
 pub mod recurrent_state;

@@ -1,15 +1,15 @@
 //! The loss of a network on given samples as a function of its parameters, computed by all ranks together, as
 //! in evaluation: without dropout and with batch norm's running statistics.
 
-use std::sync::Arc;
-
+use crate::step::criterion::Criterion;
 use crate::step::evaluate::sum_tallies;
 use crate::step::recurrent_state;
 use ternflock_base::error::{Error, Result};
 use ternflock_data::{Chunk, EvaluationFeed, shard};
+use ternflock_job::Task;
 use ternflock_landscape as landscape;
 use ternflock_nn::layer::Mode;
-use ternflock_nn::{Loss, Network, Shape, Tally, Targets, usual_loss};
+use ternflock_nn::{Network, Shape, Tally, Targets};
 use ternflock_tensor::add_scaled;
 use ternflock_world::World;
 
@@ -20,7 +20,7 @@ pub struct Objective<'a> {
     feed: Box<dyn EvaluationFeed>,
     /// This rank's part.
     chunks: Vec<Chunk>,
-    loss: Arc<dyn Loss>,
+    criterion: Criterion,
     targets: Targets,
     /// Number of labels of all ranks.
     count: u64,
@@ -31,7 +31,7 @@ pub struct Objective<'a> {
 impl<'a> Objective<'a> {
     /// The objective on the first `samples` samples of `feed`, or on all if there are fewer; on a text, this
     /// number of tokens, from the beginnings of all columns. It does not depend on the number of ranks except
-    /// for the order of sums.
+    /// for the order of sums. The loss is that of `task` in evaluations: without class weights and label smoothing.
     ///
     /// # Errors
     /// The errors of the feed, and of ranks that are late.
@@ -39,6 +39,7 @@ impl<'a> Objective<'a> {
         network: &'a mut Network,
         world: &'a mut World,
         mut feed: Box<dyn EvaluationFeed>,
+        task: &Task,
         samples: usize,
     ) -> Result<Objective<'a>> {
         let labels_per_item = match feed.input() {
@@ -50,7 +51,7 @@ impl<'a> Objective<'a> {
         let part = shard(items, world.rank(), world.size());
         let mut chunks = feed.chunks(part, network.capacity());
         chunks.retain(|chunk| chunk.window < windows);
-        let loss = usual_loss(feed.target());
+        let criterion = Criterion::evaluation(task, feed.as_ref())?;
         let (mut targets, mut count) = (Targets::default(), 0);
         for chunk in &chunks {
             feed.fill(chunk, network.input_mut(chunk.items.len()), &mut targets)?;
@@ -58,7 +59,7 @@ impl<'a> Objective<'a> {
         }
         let count = world.gather([count])?.into_iter().map(|[count]| count).sum();
         let sum = vec![0.0; network.parameters.values.len()];
-        Ok(Objective { network, world, feed, chunks, loss, targets, count, sum })
+        Ok(Objective { network, world, feed, chunks, criterion, targets, count, sum })
     }
 
     /// Number of labels over which the loss is averaged.
@@ -67,7 +68,7 @@ impl<'a> Objective<'a> {
     }
 
     fn compute(&mut self, x: &[f32], with_gradient: bool) -> Result<f64> {
-        let Objective { network, world, feed, chunks, loss, targets, count, sum } = self;
+        let Objective { network, world, feed, chunks, criterion, targets, count, sum } = self;
         network.parameters.values.copy_from_slice(x);
         // The mean over ranks is the mean over labels.
         let weight = (world.size() as f64 / *count as f64) as f32;
@@ -82,11 +83,11 @@ impl<'a> Objective<'a> {
             network.forward(batch, Mode::Evaluate);
             let (outputs, gradient) = network.output_and_gradient();
             if with_gradient {
-                tally += loss.compute(outputs, targets, weight, Some(gradient));
+                tally += criterion.compute(outputs, targets, weight, Some(gradient))?;
                 network.backward(batch);
                 add_scaled(1.0, &network.parameters.gradients, sum);
             } else {
-                tally += loss.compute(outputs, targets, weight, None);
+                tally += criterion.compute(outputs, targets, weight, None)?;
             }
         }
         if with_gradient {

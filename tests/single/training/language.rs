@@ -9,7 +9,7 @@ use support::digits::{assert_same_state, at_step, load};
 use support::ranks::on_ranks;
 use ternflock::checkpoint::{self, Snapshot, save};
 use ternflock::data::Vocabulary;
-use ternflock::job::{self, Loaded};
+use ternflock::job::{self, Loaded, Metric, Task};
 use ternflock::nn::Execution;
 use ternflock::report::{Count, Event, Score};
 use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
@@ -199,7 +199,9 @@ fn perplexity_counts_every_token_once_at_any_number_of_ranks() {
             _ => None,
         })
         .collect();
-    let [(set, loss, Score::Perplexity(perplexity), Count::Tokens(tokens), best)] = evaluations[..] else {
+    let [(set, loss, Score { metric: Metric::Perplexity, value: perplexity }, Count::Tokens(tokens), best)] =
+        evaluations[..]
+    else {
         panic!("{evaluations:?}")
     };
     assert_eq!((set, best, perplexity), ("validation", true, loss.exp()));
@@ -218,7 +220,9 @@ fn perplexity_counts_every_token_once_at_any_number_of_ranks() {
         on_ranks(ranks, |mut world| {
             let test = open_test_set(&loaded.job.data, None, Some(&vocabulary)).unwrap();
             let mut network = restore_network(&path, &snapshot, Execution::float32(capacity)).unwrap();
-            evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
+            evaluate(&mut Evaluator::new(test, &Task::default()).unwrap(), &mut network, &mut world)
+                .unwrap()
+                .tally
         })[0]
     };
     let alone = tally(1, 5);

@@ -4,7 +4,7 @@ use support::digits::load;
 use support::ranks::on_ranks;
 use ternflock::checkpoint::Snapshot;
 use ternflock::data::Vocabulary;
-use ternflock::job::Job;
+use ternflock::job::{Job, Task};
 use ternflock::landscape::Objective as _;
 use ternflock::nn::Execution;
 use ternflock::train::{Objective, open_training_set, restore_network};
@@ -22,7 +22,8 @@ fn at(snapshot: &Snapshot, ranks: usize, samples: usize) -> (f64, Vec<f32>) {
         let feed = open_training_set(&job.data, None, words.as_ref()).unwrap();
         let mut network = restore_network("here".as_ref(), snapshot, Execution::float32(16)).unwrap();
         let values = network.parameters.values.clone();
-        let mut objective = Objective::new(&mut network, &mut world, feed, samples).unwrap();
+        let mut objective =
+            Objective::new(&mut network, &mut world, feed, &Task::default(), samples).unwrap();
         let mut gradient = vec![f32::NAN; values.len()];
         let value = objective.value_and_gradient(&values, &mut gradient).unwrap();
         assert_eq!(objective.value(&values).unwrap(), value, "with or without a gradient");
@@ -64,7 +65,7 @@ fn the_gradient_is_that_of_the_loss() {
         let feed = open_training_set(&job.data, None, None).unwrap();
         let mut network = restore_network("here".as_ref(), &snapshot, Execution::float32(16)).unwrap();
         let values = network.parameters.values.clone();
-        let mut objective = Objective::new(&mut network, &mut world, feed, 200).unwrap();
+        let mut objective = Objective::new(&mut network, &mut world, feed, &Task::default(), 200).unwrap();
         let mut gradient = vec![0.0; values.len()];
         objective.value_and_gradient(&values, &mut gradient).unwrap();
         let squared: f64 = gradient.iter().map(|&g| f64::from(g).powi(2)).sum();

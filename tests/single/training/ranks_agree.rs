@@ -7,7 +7,7 @@ use support::digits::{JOB, assert_same_state, at_step, load, shipped};
 use support::ranks::on_ranks;
 use ternflock::checkpoint;
 use ternflock::error::{Error, Kind};
-use ternflock::job::Loaded;
+use ternflock::job::{Loaded, Task};
 use ternflock::nn::Execution;
 use ternflock::report::{Count, Event};
 use ternflock::train::{
@@ -160,7 +160,9 @@ fn every_sample_to_evaluate_on_is_counted_once_at_any_number_of_ranks() {
         let of_ranks = on_ranks(ranks, |mut world| {
             let test = open_test_set(&shipped(&[]).job.data, None, None).unwrap();
             let mut network = restore_network(&path, &snapshot, Execution::float32(50)).unwrap();
-            evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
+            evaluate(&mut Evaluator::new(test, &Task::default()).unwrap(), &mut network, &mut world)
+                .unwrap()
+                .tally
         });
         assert!(of_ranks.iter().all(|tally| tally == &of_ranks[0]));
         of_ranks[0]

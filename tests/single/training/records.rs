@@ -7,6 +7,7 @@ use support::digits::{assert_same_state, at_step, checkpoints, load, shipped};
 use support::ranks::on_ranks;
 use ternflock::checkpoint::{self, verify};
 use ternflock::error::{Error, Kind};
+use ternflock::job::{Metric, Task};
 use ternflock::nn::Execution;
 use ternflock::report::{Count, Event, Score};
 use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
@@ -149,7 +150,9 @@ fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
         let tally = on_ranks(ranks, |mut world| {
             let test = open_test_set(&loaded.job.data, None, None).unwrap();
             let mut network = restore_network(&path, &snapshot, Execution::float32(64)).unwrap();
-            evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
+            evaluate(&mut Evaluator::new(test, &Task::default()).unwrap(), &mut network, &mut world)
+                .unwrap()
+                .tally
         })[0];
         for rank in &ended {
             let tested: Vec<_> = rank
@@ -162,11 +165,14 @@ fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
                 .collect();
             let [(test, checkpoint)] = &tested[..] else { panic!("{tested:?}") };
             assert_eq!((test.network_step, checkpoint), (step, &path));
-            assert_eq!((test.score, test.samples), (Score::Accuracy(tally.accuracy()), Count::Samples(359)));
+            assert_eq!(
+                (test.score, test.samples),
+                (Score::new(Metric::Accuracy, tally.accuracy()), Count::Samples(359))
+            );
             assert!((test.loss.unwrap() - tally.mean_loss()).abs() < 1e-6, "{test:?} {tally:?}");
             let chosen = rank.summary().chosen.as_ref().unwrap();
             assert_eq!((chosen.step, &chosen.checkpoint), (step, &path));
-            assert_eq!(Some(chosen.score.value()), best["accuracy"].as_f64());
+            assert_eq!(Some(chosen.score.value), best["accuracy"].as_f64());
             assert!(rank.events.iter().all(|event| !matches!(event, Event::Evaluate { set: "test", .. })));
         }
         // If the best is not kept, the run leaves the last network.
@@ -175,8 +181,8 @@ fn the_chosen_network_is_tested_once_on_any_number_of_ranks() {
         let ended = train(ranks, &short(&sets), other.path());
         let chosen = ended[0].summary().chosen.as_ref().unwrap();
         assert_eq!((chosen.step, &chosen.checkpoint), (20, &at_step(other.path(), 20)));
-        assert_eq!(ended[0].summary().test.unwrap().network_step, 20);
-        assert!(ended[0].summary().test.unwrap().score.value() < tally.accuracy());
+        assert_eq!(ended[0].summary().test.as_ref().unwrap().network_step, 20);
+        assert!(ended[0].summary().test.as_ref().unwrap().score.value < tally.accuracy());
     }
 }
 
@@ -265,7 +271,7 @@ fn the_digits_are_learnt() {
     let ended = train(2, &shipped(&[]), directory.path());
     let summary = ended[0].summary();
     assert!(summary.score.beats(0.95), "{:?}", summary.score);
-    let test = summary.test.unwrap();
+    let test = summary.test.as_ref().unwrap();
     assert!(test.score.beats(0.93), "{test:?}");
     let traffic = summary.traffic;
     assert_eq!(traffic.bytes_per_step, traffic.formula_bytes_per_step);

@@ -91,9 +91,9 @@ fn a_best_checkpoint_that_is_damaged_does_not_fail_a_run_that_is_complete() {
         for rank in resume(ranks, &loaded, directory.path()) {
             let summary = rank.summary();
             let chosen = summary.chosen.as_ref().unwrap();
-            assert_eq!((chosen.step, chosen.score.value()), (20, last));
+            assert_eq!((chosen.step, chosen.score.value), (20, last));
             assert_eq!(chosen.checkpoint, at_step(directory.path(), 20));
-            assert_eq!(summary.test.unwrap().network_step, 20);
+            assert_eq!(summary.test.as_ref().unwrap().network_step, 20);
             let notes = rank.notes();
             let said = |note: &String| {
                 note.contains("best.h5: ")

@@ -198,7 +198,7 @@ fn a_step_has_the_documented_order() {
             feed.fill(step, first_sample..first_sample + 8, network.input_mut(8), &mut targets).unwrap();
             network.forward(8, Mode::Train(draw));
             let (outputs, gradient) = network.output_and_gradient();
-            CrossEntropy.compute(outputs, &targets, 1.0 / 24.0, Some(gradient));
+            CrossEntropy::default().compute(outputs, &targets, 1.0 / 24.0, Some(gradient));
             network.backward(8);
             sums.iter_mut().zip(&network.parameters.gradients).for_each(|(sum, gradient)| *sum += gradient);
         }

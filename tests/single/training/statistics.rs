@@ -6,7 +6,7 @@ use std::fs;
 use support::digits::{JOB, assert_same_state, load};
 use support::ranks::on_ranks;
 use ternflock::checkpoint::{self, Snapshot, Tensor};
-use ternflock::job::{self, Loaded};
+use ternflock::job::{self, Loaded, Task};
 use ternflock::nn::Execution;
 use ternflock::train::{Evaluator, evaluate, open_test_set, restore_network};
 
@@ -70,11 +70,13 @@ fn the_test_set_sees_the_statistics_of_the_chosen_network() {
         let tally = on_ranks(3, |mut world| {
             let test = open_test_set(&loaded.job.data, None, None).unwrap();
             let mut network = restore_network(&path, &snapshot, Execution::float32(64)).unwrap();
-            evaluate(&mut Evaluator::new(test), &mut network, &mut world).unwrap()
+            evaluate(&mut Evaluator::new(test, &Task::default()).unwrap(), &mut network, &mut world)
+                .unwrap()
+                .tally
         })[0];
         for rank in &ended {
-            let test = rank.summary().test.unwrap();
-            assert_eq!((test.score.value(), test.loss), (tally.accuracy(), Some(tally.mean_loss())));
+            let test = rank.summary().test.as_ref().unwrap();
+            assert_eq!((test.score.value, test.loss), (tally.accuracy(), Some(tally.mean_loss())));
         }
     }
 }

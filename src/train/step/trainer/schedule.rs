@@ -39,7 +39,7 @@ impl Trainer {
 
     /// The task that the network is trained for.
     pub fn task(&self) -> Task {
-        Task::of(self.network.graph().input())
+        self.compute.task()
     }
 
     /// Number of labels per step, over all ranks: a sample has one label, a sequence has one for each of its
