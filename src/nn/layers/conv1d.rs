@@ -3,14 +3,18 @@
 //! Letters: F filters, C channels (the features of a step), G groups, K kernel, T steps, N samples; sequences
 //! `[T, N, C]`.
 
-mod signals;
+mod depthwise;
+mod images;
+mod products;
 mod taps;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::taps::{Padding, PaddingRule};
 
-use self::signals::Filters;
+use self::depthwise::Depthwise;
+use self::images::ByImages;
+use self::products::ByProducts;
 use self::taps::Taps;
 use super::Columns;
 use super::conv2d::MOST_PHASES;
@@ -25,7 +29,7 @@ use crate::size::{elements, multiply};
 use crate::spec::default;
 use crate::{Execution, LayerSpec, Shape, StructureKind};
 use ternflock_base::text::plural;
-use ternflock_tensor::{Buffers, ConvolutionShape, Window};
+use ternflock_tensor::{Buffers, ConvolutionShape, Precision, Window};
 
 /// Convolution over time: weight `[F, C / G, K]`, or `[F, columns]` if it has only some of the columns; bias
 /// `[F]`.
@@ -108,7 +112,7 @@ impl Conv1d {
         Ok((channels, taps))
     }
 
-    /// The convolution of images that computes it: see [`signals`].
+    /// The convolution of images that computes it: see [`images`].
     fn shape(&self, channels: usize, taps: &Taps) -> ConvolutionShape {
         let window = Window {
             channels,
@@ -241,6 +245,14 @@ impl Describe for Conv1d {
         buffers: &mut Buffers,
     ) -> Result<Box<dyn Layer>, String> {
         let (channels, taps) = self.taps(inputs)?;
-        Ok(Box::new(Filters::new(self.shape(channels, &taps), taps, &self.columns, execution, buffers)?))
+        if self.groups == 1 && self.columns.is_all() {
+            let sizes = [self.filters, channels, self.kernel];
+            return Ok(Box::new(ByProducts::new(taps, self.stride, sizes, execution, buffers)?));
+        }
+        let is_depthwise = self.groups == channels && self.filters == channels && self.columns.is_all();
+        if is_depthwise && execution.precision == Precision::Float32 {
+            return Ok(Box::new(Depthwise::new(taps, self.stride, [channels, self.kernel], buffers)?));
+        }
+        Ok(Box::new(ByImages::new(self.shape(channels, &taps), taps, &self.columns, execution, buffers)?))
     }
 }

@@ -23,7 +23,6 @@ struct Case {
 
 const STEPS: usize = 7;
 const CHANNELS: usize = 4;
-const FILTERS: usize = 6;
 
 fn cases() -> Vec<Case> {
     let case = |[kernel, stride, dilation, groups]: [usize; 4], padding, zeros| Case {
@@ -46,31 +45,38 @@ fn cases() -> Vec<Case> {
         case([2, 1, 3, 1], json!(0), (0, 0)),
         case([3, 1, 2, 1], json!(1), (1, 1)),
         case([3, 1, 6, 1], json!(6), (6, 6)),
+        case([3, 2, 1, 4], json!("same"), (1, 1)),
+        case([2, 1, 3, 4], json!("causal"), (3, 0)),
     ]
 }
 
 impl Case {
+    /// One filter per channel if the groups are so small.
+    fn filters(&self) -> usize {
+        if self.groups == CHANNELS { CHANNELS } else { 6 }
+    }
+
     fn spec(&self, bias: bool) -> Value {
         let Case { kernel, stride, dilation, groups, padding, .. } = self;
-        json!({"type": "conv1d", "filters": FILTERS, "kernel": kernel, "stride": stride, "dilation": dilation,
+        json!({"type": "conv1d", "filters": self.filters(), "kernel": kernel, "stride": stride, "dilation": dilation,
                "groups": groups, "padding": padding, "bias": bias})
     }
 
     /// The output of a layer with a bias, from its definition.
     fn definition(&self, n: usize, x: &[f32], parameters: &[f32]) -> Vec<f32> {
-        let (own, taps) = (CHANNELS / self.groups, self.kernel);
-        let (weight, bias) = parameters.split_at(FILTERS * own * taps);
+        let (own, taps, filters) = (CHANNELS / self.groups, self.kernel, self.filters());
+        let (weight, bias) = parameters.split_at(filters * own * taps);
         let padded = STEPS + self.zeros.0 + self.zeros.1;
         let outputs = (padded - self.dilation * (taps - 1) - 1) / self.stride + 1;
         let mut y = Vec::new();
         for (t, sample, filter) in (0..outputs)
-            .flat_map(|t| (0..n).flat_map(move |sample| (0..FILTERS).map(move |filter| (t, sample, filter))))
+            .flat_map(|t| (0..n).flat_map(move |sample| (0..filters).map(move |filter| (t, sample, filter))))
         {
             let mut sum = bias[filter];
             for (k, c) in (0..taps).flat_map(|k| (0..own).map(move |c| (k, c))) {
                 let place = (t * self.stride + k * self.dilation).checked_sub(self.zeros.0);
                 if let Some(step) = place.filter(|&step| step < STEPS) {
-                    let channel = filter / (FILTERS / self.groups) * own + c;
+                    let channel = filter / (filters / self.groups) * own + c;
                     sum +=
                         weight[(filter * own + c) * taps + k] * x[(step * n + sample) * CHANNELS + channel];
                 }

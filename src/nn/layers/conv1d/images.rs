@@ -1,6 +1,6 @@
-//! A convolution over time by the kernels for images.
+//! A convolution over time by the kernels for images, for filters in groups and for weights that have lost columns.
 //!
-//! Those read the samples of a pixel side by side, `[C, H, W, N]` (docs/adr/0010-batch-innermost-images.md), and
+//! Those kernels read the samples of a pixel side by side, `[C, H, W, N]` (docs/adr/0010-batch-innermost-images.md), and
 //! `[C, T, N]` is an image of one column. So the layer transposes its input, `[T, N, C]`, and its output. The copy has the
 //! padding in it, and with a dilation d, it is an image of d columns: steps that are d apart are then pixels of
 //! one column, and the kernel's taps are below each other.
@@ -11,7 +11,7 @@ use crate::Execution;
 use crate::layer::{BIAS, Backward, Forward, Layer, WEIGHT};
 use ternflock_tensor::{Buffers, Convolution, ConvolutionShape, transpose_part};
 
-pub(super) struct Filters {
+pub(super) struct ByImages {
     convolution: Convolution,
     taps: Taps,
     /// C and F.
@@ -23,7 +23,7 @@ pub(super) struct Filters {
     responses: Vec<f32>,
 }
 
-impl Filters {
+impl ByImages {
     /// The layer that computes `shape`, for windows at `taps`.
     pub fn new(
         shape: ConvolutionShape,
@@ -31,9 +31,9 @@ impl Filters {
         columns: &Columns,
         Execution { batch, precision }: Execution,
         buffers: &mut Buffers,
-    ) -> Result<Filters, String> {
+    ) -> Result<ByImages, String> {
         let (channels, filters) = (shape.window.channels, shape.filters);
-        Ok(Filters {
+        Ok(ByImages {
             convolution: Convolution::new(shape, columns.list(), batch, precision, buffers)?,
             taps,
             channels,
@@ -44,9 +44,9 @@ impl Filters {
     }
 }
 
-impl Layer for Filters {
+impl Layer for ByImages {
     fn forward(&mut self, pass: Forward<'_>) {
-        let Filters { convolution, taps, channels: c, filters: f, signals, responses } = self;
+        let ByImages { convolution, taps, channels: c, filters: f, signals, responses } = self;
         let (c, f, n) = (*c, *f, pass.batch);
         let (line, width) = (taps.lines * taps.dilation * n, taps.output_lines * taps.dilation * n);
         let (signals, responses) = (&mut signals[..c * line], &mut responses[..f * width]);
@@ -62,7 +62,7 @@ impl Layer for Filters {
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
-        let Filters { convolution, taps, channels: c, filters: f, signals, responses } = self;
+        let ByImages { convolution, taps, channels: c, filters: f, signals, responses } = self;
         let (c, f, n) = (*c, *f, pass.batch);
         let (line, width) = (taps.lines * taps.dilation * n, taps.output_lines * taps.dilation * n);
         let (signals, responses) = (&mut signals[..c * line], &mut responses[..f * width]);
