@@ -169,7 +169,8 @@ fn sequence_network(draws: &mut Draws) -> Graph {
         layer["name"] = json!(format!("block{block}"));
         layers.push(layer);
     }
-    layers.push(json!({"type": ["flatten", "last_step", "global_avg_pool1d"][draws.below(3)]}));
+    let head = ["flatten", "last_step", "global_avg_pool1d"][draws.below(3)];
+    layers.push(json!({"type": head}));
     layers.push(json!({"name": "logits", "type": "linear", "units": 3}));
     graph(Shape::Sequence { steps: 5, features: 3 }, layers)
 }

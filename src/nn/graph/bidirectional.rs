@@ -14,6 +14,11 @@ const KEY: &str = "bidirectional";
 
 /// Reads table `index` as [`Node::from_table`] does: one layer, or the three of a bidirectional layer.
 pub(super) fn from_table(mut table: Map<String, Value>, index: usize, before: String) -> Result<Vec<Node>> {
+    // A registered layer's keys are its own.
+    let is_built_in = |kind: &str| LayerSpec::KINDS.contains(&kind);
+    if !table.get("type").and_then(Value::as_str).is_none_or(is_built_in) {
+        return Ok(vec![Node::from_table(table, index, before)?]);
+    }
     let value = table.remove(KEY);
     let node = Node::from_table(table.clone(), index, before.clone())?;
     let fail = |message: String| Err(shape_error(&node.name, node.layer.kind(), message));
