@@ -8,6 +8,7 @@ mod export;
 mod forecast;
 mod infer;
 mod landscape;
+mod sample;
 mod scaling;
 mod sweep;
 mod train;
@@ -24,6 +25,7 @@ pub use export::Export;
 pub use forecast::Forecast;
 pub use infer::Infer;
 pub use landscape::Landscape;
+pub use sample::Sample;
 pub use scaling::Scaling;
 pub use sweep::Sweep;
 pub use train::Train;
@@ -66,6 +68,8 @@ pub enum Command {
     Train(Train),
     /// Measure the accuracy of a checkpoint on the test set of its data, and how flat its minimum is.
     Eval(Eval),
+    /// Continue a text with the language model in a checkpoint.
+    Sample(Sample),
     /// Show what a checkpoint holds: the network layer by layer, what is left of it, and the progress of training.
     Inspect(Inspect),
     /// Remove dead structures from a checkpoint's network, and factorise weights of low rank.
@@ -91,6 +95,7 @@ impl Command {
         match self {
             Command::Train(train) => Some(&train.instructions),
             Command::Eval(eval) => Some(&eval.instructions),
+            Command::Sample(sample) => Some(&sample.instructions),
             Command::Bench(bench) => bench.command.instructions(),
             _ => None,
         }

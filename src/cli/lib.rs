@@ -16,6 +16,7 @@ mod launcher;
 mod numbers;
 mod output;
 mod overdue;
+mod sample;
 mod signals;
 mod stages;
 mod streams;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::main(&arguments),
         Command::Compress(arguments) => compress::main(&arguments),
         Command::Export(arguments) => export::main(&arguments),
+        Command::Sample(arguments) => sample::main(&arguments),
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Data(arguments) => data::main(&arguments),
         Command::Bench(arguments) => bench::main(&arguments),
@@ -76,7 +78,11 @@ fn arguments() -> Arguments {
 /// them in its first lines. Kernels that would crash the process are refused here, before the first product.
 fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
-        Command::Eval(_) | Command::Compress(_) | Command::Bench(_) | Command::Forecast(_) => true,
+        Command::Eval(_)
+        | Command::Sample(_)
+        | Command::Compress(_)
+        | Command::Bench(_)
+        | Command::Forecast(_) => true,
         // The ranks of a training run agree on it; the runs of a sweep are separate processes.
         Command::Train(_)
         | Command::Sweep(_)

@@ -33,7 +33,10 @@ pub use open::{locate, open, open_dataset, refuse_directory};
 pub use places::default_directory;
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 pub use remarks::unknown_remark;
-pub use text::{Corpus, Subset, TextFeed, TextSet, Texts, Vocabulary, synthetic_feed, synthetic_set};
+pub use text::{
+    Corpus, END_OF_LINE, Subset, TextFeed, TextSet, Texts, UNKNOWN, Vocabulary, read_text, synthetic_feed,
+    synthetic_set, tokenize,
+};
 
 use xxhash_rust::xxh3::xxh3_64;
 
