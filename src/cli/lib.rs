@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bench;
+mod check;
 mod compress;
 mod data;
 mod eval;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
     }
     match arguments.command {
         Command::Train(arguments) => train::main(&arguments),
+        Command::Check(arguments) => check::main(&arguments),
         Command::Eval(arguments) => eval::main(&arguments),
         Command::Inspect(arguments) => inspect::main(&arguments),
         Command::Compress(arguments) => compress::main(&arguments),
@@ -78,7 +80,8 @@ fn arguments() -> Arguments {
 /// them in its first lines. Kernels that would crash the process are refused here, before the first product.
 fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
-        Command::Eval(_)
+        Command::Check(_)
+        | Command::Eval(_)
         | Command::Sample(_)
         | Command::Compress(_)
         | Command::Bench(_)

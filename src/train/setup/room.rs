@@ -25,6 +25,14 @@ pub fn check_room(job: &Job, graph: &Graph, topology: &Topology, evaluates: bool
     check_memory(graph, execution(job, world, evaluates), beside, most_on_a_node(topology))
 }
 
+/// The bytes of memory that a rank of `world` needs to train `graph` with `job`, as [`check_room`] counts them.
+///
+/// # Errors
+/// If they cannot be counted.
+pub fn rank_bytes(job: &Job, graph: &Graph, world: usize, evaluates: bool) -> Result<u128> {
+    needed_bytes(graph, execution(job, world, evaluates), numbers_beside(job, graph, world)?)
+}
+
 /// [`check_room`] when `to` replaces `from` during a run: a network that is no larger always fits.
 ///
 /// # Errors
@@ -35,10 +43,8 @@ pub fn check_change(
     topology: &Topology,
 ) -> Result<()> {
     let world = topology.world();
-    let needed =
-        |job, graph| needed_bytes(graph, execution(job, world, true), numbers_beside(job, graph, world)?);
     // Each network with its own settings: lists of layers follow surgery.
-    match needed(job, to)? <= needed(before, from)? {
+    match rank_bytes(job, to, world, true)? <= rank_bytes(before, from, world, true)? {
         true => Ok(()),
         false => check_room(job, to, topology, true),
     }
