@@ -17,6 +17,7 @@ mod launcher;
 mod numbers;
 mod output;
 mod overdue;
+mod predict;
 mod sample;
 mod signals;
 mod stages;
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::main(&arguments),
         Command::Compress(arguments) => compress::main(&arguments),
         Command::Export(arguments) => export::main(&arguments),
+        Command::Predict(arguments) => predict::main(&arguments),
         Command::Sample(arguments) => sample::main(&arguments),
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Data(arguments) => data::main(&arguments),
@@ -82,6 +84,7 @@ fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
         Command::Check(_)
         | Command::Eval(_)
+        | Command::Predict(_)
         | Command::Sample(_)
         | Command::Compress(_)
         | Command::Bench(_)

@@ -29,12 +29,13 @@ pub use batch::{Order, shard};
 pub use feed::{Chunk, EvaluationFeed, Facts, Feeds, TrainingFeed};
 pub use fetch::{Progress, fetch};
 pub use fill::{Fill, Normalise, labels};
+pub use idx::read_idx_images;
 pub use image_feed::{ImageFeed, ImageSet};
 pub use open::{locate, open, open_dataset, refuse_directory};
 pub use places::default_directory;
 pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 pub use remarks::unknown_remark;
-pub use samples::{Parts, SampleFeed, SampleSet, Samples, Selection, split};
+pub use samples::{Parts, SampleFeed, SampleSet, Samples, Selection, split, to_input};
 pub use text::{
     Corpus, END_OF_LINE, Subset, TextFeed, TextSet, Texts, UNKNOWN, Vocabulary, read_text, synthetic_feed,
     synthetic_set, tokenize,

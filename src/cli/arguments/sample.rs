@@ -31,7 +31,7 @@ pub struct Sample {
     pub tokens: u32,
     /// The number by which logits are divided: 1 draws as the network says, less makes likely tokens likelier, 0 always
     /// takes the most likely token.
-    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    #[arg(long, value_name = "T", default_value_t = 1.0, allow_negative_numbers = true)]
     pub temperature: f64,
     /// Draw among the K most likely tokens only.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]

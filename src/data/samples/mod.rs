@@ -8,6 +8,7 @@ mod split;
 use std::sync::Arc;
 
 pub use feed::{SampleFeed, SampleSet};
+pub use layout::to_input;
 pub use split::{Parts, split};
 
 use super::Facts;
