@@ -29,7 +29,7 @@ pub struct Predict {
     /// Files with samples.
     #[arg(value_name = "INPUT", required = true)]
     pub inputs: Vec<PathBuf>,
-    /// Write the predictions into this file: .csv or .npz
+    /// Write the predictions into this file: .csv, .npz or .h5
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Replace the output file if it exists.

@@ -1,6 +1,7 @@
 //! The file formats of predictions. A new format is a type that implements [`Format`], and an entry in [`FORMATS`].
 
 mod csv;
+mod hdf5;
 mod npz;
 
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::path::Path;
 use crate::{Field, Item};
 
 pub use csv::Csv;
+pub use hdf5::Hdf5;
 pub use npz::Npz;
 
 /// Predictions: the rows of the items that have one, in their order.
@@ -48,7 +50,7 @@ pub trait Format: Sync {
 }
 
 /// All formats.
-pub const FORMATS: &[&dyn Format] = &[&Csv, &Npz];
+pub const FORMATS: &[&dyn Format] = &[&Csv, &Npz, &Hdf5];
 
 /// The format of the file at `path`, by its extension.
 pub fn of_path(path: &Path) -> Option<&'static dyn Format> {

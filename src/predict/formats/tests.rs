@@ -53,6 +53,29 @@ fn a_numpy_archive_has_an_array_per_field() {
 }
 
 #[test]
+fn an_hdf5_file_has_a_dataset_per_field() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.h5");
+    std::fs::write(&path, Hdf5.encode(&table()).unwrap()).unwrap();
+    let file = ::hdf5::File::open(path).unwrap();
+    let dataset = |name: &str| file.dataset(name).unwrap();
+    assert_eq!([dataset("class").shape(), dataset("probability").shape()], [[2, 2], [2, 2]]);
+    assert_eq!(dataset("class").read_raw::<i64>().unwrap(), [3, 0, 12, 3]);
+    assert_eq!(dataset("probability").read_raw::<f32>().unwrap(), [0.75, 0.25, 0.5, 0.1]);
+    assert_eq!(dataset("sample").read_raw::<i64>().unwrap(), [-1, 7]);
+    let names = dataset("input").read_raw::<::hdf5::types::VarLenUnicode>().unwrap();
+    assert_eq!(names.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["a b.png", "c,\"\u{fffd}\n.npy"]);
+}
+
+/// A table without rows is a file without rows.
+#[test]
+fn nothing_is_written_as_nothing() {
+    let empty = || Table { items: Vec::new(), values: Vec::new(), ..table() };
+    assert_eq!(Csv.encode(&empty()).unwrap().iter().filter(|&&byte| byte == b'\n').count(), 1);
+    assert!(Npz.encode(&empty()).is_ok() && Hdf5.encode(&empty()).is_ok());
+}
+
+#[test]
 fn the_extension_names_the_format() {
     let of = |name: &str| of_path(Path::new(name)).map(|format| format.extension());
     assert_eq!([of("a.csv"), of("a.b.NPZ"), of("csv"), of("a.txt")], [Some("csv"), Some("npz"), None, None]);

@@ -112,12 +112,13 @@ fn files_are_written_whole_and_never_over_others() {
     assert_eq!(std::fs::read(place.path("out.csv")).unwrap(), table);
     run(&["-o", "out.npz", "--top", "2"]).ended(0);
     assert!(std::fs::read(place.path("out.npz")).unwrap().starts_with(b"PK"));
-    run(&["-o", "out.txt"]).refused(2, &["--output out.txt", ".csv, .npz"]);
+    run(&["-o", "out.txt"]).refused(2, &["--output out.txt", ".csv, .npz, .h5"]);
     run(&["-o", "nowhere/out.csv"]).refused(4, &["there is no directory nowhere"]);
-    assert_eq!(
-        place.names("."),
-        ["a b,\u{fffd}.idx", "digits.idx", "out.csv", "out.npz", "run", "tiny.toml"]
-    );
+    run(&["-o", "out.h5", "--top", "2"]).ended(0);
+    let file = hdf5::File::open(place.path("out.h5")).unwrap();
+    assert_eq!(file.dataset("class").unwrap().shape(), [359, 2]);
+    std::fs::remove_file(place.path(".").join(name)).unwrap();
+    assert_eq!(place.names("."), ["digits.idx", "out.csv", "out.h5", "out.npz", "run", "tiny.toml"]);
 }
 
 #[test]
