@@ -12,21 +12,23 @@ use ternflock_tensor::Precision;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  ternflock predict runs/lenet-fashion/checkpoints/best.h5 t10k-images-idx3-ubyte.gz --top 3
+  ternflock predict best.h5 t10k-images-idx3-ubyte.gz --top 3
+  ternflock predict best.h5 photos/ --skip-bad -o classes.csv
   mpirun -n 2 ternflock predict best.h5 images.idx -o classes.npz
-  ternflock predict runs/lstm-genesis/checkpoints/best.h5 verses.txt -o verses.csv
+  ternflock predict lstm.h5 verses.txt -o verses.csv
   ternflock predict best.h5 images.idx --raw --json
 
-Samples are prepared as in training: the checkpoint's job says how. A network for images reads IDX files; a language model
-reads texts in UTF-8 and judges each line. The content of a file decides its format, not its name. The table on standard
-output and in .csv files has a header and a row per sample: the file, the number of the sample in it (from 0), and the most
-likely classes with their probabilities; with --raw, the outputs of the network; for a line of a text, the number of tokens
-with the end of the line, how many are unknown, the log-likelihood and the perplexity. Ranks share the samples, and the
-first one writes them in order. To forecast how fast a job trains, use ternflock forecast.")]
+Samples are prepared as in training: the checkpoint's job says how. A network for images reads PNG and JPEG files,
+folders of them, and IDX files; a language model reads texts in UTF-8 and judges each line. The content of a file
+decides its format, not its name. The table on standard output and in .csv files has a header and a row per sample:
+the file, the number of the sample in it (from 0), and the most likely classes with their probabilities; with --raw,
+the outputs of the network; for a line of a text, the number of tokens with the end of the line, how many are unknown,
+the log-likelihood and the perplexity. Ranks share the samples, and the first one writes them in order. To forecast
+how fast a job trains, use ternflock forecast.")]
 pub struct Predict {
     /// The checkpoint.
     pub checkpoint: PathBuf,
-    /// Files with samples.
+    /// Files with samples, or folders of images.
     #[arg(value_name = "INPUT", required = true)]
     pub inputs: Vec<PathBuf>,
     /// Write the predictions into this file: .csv, .npz or .h5

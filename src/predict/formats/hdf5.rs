@@ -1,11 +1,12 @@
 //! HDF5 files.
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Seek;
 
 use hdf5::types::VarLenUnicode;
 
 use super::{Format, Table};
+use ternflock_base::io::read_start;
 use ternflock_checkpoint::in_memory;
 
 /// A file with one dataset per field: `[N]`, or `[N, K]` for K values; int64 or float32. The dataset `input` has the files
@@ -24,9 +25,8 @@ impl Format for Hdf5 {
 
     fn encode(&self, table: &Table) -> Result<Vec<u8>, String> {
         let mut image: File = in_memory(0, |file| contents(file, table))?;
-        let mut bytes = Vec::new();
-        let read = image.rewind().and_then(|()| image.read_to_end(&mut bytes));
-        read.map(|_| bytes).map_err(|error| error.to_string())
+        let bytes = image.rewind().and_then(|()| read_start(&image, u64::MAX));
+        bytes.map_err(|error| error.to_string())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::idx::IdxImages;
+use super::picture::{self, PictureFile};
 use super::{Inputs, Stored};
 use crate::{Item, Items};
 use ternflock_base::error::{Error, Result};
@@ -18,14 +19,25 @@ pub struct Collection {
 
 impl Collection {
     /// The samples in `paths`, for a network that reads samples of shape `input`. The content of a file decides its format.
+    /// Of a folder, these are the PNG and JPEG images in it and in its sub-folders, sorted by their paths.
     ///
     /// # Errors
     /// [`Error::Data`] if a file cannot be read or has no known format.
     pub fn open(paths: &[PathBuf], input: Shape) -> Result<Collection> {
         let (mut files, mut starts): (Vec<Box<dyn Inputs>>, _) = (Vec::new(), vec![0]);
+        let channels = input.units();
         for path in paths {
-            files.push(open(path, input)?);
-            starts.push(starts[starts.len() - 1] + files[files.len() - 1].samples());
+            match path.is_dir() {
+                true => {
+                    for path in picture::in_folder(path)? {
+                        files.push(Box::new(PictureFile::new(path, channels)));
+                    }
+                }
+                false => files.push(open(path, channels)?),
+            }
+        }
+        for file in &files {
+            starts.push(starts[starts.len() - 1] + file.samples());
         }
         Ok(Collection { files, starts })
     }
@@ -64,13 +76,19 @@ impl Items for Collection {
 /// The number of first bytes that tell formats apart.
 const MAGIC: u64 = 8;
 
-/// Opens one file.
-fn open(path: &Path, _input: Shape) -> Result<Box<dyn Inputs>> {
+/// Opens one file. Pictures get `channels` channels.
+fn open(path: &Path, channels: usize) -> Result<Box<dyn Inputs>> {
     let unreadable = |error: std::io::Error| Error::data(path, format!("cannot be read: {error}"));
     let start = open_regular(path).and_then(|file| read_start(file, MAGIC)).map_err(unreadable)?;
     match start[..] {
         [0, 0, 8, 3, ..] | [0x1f, 0x8b, ..] => Ok(Box::new(IdxImages::open(path)?)),
+        [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => {
+            Ok(Box::new(PictureFile::new(path.into(), channels)))
+        }
         [] => Err(Error::data(path, "is empty")),
-        _ => Err(Error::data(path, "has no format that is known here: use IDX files of images")),
+        _ => Err(Error::data(
+            path,
+            "has no format that is known here: use PNG or JPEG images, a folder of them, or IDX files of images",
+        )),
     }
 }

@@ -2,7 +2,9 @@
 //! [`Collection::open`].
 
 mod collection;
+mod decode;
 mod idx;
+mod picture;
 
 pub use collection::Collection;
 

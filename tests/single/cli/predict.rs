@@ -152,6 +152,75 @@ fn samples_that_do_not_fit_are_named_and_counted() {
     assert_eq!(place.names(".").iter().filter(|name| name.starts_with("out")).count(), 0);
 }
 
+/// PNG files, alone and in a folder. A file that is no image is named, and so is one of another size.
+#[test]
+fn pictures_are_read_by_their_content() {
+    let place = trained();
+    let test = ternflock::data::open("digits", None).unwrap().test;
+    let png = |width: u32, height: u32, pixels: &[u8]| {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, width, height);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.write_header().unwrap().write_image_data(pixels).unwrap();
+        bytes
+    };
+    // The digits have pixels from 0 to 16, a picture from 0 to 255.
+    let picture = |number: usize| {
+        let pixels: Vec<u8> = test
+            .sample(number)
+            .iter()
+            .map(|&pixel| (f32::from(pixel) * 255.0 / 16.0).round() as u8)
+            .collect();
+        png(8, 8, &pixels)
+    };
+    for number in 0..20 {
+        place.write(&format!("some images/{}/{number:02}.png", number % 2), picture(number));
+    }
+    place.write("some images/notes.txt", "not an image");
+    let run = |words: &[&str]| {
+        let mut command = place.command(&["predict", CHECKPOINT]);
+        finish(command.args(words))
+    };
+    let read = run(&["some images", "--raw", "--json"]).json();
+    let rows = read["predictions"].as_array().unwrap();
+    let order = (0..20).step_by(2).chain((1..20).step_by(2));
+    let raw = run(&["digits.idx", "--raw", "--json"]).json();
+    for (row, number) in rows.iter().zip(order) {
+        assert_eq!(row["input"], format!("some images/{}/{number:02}.png", number % 2));
+        assert_eq!(row.get("sample"), None);
+        let outputs = |row: &Value| {
+            row["output"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|output| output.as_f64().unwrap())
+                .collect::<Vec<_>>()
+        };
+        let (found, expected) = (outputs(row), outputs(&raw["predictions"][number]));
+        // The pixels differ by at most half of 1/255.
+        let close = found.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 0.05);
+        assert!(close, "{found:?} {expected:?}");
+    }
+    assert_eq!(rows.len(), 20);
+
+    place.write("some images/0/wide.png", png(9, 8, &[0; 72]));
+    place.write("some images/1/broken.png", &picture(0)[..60]);
+    let named = [
+        "some images/0/wide.png: has images of 1x8x9; the network was trained on images of 1x8x8",
+        "some images/1/broken.png: ",
+        "2 of 22 samples cannot be used",
+    ];
+    run(&["some images"]).ended(3);
+    let refused = run(&["some images", "-o", "out.csv"]).refused(3, &named);
+    assert!(!refused.err.contains("00.png"), "{}", refused.err);
+    assert!(!place.path("out.csv").exists());
+    let skipped = run(&["some images", "--skip-bad"]).ended(0);
+    assert_eq!(skipped.out.lines().count(), 21);
+    assert!(skipped.out.contains("\nsome images/1/19.png,,"), "{}", skipped.out);
+    std::fs::create_dir(place.path("empty")).unwrap();
+    run(&["empty"]).refused(3, &["empty: holds no .png, .jpg or .jpeg files"]);
+}
+
 /// Mean, standard deviation and crop are those of training, so the predictions are those of `eval`.
 #[test]
 fn images_are_prepared_as_in_training() {
