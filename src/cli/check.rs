@@ -85,7 +85,9 @@ fn total(run: &DryRun) -> u64 {
 fn memory(run: &DryRun) -> String {
     let free =
         available_bytes().map_or_else(String::new, |free| format!("; {} are free here", bytes(free as f64)));
-    format!("{} per rank, {} per node{free}", bytes(run.rank_bytes as f64), bytes(run.node_bytes as f64))
+    let [rank, checkpoint, node] =
+        [run.rank_bytes, run.checkpoint_bytes, run.node_bytes].map(|count| bytes(count as f64));
+    format!("{rank} per rank, {checkpoint} more on rank 0 for a checkpoint: {node} per node{free}")
 }
 
 fn exchange(run: &DryRun) -> String {
@@ -137,6 +139,7 @@ fn object(job: &str, run: &DryRun) -> Value {
         "stages": stages.collect::<Vec<_>>(),
         "steps": total(run),
         "rank_bytes": run.rank_bytes as f64,
+        "checkpoint_bytes": run.checkpoint_bytes as f64,
         "node_bytes": run.node_bytes as f64,
         "methods": methods.collect::<Vec<_>>(),
         "method_is_open": exchange.is_open,

@@ -8,7 +8,7 @@ use ternflock_collectives::topology::Topology;
 use super::build::{blame, check_batch, check_network, identify, stages_of};
 use super::feeds::open_feeds;
 use super::placement::{place_alone, threads_for};
-use super::room::{most_on_a_node, rank_bytes};
+use super::room::{checkpoint_bytes, most_on_a_node, rank_bytes};
 use crate::exchange::method::Bytes;
 use crate::step::batch::Batch;
 use crate::step::evaluate::Evaluator;
@@ -43,7 +43,9 @@ pub struct DryRun {
     pub at_a_time: usize,
     /// Bytes of memory that a rank needs for the network, the optimizer and the exchange.
     pub rank_bytes: u128,
-    /// The same for all ranks of a node.
+    /// Bytes that rank 0 needs in addition while it writes a checkpoint.
+    pub checkpoint_bytes: u128,
+    /// Bytes of memory that all ranks of a node need, with those of rank 0.
     pub node_bytes: u128,
     /// How gradients are averaged.
     pub exchange: ExchangePlan,
@@ -106,6 +108,7 @@ pub fn dry_run(loaded: &Loaded, ranks: usize, per_node: usize) -> Result<DryRun>
     let stages = stages_of(loaded, train.samples())?;
     let settings = stages.settings(&graph);
     let rank_bytes = rank_bytes(job, &graph, world, true)?;
+    let checkpoint_bytes = checkpoint_bytes(job, &graph, world)?;
     let lengths = stages.all().map(|(stage, steps)| (stage.map(|stage| stage.name.clone()), steps)).collect();
     let trainer = Trainer::new(&settings, graph, train, topology.clone(), true);
     let mut trainer = trainer.map_err(blame(loaded, "model"))?;
@@ -126,7 +129,8 @@ pub fn dry_run(loaded: &Loaded, ranks: usize, per_node: usize) -> Result<DryRun>
         share: batch.share(world),
         at_a_time: batch.at_a_time(world),
         rank_bytes,
-        node_bytes: rank_bytes.saturating_mul(per_node as u128),
+        checkpoint_bytes,
+        node_bytes: rank_bytes.saturating_mul(per_node as u128).saturating_add(checkpoint_bytes),
         exchange,
         ranks: world,
         nodes: topology.nodes(),
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(run.data.keys().collect::<Vec<_>>(), ["test", "training", "validation"]);
         assert_eq!(run.stages, [(None, 90)]);
         assert_eq!((run.share, run.at_a_time, run.labels_per_step), (16, 16, 64));
-        assert_eq!(run.node_bytes, 2 * run.rank_bytes);
+        assert_eq!(run.node_bytes, 2 * run.rank_bytes + run.checkpoint_bytes);
         let averaged: usize = run.exchange.methods.iter().map(|(.., parameters)| parameters).sum();
         assert_eq!(averaged, run.parameters);
         assert!(run.exchange.bytes.bound() < run.exchange.float32_bytes / 4, "{:?}", run.exchange);
