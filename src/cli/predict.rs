@@ -14,7 +14,7 @@ use report::Predicted;
 use ternflock_base::error::{Error, Result};
 use ternflock_data::shard;
 use ternflock_job::Exchange;
-use ternflock_nn::{Execution, Shape, check_memory};
+use ternflock_nn::{Beside, Execution, Shape, check_memory};
 use ternflock_predict::formats::{Csv, FORMATS, Format, of_path};
 use ternflock_predict::inputs::Collection;
 use ternflock_predict::{
@@ -115,7 +115,9 @@ fn prepare(arguments: &Predict, ranks: usize) -> Result<(Box<dyn Predictor>, u64
         let batch = batch.min(items).max(1);
         let execution = Execution { batch, precision: trained.precision(arguments.precision) };
         let too_large = |error: Error| Error::Usage(format!("{}: {error}", trained.path.display()));
-        check_memory(&trained.graph, execution, 0, ranks).map_err(too_large).map(|()| execution)
+        check_memory(&trained.graph, execution, Beside::default(), ranks)
+            .map_err(too_large)
+            .map(|()| execution)
     };
     let predictor: Box<dyn Predictor> = if is_text {
         if arguments.top.is_some() || arguments.raw {
