@@ -3,6 +3,7 @@
 //!
 //! - `snapshot` and `origin`: what a checkpoint holds, as plain values
 //! - `write` and `read`: the HDF5 layout, described in `docs/checkpoint-format.md`
+//! - `memory`: HDF5 files in memory
 //! - `container`: the subset of HDF5 that `write` produces, for `read`
 //! - `header`: length and checksum in the file's user block, verified before anything else is read
 //! - `room`: copies, and the disk space of a checkpoint
@@ -18,6 +19,7 @@
 mod container;
 mod entries;
 mod header;
+mod memory;
 mod newest;
 mod origin;
 mod read;
@@ -28,6 +30,7 @@ mod write;
 
 use std::path::Path;
 
+pub use memory::in_memory;
 pub use newest::Newest;
 pub use origin::Origin;
 pub use snapshot::{Best, Data, Plateau, Progress, Slot, Snapshot, Stage, Tensor};

@@ -1,14 +1,13 @@
 //! Writes a snapshot as an HDF5 file (docs/checkpoint-format.md).
 
-use std::os::fd::{AsRawFd, FromRawFd};
-use std::{fs, io};
+use std::fs;
 
-use hdf5::file::FileCloseDegree;
 use hdf5::plist::group_create::LinkCreationOrder;
 use hdf5::plist::link_create::CharEncoding;
 use hdf5::types::VarLenUnicode;
 use hdf5::{File, Group};
 
+use super::memory::in_memory;
 use super::snapshot::{Data, Progress, Snapshot, Tensor};
 use super::{FORMAT_VERSION, header};
 
@@ -19,62 +18,10 @@ pub(super) const FORMAT: &str = "ternflock checkpoint";
 pub(super) const RECURRENT_STATE: &str = "carried";
 
 /// The checked `snapshot` as an HDF5 file in memory, with a blank header.
-///
-/// HDF5 does not recover if the disk fills up while it writes: the file cannot be closed any more, and its
-/// objects stay in the library. So HDF5 writes to memory, and our code writes the finished bytes to the disk,
-/// where it can handle errors.
 pub(super) fn image<V: AsRef<[f32]>>(snapshot: &Snapshot<V>) -> Result<fs::File, String> {
-    let image = memory_file().map_err(|error| format!("no memory for the file: {error}"))?;
-    // The `stdio` driver opens a path as it is. The default driver would resolve this link, which does not
-    // lead to a file.
-    let failed = |error| cause(error) + &size_limit();
-    let file = File::with_options()
-        .with_fcpl(|create| create.userblock(header::SIZE as u64))
-        // Use the oldest structures with every version of the library, because `container` reads only these.
-        .with_fapl(|access| access.fclose_degree(FileCloseDegree::Strong).libver_earliest().stdio())
-        .create(format!("/proc/self/fd/{}", image.as_raw_fd()))
-        .map_err(failed)?;
-    let written = contents(&file, snapshot);
-    let closed = file.close();
-    written.and(closed).map_err(failed)?;
+    let image = in_memory(header::SIZE as u64, |file| contents(file, snapshot))?;
     header::tidy(&image).map_err(|error| format!("no memory for the file: {error}"))?;
     Ok(image)
-}
-
-fn memory_file() -> io::Result<fs::File> {
-    // SAFETY: the name is a C string. The descriptor is new, and only the `File` has it.
-    unsafe {
-        match libc::memfd_create(c"ternflock-checkpoint".as_ptr(), libc::MFD_CLOEXEC) {
-            -1 => Err(io::Error::last_os_error()),
-            descriptor => Ok(fs::File::from_raw_fd(descriptor)),
-        }
-    }
-}
-
-/// The file size limit, if there is one. It also applies to files in memory, and HDF5 does not report that it was reached.
-fn size_limit() -> String {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the call fills one record, which it borrows.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
-    match known && limit.rlim_cur != libc::RLIM_INFINITY {
-        true => {
-            format!(
-                " (`ulimit -f` allows files of {:.1} kB; raise it if a checkpoint needs more)",
-                limit.rlim_cur as f64 / 1e3
-            )
-        }
-        false => String::new(),
-    }
-}
-
-/// The system's message for an error inside HDF5, or HDF5's own message.
-fn cause(error: hdf5::Error) -> String {
-    let stack = error.stack();
-    let system = stack.iter().flat_map(|stack| stack.iter()).find_map(|frame| {
-        let (_, message) = frame.desc().split_once("error message = '")?;
-        Some(message.split('\'').next()?.to_owned())
-    });
-    system.unwrap_or_else(|| format!("HDF5: {error}"))
 }
 
 fn contents<V: AsRef<[f32]>>(file: &File, snapshot: &Snapshot<V>) -> hdf5::Result<()> {

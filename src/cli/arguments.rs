@@ -9,6 +9,8 @@ mod export;
 mod forecast;
 mod infer;
 mod landscape;
+mod predict;
+mod sample;
 mod scaling;
 mod sweep;
 mod train;
@@ -26,6 +28,8 @@ pub use export::Export;
 pub use forecast::Forecast;
 pub use infer::Infer;
 pub use landscape::Landscape;
+pub use predict::Predict;
+pub use sample::Sample;
 pub use scaling::Scaling;
 pub use sweep::Sweep;
 pub use train::Train;
@@ -70,6 +74,10 @@ pub enum Command {
     Check(Check),
     /// Measure the accuracy of a checkpoint on the test set of its data, and how flat its minimum is.
     Eval(Eval),
+    /// Compute the outputs of a checkpoint's network for new samples.
+    Predict(Predict),
+    /// Continue a text with the language model in a checkpoint.
+    Sample(Sample),
     /// Show what a checkpoint holds: the network layer by layer, what is left of it, and the progress of training.
     Inspect(Inspect),
     /// Remove dead structures from a checkpoint's network, and factorise weights of low rank.
@@ -95,6 +103,8 @@ impl Command {
         match self {
             Command::Train(train) => Some(&train.instructions),
             Command::Eval(eval) => Some(&eval.instructions),
+            Command::Predict(predict) => Some(&predict.instructions),
+            Command::Sample(sample) => Some(&sample.instructions),
             Command::Bench(bench) => bench.command.instructions(),
             _ => None,
         }
@@ -108,10 +118,17 @@ Examples:
   ternflock eval runs/lenet-digits/checkpoints/best.h5
   mpirun -n 2 ternflock eval runs/lenet-fashion/checkpoints/best.h5 --json
   ternflock eval runs/lenet-digits/checkpoints/best.h5 --sharpness --svg loss.svg
-  ternflock eval runs/lenet-digits/checkpoints/best.h5 --precision bf16")]
+  ternflock eval runs/lenet-digits/checkpoints/best.h5 --precision bf16
+  ternflock eval runs/lenet-fashion/checkpoints/best.h5 --data jobs/other-clothes.toml
+
+With --data, the samples are those of another job. They are prepared as those that the network was trained on: mean,
+standard deviation and crop, or the way in which a text is split, are those of the checkpoint's job.")]
 pub struct Eval {
     /// The checkpoint; it holds the network and the name of its data.
     pub checkpoint: PathBuf,
+    /// Another job whose data to evaluate on, instead of those of the checkpoint's job.
+    #[arg(long, value_name = "JOB")]
+    pub data: Option<PathBuf>,
     /// The directory of the data [default: that of the job, or where the data set is usually found]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,

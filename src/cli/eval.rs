@@ -1,6 +1,7 @@
 //! `ternflock eval`.
 
 mod details;
+mod other_data;
 mod sharpness;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use super::numbers::{duration, shown, thousands};
 use super::output;
 use super::streams::{log, print};
 use super::table::table;
+use other_data::other_data;
 use sharpness::Around;
 use ternflock_base::error::{Error, Result};
 use ternflock_checkpoint::{self as checkpoint, Snapshot};
@@ -86,7 +88,11 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
     {
         log(remark);
     }
-    say_difference(&arguments.on, &snapshot, evaluator.feed(), world);
+    // Other data differ on purpose.
+    let is_own = arguments.data.is_none();
+    if is_own {
+        say_difference(&arguments.on, &snapshot, evaluator.feed(), world);
+    }
     let start = Instant::now();
     let evaluation = evaluate(&mut evaluator, &mut network, world)?;
     let (task, class_names) = (evaluator.task(), evaluator.feed().class_names().unwrap_or_default().to_vec());
@@ -96,7 +102,9 @@ fn measure(arguments: &Eval, world: &mut World) -> Result<Measured> {
         let opened = open_training(arguments, &job.data, &snapshot);
         let feed = world.all_or_none(opened)?;
         world.agree("the hash of the training data", feed.hash())?;
-        say_difference("training", &snapshot, feed.as_ref(), world);
+        if is_own {
+            say_difference("training", &snapshot, feed.as_ref(), world);
+        }
         let unit = task.count(0).unit();
         around =
             Some(sharpness::measure(&arguments.landscape, &mut network, world, (feed, &job.task), unit)?);
@@ -145,9 +153,11 @@ fn prepare(arguments: &Eval, ranks: (usize, usize)) -> Result<(Snapshot, Job, Ev
     let path = &arguments.checkpoint;
     arguments.landscape.svg.iter().try_for_each(|path| output::PICTURE.check("--svg", path))?;
     let snapshot = checkpoint::load(path)?;
-    let job = Job::from_stored(&snapshot.job)
+    let mut job = Job::from_stored(&snapshot.job)
         .map_err(|error| Error::checkpoint(path, format!("its job cannot be read: {error}")))?;
-    if arguments.on == VALIDATION || arguments.landscape.sharpness {
+    if let Some(other) = &arguments.data {
+        job.data = other_data(other, &job.data, path)?;
+    } else if arguments.on == VALIDATION || arguments.landscape.sharpness {
         check_split(path, &snapshot, &job, "evaluate the test set, without --sharpness")?;
     }
     let dir = arguments.data_dir.as_deref().or(job.data.dir.as_deref());

@@ -17,6 +17,8 @@ mod launcher;
 mod numbers;
 mod output;
 mod overdue;
+mod predict;
+mod sample;
 mod signals;
 mod stages;
 mod streams;
@@ -50,6 +52,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::main(&arguments),
         Command::Compress(arguments) => compress::main(&arguments),
         Command::Export(arguments) => export::main(&arguments),
+        Command::Predict(arguments) => predict::main(&arguments),
+        Command::Sample(arguments) => sample::main(&arguments),
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Data(arguments) => data::main(&arguments),
         Command::Bench(arguments) => bench::main(&arguments),
@@ -80,6 +84,8 @@ fn look_at_blas(command: &Command) -> Result<(), ExitCode> {
     let computes = match command {
         Command::Check(_)
         | Command::Eval(_)
+        | Command::Predict(_)
+        | Command::Sample(_)
         | Command::Compress(_)
         | Command::Bench(_)
         | Command::Forecast(_) => true,

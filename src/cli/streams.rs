@@ -43,6 +43,21 @@ pub fn print_or(text: &str, comfort: &str) -> ExitCode {
     }
 }
 
+/// Writes a part of a result to standard output as soon as it exists. Returns the exit code if the command ends here: that
+/// of success if the reader has closed the pipe.
+pub fn print_part(text: &str) -> std::result::Result<(), ExitCode> {
+    match write_out(&visible(text)) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ExitCode::SUCCESS),
+        Err(error) => {
+            log(format_args!(
+                "ternflock: standard output cannot be written: {error}; the rest is not printed (exit code {UNPRINTED})"
+            ));
+            Err(UNPRINTED.into())
+        }
+    }
+}
+
 fn write_out(text: &str) -> Result<()> {
     let mut out = stdout().lock();
     for part in text.as_bytes().chunks(PART) {

@@ -1,5 +1,5 @@
-//! Unknown words of the command line. For an option that names a key of the job, the error suggests `--set`; for a
-//! command that has been renamed, it gives the new name.
+//! Unknown words of the command line. For an option that names a key of the job, the error suggests `--set`; for the
+//! arguments of a command that has been renamed, it gives the new name.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -19,20 +19,15 @@ const ELSEWHERE: [(&str, &str); 7] = [
 /// The commands that take `--set`.
 const WITH_SETS: [&[&str]; 4] = [&["train"], &["sweep"], &["forecast"], &["bench", "scaling"]];
 
-/// Former names of commands, and their names now.
-const RENAMED: [(&str, &str); 1] = [("predict", "forecast")];
+/// The former name of `forecast`, which is now another command.
+const FORMERLY_FORECAST: &str = "predict";
 
 /// Adds to `error`, about the command line `words` (without the program), the command or the `--set` that was probably
 /// meant.
 pub fn explain(mut error: clap::Error, words: &[String]) -> clap::Error {
-    if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(command))) =
-        (error.kind(), error.get(ContextKind::InvalidSubcommand))
-    {
-        let renamed = RENAMED.iter().find(|(former, _)| former == command);
-        if let Some((former, now)) = renamed.filter(|_| words.first() == Some(command)) {
-            let tip = format!("'{former}' is now called '{now}'").into();
-            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
-        }
+    if words.first().is_some_and(|command| command == FORMERLY_FORECAST) && is_forecast(&error, words) {
+        let tip = "to forecast how fast a job trains, use 'ternflock forecast'".into();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
         return error;
     }
     let takes_sets = WITH_SETS.iter().any(|command| {
@@ -53,6 +48,22 @@ pub fn explain(mut error: clap::Error, words: &[String]) -> clap::Error {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
     }
     error
+}
+
+/// Whether `error`, about the arguments `words` of `predict`, is about those of `forecast`: an option that only `forecast`
+/// has, or a job.
+fn is_forecast(error: &clap::Error, words: &[String]) -> bool {
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(unknown))) => {
+            let option = unknown.split('=').next().unwrap_or_default().trim_start_matches('-');
+            let command = super::help::command();
+            command.find_subcommand("forecast").is_some_and(|forecast| {
+                forecast.get_arguments().any(|argument| argument.get_long() == Some(option))
+            })
+        }
+        (ErrorKind::MissingRequiredArgument, _) => words.iter().any(|word| word.ends_with(".toml")),
+        _ => false,
+    }
 }
 
 /// The keys of a job that an option called `name` may refer to: those that end in it, or those with this name

@@ -110,6 +110,14 @@ fn number(path: &Path, images: &mut Images, labels: Labels, classes: usize, lowe
     Ok(())
 }
 
+/// Reads the images, `[N, H, W]`, in the file at `path`, raw or compressed with gzip, and their sizes.
+///
+/// # Errors
+/// If it cannot be read, is not an IDX file of images, or is damaged.
+pub fn read_idx_images(path: &Path) -> Result<([usize; 3], Vec<u8>)> {
+    read_array(path, IMAGES)
+}
+
 /// Reads `images` with their unconverted `labels`; the number of classes is not known yet.
 fn read_pair(images: &Path, labels: &Path) -> Result<Images> {
     let ([samples, height, width], pixels) = read_array(images, IMAGES)?;

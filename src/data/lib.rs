@@ -30,6 +30,7 @@ pub use batch::{Order, shard};
 pub use feed::{Chunk, EvaluationFeed, Facts, Feeds, TrainingFeed};
 pub use fetch::{Progress, fetch};
 pub use fill::{Fill, Normalise, labels};
+pub use idx::read_idx_images;
 pub use image_feed::{ImageFeed, ImageSet};
 pub use open::{locate, open, open_dataset, refuse_directory};
 pub use places::default_directory;
@@ -37,9 +38,12 @@ pub use registry::{Convert, DATASETS, Entry, Format, Origin, find};
 pub use remarks::unknown_remark;
 pub use samples::{
     Parts, Preparation, SampleFeed, SampleSet, Samples, Scale, Selection, Sources, open_samples, split,
-    split_ordered,
+    split_ordered, to_input,
 };
-pub use text::{Corpus, Subset, TextFeed, TextSet, Texts, Vocabulary, synthetic_feed, synthetic_set};
+pub use text::{
+    Corpus, END_OF_LINE, Subset, TextFeed, TextSet, Texts, UNKNOWN, Vocabulary, read_text, synthetic_feed,
+    synthetic_set, tokenize,
+};
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -113,6 +113,7 @@ const CASES: &[Case] = &[
     Case { name: "training::language", worlds: TWO_AND_THREE, body: Job(training::language) },
     Case { name: "training::made_up_text", worlds: TWO_AND_THREE, body: Job(training::made_up_text) },
     Case { name: "training::eval", worlds: THREE, body: Job(training::eval) },
+    Case { name: "training::predict", worlds: THREE, body: Job(training::predict) },
     Case { name: "training::kill_and_resume", worlds: TWO_AND_THREE, body: Job(training::kill_and_resume) },
     Case { name: "training::signal", worlds: TWO_AND_THREE, body: Job(training::signal) },
     Case { name: "training::rank_killed", worlds: THREE, body: Job(training::rank_killed) },

@@ -214,3 +214,32 @@ pub fn eval(launcher: &Launcher, ranks: usize) {
     assert_eq!(samples, 359);
     assert_eq!(accuracy.as_f64().unwrap(), correct.as_u64().unwrap() as f64 / 359.0);
 }
+
+/// Several ranks predict the same bits as one, in the order of the samples.
+pub fn predict(launcher: &Launcher, ranks: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    train_threads(2, &["train.steps=60"], directory.path());
+    let path = at_step(directory.path(), 60);
+    let test = ternflock::data::open("digits", None).unwrap().test;
+    let header = [0x0803, test.len() as u32, 8, 8].into_iter().flat_map(u32::to_be_bytes);
+    let images = directory.path().join("digits.idx");
+    std::fs::write(&images, header.chain(test.pixels.iter().copied()).collect::<Vec<_>>()).unwrap();
+    let table = |ranks: usize| {
+        let out = directory.path().join(format!("{ranks}.csv"));
+        let words = ["predict", path.to_str().unwrap(), images.to_str().unwrap(), "--top", "2", "-o"];
+        let words = [&words[..], &[out.to_str().unwrap()]].concat();
+        let end = ternflock(launcher, ranks, &words).finish().unwrap();
+        assert_eq!(end.code, Some(0), "{}", end.output);
+        std::fs::read_to_string(out).unwrap()
+    };
+    let one = table(1);
+    assert_eq!(one.lines().count(), 360);
+    assert_eq!(table(ranks), one);
+    // More ranks than samples.
+    let header = [0x0803_u32, 1, 8, 8].into_iter().flat_map(u32::to_be_bytes);
+    std::fs::write(&images, header.chain(test.pixels[..64].iter().copied()).collect::<Vec<_>>()).unwrap();
+    let words = ["predict", path.to_str().unwrap(), images.to_str().unwrap()];
+    let end = ternflock(launcher, ranks, &words).finish().unwrap();
+    assert_eq!(end.code, Some(0), "{}", end.output);
+    assert_eq!(end.output.lines().filter(|line| line.contains("digits.idx,0,")).count(), 1);
+}

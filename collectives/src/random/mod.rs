@@ -43,6 +43,8 @@ pub enum Purpose {
     Validation = 10,
     /// PowerSGD's first factors; `subject` is the column, equal on all ranks.
     PowerSgd = 11,
+    /// Tokens that a language model draws; `step` is the number of tokens drawn before.
+    Sample = 12,
     /// The input of a benchmark.
     Benchmark = 254,
     /// Draws of tests.

@@ -12,6 +12,7 @@ mod split;
 use std::sync::Arc;
 
 pub use feed::{SampleFeed, SampleSet};
+pub use layout::to_input;
 pub use preparation::Preparation;
 pub use scale::Scale;
 pub use sources::{Sources, open_samples};

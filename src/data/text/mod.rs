@@ -9,6 +9,7 @@ mod read;
 mod room;
 mod subset;
 mod synthetic;
+mod tokenize;
 mod tokens;
 mod vocabulary;
 
@@ -17,6 +18,8 @@ pub use feed::{TextFeed, TextSet};
 pub use read::{Corpus, Texts};
 pub use subset::Subset;
 pub use synthetic::{synthetic_feed, synthetic_set};
+pub use tokenize::{read_text, tokenize};
+pub use tokens::{END_OF_LINE, UNKNOWN};
 pub use vocabulary::Vocabulary;
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ fn path_of(data: &Data, how: &Text, dir: Option<&Path>, subset: Subset) -> Resul
 }
 
 /// The maximum size of a text: a text that takes half of the memory leaves no room for its tokens.
-fn most_bytes() -> u64 {
+pub(super) fn most_bytes() -> u64 {
     available_bytes().map_or(u64::MAX, |bytes| bytes as u64 / 2)
 }
 

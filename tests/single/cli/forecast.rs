@@ -89,16 +89,6 @@ fn strong_scaling_measures_each_share() {
     assert!(forecast["networks"][0]["verdict"].is_null());
 }
 
-/// The command had another name before.
-#[test]
-fn the_former_name_is_unknown_and_leads_to_the_new_one() {
-    let place = Place::new(PROGRAM);
-    let expected = ["unrecognized subcommand 'predict'", "'predict' is now called 'forecast'"];
-    place.run("predict tiny.toml --nodes 1,2").refused(2, &expected);
-    let other = place.run("data predict").refused(2, &["unrecognized subcommand 'predict'"]);
-    assert!(!other.err.contains("forecast"), "{}", other.err);
-}
-
 #[test]
 fn what_has_no_forecast_is_refused() {
     let place = Place::new(PROGRAM);

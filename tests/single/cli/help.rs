@@ -33,6 +33,8 @@ fn every_subcommand_shows_a_worked_example() {
     for (subcommand, example) in [
         ("train", "mpirun -n 2 ternflock train jobs/lenet-fashion.toml --resume"),
         ("eval", "ternflock eval runs/lenet-digits/checkpoints/best.h5"),
+        ("predict", "mpirun -n 2 ternflock predict best.h5 images.idx -o classes.npz"),
+        ("sample", "ternflock sample best.h5 --temperature 0.7 --top-k 40 --seed 3"),
         ("inspect", "ternflock inspect runs/lenet-digits/checkpoints/best.h5"),
         ("export", "ternflock export small.h5 -o small.npz"),
         ("sweep", "ternflock sweep jobs/large-batch-*.toml --seeds 1,2,3"),
@@ -55,6 +57,8 @@ fn help_is_wrapped_once() {
         "",
         "train",
         "eval",
+        "predict",
+        "sample",
         "inspect",
         "compress",
         "export",

@@ -32,18 +32,7 @@ fn ways() -> [Text; 2] {
 
 /// Reads all parts of the text `a` and counts its tokens; otherwise returns the message.
 fn read(how: &Text, directory: Option<&Path>) -> Result<usize, String> {
-    let data = Data {
-        dataset: "text".into(),
-        dir: None,
-        split: None,
-        mean: None,
-        std: None,
-        augment: None,
-        idx: None,
-        synthetic: None,
-        synthetic_text: None,
-        text: Some(how.clone()),
-    };
+    let data = Data { dataset: "text".into(), text: Some(how.clone()), ..Data::default() };
     let mut texts = Texts::new(&data, how, directory);
     let corpus = texts.corpus().map_err(|error| error.to_string())?;
     for subset in [Subset::Valid, Subset::Test] {

@@ -33,7 +33,7 @@ use keys::{DATASET, DIR, MEAN, NORMALISATION, STD};
 pub(crate) use keys::SECTION;
 
 /// The section `[data]`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Data {
     /// One of [`DATASETS`].
     pub dataset: String,

@@ -1,0 +1,94 @@
+//! All samples of the files and folders that a user names, in order.
+
+use std::path::{Path, PathBuf};
+
+use super::idx::IdxImages;
+use super::picture::{self, PictureFile};
+use super::{Inputs, Stored};
+use crate::{Item, Items};
+use ternflock_base::error::{Error, Result};
+use ternflock_base::io::{open_regular, read_start};
+use ternflock_nn::Shape;
+
+/// Samples in files, numbered across them.
+pub struct Collection {
+    files: Vec<Box<dyn Inputs>>,
+    /// The number of samples before each file, and of all.
+    starts: Vec<usize>,
+}
+
+impl Collection {
+    /// The samples in `paths`, for a network that reads samples of shape `input`. The content of a file decides its format.
+    /// Of a folder, these are the PNG and JPEG images in it and in its sub-folders, sorted by their paths.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if a file cannot be read or has no known format.
+    pub fn open(paths: &[PathBuf], input: Shape) -> Result<Collection> {
+        let (mut files, mut starts): (Vec<Box<dyn Inputs>>, _) = (Vec::new(), vec![0]);
+        let channels = input.units();
+        for path in paths {
+            match path.is_dir() {
+                true => {
+                    for path in picture::in_folder(path)? {
+                        files.push(Box::new(PictureFile::new(path, channels)));
+                    }
+                }
+                false => files.push(open(path, channels)?),
+            }
+        }
+        for file in &files {
+            starts.push(starts[starts.len() - 1] + file.samples());
+        }
+        Ok(Collection { files, starts })
+    }
+
+    /// Reads sample `number`.
+    ///
+    /// # Errors
+    /// With the reason, which does not name the file.
+    pub fn read(&self, number: usize, sample: &mut Stored) -> std::result::Result<(), String> {
+        let (file, number) = self.place(number);
+        file.read(number, sample)
+    }
+
+    /// The file that holds sample `number`, and the number of the sample in it.
+    fn place(&self, number: usize) -> (&dyn Inputs, usize) {
+        let file = self.starts.partition_point(|&start| start <= number) - 1;
+        (&*self.files[file], number - self.starts[file])
+    }
+}
+
+impl Items for Collection {
+    fn count(&self) -> usize {
+        self.starts[self.starts.len() - 1]
+    }
+
+    fn item(&self, number: usize) -> Item<'_> {
+        let (file, number) = self.place(number);
+        Item { path: file.path(), number: (!file.is_single()).then_some(number) }
+    }
+
+    fn unit(&self) -> &'static str {
+        "sample"
+    }
+}
+
+/// The number of first bytes that tell formats apart.
+const MAGIC: u64 = 8;
+
+/// Opens one file. Pictures get `channels` channels.
+fn open(path: &Path, channels: usize) -> Result<Box<dyn Inputs>> {
+    let unreadable = |error: std::io::Error| Error::data(path, format!("cannot be read: {error}"));
+    let start = open_regular(path).and_then(|file| read_start(file, MAGIC)).map_err(unreadable)?;
+    match start[..] {
+        [0, 0, 8, 3, ..] | [0x1f, 0x8b, ..] => Ok(Box::new(IdxImages::open(path)?)),
+        [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => {
+            Ok(Box::new(PictureFile::new(path.into(), channels)))
+        }
+        [] => Err(Error::data(path, "is empty")),
+        _ => Err(Error::data(
+            path,
+            "has no format that is known here: use PNG or JPEG images, a folder of them, or IDX files of images",
+        )),
+    }
+}

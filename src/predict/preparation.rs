@@ -1,0 +1,228 @@
+//! From the numbers in a file to the input of a network, as in training.
+
+use crate::Trained;
+use crate::inputs::{Stored, Unit};
+use ternflock_base::error::{Error, Result};
+use ternflock_data::{Augment, Images, View};
+use ternflock_job as job;
+use ternflock_nn::Shape;
+
+/// The preparation of samples that the job of a checkpoint describes: full scale, mean and standard deviation, and the
+/// central part of an image.
+#[derive(Clone, Debug)]
+pub struct Preparation {
+    /// The shape that the network reads.
+    input: Shape,
+    /// The shape of a sample in a file: that of the training samples.
+    stored: Shape,
+    /// The whole number that stands for 1.0 in the training data.
+    full_scale: f32,
+    /// Per channel; empty for samples without channels.
+    mean: Vec<f32>,
+    std: Vec<f32>,
+    /// The central part of an image, and its height and width; `None`: samples are used as they are.
+    part: Option<(View, [usize; 2])>,
+}
+
+impl Preparation {
+    /// The preparation for the network of `trained`.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if the job and the network do not fit.
+    pub fn of(trained: &Trained) -> Result<Preparation> {
+        let (data, input) = (&trained.job.data, trained.graph.input());
+        let plain = Preparation {
+            input,
+            stored: input,
+            full_scale: fact(trained, "full_scale").and_then(|scale| scale.parse().ok()).unwrap_or(255.0),
+            mean: Vec::new(),
+            std: Vec::new(),
+            part: None,
+        };
+        let Shape::Image { channels, height, width } = input else { return Ok(plain) };
+        let [mean, std] = [(&data.mean, 0.0), (&data.std, 1.0)]
+            .map(|(values, usual)| values.clone().unwrap_or_else(|| vec![usual; channels]));
+        if mean.len() != channels || std.len() != channels {
+            return Err(trained.refuse(format!(
+                "its job normalises {} channels, but its network takes {}",
+                mean.len(),
+                input.described()
+            )));
+        }
+        let stored = fact(trained, "shape").and_then(image).unwrap_or(input);
+        let part = match &data.augment {
+            Some(augment) => {
+                Some(central(stored, augment).map_err(|error| trained.refuse(error.to_string()))?)
+            }
+            None => None,
+        };
+        let shown = part.map_or(stored, |(_, [height, width])| Shape::Image { channels, height, width });
+        if shown != (Shape::Image { channels, height, width }) {
+            return Err(trained.refuse(format!(
+                "its job shows {shown} of images of {stored}, but its network takes {}",
+                input.described()
+            )));
+        }
+        Ok(Preparation { stored, mean, std, part, ..plain })
+    }
+
+    /// The shape of a sample in a file.
+    pub fn stored(&self) -> Shape {
+        self.stored
+    }
+
+    /// The shape of a prepared sample.
+    pub fn input(&self) -> Shape {
+        self.input
+    }
+
+    /// Writes `sample`, prepared, to `out`: `[C, H, W]`, `[T, D]` or `[D]`.
+    ///
+    /// # Errors
+    /// With the reason, if the shape is another one, or if a value is not finite.
+    pub fn prepare(&self, sample: &Stored, out: &mut [f32]) -> std::result::Result<(), String> {
+        if sample.shape != self.stored {
+            let (found, expected) = (sample.shape.described(), self.stored.described());
+            return Err(format!("has {found}; the network was trained on {expected}"));
+        }
+        if let Some(at) = sample.values.iter().position(|value| !value.is_finite()) {
+            return Err(format!("is {} at {}", sample.values[at], place(self.stored, at)));
+        }
+        // The order of these operations is that of training, so the results have the same bits.
+        let scale = match sample.unit {
+            Unit::Byte => 255.0,
+            Unit::Whole => self.full_scale,
+            Unit::Real => 1.0,
+        };
+        let Shape::Image { channels, height, width } = self.stored else {
+            out.copy_from_slice(&sample.values);
+            return Ok(());
+        };
+        let (View { top, left, .. }, [rows, columns]) = self.part.unwrap_or((View::WHOLE, [height, width]));
+        for channel in 0..channels {
+            let (mean, std) = (self.mean[channel], self.std[channel]);
+            let plane = &sample.values[channel * height * width..][..height * width];
+            let out = &mut out[channel * rows * columns..][..rows * columns];
+            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+                let source = usize::try_from(top + row as isize).ok().filter(|&row| row < height);
+                for (column, out) in out.iter_mut().enumerate() {
+                    let across =
+                        usize::try_from(left + column as isize).ok().filter(|&across| across < width);
+                    // Padding is 0.
+                    *out = source
+                        .zip(across)
+                        .map_or(0.0, |(row, across)| (plane[row * width + across] / scale - mean) / std);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The fact called `name` about the training data of `trained`, or about its other sets.
+fn fact<'a>(trained: &'a Trained, name: &str) -> Option<&'a str> {
+    let data = &trained.snapshot.data;
+    let sets = data.get("training").into_iter().chain(data.values());
+    sets.filter_map(|facts| facts.get(name)).map(String::as_str).next()
+}
+
+/// The shape that [`Images::facts`] wrote.
+fn image(text: &str) -> Option<Shape> {
+    let sizes: Option<Vec<usize>> = text.split('x').map(|size| size.parse().ok()).collect();
+    match sizes?[..] {
+        [channels, height, width] => Some(Shape::Image { channels, height, width }),
+        _ => None,
+    }
+}
+
+/// The part that evaluation shows of images of shape `stored`, and its height and width.
+fn central(stored: Shape, augment: &job::Augment) -> Result<(View, [usize; 2])> {
+    let Shape::Image { channels, height, width } = stored else {
+        return Err(Error::Usage(format!("its job crops {}", stored.described())));
+    };
+    let (pixels, labels) = (Vec::new(), Vec::new());
+    let images = Images { channels, height, width, pixels, labels, classes: 0, full_scale: u8::MAX };
+    let augment = Augment::new(Some(augment), &images)?;
+    Ok((augment.central(), [augment.height, augment.width]))
+}
+
+/// The place of value `at` of a sample of `shape`.
+fn place(shape: Shape, at: usize) -> String {
+    match shape {
+        Shape::Image { height, width, .. } => {
+            let (channel, rest) = (at / (height * width), at % (height * width));
+            format!("channel {channel}, row {}, column {}", rest / width, rest % width)
+        }
+        Shape::Sequence { features, .. } => format!("step {}, feature {}", at / features, at % features),
+        Shape::Vector { .. } | Shape::Tokens { .. } => format!("feature {at}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crop(side: usize) -> Preparation {
+        let stored = Shape::Image { channels: 2, height: 3, width: 4 };
+        let augment = job::Augment { padding: 1, crop: Some(side), mirror: true };
+        Preparation {
+            input: Shape::Image { channels: 2, height: side, width: side },
+            stored,
+            full_scale: 16.0,
+            mean: vec![0.5, 0.25],
+            std: vec![0.5, 2.0],
+            part: Some(central(stored, &augment).unwrap()),
+        }
+    }
+
+    /// Compared with the conversion of training, for a part inside of the image and one with padding.
+    #[test]
+    fn a_sample_is_prepared_as_in_training() {
+        let pixels: Vec<u8> = (0..24).map(|at| at * 9).collect();
+        for (unit, full_scale) in [(Unit::Byte, 255), (Unit::Whole, 16)] {
+            for side in [2, 3, 5] {
+                let images = Images {
+                    channels: 2,
+                    height: 3,
+                    width: 4,
+                    pixels: pixels.clone(),
+                    labels: vec![0],
+                    classes: 1,
+                    full_scale,
+                };
+                let augment = job::Augment { padding: 1, crop: Some(side), mirror: true };
+                let augment = Augment::new(Some(&augment), &images).unwrap();
+                let normalise = ternflock_data::Normalise { mean: vec![0.5, 0.25], std: vec![0.5, 2.0] };
+                let fill = ternflock_data::Fill::new(&images, Some(&normalise)).unwrap();
+                let [mut expected, mut found] = [(); 2].map(|()| vec![f32::NAN; 2 * side * side]);
+                fill.pixels(&images, &[0], &augment, |_| augment.central(), &mut expected).unwrap();
+                let values = pixels.iter().map(|&pixel| f32::from(pixel)).collect();
+                let preparation = crop(side);
+                let sample = Stored { shape: preparation.stored(), unit, values };
+                preparation.prepare(&sample, &mut found).unwrap();
+                assert_eq!(found, expected, "{side}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let preparation = crop(2);
+        let mut values = vec![0.0; 24];
+        values[17] = f32::NAN;
+        let mut sample = Stored { shape: preparation.stored(), unit: Unit::Real, values };
+        let refusal = |sample: &Stored| preparation.prepare(sample, &mut [0.0; 8]).unwrap_err();
+        assert_eq!(refusal(&sample), "is NaN at channel 1, row 1, column 1");
+        sample.shape = Shape::Image { channels: 1, height: 4, width: 3 };
+        assert_eq!(refusal(&sample), "has images of 1x4x3; the network was trained on images of 2x3x4");
+        let sequence = Shape::Sequence { steps: 2, features: 3 };
+        assert_eq!(place(sequence, 4), "step 1, feature 1");
+        assert_eq!(place(Shape::Vector { features: 3 }, 2), "feature 2");
+    }
+
+    #[test]
+    fn shapes_are_read_back() {
+        assert_eq!(image("3x32x30"), Some(Shape::Image { channels: 3, height: 32, width: 30 }));
+        assert_eq!([image("7"), image("2x3"), image("axb")], [None; 3]);
+    }
+}
