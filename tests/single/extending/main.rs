@@ -34,7 +34,7 @@ fn a_layer_of_ones_own_is_used_like_the_others() {
                   [[model.layers]]\ntype = 'linear'\nunits = 'classes'\n";
     let flatten = "[[model.layers]]\ntype = 'flatten'\n";
     let summary = train(&format!("{JOB}{flatten}{layers}"), directory.path());
-    assert!(summary.score.value() > 0.8, "{:?}", summary.score);
+    assert!(summary.score.value > 0.8, "{:?}", summary.score);
 
     let path = summary.checkpoint;
     let snapshot = load(&path).unwrap();

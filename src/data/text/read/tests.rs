@@ -12,18 +12,7 @@ use ternflock_job::{Level, Punctuation};
 use super::super::test::how;
 
 fn data(dataset: &str, text: Text) -> Data {
-    Data {
-        dataset: dataset.into(),
-        dir: None,
-        split: None,
-        mean: None,
-        std: None,
-        augment: None,
-        idx: None,
-        synthetic: None,
-        synthetic_text: None,
-        text: Some(text),
-    }
+    Data { dataset: dataset.into(), text: Some(text), ..Data::default() }
 }
 
 fn subset_of(texts: &mut Texts, part: Subset) -> String {
