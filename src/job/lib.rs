@@ -27,7 +27,7 @@ pub use sections::{
     DATASETS, Data, Distribution, Draw, Exchange, Force, ForceKind, Gradients, Idx, Level, LowRank,
     LowRankMethod, Model, Noise, NoiseSchedule, Normalisation, Optimizer, OptimizerKind, Overlap, Precision,
     Punctuation, SampleSettings, Scaling, ScalingKind, Schedule, ScheduleKind, Shrink, SmoothOut, Sparsity,
-    SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText, Text, Train, Validation, find_preset,
-    presets,
+    SparsityMethod, Split, Stage, Strengths, Synthetic, SyntheticText, TestFiles, Text, Train, Validation,
+    ValidationFiles, find_preset, presets,
 };
 pub use syntax::Source;
