@@ -7,6 +7,7 @@ mod language;
 mod layers;
 mod lenet;
 mod loss;
+mod losses;
 mod optimizers;
 mod recurrent;
 mod resnet;

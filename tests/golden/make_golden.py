@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from losses_golden import losses
 from resnet_golden import resnet
 
 torch.set_default_dtype(torch.float64)
@@ -606,6 +607,7 @@ def write(name, **content):
 
 
 write("layers.json", layers=[layer_case(*case) for case in CASES], losses=[loss_case(scale) for scale in [4.0, 512.0]])
+write("losses.json", **losses(values))
 write("lenet.json", **lenet())
 write("resnet.json", **resnet(values, digits))
 write("optimizers.json", **optimizers())

@@ -32,24 +32,29 @@ impl Criterion {
     /// # Errors
     /// If a key does not fit the data.
     pub fn training(asked: &job::Task, feed: &dyn TrainingFeed) -> std::result::Result<Criterion, Refusal> {
+        let (input, target) = (feed.input(), feed.target());
+        // What does not fit the data at all is reported first.
+        Criterion::new(asked, (input, target), None, (Vec::new(), 0.0))?;
+        let refuse = |message: String| ("task.class_weights".to_owned(), message);
         let weights = match &asked.class_weights {
             None => Vec::new(),
+            Some(ClassWeights::Given(weights)) if weights.len() == target.outputs() => weights.clone(),
             Some(ClassWeights::Given(weights)) => {
-                let (found, needed) = (weights.len(), feed.target().outputs());
-                if found != needed {
-                    let has = feed.target().described();
-                    let message = format!(
-                        "task.class_weights has {}, but the data have {has}",
-                        plural(found, "number")
-                    );
-                    return Err(("task.class_weights".into(), message));
-                }
-                weights.clone()
+                let (found, has) = (plural(weights.len(), "number"), target.described());
+                return Err(refuse(format!(
+                    "task.class_weights has {found}, but the target of a sample has {has}"
+                )));
             }
-            Some(ClassWeights::Balanced) => balanced(&feed.class_counts().unwrap_or_default()),
+            Some(ClassWeights::Balanced) => {
+                let counts = feed.class_counts().ok_or_else(|| {
+                    let message = "task.class_weights = \"balanced\": these data do not count their classes; give numbers";
+                    refuse(message.into())
+                })?;
+                balanced(&counts)
+            }
         };
         let smoothing = asked.label_smoothing.unwrap_or(0.0) as f32;
-        Criterion::new(asked, (feed.input(), feed.target()), feed.target_scale(), (weights, smoothing))
+        Criterion::new(asked, (input, target), feed.target_scale(), (weights, smoothing))
     }
 
     /// The criterion of evaluations on `feed`: the same loss without class weights and without label smoothing, so that

@@ -26,6 +26,7 @@ mod sparsity;
 mod stages;
 mod stalls;
 mod statistics;
+mod values;
 
 /// Numbers of ranks for properties that hold at any number.
 const WORLDS: [usize; 6] = [1, 2, 3, 4, 5, 8];
