@@ -23,6 +23,8 @@ pub struct Sums {
     elements: u64,
     nonzero: u64,
     clipped: u64,
+    /// Ternaries of one rank that are not zero, expected.
+    kept: f64,
 }
 
 impl AddAssign for Sums {
@@ -34,6 +36,7 @@ impl AddAssign for Sums {
         self.elements += other.elements;
         self.nonzero += other.nonzero;
         self.clipped += other.clipped;
+        self.kept += other.kept;
     }
 }
 
@@ -56,26 +59,40 @@ impl Sums {
     fn of_group(rule: Rule, ranks: &[&[f32]], row: usize, clip_sigma: f64) -> Sums {
         let (clips, scales): (Vec<f32>, Vec<f32>) =
             ranks.iter().map(|values| rule.clip(values, row, clip_sigma)).unzip();
-        let scale = f64::from(scales.into_iter().fold(0.0, f32::max));
-        let world = ranks.len() as f64;
+        let scale = scales.into_iter().fold(0.0, f32::max);
         let mut sums = Sums::default();
+        let row = row.max(1);
+        for start in (0..ranks[0].len()).step_by(row) {
+            let rows: Vec<&[f32]> =
+                ranks.iter().map(|values| &values[start..(start + row).min(values.len())]).collect();
+            let of_rows = rows.iter().zip(&clips).map(|(row, clip)| rule.row_clip(row, *clip, clip_sigma));
+            let (clips, own): (Vec<f32>, Vec<Option<f32>>) = of_rows.unzip();
+            let scale = own.into_iter().flatten().fold(scale, f32::max);
+            sums.add_row(&rows, &clips, f64::from(scale));
+        }
+        sums
+    }
+
+    /// Adds a row that each rank clips at its own of `clips`, with one scale.
+    fn add_row(&mut self, ranks: &[&[f32]], clips: &[f32], scale: f64) {
+        let world = ranks.len() as f64;
         for element in 0..ranks[0].len() {
             let (mut gradient, mut expected) = (0.0, 0.0);
-            for (values, clip) in ranks.iter().zip(&clips) {
+            for (values, clip) in ranks.iter().zip(clips) {
                 let value = values[element];
                 let magnitude = f64::from(value.abs().min(*clip));
                 gradient += f64::from(value);
                 expected += magnitude.copysign(f64::from(value));
-                sums.variance += magnitude * (scale - magnitude) / (world * world);
-                sums.elements += 1;
-                sums.nonzero += u64::from(value != 0.0);
-                sums.clipped += u64::from(value.abs() > *clip);
+                self.variance += magnitude * (scale - magnitude) / (world * world);
+                self.elements += 1;
+                self.nonzero += u64::from(value != 0.0);
+                self.clipped += u64::from(value.abs() > *clip);
+                self.kept += if scale > 0.0 { magnitude / scale } else { 0.0 };
             }
-            sums.gradient += (gradient / world).powi(2);
-            sums.expected += (expected / world).powi(2);
-            sums.both += gradient * expected / (world * world);
+            self.gradient += (gradient / world).powi(2);
+            self.expected += (expected / world).powi(2);
+            self.both += gradient * expected / (world * world);
         }
-        sums
     }
 
     /// The sums for a tensor that travels as float32.
@@ -94,6 +111,7 @@ impl Sums {
     /// The figures of these sums.
     pub fn figures(&self) -> Figures {
         let ratio = |a: f64, b: f64| if b == 0.0 { 0.0 } else { a / b };
+        let kept = ratio(self.kept, self.elements as f64);
         let cosine = ratio(self.both, (self.gradient * self.expected).sqrt());
         Figures {
             angle_degrees: if self.expected == 0.0 {
@@ -104,10 +122,18 @@ impl Sums {
             norm_ratio: ratio(self.expected, self.gradient).sqrt(),
             clipped: ratio(self.clipped as f64, self.nonzero as f64),
             zeros: 1.0 - ratio(self.nonzero as f64, self.elements as f64),
+            kept,
+            bits: kept + entropy(kept),
             variance: ratio(self.variance, self.gradient),
             rounded_norm_ratio: ratio(self.expected + self.variance, self.gradient).sqrt(),
         }
     }
+}
+
+/// The entropy of a bit that is 1 with probability `share`.
+fn entropy(share: f64) -> f64 {
+    let part = |share: f64| if share > 0.0 { -share * share.log2() } else { 0.0 };
+    part(share) + part(1.0 - share)
 }
 
 /// How the mean of ternaries q differs from the mean gradient g.
@@ -121,6 +147,10 @@ pub struct Figures {
     pub clipped: f64,
     /// The share of elements that are zero.
     pub zeros: f64,
+    /// The share of one rank's ternaries that are not zero, expected. 0 for tensors that travel as float32.
+    pub kept: f64,
+    /// Bits per ternary of one rank that entropy coding needs at this share, if signs are even.
+    pub bits: f64,
     /// E|q - E\[q\]|² / |g|²: the noise of rounding.
     pub variance: f64,
     /// The root of E|q|² / |g|²: the norm that `optimizer.clip_norm` sees, relative to the one without compression.
@@ -171,7 +201,23 @@ mod tests {
 
     #[test]
     fn a_scale_per_row_has_less_variance() {
-        assert!(figures(Rule::RowScales, 25.0).variance < figures(Rule::Unclipped, 25.0).variance);
+        assert!(figures(Rule::EveryRow, 25.0).variance < figures(Rule::Unclipped, 25.0).variance);
+    }
+
+    /// A row of 4 that is 100 times as large as the others, on one rank: with the scale of the tensor it is clipped. With one
+    /// of its own it is not, and all others stay nearly free.
+    #[test]
+    fn a_large_row_has_a_scale_of_its_own() {
+        let mut ranks = [vec![0.01_f32; 400], vec![0.01; 400]];
+        ranks[0][40..44].copy_from_slice(&[1.0, -0.9, 0.8, -1.0]);
+        let of = |rule| Sums::of(rule, &[&ranks[0], &ranks[1]], 4, 2.5).figures();
+        let (one, own, every) = (of(Rule::Elements), of(Rule::RowScales), of(Rule::EveryRow));
+        assert!(one.norm_ratio < 0.5 && one.clipped > 0.0, "{one:?}");
+        assert!((own.norm_ratio - 1.0).abs() < 1e-6 && own.clipped == 0.0, "{own:?}");
+        assert!(own.bits < 0.5 && every.bits > 0.9, "{own:?} {every:?}");
+        // Half of 0.9 and of 0.8 is left over, each with variance m (1 - m) / 4.
+        let noise = (0.9 * 0.1 + 0.8 * 0.2) / 4.0;
+        assert!(own.variance * 3.45 / 4.0 > noise, "{own:?}");
     }
 
     /// The expectation and the variance agree with what the codec rounds.

@@ -175,6 +175,7 @@ clip_sigma = 2.5
 clip_sigma_over = \"touched_rows\"
 min_elements = 512
 keep_float = [\"logits\"]
+row_scales = [\"logits\"]
 low_rank = []
 overlap = \"auto\"
 bucket_elements = 262144
@@ -267,6 +268,7 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "exchange.clip_sigma_over=elements",
         "exchange.min_elements=1",
         "exchange.keep_float=[]",
+        "exchange.row_scales=[]",
         "exchange.every_start=1",
         "exchange.error_feedback=true",
         "exchange.verify_every=0",
@@ -318,6 +320,22 @@ fn the_stored_job_of_an_earlier_version_keeps_its_rule() {
     assert_eq!(rule(&set, &earlier), TouchedRows);
     let in_the_file = accepted(&format!("{MINIMAL}\n[exchange]\n{key}"), &[]);
     assert_eq!(rule(&in_the_file, &earlier), TouchedRows);
+}
+
+/// The same for scales of rows: a run of an earlier version had one scale per tensor.
+#[test]
+fn the_stored_job_of_an_earlier_version_has_no_row_scales() {
+    let now = accepted(MINIMAL, &[]);
+    let text = now.job.to_toml();
+    let earlier = text.replace("row_scales = [\"logits\"]\n", "");
+    assert_ne!(earlier, text);
+    assert_eq!(Job::from_toml(&earlier).unwrap().exchange.row_scales, ["logits"]);
+    assert!(Job::from_stored(&earlier).unwrap().exchange.row_scales.is_empty());
+    let rows = |asked: &Loaded, stored: &str| asked.clone().resuming(stored).job.exchange.row_scales;
+    assert!(rows(&now, &earlier).is_empty());
+    assert_eq!(rows(&now, &text), ["logits"]);
+    let set = accepted(MINIMAL, &["exchange.row_scales=[\"fc\"]"]);
+    assert_eq!(rows(&set, &earlier), ["fc"]);
 }
 
 #[test]

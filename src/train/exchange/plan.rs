@@ -12,7 +12,7 @@ use ternflock_job::{self as job, Gradients};
 use ternflock_nn::layer::TensorRole;
 use ternflock_nn::{Graph, Parameter};
 
-/// The word in `exchange.keep_float` and `exchange.low_rank` that stands for the network's output layer.
+/// The word in `exchange.keep_float`, `exchange.row_scales` and `exchange.low_rank` that stands for the network's output layer.
 const LOGITS: &str = "logits";
 
 /// The buckets of a network's gradients in the order in which a backward pass finishes them, each with the
@@ -193,6 +193,7 @@ fn groups<'a>(
     table: &'a [Parameter],
 ) -> Result<Vec<Group<'a>>> {
     let assigned = assigned(method, job, graph, table)?;
+    let scaled = row_scale_layers(job, graph)?;
     let (mut groups, mut end) = (Vec::<Group>::new(), table.len());
     for layer in (0..graph.layers().len()).rev() {
         let first = table.partition_point(|parameter| parameter.layer < layer);
@@ -215,6 +216,7 @@ fn groups<'a>(
                 range: parameter.range.start - start..parameter.range.end - start,
                 shape: parameter.spec.shape.clone(),
                 sparse_rows: has_sparse_rows(graph, parameter),
+                row_scales: scaled.contains(&parameter.layer),
             });
         }
         groups.push(Group { layer, members, parts });
@@ -249,6 +251,14 @@ pub fn has_sparse_rows(graph: &Graph, parameter: &Parameter) -> bool {
 /// The numbers of the layers that `names` keep in float32.
 pub fn float32_layers(names: &[String], graph: &Graph) -> Result<Vec<usize>> {
     named_layers("keep_float", names, graph)
+}
+
+/// The numbers of the layers whose large rows have scales of their own.
+///
+/// # Errors
+/// [`Error::Usage`] for a layer that does not exist.
+pub fn row_scale_layers(job: &job::Exchange, graph: &Graph) -> Result<Vec<usize>> {
+    named_layers("row_scales", &job.row_scales, graph)
 }
 
 /// The numbers of the layers that travel by PowerSGD whatever the method of the others is.

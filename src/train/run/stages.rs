@@ -76,7 +76,8 @@ impl<'a> Stages<'a> {
         }
         let exists = |name: &String| graph.find(name).is_some();
         let logits = |name: &String| name == "logits" || exists(name);
-        for names in [&mut job.exchange.keep_float, &mut job.exchange.low_rank] {
+        let exchange = &mut job.exchange;
+        for names in [&mut exchange.keep_float, &mut exchange.row_scales, &mut exchange.low_rank] {
             if names.iter().any(|name| name == "logits")
                 && let Ok(Some(layer)) = graph.logits_layer()
             {

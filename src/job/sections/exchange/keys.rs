@@ -75,6 +75,16 @@ pub(super) const KEEP_FLOAT: Key<Vec<String>> = Key::new(
 )
 .origin("TernGrad's code leaves its logits layer out unless told otherwise");
 
+pub(super) const ROW_SCALES: Key<Vec<String>> = Key::new(
+    "row_scales",
+    Given(|| vec!["logits".to_owned()]),
+    "Layers whose ternary tensors may have several scales: a row (the weights of one unit, or an element of a bias) whose \
+     largest element is above the clipping threshold of its tensor is clipped at `clip_sigma` standard deviations of the row \
+     instead and gets a scale of its own ([algorithms.md](algorithms.md#row-scales)). Names of layers, or `\"logits\"`. \
+     No effect on tensors that do not travel as ternaries, or with `clip_sigma = 0`. A run that began before this key existed \
+     resumes with `[]`.",
+);
+
 pub(super) const LOW_RANK: Key<Vec<String>> = Key::new(
     "low_rank",
     Given(Vec::new),
@@ -175,6 +185,7 @@ pub(crate) const SECTION: Section = Section::new(
             &CLIP_SIGMA_OVER,
             &MIN_ELEMENTS,
             &KEEP_FLOAT,
+            &ROW_SCALES,
             &LOW_RANK,
             &OVERLAP,
             &BUCKET_ELEMENTS,

@@ -9,7 +9,7 @@
 //! | call | does | waits for other ranks |
 //! |---|---|---|
 //! | [`Payload::prepare`] | adds the residuals of error feedback; writes this rank's words (scales) | |
-//! | the bucket | replaces the words of all its payloads by their maximum over the ranks, and finds the rows in which any rank has a gradient | yes |
+//! | the bucket | replaces the words and [row scales](Payload::row_scales) of all its payloads by their maximum over the ranks, and finds the rows in which any rank has a gradient | yes |
 //! | [`Payload::set_rows`] | takes these rows, if the method [sends fewer](Method::takes_rows) | |
 //! | [`Payload::encode`] | compresses with the agreed words | |
 //! | [`Payload::reduce`] | reduces the encoded gradients of all ranks | yes |
@@ -97,6 +97,12 @@ pub trait Method: Sync {
     /// Whether a payload sends only the rows that [`Payload::set_rows`] names of a tensor with
     /// [`Tensor::sparse_rows`]. If not, such a tensor is treated as any other.
     fn takes_rows(&self) -> bool {
+        false
+    }
+
+    /// Whether a payload keeps scales of rows for a tensor with [`Tensor::row_scales`]. If not, such a tensor is treated as
+    /// any other.
+    fn takes_row_scales(&self) -> bool {
         false
     }
 

@@ -2,21 +2,23 @@
 //! NIPS 2017): each gradient becomes -1, 0 or 1 times one scale per tensor, takes 2 bits, and is summed as an
 //! integer.
 //!
-//! The words are one scale per tensor. All ranks use the largest one, so that sums are exact. With error
-//! feedback, values are rounded to nearest and the rounding error is added to the next step's gradients.
+//! The words are one scale per tensor, and those of some rows of the layers in `exchange.row_scales`. All ranks use the
+//! largest one, so that sums are exact. With error feedback, values are rounded to nearest and the rounding error is added to the next step's gradients.
 
 mod reference;
+mod row_scales;
 
 use ternflock_base::rng::Purpose;
 use ternflock_collectives::all_reduce::{Algorithm, Coding, Plan, SEGMENT};
 use ternflock_collectives::codec::{Layout, Moments, Rounding, decode, decode_rows, encode, encode_rows};
 use ternflock_collectives::cost::Costs;
-use ternflock_collectives::planes::{BLOCK, TERNARY, WORDS, position, width, words};
+use ternflock_collectives::planes::{BLOCK, TERNARY, WORD, WORDS, position, width, words};
 use ternflock_collectives::{Result, Transport};
 use ternflock_job::{self as job, ClipSigmaOver};
 use ternflock_report::Phases;
 
 use crate::exchange::rows::has_bits;
+use row_scales::{RowScales, Scaled};
 
 use super::{
     Bytes, Cut, Key, Method, Payload, RESIDUAL, ReductionPath, Setup, State, Tensor, Travelling,
@@ -58,12 +60,17 @@ impl Method for TernGrad {
             clip_sigma: setup.job.clip_sigma as f32,
             sigma_over: setup.job.clip_sigma_over,
             clips: vec![0.0; tensors.len()],
+            row_scales: RowScales::new(&tensors),
             residual: vec![0.0; self.state_elements(&tensors, setup)],
             tensors: Travelling::new(tensors),
         })
     }
 
     fn takes_rows(&self) -> bool {
+        true
+    }
+
+    fn takes_row_scales(&self) -> bool {
         true
     }
 
@@ -131,6 +138,8 @@ struct Ternaries {
     sigma_over: ClipSigmaOver,
     /// By tensor: this step's clipping threshold on this rank.
     clips: Vec<f32>,
+    /// The scales of rows, for tensors that have them.
+    row_scales: RowScales,
     /// The residuals of error feedback, laid out as the gradients of the bucket. Empty without error
     /// feedback.
     residual: Vec<f32>,
@@ -139,7 +148,8 @@ struct Ternaries {
 impl Payload for Ternaries {
     fn prepare(&mut self, _: &Key, gradients: &mut [f32], words: &mut [u32]) -> bool {
         let mut finite = true;
-        for ((tensor, clip), word) in self.tensors.tensors().iter().zip(&mut self.clips).zip(words) {
+        let tensors = self.tensors.tensors().iter().enumerate();
+        for (((place, tensor), clip), word) in tensors.zip(&mut self.clips).zip(words) {
             let gradients = &mut gradients[tensor.range.clone()];
             if let Some(residual) = self.residual.get_mut(tensor.range.clone()) {
                 let row = if tensor.sparse_rows { tensor.row() } else { gradients.len() }.max(1);
@@ -154,8 +164,15 @@ impl Payload for Ternaries {
             finite &= moments.non_finite.is_none();
             *clip = moments.clip(self.clip_sigma);
             *word = moments.scale(*clip).to_bits();
+            if self.row_scales.is_scaled(place) && moments.non_finite.is_none() {
+                self.row_scales.prepare(place, tensor.row(), gradients, *clip, self.clip_sigma);
+            }
         }
         finite
+    }
+
+    fn row_scales(&mut self) -> &mut [u32] {
+        self.row_scales.words()
     }
 
     fn set_rows(&mut self, place: usize, rows: &[u32]) {
@@ -183,18 +200,22 @@ impl Payload for Ternaries {
                 Some(rows) => encode_rows(values, rows, clip, scale, rounding, first, &mut self.planes),
                 None => encode(values, clip, scale, rounding, first, &mut self.planes),
             }
+            let scaled = Scaled { place, width: tensor.row(), first: first * WORD, rows };
+            self.row_scales.encode(&scaled, scale, values, rounding, &mut self.planes);
             match (feedback, rows) {
                 (None, _) => {}
                 (Some(residual), None) => {
                     decode(&self.planes, TERNARY, first, scale, residual);
+                    self.row_scales.decode(&scaled, scale, 1.0, (&self.planes, TERNARY), residual);
                     residual.iter_mut().zip(values).for_each(|(sent, value)| *sent = value - *sent);
                 }
                 // In rows that other ranks read, this rank sends zero, and its residual stays.
                 (Some(residual), Some(rows)) => {
-                    decode_rows(&self.planes, TERNARY, first, scale, rows, |range, sent| {
-                        let residual = residual[range.clone()].iter_mut();
-                        let sent = values[range].iter().zip(sent);
-                        residual.zip(sent).for_each(|(left, (value, sent))| *left += value - sent);
+                    decode_rows(&self.planes, TERNARY, first, 1.0, rows, |range, sent| {
+                        for (element, sent) in range.zip(sent) {
+                            let scale = self.row_scales.of(place, element / rows.width, scale);
+                            residual[element] += values[element] - sent * scale;
+                        }
                     });
                 }
             }
@@ -211,15 +232,19 @@ impl Payload for Ternaries {
     fn decode(&mut self, key: &Key, words: &[u32], gradients: &mut [f32]) {
         let width = width(key.world);
         for (place, (tensor, word)) in self.tensors.tensors().iter().zip(words).enumerate() {
-            let factor = f32::from_bits(*word) / key.world as f32;
+            let (scale, world) = (f32::from_bits(*word), key.world as f32);
+            let factor = scale / world;
             let values = &mut gradients[tensor.range.clone()];
             let first = self.layout.first_word(place);
-            match self.tensors.rows(place) {
+            let rows = self.tensors.rows(place);
+            match rows {
                 None => decode(&self.sums, width, first, factor, values),
                 Some(rows) => decode_rows(&self.sums, width, first, factor, rows, |range, means| {
                     values[range].copy_from_slice(means);
                 }),
             }
+            let scaled = Scaled { place, width: tensor.row(), first: first * WORD, rows };
+            self.row_scales.decode(&scaled, scale, world, (&self.sums, width), values);
         }
     }
 
