@@ -23,7 +23,17 @@ pub struct Sums {
     elements: u64,
     nonzero: u64,
     clipped: u64,
-    /// Ternaries of one rank that are not zero, expected.
+    /// Ternaries of all ranks: all, and those that are not zero, expected.
+    ternaries: u64,
+    kept: f64,
+}
+
+/// A magnitude of one rank, rounded to ternaries.
+struct Rounded {
+    expected: f64,
+    variance: f64,
+    ternaries: u64,
+    /// The expected number of those that are not zero.
     kept: f64,
 }
 
@@ -36,6 +46,7 @@ impl AddAssign for Sums {
         self.elements += other.elements;
         self.nonzero += other.nonzero;
         self.clipped += other.clipped;
+        self.ternaries += other.ternaries;
         self.kept += other.kept;
     }
 }
@@ -65,29 +76,54 @@ impl Sums {
         for start in (0..ranks[0].len()).step_by(row) {
             let rows: Vec<&[f32]> =
                 ranks.iter().map(|values| &values[start..(start + row).min(values.len())]).collect();
-            let of_rows = rows.iter().zip(&clips).map(|(row, clip)| rule.row_clip(row, *clip, clip_sigma));
-            let (clips, own): (Vec<f32>, Vec<Option<f32>>) = of_rows.unzip();
-            let scale = own.into_iter().flatten().fold(scale, f32::max);
-            sums.add_row(&rows, &clips, f64::from(scale));
+            let own = rows.iter().zip(&clips).filter_map(|(row, clip)| rule.own_scale(row, *clip));
+            match own.reduce(f32::max) {
+                None => sums.add_row(&rows, &clips, f64::from(scale)),
+                Some(own) => sums.add_row_of_digits(&rows, f64::from(own.max(scale)) / 7.0),
+            }
         }
         sums
     }
 
-    /// Adds a row that each rank clips at its own of `clips`, with one scale.
+    /// Adds a row that each rank clips at its own of `clips`, with one ternary of `scale` per element.
     fn add_row(&mut self, ranks: &[&[f32]], clips: &[f32], scale: f64) {
+        self.add_elements(ranks, |rank, value| {
+            let magnitude = value.min(f64::from(clips[rank]));
+            let kept = if scale > 0.0 { magnitude / scale } else { 0.0 };
+            Rounded { expected: magnitude, variance: magnitude * (scale - magnitude), ternaries: 1, kept }
+        });
+    }
+
+    /// Adds a row with three ternaries per element: `unit` times 4 and 2 rounded to nearest, and `unit` at random.
+    fn add_row_of_digits(&mut self, ranks: &[&[f32]], unit: f64) {
+        self.add_elements(ranks, |_, value| {
+            let (mut left, mut kept) = (value, 0.0);
+            for power in [4.0, 2.0] {
+                if left > power * unit / 2.0 {
+                    (left, kept) = ((left - power * unit).abs(), kept + 1.0);
+                }
+            }
+            let variance = left * (unit - left);
+            Rounded { expected: value, variance, ternaries: 3, kept: kept + left / unit }
+        });
+    }
+
+    /// Adds elements of all `ranks`, of which `round` rounds the magnitudes.
+    fn add_elements(&mut self, ranks: &[&[f32]], round: impl Fn(usize, f64) -> Rounded) {
         let world = ranks.len() as f64;
         for element in 0..ranks[0].len() {
             let (mut gradient, mut expected) = (0.0, 0.0);
-            for (values, clip) in ranks.iter().zip(clips) {
-                let value = values[element];
-                let magnitude = f64::from(value.abs().min(*clip));
-                gradient += f64::from(value);
-                expected += magnitude.copysign(f64::from(value));
-                self.variance += magnitude * (scale - magnitude) / (world * world);
+            for (rank, values) in ranks.iter().enumerate() {
+                let value = f64::from(values[element]);
+                let rounded = round(rank, value.abs());
+                gradient += value;
+                expected += rounded.expected.copysign(value);
+                self.variance += rounded.variance / (world * world);
                 self.elements += 1;
                 self.nonzero += u64::from(value != 0.0);
-                self.clipped += u64::from(value.abs() > *clip);
-                self.kept += if scale > 0.0 { magnitude / scale } else { 0.0 };
+                self.clipped += u64::from(value.abs() > rounded.expected);
+                self.ternaries += rounded.ternaries;
+                self.kept += rounded.kept;
             }
             self.gradient += (gradient / world).powi(2);
             self.expected += (expected / world).powi(2);
@@ -111,7 +147,8 @@ impl Sums {
     /// The figures of these sums.
     pub fn figures(&self) -> Figures {
         let ratio = |a: f64, b: f64| if b == 0.0 { 0.0 } else { a / b };
-        let kept = ratio(self.kept, self.elements as f64);
+        let kept = ratio(self.kept, self.ternaries as f64);
+        let per_element = ratio(self.ternaries as f64, self.elements as f64);
         let cosine = ratio(self.both, (self.gradient * self.expected).sqrt());
         Figures {
             angle_degrees: if self.expected == 0.0 {
@@ -123,7 +160,7 @@ impl Sums {
             clipped: ratio(self.clipped as f64, self.nonzero as f64),
             zeros: 1.0 - ratio(self.nonzero as f64, self.elements as f64),
             kept,
-            bits: kept + entropy(kept),
+            bits: (kept + entropy(kept)) * per_element,
             variance: ratio(self.variance, self.gradient),
             rounded_norm_ratio: ratio(self.expected + self.variance, self.gradient).sqrt(),
         }
@@ -149,7 +186,7 @@ pub struct Figures {
     pub zeros: f64,
     /// The share of one rank's ternaries that are not zero, expected. 0 for tensors that travel as float32.
     pub kept: f64,
-    /// Bits per ternary of one rank that entropy coding needs at this share, if signs are even.
+    /// Bits per element of one rank that entropy coding needs at this share, if signs are even.
     pub bits: f64,
     /// E|q - E\[q\]|² / |g|²: the noise of rounding.
     pub variance: f64,
@@ -215,9 +252,14 @@ mod tests {
         assert!(one.norm_ratio < 0.5 && one.clipped > 0.0, "{one:?}");
         assert!((own.norm_ratio - 1.0).abs() < 1e-6 && own.clipped == 0.0, "{own:?}");
         assert!(own.bits < 0.5 && every.bits > 0.9, "{own:?} {every:?}");
-        // Half of 0.9 and of 0.8 is left over, each with variance m (1 - m) / 4.
-        let noise = (0.9 * 0.1 + 0.8 * 0.2) / 4.0;
-        assert!(own.variance * 3.45 / 4.0 > noise, "{own:?}");
+        // Of 0.9 and 0.8, multiples of 1 / 7 leave 0.3 / 7 and 0.4 / 7, and of the other rank 0.01 is left: each with the
+        // variance m (1 / 7 - m) / 4.
+        let part = |m: f64| m * (1.0 / 7.0 - m) / 4.0;
+        let of_row = part(0.3 / 7.0) + part(0.4 / 7.0) + 4.0 * part(0.01);
+        let others = 396.0 * 2.0 * 0.01 * (0.233 - 0.01) / 4.0;
+        let gradient = 3.45 / 4.0 + 396.0 * 1e-4 + 4.0 * 25e-6 + 0.5 * 0.01 * -0.1;
+        let variance = own.variance * gradient;
+        assert!((variance / (of_row + others) - 1.0).abs() < 0.05, "{variance} {of_row} {others}");
     }
 
     /// The expectation and the variance agree with what the codec rounds.

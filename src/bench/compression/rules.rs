@@ -15,8 +15,8 @@ pub enum Rule {
     Nonzero,
     /// Of the elements of rows that are not all zero.
     TouchedRows,
-    /// Of the elements of rows that are not all zero, or of the row where that is larger. A row whose clipped elements exceed
-    /// the scale of the tensor has its own (`exchange.row_scales`).
+    /// No clipping: where an element is above the threshold of [`Rule::TouchedRows`], its row has a scale of its own and three
+    /// ternaries per element (`exchange.row_scales`).
     RowScales,
     /// Of each row, which also has a scale of its own however small it is. The format does not have this; it is only measured.
     EveryRow,
@@ -78,14 +78,9 @@ impl Rule {
         (clip, moments.scale(clip))
     }
 
-    /// The same for one `row`, given the threshold of the tensor. No scale if the rule has one per tensor, or the row shares it.
-    pub fn row_clip(self, row: &[f32], tensor_clip: f32, clip_sigma: f64) -> (f32, Option<f32>) {
+    /// The scale of its own that `row` gives a rank whose threshold for the tensor is `clip`, if it does.
+    pub fn own_scale(self, row: &[f32], clip: f32) -> Option<f32> {
         let largest = row.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
-        if self != Rule::RowScales || largest <= tensor_clip {
-            return (tensor_clip, None);
-        }
-        let (own, _) = Rule::EveryRow.clip(row, row.len(), clip_sigma);
-        let clip = own.max(tensor_clip);
-        (clip, Some(largest.min(clip)))
+        (self == Rule::RowScales && largest > clip).then_some(largest)
     }
 }

@@ -29,8 +29,8 @@ The rules clip at exchange.clip_sigma (2.5 if that is 0) standard deviations of
   elements      all elements of a tensor, as published
   nonzero       those that are not zero
   touched_rows  those in rows that are not all zero
-  row_scales    those in rows that are not all zero, but at least those of its row; large rows have scales of their own
-                (exchange.row_scales)
+  row_scales    those in rows that are not all zero, but rows with an element above that are not clipped: they have a scale
+                of their own and three ternaries per element (exchange.row_scales)
   every_row     each row, which also has a scale of its own; only measured
   unclipped     no clipping
 An asterisk marks the rule that the job uses for a tensor; `job` is that choice for all tensors together.")]
