@@ -20,6 +20,9 @@ const CLIP_SIGMA_OVER: &str = "exchange.clip_sigma_over";
 /// Runs before this key had one scale per tensor.
 const ROW_SCALES: &str = "exchange.row_scales";
 
+/// Its default was the output layer. A stored job has it in any case.
+const KEEP_FLOAT: &str = "exchange.keep_float";
+
 impl Loaded {
     /// The job with which a run resumes whose stored job is `stored`: where neither the file nor an override gives a key
     /// that a later version added, the run continues as it began ([`Job::from_stored`]), however often it resumes.
@@ -32,6 +35,9 @@ impl Loaded {
             }
             if !gives(ROW_SCALES) {
                 exchange.row_scales = own.exchange.row_scales;
+            }
+            if !gives(KEEP_FLOAT) {
+                exchange.keep_float = own.exchange.keep_float;
             }
         }
         self

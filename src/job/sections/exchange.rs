@@ -35,7 +35,8 @@ pub struct Exchange {
     pub min_elements: usize,
     /// Layers whose tensors travel as float32: names of layers, or "logits" for the network's output layer.
     pub keep_float: Vec<String>,
-    /// Layers whose ternary tensors have scales of single rows: names of layers, or "logits" for the network's output layer.
+    /// Layers whose ternary tensors have scales of single rows: names of layers, "logits" for the network's output layer, or
+    /// "embeddings" for the tables of all embeddings.
     pub row_scales: Vec<String>,
     /// Layers whose matrices travel as PowerSGD's factors: names of layers, or "logits" for the network's output layer.
     pub low_rank: Vec<String>,
@@ -69,16 +70,19 @@ impl Default for Exchange {
 
 impl Exchange {
     pub(crate) fn read(section: &mut SectionReader) -> Self {
-        let every = section.read(&EVERY);
+        let (gradients, every) = (section.read(&GRADIENTS), section.read(&EVERY));
+        // PowerSGD has no scales of rows, and float32 keeps all layers.
+        let keeps_logits = matches!(gradients, Gradients::PowerSgd | Gradients::Auto);
+        let kept = if keeps_logits { vec!["logits".to_owned()] } else { Vec::new() };
         Exchange {
-            gradients: section.read(&GRADIENTS),
+            gradients,
             auto_among: section.read(&AUTO_AMONG),
             algorithm: section.read(&ALGORITHM),
             coding: section.read(&CODING),
             clip_sigma: section.read(&CLIP_SIGMA),
             clip_sigma_over: section.read(&CLIP_SIGMA_OVER),
             min_elements: section.read(&MIN_ELEMENTS),
-            keep_float: section.read(&KEEP_FLOAT),
+            keep_float: section.find(&KEEP_FLOAT).unwrap_or(kept),
             row_scales: section.read(&ROW_SCALES),
             low_rank: section.read(&LOW_RANK),
             overlap: section.read(&OVERLAP),

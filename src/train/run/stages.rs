@@ -75,7 +75,8 @@ impl<'a> Stages<'a> {
             job.optimizer = stage.optimizer.clone();
         }
         let exists = |name: &String| graph.find(name).is_some();
-        let logits = |name: &String| name == "logits" || exists(name);
+        // "embeddings" is a word of `exchange.row_scales` alone; in the others it was refused.
+        let logits = |name: &String| ["logits", "embeddings"].contains(&name.as_str()) || exists(name);
         let exchange = &mut job.exchange;
         for names in [&mut exchange.keep_float, &mut exchange.row_scales, &mut exchange.low_rank] {
             if names.iter().any(|name| name == "logits")

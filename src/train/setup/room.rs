@@ -90,8 +90,8 @@ mod tests {
         let local = "momentum = 0.0\n[exchange]\nevery = 4\nerror_feedback = false\n";
         assert_eq!(beside(local), first + logits, "the parameters before local steps");
         let feedback = "momentum = 0.0\n[exchange]\nerror_feedback = true\nbucket_elements = 1\n";
-        assert_eq!(beside(feedback), first, "the logits stay float32 unless the job says otherwise");
-        assert_eq!(beside(&format!("{feedback}keep_float = []")), first + logits);
+        assert_eq!(beside(feedback), first + logits);
+        assert_eq!(beside(&format!("{feedback}keep_float = [\"logits\"]")), first, "the logits stay float32");
         let mut micro = job("momentum = 0.0");
         micro.train.micro_batch = Some(2);
         // Four micro-batches on one rank; one each on four ranks.

@@ -44,7 +44,8 @@ fn figures<'a>(rules: &'a Value, name: &str) -> &'a Value {
 #[test]
 fn the_bias_of_an_embedding_is_measured_with_each_rule() {
     let place = place();
-    let words = "bench compression words.toml --ranks 2 --at 3,6 --json --set exchange.min_elements=100";
+    let words = "bench compression words.toml --ranks 2 --at 3,6 --json --set exchange.min_elements=100 \
+                 --set exchange.keep_float=[\"logits\"] --set exchange.row_scales=[]";
     let report = place.run(words).json();
     assert_eq!(
         (&report["job"], &report["ranks"], &report["steps"]),
@@ -90,11 +91,12 @@ fn the_bias_of_an_embedding_is_measured_with_each_rule() {
         figures(&published["compressed"], "job")["norm_ratio"],
         figures(&published["compressed"], "elements")["norm_ratio"]
     );
-    let scaled = place.run(&format!("{words} --set exchange.row_scales=[\"embedding\"]")).json();
+    let words = words.replace("row_scales=[]", "row_scales=[\"embeddings\"]");
+    let scaled = place.run(&words).json();
     assert_eq!(scaled["tensors"][0]["rule"], "row_scales");
     assert_eq!(scaled["tensors"][0]["rules"], report["tensors"][0]["rules"]);
     let table = place.run("bench compression words.toml --at 2 --set exchange.min_elements=100").ended(0).out;
-    for part in ["4 ranks, step 2", "embedding/weight", "1,800", "touched_rows*", "norm of q", "all tensors"]
+    for part in ["4 ranks, step 2", "embedding/weight", "1,800", "row_scales*", "norm of q", "all tensors"]
     {
         assert!(table.contains(part), "no `{part}` in\n{table}");
     }

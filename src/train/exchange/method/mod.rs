@@ -100,10 +100,10 @@ pub trait Method: Sync {
         false
     }
 
-    /// Whether a payload keeps scales of rows for a tensor with [`Tensor::row_scales`]. If not, such a tensor is treated as
-    /// any other.
-    fn takes_row_scales(&self) -> bool {
-        false
+    /// Numbers that travel per element of a row with a scale of its own, for tensors with [`Tensor::row_scales`]. 0: payloads
+    /// keep no such scales, and these tensors are treated as any other.
+    fn row_digits(&self) -> usize {
+        0
     }
 
     /// Whether it compresses a tensor of this shape. Others travel as float32.

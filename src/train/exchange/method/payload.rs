@@ -64,7 +64,7 @@ pub trait Payload: Send {
     /// The scales of rows, for [tensors that have them](super::Tensor::row_scales), as the bits of non-negative floats of which
     /// most are 0. [`Payload::prepare`] has written those of this rank, and before [`Payload::encode`] they are replaced by the
     /// maximum over the ranks. Their number is that of [`Tensor::scaled_rows`](super::Tensor::scaled_rows) if the method
-    /// [takes them](super::Method::takes_row_scales), otherwise 0.
+    /// [keeps them](super::Method::row_digits), otherwise 0.
     fn row_scales(&mut self) -> &mut [u32] {
         &mut []
     }

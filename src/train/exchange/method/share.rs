@@ -46,8 +46,8 @@ pub struct Share {
     pub sparse: Vec<usize>,
     /// Number of words in which the ranks mark these rows.
     pub bitmaps: usize,
-    /// Rows of each tensor that can have a scale of its own.
-    pub scaled: Vec<usize>,
+    /// Number and width of the rows of each tensor whose rows can have scales of their own.
+    pub scaled: Vec<[usize; 2]>,
     /// How many of the rows of a tensor are expected to have one, at most.
     pub most_scaled: usize,
 }
@@ -58,11 +58,11 @@ impl Share {
         let sparse = (0..tensors.len()).filter(|&place| method.takes_rows() && tensors[place].sparse_rows);
         let sparse: Vec<usize> = sparse.collect();
         let bitmaps = sparse.iter().map(|&place| bitmap_words(&tensors[place])).sum();
-        let scaled = tensors.iter().filter(|_| method.takes_row_scales()).map(Tensor::scaled_rows);
+        let scaled = tensors.iter().filter(|tensor| method.row_digits() > 0 && tensor.scaled_rows() > 0);
         Share {
             shapes: tensors.iter().map(|tensor| tensor.shape.clone()).collect(),
             bitmaps,
-            scaled: scaled.filter(|rows| *rows > 0).collect(),
+            scaled: scaled.map(|tensor| [tensor.scaled_rows(), tensor.row()]).collect(),
             ..Share { sparse, ..Share::complete(method, Vec::new()) }
         }
     }
@@ -87,10 +87,17 @@ impl Share {
         elements(&self.shapes)
     }
 
+    /// The shapes of what is expected to travel: those of its tensors, and of what rows with scales of their own add.
+    pub fn payload_shapes(&self) -> Vec<Vec<usize>> {
+        let more = self.method.row_digits().saturating_sub(1);
+        let of = |[rows, width]: &[usize; 2]| vec![self.most_scaled.min(*rows), more * width];
+        self.shapes.iter().cloned().chain(self.scaled.iter().map(of)).collect()
+    }
+
     /// Number of words that the ranks are expected to send for it when they agree: those reduced by maximum, bitmaps, and
     /// scales of rows with their bitmaps.
     pub fn agreed_words(&self) -> usize {
-        let scales = |rows: &usize| rows.div_ceil(u32::BITS as usize) + self.most_scaled.min(*rows);
+        let scales = |[rows, _]: &[usize; 2]| rows.div_ceil(u32::BITS as usize) + self.most_scaled.min(*rows);
         self.words() + self.bitmaps + self.scaled.iter().map(scales).sum::<usize>()
     }
 
@@ -142,6 +149,7 @@ mod tests {
         let share = Share::new(&TernGrad, &[tensor.clone()]);
         assert_eq!((share.agreed_words(), share.bounded(30).agreed_words()), (1 + 4 + 100, 1 + 4 + 30));
         assert_eq!(share.bounded(30).shapes, [[100, 5]]);
+        assert_eq!(share.bounded(30).payload_shapes(), [[100, 5], [30, 10]]);
         assert_eq!(Share::new(&Float32, &[tensor]).agreed_words(), 0);
     }
 

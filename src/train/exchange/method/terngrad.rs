@@ -20,7 +20,7 @@ use ternflock_job::{self as job, ClipSigmaOver};
 use ternflock_report::Phases;
 
 use crate::exchange::rows::has_bits;
-use row_scales::{MORE_DIGITS, RowScales, Scaled};
+use row_scales::{DIGITS, MORE_DIGITS, RowScales, Scaled};
 
 use super::{
     Bytes, Cut, Key, Method, Payload, RESIDUAL, ReductionPath, Setup, State, Tensor, Travelling,
@@ -74,8 +74,8 @@ impl Method for TernGrad {
         true
     }
 
-    fn takes_row_scales(&self) -> bool {
-        true
+    fn row_digits(&self) -> usize {
+        DIGITS
     }
 
     fn state_elements(&self, _: &[Tensor], setup: &Setup) -> usize {

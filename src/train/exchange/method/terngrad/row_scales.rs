@@ -14,7 +14,7 @@ use ternflock_collectives::planes::{TERNARY, WORD};
 use super::super::Tensor;
 
 /// Ternaries per element of a row with a scale of its own.
-const DIGITS: usize = 3;
+pub const DIGITS: usize = 3;
 
 /// Those of them that follow the tensors in the payload.
 pub const MORE_DIGITS: usize = DIGITS - 1;
