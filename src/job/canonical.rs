@@ -17,28 +17,15 @@ use ternflock_base::error::{Error, Result};
 /// Runs before this key took the standard deviation over all elements, which is no longer the default.
 const CLIP_SIGMA_OVER: &str = "exchange.clip_sigma_over";
 
-/// Runs before this key had one scale per tensor.
-const ROW_SCALES: &str = "exchange.row_scales";
-
-/// Its default was the output layer. A stored job has it in any case.
-const KEEP_FLOAT: &str = "exchange.keep_float";
-
 impl Loaded {
     /// The job with which a run resumes whose stored job is `stored`: where neither the file nor an override gives a key
     /// that a later version added, the run continues as it began ([`Job::from_stored`]), however often it resumes.
     #[must_use]
     pub fn resuming(mut self, stored: &str) -> Loaded {
-        if let Ok(own) = Job::from_stored(stored) {
-            let (exchange, gives) = (&mut self.job.exchange, |key| self.source.gives(key));
-            if !gives(CLIP_SIGMA_OVER) {
-                exchange.clip_sigma_over = own.exchange.clip_sigma_over;
-            }
-            if !gives(ROW_SCALES) {
-                exchange.row_scales = own.exchange.row_scales;
-            }
-            if !gives(KEEP_FLOAT) {
-                exchange.keep_float = own.exchange.keep_float;
-            }
+        if !self.source.gives(CLIP_SIGMA_OVER)
+            && let Ok(own) = Job::from_stored(stored)
+        {
+            self.job.exchange.clip_sigma_over = own.exchange.clip_sigma_over;
         }
         self
     }
@@ -73,9 +60,6 @@ impl Job {
         let mut job = read(&table, &source, Problems::default(), None, |_| Vec::new())?;
         if !source.gives(CLIP_SIGMA_OVER) {
             job.exchange.clip_sigma_over = ClipSigmaOver::Elements;
-        }
-        if !source.gives(ROW_SCALES) {
-            job.exchange.row_scales = Vec::new();
         }
         Ok(job)
     }

@@ -20,6 +20,9 @@ pub fn encode_part(
     at: usize,
     planes: &mut [u64],
 ) {
+    if range.is_empty() {
+        return;
+    }
     let kernels = kernels::best();
     let mut block = [0; words(1, TERNARY)];
     // Elements are rounded a block at a time, from the start of the word that the range begins in.

@@ -72,8 +72,8 @@ impl Sparse {
         };
         let marked: usize = bitmap.iter().map(|bits| bits.count_ones() as usize).sum();
         let beyond = bitmap.last().map_or(0, |bits| (u64::from(*bits) >> ((self.count - 1) % BITS)) >> 1);
-        // Two values make a word, so there may be one of padding.
-        let fits = words.len() == marked || words.len() == marked + 1 && message.len().is_multiple_of(2);
+        // Two values make a word, so there may be one of padding, which is zero.
+        let fits = message.len() == (dense + bitmap.len() + marked).next_multiple_of(2);
         if beyond != 0 || !fits {
             return Err(invalid(format!(
                 "a message of scales whose bitmap marks {marked} of {} words and which has room for {}",
@@ -150,8 +150,8 @@ mod tests {
         }
         let long = [&whole[..], &[0, 0]].concat();
         refuse(&long);
-        // A bit more than there are words, and one beyond the last of 70.
-        for (word, bit) in [(4, 1), (6, 31)] {
+        // A bit fewer than there are words, and one beyond the last of 70.
+        for (word, bit) in [(4, 2), (6, 31)] {
             let mut wrong = whole.clone();
             wrong[word] ^= 1 << bit;
             refuse(&wrong);

@@ -70,19 +70,16 @@ impl Default for Exchange {
 
 impl Exchange {
     pub(crate) fn read(section: &mut SectionReader) -> Self {
-        let (gradients, every) = (section.read(&GRADIENTS), section.read(&EVERY));
-        // PowerSGD has no scales of rows, and float32 keeps all layers.
-        let keeps_logits = matches!(gradients, Gradients::PowerSgd | Gradients::Auto);
-        let kept = if keeps_logits { vec!["logits".to_owned()] } else { Vec::new() };
+        let every = section.read(&EVERY);
         Exchange {
-            gradients,
+            gradients: section.read(&GRADIENTS),
             auto_among: section.read(&AUTO_AMONG),
             algorithm: section.read(&ALGORITHM),
             coding: section.read(&CODING),
             clip_sigma: section.read(&CLIP_SIGMA),
             clip_sigma_over: section.read(&CLIP_SIGMA_OVER),
             min_elements: section.read(&MIN_ELEMENTS),
-            keep_float: section.find(&KEEP_FLOAT).unwrap_or(kept),
+            keep_float: section.read(&KEEP_FLOAT),
             row_scales: section.read(&ROW_SCALES),
             low_rank: section.read(&LOW_RANK),
             overlap: section.read(&OVERLAP),

@@ -174,8 +174,8 @@ coding = \"auto\"
 clip_sigma = 2.5
 clip_sigma_over = \"touched_rows\"
 min_elements = 512
-keep_float = []
-row_scales = [\"logits\", \"embeddings\"]
+keep_float = [\"logits\"]
+row_scales = []
 low_rank = []
 overlap = \"auto\"
 bucket_elements = 262144
@@ -267,8 +267,8 @@ fn every_value_changes_the_hash_and_is_told_as_a_difference() {
         "exchange.clip_sigma=0",
         "exchange.clip_sigma_over=elements",
         "exchange.min_elements=1",
-        "exchange.keep_float=[\"logits\"]",
-        "exchange.row_scales=[]",
+        "exchange.keep_float=[]",
+        "exchange.row_scales=[\"logits\"]",
         "exchange.every_start=1",
         "exchange.error_feedback=true",
         "exchange.verify_every=0",
@@ -299,18 +299,6 @@ fn local_steps_feed_errors_back_unless_the_job_says_otherwise() {
     assert!(!feedback(&["exchange.every=2", "exchange.error_feedback=false"]));
 }
 
-/// PowerSGD has no scales of rows, so it leaves the output layer in float32 unless the job says otherwise.
-#[test]
-fn the_logits_stay_float32_with_powersgd() {
-    let kept = |sets: &[&str]| accepted(MINIMAL, sets).job.exchange.keep_float;
-    assert!(kept(&[]).is_empty() && kept(&["exchange.gradients=float32"]).is_empty());
-    for gradients in ["powersgd", "auto"] {
-        let set = format!("exchange.gradients={gradients}");
-        assert_eq!(kept(&[&set]), ["logits"]);
-        assert!(kept(&[&set, "exchange.keep_float=[]"]).is_empty());
-    }
-}
-
 /// A stored job without a key that a later version added describes what that version did, and a run resumes with it
 /// unless the file or an override says otherwise.
 #[test]
@@ -334,39 +322,18 @@ fn the_stored_job_of_an_earlier_version_keeps_its_rule() {
     assert_eq!(rule(&in_the_file, &earlier), TouchedRows);
 }
 
-/// The same for scales of rows: a run of an earlier version had one scale per tensor, and by default float32 logits.
-#[test]
-fn the_stored_job_of_an_earlier_version_has_no_row_scales() {
-    let now = accepted(MINIMAL, &[]);
-    let text = now.job.to_toml();
-    let kept = "keep_float = [\"logits\"]\n";
-    let earlier = text.replace("keep_float = []\nrow_scales = [\"logits\", \"embeddings\"]\n", kept);
-    assert_ne!(earlier, text);
-    assert_eq!(Job::from_toml(&earlier).unwrap().exchange.row_scales, ["logits", "embeddings"]);
-    assert!(Job::from_stored(&earlier).unwrap().exchange.row_scales.is_empty());
-    let rows = |asked: &Loaded, stored: &str| asked.clone().resuming(stored).job.exchange.row_scales;
-    assert!(rows(&now, &earlier).is_empty());
-    assert_eq!(rows(&now, &text), ["logits", "embeddings"]);
-    let float32 = |asked: &Loaded, stored: &str| asked.clone().resuming(stored).job.exchange.keep_float;
-    assert_eq!(float32(&now, &earlier), ["logits"]);
-    assert!(float32(&now, &text).is_empty());
-    assert!(float32(&accepted(MINIMAL, &["exchange.keep_float=[]"]), &earlier).is_empty());
-    let set = accepted(MINIMAL, &["exchange.row_scales=[\"fc\"]"]);
-    assert_eq!(rows(&set, &earlier), ["fc"]);
-}
-
 #[test]
 fn differences_name_the_values_that_differ() {
     let job = accepted(MINIMAL, &[]).job;
     assert_eq!(job.differences(&job), []);
     let other =
-        accepted(MINIMAL, &["train.steps=200", "exchange.keep_float=[\"fc\"]", "optimizer.momentum=0.5"]).job;
+        accepted(MINIMAL, &["train.steps=200", "exchange.keep_float=[]", "optimizer.momentum=0.5"]).job;
     let said =
         |job: &Job, other| -> Vec<_> { job.differences(other).iter().map(ToString::to_string).collect() };
     assert_eq!(
         said(&job, &other),
         [
-            "exchange.keep_float: [] -> [\"fc\"]",
+            "exchange.keep_float: [\"logits\"] -> []",
             "optimizer.momentum: 0.9 -> 0.5",
             "train.epochs: 1 -> not set",
             "train.steps: not set -> 200",

@@ -55,7 +55,7 @@ pub fn gradients(parameters: &Parameters, rank: usize, step: u64) -> Vec<f32> {
 
 pub fn settings(gradients: Gradients, min_elements: usize, keep_float: &[&str]) -> job::Exchange {
     let keep_float = keep_float.iter().map(ToString::to_string).collect();
-    job::Exchange { gradients, min_elements, keep_float, row_scales: Vec::new(), ..job::Exchange::default() }
+    job::Exchange { gradients, min_elements, keep_float, ..job::Exchange::default() }
 }
 
 /// What a rank contributes to a step in addition to its gradients.

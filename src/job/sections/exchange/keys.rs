@@ -69,23 +69,20 @@ pub(super) const MIN_ELEMENTS: Key<usize> = Key::new(
 
 pub(super) const KEEP_FLOAT: Key<Vec<String>> = Key::new(
     "keep_float",
-    Given(Vec::new),
+    Given(|| vec!["logits".to_owned()]),
     "Layers whose weights and biases travel as float32, including weights that they share with other layers. \
-     `\"logits\"` always means the network's output layer; any other entry is a layer's name. With \
-     `gradients = \"powersgd\"` or `\"auto\"`, the default is `[\"logits\"]`. A run that began when that was the default for \
-     ternaries resumes with it.",
+     `\"logits\"` always means the network's output layer; any other entry is a layer's name.",
 )
-.origin("TernGrad's code leaves its logits layer out unless told otherwise; see `row_scales`");
+.origin("TernGrad's code leaves its logits layer out unless told otherwise");
 
 pub(super) const ROW_SCALES: Key<Vec<String>> = Key::new(
     "row_scales",
-    Given(|| vec!["logits".to_owned(), "embeddings".to_owned()]),
+    Given(Vec::new),
     "Layers whose ternary tensors may have several scales: a row (the weights of one unit, or an element of a bias) whose \
      largest element is above the clipping threshold of its tensor is not clipped but gets a scale of its own and three \
-     ternaries per element ([algorithms.md](algorithms.md#row-scales)). Names of layers, \
-     `\"logits\"` for the output layer, or `\"embeddings\"` for the tables of all embeddings. \
-     No effect on tensors that do not travel as ternaries, or with `clip_sigma = 0`. A run that began before this key existed \
-     resumes with `[]`.",
+     ternaries per element ([algorithms.md](algorithms.md#row-scales)). Names of layers, `\"logits\"` for the output layer, \
+     or `\"embeddings\"` for the tables of all embeddings. No effect on tensors that do not travel as ternaries (see \
+     `keep_float`), or with `clip_sigma = 0`.",
 );
 
 pub(super) const LOW_RANK: Key<Vec<String>> = Key::new(
